@@ -1,0 +1,130 @@
+/*
+ * The C ABI between lean-aggregator and a prover build ("backend"): a shared library that exports
+ * the functions below. One handle per process; the service kills the process to cancel a proof.
+ *
+ * Memory: inputs belong to the caller and are only read during the call. An output buffer belongs
+ * to the library until the caller hands it to lean_prover_free_buffer. Strings in
+ * lean_prover_description live as long as the handle.
+ *
+ * Threads: lean_prover_aggregate is called by one thread at a time. The verify functions may be
+ * called by a second thread while a proof runs, and must not wait for it to end.
+ *
+ * Errors: every call returns a lean_prover_status; where it takes an error buffer, it writes a
+ * NUL-terminated UTF-8 message there when the status is not LEAN_PROVER_OK.
+ */
+#ifndef LEAN_PROVER_H
+#define LEAN_PROVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Raised when a struct or a function's meaning changes. Libraries of another version are refused. */
+#define LEAN_PROVER_ABI_VERSION 1u
+/* Hash tree root of the attestation data: every signed message has this size. */
+#define LEAN_PROVER_MESSAGE_BYTES 32u
+/* Size of the error buffer that callers pass. */
+#define LEAN_PROVER_ERROR_BYTES 512u
+
+typedef enum lean_prover_status {
+  LEAN_PROVER_OK = 0,
+  LEAN_PROVER_INVALID_ARGUMENT = 1, /* a size or pointer that the description forbids */
+  LEAN_PROVER_BAD_SIGNATURE = 2,    /* a raw signature does not verify */
+  LEAN_PROVER_BAD_AGGREGATE = 3,    /* a proof does not verify, or attests other claims */
+  LEAN_PROVER_UNSUPPORTED = 4,      /* a kind or rate that the description does not offer */
+  LEAN_PROVER_UNAVAILABLE = 5,      /* the prover could not be set up */
+  LEAN_PROVER_INTERNAL = 6          /* the prover failed; the process should be replaced */
+} lean_prover_status;
+
+typedef enum lean_prover_kind {
+  LEAN_PROVER_KIND_AGGREGATE = 1u, /* raw signatures and children of one message */
+  LEAN_PROVER_KIND_MERGE = 2u,     /* reserved: proofs of several messages into one */
+  LEAN_PROVER_KIND_SPLIT = 4u      /* reserved: one message's proof out of a merged one */
+} lean_prover_kind;
+
+/* What the library is. Sizes are bytes; 0 in a *_max field means no limit of the library's own. */
+typedef struct lean_prover_description {
+  uint32_t abi_version;
+  uint32_t kinds;               /* bit set of lean_prover_kind */
+  const char *backend;          /* short name, e.g. "lean_pq" */
+  const char *scheme;           /* signature scheme, e.g. "leanxmss" */
+  const char *revision;         /* exact prover build: proofs of two revisions do not mix */
+  uint32_t public_key_bytes;
+  uint32_t signature_bytes;
+  uint32_t proof_bytes_max;
+  uint32_t children_max;
+  uint32_t raws_max;
+  uint32_t rates;               /* bit n set: log_inv_rate n is offered; 0: the library's only one */
+  uint32_t key_order_matters;   /* 1: a proof verifies only against keys in the order it was made */
+} lean_prover_description;
+
+/* count public keys, packed. */
+typedef struct lean_prover_keys {
+  const uint8_t *bytes;
+  size_t count;
+} lean_prover_keys;
+
+/* A proof, and the keys it must attest for the message of the call: exactly these. */
+typedef struct lean_prover_aggregate_claim {
+  const uint8_t *proof;
+  size_t proof_bytes;
+  lean_prover_keys keys;
+} lean_prover_aggregate_claim;
+
+/* The claim of a call: the message and the slot (leaf index) it is signed at. */
+typedef struct lean_prover_message {
+  uint8_t root[LEAN_PROVER_MESSAGE_BYTES];
+  uint32_t slot;
+} lean_prover_message;
+
+typedef struct lean_prover_buffer {
+  uint8_t *bytes;
+  size_t length;
+} lean_prover_buffer;
+
+typedef struct lean_prover lean_prover; /* opaque */
+
+/* Sets the prover up (seconds). config is library-defined, UTF-8, may be NULL. */
+lean_prover_status lean_prover_open(const char *config, lean_prover **out, char *error);
+
+lean_prover_status lean_prover_describe(lean_prover *prover, lean_prover_description *out);
+
+/*
+ * Verifies keys.count raw signatures of one message, signatures packed in the order of the keys.
+ * verdicts[i] is set to LEAN_PROVER_OK or LEAN_PROVER_BAD_SIGNATURE; the leaf index, where the
+ * scheme has one, must equal message->slot, else verdicts[i] is LEAN_PROVER_INVALID_ARGUMENT.
+ */
+lean_prover_status lean_prover_verify_signatures(lean_prover *prover,
+                                                 const lean_prover_message *message,
+                                                 lean_prover_keys keys, const uint8_t *signatures,
+                                                 uint8_t *verdicts, char *error);
+
+/* LEAN_PROVER_OK when the proof verifies and attests exactly claim->keys for the message. */
+lean_prover_status lean_prover_verify_aggregate(lean_prover *prover,
+                                                const lean_prover_message *message,
+                                                const lean_prover_aggregate_claim *claim,
+                                                char *error);
+
+/*
+ * Proves that every key of raws and of children signed the message. log_inv_rate 0: the library's
+ * default. Cannot be interrupted.
+ */
+lean_prover_status lean_prover_aggregate(lean_prover *prover, const lean_prover_message *message,
+                                         lean_prover_keys raws, const uint8_t *signatures,
+                                         const lean_prover_aggregate_claim *children,
+                                         size_t children_count, uint32_t log_inv_rate,
+                                         lean_prover_buffer *proof, char *error);
+
+void lean_prover_free_buffer(lean_prover *prover, lean_prover_buffer *buffer);
+
+/* No call may be running. The process ends soon after: a library may keep what it cannot undo. */
+void lean_prover_close(lean_prover *prover);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
