@@ -1,7 +1,18 @@
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["dist", "build", "out", "proto/gen", ".prover-venv", "**/*.mjs", "eslint.config.js", "vitest.config.ts"] },
+  {
+    ignores: [
+      "dist",
+      "build",
+      "out",
+      "proto/gen",
+      ".prover-venv",
+      "**/*.mjs",
+      "eslint.config.js",
+      "vitest.config.ts",
+    ],
+  },
   ...tseslint.configs.strict,
   {
     languageOptions: { parserOptions: { project: "./tsconfig.json" } },

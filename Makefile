@@ -1,0 +1,35 @@
+# Every target installs what is missing first. Needs Node 20 or newer, Python 3.11 or newer with its
+# shared library, and a C++ compiler.
+.PHONY: setup build test check demo serve doctor clean
+
+setup: node_modules/.package-lock.json build/lean_pq.json
+	@node native/build.mjs
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+build/lean_pq.json: native/setup.mjs native/requirements.txt
+	node native/setup.mjs
+	@touch $@
+
+build: setup
+	npx tsc -p tsconfig.json
+
+test: build
+	npx vitest run
+
+check: build
+	npm run check
+
+demo: build
+	@node dist/test/demo/demo.js
+
+serve: build
+	node dist/server/main.js serve
+
+doctor: build
+	node dist/server/main.js doctor
+
+clean:
+	rm -rf dist build out .prover-venv node_modules

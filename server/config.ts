@@ -1,0 +1,71 @@
+/**
+ * Configuration of `serve`: flags over environment over file over defaults. All errors are
+ * reported at once, each with the value and what is expected.
+ */
+import { z } from "zod";
+import { defaults, limits } from "./limits.js";
+
+const address = z
+  .string()
+  .regex(/^(unix:\/.+|[^\s:]+:\d{1,5})$/, "expected host:port or unix:/path");
+const list = (value: unknown) => (typeof value === "string" ? value.split(",") : value);
+const ms = (max: number) => z.coerce.number().int().min(1).max(max);
+
+const schema = z.strictObject({
+  /** gRPC listeners: loopback or Unix sockets, for there is no transport security yet. */
+  listen: z.preprocess(list, z.array(address).min(1)).default(["127.0.0.1:9190"]),
+  http: address.default("127.0.0.1:9191"),
+  devices: z.preprocess(list, z.array(z.string().regex(/^[a-z0-9-]+$/)).length(1)).default(["cpu"]),
+  /** "lean_pq" is the real prover; "fake" simulates and marks its results. */
+  prover: z.enum(["lean_pq", "fake"]).default("lean_pq"),
+  deadlineMs: ms(limits.deadlineMsMax).default(defaults.deadlineMs),
+  fenceMs: ms(limits.fenceMsMax).default(defaults.fenceMs),
+  drainMs: ms(60_000).default(defaults.drainMs),
+  logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
+});
+
+export type Config = z.infer<typeof schema>;
+
+/** Every problem of a configuration at once. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  constructor(readonly problems: readonly string[]) {
+    super(problems.join("\n"));
+  }
+}
+
+/** Merges the sources, later ones winning, and checks the whole. */
+export function parseConfig(...sources: readonly Record<string, unknown>[]): Config {
+  const merged: Record<string, unknown> = Object.assign({}, ...sources.map(withoutUndefined));
+  const parsed = schema.safeParse(merged);
+  if (!parsed.success) {
+    throw new ConfigError(
+      parsed.error.issues.map((issue) => {
+        const [key] = issue.path;
+        const value = key === undefined ? "" : ` (is ${JSON.stringify(merged[String(key)])})`;
+        return `${issue.path.join(".") || "configuration"}${value}: ${issue.message}`;
+      }),
+    );
+  }
+  const exposed = [...parsed.data.listen, parsed.data.http].filter((at) => !isLocal(at));
+  if (exposed.length > 0) {
+    const reason = "plain text is served on loopback addresses and Unix sockets only";
+    throw new ConfigError(exposed.map((at) => `listen (is ${JSON.stringify(at)}): ${reason}`));
+  }
+  return parsed.data;
+}
+
+/** `LEAN_AGGREGATOR_DEADLINE_MS` sets `deadlineMs`, and so on. */
+export function configFromEnvironment(env: Record<string, string | undefined>) {
+  const keys = Object.keys(schema.shape);
+  const name = (key: string) => `LEAN_AGGREGATOR_${key.replace(/[A-Z]/g, "_$&").toUpperCase()}`;
+  return Object.fromEntries(keys.map((key) => [key, env[name(key)]]));
+}
+
+function isLocal(at: string): boolean {
+  return at.startsWith("unix:") || /^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):/.test(at);
+}
+
+function withoutUndefined(source: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(source).filter(([, value]) => value !== undefined));
+}

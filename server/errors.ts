@@ -1,0 +1,23 @@
+/** The one error class for refusals; `rpc/status.ts` maps its kinds to status codes. */
+export type RefusalKind =
+  "invalid_argument" | "not_found" | "resource_exhausted" | "unimplemented" | "unavailable";
+
+export class Refusal extends Error {
+  override readonly name = "Refusal";
+  /** @param field path of the offending field, for example `snapshot.groups[1].message`. */
+  constructor(
+    readonly kind: RefusalKind,
+    readonly field: string,
+    detail: string,
+  ) {
+    super(field === "" ? detail : `${field}: ${detail}`);
+  }
+}
+
+export function invalid(field: string, detail: string): Refusal {
+  return new Refusal("invalid_argument", field, detail);
+}
+
+export function assertNever(value: never): never {
+  throw new Error(`unreachable: ${JSON.stringify(value)}`);
+}

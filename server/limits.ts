@@ -1,0 +1,34 @@
+/** Every bound of the service with its reason. Configuration may lower some; nothing is unbounded. */
+export const limits = {
+  /** 4096 raw signatures of 2.4 KB plus 16 children of 512 KiB and a key table fit in 20 MiB. */
+  snapshotBytesMax: 24 * 1024 * 1024,
+  /** A block carries at most 8 distinct attestation data; twice that for backlog. */
+  groupsMax: 16,
+  /** leanSpec's VALIDATOR_REGISTRY_LIMIT. */
+  validatorsMax: 4096,
+  /** The chain's own proof cap, 512 KiB. The older network's 1 MiB comes from its backend. */
+  proofBytesMax: 512 * 1024,
+  /** Longest deadline: a backlog session may start work for a few slots, not for ever. */
+  deadlineMsMax: 60_000,
+  /** Longest fence: proof bytes are kept this long at most. */
+  fenceMsMax: 120_000,
+  /** Outcomes and summaries stay readable this long after the session's fence. */
+  retentionMs: 60_000,
+  /** Events a node's log keeps; 16 groups and a summary a slot leave room for 60 slots. */
+  logEventsMax: 1024,
+  /** Nodes with a log; a fleet's largest shared server, with room. */
+  nodesMax: 256,
+  /** Sessions in flight over all nodes: each may hold one snapshot. */
+  sessionsInFlightMax: 64,
+  /** Bytes of snapshots and proofs held at once, queued sessions included. */
+  heldBytesMax: 512 * 1024 * 1024,
+  /** Remembered request ids a node; a retry comes within seconds. */
+  requestIdsMax: 256,
+  /** Streams a node may have open: one per adapter, one for a person, some for reconnects. */
+  streamsPerNodeMax: 8,
+  /** Longest GetSession wait; a client asks again. */
+  waitMsMax: 60_000,
+} as const;
+
+/** The service's defaults; the seed's 750 ms to start, and two slots less two intervals. */
+export const defaults = { deadlineMs: 750, fenceMs: 6400, drainMs: 2000 } as const;

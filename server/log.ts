@@ -1,0 +1,11 @@
+/** Structured logs, one JSON object a line on standard error. */
+import { destination, pino } from "pino";
+
+export type Logger = Pick<ReturnType<typeof pino>, "info" | "warn" | "error">;
+
+export function createLog(level: string): Logger {
+  return pino(
+    { level, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"` },
+    destination(2),
+  );
+}

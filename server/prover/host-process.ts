@@ -1,0 +1,180 @@
+/**
+ * The service's end of one prover process: its life from fork to exit, and the requests waiting on
+ * it. Promises that every request settles, and that `exited` settles only when the process is gone.
+ */
+import type { ChildProcess } from "node:child_process";
+import type { BackendDescription } from "../../native/addon.js";
+import { GarbledMessageError, parseFromHost } from "./messages.js";
+import type { HostReply, HostRequest, HostStart } from "./messages.js";
+import { ProverError, type ProverExit } from "./prover.js";
+
+/** Enough for the last lines of a panic or a Python traceback. */
+const STDERR_TAIL_BYTES_MAX = 2048;
+/** Far above what a lane has in flight; reached only by a caller that does not wait. */
+const PENDING_REQUESTS_MAX = 1024;
+/** How long to wait for the last of stderr after the exit: something else may hold the pipe open. */
+const LAST_WORDS_MS_MAX = 250;
+
+type Phase =
+  | { name: "starting" }
+  | { name: "serving" }
+  /** SIGKILL is sent, and nothing that still comes counts. */
+  | { name: "ending"; cause: ProverExit["cause"]; detail: string }
+  | { name: "ended" };
+
+interface Pending {
+  /** Throws `GarbledMessageError` when the value is none that the request can have. */
+  resolve(value: unknown): void;
+  reject(error: ProverError): void;
+}
+
+/** A request before it is numbered. */
+export type HostQuestion = HostRequest extends infer R
+  ? R extends HostRequest
+    ? Omit<R, "type" | "id">
+    : never
+  : never;
+
+export class HostProcess {
+  readonly ready: Promise<BackendDescription>;
+  readonly exited: Promise<ProverExit>;
+  /** As the process last reported it; 0 until then. */
+  residentBytes = 0;
+
+  private phase: Phase = { name: "starting" };
+  private readonly pending = new Map<number, Pending>();
+  private lastId = 0;
+  private stderrTail = Buffer.alloc(0);
+
+  constructor(
+    private readonly child: ChildProcess,
+    start: HostStart,
+  ) {
+    const { promise, resolve, reject } = deferred<BackendDescription>();
+    this.ready = promise;
+    this.exited = this.listen(resolve);
+    void this.exited.then((exit) => reject(new ProverError("start_failed", exit.detail)));
+    this.send(start);
+  }
+
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
+  /** SIGKILL, for this reason; the first reason stands. `exited` settles when the process is gone. */
+  endBecause(cause: ProverExit["cause"], detail: string): void {
+    if (this.phase.name === "ending" || this.phase.name === "ended") return;
+    const isStarting = this.phase.name === "starting";
+    this.phase = { name: "ending", cause: isStarting ? "start_failed" : cause, detail };
+    this.child.kill("SIGKILL");
+  }
+
+  /** Rejects with `ProverError`. `parse` throws `GarbledMessageError`: the process is then killed. */
+  request<T>(question: HostQuestion, parse: (value: unknown) => T): Promise<T> {
+    if (this.phase.name !== "serving") {
+      return Promise.reject(new ProverError("died", `prover process is ${this.phase.name}`));
+    }
+    if (this.pending.size >= PENDING_REQUESTS_MAX) {
+      return Promise.reject(new ProverError("internal", "too many requests wait for this prover"));
+    }
+    const id = ++this.lastId;
+    const { promise, resolve, reject } = deferred<T>();
+    this.pending.set(id, { resolve: (value) => resolve(parse(value)), reject });
+    this.send({ ...question, type: "request", id });
+    return promise;
+  }
+
+  private send(message: HostStart | HostRequest): void {
+    // A message that cannot be sent needs no handler: the exit that follows settles its request.
+    this.child.send(message, () => undefined);
+  }
+
+  private receive(raw: unknown, ready: (description: BackendDescription) => void): void {
+    if (this.phase.name === "ending" || this.phase.name === "ended") return;
+    try {
+      const message = parseFromHost(raw);
+      if (message.type === "heartbeat") {
+        this.residentBytes = message.residentBytes;
+      } else if (message.type === "reply") {
+        this.settle(message);
+      } else if (this.phase.name === "starting") {
+        this.phase = { name: "serving" };
+        ready(message.description);
+      } else {
+        throw new GarbledMessageError("garbled message: a second ready");
+      }
+    } catch (error) {
+      if (!(error instanceof GarbledMessageError)) throw error;
+      this.endBecause("died", error.message);
+    }
+  }
+
+  /** A garbled reply leaves its request pending: the exit settles it. */
+  private settle(reply: HostReply): void {
+    const pending = this.pending.get(reply.id);
+    if (pending === undefined) {
+      throw new GarbledMessageError(`garbled reply: no request ${String(reply.id)} is pending`);
+    }
+    if (reply.ok) pending.resolve(reply.value);
+    else pending.reject(new ProverError(reply.kind, reply.message));
+    this.pending.delete(reply.id);
+  }
+
+  private listen(ready: (description: BackendDescription) => void): Promise<ProverExit> {
+    const { child } = this;
+    const { promise, resolve } = deferred<ProverExit>();
+    const end = (how: string) => {
+      if (this.phase.name !== "ended") resolve(this.end(how));
+    };
+    child.stderr?.on("data", (chunk: Buffer) => {
+      this.stderrTail = Buffer.concat([this.stderrTail, chunk]).subarray(-STDERR_TAIL_BYTES_MAX);
+    });
+    child.on("message", (raw: unknown) => this.receive(raw, ready));
+    // Of a process that ends by itself, too: then the signal finds nobody.
+    child.on("disconnect", () => this.endBecause("died", "channel closed"));
+    child.on("error", (error) => {
+      // With no process there will be no exit either. Other errors are followed by one.
+      if (child.pid === undefined) end(error.message);
+    });
+    child.on("exit", (code, signal) => {
+      const how = signal === null ? `exit code ${String(code)}` : `signal ${signal}`;
+      const timer = setTimeout(() => end(how), LAST_WORDS_MS_MAX);
+      child.on("close", () => {
+        clearTimeout(timer);
+        end(how);
+      });
+    });
+    return promise;
+  }
+
+  private end(how: string): ProverExit {
+    const { phase } = this;
+    const why = phase.name === "ending" ? `${phase.detail}, ` : "";
+    const stderr = this.stderrTail.toString("utf8").trim();
+    const detail = `${why}${how}${stderr === "" ? "" : `: ${stderr}`}`;
+    this.phase = { name: "ended" };
+    for (const { reject } of this.pending.values()) {
+      reject(new ProverError("died", `prover process ended: ${detail}`));
+    }
+    this.pending.clear();
+    if (phase.name === "ending") return { cause: phase.cause, detail };
+    return { cause: phase.name === "starting" ? "start_failed" : "died", detail };
+  }
+}
+
+interface Deferred<T> {
+  promise: Promise<T>;
+  resolve(value: T): void;
+  reject(error: Error): void;
+}
+
+function deferred<T>(): Deferred<T> {
+  // Replaced at once: a promise runs its executor before it is returned.
+  let resolve: (value: T) => void = () => undefined;
+  let reject: (error: Error) => void = () => undefined;
+  const promise = new Promise<T>((onValue, onError) => {
+    resolve = onValue;
+    reject = onError;
+  });
+  return { promise, resolve, reject };
+}

@@ -1,0 +1,178 @@
+/**
+ * Entry of a prover process: forked by `process-prover.ts`, one per prover, the addon inside. It
+ * ends with its parent, holds the device's lock for as long as it lives, and answers numbered
+ * requests. A failure to start, or a parent that makes no sense, ends it with words on stderr.
+ */
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { setPriority } from "node:os";
+import { loadAddon, type Addon, type NativeProver } from "../../native/addon.js";
+import {
+  ERROR_LENGTH_MAX,
+  parseToHost,
+  type FromHost,
+  type HostReply,
+  type HostRequest,
+  type HostStart,
+  type ToHost,
+} from "./messages.js";
+import { failureKindOf, verdictOf } from "./native-status.js";
+
+const EXIT_START_FAILED = 1;
+const EXIT_GARBLED_MESSAGE = 2;
+const HEARTBEAT_INTERVAL_MS = 1000;
+
+type State =
+  | { name: "waiting" }
+  | { name: "starting" }
+  | { name: "serving"; prover: NativeProver; verifying: Promise<void> };
+
+function fail(exitCode: number, error: unknown): never {
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`${message}\n`);
+  process.exit(exitCode);
+}
+
+function send(message: FromHost): void {
+  // A channel that breaks raises "disconnect", and that ends this process.
+  process.send?.(message, undefined, undefined, () => undefined);
+}
+
+function sendHeartbeat(): void {
+  send({ type: "heartbeat", residentBytes: process.memoryUsage.rss() });
+}
+
+function readHolder(lockPath: string): string {
+  try {
+    return readFileSync(lockPath, "utf8").trim() || "unknown";
+  } catch {
+    return "unknown"; // the lock file may be unreadable to us: the refusal matters, not the name
+  }
+}
+
+/** The descriptor is never closed: the lock ends with this process. */
+function takeDeviceLock(addon: Addon, lockPath: string): void {
+  if (addon.lockFile(lockPath) === -1) {
+    throw new Error(`device lock ${lockPath} is held by process ${readHolder(lockPath)}`);
+  }
+  writeFileSync(lockPath, `${String(process.pid)}\n`);
+}
+
+/** 0 leaves what was inherited. */
+function setNiceness(nice: number): void {
+  if (nice === 0) return;
+  if (process.platform !== "linux") {
+    setPriority(nice);
+    return;
+  }
+  // On Linux niceness belongs to a thread, and is inherited by those it starts. The thread pool that
+  // will run the proofs is up already, so every thread has to be set.
+  for (const thread of readdirSync("/proc/self/task")) {
+    try {
+      setPriority(Number(thread), nice);
+    } catch (error) {
+      if (existsSync(`/proc/self/task/${thread}`)) throw error; // else it has ended since
+    }
+  }
+}
+
+async function openBackend(addon: Addon, start: HostStart): Promise<NativeProver> {
+  takeDeviceLock(addon, start.lockPath);
+  // Both before the backend loads: it sizes its thread pool by them.
+  setNiceness(start.nice);
+  addon.setAffinity(start.cores);
+  return addon.open(start.backend.library, start.backend.config);
+}
+
+async function answer(prover: NativeProver, request: HostRequest): Promise<unknown> {
+  switch (request.op) {
+    case "verifySignatures": {
+      const { message, keys, signatures } = request;
+      const statuses = await prover.verifySignatures(message, keys, signatures);
+      return Array.from(statuses, verdictOf);
+    }
+    case "verifyAggregate":
+      return prover.verifyAggregate(request.message, request.claim);
+    case "aggregate": {
+      const { message, keys, signatures, children, logInvRate } = request;
+      return prover.aggregate(message, keys, signatures, children, logInvRate);
+    }
+  }
+}
+
+async function replyTo(prover: NativeProver, request: HostRequest): Promise<HostReply> {
+  const { id } = request;
+  try {
+    return { type: "reply", id, ok: true, value: await answer(prover, request) };
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    const message = text.slice(0, ERROR_LENGTH_MAX);
+    return { type: "reply", id, ok: false, kind: failureKindOf(error), message };
+  }
+}
+
+function main(): void {
+  let state: State = { name: "waiting" };
+  const addon = loadAddon();
+  addon.dieWithParent();
+  // The parent-death signal is Linux's, and is missed by a process whose parent is dead already.
+  process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
+  if (process.send === undefined) throw new Error("host.js is started by the service, not by hand");
+
+  async function start(message: HostStart): Promise<void> {
+    state = { name: "starting" };
+    const prover = await openBackend(addon, message);
+    state = { name: "serving", prover, verifying: Promise.resolve() };
+    send({ type: "ready", description: describe(prover) });
+    sendHeartbeat();
+    // Never cleared: it beats until this process ends.
+    setInterval(sendHeartbeat, HEARTBEAT_INTERVAL_MS);
+  }
+
+  function handle(message: ToHost): void {
+    if (message.type === "start") {
+      if (state.name !== "waiting") throw new Error("garbled message: a second start");
+      start(message).catch((error: unknown) => fail(EXIT_START_FAILED, error));
+      return;
+    }
+    if (state.name !== "serving") throw new Error("garbled message: a request before ready");
+    const serving = state;
+    const run = async () => send(await replyTo(serving.prover, message));
+    if (message.op === "aggregate") {
+      void run(); // replyTo catches everything
+    } else {
+      // The C ABI allows a second thread while a proof runs, not a third.
+      serving.verifying = serving.verifying.then(run);
+    }
+  }
+
+  process.on("message", (raw: unknown) => {
+    try {
+      handle(parseToHost(raw));
+    } catch (error) {
+      fail(EXIT_GARBLED_MESSAGE, error);
+    }
+  });
+}
+
+/** Field by field: a description with more in it than the messages allow would be refused. */
+function describe(prover: NativeProver) {
+  const d = prover.describe();
+  return {
+    backend: d.backend,
+    scheme: d.scheme,
+    revision: d.revision,
+    kinds: d.kinds,
+    publicKeyBytes: d.publicKeyBytes,
+    signatureBytes: d.signatureBytes,
+    proofBytesMax: d.proofBytesMax,
+    childrenMax: d.childrenMax,
+    rawsMax: d.rawsMax,
+    keyOrderMatters: d.keyOrderMatters,
+  };
+}
+
+try {
+  main();
+} catch (error) {
+  fail(EXIT_START_FAILED, error);
+}

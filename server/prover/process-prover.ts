@@ -1,0 +1,176 @@
+/**
+ * A prover in a child process of its own (`host.ts`): the only kind that can be cancelled, and whose
+ * aborts and leaks end there. Checks everything the process sends, kills it when that is garbled,
+ * and leaves no request unsettled once it has ended. Started by the pool.
+ */
+import { fork, type ChildProcess } from "node:child_process";
+import type { BackendOptions } from "./backend-file.js";
+import { HostProcess } from "./host-process.js";
+import { parseBoolean, parseProof, parseVerdicts } from "./messages.js";
+import { keyCountOf, signerCountOf } from "./packed.js";
+import { ProverError } from "./prover.js";
+import type {
+  AggregateClaim,
+  Prover,
+  ProveJob,
+  ProverDescription,
+  ProverExit,
+  SignatureVerdict,
+  SignedMessage,
+} from "./prover.js";
+
+export interface ProcessProverOptions {
+  /** Names the device in errors. */
+  deviceId: string;
+  /** The compiled `host.js`. */
+  hostPath: string;
+  backend: BackendOptions;
+  /** One prover process at a time holds this file's lock; others are refused, the holder named. */
+  lockPath: string;
+  /** Niceness, -20 to 19; 0 leaves the service's own. */
+  nice: number;
+  /** The cores to run on; empty for all. */
+  cores: readonly number[];
+  /** The whole environment of the process: see `proverEnvironment`. */
+  env: Readonly<Record<string, string>>;
+  /** Longest time from fork to ready, in milliseconds; the process is killed after it. */
+  startTimeoutMs: number;
+}
+
+/** What of the service's environment a prover may see, and the device's own variables over it. */
+export function proverEnvironment(
+  service: Readonly<Record<string, string | undefined>>,
+  device: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const name of ["PATH", "HOME", "LANG"]) {
+    const value = service[name];
+    if (value !== undefined) env[name] = value;
+  }
+  return { ...env, ...device };
+}
+
+/** Resolves once set up (seconds). Rejects with `ProverError("start_failed")`, the process ended. */
+export async function startProcessProver(options: ProcessProverOptions): Promise<Prover> {
+  try {
+    return await start(options);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const message = `prover of ${options.deviceId} did not start: ${why}`;
+    throw new ProverError("start_failed", message, { cause });
+  }
+}
+
+async function start(options: ProcessProverOptions): Promise<Prover> {
+  const { backend, lockPath, nice, cores, startTimeoutMs } = options;
+  const host = new HostProcess(forkHost(options), {
+    type: "start",
+    backend,
+    lockPath,
+    nice,
+    cores: [...cores],
+  });
+  const timer = setTimeout(() => {
+    host.endBecause("start_failed", `not ready after ${String(startTimeoutMs)} ms`);
+  }, startTimeoutMs);
+  try {
+    return new ProcessProver(host, { ...(await host.ready), fake: false });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function forkHost({ hostPath, env }: ProcessProverOptions): ChildProcess {
+  return fork(hostPath, [], {
+    execArgv: [],
+    env: { ...env },
+    serialization: "advanced",
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+  });
+}
+
+/** A buffer of its own: never a view on a pool that other data shares. */
+function packed(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytes);
+}
+
+function packedMessage({ root, slot }: SignedMessage) {
+  return { root: packed(root), slot };
+}
+
+function packedClaim({ proof, keys }: AggregateClaim) {
+  return { proof: packed(proof), keys: packed(keys) };
+}
+
+class ProcessProver implements Prover {
+  private isProving = false;
+
+  constructor(
+    private readonly host: HostProcess,
+    readonly description: ProverDescription,
+  ) {}
+
+  get pid(): number | undefined {
+    return this.host.pid;
+  }
+
+  get exited(): Promise<ProverExit> {
+    return this.host.exited;
+  }
+
+  residentBytes(): number {
+    return this.host.residentBytes;
+  }
+
+  kill(): void {
+    this.host.endBecause("killed_by_us", "killed by the service");
+  }
+
+  async verifySignatures(
+    message: SignedMessage,
+    keys: Uint8Array,
+    signatures: Uint8Array,
+  ): Promise<SignatureVerdict[]> {
+    const count = signerCountOf(this.description, keys, signatures);
+    return this.host.request(
+      {
+        op: "verifySignatures",
+        message: packedMessage(message),
+        keys: packed(keys),
+        signatures: packed(signatures),
+      },
+      (value) => parseVerdicts(value, count),
+    );
+  }
+
+  async verifyAggregate(message: SignedMessage, claim: AggregateClaim): Promise<boolean> {
+    keyCountOf(this.description, claim.keys);
+    return this.host.request(
+      { op: "verifyAggregate", message: packedMessage(message), claim: packedClaim(claim) },
+      parseBoolean,
+    );
+  }
+
+  async aggregate(job: ProveJob): Promise<Uint8Array> {
+    const { message, keys, signatures, children, logInvRate } = job;
+    signerCountOf(this.description, keys, signatures);
+    for (const child of children) keyCountOf(this.description, child.keys);
+    if (this.isProving) throw new ProverError("internal", "a proof is running already");
+    this.isProving = true;
+    try {
+      return await this.host.request(
+        {
+          op: "aggregate",
+          message: packedMessage(message),
+          keys: packed(keys),
+          signatures: packed(signatures),
+          children: children.map(packedClaim),
+          logInvRate,
+        },
+        (value) => parseProof(value, this.description.proofBytesMax),
+      );
+    } finally {
+      this.isProving = false;
+    }
+  }
+}

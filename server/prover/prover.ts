@@ -1,0 +1,70 @@
+/**
+ * What the schedule sees of a prover process: verify, prove, die.
+ * Implemented by `process-prover.ts` (the real one, in a child process) and `fake.ts` (simulation).
+ */
+import type { AggregateClaim, BackendDescription, SignedMessage } from "../../native/addon.js";
+
+export type { AggregateClaim, SignedMessage } from "../../native/addon.js";
+
+/** A backend's own description, and whether its results are only simulated. */
+export interface ProverDescription extends BackendDescription {
+  fake: boolean;
+}
+
+/** One proof's inputs; keys and signatures are packed in the same order. */
+export interface ProveJob {
+  message: SignedMessage;
+  keys: Uint8Array;
+  signatures: Uint8Array;
+  children: readonly AggregateClaim[];
+  /** log2 of the inverse rate; 0 for the prover's default. */
+  logInvRate: number;
+}
+
+/** Verdict on one raw signature. */
+export type SignatureVerdict = "ok" | "bad_signature" | "wrong_leaf";
+
+/** Why a prover process ended. */
+export interface ProverExit {
+  cause: "killed_by_us" | "died" | "start_failed";
+  detail: string;
+}
+
+/**
+ * One set-up prover. Promises reject with `ProverError` when the prover refuses, and with
+ * `ProverError("died")` when its process ends first. One `aggregate` at a time; verification may
+ * run meanwhile.
+ */
+export interface Prover {
+  readonly description: ProverDescription;
+  /** Process id, for logs; undefined for the fake. */
+  readonly pid: number | undefined;
+  verifySignatures(
+    message: SignedMessage,
+    keys: Uint8Array,
+    signatures: Uint8Array,
+  ): Promise<SignatureVerdict[]>;
+  /** True when the proof verifies and attests exactly the claim's keys. */
+  verifyAggregate(message: SignedMessage, claim: AggregateClaim): Promise<boolean>;
+  aggregate(job: ProveJob): Promise<Uint8Array>;
+  /** Resident set in bytes as the prover last reported it; 0 until then. */
+  residentBytes(): number;
+  /** SIGKILL. `exited` settles once the process has really ended. */
+  kill(): void;
+  readonly exited: Promise<ProverExit>;
+}
+
+/** Starts a prover and sets it up (seconds). Rejects with `ProverError("start_failed")`. */
+export type StartProver = (deviceId: string) => Promise<Prover>;
+
+/** Every way a prover's answer can be an error. */
+export class ProverError extends Error {
+  override readonly name = "ProverError";
+  constructor(
+    readonly kind: "died" | "start_failed" | "refused" | "internal",
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}

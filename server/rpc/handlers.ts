@@ -1,0 +1,330 @@
+/**
+ * The calls of AggregatorService, neutral of transport: both RPC stacks hand requests in here.
+ * Refusals are thrown as `Refusal`; each stack maps them through `status.ts`.
+ */
+import { createHash } from "node:crypto";
+import { create, toBinary } from "@bufbuild/protobuf";
+import type {
+  CancelSessionRequest,
+  GetSessionRequest,
+  Node,
+  ProofSystem,
+  StreamResultsRequest,
+  StreamResultsResponse,
+  SubmitSnapshotRequest,
+  VerifyAggregateRequest,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  CancelSessionResponseSchema,
+  DeadlineSource,
+  GapCause,
+  GetSessionResponseSchema,
+  BusyPolicy,
+  Priority,
+  SessionState,
+  SkipReason,
+  StreamResultsResponseSchema,
+  SubmitSnapshotRequestSchema,
+  SubmitSnapshotResponseSchema,
+  VerifyAggregateResponseSchema,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Clock } from "../clock.js";
+import { invalid, Refusal } from "../errors.js";
+import { defaults, limits } from "../limits.js";
+import { ProverError } from "../prover/prover.js";
+import type { ProverDescription } from "../prover/prover.js";
+import type { Dispatcher } from "../schedule/dispatcher.js";
+import { concat } from "../schedule/prove-group.js";
+import type { Admission, Aggregator } from "../session/aggregator.js";
+import { attestationDataRoot } from "../session/attestation-data.js";
+import { checkGivenMessage, decodeSnapshot } from "../session/decode-snapshot.js";
+import { serverInfo } from "./server-info.js";
+
+/** What a transport knows of a call. */
+export interface CallContext {
+  /** Monotonic instant at which the headers arrived. */
+  receivedAtMs: number;
+  /** Time that the call's own deadline left at receipt. */
+  callDeadlineMs: number | undefined;
+  /** Aborts when the caller is gone or the server drains. */
+  signal: AbortSignal;
+}
+
+export interface HandlersModules {
+  aggregator: Aggregator;
+  dispatcher: Dispatcher;
+  clock: Clock;
+}
+
+export interface HandlersOptions {
+  instance: string;
+  version: string;
+  deadlineMs: number;
+  fenceMs: number;
+}
+
+const skipOnWire = {
+  in_flight: SkipReason.IN_FLIGHT,
+  predicted_miss: SkipReason.PREDICTED_MISS,
+  draining: SkipReason.DRAINING,
+  overloaded: SkipReason.OVERLOADED,
+  no_prover: SkipReason.NO_PROVER,
+} as const;
+
+export class Handlers {
+  constructor(
+    private readonly options: HandlersOptions,
+    private readonly modules: HandlersModules,
+  ) {}
+
+  submitSnapshot(request: SubmitSnapshotRequest, context: CallContext) {
+    const nodeId = nodeIdOf(request.node);
+    const { snapshot } = request;
+    if (request.requestId.length > 64) throw invalid("request_id", "is longer than 64 characters");
+    const bytes = toBinary(SubmitSnapshotRequestSchema, { ...request, deadlineMs: 0, fenceMs: 0 });
+    const contentDigest = createHash("sha256").update(bytes).digest("hex");
+    const earlier = this.modules.aggregator.remembered(nodeId, request.requestId, contentDigest);
+    if (earlier !== undefined) return submitResponse(earlier);
+
+    const description = this.modules.dispatcher.describe();
+    if (description === undefined) {
+      return submitResponse({
+        kind: "skipped",
+        reason: "no_prover",
+        detail: "no device is up yet",
+      });
+    }
+    checkProofSystem(request.proofSystem, description);
+    const budgets = this.budgets(request, context);
+    const groups = decodeSnapshot(snapshot, request.proofSystem?.logInvRate ?? 0, {
+      groupsMax: limits.groupsMax,
+      validatorsMax: limits.validatorsMax,
+      childrenMax: description.childrenMax,
+      proofBytesMax: Math.min(
+        limits.proofBytesMax,
+        description.proofBytesMax || limits.proofBytesMax,
+      ),
+      publicKeyBytes: description.publicKeyBytes,
+      signatureBytes: description.signatureBytes,
+    });
+    const admission = this.modules.aggregator.submit({
+      nodeId,
+      nodeEpoch: request.node?.nodeEpoch ?? 0n,
+      requestId: request.requestId,
+      contentDigest,
+      slot: snapshot?.slot ?? 0n,
+      priority: priorityOf(request),
+      shouldReplace: request.busyPolicy === BusyPolicy.REPLACE,
+      receivedAtMs: context.receivedAtMs,
+      deadlineAtMs: context.receivedAtMs + budgets.deadlineMs,
+      fenceAtMs: context.receivedAtMs + budgets.fenceMs,
+      bytes: bytes.length,
+      groups,
+      accepted: budgets,
+    });
+    return submitResponse(admission);
+  }
+
+  async *streamResults(
+    request: StreamResultsRequest,
+    context: CallContext,
+  ): AsyncGenerator<StreamResultsResponse> {
+    const record = this.modules.aggregator.node(nodeIdOf(request.node));
+    const { log } = record;
+    const position = log.parseCursor(request.cursor);
+    if (record.streams >= limits.streamsPerNodeMax) {
+      const detail = `${limits.streamsPerNodeMax} streams of this node are open`;
+      throw new Refusal("resource_exhausted", "node.node_id", detail);
+    }
+    let { seq } = position;
+    const message = (at: number, event: StreamResultsResponse["event"]) =>
+      create(StreamResultsResponseSchema, { cursor: log.cursor(at), event });
+    record.streams++;
+    try {
+      const opened = {
+        $typeName: "lean.aggregator.v1.Opened",
+        serverInstance: this.options.instance,
+      } as const;
+      yield message(seq, { case: "opened", value: opened });
+      if (position.isOtherInstance) yield message(0, gap(GapCause.SERVER_RESTARTED, 0, []));
+      while (!context.signal.aborted) {
+        const read = log.readAfter(seq);
+        if (read.kind === "gap") {
+          seq = read.resumeSeq;
+          yield message(seq, gap(GapCause.TRIMMED, read.events, read.sessionIds));
+        } else if (read.kind === "entry") {
+          ({ seq } = read.entry);
+          if (request.sessionId !== "" && read.entry.sessionId !== request.sessionId) continue;
+          const { event } = read.entry;
+          if (event.kind === "outcome")
+            yield message(seq, { case: "outcome", value: event.outcome });
+          else {
+            yield message(seq, { case: "summary", value: event.summary });
+            if (request.sessionId !== "") return;
+          }
+        } else {
+          if (request.noFollow) return;
+          await log.changed(context.signal);
+        }
+      }
+    } finally {
+      record.streams--;
+    }
+  }
+
+  async getSession(request: GetSessionRequest, context: CallContext) {
+    const { aggregator, clock } = this.modules;
+    const nodeId = nodeIdOf(request.node);
+    if (request.waitMs > limits.waitMsMax) {
+      throw invalid("wait_ms", `is ${request.waitMs}, at most ${limits.waitMsMax}`);
+    }
+    let session = aggregator.session(nodeId, request.sessionId);
+    const timeout = new AbortController();
+    const stop = () => timeout.abort();
+    const cancel = clock.at(context.receivedAtMs + request.waitMs, stop);
+    context.signal.addEventListener("abort", stop);
+    try {
+      while (
+        session.state === SessionState.IN_FLIGHT &&
+        !timeout.signal.aborted &&
+        request.waitMs > 0
+      ) {
+        await aggregator.node(nodeId).log.changed(timeout.signal);
+        session = aggregator.session(nodeId, request.sessionId);
+      }
+    } finally {
+      cancel();
+      context.signal.removeEventListener("abort", stop);
+    }
+    return create(GetSessionResponseSchema, { session });
+  }
+
+  cancelSession(request: CancelSessionRequest) {
+    const nodeId = nodeIdOf(request.node);
+    const { aggregator } = this.modules;
+    const session = aggregator.cancel(nodeId, request.sessionId, request.groupIndices);
+    return create(CancelSessionResponseSchema, { session });
+  }
+
+  async verifyAggregate(request: VerifyAggregateRequest) {
+    nodeIdOf(request.node);
+    const { dispatcher, clock } = this.modules;
+    const root = attestationDataRoot(request.data, "data");
+    checkGivenMessage(request.message, root, "message");
+    const prover = dispatcher.verifier();
+    if (prover === undefined)
+      throw new Refusal("unavailable", "", "no prover is up to verify with");
+    const { description } = prover;
+    checkProofSystem(request.proofSystem, description);
+    if (request.publicKeys.length === 0) throw invalid("public_keys", "is empty");
+    request.publicKeys.forEach((key, at) => {
+      if (key.length === description.publicKeyBytes) return;
+      throw invalid(
+        `public_keys[${at}]`,
+        `has ${key.length} bytes, expected ${description.publicKeyBytes}`,
+      );
+    });
+    if (request.proof.length > limits.proofBytesMax || request.proof.length === 0) {
+      throw invalid(
+        "proof",
+        `has ${request.proof.length} bytes, expected 1 to ${limits.proofBytesMax}`,
+      );
+    }
+    const startedMs = clock.nowMs();
+    const message = { root, slot: Number(request.data?.slot ?? 0n) };
+    const claim = { proof: request.proof.slice(), keys: concat(request.publicKeys) };
+    const valid = await prover.verifyAggregate(message, claim).catch((error: unknown) => {
+      if (!(error instanceof ProverError)) throw error;
+      throw new Refusal("unavailable", "", `the prover could not verify: ${error.message}`);
+    });
+    const detail = valid ? "" : "the proof does not verify, or attests other claims";
+    const verifyMs = Math.round(clock.nowMs() - startedMs);
+    return create(VerifyAggregateResponseSchema, { valid, detail, verifyMs });
+  }
+
+  getServerInfo() {
+    return serverInfo(this.options, this.modules);
+  }
+
+  /** Deadline: the request's, else the call's, else ours; never past the fence. */
+  private budgets(request: SubmitSnapshotRequest, { callDeadlineMs }: CallContext) {
+    const fenceMs = budget(request.fenceMs ?? this.options.fenceMs, "fence_ms", limits.fenceMsMax);
+    const [asked, deadlineSource] =
+      request.deadlineMs !== undefined
+        ? [budget(request.deadlineMs, "deadline_ms", limits.deadlineMsMax), DeadlineSource.REQUEST]
+        : callDeadlineMs !== undefined
+          ? [Math.min(callDeadlineMs, limits.deadlineMsMax), DeadlineSource.CALL]
+          : [this.options.deadlineMs, DeadlineSource.SERVER];
+    return {
+      deadlineMs: Math.max(0, Math.floor(Math.min(asked, fenceMs))),
+      fenceMs,
+      deadlineSource,
+    };
+  }
+}
+
+export const handlerDefaults = { deadlineMs: defaults.deadlineMs, fenceMs: defaults.fenceMs };
+
+function budget(value: number, field: string, max: number): number {
+  if (value < 1 || value > max) throw invalid(field, `is ${value}, expected 1 to ${max}`);
+  return value;
+}
+
+function nodeIdOf(node: Node | undefined): string {
+  if (node === undefined) throw invalid("node", "is missing");
+  if (!/^[A-Za-z0-9._-]{1,64}$/.test(node.nodeId)) {
+    throw invalid("node.node_id", "must be 1 to 64 characters of A-Z a-z 0-9 . _ -");
+  }
+  return node.nodeId;
+}
+
+function priorityOf({ priority }: SubmitSnapshotRequest): Priority {
+  if (priority === Priority.UNSPECIFIED) return Priority.AGGREGATION;
+  if (Priority[priority] === undefined) throw invalid("priority", `${String(priority)} is unknown`);
+  return priority;
+}
+
+function checkProofSystem(asked: ProofSystem | undefined, has: ProverDescription): void {
+  if (asked === undefined) return;
+  for (const field of ["scheme", "revision"] as const) {
+    if (asked[field] !== "" && asked[field] !== has[field]) {
+      throw invalid(
+        `proof_system.${field}`,
+        `is ${asked[field]}, this server proves ${has[field]}`,
+      );
+    }
+  }
+  if (asked.logInvRate > 8) {
+    throw invalid("proof_system.log_inv_rate", `is ${asked.logInvRate}, expected 0 to 8`);
+  }
+}
+
+function gap(
+  cause: GapCause,
+  events: number,
+  sessionIds: string[],
+): StreamResultsResponse["event"] {
+  const value = {
+    $typeName: "lean.aggregator.v1.Gap",
+    cause,
+    events: BigInt(events),
+    sessionIds,
+  } as const;
+  return { case: "gap", value };
+}
+
+function submitResponse(admission: Admission) {
+  if (admission.kind === "accepted") {
+    const value = { ...admission.accepted, $typeName: "lean.aggregator.v1.Accepted" } as const;
+    return create(SubmitSnapshotResponseSchema, { result: { case: "accepted", value } });
+  }
+  const { reason, detail, sessionId = "", predictedFinishMs } = admission;
+  const value = {
+    $typeName: "lean.aggregator.v1.Skipped",
+    reason: skipOnWire[reason],
+    detail,
+    sessionId,
+    ...(predictedFinishMs === undefined ? {} : { predictedFinishMs }),
+  } as const;
+  return create(SubmitSnapshotResponseSchema, { result: { case: "skipped", value } });
+}

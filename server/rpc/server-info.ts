@@ -1,0 +1,66 @@
+/** What `GetServerInfo` answers. */
+import { create } from "@bufbuild/protobuf";
+import {
+  DeviceState,
+  GetServerInfoResponseSchema,
+  ProofKind,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { limits } from "../limits.js";
+import { predictMs } from "../schedule/cost.js";
+import type { HandlersModules, HandlersOptions } from "./handlers.js";
+
+/** Shapes whose learned cost is told. */
+const shapes = [
+  [1, 0],
+  [16, 0],
+  [32, 0],
+  [64, 0],
+  [32, 1],
+] as const;
+
+const stateOnWire = {
+  starting: DeviceState.STARTING,
+  idle: DeviceState.IDLE,
+  proving: DeviceState.PROVING,
+  stopping: DeviceState.STOPPING,
+  failed: DeviceState.FAILED,
+} as const;
+
+export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
+  const { dispatcher, aggregator, clock } = modules;
+  const has = dispatcher.describe();
+  return create(GetServerInfoResponseSchema, {
+    serverVersion: options.version,
+    serverInstance: options.instance,
+    proofSystem: { scheme: has?.scheme ?? "", revision: has?.revision ?? "" },
+    publicKeyBytes: has?.publicKeyBytes ?? 0,
+    signatureBytes: has?.signatureBytes ?? 0,
+    kinds: [ProofKind.AGGREGATE],
+    keyOrderMatters: has?.keyOrderMatters ?? false,
+    limits: {
+      snapshotBytesMax: limits.snapshotBytesMax,
+      groupsMax: limits.groupsMax,
+      rawSignaturesMax: limits.validatorsMax,
+      childrenMax: has?.childrenMax ?? 0,
+      proofBytesMax: limits.proofBytesMax,
+      validatorsMax: limits.validatorsMax,
+      deadlineMsMax: limits.deadlineMsMax,
+      fenceMsMax: limits.fenceMsMax,
+    },
+    devices: dispatcher.devices().map(({ id, state, cost }) => ({
+      id,
+      state: stateOnWire[state.kind],
+      detail: state.kind === "failed" ? state.cause : "",
+      learnedCosts: shapes.map(([rawSignatures, children]) => ({
+        rawSignatures,
+        children,
+        proveMs: Math.round(predictMs(cost, rawSignatures, children)),
+      })),
+    })),
+    serverTimeUnixMs: BigInt(clock.unixMs()),
+    defaultDeadlineMs: options.deadlineMs,
+    defaultFenceMs: options.fenceMs,
+    draining: aggregator.draining,
+    fake: has?.fake ?? false,
+  });
+}

@@ -1,0 +1,20 @@
+/** From refusals to status codes, for both stacks; the numbers are gRPC's and Connect's alike. */
+import { Refusal } from "../errors.js";
+import type { RefusalKind } from "../errors.js";
+
+const codes: Record<RefusalKind, number> = {
+  invalid_argument: 3,
+  not_found: 5,
+  resource_exhausted: 8,
+  unimplemented: 12,
+  unavailable: 14,
+};
+const INTERNAL = 13;
+
+/** Code and message of anything thrown; what is not a refusal is told as internal, unexplained. */
+export function statusOf(error: unknown): { code: number; message: string; isExpected: boolean } {
+  if (error instanceof Refusal) {
+    return { code: codes[error.kind], message: error.message, isExpected: true };
+  }
+  return { code: INTERNAL, message: "internal error", isExpected: false };
+}

@@ -1,0 +1,54 @@
+/**
+ * One attestation data's work as the schedule and the prover see it: checked in structure, copied
+ * off the request's frame, its content not verified yet.
+ */
+import type { SignedMessage } from "../prover/prover.js";
+
+export type LeftOutReason =
+  "bad_signature" | "wrong_leaf" | "unknown_key" | "bad_child" | "covered" | "shed";
+
+/** An input that is not in the proof; `digest` is the SHA-256 of its bytes. */
+export interface LeftOut {
+  reason: LeftOutReason;
+  input: { kind: "raw"; validatorIndex: number } | { kind: "child"; childIndex: number };
+  digest: Uint8Array;
+}
+
+/** Raw signatures, packed: keys and signatures in the order of `validators`. */
+export interface Raws {
+  validators: readonly number[];
+  keys: Uint8Array;
+  signatures: Uint8Array;
+}
+
+export interface ChildWork {
+  index: number;
+  validators: readonly number[];
+  /** Packed, in the order of `validators`. */
+  keys: Uint8Array;
+  proof: Uint8Array;
+}
+
+export interface GroupWork {
+  message: SignedMessage;
+  raws: Raws;
+  children: readonly ChildWork[];
+  /** Inputs already known to be bad when the snapshot was decoded. */
+  leftOut: readonly LeftOut[];
+  logInvRate: number;
+}
+
+/** How a started group ended, before deadline and fence have their say. */
+export type ProofResult =
+  | {
+      kind: "proved";
+      proof: Uint8Array;
+      validators: readonly number[];
+      childrenFolded: readonly number[];
+      leftOut: readonly LeftOut[];
+      proveMs: number;
+    }
+  | { kind: "nothing_to_prove"; leftOut: readonly LeftOut[] }
+  | { kind: "rejected"; leftOut: readonly LeftOut[] }
+  | { kind: "not_started"; reason: "deadline" | "predicted_miss"; leftOut: readonly LeftOut[] }
+  | { kind: "failed"; reason: "prover_died" | "prover_error"; detail: string };

@@ -1,0 +1,145 @@
+/**
+ * One group through one prover: verify every input, drop and name the bad, trim what verified
+ * children cover, prove the rest, verify the proof against exactly the claims expected.
+ * Called by the dispatcher for the lane's current attempt.
+ */
+import { createHash } from "node:crypto";
+import type { Prover } from "../prover/prover.js";
+import { ProverError } from "../prover/prover.js";
+import type { ChildWork, GroupWork, LeftOut, ProofResult, Raws } from "./group.js";
+
+export interface ProveGroupModules {
+  prover: Prover;
+  nowMs(): number;
+  /** Asked again once the inputs are verified: may a proof of this shape still start? */
+  mayStart(raws: number, children: number): "yes" | "deadline" | "predicted_miss";
+}
+
+export function sha256(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(createHash("sha256").update(bytes).digest());
+}
+
+export async function proveGroup(
+  group: GroupWork,
+  modules: ProveGroupModules,
+): Promise<ProofResult> {
+  try {
+    return await attemptGroup(group, modules);
+  } catch (error) {
+    if (!(error instanceof ProverError)) throw error;
+    const reason = error.kind === "died" ? "prover_died" : "prover_error";
+    return { kind: "failed", reason, detail: error.message };
+  }
+}
+
+async function attemptGroup(group: GroupWork, modules: ProveGroupModules): Promise<ProofResult> {
+  const { prover } = modules;
+  const leftOut: LeftOut[] = [...group.leftOut];
+  const children = await verifiedChildren(group, prover, leftOut);
+  const covered = new Set(children.flatMap((child) => child.validators));
+  const verified = await verifiedRaws(group, prover, leftOut);
+  const raws = keepRaws(verified, prover, (validator, digest) => {
+    if (!covered.has(validator)) return true;
+    leftOut.push({
+      reason: "covered",
+      input: { kind: "raw", validatorIndex: validator },
+      digest: digest(),
+    });
+    return false;
+  });
+
+  if (raws.validators.length === 0 && children.length < 2) {
+    const anyBad = leftOut.some((input) => input.reason !== "covered");
+    return { kind: anyBad ? "rejected" : "nothing_to_prove", leftOut };
+  }
+  const may = modules.mayStart(raws.validators.length, children.length);
+  if (may !== "yes") return { kind: "not_started", reason: may, leftOut };
+
+  const startedMs = modules.nowMs();
+  const proof = await prover.aggregate({
+    message: group.message,
+    keys: raws.keys,
+    signatures: raws.signatures,
+    children,
+    logInvRate: group.logInvRate,
+  });
+  const proveMs = modules.nowMs() - startedMs;
+  const claim = expectedClaim(raws, children, prover.description.publicKeyBytes);
+  if (!(await prover.verifyAggregate(group.message, { proof, keys: claim.keys }))) {
+    const detail = "the prover's own proof does not verify against the expected claims";
+    return { kind: "failed", reason: "prover_error", detail };
+  }
+  const childrenFolded = children.map((child) => child.index);
+  return { kind: "proved", proof, validators: claim.validators, childrenFolded, leftOut, proveMs };
+}
+
+async function verifiedChildren(group: GroupWork, prover: Prover, leftOut: LeftOut[]) {
+  const good: ChildWork[] = [];
+  for (const child of group.children) {
+    const isValid = await prover.verifyAggregate(group.message, child);
+    if (isValid) good.push(child);
+    else {
+      const input = { kind: "child", childIndex: child.index } as const;
+      leftOut.push({ reason: "bad_child", input, digest: sha256(child.proof) });
+    }
+  }
+  return good;
+}
+
+async function verifiedRaws(group: GroupWork, prover: Prover, leftOut: LeftOut[]): Promise<Raws> {
+  const { raws, message } = group;
+  if (raws.validators.length === 0) return raws;
+  const verdicts = await prover.verifySignatures(message, raws.keys, raws.signatures);
+  let at = 0;
+  return keepRaws(raws, prover, (validator, digest) => {
+    const verdict = verdicts[at++];
+    if (verdict === "ok") return true;
+    const reason = verdict === "wrong_leaf" ? "wrong_leaf" : "bad_signature";
+    leftOut.push({ reason, input: { kind: "raw", validatorIndex: validator }, digest: digest() });
+    return false;
+  });
+}
+
+/** The raws for which `keep` says yes, repacked. */
+function keepRaws(
+  raws: Raws,
+  prover: Prover,
+  keep: (validator: number, digest: () => Uint8Array) => boolean,
+): Raws {
+  const { publicKeyBytes, signatureBytes } = prover.description;
+  const slice = (packed: Uint8Array, size: number, at: number) =>
+    packed.subarray(at * size, (at + 1) * size);
+  const kept = raws.validators
+    .map((validator, at) => ({ validator, at }))
+    .filter(({ validator, at }) =>
+      keep(validator, () => sha256(slice(raws.signatures, signatureBytes, at))),
+    );
+  if (kept.length === raws.validators.length) return raws;
+  return {
+    validators: kept.map(({ validator }) => validator),
+    keys: concat(kept.map(({ at }) => slice(raws.keys, publicKeyBytes, at))),
+    signatures: concat(kept.map(({ at }) => slice(raws.signatures, signatureBytes, at))),
+  };
+}
+
+/** The union of what goes in, each validator once. */
+function expectedClaim(raws: Raws, children: readonly ChildWork[], keyBytes: number) {
+  const keyOf = new Map<number, Uint8Array>();
+  for (const part of [raws, ...children]) {
+    part.validators.forEach((validator, at) => {
+      keyOf.set(validator, part.keys.subarray(at * keyBytes, (at + 1) * keyBytes));
+    });
+  }
+  const validators = [...keyOf.keys()].sort((a, b) => a - b);
+  return { validators, keys: concat(validators.flatMap((v) => keyOf.get(v) ?? [])) };
+}
+
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}

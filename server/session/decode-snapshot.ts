@@ -1,0 +1,207 @@
+/**
+ * From a request's snapshot to groups of work. Broken structure is refused, naming the field; bad
+ * content (an unknown index, a key or signature of the wrong length, an oversized child) is left
+ * out of its own group and named, so that one odd vote never blocks a node. Everything kept is
+ * copied: protobuf-es hands out views that would pin the whole request.
+ */
+import type {
+  AttestationData,
+  Child,
+  Group,
+  Snapshot,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { ProofKind } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { invalid } from "../errors.js";
+import type { ChildWork, GroupWork, LeftOut, Raws } from "../schedule/group.js";
+import { concat, sha256 } from "../schedule/prove-group.js";
+import { attestationDataRoot, checkpoint } from "./attestation-data.js";
+
+/** Sizes that the backend and the configuration set. */
+export interface SnapshotLimits {
+  groupsMax: number;
+  validatorsMax: number;
+  childrenMax: number;
+  proofBytesMax: number;
+  publicKeyBytes: number;
+  signatureBytes: number;
+}
+
+export interface DecodedGroup {
+  data: AttestationData;
+  work: GroupWork;
+  /** Beyond `groupsMax`: ends `not_started: limit`. */
+  isOverLimit: boolean;
+}
+
+export function decodeSnapshot(
+  snapshot: Snapshot | undefined,
+  logInvRate: number,
+  limits: SnapshotLimits,
+): DecodedGroup[] {
+  if (snapshot === undefined) throw invalid("snapshot", "is missing");
+  checkpoint(snapshot.head, "snapshot.head");
+  checkpoint(snapshot.justified, "snapshot.justified");
+  if (snapshot.groups.length === 0) throw invalid("snapshot.groups", "is empty: nothing to prove");
+  const keys = keyTable(snapshot, limits);
+  const seen = new Map<string, number>();
+  return snapshot.groups.map((group, at) => {
+    const field = `snapshot.groups[${at}]`;
+    const root = checkedMessage(group, field);
+    const hex = Buffer.from(root).toString("hex");
+    const earlier = seen.get(hex);
+    if (earlier !== undefined) {
+      throw invalid(`${field}.data`, `is the same attestation data as snapshot.groups[${earlier}]`);
+    }
+    seen.set(hex, at);
+    return decodeGroup(group, {
+      root,
+      keys,
+      logInvRate,
+      field,
+      limits,
+      isOverLimit: at >= limits.groupsMax,
+    });
+  });
+}
+
+function checkedMessage(group: Group, field: string): Uint8Array {
+  if (group.kind !== ProofKind.UNSPECIFIED && group.kind !== ProofKind.AGGREGATE) {
+    throw invalid(
+      `${field}.kind`,
+      `${ProofKind[group.kind] ?? group.kind} is not offered by this prover`,
+    );
+  }
+  const root = attestationDataRoot(group.data, `${field}.data`);
+  checkGivenMessage(group.message, root, `${field}.message`);
+  return root;
+}
+
+/** A message that the caller gives must be the root that we compute. */
+export function checkGivenMessage(given: Uint8Array, root: Uint8Array, field: string): void {
+  if (given.length === 0) return;
+  if (given.length !== 32) throw invalid(field, `has ${given.length} bytes, expected 32`);
+  if (Buffer.compare(given, root) !== 0) {
+    const expected = Buffer.from(root).toString("hex");
+    throw invalid(field, `is not hash_tree_root(data), which is ${expected}`);
+  }
+}
+
+function keyTable(snapshot: Snapshot, limits: SnapshotLimits): Map<number, Uint8Array> {
+  if (snapshot.keys.length > limits.validatorsMax) {
+    throw invalid(
+      "snapshot.keys",
+      `has ${snapshot.keys.length} entries, at most ${limits.validatorsMax}`,
+    );
+  }
+  const table = new Map<number, Uint8Array>();
+  const owners = new Map<string, number>();
+  snapshot.keys.forEach(({ validatorIndex, publicKey }, at) => {
+    const field = `snapshot.keys[${at}]`;
+    if (table.has(validatorIndex)) {
+      throw invalid(`${field}.validator_index`, `${validatorIndex} is there twice`);
+    }
+    const text = Buffer.from(publicKey).toString("hex");
+    const owner = owners.get(text);
+    if (owner !== undefined)
+      throw invalid(`${field}.public_key`, `is validator ${owner}'s key too`);
+    owners.set(text, validatorIndex);
+    table.set(validatorIndex, publicKey);
+  });
+  return table;
+}
+
+interface GroupContext {
+  root: Uint8Array;
+  keys: ReadonlyMap<number, Uint8Array>;
+  logInvRate: number;
+  field: string;
+  limits: SnapshotLimits;
+  isOverLimit: boolean;
+}
+
+function decodeGroup(group: Group, context: GroupContext): DecodedGroup {
+  const { root, logInvRate, field, isOverLimit } = context;
+  if (group.data === undefined) throw invalid(`${field}.data`, "is missing");
+  const leftOut: LeftOut[] = [];
+  const raws = decodeRaws(group, context, leftOut);
+  const children = group.children.flatMap((child, at) => decodeChild(child, at, context, leftOut));
+  const message = { root, slot: Number(group.data.slot) };
+  const data = copyData(group.data);
+  return { data, work: { message, raws, children, leftOut, logInvRate }, isOverLimit };
+}
+
+function decodeRaws(group: Group, context: GroupContext, leftOut: LeftOut[]): Raws {
+  const { keys, limits } = context;
+  const good = new Map<number, { key: Uint8Array; signature: Uint8Array }>();
+  for (const { validatorIndex, signature } of group.rawSignatures) {
+    const key = keys.get(validatorIndex);
+    const refuse = (reason: "unknown_key" | "bad_signature" | "covered") =>
+      leftOut.push({ reason, input: { kind: "raw", validatorIndex }, digest: sha256(signature) });
+    if (key?.length !== limits.publicKeyBytes) refuse("unknown_key");
+    else if (signature.length !== limits.signatureBytes) refuse("bad_signature");
+    else if (good.has(validatorIndex)) refuse("covered");
+    else good.set(validatorIndex, { key, signature });
+  }
+  return {
+    validators: [...good.keys()],
+    keys: concat([...good.values()].map(({ key }) => key)),
+    signatures: concat([...good.values()].map(({ signature }) => signature)),
+  };
+}
+
+function decodeChild(
+  child: Child,
+  index: number,
+  { keys, limits, field }: GroupContext,
+  leftOut: LeftOut[],
+): ChildWork[] {
+  const where = `${field}.children[${index}].participants`;
+  if (child.participants.length > Math.ceil(limits.validatorsMax / 8)) {
+    throw invalid(
+      where,
+      `has ${child.participants.length} bytes, at most ${Math.ceil(limits.validatorsMax / 8)}`,
+    );
+  }
+  const validators = bitsToIndices(child.participants);
+  const childKeys = validators.map((validator) => keys.get(validator));
+  const known = childKeys.filter((key) => key?.length === limits.publicKeyBytes);
+  const isBad =
+    validators.length === 0 ||
+    known.length !== validators.length ||
+    child.proof.length === 0 ||
+    child.proof.length > limits.proofBytesMax ||
+    (limits.childrenMax > 0 && index >= limits.childrenMax);
+  if (isBad) {
+    const reason = known.length === validators.length ? "bad_child" : "unknown_key";
+    const input = { kind: "child", childIndex: index } as const;
+    leftOut.push({ reason, input, digest: sha256(child.proof) });
+    return [];
+  }
+  const packed = concat(known.filter((key) => key !== undefined));
+  return [{ index, validators, keys: packed, proof: child.proof.slice() }];
+}
+
+export function bitsToIndices(bits: Uint8Array): number[] {
+  const indices: number[] = [];
+  bits.forEach((byte, at) => {
+    for (let bit = 0; bit < 8; bit++) if ((byte >> bit) & 1) indices.push(at * 8 + bit);
+  });
+  return indices;
+}
+
+export function indicesToBits(indices: readonly number[]): Uint8Array {
+  const highest = indices.reduce((max, index) => Math.max(max, index), -1);
+  const bits = new Uint8Array(Math.ceil((highest + 1) / 8));
+  for (const index of indices) {
+    const at = index >> 3;
+    bits[at] = (bits[at] ?? 0) | (1 << (index & 7));
+  }
+  return bits;
+}
+
+function copyData(data: AttestationData): AttestationData {
+  const copy = (point: AttestationData["head"]) =>
+    point === undefined ? {} : { ...point, root: point.root.slice() };
+  const parts = { head: copy(data.head), target: copy(data.target), source: copy(data.source) };
+  return { ...data, ...parts } as AttestationData;
+}

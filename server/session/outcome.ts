@@ -1,0 +1,140 @@
+/** From a group's ending to the outcome on the wire. */
+import { create } from "@bufbuild/protobuf";
+import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  LeftOutReason,
+  LeftOutSchema,
+  OutcomeReason,
+  OutcomeSchema,
+  OutcomeStatus,
+  ProofSystemSchema,
+  SummarySchema,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { assertNever } from "../errors.js";
+import type { OutcomeStatusName } from "../metrics.js";
+import type { ProverDescription } from "../prover/prover.js";
+import type { LeftOut, ProofResult } from "../schedule/group.js";
+import type { DecodedGroup } from "./decode-snapshot.js";
+import { indicesToBits } from "./decode-snapshot.js";
+import type { Ending } from "./session.js";
+
+export interface EndedGroup {
+  sessionId: string;
+  slot: bigint;
+  groupIndex: number;
+  decoded: DecodedGroup;
+  ending: Ending;
+  description: ProverDescription | undefined;
+  queueMs: number;
+}
+
+const statusOnWire: Record<OutcomeStatusName, OutcomeStatus> = {
+  proved: OutcomeStatus.PROVED,
+  proved_late: OutcomeStatus.PROVED_LATE,
+  nothing_to_prove: OutcomeStatus.NOTHING_TO_PROVE,
+  rejected: OutcomeStatus.REJECTED,
+  not_started: OutcomeStatus.NOT_STARTED,
+  stopped: OutcomeStatus.STOPPED,
+  failed: OutcomeStatus.FAILED,
+};
+
+const leftOutOnWire: Record<LeftOut["reason"], LeftOutReason> = {
+  bad_signature: LeftOutReason.BAD_SIGNATURE,
+  wrong_leaf: LeftOutReason.WRONG_LEAF,
+  unknown_key: LeftOutReason.UNKNOWN_KEY,
+  bad_child: LeftOutReason.BAD_CHILD,
+  covered: LeftOutReason.COVERED,
+  shed: LeftOutReason.SHED,
+};
+
+const reasonOnWire = {
+  deadline: OutcomeReason.DEADLINE,
+  predicted_miss: OutcomeReason.PREDICTED_MISS,
+  superseded: OutcomeReason.SUPERSEDED,
+  cancelled: OutcomeReason.CANCELLED,
+  draining: OutcomeReason.DRAINING,
+  limit: OutcomeReason.LIMIT,
+  fence: OutcomeReason.FENCE,
+  prover_died: OutcomeReason.PROVER_DIED,
+  prover_error: OutcomeReason.PROVER_ERROR,
+} as const;
+
+/** The outcome of an ended group, and its status in words. */
+export function toOutcome(ended: EndedGroup): { outcome: Outcome; status: OutcomeStatusName } {
+  const { ending, decoded, description } = ended;
+  const status = statusOf(ending);
+  const reason = reasonOf(ending);
+  const result = ending.kind === "result" ? ending.result : undefined;
+  const leftOut =
+    result !== undefined && "leftOut" in result ? result.leftOut : decoded.work.leftOut;
+  const proofSystem = create(ProofSystemSchema, {
+    scheme: description?.scheme ?? "",
+    revision: description?.revision ?? "",
+    logInvRate: decoded.work.logInvRate,
+  });
+  const outcome = create(OutcomeSchema, {
+    sessionId: ended.sessionId,
+    groupIndex: ended.groupIndex,
+    slot: ended.slot,
+    data: decoded.data,
+    message: decoded.work.message.root,
+    status: statusOnWire[status],
+    ...(reason === undefined ? {} : { reason: reasonOnWire[reason] }),
+    detail: result?.kind === "failed" ? result.detail : "",
+    leftOut: leftOut.map(leftOutMessage),
+    proofSystem,
+    queueMs: Math.round(ended.queueMs),
+    attempt: ending.kind === "not_started" ? 0 : ending.attempt,
+    fake: description?.fake ?? false,
+  });
+  if (result?.kind === "proved") addProof(outcome, result);
+  return { outcome, status };
+}
+
+export function toSummary(
+  sessionId: string,
+  { slot, groups }: { slot: bigint; groups: readonly unknown[] },
+  counts: Record<string, number>,
+  durationMs: number,
+) {
+  const { proved = 0, proved_late: provedLate = 0 } = counts;
+  const summary = { sessionId, slot, groups: groups.length, proved, provedLate };
+  return create(SummarySchema, { ...summary, durationMs: Math.round(durationMs) });
+}
+
+function addProof(outcome: Outcome, result: Extract<ProofResult, { kind: "proved" }>): void {
+  outcome.proof = result.proof;
+  outcome.participants = indicesToBits(result.validators);
+  outcome.childrenFolded = [...result.childrenFolded];
+  outcome.proveMs = Math.round(result.proveMs);
+}
+
+function leftOutMessage({ reason, input, digest }: LeftOut) {
+  return create(LeftOutSchema, {
+    reason: leftOutOnWire[reason],
+    digest,
+    input:
+      input.kind === "raw"
+        ? { case: "validatorIndex", value: input.validatorIndex }
+        : { case: "childIndex", value: input.childIndex },
+  });
+}
+
+function statusOf(ending: Ending): OutcomeStatusName {
+  switch (ending.kind) {
+    case "not_started":
+    case "stopped":
+      return ending.kind;
+    case "result":
+      if (ending.result.kind !== "proved") return ending.result.kind;
+      return ending.isLate ? "proved_late" : "proved";
+    default:
+      return assertNever(ending);
+  }
+}
+
+function reasonOf(ending: Ending): keyof typeof reasonOnWire | undefined {
+  if (ending.kind !== "result") return ending.reason;
+  const { result } = ending;
+  return result.kind === "failed" || result.kind === "not_started" ? result.reason : undefined;
+}

@@ -1,0 +1,118 @@
+/**
+ * The service's work on one accepted snapshot, as a synchronous state machine: which group is
+ * queued, running under which attempt, or ended. Each group ends exactly once, and only its
+ * current attempt may end it with a result. No clock, timer or I/O in here.
+ */
+import { assertNever } from "../errors.js";
+import type { ProofResult } from "../schedule/group.js";
+
+export type GroupState =
+  { kind: "queued" } | { kind: "running"; attempt: number } | { kind: "ended" };
+
+export type NotStartedReason =
+  "deadline" | "predicted_miss" | "superseded" | "cancelled" | "draining" | "limit";
+
+/** How a group ended. */
+export type Ending =
+  | { kind: "result"; result: ProofResult; isLate: boolean; attempt: number }
+  | { kind: "not_started"; reason: NotStartedReason }
+  | { kind: "stopped"; reason: "fence" | "cancelled" | "draining"; attempt: number };
+
+export interface SessionState {
+  readonly deadlineAtMs: number;
+  readonly fenceAtMs: number;
+  readonly groups: readonly GroupState[];
+}
+
+export type SessionEvent =
+  | { kind: "started"; group: number; attempt: number }
+  | { kind: "result"; group: number; attempt: number; result: ProofResult }
+  /** A group that the dispatcher decided not to start. */
+  | { kind: "refused"; group: number; reason: NotStartedReason }
+  | { kind: "deadline" }
+  | { kind: "fence" }
+  | { kind: "supersede" }
+  /** Drain: what is queued ends at once. */
+  | { kind: "drain" }
+  /** The end of the drain's bound: what still runs ends too. */
+  | { kind: "drained" }
+  | { kind: "cancel"; groups: readonly number[] };
+
+export type SessionEffect = { kind: "end"; group: number; ending: Ending } | { kind: "summary" };
+
+export function isEnded(state: SessionState): boolean {
+  return state.groups.every((group) => group.kind === "ended");
+}
+
+export function transitionSession(
+  state: SessionState,
+  event: SessionEvent,
+  nowMs: number,
+): { state: SessionState; effects: SessionEffect[] } {
+  const groups = [...state.groups];
+  const effects: SessionEffect[] = [];
+  const end = (group: number, ending: Ending) => {
+    groups[group] = { kind: "ended" };
+    effects.push({ kind: "end", group, ending });
+  };
+  const endQueued = (reason: NotStartedReason, among: readonly number[] = [...groups.keys()]) => {
+    for (const at of among) {
+      if (groups[at]?.kind === "queued") end(at, { kind: "not_started", reason });
+    }
+  };
+  const endRunning = (
+    reason: "fence" | "cancelled" | "draining",
+    among: readonly number[] = [...groups.keys()],
+  ) => {
+    for (const at of among) {
+      const group = groups[at];
+      if (group?.kind === "running") end(at, { kind: "stopped", reason, attempt: group.attempt });
+    }
+  };
+
+  switch (event.kind) {
+    case "started":
+      if (groups[event.group]?.kind !== "queued") throw new Error("only a queued group starts");
+      groups[event.group] = { kind: "running", attempt: event.attempt };
+      break;
+    case "result": {
+      const group = groups[event.group];
+      if (group?.kind !== "running" || group.attempt !== event.attempt) break;
+      if (nowMs >= state.fenceAtMs) endRunning("fence", [event.group]);
+      else {
+        const { attempt, result } = event;
+        end(event.group, { kind: "result", result, attempt, isLate: nowMs >= state.deadlineAtMs });
+      }
+      break;
+    }
+    case "refused":
+      endQueued(event.reason, [event.group]);
+      break;
+    case "deadline":
+      endQueued("deadline");
+      break;
+    case "fence":
+      endQueued("deadline");
+      endRunning("fence");
+      break;
+    case "supersede":
+      endQueued("superseded");
+      break;
+    case "drain":
+      endQueued("draining");
+      break;
+    case "drained":
+      endQueued("draining");
+      endRunning("draining");
+      break;
+    case "cancel":
+      endQueued("cancelled", event.groups);
+      endRunning("cancelled", event.groups);
+      break;
+    default:
+      assertNever(event);
+  }
+  const next = { ...state, groups };
+  if (effects.length > 0 && isEnded(next)) effects.push({ kind: "summary" });
+  return { state: next, effects };
+}
