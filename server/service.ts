@@ -24,6 +24,8 @@ export interface Service {
   grpcAddresses: string[];
   httpAddress: string;
   metrics: Metrics;
+  /** Process ids of the provers that are up. */
+  proverPids(): number[];
   /** Ready, deliver, end: bounded by the configured drain. Idempotent. */
   close(): Promise<void>;
   /** SIGKILLs the provers at once. */
@@ -79,6 +81,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     grpcAddresses,
     httpAddress,
     metrics,
+    proverPids: () => dispatcher.devices().flatMap(({ pid }) => pid ?? []),
     close: () => (closing ??= close()),
     kill: () => void dispatcher.close(),
   };

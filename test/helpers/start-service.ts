@@ -27,3 +27,10 @@ export function startTestService(
     version: "test",
   });
 }
+
+/** The process id of the service's prover. */
+export function proverPid(service: Service): number {
+  const pid = service.proverPids()[0];
+  if (pid === undefined) throw new Error("no prover process is up");
+  return pid;
+}

@@ -75,8 +75,8 @@ export function raw(group: number, validator: number) {
 export const raws = (group: number, from: number, to: number) =>
   Array.from({ length: to - from }, (_, i) => raw(group, from + i));
 
-export function tampered(signature: Uint8Array): Uint8Array {
-  const copy = signature.slice();
+export function tampered(signature: Uint8Array): Uint8Array<ArrayBuffer> {
+  const copy = new Uint8Array(signature);
   copy[100] = (copy[100] ?? 0) ^ 1;
   return copy;
 }

@@ -1,0 +1,28 @@
+/*
+ * lean_aggregator.node: loads a backend of lean_prover.h for the prover process and offers the few
+ * system calls that Node lacks. It holds no policy. `native/addon.ts` declares all of it.
+ */
+#include <napi.h>
+
+#include "process.h"
+#include "prover.h"
+
+namespace {
+
+/* JavaScript thread, once for each environment. */
+Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  auto *state = new lean_aggregator::EnvironmentState;
+  state->prover_class = Napi::Persistent(lean_aggregator::Prover::define(env));
+  env.SetInstanceData(state);  // freed with the environment
+  exports.Set("open", Napi::Function::New(env, lean_aggregator::open_prover, "open"));
+  exports.Set("dieWithParent",
+              Napi::Function::New(env, lean_aggregator::die_with_parent, "dieWithParent"));
+  exports.Set("lockFile", Napi::Function::New(env, lean_aggregator::lock_file, "lockFile"));
+  exports.Set("setAffinity",
+              Napi::Function::New(env, lean_aggregator::set_affinity, "setAffinity"));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(lean_aggregator, initialise)

@@ -1,0 +1,128 @@
+#include "library.h"
+
+#include <dlfcn.h>
+
+namespace lean_aggregator {
+
+namespace {
+
+Outcome unavailable(std::string message) { return {LEAN_PROVER_UNAVAILABLE, std::move(message)}; }
+
+/* The error buffer of one call. */
+class ErrorText {
+ public:
+  char *buffer() { return text_; }
+
+  Outcome outcome(lean_prover_status status) {
+    if (status == LEAN_PROVER_OK) return {};
+    text_[sizeof text_ - 1] = '\0';
+    if (text_[0] != '\0') return {status, text_};
+    return {status, "the backend gave status " + std::to_string(status) + " and no message"};
+  }
+
+ private:
+  char text_[LEAN_PROVER_ERROR_BYTES] = {};
+};
+
+template <typename Function>
+bool find(void *loaded, const char *name, Function &function) {
+  function = reinterpret_cast<Function>(dlsym(loaded, name));
+  return function != nullptr;
+}
+
+}  // namespace
+
+Outcome Library::open(const std::string &path, const std::string &config,
+                      std::shared_ptr<Library> &library) {
+  // Never unloaded once it has run: a backend may leave threads behind (field: py-lean-pq does).
+  void *loaded = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (loaded == nullptr) {
+    const char *why = dlerror();
+    return unavailable("cannot load " + path + ": " + (why == nullptr ? "unknown error" : why));
+  }
+  std::shared_ptr<Library> opening(new Library);
+  const Outcome resolved = opening->resolve(loaded, path);
+  if (resolved.status != LEAN_PROVER_OK) return resolved;
+  ErrorText error;
+  const Outcome opened =
+      error.outcome(opening->open_(config.c_str(), &opening->handle_, error.buffer()));
+  if (opened.status != LEAN_PROVER_OK) {
+    opening->handle_ = nullptr;  // a refused open leaves nothing to close
+    return opened;
+  }
+  lean_prover_description &description = opening->description_;
+  if (opening->describe_(opening->handle_, &description) != LEAN_PROVER_OK) {
+    return unavailable(path + " does not describe itself");
+  }
+  if (description.abi_version != LEAN_PROVER_ABI_VERSION) {
+    return unavailable(path + " has ABI version " + std::to_string(description.abi_version) +
+                       ", this addon has " + std::to_string(LEAN_PROVER_ABI_VERSION));
+  }
+  if (description.public_key_bytes == 0 || description.signature_bytes == 0 ||
+      description.backend == nullptr || description.scheme == nullptr ||
+      description.revision == nullptr) {
+    return unavailable(path + " gives an incomplete description");
+  }
+  library = std::move(opening);
+  return {};
+}
+
+Outcome Library::resolve(void *loaded, const std::string &path) {
+  const bool complete = find(loaded, "lean_prover_open", open_) &&
+                        find(loaded, "lean_prover_describe", describe_) &&
+                        find(loaded, "lean_prover_verify_signatures", verify_signatures_) &&
+                        find(loaded, "lean_prover_verify_aggregate", verify_aggregate_) &&
+                        find(loaded, "lean_prover_aggregate", aggregate_) &&
+                        find(loaded, "lean_prover_free_buffer", free_buffer_) &&
+                        find(loaded, "lean_prover_close", close_);
+  return complete ? Outcome{} : unavailable(path + " lacks a function of lean_prover.h");
+}
+
+Library::~Library() {
+  if (handle_ != nullptr) close_(handle_);
+}
+
+lean_prover_keys Library::packed(const std::vector<uint8_t> &keys) const {
+  return {keys.data(), keys.size() / description_.public_key_bytes};
+}
+
+lean_prover_aggregate_claim Library::view(const Claim &claim) const {
+  return {claim.proof.data(), claim.proof.size(), packed(claim.keys)};
+}
+
+Outcome Library::verify_signatures(const SignedKeys &input, std::vector<uint8_t> &verdicts) const {
+  const lean_prover_keys keys = packed(input.keys);
+  // A backend that skips an entry must not thereby pass it.
+  verdicts.assign(keys.count, static_cast<uint8_t>(LEAN_PROVER_INTERNAL));
+  ErrorText error;
+  return error.outcome(verify_signatures_(handle_, &input.message, keys, input.signatures.data(),
+                                          verdicts.data(), error.buffer()));
+}
+
+Outcome Library::verify_aggregate(const lean_prover_message &message, const Claim &claim) const {
+  const lean_prover_aggregate_claim viewed = view(claim);
+  ErrorText error;
+  return error.outcome(verify_aggregate_(handle_, &message, &viewed, error.buffer()));
+}
+
+Outcome Library::aggregate(const SignedKeys &input, const std::vector<Claim> &children,
+                           uint32_t log_inv_rate, std::vector<uint8_t> &proof) const {
+  std::vector<lean_prover_aggregate_claim> viewed;
+  viewed.reserve(children.size());
+  for (const Claim &child : children) viewed.push_back(view(child));
+  lean_prover_buffer made{nullptr, 0};
+  ErrorText error;
+  const Outcome outcome = error.outcome(
+      aggregate_(handle_, &input.message, packed(input.keys), input.signatures.data(),
+                 viewed.data(), viewed.size(), log_inv_rate, &made, error.buffer()));
+  if (outcome.status != LEAN_PROVER_OK) return outcome;
+  if (made.bytes == nullptr || made.length == 0) {
+    return {LEAN_PROVER_INTERNAL, "the backend gave no proof"};
+  }
+  const auto release = [this](lean_prover_buffer *buffer) { free_buffer_(handle_, buffer); };
+  const std::unique_ptr<lean_prover_buffer, decltype(release)> owner(&made, release);
+  proof.assign(made.bytes, made.bytes + made.length);
+  return outcome;
+}
+
+}  // namespace lean_aggregator

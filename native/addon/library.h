@@ -1,0 +1,70 @@
+/*
+ * A loaded backend library and its one open handle. Shared by the JavaScript object and by every
+ * running worker, so that the handle outlives each call; the last owner closes it.
+ */
+#ifndef LEAN_AGGREGATOR_LIBRARY_H
+#define LEAN_AGGREGATOR_LIBRARY_H
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "../include/lean_prover.h"
+
+namespace lean_aggregator {
+
+/* A call's status, and the library's message when it is not LEAN_PROVER_OK. */
+struct Outcome {
+  lean_prover_status status = LEAN_PROVER_OK;
+  std::string message;
+};
+
+/* A message and signed keys, copied from JavaScript. */
+struct SignedKeys {
+  lean_prover_message message{};
+  std::vector<uint8_t> keys;
+  std::vector<uint8_t> signatures;
+};
+
+struct Claim {
+  std::vector<uint8_t> proof;
+  std::vector<uint8_t> keys;
+};
+
+class Library {
+ public:
+  /* Loads and sets up (seconds), on any thread. `library` is set only when the outcome is OK. */
+  static Outcome open(const std::string &path, const std::string &config,
+                      std::shared_ptr<Library> &library);
+  ~Library();
+  Library(const Library &) = delete;
+  Library &operator=(const Library &) = delete;
+
+  const lean_prover_description &description() const { return description_; }
+
+  /* The calls of the C ABI, on any thread. */
+  Outcome verify_signatures(const SignedKeys &input, std::vector<uint8_t> &verdicts) const;
+  Outcome verify_aggregate(const lean_prover_message &message, const Claim &claim) const;
+  Outcome aggregate(const SignedKeys &input, const std::vector<Claim> &children,
+                    uint32_t log_inv_rate, std::vector<uint8_t> &proof) const;
+
+ private:
+  Library() = default;
+  Outcome resolve(void *loaded, const std::string &path);
+  lean_prover_keys packed(const std::vector<uint8_t> &keys) const;
+  lean_prover_aggregate_claim view(const Claim &claim) const;
+
+  lean_prover *handle_ = nullptr;
+  lean_prover_description description_{};
+  decltype(&lean_prover_open) open_ = nullptr;
+  decltype(&lean_prover_describe) describe_ = nullptr;
+  decltype(&lean_prover_verify_signatures) verify_signatures_ = nullptr;
+  decltype(&lean_prover_verify_aggregate) verify_aggregate_ = nullptr;
+  decltype(&lean_prover_aggregate) aggregate_ = nullptr;
+  decltype(&lean_prover_free_buffer) free_buffer_ = nullptr;
+  decltype(&lean_prover_close) close_ = nullptr;
+};
+
+}  // namespace lean_aggregator
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * The object that `open` resolves to. Its methods run on the JavaScript thread: they copy their
+ * arguments and queue a worker, which computes on a thread of libuv's pool and settles a promise
+ * back on the JavaScript thread.
+ */
+#ifndef LEAN_AGGREGATOR_PROVER_H
+#define LEAN_AGGREGATOR_PROVER_H
+
+#include <napi.h>
+
+#include <memory>
+
+#include "library.h"
+
+namespace lean_aggregator {
+
+/* (libraryPath, config) -> promise of a prover. JavaScript thread. */
+Napi::Value open_prover(const Napi::CallbackInfo &info);
+
+class Prover : public Napi::ObjectWrap<Prover> {
+ public:
+  static Napi::Function define(Napi::Env env);
+
+  /* Constructed by open_prover only, with an External of std::shared_ptr<Library>. */
+  explicit Prover(const Napi::CallbackInfo &info);
+
+ private:
+  Napi::Value describe(const Napi::CallbackInfo &info);
+  Napi::Value verify_signatures(const Napi::CallbackInfo &info);
+  Napi::Value verify_aggregate(const Napi::CallbackInfo &info);
+  Napi::Value aggregate(const Napi::CallbackInfo &info);
+  void close(const Napi::CallbackInfo &info);
+
+  /* The library, or an Error thrown when this object is closed. */
+  const std::shared_ptr<Library> &library(Napi::Env env) const;
+
+  std::shared_ptr<Library> library_;  // empty once closed
+};
+
+/* What one environment (main thread or worker thread) keeps. */
+struct EnvironmentState {
+  Napi::FunctionReference prover_class;
+};
+
+}  // namespace lean_aggregator
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * An AsyncWorker that owns its inputs as plain C++ values and settles a promise. A status that is
+ * not LEAN_PROVER_OK rejects with an Error that carries `status`.
+ */
+#ifndef LEAN_AGGREGATOR_WORKER_H
+#define LEAN_AGGREGATOR_WORKER_H
+
+#include <napi.h>
+
+#include <string>
+
+#include "library.h"
+
+namespace lean_aggregator {
+
+class Worker : public Napi::AsyncWorker {
+ public:
+  explicit Worker(Napi::Env env)
+      : Napi::AsyncWorker(env, "lean_aggregator"), deferred_(Napi::Promise::Deferred::New(env)) {}
+
+  /* JavaScript thread. The worker deletes itself after it has settled the promise. */
+  static Napi::Value start(Worker *worker) {
+    const Napi::Value promise = worker->deferred_.Promise();
+    worker->Queue();
+    return promise;
+  }
+
+ protected:
+  /* Pool thread: no Napi value may be touched. */
+  virtual Outcome compute() = 0;
+
+  /* JavaScript thread: what the promise resolves to. */
+  virtual Napi::Value result(Napi::Env env) = 0;
+
+  /* Whether result() is the answer to this status. */
+  virtual bool is_answer(lean_prover_status status) const { return status == LEAN_PROVER_OK; }
+
+  Outcome outcome_;
+
+ private:
+  void Execute() final { outcome_ = compute(); }
+
+  void OnOK() final {
+    if (!is_answer(outcome_.status)) {
+      reject(outcome_.status, outcome_.message);
+      return;
+    }
+    try {
+      deferred_.Resolve(result(Env()));
+    } catch (const Napi::Error &error) {
+      deferred_.Reject(error.Value());
+    }
+  }
+
+  /* compute() threw, out of memory for one. */
+  void OnError(const Napi::Error &error) final { reject(LEAN_PROVER_INTERNAL, error.Message()); }
+
+  void reject(lean_prover_status status, const std::string &message) {
+    Napi::Error error = Napi::Error::New(Env(), message);
+    error.Set("status", Napi::Number::New(Env(), status));
+    deferred_.Reject(error.Value());
+  }
+
+  Napi::Promise::Deferred deferred_;
+};
+
+}  // namespace lean_aggregator
+
+#endif

@@ -1,0 +1,48 @@
+#include "python.h"
+
+#include <dlfcn.h>
+
+namespace lean_pq {
+
+namespace {
+
+std::string dl_error() {
+  const char *text = dlerror();
+  return text == nullptr ? "unknown error" : text;
+}
+
+}  // namespace
+
+std::string Python::load(const std::string &libpython) {
+  if (library_ != nullptr) return "";
+  // RTLD_GLOBAL: the wheel's extension finds CPython's symbols in the process, not by linking.
+  void *library = dlopen(libpython.c_str(), RTLD_NOW | RTLD_GLOBAL);
+  if (library == nullptr) return "cannot load libpython: " + dl_error();
+#define LEAN_PQ_RESOLVE(name, result, parameters)                              \
+  name = reinterpret_cast<result(*) parameters>(dlsym(library, #name));        \
+  if (name == nullptr) return libpython + " has no " #name;
+  LEAN_PQ_PYTHON_FUNCTIONS(LEAN_PQ_RESOLVE)
+#undef LEAN_PQ_RESOLVE
+  library_ = library;
+  return "";
+}
+
+std::string Python::start(const std::string &program) {
+  if (Py_IsInitialized() != 0) return "another Python interpreter runs in this process";
+  // PyConfig is not in the stable ABI, and setenv would race with other threads' getenv.
+  for (const char *name : {"Py_IsolatedFlag", "Py_IgnoreEnvironmentFlag",
+                           "Py_NoUserSiteDirectory", "Py_DontWriteBytecodeFlag"}) {
+    int *flag = static_cast<int *>(dlsym(library_, name));
+    if (flag == nullptr) return std::string("libpython has no ") + name;
+    *flag = 1;
+  }
+  // CPython keeps the pointer, so the decoded name is never freed.
+  wchar_t *name = Py_DecodeLocale(program.c_str(), nullptr);
+  if (name == nullptr) return "cannot decode the interpreter's path: " + program;
+  Py_SetProgramName(name);
+  Py_InitializeEx(0);  // 0: signals stay with the host process.
+  PyEval_SaveThread();
+  return "";
+}
+
+}  // namespace lean_pq

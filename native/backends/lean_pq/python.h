@@ -1,0 +1,93 @@
+/*
+ * CPython without its headers: the few functions of the stable ABI that the backend needs, resolved
+ * from the interpreter's own libpython, and RAII for references and for the GIL. Works with 3.11 to
+ * 3.14; Py_SetProgramName and the flags are gone in 3.15.
+ */
+#ifndef LEAN_PQ_PYTHON_H
+#define LEAN_PQ_PYTHON_H
+
+#include <cstddef>
+#include <string>
+#include <utility>
+
+struct _object;
+using PyObject = _object;
+
+namespace lean_pq {
+
+/* Function name, result, parameters. */
+#define LEAN_PQ_PYTHON_FUNCTIONS(X)                                                  \
+  X(Py_IsInitialized, int, ())                                                       \
+  X(Py_InitializeEx, void, (int))                                                    \
+  X(Py_DecodeLocale, wchar_t *, (const char *, size_t *))                            \
+  X(Py_SetProgramName, void, (const wchar_t *))                                      \
+  X(Py_CompileString, PyObject *, (const char *, const char *, int))                 \
+  X(Py_DecRef, void, (PyObject *))                                                   \
+  X(PyEval_SaveThread, void *, ())                                                   \
+  X(PyGILState_Ensure, int, ())                                                      \
+  X(PyGILState_Release, void, (int))                                                 \
+  X(PyImport_ExecCodeModule, PyObject *, (const char *, PyObject *))                 \
+  X(PyObject_GetAttrString, PyObject *, (PyObject *, const char *))                  \
+  X(PyObject_CallObject, PyObject *, (PyObject *, PyObject *))                       \
+  X(PyTuple_New, PyObject *, (ptrdiff_t))                                            \
+  X(PyTuple_SetItem, int, (PyObject *, ptrdiff_t, PyObject *))                       \
+  X(PyTuple_GetItem, PyObject *, (PyObject *, ptrdiff_t))                            \
+  X(PyBytes_FromStringAndSize, PyObject *, (const char *, ptrdiff_t))                \
+  X(PyBytes_AsStringAndSize, int, (PyObject *, char **, ptrdiff_t *))                \
+  X(PyLong_FromUnsignedLong, PyObject *, (unsigned long))                            \
+  X(PyLong_AsLong, long, (PyObject *))                                               \
+  X(PyErr_Print, void, ())
+
+struct Python {
+#define LEAN_PQ_DECLARE(name, result, parameters) result(*name) parameters = nullptr;
+  LEAN_PQ_PYTHON_FUNCTIONS(LEAN_PQ_DECLARE)
+#undef LEAN_PQ_DECLARE
+
+  /* Opens libpython for the process's whole life. Returns an error's text, empty when fine. */
+  std::string load(const std::string &libpython);
+
+  /* Starts an isolated interpreter, releases the GIL. A broken installation ends the process. */
+  std::string start(const std::string &program);
+
+ private:
+  void *library_ = nullptr;
+};
+
+/* Holds the GIL from any thread. */
+class Gil {
+ public:
+  explicit Gil(const Python &python) : python_(python), state_(python.PyGILState_Ensure()) {}
+  ~Gil() { python_.PyGILState_Release(state_); }
+  Gil(const Gil &) = delete;
+  Gil &operator=(const Gil &) = delete;
+
+ private:
+  const Python &python_;
+  int state_;
+};
+
+/* An owned reference; empty after a failed call. Destroy while holding the GIL. */
+class Ref {
+ public:
+  Ref(const Python &python, PyObject *object) : python_(&python), object_(object) {}
+  Ref(Ref &&other) noexcept
+      : python_(other.python_), object_(std::exchange(other.object_, nullptr)) {}
+  ~Ref() {
+    if (object_ != nullptr) python_->Py_DecRef(object_);
+  }
+  Ref(const Ref &) = delete;
+  Ref &operator=(const Ref &) = delete;
+  Ref &operator=(Ref &&) = delete;
+
+  PyObject *get() const { return object_; }
+  PyObject *release() { return std::exchange(object_, nullptr); }
+  explicit operator bool() const { return object_ != nullptr; }
+
+ private:
+  const Python *python_;
+  PyObject *object_;
+};
+
+}  // namespace lean_pq
+
+#endif

@@ -1,0 +1,106 @@
+// Compiles the native parts that are older than their sources: the addon (node-gyp), the backend
+// build/lean_pq.so and the conformance program; with --asan also both of the latter under
+// AddressSanitizer, as build/lean_pq-asan.so and build/conformance-asan.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, renameSync, statSync, utimesSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const WARNINGS = ["-Wall", "-Wextra", "-Werror"];
+const ASAN = ["-fsanitize=address", "-fno-omit-frame-pointer", "-g", "-O1"];
+const DL = process.platform === "linux" ? ["-ldl"] : [];
+const CXX = process.env.CXX || "c++";
+const CC = process.env.CC || "cc";
+
+function fail(text) {
+  console.error(text);
+  process.exit(1);
+}
+
+function run(command, args) {
+  const done = spawnSync(command, args, { cwd: ROOT, stdio: "inherit" });
+  if (done.status !== 0) {
+    fail(`failed: ${[command, ...args].join(" ")}${done.error ? `: ${done.error.message}` : ""}`);
+  }
+}
+
+function checkTool(command, why) {
+  if (spawnSync(command, ["--version"], { stdio: "ignore" }).error === undefined) return;
+  fail(
+    [
+      `'${command}' was not found; it ${why}. Install a compiler:`,
+      "  Debian, Ubuntu: apt-get install build-essential python3",
+      "  macOS:          xcode-select --install",
+      "or name one with CC and CXX.",
+    ].join("\n"),
+  );
+}
+
+function filesIn(folder) {
+  return readdirSync(join(ROOT, folder)).map((name) => `${folder}/${name}`);
+}
+
+/** True when the output is missing or older than one of its inputs, this script included. */
+function isStale(output, inputs) {
+  const path = join(ROOT, output);
+  if (!existsSync(path)) return true;
+  const made = statSync(path).mtimeMs;
+  const all = [...inputs, "native/build.mjs", "native/include/lean_prover.h"];
+  return all.some((input) => statSync(join(ROOT, input)).mtimeMs > made);
+}
+
+/** Builds only what is stale, beside the target first: a failed build leaves no half output. */
+function compile(compiler, output, inputs, args) {
+  if (!isStale(output, inputs)) return;
+  console.log(`native: ${output}`);
+  checkTool(compiler, `compiles ${output}`);
+  run(compiler, [...WARNINGS, ...args, "-o", `${output}.new`, ...DL, "-pthread"]);
+  renameSync(join(ROOT, `${output}.new`), join(ROOT, output));
+}
+
+function buildAddon() {
+  const inputs = [...filesIn("native/addon"), "binding.gyp"];
+  if (!isStale("build/Release/lean_aggregator.node", inputs)) return;
+  console.log("native: build/Release/lean_aggregator.node");
+  checkTool(CXX, "compiles the addon");
+  checkTool("make", "compiles the addon");
+  const gyp = join(ROOT, "node_modules", ".bin", "node-gyp");
+  if (!existsSync(gyp)) fail(`${gyp} was not found; run 'npm ci' first`);
+  // Node's headers often lie beside it; with --nodedir nothing is downloaded.
+  const prefix = join(dirname(process.execPath), "..");
+  const hasHeaders = existsSync(join(prefix, "include", "node", "node.h"));
+  const options = hasHeaders ? [`--nodedir=${prefix}`] : [];
+  // Not 'rebuild': it empties build/, where setup.mjs keeps its manifest.
+  run(gyp, ["configure", "build", "--loglevel=warn", ...options]);
+  // make leaves a file that it found current as old as it was.
+  utimesSync(join(ROOT, "build/Release/lean_aggregator.node"), new Date(), new Date());
+}
+
+function buildBackend(output, flags) {
+  const folder = "native/backends/lean_pq";
+  const inputs = filesIn(folder);
+  const sources = inputs.filter((path) => path.endsWith(".cc"));
+  const shared = ["-std=c++17", "-fPIC", "-shared", "-fvisibility=hidden"];
+  compile(CXX, output, inputs, [...shared, ...flags, ...sources]);
+}
+
+function buildConformance(output, flags) {
+  const source = "native/conformance/conformance.c";
+  compile(CC, output, [source], ["-std=c11", "-D_POSIX_C_SOURCE=200809L", ...flags, source]);
+}
+
+function main() {
+  const unknown = process.argv.slice(2).filter((argument) => argument !== "--asan");
+  if (unknown.length > 0) fail(`unknown argument ${unknown[0]}; usage: build.mjs [--asan]`);
+  mkdirSync(join(ROOT, "build"), { recursive: true });
+  buildAddon();
+  buildBackend("build/lean_pq.so", ["-O2"]);
+  buildConformance("build/conformance", ["-O2"]);
+  if (process.argv.includes("--asan")) {
+    buildBackend("build/lean_pq-asan.so", ASAN);
+    buildConformance("build/conformance-asan", ASAN);
+  }
+}
+
+main();

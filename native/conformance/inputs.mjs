@@ -1,0 +1,66 @@
+// Writes what the conformance program reads, so that it need not parse JSON:
+//
+//   node native/conformance/inputs.mjs OUTDIR
+//
+// OUTDIR/inputs.bin, little endian, packed:
+//   "LPINPUT1", u32 public_key_bytes, u32 signature_bytes, u32 slot, 32 bytes root,
+//   u32 raws,       raws keys,       raws signatures          all valid for (root, slot)
+//   wrong-leaf key, wrong-leaf signature                      valid for root, but at another leaf
+//   u32 child_keys, child_keys keys, u32 proof_bytes, proof   a proof over some of the raws
+// OUTDIR/config.txt: the lean_pq backend's config, from build/lean_pq.json.
+// A backend of another scheme brings an inputs.bin of its own in the same layout.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const VECTORS = join(ROOT, "test", "vectors", "xmss");
+
+function u32(value) {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}
+
+function inputs() {
+  const manifest = JSON.parse(readFileSync(join(VECTORS, "vectors.json"), "utf8"));
+  const signatures = readFileSync(join(VECTORS, "signatures.bin"));
+  const { signatureBytes, wrongLeaf } = manifest;
+  const child = manifest.children.find((each) => each.group === wrongLeaf.group);
+  const group = manifest.groups[wrongLeaf.group];
+  const keyOf = (index) => Buffer.from(manifest.validators[index].publicKey, "hex");
+  const keys = group.validators.map(keyOf);
+  const slice = (offset, count) => signatures.subarray(offset, offset + count * signatureBytes);
+  const proof = readFileSync(join(VECTORS, child.file));
+  return Buffer.concat([
+    Buffer.from("LPINPUT1"),
+    u32(keys[0].length),
+    u32(signatureBytes),
+    u32(group.data.slot),
+    Buffer.from(group.root, "hex"),
+    u32(keys.length),
+    ...keys,
+    slice(group.signaturesOffset, keys.length),
+    keyOf(wrongLeaf.validator),
+    slice(wrongLeaf.signaturesOffset, 1),
+    u32(child.validators.length),
+    ...child.validators.map(keyOf),
+    u32(proof.length),
+    proof,
+  ]);
+}
+
+function main() {
+  const out = process.argv[2];
+  if (out === undefined) {
+    console.error("usage: inputs.mjs OUTDIR");
+    process.exit(2);
+  }
+  mkdirSync(out, { recursive: true });
+  writeFileSync(join(out, "inputs.bin"), inputs());
+  const setup = JSON.parse(readFileSync(join(ROOT, "build", "lean_pq.json"), "utf8"));
+  const lines = ["libpython", "python", "sitepackages"].map((key) => `${key}=${setup[key]}\n`);
+  writeFileSync(join(out, "config.txt"), lines.join(""));
+}
+
+main();

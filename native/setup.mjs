@@ -1,0 +1,140 @@
+// Sets up the prover's Python: finds an interpreter with a shared libpython, makes .prover-venv,
+// installs the pinned wheel and writes build/lean_pq.json, from which the service builds the
+// backend's config. Run by `make setup`; does nothing when all of that is in place.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const WHEEL_VERSION = "0.7.0";
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const VENV = join(ROOT, ".prover-venv");
+const VENV_PYTHON = join(VENV, "bin", "python");
+const MANIFEST = join(ROOT, "build", "lean_pq.json");
+const REQUIREMENTS = join(ROOT, "native", "requirements.txt");
+
+const PROBE = `
+import json, os, sys, sysconfig as s
+names = [s.get_config_var(n) for n in ("INSTSONAME", "LDLIBRARY")]
+folders = [s.get_config_var("LIBDIR"), s.get_config_var("PYTHONFRAMEWORKPREFIX"),
+           s.get_config_var("LIBPL"), os.path.join(sys.base_prefix, "lib")]
+if s.get_config_var("LIBDIR") and s.get_config_var("MULTIARCH"):
+    folders.append(os.path.join(s.get_config_var("LIBDIR"), s.get_config_var("MULTIARCH")))
+paths = [os.path.join(f, n) for f in folders if f for n in names if n and not n.endswith(".a")]
+try:
+    import ensurepip, venv
+    can_venv = True
+except ImportError:
+    can_venv = False
+print(json.dumps({"version": list(sys.version_info[:3]), "executable": sys.executable,
+                  "freeThreaded": bool(s.get_config_var("Py_GIL_DISABLED")), "canVenv": can_venv,
+                  "libpython": next((p for p in paths if os.path.isfile(p)), None)}))
+`;
+
+const INSTALLED = `
+import importlib.metadata, json, py_lean_pq, sysconfig
+print(json.dumps({"version": importlib.metadata.version("py-lean-pq"),
+                  "sitepackages": sysconfig.get_path("purelib")}))
+`;
+
+/** What the interpreter printed as JSON, or null when it could not run the script. */
+function ask(python, script) {
+  const run = spawnSync(python, ["-I", "-c", script], { encoding: "utf8" });
+  if (run.error !== undefined || run.status !== 0) return null;
+  try {
+    return JSON.parse(run.stdout);
+  } catch {
+    return null; // a wrapper script that prints something else is not a usable interpreter
+  }
+}
+
+/** Why an interpreter cannot carry the prover, or null when it can. */
+function faultOf(found) {
+  if (found === null) return "not found, or does not start";
+  const [major, minor] = found.version;
+  if (major !== 3 || minor < 11 || minor > 14) return `is ${found.version.join(".")}`;
+  if (found.freeThreaded) return "is a free-threaded build, for which there is no wheel";
+  if (found.libpython === null) return "has no shared libpython";
+  if (!found.canVenv) return "has no venv or ensurepip module";
+  return null;
+}
+
+function findPython() {
+  const named = process.env.PYTHON;
+  const versions = ["python3.14", "python3.13", "python3.12", "python3.11", "python3"];
+  // A caller who names an interpreter wants that one or an error, not a silent other choice.
+  const candidates = named === undefined || named === "" ? versions : [named];
+  const faults = [];
+  for (const candidate of candidates) {
+    const found = ask(candidate, PROBE);
+    const fault = faultOf(found);
+    if (fault === null) return found;
+    faults.push(`  ${candidate}: ${fault}`);
+  }
+  fail(
+    [
+      "The prover needs CPython 3.11 to 3.14 with a shared libpython. Looked at:",
+      ...faults,
+      "Install one, or name one with PYTHON=/path/to/python3:",
+      "  Debian, Ubuntu: apt-get install python3 python3-venv libpython3-dev",
+      "  macOS:          brew install python@3.13",
+      "  pyenv:          PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install 3.13",
+    ].join("\n"),
+  );
+}
+
+function fail(text) {
+  console.error(text);
+  process.exit(1);
+}
+
+function run(command, args) {
+  const done = spawnSync(command, args, { stdio: "inherit" });
+  if (done.status !== 0) {
+    fail(`failed: ${[command, ...args].join(" ")}${done.error ? `: ${done.error.message}` : ""}`);
+  }
+}
+
+/** True when the manifest's files exist and the venv imports the pinned wheel. */
+function isDone() {
+  if (!existsSync(MANIFEST) || !existsSync(VENV_PYTHON)) return false;
+  let manifest;
+  try {
+    manifest = JSON.parse(readFileSync(MANIFEST, "utf8"));
+  } catch {
+    return false; // a half-written manifest is written again
+  }
+  const paths = [manifest.libpython, manifest.python, manifest.sitepackages];
+  if (!paths.every((path) => typeof path === "string" && existsSync(path))) return false;
+  if (manifest.python !== VENV_PYTHON) return false; // the checkout has moved
+  return ask(VENV_PYTHON, INSTALLED)?.version === WHEEL_VERSION;
+}
+
+function main() {
+  if (isDone()) {
+    console.log("prover: already set up");
+    return;
+  }
+  const python = findPython();
+  console.log(`prover: Python ${python.version.join(".")} with ${python.libpython}`);
+  rmSync(VENV, { recursive: true, force: true });
+  run(python.executable, ["-m", "venv", VENV]);
+  const pip = ["-m", "pip", "install", "--disable-pip-version-check", "--quiet"];
+  const pinned = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "-r", REQUIREMENTS];
+  run(VENV_PYTHON, [...pip, ...pinned]);
+  const installed = ask(VENV_PYTHON, INSTALLED);
+  if (installed?.version !== WHEEL_VERSION) {
+    fail("py-lean-pq was installed but does not import; on x86_64 it needs AVX2 and PCLMULQDQ");
+  }
+  mkdirSync(dirname(MANIFEST), { recursive: true });
+  const manifest = {
+    library: "build/lean_pq.so",
+    libpython: python.libpython,
+    python: VENV_PYTHON,
+    sitepackages: installed.sitepackages,
+  };
+  writeFileSync(MANIFEST, `${JSON.stringify(manifest, null, 2)}\n`);
+  console.log(`prover: py-lean-pq ${installed.version} in ${VENV}`);
+}
+
+main();

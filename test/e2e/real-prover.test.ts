@@ -1,0 +1,186 @@
+/** The whole service with the real prover in its own process: every kind of input that matters. */
+import { existsSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createClient } from "@connectrpc/connect";
+import type { Client } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  AggregatorService,
+  LeftOutReason,
+  OutcomeReason,
+  OutcomeStatus,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { readBackendFile } from "../../server/prover/backend-file.js";
+import { proverEnvironment, startProcessProver } from "../../server/prover/process-prover.js";
+import { proverPid, startTestService } from "../helpers/start-service.js";
+import type { Service } from "../../server/service.js";
+import * as vectors from "../helpers/vectors.js";
+import type { GroupInit } from "../helpers/vectors.js";
+
+const hostPath = join(process.cwd(), "dist/server/prover/host.js");
+if (!existsSync(hostPath)) throw new Error(`${hostPath} is missing; run 'make build'`);
+
+const node = { nodeId: "e2e", nodeEpoch: 1n };
+let service: Service;
+let client: Client<typeof AggregatorService>;
+
+beforeAll(async () => {
+  const lockPath = join(mkdtempSync(join(tmpdir(), "lean-e2e-")), "cpu.lock");
+  service = await startTestService((deviceId) =>
+    startProcessProver({
+      deviceId,
+      hostPath,
+      backend: readBackendFile(process.cwd()),
+      lockPath,
+      nice: 0,
+      cores: [],
+      env: proverEnvironment(process.env, {}),
+      startTimeoutMs: 60_000,
+    }),
+  );
+  client = createClient(
+    AggregatorService,
+    createGrpcTransport({ baseUrl: `http://${service.grpcAddresses[0]}` }),
+  );
+}, 90_000);
+afterAll(() => service.close());
+
+async function submit(slot: number, groups: GroupInit[], keys = vectors.keyTable(65)) {
+  const snapshot = vectors.snapshot(slot, groups, keys);
+  const { result } = await client.submitSnapshot({
+    node,
+    snapshot,
+    deadlineMs: 30_000,
+    fenceMs: 60_000,
+  });
+  if (result.case !== "accepted")
+    throw new Error(`skipped: ${result.value?.detail ?? "no answer"}`);
+  return result.value.sessionId;
+}
+
+async function prove(group: GroupInit, slot = 100): Promise<Outcome> {
+  const sessionId = await submit(slot, [group]);
+  const { session } = await client.getSession({ node, sessionId, waitMs: 60_000 });
+  const [outcome] = session?.outcomes ?? [];
+  if (outcome === undefined) throw new Error("no outcome");
+  return outcome;
+}
+
+/** Validators of the outcome, once its proof verified against exactly their keys. */
+async function verified(outcome: Outcome): Promise<number[]> {
+  expect(outcome.status).toBe(OutcomeStatus.PROVED);
+  expect(outcome.fake).toBe(false);
+  const validators = [...outcome.participants].flatMap((byte, at) =>
+    [0, 1, 2, 3, 4, 5, 6, 7].filter((bit) => (byte >> bit) & 1).map((bit) => at * 8 + bit),
+  );
+  const claim = { node, data: outcome.data ?? {}, proof: outcome.proof };
+  const answer = await client.verifyAggregate({
+    ...claim,
+    publicKeys: validators.map(vectors.publicKey),
+  });
+  expect(answer.valid).toBe(true);
+  return validators;
+}
+
+const leftOut = ({ leftOut: inputs }: Outcome) =>
+  inputs.map(({ reason, input }) => [reason, input.value]);
+const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
+const group0 = (parts: Omit<GroupInit, "data">): GroupInit => ({
+  data: vectors.dataOf(0),
+  ...parts,
+});
+
+describe("with the real prover", () => {
+  test("one raw signature is proved; tampered, missing or extra claims do not verify", async () => {
+    const outcome = await prove(group0({ rawSignatures: vectors.raws(0, 0, 1) }));
+    expect(await verified(outcome)).toEqual([0]);
+    const request = { node, data: vectors.dataOf(0), publicKeys: [vectors.publicKey(0)] };
+    const proof = vectors.tampered(outcome.proof);
+    expect((await client.verifyAggregate({ ...request, proof })).valid).toBe(false);
+    const more = [vectors.publicKey(0), vectors.publicKey(1)];
+    expect(
+      (await client.verifyAggregate({ ...request, proof: outcome.proof, publicKeys: more })).valid,
+    ).toBe(false);
+  });
+
+  test("32 raw signatures with a bad, a tampered and a wrong-leaf one among them: the rest is proved", async () => {
+    const rawSignatures = vectors.raws(0, 0, 32);
+    const bad = vectors.raw(0, 33);
+    rawSignatures.push({ validatorIndex: 34, signature: bad.signature });
+    rawSignatures.push(
+      { ...bad, signature: vectors.tampered(bad.signature) },
+      vectors.wrongLeafRaw(),
+    );
+    const outcome = await prove(group0({ rawSignatures }));
+    expect(await verified(outcome)).toEqual(range(0, 32));
+    expect(leftOut(outcome)).toEqual([
+      [LeftOutReason.BAD_SIGNATURE, 34],
+      [LeftOutReason.BAD_SIGNATURE, 33],
+      [LeftOutReason.WRONG_LEAF, 64],
+    ]);
+  });
+
+  test("a child is folded with raws, and a raw that it covers is trimmed and named", async () => {
+    const outcome = await prove(
+      group0({ rawSignatures: vectors.raws(0, 15, 17), children: [vectors.child(0)] }),
+    );
+    expect(await verified(outcome)).toEqual(range(0, 17));
+    expect(outcome.childrenFolded).toEqual([0]);
+    expect(leftOut(outcome)).toEqual([[LeftOutReason.COVERED, 15]]);
+  });
+
+  test("two children are folded", async () => {
+    const outcome = await prove(group0({ children: [vectors.child(0), vectors.child(1)] }));
+    expect(await verified(outcome)).toEqual(range(0, 32));
+  });
+
+  test("all bad is rejected; a child that claims more than it proves is dropped and named", async () => {
+    const good = vectors.raw(0, 40);
+    const bad = { ...good, signature: vectors.tampered(good.signature) };
+    expect((await prove(group0({ rawSignatures: [bad] }))).status).toBe(OutcomeStatus.REJECTED);
+    const child = { ...vectors.child(0), participants: vectors.bits(range(0, 17)) };
+    const outcome = await prove(group0({ rawSignatures: [good], children: [child] }));
+    expect(await verified(outcome)).toEqual([40]);
+    expect(leftOut(outcome)).toEqual([[LeftOutReason.BAD_CHILD, 0]]);
+  });
+
+  test("a prover that is killed ends its group failed, is restarted, and proves again", async () => {
+    const sessionId = await submit(100, [group0({ rawSignatures: vectors.raws(0, 0, 64) })]);
+    process.kill(proverPid(service), "SIGKILL");
+    const { session } = await client.getSession({ node, sessionId, waitMs: 30_000 });
+    expect(session?.outcomes.map(({ status, reason }) => [status, reason])).toEqual([
+      [OutcomeStatus.FAILED, OutcomeReason.PROVER_DIED],
+    ]);
+    await expect
+      .poll(async () => (await fetch(`http://${service.httpAddress}/readyz`)).status, {
+        timeout: 60_000,
+      })
+      .toBe(200);
+    expect(await verified(await prove(group0({ rawSignatures: vectors.raws(0, 0, 1) })))).toEqual([
+      0,
+    ]);
+  });
+
+  test("what ends after the deadline is late and marked, what was queued by then is not started", async () => {
+    const groups = [102, 104].map((slot) => {
+      const [group = 0] = vectors.groupsOfSlot(slot);
+      return { data: vectors.dataOf(group), rawSignatures: vectors.raws(group, 0, 2) };
+    });
+    const snapshot = vectors.snapshot(105, groups);
+    const { result } = await client.submitSnapshot({
+      node,
+      snapshot,
+      deadlineMs: 100,
+      fenceMs: 20_000,
+    });
+    const sessionId = result.case === "accepted" ? result.value.sessionId : "";
+    const { session } = await client.getSession({ node, sessionId, waitMs: 30_000 });
+    expect(session?.outcomes.map(({ status, reason }) => [status, reason])).toEqual([
+      [OutcomeStatus.PROVED_LATE, OutcomeReason.UNSPECIFIED],
+      [OutcomeStatus.NOT_STARTED, OutcomeReason.DEADLINE],
+    ]);
+  });
+});

@@ -1,0 +1,70 @@
+// Runs the C conformance program over the real backend, plain and under AddressSanitizer.
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+// Setup takes 4 s and the proofs 5 s on two idle cores; three times that under the sanitizer.
+const RUN_MS_MAX = 180_000;
+
+describe("the lean_pq backend conforms to lean_prover.h", () => {
+  const inputs = mkdtempSync(join(tmpdir(), "lean-conformance-"));
+
+  beforeAll(() => {
+    execFileSync(process.execPath, [join(ROOT, "native/build.mjs"), "--asan"], { stdio: "pipe" });
+    execFileSync(process.execPath, [join(ROOT, "native/conformance/inputs.mjs"), inputs]);
+  }, RUN_MS_MAX);
+
+  afterAll(() => {
+    rmSync(inputs, { recursive: true });
+  });
+
+  function run(program: string, library: string) {
+    const suppressions = join(ROOT, "native/conformance/lsan.supp");
+    const done = spawnSync(
+      join(ROOT, "build", program),
+      [join(ROOT, "build", library), join(inputs, "config.txt"), inputs],
+      {
+        encoding: "utf8",
+        timeout: RUN_MS_MAX,
+        env: {
+          ...process.env,
+          LSAN_OPTIONS: `suppressions=${suppressions}:print_suppressions=0`,
+        },
+      },
+    );
+    const failures = done.stdout.split("\n").filter((line) => line.startsWith("FAIL"));
+    return { failures, status: done.status, stderr: done.stderr, stdout: done.stdout };
+  }
+
+  it(
+    "as compiled for use",
+    () => {
+      const ran = run("conformance", "lean_pq.so");
+      expect(ran.failures, ran.stdout).toEqual([]);
+      expect(ran.status, ran.stderr).toBe(0);
+      expect(ran.stdout).toContain("0 failed");
+    },
+    RUN_MS_MAX,
+  );
+
+  it(
+    "under AddressSanitizer, without an error or a leak",
+    () => {
+      const ran = run("conformance-asan", "lean_pq-asan.so");
+      expect(ran.failures, ran.stdout).toEqual([]);
+      expect(ran.stderr).not.toContain("Sanitizer");
+      expect(ran.status, ran.stderr).toBe(0);
+    },
+    RUN_MS_MAX,
+  );
+
+  it("exits 2 and says why when the library is no backend", () => {
+    const ran = run("conformance", "lean_pq.json");
+    expect(ran.status).toBe(2);
+    expect(ran.stderr).toContain("lean_pq.json");
+  });
+});

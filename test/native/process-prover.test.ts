@@ -1,0 +1,174 @@
+/**
+ * The real prover in its own process, over the signature vectors. Needs `make setup` and the
+ * compiled `dist/server/prover/host.js` (`npx tsc -p .`).
+ */
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readBackendFile } from "../../server/prover/backend-file.js";
+import {
+  proverEnvironment,
+  startProcessProver,
+  type ProcessProverOptions,
+} from "../../server/prover/process-prover.js";
+import type { Prover } from "../../server/prover/prover.js";
+
+interface Vectors {
+  signatureBytes: number;
+  validators: { publicKey: string }[];
+  groups: {
+    root: string;
+    data: { slot: number };
+    validators: number[];
+    signaturesOffset: number;
+  }[];
+  wrongLeaf: { validator: number; signaturesOffset: number };
+}
+
+const START_MS_MAX = 60_000;
+const PROVE_MS_MAX = 120_000;
+const root = process.cwd();
+const vectorsPath = join(root, "test/vectors/xmss");
+const vectors = JSON.parse(readFileSync(join(vectorsPath, "vectors.json"), "utf8")) as Vectors;
+const packedSignatures = readFileSync(join(vectorsPath, "signatures.bin"));
+const scratch = mkdtempSync(join(tmpdir(), "process-prover-"));
+const lockPath = join(scratch, "device.lock");
+
+function key(validator: number): Buffer {
+  return Buffer.from(vectors.validators[validator]?.publicKey ?? "", "hex");
+}
+
+function signatureAt(offset: number): Buffer {
+  return packedSignatures.subarray(offset, offset + vectors.signatureBytes);
+}
+
+const [group] = vectors.groups;
+if (group === undefined) throw new Error("the vectors hold no group");
+const message = { root: Buffer.from(group.root, "hex"), slot: group.data.slot };
+
+/** The first signers of the first group. */
+function signers(count: number) {
+  return {
+    keys: Buffer.concat(group?.validators.slice(0, count).map(key) ?? []),
+    signatures: Buffer.concat(
+      Array.from({ length: count }, (_, i) =>
+        signatureAt((group?.signaturesOffset ?? 0) + i * vectors.signatureBytes),
+      ),
+    ),
+  };
+}
+
+function options(changes: Partial<ProcessProverOptions> = {}): ProcessProverOptions {
+  return {
+    deviceId: "cpu0",
+    hostPath: join(root, "dist/server/prover/host.js"),
+    backend: readBackendFile(root),
+    lockPath,
+    nice: 5,
+    cores: [0],
+    env: proverEnvironment(process.env, {}),
+    startTimeoutMs: START_MS_MAX,
+    ...changes,
+  };
+}
+
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+describe("a prover process", () => {
+  let prover: Prover;
+
+  beforeAll(async () => {
+    prover = await startProcessProver(options());
+  }, START_MS_MAX);
+
+  afterAll(async () => {
+    prover.kill();
+    await prover.exited;
+  });
+
+  it("describes the backend of the vectors", () => {
+    expect(prover.description).toMatchObject({
+      fake: false,
+      publicKeyBytes: key(0).length,
+      signatureBytes: vectors.signatureBytes,
+    });
+  });
+
+  it("runs every thread at the niceness and on the cores it was given", () => {
+    const tasks = `/proc/${String(prover.pid)}/task`;
+    for (const thread of readdirSync(tasks)) {
+      const stat = readFileSync(`${tasks}/${thread}/stat`, "utf8");
+      // Fields after the name, which may hold spaces: niceness is field 19, the state field 3.
+      expect(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16]).toBe("5");
+      expect(readFileSync(`${tasks}/${thread}/status`, "utf8")).toMatch(/Cpus_allowed_list:\t0\n/);
+    }
+  });
+
+  it("gives each signature its verdict", async () => {
+    const { keys, signatures } = signers(2);
+    const tampered = Buffer.from(signatures);
+    tampered.writeUInt8(tampered.readUInt8(tampered.length - 1) ^ 1, tampered.length - 1);
+    const { validator, signaturesOffset } = vectors.wrongLeaf;
+    const verdicts = await prover.verifySignatures(
+      message,
+      Buffer.concat([keys, key(validator)]),
+      Buffer.concat([tampered, signatureAt(signaturesOffset)]),
+    );
+    expect(verdicts).toEqual(["ok", "bad_signature", "wrong_leaf"]);
+  });
+
+  it(
+    "proves one raw signature, verifies meanwhile, and verifies its proof for that key only",
+    async () => {
+      const { keys, signatures } = signers(1);
+      const proving = prover.aggregate({ message, keys, signatures, children: [], logInvRate: 0 });
+      expect(await prover.verifySignatures(message, keys, signatures)).toEqual(["ok"]);
+      const proof = await proving;
+      expect(await prover.verifyAggregate(message, { proof, keys })).toBe(true);
+      expect(await prover.verifyAggregate(message, { proof, keys: key(1) })).toBe(false);
+      expect(prover.residentBytes()).toBeGreaterThan(0);
+    },
+    PROVE_MS_MAX,
+  );
+
+  it("refuses to prove a signature that does not verify, and lives on", async () => {
+    const { signatures } = signers(1);
+    const job = { message, keys: key(1), signatures, children: [], logInvRate: 0 };
+    await expect(prover.aggregate(job)).rejects.toMatchObject({ kind: "refused" });
+    expect(await prover.verifySignatures(message, key(1), signatures)).toEqual(["bad_signature"]);
+  });
+
+  it(
+    "has its device's lock: a second one is refused, the holder named",
+    async () => {
+      const second = startProcessProver(options());
+      await expect(second).rejects.toMatchObject({
+        kind: "start_failed",
+        message: expect.stringContaining(`held by process ${String(prover.pid)}`) as string,
+      });
+    },
+    START_MS_MAX,
+  );
+
+  it(
+    "rejects its proof and exits when killed, and the device is free again",
+    async () => {
+      const { keys, signatures } = signers(32);
+      const proving = prover.aggregate({ message, keys, signatures, children: [], logInvRate: 0 });
+      const rejected = expect(proving).rejects.toMatchObject({ kind: "died" });
+      // Answered while the proof runs: the process is in the middle of it.
+      await prover.verifySignatures(
+        message,
+        keys.subarray(0, key(0).length),
+        signers(1).signatures,
+      );
+      prover.kill();
+      await rejected;
+      expect(await prover.exited).toMatchObject({ cause: "killed_by_us" });
+      expect(() => process.kill(prover.pid ?? 0, 0)).toThrow("ESRCH");
+      prover = await startProcessProver(options());
+    },
+    START_MS_MAX,
+  );
+});
