@@ -31,7 +31,7 @@ export type ReadResult =
 
 export class ResultsLog {
   private entries: LogEntry[] = [];
-  private trimmedSessions: string[] = [];
+  private trimmed: { seq: number; sessionId: string }[] = [];
   private nextSeq = 1;
   private readonly waiters = new Set<() => void>();
 
@@ -68,7 +68,8 @@ export class ResultsLog {
     const oldest = this.entries[0];
     const firstKept = oldest?.seq ?? this.nextSeq;
     if (seq > 0 && seq < firstKept - 1) {
-      const sessionIds = [...new Set(this.trimmedSessions)];
+      const missed = this.trimmed.filter((event) => event.seq > seq);
+      const sessionIds = [...new Set(missed.map(({ sessionId }) => sessionId))];
       return {
         kind: "gap",
         cause: "trimmed",
@@ -113,7 +114,7 @@ export class ResultsLog {
   private dropOldest(): void {
     const dropped = this.entries.shift();
     if (dropped === undefined) return;
-    this.trimmedSessions.push(dropped.sessionId);
-    if (this.trimmedSessions.length > this.options.eventsMax) this.trimmedSessions.shift();
+    this.trimmed.push({ seq: dropped.seq, sessionId: dropped.sessionId });
+    if (this.trimmed.length > this.options.eventsMax) this.trimmed.shift();
   }
 }

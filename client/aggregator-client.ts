@@ -1,0 +1,198 @@
+/**
+ * A typed promise client of `lean.aggregator.v1` over grpc-js: one channel to one address. It
+ * holds no policy; retries, failover and the in-flight latch are `TickAggregator`'s.
+ */
+import type { DescMethod, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { CallOptions, ChannelCredentials } from "@grpc/grpc-js";
+import { Client, credentials as grpcCredentials, Metadata } from "@grpc/grpc-js";
+import { AggregatorService } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { AggregatorError } from "./errors.js";
+
+const METHODS = AggregatorService.method;
+type Methods = typeof METHODS;
+type Input<M extends DescMethod> = MessageInitShape<M["input"]>;
+type Output<M extends DescMethod> = MessageShape<M["output"]>;
+
+/** A few proofs of the largest kind, and far above grpc-js's own 4 MiB. */
+const RECEIVE_BYTES_MAX_DEFAULT = 32 * 1024 * 1024;
+
+export interface AggregatorClientOptions {
+  /** `host:port`, or `unix:/path/to/socket`. */
+  address: string;
+  /** Default: insecure, for a Unix socket or loopback. */
+  credentials?: ChannelCredentials;
+  /** Largest message taken from the server, in bytes. Default 32 MiB. */
+  receiveBytesMax?: number;
+}
+
+export interface CallTimeout {
+  /** Time for the whole call, in milliseconds. Default: none. */
+  timeoutMs?: number;
+}
+
+/**
+ * Calls to one address. Every method rejects with `AggregatorError` and nothing else. Requests
+ * are plain objects or messages, and must not change until the call has been made.
+ */
+export class AggregatorClient {
+  readonly #client: Client;
+
+  constructor(options: AggregatorClientOptions) {
+    this.#client = new Client(
+      options.address,
+      options.credentials ?? grpcCredentials.createInsecure(),
+      {
+        // The limit on a request is the server's to set; 4 MiB is below a large snapshot.
+        "grpc.max_send_message_length": -1,
+        "grpc.max_receive_message_length": options.receiveBytesMax ?? RECEIVE_BYTES_MAX_DEFAULT,
+        // A dead server is noticed within about one tick of 800 ms.
+        "grpc.keepalive_time_ms": 500,
+        "grpc.keepalive_timeout_ms": 500,
+        "grpc.keepalive_permit_without_calls": 1,
+        // grpc-js would back off from 1 s to 120 s; a slot lasts 4 s.
+        "grpc.initial_reconnect_backoff_ms": 100,
+        "grpc.max_reconnect_backoff_ms": 2000,
+        // A replaced pod has a new address; the default waits 30 s before it asks again.
+        "grpc.dns_min_time_between_resolutions_ms": 2000,
+        // Closing this client closes its connection, whoever else talks to the address.
+        "grpc.use_local_subchannel_pool": 1,
+      },
+    );
+  }
+
+  /** Hands over a snapshot. Skipped is an answer, not an error. */
+  submitSnapshot(
+    request: Input<Methods["submitSnapshot"]>,
+    options: CallTimeout = {},
+  ): Promise<Output<Methods["submitSnapshot"]>> {
+    return this.#unary(METHODS.submitSnapshot, request, options);
+  }
+
+  /** State and outcomes of one session; `not_found` when unknown. */
+  getSession(
+    request: Input<Methods["getSession"]>,
+    options: CallTimeout = {},
+  ): Promise<Output<Methods["getSession"]>> {
+    return this.#unary(METHODS.getSession, request, options);
+  }
+
+  /** Ends a session, or the groups named. Idempotent. */
+  cancelSession(
+    request: Input<Methods["cancelSession"]>,
+    options: CallTimeout = {},
+  ): Promise<Output<Methods["cancelSession"]>> {
+    return this.#unary(METHODS.cancelSession, request, options);
+  }
+
+  /** Verifies a proof against exactly the keys given; an invalid proof is an answer. */
+  verifyAggregate(
+    request: Input<Methods["verifyAggregate"]>,
+    options: CallTimeout = {},
+  ): Promise<Output<Methods["verifyAggregate"]>> {
+    return this.#unary(METHODS.verifyAggregate, request, options);
+  }
+
+  /** Scheme, revision, sizes, limits, devices and learned costs. */
+  getServerInfo(
+    request: Input<Methods["getServerInfo"]> = {},
+    options: CallTimeout = {},
+  ): Promise<Output<Methods["getServerInfo"]>> {
+    return this.#unary(METHODS.getServerInfo, request, options);
+  }
+
+  /**
+   * The node's results from the cursor on. The call starts with the first `next()`, is cancelled
+   * when the loop is left, and throws kind `cancelled` when `signal` aborts it.
+   */
+  async *streamResults(
+    request: Input<Methods["streamResults"]>,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Output<Methods["streamResults"]>, void, undefined> {
+    if (signal?.aborted) throw new AggregatorError("cancelled", "aborted before the call");
+    const method = METHODS.streamResults;
+    const call = this.#guard(() =>
+      this.#client.makeServerStreamRequest(
+        pathOf(method),
+        (bytes: Buffer) => bytes,
+        (bytes: Buffer) => fromBinary(method.output, plain(bytes)),
+        encode(method, request),
+      ),
+    );
+    // Cancelling emits an error after the iterator has let go of the stream: not news by then.
+    call.on("error", () => undefined);
+    const cancel = () => call.cancel();
+    signal?.addEventListener("abort", cancel, { once: true });
+    try {
+      for await (const response of call as AsyncIterable<Output<typeof method>>) yield response;
+    } catch (error) {
+      throw AggregatorError.from(error);
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+      call.cancel();
+    }
+  }
+
+  /** Closes the channel; calls in flight fail, later ones are refused. Idempotent. */
+  close(): void {
+    this.#client.close();
+  }
+
+  async #unary<M extends Methods[keyof Methods]>(
+    method: M,
+    request: Input<M>,
+    { timeoutMs }: CallTimeout,
+  ): Promise<Output<M>> {
+    const bytes = encode(method, request);
+    const options: CallOptions =
+      timeoutMs === undefined ? {} : { deadline: Date.now() + Math.max(0, timeoutMs) };
+    return new Promise<Output<M>>((resolve, reject) => {
+      this.#guard(() =>
+        this.#client.makeUnaryRequest(
+          pathOf(method),
+          (encoded: Buffer) => encoded,
+          (answer: Buffer) => fromBinary<M["output"]>(method.output, plain(answer)),
+          bytes,
+          new Metadata(),
+          options,
+          (error, response) => {
+            if (error !== null) reject(AggregatorError.from(error));
+            else if (response === undefined)
+              reject(new AggregatorError("internal", "no response and no error"));
+            else resolve(response);
+          },
+        ),
+      );
+    });
+  }
+
+  /** grpc-js throws synchronously on a closed channel. */
+  #guard<T>(start: () => T): T {
+    try {
+      return start();
+    } catch (error) {
+      throw new AggregatorError("cancelled", "the client is closed", { cause: error });
+    }
+  }
+}
+
+function pathOf(method: DescMethod): string {
+  return `/${method.parent.typeName}/${method.name}`;
+}
+
+/** Encodes here rather than in grpc-js, which would report a bad field as INTERNAL. */
+function encode<M extends DescMethod>(method: M, request: Input<M>): Buffer {
+  try {
+    const bytes = toBinary(method.input, create(method.input, request));
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  } catch (error) {
+    throw new AggregatorError("invalid_argument", "the request cannot be encoded", {
+      cause: error,
+    });
+  }
+}
+
+/** Of a `Buffer`, bytes fields would be Buffers too, whose `slice` does not copy. */
+function plain(bytes: Buffer): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,26 @@
+/** The places where the service may be, each with its own connection. */
+import { AggregatorClient } from "./aggregator-client.js";
+import type { TickAggregatorOptions } from "./tick-options.js";
+
+/** One place where the service may be. */
+export interface Endpoint {
+  address: string;
+  client: AggregatorClient;
+}
+
+/** One client for each address. Throws `TypeError` when there is none. */
+export function connectEndpoints(
+  options: Pick<TickAggregatorOptions, "endpoints" | "credentials" | "receiveBytesMax">,
+): [Endpoint, ...Endpoint[]] {
+  const addresses = [options.endpoints].flat();
+  const [first, ...rest] = [...new Set(addresses)].map((address) => ({
+    address,
+    client: new AggregatorClient({
+      address,
+      ...(options.credentials && { credentials: options.credentials }),
+      ...(options.receiveBytesMax && { receiveBytesMax: options.receiveBytesMax }),
+    }),
+  }));
+  if (first === undefined) throw new TypeError("TickAggregator needs one endpoint at least");
+  return [first, ...rest];
+}

@@ -1,0 +1,204 @@
+/**
+ * What a node holds: hands frozen snapshots to the service from the node's tick and gives back the
+ * results where the node asks. No call from the tick blocks, awaits or throws. The rules are
+ * `adapter-state.ts`; this is the shell that runs their effects.
+ */
+import { randomBytes, randomUUID } from "node:crypto";
+import { Registry } from "prom-client";
+import { BusyPolicy, Priority } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { AdapterPriority, AdapterSkipReason, Gates, Submission } from "./adapter-events.js";
+import { createAdapterMetrics, type AdapterMetrics } from "./adapter-metrics.js";
+import { AdapterShell } from "./adapter-shell.js";
+import { connectEndpoints, type Endpoint } from "./endpoints.js";
+import { ResultStream } from "./result-stream.js";
+import { timeToFenceMs } from "./slot-clock.js";
+import { sendSnapshot } from "./snapshot-sender.js";
+import type {
+  SnapshotInit,
+  SubmitAnswer,
+  SubmitOptions,
+  TickAggregatorOptions,
+  TickResult,
+} from "./tick-options.js";
+import { eventOf } from "./wire-events.js";
+
+const DEADLINE_MS_DEFAULT = 750;
+const DRAIN_MS_DEFAULT = 2000;
+
+const PRIORITIES: Readonly<Record<AdapterPriority, Priority>> = {
+  proposal: Priority.PROPOSAL,
+  aggregation: Priority.AGGREGATION,
+  backlog: Priority.BACKLOG,
+};
+
+/**
+ * The order of a tick is take, apply, then submit; otherwise votes that a proof represents already
+ * are submitted again.
+ */
+export class TickAggregator {
+  readonly #options: TickAggregatorOptions;
+  readonly #node: { nodeId: string; nodeEpoch: bigint };
+  readonly #endpoints: readonly [Endpoint, ...Endpoint[]];
+  readonly #metrics: AdapterMetrics;
+  readonly #nowMs: () => number;
+  readonly #shell: AdapterShell;
+  readonly #stream: ResultStream;
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+  #closing: Promise<void> | null = null;
+
+  /** Connects at once. Throws when no endpoint is given or the metrics are registered already. */
+  constructor(options: TickAggregatorOptions) {
+    this.#options = options;
+    this.#nowMs = options.nowMs ?? (() => performance.now());
+    this.#metrics = createAdapterMetrics(options.registry ?? new Registry());
+    const nodeEpoch = options.nodeEpoch ?? randomBytes(8).readBigUInt64LE();
+    this.#node = { nodeId: options.nodeId, nodeEpoch };
+    this.#endpoints = connectEndpoints(options);
+    this.#shell = new AdapterShell(options, {
+      node: this.#node,
+      endpoints: this.#endpoints,
+      metrics: this.#metrics,
+      nowMs: this.#nowMs,
+    });
+    this.#stream = new ResultStream(
+      { node: this.#node, endpoints: this.#endpoints },
+      {
+        onOpened: ({ address: endpoint }, instance) =>
+          this.#shell.dispatch({ type: "opened", endpoint, instance }),
+        onResponse: ({ address: endpoint }, response) => {
+          const event = eventOf(endpoint, response);
+          if (event !== null) this.#shell.dispatch(event);
+          if (response.event.case === "summary")
+            this.#metrics.workerSeconds.observe(response.event.value.durationMs / 1000);
+        },
+        onDisconnected: ({ address: endpoint }, error) => {
+          this.#shell.dispatch({ type: "disconnected", endpoint });
+          this.#shell.report(error);
+        },
+        onSwitched: ({ address: endpoint }) => this.#shell.dispatch({ type: "switched", endpoint }),
+      },
+    );
+    this.#running = this.#stream.run(this.#stop.signal);
+  }
+
+  /**
+   * Submits a snapshot, or says why not; `snapshot` is called only if it will be sent. Returns at
+   * once: what the service answers shows in the results and in the skip metric.
+   */
+  submitOrSkip(
+    slot: number,
+    gates: Gates,
+    snapshot: () => SnapshotInit,
+    options: SubmitOptions = {},
+  ): SubmitAnswer {
+    const startMs = this.#nowMs();
+    try {
+      return this.#submitOrSkip(slot, gates, snapshot, options, startMs);
+    } finally {
+      this.#metrics.submitSeconds.observe(Math.max(0, this.#nowMs() - startMs) / 1000);
+    }
+  }
+
+  /** Every result that is ready, in order of arrival. Proofs past their fence are gone. */
+  takeResults(currentSlot: number): TickResult[] {
+    this.#shell.dispatch({ type: "take", slot: currentSlot });
+    return this.#shell.drainResults();
+  }
+
+  /**
+   * Stops submitting, waits up to `drainMs` (default 2000) for what is in flight, then cancels it;
+   * half a second more at most. Results can still be taken afterwards. Idempotent.
+   */
+  close({ drainMs = DRAIN_MS_DEFAULT }: { drainMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(drainMs);
+    return this.#closing;
+  }
+
+  #submitOrSkip(
+    slot: number,
+    gates: Gates,
+    snapshot: () => SnapshotInit,
+    options: SubmitOptions,
+    startMs: number,
+  ): SubmitAnswer {
+    const { priority = "aggregation", mayReplace = false } = options;
+    const effects = this.#shell.dispatch({ type: "ask", slot, gates, priority, mayReplace });
+    for (const effect of effects) if (effect.type === "skip") return { skipped: effect.reason };
+    let frozen: SnapshotInit;
+    let fenceMs: number;
+    let groups: number;
+    try {
+      frozen = snapshot();
+      groups = frozen.groups?.length ?? 0;
+      fenceMs = options.fenceMs ?? timeToFenceMs(this.#options.timeToFence, slot);
+    } catch (error) {
+      this.#shell.report(error);
+      return this.#skip("snapshot_threw");
+    }
+    if (!Number.isSafeInteger(slot) || slot < 0 || !Number.isFinite(fenceMs))
+      return this.#skip("invalid");
+    const submission: Submission = {
+      requestId: randomUUID(),
+      priority,
+      slot,
+      groups,
+      fenceAtMs: startMs + fenceMs,
+      fenceSlot: options.fenceMs === undefined ? slot + 2 : null,
+    };
+    this.#shell.dispatch({ type: "submitted", submission });
+    // Encoding 1 MB takes a few milliseconds: after the tick. A snapshot far above that would be
+    // worth a worker thread, and the copy to it.
+    setImmediate(() => void this.#send(submission, frozen, options, startMs));
+    return { submitted: true, requestId: submission.requestId };
+  }
+
+  async #send(
+    submission: Submission,
+    snapshot: SnapshotInit,
+    options: SubmitOptions,
+    startMs: number,
+  ): Promise<void> {
+    const { requestId, slot, priority, fenceAtMs } = submission;
+    const deadlineMs = options.deadlineMs ?? this.#options.deadlineMs ?? DEADLINE_MS_DEFAULT;
+    const answer = await sendSnapshot({
+      request: {
+        node: this.#node,
+        snapshot: { ...snapshot, slot: BigInt(slot) },
+        ...(this.#options.proofSystem && { proofSystem: this.#options.proofSystem }),
+        requestId,
+        priority: PRIORITIES[priority],
+        busyPolicy: options.mayReplace === true ? BusyPolicy.REPLACE : BusyPolicy.SKIP,
+        ...(options.partialPolicy !== undefined && { partialPolicy: options.partialPolicy }),
+      },
+      deadlineAtMs: Math.min(startMs + deadlineMs, fenceAtMs),
+      fenceAtMs,
+      nowMs: this.#nowMs,
+      endpoint: () => this.#stream.current,
+      signal: this.#stop.signal,
+    });
+    if (answer.kind === "skipped") {
+      if (answer.error !== null) this.#shell.report(answer.error);
+      this.#shell.dispatch({ type: "refused", requestId, reason: answer.reason });
+      return;
+    }
+    const { sessionId, fenceMs } = answer.accepted;
+    const endpoint = answer.endpoint.address;
+    this.#shell.dispatch({ type: "accepted", requestId, endpoint, sessionId, fenceMs });
+  }
+
+  #skip(reason: AdapterSkipReason): SubmitAnswer {
+    this.#metrics.skips.inc({ reason });
+    return { skipped: reason };
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    this.#shell.dispatch({ type: "closing" });
+    await this.#shell.untilIdle(drainMs);
+    this.#stop.abort();
+    await this.#shell.cancelAll();
+    this.#shell.dispatch({ type: "closed" });
+    for (const { client } of this.#endpoints) client.close();
+    await this.#running;
+  }
+}

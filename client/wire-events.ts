@@ -1,0 +1,60 @@
+/** Turns what the service sends into the events of the adapter's state machine. */
+import type {
+  Outcome,
+  Session,
+  StreamResultsResponse,
+} from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  GapCause,
+  OutcomeStatus,
+  SessionState,
+} from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { AdapterEvent } from "./adapter-events.js";
+
+/** Null for an event that this client does not know: later servers may send more. */
+export function eventOf(
+  endpoint: string,
+  { event }: StreamResultsResponse,
+): AdapterEvent<Outcome> | null {
+  switch (event.case) {
+    case "opened":
+      return { type: "opened", endpoint, instance: event.value.serverInstance };
+    case "outcome":
+      return outcomeEvent(endpoint, event.value);
+    case "summary":
+      return { type: "summary", endpoint, sessionId: event.value.sessionId };
+    case "gap": {
+      const isRestart = event.value.cause === GapCause.SERVER_RESTARTED;
+      const { sessionIds } = event.value;
+      return { type: "gap", endpoint, cause: isRestart ? "restarted" : "trimmed", sessionIds };
+    }
+    default:
+      return null;
+  }
+}
+
+/** The outcomes so far, then `reconciled`. */
+export function eventsOfSession(endpoint: string, session: Session): AdapterEvent<Outcome>[] {
+  const { sessionId, state, outcomes } = session;
+  const isEnded = state === SessionState.ENDED;
+  return [
+    ...outcomes.map((outcome) => outcomeEvent(endpoint, outcome)),
+    { type: "reconciled", endpoint, sessionId, isEnded },
+  ];
+}
+
+function outcomeEvent(endpoint: string, outcome: Outcome): AdapterEvent<Outcome> {
+  const isLate = outcome.status === OutcomeStatus.PROVED_LATE;
+  return {
+    type: "outcome",
+    endpoint,
+    sessionId: outcome.sessionId,
+    groupIndex: outcome.groupIndex,
+    slot: Number(outcome.slot),
+    message: Buffer.from(outcome.message).toString("hex"),
+    isProof: isLate || outcome.status === OutcomeStatus.PROVED,
+    isLate,
+    participants: outcome.participants,
+    payload: outcome,
+  };
+}

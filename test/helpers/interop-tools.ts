@@ -1,0 +1,82 @@
+/** Runs foreign clients beside the in-process service, and installs them under `out/`. */
+import { spawn, spawnSync } from "node:child_process";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const out = join(process.cwd(), "out");
+export const PROTO_ROOT = join(process.cwd(), "proto");
+export const PROTO_FILE = "lean/aggregator/v1/aggregator.proto";
+export const INSTALL_TIMEOUT_MS = 180_000;
+
+export interface Ran {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface RunOptions {
+  /** A file to read standard input from. */
+  stdinFile?: string;
+  env?: Record<string, string>;
+}
+
+/** Runs a program to its end, whatever its exit code, without blocking the service. */
+export function run(program: string, args: string[], options: RunOptions = {}): Promise<Ran> {
+  const { stdinFile, env = {} } = options;
+  const stdin = stdinFile === undefined ? undefined : openSync(stdinFile, "r");
+  return new Promise<Ran>((resolve, reject) => {
+    const child = spawn(program, args, {
+      stdio: [stdin ?? "ignore", "pipe", "pipe"],
+      env: { ...process.env, ...env },
+    });
+    if (stdin !== undefined) closeSync(stdin);
+    const ran: Ran = { code: null, stdout: "", stderr: "" };
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => (ran.stdout += text));
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => (ran.stderr += text));
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ ...ran, code }));
+  });
+}
+
+/** Runs a program that has to succeed; returns what it printed. */
+export async function mustRun(
+  program: string,
+  args: string[],
+  options: RunOptions = {},
+): Promise<string> {
+  const { code, stdout, stderr } = await run(program, args, options);
+  if (code === 0) return stdout;
+  throw new Error(`${program} ${args.join(" ")} ended with ${String(code)}: ${stderr}${stdout}`);
+}
+
+export const hasProgram = (program: string, ...args: string[]) =>
+  spawnSync(program, args, { stdio: "ignore" }).status === 0;
+
+export const GRPCURL = join(out, "bin/grpcurl");
+const GRPCURL_MODULE = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3";
+
+/** Builds grpcurl unless it is there. */
+export async function installGrpcurl(): Promise<void> {
+  if (existsSync(GRPCURL)) return;
+  await mustRun("go", ["install", GRPCURL_MODULE], { env: { GOBIN: join(out, "bin") } });
+}
+
+const venv = join(out, "grpcio-venv");
+export const VENV_PYTHON = join(venv, "bin/python");
+export const GRPCIO_GENERATED = join(venv, "generated");
+
+/** Makes the environment with the pinned grpcio unless it is there, then generates the code. */
+export async function installGrpcio(): Promise<void> {
+  const requirements = join(process.cwd(), "test/interop/requirements.txt");
+  const pinned = readFileSync(requirements, "utf8");
+  const stamp = join(venv, "installed.txt");
+  if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== pinned) {
+    await mustRun("python3", ["-m", "venv", "--clear", venv]);
+    await mustRun(VENV_PYTHON, ["-m", "pip", "install", "-q", "-r", requirements]);
+    writeFileSync(stamp, pinned);
+  }
+  mkdirSync(GRPCIO_GENERATED, { recursive: true });
+  const outputs = [`--python_out=${GRPCIO_GENERATED}`, `--grpc_python_out=${GRPCIO_GENERATED}`];
+  const protoc = ["-m", "grpc_tools.protoc", `-I${PROTO_ROOT}`, ...outputs, PROTO_FILE];
+  await mustRun(VENV_PYTHON, protoc);
+}

@@ -1,0 +1,59 @@
+/** The house rules that the compiler cannot see: import direction, and pure state machines. */
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { expect, test } from "vitest";
+
+const root = process.cwd();
+const layers = ["rpc", "session", "schedule", "prover"];
+
+function files(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => join(folder, name));
+}
+
+function imports(file: string): string[] {
+  const source = readFileSync(join(root, file), "utf8");
+  return [...source.matchAll(/from "(\.[^"]+)"/g)].map(([, path = ""]) =>
+    relative(root, join(root, dirname(file), path)),
+  );
+}
+
+test("imports go rpc → session → schedule → prover, never back", () => {
+  const back = layers.flatMap((layer, at) =>
+    files(`server/${layer}`).flatMap((file) =>
+      imports(file)
+        .filter((path) => layers.slice(0, at).some((above) => path.startsWith(`server/${above}/`)))
+        .map((path) => `${file} imports ${path}`),
+    ),
+  );
+  expect(back).toEqual([]);
+});
+
+test("the client sees only the proto", () => {
+  const outside = files("client").flatMap((file) =>
+    imports(file).filter((path) => !path.startsWith("client/") && !path.startsWith("proto/")),
+  );
+  expect(outside).toEqual([]);
+});
+
+test("the state machines have no clock, timer, randomness or I/O", () => {
+  const banned =
+    /Date\.|performance\.|setTimeout|setInterval|setImmediate|Math\.random|node:|await |Promise/;
+  for (const file of [
+    "server/session/session.ts",
+    "server/schedule/lane.ts",
+    "server/schedule/cost.ts",
+    "client/adapter-state.ts",
+  ]) {
+    const code = readFileSync(join(root, file), "utf8").replace(/\/\*\*[\s\S]*?\*\//g, "");
+    expect(banned.exec(code)?.[0], file).toBeUndefined();
+  }
+});
+
+test("only the command line reads argv and the environment", () => {
+  const readers = files("server").filter((file) =>
+    /process\.(env|argv)\b/.test(readFileSync(join(root, file), "utf8")),
+  );
+  expect(readers).toEqual([join("server", "main.ts")]);
+});
