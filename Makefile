@@ -1,6 +1,6 @@
 # Every target installs what is missing first. Needs Node 20 or newer, Python 3.11 or newer with its
 # shared library, and a C++ compiler.
-.PHONY: setup build test check demo serve doctor clean
+.PHONY: setup build test check bench demo serve doctor clean
 
 setup: node_modules/.package-lock.json build/lean_pq.json
 	@node native/build.mjs
@@ -24,6 +24,9 @@ check: build
 
 demo: build
 	@node dist/test/demo/demo.js
+
+bench: build
+	@node dist/test/bench/bench.js
 
 serve: build
 	node dist/server/main.js serve

@@ -26,6 +26,8 @@ export interface Service {
   metrics: Metrics;
   /** Process ids of the provers that are up. */
   proverPids(): number[];
+  /** Resident memory of all provers, as they last reported it. */
+  proverResidentBytes(): number;
   /** Ready, deliver, end: bounded by the configured drain. Idempotent. */
   close(): Promise<void>;
   /** SIGKILLs the provers at once. */
@@ -82,6 +84,8 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     httpAddress,
     metrics,
     proverPids: () => dispatcher.devices().flatMap(({ pid }) => pid ?? []),
+    proverResidentBytes: () =>
+      dispatcher.devices().reduce((sum, { residentBytes }) => sum + residentBytes, 0),
     close: () => (closing ??= close()),
     kill: () => void dispatcher.close(),
   };

@@ -6,7 +6,7 @@ import { join } from "node:path";
 const out = join(process.cwd(), "out");
 export const PROTO_ROOT = join(process.cwd(), "proto");
 export const PROTO_FILE = "lean/aggregator/v1/aggregator.proto";
-export const INSTALL_TIMEOUT_MS = 180_000;
+export const INSTALL_TIMEOUT_MS = 400_000;
 
 export interface Ran {
   code: number | null;

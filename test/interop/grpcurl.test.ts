@@ -1,0 +1,105 @@
+/** grpcurl against the data plane: it knows the service from reflection alone. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startFakeProver } from "../../server/prover/fake.js";
+import type { Service } from "../../server/service.js";
+import { jsonFile, PARTICIPANTS_BASE64, submitSnapshotJson } from "../helpers/interop-json.js";
+import {
+  GRPCURL,
+  hasProgram,
+  INSTALL_TIMEOUT_MS,
+  installGrpcurl,
+  mustRun,
+} from "../helpers/interop-tools.js";
+import { startTestService } from "../helpers/start-service.js";
+
+const SERVICE = "lean.aggregator.v1.AggregatorService";
+const HEALTH_PROTOS = join(process.cwd(), "node_modules/grpc-health-check/proto");
+const isMissing = !existsSync(GRPCURL) && !hasProgram("go", "version");
+const reason = isMissing ? " (skipped: neither out/bin/grpcurl nor go is there)" : "";
+const node = { nodeId: "grpcurl" };
+
+/** The server's reflection gives no json_name, so grpcurl prints the proto's own field names. */
+function parse(text: string): unknown {
+  return JSON.parse(text.replace(/"(\w+)":/g, (key) => key.replace(/_(\w)/g, upper)));
+}
+const upper = (_match: string, letter: string) => letter.toUpperCase();
+
+describe(`grpcurl${reason}`, () => {
+  let service: Service;
+  let sessionId = "";
+  beforeAll(async () => {
+    if (isMissing) return;
+    await installGrpcurl();
+    service = await startTestService(() =>
+      startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() }),
+    );
+  }, INSTALL_TIMEOUT_MS);
+  afterAll(async () => {
+    if (!isMissing) await service.close();
+  });
+
+  const address = () => service.grpcAddresses[0] ?? "";
+  const call = (method: string, body: unknown) =>
+    mustRun(GRPCURL, ["-plaintext", "-d", JSON.stringify(body), address(), `${SERVICE}/${method}`]);
+
+  test.skipIf(isMissing)(`lists the services${reason}`, async () => {
+    const listed = await mustRun(GRPCURL, ["-plaintext", address(), "list"]);
+    expect(listed.split("\n")).toContain(SERVICE);
+  });
+
+  test.skipIf(isMissing)(`describes AggregatorService${reason}`, async () => {
+    const described = await mustRun(GRPCURL, ["-plaintext", address(), "describe", SERVICE]);
+    for (const method of [
+      "SubmitSnapshot",
+      "StreamResults",
+      "GetSession",
+      "CancelSession",
+      "VerifyAggregate",
+      "GetServerInfo",
+    ]) {
+      expect(described).toContain(`rpc ${method} (`);
+    }
+    expect(described).toContain("returns ( stream .lean.aggregator.v1.StreamResultsResponse )");
+  });
+
+  test.skipIf(isMissing)(`submits a file, -max-time being the budget${reason}`, async () => {
+    const stdinFile = jsonFile(submitSnapshotJson(node.nodeId));
+    const method = `${SERVICE}/SubmitSnapshot`;
+    const args = ["-plaintext", "-max-time", "5", "-d", "@", address(), method];
+    const { accepted } = parse(await mustRun(GRPCURL, args, { stdinFile })) as {
+      accepted: { sessionId: string; deadlineMs: number; deadlineSource: string };
+    };
+    expect(accepted.deadlineSource).toBe("DEADLINE_SOURCE_CALL");
+    expect(accepted.deadlineMs).toBeGreaterThan(0);
+    expect(accepted.deadlineMs).toBeLessThanOrEqual(5000);
+    ({ sessionId } = accepted);
+  });
+
+  test.skipIf(isMissing)(`streams what is retained, up to the summary${reason}`, async () => {
+    await call("GetSession", { node, sessionId, waitMs: 5000 });
+    const printed = await call("StreamResults", { node, noFollow: true });
+    const messages = printed
+      .split(/(?<=^\})\n/m)
+      .filter((text) => text.trim() !== "")
+      .map(parse);
+    expect(messages).toMatchObject([
+      { opened: {} },
+      {
+        outcome: { sessionId, status: "OUTCOME_STATUS_PROVED", participants: PARTICIPANTS_BASE64 },
+      },
+      { summary: { sessionId, groups: 1, proved: 1 } },
+    ]);
+  });
+
+  test.skipIf(isMissing)(`health checks answer SERVING${reason}`, async () => {
+    const protos = ["-import-path", HEALTH_PROTOS, "-proto", "health/v1/health.proto"];
+    for (const name of ["", SERVICE]) {
+      const body = JSON.stringify({ service: name });
+      const target = [address(), "grpc.health.v1.Health/Check"];
+      const answer = await mustRun(GRPCURL, ["-plaintext", ...protos, "-d", body, ...target]);
+      expect(JSON.parse(answer)).toEqual({ status: "SERVING" });
+    }
+  });
+});
