@@ -104,7 +104,11 @@ export class GrpcServer {
   private stream(): handleServerStreamingCall<Parameters<Handlers["streamResults"]>[0], unknown> {
     return (call) => {
       const abort = new AbortController();
-      const stop = () => abort.abort();
+      let written = () => {};
+      const stop = () => {
+        abort.abort();
+        written();
+      };
       call.on("cancelled", stop);
       this.draining.signal.addEventListener("abort", stop);
       const run = async () => {
@@ -115,7 +119,7 @@ export class GrpcServer {
           if (abort.signal.aborted && call.cancelled) return;
           // One event in flight: the next is read once this one is on its way.
           await new Promise<void>((resolve) => {
-            abort.signal.addEventListener("abort", () => resolve(), { once: true });
+            written = resolve;
             call.write(event, () => resolve());
           });
         }
