@@ -15,7 +15,15 @@ import type { Prover } from "../../server/prover/prover.js";
 import { concat } from "../../server/schedule/prove-group.js";
 import { startTestService } from "../helpers/start-service.js";
 import type { Service } from "../../server/service.js";
-import { dataOf, keyTable, publicKey, raws, rootOf, snapshot } from "../helpers/vectors.js";
+import {
+  dataOf,
+  keyTable,
+  publicKey,
+  raws,
+  rootOf,
+  snapshot,
+  tampered,
+} from "../helpers/vectors.js";
 import type { GroupInit, SnapshotInit } from "../helpers/vectors.js";
 
 const node = { nodeId: "bench", nodeEpoch: 1n };
@@ -58,9 +66,9 @@ async function throughService(client: AggregatorClient, groups: GroupInit[]): Pr
   if (session?.summary?.proved !== 1) throw new Error("the service did not prove the group");
 }
 
-/** A snapshot of about so many bytes: real votes, padded with votes that repeat. */
+/** Groups of about so many bytes that start no proof: tampered votes, padded with repeats. */
 function sized(bytes: number): GroupInit[] {
-  const votes = raws(0, 0, 8);
+  const votes = raws(0, 0, 8).map((vote) => ({ ...vote, signature: tampered(vote.signature) }));
   const padding = Math.max(0, Math.floor((bytes - 22_000) / 2410));
   const [first] = votes;
   if (first === undefined) throw new Error("no votes");
@@ -164,9 +172,9 @@ function table(rows: readonly Record<string, number>[]): void {
   const [first] = rows;
   if (first === undefined) return;
   const names = Object.keys(first);
-  say(names.map((name) => name.padStart(14)).join(""));
+  say(names.map((name) => name.padStart(16)).join(""));
   for (const row of rows)
-    say(names.map((name) => String(round(row[name] ?? NaN)).padStart(14)).join(""));
+    say(names.map((name) => String(round(row[name] ?? NaN)).padStart(16)).join(""));
 }
 
 async function startProver(deviceId: string): Promise<Prover> {
