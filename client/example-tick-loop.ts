@@ -22,7 +22,7 @@ const AGGREGATION_INTERVAL = 2;
 /** Returns the function that the node's timer calls, and what to call at its end. */
 export function startExample(node: ExampleNode, genesisUnixMs: number, slotMs: number) {
   const aggregator = new TickAggregator({
-    endpoints: ["unix:/run/lean-aggregator.sock", "127.0.0.1:9470"],
+    endpoints: ["unix:/run/lean-aggregator.sock", "127.0.0.1:9190"],
     nodeId: "example-0",
     timeToFence: { slotMs, genesisUnixMs },
   });
