@@ -9,7 +9,10 @@ import type {
   ServerInterceptor,
 } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
-import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  AggregatorService,
+  file_lean_aggregator_v1_aggregator,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { grpcServiceDefinition } from "../../proto/grpc-js.js";
 import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
@@ -50,7 +53,7 @@ export class GrpcServer {
       streamResults: this.stream(),
     });
     this.health.addToServer(this.server);
-    addReflection(this.server);
+    addReflection(this.server, [file_lean_aggregator_v1_aggregator]);
   }
 
   /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */
