@@ -4,7 +4,9 @@
  */
 import type { Clock } from "./clock.js";
 import type { Config } from "./config.js";
+import { limits } from "./limits.js";
 import type { Logger } from "./log.js";
+import { MemoryBudget } from "./memory-budget.js";
 import { createMetrics } from "./metrics.js";
 import type { Metrics } from "./metrics.js";
 import type { StartProver } from "./prover/prover.js";
@@ -56,8 +58,9 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   );
   const notReady = () =>
     aggregator.draining ? "draining" : dispatcher.isUp ? undefined : "no device is up";
-  const grpc = new GrpcServer(handlers, { clock, log });
-  const http = new HttpEdge(handlers, { clock, log, metrics, notReady });
+  const memory = new MemoryBudget(limits.heldBytesMax, (bytes) => metrics.heldBytes.set(bytes));
+  const grpc = new GrpcServer(handlers, { clock, log, memory });
+  const http = new HttpEdge(handlers, { clock, log, memory, metrics, notReady });
 
   const grpcAddresses = [];
   for (const address of config.listen) grpcAddresses.push(await grpc.listen(address));
@@ -76,7 +79,11 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     grpc.setServing(false);
     await aggregator.drain(config.drainMs);
     clearInterval(expire);
-    await Promise.all([grpc.close(TRANSPORT_CLOSE_MS), http.close(), dispatcher.close()]);
+    await Promise.all([
+      grpc.close(TRANSPORT_CLOSE_MS),
+      http.close(TRANSPORT_CLOSE_MS),
+      dispatcher.close(),
+    ]);
     log.info({}, "closed");
   };
   return {
