@@ -18,6 +18,7 @@ const CHECK_EVERY_MS = 1000;
 export class HttpListener {
   private readonly http1;
   private readonly http2;
+  private readonly connections = new Set<Socket>();
   private readonly undecided = new Set<Socket>();
   private readonly sessions = new Set<ServerHttp2Session>();
   private closing: Promise<void> | undefined;
@@ -57,6 +58,8 @@ export class HttpListener {
     if (serveHttp1 === undefined) throw new Error("node:http has no connection handler");
     this.http1.removeAllListeners("connection");
     this.http1.on("connection", (socket: Socket) => {
+      this.connections.add(socket);
+      socket.once("close", () => this.connections.delete(socket));
       this.decide(socket, () => serveHttp1.call(this.http1, socket));
     });
   }
@@ -80,8 +83,7 @@ export class HttpListener {
   private async closeAll(boundMs: number): Promise<void> {
     if (!this.http1.listening) return;
     const cancel = this.clock.at(this.clock.nowMs() + boundMs, () => {
-      this.http1.closeAllConnections();
-      for (const session of this.sessions) session.destroy();
+      for (const socket of this.connections) socket.destroy();
     });
     await new Promise<void>((resolve) => {
       this.http1.close(() => resolve());

@@ -228,6 +228,17 @@ describe("a connection", () => {
     await expect(fetch(url("/livez"))).rejects.toThrow();
   });
 
+  test("whose caller does not read its answer is cut at the close's bound", async () => {
+    const client = new RawClient(stacks.addresses.edge);
+    const call = client.call("GetServerInfo");
+    call.stream.end(EMPTY);
+    await call.status;
+    const closed = stacks.edge.close(1);
+    await once(client.session, "goaway");
+    clock.fireAll();
+    await closed;
+  });
+
   test("with a call that does not end is cut at the close's bound", async () => {
     const client = new RawClient(stacks.addresses.edge);
     const call = client.call("SubmitSnapshot");
