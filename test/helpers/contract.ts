@@ -1,0 +1,120 @@
+/** What the contract suites share: every way to reach the service, and groups that can be proved. */
+import { createHash } from "node:crypto";
+import { create } from "@bufbuild/protobuf";
+import { createClient } from "@connectrpc/connect";
+import type { Client, Transport } from "@connectrpc/connect";
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from "@connectrpc/connect-node";
+import {
+  AggregatorService,
+  AttestationDataSchema,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type {
+  Outcome,
+  SubmitSnapshotResponse,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { fakeSignature, startFakeProver } from "../../server/prover/fake.js";
+import type { Service } from "../../server/service.js";
+import { attestationDataRoot } from "../../server/session/attestation-data.js";
+import { dataOf, keyTable, publicKey, snapshot } from "./vectors.js";
+import type { GroupInit } from "./vectors.js";
+
+export type AggregatorClient = Client<typeof AggregatorService>;
+
+type Protocol = (baseUrl: string) => Transport;
+const connect = (more: { httpVersion: "1.1" | "2"; useBinaryFormat?: boolean }): Protocol => {
+  return (baseUrl) => createConnectTransport({ baseUrl, ...more });
+};
+const edge: Record<string, Protocol> = {
+  "gRPC on the edge, HTTP/2": (baseUrl) => createGrpcTransport({ baseUrl }),
+  "gRPC-Web, HTTP/1.1": (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1" }),
+  "Connect, HTTP/1.1": connect({ httpVersion: "1.1" }),
+  "Connect, HTTP/2": connect({ httpVersion: "2" }),
+  "Connect/JSON, HTTP/1.1": connect({ httpVersion: "1.1", useBinaryFormat: false }),
+};
+const DATA_PLANE = "gRPC on the data plane";
+
+/** Every stack and protocol that the service speaks. */
+export const stacks = [DATA_PLANE, ...Object.keys(edge)];
+
+export function clientOver(service: Service, stack: string): AggregatorClient {
+  const protocol = edge[stack];
+  const transport =
+    protocol === undefined
+      ? createGrpcTransport({ baseUrl: `http://${service.grpcAddresses[0]}` })
+      : protocol(`http://${service.httpAddress}`);
+  return createClient(AggregatorService, transport);
+}
+
+/** A node of its own for each test, since one node has one session in flight. */
+export function nodeFor(stack: string, test: string) {
+  const digest = createHash("sha256").update(`${stack}/${test}`).digest("hex").slice(0, 16);
+  return { nodeId: `node-${digest}`, nodeEpoch: 1n };
+}
+
+/** A prover whose proofs end when the test opens the gate. */
+export class Gate {
+  private isOpen = true;
+  private readonly waiting: (() => void)[] = [];
+
+  readonly startProver = () =>
+    startFakeProver({
+      proveMs: () => 1,
+      sleep: () =>
+        this.isOpen
+          ? Promise.resolve()
+          : new Promise<void>((resolve) => void this.waiting.push(resolve)),
+    });
+
+  shut(): void {
+    this.isOpen = false;
+  }
+
+  open(): void {
+    this.isOpen = true;
+    for (const resolve of this.waiting.splice(0)) resolve();
+  }
+}
+
+/** The `n`th of any number of attestation data of slot 100. */
+export function inventedData(n: number) {
+  const data = dataOf(0);
+  const root = new Uint8Array(32);
+  new DataView(root.buffer).setUint32(0, n + 1);
+  return { ...data, head: { root, slot: data.slot } };
+}
+
+const rootOf = (n: number) =>
+  attestationDataRoot(create(AttestationDataSchema, inventedData(n)), "data");
+
+/** A validator's signature, as the fake prover takes it, of the `n`th invented data. */
+export function inventedRaw(n: number, validator: number, slot = 100) {
+  const signature = fakeSignature(publicKey(validator), rootOf(n), slot);
+  return { validatorIndex: validator, signature };
+}
+
+/** The `n`th invented data, signed by these validators. */
+export function inventedGroup(n: number, validators: number[] = [0, 1]): GroupInit {
+  return { data: inventedData(n), rawSignatures: validators.map((v) => inventedRaw(n, v)) };
+}
+
+export function sessionIdOf({ result }: SubmitSnapshotResponse): string {
+  if (result.case !== "accepted") throw new Error(`skipped: ${JSON.stringify(result.value)}`);
+  return result.value.sessionId;
+}
+
+/** Submits groups and waits for how they end. */
+export async function outcomesOf(
+  client: AggregatorClient,
+  node: { nodeId: string },
+  groups: GroupInit[],
+  keys = keyTable(),
+): Promise<Outcome[]> {
+  const request = { node, snapshot: snapshot(100, groups, keys), deadlineMs: 5000 };
+  const sessionId = sessionIdOf(await client.submitSnapshot(request));
+  const { session } = await client.getSession({ node, sessionId, waitMs: 5000 });
+  return session?.outcomes ?? [];
+}

@@ -1,0 +1,87 @@
+/** Liveness and readiness, on the HTTP edge and by gRPC health, which say the same. */
+import { credentials, makeGenericClientConstructor } from "@grpc/grpc-js";
+import type { requestCallback } from "@grpc/grpc-js";
+import { service as healthService } from "grpc-health-check";
+import { afterEach, expect, test } from "vitest";
+import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { StartProver } from "../../server/prover/prover.js";
+import type { Service } from "../../server/service.js";
+import { clientOver, Gate, inventedGroup, nodeFor, stacks } from "../helpers/contract.js";
+import { startTestService } from "../helpers/start-service.js";
+import { snapshot } from "../helpers/vectors.js";
+
+interface HealthClient {
+  check(request: { service: string }, callback: requestCallback<{ status: string }>): void;
+  close(): void;
+}
+const HealthClient = makeGenericClientConstructor(healthService, "Health");
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function start(startProver: StartProver): Promise<Service> {
+  const service = await startTestService(startProver, { drainMs: 60_000 });
+  closers.push(() => service.close());
+  return service;
+}
+
+/** What a prober sees: both pages' status codes, the reason, and health of both names. */
+function prober({ httpAddress, grpcAddresses }: Service) {
+  const client = new HealthClient(grpcAddresses[0] ?? "", credentials.createInsecure(), {
+    "grpc.enable_http_proxy": 0,
+  }) as unknown as HealthClient;
+  closers.push(() => client.close());
+  const health = (service: string) =>
+    new Promise((resolve, reject) => {
+      client.check({ service }, (error, answer) =>
+        error === null ? resolve(answer?.status) : reject(error),
+      );
+    });
+  return async () => {
+    const live = await fetch(`http://${httpAddress}/livez`);
+    const ready = await fetch(`http://${httpAddress}/readyz`);
+    return {
+      live: live.status,
+      ready: [ready.status, await ready.text()],
+      health: [await health(""), await health(AggregatorService.typeName)],
+    };
+  };
+}
+
+const ready = { live: 200, ready: [200, "ok\n"], health: ["SERVING", "SERVING"] };
+const notReady = (reason: string) => ({
+  live: 200,
+  ready: [503, `${reason}\n`],
+  health: ["NOT_SERVING", "NOT_SERVING"],
+});
+
+test("a service without a prover is alive, and says why it is not ready", async () => {
+  const service = await start(() => Promise.reject(new Error("no backend")));
+  expect(await prober(service)()).toEqual(notReady("no device is up"));
+});
+
+test("a saturated service is ready; a draining one is alive, and says that it drains", async () => {
+  const gate = new Gate();
+  gate.shut();
+  closers.push(() => gate.open());
+  const service = await start(gate.startProver);
+  const probe = prober(service);
+  expect(await probe()).toEqual(ready);
+
+  const client = clientOver(service, stacks[0] ?? "");
+  for (const name of ["first", "second", "third"]) {
+    const groups = [inventedGroup(0), inventedGroup(1)];
+    await client.submitSnapshot({
+      node: nodeFor("readiness", name),
+      snapshot: snapshot(100, groups),
+    });
+  }
+  expect(await probe()).toEqual(ready);
+
+  const closed = service.close();
+  expect(await probe()).toEqual(notReady("draining"));
+  gate.open();
+  await closed;
+});
