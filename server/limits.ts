@@ -32,6 +32,8 @@ export const limits = {
   requestBytesMax: 64 * 1024,
   /** VerifyAggregate: one proof and 4096 keys of 32 bytes, also as JSON, where base64 adds a third. */
   verifyBytesMax: 1024 * 1024,
+  /** Messages in one request: 4096 keys, 16 groups of 4096 raw signatures, and room. */
+  requestMessagesMax: 100_000,
   /** A whole request arrives within this: 24 MiB at 20 Mbit/s. A slower one gives its share back. */
   requestReadMsMax: 10_000,
   /** HTTP headers, and the bytes that tell HTTP/1.1 from HTTP/2: a round trip or two, with room. */

@@ -16,7 +16,7 @@ import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import { takeTimeoutMs } from "./call-timeout.js";
-import { RequestBody } from "./request-body.js";
+import { readRequest } from "./read-request.js";
 import { notReadInTime, overloaded, requestBytesMax } from "./request-limits.js";
 import { connectErrorOf } from "./status.js";
 
@@ -72,34 +72,37 @@ export class ConnectAdapter {
     const universal = universalRequestFromNodeRequest(request, response, undefined, values);
 
     const bytesMax = requestBytesMax(path);
-    const share = memory.reserve(Math.min(bytesMax, announcedBytes(request) ?? bytesMax));
+    const announced = announcedBytes(request);
+    const share = memory.reserve(Math.min(bytesMax, announced ?? bytesMax));
     response.once("close", () => share?.release());
-    let body: AsyncIterable<Uint8Array>;
-    if (share === undefined) body = failing(connectErrorOf(overloaded()));
-    else if (receipt.callDeadlineMs === 0) body = failing(connectErrorOf(notReadInTime()));
-    else body = this.read(request, response, receipt, new RequestBody(bytesMax, share));
-    // Connect reads the body, and so puts what it fails with into the caller's own protocol.
-    await universalResponseToNodeResponse(await handler({ ...universal, body }), response);
-  }
-
-  private read(request: EdgeRequest, response: EdgeResponse, receipt: Receipt, body: RequestBody) {
-    const { receivedAtMs, callDeadlineMs = Infinity } = receipt;
-    const lateAtMs = receivedAtMs + Math.min(limits.requestReadMsMax, callDeadlineMs);
-    const cancel = this.modules.clock.at(lateAtMs, () =>
-      body.destroy(connectErrorOf(notReadInTime())),
-    );
-    body.once("close", cancel);
-    response.once("close", () => body.destroy());
-    return request.pipe(body);
+    const read = async () => {
+      if (share === undefined) throw overloaded();
+      const timeMs = Math.min(limits.requestReadMsMax, receipt.callDeadlineMs ?? Infinity);
+      if (timeMs === 0) throw notReadInTime();
+      const lateAtMs = receivedAtMs + timeMs;
+      const options = { method: handler.method, bytesMax, lateAtMs, clock };
+      const bytes = await readRequest(request, response, options);
+      share.resize(bytes.length);
+      return bytes;
+    };
+    const reading = read();
+    // Connect reads it, and so puts a refusal into the caller's own protocol; or it refuses first.
+    reading.catch(() => undefined);
+    const answer = await handler({ ...universal, body: once(reading) });
+    await universalResponseToNodeResponse(answer, response);
   }
 }
 
 /** The body's length, where the headers tell it. */
 function announcedBytes({ headers }: EdgeRequest): number | undefined {
-  const text = headers["content-length"];
-  return text === undefined ? undefined : Number(text);
+  const text = headers["content-length"] ?? "";
+  return /^\d+$/.test(text) ? Number(text) : undefined;
 }
 
-function failing(error: Error): AsyncIterable<Uint8Array> {
-  return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) };
+async function* once(reading: Promise<Buffer>): AsyncGenerator<Uint8Array> {
+  try {
+    yield await reading;
+  } catch (error) {
+    throw connectErrorOf(error);
+  }
 }

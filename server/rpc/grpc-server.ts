@@ -16,6 +16,7 @@ import { invalid } from "../errors.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { MemoryBudget } from "../memory-budget.js";
+import { checkMessageCount } from "./count-messages.js";
 import { admitCalls } from "./grpc-admission.js";
 import type { ReceivedRequest } from "./grpc-admission.js";
 import type { CallContext, Calls } from "./handlers.js";
@@ -169,6 +170,7 @@ function decode<Schema extends DescMessage>(
   schema: Schema,
   { bytes }: ReceivedRequest,
 ): MessageShape<Schema> {
+  checkMessageCount(schema, bytes);
   try {
     return fromBinary(schema, bytes);
   } catch {

@@ -151,6 +151,12 @@ describe.each(stacks)("over %s", (stack) => {
     ]);
   });
 
+  test("more entries than a snapshot can have are refused before they are decoded", async () => {
+    const groups = Array.from({ length: 2 * limits.requestMessagesMax + 1 }, () => ({}));
+    const error = await refusalOf(client.submitSnapshot({ node, snapshot: { groups } }));
+    expect(error.code).toBe(Code.ResourceExhausted);
+  });
+
   test("an unknown session is not found", async () => {
     const error = await refusalOf(client.getSession({ node, sessionId: "nope" }));
     expect([error.code, error.rawMessage]).toEqual([

@@ -10,11 +10,8 @@ import { frame, pathOf, RawClient } from "../helpers/raw-grpc.js";
 import { dataOf, keyTable, raws, snapshot } from "../helpers/vectors.js";
 
 const [OK, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL] = [0, 3, 8, 12, 13];
-/** Connect takes a missing message for another kind of call, and one it cannot decode for its own. */
-const refusals = {
-  grpc: [INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED],
-  edge: [INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL],
-};
+/** Of bytes that do not decode, by whose decoder it is: ours, or connect's. */
+const undecodable = { grpc: INVALID_ARGUMENT, edge: INTERNAL };
 
 let stacks: BareStacks;
 let client: RawClient;
@@ -49,7 +46,7 @@ describe.each(["grpc", "edge"] as const)("on the %s stack", (stack) => {
     const whole = frame(message);
     for (const at of [1, 4, 5, 6, 100, whole.length - 1]) {
       const { code } = await client.call("SubmitSnapshot").end(whole.subarray(0, at));
-      expect(stack === "grpc" ? [INVALID_ARGUMENT] : refusals.edge).toContain(code);
+      expect([at, code]).toEqual([at, INVALID_ARGUMENT]);
     }
     await lives();
   });
@@ -60,7 +57,7 @@ describe.each(["grpc", "edge"] as const)("on the %s stack", (stack) => {
       const { code } = await client.call("SubmitSnapshot").end(frame(message.subarray(0, at)));
       codes.add(code);
     }
-    expect([...codes]).toEqual([stack === "grpc" ? INVALID_ARGUMENT : INTERNAL]);
+    expect([...codes]).toEqual([undecodable[stack]]);
     await lives();
   });
 
@@ -73,8 +70,8 @@ describe.each(["grpc", "edge"] as const)("on the %s stack", (stack) => {
       fc.boolean(),
       async (method, body, framed) => {
         const { code } = await client.call(method).end(framed ? frame(body) : body);
-        // INTERNAL is what gRPC wants for a message compressed without an encoding.
-        expect([OK, INTERNAL, ...refusals[stack]]).toContain(code);
+        // INTERNAL is what gRPC wants for a message compressed without an encoding, too.
+        expect([OK, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL]).toContain(code);
       },
     );
     await fc.assert(property, { numRuns: 200 });
@@ -154,7 +151,7 @@ describe("Connect over HTTP/1.1", () => {
     const whole = frame(message);
     for (const at of [0, 1, 5, 100]) {
       const response = await post("application/grpc-web+proto", whole.subarray(0, at));
-      expect(await response.text()).toMatch(/grpc-status: (3|12)\r\n/);
+      expect(await response.text()).toContain("grpc-status: 3");
     }
     await stacks.memory.reaches(0);
   });
