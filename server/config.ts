@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { defaults, limits } from "./limits.js";
+import { deviceSchema, overlappingDevices } from "./prover/device.js";
 
 const address = z
   .string()
@@ -11,16 +12,42 @@ const address = z
 const list = (value: unknown) => (typeof value === "string" ? value.split(",") : value);
 const ms = (max: number) => z.coerce.number().int().min(1).max(max);
 
+/** `cpu` or `a,b` stand for devices with the defaults; text that begins with `[` is JSON. */
+function deviceList(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  if (value.trimStart().startsWith("[")) {
+    try {
+      return JSON.parse(value);
+    } catch {
+      return value; // refused by the schema, with the text
+    }
+  }
+  return value.split(",").map((id) => ({ id }));
+}
+const nameOrDevice = z.preprocess(
+  (value) => (typeof value === "string" ? { id: value } : value),
+  deviceSchema,
+);
+
 const schema = z.strictObject({
   /** gRPC listeners: loopback or Unix sockets, for there is no transport security yet. */
   listen: z.preprocess(list, z.array(address).min(1)).default(["127.0.0.1:9190"]),
   http: address.default("127.0.0.1:9191"),
-  devices: z.preprocess(list, z.array(z.string().regex(/^[a-z0-9-]+$/)).length(1)).default(["cpu"]),
+  /** What proves: names, or objects with cores, niceness, threads, environment and backend. */
+  devices: z
+    .preprocess(deviceList, z.array(nameOrDevice).min(1).max(limits.devicesMax))
+    .prefault(["cpu"]),
   /** "lean_pq" is the real prover; "fake" simulates and marks its results. */
   prover: z.enum(["lean_pq", "fake"]).default("lean_pq"),
   deadlineMs: ms(limits.deadlineMsMax).default(defaults.deadlineMs),
   fenceMs: ms(limits.fenceMsMax).default(defaults.fenceMs),
   drainMs: ms(60_000).default(defaults.drainMs),
+  /** Set-up provers that wait beside the proving one, a device; auto: 1 where memory allows. */
+  standby: z.enum(["auto", "0", "1"]).default("auto"),
+  /** A prover that holds more than this is replaced between proofs. */
+  proverMemoryMb: z.coerce.number().int().min(256).max(1_000_000).default(defaults.proverMemoryMb),
+  /** Where device locks lie: the same folder for every service of a host. */
+  lockDir: z.string().regex(/^\//, "expected an absolute path").default("/tmp"),
   logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
 });
 
@@ -47,6 +74,8 @@ export function parseConfig(...sources: readonly Record<string, unknown>[]): Con
       }),
     );
   }
+  const overlap = overlappingDevices(parsed.data.devices);
+  if (overlap !== undefined) throw new ConfigError([`devices: ${overlap}`]);
   const exposed = [...parsed.data.listen, parsed.data.http].filter((at) => !isLocal(at));
   if (exposed.length > 0) {
     const reason = "plain text is served on loopback addresses and Unix sockets only";

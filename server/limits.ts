@@ -24,11 +24,21 @@ export const limits = {
   heldBytesMax: 512 * 1024 * 1024,
   /** Remembered request ids a node; a retry comes within seconds. */
   requestIdsMax: 256,
+  /** Devices of one service: a machine with eight GPUs and its CPU has nine. */
+  devicesMax: 16,
+  /** Inputs that provers died over: more than any network sends in good faith between two fences. */
+  setAsideMax: 256,
   /** Streams a node may have open: one per adapter, one for a person, some for reconnects. */
   streamsPerNodeMax: 8,
   /** Longest GetSession wait; a client asks again. */
   waitMsMax: 60_000,
 } as const;
 
-/** The service's defaults; the seed's 750 ms to start, and two slots less two intervals. */
-export const defaults = { deadlineMs: 750, fenceMs: 6400, drainMs: 2000 } as const;
+/** The service's defaults; 750 ms to start, and two slots less two intervals. */
+export const defaults = {
+  deadlineMs: 750,
+  fenceMs: 6400,
+  drainMs: 2000,
+  /** A proof with four children peaks at 2.6 GB and leaves about 1 GB behind. */
+  proverMemoryMb: 3000,
+} as const;

@@ -23,6 +23,21 @@ const statuses = [
 ] as const;
 export type OutcomeStatusName = (typeof statuses)[number];
 
+/** What ends a prover process: itself, the kernel, the service on purpose, or the operator. */
+const restartCauses = [
+  "died",
+  "start_failed",
+  "refused",
+  "killed_for_memory",
+  "wedged",
+  "memory",
+  "fence",
+  "cancelled",
+  "preempted",
+  "draining",
+  "restart",
+] as const;
+
 export type Metrics = ReturnType<typeof createMetrics>;
 
 export function createMetrics() {
@@ -63,13 +78,41 @@ export function createMetrics() {
     }),
     fenced: new Counter({
       name: "lean_aggregator_fenced_total",
-      help: "Results that came after their fence and were dropped",
+      help: "Groups whose proof was still running at their fence, and was killed",
       registers,
     }),
     proverRestarts: new Counter({
       name: "lean_aggregator_prover_restarts_total",
-      help: "Provers that ended or did not start, by cause",
+      help: "Prover processes that ended or did not start, by cause",
       labelNames: ["cause"] as const,
+      registers,
+    }),
+    proverReady: new Gauge({
+      name: "lean_aggregator_prover_ready",
+      help: "1 while the prover of this role is set up, else 0",
+      labelNames: ["device", "role"] as const,
+      registers,
+    }),
+    proverResidentBytes: new Gauge({
+      name: "lean_aggregator_prover_resident_bytes",
+      help: "Resident memory of the prover of this role, as it last reported it",
+      labelNames: ["device", "role"] as const,
+      registers,
+    }),
+    proofs: new Counter({
+      name: "lean_aggregator_proofs_total",
+      help: "Proofs made; disturbed ones ran beside a prover's setup and teach no cost",
+      labelNames: ["disturbed"] as const,
+      registers,
+    }),
+    lostAttempts: new Counter({
+      name: "lean_aggregator_lost_attempts_total",
+      help: "Attempts of which the lane never told the end",
+      registers,
+    }),
+    retries: new Counter({
+      name: "lean_aggregator_retries_total",
+      help: "Groups tried again after their prover died",
       registers,
     }),
     sessionsInFlight: new Gauge({
@@ -80,6 +123,7 @@ export function createMetrics() {
   };
   for (const reason of skipReasons) metrics.skips.inc({ reason }, 0);
   for (const status of statuses) metrics.outcomes.inc({ status }, 0);
-  for (const cause of ["died", "start_failed"]) metrics.proverRestarts.inc({ cause }, 0);
+  for (const cause of restartCauses) metrics.proverRestarts.inc({ cause }, 0);
+  for (const disturbed of ["true", "false"]) metrics.proofs.inc({ disturbed }, 0);
   return metrics;
 }

@@ -7,11 +7,13 @@ import type { Config } from "./config.js";
 import type { Logger } from "./log.js";
 import { createMetrics } from "./metrics.js";
 import type { Metrics } from "./metrics.js";
+import { standbysThatFit } from "./prover/device.js";
 import type { StartProver } from "./prover/prover.js";
 import { GrpcServer } from "./rpc/grpc-server.js";
 import { Handlers } from "./rpc/handlers.js";
 import { HttpEdge } from "./rpc/http-edge.js";
 import { Dispatcher } from "./schedule/dispatcher.js";
+import type { LaneProver } from "./schedule/lane-runner.js";
 import { Aggregator } from "./session/aggregator.js";
 
 /** How often proofs past their fence are erased and logs trimmed. */
@@ -24,30 +26,44 @@ export interface Service {
   grpcAddresses: string[];
   httpAddress: string;
   metrics: Metrics;
-  /** Process ids of the provers that are up. */
-  proverPids(): number[];
-  /** Resident memory of all provers, as they last reported it. */
-  proverResidentBytes(): number;
-  /** Ready, deliver, end: bounded by the configured drain. Idempotent. */
+  /** Resolves once a device can take work, or when the service is closed. */
+  ready(): Promise<void>;
+  /** The provers that live, set up or not, the active one of a device first. */
+  provers(): LaneProver[];
+  /** Not ready, deliver, end: bounded by the configured drain. Idempotent. */
   close(): Promise<void>;
-  /** SIGKILLs the provers at once. */
-  kill(): void;
+  /** SIGKILLs the provers at once; resolves when they have ended. */
+  kill(): Promise<void>;
 }
 
 export interface ServiceModules {
   clock: Clock;
   log: Logger;
   startProver: StartProver;
+  /** Memory that this host or container has, in bytes. */
+  memoryBytes: number;
   /** 16 hexadecimal digits, fresh for each run. */
   instance: string;
   version: string;
 }
 
+function standbysOf({ standby, devices, proverMemoryMb }: Config, memoryBytes: number): 0 | 1 {
+  if (standby !== "auto") return standby === "1" ? 1 : 0;
+  return standbysThatFit(memoryBytes, devices.length, proverMemoryMb * 1e6);
+}
+
+/** Listens, and begins to set provers up; `ready` tells when they are. */
 export async function startService(config: Config, modules: ServiceModules): Promise<Service> {
   const { clock, log, startProver, instance, version } = modules;
   const metrics = createMetrics();
-  const deviceIds = config.devices;
-  const dispatcher = new Dispatcher({ deviceIds }, { startProver, clock, log, metrics });
+  const dispatcher = new Dispatcher(
+    {
+      deviceIds: config.devices.map(({ id }) => id),
+      standbys: standbysOf(config, modules.memoryBytes),
+      residentBytesMax: config.proverMemoryMb * 1e6,
+    },
+    { startProver, clock, log, metrics, post: queueMicrotask },
+  );
   const aggregator = new Aggregator({ instance }, { clock, log, metrics, dispatcher });
   const { deadlineMs, fenceMs } = config;
   const handlers = new Handlers(
@@ -55,7 +71,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     { aggregator, dispatcher, clock },
   );
   const notReady = () =>
-    aggregator.draining ? "draining" : dispatcher.isUp ? undefined : "no device is up";
+    aggregator.draining ? "draining" : dispatcher.isUp ? undefined : dispatcher.whyDown();
   const grpc = new GrpcServer(handlers, { clock, log });
   const http = new HttpEdge(handlers, { clock, log, metrics, notReady });
 
@@ -67,26 +83,27 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     aggregator.expire();
     grpc.setServing(notReady() === undefined);
   }, EXPIRE_EVERY_MS);
-  await dispatcher.start(() => aggregator.nextJob());
-  grpc.setServing(notReady() === undefined);
+  dispatcher.start(() => aggregator.nextJob());
+  void dispatcher.ready().then(() => grpc.setServing(notReady() === undefined));
 
-  let closing: Promise<void> | undefined;
+  // In this order: nothing new, what runs is delivered, streams end, processes end.
   const close = async () => {
     log.info({}, "draining");
     grpc.setServing(false);
     await aggregator.drain(config.drainMs);
     clearInterval(expire);
-    await Promise.all([grpc.close(TRANSPORT_CLOSE_MS), http.close(), dispatcher.close()]);
+    await Promise.all([grpc.close(TRANSPORT_CLOSE_MS), http.close()]);
+    await dispatcher.close();
     log.info({}, "closed");
   };
+  let closing: Promise<void> | undefined;
   return {
     grpcAddresses,
     httpAddress,
     metrics,
-    proverPids: () => dispatcher.devices().flatMap(({ pid }) => pid ?? []),
-    proverResidentBytes: () =>
-      dispatcher.devices().reduce((sum, { residentBytes }) => sum + residentBytes, 0),
+    ready: () => dispatcher.ready(),
+    provers: () => dispatcher.devices().flatMap((device) => device.proverList()),
     close: () => (closing ??= close()),
-    kill: () => void dispatcher.close(),
+    kill: () => dispatcher.close(),
   };
 }

@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { freemem, totalmem } from "node:os";
 import { loadAddon } from "../../native/addon.js";
 import { readBackendFile } from "../prover/backend-file.js";
-import { lockPath, packageRoot } from "./serve.js";
+import { deviceLockPath } from "../prover/device.js";
+import { packageRoot } from "./serve.js";
 
 /** The prover's peak with a few children, and room for the service. */
 const MEMORY_BYTES_MIN = 3 * 1024 ** 3;
@@ -45,9 +46,9 @@ export function doctor(): number {
     {
       name: "device lock",
       problem: attempt(() =>
-        loadAddon().lockFile(lockPath("cpu")) >= 0
+        loadAddon().lockFile(deviceLockPath("/tmp", "cpu")) >= 0
           ? undefined
-          : `another prover holds ${lockPath("cpu")}: a service is running`,
+          : `another prover holds ${deviceLockPath("/tmp", "cpu")}: a service is running`,
       ),
     },
   ];

@@ -6,6 +6,7 @@ import type { ChildProcess } from "node:child_process";
 import type { BackendDescription } from "../../native/addon.js";
 import { GarbledMessageError, parseFromHost } from "./messages.js";
 import type { HostReply, HostRequest, HostStart } from "./messages.js";
+import type { ProcessWatch } from "./process-watch.js";
 import { ProverError, type ProverExit } from "./prover.js";
 
 /** Enough for the last lines of a panic or a Python traceback. */
@@ -40,8 +41,11 @@ export class HostProcess {
   readonly exited: Promise<ProverExit>;
   /** As the process last reported it; 0 until then. */
   residentBytes = 0;
+  /** When its last message came, by the watch's clock. */
+  heardAtMs: number;
 
   private phase: Phase = { name: "starting" };
+  private readonly oomKillsAtStart: number;
   private readonly pending = new Map<number, Pending>();
   private lastId = 0;
   private stderrTail = Buffer.alloc(0);
@@ -49,7 +53,10 @@ export class HostProcess {
   constructor(
     private readonly child: ChildProcess,
     start: HostStart,
+    private readonly watch: ProcessWatch,
   ) {
+    this.heardAtMs = watch.nowMs();
+    this.oomKillsAtStart = watch.oomKills();
     const { promise, resolve, reject } = deferred<BackendDescription>();
     this.ready = promise;
     this.exited = this.listen(resolve);
@@ -91,6 +98,7 @@ export class HostProcess {
 
   private receive(raw: unknown, ready: (description: BackendDescription) => void): void {
     if (this.phase.name === "ending" || this.phase.name === "ended") return;
+    this.heardAtMs = this.watch.nowMs();
     try {
       const message = parseFromHost(raw);
       if (message.type === "heartbeat") {
@@ -123,8 +131,8 @@ export class HostProcess {
   private listen(ready: (description: BackendDescription) => void): Promise<ProverExit> {
     const { child } = this;
     const { promise, resolve } = deferred<ProverExit>();
-    const end = (how: string) => {
-      if (this.phase.name !== "ended") resolve(this.end(how));
+    const end = (how: string, signal: NodeJS.Signals | null) => {
+      if (this.phase.name !== "ended") resolve(this.end(how, signal));
     };
     child.stderr?.on("data", (chunk: Buffer) => {
       this.stderrTail = Buffer.concat([this.stderrTail, chunk]).subarray(-STDERR_TAIL_BYTES_MAX);
@@ -134,31 +142,38 @@ export class HostProcess {
     child.on("disconnect", () => this.endBecause("died", "channel closed"));
     child.on("error", (error) => {
       // With no process there will be no exit either. Other errors are followed by one.
-      if (child.pid === undefined) end(error.message);
+      if (child.pid === undefined) end(error.message, null);
     });
     child.on("exit", (code, signal) => {
       const how = signal === null ? `exit code ${String(code)}` : `signal ${signal}`;
-      const timer = setTimeout(() => end(how), LAST_WORDS_MS_MAX);
+      const timer = setTimeout(() => end(how, signal), LAST_WORDS_MS_MAX);
       child.on("close", () => {
         clearTimeout(timer);
-        end(how);
+        end(how, signal);
       });
     });
     return promise;
   }
 
-  private end(how: string): ProverExit {
+  private end(how: string, signal: NodeJS.Signals | null): ProverExit {
     const { phase } = this;
+    const isOomKill =
+      signal === "SIGKILL" &&
+      phase.name !== "ending" &&
+      this.watch.oomKills() > this.oomKillsAtStart;
     const why = phase.name === "ending" ? `${phase.detail}, ` : "";
     const stderr = this.stderrTail.toString("utf8").trim();
-    const detail = `${why}${how}${stderr === "" ? "" : `: ${stderr}`}`;
+    const size = `${String(Math.round(this.residentBytes / 1e6))} MB resident when last seen`;
+    const memory = isOomKill ? `, killed by the kernel for memory, ${size}` : "";
+    const detail = `${why}${how}${memory}${stderr === "" ? "" : `: ${stderr}`}`;
     this.phase = { name: "ended" };
     for (const { reject } of this.pending.values()) {
       reject(new ProverError("died", `prover process ended: ${detail}`));
     }
     this.pending.clear();
     if (phase.name === "ending") return { cause: phase.cause, detail };
-    return { cause: phase.name === "starting" ? "start_failed" : "died", detail };
+    if (phase.name === "starting") return { cause: "start_failed", detail };
+    return { cause: isOomKill ? "killed_for_memory" : "died", detail };
   }
 }
 

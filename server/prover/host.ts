@@ -1,9 +1,10 @@
 /**
  * Entry of a prover process: forked by `process-prover.ts`, one per prover, the addon inside. It
- * ends with its parent, holds the device's lock for as long as it lives, and answers numbered
- * requests. A failure to start, or a parent that makes no sense, ends it with words on stderr.
+ * ends with its parent, holds the device's lock (an inherited descriptor that it never looks at) for
+ * as long as it lives, and answers numbered requests. A failure to start, or a parent that makes no
+ * sense, ends it with words on stderr.
  */
-import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { setPriority } from "node:os";
 import { loadAddon, type Addon, type NativeProver } from "../../native/addon.js";
 import {
@@ -19,7 +20,8 @@ import { failureKindOf, verdictOf } from "./native-status.js";
 
 const EXIT_START_FAILED = 1;
 const EXIT_GARBLED_MESSAGE = 2;
-const HEARTBEAT_INTERVAL_MS = 1000;
+/** Some beats fit in the silence after which the lane takes this process for wedged. */
+const HEARTBEAT_INTERVAL_MS = 500;
 
 type State =
   | { name: "waiting" }
@@ -41,22 +43,6 @@ function sendHeartbeat(): void {
   send({ type: "heartbeat", residentBytes: process.memoryUsage.rss() });
 }
 
-function readHolder(lockPath: string): string {
-  try {
-    return readFileSync(lockPath, "utf8").trim() || "unknown";
-  } catch {
-    return "unknown"; // the lock file may be unreadable to us: the refusal matters, not the name
-  }
-}
-
-/** The descriptor is never closed: the lock ends with this process. */
-function takeDeviceLock(addon: Addon, lockPath: string): void {
-  if (addon.lockFile(lockPath) === -1) {
-    throw new Error(`device lock ${lockPath} is held by process ${readHolder(lockPath)}`);
-  }
-  writeFileSync(lockPath, `${String(process.pid)}\n`);
-}
-
 /** 0 leaves what was inherited. */
 function setNiceness(nice: number): void {
   if (nice === 0) return;
@@ -76,7 +62,6 @@ function setNiceness(nice: number): void {
 }
 
 async function openBackend(addon: Addon, start: HostStart): Promise<NativeProver> {
-  takeDeviceLock(addon, start.lockPath);
   // Both before the backend loads: it sizes its thread pool by them.
   setNiceness(start.nice);
   addon.setAffinity(start.cores);
@@ -136,7 +121,12 @@ function main(): void {
     }
     if (state.name !== "serving") throw new Error("garbled message: a request before ready");
     const serving = state;
-    const run = async () => send(await replyTo(serving.prover, message));
+    const run = async () => {
+      const reply = await replyTo(serving.prover, message);
+      // First: the lane decides by the memory that a proof leaves behind.
+      if (message.op === "aggregate") sendHeartbeat();
+      send(reply);
+    };
     if (message.op === "aggregate") {
       void run(); // replyTo catches everything
     } else {

@@ -35,7 +35,8 @@ import { ProverError } from "../prover/prover.js";
 import type { ProverDescription } from "../prover/prover.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 import { concat } from "../schedule/prove-group.js";
-import type { Admission, Aggregator } from "../session/aggregator.js";
+import type { Aggregator } from "../session/aggregator.js";
+import type { Admission } from "../session/nodes.js";
 import { attestationDataRoot } from "../session/attestation-data.js";
 import { checkGivenMessage, decodeSnapshot } from "../session/decode-snapshot.js";
 import { serverInfo } from "./server-info.js";
@@ -83,7 +84,8 @@ export class Handlers {
     if (request.requestId.length > 64) throw invalid("request_id", "is longer than 64 characters");
     const bytes = toBinary(SubmitSnapshotRequestSchema, { ...request, deadlineMs: 0, fenceMs: 0 });
     const contentDigest = createHash("sha256").update(bytes).digest("hex");
-    const earlier = this.modules.aggregator.remembered(nodeId, request.requestId, contentDigest);
+    const identity = { nodeId, requestId: request.requestId, contentDigest };
+    const earlier = this.modules.aggregator.remembered(identity);
     if (earlier !== undefined) return submitResponse(earlier);
 
     const description = this.modules.dispatcher.describe();
@@ -91,7 +93,7 @@ export class Handlers {
       return submitResponse({
         kind: "skipped",
         reason: "no_prover",
-        detail: "no device is up yet",
+        detail: this.modules.dispatcher.whyDown(),
       });
     }
     checkProofSystem(request.proofSystem, description);
@@ -108,10 +110,8 @@ export class Handlers {
       signatureBytes: description.signatureBytes,
     });
     const admission = this.modules.aggregator.submit({
-      nodeId,
+      ...identity,
       nodeEpoch: request.node?.nodeEpoch ?? 0n,
-      requestId: request.requestId,
-      contentDigest,
       slot: snapshot?.slot ?? 0n,
       priority: priorityOf(request),
       shouldReplace: request.busyPolicy === BusyPolicy.REPLACE,
@@ -211,10 +211,10 @@ export class Handlers {
     const { dispatcher, clock } = this.modules;
     const root = attestationDataRoot(request.data, "data");
     checkGivenMessage(request.message, root, "message");
-    const prover = dispatcher.verifier();
-    if (prover === undefined)
+    const verifier = dispatcher.verifier();
+    if (verifier === undefined)
       throw new Refusal("unavailable", "", "no prover is up to verify with");
-    const { description } = prover;
+    const { description, checker } = verifier;
     checkProofSystem(request.proofSystem, description);
     if (request.publicKeys.length === 0) throw invalid("public_keys", "is empty");
     request.publicKeys.forEach((key, at) => {
@@ -233,7 +233,7 @@ export class Handlers {
     const startedMs = clock.nowMs();
     const message = { root, slot: Number(request.data?.slot ?? 0n) };
     const claim = { proof: request.proof.slice(), keys: concat(request.publicKeys) };
-    const valid = await prover.verifyAggregate(message, claim).catch((error: unknown) => {
+    const valid = await checker.verifyAggregate(message, claim).catch((error: unknown) => {
       if (!(error instanceof ProverError)) throw error;
       throw new Refusal("unavailable", "", `the prover could not verify: ${error.message}`);
     });

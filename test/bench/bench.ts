@@ -3,14 +3,13 @@
  * during a proof, and what the adapter takes from a tick. One run, interleaved; prints a table and
  * writes out/bench.json. PAIRS sets the pairs per shape (default 30).
  */
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
-import { join } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { TickAggregator } from "../../client/index.js";
 import { AggregatorClient } from "../../client/aggregator-client.js";
 import { readBackendFile } from "../../server/prover/backend-file.js";
-import { proverEnvironment, startProcessProver } from "../../server/prover/process-prover.js";
+import { forkProver, proverEnvironment } from "../../server/prover/process-prover.js";
 import type { Prover } from "../../server/prover/prover.js";
 import { concat } from "../../server/schedule/prove-group.js";
 import { startTestService } from "../helpers/start-service.js";
@@ -177,12 +176,11 @@ function table(rows: readonly Record<string, number>[]): void {
     say(names.map((name) => String(round(row[name] ?? NaN)).padStart(16)).join(""));
 }
 
-async function startProver(deviceId: string): Promise<Prover> {
-  return startProcessProver({
+function startProver(deviceId: string): Prover {
+  return forkProver({
     deviceId,
     hostPath: "dist/server/prover/host.js",
     backend: readBackendFile(process.cwd()),
-    lockPath: join(mkdtempSync(join(tmpdir(), "lean-bench-")), "lock"),
     nice: 0,
     cores: [],
     env: proverEnvironment({ PATH: process.env["PATH"] }, {}),
@@ -192,7 +190,8 @@ async function startProver(deviceId: string): Promise<Prover> {
 
 async function main(pairs: number): Promise<void> {
   progress(`about ${Math.ceil((pairs * 4 * 2 * 1.4) / 60)} minutes for ${pairs} pairs a shape`);
-  const prover = await startProver("bare");
+  const prover = startProver("bare");
+  await prover.ready;
   const service: Service = await startTestService(startProver);
   const [address = ""] = service.grpcAddresses;
   const client = new AggregatorClient({ address });
@@ -203,7 +202,7 @@ async function main(pairs: number): Promise<void> {
   const ticks = await tickCost(address);
   const memoryMb = {
     benchAndServer: process.memoryUsage().rss / 1e6,
-    prover: service.proverResidentBytes() / 1e6,
+    prover: (service.provers()[0]?.residentBytes ?? 0) / 1e6,
   };
   client.close();
   await service.close();

@@ -4,9 +4,6 @@
  */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { TickAggregator } from "../../client/index.js";
 import type { SnapshotInit, TickResult } from "../../client/index.js";
 import { isProved, outcomeLine } from "../../client/commands/outcome-line.js";
@@ -172,7 +169,6 @@ async function verifyAll(outcomes: readonly Outcome[]): Promise<number> {
     deviceId: "verifier",
     hostPath: "dist/server/prover/host.js",
     backend: readBackendFile(process.cwd()),
-    lockPath: join(mkdtempSync(join(tmpdir(), "lean-demo-")), "verifier.lock"),
     nice: 0,
     cores: [],
     env: proverEnvironment(process.env, {}),

@@ -24,7 +24,6 @@ describe("a prover process that goes wrong", () => {
       deviceId: "cpu0",
       hostPath: hostOf(name, source),
       backend: { library: "none", config: "" },
-      lockPath: join(scratch, "device.lock"),
       nice: 0,
       cores: [],
       env: proverEnvironment(process.env, {}),
