@@ -227,14 +227,18 @@ export class LaneRunner {
     const known = this.provers.get(number);
     if (known === undefined) return;
     known.killCause ??= cause;
-    const running = this.machine.active?.prover === number ? this.run?.proof : undefined;
-    if (running !== undefined) {
-      const { startedAtMs, raws, children } = running;
-      const ranMs = this.modules.clock.nowMs() - startedAtMs;
-      this.costModel = learnAtLeast(this.costModel, raws, children, ranMs);
+    if (this.machine.active?.prover === number) this.abandonRun();
+    known.prover.kill();
+  }
+
+  /** Whatever the run still gives is of no use; how long its proof took at least, is. */
+  private abandonRun(): void {
+    const proof = this.run?.proof;
+    if (proof !== undefined) {
+      const ranMs = this.modules.clock.nowMs() - proof.startedAtMs;
+      this.costModel = learnAtLeast(this.costModel, proof.raws, proof.children, ranMs);
     }
     this.run = undefined;
-    known.prover.kill();
   }
 
   private async prove(attempt: number): Promise<void> {

@@ -38,7 +38,7 @@ export class Nodes {
 
   /** `isBusy`: whether the node has a session in flight, and so must be kept. */
   constructor(
-    private readonly options: { instance: string },
+    private readonly options: { instance: string; nowMs: () => number },
     private readonly isBusy: (nodeId: string) => boolean,
   ) {}
 
@@ -55,8 +55,7 @@ export class Nodes {
       const detail = `${limits.nodesMax} nodes are known already`;
       throw new Refusal("resource_exhausted", "node.node_id", detail);
     }
-    const { instance } = this.options;
-    const log = new ResultsLog({ instance, eventsMax: limits.logEventsMax });
+    const log = new ResultsLog({ ...this.options, eventsMax: limits.logEventsMax });
     const record: NodeRecord = { epoch: 0n, log, requests: new Map(), streams: 0 };
     this.records.set(nodeId, record);
     return record;
@@ -81,8 +80,8 @@ export class Nodes {
   }
 
   /** Erases proofs past their fence and trims logs. */
-  expire(nowMs: number): void {
-    for (const { log } of this.records.values()) log.expire(nowMs, limits.retentionMs);
+  expire(): void {
+    for (const { log } of this.records.values()) log.expire(limits.retentionMs);
   }
 
   private forgetIdle(): void {

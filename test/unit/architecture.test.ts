@@ -43,6 +43,7 @@ test("the state machines have no clock, timer, randomness or I/O", () => {
   for (const file of [
     "server/session/session.ts",
     "server/schedule/lane.ts",
+    "server/schedule/assignments.ts",
     "server/schedule/cost.ts",
     "client/adapter-state.ts",
   ]) {
