@@ -52,24 +52,30 @@ export function lockPath(deviceId: string): string {
 /** Starts the service and resolves with the exit code once a signal has ended it. */
 export async function serve(config: Config, version: string, env: Env): Promise<number> {
   const log = createLog(config.logLevel);
-  const service = await startService(config, {
+  const starting = startService(config, {
     clock: systemClock,
     log,
     startProver: proverStarter(config, env),
     instance: randomBytes(8).toString("hex"),
     version,
   });
-  return await ended(service);
+  return await ended(starting);
 }
 
-function ended(service: Service): Promise<number> {
-  return new Promise((resolve) => {
+/** A signal counts from the first moment: setting a prover up takes seconds. */
+function ended(starting: Promise<Service>): Promise<number> {
+  return new Promise((resolve, reject) => {
+    starting.catch(reject);
     let signals = 0;
     const onSignal = () => {
       signals++;
-      if (signals === 1) void service.close().then(() => resolve(0));
-      else {
-        service.kill();
+      if (signals === 1) {
+        starting.then((service) => service.close()).then(() => resolve(0), reject);
+      } else {
+        void starting.then(
+          (service) => service.kill(),
+          () => undefined, // told above
+        );
         resolve(1);
       }
     };
