@@ -34,7 +34,7 @@ export interface SessionEvents {
 
 /** Rejects with `CommandError` when the session is lost. */
 export async function followSession(
-  client: AggregatorClient,
+  client: Pick<AggregatorClient, "streamResults" | "getSession">,
   session: FollowedSession,
   { onOutcome, onBroken }: SessionEvents,
 ): Promise<Summary> {
@@ -42,6 +42,7 @@ export async function followSession(
   const seen = new Set<number>();
   const tell = (outcome: Outcome) => {
     if (seen.has(outcome.groupIndex)) return;
+
     seen.add(outcome.groupIndex);
     onOutcome(outcome);
   };
@@ -60,7 +61,7 @@ export async function followSession(
 
 /** Undefined when the server cannot be asked just now. */
 async function askForSession(
-  client: AggregatorClient,
+  client: Pick<AggregatorClient, "getSession">,
   session: FollowedSession,
 ): Promise<Session | undefined> {
   const { node, sessionId } = session;

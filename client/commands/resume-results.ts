@@ -20,7 +20,7 @@ export type Resumed =
  * Throws `AggregatorError` when the server refuses the stream for good.
  */
 export async function* resumeResults(
-  client: AggregatorClient,
+  client: Pick<AggregatorClient, "streamResults">,
   request: { node: { nodeId: string }; sessionId?: string },
   signal: AbortSignal,
 ): AsyncGenerator<Resumed, void, undefined> {
