@@ -10,9 +10,7 @@ import type {
   WireOutcome,
 } from "./adapter-events.js";
 import type { AdapterState, Proof, Session } from "./adapter-tables.js";
-import { groupKey, isPast, READY_RESULTS_MAX } from "./adapter-tables.js";
-
-const NEVER: Fence = { fenceAtMs: Infinity, fenceSlot: null };
+import { earlierFence, groupKey, isPast, NEVER, READY_RESULTS_MAX } from "./adapter-tables.js";
 
 /** An outcome from the wire; a group that has ended already is left as it ended. */
 export function endOutcome<P>(
@@ -34,6 +32,7 @@ export function endOutcome<P>(
   if (!state.hasVerifyHook || isCovered(state, proof))
     return [...effects, ...keepProof(state, proof)];
   state.checking.set(groupKey(ref), proof);
+  state.nextFence = earlierFence(state.nextFence, proof);
   return [...effects, { type: "verify", ref, payload }];
 }
 
@@ -62,19 +61,21 @@ export function endVerified<P>(
 
 /** Erases the proofs whose fence has passed, and the memory of them. */
 export function expireProofs<P>(state: AdapterState<P>, nowMs: number): AdapterEffect<P>[] {
-  for (const [key, seen] of state.seen) if (isPast(state, seen, nowMs)) state.seen.delete(key);
+  if (!isPast(state, state.nextFence, nowMs)) return [];
   const effects: AdapterEffect<P>[] = [];
+  for (const [key, seen] of state.seen) if (isPast(state, seen, nowMs)) state.seen.delete(key);
   for (const [key, proof] of state.checking) {
     if (!isPast(state, proof, nowMs)) continue;
     state.checking.delete(key);
     effects.push({ type: "fenced", ref: proof.ref });
   }
-  if (!state.ready.some((entry) => isPast(state, entry, nowMs))) return effects;
   state.ready = state.ready.filter((entry) => {
     if (!isPast(state, entry, nowMs)) return true;
     effects.push({ type: "fenced", ref: entry.result.ref });
     return false;
   });
+  const rest = [...state.seen.values(), ...state.checking.values(), ...state.ready];
+  state.nextFence = rest.reduce(earlierFence, NEVER);
   return effects;
 }
 
@@ -104,6 +105,7 @@ function keepProof<P>(state: AdapterState<P>, proof: Proof<P>): AdapterEffect<P>
   seen.fenceAtMs = Math.max(seen.fenceAtMs, fenceAtMs);
   if (fenceSlot === null) seen.fenceSlot = null;
   state.seen.set(key, seen);
+  state.nextFence = earlierFence(state.nextFence, proof);
   return keep(state, { kind: "outcome", ref, payload }, proof);
 }
 

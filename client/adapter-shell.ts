@@ -3,7 +3,7 @@
  * been handed out. One for each `TickAggregator`; nothing here throws or rejects.
  */
 import type { Outcome } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { AdapterEffect, AdapterEvent, GroupRef } from "./adapter-events.js";
+import type { AdapterEffect, AdapterEvent, AdapterResult, GroupRef } from "./adapter-events.js";
 import type { AdapterMetrics } from "./adapter-metrics.js";
 import { transition } from "./adapter-state.js";
 import {
@@ -61,14 +61,8 @@ export class AdapterShell {
         return void this.#verify(effect.ref, effect.payload);
       case "reconcile":
         return void this.#reconcile(effect.endpoint, effect.sessionId);
-      case "deliver": {
-        const { result } = effect;
-        const { kind, ref } = result;
-        this.#results.push(
-          kind === "outcome" ? { ...ref, kind, outcome: result.payload } : { ...ref, kind },
-        );
-        return;
-      }
+      case "deliver":
+        return void this.#results.push(resultOf(effect.result));
       case "summarised":
         return this.modules.metrics.workerSeconds.observe(effect.durationMs / 1000);
       case "late":
@@ -169,4 +163,12 @@ export class AdapterShell {
 
 function addressesOf([first, ...rest]: readonly [Endpoint, ...Endpoint[]]): [string, ...string[]] {
   return [first.address, ...rest.map(({ address }) => address)];
+}
+
+/** Field by field: a node may have thousands waiting, and spreading them takes milliseconds. */
+function resultOf(result: AdapterResult<Outcome>): TickResult {
+  const { requestId, endpoint, sessionId, groupIndex, slot } = result.ref;
+  return result.kind === "outcome"
+    ? { kind: "outcome", requestId, endpoint, sessionId, groupIndex, slot, outcome: result.payload }
+    : { kind: result.kind, requestId, endpoint, sessionId, groupIndex, slot };
 }

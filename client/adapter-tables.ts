@@ -24,6 +24,9 @@ export const EARLY_EVENTS_MAX = 256;
 /** Results that a node has not taken; beyond it the oldest go. Hundreds of slots' worth. */
 export const READY_RESULTS_MAX = 4096;
 
+/** The fence of what is no proof. */
+export const NEVER: Fence = { fenceAtMs: Infinity, fenceSlot: null };
+
 /** An accepted snapshot of which not every group has ended, or the summary has not come. */
 export interface Session extends Submission {
   endpoint: string;
@@ -87,6 +90,8 @@ export interface AdapterState<P> {
   readonly seen: Map<string, SeenProofs>;
   /** By group, while the node's own check runs; bounded by the fence. */
   readonly checking: Map<string, Proof<P>>;
+  /** No proof's fence passes before this one: what makes most events cheap. */
+  nextFence: Fence;
   early: (WireOutcome<P> | WireSummary)[];
   ready: ReadyResult<P>[];
 }
@@ -109,6 +114,7 @@ export function createAdapterState<P>(options: {
     sessions: new Map(),
     seen: new Map(),
     checking: new Map(),
+    nextFence: NEVER,
     early: [],
     ready: [],
   };
@@ -127,6 +133,12 @@ export function isIdle(state: AdapterState<unknown>): boolean {
 export function isPast(state: AdapterState<unknown>, fence: Fence, nowMs: number): boolean {
   if (nowMs >= fence.fenceAtMs) return true;
   return fence.fenceSlot !== null && state.slot !== null && state.slot >= fence.fenceSlot;
+}
+
+/** Past as soon as either is. */
+export function earlierFence(a: Fence, b: Fence): Fence {
+  const fenceSlot = Math.min(a.fenceSlot ?? Infinity, b.fenceSlot ?? Infinity);
+  return { fenceAtMs: Math.min(a.fenceAtMs, b.fenceAtMs), fenceSlot };
 }
 
 export function isUp(state: AdapterState<unknown>, endpoint: string): boolean {
