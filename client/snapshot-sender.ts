@@ -14,7 +14,7 @@ import { withBudgets } from "./request-encoding.js";
 
 const RETRY_MS = 100;
 
-/** A first answer to a snapshot sent just before its deadline still has this long. */
+/** The answer to a snapshot sent just before its deadline, or asked for again, has this long. */
 const ANSWER_GRACE_MS = 250;
 
 /** Skipped with an error: no endpoint answered. */
@@ -37,10 +37,17 @@ export interface SnapshotSending {
 /** Never rejects. */
 export async function sendSnapshot(sending: SnapshotSending): Promise<SnapshotAnswer> {
   const { nowMs, deadlineAtMs, signal } = sending;
+  let hasAskedAgain = false;
   for (;;) {
     const answer = await tryOnce(sending);
-    const isFinal = answer.kind === "accepted" || answer.error?.kind !== "unavailable";
-    if (isFinal || nowMs() + RETRY_MS >= deadlineAtMs) return answer;
+    if (answer.kind === "accepted" || answer.error === null) return answer;
+    if (answer.error.kind === "deadline_exceeded" && !hasAskedAgain) {
+      // The answer may be there unread, when it was our own loop that stalled: the id finds it.
+      hasAskedAgain = true;
+      continue;
+    }
+    const isOver = nowMs() + RETRY_MS >= deadlineAtMs;
+    if (answer.error.kind !== "unavailable" || isOver) return answer;
     await delay(RETRY_MS, undefined, { signal, ref: false }).catch(() => undefined);
   }
 }
@@ -52,7 +59,7 @@ async function tryOnce(sending: SnapshotSending): Promise<SnapshotAnswer> {
     if (endpoint === null) throw new AggregatorError("unavailable", "no endpoint can be reached");
     const deadlineMs = deadlineAtMs - nowMs();
     const bytes = withBudgets(request, { deadlineMs, fenceMs: fenceAtMs - nowMs() });
-    const timeoutMs = deadlineMs + ANSWER_GRACE_MS;
+    const timeoutMs = Math.max(0, deadlineMs) + ANSWER_GRACE_MS;
     const { result } = await endpoint.client.submitEncoded(bytes, { timeoutMs, signal });
     if (result.case === "accepted") return { kind: "accepted", endpoint, accepted: result.value };
     if (result.case === "skipped")
