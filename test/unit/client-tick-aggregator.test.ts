@@ -1,4 +1,5 @@
 /** `TickAggregator` against a scripted grpc-js server on a port of its own. No sleeps. */
+import dns from "node:dns";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   Server,
@@ -313,6 +314,22 @@ it("closes within its bound, cancels what is in flight, and stays closed", async
   expect(script.cancels).toEqual(["s1"]);
   expect(aggregator.takeResults(5)).toMatchObject([{ kind: "lost" }]);
   expect(aggregator.submitOrSkip(5, GATES, snapshot)).toEqual({ skipped: "draining" });
+});
+
+it("closes within its bound when the name of the service never resolves", async () => {
+  const lookup = vi.spyOn(dns.promises, "lookup").mockReturnValue(new Promise(() => undefined));
+  cleanups.push(() => lookup.mockRestore());
+  const aggregator = new TickAggregator({
+    endpoints: "service.invalid:1",
+    nodeId: "test",
+    timeToFence: () => 7000,
+  });
+  await eventually(() => expect(lookup).toHaveBeenCalled());
+  expect(aggregator.submitOrSkip(5, GATES, snapshot)).toMatchObject({ submitted: true });
+  const startMs = performance.now();
+  await aggregator.close({ drainMs: 50 });
+  expect(performance.now() - startMs).toBeLessThan(1000);
+  expect(aggregator.takeResults(5)).toEqual([]);
 });
 
 it("cancels the call when the loop over a stream is left, and refuses calls once closed", async () => {
