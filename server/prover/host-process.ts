@@ -3,9 +3,11 @@
  * it. Promises that every request settles, and that `exited` settles only when the process is gone.
  */
 import type { ChildProcess } from "node:child_process";
+import { Duplex } from "node:stream";
 import type { BackendDescription } from "../../native/addon.js";
 import { GarbledMessageError, parseFromHost } from "./messages.js";
 import type { HostReply, HostRequest, HostStart } from "./messages.js";
+import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
 import type { ProcessWatch } from "./process-watch.js";
 import { ProverError, type ProverExit } from "./prover.js";
 
@@ -45,6 +47,7 @@ export class HostProcess {
   heardAtMs: number;
 
   private phase: Phase = { name: "starting" };
+  private readonly pipe: Duplex;
   private readonly oomKillsAtStart: number;
   private readonly pending = new Map<number, Pending>();
   private lastId = 0;
@@ -55,6 +58,7 @@ export class HostProcess {
     start: HostStart,
     private readonly watch: ProcessWatch,
   ) {
+    this.pipe = pipeOf(child);
     this.heardAtMs = watch.nowMs();
     this.oomKillsAtStart = watch.oomKills();
     const { promise, resolve, reject } = deferred<BackendDescription>();
@@ -92,8 +96,8 @@ export class HostProcess {
   }
 
   private send(message: HostStart | HostRequest): void {
-    // A message that cannot be sent needs no handler: the exit that follows settles its request.
-    this.child.send(message, () => undefined);
+    // One that cannot be sent needs no handler: the exit that follows settles its request.
+    writeMessage(this.pipe, message);
   }
 
   private receive(raw: unknown, ready: (description: BackendDescription) => void): void {
@@ -137,9 +141,12 @@ export class HostProcess {
     child.stderr?.on("data", (chunk: Buffer) => {
       this.stderrTail = Buffer.concat([this.stderrTail, chunk]).subarray(-STDERR_TAIL_BYTES_MAX);
     });
-    child.on("message", (raw: unknown) => this.receive(raw, ready));
-    // Of a process that ends by itself, too: then the signal finds nobody.
-    child.on("disconnect", () => this.endBecause("died", "channel closed"));
+    readMessages(this.pipe, {
+      onMessage: (raw) => this.receive(raw, ready),
+      onGarbage: (why) => this.endBecause("died", `garbled message: ${why}`),
+      // Of a process that ends by itself, too: then the signal finds nobody.
+      onEnd: () => this.endBecause("died", "channel closed"),
+    });
     child.on("error", (error) => {
       // With no process there will be no exit either. Other errors are followed by one.
       if (child.pid === undefined) end(error.message, null);
@@ -157,10 +164,10 @@ export class HostProcess {
 
   private end(how: string, signal: NodeJS.Signals | null): ProverExit {
     const { phase } = this;
+    // The kernel closes a killed process's pipe before it tells of its end: either may come first.
+    const isOurs = phase.name === "ending" && phase.cause !== "died";
     const isOomKill =
-      signal === "SIGKILL" &&
-      phase.name !== "ending" &&
-      this.watch.oomKills() > this.oomKillsAtStart;
+      signal === "SIGKILL" && !isOurs && this.watch.oomKills() > this.oomKillsAtStart;
     const why = phase.name === "ending" ? `${phase.detail}, ` : "";
     const stderr = this.stderrTail.toString("utf8").trim();
     const size = `${String(Math.round(this.residentBytes / 1e6))} MB resident when last seen`;
@@ -171,10 +178,16 @@ export class HostProcess {
       reject(new ProverError("died", `prover process ended: ${detail}`));
     }
     this.pending.clear();
-    if (phase.name === "ending") return { cause: phase.cause, detail };
+    if (phase.name === "ending" && !isOomKill) return { cause: phase.cause, detail };
     if (phase.name === "starting") return { cause: "start_failed", detail };
     return { cause: isOomKill ? "killed_for_memory" : "died", detail };
   }
+}
+
+function pipeOf(child: ChildProcess): Duplex {
+  const pipe = child.stdio[PIPE_FD];
+  if (!(pipe instanceof Duplex)) throw new Error("the prover process was started without a pipe");
+  return pipe;
 }
 
 interface Deferred<T> {
