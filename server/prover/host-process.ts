@@ -29,6 +29,7 @@ interface Pending {
   /** Throws `GarbledMessageError` when the value is none that the request can have. */
   resolve(value: unknown): void;
   reject(error: ProverError): void;
+  isVerification: boolean;
 }
 
 /** A request before it is numbered. */
@@ -43,8 +44,9 @@ export class HostProcess {
   readonly exited: Promise<ProverExit>;
   /** As the process last reported it; 0 until then. */
   residentBytes = 0;
-  /** When its last message came, by the watch's clock. */
-  heardAtMs: number;
+  private messageAtMs: number;
+  /** Verifications that wait, which are answered one by one, and when the first of them began to. */
+  private verifying = { count: 0, sinceMs: 0 };
 
   private phase: Phase = { name: "starting" };
   private readonly pipe: Duplex;
@@ -59,7 +61,7 @@ export class HostProcess {
     private readonly watch: ProcessWatch,
   ) {
     this.pipe = pipeOf(child);
-    this.heardAtMs = watch.nowMs();
+    this.messageAtMs = watch.nowMs();
     this.oomKillsAtStart = watch.oomKills();
     const { promise, resolve, reject } = deferred<BackendDescription>();
     this.ready = promise;
@@ -70,6 +72,15 @@ export class HostProcess {
 
   get pid(): number | undefined {
     return this.child.pid;
+  }
+
+  /**
+   * When it last gave a sign of life, by the watch's clock. Its heart beats on while a verification
+   * hangs: that one counts as silence from its beginning.
+   */
+  get heardAtMs(): number {
+    const { count, sinceMs } = this.verifying;
+    return count === 0 ? this.messageAtMs : Math.min(this.messageAtMs, sinceMs);
   }
 
   /** SIGKILL, for this reason; the first reason stands. `exited` settles when the process is gone. */
@@ -90,7 +101,9 @@ export class HostProcess {
     }
     const id = ++this.lastId;
     const { promise, resolve, reject } = deferred<T>();
-    this.pending.set(id, { resolve: (value) => resolve(parse(value)), reject });
+    const isVerification = question.op !== "aggregate";
+    if (isVerification) this.countVerification(1);
+    this.pending.set(id, { resolve: (value) => resolve(parse(value)), reject, isVerification });
     this.send({ ...question, type: "request", id });
     return promise;
   }
@@ -102,7 +115,7 @@ export class HostProcess {
 
   private receive(raw: unknown, ready: (description: BackendDescription) => void): void {
     if (this.phase.name === "ending" || this.phase.name === "ended") return;
-    this.heardAtMs = this.watch.nowMs();
+    this.messageAtMs = this.watch.nowMs();
     try {
       const message = parseFromHost(raw);
       if (message.type === "heartbeat") {
@@ -127,9 +140,20 @@ export class HostProcess {
     if (pending === undefined) {
       throw new GarbledMessageError(`garbled reply: no request ${String(reply.id)} is pending`);
     }
+    if (pending.isVerification) this.countVerification(-1);
     if (reply.ok) pending.resolve(reply.value);
     else pending.reject(new ProverError(reply.kind, reply.message));
     this.pending.delete(reply.id);
+  }
+
+  /** The first in the queue begins when it comes, or when the one before it is answered. */
+  private countVerification(change: 1 | -1): void {
+    const { count, sinceMs } = this.verifying;
+    const isAnother = change === -1 || count === 0;
+    this.verifying = {
+      count: count + change,
+      sinceMs: isAnother ? this.watch.nowMs() : sinceMs,
+    };
   }
 
   private listen(ready: (description: BackendDescription) => void): Promise<ProverExit> {

@@ -123,6 +123,27 @@ describe("a prover process that goes wrong", () => {
     });
   });
 
+  it("by hanging in one verification falls silent, though its heart beats on", async () => {
+    let nowMs = 0;
+    const watch = { nowMs: () => nowMs, oomKills: () => 0 };
+    const source = `onMessage((m) => {
+        if (m.type === "start") { ${READY} return; }
+        send({ type: "heartbeat", residentBytes: m.id });
+        if (m.id < 3) send({ type: "reply", id: m.id, ok: true, value: ["ok", "ok"] }); });`;
+    const prover = await startWith("hangs-in-one", source, { watch });
+    nowMs = 1000;
+    const answered = [verify(prover), verify(prover)];
+    nowMs = 2000;
+    await Promise.all(answered);
+    expect(prover.heardAtMs()).toBe(2000);
+    const hung = expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
+    nowMs = 3000;
+    await expect.poll(() => prover.residentBytes()).toBe(3);
+    expect(prover.heardAtMs()).toBe(2000);
+    prover.kill();
+    await hung;
+  });
+
   it("by crashing rejects what was pending and what comes later", async () => {
     const source = `onMessage((m) => {
       if (m.type === "start") { ${READY} return; }
