@@ -227,14 +227,14 @@ export class LaneRunner {
     const known = this.provers.get(number);
     if (known === undefined) return;
     known.killCause ??= cause;
-    const running = this.machine.active?.prover === number ? this.run?.proof : undefined;
-    if (running !== undefined) {
-      const { startedAtMs, raws, children } = running;
+    known.prover.kill();
+    if (this.machine.active?.prover !== number) return; // a standby: the run goes on without it
+    if (this.run?.proof !== undefined) {
+      const { startedAtMs, raws, children } = this.run.proof;
       const ranMs = this.modules.clock.nowMs() - startedAtMs;
       this.costModel = learnAtLeast(this.costModel, raws, children, ranMs);
     }
     this.run = undefined;
-    known.prover.kill();
   }
 
   private async prove(attempt: number): Promise<void> {
