@@ -148,7 +148,7 @@ export class Handlers {
       yield message(seq, { case: "opened", value: opened });
       if (position.isOtherInstance) yield message(0, gap(GapCause.SERVER_RESTARTED, 0, []));
       while (!context.signal.aborted) {
-        const read = log.readAfter(seq);
+        const read = log.readAfter(seq, this.modules.clock.nowMs());
         if (read.kind === "gap") {
           seq = read.resumeSeq;
           yield message(seq, gap(GapCause.TRIMMED, read.events, read.sessionIds));

@@ -58,7 +58,8 @@ export class Aggregator {
   /** State and outcomes; refuses ids that this node does not have. */
   session(nodeId: string, sessionId: string): Session {
     const live = this.sessions.get(sessionId);
-    const entries = this.nodes.find(nodeId)?.log.outcomesOf(sessionId) ?? [];
+    const nowMs = this.modules.clock.nowMs();
+    const entries = this.nodes.find(nodeId)?.log.outcomesOf(sessionId, nowMs) ?? [];
     if (live?.submission.nodeId !== nodeId && entries.length === 0) {
       const detail = `no session ${JSON.stringify(sessionId)} of this node`;
       throw new Refusal("not_found", "session_id", detail);

@@ -45,9 +45,7 @@ export class ResultsLog {
 
   /** Erases proofs past their fence and drops events past their retention. */
   expire(nowMs: number, retentionMs: number): void {
-    for (const { event, fenceAtMs } of this.entries) {
-      if (fenceAtMs <= nowMs && event.kind === "outcome") event.outcome.proof = new Uint8Array(0);
-    }
+    this.eraseProofs(nowMs);
     let oldest = this.entries[0];
     while (oldest !== undefined && oldest.fenceAtMs + retentionMs <= nowMs) {
       this.dropOldest();
@@ -59,12 +57,14 @@ export class ResultsLog {
     return this.entries.length;
   }
 
-  outcomesOf(sessionId: string): LogEntry[] {
+  outcomesOf(sessionId: string, nowMs: number): LogEntry[] {
+    this.eraseProofs(nowMs);
     return this.entries.filter((entry) => entry.sessionId === sessionId);
   }
 
   /** The event after `seq`; a gap when some in between are gone. */
-  readAfter(seq: number): ReadResult {
+  readAfter(seq: number, nowMs: number): ReadResult {
+    this.eraseProofs(nowMs);
     const oldest = this.entries[0];
     const firstKept = oldest?.seq ?? this.nextSeq;
     if (seq > 0 && seq < firstKept - 1) {
@@ -109,6 +109,13 @@ export class ResultsLog {
     const seq = Number(match[2]);
     if (seq >= this.nextSeq) throw invalid("cursor", "is ahead of this node's results");
     return { seq, isOtherInstance: false };
+  }
+
+  /** Before every read, too: the timer that expires comes a little after the fence. */
+  private eraseProofs(nowMs: number): void {
+    for (const { event, fenceAtMs } of this.entries) {
+      if (fenceAtMs <= nowMs && event.kind === "outcome") event.outcome.proof = new Uint8Array(0);
+    }
   }
 
   private dropOldest(): void {

@@ -2,6 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { OutcomeSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { LogEntry } from "../../server/session/results-log.js";
 import { ResultsLog } from "../../server/session/results-log.js";
 
 const instance = "00000000000000aa";
@@ -18,13 +19,16 @@ function logOf(events: number, eventsMax: number) {
 test("reading from a cursor gives what follows it", () => {
   const log = logOf(3, 10);
   const { seq } = log.parseCursor(log.cursor(2));
-  expect(log.readAfter(seq)).toMatchObject({ kind: "entry", entry: { seq: 3, sessionId: "s2" } });
-  expect(log.readAfter(3)).toEqual({ kind: "end", seq: 3 });
+  expect(log.readAfter(seq, 0)).toMatchObject({
+    kind: "entry",
+    entry: { seq: 3, sessionId: "s2" },
+  });
+  expect(log.readAfter(3, 0)).toEqual({ kind: "end", seq: 3 });
 });
 
 test("a cursor that the log has moved past gets a gap naming what is missing, then the rest", () => {
   const log = logOf(5, 2);
-  const gap = log.readAfter(1);
+  const gap = log.readAfter(1, 0);
   expect(gap).toEqual({
     kind: "gap",
     cause: "trimmed",
@@ -32,17 +36,17 @@ test("a cursor that the log has moved past gets a gap naming what is missing, th
     sessionIds: ["s1", "s2"],
     resumeSeq: 3,
   });
-  expect(log.readAfter(3)).toMatchObject({ entry: { seq: 4 } });
+  expect(log.readAfter(3, 0)).toMatchObject({ entry: { seq: 4 } });
 });
 
 test("no cursor means all that is retained, without a gap", () => {
-  expect(logOf(5, 2).readAfter(0)).toMatchObject({ kind: "entry", entry: { seq: 4 } });
+  expect(logOf(5, 2).readAfter(0, 0)).toMatchObject({ kind: "entry", entry: { seq: 4 } });
 });
 
 test("proofs are erased at the fence and events dropped after the retention", () => {
   const log = logOf(1, 10);
   const proofBytes = () => {
-    const { event } = log.outcomesOf("s0")[0] ?? {};
+    const { event } = log.outcomesOf("s0", 0)[0] ?? {};
     return event?.kind === "outcome" ? event.outcome.proof.length : undefined;
   };
   log.expire(99, 1000);
@@ -51,6 +55,15 @@ test("proofs are erased at the fence and events dropped after the retention", ()
   expect(proofBytes()).toBe(0);
   log.expire(1100, 1000);
   expect(log.size).toBe(0);
+});
+
+test("no reader gets a proof past its fence, whether or not the log has been expired", () => {
+  const read = logOf(1, 10).readAfter(0, 100);
+  const proofOf = (entry: LogEntry | undefined) =>
+    entry?.event.kind === "outcome" ? entry.event.outcome.proof.length : undefined;
+  expect(proofOf(read.kind === "entry" ? read.entry : undefined)).toBe(0);
+  expect(proofOf(logOf(1, 10).outcomesOf("s0", 100)[0])).toBe(0);
+  expect(proofOf(logOf(1, 10).outcomesOf("s0", 99)[0])).toBe(3);
 });
 
 test("a cursor of another instance is recognised; one ahead of the log or forged is refused", () => {
