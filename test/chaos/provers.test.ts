@@ -91,8 +91,10 @@ describe("real provers", () => {
       const proveMs = measured?.proveMs ?? 0;
       await service.fullStrength();
       const submitted = await oracle.submitAndStart([group()]);
+      const active = service.active();
       await random.moment(proveMs - 100, proveMs + 100);
-      send("SIGKILL", service.active());
+      send("SIGKILL", active);
+      await until(() => !service.provers().includes(active));
       await oracle.expectProved(submitted);
     });
 

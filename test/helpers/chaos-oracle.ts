@@ -20,7 +20,6 @@ import { publicKey, snapshot } from "./vectors.js";
 const BUDGETS = { deadlineMs: 30_000, fenceMs: 60_000 };
 
 interface Submitted {
-  requestId: string;
   groups: number;
   results: TickResult[];
 }
@@ -50,16 +49,17 @@ export class Oracle {
   /** Submits once the adapter lets it; every snapshot is of a slot of its own. */
   async submit(groups: GroupInit[], options: SubmitOptions = {}): Promise<string> {
     const slot = this.slot++;
-    const { requestId } = await until(() => {
+    return until(() => {
       const gates = { isAggregator: true, hasState: true };
       const make = () => snapshot(slot, groups);
       const answer = this.adapter.submitOrSkip(slot, gates, make, { ...BUDGETS, ...options });
-      if ("submitted" in answer) return answer;
+      if ("submitted" in answer) {
+        this.submitted.set(answer.requestId, { groups: groups.length, results: [] });
+        return answer.requestId;
+      }
       this.skippedByAdapter++;
       return undefined;
     });
-    this.submitted.set(requestId, { requestId, groups: groups.length, results: [] });
-    return requestId;
   }
 
   /** Submits, and waits until a device proves it. */
@@ -136,7 +136,7 @@ export class Oracle {
     return (await this.client.verifyAggregate({ node: this.node, ...claim })).valid;
   }
 
-  /** Every group so far has ended exactly once. */
+  /** Every group of every accepted snapshot so far has ended exactly once. */
   async expectNothingLostOrDoubled(): Promise<void> {
     this.take();
     expect(await this.isAllAnswered()).toBe(true);
