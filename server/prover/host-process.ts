@@ -3,9 +3,11 @@
  * it. Promises that every request settles, and that `exited` settles only when the process is gone.
  */
 import type { ChildProcess } from "node:child_process";
+import { Duplex } from "node:stream";
 import type { BackendDescription } from "../../native/addon.js";
 import { GarbledMessageError, parseFromHost } from "./messages.js";
 import type { HostReply, HostRequest, HostStart } from "./messages.js";
+import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
 import type { ProcessWatch } from "./process-watch.js";
 import { ProverError, type ProverExit } from "./prover.js";
 
@@ -27,6 +29,7 @@ interface Pending {
   /** Throws `GarbledMessageError` when the value is none that the request can have. */
   resolve(value: unknown): void;
   reject(error: ProverError): void;
+  isVerification: boolean;
 }
 
 /** A request before it is numbered. */
@@ -41,10 +44,12 @@ export class HostProcess {
   readonly exited: Promise<ProverExit>;
   /** As the process last reported it; 0 until then. */
   residentBytes = 0;
-  /** When its last message came, by the watch's clock. */
-  heardAtMs: number;
+  private messageAtMs: number;
+  /** Verifications that wait, which are answered one by one, and when the first of them began to. */
+  private verifying = { count: 0, sinceMs: 0 };
 
   private phase: Phase = { name: "starting" };
+  private readonly pipe: Duplex;
   private readonly oomKillsAtStart: number;
   private readonly pending = new Map<number, Pending>();
   private lastId = 0;
@@ -55,7 +60,8 @@ export class HostProcess {
     start: HostStart,
     private readonly watch: ProcessWatch,
   ) {
-    this.heardAtMs = watch.nowMs();
+    this.pipe = pipeOf(child);
+    this.messageAtMs = watch.nowMs();
     this.oomKillsAtStart = watch.oomKills();
     const { promise, resolve, reject } = deferred<BackendDescription>();
     this.ready = promise;
@@ -66,6 +72,15 @@ export class HostProcess {
 
   get pid(): number | undefined {
     return this.child.pid;
+  }
+
+  /**
+   * When it last gave a sign of life, by the watch's clock. Its heart beats on while a verification
+   * hangs: that one counts as silence from its beginning.
+   */
+  get heardAtMs(): number {
+    const { count, sinceMs } = this.verifying;
+    return count === 0 ? this.messageAtMs : Math.min(this.messageAtMs, sinceMs);
   }
 
   /** SIGKILL, for this reason; the first reason stands. `exited` settles when the process is gone. */
@@ -86,19 +101,21 @@ export class HostProcess {
     }
     const id = ++this.lastId;
     const { promise, resolve, reject } = deferred<T>();
-    this.pending.set(id, { resolve: (value) => resolve(parse(value)), reject });
+    const isVerification = question.op !== "aggregate";
+    if (isVerification) this.countVerification(1);
+    this.pending.set(id, { resolve: (value) => resolve(parse(value)), reject, isVerification });
     this.send({ ...question, type: "request", id });
     return promise;
   }
 
   private send(message: HostStart | HostRequest): void {
-    // A message that cannot be sent needs no handler: the exit that follows settles its request.
-    this.child.send(message, () => undefined);
+    // One that cannot be sent needs no handler: the exit that follows settles its request.
+    writeMessage(this.pipe, message);
   }
 
   private receive(raw: unknown, ready: (description: BackendDescription) => void): void {
     if (this.phase.name === "ending" || this.phase.name === "ended") return;
-    this.heardAtMs = this.watch.nowMs();
+    this.messageAtMs = this.watch.nowMs();
     try {
       const message = parseFromHost(raw);
       if (message.type === "heartbeat") {
@@ -123,9 +140,20 @@ export class HostProcess {
     if (pending === undefined) {
       throw new GarbledMessageError(`garbled reply: no request ${String(reply.id)} is pending`);
     }
+    if (pending.isVerification) this.countVerification(-1);
     if (reply.ok) pending.resolve(reply.value);
     else pending.reject(new ProverError(reply.kind, reply.message));
     this.pending.delete(reply.id);
+  }
+
+  /** The first in the queue begins when it comes, or when the one before it is answered. */
+  private countVerification(change: 1 | -1): void {
+    const { count, sinceMs } = this.verifying;
+    const isAnother = change === -1 || count === 0;
+    this.verifying = {
+      count: count + change,
+      sinceMs: isAnother ? this.watch.nowMs() : sinceMs,
+    };
   }
 
   private listen(ready: (description: BackendDescription) => void): Promise<ProverExit> {
@@ -137,9 +165,12 @@ export class HostProcess {
     child.stderr?.on("data", (chunk: Buffer) => {
       this.stderrTail = Buffer.concat([this.stderrTail, chunk]).subarray(-STDERR_TAIL_BYTES_MAX);
     });
-    child.on("message", (raw: unknown) => this.receive(raw, ready));
-    // Of a process that ends by itself, too: then the signal finds nobody.
-    child.on("disconnect", () => this.endBecause("died", "channel closed"));
+    readMessages(this.pipe, {
+      onMessage: (raw) => this.receive(raw, ready),
+      onGarbage: (why) => this.endBecause("died", `garbled message: ${why}`),
+      // Of a process that ends by itself, too: then the signal finds nobody.
+      onEnd: () => this.endBecause("died", "channel closed"),
+    });
     child.on("error", (error) => {
       // With no process there will be no exit either. Other errors are followed by one.
       if (child.pid === undefined) end(error.message, null);
@@ -157,10 +188,10 @@ export class HostProcess {
 
   private end(how: string, signal: NodeJS.Signals | null): ProverExit {
     const { phase } = this;
+    // The kernel closes a killed process's pipe before it tells of its end: either may come first.
+    const isOurs = phase.name === "ending" && phase.cause !== "died";
     const isOomKill =
-      signal === "SIGKILL" &&
-      phase.name !== "ending" &&
-      this.watch.oomKills() > this.oomKillsAtStart;
+      signal === "SIGKILL" && !isOurs && this.watch.oomKills() > this.oomKillsAtStart;
     const why = phase.name === "ending" ? `${phase.detail}, ` : "";
     const stderr = this.stderrTail.toString("utf8").trim();
     const size = `${String(Math.round(this.residentBytes / 1e6))} MB resident when last seen`;
@@ -171,10 +202,16 @@ export class HostProcess {
       reject(new ProverError("died", `prover process ended: ${detail}`));
     }
     this.pending.clear();
-    if (phase.name === "ending") return { cause: phase.cause, detail };
+    if (phase.name === "ending" && !isOomKill) return { cause: phase.cause, detail };
     if (phase.name === "starting") return { cause: "start_failed", detail };
     return { cause: isOomKill ? "killed_for_memory" : "died", detail };
   }
+}
+
+function pipeOf(child: ChildProcess): Duplex {
+  const pipe = child.stdio[PIPE_FD];
+  if (!(pipe instanceof Duplex)) throw new Error("the prover process was started without a pipe");
+  return pipe;
 }
 
 interface Deferred<T> {

@@ -5,6 +5,7 @@
  * sense, ends it with words on stderr.
  */
 import { existsSync, readdirSync } from "node:fs";
+import { Socket } from "node:net";
 import { setPriority } from "node:os";
 import { loadAddon, type Addon, type NativeProver } from "../../native/addon.js";
 import {
@@ -17,6 +18,7 @@ import {
   type ToHost,
 } from "./messages.js";
 import { failureKindOf, verdictOf } from "./native-status.js";
+import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
 
 const EXIT_START_FAILED = 1;
 const EXIT_GARBLED_MESSAGE = 2;
@@ -34,13 +36,13 @@ function fail(exitCode: number, error: unknown): never {
   process.exit(exitCode);
 }
 
-function send(message: FromHost): void {
-  // A channel that breaks raises "disconnect", and that ends this process.
-  process.send?.(message, undefined, undefined, () => undefined);
-}
-
-function sendHeartbeat(): void {
-  send({ type: "heartbeat", residentBytes: process.memoryUsage.rss() });
+/** Throws when there is no pipe: this process is started by the service, not by hand. */
+function openPipe(): Socket {
+  try {
+    return new Socket({ fd: PIPE_FD, readable: true, writable: true });
+  } catch (cause) {
+    throw new Error("host.js is started by the service, not by hand", { cause });
+  }
 }
 
 /** 0 leaves what was inherited. */
@@ -99,9 +101,9 @@ function main(): void {
   let state: State = { name: "waiting" };
   const addon = loadAddon();
   addon.dieWithParent();
-  // The parent-death signal is Linux's, and is missed by a process whose parent is dead already.
-  process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
-  if (process.send === undefined) throw new Error("host.js is started by the service, not by hand");
+  const pipe = openPipe();
+  const send = (message: FromHost) => writeMessage(pipe, message);
+  const sendHeartbeat = () => send({ type: "heartbeat", residentBytes: process.memoryUsage.rss() });
 
   async function start(message: HostStart): Promise<void> {
     state = { name: "starting" };
@@ -135,12 +137,17 @@ function main(): void {
     }
   }
 
-  process.on("message", (raw: unknown) => {
-    try {
-      handle(parseToHost(raw));
-    } catch (error) {
-      fail(EXIT_GARBLED_MESSAGE, error);
-    }
+  readMessages(pipe, {
+    onMessage(raw) {
+      try {
+        handle(parseToHost(raw));
+      } catch (error) {
+        fail(EXIT_GARBLED_MESSAGE, error);
+      }
+    },
+    onGarbage: (why) => fail(EXIT_GARBLED_MESSAGE, `garbled message: ${why}`),
+    // The parent-death signal is Linux's, and is missed by a process whose parent is dead already.
+    onEnd: () => process.kill(process.pid, "SIGKILL"),
   });
 }
 

@@ -3,7 +3,7 @@
  * aborts and leaks end there. Checks everything the process sends, kills it when that is garbled,
  * and leaves no request unsettled once it has ended. Started by the pool.
  */
-import { fork, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import type { BackendOptions } from "./backend-file.js";
 import { HostProcess } from "./host-process.js";
 import type { HostStart } from "./messages.js";
@@ -79,11 +79,9 @@ export async function startProcessProver(options: ProcessProverOptions): Promise
 
 function forkHost({ hostPath, env, lockFd }: ProcessProverOptions): ChildProcess {
   const inherited = lockFd === undefined ? [] : [lockFd];
-  return fork(hostPath, [], {
-    execArgv: [],
+  return spawn(process.execPath, [hostPath], {
     env: { ...env },
-    serialization: "advanced",
-    stdio: ["ignore", "ignore", "pipe", "ipc", ...inherited],
+    stdio: ["ignore", "ignore", "pipe", "pipe", ...inherited],
   });
 }
 

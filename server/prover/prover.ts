@@ -55,7 +55,7 @@ export interface Prover {
   aggregate(job: ProveJob): Promise<Uint8Array>;
   /** Resident set in bytes as the prover last reported it; 0 until then. */
   residentBytes(): number;
-  /** When the prover was last heard of, on the monotonic clock of the service. */
+  /** When it last gave a sign of life, on the monotonic clock of the service; to hang is none. */
   heardAtMs(): number;
   /** SIGKILL, also during setup. `exited` settles once the process has really ended. */
   kill(): void;

@@ -1,5 +1,5 @@
 /** The data plane: grpc-js on TCP and Unix sockets, with health and reflection. */
-import { chmodSync, existsSync, unlinkSync } from "node:fs";
+import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { connect } from "node:net";
 import { Server, ServerCredentials, ServerInterceptingCall } from "@grpc/grpc-js";
 import type {
@@ -163,14 +163,17 @@ function stampReceipt(clock: Clock): ServerInterceptor {
 
 /** A socket file that nobody answers on is left over from a dead service. */
 async function removeStaleSocket(path: string): Promise<void> {
-  if (!existsSync(path)) return;
-  const isAnswered = await new Promise<boolean>((resolve) => {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isSocket()) throw new Error(`${path} is there already, and is no socket`);
+  const isStale = await new Promise<boolean>((resolve) => {
     const socket = connect(path, () => {
       socket.destroy();
-      resolve(true);
+      resolve(false);
     });
-    socket.on("error", () => resolve(false));
+    // Any other error, a full backlog for one, comes of a service that lives.
+    socket.on("error", (error) => resolve("code" in error && error.code === "ECONNREFUSED"));
   });
-  if (isAnswered) throw new Error(`another service answers on ${path}`);
+  if (!isStale) throw new Error(`another service answers on ${path}`);
   unlinkSync(path);
 }

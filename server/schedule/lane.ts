@@ -13,6 +13,8 @@ export type KillCause = StopReason | "wedged" | "memory" | "restart" | "closed";
 interface Held {
   readonly prover: number;
   readonly isReady: boolean;
+  /** It has taken an attempt: what it holds is not only what every fresh one holds. */
+  readonly isUsed: boolean;
 }
 
 export type LanePhase =
@@ -134,7 +136,7 @@ export function transitionLane(
       if (phase.kind !== "idle" || state.isDrained || state.isClosed) return burnLease(state);
       const proving: LanePhase = { kind: "proving", attempt: event.attempt, overrunAtMs: Infinity };
       return {
-        state: { ...state, phase: proving },
+        state: { ...state, phase: proving, active: active && { ...active, isUsed: true } },
         effects: [{ kind: "run", attempt: event.attempt }, announce],
       };
     }
@@ -170,7 +172,7 @@ export function transitionLane(
 
 function startActive(state: LaneState): Step {
   const prover = state.lastProver + 1;
-  const active = { prover, isReady: false };
+  const active = { prover, isReady: false, isUsed: false };
   return {
     state: { ...state, phase: { kind: "starting" }, active, lastProver: prover },
     effects: [{ kind: "start_prover", prover }, announce],
@@ -192,7 +194,7 @@ function becomeReady(state: LaneState, prover: number, nowMs: number): Step {
     return { state: { ...state, standby: ready, standbyFailures: 0 }, effects: [announce] };
   }
   if (active?.prover !== prover || state.phase.kind !== "starting") return { state, effects: [] };
-  return idle({ ...state, active: { prover, isReady: true }, startFailures: 0 }, nowMs);
+  return idle({ ...state, active: { ...active, isReady: true }, startFailures: 0 }, nowMs);
 }
 
 function idle(state: LaneState, nowMs: number): Step {
@@ -283,7 +285,9 @@ function beat(
   const { phase, standby } = state;
   if (state.isClosed) return { state, effects: [] };
   if (phase.kind === "failed" && nowMs >= phase.retryAtMs) return startActive(state);
-  if (phase.kind === "idle" && event.residentBytes > options.residentBytesMax) {
+  const isOverCeiling = event.residentBytes > options.residentBytesMax;
+  // A fresh one that holds more by itself would be replaced by its like, for ever.
+  if (phase.kind === "idle" && isOverCeiling && state.active?.isUsed === true) {
     return killActive(state, "memory");
   }
   const silent = event.activeSilentMs > SILENCE_MS_MAX;
@@ -311,7 +315,7 @@ function warmStandby(state: LaneState, nowMs: number, { standbys }: LaneOptions)
   if (!isWanted || !isDue || !mayRun) return { state, effects: [announce] };
   const prover = state.lastProver + 1;
   return {
-    state: { ...state, standby: { prover, isReady: false }, lastProver: prover },
+    state: { ...state, standby: { prover, isReady: false, isUsed: false }, lastProver: prover },
     effects: [{ kind: "start_prover", prover }, announce],
   };
 }

@@ -235,3 +235,13 @@ test("over any events: one attempt at a time, each ended once, two provers at mo
     }),
   );
 });
+
+test("a fresh prover that is over the memory ceiling by itself proves before it is replaced", () => {
+  const heavy = { residentBytes: options.residentBytesMax + 1 };
+  expect(run([...up, beat(heavy)]).effects).toEqual(run(up).effects);
+  const { effects } = run([...up, beat(heavy), assign, { kind: "ended", attempt: 7, ...heavy }]);
+  expect(effects.slice(-2)).toEqual([
+    { kind: "report", attempt: 7 },
+    { kind: "kill_prover", prover: 1, cause: "memory" },
+  ]);
+});
