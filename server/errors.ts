@@ -1,6 +1,11 @@
 /** The one error class for refusals; `rpc/status.ts` maps its kinds to status codes. */
 export type RefusalKind =
-  "invalid_argument" | "not_found" | "resource_exhausted" | "unimplemented" | "unavailable";
+  | "invalid_argument"
+  | "deadline_exceeded"
+  | "not_found"
+  | "resource_exhausted"
+  | "unimplemented"
+  | "unavailable";
 
 export class Refusal extends Error {
   override readonly name = "Refusal";

@@ -32,6 +32,22 @@ export const limits = {
   streamsPerNodeMax: 8,
   /** Longest GetSession wait; a client asks again. */
   waitMsMax: 60_000,
+  /** Largest request that carries neither snapshot nor proof: ids, a cursor, group indices. */
+  requestBytesMax: 64 * 1024,
+  /** VerifyAggregate: one proof and 4096 keys of 32 bytes, also as JSON, where base64 adds a third. */
+  verifyBytesMax: 1024 * 1024,
+  /** A whole request arrives within this: 24 MiB at 20 Mbit/s. A slower one gives its share back. */
+  requestReadMsMax: 10_000,
+  /** HTTP headers, and the bytes that tell HTTP/1.1 from HTTP/2: a round trip or two, with room. */
+  headersReadMsMax: 5000,
+  /** An idle HTTP/1.1 connection is kept over a slot or two, so that a node reuses its own. */
+  keepAliveMs: 15_000,
+  /** An HTTP/2 connection is pinged this often, and cut when the last ping went unanswered. */
+  pingEveryMs: 10_000,
+  /** Connections of the HTTP edge: every node of `nodesMax`, its neighbour, and scrapers. */
+  httpConnectionsMax: 512,
+  /** Calls at once on one HTTP/2 connection: a node has a stream or two and a few unary calls. */
+  callsPerConnectionMax: 64,
 } as const;
 
 /** The service's defaults; 750 ms to start, and two slots less two intervals. */

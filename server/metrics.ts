@@ -119,6 +119,11 @@ export function createMetrics() {
       help: "Accepted sessions without a summary yet",
       registers,
     }),
+    heldBytes: new Gauge({
+      name: "lean_aggregator_held_bytes",
+      help: "Memory reserved for requests, of the budget that refuses what does not fit",
+      registers,
+    }),
   };
   for (const reason of skipReasons) metrics.skips.inc({ reason }, 0);
   for (const status of statuses) metrics.outcomes.inc({ status }, 0);

@@ -5,7 +5,9 @@
 import { collectDefaultMetrics } from "prom-client";
 import type { Clock } from "./clock.js";
 import type { Config } from "./config.js";
+import { limits } from "./limits.js";
 import type { Logger } from "./log.js";
+import { MemoryBudget } from "./memory-budget.js";
 import { createMetrics } from "./metrics.js";
 import type { Metrics } from "./metrics.js";
 import { standbysThatFit } from "./prover/device.js";
@@ -66,7 +68,8 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     },
     { startProver, clock, log, metrics, post: queueMicrotask },
   );
-  const aggregator = new Aggregator({ instance }, { clock, log, metrics, dispatcher });
+  const memory = new MemoryBudget(limits.heldBytesMax, (bytes) => metrics.heldBytes.set(bytes));
+  const aggregator = new Aggregator({ instance }, { clock, log, metrics, dispatcher, memory });
   const { deadlineMs, fenceMs } = config;
   const handlers = new Handlers(
     { instance, version, deadlineMs, fenceMs },
@@ -74,8 +77,8 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   );
   const notReady = () =>
     aggregator.draining ? "draining" : dispatcher.isUp ? undefined : dispatcher.whyDown();
-  const grpc = new GrpcServer(handlers, { clock, log });
-  const http = new HttpEdge(handlers, { clock, log, metrics, notReady });
+  const grpc = new GrpcServer(handlers, { clock, log, memory });
+  const http = new HttpEdge(handlers, { clock, log, memory, metrics, notReady });
 
   const grpcAddresses = [];
   for (const address of config.listen) grpcAddresses.push(await grpc.listen(address));
@@ -94,7 +97,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     grpc.setServing(false);
     await aggregator.drain(config.drainMs);
     clearInterval(expire);
-    await Promise.all([grpc.close(TRANSPORT_CLOSE_MS), http.close()]);
+    await Promise.all([grpc.close(TRANSPORT_CLOSE_MS), http.close(TRANSPORT_CLOSE_MS)]);
     await dispatcher.close();
     log.info({}, "closed");
   };

@@ -1,25 +1,32 @@
 /** The data plane: grpc-js on TCP and Unix sockets, with health and reflection. */
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { connect } from "node:net";
-import { Server, ServerCredentials, ServerInterceptingCall } from "@grpc/grpc-js";
-import type {
-  handleServerStreamingCall,
-  handleUnaryCall,
-  Metadata,
-  ServerInterceptor,
-} from "@grpc/grpc-js";
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import type { handleServerStreamingCall, handleUnaryCall, ServiceDefinition } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
-import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  AggregatorService,
+  file_lean_aggregator_v1_aggregator,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { grpcServiceDefinition } from "../../proto/grpc-js.js";
 import type { Clock } from "../clock.js";
+import { invalid } from "../errors.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
-import type { CallContext, Handlers } from "./handlers.js";
+import type { MemoryBudget } from "../memory-budget.js";
+import { admitCalls } from "./grpc-admission.js";
+import type { ReceivedRequest } from "./grpc-admission.js";
+import type { CallContext, Calls } from "./handlers.js";
 import { addReflection } from "./reflection.js";
 import { statusOf } from "./status.js";
 
-/** Where the receipt of the headers is noted for the handler, which runs after the last byte. */
-const receipts = new WeakMap<Metadata, number>();
+export interface GrpcServerModules {
+  clock: Clock;
+  log: Logger;
+  memory: MemoryBudget;
+}
 
 export class GrpcServer {
   private readonly server: Server;
@@ -30,27 +37,36 @@ export class GrpcServer {
   private readonly draining = new AbortController();
 
   constructor(
-    private readonly handlers: Handlers,
-    private readonly modules: { clock: Clock; log: Logger },
+    private readonly handlers: Calls,
+    private readonly modules: GrpcServerModules,
   ) {
     this.server = new Server({
       "grpc.max_receive_message_length": limits.snapshotBytesMax,
       "grpc.max_send_message_length": limits.snapshotBytesMax,
-      "grpc.max_concurrent_streams": 64,
-      "grpc.keepalive_time_ms": 10_000,
-      "grpc.keepalive_timeout_ms": 5000,
-      interceptors: [stampReceipt(modules.clock)],
+      "grpc.max_concurrent_streams": limits.callsPerConnectionMax,
+      "grpc.keepalive_time_ms": limits.pingEveryMs,
+      "grpc.keepalive_timeout_ms": limits.pingEveryMs / 2,
+      interceptors: [admitCalls(modules)],
     });
-    this.server.addService(grpcServiceDefinition(AggregatorService), {
-      submitSnapshot: this.unary((request, context) => handlers.submitSnapshot(request, context)),
-      getSession: this.unary((request, context) => handlers.getSession(request, context)),
-      cancelSession: this.unary((request) => handlers.cancelSession(request)),
-      verifyAggregate: this.unary((request) => handlers.verifyAggregate(request)),
-      getServerInfo: this.unary(() => handlers.getServerInfo()),
+    const { method } = AggregatorService;
+    this.server.addService(encodedRequests(grpcServiceDefinition(AggregatorService)), {
+      submitSnapshot: this.unary(method.submitSnapshot.input, (request, context) =>
+        handlers.submitSnapshot(request, context),
+      ),
+      getSession: this.unary(method.getSession.input, (request, context) =>
+        handlers.getSession(request, context),
+      ),
+      cancelSession: this.unary(method.cancelSession.input, (request) =>
+        handlers.cancelSession(request),
+      ),
+      verifyAggregate: this.unary(method.verifyAggregate.input, (request) =>
+        handlers.verifyAggregate(request),
+      ),
+      getServerInfo: this.unary(method.getServerInfo.input, () => handlers.getServerInfo()),
       streamResults: this.stream(),
     });
     this.health.addToServer(this.server);
-    addReflection(this.server);
+    addReflection(this.server, [file_lean_aggregator_v1_aggregator]);
   }
 
   /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */
@@ -72,7 +88,7 @@ export class GrpcServer {
     this.health.setStatus(AggregatorService.typeName, status);
   }
 
-  /** Ends streams, lets calls finish for the bound, then cuts what is left. */
+  /** Lets streams deliver what is logged and calls finish within the bound, then cuts the rest. */
   async close(boundMs: number): Promise<void> {
     this.draining.abort();
     await new Promise<void>((resolve) => {
@@ -87,13 +103,15 @@ export class GrpcServer {
     });
   }
 
-  private unary<Request, Response>(
-    handle: (request: Request, context: CallContext) => Response | Promise<Response>,
-  ): handleUnaryCall<Request, Response> {
+  private unary<Request extends DescMessage, Response>(
+    schema: Request,
+    handle: (request: MessageShape<Request>, context: CallContext) => Response | Promise<Response>,
+  ): handleUnaryCall<ReceivedRequest, Response> {
     return (call, callback) => {
-      const abort = new AbortController();
-      call.on("cancelled", () => abort.abort());
-      const run = async () => handle(call.request, this.context(call, abort.signal));
+      const gone = new AbortController();
+      call.on("cancelled", () => gone.abort());
+      const run = async () =>
+        handle(decode(schema, call.request), this.context(call.request, gone.signal));
       run().then(
         (response) => callback(null, response),
         (error: unknown) => callback(this.refusal(error)),
@@ -101,22 +119,19 @@ export class GrpcServer {
     };
   }
 
-  private stream(): handleServerStreamingCall<Parameters<Handlers["streamResults"]>[0], unknown> {
+  private stream(): handleServerStreamingCall<ReceivedRequest, unknown> {
     return (call) => {
-      const abort = new AbortController();
+      const gone = new AbortController();
       let written = () => {};
-      const stop = () => {
-        abort.abort();
+      call.on("cancelled", () => {
+        gone.abort();
         written();
-      };
-      call.on("cancelled", stop);
-      this.draining.signal.addEventListener("abort", stop);
+      });
       const run = async () => {
-        for await (const event of this.handlers.streamResults(
-          call.request,
-          this.context(call, abort.signal),
-        )) {
-          if (abort.signal.aborted && call.cancelled) return;
+        const request = decode(AggregatorService.method.streamResults.input, call.request);
+        const context = this.context(call.request, gone.signal);
+        for await (const event of this.handlers.streamResults(request, context)) {
+          if (gone.signal.aborted) return;
           // One event in flight: the next is read once this one is on its way.
           await new Promise<void>((resolve) => {
             written = resolve;
@@ -125,20 +140,13 @@ export class GrpcServer {
         }
         call.end();
       };
-      run()
-        .catch((error: unknown) => call.emit("error", this.refusal(error)))
-        .finally(() => this.draining.signal.removeEventListener("abort", stop));
+      run().catch((error: unknown) => call.emit("error", this.refusal(error)));
     };
   }
 
-  private context(
-    call: { metadata: Metadata; getDeadline(): Date | number },
-    signal: AbortSignal,
-  ): CallContext {
-    const { clock } = this.modules;
-    const receivedAtMs = receipts.get(call.metadata) ?? clock.nowMs();
-    const leftMs = Number(call.getDeadline()) - clock.unixMs() + clock.nowMs() - receivedAtMs;
-    return { receivedAtMs, callDeadlineMs: Number.isFinite(leftMs) ? leftMs : undefined, signal };
+  private context(request: ReceivedRequest, signal: AbortSignal): CallContext {
+    const { receivedAtMs, callDeadlineMs } = request;
+    return { receivedAtMs, callDeadlineMs, signal, draining: this.draining.signal };
   }
 
   private refusal(error: unknown) {
@@ -148,17 +156,24 @@ export class GrpcServer {
   }
 }
 
-function stampReceipt(clock: Clock): ServerInterceptor {
-  return (_descriptor, call) =>
-    new ServerInterceptingCall(call, {
-      start: (next) =>
-        next({
-          onReceiveMetadata: (metadata, forward) => {
-            receipts.set(metadata, clock.nowMs());
-            forward(metadata);
-          },
-        }),
-    });
+/** The service's methods with requests left encoded: `admitCalls` counts them, handlers decode. */
+function encodedRequests(definition: ServiceDefinition): ServiceDefinition {
+  const methods = Object.entries(definition).map(([name, method]) => [
+    name,
+    { ...method, requestDeserialize: (bytes: Buffer) => bytes },
+  ]);
+  return Object.fromEntries(methods) as ServiceDefinition;
+}
+
+function decode<Schema extends DescMessage>(
+  schema: Schema,
+  { bytes }: ReceivedRequest,
+): MessageShape<Schema> {
+  try {
+    return fromBinary(schema, bytes);
+  } catch {
+    throw invalid("", `the message is not a ${schema.typeName}`);
+  }
 }
 
 /** A socket file that nobody answers on is left over from a dead service. */

@@ -47,8 +47,10 @@ export interface CallContext {
   receivedAtMs: number;
   /** Time that the call's own deadline left at receipt. */
   callDeadlineMs: number | undefined;
-  /** Aborts when the caller is gone or the server drains. */
+  /** Aborts when the caller is gone. */
   signal: AbortSignal;
+  /** Aborts when the server drains: what is there is still delivered, nothing more is waited for. */
+  draining: AbortSignal;
 }
 
 export interface HandlersModules {
@@ -71,6 +73,9 @@ const skipOnWire = {
   overloaded: SkipReason.OVERLOADED,
   no_prover: SkipReason.NO_PROVER,
 } as const;
+
+/** What the stacks serve. */
+export type Calls = Pick<Handlers, keyof Handlers>;
 
 export class Handlers {
   constructor(
@@ -139,6 +144,7 @@ export class Handlers {
     let { seq } = position;
     const message = (at: number, event: StreamResultsResponse["event"]) =>
       create(StreamResultsResponseSchema, { cursor: log.cursor(at), event });
+    const waiting = whicheverAborts(context.signal, context.draining);
     record.streams++;
     try {
       const opened = {
@@ -163,12 +169,13 @@ export class Handlers {
             if (request.sessionId !== "") return;
           }
         } else {
-          if (request.noFollow) return;
-          await log.changed(context.signal);
+          if (request.noFollow || context.draining.aborted) return;
+          await log.changed(waiting.signal);
         }
       }
     } finally {
       record.streams--;
+      waiting.dispose();
     }
   }
 
@@ -180,21 +187,20 @@ export class Handlers {
     }
     let session = aggregator.session(nodeId, request.sessionId);
     const timeout = new AbortController();
-    const stop = () => timeout.abort();
-    const cancel = clock.at(context.receivedAtMs + request.waitMs, stop);
-    context.signal.addEventListener("abort", stop);
+    const cancel = clock.at(context.receivedAtMs + request.waitMs, () => timeout.abort());
+    const waiting = whicheverAborts(context.signal, context.draining, timeout.signal);
     try {
       while (
         session.state === SessionState.IN_FLIGHT &&
-        !timeout.signal.aborted &&
+        !waiting.signal.aborted &&
         request.waitMs > 0
       ) {
-        await aggregator.node(nodeId).log.changed(timeout.signal);
+        await aggregator.node(nodeId).log.changed(waiting.signal);
         session = aggregator.session(nodeId, request.sessionId);
       }
     } finally {
       cancel();
-      context.signal.removeEventListener("abort", stop);
+      waiting.dispose();
     }
     return create(GetSessionResponseSchema, { session });
   }
@@ -264,6 +270,20 @@ export class Handlers {
 }
 
 export const handlerDefaults = { deadlineMs: defaults.deadlineMs, fenceMs: defaults.fenceMs };
+
+/** A signal that aborts with the first of several, and lets go of the longer-lived ones after. */
+function whicheverAborts(...signals: AbortSignal[]) {
+  const either = new AbortController();
+  const abort = () => either.abort();
+  for (const signal of signals) {
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort);
+  }
+  const dispose = () => {
+    for (const signal of signals) signal.removeEventListener("abort", abort);
+  };
+  return { signal: either.signal, dispose };
+}
 
 function budget(value: number, field: string, max: number): number {
   if (value < 1 || value > max) throw invalid(field, `is ${value}, expected 1 to ${max}`);

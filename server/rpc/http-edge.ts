@@ -1,98 +1,128 @@
 /**
- * The HTTP edge on its own port: the same handlers as Connect/JSON and gRPC-Web through
- * connect-node, and /metrics, /livez, /readyz.
+ * The HTTP edge on its own port: the same handlers as Connect, gRPC-Web and gRPC through connect,
+ * and /metrics, /livez, /readyz.
  */
-import { createServer } from "node:http";
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { ConnectError } from "@connectrpc/connect";
-import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
+import type { DescMethod } from "@bufbuild/protobuf";
+import { createConnectRouter } from "@connectrpc/connect";
+import type { ConnectError, ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Clock } from "../clock.js";
-import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
+import type { MemoryBudget } from "../memory-budget.js";
 import type { Metrics } from "../metrics.js";
-import type { CallContext, Handlers } from "./handlers.js";
-import { statusOf } from "./status.js";
+import { ConnectAdapter, receiptKey } from "./connect-adapter.js";
+import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
+import type { CallContext, Calls } from "./handlers.js";
+import { answerText, answerUnimplemented, refuseMethod } from "./http-answers.js";
+import { HttpListener } from "./http-listener.js";
+import { methodPath, requestBytesMax } from "./request-limits.js";
+import { connectErrorOf, statusOf } from "./status.js";
 
 export interface HttpEdgeModules {
   clock: Clock;
   log: Logger;
+  memory: MemoryBudget;
   metrics: Metrics;
   /** Why the service is not ready; undefined when it is. */
   notReady(): string | undefined;
 }
 
 export class HttpEdge {
-  private readonly server: Server;
+  private readonly listener: HttpListener;
+  private readonly connect: ConnectAdapter;
   private readonly draining = new AbortController();
 
   constructor(
-    private readonly handlers: Handlers,
+    private readonly handlers: Calls,
     private readonly modules: HttpEdgeModules,
   ) {
-    const rpc = connectNodeAdapter({
-      routes: (router) => this.addRoutes(router),
-      // Proofs do not compress.
-      acceptCompression: [],
-      readMaxBytes: limits.snapshotBytesMax,
-      maxTimeoutMs: limits.waitMsMax,
-      shutdownSignal: this.draining.signal,
-    });
-    this.server = createServer((request, response) => {
-      if (request.url?.startsWith(`/${AggregatorService.typeName}/`)) rpc(request, response);
-      else void this.plain(request, response);
-    });
+    // Proofs do not compress.
+    const router = createConnectRouter({ acceptCompression: [] });
+    this.addRoutes(router);
+    this.connect = new ConnectAdapter(router, modules);
+    this.listener = new HttpListener((...call) => this.handle(...call), modules.clock);
   }
 
   /** Listens on `host:port`; returns the address with its real port. */
-  async listen(address: string): Promise<string> {
-    const at = address.lastIndexOf(":");
-    const host = address.slice(0, at);
-    await new Promise<void>((resolve, reject) => {
-      this.server.once("error", reject);
-      this.server.listen(Number(address.slice(at + 1)), host, resolve);
-    });
-    return `${host}:${(this.server.address() as AddressInfo).port}`;
+  listen(address: string): Promise<string> {
+    return this.listener.listen(address);
   }
 
-  /** Ends streams and connections. Idempotent. */
-  async close(): Promise<void> {
+  /** Lets streams deliver what is logged and calls finish within the bound, then cuts the rest. */
+  async close(boundMs: number): Promise<void> {
     this.draining.abort();
-    if (!this.server.listening) return;
-    await new Promise<void>((resolve) => {
-      this.server.close(() => resolve());
-      this.server.closeIdleConnections();
-      const cut = this.modules.clock.at(this.modules.clock.nowMs() + 200, () =>
-        this.server.closeAllConnections(),
-      );
-      this.server.once("close", cut);
-    });
+    await this.listener.close(boundMs);
+  }
+
+  private handle(request: EdgeRequest, response: EdgeResponse): void {
+    const [path = ""] = (request.url ?? "").split("?", 1);
+    const { method = "" } = request;
+    if (["/livez", "/readyz", "/metrics"].includes(path)) {
+      if (!["GET", "HEAD"].includes(method)) refuseMethod(response, "GET, HEAD");
+      else void this.answerPage(path, response);
+    } else if (method === "POST") {
+      if (this.connect.serves(path)) this.connect.handle(path, request, response);
+      else answerUnimplemented(path, request, response);
+    } else if (this.connect.serves(path)) refuseMethod(response, "POST");
+    else answerText(response, 404, "not found: try /livez, /readyz, /metrics or Connect calls\n");
+  }
+
+  /** Never rejects: the registry's metrics are all ours, and none of them fails to be read. */
+  private async answerPage(path: string, response: EdgeResponse): Promise<void> {
+    const { metrics, notReady } = this.modules;
+    if (path === "/livez") answerText(response, 200, "ok\n");
+    else if (path === "/readyz") {
+      const reason = notReady();
+      answerText(response, reason === undefined ? 200 : 503, `${reason ?? "ok"}\n`);
+    } else {
+      const { contentType } = metrics.registry;
+      answerText(response, 200, await metrics.registry.metrics(), { "content-type": contentType });
+    }
   }
 
   private addRoutes(router: ConnectRouter): void {
     const { handlers } = this;
-    router.service(AggregatorService, {
-      submitSnapshot: (request, context) =>
-        this.call(() => handlers.submitSnapshot(request, this.context(context))),
-      getSession: (request, context) =>
-        this.call(() => handlers.getSession(request, this.context(context))),
-      cancelSession: (request) => this.call(() => handlers.cancelSession(request)),
-      verifyAggregate: (request) => this.call(() => handlers.verifyAggregate(request)),
-      getServerInfo: () => this.call(() => handlers.getServerInfo()),
-      streamResults: (request, context) =>
-        this.stream(handlers.streamResults(request, this.context(context))),
-    });
+    const { method } = AggregatorService;
+    const limited = (of: DescMethod) => ({ readMaxBytes: requestBytesMax(methodPath(of)) });
+    router
+      .rpc(
+        method.submitSnapshot,
+        (request, context) =>
+          this.call(() => handlers.submitSnapshot(request, this.context(context))),
+        limited(method.submitSnapshot),
+      )
+      .rpc(
+        method.getSession,
+        (request, context) => this.call(() => handlers.getSession(request, this.context(context))),
+        limited(method.getSession),
+      )
+      .rpc(
+        method.cancelSession,
+        (request) => this.call(() => handlers.cancelSession(request)),
+        limited(method.cancelSession),
+      )
+      .rpc(
+        method.verifyAggregate,
+        (request) => this.call(() => handlers.verifyAggregate(request)),
+        limited(method.verifyAggregate),
+      )
+      .rpc(
+        method.getServerInfo,
+        () => this.call(() => handlers.getServerInfo()),
+        limited(method.getServerInfo),
+      )
+      .rpc(
+        method.streamResults,
+        (request, context) =>
+          this.stream(handlers.streamResults(request, this.context(context)), context.signal),
+        limited(method.streamResults),
+      );
   }
 
-  private context(context: HandlerContext): CallContext {
-    // connect-node hands a request over once it is read; its timeout counts from the headers.
-    return {
-      receivedAtMs: this.modules.clock.nowMs(),
-      callDeadlineMs: context.timeoutMs(),
-      signal: context.signal,
-    };
+  private context({ values, signal }: HandlerContext): CallContext {
+    const receipt = values.get(receiptKey);
+    if (receipt === undefined) throw new Error("a call came past the adapter");
+    return { ...receipt, signal, draining: this.draining.signal };
   }
 
   private async call<T>(run: () => T | Promise<T>): Promise<T> {
@@ -103,38 +133,18 @@ export class HttpEdge {
     }
   }
 
-  private async *stream<T>(events: AsyncGenerator<T>): AsyncGenerator<T> {
+  private async *stream<T>(events: AsyncGenerator<T>, signal: AbortSignal): AsyncGenerator<T> {
     try {
       yield* events;
     } catch (error) {
       throw this.refusal(error);
     }
+    // A stream that the call's own deadline ended says so, as on the data plane.
+    signal.throwIfAborted();
   }
 
   private refusal(error: unknown): ConnectError {
-    const { code, message, isExpected } = statusOf(error);
-    if (!isExpected) this.modules.log.error({ err: error }, "call failed");
-    return new ConnectError(message, code);
-  }
-
-  private async plain(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { metrics, notReady } = this.modules;
-    const send = (status: number, body: string, type = "text/plain") =>
-      response.writeHead(status, { "content-type": type }).end(body);
-    switch (request.url) {
-      case "/livez":
-        send(200, "ok\n");
-        break;
-      case "/readyz": {
-        const reason = notReady();
-        send(reason === undefined ? 200 : 503, `${reason ?? "ok"}\n`);
-        break;
-      }
-      case "/metrics":
-        send(200, await metrics.registry.metrics(), metrics.registry.contentType);
-        break;
-      default:
-        send(404, "not found: try /livez, /readyz, /metrics or Connect calls\n");
-    }
+    if (!statusOf(error).isExpected) this.modules.log.error({ err: error }, "call failed");
+    return connectErrorOf(error);
   }
 }

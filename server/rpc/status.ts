@@ -1,9 +1,11 @@
 /** From refusals to status codes, for both stacks; the numbers are gRPC's and Connect's alike. */
+import { ConnectError } from "@connectrpc/connect";
 import { Refusal } from "../errors.js";
 import type { RefusalKind } from "../errors.js";
 
 const codes: Record<RefusalKind, number> = {
   invalid_argument: 3,
+  deadline_exceeded: 4,
   not_found: 5,
   resource_exhausted: 8,
   unimplemented: 12,
@@ -17,4 +19,10 @@ export function statusOf(error: unknown): { code: number; message: string; isExp
     return { code: codes[error.kind], message: error.message, isExpected: true };
   }
   return { code: INTERNAL, message: "internal error", isExpected: false };
+}
+
+/** The same as connect throws it. */
+export function connectErrorOf(error: unknown): ConnectError {
+  const { code, message } = statusOf(error);
+  return new ConnectError(message, code);
 }

@@ -12,6 +12,7 @@ import type { Clock } from "../clock.js";
 import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
+import type { MemoryBudget } from "../memory-budget.js";
 import type { Metrics, SkipReason } from "../metrics.js";
 import type { Dispatcher, Job } from "../schedule/dispatcher.js";
 import type { DecodedGroup } from "./decode-snapshot.js";
@@ -25,6 +26,7 @@ export interface AggregatorModules {
   log: Logger;
   metrics: Metrics;
   dispatcher: Dispatcher;
+  memory: MemoryBudget;
 }
 
 export class Aggregator {
@@ -133,9 +135,16 @@ export class Aggregator {
   private admit(submission: Submission): Admission {
     const skip = this.skipReason(submission);
     if (skip !== undefined) return skip;
+    const { bytes, groups } = submission;
+    const share = this.modules.memory.reserve(bytes + groups.length * limits.proofBytesMax);
+    if (share === undefined) {
+      const { heldBytes } = this.modules.memory;
+      const detail = `${heldBytes} bytes are held, and the snapshot and its results do not fit`;
+      return { kind: "skipped", reason: "overloaded", detail };
+    }
     const record = this.node(submission.nodeId);
     this.supersedeOlder(record, submission);
-    const live = this.sessions.open(submission);
+    const live = this.sessions.open(submission, share);
     const { clock, dispatcher } = this.modules;
     const takesMs = dispatcher.earliestStartMs() + this.predictedMs(submission);
     const predictedFinishMs = Math.round(clock.nowMs() - submission.receivedAtMs + takesMs);
@@ -169,9 +178,6 @@ export class Aggregator {
     }
     if (this.sessions.size >= limits.sessionsInFlightMax) {
       return skipped("overloaded", `${this.sessions.size} sessions are in flight`);
-    }
-    if (this.sessions.heldBytes + submission.bytes > limits.heldBytesMax) {
-      return skipped("overloaded", `${this.sessions.heldBytes} bytes of snapshots are held`);
     }
     return this.predictedMiss(submission);
   }

@@ -8,6 +8,7 @@ import type { Accepted } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.
 import { assertNever } from "../errors.js";
 import type { Clock } from "../clock.js";
 import type { Logger } from "../log.js";
+import type { MemoryShare } from "../memory-budget.js";
 import type { Metrics } from "../metrics.js";
 import type { Dispatcher, Job } from "../schedule/dispatcher.js";
 import type { GroupWork, ProofResult } from "../schedule/group.js";
@@ -42,6 +43,9 @@ export interface LiveSession {
   hasStarted: boolean;
   readonly counts: Map<string, number>;
   readonly cancelTimers: (() => void)[];
+  /** Of the snapshot and its results; of the results alone from the session's end to its fence. */
+  readonly share: MemoryShare;
+  proofBytes: number;
 }
 
 export interface SessionsModules {
@@ -57,7 +61,7 @@ export class Sessions {
   private readonly setAside = new SetAside();
   private readonly endWaiters = new Set<() => void>();
   private nextOrder = 1;
-  private bytes = 0;
+  private endedShares: { share: MemoryShare; fenceAtMs: number }[] = [];
 
   constructor(
     private readonly options: { instance: string },
@@ -66,11 +70,6 @@ export class Sessions {
 
   get size(): number {
     return this.live.size;
-  }
-
-  /** Bytes of snapshots held by sessions in flight. */
-  get heldBytes(): number {
-    return this.bytes;
   }
 
   get(sessionId: string): LiveSession | undefined {
@@ -86,7 +85,7 @@ export class Sessions {
   }
 
   /** Takes an admitted snapshot on; groups that must not start have ended when this returns. */
-  open(submission: Submission): LiveSession {
+  open(submission: Submission, share: MemoryShare): LiveSession {
     const { clock, metrics } = this.modules;
     const { deadlineAtMs, fenceAtMs, groups } = submission;
     const order = this.nextOrder++;
@@ -100,9 +99,10 @@ export class Sessions {
       hasStarted: false,
       counts: new Map(),
       cancelTimers: [],
+      share,
+      proofBytes: 0,
     };
     this.live.set(live.id, live);
-    this.bytes += submission.bytes;
     metrics.sessionsInFlight.set(this.live.size);
     live.cancelTimers.push(
       clock.at(deadlineAtMs, () => this.step(live, { kind: "deadline" })),
@@ -153,8 +153,14 @@ export class Sessions {
     });
   }
 
+  /** Lets go of what the fence has made worthless. */
   expire(): void {
-    this.setAside.expire(this.modules.clock.nowMs());
+    const nowMs = this.modules.clock.nowMs();
+    this.setAside.expire(nowMs);
+    this.endedShares = this.endedShares.filter(({ share, fenceAtMs }) => {
+      if (nowMs >= fenceAtMs) share.release();
+      return nowMs < fenceAtMs;
+    });
   }
 
   private jobOf(live: LiveSession, group: number): Job {
@@ -237,6 +243,7 @@ export class Sessions {
     });
     if (ending.kind === "stopped" && ending.reason === "fence") metrics.fenced.inc();
     metrics.outcomes.inc({ status });
+    live.proofBytes += outcome.proof.length;
     live.counts.set(status, (live.counts.get(status) ?? 0) + 1);
     const event = { kind: "outcome", outcome } as const;
     const { nodeId, fenceAtMs } = submission;
@@ -252,7 +259,8 @@ export class Sessions {
     const summary = toSummary(live.id, submission, counts, durationMs);
     for (const cancel of live.cancelTimers) cancel();
     this.live.delete(live.id);
-    this.bytes -= submission.bytes;
+    live.share.resize(live.proofBytes);
+    this.endedShares.push({ share: live.share, fenceAtMs });
     metrics.sessionsInFlight.set(this.live.size);
     metrics.sessionSeconds.observe(durationMs / 1000);
     const event = { kind: "summary", summary } as const;

@@ -7,6 +7,7 @@ import { create } from "@bufbuild/protobuf";
 import { AttestationDataSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Clock } from "../../server/clock.js";
 import { limits } from "../../server/limits.js";
+import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics.js";
 import type { Job } from "../../server/schedule/dispatcher.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
@@ -57,6 +58,7 @@ export class World implements ProverWitness {
   private readonly accepted = new Map<string, Submission>();
   private readonly readers: LogReader[] = [];
   private readonly metrics = createMetrics();
+  private readonly memory = new MemoryBudget(limits.heldBytesMax);
   private requests = 0;
   private readonly report: Report;
 
@@ -82,7 +84,7 @@ export class World implements ProverWitness {
         post: (deliver) => this.post(deliver),
       },
     );
-    const modules = { clock, log, metrics, dispatcher: this.dispatcher };
+    const modules = { clock, log, metrics, dispatcher: this.dispatcher, memory: this.memory };
     this.aggregator = new Aggregator({ instance: "00000000000000aa" }, modules);
     this.trace(`weather ${JSON.stringify(this.weather)}`);
   }
@@ -101,6 +103,7 @@ export class World implements ProverWitness {
     const drained = this.aggregator.drain(DRAIN_MS).then(() => this.dispatcher.close());
     await this.clock.runUntil(this.clock.nowMs() + 2 * DRAIN_MS, each);
     await drained;
+    await this.clock.runUntil(this.clock.nowMs() + QUIET_MS, each);
     this.checkQuiet();
     return this.report;
   }
@@ -329,6 +332,7 @@ export class World implements ProverWitness {
     if (alive.length > 0) this.violation(`${alive.length} provers outlive the service`);
     if (this.serviceTimers.size > 0) this.violation(`${this.serviceTimers.size} timers are left`);
     if (this.aggregator.liveSessions().length > 0) this.violation("sessions are left");
+    if (this.memory.heldBytes > 0) this.violation(`${this.memory.heldBytes} bytes are still held`);
     const ended = new Map<string, number[]>();
     for (const reader of this.readers) {
       reader.readAll();

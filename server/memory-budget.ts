@@ -1,0 +1,53 @@
+/**
+ * One budget of bytes for all that clients make the service hold: requests on their way in, and
+ * what accepted sessions keep. The rpc stacks reserve when a call's headers arrive, admission when
+ * it accepts a snapshot; what does not fit is refused while it is still the client's to hold.
+ */
+export class MemoryBudget {
+  private held = 0;
+
+  /** @param changed told the bytes held after each change, for a gauge. */
+  constructor(
+    private readonly bytesMax: number,
+    private readonly changed: (heldBytes: number) => void = () => undefined,
+  ) {}
+
+  get heldBytes(): number {
+    return this.held;
+  }
+
+  /** A share of the budget; undefined when it does not fit. Whoever reserves releases. */
+  reserve(bytes: number): MemoryShare | undefined {
+    return this.take(bytes) ? new MemoryShare(bytes, (more) => this.take(more)) : undefined;
+  }
+
+  private take(bytes: number): boolean {
+    if (bytes > 0 && this.held + bytes > this.bytesMax) return false;
+    this.held += bytes;
+    this.changed(this.held);
+    return true;
+  }
+}
+
+/** Bytes reserved for one purpose, by one owner. */
+export class MemoryShare {
+  private isReleased = false;
+
+  constructor(
+    private bytes: number,
+    private readonly take: (bytes: number) => boolean,
+  ) {}
+
+  /** Shrinks always; growth that does not fit, or comes after the release, changes nothing. */
+  resize(bytes: number): boolean {
+    if (this.isReleased || !this.take(bytes - this.bytes)) return false;
+    this.bytes = bytes;
+    return true;
+  }
+
+  /** Idempotent: a call may end in several ways at once. */
+  release(): void {
+    this.resize(0);
+    this.isReleased = true;
+  }
+}

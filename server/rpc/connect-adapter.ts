@@ -1,0 +1,105 @@
+/**
+ * From an HTTP request to connect's handlers, in place of connect-node's own adapter: for what has
+ * to happen before a body is read. Receipt is stamped and memory reserved when the headers arrive,
+ * and the share is given back when the call ends, however it ends.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import { createContextKey, createContextValues } from "@connectrpc/connect";
+import type { ConnectRouter } from "@connectrpc/connect";
+import {
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from "@connectrpc/connect-node";
+import type { Clock } from "../clock.js";
+import { limits } from "../limits.js";
+import type { Logger } from "../log.js";
+import type { MemoryBudget } from "../memory-budget.js";
+import { takeTimeoutMs } from "./call-timeout.js";
+import { RequestBody } from "./request-body.js";
+import { notReadInTime, overloaded, requestBytesMax } from "./request-limits.js";
+import { connectErrorOf } from "./status.js";
+
+export type EdgeRequest = IncomingMessage | Http2ServerRequest;
+export type EdgeResponse = ServerResponse | Http2ServerResponse;
+
+/** What was noted when a call's headers arrived, for its handler. */
+export interface Receipt {
+  /** Monotonic. */
+  receivedAtMs: number;
+  /** Time that the call's own deadline left. */
+  callDeadlineMs: number | undefined;
+}
+
+export const receiptKey = createContextKey<Receipt | undefined>(undefined);
+
+export interface ConnectAdapterModules {
+  clock: Clock;
+  log: Logger;
+  memory: MemoryBudget;
+}
+
+export class ConnectAdapter {
+  private readonly handlers: ReadonlyMap<string, ConnectRouter["handlers"][number]>;
+
+  constructor(
+    router: ConnectRouter,
+    private readonly modules: ConnectAdapterModules,
+  ) {
+    this.handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  }
+
+  serves(path: string): boolean {
+    return this.handlers.has(path);
+  }
+
+  /** Serves a call of a path that it `serves`. */
+  handle(path: string, request: EdgeRequest, response: EdgeResponse): void {
+    this.answer(path, request, response).catch((error: unknown) => {
+      // Most often the caller is gone; otherwise it sent what has no answer, such as no authority.
+      if (!response.destroyed) this.modules.log.warn({ err: error, path }, "call cut");
+      response.destroy();
+    });
+  }
+
+  private async answer(path: string, request: EdgeRequest, response: EdgeResponse) {
+    const handler = this.handlers.get(path);
+    if (handler === undefined) throw new Error(`${path} is not served`);
+    const { clock, memory } = this.modules;
+    const receivedAtMs = clock.nowMs();
+    const receipt = { receivedAtMs, callDeadlineMs: takeTimeoutMs(request.headers) };
+    const values = createContextValues().set(receiptKey, receipt);
+    const universal = universalRequestFromNodeRequest(request, response, undefined, values);
+
+    const bytesMax = requestBytesMax(path);
+    const share = memory.reserve(Math.min(bytesMax, announcedBytes(request) ?? bytesMax));
+    response.once("close", () => share?.release());
+    let body: AsyncIterable<Uint8Array>;
+    if (share === undefined) body = failing(connectErrorOf(overloaded()));
+    else if (receipt.callDeadlineMs === 0) body = failing(connectErrorOf(notReadInTime()));
+    else body = this.read(request, response, receipt, new RequestBody(bytesMax, share));
+    // Connect reads the body, and so puts what it fails with into the caller's own protocol.
+    await universalResponseToNodeResponse(await handler({ ...universal, body }), response);
+  }
+
+  private read(request: EdgeRequest, response: EdgeResponse, receipt: Receipt, body: RequestBody) {
+    const { receivedAtMs, callDeadlineMs = Infinity } = receipt;
+    const lateAtMs = receivedAtMs + Math.min(limits.requestReadMsMax, callDeadlineMs);
+    const cancel = this.modules.clock.at(lateAtMs, () =>
+      body.destroy(connectErrorOf(notReadInTime())),
+    );
+    body.once("close", cancel);
+    response.once("close", () => body.destroy());
+    return request.pipe(body);
+  }
+}
+
+/** The body's length, where the headers tell it. */
+function announcedBytes({ headers }: EdgeRequest): number | undefined {
+  const text = headers["content-length"];
+  return text === undefined ? undefined : Number(text);
+}
+
+function failing(error: Error): AsyncIterable<Uint8Array> {
+  return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) };
+}

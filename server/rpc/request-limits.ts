@@ -1,0 +1,28 @@
+/** The largest request of each method, by path, for both stacks: only a snapshot is large. */
+import type { DescMethod } from "@bufbuild/protobuf";
+import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { Refusal } from "../errors.js";
+import { limits } from "../limits.js";
+
+export const methodPath = ({ parent, name }: DescMethod) => `/${parent.typeName}/${name}`;
+
+const { method } = AggregatorService;
+const larger: Record<string, number> = {
+  [methodPath(method.submitSnapshot)]: limits.snapshotBytesMax,
+  [methodPath(method.verifyAggregate)]: limits.verifyBytesMax,
+};
+
+/** Bytes of one request message; reserved when the headers arrive, for its length is not known. */
+export function requestBytesMax(path: string): number {
+  return larger[path] ?? limits.requestBytesMax;
+}
+
+/** For a call whose share does not fit in the memory budget: refused before its body is read. */
+export function overloaded(): Refusal {
+  return new Refusal("resource_exhausted", "", "overloaded: no memory is free for this request");
+}
+
+/** For a request that took too long to arrive. */
+export function notReadInTime(): Refusal {
+  return new Refusal("deadline_exceeded", "", "the request did not arrive in time");
+}

@@ -1,0 +1,104 @@
+/** Both RPC stacks over handlers, budget and clock of the test's own. */
+import { create } from "@bufbuild/protobuf";
+import {
+  CancelSessionResponseSchema,
+  GetServerInfoResponseSchema,
+  GetSessionResponseSchema,
+  SubmitSnapshotResponseSchema,
+  VerifyAggregateResponseSchema,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Clock } from "../../server/clock.js";
+import { systemClock } from "../../server/clock.js";
+import { createLog } from "../../server/log.js";
+import { MemoryBudget } from "../../server/memory-budget.js";
+import { createMetrics } from "../../server/metrics.js";
+import { GrpcServer } from "../../server/rpc/grpc-server.js";
+import type { Calls } from "../../server/rpc/handlers.js";
+import { HttpEdge } from "../../server/rpc/http-edge.js";
+
+/** Answers every call with nothing in it. */
+export const emptyCalls: Calls = {
+  submitSnapshot: () => create(SubmitSnapshotResponseSchema),
+  getSession: () => Promise.resolve(create(GetSessionResponseSchema)),
+  cancelSession: () => create(CancelSessionResponseSchema),
+  verifyAggregate: () => Promise.resolve(create(VerifyAggregateResponseSchema)),
+  getServerInfo: () => create(GetServerInfoResponseSchema),
+  streamResults: async function* () {},
+};
+
+/** A budget that tells when it holds a given number of bytes. */
+export class WatchedBudget extends MemoryBudget {
+  private readonly waiting: Set<() => void>;
+
+  constructor(bytesMax: number) {
+    const waiting = new Set<() => void>();
+    super(bytesMax, () => waiting.forEach((look) => look()));
+    this.waiting = waiting;
+  }
+
+  reaches(bytes: number): Promise<void> {
+    return new Promise((resolve) => {
+      const look = () => {
+        if (this.heldBytes !== bytes) return;
+        this.waiting.delete(look);
+        resolve();
+      };
+      this.waiting.add(look);
+      look();
+    });
+  }
+}
+
+/** A clock whose timers fire when the test says so. */
+export class HeldClock implements Clock {
+  private readonly timers = new Set<{ instantMs: number; callback: () => void }>();
+  nowMs = () => systemClock.nowMs();
+  unixMs = () => systemClock.unixMs();
+
+  at(instantMs: number, callback: () => void): () => void {
+    const timer = { instantMs, callback };
+    this.timers.add(timer);
+    return () => void this.timers.delete(timer);
+  }
+
+  /** Timers set and neither fired nor cancelled. */
+  get pending(): number {
+    return this.timers.size;
+  }
+
+  fireAll(): void {
+    for (const timer of [...this.timers]) {
+      this.timers.delete(timer);
+      timer.callback();
+    }
+  }
+}
+
+export interface BareStacks {
+  memory: WatchedBudget;
+  /** Host and port by stack: the data plane, and the HTTP edge. */
+  addresses: { grpc: string; edge: string };
+  grpc: GrpcServer;
+  edge: HttpEdge;
+  close(): Promise<void>;
+}
+
+export async function startBareStacks(
+  options: { calls?: Partial<Calls>; bytesMax?: number; clock?: Clock } = {},
+): Promise<BareStacks> {
+  const { calls = {}, bytesMax = 256 * 1024 * 1024, clock = systemClock } = options;
+  const memory = new WatchedBudget(bytesMax);
+  const handlers = { ...emptyCalls, ...calls };
+  const modules = { clock, memory, log: createLog("silent") };
+  const grpc = new GrpcServer(handlers, modules);
+  const metrics = createMetrics();
+  const edge = new HttpEdge(handlers, { ...modules, metrics, notReady: () => undefined });
+  const addresses = {
+    grpc: await grpc.listen("127.0.0.1:0"),
+    edge: await edge.listen("127.0.0.1:0"),
+  };
+  const close = async () => {
+    await Promise.all([grpc.close(100), edge.close(100)]);
+  };
+  return { memory, addresses, grpc, edge, close };
+}

@@ -1,0 +1,157 @@
+/** Result streams under slow readers and on drain, by hand-made clients, on both stacks. */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { afterEach, describe, expect, test } from "vitest";
+import {
+  AggregatorService,
+  OutcomeReason,
+  OutcomeSchema,
+  StreamResultsRequestSchema,
+  StreamResultsResponseSchema,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { StreamResultsResponse } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { fakeSignature, startFakeProver } from "../../server/prover/fake.js";
+import { startBareStacks } from "../helpers/bare-stacks.js";
+import { frame, RawClient } from "../helpers/raw-grpc.js";
+import type { RawCall } from "../helpers/raw-grpc.js";
+import { startTestService } from "../helpers/start-service.js";
+import { dataOf, groupsOfSlot, publicKey, rootOf, snapshot } from "../helpers/vectors.js";
+
+const PROOF_BYTES = 512 * 1024;
+/** Lets next to nothing of a stream through until it is read. */
+const NARROW = { initialWindowSize: 16 };
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+function open(address: string, nodeId: string): { client: RawClient; call: RawCall } {
+  const client = new RawClient(address, NARROW);
+  closers.push(() => client.close());
+  const call = client.call("StreamResults");
+  const request = create(StreamResultsRequestSchema, { node: { nodeId } });
+  call.stream.end(frame(toBinary(StreamResultsRequestSchema, request)));
+  return { client, call };
+}
+
+/** Reads to the end; whole events only. */
+async function read(call: RawCall): Promise<StreamResultsResponse[]> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of call.stream) chunks.push(chunk as Buffer);
+  const bytes = Buffer.concat(chunks);
+  const events = [];
+  for (let at = 0; at < bytes.length;) {
+    const length = bytes.readUInt32BE(at + 1);
+    const message = bytes.subarray(at + 5, at + 5 + length);
+    events.push(fromBinary(StreamResultsResponseSchema, message));
+    at += 5 + length;
+  }
+  return events;
+}
+
+describe.each(["grpc", "edge"] as const)("on the %s stack", (stack) => {
+  test("a reader that does not read holds one event, and then gets every one in order", async () => {
+    let given = 0;
+    const isEnded = { value: false };
+    const stacks = await startBareStacks({
+      calls: {
+        async *streamResults() {
+          try {
+            for (; given < 5; given++) {
+              const outcome = create(OutcomeSchema, { proof: new Uint8Array(PROOF_BYTES) });
+              const event = { case: "outcome", value: outcome } as const;
+              yield await Promise.resolve(
+                create(StreamResultsResponseSchema, { cursor: String(given), event }),
+              );
+            }
+          } finally {
+            isEnded.value = true;
+          }
+        },
+      },
+    });
+    closers.push(() => stacks.close());
+    const { client, call } = open(stacks.addresses[stack], "slow");
+    await new Promise((resolve) => call.stream.once("response", resolve));
+    // An eager server would fill its buffers meanwhile: it needs no word from us.
+    for (let trip = 0; trip < 50; trip++) await client.ping();
+    expect(given).toBe(0);
+    client.session.settings({ initialWindowSize: 4 * PROOF_BYTES });
+    const events = await read(call);
+    expect(events.map(({ cursor }) => cursor)).toEqual(["0", "1", "2", "3", "4"]);
+    expect((await call.status).code).toBe(0);
+    expect(isEnded.value).toBe(true);
+  });
+
+  test("a reader that goes away ends its stream", async () => {
+    let ended = () => {};
+    const hasEnded = new Promise<void>((resolve) => (ended = resolve));
+    const stacks = await startBareStacks({
+      calls: {
+        async *streamResults(_request, { signal }) {
+          try {
+            yield await Promise.resolve(create(StreamResultsResponseSchema));
+            await new Promise((resolve) => signal.addEventListener("abort", resolve));
+          } finally {
+            ended();
+          }
+        },
+      },
+    });
+    closers.push(() => stacks.close());
+    const { client, call } = open(stacks.addresses[stack], "gone");
+    await new Promise((resolve) => call.stream.once("response", resolve));
+    client.close();
+    await hasEnded;
+    await stacks.memory.reaches(0);
+  });
+
+  test("on drain a slow reader gets all that is logged, what still ran included", async () => {
+    const gate = { isOpen: true };
+    const service = await startTestService(
+      () =>
+        startFakeProver({
+          proveMs: () => 1,
+          sleep: () => (gate.isOpen ? Promise.resolve() : new Promise(() => undefined)),
+        }),
+      { drainMs: 1 },
+    );
+    closers.push(() => service.close());
+    const [address = ""] = service.grpcAddresses;
+    const client = createClient(
+      AggregatorService,
+      createGrpcTransport({ baseUrl: `http://${address}` }),
+    );
+    const node = { nodeId: "draining" };
+    const [group = 0] = groupsOfSlot(100);
+    const signature = fakeSignature(publicKey(0), rootOf(group), 100);
+    const groups = [{ data: dataOf(group), rawSignatures: [{ validatorIndex: 0, signature }] }];
+    const submit = async () => {
+      const { result } = await client.submitSnapshot({ node, snapshot: snapshot(100, groups) });
+      if (result.case !== "accepted") throw new Error("skipped");
+      return result.value.sessionId;
+    };
+    for (let done = 0; done < 5; done++) {
+      await client.getSession({ node, sessionId: await submit(), waitMs: 5000 });
+    }
+    gate.isOpen = false;
+    await submit();
+
+    const { client: raw, call } = open(
+      stack === "grpc" ? address : service.httpAddress,
+      "draining",
+    );
+    await new Promise((resolve) => call.stream.once("response", resolve));
+    const goaway = new Promise((resolve) => raw.session.once("goaway", resolve));
+    const closed = service.close();
+    await goaway;
+    const events = await read(call);
+    expect((await call.status).code).toBe(0);
+    const cases = events.map(({ event }) => event.case);
+    expect(cases).toEqual(["opened", ...Array(6).fill(["outcome", "summary"]).flat()]);
+    expect(events.at(-2)?.event.value).toMatchObject({ reason: OutcomeReason.DRAINING });
+    await closed;
+  });
+});

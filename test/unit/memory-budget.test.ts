@@ -1,0 +1,56 @@
+/** The memory budget: what does not fit is refused, and everything comes back. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { MemoryBudget } from "../../server/memory-budget.js";
+
+test("what does not fit is refused and leaves the budget as it was", () => {
+  const budget = new MemoryBudget(100);
+  const share = budget.reserve(60);
+  expect(budget.reserve(41)).toBeUndefined();
+  expect(budget.heldBytes).toBe(60);
+  expect(budget.reserve(40)).toBeDefined();
+  expect(share?.resize(61)).toBe(false);
+  expect(budget.heldBytes).toBe(100);
+});
+
+test("a share shrinks, grows where there is room, and is released once", () => {
+  const seen: number[] = [];
+  const budget = new MemoryBudget(100, (held) => seen.push(held));
+  const share = budget.reserve(80);
+  expect(share?.resize(10)).toBe(true);
+  expect(share?.resize(100)).toBe(true);
+  share?.release();
+  share?.release();
+  expect(share?.resize(50)).toBe(false);
+  expect(seen).toEqual([80, 10, 100, 0]);
+});
+
+test("over any order of reserving, resizing and releasing, the budget is the sum of its shares", () => {
+  const step = fc.record({
+    act: fc.constantFrom("reserve", "resize", "release"),
+    bytes: fc.nat(60),
+    at: fc.nat(10),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const budget = new MemoryBudget(100);
+      const shares: { share: NonNullable<ReturnType<typeof budget.reserve>>; bytes: number }[] = [];
+      for (const { act, bytes, at } of steps) {
+        const chosen = shares[at % Math.max(1, shares.length)];
+        if (act === "reserve") {
+          const share = budget.reserve(bytes);
+          if (share !== undefined) shares.push({ share, bytes });
+        } else if (act === "resize") {
+          if (chosen?.share.resize(bytes) === true) chosen.bytes = bytes;
+        } else if (chosen !== undefined) {
+          chosen.share.release();
+          shares.splice(shares.indexOf(chosen), 1);
+        }
+        expect(budget.heldBytes).toBe(shares.reduce((sum, each) => sum + each.bytes, 0));
+        expect(budget.heldBytes).toBeLessThanOrEqual(100);
+      }
+      for (const { share } of shares) share.release();
+      expect(budget.heldBytes).toBe(0);
+    }),
+  );
+});
