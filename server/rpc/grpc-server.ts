@@ -1,7 +1,5 @@
 /** The data plane: grpc-js on TCP and Unix sockets, with health and reflection. */
-import { chmodSync, existsSync, unlinkSync } from "node:fs";
-import { connect } from "node:net";
-import { Server, ServerCredentials, ServerInterceptingCall } from "@grpc/grpc-js";
+import { Server, ServerInterceptingCall } from "@grpc/grpc-js";
 import type {
   handleServerStreamingCall,
   handleUnaryCall,
@@ -9,14 +7,21 @@ import type {
   ServerInterceptor,
 } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
-import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  AggregatorService,
+  file_lean_aggregator_v1_aggregator,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { grpcServiceDefinition } from "../../proto/grpc-js.js";
 import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
+import { bindGrpc, shutDownGrpc } from "./grpc-listener.js";
 import type { CallContext, Handlers } from "./handlers.js";
 import { addReflection } from "./reflection.js";
 import { statusOf } from "./status.js";
+
+/** The node may call, when the operator has put it into the socket's group. */
+const SOCKET_MODE = 0o660;
 
 /** Where the receipt of the headers is noted for the handler, which runs after the last byte. */
 const receipts = new WeakMap<Metadata, number>();
@@ -50,20 +55,12 @@ export class GrpcServer {
       streamResults: this.stream(),
     });
     this.health.addToServer(this.server);
-    addReflection(this.server);
+    addReflection(this.server, [file_lean_aggregator_v1_aggregator]);
   }
 
   /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */
-  async listen(address: string): Promise<string> {
-    if (address.startsWith("unix:")) await removeStaleSocket(address.slice("unix:".length));
-    const port = await new Promise<number>((resolve, reject) => {
-      this.server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) =>
-        error === null ? resolve(bound) : reject(error),
-      );
-    });
-    if (!address.startsWith("unix:")) return address.replace(/:\d+$/, `:${port}`);
-    chmodSync(address.slice("unix:".length), 0o660);
-    return address;
+  listen(address: string): Promise<string> {
+    return bindGrpc(this.server, address, SOCKET_MODE);
   }
 
   setServing(isServing: boolean): void {
@@ -75,16 +72,7 @@ export class GrpcServer {
   /** Ends streams, lets calls finish for the bound, then cuts what is left. */
   async close(boundMs: number): Promise<void> {
     this.draining.abort();
-    await new Promise<void>((resolve) => {
-      const cancel = this.modules.clock.at(this.modules.clock.nowMs() + boundMs, () => {
-        this.server.forceShutdown();
-        resolve();
-      });
-      this.server.tryShutdown(() => {
-        cancel();
-        resolve();
-      });
-    });
+    await shutDownGrpc(this.server, this.modules.clock, boundMs);
   }
 
   private unary<Request, Response>(
@@ -159,18 +147,4 @@ function stampReceipt(clock: Clock): ServerInterceptor {
           },
         }),
     });
-}
-
-/** A socket file that nobody answers on is left over from a dead service. */
-async function removeStaleSocket(path: string): Promise<void> {
-  if (!existsSync(path)) return;
-  const isAnswered = await new Promise<boolean>((resolve) => {
-    const socket = connect(path, () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on("error", () => resolve(false));
-  });
-  if (isAnswered) throw new Error(`another service answers on ${path}`);
-  unlinkSync(path);
 }
