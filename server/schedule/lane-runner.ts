@@ -247,14 +247,16 @@ export class LaneRunner {
     const known = this.provers.get(number);
     if (known === undefined) return;
     known.killCause ??= cause;
-    const running = this.machine.active?.prover === number ? this.run?.proof : undefined;
-    if (running !== undefined) {
-      const { startedAtMs, raws, children } = running;
-      const ranMs = this.modules.clock.nowMs() - startedAtMs;
-      this.costModel = learnAtLeast(this.costModel, raws, children, ranMs);
-    }
-    this.run = undefined;
+    if (this.machine.active?.prover === number) this.abandonRun();
     known.prover.kill();
+  }
+
+  private abandonRun(): void {
+    const proof = this.run?.proof;
+    this.run = undefined;
+    if (proof === undefined) return;
+    const ranMs = this.modules.clock.nowMs() - proof.startedAtMs;
+    this.costModel = learnAtLeast(this.costModel, proof.raws, proof.children, ranMs);
   }
 
   private async prove(attempt: number): Promise<void> {
