@@ -33,6 +33,11 @@ const schema = z.strictObject({
   /** gRPC listeners: loopback or Unix sockets, for there is no transport security yet. */
   listen: z.preprocess(list, z.array(address).min(1)).default(["127.0.0.1:9190"]),
   http: address.default("127.0.0.1:9191"),
+  /** The operator's listener, or "off". Whoever reaches it may drain devices and end sessions. */
+  admin: z
+    .string()
+    .regex(/^(off|unix:\/.+|[^\s:]+:\d{1,5})$/, 'expected host:port, unix:/path or "off"')
+    .default("127.0.0.1:9192"),
   /** What proves: names, or objects with cores, niceness, threads, environment and backend. */
   devices: z
     .preprocess(deviceList, z.array(nameOrDevice).min(1).max(limits.devicesMax))
@@ -76,7 +81,8 @@ export function parseConfig(...sources: readonly Record<string, unknown>[]): Con
   }
   const overlap = overlappingDevices(parsed.data.devices);
   if (overlap !== undefined) throw new ConfigError([`devices: ${overlap}`]);
-  const exposed = [...parsed.data.listen, parsed.data.http].filter((at) => !isLocal(at));
+  const { listen, http, admin } = parsed.data;
+  const exposed = [...listen, http, admin].filter((at) => at !== "off" && !isLocal(at));
   if (exposed.length > 0) {
     const reason = "plain text is served on loopback addresses and Unix sockets only";
     throw new ConfigError(exposed.map((at) => `listen (is ${JSON.stringify(at)}): ${reason}`));
