@@ -5,6 +5,7 @@ import { Command, Option } from "commander";
 import { infoCommand } from "../client/commands/info.js";
 import { submitCommand } from "../client/commands/submit.js";
 import { watchCommand } from "../client/commands/watch.js";
+import { addAdminCommands } from "./commands/admin-commands.js";
 import { doctor } from "./commands/doctor.js";
 import { packageRoot, serve } from "./commands/serve.js";
 import { ConfigError, configFromEnvironment, parseConfig } from "./config.js";
@@ -31,6 +32,7 @@ program
   .option("--config <file>", "JSON file of settings; flags and LEAN_AGGREGATOR_* win over it")
   .option("--listen <addresses>", "gRPC: host:port or unix:/path, comma separated (127.0.0.1:9190)")
   .option("--http <address>", "Connect/JSON, gRPC-Web, /metrics, /livez, /readyz (127.0.0.1:9191)")
+  .option("--admin <address>", 'for the operator, on loopback, or "off" (127.0.0.1:9192)')
   .addOption(
     new Option("--prover <name>", "fake simulates and marks its results").choices([
       "lean_pq",
@@ -80,6 +82,11 @@ program
   .description("scheme, limits, devices and learned costs of a service")
   .addOption(server)
   .action(async (options: { server: string }) => process.exit(await infoCommand(options)));
+
+addAdminCommands(program, {
+  terminal: { out: (text) => void process.stdout.write(text) },
+  exit: (code) => process.exit(code),
+});
 
 program
   .command("doctor")
