@@ -1,18 +1,48 @@
-/** Server reflection from the descriptors inside the generated code: no proto files at run time. */
+/** Server reflection from the descriptors inside the generated code: no proto files of ours. */
 import type { DescFile } from "@bufbuild/protobuf";
-import { create, toBinary } from "@bufbuild/protobuf";
-import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import { clone, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { protoCamelCase } from "@bufbuild/protobuf/reflect";
+import type { DescriptorProto, FileDescriptorProto } from "@bufbuild/protobuf/wkt";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import type { Server } from "@grpc/grpc-js";
-import { loadFileDescriptorSetFromBuffer } from "@grpc/proto-loader";
+import { loadSync } from "@grpc/proto-loader";
+import type { PackageDefinition } from "@grpc/proto-loader";
 import { ReflectionService } from "@grpc/reflection";
+import { protoPath as healthProto } from "grpc-health-check";
 
-/** Adds reflection v1 and v1alpha for the files' services, their imports described but not listed. */
+/** Adds reflection v1 and v1alpha for the files given, and for the health service. */
 export function addReflection(server: Server, files: readonly DescFile[]): void {
-  const all = [...new Set(files.flatMap((file) => [...file.dependencies, file]))];
-  const set = create(FileDescriptorSetSchema, { file: all.map(({ proto }) => proto) });
-  const definition = loadFileDescriptorSetFromBuffer(
-    Buffer.from(toBinary(FileDescriptorSetSchema, set)),
+  const ours = files.map(({ proto }) => clone(FileDescriptorProtoSchema, proto));
+  const entries = [...ours, healthFile()].map((file) => {
+    file.messageType.forEach(addJsonNames);
+    const bytes = Buffer.from(toBinary(FileDescriptorProtoSchema, file));
+    // Reflection reads nothing of an entry but its file; an enum's is the form without codecs.
+    const format = "Protocol Buffer 3 EnumDescriptorProto";
+    return [file.name, { format, type: {}, fileDescriptorProtos: [bytes] }];
+  });
+  const definition = Object.fromEntries(entries) as PackageDefinition;
+  new ReflectionService(definition).addToServer(server);
+}
+
+/** Generated code leaves the names out; without them grpcurl prints a field's proto name. */
+function addJsonNames(message: DescriptorProto): void {
+  for (const field of message.field) field.jsonName = protoCamelCase(field.name);
+  message.nestedType.forEach(addJsonNames);
+}
+
+/** The health package has its proto file only, and the loader a name for map entries of its own. */
+function healthFile(): FileDescriptorProto {
+  const [bytes] = Object.values(loadSync(healthProto)).flatMap(({ fileDescriptorProtos }) =>
+    Array.isArray(fileDescriptorProtos) ? (fileDescriptorProtos as Buffer[]) : [],
   );
-  const services = files.flatMap((file) => file.services.map(({ typeName }) => typeName));
-  new ReflectionService(definition, { services }).addToServer(server);
+  if (bytes === undefined) throw new Error(`${healthProto} has no messages`);
+  const file = fromBinary(FileDescriptorProtoSchema, bytes);
+  for (const message of file.messageType) {
+    for (const entry of message.nestedType.filter(({ options }) => options?.mapEntry)) {
+      const field = message.field.find(({ typeName }) => typeName === entry.name);
+      entry.name += "Entry";
+      if (field !== undefined) field.typeName = entry.name;
+    }
+  }
+  return file;
 }

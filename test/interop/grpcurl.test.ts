@@ -1,6 +1,5 @@
 /** grpcurl against the data plane: it knows the service from reflection alone. */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startFakeProver } from "../../server/prover/fake.js";
 import type { Service } from "../../server/service.js";
@@ -15,16 +14,10 @@ import {
 import { startTestService } from "../helpers/start-service.js";
 
 const SERVICE = "lean.aggregator.v1.AggregatorService";
-const HEALTH_PROTOS = join(process.cwd(), "node_modules/grpc-health-check/proto");
+const HEALTH = "grpc.health.v1.Health";
 const isMissing = !existsSync(GRPCURL) && !hasProgram("go", "version");
 const reason = isMissing ? " (skipped: neither out/bin/grpcurl nor go is there)" : "";
 const node = { nodeId: "grpcurl" };
-
-/** The server's reflection gives no json_name, so grpcurl prints the proto's own field names. */
-function parse(text: string): unknown {
-  return JSON.parse(text.replace(/"(\w+)":/g, (key) => key.replace(/_(\w)/g, upper)));
-}
-const upper = (_match: string, letter: string) => letter.toUpperCase();
 
 describe(`grpcurl${reason}`, () => {
   let service: Service;
@@ -68,7 +61,7 @@ describe(`grpcurl${reason}`, () => {
     const stdinFile = jsonFile(submitSnapshotJson(node.nodeId));
     const method = `${SERVICE}/SubmitSnapshot`;
     const args = ["-plaintext", "-max-time", "5", "-d", "@", address(), method];
-    const { accepted } = parse(await mustRun(GRPCURL, args, { stdinFile })) as {
+    const { accepted } = JSON.parse(await mustRun(GRPCURL, args, { stdinFile })) as {
       accepted: { sessionId: string; deadlineMs: number; deadlineSource: string };
     };
     expect(accepted.deadlineSource).toBe("DEADLINE_SOURCE_CALL");
@@ -83,7 +76,7 @@ describe(`grpcurl${reason}`, () => {
     const messages = printed
       .split(/(?<=^\})\n/m)
       .filter((text) => text.trim() !== "")
-      .map(parse);
+      .map((text): unknown => JSON.parse(text));
     expect(messages).toMatchObject([
       { opened: {} },
       {
@@ -93,12 +86,14 @@ describe(`grpcurl${reason}`, () => {
     ]);
   });
 
-  test.skipIf(isMissing)(`health checks answer SERVING${reason}`, async () => {
-    const protos = ["-import-path", HEALTH_PROTOS, "-proto", "health/v1/health.proto"];
-    for (const name of ["", SERVICE]) {
-      const body = JSON.stringify({ service: name });
-      const target = [address(), "grpc.health.v1.Health/Check"];
-      const answer = await mustRun(GRPCURL, ["-plaintext", ...protos, "-d", body, ...target]);
+  test.skipIf(isMissing)(`lists, describes and calls health by reflection${reason}`, async () => {
+    const listed = await mustRun(GRPCURL, ["-plaintext", address(), "list"]);
+    expect(listed.split("\n")).toContain(HEALTH);
+    const described = await mustRun(GRPCURL, ["-plaintext", address(), "describe", HEALTH]);
+    expect(described).toContain("rpc Check ( .grpc.health.v1.HealthCheckRequest )");
+    for (const service of ["", SERVICE]) {
+      const target = ["-d", JSON.stringify({ service }), address(), `${HEALTH}/Check`];
+      const answer = await mustRun(GRPCURL, ["-plaintext", ...target]);
       expect(JSON.parse(answer)).toEqual({ status: "SERVING" });
     }
   });
