@@ -33,6 +33,11 @@ const schema = z.strictObject({
   /** gRPC listeners: loopback or Unix sockets, for there is no transport security yet. */
   listen: z.preprocess(list, z.array(address).min(1)).default(["127.0.0.1:9190"]),
   http: address.default("127.0.0.1:9191"),
+  /** The operator's listener, or "off". Whoever reaches it may drain devices and end sessions. */
+  admin: z
+    .string()
+    .regex(/^(off|unix:\/.+|[^\s:]+:\d{1,5})$/, 'expected host:port, unix:/path or "off"')
+    .default("127.0.0.1:9192"),
   /** What proves: names, or objects with cores, niceness, threads, environment and backend. */
   devices: z
     .preprocess(deviceList, z.array(nameOrDevice).min(1).max(limits.devicesMax))
@@ -85,7 +90,8 @@ export function parseConfig(...sources: readonly Record<string, unknown>[]): Con
   }
   const overlap = overlappingDevices(parsed.data.devices);
   if (overlap !== undefined) throw new ConfigError([problem("devices", overlap)]);
-  const addresses = { listen: parsed.data.listen, http: [parsed.data.http] };
+  const { listen, http, admin } = parsed.data;
+  const addresses = { listen, http: [http], admin: admin === "off" ? [] : [admin] };
   const exposed = Object.entries(addresses).filter(([, each]) => !each.every(isLocal));
   if (exposed.length > 0) {
     const reason = "plain text is served on loopback addresses and Unix sockets only";

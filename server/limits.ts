@@ -30,7 +30,9 @@ export const limits = {
   setAsideMax: 256,
   /** Streams a node may have open: one per adapter, one for a person, some for reconnects. */
   streamsPerNodeMax: 8,
-  /** Longest GetSession wait; a client asks again. */
+  /** The operator's requests carry two short names at most. */
+  adminRequestBytesMax: 4096,
+  /** Longest wait of GetSession, and for a drained device to be quiet; a client asks again. */
   waitMsMax: 60_000,
   /** Largest request that carries neither snapshot nor proof: ids, a cursor, group indices. */
   requestBytesMax: 64 * 1024,

@@ -98,6 +98,12 @@ export function createMetrics() {
       labelNames: ["device", "role"] as const,
       registers,
     }),
+    deviceDrained: new Gauge({
+      name: "lean_aggregator_device_drained",
+      help: "1 while the operator keeps new work from the device, else 0",
+      labelNames: ["device"] as const,
+      registers,
+    }),
     proofs: new Counter({
       name: "lean_aggregator_proofs_total",
       help: "Proofs made; disturbed ones ran beside a prover's setup and teach no cost",

@@ -12,6 +12,8 @@ import { createMetrics } from "./metrics.js";
 import type { Metrics } from "./metrics.js";
 import { standbysThatFit } from "./prover/device.js";
 import type { StartProver } from "./prover/prover.js";
+import { AdminHandlers } from "./rpc/admin-handlers.js";
+import { AdminServer } from "./rpc/admin-server.js";
 import { GrpcServer } from "./rpc/grpc-server.js";
 import { Handlers } from "./rpc/handlers.js";
 import { HttpEdge } from "./rpc/http-edge.js";
@@ -28,6 +30,8 @@ export interface Service {
   /** Real addresses, ports resolved. */
   grpcAddresses: string[];
   httpAddress: string;
+  /** Undefined when the operator's listener is off. */
+  adminAddress: string | undefined;
   metrics: Metrics;
   /** Resolves once a device can take work, or when the service is closed. */
   ready(): Promise<void>;
@@ -79,11 +83,15 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     aggregator.draining ? "draining" : dispatcher.isUp ? undefined : dispatcher.whyDown();
   const grpc = new GrpcServer(handlers, { clock, log, memory });
   const http = new HttpEdge(handlers, { clock, log, memory, metrics, notReady });
+  const adminHandlers = new AdminHandlers({ aggregator, dispatcher, clock, log });
+  const admin = config.admin === "off" ? undefined : new AdminServer(adminHandlers, { clock, log });
 
   const grpcAddresses = [];
   for (const address of config.listen) grpcAddresses.push(await grpc.listen(address));
   const httpAddress = await http.listen(config.http);
-  log.info({ grpc: grpcAddresses, http: httpAddress }, "listening; setting provers up");
+  const adminAddress = await admin?.listen(config.admin);
+  const addresses = { grpc: grpcAddresses, http: httpAddress, admin: adminAddress ?? "off" };
+  log.info(addresses, "listening; setting provers up");
   const expire = setInterval(() => {
     aggregator.expire();
     grpc.setServing(notReady() === undefined);
@@ -97,7 +105,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     grpc.setServing(false);
     await aggregator.drain(config.drainMs);
     clearInterval(expire);
-    await Promise.all([grpc.close(TRANSPORT_CLOSE_MS), http.close(TRANSPORT_CLOSE_MS)]);
+    await Promise.all([grpc, http, admin].map((transport) => transport?.close(TRANSPORT_CLOSE_MS)));
     await dispatcher.close();
     log.info({}, "closed");
   };
@@ -105,6 +113,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   return {
     grpcAddresses,
     httpAddress,
+    adminAddress,
     metrics,
     ready: () => dispatcher.ready(),
     provers: () => dispatcher.devices().flatMap((device) => device.proverList()),

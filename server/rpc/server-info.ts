@@ -18,7 +18,7 @@ const shapes = [
   [32, 1],
 ] as const;
 
-const stateOnWire = {
+export const deviceStateOnWire = {
   starting: DeviceState.STARTING,
   idle: DeviceState.IDLE,
   proving: DeviceState.PROVING,
@@ -49,7 +49,7 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
     },
     devices: dispatcher.devices().map(({ id, state, cost }) => ({
       id,
-      state: stateOnWire[state.phase.kind],
+      state: deviceStateOnWire[state.phase.kind],
       detail: state.phase.kind === "failed" ? state.phase.cause : "",
       learnedCosts: shapes.map(([rawSignatures, children]) => ({
         rawSignatures,

@@ -129,9 +129,9 @@ export class Dispatcher {
     return this.description;
   }
 
-  /** A lane takes work now, or will within a moment. */
+  /** A lane takes work now, or will within a moment; one that is drained does not, though it proves. */
   get isUp(): boolean {
-    return this.lanes.some(({ belief }) => belief.kind !== "down" || belief.isBackSoon);
+    return this.lanesInUse().some(({ belief }) => belief.kind !== "down" || belief.isBackSoon);
   }
 
   /** A lane waits for work. */
@@ -163,7 +163,7 @@ export class Dispatcher {
   /** Milliseconds until the first lane may be free, seen optimistically; 0 when one is idle. */
   earliestStartMs(): number {
     const nowMs = this.modules.clock.nowMs();
-    const left = this.lanes.map(({ runner, belief }) => {
+    const left = this.lanesInUse().map(({ runner, belief }) => {
       const proof = runner.proofSince();
       if (belief.kind !== "holds" || proof === undefined) return 0;
       const tookMs = optimisticMs(runner.cost, proof.raws, proof.children);
@@ -188,6 +188,10 @@ export class Dispatcher {
     this.isClosed = true;
     for (const resolve of this.whenUp) resolve();
     await Promise.all(this.lanes.map(({ runner }) => runner.close()));
+  }
+
+  private lanesInUse(): Lane[] {
+    return this.lanes.filter(({ runner }) => !runner.state.isDrained);
   }
 
   private hear(lane: Lane, message: FromLane): void {

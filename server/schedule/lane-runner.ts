@@ -64,6 +64,7 @@ export class LaneRunner {
   >();
   private run: Run | undefined;
   private cancelBeat = () => {};
+  private readonly quietWaiters = new Set<() => void>();
 
   constructor(
     private readonly options: LaneRunnerOptions,
@@ -74,6 +75,7 @@ export class LaneRunner {
 
   /** Begins to set the first prover up. */
   open(): void {
+    this.modules.metrics.deviceDrained.set({ device: this.id }, 0);
     this.step({ kind: "open" });
     this.scheduleBeat();
   }
@@ -131,11 +133,28 @@ export class LaneRunner {
   /** The operator's: keep new work away, or take it again. */
   drain(isDrained: boolean): void {
     this.step({ kind: "drain", isDrained });
+    this.modules.metrics.deviceDrained.set({ device: this.id }, isDrained ? 1 : 0);
   }
 
   /** The operator's: a fresh prover, after the proof at hand. */
-  restart(): void {
-    this.step({ kind: "restart" });
+  restart(role: LaneProver["role"]): void {
+    this.step({ kind: "restart", role });
+  }
+
+  /** Resolves once no proof runs and no killed prover still ends, or when the signal aborts. */
+  untilQuiet(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const look = () => {
+        const { kind } = this.machine.phase;
+        if ((kind === "proving" || kind === "stopping") && !signal.aborted) return;
+        this.quietWaiters.delete(look);
+        signal.removeEventListener("abort", look);
+        resolve();
+      };
+      this.quietWaiters.add(look);
+      signal.addEventListener("abort", look);
+      look();
+    });
   }
 
   /** Kills every prover and resolves once all processes have ended. Idempotent. */
@@ -150,6 +169,7 @@ export class LaneRunner {
     const { state, effects } = transitionLane(this.machine, event, nowMs, this.options);
     this.machine = state;
     for (const effect of effects) this.apply(effect);
+    for (const look of [...this.quietWaiters]) look();
   }
 
   private apply(effect: LaneEffect): void {

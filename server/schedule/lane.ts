@@ -60,7 +60,7 @@ export type LaneEvent =
   /** Silences in milliseconds; negative infinity where nothing is judged. */
   | { kind: "beat"; activeSilentMs: number; standbySilentMs: number; residentBytes: number }
   | { kind: "drain"; isDrained: boolean }
-  | { kind: "restart" }
+  | { kind: "restart"; role: "active" | "standby" }
   | { kind: "close" };
 
 export type LaneEffect =
@@ -160,9 +160,7 @@ export function transitionLane(
     case "drain":
       return { state: { ...state, isDrained: event.isDrained }, effects: [announce] };
     case "restart":
-      return phase.kind === "idle"
-        ? killActive(state, "restart")
-        : { state: { ...state, isRestartDue: phase.kind === "proving" }, effects: [] };
+      return event.role === "active" ? restartActive(state) : restartStandby(state);
     case "close":
       return close(state);
     default:
@@ -185,6 +183,31 @@ function killActive(state: LaneState, cause: KillCause): Step {
     state: { ...state, phase: { kind: "stopping", cause }, isRestartDue: false },
     effects: [{ kind: "kill_prover", prover: state.active.prover, cause }, announce],
   };
+}
+
+/** After the proof at hand; nothing to do where a fresh prover is on its way already. */
+function restartActive(state: LaneState): Step {
+  switch (state.phase.kind) {
+    case "idle":
+      return killActive(state, "restart");
+    case "proving":
+      return { state: { ...state, isRestartDue: true }, effects: [] };
+    case "failed":
+      return startActive(state);
+    case "starting":
+    case "stopping":
+      return { state, effects: [] };
+    default:
+      return assertNever(state.phase);
+  }
+}
+
+/** The next beat that may sets up another. */
+function restartStandby(state: LaneState): Step {
+  const { standby } = state;
+  if (standby?.isReady !== true) return { state, effects: [] };
+  const kill: LaneEffect = { kind: "kill_prover", prover: standby.prover, cause: "restart" };
+  return { state, effects: [kill] };
 }
 
 function becomeReady(state: LaneState, prover: number, nowMs: number): Step {
@@ -232,6 +255,7 @@ function activeExited(state: LaneState, why: string, nowMs: number): Step {
   const next: LaneState = {
     ...state,
     active: null,
+    isRestartDue: false,
     lease: isProving ? state.lease + 1 : state.lease,
     startFailures: wasReady ? 0 : state.startFailures + 1,
   };

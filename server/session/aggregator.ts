@@ -100,6 +100,11 @@ export class Aggregator {
     return live !== undefined;
   }
 
+  /** The operator's: a session that has ended, whoever submitted it, and is not forgotten yet. */
+  retains(sessionId: string): boolean {
+    return this.nodes.retains(sessionId);
+  }
+
   /** Erases proofs past their fence and trims logs; called by a timer. */
   expire(): void {
     this.nodes.expire();

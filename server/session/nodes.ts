@@ -61,6 +61,11 @@ export class Nodes {
     return record;
   }
 
+  /** Whether outcomes of the session are retained, whichever node's it was. */
+  retains(sessionId: string): boolean {
+    return [...this.records.values()].some(({ log }) => log.ofSession(sessionId).length > 0);
+  }
+
   /** The earlier answer to this request id, if any; other content under the same id is refused. */
   remembered({ nodeId, requestId, contentDigest }: RequestIdentity): Admission | undefined {
     if (requestId === "") return undefined;

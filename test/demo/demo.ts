@@ -80,7 +80,8 @@ function scene(slot: number): Scene | undefined {
 }
 
 async function startServer() {
-  const args = ["dist/server/main.js", "serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+  const listeners = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", "off"];
+  const args = ["dist/server/main.js", "serve", ...listeners];
   const server = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
   const addresses = await new Promise<{ grpc: string; http: string }>((resolve, reject) => {
     server.once("exit", (code) =>

@@ -18,6 +18,7 @@ export async function startTestService(
     standby: "0",
     listen: ["127.0.0.1:0"],
     http: "127.0.0.1:0",
+    admin: "127.0.0.1:0",
     logLevel: "silent",
     ...settings,
   });

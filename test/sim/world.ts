@@ -162,7 +162,9 @@ export class World implements ProverWitness {
     for (let device = 0; device < weather.devices; device++) {
       fault(weather.kills, (prover) => prover.die("signal SIGKILL"));
       fault(weather.silences, (prover) => prover.fallSilent());
-      fault(0.03, () => random.pick(this.dispatcher.devices()).restart());
+      fault(0.03, () =>
+        random.pick(this.dispatcher.devices()).restart(random.pick(["active", "standby"])),
+      );
     }
     if (random.chance(0.2)) {
       clock.at(startMs + random.between(0, SLOT_MS), () => this.cancelSomething());

@@ -165,13 +165,47 @@ test("a prover over its ceiling is replaced between proofs, never in one", () =>
   ]);
 });
 
+const restart: LaneEvent = { kind: "restart", role: "active" };
+const restartStandby: LaneEvent = { kind: "restart", role: "standby" };
+
 test("an operator's restart waits for the proof at hand; a drained lane takes nothing", () => {
-  const proving = run([...up, assign, { kind: "restart" }]);
+  const proving = run([...up, assign, restart]);
   expect(proving.state.phase.kind).toBe("proving");
   const { effects } = run([{ kind: "ended", attempt: 7, residentBytes: 1 }], proving.state);
   expect(effects.at(-1)).toEqual({ kind: "kill_prover", prover: 1, cause: "restart" });
   const drained = run([...up, { kind: "drain", isDrained: true }, assign]);
   expect(drained.state).toMatchObject({ phase: { kind: "idle" }, lease: 2 });
+});
+
+test("a restart that was due is forgotten when the prover dies before its proof ends", () => {
+  const died = run([...up, assign, restart, exited(1)]);
+  const next: LaneEvent = { kind: "assign", lease: 2, attempt: 8 };
+  const ended: LaneEvent = { kind: "ended", attempt: 8, residentBytes: 1 };
+  const { effects } = run([next, ended], died.state);
+  expect(effects).toEqual([
+    { kind: "run", attempt: 8 },
+    { kind: "report", attempt: 8 },
+  ]);
+});
+
+test("a restart of a failed device tries setup at once, and backs off further if it fails", () => {
+  const failed = run([{ kind: "open" }, exited(1)]);
+  expect(failed.state.phase).toMatchObject({ kind: "failed", retryAtMs: 1000 });
+  const tried = run([restart], failed.state);
+  expect(tried.effects).toEqual([{ kind: "start_prover", prover: 2 }]);
+  expect(run([restart], tried.state).effects).toEqual([]);
+  const { phase } = run([exited(2)], tried.state).state;
+  expect(phase).toMatchObject({ kind: "failed", retryAtMs: 2000 });
+});
+
+test("a restart of the standby leaves the active prover at its proof, and another is set up", () => {
+  const { state, effects } = run([...up, assign, restartStandby]);
+  expect(effects.at(-1)).toEqual({ kind: "kill_prover", prover: 2, cause: "restart" });
+  expect(state.phase.kind).toBe("proving");
+  const ended: LaneEvent = { kind: "ended", attempt: 7, residentBytes: 1 };
+  const warming = run([exited(2), ended, beat()], state);
+  expect(warming.effects.at(-1)).toEqual({ kind: "start_prover", prover: 3 });
+  expect(run([restartStandby], warming.state).effects).toEqual([]);
 });
 
 test("a closed lane kills both provers and starts none", () => {
@@ -203,7 +237,7 @@ test("over any events: one attempt at a time, each ended once, two provers at mo
       standbySilentMs: fc.nat(9000),
       residentBytes: fc.nat(2000),
     }),
-    fc.constantFrom<LaneEvent>({ kind: "restart" }, { kind: "close" }),
+    fc.constantFrom<LaneEvent>(restart, restartStandby, { kind: "close" }),
   );
   fc.assert(
     fc.property(fc.array(fc.tuple(event, fc.nat(5000)), { maxLength: 60 }), (events) => {
