@@ -2,8 +2,7 @@
  * The calls of AggregatorService, neutral of transport: both RPC stacks hand requests in here.
  * Refusals are thrown as `Refusal`; each stack maps them through `status.ts`.
  */
-import { createHash } from "node:crypto";
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type {
   CancelSessionRequest,
   GetSessionRequest,
@@ -24,7 +23,6 @@ import {
   SessionState,
   SkipReason,
   StreamResultsResponseSchema,
-  SubmitSnapshotRequestSchema,
   SubmitSnapshotResponseSchema,
   VerifyAggregateResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
@@ -38,6 +36,7 @@ import { concat } from "../schedule/prove-group.js";
 import type { Admission, Aggregator } from "../session/aggregator.js";
 import { attestationDataRoot } from "../session/attestation-data.js";
 import { checkGivenMessage, decodeSnapshot } from "../session/decode-snapshot.js";
+import { contentOf } from "./content-digest.js";
 import { serverInfo } from "./server-info.js";
 
 /** What a transport knows of a call. */
@@ -81,8 +80,7 @@ export class Handlers {
     const nodeId = nodeIdOf(request.node);
     const { snapshot } = request;
     if (request.requestId.length > 64) throw invalid("request_id", "is longer than 64 characters");
-    const bytes = toBinary(SubmitSnapshotRequestSchema, { ...request, deadlineMs: 0, fenceMs: 0 });
-    const contentDigest = createHash("sha256").update(bytes).digest("hex");
+    const { digest: contentDigest, bytes } = contentOf(request);
     const earlier = this.modules.aggregator.remembered(nodeId, request.requestId, contentDigest);
     if (earlier !== undefined) return submitResponse(earlier);
 
@@ -118,7 +116,7 @@ export class Handlers {
       receivedAtMs: context.receivedAtMs,
       deadlineAtMs: context.receivedAtMs + budgets.deadlineMs,
       fenceAtMs: context.receivedAtMs + budgets.fenceMs,
-      bytes: bytes.length,
+      bytes,
       groups,
       accepted: budgets,
     });
