@@ -15,6 +15,7 @@ import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { CallContext, Handlers } from "./handlers.js";
+import { widenReceiveWindow } from "./receive-window.js";
 import { addReflection } from "./reflection.js";
 import { statusOf } from "./status.js";
 
@@ -61,6 +62,7 @@ export class GrpcServer {
         error === null ? resolve(bound) : reject(error),
       );
     });
+    widenReceiveWindow(this.server);
     if (!address.startsWith("unix:")) return address.replace(/:\d+$/, `:${port}`);
     chmodSync(address.slice("unix:".length), 0o660);
     return address;
