@@ -3,7 +3,7 @@
  * has a goal for whether it is met. See `--help`; what is measured, and how, is in the files beside.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
-import { cpus, totalmem } from "node:os";
+import { cpus, loadavg, totalmem } from "node:os";
 import { acknowledgement } from "./acknowledgement.js";
 import { loopLag } from "./loop-lag.js";
 import type { Measurement } from "./measurement.js";
@@ -17,6 +17,8 @@ import { tickCost } from "./tick-cost.js";
 /** In this order. A new one needs a file of its own, and a line here. */
 const MEASUREMENTS: readonly Measurement[] = [acknowledgement, loopLag, tickCost, memory, overhead];
 
+/** Of the cores, by other work at the start: beyond it the figures are the other work's too. */
+const BUSY_SHARE = 0.25;
 const RESULT_FILE = "out/bench.json";
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
@@ -29,6 +31,7 @@ function machine() {
     memoryGb: Math.round(totalmem() / 1e9),
     platform: `${process.platform} ${process.arch}`,
     node: process.versions.node,
+    loadAtStart: loadavg()[0] ?? NaN,
   };
 }
 
@@ -38,8 +41,11 @@ async function main(options: BenchOptions): Promise<void> {
   const seconds = chosen.reduce((sum, each) => sum + each.seconds(options), 0);
   tell(`${chosen.map(({ name }) => name).join(", ")}: ${minutes(seconds)} on two cores`);
   const sections: Record<string, ReturnType<typeof sectionJson>> = {};
-  const { cores, processor, memoryGb, platform, node } = machine();
-  say(`machine: ${cores} cores, ${processor}, ${memoryGb} GB, ${platform}, Node ${node}`);
+  const host = machine();
+  const { cores, processor, memoryGb, platform, node, loadAtStart } = host;
+  const load = `load ${loadAtStart.toFixed(1)} at the start`;
+  say(`machine: ${cores} cores, ${processor}, ${memoryGb} GB, ${platform}, Node ${node}, ${load}`);
+  if (loadAtStart > cores * BUSY_SHARE) tell(`this machine is busy (${load}): expect noise`);
   for (const { name, run, seconds: expected } of chosen) {
     tell(`${name}: ${minutes(expected(options))}`);
     const section = await run(options, (line) => tell(`  ${name}: ${line}`));
@@ -47,7 +53,7 @@ async function main(options: BenchOptions): Promise<void> {
     say(`\n${sectionText(section)}`);
   }
   mkdirSync("out", { recursive: true });
-  const report = { machine: machine(), options, measurements: sections };
+  const report = { machine: host, options, measurements: sections };
   writeFileSync(RESULT_FILE, `${JSON.stringify(report, null, 2)}\n`);
   say(`\nwritten to ${RESULT_FILE}`);
 }

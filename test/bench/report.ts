@@ -7,6 +7,8 @@ export type Row = Readonly<Record<string, number | string>>;
 export interface Goal {
   what: string;
   value: number;
+  /** Standard error of the value, where it is known. */
+  error?: number;
   atMost: number;
   unit: string;
 }
@@ -44,8 +46,9 @@ function cell(value: number | string | undefined): string {
 }
 
 export function goalLine(goal: Goal): string {
-  const { what, value, atMost, unit } = goal;
-  const figures = `${cell(value)}${unit}, goal at most ${cell(atMost)}${unit}`;
+  const { what, value, error, atMost, unit } = goal;
+  const uncertain = error === undefined ? "" : ` ± ${cell(error)}`;
+  const figures = `${cell(value)}${uncertain}${unit}, goal at most ${cell(atMost)}${unit}`;
   return `${verdict(goal)}: ${what}: ${figures}`;
 }
 
@@ -56,7 +59,7 @@ export function sectionText({ title, rows, goals, notes }: Section): string {
 
 /** What goes to `out/bench.json`, rounded to hundredths. */
 export function sectionJson({ title, rows, goals }: Section) {
-  const exact = (row: Row) =>
+  const roundedRow = (row: Row) =>
     Object.fromEntries(
       Object.entries(row).map(([name, value]) => [
         name,
@@ -66,7 +69,8 @@ export function sectionJson({ title, rows, goals }: Section) {
   const judged = goals.map((goal) => ({
     ...goal,
     value: rounded(goal.value),
+    ...(goal.error !== undefined && { error: rounded(goal.error) }),
     verdict: verdict(goal),
   }));
-  return { title, rows: rows.map(exact), goals: judged };
+  return { title, rows: rows.map(roundedRow), goals: judged };
 }

@@ -17,6 +17,11 @@ test("a goal's line says the verdict, the figure and the limit", () => {
   expect(goalLine(goal)).toBe("missed: busy p99: 41.23 ms, goal at most 40 ms");
 });
 
+test("a known error stands beside the figure", () => {
+  const line = goalLine({ ...goal, error: 3.456 });
+  expect(line).toBe("missed: busy p99: 41.23 ± 3.46 ms, goal at most 40 ms");
+});
+
 test("columns line up to the right under their names", () => {
   const rows = [
     { state: "idle", ackMs: 5.128 },
