@@ -15,7 +15,7 @@ const DEFAULTS = { PAIRS: 30, ACKS: 400, TICKS: 2000 };
 
 export function usage(names: readonly string[]): string {
   return [
-    "make bench: what the service costs, measured against a server process with the real prover",
+    "make bench [ARGS=--help]: what the service costs, measured against a server process with the real prover",
     "",
     "  PAIRS=30              pairs of bare and service proofs a shape, for overhead",
     "  ACKS=400              acknowledgements for ack, idle and again while proving",
