@@ -30,7 +30,7 @@ demo: build
 	@node dist/test/demo/demo.js
 
 bench: build
-	@node dist/test/bench/bench.js
+	@node dist/test/bench/bench.js $(ARGS)
 
 serve: build
 	node dist/server/main.js serve

@@ -161,6 +161,7 @@ export function sessionKey(endpoint: string, sessionId: string): string {
   return `${endpoint}|${sessionId}`;
 }
 
-export function groupKey({ endpoint, sessionId, groupIndex }: GroupRef): string {
-  return `${sessionKey(endpoint, sessionId)}|${String(groupIndex)}`;
+/** By the request id, which is the node's own: a server may repeat the id of a session. */
+export function groupKey({ requestId, groupIndex }: GroupRef): string {
+  return `${requestId}|${String(groupIndex)}`;
 }

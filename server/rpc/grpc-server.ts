@@ -18,6 +18,7 @@ import { admitCalls } from "./grpc-admission.js";
 import type { ReceivedRequest } from "./grpc-admission.js";
 import { bindGrpc, shutDownGrpc } from "./grpc-listener.js";
 import type { CallContext, Calls } from "./handlers.js";
+import { widenReceiveWindow } from "./receive-window.js";
 import { addReflection } from "./reflection.js";
 import { statusOf } from "./status.js";
 
@@ -72,8 +73,10 @@ export class GrpcServer {
   }
 
   /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */
-  listen(address: string): Promise<string> {
-    return bindGrpc(this.server, address, SOCKET_MODE);
+  async listen(address: string): Promise<string> {
+    const bound = await bindGrpc(this.server, address, SOCKET_MODE);
+    widenReceiveWindow(this.server);
+    return bound;
   }
 
   setServing(isServing: boolean): void {

@@ -2,8 +2,7 @@
  * The calls of AggregatorService, neutral of transport: both RPC stacks hand requests in here.
  * Refusals are thrown as `Refusal`; each stack maps them through `status.ts`.
  */
-import { createHash } from "node:crypto";
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type {
   CancelSessionRequest,
   GetSessionRequest,
@@ -24,7 +23,6 @@ import {
   SessionState,
   SkipReason,
   StreamResultsResponseSchema,
-  SubmitSnapshotRequestSchema,
   SubmitSnapshotResponseSchema,
   VerifyAggregateResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
@@ -39,6 +37,7 @@ import type { Aggregator } from "../session/aggregator.js";
 import type { Admission } from "../session/nodes.js";
 import { attestationDataRoot } from "../session/attestation-data.js";
 import { checkGivenMessage, decodeSnapshot } from "../session/decode-snapshot.js";
+import { contentOf } from "./content-digest.js";
 import { serverInfo } from "./server-info.js";
 
 /** What a transport knows of a call. */
@@ -87,8 +86,7 @@ export class Handlers {
     const nodeId = nodeIdOf(request.node);
     const { snapshot } = request;
     if (request.requestId.length > 64) throw invalid("request_id", "is longer than 64 characters");
-    const bytes = toBinary(SubmitSnapshotRequestSchema, { ...request, deadlineMs: 0, fenceMs: 0 });
-    const contentDigest = createHash("sha256").update(bytes).digest("hex");
+    const { digest: contentDigest, bytes } = contentOf(request);
     const identity = { nodeId, requestId: request.requestId, contentDigest };
     const earlier = this.modules.aggregator.remembered(identity);
     if (earlier !== undefined) return submitResponse(earlier);
@@ -123,7 +121,7 @@ export class Handlers {
       receivedAtMs: context.receivedAtMs,
       deadlineAtMs: context.receivedAtMs + budgets.deadlineMs,
       fenceAtMs: context.receivedAtMs + budgets.fenceMs,
-      bytes: bytes.length,
+      bytes,
       groups,
       accepted: budgets,
     });

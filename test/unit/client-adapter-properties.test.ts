@@ -260,6 +260,20 @@ it.each([false, true])("keeps every promise, with a check of the node's own: %s"
   );
 });
 
+it("keeps apart two proofs that are checked at once for sessions of the same id", () => {
+  const model = new Model(true);
+  const submit = { do: "submit", groups: 1, mayReplace: false, fenceMs: null } as const;
+  const accept = { do: "accept", pick: 0, endpoint: "B", fenceMs: 400 } as const;
+  const proof = { do: "outcome", endpoint: "B", group: 0, bits: 0, isProof: true } as const;
+  model.play({ ...submit, priority: "proposal" });
+  model.play({ ...submit, priority: "aggregation" });
+  for (const isNamesake of [true, false]) {
+    model.play({ ...accept, isNamesake });
+    model.play({ ...proof, pick: 0, isLate: false });
+  }
+  model.finish();
+});
+
 it("bounds what nobody takes, drops the oldest and counts it, and hands out fast", () => {
   const state = createAdapterState<string>({ endpoints: ["A"], hasVerifyHook: false });
   const count = READY_RESULTS_MAX + 10;
