@@ -150,14 +150,15 @@ describe("a backend that goes wrong", () => {
 
   test("a leak beyond its control group: killed by the kernel and told so, the standby proves", async ({
     skip,
+    onTestFinished,
   }) => {
     const memory = memoryGroup(200 << 20);
     if (memory === undefined) return skip("this machine lets us make no control group");
     await service.fullStrength();
+    onTestFinished(() => memory.dispose());
     memory.hold(service.active());
     backend.orderOnce("aggregate", "leak");
     expect(await endings(group())).toEqual([PROVED]);
     expect(service.endings().at(-1)).toBe("killed_for_memory");
-    memory.dispose();
   });
 });
