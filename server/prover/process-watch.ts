@@ -2,7 +2,7 @@
  * How a prover process is watched from outside: the clock that its heartbeats are stamped by, and
  * the kernel's count of kills for want of memory, which tells such a kill from any other SIGKILL.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 
 export interface ProcessWatch {
   /** Monotonic, in milliseconds. */
@@ -17,10 +17,13 @@ const COUNTERS = [
   "/sys/fs/cgroup/memory/memory.oom_control",
   "/proc/vmstat",
 ];
+/** Lies in the root group of version 1 only, whose own counter stays at 0. */
+const ROOT_GROUP_MARK = "/sys/fs/cgroup/memory/cgroup.sane_behavior";
 
 /** 0 where the kernel does not tell. */
 export function readOomKills(): number {
-  for (const path of COUNTERS) {
+  const counters = existsSync(ROOT_GROUP_MARK) ? COUNTERS.slice(2) : COUNTERS;
+  for (const path of counters) {
     const count = /^oom_kill (\d+)$/m.exec(readOrEmpty(path))?.[1];
     if (count !== undefined) return Number(count);
   }

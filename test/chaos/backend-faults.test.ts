@@ -1,7 +1,7 @@
 /** What a backend can do to its process, with one that goes wrong on command. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { OutcomeReason, OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { FaultyBackend } from "../helpers/chaos-backend.js";
+import { FaultyBackend, memoryGroup } from "../helpers/chaos-backend.js";
 import { HealthWatch } from "../helpers/chaos-health.js";
 import { Oracle } from "../helpers/chaos-oracle.js";
 import { ServiceProcess, Site, until } from "../helpers/chaos-service.js";
@@ -146,5 +146,19 @@ describe("a backend that goes wrong", () => {
     await until(() => !service.provers().includes(active));
     expect(service.endings().at(-1)).toBe("memory");
     expect(await endings(group())).toEqual([PROVED]);
+  });
+
+  test("a leak beyond its control group: killed by the kernel and told so, the standby proves", async ({
+    skip,
+    onTestFinished,
+  }) => {
+    const memory = memoryGroup(200 << 20);
+    if (memory === undefined) return skip("this machine lets us make no control group");
+    await service.fullStrength();
+    onTestFinished(() => memory.dispose());
+    memory.hold(service.active());
+    backend.orderOnce("aggregate", "leak");
+    expect(await endings(group())).toEqual([PROVED]);
+    expect(service.endings().at(-1)).toBe("killed_for_memory");
   });
 });

@@ -1,6 +1,6 @@
 /** `test/chaos/faulty-backend.c`, compiled for one test file, and the orders that it obeys. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BackendOptions } from "../../server/prover/backend-file.js";
@@ -8,6 +8,29 @@ import { publicKey, raw } from "./vectors.js";
 
 export type Fault = "abort" | "segfault" | "hang" | "garbage" | "close" | "leak" | "lie";
 export type FaultyCall = "aggregate" | "verify_signatures" | "verify_aggregate";
+
+const GROUPS = "/sys/fs/cgroup/memory";
+
+/** A memory control group for one process; undefined where this machine lets nobody make one. */
+export function memoryGroup(limitBytes: number): MemoryGroup | undefined {
+  const path = join(GROUPS, `lean-chaos-${String(process.pid)}`);
+  try {
+    mkdirSync(path);
+    writeFileSync(join(path, "memory.limit_in_bytes"), String(limitBytes));
+  } catch {
+    return undefined;
+  }
+  return {
+    hold: (pid) => writeFileSync(join(path, "cgroup.procs"), String(pid)),
+    dispose: () => rmdirSync(path),
+  };
+}
+
+export interface MemoryGroup {
+  hold(pid: number): void;
+  /** Once no process is in it. */
+  dispose(): void;
+}
 
 export class FaultyBackend {
   private readonly folder = mkdtempSync(join(tmpdir(), "lean-faulty-"));

@@ -4,7 +4,7 @@
  */
 import { Registry } from "prom-client";
 import { expect } from "vitest";
-import { AggregatorClient, TickAggregator } from "../../client/index.js";
+import { AggregatorClient, AggregatorError, TickAggregator } from "../../client/index.js";
 import type { SubmitOptions, TickResult } from "../../client/index.js";
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
@@ -126,14 +126,20 @@ export class Oracle {
     return devices.some(({ state }) => state === DeviceState.PROVING);
   }
 
-  /** The proof verifies for the participants that the outcome names. */
+  /** The proof verifies for the participants that the outcome names, once a prover is up to ask. */
   private async isVerified({ data, proof, participants }: Outcome): Promise<boolean> {
     const validators = [...participants].flatMap((byte, at) =>
       [0, 1, 2, 3, 4, 5, 6, 7].flatMap((bit) => ((byte >> bit) & 1 ? [at * 8 + bit] : [])),
     );
     const publicKeys = validators.map(publicKey);
-    const claim = { data: data ?? {}, proof, publicKeys };
-    return (await this.client.verifyAggregate({ node: this.node, ...claim })).valid;
+    const request = { node: this.node, data: data ?? {}, proof, publicKeys };
+    const { valid } = await until(() =>
+      this.client.verifyAggregate(request).catch((error: unknown) => {
+        if (error instanceof AggregatorError && error.kind === "unavailable") return undefined;
+        throw error;
+      }),
+    );
+    return valid;
   }
 
   /** Every group of every accepted snapshot so far has ended exactly once. */
