@@ -29,6 +29,8 @@ export interface AggregatorClientOptions {
 export interface CallTimeout {
   /** Time for the whole call, in milliseconds. Default: none. */
   timeoutMs?: number;
+  /** Ends the call as `cancelled`. Default: none. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -67,6 +69,14 @@ export class AggregatorClient {
     options: CallTimeout = {},
   ): Promise<Output<Methods["submitSnapshot"]>> {
     return this.#unary(METHODS.submitSnapshot, request, options);
+  }
+
+  /** As `submitSnapshot`, of a request that is encoded already. */
+  submitEncoded(
+    request: Uint8Array,
+    options: CallTimeout = {},
+  ): Promise<Output<Methods["submitSnapshot"]>> {
+    return this.#call(METHODS.submitSnapshot, asBuffer(request), options);
   }
 
   /** State and outcomes of one session; `not_found` when unknown. */
@@ -141,29 +151,44 @@ export class AggregatorClient {
   async #unary<M extends Methods[keyof Methods]>(
     method: M,
     request: Input<M>,
-    { timeoutMs }: CallTimeout,
+    options: CallTimeout,
   ): Promise<Output<M>> {
-    const bytes = encode(method, request);
+    return this.#call(method, encode(method, request), options);
+  }
+
+  async #call<M extends Methods[keyof Methods]>(
+    method: M,
+    bytes: Buffer,
+    { timeoutMs, signal }: CallTimeout,
+  ): Promise<Output<M>> {
+    if (signal?.aborted) throw new AggregatorError("cancelled", "aborted before the call");
     const options: CallOptions =
       timeoutMs === undefined ? {} : { deadline: Date.now() + Math.max(0, timeoutMs) };
-    return new Promise<Output<M>>((resolve, reject) => {
-      this.#guard(() =>
-        this.#client.makeUnaryRequest(
-          pathOf(method),
-          (encoded: Buffer) => encoded,
-          (answer: Buffer) => fromBinary<M["output"]>(method.output, plain(answer)),
-          bytes,
-          new Metadata(),
-          options,
-          (error, response) => {
-            if (error !== null) reject(AggregatorError.from(error));
-            else if (response === undefined)
-              reject(new AggregatorError("internal", "no response and no error"));
-            else resolve(response);
-          },
-        ),
-      );
-    });
+    let cancel = (): void => undefined;
+    try {
+      return await new Promise<Output<M>>((resolve, reject) => {
+        const call = this.#guard(() =>
+          this.#client.makeUnaryRequest(
+            pathOf(method),
+            (encoded: Buffer) => encoded,
+            (answer: Buffer) => fromBinary<M["output"]>(method.output, plain(answer)),
+            bytes,
+            new Metadata(),
+            options,
+            (error, response) => {
+              if (error !== null) reject(AggregatorError.from(error));
+              else if (response === undefined)
+                reject(new AggregatorError("internal", "no response and no error"));
+              else resolve(response);
+            },
+          ),
+        );
+        cancel = () => call.cancel();
+        signal?.addEventListener("abort", cancel, { once: true });
+      });
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+    }
   }
 
   /** grpc-js throws synchronously on a closed channel. */
@@ -183,13 +208,16 @@ function pathOf(method: DescMethod): string {
 /** Encodes here rather than in grpc-js, which would report a bad field as INTERNAL. */
 function encode<M extends DescMethod>(method: M, request: Input<M>): Buffer {
   try {
-    const bytes = toBinary(method.input, create(method.input, request));
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return asBuffer(toBinary(method.input, create(method.input, request)));
   } catch (error) {
     throw new AggregatorError("invalid_argument", "the request cannot be encoded", {
       cause: error,
     });
   }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Of a `Buffer`, bytes fields would be Buffers too, whose `slice` does not copy. */

@@ -58,43 +58,55 @@ const schema = z.strictObject({
 
 export type Config = z.infer<typeof schema>;
 
+/** What is wrong with one setting: its name, and the value with what is expected. */
+export interface Problem {
+  key: string;
+  text: string;
+}
+
 /** Every problem of a configuration at once. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
-  constructor(readonly problems: readonly string[]) {
-    super(problems.join("\n"));
+  constructor(readonly problems: readonly Problem[]) {
+    super(problems.map(({ key, text }) => `${key} ${text}`).join("\n"));
   }
 }
 
 /** Merges the sources, later ones winning, and checks the whole. */
 export function parseConfig(...sources: readonly Record<string, unknown>[]): Config {
   const merged: Record<string, unknown> = Object.assign({}, ...sources.map(withoutUndefined));
+  const problem = (key: string, expected: string): Problem => {
+    return { key, text: `(is ${JSON.stringify(merged[key])}): ${expected}` };
+  };
   const parsed = schema.safeParse(merged);
   if (!parsed.success) {
     throw new ConfigError(
-      parsed.error.issues.map((issue) => {
-        const [key] = issue.path;
-        const value = key === undefined ? "" : ` (is ${JSON.stringify(merged[String(key)])})`;
-        return `${issue.path.join(".") || "configuration"}${value}: ${issue.message}`;
-      }),
+      parsed.error.issues.flatMap((issue) =>
+        issue.code === "unrecognized_keys"
+          ? issue.keys.map((key) => problem(key, "there is no such setting"))
+          : problem(String(issue.path[0]), issue.message),
+      ),
     );
   }
   const overlap = overlappingDevices(parsed.data.devices);
-  if (overlap !== undefined) throw new ConfigError([`devices: ${overlap}`]);
+  if (overlap !== undefined) throw new ConfigError([problem("devices", overlap)]);
   const { listen, http, admin } = parsed.data;
-  const exposed = [...listen, http, admin].filter((at) => at !== "off" && !isLocal(at));
+  const addresses = { listen, http: [http], admin: admin === "off" ? [] : [admin] };
+  const exposed = Object.entries(addresses).filter(([, each]) => !each.every(isLocal));
   if (exposed.length > 0) {
     const reason = "plain text is served on loopback addresses and Unix sockets only";
-    throw new ConfigError(exposed.map((at) => `listen (is ${JSON.stringify(at)}): ${reason}`));
+    throw new ConfigError(exposed.map(([key]) => problem(key, reason)));
   }
   return parsed.data;
 }
 
-/** `LEAN_AGGREGATOR_DEADLINE_MS` sets `deadlineMs`, and so on. */
+/** The variable that sets a key: `LEAN_AGGREGATOR_DEADLINE_MS` sets `deadlineMs`. */
+export function variableOf(key: string): string {
+  return `LEAN_AGGREGATOR_${key.replace(/[A-Z]/g, "_$&").toUpperCase()}`;
+}
+
 export function configFromEnvironment(env: Record<string, string | undefined>) {
-  const keys = Object.keys(schema.shape);
-  const name = (key: string) => `LEAN_AGGREGATOR_${key.replace(/[A-Z]/g, "_$&").toUpperCase()}`;
-  return Object.fromEntries(keys.map((key) => [key, env[name(key)]]));
+  return Object.fromEntries(Object.keys(schema.shape).map((key) => [key, env[variableOf(key)]]));
 }
 
 function isLocal(at: string): boolean {

@@ -2,6 +2,7 @@
  * The composition root: builds the service from its configuration, starts it in order, and closes
  * it in order. Whoever starts it (the command line, tests, the demo) hands in clock and log.
  */
+import { collectDefaultMetrics } from "prom-client";
 import type { Clock } from "./clock.js";
 import type { Config } from "./config.js";
 import type { Logger } from "./log.js";
@@ -60,6 +61,7 @@ function standbysOf({ standby, devices, proverMemoryMb }: Config, memoryBytes: n
 export async function startService(config: Config, modules: ServiceModules): Promise<Service> {
   const { clock, log, startProver, instance, version } = modules;
   const metrics = createMetrics();
+  collectDefaultMetrics({ register: metrics.registry });
   const dispatcher = new Dispatcher(
     {
       deviceIds: config.devices.map(({ id }) => id),

@@ -251,12 +251,14 @@ export class LaneRunner {
     known.prover.kill();
   }
 
+  /** Whatever the run still gives is of no use; how long its proof took at least, is. */
   private abandonRun(): void {
     const proof = this.run?.proof;
+    if (proof !== undefined) {
+      const ranMs = this.modules.clock.nowMs() - proof.startedAtMs;
+      this.costModel = learnAtLeast(this.costModel, proof.raws, proof.children, ranMs);
+    }
     this.run = undefined;
-    if (proof === undefined) return;
-    const ranMs = this.modules.clock.nowMs() - proof.startedAtMs;
-    this.costModel = learnAtLeast(this.costModel, proof.raws, proof.children, ranMs);
   }
 
   private async prove(attempt: number): Promise<void> {

@@ -128,10 +128,9 @@ export function transitionLane(
       if (event.prover === standby?.prover) return standbyExited(state, nowMs);
       return event.prover === active?.prover ? activeExited(state, event.why, nowMs) : stay;
     case "assign": {
-      // Doubled, or of an earlier lease: the announcement tells the scheduler what is.
-      if (phase.kind === "proving" || event.lease < state.lease) {
-        return { state, effects: [announce] };
-      }
+      // Doubled, or of an earlier lease. No answer: a reply to every stale message, itself doubled
+      // and answered, grows without bound; the next beat tells the scheduler what is.
+      if (phase.kind === "proving" || event.lease < state.lease) return stay;
       if (phase.kind !== "idle" || state.isDrained || state.isClosed) return burnLease(state);
       const proving: LanePhase = { kind: "proving", attempt: event.attempt, overrunAtMs: Infinity };
       return {

@@ -23,7 +23,7 @@ export type ToLane =
   | { kind: "assign"; lease: number; attempt: number; job: LaneJob }
   | { kind: "kill"; lease: number; attempt: number; reason: StopReason };
 
-/** What a lane is at the moment; told at every change and again with every beat. */
+/** What a lane is at the moment; told at every change and again with every beat, never in reply. */
 export interface Announcement {
   kind: "announce";
   lease: number;

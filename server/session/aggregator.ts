@@ -36,7 +36,11 @@ export class Aggregator {
     options: { instance: string },
     private readonly modules: AggregatorModules,
   ) {
-    this.nodes = new Nodes(options, (nodeId) => this.sessions.ofNode(nodeId).length > 0);
+    const nowMs = () => modules.clock.nowMs();
+    this.nodes = new Nodes(
+      { ...options, nowMs },
+      (nodeId) => this.sessions.ofNode(nodeId).length > 0,
+    );
     this.sessions = new Sessions(options, { ...modules, nodes: this.nodes });
   }
 
@@ -58,7 +62,7 @@ export class Aggregator {
   /** State and outcomes; refuses ids that this node does not have. */
   session(nodeId: string, sessionId: string): Session {
     const live = this.sessions.get(sessionId);
-    const entries = this.nodes.find(nodeId)?.log.outcomesOf(sessionId) ?? [];
+    const entries = this.nodes.find(nodeId)?.log.ofSession(sessionId) ?? [];
     if (live?.submission.nodeId !== nodeId && entries.length === 0) {
       const detail = `no session ${JSON.stringify(sessionId)} of this node`;
       throw new Refusal("not_found", "session_id", detail);
@@ -101,7 +105,7 @@ export class Aggregator {
 
   /** Erases proofs past their fence and trims logs; called by a timer. */
   expire(): void {
-    this.nodes.expire(this.modules.clock.nowMs());
+    this.nodes.expire();
     this.sessions.expire();
   }
 

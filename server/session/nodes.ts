@@ -38,7 +38,7 @@ export class Nodes {
 
   /** `isBusy`: whether the node has a session in flight, and so must be kept. */
   constructor(
-    private readonly options: { instance: string },
+    private readonly options: { instance: string; nowMs: () => number },
     private readonly isBusy: (nodeId: string) => boolean,
   ) {}
 
@@ -55,8 +55,7 @@ export class Nodes {
       const detail = `${limits.nodesMax} nodes are known already`;
       throw new Refusal("resource_exhausted", "node.node_id", detail);
     }
-    const { instance } = this.options;
-    const log = new ResultsLog({ instance, eventsMax: limits.logEventsMax });
+    const log = new ResultsLog({ ...this.options, eventsMax: limits.logEventsMax });
     const record: NodeRecord = { epoch: 0n, log, requests: new Map(), streams: 0 };
     this.records.set(nodeId, record);
     return record;
@@ -64,7 +63,7 @@ export class Nodes {
 
   /** Whether outcomes of the session are retained, whichever node's it was. */
   retains(sessionId: string): boolean {
-    return [...this.records.values()].some(({ log }) => log.outcomesOf(sessionId).length > 0);
+    return [...this.records.values()].some(({ log }) => log.ofSession(sessionId).length > 0);
   }
 
   /** The earlier answer to this request id, if any; other content under the same id is refused. */
@@ -86,8 +85,8 @@ export class Nodes {
   }
 
   /** Erases proofs past their fence and trims logs. */
-  expire(nowMs: number): void {
-    for (const { log } of this.records.values()) log.expire(nowMs, limits.retentionMs);
+  expire(): void {
+    for (const { log } of this.records.values()) log.expire(limits.retentionMs);
   }
 
   private forgetIdle(): void {

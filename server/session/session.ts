@@ -7,7 +7,7 @@ import { assertNever } from "../errors.js";
 import type { ProofResult } from "../schedule/group.js";
 import type { StopReason } from "../schedule/messages.js";
 
-/** `failure`: how the first try ended, for a group that is tried once more. */
+/** `failure`: how the first try ended, for a group that is tried once more; its prover died. */
 export type GroupState =
   | { kind: "queued"; failure: { attempt: number; result: ProofResult } | null }
   | { kind: "running"; attempt: number; isRetry: boolean }
@@ -30,8 +30,10 @@ export interface SessionState {
 
 export type SessionEvent =
   | { kind: "started"; group: number; attempt: number }
-  /** `mayRetry`: a failure that is not the input's, with time left; taken up at most once. */
+  /** `mayRetry`: a death that is not the input's, with time left; taken up at most once. */
   | { kind: "result"; group: number; attempt: number; result: ProofResult; mayRetry: boolean }
+  /** The lane never told how the attempt ended: to be started again, as if it had not been. */
+  | { kind: "lost"; group: number; attempt: number }
   /** A group that the dispatcher decided not to start. */
   | { kind: "refused"; group: number; reason: NotStartedReason }
   | { kind: "deadline" }
@@ -104,6 +106,13 @@ export function transitionSession(
         const { attempt, result } = event;
         end(event.group, { kind: "result", result, attempt, isLate: nowMs >= state.deadlineAtMs });
       }
+      break;
+    }
+    case "lost": {
+      const group = groups[event.group];
+      if (group?.kind !== "running" || group.attempt !== event.attempt) break;
+      groups[event.group] = queuedGroup;
+      if (nowMs >= state.deadlineAtMs) endQueued("deadline", [event.group]);
       break;
     }
     case "refused":

@@ -178,17 +178,7 @@ export class Sessions {
         this.step(live, { kind: "started", group, attempt });
       },
       finished: (attempt, result) => this.finished(live, group, attempt, result),
-      lost: (attempt) => {
-        const detail = "the lane never told how the attempt ended";
-        const result = { kind: "failed", reason: "prover_error", detail, deaths: 0 } as const;
-        this.step(live, {
-          kind: "result",
-          group,
-          attempt,
-          result,
-          mayRetry: this.fits(live, group),
-        });
-      },
+      lost: (attempt) => this.step(live, { kind: "lost", group, attempt }),
     };
   }
 
