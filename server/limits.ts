@@ -32,6 +32,8 @@ export const limits = {
   streamsPerNodeMax: 8,
   /** The operator's requests carry two short names at most. */
   adminRequestBytesMax: 4096,
+  /** VerifyAggregate calls at once: each takes up to 0.1 s of the process that checks proofs too. */
+  verifyCallsMax: 8,
   /** Longest wait of GetSession, and for a drained device to be quiet; a client asks again. */
   waitMsMax: 60_000,
   /** Largest request that carries neither snapshot nor proof: ids, a cursor, group indices. */

@@ -10,6 +10,7 @@ import type { AdminMethod, AdminRequest, AdminResponse } from "../admin-client.j
 import { callAdmin } from "../admin-client.js";
 import { AggregatorError } from "../errors.js";
 import { proversText, sessionsText } from "./admin-text.js";
+import { detailsOf } from "./call-error.js";
 import { CommandError } from "./command-error.js";
 import { exitCodes } from "./exit-codes.js";
 import type { Terminal } from "./terminal.js";
@@ -134,7 +135,7 @@ function endedText({ runningGroupsEnded: running, queuedGroupsEnded: queued }: E
 
 /** What a failed call means to the operator. */
 function failure(cause: AggregatorError, server: string): CommandError {
-  const details = cause.message.replace(/^\d+ [A-Z_]+: /, "").replace(/ Resolution note: $/, "");
+  const details = detailsOf(cause);
   const error = (what: string, where: string, todo: string) =>
     new CommandError(what, where, todo, { cause });
   const place = `${server} (${details})`;

@@ -43,7 +43,7 @@ export function callError(thrown: unknown, server: string): CommandError {
 }
 
 /** The server's own words: grpc-js puts code and name in front of them in `message`. */
-function detailsOf({ cause, message }: AggregatorError): string {
+export function detailsOf({ cause, message }: AggregatorError): string {
   const has = cause instanceof Error && "details" in cause && typeof cause.details === "string";
   return (has ? String(cause.details) : message).replace(/ Resolution note: $/, "");
 }

@@ -1,6 +1,7 @@
 /** `doctor`'s check of a listener: can its address be bound, and if not, who answers there? */
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { callAdmin } from "../../client/admin-client.js";
 import { AggregatorClient } from "../../client/aggregator-client.js";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Finding } from "./finding.js";
@@ -8,15 +9,19 @@ import { fail, ok, warn } from "./finding.js";
 
 const ASK_TIMEOUT_MS = 1000;
 
-/** @param kind says how a service of ours is asked who it is. */
-export async function checkAddress(address: string, kind: "grpc" | "http"): Promise<Finding> {
+/** How a service of ours says who it is; undefined when whatever answers there is not ours. */
+const WHO = {
+  grpc: whoOverGrpc,
+  http: whoOverHttp,
+  admin: whoOverAdmin,
+} as const;
+
+export async function checkAddress(address: string, kind: keyof typeof WHO): Promise<Finding> {
   const code = await bindError(address);
   if (code === undefined) return ok(`${address} can be bound`);
   if (code !== "EADDRINUSE") return fail(`${address} cannot be bound (${code}): ${todoFor(code)}`);
-  const version = await (kind === "grpc" ? versionOverGrpc(address) : versionOverHttp(address));
-  if (version !== undefined) {
-    return warn(`lean-aggregator ${version} answers on ${address}: stop it to start another`);
-  }
+  const who = await WHO[kind](address);
+  if (who !== undefined) return warn(`${who} answers on ${address}: stop it to start another`);
   if (address.startsWith("unix:")) {
     return warn(`${address} exists: 'serve' replaces it unless another program answers there`);
   }
@@ -56,10 +61,11 @@ async function bindError(address: string): Promise<string | undefined> {
   }
 }
 
-async function versionOverGrpc(address: string): Promise<string | undefined> {
+async function whoOverGrpc(address: string): Promise<string | undefined> {
   const client = new AggregatorClient({ address });
   try {
-    return (await client.getServerInfo({}, { timeoutMs: ASK_TIMEOUT_MS })).serverVersion;
+    const { serverVersion } = await client.getServerInfo({}, { timeoutMs: ASK_TIMEOUT_MS });
+    return `lean-aggregator ${serverVersion}`;
   } catch {
     return undefined; // whatever answers there is not ours
   } finally {
@@ -67,7 +73,7 @@ async function versionOverGrpc(address: string): Promise<string | undefined> {
   }
 }
 
-async function versionOverHttp(address: string): Promise<string | undefined> {
+async function whoOverHttp(address: string): Promise<string | undefined> {
   try {
     const url = `http://${address}/${AggregatorService.typeName}/GetServerInfo`;
     const answer = await fetch(url, {
@@ -77,7 +83,17 @@ async function versionOverHttp(address: string): Promise<string | undefined> {
       signal: AbortSignal.timeout(ASK_TIMEOUT_MS),
     });
     const info = (await answer.json()) as { serverVersion?: unknown };
-    return typeof info.serverVersion === "string" ? info.serverVersion : undefined;
+    const { serverVersion: version } = info;
+    return typeof version === "string" ? `lean-aggregator ${version}` : undefined;
+  } catch {
+    return undefined; // whatever answers there is not ours
+  }
+}
+
+async function whoOverAdmin(address: string): Promise<string | undefined> {
+  try {
+    await callAdmin(address, "listProvers", {}, ASK_TIMEOUT_MS);
+    return "lean-aggregator's admin listener";
   } catch {
     return undefined; // whatever answers there is not ours
   }

@@ -20,7 +20,7 @@ interface Subcommand {
   name: string;
   description: string;
   flags: readonly Flag[];
-  /** What its argument may be; undefined when it takes none, empty when it takes a file. */
+  /** What its argument, or the command below it, may be; undefined when it takes none, empty when it takes a file. */
   choices: readonly string[] | undefined;
 }
 
@@ -41,10 +41,11 @@ export function completionScript(program: Command, shell: Shell): string {
 function subcommandOf(command: Command): Subcommand {
   const flags = command.createHelp().visibleOptions(command);
   const [argument] = command.registeredArguments;
+  const below = command.commands.map((each) => each.name());
   return {
     name: command.name(),
     description: command.summary(),
-    choices: argument && (argument.argChoices ?? []),
+    choices: below.length > 0 ? below : argument && (argument.argChoices ?? []),
     flags: flags.map((option) => ({
       name: option.long ?? option.flags,
       // Defaults and variables are for the help: a menu of flags has no room for them.

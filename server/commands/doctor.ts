@@ -28,6 +28,9 @@ export async function doctor(
   const checks: Check[] = [...machineChecks(nodeRange), ...proverChecks(config)];
   for (const address of config.listen) checks.push(["listen", await checkAddress(address, "grpc")]);
   checks.push(["http", await checkAddress(config.http, "http")]);
+  if (config.admin !== "off") {
+    checks.push(["admin", await checkAddress(config.admin, "admin")]);
+  }
   terminal.out(report(checks));
   return checks.some(([, { level }]) => level === "fail") ? exitCodes.error : exitCodes.ok;
 }

@@ -20,7 +20,7 @@ export function settingsOptions(): Option[] {
     new Option("--config <file>", "settings as JSON; flags and variables win over it"),
     setting("--listen <addresses>", "gRPC: host:port or unix:/path, comma separated"),
     setting("--http <address>", "Connect/JSON, gRPC-Web, /metrics, /livez, /readyz"),
-    setting("--admin <address>", 'for the operator, or "off"'),
+    setting("--admin <address>", 'for the operator: admin commands, or "off"'),
     setting("--prover <name>", "fake simulates").choices(["lean_pq", "fake"]),
     setting("--devices <devices>", "what proves: names, or a JSON list, see below"),
     setting("--standby <count>", "set-up provers that wait, a device").choices(["auto", "0", "1"]),

@@ -77,6 +77,8 @@ const skipOnWire = {
 export type Calls = Pick<Handlers, keyof Handlers>;
 
 export class Handlers {
+  private verifying = 0;
+
   constructor(
     private readonly options: HandlersOptions,
     private readonly modules: HandlersModules,
@@ -234,13 +236,21 @@ export class Handlers {
         `has ${request.proof.length} bytes, expected 1 to ${limits.proofBytesMax}`,
       );
     }
+    if (this.verifying >= limits.verifyCallsMax) {
+      const detail = `overloaded: ${limits.verifyCallsMax} proofs are being verified already`;
+      throw new Refusal("resource_exhausted", "", detail);
+    }
     const startedMs = clock.nowMs();
+    this.verifying++;
     const message = { root, slot: Number(request.data?.slot ?? 0n) };
     const claim = { proof: request.proof.slice(), keys: concat(request.publicKeys) };
-    const valid = await checker.verifyAggregate(message, claim).catch((error: unknown) => {
-      if (!(error instanceof ProverError)) throw error;
-      throw new Refusal("unavailable", "", `the prover could not verify: ${error.message}`);
-    });
+    const valid = await checker
+      .verifyAggregate(message, claim)
+      .catch((error: unknown) => {
+        if (!(error instanceof ProverError)) throw error;
+        throw new Refusal("unavailable", "", `the prover could not verify: ${error.message}`);
+      })
+      .finally(() => this.verifying--);
     const detail = valid ? "" : "the proof does not verify, or attests other claims";
     const verifyMs = Math.round(clock.nowMs() - startedMs);
     return create(VerifyAggregateResponseSchema, { valid, detail, verifyMs });

@@ -17,7 +17,8 @@ export interface ServiceProcess {
 
 /** Starts the compiled service, on a free port unless told the address of an earlier run. */
 export async function startServiceProcess(address = "127.0.0.1:0"): Promise<ServiceProcess> {
-  const args = ["serve", "--prover", "fake", "--listen", address, "--http", "127.0.0.1:0"];
+  const others = ["--http", "127.0.0.1:0", "--admin", "off"];
+  const args = ["serve", "--prover", "fake", "--listen", address, ...others];
   const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "ignore", "pipe"] });
   const exited = once(child, "exit");
   const kill = async () => {

@@ -5,7 +5,7 @@ import { AggregatorClient } from "../../client/aggregator-client.js";
 import type { Service } from "../../server/service.js";
 import { fakeSnapshot } from "../helpers/fake-snapshots.js";
 import { GatedProver } from "../helpers/gated-prover.js";
-import { run } from "../helpers/interop-tools.js";
+import { commandLine } from "../helpers/command-line.js";
 import { startTestService } from "../helpers/start-service.js";
 
 const prover = new GatedProver();
@@ -26,7 +26,7 @@ afterEach(async () => {
 
 function admin(...args: string[]) {
   const env = { LEAN_AGGREGATOR_ADMIN: service.adminAddress ?? "" };
-  return run(process.execPath, ["dist/server/main.js", "admin", ...args], { env });
+  return commandLine(["admin", ...args], { env });
 }
 
 /** A session whose first proof runs and whose second group waits. */

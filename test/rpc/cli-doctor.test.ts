@@ -18,6 +18,10 @@ test("an address is ok when free, warned of when a service of ours answers there
     expect(await checkAddress("127.0.0.1:0", "grpc")).toMatchObject({ level: "ok" });
     expect(await checkAddress(service.grpcAddresses[0] ?? "", "grpc")).toMatchObject(ours);
     expect(await checkAddress(service.httpAddress, "http")).toMatchObject(ours);
+    expect(await checkAddress(service.adminAddress ?? "", "admin")).toMatchObject({
+      level: "warn",
+      text: expect.stringContaining("lean-aggregator's admin listener answers"),
+    });
   } finally {
     await service.close();
   }
@@ -32,6 +36,7 @@ test("an address of another program, of another machine, or without its folder f
     const taken = fails("another program listens");
     expect(await checkAddress(`127.0.0.1:${port}`, "grpc")).toMatchObject(taken);
     expect(await checkAddress(`127.0.0.1:${port}`, "http")).toMatchObject(taken);
+    expect(await checkAddress(`127.0.0.1:${port}`, "admin")).toMatchObject(taken);
   } finally {
     other.close();
   }

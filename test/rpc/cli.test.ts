@@ -217,15 +217,19 @@ test("info is a table, or the raw message", async () => {
 
 test("doctor says of a running service's addresses that it answers there", async () => {
   const [grpc = ""] = service.grpcAddresses;
-  const args = ["--prover", "fake", "--listen", grpc, "--http", service.httpAddress];
+  const listeners = ["--http", service.httpAddress, "--admin", service.adminAddress ?? ""];
+  const args = ["--prover", "fake", "--listen", grpc, ...listeners];
   const { code, stdout } = await cli("doctor", ...args);
   expect(stdout.match(/WARN {2}(listen|http) +lean-aggregator test answers/g)).toHaveLength(2);
+  expect(stdout).toMatch(/WARN {2}admin +lean-aggregator's admin listener answers/);
   expect(code).toBe(0);
 });
 
 describe("serve", () => {
+  const free = ["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+
   test("answers until SIGTERM, then ends with 0", async () => {
-    const args = ["serve", "--prover", "fake", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+    const args = ["serve", "--prover", "fake", "--listen", "127.0.0.1:0", ...free];
     const { code } = await runUntil(process.execPath, [MAIN, ...args], {
       signal: "SIGTERM",
       when: /listening/,
@@ -235,7 +239,7 @@ describe("serve", () => {
 
   test("ends with 1 and the address when something listens there already", async () => {
     const [taken = ""] = service.grpcAddresses;
-    const args = ["serve", "--prover", "fake", "--listen", taken, "--http", "127.0.0.1:0"];
+    const args = ["serve", "--prover", "fake", "--listen", taken, ...free];
     const { code, stderr } = await cli(...args);
     expect(stderr).toMatch(new RegExp(`has failed, .*${taken}.*doctor`));
     expect(code).toBe(1);

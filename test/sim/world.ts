@@ -162,9 +162,8 @@ export class World implements ProverWitness {
     for (let device = 0; device < weather.devices; device++) {
       fault(weather.kills, (prover) => prover.die("signal SIGKILL"));
       fault(weather.silences, (prover) => prover.fallSilent());
-      fault(0.03, () =>
-        random.pick(this.dispatcher.devices()).restart(random.pick(["active", "standby"])),
-      );
+      const role = random.pick(["active", "standby"] as const);
+      fault(0.03, () => random.pick(this.dispatcher.devices()).restart(role));
     }
     if (random.chance(0.2)) {
       clock.at(startMs + random.between(0, SLOT_MS), () => this.cancelSomething());

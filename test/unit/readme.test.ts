@@ -79,6 +79,7 @@ describe("the README's shell lines", () => {
       // Of `serve` and `doctor`, which would else take the README's own ports.
       LEAN_AGGREGATOR_LISTEN: "127.0.0.1:0",
       LEAN_AGGREGATOR_HTTP: "127.0.0.1:0",
+      LEAN_AGGREGATOR_ADMIN: "127.0.0.1:0",
       LEAN_AGGREGATOR_PROVER: "fake",
     };
   }, INSTALL_TIMEOUT_MS);
