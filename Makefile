@@ -1,6 +1,6 @@
 # Every target installs what is missing first. Needs Node 20 or newer, Python 3.11 or newer with its
 # shared library, and a C++ compiler.
-.PHONY: setup build test check bench demo serve doctor clean
+.PHONY: setup build test check sim bench demo serve doctor clean
 
 setup: node_modules/.package-lock.json build/lean_pq.json
 	@node native/build.mjs
@@ -22,11 +22,15 @@ test: build
 check: build
 	npm run check
 
+# SEED=n replays one simulated schedule event by event.
+sim: build
+	@node dist/test/sim/replay.js
+
 demo: build
 	@node dist/test/demo/demo.js
 
 bench: build
-	@node dist/test/bench/bench.js
+	@node dist/test/bench/bench.js $(ARGS)
 
 serve: build
 	node dist/server/main.js serve

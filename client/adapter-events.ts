@@ -76,18 +76,21 @@ export interface WireSummary {
   type: "summary";
   endpoint: string;
   sessionId: string;
+  /** From the service's receipt of the snapshot. */
+  durationMs: number;
 }
 
 export type AdapterEvent<P> =
-  /** May a snapshot be taken now? Answered by one `go` or `skip`. */
+  /** May a snapshot be submitted now? Answered by one `go` or `skip`. */
   | { type: "ask"; slot: number; gates: Gates; priority: AdapterPriority; mayReplace: boolean }
   | { type: "submitted"; submission: Submission }
   /** `fenceMs` as the server understood it, from submission. */
   | { type: "accepted"; requestId: string; endpoint: string; sessionId: string; fenceMs: number }
-  | { type: "refused"; requestId: string; reason: AdapterSkipReason }
+  /** By the service, or by the adapter when no endpoint answered (null). */
+  | { type: "refused"; requestId: string; endpoint: string | null; reason: AdapterSkipReason }
   | { type: "opened"; endpoint: string; instance: string }
+  /** The stream broke, or an attempt to open it failed. */
   | { type: "disconnected"; endpoint: string }
-  | { type: "switched"; endpoint: string }
   | WireOutcome<P>
   | WireSummary
   /** No session named: any may be concerned. */
@@ -111,10 +114,16 @@ export type AdapterResult<P> =
   | { kind: "duplicate" | "refused" | "lost"; ref: GroupRef };
 
 export type AdapterEffect<P> =
-  | { type: "go" }
+  /** Submit, or submit again what was refused, to this endpoint. */
+  | { type: "go"; endpoint: string }
   | { type: "skip"; reason: AdapterSkipReason }
   | { type: "verify"; ref: GroupRef; payload: P }
   | { type: "reconcile"; endpoint: string; sessionId: string }
   | { type: "deliver"; result: AdapterResult<P> }
-  /** For counting: a proof past the deadline; one past its fence; a group lost. */
-  | { type: "late" | "fenced" | "lost"; ref: GroupRef };
+  /** For counting: a session's summary came. */
+  | { type: "summarised"; endpoint: string; sessionId: string; durationMs: number }
+  /**
+   * For counting: a proof past the deadline; one past its fence; a group lost; a result that was
+   * not taken and made room.
+   */
+  | { type: "late" | "fenced" | "lost" | "dropped"; ref: GroupRef };

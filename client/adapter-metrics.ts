@@ -12,6 +12,7 @@ export interface AdapterMetrics {
   lateResults: Counter;
   fencedResults: Counter;
   lostGroups: Counter;
+  droppedResults: Counter;
 }
 
 /** Registers everything, each skip reason at zero. */
@@ -51,6 +52,11 @@ export function createAdapterMetrics(registry: Registry): AdapterMetrics {
     lostGroups: new Counter({
       name: "lean_aggregator_lost_groups_total",
       help: "Accepted groups of which the service never told the end",
+      registers,
+    }),
+    droppedResults: new Counter({
+      name: "lean_aggregator_dropped_results_total",
+      help: "Results that the node did not take and that made room for newer ones",
       registers,
     }),
   };

@@ -2,11 +2,15 @@
  * The half of the adapter's state machine that ends groups: each accepted group once, each proof
  * once, none past its fence. Called by `transition` alone.
  */
-import type { AdapterEffect, GroupRef, WireOutcome } from "./adapter-events.js";
-import type { AdapterState, ReadyResult, Session } from "./adapter-tables.js";
-import { isPast, isSameGroup, READY_RESULTS_MAX } from "./adapter-tables.js";
-
-const NOBODY = new Uint8Array();
+import type {
+  AdapterEffect,
+  AdapterResult,
+  Fence,
+  GroupRef,
+  WireOutcome,
+} from "./adapter-events.js";
+import type { AdapterState, Proof, Session } from "./adapter-tables.js";
+import { earlierFence, groupKey, isPast, NEVER, READY_RESULTS_MAX } from "./adapter-tables.js";
 
 /** An outcome from the wire; a group that has ended already is left as it ended. */
 export function endOutcome<P>(
@@ -15,121 +19,106 @@ export function endOutcome<P>(
   event: WireOutcome<P>,
   nowMs: number,
 ): AdapterEffect<P>[] {
-  const { groupIndex } = event;
+  const { groupIndex, participants, payload } = event;
   if (groupIndex >= session.groups || session.ended.has(groupIndex)) return [];
   session.ended.add(groupIndex);
   const ref = refOf(session, groupIndex);
-  const effects: AdapterEffect<P>[] = [];
-  const entry: ReadyResult<P> = {
-    fenceAtMs: session.fenceAtMs,
-    fenceSlot: session.fenceSlot,
-    result: { kind: "outcome", ref, payload: event.payload },
-    isProof: event.isProof,
-    isReady: true,
-    seenKey: null,
-    participants: NOBODY,
-  };
-  if (event.isProof) {
-    if (event.isLate) effects.push({ type: "late", ref });
-    if (isPast(state, session, nowMs)) return [...effects, { type: "fenced", ref }];
-    const key = `${session.slot}|${event.message}`;
-    if (remember(state, session, key, event.participants)) {
-      entry.seenKey = key;
-      entry.participants = event.participants;
-      entry.isReady = !state.hasVerifyHook;
-      if (state.hasVerifyHook) effects.push({ type: "verify", ref, payload: event.payload });
-    } else {
-      entry.result = { kind: "duplicate", ref };
-      entry.isProof = false;
-    }
-  }
-  keep(state, entry);
-  return effects;
+  if (!event.isProof) return keep(state, { kind: "outcome", ref, payload });
+  const { fenceAtMs, fenceSlot } = session;
+  const key = `${String(session.slot)}|${event.message}`;
+  const proof: Proof<P> = { ref, key, participants, payload, fenceAtMs, fenceSlot };
+  const effects: AdapterEffect<P>[] = event.isLate ? [{ type: "late", ref }] : [];
+  if (isPast(state, session, nowMs)) return [...effects, { type: "fenced", ref }];
+  if (!state.hasVerifyHook || isCovered(state, proof))
+    return [...effects, ...keepProof(state, proof)];
+  state.checking.set(groupKey(ref), proof);
+  state.nextFence = earlierFence(state.nextFence, proof);
+  return [...effects, { type: "verify", ref, payload }];
 }
 
 /** Ends a group as lost. */
-export function endGroup<P>(
+export function endLost<P>(
   state: AdapterState<P>,
   session: Session,
   groupIndex: number,
-  nowMs: number,
-): GroupRef {
+): AdapterEffect<P>[] {
   session.ended.add(groupIndex);
   const ref = refOf(session, groupIndex);
-  keep(state, {
-    fenceAtMs: nowMs,
-    fenceSlot: null,
-    result: { kind: "lost", ref },
-    isProof: false,
-    isReady: true,
-    seenKey: null,
-    participants: NOBODY,
-  });
-  return ref;
+  return [{ type: "lost", ref }, ...keep(state, { kind: "lost", ref })];
 }
 
-/** The node's own check has answered. */
-export function endVerified<P>(state: AdapterState<P>, ref: GroupRef, isValid: boolean): void {
-  const entry = state.ready.find((each) => !each.isReady && isSameGroup(each.result.ref, ref));
-  if (entry === undefined) return;
-  entry.isReady = true;
-  if (isValid) return;
-  entry.result = { kind: "refused", ref };
-  entry.isProof = false;
-  // A proof that is none must not make another one a duplicate.
-  const seen = entry.seenKey === null ? undefined : state.seen.get(entry.seenKey);
-  if (seen !== undefined)
-    seen.participants = seen.participants.filter((each) => each !== entry.participants);
+/** The node's own check has answered; too late is no answer. */
+export function endVerified<P>(
+  state: AdapterState<P>,
+  ref: GroupRef,
+  isValid: boolean,
+): AdapterEffect<P>[] {
+  const proof = state.checking.get(groupKey(ref));
+  if (proof === undefined) return [];
+  state.checking.delete(groupKey(ref));
+  return isValid ? keepProof(state, proof) : keep(state, { kind: "refused", ref: proof.ref });
 }
 
 /** Erases the proofs whose fence has passed, and the memory of them. */
-export function expireReady<P>(state: AdapterState<P>, nowMs: number): AdapterEffect<P>[] {
+export function expireProofs<P>(state: AdapterState<P>, nowMs: number): AdapterEffect<P>[] {
+  if (!isPast(state, state.nextFence, nowMs)) return [];
   const effects: AdapterEffect<P>[] = [];
   for (const [key, seen] of state.seen) if (isPast(state, seen, nowMs)) state.seen.delete(key);
-  if (!state.ready.some((entry) => entry.isProof && isPast(state, entry, nowMs))) return effects;
+  for (const [key, proof] of state.checking) {
+    if (!isPast(state, proof, nowMs)) continue;
+    state.checking.delete(key);
+    effects.push({ type: "fenced", ref: proof.ref });
+  }
   state.ready = state.ready.filter((entry) => {
-    if (!entry.isProof || !isPast(state, entry, nowMs)) return true;
+    if (!isPast(state, entry, nowMs)) return true;
     effects.push({ type: "fenced", ref: entry.result.ref });
     return false;
   });
+  const rest = [...state.seen.values(), ...state.checking.values(), ...state.ready];
+  state.nextFence = rest.reduce(earlierFence, NEVER);
   return effects;
 }
 
-/** Hands out what is ready, in order of arrival. */
+/** Hands out what is ready, in the order in which it became so. */
 export function takeReady<P>(state: AdapterState<P>): AdapterEffect<P>[] {
-  const taken = state.ready.filter((entry) => entry.isReady);
-  state.ready = state.ready.filter((entry) => !entry.isReady);
+  const taken = state.ready;
+  state.ready = [];
   return taken.map(({ result }) => ({ type: "deliver", result }));
 }
 
-/** False if one proof of the same slot and root covers everyone already. */
-function remember<P>(
-  state: AdapterState<P>,
-  session: Session,
-  key: string,
-  participants: Uint8Array,
-): boolean {
-  const seen = state.seen.get(key);
-  if (seen === undefined) {
-    const { fenceAtMs, fenceSlot } = session;
-    state.seen.set(key, { fenceAtMs, fenceSlot, participants: [participants] });
-    return true;
-  }
-  if (seen.participants.some((each) => covers(each, participants))) return false;
-  seen.participants.push(participants);
-  // Kept for as long as any session may still repeat it.
-  seen.fenceAtMs = Math.max(seen.fenceAtMs, session.fenceAtMs);
-  if (session.fenceSlot === null) seen.fenceSlot = null;
-  return true;
+/** The same slot and root, and one proof of it names everyone that this one names. */
+function isCovered<P>(state: AdapterState<P>, { key, participants }: Proof<P>): boolean {
+  return state.seen.get(key)?.participants.some((each) => covers(each, participants)) ?? false;
 }
 
 function covers(all: Uint8Array, some: Uint8Array): boolean {
   return some.every((byte, index) => (byte & ~(all[index] ?? 0)) === 0);
 }
 
-function keep<P>(state: AdapterState<P>, entry: ReadyResult<P>): void {
-  state.ready.push(entry);
-  if (state.ready.length > READY_RESULTS_MAX) state.ready.shift();
+function keepProof<P>(state: AdapterState<P>, proof: Proof<P>): AdapterEffect<P>[] {
+  const { ref, key, payload, fenceAtMs, fenceSlot } = proof;
+  if (isCovered(state, proof)) return keep(state, { kind: "duplicate", ref });
+  const seen = state.seen.get(key) ?? { participants: [], fenceAtMs, fenceSlot };
+  // A copy: what came from the wire may be a view that holds the proof's bytes.
+  seen.participants.push(proof.participants.slice());
+  // Kept for as long as any session may still repeat it.
+  seen.fenceAtMs = Math.max(seen.fenceAtMs, fenceAtMs);
+  if (fenceSlot === null) seen.fenceSlot = null;
+  state.seen.set(key, seen);
+  state.nextFence = earlierFence(state.nextFence, proof);
+  return keep(state, { kind: "outcome", ref, payload }, proof);
+}
+
+/** For as long as the fence says, when there is a proof in it. */
+function keep<P>(
+  state: AdapterState<P>,
+  result: AdapterResult<P>,
+  { fenceAtMs, fenceSlot }: Fence = NEVER,
+): AdapterEffect<P>[] {
+  state.ready.push({ result, fenceAtMs, fenceSlot });
+  if (state.ready.length <= READY_RESULTS_MAX) return [];
+  const oldest = state.ready.shift();
+  return oldest === undefined ? [] : [{ type: "dropped", ref: oldest.result.ref }];
 }
 
 function refOf(session: Session, groupIndex: number): GroupRef {

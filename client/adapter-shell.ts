@@ -3,10 +3,16 @@
  * been handed out. One for each `TickAggregator`; nothing here throws or rejects.
  */
 import type { Outcome } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { AdapterEffect, AdapterEvent, GroupRef } from "./adapter-events.js";
+import type { AdapterEffect, AdapterEvent, AdapterResult, GroupRef } from "./adapter-events.js";
 import type { AdapterMetrics } from "./adapter-metrics.js";
 import { transition } from "./adapter-state.js";
-import { createAdapterState, isIdle, type AdapterState, type Session } from "./adapter-tables.js";
+import {
+  createAdapterState,
+  isIdle,
+  targetOf,
+  type AdapterState,
+  type Session,
+} from "./adapter-tables.js";
 import type { Endpoint } from "./endpoints.js";
 import { AggregatorError } from "./errors.js";
 import type { TickAggregatorOptions, TickResult } from "./tick-options.js";
@@ -32,7 +38,7 @@ export class AdapterShell {
     private readonly modules: AdapterShellModules,
   ) {
     this.#state = createAdapterState({
-      endpoint: modules.endpoints[0].address,
+      endpoints: addressesOf(modules.endpoints),
       hasVerifyHook: options.verify !== undefined,
     });
   }
@@ -55,21 +61,25 @@ export class AdapterShell {
         return void this.#verify(effect.ref, effect.payload);
       case "reconcile":
         return void this.#reconcile(effect.endpoint, effect.sessionId);
-      case "deliver": {
-        const { result } = effect;
-        const { kind, ref } = result;
-        this.#results.push(
-          kind === "outcome" ? { ...ref, kind, outcome: result.payload } : { ...ref, kind },
-        );
-        return;
-      }
+      case "deliver":
+        return void this.#results.push(resultOf(effect.result));
+      case "summarised":
+        return this.modules.metrics.workerSeconds.observe(effect.durationMs / 1000);
       case "late":
         return this.modules.metrics.lateResults.inc();
       case "fenced":
         return this.modules.metrics.fencedResults.inc();
       case "lost":
         return this.modules.metrics.lostGroups.inc();
+      case "dropped":
+        return this.modules.metrics.droppedResults.inc();
     }
+  }
+
+  /** Where a submission goes now; null: no endpoint can be reached. */
+  target(): Endpoint | null {
+    const address = targetOf(this.#state, this.modules.nowMs());
+    return address === null ? null : (this.#endpointAt(address) ?? null);
   }
 
   /** Never rejects. */
@@ -85,7 +95,7 @@ export class AdapterShell {
 
   /** Asks for what a gap has swallowed. Never rejects; without an answer the fence ends it. */
   async #reconcile(endpoint: string, sessionId: string): Promise<void> {
-    const client = this.#clientOf(endpoint);
+    const client = this.#endpointAt(endpoint)?.client;
     try {
       const request = { node: this.modules.node, sessionId };
       const response = await client?.getSession(request, { timeoutMs: CALL_TIMEOUT_MS });
@@ -116,7 +126,7 @@ export class AdapterShell {
     try {
       const request = { node: this.modules.node, sessionId };
       const options = { timeoutMs: CALL_TIMEOUT_MS };
-      const response = await this.#clientOf(endpoint)?.cancelSession(request, options);
+      const response = await this.#endpointAt(endpoint)?.client.cancelSession(request, options);
       if (response?.session === undefined) return;
       for (const event of eventsOfSession(endpoint, response.session)) this.dispatch(event);
     } catch (error) {
@@ -146,7 +156,19 @@ export class AdapterShell {
     }
   }
 
-  #clientOf(address: string) {
-    return this.modules.endpoints.find((endpoint) => endpoint.address === address)?.client;
+  #endpointAt(address: string): Endpoint | undefined {
+    return this.modules.endpoints.find((endpoint) => endpoint.address === address);
   }
+}
+
+function addressesOf([first, ...rest]: readonly [Endpoint, ...Endpoint[]]): [string, ...string[]] {
+  return [first.address, ...rest.map(({ address }) => address)];
+}
+
+/** Field by field: a node may have thousands waiting, and spreading them takes milliseconds. */
+function resultOf(result: AdapterResult<Outcome>): TickResult {
+  const { requestId, endpoint, sessionId, groupIndex, slot } = result.ref;
+  return result.kind === "outcome"
+    ? { kind: "outcome", requestId, endpoint, sessionId, groupIndex, slot, outcome: result.payload }
+    : { kind: result.kind, requestId, endpoint, sessionId, groupIndex, slot };
 }

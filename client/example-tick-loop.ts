@@ -9,8 +9,8 @@ import { TickAggregator, type SnapshotInit, type TickResult } from "./index.js";
 export interface ExampleNode {
   isAggregator(): boolean;
   hasState(slot: number): boolean;
-  /** A copy: the votes that no proof represents yet, the best attestation data first. */
-  freezeVotes(slot: number): SnapshotInit;
+  /** The votes that no proof represents yet, the best attestation data first. */
+  pendingVotes(slot: number): SnapshotInit;
   /** Checks and stores the proof, then deletes raw v if bit v of the participants is set. */
   applyProof(proof: Uint8Array, participants: Uint8Array): void;
   log(result: TickResult): void;
@@ -39,7 +39,7 @@ export function startExample(node: ExampleNode, genesisUnixMs: number, slotMs: n
     }
     if (interval !== AGGREGATION_INTERVAL) return;
     const gates = { isAggregator: node.isAggregator(), hasState: node.hasState(slot) };
-    aggregator.submitOrSkip(slot, gates, () => node.freezeVotes(slot));
+    aggregator.submitOrSkip(slot, gates, () => node.pendingVotes(slot));
   }
 
   return { onInterval, close: () => aggregator.close({ drainMs: 2000 }) };

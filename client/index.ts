@@ -24,4 +24,5 @@ export type {
   AdapterSkipReason,
   Gates,
   GroupRef,
+  Submission,
 } from "./adapter-events.js";

@@ -1,7 +1,7 @@
 /**
- * Keeps one result stream open for as long as the adapter lives: resumes by cursor, backs off from
- * 100 ms to 2 s, and goes to the next endpoint when one does not answer. Tells its owner
- * everything through `ResultStreamEvents`; never throws.
+ * Keeps one result stream to one endpoint open for as long as the adapter lives: resumes by cursor
+ * and backs off from 100 ms to 2 s. Tells its owner everything through `ResultStreamEvents`; never
+ * throws.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -9,7 +9,7 @@ import type {
   NodeSchema,
   StreamResultsResponse,
 } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { Endpoint } from "./endpoints.js";
+import type { AggregatorClient } from "./aggregator-client.js";
 import { AggregatorError } from "./errors.js";
 
 const BACKOFF_MS_MIN = 100;
@@ -19,84 +19,58 @@ const BACKOFF_MS_MAX = 2000;
 const OPEN_TIMEOUT_MS = 2000;
 
 export interface ResultStreamEvents {
-  onOpened(endpoint: Endpoint, instance: string): void;
+  onOpened(instance: string): void;
   /** Every response but `opened`. The cursor moves once this has returned. */
-  onResponse(endpoint: Endpoint, response: StreamResultsResponse): void;
-  onDisconnected(endpoint: Endpoint, error: AggregatorError): void;
-  onSwitched(endpoint: Endpoint): void;
+  onResponse(response: StreamResultsResponse): void;
+  /** The stream broke, or an attempt to open it failed. */
+  onDisconnected(error: AggregatorError): void;
 }
 
 export interface ResultStreamOptions {
   node: MessageInitShape<typeof NodeSchema>;
-  /** In order of preference, one at least. */
-  endpoints: readonly [Endpoint, ...Endpoint[]];
+  client: AggregatorClient;
 }
 
 export class ResultStream {
-  readonly #cursors = new Map<string, string>();
-  #current: Endpoint;
+  #cursor = "";
 
   constructor(
     private readonly options: ResultStreamOptions,
     private readonly events: ResultStreamEvents,
-  ) {
-    this.#current = options.endpoints[0];
-  }
-
-  /** Where submissions go. */
-  get current(): Endpoint {
-    return this.#current;
-  }
+  ) {}
 
   /** Runs until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     let failures = 0;
     while (!signal.aborted) {
-      const endpoint = this.#current;
-      const { hasOpened, error } = await this.#readOnce(endpoint, signal);
+      const { hasOpened, error } = await this.#readOnce(signal);
       if (signal.aborted) return;
       failures = hasOpened ? 1 : failures + 1;
-      this.events.onDisconnected(endpoint, error);
-      // An endpoint that was up is asked once more before the next one.
-      if (!hasOpened) this.#switch();
+      this.events.onDisconnected(error);
       const backoffMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** Math.min(failures - 1, 8));
       await delay(backoffMs, undefined, { signal, ref: false }).catch(() => undefined);
     }
   }
 
-  #switch(): void {
-    const { endpoints } = this.options;
-    const next = endpoints[(endpoints.indexOf(this.#current) + 1) % endpoints.length];
-    if (next === undefined || next === this.#current) return;
-    this.#current = next;
-    this.events.onSwitched(next);
-  }
-
-  async #readOnce(
-    endpoint: Endpoint,
-    signal: AbortSignal,
-  ): Promise<{ hasOpened: boolean; error: AggregatorError }> {
+  async #readOnce(signal: AbortSignal): Promise<{ hasOpened: boolean; error: AggregatorError }> {
     const opening = new AbortController();
     const timer = setTimeout(() => opening.abort(), OPEN_TIMEOUT_MS);
     timer.unref();
     let hasOpened = false;
     try {
-      const request = {
-        node: this.options.node,
-        cursor: this.#cursors.get(endpoint.address) ?? "",
-      };
+      const { client, node } = this.options;
       const stop = AbortSignal.any([signal, opening.signal]);
-      for await (const response of endpoint.client.streamResults(request, stop)) {
+      for await (const response of client.streamResults({ node, cursor: this.#cursor }, stop)) {
         // What was read ahead when the owner closed is not news to it any more.
         if (signal.aborted) break;
         if (response.event.case === "opened") {
           hasOpened = true;
           clearTimeout(timer);
-          this.events.onOpened(endpoint, response.event.value.serverInstance);
+          this.events.onOpened(response.event.value.serverInstance);
         } else {
-          this.events.onResponse(endpoint, response);
+          this.events.onResponse(response);
         }
-        if (response.cursor !== "") this.#cursors.set(endpoint.address, response.cursor);
+        if (response.cursor !== "") this.#cursor = response.cursor;
       }
       return { hasOpened, error: new AggregatorError("unavailable", "the stream has ended") };
     } catch (error) {

@@ -1,70 +1,74 @@
 /**
- * Sends one snapshot until it is answered: the same request id on every try, so that a lost answer
- * costs nothing, and the budgets as they are left by then. Called by `TickAggregator`, off the tick.
+ * Sends one encoded snapshot until it is answered: the same request id on every try, so that a
+ * lost answer costs nothing, and the budgets as they are left by then. Called by `TickAggregator`,
+ * after the tick.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import type {
-  Accepted,
-  SubmitSnapshotRequestSchema,
-} from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { FlatEncoded } from "../proto/flat-encoder.js";
+import type { Accepted } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { SkipReason } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AdapterSkipReason } from "./adapter-events.js";
 import { AggregatorError } from "./errors.js";
 import type { Endpoint } from "./endpoints.js";
+import { withBudgets } from "./request-encoding.js";
 
 const RETRY_MS = 100;
 
-/** A first answer to a snapshot sent just before its deadline still has this long. */
+/** The answer to a snapshot sent just before its deadline, or asked for again, has this long. */
 const ANSWER_GRACE_MS = 250;
 
+/** Skipped with an error: no endpoint answered. */
 export type SnapshotAnswer =
   | { kind: "accepted"; endpoint: Endpoint; accepted: Accepted }
-  | { kind: "skipped"; reason: AdapterSkipReason; error: AggregatorError | null };
+  | { kind: "skipped"; endpoint: Endpoint; reason: AdapterSkipReason; error: null }
+  | { kind: "skipped"; endpoint: null; reason: AdapterSkipReason; error: AggregatorError };
 
 export interface SnapshotSending {
-  request: MessageInitShape<typeof SubmitSnapshotRequestSchema> & object;
+  request: FlatEncoded;
   /** Instants of `nowMs`. */
   deadlineAtMs: number;
   fenceAtMs: number;
   nowMs: () => number;
-  /** Asked anew for each try. */
-  endpoint: () => Endpoint;
+  /** Asked anew for each try; null: no endpoint can be reached. */
+  target: () => Endpoint | null;
   signal: AbortSignal;
 }
 
 /** Never rejects. */
 export async function sendSnapshot(sending: SnapshotSending): Promise<SnapshotAnswer> {
-  const { request, nowMs, deadlineAtMs, fenceAtMs, signal } = sending;
+  const { nowMs, deadlineAtMs, signal } = sending;
+  let hasAskedAgain = false;
   for (;;) {
-    const now = nowMs();
-    const timeoutMs = deadlineAtMs - now + ANSWER_GRACE_MS;
-    const endpoint = sending.endpoint();
-    const budgets = { deadlineMs: wireMs(deadlineAtMs - now), fenceMs: wireMs(fenceAtMs - now) };
-    let error: AggregatorError;
-    try {
-      const response = await endpoint.client.submitSnapshot(
-        { ...request, ...budgets },
-        { timeoutMs },
-      );
-      if (response.result.case === "accepted")
-        return { kind: "accepted", endpoint, accepted: response.result.value };
-      if (response.result.case === "skipped")
-        return { kind: "skipped", reason: reasonOf(response.result.value.reason), error: null };
-      error = new AggregatorError("internal", "neither accepted nor skipped");
-    } catch (thrown) {
-      error = AggregatorError.from(thrown);
+    const answer = await tryOnce(sending);
+    if (answer.kind === "accepted" || answer.error === null) return answer;
+    if (answer.error.kind === "deadline_exceeded" && !hasAskedAgain) {
+      // The answer may be there unread, when it was our own loop that stalled: the id finds it.
+      hasAskedAgain = true;
+      continue;
     }
-    const isLast = nowMs() + RETRY_MS >= deadlineAtMs || signal.aborted;
-    if (error.kind !== "unavailable" || isLast)
-      return { kind: "skipped", reason: reasonOfError(error), error };
+    const isOver = nowMs() + RETRY_MS >= deadlineAtMs;
+    if (answer.error.kind !== "unavailable" || isOver) return answer;
     await delay(RETRY_MS, undefined, { signal, ref: false }).catch(() => undefined);
   }
 }
 
-/** A uint32 on the wire. */
-function wireMs(ms: number): number {
-  return Math.min(0xffffffff, Math.max(0, Math.floor(ms)));
+async function tryOnce(sending: SnapshotSending): Promise<SnapshotAnswer> {
+  const { request, nowMs, deadlineAtMs, fenceAtMs, signal } = sending;
+  try {
+    const endpoint = sending.target();
+    if (endpoint === null) throw new AggregatorError("unavailable", "no endpoint can be reached");
+    const deadlineMs = deadlineAtMs - nowMs();
+    const bytes = withBudgets(request, { deadlineMs, fenceMs: fenceAtMs - nowMs() });
+    const timeoutMs = Math.max(0, deadlineMs) + ANSWER_GRACE_MS;
+    const { result } = await endpoint.client.submitEncoded(bytes, { timeoutMs, signal });
+    if (result.case === "accepted") return { kind: "accepted", endpoint, accepted: result.value };
+    if (result.case === "skipped")
+      return { kind: "skipped", endpoint, reason: reasonOf(result.value.reason), error: null };
+    throw new AggregatorError("internal", "neither accepted nor skipped");
+  } catch (thrown) {
+    const error = AggregatorError.from(thrown);
+    return { kind: "skipped", endpoint: null, reason: reasonOfError(error), error };
+  }
 }
 
 function reasonOf(reason: SkipReason): AdapterSkipReason {

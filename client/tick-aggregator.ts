@@ -4,12 +4,15 @@
  * `adapter-state.ts`; this is the shell that runs their effects.
  */
 import { randomBytes, randomUUID } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import { Registry } from "prom-client";
 import { BusyPolicy, Priority } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AdapterPriority, AdapterSkipReason, Gates, Submission } from "./adapter-events.js";
 import { createAdapterMetrics, type AdapterMetrics } from "./adapter-metrics.js";
 import { AdapterShell } from "./adapter-shell.js";
 import { connectEndpoints, type Endpoint } from "./endpoints.js";
+import type { FlatEncoded } from "../proto/flat-encoder.js";
+import { encodeRequest } from "./request-encoding.js";
 import { ResultStream } from "./result-stream.js";
 import { timeToFenceMs } from "./slot-clock.js";
 import { sendSnapshot } from "./snapshot-sender.js";
@@ -42,9 +45,8 @@ export class TickAggregator {
   readonly #metrics: AdapterMetrics;
   readonly #nowMs: () => number;
   readonly #shell: AdapterShell;
-  readonly #stream: ResultStream;
   readonly #stop = new AbortController();
-  readonly #running: Promise<void>;
+  readonly #streams: Promise<void>[];
   #closing: Promise<void> | null = null;
 
   /** Connects at once. Throws when no endpoint is given or the metrics are registered already. */
@@ -61,30 +63,15 @@ export class TickAggregator {
       metrics: this.#metrics,
       nowMs: this.#nowMs,
     });
-    this.#stream = new ResultStream(
-      { node: this.#node, endpoints: this.#endpoints },
-      {
-        onOpened: ({ address: endpoint }, instance) =>
-          this.#shell.dispatch({ type: "opened", endpoint, instance }),
-        onResponse: ({ address: endpoint }, response) => {
-          const event = eventOf(endpoint, response);
-          if (event !== null) this.#shell.dispatch(event);
-          if (response.event.case === "summary")
-            this.#metrics.workerSeconds.observe(response.event.value.durationMs / 1000);
-        },
-        onDisconnected: ({ address: endpoint }, error) => {
-          this.#shell.dispatch({ type: "disconnected", endpoint });
-          this.#shell.report(error);
-        },
-        onSwitched: ({ address: endpoint }) => this.#shell.dispatch({ type: "switched", endpoint }),
-      },
-    );
-    this.#running = this.#stream.run(this.#stop.signal);
+    // Every call in flight listens; they are bounded by their time limits.
+    setMaxListeners(0, this.#stop.signal);
+    this.#streams = this.#endpoints.map((endpoint) => this.#streamFrom(endpoint));
   }
 
   /**
-   * Submits a snapshot, or says why not; `snapshot` is called only if it will be sent. Returns at
-   * once: what the service answers shows in the results and in the skip metric.
+   * Submits a snapshot, or says why not; `snapshot` is called only if it will be sent. Its result
+   * is copied before this returns, and may change afterwards: about 1 ms for 1 MB. What the
+   * service answers shows in the results and in the skip metric.
    */
   submitOrSkip(
     slot: number,
@@ -108,7 +95,8 @@ export class TickAggregator {
 
   /**
    * Stops submitting, waits up to `drainMs` (default 2000) for what is in flight, then cancels it;
-   * half a second more at most. Results can still be taken afterwards. Idempotent.
+   * half a second more at most, whatever the service does. Results can still be taken afterwards.
+   * Idempotent.
    */
   close({ drainMs = DRAIN_MS_DEFAULT }: { drainMs?: number } = {}): Promise<void> {
     this.#closing ??= this.#close(drainMs);
@@ -125,66 +113,99 @@ export class TickAggregator {
     const { priority = "aggregation", mayReplace = false } = options;
     const effects = this.#shell.dispatch({ type: "ask", slot, gates, priority, mayReplace });
     for (const effect of effects) if (effect.type === "skip") return { skipped: effect.reason };
-    let frozen: SnapshotInit;
+    let snapshotInit: SnapshotInit;
     let fenceMs: number;
-    let groups: number;
     try {
-      frozen = snapshot();
-      groups = frozen.groups?.length ?? 0;
+      snapshotInit = snapshot();
       fenceMs = options.fenceMs ?? timeToFenceMs(this.#options.timeToFence, slot);
     } catch (error) {
       this.#shell.report(error);
       return this.#skip("snapshot_threw");
     }
-    if (!Number.isSafeInteger(slot) || slot < 0 || !Number.isFinite(fenceMs))
+    const requestId = randomUUID();
+    let request: FlatEncoded;
+    try {
+      if (!Number.isFinite(fenceMs)) throw new TypeError("the time to the fence is not finite");
+      request = this.#encode(requestId, slot, snapshotInit, options);
+    } catch (error) {
+      this.#shell.report(error);
       return this.#skip("invalid");
+    }
     const submission: Submission = {
-      requestId: randomUUID(),
+      requestId,
       priority,
       slot,
-      groups,
+      groups: snapshotInit.groups?.length ?? 0,
       fenceAtMs: startMs + fenceMs,
       fenceSlot: options.fenceMs === undefined ? slot + 2 : null,
     };
     this.#shell.dispatch({ type: "submitted", submission });
-    // Encoding 1 MB takes a few milliseconds: after the tick. A snapshot far above that would be
-    // worth a worker thread, and the copy to it.
-    setImmediate(() => void this.#send(submission, frozen, options, startMs));
-    return { submitted: true, requestId: submission.requestId };
+    const deadlineMs = options.deadlineMs ?? this.#options.deadlineMs ?? DEADLINE_MS_DEFAULT;
+    // After the tick: grpc-js copies the bytes once more.
+    setImmediate(() => void this.#send(submission, request, startMs + deadlineMs));
+    return { submitted: true, requestId };
   }
 
-  async #send(
-    submission: Submission,
+  /** In the tick: a thread could take over no more than this one copy, and would need it too. */
+  #encode(
+    requestId: string,
+    slot: number,
     snapshot: SnapshotInit,
-    options: SubmitOptions,
-    startMs: number,
-  ): Promise<void> {
-    const { requestId, slot, priority, fenceAtMs } = submission;
-    const deadlineMs = options.deadlineMs ?? this.#options.deadlineMs ?? DEADLINE_MS_DEFAULT;
-    const answer = await sendSnapshot({
-      request: {
-        node: this.#node,
-        snapshot: { ...snapshot, slot: BigInt(slot) },
-        ...(this.#options.proofSystem && { proofSystem: this.#options.proofSystem }),
-        requestId,
-        priority: PRIORITIES[priority],
-        busyPolicy: options.mayReplace === true ? BusyPolicy.REPLACE : BusyPolicy.SKIP,
-        ...(options.partialPolicy !== undefined && { partialPolicy: options.partialPolicy }),
-      },
-      deadlineAtMs: Math.min(startMs + deadlineMs, fenceAtMs),
-      fenceAtMs,
-      nowMs: this.#nowMs,
-      endpoint: () => this.#stream.current,
-      signal: this.#stop.signal,
+    { priority = "aggregation", mayReplace = false, partialPolicy }: SubmitOptions,
+  ): FlatEncoded {
+    return encodeRequest({
+      node: this.#node,
+      snapshot: { ...snapshot, slot: BigInt(slot) },
+      ...(this.#options.proofSystem && { proofSystem: this.#options.proofSystem }),
+      requestId,
+      priority: PRIORITIES[priority],
+      busyPolicy: mayReplace ? BusyPolicy.REPLACE : BusyPolicy.SKIP,
+      ...(partialPolicy !== undefined && { partialPolicy }),
     });
-    if (answer.kind === "skipped") {
-      if (answer.error !== null) this.#shell.report(answer.error);
-      this.#shell.dispatch({ type: "refused", requestId, reason: answer.reason });
-      return;
+  }
+
+  /** Never rejects. */
+  async #send(submission: Submission, request: FlatEncoded, deadlineAtMs: number): Promise<void> {
+    const { requestId, fenceAtMs } = submission;
+    for (;;) {
+      const answer = await sendSnapshot({
+        request,
+        deadlineAtMs: Math.min(deadlineAtMs, fenceAtMs),
+        fenceAtMs,
+        nowMs: this.#nowMs,
+        target: () => this.#shell.target(),
+        signal: this.#stop.signal,
+      });
+      if (answer.kind === "accepted") {
+        const { sessionId, fenceMs } = answer.accepted;
+        const endpoint = answer.endpoint.address;
+        this.#shell.dispatch({ type: "accepted", requestId, endpoint, sessionId, fenceMs });
+        return;
+      }
+      const { reason, error } = answer;
+      const endpoint = answer.endpoint?.address ?? null;
+      if (error !== null) this.#shell.report(error);
+      const effects = this.#shell.dispatch({ type: "refused", requestId, endpoint, reason });
+      if (!effects.some((effect) => effect.type === "go")) return;
     }
-    const { sessionId, fenceMs } = answer.accepted;
-    const endpoint = answer.endpoint.address;
-    this.#shell.dispatch({ type: "accepted", requestId, endpoint, sessionId, fenceMs });
+  }
+
+  #streamFrom({ address: endpoint, client }: Endpoint): Promise<void> {
+    const stream = new ResultStream(
+      { node: this.#node, client },
+      {
+        onOpened: (instance) => this.#shell.dispatch({ type: "opened", endpoint, instance }),
+        onResponse: (response) => {
+          const event = eventOf(endpoint, response);
+          if (event !== null) this.#shell.dispatch(event);
+        },
+        onDisconnected: (error) => {
+          this.#shell.dispatch({ type: "disconnected", endpoint });
+          this.#shell.report(error);
+        },
+      },
+    );
+    return stream.run(this.#stop.signal);
   }
 
   #skip(reason: AdapterSkipReason): SubmitAnswer {
@@ -199,6 +220,6 @@ export class TickAggregator {
     await this.#shell.cancelAll();
     this.#shell.dispatch({ type: "closed" });
     for (const { client } of this.#endpoints) client.close();
-    await this.#running;
+    await Promise.all(this.#streams);
   }
 }

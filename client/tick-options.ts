@@ -12,7 +12,10 @@ import type { AdapterPriority, AdapterSkipReason, GroupRef } from "./adapter-eve
 import type { SlotClock } from "./slot-clock.js";
 
 export interface TickAggregatorOptions {
-  /** `host:port` or `unix:/path`; several are in order of preference. One at least. */
+  /**
+   * `host:port` or `unix:/path`; several are in order of preference. One at least. Each is kept
+   * connected; a snapshot goes to the first that can take it.
+   */
   endpoints: string | readonly string[];
   /** 1 to 64 characters of `A-Z a-z 0-9 . _ -`. */
   nodeId: string;
@@ -54,7 +57,10 @@ export interface SubmitOptions {
   partialPolicy?: PartialPolicy;
 }
 
-/** In the node's order of preference; the slot is that of the call. Must not change afterwards. */
+/**
+ * In the node's order of preference; the slot is that of the call. Frozen by `submitOrSkip`: once
+ * it has returned, the bytes have been copied and the node may change or reuse them.
+ */
 export type SnapshotInit = Omit<MessageInitShape<typeof SnapshotSchema>, "slot" | "$typeName">;
 
 /** `requestId` comes back with each result. */

@@ -21,8 +21,10 @@ export function eventOf(
       return { type: "opened", endpoint, instance: event.value.serverInstance };
     case "outcome":
       return outcomeEvent(endpoint, event.value);
-    case "summary":
-      return { type: "summary", endpoint, sessionId: event.value.sessionId };
+    case "summary": {
+      const { sessionId, durationMs } = event.value;
+      return { type: "summary", endpoint, sessionId, durationMs };
+    }
     case "gap": {
       const isRestart = event.value.cause === GapCause.SERVER_RESTARTED;
       const { sessionIds } = event.value;

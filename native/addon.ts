@@ -62,7 +62,7 @@ export interface Addon {
   dieWithParent(): void;
   /**
    * Takes an exclusive lock on the file for as long as the descriptor is open here or in a child
-   * that inherits it; -1 when another process holds it.
+   * that it is passed to; -1 when another process holds it.
    */
   lockFile(path: string): number;
   /** Pins this process to the cores; an empty list changes nothing. */

@@ -1,39 +1,39 @@
 /**
  * Maps a protobuf-es service to a grpc-js service definition: one codec for both RPC stacks, no
- * second code generator. Used by the server's data plane and by the client.
+ * second code generator. Used by the server's listeners and by the clients.
  */
-import type { ServiceDefinition } from "@grpc/grpc-js";
-import type { DescMessage, DescService } from "@bufbuild/protobuf";
+import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
+import type { DescMessage, DescMethod, DescService, MessageShape } from "@bufbuild/protobuf";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 
-type AnyMessage = Parameters<typeof toBinary>[1];
-
-function codec(schema: DescMessage) {
+function codec<M extends DescMessage>(schema: M) {
   return {
-    serialize: (message: AnyMessage) => Buffer.from(toBinary(schema, message)),
+    serialize: (message: MessageShape<M>) => Buffer.from(toBinary(schema, message)),
     deserialize: (bytes: Buffer) => fromBinary(schema, bytes),
+  };
+}
+
+/** The grpc-js form of one method. */
+export function grpcMethodDefinition<I extends DescMessage, O extends DescMessage>(
+  method: DescMethod & { input: I; output: O },
+): MethodDefinition<MessageShape<I>, MessageShape<O>> {
+  const request = codec(method.input);
+  const response = codec(method.output);
+  return {
+    path: `/${method.parent.typeName}/${method.name}`,
+    requestStream:
+      method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming",
+    responseStream:
+      method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
+    requestSerialize: request.serialize,
+    requestDeserialize: request.deserialize,
+    responseSerialize: response.serialize,
+    responseDeserialize: response.deserialize,
   };
 }
 
 /** The grpc-js form of a protobuf-es service, methods keyed by their `localName`. */
 export function grpcServiceDefinition(service: DescService): ServiceDefinition {
-  const entries = service.methods.map((method) => {
-    const request = codec(method.input);
-    const response = codec(method.output);
-    return [
-      method.localName,
-      {
-        path: `/${service.typeName}/${method.name}`,
-        requestStream:
-          method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming",
-        responseStream:
-          method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
-        requestSerialize: request.serialize,
-        requestDeserialize: request.deserialize,
-        responseSerialize: response.serialize,
-        responseDeserialize: response.deserialize,
-      },
-    ] as const;
-  });
-  return Object.fromEntries(entries);
+  const entries = service.methods.map((method) => [method.localName, grpcMethodDefinition(method)]);
+  return Object.fromEntries(entries) as ServiceDefinition;
 }

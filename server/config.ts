@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { defaults, limits } from "./limits.js";
+import { deviceSchema, overlappingDevices } from "./prover/device.js";
 
 const address = z
   .string()
@@ -11,55 +12,101 @@ const address = z
 const list = (value: unknown) => (typeof value === "string" ? value.split(",") : value);
 const ms = (max: number) => z.coerce.number().int().min(1).max(max);
 
+/** `cpu` or `a,b` stand for devices with the defaults; text that begins with `[` is JSON. */
+function deviceList(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  if (value.trimStart().startsWith("[")) {
+    try {
+      return JSON.parse(value);
+    } catch {
+      return value; // refused by the schema, with the text
+    }
+  }
+  return value.split(",").map((id) => ({ id }));
+}
+const nameOrDevice = z.preprocess(
+  (value) => (typeof value === "string" ? { id: value } : value),
+  deviceSchema,
+);
+
 const schema = z.strictObject({
   /** gRPC listeners: loopback or Unix sockets, for there is no transport security yet. */
   listen: z.preprocess(list, z.array(address).min(1)).default(["127.0.0.1:9190"]),
   http: address.default("127.0.0.1:9191"),
-  devices: z.preprocess(list, z.array(z.string().regex(/^[a-z0-9-]+$/)).length(1)).default(["cpu"]),
+  /** The operator's listener, or "off". Whoever reaches it may drain devices and end sessions. */
+  admin: z
+    .string()
+    .regex(/^(off|unix:\/.+|[^\s:]+:\d{1,5})$/, 'expected host:port, unix:/path or "off"')
+    .default("127.0.0.1:9192"),
+  /** What proves: names, or objects with cores, niceness, threads, environment and backend. */
+  devices: z
+    .preprocess(deviceList, z.array(nameOrDevice).min(1).max(limits.devicesMax))
+    .prefault(["cpu"]),
   /** "lean_pq" is the real prover; "fake" simulates and marks its results. */
   prover: z.enum(["lean_pq", "fake"]).default("lean_pq"),
   deadlineMs: ms(limits.deadlineMsMax).default(defaults.deadlineMs),
   fenceMs: ms(limits.fenceMsMax).default(defaults.fenceMs),
   drainMs: ms(60_000).default(defaults.drainMs),
+  /** Set-up provers that wait beside the proving one, a device; auto: 1 where memory allows. */
+  standby: z.enum(["auto", "0", "1"]).default("auto"),
+  /** A prover that holds more than this is replaced between proofs. */
+  proverMemoryMb: z.coerce.number().int().min(256).max(1_000_000).default(defaults.proverMemoryMb),
+  /** Where device locks lie: the same folder for every service of a host. */
+  lockDir: z.string().regex(/^\//, "expected an absolute path").default("/tmp"),
   logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
 });
 
 export type Config = z.infer<typeof schema>;
 
+/** What is wrong with one setting: its name, and the value with what is expected. */
+export interface Problem {
+  key: string;
+  text: string;
+}
+
 /** Every problem of a configuration at once. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
-  constructor(readonly problems: readonly string[]) {
-    super(problems.join("\n"));
+  constructor(readonly problems: readonly Problem[]) {
+    super(problems.map(({ key, text }) => `${key} ${text}`).join("\n"));
   }
 }
 
 /** Merges the sources, later ones winning, and checks the whole. */
 export function parseConfig(...sources: readonly Record<string, unknown>[]): Config {
   const merged: Record<string, unknown> = Object.assign({}, ...sources.map(withoutUndefined));
+  const problem = (key: string, expected: string): Problem => {
+    return { key, text: `(is ${JSON.stringify(merged[key])}): ${expected}` };
+  };
   const parsed = schema.safeParse(merged);
   if (!parsed.success) {
     throw new ConfigError(
-      parsed.error.issues.map((issue) => {
-        const [key] = issue.path;
-        const value = key === undefined ? "" : ` (is ${JSON.stringify(merged[String(key)])})`;
-        return `${issue.path.join(".") || "configuration"}${value}: ${issue.message}`;
-      }),
+      parsed.error.issues.flatMap((issue) =>
+        issue.code === "unrecognized_keys"
+          ? issue.keys.map((key) => problem(key, "there is no such setting"))
+          : problem(String(issue.path[0]), issue.message),
+      ),
     );
   }
-  const exposed = [...parsed.data.listen, parsed.data.http].filter((at) => !isLocal(at));
+  const overlap = overlappingDevices(parsed.data.devices);
+  if (overlap !== undefined) throw new ConfigError([problem("devices", overlap)]);
+  const { listen, http, admin } = parsed.data;
+  const addresses = { listen, http: [http], admin: admin === "off" ? [] : [admin] };
+  const exposed = Object.entries(addresses).filter(([, each]) => !each.every(isLocal));
   if (exposed.length > 0) {
     const reason = "plain text is served on loopback addresses and Unix sockets only";
-    throw new ConfigError(exposed.map((at) => `listen (is ${JSON.stringify(at)}): ${reason}`));
+    throw new ConfigError(exposed.map(([key]) => problem(key, reason)));
   }
   return parsed.data;
 }
 
-/** `LEAN_AGGREGATOR_DEADLINE_MS` sets `deadlineMs`, and so on. */
+/** The variable that sets a key: `LEAN_AGGREGATOR_DEADLINE_MS` sets `deadlineMs`. */
+export function variableOf(key: string): string {
+  return `LEAN_AGGREGATOR_${key.replace(/[A-Z]/g, "_$&").toUpperCase()}`;
+}
+
 export function configFromEnvironment(env: Record<string, string | undefined>) {
-  const keys = Object.keys(schema.shape);
-  const name = (key: string) => `LEAN_AGGREGATOR_${key.replace(/[A-Z]/g, "_$&").toUpperCase()}`;
-  return Object.fromEntries(keys.map((key) => [key, env[name(key)]]));
+  return Object.fromEntries(Object.keys(schema.shape).map((key) => [key, env[variableOf(key)]]));
 }
 
 function isLocal(at: string): boolean {

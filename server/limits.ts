@@ -24,9 +24,17 @@ export const limits = {
   heldBytesMax: 512 * 1024 * 1024,
   /** Remembered request ids a node; a retry comes within seconds. */
   requestIdsMax: 256,
+  /** Devices of one service: a machine with eight GPUs and its CPU has nine. */
+  devicesMax: 16,
+  /** Inputs that provers died over: more than any network sends in good faith between two fences. */
+  setAsideMax: 256,
   /** Streams a node may have open: one per adapter, one for a person, some for reconnects. */
   streamsPerNodeMax: 8,
-  /** Longest GetSession wait; a client asks again. */
+  /** The operator's requests carry two short names at most. */
+  adminRequestBytesMax: 4096,
+  /** VerifyAggregate calls at once: each takes up to 0.1 s of the process that checks proofs too. */
+  verifyCallsMax: 8,
+  /** Longest wait of GetSession, and for a drained device to be quiet; a client asks again. */
   waitMsMax: 60_000,
   /** Largest request that carries neither snapshot nor proof: ids, a cursor, group indices. */
   requestBytesMax: 64 * 1024,
@@ -48,5 +56,11 @@ export const limits = {
   callsPerConnectionMax: 64,
 } as const;
 
-/** The service's defaults; the seed's 750 ms to start, and two slots less two intervals. */
-export const defaults = { deadlineMs: 750, fenceMs: 6400, drainMs: 2000 } as const;
+/** The service's defaults; 750 ms to start, and two slots less two intervals. */
+export const defaults = {
+  deadlineMs: 750,
+  fenceMs: 6400,
+  drainMs: 2000,
+  /** A proof with four children peaks at 2.6 GB and leaves about 1 GB behind. */
+  proverMemoryMb: 3000,
+} as const;

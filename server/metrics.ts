@@ -1,5 +1,5 @@
 /** The service's metrics, on a registry of its own; every label value exists from the start at 0. */
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
 
 const PROOF_SECONDS = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 10, 15, 20, 30];
 
@@ -23,12 +23,26 @@ const statuses = [
 ] as const;
 export type OutcomeStatusName = (typeof statuses)[number];
 
+/** What ends a prover process: itself, the kernel, the service on purpose, or the operator. */
+const restartCauses = [
+  "died",
+  "start_failed",
+  "refused",
+  "killed_for_memory",
+  "wedged",
+  "memory",
+  "fence",
+  "cancelled",
+  "preempted",
+  "draining",
+  "restart",
+] as const;
+
 export type Metrics = ReturnType<typeof createMetrics>;
 
 export function createMetrics() {
   const registry = new Registry();
   const registers = [registry];
-  collectDefaultMetrics({ register: registry });
   const metrics = {
     registry,
     proveSeconds: new Histogram({
@@ -63,13 +77,47 @@ export function createMetrics() {
     }),
     fenced: new Counter({
       name: "lean_aggregator_fenced_total",
-      help: "Results that came after their fence and were dropped",
+      help: "Groups whose proof was still running at their fence, and was killed",
       registers,
     }),
     proverRestarts: new Counter({
       name: "lean_aggregator_prover_restarts_total",
-      help: "Provers that ended or did not start, by cause",
+      help: "Prover processes that ended or did not start, by cause",
       labelNames: ["cause"] as const,
+      registers,
+    }),
+    proverReady: new Gauge({
+      name: "lean_aggregator_prover_ready",
+      help: "1 while the prover of this role is set up, else 0",
+      labelNames: ["device", "role"] as const,
+      registers,
+    }),
+    proverResidentBytes: new Gauge({
+      name: "lean_aggregator_prover_resident_bytes",
+      help: "Resident memory of the prover of this role, as it last reported it",
+      labelNames: ["device", "role"] as const,
+      registers,
+    }),
+    deviceDrained: new Gauge({
+      name: "lean_aggregator_device_drained",
+      help: "1 while the operator keeps new work from the device, else 0",
+      labelNames: ["device"] as const,
+      registers,
+    }),
+    proofs: new Counter({
+      name: "lean_aggregator_proofs_total",
+      help: "Proofs made; disturbed ones ran beside a prover's setup and teach no cost",
+      labelNames: ["disturbed"] as const,
+      registers,
+    }),
+    lostAttempts: new Counter({
+      name: "lean_aggregator_lost_attempts_total",
+      help: "Attempts of which the lane never told the end",
+      registers,
+    }),
+    retries: new Counter({
+      name: "lean_aggregator_retries_total",
+      help: "Groups tried again after their prover died",
       registers,
     }),
     sessionsInFlight: new Gauge({
@@ -85,6 +133,7 @@ export function createMetrics() {
   };
   for (const reason of skipReasons) metrics.skips.inc({ reason }, 0);
   for (const status of statuses) metrics.outcomes.inc({ status }, 0);
-  for (const cause of ["died", "start_failed"]) metrics.proverRestarts.inc({ cause }, 0);
+  for (const cause of restartCauses) metrics.proverRestarts.inc({ cause }, 0);
+  for (const disturbed of ["true", "false"]) metrics.proofs.inc({ disturbed }, 0);
   return metrics;
 }

@@ -2,6 +2,7 @@
  * The composition root: builds the service from its configuration, starts it in order, and closes
  * it in order. Whoever starts it (the command line, tests, the demo) hands in clock and log.
  */
+import { collectDefaultMetrics } from "prom-client";
 import type { Clock } from "./clock.js";
 import type { Config } from "./config.js";
 import { limits } from "./limits.js";
@@ -9,11 +10,15 @@ import type { Logger } from "./log.js";
 import { MemoryBudget } from "./memory-budget.js";
 import { createMetrics } from "./metrics.js";
 import type { Metrics } from "./metrics.js";
+import { standbysThatFit } from "./prover/device.js";
 import type { StartProver } from "./prover/prover.js";
+import { AdminHandlers } from "./rpc/admin-handlers.js";
+import { AdminServer } from "./rpc/admin-server.js";
 import { GrpcServer } from "./rpc/grpc-server.js";
 import { Handlers } from "./rpc/handlers.js";
 import { HttpEdge } from "./rpc/http-edge.js";
 import { Dispatcher } from "./schedule/dispatcher.js";
+import type { LaneProver } from "./schedule/lane-runner.js";
 import { Aggregator } from "./session/aggregator.js";
 
 /** How often proofs past their fence are erased and logs trimmed. */
@@ -25,75 +30,94 @@ export interface Service {
   /** Real addresses, ports resolved. */
   grpcAddresses: string[];
   httpAddress: string;
+  /** Undefined when the operator's listener is off. */
+  adminAddress: string | undefined;
   metrics: Metrics;
-  /** Process ids of the provers that are up. */
-  proverPids(): number[];
-  /** Resident memory of all provers, as they last reported it. */
-  proverResidentBytes(): number;
-  /** Ready, deliver, end: bounded by the configured drain. Idempotent. */
+  /** Resolves once a device can take work, or when the service is closed. */
+  ready(): Promise<void>;
+  /** The provers that live, set up or not, the active one of a device first. */
+  provers(): LaneProver[];
+  /** Not ready, deliver, end: bounded by the configured drain. Idempotent. */
   close(): Promise<void>;
-  /** SIGKILLs the provers at once. */
-  kill(): void;
+  /** SIGKILLs the provers at once; resolves when they have ended. */
+  kill(): Promise<void>;
 }
 
 export interface ServiceModules {
   clock: Clock;
   log: Logger;
   startProver: StartProver;
+  /** Memory that this host or container has, in bytes. */
+  memoryBytes: number;
   /** 16 hexadecimal digits, fresh for each run. */
   instance: string;
   version: string;
 }
 
+function standbysOf({ standby, devices, proverMemoryMb }: Config, memoryBytes: number): 0 | 1 {
+  if (standby !== "auto") return standby === "1" ? 1 : 0;
+  return standbysThatFit(memoryBytes, devices.length, proverMemoryMb * 1e6);
+}
+
+/** Listens, and begins to set provers up; `ready` tells when they are. */
 export async function startService(config: Config, modules: ServiceModules): Promise<Service> {
   const { clock, log, startProver, instance, version } = modules;
   const metrics = createMetrics();
-  const deviceIds = config.devices;
-  const dispatcher = new Dispatcher({ deviceIds }, { startProver, clock, log, metrics });
-  const aggregator = new Aggregator({ instance }, { clock, log, metrics, dispatcher });
+  collectDefaultMetrics({ register: metrics.registry });
+  const dispatcher = new Dispatcher(
+    {
+      deviceIds: config.devices.map(({ id }) => id),
+      standbys: standbysOf(config, modules.memoryBytes),
+      residentBytesMax: config.proverMemoryMb * 1e6,
+    },
+    { startProver, clock, log, metrics, post: queueMicrotask },
+  );
+  const memory = new MemoryBudget(limits.heldBytesMax, (bytes) => metrics.heldBytes.set(bytes));
+  const aggregator = new Aggregator({ instance }, { clock, log, metrics, dispatcher, memory });
   const { deadlineMs, fenceMs } = config;
   const handlers = new Handlers(
     { instance, version, deadlineMs, fenceMs },
     { aggregator, dispatcher, clock },
   );
   const notReady = () =>
-    aggregator.draining ? "draining" : dispatcher.isUp ? undefined : "no device is up";
-  const memory = new MemoryBudget(limits.heldBytesMax, (bytes) => metrics.heldBytes.set(bytes));
+    aggregator.draining ? "draining" : dispatcher.isUp ? undefined : dispatcher.whyDown();
   const grpc = new GrpcServer(handlers, { clock, log, memory });
   const http = new HttpEdge(handlers, { clock, log, memory, metrics, notReady });
+  const adminHandlers = new AdminHandlers({ aggregator, dispatcher, clock, log });
+  const admin = config.admin === "off" ? undefined : new AdminServer(adminHandlers, { clock, log });
 
   const grpcAddresses = [];
   for (const address of config.listen) grpcAddresses.push(await grpc.listen(address));
   const httpAddress = await http.listen(config.http);
-  log.info({ grpc: grpcAddresses, http: httpAddress }, "listening; setting provers up");
+  const adminAddress = await admin?.listen(config.admin);
+  const addresses = { grpc: grpcAddresses, http: httpAddress, admin: adminAddress ?? "off" };
+  log.info(addresses, "listening; setting provers up");
   const expire = setInterval(() => {
     aggregator.expire();
     grpc.setServing(notReady() === undefined);
   }, EXPIRE_EVERY_MS);
-  await dispatcher.start(() => aggregator.nextJob());
-  grpc.setServing(notReady() === undefined);
+  dispatcher.start(() => aggregator.nextJob());
+  void dispatcher.ready().then(() => grpc.setServing(notReady() === undefined));
 
-  let closing: Promise<void> | undefined;
+  // In this order: nothing new, what runs is delivered, streams end, processes end.
   const close = async () => {
     log.info({}, "draining");
     grpc.setServing(false);
     await aggregator.drain(config.drainMs);
     clearInterval(expire);
-    await Promise.all([
-      grpc.close(TRANSPORT_CLOSE_MS),
-      http.close(TRANSPORT_CLOSE_MS),
-      dispatcher.close(),
-    ]);
+    await Promise.all([grpc, http, admin].map((transport) => transport?.close(TRANSPORT_CLOSE_MS)));
+    await dispatcher.close();
     log.info({}, "closed");
   };
+  let closing: Promise<void> | undefined;
   return {
     grpcAddresses,
     httpAddress,
+    adminAddress,
     metrics,
-    proverPids: () => dispatcher.devices().flatMap(({ pid }) => pid ?? []),
-    proverResidentBytes: () =>
-      dispatcher.devices().reduce((sum, { residentBytes }) => sum + residentBytes, 0),
+    ready: () => dispatcher.ready(),
+    provers: () => dispatcher.devices().flatMap((device) => device.proverList()),
     close: () => (closing ??= close()),
-    kill: () => void dispatcher.close(),
+    kill: () => dispatcher.close(),
   };
 }

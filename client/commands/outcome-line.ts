@@ -1,38 +1,94 @@
-/** One outcome as a line for people. */
-import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+/** Outcomes for people: as a table, or a line each as they come. */
+import type {
+  LeftOut,
+  Outcome,
+  Summary,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
   LeftOutReason,
   OutcomeReason,
   OutcomeStatus,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Column } from "./table.js";
+import { formatHeader, formatRow, formatTable } from "./table.js";
+
+const LEFT_OUT_SHOWN_MAX = 4;
 
 export function isProved({ status }: Outcome): boolean {
   return status === OutcomeStatus.PROVED || status === OutcomeStatus.PROVED_LATE;
 }
 
-/** Number of validators in a bitlist. */
-export function countBits(bits: Uint8Array): number {
-  return bits.reduce((sum, byte) => sum + byte.toString(2).replaceAll("0", "").length, 0);
+/** The validators of a bitlist, in order of index. */
+export function validatorsOf(participants: Uint8Array): number[] {
+  return Array.from({ length: participants.length * 8 }, (_, index) => index).filter(
+    (index) => (((participants[index >> 3] ?? 0) >> (index & 7)) & 1) === 1,
+  );
 }
 
-export function outcomeLine(outcome: Outcome): string {
-  const name = OutcomeStatus[outcome.status].toLowerCase();
-  const reason =
-    outcome.reason === OutcomeReason.UNSPECIFIED
-      ? ""
-      : ` (${OutcomeReason[outcome.reason].toLowerCase()})`;
-  const proof = isProved(outcome)
-    ? `, ${countBits(outcome.participants)} validators in ${Math.round(outcome.proof.length / 1024)} KiB, ${outcome.proveMs} ms`
-    : "";
-  const inputs = outcome.leftOut.map(({ reason: why, input }) => {
-    const who =
-      input.case === "childIndex" ? `child ${input.value}` : `validator ${input.value ?? "?"}`;
-    return `${who} ${LeftOutReason[why].toLowerCase()}`;
-  });
-  const left =
-    inputs.length === 0
-      ? ""
-      : `; left out: ${inputs.slice(0, 4).join(", ")}${inputs.length > 4 ? ` and ${inputs.length - 4} more` : ""}`;
-  const detail = outcome.detail === "" ? "" : `: ${outcome.detail}`;
-  return `slot ${outcome.slot} group ${outcome.groupIndex}  ${name}${reason}${proof}${left}${detail}${outcome.fake ? "  [FAKE]" : ""}`;
+const columns: readonly Column<Outcome>[] = [
+  { title: "group", align: "right", cell: ({ groupIndex }) => String(groupIndex) },
+  { title: "slot", align: "right", width: 8, cell: ({ slot }) => String(slot) },
+  { title: "status", width: 16, cell: statusText },
+  {
+    title: "reason",
+    width: 14,
+    cell: ({ reason }) => (reason ? lower(OutcomeReason[reason]) : "-"),
+  },
+  {
+    title: "validators",
+    align: "right",
+    cell: ofProof((each) => validatorsOf(each.participants).length),
+  },
+  {
+    title: "proof KiB",
+    align: "right",
+    cell: ofProof(({ proof }) => Math.round(proof.length / 1024)),
+  },
+  { title: "queue ms", align: "right", cell: ({ queueMs }) => String(queueMs) },
+  { title: "prove ms", align: "right", cell: ofProof(({ proveMs }) => proveMs) },
+  { title: "left out", cell: leftOutText },
+];
+
+/** All outcomes of a session, in order of group. */
+export function outcomeTable(outcomes: readonly Outcome[]): string {
+  return formatTable(
+    columns,
+    outcomes.toSorted((a, b) => a.groupIndex - b.groupIndex),
+  );
+}
+
+/** The header over `outcomeLine`s. */
+export const outcomeHeader = () => formatHeader(columns);
+
+/** One outcome in columns of fixed widths. */
+export const outcomeLine = (outcome: Outcome) => formatRow(columns, outcome);
+
+export function summaryLine({ slot, groups, proved, provedLate, durationMs }: Summary): string {
+  const late = provedLate === 0 ? "" : ` (${provedLate} late)`;
+  return `slot ${slot}: ${proved + provedLate} of ${groups} groups proved${late} in ${durationMs} ms`;
+}
+
+/** Names of enum values as the documents write them. */
+export function lower(name: string | undefined): string {
+  return name?.toLowerCase() ?? "unknown";
+}
+
+function statusText({ status, fake }: Outcome): string {
+  return `${lower(OutcomeStatus[status])}${fake ? " FAKE" : ""}`;
+}
+
+function ofProof(value: (outcome: Outcome) => number): (outcome: Outcome) => string {
+  return (outcome) => (isProved(outcome) ? String(value(outcome)) : "-");
+}
+
+function leftOutText({ leftOut, detail }: Outcome): string {
+  const shown = leftOut.slice(0, LEFT_OUT_SHOWN_MAX).map(inputText);
+  const more = leftOut.length - shown.length;
+  const inputs = [...shown, ...(more > 0 ? [`${more} more`] : [])].join(", ");
+  return [inputs, detail].filter((text) => text !== "").join(": ") || "-";
+}
+
+function inputText({ reason, input }: LeftOut): string {
+  const kind = input.case === "childIndex" ? "child" : "validator";
+  return `${kind} ${input.value ?? "?"} ${lower(LeftOutReason[reason])}`;
 }

@@ -1,73 +1,112 @@
-/** `lean-aggregator submit FILE`: one snapshot from a file, its outcomes to the terminal. */
-import { readFileSync } from "node:fs";
-import { fromBinary, fromJsonString } from "@bufbuild/protobuf";
+/** `lean-aggregator submit FILE`: one snapshot from a file, and how each of its groups ended. */
+import { create } from "@bufbuild/protobuf";
+import type {
+  Outcome,
+  SubmitSnapshotRequest,
+  SubmitSnapshotResponse,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
+  NodeSchema,
   SkipReason,
   SubmitSnapshotRequestSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { AggregatorClient } from "../aggregator-client.js";
-import { isProved, outcomeLine } from "./outcome-line.js";
+import { callError } from "./call-error.js";
+import { exitCodes } from "./exit-codes.js";
+import { followSession } from "./follow-session.js";
+import { answerJsonLine, eventJsonLine, LinesFile } from "./json-lines.js";
+import { NODE_DEFAULT } from "./node-default.js";
+import { lower, outcomeTable, summaryLine } from "./outcome-line.js";
+import { Progress } from "./progress.js";
+import { readMessage } from "./read-input.js";
+import type { Terminal } from "./terminal.js";
 
-const SOME_NOT_PROVED = 3;
-const SKIPPED = 4;
+const CALL_TIMEOUT_MS = 5000;
 
-export async function submitCommand(file: string, { server }: { server: string }): Promise<number> {
-  const bytes = readFileSync(file);
-  const request = file.endsWith(".bin")
-    ? fromBinary(SubmitSnapshotRequestSchema, bytes)
-    : fromJsonString(SubmitSnapshotRequestSchema, bytes.toString());
+export interface SubmitOptions {
+  server: string;
+  /** Lines of JSON instead of a table. */
+  json?: boolean;
+  /** Writes the lines of JSON to this file too. */
+  out?: string;
+  /** Over what the file says; default: the file's, else the call's 5 s. */
+  deadlineMs?: number;
+  /** Over what the file says; default: the file's, else the server's. */
+  fenceMs?: number;
+}
+
+export async function submitCommand(
+  file: string,
+  options: SubmitOptions,
+  terminal: Terminal,
+): Promise<number> {
+  const { server, deadlineMs, fenceMs, json = false, out } = options;
+  const request = await readMessage(SubmitSnapshotRequestSchema, file, terminal);
+  request.node ??= create(NodeSchema, { nodeId: NODE_DEFAULT });
+  if (deadlineMs !== undefined) request.deadlineMs = deadlineMs;
+  if (fenceMs !== undefined) request.fenceMs = fenceMs;
+  const lines = out === undefined ? undefined : new LinesFile(out);
+  const print = (jsonLine: string, text: string) => {
+    lines?.write(jsonLine);
+    terminal.out(json ? jsonLine : text);
+  };
   const client = new AggregatorClient({ address: server });
-  const abort = new AbortController();
   try {
-    const { result } = await client.submitSnapshot(request, { timeoutMs: 5000 });
-    if (result.case !== "accepted") {
-      const reason =
-        result.value === undefined ? "no answer" : SkipReason[result.value.reason].toLowerCase();
-      process.stdout.write(`skipped: ${reason}: ${result.value?.detail ?? ""}\n`);
-      return SKIPPED;
-    }
-    const { sessionId, deadlineMs, fenceMs, predictedFinishMs } = result.value;
-    process.stdout.write(
-      `accepted: session ${sessionId}, starts until ${deadlineMs} ms, worthless after ${fenceMs} ms, ` +
-        `all done in about ${predictedFinishMs} ms\n`,
+    const answer = await client.submitSnapshot(request, { timeoutMs: CALL_TIMEOUT_MS });
+    const { result } = answer;
+    print(answerJsonLine(answer), answerLine(result));
+    if (result.case !== "accepted") return exitCodes.skipped;
+    const outcomes: Outcome[] = [];
+    const { sessionId, fenceMs: toFenceMs } = result.value;
+    const progress = new Progress(
+      (elapsedMs) => progressText(elapsedMs, request, outcomes, toFenceMs),
+      terminal,
     );
-    return await follow(
-      client,
-      { ...(request.node === undefined ? {} : { node: request.node }), sessionId },
-      abort.signal,
-    );
+    const session = { server, node: request.node, sessionId, fenceMs: toFenceMs };
+    const summary = await followSession(client, session, {
+      onOutcome: (value) => {
+        outcomes.push(value);
+        progress.clear();
+        print(eventJsonLine({ case: "outcome", value }), "");
+      },
+      onBroken: ({ message }) => {
+        progress.clear();
+        terminal.err(`the connection to ${server} is lost (${message}), resuming\n`);
+      },
+    }).finally(() => progress.stop());
+    const table = `\n${outcomeTable(outcomes)}\n${summaryLine(summary)}\n`;
+    print(eventJsonLine({ case: "summary", value: summary }), table);
+    const isComplete = summary.proved + summary.provedLate === summary.groups;
+    return isComplete ? exitCodes.ok : exitCodes.notAll;
+  } catch (error) {
+    throw callError(error, server);
   } finally {
-    abort.abort();
+    lines?.close();
     client.close();
   }
 }
 
-async function follow(
-  client: AggregatorClient,
-  request: Parameters<AggregatorClient["streamResults"]>[0],
-  signal: AbortSignal,
-): Promise<number> {
-  let areAllProved = true;
-  const startedMs = performance.now();
-  const progress = setInterval(() => {
-    const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
-    if (process.stderr.isTTY) process.stderr.write(`\rproving, ${seconds} s `);
-  }, 500);
-  try {
-    for await (const { event } of client.streamResults(request, signal)) {
-      if (event.case === "outcome") {
-        areAllProved &&= isProved(event.value);
-        process.stdout.write(`${process.stderr.isTTY ? "\r" : ""}${outcomeLine(event.value)}\n`);
-      } else if (event.case === "summary") {
-        const { proved, provedLate, groups, durationMs } = event.value;
-        process.stdout.write(
-          `${proved + provedLate} of ${groups} groups proved in ${durationMs} ms\n`,
-        );
-        break;
-      }
+function answerLine(result: SubmitSnapshotResponse["result"]): string {
+  switch (result.case) {
+    case "accepted": {
+      const { sessionId, deadlineMs, fenceMs, predictedFinishMs } = result.value;
+      const budgets = `starts within ${deadlineMs} ms, worthless after ${fenceMs} ms`;
+      return `accepted: session ${sessionId}, ${budgets}, done in about ${predictedFinishMs} ms\n`;
     }
-  } finally {
-    clearInterval(progress);
+    case "skipped":
+      return `skipped: ${lower(SkipReason[result.value.reason])}: ${result.value.detail}\n`;
+    default:
+      return "skipped: this command does not know the server's answer\n";
   }
-  return areAllProved ? 0 : SOME_NOT_PROVED;
+}
+
+function progressText(
+  elapsedMs: number,
+  { snapshot }: SubmitSnapshotRequest,
+  outcomes: readonly Outcome[],
+  fenceMs: number,
+): string {
+  const seconds = (ms: number) => (ms / 1000).toFixed(0);
+  const groups = `${outcomes.length} of ${snapshot?.groups.length ?? 0} groups ended`;
+  return `proving: ${groups}, ${seconds(elapsedMs)} s of at most ${seconds(fenceMs)} s`;
 }

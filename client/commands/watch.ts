@@ -1,26 +1,64 @@
 /** `lean-aggregator watch`: a node's results as they come, until interrupted. */
+import type { StreamResultsResponse } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { GapCause } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { AggregatorClient } from "../aggregator-client.js";
-import { outcomeLine } from "./outcome-line.js";
+import { callError } from "./call-error.js";
+import { exitCodes } from "./exit-codes.js";
+import { eventJsonLine } from "./json-lines.js";
+import { lower, outcomeHeader, outcomeLine, summaryLine } from "./outcome-line.js";
+import { resumeResults } from "./resume-results.js";
+import type { Terminal } from "./terminal.js";
 
-export async function watchCommand(options: { server: string; node: string }): Promise<number> {
-  const client = new AggregatorClient({ address: options.server });
-  const abort = new AbortController();
-  process.once("SIGINT", () => abort.abort());
+export interface WatchOptions {
+  server: string;
+  /** Whose results. */
+  node: string;
+  /** Lines of JSON, each with the cursor after it. */
+  json?: boolean;
+}
+
+/** Ends with 0 when the signal aborts. A server that was up once is waited for. */
+export async function watchCommand(
+  { server, node, json = false }: WatchOptions,
+  signal: AbortSignal,
+  terminal: Terminal,
+): Promise<number> {
+  const client = new AggregatorClient({ address: server });
+  let connection: "new" | "up" | "broken" = "new";
   try {
-    const request = { node: { nodeId: options.node } };
-    for await (const { event } of client.streamResults(request, abort.signal)) {
-      if (event.case === "outcome") process.stdout.write(`${outcomeLine(event.value)}\n`);
-      else if (event.case === "gap")
-        process.stdout.write(`gap: ${event.value.events} events are gone\n`);
-      else if (event.case === "summary") {
-        const { slot, proved, provedLate, groups } = event.value;
-        process.stdout.write(
-          `slot ${slot} ended: ${proved + provedLate} of ${groups} groups proved\n`,
-        );
+    const request = { node: { nodeId: node } };
+    for await (const { event, response } of resumeResults(client, request, signal)) {
+      if (event.case === "broken") {
+        if (connection === "new") throw event.value;
+        if (connection === "up") terminal.err(`the connection to ${server} is lost, resuming\n`);
+        connection = "broken";
+        continue;
       }
+      if (connection === "broken") terminal.err(`connected to ${server} again\n`);
+      if (connection === "new" && !json) terminal.out(`${outcomeHeader()}\n`);
+      connection = "up";
+      terminal.out(json ? eventJsonLine(event, response?.cursor) : textOf(event));
     }
-    return 0;
+    return exitCodes.ok;
+  } catch (error) {
+    throw callError(error, server);
   } finally {
     client.close();
+  }
+}
+
+function textOf(event: StreamResultsResponse["event"]): string {
+  switch (event.case) {
+    case "outcome":
+      return `${outcomeLine(event.value)}\n`;
+    case "summary":
+      return `${summaryLine(event.value)}\n`;
+    case "gap": {
+      const { cause, events } = event.value;
+      const missing = events === 0n ? "events may be missing" : `${events} events are missing`;
+      return `gap: ${missing} (${lower(GapCause[cause])})\n`;
+    }
+    default:
+      return "";
   }
 }

@@ -59,8 +59,8 @@ void die_with_parent(const Napi::CallbackInfo &info) {
 
 Napi::Value lock_file(const Napi::CallbackInfo &info) {
   const std::string path = read_string(info[0], "path");
-  // No O_CLOEXEC: children inherit the descriptor, so an orphaned prover still holds the lock.
-  const int descriptor = open(path.c_str(), O_CREAT | O_RDWR, 0600);
+  // Provers inherit the descriptor because the service passes it on; no other child gets it.
+  const int descriptor = open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
   if (descriptor < 0) throw system_error(info.Env(), "cannot open " + path, errno);
   int locked;
   do {

@@ -1,60 +1,82 @@
-/** `lean-aggregator doctor`: what this machine has and lacks, a line each. */
-import { existsSync, readFileSync } from "node:fs";
-import { freemem, totalmem } from "node:os";
-import { loadAddon } from "../../native/addon.js";
-import { readBackendFile } from "../prover/backend-file.js";
-import { lockPath, packageRoot } from "./serve.js";
+/** `lean-aggregator doctor`: is this machine fit for `serve`? A line a check: ok, or what to do. */
+import { readFileSync } from "node:fs";
+import { availableParallelism, cpus, freemem, totalmem } from "node:os";
+import { exitCodes } from "../../client/commands/exit-codes.js";
+import type { Terminal } from "../../client/commands/terminal.js";
+import type { Config } from "../config.js";
+import { checkAddress } from "./address-check.js";
+import type { Finding } from "./finding.js";
+import {
+  checkCores,
+  checkCpuFeatures,
+  checkMemory,
+  checkNodeVersion,
+  checkOpenFiles,
+} from "./machine-checks.js";
+import { checkAddon, checkBackend, checkDeviceLock } from "./prover-checks.js";
+import { deviceLockPath } from "../prover/device.js";
+import { packageRoot } from "./serve.js";
 
-/** The prover's peak with a few children, and room for the service. */
-const MEMORY_BYTES_MIN = 3 * 1024 ** 3;
+type Check = readonly [name: string, finding: Finding];
 
-type Check = { name: string; problem: string | undefined };
-
-function attempt(check: () => string | undefined): string | undefined {
-  try {
-    return check();
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+/** Checks what `serve` would need with these settings; exit code 0 unless a check failed. */
+export async function doctor(
+  config: Config,
+  nodeRange: string,
+  terminal: Pick<Terminal, "out">,
+): Promise<number> {
+  const checks: Check[] = [...machineChecks(nodeRange), ...proverChecks(config)];
+  for (const address of config.listen) checks.push(["listen", await checkAddress(address, "grpc")]);
+  checks.push(["http", await checkAddress(config.http, "http")]);
+  if (config.admin !== "off") {
+    checks.push(["admin", await checkAddress(config.admin, "admin")]);
   }
+  terminal.out(report(checks));
+  return checks.some(([, { level }]) => level === "fail") ? exitCodes.error : exitCodes.ok;
 }
 
-function cpuProblem(): string | undefined {
-  if (process.arch !== "x64" || !existsSync("/proc/cpuinfo")) return undefined;
-  const flags = readFileSync("/proc/cpuinfo", "utf8");
-  const missing = ["avx2", "pclmulqdq"].filter((flag) => !new RegExp(`\\b${flag}\\b`).test(flags));
-  return missing.length === 0 ? undefined : `the processor lacks ${missing.join(" and ")}`;
+export function report(checks: readonly Check[]): string {
+  const width = Math.max(...checks.map(([name]) => name.length));
+  const lines = checks.map(([name, { level, text }]) => {
+    const word = level === "ok" ? "ok" : level.toUpperCase();
+    return `${word.padEnd(4)}  ${name.padEnd(width)}  ${text}\n`;
+  });
+  return lines.join("");
 }
 
-/** Prints the checks; the exit code is 0 when all are ok. */
-export function doctor(): number {
-  const gib = (bytes: number) => (bytes / 1024 ** 3).toFixed(1);
-  const checks: Check[] = [
-    { name: "CPU features", problem: attempt(cpuProblem) },
-    {
-      name: "memory",
-      problem:
-        totalmem() >= MEMORY_BYTES_MIN
-          ? undefined
-          : `${gib(totalmem())} GiB in all, ${gib(freemem())} free; proofs with children take up to 2.6`,
-    },
-    { name: "native addon", problem: attempt(() => void loadAddon()) },
-    {
-      name: "Python and the lean_pq backend",
-      problem: attempt(() => void readBackendFile(packageRoot)),
-    },
-    {
-      name: "device lock",
-      problem: attempt(() =>
-        loadAddon().lockFile(lockPath("cpu")) >= 0
-          ? undefined
-          : `another prover holds ${lockPath("cpu")}: a service is running`,
-      ),
-    },
+function machineChecks(nodeRange: string): Check[] {
+  const allowedList = /^Cpus_allowed_list:\s*(\S+)/m.exec(read("/proc/self/status") ?? "")?.[1];
+  const memory = {
+    totalBytes: totalmem(),
+    freeBytes: freemem(),
+    limitBytes: process.constrainedMemory(),
+  };
+  return [
+    ["Node.js", checkNodeVersion(process.versions.node, nodeRange)],
+    ["CPU features", checkCpuFeatures(process.arch, read("/proc/cpuinfo"))],
+    ["cores", checkCores(availableParallelism(), cpus().length, allowedList)],
+    ["memory", checkMemory(memory)],
+    ["open files", checkOpenFiles(read("/proc/self/limits"))],
   ];
-  for (const { name, problem } of checks) {
-    process.stdout.write(
-      `${problem === undefined ? "ok  " : "FAIL"}  ${name}${problem === undefined ? "" : `: ${problem}`}\n`,
-    );
+}
+
+/** The simulation's prover needs nothing of this. */
+function proverChecks({ prover, devices, lockDir }: Config): Check[] {
+  if (prover === "fake") return [];
+  return [
+    ["native addon", checkAddon()],
+    ["backend", checkBackend(packageRoot)],
+    ...devices.map(({ id }): Check => {
+      return [`device ${id}`, checkDeviceLock(deviceLockPath(lockDir, id))];
+    }),
+  ];
+}
+
+/** Undefined where this system has no such file. */
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
   }
-  return checks.every(({ problem }) => problem === undefined) ? 0 : 1;
 }

@@ -1,79 +1,111 @@
 /** `lean-aggregator serve`: the service in the foreground until a signal ends it. */
 import { randomBytes } from "node:crypto";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { totalmem } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { loadAddon } from "../../native/addon.js";
 import { systemClock } from "../clock.js";
 import type { Config } from "../config.js";
+import type { Logger } from "../log.js";
 import { createLog } from "../log.js";
 import { readBackendFile } from "../prover/backend-file.js";
+import type { OpenDevice } from "../prover/device.js";
+import { openDevice } from "../prover/device.js";
 import { startFakeProver } from "../prover/fake.js";
-import { proverEnvironment, startProcessProver } from "../prover/process-prover.js";
+import { readMemoryLimit } from "../prover/process-watch.js";
 import type { StartProver } from "../prover/prover.js";
 import { startService } from "../service.js";
 import type { Service } from "../service.js";
 
-/** A cold setup takes 4 to 13 s; twice that and more on a loaded machine. */
-const START_TIMEOUT_MS = 60_000;
-/** The prover yields to the node and the service beside it. */
-const PROVER_NICE = 10;
 const FAKE_PROVE_MS = 200;
+const INTERRUPTED = 1;
 
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** The root of the package, from dist/server/commands. */
 export const packageRoot = fileURLToPath(new URL("../../../", import.meta.url));
 
-/** Provers of the configured kind. */
-export function proverStarter(config: Config, env: Env): StartProver {
-  if (config.prover === "fake") {
-    const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-    return () => startFakeProver({ proveMs: () => FAKE_PROVE_MS, sleep });
-  }
-  const backend = readBackendFile(packageRoot);
-  return (deviceId) =>
-    startProcessProver({
-      deviceId,
-      hostPath: fileURLToPath(new URL("../prover/host.js", import.meta.url)),
-      backend,
-      lockPath: lockPath(deviceId),
-      nice: PROVER_NICE,
-      cores: [],
-      env: proverEnvironment(env, {}),
-      startTimeoutMs: START_TIMEOUT_MS,
-    });
+interface Provers {
+  start: StartProver;
+  /** Gives the devices back. */
+  release(): void;
 }
 
-/** Host-wide, one file a device. */
-export function lockPath(deviceId: string): string {
-  return join(tmpdir(), `lean-aggregator-${deviceId}.lock`);
+/** Opens the configured devices. Rejects with `DeviceLockedError` when another service has one. */
+export async function openDevices(config: Config, env: Env, log: Logger): Promise<Provers> {
+  if (config.prover === "fake") {
+    const start = () =>
+      startFakeProver({ proveMs: () => FAKE_PROVE_MS, sleep: (ms) => delay(ms, undefined) });
+    return { start, release: () => undefined };
+  }
+  const modules = {
+    addon: loadAddon(),
+    backend: readBackendFile(packageRoot),
+    hostPath: fileURLToPath(new URL("../prover/host.js", import.meta.url)),
+    lockDir: config.lockDir,
+    env,
+    pid: process.pid,
+    nowMs: () => systemClock.nowMs(),
+    sleep: (ms: number) => delay(ms, undefined),
+    onWait: (device: string, holder: string) =>
+      log.warn({ device, holder }, "device is locked; waiting for it"),
+  };
+  const open = new Map<string, OpenDevice>();
+  const release = () => open.forEach((device) => device.release());
+  try {
+    for (const device of config.devices) open.set(device.id, await openDevice(device, modules));
+  } catch (error) {
+    release();
+    throw error;
+  }
+  const start = (deviceId: string) => {
+    const device = open.get(deviceId);
+    if (device === undefined) throw new Error(`device ${deviceId} is not open`);
+    return device.startProver();
+  };
+  return { start, release };
 }
 
 /** Starts the service and resolves with the exit code once a signal has ended it. */
 export async function serve(config: Config, version: string, env: Env): Promise<number> {
   const log = createLog(config.logLevel);
+  // Before anything else: a signal during setup ends the service as one in operation does.
+  const signals = new Signals();
+  const provers = await openDevices(config, env, log);
   const service = await startService(config, {
     clock: systemClock,
     log,
-    startProver: proverStarter(config, env),
+    startProver: provers.start,
+    memoryBytes: Math.min(totalmem(), readMemoryLimit() ?? Infinity),
     instance: randomBytes(8).toString("hex"),
     version,
   });
-  return await ended(service);
+  const code = await signals.end(service);
+  provers.release();
+  return code;
 }
 
-function ended(service: Service): Promise<number> {
-  return new Promise((resolve) => {
-    let signals = 0;
-    const onSignal = () => {
-      signals++;
-      if (signals === 1) void service.close().then(() => resolve(0));
-      else {
-        service.kill();
-        resolve(1);
-      }
-    };
-    process.on("SIGTERM", onSignal);
-    process.on("SIGINT", onSignal);
-  });
+/** The first signal drains, the second kills the provers; one that came early is not forgotten. */
+class Signals {
+  private count = 0;
+  private onSignal = () => {};
+
+  constructor() {
+    for (const name of ["SIGTERM", "SIGINT"] as const) {
+      process.on(name, () => {
+        this.count++;
+        this.onSignal();
+      });
+    }
+  }
+
+  end(service: Service): Promise<number> {
+    return new Promise((resolve) => {
+      this.onSignal = () => {
+        if (this.count > 1) void service.kill().then(() => resolve(INTERRUPTED));
+        else if (this.count === 1) void service.close().then(() => resolve(0));
+      };
+      this.onSignal();
+    });
+  }
 }

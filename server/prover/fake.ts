@@ -78,11 +78,12 @@ function attests(message: SignedMessage, { proof, keys }: AggregateClaim): boole
 }
 
 /** Ready at once. */
-export function startFakeProver(options: FakeProverOptions): Promise<Prover> {
-  return Promise.resolve(new FakeProver(options));
+export function startFakeProver(options: FakeProverOptions): Prover {
+  return new FakeProver(options);
 }
 
 class FakeProver implements Prover {
+  readonly ready = Promise.resolve(DESCRIPTION);
   readonly description = DESCRIPTION;
   readonly pid = undefined;
   readonly exited: Promise<ProverExit>;
@@ -96,6 +97,11 @@ class FakeProver implements Prover {
 
   residentBytes(): number {
     return 0;
+  }
+
+  /** There is no process that could fall silent. */
+  heardAtMs(): number {
+    return Infinity;
   }
 
   kill(): void {

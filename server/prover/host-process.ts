@@ -3,9 +3,12 @@
  * it. Promises that every request settles, and that `exited` settles only when the process is gone.
  */
 import type { ChildProcess } from "node:child_process";
+import { Duplex } from "node:stream";
 import type { BackendDescription } from "../../native/addon.js";
 import { GarbledMessageError, parseFromHost } from "./messages.js";
 import type { HostReply, HostRequest, HostStart } from "./messages.js";
+import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
+import type { ProcessWatch } from "./process-watch.js";
 import { ProverError, type ProverExit } from "./prover.js";
 
 /** Enough for the last lines of a panic or a Python traceback. */
@@ -26,6 +29,7 @@ interface Pending {
   /** Throws `GarbledMessageError` when the value is none that the request can have. */
   resolve(value: unknown): void;
   reject(error: ProverError): void;
+  isVerification: boolean;
 }
 
 /** A request before it is numbered. */
@@ -40,8 +44,13 @@ export class HostProcess {
   readonly exited: Promise<ProverExit>;
   /** As the process last reported it; 0 until then. */
   residentBytes = 0;
+  private messageAtMs: number;
+  /** Verifications that wait, which are answered one by one, and when the first of them began to. */
+  private verifying = { count: 0, sinceMs: 0 };
 
   private phase: Phase = { name: "starting" };
+  private readonly pipe: Duplex;
+  private readonly oomKillsAtStart: number;
   private readonly pending = new Map<number, Pending>();
   private lastId = 0;
   private stderrTail = Buffer.alloc(0);
@@ -49,7 +58,11 @@ export class HostProcess {
   constructor(
     private readonly child: ChildProcess,
     start: HostStart,
+    private readonly watch: ProcessWatch,
   ) {
+    this.pipe = pipeOf(child);
+    this.messageAtMs = watch.nowMs();
+    this.oomKillsAtStart = watch.oomKills();
     const { promise, resolve, reject } = deferred<BackendDescription>();
     this.ready = promise;
     this.exited = this.listen(resolve);
@@ -59,6 +72,15 @@ export class HostProcess {
 
   get pid(): number | undefined {
     return this.child.pid;
+  }
+
+  /**
+   * When it last gave a sign of life, by the watch's clock. Its heart beats on while a verification
+   * hangs: that one counts as silence from its beginning.
+   */
+  get heardAtMs(): number {
+    const { count, sinceMs } = this.verifying;
+    return count === 0 ? this.messageAtMs : Math.min(this.messageAtMs, sinceMs);
   }
 
   /** SIGKILL, for this reason; the first reason stands. `exited` settles when the process is gone. */
@@ -79,18 +101,21 @@ export class HostProcess {
     }
     const id = ++this.lastId;
     const { promise, resolve, reject } = deferred<T>();
-    this.pending.set(id, { resolve: (value) => resolve(parse(value)), reject });
+    const isVerification = question.op !== "aggregate";
+    if (isVerification) this.countVerification(1);
+    this.pending.set(id, { resolve: (value) => resolve(parse(value)), reject, isVerification });
     this.send({ ...question, type: "request", id });
     return promise;
   }
 
   private send(message: HostStart | HostRequest): void {
-    // A message that cannot be sent needs no handler: the exit that follows settles its request.
-    this.child.send(message, () => undefined);
+    // One that cannot be sent needs no handler: the exit that follows settles its request.
+    writeMessage(this.pipe, message);
   }
 
   private receive(raw: unknown, ready: (description: BackendDescription) => void): void {
     if (this.phase.name === "ending" || this.phase.name === "ended") return;
+    this.messageAtMs = this.watch.nowMs();
     try {
       const message = parseFromHost(raw);
       if (message.type === "heartbeat") {
@@ -115,51 +140,78 @@ export class HostProcess {
     if (pending === undefined) {
       throw new GarbledMessageError(`garbled reply: no request ${String(reply.id)} is pending`);
     }
+    if (pending.isVerification) this.countVerification(-1);
     if (reply.ok) pending.resolve(reply.value);
     else pending.reject(new ProverError(reply.kind, reply.message));
     this.pending.delete(reply.id);
   }
 
+  /** The first in the queue begins when it comes, or when the one before it is answered. */
+  private countVerification(change: 1 | -1): void {
+    const { count, sinceMs } = this.verifying;
+    const isAnother = change === -1 || count === 0;
+    this.verifying = {
+      count: count + change,
+      sinceMs: isAnother ? this.watch.nowMs() : sinceMs,
+    };
+  }
+
   private listen(ready: (description: BackendDescription) => void): Promise<ProverExit> {
     const { child } = this;
     const { promise, resolve } = deferred<ProverExit>();
-    const end = (how: string) => {
-      if (this.phase.name !== "ended") resolve(this.end(how));
+    const end = (how: string, signal: NodeJS.Signals | null) => {
+      if (this.phase.name !== "ended") resolve(this.end(how, signal));
     };
     child.stderr?.on("data", (chunk: Buffer) => {
       this.stderrTail = Buffer.concat([this.stderrTail, chunk]).subarray(-STDERR_TAIL_BYTES_MAX);
     });
-    child.on("message", (raw: unknown) => this.receive(raw, ready));
-    // Of a process that ends by itself, too: then the signal finds nobody.
-    child.on("disconnect", () => this.endBecause("died", "channel closed"));
+    readMessages(this.pipe, {
+      onMessage: (raw) => this.receive(raw, ready),
+      onGarbage: (why) => this.endBecause("died", `garbled message: ${why}`),
+      // Of a process that ends by itself, too: then the signal finds nobody.
+      onEnd: () => this.endBecause("died", "channel closed"),
+    });
     child.on("error", (error) => {
       // With no process there will be no exit either. Other errors are followed by one.
-      if (child.pid === undefined) end(error.message);
+      if (child.pid === undefined) end(error.message, null);
     });
     child.on("exit", (code, signal) => {
       const how = signal === null ? `exit code ${String(code)}` : `signal ${signal}`;
-      const timer = setTimeout(() => end(how), LAST_WORDS_MS_MAX);
+      const timer = setTimeout(() => end(how, signal), LAST_WORDS_MS_MAX);
       child.on("close", () => {
         clearTimeout(timer);
-        end(how);
+        end(how, signal);
       });
     });
     return promise;
   }
 
-  private end(how: string): ProverExit {
+  private end(how: string, signal: NodeJS.Signals | null): ProverExit {
     const { phase } = this;
+    // The kernel closes a killed process's pipe before it tells of its end: either may come first.
+    const isOurs = phase.name === "ending" && phase.cause !== "died";
+    const isOomKill =
+      signal === "SIGKILL" && !isOurs && this.watch.oomKills() > this.oomKillsAtStart;
     const why = phase.name === "ending" ? `${phase.detail}, ` : "";
     const stderr = this.stderrTail.toString("utf8").trim();
-    const detail = `${why}${how}${stderr === "" ? "" : `: ${stderr}`}`;
+    const size = `${String(Math.round(this.residentBytes / 1e6))} MB resident when last seen`;
+    const memory = isOomKill ? `, killed by the kernel for memory, ${size}` : "";
+    const detail = `${why}${how}${memory}${stderr === "" ? "" : `: ${stderr}`}`;
     this.phase = { name: "ended" };
     for (const { reject } of this.pending.values()) {
       reject(new ProverError("died", `prover process ended: ${detail}`));
     }
     this.pending.clear();
-    if (phase.name === "ending") return { cause: phase.cause, detail };
-    return { cause: phase.name === "starting" ? "start_failed" : "died", detail };
+    if (phase.name === "ending" && !isOomKill) return { cause: phase.cause, detail };
+    if (phase.name === "starting") return { cause: "start_failed", detail };
+    return { cause: isOomKill ? "killed_for_memory" : "died", detail };
   }
+}
+
+function pipeOf(child: ChildProcess): Duplex {
+  const pipe = child.stdio[PIPE_FD];
+  if (!(pipe instanceof Duplex)) throw new Error("the prover process was started without a pipe");
+  return pipe;
 }
 
 interface Deferred<T> {

@@ -1,9 +1,11 @@
 /**
  * Entry of a prover process: forked by `process-prover.ts`, one per prover, the addon inside. It
- * ends with its parent, holds the device's lock for as long as it lives, and answers numbered
- * requests. A failure to start, or a parent that makes no sense, ends it with words on stderr.
+ * ends with its parent, holds the device's lock (an inherited descriptor that it never looks at) for
+ * as long as it lives, and answers numbered requests. A failure to start, or a parent that makes no
+ * sense, ends it with words on stderr.
  */
-import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
+import { Socket } from "node:net";
 import { setPriority } from "node:os";
 import { loadAddon, type Addon, type NativeProver } from "../../native/addon.js";
 import {
@@ -16,10 +18,12 @@ import {
   type ToHost,
 } from "./messages.js";
 import { failureKindOf, verdictOf } from "./native-status.js";
+import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
 
 const EXIT_START_FAILED = 1;
 const EXIT_GARBLED_MESSAGE = 2;
-const HEARTBEAT_INTERVAL_MS = 1000;
+/** Some beats fit in the silence after which the lane takes this process for wedged. */
+const HEARTBEAT_INTERVAL_MS = 500;
 
 type State =
   | { name: "waiting" }
@@ -32,29 +36,13 @@ function fail(exitCode: number, error: unknown): never {
   process.exit(exitCode);
 }
 
-function send(message: FromHost): void {
-  // A channel that breaks raises "disconnect", and that ends this process.
-  process.send?.(message, undefined, undefined, () => undefined);
-}
-
-function sendHeartbeat(): void {
-  send({ type: "heartbeat", residentBytes: process.memoryUsage.rss() });
-}
-
-function readHolder(lockPath: string): string {
+/** Throws when there is no pipe: this process is started by the service, not by hand. */
+function openPipe(): Socket {
   try {
-    return readFileSync(lockPath, "utf8").trim() || "unknown";
-  } catch {
-    return "unknown"; // the lock file may be unreadable to us: the refusal matters, not the name
+    return new Socket({ fd: PIPE_FD, readable: true, writable: true });
+  } catch (cause) {
+    throw new Error("host.js is started by the service, not by hand", { cause });
   }
-}
-
-/** The descriptor is never closed: the lock ends with this process. */
-function takeDeviceLock(addon: Addon, lockPath: string): void {
-  if (addon.lockFile(lockPath) === -1) {
-    throw new Error(`device lock ${lockPath} is held by process ${readHolder(lockPath)}`);
-  }
-  writeFileSync(lockPath, `${String(process.pid)}\n`);
 }
 
 /** 0 leaves what was inherited. */
@@ -76,7 +64,6 @@ function setNiceness(nice: number): void {
 }
 
 async function openBackend(addon: Addon, start: HostStart): Promise<NativeProver> {
-  takeDeviceLock(addon, start.lockPath);
   // Both before the backend loads: it sizes its thread pool by them.
   setNiceness(start.nice);
   addon.setAffinity(start.cores);
@@ -114,9 +101,9 @@ function main(): void {
   let state: State = { name: "waiting" };
   const addon = loadAddon();
   addon.dieWithParent();
-  // The parent-death signal is Linux's, and is missed by a process whose parent is dead already.
-  process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
-  if (process.send === undefined) throw new Error("host.js is started by the service, not by hand");
+  const pipe = openPipe();
+  const send = (message: FromHost) => writeMessage(pipe, message);
+  const sendHeartbeat = () => send({ type: "heartbeat", residentBytes: process.memoryUsage.rss() });
 
   async function start(message: HostStart): Promise<void> {
     state = { name: "starting" };
@@ -136,7 +123,12 @@ function main(): void {
     }
     if (state.name !== "serving") throw new Error("garbled message: a request before ready");
     const serving = state;
-    const run = async () => send(await replyTo(serving.prover, message));
+    const run = async () => {
+      const reply = await replyTo(serving.prover, message);
+      // First: the lane decides by the memory that a proof leaves behind.
+      if (message.op === "aggregate") sendHeartbeat();
+      send(reply);
+    };
     if (message.op === "aggregate") {
       void run(); // replyTo catches everything
     } else {
@@ -145,12 +137,17 @@ function main(): void {
     }
   }
 
-  process.on("message", (raw: unknown) => {
-    try {
-      handle(parseToHost(raw));
-    } catch (error) {
-      fail(EXIT_GARBLED_MESSAGE, error);
-    }
+  readMessages(pipe, {
+    onMessage(raw) {
+      try {
+        handle(parseToHost(raw));
+      } catch (error) {
+        fail(EXIT_GARBLED_MESSAGE, error);
+      }
+    },
+    onGarbage: (why) => fail(EXIT_GARBLED_MESSAGE, `garbled message: ${why}`),
+    // The parent-death signal is Linux's, and is missed by a process whose parent is dead already.
+    onEnd: () => process.kill(process.pid, "SIGKILL"),
   });
 }
 

@@ -52,7 +52,6 @@ const request = z.discriminatedUnion("op", [verifySignatures, verifyAggregate, a
 const start = z.strictObject({
   type: z.literal("start"),
   backend: z.strictObject({ library: z.string().min(1), config: z.string() }),
-  lockPath: z.string().min(1),
   nice: z.int().min(-20).max(19),
   cores: z.array(u32),
 });

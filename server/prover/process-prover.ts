@@ -3,11 +3,13 @@
  * aborts and leaks end there. Checks everything the process sends, kills it when that is garbled,
  * and leaves no request unsettled once it has ended. Started by the pool.
  */
-import { fork, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import type { BackendOptions } from "./backend-file.js";
 import { HostProcess } from "./host-process.js";
+import type { HostStart } from "./messages.js";
 import { parseBoolean, parseProof, parseVerdicts } from "./messages.js";
 import { keyCountOf, signerCountOf } from "./packed.js";
+import { readOomKills, type ProcessWatch } from "./process-watch.js";
 import { ProverError } from "./prover.js";
 import type {
   AggregateClaim,
@@ -25,8 +27,11 @@ export interface ProcessProverOptions {
   /** The compiled `host.js`. */
   hostPath: string;
   backend: BackendOptions;
-  /** One prover process at a time holds this file's lock; others are refused, the holder named. */
-  lockPath: string;
+  /**
+   * Descriptor of the device's lock (`device-lock.ts`): the process inherits it, so that the lock
+   * is held for as long as a prover of the device lives. Absent: no lock.
+   */
+  lockFd?: number;
   /** Niceness, -20 to 19; 0 leaves the service's own. */
   nice: number;
   /** The cores to run on; empty for all. */
@@ -35,6 +40,8 @@ export interface ProcessProverOptions {
   env: Readonly<Record<string, string>>;
   /** Longest time from fork to ready, in milliseconds; the process is killed after it. */
   startTimeoutMs: number;
+  /** Default: the process's own clock and the kernel's counter. */
+  watch?: ProcessWatch;
 }
 
 /** What of the service's environment a prover may see, and the device's own variables over it. */
@@ -50,42 +57,31 @@ export function proverEnvironment(
   return { ...env, ...device };
 }
 
-/** Resolves once set up (seconds). Rejects with `ProverError("start_failed")`, the process ended. */
-export async function startProcessProver(options: ProcessProverOptions): Promise<Prover> {
-  try {
-    return await start(options);
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    const message = `prover of ${options.deviceId} did not start: ${why}`;
-    throw new ProverError("start_failed", message, { cause });
-  }
-}
-
-async function start(options: ProcessProverOptions): Promise<Prover> {
-  const { backend, lockPath, nice, cores, startTimeoutMs } = options;
-  const host = new HostProcess(forkHost(options), {
-    type: "start",
-    backend,
-    lockPath,
-    nice,
-    cores: [...cores],
-  });
+/** Forks the process; what it lacks to be of use is told by `ready`. */
+export function forkProver(options: ProcessProverOptions): Prover {
+  const { backend, nice, cores, startTimeoutMs, deviceId } = options;
+  const start: HostStart = { type: "start", backend, nice, cores: [...cores] };
+  const watch = options.watch ?? { nowMs: () => performance.now(), oomKills: readOomKills };
+  const host = new HostProcess(forkHost(options), start, watch);
   const timer = setTimeout(() => {
     host.endBecause("start_failed", `not ready after ${String(startTimeoutMs)} ms`);
   }, startTimeoutMs);
-  try {
-    return new ProcessProver(host, { ...(await host.ready), fake: false });
-  } finally {
-    clearTimeout(timer);
-  }
+  void host.ready.catch(() => undefined).finally(() => clearTimeout(timer));
+  return new ProcessProver(host, deviceId);
 }
 
-function forkHost({ hostPath, env }: ProcessProverOptions): ChildProcess {
-  return fork(hostPath, [], {
-    execArgv: [],
+/** As `forkProver`, once it is ready. Rejects with `ProverError("start_failed")`. */
+export async function startProcessProver(options: ProcessProverOptions): Promise<Prover> {
+  const prover = forkProver(options);
+  await prover.ready;
+  return prover;
+}
+
+function forkHost({ hostPath, env, lockFd }: ProcessProverOptions): ChildProcess {
+  const inherited = lockFd === undefined ? [] : [lockFd];
+  return spawn(process.execPath, [hostPath], {
     env: { ...env },
-    serialization: "advanced",
-    stdio: ["ignore", "ignore", "pipe", "ipc"],
+    stdio: ["ignore", "ignore", "pipe", "pipe", ...inherited],
   });
 }
 
@@ -103,12 +99,30 @@ function packedClaim({ proof, keys }: AggregateClaim) {
 }
 
 class ProcessProver implements Prover {
+  readonly ready: Promise<ProverDescription>;
+  private known: ProverDescription | undefined;
   private isProving = false;
 
   constructor(
     private readonly host: HostProcess,
-    readonly description: ProverDescription,
-  ) {}
+    deviceId: string,
+  ) {
+    this.ready = host.ready.then(
+      (description) => (this.known = { ...description, fake: false }),
+      (cause: unknown) => {
+        const why = cause instanceof Error ? cause.message : String(cause);
+        const message = `prover of ${deviceId} did not start: ${why}`;
+        throw new ProverError("start_failed", message, { cause });
+      },
+    );
+    // Whoever started it may look at `exited` alone.
+    this.ready.catch(() => undefined);
+  }
+
+  get description(): ProverDescription {
+    if (this.known === undefined) throw new Error("the prover is not set up yet");
+    return this.known;
+  }
 
   get pid(): number | undefined {
     return this.host.pid;
@@ -120,6 +134,10 @@ class ProcessProver implements Prover {
 
   residentBytes(): number {
     return this.host.residentBytes;
+  }
+
+  heardAtMs(): number {
+    return this.host.heardAtMs;
   }
 
   kill(): void {

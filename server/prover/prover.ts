@@ -24,18 +24,24 @@ export interface ProveJob {
 /** Verdict on one raw signature. */
 export type SignatureVerdict = "ok" | "bad_signature" | "wrong_leaf";
 
-/** Why a prover process ended. */
+/**
+ * Why a prover process ended: `killed_for_memory` when the kernel did it, `died` when it ended by
+ * itself or was killed by somebody else.
+ */
 export interface ProverExit {
-  cause: "killed_by_us" | "died" | "start_failed";
+  cause: "killed_by_us" | "killed_for_memory" | "died" | "start_failed";
   detail: string;
 }
 
 /**
- * One set-up prover. Promises reject with `ProverError` when the prover refuses, and with
- * `ProverError("died")` when its process ends first. One `aggregate` at a time; verification may
- * run meanwhile.
+ * One prover, from the moment its setup begins. Promises reject with `ProverError` when the prover
+ * refuses, and with `ProverError("died")` when its process ends first. One `aggregate` at a time;
+ * verification may run meanwhile.
  */
 export interface Prover {
+  /** Resolves once set up (seconds); rejects with `ProverError("start_failed")`. */
+  readonly ready: Promise<ProverDescription>;
+  /** Only once `ready` has resolved; throws before. */
   readonly description: ProverDescription;
   /** Process id, for logs; undefined for the fake. */
   readonly pid: number | undefined;
@@ -49,13 +55,15 @@ export interface Prover {
   aggregate(job: ProveJob): Promise<Uint8Array>;
   /** Resident set in bytes as the prover last reported it; 0 until then. */
   residentBytes(): number;
-  /** SIGKILL. `exited` settles once the process has really ended. */
+  /** When it last gave a sign of life, on the monotonic clock of the service; to hang is none. */
+  heardAtMs(): number;
+  /** SIGKILL, also during setup. `exited` settles once the process has really ended. */
   kill(): void;
   readonly exited: Promise<ProverExit>;
 }
 
-/** Starts a prover and sets it up (seconds). Rejects with `ProverError("start_failed")`. */
-export type StartProver = (deviceId: string) => Promise<Prover>;
+/** Starts a prover on a device; returns at once, and `ready` tells when it is set up. */
+export type StartProver = (deviceId: string) => Prover;
 
 /** Every way a prover's answer can be an error. */
 export class ProverError extends Error {

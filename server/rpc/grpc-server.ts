@@ -1,9 +1,7 @@
 /** The data plane: grpc-js on TCP and Unix sockets, with health and reflection. */
-import { chmodSync, existsSync, unlinkSync } from "node:fs";
-import { connect } from "node:net";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { fromBinary } from "@bufbuild/protobuf";
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server } from "@grpc/grpc-js";
 import type { handleServerStreamingCall, handleUnaryCall, ServiceDefinition } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import {
@@ -19,9 +17,14 @@ import type { MemoryBudget } from "../memory-budget.js";
 import { checkMessageCount } from "./count-messages.js";
 import { admitCalls } from "./grpc-admission.js";
 import type { ReceivedRequest } from "./grpc-admission.js";
+import { bindGrpc, shutDownGrpc } from "./grpc-listener.js";
 import type { CallContext, Calls } from "./handlers.js";
+import { widenReceiveWindow } from "./receive-window.js";
 import { addReflection } from "./reflection.js";
 import { statusOf } from "./status.js";
+
+/** The node may call, when the operator has put it into the socket's group. */
+const SOCKET_MODE = 0o660;
 
 export interface GrpcServerModules {
   clock: Clock;
@@ -72,15 +75,9 @@ export class GrpcServer {
 
   /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */
   async listen(address: string): Promise<string> {
-    if (address.startsWith("unix:")) await removeStaleSocket(address.slice("unix:".length));
-    const port = await new Promise<number>((resolve, reject) => {
-      this.server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) =>
-        error === null ? resolve(bound) : reject(error),
-      );
-    });
-    if (!address.startsWith("unix:")) return address.replace(/:\d+$/, `:${port}`);
-    chmodSync(address.slice("unix:".length), 0o660);
-    return address;
+    const bound = await bindGrpc(this.server, address, SOCKET_MODE);
+    widenReceiveWindow(this.server);
+    return bound;
   }
 
   setServing(isServing: boolean): void {
@@ -92,16 +89,7 @@ export class GrpcServer {
   /** Lets streams deliver what is logged and calls finish within the bound, then cuts the rest. */
   async close(boundMs: number): Promise<void> {
     this.draining.abort();
-    await new Promise<void>((resolve) => {
-      const cancel = this.modules.clock.at(this.modules.clock.nowMs() + boundMs, () => {
-        this.server.forceShutdown();
-        resolve();
-      });
-      this.server.tryShutdown(() => {
-        cancel();
-        resolve();
-      });
-    });
+    await shutDownGrpc(this.server, this.modules.clock, boundMs);
   }
 
   private unary<Request extends DescMessage, Response>(
@@ -176,18 +164,4 @@ function decode<Schema extends DescMessage>(
   } catch {
     throw invalid("", `the message is not a ${schema.typeName}`);
   }
-}
-
-/** A socket file that nobody answers on is left over from a dead service. */
-async function removeStaleSocket(path: string): Promise<void> {
-  if (!existsSync(path)) return;
-  const isAnswered = await new Promise<boolean>((resolve) => {
-    const socket = connect(path, () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on("error", () => resolve(false));
-  });
-  if (isAnswered) throw new Error(`another service answers on ${path}`);
-  unlinkSync(path);
 }

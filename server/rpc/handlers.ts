@@ -2,8 +2,7 @@
  * The calls of AggregatorService, neutral of transport: both RPC stacks hand requests in here.
  * Refusals are thrown as `Refusal`; each stack maps them through `status.ts`.
  */
-import { createHash } from "node:crypto";
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type {
   CancelSessionRequest,
   GetSessionRequest,
@@ -24,7 +23,6 @@ import {
   SessionState,
   SkipReason,
   StreamResultsResponseSchema,
-  SubmitSnapshotRequestSchema,
   SubmitSnapshotResponseSchema,
   VerifyAggregateResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
@@ -35,9 +33,11 @@ import { ProverError } from "../prover/prover.js";
 import type { ProverDescription } from "../prover/prover.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 import { concat } from "../schedule/prove-group.js";
-import type { Admission, Aggregator } from "../session/aggregator.js";
+import type { Aggregator } from "../session/aggregator.js";
+import type { Admission } from "../session/nodes.js";
 import { attestationDataRoot } from "../session/attestation-data.js";
 import { checkGivenMessage, decodeSnapshot } from "../session/decode-snapshot.js";
+import { contentOf } from "./content-digest.js";
 import { serverInfo } from "./server-info.js";
 
 /** What a transport knows of a call. */
@@ -77,6 +77,8 @@ const skipOnWire = {
 export type Calls = Pick<Handlers, keyof Handlers>;
 
 export class Handlers {
+  private verifying = 0;
+
   constructor(
     private readonly options: HandlersOptions,
     private readonly modules: HandlersModules,
@@ -86,9 +88,9 @@ export class Handlers {
     const nodeId = nodeIdOf(request.node);
     const { snapshot } = request;
     if (request.requestId.length > 64) throw invalid("request_id", "is longer than 64 characters");
-    const bytes = toBinary(SubmitSnapshotRequestSchema, { ...request, deadlineMs: 0, fenceMs: 0 });
-    const contentDigest = createHash("sha256").update(bytes).digest("hex");
-    const earlier = this.modules.aggregator.remembered(nodeId, request.requestId, contentDigest);
+    const { digest: contentDigest, bytes } = contentOf(request);
+    const identity = { nodeId, requestId: request.requestId, contentDigest };
+    const earlier = this.modules.aggregator.remembered(identity);
     if (earlier !== undefined) return submitResponse(earlier);
 
     const description = this.modules.dispatcher.describe();
@@ -96,7 +98,7 @@ export class Handlers {
       return submitResponse({
         kind: "skipped",
         reason: "no_prover",
-        detail: "no device is up yet",
+        detail: this.modules.dispatcher.whyDown(),
       });
     }
     checkProofSystem(request.proofSystem, description);
@@ -113,17 +115,15 @@ export class Handlers {
       signatureBytes: description.signatureBytes,
     });
     const admission = this.modules.aggregator.submit({
-      nodeId,
+      ...identity,
       nodeEpoch: request.node?.nodeEpoch ?? 0n,
-      requestId: request.requestId,
-      contentDigest,
       slot: snapshot?.slot ?? 0n,
       priority: priorityOf(request),
       shouldReplace: request.busyPolicy === BusyPolicy.REPLACE,
       receivedAtMs: context.receivedAtMs,
       deadlineAtMs: context.receivedAtMs + budgets.deadlineMs,
       fenceAtMs: context.receivedAtMs + budgets.fenceMs,
-      bytes: bytes.length,
+      bytes,
       groups,
       accepted: budgets,
     });
@@ -217,10 +217,10 @@ export class Handlers {
     const { dispatcher, clock } = this.modules;
     const root = attestationDataRoot(request.data, "data");
     checkGivenMessage(request.message, root, "message");
-    const prover = dispatcher.verifier();
-    if (prover === undefined)
+    const verifier = dispatcher.verifier();
+    if (verifier === undefined)
       throw new Refusal("unavailable", "", "no prover is up to verify with");
-    const { description } = prover;
+    const { description, checker } = verifier;
     checkProofSystem(request.proofSystem, description);
     if (request.publicKeys.length === 0) throw invalid("public_keys", "is empty");
     request.publicKeys.forEach((key, at) => {
@@ -236,13 +236,21 @@ export class Handlers {
         `has ${request.proof.length} bytes, expected 1 to ${limits.proofBytesMax}`,
       );
     }
+    if (this.verifying >= limits.verifyCallsMax) {
+      const detail = `overloaded: ${limits.verifyCallsMax} proofs are being verified already`;
+      throw new Refusal("resource_exhausted", "", detail);
+    }
     const startedMs = clock.nowMs();
+    this.verifying++;
     const message = { root, slot: Number(request.data?.slot ?? 0n) };
     const claim = { proof: request.proof.slice(), keys: concat(request.publicKeys) };
-    const valid = await prover.verifyAggregate(message, claim).catch((error: unknown) => {
-      if (!(error instanceof ProverError)) throw error;
-      throw new Refusal("unavailable", "", `the prover could not verify: ${error.message}`);
-    });
+    const valid = await checker
+      .verifyAggregate(message, claim)
+      .catch((error: unknown) => {
+        if (!(error instanceof ProverError)) throw error;
+        throw new Refusal("unavailable", "", `the prover could not verify: ${error.message}`);
+      })
+      .finally(() => this.verifying--);
     const detail = valid ? "" : "the proof does not verify, or attests other claims";
     const verifyMs = Math.round(clock.nowMs() - startedMs);
     return create(VerifyAggregateResponseSchema, { valid, detail, verifyMs });

@@ -10,10 +10,15 @@ import type { PackageDefinition } from "@grpc/proto-loader";
 import { ReflectionService } from "@grpc/reflection";
 import { protoPath as healthProto } from "grpc-health-check";
 
-/** Adds reflection v1 and v1alpha for the files given, and for the health service. */
+/**
+ * Adds reflection v1 and v1alpha for the files given, and for the health service. What the files
+ * import is described; services there are not listed, for they are not served here.
+ */
 export function addReflection(server: Server, files: readonly DescFile[]): void {
-  const ours = files.map(({ proto }) => clone(FileDescriptorProtoSchema, proto));
-  const entries = [...ours, healthFile()].map((file) => {
+  const all = new Set(files.flatMap((file) => [file, ...file.dependencies]));
+  const ours = [...all].map(({ proto }) => clone(FileDescriptorProtoSchema, proto));
+  const health = healthFile();
+  const entries = [...ours, health].map((file) => {
     file.messageType.forEach(addJsonNames);
     const bytes = Buffer.from(toBinary(FileDescriptorProtoSchema, file));
     // Reflection reads nothing of an entry but its file; an enum's is the form without codecs.
@@ -21,7 +26,9 @@ export function addReflection(server: Server, files: readonly DescFile[]): void 
     return [file.name, { format, type: {}, fileDescriptorProtos: [bytes] }];
   });
   const definition = Object.fromEntries(entries) as PackageDefinition;
-  new ReflectionService(definition).addToServer(server);
+  const served = files.flatMap((file) => file.services.map(({ typeName }) => typeName));
+  const services = [...served, ...health.service.map(({ name }) => `${health.package}.${name}`)];
+  new ReflectionService(definition, { services }).addToServer(server);
 }
 
 /** Generated code leaves the names out; without them grpcurl prints a field's proto name. */

@@ -18,7 +18,7 @@ const shapes = [
   [32, 1],
 ] as const;
 
-const stateOnWire = {
+export const deviceStateOnWire = {
   starting: DeviceState.STARTING,
   idle: DeviceState.IDLE,
   proving: DeviceState.PROVING,
@@ -49,8 +49,8 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
     },
     devices: dispatcher.devices().map(({ id, state, cost }) => ({
       id,
-      state: stateOnWire[state.kind],
-      detail: state.kind === "failed" ? state.cause : "",
+      state: deviceStateOnWire[state.phase.kind],
+      detail: state.phase.kind === "failed" ? state.phase.cause : "",
       learnedCosts: shapes.map(([rawSignatures, children]) => ({
         rawSignatures,
         children,

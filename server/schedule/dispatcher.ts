@@ -1,34 +1,38 @@
 /**
- * Runs the lanes: keeps one prover a device alive, hands an idle lane the next group, and reports
- * how it ended. The seam to where proving happens; whoever owns the sessions supplies the jobs.
+ * The scheduler's end of the lanes: hands idle lanes the next group under a numbered attempt, and
+ * tells its owner, once, how each attempt ended. Knows lanes by their messages alone, so that a lane
+ * may be anywhere; whoever owns the sessions supplies the jobs.
  */
+import { assertNever } from "../errors.js";
 import type { Clock } from "../clock.js";
 import type { Logger } from "../log.js";
 import type { Metrics } from "../metrics.js";
-import type { Prover, ProverDescription, StartProver } from "../prover/prover.js";
-import type { CostModel } from "./cost.js";
-import { freshCostModel, learn, predictMs } from "./cost.js";
-import type { GroupWork, ProofResult } from "./group.js";
-import type { LaneEvent, LaneState } from "./lane.js";
-import { transitionLane } from "./lane.js";
-import { proveGroup } from "./prove-group.js";
+import type { ProverDescription, StartProver } from "../prover/prover.js";
+import type { BeliefEffect, LaneBelief } from "./assignments.js";
+import { abandon, assign, hear, unknownLane } from "./assignments.js";
+import type { Checker } from "./checker.js";
+import { FailoverChecker } from "./checker.js";
+import { optimisticMs, predictMs } from "./cost.js";
+import type { ProofResult } from "./group.js";
+import { LaneRunner } from "./lane-runner.js";
+import type { FromLane, LaneJob, StopReason, ToLane } from "./messages.js";
 
-/** One group that may start, with the session's instants and whom to tell. */
-export interface Job {
-  work: GroupWork;
-  deadlineAtMs: number;
-  fenceAtMs: number;
-  /** An idle device always tries a node's first group, whatever is predicted. */
-  isFirstOfSession: boolean;
+/** One group that may start, and whom to tell. Each job ends by one call of `finished` or `lost`. */
+export interface Job extends LaneJob {
   started(attempt: number): void;
   finished(attempt: number, result: ProofResult): void;
+  /** The lane is past the attempt, and nobody knows how it went. */
+  lost(attempt: number): void;
 }
 
-interface Lane {
-  id: string;
-  state: LaneState;
-  prover: Prover | undefined;
-  cost: CostModel;
+/** Carries a message to its receiver; the simulation loses, delays, doubles and reorders. */
+export type Post = (deliver: () => void) => void;
+
+export interface DispatcherOptions {
+  deviceIds: readonly string[];
+  standbys: 0 | 1;
+  /** A prover that holds more is replaced between proofs, in bytes. */
+  residentBytesMax: number;
 }
 
 export interface DispatcherModules {
@@ -36,43 +40,88 @@ export interface DispatcherModules {
   clock: Clock;
   log: Logger;
   metrics: Metrics;
+  post: Post;
+}
+
+interface Lane {
+  runner: LaneRunner;
+  belief: LaneBelief;
 }
 
 export class Dispatcher {
   private readonly lanes: Lane[];
+  private readonly jobs = new Map<number, { job: Job; lane: Lane }>();
+  private readonly checker: FailoverChecker;
+  private readonly whenUp = new Set<() => void>();
   private nextAttempt = 1;
   private isClosed = false;
   private description: ProverDescription | undefined;
-  private readonly cancelTimers = new Set<() => void>();
   private nextJob: () => Job | undefined = () => undefined;
 
   constructor(
-    options: { deviceIds: readonly string[] },
+    options: DispatcherOptions,
     private readonly modules: DispatcherModules,
   ) {
-    this.lanes = options.deviceIds.map((id) => ({
-      id,
-      state: { kind: "starting", failures: 0 },
-      prover: undefined,
-      cost: freshCostModel,
-    }));
+    const { standbys, residentBytesMax } = options;
+    this.lanes = options.deviceIds.map((id) => {
+      const { startProver, clock, log, metrics } = modules;
+      const lane: Lane = {
+        belief: unknownLane,
+        runner: new LaneRunner(
+          { id, standbys, residentBytesMax },
+          {
+            startProver: () => startProver(id),
+            clock,
+            log,
+            metrics,
+            emit: (message) => modules.post(() => this.hear(lane, message)),
+            refuse: (description) => this.refuse(description),
+          },
+        ),
+      };
+      return lane;
+    });
+    this.checker = new FailoverChecker({
+      clock: modules.clock,
+      provers: () => this.lanes.flatMap(({ runner }) => runner.checkers()),
+    });
   }
 
-  /** Starts every lane; resolves once one is up or all have failed for now. */
-  async start(nextJob: () => Job | undefined): Promise<void> {
+  /** Starts every lane; `ready` tells when one is up. */
+  start(nextJob: () => Job | undefined): void {
     this.nextJob = nextJob;
-    await Promise.all(this.lanes.map((lane) => this.startProver(lane)));
+    for (const { runner } of this.lanes) runner.open();
+  }
+
+  /** Resolves once a lane is up, or when closed. */
+  async ready(): Promise<void> {
+    if (this.isUp || this.isClosed) return;
+    await new Promise<void>((resolve) => this.whenUp.add(resolve));
   }
 
   /** Offers idle lanes work; called whenever a job may have come up. */
   wake(): void {
     if (this.isClosed) return;
     for (const lane of this.lanes) {
-      if (lane.state.kind !== "idle" || lane.prover === undefined) continue;
+      if (lane.belief.kind !== "idle") continue;
       const job = this.nextJob();
       if (job === undefined) return;
-      void this.run(lane, lane.prover, job);
+      const attempt = this.nextAttempt++;
+      this.jobs.set(attempt, { job, lane });
+      lane.belief = assign(lane.belief, attempt);
+      job.started(attempt);
+      this.sendAssign(attempt);
     }
+  }
+
+  /** Kills an attempt that runs; its end is not told. Nothing happens to one that is over. */
+  kill(attempt: number, reason: StopReason): void {
+    const known = this.jobs.get(attempt);
+    if (known === undefined) return;
+    const { lane } = known;
+    this.jobs.delete(attempt);
+    lane.belief = abandon(lane.belief, reason);
+    this.send(lane, { kind: "kill", lease: lane.belief.lease, attempt, reason });
   }
 
   /** What the provers are; undefined until the first is up. */
@@ -80,118 +129,119 @@ export class Dispatcher {
     return this.description;
   }
 
-  devices(): {
-    id: string;
-    state: LaneState;
-    pid: number | undefined;
-    cost: CostModel;
-    residentBytes: number;
-  }[] {
-    return this.lanes.map(({ id, state, prover, cost }) => ({
-      id,
-      state,
-      pid: prover?.pid,
-      cost,
-      residentBytes: prover?.residentBytes() ?? 0,
-    }));
+  /** A lane takes work now, or will within a moment; one that is drained does not, though it proves. */
+  get isUp(): boolean {
+    return this.lanesInUse().some(({ belief }) => belief.kind !== "down" || belief.isBackSoon);
   }
 
-  get isUp(): boolean {
-    return this.lanes.some(({ state }) => state.kind === "idle" || state.kind === "proving");
+  /** A lane waits for work. */
+  get isIdle(): boolean {
+    return this.lanes.some(({ belief }) => belief.kind === "idle");
+  }
+
+  /** What keeps every lane from taking work, for people. */
+  whyDown(): string {
+    const why = ({ runner }: Lane) => {
+      const { phase, isDrained } = runner.state;
+      if (isDrained) return `device ${runner.id} is drained`;
+      if (phase.kind === "failed") return `device ${runner.id} failed: ${phase.cause}`;
+      return `device ${runner.id} is ${phase.kind}`;
+    };
+    return this.lanes.map(why).join("; ");
   }
 
   /** Predicted milliseconds for a proof of this shape on the best lane. */
   predictMs(raws: number, children: number): number {
-    return Math.min(...this.lanes.map(({ cost }) => predictMs(cost, raws, children)));
+    return Math.min(...this.lanes.map(({ runner }) => predictMs(runner.cost, raws, children)));
   }
 
-  /** A living prover, to verify with; undefined when none is up. */
-  verifier(): Prover | undefined {
-    return this.lanes.find(({ state }) => state.kind === "idle" || state.kind === "proving")
-      ?.prover;
+  /** As `predictMs`, such that most proofs take longer. */
+  optimisticMs(raws: number, children: number): number {
+    return Math.min(...this.lanes.map(({ runner }) => optimisticMs(runner.cost, raws, children)));
+  }
+
+  /** Milliseconds until the first lane may be free, seen optimistically; 0 when one is idle. */
+  earliestStartMs(): number {
+    const nowMs = this.modules.clock.nowMs();
+    const left = this.lanesInUse().map(({ runner, belief }) => {
+      const proof = runner.proofSince();
+      if (belief.kind !== "holds" || proof === undefined) return 0;
+      const tookMs = optimisticMs(runner.cost, proof.raws, proof.children);
+      return Math.max(0, proof.startedAtMs + tookMs - nowMs);
+    });
+    return Math.min(...left);
+  }
+
+  /** Verifies in whichever prover is at hand, standbys first. */
+  verifier(): { description: ProverDescription; checker: Checker } | undefined {
+    const description = this.checker.describe();
+    return description === undefined ? undefined : { description, checker: this.checker };
+  }
+
+  /** The lanes, for the operator and for metrics. */
+  devices(): readonly LaneRunner[] {
+    return this.lanes.map(({ runner }) => runner);
   }
 
   /** Kills every prover and waits until all have ended. Idempotent. */
   async close(): Promise<void> {
     this.isClosed = true;
-    for (const cancel of this.cancelTimers) cancel();
-    await Promise.all(
-      this.lanes.map(async (lane) => {
-        this.step(lane, { kind: "stop" });
-        await lane.prover?.exited;
-      }),
-    );
+    for (const resolve of this.whenUp) resolve();
+    await Promise.all(this.lanes.map(({ runner }) => runner.close()));
   }
 
-  private async run(lane: Lane, prover: Prover, job: Job): Promise<void> {
-    const { clock, metrics } = this.modules;
-    const attempt = this.nextAttempt++;
-    this.step(lane, { kind: "assign", attempt });
-    job.started(attempt);
-    let shape = { raws: 0, children: 0 };
-    const result = await proveGroup(job.work, {
-      prover,
-      nowMs: () => clock.nowMs(),
-      mayStart: (raws, children) => {
-        shape = { raws, children };
-        const nowMs = clock.nowMs();
-        if (nowMs >= job.deadlineAtMs && !job.isFirstOfSession) return "deadline";
-        const isPredictedMiss = nowMs + predictMs(lane.cost, raws, children) >= job.fenceAtMs;
-        return isPredictedMiss && !job.isFirstOfSession ? "predicted_miss" : "yes";
-      },
-    });
-    if (result.kind === "proved") {
-      lane.cost = learn(lane.cost, shape.raws, shape.children, result.proveMs);
-      metrics.proveSeconds.observe(result.proveMs / 1000);
-    }
-    job.finished(attempt, result);
-    this.step(lane, { kind: "attempt_ended", attempt });
+  private lanesInUse(): Lane[] {
+    return this.lanes.filter(({ runner }) => !runner.state.isDrained);
+  }
+
+  private hear(lane: Lane, message: FromLane): void {
+    if (this.isClosed) return;
+    const { belief, effects } = hear(lane.belief, message);
+    lane.belief = belief;
+    for (const effect of effects) this.apply(lane, effect);
+    if (this.isUp) for (const resolve of this.whenUp) resolve();
     this.wake();
   }
 
-  private async startProver(lane: Lane): Promise<void> {
-    const { log } = this.modules;
-    try {
-      const prover = await this.modules.startProver(lane.id);
-      if (this.isClosed) {
-        prover.kill();
-        await prover.exited;
+  private apply(lane: Lane, effect: BeliefEffect): void {
+    const known = this.jobs.get(effect.attempt);
+    switch (effect.kind) {
+      case "deliver":
+        this.jobs.delete(effect.attempt);
+        known?.job.finished(effect.attempt, effect.result);
         return;
+      case "lost":
+        this.jobs.delete(effect.attempt);
+        this.modules.metrics.lostAttempts.inc();
+        known?.job.lost(effect.attempt);
+        return;
+      case "resend_assign":
+        return this.sendAssign(effect.attempt);
+      case "resend_kill": {
+        const { attempt, reason } = effect;
+        return this.send(lane, { kind: "kill", lease: lane.belief.lease, attempt, reason });
       }
-      lane.prover = prover;
-      this.description ??= prover.description;
-      log.info({ device: lane.id, pid: prover.pid }, "prover ready");
-      this.step(lane, { kind: "ready" });
-      void prover.exited.then(({ detail }) => {
-        lane.prover = undefined;
-        if (this.isClosed) return;
-        log.error({ device: lane.id, cause: detail }, "prover died; restarting it");
-        this.modules.metrics.proverRestarts.inc({ cause: "died" });
-        this.step(lane, { kind: "prover_exited", cause: detail });
-      });
-      this.wake();
-    } catch (error) {
-      const cause = error instanceof Error ? error.message : String(error);
-      log.error({ device: lane.id, cause }, "prover did not start");
-      this.modules.metrics.proverRestarts.inc({ cause: "start_failed" });
-      this.step(lane, { kind: "start_failed", cause });
+      default:
+        return assertNever(effect);
     }
   }
 
-  private step(lane: Lane, event: LaneEvent): void {
-    const { clock } = this.modules;
-    const { state, effects } = transitionLane(lane.state, event, clock.nowMs());
-    lane.state = state;
-    for (const effect of effects) {
-      if (effect.kind === "kill") lane.prover?.kill();
-      else if (effect.kind === "start_prover") void this.startProver(lane);
-      else {
-        const cancel = clock.at(effect.atMs, () => {
-          this.cancelTimers.delete(cancel);
-          this.step(lane, { kind: "retry" });
-        });
-        this.cancelTimers.add(cancel);
-      }
-    }
+  private sendAssign(attempt: number): void {
+    const known = this.jobs.get(attempt);
+    if (known === undefined) return;
+    const { job, lane } = known;
+    this.send(lane, { kind: "assign", lease: lane.belief.lease, attempt, job });
+  }
+
+  private send({ runner }: Lane, message: ToLane): void {
+    this.modules.post(() => runner.receive(message));
+  }
+
+  /** Proofs of different revisions do not verify each other: one service, one prover build. */
+  private refuse(description: ProverDescription): string | undefined {
+    const first = (this.description ??= description);
+    const name = ({ scheme, revision }: ProverDescription) => `${scheme} ${revision}`;
+    if (name(first) === name(description)) return undefined;
+    return `it proves ${name(description)}, this service ${name(first)}`;
   }
 }

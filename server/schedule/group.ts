@@ -51,4 +51,5 @@ export type ProofResult =
   | { kind: "nothing_to_prove"; leftOut: readonly LeftOut[] }
   | { kind: "rejected"; leftOut: readonly LeftOut[] }
   | { kind: "not_started"; reason: "deadline" | "predicted_miss"; leftOut: readonly LeftOut[] }
-  | { kind: "failed"; reason: "prover_died" | "prover_error"; detail: string };
+  /** `deaths`: provers that this attempt has ended, where it was not us. */
+  | { kind: "failed"; reason: "prover_died" | "prover_error"; detail: string; deaths: number };

@@ -1,66 +1,357 @@
 /**
- * A device's queue of one, as a synchronous state machine: no clock, timer or I/O in here.
- * The dispatcher feeds it events and runs its effects.
+ * A device as a synchronous state machine: which prover process proves, which stands by, which
+ * attempt runs, and what follows a death. No clock, timer or I/O in here; `lane-runner.ts` feeds it
+ * events in the order in which it learns of them and runs its effects.
  */
 import { assertNever } from "../errors.js";
+import type { StopReason } from "./messages.js";
 
-export type LaneState =
-  | { kind: "starting"; failures: number }
+/** Why the lane kills a prover. The first four are the scheduler's, the rest its own. */
+export type KillCause = StopReason | "wedged" | "memory" | "restart" | "closed";
+
+/** A prover process, by the number under which the runner knows it. */
+interface Held {
+  readonly prover: number;
+  readonly isReady: boolean;
+  /** It has taken an attempt: what it holds is not only what every fresh one holds. */
+  readonly isUsed: boolean;
+}
+
+export type LanePhase =
+  /** The active prover is being set up. */
+  | { kind: "starting" }
   | { kind: "idle" }
-  | { kind: "proving"; attempt: number }
-  | { kind: "stopping" }
-  | { kind: "failed"; cause: string; failures: number; retryAtMs: number };
+  | { kind: "proving"; attempt: number; overrunAtMs: number }
+  /** The active prover has been killed; the device is busy until the process has really ended. */
+  | { kind: "stopping"; cause: KillCause }
+  /** Setup does not succeed; tried again at the instant. */
+  | { kind: "failed"; cause: string; retryAtMs: number };
+
+export interface LaneState {
+  readonly phase: LanePhase;
+  /** Raised when an attempt ends or an assignment cannot be taken. */
+  readonly lease: number;
+  readonly active: Held | null;
+  readonly standby: Held | null;
+  /** Since when there is no standby though one is wanted. */
+  readonly standbyMissingSinceMs: number;
+  readonly standbyRetryAtMs: number;
+  /** Setups that failed in a row, of active prover and standby. */
+  readonly startFailures: number;
+  readonly standbyFailures: number;
+  readonly lastProver: number;
+  /** The operator keeps new work away. */
+  readonly isDrained: boolean;
+  /** The operator wants a fresh prover once the proof at hand has ended. */
+  readonly isRestartDue: boolean;
+  readonly isClosed: boolean;
+}
 
 export type LaneEvent =
-  | { kind: "ready" }
-  | { kind: "assign"; attempt: number }
-  | { kind: "attempt_ended"; attempt: number }
-  | { kind: "prover_exited"; cause: string }
-  | { kind: "start_failed"; cause: string }
-  | { kind: "retry" }
-  | { kind: "stop" };
+  | { kind: "open" }
+  | { kind: "ready"; prover: number }
+  /** The process has ended; `why` is for people. */
+  | { kind: "exited"; prover: number; why: string }
+  | { kind: "assign"; lease: number; attempt: number }
+  | { kind: "kill"; lease: number; attempt: number; reason: StopReason }
+  /** The proof proper has begun: longer than until then is too long. */
+  | { kind: "proof_started"; attempt: number; overrunAtMs: number }
+  | { kind: "ended"; attempt: number; residentBytes: number }
+  /** Silences in milliseconds; negative infinity where nothing is judged. */
+  | { kind: "beat"; activeSilentMs: number; standbySilentMs: number; residentBytes: number }
+  | { kind: "drain"; isDrained: boolean }
+  | { kind: "restart"; role: "active" | "standby" }
+  | { kind: "close" };
 
 export type LaneEffect =
-  { kind: "start_prover" } | { kind: "retry_at"; atMs: number } | { kind: "kill" };
+  | { kind: "start_prover"; prover: number }
+  | { kind: "kill_prover"; prover: number; cause: KillCause }
+  | { kind: "run"; attempt: number }
+  /** The attempt has ended with what its run gave. */
+  | { kind: "report"; attempt: number }
+  /** The attempt has ended because its prover did. */
+  | { kind: "report_death"; attempt: number; why: string }
+  | { kind: "announce" };
 
-/** A bootstrap that fails is tried again after 1 s, doubling to a minute: never hot. */
+export interface LaneOptions {
+  standbys: 0 | 1;
+  /** A prover that holds more is replaced between proofs, in bytes. */
+  residentBytesMax: number;
+}
+
+/** A setup that fails is tried again after 1 s, doubling to a minute: never hot. */
 const RETRY_MS = 1000;
 const RETRY_MS_MAX = 60_000;
+/** Ten heartbeats: below this a loaded machine explains the silence. */
+export const SILENCE_MS_MAX = 5000;
+/** A standby is set up while the device idles, or beside a proof once it has waited this long. */
+export const STANDBY_WAIT_MS_MAX = 3000;
+
+export const freshLane: LaneState = {
+  phase: { kind: "starting" },
+  lease: 1,
+  active: null,
+  standby: null,
+  standbyMissingSinceMs: 0,
+  standbyRetryAtMs: 0,
+  startFailures: 0,
+  standbyFailures: 0,
+  lastProver: 0,
+  isDrained: false,
+  isRestartDue: false,
+  isClosed: false,
+};
+
+interface Step {
+  state: LaneState;
+  effects: LaneEffect[];
+}
+
+const announce: LaneEffect = { kind: "announce" };
+const burnLease = (state: LaneState): Step => ({
+  state: { ...state, lease: state.lease + 1 },
+  effects: [announce],
+});
 
 export function transitionLane(
   state: LaneState,
   event: LaneEvent,
   nowMs: number,
-): { state: LaneState; effects: LaneEffect[] } {
-  const stay = { state, effects: [] };
+  options: LaneOptions,
+): Step {
+  const { phase, active, standby } = state;
+  const stay: Step = { state, effects: [] };
   switch (event.kind) {
+    case "open":
+      return startActive(state);
     case "ready":
-      return state.kind === "starting" ? { state: { kind: "idle" }, effects: [] } : stay;
-    case "assign":
-      if (state.kind !== "idle") throw new Error(`lane is ${state.kind}, cannot take an attempt`);
-      return { state: { kind: "proving", attempt: event.attempt }, effects: [] };
-    case "attempt_ended":
-      if (state.kind !== "proving" || state.attempt !== event.attempt) return stay;
-      return { state: { kind: "idle" }, effects: [] };
-    case "prover_exited":
-      if (state.kind === "stopping" || state.kind === "starting") return stay;
-      return { state: { kind: "starting", failures: 0 }, effects: [{ kind: "start_prover" }] };
-    case "start_failed": {
-      if (state.kind !== "starting") return stay;
-      const failures = state.failures + 1;
-      const retryAtMs = nowMs + Math.min(RETRY_MS * 2 ** (failures - 1), RETRY_MS_MAX);
-      const failed: LaneState = { kind: "failed", cause: event.cause, failures, retryAtMs };
-      return { state: failed, effects: [{ kind: "retry_at", atMs: retryAtMs }] };
-    }
-    case "retry":
-      if (state.kind !== "failed") return stay;
+      return becomeReady(state, event.prover, nowMs);
+    case "exited":
+      if (event.prover === standby?.prover) return standbyExited(state, nowMs);
+      return event.prover === active?.prover ? activeExited(state, event.why, nowMs) : stay;
+    case "assign": {
+      // Doubled, or of an earlier lease. No answer: a reply to every stale message, itself doubled
+      // and answered, grows without bound; the next beat tells the scheduler what is.
+      if (phase.kind === "proving" || event.lease < state.lease) return stay;
+      if (phase.kind !== "idle" || state.isDrained || state.isClosed) return burnLease(state);
+      const proving: LanePhase = { kind: "proving", attempt: event.attempt, overrunAtMs: Infinity };
       return {
-        state: { kind: "starting", failures: state.failures },
-        effects: [{ kind: "start_prover" }],
+        state: { ...state, phase: proving, active: active && { ...active, isUsed: true } },
+        effects: [{ kind: "run", attempt: event.attempt }, announce],
       };
-    case "stop":
-      return { state: { kind: "stopping" }, effects: [{ kind: "kill" }] };
+    }
+    case "kill":
+      if (phase.kind === "proving" && phase.attempt === event.attempt) {
+        return killActive({ ...state, lease: state.lease + 1 }, event.reason);
+      }
+      // It has overtaken its assignment, which must not be taken any more.
+      return event.lease === state.lease && phase.kind !== "proving" ? burnLease(state) : stay;
+    case "proof_started":
+      if (phase.kind !== "proving" || phase.attempt !== event.attempt) return stay;
+      return {
+        state: { ...state, phase: { ...phase, overrunAtMs: event.overrunAtMs } },
+        effects: [],
+      };
+    case "ended":
+      if (phase.kind !== "proving" || phase.attempt !== event.attempt) return stay;
+      return attemptEnded(state, event, options);
+    case "beat":
+      return beat(state, event, nowMs, options);
+    case "drain":
+      return { state: { ...state, isDrained: event.isDrained }, effects: [announce] };
+    case "restart":
+      return event.role === "active" ? restartActive(state) : restartStandby(state);
+    case "close":
+      return close(state);
     default:
       return assertNever(event);
   }
+}
+
+function startActive(state: LaneState): Step {
+  const prover = state.lastProver + 1;
+  const active = { prover, isReady: false, isUsed: false };
+  return {
+    state: { ...state, phase: { kind: "starting" }, active, lastProver: prover },
+    effects: [{ kind: "start_prover", prover }, announce],
+  };
+}
+
+function killActive(state: LaneState, cause: KillCause): Step {
+  if (state.active === null) throw new Error("a lane without a prover has nothing to kill");
+  return {
+    state: { ...state, phase: { kind: "stopping", cause }, isRestartDue: false },
+    effects: [{ kind: "kill_prover", prover: state.active.prover, cause }, announce],
+  };
+}
+
+/** After the proof at hand; nothing to do where a fresh prover is on its way already. */
+function restartActive(state: LaneState): Step {
+  switch (state.phase.kind) {
+    case "idle":
+      return killActive(state, "restart");
+    case "proving":
+      return { state: { ...state, isRestartDue: true }, effects: [] };
+    case "failed":
+      return startActive(state);
+    case "starting":
+    case "stopping":
+      return { state, effects: [] };
+    default:
+      return assertNever(state.phase);
+  }
+}
+
+/** The next beat that may sets up another. */
+function restartStandby(state: LaneState): Step {
+  const { standby } = state;
+  if (standby?.isReady !== true) return { state, effects: [] };
+  const kill: LaneEffect = { kind: "kill_prover", prover: standby.prover, cause: "restart" };
+  return { state, effects: [kill] };
+}
+
+function becomeReady(state: LaneState, prover: number, nowMs: number): Step {
+  const { active, standby } = state;
+  if (standby?.prover === prover) {
+    const ready = { ...standby, isReady: true };
+    return { state: { ...state, standby: ready, standbyFailures: 0 }, effects: [announce] };
+  }
+  if (active?.prover !== prover || state.phase.kind !== "starting") return { state, effects: [] };
+  return idle({ ...state, active: { ...active, isReady: true }, startFailures: 0 }, nowMs);
+}
+
+function idle(state: LaneState, nowMs: number): Step {
+  const standbyMissingSinceMs = state.standby === null ? nowMs : state.standbyMissingSinceMs;
+  return {
+    state: { ...state, phase: { kind: "idle" }, standbyMissingSinceMs },
+    effects: [announce],
+  };
+}
+
+function attemptEnded(
+  state: LaneState,
+  { attempt, residentBytes }: Extract<LaneEvent, { kind: "ended" }>,
+  { residentBytesMax }: LaneOptions,
+): Step {
+  const next: LaneState = { ...state, lease: state.lease + 1, phase: { kind: "idle" } };
+  const report: LaneEffect = { kind: "report", attempt };
+  const cause = state.isRestartDue
+    ? "restart"
+    : residentBytes > residentBytesMax
+      ? "memory"
+      : undefined;
+  if (cause === undefined) return { state: next, effects: [report, announce] };
+  const killed = killActive(next, cause);
+  return { state: killed.state, effects: [report, ...killed.effects] };
+}
+
+function activeExited(state: LaneState, why: string, nowMs: number): Step {
+  const { phase, active } = state;
+  const wasReady = active?.isReady === true;
+  const isProving = phase.kind === "proving";
+  const effects: LaneEffect[] = isProving
+    ? [{ kind: "report_death", attempt: phase.attempt, why }]
+    : [];
+  const next: LaneState = {
+    ...state,
+    active: null,
+    isRestartDue: false,
+    lease: isProving ? state.lease + 1 : state.lease,
+    startFailures: wasReady ? 0 : state.startFailures + 1,
+  };
+  const succeeded = succeed(next, why, nowMs);
+  return { state: succeeded.state, effects: [...effects, ...succeeded.effects] };
+}
+
+/** The active prover is gone: the standby takes over, or a new one is set up. */
+function succeed(state: LaneState, why: string, nowMs: number): Step {
+  const { standby, startFailures } = state;
+  if (state.isClosed)
+    return { state: { ...state, phase: { kind: "stopping", cause: "closed" } }, effects: [] };
+  if (standby !== null) {
+    const promoted = { ...state, active: standby, standby: null, standbyMissingSinceMs: nowMs };
+    if (standby.isReady) return idle(promoted, nowMs);
+    return { state: { ...promoted, phase: { kind: "starting" } }, effects: [announce] };
+  }
+  if (startFailures === 0) return startActive(state);
+  const retryAtMs = nowMs + backoffMs(startFailures);
+  return {
+    state: { ...state, phase: { kind: "failed", cause: why, retryAtMs } },
+    effects: [announce],
+  };
+}
+
+function standbyExited(state: LaneState, nowMs: number): Step {
+  const standbyFailures = state.standby?.isReady === true ? 0 : state.standbyFailures + 1;
+  const standbyRetryAtMs = nowMs + (standbyFailures === 0 ? 0 : backoffMs(standbyFailures));
+  return {
+    state: {
+      ...state,
+      standby: null,
+      standbyFailures,
+      standbyRetryAtMs,
+      standbyMissingSinceMs: nowMs,
+    },
+    effects: [announce],
+  };
+}
+
+function backoffMs(failures: number): number {
+  return Math.min(RETRY_MS * 2 ** (failures - 1), RETRY_MS_MAX);
+}
+
+function beat(
+  state: LaneState,
+  event: Extract<LaneEvent, { kind: "beat" }>,
+  nowMs: number,
+  options: LaneOptions,
+): Step {
+  const { phase, standby } = state;
+  if (state.isClosed) return { state, effects: [] };
+  if (phase.kind === "failed" && nowMs >= phase.retryAtMs) return startActive(state);
+  const isOverCeiling = event.residentBytes > options.residentBytesMax;
+  // A fresh one that holds more by itself would be replaced by its like, for ever.
+  if (phase.kind === "idle" && isOverCeiling && state.active?.isUsed === true) {
+    return killActive(state, "memory");
+  }
+  const silent = event.activeSilentMs > SILENCE_MS_MAX;
+  if (silent && phase.kind === "idle") return killActive(state, "wedged");
+  if (phase.kind === "proving" && (silent || nowMs >= phase.overrunAtMs)) {
+    const what = silent ? "it sent no heartbeat" : "its proof took far longer than predicted";
+    const killed = killActive({ ...state, lease: state.lease + 1 }, "wedged");
+    const why = `the prover was wedged: ${what}`;
+    const death: LaneEffect = { kind: "report_death", attempt: phase.attempt, why };
+    return { state: killed.state, effects: [death, ...killed.effects] };
+  }
+  if (standby?.isReady === true && event.standbySilentMs > SILENCE_MS_MAX) {
+    const kill: LaneEffect = { kind: "kill_prover", prover: standby.prover, cause: "wedged" };
+    return { state, effects: [kill, announce] };
+  }
+  return warmStandby(state, nowMs, options);
+}
+
+function warmStandby(state: LaneState, nowMs: number, { standbys }: LaneOptions): Step {
+  const { phase, active, standby } = state;
+  const isWanted = standbys === 1 && standby === null && active?.isReady === true;
+  const isDue = nowMs >= state.standbyRetryAtMs;
+  const mayRun =
+    phase.kind === "idle" || nowMs >= state.standbyMissingSinceMs + STANDBY_WAIT_MS_MAX;
+  if (!isWanted || !isDue || !mayRun) return { state, effects: [announce] };
+  const prover = state.lastProver + 1;
+  return {
+    state: { ...state, standby: { prover, isReady: false, isUsed: false }, lastProver: prover },
+    effects: [{ kind: "start_prover", prover }, announce],
+  };
+}
+
+function close(state: LaneState): Step {
+  const { active, standby, phase } = state;
+  const effects = [active, standby].flatMap((held): LaneEffect[] =>
+    held === null ? [] : [{ kind: "kill_prover", prover: held.prover, cause: "closed" }],
+  );
+  const lease = phase.kind === "proving" ? state.lease + 1 : state.lease;
+  return {
+    state: { ...state, phase: { kind: "stopping", cause: "closed" }, lease, isClosed: true },
+    effects: [...effects, announce],
+  };
 }

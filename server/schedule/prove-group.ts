@@ -1,18 +1,21 @@
 /**
- * One group through one prover: verify every input, drop and name the bad, trim what verified
- * children cover, prove the rest, verify the proof against exactly the claims expected.
- * Called by the dispatcher for the lane's current attempt.
+ * One group through a lane: verify every input, drop and name the bad, trim what verified children
+ * cover, prove the rest, verify the proof against exactly the claims expected. Called by the lane
+ * for its current attempt.
  */
 import { createHash } from "node:crypto";
-import type { Prover } from "../prover/prover.js";
+import type { ProveJob, ProverDescription } from "../prover/prover.js";
 import { ProverError } from "../prover/prover.js";
+import type { Checker } from "./checker.js";
 import type { ChildWork, GroupWork, LeftOut, ProofResult, Raws } from "./group.js";
 
 export interface ProveGroupModules {
-  prover: Prover;
-  nowMs(): number;
-  /** Asked again once the inputs are verified: may a proof of this shape still start? */
+  description: ProverDescription;
+  checker: Checker;
+  /** Asked once the inputs are verified: may a proof of this shape still start? */
   mayStart(raws: number, children: number): "yes" | "deadline" | "predicted_miss";
+  /** Proves; how long it took, in milliseconds, comes with the proof. */
+  prove(job: ProveJob): Promise<{ proof: Uint8Array; proveMs: number }>;
 }
 
 export function sha256(bytes: Uint8Array): Uint8Array {
@@ -28,17 +31,17 @@ export async function proveGroup(
   } catch (error) {
     if (!(error instanceof ProverError)) throw error;
     const reason = error.kind === "died" ? "prover_died" : "prover_error";
-    return { kind: "failed", reason, detail: error.message };
+    return { kind: "failed", reason, detail: error.message, deaths: modules.checker.deaths };
   }
 }
 
 async function attemptGroup(group: GroupWork, modules: ProveGroupModules): Promise<ProofResult> {
-  const { prover } = modules;
+  const { description, checker } = modules;
   const leftOut: LeftOut[] = [...group.leftOut];
-  const children = await verifiedChildren(group, prover, leftOut);
+  const children = await verifiedChildren(group, checker, leftOut);
   const covered = new Set(children.flatMap((child) => child.validators));
-  const verified = await verifiedRaws(group, prover, leftOut);
-  const raws = keepRaws(verified, prover, (validator, digest) => {
+  const verified = await verifiedRaws(group, modules, leftOut);
+  const raws = keepRaws(verified, description, (validator, digest) => {
     if (!covered.has(validator)) return true;
     leftOut.push({
       reason: "covered",
@@ -55,28 +58,26 @@ async function attemptGroup(group: GroupWork, modules: ProveGroupModules): Promi
   const may = modules.mayStart(raws.validators.length, children.length);
   if (may !== "yes") return { kind: "not_started", reason: may, leftOut };
 
-  const startedMs = modules.nowMs();
-  const proof = await prover.aggregate({
+  const { proof, proveMs } = await modules.prove({
     message: group.message,
     keys: raws.keys,
     signatures: raws.signatures,
     children,
     logInvRate: group.logInvRate,
   });
-  const proveMs = modules.nowMs() - startedMs;
-  const claim = expectedClaim(raws, children, prover.description.publicKeyBytes);
-  if (!(await prover.verifyAggregate(group.message, { proof, keys: claim.keys }))) {
+  const claim = expectedClaim(raws, children, description.publicKeyBytes);
+  if (!(await checker.verifyAggregate(group.message, { proof, keys: claim.keys }))) {
     const detail = "the prover's own proof does not verify against the expected claims";
-    return { kind: "failed", reason: "prover_error", detail };
+    return { kind: "failed", reason: "prover_error", detail, deaths: 0 };
   }
   const childrenFolded = children.map((child) => child.index);
   return { kind: "proved", proof, validators: claim.validators, childrenFolded, leftOut, proveMs };
 }
 
-async function verifiedChildren(group: GroupWork, prover: Prover, leftOut: LeftOut[]) {
+async function verifiedChildren(group: GroupWork, checker: Checker, leftOut: LeftOut[]) {
   const good: ChildWork[] = [];
   for (const child of group.children) {
-    const isValid = await prover.verifyAggregate(group.message, child);
+    const isValid = await checker.verifyAggregate(group.message, child);
     if (isValid) good.push(child);
     else {
       const input = { kind: "child", childIndex: child.index } as const;
@@ -86,12 +87,15 @@ async function verifiedChildren(group: GroupWork, prover: Prover, leftOut: LeftO
   return good;
 }
 
-async function verifiedRaws(group: GroupWork, prover: Prover, leftOut: LeftOut[]): Promise<Raws> {
-  const { raws, message } = group;
+async function verifiedRaws(
+  { raws, message }: GroupWork,
+  { checker, description }: ProveGroupModules,
+  leftOut: LeftOut[],
+): Promise<Raws> {
   if (raws.validators.length === 0) return raws;
-  const verdicts = await prover.verifySignatures(message, raws.keys, raws.signatures);
+  const verdicts = await checker.verifySignatures(message, raws.keys, raws.signatures);
   let at = 0;
-  return keepRaws(raws, prover, (validator, digest) => {
+  return keepRaws(raws, description, (validator, digest) => {
     const verdict = verdicts[at++];
     if (verdict === "ok") return true;
     const reason = verdict === "wrong_leaf" ? "wrong_leaf" : "bad_signature";
@@ -103,10 +107,9 @@ async function verifiedRaws(group: GroupWork, prover: Prover, leftOut: LeftOut[]
 /** The raws for which `keep` says yes, repacked. */
 function keepRaws(
   raws: Raws,
-  prover: Prover,
+  { publicKeyBytes, signatureBytes }: ProverDescription,
   keep: (validator: number, digest: () => Uint8Array) => boolean,
 ): Raws {
-  const { publicKeyBytes, signatureBytes } = prover.description;
   const slice = (packed: Uint8Array, size: number, at: number) =>
     packed.subarray(at * size, (at + 1) * size);
   const kept = raws.validators

@@ -54,7 +54,9 @@ const reasonOnWire = {
   cancelled: OutcomeReason.CANCELLED,
   draining: OutcomeReason.DRAINING,
   limit: OutcomeReason.LIMIT,
+  set_aside: OutcomeReason.SET_ASIDE,
   fence: OutcomeReason.FENCE,
+  preempted: OutcomeReason.PREEMPTED,
   prover_died: OutcomeReason.PROVER_DIED,
   prover_error: OutcomeReason.PROVER_ERROR,
 } as const;
@@ -80,7 +82,7 @@ export function toOutcome(ended: EndedGroup): { outcome: Outcome; status: Outcom
     message: decoded.work.message.root,
     status: statusOnWire[status],
     ...(reason === undefined ? {} : { reason: reasonOnWire[reason] }),
-    detail: result?.kind === "failed" ? result.detail : "",
+    detail: detailOf(ending),
     leftOut: leftOut.map(leftOutMessage),
     proofSystem,
     queueMs: Math.round(ended.queueMs),
@@ -131,6 +133,15 @@ function statusOf(ending: Ending): OutcomeStatusName {
     default:
       return assertNever(ending);
   }
+}
+
+function detailOf(ending: Ending): string {
+  if (ending.kind === "not_started" && ending.reason === "set_aside") {
+    return "this input ended two provers; it is set aside until the fence of that session";
+  }
+  if (ending.kind !== "result" || ending.result.kind !== "failed") return "";
+  const { detail, deaths } = ending.result;
+  return deaths > 1 ? `${detail} (${deaths} provers ended over this input)` : detail;
 }
 
 function reasonOf(ending: Ending): keyof typeof reasonOnWire | undefined {

@@ -1,7 +1,7 @@
 /**
  * One node's results, a bounded sequence of events. A cursor names the last event a reader has
  * processed and the server's instance; a reader pulls one event at a time, so a slow one holds no
- * memory. Proof bytes are erased at the fence; events are trimmed by count and age.
+ * memory. No proof leaves it at its fence or later; events are trimmed by count and age.
  */
 import type { Outcome, Summary } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { invalid } from "../errors.js";
@@ -35,7 +35,10 @@ export class ResultsLog {
   private nextSeq = 1;
   private readonly waiters = new Set<() => void>();
 
-  constructor(private readonly options: { instance: string; eventsMax: number }) {}
+  /** `nowMs`: the monotonic clock that fences are instants of. */
+  constructor(
+    private readonly options: { instance: string; eventsMax: number; nowMs: () => number },
+  ) {}
 
   append(entry: Omit<LogEntry, "seq">): void {
     this.entries.push({ ...entry, seq: this.nextSeq++ });
@@ -44,10 +47,9 @@ export class ResultsLog {
   }
 
   /** Erases proofs past their fence and drops events past their retention. */
-  expire(nowMs: number, retentionMs: number): void {
-    for (const { event, fenceAtMs } of this.entries) {
-      if (fenceAtMs <= nowMs && event.kind === "outcome") event.outcome.proof = new Uint8Array(0);
-    }
+  expire(retentionMs: number): void {
+    const nowMs = this.options.nowMs();
+    for (const entry of this.entries) eraseIfFenced(entry, nowMs);
     let oldest = this.entries[0];
     while (oldest !== undefined && oldest.fenceAtMs + retentionMs <= nowMs) {
       this.dropOldest();
@@ -59,8 +61,12 @@ export class ResultsLog {
     return this.entries.length;
   }
 
-  outcomesOf(sessionId: string): LogEntry[] {
-    return this.entries.filter((entry) => entry.sessionId === sessionId);
+  /** The events of a session that are retained, in order. */
+  ofSession(sessionId: string): LogEntry[] {
+    const nowMs = this.options.nowMs();
+    const own = this.entries.filter((entry) => entry.sessionId === sessionId);
+    for (const entry of own) eraseIfFenced(entry, nowMs);
+    return own;
   }
 
   /** The event after `seq`; a gap when some in between are gone. */
@@ -79,7 +85,9 @@ export class ResultsLog {
       };
     }
     const entry = this.entries[Math.max(0, seq + 1 - firstKept)];
-    return entry === undefined ? { kind: "end", seq: this.nextSeq - 1 } : { kind: "entry", entry };
+    if (entry === undefined) return { kind: "end", seq: this.nextSeq - 1 };
+    eraseIfFenced(entry, this.options.nowMs());
+    return { kind: "entry", entry };
   }
 
   /** Resolves at the next append, or when the signal aborts. */
@@ -117,4 +125,8 @@ export class ResultsLog {
     this.trimmed.push({ seq: dropped.seq, sessionId: dropped.sessionId });
     if (this.trimmed.length > this.options.eventsMax) this.trimmed.shift();
   }
+}
+
+function eraseIfFenced({ event, fenceAtMs }: LogEntry, nowMs: number): void {
+  if (fenceAtMs <= nowMs && event.kind === "outcome") event.outcome.proof = new Uint8Array(0);
 }

@@ -5,18 +5,22 @@
  */
 import { assertNever } from "../errors.js";
 import type { ProofResult } from "../schedule/group.js";
+import type { StopReason } from "../schedule/messages.js";
 
+/** `failure`: how the first try ended, for a group that is tried once more; its prover died. */
 export type GroupState =
-  { kind: "queued" } | { kind: "running"; attempt: number } | { kind: "ended" };
+  | { kind: "queued"; failure: { attempt: number; result: ProofResult } | null }
+  | { kind: "running"; attempt: number; isRetry: boolean }
+  | { kind: "ended" };
 
 export type NotStartedReason =
-  "deadline" | "predicted_miss" | "superseded" | "cancelled" | "draining" | "limit";
+  "deadline" | "predicted_miss" | "superseded" | "cancelled" | "draining" | "limit" | "set_aside";
 
 /** How a group ended. */
 export type Ending =
   | { kind: "result"; result: ProofResult; isLate: boolean; attempt: number }
   | { kind: "not_started"; reason: NotStartedReason }
-  | { kind: "stopped"; reason: "fence" | "cancelled" | "draining"; attempt: number };
+  | { kind: "stopped"; reason: StopReason; attempt: number };
 
 export interface SessionState {
   readonly deadlineAtMs: number;
@@ -26,7 +30,10 @@ export interface SessionState {
 
 export type SessionEvent =
   | { kind: "started"; group: number; attempt: number }
-  | { kind: "result"; group: number; attempt: number; result: ProofResult }
+  /** `mayRetry`: a death that is not the input's, with time left; taken up at most once. */
+  | { kind: "result"; group: number; attempt: number; result: ProofResult; mayRetry: boolean }
+  /** The lane never told how the attempt ended: to be started again, as if it had not been. */
+  | { kind: "lost"; group: number; attempt: number }
   /** A group that the dispatcher decided not to start. */
   | { kind: "refused"; group: number; reason: NotStartedReason }
   | { kind: "deadline" }
@@ -38,7 +45,13 @@ export type SessionEvent =
   | { kind: "drained" }
   | { kind: "cancel"; groups: readonly number[] };
 
-export type SessionEffect = { kind: "end"; group: number; ending: Ending } | { kind: "summary" };
+export type SessionEffect =
+  /** The attempt is of no use any more: its prover is to be killed. */
+  | { kind: "stop"; attempt: number; reason: StopReason }
+  | { kind: "end"; group: number; ending: Ending }
+  | { kind: "summary" };
+
+export const queuedGroup: GroupState = { kind: "queued", failure: null };
 
 export function isEnded(state: SessionState): boolean {
   return state.groups.every((group) => group.kind === "ended");
@@ -57,40 +70,63 @@ export function transitionSession(
   };
   const endQueued = (reason: NotStartedReason, among: readonly number[] = [...groups.keys()]) => {
     for (const at of among) {
-      if (groups[at]?.kind === "queued") end(at, { kind: "not_started", reason });
+      const group = groups[at];
+      if (group?.kind !== "queued") continue;
+      // A group that was to be tried once more has been started: it failed.
+      if (group.failure === null) end(at, { kind: "not_started", reason });
+      else end(at, { kind: "result", ...group.failure, isLate: false });
     }
   };
-  const endRunning = (
-    reason: "fence" | "cancelled" | "draining",
-    among: readonly number[] = [...groups.keys()],
-  ) => {
+  const endRunning = (reason: StopReason, among: readonly number[] = [...groups.keys()]) => {
     for (const at of among) {
       const group = groups[at];
-      if (group?.kind === "running") end(at, { kind: "stopped", reason, attempt: group.attempt });
+      if (group?.kind !== "running") continue;
+      effects.push({ kind: "stop", attempt: group.attempt, reason });
+      end(at, { kind: "stopped", reason, attempt: group.attempt });
     }
   };
 
   switch (event.kind) {
-    case "started":
-      if (groups[event.group]?.kind !== "queued") throw new Error("only a queued group starts");
-      groups[event.group] = { kind: "running", attempt: event.attempt };
+    case "started": {
+      const group = groups[event.group];
+      if (group?.kind !== "queued") throw new Error("only a queued group starts");
+      const isRetry = group.failure !== null;
+      groups[event.group] = { kind: "running", attempt: event.attempt, isRetry };
       break;
+    }
     case "result": {
       const group = groups[event.group];
       if (group?.kind !== "running" || group.attempt !== event.attempt) break;
-      if (nowMs >= state.fenceAtMs) endRunning("fence", [event.group]);
-      else {
+      if (nowMs >= state.fenceAtMs) {
+        end(event.group, { kind: "stopped", reason: "fence", attempt: event.attempt });
+      } else if (event.mayRetry && !group.isRetry) {
+        const { attempt, result } = event;
+        groups[event.group] = { kind: "queued", failure: { attempt, result } };
+      } else {
         const { attempt, result } = event;
         end(event.group, { kind: "result", result, attempt, isLate: nowMs >= state.deadlineAtMs });
       }
       break;
     }
+    case "lost": {
+      const group = groups[event.group];
+      if (group?.kind !== "running" || group.attempt !== event.attempt) break;
+      groups[event.group] = queuedGroup;
+      if (nowMs >= state.deadlineAtMs) endQueued("deadline", [event.group]);
+      break;
+    }
     case "refused":
       endQueued(event.reason, [event.group]);
       break;
-    case "deadline":
-      endQueued("deadline");
+    case "deadline": {
+      // A group that is tried once more was started in time.
+      const isFresh = (at: number) => {
+        const group = groups[at];
+        return group?.kind === "queued" && group.failure === null;
+      };
+      endQueued("deadline", [...groups.keys()].filter(isFresh));
       break;
+    }
     case "fence":
       endQueued("deadline");
       endRunning("fence");

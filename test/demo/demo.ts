@@ -4,9 +4,6 @@
  */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { TickAggregator } from "../../client/index.js";
 import type { SnapshotInit, TickResult } from "../../client/index.js";
 import { isProved, outcomeLine } from "../../client/commands/outcome-line.js";
@@ -83,7 +80,8 @@ function scene(slot: number): Scene | undefined {
 }
 
 async function startServer() {
-  const args = ["dist/server/main.js", "serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+  const listeners = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", "off"];
+  const args = ["dist/server/main.js", "serve", ...listeners];
   const server = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
   const addresses = await new Promise<{ grpc: string; http: string }>((resolve, reject) => {
     server.once("exit", (code) =>
@@ -172,7 +170,6 @@ async function verifyAll(outcomes: readonly Outcome[]): Promise<number> {
     deviceId: "verifier",
     hostPath: "dist/server/prover/host.js",
     backend: readBackendFile(process.cwd()),
-    lockPath: join(mkdtempSync(join(tmpdir(), "lean-demo-")), "verifier.lock"),
     nice: 0,
     cores: [],
     env: proverEnvironment(process.env, {}),

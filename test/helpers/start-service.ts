@@ -8,14 +8,27 @@ import type { Service } from "../../server/service.js";
 
 let instances = 0;
 
-export function startTestService(
+/** Ready when this resolves. No standby unless the settings ask for one. */
+export async function startTestService(
+  startProver: StartProver,
+  settings: Record<string, unknown> = {},
+): Promise<Service> {
+  const service = await listenTestService(startProver, settings);
+  await service.ready();
+  return service;
+}
+
+/** The same, but it only listens when this resolves: provers may not be up, or never be. */
+export function listenTestService(
   startProver: StartProver,
   settings: Record<string, unknown> = {},
 ): Promise<Service> {
   instances++;
   const config = parseConfig({
+    standby: "0",
     listen: ["127.0.0.1:0"],
     http: "127.0.0.1:0",
+    admin: "127.0.0.1:0",
     logLevel: "silent",
     ...settings,
   });
@@ -23,14 +36,15 @@ export function startTestService(
     clock: systemClock,
     log: createLog(config.logLevel),
     startProver,
+    memoryBytes: 8e9,
     instance: instances.toString(16).padStart(16, "0"),
     version: "test",
   });
 }
 
-/** The process id of the service's prover. */
-export function proverPid(service: Service): number {
-  const pid = service.proverPids()[0];
-  if (pid === undefined) throw new Error("no prover process is up");
+/** The process id of the service's prover of this role. */
+export function proverPid(service: Service, role: "active" | "standby" = "active"): number {
+  const pid = service.provers().find((prover) => prover.role === role)?.pid;
+  if (pid === undefined) throw new Error(`no ${role} prover process is up`);
   return pid;
 }

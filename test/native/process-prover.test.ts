@@ -2,10 +2,12 @@
  * The real prover in its own process, over the signature vectors. Needs `make setup` and the
  * compiled `dist/server/prover/host.js` (`npx tsc -p .`).
  */
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { loadAddon } from "../../native/addon.js";
+import { lockDevice } from "../../server/prover/device-lock.js";
 import { readBackendFile } from "../../server/prover/backend-file.js";
 import {
   proverEnvironment,
@@ -34,6 +36,8 @@ const vectors = JSON.parse(readFileSync(join(vectorsPath, "vectors.json"), "utf8
 const packedSignatures = readFileSync(join(vectorsPath, "signatures.bin"));
 const scratch = mkdtempSync(join(tmpdir(), "process-prover-"));
 const lockPath = join(scratch, "device.lock");
+const addon = loadAddon();
+const lockFd = addon.lockFile(lockPath);
 
 function key(validator: number): Buffer {
   return Buffer.from(vectors.validators[validator]?.publicKey ?? "", "hex");
@@ -64,7 +68,7 @@ function options(changes: Partial<ProcessProverOptions> = {}): ProcessProverOpti
     deviceId: "cpu0",
     hostPath: join(root, "dist/server/prover/host.js"),
     backend: readBackendFile(root),
-    lockPath,
+    lockFd,
     nice: 5,
     cores: [0],
     env: proverEnvironment(process.env, {}),
@@ -139,17 +143,24 @@ describe("a prover process", () => {
     expect(await prover.verifySignatures(message, key(1), signatures)).toEqual(["bad_signature"]);
   });
 
-  it(
-    "has its device's lock: a second one is refused, the holder named",
-    async () => {
-      const second = startProcessProver(options());
-      await expect(second).rejects.toMatchObject({
-        kind: "start_failed",
-        message: expect.stringContaining(`held by process ${String(prover.pid)}`) as string,
-      });
-    },
-    START_MS_MAX,
-  );
+  it("holds its device's lock on when the service has let go of it", async () => {
+    closeSync(lockFd);
+    const again = lockDevice(
+      { path: lockPath, pid: process.pid, waitMs: 0 },
+      {
+        lockFile: (path) => addon.lockFile(path),
+        nowMs: () => performance.now(),
+        sleep: () => Promise.resolve(),
+        onWait: () => undefined,
+      },
+    );
+    await expect(again).rejects.toThrow(/is held by process/);
+    prover.kill();
+    await prover.exited;
+    const fd = addon.lockFile(lockPath);
+    expect(fd).toBeGreaterThan(0);
+    prover = await startProcessProver(options({ lockFd: fd }));
+  });
 
   it(
     "rejects its proof and exits when killed, and the device is free again",
@@ -167,7 +178,6 @@ describe("a prover process", () => {
       await rejected;
       expect(await prover.exited).toMatchObject({ cause: "killed_by_us" });
       expect(() => process.kill(prover.pid ?? 0, 0)).toThrow("ESRCH");
-      prover = await startProcessProver(options());
     },
     START_MS_MAX,
   );

@@ -35,7 +35,7 @@ describe("lockFile", () => {
     const path = join(folder, "two");
     const held = addon.lockFile(path);
     const child = spawn(process.execPath, ["-e", "process.stdin.resume()"], {
-      stdio: ["pipe", "ignore", "inherit"],
+      stdio: ["pipe", "ignore", "inherit", held],
     });
     await once(child, "spawn");
     closeSync(held);

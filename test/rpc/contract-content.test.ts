@@ -26,10 +26,10 @@ const CHILDREN_MAX = 2;
 
 let service: Service;
 beforeAll(async () => {
-  service = await startTestService(async () => {
-    const prover = await new Gate().startProver();
+  service = await startTestService(() => {
+    const prover = new Gate().startProver();
     const description = { ...prover.description, childrenMax: CHILDREN_MAX };
-    return Object.assign(prover, { description });
+    return Object.assign(prover, { description, ready: Promise.resolve(description) });
   });
 });
 afterAll(() => service.close());

@@ -4,10 +4,9 @@ import type { requestCallback } from "@grpc/grpc-js";
 import { service as healthService } from "grpc-health-check";
 import { afterEach, expect, test } from "vitest";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { StartProver } from "../../server/prover/prover.js";
 import type { Service } from "../../server/service.js";
 import { clientOver, Gate, inventedGroup, nodeFor, stacks } from "../helpers/contract.js";
-import { startTestService } from "../helpers/start-service.js";
+import { listenTestService, startTestService } from "../helpers/start-service.js";
 import { snapshot } from "../helpers/vectors.js";
 
 interface HealthClient {
@@ -21,8 +20,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-async function start(startProver: StartProver): Promise<Service> {
-  const service = await startTestService(startProver, { drainMs: 60_000 });
+function closeLater(service: Service): Service {
   closers.push(() => service.close());
   return service;
 }
@@ -58,15 +56,17 @@ const notReady = (reason: string) => ({
 });
 
 test("a service without a prover is alive, and says why it is not ready", async () => {
-  const service = await start(() => Promise.reject(new Error("no backend")));
-  expect(await prober(service)()).toEqual(notReady("no device is up"));
+  const neverReady = () =>
+    Object.assign(new Gate().startProver(), { ready: new Promise<never>(() => undefined) });
+  const service = closeLater(await listenTestService(neverReady));
+  expect(await prober(service)()).toEqual(notReady("device cpu is starting"));
 });
 
 test("a saturated service is ready; a draining one is alive, and says that it drains", async () => {
   const gate = new Gate();
   gate.shut();
   closers.push(() => gate.open());
-  const service = await start(gate.startProver);
+  const service = closeLater(await startTestService(gate.startProver, { drainMs: 60_000 }));
   const probe = prober(service);
   expect(await probe()).toEqual(ready);
 

@@ -12,7 +12,7 @@ interface VectorFile {
   cases: {
     name: string;
     hasVerifyHook: boolean;
-    endpoint: string;
+    endpoints: [string, ...string[]];
     steps: { atMs: number; event: Record<string, unknown>; effects: unknown[] }[];
   }[];
 }
@@ -33,8 +33,8 @@ function decode(event: Record<string, unknown>): AdapterEvent<string> {
 }
 
 describe.each(names)("adapter vectors in %s", (name) => {
-  it.each(load(name).cases)("$name", ({ hasVerifyHook, endpoint, steps }) => {
-    const state = createAdapterState<string>({ endpoint, hasVerifyHook });
+  it.each(load(name).cases)("$name", ({ hasVerifyHook, endpoints, steps }) => {
+    const state = createAdapterState<string>({ endpoints, hasVerifyHook });
     steps.forEach(({ atMs, event, effects }, index) => {
       const actual = transition(state, decode(event), atMs);
       expect(actual, `step ${String(index)}: ${JSON.stringify(event)}`).toEqual(effects);

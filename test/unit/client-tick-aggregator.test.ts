@@ -1,4 +1,5 @@
 /** `TickAggregator` against a scripted grpc-js server on a port of its own. No sleeps. */
+import dns from "node:dns";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   Server,
@@ -195,11 +196,11 @@ it("never throws from the tick", async () => {
   };
   expect(aggregator.submitOrSkip(5, GATES, broken)).toEqual({ skipped: "snapshot_threw" });
   const bad = { keys: [{ validatorIndex: -1 }], groups: [] };
-  expect(aggregator.submitOrSkip(5, GATES, () => bad)).toMatchObject({ submitted: true });
-  await eventually(async () =>
-    expect(await metric("lean_aggregator_skip_total", { reason: "invalid" })).toBe(1),
-  );
-  expect(onError).toHaveBeenCalled();
+  expect(aggregator.submitOrSkip(5, GATES, () => bad)).toEqual({ skipped: "invalid" });
+  expect(aggregator.submitOrSkip(0.5, GATES, snapshot)).toEqual({ skipped: "invalid" });
+  expect(await metric("lean_aggregator_skip_total", { reason: "invalid" })).toBe(2);
+  expect(aggregator.submitOrSkip(5, GATES, snapshot)).toMatchObject({ submitted: true });
+  expect(onError).toHaveBeenCalledTimes(3);
 });
 
 it("resumes a broken stream by its cursor", async () => {
@@ -235,24 +236,55 @@ it("skips as unreachable when the service is gone, and loses what it held at the
   expect(await metric("lean_aggregator_lost_groups_total")).toBe(1);
 });
 
-it("goes to the next endpoint when the first is gone", async () => {
+/** Two services, both connected, the first preferred. */
+async function startTwo() {
   const second = new Script();
   const secondAddress = await second.listen();
   cleanups.push(() => second.stop());
   const first = new Script();
   const firstAddress = await first.listen();
   cleanups.push(() => first.stop());
-  const aggregator = new TickAggregator({
-    endpoints: [firstAddress, secondAddress],
-    nodeId: "test",
-    timeToFence: () => 7000,
-  });
+  second.instance = "i2";
+  const endpoints = [firstAddress, secondAddress];
+  const timeToFence = () => 7000;
+  const aggregator = new TickAggregator({ endpoints, nodeId: "test", timeToFence });
   cleanups.push(() => aggregator.close({ drainMs: 0 }));
   await eventually(() => expect(first.streams).toHaveLength(1));
-  first.stop();
   await eventually(() => expect(second.streams).toHaveLength(1));
-  await submitOnceFree(aggregator);
-  await eventually(() => expect(second.submits.length).toBeGreaterThan(0));
+  return { first, second, aggregator };
+}
+
+it("goes to the next endpoint when the first is gone", async () => {
+  const { first, second, aggregator } = await startTwo();
+  first.stop();
+  await eventually(() => {
+    aggregator.submitOrSkip(5, GATES, snapshot);
+    expect(second.submits.length).toBeGreaterThan(0);
+  });
+});
+
+it("takes a snapshot on to the next endpoint when the first is draining", async () => {
+  const { first, second, aggregator } = await startTwo();
+  first.answer = { result: { case: "skipped", value: { reason: SkipReason.DRAINING } } };
+  await eventually(() => {
+    aggregator.submitOrSkip(5, GATES, snapshot);
+    expect(second.submits).toHaveLength(1);
+  });
+  expect(second.submits[0]?.requestId).toBe(first.submits.at(-1)?.requestId);
+  second.proved("c1");
+  expect(await takeOne(aggregator)).toMatchObject([{ kind: "outcome", sessionId: "s1" }]);
+});
+
+it("has copied the snapshot when the call returns", async () => {
+  const { script, aggregator } = await start();
+  const signature = new Uint8Array([1, 2, 3]);
+  const rawSignatures = [{ validatorIndex: 4, signature }];
+  aggregator.submitOrSkip(5, GATES, () => ({ groups: [{ rawSignatures }] }));
+  signature.fill(0);
+  rawSignatures.length = 0;
+  await eventually(() => expect(script.submits).toHaveLength(1));
+  const sent = script.submits[0]?.snapshot?.groups[0]?.rawSignatures;
+  expect(sent).toMatchObject([{ validatorIndex: 4, signature: Buffer.from([1, 2, 3]) }]);
 });
 
 it("hands out a proof only after the node's own check", async () => {
@@ -282,6 +314,22 @@ it("closes within its bound, cancels what is in flight, and stays closed", async
   expect(script.cancels).toEqual(["s1"]);
   expect(aggregator.takeResults(5)).toMatchObject([{ kind: "lost" }]);
   expect(aggregator.submitOrSkip(5, GATES, snapshot)).toEqual({ skipped: "draining" });
+});
+
+it("closes within its bound when the name of the service never resolves", async () => {
+  const lookup = vi.spyOn(dns.promises, "lookup").mockReturnValue(new Promise(() => undefined));
+  cleanups.push(() => lookup.mockRestore());
+  const aggregator = new TickAggregator({
+    endpoints: "service.invalid:1",
+    nodeId: "test",
+    timeToFence: () => 7000,
+  });
+  await eventually(() => expect(lookup).toHaveBeenCalled());
+  expect(aggregator.submitOrSkip(5, GATES, snapshot)).toMatchObject({ submitted: true });
+  const startMs = performance.now();
+  await aggregator.close({ drainMs: 50 });
+  expect(performance.now() - startMs).toBeLessThan(1000);
+  expect(aggregator.takeResults(5)).toEqual([]);
 });
 
 it("cancels the call when the loop over a stream is left, and refuses calls once closed", async () => {

@@ -4,10 +4,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { proverEnvironment, startProcessProver } from "../../server/prover/process-prover.js";
+import type { ProcessWatch } from "../../server/prover/process-watch.js";
 import type { Prover } from "../../server/prover/prover.js";
 
 const START_MS_MAX = 60_000;
 const message = { root: new Uint8Array(32), slot: 7 };
+/** What every script has of `host.ts`. */
+const PIPE = `import { closeSync } from "node:fs";
+  import { Socket } from "node:net";
+  import { readMessages, writeMessage } from "${join(process.cwd(), "dist/server/prover/pipe.js")}";
+  const pipe = new Socket({ fd: 3, readable: true, writable: true });
+  const send = (message) => writeMessage(pipe, message);
+  const onMessage = (listener) => readMessages(pipe,
+    { onMessage: listener, onGarbage: () => process.exit(2), onEnd: () => process.exit(0) });`;
 const scratch = mkdtempSync(join(tmpdir(), "prover-process-failures-"));
 
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -15,24 +24,28 @@ afterAll(() => rmSync(scratch, { recursive: true }));
 describe("a prover process that goes wrong", () => {
   function hostOf(name: string, source: string): string {
     const path = join(scratch, `${name}.mjs`);
-    writeFileSync(path, source);
+    writeFileSync(path, `${PIPE}${source}`);
     return path;
   }
 
-  function startWith(name: string, source: string, startTimeoutMs = START_MS_MAX) {
+  function startWith(
+    name: string,
+    source: string,
+    changes: { startTimeoutMs?: number; watch?: ProcessWatch } = {},
+  ) {
     return startProcessProver({
       deviceId: "cpu0",
       hostPath: hostOf(name, source),
       backend: { library: "none", config: "" },
-      lockPath: join(scratch, "device.lock"),
       nice: 0,
       cores: [],
       env: proverEnvironment(process.env, {}),
-      startTimeoutMs,
+      startTimeoutMs: START_MS_MAX,
+      ...changes,
     });
   }
 
-  const READY = `process.send({ type: "ready", description: { backend: "b", scheme: "s",
+  const READY = `send({ type: "ready", description: { backend: "b", scheme: "s",
     revision: "r", kinds: 1, publicKeyBytes: 32, signatureBytes: 64, proofBytesMax: 10,
     childrenMax: 0, rawsMax: 0, keyOrderMatters: false } });`;
   const verify = (prover: Prover) =>
@@ -47,17 +60,17 @@ describe("a prover process that goes wrong", () => {
   });
 
   it("by never becoming ready is killed", async () => {
-    const source = `process.on("message", () => undefined);`;
-    await expect(startWith("hangs", source, 300)).rejects.toMatchObject({
+    const source = `onMessage(() => undefined);`;
+    await expect(startWith("hangs", source, { startTimeoutMs: 300 })).rejects.toMatchObject({
       kind: "start_failed",
       message: expect.stringContaining("not ready after 300 ms") as string,
     });
   });
 
   it("with a garbled reply is killed, and its request rejected", async () => {
-    const source = `process.on("message", (m) => {
+    const source = `onMessage((m) => {
       if (m.type === "start") { ${READY} return; }
-      process.send({ type: "reply", id: m.id, ok: true, value: ["ok"] }); });`;
+      send({ type: "reply", id: m.id, ok: true, value: ["ok"] }); });`;
     const prover = await startWith("garbles", source);
     await expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
     expect(await prover.exited).toMatchObject({
@@ -66,8 +79,73 @@ describe("a prover process that goes wrong", () => {
     });
   });
 
+  it.each([
+    ["a frame that is no message", `Buffer.from([0, 0, 0, 2, 1, 2])`, /garbled message/],
+    ["a frame without end", `Buffer.alloc(16, 0xff)`, /garbled message: a frame of 4294967299/],
+  ])("with %s is killed, and its request rejected", async (_what, garbage, detail) => {
+    const source = `onMessage((m) => {
+      if (m.type === "start") { ${READY} return; }
+      pipe.write(${garbage}); });`;
+    const prover = await startWith("garbage", source);
+    await expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
+    expect(await prover.exited).toMatchObject({
+      cause: "died",
+      detail: expect.stringMatching(detail) as string,
+    });
+  });
+
+  it("by closing its channel is killed, and its request rejected", async () => {
+    const source = `onMessage((m) => {
+      if (m.type === "start") { ${READY} return; }
+      setInterval(() => undefined, 1000);
+      closeSync(3); });`;
+    const prover = await startWith("closes", source);
+    await expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
+    expect(await prover.exited).toMatchObject({
+      cause: "died",
+      detail: "channel closed, signal SIGKILL",
+    });
+  });
+
+  it("by a kill that the kernel counts is told from one that somebody sent", async () => {
+    let oomKills = 7;
+    const watch = { nowMs: () => performance.now(), oomKills: () => oomKills };
+    const source = `onMessage((m) => { if (m.type === "start") { ${READY} } });`;
+    const sent = await startWith("killed", source, { watch });
+    const counted = await startWith("killed", source, { watch });
+    process.kill(sent.pid ?? 0, "SIGKILL");
+    expect(await sent.exited).toMatchObject({ cause: "died" });
+    oomKills++;
+    process.kill(counted.pid ?? 0, "SIGKILL");
+    expect(await counted.exited).toMatchObject({
+      cause: "killed_for_memory",
+      detail: expect.stringContaining("killed by the kernel for memory") as string,
+    });
+  });
+
+  it("by hanging in one verification falls silent, though its heart beats on", async () => {
+    let nowMs = 0;
+    const watch = { nowMs: () => nowMs, oomKills: () => 0 };
+    const source = `onMessage((m) => {
+        if (m.type === "start") { ${READY} return; }
+        send({ type: "heartbeat", residentBytes: m.id });
+        if (m.id < 3) send({ type: "reply", id: m.id, ok: true, value: ["ok", "ok"] }); });`;
+    const prover = await startWith("hangs-in-one", source, { watch });
+    nowMs = 1000;
+    const answered = [verify(prover), verify(prover)];
+    nowMs = 2000;
+    await Promise.all(answered);
+    expect(prover.heardAtMs()).toBe(2000);
+    const hung = expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
+    nowMs = 3000;
+    await expect.poll(() => prover.residentBytes()).toBe(3);
+    expect(prover.heardAtMs()).toBe(2000);
+    prover.kill();
+    await hung;
+  });
+
   it("by crashing rejects what was pending and what comes later", async () => {
-    const source = `process.on("message", (m) => {
+    const source = `onMessage((m) => {
       if (m.type === "start") { ${READY} return; }
       console.error("out of luck"); process.abort(); });`;
     const prover = await startWith("crashes", source);

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { ProofResult } from "../../server/schedule/group.js";
 import type { SessionEffect, SessionEvent, SessionState } from "../../server/session/session.js";
-import { isEnded, transitionSession } from "../../server/session/session.js";
+import { isEnded, queuedGroup, transitionSession } from "../../server/session/session.js";
 
 const proved: ProofResult = {
   kind: "proved",
@@ -13,10 +13,16 @@ const proved: ProofResult = {
   leftOut: [],
   proveMs: 1,
 };
+const died: ProofResult = {
+  kind: "failed",
+  reason: "prover_died",
+  detail: "signal SIGKILL",
+  deaths: 1,
+};
 const fresh = (groups: number): SessionState => ({
   deadlineAtMs: 100,
   fenceAtMs: 200,
-  groups: Array.from({ length: groups }, () => ({ kind: "queued" })),
+  groups: Array.from({ length: groups }, () => queuedGroup),
 });
 
 function run(groups: number, events: readonly [SessionEvent, number][]) {
@@ -36,6 +42,7 @@ const result = (attempt: number): SessionEvent => ({
   group: 0,
   attempt,
   result: proved,
+  mayRetry: false,
 });
 
 test.each([
@@ -82,13 +89,70 @@ test("the deadline ends what is queued and leaves what runs", () => {
   ]);
 });
 
+test.each(["fence", "drained", "cancel"] as const)("%s kills what runs, then ends it", (kind) => {
+  const event: SessionEvent = kind === "cancel" ? { kind, groups: [0] } : { kind };
+  const { effects } = run(1, [
+    [started, 1],
+    [event, 150],
+  ]);
+  const reason = { fence: "fence", drained: "draining", cancel: "cancelled" }[kind];
+  expect(effects).toMatchObject([
+    { kind: "stop", attempt: 1, reason },
+    { kind: "end", ending: { kind: "stopped", reason, attempt: 1 } },
+    { kind: "summary" },
+  ]);
+});
+
+const failed = (attempt: number, mayRetry: boolean): SessionEvent => ({
+  kind: "result",
+  group: 0,
+  attempt,
+  result: died,
+  mayRetry,
+});
+
+test("a group whose prover died is tried once more, past the deadline too, and then fails", () => {
+  const again: SessionEvent = { kind: "started", group: 0, attempt: 2 };
+  const first = run(1, [
+    [started, 1],
+    [failed(1, true), 50],
+    [{ kind: "deadline" }, 100],
+  ]);
+  expect(first.effects).toEqual([]);
+  expect(first.state.groups[0]).toMatchObject({ kind: "queued" });
+  const { effects } = run(1, [
+    [started, 1],
+    [failed(1, true), 50],
+    [{ kind: "deadline" }, 100],
+    [again, 110],
+    [failed(2, true), 150],
+  ]);
+  expect(effects).toMatchObject([
+    { ending: { kind: "result", attempt: 2, result: died } },
+    { kind: "summary" },
+  ]);
+});
+
+test("a group that waits for its second try when the fence comes ends as it failed", () => {
+  const { effects } = run(1, [
+    [started, 1],
+    [failed(1, true), 50],
+    [{ kind: "fence" }, 200],
+  ]);
+  expect(effects).toMatchObject([
+    { ending: { kind: "result", attempt: 1, result: died } },
+    { kind: "summary" },
+  ]);
+});
+
 test("over any sequence of events every group ends at most once, the summary is last and once", () => {
   const event = fc.oneof(
     fc.record({
       kind: fc.constant("result" as const),
       group: fc.nat(2),
       attempt: fc.nat(3),
-      result: fc.constant(proved),
+      result: fc.constantFrom(proved, died),
+      mayRetry: fc.boolean(),
     }),
     fc.record({
       kind: fc.constant("cancel" as const),

@@ -1,0 +1,189 @@
+/**
+ * Encodes large requests in little time: one buffer, each byte copied once, where protobuf-es's
+ * `toBinary` copies at each level of nesting. The bytes are the same.
+ */
+import type { DescField, DescMessage, MessageInitShape } from "@bufbuild/protobuf";
+import { ScalarType } from "@bufbuild/protobuf";
+import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
+
+const VARINT = 0;
+const LENGTH_DELIMITED = 2;
+const INT32_MAX = 2 ** 31 - 1;
+const UINT32_MAX = 2 ** 32 - 1;
+const UINT64_MAX = 2n ** 64n - 1n;
+
+/** The message is the first `length` bytes of the buffer; the spare room is behind it. */
+export interface FlatEncoded {
+  buffer: Buffer;
+  length: number;
+}
+
+/**
+ * Returns a function that encodes messages of the schema, in the form that `create` takes, with
+ * `spareBytes` of room behind them (default 0). Unknown fields are left out. It throws `TypeError`
+ * for a value that its field cannot hold; `createFlatEncoder` itself for a schema with kinds of
+ * fields that no request has (oneofs, maps, lists of scalars, signed and floating numbers).
+ */
+export function createFlatEncoder<Desc extends DescMessage>(
+  schema: Desc,
+): (message: MessageInitShape<Desc>, spareBytes?: number) => FlatEncoded {
+  const write = messageWriter(schema, new Map());
+  return (message, spareBytes = 0) => {
+    const counter = new BackwardWriter(null, 0);
+    write(counter, message);
+    const length = -counter.position;
+    const buffer = Buffer.allocUnsafeSlow(length + spareBytes);
+    write(new BackwardWriter(buffer, length), message);
+    return { buffer, length };
+  };
+}
+
+/**
+ * Writes from the end to the start: a length comes before what it measures, and is known by then.
+ * Without a buffer it only counts, from 0 downwards.
+ */
+class BackwardWriter {
+  constructor(
+    private readonly buffer: Buffer | null,
+    public position: number,
+  ) {}
+
+  bytes(value: Uint8Array): void {
+    this.position -= value.length;
+    this.buffer?.set(value, this.position);
+  }
+
+  varint(value: number): void {
+    let size = 1;
+    for (let bound = 128; bound <= value; bound *= 128) size++;
+    this.position -= size;
+    if (this.buffer === null) return;
+    let rest = value;
+    let at = this.position;
+    for (; size > 1; size--) {
+      this.buffer[at++] = (rest % 128) | 128;
+      rest = Math.floor(rest / 128);
+    }
+    this.buffer[at] = rest;
+  }
+
+  bigVarint(value: bigint): void {
+    const groups = [];
+    for (let rest = value; groups.length === 0 || rest > 0n; rest >>= 7n)
+      groups.push(Number(rest & 127n) | (rest > 127n ? 128 : 0));
+    this.bytes(Uint8Array.from(groups));
+  }
+}
+
+type Write = (writer: BackwardWriter, value: unknown) => void;
+
+/** `known` holds the writers made so far: a schema may be used in several fields. */
+function messageWriter(schema: DescMessage, known: Map<DescMessage, Write>): Write {
+  const earlier = known.get(schema);
+  if (earlier !== undefined) return earlier;
+  const fields: { name: string; isOwnOnly: boolean; write: Write }[] = [];
+  const writeMessage: Write = (writer, message) => {
+    if (!isRecord(message)) throw new TypeError(`${schema.typeName} is not an object`);
+    for (const { name, isOwnOnly, write } of fields) {
+      const value = message[name];
+      if (value === undefined || value === null) continue;
+      // The default of an optional scalar that is not set is on the message's prototype.
+      if (isOwnOnly && !Object.hasOwn(message, name)) continue;
+      write(writer, value);
+    }
+  };
+  known.set(schema, writeMessage);
+  for (const field of [...schema.fields].sort((a, b) => b.number - a.number)) {
+    const isOwnOnly = field.presence === FeatureSet_FieldPresence.EXPLICIT;
+    fields.push({ name: field.localName, isOwnOnly, write: fieldWriter(field, known) });
+  }
+  return writeMessage;
+}
+
+function fieldWriter(field: DescField, known: Map<DescMessage, Write>): Write {
+  if (field.oneof !== undefined) throw unknownKind(field);
+  if (field.fieldKind === "message")
+    return delimited(field, messageWriter(field.message, known), true);
+  if (field.fieldKind === "list" && field.listKind === "message") {
+    const write = delimited(field, messageWriter(field.message, known), true);
+    return (writer, list) => {
+      if (!Array.isArray(list)) throw badValue(field);
+      for (let index = list.length - 1; index >= 0; index--) write(writer, list[index]);
+    };
+  }
+  if (field.fieldKind === "enum") return unsigned(field, INT32_MAX);
+  if (field.fieldKind === "scalar") return scalarWriter(field, field.scalar);
+  throw unknownKind(field);
+}
+
+function scalarWriter(field: DescField, scalar: ScalarType): Write {
+  const isWrittenEmpty = field.presence === FeatureSet_FieldPresence.EXPLICIT;
+  switch (scalar) {
+    case ScalarType.BYTES: {
+      const writeBytes: Write = (writer, value) => {
+        if (!(value instanceof Uint8Array)) throw badValue(field);
+        writer.bytes(value);
+      };
+      return delimited(field, writeBytes, isWrittenEmpty);
+    }
+    case ScalarType.STRING: {
+      const writeString: Write = (writer, value) => {
+        if (typeof value !== "string") throw badValue(field);
+        writer.bytes(Buffer.from(value));
+      };
+      return delimited(field, writeString, isWrittenEmpty);
+    }
+    case ScalarType.UINT32:
+      return unsigned(field, UINT32_MAX);
+    case ScalarType.UINT64:
+      return unsigned64(field);
+    default:
+      throw unknownKind(field);
+  }
+}
+
+function delimited(field: DescField, write: Write, isWrittenEmpty: boolean): Write {
+  const tag = field.number * 8 + LENGTH_DELIMITED;
+  return (writer, value) => {
+    const end = writer.position;
+    write(writer, value);
+    if (writer.position === end && !isWrittenEmpty) return;
+    writer.varint(end - writer.position);
+    writer.varint(tag);
+  };
+}
+
+function unsigned(field: DescField, max: number): Write {
+  const tag = field.number * 8 + VARINT;
+  const isWrittenEmpty = field.presence === FeatureSet_FieldPresence.EXPLICIT;
+  return (writer, value) => {
+    if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > max)
+      throw badValue(field);
+    if (value === 0 && !isWrittenEmpty) return;
+    writer.varint(value);
+    writer.varint(tag);
+  };
+}
+
+function unsigned64(field: DescField): Write {
+  const tag = field.number * 8 + VARINT;
+  const isWrittenEmpty = field.presence === FeatureSet_FieldPresence.EXPLICIT;
+  return (writer, value) => {
+    if (typeof value !== "bigint" || value < 0n || value > UINT64_MAX) throw badValue(field);
+    if (value === 0n && !isWrittenEmpty) return;
+    writer.bigVarint(value);
+    writer.varint(tag);
+  };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+function badValue(field: DescField): TypeError {
+  return new TypeError(`the value does not fit ${field.toString()}`);
+}
+
+function unknownKind(field: DescField): TypeError {
+  return new TypeError(`the flat encoder does not know fields like ${field.toString()}`);
+}

@@ -1,0 +1,100 @@
+/** `doctor`'s check of a listener: can its address be bound, and if not, who answers there? */
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { callAdmin } from "../../client/admin-client.js";
+import { AggregatorClient } from "../../client/aggregator-client.js";
+import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Finding } from "./finding.js";
+import { fail, ok, warn } from "./finding.js";
+
+const ASK_TIMEOUT_MS = 1000;
+
+/** How a service of ours says who it is; undefined when whatever answers there is not ours. */
+const WHO = {
+  grpc: whoOverGrpc,
+  http: whoOverHttp,
+  admin: whoOverAdmin,
+} as const;
+
+export async function checkAddress(address: string, kind: keyof typeof WHO): Promise<Finding> {
+  const code = await bindError(address);
+  if (code === undefined) return ok(`${address} can be bound`);
+  if (code !== "EADDRINUSE") return fail(`${address} cannot be bound (${code}): ${todoFor(code)}`);
+  const who = await WHO[kind](address);
+  if (who !== undefined) return warn(`${who} answers on ${address}: stop it to start another`);
+  if (address.startsWith("unix:")) {
+    return warn(`${address} exists: 'serve' replaces it unless another program answers there`);
+  }
+  return fail(`another program listens on ${address}: stop it, or choose another address`);
+}
+
+function todoFor(code: string): string {
+  switch (code) {
+    case "EACCES":
+    case "ENOENT":
+      return "take a port above 1023, or a folder that is there and may be written to";
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+      return "no interface of this machine has that address";
+    default:
+      return "choose another address";
+  }
+}
+
+/** The error's code, or undefined when the address could be bound. */
+async function bindError(address: string): Promise<string | undefined> {
+  const server = createServer();
+  const colon = address.lastIndexOf(":");
+  const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
+  server.listen(
+    address.startsWith("unix:")
+      ? { path: address.slice("unix:".length) }
+      : { host, port: Number(address.slice(colon + 1)) },
+  );
+  try {
+    await once(server, "listening");
+    server.close();
+    await once(server, "close");
+    return undefined;
+  } catch (error) {
+    return error instanceof Error && "code" in error ? String(error.code) : String(error);
+  }
+}
+
+async function whoOverGrpc(address: string): Promise<string | undefined> {
+  const client = new AggregatorClient({ address });
+  try {
+    const { serverVersion } = await client.getServerInfo({}, { timeoutMs: ASK_TIMEOUT_MS });
+    return `lean-aggregator ${serverVersion}`;
+  } catch {
+    return undefined; // whatever answers there is not ours
+  } finally {
+    client.close();
+  }
+}
+
+async function whoOverHttp(address: string): Promise<string | undefined> {
+  try {
+    const url = `http://${address}/${AggregatorService.typeName}/GetServerInfo`;
+    const answer = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+      signal: AbortSignal.timeout(ASK_TIMEOUT_MS),
+    });
+    const info = (await answer.json()) as { serverVersion?: unknown };
+    const { serverVersion: version } = info;
+    return typeof version === "string" ? `lean-aggregator ${version}` : undefined;
+  } catch {
+    return undefined; // whatever answers there is not ours
+  }
+}
+
+async function whoOverAdmin(address: string): Promise<string | undefined> {
+  try {
+    await callAdmin(address, "listProvers", {}, ASK_TIMEOUT_MS);
+    return "lean-aggregator's admin listener";
+  } catch {
+    return undefined; // whatever answers there is not ours
+  }
+}

@@ -1,0 +1,49 @@
+/** The flags that several commands share, and how their values are read. */
+import { InvalidArgumentError, Option } from "commander";
+import { parseConfig, variableOf } from "../config.js";
+
+/** One for each setting of `serve` that has a flag, and where the file of the others is. */
+export function settingsOptions(): Option[] {
+  const config = parseConfig();
+  const defaults: Record<string, unknown> = {
+    ...config,
+    devices: config.devices.map(({ id }) => id),
+  };
+  const setting = (flags: string, description: string) => {
+    const option = new Option(flags);
+    const key = option.attributeName();
+    const from = `(default: ${String(defaults[key])}, env: ${variableOf(key)})`;
+    option.description = `${description} ${from}`;
+    return option;
+  };
+  return [
+    new Option("--config <file>", "settings as JSON; flags and variables win over it"),
+    setting("--listen <addresses>", "gRPC: host:port or unix:/path, comma separated"),
+    setting("--http <address>", "Connect/JSON, gRPC-Web, /metrics, /livez, /readyz"),
+    setting("--admin <address>", 'for the operator: admin commands, or "off"'),
+    setting("--prover <name>", "fake simulates").choices(["lean_pq", "fake"]),
+    setting("--devices <devices>", "what proves: names, or a JSON list, see below"),
+    setting("--standby <count>", "set-up provers that wait, a device").choices(["auto", "0", "1"]),
+    setting("--prover-memory-mb <mb>", "a prover that holds more is replaced between proofs"),
+    setting("--lock-dir <folder>", "device locks, the same for every service of this host"),
+    setting("--deadline-ms <ms>", "start no proof later, where a request says nothing"),
+    setting("--fence-ms <ms>", "a proof is worthless later, where a request says nothing"),
+    setting("--drain-ms <ms>", "what a running proof gets at shutdown"),
+    setting("--log-level <level>", "log nothing below").choices([
+      ...["debug", "info", "warn", "error", "silent"],
+    ]),
+  ];
+}
+
+export const serverOption = () =>
+  new Option("--server <address>", "host:port or unix:/path")
+    .env("LEAN_AGGREGATOR_SERVER")
+    .default("127.0.0.1:9190");
+
+export const jsonOption = () => new Option("--json", "one JSON object a line, for machines");
+
+export const msOption = (flags: string, description: string) =>
+  new Option(flags, description).argParser((text: string) => {
+    if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+    throw new InvalidArgumentError("expected a number of milliseconds, 1 or more");
+  });

@@ -1,0 +1,58 @@
+/**
+ * The one place where settings are read: a flag wins over its variable, that over the file, that
+ * over the default. What is wrong is reported all at once, under the name that the user gave it.
+ */
+import { readFileSync } from "node:fs";
+import { usageError } from "../../client/commands/command-error.js";
+import { parseJson, reasonOf } from "../../client/commands/read-input.js";
+import type { Config, Problem } from "../config.js";
+import { ConfigError, configFromEnvironment, parseConfig, variableOf } from "../config.js";
+
+export interface SettingSources {
+  /** By key of the configuration; undefined where the flag was not given. */
+  flags: Readonly<Record<string, unknown>>;
+  env: Readonly<Record<string, string | undefined>>;
+  /** A JSON object by key of the configuration. */
+  file: string | undefined;
+}
+
+/** Throws `CommandError` with exit code 2. */
+export function readSettings({ flags, env, file }: SettingSources): Config {
+  const inFile = file === undefined ? {} : readSettingsFile(file);
+  try {
+    return parseConfig(inFile, configFromEnvironment(env), flags);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const givenAs = ({ key }: Problem) => {
+      if (flags[key] !== undefined) return flagOf(key);
+      if (env[variableOf(key)] !== undefined) return variableOf(key);
+      return file === undefined ? key : `${file}: ${key}`;
+    };
+    const lines = error.problems.map((problem) => `\n  ${givenAs(problem)} ${problem.text}`);
+    const wrong = [...new Set(lines)];
+    const todo = `see 'lean-aggregator serve --help'${wrong.join("")}`;
+    throw usageError("the settings cannot be used", `${wrong.length} wrong`, todo, error);
+  }
+}
+
+function readSettingsFile(file: string): Record<string, unknown> {
+  const settings = parseJson(readText(file), file);
+  if (typeof settings === "object" && settings !== null && !Array.isArray(settings)) {
+    return settings;
+  }
+  throw usageError("settings are not a JSON object", file, 'write them as {"listen": …}');
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    const where = `${file} (${reasonOf(cause)})`;
+    throw usageError("cannot read the settings", where, "check --config", cause);
+  }
+}
+
+/** `--deadline-ms` sets `deadlineMs`. */
+function flagOf(key: string): string {
+  return `--${key.replace(/[A-Z]/g, "-$&").toLowerCase()}`;
+}

@@ -1,0 +1,50 @@
+/**
+ * How a prover process is watched from outside: the clock that its heartbeats are stamped by, and
+ * the kernel's count of kills for want of memory, which tells such a kill from any other SIGKILL.
+ */
+import { existsSync, readFileSync } from "node:fs";
+
+export interface ProcessWatch {
+  /** Monotonic, in milliseconds. */
+  nowMs(): number;
+  /** Kills for memory so far, of this container where the kernel tells; it only ever grows. */
+  oomKills(): number;
+}
+
+/** Nearest first: our own control group (version 2, then 1), then the whole machine. */
+const COUNTERS = [
+  "/sys/fs/cgroup/memory.events",
+  "/sys/fs/cgroup/memory/memory.oom_control",
+  "/proc/vmstat",
+];
+/** Lies in the root group of version 1 only, whose own counter stays at 0. */
+const ROOT_GROUP_MARK = "/sys/fs/cgroup/memory/cgroup.sane_behavior";
+
+/** 0 where the kernel does not tell. */
+export function readOomKills(): number {
+  const counters = existsSync(ROOT_GROUP_MARK) ? COUNTERS.slice(2) : COUNTERS;
+  for (const path of counters) {
+    const count = /^oom_kill (\d+)$/m.exec(readOrEmpty(path))?.[1];
+    if (count !== undefined) return Number(count);
+  }
+  return 0;
+}
+
+/** The memory limit of our control group in bytes; undefined when there is none. */
+export function readMemoryLimit(): number | undefined {
+  const paths = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+  for (const path of paths) {
+    const bytes = Number.parseInt(readOrEmpty(path), 10);
+    // Version 1 says "no limit" with a number near 2^63.
+    if (Number.isFinite(bytes) && bytes < Number.MAX_SAFE_INTEGER) return bytes;
+  }
+  return undefined;
+}
+
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return ""; // another system, or another version of control groups
+  }
+}

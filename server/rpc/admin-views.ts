@@ -1,0 +1,117 @@
+/** Sessions in flight and devices as the operator sees them; instants become time left or passed. */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type {
+  DeviceStatusSchema,
+  LiveGroupSchema,
+  LiveSessionSchema,
+  RunningAttemptSchema,
+} from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
+import { GroupState, ProverRole } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
+import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { assertNever } from "../errors.js";
+import { predictMs } from "../schedule/cost.js";
+import type { LaneRunner } from "../schedule/lane-runner.js";
+import type { GroupState as SessionGroup } from "../session/session.js";
+import type { LiveSession } from "../session/sessions.js";
+import { deviceStateOnWire } from "./server-info.js";
+
+const roleOnWire = { active: ProverRole.ACTIVE, standby: ProverRole.STANDBY } as const;
+
+/** @param outcomes of the session's groups that have ended */
+export function sessionView(
+  { id, submission, state }: LiveSession,
+  outcomes: readonly Outcome[],
+  nowMs: number,
+): MessageInitShape<typeof LiveSessionSchema> {
+  const { nodeId, slot, priority, receivedAtMs, deadlineAtMs, fenceAtMs } = submission;
+  const outcomeOf = new Map(outcomes.map((outcome) => [outcome.groupIndex, outcome]));
+  return {
+    sessionId: id,
+    nodeId,
+    slot,
+    priority,
+    ageMs: whole(nowMs - receivedAtMs),
+    deadlineLeftMs: whole(deadlineAtMs - nowMs),
+    fenceLeftMs: whole(fenceAtMs - nowMs),
+    groups: state.groups.map((group, index) => groupView(group, outcomeOf.get(index))),
+  };
+}
+
+function groupView(
+  group: SessionGroup,
+  outcome: Outcome | undefined,
+): MessageInitShape<typeof LiveGroupSchema> {
+  switch (group.kind) {
+    case "queued":
+      return { state: GroupState.QUEUED, attempt: group.failure?.attempt ?? 0 };
+    case "running":
+      return { state: GroupState.RUNNING, attempt: group.attempt };
+    case "ended": {
+      const { attempt = 0, status = 0 } = outcome ?? {};
+      return { state: GroupState.ENDED, attempt, status };
+    }
+    default:
+      return assertNever(group);
+  }
+}
+
+/** @param sessions in flight, one of which the running attempt may belong to */
+export function deviceView(
+  device: LaneRunner,
+  sessions: readonly LiveSession[],
+  nowMs: number,
+): MessageInitShape<typeof DeviceStatusSchema> {
+  const { phase, isDrained, isRestartDue, lease } = device.state;
+  const failed = phase.kind === "failed" ? { retryInMs: whole(phase.retryAtMs - nowMs) } : {};
+  const running =
+    phase.kind === "proving"
+      ? { running: attemptView(device, phase.attempt, sessions, nowMs) }
+      : {};
+  return {
+    deviceId: device.id,
+    state: deviceStateOnWire[phase.kind],
+    cause: phase.kind === "failed" || phase.kind === "stopping" ? phase.cause : "",
+    drained: isDrained,
+    restartDue: isRestartDue,
+    lease,
+    provers: device.proverList().map(({ role, pid, isReady, residentBytes }) => ({
+      role: roleOnWire[role],
+      ...(pid === undefined ? {} : { pid }),
+      ready: isReady,
+      residentBytes: BigInt(residentBytes),
+    })),
+    ...failed,
+    ...running,
+  };
+}
+
+function attemptView(
+  device: LaneRunner,
+  attempt: number,
+  sessions: readonly LiveSession[],
+  nowMs: number,
+): MessageInitShape<typeof RunningAttemptSchema> {
+  const isIts = (group: SessionGroup) => group.kind === "running" && group.attempt === attempt;
+  const session = sessions.find(({ state }) => state.groups.some(isIts));
+  const proof = device.proofSince();
+  return {
+    attempt,
+    sessionId: session?.id ?? "",
+    groupIndex: session?.state.groups.findIndex(isIts) ?? 0,
+    ...(proof === undefined
+      ? {}
+      : {
+          proof: {
+            rawSignatures: proof.raws,
+            children: proof.children,
+            runningMs: whole(nowMs - proof.startedAtMs),
+            predictedMs: whole(predictMs(device.cost, proof.raws, proof.children)),
+          },
+        }),
+  };
+}
+
+/** Milliseconds as the wire has them; what is over is 0. */
+function whole(ms: number): number {
+  return Math.max(0, Math.round(ms));
+}

@@ -1,0 +1,96 @@
+/**
+ * Verification by whichever prover process should do it: the standby while one is up, so that a
+ * running proof does not delay it and no process vouches for its own proof; the active one
+ * otherwise. A process that dies or hangs in it is passed over for the next.
+ */
+import type { Clock } from "../clock.js";
+import type {
+  AggregateClaim,
+  Prover,
+  ProverDescription,
+  SignatureVerdict,
+  SignedMessage,
+} from "../prover/prover.js";
+import { ProverError } from "../prover/prover.js";
+
+/** A verification takes 0.1 ms a signature, 20 to 100 ms a proof: far beyond it, the process hangs. */
+const VERIFY_MS_MAX = 2000;
+const VERIFY_MS_PER_SIGNATURE = 2;
+
+export interface Checker {
+  /** Provers that died or hung while they were asked. */
+  readonly deaths: number;
+  verifySignatures(
+    message: SignedMessage,
+    keys: Uint8Array,
+    signatures: Uint8Array,
+  ): Promise<SignatureVerdict[]>;
+  verifyAggregate(message: SignedMessage, claim: AggregateClaim): Promise<boolean>;
+}
+
+export interface CheckerModules {
+  clock: Clock;
+  /** Provers to ask, in order of preference, as they are now. */
+  provers(): readonly Prover[];
+}
+
+/** Rejects with `ProverError("died")` when nobody is left to ask. */
+export class FailoverChecker implements Checker {
+  deaths = 0;
+
+  constructor(private readonly modules: CheckerModules) {}
+
+  /** What the first prover at hand is; undefined when there is none. */
+  describe(): ProverDescription | undefined {
+    return this.modules.provers()[0]?.description;
+  }
+
+  verifySignatures(message: SignedMessage, keys: Uint8Array, signatures: Uint8Array) {
+    return this.ask(
+      (prover) => prover.verifySignatures(message, keys, signatures),
+      (prover) => (keys.length / prover.description.publicKeyBytes) * VERIFY_MS_PER_SIGNATURE,
+    );
+  }
+
+  verifyAggregate(message: SignedMessage, claim: AggregateClaim) {
+    return this.ask(
+      (prover) => prover.verifyAggregate(message, claim),
+      () => 0,
+    );
+  }
+
+  private async ask<T>(
+    question: (prover: Prover) => Promise<T>,
+    extraMs: (prover: Prover) => number,
+  ): Promise<T> {
+    const asked = new Set<Prover>();
+    let last = new ProverError("died", "no prover is up to verify with");
+    for (;;) {
+      const prover = this.modules.provers().find((each) => !asked.has(each));
+      if (prover === undefined) throw last;
+      asked.add(prover);
+      try {
+        return await this.within(VERIFY_MS_MAX + extraMs(prover), question(prover));
+      } catch (error) {
+        if (!(error instanceof ProverError) || error.kind !== "died") throw error;
+        last = error;
+        this.deaths++;
+      }
+    }
+  }
+
+  private async within<T>(ms: number, answer: Promise<T>): Promise<T> {
+    const { clock } = this.modules;
+    let cancel = () => {};
+    const timeout = new Promise<never>((_resolve, reject) => {
+      cancel = clock.at(clock.nowMs() + ms, () =>
+        reject(new ProverError("died", `no verdict from the prover within ${ms} ms`)),
+      );
+    });
+    try {
+      return await Promise.race([answer, timeout]);
+    } finally {
+      cancel();
+    }
+  }
+}

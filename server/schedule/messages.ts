@@ -1,0 +1,36 @@
+/**
+ * What the scheduler and a lane say to each other: the seam to where proving happens. Every message
+ * may be lost, delayed, doubled or overtaken. A *lease* is a lane's offer to take one attempt; it is
+ * used up by the attempt's end, so a message of an earlier lease is known to be stale.
+ */
+import type { GroupWork, ProofResult } from "./group.js";
+
+/** Why a running attempt was killed; its group ends `stopped` with this reason. */
+export type StopReason = "fence" | "cancelled" | "preempted" | "draining";
+
+/** One attempt at proving a group; instants are of the service's monotonic clock. */
+export interface LaneJob {
+  work: GroupWork;
+  deadlineAtMs: number;
+  fenceAtMs: number;
+  /** An idle device always tries a node's first group, whatever is predicted. */
+  isFirstOfSession: boolean;
+  /** The second try after a death that we did not cause: bound by the fence alone. */
+  isRetry: boolean;
+}
+
+export type ToLane =
+  | { kind: "assign"; lease: number; attempt: number; job: LaneJob }
+  | { kind: "kill"; lease: number; attempt: number; reason: StopReason };
+
+/** What a lane is at the moment; told at every change and again with every beat, never in reply. */
+export interface Announcement {
+  kind: "announce";
+  lease: number;
+  /** `idle`: one attempt may be assigned under this lease. `back_soon`: down, a standby is ready. */
+  status: "idle" | "proving" | "back_soon" | "down";
+  /** The attempt that is being proved. */
+  attempt: number | null;
+}
+
+export type FromLane = Announcement | { kind: "ended"; attempt: number; result: ProofResult };

@@ -1,0 +1,97 @@
+/**
+ * What the service knows of each node: its results log, its current epoch, and the answers it has
+ * been given by request id. Bounded in nodes and in ids a node.
+ */
+import type { Accepted } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { invalid, Refusal } from "../errors.js";
+import { limits } from "../limits.js";
+import type { SkipReason } from "../metrics.js";
+import { ResultsLog } from "./results-log.js";
+
+export type Admission =
+  | { kind: "accepted"; accepted: Omit<Accepted, "$typeName" | "$unknown"> }
+  | {
+      kind: "skipped";
+      reason: SkipReason;
+      detail: string;
+      predictedFinishMs?: number;
+      sessionId?: string;
+    };
+
+export interface NodeRecord {
+  epoch: bigint;
+  log: ResultsLog;
+  requests: Map<string, { contentDigest: string; admission: Admission }>;
+  streams: number;
+}
+
+/** A request by the id that its sender chose, and what it asks for. */
+export interface RequestIdentity {
+  nodeId: string;
+  requestId: string;
+  /** SHA-256 over what the request asks for, budgets apart. */
+  contentDigest: string;
+}
+
+export class Nodes {
+  private readonly records = new Map<string, NodeRecord>();
+
+  /** `isBusy`: whether the node has a session in flight, and so must be kept. */
+  constructor(
+    private readonly options: { instance: string; nowMs: () => number },
+    private readonly isBusy: (nodeId: string) => boolean,
+  ) {}
+
+  find(nodeId: string): NodeRecord | undefined {
+    return this.records.get(nodeId);
+  }
+
+  /** Made on first use, so that a stream may be opened before a submission. */
+  get(nodeId: string): NodeRecord {
+    const known = this.records.get(nodeId);
+    if (known !== undefined) return known;
+    if (this.records.size >= limits.nodesMax) this.forgetIdle();
+    if (this.records.size >= limits.nodesMax) {
+      const detail = `${limits.nodesMax} nodes are known already`;
+      throw new Refusal("resource_exhausted", "node.node_id", detail);
+    }
+    const log = new ResultsLog({ ...this.options, eventsMax: limits.logEventsMax });
+    const record: NodeRecord = { epoch: 0n, log, requests: new Map(), streams: 0 };
+    this.records.set(nodeId, record);
+    return record;
+  }
+
+  /** Whether outcomes of the session are retained, whichever node's it was. */
+  retains(sessionId: string): boolean {
+    return [...this.records.values()].some(({ log }) => log.ofSession(sessionId).length > 0);
+  }
+
+  /** The earlier answer to this request id, if any; other content under the same id is refused. */
+  remembered({ nodeId, requestId, contentDigest }: RequestIdentity): Admission | undefined {
+    if (requestId === "") return undefined;
+    const earlier = this.records.get(nodeId)?.requests.get(requestId);
+    if (earlier !== undefined && earlier.contentDigest !== contentDigest) {
+      throw invalid("request_id", `${requestId} was used for a request with other content`);
+    }
+    return earlier?.admission;
+  }
+
+  remember({ nodeId, requestId, contentDigest }: RequestIdentity, admission: Admission): void {
+    if (requestId === "") return;
+    const { requests } = this.get(nodeId);
+    requests.set(requestId, { contentDigest, admission });
+    const oldest = requests.keys().next();
+    if (requests.size > limits.requestIdsMax && !oldest.done) requests.delete(oldest.value);
+  }
+
+  /** Erases proofs past their fence and trims logs. */
+  expire(): void {
+    for (const { log } of this.records.values()) log.expire(limits.retentionMs);
+  }
+
+  private forgetIdle(): void {
+    for (const [nodeId, { log, streams }] of this.records) {
+      if (log.size === 0 && streams === 0 && !this.isBusy(nodeId)) this.records.delete(nodeId);
+    }
+  }
+}

@@ -1,0 +1,279 @@
+/**
+ * The sessions in flight and the shell of their state machines: runs timers and effects, writes
+ * outcomes into the node's results log, supplies the dispatcher with the next group. Owned by
+ * `Aggregator`, which decides what is admitted.
+ */
+import { createHash } from "node:crypto";
+import type { Accepted } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { assertNever } from "../errors.js";
+import type { Clock } from "../clock.js";
+import type { Logger } from "../log.js";
+import type { MemoryShare } from "../memory-budget.js";
+import type { Metrics } from "../metrics.js";
+import type { Dispatcher, Job } from "../schedule/dispatcher.js";
+import type { GroupWork, ProofResult } from "../schedule/group.js";
+import type { DecodedGroup } from "./decode-snapshot.js";
+import type { Nodes, RequestIdentity } from "./nodes.js";
+import { toOutcome, toSummary } from "./outcome.js";
+import type { SessionEffect, SessionEvent, SessionState } from "./session.js";
+import { isEnded, queuedGroup, transitionSession } from "./session.js";
+import { SetAside } from "./set-aside.js";
+
+/** A checked snapshot, its budgets resolved to instants. */
+export interface Submission extends RequestIdentity {
+  nodeEpoch: bigint;
+  slot: bigint;
+  priority: number;
+  shouldReplace: boolean;
+  receivedAtMs: number;
+  deadlineAtMs: number;
+  fenceAtMs: number;
+  bytes: number;
+  groups: readonly DecodedGroup[];
+  /** The answer for an accepted session, less what only admission knows. */
+  accepted: Omit<Accepted, "sessionId" | "predictedFinishMs" | "$typeName" | "$unknown">;
+}
+
+export interface LiveSession {
+  readonly id: string;
+  readonly order: number;
+  readonly submission: Submission;
+  state: SessionState;
+  readonly startedAtMs: (number | undefined)[];
+  hasStarted: boolean;
+  readonly counts: Map<string, number>;
+  readonly cancelTimers: (() => void)[];
+  /** Of the snapshot and its results; of the results alone from the session's end to its fence. */
+  readonly share: MemoryShare;
+  proofBytes: number;
+}
+
+export interface SessionsModules {
+  clock: Clock;
+  log: Logger;
+  metrics: Metrics;
+  dispatcher: Dispatcher;
+  nodes: Nodes;
+}
+
+export class Sessions {
+  private readonly live = new Map<string, LiveSession>();
+  private readonly setAside = new SetAside();
+  private readonly endWaiters = new Set<() => void>();
+  private nextOrder = 1;
+  private endedShares: { share: MemoryShare; fenceAtMs: number }[] = [];
+
+  constructor(
+    private readonly options: { instance: string },
+    private readonly modules: SessionsModules,
+  ) {}
+
+  get size(): number {
+    return this.live.size;
+  }
+
+  get(sessionId: string): LiveSession | undefined {
+    return this.live.get(sessionId);
+  }
+
+  all(): LiveSession[] {
+    return [...this.live.values()];
+  }
+
+  ofNode(nodeId: string): LiveSession[] {
+    return this.all().filter(({ submission }) => submission.nodeId === nodeId);
+  }
+
+  /** Takes an admitted snapshot on; groups that must not start have ended when this returns. */
+  open(submission: Submission, share: MemoryShare): LiveSession {
+    const { clock, metrics } = this.modules;
+    const { deadlineAtMs, fenceAtMs, groups } = submission;
+    const order = this.nextOrder++;
+    const name = `${this.options.instance}/${order}`;
+    const live: LiveSession = {
+      id: createHash("sha256").update(name).digest("hex").slice(0, 16),
+      order,
+      submission,
+      state: { deadlineAtMs, fenceAtMs, groups: groups.map(() => queuedGroup) },
+      startedAtMs: [],
+      hasStarted: false,
+      counts: new Map(),
+      cancelTimers: [],
+      share,
+      proofBytes: 0,
+    };
+    this.live.set(live.id, live);
+    metrics.sessionsInFlight.set(this.live.size);
+    live.cancelTimers.push(
+      clock.at(deadlineAtMs, () => this.step(live, { kind: "deadline" })),
+      clock.at(fenceAtMs, () => this.step(live, { kind: "fence" })),
+    );
+    return live;
+  }
+
+  /** Ends at once what is over the limit or set aside. */
+  refuseGroups(live: LiveSession): void {
+    const nowMs = this.modules.clock.nowMs();
+    live.submission.groups.forEach(({ isOverLimit, work }, group) => {
+      const isSetAside = this.setAside.size > 0 && this.setAside.has(inputDigest(work), nowMs);
+      if (!isOverLimit && !isSetAside) return;
+      this.step(live, { kind: "refused", group, reason: isOverLimit ? "limit" : "set_aside" });
+    });
+  }
+
+  /** The next group in order: priority, then arrival; within a session the node's own order. */
+  nextJob(): Job | undefined {
+    const order = (a: LiveSession, b: LiveSession) =>
+      a.submission.priority - b.submission.priority || a.order - b.order;
+    for (const live of this.all().sort(order)) {
+      const group = live.state.groups.findIndex(({ kind }) => kind === "queued");
+      if (group >= 0) return this.jobOf(live, group);
+    }
+    return undefined;
+  }
+
+  step(live: LiveSession, event: SessionEvent): void {
+    if (isEnded(live.state)) return;
+    const { state, effects } = transitionSession(live.state, event, this.modules.clock.nowMs());
+    live.state = state;
+    for (const effect of effects) this.apply(live, effect);
+  }
+
+  /** Resolves when no session is left, after the bound at the latest. */
+  async untilEmpty(boundMs: number): Promise<void> {
+    if (this.live.size === 0) return;
+    const { clock } = this.modules;
+    await new Promise<void>((resolve) => {
+      const cancel = clock.at(clock.nowMs() + boundMs, resolve);
+      this.endWaiters.add(() => {
+        if (this.live.size > 0) return;
+        cancel();
+        resolve();
+      });
+    });
+  }
+
+  /** Lets go of what the fence has made worthless. */
+  expire(): void {
+    const nowMs = this.modules.clock.nowMs();
+    this.setAside.expire(nowMs);
+    this.endedShares = this.endedShares.filter(({ share, fenceAtMs }) => {
+      if (nowMs >= fenceAtMs) share.release();
+      return nowMs < fenceAtMs;
+    });
+  }
+
+  private jobOf(live: LiveSession, group: number): Job {
+    const { work } = this.groupOf(live, group);
+    const queued = live.state.groups[group];
+    const isRetry = queued?.kind === "queued" && queued.failure !== null;
+    const { deadlineAtMs, fenceAtMs, receivedAtMs } = live.submission;
+    const isFirstOfSession = !live.hasStarted;
+    live.hasStarted = true;
+    return {
+      work,
+      deadlineAtMs,
+      fenceAtMs,
+      isFirstOfSession,
+      isRetry,
+      started: (attempt) => {
+        const nowMs = this.modules.clock.nowMs();
+        live.startedAtMs[group] ??= nowMs;
+        if (isRetry) this.modules.metrics.retries.inc();
+        else this.modules.metrics.queueSeconds.observe((nowMs - receivedAtMs) / 1000);
+        this.step(live, { kind: "started", group, attempt });
+      },
+      finished: (attempt, result) => this.finished(live, group, attempt, result),
+      lost: (attempt) => this.step(live, { kind: "lost", group, attempt }),
+    };
+  }
+
+  private finished(live: LiveSession, group: number, attempt: number, result: ProofResult): void {
+    const { fenceAtMs } = live.submission;
+    let mayRetry = false;
+    if (result.kind === "failed" && result.deaths > 0) {
+      const digest = inputDigest(this.groupOf(live, group).work);
+      this.setAside.blame(digest, result.deaths, fenceAtMs);
+      const isSetAside = this.setAside.has(digest, this.modules.clock.nowMs());
+      mayRetry = !isSetAside && this.fits(live, group);
+    }
+    this.step(live, { kind: "result", group, attempt, result, mayRetry });
+  }
+
+  /** A proof of this group that started now would be done before the fence. */
+  private fits(live: LiveSession, group: number): boolean {
+    const { raws, children } = this.groupOf(live, group).work;
+    const { clock, dispatcher } = this.modules;
+    const tookMs = dispatcher.predictMs(raws.validators.length, children.length);
+    return clock.nowMs() + tookMs < live.submission.fenceAtMs;
+  }
+
+  private groupOf(live: LiveSession, group: number): DecodedGroup {
+    const decoded = live.submission.groups[group];
+    if (decoded === undefined) throw new Error(`session ${live.id} has no group ${group}`);
+    return decoded;
+  }
+
+  private apply(live: LiveSession, effect: SessionEffect): void {
+    switch (effect.kind) {
+      case "stop":
+        return this.modules.dispatcher.kill(effect.attempt, effect.reason);
+      case "end":
+        return this.endGroup(live, effect);
+      case "summary":
+        return this.endSession(live);
+      default:
+        return assertNever(effect);
+    }
+  }
+
+  private endGroup(live: LiveSession, effect: Extract<SessionEffect, { kind: "end" }>): void {
+    const { clock, metrics, dispatcher, nodes } = this.modules;
+    const { submission } = live;
+    const queuedUntilMs = live.startedAtMs[effect.group] ?? clock.nowMs();
+    const { ending } = effect;
+    const { outcome, status } = toOutcome({
+      sessionId: live.id,
+      slot: submission.slot,
+      groupIndex: effect.group,
+      decoded: this.groupOf(live, effect.group),
+      ending,
+      description: dispatcher.describe(),
+      queueMs: queuedUntilMs - submission.receivedAtMs,
+    });
+    if (ending.kind === "stopped" && ending.reason === "fence") metrics.fenced.inc();
+    metrics.outcomes.inc({ status });
+    live.proofBytes += outcome.proof.length;
+    live.counts.set(status, (live.counts.get(status) ?? 0) + 1);
+    const event = { kind: "outcome", outcome } as const;
+    const { nodeId, fenceAtMs } = submission;
+    nodes.get(nodeId).log.append({ sessionId: live.id, fenceAtMs, event });
+  }
+
+  private endSession(live: LiveSession): void {
+    const { clock, metrics, nodes, log } = this.modules;
+    const { submission } = live;
+    const { nodeId, fenceAtMs, slot, groups, receivedAtMs } = submission;
+    const durationMs = clock.nowMs() - receivedAtMs;
+    const counts = Object.fromEntries(live.counts);
+    const summary = toSummary(live.id, submission, counts, durationMs);
+    for (const cancel of live.cancelTimers) cancel();
+    this.live.delete(live.id);
+    live.share.resize(live.proofBytes);
+    this.endedShares.push({ share: live.share, fenceAtMs });
+    metrics.sessionsInFlight.set(this.live.size);
+    metrics.sessionSeconds.observe(durationMs / 1000);
+    const event = { kind: "summary", summary } as const;
+    nodes.get(nodeId).log.append({ sessionId: live.id, fenceAtMs, event });
+    const line = { session: live.id, node: nodeId, slot: String(slot), groups: groups.length };
+    log.info({ ...line, durationMs: Math.round(durationMs), ...counts }, "session ended");
+    for (const wake of [...this.endWaiters]) wake();
+  }
+}
+
+/** What a prover gets to see of a group. */
+export function inputDigest({ message, raws, children }: GroupWork): string {
+  const hash = createHash("sha256").update(message.root).update(raws.keys).update(raws.signatures);
+  for (const { keys, proof } of children) hash.update(keys).update(proof);
+  return hash.digest("hex");
+}

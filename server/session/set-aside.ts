@@ -1,0 +1,38 @@
+/**
+ * Inputs that provers died over: one that has ended two is set aside until the fence of the session
+ * it came with, so that a single snapshot cannot keep the device down. Bounded; the oldest go first.
+ */
+import { limits } from "../limits.js";
+
+/** An input that has ended this many provers is not tried again. */
+const DEATHS_MAX = 2;
+
+export class SetAside {
+  private readonly inputs = new Map<string, { deaths: number; untilMs: number }>();
+
+  /** Provers died over this input. */
+  blame(digest: string, deaths: number, untilMs: number): void {
+    const known = this.inputs.get(digest);
+    this.inputs.delete(digest); // to the end: the most recent one goes last
+    this.inputs.set(digest, {
+      deaths: (known?.deaths ?? 0) + deaths,
+      untilMs: Math.max(known?.untilMs ?? 0, untilMs),
+    });
+    const oldest = this.inputs.keys().next();
+    if (this.inputs.size > limits.setAsideMax && !oldest.done) this.inputs.delete(oldest.value);
+  }
+
+  has(digest: string, nowMs: number): boolean {
+    const known = this.inputs.get(digest);
+    return known !== undefined && nowMs < known.untilMs && known.deaths >= DEATHS_MAX;
+  }
+
+  expire(nowMs: number): void {
+    for (const [digest, { untilMs }] of this.inputs)
+      if (nowMs >= untilMs) this.inputs.delete(digest);
+  }
+
+  get size(): number {
+    return this.inputs.size;
+  }
+}

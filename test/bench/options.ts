@@ -1,0 +1,51 @@
+/** What `make bench` is asked for, by environment and flag. Pure; `bench.ts` hands both in. */
+
+export interface BenchOptions {
+  /** Pairs of bare and service a shape. */
+  pairs: number;
+  /** Acknowledgements, idle and again during a proof. */
+  acks: number;
+  /** Ticks for each size of snapshot. */
+  ticks: number;
+  /** Names of the measurements to take. */
+  only: readonly string[];
+}
+
+const DEFAULTS = { PAIRS: 30, ACKS: 400, TICKS: 2000 };
+
+export function usage(names: readonly string[]): string {
+  return [
+    "make bench [ARGS=--help]: what the service costs, measured against a server process with the real prover",
+    "",
+    "  PAIRS=30              pairs of bare and service proofs a shape, for overhead",
+    "  ACKS=400              acknowledgements for ack, idle and again while proving",
+    "  TICKS=2000            ticks a size of snapshot, for tick",
+    `  ONLY=${names.join(",")}`,
+    "                        what to measure; default all",
+    "",
+    "Progress goes to stderr, tables to stdout, the same figures to out/bench.json. Exit code 0",
+    "whether or not a goal is met, 1 on an error.",
+  ].join("\n");
+}
+
+/** Throws with what is wrong. */
+export function parseOptions(
+  env: Readonly<Record<string, string | undefined>>,
+  names: readonly string[],
+): BenchOptions {
+  const count = (name: keyof typeof DEFAULTS) => {
+    const value = Number(env[name] ?? DEFAULTS[name]);
+    if (Number.isInteger(value) && value >= 1) return value;
+    throw new Error(`${name} is ${JSON.stringify(env[name])}, expected a whole number from 1`);
+  };
+  const asked = (env["ONLY"] ?? "").split(",").filter((name) => name !== "");
+  const unknown = asked.filter((name) => !names.includes(name));
+  if (unknown.length > 0)
+    throw new Error(`ONLY names ${unknown.join(", ")}, expected some of ${names.join(", ")}`);
+  return {
+    pairs: count("PAIRS"),
+    acks: count("ACKS"),
+    ticks: count("TICKS"),
+    only: asked.length === 0 ? names : asked,
+  };
+}

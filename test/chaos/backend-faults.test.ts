@@ -1,0 +1,164 @@
+/** What a backend can do to its process, with one that goes wrong on command. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { OutcomeReason, OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { FaultyBackend, memoryGroup } from "../helpers/chaos-backend.js";
+import { HealthWatch } from "../helpers/chaos-health.js";
+import { Oracle } from "../helpers/chaos-oracle.js";
+import { ServiceProcess, Site, until } from "../helpers/chaos-service.js";
+import { dataOf, groupsOfSlot, raws } from "../helpers/vectors.js";
+
+const PROVED = [OutcomeStatus.PROVED, OutcomeReason.UNSPECIFIED];
+const DIED = [OutcomeStatus.FAILED, OutcomeReason.PROVER_DIED];
+const SET_ASIDE = [OutcomeStatus.NOT_STARTED, OutcomeReason.SET_ASIDE];
+
+/** Every input is another one: the service remembers inputs that provers died over. */
+let signer = 0;
+function group(slot = 100) {
+  const [index = 0] = groupsOfSlot(slot);
+  return { data: dataOf(index), rawSignatures: raws(index, signer, ++signer) };
+}
+
+describe("a backend that goes wrong", () => {
+  let backend: FaultyBackend;
+  let site: Site;
+  let service: ServiceProcess;
+  let health: HealthWatch;
+  let oracle: Oracle;
+
+  beforeAll(async () => {
+    backend = new FaultyBackend();
+    site = new Site(backend.options);
+    service = await ServiceProcess.start(site, { LEAN_AGGREGATOR_PROVER_MEMORY_MB: "256" });
+    health = new HealthWatch(site.address, await service.httpAddress());
+    oracle = new Oracle(site.address);
+  });
+
+  afterEach(async () => {
+    expect(health.failures).toEqual([]);
+    await oracle.expectNothingLostOrDoubled();
+    await oracle.expectOutcomesUnchanged();
+  });
+
+  afterAll(async () => {
+    try {
+      await health.stop();
+      await oracle.close();
+      service.signal("SIGTERM");
+      expect(await service.exited).toEqual({ code: 0, signal: null });
+      expect(await site.leftovers()).toEqual([]);
+    } finally {
+      site.dispose();
+      backend.dispose();
+    }
+  });
+
+  const outcomes = async (...groups: ReturnType<typeof group>[]) =>
+    oracle.outcomes(await oracle.submit(groups));
+  const endings = async (...groups: ReturnType<typeof group>[]) =>
+    (await outcomes(...groups)).map(({ status, reason }) => [status, reason]);
+
+  for (const fault of ["abort", "segfault"] as const) {
+    test(`${fault} while proving: the group is proved by the standby`, async () => {
+      await service.fullStrength();
+      backend.orderOnce("aggregate", fault);
+      const active = service.active();
+      const [outcome] = await outcomes(group());
+      expect(outcome?.status).toBe(OutcomeStatus.PROVED);
+      expect(service.provers()).not.toContain(active);
+    });
+
+    test(`${fault} while verifying: the active prover verifies, the standby is replaced`, async () => {
+      await service.fullStrength();
+      backend.orderOnce("verify_signatures", fault);
+      const [active, standby] = service.provers();
+      expect(await endings(group())).toEqual([PROVED]);
+      expect(service.active()).toBe(active);
+      await service.fullStrength();
+      expect(service.provers()).not.toContain(standby);
+    });
+  }
+
+  test("abort on one input, twice: its last words are told, it is set aside, others go on", async () => {
+    await service.fullStrength();
+    backend.orderForSlot("aggregate", 102, "abort");
+    const fatal = group(102);
+    const [failed, proved] = await outcomes(fatal, group());
+    expect([failed?.status, failed?.reason]).toEqual(DIED);
+    expect(failed?.detail).toMatch(/SIGABRT.*faulty backend: abort in aggregate/s);
+    expect(proved?.status).toBe(OutcomeStatus.PROVED);
+    await service.fullStrength();
+    expect(await endings(fatal, group(104))).toEqual([SET_ASIDE, PROVED]);
+  });
+
+  test("segfault in verifying one input: it ends two provers and is set aside, others go on", async () => {
+    await service.fullStrength();
+    backend.orderForSlot("verify_signatures", 104, "segfault");
+    const fatal = group(104);
+    const [failed] = await outcomes(fatal);
+    expect([failed?.status, failed?.reason]).toEqual(DIED);
+    expect(failed?.detail).toContain("faulty backend: segfault in verify_signatures");
+    await service.fullStrength();
+    expect(await endings(fatal, group())).toEqual([SET_ASIDE, PROVED]);
+  });
+
+  test("hang while proving: killed once it is far beyond its prediction, the standby proves", async () => {
+    await service.fullStrength();
+    backend.orderOnce("aggregate", "hang");
+    expect(await endings(group())).toEqual([PROVED]);
+    expect(service.endings().at(-1)).toBe("wedged");
+  });
+
+  test("hang while verifying: the active prover verifies, the standby is replaced", async () => {
+    await service.fullStrength();
+    const [, standby] = service.provers();
+    backend.orderOnce("verify_signatures", "hang");
+    expect(await endings(group())).toEqual([PROVED]);
+    await until(() => !service.provers().includes(standby ?? 0));
+    await service.fullStrength();
+  });
+
+  for (const fault of ["garbage", "close"] as const) {
+    test(`${fault} on the prover's channel: that prover is killed, the standby proves`, async () => {
+      await service.fullStrength();
+      const active = service.active();
+      backend.orderOnce("aggregate", fault);
+      expect(await endings(group())).toEqual([PROVED]);
+      expect(service.provers()).not.toContain(active);
+    });
+  }
+
+  test("a proof that lies: it is not delivered, its group fails", async () => {
+    await service.fullStrength();
+    backend.orderOnce("aggregate", "lie");
+    const [outcome] = await outcomes(group());
+    expect([outcome?.status, outcome?.reason]).toEqual([
+      OutcomeStatus.FAILED,
+      OutcomeReason.PROVER_ERROR,
+    ]);
+    expect(outcome?.proof).toHaveLength(0);
+  });
+
+  test("a leak beyond the memory ceiling: its proof is delivered, then the prover is replaced", async () => {
+    await service.fullStrength();
+    const active = service.active();
+    backend.orderOnce("aggregate", "leak");
+    expect(await endings(group())).toEqual([PROVED]);
+    await until(() => !service.provers().includes(active));
+    expect(service.endings().at(-1)).toBe("memory");
+    expect(await endings(group())).toEqual([PROVED]);
+  });
+
+  test("a leak beyond its control group: killed by the kernel and told so, the standby proves", async ({
+    skip,
+    onTestFinished,
+  }) => {
+    const memory = memoryGroup(200 << 20);
+    if (memory === undefined) return skip("this machine lets us make no control group");
+    await service.fullStrength();
+    onTestFinished(() => memory.dispose());
+    memory.hold(service.active());
+    backend.orderOnce("aggregate", "leak");
+    expect(await endings(group())).toEqual([PROVED]);
+    expect(service.endings().at(-1)).toBe("killed_for_memory");
+  });
+});

@@ -1,0 +1,72 @@
+/** `test/chaos/faulty-backend.c`, compiled for one test file, and the orders that it obeys. */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { BackendOptions } from "../../server/prover/backend-file.js";
+import { publicKey, raw } from "./vectors.js";
+
+export type Fault = "abort" | "segfault" | "hang" | "garbage" | "close" | "leak" | "lie";
+export type FaultyCall = "aggregate" | "verify_signatures" | "verify_aggregate";
+
+const GROUPS = "/sys/fs/cgroup/memory";
+
+/** A memory control group for one process; undefined where this machine lets nobody make one. */
+export function memoryGroup(limitBytes: number): MemoryGroup | undefined {
+  const path = join(GROUPS, `lean-chaos-${String(process.pid)}`);
+  try {
+    mkdirSync(path);
+    writeFileSync(join(path, "memory.limit_in_bytes"), String(limitBytes));
+  } catch {
+    return undefined;
+  }
+  return {
+    hold: (pid) => writeFileSync(join(path, "cgroup.procs"), String(pid)),
+    dispose: () => rmdirSync(path),
+  };
+}
+
+export interface MemoryGroup {
+  hold(pid: number): void;
+  /** Once no process is in it. */
+  dispose(): void;
+}
+
+export class FaultyBackend {
+  private readonly folder = mkdtempSync(join(tmpdir(), "lean-faulty-"));
+  readonly options: BackendOptions;
+
+  /** Compiles; throws with what the compiler says. */
+  constructor() {
+    const library = join(this.folder, "faulty.so");
+    const keyBytes = String(publicKey(0).length);
+    const signatureBytes = String(raw(0, 0).signature.length);
+    const compiled = spawnSync(
+      process.env.CC ?? "cc",
+      [
+        ...["-std=c11", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra", "-Werror", "-O1"],
+        ...["-fPIC", "-shared", "-fvisibility=hidden", "-Inative/include"],
+        `-DFAULTY_PUBLIC_KEY_BYTES=${keyBytes}`,
+        `-DFAULTY_SIGNATURE_BYTES=${signatureBytes}`,
+        ...["-o", library, "test/chaos/faulty-backend.c"],
+      ],
+      { encoding: "utf8" },
+    );
+    if (compiled.status !== 0) throw new Error(`cannot compile: ${compiled.stderr}`);
+    this.options = { library, config: this.folder };
+  }
+
+  /** The next call of this kind, in whichever prover, goes wrong. */
+  orderOnce(call: FaultyCall, fault: Fault): void {
+    writeFileSync(join(this.folder, call), fault);
+  }
+
+  /** Every such call about a message of this slot goes wrong. */
+  orderForSlot(call: FaultyCall, slot: number, fault: Fault): void {
+    writeFileSync(join(this.folder, `${call}.${String(slot)}`), fault);
+  }
+
+  dispose(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,72 @@
+/** Asks a service all the time whether it lives, as an orchestrator's probes do. */
+import { Client, credentials } from "@grpc/grpc-js";
+import { service as healthService } from "grpc-health-check";
+
+const PROBE_EVERY_MS = 50;
+/** What an orchestrator waits for a probe by default. */
+const PROBE_TIMEOUT_MS = 1000;
+
+/** Probes until stopped; `failures` names each probe that went wrong. */
+export class HealthWatch {
+  readonly failures: string[] = [];
+  probes = 0;
+  private readonly client: Client;
+  private readonly timer: NodeJS.Timeout;
+  private readonly running = new Set<Promise<void>>();
+  private isStopped = false;
+
+  constructor(grpcAddress: string, httpAddress: string) {
+    this.client = new Client(grpcAddress, credentials.createInsecure());
+    this.timer = setInterval(() => {
+      if (this.running.size > 0) return; // one at a time: a slow one is a failure by its timeout
+      const probe = Promise.all([
+        this.probe("livez", this.livez(httpAddress)),
+        this.probe("health", this.health()),
+      ]).then(() => void this.running.delete(probe));
+      this.running.add(probe);
+    }, PROBE_EVERY_MS);
+  }
+
+  /** Call before the service is to end; resolves once the last probe is answered. */
+  async stop(): Promise<void> {
+    this.isStopped = true;
+    clearInterval(this.timer);
+    await Promise.all(this.running);
+    this.client.close();
+  }
+
+  private async probe(name: string, answer: Promise<unknown>): Promise<void> {
+    try {
+      await answer;
+      this.probes++;
+    } catch (error) {
+      if (!this.isStopped) this.failures.push(`${name}: ${String(error)}`);
+    }
+  }
+
+  private async livez(address: string): Promise<void> {
+    const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
+    const response = await fetch(`http://${address}/livez`, { signal });
+    await response.text();
+    if (response.status !== 200) throw new Error(`status ${String(response.status)}`);
+  }
+
+  /** Answered, whatever it says: readiness comes and goes with the provers. */
+  private health(): Promise<void> {
+    const check = healthService.Check;
+    if (check === undefined) throw new Error("grpc.health.v1 has no Check");
+    const deadline = Date.now() + PROBE_TIMEOUT_MS;
+    return new Promise((resolve, reject) => {
+      const serialize = (value: object) => check.requestSerialize(value);
+      const deserialize = (bytes: Buffer) => check.responseDeserialize(bytes);
+      this.client.makeUnaryRequest(
+        check.path,
+        serialize,
+        deserialize,
+        { service: "" },
+        { deadline },
+        (error) => (error === null ? resolve() : reject(error)),
+      );
+    });
+  }
+}

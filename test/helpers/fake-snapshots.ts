@@ -1,0 +1,22 @@
+/** Snapshots that the fake prover takes for good ones. */
+import { fakeSignature } from "../../server/prover/fake.js";
+import type { GroupInit } from "./vectors.js";
+import { dataOf, groupsOfSlot, publicKey, rootOf, snapshot } from "./vectors.js";
+
+const SLOT = 101;
+
+/** A snapshot of so many groups, each with two good raw signatures; `empty` ones come first. */
+export function fakeSnapshot(good: number, empty = 0) {
+  const all = groupsOfSlot(SLOT).slice(0, empty + good);
+  if (all.length < empty + good) throw new Error(`slot ${SLOT} has ${all.length} groups only`);
+  const group = (vector: number, at: number): GroupInit => ({
+    data: dataOf(vector),
+    rawSignatures: at < empty ? [] : [0, 1].map((validator) => fakeRaw(vector, validator)),
+  });
+  return snapshot(SLOT, all.map(group));
+}
+
+function fakeRaw(vector: number, validatorIndex: number) {
+  const signature = fakeSignature(publicKey(validatorIndex), rootOf(vector), SLOT);
+  return { validatorIndex, signature };
+}

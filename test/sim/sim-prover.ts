@@ -1,0 +1,197 @@
+/**
+ * A prover process of the simulation, in virtual time: it needs time to be set up, to verify, to
+ * prove and to end, may fail or fall silent in any of it, and tells its witness what it does.
+ */
+import type {
+  AggregateClaim,
+  Prover,
+  ProveJob,
+  ProverDescription,
+  ProverExit,
+  SignatureVerdict,
+  SignedMessage,
+} from "../../server/prover/prover.js";
+import { ProverError } from "../../server/prover/prover.js";
+import type { VirtualClock } from "./virtual-clock.js";
+
+export const KEY_BYTES = 4;
+export const SIGNATURE_BYTES = 4;
+/** First byte of a signature that ends whatever prover aggregates it. */
+export const POISON = 0xdd;
+export const BAD = 0xbb;
+
+const DESCRIPTION: ProverDescription = {
+  backend: "sim",
+  scheme: "sim",
+  revision: "sim-1",
+  kinds: 1,
+  publicKeyBytes: KEY_BYTES,
+  signatureBytes: SIGNATURE_BYTES,
+  proofBytesMax: 0,
+  childrenMax: 16,
+  rawsMax: 0,
+  keyOrderMatters: false,
+  fake: true,
+};
+
+/** What the prover does is told at once, for the invariants. */
+export interface ProverWitness {
+  started(prover: SimProver): void;
+  proofStarted(prover: SimProver, root: Uint8Array): void;
+  ended(prover: SimProver): void;
+}
+
+export interface SimProverOptions {
+  device: string;
+  setupMs: number;
+  doesStart: boolean;
+  /** From SIGKILL to the end of the process. */
+  exitMs: number;
+  verifyMs: () => number;
+  proveMs: (raws: number, children: number) => number;
+  residentBytes: () => number;
+}
+
+type Phase = "starting" | "serving" | "dying" | "ended";
+
+export class SimProver implements Prover {
+  readonly ready: Promise<ProverDescription>;
+  readonly exited: Promise<ProverExit>;
+  readonly description = DESCRIPTION;
+  readonly pid = undefined;
+  isProving = false;
+  /** Of the group that is proved, in hex. */
+  root = "";
+  private phase: Phase = "starting";
+  private silentSinceMs: number | undefined;
+  private readonly pending = new Set<(error: ProverError) => void>();
+  private resolveExit: (exit: ProverExit) => void = () => undefined;
+  private rejectReady: (error: ProverError) => void = () => undefined;
+
+  constructor(
+    private readonly options: SimProverOptions,
+    private readonly clock: VirtualClock,
+    private readonly witness: ProverWitness,
+  ) {
+    this.exited = new Promise((resolve) => (this.resolveExit = resolve));
+    this.ready = new Promise((resolve, reject) => {
+      this.rejectReady = reject;
+      clock.at(clock.nowMs() + options.setupMs, () => {
+        if (this.phase !== "starting") return;
+        if (!options.doesStart) return this.end("start_failed", "setup failed");
+        this.phase = "serving";
+        resolve(DESCRIPTION);
+      });
+    });
+    this.ready.catch(() => undefined);
+    witness.started(this);
+  }
+
+  get device(): string {
+    return this.options.device;
+  }
+
+  get isAlive(): boolean {
+    return this.phase !== "ended";
+  }
+
+  get isServing(): boolean {
+    return this.phase === "serving";
+  }
+
+  residentBytes(): number {
+    return this.options.residentBytes();
+  }
+
+  heardAtMs(): number {
+    return this.silentSinceMs ?? this.clock.nowMs();
+  }
+
+  /** SIGSTOP: it answers nothing more until it is killed. */
+  fallSilent(): void {
+    this.silentSinceMs ??= this.clock.nowMs();
+  }
+
+  /** From outside: SIGKILL, an abort, the kernel. */
+  die(detail: string): void {
+    this.endLater("died", detail);
+  }
+
+  kill(): void {
+    this.endLater("killed_by_us", "killed by the service");
+  }
+
+  async verifySignatures(
+    _message: SignedMessage,
+    _keys: Uint8Array,
+    signatures: Uint8Array,
+  ): Promise<SignatureVerdict[]> {
+    await this.work(this.options.verifyMs());
+    return Array.from({ length: signatures.length / SIGNATURE_BYTES }, (_, at) =>
+      signatures[at * SIGNATURE_BYTES] === BAD ? "bad_signature" : "ok",
+    );
+  }
+
+  async verifyAggregate(_message: SignedMessage, { proof, keys }: AggregateClaim) {
+    await this.work(this.options.verifyMs());
+    return Buffer.compare(proof, proofOf(keys)) === 0;
+  }
+
+  async aggregate({ message, keys, signatures, children }: ProveJob): Promise<Uint8Array> {
+    if (this.phase !== "serving") throw new ProverError("died", "not serving");
+    this.witness.proofStarted(this, message.root);
+    this.isProving = true;
+    this.root = Buffer.from(message.root).toString("hex");
+    const packed = Buffer.concat([keys, ...children.map((child) => child.keys)]);
+    const tookMs = this.options.proveMs(keys.length / KEY_BYTES, children.length);
+    const isPoisoned = signatures.some((byte, at) => at % SIGNATURE_BYTES === 0 && byte === POISON);
+    if (isPoisoned) this.clock.at(this.clock.nowMs() + tookMs / 2, () => this.die("poison"));
+    try {
+      await this.work(tookMs);
+      return proofOf(packed);
+    } finally {
+      // A killed process computes until it has really ended.
+      if (this.phase === "serving") this.isProving = false;
+    }
+  }
+
+  /** Takes its time, unless the process falls silent or ends first. */
+  private work(ms: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.phase !== "serving") return reject(new ProverError("died", "not serving"));
+      this.pending.add(reject);
+      this.clock.at(this.clock.nowMs() + ms, () => {
+        if (this.silentSinceMs !== undefined || this.phase !== "serving") return;
+        this.pending.delete(reject);
+        resolve();
+      });
+    });
+  }
+
+  private endLater(cause: ProverExit["cause"], detail: string): void {
+    if (this.phase === "dying" || this.phase === "ended") return;
+    const isStarting = this.phase === "starting";
+    this.phase = "dying";
+    this.clock.at(this.clock.nowMs() + this.options.exitMs, () =>
+      this.end(isStarting ? "start_failed" : cause, detail),
+    );
+  }
+
+  private end(cause: ProverExit["cause"], detail: string): void {
+    this.phase = "ended";
+    this.isProving = false;
+    this.rejectReady(new ProverError("start_failed", detail));
+    for (const reject of this.pending) reject(new ProverError("died", detail));
+    this.pending.clear();
+    this.witness.ended(this);
+    this.resolveExit({ cause, detail });
+  }
+}
+
+/** Attests exactly these keys. */
+export function proofOf(keys: Uint8Array): Uint8Array {
+  const each = Array.from({ length: keys.length / KEY_BYTES }, (_, at) =>
+    Buffer.from(keys.subarray(at * KEY_BYTES, (at + 1) * KEY_BYTES)).toString("hex"),
+  );
+  return new Uint8Array(Buffer.from(`SIM ${[...new Set(each)].sort().join(",")}`));
+}

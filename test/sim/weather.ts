@@ -1,0 +1,39 @@
+/** What a seed makes of one simulated run: how large it is and how it misbehaves. */
+import type { Random } from "./random.js";
+
+export interface Weather {
+  devices: number;
+  standbys: 0 | 1;
+  nodes: number;
+  /** Of each message between scheduler and lane. */
+  loss: number;
+  doubling: number;
+  delayMs: number;
+  /** Faults a slot and device. */
+  kills: number;
+  silences: number;
+  startFailures: number;
+  poison: number;
+  /** Scatter of a proof's time around the cost table. */
+  scatter: number;
+  growth: number;
+}
+
+export function drawWeather(random: Random): Weather {
+  const isCalm = random.chance(0.25);
+  const rate = (max: number) => (isCalm || random.chance(0.5) ? 0 : random.between(0, max));
+  return {
+    devices: random.pick([1, 1, 1, 2, 4]),
+    standbys: random.pick([0, 1, 1]),
+    nodes: random.pick([1, 2, 4, 8]),
+    loss: rate(0.2),
+    doubling: rate(0.3),
+    delayMs: random.pick([0, 0, 5, 100, 1500]),
+    kills: rate(1),
+    silences: rate(0.3),
+    startFailures: rate(0.5),
+    poison: rate(0.2),
+    scatter: random.pick([0.1, 0.5, 2, 8]),
+    growth: rate(200_000),
+  };
+}
