@@ -90,6 +90,7 @@ describe("the README's shell lines", () => {
       .replaceAll(COMMAND, `'${process.execPath}' '${MAIN}'`)
       .replaceAll(README_GRPC, service.grpcAddresses[0] ?? "")
       .replaceAll(README_HTTP, service.httpAddress)
+      .replace(/ admin (\w+)/, ` admin $1 --server ${service.adminAddress ?? ""}`)
       .replace(/^grpcurl /, `'${GRPCURL}' `)
       .replace(/^curl /, "curl -sS --fail --noproxy '*' ");
 

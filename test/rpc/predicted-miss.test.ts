@@ -1,0 +1,67 @@
+/** A snapshot is refused at once only when not even a part of it could be proved in time. */
+import { createClient } from "@connectrpc/connect";
+import type { Client } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { AggregatorService, SkipReason } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { fakeSignature } from "../../server/prover/fake.js";
+import type { Service } from "../../server/service.js";
+import { GatedProver } from "../helpers/gated-prover.js";
+import { startTestService } from "../helpers/start-service.js";
+import { dataOf, publicKey, rootOf, snapshot } from "../helpers/vectors.js";
+
+/** By the cost table a proof of 64 raws takes over 2 s, and optimistically more than 1 s. */
+const RAWS = 64;
+
+let service: Service;
+let client: Client<typeof AggregatorService>;
+let prover: GatedProver;
+
+beforeEach(async () => {
+  prover = new GatedProver();
+  service = await startTestService(prover.start);
+  client = createClient(
+    AggregatorService,
+    createGrpcTransport({ baseUrl: `http://${service.grpcAddresses[0]}` }),
+  );
+});
+afterEach(async () => {
+  prover.endProofs();
+  await service.close();
+});
+
+const raws = Array.from({ length: RAWS }, (_, v) => ({
+  validatorIndex: v,
+  signature: fakeSignature(publicKey(v), rootOf(0), 100),
+}));
+
+async function submit(nodeId: string, deadlineMs: number, fenceMs: number) {
+  const groups = [{ data: dataOf(0), rawSignatures: raws }];
+  const request = { node: { nodeId }, snapshot: snapshot(100, groups), deadlineMs, fenceMs };
+  return (await client.submitSnapshot(request)).result;
+}
+
+test("an idle device takes a first group whatever its budgets", async () => {
+  expect((await submit("a", 1, 2)).case).toBe("accepted");
+});
+
+test("behind a running proof it is skipped when none could start before the deadline", async () => {
+  await submit("a", 5000, 60_000);
+  await prover.untilProofs(1);
+  const late = await submit("b", 750, 60_000);
+  expect(late).toMatchObject({ case: "skipped", value: { reason: SkipReason.PREDICTED_MISS } });
+  expect(late.case === "skipped" && late.value.predictedFinishMs).toBeGreaterThan(750);
+  expect((await submit("c", 5000, 60_000)).case).toBe("accepted");
+});
+
+test("and when none could be done before the fence, though one could start", async () => {
+  await submit("a", 5000, 60_000);
+  await prover.untilProofs(1);
+  expect(await submit("b", 1900, 1900)).toMatchObject({
+    case: "skipped",
+    value: {
+      reason: SkipReason.PREDICTED_MISS,
+      detail: expect.stringContaining("before the fence") as string,
+    },
+  });
+});
