@@ -8,7 +8,14 @@ import { deviceSchema, overlappingDevices } from "./prover/device.js";
 
 const address = z
   .string()
-  .regex(/^(unix:\/.+|[^\s:]+:\d{1,5})$/, "expected host:port or unix:/path");
+  .regex(/^(unix:\/.+|([^\s:[\]]+|\[[0-9a-f:]+\]):\d{1,5})$/, {
+    error: "expected host:port or unix:/path",
+    abort: true,
+  })
+  .refine(
+    (at) => at.startsWith("unix:") || /^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):/.test(at),
+    "plain text is served on loopback addresses and Unix sockets only",
+  );
 const list = (value: unknown) => (typeof value === "string" ? value.split(",") : value);
 const ms = (max: number) => z.coerce.number().int().min(1).max(max);
 
@@ -35,12 +42,15 @@ const schema = z.strictObject({
   http: address.default("127.0.0.1:9191"),
   /** The operator's listener, or "off". Whoever reaches it may drain devices and end sessions. */
   admin: z
-    .string()
-    .regex(/^(off|unix:\/.+|[^\s:]+:\d{1,5})$/, 'expected host:port, unix:/path or "off"')
+    .union([z.literal("off"), address], 'expected a loopback host:port, unix:/path or "off"')
     .default("127.0.0.1:9192"),
   /** What proves: names, or objects with cores, niceness, threads, environment and backend. */
   devices: z
     .preprocess(deviceList, z.array(nameOrDevice).min(1).max(limits.devicesMax))
+    .superRefine((devices, context) => {
+      const overlap = overlappingDevices(devices);
+      if (overlap !== undefined) context.addIssue({ code: "custom", message: overlap });
+    })
     .prefault(["cpu"]),
   /** "lean_pq" is the real prover; "fake" simulates and marks its results. */
   prover: z.enum(["lean_pq", "fake"]).default("lean_pq"),
@@ -88,15 +98,6 @@ export function parseConfig(...sources: readonly Record<string, unknown>[]): Con
       ),
     );
   }
-  const overlap = overlappingDevices(parsed.data.devices);
-  if (overlap !== undefined) throw new ConfigError([problem("devices", overlap)]);
-  const { listen, http, admin } = parsed.data;
-  const addresses = { listen, http: [http], admin: admin === "off" ? [] : [admin] };
-  const exposed = Object.entries(addresses).filter(([, each]) => !each.every(isLocal));
-  if (exposed.length > 0) {
-    const reason = "plain text is served on loopback addresses and Unix sockets only";
-    throw new ConfigError(exposed.map(([key]) => problem(key, reason)));
-  }
   return parsed.data;
 }
 
@@ -107,10 +108,6 @@ export function variableOf(key: string): string {
 
 export function configFromEnvironment(env: Record<string, string | undefined>) {
   return Object.fromEntries(Object.keys(schema.shape).map((key) => [key, env[variableOf(key)]]));
-}
-
-function isLocal(at: string): boolean {
-  return at.startsWith("unix:") || /^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):/.test(at);
 }
 
 function withoutUndefined(source: Record<string, unknown>): Record<string, unknown> {

@@ -10,7 +10,7 @@ import type { Logger } from "./log.js";
 import { MemoryBudget } from "./memory-budget.js";
 import { createMetrics } from "./metrics.js";
 import type { Metrics } from "./metrics.js";
-import { standbysThatFit } from "./prover/device.js";
+import { proverCeilingBytes, standbysThatFit } from "./prover/device.js";
 import type { StartProver } from "./prover/prover.js";
 import { AdminHandlers } from "./rpc/admin-handlers.js";
 import { AdminServer } from "./rpc/admin-server.js";
@@ -68,7 +68,11 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     {
       deviceIds: config.devices.map(({ id }) => id),
       standbys: standbysOf(config, modules.memoryBytes),
-      residentBytesMax: config.proverMemoryMb * 1e6,
+      residentBytesMax: proverCeilingBytes(
+        modules.memoryBytes,
+        config.devices.length,
+        config.proverMemoryMb * 1e6,
+      ),
     },
     { startProver, clock, log, metrics, post: queueMicrotask },
   );

@@ -25,10 +25,10 @@ const cores = z.preprocess(
   (value) => {
     if (typeof value !== "string") return value;
     return value.split(",").flatMap((part) => {
-      const [first = NaN, last = first] = part.split("-").map(Number);
-      if (!Number.isInteger(first) || !Number.isInteger(last) || last < first || last > 1023)
-        return [NaN];
-      return Array.from({ length: last - first + 1 }, (_, at) => first + at);
+      const [, first = "", last = first] = /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(part) ?? [];
+      const count = first === "" ? 0 : Number(last) - Number(first) + 1;
+      if (count < 1) return [NaN];
+      return Array.from({ length: count }, (_, at) => Number(first) + at);
     });
   },
   z.array(core, "expected core numbers, for example 0-3,6"),
@@ -70,6 +70,20 @@ export function overlappingDevices(devices: readonly DeviceConfig[]): string | u
 /** What a waiting prover and the service itself hold, in bytes; measured 0.5 GB and 0.3 GB. */
 const STANDBY_BYTES = 600e6;
 const SERVICE_BYTES = 500e6;
+/** Of all memory, for the proving processes together. */
+const MEMORY_SHARE_MAX = 0.8;
+
+/**
+ * What a prover may hold before it is replaced: as configured, and always below what the host or
+ * container has, for there the kernel would choose what to kill.
+ */
+export function proverCeilingBytes(
+  memoryBytes: number,
+  devices: number,
+  configuredBytes: number,
+): number {
+  return Math.min(configuredBytes, (memoryBytes * MEMORY_SHARE_MAX) / devices);
+}
 
 /** Standbys a device for which memory allows: 1 when every prover may grow to its ceiling. */
 export function standbysThatFit(

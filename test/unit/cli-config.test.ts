@@ -21,6 +21,19 @@ test("an address that is open to others is reported under its own name", () => {
   expect(problemsOf({ listen: ["127.0.0.1:0", "0.0.0.0:80"] })).toEqual(["listen"]);
 });
 
+test("addresses of version 6 are addresses too, and devices that share a core are not", () => {
+  expect(problemsOf({ listen: "[::1]:0", http: "[::1]:0", admin: "[::1]:0" })).toEqual([]);
+  const devices = [
+    { id: "a", cores: "0-1" },
+    { id: "b", cores: "1" },
+  ];
+  expect(problemsOf({ devices, admin: "0.0.0.0:1", fenceMs: 0 }).toSorted()).toEqual([
+    "admin",
+    "devices",
+    "fenceMs",
+  ]);
+});
+
 test("every problem is reported at once, each under its key", () => {
   const wrong = { listen: "here", http: "nowhere", fenceMs: "soon", lisen: 1, spam: 2 };
   expect(problemsOf(wrong).toSorted()).toEqual(["fenceMs", "http", "lisen", "listen", "spam"]);
