@@ -1,7 +1,8 @@
 /**
  * The scheduler's end of the lanes: hands idle lanes the next group under a numbered attempt, and
- * tells its owner, once, how each attempt ended. Knows lanes by their messages alone, so that a lane
- * may be anywhere; whoever owns the sessions supplies the jobs.
+ * tells its owner, once, how each attempt ended. What it assigns and believes follows from messages
+ * alone, so that a lane may be anywhere; only costs and what the operator sees are read from local
+ * lanes. Whoever owns the sessions supplies the jobs.
  */
 import { assertNever } from "../errors.js";
 import type { Clock } from "../clock.js";

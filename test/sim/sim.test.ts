@@ -1,6 +1,7 @@
 /**
  * Thousands of seeded schedules in virtual time: what design and documents promise of sessions and
- * lanes holds in each. Seeds that once failed stay in `seeds.json`. `make sim SEED=n` replays one.
+ * lanes holds in each. Seeds that once failed stay in `seeds.json`; a change of the world makes other
+ * schedules of them, so what one taught has a unit test too. `make sim SEED=n` replays one.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

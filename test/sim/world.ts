@@ -164,6 +164,7 @@ export class World implements ProverWitness {
       fault(weather.silences, (prover) => prover.fallSilent());
       const role = random.pick(["active", "standby"] as const);
       fault(0.03, () => random.pick(this.dispatcher.devices()).restart(role));
+      fault(0.03, () => this.drainForAWhile());
     }
     if (random.chance(0.2)) {
       clock.at(startMs + random.between(0, SLOT_MS), () => this.cancelSomething());
@@ -240,6 +241,13 @@ export class World implements ProverWitness {
     const work = { message, raws: { validators, keys, signatures }, children };
     const isOverLimit = at >= limits.groupsMax;
     return { data, work: { ...work, leftOut: [], logInvRate: 0 }, isOverLimit };
+  }
+
+  private drainForAWhile(): void {
+    const device = this.random.pick(this.dispatcher.devices());
+    this.trace(`${device.id}: drained`);
+    device.drain(true);
+    this.clock.at(this.clock.nowMs() + this.random.between(100, 5000), () => device.drain(false));
   }
 
   private cancelSomething(): void {

@@ -49,6 +49,13 @@ test("an idle lane runs an assignment, once, and reports its end", () => {
   expect(state).toMatchObject({ phase: { kind: "idle" }, lease: 2 });
 });
 
+test("a stale or doubled assignment gets no answer: answers to them would multiply", () => {
+  const proving = run([...up, assign]).state;
+  const ended = run([{ kind: "ended", attempt: 7, residentBytes: 1 }], proving).state;
+  expect(transitionLane(proving, assign, 0, options).effects).toEqual([]);
+  expect(transitionLane(ended, assign, 0, options).effects).toEqual([]);
+});
+
 test("a lane that cannot take an assignment uses its lease up, so that the scheduler learns it", () => {
   const { state, effects } = run([{ kind: "open" }, assign]);
   expect(effects).toEqual([{ kind: "start_prover", prover: 1 }]);
