@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { TickAggregator } from "../../client/index.js";
 import type { SnapshotInit, TickResult } from "../../client/index.js";
-import { isProved, outcomeLine } from "../../client/commands/outcome-line.js";
+import { isProved, outcomeHeader, outcomeLine } from "../../client/commands/outcome-line.js";
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { readBackendFile } from "../../server/prover/backend-file.js";
 import { proverEnvironment, startProcessProver } from "../../server/prover/process-prover.js";
@@ -139,6 +139,7 @@ async function runNode(address: string): Promise<{ proved: Outcome[]; tickMs: nu
       if (interval === 0) say(`\nslot ${slot}`);
       if (told !== undefined)
         say(`  interval ${interval}: ${told}; the tick took ${(tickMs.at(-1) ?? 0).toFixed(1)} ms`);
+      if (results.length > 0) say(`           ${outcomeHeader()}`);
       results.forEach(apply);
     }
   }
