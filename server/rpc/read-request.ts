@@ -3,7 +3,8 @@
  * as announced too, and to the time it may take. A refusal leaves the connection open, so that the
  * caller reads why.
  */
-import type { DescMethod } from "@bufbuild/protobuf";
+import type { DescMessage, DescMethod } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
 import type { Clock } from "../clock.js";
 import { invalid, Refusal } from "../errors.js";
 import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
@@ -33,8 +34,21 @@ export async function readRequest(
   const body = await collect(request, response, isFramed, options);
   const message = isFramed ? unframed(body) : body;
   if (type.includes("json")) checkJsonCount(message);
-  else checkMessageCount(options.method.input, message);
+  else checkMessage(options.method.input, message);
   return body;
+}
+
+/**
+ * Connect calls a message that does not decode internal, which tells a caller nothing: here it is
+ * tried first, at the price of decoding twice on this edge.
+ */
+function checkMessage(schema: DescMessage, message: Uint8Array): void {
+  checkMessageCount(schema, message);
+  try {
+    fromBinary(schema, message);
+  } catch {
+    throw invalid("", `the message is not a ${schema.typeName}`);
+  }
 }
 
 function collect(
