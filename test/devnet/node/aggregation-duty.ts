@@ -1,0 +1,44 @@
+/**
+ * When an aggregator submits: once a slot, early if two thirds of the expected votes are in, else
+ * in interval 2. Early waits a moment for the votes that arrive together with the last of those.
+ */
+import { isSupermajority } from "../chain/justification.js";
+
+/** Votes of one slot are sent at the same instant; loopback and their checks spread them so much. */
+const EARLY_WAIT_MS = 60;
+
+export class AggregationDuty {
+  #askedSlot = 0;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(
+    private readonly validators: number,
+    private readonly submit: (slot: number, isEarly: boolean) => void,
+  ) {}
+
+  /** So many votes of this slot are in. */
+  onVotes(slot: number, votes: number): void {
+    if (slot <= this.#askedSlot || !isSupermajority(votes, this.validators)) return;
+    const isComplete = votes >= this.validators;
+    if (this.#timer !== null && !isComplete) return;
+    this.cancel();
+    this.#timer = setTimeout(() => this.#ask(slot, true), isComplete ? 0 : EARLY_WAIT_MS);
+  }
+
+  /** Interval 2. */
+  onInterval(slot: number): void {
+    this.#ask(slot, false);
+  }
+
+  cancel(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  #ask(slot: number, isEarly: boolean): void {
+    this.cancel();
+    if (slot <= this.#askedSlot) return;
+    this.#askedSlot = slot;
+    this.submit(slot, isEarly);
+  }
+}

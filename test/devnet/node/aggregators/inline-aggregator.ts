@@ -1,0 +1,37 @@
+/** Mode `inline`: the proof is made on the thread that ticks, which stands still meanwhile. */
+import type { VoteGroup } from "../../chain/freeze-votes.js";
+import { DEADLINE_MS, type Aggregator, type ProvedGroup } from "./aggregator.js";
+import type { InProcessMetrics } from "./in-process-metrics.js";
+import { provedGroup, isProvable } from "./in-process-session.js";
+import type { InProcessProver } from "./in-process-prover.js";
+
+export class InlineAggregator implements Aggregator {
+  #proved: ProvedGroup[] = [];
+
+  constructor(
+    private readonly prover: InProcessProver,
+    private readonly metrics: InProcessMetrics,
+  ) {}
+
+  submit(slot: number, snapshot: () => VoteGroup[]): "submitted" {
+    const startMs = performance.now();
+    const sinceMs = () => performance.now() - startMs;
+    for (const group of snapshot().filter(isProvable)) {
+      if (sinceMs() > DEADLINE_MS) break;
+      const beforeMs = performance.now();
+      const proof = this.prover.proveBlocking(group);
+      this.metrics.proveSeconds.observe((performance.now() - beforeMs) / 1000);
+      this.#proved.push(provedGroup(slot, group, proof, sinceMs() > DEADLINE_MS));
+    }
+    this.metrics.workerSeconds.observe(sinceMs() / 1000);
+    return "submitted";
+  }
+
+  take(): ProvedGroup[] {
+    return this.#proved.splice(0);
+  }
+
+  close(): Promise<void> {
+    return this.prover.close();
+  }
+}
