@@ -86,7 +86,8 @@ export function isCountable(state: State, { data }: Pick<Attestation, "data">): 
 
 function isInHistory(state: State, { root, slot }: Checkpoint): boolean {
   const at = state.history[slot];
-  return at !== undefined && hex(at) === hex(root);
+  // A slot without a block has the zero root in the history: nobody can vote for that.
+  return at !== undefined && hex(at) === hex(root) && hex(root) !== hex(ZERO_ROOT);
 }
 
 function processAttestations(before: State, attestations: readonly Attestation[]): State {

@@ -12,7 +12,7 @@ export function createNodeMetrics(registry: Registry) {
   return {
     tickSeconds: new Histogram({
       name: "lean_tick_interval_duration_seconds",
-      help: "Time the node's thread spent in one tick, by interval of the slot",
+      help: "Time the node's thread spent in one tick, by interval of the slot, or applying results",
       labelNames: ["interval"] as const,
       buckets: TICK_SECONDS,
       registers,

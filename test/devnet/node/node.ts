@@ -2,6 +2,7 @@
  * A lean node, small enough to read: what it does in each interval, and with each thing that comes
  * by gossip. Time, sockets, keys and the prover are given to it.
  */
+import { createHash } from "node:crypto";
 import {
   AggregateSsz,
   BlockWithProofsSsz,
@@ -83,7 +84,7 @@ export class DevnetNode {
     const slot = slotOf(tick);
     // After a stall the store catches up on all ticks, but duties of a slot that is over are void.
     const isCurrent = slot === this.modules.currentSlot();
-    this.#applyResults();
+    this.applyResults();
     switch (intervalOf(tick)) {
       case PROPOSE:
         if (isCurrent && slot > 0) this.#propose(slot);
@@ -105,6 +106,14 @@ export class DevnetNode {
         this.store.prune();
         return;
     }
+  }
+
+  /** Applies and publishes the proofs that are ready. Returns how many. */
+  applyResults(): number {
+    const slot = this.modules.currentSlot();
+    const ready = this.modules.aggregator?.take(slot) ?? [];
+    for (const proved of ready) this.#apply(proved, slot);
+    return ready.length;
   }
 
   /** A link is up: tell what the peer may have missed, and ask for the same. */
@@ -201,12 +210,7 @@ export class DevnetNode {
       children.length,
     ]);
     record({ kind: "submitted", slot, isEarly, groups: shapes });
-    this.#applyResults(); // inline has them already
-  }
-
-  #applyResults(): void {
-    const slot = this.modules.currentSlot();
-    for (const proved of this.modules.aggregator?.take(slot) ?? []) this.#apply(proved, slot);
+    this.applyResults(); // inline has them already
   }
 
   #apply(proved: ProvedGroup, slot: number): void {
@@ -269,6 +273,7 @@ export class DevnetNode {
   }
 }
 
+/** Of the proof and all that it is claimed to prove. */
 function digestOf(aggregate: Aggregate): string {
-  return hex(AggregateSsz.hashTreeRoot(aggregate));
+  return createHash("sha256").update(AggregateSsz.serialize(aggregate)).digest("hex");
 }

@@ -3,7 +3,8 @@ import type { RootHex } from "../chain/containers.js";
 
 /** How long one interval's tick held the thread, and how late it began. */
 export interface TickRecord {
-  interval: number;
+  /** Of the slot; or `results`: proofs were applied between two intervals. */
+  interval: number | "results";
   durationMs: number;
   lateMs: number;
 }

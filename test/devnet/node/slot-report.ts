@@ -31,6 +31,10 @@ export class SlotReport {
     this.#time({ interval: AGGREGATE, durationMs: performance.now() - startMs, lateMs: 0 });
   }
 
+  onTaken(durationMs: number): void {
+    this.#time({ interval: "results", durationMs, lateMs: 0 });
+  }
+
   onTick({ tick, durationMs, lateMs }: TickTime, store: Store): void {
     const [slot, interval] = [slotOf(tick), intervalOf(tick)];
     const isTimed = interval === AGGREGATE && this.#earlySlot === slot;

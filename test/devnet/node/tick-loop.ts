@@ -1,8 +1,11 @@
 /**
- * Calls the node at each interval, and times it. After a stall (a proof on this thread, a frozen
+ * Calls the node at each interval, and between them to take results, and times both. After a stall (a proof on this thread, a frozen
  * process) the ticks that were missed are caught up at once, in order, as leanSpec's store does.
  */
 import { dueUnixMs, tickAt, type SlotTime } from "./slot-time.js";
+
+/** A proof that waits for the next interval comes too late for it at the other nodes. */
+const TAKE_MS = 100;
 
 export interface TickTime {
   tick: number;
@@ -13,6 +16,7 @@ export interface TickTime {
 
 export class TickLoop {
   #timer: NodeJS.Timeout | null = null;
+  readonly #takeTimer: NodeJS.Timeout;
   #nextTick: number;
 
   /** `lastTick` is the last one called; then `onEnd`. */
@@ -21,14 +25,19 @@ export class TickLoop {
     private readonly node: {
       onTick(tick: number): void;
       onTimed(time: TickTime): void;
+      /** Returns whether there was anything. */
+      takeResults(): boolean;
+      onTaken(durationMs: number): void;
       onEnd(): void;
     },
   ) {
     this.#nextTick = Math.max(0, tickAt(options, Date.now()) + 1);
+    this.#takeTimer = setInterval(() => this.#take(), TAKE_MS);
     this.#arm();
   }
 
   stop(): void {
+    clearInterval(this.#takeTimer);
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
   }
@@ -36,6 +45,11 @@ export class TickLoop {
   #arm(): void {
     const delayMs = Math.max(0, dueUnixMs(this.options, this.#nextTick) - Date.now());
     this.#timer = setTimeout(() => this.#run(), delayMs);
+  }
+
+  #take(): void {
+    const startMs = performance.now();
+    if (this.node.takeResults()) this.node.onTaken(performance.now() - startMs);
   }
 
   #run(): void {

@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startCryptoProcess } from "../crypto/crypto-process.js";
+import { writeReport } from "../report/write-report.js";
 import { MODES, type Mode } from "../node/aggregators/aggregator.js";
 import { fitTo, readScenario } from "./scenario.js";
 import { runMode } from "./run-mode.js";
@@ -27,7 +28,8 @@ function plannedRuns(env: NodeJS.ProcessEnv): { mode: Mode; slots: number }[] {
   });
 }
 
-async function main(): Promise<void> {
+/** Returns whether no rule is broken. */
+async function main(): Promise<boolean> {
   const { env } = process;
   const runs = plannedRuns(env);
   const slotMs = Number(env["SLOT_MS"] ?? "4000");
@@ -53,9 +55,20 @@ async function main(): Promise<void> {
   } finally {
     await Promise.all([signer.close(), verifier.close()]);
   }
+  const report = env["REPORT"] ?? folder;
+  const modes = MODES.filter((mode) => runs.some((run) => run.mode === mode));
+  const aims = writeReport(modes, { runs: folder, report }, env["COMMAND"] ?? "make devnet");
+  say("");
+  for (const { text, isMet, found } of aims)
+    say(`${isMet ? "met    " : "NOT MET"} ${text}: ${found}`);
+  say(`report: ${join(report, "report.md")}`);
+  return aims.every(({ isMet, isRule }) => isMet || !isRule);
 }
 
-main().catch((error: unknown) => {
-  say(`devnet failed: ${error instanceof Error ? error.message : String(error)}`);
-  process.exit(1);
-});
+main().then(
+  (isGood) => process.exit(isGood ? 0 : 1),
+  (error: unknown) => {
+    say(`devnet failed: ${error instanceof Error ? error.message : String(error)}`);
+    process.exit(1);
+  },
+);

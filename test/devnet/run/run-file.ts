@@ -12,6 +12,8 @@ export interface RunHeader {
   lookaheadSlots: number;
   validators: number;
   nodes: number;
+  /** Where this file lies. */
+  folder: string;
   aggregators: number[];
   scenario: Scenario;
   machine: string;
@@ -22,7 +24,7 @@ export type OrchestratorRecord =
   | { kind: "fault"; slot: number; text: string }
   | { kind: "restart"; slot: number; what: string; tookMs: number }
   | { kind: "shutdown"; what: string; tookMs: number }
-  /** Sum of what the prover's metric says, over all its processes. */
+  /** What the prover's metric said at the end of the process that counts: one record each. */
   | { kind: "prover"; busySeconds: number; proofs: number };
 
 export type RunRecord = OrchestratorRecord | (NodeRecord & { node: number });

@@ -10,7 +10,7 @@ import type { NodeRecord } from "../node/records.js";
 import { beginFault, endFault } from "./inject-fault.js";
 import { freePorts, Network } from "./network.js";
 import { RunFile, type RunRecord } from "./run-file.js";
-import type { Scenario } from "./scenario.js";
+import type { Fault, Scenario } from "./scenario.js";
 
 /** From the last node's being ready to slot 0. */
 const GENESIS_DELAY_MS = 1500;
@@ -63,7 +63,10 @@ export async function runMode(options: RunOptions, modules: RunModules): Promise
     genesisUnixMs = Date.now() + GENESIS_DELAY_MS;
     network.beginAt(genesisUnixMs);
     const at = (slot: number) => genesisUnixMs + slot * slotMs;
-    const timers = scheduleFaults(options, network, at, add);
+    const countBefore = async (fault: Fault) => {
+      if (endsProverMetrics(fault, options)) await scrape(options, network, add);
+    };
+    const timers = scheduleFaults(options, network, at, { add, countBefore });
     const ending = until(at(slots + 1) + LAST_RECORDS_MS);
     await Promise.race([ending, failure.promise]).finally(() => timers.forEach(clearTimeout));
     await scrape(options, network, add);
@@ -75,11 +78,11 @@ export async function runMode(options: RunOptions, modules: RunModules): Promise
   return path;
 }
 
-function headerOf({ folder: _, aggregator, ...options }: RunOptions) {
+function headerOf({ folder, aggregator, ...options }: RunOptions) {
   const [cpu] = cpus();
   const machine = `${cpus().length} cores (${cpu?.model.trim() ?? "unknown"}), ${Math.round(totalmem() / 2 ** 30)} GB, Node ${process.versions.node}`;
   const date = new Date().toISOString().slice(0, 10);
-  return { kind: "run" as const, ...options, aggregators: [aggregator], machine, date };
+  return { kind: "run" as const, ...options, folder, aggregators: [aggregator], machine, date };
 }
 
 async function settingsOf(options: RunOptions, modules: RunModules): Promise<NodeSettings[]> {
@@ -111,14 +114,17 @@ function scheduleFaults(
   { scenario, mode, aggregator, slotMs }: RunOptions,
   network: Network,
   at: (slot: number) => number,
-  add: (record: RunRecord) => void,
+  modules: { add(record: RunRecord): void; countBefore(fault: Fault): Promise<void> },
 ): NodeJS.Timeout[] {
+  const { add, countBefore } = modules;
   const context = { network, mode, aggregator };
   const when = (unixMs: number, run: () => void) => setTimeout(run, unixMs - Date.now());
   return scenario.faults.flatMap((fault) => {
-    const begin = when(at(fault.slot) + FAULT_AT * slotMs, () =>
-      add({ kind: "fault", slot: fault.slot, text: beginFault(fault, context) }),
-    );
+    const begin = when(at(fault.slot) + FAULT_AT * slotMs, () => {
+      void countBefore(fault).then(() =>
+        add({ kind: "fault", slot: fault.slot, text: beginFault(fault, context) }),
+      );
+    });
     if (!("untilSlot" in fault)) return [begin];
     const end = when(at(fault.untilSlot), () => {
       const text = endFault(fault, context);
@@ -126,6 +132,14 @@ function scheduleFaults(
     });
     return [begin, end];
   });
+}
+
+/** A kill of the process that counts the prover's work: what it counted is taken before. */
+function endsProverMetrics(fault: Fault, { mode, aggregator }: RunOptions): boolean {
+  const isInProcess = mode === "inline" || mode === "worker";
+  if (fault.kind === "kill-service") return !isInProcess;
+  if (fault.kind === "kill-prover") return isInProcess;
+  return fault.kind === "kill-node" && isInProcess && fault.nodes.includes(aggregator);
 }
 
 /** Keeps what was exported, and takes the prover's busy time from it. */

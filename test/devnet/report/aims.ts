@@ -1,0 +1,88 @@
+/** What the devnet is to show, each aim judged on the runs there are. Pure. */
+import { AGGREGATE } from "../node/slot-time.js";
+import type { Summary } from "./summary.js";
+
+export interface Aim {
+  text: string;
+  isMet: boolean;
+  /** What was found. */
+  found: string;
+  /** A broken rule, which fails the command; else it is only said. */
+  isRule: boolean;
+}
+
+const TICK_MS_MAX = 100;
+const SHUTDOWN_MS_MAX = 2000;
+/** Of a lag: a slot's difference either way is the chance of who proposes. */
+const LAG_SLACK_SLOTS = 1;
+
+export function judge(summaries: readonly Summary[]): Aim[] {
+  const served = summaries.filter(({ header }) => isServed(header.mode));
+  const inProcess = summaries.filter(({ header }) => !isServed(header.mode));
+  return [
+    ...summaries.flatMap(rules),
+    ...served.flatMap(servedAims),
+    ...served.flatMap((run) => inProcess.map((other) => lagAim(run, other))),
+  ];
+}
+
+const isServed = (mode: string) => mode === "remote" || mode === "sidecar";
+
+function rules({ header: { mode }, stale, shutdowns, justifiedSlot }: Summary): Aim[] {
+  const slowest = Math.max(0, ...shutdowns.map(({ tookMs }) => tookMs));
+  return [
+    {
+      text: `${mode}: no result applied two slots late or later`,
+      isMet: stale === 0,
+      found: `${stale}`,
+      isRule: true,
+    },
+    {
+      text: `${mode}: the chain justifies`,
+      isMet: justifiedSlot > 0,
+      found: `slot ${justifiedSlot}`,
+      isRule: true,
+    },
+    {
+      text: `${mode}: every process ends within 2 s`,
+      isMet: slowest <= SHUTDOWN_MS_MAX && shutdowns.length > 0,
+      found: `${slowest.toFixed(0)} ms`,
+      isRule: false,
+    },
+  ];
+}
+
+function servedAims({ header: { mode }, ticks, missed, skips }: Summary): Aim[] {
+  const { p99 = Infinity } = ticks.get(AGGREGATE) ?? {};
+  const inFlight = skips.get("in_flight") ?? { inside: 0, outside: 0 };
+  return [
+    {
+      text: `${mode}: p99 of the aggregating interval under 100 ms`,
+      isMet: p99 < TICK_MS_MAX,
+      found: `${p99.toFixed(1)} ms`,
+      isRule: true,
+    },
+    {
+      text: `${mode}: missed slots only inside fault windows`,
+      isMet: missed.outside === 0,
+      found: `${missed.outside} outside, ${missed.inside} inside`,
+      isRule: false,
+    },
+    {
+      text: `${mode}: in_flight skips mostly inside fault windows`,
+      isMet: inFlight.outside <= inFlight.inside,
+      found: `${inFlight.outside} outside, ${inFlight.inside} inside`,
+      isRule: false,
+    },
+  ];
+}
+
+function lagAim(run: Summary, other: Summary): Aim {
+  const { p50, p99 } = run.lagOutside;
+  return {
+    text: `${run.header.mode}: finality lag outside windows no worse than ${other.header.mode}`,
+    isMet: p50 <= other.lagOutside.p50 && p99 <= other.lagOutside.p99 + LAG_SLACK_SLOTS,
+    found: `p50 ${p50} against ${other.lagOutside.p50}, p99 ${p99} against ${other.lagOutside.p99} slots`,
+    isRule: false,
+  };
+}
