@@ -32,14 +32,14 @@ demo: build
 bench: build
 	@node dist/test/bench/bench.js
 
-# Four nodes in real time: SLOTS=200 in each of MODES=inline,worker,remote,sidecar, about an hour.
+# Four nodes in real time: SLOTS=200 in each of MODES=inline,worker,remote,sidecar; 1 h 50 min.
 devnet: build
 	@COMMAND="make devnet" REPORT=docs/devnet node dist/test/devnet/run/devnet.js
 
 # The short form, for CI: one validator a node, a few slots of two modes.
 devnet-smoke: build
-	@COMMAND="make devnet-smoke" VALIDATORS=4 MODES=remote:12,inline:6 OUT=out/devnet-smoke \
-	  SCENARIO=test/devnet/scenarios/smoke.json node dist/test/devnet/run/devnet.js
+	@COMMAND="make devnet-smoke" VALIDATORS=4 SLOT_MS=4000 MODES=remote:12,inline:5 \
+	  SCENARIO=test/devnet/scenarios/smoke.json OUT=out/devnet-smoke node dist/test/devnet/run/devnet.js
 
 serve: build
 	node dist/server/main.js serve

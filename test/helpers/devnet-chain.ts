@@ -15,7 +15,7 @@ export function aggregateOf(data: AttestationData, voters: readonly number[]): A
 }
 
 export function vote(data: AttestationData, validatorIndex: number) {
-  return { data, validatorIndex, signature: new Uint8Array([validatorIndex]) };
+  return { data, validatorIndex, signature: new Uint8Array([validatorIndex + 1]) };
 }
 
 /**

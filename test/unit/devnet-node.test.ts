@@ -39,6 +39,7 @@ function setUp({ isAggregator = true, lookaheadSlots = 0 } = {}) {
       keys: Array.from({ length: VALIDATORS }, (_, at) => new Uint8Array([at])),
       ownValidators: [1],
       lookaheadSlots,
+      earlyWaitMs: 80,
       lastSlot: 100,
     },
     {
@@ -161,9 +162,25 @@ test("an aggregator starts early at two thirds of the votes, and does not ask tw
     vi.advanceTimersByTime(500);
     expect(state.submitted).toEqual([]);
     await receive(7);
-    vi.advanceTimersByTime(500);
+    vi.advanceTimersByTime(79);
+    expect(state.submitted).toEqual([]);
+    vi.advanceTimersByTime(1);
     expect(state.submitted).toEqual([1]);
     node.onTick(tick(1, AGGREGATE));
+    expect(state.submitted).toEqual([1]);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("with every vote in there is nothing to wait for", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    const { node, state } = setUp();
+    const data = node.store.voteData(1);
+    for (let validator = 0; validator < VALIDATORS; validator++)
+      await node.onFrame(0, "vote", VoteSsz.serialize(vote(data, validator)));
+    vi.advanceTimersByTime(0);
     expect(state.submitted).toEqual([1]);
   } finally {
     vi.useRealTimers();
@@ -185,7 +202,8 @@ test("with fewer votes the aggregating interval asks, and with none nothing is a
 test("bad signatures and proofs from others are refused, and said", async () => {
   const { node, news } = setUp();
   const data = node.store.voteData(1);
-  await node.onFrame(2, "vote", VoteSsz.serialize(vote(data, 0)));
+  const unsigned = { ...vote(data, 0), signature: new Uint8Array([0]) };
+  await node.onFrame(2, "vote", VoteSsz.serialize(unsigned));
   const bad = { ...aggregateOf(data, [1, 2]), proof: new Uint8Array([0]) };
   await node.onFrame(2, "aggregate", AggregateSsz.serialize(bad));
   await node.onFrame(2, "aggregate", new Uint8Array([1]));

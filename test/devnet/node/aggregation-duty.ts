@@ -1,28 +1,26 @@
 /**
  * When an aggregator submits: once a slot, early if two thirds of the expected votes are in, else
- * in interval 2. Early waits a moment for the votes that arrive together with the last of those.
+ * in interval 2. Early waits a moment for the votes that come close behind, unless all are in.
  */
 import { isSupermajority } from "../chain/justification.js";
-
-/** Votes of one slot are sent at the same instant; loopback and their checks spread them so much. */
-const EARLY_WAIT_MS = 60;
 
 export class AggregationDuty {
   #askedSlot = 0;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(
-    private readonly validators: number,
+    private readonly options: { validators: number; earlyWaitMs: number },
     private readonly submit: (slot: number, isEarly: boolean) => void,
   ) {}
 
   /** So many votes of this slot are in. */
   onVotes(slot: number, votes: number): void {
-    if (slot <= this.#askedSlot || !isSupermajority(votes, this.validators)) return;
-    const isComplete = votes >= this.validators;
+    const { validators, earlyWaitMs } = this.options;
+    if (slot <= this.#askedSlot || !isSupermajority(votes, validators)) return;
+    const isComplete = votes >= validators;
     if (this.#timer !== null && !isComplete) return;
     this.cancel();
-    this.#timer = setTimeout(() => this.#ask(slot, true), isComplete ? 0 : EARLY_WAIT_MS);
+    this.#timer = setTimeout(() => this.#ask(slot, true), isComplete ? 0 : earlyWaitMs);
   }
 
   /** Interval 2. */

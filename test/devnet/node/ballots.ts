@@ -1,7 +1,6 @@
 /**
  * Signs this node's votes, and gives them out when their time has come. A leanXMSS signature takes
- * half a second of a core, eight a slot half of a two-core machine: hence `lookaheadSlots`, by
- * which a vote is fixed that many slots before it is cast, so that signing has a slot's time.
+ * half a second of a core: signing begins before the voting interval, and may end after it.
  */
 import { messageOf, type AttestationData, type Vote } from "../chain/containers.js";
 import type { SignedMessage } from "../crypto/crypto-client.js";

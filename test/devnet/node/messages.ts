@@ -17,6 +17,7 @@ export interface NodeSettings {
   backend: BackendOptions;
   slotMs: number;
   lookaheadSlots: number;
+  earlyWaitMs: number;
   lastSlot: number;
 }
 

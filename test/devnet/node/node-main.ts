@@ -17,8 +17,9 @@ import { INTERVALS_PER_SLOT, slotOf, tickAt } from "./slot-time.js";
 import { SlotReport } from "./slot-report.js";
 import { TickLoop } from "./tick-loop.js";
 
+/** What is left to tell while the process ends goes nowhere. */
 function tell(message: FromNode): void {
-  process.send?.(message);
+  if (process.connected) process.send?.(message);
 }
 
 function next<T extends ToNode["type"]>(type: T): Promise<Extract<ToNode, { type: T }>> {

@@ -35,6 +35,8 @@ export interface NodeOptions {
   /** Whose votes and proposals this node makes. */
   ownValidators: readonly number[];
   lookaheadSlots: number;
+  /** From two thirds of the votes to an early start, for those still to come. */
+  earlyWaitMs: number;
   lastSlot: number;
 }
 
@@ -56,6 +58,8 @@ export class DevnetNode {
   readonly #duty: AggregationDuty;
   /** Digests of proofs that were verified: a block repeats what gossip brought. */
   readonly #verified = new Set<string>();
+  /** The latest slot whose votes are being signed, or are. */
+  #preparedSlot = 0;
 
   constructor(
     private readonly options: NodeOptions,
@@ -68,10 +72,14 @@ export class DevnetNode {
       onVote: (vote) => this.#castVote(vote),
       onError,
     });
-    this.#duty = new AggregationDuty(options.keys.length, (slot, isEarly) => {
-      if (isEarly) modules.timedAsAggregation(() => this.#aggregate(slot, isEarly));
-      else this.#aggregate(slot, isEarly);
-    });
+    const { earlyWaitMs } = options;
+    this.#duty = new AggregationDuty(
+      { validators: options.keys.length, earlyWaitMs },
+      (slot, isEarly) => {
+        if (isEarly) modules.timedAsAggregation(() => this.#aggregate(slot, isEarly));
+        else this.#aggregate(slot, isEarly);
+      },
+    );
   }
 
   /** Signs for the slots that no block comes before. */
@@ -91,9 +99,8 @@ export class DevnetNode {
         return;
       case VOTE:
         if (!isCurrent || slot === 0) return;
-        if (this.options.lookaheadSlots === 0) this.#prepareVotes(slot);
+        this.#prepareVotes(slot + this.options.lookaheadSlots); // if no block came
         this.#ballots.open(slot);
-        if (this.options.lookaheadSlots > 0) this.#prepareVotes(slot + this.options.lookaheadSlots);
         return;
       case AGGREGATE:
         if (isCurrent && slot > 0 && this.modules.aggregator !== null) this.#duty.onInterval(slot);
@@ -157,13 +164,17 @@ export class DevnetNode {
     this.store.acceptPending();
     const built = buildBlock(this.store, slot);
     this.store.importBlock(built);
+    this.#prepareVotes(slot + this.options.lookaheadSlots);
     this.modules.gossip.broadcast("block", BlockWithProofsSsz.serialize(built));
     const attestations = built.block.body.attestations.length;
     this.modules.record({ kind: "proposed", slot, attestations });
   }
 
+  /** Once a slot, as soon as the block that the votes are for is there: signing takes long. */
   #prepareVotes(slot: number): void {
-    if (slot <= this.options.lastSlot) this.#ballots.prepare(this.store.voteData(slot));
+    if (slot <= this.#preparedSlot || slot > this.options.lastSlot) return;
+    this.#preparedSlot = slot;
+    this.#ballots.prepare(this.store.voteData(slot));
   }
 
   #castVote(vote: Vote): void {
@@ -255,7 +266,10 @@ export class DevnetNode {
       for (const [at, attestation] of block.body.attestations.entries())
         await this.#verify({ ...attestation, proof: proofs[at] ?? new Uint8Array() });
     }
-    return this.store.importBlock(received);
+    const answer = this.store.importBlock(received);
+    if (answer === "imported" && block.slot === this.modules.currentSlot())
+      this.#prepareVotes(block.slot + this.options.lookaheadSlots);
+    return answer;
   }
 
   #requestBlocks(peer: number): void {

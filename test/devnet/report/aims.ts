@@ -12,6 +12,8 @@ export interface Aim {
 }
 
 const TICK_MS_MAX = 100;
+/** A chain that starts needs several slots of votes before the first that count. */
+const JUSTIFIES_AFTER_SLOTS = 10;
 const SHUTDOWN_MS_MAX = 2000;
 /** Of a lag: a slot's difference either way is the chance of who proposes. */
 const LAG_SLACK_SLOTS = 1;
@@ -28,7 +30,13 @@ export function judge(summaries: readonly Summary[]): Aim[] {
 
 const isServed = (mode: string) => mode === "remote" || mode === "sidecar";
 
-function rules({ header: { mode }, stale, shutdowns, justifiedSlot }: Summary): Aim[] {
+function rules({
+  header: { mode, slots },
+  applied,
+  stale,
+  shutdowns,
+  justifiedSlot,
+}: Summary): Aim[] {
   const slowest = Math.max(0, ...shutdowns.map(({ tookMs }) => tookMs));
   return [
     {
@@ -38,10 +46,16 @@ function rules({ header: { mode }, stale, shutdowns, justifiedSlot }: Summary): 
       isRule: true,
     },
     {
+      text: `${mode}: proofs are applied`,
+      isMet: applied > 0,
+      found: `${applied}`,
+      isRule: true,
+    },
+    {
       text: `${mode}: the chain justifies`,
       isMet: justifiedSlot > 0,
       found: `slot ${justifiedSlot}`,
-      isRule: true,
+      isRule: slots >= JUSTIFIES_AFTER_SLOTS,
     },
     {
       text: `${mode}: every process ends within 2 s`,

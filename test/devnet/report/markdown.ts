@@ -15,7 +15,7 @@ export function markdown(
   const faults = header.scenario.faults.map((fault) => `- ${describeFault(fault)}`);
   return [
     "# Devnet report",
-    `Made by \`${command}\` on ${header.date}: ${header.machine}. ${header.nodes} nodes, ${header.validators} validators, one aggregator, slots of ${header.slotMs / 1000} s, votes fixed ${header.lookaheadSlots} slot ahead. All processes of all nodes share the machine.`,
+    `Made by \`${command}\` on ${header.date}: ${header.machine}. ${header.nodes} nodes, ${header.validators} validators, one aggregator, slots of ${header.slotMs / 1000} s, votes fixed ${header.lookaheadSlots} slots ahead. All processes of all nodes share the machine.`,
     "## Aims",
     table(
       ["aim", "met", "found"],

@@ -32,9 +32,9 @@ function plannedRuns(env: NodeJS.ProcessEnv): { mode: Mode; slots: number }[] {
 async function main(): Promise<boolean> {
   const { env } = process;
   const runs = plannedRuns(env);
-  const slotMs = Number(env["SLOT_MS"] ?? "4000");
+  const slotMs = Number(env["SLOT_MS"] ?? "8000");
   const validators = Number(env["VALIDATORS"] ?? "8");
-  const lookaheadSlots = Number(env["LOOKAHEAD"] ?? "1");
+  const lookaheadSlots = Number(env["LOOKAHEAD"] ?? "0");
   const folder = env["OUT"] ?? "out/devnet";
   const scenario = readScenario(env["SCENARIO"] ?? "test/devnet/scenarios/full.json");
   const minutes = runs.reduce((sum, { slots }) => sum + (slots + 6) * slotMs, 60_000) / 60_000;

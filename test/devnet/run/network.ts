@@ -92,12 +92,13 @@ export class Network {
     this.events.onRestart("service", performance.now() - startMs);
   }
 
-  /** Ends everything; how long each took, in milliseconds. */
+  /** Ends everything; how long each took, in milliseconds. Rejects when one did not end well. */
   async stop(): Promise<{ what: string; tookMs: number }[]> {
     this.#isStopping = true;
     const startMs = performance.now();
-    const took = async (what: string, exited: Promise<unknown>) => {
-      await exited;
+    const took = async (what: string, exited: Promise<number | null>) => {
+      const code = await exited;
+      if (code !== 0) throw new Error(`${what} ended with code ${String(code)}`);
       return { what, tookMs: performance.now() - startMs };
     };
     for (const node of this.nodes) node.tell({ type: "stop" });
@@ -107,8 +108,8 @@ export class Network {
     if (this.service === null) return nodes;
     const serviceStartMs = performance.now();
     this.service.stop();
-    await this.service.exited;
-    return [...nodes, { what: "service", tookMs: performance.now() - serviceStartMs }];
+    const service = await took("service", this.service.exited);
+    return [...nodes, { ...service, tookMs: performance.now() - serviceStartMs }];
   }
 
   /** For a run that failed: nothing is left behind. */

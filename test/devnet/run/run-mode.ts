@@ -16,6 +16,8 @@ import type { Fault, Scenario } from "./scenario.js";
 const GENESIS_DELAY_MS = 1500;
 /** Of a slot, where faults strike in mid-proof. */
 const FAULT_AT = 0.3;
+/** Of a slot, half an interval: from two thirds of the votes to an early start. */
+const EARLY_WAIT = 0.1;
 /** After the last slot, for the last records to arrive. */
 const LAST_RECORDS_MS = 1500;
 const PROVE_SECONDS = "lean_pq_sig_aggregated_signatures_building_time_seconds";
@@ -106,6 +108,7 @@ async function settingsOf(options: RunOptions, modules: RunModules): Promise<Nod
     backend,
     slotMs: options.slotMs,
     lookaheadSlots: options.lookaheadSlots,
+    earlyWaitMs: options.slotMs * EARLY_WAIT,
     lastSlot: slots,
   }));
 }
