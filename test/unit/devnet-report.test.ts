@@ -63,7 +63,8 @@ function slotRecord(slot: number, tickMs: number, skips: Record<string, number>)
   const ticks = [{ interval: 2, durationMs: tickMs, lateMs: 0 }];
   const finalizedSlot = Math.max(0, slot - 3);
   const chain = { headSlot: slot, justifiedSlot: finalizedSlot, finalizedSlot };
-  return { node: 0, kind: "slot", slot, ...chain, ticks, skips };
+  const sessions = { count: slot, seconds: 2 * slot };
+  return { node: 0, kind: "slot", slot, ...chain, ticks, skips, sessions };
 }
 
 function applied(submittedSlot: number, slot: number, validators: number[]): RunRecord {
@@ -110,6 +111,7 @@ test("misses, skips and unrepresented votes are told apart by the fault windows"
   expect(summary.skips).toEqual(new Map([["in_flight", { inside: 3, outside: 2 }]]));
   expect(summary.unrepresented).toEqual({ inside: 2, outside: 1 });
   expect([summary.applied, summary.late, summary.nextSlot, summary.stale]).toEqual([2, 1, 1, 0]);
+  expect(summary.sessionMeanSeconds).toBe(2);
   expect(summary.prover).toEqual({ busySeconds: 3, proofs: 4 });
   expect(summary.lag.map(({ value }) => value)).toEqual([1, 2, 3, 3, 3, 3]);
 });

@@ -29,6 +29,9 @@ import type { FrameKind, Gossip } from "./gossip.js";
 import type { NodeRecord } from "./records.js";
 import { ACCEPT, AGGREGATE, intervalOf, PROPOSE, SAFE_TARGET, slotOf, VOTE } from "./slot-time.js";
 
+/** Digests kept; a block repeats proofs of the last few slots. */
+const VERIFIED_MAX = 1024;
+
 export interface NodeOptions {
   /** Public keys by validator, of all nodes. */
   keys: readonly Uint8Array[];
@@ -229,7 +232,7 @@ export class DevnetNode {
     const { data, participants: validators, proof, submittedSlot, isLate } = proved;
     const aggregate = { data, participants: participantsOf(validators), proof };
     this.store.addAggregate(aggregate);
-    this.#verified.add(digestOf(aggregate));
+    this.#remember(digestOf(aggregate));
     this.modules.gossip.broadcast("aggregate", AggregateSsz.serialize(aggregate));
     const message = hex(messageOf(data));
     this.modules.record({ kind: "applied", slot, submittedSlot, message, validators, isLate });
@@ -254,7 +257,13 @@ export class DevnetNode {
     const message = messageOf(aggregate.data);
     if (!(await this.modules.crypto.verifyAggregate(keys, message, aggregate.proof)))
       throw new Error("the proof does not verify");
+    this.#remember(digest);
+  }
+
+  #remember(digest: string): void {
     this.#verified.add(digest);
+    const [oldest] = this.#verified;
+    if (this.#verified.size > VERIFIED_MAX && oldest !== undefined) this.#verified.delete(oldest);
   }
 
   async #onBlock(received: BlockWithProofs): Promise<"imported" | "known" | "orphan"> {

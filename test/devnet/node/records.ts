@@ -19,6 +19,8 @@ export type NodeRecord =
       finalizedSlot: number;
       ticks: TickRecord[];
       skips: Record<string, number>;
+      /** Of `lean_aggregator_worker_duration_seconds`. */
+      sessions: { count: number; seconds: number };
     }
   | { kind: "voted"; slot: number; validator: number; message: RootHex }
   | { kind: "proposed"; slot: number; attestations: number }

@@ -1,5 +1,5 @@
 /** Times the ticks, keeps the node's gauges, and sums each slot up in a record. */
-import type { Counter, Registry } from "prom-client";
+import type { Counter, Histogram, Registry } from "prom-client";
 import type { Store } from "../chain/store.js";
 import { createNodeMetrics, type NodeMetrics } from "./metrics.js";
 import type { NodeRecord, TickRecord } from "./records.js";
@@ -70,7 +70,17 @@ export class SlotReport {
       finalizedSlot: store.finalized.slot,
       ticks,
     };
-    this.tell({ ...record, skips: await this.#skips() });
+    const [skips, sessions] = await Promise.all([this.#skips(), this.#sessions()]);
+    this.tell({ ...record, skips, sessions });
+  }
+
+  async #sessions(): Promise<{ count: number; seconds: number }> {
+    const name = "lean_aggregator_worker_duration_seconds";
+    const histogram = this.registry.getSingleMetric(name) as Histogram | undefined;
+    const values = (await histogram?.get())?.values ?? [];
+    const of = (part: string) =>
+      values.find(({ metricName }) => metricName === `${name}_${part}`)?.value ?? 0;
+    return { count: of("count"), seconds: of("sum") };
   }
 
   /** From the metric that adapter and in-process modes share; empty where nothing aggregates. */

@@ -77,6 +77,7 @@ function countTable(summaries: readonly Summary[]): string {
       row("slots", ({ header }) => String(header.slots)),
       row("missed slots, outside / inside", ({ missed }) => split(missed)),
       row("sessions", ({ sessions }) => String(sessions)),
+      row("session, mean seconds", (summary) => summary.sessionMeanSeconds.toFixed(2)),
       row("proofs applied", ({ applied }) => String(applied)),
       row("made after the deadline and used", ({ late }) => String(late)),
       row("applied in the slot after", ({ nextSlot }) => String(nextSlot)),

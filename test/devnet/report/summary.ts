@@ -34,6 +34,8 @@ export interface Summary {
   lagOutside: Quantiles;
   missed: InsideOutside;
   sessions: number;
+  /** From snapshot to last outcome, of those that ended. */
+  sessionMeanSeconds: number;
   skips: Map<string, InsideOutside>;
   applied: number;
   /** Made after their session's deadline, and used. */
@@ -75,6 +77,7 @@ export function summarize(header: RunHeader, records: readonly RunRecord[]): Sum
     lagOutside: quantiles(lag.filter((point) => !isIn(point)).map(({ value }) => value)),
     missed: split(slotsOf(header).filter((slot) => !proposed.has(slot))),
     sessions: of("submitted").length,
+    sessionMeanSeconds: meanSession(own),
     skips: skipsOf(own, windows),
     applied: applied.length,
     late: applied.filter(({ isLate }) => isLate).length,
@@ -145,16 +148,33 @@ function longestChain(ends: readonly Of<"end">[]): Of<"end">["chain"] {
   return longest?.chain ?? [];
 }
 
-/** From counters, which a restarted node begins anew. */
+/** What a counter has grown by in each slot; a restarted node begins anew. */
+function growth(
+  own: readonly Of<"slot">[],
+  read: (record: Of<"slot">) => number,
+): { slot: number; added: number }[] {
+  let before = 0;
+  return [...own]
+    .sort((a, b) => a.slot - b.slot)
+    .map((record) => {
+      const value = read(record);
+      const added = value < before ? value : value - before;
+      before = value;
+      return { slot: record.slot, added };
+    });
+}
+
+function meanSession(own: readonly Of<"slot">[]): number {
+  const total = (read: (record: Of<"slot">) => number) =>
+    sum(growth(own, read).map(({ added }) => added));
+  const count = total(({ sessions }) => sessions.count);
+  return count === 0 ? 0 : total(({ sessions }) => sessions.seconds) / count;
+}
+
 function skipsOf(own: readonly Of<"slot">[], windows: readonly Window[]): Summary["skips"] {
   const skips = new Map<string, InsideOutside>();
-  const last = new Map<string, number>();
-  for (const { slot, skips: counters } of [...own].sort((a, b) => a.slot - b.slot)) {
-    for (const reason of new Set([...last.keys(), ...Object.keys(counters)])) {
-      const value = counters[reason] ?? 0;
-      const before = last.get(reason) ?? 0;
-      const added = value < before ? value : value - before;
-      last.set(reason, value);
+  for (const reason of new Set(own.flatMap((record) => Object.keys(record.skips)))) {
+    for (const { slot, added } of growth(own, (record) => record.skips[reason] ?? 0)) {
       if (added === 0) continue;
       const { inside, outside } = skips.get(reason) ?? { inside: 0, outside: 0 };
       const isIn = isInside(windows, slot);

@@ -21,7 +21,7 @@ export function beginFault(fault: Fault, { network, mode, aggregator }: FaultCon
       return `dropped the links of nodes ${fault.nodes.join(", ")} until slot ${fault.untilSlot}`;
     case "kill-prover": {
       if (!hasService) {
-        restart(network.killNode(aggregator));
+        network.killNode(aggregator);
         return `killed node ${aggregator}, whose process the prover is part of`;
       }
       const pid = network.service?.proverPid();
@@ -31,10 +31,10 @@ export function beginFault(fault: Fault, { network, mode, aggregator }: FaultCon
     }
     case "kill-service":
       if (!hasService) return "nothing: this mode has no service";
-      restart(network.killService());
+      network.killService();
       return "killed the service";
     case "kill-node":
-      for (const node of fault.nodes) restart(network.killNode(node));
+      for (const node of fault.nodes) network.killNode(node);
       return `killed nodes ${fault.nodes.join(", ")}`;
   }
 }
@@ -60,9 +60,4 @@ function setLinks(network: Network, cut: readonly number[], isDropped: boolean):
     const peers = cut.includes(node) ? others : cut;
     network.node(node).tell({ type: "drop", peers: isDropped ? [...peers] : [] });
   }
-}
-
-/** Goes on beside the run; if the new process does not start, its exit fails the run. */
-function restart(restarting: Promise<void>): void {
-  restarting.catch(() => undefined);
 }

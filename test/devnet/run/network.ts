@@ -66,30 +66,14 @@ export class Network {
     for (const node of this.nodes) node.tell({ type: "genesis", genesisUnixMs });
   }
 
-  /** SIGKILL, then a new process at once, as a supervisor would. */
-  async killNode(index: number): Promise<void> {
-    const node = this.node(index);
-    this.#killed.add(node);
-    const startMs = performance.now();
-    node.signal("SIGKILL");
-    await node.exited;
-    const next = this.#startNode(node.settings);
-    this.nodes[index] = next;
-    await next.ready;
-    next.tell({ type: "genesis", genesisUnixMs: this.#genesisUnixMs });
-    this.events.onRestart(`node ${index}`, performance.now() - startMs);
+  /** SIGKILL, then a new process at once, as a supervisor would; it is not waited for. */
+  killNode(index: number): void {
+    this.#restartNode(index).catch(this.events.onFailure);
   }
 
-  async killService(): Promise<void> {
-    const { service } = this;
-    const [first] = this.nodes;
-    if (service === null || first === undefined) return;
-    this.#killed.add(service);
-    const startMs = performance.now();
-    service.kill();
-    await service.exited;
-    this.service = await this.#startService(first.settings.endpoint);
-    this.events.onRestart("service", performance.now() - startMs);
+  /** As `killNode`. */
+  killService(): void {
+    this.#restartService().catch(this.events.onFailure);
   }
 
   /** Ends everything; how long each took, in milliseconds. Rejects when one did not end well. */
@@ -123,6 +107,31 @@ export class Network {
     const node = this.nodes[index];
     if (node === undefined) throw new Error(`there is no node ${index}`);
     return node;
+  }
+
+  async #restartNode(index: number): Promise<void> {
+    const node = this.node(index);
+    this.#killed.add(node);
+    const startMs = performance.now();
+    node.signal("SIGKILL");
+    await node.exited;
+    const next = this.#startNode(node.settings);
+    this.nodes[index] = next;
+    await next.ready;
+    next.tell({ type: "genesis", genesisUnixMs: this.#genesisUnixMs });
+    this.events.onRestart(`node ${index}`, performance.now() - startMs);
+  }
+
+  async #restartService(): Promise<void> {
+    const { service } = this;
+    const [first] = this.nodes;
+    if (service === null || first === undefined) return;
+    this.#killed.add(service);
+    const startMs = performance.now();
+    service.kill();
+    await service.exited;
+    this.service = await this.#startService(first.settings.endpoint);
+    this.events.onRestart("service", performance.now() - startMs);
   }
 
   #startNode(settings: NodeSettings): NodeProcess {

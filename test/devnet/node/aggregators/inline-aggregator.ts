@@ -9,7 +9,7 @@ export class InlineAggregator implements Aggregator {
   #proved: ProvedGroup[] = [];
 
   constructor(
-    private readonly prover: InProcessProver,
+    private readonly prover: Pick<InProcessProver, "proveBlocking" | "close">,
     private readonly metrics: InProcessMetrics,
   ) {}
 

@@ -14,7 +14,7 @@ export class WorkerAggregator implements Aggregator {
 
   constructor(
     private readonly modules: {
-      prover: InProcessProver;
+      prover: Pick<InProcessProver, "prove" | "close">;
       metrics: InProcessMetrics;
       onError(error: Error): void;
     },
