@@ -38,11 +38,19 @@ test("inline has its proofs at once, and starts no group after the deadline", ()
   };
   const aggregator = new InlineAggregator({ proveBlocking, ...closing }, metrics());
   expect(aggregator.submit(6, twoGroups)).toBe("submitted");
-  const taken = aggregator.take();
+  const taken = aggregator.take(6);
   expect(taken.map(({ participants, isLate }) => [participants, isLate])).toEqual([
     [[2, 3, 4], true],
   ]);
-  expect(aggregator.take()).toEqual([]);
+  expect(aggregator.take(6)).toEqual([]);
+});
+
+test("an inline proof that outlasts its fence is dropped", () => {
+  const prover = { proveBlocking: () => new Uint8Array([1]), ...closing };
+  const aggregator = new InlineAggregator(prover, metrics());
+  aggregator.submit(6, twoGroups);
+  expect(aggregator.take(8)).toEqual([]);
+  expect(aggregator.take(6)).toEqual([]);
 });
 
 test("a busy worker skips, and what it proves covers raws and child", async () => {

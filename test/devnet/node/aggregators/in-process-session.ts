@@ -1,6 +1,7 @@
-/** What the two in-process modes share: which groups make a proof, and what a proof covers. */
+/** What the two in-process modes share: what makes a proof, what it covers, until when it counts. */
 import type { VoteGroup } from "../../chain/freeze-votes.js";
-import type { ProvedGroup } from "./aggregator.js";
+import { isPastFence, type ProvedGroup } from "./aggregator.js";
+import type { InProcessMetrics } from "./in-process-metrics.js";
 
 /** One raw signature, or two children. */
 export function isProvable({ raws, children }: VoteGroup): boolean {
@@ -18,4 +19,16 @@ export function provedGroup(
     for (const validator of participants.getTrueBitIndexes()) voters.add(validator);
   const participants = [...voters].sort((a, b) => a - b);
   return { submittedSlot, data, participants, proof, isLate };
+}
+
+/** Empties the list; what is past its fence is counted and dropped. */
+export function takeFresh(
+  proved: ProvedGroup[],
+  currentSlot: number,
+  { fenced }: Pick<InProcessMetrics, "fenced">,
+): ProvedGroup[] {
+  const taken = proved.splice(0);
+  const fresh = taken.filter((group) => !isPastFence(group.submittedSlot, currentSlot));
+  fenced.inc(taken.length - fresh.length);
+  return fresh;
 }

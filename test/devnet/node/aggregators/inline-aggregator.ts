@@ -2,11 +2,11 @@
 import type { VoteGroup } from "../../chain/freeze-votes.js";
 import { DEADLINE_MS, type Aggregator, type ProvedGroup } from "./aggregator.js";
 import type { InProcessMetrics } from "./in-process-metrics.js";
-import { provedGroup, isProvable } from "./in-process-session.js";
+import { isProvable, provedGroup, takeFresh } from "./in-process-session.js";
 import type { InProcessProver } from "./in-process-prover.js";
 
 export class InlineAggregator implements Aggregator {
-  #proved: ProvedGroup[] = [];
+  readonly #proved: ProvedGroup[] = [];
 
   constructor(
     private readonly prover: Pick<InProcessProver, "proveBlocking" | "close">,
@@ -27,8 +27,9 @@ export class InlineAggregator implements Aggregator {
     return "submitted";
   }
 
-  take(): ProvedGroup[] {
-    return this.#proved.splice(0);
+  /** A proof can outlast its own fence, and nobody can stop it. */
+  take(currentSlot: number): ProvedGroup[] {
+    return takeFresh(this.#proved, currentSlot, this.metrics);
   }
 
   close(): Promise<void> {

@@ -3,13 +3,13 @@
  * prover means that the snapshot is skipped. As several clients do it today.
  */
 import type { VoteGroup } from "../../chain/freeze-votes.js";
-import { DEADLINE_MS, isPastFence, type Aggregator, type ProvedGroup } from "./aggregator.js";
+import { DEADLINE_MS, type Aggregator, type ProvedGroup } from "./aggregator.js";
 import type { InProcessMetrics } from "./in-process-metrics.js";
-import { provedGroup, isProvable } from "./in-process-session.js";
+import { isProvable, provedGroup, takeFresh } from "./in-process-session.js";
 import type { InProcessProver } from "./in-process-prover.js";
 
 export class WorkerAggregator implements Aggregator {
-  #proved: ProvedGroup[] = [];
+  readonly #proved: ProvedGroup[] = [];
   #isBusy = false;
 
   constructor(
@@ -33,10 +33,7 @@ export class WorkerAggregator implements Aggregator {
   }
 
   take(currentSlot: number): ProvedGroup[] {
-    const proved = this.#proved.splice(0);
-    const fresh = proved.filter((group) => !isPastFence(group.submittedSlot, currentSlot));
-    this.modules.metrics.fenced.inc(proved.length - fresh.length);
-    return fresh;
+    return takeFresh(this.#proved, currentSlot, this.modules.metrics);
   }
 
   close(): Promise<void> {
