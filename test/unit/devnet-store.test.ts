@@ -175,6 +175,19 @@ test("a snapshot has this slot's votes first, and at most one child a group", ()
   expect(groups[0]?.raws).toHaveLength(2); // frozen
 });
 
+test("a child that does not decide stays out: its seconds are for others", () => {
+  const store = playSlots(1, 4);
+  const data = store.voteData(5);
+  for (const validator of [6, 7]) store.addVote(vote(data, validator));
+  const childrenBeside = (voters: readonly number[]) => {
+    store.addAggregate(aggregateOf(data, voters));
+    return freezeVotes(store, 5)[0]?.children.length;
+  };
+  expect(childrenBeside([0, 1, 2])).toBe(0); // five with it
+  expect(childrenBeside([0, 1, 2, 3])).toBe(1); // six with it
+  expect(childrenBeside([0, 1, 2, 3, 4, 5])).toBe(0); // six without
+});
+
 test("a slot without a supermajority of votes holds finality up until the votes are back", () => {
   const store = playSlots(1, 10);
   const before = store.finalized.slot;

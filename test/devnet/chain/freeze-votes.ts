@@ -3,6 +3,7 @@
  * child a group, since a child costs seconds where a raw signature costs milliseconds. Pure.
  */
 import { hex, type Aggregate, type AttestationData } from "./containers.js";
+import { isSupermajority } from "./justification.js";
 import type { RawVotes, Store } from "./store.js";
 
 /** As many as a block takes. */
@@ -18,7 +19,8 @@ export interface VoteGroup {
 
 /**
  * Groups in order of preference: this slot's votes, then the heavier, then the newer. A copy. A
- * child goes in only where votes came after the proof of their data was made.
+ * child goes in only where it takes to make two thirds: else a second proof of the same data, of the
+ * raw signatures alone, does as much for a block in a third of the time.
  */
 export function freezeVotes(store: Store, slot: number): VoteGroup[] {
   return [...store.raws.values()]
@@ -29,7 +31,11 @@ export function freezeVotes(store: Store, slot: number): VoteGroup[] {
       data,
       message,
       raws: [...signatures].map(([validator, signature]) => ({ validator, signature })),
-      children: largest(store.aggregatesOf(hex(message))),
+      children: decisiveChild(
+        new Set(signatures.keys()),
+        store.aggregatesOf(hex(message)),
+        store.validators,
+      ),
     }));
 }
 
@@ -37,7 +43,16 @@ function rank({ data, signatures }: RawVotes, slot: number): number {
   return (data.slot === slot ? 1_000_000 : 0) + signatures.size;
 }
 
-function largest(aggregates: readonly Aggregate[]): Aggregate[] {
-  const size = ({ participants }: Aggregate) => participants.getTrueBitIndexes().length;
-  return [...aggregates].sort((a, b) => size(b) - size(a)).slice(0, 1);
+function decisiveChild(
+  voters: ReadonlySet<number>,
+  aggregates: readonly Aggregate[],
+  validators: number,
+): Aggregate[] {
+  const members = ({ participants }: Aggregate) => participants.getTrueBitIndexes();
+  const [largest] = [...aggregates].sort((a, b) => members(b).length - members(a).length);
+  if (largest === undefined) return [];
+  const isEnough = (votes: number) => isSupermajority(votes, validators);
+  const union = new Set([...voters, ...members(largest)]);
+  const isDecisive = isEnough(union.size) && !isEnough(voters.size);
+  return isDecisive && !isEnough(members(largest).length) ? [largest] : [];
 }
