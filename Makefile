@@ -38,7 +38,7 @@ devnet: build
 
 # The short form, for CI: one validator a node, a few slots of two modes.
 devnet-smoke: build
-	@COMMAND="make devnet-smoke" VALIDATORS=4 SLOT_MS=4000 MODES=remote:12,inline:5 \
+	@COMMAND="make devnet-smoke" VALIDATORS=4 SLOT_MS=4000 LOOKAHEAD=1 MODES=remote:12,inline:5 \
 	  SCENARIO=test/devnet/scenarios/smoke.json OUT=out/devnet-smoke node dist/test/devnet/run/devnet.js
 
 serve: build

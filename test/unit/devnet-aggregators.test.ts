@@ -36,7 +36,7 @@ test("inline has its proofs at once, and starts no group after the deadline", ()
     vi.advanceTimersByTime(800);
     return new Uint8Array([group.data.slot]);
   };
-  const aggregator = new InlineAggregator({ proveBlocking, ...closing }, metrics());
+  const aggregator = new InlineAggregator({ proveBlocking, ...closing }, metrics(), 750);
   expect(aggregator.submit(6, twoGroups)).toBe("submitted");
   const taken = aggregator.take(6);
   expect(taken.map(({ participants, isLate }) => [participants, isLate])).toEqual([
@@ -47,7 +47,7 @@ test("inline has its proofs at once, and starts no group after the deadline", ()
 
 test("an inline proof that outlasts its fence is dropped", () => {
   const prover = { proveBlocking: () => new Uint8Array([1]), ...closing };
-  const aggregator = new InlineAggregator(prover, metrics());
+  const aggregator = new InlineAggregator(prover, metrics(), 750);
   aggregator.submit(6, twoGroups);
   expect(aggregator.take(8)).toEqual([]);
   expect(aggregator.take(6)).toEqual([]);
@@ -60,7 +60,7 @@ test("a busy worker skips, and what it proves covers raws and child", async () =
     );
   const counted = metrics();
   const prover = { prove, ...closing };
-  const aggregator = new WorkerAggregator({ prover, metrics: counted, onError: noErrors });
+  const aggregator = new WorkerAggregator({ prover, metrics: counted, onError: noErrors }, 750);
   expect(aggregator.submit(6, twoGroups)).toBe("submitted");
   await vi.advanceTimersByTimeAsync(299);
   expect(aggregator.take(6)).toEqual([]);
@@ -81,7 +81,7 @@ test("a busy worker skips, and what it proves covers raws and child", async () =
 test("the worker's proofs are dropped at their fence, and counted", async () => {
   const counted = metrics();
   const prover = { prove: () => Promise.resolve(new Uint8Array([1])), ...closing };
-  const aggregator = new WorkerAggregator({ prover, metrics: counted, onError: noErrors });
+  const aggregator = new WorkerAggregator({ prover, metrics: counted, onError: noErrors }, 750);
   aggregator.submit(6, twoGroups);
   await vi.advanceTimersByTimeAsync(0);
   expect(aggregator.take(8)).toEqual([]);
@@ -98,7 +98,13 @@ test("through the service, participants and data come back as they were sent", a
   const verified: number[] = [];
   const checkpoint = { root: new Uint8Array(32), slot: 0 };
   const aggregator = new ServiceAggregator(
-    { endpoint, nodeId: "devnet-test", time: { genesisUnixMs: Date.now(), slotMs: 60_000 }, keys },
+    {
+      endpoint,
+      nodeId: "devnet-test",
+      time: { genesisUnixMs: Date.now(), slotMs: 60_000 },
+      deadlineMs: 750,
+      keys,
+    },
     {
       registry: new Registry(),
       checkpoints: () => ({ head: checkpoint, justified: checkpoint }),

@@ -47,14 +47,17 @@ async function startAggregator(
   prover: InProcessProver | null,
   { registry, crypto, node, onNews }: AggregatorModules,
 ): Promise<Aggregator> {
+  // One interval, in every mode: time for more than one group where votes came late.
+  const deadlineMs = time.slotMs / INTERVALS_PER_SLOT;
   if (prover !== null) {
     const metrics = createInProcessMetrics(registry);
-    if (settings.mode === "inline") return new InlineAggregator(prover, metrics);
-    return new WorkerAggregator({ prover, metrics, onError: ({ message }) => onNews(message) });
+    if (settings.mode === "inline") return new InlineAggregator(prover, metrics, deadlineMs);
+    const onError = ({ message }: Error) => onNews(message);
+    return new WorkerAggregator({ prover, metrics, onError }, deadlineMs);
   }
   const { endpoint, keys } = settings;
   return new ServiceAggregator(
-    { endpoint, nodeId: `devnet-${settings.node}`, time, keys },
+    { endpoint, nodeId: `devnet-${settings.node}`, time, deadlineMs, keys },
     {
       registry,
       checkpoints: () => ({

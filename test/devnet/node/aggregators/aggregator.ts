@@ -27,9 +27,6 @@ export interface Aggregator {
   close(): Promise<void>;
 }
 
-/** After this, in milliseconds from submission, no further group is started: the adapter's default. */
-export const DEADLINE_MS = 750;
-
 /** Worthless from the start of slot N+2 on. */
 export function isPastFence(submittedSlot: number, currentSlot: number): boolean {
   return currentSlot >= submittedSlot + 2;

@@ -1,6 +1,6 @@
 /** Mode `inline`: the proof is made on the thread that ticks, which stands still meanwhile. */
 import type { VoteGroup } from "../../chain/freeze-votes.js";
-import { DEADLINE_MS, type Aggregator, type ProvedGroup } from "./aggregator.js";
+import type { Aggregator, ProvedGroup } from "./aggregator.js";
 import type { InProcessMetrics } from "./in-process-metrics.js";
 import { isProvable, provedGroup, takeFresh } from "./in-process-session.js";
 import type { InProcessProver } from "./in-process-prover.js";
@@ -11,17 +11,19 @@ export class InlineAggregator implements Aggregator {
   constructor(
     private readonly prover: Pick<InProcessProver, "proveBlocking" | "close">,
     private readonly metrics: InProcessMetrics,
+    /** From submission, in milliseconds: no further group is started later. */
+    private readonly deadlineMs: number,
   ) {}
 
   submit(slot: number, snapshot: () => VoteGroup[]): "submitted" {
     const startMs = performance.now();
     const sinceMs = () => performance.now() - startMs;
     for (const group of snapshot().filter(isProvable)) {
-      if (sinceMs() > DEADLINE_MS) break;
+      if (sinceMs() > this.deadlineMs) break;
       const beforeMs = performance.now();
       const proof = this.prover.proveBlocking(group);
       this.metrics.proveSeconds.observe((performance.now() - beforeMs) / 1000);
-      this.#proved.push(provedGroup(slot, group, proof, sinceMs() > DEADLINE_MS));
+      this.#proved.push(provedGroup(slot, group, proof, sinceMs() > this.deadlineMs));
     }
     this.metrics.workerSeconds.observe(sinceMs() / 1000);
     return "submitted";

@@ -32,6 +32,7 @@ export class ServiceAggregator implements Aggregator {
       endpoint: string;
       nodeId: string;
       time: SlotTime;
+      deadlineMs: number;
       keys: readonly Uint8Array[];
     },
     private readonly modules: ServiceAggregatorModules,
@@ -40,6 +41,7 @@ export class ServiceAggregator implements Aggregator {
       endpoints: options.endpoint,
       nodeId: options.nodeId,
       timeToFence: options.time,
+      deadlineMs: options.deadlineMs,
       registry: modules.registry,
       verify: ({ participants, message, proof }) => {
         const keys = validatorsOf(participants).map((at) => options.keys[at] ?? new Uint8Array());

@@ -3,7 +3,7 @@
  * prover means that the snapshot is skipped. As several clients do it today.
  */
 import type { VoteGroup } from "../../chain/freeze-votes.js";
-import { DEADLINE_MS, type Aggregator, type ProvedGroup } from "./aggregator.js";
+import type { Aggregator, ProvedGroup } from "./aggregator.js";
 import type { InProcessMetrics } from "./in-process-metrics.js";
 import { isProvable, provedGroup, takeFresh } from "./in-process-session.js";
 import type { InProcessProver } from "./in-process-prover.js";
@@ -18,6 +18,8 @@ export class WorkerAggregator implements Aggregator {
       metrics: InProcessMetrics;
       onError(error: Error): void;
     },
+    /** From submission, in milliseconds: no further group is started later. */
+    private readonly deadlineMs: number,
   ) {}
 
   submit(slot: number, snapshot: () => VoteGroup[]): string {
@@ -45,11 +47,11 @@ export class WorkerAggregator implements Aggregator {
     const startMs = performance.now();
     const sinceMs = () => performance.now() - startMs;
     for (const group of groups.filter(isProvable)) {
-      if (sinceMs() > DEADLINE_MS) break;
+      if (sinceMs() > this.deadlineMs) break;
       const beforeMs = performance.now();
       const proof = await prover.prove(group);
       metrics.proveSeconds.observe((performance.now() - beforeMs) / 1000);
-      this.#proved.push(provedGroup(slot, group, proof, sinceMs() > DEADLINE_MS));
+      this.#proved.push(provedGroup(slot, group, proof, sinceMs() > this.deadlineMs));
     }
     metrics.workerSeconds.observe(sinceMs() / 1000);
   }
