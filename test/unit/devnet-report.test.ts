@@ -122,6 +122,8 @@ test("a broken rule is told from an aim that is not met", () => {
   const good = judge([run("inline", 900), run("remote", 3)]);
   expect(good.filter((aim) => aim.isRule && !aim.isMet)).toEqual([]);
   expect(isMet(good, "missed slots")).toBe(false);
+  expect(isMet(good, "lag outside fault windows no worse than inline")).toBe(true);
+  expect(isMet(good, "lag inside fault windows no worse than inline")).toBe(true);
   const stale = judge([run("remote", 3, [applied(2, 4, [0])])]);
   expect(isMet(stale, "two slots late")).toBe(false);
   expect(isMet(judge([run("remote", 150)]), "aggregating interval")).toBe(false);

@@ -1,6 +1,6 @@
 /** What the devnet is to show, each aim judged on the runs there are. Pure. */
 import { AGGREGATE } from "../node/slot-time.js";
-import type { Summary } from "./summary.js";
+import type { Quantiles, Summary } from "./summary.js";
 
 export interface Aim {
   text: string;
@@ -24,7 +24,11 @@ export function judge(summaries: readonly Summary[]): Aim[] {
   return [
     ...summaries.flatMap(rules),
     ...served.flatMap(servedAims),
-    ...served.flatMap((run) => inProcess.map((other) => lagAim(run, other))),
+    ...served.flatMap((run) =>
+      inProcess
+        .filter(({ header }) => header.slots === run.header.slots)
+        .flatMap((other) => lagAims(run, other)),
+    ),
   ];
 }
 
@@ -91,12 +95,15 @@ function servedAims({ header: { mode }, ticks, missed, skips }: Summary): Aim[] 
   ];
 }
 
-function lagAim(run: Summary, other: Summary): Aim {
-  const { p50, p99 } = run.lagOutside;
-  return {
-    text: `${run.header.mode}: finality lag outside windows no worse than ${other.header.mode}`,
-    isMet: p50 <= other.lagOutside.p50 && p99 <= other.lagOutside.p99 + LAG_SLACK_SLOTS,
-    found: `p50 ${p50} against ${other.lagOutside.p50}, p99 ${p99} against ${other.lagOutside.p99} slots`,
+function lagAims(run: Summary, other: Summary): Aim[] {
+  const aim = (where: string, own: Quantiles, its: Quantiles): Aim => ({
+    text: `${run.header.mode}: finality lag ${where} fault windows no worse than ${other.header.mode}`,
+    isMet: own.p50 <= its.p50 && own.p99 <= its.p99 + LAG_SLACK_SLOTS,
+    found: `p50 ${own.p50} against ${its.p50}, p99 ${own.p99} against ${its.p99} slots`,
     isRule: false,
-  };
+  });
+  return [
+    aim("outside", run.lagOutside, other.lagOutside),
+    aim("inside", run.lagInside, other.lagInside),
+  ];
 }

@@ -1,6 +1,6 @@
 /** The report's text. Pure. */
 import type { Aim } from "./aims.js";
-import type { InsideOutside, Quantiles, Summary } from "./summary.js";
+import { longest, type InsideOutside, type Quantiles, type Summary } from "./summary.js";
 
 const INTERVAL_NAMES = ["0, propose", "1, vote", "2, aggregate", "3, safe target", "4, accept"];
 
@@ -9,9 +9,9 @@ export function markdown(
   aims: readonly Aim[],
   command: string,
 ): string {
-  const [first] = summaries;
-  if (first === undefined) throw new Error("there is no run to report");
-  const { header } = first;
+  const all = longest(summaries);
+  if (all === undefined) throw new Error("there is no run to report");
+  const { header } = all;
   const faults = header.scenario.faults.map((fault) => `- ${describeFault(fault)}`);
   return [
     "# Devnet report",

@@ -55,6 +55,11 @@ export interface Summary {
 
 type Of<K extends RunRecord["kind"]> = Extract<RunRecord, { kind: K }>;
 
+/** The run that has all the faults that any has. */
+export function longest(summaries: readonly Summary[]): Summary | undefined {
+  return [...summaries].sort((a, b) => b.header.slots - a.header.slots)[0];
+}
+
 export function summarize(header: RunHeader, records: readonly RunRecord[]): Summary {
   const of = <K extends RunRecord["kind"]>(kind: K) =>
     records.filter((record): record is Of<K> => record.kind === kind);

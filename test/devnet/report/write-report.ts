@@ -6,7 +6,7 @@ import { readRun } from "../run/run-file.js";
 import { judge, type Aim } from "./aims.js";
 import { markdown } from "./markdown.js";
 import { plot } from "./plot.js";
-import { summarize } from "./summary.js";
+import { longest, summarize } from "./summary.js";
 
 /** Returns the aims and whether they are met. */
 export function writeReport(
@@ -20,7 +20,7 @@ export function writeReport(
     return summarize(header, records);
   });
   const aims = judge(summaries);
-  const windows = summaries[0]?.windows ?? [];
+  const windows = longest(summaries)?.windows ?? [];
   const series = (pick: "aggregatingMs" | "lag") =>
     summaries.map((each) => ({ name: each.header.mode, points: each[pick] }));
   mkdirSync(folders.report, { recursive: true });
