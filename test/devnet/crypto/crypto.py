@@ -112,6 +112,10 @@ def serve(path: str, handlers: dict, ready: dict) -> None:
     class Server(socketserver.ThreadingUnixStreamServer):
         daemon_threads = True
 
+        def handle_error(self, request, client_address):
+            if not isinstance(sys.exc_info()[1], ConnectionError):  # that is a killed node's
+                super().handle_error(request, client_address)
+
     server = Server(path, Connection)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     say(ready=True, **ready)
