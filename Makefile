@@ -1,6 +1,6 @@
 # Every target installs what is missing first. Needs Node 20 or newer, Python 3.11 or newer with its
 # shared library, and a C++ compiler.
-.PHONY: setup build test check sim bench demo serve doctor clean
+.PHONY: setup build test check sim bench demo devnet devnet-smoke serve doctor clean
 
 setup: node_modules/.package-lock.json build/lean_pq.json
 	@node native/build.mjs
@@ -31,6 +31,15 @@ demo: build
 
 bench: build
 	@node dist/test/bench/bench.js $(ARGS)
+
+# Four nodes in real time: SLOTS=200 in each of MODES=inline,worker,remote,sidecar; 1 h 50 min.
+devnet: build
+	@COMMAND="make devnet" REPORT=docs/devnet node dist/test/devnet/run/devnet.js
+
+# The short form, for CI: one validator a node, a few slots of two modes.
+devnet-smoke: build
+	@COMMAND="make devnet-smoke" VALIDATORS=4 SLOT_MS=4000 LOOKAHEAD=1 MODES=remote:12,inline:5 \
+	  SCENARIO=test/devnet/scenarios/smoke.json OUT=out/devnet-smoke node dist/test/devnet/run/devnet.js
 
 serve: build
 	node dist/server/main.js serve

@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""The devnet's leanXMSS, in two processes that its nodes share over Unix sockets.
+
+    crypto.py signer SOCKET SEED VALIDATORS     holds the secret keys, signs votes
+    crypto.py verifier SOCKET                   verifies votes and aggregates
+
+A line of JSON asks, a line of JSON answers, matched by "id", in any order; bytes are base64. One
+line with "ready" goes to standard output once the socket listens, the signer's with the public
+keys; before it, lines with "progress". The process ends when its standard input does.
+
+Keys come from a public seed and protect nothing: each run signs anew at the same leaves.
+"""
+
+import base64
+import concurrent.futures
+import hashlib
+import json
+import os
+import socketserver
+import sys
+import threading
+
+import py_lean_pq as pq
+
+LEAF_BYTES = 4
+THREADS = os.cpu_count() or 1
+
+
+def say(**line) -> None:
+    print(json.dumps(line), flush=True)
+
+
+def text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def signer(seed: str, validators: int):
+    def make(index: int):
+        key = pq.XmssSecretKey.from_seed(hashlib.sha256(f"{seed} {index}".encode()).digest())
+        # The bottom tree of the first leaves, for every slot that a devnet can last.
+        key.prepare(0)
+        return key
+
+    keys = []
+    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+        for key in pool.map(make, range(validators)):
+            keys.append(key)
+            say(progress=f"{len(keys)} of {validators} keys made")
+
+    def sign(ask):
+        message = base64.b64decode(ask["message"])
+        return {"signature": text(keys[ask["validator"]].sign(message, ask["slot"]))}
+
+    # A signature takes half a second of one core. Four machines would do that beside each other;
+    # here it may only have what nodes and prover leave.
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    return {"sign": sign}, {"keys": [text(key.public_key) for key in keys]}
+
+
+def verifier():
+    pq.setup()
+
+    def verify_vote(ask):
+        message, signature = base64.b64decode(ask["message"]), base64.b64decode(ask["signature"])
+        # The library takes no slot: the leaf index is the signature's own first bytes.
+        if int.from_bytes(signature[:LEAF_BYTES], "little") != ask["slot"]:
+            return {"valid": False}
+        return valid(lambda: pq.xmss_verify(base64.b64decode(ask["key"]), message, signature))
+
+    def verify_aggregate(ask):
+        def check():
+            message = base64.b64decode(ask["message"])
+            aggregate = pq.Aggregate.from_bytes(base64.b64decode(ask["proof"]))
+            claims = sorted((base64.b64decode(key), message) for key in ask["keys"])
+            if aggregate.sphincs_claims or sorted(aggregate.xmss_claims) != claims:
+                raise pq.LeanPqError("attests other claims")
+
+        return valid(check)
+
+    return {"verify_vote": verify_vote, "verify_aggregate": verify_aggregate}, {}
+
+
+def valid(check):
+    try:
+        check()
+    except (pq.LeanPqError, ValueError):
+        return {"valid": False}
+    return {"valid": True}
+
+
+def serve(path: str, handlers: dict, ready: dict) -> None:
+    pool = concurrent.futures.ThreadPoolExecutor(THREADS)
+
+    class Connection(socketserver.StreamRequestHandler):
+        def handle(self):
+            lock = threading.Lock()
+
+            def answer(ask):
+                try:
+                    result = handlers[ask["op"]](ask)
+                except Exception as error:  # the asker's to deal with
+                    result = {"error": f"{type(error).__name__}: {error}"}
+                with lock:
+                    try:
+                        self.wfile.write(json.dumps({"id": ask["id"], **result}).encode() + b"\n")
+                    except OSError:
+                        pass  # the node was killed
+
+            for line in self.rfile:
+                pool.submit(answer, json.loads(line))
+
+    class Server(socketserver.ThreadingUnixStreamServer):
+        daemon_threads = True
+
+        def handle_error(self, request, client_address):
+            if not isinstance(sys.exc_info()[1], ConnectionError):  # that is a killed node's
+                super().handle_error(request, client_address)
+
+    server = Server(path, Connection)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    say(ready=True, **ready)
+    sys.stdin.read()
+    os._exit(0)
+
+
+def main() -> None:
+    role, path, *rest = sys.argv[1:]
+    serve(path, *(signer(rest[0], int(rest[1])) if role == "signer" else verifier()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+/** What the node sees of aggregation, whichever way the proof is made. */
+import type { AttestationData } from "../../chain/containers.js";
+import type { VoteGroup } from "../../chain/freeze-votes.js";
+
+export const MODES = ["inline", "worker", "remote", "sidecar"] as const;
+export type Mode = (typeof MODES)[number];
+
+/** A proof to apply and publish. */
+export interface ProvedGroup {
+  /** Slot of submission: the fence counts from it. */
+  submittedSlot: number;
+  data: AttestationData;
+  participants: number[];
+  proof: Uint8Array;
+  /** Made after the deadline of its session, before its fence. */
+  isLate: boolean;
+}
+
+export interface Aggregator {
+  /**
+   * Takes a snapshot, or says why not; `snapshot` is called only if it is taken. Where the proof is
+   * made elsewhere it returns at once.
+   */
+  submit(slot: number, snapshot: () => VoteGroup[]): "submitted" | string;
+  /** Every proof that is ready, none past its fence. */
+  take(currentSlot: number): ProvedGroup[];
+  close(): Promise<void>;
+}
+
+/** Worthless from the start of slot N+2 on. */
+export function isPastFence(submittedSlot: number, currentSlot: number): boolean {
+  return currentSlot >= submittedSlot + 2;
+}

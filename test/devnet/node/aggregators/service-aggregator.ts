@@ -1,0 +1,139 @@
+/**
+ * Modes `remote` and `sidecar`: the project's adapter in front of the service, over TCP or a Unix
+ * socket. All that a node has to write to use it.
+ */
+import { BitArray } from "@chainsafe/ssz";
+import type { Registry } from "prom-client";
+import { TickAggregator, type SnapshotInit, type TickResult } from "../../../../client/index.js";
+import {
+  OutcomeStatus,
+  type AttestationData as WireData,
+  type Outcome,
+} from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { AttestationData, Checkpoint } from "../../chain/containers.js";
+import type { VoteGroup } from "../../chain/freeze-votes.js";
+import type { SlotTime } from "../slot-time.js";
+import type { Aggregator, ProvedGroup } from "./aggregator.js";
+
+export interface ServiceAggregatorModules {
+  registry: Registry;
+  /** Head and justified checkpoints at submission. */
+  checkpoints(): { head: Checkpoint; justified: Checkpoint };
+  verify(keys: readonly Uint8Array[], message: Uint8Array, proof: Uint8Array): Promise<boolean>;
+  /** Of what a session left unproved, and of what the adapter deals with. */
+  onNews(text: string): void;
+}
+
+export class ServiceAggregator implements Aggregator {
+  readonly #adapter: TickAggregator;
+
+  constructor(
+    private readonly options: {
+      endpoint: string;
+      nodeId: string;
+      time: SlotTime;
+      deadlineMs: number;
+      keys: readonly Uint8Array[];
+    },
+    private readonly modules: ServiceAggregatorModules,
+  ) {
+    this.#adapter = new TickAggregator({
+      endpoints: options.endpoint,
+      nodeId: options.nodeId,
+      timeToFence: options.time,
+      deadlineMs: options.deadlineMs,
+      registry: modules.registry,
+      verify: ({ participants, message, proof }) => {
+        const keys = validatorsOf(participants).map((at) => options.keys[at] ?? new Uint8Array());
+        return modules.verify(keys, message, proof);
+      },
+      onError: (error) => modules.onNews(`adapter: ${error.message}`),
+    });
+  }
+
+  submit(slot: number, snapshot: () => VoteGroup[]): string {
+    const gates = { isAggregator: true, hasState: true };
+    const answer = this.#adapter.submitOrSkip(slot, gates, () => this.#snapshot(snapshot()));
+    return "skipped" in answer ? answer.skipped : "submitted";
+  }
+
+  take(currentSlot: number): ProvedGroup[] {
+    return this.#adapter.takeResults(currentSlot).flatMap((result) => {
+      if (isProof(result)) return [provedGroup(result.outcome)];
+      this.modules.onNews(describe(result));
+      return [];
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#adapter.close({ drainMs: 1000 });
+  }
+
+  #snapshot(groups: VoteGroup[]): SnapshotInit {
+    const { head, justified } = this.modules.checkpoints();
+    return {
+      head: wireCheckpoint(head),
+      justified: wireCheckpoint(justified),
+      keys: this.options.keys.map((publicKey, validatorIndex) => ({ validatorIndex, publicKey })),
+      groups: groups.map(({ data, message, raws, children }) => ({
+        data: {
+          slot: BigInt(data.slot),
+          head: wireCheckpoint(data.head),
+          target: wireCheckpoint(data.target),
+          source: wireCheckpoint(data.source),
+        },
+        message,
+        rawSignatures: raws.map(({ validator: validatorIndex, signature }) => ({
+          validatorIndex,
+          signature,
+        })),
+        children: children.map(({ participants, proof }) => ({
+          participants: participants.uint8Array,
+          proof,
+        })),
+      })),
+    };
+  }
+}
+
+function isProof(result: TickResult): result is TickResult & { kind: "outcome"; outcome: Outcome } {
+  return (
+    result.kind === "outcome" &&
+    (result.outcome.status === OutcomeStatus.PROVED ||
+      result.outcome.status === OutcomeStatus.PROVED_LATE)
+  );
+}
+
+function provedGroup(outcome: Outcome): ProvedGroup {
+  return {
+    submittedSlot: Number(outcome.slot),
+    data: chainData(outcome.data),
+    participants: validatorsOf(outcome.participants),
+    proof: outcome.proof,
+    isLate: outcome.status === OutcomeStatus.PROVED_LATE,
+  };
+}
+
+function describe(result: TickResult): string {
+  if (result.kind !== "outcome") return `group ${result.groupIndex}: ${result.kind}`;
+  const { groupIndex, status, detail } = result.outcome;
+  return `group ${groupIndex}: ${OutcomeStatus[status].toLowerCase()} ${detail}`.trim();
+}
+
+function validatorsOf(participants: Uint8Array): number[] {
+  return new BitArray(participants, participants.length * 8).getTrueBitIndexes();
+}
+
+const wireCheckpoint = ({ root, slot }: Checkpoint) => ({ root, slot: BigInt(slot) });
+
+function chainData(data: WireData | undefined): AttestationData {
+  if (data?.head === undefined || data.target === undefined || data.source === undefined)
+    throw new Error("the service sent an outcome without its attestation data");
+  const checkpoint = ({ root, slot }: { root: Uint8Array; slot: bigint }) => ({
+    root,
+    slot: Number(slot),
+  });
+  const { head, target, source } = data;
+  const checkpoints = { head: checkpoint(head), target: checkpoint(target) };
+  return { slot: Number(data.slot), ...checkpoints, source: checkpoint(source) };
+}

@@ -1,0 +1,153 @@
+/** One node's process. The orchestrator forks it, sends its settings, and gets its records. */
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Registry } from "prom-client";
+import { CryptoClient } from "../crypto/crypto-client.js";
+import type { Aggregator } from "./aggregators/aggregator.js";
+import { createInProcessMetrics } from "./aggregators/in-process-metrics.js";
+import { InProcessProver } from "./aggregators/in-process-prover.js";
+import { InlineAggregator } from "./aggregators/inline-aggregator.js";
+import { ServiceAggregator } from "./aggregators/service-aggregator.js";
+import { WorkerAggregator } from "./aggregators/worker-aggregator.js";
+import { Gossip } from "./gossip.js";
+import type { FromNode, NodeSettings, ToNode } from "./messages.js";
+import { DevnetNode } from "./node.js";
+import type { NodeRecord } from "./records.js";
+import { INTERVALS_PER_SLOT, slotOf, tickAt } from "./slot-time.js";
+import { SlotReport } from "./slot-report.js";
+import { TickLoop } from "./tick-loop.js";
+
+/** What is left to tell while the process ends goes nowhere. */
+function tell(message: FromNode): void {
+  if (process.connected) process.send?.(message);
+}
+
+function next<T extends ToNode["type"]>(type: T): Promise<Extract<ToNode, { type: T }>> {
+  return new Promise((resolve) => {
+    const listen = (message: ToNode) => {
+      if (message.type !== type) return;
+      process.off("message", listen);
+      resolve(message as Extract<ToNode, { type: T }>);
+    };
+    process.on("message", listen);
+  });
+}
+
+/** What an aggregator needs of the node, which is made after it. */
+interface AggregatorModules {
+  registry: Registry;
+  crypto: CryptoClient;
+  node(): DevnetNode;
+  onNews(text: string): void;
+}
+
+async function startAggregator(
+  settings: NodeSettings,
+  time: { genesisUnixMs: number; slotMs: number },
+  prover: InProcessProver | null,
+  { registry, crypto, node, onNews }: AggregatorModules,
+): Promise<Aggregator> {
+  // One interval, in every mode: time for more than one group where votes came late.
+  const deadlineMs = time.slotMs / INTERVALS_PER_SLOT;
+  if (prover !== null) {
+    const metrics = createInProcessMetrics(registry);
+    if (settings.mode === "inline") return new InlineAggregator(prover, metrics, deadlineMs);
+    const onError = ({ message }: Error) => onNews(message);
+    return new WorkerAggregator({ prover, metrics, onError }, deadlineMs);
+  }
+  const { endpoint, keys } = settings;
+  return new ServiceAggregator(
+    { endpoint, nodeId: `devnet-${settings.node}`, time, deadlineMs, keys },
+    {
+      registry,
+      checkpoints: () => ({
+        head: { root: node().store.headBlock.root, slot: node().store.headBlock.slot },
+        justified: node().store.justified,
+      }),
+      verify: (claimed, message, proof) => crypto.verifyAggregate(claimed, message, proof),
+      onNews,
+    },
+  );
+}
+
+async function startMetricsServer(registry: Registry): Promise<Server> {
+  const server = createServer((_, response) => {
+    void registry.metrics().then((text) => response.end(text));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return server;
+}
+
+async function main(): Promise<void> {
+  const { settings } = await next("settings");
+  const registry = new Registry();
+  const report = new SlotReport(registry, (record) => tell({ type: "record", record }));
+  const crypto = new CryptoClient(settings.sockets);
+  const isInProcess = settings.mode === "inline" || settings.mode === "worker";
+  const prover =
+    settings.isAggregator && isInProcess
+      ? await InProcessProver.start(settings.backend, settings.keys)
+      : null;
+  const metricsServer = await startMetricsServer(registry);
+  const stopping = next("stop");
+  const starting = next("genesis");
+  tell({ type: "ready", metricsPort: (metricsServer.address() as AddressInfo).port });
+
+  const { genesisUnixMs } = await starting;
+  const time = { genesisUnixMs, slotMs: settings.slotMs };
+  const currentSlot = () => Math.max(0, slotOf(tickAt(time, Date.now())));
+  const record = (entry: NodeRecord) => report.add(entry);
+  const modules = {
+    registry,
+    crypto,
+    node: (): DevnetNode => node,
+    onNews: (text: string) => record({ kind: "news", slot: currentSlot(), text }),
+  };
+  const aggregator = settings.isAggregator
+    ? await startAggregator(settings, time, prover, modules)
+    : null;
+  const gossip: Gossip = await Gossip.start(
+    { node: settings.node, ports: settings.ports },
+    {
+      onPeer: (peer) => node.onPeer(peer),
+      onFrame: (peer, kind, bytes) => void node.onFrame(peer, kind, bytes), // never rejects
+    },
+  );
+  const node = new DevnetNode(settings, {
+    gossip,
+    crypto,
+    aggregator,
+    currentSlot,
+    record,
+    timedAsAggregation: (run) => report.timeEarly(currentSlot(), run),
+  });
+  process.on("message", (message: ToNode) => {
+    if (message.type === "drop") gossip.setDropped(message.peers);
+  });
+  node.prepareFirstVotes(currentSlot() + 1);
+  const lastTick = (settings.lastSlot + 1) * INTERVALS_PER_SLOT - 1;
+  const loop = new TickLoop(
+    { ...time, lastTick },
+    {
+      onTick: (tick) => node.onTick(tick),
+      onTimed: (timed) => report.onTick(timed, node.store),
+      takeResults: () => node.applyResults() > 0,
+      onTaken: (durationMs) => report.onTaken(durationMs),
+      onEnd: () => report.end(node.store),
+    },
+  );
+
+  await stopping;
+  loop.stop();
+  node.close();
+  await aggregator?.close();
+  gossip.close();
+  metricsServer.close();
+  crypto.close();
+  process.disconnect();
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`node ended: ${error instanceof Error ? error.stack : String(error)}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,44 @@
+/** What a node tells of its run: one record a line of the run's file. */
+import type { RootHex } from "../chain/containers.js";
+
+/** How long one interval's tick held the thread, and how late it began. */
+export interface TickRecord {
+  /** Of the slot; or `results`: proofs were applied between two intervals. */
+  interval: number | "results";
+  durationMs: number;
+  lateMs: number;
+}
+
+export type NodeRecord =
+  /** At the end of each slot. Counters are those of this run of the node so far. */
+  | {
+      kind: "slot";
+      slot: number;
+      headSlot: number;
+      justifiedSlot: number;
+      finalizedSlot: number;
+      ticks: TickRecord[];
+      skips: Record<string, number>;
+      /** Of `lean_aggregator_worker_duration_seconds`. */
+      sessions: { count: number; seconds: number };
+    }
+  | { kind: "voted"; slot: number; validator: number; message: RootHex }
+  | { kind: "proposed"; slot: number; attestations: number }
+  /** A session of the aggregator; groups are raw signatures and children of each. */
+  | { kind: "submitted"; slot: number; isEarly: boolean; groups: [number, number][] }
+  | { kind: "skipped"; slot: number; reason: string }
+  /** A proof of our own, applied and published. */
+  | {
+      kind: "applied";
+      slot: number;
+      submittedSlot: number;
+      message: RootHex;
+      validators: number[];
+      isLate: boolean;
+    }
+  /** Another node's proof, verified and stored. */
+  | { kind: "received"; slot: number; message: RootHex; validators: number[] }
+  /** What was refused, lost or unproved, in words. */
+  | { kind: "news"; slot: number; text: string }
+  /** The node's last words: its chain, from genesis on. */
+  | { kind: "end"; chain: { slot: number; proposer: number }[]; finalizedSlot: number };

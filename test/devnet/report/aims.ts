@@ -1,0 +1,109 @@
+/** What the devnet is to show, each aim judged on the runs there are. Pure. */
+import { AGGREGATE } from "../node/slot-time.js";
+import type { Quantiles, Summary } from "./summary.js";
+
+export interface Aim {
+  text: string;
+  isMet: boolean;
+  /** What was found. */
+  found: string;
+  /** A broken rule, which fails the command; else it is only said. */
+  isRule: boolean;
+}
+
+const TICK_MS_MAX = 100;
+/** A chain that starts needs several slots of votes before the first that count. */
+const JUSTIFIES_AFTER_SLOTS = 10;
+const SHUTDOWN_MS_MAX = 2000;
+/** Of a lag: a slot's difference either way is the chance of who proposes. */
+const LAG_SLACK_SLOTS = 1;
+
+export function judge(summaries: readonly Summary[]): Aim[] {
+  const served = summaries.filter(({ header }) => isServed(header.mode));
+  const inProcess = summaries.filter(({ header }) => !isServed(header.mode));
+  return [
+    ...summaries.flatMap(rules),
+    ...served.flatMap(servedAims),
+    ...served.flatMap((run) =>
+      inProcess
+        .filter(({ header }) => header.slots === run.header.slots)
+        .flatMap((other) => lagAims(run, other)),
+    ),
+  ];
+}
+
+const isServed = (mode: string) => mode === "remote" || mode === "sidecar";
+
+function rules({
+  header: { mode, slots },
+  applied,
+  stale,
+  shutdowns,
+  justifiedSlot,
+}: Summary): Aim[] {
+  const slowest = Math.max(0, ...shutdowns.map(({ tookMs }) => tookMs));
+  return [
+    {
+      text: `${mode}: no result applied two slots late or later`,
+      isMet: stale === 0,
+      found: `${stale}`,
+      isRule: true,
+    },
+    {
+      text: `${mode}: proofs are applied`,
+      isMet: applied > 0,
+      found: `${applied}`,
+      isRule: true,
+    },
+    {
+      text: `${mode}: the chain justifies`,
+      isMet: justifiedSlot > 0,
+      found: `slot ${justifiedSlot}`,
+      isRule: slots >= JUSTIFIES_AFTER_SLOTS,
+    },
+    {
+      text: `${mode}: every process ends within 2 s`,
+      isMet: slowest <= SHUTDOWN_MS_MAX && shutdowns.length > 0,
+      found: `${slowest.toFixed(0)} ms`,
+      isRule: false,
+    },
+  ];
+}
+
+function servedAims({ header: { mode }, ticks, missed, skips }: Summary): Aim[] {
+  const { p99 = Infinity } = ticks.get(AGGREGATE) ?? {};
+  const inFlight = skips.get("in_flight") ?? { inside: 0, outside: 0 };
+  return [
+    {
+      text: `${mode}: p99 of the aggregating interval under 100 ms`,
+      isMet: p99 < TICK_MS_MAX,
+      found: `${p99.toFixed(1)} ms`,
+      isRule: true,
+    },
+    {
+      text: `${mode}: missed slots only inside fault windows`,
+      isMet: missed.outside === 0,
+      found: `${missed.outside} outside, ${missed.inside} inside`,
+      isRule: false,
+    },
+    {
+      text: `${mode}: in_flight skips mostly inside fault windows`,
+      isMet: inFlight.outside <= inFlight.inside,
+      found: `${inFlight.outside} outside, ${inFlight.inside} inside`,
+      isRule: false,
+    },
+  ];
+}
+
+function lagAims(run: Summary, other: Summary): Aim[] {
+  const aim = (where: string, own: Quantiles, its: Quantiles): Aim => ({
+    text: `${run.header.mode}: finality lag ${where} fault windows no worse than ${other.header.mode}`,
+    isMet: own.p50 <= its.p50 && own.p99 <= its.p99 + LAG_SLACK_SLOTS,
+    found: `p50 ${own.p50} against ${its.p50}, p99 ${own.p99} against ${its.p99} slots`,
+    isRule: false,
+  });
+  return [
+    aim("outside", run.lagOutside, other.lagOutside),
+    aim("inside", run.lagInside, other.lagInside),
+  ];
+}

@@ -1,0 +1,42 @@
+/** A node's process as the orchestrator holds it: started, told, frozen, killed, started again. */
+import { fork, type ChildProcess } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { FromNode, NodeSettings, ToNode } from "../node/messages.js";
+import type { NodeRecord } from "../node/records.js";
+
+export class NodeProcess {
+  readonly exited: Promise<number | null>;
+  /** Where its metrics are, once it is set up. */
+  readonly ready: Promise<number>;
+
+  constructor(
+    readonly settings: NodeSettings,
+    onRecord: (record: NodeRecord) => void,
+  ) {
+    this.#child = fork(fileURLToPath(new URL("../node/node-main.js", import.meta.url)), {
+      serialization: "advanced",
+    });
+    this.exited = new Promise((resolve) => this.#child.once("exit", resolve));
+    this.ready = new Promise((resolve, reject) => {
+      void this.exited.then((code) =>
+        reject(new Error(`node ${settings.node} ended with code ${String(code)}`)),
+      );
+      this.#child.on("message", (message: FromNode) => {
+        if (message.type === "ready") resolve(message.metricsPort);
+        else onRecord(message.record);
+      });
+    });
+    this.ready.catch(() => undefined); // whoever awaits it hears of it
+    this.tell({ type: "settings", settings });
+  }
+
+  readonly #child: ChildProcess;
+
+  tell(message: ToNode): void {
+    this.#child.send(message, () => undefined); // a node that was killed hears nothing
+  }
+
+  signal(signal: "SIGSTOP" | "SIGCONT" | "SIGKILL"): void {
+    this.#child.kill(signal);
+  }
+}

@@ -1,0 +1,59 @@
+/** One file a run, a JSON record a line: what it was, then what nodes and faults did. */
+import { createWriteStream, readFileSync, type WriteStream } from "node:fs";
+import type { Mode } from "../node/aggregators/aggregator.js";
+import type { NodeRecord } from "../node/records.js";
+import type { Scenario } from "./scenario.js";
+
+export interface RunHeader {
+  kind: "run";
+  mode: Mode;
+  slots: number;
+  slotMs: number;
+  lookaheadSlots: number;
+  validators: number;
+  nodes: number;
+  /** Where this file lies. */
+  folder: string;
+  aggregators: number[];
+  scenario: Scenario;
+  machine: string;
+  date: string;
+}
+
+export type OrchestratorRecord =
+  | { kind: "fault"; slot: number; text: string }
+  | { kind: "restart"; slot: number; what: string; tookMs: number }
+  | { kind: "shutdown"; what: string; tookMs: number }
+  /** What the prover's metric said at the end of the process that counts: one record each. */
+  | { kind: "prover"; busySeconds: number; proofs: number };
+
+export type RunRecord = OrchestratorRecord | (NodeRecord & { node: number });
+
+export class RunFile {
+  readonly #stream: WriteStream;
+
+  constructor(path: string, header: RunHeader) {
+    this.#stream = createWriteStream(path);
+    this.#write(header);
+  }
+
+  add(record: RunRecord): void {
+    this.#write(record);
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => this.#stream.end(resolve));
+  }
+
+  #write(line: RunHeader | RunRecord): void {
+    this.#stream.write(`${JSON.stringify(line)}\n`);
+  }
+}
+
+/** Throws when it does not begin as a run's file. */
+export function readRun(path: string): { header: RunHeader; records: RunRecord[] } {
+  const [first, ...rest] = readFileSync(path, "utf8").trimEnd().split("\n");
+  const header = JSON.parse(first ?? "") as RunHeader;
+  if (header.kind !== "run") throw new Error(`${path} is not the file of a run`);
+  return { header, records: rest.map((line) => JSON.parse(line) as RunRecord) };
+}

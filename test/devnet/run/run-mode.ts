@@ -1,0 +1,187 @@
+/** One run: a mode, so many slots, the scenario's faults; ends with its file written. */
+import { writeFileSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
+import { join } from "node:path";
+import { readBackendFile } from "../../../server/prover/backend-file.js";
+import type { CryptoProcess } from "../crypto/crypto-process.js";
+import type { Mode } from "../node/aggregators/aggregator.js";
+import type { NodeSettings } from "../node/messages.js";
+import type { NodeRecord } from "../node/records.js";
+import { beginFault, endFault } from "./inject-fault.js";
+import { freePorts, Network } from "./network.js";
+import { RunFile, type RunRecord } from "./run-file.js";
+import type { Fault, Scenario } from "./scenario.js";
+
+/** From the last node's being ready to slot 0. */
+const GENESIS_DELAY_MS = 1500;
+/** Of a slot, where faults strike in mid-proof. */
+const FAULT_AT = 0.3;
+/** Of a slot, half an interval: from two thirds of the votes to an early start. */
+const EARLY_WAIT = 0.1;
+/** After the last slot, for the last records to arrive. */
+const LAST_RECORDS_MS = 1500;
+const PROVE_SECONDS = "lean_pq_sig_aggregated_signatures_building_time_seconds";
+
+export interface RunOptions {
+  mode: Mode;
+  slots: number;
+  slotMs: number;
+  lookaheadSlots: number;
+  validators: number;
+  nodes: number;
+  aggregator: number;
+  scenario: Scenario;
+  /** Where the run's file and its metrics go. */
+  folder: string;
+}
+
+export interface RunModules {
+  signer: CryptoProcess;
+  verifier: CryptoProcess;
+  say(text: string): void;
+}
+
+/** Rejects when a process ended unasked. Returns the path of the run's file. */
+export async function runMode(options: RunOptions, modules: RunModules): Promise<string> {
+  const { mode, slots, slotMs } = options;
+  const path = join(options.folder, `${mode}.jsonl`);
+  const file = new RunFile(path, headerOf(options));
+  const failure = deferredFailure();
+  let genesisUnixMs = Number.POSITIVE_INFINITY;
+  const slotNow = () => Math.max(0, Math.floor((Date.now() - genesisUnixMs) / slotMs));
+  const add = (record: RunRecord) => file.add(record);
+  const progress = progressOf(options, modules.say);
+  const network = new Network({
+    onRecord: (node, record) => {
+      add({ node, ...record });
+      if (record.kind === "slot" && node === options.aggregator) progress(record);
+    },
+    onRestart: (what, tookMs) => add({ kind: "restart", slot: slotNow(), what, tookMs }),
+    onFailure: failure.reject,
+    onServiceLine: () => undefined,
+  });
+  try {
+    await network.start(await settingsOf(options, modules));
+    genesisUnixMs = Date.now() + GENESIS_DELAY_MS;
+    network.beginAt(genesisUnixMs);
+    const at = (slot: number) => genesisUnixMs + slot * slotMs;
+    const countBefore = async (fault: Fault) => {
+      if (endsProverMetrics(fault, options)) await scrape(options, network, add);
+    };
+    const timers = scheduleFaults(options, network, at, { add, countBefore });
+    const ending = until(at(slots + 1) + LAST_RECORDS_MS);
+    await Promise.race([ending, failure.promise]).finally(() => timers.forEach(clearTimeout));
+    await scrape(options, network, add);
+    for (const each of await network.stop()) add({ kind: "shutdown", ...each });
+  } finally {
+    network.killAll();
+    await file.close();
+  }
+  return path;
+}
+
+function headerOf({ folder, aggregator, ...options }: RunOptions) {
+  const [cpu] = cpus();
+  const machine = `${cpus().length} cores (${cpu?.model.trim() ?? "unknown"}), ${Math.round(totalmem() / 2 ** 30)} GB, Node ${process.versions.node}`;
+  const date = new Date().toISOString().slice(0, 10);
+  return { kind: "run" as const, ...options, folder, aggregators: [aggregator], machine, date };
+}
+
+async function settingsOf(options: RunOptions, modules: RunModules): Promise<NodeSettings[]> {
+  const { mode, nodes, validators, aggregator, slots } = options;
+  const ports = await freePorts(nodes);
+  const endpoint = await Network.endpoint(mode);
+  const backend = readBackendFile(process.cwd());
+  const { signer, verifier } = modules;
+  return ports.map((_, node) => ({
+    node,
+    ports,
+    keys: signer.keys.slice(0, validators),
+    // In turn, so that a node that is away misses every fourth proposal, not all at once.
+    ownValidators: signer.keys.flatMap((__, validator) =>
+      validator % nodes === node && validator < validators ? [validator] : [],
+    ),
+    sockets: { signer: signer.socketPath, verifier: verifier.socketPath },
+    mode,
+    isAggregator: node === aggregator,
+    endpoint,
+    backend,
+    slotMs: options.slotMs,
+    lookaheadSlots: options.lookaheadSlots,
+    earlyWaitMs: options.slotMs * EARLY_WAIT,
+    lastSlot: slots,
+  }));
+}
+
+function scheduleFaults(
+  { scenario, mode, aggregator, slotMs }: RunOptions,
+  network: Network,
+  at: (slot: number) => number,
+  modules: { add(record: RunRecord): void; countBefore(fault: Fault): Promise<void> },
+): NodeJS.Timeout[] {
+  const { add, countBefore } = modules;
+  const context = { network, mode, aggregator };
+  const when = (unixMs: number, run: () => void) => setTimeout(run, unixMs - Date.now());
+  return scenario.faults.flatMap((fault) => {
+    const begin = when(at(fault.slot) + FAULT_AT * slotMs, () => {
+      void countBefore(fault).then(() =>
+        add({ kind: "fault", slot: fault.slot, text: beginFault(fault, context) }),
+      );
+    });
+    if (!("untilSlot" in fault)) return [begin];
+    const end = when(at(fault.untilSlot), () => {
+      const text = endFault(fault, context);
+      if (text !== undefined) add({ kind: "fault", slot: fault.untilSlot, text });
+    });
+    return [begin, end];
+  });
+}
+
+/** A kill of the process that counts the prover's work: what it counted is taken before. */
+function endsProverMetrics(fault: Fault, { mode, aggregator }: RunOptions): boolean {
+  const isInProcess = mode === "inline" || mode === "worker";
+  if (fault.kind === "kill-service") return !isInProcess;
+  if (fault.kind === "kill-prover") return isInProcess;
+  return fault.kind === "kill-node" && isInProcess && fault.nodes.includes(aggregator);
+}
+
+/** Keeps what was exported, and takes the prover's busy time from it. */
+async function scrape(
+  { mode, folder, aggregator }: RunOptions,
+  network: Network,
+  add: (record: RunRecord) => void,
+): Promise<void> {
+  const port = await network.node(aggregator).ready;
+  const node = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  writeFileSync(join(folder, `${mode}-node.metrics.txt`), node);
+  let prover = node;
+  if (network.service !== null) {
+    prover = await (await fetch(network.service.metricsUrl)).text();
+    writeFileSync(join(folder, `${mode}-service.metrics.txt`), prover);
+  }
+  const value = (name: string) =>
+    Number(new RegExp(`^${name} (\\S+)$`, "m").exec(prover)?.[1] ?? "0");
+  const busySeconds = value(`${PROVE_SECONDS}_sum`);
+  add({ kind: "prover", busySeconds, proofs: value(`${PROVE_SECONDS}_count`) });
+}
+
+function progressOf({ mode, slots }: RunOptions, say: (text: string) => void) {
+  return (record: Extract<NodeRecord, { kind: "slot" }>) => {
+    const { slot, headSlot, justifiedSlot, finalizedSlot } = record;
+    if (slot % 10 !== 0 && slot !== slots) return;
+    say(
+      `${mode}: slot ${slot} of ${slots}, head ${headSlot}, justified ${justifiedSlot}, finalized ${finalizedSlot}`,
+    );
+  };
+}
+
+function until(unixMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, unixMs - Date.now()));
+}
+
+function deferredFailure() {
+  let reject: (error: Error) => void = () => undefined;
+  const promise = new Promise<never>((_, rejectIt) => (reject = rejectIt));
+  promise.catch(() => undefined); // raced above
+  return { promise, reject };
+}
