@@ -19,7 +19,7 @@ export class ServiceProcess {
   /** Resolves once a prover is set up. `listen` is `host:port` or `unix:/path`. */
   static async start(listen: string, onLine: (line: string) => void): Promise<ServiceProcess> {
     const args = ["dist/server/main.js", "serve", "--listen", listen];
-    args.push("--http", "127.0.0.1:0");
+    args.push("--http", "127.0.0.1:0", "--admin", "off");
     const env = { ...process.env, LEAN_AGGREGATOR_DEVICES: DEVICE };
     const child = spawn(process.execPath, args, { env, stdio: ["ignore", "ignore", "pipe"] });
     const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
