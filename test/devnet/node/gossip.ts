@@ -77,7 +77,6 @@ export class Gossip {
   }
 
   #dial(peer: number): void {
-    if (this.#isClosed) return;
     const port = this.options.ports[peer] ?? 0;
     if (this.#dropped.has(peer)) return this.#dialLater(peer);
     const socket = connect(port, "127.0.0.1");
@@ -91,6 +90,7 @@ export class Gossip {
   }
 
   #dialLater(peer: number): void {
+    if (this.#isClosed) return;
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       this.#dial(peer);
