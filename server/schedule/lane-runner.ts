@@ -111,7 +111,7 @@ export class LaneRunner {
   checkers(): Prover[] {
     const { standby, active, phase } = this.machine;
     const isActiveUp = phase.kind === "idle" || phase.kind === "proving";
-    const held = [standby, isActiveUp ? active : null];
+    const held = [standby?.isKilled === true ? null : standby, isActiveUp ? active : null];
     return held.flatMap((each) => {
       const prover = each?.isReady === true ? this.provers.get(each.prover)?.prover : undefined;
       return prover === undefined ? [] : [prover];
@@ -204,7 +204,8 @@ export class LaneRunner {
     const { phase, lease, standby, isDrained, isClosed } = this.machine;
     const attempt = phase.kind === "proving" ? phase.attempt : null;
     const isIdle = phase.kind === "idle" && !isDrained && !isClosed;
-    const isBackSoon = phase.kind === "stopping" && standby?.isReady === true && !isClosed;
+    const mayTakeOver = standby?.isReady === true && !standby.isKilled;
+    const isBackSoon = phase.kind === "stopping" && mayTakeOver && !isClosed;
     const status =
       attempt !== null ? "proving" : isIdle ? "idle" : isBackSoon ? "back_soon" : "down";
     this.modules.emit({ kind: "announce", lease, status, attempt });

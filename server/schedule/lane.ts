@@ -15,6 +15,8 @@ interface Held {
   readonly isReady: boolean;
   /** It has taken an attempt: what it holds is not only what every fresh one holds. */
   readonly isUsed: boolean;
+  /** A standby that is killed takes nothing over; of the active prover the phase tells. */
+  readonly isKilled: boolean;
 }
 
 export type LanePhase =
@@ -160,7 +162,7 @@ export function transitionLane(
     case "drain":
       return { state: { ...state, isDrained: event.isDrained }, effects: [announce] };
     case "restart":
-      return event.role === "active" ? restartActive(state) : restartStandby(state);
+      return event.role === "active" ? restartActive(state) : killStandby(state, "restart");
     case "close":
       return close(state);
     default:
@@ -170,7 +172,7 @@ export function transitionLane(
 
 function startActive(state: LaneState): Step {
   const prover = state.lastProver + 1;
-  const active = { prover, isReady: false, isUsed: false };
+  const active = { prover, isReady: false, isUsed: false, isKilled: false };
   return {
     state: { ...state, phase: { kind: "starting" }, active, lastProver: prover },
     effects: [{ kind: "start_prover", prover }, announce],
@@ -202,12 +204,15 @@ function restartActive(state: LaneState): Step {
   }
 }
 
-/** The next beat that may sets up another. */
-function restartStandby(state: LaneState): Step {
+/** The next beat that may sets up another; nothing to do where none is set up. */
+function killStandby(state: LaneState, cause: KillCause): Step {
   const { standby } = state;
-  if (standby?.isReady !== true) return { state, effects: [] };
-  const kill: LaneEffect = { kind: "kill_prover", prover: standby.prover, cause: "restart" };
-  return { state, effects: [kill] };
+  if (standby?.isReady !== true || standby.isKilled) return { state, effects: [] };
+  const kill: LaneEffect = { kind: "kill_prover", prover: standby.prover, cause };
+  return {
+    state: { ...state, standby: { ...standby, isKilled: true } },
+    effects: [kill, announce],
+  };
 }
 
 function becomeReady(state: LaneState, prover: number, nowMs: number): Step {
@@ -268,7 +273,7 @@ function succeed(state: LaneState, why: string, nowMs: number): Step {
   const { standby, startFailures } = state;
   if (state.isClosed)
     return { state: { ...state, phase: { kind: "stopping", cause: "closed" } }, effects: [] };
-  if (standby !== null) {
+  if (standby !== null && !standby.isKilled) {
     const promoted = { ...state, active: standby, standby: null, standbyMissingSinceMs: nowMs };
     if (standby.isReady) return idle(promoted, nowMs);
     return { state: { ...promoted, phase: { kind: "starting" } }, effects: [announce] };
@@ -306,28 +311,39 @@ function beat(
   nowMs: number,
   options: LaneOptions,
 ): Step {
-  const { phase, standby } = state;
+  const { phase } = state;
   if (state.isClosed) return { state, effects: [] };
   if (phase.kind === "failed" && nowMs >= phase.retryAtMs) return startActive(state);
-  const isOverCeiling = event.residentBytes > options.residentBytesMax;
-  // A fresh one that holds more by itself would be replaced by its like, for ever.
-  if (phase.kind === "idle" && isOverCeiling && state.active?.isUsed === true) {
-    return killActive(state, "memory");
+  // The standby first: one that is silent too must not take over.
+  const isSilent = event.standbySilentMs > SILENCE_MS_MAX;
+  const checked: Step = isSilent ? killStandby(state, "wedged") : { state, effects: [] };
+  const judged = judgeActive(checked.state, event, nowMs, options);
+  const next = judged ?? warmStandby(checked.state, nowMs, options);
+  return { state: next.state, effects: [...checked.effects, ...next.effects] };
+}
+
+/** Undefined when the active prover may go on. */
+function judgeActive(
+  state: LaneState,
+  { activeSilentMs, residentBytes }: Extract<LaneEvent, { kind: "beat" }>,
+  nowMs: number,
+  { residentBytesMax }: LaneOptions,
+): Step | undefined {
+  const { phase, active } = state;
+  const isSilent = activeSilentMs > SILENCE_MS_MAX;
+  if (phase.kind === "idle") {
+    // A fresh one that holds more by itself would be replaced by its like, for ever.
+    if (residentBytes > residentBytesMax && active?.isUsed === true) {
+      return killActive(state, "memory");
+    }
+    return isSilent ? killActive(state, "wedged") : undefined;
   }
-  const silent = event.activeSilentMs > SILENCE_MS_MAX;
-  if (silent && phase.kind === "idle") return killActive(state, "wedged");
-  if (phase.kind === "proving" && (silent || nowMs >= phase.overrunAtMs)) {
-    const what = silent ? "it sent no heartbeat" : "its proof took far longer than predicted";
-    const killed = killActive({ ...state, lease: state.lease + 1 }, "wedged");
-    const why = `the prover was wedged: ${what}`;
-    const death: LaneEffect = { kind: "report_death", attempt: phase.attempt, why };
-    return { state: killed.state, effects: [death, ...killed.effects] };
-  }
-  if (standby?.isReady === true && event.standbySilentMs > SILENCE_MS_MAX) {
-    const kill: LaneEffect = { kind: "kill_prover", prover: standby.prover, cause: "wedged" };
-    return { state, effects: [kill, announce] };
-  }
-  return warmStandby(state, nowMs, options);
+  if (phase.kind !== "proving" || (!isSilent && nowMs < phase.overrunAtMs)) return undefined;
+  const what = isSilent ? "it sent no heartbeat" : "its proof took far longer than predicted";
+  const killed = killActive({ ...state, lease: state.lease + 1 }, "wedged");
+  const why = `the prover was wedged: ${what}`;
+  const death: LaneEffect = { kind: "report_death", attempt: phase.attempt, why };
+  return { state: killed.state, effects: [death, ...killed.effects] };
 }
 
 function warmStandby(state: LaneState, nowMs: number, { standbys }: LaneOptions): Step {
@@ -339,7 +355,11 @@ function warmStandby(state: LaneState, nowMs: number, { standbys }: LaneOptions)
   if (!isWanted || !isDue || !mayRun) return { state, effects: [announce] };
   const prover = state.lastProver + 1;
   return {
-    state: { ...state, standby: { prover, isReady: false, isUsed: false }, lastProver: prover },
+    state: {
+      ...state,
+      standby: { prover, isReady: false, isUsed: false, isKilled: false },
+      lastProver: prover,
+    },
     effects: [{ kind: "start_prover", prover }, announce],
   };
 }

@@ -141,6 +141,14 @@ describe("real provers", () => {
       expect(isRunning(active)).toBe(false);
     });
 
+    test("both provers stopped mid-proof: both are replaced, the group ends once", async () => {
+      const { active, standby } = provers();
+      const submitted = await oracle.submitAndStart([group(62)]);
+      send("SIGSTOP", active, standby);
+      await oracle.expectProved(submitted);
+      expect([active, standby]).not.toContain(service.active());
+    });
+
     test("standby stopped: the active prover verifies, the standby is replaced", async () => {
       const { active, standby } = provers();
       send("SIGSTOP", standby);

@@ -161,6 +161,19 @@ test("a silent standby is killed, and the active prover works on", () => {
   expect(state.phase.kind).toBe("proving");
 });
 
+test("a standby that is silent too does not take over: a new prover is set up", () => {
+  const silent = beat({ activeSilentMs: 1e5, standbySilentMs: 1e5 });
+  const { state, effects } = run([...up, assign, silent, silent]);
+  expect(effects.slice(3)).toMatchObject([
+    { kind: "kill_prover", prover: 2, cause: "wedged" },
+    { kind: "report_death", attempt: 7 },
+    { kind: "kill_prover", prover: 1, cause: "wedged" },
+  ]);
+  const after = run([exited(1), exited(2)], state);
+  expect(after.effects).toEqual([{ kind: "start_prover", prover: 3 }]);
+  expect(after.state).toMatchObject({ phase: { kind: "starting" }, standby: null });
+});
+
 test("a prover over its ceiling is replaced between proofs, never in one", () => {
   const heavy = { residentBytes: options.residentBytesMax + 1 };
   const proving = run([...up, assign]).state;
