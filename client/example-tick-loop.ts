@@ -1,6 +1,7 @@
 /**
  * How a node uses the adapter: one call of `onInterval` for each interval of a slot, and nothing
- * in it waits. An example to read; nothing imports it.
+ * in it waits. A node that wants its proofs with the other nodes within the slot calls `takeResults`
+ * more often, every 100 ms for example. An example to read; nothing imports it.
  */
 import { OutcomeStatus } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { TickAggregator, type SnapshotInit, type TickResult } from "./index.js";
