@@ -6,6 +6,7 @@ export type Logger = Pick<ReturnType<typeof pino>, "info" | "warn" | "error">;
 export function createLog(level: string): Logger {
   return pino(
     { level, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"` },
-    destination(2),
+    // Synchronous: at exit an asynchronous one writes what is buffered before what is on its way.
+    destination({ dest: 2, sync: true }),
   );
 }
