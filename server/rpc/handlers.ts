@@ -28,7 +28,7 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Clock } from "../clock.js";
 import { invalid, Refusal } from "../errors.js";
-import { defaults, limits } from "../limits.js";
+import { limits } from "../limits.js";
 import { ProverError } from "../prover/prover.js";
 import type { ProverDescription } from "../prover/prover.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
@@ -276,8 +276,6 @@ export class Handlers {
     };
   }
 }
-
-export const handlerDefaults = { deadlineMs: defaults.deadlineMs, fenceMs: defaults.fenceMs };
 
 /** A signal that aborts with the first of several, and lets go of the longer-lived ones after. */
 function whicheverAborts(...signals: AbortSignal[]) {

@@ -140,15 +140,16 @@ export class Aggregator {
   private admit(submission: Submission): Admission {
     const skip = this.skipReason(submission);
     if (skip !== undefined) return skip;
-    const { bytes, groups } = submission;
+    const { bytes, groups, nodeId } = submission;
+    // Before memory is reserved: a node too many is refused by a throw.
+    this.node(nodeId);
     const share = this.modules.memory.reserve(bytes + groups.length * limits.proofBytesMax);
     if (share === undefined) {
       const { heldBytes } = this.modules.memory;
       const detail = `${heldBytes} bytes are held, and the snapshot and its results do not fit`;
       return { kind: "skipped", reason: "overloaded", detail };
     }
-    const record = this.node(submission.nodeId);
-    this.supersedeOlder(record, submission);
+    this.supersedeOlder(submission);
     const live = this.sessions.open(submission, share);
     const { clock, dispatcher } = this.modules;
     const takesMs = dispatcher.earliestStartMs() + this.predictedMs(submission);
@@ -216,13 +217,12 @@ export class Aggregator {
   }
 
   /** A new epoch ends all that its predecessor queued; `replace` ends the session in the way. */
-  private supersedeOlder(record: NodeRecord, submission: Submission): void {
+  private supersedeOlder(submission: Submission): void {
     for (const live of this.sessions.ofNode(submission.nodeId)) {
       const { nodeEpoch, priority } = live.submission;
       const isOldEpoch = nodeEpoch !== submission.nodeEpoch;
       const isReplaced = submission.shouldReplace && priority === submission.priority;
       if (isOldEpoch || isReplaced) this.sessions.step(live, { kind: "supersede" });
     }
-    record.epoch = submission.nodeEpoch;
   }
 }

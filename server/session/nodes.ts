@@ -1,6 +1,6 @@
 /**
- * What the service knows of each node: its results log, its current epoch, and the answers it has
- * been given by request id. Bounded in nodes and in ids a node.
+ * What the service knows of each node: its results log, and the answers it has been given by
+ * request id. Bounded in nodes and in ids a node.
  */
 import type { Accepted } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { invalid, Refusal } from "../errors.js";
@@ -19,7 +19,6 @@ export type Admission =
     };
 
 export interface NodeRecord {
-  epoch: bigint;
   log: ResultsLog;
   requests: Map<string, { contentDigest: string; admission: Admission }>;
   streams: number;
@@ -56,7 +55,7 @@ export class Nodes {
       throw new Refusal("resource_exhausted", "node.node_id", detail);
     }
     const log = new ResultsLog({ ...this.options, eventsMax: limits.logEventsMax });
-    const record: NodeRecord = { epoch: 0n, log, requests: new Map(), streams: 0 };
+    const record: NodeRecord = { log, requests: new Map(), streams: 0 };
     this.records.set(nodeId, record);
     return record;
   }
