@@ -24,6 +24,8 @@ export const limits = {
   heldBytesMax: 512 * 1024 * 1024,
   /** Remembered request ids a node; a retry comes within seconds. */
   requestIdsMax: 256,
+  /** Proofs of higher classes in a row before backlog that waits gets a turn: two slots of a block. */
+  proofsBeforeBacklog: 8,
   /** Devices of one service: a machine with eight GPUs and its CPU has nine. */
   devicesMax: 16,
   /** Inputs that provers died over: more than any network sends in good faith between two fences. */

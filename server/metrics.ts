@@ -120,6 +120,16 @@ export function createMetrics() {
       help: "Groups tried again after their prover died",
       registers,
     }),
+    preemptions: new Counter({
+      name: "lean_aggregator_preemptions_total",
+      help: "Backlog proofs killed for a higher class that would have missed",
+      registers,
+    }),
+    sharedGroups: new Counter({
+      name: "lean_aggregator_shared_groups_total",
+      help: "Groups that joined the proof of identical work instead of one of their own",
+      registers,
+    }),
     sessionsInFlight: new Gauge({
       name: "lean_aggregator_sessions_in_flight",
       help: "Accepted sessions without a summary yet",
