@@ -100,7 +100,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     aggregator.expire();
     grpc.setServing(notReady() === undefined);
   }, EXPIRE_EVERY_MS);
-  dispatcher.start(() => aggregator.nextJob());
+  dispatcher.start(aggregator.queue);
   void dispatcher.ready().then(() => grpc.setServing(notReady() === undefined));
 
   // In this order: nothing new, what runs is delivered, streams end, processes end.

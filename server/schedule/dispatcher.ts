@@ -13,7 +13,9 @@ import type { BeliefEffect, LaneBelief } from "./assignments.js";
 import { abandon, assign, hear, unknownLane } from "./assignments.js";
 import type { Checker } from "./checker.js";
 import { FailoverChecker } from "./checker.js";
-import { optimisticMs, predictMs } from "./cost.js";
+import type { CostModel } from "./cost.js";
+import { optimisticMs, pessimisticMs, predictMs } from "./cost.js";
+import type { LaneForecast } from "./forecast.js";
 import type { ProofResult } from "./group.js";
 import { LaneRunner } from "./lane-runner.js";
 import type { FromLane, LaneJob, StopReason, ToLane } from "./messages.js";
@@ -24,6 +26,14 @@ export interface Job extends LaneJob {
   finished(attempt: number, result: ProofResult): void;
   /** The lane is past the attempt, and nobody knows how it went. */
   lost(attempt: number): void;
+}
+
+/** Whoever owns the groups that wait. */
+export interface JobSource {
+  /** The next group to prove, about to be started; undefined when none waits. */
+  next(): Job | undefined;
+  /** Every idle lane has been offered work. */
+  offered(): void;
 }
 
 /** Carries a message to its receiver; the simulation loses, delays, doubles and reorders. */
@@ -57,7 +67,7 @@ export class Dispatcher {
   private nextAttempt = 1;
   private isClosed = false;
   private description: ProverDescription | undefined;
-  private nextJob: () => Job | undefined = () => undefined;
+  private source: JobSource = { next: () => undefined, offered: () => undefined };
 
   constructor(
     options: DispatcherOptions,
@@ -89,8 +99,8 @@ export class Dispatcher {
   }
 
   /** Starts every lane; `ready` tells when one is up. */
-  start(nextJob: () => Job | undefined): void {
-    this.nextJob = nextJob;
+  start(source: JobSource): void {
+    this.source = source;
     for (const { runner } of this.lanes) runner.open();
   }
 
@@ -105,14 +115,15 @@ export class Dispatcher {
     if (this.isClosed) return;
     for (const lane of this.lanes) {
       if (lane.belief.kind !== "idle") continue;
-      const job = this.nextJob();
-      if (job === undefined) return;
+      const job = this.source.next();
+      if (job === undefined) break;
       const attempt = this.nextAttempt++;
       this.jobs.set(attempt, { job, lane });
       lane.belief = assign(lane.belief, attempt);
       job.started(attempt);
       this.sendAssign(attempt);
     }
+    this.source.offered();
   }
 
   /** Kills an attempt that runs; its end is not told. Nothing happens to one that is over. */
@@ -153,24 +164,28 @@ export class Dispatcher {
 
   /** Predicted milliseconds for a proof of this shape on the best lane. */
   predictMs(raws: number, children: number): number {
-    return Math.min(...this.lanes.map(({ runner }) => predictMs(runner.cost, raws, children)));
+    return this.onBestLane(predictMs, raws, children);
   }
 
   /** As `predictMs`, such that most proofs take longer. */
   optimisticMs(raws: number, children: number): number {
-    return Math.min(...this.lanes.map(({ runner }) => optimisticMs(runner.cost, raws, children)));
+    return this.onBestLane(optimisticMs, raws, children);
   }
 
-  /** Milliseconds until the first lane may be free, seen optimistically; 0 when one is idle. */
-  earliestStartMs(): number {
-    const nowMs = this.modules.clock.nowMs();
-    const left = this.lanesInUse().map(({ runner, belief }) => {
-      const proof = runner.proofSince();
-      if (belief.kind !== "holds" || proof === undefined) return 0;
-      const tookMs = optimisticMs(runner.cost, proof.raws, proof.children);
-      return Math.max(0, proof.startedAtMs + tookMs - nowMs);
+  /** As `predictMs`, such that most proofs take less. */
+  pessimisticMs(raws: number, children: number): number {
+    return this.onBestLane(pessimisticMs, raws, children);
+  }
+
+  /** When each lane takes work again, seen optimistically; those that the operator drained apart. */
+  forecast(): LaneForecast[] {
+    return this.lanesInUse().map((lane) => {
+      const { runner, belief } = lane;
+      const hasStandby = runner.state.standby?.isReady === true;
+      const isHeld = belief.kind === "holds" && !belief.isOver;
+      const attempt = isHeld ? belief.attempt : undefined;
+      return { attempt, hasStandby, freeAtMs: this.freeAtMs(lane) };
     });
-    return Math.min(...left);
   }
 
   /** Verifies in whichever prover is at hand, standbys first. */
@@ -189,6 +204,27 @@ export class Dispatcher {
     this.isClosed = true;
     for (const resolve of this.whenUp) resolve();
     await Promise.all(this.lanes.map(({ runner }) => runner.close()));
+  }
+
+  private onBestLane(
+    cost: (model: CostModel, raws: number, children: number) => number,
+    raws: number,
+    children: number,
+  ): number {
+    return Math.min(...this.lanes.map(({ runner }) => cost(runner.cost, raws, children)));
+  }
+
+  private freeAtMs({ runner, belief }: Lane): number {
+    const nowMs = this.modules.clock.nowMs();
+    if (belief.kind === "down") return belief.isBackSoon ? nowMs : Infinity;
+    if (belief.kind === "idle" || belief.isOver) return nowMs;
+    const work = this.jobs.get(belief.attempt)?.job.work;
+    const proof = runner.proofSince() ?? {
+      startedAtMs: nowMs,
+      raws: work?.raws.validators.length ?? 0,
+      children: work?.children.length ?? 0,
+    };
+    return proof.startedAtMs + optimisticMs(runner.cost, proof.raws, proof.children);
   }
 
   private lanesInUse(): Lane[] {

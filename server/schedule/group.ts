@@ -14,7 +14,7 @@ export interface LeftOut {
   digest: Uint8Array;
 }
 
-/** Raw signatures, packed: keys and signatures in the order of `validators`. */
+/** Raw signatures, packed in the order of their keys: the same work is the same bytes. */
 export interface Raws {
   validators: readonly number[];
   keys: Uint8Array;

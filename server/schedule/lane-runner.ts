@@ -11,10 +11,11 @@ import type { Prover, ProveJob, ProverDescription, ProverExit } from "../prover/
 import { FailoverChecker } from "./checker.js";
 import type { CostModel } from "./cost.js";
 import { freshCostModel, learn, learnAtLeast, overrunMs, pessimisticMs } from "./cost.js";
-import type { ProofResult } from "./group.js";
+import type { ChildWork, ProofResult, Raws } from "./group.js";
 import type { KillCause, LaneEffect, LaneEvent, LaneOptions, LaneState } from "./lane.js";
 import { freshLane, transitionLane } from "./lane.js";
 import type { FromLane, LaneJob, ToLane } from "./messages.js";
+import { choosePart, isProof } from "./parts.js";
 import { proveGroup } from "./prove-group.js";
 
 /** How often silence, memory and due retries are looked at, and the scheduler is told how it is. */
@@ -272,19 +273,28 @@ export class LaneRunner {
     run.result = await proveGroup(run.job.work, {
       description: prover.description,
       checker: run.checker,
-      mayStart: (raws, children) => this.mayStart(run.job, raws, children),
+      choosePart: (raws, children) => this.choosePart(run.job, raws, children),
       prove: (job) => this.timedProof(run, prover, job),
     });
     this.step({ kind: "ended", attempt, residentBytes: prover.residentBytes() });
   }
 
-  private mayStart(job: LaneJob, raws: number, children: number) {
+  private choosePart(job: LaneJob, raws: Raws, children: readonly ChildWork[]) {
     const nowMs = this.modules.clock.nowMs();
-    if (nowMs >= job.fenceAtMs) return "deadline";
-    if (job.isFirstOfSession && !job.isRetry) return "yes";
-    if (nowMs >= job.deadlineAtMs && !job.isRetry) return "deadline";
-    const finishMs = nowMs + pessimisticMs(this.costModel, raws, children);
-    return finishMs >= job.fenceAtMs ? "predicted_miss" : "yes";
+    const isFirst = job.isFirstOfSession && !job.isRetry;
+    const isOverdue = nowMs >= job.deadlineAtMs && !isFirst && !job.isRetry;
+    const part = choosePart({
+      raws: raws.validators,
+      children: children.map(({ validators }) => validators),
+      rotation: job.rotation,
+      mayBeCut: job.mayBeCut,
+      mustStart: isFirst,
+      fits: (rawCount, childCount) =>
+        nowMs + pessimisticMs(this.costModel, rawCount, childCount) < job.fenceAtMs,
+    });
+    if (part !== undefined && !isProof(part)) return part;
+    if (isOverdue || nowMs >= job.fenceAtMs) return "deadline";
+    return part ?? "predicted_miss";
   }
 
   private async timedProof(run: Run, prover: Prover, job: ProveJob) {

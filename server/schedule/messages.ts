@@ -15,6 +15,10 @@ export interface LaneJob {
   fenceAtMs: number;
   /** An idle device always tries a node's first group, whatever is predicted. */
   isFirstOfSession: boolean;
+  /** What does not fit may be left out, named `shed`. */
+  mayBeCut: boolean;
+  /** What is kept of a group that is cut: see `rotationOf`. */
+  rotation: number;
   /** The second try after a death that we did not cause: bound by the fence alone. */
   isRetry: boolean;
 }

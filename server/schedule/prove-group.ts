@@ -1,19 +1,20 @@
 /**
- * One group through a lane: verify every input, drop and name the bad, trim what verified children
- * cover, prove the rest, verify the proof against exactly the claims expected. Called by the lane
- * for its current attempt.
+ * One group through a lane: verify every input, drop and name the bad, choose the part that fits,
+ * trim what its children cover, prove it, verify the proof against exactly the claims expected.
+ * Called by the lane for its current attempt. What decoding left out is not repeated in the result.
  */
 import { createHash } from "node:crypto";
 import type { ProveJob, ProverDescription } from "../prover/prover.js";
 import { ProverError } from "../prover/prover.js";
 import type { Checker } from "./checker.js";
 import type { ChildWork, GroupWork, LeftOut, ProofResult, Raws } from "./group.js";
+import type { Part } from "./parts.js";
 
 export interface ProveGroupModules {
   description: ProverDescription;
   checker: Checker;
-  /** Asked once the inputs are verified: may a proof of this shape still start? */
-  mayStart(raws: number, children: number): "yes" | "deadline" | "predicted_miss";
+  /** Asked once the inputs are verified: what of them may still start, or why nothing may. */
+  choosePart(raws: Raws, children: readonly ChildWork[]): Part | "deadline" | "predicted_miss";
   /** Proves; how long it took, in milliseconds, comes with the proof. */
   prove(job: ProveJob): Promise<{ proof: Uint8Array; proveMs: number }>;
 }
@@ -37,26 +38,18 @@ export async function proveGroup(
 
 async function attemptGroup(group: GroupWork, modules: ProveGroupModules): Promise<ProofResult> {
   const { description, checker } = modules;
-  const leftOut: LeftOut[] = [...group.leftOut];
-  const children = await verifiedChildren(group, checker, leftOut);
-  const covered = new Set(children.flatMap((child) => child.validators));
-  const verified = await verifiedRaws(group, modules, leftOut);
-  const raws = keepRaws(verified, description, (validator, digest) => {
-    if (!covered.has(validator)) return true;
-    leftOut.push({
-      reason: "covered",
-      input: { kind: "raw", validatorIndex: validator },
-      digest: digest(),
-    });
-    return false;
-  });
+  const leftOut: LeftOut[] = [];
+  const goodChildren = await verifiedChildren(group, checker, leftOut);
+  const goodRaws = await verifiedRaws(group, modules, leftOut);
+  const part = modules.choosePart(goodRaws, goodChildren);
+  if (typeof part === "string") return { kind: "not_started", reason: part, leftOut };
 
+  const raws = partOfRaws(goodRaws, part, description, leftOut);
+  const children = partOfChildren(goodChildren, part, leftOut);
   if (raws.validators.length === 0 && children.length < 2) {
     const anyBad = leftOut.some((input) => input.reason !== "covered");
     return { kind: anyBad ? "rejected" : "nothing_to_prove", leftOut };
   }
-  const may = modules.mayStart(raws.validators.length, children.length);
-  if (may !== "yes") return { kind: "not_started", reason: may, leftOut };
 
   const { proof, proveMs } = await modules.prove({
     message: group.message,
@@ -72,6 +65,33 @@ async function attemptGroup(group: GroupWork, modules: ProveGroupModules): Promi
   }
   const childrenFolded = children.map((child) => child.index);
   return { kind: "proved", proof, validators: claim.validators, childrenFolded, leftOut, proveMs };
+}
+
+/** The raws of a part; those left out are named. */
+function partOfRaws(
+  raws: Raws,
+  part: Part,
+  description: ProverDescription,
+  leftOut: LeftOut[],
+): Raws {
+  const kept = new Set(part.raws);
+  const covered = new Set(part.covered);
+  return keepRaws(raws, description, (validatorIndex, digest, at) => {
+    if (kept.has(at)) return true;
+    const reason = covered.has(at) ? "covered" : "shed";
+    leftOut.push({ reason, input: { kind: "raw", validatorIndex }, digest: digest() });
+    return false;
+  });
+}
+
+function partOfChildren(children: readonly ChildWork[], part: Part, leftOut: LeftOut[]) {
+  const kept = new Set(part.children);
+  return children.filter(({ index, proof }, at) => {
+    if (kept.has(at)) return true;
+    const input = { kind: "child", childIndex: index } as const;
+    leftOut.push({ reason: "shed", input, digest: sha256(proof) });
+    return false;
+  });
 }
 
 async function verifiedChildren(group: GroupWork, checker: Checker, leftOut: LeftOut[]) {
@@ -94,9 +114,8 @@ async function verifiedRaws(
 ): Promise<Raws> {
   if (raws.validators.length === 0) return raws;
   const verdicts = await checker.verifySignatures(message, raws.keys, raws.signatures);
-  let at = 0;
-  return keepRaws(raws, description, (validator, digest) => {
-    const verdict = verdicts[at++];
+  return keepRaws(raws, description, (validator, digest, at) => {
+    const verdict = verdicts[at];
     if (verdict === "ok") return true;
     const reason = verdict === "wrong_leaf" ? "wrong_leaf" : "bad_signature";
     leftOut.push({ reason, input: { kind: "raw", validatorIndex: validator }, digest: digest() });
@@ -108,14 +127,14 @@ async function verifiedRaws(
 function keepRaws(
   raws: Raws,
   { publicKeyBytes, signatureBytes }: ProverDescription,
-  keep: (validator: number, digest: () => Uint8Array) => boolean,
+  keep: (validator: number, digest: () => Uint8Array, at: number) => boolean,
 ): Raws {
   const slice = (packed: Uint8Array, size: number, at: number) =>
     packed.subarray(at * size, (at + 1) * size);
   const kept = raws.validators
     .map((validator, at) => ({ validator, at }))
     .filter(({ validator, at }) =>
-      keep(validator, () => sha256(slice(raws.signatures, signatureBytes, at))),
+      keep(validator, () => sha256(slice(raws.signatures, signatureBytes, at)), at),
     );
   if (kept.length === raws.validators.length) return raws;
   return {

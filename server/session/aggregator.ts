@@ -14,7 +14,7 @@ import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import type { Metrics, SkipReason } from "../metrics.js";
-import type { Dispatcher, Job } from "../schedule/dispatcher.js";
+import type { Dispatcher, JobSource } from "../schedule/dispatcher.js";
 import type { DecodedGroup } from "./decode-snapshot.js";
 import type { Admission, NodeRecord, RequestIdentity } from "./nodes.js";
 import { Nodes } from "./nodes.js";
@@ -111,8 +111,9 @@ export class Aggregator {
     this.sessions.expire();
   }
 
-  nextJob(): Job | undefined {
-    return this.sessions.nextJob();
+  /** What waits for a prover. */
+  get queue(): JobSource {
+    return this.sessions.queue;
   }
 
   get draining(): boolean {
@@ -125,6 +126,7 @@ export class Aggregator {
     for (const live of this.sessions.all()) this.sessions.step(live, { kind: "drain" });
     await this.sessions.untilEmpty(boundMs);
     for (const live of this.sessions.all()) this.sessions.step(live, { kind: "drained" });
+    this.sessions.queue.close();
   }
 
   private cancelGroups(live: LiveSession, groups: readonly number[]): void {
@@ -150,14 +152,15 @@ export class Aggregator {
       return { kind: "skipped", reason: "overloaded", detail };
     }
     this.supersedeOlder(submission);
+    const { dispatcher } = this.modules;
+    const { startAtMs } = this.sessions.queue.forecast(submission);
     const live = this.sessions.open(submission, share);
-    const { clock, dispatcher } = this.modules;
-    const takesMs = dispatcher.earliestStartMs() + this.predictedMs(submission);
-    const predictedFinishMs = Math.round(clock.nowMs() - submission.receivedAtMs + takesMs);
+    const finishAtMs = startAtMs + this.predictedMs(submission);
+    const predictedFinishMs = Math.round(finishAtMs - submission.receivedAtMs);
     const accepted = { ...submission.accepted, sessionId: live.id, predictedFinishMs };
     const admission: Admission = { kind: "accepted", accepted };
     this.nodes.remember(submission, admission);
-    this.sessions.refuseGroups(live);
+    this.sessions.queue.enter(live);
     dispatcher.wake();
     return admission;
   }
@@ -188,19 +191,11 @@ export class Aggregator {
     return this.predictedMiss(submission);
   }
 
-  /**
-   * Seen optimistically, and only when a lane is busy: an idle device always takes a first group.
-   * Groups that need no proof end in milliseconds, so the smallest proof stands for a part.
-   */
-  private predictedMiss({
-    receivedAtMs,
-    deadlineAtMs,
-    fenceAtMs,
-  }: Submission): Admission | undefined {
-    const { clock, dispatcher } = this.modules;
-    if (dispatcher.isIdle) return undefined;
-    const startAtMs = clock.nowMs() + dispatcher.earliestStartMs();
-    const finishAtMs = startAtMs + dispatcher.optimisticMs(1, 0);
+  /** Seen optimistically, and only when a lane is busy: an idle device always takes a first group. */
+  private predictedMiss(submission: Submission): Admission | undefined {
+    const { receivedAtMs, deadlineAtMs, fenceAtMs } = submission;
+    if (this.modules.dispatcher.isIdle) return undefined;
+    const { startAtMs, finishAtMs } = this.sessions.queue.forecast(submission);
     if (startAtMs < deadlineAtMs && finishAtMs < fenceAtMs) return undefined;
     const detail =
       startAtMs < deadlineAtMs

@@ -2,8 +2,10 @@
  * From a request's snapshot to groups of work. Broken structure is refused, naming the field; bad
  * content (an unknown index, a key or signature of the wrong length, an oversized child) is left
  * out of its own group and named, so that one odd vote never blocks a node. Everything kept is
- * copied: protobuf-es hands out views that would pin the whole request.
+ * copied: protobuf-es hands out views that would pin the whole request. Inputs are put in the order
+ * of their bytes, whatever the node's, so that the same work of two nodes is known as the same.
  */
+import { createHash } from "node:crypto";
 import type {
   AttestationData,
   Child,
@@ -31,6 +33,8 @@ export interface DecodedGroup {
   work: GroupWork;
   /** Beyond `groupsMax`: ends `not_started: limit`. */
   isOverLimit: boolean;
+  /** SHA-256 of all that a prover gets to see: the same for the same work of any node. */
+  digest: string;
 }
 
 export function decodeSnapshot(
@@ -124,15 +128,28 @@ function decodeGroup(group: Group, context: GroupContext): DecodedGroup {
   if (group.data === undefined) throw invalid(`${field}.data`, "is missing");
   const leftOut: LeftOut[] = [];
   const raws = decodeRaws(group, context, leftOut);
-  const children = group.children.flatMap((child, at) => decodeChild(child, at, context, leftOut));
+  const children = group.children
+    .flatMap((child, at) => decodeChild(child, at, context, leftOut))
+    .sort((a, b) => Buffer.compare(a.proof, b.proof));
   const message = { root, slot: Number(group.data.slot) };
   const data = copyData(group.data);
-  return { data, work: { message, raws, children, leftOut, logInvRate }, isOverLimit };
+  const work = { message, raws, children, leftOut, logInvRate };
+  return { data, work, isOverLimit, digest: inputDigest(work) };
+}
+
+/** Of all that a prover gets to see; the numbers that a node gives its validators are not in it. */
+export function inputDigest({ message, raws, children, logInvRate }: GroupWork): string {
+  const hash = createHash("sha256");
+  const add = (bytes: Uint8Array) => hash.update(`${bytes.length}:`).update(bytes);
+  hash.update(`${logInvRate},${message.slot},`);
+  for (const part of [message.root, raws.keys, raws.signatures]) add(part);
+  for (const { keys, proof } of children) for (const part of [keys, proof]) add(part);
+  return hash.digest("hex");
 }
 
 function decodeRaws(group: Group, context: GroupContext, leftOut: LeftOut[]): Raws {
   const { keys, limits } = context;
-  const good = new Map<number, { key: Uint8Array; signature: Uint8Array }>();
+  const good = new Map<number, { validator: number; key: Uint8Array; signature: Uint8Array }>();
   for (const { validatorIndex, signature } of group.rawSignatures) {
     const key = keys.get(validatorIndex);
     const refuse = (reason: "unknown_key" | "bad_signature" | "covered") =>
@@ -140,13 +157,23 @@ function decodeRaws(group: Group, context: GroupContext, leftOut: LeftOut[]): Ra
     if (key?.length !== limits.publicKeyBytes) refuse("unknown_key");
     else if (signature.length !== limits.signatureBytes) refuse("bad_signature");
     else if (good.has(validatorIndex)) refuse("covered");
-    else good.set(validatorIndex, { key, signature });
+    else good.set(validatorIndex, { validator: validatorIndex, key, signature });
   }
+  const kept = inKeyOrder([...good.values()]);
   return {
-    validators: [...good.keys()],
-    keys: concat([...good.values()].map(({ key }) => key)),
-    signatures: concat([...good.values()].map(({ signature }) => signature)),
+    validators: kept.map(({ validator }) => validator),
+    keys: concat(kept.map(({ key }) => key)),
+    signatures: concat(kept.map(({ signature }) => signature)),
   };
+}
+
+/** Keys are random bytes: the first four decide nearly always, and a number compares fast. */
+function inKeyOrder<T extends { key: Uint8Array }>(entries: readonly T[]): T[] {
+  const head = ({ key }: T) => key.subarray(0, 4).reduce((sum, byte) => sum * 256 + byte, 0);
+  return entries
+    .map((entry) => ({ entry, head: head(entry) }))
+    .sort((a, b) => a.head - b.head || Buffer.compare(a.entry.key, b.entry.key))
+    .map(({ entry }) => entry);
 }
 
 function decodeChild(
@@ -177,8 +204,20 @@ function decodeChild(
     leftOut.push({ reason, input, digest: sha256(child.proof) });
     return [];
   }
-  const packed = concat(known.filter((key) => key !== undefined));
-  return [{ index, validators, keys: packed, proof: child.proof.slice() }];
+  const members = inKeyOrder(
+    validators.flatMap((validator, at) => {
+      const key = childKeys[at];
+      return key === undefined ? [] : [{ validator, key }];
+    }),
+  );
+  return [
+    {
+      index,
+      validators: members.map(({ validator }) => validator),
+      keys: concat(members.map(({ key }) => key)),
+      proof: child.proof.slice(),
+    },
+  ];
 }
 
 export function bitsToIndices(bits: Uint8Array): number[] {

@@ -43,7 +43,9 @@ export type SessionEvent =
   | { kind: "drain" }
   /** The end of the drain's bound: what still runs ends too. */
   | { kind: "drained" }
-  | { kind: "cancel"; groups: readonly number[] };
+  | { kind: "cancel"; groups: readonly number[] }
+  /** A running group makes way for a higher class. */
+  | { kind: "preempt"; group: number };
 
 export type SessionEffect =
   /** The attempt is of no use any more: its prover is to be killed. */
@@ -144,6 +146,9 @@ export function transitionSession(
     case "cancel":
       endQueued("cancelled", event.groups);
       endRunning("cancelled", event.groups);
+      break;
+    case "preempt":
+      endRunning("preempted", [event.group]);
       break;
     default:
       assertNever(event);

@@ -1,7 +1,6 @@
 /**
  * The sessions in flight and the shell of their state machines: runs timers and effects, writes
- * outcomes into the node's results log, supplies the dispatcher with the next group. Owned by
- * `Aggregator`, which decides what is admitted.
+ * outcomes into the node's results log. Owned by `Aggregator`, which decides what is admitted.
  */
 import { createHash } from "node:crypto";
 import type { Accepted } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
@@ -10,14 +9,13 @@ import type { Clock } from "../clock.js";
 import type { Logger } from "../log.js";
 import type { MemoryShare } from "../memory-budget.js";
 import type { Metrics } from "../metrics.js";
-import type { Dispatcher, Job } from "../schedule/dispatcher.js";
-import type { GroupWork, ProofResult } from "../schedule/group.js";
+import type { Dispatcher } from "../schedule/dispatcher.js";
 import type { DecodedGroup } from "./decode-snapshot.js";
+import { GroupQueue } from "./group-queue.js";
 import type { Nodes, RequestIdentity } from "./nodes.js";
 import { toOutcome, toSummary } from "./outcome.js";
 import type { SessionEffect, SessionEvent, SessionState } from "./session.js";
 import { isEnded, queuedGroup, transitionSession } from "./session.js";
-import { SetAside } from "./set-aside.js";
 
 /** A checked snapshot, its budgets resolved to instants. */
 export interface Submission extends RequestIdentity {
@@ -25,6 +23,8 @@ export interface Submission extends RequestIdentity {
   slot: bigint;
   priority: number;
   shouldReplace: boolean;
+  /** A group that does not fit may be cut to the part that does. */
+  mayBeCut: boolean;
   receivedAtMs: number;
   deadlineAtMs: number;
   fenceAtMs: number;
@@ -58,7 +58,7 @@ export interface SessionsModules {
 
 export class Sessions {
   private readonly live = new Map<string, LiveSession>();
-  private readonly setAside = new SetAside();
+  readonly queue: GroupQueue;
   private readonly endWaiters = new Set<() => void>();
   private nextOrder = 1;
   private endedShares: { share: MemoryShare; fenceAtMs: number }[] = [];
@@ -66,7 +66,9 @@ export class Sessions {
   constructor(
     private readonly options: { instance: string },
     private readonly modules: SessionsModules,
-  ) {}
+  ) {
+    this.queue = new GroupQueue({ ...modules, sessions: this });
+  }
 
   get size(): number {
     return this.live.size;
@@ -84,7 +86,7 @@ export class Sessions {
     return this.all().filter(({ submission }) => submission.nodeId === nodeId);
   }
 
-  /** Takes an admitted snapshot on; groups that must not start have ended when this returns. */
+  /** Takes an admitted snapshot on; its groups wait until they enter the queue. */
   open(submission: Submission, share: MemoryShare): LiveSession {
     const { clock, metrics } = this.modules;
     const { deadlineAtMs, fenceAtMs, groups } = submission;
@@ -111,27 +113,6 @@ export class Sessions {
     return live;
   }
 
-  /** Ends at once what is over the limit or set aside. */
-  refuseGroups(live: LiveSession): void {
-    const nowMs = this.modules.clock.nowMs();
-    live.submission.groups.forEach(({ isOverLimit, work }, group) => {
-      const isSetAside = this.setAside.size > 0 && this.setAside.has(inputDigest(work), nowMs);
-      if (!isOverLimit && !isSetAside) return;
-      this.step(live, { kind: "refused", group, reason: isOverLimit ? "limit" : "set_aside" });
-    });
-  }
-
-  /** The next group in order: priority, then arrival; within a session the node's own order. */
-  nextJob(): Job | undefined {
-    const order = (a: LiveSession, b: LiveSession) =>
-      a.submission.priority - b.submission.priority || a.order - b.order;
-    for (const live of this.all().sort(order)) {
-      const group = live.state.groups.findIndex(({ kind }) => kind === "queued");
-      if (group >= 0) return this.jobOf(live, group);
-    }
-    return undefined;
-  }
-
   step(live: LiveSession, event: SessionEvent): void {
     if (isEnded(live.state)) return;
     const { state, effects } = transitionSession(live.state, event, this.modules.clock.nowMs());
@@ -156,56 +137,11 @@ export class Sessions {
   /** Lets go of what the fence has made worthless. */
   expire(): void {
     const nowMs = this.modules.clock.nowMs();
-    this.setAside.expire(nowMs);
+    this.queue.expire();
     this.endedShares = this.endedShares.filter(({ share, fenceAtMs }) => {
       if (nowMs >= fenceAtMs) share.release();
       return nowMs < fenceAtMs;
     });
-  }
-
-  private jobOf(live: LiveSession, group: number): Job {
-    const { work } = this.groupOf(live, group);
-    const queued = live.state.groups[group];
-    const isRetry = queued?.kind === "queued" && queued.failure !== null;
-    const { deadlineAtMs, fenceAtMs, receivedAtMs } = live.submission;
-    const isFirstOfSession = !live.hasStarted;
-    live.hasStarted = true;
-    return {
-      work,
-      deadlineAtMs,
-      fenceAtMs,
-      isFirstOfSession,
-      isRetry,
-      started: (attempt) => {
-        const nowMs = this.modules.clock.nowMs();
-        live.startedAtMs[group] ??= nowMs;
-        if (isRetry) this.modules.metrics.retries.inc();
-        else this.modules.metrics.queueSeconds.observe((nowMs - receivedAtMs) / 1000);
-        this.step(live, { kind: "started", group, attempt });
-      },
-      finished: (attempt, result) => this.finished(live, group, attempt, result),
-      lost: (attempt) => this.step(live, { kind: "lost", group, attempt }),
-    };
-  }
-
-  private finished(live: LiveSession, group: number, attempt: number, result: ProofResult): void {
-    const { fenceAtMs } = live.submission;
-    let mayRetry = false;
-    if (result.kind === "failed" && result.deaths > 0) {
-      const digest = inputDigest(this.groupOf(live, group).work);
-      this.setAside.blame(digest, result.deaths, fenceAtMs);
-      const isSetAside = this.setAside.has(digest, this.modules.clock.nowMs());
-      mayRetry = !isSetAside && this.fits(live, group);
-    }
-    this.step(live, { kind: "result", group, attempt, result, mayRetry });
-  }
-
-  /** A proof of this group that started now would be done before the fence. */
-  private fits(live: LiveSession, group: number): boolean {
-    const { raws, children } = this.groupOf(live, group).work;
-    const { clock, dispatcher } = this.modules;
-    const tookMs = dispatcher.predictMs(raws.validators.length, children.length);
-    return clock.nowMs() + tookMs < live.submission.fenceAtMs;
   }
 
   private groupOf(live: LiveSession, group: number): DecodedGroup {
@@ -217,7 +153,7 @@ export class Sessions {
   private apply(live: LiveSession, effect: SessionEffect): void {
     switch (effect.kind) {
       case "stop":
-        return this.modules.dispatcher.kill(effect.attempt, effect.reason);
+        return this.queue.leave(effect.attempt, live, effect.reason);
       case "end":
         return this.endGroup(live, effect);
       case "summary":
@@ -269,11 +205,4 @@ export class Sessions {
     log.info({ ...line, durationMs: Math.round(durationMs), ...counts }, "session ended");
     for (const wake of [...this.endWaiters]) wake();
   }
-}
-
-/** What a prover gets to see of a group. */
-export function inputDigest({ message, raws, children }: GroupWork): string {
-  const hash = createHash("sha256").update(message.root).update(raws.keys).update(raws.signatures);
-  for (const { keys, proof } of children) hash.update(keys).update(proof);
-  return hash.digest("hex");
 }

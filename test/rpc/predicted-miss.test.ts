@@ -35,8 +35,9 @@ const raws = Array.from({ length: RAWS }, (_, v) => ({
   signature: fakeSignature(publicKey(v), rootOf(0), 100),
 }));
 
-async function submit(nodeId: string, deadlineMs: number, fenceMs: number) {
-  const groups = [{ data: dataOf(0), rawSignatures: raws }];
+/** `count` raw signatures: of another number, the work is another. */
+async function submit(nodeId: string, deadlineMs: number, fenceMs: number, count = RAWS) {
+  const groups = [{ data: dataOf(0), rawSignatures: raws.slice(0, count) }];
   const request = { node: { nodeId }, snapshot: snapshot(100, groups), deadlineMs, fenceMs };
   return (await client.submitSnapshot(request)).result;
 }
@@ -48,20 +49,41 @@ test("an idle device takes a first group whatever its budgets", async () => {
 test("behind a running proof it is skipped when none could start before the deadline", async () => {
   await submit("a", 5000, 60_000);
   await prover.untilProofs(1);
-  const late = await submit("b", 750, 60_000);
+  const late = await submit("b", 750, 60_000, RAWS - 1);
   expect(late).toMatchObject({ case: "skipped", value: { reason: SkipReason.PREDICTED_MISS } });
   expect(late.case === "skipped" && late.value.predictedFinishMs).toBeGreaterThan(750);
-  expect((await submit("c", 5000, 60_000)).case).toBe("accepted");
+  expect((await submit("c", 5000, 60_000, RAWS - 2)).case).toBe("accepted");
 });
 
 test("and when none could be done before the fence, though one could start", async () => {
   await submit("a", 5000, 60_000);
   await prover.untilProofs(1);
-  expect(await submit("b", 1900, 1900)).toMatchObject({
+  expect(await submit("b", 1900, 1900, RAWS - 1)).toMatchObject({
     case: "skipped",
     value: {
       reason: SkipReason.PREDICTED_MISS,
       detail: expect.stringContaining("before the fence") as string,
     },
   });
+});
+
+test("those that wait before it are counted, unless they could not start in time either", async () => {
+  await submit("a", 5000, 60_000);
+  await prover.untilProofs(1);
+  // Each waits for over a second: the second behind the running proof starts after two at least.
+  expect((await submit("b", 2000, 60_000, RAWS - 1)).case).toBe("accepted");
+  expect((await submit("c", 2000, 60_000, RAWS - 2)).case).toBe("skipped");
+  expect((await submit("d", 5000, 60_000, RAWS - 3)).case).toBe("accepted");
+});
+
+test("work that is being proved already is no miss: it starts at once", async () => {
+  await submit("a", 5000, 60_000);
+  await prover.untilProofs(1);
+  expect((await submit("b", 1, 60_000)).case).toBe("accepted");
+});
+
+test("but when that proof would come after the fence it is", async () => {
+  await submit("a", 5000, 60_000);
+  await prover.untilProofs(1);
+  expect((await submit("b", 900, 900)).case).toBe("skipped");
 });

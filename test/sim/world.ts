@@ -13,6 +13,7 @@ import type { Job } from "../../server/schedule/dispatcher.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
 import { Aggregator } from "../../server/session/aggregator.js";
 import type { DecodedGroup } from "../../server/session/decode-snapshot.js";
+import { inputDigest } from "../../server/session/decode-snapshot.js";
 import type { Submission } from "../../server/session/sessions.js";
 import { LogReader } from "./log-reader.js";
 import { Random } from "./random.js";
@@ -90,7 +91,8 @@ export class World implements ProverWitness {
   }
 
   async run(): Promise<Report> {
-    this.dispatcher.start(() => this.nextJob());
+    const { queue } = this.aggregator;
+    this.dispatcher.start({ next: () => this.nextJob(), offered: () => queue.offered() });
     const expire = () => {
       this.aggregator.expire();
       this.clock.at(this.clock.nowMs() + EXPIRE_EVERY_MS, expire);
@@ -137,7 +139,7 @@ export class World implements ProverWitness {
   }
 
   private nextJob(): Job | undefined {
-    const job = this.aggregator.nextJob();
+    const job = this.aggregator.queue.next();
     if (job === undefined) return undefined;
     const known = this.byRoot.get(Buffer.from(job.work.message.root).toString("hex"));
     if (known !== undefined) known.mayStartLate = job.isFirstOfSession || job.isRetry;
@@ -187,6 +189,7 @@ export class World implements ProverWitness {
       slot: BigInt(slot),
       priority: random.pick([1, 2, 2, 2, 3]),
       shouldReplace: random.chance(0.2),
+      mayBeCut: random.chance(0.9),
       receivedAtMs: nowMs,
       deadlineAtMs: nowMs + deadlineMs,
       fenceAtMs: nowMs + fenceMs,
@@ -238,9 +241,10 @@ export class World implements ProverWitness {
         return { index: at, validators: [100, 101], keys: childKeys, proof };
       },
     );
-    const work = { message, raws: { validators, keys, signatures }, children };
+    const raw = { validators, keys, signatures };
+    const work = { message, raws: raw, children, leftOut: [], logInvRate: 0 };
     const isOverLimit = at >= limits.groupsMax;
-    return { data, work: { ...work, leftOut: [], logInvRate: 0 }, isOverLimit };
+    return { data, work, isOverLimit, digest: inputDigest(work) };
   }
 
   private drainForAWhile(): void {

@@ -1,0 +1,337 @@
+/**
+ * The groups that wait for a prover and those in flight: which is next, who waits for which
+ * attempt, who pays, and when backlog makes way. A *flight* is one attempt at proving one input;
+ * identical work of several nodes is one flight. Each waiter keeps its own deadline, fence and
+ * names, and the attempt is killed when the last of them has gone.
+ */
+import type { Clock } from "../clock.js";
+import type { Metrics } from "../metrics.js";
+import type { Dispatcher, Job, JobSource } from "../schedule/dispatcher.js";
+import type { LaneForecast } from "../schedule/forecast.js";
+import { startAfter } from "../schedule/forecast.js";
+import type { ProofResult } from "../schedule/group.js";
+import type { StopReason } from "../schedule/messages.js";
+import type { Turns } from "../schedule/order.js";
+import { compareStanding, priorities, takeNext } from "../schedule/order.js";
+import type { Standing } from "../schedule/order.js";
+import { rotationOf } from "../schedule/parts.js";
+import { preemption, TAKEOVER_MS } from "../schedule/preemption.js";
+import { Usage } from "../schedule/usage.js";
+import type { DecodedGroup } from "./decode-snapshot.js";
+import type { SessionEvent } from "./session.js";
+import type { LiveSession, Submission } from "./sessions.js";
+import { SetAside } from "./set-aside.js";
+import { resultFor } from "./shared-result.js";
+
+/** One group of one session. */
+interface Waiter {
+  live: LiveSession;
+  group: number;
+}
+
+interface Flight {
+  key: string;
+  /** Whose names the result comes in; it may have gone since. */
+  leader: DecodedGroup;
+  /** As the lane knows them. */
+  deadlineAtMs: number;
+  fenceAtMs: number;
+  waiters: Waiter[];
+  startedAtMs: number;
+  /** What each node was charged at the start, in milliseconds. */
+  charges: { nodeId: string; ms: number }[];
+  /** Started ahead of higher classes: not to be preempted for one. */
+  isBacklogTurn: boolean;
+}
+
+export interface GroupQueueModules {
+  clock: Clock;
+  metrics: Metrics;
+  dispatcher: Dispatcher;
+  /** The sessions in flight, and their machine. */
+  sessions: { all(): LiveSession[]; step(live: LiveSession, event: SessionEvent): void };
+}
+
+export class GroupQueue implements JobSource {
+  /** Prover time by node. */
+  readonly usage = new Usage();
+  private readonly flights = new Map<number, Flight>();
+  private readonly setAside = new SetAside();
+  private turns: Turns = 0;
+  private cancelLook = () => {};
+
+  constructor(private readonly modules: GroupQueueModules) {}
+
+  /** Takes a session's groups in: ends what must not start, and joins what is in flight already. */
+  enter(live: LiveSession): void {
+    const { sessions, clock } = this.modules;
+    const nowMs = clock.nowMs();
+    live.submission.groups.forEach(({ isOverLimit, digest }, group) => {
+      if (isOverLimit) return sessions.step(live, { kind: "refused", group, reason: "limit" });
+      if (this.setAside.has(digest, nowMs))
+        return sessions.step(live, { kind: "refused", group, reason: "set_aside" });
+      for (const [attempt, flight] of this.flights)
+        if (flight.key === keyOf({ live, group })) this.board(attempt, flight, { live, group });
+    });
+  }
+
+  next(): Job | undefined {
+    const taken = takeNext(this.waiting(), this.turns);
+    if (taken === undefined) return undefined;
+    this.turns = taken.turns;
+    return this.jobOf(taken.next.waiter, taken.isBacklogTurn);
+  }
+
+  /** Every idle lane was offered work: does backlog have to make way for what still waits? */
+  offered(): void {
+    const { clock, dispatcher, metrics, sessions } = this.modules;
+    this.cancelLook();
+    const [urgent] = this.waiting().sort(compareStanding);
+    if (urgent === undefined || urgent.priority === priorities.backlog || dispatcher.isIdle) return;
+    const { deadlineAtMs, fenceAtMs } = urgent.waiter.live.submission;
+    const startByMs = Math.min(deadlineAtMs, fenceAtMs - this.pessimisticMs(urgent.waiter));
+    const decision = preemption(clock.nowMs(), startByMs, dispatcher.forecast(), (attempt) =>
+      this.isPreemptible(attempt),
+    );
+    if (decision.kind === "look_again") {
+      this.cancelLook = clock.at(decision.atMs, () => this.offered());
+    } else if (decision.kind === "kill") {
+      metrics.preemptions.inc();
+      for (const { live, group } of [...(this.flights.get(decision.attempt)?.waiters ?? [])])
+        sessions.step(live, { kind: "preempt", group });
+    }
+  }
+
+  /** A waiter's session is done with the attempt; without waiters left it is killed. */
+  leave(attempt: number, live: LiveSession, reason: StopReason): void {
+    const flight = this.flights.get(attempt);
+    if (flight === undefined) return;
+    flight.waiters = flight.waiters.filter((waiter) => waiter.live !== live);
+    if (flight.waiters.length > 0) return;
+    this.land(attempt, flight);
+    this.modules.dispatcher.kill(attempt, reason);
+  }
+
+  /**
+   * When a snapshot that comes now could have a first group started, and when the least of it that
+   * may be started would be done; both seen optimistically.
+   */
+  forecast(submission: Submission): { startAtMs: number; finishAtMs: number } {
+    const { clock, dispatcher } = this.modules;
+    const nowMs = clock.nowMs();
+    const lanes = dispatcher.forecast();
+    const keys = new Set(submission.groups.map((group) => inputKey(submission, group)));
+    const [shared] = lanes
+      .flatMap(({ attempt, freeAtMs }) => {
+        const flight = attempt === undefined ? undefined : this.flights.get(attempt);
+        if (flight === undefined || !keys.has(flight.key)) return [];
+        return [{ startAtMs: flight.startedAtMs, finishAtMs: Math.max(nowMs, freeAtMs) }];
+      })
+      .sort((a, b) => a.finishAtMs - b.finishAtMs);
+    if (shared !== undefined) return shared;
+
+    const mayPreempt = submission.priority !== priorities.backlog;
+    const makesWay = ({ attempt, hasStandby }: LaneForecast) =>
+      mayPreempt && hasStandby && attempt !== undefined && this.isPreemptible(attempt);
+    const free = lanes.map((lane) => ({
+      freeAtMs: makesWay(lane) ? Math.min(lane.freeAtMs, nowMs + TAKEOVER_MS) : lane.freeAtMs,
+    }));
+    const standing = this.standingOf(submission, Infinity);
+    const ahead = this.waiting()
+      .filter((other) => compareStanding(other, standing) < 0 && !keys.has(keyOf(other.waiter)))
+      .sort(compareStanding)
+      .map(({ waiter }) => {
+        const { raws, children } = workOf(waiter);
+        const costMs = dispatcher.optimisticMs(raws.validators.length, children.length);
+        const { deadlineAtMs, fenceAtMs } = waiter.live.submission;
+        return { costMs, latestStartAtMs: Math.min(deadlineAtMs, fenceAtMs - costMs) };
+      });
+    const startAtMs = startAfter(nowMs, free, ahead);
+    return { startAtMs, finishAtMs: startAtMs + this.leastMs(submission) };
+  }
+
+  /** Lets go of what time has made worthless. */
+  expire(): void {
+    const nowMs = this.modules.clock.nowMs();
+    this.setAside.expire(nowMs);
+    this.usage.expire(nowMs);
+  }
+
+  /** No timer is left behind. */
+  close(): void {
+    this.cancelLook();
+  }
+
+  /** The first group that waits of each session: the node's own order holds within it. */
+  private waiting(): (Standing & { waiter: Waiter })[] {
+    return this.modules.sessions.all().flatMap((live) => {
+      const group = live.state.groups.findIndex(({ kind }) => kind === "queued");
+      if (group < 0) return [];
+      return [{ ...this.standingOf(live.submission, live.order), waiter: { live, group } }];
+    });
+  }
+
+  private standingOf({ priority, nodeId }: Submission, order: number): Standing {
+    return { priority, usedMs: this.usage.of(nodeId, this.modules.clock.nowMs()), order };
+  }
+
+  private jobOf(first: Waiter, isBacklogTurn: boolean): Job {
+    const { clock, dispatcher } = this.modules;
+    const leader = groupOf(first);
+    const key = keyOf(first);
+    const waiters = this.allWaitingFor(key);
+    const { submission } = first.live;
+    const limit = (of: (submission: Submission) => number) =>
+      Math.max(...waiters.map(({ live }) => of(live.submission)));
+    const deadlineAtMs = limit((each) => each.deadlineAtMs);
+    const fenceAtMs = limit((each) => each.fenceAtMs);
+    return {
+      work: leader.work,
+      deadlineAtMs,
+      fenceAtMs,
+      isFirstOfSession: waiters.some(({ live }) => !live.hasStarted),
+      isRetry: waiters.some(isRetry),
+      mayBeCut: submission.mayBeCut,
+      rotation: rotationOf(submission.slot),
+      started: (attempt) => {
+        const startedAtMs = clock.nowMs();
+        const { raws, children } = leader.work;
+        const ms = dispatcher.predictMs(raws.validators.length, children.length) / waiters.length;
+        const flight: Flight = {
+          key,
+          leader,
+          deadlineAtMs,
+          fenceAtMs,
+          waiters: [],
+          startedAtMs,
+          charges: [],
+          isBacklogTurn,
+        };
+        this.flights.set(attempt, flight);
+        for (const waiter of waiters) this.board(attempt, flight, waiter, ms);
+      },
+      finished: (attempt, result) => this.finished(attempt, result),
+      lost: (attempt) => {
+        const flight = this.flights.get(attempt);
+        if (flight === undefined) return;
+        this.land(attempt, flight);
+        for (const { live, group } of flight.waiters)
+          this.modules.sessions.step(live, { kind: "lost", group, attempt });
+      },
+    };
+  }
+
+  private allWaitingFor(key: string): Waiter[] {
+    return this.modules.sessions.all().flatMap((live) =>
+      live.state.groups.flatMap(({ kind }, group) => {
+        const waiter = { live, group };
+        return kind === "queued" && keyOf(waiter) === key ? [waiter] : [];
+      }),
+    );
+  }
+
+  private board(attempt: number, flight: Flight, waiter: Waiter, ms = 0): void {
+    const { clock, metrics, sessions } = this.modules;
+    const { live, group } = waiter;
+    const { nodeId, receivedAtMs } = live.submission;
+    const nowMs = clock.nowMs();
+    if (isRetry(waiter)) metrics.retries.inc();
+    else metrics.queueSeconds.observe((nowMs - receivedAtMs) / 1000);
+    if (flight.waiters.length > 0) metrics.sharedGroups.inc();
+    flight.waiters.push(waiter);
+    flight.charges.push({ nodeId, ms });
+    this.usage.charge(nodeId, ms, nowMs);
+    live.hasStarted = true;
+    live.startedAtMs[group] ??= nowMs;
+    sessions.step(live, { kind: "started", group, attempt });
+  }
+
+  private finished(attempt: number, result: ProofResult): void {
+    const flight = this.flights.get(attempt);
+    if (flight === undefined) return;
+    this.land(attempt, flight);
+    const { sessions, clock } = this.modules;
+    const { digest, work } = flight.leader;
+    const isDeath = result.kind === "failed" && result.deaths > 0;
+    if (isDeath) this.setAside.blame(digest, result.deaths, flight.fenceAtMs);
+    const isSetAside = this.setAside.has(digest, clock.nowMs());
+    for (const waiter of flight.waiters) {
+      const { live, group } = waiter;
+      if (result.kind === "not_started" && hasMoreTime(waiter, flight)) {
+        sessions.step(live, { kind: "lost", group, attempt });
+        continue;
+      }
+      const own = resultFor(workOf(waiter), work, result);
+      const mayRetry = isDeath && !isSetAside && this.fits(waiter);
+      sessions.step(live, { kind: "result", group, attempt, result: own, mayRetry });
+    }
+  }
+
+  /** The attempt is over: its nodes pay what it took instead of what it was predicted to take. */
+  private land(attempt: number, flight: Flight): void {
+    this.flights.delete(attempt);
+    const nowMs = this.modules.clock.nowMs();
+    const shareMs = (nowMs - flight.startedAtMs) / flight.charges.length;
+    for (const { nodeId, ms } of flight.charges) this.usage.charge(nodeId, shareMs - ms, nowMs);
+  }
+
+  private isPreemptible(attempt: number): boolean {
+    const flight = this.flights.get(attempt);
+    if (flight === undefined || flight.isBacklogTurn) return false;
+    return flight.waiters.every(({ live }) => live.submission.priority === priorities.backlog);
+  }
+
+  /** A proof of this group that started now would be done before the fence. */
+  private fits(waiter: Waiter): boolean {
+    const { raws, children } = workOf(waiter);
+    const { clock, dispatcher } = this.modules;
+    const tookMs = dispatcher.predictMs(raws.validators.length, children.length);
+    return clock.nowMs() + tookMs < waiter.live.submission.fenceAtMs;
+  }
+
+  /** What the least of the snapshot that may be started costs, seen optimistically. */
+  private leastMs({ groups, mayBeCut }: Submission): number {
+    const least = groups.map(({ work }) => {
+      const raws = work.raws.validators.length;
+      const children = work.children.length;
+      if (!mayBeCut || raws + children < 2) return [raws, children] as const;
+      return raws > 0 ? ([1, 0] as const) : ([0, 2] as const);
+    });
+    return Math.min(...least.map((shape) => this.modules.dispatcher.optimisticMs(...shape)));
+  }
+
+  private pessimisticMs(waiter: Waiter): number {
+    const { raws, children } = workOf(waiter);
+    return this.modules.dispatcher.pessimisticMs(raws.validators.length, children.length);
+  }
+}
+
+/** Joined after the attempt was assigned, with later limits than the lane decided by. */
+function hasMoreTime({ live }: Waiter, flight: Flight): boolean {
+  const { deadlineAtMs, fenceAtMs } = live.submission;
+  return deadlineAtMs > flight.deadlineAtMs || fenceAtMs > flight.fenceAtMs;
+}
+
+function isRetry({ live, group }: Waiter): boolean {
+  const state = live.state.groups[group];
+  return state?.kind === "queued" && state.failure !== null;
+}
+
+function groupOf({ live, group }: Waiter): DecodedGroup {
+  const decoded = live.submission.groups[group];
+  if (decoded === undefined) throw new Error(`session ${live.id} has no group ${group}`);
+  return decoded;
+}
+
+function workOf(waiter: Waiter) {
+  return groupOf(waiter).work;
+}
+
+/** Equal for groups that one proof serves. */
+function keyOf(waiter: Waiter): string {
+  return inputKey(waiter.live.submission, groupOf(waiter));
+}
+
+function inputKey({ mayBeCut }: Submission, { digest }: DecodedGroup): string {
+  return mayBeCut ? digest : `${digest} whole`;
+}

@@ -1,0 +1,66 @@
+/**
+ * From the result of a shared proof to one waiter's own: works of one digest hold the same inputs in
+ * the same order, but each node has its own numbers for validators and children.
+ */
+import type { GroupWork, LeftOut, ProofResult } from "../schedule/group.js";
+
+/** `result` is of `proved`; `own` has the same digest. */
+export function resultFor(own: GroupWork, proved: GroupWork, result: ProofResult): ProofResult {
+  if (result.kind === "failed") return result;
+  const translate = own === proved ? identity : translation(own, proved);
+  const leftOut = [...own.leftOut, ...result.leftOut.map(translate.leftOut)].sort(byInput);
+  switch (result.kind) {
+    case "proved": {
+      const validators = result.validators.map(translate.validator).sort((a, b) => a - b);
+      const childrenFolded = result.childrenFolded.map(translate.child).sort((a, b) => a - b);
+      return { ...result, validators, childrenFolded, leftOut };
+    }
+    case "nothing_to_prove":
+    case "rejected": {
+      // Inputs that decoding dropped are the waiter's alone.
+      const isBad = leftOut.some(({ reason }) => reason !== "covered");
+      return { kind: isBad ? "rejected" : "nothing_to_prove", leftOut };
+    }
+    case "not_started":
+      return { ...result, leftOut };
+  }
+}
+
+/** Raw signatures by validator, then children. */
+function byInput({ input: a }: LeftOut, { input: b }: LeftOut): number {
+  if (a.kind === "raw" && b.kind === "raw") return a.validatorIndex - b.validatorIndex;
+  if (a.kind === "child" && b.kind === "child") return a.childIndex - b.childIndex;
+  return a.kind === "raw" ? -1 : 1;
+}
+
+interface Translation {
+  validator(theirs: number): number;
+  child(theirs: number): number;
+  leftOut(theirs: LeftOut): LeftOut;
+}
+
+const identity: Translation = {
+  validator: (index) => index,
+  child: (index) => index,
+  leftOut: (leftOut) => leftOut,
+};
+
+function translation(own: GroupWork, proved: GroupWork): Translation {
+  const validators = new Map<number, number>();
+  const pair = (theirs: readonly number[], ours: readonly number[]) =>
+    theirs.forEach((index, at) => validators.set(index, ours[at] ?? index));
+  pair(proved.raws.validators, own.raws.validators);
+  proved.children.forEach((child, at) =>
+    pair(child.validators, own.children[at]?.validators ?? []),
+  );
+  const children = new Map(
+    proved.children.map((child, at) => [child.index, own.children[at]?.index ?? child.index]),
+  );
+  const validator = (theirs: number) => validators.get(theirs) ?? theirs;
+  const child = (theirs: number) => children.get(theirs) ?? theirs;
+  const input = (theirs: LeftOut["input"]): LeftOut["input"] =>
+    theirs.kind === "raw"
+      ? { kind: "raw", validatorIndex: validator(theirs.validatorIndex) }
+      : { kind: "child", childIndex: child(theirs.childIndex) };
+  return { validator, child, leftOut: (theirs) => ({ ...theirs, input: input(theirs.input) }) };
+}

@@ -1,0 +1,243 @@
+/** Many nodes on one device, over the wire: who is next, who shares a proof, and who makes way. */
+import { createClient } from "@connectrpc/connect";
+import type { Client } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import {
+  AggregatorService,
+  OutcomeReason,
+  OutcomeStatus,
+  PartialPolicy,
+  Priority,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { fakeSignature } from "../../server/prover/fake.js";
+import type { LaneProver } from "../../server/schedule/lane-runner.js";
+import type { Service } from "../../server/service.js";
+import { GatedProver } from "../helpers/gated-prover.js";
+import { startTestService } from "../helpers/start-service.js";
+import { dataOf, groupsOfSlot, keyTable, publicKey, rootOf, snapshot } from "../helpers/vectors.js";
+
+/** Of the test vectors' slots the one with three groups. */
+const SLOT = 101;
+
+let service: Service;
+let client: Client<typeof AggregatorService>;
+let prover: GatedProver;
+
+async function start(standby: "0" | "1"): Promise<void> {
+  prover = new GatedProver();
+  service = await startTestService(prover.start, { standby });
+  client = createClient(
+    AggregatorService,
+    createGrpcTransport({ baseUrl: `http://${service.grpcAddresses[0]}` }),
+  );
+}
+afterEach(async () => {
+  prover.endProofs();
+  await service.close();
+});
+
+interface Asked {
+  raws?: number;
+  groups?: number;
+  priority?: Priority;
+  deadlineMs?: number;
+  fenceMs?: number;
+  /** Added to the index of every validator. */
+  shift?: number;
+  mayBeCut?: boolean;
+}
+
+/** The session of a node that submits groups with so many raw signatures. */
+async function submit(nodeId: string, asked: Asked = {}): Promise<string> {
+  const { raws = 2, groups = 1, shift = 0, mayBeCut = true } = asked;
+  const group = (vector: number) => ({
+    data: dataOf(vector),
+    rawSignatures: Array.from({ length: raws }, (_, v) => ({
+      validatorIndex: v + shift,
+      signature: fakeSignature(publicKey(v), rootOf(vector), SLOT),
+    })),
+  });
+  const keys = keyTable().map((entry) => ({
+    ...entry,
+    validatorIndex: entry.validatorIndex + shift,
+  }));
+  const all = groupsOfSlot(SLOT).slice(0, groups).map(group);
+  const { result } = await client.submitSnapshot({
+    node: { nodeId },
+    snapshot: snapshot(SLOT, all, keys),
+    priority: asked.priority ?? Priority.AGGREGATION,
+    deadlineMs: asked.deadlineMs ?? 30_000,
+    fenceMs: asked.fenceMs ?? 60_000,
+    partialPolicy: mayBeCut ? PartialPolicy.ALLOW : PartialPolicy.FORBID,
+  });
+  if (result.case !== "accepted") throw new Error(`${nodeId} was skipped: ${result.value?.detail}`);
+  return result.value.sessionId;
+}
+
+async function outcomes(nodeId: string, sessionId: string): Promise<Outcome[]> {
+  const request = { node: { nodeId }, sessionId, waitMs: 10_000 };
+  return (await client.getSession(request)).session?.outcomes ?? [];
+}
+
+async function outcome(nodeId: string, sessionId: string): Promise<Outcome> {
+  const [only] = await outcomes(nodeId, sessionId);
+  if (only === undefined) throw new Error(`${nodeId} has no outcome`);
+  return only;
+}
+
+const validators = ({ participants }: Outcome) =>
+  [...participants].flatMap((byte, at) =>
+    [0, 1, 2, 3, 4, 5, 6, 7].filter((bit) => (byte >> bit) & 1).map((bit) => at * 8 + bit),
+  );
+
+describe("identical work", () => {
+  beforeEach(() => start("0"));
+
+  test("of eight nodes is proved once, and each gets it in its own numbering", async () => {
+    const sessions = [await submit("node-0")];
+    await prover.untilProofs(1);
+    for (let at = 1; at < 8; at++) sessions.push(await submit(`node-${at}`, { shift: at }));
+    prover.endProofs();
+    for (const [at, session] of sessions.entries()) {
+      const { status, ...proved } = await outcome(`node-${at}`, session);
+      expect(status).toBe(OutcomeStatus.PROVED);
+      expect(validators(proved as Outcome)).toEqual([at, at + 1]);
+    }
+    expect(prover.proofs).toBe(1);
+  });
+
+  test("that waits is started together, wherever it stands in a node's order", async () => {
+    await submit("first", { raws: 3 });
+    await prover.untilProofs(1);
+    const one = await submit("a");
+    const two = await submit("b", { groups: 2 });
+    prover.endProofs();
+    await prover.untilProofs(2);
+    prover.endProofs();
+    expect((await outcome("a", one)).status).toBe(OutcomeStatus.PROVED);
+    await prover.untilProofs(3);
+    prover.endProofs();
+    expect(await outcomes("b", two)).toHaveLength(2);
+    expect(prover.proofs).toBe(3);
+  });
+
+  test("is late for the one whose deadline has passed, in time for the others", async () => {
+    const inTime = await submit("a");
+    await prover.untilProofs(1);
+    const late = await submit("b", { deadlineMs: 1 });
+    prover.endProofs();
+    expect((await outcome("a", inTime)).status).toBe(OutcomeStatus.PROVED);
+    expect((await outcome("b", late)).status).toBe(OutcomeStatus.PROVED_LATE);
+  });
+
+  test("ends at the fence for the one whose fence comes, and runs on for the others", async () => {
+    const long = await submit("a");
+    await prover.untilProofs(1);
+    // The optimistic prediction for two raws is below a second.
+    const short = await submit("b", { fenceMs: 1000 });
+    expect(await outcome("b", short)).toMatchObject({
+      status: OutcomeStatus.STOPPED,
+      reason: OutcomeReason.FENCE,
+    });
+    prover.endProofs();
+    expect((await outcome("a", long)).status).toBe(OutcomeStatus.PROVED);
+    expect(prover.provers).toBe(1);
+  });
+
+  test("is killed when the last that waits for it has cancelled, not before", async () => {
+    const one = await submit("a");
+    await prover.untilProofs(1);
+    const two = await submit("b");
+    await client.cancelSession({ node: { nodeId: "a" }, sessionId: one });
+    expect((await outcome("a", one)).reason).toBe(OutcomeReason.CANCELLED);
+    expect(prover.provers).toBe(1);
+    await client.cancelSession({ node: { nodeId: "b" }, sessionId: two });
+    const three = await submit("c");
+    await prover.untilProofs(2);
+    expect(prover.provers).toBe(2);
+    prover.endProofs();
+    expect((await outcome("c", three)).status).toBe(OutcomeStatus.PROVED);
+  });
+
+  test("is not the same where one may be cut and the other not", async () => {
+    await submit("a");
+    await prover.untilProofs(1);
+    await submit("b", { mayBeCut: false });
+    prover.endProofs();
+    await prover.untilProofs(2);
+  });
+});
+
+describe("the order between nodes", () => {
+  beforeEach(() => start("0"));
+
+  test("a node that floods delays a quiet one by one proof at most", async () => {
+    const flood = await submit("flood", { groups: 3, raws: 3 });
+    await prover.untilProofs(1);
+    const quiet = await submit("quiet");
+    prover.endProofs();
+    await prover.untilProofs(2);
+    prover.endProofs();
+    expect((await outcome("quiet", quiet)).status).toBe(OutcomeStatus.PROVED);
+    expect(await client.getSession({ node: { nodeId: "flood" }, sessionId: flood })).toMatchObject({
+      session: { outcomes: [{ status: OutcomeStatus.PROVED }] },
+    });
+  });
+
+  test("a proposal is next, before aggregation that came first", async () => {
+    await submit("busy", { raws: 3 });
+    await prover.untilProofs(1);
+    await submit("a", { raws: 4 });
+    const proposal = await submit("b", { raws: 5, priority: Priority.PROPOSAL });
+    prover.endProofs();
+    await prover.untilProofs(2);
+    prover.endProofs();
+    expect((await outcome("b", proposal)).status).toBe(OutcomeStatus.PROVED);
+  });
+});
+
+describe("a running backlog proof", () => {
+  const isReadyStandby = ({ role, isReady }: LaneProver) => role === "standby" && isReady;
+  const backlog = { priority: Priority.BACKLOG, raws: 60 };
+
+  test("is killed for aggregation that would miss its deadline otherwise", async () => {
+    await start("1");
+    await vi.waitFor(() => expect(service.provers().filter(isReadyStandby)).toHaveLength(1), 5000);
+    const old = await submit("a", backlog);
+    await prover.untilProofs(1);
+    const urgent = await submit("b", { deadlineMs: 750 });
+    expect(await outcome("a", old)).toMatchObject({
+      status: OutcomeStatus.STOPPED,
+      reason: OutcomeReason.PREEMPTED,
+    });
+    await prover.untilProofs(2);
+    prover.endProofs();
+    expect((await outcome("b", urgent)).status).not.toBe(OutcomeStatus.NOT_STARTED);
+  });
+
+  test("runs on when the other can wait for it", async () => {
+    await start("1");
+    const old = await submit("a", backlog);
+    await prover.untilProofs(1);
+    const patient = await submit("b", { deadlineMs: 30_000 });
+    prover.endProofs();
+    expect((await outcome("a", old)).status).toBe(OutcomeStatus.PROVED);
+    await prover.untilProofs(2);
+    prover.endProofs();
+    expect((await outcome("b", patient)).status).toBe(OutcomeStatus.PROVED);
+  });
+
+  test("is not killed once a node that does not wait in backlog shares it", async () => {
+    await start("1");
+    const old = await submit("a", backlog);
+    await prover.untilProofs(1);
+    const sharing = await submit("b", { raws: 60 });
+    const refused = submit("c", { deadlineMs: 750 });
+    await expect(refused).rejects.toThrow("c was skipped");
+    prover.endProofs();
+    expect((await outcome("a", old)).status).toBe(OutcomeStatus.PROVED);
+    expect((await outcome("b", sharing)).status).toBe(OutcomeStatus.PROVED);
+  });
+});
