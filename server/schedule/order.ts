@@ -1,6 +1,7 @@
 /**
  * Which of the waiting groups is next: the highest class, within it the node that has used the
- * provers least, then who came first. A backlog that waits gets a turn after so many others.
+ * provers least, between equals the shortest proof, then who came first. Backlog that waits gets a
+ * turn after so many others.
  */
 import { limits } from "../limits.js";
 
@@ -13,13 +14,15 @@ export interface Standing {
   priority: number;
   /** Prover time of its node over the last slots, in milliseconds; see `Usage`. */
   usedMs: number;
+  /** What its proof is predicted to take, in milliseconds. */
+  costMs: number;
   /** Arrival of its session: smaller came first. */
   order: number;
 }
 
 /** Negative when `a` comes before `b`. */
 export function compareStanding(a: Standing, b: Standing): number {
-  return a.priority - b.priority || a.usedMs - b.usedMs || a.order - b.order;
+  return a.priority - b.priority || a.usedMs - b.usedMs || a.costMs - b.costMs || a.order - b.order;
 }
 
 /** Proofs of higher classes in a row while backlog waited. */

@@ -136,7 +136,9 @@ export class GroupQueue implements JobSource {
     const free = lanes.map((lane) => ({
       freeAtMs: makesWay(lane) ? Math.min(lane.freeAtMs, nowMs + TAKEOVER_MS) : lane.freeAtMs,
     }));
-    const standing = this.standingOf(submission, Infinity);
+    const [head] = submission.groups;
+    if (head === undefined) return { startAtMs: nowMs, finishAtMs: nowMs };
+    const standing = this.standingOf(submission, head, Infinity);
     const ahead = this.waiting()
       .filter((other) => compareStanding(other, standing) < 0 && !keys.has(keyOf(other.waiter)))
       .sort(compareStanding)
@@ -167,12 +169,20 @@ export class GroupQueue implements JobSource {
     return this.modules.sessions.all().flatMap((live) => {
       const group = live.state.groups.findIndex(({ kind }) => kind === "queued");
       if (group < 0) return [];
-      return [{ ...this.standingOf(live.submission, live.order), waiter: { live, group } }];
+      const waiter = { live, group };
+      return [{ ...this.standingOf(live.submission, groupOf(waiter), live.order), waiter }];
     });
   }
 
-  private standingOf({ priority, nodeId }: Submission, order: number): Standing {
-    return { priority, usedMs: this.usage.of(nodeId, this.modules.clock.nowMs()), order };
+  private standingOf(
+    { priority, nodeId }: Submission,
+    { work }: DecodedGroup,
+    order: number,
+  ): Standing {
+    const { clock, dispatcher } = this.modules;
+    const usedMs = this.usage.of(nodeId, clock.nowMs());
+    const costMs = dispatcher.predictMs(work.raws.validators.length, work.children.length);
+    return { priority, usedMs, costMs, order };
   }
 
   private jobOf(first: Waiter, isBacklogTurn: boolean): Job {

@@ -5,23 +5,25 @@ import { priorities, takeNext } from "../../server/schedule/order.js";
 import { Usage } from "../../server/schedule/usage.js";
 
 const { proposal, aggregation, backlog } = priorities;
-const standing = (name: string, priority: number, usedMs: number, order: number) => ({
-  name,
-  priority,
-  usedMs,
-  order,
-});
+const standing = (
+  name: string,
+  priority: number,
+  usedMs: number,
+  order: number,
+  costMs = 1000,
+) => ({ name, priority, usedMs, costMs, order });
 
 test("nobody waits: nobody is next", () => {
   expect(takeNext([], 0)).toBeUndefined();
 });
 
-test("the higher class is first, then who has used less, then who came first", () => {
+test("the higher class is first, then who has used less, the shorter proof, who came first", () => {
   const waiting = [
     standing("backlog", backlog, 0, 1),
     standing("late", aggregation, 10, 5),
     standing("early", aggregation, 10, 4),
-    standing("rare", aggregation, 9, 6),
+    standing("rare", aggregation, 9, 6, 5000),
+    standing("short", aggregation, 10, 8, 999),
     standing("proposal", proposal, 5000, 7),
   ];
   const names: string[] = [];
@@ -31,7 +33,7 @@ test("the higher class is first, then who has used less, then who came first", (
     names.push(next?.name ?? "none");
     left = left.filter((each) => each !== next);
   }
-  expect(names).toEqual(["proposal", "rare", "early", "late", "backlog"]);
+  expect(names).toEqual(["proposal", "rare", "short", "early", "late", "backlog"]);
 });
 
 test("backlog waits for a bounded number of others, however many there are", () => {
