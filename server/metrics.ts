@@ -2,6 +2,8 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 
 const PROOF_SECONDS = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 10, 15, 20, 30];
+/** Finest around 1, where dispatch has a few percent to spare. */
+const COST_RATIOS = [0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.2, 1.4, 2, 4];
 
 export const skipReasons = [
   "in_flight",
@@ -108,6 +110,13 @@ export function createMetrics() {
       name: "lean_aggregator_proofs_total",
       help: "Proofs made; disturbed ones ran beside a prover's setup and teach no cost",
       labelNames: ["disturbed"] as const,
+      registers,
+    }),
+    costModelRatio: new Histogram({
+      name: "lean_aggregator_cost_model_ratio",
+      help: "Time of an undisturbed proof over the time that was predicted for its shape",
+      labelNames: ["device"] as const,
+      buckets: COST_RATIOS,
       registers,
     }),
     lostAttempts: new Counter({

@@ -1,47 +1,76 @@
 /**
- * What a proof costs, as a function of its shape: a table measured on two cores, scaled by what
- * this device's proofs took, with how far they scatter around it. Pure; one model per device. Used
- * at accept (optimistic), at dispatch (pessimistic) and to tell a long proof from a wedged prover.
+ * What a proof costs, as a function of its shape, learned on the device that makes the proofs. Pure;
+ * one model per device. Used at accept (optimistic), at dispatch (pessimistic) and to tell a long
+ * proof from a wedged prover.
+ *
+ * Milliseconds are `a + b·raws + c·raws² + d·children`. The model holds the logarithms of a, b, c
+ * and d, so that no cost is ever negative and an error counts as a ratio, with their covariance, and
+ * follows them by an extended Kalman filter. Before anything is seen the four are far more uncertain
+ * together than apart: one sample of any shape scales the whole table to this device, and later ones
+ * tell raw signatures from children. What is not seen grows as uncertain again as it was at first.
  */
 
-/** How far scale and spread move to a new sample. */
-const LEARNING_RATE = 0.3;
-/** Proofs of one shape differ this much before any was seen. */
-const SPREAD_AT_FIRST = 0.3;
-/** However well proofs agree, the next one may differ by this. */
-const SPREAD_MIN = 0.1;
+/** Milliseconds measured on two cores: a proof, a raw signature, its square, a child. */
+const TABLE_MS = [770, 2, 0.3, 2550] as const;
+/** Standard deviation of the logarithms of all four at once: a device is twice as fast, or half. */
+const COMMON_DEVIATION = 0.7;
+/** And of each alone. */
+const OWN_DEVIATION = 0.3;
+/** Proofs of one shape scatter so before any was seen, as a variance; and how little, how much. */
+const SCATTER_AT_FIRST = 0.15 ** 2;
+const SCATTER_MIN = 0.05 ** 2;
+const SCATTER_MAX = 0.5 ** 2;
+/** How far the scatter moves to a new sample. */
+const SCATTER_RATE = 0.05;
+/** What was learned is forgotten at this rate; between two slots that allows for a drift of 3 %. */
+const FORGET_MS = 30 * 60_000;
+/** A sample is taken for no more than so many standard deviations from its prediction. */
+const SURPRISE_MAX = 3;
+/** What is kept of what was learned after such a sample: the device may not be what it was. */
+const KEPT_AT_SURPRISE = 0.9;
+/** Standard deviations from the middle of a normal distribution to 10 % below and 98 % below. */
+const OPTIMISTIC_AT = -1.282;
+const PESSIMISTIC_AT = 2.054;
 /** A proof is wedged beyond this multiple of its pessimistic prediction, and never before 10 s. */
 const OVERRUN_FACTOR = 4;
 const OVERRUN_MS_MIN = 10_000;
 
 export interface CostModel {
-  /** Multiplies the table. */
-  readonly scale: number;
-  /** Mean relative distance of a proof from its prediction. */
-  readonly spread: number;
+  /** Natural logarithms of the milliseconds of a proof, a raw signature, its square, a child. */
+  readonly logMs: readonly number[];
+  /** How uncertain they are: the rows of their covariance. */
+  readonly covariance: readonly (readonly number[])[];
+  /** Variance of the logarithm of a proof's time, were its prediction perfect. */
+  readonly scatter: number;
+  /** The instant for which the uncertainty holds. */
+  readonly atMs: number;
 }
 
-export const freshCostModel: CostModel = { scale: 1, spread: SPREAD_AT_FIRST };
+const COVARIANCE_AT_FIRST = TABLE_MS.map((_, row) =>
+  TABLE_MS.map((_, column) => COMMON_DEVIATION ** 2 + (row === column ? OWN_DEVIATION ** 2 : 0)),
+);
 
-/** Milliseconds on the table's machine: raws grow faster than linearly, a child costs seconds. */
-function tableMs(raws: number, children: number): number {
-  const rawMs = 800 + 5 * raws + 0.25 * raws * raws;
-  if (children === 0) return rawMs;
-  return 200 + children * 2600 + (raws === 0 ? 0 : 12 * raws);
-}
+/** Nothing learned yet. */
+export const freshCostModel: CostModel = {
+  logMs: TABLE_MS.map(Math.log),
+  covariance: COVARIANCE_AT_FIRST,
+  scatter: SCATTER_AT_FIRST,
+  atMs: 0,
+};
 
+/** As many proofs take longer as take less. */
 export function predictMs(model: CostModel, raws: number, children: number): number {
-  return model.scale * tableMs(raws, children);
+  return predict(model, raws, children).ms;
 }
 
-/** Most proofs take longer than this. */
+/** One proof in ten takes less than this, as far as the model knows. */
 export function optimisticMs(model: CostModel, raws: number, children: number): number {
-  return predictMs(model, raws, children) * (1 - Math.min(model.spread, 0.5));
+  return quantileMs(model, raws, children, OPTIMISTIC_AT);
 }
 
-/** Most proofs take less than this. */
+/** One proof in fifty takes longer than this, as far as the model knows. */
 export function pessimisticMs(model: CostModel, raws: number, children: number): number {
-  return predictMs(model, raws, children) * (1 + model.spread);
+  return quantileMs(model, raws, children, PESSIMISTIC_AT);
 }
 
 /** Longer than this is no proof any more but a prover that hangs. */
@@ -49,21 +78,101 @@ export function overrunMs(model: CostModel, raws: number, children: number): num
   return Math.max(OVERRUN_MS_MIN, OVERRUN_FACTOR * pessimisticMs(model, raws, children));
 }
 
-export function learn(model: CostModel, raws: number, children: number, tookMs: number): CostModel {
-  const ratio = tookMs / tableMs(raws, children);
-  const distance = Math.abs(ratio / model.scale - 1);
+/** The model as uncertain as it is by then; what it predicts is the same. */
+export function aged(model: CostModel, nowMs: number): CostModel {
+  const kept = Math.exp(-Math.max(0, nowMs - model.atMs) / FORGET_MS);
+  const covariance = forget(model.covariance, kept);
+  return { ...model, covariance, atMs: Math.max(nowMs, model.atMs) };
+}
+
+/** A proof took so long. */
+export function learn(
+  model: CostModel,
+  raws: number,
+  children: number,
+  tookMs: number,
+  nowMs: number,
+): CostModel {
+  const before = aged(model, nowMs);
+  const { ms, variance, pull } = predict(before, raws, children);
+  const deviation = Math.sqrt(variance);
+  const surprise = Math.log(Math.max(tookMs, 1) / ms) / deviation;
+  const used = Math.max(-SURPRISE_MAX, Math.min(SURPRISE_MAX, surprise));
+  const scatter = before.scatter + SCATTER_RATE * (used ** 2 - 1) * variance;
+  const covariance = before.covariance.map((values, row) =>
+    values.map((value, column) => value - (at(pull, row) * at(pull, column)) / variance),
+  );
   return {
-    scale: model.scale + LEARNING_RATE * (ratio - model.scale),
-    spread: Math.max(SPREAD_MIN, model.spread + LEARNING_RATE * (distance - model.spread)),
+    logMs: before.logMs.map((log, i) => log + (at(pull, i) / deviation) * used),
+    covariance: used === surprise ? covariance : forget(covariance, KEPT_AT_SURPRISE),
+    scatter: Math.max(SCATTER_MIN, Math.min(SCATTER_MAX, scatter)),
+    atMs: before.atMs,
   };
 }
 
-/** A proof was killed after so long: it would have taken that at least. */
+/**
+ * A proof was killed after so long, and would have taken that at least: moves by what such a proof
+ * is expected to exceed its prediction, and lowers the prediction of no shape.
+ */
 export function learnAtLeast(
   model: CostModel,
   raws: number,
   children: number,
   ranMs: number,
+  nowMs: number,
 ): CostModel {
-  return ranMs <= predictMs(model, raws, children) ? model : learn(model, raws, children, ranMs);
+  const before = aged(model, nowMs);
+  const { ms, variance, pull } = predict(before, raws, children);
+  const deviation = Math.sqrt(variance);
+  const surprise = meanBeyond(Math.log(Math.max(ranMs, 1) / ms) / deviation);
+  const used = Math.min(SURPRISE_MAX, surprise);
+  const rise = pull.map((each) => Math.max(0, (each / deviation) * used));
+  return { ...before, logMs: before.logMs.map((log, i) => log + at(rise, i)) };
+}
+
+interface Prediction {
+  ms: number;
+  /** Of the logarithm of what a proof takes. */
+  variance: number;
+  /** Covariance of that logarithm with each of the model's: how far a sample pulls each along. */
+  pull: readonly number[];
+}
+
+function predict(model: CostModel, raws: number, children: number): Prediction {
+  const shape = [1, raws, raws * raws, children];
+  const parts = model.logMs.map((log, i) => at(shape, i) * Math.exp(log));
+  const ms = parts.reduce((sum, part) => sum + part, 0);
+  const shares = parts.map((part) => part / ms);
+  const pull = model.covariance.map((row) => dot(row, shares));
+  return { ms, variance: dot(pull, shares) + model.scatter, pull };
+}
+
+function quantileMs(model: CostModel, raws: number, children: number, deviations: number): number {
+  const { ms, variance } = predict(model, raws, children);
+  return ms * Math.exp(deviations * Math.sqrt(variance));
+}
+
+/** Mean of a standard normal variable's values beyond z, within a fifth; the tail by a logistic. */
+function meanBeyond(z: number): number {
+  const density = Math.exp((-z * z) / 2) / Math.sqrt(2 * Math.PI);
+  return Math.max(z, density * (1 + Math.exp(1.702 * z)));
+}
+
+function dot(a: readonly number[], b: readonly number[]): number {
+  return a.reduce((sum, value, i) => sum + value * at(b, i), 0);
+}
+
+/** From what is known towards what was known at first; `kept` is 1 for nothing forgotten. */
+function forget(covariance: CostModel["covariance"], kept: number): number[][] {
+  return COVARIANCE_AT_FIRST.map((values, row) =>
+    values.map((atFirst, column) => {
+      return (1 - kept) * atFirst + kept * at(at(covariance, row), column);
+    }),
+  );
+}
+
+function at<T>(items: readonly T[], index: number): T {
+  const item = items[index];
+  if (item === undefined) throw new Error(`a cost model has no coefficient ${index}`);
+  return item;
 }

@@ -10,7 +10,8 @@ import type { Metrics } from "../metrics.js";
 import type { Prover, ProveJob, ProverDescription, ProverExit } from "../prover/prover.js";
 import { FailoverChecker } from "./checker.js";
 import type { CostModel } from "./cost.js";
-import { freshCostModel, learn, learnAtLeast, overrunMs, pessimisticMs } from "./cost.js";
+import { aged, freshCostModel, learn, learnAtLeast } from "./cost.js";
+import { overrunMs, pessimisticMs, predictMs } from "./cost.js";
 import type { ChildWork, ProofResult, Raws } from "./group.js";
 import type { KillCause, LaneEffect, LaneEvent, LaneOptions, LaneState } from "./lane.js";
 import { freshLane, transitionLane } from "./lane.js";
@@ -77,6 +78,7 @@ export class LaneRunner {
   /** Begins to set the first prover up. */
   open(): void {
     this.modules.metrics.deviceDrained.set({ device: this.id }, 0);
+    this.modules.metrics.costModelRatio.zero({ device: this.id });
     this.step({ kind: "open" });
     this.scheduleBeat();
   }
@@ -99,8 +101,9 @@ export class LaneRunner {
     return this.machine;
   }
 
+  /** As certain as it is now. */
   get cost(): CostModel {
-    return this.costModel;
+    return aged(this.costModel, this.modules.clock.nowMs());
   }
 
   /** When the running proof is expected to end, by its start; undefined when none runs. */
@@ -257,8 +260,9 @@ export class LaneRunner {
   private abandonRun(): void {
     const proof = this.run?.proof;
     if (proof !== undefined) {
-      const ranMs = this.modules.clock.nowMs() - proof.startedAtMs;
-      this.costModel = learnAtLeast(this.costModel, proof.raws, proof.children, ranMs);
+      const nowMs = this.modules.clock.nowMs();
+      const ranMs = nowMs - proof.startedAtMs;
+      this.costModel = learnAtLeast(this.costModel, proof.raws, proof.children, ranMs, nowMs);
     }
     this.run = undefined;
   }
@@ -290,7 +294,7 @@ export class LaneRunner {
       mayBeCut: job.mayBeCut,
       mustStart: isFirst,
       fits: (rawCount, childCount) =>
-        nowMs + pessimisticMs(this.costModel, rawCount, childCount) < job.fenceAtMs,
+        nowMs + pessimisticMs(this.cost, rawCount, childCount) < job.fenceAtMs,
     });
     if (part !== undefined && !isProof(part)) return part;
     if (isOverdue || nowMs >= job.fenceAtMs) return "deadline";
@@ -303,17 +307,24 @@ export class LaneRunner {
     const children = job.children.length;
     const startedAtMs = clock.nowMs();
     run.proof = { startedAtMs, raws, children };
-    const overrunAtMs = startedAtMs + overrunMs(this.costModel, raws, children);
+    const overrunAtMs = startedAtMs + overrunMs(this.cost, raws, children);
     this.step({ kind: "proof_started", attempt: run.attempt, overrunAtMs });
     const wasDisturbed = this.isWarming();
     const proof = await prover.aggregate(job);
     const proveMs = clock.nowMs() - startedAtMs;
     // Beside a setup, which takes all cores too, a proof says nothing of its own cost.
     const isDisturbed = wasDisturbed || this.isWarming();
-    if (!isDisturbed) this.costModel = learn(this.costModel, raws, children, proveMs);
+    if (!isDisturbed) this.learn(raws, children, proveMs);
     this.modules.metrics.proofs.inc({ disturbed: String(isDisturbed) });
     this.modules.metrics.proveSeconds.observe(proveMs / 1000);
     return { proof, proveMs };
+  }
+
+  private learn(raws: number, children: number, proveMs: number): void {
+    const { clock, metrics } = this.modules;
+    const ratio = proveMs / predictMs(this.costModel, raws, children);
+    metrics.costModelRatio.observe({ device: this.id }, ratio);
+    this.costModel = learn(this.costModel, raws, children, proveMs, clock.nowMs());
   }
 
   private isWarming(): boolean {

@@ -234,7 +234,7 @@ describe("a running backlog proof", () => {
     const old = await submit("a", backlog);
     await prover.untilProofs(1);
     const sharing = await submit("b", { raws: 60 });
-    const refused = submit("c", { deadlineMs: 750 });
+    const refused = submit("c", { deadlineMs: 500 });
     await expect(refused).rejects.toThrow("c was skipped");
     prover.endProofs();
     expect((await outcome("a", old)).status).toBe(OutcomeStatus.PROVED);
