@@ -1,17 +1,20 @@
 /** Many nodes on one device, over the wire: who is next, who shares a proof, and who makes way. */
+import { setTimeout as delay } from "node:timers/promises";
 import { createClient } from "@connectrpc/connect";
 import type { Client } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import {
   AggregatorService,
+  LeftOutReason,
   OutcomeReason,
   OutcomeStatus,
   PartialPolicy,
   Priority,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { fakeSignature } from "../../server/prover/fake.js";
+import { fakeSignature, startFakeProver } from "../../server/prover/fake.js";
+import type { StartProver } from "../../server/prover/prover.js";
 import type { LaneProver } from "../../server/schedule/lane-runner.js";
 import type { Service } from "../../server/service.js";
 import { GatedProver } from "../helpers/gated-prover.js";
@@ -27,7 +30,11 @@ let prover: GatedProver;
 
 async function start(standby: "0" | "1"): Promise<void> {
   prover = new GatedProver();
-  service = await startTestService(prover.start, { standby });
+  await serve(prover.start, standby);
+}
+
+async function serve(startProver: StartProver, standby: "0" | "1"): Promise<void> {
+  service = await startTestService(startProver, { standby });
   client = createClient(
     AggregatorService,
     createGrpcTransport({ baseUrl: `http://${service.grpcAddresses[0]}` }),
@@ -167,6 +174,53 @@ describe("identical work", () => {
     await submit("b", { mayBeCut: false });
     prover.endProofs();
     await prover.untilProofs(2);
+  });
+});
+
+describe("a group that would miss its fence", () => {
+  /** Nothing is learned yet: a proof may take four times the table's 0.8 s and more. */
+  const tooShort = { raws: 64, fenceMs: 1000 };
+
+  /** Validators of the only group, once its proof has been let through. */
+  async function proved(nodeId: string, asked: Asked): Promise<Outcome> {
+    const before = prover.proofs;
+    const session = await submit(nodeId, asked);
+    await prover.untilProofs(before + 1);
+    prover.endProofs();
+    return outcome(nodeId, session);
+  }
+
+  test("is cut: the rest is named as shed, with its digest", async () => {
+    await start("0");
+    const part = await proved("a", tooShort);
+    expect(part.status).toBe(OutcomeStatus.PROVED);
+    expect(validators(part)).toHaveLength(1);
+    expect(part.leftOut).toHaveLength(63);
+    for (const { reason, digest } of part.leftOut) {
+      expect(reason).toBe(LeftOutReason.SHED);
+      expect(digest).toHaveLength(32);
+    }
+    const named = part.leftOut.map(({ input }) => input.value);
+    expect([...named, ...validators(part)].sort((a, b) => Number(a) - Number(b))).toEqual(
+      Array.from({ length: 64 }, (_, v) => v),
+    );
+  });
+
+  test("is started whole on an idle device where its request forbids parts", async () => {
+    await start("0");
+    const whole = await proved("a", { ...tooShort, mayBeCut: false });
+    expect(validators(whole)).toHaveLength(64);
+  });
+
+  test("and ends predicted_miss where it is not the first of its session", async () => {
+    const sleep = (ms: number) => delay(ms, undefined);
+    await serve(() => startFakeProver({ proveMs: (raws) => raws * 10, sleep }), "0");
+    const session = await submit("a", { ...tooShort, groups: 2, mayBeCut: false });
+    const [, second] = await outcomes("a", session);
+    expect(second).toMatchObject({
+      status: OutcomeStatus.NOT_STARTED,
+      reason: OutcomeReason.PREDICTED_MISS,
+    });
   });
 });
 
