@@ -60,7 +60,7 @@ export const freshCostModel: CostModel = {
 
 /** As many proofs take longer as take less. */
 export function predictMs(model: CostModel, raws: number, children: number): number {
-  return predict(model, raws, children).ms;
+  return partsMs(model, raws, children).reduce((sum, part) => sum + part, 0);
 }
 
 /** One proof in ten takes less than this, as far as the model knows. */
@@ -130,6 +130,12 @@ export function learnAtLeast(
   return { ...before, logMs: before.logMs.map((log, i) => log + at(rise, i)) };
 }
 
+/** Milliseconds for the proof as such, its raw signatures, their square, and its children. */
+function partsMs({ logMs }: CostModel, raws: number, children: number): number[] {
+  const shape = [1, raws, raws * raws, children];
+  return logMs.map((log, i) => at(shape, i) * Math.exp(log));
+}
+
 interface Prediction {
   ms: number;
   /** Of the logarithm of what a proof takes. */
@@ -139,8 +145,7 @@ interface Prediction {
 }
 
 function predict(model: CostModel, raws: number, children: number): Prediction {
-  const shape = [1, raws, raws * raws, children];
-  const parts = model.logMs.map((log, i) => at(shape, i) * Math.exp(log));
+  const parts = partsMs(model, raws, children);
   const ms = parts.reduce((sum, part) => sum + part, 0);
   const shares = parts.map((part) => part / ms);
   const pull = model.covariance.map((row) => dot(row, shares));

@@ -18,17 +18,22 @@ export interface Ahead {
   latestStartAtMs: number;
 }
 
-/** The instant at which a lane comes free for a group behind all of `ahead`. */
+/**
+ * The instant at which a lane comes free for a group behind all of `ahead`, first to last; looks no
+ * further once that is `enoughAtMs` or later.
+ */
 export function startAfter(
   nowMs: number,
   lanes: readonly Pick<LaneForecast, "freeAtMs">[],
-  ahead: readonly Ahead[],
+  ahead: Iterable<Ahead>,
+  enoughAtMs = Infinity,
 ): number {
   const free = lanes.map(({ freeAtMs }) => Math.max(nowMs, freeAtMs));
   const earliest = () => free.reduce((best, at, lane) => (at < (free[best] ?? 0) ? lane : best), 0);
   for (const { costMs, latestStartAtMs } of ahead) {
     const lane = earliest();
     const startAtMs = free[lane] ?? Infinity;
+    if (startAtMs >= enoughAtMs) return startAtMs;
     if (startAtMs < latestStartAtMs) free[lane] = startAtMs + costMs;
   }
   return free[earliest()] ?? Infinity;

@@ -23,6 +23,8 @@ import { proveGroup } from "./prove-group.js";
 const BEAT_MS = 500;
 /** A beat that comes later than this tells of our own loop, not of the prover: nothing is judged. */
 const BEAT_LATE_MS_MAX = 250;
+/** How old the uncertainty of predicted costs may be. */
+const AGE_EVERY_MS = 1000;
 
 export interface LaneRunnerOptions extends LaneOptions {
   id: string;
@@ -101,9 +103,11 @@ export class LaneRunner {
     return this.machine;
   }
 
-  /** As certain as it is now. */
+  /** As certain as it is now, give or take a second: it is asked for each group that waits. */
   get cost(): CostModel {
-    return aged(this.costModel, this.modules.clock.nowMs());
+    const nowMs = this.modules.clock.nowMs();
+    if (nowMs - this.costModel.atMs > AGE_EVERY_MS) this.costModel = aged(this.costModel, nowMs);
+    return this.costModel;
   }
 
   /** When the running proof is expected to end, by its start; undefined when none runs. */

@@ -7,7 +7,7 @@
 import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics.js";
 import type { Dispatcher, Job, JobSource } from "../schedule/dispatcher.js";
-import type { LaneForecast } from "../schedule/forecast.js";
+import type { Ahead, LaneForecast } from "../schedule/forecast.js";
 import { startAfter } from "../schedule/forecast.js";
 import type { ProofResult } from "../schedule/group.js";
 import type { StopReason } from "../schedule/messages.js";
@@ -86,6 +86,7 @@ export class GroupQueue implements JobSource {
   offered(): void {
     const { clock, dispatcher, metrics, sessions } = this.modules;
     this.cancelLook();
+    if (![...this.flights.keys()].some((attempt) => this.isPreemptible(attempt))) return;
     const [urgent] = this.waiting().sort(compareStanding);
     if (urgent === undefined || urgent.priority === priorities.backlog || dispatcher.isIdle) return;
     const { deadlineAtMs, fenceAtMs } = urgent.waiter.live.submission;
@@ -139,16 +140,10 @@ export class GroupQueue implements JobSource {
     const [head] = submission.groups;
     if (head === undefined) return { startAtMs: nowMs, finishAtMs: nowMs };
     const standing = this.standingOf(submission, head, Infinity);
-    const ahead = this.waiting()
+    const before = this.waiting()
       .filter((other) => compareStanding(other, standing) < 0 && !keys.has(keyOf(other.waiter)))
-      .sort(compareStanding)
-      .map(({ waiter }) => {
-        const { raws, children } = workOf(waiter);
-        const costMs = dispatcher.optimisticMs(raws.validators.length, children.length);
-        const { deadlineAtMs, fenceAtMs } = waiter.live.submission;
-        return { costMs, latestStartAtMs: Math.min(deadlineAtMs, fenceAtMs - costMs) };
-      });
-    const startAtMs = startAfter(nowMs, free, ahead);
+      .sort(compareStanding);
+    const startAtMs = startAfter(nowMs, free, this.ahead(before), submission.deadlineAtMs);
     return { startAtMs, finishAtMs: startAtMs + this.leastMs(submission) };
   }
 
@@ -172,6 +167,16 @@ export class GroupQueue implements JobSource {
       const waiter = { live, group };
       return [{ ...this.standingOf(live.submission, groupOf(waiter), live.order), waiter }];
     });
+  }
+
+  private *ahead(waiting: readonly { waiter: Waiter }[]): Generator<Ahead> {
+    for (const { waiter } of waiting) {
+      const { raws, children } = workOf(waiter);
+      const { dispatcher } = this.modules;
+      const costMs = dispatcher.optimisticMs(raws.validators.length, children.length);
+      const { deadlineAtMs, fenceAtMs } = waiter.live.submission;
+      yield { costMs, latestStartAtMs: Math.min(deadlineAtMs, fenceAtMs - costMs) };
+    }
   }
 
   private standingOf(

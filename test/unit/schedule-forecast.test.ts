@@ -24,6 +24,13 @@ describe("the start behind others", () => {
     expect(startAfter(NOW, [lane(0)], [ahead(500), ahead(700, 1500), ahead(9)])).toBe(1509);
   });
 
+  test("is looked for no further than it matters", () => {
+    function* endless() {
+      for (;;) yield ahead(500);
+    }
+    expect(startAfter(NOW, [lane(0)], endless(), 2600)).toBe(3000);
+  });
+
   test("is never without a lane", () => {
     expect(startAfter(NOW, [], [])).toBe(Infinity);
   });
