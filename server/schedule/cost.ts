@@ -28,8 +28,8 @@ const FORGET_MS = 30 * 60_000;
 const SURPRISE_MAX = 3;
 /** What is kept of what was learned after such a sample: the device may not be what it was. */
 const KEPT_AT_SURPRISE = 0.9;
-/** Standard deviations from the middle of a normal distribution to 10 % below and 98 % below. */
-const OPTIMISTIC_AT = -1.282;
+/** Standard deviations from the middle of a normal distribution to 2 % below and 98 % below. */
+const OPTIMISTIC_AT = -2.054;
 const PESSIMISTIC_AT = 2.054;
 /** A proof is wedged beyond this multiple of its pessimistic prediction, and never before 10 s. */
 const OVERRUN_FACTOR = 4;
@@ -63,7 +63,7 @@ export function predictMs(model: CostModel, raws: number, children: number): num
   return partsMs(model, raws, children).reduce((sum, part) => sum + part, 0);
 }
 
-/** One proof in ten takes less than this, as far as the model knows. */
+/** One proof in fifty takes less than this, as far as the model knows. */
 export function optimisticMs(model: CostModel, raws: number, children: number): number {
   return quantileMs(model, raws, children, OPTIMISTIC_AT);
 }

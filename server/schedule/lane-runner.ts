@@ -296,7 +296,7 @@ export class LaneRunner {
       children: children.map(({ validators }) => validators),
       rotation: job.rotation,
       mayBeCut: job.mayBeCut,
-      mustStart: isFirst,
+      mustStart: job.mustStart,
       fits: (rawCount, childCount) =>
         nowMs + pessimisticMs(this.cost, rawCount, childCount) < job.fenceAtMs,
     });

@@ -13,8 +13,10 @@ export interface LaneJob {
   work: GroupWork;
   deadlineAtMs: number;
   fenceAtMs: number;
-  /** An idle device always tries a node's first group, whatever is predicted. */
+  /** Assigned in time, it may start late: its inputs may take until then to verify. */
   isFirstOfSession: boolean;
+  /** Starts whatever is predicted, so that no shape is locked out by a bad sample. */
+  mustStart: boolean;
   /** What does not fit may be left out, named `shed`. */
   mayBeCut: boolean;
   /** What is kept of a group that is cut: see `rotationOf`. */

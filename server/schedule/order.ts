@@ -12,8 +12,8 @@ export const priorities = { proposal: 1, aggregation: 2, backlog: 3 } as const;
 export interface Standing {
   /** One of `priorities`. */
   priority: number;
-  /** Prover time of its node over the last slots, in milliseconds; see `Usage`. */
-  usedMs: number;
+  /** What its node has used of the provers lately, in whole small proofs: less is no difference. */
+  usedProofs: number;
   /** What its proof is predicted to take, in milliseconds. */
   costMs: number;
   /** Arrival of its session: smaller came first. */
@@ -22,7 +22,12 @@ export interface Standing {
 
 /** Negative when `a` comes before `b`. */
 export function compareStanding(a: Standing, b: Standing): number {
-  return a.priority - b.priority || a.usedMs - b.usedMs || a.costMs - b.costMs || a.order - b.order;
+  return (
+    a.priority - b.priority ||
+    a.usedProofs - b.usedProofs ||
+    a.costMs - b.costMs ||
+    a.order - b.order
+  );
 }
 
 /** Proofs of higher classes in a row while backlog waited. */

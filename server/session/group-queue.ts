@@ -1,8 +1,7 @@
 /**
  * The groups that wait for a prover and those in flight: which is next, who waits for which
- * attempt, who pays, and when backlog makes way. A *flight* is one attempt at proving one input;
- * identical work of several nodes is one flight. Each waiter keeps its own deadline, fence and
- * names, and the attempt is killed when the last of them has gone.
+ * attempt, who pays, and when backlog makes way. Each waiter keeps its own deadline, fence and
+ * names, and a flight is killed when the last of its waiters has gone.
  */
 import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics.js";
@@ -18,31 +17,15 @@ import { rotationOf } from "../schedule/parts.js";
 import { preemption, TAKEOVER_MS } from "../schedule/preemption.js";
 import { Usage } from "../schedule/usage.js";
 import type { DecodedGroup } from "./decode-snapshot.js";
+import type { Flight, Waiter } from "./flight.js";
+import { groupOf, isNotFor, isRetry, workOf } from "./flight.js";
 import type { SessionEvent } from "./session.js";
 import type { LiveSession, Submission } from "./sessions.js";
 import { SetAside } from "./set-aside.js";
 import { resultFor } from "./shared-result.js";
 
-/** One group of one session. */
-interface Waiter {
-  live: LiveSession;
-  group: number;
-}
-
-interface Flight {
-  key: string;
-  /** Whose names the result comes in; it may have gone since. */
-  leader: DecodedGroup;
-  /** As the lane knows them. */
-  deadlineAtMs: number;
-  fenceAtMs: number;
-  waiters: Waiter[];
-  startedAtMs: number;
-  /** What each node was charged at the start, in milliseconds. */
-  charges: { nodeId: string; ms: number }[];
-  /** Started ahead of higher classes: not to be preempted for one. */
-  isBacklogTurn: boolean;
-}
+/** A node's first groups start whatever is predicted; after one was killed at its fence, not for so long. */
+const TRY_AGAIN_MS = 60_000;
 
 export interface GroupQueueModules {
   clock: Clock;
@@ -57,6 +40,8 @@ export class GroupQueue implements JobSource {
   readonly usage = new Usage();
   private readonly flights = new Map<number, Flight>();
   private readonly setAside = new SetAside();
+  /** Until when the first groups of a node start only where they are predicted to fit. */
+  private readonly noTryUntilMs = new Map<string, number>();
   private turns: Turns = 0;
   private cancelLook = () => {};
 
@@ -71,7 +56,7 @@ export class GroupQueue implements JobSource {
       if (this.setAside.has(digest, nowMs))
         return sessions.step(live, { kind: "refused", group, reason: "set_aside" });
       for (const [attempt, flight] of this.flights)
-        if (flight.key === keyOf({ live, group })) this.board(attempt, flight, { live, group });
+        if (flight.digest === digest) this.board(attempt, flight, { live, group });
     });
   }
 
@@ -110,6 +95,7 @@ export class GroupQueue implements JobSource {
     flight.waiters = flight.waiters.filter((waiter) => waiter.live !== live);
     if (flight.waiters.length > 0) return;
     this.land(attempt, flight);
+    if (reason === "fence" && flight.mustStart) this.noMoreTries(flight);
     this.modules.dispatcher.kill(attempt, reason);
   }
 
@@ -121,11 +107,11 @@ export class GroupQueue implements JobSource {
     const { clock, dispatcher } = this.modules;
     const nowMs = clock.nowMs();
     const lanes = dispatcher.forecast();
-    const keys = new Set(submission.groups.map((group) => inputKey(submission, group)));
+    const digests = new Set(submission.groups.map(({ digest }) => digest));
     const [shared] = lanes
       .flatMap(({ attempt, freeAtMs }) => {
         const flight = attempt === undefined ? undefined : this.flights.get(attempt);
-        if (flight === undefined || !keys.has(flight.key)) return [];
+        if (flight === undefined || !digests.has(flight.digest)) return [];
         return [{ startAtMs: flight.startedAtMs, finishAtMs: Math.max(nowMs, freeAtMs) }];
       })
       .sort((a, b) => a.finishAtMs - b.finishAtMs);
@@ -141,7 +127,10 @@ export class GroupQueue implements JobSource {
     if (head === undefined) return { startAtMs: nowMs, finishAtMs: nowMs };
     const standing = this.standingOf(submission, head, Infinity);
     const before = this.waiting()
-      .filter((other) => compareStanding(other, standing) < 0 && !keys.has(keyOf(other.waiter)))
+      .filter(
+        (other) =>
+          compareStanding(other, standing) < 0 && !digests.has(groupOf(other.waiter).digest),
+      )
       .sort(compareStanding);
     const startAtMs = startAfter(nowMs, free, this.ahead(before), submission.deadlineAtMs);
     return { startAtMs, finishAtMs: startAtMs + this.leastMs(submission) };
@@ -152,6 +141,8 @@ export class GroupQueue implements JobSource {
     const nowMs = this.modules.clock.nowMs();
     this.setAside.expire(nowMs);
     this.usage.expire(nowMs);
+    for (const [nodeId, untilMs] of this.noTryUntilMs)
+      if (nowMs >= untilMs) this.noTryUntilMs.delete(nodeId);
   }
 
   /** No timer is left behind. */
@@ -186,41 +177,48 @@ export class GroupQueue implements JobSource {
   ): Standing {
     const { clock, dispatcher } = this.modules;
     const usedMs = this.usage.of(nodeId, clock.nowMs());
+    const usedProofs = Math.round(usedMs / dispatcher.predictMs(1, 0));
     const costMs = dispatcher.predictMs(work.raws.validators.length, work.children.length);
-    return { priority, usedMs, costMs, order };
+    return { priority, usedProofs, costMs, order };
   }
 
   private jobOf(first: Waiter, isBacklogTurn: boolean): Job {
     const { clock, dispatcher } = this.modules;
+    const nowMs = clock.nowMs();
     const leader = groupOf(first);
-    const key = keyOf(first);
-    const waiters = this.allWaitingFor(key);
+    const { digest } = leader;
+    const waiters = this.startingWith(first);
     const { submission } = first.live;
     const limit = (of: (submission: Submission) => number) =>
       Math.max(...waiters.map(({ live }) => of(live.submission)));
     const deadlineAtMs = limit((each) => each.deadlineAtMs);
     const fenceAtMs = limit((each) => each.fenceAtMs);
+    const mayBeCut = waiters.every(({ live }) => live.submission.mayBeCut);
+    const isFresh = waiters.filter(({ live }) => !live.hasStarted);
+    const mustStart = isFresh.some(({ live }) => !this.noTryUntilMs.has(live.submission.nodeId));
     return {
       work: leader.work,
       deadlineAtMs,
       fenceAtMs,
-      isFirstOfSession: waiters.some(({ live }) => !live.hasStarted),
+      isFirstOfSession: isFresh.length > 0,
+      mustStart,
       isRetry: waiters.some(isRetry),
-      mayBeCut: submission.mayBeCut,
+      mayBeCut,
       rotation: rotationOf(submission.slot),
       started: (attempt) => {
-        const startedAtMs = clock.nowMs();
         const { raws, children } = leader.work;
         const ms = dispatcher.predictMs(raws.validators.length, children.length) / waiters.length;
         const flight: Flight = {
-          key,
+          digest,
           leader,
           deadlineAtMs,
           fenceAtMs,
           waiters: [],
-          startedAtMs,
+          startedAtMs: nowMs,
           charges: [],
           isBacklogTurn,
+          mayBeCut,
+          mustStart,
         };
         this.flights.set(attempt, flight);
         for (const waiter of waiters) this.board(attempt, flight, waiter, ms);
@@ -236,13 +234,21 @@ export class GroupQueue implements JobSource {
     };
   }
 
-  private allWaitingFor(key: string): Waiter[] {
-    return this.modules.sessions.all().flatMap((live) =>
+  /**
+   * All that wait for the same work; where the whole of it is predicted to miss the fence, only those
+   * that agree on whether it may be cut.
+   */
+  private startingWith(first: Waiter): Waiter[] {
+    const { digest } = groupOf(first);
+    const all = this.modules.sessions.all().flatMap((live) =>
       live.state.groups.flatMap(({ kind }, group) => {
         const waiter = { live, group };
-        return kind === "queued" && keyOf(waiter) === key ? [waiter] : [];
+        return kind === "queued" && groupOf(waiter).digest === digest ? [waiter] : [];
       }),
     );
+    const { fenceAtMs, mayBeCut } = first.live.submission;
+    if (this.modules.clock.nowMs() + this.pessimisticMs(first) < fenceAtMs) return all;
+    return all.filter(({ live }) => live.submission.mayBeCut === mayBeCut);
   }
 
   private board(attempt: number, flight: Flight, waiter: Waiter, ms = 0): void {
@@ -272,7 +278,7 @@ export class GroupQueue implements JobSource {
     const isSetAside = this.setAside.has(digest, clock.nowMs());
     for (const waiter of flight.waiters) {
       const { live, group } = waiter;
-      if (result.kind === "not_started" && hasMoreTime(waiter, flight)) {
+      if (isNotFor(waiter, flight, result)) {
         sessions.step(live, { kind: "lost", group, attempt });
         continue;
       }
@@ -288,6 +294,11 @@ export class GroupQueue implements JobSource {
     const nowMs = this.modules.clock.nowMs();
     const shareMs = (nowMs - flight.startedAtMs) / flight.charges.length;
     for (const { nodeId, ms } of flight.charges) this.usage.charge(nodeId, shareMs - ms, nowMs);
+  }
+
+  private noMoreTries({ charges }: Flight): void {
+    const untilMs = this.modules.clock.nowMs() + TRY_AGAIN_MS;
+    for (const { nodeId } of charges) this.noTryUntilMs.set(nodeId, untilMs);
   }
 
   private isPreemptible(attempt: number): boolean {
@@ -319,34 +330,4 @@ export class GroupQueue implements JobSource {
     const { raws, children } = workOf(waiter);
     return this.modules.dispatcher.pessimisticMs(raws.validators.length, children.length);
   }
-}
-
-/** Joined after the attempt was assigned, with later limits than the lane decided by. */
-function hasMoreTime({ live }: Waiter, flight: Flight): boolean {
-  const { deadlineAtMs, fenceAtMs } = live.submission;
-  return deadlineAtMs > flight.deadlineAtMs || fenceAtMs > flight.fenceAtMs;
-}
-
-function isRetry({ live, group }: Waiter): boolean {
-  const state = live.state.groups[group];
-  return state?.kind === "queued" && state.failure !== null;
-}
-
-function groupOf({ live, group }: Waiter): DecodedGroup {
-  const decoded = live.submission.groups[group];
-  if (decoded === undefined) throw new Error(`session ${live.id} has no group ${group}`);
-  return decoded;
-}
-
-function workOf(waiter: Waiter) {
-  return groupOf(waiter).work;
-}
-
-/** Equal for groups that one proof serves. */
-function keyOf(waiter: Waiter): string {
-  return inputKey(waiter.live.submission, groupOf(waiter));
-}
-
-function inputKey({ mayBeCut }: Submission, { digest }: DecodedGroup): string {
-  return mayBeCut ? digest : `${digest} whole`;
 }

@@ -10,7 +10,7 @@ import { GatedProver } from "../helpers/gated-prover.js";
 import { startTestService } from "../helpers/start-service.js";
 import { dataOf, publicKey, rootOf, snapshot } from "../helpers/vectors.js";
 
-/** By the cost table a proof of 64 raws takes over 2 s, and optimistically more than 800 ms. */
+/** By the cost table a proof of 64 raws takes over 2 s, and optimistically 0.4 s. */
 const RAWS = 64;
 
 let service: Service;
@@ -49,16 +49,16 @@ test("an idle device takes a first group whatever its budgets", async () => {
 test("behind a running proof it is skipped when none could start before the deadline", async () => {
   await submit("a", 5000, 60_000);
   await prover.untilProofs(1);
-  const late = await submit("b", 750, 60_000, RAWS - 1);
+  const late = await submit("b", 250, 60_000, RAWS - 1);
   expect(late).toMatchObject({ case: "skipped", value: { reason: SkipReason.PREDICTED_MISS } });
-  expect(late.case === "skipped" && late.value.predictedFinishMs).toBeGreaterThan(750);
+  expect(late.case === "skipped" && late.value.predictedFinishMs).toBeGreaterThan(250);
   expect((await submit("c", 5000, 60_000, RAWS - 2)).case).toBe("accepted");
 });
 
 test("and when none could be done before the fence, though one could start", async () => {
   await submit("a", 5000, 60_000);
   await prover.untilProofs(1);
-  expect(await submit("b", 1000, 1000, RAWS - 1)).toMatchObject({
+  expect(await submit("b", 450, 450, RAWS - 1)).toMatchObject({
     case: "skipped",
     value: {
       reason: SkipReason.PREDICTED_MISS,
@@ -70,9 +70,9 @@ test("and when none could be done before the fence, though one could start", asy
 test("those that wait before it are counted, unless they could not start in time either", async () => {
   await submit("a", 5000, 60_000);
   await prover.untilProofs(1);
-  // Each takes 0.8 s at least: a second one behind the running proof starts after 1.6 s.
-  expect((await submit("b", 1500, 60_000, RAWS - 2)).case).toBe("accepted");
-  expect((await submit("c", 1500, 60_000, RAWS - 1)).case).toBe("skipped");
+  // Each takes 0.4 s at least: a second one behind the running proof starts after 0.8 s.
+  expect((await submit("b", 650, 60_000, RAWS - 2)).case).toBe("accepted");
+  expect((await submit("c", 650, 60_000, RAWS - 1)).case).toBe("skipped");
   expect((await submit("d", 5000, 60_000, RAWS - 1)).case).toBe("accepted");
 });
 
@@ -85,5 +85,5 @@ test("work that is being proved already is no miss: it starts at once", async ()
 test("but when that proof would come after the fence it is", async () => {
   await submit("a", 5000, 60_000);
   await prover.untilProofs(1);
-  expect((await submit("b", 700, 700)).case).toBe("skipped");
+  expect((await submit("b", 250, 250)).case).toBe("skipped");
 });

@@ -168,12 +168,25 @@ describe("identical work", () => {
     expect((await outcome("c", three)).status).toBe(OutcomeStatus.PROVED);
   });
 
-  test("is not the same where one may be cut and the other not", async () => {
-    await submit("a");
+  test("is shared by one that forbids parts, as long as nothing is shed", async () => {
+    const one = await submit("a");
     await prover.untilProofs(1);
-    await submit("b", { mayBeCut: false });
+    const two = await submit("b", { mayBeCut: false });
     prover.endProofs();
+    expect((await outcome("a", one)).status).toBe(OutcomeStatus.PROVED);
+    expect((await outcome("b", two)).status).toBe(OutcomeStatus.PROVED);
+    expect(prover.proofs).toBe(1);
+  });
+
+  test("is proved once more for the one that forbids parts, when some of it was shed", async () => {
+    const part = await submit("a", { raws: 64, fenceMs: 3000 });
+    await prover.untilProofs(1);
+    const whole = await submit("b", { raws: 64, mayBeCut: false });
+    prover.endProofs();
+    expect(validators(await outcome("a", part)).length).toBeLessThan(64);
     await prover.untilProofs(2);
+    prover.endProofs();
+    expect(validators(await outcome("b", whole))).toHaveLength(64);
   });
 });
 
@@ -288,7 +301,7 @@ describe("a running backlog proof", () => {
     const old = await submit("a", backlog);
     await prover.untilProofs(1);
     const sharing = await submit("b", { raws: 60 });
-    const refused = submit("c", { deadlineMs: 500 });
+    const refused = submit("c", { deadlineMs: 200 });
     await expect(refused).rejects.toThrow("c was skipped");
     prover.endProofs();
     expect((await outcome("a", old)).status).toBe(OutcomeStatus.PROVED);

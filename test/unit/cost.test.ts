@@ -33,8 +33,8 @@ describe("before anything is seen", () => {
   });
 
   // The table's error alone is 0.7² + 0.3², a proof's scatter 0.15²: a deviation of √0.6025.
-  test("a proof may take a third or five times as long", () => {
-    expect(optimisticMs(freshCostModel, 0, 0)).toBeCloseTo(770 * Math.exp(-1.282 * 0.77621), 1);
+  test("a proof may take a fifth or five times as long", () => {
+    expect(optimisticMs(freshCostModel, 0, 0)).toBeCloseTo(770 * Math.exp(-2.054 * 0.77621), 1);
     expect(pessimisticMs(freshCostModel, 0, 0)).toBeCloseTo(770 * Math.exp(2.054 * 0.77621), 1);
   });
 

@@ -8,10 +8,10 @@ const { proposal, aggregation, backlog } = priorities;
 const standing = (
   name: string,
   priority: number,
-  usedMs: number,
+  usedProofs: number,
   order: number,
   costMs = 1000,
-) => ({ name, priority, usedMs, costMs, order });
+) => ({ name, priority, usedProofs, costMs, order });
 
 test("nobody waits: nobody is next", () => {
   expect(takeNext([], 0)).toBeUndefined();

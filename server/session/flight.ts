@@ -1,0 +1,63 @@
+/**
+ * A *flight*: one attempt at proving one input, and all the groups that wait for it. Identical work
+ * of several nodes is one flight.
+ */
+import type { GroupWork, LeftOut, ProofResult } from "../schedule/group.js";
+import type { DecodedGroup } from "./decode-snapshot.js";
+import type { LiveSession } from "./sessions.js";
+
+/** One group of one session. */
+export interface Waiter {
+  live: LiveSession;
+  group: number;
+}
+
+export interface Flight {
+  digest: string;
+  /** Whose names the result comes in; it may have gone since. */
+  leader: DecodedGroup;
+  /** As the lane knows them. */
+  deadlineAtMs: number;
+  fenceAtMs: number;
+  waiters: Waiter[];
+  startedAtMs: number;
+  /** What each node was charged at the start, in milliseconds. */
+  charges: { nodeId: string; ms: number }[];
+  /** Started ahead of higher classes: not to be preempted for one. */
+  isBacklogTurn: boolean;
+  mayBeCut: boolean;
+  /** Started whatever was predicted. */
+  mustStart: boolean;
+}
+
+/**
+ * The lane decided by less than this waiter allows: it waits again. One that joined late may have
+ * later limits than the lane knew, and either may have another mind about parts.
+ */
+export function isNotFor({ live }: Waiter, flight: Flight, result: ProofResult): boolean {
+  const { deadlineAtMs, fenceAtMs, mayBeCut } = live.submission;
+  if (result.kind === "not_started") {
+    const hasMoreTime = deadlineAtMs > flight.deadlineAtMs || fenceAtMs > flight.fenceAtMs;
+    return hasMoreTime || (mayBeCut && !flight.mayBeCut && result.reason === "predicted_miss");
+  }
+  return !mayBeCut && result.kind === "proved" && result.leftOut.some(isShed);
+}
+
+function isShed({ reason }: LeftOut): boolean {
+  return reason === "shed";
+}
+
+export function isRetry({ live, group }: Waiter): boolean {
+  const state = live.state.groups[group];
+  return state?.kind === "queued" && state.failure !== null;
+}
+
+export function groupOf({ live, group }: Waiter): DecodedGroup {
+  const decoded = live.submission.groups[group];
+  if (decoded === undefined) throw new Error(`session ${live.id} has no group ${group}`);
+  return decoded;
+}
+
+export function workOf(waiter: Waiter): GroupWork {
+  return groupOf(waiter).work;
+}
