@@ -72,7 +72,8 @@ export async function installGrpcio(): Promise<void> {
   const stamp = join(venv, "installed.txt");
   if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== pinned) {
     await mustRun("python3", ["-m", "venv", "--clear", venv]);
-    await mustRun(VENV_PYTHON, ["-m", "pip", "install", "-q", "-r", requirements]);
+    const hashed = ["--require-hashes", "--no-deps", "-r", requirements];
+    await mustRun(VENV_PYTHON, ["-m", "pip", "install", "-q", ...hashed]);
     writeFileSync(stamp, pinned);
   }
   mkdirSync(GRPCIO_GENERATED, { recursive: true });
