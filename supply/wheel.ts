@@ -42,7 +42,7 @@ export function wheelRef({ name, version }: Pick<Wheel, "name" | "version">): st
   return `pypi:${name}@${version}`;
 }
 
-/** With references of our own: cargo's name the folders of the machine that compiled. */
+/** With references of our own, and no path: cargo's tell of the machine that compiled. */
 function cratesOf({ metadata, components, dependencies }: Bom, wheel: string) {
   const ours = new Map([[metadata.component["bom-ref"], wheel]]);
   for (const { "bom-ref": ref, name, version } of components)
@@ -54,7 +54,11 @@ function cratesOf({ metadata, components, dependencies }: Bom, wheel: string) {
   };
   const known = ({ ref }: Dependency) => ours.has(ref);
   return {
-    crates: components.map((crate) => ({ ...crate, "bom-ref": rename(crate["bom-ref"]) })),
+    crates: components.map(({ purl = "", ...crate }) => ({
+      ...crate,
+      "bom-ref": rename(crate["bom-ref"]),
+      purl: purl.replace(/\?download_url=file:.*/, ""),
+    })),
     dependencies: dependencies.filter(known).map(({ ref, dependsOn }) => {
       return { ref: rename(ref), dependsOn: dependsOn.map(rename) };
     }),
