@@ -64,6 +64,21 @@ export async function installGrpcurl(): Promise<void> {
   await mustRun("go", ["install", GRPCURL_MODULE], { env: { GOBIN: join(out, "bin") } });
 }
 
+const OWN_PROMTOOL = join(out, "bin/promtool");
+const PROMTOOL_MODULE = "github.com/prometheus/prometheus/cmd/promtool@v0.316.0";
+/** It is a large program: two cores take minutes. */
+export const PROMTOOL_TIMEOUT_MS = 1_200_000;
+
+/** The one on the path, or one built here. */
+export const promtool = () => (hasProgram("promtool", "--version") ? "promtool" : OWN_PROMTOOL);
+
+/** Builds promtool, without its many ways to discover services, unless it is there. */
+export async function installPromtool(): Promise<void> {
+  if (hasProgram(promtool(), "--version")) return;
+  const args = ["install", "-tags", "remove_all_sd", PROMTOOL_MODULE];
+  await mustRun("go", args, { env: { GOBIN: join(out, "bin") } });
+}
+
 const venv = join(out, "grpcio-venv");
 export const VENV_PYTHON = join(venv, "bin/python");
 export const GRPCIO_GENERATED = join(venv, "generated");
