@@ -39,8 +39,8 @@ ENV NODE_ENV=production \
   LEAN_AGGREGATOR_LISTEN=unix:/run/lean-aggregator/grpc.sock \
   LEAN_AGGREGATOR_SERVER=unix:/run/lean-aggregator/grpc.sock \
   LEAN_AGGREGATOR_LOCK_DIR=/run/lean-aggregator
-# Healthy while it answers: whether it can prove is /readyz's to say, and no reason for a restart.
+# Healthy while it answers: without a prover it is not ready, which a restart does not mend.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s \
-  CMD ["node", "dist/server/main.js", "info"]
+  CMD ["node", "dist/server/main.js", "health", "--live"]
 ENTRYPOINT ["node", "dist/server/main.js"]
 CMD ["serve"]
