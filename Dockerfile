@@ -1,24 +1,46 @@
-# Build: compiler and headers stay in this stage.
+# Three stages: what is compiled, the packages of others that run, and the image, which has neither
+# compiler nor package installer for Python, runs as nobody special and writes to one folder only.
 FROM node:24-bookworm AS build
 # Debian's archive keeps no old versions: a pin would break with each update.
 # hadolint ignore=DL3008
-RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv libpython3.11 g++ make \
+RUN apt-get update \
+  && apt-get install -y --no-install-recommends g++ libpython3.11 make python3 python3-venv \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY . .
-RUN make build && npm prune --omit=dev --ignore-scripts
+RUN make build && .prover-venv/bin/python -m pip uninstall --quiet --yes pip setuptools
+
+FROM node:24-bookworm-slim AS packages
+WORKDIR /app
+COPY .npmrc package.json package-lock.json ./
+RUN npm ci --omit=dev --no-audit --no-fund
 
 FROM node:24-bookworm-slim
 # hadolint ignore=DL3008
-RUN apt-get update && apt-get install -y --no-install-recommends python3 libpython3.11 \
-  && rm -rf /var/lib/apt/lists/*
+RUN apt-get update \
+  && apt-get install -y --no-install-recommends libpython3.11 python3 \
+  && rm -rf /var/lib/apt/lists/* \
+  && install -d -o 1000 -g 1000 -m 0750 /run/lean-aggregator
 WORKDIR /app
-COPY --from=build /app/package.json ./
-COPY --from=build /app/node_modules ./node_modules
-COPY --from=build /app/dist ./dist
-COPY --from=build /app/build ./build
+COPY LICENSE-APACHE LICENSE-MIT package.json ./
+COPY --from=packages /app/node_modules ./node_modules
 COPY --from=build /app/.prover-venv ./.prover-venv
+COPY --from=build /app/build/lean_pq.json /app/build/lean_pq.so ./build/
+COPY --from=build /app/build/Release/lean_aggregator.node ./build/Release/
+COPY --from=build /app/dist/client ./dist/client
+COPY --from=build /app/dist/native ./dist/native
+COPY --from=build /app/dist/proto ./dist/proto
+COPY --from=build /app/dist/server ./dist/server
 # The image's user "node", by number so that a host can check it.
 USER 1000
+# The one folder that is written to: sockets and device locks. The root may be mounted read-only.
+VOLUME /run/lean-aggregator
+ENV NODE_ENV=production \
+  LEAN_AGGREGATOR_LISTEN=unix:/run/lean-aggregator/grpc.sock \
+  LEAN_AGGREGATOR_SERVER=unix:/run/lean-aggregator/grpc.sock \
+  LEAN_AGGREGATOR_LOCK_DIR=/run/lean-aggregator
+# Healthy while it answers: without a prover it is not ready, which a restart does not mend.
+HEALTHCHECK --interval=15s --timeout=5s --start-period=10s \
+  CMD ["node", "dist/server/main.js", "health", "--live"]
 ENTRYPOINT ["node", "dist/server/main.js"]
-CMD ["serve", "--listen", "unix:/run/lean-aggregator/grpc.sock"]
+CMD ["serve"]

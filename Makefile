@@ -1,6 +1,6 @@
 # Every target installs what is missing first. Needs Node 20 or newer, Python 3.11 or newer with its
 # shared library, and a C++ compiler.
-.PHONY: setup build test check sim bench demo devnet devnet-smoke serve doctor clean
+.PHONY: setup build test check sim bench demo devnet devnet-smoke serve doctor sbom clean
 
 setup: node_modules/.package-lock.json build/lean_pq.json
 	@node native/build.mjs
@@ -46,6 +46,12 @@ serve: build
 
 doctor: build
 	node dist/server/main.js doctor
+
+# What is shipped, as CycloneDX: npm packages, the prover's wheel and its crates, the native parts.
+sbom: build
+	@mkdir -p out
+	@node dist/supply/write-sbom.js > out/sbom.json
+	@echo out/sbom.json
 
 clean:
 	rm -rf dist build out .prover-venv node_modules

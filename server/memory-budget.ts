@@ -6,10 +6,14 @@
 export class MemoryBudget {
   private held = 0;
 
-  /** @param changed told the bytes held after each change, for a gauge. */
+  /**
+   * @param changed told the bytes held after each change, for a gauge
+   * @param callRefused told of each call that did not fit, for a counter
+   */
   constructor(
     private readonly bytesMax: number,
     private readonly changed: (heldBytes: number) => void = () => undefined,
+    private readonly callRefused: () => void = () => undefined,
   ) {}
 
   get heldBytes(): number {
@@ -19,6 +23,13 @@ export class MemoryBudget {
   /** A share of the budget; undefined when it does not fit. Whoever reserves releases. */
   reserve(bytes: number): MemoryShare | undefined {
     return this.take(bytes) ? new MemoryShare(bytes, (more) => this.take(more)) : undefined;
+  }
+
+  /** As `reserve`, for a call that is refused unread when it does not fit. */
+  reserveForCall(bytes: number): MemoryShare | undefined {
+    const share = this.reserve(bytes);
+    if (share === undefined) this.callRefused();
+    return share;
   }
 
   private take(bytes: number): boolean {

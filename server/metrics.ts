@@ -2,6 +2,8 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 
 const PROOF_SECONDS = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 10, 15, 20, 30];
+/** A proof verifies in 20 to 100 ms; at 2 s its prover is taken for hung. */
+const VERIFY_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2];
 /** Finest around 1, where dispatch has a few percent to spare. */
 const COST_RATIOS = [0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.2, 1.4, 2, 4];
 
@@ -53,6 +55,32 @@ export function createMetrics() {
       buckets: PROOF_SECONDS,
       registers,
     }),
+    verifySeconds: new Histogram({
+      name: "lean_pq_sig_aggregated_signatures_verification_time_seconds",
+      help: "Time a proof took to verify: a child, a proof just made, or one that a node asks about",
+      buckets: VERIFY_SECONDS,
+      registers,
+    }),
+    validProofs: new Counter({
+      name: "lean_pq_sig_aggregated_signatures_valid_total",
+      help: "Proofs that verified",
+      registers,
+    }),
+    invalidProofs: new Counter({
+      name: "lean_pq_sig_aggregated_signatures_invalid_total",
+      help: "Proofs that did not verify against exactly the keys expected",
+      registers,
+    }),
+    validSignatures: new Counter({
+      name: "lean_pq_sig_attestation_signatures_valid_total",
+      help: "Raw signatures that verified",
+      registers,
+    }),
+    invalidSignatures: new Counter({
+      name: "lean_pq_sig_attestation_signatures_invalid_total",
+      help: "Raw signatures rejected: bad, or of another slot's leaf",
+      registers,
+    }),
     sessionSeconds: new Histogram({
       name: "lean_aggregator_worker_duration_seconds",
       help: "From acceptance of a snapshot to its session's last outcome",
@@ -80,6 +108,12 @@ export function createMetrics() {
     fenced: new Counter({
       name: "lean_aggregator_fenced_total",
       help: "Groups whose proof was still running at their fence, and was killed",
+      registers,
+    }),
+    deadlines: new Counter({
+      name: "lean_aggregator_deadline_total",
+      help: "Groups proved by their deadline (hit), or late or not at all for want of time (miss)",
+      labelNames: ["result"] as const,
       registers,
     }),
     proverRestarts: new Counter({
@@ -144,6 +178,11 @@ export function createMetrics() {
       help: "Accepted sessions without a summary yet",
       registers,
     }),
+    unreadRefusals: new Counter({
+      name: "lean_aggregator_unread_refusals_total",
+      help: "Calls refused as RESOURCE_EXHAUSTED before they were read: no memory left for them",
+      registers,
+    }),
     heldBytes: new Gauge({
       name: "lean_aggregator_held_bytes",
       help: "Memory reserved for requests, of the budget that refuses what does not fit",
@@ -153,6 +192,7 @@ export function createMetrics() {
   for (const reason of skipReasons) metrics.skips.inc({ reason }, 0);
   for (const status of statuses) metrics.outcomes.inc({ status }, 0);
   for (const cause of restartCauses) metrics.proverRestarts.inc({ cause }, 0);
+  for (const result of ["hit", "miss"]) metrics.deadlines.inc({ result }, 0);
   for (const disturbed of ["true", "false"]) metrics.proofs.inc({ disturbed }, 0);
   return metrics;
 }

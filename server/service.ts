@@ -76,7 +76,11 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     },
     { startProver, clock, log, metrics, post: queueMicrotask },
   );
-  const memory = new MemoryBudget(limits.heldBytesMax, (bytes) => metrics.heldBytes.set(bytes));
+  const memory = new MemoryBudget(
+    limits.heldBytesMax,
+    (bytes) => metrics.heldBytes.set(bytes),
+    () => metrics.unreadRefusals.inc(),
+  );
   const aggregator = new Aggregator({ instance }, { clock, log, metrics, dispatcher, memory });
   const { deadlineMs, fenceMs } = config;
   const handlers = new Handlers(

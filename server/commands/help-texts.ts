@@ -82,6 +82,17 @@ Examples:
 Exit codes: 0 answered, 1 the service failed or cannot be reached, 2 wrong flag.
 `;
 
+const health = `
+Prints SERVING or NOT_SERVING. A service that is draining, or has no prover set
+up yet, is not serving, and no worse for it: restart what --live says is dead.
+
+Examples:
+  lean-aggregator health
+  lean-aggregator health --live --server unix:/run/lean-aggregator/grpc.sock
+
+Exit codes: 0 healthy, 1 not serving, or cannot be reached, 2 wrong flag.
+`;
+
 const doctor = `
 Checks what 'serve' would need with the same settings. WARN makes it slower or
 narrower, FAIL keeps it from proving.
@@ -108,6 +119,7 @@ export const helpTexts = {
   watch,
   verify,
   info,
+  health,
   doctor,
   completion,
 } as const;

@@ -5,6 +5,7 @@
  */
 import { Argument, Command, Option } from "commander";
 import { CommandError } from "../../client/commands/command-error.js";
+import type { HealthOptions } from "../../client/commands/health.js";
 import type { InfoOptions } from "../../client/commands/info.js";
 import { NODE_DEFAULT } from "../../client/commands/node-default.js";
 import type { SubmitOptions } from "../../client/commands/submit.js";
@@ -131,6 +132,15 @@ function addClientCommands(program: Command, modules: ProgramModules): void {
       run(modules, async (options: InfoOptions) => {
         const { infoCommand } = await import("../../client/commands/info.js");
         return infoCommand(options, terminal);
+      }),
+    );
+  addCommand(program, "health", "is a service healthy? for containers: one gRPC health check")
+    .addOption(serverOption())
+    .option("--live", "healthy is whoever answers, ready to prove or not")
+    .action(
+      run(modules, async (options: HealthOptions) => {
+        const { healthCommand } = await import("../../client/commands/health.js");
+        return healthCommand(options, terminal);
       }),
     );
 }

@@ -73,7 +73,7 @@ export class ConnectAdapter {
 
     const bytesMax = requestBytesMax(path);
     const announced = announcedBytes(request);
-    const share = memory.reserve(Math.min(bytesMax, announced ?? bytesMax));
+    const share = memory.reserveForCall(Math.min(bytesMax, announced ?? bytesMax));
     response.once("close", () => share?.release());
     const read = async () => {
       if (share === undefined) throw overloaded();

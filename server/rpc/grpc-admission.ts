@@ -42,7 +42,7 @@ export function admitCalls({ clock, memory }: GrpcAdmissionModules): ServerInter
       start: (next) =>
         next({
           onReceiveMetadata: (metadata, forward) => {
-            share = memory.reserve(requestBytesMax(path));
+            share = memory.reserveForCall(requestBytesMax(path));
             if (share === undefined) {
               refuse(overloaded());
               return;

@@ -4,6 +4,7 @@
  * otherwise. A process that dies or hangs in it is passed over for the next.
  */
 import type { Clock } from "../clock.js";
+import type { Metrics } from "../metrics.js";
 import type {
   AggregateClaim,
   Prover,
@@ -30,6 +31,7 @@ export interface Checker {
 
 export interface CheckerModules {
   clock: Clock;
+  metrics: Metrics;
   /** Provers to ask, in order of preference, as they are now. */
   provers(): readonly Prover[];
 }
@@ -45,18 +47,27 @@ export class FailoverChecker implements Checker {
     return this.modules.provers()[0]?.description;
   }
 
-  verifySignatures(message: SignedMessage, keys: Uint8Array, signatures: Uint8Array) {
-    return this.ask(
+  async verifySignatures(message: SignedMessage, keys: Uint8Array, signatures: Uint8Array) {
+    const verdicts = await this.ask(
       (prover) => prover.verifySignatures(message, keys, signatures),
       (prover) => (keys.length / prover.description.publicKeyBytes) * VERIFY_MS_PER_SIGNATURE,
     );
+    const valid = verdicts.filter((verdict) => verdict === "ok").length;
+    this.modules.metrics.validSignatures.inc(valid);
+    this.modules.metrics.invalidSignatures.inc(verdicts.length - valid);
+    return verdicts;
   }
 
-  verifyAggregate(message: SignedMessage, claim: AggregateClaim) {
-    return this.ask(
+  async verifyAggregate(message: SignedMessage, claim: AggregateClaim) {
+    const { clock, metrics } = this.modules;
+    const startMs = clock.nowMs();
+    const isValid = await this.ask(
       (prover) => prover.verifyAggregate(message, claim),
       () => 0,
     );
+    metrics.verifySeconds.observe((clock.nowMs() - startMs) / 1000);
+    (isValid ? metrics.validProofs : metrics.invalidProofs).inc();
+    return isValid;
   }
 
   private async ask<T>(

@@ -94,6 +94,7 @@ export class Dispatcher {
     });
     this.checker = new FailoverChecker({
       clock: modules.clock,
+      metrics: modules.metrics,
       provers: () => this.lanes.flatMap(({ runner }) => runner.checkers()),
     });
   }

@@ -92,6 +92,7 @@ export class LaneRunner {
       const { attempt, job } = message;
       const checker = new FailoverChecker({
         clock: this.modules.clock,
+        metrics: this.modules.metrics,
         provers: () => this.checkers(),
       });
       this.run = { attempt, job, checker, proof: undefined, result: undefined };

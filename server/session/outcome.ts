@@ -93,6 +93,16 @@ export function toOutcome(ended: EndedGroup): { outcome: Outcome; status: Outcom
   return { outcome, status };
 }
 
+/** Whether a group's time sufficed; undefined where something else decided how it ended. */
+export function deadlineResult(ending: Ending): "hit" | "miss" | undefined {
+  if (ending.kind === "result" && ending.result.kind === "proved") {
+    return ending.isLate ? "miss" : "hit";
+  }
+  const reason = reasonOf(ending);
+  const isLackOfTime = reason === "deadline" || reason === "predicted_miss" || reason === "fence";
+  return isLackOfTime ? "miss" : undefined;
+}
+
 export function toSummary(
   sessionId: string,
   { slot, groups }: { slot: bigint; groups: readonly unknown[] },

@@ -13,7 +13,7 @@ import type { Dispatcher } from "../schedule/dispatcher.js";
 import type { DecodedGroup } from "./decode-snapshot.js";
 import { GroupQueue } from "./group-queue.js";
 import type { Nodes, RequestIdentity } from "./nodes.js";
-import { toOutcome, toSummary } from "./outcome.js";
+import { deadlineResult, toOutcome, toSummary } from "./outcome.js";
 import type { SessionEffect, SessionEvent, SessionState } from "./session.js";
 import { isEnded, queuedGroup, transitionSession } from "./session.js";
 
@@ -179,6 +179,8 @@ export class Sessions {
     });
     if (ending.kind === "stopped" && ending.reason === "fence") metrics.fenced.inc();
     metrics.outcomes.inc({ status });
+    const result = deadlineResult(ending);
+    if (result !== undefined) metrics.deadlines.inc({ result });
     live.proofBytes += outcome.proof.length;
     live.counts.set(status, (live.counts.get(status) ?? 0) + 1);
     const event = { kind: "outcome", outcome } as const;

@@ -15,8 +15,8 @@ import type { SubmitSnapshotResponse } from "../../proto/gen/lean/aggregator/v1/
 import { unprovableSnapshot } from "./inputs.js";
 import type { Measurement } from "./measurement.js";
 import { whileProving } from "./proof-load.js";
-import { withService } from "./service-process.js";
-import type { ServiceProcess } from "./service-process.js";
+import { withService } from "./with-service.js";
+import type { BenchService } from "./with-service.js";
 import { quantile } from "./statistics.js";
 
 const BYTES = 1_000_000;
@@ -59,7 +59,7 @@ class Samples {
   private readonly tookMs: number[] = [];
   private serverCpuSeconds = 0;
 
-  constructor(private readonly service: ServiceProcess) {}
+  constructor(private readonly service: BenchService) {}
 
   async add(count: number, sample: () => Promise<number>): Promise<void> {
     const before = await this.cpuSeconds();

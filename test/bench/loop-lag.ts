@@ -8,8 +8,8 @@ import { Priority } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { unprovableSnapshot } from "./inputs.js";
 import type { Measurement } from "./measurement.js";
 import { whileProving } from "./proof-load.js";
-import { withService } from "./service-process.js";
-import type { ServiceProcess } from "./service-process.js";
+import { withService } from "./with-service.js";
+import type { BenchService } from "./with-service.js";
 
 const WATCH_MS = 10_000;
 const SUBMIT_EVERY_MS = 200;
@@ -35,7 +35,7 @@ export const loopLag: Measurement = {
     }),
 };
 
-async function lagDuring(service: ServiceProcess, meanwhile: Promise<unknown>) {
+async function lagDuring(service: BenchService, meanwhile: Promise<unknown>) {
   await service.metrics();
   await meanwhile;
   const metrics = await service.metrics();

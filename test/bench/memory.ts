@@ -1,13 +1,14 @@
 /** What the server and its provers hold resident: at rest, after proofs, and after many snapshots. */
 import { AggregatorClient } from "../../client/aggregator-client.js";
 import { Priority } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { residentOf } from "../helpers/processes.js";
 import { child } from "../helpers/vectors.js";
 import type { GroupInit, SnapshotInit } from "../helpers/vectors.js";
 import { PROVABLE, provableGroup, snapshotOf, unprovableSnapshot } from "./inputs.js";
 import type { Measurement } from "./measurement.js";
 import type { Row } from "./report.js";
-import { withService } from "./service-process.js";
-import type { ServiceProcess } from "./service-process.js";
+import { withService } from "./with-service.js";
+import type { BenchService } from "./with-service.js";
 
 const SNAPSHOTS = 200;
 const NODE = { nodeId: "memory", nodeEpoch: 1n };
@@ -38,13 +39,13 @@ export const memory: Measurement = {
     }),
 };
 
-function row(state: string, service: ServiceProcess): Row {
+function row(state: string, service: BenchService): Row {
   const mb = (bytes: number) => bytes / 1e6;
-  const provers = service.provers();
+  const provers = service.process.children().map(residentOf);
   const sum = (which: "now" | "peak") => provers.reduce((all, each) => all + each[which], 0);
   return {
     state,
-    serverRssMb: mb(service.resident().now),
+    serverRssMb: mb(residentOf(service.process.pid).now),
     provers: provers.length,
     proversRssMb: mb(sum("now")),
     proversPeakRssMb: mb(sum("peak")),

@@ -15,7 +15,7 @@ import { publicKey, raws, rootOf } from "../helpers/vectors.js";
 import { PROVABLE, SLOT, provableGroup, snapshotOf } from "./inputs.js";
 import type { Measurement } from "./measurement.js";
 import type { Row } from "./report.js";
-import { withService } from "./service-process.js";
+import { withService } from "./with-service.js";
 import { differences, quantile, spread } from "./statistics.js";
 
 const SHAPES = [1, 16, 32, 64];

@@ -8,13 +8,14 @@ import { AggregatorClient } from "../../client/aggregator-client.js";
 import type { DeviceStatus } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { ProverRole } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { DeviceState } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { residentOf } from "../helpers/processes.js";
 import { child, dataOf, raw } from "../helpers/vectors.js";
 import type { GroupInit } from "../helpers/vectors.js";
 import { provableGroup, snapshotOf } from "./inputs.js";
 import type { Measurement } from "./measurement.js";
 import type { Goal, Row } from "./report.js";
-import { residentOf, withService } from "./service-process.js";
-import type { ServiceProcess } from "./service-process.js";
+import { withService } from "./with-service.js";
+import type { BenchService } from "./with-service.js";
 import { quantile } from "./statistics.js";
 
 const KILLS = 5;
@@ -110,7 +111,7 @@ async function measure(standbys: 0 | 1, kills: number, progress: (line: string) 
 
 /** The killed proof is tried again by itself: the next proof is the same one. */
 async function killOnce(
-  service: ServiceProcess,
+  service: BenchService,
   client: AggregatorClient,
   group: GroupInit,
   afterMs: number,
@@ -145,7 +146,7 @@ function proverOf({ provers }: DeviceStatus, role: ProverRole) {
 }
 
 async function untilDevice(
-  service: ServiceProcess,
+  service: BenchService,
   holds: (device: DeviceStatus) => boolean,
 ): Promise<DeviceStatus> {
   const untilMs = performance.now() + WAIT_MS_MAX;

@@ -10,7 +10,7 @@ import { SLOT, unprovableSnapshot } from "./inputs.js";
 import type { Measurement } from "./measurement.js";
 import { whileProving } from "./proof-load.js";
 import type { Row } from "./report.js";
-import { withService } from "./service-process.js";
+import { withService } from "./with-service.js";
 import { quantile } from "./statistics.js";
 
 const SIZES = [20_000, 200_000, 1_000_000];

@@ -10,7 +10,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { TickAggregator, type SubmitOptions, type TickResult } from "../../client/index.js";
 import { OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { fakeSignature } from "../../server/prover/fake.js";
-import { startServiceProcess, type ServiceProcess } from "../helpers/service-process.js";
+import { ServiceProcess } from "../helpers/service-process.js";
 import { dataOf, groupsOfSlot, publicKey, rootOf, snapshot } from "../helpers/vectors.js";
 
 const SLOT = 101;
@@ -142,24 +142,31 @@ async function startProxy(target: string) {
 }
 
 let service: ServiceProcess;
+let address: string;
+/** With the fake prover, on a free port unless told the address of an earlier run. */
+async function startService(listen = "127.0.0.1:0"): Promise<void> {
+  service = ServiceProcess.spawn({ flags: ["--prover", "fake", "--listen", listen] });
+  address = (await service.listening()).grpc;
+}
+
 beforeEach(async () => {
-  service = await startServiceProcess();
+  await startService();
   cleanups.push(() => service.kill());
 });
 
 it("survives a service that is killed and comes back on the same port", async () => {
-  const node = new TickingNode(service.address);
+  const node = new TickingNode(address);
   await node.prove(6);
   await service.kill();
   await eventually(() => expect(node.skips).toContain("unreachable"));
-  service = await startServiceProcess(service.address);
+  await startService(address);
   await node.prove(6);
   await node.close(2000);
   await node.check();
 });
 
 it("misses nothing when its connections are cut", async () => {
-  const proxy = await startProxy(service.address);
+  const proxy = await startProxy(address);
   const node = new TickingNode(proxy.address);
   for (let cuts = 0; cuts < 5; cuts++) {
     await node.prove(2);
@@ -177,7 +184,7 @@ it("misses nothing when its connections are cut", async () => {
 });
 
 it("survives a service that is frozen for longer than a keepalive", async () => {
-  const node = new TickingNode(service.address);
+  const node = new TickingNode(address);
   await node.prove(6);
   service.signal("SIGSTOP");
   await eventually(() => expect(node.skips).toContain("unreachable"));
@@ -188,7 +195,7 @@ it("survives a service that is frozen for longer than a keepalive", async () => 
 });
 
 it("is not cut off by a stall of the node's own loop", async () => {
-  const node = new TickingNode(service.address);
+  const node = new TickingNode(address);
   await node.prove(6);
   // The answer to this one comes during the stall, and is past its time when it can be read.
   node.tick({ mayReplace: true });
@@ -205,7 +212,7 @@ it.each([
   ["dead", () => service.kill()],
   ["frozen", () => service.signal("SIGSTOP")],
 ])("closes in time when the service is %s", async (_state, harm) => {
-  const node = new TickingNode(service.address);
+  const node = new TickingNode(address);
   await node.prove(3);
   await harm();
   const startMs = performance.now();

@@ -4,7 +4,8 @@ import { OutcomeReason, OutcomeStatus } from "../../proto/gen/lean/aggregator/v1
 import { FaultyBackend, memoryGroup } from "../helpers/chaos-backend.js";
 import { HealthWatch } from "../helpers/chaos-health.js";
 import { Oracle } from "../helpers/chaos-oracle.js";
-import { ServiceProcess, Site, until } from "../helpers/chaos-service.js";
+import { Site, until } from "../helpers/chaos-service.js";
+import type { ServiceProcess } from "../helpers/service-process.js";
 import { dataOf, groupsOfSlot, raws } from "../helpers/vectors.js";
 
 const PROVED = [OutcomeStatus.PROVED, OutcomeReason.UNSPECIFIED];
@@ -28,8 +29,8 @@ describe("a backend that goes wrong", () => {
   beforeAll(async () => {
     backend = new FaultyBackend();
     site = new Site(backend.options);
-    service = await ServiceProcess.start(site, { LEAN_AGGREGATOR_PROVER_MEMORY_MB: "256" });
-    health = new HealthWatch(site.address, await service.httpAddress());
+    service = await site.start({ LEAN_AGGREGATOR_PROVER_MEMORY_MB: "256" });
+    health = new HealthWatch(site.address, (await service.listening()).http);
     oracle = new Oracle(site.address);
   });
 

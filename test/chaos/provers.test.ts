@@ -3,7 +3,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { HealthWatch } from "../helpers/chaos-health.js";
 import { Oracle } from "../helpers/chaos-oracle.js";
 import { ChaosRandom } from "../helpers/chaos-random.js";
-import { isRunning, ServiceProcess, Site, until } from "../helpers/chaos-service.js";
+import { Site, until } from "../helpers/chaos-service.js";
+import { isRunning } from "../helpers/processes.js";
+import type { ServiceProcess } from "../helpers/service-process.js";
 import { dataOf, raw, validatorCount } from "../helpers/vectors.js";
 
 /** A proof of so many takes about 1.2 s on two cores. */
@@ -30,8 +32,8 @@ describe("real provers", () => {
 
   beforeAll(async () => {
     site = new Site();
-    service = ServiceProcess.spawn(site);
-    health = new HealthWatch(site.address, await service.httpAddress());
+    service = site.spawn();
+    health = new HealthWatch(site.address, (await service.listening()).http);
     oracle = new Oracle(site.address);
   });
 

@@ -3,7 +3,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { HealthWatch } from "../helpers/chaos-health.js";
 import { Oracle } from "../helpers/chaos-oracle.js";
-import { isRunning, ServiceProcess, Site, until } from "../helpers/chaos-service.js";
+import { Site, until } from "../helpers/chaos-service.js";
+import { isRunning } from "../helpers/processes.js";
 import { dataOf, groupsOfSlot, raws } from "../helpers/vectors.js";
 
 function group(slot = 100, signers = 16) {
@@ -37,11 +38,11 @@ describe("a service", () => {
   });
 
   test("SIGTERM mid-proof: what runs is delivered, what is queued is not started", async () => {
-    const service = await ServiceProcess.start(site, {
+    const service = await site.start({
       ...NO_STANDBY,
       LEAN_AGGREGATOR_DRAIN_MS: LONG_MS,
     });
-    const health = new HealthWatch(site.address, await service.httpAddress());
+    const health = new HealthWatch(site.address, (await service.listening()).http);
     const submitted = await oracle.submitAndStart(groups());
     await health.stop();
     service.signal("SIGTERM");
@@ -56,7 +57,7 @@ describe("a service", () => {
   });
 
   test("SIGTERM mid-proof, and the bound is over: what runs is stopped, and told", async () => {
-    const service = await ServiceProcess.start(site, {
+    const service = await site.start({
       ...NO_STANDBY,
       LEAN_AGGREGATOR_DRAIN_MS: "50",
     });
@@ -67,7 +68,7 @@ describe("a service", () => {
   });
 
   test("a second SIGTERM: exits at once and non-zero, its groups are lost at their fence", async () => {
-    const service = await ServiceProcess.start(site, {
+    const service = await site.start({
       ...NO_STANDBY,
       LEAN_AGGREGATOR_DRAIN_MS: LONG_MS,
     });
@@ -82,18 +83,18 @@ describe("a service", () => {
   });
 
   test("SIGTERM during setup: exit code 0, and no prover is left", async () => {
-    const service = ServiceProcess.spawn(site);
+    const service = site.spawn();
     await until(() => service.children().length > 0);
     service.signal("SIGTERM");
     expect(await service.exited).toEqual({ code: 0, signal: null });
   });
 
   test("SIGKILL mid-proof and a restart at once: its groups are lost once, the new run serves", async () => {
-    const killed = await ServiceProcess.start(site, NO_STANDBY);
+    const killed = await site.start(NO_STANDBY);
     const orphan = killed.active();
     const submitted = await oracle.submitAndStart(groups());
     killed.signal("SIGKILL");
-    const restarted = ServiceProcess.spawn(site, NO_STANDBY);
+    const restarted = site.spawn(NO_STANDBY);
     expect(await oracle.endings(submitted)).toEqual([["LOST"], ["LOST"], ["LOST"]]);
     await restarted.fullStrength(1);
     expect(isRunning(orphan)).toBe(false);
@@ -104,10 +105,10 @@ describe("a service", () => {
   });
 
   test("a second service on the device or the socket: refused, and the first serves on", async () => {
-    const first = await ServiceProcess.start(site, NO_STANDBY);
-    const health = new HealthWatch(site.address, await first.httpAddress());
-    const onDevice = ServiceProcess.spawn(site, NO_STANDBY);
-    const onSocket = ServiceProcess.spawn(site, { LEAN_AGGREGATOR_PROVER: "fake" });
+    const first = await site.start(NO_STANDBY);
+    const health = new HealthWatch(site.address, (await first.listening()).http);
+    const onDevice = site.spawn(NO_STANDBY);
+    const onSocket = site.spawn({ LEAN_AGGREGATOR_PROVER: "fake" });
     expect(await onDevice.exited).toEqual({ code: 1, signal: null });
     expect(onDevice.stderr).toContain(`is held by process ${String(first.pid)}`);
     expect(await onSocket.exited).toEqual({ code: 1, signal: null });
@@ -121,14 +122,14 @@ describe("a service", () => {
 
   test("a listener's path that is a file: refused, and the file stays", async () => {
     writeFileSync(site.socket, "precious");
-    const service = ServiceProcess.spawn(site, { LEAN_AGGREGATOR_PROVER: "fake" });
+    const service = site.spawn({ LEAN_AGGREGATOR_PROVER: "fake" });
     expect(await service.exited).toEqual({ code: 1, signal: null });
     expect(service.stderr).toContain("is no socket");
     expect(readFileSync(site.socket, "utf8")).toBe("precious");
   });
 
   test("a memory ceiling that every proof exceeds: each prover is replaced, no group lost", async () => {
-    const service = await ServiceProcess.start(site, { LEAN_AGGREGATOR_PROVER_MEMORY_MB: "256" });
+    const service = await site.start({ LEAN_AGGREGATOR_PROVER_MEMORY_MB: "256" });
     await oracle.expectProved(await oracle.submit(groups()));
     await until(() => service.endings().length === groups().length);
     expect(new Set(service.endings())).toEqual(new Set(["memory"]));

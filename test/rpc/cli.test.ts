@@ -114,6 +114,7 @@ describe("submit", () => {
 
 test.each([
   ["info"],
+  ["health"],
   ["watch"],
   ["submit", snapshotFile],
   ["verify", jsonFile('{"publicKeys":[]}')],
@@ -213,6 +214,10 @@ test("info is a table, or the raw message", async () => {
   expect(text.code).toBe(0);
   const { stdout } = await cli("info", "--json");
   expect(JSON.parse(stdout)).toMatchObject({ serverVersion: "test", limits: {} });
+});
+
+test("health is one word, and ends with 0 while the service serves", async () => {
+  expect(await cli("health")).toMatchObject({ stdout: "SERVING\n", code: 0 });
 });
 
 test("doctor says of a running service's addresses that it answers there", async () => {

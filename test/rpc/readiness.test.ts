@@ -3,8 +3,10 @@ import { credentials, makeGenericClientConstructor } from "@grpc/grpc-js";
 import type { requestCallback } from "@grpc/grpc-js";
 import { service as healthService } from "grpc-health-check";
 import { afterEach, expect, test } from "vitest";
+import { healthCommand } from "../../client/commands/health.js";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Service } from "../../server/service.js";
+import { fakeTerminal } from "../helpers/command-line.js";
 import { clientOver, Gate, inventedGroup, nodeFor, stacks } from "../helpers/contract.js";
 import { listenTestService, startTestService } from "../helpers/start-service.js";
 import { snapshot } from "../helpers/vectors.js";
@@ -60,6 +62,11 @@ test("a service without a prover is alive, and says why it is not ready", async 
     Object.assign(new Gate().startProver(), { ready: new Promise<never>(() => undefined) });
   const service = closeLater(await listenTestService(neverReady));
   expect(await prober(service)()).toEqual(notReady("device cpu is starting"));
+  const [server = ""] = service.grpcAddresses;
+  const terminal = fakeTerminal();
+  expect(await healthCommand({ server }, terminal)).toBe(1);
+  expect(await healthCommand({ server, live: true }, terminal)).toBe(0);
+  expect(terminal.stdout).toBe("NOT_SERVING\nNOT_SERVING\n");
 });
 
 test("a saturated service is ready; a draining one is alive, and says that it drains", async () => {

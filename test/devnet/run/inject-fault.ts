@@ -24,7 +24,7 @@ export function beginFault(fault: Fault, { network, mode, aggregator }: FaultCon
         network.killNode(aggregator);
         return `killed node ${aggregator}, whose process the prover is part of`;
       }
-      const pid = network.service?.proverPid();
+      const [pid] = network.service?.provers() ?? [];
       if (pid === undefined) return "no prover to kill";
       process.kill(pid, "SIGKILL");
       return "killed the service's prover";

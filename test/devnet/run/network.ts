@@ -6,10 +6,10 @@ import { mkdtempSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ServiceProcess } from "../../helpers/service-process.js";
 import type { NodeSettings } from "../node/messages.js";
 import type { NodeRecord } from "../node/records.js";
 import { NodeProcess } from "./node-process.js";
-import { ServiceProcess } from "./service-process.js";
 
 /** Free ports of the loopback, as of now. */
 export async function freePorts(count: number): Promise<number[]> {
@@ -91,8 +91,8 @@ export class Network {
     );
     if (this.service === null) return nodes;
     const serviceStartMs = performance.now();
-    this.service.stop();
-    const service = await took("service", this.service.exited);
+    const ended = this.service.stop().then(({ code }) => code);
+    const service = await took("service", ended);
     return [...nodes, { ...service, tookMs: performance.now() - serviceStartMs }];
   }
 
@@ -100,7 +100,7 @@ export class Network {
   killAll(): void {
     this.#isStopping = true;
     for (const node of this.nodes) node.signal("SIGKILL");
-    this.service?.kill();
+    void this.service?.kill(); // not waited for: this process ends too
   }
 
   node(index: number): NodeProcess {
@@ -128,8 +128,7 @@ export class Network {
     if (service === null || first === undefined) return;
     this.#killed.add(service);
     const startMs = performance.now();
-    service.kill();
-    await service.exited;
+    await service.kill();
     this.service = await this.#startService(first.settings.endpoint);
     this.events.onRestart("service", performance.now() - startMs);
   }
@@ -141,8 +140,14 @@ export class Network {
   }
 
   async #startService(endpoint: string): Promise<ServiceProcess> {
-    const service = await ServiceProcess.start(endpoint, (line) => this.events.onServiceLine(line));
-    void service.exited.then((code) => this.#onExit(service, "the service", code));
+    const service = ServiceProcess.spawn({
+      flags: ["--listen", endpoint],
+      // A lock of its own: another service of this machine may hold the default device's.
+      env: { LEAN_AGGREGATOR_DEVICES: "devnet" },
+      onLine: (line) => this.events.onServiceLine(line),
+    });
+    void service.exited.then(({ code }) => this.#onExit(service, "the service", code));
+    await service.ready();
     return service;
   }
 

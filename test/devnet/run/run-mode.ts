@@ -156,7 +156,7 @@ async function scrape(
   writeFileSync(join(folder, `${mode}-node.metrics.txt`), node);
   let prover = node;
   if (network.service !== null) {
-    prover = await (await fetch(network.service.metricsUrl)).text();
+    prover = await network.service.metrics();
     writeFileSync(join(folder, `${mode}-service.metrics.txt`), prover);
   }
   const value = (name: string) =>

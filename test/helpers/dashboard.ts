@@ -1,0 +1,28 @@
+/** Dashboard, rules, and what a devnet run really exported: the scrapes of a node and of the service. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+const read = (path: string) => readFileSync(join(process.cwd(), path), "utf8");
+export const scrapes = {
+  node: read("test/vectors/devnet/node.metrics.txt"),
+  service: read("test/vectors/devnet/service.metrics.txt"),
+};
+export type Job = keyof typeof scrapes;
+export const JOBS: readonly Job[] = ["node", "service"];
+
+interface Dashboard {
+  panels: { title: string; targets?: { expr: string }[] }[];
+}
+const dashboard = JSON.parse(read("deploy/grafana/lean-aggregator.json")) as Dashboard;
+export const queries = dashboard.panels.flatMap(({ title, targets = [] }) =>
+  targets.map(({ expr }) => ({ title, expr })),
+);
+export const rules = read("deploy/prometheus/rules.yml");
+
+/** Every series of a scrape: its name and labels as exported. */
+export function seriesOf(job: Job): { name: string; labels: string }[] {
+  return scrapes[job].split("\n").flatMap((line) => {
+    const match = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? \S+$/.exec(line);
+    return match === null ? [] : [{ name: match[1] ?? "", labels: match[2] ?? "" }];
+  });
+}

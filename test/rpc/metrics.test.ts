@@ -1,0 +1,127 @@
+/** What is counted of verification, of deadlines and of refusals, against what nodes are told. */
+import { createClient } from "@connectrpc/connect";
+import type { Client } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Session } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  AggregatorService,
+  OutcomeStatus,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { fakeSignature } from "../../server/prover/fake.js";
+import { limits } from "../../server/limits.js";
+import type { Service } from "../../server/service.js";
+import { GatedProver } from "../helpers/gated-prover.js";
+import { RawClient } from "../helpers/raw-grpc.js";
+import { startTestService } from "../helpers/start-service.js";
+import type { GroupInit } from "../helpers/vectors.js";
+import { bits, dataOf, publicKey, rootOf, snapshot } from "../helpers/vectors.js";
+
+const SLOT = 100;
+const node = { nodeId: "measured" };
+const VERIFIED = "lean_pq_sig_aggregated_signatures_verification_time_seconds_count";
+
+let service: Service;
+let client: Client<typeof AggregatorService>;
+let prover: GatedProver;
+
+beforeEach(async () => {
+  prover = new GatedProver();
+  service = await startTestService(prover.start);
+  const baseUrl = `http://${service.grpcAddresses[0]}`;
+  client = createClient(AggregatorService, createGrpcTransport({ baseUrl }));
+});
+afterEach(async () => {
+  prover.endProofs();
+  await service.close();
+});
+
+function raw(validatorIndex: number, slot = SLOT) {
+  const signature = fakeSignature(publicKey(validatorIndex), rootOf(0), slot);
+  return { validatorIndex, signature };
+}
+const badSignature = { ...raw(2), signature: fakeSignature(publicKey(2), rootOf(1), SLOT) };
+
+async function submit(group: GroupInit, deadlineMs = 60_000, fenceMs = 120_000): Promise<string> {
+  const request = { node, snapshot: snapshot(SLOT, [group]), deadlineMs, fenceMs };
+  const { result } = await client.submitSnapshot(request);
+  if (result.case !== "accepted") throw new Error("skipped");
+  return result.value.sessionId;
+}
+
+async function ended(sessionId: string): Promise<Session["outcomes"]> {
+  const { session } = await client.getSession({ node, sessionId, waitMs: 10_000 });
+  return session?.outcomes ?? [];
+}
+
+/** The value of a series by its name and labels, as `/metrics` has it. */
+async function value(series: string): Promise<number> {
+  const text = await service.metrics.registry.metrics();
+  const line = text.split("\n").find((each) => each.startsWith(`${series} `));
+  return Number(line?.slice(series.length + 1) ?? NaN);
+}
+
+test("every verdict on a signature or a proof is counted, and each proof's time taken", async () => {
+  const garbage = { participants: bits([3, 4]), proof: new Uint8Array([1, 2, 3]) };
+  const rawSignatures = [raw(0), raw(1), badSignature, raw(5, SLOT + 1)];
+  const sessionId = await submit({ data: dataOf(0), rawSignatures, children: [garbage] });
+  await prover.untilProofs(1);
+  prover.endProofs();
+  const [outcome] = await ended(sessionId);
+  expect(outcome?.status).toBe(OutcomeStatus.PROVED);
+  expect(outcome?.leftOut).toHaveLength(3);
+  expect(await value("lean_pq_sig_attestation_signatures_valid_total")).toBe(2);
+  expect(await value("lean_pq_sig_attestation_signatures_invalid_total")).toBe(2);
+  expect(await value("lean_pq_sig_aggregated_signatures_valid_total")).toBe(1); // the proof made
+  expect(await value("lean_pq_sig_aggregated_signatures_invalid_total")).toBe(1); // the child
+  expect(await value(VERIFIED)).toBe(2);
+
+  const { proof = new Uint8Array() } = outcome ?? {};
+  const asked = { node, data: dataOf(0), proof, publicKeys: [publicKey(0), publicKey(1)] };
+  expect((await client.verifyAggregate(asked)).valid).toBe(true);
+  expect(await value(VERIFIED)).toBe(3);
+});
+
+describe("a group's deadline", () => {
+  const hits = () => value('lean_aggregator_deadline_total{result="hit"}');
+  const misses = () => value('lean_aggregator_deadline_total{result="miss"}');
+  const group = { data: dataOf(0), rawSignatures: [raw(0), raw(1)] };
+
+  test("is a hit when it is proved before", async () => {
+    const sessionId = await submit(group);
+    await prover.untilProofs(1);
+    prover.endProofs();
+    expect((await ended(sessionId))[0]?.status).toBe(OutcomeStatus.PROVED);
+    expect([await hits(), await misses()]).toEqual([1, 0]);
+  });
+
+  test("is a miss when its proof is killed at the fence", async () => {
+    const sessionId = await submit(group, 1, 50);
+    expect((await ended(sessionId))[0]?.status).toBe(OutcomeStatus.STOPPED);
+    expect([await hits(), await misses()]).toEqual([0, 1]);
+  });
+
+  test("is neither when the node cancels it", async () => {
+    const sessionId = await submit(group);
+    await prover.untilProofs(1);
+    await client.cancelSession({ node, sessionId });
+    expect((await ended(sessionId))[0]?.status).toBe(OutcomeStatus.STOPPED);
+    expect([await hits(), await misses()]).toEqual([0, 0]);
+  });
+});
+
+test("a call that finds no memory left is counted, and nothing of it read", async () => {
+  const fitting = Math.floor(limits.heldBytesMax / limits.snapshotBytesMax);
+  for (const address of [service.grpcAddresses[0] ?? "", service.httpAddress]) {
+    const before = await value("lean_aggregator_unread_refusals_total");
+    const caller = new RawClient(address);
+    const calls = Array.from({ length: fitting + 1 }, () => caller.call("SubmitSnapshot"));
+    const last = calls.at(-1);
+    last?.stream.resume();
+    expect(await last?.status).toMatchObject({ code: 8 });
+    expect(await value("lean_aggregator_unread_refusals_total")).toBe(before + 1);
+    caller.close();
+    // Both stacks share the budget: the next one is to find it empty.
+    await expect.poll(() => value("lean_aggregator_held_bytes")).toBe(0);
+  }
+});
