@@ -47,10 +47,11 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
       deadlineMsMax: limits.deadlineMsMax,
       fenceMsMax: limits.fenceMsMax,
     },
-    devices: dispatcher.devices().map(({ id, state, cost }) => ({
+    devices: dispatcher.devices().map(({ id, state, cost, isCalibrating }) => ({
       id,
       state: deviceStateOnWire[state.phase.kind],
-      detail: state.phase.kind === "failed" ? state.phase.cause : "",
+      detail:
+        state.phase.kind === "failed" ? state.phase.cause : isCalibrating ? "calibrating" : "",
       learnedCosts: shapes.map(([rawSignatures, children]) => ({
         rawSignatures,
         children,
