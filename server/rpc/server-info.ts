@@ -6,7 +6,7 @@ import {
   ProofKind,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../limits.js";
-import { predictMs } from "../schedule/cost.js";
+import { optimisticMs, pessimisticMs, predictMs } from "../schedule/cost.js";
 import type { HandlersModules, HandlersOptions } from "./handlers.js";
 
 /** Shapes whose learned cost is told. */
@@ -56,6 +56,8 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
         rawSignatures,
         children,
         proveMs: Math.round(predictMs(cost, rawSignatures, children)),
+        proveMsLow: Math.round(optimisticMs(cost, rawSignatures, children)),
+        proveMsHigh: Math.round(pessimisticMs(cost, rawSignatures, children)),
       })),
     })),
     serverTimeUnixMs: BigInt(clock.unixMs()),
