@@ -11,7 +11,8 @@ import { MemoryBudget } from "./memory-budget.js";
 import { createMetrics } from "./metrics.js";
 import type { Metrics } from "./metrics.js";
 import { proverCeilingBytes, standbysThatFit } from "./prover/device.js";
-import type { StartProver } from "./prover/prover.js";
+import type { CostStore } from "./prover/cost-file.js";
+import type { ProveJob, StartProver } from "./prover/prover.js";
 import { AdminHandlers } from "./rpc/admin-handlers.js";
 import { AdminServer } from "./rpc/admin-server.js";
 import { GrpcServer } from "./rpc/grpc-server.js";
@@ -47,6 +48,10 @@ export interface ServiceModules {
   clock: Clock;
   log: Logger;
   startProver: StartProver;
+  /** What a device is timed by before its first proof, if anything; default nothing. */
+  calibrationOf?(deviceId: string): ProveJob | undefined;
+  /** Keeps what devices have learned of their costs; default nowhere. */
+  costStore?: CostStore | undefined;
   /** Memory that this host or container has, in bytes. */
   memoryBytes: number;
   /** 16 hexadecimal digits, fresh for each run. */
@@ -74,7 +79,15 @@ export async function startService(config: Config, modules: ServiceModules): Pro
         config.proverMemoryMb * 1e6,
       ),
     },
-    { startProver, clock, log, metrics, post: queueMicrotask },
+    {
+      startProver,
+      calibrationOf: (deviceId) => modules.calibrationOf?.(deviceId),
+      costStore: modules.costStore,
+      clock,
+      log,
+      metrics,
+      post: queueMicrotask,
+    },
   );
   const memory = new MemoryBudget(
     limits.heldBytesMax,

@@ -52,6 +52,8 @@ const costColumns: readonly Column<LearnedCost & { id: string }>[] = [
   { title: "raw signatures", align: "right", cell: (cost) => String(cost.rawSignatures) },
   { title: "children", align: "right", cell: ({ children }) => String(children) },
   { title: "prove ms", align: "right", cell: ({ proveMs }) => String(proveMs) },
+  { title: "low", align: "right", cell: ({ proveMsLow }) => String(proveMsLow) },
+  { title: "high", align: "right", cell: ({ proveMsHigh }) => String(proveMsHigh) },
 ];
 
 /** For people; `--json` has everything. */

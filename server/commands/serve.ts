@@ -9,11 +9,13 @@ import type { Config } from "../config.js";
 import type { Logger } from "../log.js";
 import { createLog } from "../log.js";
 import { readBackendFile } from "../prover/backend-file.js";
+import { readCalibration } from "../prover/calibration-file.js";
+import { CostFiles } from "../prover/cost-file.js";
 import type { OpenDevice } from "../prover/device.js";
 import { openDevice } from "../prover/device.js";
 import { startFakeProver } from "../prover/fake.js";
 import { readMemoryLimit } from "../prover/process-watch.js";
-import type { StartProver } from "../prover/prover.js";
+import type { ProveJob, StartProver } from "../prover/prover.js";
 import { startService } from "../service.js";
 import type { Service } from "../service.js";
 
@@ -27,6 +29,10 @@ export const packageRoot = fileURLToPath(new URL("../../../", import.meta.url));
 
 interface Provers {
   start: StartProver;
+  /** What a device is timed by; undefined where there is nothing. */
+  calibrationOf(deviceId: string): ProveJob | undefined;
+  /** Where the devices' learned costs are kept; the fake prover's are not. */
+  costs: CostFiles | undefined;
   /** Gives the devices back. */
   release(): void;
 }
@@ -36,7 +42,7 @@ export async function openDevices(config: Config, env: Env, log: Logger): Promis
   if (config.prover === "fake") {
     const start = () =>
       startFakeProver({ proveMs: () => FAKE_PROVE_MS, sleep: (ms) => delay(ms, undefined) });
-    return { start, release: () => undefined };
+    return { start, calibrationOf: () => undefined, costs: undefined, release: () => undefined };
   }
   const modules = {
     addon: loadAddon(),
@@ -63,7 +69,18 @@ export async function openDevices(config: Config, env: Env, log: Logger): Promis
     if (device === undefined) throw new Error(`device ${deviceId} is not open`);
     return device.startProver();
   };
-  return { start, release };
+  const calibrationOf = (deviceId: string) => {
+    const path = open.get(deviceId)?.calibration;
+    try {
+      return path === undefined ? undefined : readCalibration(path);
+    } catch (cause) {
+      log.warn({ device: deviceId, path, cause: String(cause) }, "calibration cannot be read");
+      return undefined;
+    }
+  };
+  const place = { folder: config.lockDir, uid: process.getuid?.() };
+  const costs = new CostFiles(place, { clock: systemClock, log });
+  return { start, calibrationOf, costs, release };
 }
 
 /** Starts the service and resolves with the exit code once a signal has ended it. */
@@ -76,11 +93,14 @@ export async function serve(config: Config, version: string, env: Env): Promise<
     clock: systemClock,
     log,
     startProver: provers.start,
+    calibrationOf: (deviceId) => provers.calibrationOf(deviceId),
+    costStore: provers.costs,
     memoryBytes: Math.min(totalmem(), readMemoryLimit() ?? Infinity),
     instance: randomBytes(8).toString("hex"),
     version,
   });
   const code = await signals.end(service);
+  await provers.costs?.close();
   provers.release();
   return code;
 }

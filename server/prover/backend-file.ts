@@ -6,10 +6,12 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 
-/** What `Addon.open` takes: a shared library and its own configuration. */
+/** What `Addon.open` takes, a shared library and its own configuration; and what it is timed by. */
 export interface BackendOptions {
   library: string;
   config: string;
+  /** Path of its calibration, see `calibration-file.ts`; absent when it has none. */
+  calibration?: string | undefined;
 }
 
 // The configuration is a line per value: a value with a line break would forge another line.
@@ -35,6 +37,7 @@ export function readBackendFile(rootPath: string): BackendOptions {
     return {
       library: resolve(rootPath, library),
       config: values.map(([key, value]) => `${key}=${resolve(rootPath, value)}\n`).join(""),
+      calibration: join(rootPath, "native", "backends", "lean_pq", "calibration.json"),
     };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);

@@ -45,8 +45,17 @@ export const deviceSchema = z.strictObject({
   threads: z.number().int().min(0).max(1024).default(0),
   /** Its own environment variables, for example to pin a GPU. */
   env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).default({}),
-  /** Another library behind the C ABI, with its own configuration text; default lean_pq. */
-  backend: z.strictObject({ library: z.string().min(1), config: z.string() }).optional(),
+  /**
+   * Another library behind the C ABI, with its own configuration text, and the path of its
+   * calibration if it has one; default lean_pq.
+   */
+  backend: z
+    .strictObject({
+      library: z.string().min(1),
+      config: z.string(),
+      calibration: z.string().min(1).optional(),
+    })
+    .optional(),
 });
 
 export type DeviceConfig = z.infer<typeof deviceSchema>;
@@ -97,6 +106,8 @@ export function standbysThatFit(
 
 export interface OpenDevice {
   startProver(): Prover;
+  /** Path of its backend's calibration, if it has one. */
+  calibration: string | undefined;
   /** Gives the lock back; provers that still live hold it on. */
   release(): void;
 }
@@ -145,6 +156,7 @@ export async function openDevice(
         env: proverEnvironment(modules.env, env),
         startTimeoutMs: START_TIMEOUT_MS,
       }),
+    calibration: backend.calibration,
     release: () => unlockDevice(fd),
   };
 }

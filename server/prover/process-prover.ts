@@ -59,8 +59,9 @@ export function proverEnvironment(
 
 /** Forks the process; what it lacks to be of use is told by `ready`. */
 export function forkProver(options: ProcessProverOptions): Prover {
-  const { backend, nice, cores, startTimeoutMs, deviceId } = options;
-  const start: HostStart = { type: "start", backend, nice, cores: [...cores] };
+  const { nice, cores, startTimeoutMs, deviceId } = options;
+  const { library, config } = options.backend;
+  const start: HostStart = { type: "start", backend: { library, config }, nice, cores: [...cores] };
   const watch = options.watch ?? { nowMs: () => performance.now(), oomKills: readOomKills };
   const host = new HostProcess(forkHost(options), start, watch);
   const timer = setTimeout(() => {

@@ -6,7 +6,7 @@ import {
   ProofKind,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../limits.js";
-import { predictMs } from "../schedule/cost.js";
+import { optimisticMs, pessimisticMs, predictMs } from "../schedule/cost.js";
 import type { HandlersModules, HandlersOptions } from "./handlers.js";
 
 /** Shapes whose learned cost is told. */
@@ -47,14 +47,17 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
       deadlineMsMax: limits.deadlineMsMax,
       fenceMsMax: limits.fenceMsMax,
     },
-    devices: dispatcher.devices().map(({ id, state, cost }) => ({
+    devices: dispatcher.devices().map(({ id, state, cost, isCalibrating }) => ({
       id,
       state: deviceStateOnWire[state.phase.kind],
-      detail: state.phase.kind === "failed" ? state.phase.cause : "",
+      detail:
+        state.phase.kind === "failed" ? state.phase.cause : isCalibrating ? "calibrating" : "",
       learnedCosts: shapes.map(([rawSignatures, children]) => ({
         rawSignatures,
         children,
         proveMs: Math.round(predictMs(cost, rawSignatures, children)),
+        proveMsLow: Math.round(optimisticMs(cost, rawSignatures, children)),
+        proveMsHigh: Math.round(pessimisticMs(cost, rawSignatures, children)),
       })),
     })),
     serverTimeUnixMs: BigInt(clock.unixMs()),

@@ -8,7 +8,8 @@ import { assertNever } from "../errors.js";
 import type { Clock } from "../clock.js";
 import type { Logger } from "../log.js";
 import type { Metrics } from "../metrics.js";
-import type { ProverDescription, StartProver } from "../prover/prover.js";
+import type { CostStore } from "../prover/cost-file.js";
+import type { ProveJob, ProverDescription, StartProver } from "../prover/prover.js";
 import type { BeliefEffect, LaneBelief } from "./assignments.js";
 import { abandon, assign, hear, unknownLane } from "./assignments.js";
 import type { Checker } from "./checker.js";
@@ -48,6 +49,10 @@ export interface DispatcherOptions {
 
 export interface DispatcherModules {
   startProver: StartProver;
+  /** What a device is timed by before its first proof, if anything; default nothing. */
+  calibrationOf?(deviceId: string): ProveJob | undefined;
+  /** Keeps what devices have learned of their costs; default nowhere. */
+  costStore?: CostStore | undefined;
   clock: Clock;
   log: Logger;
   metrics: Metrics;
@@ -82,6 +87,8 @@ export class Dispatcher {
           { id, standbys, residentBytesMax },
           {
             startProver: () => startProver(id),
+            calibration: modules.calibrationOf?.(id),
+            costStore: modules.costStore,
             clock,
             log,
             metrics,

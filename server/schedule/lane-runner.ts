@@ -7,12 +7,13 @@ import { assertNever } from "../errors.js";
 import type { Clock } from "../clock.js";
 import type { Logger } from "../log.js";
 import type { Metrics } from "../metrics.js";
+import type { CostStore } from "../prover/cost-file.js";
 import type { Prover, ProveJob, ProverDescription, ProverExit } from "../prover/prover.js";
 import { FailoverChecker } from "./checker.js";
 import type { CostModel } from "./cost.js";
-import { aged, freshCostModel, learn, learnAtLeast } from "./cost.js";
 import { overrunMs, pessimisticMs, predictMs } from "./cost.js";
 import type { ChildWork, ProofResult, Raws } from "./group.js";
+import { LearnedCosts } from "./learned-costs.js";
 import type { KillCause, LaneEffect, LaneEvent, LaneOptions, LaneState } from "./lane.js";
 import { freshLane, transitionLane } from "./lane.js";
 import type { FromLane, LaneJob, ToLane } from "./messages.js";
@@ -23,8 +24,6 @@ import { proveGroup } from "./prove-group.js";
 const BEAT_MS = 500;
 /** A beat that comes later than this tells of our own loop, not of the prover: nothing is judged. */
 const BEAT_LATE_MS_MAX = 250;
-/** How old the uncertainty of predicted costs may be. */
-const AGE_EVERY_MS = 1000;
 
 export interface LaneRunnerOptions extends LaneOptions {
   id: string;
@@ -32,6 +31,10 @@ export interface LaneRunnerOptions extends LaneOptions {
 
 export interface LaneRunnerModules {
   startProver(): Prover;
+  /** What the device is timed by before its first proof. */
+  calibration: ProveJob | undefined;
+  /** Keeps what it learns of its costs. */
+  costStore: CostStore | undefined;
   clock: Clock;
   log: Logger;
   metrics: Metrics;
@@ -61,7 +64,7 @@ interface Run {
 export class LaneRunner {
   readonly id: string;
   private machine: LaneState = freshLane;
-  private costModel: CostModel = freshCostModel;
+  private readonly costs: LearnedCosts;
   private readonly provers = new Map<
     number,
     { prover: Prover; killCause: KillCause | undefined }
@@ -75,6 +78,8 @@ export class LaneRunner {
     private readonly modules: LaneRunnerModules,
   ) {
     this.id = options.id;
+    const { clock, log, calibration, costStore: store } = modules;
+    this.costs = new LearnedCosts({ deviceId: this.id, calibration }, { clock, log, store });
   }
 
   /** Begins to set the first prover up. */
@@ -106,9 +111,12 @@ export class LaneRunner {
 
   /** As certain as it is now, give or take a second: it is asked for each group that waits. */
   get cost(): CostModel {
-    const nowMs = this.modules.clock.nowMs();
-    if (nowMs - this.costModel.atMs > AGE_EVERY_MS) this.costModel = aged(this.costModel, nowMs);
-    return this.costModel;
+    return this.costs.model;
+  }
+
+  /** Its first prover makes a proof that nobody asked for, to find out how fast the device is. */
+  get isCalibrating(): boolean {
+    return this.costs.isCalibrating;
   }
 
   /** When the running proof is expected to end, by its start; undefined when none runs. */
@@ -228,8 +236,7 @@ export class LaneRunner {
       (description) => {
         const problem = this.modules.refuse(description);
         if (problem === undefined) {
-          log.info({ device: this.id, pid: prover.pid }, "prover ready");
-          this.step({ kind: "ready", prover: number });
+          this.proverReady(number, prover);
         } else {
           log.error({ device: this.id, pid: prover.pid, cause: problem }, "prover refused");
           prover.kill();
@@ -238,6 +245,16 @@ export class LaneRunner {
       () => undefined, // its exit tells
     );
     void prover.exited.then((exit) => this.proverExited(number, exit));
+  }
+
+  private proverReady(number: number, prover: Prover): void {
+    const isReady = () => {
+      this.modules.log.info({ device: this.id, pid: prover.pid }, "prover ready");
+      this.step({ kind: "ready", prover: number });
+    };
+    if (this.costs.isPrepared) return isReady();
+    const prepared = this.costs.prepare(prover, () => this.killProver(number, "wedged"));
+    void prepared.then((isOfUse) => (isOfUse ? isReady() : undefined)); // it never rejects
   }
 
   private proverExited(number: number, exit: ProverExit): void {
@@ -265,9 +282,8 @@ export class LaneRunner {
   private abandonRun(): void {
     const proof = this.run?.proof;
     if (proof !== undefined) {
-      const nowMs = this.modules.clock.nowMs();
-      const ranMs = nowMs - proof.startedAtMs;
-      this.costModel = learnAtLeast(this.costModel, proof.raws, proof.children, ranMs, nowMs);
+      const ranMs = this.modules.clock.nowMs() - proof.startedAtMs;
+      this.costs.learnAtLeast(proof.raws, proof.children, ranMs);
     }
     this.run = undefined;
   }
@@ -326,10 +342,9 @@ export class LaneRunner {
   }
 
   private learn(raws: number, children: number, proveMs: number): void {
-    const { clock, metrics } = this.modules;
-    const ratio = proveMs / predictMs(this.costModel, raws, children);
-    metrics.costModelRatio.observe({ device: this.id }, ratio);
-    this.costModel = learn(this.costModel, raws, children, proveMs, clock.nowMs());
+    const ratio = proveMs / predictMs(this.cost, raws, children);
+    this.modules.metrics.costModelRatio.observe({ device: this.id }, ratio);
+    this.costs.learn(raws, children, proveMs);
   }
 
   private isWarming(): boolean {

@@ -152,10 +152,11 @@ export class Aggregator {
       return { kind: "skipped", reason: "overloaded", detail };
     }
     this.supersedeOlder(submission);
-    const { dispatcher } = this.modules;
+    const { clock, dispatcher } = this.modules;
     const { startAtMs } = this.sessions.queue.forecast(submission);
     const live = this.sessions.open(submission, share);
-    const finishAtMs = startAtMs + this.predictedMs(submission);
+    // A proof that it shares may have run for longer than predicted already.
+    const finishAtMs = Math.max(clock.nowMs(), startAtMs + this.predictedMs(submission));
     const predictedFinishMs = Math.round(finishAtMs - submission.receivedAtMs);
     const accepted = { ...submission.accepted, sessionId: live.id, predictedFinishMs };
     const admission: Admission = { kind: "accepted", accepted };

@@ -4,7 +4,7 @@ import { parseConfig } from "../../server/config.js";
 import { createLog } from "../../server/log.js";
 import type { StartProver } from "../../server/prover/prover.js";
 import { startService } from "../../server/service.js";
-import type { Service } from "../../server/service.js";
+import type { Service, ServiceModules } from "../../server/service.js";
 
 let instances = 0;
 
@@ -22,6 +22,7 @@ export async function startTestService(
 export function listenTestService(
   startProver: StartProver,
   settings: Record<string, unknown> = {},
+  modules: Partial<ServiceModules> = {},
 ): Promise<Service> {
   instances++;
   const config = parseConfig({
@@ -39,6 +40,7 @@ export function listenTestService(
     memoryBytes: 8e9,
     instance: instances.toString(16).padStart(16, "0"),
     version: "test",
+    ...modules,
   });
 }
 

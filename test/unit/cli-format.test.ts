@@ -78,14 +78,16 @@ test("info shows a server whose device is down, and one without limits", () => {
     draining: true,
     fake: true,
     proofSystem: { scheme: "fake", revision: "r1" },
-    devices: [{ id: "cpu", state: 5, detail: "no memory", learnedCosts: [{ proveMs: 9 }] }],
+    devices: [
+      { id: "cpu", state: 5, detail: "no memory", learnedCosts: [{ proveMs: 9, proveMsLow: 7 }] },
+    ],
   });
   const lines = infoText(info).split("\n");
   expect(lines).toContain("version      1.2.3");
   expect(lines).toContain("state        draining: takes no more snapshots");
   expect(lines).toContain("scheme       fake (FAKE: not proofs)");
   expect(lines).toContain("cpu     failed  no memory");
-  expect(lines).toContain("cpu                  0         0         9");
+  expect(lines).toContain("cpu                  0         0         9    7     0");
 });
 
 describe("progress", () => {

@@ -1,0 +1,176 @@
+/**
+ * Keeps what devices have learned of their costs across restarts: a small file a device, beside its
+ * lock file, whose lock makes this process its only writer. What cannot be read or written costs
+ * a calibration at the next start, never a proof.
+ */
+import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
+import { rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import type { Clock } from "../clock.js";
+import type { Logger } from "../log.js";
+
+/** At most so often a device's file is written, and once more at the end. */
+const WRITE_EVERY_MS = 5000;
+/** A file that we wrote has less than 1 KB. */
+const FILE_BYTES_MAX = 16 * 1024;
+
+/** What is kept: a cost model, see `schedule/cost.ts`. */
+export interface StoredCosts {
+  readonly logMs: readonly number[];
+  readonly covariance: readonly (readonly number[])[];
+  readonly scatter: number;
+  /** The monotonic instant for which the uncertainty holds; in the file, wall time. */
+  readonly atMs: number;
+}
+
+/** Costs are of a device with one proof system: its scheme and revision, as one text. */
+export interface CostStore {
+  /** Undefined when nothing usable is kept. */
+  load(deviceId: string, proofSystem: string): StoredCosts | undefined;
+  /** Returns at once. */
+  save(deviceId: string, proofSystem: string, costs: StoredCosts): void;
+}
+
+const COEFFICIENTS = 4;
+const row = z.array(z.number().min(-1).max(1)).length(COEFFICIENTS);
+const fileSchema = z.strictObject({
+  format: z.literal(1),
+  proofSystem: z.string(),
+  atUnixMs: z.number(),
+  logMs: z.array(z.number().min(-20).max(20)).length(COEFFICIENTS),
+  covariance: z.array(row).length(COEFFICIENTS),
+  scatter: z.number().positive().max(1),
+});
+type FileContent = z.infer<typeof fileSchema>;
+
+export interface CostFilesOptions {
+  /** Where the devices' lock files lie. */
+  folder: string;
+  /** The user that the files must belong to; undefined where there are none. */
+  uid: number | undefined;
+}
+
+export interface CostFilesModules {
+  clock: Clock;
+  log: Logger;
+}
+
+export function costFilePath(folder: string, deviceId: string): string {
+  return join(folder, `lean-aggregator-${deviceId}.costs.json`);
+}
+
+export class CostFiles implements CostStore {
+  /** Not written yet, by device. */
+  private readonly pending = new Map<string, FileContent>();
+  private writing: Promise<void> = Promise.resolve();
+  private cancelWrite: (() => void) | undefined;
+  private isFailureLogged = false;
+
+  constructor(
+    private readonly options: CostFilesOptions,
+    private readonly modules: CostFilesModules,
+  ) {}
+
+  load(deviceId: string, proofSystem: string): StoredCosts | undefined {
+    const path = costFilePath(this.options.folder, deviceId);
+    const { clock, log } = this.modules;
+    try {
+      const text = this.read(path);
+      if (text === undefined) return undefined;
+      const content = fileSchema.parse(JSON.parse(text));
+      if (content.proofSystem !== proofSystem) throw new Error(`of ${content.proofSystem}`);
+      const { logMs, covariance, scatter, atUnixMs } = content;
+      const ageMs = Math.max(0, clock.unixMs() - atUnixMs);
+      log.info({ device: deviceId, path, ageMs }, "learned costs loaded");
+      return { logMs, covariance, scatter, atMs: clock.nowMs() - ageMs };
+    } catch (error) {
+      log.warn({ device: deviceId, path, cause: textOf(error) }, "learned costs not used");
+      return undefined;
+    }
+  }
+
+  save(deviceId: string, proofSystem: string, costs: StoredCosts): void {
+    const { clock } = this.modules;
+    const { logMs, covariance, scatter, atMs } = costs;
+    this.pending.set(deviceId, {
+      format: 1,
+      proofSystem,
+      atUnixMs: Math.round(clock.unixMs() - (clock.nowMs() - atMs)),
+      logMs: [...logMs],
+      covariance: covariance.map((values) => [...values]),
+      scatter,
+    });
+    if (this.cancelWrite === undefined) this.writeNow();
+  }
+
+  /** Writes what is not written yet. Idempotent. */
+  async close(): Promise<void> {
+    this.cancelWrite?.();
+    this.write();
+    await this.writing;
+  }
+
+  private writeNow(): void {
+    this.write();
+    const { clock } = this.modules;
+    this.cancelWrite = clock.at(clock.nowMs() + WRITE_EVERY_MS, () => {
+      this.cancelWrite = undefined;
+      if (this.pending.size > 0) this.writeNow();
+    });
+  }
+
+  private write(): void {
+    const due = [...this.pending];
+    this.pending.clear();
+    this.writing = this.writing.then(async () => {
+      for (const [deviceId, content] of due) await this.replace(deviceId, content);
+    });
+  }
+
+  private async replace(deviceId: string, content: FileContent): Promise<void> {
+    const path = costFilePath(this.options.folder, deviceId);
+    const fresh = `${path}.new`;
+    try {
+      await rm(fresh, { force: true });
+      // Made anew, never followed: the folder may be open to other users.
+      await writeFile(fresh, `${JSON.stringify(content)}\n`, { flag: "wx", mode: 0o600 });
+      await rename(fresh, path);
+    } catch (error) {
+      if (this.isFailureLogged) return;
+      this.isFailureLogged = true;
+      const line = { device: deviceId, path, cause: textOf(error) };
+      this.modules.log.warn(line, "learned costs not kept; the service does without");
+    }
+  }
+
+  /** Undefined when there is no file; throws when it is not one that we wrote. */
+  private read(path: string): string | undefined {
+    const fd = openUnlinked(path);
+    if (fd === undefined) return undefined;
+    try {
+      const { uid } = this.options;
+      const found = fstatSync(fd);
+      if (!found.isFile()) throw new Error("it is no file");
+      if (uid !== undefined && found.uid !== uid) throw new Error(`user ${found.uid} owns it`);
+      if (found.size > FILE_BYTES_MAX) throw new Error(`it has ${found.size} bytes`);
+      return readFileSync(fd, "utf8");
+    } finally {
+      closeSync(fd);
+    }
+  }
+}
+
+/** Never through a symbolic link, and never waiting for the other end of a pipe. */
+function openUnlinked(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

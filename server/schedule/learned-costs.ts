@@ -1,0 +1,113 @@
+/**
+ * One device's cost model in use: taken from the store or scaled by one calibration proof before the
+ * device takes work, and taught by every proof after. Owned by the device's lane.
+ */
+import type { Clock } from "../clock.js";
+import type { Logger } from "../log.js";
+import type { CostStore } from "../prover/cost-file.js";
+import type { Prover, ProveJob } from "../prover/prover.js";
+import { ProverError } from "../prover/prover.js";
+import type { CostModel } from "./cost.js";
+import { aged, freshCostModel, learn, learnAtLeast, overrunMs } from "./cost.js";
+
+/** How old the uncertainty of predicted costs may be. */
+const AGE_EVERY_MS = 1000;
+
+export interface LearnedCostsOptions {
+  deviceId: string;
+  /** One raw signature, to be proved where nothing is known yet. */
+  calibration: ProveJob | undefined;
+}
+
+export interface LearnedCostsModules {
+  clock: Clock;
+  log: Logger;
+  /** Keeps what was learned; undefined for nowhere. */
+  store: CostStore | undefined;
+}
+
+export class LearnedCosts {
+  private learned: CostModel = freshCostModel;
+  private phase: "unprepared" | "calibrating" | "prepared" = "unprepared";
+  private proofSystem = "";
+
+  constructor(
+    private readonly options: LearnedCostsOptions,
+    private readonly modules: LearnedCostsModules,
+  ) {}
+
+  /** As certain as it is now, give or take a second: it is asked for each group that waits. */
+  get model(): CostModel {
+    const nowMs = this.modules.clock.nowMs();
+    if (nowMs - this.learned.atMs > AGE_EVERY_MS) this.learned = aged(this.learned, nowMs);
+    return this.learned;
+  }
+
+  get isPrepared(): boolean {
+    return this.phase === "prepared";
+  }
+
+  get isCalibrating(): boolean {
+    return this.phase === "calibrating";
+  }
+
+  learn(raws: number, children: number, tookMs: number): void {
+    this.keep(learn(this.learned, raws, children, tookMs, this.modules.clock.nowMs()));
+  }
+
+  /** Of a proof that was killed after so long. */
+  learnAtLeast(raws: number, children: number, ranMs: number): void {
+    this.keep(learnAtLeast(this.learned, raws, children, ranMs, this.modules.clock.nowMs()));
+  }
+
+  /**
+   * With the device's first prover, before it takes work. Tried once: without a calibration, or
+   * when it fails, the first proof tells. Never rejects.
+   *
+   * @param giveUp kills the prover, when its proof takes far too long
+   * @returns false when the prover has died
+   */
+  async prepare(prover: Prover, giveUp: () => void): Promise<boolean> {
+    const { deviceId, calibration } = this.options;
+    const { log, store } = this.modules;
+    const { scheme, revision } = prover.description;
+    this.proofSystem = `${scheme} ${revision}`;
+    const kept = store?.load(deviceId, this.proofSystem);
+    this.learned = kept ?? freshCostModel;
+    this.phase = "calibrating";
+    const isOfUse =
+      kept !== undefined ||
+      calibration === undefined ||
+      (await this.calibrate(prover, calibration, giveUp));
+    this.phase = "prepared";
+    if (kept === undefined && calibration === undefined) {
+      log.info({ device: deviceId }, "no calibration; the first proof tells what proofs cost");
+    }
+    return isOfUse;
+  }
+
+  private async calibrate(prover: Prover, job: ProveJob, giveUp: () => void): Promise<boolean> {
+    const { clock, log } = this.modules;
+    const { deviceId } = this.options;
+    const startedAtMs = clock.nowMs();
+    const cancel = clock.at(startedAtMs + overrunMs(this.learned, 1, 0), giveUp);
+    try {
+      await prover.aggregate(job);
+      const tookMs = clock.nowMs() - startedAtMs;
+      this.learn(1, 0, tookMs);
+      log.info({ device: deviceId, tookMs: Math.round(tookMs) }, "calibrated");
+      return true;
+    } catch (error) {
+      const cause = error instanceof Error ? error.message : String(error);
+      log.warn({ device: deviceId, cause }, "calibration failed; the first proof tells instead");
+      return !(error instanceof ProverError && error.kind === "died");
+    } finally {
+      cancel();
+    }
+  }
+
+  private keep(model: CostModel): void {
+    this.learned = model;
+    this.modules.store?.save(this.options.deviceId, this.proofSystem, model);
+  }
+}
