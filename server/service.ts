@@ -18,6 +18,10 @@ import { AdminServer } from "./rpc/admin-server.js";
 import { GrpcServer } from "./rpc/grpc-server.js";
 import { Handlers } from "./rpc/handlers.js";
 import { HttpEdge } from "./rpc/http-edge.js";
+import type { TlsSourceModules } from "./rpc/tls-source.js";
+import { TlsSource } from "./rpc/tls-source.js";
+import { ProbeServer } from "./rpc/probe-server.js";
+import { createTransportMetrics } from "./rpc/transport-metrics.js";
 import { Dispatcher } from "./schedule/dispatcher.js";
 import type { LaneProver } from "./schedule/lane-runner.js";
 import { Aggregator } from "./session/aggregator.js";
@@ -33,6 +37,8 @@ export interface Service {
   httpAddress: string;
   /** Undefined when the operator's listener is off. */
   adminAddress: string | undefined;
+  /** Undefined when there is no listener for probes. */
+  probesAddress: string | undefined;
   metrics: Metrics;
   /** Resolves once a device can take work, or when the service is closed. */
   ready(): Promise<void>;
@@ -62,6 +68,10 @@ export interface ServiceModules {
 function standbysOf({ standby, devices, proverMemoryMb }: Config, memoryBytes: number): 0 | 1 {
   if (standby !== "auto") return standby === "1" ? 1 : 0;
   return standbysThatFit(memoryBytes, devices.length, proverMemoryMb * 1e6);
+}
+
+function openTls(config: Config, modules: TlsSourceModules): Promise<TlsSource> | undefined {
+  return config.tlsCertificate === undefined ? undefined : TlsSource.open(config, modules);
 }
 
 /** Listens, and begins to set provers up; `ready` tells when they are. */
@@ -102,17 +112,27 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   );
   const notReady = () =>
     aggregator.draining ? "draining" : dispatcher.isUp ? undefined : dispatcher.whyDown();
-  const grpc = new GrpcServer(handlers, { clock, log, memory });
-  const http = new HttpEdge(handlers, { clock, log, memory, metrics, notReady });
+  const transport = createTransportMetrics(metrics.registry);
+  const tls = await openTls(config, { clock, log, transport });
+  const security = { socket: { mode: config.socketMode, group: config.socketGroup }, tls };
+  const grpc = new GrpcServer(handlers, security, { clock, log, memory, transport });
+  const edgeModules = { clock, log, memory, metrics, transport, notReady };
+  const http = new HttpEdge(handlers, security, edgeModules);
   const adminHandlers = new AdminHandlers({ aggregator, dispatcher, clock, log });
-  const admin = config.admin === "off" ? undefined : new AdminServer(adminHandlers, { clock, log });
+  const admin =
+    config.admin === "off" ? undefined : new AdminServer(adminHandlers, { clock, log, transport });
+  const probes =
+    config.probes === "off"
+      ? undefined
+      : new ProbeServer(security.socket, { clock, log, transport, notReady });
 
   const grpcAddresses = [];
   for (const address of config.listen) grpcAddresses.push(await grpc.listen(address));
   const httpAddress = await http.listen(config.http);
   const adminAddress = await admin?.listen(config.admin);
+  const probesAddress = await probes?.listen(config.probes);
   const addresses = { grpc: grpcAddresses, http: httpAddress, admin: adminAddress ?? "off" };
-  log.info(addresses, "listening; setting provers up");
+  log.info({ ...addresses, probes: probesAddress ?? "off" }, "listening; setting provers up");
   const expire = setInterval(() => {
     aggregator.expire();
     grpc.setServing(notReady() === undefined);
@@ -126,7 +146,9 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     grpc.setServing(false);
     await aggregator.drain(config.drainMs);
     clearInterval(expire);
-    await Promise.all([grpc, http, admin].map((transport) => transport?.close(TRANSPORT_CLOSE_MS)));
+    const servers = [grpc, http, admin, probes];
+    await Promise.all(servers.map((server) => server?.close(TRANSPORT_CLOSE_MS)));
+    tls?.close();
     await dispatcher.close();
     log.info({}, "closed");
   };
@@ -135,6 +157,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     grpcAddresses,
     httpAddress,
     adminAddress,
+    probesAddress,
     metrics,
     ready: () => dispatcher.ready(),
     provers: () => dispatcher.devices().flatMap((device) => device.proverList()),

@@ -4,14 +4,16 @@ import type {
   Device,
   GetServerInfoResponse,
   LearnedCost,
+  Limits,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
   DeviceState,
   GetServerInfoResponseSchema,
   ProofKind,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { AggregatorClient } from "../aggregator-client.js";
 import { callError } from "./call-error.js";
+import { connect } from "./connect.js";
+import type { ConnectOptions } from "./connect.js";
 import { exitCodes } from "./exit-codes.js";
 import { lower } from "./outcome-line.js";
 import type { Column } from "./table.js";
@@ -20,15 +22,14 @@ import type { Terminal } from "./terminal.js";
 
 const CALL_TIMEOUT_MS = 5000;
 
-export interface InfoOptions {
-  server: string;
+export interface InfoOptions extends ConnectOptions {
   /** The raw message instead of tables. */
   json?: boolean;
 }
 
 export async function infoCommand(options: InfoOptions, terminal: Terminal): Promise<number> {
   const { server, json = false } = options;
-  const client = new AggregatorClient({ address: server });
+  const client = connect(options);
   try {
     const info = await client.getServerInfo({}, { timeoutMs: CALL_TIMEOUT_MS });
     const raw = () => toJsonString(GetServerInfoResponseSchema, info, { prettySpaces: 2 });
@@ -98,10 +99,19 @@ function limitPairs(info: GetServerInfoResponse): Pair[] {
   return [
     ...budgets,
     ["snapshot", `at most ${limits.groupsMax} groups, ${kib(limits.snapshotBytesMax)}`],
+    ["in JSON", `at most ${kib(limits.jsonBytesMax)}`],
     ["group", `at most ${limits.rawSignaturesMax} raw signatures, ${childrenText(limits)}`],
     ["proof", `at most ${kib(limits.proofBytesMax)}`],
     ["validators", `at most ${limits.validatorsMax}`],
+    ["connection", `at most ${limits.callsPerConnectionMax} calls, ${leaveText(limits)}`],
+    ["headers", `at most ${kib(limits.headerBytesMax)}`],
   ];
+}
+
+function leaveText({ connectionAgeMs, connectionIdleMs, connectionGraceMs }: Limits): string {
+  const seconds = (ms: number) => `${ms / 1000} s`;
+  const [age, idle, grace] = [connectionAgeMs, connectionIdleMs, connectionGraceMs].map(seconds);
+  return `told to leave after ${age}, or ${idle} idle; cut ${grace} later`;
 }
 
 function childrenText({ childrenMax }: { childrenMax: number }): string {

@@ -9,7 +9,6 @@ import {
   file_lean_aggregator_v1_aggregator,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { grpcServiceDefinition } from "../../proto/grpc-js.js";
-import type { Clock } from "../clock.js";
 import { invalid } from "../errors.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
@@ -17,23 +16,20 @@ import type { MemoryBudget } from "../memory-budget.js";
 import { checkMessageCount } from "./count-messages.js";
 import { admitCalls } from "./grpc-admission.js";
 import type { ReceivedRequest } from "./grpc-admission.js";
-import { bindGrpc, shutDownGrpc } from "./grpc-listener.js";
+import { GrpcListener } from "./grpc-listener.js";
 import type { CallContext, Calls } from "./handlers.js";
-import { widenReceiveWindow } from "./receive-window.js";
+import type { ListenerSecurity, ListenerModules } from "./listener.js";
 import { addReflection } from "./reflection.js";
 import { statusOf } from "./status.js";
 
-/** The node may call, when the operator has put it into the socket's group. */
-const SOCKET_MODE = 0o660;
-
-export interface GrpcServerModules {
-  clock: Clock;
+export interface GrpcServerModules extends ListenerModules {
   log: Logger;
   memory: MemoryBudget;
 }
 
 export class GrpcServer {
   private readonly server: Server;
+  private readonly listener: GrpcListener;
   private readonly health = new HealthImplementation({
     "": "NOT_SERVING",
     [AggregatorService.typeName]: "NOT_SERVING",
@@ -42,16 +38,18 @@ export class GrpcServer {
 
   constructor(
     private readonly handlers: Calls,
+    security: ListenerSecurity,
     private readonly modules: GrpcServerModules,
   ) {
     this.server = new Server({
       "grpc.max_receive_message_length": limits.snapshotBytesMax,
       "grpc.max_send_message_length": limits.snapshotBytesMax,
-      "grpc.max_concurrent_streams": limits.callsPerConnectionMax,
-      "grpc.keepalive_time_ms": limits.pingEveryMs,
-      "grpc.keepalive_timeout_ms": limits.pingEveryMs / 2,
-      interceptors: [admitCalls(modules)],
     });
+    this.listener = new GrpcListener(
+      this.server,
+      { ...security, name: "grpc", connectionsMax: limits.connectionsMax, protocols: ["h2"] },
+      modules,
+    );
     const { method } = AggregatorService;
     this.server.addService(encodedRequests(grpcServiceDefinition(AggregatorService)), {
       submitSnapshot: this.unary(method.submitSnapshot.input, (request, context) =>
@@ -74,10 +72,8 @@ export class GrpcServer {
   }
 
   /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */
-  async listen(address: string): Promise<string> {
-    const bound = await bindGrpc(this.server, address, SOCKET_MODE);
-    widenReceiveWindow(this.server);
-    return bound;
+  listen(address: string): Promise<string> {
+    return this.listener.listen(address, (peer) => admitCalls(peer, this.modules));
   }
 
   setServing(isServing: boolean): void {
@@ -89,7 +85,7 @@ export class GrpcServer {
   /** Lets streams deliver what is logged and calls finish within the bound, then cuts the rest. */
   async close(boundMs: number): Promise<void> {
     this.draining.abort();
-    await shutDownGrpc(this.server, this.modules.clock, boundMs);
+    await this.listener.close(boundMs);
   }
 
   private unary<Request extends DescMessage, Response>(
@@ -134,8 +130,8 @@ export class GrpcServer {
   }
 
   private context(request: ReceivedRequest, signal: AbortSignal): CallContext {
-    const { receivedAtMs, callDeadlineMs } = request;
-    return { receivedAtMs, callDeadlineMs, signal, draining: this.draining.signal };
+    const { receivedAtMs, callDeadlineMs, peer } = request;
+    return { receivedAtMs, callDeadlineMs, peer, signal, draining: this.draining.signal };
   }
 
   private refusal(error: unknown) {

@@ -6,7 +6,7 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import { createConnectRouter } from "@connectrpc/connect";
 import type { ConnectError, ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { Clock } from "../clock.js";
+import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import type { Metrics } from "../metrics.js";
@@ -15,11 +15,12 @@ import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
 import type { CallContext, Calls } from "./handlers.js";
 import { answerText, answerUnimplemented, refuseMethod } from "./http-answers.js";
 import { HttpListener } from "./http-listener.js";
+import type { ListenerSecurity, ListenerModules } from "./listener.js";
+import type { Peer } from "./peer.js";
 import { methodPath, requestBytesMax } from "./request-limits.js";
 import { connectErrorOf, statusOf } from "./status.js";
 
-export interface HttpEdgeModules {
-  clock: Clock;
+export interface HttpEdgeModules extends ListenerModules {
   log: Logger;
   memory: MemoryBudget;
   metrics: Metrics;
@@ -34,16 +35,21 @@ export class HttpEdge {
 
   constructor(
     private readonly handlers: Calls,
+    security: ListenerSecurity,
     private readonly modules: HttpEdgeModules,
   ) {
     // Proofs do not compress.
     const router = createConnectRouter({ acceptCompression: [] });
     this.addRoutes(router);
     this.connect = new ConnectAdapter(router, modules);
-    this.listener = new HttpListener((...call) => this.handle(...call), modules.clock);
+    this.listener = new HttpListener(
+      (...call) => this.handle(...call),
+      { ...security, name: "http", connectionsMax: limits.connectionsMax },
+      modules,
+    );
   }
 
-  /** Listens on `host:port`; returns the address with its real port. */
+  /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */
   listen(address: string): Promise<string> {
     return this.listener.listen(address);
   }
@@ -54,14 +60,14 @@ export class HttpEdge {
     await this.listener.close(boundMs);
   }
 
-  private handle(request: EdgeRequest, response: EdgeResponse): void {
+  private handle(request: EdgeRequest, response: EdgeResponse, peer: Peer): void {
     const [path = ""] = (request.url ?? "").split("?", 1);
     const { method = "" } = request;
     if (["/livez", "/readyz", "/metrics"].includes(path)) {
       if (!["GET", "HEAD"].includes(method)) refuseMethod(response, "GET, HEAD");
       else void this.answerPage(path, response);
     } else if (method === "POST") {
-      if (this.connect.serves(path)) this.connect.handle(path, request, response);
+      if (this.connect.serves(path)) this.connect.handle(path, request, response, peer);
       else answerUnimplemented(path, request, response);
     } else if (this.connect.serves(path)) refuseMethod(response, "POST");
     else answerText(response, 404, "not found: try /livez, /readyz, /metrics or Connect calls\n");

@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { costFilePath } from "../../server/prover/cost-file.js";
-import { ServiceProcess, Site, until } from "../helpers/chaos-service.js";
+import { Site, until } from "../helpers/chaos-service.js";
 
 let site: Site;
 beforeEach(() => (site = new Site()));
@@ -10,7 +10,7 @@ afterEach(() => site.dispose());
 
 /** Its log, of a service that was set up and then stopped. */
 async function run(settings: Record<string, string> = {}): Promise<string[]> {
-  const service = ServiceProcess.spawn(site, { LEAN_AGGREGATOR_STANDBY: "0", ...settings });
+  const service = site.spawn({ LEAN_AGGREGATOR_STANDBY: "0", ...settings });
   const messages = () => service.log.map(({ msg }) => msg);
   await until(() => messages().includes("prover ready"));
   service.signal("SIGTERM");
