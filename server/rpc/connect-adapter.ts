@@ -16,6 +16,7 @@ import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import { takeTimeoutMs } from "./call-timeout.js";
+import type { Peer } from "./peer.js";
 import { readRequest } from "./read-request.js";
 import { notReadInTime, overloaded, requestBytesMax } from "./request-limits.js";
 import { connectErrorOf } from "./status.js";
@@ -29,6 +30,7 @@ export interface Receipt {
   receivedAtMs: number;
   /** Time that the call's own deadline left. */
   callDeadlineMs: number | undefined;
+  peer: Peer;
 }
 
 export const receiptKey = createContextKey<Receipt | undefined>(undefined);
@@ -54,20 +56,20 @@ export class ConnectAdapter {
   }
 
   /** Serves a call of a path that it `serves`. */
-  handle(path: string, request: EdgeRequest, response: EdgeResponse): void {
-    this.answer(path, request, response).catch((error: unknown) => {
+  handle(path: string, request: EdgeRequest, response: EdgeResponse, peer: Peer): void {
+    this.answer(path, request, response, peer).catch((error: unknown) => {
       // Most often the caller is gone; otherwise it sent what has no answer, such as no authority.
       if (!response.destroyed) this.modules.log.warn({ err: error, path }, "call cut");
       response.destroy();
     });
   }
 
-  private async answer(path: string, request: EdgeRequest, response: EdgeResponse) {
+  private async answer(path: string, request: EdgeRequest, response: EdgeResponse, peer: Peer) {
     const handler = this.handlers.get(path);
     if (handler === undefined) throw new Error(`${path} is not served`);
     const { clock, memory } = this.modules;
     const receivedAtMs = clock.nowMs();
-    const receipt = { receivedAtMs, callDeadlineMs: takeTimeoutMs(request.headers) };
+    const receipt = { receivedAtMs, callDeadlineMs: takeTimeoutMs(request.headers), peer };
     const values = createContextValues().set(receiptKey, receipt);
     const universal = universalRequestFromNodeRequest(request, response, undefined, values);
 

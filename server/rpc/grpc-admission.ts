@@ -9,6 +9,8 @@ import type { Clock } from "../clock.js";
 import { invalid } from "../errors.js";
 import { limits } from "../limits.js";
 import type { MemoryBudget, MemoryShare } from "../memory-budget.js";
+import { withCertificate } from "./peer.js";
+import type { Peer } from "./peer.js";
 import { notReadInTime, overloaded, requestBytesMax } from "./request-limits.js";
 import { statusOf } from "./status.js";
 
@@ -19,6 +21,7 @@ export interface ReceivedRequest {
   receivedAtMs: number;
   /** Time that the call's own deadline left at receipt. */
   callDeadlineMs: number | undefined;
+  peer: Peer;
 }
 
 export interface GrpcAdmissionModules {
@@ -26,7 +29,11 @@ export interface GrpcAdmissionModules {
   memory: MemoryBudget;
 }
 
-export function admitCalls({ clock, memory }: GrpcAdmissionModules): ServerInterceptor {
+/** @param listener what the calls of one listener have in common */
+export function admitCalls(
+  listener: Peer,
+  { clock, memory }: GrpcAdmissionModules,
+): ServerInterceptor {
   return ({ path, requestStream }, call) => {
     const receivedAtMs = clock.nowMs();
     const untilDeadlineMs = Number(call.getDeadline()) - clock.unixMs();
@@ -59,7 +66,9 @@ export function admitCalls({ clock, memory }: GrpcAdmissionModules): ServerInter
             if (!Buffer.isBuffer(message)) forward(message);
             else {
               share?.resize(message.length);
-              forward({ bytes: message, receivedAtMs, callDeadlineMs } satisfies ReceivedRequest);
+              const peer = withCertificate(listener, call.getAuthContext().sslPeerCertificate?.raw);
+              const received = { bytes: message, receivedAtMs, callDeadlineMs, peer };
+              forward(received satisfies ReceivedRequest);
             }
           },
           onReceiveHalfClose: (forward) => {

@@ -1,22 +1,28 @@
 /** Binding and shutting down of grpc-js servers: the data plane's and the operator's alike. */
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { connect } from "node:net";
-import type { Server } from "@grpc/grpc-js";
-import { ServerCredentials } from "@grpc/grpc-js";
+import type { Server, ServerInterceptor } from "@grpc/grpc-js";
+import { experimental, ServerCredentials } from "@grpc/grpc-js";
 import type { Clock } from "../clock.js";
 
 /**
  * Binds an address (`host:port` or `unix:/path`); returns the address with its real port. A Unix
- * socket gets `socketMode`, for whoever may write to it may call.
+ * socket gets `socketMode`, for whoever may write to it may call. The interceptors see the calls of
+ * this address alone.
  */
 export async function bindGrpc(
   server: Server,
   address: string,
   socketMode: number,
+  interceptors: ServerInterceptor[] = [],
 ): Promise<string> {
   if (address.startsWith("unix:")) await removeStaleSocket(address.slice("unix:".length));
+  const credentials = experimental.createServerCredentialsWithInterceptors(
+    ServerCredentials.createInsecure(),
+    interceptors,
+  );
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) =>
+    server.bindAsync(address, credentials, (error, bound) =>
       error === null ? resolve(bound) : reject(error),
     );
   });

@@ -19,6 +19,7 @@ import { admitCalls } from "./grpc-admission.js";
 import type { ReceivedRequest } from "./grpc-admission.js";
 import { bindGrpc, shutDownGrpc } from "./grpc-listener.js";
 import type { CallContext, Calls } from "./handlers.js";
+import { peerAt } from "./peer.js";
 import { widenReceiveWindow } from "./receive-window.js";
 import { addReflection } from "./reflection.js";
 import { statusOf } from "./status.js";
@@ -50,7 +51,6 @@ export class GrpcServer {
       "grpc.max_concurrent_streams": limits.callsPerConnectionMax,
       "grpc.keepalive_time_ms": limits.pingEveryMs,
       "grpc.keepalive_timeout_ms": limits.pingEveryMs / 2,
-      interceptors: [admitCalls(modules)],
     });
     const { method } = AggregatorService;
     this.server.addService(encodedRequests(grpcServiceDefinition(AggregatorService)), {
@@ -75,7 +75,8 @@ export class GrpcServer {
 
   /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */
   async listen(address: string): Promise<string> {
-    const bound = await bindGrpc(this.server, address, SOCKET_MODE);
+    const admit = admitCalls(peerAt(address, false), this.modules);
+    const bound = await bindGrpc(this.server, address, SOCKET_MODE, [admit]);
     widenReceiveWindow(this.server);
     return bound;
   }
@@ -134,8 +135,8 @@ export class GrpcServer {
   }
 
   private context(request: ReceivedRequest, signal: AbortSignal): CallContext {
-    const { receivedAtMs, callDeadlineMs } = request;
-    return { receivedAtMs, callDeadlineMs, signal, draining: this.draining.signal };
+    const { receivedAtMs, callDeadlineMs, peer } = request;
+    return { receivedAtMs, callDeadlineMs, peer, signal, draining: this.draining.signal };
   }
 
   private refusal(error: unknown) {

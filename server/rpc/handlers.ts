@@ -39,6 +39,7 @@ import type { Admission } from "../session/nodes.js";
 import { attestationDataRoot } from "../session/attestation-data.js";
 import { checkGivenMessage, decodeSnapshot } from "../session/decode-snapshot.js";
 import { contentOf } from "./content-digest.js";
+import type { Peer } from "./peer.js";
 import { serverInfo } from "./server-info.js";
 
 /** What a transport knows of a call. */
@@ -47,6 +48,7 @@ export interface CallContext {
   receivedAtMs: number;
   /** Time that the call's own deadline left at receipt. */
   callDeadlineMs: number | undefined;
+  peer: Peer;
   /** Aborts when the caller is gone. */
   signal: AbortSignal;
   /** Aborts when the server drains: what is there is still delivered, nothing more is waited for. */

@@ -15,6 +15,7 @@ import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
 import type { CallContext, Calls } from "./handlers.js";
 import { answerText, answerUnimplemented, refuseMethod } from "./http-answers.js";
 import { HttpListener } from "./http-listener.js";
+import type { Peer } from "./peer.js";
 import { methodPath, requestBytesMax } from "./request-limits.js";
 import { connectErrorOf, statusOf } from "./status.js";
 
@@ -54,14 +55,14 @@ export class HttpEdge {
     await this.listener.close(boundMs);
   }
 
-  private handle(request: EdgeRequest, response: EdgeResponse): void {
+  private handle(request: EdgeRequest, response: EdgeResponse, peer: Peer): void {
     const [path = ""] = (request.url ?? "").split("?", 1);
     const { method = "" } = request;
     if (["/livez", "/readyz", "/metrics"].includes(path)) {
       if (!["GET", "HEAD"].includes(method)) refuseMethod(response, "GET, HEAD");
       else void this.answerPage(path, response);
     } else if (method === "POST") {
-      if (this.connect.serves(path)) this.connect.handle(path, request, response);
+      if (this.connect.serves(path)) this.connect.handle(path, request, response, peer);
       else answerUnimplemented(path, request, response);
     } else if (this.connect.serves(path)) refuseMethod(response, "POST");
     else answerText(response, 404, "not found: try /livez, /readyz, /metrics or Connect calls\n");

@@ -9,6 +9,8 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
 import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
+import { peerAt } from "./peer.js";
+import type { Peer } from "./peer.js";
 
 /** How an HTTP/2 connection begins, and no HTTP/1.1 request does. */
 const HTTP2_START = "PRI";
@@ -21,15 +23,16 @@ export class HttpListener {
   private readonly connections = new Set<Socket>();
   private readonly undecided = new Set<Socket>();
   private readonly sessions = new Set<ServerHttp2Session>();
+  private peer: Peer | undefined;
   private closing: Promise<void> | undefined;
 
   constructor(
-    handle: (request: EdgeRequest, response: EdgeResponse) => void,
+    handle: (request: EdgeRequest, response: EdgeResponse, peer: Peer) => void,
     private readonly clock: Clock,
   ) {
     const handleAndDiscard = (request: EdgeRequest, response: EdgeResponse) => {
       discardRest(request, response);
-      handle(request, response);
+      handle(request, response, this.peer ?? peerAt("", false));
     };
     this.http2 = createHttp2Server(
       { settings: { maxConcurrentStreams: limits.callsPerConnectionMax } },
@@ -66,6 +69,7 @@ export class HttpListener {
 
   /** Listens on `host:port`; returns the address with its real port. */
   async listen(address: string): Promise<string> {
+    this.peer = peerAt(address, false);
     const at = address.lastIndexOf(":");
     const host = address.slice(0, at);
     await new Promise<void>((resolve, reject) => {
