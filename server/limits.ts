@@ -48,12 +48,32 @@ export const limits = {
   requestReadMsMax: 10_000,
   /** HTTP headers, and the bytes that tell HTTP/1.1 from HTTP/2: a round trip or two, with room. */
   headersReadMsMax: 5000,
+  /** HTTP headers of a request: names, a timeout, a token of some KiB; as Node's own for HTTP/1.1. */
+  headerBytesMax: 16 * 1024,
   /** An idle HTTP/1.1 connection is kept over a slot or two, so that a node reuses its own. */
   keepAliveMs: 15_000,
   /** An HTTP/2 connection is pinged this often, and cut when the last ping went unanswered. */
   pingEveryMs: 10_000,
-  /** Connections of the HTTP edge: every node of `nodesMax`, its neighbour, and scrapers. */
-  httpConnectionsMax: 512,
+  /**
+   * Pings that a client may send in between: two a second to see whether we live, and one a frame
+   * of 16 KiB to measure the way while sixteen proofs arrive.
+   */
+  pingsMax: 1000,
+  /** Connections of the data plane, and of the HTTP edge: every node twice, as while it restarts. */
+  connectionsMax: 512,
+  /** Connections of the operator's listener: a few people and their scripts. */
+  adminConnectionsMax: 16,
+  /**
+   * A connection is told to leave at about this age: so that one whose certificate authority is
+   * trusted no longer ends, and a balancer in front can spread them anew.
+   */
+  connectionAgeMs: 30 * 60_000,
+  /** A connection without a call is told to leave then; an adapter always has a stream open. */
+  connectionIdleMs: 5 * 60_000,
+  /** What is told to leave has this long for its calls: the longest wait of GetSession, and room. */
+  connectionGraceMs: 70_000,
+  /** Bytes that a client may send before it waits: a snapshot of today's networks in one go. */
+  receiveWindowBytes: 1024 * 1024,
   /** Calls at once on one HTTP/2 connection: a node has a stream or two and a few unary calls. */
   callsPerConnectionMax: 64,
 } as const;

@@ -17,6 +17,7 @@ import { AdminServer } from "./rpc/admin-server.js";
 import { GrpcServer } from "./rpc/grpc-server.js";
 import { Handlers } from "./rpc/handlers.js";
 import { HttpEdge } from "./rpc/http-edge.js";
+import { createTransportMetrics } from "./rpc/transport-metrics.js";
 import { Dispatcher } from "./schedule/dispatcher.js";
 import type { LaneProver } from "./schedule/lane-runner.js";
 import { Aggregator } from "./session/aggregator.js";
@@ -85,10 +86,12 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   );
   const notReady = () =>
     aggregator.draining ? "draining" : dispatcher.isUp ? undefined : dispatcher.whyDown();
-  const grpc = new GrpcServer(handlers, { clock, log, memory });
-  const http = new HttpEdge(handlers, { clock, log, memory, metrics, notReady });
+  const transport = createTransportMetrics(metrics.registry);
+  const grpc = new GrpcServer(handlers, { clock, log, memory, transport });
+  const http = new HttpEdge(handlers, { clock, log, memory, metrics, transport, notReady });
   const adminHandlers = new AdminHandlers({ aggregator, dispatcher, clock, log });
-  const admin = config.admin === "off" ? undefined : new AdminServer(adminHandlers, { clock, log });
+  const admin =
+    config.admin === "off" ? undefined : new AdminServer(adminHandlers, { clock, log, transport });
 
   const grpcAddresses = [];
   for (const address of config.listen) grpcAddresses.push(await grpc.listen(address));

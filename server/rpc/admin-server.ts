@@ -10,11 +10,11 @@ import {
   file_lean_aggregator_admin_v1_admin,
 } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { grpcServiceDefinition } from "../../proto/grpc-js.js";
-import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { AdminHandlers } from "./admin-handlers.js";
-import { bindGrpc, shutDownGrpc } from "./grpc-listener.js";
+import { GrpcListener } from "./grpc-listener.js";
+import type { ListenerModules } from "./listener.js";
 import { addReflection } from "./reflection.js";
 import { statusOf } from "./status.js";
 
@@ -25,13 +25,21 @@ export class AdminServer {
   private readonly server = new Server({
     "grpc.max_receive_message_length": limits.adminRequestBytesMax,
   });
+  private readonly listener: GrpcListener;
   /** Of the calls that are being answered. */
   private readonly calls = new Set<AbortController>();
 
   constructor(
     handlers: AdminHandlers,
-    private readonly modules: { clock: Clock; log: Logger },
+    private readonly modules: ListenerModules & { log: Logger },
   ) {
+    const { adminConnectionsMax: connectionsMax } = limits;
+    const listening = {
+      name: "admin",
+      connectionsMax,
+      socketAccess: { mode: SOCKET_MODE },
+    } as const;
+    this.listener = new GrpcListener(this.server, listening, modules);
     this.server.addService(grpcServiceDefinition(AdminService), {
       listSessions: this.unary(() => handlers.listSessions()),
       listProvers: this.unary(() => handlers.listProvers()),
@@ -47,13 +55,13 @@ export class AdminServer {
 
   /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */
   listen(address: string): Promise<string> {
-    return bindGrpc(this.server, address, SOCKET_MODE);
+    return this.listener.listen(address);
   }
 
   /** Ends waits, lets calls finish for the bound, then cuts what is left. */
   async close(boundMs: number): Promise<void> {
     for (const call of this.calls) call.abort();
-    await shutDownGrpc(this.server, this.modules.clock, boundMs);
+    await this.listener.close(boundMs);
   }
 
   private unary<Request, Response>(

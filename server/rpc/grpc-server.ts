@@ -9,7 +9,6 @@ import {
   file_lean_aggregator_v1_aggregator,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { grpcServiceDefinition } from "../../proto/grpc-js.js";
-import type { Clock } from "../clock.js";
 import { invalid } from "../errors.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
@@ -17,24 +16,23 @@ import type { MemoryBudget } from "../memory-budget.js";
 import { checkMessageCount } from "./count-messages.js";
 import { admitCalls } from "./grpc-admission.js";
 import type { ReceivedRequest } from "./grpc-admission.js";
-import { bindGrpc, shutDownGrpc } from "./grpc-listener.js";
+import { GrpcListener } from "./grpc-listener.js";
 import type { CallContext, Calls } from "./handlers.js";
-import { peerAt } from "./peer.js";
-import { widenReceiveWindow } from "./receive-window.js";
+import type { ListenerModules } from "./listener.js";
 import { addReflection } from "./reflection.js";
 import { statusOf } from "./status.js";
 
 /** The node may call, when the operator has put it into the socket's group. */
 const SOCKET_MODE = 0o660;
 
-export interface GrpcServerModules {
-  clock: Clock;
+export interface GrpcServerModules extends ListenerModules {
   log: Logger;
   memory: MemoryBudget;
 }
 
 export class GrpcServer {
   private readonly server: Server;
+  private readonly listener: GrpcListener;
   private readonly health = new HealthImplementation({
     "": "NOT_SERVING",
     [AggregatorService.typeName]: "NOT_SERVING",
@@ -48,10 +46,14 @@ export class GrpcServer {
     this.server = new Server({
       "grpc.max_receive_message_length": limits.snapshotBytesMax,
       "grpc.max_send_message_length": limits.snapshotBytesMax,
-      "grpc.max_concurrent_streams": limits.callsPerConnectionMax,
-      "grpc.keepalive_time_ms": limits.pingEveryMs,
-      "grpc.keepalive_timeout_ms": limits.pingEveryMs / 2,
     });
+    const { connectionsMax } = limits;
+    const listening = {
+      name: "grpc",
+      connectionsMax,
+      socketAccess: { mode: SOCKET_MODE },
+    } as const;
+    this.listener = new GrpcListener(this.server, listening, modules);
     const { method } = AggregatorService;
     this.server.addService(encodedRequests(grpcServiceDefinition(AggregatorService)), {
       submitSnapshot: this.unary(method.submitSnapshot.input, (request, context) =>
@@ -74,11 +76,8 @@ export class GrpcServer {
   }
 
   /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */
-  async listen(address: string): Promise<string> {
-    const admit = admitCalls(peerAt(address, false), this.modules);
-    const bound = await bindGrpc(this.server, address, SOCKET_MODE, [admit]);
-    widenReceiveWindow(this.server);
-    return bound;
+  listen(address: string): Promise<string> {
+    return this.listener.listen(address, (peer) => admitCalls(peer, this.modules));
   }
 
   setServing(isServing: boolean): void {
@@ -90,7 +89,7 @@ export class GrpcServer {
   /** Lets streams deliver what is logged and calls finish within the bound, then cuts the rest. */
   async close(boundMs: number): Promise<void> {
     this.draining.abort();
-    await shutDownGrpc(this.server, this.modules.clock, boundMs);
+    await this.listener.close(boundMs);
   }
 
   private unary<Request extends DescMessage, Response>(

@@ -6,7 +6,6 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import { createConnectRouter } from "@connectrpc/connect";
 import type { ConnectError, ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { Clock } from "../clock.js";
 import type { Logger } from "../log.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import type { Metrics } from "../metrics.js";
@@ -15,12 +14,12 @@ import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
 import type { CallContext, Calls } from "./handlers.js";
 import { answerText, answerUnimplemented, refuseMethod } from "./http-answers.js";
 import { HttpListener } from "./http-listener.js";
+import type { ListenerModules } from "./listener.js";
 import type { Peer } from "./peer.js";
 import { methodPath, requestBytesMax } from "./request-limits.js";
 import { connectErrorOf, statusOf } from "./status.js";
 
-export interface HttpEdgeModules {
-  clock: Clock;
+export interface HttpEdgeModules extends ListenerModules {
   log: Logger;
   memory: MemoryBudget;
   metrics: Metrics;
@@ -41,10 +40,10 @@ export class HttpEdge {
     const router = createConnectRouter({ acceptCompression: [] });
     this.addRoutes(router);
     this.connect = new ConnectAdapter(router, modules);
-    this.listener = new HttpListener((...call) => this.handle(...call), modules.clock);
+    this.listener = new HttpListener((...call) => this.handle(...call), modules);
   }
 
-  /** Listens on `host:port`; returns the address with its real port. */
+  /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */
   listen(address: string): Promise<string> {
     return this.listener.listen(address);
   }

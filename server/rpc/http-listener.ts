@@ -1,82 +1,63 @@
 /**
- * HTTP/1.1 and HTTP/2 without TLS on one port, so that Connect, gRPC-Web and gRPC all find what
- * they speak: a connection's first bytes tell which it is. Owns every connection of the port.
+ * HTTP/1.1 and HTTP/2 at one address, so that Connect, gRPC-Web and gRPC all find what they speak:
+ * TLS has agreed on one of them, and without TLS a connection's first bytes tell which it is.
  */
 import { createServer as createHttp1Server } from "node:http";
 import { constants, createServer as createHttp2Server } from "node:http2";
-import type { ServerHttp2Session } from "node:http2";
-import type { AddressInfo, Socket } from "node:net";
-import type { Clock } from "../clock.js";
+import type { Socket } from "node:net";
 import { limits } from "../limits.js";
 import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
+import { Listener } from "./listener.js";
+import type { ListenerModules } from "./listener.js";
 import { peerAt } from "./peer.js";
 import type { Peer } from "./peer.js";
+import { SessionRules } from "./session-rules.js";
 
+/** The node may call, when the operator has put it into the socket's group. */
+const SOCKET_MODE = 0o660;
 /** How an HTTP/2 connection begins, and no HTTP/1.1 request does. */
 const HTTP2_START = "PRI";
 /** How often Node looks for HTTP/1.1 requests over their time. */
 const CHECK_EVERY_MS = 1000;
 
+type Handle = (request: EdgeRequest, response: EdgeResponse, peer: Peer) => void;
+
 export class HttpListener {
-  private readonly http1;
-  private readonly http2;
-  private readonly connections = new Set<Socket>();
+  private readonly listener: Listener;
+  private readonly rules: SessionRules;
   private readonly undecided = new Set<Socket>();
-  private readonly sessions = new Set<ServerHttp2Session>();
-  private peer: Peer | undefined;
+  private http1: ReturnType<typeof createHttp1Server> | undefined;
   private closing: Promise<void> | undefined;
 
   constructor(
-    handle: (request: EdgeRequest, response: EdgeResponse, peer: Peer) => void,
-    private readonly clock: Clock,
+    private readonly handle: Handle,
+    private readonly modules: ListenerModules,
   ) {
-    const handleAndDiscard = (request: EdgeRequest, response: EdgeResponse) => {
-      discardRest(request, response);
-      handle(request, response, this.peer ?? peerAt("", false));
-    };
-    this.http2 = createHttp2Server(
-      { settings: { maxConcurrentStreams: limits.callsPerConnectionMax } },
-      handleAndDiscard,
-    );
-    this.http2.on("session", (session) => this.keep(session));
-    this.http1 = createHttp1Server(
-      {
-        headersTimeout: limits.headersReadMsMax,
-        requestTimeout: limits.requestReadMsMax,
-        keepAliveTimeout: limits.keepAliveMs,
-        connectionsCheckingInterval: CHECK_EVERY_MS,
-        noDelay: true,
-      },
-      (request, response) => {
-        handleAndDiscard(request, response);
-        response.once("close", () => {
-          if (this.closing !== undefined) this.http1.closeIdleConnections();
-        });
-      },
-    );
-    this.http1.maxConnections = limits.httpConnectionsMax;
-    // The port is the HTTP/1.1 server's, for it enforces its timeouts only where it listens; its
-    // own connection handler gets what is not HTTP/2.
-    const [serveHttp1] = this.http1.listeners("connection") as ((socket: Socket) => void)[];
-    if (serveHttp1 === undefined) throw new Error("node:http has no connection handler");
-    this.http1.removeAllListeners("connection");
-    this.http1.on("connection", (socket: Socket) => {
-      this.connections.add(socket);
-      socket.once("close", () => this.connections.delete(socket));
-      this.decide(socket, () => serveHttp1.call(this.http1, socket));
-    });
+    const { connectionsMax } = limits;
+    const listening = {
+      name: "http",
+      connectionsMax,
+      socketAccess: { mode: SOCKET_MODE },
+    } as const;
+    this.listener = new Listener(listening, modules);
+    this.rules = new SessionRules("http", modules);
   }
 
-  /** Listens on `host:port`; returns the address with its real port. */
-  async listen(address: string): Promise<string> {
-    this.peer = peerAt(address, false);
-    const at = address.lastIndexOf(":");
-    const host = address.slice(0, at);
-    await new Promise<void>((resolve, reject) => {
-      this.http1.once("error", reject);
-      this.http1.listen(Number(address.slice(at + 1)), host.replace(/^\[|\]$/g, ""), resolve);
+  /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */
+  listen(address: string): Promise<string> {
+    const peer = peerAt(address, false);
+    const http1 = this.createHttp1(peer);
+    const http2 = createHttp2Server((request, response) => this.answer(request, response, peer));
+    this.rules.govern(http2);
+    this.http1 = http1;
+    const serve = (socket: Socket, protocol: "http1" | "http2") => {
+      // Half-open connections are HTTP/1.1's: an HTTP/2 client that ends its side is gone.
+      if (protocol === "http2") socket.allowHalfOpen = false;
+      (protocol === "http1" ? http1 : http2).emit("connection", socket);
+    };
+    return this.listener.listen(address, (socket) => {
+      this.decide(socket, (protocol) => serve(socket, protocol));
     });
-    return `${host}:${(this.http1.address() as AddressInfo).port}`;
   }
 
   /** Takes no more calls, lets those there finish within the bound, then cuts. Idempotent. */
@@ -85,23 +66,52 @@ export class HttpListener {
   }
 
   private async closeAll(boundMs: number): Promise<void> {
-    if (!this.http1.listening) return;
-    const cancel = this.clock.at(this.clock.nowMs() + boundMs, () => {
-      for (const socket of this.connections) socket.destroy();
-    });
-    await new Promise<void>((resolve) => {
-      this.http1.close(() => resolve());
-      this.http1.closeIdleConnections();
-      for (const socket of this.undecided) socket.destroy();
-      for (const session of this.sessions) session.close();
-    });
-    cancel();
+    const closed = this.listener.close(boundMs);
+    this.http1?.close();
+    for (const socket of this.undecided) socket.destroy();
+    this.rules.close();
+    await closed;
+  }
+
+  private createHttp1(peer: Peer) {
+    const startedMs = new WeakMap<Socket, number>();
+    const { clock } = this.modules;
+    const server = createHttp1Server(
+      {
+        headersTimeout: limits.headersReadMsMax,
+        requestTimeout: limits.requestReadMsMax,
+        keepAliveTimeout: limits.keepAliveMs,
+        maxHeaderSize: limits.headerBytesMax,
+        connectionsCheckingInterval: CHECK_EVERY_MS,
+      },
+      (request, response) => {
+        const ageMs = clock.nowMs() - (startedMs.get(request.socket) ?? clock.nowMs());
+        if (ageMs > limits.connectionAgeMs) {
+          response.shouldKeepAlive = false;
+          this.modules.transport.cuts.inc({ listener: "http", cause: "age" });
+        }
+        this.answer(request, response, peer);
+        response.once("close", () => {
+          if (this.closing !== undefined) server.closeIdleConnections();
+        });
+      },
+    );
+    server.on("connection", (socket) => startedMs.set(socket, clock.nowMs()));
+    // It gets its connections from the listener, and looks after their time once it listens itself.
+    server.emit("listening");
+    return server;
+  }
+
+  private answer(request: EdgeRequest, response: EdgeResponse, peer: Peer): void {
+    discardRest(request, response);
+    this.handle(request, response, peer);
   }
 
   /** Waits for the first bytes, for a bounded time, and hands the connection on with them. */
-  private decide(socket: Socket, serveHttp1: () => void): void {
+  private decide(socket: Socket, serve: (protocol: "http1" | "http2") => void): void {
+    const { clock } = this.modules;
     const drop = () => socket.destroy();
-    const cancelTimer = this.clock.at(this.clock.nowMs() + limits.headersReadMsMax, drop);
+    const cancelTimer = clock.at(clock.nowMs() + limits.headersReadMsMax, drop);
     const settle = () => {
       this.undecided.delete(socket);
       cancelTimer();
@@ -112,34 +122,10 @@ export class HttpListener {
       settle();
       socket.off("readable", read).off("end", drop).off("error", drop).off("close", settle);
       socket.unshift(start);
-      if (start.toString("latin1") !== HTTP2_START) serveHttp1();
-      else {
-        // Half-open connections are HTTP/1.1's: an HTTP/2 client that ends its side is gone.
-        socket.allowHalfOpen = false;
-        this.http2.emit("connection", socket);
-      }
+      serve(start.toString("latin1") === HTTP2_START ? "http2" : "http1");
     };
     this.undecided.add(socket);
     socket.on("readable", read).on("end", drop).on("error", drop).on("close", settle);
-  }
-
-  /** Holds a session, and cuts it when its peer no longer answers. */
-  private keep(session: ServerHttp2Session): void {
-    this.sessions.add(session);
-    let isAnswered = true;
-    let cancel = () => {};
-    const beat = () => {
-      if (!isAnswered) session.destroy();
-      if (session.destroyed) return;
-      isAnswered = false;
-      session.ping(() => (isAnswered = true));
-      cancel = this.clock.at(this.clock.nowMs() + limits.pingEveryMs, beat);
-    };
-    cancel = this.clock.at(this.clock.nowMs() + limits.pingEveryMs, beat);
-    session.once("close", () => {
-      this.sessions.delete(session);
-      cancel();
-    });
   }
 }
 

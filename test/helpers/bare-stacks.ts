@@ -12,9 +12,11 @@ import { systemClock } from "../../server/clock.js";
 import { createLog } from "../../server/log.js";
 import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics.js";
+import type { Metrics } from "../../server/metrics.js";
 import { GrpcServer } from "../../server/rpc/grpc-server.js";
 import type { Calls } from "../../server/rpc/handlers.js";
 import { HttpEdge } from "../../server/rpc/http-edge.js";
+import { createTransportMetrics } from "../../server/rpc/transport-metrics.js";
 
 /** Answers every call with nothing in it. */
 export const emptyCalls: Calls = {
@@ -49,10 +51,11 @@ export class WatchedBudget extends MemoryBudget {
   }
 }
 
-/** A clock whose timers fire when the test says so. */
+/** A clock whose timers fire when the test says so, or moves time on. */
 export class HeldClock implements Clock {
+  private skippedMs = 0;
   private readonly timers = new Set<{ instantMs: number; callback: () => void }>();
-  nowMs = () => systemClock.nowMs();
+  nowMs = () => systemClock.nowMs() + this.skippedMs;
   unixMs = () => systemClock.unixMs();
 
   at(instantMs: number, callback: () => void): () => void {
@@ -67,7 +70,17 @@ export class HeldClock implements Clock {
   }
 
   fireAll(): void {
-    for (const timer of [...this.timers]) {
+    this.fire(() => true);
+  }
+
+  /** Moves time on, and fires what is due by then. */
+  skip(ms: number): void {
+    this.skippedMs += ms;
+    this.fire(({ instantMs }) => instantMs <= this.nowMs());
+  }
+
+  private fire(isDue: (timer: { instantMs: number }) => boolean): void {
+    for (const timer of [...this.timers].filter(isDue)) {
       this.timers.delete(timer);
       timer.callback();
     }
@@ -76,6 +89,7 @@ export class HeldClock implements Clock {
 
 export interface BareStacks {
   memory: WatchedBudget;
+  metrics: Metrics;
   /** Host and port by stack: the data plane, and the HTTP edge. */
   addresses: { grpc: string; edge: string };
   grpc: GrpcServer;
@@ -89,9 +103,10 @@ export async function startBareStacks(
   const { calls = {}, bytesMax = 256 * 1024 * 1024, clock = systemClock } = options;
   const memory = new WatchedBudget(bytesMax);
   const handlers = { ...emptyCalls, ...calls };
-  const modules = { clock, memory, log: createLog("silent") };
-  const grpc = new GrpcServer(handlers, modules);
   const metrics = createMetrics();
+  const transport = createTransportMetrics(metrics.registry);
+  const modules = { clock, memory, transport, log: createLog("silent") };
+  const grpc = new GrpcServer(handlers, modules);
   const edge = new HttpEdge(handlers, { ...modules, metrics, notReady: () => undefined });
   const addresses = {
     grpc: await grpc.listen("127.0.0.1:0"),
@@ -100,5 +115,5 @@ export async function startBareStacks(
   const close = async () => {
     await Promise.all([grpc.close(100), edge.close(100)]);
   };
-  return { memory, addresses, grpc, edge, close };
+  return { memory, metrics, addresses, grpc, edge, close };
 }

@@ -1,0 +1,42 @@
+/** What is measured of connections and certificates; every label value exists from the start at 0. */
+import { Counter, Gauge } from "prom-client";
+import type { Registry } from "prom-client";
+
+export const listenerNames = ["grpc", "http", "admin"] as const;
+/** The service's listeners: the data plane with all its addresses, the HTTP edge, the operator's. */
+export type ListenerName = (typeof listenerNames)[number];
+
+/**
+ * - `limit`: too many connections are open
+ * - `handshake`: TLS failed, for want of a good client certificate among others, or took too long
+ * - `silent`: no answer to a ping
+ * - `pings`: it pinged too often
+ * - `age`, `idle`: it was told to leave, and nothing is wrong with it
+ */
+export const cutCauses = ["limit", "handshake", "silent", "pings", "age", "idle"] as const;
+export type CutCause = (typeof cutCauses)[number];
+
+export type TransportMetrics = ReturnType<typeof createTransportMetrics>;
+
+export function createTransportMetrics(registry: Registry) {
+  const registers = [registry];
+  const metrics = {
+    connections: new Gauge({
+      name: "lean_aggregator_connections",
+      help: "Connections that are open, by listener",
+      labelNames: ["listener"] as const,
+      registers,
+    }),
+    cuts: new Counter({
+      name: "lean_aggregator_connections_cut_total",
+      help: "Connections refused or ended by the service while it runs, by listener and cause",
+      labelNames: ["listener", "cause"] as const,
+      registers,
+    }),
+  };
+  for (const listener of listenerNames) {
+    metrics.connections.set({ listener }, 0);
+    for (const cause of cutCauses) metrics.cuts.inc({ listener, cause }, 0);
+  }
+  return metrics;
+}

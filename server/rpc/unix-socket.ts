@@ -1,0 +1,42 @@
+/** The file of a Unix socket: whether it may be replaced, and who may connect. */
+import { chmodSync, chownSync, lstatSync, readFileSync, unlinkSync } from "node:fs";
+import { connect } from "node:net";
+
+export interface SocketAccess {
+  /** Permission bits; whoever may write to the file may connect. */
+  mode: number;
+  /** A name or a number. Default: that of the process. */
+  group?: string | undefined;
+}
+
+/** Removes a socket file that nobody answers on: it is left over from a dead service. */
+export async function removeStaleSocket(path: string): Promise<void> {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isSocket()) throw new Error(`${path} is there already, and is no socket`);
+  const isStale = await new Promise<boolean>((resolve) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(false);
+    });
+    // Any other error, a full backlog for one, comes of a service that lives.
+    socket.on("error", (error) => resolve("code" in error && error.code === "ECONNREFUSED"));
+  });
+  if (!isStale) throw new Error(`another service answers on ${path}`);
+  unlinkSync(path);
+}
+
+/** Group before mode: nobody is let in who has to be kept out a moment later. */
+export function setAccess(path: string, { mode, group }: SocketAccess): void {
+  if (group !== undefined) chownSync(path, lstatSync(path).uid, groupIdOf(group));
+  chmodSync(path, mode);
+}
+
+/** Node cannot ask the system for a group's number; where /etc/group is not all, give the number. */
+function groupIdOf(group: string): number {
+  if (/^\d+$/.test(group)) return Number(group);
+  const entries = readFileSync("/etc/group", "utf8").split("\n");
+  const [, , id] = entries.map((line) => line.split(":")).find(([name]) => name === group) ?? [];
+  if (id === undefined) throw new Error(`/etc/group has no group ${group}: give its number`);
+  return Number(id);
+}
