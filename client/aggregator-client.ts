@@ -8,6 +8,9 @@ import type { CallOptions, ChannelCredentials } from "@grpc/grpc-js";
 import { Client, credentials as grpcCredentials, Metadata } from "@grpc/grpc-js";
 import { AggregatorService } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { AggregatorError } from "./errors.js";
+import { parseServerAddress } from "./server-address.js";
+import { tlsCredentials } from "./tls-credentials.js";
+import type { TlsOptions } from "./tls-credentials.js";
 
 const METHODS = AggregatorService.method;
 type Methods = typeof METHODS;
@@ -24,9 +27,14 @@ const RECEIVE_WINDOW_BYTES = 1024 * 1024;
 const RECEIVE_BYTES_MAX_DEFAULT = 32 * 1024 * 1024;
 
 export interface AggregatorClientOptions {
-  /** `host:port`, or `unix:/path/to/socket`. */
+  /** `host:port`, `dns:host:port`, `https://host:port`, or `unix:/path/to/socket`. */
   address: string;
-  /** Default: insecure, for a Unix socket or loopback. */
+  /**
+   * Given, or with an address of `https://`, TLS is spoken; never on a Unix socket. Default: plain
+   * text, for loopback.
+   */
+  tls?: TlsOptions;
+  /** In place of what `tls` makes. Default: none. */
   credentials?: ChannelCredentials;
   /** Largest message taken from the server, in bytes. Default 32 MiB. */
   receiveBytesMax?: number;
@@ -46,28 +54,30 @@ export interface CallTimeout {
 export class AggregatorClient {
   readonly #client: Client;
 
+  /** Throws `TypeError` when the address or a TLS file cannot be used. */
   constructor(options: AggregatorClientOptions) {
-    this.#client = new Client(
-      options.address,
-      options.credentials ?? grpcCredentials.createInsecure(),
-      {
-        // The limit on a request is the server's to set; 4 MiB is below a large snapshot.
-        "grpc.max_send_message_length": -1,
-        "grpc.max_receive_message_length": options.receiveBytesMax ?? RECEIVE_BYTES_MAX_DEFAULT,
-        "grpc-node.flow_control_window": RECEIVE_WINDOW_BYTES,
-        // A dead server is noticed within about one tick of 800 ms.
-        "grpc.keepalive_time_ms": 500,
-        "grpc.keepalive_timeout_ms": 500,
-        "grpc.keepalive_permit_without_calls": 1,
-        // grpc-js would back off from 1 s to 120 s; a slot lasts 4 s.
-        "grpc.initial_reconnect_backoff_ms": 100,
-        "grpc.max_reconnect_backoff_ms": 2000,
-        // A replaced pod has a new address; the default waits 30 s before it asks again.
-        "grpc.dns_min_time_between_resolutions_ms": 2000,
-        // Closing this client closes its connection, whoever else talks to the address.
-        "grpc.use_local_subchannel_pool": 1,
-      },
-    );
+    const { target, isEncrypted = options.tls !== undefined } = parseServerAddress(options.address);
+    const { tls = {} } = options;
+    const { serverName } = tls;
+    const fromTls = () => (isEncrypted ? tlsCredentials(tls) : grpcCredentials.createInsecure());
+    this.#client = new Client(target, options.credentials ?? fromTls(), {
+      ...(serverName !== undefined && { "grpc.ssl_target_name_override": serverName }),
+      // The limit on a request is the server's to set; 4 MiB is below a large snapshot.
+      "grpc.max_send_message_length": -1,
+      "grpc.max_receive_message_length": options.receiveBytesMax ?? RECEIVE_BYTES_MAX_DEFAULT,
+      "grpc-node.flow_control_window": RECEIVE_WINDOW_BYTES,
+      // A dead server is noticed within about one tick of 800 ms.
+      "grpc.keepalive_time_ms": 500,
+      "grpc.keepalive_timeout_ms": 500,
+      "grpc.keepalive_permit_without_calls": 1,
+      // grpc-js would back off from 1 s to 120 s; a slot lasts 4 s.
+      "grpc.initial_reconnect_backoff_ms": 100,
+      "grpc.max_reconnect_backoff_ms": 2000,
+      // A replaced pod has a new address; the default waits 30 s before it asks again.
+      "grpc.dns_min_time_between_resolutions_ms": 2000,
+      // Closing this client closes its connection, whoever else talks to the address.
+      "grpc.use_local_subchannel_pool": 1,
+    });
   }
 
   /** Hands over a snapshot. Skipped is an answer, not an error. */

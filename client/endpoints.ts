@@ -10,13 +10,14 @@ export interface Endpoint {
 
 /** One client for each address. Throws `TypeError` when there is none. */
 export function connectEndpoints(
-  options: Pick<TickAggregatorOptions, "endpoints" | "credentials" | "receiveBytesMax">,
+  options: Pick<TickAggregatorOptions, "endpoints" | "tls" | "credentials" | "receiveBytesMax">,
 ): [Endpoint, ...Endpoint[]] {
   const addresses = [options.endpoints].flat();
   const [first, ...rest] = [...new Set(addresses)].map((address) => ({
     address,
     client: new AggregatorClient({
       address,
+      ...(options.tls && { tls: options.tls }),
       ...(options.credentials && { credentials: options.credentials }),
       ...(options.receiveBytesMax && { receiveBytesMax: options.receiveBytesMax }),
     }),

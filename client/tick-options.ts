@@ -10,11 +10,13 @@ import type {
 } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AdapterPriority, AdapterSkipReason, GroupRef } from "./adapter-events.js";
 import type { SlotClock } from "./slot-clock.js";
+import type { TlsOptions } from "./tls-credentials.js";
 
 export interface TickAggregatorOptions {
   /**
-   * `host:port` or `unix:/path`; several are in order of preference. One at least. Each is kept
-   * connected; a snapshot goes to the first that can take it.
+   * `host:port`, `https://host:port` or `unix:/path`, as `AggregatorClientOptions.address`; several
+   * are in order of preference. One at least. Each is kept connected; a snapshot goes to the first
+   * that can take it.
    */
   endpoints: string | readonly string[];
   /** 1 to 64 characters of `A-Z a-z 0-9 . _ -`. */
@@ -30,7 +32,9 @@ export interface TickAggregatorOptions {
   deadlineMs?: number;
   /** Default: the server's. */
   proofSystem?: Partial<Pick<ProofSystem, "scheme" | "revision" | "logInvRate">>;
-  /** Default: insecure. */
+  /** For the endpoints that are no Unix sockets. Default: plain text but for `https://`. */
+  tls?: TlsOptions;
+  /** In place of what `tls` makes. Default: none. */
   credentials?: ChannelCredentials;
   /** Largest message taken from the server, in bytes. Default 32 MiB. */
   receiveBytesMax?: number;

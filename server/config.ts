@@ -6,17 +6,25 @@ import { z } from "zod";
 import { defaults, limits } from "./limits.js";
 import { deviceSchema, overlappingDevices } from "./prover/device.js";
 
-const address = z
-  .string()
-  .regex(/^(unix:\/.+|([^\s:[\]]+|\[[0-9a-f:]+\]):\d{1,5})$/, {
-    error: "expected host:port or unix:/path",
-    abort: true,
-  })
-  .refine(
-    (at) => at.startsWith("unix:") || /^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):/.test(at),
-    "plain text is served on loopback addresses and Unix sockets only",
-  );
+const address = z.string().regex(/^(unix:\/.+|([^\s:[\]]+|\[[0-9a-f:]+\]):\d{1,5})$/, {
+  error: "expected host:port or unix:/path",
+  abort: true,
+});
+/** What no other machine reaches. */
+const isLocal = (at: string) =>
+  at.startsWith("unix:") || /^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):/.test(at);
 const list = (value: unknown) => (typeof value === "string" ? value.split(",") : value);
+const localAddress = address.refine(isLocal, "only loopback addresses and Unix sockets are served");
+const path = z.string().min(1, "expected a path");
+/** As flags give it, as variables do, and as JSON does. */
+const yesOrNo = z
+  .union([z.boolean(), z.enum(["true", "false"])], "expected true or false")
+  .transform((value) => String(value) === "true");
+const bits = "expected permission bits in octal, as text, such as 0660";
+const octal = z
+  .string(bits)
+  .regex(/^0?[0-7]{3}$/, bits)
+  .transform((text) => Number.parseInt(text, 8));
 const ms = (max: number) => z.coerce.number().int().min(1).max(max);
 
 /** `cpu` or `a,b` stand for devices with the defaults; text that begins with `[` is JSON. */
@@ -36,14 +44,26 @@ const nameOrDevice = z.preprocess(
   deviceSchema,
 );
 
-const schema = z.strictObject({
-  /** gRPC listeners: loopback or Unix sockets, for there is no transport security yet. */
+const settings = z.strictObject({
+  /** gRPC listeners. Plain text on loopback and Unix sockets; elsewhere TLS is needed. */
   listen: z.preprocess(list, z.array(address).min(1)).default(["127.0.0.1:9190"]),
   http: address.default("127.0.0.1:9191"),
   /** The operator's listener, or "off". Whoever reaches it may drain devices and end sessions. */
   admin: z
-    .union([z.literal("off"), address], 'expected a loopback host:port, unix:/path or "off"')
+    .union([z.literal("off"), localAddress], 'expected a loopback host:port, unix:/path or "off"')
     .default("127.0.0.1:9192"),
+  /** PEM: the certificate of every TCP listener but the operator's, its chain after it. */
+  tlsCertificate: path.optional(),
+  /** PEM: the certificate's key, without a passphrase. */
+  tlsKey: path.optional(),
+  /** PEM: authorities; given, a client must show a certificate of theirs. */
+  tlsClientCa: path.optional(),
+  /** Serve other machines without TLS: whoever is on the way reads and changes what is sent. */
+  insecurePlaintextOnNetwork: yesOrNo.default(false),
+  /** Permission bits of Unix sockets but the operator's; whoever may write may call. */
+  socketMode: octal.prefault(defaults.socketMode),
+  /** Group of those sockets: a name or a number. Default: the process's own. */
+  socketGroup: z.string().min(1).optional(),
   /** What proves: names, or objects with cores, niceness, threads, environment and backend. */
   devices: z
     .preprocess(deviceList, z.array(nameOrDevice).min(1).max(limits.devicesMax))
@@ -66,6 +86,28 @@ const schema = z.strictObject({
   logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
 });
 
+/** What no setting shows by itself. */
+const schema = settings.superRefine((config, context) => {
+  const { tlsCertificate, tlsKey, tlsClientCa } = config;
+  const problem = (key: keyof typeof config, message: string) => {
+    context.addIssue({ code: "custom", path: [key], message });
+  };
+  if (tlsCertificate !== undefined && tlsKey === undefined) {
+    problem("tlsKey", "expected the key of tlsCertificate");
+  }
+  if (tlsCertificate === undefined) {
+    if (tlsKey !== undefined) problem("tlsCertificate", "expected the certificate of tlsKey");
+    else if (tlsClientCa !== undefined) {
+      problem("tlsClientCa", "asks clients for certificates over TLS: give tlsCertificate, tlsKey");
+    }
+    if (config.insecurePlaintextOnNetwork) return;
+    const plain =
+      "plain text is served on loopback addresses and Unix sockets only: give tlsCertificate";
+    if (!config.listen.every(isLocal)) problem("listen", plain);
+    if (!isLocal(config.http)) problem("http", plain);
+  }
+});
+
 export type Config = z.infer<typeof schema>;
 
 /** What is wrong with one setting: its name, and the value with what is expected. */
@@ -86,7 +128,8 @@ export class ConfigError extends Error {
 export function parseConfig(...sources: readonly Record<string, unknown>[]): Config {
   const merged: Record<string, unknown> = Object.assign({}, ...sources.map(withoutUndefined));
   const problem = (key: string, expected: string): Problem => {
-    return { key, text: `(is ${JSON.stringify(merged[key])}): ${expected}` };
+    const is = key in merged ? `is ${JSON.stringify(merged[key])}` : "is not given";
+    return { key, text: `(${is}): ${expected}` };
   };
   const parsed = schema.safeParse(merged);
   if (!parsed.success) {

@@ -46,6 +46,8 @@ export const limits = {
   requestMessagesMax: 100_000,
   /** A whole request arrives within this: 24 MiB at 20 Mbit/s. A slower one gives its share back. */
   requestReadMsMax: 10_000,
+  /** A TLS handshake: a few round trips, with room for a far and busy client. */
+  handshakeMsMax: 3000,
   /** HTTP headers, and the bytes that tell HTTP/1.1 from HTTP/2: a round trip or two, with room. */
   headersReadMsMax: 5000,
   /** HTTP headers of a request: names, a timeout, a token of some KiB; as Node's own for HTTP/1.1. */
@@ -83,6 +85,8 @@ export const defaults = {
   deadlineMs: 750,
   fenceMs: 6400,
   drainMs: 2000,
+  /** The node may call, when the operator has put it into the socket's group. */
+  socketMode: "0660",
   /** A proof with four children peaks at 2.6 GB and leaves about 1 GB behind. */
   proverMemoryMb: 3000,
 } as const;

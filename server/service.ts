@@ -17,6 +17,8 @@ import { AdminServer } from "./rpc/admin-server.js";
 import { GrpcServer } from "./rpc/grpc-server.js";
 import { Handlers } from "./rpc/handlers.js";
 import { HttpEdge } from "./rpc/http-edge.js";
+import type { TlsSourceModules } from "./rpc/tls-source.js";
+import { TlsSource } from "./rpc/tls-source.js";
 import { createTransportMetrics } from "./rpc/transport-metrics.js";
 import { Dispatcher } from "./schedule/dispatcher.js";
 import type { LaneProver } from "./schedule/lane-runner.js";
@@ -60,6 +62,10 @@ function standbysOf({ standby, devices, proverMemoryMb }: Config, memoryBytes: n
   return standbysThatFit(memoryBytes, devices.length, proverMemoryMb * 1e6);
 }
 
+function openTls(config: Config, modules: TlsSourceModules): Promise<TlsSource> | undefined {
+  return config.tlsCertificate === undefined ? undefined : TlsSource.open(config, modules);
+}
+
 /** Listens, and begins to set provers up; `ready` tells when they are. */
 export async function startService(config: Config, modules: ServiceModules): Promise<Service> {
   const { clock, log, startProver, instance, version } = modules;
@@ -87,8 +93,11 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const notReady = () =>
     aggregator.draining ? "draining" : dispatcher.isUp ? undefined : dispatcher.whyDown();
   const transport = createTransportMetrics(metrics.registry);
-  const grpc = new GrpcServer(handlers, { clock, log, memory, transport });
-  const http = new HttpEdge(handlers, { clock, log, memory, metrics, transport, notReady });
+  const tls = await openTls(config, { clock, log, transport });
+  const security = { socket: { mode: config.socketMode, group: config.socketGroup }, tls };
+  const grpc = new GrpcServer(handlers, security, { clock, log, memory, transport });
+  const edgeModules = { clock, log, memory, metrics, transport, notReady };
+  const http = new HttpEdge(handlers, security, edgeModules);
   const adminHandlers = new AdminHandlers({ aggregator, dispatcher, clock, log });
   const admin =
     config.admin === "off" ? undefined : new AdminServer(adminHandlers, { clock, log, transport });
@@ -113,6 +122,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     await aggregator.drain(config.drainMs);
     clearInterval(expire);
     await Promise.all([grpc, http, admin].map((transport) => transport?.close(TRANSPORT_CLOSE_MS)));
+    tls?.close();
     await dispatcher.close();
     log.info({}, "closed");
   };

@@ -10,8 +10,9 @@ import {
   GetServerInfoResponseSchema,
   ProofKind,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { AggregatorClient } from "../aggregator-client.js";
 import { callError } from "./call-error.js";
+import { connect } from "./connect.js";
+import type { ConnectOptions } from "./connect.js";
 import { exitCodes } from "./exit-codes.js";
 import { lower } from "./outcome-line.js";
 import type { Column } from "./table.js";
@@ -20,15 +21,14 @@ import type { Terminal } from "./terminal.js";
 
 const CALL_TIMEOUT_MS = 5000;
 
-export interface InfoOptions {
-  server: string;
+export interface InfoOptions extends ConnectOptions {
   /** The raw message instead of tables. */
   json?: boolean;
 }
 
 export async function infoCommand(options: InfoOptions, terminal: Terminal): Promise<number> {
   const { server, json = false } = options;
-  const client = new AggregatorClient({ address: server });
+  const client = connect(options);
   try {
     const info = await client.getServerInfo({}, { timeoutMs: CALL_TIMEOUT_MS });
     const raw = () => toJsonString(GetServerInfoResponseSchema, info, { prettySpaces: 2 });

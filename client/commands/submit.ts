@@ -10,8 +10,9 @@ import {
   SkipReason,
   SubmitSnapshotRequestSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { AggregatorClient } from "../aggregator-client.js";
 import { callError } from "./call-error.js";
+import { connect } from "./connect.js";
+import type { ConnectOptions } from "./connect.js";
 import { exitCodes } from "./exit-codes.js";
 import { followSession } from "./follow-session.js";
 import { answerJsonLine, eventJsonLine, LinesFile } from "./json-lines.js";
@@ -23,8 +24,7 @@ import type { Terminal } from "./terminal.js";
 
 const CALL_TIMEOUT_MS = 5000;
 
-export interface SubmitOptions {
-  server: string;
+export interface SubmitOptions extends ConnectOptions {
   /** Lines of JSON instead of a table. */
   json?: boolean;
   /** Writes the lines of JSON to this file too. */
@@ -50,7 +50,7 @@ export async function submitCommand(
     lines?.write(jsonLine);
     terminal.out(json ? jsonLine : text);
   };
-  const client = new AggregatorClient({ address: server });
+  const client = connect(options);
   try {
     const answer = await client.submitSnapshot(request, { timeoutMs: CALL_TIMEOUT_MS });
     const { result } = answer;

@@ -9,9 +9,10 @@ import {
   NodeSchema,
   SubmitSnapshotRequestSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { AggregatorClient } from "../aggregator-client.js";
 import { callError } from "./call-error.js";
 import { usageError } from "./command-error.js";
+import { connect } from "./connect.js";
+import type { ConnectOptions } from "./connect.js";
 import { exitCodes } from "./exit-codes.js";
 import { hasProof, proofsInFile, verifyRequestOf } from "./proofs-in-file.js";
 import { nameOf, readInput, readMessage } from "./read-input.js";
@@ -24,19 +25,19 @@ const INFO_TIMEOUT_MS = 5000;
 /** One verification takes 20 to 100 ms, beside a proof on a loaded machine more. */
 const VERIFY_TIMEOUT_MS = 30_000;
 
-export interface VerifyOptions {
-  server: string;
+export interface VerifyOptions extends ConnectOptions {
   /** The snapshot that was submitted: its key table says whose keys the participants are. */
   keys?: string;
 }
 
 export async function verifyCommand(
   file: string,
-  { server, keys }: VerifyOptions,
+  options: VerifyOptions,
   terminal: Terminal,
 ): Promise<number> {
+  const { server, keys } = options;
   const requests = await readRequests(file, keys, terminal);
-  const client = new AggregatorClient({ address: server });
+  const client = connect(options);
   try {
     const info = await client.getServerInfo({}, { timeoutMs: INFO_TIMEOUT_MS });
     const verdicts: Verdict[] = [];

@@ -1,16 +1,16 @@
 /** `lean-aggregator watch`: a node's results as they come, until interrupted. */
 import type { StreamResultsResponse } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { GapCause } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { AggregatorClient } from "../aggregator-client.js";
 import { callError } from "./call-error.js";
+import { connect } from "./connect.js";
+import type { ConnectOptions } from "./connect.js";
 import { exitCodes } from "./exit-codes.js";
 import { eventJsonLine } from "./json-lines.js";
 import { lower, outcomeHeader, outcomeLine, summaryLine } from "./outcome-line.js";
 import { resumeResults } from "./resume-results.js";
 import type { Terminal } from "./terminal.js";
 
-export interface WatchOptions {
-  server: string;
+export interface WatchOptions extends ConnectOptions {
   /** Whose results. */
   node: string;
   /** Lines of JSON, each with the cursor after it. */
@@ -19,11 +19,12 @@ export interface WatchOptions {
 
 /** Ends with 0 when the signal aborts. A server that was up once is waited for. */
 export async function watchCommand(
-  { server, node, json = false }: WatchOptions,
+  options: WatchOptions,
   signal: AbortSignal,
   terminal: Terminal,
 ): Promise<number> {
-  const client = new AggregatorClient({ address: server });
+  const { server, node, json = false } = options;
+  const client = connect(options);
   let connection: "new" | "up" | "broken" = "new";
   try {
     const request = { node: { nodeId: node } };

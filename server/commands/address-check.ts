@@ -16,15 +16,21 @@ const WHO = {
   admin: whoOverAdmin,
 } as const;
 
-export async function checkAddress(address: string, kind: keyof typeof WHO): Promise<Finding> {
+/** @param isEncrypted over TLS nobody is asked: that might need a client's certificate */
+export async function checkAddress(
+  address: string,
+  kind: keyof typeof WHO,
+  isEncrypted = false,
+): Promise<Finding> {
   const code = await bindError(address);
   if (code === undefined) return ok(`${address} can be bound`);
   if (code !== "EADDRINUSE") return fail(`${address} cannot be bound (${code}): ${todoFor(code)}`);
-  const who = await WHO[kind](address);
+  const who = isEncrypted ? undefined : await WHO[kind](address);
   if (who !== undefined) return warn(`${who} answers on ${address}: stop it to start another`);
   if (address.startsWith("unix:")) {
     return warn(`${address} exists: 'serve' replaces it unless another program answers there`);
   }
+  if (isEncrypted) return warn(`something listens on ${address}: stop it to start a service there`);
   return fail(`another program listens on ${address}: stop it, or choose another address`);
 }
 

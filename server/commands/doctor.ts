@@ -16,6 +16,7 @@ import {
 import { checkAddon, checkBackend, checkDeviceLock } from "./prover-checks.js";
 import { deviceLockPath } from "../prover/device.js";
 import { packageRoot } from "./serve.js";
+import { checkTls } from "./tls-check.js";
 
 type Check = readonly [name: string, finding: Finding];
 
@@ -26,8 +27,13 @@ export async function doctor(
   terminal: Pick<Terminal, "out">,
 ): Promise<number> {
   const checks: Check[] = [...machineChecks(nodeRange), ...proverChecks(config)];
-  for (const address of config.listen) checks.push(["listen", await checkAddress(address, "grpc")]);
-  checks.push(["http", await checkAddress(config.http, "http")]);
+  if (config.tlsCertificate !== undefined) checks.push(["TLS", await checkTls(config, Date.now())]);
+  const isEncrypted = (address: string) =>
+    config.tlsCertificate !== undefined && !address.startsWith("unix:");
+  for (const address of config.listen) {
+    checks.push(["listen", await checkAddress(address, "grpc", isEncrypted(address))]);
+  }
+  checks.push(["http", await checkAddress(config.http, "http", isEncrypted(config.http))]);
   if (config.admin !== "off") {
     checks.push(["admin", await checkAddress(config.admin, "admin")]);
   }

@@ -7,6 +7,8 @@ import { NODE_DEFAULT } from "../../client/commands/node-default.js";
 const program = `
 Settings: a flag wins over its LEAN_AGGREGATOR_* variable, that over the file
 given with --config, that over the default.
+Addresses: host:port in plain text, or over TLS with --tls-ca; https://host:port
+over TLS; dns:host:port asks DNS again when a connection breaks; unix:/path.
 'lean-aggregator <command> --help' has examples and exit codes.
 `;
 
@@ -25,7 +27,13 @@ A device is a name, or an object with "id" and, where the defaults will not do,
 Examples:
   lean-aggregator serve
   lean-aggregator serve --listen unix:/run/lean-aggregator.sock --log-level warn
+  lean-aggregator serve --listen 0.0.0.0:9190 --tls-certificate tls.crt \\
+    --tls-key tls.key --tls-client-ca ca.crt
   LEAN_AGGREGATOR_HTTP=127.0.0.1:80 lean-aggregator serve --config settings.json
+
+TLS is 1.3. With --tls-client-ca a client needs a certificate of that authority.
+Unix sockets and --admin stay plain. Changed files are read again within 10 s, and
+used for new connections.
 
 Exit codes: 0 drained after a signal, 1 failed, or ended by a second signal,
 2 wrong flag or setting.
@@ -77,6 +85,8 @@ be reached, 2 wrong flag or FILE, or no proof in it.
 const info = `
 Examples:
   lean-aggregator info
+  lean-aggregator info --server https://fleet.example:9190 --tls-ca ca.crt \\
+    --tls-certificate node.crt --tls-key node.key
   lean-aggregator info --json | jq .devices
 
 Exit codes: 0 answered, 1 the service failed or cannot be reached, 2 wrong flag.

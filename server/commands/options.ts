@@ -8,11 +8,12 @@ export function settingsOptions(): Option[] {
   const defaults: Record<string, unknown> = {
     ...config,
     devices: config.devices.map(({ id }) => id),
+    socketMode: `0${config.socketMode.toString(8)}`,
   };
   const setting = (flags: string, description: string) => {
     const option = new Option(flags);
     const key = option.attributeName();
-    const from = `(default: ${String(defaults[key])}, env: ${variableOf(key)})`;
+    const from = `(default: ${String(defaults[key] ?? "none")}, env: ${variableOf(key)})`;
     option.description = `${description} ${from}`;
     return option;
   };
@@ -21,6 +22,15 @@ export function settingsOptions(): Option[] {
     setting("--listen <addresses>", "gRPC: host:port or unix:/path, comma separated"),
     setting("--http <address>", "Connect/JSON, gRPC-Web, /metrics, /livez, /readyz"),
     setting("--admin <address>", 'for the operator: admin commands, or "off"'),
+    setting("--tls-certificate <file>", "PEM; TLS 1.3 on every TCP address of --listen and --http"),
+    setting("--tls-key <file>", "PEM, the certificate's key"),
+    setting("--tls-client-ca <file>", "PEM; clients must show a certificate of this authority"),
+    setting(
+      "--insecure-plaintext-on-network",
+      "serve other machines without TLS: whoever is on the way reads and changes what is sent",
+    ),
+    setting("--socket-mode <octal>", "permissions of Unix sockets: who may write may call"),
+    setting("--socket-group <group>", "name or number of the group of Unix sockets"),
     setting("--prover <name>", "fake simulates").choices(["lean_pq", "fake"]),
     setting("--devices <devices>", "what proves: names, or a JSON list, see below"),
     setting("--standby <count>", "set-up provers that wait, a device").choices(["auto", "0", "1"]),
@@ -35,10 +45,25 @@ export function settingsOptions(): Option[] {
   ];
 }
 
-export const serverOption = () =>
-  new Option("--server <address>", "host:port or unix:/path")
+/** Where the service is, and how it is talked to; the variables differ from those of `serve`. */
+export const connectOptions = () => [
+  new Option("--server <address>", "host:port, https://host:port or unix:/path")
     .env("LEAN_AGGREGATOR_SERVER")
-    .default("127.0.0.1:9190");
+    .default("127.0.0.1:9190"),
+  new Option(
+    "--tls-ca <file>",
+    "PEM; TLS, with a server whose certificate this authority signed",
+  ).env("LEAN_AGGREGATOR_CLIENT_TLS_CA"),
+  new Option("--tls-certificate <file>", "PEM; your own, where the server asks for one").env(
+    "LEAN_AGGREGATOR_CLIENT_TLS_CERTIFICATE",
+  ),
+  new Option("--tls-key <file>", "PEM, the key of your certificate").env(
+    "LEAN_AGGREGATOR_CLIENT_TLS_KEY",
+  ),
+  new Option("--tls-server-name <name>", "expect it in the server's certificate").env(
+    "LEAN_AGGREGATOR_CLIENT_TLS_SERVER_NAME",
+  ),
+];
 
 export const jsonOption = () => new Option("--json", "one JSON object a line, for machines");
 

@@ -15,7 +15,7 @@ import { addAdminCommands } from "./admin-commands.js";
 import type { Shell } from "./completion.js";
 import { completionScript, SHELLS } from "./completion.js";
 import { helpTexts } from "./help-texts.js";
-import { jsonOption, msOption, serverOption, settingsOptions } from "./options.js";
+import { connectOptions, jsonOption, msOption, settingsOptions } from "./options.js";
 
 export interface ProgramModules {
   env: Readonly<Record<string, string | undefined>>;
@@ -58,15 +58,17 @@ export function createProgram(modules: ProgramModules): Command {
 /** Those that run on the service's machine, with its settings. */
 function addServiceCommands(program: Command, modules: ProgramModules): void {
   const { env, terminal, version, nodeRange } = modules;
-  const settingsOf = async ({ config: file, ...flags }: { config?: string }) => {
-    const { readSettings } = await import("./settings.js");
-    return readSettings({ flags, env, file });
-  };
+  const sourcesOf = ({ config: file, ...flags }: { config?: string }) => ({ flags, env, file });
   const serving = addCommand(program, "serve", "run the service until SIGTERM").action(
-    run(modules, async (flags: object) => {
-      const config = await settingsOf(flags);
-      const { serve } = await import("./serve.js");
+    run(modules, async (options: object) => {
+      const { readSettings, settingsError } = await import("./settings.js");
+      const config = readSettings(sourcesOf(options));
+      const [{ serve }, { ConfigError }] = await Promise.all([
+        import("./serve.js"),
+        import("../config.js"),
+      ]);
       return serve(config, version, env).catch((cause: unknown) => {
+        if (cause instanceof ConfigError) throw settingsError(cause, sourcesOf(options));
         const why = cause instanceof Error ? cause.message : String(cause);
         const todo = "'lean-aggregator doctor' says what is missing";
         throw new CommandError("the service has failed", why, todo, { cause });
@@ -75,8 +77,8 @@ function addServiceCommands(program: Command, modules: ProgramModules): void {
   );
   const about = "is this machine fit? a line a check, ok or what to do";
   const doctoring = addCommand(program, "doctor", about).action(
-    run(modules, async (flags: object) => {
-      const config = await settingsOf(flags);
+    run(modules, async (options: object) => {
+      const config = (await import("./settings.js")).readSettings(sourcesOf(options));
       return (await import("./doctor.js")).doctor(config, nodeRange, terminal);
     }),
   );
@@ -89,9 +91,8 @@ function addServiceCommands(program: Command, modules: ProgramModules): void {
 /** Those that talk to a running service. */
 function addClientCommands(program: Command, modules: ProgramModules): void {
   const { terminal, interrupted } = modules;
-  addCommand(program, "submit", "submit a snapshot, wait, and show how each group ended")
+  addClientCommand(program, "submit", "submit a snapshot, wait, and show how each group ended")
     .argument("<file>", "a snapshot, or -")
-    .addOption(serverOption())
     .addOption(jsonOption())
     .option("--out <file>", "write the lines of --json to this file too")
     .addOption(msOption("--deadline-ms <ms>", "start no proof later (default: the file's, or 5 s)"))
@@ -104,8 +105,7 @@ function addClientCommands(program: Command, modules: ProgramModules): void {
         return submitCommand(file, options, terminal);
       }),
     );
-  addCommand(program, "watch", "show a node's results as they come, until SIGINT")
-    .addOption(serverOption())
+  addClientCommand(program, "watch", "show a node's results as they come, until SIGINT")
     .addOption(jsonOption())
     .addOption(new Option("--node <id>", "whose results").default(NODE_DEFAULT))
     .action(
@@ -114,9 +114,8 @@ function addClientCommands(program: Command, modules: ProgramModules): void {
         return watchCommand(options, interrupted(), terminal);
       }),
     );
-  addCommand(program, "verify", "verify proofs against exactly the keys given")
+  addClientCommand(program, "verify", "verify proofs against exactly the keys given")
     .argument("<file>", "outcomes or a request, or -")
-    .addOption(serverOption())
     .option("--keys <file>", "the snapshot that was submitted, for outcomes")
     .action(
       run(modules, async (file: string, options: VerifyOptions) => {
@@ -124,8 +123,7 @@ function addClientCommands(program: Command, modules: ProgramModules): void {
         return verifyCommand(file, options, terminal);
       }),
     );
-  addCommand(program, "info", "show scheme, limits, devices and learned costs of a service")
-    .addOption(serverOption())
+  addClientCommand(program, "info", "show scheme, limits, devices and learned costs of a service")
     .option("--json", "the raw message")
     .action(
       run(modules, async (options: InfoOptions) => {
@@ -133,6 +131,16 @@ function addClientCommands(program: Command, modules: ProgramModules): void {
         return infoCommand(options, terminal);
       }),
     );
+}
+
+function addClientCommand(
+  program: Command,
+  name: "submit" | "watch" | "verify" | "info",
+  summary: string,
+): Command {
+  const command = addCommand(program, name, summary);
+  for (const option of connectOptions()) command.addOption(option);
+  return command;
 }
 
 function addCommand(

@@ -17,22 +17,27 @@ export interface SettingSources {
 }
 
 /** Throws `CommandError` with exit code 2. */
-export function readSettings({ flags, env, file }: SettingSources): Config {
+export function readSettings(sources: SettingSources): Config {
+  const { flags, env, file } = sources;
   const inFile = file === undefined ? {} : readSettingsFile(file);
   try {
     return parseConfig(inFile, configFromEnvironment(env), flags);
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    const givenAs = ({ key }: Problem) => {
-      if (flags[key] !== undefined) return flagOf(key);
-      if (env[variableOf(key)] !== undefined) return variableOf(key);
-      return file === undefined ? key : `${file}: ${key}`;
-    };
-    const lines = error.problems.map((problem) => `\n  ${givenAs(problem)} ${problem.text}`);
-    const wrong = [...new Set(lines)];
-    const todo = `see 'lean-aggregator serve --help'${wrong.join("")}`;
-    throw usageError("the settings cannot be used", `${wrong.length} wrong`, todo, error);
+    throw error instanceof ConfigError ? settingsError(error, sources) : error;
   }
+}
+
+/** The problems under the names that the user knows them by. */
+export function settingsError(error: ConfigError, { flags, env, file }: SettingSources) {
+  const givenAs = ({ key }: Problem) => {
+    if (flags[key] !== undefined) return flagOf(key);
+    if (env[variableOf(key)] !== undefined) return variableOf(key);
+    return file === undefined ? key : `${file}: ${key}`;
+  };
+  const lines = error.problems.map((problem) => `\n  ${givenAs(problem)} ${problem.text}`);
+  const wrong = [...new Set(lines)];
+  const todo = `see 'lean-aggregator serve --help'${wrong.join("")}`;
+  return usageError("the settings cannot be used", `${wrong.length} wrong`, todo, error);
 }
 
 function readSettingsFile(file: string): Record<string, unknown> {

@@ -33,13 +33,18 @@ export class AdminServer {
     handlers: AdminHandlers,
     private readonly modules: ListenerModules & { log: Logger },
   ) {
-    const { adminConnectionsMax: connectionsMax } = limits;
-    const listening = {
-      name: "admin",
-      connectionsMax,
-      socketAccess: { mode: SOCKET_MODE },
-    } as const;
-    this.listener = new GrpcListener(this.server, listening, modules);
+    this.listener = new GrpcListener(
+      this.server,
+      {
+        name: "admin",
+        connectionsMax: limits.adminConnectionsMax,
+        protocols: ["h2"],
+        socket: { mode: SOCKET_MODE },
+        // On loopback only.
+        tls: undefined,
+      },
+      modules,
+    );
     this.server.addService(grpcServiceDefinition(AdminService), {
       listSessions: this.unary(() => handlers.listSessions()),
       listProvers: this.unary(() => handlers.listProvers()),

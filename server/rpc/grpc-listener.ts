@@ -7,7 +7,6 @@ import { experimental, ServerCredentials } from "@grpc/grpc-js";
 import { newestHttp2Server } from "./grpc-sessions.js";
 import { Listener } from "./listener.js";
 import type { ListenerModules, ListenerOptions } from "./listener.js";
-import { peerAt } from "./peer.js";
 import type { Peer } from "./peer.js";
 import { SessionRules } from "./session-rules.js";
 
@@ -29,7 +28,7 @@ export class GrpcListener {
    * `intercept` is told what the calls of this address have in common.
    */
   listen(address: string, intercept?: (peer: Peer) => ServerInterceptor): Promise<string> {
-    const interceptors = intercept === undefined ? [] : [intercept(peerAt(address, false))];
+    const interceptors = intercept === undefined ? [] : [intercept(this.listener.peerAt(address))];
     // Plain, for TLS ends in the listener.
     const credentials = experimental.createServerCredentialsWithInterceptors(
       ServerCredentials.createInsecure(),

@@ -18,12 +18,9 @@ import { admitCalls } from "./grpc-admission.js";
 import type { ReceivedRequest } from "./grpc-admission.js";
 import { GrpcListener } from "./grpc-listener.js";
 import type { CallContext, Calls } from "./handlers.js";
-import type { ListenerModules } from "./listener.js";
+import type { ListenerSecurity, ListenerModules } from "./listener.js";
 import { addReflection } from "./reflection.js";
 import { statusOf } from "./status.js";
-
-/** The node may call, when the operator has put it into the socket's group. */
-const SOCKET_MODE = 0o660;
 
 export interface GrpcServerModules extends ListenerModules {
   log: Logger;
@@ -41,19 +38,18 @@ export class GrpcServer {
 
   constructor(
     private readonly handlers: Calls,
+    security: ListenerSecurity,
     private readonly modules: GrpcServerModules,
   ) {
     this.server = new Server({
       "grpc.max_receive_message_length": limits.snapshotBytesMax,
       "grpc.max_send_message_length": limits.snapshotBytesMax,
     });
-    const { connectionsMax } = limits;
-    const listening = {
-      name: "grpc",
-      connectionsMax,
-      socketAccess: { mode: SOCKET_MODE },
-    } as const;
-    this.listener = new GrpcListener(this.server, listening, modules);
+    this.listener = new GrpcListener(
+      this.server,
+      { ...security, name: "grpc", connectionsMax: limits.connectionsMax, protocols: ["h2"] },
+      modules,
+    );
     const { method } = AggregatorService;
     this.server.addService(encodedRequests(grpcServiceDefinition(AggregatorService)), {
       submitSnapshot: this.unary(method.submitSnapshot.input, (request, context) =>

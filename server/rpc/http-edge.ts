@@ -14,7 +14,7 @@ import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
 import type { CallContext, Calls } from "./handlers.js";
 import { answerText, answerUnimplemented, refuseMethod } from "./http-answers.js";
 import { HttpListener } from "./http-listener.js";
-import type { ListenerModules } from "./listener.js";
+import type { ListenerSecurity, ListenerModules } from "./listener.js";
 import type { Peer } from "./peer.js";
 import { methodPath, requestBytesMax } from "./request-limits.js";
 import { connectErrorOf, statusOf } from "./status.js";
@@ -34,13 +34,14 @@ export class HttpEdge {
 
   constructor(
     private readonly handlers: Calls,
+    security: ListenerSecurity,
     private readonly modules: HttpEdgeModules,
   ) {
     // Proofs do not compress.
     const router = createConnectRouter({ acceptCompression: [] });
     this.addRoutes(router);
     this.connect = new ConnectAdapter(router, modules);
-    this.listener = new HttpListener((...call) => this.handle(...call), modules);
+    this.listener = new HttpListener((...call) => this.handle(...call), security, modules);
   }
 
   /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */

@@ -5,16 +5,15 @@
 import { createServer as createHttp1Server } from "node:http";
 import { constants, createServer as createHttp2Server } from "node:http2";
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import { limits } from "../limits.js";
 import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
 import { Listener } from "./listener.js";
-import type { ListenerModules } from "./listener.js";
-import { peerAt } from "./peer.js";
+import type { ListenerSecurity, ListenerModules } from "./listener.js";
+import { withCertificate } from "./peer.js";
 import type { Peer } from "./peer.js";
 import { SessionRules } from "./session-rules.js";
 
-/** The node may call, when the operator has put it into the socket's group. */
-const SOCKET_MODE = 0o660;
 /** How an HTTP/2 connection begins, and no HTTP/1.1 request does. */
 const HTTP2_START = "PRI";
 /** How often Node looks for HTTP/1.1 requests over their time. */
@@ -31,21 +30,18 @@ export class HttpListener {
 
   constructor(
     private readonly handle: Handle,
+    security: ListenerSecurity,
     private readonly modules: ListenerModules,
   ) {
     const { connectionsMax } = limits;
-    const listening = {
-      name: "http",
-      connectionsMax,
-      socketAccess: { mode: SOCKET_MODE },
-    } as const;
-    this.listener = new Listener(listening, modules);
+    const protocols = ["h2", "http/1.1"];
+    this.listener = new Listener({ ...security, name: "http", connectionsMax, protocols }, modules);
     this.rules = new SessionRules("http", modules);
   }
 
   /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */
   listen(address: string): Promise<string> {
-    const peer = peerAt(address, false);
+    const peer = this.listener.peerAt(address);
     const http1 = this.createHttp1(peer);
     const http2 = createHttp2Server((request, response) => this.answer(request, response, peer));
     this.rules.govern(http2);
@@ -56,7 +52,8 @@ export class HttpListener {
       (protocol === "http1" ? http1 : http2).emit("connection", socket);
     };
     return this.listener.listen(address, (socket) => {
-      this.decide(socket, (protocol) => serve(socket, protocol));
+      if (!peer.isEncrypted) this.decide(socket, (protocol) => serve(socket, protocol));
+      else serve(socket, agreedOn(socket) === "h2" ? "http2" : "http1");
     });
   }
 
@@ -104,7 +101,7 @@ export class HttpListener {
 
   private answer(request: EdgeRequest, response: EdgeResponse, peer: Peer): void {
     discardRest(request, response);
-    this.handle(request, response, peer);
+    this.handle(request, response, withCertificate(peer, certificateOf(request)));
   }
 
   /** Waits for the first bytes, for a bounded time, and hands the connection on with them. */
@@ -127,6 +124,16 @@ export class HttpListener {
     this.undecided.add(socket);
     socket.on("readable", read).on("end", drop).on("error", drop).on("close", settle);
   }
+}
+
+/** A client that names no protocol speaks HTTP/1.1. */
+function agreedOn(socket: Socket): string | false | null {
+  return socket instanceof TLSSocket && socket.alpnProtocol;
+}
+
+/** The client's, as the listener has checked it. */
+function certificateOf({ socket }: EdgeRequest): Buffer | undefined {
+  return socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.raw : undefined;
 }
 
 /**

@@ -35,7 +35,10 @@ export function peerAt(listener: string, isEncrypted: boolean): Peer {
 export function withCertificate(peer: Peer, der: Buffer | undefined): Peer {
   if (der === undefined) return peer;
   const { subject, subjectAltName, fingerprint256 } = new X509Certificate(der);
-  const commonNames = subject.split("\n").filter((line) => line.startsWith("CN="));
+  // Typed as text always; undefined without a subject.
+  const commonNames = ((subject as string | undefined) ?? "")
+    .split("\n")
+    .filter((line) => line.startsWith("CN="));
   const [commonName] = commonNames.length === 1 ? commonNames : [];
   return {
     ...peer,

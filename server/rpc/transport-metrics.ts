@@ -33,10 +33,23 @@ export function createTransportMetrics(registry: Registry) {
       labelNames: ["listener", "cause"] as const,
       registers,
     }),
+    certificateExpiry: new Gauge({
+      name: "lean_aggregator_certificate_expiry_timestamp_seconds",
+      help: "Unix time at which the certificate in use expires; absent without TLS",
+      labelNames: ["certificate"] as const,
+      registers,
+    }),
+    certificateReloads: new Counter({
+      name: "lean_aggregator_certificate_reloads_total",
+      help: "Changed certificate files; on failure the certificate before stays in use",
+      labelNames: ["result"] as const,
+      registers,
+    }),
   };
   for (const listener of listenerNames) {
     metrics.connections.set({ listener }, 0);
     for (const cause of cutCauses) metrics.cuts.inc({ listener, cause }, 0);
   }
+  for (const result of ["success", "failure"]) metrics.certificateReloads.inc({ result }, 0);
   return metrics;
 }

@@ -10,12 +10,15 @@ import {
 import type { Clock } from "../../server/clock.js";
 import { systemClock } from "../../server/clock.js";
 import { createLog } from "../../server/log.js";
+import type { Logger } from "../../server/log.js";
 import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics.js";
 import type { Metrics } from "../../server/metrics.js";
 import { GrpcServer } from "../../server/rpc/grpc-server.js";
 import type { Calls } from "../../server/rpc/handlers.js";
 import { HttpEdge } from "../../server/rpc/http-edge.js";
+import type { TlsSettings } from "../../server/rpc/tls-files.js";
+import { TlsSource } from "../../server/rpc/tls-source.js";
 import { createTransportMetrics } from "../../server/rpc/transport-metrics.js";
 
 /** Answers every call with nothing in it. */
@@ -97,22 +100,31 @@ export interface BareStacks {
   close(): Promise<void>;
 }
 
-export async function startBareStacks(
-  options: { calls?: Partial<Calls>; bytesMax?: number; clock?: Clock } = {},
-): Promise<BareStacks> {
+export interface BareOptions {
+  calls?: Partial<Calls>;
+  bytesMax?: number;
+  clock?: Clock;
+  log?: Logger;
+  tls?: TlsSettings;
+}
+
+export async function startBareStacks(options: BareOptions = {}): Promise<BareStacks> {
   const { calls = {}, bytesMax = 256 * 1024 * 1024, clock = systemClock } = options;
   const memory = new WatchedBudget(bytesMax);
   const handlers = { ...emptyCalls, ...calls };
   const metrics = createMetrics();
   const transport = createTransportMetrics(metrics.registry);
-  const modules = { clock, memory, transport, log: createLog("silent") };
-  const grpc = new GrpcServer(handlers, modules);
-  const edge = new HttpEdge(handlers, { ...modules, metrics, notReady: () => undefined });
+  const modules = { clock, memory, transport, log: options.log ?? createLog("silent") };
+  const tls = options.tls && (await TlsSource.open(options.tls, modules));
+  const security = { socket: { mode: 0o600 }, tls };
+  const grpc = new GrpcServer(handlers, security, modules);
+  const edge = new HttpEdge(handlers, security, { ...modules, metrics, notReady: () => undefined });
   const addresses = {
     grpc: await grpc.listen("127.0.0.1:0"),
     edge: await edge.listen("127.0.0.1:0"),
   };
   const close = async () => {
+    tls?.close();
     await Promise.all([grpc.close(100), edge.close(100)]);
   };
   return { memory, metrics, addresses, grpc, edge, close };

@@ -1,5 +1,6 @@
 /** What the contract suites share: every way to reach the service, and groups that can be proved. */
 import { createHash } from "node:crypto";
+import type { SecureContextOptions } from "node:tls";
 import { create } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import type { Client, Transport } from "@connectrpc/connect";
@@ -24,13 +25,18 @@ import type { GroupInit } from "./vectors.js";
 
 export type AggregatorClient = Client<typeof AggregatorService>;
 
-type Protocol = (baseUrl: string) => Transport;
+/** Where, and over TLS with what. */
+interface Target {
+  baseUrl: string;
+  nodeOptions?: SecureContextOptions;
+}
+type Protocol = (target: Target) => Transport;
 const connect = (more: { httpVersion: "1.1" | "2"; useBinaryFormat?: boolean }): Protocol => {
-  return (baseUrl) => createConnectTransport({ baseUrl, ...more });
+  return (target) => createConnectTransport({ ...target, ...more });
 };
 const edge: Record<string, Protocol> = {
-  "gRPC on the edge, HTTP/2": (baseUrl) => createGrpcTransport({ baseUrl }),
-  "gRPC-Web, HTTP/1.1": (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1" }),
+  "gRPC on the edge, HTTP/2": createGrpcTransport,
+  "gRPC-Web, HTTP/1.1": (target) => createGrpcWebTransport({ ...target, httpVersion: "1.1" }),
   "Connect, HTTP/1.1": connect({ httpVersion: "1.1" }),
   "Connect, HTTP/2": connect({ httpVersion: "2" }),
   "Connect/JSON, HTTP/1.1": connect({ httpVersion: "1.1", useBinaryFormat: false }),
@@ -40,13 +46,19 @@ const DATA_PLANE = "gRPC on the data plane";
 /** Every stack and protocol that the service speaks. */
 export const stacks = [DATA_PLANE, ...Object.keys(edge)];
 
-export function clientOver(service: Service, stack: string): AggregatorClient {
+/** @param tls what a client over TLS trusts, and shows; default: plain text */
+export function clientOver(
+  service: Service,
+  stack: string,
+  tls?: SecureContextOptions,
+): AggregatorClient {
   const protocol = edge[stack];
-  const transport =
-    protocol === undefined
-      ? createGrpcTransport({ baseUrl: `http://${service.grpcAddresses[0]}` })
-      : protocol(`http://${service.httpAddress}`);
-  return createClient(AggregatorService, transport);
+  const address = protocol === undefined ? service.grpcAddresses[0] : service.httpAddress;
+  const target =
+    tls === undefined
+      ? { baseUrl: `http://${address}` }
+      : { baseUrl: `https://${address}`, nodeOptions: tls };
+  return createClient(AggregatorService, (protocol ?? createGrpcTransport)(target));
 }
 
 /** A node of its own for each test, since one node has one session in flight. */

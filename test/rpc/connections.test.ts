@@ -9,6 +9,7 @@ import { GetSessionResponseSchema } from "../../proto/gen/lean/aggregator/v1/agg
 import { limits } from "../../server/limits.js";
 import { HeldClock, startBareStacks } from "../helpers/bare-stacks.js";
 import type { BareStacks } from "../helpers/bare-stacks.js";
+import { metricValue } from "../helpers/metric-value.js";
 import { frame, pathOf, RawClient } from "../helpers/raw-grpc.js";
 
 const EMPTY = frame(new Uint8Array());
@@ -45,11 +46,8 @@ afterEach(async () => {
   await closed;
 });
 
-async function metric(name: string, labels: Record<string, string>): Promise<number | undefined> {
-  const { values = [] } = (await stacks.metrics.registry.getSingleMetric(name)?.get()) ?? {};
-  const entries = Object.entries(labels);
-  return values.find((value) => entries.every(([key, is]) => value.labels[key] === is))?.value;
-}
+const metric = (name: string, labels: Record<string, string>) =>
+  metricValue(stacks.metrics.registry, name, labels);
 
 describe.each([
   ["the data plane", "grpc", "grpc"],

@@ -1,0 +1,156 @@
+/**
+ * The files that TLS needs, read and checked before anybody connects. What is wrong is said under
+ * the name of the setting, with the file, and with what to do about it.
+ */
+import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { createSecureContext } from "node:tls";
+import { ConfigError } from "../config.js";
+import type { Config, Problem } from "../config.js";
+
+const SETTINGS = ["tlsCertificate", "tlsKey", "tlsClientCa"] as const;
+type Setting = (typeof SETTINGS)[number];
+
+export type TlsSettings = Pick<Config, Setting>;
+
+/** What a TLS server takes, in PEM, and until when it is good. */
+export interface TlsIdentity {
+  cert: Buffer;
+  key: Buffer;
+  /** Who signs client certificates. Undefined: none is asked for. */
+  ca: Buffer | undefined;
+  /** Unix time: of the certificate, and of the first of the client authority's to expire. */
+  expiresAtMs: { certificate: number; clientCa: number | undefined };
+}
+
+/** The files as they were at one moment. */
+export interface TlsFiles {
+  /** Of all contents, errors of reading included. */
+  digest: string;
+  files: ReadonlyMap<Setting, TlsFile>;
+}
+
+interface TlsFile {
+  path: string;
+  /** Or why it cannot be read. */
+  content: Buffer | string;
+}
+
+/** Never rejects: a file that cannot be read is found wrong by `checkTlsFiles`. */
+export async function readTlsFiles(settings: TlsSettings): Promise<TlsFiles> {
+  const files = new Map<Setting, TlsFile>();
+  const hash = createHash("sha256");
+  for (const setting of SETTINGS) {
+    const path = settings[setting];
+    if (path === undefined) continue;
+    const content = await readFile(path).catch((error: NodeJS.ErrnoException) => {
+      return error.code ?? error.message;
+    });
+    files.set(setting, { path, content });
+    hash.update(`${setting} ${content.length} `).update(content);
+  }
+  return { digest: hash.digest("hex"), files };
+}
+
+/** Throws `ConfigError` with every problem. */
+export function checkTlsFiles({ files }: TlsFiles, nowUnixMs: number): TlsIdentity {
+  const problems: Problem[] = [];
+  /** Undefined, and a problem more, where `check` throws what is wrong. */
+  const attempt = <T>(setting: Setting, check: (content: Buffer) => T): T | undefined => {
+    const file = files.get(setting);
+    if (file === undefined) return undefined;
+    try {
+      if (typeof file.content !== "string") return check(file.content);
+      throw new Wrong(`cannot be read (${file.content}): name a file that may be read`);
+    } catch (error) {
+      if (!(error instanceof Wrong)) throw error;
+      problems.push({ key: setting, text: `${file.path} ${error.message}` });
+      return undefined;
+    }
+  };
+  const cert = attempt("tlsCertificate", (content) => {
+    const [leaf] = certificatesIn(content);
+    checkTime(leaf, nowUnixMs);
+    return { content, leaf };
+  });
+  const key = attempt("tlsKey", (content) => {
+    const privateKey = privateKeyIn(content);
+    if (cert !== undefined && !cert.leaf.checkPrivateKey(privateKey)) {
+      throw new Wrong("is not the key of the certificate in tlsCertificate: give the pair");
+    }
+    return content;
+  });
+  const clientCa = attempt("tlsClientCa", (content) => {
+    const authorities = certificatesIn(content);
+    for (const authority of authorities) {
+      checkTime(authority, nowUnixMs);
+      if (!authority.ca) throw new Wrong("holds a certificate that is no authority's: name one's");
+    }
+    return { content, expiresAtMs: Math.min(...authorities.map(expiryOf)) };
+  });
+  if (cert !== undefined && key !== undefined) {
+    attempt("tlsCertificate", () => usable(cert.content, key));
+    if (problems.length === 0) {
+      const expiresAtMs = {
+        certificate: expiryOf(cert.leaf),
+        clientCa: clientCa?.expiresAtMs,
+      };
+      return { cert: cert.content, key, ca: clientCa?.content, expiresAtMs };
+    }
+  }
+  throw new ConfigError(problems);
+}
+
+/** What is wrong with a file, and what to do. */
+class Wrong extends Error {}
+
+/** One at least. */
+function certificatesIn(content: Buffer): [X509Certificate, ...X509Certificate[]] {
+  const blocks = content
+    .toString("latin1")
+    .match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
+  const [first, ...rest] = (blocks ?? []).map((block) => {
+    try {
+      return new X509Certificate(block);
+    } catch {
+      throw new Wrong("holds a certificate that does not decode: write the file anew");
+    }
+  });
+  if (first !== undefined) return [first, ...rest];
+  throw new Wrong("is not a certificate in PEM (-----BEGIN CERTIFICATE-----): convert it");
+}
+
+function privateKeyIn(content: Buffer) {
+  const text = content.toString("latin1");
+  if (text.includes("ENCRYPTED"))
+    throw new Wrong("is encrypted: give the key without a passphrase");
+  try {
+    return createPrivateKey(content);
+  } catch {
+    throw new Wrong("is not a private key in PEM (-----BEGIN PRIVATE KEY-----): convert it");
+  }
+}
+
+function checkTime(certificate: X509Certificate, nowUnixMs: number): void {
+  const { validFrom, validTo } = certificate;
+  if (expiryOf(certificate) <= nowUnixMs) throw new Wrong(`expired at ${validTo}: renew it`);
+  if (Date.parse(validFrom) > nowUnixMs) {
+    throw new Wrong(`is not valid before ${validFrom}: check this machine's clock`);
+  }
+}
+
+/** Unix time. */
+function expiryOf({ validTo }: X509Certificate): number {
+  return Date.parse(validTo);
+}
+
+/** What OpenSSL alone refuses, such as a key that is too short. */
+function usable(cert: Buffer, key: Buffer): void {
+  try {
+    createSecureContext({ cert, key });
+  } catch (error) {
+    throw new Wrong(
+      `is refused by TLS (${error instanceof Error ? error.message : String(error)})`,
+    );
+  }
+}

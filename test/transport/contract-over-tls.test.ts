@@ -1,0 +1,32 @@
+/** The contract suites once more, over mutual TLS on both stacks. */
+import { expect, test, vi } from "vitest";
+import type * as Contract from "../helpers/contract.js";
+import type * as StartService from "../helpers/start-service.js";
+import "../rpc/contract.test.js";
+import "../rpc/contract-content.test.js";
+import "../rpc/contract-refusals.test.js";
+import "../rpc/contract-sessions.test.js";
+
+const made = vi.hoisted(() => ({ clients: 0 }));
+
+vi.mock("../helpers/start-service.js", async (original) => {
+  const real = await original<typeof StartService>();
+  const { mutualTlsSettings } = await import("../helpers/mutual-tls.js");
+  const startTestService: typeof real.startTestService = (startProver, settings) =>
+    real.startTestService(startProver, { ...settings, ...mutualTlsSettings });
+  return { ...real, startTestService };
+});
+
+vi.mock("../helpers/contract.js", async (original) => {
+  const real = await original<typeof Contract>();
+  const { nodeContext } = await import("../helpers/mutual-tls.js");
+  const clientOver: typeof real.clientOver = (service, stack) => {
+    made.clients++;
+    return real.clientOver(service, stack, nodeContext);
+  };
+  return { ...real, clientOver };
+});
+
+test("the suites above had their clients from here", () => {
+  expect(made.clients).toBeGreaterThanOrEqual(4);
+});

@@ -1,0 +1,162 @@
+/** What the settings make of a whole service: where TLS is, where plain text, and who may connect. */
+import { mkdtempSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, test } from "vitest";
+import { AggregatorClient } from "../../client/aggregator-client.js";
+import { TickAggregator } from "../../client/tick-aggregator.js";
+import { callAdmin } from "../../client/admin-client.js";
+import { ConfigError, parseConfig } from "../../server/config.js";
+import { startFakeProver } from "../../server/prover/fake.js";
+import type { Service } from "../../server/service.js";
+import { checkTls } from "../../server/commands/tls-check.js";
+import { commandLine } from "../helpers/command-line.js";
+import { files, mutualTlsSettings } from "../helpers/mutual-tls.js";
+import { startTestService } from "../helpers/start-service.js";
+import { snapshot } from "../helpers/vectors.js";
+import { inventedGroup } from "../helpers/contract.js";
+
+const startProver = () => startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() });
+const ownTls = { ca: files.ca, certificate: files.node, key: files.nodeKey };
+const socketPath = () => join(mkdtempSync(join(tmpdir(), "lean-transport-")), "grpc.sock");
+
+const closing: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+async function serve(settings: Record<string, unknown>): Promise<Service> {
+  const service = await startTestService(startProver, settings);
+  closing.push(() => service.close());
+  return service;
+}
+function clientOf(address: string): AggregatorClient {
+  const client = new AggregatorClient({ address, tls: ownTls });
+  closing.push(() => client.close());
+  return client;
+}
+
+describe("with a certificate", () => {
+  test("TCP is encrypted, and Unix sockets and the operator's listener are plain", async () => {
+    const path = socketPath();
+    const listen = ["127.0.0.1:0", `unix:${path}`];
+    const service = await serve({ ...mutualTlsSettings, listen });
+    for (const address of service.grpcAddresses) await clientOf(address).getServerInfo();
+    const plain = new AggregatorClient({ address: service.grpcAddresses[0] ?? "" });
+    closing.push(() => plain.close());
+    await expect(plain.getServerInfo({}, { timeoutMs: 2000 })).rejects.toMatchObject({
+      kind: "unavailable",
+    });
+    expect((await callAdmin(service.adminAddress ?? "", "listProvers", {})).devices).toHaveLength(
+      1,
+    );
+  });
+
+  test("a node's adapter submits and takes its proofs", async () => {
+    const { grpcAddresses } = await serve(mutualTlsSettings);
+    const aggregator = new TickAggregator({
+      endpoints: grpcAddresses.map((address) => `https://${address}`),
+      tls: ownTls,
+      nodeId: "node-1",
+      timeToFence: () => 5000,
+    });
+    closing.push(() => aggregator.close({ drainMs: 0 }));
+    const gates = { isAggregator: true, hasState: true };
+    const submit = () =>
+      aggregator.submitOrSkip(100, gates, () => snapshot(100, [inventedGroup(0)]));
+    await expect.poll(submit).toMatchObject({ submitted: true });
+    await expect.poll(() => aggregator.takeResults(100)).toMatchObject([{ kind: "outcome" }]);
+  });
+
+  test("the command line asks over TLS, and says what is wrong with its flags", async () => {
+    const [address = ""] = (await serve(mutualTlsSettings)).grpcAddresses;
+    const own = ["--tls-ca", files.ca, "--tls-certificate", files.node, "--tls-key", files.nodeKey];
+    const info = await commandLine(["info", "--server", `https://${address}`, ...own]);
+    expect(info.stdout).toMatch(/^version +test\n/);
+    const unknown = await commandLine(["info", "--server", `https://${address}`]);
+    expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining("not available")]);
+    const wrong = await commandLine(["info", "--tls-ca", "/no/ca.pem"]);
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("/no/ca.pem")]);
+    const odd = await commandLine(["info", "--server", "https://host/path"]);
+    expect([odd.code, odd.stderr]).toEqual([2, expect.stringContaining("expected https://")]);
+  });
+
+  test("files that cannot be used end serve with 2, under the flag's name", async () => {
+    const args = ["--tls-certificate", files.server, "--tls-key", files.nodeKey];
+    const { code, stderr } = await commandLine(["serve", "--prover", "fake", ...args]);
+    expect(stderr).toContain(`--tls-key ${files.nodeKey} is not the key of the certificate`);
+    expect(code).toBe(2);
+  });
+
+  test("doctor tells until when it is good, and warns a week before", async () => {
+    const soon = await checkTls(mutualTlsSettings, Date.now());
+    expect(soon).toMatchObject({ level: "warn", text: expect.stringContaining("good until") });
+    const over = await checkTls(mutualTlsSettings, Date.now() + 9e8);
+    expect(over).toMatchObject({ level: "fail", text: expect.stringContaining("expired") });
+  });
+});
+
+describe("a Unix socket", () => {
+  test("is for the service's own user and group unless told otherwise", async () => {
+    const path = socketPath();
+    await serve({ listen: [`unix:${path}`] });
+    expect(statSync(path).mode & 0o777).toBe(0o660);
+  });
+
+  test("has the mode and the group that are configured", async () => {
+    const [path, edge] = [socketPath(), socketPath()];
+    const groups = process.getgroups?.() ?? [];
+    const group = groups.at(-1) ?? process.getgid?.() ?? 0;
+    const access = { socketMode: "0666", socketGroup: String(group) };
+    await serve({ listen: [`unix:${path}`], http: `unix:${edge}`, ...access });
+    for (const { mode, gid } of [statSync(path), statSync(edge)]) {
+      expect([mode & 0o777, gid]).toEqual([0o666, group]);
+    }
+  });
+
+  test("of a group that is not there is refused", async () => {
+    const settings = { listen: [`unix:${socketPath()}`], socketGroup: "no-such-group" };
+    await expect(startTestService(startProver, settings)).rejects.toThrow(
+      "/etc/group has no group no-such-group: give its number",
+    );
+  });
+});
+
+function problemsOf(settings: Record<string, unknown>): string {
+  try {
+    parseConfig(settings);
+    return "";
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+}
+
+describe("settings", () => {
+  const network = { listen: ["0.0.0.0:9190", "unix:/run/a.sock"], http: "[::]:9191" };
+
+  test("plain text leaves the machine only when told so in words that tell the risk", () => {
+    expect(problemsOf(network)).toMatch(/listen .*plain text.*loopback[^]*http .*plain text/);
+    expect(problemsOf({ ...network, insecurePlaintextOnNetwork: true })).toBe("");
+    expect(problemsOf({ ...network, insecurePlaintextOnNetwork: "true" })).toBe("");
+    expect(problemsOf({ ...network, insecurePlaintextOnNetwork: "yes" })).toContain(
+      "true or false",
+    );
+    expect(problemsOf({ ...network, ...mutualTlsSettings })).toBe("");
+  });
+
+  test("the operator's listener stays on the machine, with TLS too", () => {
+    const admin = { admin: "0.0.0.0:9192" };
+    const all = { ...admin, ...mutualTlsSettings, insecurePlaintextOnNetwork: true };
+    expect(problemsOf(all)).toMatch(/admin .*only loopback/);
+  });
+
+  test.each([
+    [{ tlsCertificate: "a" }, /tlsKey \(is not given\): expected the key/],
+    [{ tlsKey: "a" }, /tlsCertificate \(is not given\): expected the certificate/],
+    [{ tlsClientCa: "a" }, /tlsClientCa .*give tlsCertificate, tlsKey/],
+    [{ socketMode: "rw" }, /socketMode .*octal/],
+    [{ socketMode: 660 }, /socketMode .*octal, as text/],
+  ])("%j is refused", (settings, told) => {
+    expect(problemsOf(settings)).toMatch(told);
+  });
+});

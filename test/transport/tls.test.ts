@@ -1,0 +1,256 @@
+/** TLS on both stacks: who gets in, who does not, and what the service learns of who did. */
+import { once } from "node:events";
+import { request as httpsRequest } from "node:https";
+import { connect as connectTcp } from "node:net";
+import { connect as connectTls } from "node:tls";
+import type { ConnectionOptions } from "node:tls";
+import { create } from "@bufbuild/protobuf";
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { AggregatorClient } from "../../client/aggregator-client.js";
+import type { TlsOptions } from "../../client/tls-credentials.js";
+import {
+  AggregatorService,
+  GetSessionResponseSchema,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { limits } from "../../server/limits.js";
+import type { Peer } from "../../server/rpc/peer.js";
+import { startBareStacks } from "../helpers/bare-stacks.js";
+import type { BareStacks } from "../helpers/bare-stacks.js";
+import { Authority, filesOf } from "../helpers/certificates.js";
+import type { Identity } from "../helpers/certificates.js";
+import { metricValue } from "../helpers/metric-value.js";
+
+const YEAR_MS = 365 * 86_400_000;
+
+const authority = new Authority("fleet");
+const stranger = new Authority("elsewhere");
+const server = authority.issue({ commonName: "service" });
+const node = authority.issue({
+  commonName: "node-1",
+  uris: ["spiffe://fleet/node-1"],
+  dnsNames: ["node-1.example", "odd, name"],
+});
+const expired = authority.issue({
+  notBeforeMs: Date.now() - YEAR_MS,
+  notAfterMs: Date.now() - YEAR_MS / 2,
+});
+const forged = stranger.issue({ commonName: "node-1" });
+
+const files = filesOf({
+  ca: authority.certificate,
+  strangerCa: stranger.certificate,
+  server: server.certificate,
+  serverKey: server.key,
+  node: node.certificate,
+  nodeKey: node.key,
+});
+const asNode = { ca: files.ca, certificate: files.node, key: files.nodeKey };
+
+const peers: Peer[] = [];
+const calls = {
+  getSession: (_request: unknown, { peer }: { peer: Peer }) => {
+    peers.push(peer);
+    return Promise.resolve(create(GetSessionResponseSchema));
+  },
+};
+const settings = { tlsCertificate: files.server, tlsKey: files.serverKey };
+let oneWay: BareStacks;
+let mutual: BareStacks;
+beforeAll(async () => {
+  oneWay = await startBareStacks({ calls, tls: settings });
+  mutual = await startBareStacks({ calls, tls: { ...settings, tlsClientCa: files.ca } });
+});
+afterAll(() => Promise.all([oneWay.close(), mutual.close()]));
+
+type Stack = "grpc" | "edge";
+const portOf = ({ addresses }: BareStacks, stack: Stack) => Number(addresses[stack].split(":")[1]);
+
+/** "served" once an answer has come; else why not. */
+function tryTls(stacks: BareStacks, stack: Stack, options: ConnectionOptions): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connectTls({
+      host: "127.0.0.1",
+      port: portOf(stacks, stack),
+      servername: "localhost",
+      ca: authority.certificate,
+      ALPNProtocols: ["h2"],
+      ...options,
+    });
+    // The server speaks first in HTTP/2, and only to whom it has let in.
+    socket.once("data", () => {
+      resolve("served");
+      socket.destroy();
+    });
+    socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    socket.once("close", () => resolve("closed"));
+  });
+}
+
+const shown = ({ certificate: cert, key }: Identity) => ({ cert, key });
+
+describe.each(["grpc", "edge"] as const)("on %s", (stack) => {
+  const listener = stack === "grpc" ? "grpc" : "http";
+  const refused = () =>
+    metricValue(mutual.metrics.registry, "lean_aggregator_connections_cut_total", {
+      listener,
+      cause: "handshake",
+    });
+
+  test("a client that trusts the authority is served over TLS 1.3", async () => {
+    expect(await tryTls(oneWay, stack, {})).toBe("served");
+    expect(await tryTls(oneWay, stack, { minVersion: "TLSv1.3" })).toBe("served");
+  });
+
+  test("TLS 1.2 is refused", async () => {
+    const answer = await tryTls(oneWay, stack, { maxVersion: "TLSv1.2" });
+    expect(answer).toBe("ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION");
+  });
+
+  test("a client of another authority's trusts no certificate of ours", async () => {
+    expect(await tryTls(oneWay, stack, { ca: stranger.certificate })).not.toBe("served");
+  });
+
+  test("with a client authority, its certificates are let in", async () => {
+    expect(await tryTls(mutual, stack, shown(node))).toBe("served");
+  });
+
+  test.each([
+    ["no certificate", {}],
+    ["another authority's certificate", shown(forged)],
+    ["a certificate that has expired", shown(expired)],
+  ])("with a client authority, %s is refused and counted", async (_name, options) => {
+    const before = (await refused()) ?? 0;
+    expect(await tryTls(mutual, stack, options)).not.toBe("served");
+    await expect.poll(refused).toBe(before + 1);
+  });
+
+  test("plain text is refused", async () => {
+    const socket = connectTcp(portOf(oneWay, stack), "127.0.0.1");
+    socket.write("GET /livez HTTP/1.1\r\nhost: x\r\n\r\n");
+    const chunks: Buffer[] = [];
+    socket.on("data", (chunk: Buffer) => chunks.push(chunk)).on("error", () => undefined);
+    await once(socket, "close");
+    expect(Buffer.concat(chunks).toString("latin1")).not.toContain("HTTP");
+  });
+
+  test("a handshake that does not go on is cut", async () => {
+    const startedMs = performance.now();
+    const socket = connectTcp(portOf(oneWay, stack), "127.0.0.1");
+    socket.on("error", () => undefined);
+    await once(socket, "close");
+    expect(performance.now() - startedMs).toBeGreaterThan(limits.handshakeMsMax * 0.9);
+  });
+});
+
+describe("our own client, on the data plane", () => {
+  async function call(stacks: BareStacks, tls: TlsOptions, host = "127.0.0.1"): Promise<string> {
+    const address = `https://${host}:${portOf(stacks, "grpc")}`;
+    const client = new AggregatorClient({ address, tls });
+    try {
+      const told = await client.getSession({}, { timeoutMs: 5000 }).catch(
+        (error: unknown) => String(error), // what the test expects
+      );
+      return typeof told === "string" ? told : "served";
+    } finally {
+      client.close();
+    }
+  }
+
+  test("is served with the authority, and by mutual TLS with a certificate of it", async () => {
+    expect(await call(oneWay, { ca: files.ca })).toBe("served");
+    expect(await call(mutual, asNode)).toBe("served");
+    expect(await call(mutual, { ca: files.ca })).not.toBe("served");
+  });
+
+  test("refuses a server that it has no reason to trust", async () => {
+    expect(await call(oneWay, {})).toMatch(/unable to verify|unable to get|self.signed/);
+    expect(await call(oneWay, { ca: files.strangerCa })).not.toBe("served");
+  });
+
+  test("expects the address's host in the certificate, or the name that it was told", async () => {
+    expect(await call(oneWay, { ca: files.ca }, "localhost")).toBe("served");
+    expect(await call(oneWay, { ca: files.ca, serverName: "localhost" })).toBe("served");
+    expect(await call(oneWay, { ca: files.ca, serverName: "other.example" })).toContain(
+      "other.example",
+    );
+  });
+
+  test("says at once which file it cannot use", () => {
+    const open = (tls: TlsOptions) => new AggregatorClient({ address: "127.0.0.1:1", tls });
+    expect(() => open({ ca: "/no/ca.pem" })).toThrow(/ca \/no\/ca.pem cannot be read \(ENOENT\)/);
+    expect(() => open({ certificate: files.node })).toThrow("come together");
+    expect(() => open({ certificate: files.node, key: files.serverKey })).toThrow(/key.*mismatch/);
+  });
+});
+
+describe("on the HTTP edge", () => {
+  const nodeOptions = { ...shown(node), ca: authority.certificate };
+
+  test("Node's https speaks HTTP/1.1", async () => {
+    const request = httpsRequest({
+      ...nodeOptions,
+      host: "127.0.0.1",
+      port: portOf(mutual, "edge"),
+      path: "/livez",
+    });
+    request.end();
+    const [response] = (await once(request, "response")) as [{ statusCode: number }];
+    expect(response.statusCode).toBe(200);
+    request.destroy();
+  });
+
+  test.each(["1.1", "2"] as const)("Connect speaks HTTP/%s", async (httpVersion) => {
+    const baseUrl = `https://127.0.0.1:${portOf(mutual, "edge")}`;
+    const transport = createConnectTransport({ baseUrl, httpVersion, nodeOptions });
+    await createClient(AggregatorService, transport).getServerInfo({});
+  });
+
+  test("gRPC speaks HTTP/2", async () => {
+    const baseUrl = `https://127.0.0.1:${portOf(mutual, "edge")}`;
+    const transport = createGrpcTransport({ baseUrl, nodeOptions });
+    await createClient(AggregatorService, transport).getServerInfo({});
+  });
+});
+
+describe("a call's peer", () => {
+  const baseUrl = (stacks: BareStacks, stack: Stack) =>
+    `https://127.0.0.1:${portOf(stacks, stack)}`;
+  const seenBy = async (stacks: BareStacks, stack: Stack, httpVersion: "1.1" | "2") => {
+    peers.length = 0;
+    const nodeOptions = { ca: authority.certificate, ...shown(node) };
+    const options = { baseUrl: baseUrl(stacks, stack), nodeOptions };
+    const transport =
+      httpVersion === "2"
+        ? createGrpcTransport(options)
+        : createConnectTransport({ ...options, httpVersion });
+    await createClient(AggregatorService, transport).getSession({});
+    return peers;
+  };
+  const everywhere = [
+    ["grpc", "2"],
+    ["edge", "2"],
+    ["edge", "1.1"],
+  ] as const;
+
+  test.each(everywhere)("has the client's certificate: %s, HTTP/%s", async (stack, version) => {
+    const certificate = {
+      subjectAltNames: [
+        "URI:spiffe://fleet/node-1",
+        "DNS:node-1.example",
+        "DNS:odd, name",
+        "IP Address:127.0.0.1",
+      ],
+      commonName: "node-1",
+      fingerprint: expect.stringMatching(/^[0-9a-f]{64}$/),
+    };
+    const peer = { listener: "127.0.0.1:0", transport: "tcp", isEncrypted: true, certificate };
+    expect(await seenBy(mutual, stack, version)).toEqual([peer]);
+  });
+
+  test.each(everywhere)("has none that was not asked for: %s, HTTP/%s", async (stack, version) => {
+    const peer = { listener: "127.0.0.1:0", transport: "tcp", isEncrypted: true };
+    expect(await seenBy(oneWay, stack, version)).toEqual([peer]);
+  });
+});
