@@ -42,6 +42,8 @@ export const limits = {
   requestBytesMax: 64 * 1024,
   /** VerifyAggregate: one proof and 4096 keys of 32 bytes, also as JSON, where base64 adds a third. */
   verifyBytesMax: 1024 * 1024,
+  /** Of JSON: decoding it holds every other node up, some 35 ms a MB; a snapshot of 1 MB has 1.4. */
+  jsonBytesMax: 4 * 1024 * 1024,
   /** Messages in one request: 4096 keys, 16 groups of 4096 raw signatures, and room. */
   requestMessagesMax: 100_000,
   /** A whole request arrives within this: 24 MiB at 20 Mbit/s. A slower one gives its share back. */

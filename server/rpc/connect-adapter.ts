@@ -73,7 +73,7 @@ export class ConnectAdapter {
     const values = createContextValues().set(receiptKey, receipt);
     const universal = universalRequestFromNodeRequest(request, response, undefined, values);
 
-    const bytesMax = requestBytesMax(path);
+    const bytesMax = requestBytesMax(path, request.headers["content-type"]);
     const announced = announcedBytes(request);
     const share = memory.reserve(Math.min(bytesMax, announced ?? bytesMax));
     response.once("close", () => share?.release());

@@ -9,7 +9,7 @@ import type { Clock } from "../clock.js";
 import { invalid, Refusal } from "../errors.js";
 import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
 import { checkJsonCount, checkMessageCount } from "./count-messages.js";
-import { notReadInTime } from "./request-limits.js";
+import { isJson, notReadInTime } from "./request-limits.js";
 
 /** gRPC, gRPC-Web and Connect's streams put a flag and the length before a message. */
 const FRAME_HEADER_BYTES = 5;
@@ -33,7 +33,7 @@ export async function readRequest(
   const isFramed = /^application\/(grpc|connect\+)/.test(type);
   const body = await collect(request, response, isFramed, options);
   const message = isFramed ? unframed(body) : body;
-  if (type.includes("json")) checkJsonCount(message);
+  if (isJson(type)) checkJsonCount(message);
   else checkMessage(options.method.input, message);
   return body;
 }

@@ -13,8 +13,13 @@ const larger: Record<string, number> = {
 };
 
 /** Bytes of one request message; reserved when the headers arrive, for its length is not known. */
-export function requestBytesMax(path: string): number {
-  return larger[path] ?? limits.requestBytesMax;
+export function requestBytesMax(path: string, contentType = ""): number {
+  const bytesMax = larger[path] ?? limits.requestBytesMax;
+  return isJson(contentType) ? Math.min(bytesMax, limits.jsonBytesMax) : bytesMax;
+}
+
+export function isJson(contentType: string): boolean {
+  return contentType.includes("json");
 }
 
 /** For a call whose share does not fit in the memory budget: refused before its body is read. */
