@@ -4,6 +4,7 @@ import type {
   Device,
   GetServerInfoResponse,
   LearnedCost,
+  Limits,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
   DeviceState,
@@ -96,10 +97,19 @@ function limitPairs(info: GetServerInfoResponse): Pair[] {
   return [
     ...budgets,
     ["snapshot", `at most ${limits.groupsMax} groups, ${kib(limits.snapshotBytesMax)}`],
+    ["in JSON", `at most ${kib(limits.jsonBytesMax)}`],
     ["group", `at most ${limits.rawSignaturesMax} raw signatures, ${childrenText(limits)}`],
     ["proof", `at most ${kib(limits.proofBytesMax)}`],
     ["validators", `at most ${limits.validatorsMax}`],
+    ["connection", `at most ${limits.callsPerConnectionMax} calls, ${leaveText(limits)}`],
+    ["headers", `at most ${kib(limits.headerBytesMax)}`],
   ];
+}
+
+function leaveText({ connectionAgeMs, connectionIdleMs, connectionGraceMs }: Limits): string {
+  const seconds = (ms: number) => `${ms / 1000} s`;
+  const [age, idle, grace] = [connectionAgeMs, connectionIdleMs, connectionGraceMs].map(seconds);
+  return `told to leave after ${age}, or ${idle} idle; cut ${grace} later`;
 }
 
 function childrenText({ childrenMax }: { childrenMax: number }): string {

@@ -46,6 +46,12 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
       validatorsMax: limits.validatorsMax,
       deadlineMsMax: limits.deadlineMsMax,
       fenceMsMax: limits.fenceMsMax,
+      jsonBytesMax: limits.jsonBytesMax,
+      callsPerConnectionMax: limits.callsPerConnectionMax,
+      connectionAgeMs: limits.connectionAgeMs,
+      connectionIdleMs: limits.connectionIdleMs,
+      connectionGraceMs: limits.connectionGraceMs,
+      headerBytesMax: limits.headerBytesMax,
     },
     devices: dispatcher.devices().map(({ id, state, cost }) => ({
       id,
