@@ -52,6 +52,10 @@ const settings = z.strictObject({
   admin: z
     .union([z.literal("off"), localAddress], 'expected a loopback host:port, unix:/path or "off"')
     .default("127.0.0.1:9192"),
+  /** /livez and /readyz alone, in plain HTTP on any address, or "off". */
+  probes: z
+    .union([z.literal("off"), address], 'expected host:port, unix:/path or "off"')
+    .default("off"),
   /** PEM: the certificate of every TCP listener but the operator's, its chain after it. */
   tlsCertificate: path.optional(),
   /** PEM: the certificate's key, without a passphrase. */

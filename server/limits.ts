@@ -67,6 +67,8 @@ export const limits = {
   connectionsMax: 512,
   /** Connections of the operator's listener: a few people and their scripts. */
   adminConnectionsMax: 16,
+  /** Connections of the listener for probes: each probe has one, for a moment. */
+  probeConnectionsMax: 16,
   /**
    * A connection is told to leave at about this age: so that one whose certificate authority is
    * trusted no longer ends, and a balancer in front can spread them anew.

@@ -19,6 +19,7 @@ import { Handlers } from "./rpc/handlers.js";
 import { HttpEdge } from "./rpc/http-edge.js";
 import type { TlsSourceModules } from "./rpc/tls-source.js";
 import { TlsSource } from "./rpc/tls-source.js";
+import { ProbeServer } from "./rpc/probe-server.js";
 import { createTransportMetrics } from "./rpc/transport-metrics.js";
 import { Dispatcher } from "./schedule/dispatcher.js";
 import type { LaneProver } from "./schedule/lane-runner.js";
@@ -35,6 +36,8 @@ export interface Service {
   httpAddress: string;
   /** Undefined when the operator's listener is off. */
   adminAddress: string | undefined;
+  /** Undefined when there is no listener for probes. */
+  probesAddress: string | undefined;
   metrics: Metrics;
   /** Resolves once a device can take work, or when the service is closed. */
   ready(): Promise<void>;
@@ -101,13 +104,18 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const adminHandlers = new AdminHandlers({ aggregator, dispatcher, clock, log });
   const admin =
     config.admin === "off" ? undefined : new AdminServer(adminHandlers, { clock, log, transport });
+  const probes =
+    config.probes === "off"
+      ? undefined
+      : new ProbeServer(security.socket, { clock, log, transport, notReady });
 
   const grpcAddresses = [];
   for (const address of config.listen) grpcAddresses.push(await grpc.listen(address));
   const httpAddress = await http.listen(config.http);
   const adminAddress = await admin?.listen(config.admin);
+  const probesAddress = await probes?.listen(config.probes);
   const addresses = { grpc: grpcAddresses, http: httpAddress, admin: adminAddress ?? "off" };
-  log.info(addresses, "listening; setting provers up");
+  log.info({ ...addresses, probes: probesAddress ?? "off" }, "listening; setting provers up");
   const expire = setInterval(() => {
     aggregator.expire();
     grpc.setServing(notReady() === undefined);
@@ -121,7 +129,8 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     grpc.setServing(false);
     await aggregator.drain(config.drainMs);
     clearInterval(expire);
-    await Promise.all([grpc, http, admin].map((transport) => transport?.close(TRANSPORT_CLOSE_MS)));
+    const servers = [grpc, http, admin, probes];
+    await Promise.all(servers.map((server) => server?.close(TRANSPORT_CLOSE_MS)));
     tls?.close();
     await dispatcher.close();
     log.info({}, "closed");
@@ -131,6 +140,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     grpcAddresses,
     httpAddress,
     adminAddress,
+    probesAddress,
     metrics,
     ready: () => dispatcher.ready(),
     provers: () => dispatcher.devices().flatMap((device) => device.proverList()),

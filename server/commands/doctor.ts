@@ -34,6 +34,7 @@ export async function doctor(
     checks.push(["listen", await checkAddress(address, "grpc", isEncrypted(address))]);
   }
   checks.push(["http", await checkAddress(config.http, "http", isEncrypted(config.http))]);
+  if (config.probes !== "off") checks.push(["probes", await checkAddress(config.probes, "http")]);
   if (config.admin !== "off") {
     checks.push(["admin", await checkAddress(config.admin, "admin")]);
   }

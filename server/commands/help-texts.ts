@@ -32,8 +32,8 @@ Examples:
   LEAN_AGGREGATOR_HTTP=127.0.0.1:80 lean-aggregator serve --config settings.json
 
 TLS is 1.3. With --tls-client-ca a client needs a certificate of that authority.
-Unix sockets and --admin stay plain. Changed files are read again within 10 s, and
-used for new connections.
+Unix sockets, --admin and --probes stay plain. Changed files are read again
+within 10 s, and used for new connections.
 
 Exit codes: 0 drained after a signal, 1 failed, or ended by a second signal,
 2 wrong flag or setting.

@@ -22,6 +22,10 @@ export function settingsOptions(): Option[] {
     setting("--listen <addresses>", "gRPC: host:port or unix:/path, comma separated"),
     setting("--http <address>", "Connect/JSON, gRPC-Web, /metrics, /livez, /readyz"),
     setting("--admin <address>", 'for the operator: admin commands, or "off"'),
+    setting(
+      "--probes <address>",
+      '/livez and /readyz alone, in plain HTTP on any address, or "off"',
+    ),
     setting("--tls-certificate <file>", "PEM; TLS 1.3 on every TCP address of --listen and --http"),
     setting("--tls-key <file>", "PEM, the certificate's key"),
     setting("--tls-client-ca <file>", "PEM; clients must show a certificate of this authority"),

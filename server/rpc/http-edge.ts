@@ -6,6 +6,7 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import { createConnectRouter } from "@connectrpc/connect";
 import type { ConnectError, ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import type { Metrics } from "../metrics.js";
@@ -41,7 +42,11 @@ export class HttpEdge {
     const router = createConnectRouter({ acceptCompression: [] });
     this.addRoutes(router);
     this.connect = new ConnectAdapter(router, modules);
-    this.listener = new HttpListener((...call) => this.handle(...call), security, modules);
+    this.listener = new HttpListener(
+      (...call) => this.handle(...call),
+      { ...security, name: "http", connectionsMax: limits.connectionsMax },
+      modules,
+    );
   }
 
   /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */

@@ -9,7 +9,7 @@ import { TLSSocket } from "node:tls";
 import { limits } from "../limits.js";
 import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
 import { Listener } from "./listener.js";
-import type { ListenerSecurity, ListenerModules } from "./listener.js";
+import type { ListenerModules, ListenerOptions } from "./listener.js";
 import { withCertificate } from "./peer.js";
 import type { Peer } from "./peer.js";
 import { SessionRules } from "./session-rules.js";
@@ -30,13 +30,11 @@ export class HttpListener {
 
   constructor(
     private readonly handle: Handle,
-    security: ListenerSecurity,
+    private readonly options: Omit<ListenerOptions, "protocols">,
     private readonly modules: ListenerModules,
   ) {
-    const { connectionsMax } = limits;
-    const protocols = ["h2", "http/1.1"];
-    this.listener = new Listener({ ...security, name: "http", connectionsMax, protocols }, modules);
-    this.rules = new SessionRules("http", modules);
+    this.listener = new Listener({ ...options, protocols: ["h2", "http/1.1"] }, modules);
+    this.rules = new SessionRules(options.name, modules);
   }
 
   /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */
@@ -85,7 +83,7 @@ export class HttpListener {
         const ageMs = clock.nowMs() - (startedMs.get(request.socket) ?? clock.nowMs());
         if (ageMs > limits.connectionAgeMs) {
           response.shouldKeepAlive = false;
-          this.modules.transport.cuts.inc({ listener: "http", cause: "age" });
+          this.modules.transport.cuts.inc({ listener: this.options.name, cause: "age" });
         }
         this.answer(request, response, peer);
         response.once("close", () => {

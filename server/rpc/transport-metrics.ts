@@ -2,8 +2,8 @@
 import { Counter, Gauge } from "prom-client";
 import type { Registry } from "prom-client";
 
-export const listenerNames = ["grpc", "http", "admin"] as const;
-/** The service's listeners: the data plane with all its addresses, the HTTP edge, the operator's. */
+export const listenerNames = ["grpc", "http", "admin", "probes"] as const;
+/** The service's listeners; "grpc" is the data plane with all its addresses, "http" the edge. */
 export type ListenerName = (typeof listenerNames)[number];
 
 /**

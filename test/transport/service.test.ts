@@ -12,7 +12,7 @@ import type { Service } from "../../server/service.js";
 import { checkTls } from "../../server/commands/tls-check.js";
 import { commandLine } from "../helpers/command-line.js";
 import { files, mutualTlsSettings } from "../helpers/mutual-tls.js";
-import { startTestService } from "../helpers/start-service.js";
+import { listenTestService, startTestService } from "../helpers/start-service.js";
 import { snapshot } from "../helpers/vectors.js";
 import { inventedGroup } from "../helpers/contract.js";
 
@@ -94,6 +94,37 @@ describe("with a certificate", () => {
     expect(soon).toMatchObject({ level: "warn", text: expect.stringContaining("good until") });
     const over = await checkTls(mutualTlsSettings, Date.now() + 9e8);
     expect(over).toMatchObject({ level: "fail", text: expect.stringContaining("expired") });
+  });
+});
+
+describe("the listener for probes", () => {
+  test("answers a prober without a certificate, and nothing but probes", async () => {
+    const service = await serve({ ...mutualTlsSettings, probes: "127.0.0.1:0" });
+    const get = async (path: string, method = "GET") => {
+      const answer = await fetch(`http://${service.probesAddress}${path}`, { method });
+      return [answer.status, await answer.text()];
+    };
+    expect(await get("/livez")).toEqual([200, "ok\n"]);
+    expect(await get("/readyz?verbose")).toEqual([200, "ok\n"]);
+    expect(await get("/livez", "POST")).toEqual([405, expect.any(String)]);
+    for (const path of ["/metrics", "/lean.aggregator.v1.AggregatorService/GetServerInfo"]) {
+      expect(await get(path)).toEqual([404, expect.any(String)]);
+    }
+  });
+
+  test("says no more than that the service is not ready", async () => {
+    const neverReady = () =>
+      Object.assign(startProver(), { ready: new Promise<never>(() => undefined) });
+    const service = await listenTestService(neverReady, { probes: "127.0.0.1:0", drainMs: 1 });
+    closing.push(() => service.close());
+    const answer = await fetch(`http://${service.probesAddress}/readyz`);
+    expect([answer.status, await answer.text()]).toEqual([503, "not ready\n"]);
+  });
+
+  test("is off unless told otherwise, and may be on any address", () => {
+    expect(parseConfig().probes).toBe("off");
+    expect(parseConfig({ probes: "0.0.0.0:9193" }).probes).toBe("0.0.0.0:9193");
+    expect(problemsOf({ probes: "on" })).toMatch(/probes .*host:port, unix:\/path or "off"/);
   });
 });
 
