@@ -152,16 +152,6 @@ function addClientCommand(
   return command;
 }
 
-function addClientCommand(
-  program: Command,
-  name: "submit" | "watch" | "verify" | "info",
-  summary: string,
-): Command {
-  const command = addCommand(program, name, summary);
-  for (const option of connectOptions()) command.addOption(option);
-  return command;
-}
-
 function addCommand(
   program: Command,
   name: Exclude<keyof typeof helpTexts, "program">,
