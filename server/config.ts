@@ -68,6 +68,8 @@ const settings = z.strictObject({
   socketMode: octal.prefault(defaults.socketMode),
   /** Group of those sockets: a name or a number. Default: the process's own. */
   socketGroup: z.string().min(1).optional(),
+  /** Who may do what: a JSON file, read again when it changes. Without one, all who reach us may all. */
+  policy: z.string().min(1, "expected a file").optional(),
   /** What proves: names, or objects with cores, niceness, threads, environment and backend. */
   devices: z
     .preprocess(deviceList, z.array(nameOrDevice).min(1).max(limits.devicesMax))

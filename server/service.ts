@@ -3,6 +3,9 @@
  * it in order. Whoever starts it (the command line, tests, the demo) hands in clock and log.
  */
 import { collectDefaultMetrics } from "prom-client";
+import { Access } from "./access/access.js";
+import type { PolicySource } from "./access/policy-watch.js";
+import { PolicyWatch } from "./access/policy-watch.js";
 import type { Clock } from "./clock.js";
 import type { Config } from "./config.js";
 import { limits } from "./limits.js";
@@ -53,6 +56,8 @@ export interface ServiceModules {
   clock: Clock;
   log: Logger;
   startProver: StartProver;
+  /** Undefined where the configuration names no policy file. */
+  policy: PolicySource | undefined;
   /** Memory that this host or container has, in bytes. */
   memoryBytes: number;
   /** 16 hexadecimal digits, fresh for each run. */
@@ -71,7 +76,7 @@ function openTls(config: Config, modules: TlsSourceModules): Promise<TlsSource> 
 
 /** Listens, and begins to set provers up; `ready` tells when they are. */
 export async function startService(config: Config, modules: ServiceModules): Promise<Service> {
-  const { clock, log, startProver, instance, version } = modules;
+  const { clock, log, startProver, instance, version, policy } = modules;
   const metrics = createMetrics();
   collectDefaultMetrics({ register: metrics.registry });
   const dispatcher = new Dispatcher(
@@ -87,19 +92,21 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     { startProver, clock, log, metrics, post: queueMicrotask },
   );
   const memory = new MemoryBudget(limits.heldBytesMax, (bytes) => metrics.heldBytes.set(bytes));
+  const access = new Access(policy?.policy, { clock, log, metrics });
+  const watch = policy && new PolicyWatch(policy, { clock, log, metrics, access });
   const aggregator = new Aggregator({ instance }, { clock, log, metrics, dispatcher, memory });
   const { deadlineMs, fenceMs } = config;
   const handlers = new Handlers(
     { instance, version, deadlineMs, fenceMs },
-    { aggregator, dispatcher, clock },
+    { aggregator, dispatcher, clock, access },
   );
   const notReady = () =>
     aggregator.draining ? "draining" : dispatcher.isUp ? undefined : dispatcher.whyDown();
   const transport = createTransportMetrics(metrics.registry);
   const tls = await openTls(config, { clock, log, transport });
   const security = { socket: { mode: config.socketMode, group: config.socketGroup }, tls };
-  const grpc = new GrpcServer(handlers, security, { clock, log, memory, transport });
-  const edgeModules = { clock, log, memory, metrics, transport, notReady };
+  const grpc = new GrpcServer(handlers, security, { clock, log, memory, access, transport });
+  const edgeModules = { clock, log, memory, access, metrics, transport, notReady };
   const http = new HttpEdge(handlers, security, edgeModules);
   const adminHandlers = new AdminHandlers({ aggregator, dispatcher, clock, log });
   const admin =
@@ -129,6 +136,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     grpc.setServing(false);
     await aggregator.drain(config.drainMs);
     clearInterval(expire);
+    watch?.close();
     const servers = [grpc, http, admin, probes];
     await Promise.all(servers.map((server) => server?.close(TRANSPORT_CLOSE_MS)));
     tls?.close();

@@ -69,6 +69,7 @@ function addServiceCommands(program: Command, modules: ProgramModules): void {
       ]);
       return serve(config, version, env).catch((cause: unknown) => {
         if (cause instanceof ConfigError) throw settingsError(cause, sourcesOf(options));
+        if (cause instanceof CommandError) throw cause;
         const why = cause instanceof Error ? cause.message : String(cause);
         const todo = "'lean-aggregator doctor' says what is missing";
         throw new CommandError("the service has failed", why, todo, { cause });
