@@ -103,7 +103,7 @@ export class Handlers {
     const nodeId = nodeIdOf(request.node);
     const priority = priorityOf(request);
     const ask = { call: "SubmitSnapshot", nodeId, priority: priorityNames[priority] };
-    this.modules.access.check(context.credential, ask);
+    const principal = this.modules.access.check(context.credential, ask);
     const { snapshot } = request;
     if (request.requestId.length > 64) throw invalid("request_id", "is longer than 64 characters");
     const { digest: contentDigest, bytes } = contentOf(request);
@@ -136,6 +136,7 @@ export class Handlers {
       ...identity,
       nodeEpoch: request.node?.nodeEpoch ?? 0n,
       slot: snapshot?.slot ?? 0n,
+      principal,
       priority,
       shouldReplace: request.busyPolicy === BusyPolicy.REPLACE,
       mayBeCut: request.partialPolicy !== PartialPolicy.FORBID,

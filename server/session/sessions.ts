@@ -14,11 +14,13 @@ import type { DecodedGroup } from "./decode-snapshot.js";
 import { GroupQueue } from "./group-queue.js";
 import type { Nodes, RequestIdentity } from "./nodes.js";
 import { toOutcome, toSummary } from "./outcome.js";
+import type { SubmittingPrincipal } from "./quota.js";
 import type { SessionEffect, SessionEvent, SessionState } from "./session.js";
 import { isEnded, queuedGroup, transitionSession } from "./session.js";
 
 /** A checked snapshot, its budgets resolved to instants. */
 export interface Submission extends RequestIdentity {
+  principal: SubmittingPrincipal;
   nodeEpoch: bigint;
   slot: bigint;
   priority: number;
@@ -61,7 +63,7 @@ export class Sessions {
   readonly queue: GroupQueue;
   private readonly endWaiters = new Set<() => void>();
   private nextOrder = 1;
-  private endedShares: { share: MemoryShare; fenceAtMs: number }[] = [];
+  private endedShares: { share: MemoryShare; fenceAtMs: number; principal: string }[] = [];
 
   constructor(
     private readonly options: { instance: string },
@@ -84,6 +86,14 @@ export class Sessions {
 
   ofNode(nodeId: string): LiveSession[] {
     return this.all().filter(({ submission }) => submission.nodeId === nodeId);
+  }
+
+  /** What a principal has in flight, and what is kept for it: its proofs too, until their fence. */
+  heldBy(principal: string): { sessionsInFlight: number; heldBytes: number } {
+    const live = this.all().filter(({ submission }) => submission.principal.name === principal);
+    const ended = this.endedShares.filter((each) => each.principal === principal);
+    const heldBytes = [...live, ...ended].reduce((sum, { share }) => sum + share.heldBytes, 0);
+    return { sessionsInFlight: live.length, heldBytes };
   }
 
   /** Takes an admitted snapshot on; its groups wait until they enter the queue. */
@@ -196,7 +206,7 @@ export class Sessions {
     for (const cancel of live.cancelTimers) cancel();
     this.live.delete(live.id);
     live.share.resize(live.proofBytes);
-    this.endedShares.push({ share: live.share, fenceAtMs });
+    this.endedShares.push({ share: live.share, fenceAtMs, principal: submission.principal.name });
     metrics.sessionsInFlight.set(this.live.size);
     metrics.sessionSeconds.observe(durationMs / 1000);
     const event = { kind: "summary", summary } as const;

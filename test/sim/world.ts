@@ -86,7 +86,10 @@ export class World implements ProverWitness {
       },
     );
     const modules = { clock, log, metrics, dispatcher: this.dispatcher, memory: this.memory };
-    this.aggregator = new Aggregator({ instance: "00000000000000aa" }, modules);
+    this.aggregator = new Aggregator(
+      { instance: "00000000000000aa" },
+      { ...modules, proverSecondsOf: () => 0 },
+    );
     this.trace(`weather ${JSON.stringify(this.weather)}`);
   }
 
@@ -184,6 +187,7 @@ export class World implements ProverWitness {
     const submission: Submission = {
       nodeId,
       nodeEpoch: BigInt(random.chance(0.05) ? slot : 1),
+      principal: { name: "sim", quota: {} },
       requestId,
       contentDigest: requestId,
       slot: BigInt(slot),
