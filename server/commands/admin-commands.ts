@@ -8,6 +8,7 @@ import type {
   RestartOptions,
 } from "../../client/commands/admin.js";
 import { limits } from "../limits.js";
+import { tokenOption } from "./options.js";
 
 export interface AdminCommandsModules {
   terminal: AdminTerminal;
@@ -79,6 +80,7 @@ export function addAdminCommands(program: Command, modules: AdminCommandsModules
   const add = (name: Exclude<keyof typeof help, "admin">, summary: string) =>
     describe(admin.command(name), summary, help[name])
       .addOption(serverOption())
+      .addOption(tokenOption())
       .option("--json", "the raw message, every field of it");
 
   add("sessions", "list the sessions in flight, oldest first").action(

@@ -68,7 +68,13 @@ export const connectOptions = () => [
   new Option("--tls-server-name <name>", "expect it in the server's certificate").env(
     "LEAN_AGGREGATOR_CLIENT_TLS_SERVER_NAME",
   ),
+  tokenOption(),
 ];
+
+export const tokenOption = () =>
+  new Option("--token-file <file>", "holds the token that says who calls").env(
+    "LEAN_AGGREGATOR_TOKEN_FILE",
+  );
 
 export const jsonOption = () => new Option("--json", "one JSON object a line, for machines");
 
