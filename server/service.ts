@@ -113,7 +113,9 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const http = new HttpEdge(handlers, security, edgeModules);
   const adminHandlers = new AdminHandlers({ aggregator, dispatcher, clock, log });
   const admin =
-    config.admin === "off" ? undefined : new AdminServer(adminHandlers, { clock, log, transport });
+    config.admin === "off"
+      ? undefined
+      : new AdminServer(adminHandlers, { clock, log, access, transport });
   const probes =
     config.probes === "off"
       ? undefined

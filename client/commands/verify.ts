@@ -10,8 +10,6 @@ import {
   SubmitSnapshotRequestSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { callError } from "./call-error.js";
-import type { ConnectOptions } from "./connect.js";
-import { connect } from "./connect.js";
 import { usageError } from "./command-error.js";
 import { connect } from "./connect.js";
 import type { ConnectOptions } from "./connect.js";

@@ -10,9 +10,11 @@ import {
   file_lean_aggregator_admin_v1_admin,
 } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { grpcServiceDefinition } from "../../proto/grpc-js.js";
+import type { Access } from "../access/access.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { AdminHandlers } from "./admin-handlers.js";
+import { admitOperator } from "./grpc-admission.js";
 import { GrpcListener } from "./grpc-listener.js";
 import type { ListenerModules } from "./listener.js";
 import { addReflection } from "./reflection.js";
@@ -20,6 +22,11 @@ import { statusOf } from "./status.js";
 
 /** The service's own user only: a node that may submit must not end other nodes' sessions. */
 const SOCKET_MODE = 0o600;
+
+export interface AdminServerModules extends ListenerModules {
+  log: Logger;
+  access: Access;
+}
 
 export class AdminServer {
   private readonly server = new Server({
@@ -31,7 +38,7 @@ export class AdminServer {
 
   constructor(
     handlers: AdminHandlers,
-    private readonly modules: ListenerModules & { log: Logger },
+    private readonly modules: AdminServerModules,
   ) {
     this.listener = new GrpcListener(
       this.server,
@@ -60,7 +67,7 @@ export class AdminServer {
 
   /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */
   listen(address: string): Promise<string> {
-    return this.listener.listen(address);
+    return this.listener.listen(address, (peer) => admitOperator(peer, this.modules.access));
   }
 
   /** Ends waits, lets calls finish for the bound, then cuts what is left. */

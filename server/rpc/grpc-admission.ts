@@ -98,6 +98,26 @@ export function admitCalls(
   };
 }
 
+/** For the operator's listener: its calls are few and small, so only who calls is looked at. */
+export function admitOperator(listener: Peer, access: Access): ServerInterceptor {
+  return ({ path }, call) =>
+    new ServerInterceptingCall(call, {
+      start: (next) =>
+        next({
+          onReceiveMetadata: (metadata, forward) => {
+            try {
+              admitHeaders(access, grpcCredential(grpcPeer(listener, call), metadata), path);
+            } catch (error) {
+              const { code, message } = statusOf(error);
+              call.sendStatus({ code, details: message });
+              return;
+            }
+            forward(metadata);
+          },
+        }),
+    });
+}
+
 /** grpc-js shows a certificate only when it has been checked. */
 function grpcPeer(listener: Peer, call: ServerInterceptingCallInterface): Peer {
   return withCertificate(listener, call.getAuthContext().sslPeerCertificate?.raw);
