@@ -177,8 +177,7 @@ function byToken(principals: readonly Principal[], sha256: string, nowUnixMs: nu
     return { kind: "unknown", reason: "unknown_token", detail: "the token is not known" };
   }
   if (nowUnixMs < first.expiresUnixMs) return { kind: "allowed", principal: first.principal };
-  const detail = `the token of principal ${first.principal.name} has expired`;
-  return { kind: "unknown", reason: "expired_token", detail };
+  return { kind: "unknown", reason: "expired_token", detail: "the token has expired" };
 }
 
 /** A pattern is a name, or how a name begins and then `*`. */

@@ -4,8 +4,11 @@ import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import { exitCodes } from "../../client/commands/exit-codes.js";
 import type { Terminal } from "../../client/commands/terminal.js";
 import type { Config } from "../config.js";
+import { PolicyError } from "../access/policy-file.js";
+import { loadPolicy } from "../access/policy-watch.js";
 import { checkAddress } from "./address-check.js";
 import type { Finding } from "./finding.js";
+import { fail, ok } from "./finding.js";
 import {
   checkCores,
   checkCpuFeatures,
@@ -27,6 +30,7 @@ export async function doctor(
   terminal: Pick<Terminal, "out">,
 ): Promise<number> {
   const checks: Check[] = [...machineChecks(nodeRange), ...proverChecks(config)];
+  if (config.policy !== undefined) checks.push(["policy", checkPolicy(config.policy)]);
   if (config.tlsCertificate !== undefined) checks.push(["TLS", await checkTls(config, Date.now())]);
   const isEncrypted = (address: string) =>
     config.tlsCertificate !== undefined && !address.startsWith("unix:");
@@ -65,6 +69,16 @@ function machineChecks(nodeRange: string): Check[] {
     ["memory", checkMemory(memory)],
     ["open files", checkOpenFiles(read("/proc/self/limits"))],
   ];
+}
+
+function checkPolicy(path: string): Finding {
+  try {
+    const { principals } = loadPolicy(path).policy;
+    return ok(`${path} names ${principals.length} principals`);
+  } catch (error) {
+    if (!(error instanceof PolicyError)) throw error;
+    return fail(`${path} cannot be used: ${error.message.replaceAll("\n", "; ")}`);
+  }
 }
 
 /** The simulation's prover needs nothing of this. */

@@ -18,6 +18,10 @@ A second SIGTERM ends it at once, whatever is being proved.
 The file of --config is a JSON object with the flags' names in camel case:
   {"listen": ["unix:/run/lean-aggregator.sock"], "deadlineMs": 750}
 
+--policy names a file that says who may do what; see 'lean-aggregator policy
+--help'. Without one, whoever reaches the service may do everything: only this
+machine can, and a network listener is refused.
+
 A device is a name, or an object with "id" and, where the defaults will not do,
 "cores" ("0-3"), "nice" (10), "threads" (one a core), "env", and "backend" (a
 "library" behind native/include/lean_prover.h, and its "config"):

@@ -11,6 +11,7 @@ import type { SubmitOptions } from "../../client/commands/submit.js";
 import type { Terminal } from "../../client/commands/terminal.js";
 import type { VerifyOptions } from "../../client/commands/verify.js";
 import type { WatchOptions } from "../../client/commands/watch.js";
+import { addAccessCommands } from "./access-commands.js";
 import { addAdminCommands } from "./admin-commands.js";
 import type { Shell } from "./completion.js";
 import { completionScript, SHELLS } from "./completion.js";
@@ -44,6 +45,7 @@ export function createProgram(modules: ProgramModules): Command {
   addServiceCommands(program, modules);
   addClientCommands(program, modules);
   addAdminCommands(program, modules);
+  addAccessCommands(program, modules);
   addCommand(program, "completion", "print a shell completion script")
     .addArgument(new Argument("<shell>", "whose").choices(SHELLS))
     .action(
