@@ -94,10 +94,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const memory = new MemoryBudget(limits.heldBytesMax, (bytes) => metrics.heldBytes.set(bytes));
   const access = new Access(policy?.policy, { clock, log, metrics });
   const watch = policy && new PolicyWatch(policy, { clock, log, metrics, access });
-  const aggregator = new Aggregator(
-    { instance },
-    { clock, log, metrics, dispatcher, memory, proverSecondsOf: () => 0 },
-  );
+  const aggregator = new Aggregator({ instance }, { clock, log, metrics, dispatcher, memory });
   const { deadlineMs, fenceMs } = config;
   const handlers = new Handlers(
     { instance, version, deadlineMs, fenceMs },

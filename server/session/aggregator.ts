@@ -28,8 +28,6 @@ export interface AggregatorModules {
   metrics: Metrics;
   dispatcher: Dispatcher;
   memory: MemoryBudget;
-  /** Seconds of proving for this principal's nodes over about the last minute. */
-  proverSecondsOf: (principal: string) => number;
 }
 
 export class Aggregator {
@@ -196,11 +194,13 @@ export class Aggregator {
 
   private overQuota(submission: Submission): Admission | undefined {
     const { principal } = submission;
-    const proverSecondsPerMinute = this.modules.proverSecondsOf(principal.name);
+    const { clock, metrics } = this.modules;
+    const usedMs = this.sessions.queue.usageOfPrincipals.of(principal.name, clock.nowMs());
+    const proverSecondsPerMinute = usedMs / 1000;
     const usage = { ...this.sessions.heldBy(principal.name), proverSecondsPerMinute };
     const broken = brokenQuota(principal, usage, bytesToHold(submission));
     if (broken === undefined) return undefined;
-    this.modules.metrics.overQuota.inc({ quota: broken.quota });
+    metrics.overQuota.inc({ quota: broken.quota });
     return { kind: "skipped", reason: "overloaded", detail: broken.detail };
   }
 

@@ -5,11 +5,11 @@
 
 /** A quota that is absent is the service's own limit. */
 export interface Quota {
-  /** Sessions without a summary yet. */
+  /** Sessions without a summary yet. A snapshot that replaces another needs room beside it. */
   sessionsInFlight?: number | undefined;
   /** Snapshots and results that the service keeps for it, in bytes. */
   heldBytes?: number | undefined;
-  /** Of proving for its nodes, over the last minute. */
+  /** Of proving for its nodes: over about a minute, the latest counting most. */
   proverSecondsPerMinute?: number | undefined;
   /** `StreamResults` calls at once. */
   streams?: number | undefined;
@@ -29,7 +29,8 @@ export const quotaNames = [
 ] as const satisfies readonly (keyof Quota)[];
 export type QuotaName = (typeof quotaNames)[number];
 
-export interface Usage {
+/** What a principal uses at the moment. */
+export interface UsedNow {
   sessionsInFlight: number;
   heldBytes: number;
   proverSecondsPerMinute: number;
@@ -38,7 +39,7 @@ export interface Usage {
 /** The first quota that one more session of `bytes` would break, and how. */
 export function brokenQuota(
   { name, quota }: SubmittingPrincipal,
-  usage: Usage,
+  usage: UsedNow,
   bytes: number,
 ): { quota: QuotaName; detail: string } | undefined {
   const { sessionsInFlight = Infinity, heldBytes = Infinity } = quota;

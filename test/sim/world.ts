@@ -86,10 +86,7 @@ export class World implements ProverWitness {
       },
     );
     const modules = { clock, log, metrics, dispatcher: this.dispatcher, memory: this.memory };
-    this.aggregator = new Aggregator(
-      { instance: "00000000000000aa" },
-      { ...modules, proverSecondsOf: () => 0 },
-    );
+    this.aggregator = new Aggregator({ instance: "00000000000000aa" }, modules);
     this.trace(`weather ${JSON.stringify(this.weather)}`);
   }
 
