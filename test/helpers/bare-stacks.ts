@@ -7,6 +7,7 @@ import {
   SubmitSnapshotResponseSchema,
   VerifyAggregateResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Policy } from "../../server/access/policy.js";
 import { Access } from "../../server/access/access.js";
 import type { Clock } from "../../server/clock.js";
 import { systemClock } from "../../server/clock.js";
@@ -107,6 +108,7 @@ export interface BareOptions {
   clock?: Clock;
   log?: Logger;
   tls?: TlsSettings;
+  policy?: Policy;
 }
 
 export async function startBareStacks(options: BareOptions = {}): Promise<BareStacks> {
@@ -115,7 +117,7 @@ export async function startBareStacks(options: BareOptions = {}): Promise<BareSt
   const handlers = { ...emptyCalls, ...calls };
   const log = options.log ?? createLog("silent");
   const metrics = createMetrics();
-  const access = new Access(undefined, { clock, log, metrics });
+  const access = new Access(options.policy, { clock, log, metrics });
   const transport = createTransportMetrics(metrics.registry);
   const modules = { clock, memory, transport, log, access };
   const tls = options.tls && (await TlsSource.open(options.tls, modules));
