@@ -13,8 +13,8 @@ import { grpcServiceDefinition } from "../../proto/grpc-js.js";
 import type { Access } from "../access/access.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
-import type { AdminHandlers } from "./admin-handlers.js";
-import { admitOperator } from "./grpc-admission.js";
+import type { AdminHandlers, OperatorsCall } from "./admin-handlers.js";
+import { admitOperator, PRINCIPAL_KEY } from "./grpc-admission.js";
 import { GrpcListener } from "./grpc-listener.js";
 import type { ListenerModules } from "./listener.js";
 import { addReflection } from "./reflection.js";
@@ -55,9 +55,9 @@ export class AdminServer {
     this.server.addService(grpcServiceDefinition(AdminService), {
       listSessions: this.unary(() => handlers.listSessions()),
       listProvers: this.unary(() => handlers.listProvers()),
-      drainDevice: this.unary((request, signal) => handlers.drainDevice(request, signal)),
-      restartProver: this.unary((request) => handlers.restartProver(request)),
-      endSession: this.unary((request) => handlers.endSession(request)),
+      drainDevice: this.unary((request, caller) => handlers.drainDevice(request, caller)),
+      restartProver: this.unary((request, caller) => handlers.restartProver(request, caller)),
+      endSession: this.unary((request, caller) => handlers.endSession(request, caller)),
     });
     // Of the listener: whether nodes are served is the data plane's health.
     const health = new HealthImplementation({ "": "SERVING", [AdminService.typeName]: "SERVING" });
@@ -77,13 +77,14 @@ export class AdminServer {
   }
 
   private unary<Request, Response>(
-    handle: (request: Request, signal: AbortSignal) => Response | Promise<Response>,
+    handle: (request: Request, caller: OperatorsCall) => Response | Promise<Response>,
   ): handleUnaryCall<Request, Response> {
     return (call, callback) => {
       const abort = new AbortController();
       this.calls.add(abort);
       call.on("cancelled", () => abort.abort());
-      const run = async () => handle(call.request, abort.signal);
+      const principal = String(call.metadata.get(PRINCIPAL_KEY)[0] ?? "");
+      const run = async () => handle(call.request, { principal, signal: abort.signal });
       run()
         .then(
           (response) => callback(null, response),

@@ -98,6 +98,9 @@ export function admitCalls(
   };
 }
 
+/** Under this name the operator's handlers find who calls, whatever the caller sent under it. */
+export const PRINCIPAL_KEY = "lean-principal";
+
 /** For the operator's listener: its calls are few and small, so only who calls is looked at. */
 export function admitOperator(listener: Peer, access: Access): ServerInterceptor {
   return ({ path }, call) =>
@@ -106,7 +109,9 @@ export function admitOperator(listener: Peer, access: Access): ServerInterceptor
         next({
           onReceiveMetadata: (metadata, forward) => {
             try {
-              admitHeaders(access, grpcCredential(grpcPeer(listener, call), metadata), path);
+              const credential = grpcCredential(grpcPeer(listener, call), metadata);
+              const principal = admitHeaders(access, credential, path);
+              metadata.set(PRINCIPAL_KEY, principal?.name ?? "");
             } catch (error) {
               const { code, message } = statusOf(error);
               call.sendStatus({ code, details: message });

@@ -200,18 +200,20 @@ export class Sessions {
     const { clock, metrics, nodes, log } = this.modules;
     const { submission } = live;
     const { nodeId, fenceAtMs, slot, groups, receivedAtMs } = submission;
+    const { name: principal } = submission.principal;
     const durationMs = clock.nowMs() - receivedAtMs;
     const counts = Object.fromEntries(live.counts);
     const summary = toSummary(live.id, submission, counts, durationMs);
     for (const cancel of live.cancelTimers) cancel();
     this.live.delete(live.id);
     live.share.resize(live.proofBytes);
-    this.endedShares.push({ share: live.share, fenceAtMs, principal: submission.principal.name });
+    this.endedShares.push({ share: live.share, fenceAtMs, principal });
     metrics.sessionsInFlight.set(this.live.size);
     metrics.sessionSeconds.observe(durationMs / 1000);
     const event = { kind: "summary", summary } as const;
     nodes.get(nodeId).log.append({ sessionId: live.id, fenceAtMs, event });
-    const line = { session: live.id, node: nodeId, slot: String(slot), groups: groups.length };
+    const who = { session: live.id, principal, node: nodeId };
+    const line = { ...who, slot: String(slot), groups: groups.length };
     log.info({ ...line, durationMs: Math.round(durationMs), ...counts }, "session ended");
     for (const wake of [...this.endWaiters]) wake();
   }

@@ -17,6 +17,7 @@ function policyWith(sha256: string): string {
         name: "node-1",
         tokens: [{ sha256 }, { sha256: tokenHash(expired), expires: "2020-01-01T00:00:00Z" }],
         calls: ["GetServerInfo", "Metrics"],
+        operatorCalls: ["DrainDevice"],
       },
     ],
   });
@@ -25,7 +26,7 @@ function policyWith(sha256: string): string {
 test("tokens that are good, expired, unknown or garbled leave no trace", async () => {
   const policy = freshPath("policy.json");
   writeFileSync(policy, policyWith(tokenHash(good)));
-  const free = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", "off"];
+  const free = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
   const args = ["serve", "--prover", "fake", "--policy", policy, "--log-level", "debug", ...free];
   const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
   const exited = once(child, "close");
@@ -43,7 +44,8 @@ test("tokens that are good, expired, unknown or garbled leave no trace", async (
       });
     });
   try {
-    const [, grpc = "", http = ""] = await logged(/"grpc":\["([^"]+)"\],"http":"([^"]+)"/);
+    const addresses = /"grpc":\["([^"]+)"\],"http":"([^"]+)","admin":"([^"]+)"/;
+    const [, grpc = "", http = "", admin = ""] = await logged(addresses);
     const told = [];
     for (const token of tokens) {
       const file = freshPath("token");
@@ -51,6 +53,10 @@ test("tokens that are good, expired, unknown or garbled leave no trace", async (
       const ran = await commandLine(["info", "--server", grpc, "--token-file", file]);
       expect(ran.code).toBe(token === good ? 0 : 1);
       told.push(ran.stdout, ran.stderr);
+      const asOperator = ["--server", admin, "--token-file", file];
+      const drained = await commandLine(["admin", "drain", "cpu", ...asOperator]);
+      expect(drained.code).toBe(token === good ? 0 : 1);
+      told.push(drained.stdout, drained.stderr);
       for (const authorization of [
         `Bearer ${token}`,
         `bearer  ${token} `,
@@ -76,6 +82,7 @@ test("tokens that are good, expired, unknown or garbled leave no trace", async (
     for (const text of [log, ...told])
       for (const token of tokens) expect(text).not.toContain(token);
     expect(log).toContain("call denied");
+    expect(log).toContain('"principal":"node-1","device":"cpu","drained":true');
     expect(told.join()).toContain("the token has expired");
   } finally {
     child.kill("SIGKILL");
