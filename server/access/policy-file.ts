@@ -27,7 +27,7 @@ const token = z
   })
   .partial({ expires: true })
   .transform(({ sha256, expires }) => ({
-    sha256,
+    sha256: Buffer.from(sha256, "hex"),
     expiresUnixMs: expires === undefined ? undefined : Date.parse(expires),
   }));
 
@@ -179,7 +179,7 @@ function repeated(principals: readonly (Principal | undefined)[]): PolicyProblem
     look("name", each.name);
     if (each.anonymous) look("anonymous", "");
     each.certificates.forEach((name, index) => look(`certificates[${index}]`, name));
-    each.tokens.forEach(({ sha256 }, index) => look(`tokens[${index}]`, sha256));
+    each.tokens.forEach(({ sha256 }, index) => look(`tokens[${index}]`, sha256.toString("hex")));
     each.sockets.forEach((path, index) => look(`sockets[${index}]`, path));
   });
   return problems;

@@ -10,6 +10,9 @@ import type { Access } from "./access.js";
 import type { Policy } from "./policy.js";
 import { parsePolicy, PolicyError, readPolicyText } from "./policy-file.js";
 
+/** Whoever mends a file with more mends it with 'policy check' anyway. */
+const PROBLEMS_LOGGED = 10;
+
 /** A policy as it was first read. */
 export interface PolicySource {
   path: string;
@@ -68,7 +71,11 @@ export class PolicyWatch {
       if (isGood) {
         access.replace(policy);
         log.info({ path, principals: policy.principals.length }, "policy replaced");
-      } else log.error({ path, problems: policy.problems }, "policy refused; the old one holds");
+      } else {
+        const { length: wrong } = policy.problems;
+        const problems = policy.problems.slice(0, PROBLEMS_LOGGED);
+        log.error({ path, wrong, problems }, "policy refused; the old one holds");
+      }
     }
     // Tokens may have expired since.
     access.review();

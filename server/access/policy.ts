@@ -31,8 +31,8 @@ export interface Principal {
 }
 
 export interface TokenEntry {
-  /** SHA-256 of the token, in lower-case hexadecimal digits. */
-  readonly sha256: string;
+  /** SHA-256 of the token. */
+  readonly sha256: Buffer;
   /** Wall clock; the token is refused from then on. */
   readonly expiresUnixMs?: number | undefined;
 }
@@ -45,7 +45,7 @@ export interface Policy {
 /** The one thing that a caller is known by; `rpc/credential.ts` says which of several counts. */
 export type Credential =
   | { kind: "certificate"; name: string }
-  | { kind: "token"; sha256: string }
+  | { kind: "token"; sha256: Buffer }
   | { kind: "token_in_clear" }
   | { kind: "socket"; path: string }
   | { kind: "loopback" }
@@ -166,17 +166,17 @@ function identify({ principals }: Policy, credential: Credential, nowUnixMs: num
 }
 
 /** Each hash is looked at: time tells nothing of how far one is guessed. */
-function byToken(principals: readonly Principal[], sha256: string, nowUnixMs: number): Identified {
-  const held = principals.flatMap((principal) =>
-    principal.tokens
-      .filter((token) => isSameHash(token.sha256, sha256))
-      .map(({ expiresUnixMs = Infinity }) => ({ principal, expiresUnixMs })),
-  );
-  const [first] = held;
-  if (first === undefined) {
+function byToken(principals: readonly Principal[], sha256: Buffer, nowUnixMs: number): Identified {
+  let found: { principal: Principal; expiresUnixMs: number } | undefined;
+  for (const principal of principals) {
+    for (const { sha256: known, expiresUnixMs = Infinity } of principal.tokens) {
+      if (isSameHash(known, sha256)) found ??= { principal, expiresUnixMs };
+    }
+  }
+  if (found === undefined) {
     return { kind: "unknown", reason: "unknown_token", detail: "the token is not known" };
   }
-  if (nowUnixMs < first.expiresUnixMs) return { kind: "allowed", principal: first.principal };
+  if (nowUnixMs < found.expiresUnixMs) return { kind: "allowed", principal: found.principal };
   return { kind: "unknown", reason: "expired_token", detail: "the token has expired" };
 }
 

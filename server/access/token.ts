@@ -16,12 +16,12 @@ export function tokenOf(random: Buffer): string {
   return `${PREFIX}${random.toString("base64url")}`;
 }
 
-/** As the policy file has it: lower-case hexadecimal digits. */
-export function tokenHash(token: string): string {
-  return createHash("sha256").update(token).digest("hex");
+/** What a policy keeps of a token, and its file as hexadecimal digits. */
+export function tokenHash(token: string): Buffer {
+  return createHash("sha256").update(token).digest();
 }
 
 /** In a time that tells nothing of how far one of them is guessed. */
-export function isSameHash(a: string, b: string): boolean {
-  return timingSafeEqual(Buffer.from(a, "hex"), Buffer.from(b, "hex"));
+export function isSameHash(a: Buffer, b: Buffer): boolean {
+  return timingSafeEqual(a, b);
 }

@@ -19,7 +19,8 @@ export interface AdminCommandsModules {
 const help = {
   admin: `
 'serve' listens for the operator on 127.0.0.1:9192, unless its --admin says
-otherwise or "off". Whoever reaches that address may do all of this.
+otherwise or "off". Whoever reaches that address may do all of this, or with
+--policy those whom it gives operatorCalls.
 
 Examples:
   lean-aggregator admin provers

@@ -4,11 +4,8 @@ import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import { exitCodes } from "../../client/commands/exit-codes.js";
 import type { Terminal } from "../../client/commands/terminal.js";
 import type { Config } from "../config.js";
-import { PolicyError } from "../access/policy-file.js";
-import { loadPolicy } from "../access/policy-watch.js";
 import { checkAddress } from "./address-check.js";
 import type { Finding } from "./finding.js";
-import { fail, ok } from "./finding.js";
 import {
   checkCores,
   checkCpuFeatures,
@@ -18,6 +15,7 @@ import {
 } from "./machine-checks.js";
 import { checkAddon, checkBackend, checkDeviceLock } from "./prover-checks.js";
 import { deviceLockPath } from "../prover/device.js";
+import { checkPolicy } from "./read-policy.js";
 import { packageRoot } from "./serve.js";
 import { checkTls } from "./tls-check.js";
 
@@ -69,16 +67,6 @@ function machineChecks(nodeRange: string): Check[] {
     ["memory", checkMemory(memory)],
     ["open files", checkOpenFiles(read("/proc/self/limits"))],
   ];
-}
-
-function checkPolicy(path: string): Finding {
-  try {
-    const { principals } = loadPolicy(path).policy;
-    return ok(`${path} names ${principals.length} principals`);
-  } catch (error) {
-    if (!(error instanceof PolicyError)) throw error;
-    return fail(`${path} cannot be used: ${error.message.replaceAll("\n", "; ")}`);
-  }
 }
 
 /** The simulation's prover needs nothing of this. */

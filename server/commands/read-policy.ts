@@ -3,6 +3,8 @@ import { usageError } from "../../client/commands/command-error.js";
 import { PolicyError } from "../access/policy-file.js";
 import { loadPolicy } from "../access/policy-watch.js";
 import type { PolicySource } from "../access/policy-watch.js";
+import type { Finding } from "./finding.js";
+import { fail, ok } from "./finding.js";
 
 /** Throws `CommandError` with exit code 2, which names every problem and its place. */
 export function readPolicy(path: string): PolicySource {
@@ -19,5 +21,16 @@ export function readPolicy(path: string): PolicySource {
       todo,
       error,
     );
+  }
+}
+
+/** `doctor`'s check of it. */
+export function checkPolicy(path: string): Finding {
+  try {
+    const { principals } = loadPolicy(path).policy;
+    return ok(`${path} names ${principals.length} principals`);
+  } catch (error) {
+    if (!(error instanceof PolicyError)) throw error;
+    return fail(`${path} cannot be used: ${error.message.replaceAll("\n", "; ")}`);
   }
 }

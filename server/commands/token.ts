@@ -16,7 +16,7 @@ export function tokenCommand({ out }: TokenOptions, terminal: Pick<Terminal, "ou
   const token = tokenOf(randomBytes(TOKEN_BYTES));
   if (out !== undefined) writeNew(out, token);
   else terminal.out(`${token}\n`);
-  terminal.out(`${JSON.stringify({ sha256: tokenHash(token) })}\n`);
+  terminal.out(`${JSON.stringify({ sha256: tokenHash(token).toString("hex") })}\n`);
   return exitCodes.ok;
 }
 

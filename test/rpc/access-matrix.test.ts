@@ -111,7 +111,10 @@ const callers: Record<string, Caller> = {
 };
 
 const all = { nodes: ["node-1"], calls: ["*"], priorities: ["aggregation"] };
-const tokenOf = (token: string, expires?: string) => ({ sha256: tokenHash(token), expires });
+const tokenOf = (token: string, expires?: string) => ({
+  sha256: tokenHash(token).toString("hex"),
+  expires,
+});
 const principals = [
   {
     ...all,
@@ -176,8 +179,9 @@ function serviceAt(door: Door): Service {
 
 function clientOf({ door, identity, authorization }: Caller, stack: string): AggregatorClient {
   const { grpcAddresses, httpAddress } = serviceAt(door);
-  const address = stack === stacks[0] ? (grpcAddresses[0] ?? "") : httpAddress;
+  const bound = stack === stacks[0] ? (grpcAddresses[0] ?? "") : httpAddress;
   const isTls = door === "tls" || door === "mtls";
+  const address = isTls ? bound.replace("127.0.0.1", "localhost") : bound;
   const path = address.startsWith("unix:") ? address.slice("unix:".length) : undefined;
   const baseUrl = path === undefined ? `http${isTls ? "s" : ""}://${address}` : "http://localhost";
   const { certificate: cert, key } = identity === undefined ? {} : identities[identity];

@@ -19,7 +19,7 @@ import { snapshot } from "../helpers/vectors.js";
 const tokens = { one: "lagg_one", two: "lagg_two", three: "lagg_three", operator: "lagg_operator" };
 const principal = (name: keyof typeof tokens, more: object = {}) => ({
   name,
-  tokens: [{ sha256: tokenHash(tokens[name]) }],
+  tokens: [{ sha256: tokenHash(tokens[name]).toString("hex") }],
   nodes: [`${name}-*`],
   calls: ["*"],
   priorities: ["*"],

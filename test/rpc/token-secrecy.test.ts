@@ -15,7 +15,10 @@ function policyWith(sha256: string): string {
     principals: [
       {
         name: "node-1",
-        tokens: [{ sha256 }, { sha256: tokenHash(expired), expires: "2020-01-01T00:00:00Z" }],
+        tokens: [
+          { sha256 },
+          { sha256: tokenHash(expired).toString("hex"), expires: "2020-01-01T00:00:00Z" },
+        ],
         calls: ["GetServerInfo", "Metrics"],
         operatorCalls: ["DrainDevice"],
       },
@@ -25,7 +28,7 @@ function policyWith(sha256: string): string {
 
 test("tokens that are good, expired, unknown or garbled leave no trace", async () => {
   const policy = freshPath("policy.json");
-  writeFileSync(policy, policyWith(tokenHash(good)));
+  writeFileSync(policy, policyWith(tokenHash(good).toString("hex")));
   const free = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
   const args = ["serve", "--prover", "fake", "--policy", policy, "--log-level", "debug", ...free];
   const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });

@@ -5,6 +5,7 @@ import { exitCodes } from "../../client/commands/exit-codes.js";
 import { tokenHash } from "../../server/access/token.js";
 import type { PolicyCheckOptions } from "../../server/commands/policy.js";
 import { policyCheckCommand } from "../../server/commands/policy.js";
+import { checkPolicy } from "../../server/commands/read-policy.js";
 import { tokenCommand } from "../../server/commands/token.js";
 import { fakeTerminal, freshPath } from "../helpers/command-line.js";
 
@@ -16,7 +17,7 @@ test("a token is printed once, with its line for the policy file", () => {
   expect(tokenCommand({}, terminal)).toBe(exitCodes.ok);
   const [token = "", line = "", ...more] = terminal.stdout.trimEnd().split("\n");
   expect(token).toMatch(/^lagg_[\w-]{43}$/);
-  expect(JSON.parse(line)).toEqual({ sha256: tokenHash(token) });
+  expect(JSON.parse(line)).toEqual({ sha256: tokenHash(token).toString("hex") });
   expect(more).toEqual([]);
 });
 
@@ -25,7 +26,7 @@ test("--out keeps the token from the terminal and from others, and replaces no f
   const terminal = fakeTerminal();
   tokenCommand({ out }, terminal);
   const token = readFileSync(out, "utf8").trimEnd();
-  expect(terminal.stdout).toBe(`${JSON.stringify({ sha256: tokenHash(token) })}\n`);
+  expect(terminal.stdout).toBe(`${JSON.stringify({ sha256: tokenHash(token).toString("hex") })}\n`);
   expect(statSync(out).mode & 0o777).toBe(0o600);
   expect(() => tokenCommand({ out }, terminal)).toThrow(usage(out));
   expect(readFileSync(out, "utf8").trimEnd()).toBe(token);
@@ -77,6 +78,15 @@ test("what a principal may do is told, and why not", () => {
 test("a question about nobody, or somebody who is not there, is a wrong flag", () => {
   expect(() => check({ call: "GetSession" })).toThrow(usage("--principal"));
   expect(() => check({ principal: "node-2" })).toThrow(usage("node-1, operator"));
+});
+
+test("doctor tells how many principals a policy names, or what is wrong with it", () => {
+  expect(checkPolicy(file)).toEqual({ level: "ok", text: `${file} names 2 principals` });
+  const wrong = freshPath("wrong.json");
+  expect(checkPolicy(wrong)).toMatchObject({
+    level: "fail",
+    text: expect.stringMatching(/cannot be used: the file: ENOENT/),
+  });
 });
 
 test("a policy that cannot be used ends with 2, and every problem in its own line", () => {

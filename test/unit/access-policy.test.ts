@@ -21,9 +21,9 @@ const policy = parsePolicy(
       node("node-2", { certificates: ["CN:node-2"], sockets: ["/run/node-2.sock"] }),
       node("node-3", {
         tokens: [
-          { sha256: tokenHash(token(3)) },
-          { sha256: tokenHash(token(4)), expires: "2026-05-31T23:59:59+00:00" },
-          { sha256: tokenHash(token(5)), expires: "2026-06-01T00:00:01Z" },
+          { sha256: tokenHash(token(3)).toString("hex") },
+          { sha256: tokenHash(token(4)).toString("hex"), expires: "2026-05-31T23:59:59+00:00" },
+          { sha256: tokenHash(token(5)).toString("hex"), expires: "2026-06-01T00:00:01Z" },
         ],
       }),
       { name: "scraper", anonymous: true, calls: ["Metrics"] },

@@ -17,7 +17,7 @@ const ask = { call: "StreamResults", nodeId: "node-1" };
 const principal = (calls: string[], streams = 2) => ({
   name: "node-1",
   anonymous: true,
-  tokens: [{ sha256: tokenHash("lagg_a"), expires: "2026-06-01T00:00:00Z" }],
+  tokens: [{ sha256: tokenHash("lagg_a").toString("hex"), expires: "2026-06-01T00:00:00Z" }],
   nodes: ["*"],
   calls,
   quota: { streams },
