@@ -4,10 +4,12 @@
  */
 import type { MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
-import { Client, credentials, Metadata } from "@grpc/grpc-js";
+import { Client, credentials } from "@grpc/grpc-js";
 import { AdminService } from "../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { grpcMethodDefinition } from "../proto/grpc-js.js";
 import { AggregatorError } from "./errors.js";
+import type { TokenSource } from "./token.js";
+import { checkTokenIsSafe, metadataWith } from "./token.js";
 
 const METHODS = AdminService.method;
 type Methods = typeof METHODS;
@@ -18,16 +20,22 @@ export type AdminResponse<M extends AdminMethod> = MessageShape<Methods[M]["outp
 
 const CALL_TIMEOUT_MS = 5000;
 
+export interface AdminCallOptions {
+  /** For the whole call; default 5 s, so give more where the request asks for a wait. */
+  timeoutMs?: number;
+  /** Default: none. */
+  token?: TokenSource;
+}
+
 /**
  * @param address of the operator's listener, `host:port` or `unix:/path/to/socket`
- * @param timeoutMs for the whole call; default 5 s, so give more where the request asks for a wait
  * @throws AggregatorError and nothing else; `not_found` for a device or session that is not there
  */
 export async function callAdmin<M extends AdminMethod>(
   address: string,
   method: M,
   request: AdminRequest<M>,
-  timeoutMs = CALL_TIMEOUT_MS,
+  { timeoutMs = CALL_TIMEOUT_MS, token }: AdminCallOptions = {},
 ): Promise<AdminResponse<M>> {
   const { input } = METHODS[method];
   const definition = grpcMethodDefinition<Methods[M]["input"], Methods[M]["output"]>(
@@ -35,13 +43,15 @@ export async function callAdmin<M extends AdminMethod>(
   );
   const client = new Client(address, credentials.createInsecure());
   try {
+    if (token !== undefined) checkTokenIsSafe(address, false);
+    const metadata = metadataWith(token);
     return await new Promise((resolve, reject) => {
       client.makeUnaryRequest(
         definition.path,
         definition.requestSerialize,
         definition.responseDeserialize,
         create<Methods[M]["input"]>(input, request),
-        new Metadata(),
+        metadata,
         { deadline: Date.now() + timeoutMs },
         (error, response) => {
           if (response === undefined) reject(error ?? new Error("no response and no error"));

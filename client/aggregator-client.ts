@@ -5,12 +5,14 @@
 import type { DescMethod, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { CallOptions, ChannelCredentials } from "@grpc/grpc-js";
-import { Client, credentials as grpcCredentials, Metadata } from "@grpc/grpc-js";
+import { Client, credentials as grpcCredentials } from "@grpc/grpc-js";
 import { AggregatorService } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { AggregatorError } from "./errors.js";
 import { parseServerAddress } from "./server-address.js";
 import { tlsCredentials } from "./tls-credentials.js";
 import type { TlsOptions } from "./tls-credentials.js";
+import type { TokenSource } from "./token.js";
+import { checkTokenIsSafe, metadataWith } from "./token.js";
 
 const METHODS = AggregatorService.method;
 type Methods = typeof METHODS;
@@ -36,6 +38,8 @@ export interface AggregatorClientOptions {
   tls?: TlsOptions;
   /** In place of what `tls` makes. Default: none. */
   credentials?: ChannelCredentials;
+  /** Default: none. Sent with every call, over TLS, to loopback or to a Unix socket only. */
+  token?: TokenSource;
   /** Largest message taken from the server, in bytes. Default 32 MiB. */
   receiveBytesMax?: number;
 }
@@ -53,14 +57,21 @@ export interface CallTimeout {
  */
 export class AggregatorClient {
   readonly #client: Client;
+  readonly #token: TokenSource | undefined;
 
-  /** Throws `TypeError` when the address or a TLS file cannot be used. */
+  /**
+   * Throws `TypeError` when the address or a TLS file cannot be used, or a token would go to another
+   * machine in plain text.
+   */
   constructor(options: AggregatorClientOptions) {
     const { target, isEncrypted = options.tls !== undefined } = parseServerAddress(options.address);
     const { tls = {} } = options;
     const { serverName } = tls;
     const fromTls = () => (isEncrypted ? tlsCredentials(tls) : grpcCredentials.createInsecure());
-    this.#client = new Client(target, options.credentials ?? fromTls(), {
+    const credentials = options.credentials ?? fromTls();
+    this.#token = options.token;
+    if (this.#token !== undefined) checkTokenIsSafe(target, credentials._isSecure());
+    this.#client = new Client(target, credentials, {
       ...(serverName !== undefined && { "grpc.ssl_target_name_override": serverName }),
       // The limit on a request is the server's to set; 4 MiB is below a large snapshot.
       "grpc.max_send_message_length": -1,
@@ -138,12 +149,14 @@ export class AggregatorClient {
   ): AsyncGenerator<Output<Methods["streamResults"]>, void, undefined> {
     if (signal?.aborted) throw new AggregatorError("cancelled", "aborted before the call");
     const method = METHODS.streamResults;
+    const metadata = metadataWith(this.#token);
     const call = this.#guard(() =>
       this.#client.makeServerStreamRequest(
         pathOf(method),
         (bytes: Buffer) => bytes,
         (bytes: Buffer) => fromBinary(method.output, plain(bytes)),
         encode(method, request),
+        metadata,
       ),
     );
     // Cancelling emits an error after the iterator has let go of the stream: not news by then.
@@ -181,6 +194,7 @@ export class AggregatorClient {
     if (signal?.aborted) throw new AggregatorError("cancelled", "aborted before the call");
     const options: CallOptions =
       timeoutMs === undefined ? {} : { deadline: Date.now() + Math.max(0, timeoutMs) };
+    const metadata = metadataWith(this.#token);
     let cancel = (): void => undefined;
     try {
       return await new Promise<Output<M>>((resolve, reject) => {
@@ -190,7 +204,7 @@ export class AggregatorClient {
             (encoded: Buffer) => encoded,
             (answer: Buffer) => fromBinary<M["output"]>(method.output, plain(answer)),
             bytes,
-            new Metadata(),
+            metadata,
             options,
             (error, response) => {
               if (error !== null) reject(AggregatorError.from(error));

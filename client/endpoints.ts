@@ -10,7 +10,10 @@ export interface Endpoint {
 
 /** One client for each address. Throws `TypeError` when there is none. */
 export function connectEndpoints(
-  options: Pick<TickAggregatorOptions, "endpoints" | "tls" | "credentials" | "receiveBytesMax">,
+  options: Pick<
+    TickAggregatorOptions,
+    "endpoints" | "tls" | "credentials" | "token" | "receiveBytesMax"
+  >,
 ): [Endpoint, ...Endpoint[]] {
   const addresses = [options.endpoints].flat();
   const [first, ...rest] = [...new Set(addresses)].map((address) => ({
@@ -19,6 +22,7 @@ export function connectEndpoints(
       address,
       ...(options.tls && { tls: options.tls }),
       ...(options.credentials && { credentials: options.credentials }),
+      ...(options.token !== undefined && { token: options.token }),
       ...(options.receiveBytesMax && { receiveBytesMax: options.receiveBytesMax }),
     }),
   }));

@@ -11,6 +11,7 @@ export type { SlotClock } from "./slot-clock.js";
 export { AggregatorClient } from "./aggregator-client.js";
 export type { AggregatorClientOptions, CallTimeout } from "./aggregator-client.js";
 export type { TlsOptions } from "./tls-credentials.js";
+export type { TokenSource } from "./token.js";
 export { AggregatorError } from "./errors.js";
 export type { AggregatorErrorKind } from "./errors.js";
 export { transition } from "./adapter-state.js";

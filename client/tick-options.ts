@@ -9,6 +9,7 @@ import type {
   SnapshotSchema,
 } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AdapterPriority, AdapterSkipReason, GroupRef } from "./adapter-events.js";
+import type { TokenSource } from "./token.js";
 import type { SlotClock } from "./slot-clock.js";
 import type { TlsOptions } from "./tls-credentials.js";
 
@@ -36,6 +37,11 @@ export interface TickAggregatorOptions {
   tls?: TlsOptions;
   /** In place of what `tls` makes. Default: none. */
   credentials?: ChannelCredentials;
+  /**
+   * Says who calls where client certificates do not; a function is asked before each call. Sent over
+   * TLS, to loopback or to a Unix socket only. Default: none.
+   */
+  token?: TokenSource;
   /** Largest message taken from the server, in bytes. Default 32 MiB. */
   receiveBytesMax?: number;
   /** The node's own check, before a proof can be taken. False or a throw refuses the proof. */

@@ -68,6 +68,8 @@ const settings = z.strictObject({
   socketMode: octal.prefault(defaults.socketMode),
   /** Group of those sockets: a name or a number. Default: the process's own. */
   socketGroup: z.string().min(1).optional(),
+  /** Who may do what: a JSON file, read again when it changes. Default: who reaches us may do all. */
+  policy: path.optional(),
   /** What proves: names, or objects with cores, niceness, threads, environment and backend. */
   devices: z
     .preprocess(deviceList, z.array(nameOrDevice).min(1).max(limits.devicesMax))
@@ -109,6 +111,8 @@ const schema = settings.superRefine((config, context) => {
       "plain text is served on loopback addresses and Unix sockets only: give tlsCertificate";
     if (!config.listen.every(isLocal)) problem("listen", plain);
     if (!isLocal(config.http)) problem("http", plain);
+  } else if (config.policy === undefined && ![...config.listen, config.http].every(isLocal)) {
+    problem("policy", "expected a file that says who may do what: other machines can call");
   }
 });
 

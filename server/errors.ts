@@ -3,9 +3,11 @@ export type RefusalKind =
   | "invalid_argument"
   | "deadline_exceeded"
   | "not_found"
+  | "permission_denied"
   | "resource_exhausted"
   | "unimplemented"
-  | "unavailable";
+  | "unavailable"
+  | "unauthenticated";
 
 export class Refusal extends Error {
   override readonly name = "Refusal";

@@ -30,6 +30,14 @@ export const limits = {
   devicesMax: 16,
   /** Inputs that provers died over: more than any network sends in good faith between two fences. */
   setAsideMax: 256,
+  /** Those that a policy names: each node of `nodesMax` with its own, and as many people and tools. */
+  principalsMax: 512,
+  /** A policy file: `principalsMax` principals of 2 KB. */
+  policyBytesMax: 1024 * 1024,
+  /** How often the policy file is looked at, and open streams held against it. */
+  policyPollMs: 1000,
+  /** A denied call leaves a line in the log, of each reason at most one so often. */
+  deniedLogEveryMs: 10_000,
   /** Streams a node may have open: one per adapter, one for a person, some for reconnects. */
   streamsPerNodeMax: 8,
   /** The operator's requests carry two short names at most. */

@@ -49,6 +49,10 @@ export class MemoryShare {
     private readonly take: (bytes: number) => boolean,
   ) {}
 
+  get heldBytes(): number {
+    return this.isReleased ? 0 : this.bytes;
+  }
+
   /** Shrinks always; growth that does not fit, or comes after the release, changes nothing. */
   resize(bytes: number): boolean {
     if (this.isReleased || !this.take(bytes - this.bytes)) return false;

@@ -1,5 +1,7 @@
 /** The service's metrics, on a registry of its own; every label value exists from the start at 0. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { deniedReasons } from "./access/policy.js";
+import { quotaNames } from "./session/quota.js";
 
 const PROOF_SECONDS = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 10, 15, 20, 30];
 /** A proof verifies in 20 to 100 ms; at 2 s its prover is taken for hung. */
@@ -99,6 +101,23 @@ export function createMetrics() {
       labelNames: ["reason"] as const,
       registers,
     }),
+    denied: new Counter({
+      name: "lean_aggregator_denied_total",
+      help: "Calls of callers unknown, or not allowed to do what they asked, by reason",
+      labelNames: ["reason"] as const,
+      registers,
+    }),
+    overQuota: new Counter({
+      name: "lean_aggregator_over_quota_total",
+      help: "Snapshots skipped and streams refused for their principal's quota",
+      labelNames: ["quota"] as const,
+      registers,
+    }),
+    policyReloadSuccessful: new Gauge({
+      name: "lean_aggregator_policy_last_reload_successful",
+      help: "0 while the policy file cannot be used and an older one is in force, else 1",
+      registers,
+    }),
     outcomes: new Counter({
       name: "lean_aggregator_outcomes_total",
       help: "Groups ended, by status",
@@ -193,6 +212,9 @@ export function createMetrics() {
   for (const status of statuses) metrics.outcomes.inc({ status }, 0);
   for (const cause of restartCauses) metrics.proverRestarts.inc({ cause }, 0);
   for (const result of ["hit", "miss"]) metrics.deadlines.inc({ result }, 0);
+  for (const reason of deniedReasons) metrics.denied.inc({ reason }, 0);
+  for (const quota of quotaNames) metrics.overQuota.inc({ quota }, 0);
+  metrics.policyReloadSuccessful.set(1);
   for (const disturbed of ["true", "false"]) metrics.proofs.inc({ disturbed }, 0);
   return metrics;
 }

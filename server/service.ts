@@ -3,6 +3,9 @@
  * it in order. Whoever starts it (the command line, tests, the demo) hands in clock and log.
  */
 import { collectDefaultMetrics } from "prom-client";
+import { Access } from "./access/access.js";
+import type { PolicySource } from "./access/policy-watch.js";
+import { PolicyWatch } from "./access/policy-watch.js";
 import type { Clock } from "./clock.js";
 import type { Config } from "./config.js";
 import { limits } from "./limits.js";
@@ -58,6 +61,8 @@ export interface ServiceModules {
   calibrationOf?(deviceId: string): ProveJob | undefined;
   /** Keeps what devices have learned of their costs; default nowhere. */
   costStore?: CostStore | undefined;
+  /** Undefined where the configuration names no policy file. */
+  policy: PolicySource | undefined;
   /** Memory that this host or container has, in bytes. */
   memoryBytes: number;
   /** 16 hexadecimal digits, fresh for each run. */
@@ -76,7 +81,7 @@ function openTls(config: Config, modules: TlsSourceModules): Promise<TlsSource> 
 
 /** Listens, and begins to set provers up; `ready` tells when they are. */
 export async function startService(config: Config, modules: ServiceModules): Promise<Service> {
-  const { clock, log, startProver, instance, version } = modules;
+  const { clock, log, startProver, instance, version, policy } = modules;
   const metrics = createMetrics();
   collectDefaultMetrics({ register: metrics.registry });
   const dispatcher = new Dispatcher(
@@ -104,23 +109,27 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     (bytes) => metrics.heldBytes.set(bytes),
     () => metrics.unreadRefusals.inc(),
   );
+  const access = new Access(policy?.policy, { clock, log, metrics });
+  const watch = policy && new PolicyWatch(policy, { clock, log, metrics, access });
   const aggregator = new Aggregator({ instance }, { clock, log, metrics, dispatcher, memory });
   const { deadlineMs, fenceMs } = config;
   const handlers = new Handlers(
     { instance, version, deadlineMs, fenceMs },
-    { aggregator, dispatcher, clock },
+    { aggregator, dispatcher, clock, access },
   );
   const notReady = () =>
     aggregator.draining ? "draining" : dispatcher.isUp ? undefined : dispatcher.whyDown();
   const transport = createTransportMetrics(metrics.registry);
   const tls = await openTls(config, { clock, log, transport });
   const security = { socket: { mode: config.socketMode, group: config.socketGroup }, tls };
-  const grpc = new GrpcServer(handlers, security, { clock, log, memory, transport });
-  const edgeModules = { clock, log, memory, metrics, transport, notReady };
+  const grpc = new GrpcServer(handlers, security, { clock, log, memory, access, transport });
+  const edgeModules = { clock, log, memory, access, metrics, transport, notReady };
   const http = new HttpEdge(handlers, security, edgeModules);
   const adminHandlers = new AdminHandlers({ aggregator, dispatcher, clock, log });
   const admin =
-    config.admin === "off" ? undefined : new AdminServer(adminHandlers, { clock, log, transport });
+    config.admin === "off"
+      ? undefined
+      : new AdminServer(adminHandlers, { clock, log, access, transport });
   const probes =
     config.probes === "off"
       ? undefined
@@ -146,6 +155,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     grpc.setServing(false);
     await aggregator.drain(config.drainMs);
     clearInterval(expire);
+    watch?.close();
     const servers = [grpc, http, admin, probes];
     await Promise.all(servers.map((server) => server?.close(TRANSPORT_CLOSE_MS)));
     tls?.close();

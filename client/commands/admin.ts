@@ -12,14 +12,15 @@ import { AggregatorError } from "../errors.js";
 import { proversText, sessionsText } from "./admin-text.js";
 import { detailsOf } from "./call-error.js";
 import { CommandError } from "./command-error.js";
+import type { ConnectOptions } from "./connect.js";
+import { tokenOf } from "./connect.js";
 import { exitCodes } from "./exit-codes.js";
 import type { Terminal } from "./terminal.js";
 
 const CALL_TIMEOUT_MS = 5000;
 
-export interface AdminOptions {
-  /** Address of the operator's listener. */
-  server: string;
+/** `server` is the operator's listener. */
+export interface AdminOptions extends ConnectOptions {
   /** The raw message instead of words. */
   json?: boolean;
 }
@@ -100,11 +101,15 @@ async function ask<M extends AdminMethod>(
   method: M,
   request: AdminRequest<M> & { waitMs?: number },
   words: (answer: AdminResponse<M>) => string,
-  { server, json = false }: AdminOptions,
+  { server, tokenFile, json = false }: AdminOptions,
   terminal: AdminTerminal,
 ): Promise<AdminResponse<M>> {
+  const token = tokenOf(tokenFile);
   const timeoutMs = CALL_TIMEOUT_MS + (request.waitMs ?? 0);
-  const answer = await callAdmin(server, method, request, timeoutMs).catch((thrown: unknown) => {
+  const answer = await callAdmin(server, method, request, {
+    timeoutMs,
+    ...(token && { token }),
+  }).catch((thrown: unknown) => {
     throw failure(AggregatorError.from(thrown), server);
   });
   const schema = AdminService.method[method].output;
@@ -158,8 +163,9 @@ function failure(cause: AggregatorError, server: string): CommandError {
       const todo = "name the address of --admin, not those of --listen or --http";
       return error("this is not the operator's listener", place, todo);
     }
-    case "overloaded":
     case "unauthorized":
+      return error("the service does not let you", place, "check --token-file and its policy");
+    case "overloaded":
     case "cancelled":
     case "internal":
       return error("the call failed", place, "see the service's log");

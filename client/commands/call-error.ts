@@ -28,7 +28,7 @@ export function callError(thrown: unknown, server: string): CommandError {
       return error(
         "the service does not let you",
         `${server} (${details})`,
-        "check your credentials",
+        "check --token-file and the service's policy",
       );
     case "unsupported":
       return error(

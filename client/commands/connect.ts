@@ -1,6 +1,8 @@
-/** The client of a command, from the flags that say which service and how. */
+/** The client of a command, from the flags that say which service, how, and who calls. */
+import { readFileSync } from "node:fs";
 import { AggregatorClient } from "../aggregator-client.js";
 import { usageError } from "./command-error.js";
+import { reasonOf } from "./read-input.js";
 
 export interface ConnectOptions {
   /** Address of the service. */
@@ -10,6 +12,8 @@ export interface ConnectOptions {
   tlsCertificate?: string;
   tlsKey?: string;
   tlsServerName?: string;
+  /** Holds the token; its value is never an argument, for `ps` shows those to everybody. */
+  tokenFile?: string;
 }
 
 /** Throws `CommandError` with exit code 2 when a flag cannot be used. */
@@ -17,10 +21,38 @@ export function connect(options: ConnectOptions): AggregatorClient {
   const { server, tlsCa: ca, tlsCertificate: certificate, tlsKey: key } = options;
   const given = { ca, certificate, key, serverName: options.tlsServerName };
   const isTls = Object.values(given).some((value) => value !== undefined);
+  const token = tokenOf(options.tokenFile);
   try {
-    return new AggregatorClient({ address: server, ...(isTls && { tls: given }) });
+    return new AggregatorClient({
+      address: server,
+      ...(isTls && { tls: given }),
+      ...(token && { token }),
+    });
   } catch (cause) {
     if (!(cause instanceof TypeError)) throw cause;
     throw usageError("the service cannot be reached so", cause.message, "mend the flags", cause);
+  }
+}
+
+/** Reads the file now, to fail early, and for each call, for tokens are replaced. */
+export function tokenOf(file: string | undefined): (() => string) | undefined {
+  if (file === undefined) return undefined;
+  const read = () => readFileSync(file, "utf8").trim();
+  try {
+    const first = read();
+    if (first === "") throw new Error("it is empty");
+    // A pipe has it once only.
+    return () => readAgain(read) || first;
+  } catch (cause) {
+    const where = `${file} (${reasonOf(cause)})`;
+    throw usageError("cannot read the token", where, "check --token-file", cause);
+  }
+}
+
+function readAgain(read: () => string): string {
+  try {
+    return read();
+  } catch {
+    return ""; // a file on its way out; the service says whether the old token still holds
   }
 }

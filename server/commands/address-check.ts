@@ -3,11 +3,13 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { callAdmin } from "../../client/admin-client.js";
 import { AggregatorClient } from "../../client/aggregator-client.js";
+import { AggregatorError } from "../../client/errors.js";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 
 const ASK_TIMEOUT_MS = 1000;
+const GUARDED = "a service with a policy";
 
 /** How a service of ours says who it is; undefined when whatever answers there is not ours. */
 const WHO = {
@@ -72,8 +74,8 @@ async function whoOverGrpc(address: string): Promise<string | undefined> {
   try {
     const { serverVersion } = await client.getServerInfo({}, { timeoutMs: ASK_TIMEOUT_MS });
     return `lean-aggregator ${serverVersion}`;
-  } catch {
-    return undefined; // whatever answers there is not ours
+  } catch (error) {
+    return whoRefuses(error);
   } finally {
     client.close();
   }
@@ -88,6 +90,7 @@ async function whoOverHttp(address: string): Promise<string | undefined> {
       body: "{}",
       signal: AbortSignal.timeout(ASK_TIMEOUT_MS),
     });
+    if ([401, 403].includes(answer.status)) return GUARDED;
     const info = (await answer.json()) as { serverVersion?: unknown };
     const { serverVersion: version } = info;
     return typeof version === "string" ? `lean-aggregator ${version}` : undefined;
@@ -98,9 +101,14 @@ async function whoOverHttp(address: string): Promise<string | undefined> {
 
 async function whoOverAdmin(address: string): Promise<string | undefined> {
   try {
-    await callAdmin(address, "listProvers", {}, ASK_TIMEOUT_MS);
+    await callAdmin(address, "listProvers", {}, { timeoutMs: ASK_TIMEOUT_MS });
     return "lean-aggregator's admin listener";
-  } catch {
-    return undefined; // whatever answers there is not ours
+  } catch (error) {
+    return whoRefuses(error);
   }
+}
+
+/** One that knows the call and wants to know the caller; whatever else answers is not ours. */
+function whoRefuses(error: unknown): string | undefined {
+  return AggregatorError.from(error).kind === "unauthorized" ? GUARDED : undefined;
 }

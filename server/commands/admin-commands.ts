@@ -8,6 +8,7 @@ import type {
   RestartOptions,
 } from "../../client/commands/admin.js";
 import { limits } from "../limits.js";
+import { tokenOption } from "./options.js";
 
 export interface AdminCommandsModules {
   terminal: AdminTerminal;
@@ -18,7 +19,8 @@ export interface AdminCommandsModules {
 const help = {
   admin: `
 'serve' listens for the operator on 127.0.0.1:9192, unless its --admin says
-otherwise or "off". Whoever reaches that address may do all of this.
+otherwise or "off". Whoever reaches that address may do all of this, or with
+--policy those whom it gives operatorCalls.
 
 Examples:
   lean-aggregator admin provers
@@ -79,6 +81,7 @@ export function addAdminCommands(program: Command, modules: AdminCommandsModules
   const add = (name: Exclude<keyof typeof help, "admin">, summary: string) =>
     describe(admin.command(name), summary, help[name])
       .addOption(serverOption())
+      .addOption(tokenOption())
       .option("--json", "the raw message, every field of it");
 
   add("sessions", "list the sessions in flight, oldest first").action(

@@ -15,6 +15,7 @@ import {
 } from "./machine-checks.js";
 import { checkAddon, checkBackend, checkDeviceLock } from "./prover-checks.js";
 import { deviceLockPath } from "../prover/device.js";
+import { checkPolicy } from "./read-policy.js";
 import { packageRoot } from "./serve.js";
 import { checkTls } from "./tls-check.js";
 
@@ -27,6 +28,7 @@ export async function doctor(
   terminal: Pick<Terminal, "out">,
 ): Promise<number> {
   const checks: Check[] = [...machineChecks(nodeRange), ...proverChecks(config)];
+  if (config.policy !== undefined) checks.push(["policy", checkPolicy(config.policy)]);
   if (config.tlsCertificate !== undefined) checks.push(["TLS", await checkTls(config, Date.now())]);
   const isEncrypted = (address: string) =>
     config.tlsCertificate !== undefined && !address.startsWith("unix:");

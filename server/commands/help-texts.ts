@@ -18,6 +18,10 @@ A second SIGTERM ends it at once, whatever is being proved.
 The file of --config is a JSON object with the flags' names in camel case:
   {"listen": ["unix:/run/lean-aggregator.sock"], "deadlineMs": 750}
 
+--policy names a file that says who may do what: 'lean-aggregator policy --help'.
+Without one, whoever reaches the service may do everything. That is this machine
+alone, so with TLS for others a policy is needed.
+
 A device is a name, or an object with "id" and, where the defaults will not do,
 "cores" ("0-3"), "nice" (10), "threads" (one a core), "env", and "backend" (a
 "library" behind native/include/lean_prover.h, and its "config"):
@@ -28,7 +32,7 @@ Examples:
   lean-aggregator serve
   lean-aggregator serve --listen unix:/run/lean-aggregator.sock --log-level warn
   lean-aggregator serve --listen 0.0.0.0:9190 --tls-certificate tls.crt \\
-    --tls-key tls.key --tls-client-ca ca.crt
+    --tls-key tls.key --tls-client-ca ca.crt --policy policy.json
   LEAN_AGGREGATOR_HTTP=127.0.0.1:80 lean-aggregator serve --config settings.json
 
 TLS is 1.3. With --tls-client-ca a client needs a certificate of that authority.

@@ -35,6 +35,7 @@ export function settingsOptions(): Option[] {
     ),
     setting("--socket-mode <octal>", "permissions of Unix sockets: who may write may call"),
     setting("--socket-group <group>", "name or number of the group of Unix sockets"),
+    setting("--policy <file>", "who may do what, see below"),
     setting("--prover <name>", "fake simulates").choices(["lean_pq", "fake"]),
     setting("--devices <devices>", "what proves: names, or a JSON list, see below"),
     setting("--standby <count>", "set-up provers that wait, a device").choices(["auto", "0", "1"]),
@@ -67,7 +68,13 @@ export const connectOptions = () => [
   new Option("--tls-server-name <name>", "expect it in the server's certificate").env(
     "LEAN_AGGREGATOR_CLIENT_TLS_SERVER_NAME",
   ),
+  tokenOption(),
 ];
+
+export const tokenOption = () =>
+  new Option("--token-file <file>", "holds the token that says who calls").env(
+    "LEAN_AGGREGATOR_TOKEN_FILE",
+  );
 
 export const jsonOption = () => new Option("--json", "one JSON object a line, for machines");
 

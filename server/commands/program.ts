@@ -12,6 +12,7 @@ import type { SubmitOptions } from "../../client/commands/submit.js";
 import type { Terminal } from "../../client/commands/terminal.js";
 import type { VerifyOptions } from "../../client/commands/verify.js";
 import type { WatchOptions } from "../../client/commands/watch.js";
+import { addAccessCommands } from "./access-commands.js";
 import { addAdminCommands } from "./admin-commands.js";
 import type { Shell } from "./completion.js";
 import { completionScript, SHELLS } from "./completion.js";
@@ -45,6 +46,7 @@ export function createProgram(modules: ProgramModules): Command {
   addServiceCommands(program, modules);
   addClientCommands(program, modules);
   addAdminCommands(program, modules);
+  addAccessCommands(program, modules);
   addCommand(program, "completion", "print a shell completion script")
     .addArgument(new Argument("<shell>", "whose").choices(SHELLS))
     .action(
@@ -70,6 +72,7 @@ function addServiceCommands(program: Command, modules: ProgramModules): void {
       ]);
       return serve(config, version, env).catch((cause: unknown) => {
         if (cause instanceof ConfigError) throw settingsError(cause, sourcesOf(options));
+        if (cause instanceof CommandError) throw cause;
         const why = cause instanceof Error ? cause.message : String(cause);
         const todo = "'lean-aggregator doctor' says what is missing";
         throw new CommandError("the service has failed", why, todo, { cause });

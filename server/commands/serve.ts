@@ -16,6 +16,7 @@ import { openDevice } from "../prover/device.js";
 import { startFakeProver } from "../prover/fake.js";
 import { readMemoryLimit } from "../prover/process-watch.js";
 import type { ProveJob, StartProver } from "../prover/prover.js";
+import { readPolicy } from "./read-policy.js";
 import { startService } from "../service.js";
 import type { Service } from "../service.js";
 
@@ -86,6 +87,7 @@ export async function openDevices(config: Config, env: Env, log: Logger): Promis
 /** Starts the service and resolves with the exit code once a signal has ended it. */
 export async function serve(config: Config, version: string, env: Env): Promise<number> {
   const log = createLog(config.logLevel);
+  const policy = config.policy === undefined ? undefined : readPolicy(config.policy);
   // Before anything else: a signal during setup ends the service as one in operation does.
   const signals = new Signals();
   const provers = await openDevices(config, env, log);
@@ -95,6 +97,7 @@ export async function serve(config: Config, version: string, env: Env): Promise<
     startProver: provers.start,
     calibrationOf: (deviceId) => provers.calibrationOf(deviceId),
     costStore: provers.costs,
+    policy,
     memoryBytes: Math.min(totalmem(), readMemoryLimit() ?? Infinity),
     instance: randomBytes(8).toString("hex"),
     version,

@@ -25,6 +25,14 @@ import type { LaneProver, LaneRunner } from "../schedule/lane-runner.js";
 import type { Aggregator } from "../session/aggregator.js";
 import { deviceView, sessionView } from "./admin-views.js";
 
+/** What the listener knows of a call. */
+export interface OperatorsCall {
+  /** Who calls, for the log. */
+  principal: string;
+  /** Aborts when the caller is gone, or the listener closes. */
+  signal: AbortSignal;
+}
+
 export interface AdminHandlersModules {
   aggregator: Aggregator;
   dispatcher: Dispatcher;
@@ -49,8 +57,7 @@ export class AdminHandlers {
     return create(ListProversResponseSchema, { devices });
   }
 
-  /** @param signal ends the wait: the caller is gone, or the listener closes */
-  async drainDevice(request: DrainDeviceRequest, signal: AbortSignal) {
+  async drainDevice(request: DrainDeviceRequest, { principal, signal }: OperatorsCall) {
     const { drained = true, waitMs } = request;
     if (waitMs > limits.waitMsMax) {
       throw invalid("wait_ms", `is ${waitMs}, at most ${limits.waitMsMax}`);
@@ -58,23 +65,23 @@ export class AdminHandlers {
     if (waitMs > 0 && !drained) throw invalid("wait_ms", "is only for a device that is drained");
     const device = this.device(request.deviceId);
     device.drain(drained);
-    this.modules.log.info({ device: device.id, drained }, "operator: drain");
+    this.modules.log.info({ principal, device: device.id, drained }, "operator: drain");
     await this.untilQuiet(device, waitMs, signal);
     return create(DrainDeviceResponseSchema, { device: this.view(device) });
   }
 
-  restartProver(request: RestartProverRequest) {
+  restartProver(request: RestartProverRequest, { principal }: OperatorsCall) {
     const role = roleOf(request);
     const device = this.device(request.deviceId);
     if (role === "standby" && device.state.standby === null) {
       throw new Refusal("not_found", "role", `device ${device.id} has no standby at the moment`);
     }
     device.restart(role);
-    this.modules.log.info({ device: device.id, role }, "operator: restart");
+    this.modules.log.info({ principal, device: device.id, role }, "operator: restart");
     return create(RestartProverResponseSchema, { device: this.view(device) });
   }
 
-  endSession({ sessionId }: EndSessionRequest) {
+  endSession({ sessionId }: EndSessionRequest, { principal }: OperatorsCall) {
     const { aggregator, log } = this.modules;
     if (sessionId === "") throw invalid("session_id", "is empty");
     const live = aggregator.liveSessions().find(({ id }) => id === sessionId);
@@ -86,7 +93,12 @@ export class AdminHandlers {
     const queuedGroupsEnded = groups.filter(({ kind }) => kind === "queued").length;
     const runningGroupsEnded = groups.filter(({ kind }) => kind === "running").length;
     aggregator.endSession(sessionId);
-    const line = { session: sessionId, queued: queuedGroupsEnded, running: runningGroupsEnded };
+    const line = {
+      principal,
+      session: sessionId,
+      queued: queuedGroupsEnded,
+      running: runningGroupsEnded,
+    };
     log.info(line, "operator: end session");
     return create(EndSessionResponseSchema, { queuedGroupsEnded, runningGroupsEnded });
   }

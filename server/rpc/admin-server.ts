@@ -10,9 +10,11 @@ import {
   file_lean_aggregator_admin_v1_admin,
 } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { grpcServiceDefinition } from "../../proto/grpc-js.js";
+import type { Access } from "../access/access.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
-import type { AdminHandlers } from "./admin-handlers.js";
+import type { AdminHandlers, OperatorsCall } from "./admin-handlers.js";
+import { admitOperator, PRINCIPAL_KEY } from "./grpc-admission.js";
 import { GrpcListener } from "./grpc-listener.js";
 import type { ListenerModules } from "./listener.js";
 import { addReflection } from "./reflection.js";
@@ -20,6 +22,11 @@ import { statusOf } from "./status.js";
 
 /** The service's own user only: a node that may submit must not end other nodes' sessions. */
 const SOCKET_MODE = 0o600;
+
+export interface AdminServerModules extends ListenerModules {
+  log: Logger;
+  access: Access;
+}
 
 export class AdminServer {
   private readonly server = new Server({
@@ -31,7 +38,7 @@ export class AdminServer {
 
   constructor(
     handlers: AdminHandlers,
-    private readonly modules: ListenerModules & { log: Logger },
+    private readonly modules: AdminServerModules,
   ) {
     this.listener = new GrpcListener(
       this.server,
@@ -48,9 +55,9 @@ export class AdminServer {
     this.server.addService(grpcServiceDefinition(AdminService), {
       listSessions: this.unary(() => handlers.listSessions()),
       listProvers: this.unary(() => handlers.listProvers()),
-      drainDevice: this.unary((request, signal) => handlers.drainDevice(request, signal)),
-      restartProver: this.unary((request) => handlers.restartProver(request)),
-      endSession: this.unary((request) => handlers.endSession(request)),
+      drainDevice: this.unary((request, caller) => handlers.drainDevice(request, caller)),
+      restartProver: this.unary((request, caller) => handlers.restartProver(request, caller)),
+      endSession: this.unary((request, caller) => handlers.endSession(request, caller)),
     });
     // Of the listener: whether nodes are served is the data plane's health.
     const health = new HealthImplementation({ "": "SERVING", [AdminService.typeName]: "SERVING" });
@@ -60,7 +67,7 @@ export class AdminServer {
 
   /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */
   listen(address: string): Promise<string> {
-    return this.listener.listen(address);
+    return this.listener.listen(address, (peer) => admitOperator(peer, this.modules.access));
   }
 
   /** Ends waits, lets calls finish for the bound, then cuts what is left. */
@@ -70,13 +77,14 @@ export class AdminServer {
   }
 
   private unary<Request, Response>(
-    handle: (request: Request, signal: AbortSignal) => Response | Promise<Response>,
+    handle: (request: Request, caller: OperatorsCall) => Response | Promise<Response>,
   ): handleUnaryCall<Request, Response> {
     return (call, callback) => {
       const abort = new AbortController();
       this.calls.add(abort);
       call.on("cancelled", () => abort.abort());
-      const run = async () => handle(call.request, abort.signal);
+      const principal = String(call.metadata.get(PRINCIPAL_KEY)[0] ?? "");
+      const run = async () => handle(call.request, { principal, signal: abort.signal });
       run()
         .then(
           (response) => callback(null, response),

@@ -1,9 +1,9 @@
 /**
  * From an HTTP request to connect's handlers, in place of connect-node's own adapter: for what has
- * to happen before a body is read. Receipt is stamped and memory reserved when the headers arrive,
- * and the share is given back when the call ends, however it ends.
+ * to happen before a body is read. The caller is held to the policy, receipt stamped and memory
+ * reserved when the headers arrive, and the share is given back when the call ends, however it ends.
  */
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { createContextKey, createContextValues } from "@connectrpc/connect";
 import type { ConnectRouter } from "@connectrpc/connect";
@@ -11,12 +11,16 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
+import type { Access } from "../access/access.js";
+import type { Credential } from "../access/policy.js";
 import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import { takeTimeoutMs } from "./call-timeout.js";
+import { credentialOf } from "./credential.js";
 import type { Peer } from "./peer.js";
+import { admitHeaders } from "./permission.js";
 import { readRequest } from "./read-request.js";
 import { notReadInTime, overloaded, requestBytesMax } from "./request-limits.js";
 import { connectErrorOf } from "./status.js";
@@ -31,6 +35,7 @@ export interface Receipt {
   /** Time that the call's own deadline left. */
   callDeadlineMs: number | undefined;
   peer: Peer;
+  credential: Credential;
 }
 
 export const receiptKey = createContextKey<Receipt | undefined>(undefined);
@@ -39,6 +44,7 @@ export interface ConnectAdapterModules {
   clock: Clock;
   log: Logger;
   memory: MemoryBudget;
+  access: Access;
 }
 
 export class ConnectAdapter {
@@ -67,18 +73,20 @@ export class ConnectAdapter {
   private async answer(path: string, request: EdgeRequest, response: EdgeResponse, peer: Peer) {
     const handler = this.handlers.get(path);
     if (handler === undefined) throw new Error(`${path} is not served`);
-    const { clock, memory } = this.modules;
+    const { clock, memory, access } = this.modules;
     const receivedAtMs = clock.nowMs();
-    const receipt = { receivedAtMs, callDeadlineMs: takeTimeoutMs(request.headers), peer };
+    const credential = edgeCredential(peer, request.headers);
+    const callDeadlineMs = takeTimeoutMs(request.headers);
+    const receipt: Receipt = { receivedAtMs, callDeadlineMs, peer, credential };
     const values = createContextValues().set(receiptKey, receipt);
     const universal = universalRequestFromNodeRequest(request, response, undefined, values);
 
     const bytesMax = requestBytesMax(path, request.headers["content-type"]);
-    const announced = announcedBytes(request);
-    const share = memory.reserveForCall(Math.min(bytesMax, announced ?? bytesMax));
-    response.once("close", () => share?.release());
     const read = async () => {
+      admitHeaders(access, credential, path);
+      const share = memory.reserveForCall(Math.min(bytesMax, announcedBytes(request) ?? bytesMax));
       if (share === undefined) throw overloaded();
+      response.once("close", () => share.release());
       const timeMs = Math.min(limits.requestReadMsMax, receipt.callDeadlineMs ?? Infinity);
       if (timeMs === 0) throw notReadInTime();
       const lateAtMs = receivedAtMs + timeMs;
@@ -93,6 +101,10 @@ export class ConnectAdapter {
     const answer = await handler({ ...universal, body: once(reading) });
     await universalResponseToNodeResponse(answer, response);
   }
+}
+
+export function edgeCredential(peer: Peer, { authorization }: IncomingHttpHeaders): Credential {
+  return credentialOf(peer, authorization);
 }
 
 /** The body's length, where the headers tell it. */

@@ -1,16 +1,20 @@
 /**
- * What happens to a call on the data plane before its handler: receipt is stamped and memory
- * reserved when the headers arrive, the message is held to its method's limit and to the time it
- * may take, and the share is given back when the call ends, however it ends.
+ * What happens to a call on the data plane before its handler: its caller is held to the policy,
+ * receipt stamped and memory reserved when the headers arrive, the message is held to its method's
+ * limit and to the time it may take, and the share is given back when the call ends, however it ends.
  */
 import { ServerInterceptingCall } from "@grpc/grpc-js";
-import type { ServerInterceptingCallInterface, ServerInterceptor } from "@grpc/grpc-js";
+import type { Metadata, ServerInterceptingCallInterface, ServerInterceptor } from "@grpc/grpc-js";
+import type { Access } from "../access/access.js";
+import type { Credential } from "../access/policy.js";
 import type { Clock } from "../clock.js";
 import { invalid } from "../errors.js";
 import { limits } from "../limits.js";
 import type { MemoryBudget, MemoryShare } from "../memory-budget.js";
+import { credentialOf } from "./credential.js";
 import { withCertificate } from "./peer.js";
 import type { Peer } from "./peer.js";
+import { admitHeaders } from "./permission.js";
 import { notReadInTime, overloaded, requestBytesMax } from "./request-limits.js";
 import { statusOf } from "./status.js";
 
@@ -22,26 +26,30 @@ export interface ReceivedRequest {
   /** Time that the call's own deadline left at receipt. */
   callDeadlineMs: number | undefined;
   peer: Peer;
+  credential: Credential;
 }
 
 export interface GrpcAdmissionModules {
   clock: Clock;
   memory: MemoryBudget;
+  access: Access;
 }
 
 /** @param listener what the calls of one listener have in common */
 export function admitCalls(
   listener: Peer,
-  { clock, memory }: GrpcAdmissionModules,
+  { clock, memory, access }: GrpcAdmissionModules,
 ): ServerInterceptor {
   return ({ path, requestStream }, call) => {
     const receivedAtMs = clock.nowMs();
     const untilDeadlineMs = Number(call.getDeadline()) - clock.unixMs();
     const callDeadlineMs = Number.isFinite(untilDeadlineMs) ? untilDeadlineMs : undefined;
+    let peer = listener;
+    let credential: Credential = { kind: "nothing" };
     let share: MemoryShare | undefined;
     let hasMessage = false;
     let cancelTimer = () => {};
-    const refuse = (error: Error) => {
+    const refuse = (error: unknown) => {
       const { code, message } = statusOf(error);
       call.sendStatus({ code, details: message });
     };
@@ -49,9 +57,14 @@ export function admitCalls(
       start: (next) =>
         next({
           onReceiveMetadata: (metadata, forward) => {
-            share = memory.reserveForCall(requestBytesMax(path));
-            if (share === undefined) {
-              refuse(overloaded());
+            try {
+              peer = grpcPeer(listener, call);
+              credential = grpcCredential(peer, metadata);
+              admitHeaders(access, credential, path);
+              share = memory.reserveForCall(requestBytesMax(path));
+              if (share === undefined) throw overloaded();
+            } catch (refusal) {
+              refuse(refusal);
               return;
             }
             limitMessage(call, requestBytesMax(path));
@@ -66,8 +79,7 @@ export function admitCalls(
             if (!Buffer.isBuffer(message)) forward(message);
             else {
               share?.resize(message.length);
-              const peer = withCertificate(listener, call.getAuthContext().sslPeerCertificate?.raw);
-              const received = { bytes: message, receivedAtMs, callDeadlineMs, peer };
+              const received = { bytes: message, receivedAtMs, callDeadlineMs, peer, credential };
               forward(received satisfies ReceivedRequest);
             }
           },
@@ -84,6 +96,41 @@ export function admitCalls(
         }),
     });
   };
+}
+
+/** Under this name the operator's handlers find who calls, whatever the caller sent under it. */
+export const PRINCIPAL_KEY = "lean-principal";
+
+/** For the operator's listener: its calls are few and small, so only who calls is looked at. */
+export function admitOperator(listener: Peer, access: Access): ServerInterceptor {
+  return ({ path }, call) =>
+    new ServerInterceptingCall(call, {
+      start: (next) =>
+        next({
+          onReceiveMetadata: (metadata, forward) => {
+            try {
+              const credential = grpcCredential(grpcPeer(listener, call), metadata);
+              const principal = admitHeaders(access, credential, path);
+              metadata.set(PRINCIPAL_KEY, principal?.name ?? "");
+            } catch (error) {
+              const { code, message } = statusOf(error);
+              call.sendStatus({ code, details: message });
+              return;
+            }
+            forward(metadata);
+          },
+        }),
+    });
+}
+
+/** grpc-js shows a certificate only when it has been checked. */
+function grpcPeer(listener: Peer, call: ServerInterceptingCallInterface): Peer {
+  return withCertificate(listener, call.getAuthContext().sslPeerCertificate?.raw);
+}
+
+function grpcCredential(peer: Peer, metadata: Metadata): Credential {
+  const sent = metadata.get("authorization");
+  return credentialOf(peer, sent.length === 0 ? undefined : sent.join(","));
 }
 
 /**

@@ -9,6 +9,7 @@ import {
   file_lean_aggregator_v1_aggregator,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { grpcServiceDefinition } from "../../proto/grpc-js.js";
+import type { Access } from "../access/access.js";
 import { invalid } from "../errors.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
@@ -25,6 +26,7 @@ import { statusOf } from "./status.js";
 export interface GrpcServerModules extends ListenerModules {
   log: Logger;
   memory: MemoryBudget;
+  access: Access;
 }
 
 export class GrpcServer {
@@ -58,11 +60,11 @@ export class GrpcServer {
       getSession: this.unary(method.getSession.input, (request, context) =>
         handlers.getSession(request, context),
       ),
-      cancelSession: this.unary(method.cancelSession.input, (request) =>
-        handlers.cancelSession(request),
+      cancelSession: this.unary(method.cancelSession.input, (request, context) =>
+        handlers.cancelSession(request, context),
       ),
-      verifyAggregate: this.unary(method.verifyAggregate.input, (request) =>
-        handlers.verifyAggregate(request),
+      verifyAggregate: this.unary(method.verifyAggregate.input, (request, context) =>
+        handlers.verifyAggregate(request, context),
       ),
       getServerInfo: this.unary(method.getServerInfo.input, () => handlers.getServerInfo()),
       streamResults: this.stream(),
@@ -130,8 +132,9 @@ export class GrpcServer {
   }
 
   private context(request: ReceivedRequest, signal: AbortSignal): CallContext {
-    const { receivedAtMs, callDeadlineMs, peer } = request;
-    return { receivedAtMs, callDeadlineMs, peer, signal, draining: this.draining.signal };
+    const { receivedAtMs, callDeadlineMs, peer, credential } = request;
+    const { signal: draining } = this.draining;
+    return { receivedAtMs, callDeadlineMs, peer, credential, signal, draining };
   }
 
   private refusal(error: unknown) {

@@ -16,17 +16,17 @@ import type {
 import {
   CancelSessionResponseSchema,
   DeadlineSource,
-  GapCause,
   GetSessionResponseSchema,
   BusyPolicy,
   PartialPolicy,
   Priority,
   SessionState,
   SkipReason,
-  StreamResultsResponseSchema,
   SubmitSnapshotResponseSchema,
   VerifyAggregateResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Access } from "../access/access.js";
+import type { Credential, PriorityName } from "../access/policy.js";
 import type { Clock } from "../clock.js";
 import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
@@ -41,6 +41,8 @@ import { checkGivenMessage, decodeSnapshot } from "../session/decode-snapshot.js
 import { contentOf } from "./content-digest.js";
 import type { Peer } from "./peer.js";
 import { serverInfo } from "./server-info.js";
+import { resultsOf } from "./stream-results.js";
+import { whicheverAborts } from "./whichever-aborts.js";
 
 /** What a transport knows of a call. */
 export interface CallContext {
@@ -48,7 +50,9 @@ export interface CallContext {
   receivedAtMs: number;
   /** Time that the call's own deadline left at receipt. */
   callDeadlineMs: number | undefined;
+  /** The connection's other end. */
   peer: Peer;
+  credential: Credential;
   /** Aborts when the caller is gone. */
   signal: AbortSignal;
   /** Aborts when the server drains: what is there is still delivered, nothing more is waited for. */
@@ -59,6 +63,7 @@ export interface HandlersModules {
   aggregator: Aggregator;
   dispatcher: Dispatcher;
   clock: Clock;
+  access: Access;
 }
 
 export interface HandlersOptions {
@@ -76,6 +81,13 @@ const skipOnWire = {
   no_prover: SkipReason.NO_PROVER,
 } as const;
 
+type KnownPriority = Exclude<Priority, Priority.UNSPECIFIED>;
+const priorityNames: Record<KnownPriority, PriorityName> = {
+  [Priority.PROPOSAL]: "proposal",
+  [Priority.AGGREGATION]: "aggregation",
+  [Priority.BACKLOG]: "backlog",
+};
+
 /** What the stacks serve. */
 export type Calls = Pick<Handlers, keyof Handlers>;
 
@@ -89,6 +101,9 @@ export class Handlers {
 
   submitSnapshot(request: SubmitSnapshotRequest, context: CallContext) {
     const nodeId = nodeIdOf(request.node);
+    const priority = priorityOf(request);
+    const ask = { call: "SubmitSnapshot", nodeId, priority: priorityNames[priority] };
+    const principal = this.modules.access.check(context.credential, ask);
     const { snapshot } = request;
     if (request.requestId.length > 64) throw invalid("request_id", "is longer than 64 characters");
     const { digest: contentDigest, bytes } = contentOf(request);
@@ -121,7 +136,8 @@ export class Handlers {
       ...identity,
       nodeEpoch: request.node?.nodeEpoch ?? 0n,
       slot: snapshot?.slot ?? 0n,
-      priority: priorityOf(request),
+      principal,
+      priority,
       shouldReplace: request.busyPolicy === BusyPolicy.REPLACE,
       mayBeCut: request.partialPolicy !== PartialPolicy.FORBID,
       receivedAtMs: context.receivedAtMs,
@@ -138,54 +154,23 @@ export class Handlers {
     request: StreamResultsRequest,
     context: CallContext,
   ): AsyncGenerator<StreamResultsResponse> {
-    const record = this.modules.aggregator.node(nodeIdOf(request.node));
-    const { log } = record;
-    const position = log.parseCursor(request.cursor);
-    if (record.streams >= limits.streamsPerNodeMax) {
-      const detail = `${limits.streamsPerNodeMax} streams of this node are open`;
-      throw new Refusal("resource_exhausted", "node.node_id", detail);
-    }
-    let { seq } = position;
-    const message = (at: number, event: StreamResultsResponse["event"]) =>
-      create(StreamResultsResponseSchema, { cursor: log.cursor(at), event });
-    const waiting = whicheverAborts(context.signal, context.draining);
-    record.streams++;
+    const nodeId = nodeIdOf(request.node);
+    const ask = { call: "StreamResults", nodeId };
+    const { access, aggregator } = this.modules;
+    const grant = access.openStream(context.credential, ask);
     try {
-      const opened = {
-        $typeName: "lean.aggregator.v1.Opened",
-        serverInstance: this.options.instance,
-      } as const;
-      yield message(seq, { case: "opened", value: opened });
-      if (position.isOtherInstance) yield message(0, gap(GapCause.SERVER_RESTARTED, 0, []));
-      while (!context.signal.aborted) {
-        const read = log.readAfter(seq);
-        if (read.kind === "gap") {
-          seq = read.resumeSeq;
-          yield message(seq, gap(GapCause.TRIMMED, read.events, read.sessionIds));
-        } else if (read.kind === "entry") {
-          ({ seq } = read.entry);
-          if (request.sessionId !== "" && read.entry.sessionId !== request.sessionId) continue;
-          const { event } = read.entry;
-          if (event.kind === "outcome")
-            yield message(seq, { case: "outcome", value: event.outcome });
-          else {
-            yield message(seq, { case: "summary", value: event.summary });
-            if (request.sessionId !== "") return;
-          }
-        } else {
-          if (request.noFollow || context.draining.aborted) return;
-          await log.changed(waiting.signal);
-        }
-      }
+      const record = aggregator.node(nodeId);
+      const reader = { ...context, revoked: grant.signal };
+      yield* resultsOf(record, request, reader, this.options.instance);
+      grant.signal.throwIfAborted();
     } finally {
-      record.streams--;
-      waiting.dispose();
+      grant.close();
     }
   }
 
   async getSession(request: GetSessionRequest, context: CallContext) {
     const { aggregator, clock } = this.modules;
-    const nodeId = nodeIdOf(request.node);
+    const nodeId = this.nodeOf(request, "GetSession", context);
     if (request.waitMs > limits.waitMsMax) {
       throw invalid("wait_ms", `is ${request.waitMs}, at most ${limits.waitMsMax}`);
     }
@@ -209,15 +194,15 @@ export class Handlers {
     return create(GetSessionResponseSchema, { session });
   }
 
-  cancelSession(request: CancelSessionRequest) {
-    const nodeId = nodeIdOf(request.node);
+  cancelSession(request: CancelSessionRequest, context: CallContext) {
+    const nodeId = this.nodeOf(request, "CancelSession", context);
     const { aggregator } = this.modules;
     const session = aggregator.cancel(nodeId, request.sessionId, request.groupIndices);
     return create(CancelSessionResponseSchema, { session });
   }
 
-  async verifyAggregate(request: VerifyAggregateRequest) {
-    nodeIdOf(request.node);
+  async verifyAggregate(request: VerifyAggregateRequest, context: CallContext) {
+    this.nodeOf(request, "VerifyAggregate", context);
     const { dispatcher, clock } = this.modules;
     const root = attestationDataRoot(request.data, "data");
     checkGivenMessage(request.message, root, "message");
@@ -264,6 +249,13 @@ export class Handlers {
     return serverInfo(this.options, this.modules);
   }
 
+  /** The node for which is called, by one who may. */
+  private nodeOf(request: { node?: Node }, call: string, { credential }: CallContext): string {
+    const nodeId = nodeIdOf(request.node);
+    this.modules.access.check(credential, { call, nodeId });
+    return nodeId;
+  }
+
   /** Deadline: the request's, else the call's, else ours; never past the fence. */
   private budgets(request: SubmitSnapshotRequest, { callDeadlineMs }: CallContext) {
     const fenceMs = budget(request.fenceMs ?? this.options.fenceMs, "fence_ms", limits.fenceMsMax);
@@ -281,20 +273,6 @@ export class Handlers {
   }
 }
 
-/** A signal that aborts with the first of several, and lets go of the longer-lived ones after. */
-function whicheverAborts(...signals: AbortSignal[]) {
-  const either = new AbortController();
-  const abort = () => either.abort();
-  for (const signal of signals) {
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort);
-  }
-  const dispose = () => {
-    for (const signal of signals) signal.removeEventListener("abort", abort);
-  };
-  return { signal: either.signal, dispose };
-}
-
 function budget(value: number, field: string, max: number): number {
   if (value < 1 || value > max) throw invalid(field, `is ${value}, expected 1 to ${max}`);
   return value;
@@ -308,7 +286,7 @@ function nodeIdOf(node: Node | undefined): string {
   return node.nodeId;
 }
 
-function priorityOf({ priority }: SubmitSnapshotRequest): Priority {
+function priorityOf({ priority }: SubmitSnapshotRequest): KnownPriority {
   if (priority === Priority.UNSPECIFIED) return Priority.AGGREGATION;
   if (Priority[priority] === undefined) throw invalid("priority", `${String(priority)} is unknown`);
   return priority;
@@ -327,20 +305,6 @@ function checkProofSystem(asked: ProofSystem | undefined, has: ProverDescription
   if (asked.logInvRate > 8) {
     throw invalid("proof_system.log_inv_rate", `is ${asked.logInvRate}, expected 0 to 8`);
   }
-}
-
-function gap(
-  cause: GapCause,
-  events: number,
-  sessionIds: string[],
-): StreamResultsResponse["event"] {
-  const value = {
-    $typeName: "lean.aggregator.v1.Gap",
-    cause,
-    events: BigInt(events),
-    sessionIds,
-  } as const;
-  return { case: "gap", value };
 }
 
 function submitResponse(admission: Admission) {

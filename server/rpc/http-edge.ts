@@ -6,14 +6,17 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import { createConnectRouter } from "@connectrpc/connect";
 import type { ConnectError, ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Access } from "../access/access.js";
+import type { Credential } from "../access/policy.js";
+import { METRICS_CALL } from "../access/policy-file.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import type { Metrics } from "../metrics.js";
-import { ConnectAdapter, receiptKey } from "./connect-adapter.js";
+import { ConnectAdapter, edgeCredential, receiptKey } from "./connect-adapter.js";
 import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
 import type { CallContext, Calls } from "./handlers.js";
-import { answerText, answerUnimplemented, refuseMethod } from "./http-answers.js";
+import { answerDenied, answerText, answerUnimplemented, refuseMethod } from "./http-answers.js";
 import { HttpListener } from "./http-listener.js";
 import type { ListenerSecurity, ListenerModules } from "./listener.js";
 import type { Peer } from "./peer.js";
@@ -23,6 +26,7 @@ import { connectErrorOf, statusOf } from "./status.js";
 export interface HttpEdgeModules extends ListenerModules {
   log: Logger;
   memory: MemoryBudget;
+  access: Access;
   metrics: Metrics;
   /** Why the service is not ready; undefined when it is. */
   notReady(): string | undefined;
@@ -65,7 +69,7 @@ export class HttpEdge {
     const { method = "" } = request;
     if (["/livez", "/readyz", "/metrics"].includes(path)) {
       if (!["GET", "HEAD"].includes(method)) refuseMethod(response, "GET, HEAD");
-      else void this.answerPage(path, response);
+      else void this.answerPage(path, response, edgeCredential(peer, request.headers));
     } else if (method === "POST") {
       if (this.connect.serves(path)) this.connect.handle(path, request, response, peer);
       else answerUnimplemented(path, request, response);
@@ -74,13 +78,18 @@ export class HttpEdge {
   }
 
   /** Never rejects: the registry's metrics are all ours, and none of them fails to be read. */
-  private async answerPage(path: string, response: EdgeResponse): Promise<void> {
-    const { metrics, notReady } = this.modules;
+  private async answerPage(path: string, response: EdgeResponse, credential: Credential) {
+    const { access, metrics, notReady } = this.modules;
     if (path === "/livez") answerText(response, 200, "ok\n");
     else if (path === "/readyz") {
       const reason = notReady();
       answerText(response, reason === undefined ? 200 : 503, `${reason ?? "ok"}\n`);
     } else {
+      try {
+        access.check(credential, { call: METRICS_CALL });
+      } catch (error) {
+        return answerDenied(response, error);
+      }
       const { contentType } = metrics.registry;
       answerText(response, 200, await metrics.registry.metrics(), { "content-type": contentType });
     }
@@ -104,12 +113,14 @@ export class HttpEdge {
       )
       .rpc(
         method.cancelSession,
-        (request) => this.call(() => handlers.cancelSession(request)),
+        (request, context) =>
+          this.call(() => handlers.cancelSession(request, this.context(context))),
         limited(method.cancelSession),
       )
       .rpc(
         method.verifyAggregate,
-        (request) => this.call(() => handlers.verifyAggregate(request)),
+        (request, context) =>
+          this.call(() => handlers.verifyAggregate(request, this.context(context))),
         limited(method.verifyAggregate),
       )
       .rpc(

@@ -7,9 +7,11 @@ const codes: Record<RefusalKind, number> = {
   invalid_argument: 3,
   deadline_exceeded: 4,
   not_found: 5,
+  permission_denied: 7,
   resource_exhausted: 8,
   unimplemented: 12,
   unavailable: 14,
+  unauthenticated: 16,
 };
 const INTERNAL = 13;
 

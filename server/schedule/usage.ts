@@ -1,32 +1,36 @@
 /**
- * Prover time that each node has used lately: what orders nodes of one class. A use fades, halved
- * with every `HALF_LIFE_MS`, so that it counts over the last slots and is forgotten after minutes.
+ * Prover time that each node has used lately, which orders nodes of one class, and each principal,
+ * which is held to its quota. A use fades, halved with every half-life, and is forgotten in the end.
  */
 
 /** Two slots of 4 s: a node that was served last slot is behind one that was not. */
-const HALF_LIFE_MS = 8000;
+export const SLOTS_HALF_LIFE_MS = 8000;
+/** With this one a steady use stands at what it is over a minute. */
+export const MINUTE_HALF_LIFE_MS = 60_000 * Math.LN2;
 /** Less than this is nothing. */
 const FORGOTTEN_MS = 1;
 
 export class Usage {
   private readonly entries = new Map<string, { usedMs: number; atMs: number }>();
 
-  /** Milliseconds of prover time, faded; 0 for a node that has used none. */
-  of(nodeId: string, nowMs: number): number {
-    const entry = this.entries.get(nodeId);
+  constructor(private readonly halfLifeMs: number) {}
+
+  /** Milliseconds of prover time, faded; 0 for one who has used none. */
+  of(name: string, nowMs: number): number {
+    const entry = this.entries.get(name);
     if (entry === undefined) return 0;
-    return entry.usedMs * 0.5 ** ((nowMs - entry.atMs) / HALF_LIFE_MS);
+    return entry.usedMs * 0.5 ** ((nowMs - entry.atMs) / this.halfLifeMs);
   }
 
   /** Adds prover time, or takes back what was charged too much. */
-  charge(nodeId: string, ms: number, nowMs: number): void {
-    const usedMs = Math.max(0, this.of(nodeId, nowMs) + ms);
-    this.entries.set(nodeId, { usedMs, atMs: nowMs });
+  charge(name: string, ms: number, nowMs: number): void {
+    const usedMs = Math.max(0, this.of(name, nowMs) + ms);
+    this.entries.set(name, { usedMs, atMs: nowMs });
   }
 
   /** Forgets who has used next to nothing. */
   expire(nowMs: number): void {
-    for (const nodeId of this.entries.keys())
-      if (this.of(nodeId, nowMs) < FORGOTTEN_MS) this.entries.delete(nodeId);
+    for (const name of this.entries.keys())
+      if (this.of(name, nowMs) < FORGOTTEN_MS) this.entries.delete(name);
   }
 }

@@ -18,6 +18,7 @@ import type { Dispatcher, JobSource } from "../schedule/dispatcher.js";
 import type { DecodedGroup } from "./decode-snapshot.js";
 import type { Admission, NodeRecord, RequestIdentity } from "./nodes.js";
 import { Nodes } from "./nodes.js";
+import { brokenQuota } from "./quota.js";
 import type { LiveSession, Submission } from "./sessions.js";
 import { Sessions } from "./sessions.js";
 
@@ -142,10 +143,10 @@ export class Aggregator {
   private admit(submission: Submission): Admission {
     const skip = this.skipReason(submission);
     if (skip !== undefined) return skip;
-    const { bytes, groups, nodeId } = submission;
+    const { nodeId } = submission;
     // Before memory is reserved: a node too many is refused by a throw.
     this.node(nodeId);
-    const share = this.modules.memory.reserve(bytes + groups.length * limits.proofBytesMax);
+    const share = this.modules.memory.reserve(bytesToHold(submission));
     if (share === undefined) {
       const { heldBytes } = this.modules.memory;
       const detail = `${heldBytes} bytes are held, and the snapshot and its results do not fit`;
@@ -189,7 +190,19 @@ export class Aggregator {
     if (this.sessions.size >= limits.sessionsInFlightMax) {
       return skipped("overloaded", `${this.sessions.size} sessions are in flight`);
     }
-    return this.predictedMiss(submission);
+    return this.overQuota(submission) ?? this.predictedMiss(submission);
+  }
+
+  private overQuota(submission: Submission): Admission | undefined {
+    const { principal } = submission;
+    const { clock, metrics } = this.modules;
+    const usedMs = this.sessions.queue.usageOfPrincipals.of(principal.name, clock.nowMs());
+    const proverSecondsPerMinute = usedMs / 1000;
+    const usage = { ...this.sessions.heldBy(principal.name), proverSecondsPerMinute };
+    const broken = brokenQuota(principal, usage, bytesToHold(submission));
+    if (broken === undefined) return undefined;
+    metrics.overQuota.inc({ quota: broken.quota });
+    return { kind: "skipped", reason: "overloaded", detail: broken.detail };
   }
 
   /** Seen optimistically, and only when a lane is busy: an idle device always takes a first group. */
@@ -221,4 +234,9 @@ export class Aggregator {
       if (isOldEpoch || isReplaced) this.sessions.step(live, { kind: "supersede" });
     }
   }
+}
+
+/** The snapshot, and a proof of each group. */
+function bytesToHold({ bytes, groups }: Submission): number {
+  return bytes + groups.length * limits.proofBytesMax;
 }

@@ -4,13 +4,16 @@
  */
 import type { GroupWork, LeftOut, ProofResult } from "../schedule/group.js";
 import type { DecodedGroup } from "./decode-snapshot.js";
-import type { LiveSession } from "./sessions.js";
+import type { LiveSession, Submission } from "./sessions.js";
 
 /** One group of one session. */
 export interface Waiter {
   live: LiveSession;
   group: number;
 }
+
+/** Whose accounts a waiter is charged to. */
+export type Payer = Pick<Submission, "nodeId" | "principal">;
 
 export interface Flight {
   digest: string;
@@ -21,8 +24,8 @@ export interface Flight {
   fenceAtMs: number;
   waiters: Waiter[];
   startedAtMs: number;
-  /** What each node was charged at the start, in milliseconds. */
-  charges: { nodeId: string; ms: number }[];
+  /** What each waiter was charged at the start, in milliseconds. */
+  charges: (Payer & { ms: number })[];
   /** Started ahead of higher classes: not to be preempted for one. */
   isBacklogTurn: boolean;
   mayBeCut: boolean;

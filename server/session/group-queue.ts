@@ -15,9 +15,9 @@ import { compareStanding, priorities, takeNext } from "../schedule/order.js";
 import type { Standing } from "../schedule/order.js";
 import { rotationOf } from "../schedule/parts.js";
 import { preemption, TAKEOVER_MS } from "../schedule/preemption.js";
-import { Usage } from "../schedule/usage.js";
+import { MINUTE_HALF_LIFE_MS, SLOTS_HALF_LIFE_MS, Usage } from "../schedule/usage.js";
 import type { DecodedGroup } from "./decode-snapshot.js";
-import type { Flight, Waiter } from "./flight.js";
+import type { Flight, Payer, Waiter } from "./flight.js";
 import { groupOf, isNotFor, isRetry, workOf } from "./flight.js";
 import type { SessionEvent } from "./session.js";
 import type { LiveSession, Submission } from "./sessions.js";
@@ -37,7 +37,9 @@ export interface GroupQueueModules {
 
 export class GroupQueue implements JobSource {
   /** Prover time by node. */
-  readonly usage = new Usage();
+  readonly usage = new Usage(SLOTS_HALF_LIFE_MS);
+  /** The same by principal, over a minute: what quotas are held against. */
+  readonly usageOfPrincipals = new Usage(MINUTE_HALF_LIFE_MS);
   private readonly flights = new Map<number, Flight>();
   private readonly setAside = new SetAside();
   /** Until when the first groups of a node start only where they are predicted to fit. */
@@ -141,6 +143,7 @@ export class GroupQueue implements JobSource {
     const nowMs = this.modules.clock.nowMs();
     this.setAside.expire(nowMs);
     this.usage.expire(nowMs);
+    this.usageOfPrincipals.expire(nowMs);
     for (const [nodeId, untilMs] of this.noTryUntilMs)
       if (nowMs >= untilMs) this.noTryUntilMs.delete(nodeId);
   }
@@ -254,14 +257,14 @@ export class GroupQueue implements JobSource {
   private board(attempt: number, flight: Flight, waiter: Waiter, ms = 0): void {
     const { clock, metrics, sessions } = this.modules;
     const { live, group } = waiter;
-    const { nodeId, receivedAtMs } = live.submission;
+    const { nodeId, principal, receivedAtMs } = live.submission;
     const nowMs = clock.nowMs();
     if (isRetry(waiter)) metrics.retries.inc();
     else metrics.queueSeconds.observe((nowMs - receivedAtMs) / 1000);
     if (flight.waiters.length > 0) metrics.sharedGroups.inc();
     flight.waiters.push(waiter);
-    flight.charges.push({ nodeId, ms });
-    this.usage.charge(nodeId, ms, nowMs);
+    flight.charges.push({ nodeId, principal, ms });
+    this.charge({ nodeId, principal }, ms, nowMs);
     live.hasStarted = true;
     live.startedAtMs[group] ??= nowMs;
     sessions.step(live, { kind: "started", group, attempt });
@@ -293,7 +296,12 @@ export class GroupQueue implements JobSource {
     this.flights.delete(attempt);
     const nowMs = this.modules.clock.nowMs();
     const shareMs = (nowMs - flight.startedAtMs) / flight.charges.length;
-    for (const { nodeId, ms } of flight.charges) this.usage.charge(nodeId, shareMs - ms, nowMs);
+    for (const { ms, ...payer } of flight.charges) this.charge(payer, shareMs - ms, nowMs);
+  }
+
+  private charge({ nodeId, principal }: Payer, ms: number, nowMs: number): void {
+    this.usage.charge(nodeId, ms, nowMs);
+    this.usageOfPrincipals.charge(principal.name, ms, nowMs);
   }
 
   private noMoreTries({ charges }: Flight): void {

@@ -14,11 +14,13 @@ import type { DecodedGroup } from "./decode-snapshot.js";
 import { GroupQueue } from "./group-queue.js";
 import type { Nodes, RequestIdentity } from "./nodes.js";
 import { deadlineResult, toOutcome, toSummary } from "./outcome.js";
+import type { SubmittingPrincipal } from "./quota.js";
 import type { SessionEffect, SessionEvent, SessionState } from "./session.js";
 import { isEnded, queuedGroup, transitionSession } from "./session.js";
 
 /** A checked snapshot, its budgets resolved to instants. */
 export interface Submission extends RequestIdentity {
+  principal: SubmittingPrincipal;
   nodeEpoch: bigint;
   slot: bigint;
   priority: number;
@@ -61,7 +63,7 @@ export class Sessions {
   readonly queue: GroupQueue;
   private readonly endWaiters = new Set<() => void>();
   private nextOrder = 1;
-  private endedShares: { share: MemoryShare; fenceAtMs: number }[] = [];
+  private endedShares: { share: MemoryShare; fenceAtMs: number; principal: string }[] = [];
 
   constructor(
     private readonly options: { instance: string },
@@ -84,6 +86,14 @@ export class Sessions {
 
   ofNode(nodeId: string): LiveSession[] {
     return this.all().filter(({ submission }) => submission.nodeId === nodeId);
+  }
+
+  /** What a principal has in flight, and what is kept for it: its proofs too, until their fence. */
+  heldBy(principal: string): { sessionsInFlight: number; heldBytes: number } {
+    const live = this.all().filter(({ submission }) => submission.principal.name === principal);
+    const ended = this.endedShares.filter((each) => each.principal === principal);
+    const heldBytes = [...live, ...ended].reduce((sum, { share }) => sum + share.heldBytes, 0);
+    return { sessionsInFlight: live.length, heldBytes };
   }
 
   /** Takes an admitted snapshot on; its groups wait until they enter the queue. */
@@ -192,18 +202,20 @@ export class Sessions {
     const { clock, metrics, nodes, log } = this.modules;
     const { submission } = live;
     const { nodeId, fenceAtMs, slot, groups, receivedAtMs } = submission;
+    const { name: principal } = submission.principal;
     const durationMs = clock.nowMs() - receivedAtMs;
     const counts = Object.fromEntries(live.counts);
     const summary = toSummary(live.id, submission, counts, durationMs);
     for (const cancel of live.cancelTimers) cancel();
     this.live.delete(live.id);
     live.share.resize(live.proofBytes);
-    this.endedShares.push({ share: live.share, fenceAtMs });
+    this.endedShares.push({ share: live.share, fenceAtMs, principal });
     metrics.sessionsInFlight.set(this.live.size);
     metrics.sessionSeconds.observe(durationMs / 1000);
     const event = { kind: "summary", summary } as const;
     nodes.get(nodeId).log.append({ sessionId: live.id, fenceAtMs, event });
-    const line = { session: live.id, node: nodeId, slot: String(slot), groups: groups.length };
+    const who = { session: live.id, principal, node: nodeId };
+    const line = { ...who, slot: String(slot), groups: groups.length };
     log.info({ ...line, durationMs: Math.round(durationMs), ...counts }, "session ended");
     for (const wake of [...this.endWaiters]) wake();
   }

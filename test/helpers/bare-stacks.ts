@@ -7,6 +7,8 @@ import {
   SubmitSnapshotResponseSchema,
   VerifyAggregateResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Policy } from "../../server/access/policy.js";
+import { Access } from "../../server/access/access.js";
 import type { Clock } from "../../server/clock.js";
 import { systemClock } from "../../server/clock.js";
 import { createLog } from "../../server/log.js";
@@ -106,15 +108,18 @@ export interface BareOptions {
   clock?: Clock;
   log?: Logger;
   tls?: TlsSettings;
+  policy?: Policy;
 }
 
 export async function startBareStacks(options: BareOptions = {}): Promise<BareStacks> {
   const { calls = {}, bytesMax = 256 * 1024 * 1024, clock = systemClock } = options;
   const memory = new WatchedBudget(bytesMax);
   const handlers = { ...emptyCalls, ...calls };
+  const log = options.log ?? createLog("silent");
   const metrics = createMetrics();
+  const access = new Access(options.policy, { clock, log, metrics });
   const transport = createTransportMetrics(metrics.registry);
-  const modules = { clock, memory, transport, log: options.log ?? createLog("silent") };
+  const modules = { clock, memory, transport, log, access };
   const tls = options.tls && (await TlsSource.open(options.tls, modules));
   const security = { socket: { mode: 0o600 }, tls };
   const grpc = new GrpcServer(handlers, security, modules);

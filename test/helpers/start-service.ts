@@ -1,4 +1,5 @@
 /** A whole service inside the test process, on free ports, with the fake prover or the real one. */
+import { loadPolicy } from "../../server/access/policy-watch.js";
 import { systemClock } from "../../server/clock.js";
 import { parseConfig } from "../../server/config.js";
 import { createLog } from "../../server/log.js";
@@ -37,6 +38,7 @@ export function listenTestService(
     clock: systemClock,
     log: createLog(config.logLevel),
     startProver,
+    policy: config.policy === undefined ? undefined : loadPolicy(config.policy),
     memoryBytes: 8e9,
     instance: instances.toString(16).padStart(16, "0"),
     version: "test",

@@ -184,6 +184,7 @@ export class World implements ProverWitness {
     const submission: Submission = {
       nodeId,
       nodeEpoch: BigInt(random.chance(0.05) ? slot : 1),
+      principal: { name: "sim", quota: {} },
       requestId,
       contentDigest: requestId,
       slot: BigInt(slot),

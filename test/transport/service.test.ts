@@ -174,7 +174,8 @@ describe("settings", () => {
     expect(problemsOf({ ...network, insecurePlaintextOnNetwork: "yes" })).toContain(
       "true or false",
     );
-    expect(problemsOf({ ...network, ...mutualTlsSettings })).toBe("");
+    const policy = { policy: "policy.json" };
+    expect(problemsOf({ ...network, ...mutualTlsSettings, ...policy })).toBe("");
   });
 
   test("the operator's listener stays on the machine, with TLS too", () => {

@@ -4,7 +4,7 @@ import { dirname, join, relative } from "node:path";
 import { expect, test } from "vitest";
 
 const root = process.cwd();
-const layers = ["rpc", "session", "schedule", "prover"];
+const layers = ["rpc", "access", "session", "schedule", "prover"];
 
 function files(folder: string): string[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
@@ -19,7 +19,7 @@ function imports(file: string): string[] {
   );
 }
 
-test("imports go rpc → session → schedule → prover, never back", () => {
+test("imports go rpc → access → session → schedule → prover, never back", () => {
   const back = layers.flatMap((layer, at) =>
     files(`server/${layer}`).flatMap((file) =>
       imports(file)
@@ -41,7 +41,9 @@ test("the state machines have no clock, timer, randomness or I/O", () => {
   const banned =
     /Date\.|performance\.|setTimeout|setInterval|setImmediate|Math\.random|node:|await |Promise/;
   for (const file of [
+    "server/access/policy.ts",
     "server/session/session.ts",
+    "server/session/quota.ts",
     "server/schedule/lane.ts",
     "server/schedule/assignments.ts",
     "server/schedule/cost.ts",

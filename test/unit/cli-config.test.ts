@@ -21,6 +21,15 @@ test("an address that is open to others is reported under its own name", () => {
   expect(problemsOf({ listen: ["127.0.0.1:0", "0.0.0.0:80"] })).toEqual(["listen"]);
 });
 
+test("with TLS for other machines a policy is needed, within this one it is not", () => {
+  const tls = { tlsCertificate: "tls.crt", tlsKey: "tls.key" };
+  for (const open of [{ listen: "0.0.0.0:1" }, { http: "node-1.example:1" }]) {
+    expect(problemsOf({ ...tls, ...open })).toEqual(["policy"]);
+    expect(problemsOf({ ...tls, ...open, policy: "policy.json" })).toEqual([]);
+  }
+  expect(problemsOf({ ...tls, listen: "unix:/run/a.sock,127.0.0.1:1" })).toEqual([]);
+});
+
 test("addresses of version 6 are addresses too, and devices that share a core are not", () => {
   expect(problemsOf({ listen: "[::1]:0", http: "[::1]:0", admin: "[::1]:0" })).toEqual([]);
   const devices = [

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { limits } from "../../server/limits.js";
 import { priorities, takeNext } from "../../server/schedule/order.js";
-import { Usage } from "../../server/schedule/usage.js";
+import { SLOTS_HALF_LIFE_MS, Usage } from "../../server/schedule/usage.js";
 
 const { proposal, aggregation, backlog } = priorities;
 const standing = (
@@ -54,7 +54,7 @@ test("turns count only while backlog waits", () => {
 });
 
 test("a use is halved in eight seconds and forgotten in minutes", () => {
-  const usage = new Usage();
+  const usage = new Usage(SLOTS_HALF_LIFE_MS);
   usage.charge("a", 1000, 0);
   expect(usage.of("a", 0)).toBe(1000);
   expect(usage.of("a", 8000)).toBeCloseTo(500);
@@ -66,7 +66,7 @@ test("a use is halved in eight seconds and forgotten in minutes", () => {
 });
 
 test("what was charged too much is taken back, never below nothing", () => {
-  const usage = new Usage();
+  const usage = new Usage(SLOTS_HALF_LIFE_MS);
   usage.charge("a", 1000, 0);
   usage.charge("a", -400, 0);
   expect(usage.of("a", 0)).toBe(600);

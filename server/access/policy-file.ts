@@ -1,0 +1,186 @@
+/**
+ * The policy file: JSON, checked whole. What is wrong is reported all at once, each with its place.
+ */
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
+import { limits } from "../limits.js";
+import type { Policy, Principal } from "./policy.js";
+import { priorities } from "./policy.js";
+
+/** The page of the HTTP edge that asks for a permission as calls do: its numbers are everybody's. */
+export const METRICS_CALL = "Metrics";
+const namesOf = ({ method }: typeof AggregatorService | typeof AdminService) =>
+  Object.values(method).map(({ name }) => name);
+export const calls = [...namesOf(AggregatorService), METRICS_CALL];
+export const operatorCalls = namesOf(AdminService);
+
+const oneOf = (names: readonly string[]) =>
+  z.array(z.enum([...names, "*"], `expected one of ${names.join(", ")} or *`)).default([]);
+const quota = (max: number) => z.number().int().min(1).max(max).optional();
+
+const token = z
+  .strictObject({
+    sha256: z.string().regex(/^[0-9a-f]{64}$/, "expected 64 lower-case hexadecimal digits"),
+    expires: z.iso.datetime({ offset: true, error: "expected an instant, 2027-01-31T00:00:00Z" }),
+  })
+  .partial({ expires: true })
+  .transform(({ sha256, expires }) => ({
+    sha256: Buffer.from(sha256, "hex"),
+    expiresUnixMs: expires === undefined ? undefined : Date.parse(expires),
+  }));
+
+const principal = z
+  .strictObject({
+    name: z.string().regex(/^[\w.:/@-]{1,128}$/, "expected 1 to 128 of A-Z a-z 0-9 . _ : / @ -"),
+    certificates: z
+      .array(
+        z
+          .string()
+          .regex(
+            /^(DNS|URI|IP Address|email|CN):.+$|^\*$/,
+            "expected DNS:…, URI:…, IP Address:…, email:…, CN:… or *",
+          ),
+      )
+      .default([]),
+    tokens: z.array(token).default([]),
+    sockets: z.array(z.string().regex(/^\//, "expected an absolute path")).default([]),
+    anonymous: z.boolean().default(false),
+    nodes: z
+      .array(
+        z
+          .string()
+          .regex(/^(?!$)[A-Za-z0-9._-]{0,64}\*?$/, "expected a node id, or its begin and *"),
+      )
+      .default([]),
+    calls: oneOf(calls),
+    operatorCalls: oneOf(operatorCalls),
+    priorities: oneOf(priorities),
+    quota: z
+      .strictObject({
+        sessionsInFlight: quota(limits.sessionsInFlightMax),
+        heldBytes: quota(limits.heldBytesMax),
+        proverSecondsPerMinute: z
+          .number()
+          .positive()
+          .max(60 * limits.devicesMax)
+          .optional(),
+        streams: quota(limits.nodesMax * limits.streamsPerNodeMax),
+      })
+      .default({}),
+  })
+  .superRefine((it, context) => {
+    const problem = (path: string, message: string) =>
+      context.addIssue({ code: "custom", path: [path], message });
+    const ways = it.certificates.length + it.tokens.length + it.sockets.length;
+    if (ways === 0 && !it.anonymous) {
+      problem("name", "nobody is it: give certificates, tokens, sockets or anonymous");
+    }
+    const may = (call: string) => it.calls.includes(call) || it.calls.includes("*");
+    if (may("SubmitSnapshot") && it.priorities.length === 0) {
+      problem("priorities", "is empty, and SubmitSnapshot is among the calls");
+    }
+    const ofNodes = calls.filter((call) => call !== "GetServerInfo" && call !== METRICS_CALL);
+    if (it.nodes.length === 0 && ofNodes.some(may)) {
+      problem("nodes", "is empty, and calls for a node are among the calls");
+    }
+  });
+
+const file = z.strictObject({ principals: z.array(z.unknown()).max(limits.principalsMax) });
+
+/** What is wrong with one part of a policy. */
+export interface PolicyProblem {
+  /** `principals[2].tokens[0].sha256`, or where the text stops being JSON. */
+  place: string;
+  text: string;
+}
+
+export class PolicyError extends Error {
+  override readonly name = "PolicyError";
+  constructor(readonly problems: readonly PolicyProblem[]) {
+    super(problems.map(({ place, text }) => `${place}: ${text}`).join("\n"));
+  }
+}
+
+/** Throws `PolicyError`. */
+export function parsePolicy(text: string): Policy {
+  const { data, error } = file.safeParse(fromJson(text));
+  if (error !== undefined) throw new PolicyError(problemsOf(error, []));
+  const problems: PolicyProblem[] = [];
+  const principals = data.principals.map((each, at): Principal | undefined => {
+    const parsed = principal.safeParse(each);
+    if (!parsed.success) problems.push(...problemsOf(parsed.error, ["principals", at]));
+    return parsed.data;
+  });
+  problems.push(...repeated(principals));
+  if (problems.length > 0) throw new PolicyError(problems);
+  return { principals: principals.filter((each) => each !== undefined) };
+}
+
+/** Throws `PolicyError`. */
+export function readPolicyText(path: string): string {
+  try {
+    const bytes = readFileSync(path);
+    if (bytes.length <= limits.policyBytesMax) return bytes.toString("utf8");
+    throw new Error(`has ${bytes.length} bytes, at most ${limits.policyBytesMax}`);
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause);
+    throw new PolicyError([{ place: "the file", text }]);
+  }
+}
+
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new PolicyError([{ place: placeInText(message, text), text: `not JSON: ${message}` }]);
+  }
+}
+
+/** Of the engine's own "at position N", which it leaves out of some messages. */
+function placeInText(message: string, text: string): string {
+  const position = /\bposition (\d+)/.exec(message)?.[1];
+  if (position === undefined) return "the text";
+  const lines = text.slice(0, Number(position)).split("\n");
+  return `line ${lines.length} column ${(lines.at(-1)?.length ?? 0) + 1}`;
+}
+
+function problemsOf({ issues }: z.ZodError, prefix: (string | number)[]): PolicyProblem[] {
+  return issues.flatMap((issue) => {
+    const path = [...prefix, ...issue.path];
+    if (issue.code !== "unrecognized_keys") return { place: placeOf(path), text: issue.message };
+    return issue.keys.map((key) => ({
+      place: placeOf([...path, key]),
+      text: "there is no such setting",
+    }));
+  });
+}
+
+function placeOf(path: readonly PropertyKey[]): string {
+  const parts = path.map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`));
+  return parts.join("").replace(/^\./, "") || "the whole";
+}
+
+/** The second of two principals that are recognised by the same thing would never be found. */
+function repeated(principals: readonly (Principal | undefined)[]): PolicyProblem[] {
+  const problems: PolicyProblem[] = [];
+  const seen = new Map<string, string>();
+  principals.forEach((each, at) => {
+    if (each === undefined) return;
+    const look = (field: string, value: string) => {
+      const place = `principals[${at}].${field}`;
+      const key = `${field.replace(/\[.*/, "")} ${value}`;
+      const first = seen.get(key);
+      if (first === undefined) seen.set(key, place);
+      else problems.push({ place, text: `is at ${first} already` });
+    };
+    look("name", each.name);
+    if (each.anonymous) look("anonymous", "");
+    each.certificates.forEach((name, index) => look(`certificates[${index}]`, name));
+    each.tokens.forEach(({ sha256 }, index) => look(`tokens[${index}]`, sha256.toString("hex")));
+    each.sockets.forEach((path, index) => look(`sockets[${index}]`, path));
+  });
+  return problems;
+}

@@ -1,0 +1,84 @@
+/** A node's results as a stream: a cursor on its log, with one event in flight at a time. */
+import { create } from "@bufbuild/protobuf";
+import type {
+  StreamResultsRequest,
+  StreamResultsResponse,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  GapCause,
+  StreamResultsResponseSchema,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { Refusal } from "../errors.js";
+import { limits } from "../limits.js";
+import type { NodeRecord } from "../session/nodes.js";
+import type { CallContext } from "./handlers.js";
+import { whicheverAborts } from "./whichever-aborts.js";
+
+export interface Reader extends Pick<CallContext, "signal" | "draining"> {
+  /** Aborts when the caller may read no more. */
+  revoked: AbortSignal;
+}
+
+/** @param instance of this run of the service */
+export async function* resultsOf(
+  record: NodeRecord,
+  request: StreamResultsRequest,
+  { signal, draining, revoked }: Reader,
+  instance: string,
+): AsyncGenerator<StreamResultsResponse> {
+  const { log } = record;
+  const position = log.parseCursor(request.cursor);
+  if (record.streams >= limits.streamsPerNodeMax) {
+    const detail = `${limits.streamsPerNodeMax} streams of this node are open`;
+    throw new Refusal("resource_exhausted", "node.node_id", detail);
+  }
+  let { seq } = position;
+  const message = (at: number, event: StreamResultsResponse["event"]) =>
+    create(StreamResultsResponseSchema, { cursor: log.cursor(at), event });
+  const waiting = whicheverAborts(signal, draining, revoked);
+  record.streams++;
+  try {
+    const opened = {
+      $typeName: "lean.aggregator.v1.Opened",
+      serverInstance: instance,
+    } as const;
+    yield message(seq, { case: "opened", value: opened });
+    if (position.isOtherInstance) yield message(0, gap(GapCause.SERVER_RESTARTED, 0, []));
+    while (!signal.aborted && !revoked.aborted) {
+      const read = log.readAfter(seq);
+      if (read.kind === "gap") {
+        seq = read.resumeSeq;
+        yield message(seq, gap(GapCause.TRIMMED, read.events, read.sessionIds));
+      } else if (read.kind === "entry") {
+        ({ seq } = read.entry);
+        if (request.sessionId !== "" && read.entry.sessionId !== request.sessionId) continue;
+        const { event } = read.entry;
+        if (event.kind === "outcome") yield message(seq, { case: "outcome", value: event.outcome });
+        else {
+          yield message(seq, { case: "summary", value: event.summary });
+          if (request.sessionId !== "") return;
+        }
+      } else {
+        if (request.noFollow || draining.aborted) return;
+        await log.changed(waiting.signal);
+      }
+    }
+  } finally {
+    record.streams--;
+    waiting.dispose();
+  }
+}
+
+function gap(
+  cause: GapCause,
+  events: number,
+  sessionIds: string[],
+): StreamResultsResponse["event"] {
+  const value = {
+    $typeName: "lean.aggregator.v1.Gap",
+    cause,
+    events: BigInt(events),
+    sessionIds,
+  } as const;
+  return { case: "gap", value };
+}

@@ -1,0 +1,81 @@
+/** A table in plain text of who may do what, and one call of each kind to hold it against. */
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { AggregatorClient } from "./contract.js";
+import { inventedGroup } from "./contract.js";
+import { snapshot } from "./vectors.js";
+
+/** What a cell says: served, not allowed, or by nobody known. */
+export type Verdict = "yes" | "no" | "who?";
+
+export interface Row {
+  who: string;
+  cells: Record<string, Verdict>;
+}
+
+/** A line of names, then a line a row; the first column names the row. */
+export function parseMatrix(text: string): Row[] {
+  const [head = [], ...rows] = text
+    .trim()
+    .split("\n")
+    .map((line) => line.split("|").map((cell) => cell.trim()));
+  return rows.map(([who = "", ...cells]) => {
+    const named = head.slice(1).map((name, at) => [name, verdictOf(cells[at])]);
+    return { who, cells: Object.fromEntries(named) as Record<string, Verdict> };
+  });
+}
+
+function verdictOf(cell: string | undefined): Verdict {
+  if (cell === "yes" || cell === "no" || cell === "who?") return cell;
+  throw new Error(`${String(cell)} is no verdict`);
+}
+
+/** One call of each kind, and how it ends where it is served. */
+export const attempts: Record<
+  string,
+  { served: Code | undefined; call: (client: AggregatorClient, nodeId: string) => Promise<unknown> }
+> = {
+  Submit: {
+    served: undefined,
+    call: (client, nodeId) =>
+      client.submitSnapshot({ node: { nodeId }, snapshot: snapshot(100, [inventedGroup(0)]) }),
+  },
+  Stream: {
+    served: undefined,
+    call: (client, nodeId) => {
+      const events = client.streamResults({ node: { nodeId }, noFollow: true });
+      return events[Symbol.asyncIterator]().next();
+    },
+  },
+  Get: {
+    served: Code.NotFound,
+    call: (client, nodeId) => client.getSession({ node: { nodeId }, sessionId: "none" }),
+  },
+  Cancel: {
+    served: Code.NotFound,
+    call: (client, nodeId) => client.cancelSession({ node: { nodeId }, sessionId: "none" }),
+  },
+  Verify: {
+    served: Code.InvalidArgument,
+    call: (client, nodeId) => client.verifyAggregate({ node: { nodeId } }),
+  },
+  Info: { served: undefined, call: (client) => client.getServerInfo({}) },
+};
+
+/** Calls, and says what came of it. Throws for an answer that is neither served nor a denial. */
+export async function attempt(
+  client: AggregatorClient,
+  name: string,
+  nodeId: string,
+): Promise<{ verdict: Verdict; message: string }> {
+  const known = attempts[name];
+  if (known === undefined) throw new Error(`no call ${name}`);
+  const error = await known.call(client, nodeId).then(
+    () => undefined,
+    (thrown: unknown) => ConnectError.from(thrown),
+  );
+  const message = error?.rawMessage ?? "";
+  if (error?.code === Code.Unauthenticated) return { verdict: "who?", message };
+  if (error?.code === Code.PermissionDenied) return { verdict: "no", message };
+  if (error?.code === known.served) return { verdict: "yes", message };
+  throw error ?? new Error(`${name} was served, and should not have been`);
+}
