@@ -4,13 +4,11 @@
  */
 import type { DescMethod, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { CallOptions, ChannelCredentials } from "@grpc/grpc-js";
-import { Client, credentials as grpcCredentials } from "@grpc/grpc-js";
+import type { CallOptions, Client } from "@grpc/grpc-js";
 import { AggregatorService } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { openChannel } from "./channel.js";
+import type { ChannelOptions } from "./channel.js";
 import { AggregatorError } from "./errors.js";
-import { parseServerAddress } from "./server-address.js";
-import { tlsCredentials } from "./tls-credentials.js";
-import type { TlsOptions } from "./tls-credentials.js";
 import type { TokenSource } from "./token.js";
 import { checkTokenIsSafe, metadataWith } from "./token.js";
 
@@ -19,29 +17,9 @@ type Methods = typeof METHODS;
 type Input<M extends DescMethod> = MessageInitShape<M["input"]>;
 type Output<M extends DescMethod> = MessageShape<M["output"]>;
 
-/**
- * What the server may send before it waits for us: a proof of the largest kind and its outcome.
- * Node's default, 64 KiB, makes a proof of 200 KB wait for three round trips.
- */
-const RECEIVE_WINDOW_BYTES = 1024 * 1024;
-
-/** A few proofs of the largest kind, and far above grpc-js's own 4 MiB. */
-const RECEIVE_BYTES_MAX_DEFAULT = 32 * 1024 * 1024;
-
-export interface AggregatorClientOptions {
-  /** `host:port`, `dns:host:port`, `https://host:port`, or `unix:/path/to/socket`. */
-  address: string;
-  /**
-   * Given, or with an address of `https://`, TLS is spoken; never on a Unix socket. Default: plain
-   * text, for loopback.
-   */
-  tls?: TlsOptions;
-  /** In place of what `tls` makes. Default: none. */
-  credentials?: ChannelCredentials;
+export interface AggregatorClientOptions extends ChannelOptions {
   /** Default: none. Sent with every call, over TLS, to loopback or to a Unix socket only. */
   token?: TokenSource;
-  /** Largest message taken from the server, in bytes. Default 32 MiB. */
-  receiveBytesMax?: number;
 }
 
 export interface CallTimeout {
@@ -64,31 +42,16 @@ export class AggregatorClient {
    * machine in plain text.
    */
   constructor(options: AggregatorClientOptions) {
-    const { target, isEncrypted = options.tls !== undefined } = parseServerAddress(options.address);
-    const { tls = {} } = options;
-    const { serverName } = tls;
-    const fromTls = () => (isEncrypted ? tlsCredentials(tls) : grpcCredentials.createInsecure());
-    const credentials = options.credentials ?? fromTls();
+    const { client, target, isSecure } = openChannel(options);
+    this.#client = client;
     this.#token = options.token;
-    if (this.#token !== undefined) checkTokenIsSafe(target, credentials._isSecure());
-    this.#client = new Client(target, credentials, {
-      ...(serverName !== undefined && { "grpc.ssl_target_name_override": serverName }),
-      // The limit on a request is the server's to set; 4 MiB is below a large snapshot.
-      "grpc.max_send_message_length": -1,
-      "grpc.max_receive_message_length": options.receiveBytesMax ?? RECEIVE_BYTES_MAX_DEFAULT,
-      "grpc-node.flow_control_window": RECEIVE_WINDOW_BYTES,
-      // A dead server is noticed within about one tick of 800 ms.
-      "grpc.keepalive_time_ms": 500,
-      "grpc.keepalive_timeout_ms": 500,
-      "grpc.keepalive_permit_without_calls": 1,
-      // grpc-js would back off from 1 s to 120 s; a slot lasts 4 s.
-      "grpc.initial_reconnect_backoff_ms": 100,
-      "grpc.max_reconnect_backoff_ms": 2000,
-      // A replaced pod has a new address; the default waits 30 s before it asks again.
-      "grpc.dns_min_time_between_resolutions_ms": 2000,
-      // Closing this client closes its connection, whoever else talks to the address.
-      "grpc.use_local_subchannel_pool": 1,
-    });
+    if (this.#token === undefined) return;
+    try {
+      checkTokenIsSafe(target, isSecure);
+    } catch (cause) {
+      client.close();
+      throw cause;
+    }
   }
 
   /** Hands over a snapshot. Skipped is an answer, not an error. */

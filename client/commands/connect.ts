@@ -1,6 +1,9 @@
 /** The client of a command, from the flags that say which service, how, and who calls. */
 import { readFileSync } from "node:fs";
+import type { Client } from "@grpc/grpc-js";
 import { AggregatorClient } from "../aggregator-client.js";
+import { openChannel } from "../channel.js";
+import type { ChannelOptions } from "../channel.js";
 import { usageError } from "./command-error.js";
 import { reasonOf } from "./read-input.js";
 
@@ -18,16 +21,27 @@ export interface ConnectOptions {
 
 /** Throws `CommandError` with exit code 2 when a flag cannot be used. */
 export function connect(options: ConnectOptions): AggregatorClient {
+  const token = tokenOf(options.tokenFile);
+  return withUsableFlags(
+    () => new AggregatorClient({ ...channelOptions(options), ...(token && { token }) }),
+  );
+}
+
+/** The same, for calls of another service, which takes no token. */
+export function connectChannel(options: ConnectOptions): Client {
+  return withUsableFlags(() => openChannel(channelOptions(options)).client);
+}
+
+function channelOptions(options: ConnectOptions): ChannelOptions {
   const { server, tlsCa: ca, tlsCertificate: certificate, tlsKey: key } = options;
   const given = { ca, certificate, key, serverName: options.tlsServerName };
   const isTls = Object.values(given).some((value) => value !== undefined);
-  const token = tokenOf(options.tokenFile);
+  return { address: server, ...(isTls && { tls: given }) };
+}
+
+function withUsableFlags<T>(open: () => T): T {
   try {
-    return new AggregatorClient({
-      address: server,
-      ...(isTls && { tls: given }),
-      ...(token && { token }),
-    });
+    return open();
   } catch (cause) {
     if (!(cause instanceof TypeError)) throw cause;
     throw usageError("the service cannot be reached so", cause.message, "mend the flags", cause);

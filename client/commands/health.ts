@@ -2,10 +2,13 @@
  * `lean-aggregator health`: one gRPC health check, for containers without a probe of their own. A
  * policy leaves that check open to everybody, so this needs no identity.
  */
-import { Client, credentials, Metadata } from "@grpc/grpc-js";
+import type { Client } from "@grpc/grpc-js";
+import { Metadata } from "@grpc/grpc-js";
 import { service } from "grpc-health-check";
 import { z } from "zod";
 import { callError } from "./call-error.js";
+import { connectChannel } from "./connect.js";
+import type { ConnectOptions } from "./connect.js";
 import { exitCodes } from "./exit-codes.js";
 import type { Terminal } from "./terminal.js";
 
@@ -13,17 +16,17 @@ const CALL_TIMEOUT_MS = 3000;
 
 const answer = z.object({ status: z.string() });
 
-export interface HealthOptions {
-  server: string;
+export interface HealthOptions extends ConnectOptions {
   /** Healthy is whoever answers, serving or not. */
   live?: boolean;
 }
 
 export async function healthCommand(
-  { server, live = false }: HealthOptions,
+  options: HealthOptions,
   terminal: Pick<Terminal, "out">,
 ): Promise<number> {
-  const client = new Client(server, credentials.createInsecure());
+  const { server, live = false } = options;
+  const client = connectChannel(options);
   try {
     const status = await check(client);
     terminal.out(`${status}\n`);
