@@ -29,7 +29,7 @@ const SURPRISE_MAX = 3;
 /** What is kept of what was learned after such a sample: the device may not be what it was. */
 const KEPT_AT_SURPRISE = 0.9;
 /** Standard deviations from the middle of a normal distribution to 2 % below and 98 % below. */
-const OPTIMISTIC_AT = -2.054;
+export const OPTIMISTIC_AT = -2.054;
 const PESSIMISTIC_AT = 2.054;
 /** A proof is wedged beyond this multiple of its pessimistic prediction, and never before 10 s. */
 const OVERRUN_FACTOR = 4;
@@ -152,7 +152,13 @@ function predict(model: CostModel, raws: number, children: number): Prediction {
   return { ms, variance: dot(pull, shares) + model.scatter, pull };
 }
 
-function quantileMs(model: CostModel, raws: number, children: number, deviations: number): number {
+/** What a proof takes so many standard deviations above the middle; `OPTIMISTIC_AT` is one of them. */
+export function quantileMs(
+  model: CostModel,
+  raws: number,
+  children: number,
+  deviations: number,
+): number {
   const { ms, variance } = predict(model, raws, children);
   return ms * Math.exp(deviations * Math.sqrt(variance));
 }

@@ -15,7 +15,7 @@ import { abandon, assign, hear, unknownLane } from "./assignments.js";
 import type { Checker } from "./checker.js";
 import { FailoverChecker } from "./checker.js";
 import type { CostModel } from "./cost.js";
-import { optimisticMs, pessimisticMs, predictMs } from "./cost.js";
+import { OPTIMISTIC_AT, pessimisticMs, predictMs, quantileMs } from "./cost.js";
 import type { LaneForecast } from "./forecast.js";
 import type { ProofResult } from "./group.js";
 import { LaneRunner } from "./lane-runner.js";
@@ -175,9 +175,10 @@ export class Dispatcher {
     return this.onBestLane(predictMs, raws, children);
   }
 
-  /** As `predictMs`, such that most proofs take longer. */
-  optimisticMs(raws: number, children: number): number {
-    return this.onBestLane(optimisticMs, raws, children);
+  /** The same so many standard deviations above the middle. */
+  quantileMs(raws: number, children: number, deviations: number): number {
+    const cost = (model: CostModel, r: number, c: number) => quantileMs(model, r, c, deviations);
+    return this.onBestLane(cost, raws, children);
   }
 
   /** As `predictMs`, such that most proofs take less. */
@@ -185,14 +186,17 @@ export class Dispatcher {
     return this.onBestLane(pessimisticMs, raws, children);
   }
 
-  /** When each lane takes work again, seen optimistically; those that the operator drained apart. */
-  forecast(): LaneForecast[] {
+  /**
+   * When each lane takes work again if proofs take so many standard deviations more than the middle;
+   * by default optimistically. Those that the operator drained are left out.
+   */
+  forecast(deviations = OPTIMISTIC_AT): LaneForecast[] {
     return this.lanesInUse().map((lane) => {
       const { runner, belief } = lane;
       const hasStandby = runner.state.standby?.isReady === true;
       const isHeld = belief.kind === "holds" && !belief.isOver;
       const attempt = isHeld ? belief.attempt : undefined;
-      return { attempt, hasStandby, freeAtMs: this.freeAtMs(lane) };
+      return { attempt, hasStandby, freeAtMs: this.freeAtMs(lane, deviations) };
     });
   }
 
@@ -222,7 +226,7 @@ export class Dispatcher {
     return Math.min(...this.lanes.map(({ runner }) => cost(runner.cost, raws, children)));
   }
 
-  private freeAtMs({ runner, belief }: Lane): number {
+  private freeAtMs({ runner, belief }: Lane, deviations: number): number {
     const nowMs = this.modules.clock.nowMs();
     if (belief.kind === "down") return belief.isBackSoon ? nowMs : Infinity;
     if (belief.kind === "idle" || belief.isOver) return nowMs;
@@ -232,7 +236,7 @@ export class Dispatcher {
       raws: work?.raws.validators.length ?? 0,
       children: work?.children.length ?? 0,
     };
-    return proof.startedAtMs + optimisticMs(runner.cost, proof.raws, proof.children);
+    return proof.startedAtMs + quantileMs(runner.cost, proof.raws, proof.children, deviations);
   }
 
   private lanesInUse(): Lane[] {

@@ -205,12 +205,12 @@ export class Aggregator {
     return { kind: "skipped", reason: "overloaded", detail: broken.detail };
   }
 
-  /** Seen optimistically, and only when a lane is busy: an idle device always takes a first group. */
+  /** In every future, and only when a lane is busy: an idle device always takes a first group. */
   private predictedMiss(submission: Submission): Admission | undefined {
-    const { receivedAtMs, deadlineAtMs, fenceAtMs } = submission;
+    const { receivedAtMs, deadlineAtMs } = submission;
     if (this.modules.dispatcher.isIdle) return undefined;
-    const { startAtMs, finishAtMs } = this.sessions.queue.forecast(submission);
-    if (startAtMs < deadlineAtMs && finishAtMs < fenceAtMs) return undefined;
+    const { startAtMs, finishAtMs, isInTime } = this.sessions.queue.forecast(submission);
+    if (isInTime) return undefined;
     const detail =
       startAtMs < deadlineAtMs
         ? "not even a part of one group could be proved before the fence"

@@ -5,6 +5,7 @@
  */
 import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics.js";
+import { OPTIMISTIC_AT } from "../schedule/cost.js";
 import type { Dispatcher, Job, JobSource } from "../schedule/dispatcher.js";
 import type { Ahead, LaneForecast } from "../schedule/forecast.js";
 import { startAfter } from "../schedule/forecast.js";
@@ -26,6 +27,20 @@ import { resultFor } from "./shared-result.js";
 
 /** A node's first groups start whatever is predicted; after one was killed at its fence, not for so long. */
 const TRY_AGAIN_MS = 60_000;
+
+/**
+ * How long proofs take in the futures that accept looks at, in standard deviations. Swift proofs are
+ * not always the best for who stands last: those before it may start just in time, which a little
+ * later would have been too late.
+ */
+const FUTURES = [OPTIMISTIC_AT, -1, 0, 1, -OPTIMISTIC_AT] as const;
+
+export interface Forecast {
+  startAtMs: number;
+  finishAtMs: number;
+  /** The start before the deadline, the finish before the fence. */
+  isInTime: boolean;
+}
 
 export interface GroupQueueModules {
   clock: Clock;
@@ -103,12 +118,25 @@ export class GroupQueue implements JobSource {
 
   /**
    * When a snapshot that comes now could have a first group started, and when the least of it that
-   * may be started would be done; both seen optimistically.
+   * may be started would be done: the first of the futures in which both are in time, else the
+   * soonest of all.
    */
-  forecast(submission: Submission): { startAtMs: number; finishAtMs: number } {
+  forecast(submission: Submission): Forecast {
+    let soonest: Forecast = { startAtMs: Infinity, finishAtMs: Infinity, isInTime: false };
+    for (const deviations of FUTURES) {
+      const { startAtMs, finishAtMs } = this.forecastAt(submission, deviations);
+      const { deadlineAtMs, fenceAtMs } = submission;
+      const isInTime = startAtMs < deadlineAtMs && finishAtMs < fenceAtMs;
+      if (isInTime) return { startAtMs, finishAtMs, isInTime };
+      if (finishAtMs < soonest.finishAtMs) soonest = { startAtMs, finishAtMs, isInTime };
+    }
+    return soonest;
+  }
+
+  private forecastAt(submission: Submission, deviations: number) {
     const { clock, dispatcher } = this.modules;
     const nowMs = clock.nowMs();
-    const lanes = dispatcher.forecast();
+    const lanes = dispatcher.forecast(deviations);
     const digests = new Set(submission.groups.map(({ digest }) => digest));
     const [shared] = lanes
       .flatMap(({ attempt, freeAtMs }) => {
@@ -134,8 +162,13 @@ export class GroupQueue implements JobSource {
           compareStanding(other, standing) < 0 && !digests.has(groupOf(other.waiter).digest),
       )
       .sort(compareStanding);
-    const startAtMs = startAfter(nowMs, free, this.ahead(before), submission.deadlineAtMs);
-    return { startAtMs, finishAtMs: startAtMs + this.leastMs(submission) };
+    const startAtMs = startAfter(
+      nowMs,
+      free,
+      this.ahead(before, deviations),
+      submission.deadlineAtMs,
+    );
+    return { startAtMs, finishAtMs: startAtMs + this.leastMs(submission, deviations) };
   }
 
   /** Lets go of what time has made worthless. */
@@ -163,11 +196,12 @@ export class GroupQueue implements JobSource {
     });
   }
 
-  private *ahead(waiting: readonly { waiter: Waiter }[]): Generator<Ahead> {
+  private *ahead(waiting: readonly { waiter: Waiter }[], deviations: number): Generator<Ahead> {
     for (const { waiter } of waiting) {
       const { raws, children } = workOf(waiter);
       const { dispatcher } = this.modules;
-      const costMs = dispatcher.optimisticMs(raws.validators.length, children.length);
+      const count = raws.validators.length;
+      const costMs = dispatcher.quantileMs(count, children.length, deviations);
       const { deadlineAtMs, fenceAtMs } = waiter.live.submission;
       yield { costMs, latestStartAtMs: Math.min(deadlineAtMs, fenceAtMs - costMs) };
     }
@@ -323,15 +357,16 @@ export class GroupQueue implements JobSource {
     return clock.nowMs() + tookMs < waiter.live.submission.fenceAtMs;
   }
 
-  /** What the least of the snapshot that may be started costs, seen optimistically. */
-  private leastMs({ groups, mayBeCut }: Submission): number {
+  /** What the least of the snapshot that may be started costs. */
+  private leastMs({ groups, mayBeCut }: Submission, deviations: number): number {
     const least = groups.map(({ work }) => {
       const raws = work.raws.validators.length;
       const children = work.children.length;
       if (!mayBeCut || raws + children < 2) return [raws, children] as const;
       return raws > 0 ? ([1, 0] as const) : ([0, 2] as const);
     });
-    return Math.min(...least.map((shape) => this.modules.dispatcher.optimisticMs(...shape)));
+    const { dispatcher } = this.modules;
+    return Math.min(...least.map((shape) => dispatcher.quantileMs(...shape, deviations)));
   }
 
   private pessimisticMs(waiter: Waiter): number {
