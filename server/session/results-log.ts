@@ -111,8 +111,12 @@ export class ResultsLog {
   /** Where to resume: 0 for all that is retained; another instance's cursor is a gap. */
   parseCursor(cursor: string): { seq: number; isOtherInstance: boolean } {
     if (cursor === "") return { seq: 0, isOtherInstance: false };
-    const match = /^([0-9a-f]{16}):(\d{1,15})$/.exec(Buffer.from(cursor, "base64url").toString());
-    if (match === null) throw invalid("cursor", "is not one that this service gave out");
+    const plain = Buffer.from(cursor, "base64url");
+    const match = /^([0-9a-f]{16}):(0|[1-9]\d{0,14})$/.exec(plain.toString());
+    // Decoding passes over what is not base64.
+    if (match === null || plain.toString("base64url") !== cursor) {
+      throw invalid("cursor", "is not one that this service gave out");
+    }
     if (match[1] !== this.options.instance) return { seq: 0, isOtherInstance: true };
     const seq = Number(match[2]);
     if (seq >= this.nextSeq) throw invalid("cursor", "is ahead of this node's results");

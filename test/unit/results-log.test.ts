@@ -60,5 +60,9 @@ test("a cursor of another instance is recognised; one ahead of the log or forged
   const other = new ResultsLog({ instance: "00000000000000bb", eventsMax: 1, nowMs: () => 0 });
   expect(log.parseCursor(other.cursor(0))).toEqual({ seq: 0, isOtherInstance: true });
   expect(() => log.parseCursor(log.cursor(2))).toThrow(/ahead/);
-  expect(() => log.parseCursor("!!")).toThrow(/cursor/);
+  const encode = (plain: string) => Buffer.from(plain).toString("base64url");
+  const other07 = encode("00000000000000bb:07");
+  for (const forged of ["!!", ` ${log.cursor(1)}`, encode(`${instance}:01`), other07]) {
+    expect(() => log.parseCursor(forged), forged).toThrow(/is not one that this service gave out/);
+  }
 });
