@@ -154,7 +154,7 @@ export class Handlers {
         serverInstance: this.options.instance,
       } as const;
       yield message(seq, { case: "opened", value: opened });
-      if (position.isOtherInstance) yield message(0, gap(GapCause.SERVER_RESTARTED, 0, []));
+      if (position.isOtherInstance) yield message(seq, gap(GapCause.SERVER_RESTARTED, 0, []));
       while (!context.signal.aborted) {
         const read = log.readAfter(seq);
         if (read.kind === "gap") {

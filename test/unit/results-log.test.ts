@@ -36,7 +36,20 @@ test("a cursor that the log has moved past gets a gap naming what is missing, th
 });
 
 test("no cursor means all that is retained, without a gap", () => {
-  expect(logOf(5, 2).readAfter(0)).toMatchObject({ kind: "entry", entry: { seq: 4 } });
+  const log = logOf(5, 2);
+  const { seq } = log.parseCursor("");
+  expect(log.readAfter(seq)).toMatchObject({ kind: "entry", entry: { seq: 4 } });
+});
+
+test("a cursor from before the first event misses none of them untold", () => {
+  const log = logOf(0, 2);
+  const cursor = log.cursor(log.parseCursor("").seq);
+  for (let count = 0; count < 3; count++) {
+    const event = { kind: "outcome", outcome: create(OutcomeSchema) } as const;
+    log.append({ sessionId: `s${count}`, fenceAtMs: 100, event });
+  }
+  const { seq } = log.parseCursor(cursor);
+  expect(log.readAfter(seq)).toMatchObject({ kind: "gap", events: 1, sessionIds: ["s0"] });
 });
 
 test("no proof is read at its fence or later, and events are dropped after the retention", () => {
