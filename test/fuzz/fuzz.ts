@@ -1,11 +1,12 @@
 /**
  * `make fuzz`: every target in turn for `TIME` seconds each, or `TARGET` alone; `INPUT=file` runs
- * one input of `TARGET` again. `SEED` makes the same inputs, `HANG` seconds without an end are a
+ * one input of `TARGET` again, `ONLY=n` one call of the C ABI. `SEED` makes the same inputs, `HANG` seconds without an end are a
  * finding, `OUT` takes what is found. The one argument is the folder of targets. Exit code 1 when
  * anything was found, 2 for wrong arguments.
  */
 import { readFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
+import { ABI, fuzzAbi } from "./engine/abi.js";
 import { writeFinding } from "./engine/corpus.js";
 import { Fuzzer } from "./engine/fuzzer.js";
 import { SharedState } from "./engine/shared-state.js";
@@ -91,22 +92,25 @@ async function replay(target: FuzzTarget, file: string): Promise<number> {
 }
 
 async function main(): Promise<number> {
-  const folder = new URL(`${process.argv[2] ?? "targets"}/`, import.meta.url);
+  const [, , planted] = process.argv;
+  const folder = new URL(`${planted ?? "targets"}/`, import.meta.url);
   const all = await loadTargets(folder);
-  const names = all.map(({ target }) => target.name);
-  const { TARGET = "", INPUT = "" } = env;
+  const { TARGET = "", INPUT = "", ONLY = "" } = env;
   const chosen = TARGET === "" ? all : all.filter(({ target }) => target.name === TARGET);
-  if (chosen.length === 0) wrong(`there is no target ${TARGET}; there are ${names.join(", ")}`);
+  const hasAbi = planted === undefined && ["", ABI].includes(TARGET);
+  if (chosen.length === 0 && !hasAbi) {
+    const names = [...all.map(({ target }) => target.name), ABI];
+    wrong(`there is no target ${TARGET}; there are ${names.join(", ")}`);
+  }
   if (INPUT !== "") {
     const [only, ...others] = chosen;
     if (only === undefined || others.length > 0) wrong("INPUT needs the TARGET that it is for");
     return replay(only.target, INPUT);
   }
-  process.stdout.write(
-    `SEED=${String(seed)} TIME=${String(seconds)}: ${String(chosen.length)} targets\n`,
-  );
+  process.stdout.write(`SEED=${String(seed)} TIME=${String(seconds)}\n`);
   let findings = 0;
   for (const each of chosen) findings += await fuzz(each);
+  if (hasAbi) findings += await fuzzAbi({ seed, seconds, only: ONLY, out });
   process.stdout.write(`${String(findings)} findings${findings > 0 ? `, in ${out}/` : ""}\n`);
   return findings;
 }
