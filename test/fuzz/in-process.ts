@@ -1,8 +1,6 @@
 /** Sessions, scheduler and handlers without sockets, on a fake prover that takes no time. */
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { fromBinary } from "@bufbuild/protobuf";
-import type { Clock } from "../../server/clock.js";
-import { systemClock } from "../../server/clock.js";
 import { invalid } from "../../server/errors.js";
 import { limits } from "../../server/limits.js";
 import { createLog } from "../../server/log.js";
@@ -14,19 +12,7 @@ import type { CallContext } from "../../server/rpc/handlers.js";
 import { Handlers } from "../../server/rpc/handlers.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
 import { Aggregator } from "../../server/session/aggregator.js";
-
-/** The system's clock, which may be put forward. */
-class SkippingClock implements Clock {
-  private skippedMs = 0;
-  nowMs = () => systemClock.nowMs() + this.skippedMs;
-  unixMs = () => systemClock.unixMs();
-  at = (instantMs: number, callback: () => void) =>
-    systemClock.at(instantMs - this.skippedMs, callback);
-
-  skip(ms: number): void {
-    this.skippedMs += ms;
-  }
-}
+import { SkippingClock } from "./skipping-clock.js";
 
 export class InProcess {
   readonly memory = new MemoryBudget(limits.heldBytesMax);
