@@ -39,7 +39,7 @@ export class InProcess {
 
   static async start(): Promise<InProcess> {
     const made = new InProcess();
-    made.dispatcher.start(() => made.aggregator.nextJob());
+    made.dispatcher.start(made.aggregator.queue);
     await made.dispatcher.ready();
     return made;
   }
