@@ -145,7 +145,7 @@ export class Aggregator {
     const { bytes, groups, nodeId } = submission;
     // Before memory is reserved: a node too many is refused by a throw.
     this.node(nodeId);
-    const share = this.modules.memory.reserve(bytes + groups.length * limits.proofBytesMax);
+    const share = this.modules.memory.reserve(bytes + resultBytesMax(groups));
     if (share === undefined) {
       const { heldBytes } = this.modules.memory;
       const detail = `${heldBytes} bytes are held, and the snapshot and its results do not fit`;
@@ -220,4 +220,12 @@ export class Aggregator {
       if (isOldEpoch || isReplaced) this.sessions.step(live, { kind: "supersede" });
     }
   }
+}
+
+/** Every group may end with a proof, and with every input named as left out. */
+function resultBytesMax(groups: readonly DecodedGroup[]): number {
+  const inputs = groups.reduce((sum, { work: { raws, children, leftOut } }) => {
+    return sum + raws.validators.length + children.length + leftOut.length;
+  }, 0);
+  return groups.length * limits.proofBytesMax + inputs * limits.leftOutBytes;
 }
