@@ -1,6 +1,6 @@
 # Every target installs what is missing first. Needs Node 20 or newer, Python 3.11 or newer with its
 # shared library, and a C++ compiler.
-.PHONY: setup build test check sim bench demo devnet devnet-smoke serve doctor sbom clean
+.PHONY: setup build test check sim fuzz bench demo devnet devnet-smoke serve doctor sbom clean
 
 setup: node_modules/.package-lock.json build/lean_pq.json
 	@node native/build.mjs
@@ -25,6 +25,10 @@ check: build
 # SEED=n replays one simulated schedule event by event.
 sim: build
 	@node dist/test/sim/replay.js
+
+# TIME=s a target, TARGET=name for one; INPUT=file runs one input again; SEED=n the same inputs.
+fuzz: build
+	@node dist/test/fuzz/fuzz.js
 
 demo: build
 	@node dist/test/demo/demo.js

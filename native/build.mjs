@@ -1,6 +1,6 @@
 // Compiles the native parts that are older than their sources: the addon (node-gyp), the backend
-// build/lean_pq.so and the conformance program; with --asan also both of the latter under
-// AddressSanitizer, as build/lean_pq-asan.so and build/conformance-asan.
+// build/lean_pq.so and the conformance program; with --asan also both of the latter and the ABI's
+// fuzzer under AddressSanitizer, as build/lean_pq-asan.so, build/conformance-asan and build/fuzz-asan.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync, utimesSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -85,9 +85,11 @@ function buildBackend(output, flags) {
   compile(CXX, output, inputs, [...shared, ...flags, ...sources]);
 }
 
-function buildConformance(output, flags) {
-  const source = "native/conformance/conformance.c";
-  compile(CC, output, [source], ["-std=c11", "-D_POSIX_C_SOURCE=200809L", ...flags, source]);
+function buildProgram(output, main, flags) {
+  const folder = "native/conformance";
+  const sources = [`${folder}/${main}`, `${folder}/subject.c`];
+  const inputs = [...sources, `${folder}/subject.h`];
+  compile(CC, output, inputs, ["-std=c11", "-D_POSIX_C_SOURCE=200809L", ...flags, ...sources]);
 }
 
 function main() {
@@ -96,10 +98,11 @@ function main() {
   mkdirSync(join(ROOT, "build"), { recursive: true });
   buildAddon();
   buildBackend("build/lean_pq.so", ["-O2"]);
-  buildConformance("build/conformance", ["-O2"]);
+  buildProgram("build/conformance", "conformance.c", ["-O2"]);
   if (process.argv.includes("--asan")) {
     buildBackend("build/lean_pq-asan.so", ASAN);
-    buildConformance("build/conformance-asan", ASAN);
+    buildProgram("build/conformance-asan", "conformance.c", ASAN);
+    buildProgram("build/fuzz-asan", "fuzz.c", ASAN);
   }
 }
 

@@ -134,7 +134,9 @@ export class ConfigError extends Error {
 
 /** Merges the sources, later ones winning, and checks the whole. */
 export function parseConfig(...sources: readonly Record<string, unknown>[]): Config {
-  const merged: Record<string, unknown> = Object.assign({}, ...sources.map(withoutUndefined));
+  // Not by assignment: that would take the settings in a file's "__proto__" for the whole's.
+  const given = sources.flatMap((source) => Object.entries(withoutUndefined(source)));
+  const merged: Record<string, unknown> = Object.fromEntries(given);
   const problem = (key: string, expected: string): Problem => {
     const is = key in merged ? `is ${JSON.stringify(merged[key])}` : "is not given";
     return { key, text: `(${is}): ${expected}` };

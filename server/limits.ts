@@ -22,6 +22,8 @@ export const limits = {
   sessionsInFlightMax: 64,
   /** Bytes of snapshots and proofs held at once, queued sessions included. */
   heldBytesMax: 512 * 1024 * 1024,
+  /** What an outcome holds for each input that it names as left out: 350 bytes were measured. */
+  leftOutBytes: 400,
   /** Remembered request ids a node; a retry comes within seconds. */
   requestIdsMax: 256,
   /** Proofs of higher classes in a row before backlog that waits gets a turn: two slots of a block. */

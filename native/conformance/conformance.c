@@ -6,9 +6,8 @@
  * VECTORSDIR holds inputs.bin (layout: inputs.mjs). Prints one line per check; exits 0 when all
  * pass, 1 when one fails, 2 when it cannot start.
  */
-#include "../include/lean_prover.h"
+#include "subject.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -16,33 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEW_RAWS = 4, BUSY_RAWS = 64, PATH_BYTES = 4096 };
-
-static struct {
-  lean_prover_status (*open)(const char *, lean_prover **, char *);
-  lean_prover_status (*describe)(lean_prover *, lean_prover_description *);
-  lean_prover_status (*verify_signatures)(lean_prover *, const lean_prover_message *,
-                                          lean_prover_keys, const uint8_t *, uint8_t *, char *);
-  lean_prover_status (*verify_aggregate)(lean_prover *, const lean_prover_message *,
-                                         const lean_prover_aggregate_claim *, char *);
-  lean_prover_status (*aggregate)(lean_prover *, const lean_prover_message *, lean_prover_keys,
-                                  const uint8_t *, const lean_prover_aggregate_claim *, size_t,
-                                  uint32_t, lean_prover_buffer *, char *);
-  void (*free_buffer)(lean_prover *, lean_prover_buffer *);
-  void (*close)(lean_prover *);
-} library;
-
-static struct {
-  uint8_t *file;
-  uint32_t key_bytes;
-  uint32_t signature_bytes;
-  lean_prover_message message;
-  lean_prover_keys raws;
-  const uint8_t *signatures;
-  lean_prover_keys wrong_leaf;
-  const uint8_t *wrong_leaf_signature;
-  lean_prover_aggregate_claim child;
-} inputs;
+enum { FEW_RAWS = 4, BUSY_RAWS = 64 };
 
 static lean_prover *prover;
 static char error[LEAN_PROVER_ERROR_BYTES];
@@ -62,97 +35,6 @@ static void check_refused(lean_prover_status got, lean_prover_status wanted, con
   const bool has_text = error[0] != '\0' && memchr(error, '\0', sizeof error) != NULL;
   if (got != wanted) printf("     status %d, wanted %d\n", (int)got, (int)wanted);
   check(got == wanted && has_text, sentence);
-}
-
-static void cannot_start(const char *what, const char *why) {
-  fprintf(stderr, "conformance: %s: %s\n", what, why);
-  exit(2);
-}
-
-static void *allocate(size_t length) {
-  void *memory = malloc(length);
-  if (memory == NULL) cannot_start("malloc", "out of memory");
-  return memory;
-}
-
-/* The whole file, with a NUL after it. */
-static uint8_t *read_whole(const char *path, size_t *length) {
-  FILE *file = fopen(path, "rb");
-  if (file == NULL) cannot_start(path, "cannot be opened");
-  if (fseek(file, 0, SEEK_END) != 0) cannot_start(path, "cannot be read");
-  const long size = ftell(file);
-  rewind(file);
-  if (size < 0) cannot_start(path, "cannot be read");
-  uint8_t *bytes = allocate((size_t)size + 1);
-  if (fread(bytes, 1, (size_t)size, file) != (size_t)size) cannot_start(path, "cannot be read");
-  fclose(file);
-  bytes[size] = 0;
-  *length = (size_t)size;
-  return bytes;
-}
-
-static size_t cursor;
-static size_t input_length;
-
-static const uint8_t *take(size_t length) {
-  if (length > input_length - cursor) cannot_start("inputs.bin", "is cut short");
-  const uint8_t *at = inputs.file + cursor;
-  cursor += length;
-  return at;
-}
-
-static uint32_t take_u32(void) {
-  const uint8_t *at = take(4);
-  return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
-
-static lean_prover_keys take_keys(uint32_t count) {
-  return (lean_prover_keys){take((size_t)count * inputs.key_bytes), count};
-}
-
-static void read_inputs(const char *folder) {
-  char path[PATH_BYTES];
-  snprintf(path, sizeof path, "%s/inputs.bin", folder);
-  inputs.file = read_whole(path, &input_length);
-  if (memcmp(take(8), "LPINPUT1", 8) != 0) cannot_start(path, "is not an inputs file");
-  inputs.key_bytes = take_u32();
-  inputs.signature_bytes = take_u32();
-  inputs.message.slot = take_u32();
-  memcpy(inputs.message.root, take(LEAN_PROVER_MESSAGE_BYTES), LEAN_PROVER_MESSAGE_BYTES);
-  inputs.raws = take_keys(take_u32());
-  inputs.signatures = take(inputs.raws.count * inputs.signature_bytes);
-  inputs.wrong_leaf = take_keys(1);
-  inputs.wrong_leaf_signature = take(inputs.signature_bytes);
-  inputs.child.keys = take_keys(take_u32());
-  inputs.child.proof_bytes = take_u32();
-  inputs.child.proof = take(inputs.child.proof_bytes);
-  if (inputs.raws.count <= inputs.child.keys.count || inputs.raws.count < FEW_RAWS + 1 ||
-      inputs.child.keys.count < 2) {
-    cannot_start(path, "has too few signatures or child keys");
-  }
-}
-
-/* POSIX has dlsym give functions as data pointers; ISO C forbids the cast, so copy the bits. */
-static void resolve(void *loaded, const char *name, void *function) {
-  void *found = dlsym(loaded, name);
-  if (found == NULL) cannot_start(name, "is not exported");
-  memcpy(function, &found, sizeof found);
-}
-
-static void load_library(const char *path) {
-  void *loaded = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (loaded == NULL) cannot_start(path, dlerror());
-  resolve(loaded, "lean_prover_open", &library.open);
-  resolve(loaded, "lean_prover_describe", &library.describe);
-  resolve(loaded, "lean_prover_verify_signatures", &library.verify_signatures);
-  resolve(loaded, "lean_prover_verify_aggregate", &library.verify_aggregate);
-  resolve(loaded, "lean_prover_aggregate", &library.aggregate);
-  resolve(loaded, "lean_prover_free_buffer", &library.free_buffer);
-  resolve(loaded, "lean_prover_close", &library.close);
-}
-
-static uint8_t *copy(const uint8_t *bytes, size_t length) {
-  return memcpy(allocate(length), bytes, length);
 }
 
 static lean_prover_status aggregate(lean_prover_keys raws, const uint8_t *signatures,
@@ -365,10 +247,10 @@ int main(int argc, char **argv) {
     return 2;
   }
   setvbuf(stdout, NULL, _IOLBF, 0); /* a crash or a sanitizer's exit loses no line */
-  size_t config_length;
-  char *config = (char *)read_whole(argv[2], &config_length);
+  char *config = read_text(argv[2]);
   load_library(argv[1]);
   read_inputs(argv[3]);
+  if (inputs.raws.count < FEW_RAWS + 1) cannot_start(argv[3], "has too few signatures");
   const lean_prover_status opened = library.open(config, &prover, error);
   check(opened == LEAN_PROVER_OK && prover != NULL, "opens with the config");
   if (checks_failed == 0) {

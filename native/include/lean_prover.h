@@ -110,7 +110,7 @@ lean_prover_status lean_prover_verify_aggregate(lean_prover *prover,
 
 /*
  * Proves that every key of raws and of children signed the message. log_inv_rate 0: the library's
- * default. Cannot be interrupted.
+ * default. Cannot be interrupted. Whatever proof held before, it is empty unless this succeeds.
  */
 lean_prover_status lean_prover_aggregate(lean_prover *prover, const lean_prover_message *message,
                                          lean_prover_keys raws, const uint8_t *signatures,

@@ -60,10 +60,14 @@ export const deviceSchema = z.strictObject({
 
 export type DeviceConfig = z.infer<typeof deviceSchema>;
 
-/** Two devices on one core would each take the other's time; undefined when there are none. */
+/**
+ * Two devices on one core would each take the other's time, and two of one name would wait for each
+ * other's lock; undefined when there are none.
+ */
 export function overlappingDevices(devices: readonly DeviceConfig[]): string | undefined {
   const owners = new Map<number, string>();
-  for (const { id, cores: own } of devices) {
+  for (const [at, { id, cores: own }] of devices.entries()) {
+    if (devices.slice(0, at).some((other) => other.id === id)) return `two devices are named ${id}`;
     if (own.length === 0 && devices.length > 1) {
       return `${id} is on all cores; with several devices each must name its own`;
     }

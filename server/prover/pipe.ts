@@ -43,7 +43,9 @@ export function readMessages(pipe: Duplex, reader: PipeReader): void {
     held.push(chunk);
     heldBytes += chunk.length;
     while (heldBytes >= wantedBytes) {
-      const bytes = Buffer.concat(held);
+      // Of one piece no copy: a piece full of small frames would be copied once for each.
+      const [first = Buffer.alloc(0)] = held;
+      const bytes = held.length === 1 ? first : Buffer.concat(held);
       const frameBytes = HEADER_BYTES + bytes.readUInt32BE();
       if (frameBytes > FRAME_BYTES_MAX) return fail(`a frame of ${String(frameBytes)} bytes`);
       wantedBytes = frameBytes;

@@ -4,7 +4,7 @@
  * caller reads why.
  */
 import type { DescMessage, DescMethod } from "@bufbuild/protobuf";
-import { fromBinary } from "@bufbuild/protobuf";
+import { fromBinary, fromJsonString } from "@bufbuild/protobuf";
 import type { Clock } from "../clock.js";
 import { invalid, Refusal } from "../errors.js";
 import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
@@ -33,7 +33,7 @@ export async function readRequest(
   const isFramed = /^application\/(grpc|connect\+)/.test(type);
   const body = await collect(request, response, isFramed, options);
   const message = isFramed ? unframed(body) : body;
-  if (isJson(type)) checkJsonCount(message);
+  if (isJson(type)) checkJson(options.method.input, message);
   else checkMessage(options.method.input, message);
   return body;
 }
@@ -46,6 +46,20 @@ function checkMessage(schema: DescMessage, message: Uint8Array): void {
   checkMessageCount(schema, message);
   try {
     fromBinary(schema, message);
+  } catch {
+    throw invalid("", `the message is not a ${schema.typeName}`);
+  }
+}
+
+/**
+ * Connect quotes what it cannot decode, and where it quotes half a surrogate pair it cannot encode
+ * the status, and cuts the call without one: such JSON is tried first, as connect would read it.
+ */
+function checkJson(schema: DescMessage, message: Buffer): void {
+  checkJsonCount(message);
+  if (!message.includes("\\ud") && !message.includes("\\uD")) return;
+  try {
+    fromJsonString(schema, message.toString(), { ignoreUnknownFields: true });
   } catch {
     throw invalid("", `the message is not a ${schema.typeName}`);
   }

@@ -43,7 +43,7 @@ export async function* resultsOf(
       serverInstance: instance,
     } as const;
     yield message(seq, { case: "opened", value: opened });
-    if (position.isOtherInstance) yield message(0, gap(GapCause.SERVER_RESTARTED, 0, []));
+    if (position.isOtherInstance) yield message(seq, gap(GapCause.SERVER_RESTARTED, 0, []));
     while (!signal.aborted && !revoked.aborted) {
       const read = log.readAfter(seq);
       if (read.kind === "gap") {

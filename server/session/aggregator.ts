@@ -236,7 +236,10 @@ export class Aggregator {
   }
 }
 
-/** The snapshot, and a proof of each group. */
+/** The snapshot, and of every group a proof, and every input named as left out. */
 function bytesToHold({ bytes, groups }: Submission): number {
-  return bytes + groups.length * limits.proofBytesMax;
+  const inputs = groups.reduce((sum, { work: { raws, children, leftOut } }) => {
+    return sum + raws.validators.length + children.length + leftOut.length;
+  }, 0);
+  return bytes + groups.length * limits.proofBytesMax + inputs * limits.leftOutBytes;
 }

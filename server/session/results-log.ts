@@ -73,7 +73,7 @@ export class ResultsLog {
   readAfter(seq: number): ReadResult {
     const oldest = this.entries[0];
     const firstKept = oldest?.seq ?? this.nextSeq;
-    if (seq > 0 && seq < firstKept - 1) {
+    if (seq < firstKept - 1) {
       const missed = this.trimmed.filter((event) => event.seq > seq);
       const sessionIds = [...new Set(missed.map(({ sessionId }) => sessionId))];
       return {
@@ -84,7 +84,7 @@ export class ResultsLog {
         resumeSeq: firstKept - 1,
       };
     }
-    const entry = this.entries[Math.max(0, seq + 1 - firstKept)];
+    const entry = this.entries[seq + 1 - firstKept];
     if (entry === undefined) return { kind: "end", seq: this.nextSeq - 1 };
     eraseIfFenced(entry, this.options.nowMs());
     return { kind: "entry", entry };
@@ -108,12 +108,17 @@ export class ResultsLog {
     return Buffer.from(`${this.options.instance}:${seq}`).toString("base64url");
   }
 
-  /** Where to resume: 0 for all that is retained; another instance's cursor is a gap. */
+  /** Where to resume: no cursor means all that is retained; another instance's is a gap before it. */
   parseCursor(cursor: string): { seq: number; isOtherInstance: boolean } {
-    if (cursor === "") return { seq: 0, isOtherInstance: false };
-    const match = /^([0-9a-f]{16}):(\d{1,15})$/.exec(Buffer.from(cursor, "base64url").toString());
-    if (match === null) throw invalid("cursor", "is not one that this service gave out");
-    if (match[1] !== this.options.instance) return { seq: 0, isOtherInstance: true };
+    const beforeAll = (this.entries[0]?.seq ?? this.nextSeq) - 1;
+    if (cursor === "") return { seq: beforeAll, isOtherInstance: false };
+    const plain = Buffer.from(cursor, "base64url");
+    const match = /^([0-9a-f]{16}):(0|[1-9]\d{0,14})$/.exec(plain.toString());
+    // Decoding passes over what is not base64.
+    if (match === null || plain.toString("base64url") !== cursor) {
+      throw invalid("cursor", "is not one that this service gave out");
+    }
+    if (match[1] !== this.options.instance) return { seq: beforeAll, isOtherInstance: true };
     const seq = Number(match[2]);
     if (seq >= this.nextSeq) throw invalid("cursor", "is ahead of this node's results");
     return { seq, isOtherInstance: false };

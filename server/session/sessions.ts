@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import type { Accepted } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { assertNever } from "../errors.js";
 import type { Clock } from "../clock.js";
+import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { MemoryShare } from "../memory-budget.js";
 import type { Metrics } from "../metrics.js";
@@ -45,9 +46,11 @@ export interface LiveSession {
   hasStarted: boolean;
   readonly counts: Map<string, number>;
   readonly cancelTimers: (() => void)[];
-  /** Of the snapshot and its results; of the results alone from the session's end to its fence. */
+  /** Of the snapshot and its results; of the results alone from the session's end on. */
   readonly share: MemoryShare;
   proofBytes: number;
+  /** Of what outcomes name as left out: retained after the fence, as they are. */
+  leftOutBytes: number;
 }
 
 export interface SessionsModules {
@@ -63,7 +66,12 @@ export class Sessions {
   readonly queue: GroupQueue;
   private readonly endWaiters = new Set<() => void>();
   private nextOrder = 1;
-  private endedShares: { share: MemoryShare; fenceAtMs: number; principal: string }[] = [];
+  private endedShares: {
+    share: MemoryShare;
+    leftOutBytes: number;
+    fenceAtMs: number;
+    principal: string;
+  }[] = [];
 
   constructor(
     private readonly options: { instance: string },
@@ -113,6 +121,7 @@ export class Sessions {
       cancelTimers: [],
       share,
       proofBytes: 0,
+      leftOutBytes: 0,
     };
     this.live.set(live.id, live);
     metrics.sessionsInFlight.set(this.live.size);
@@ -148,9 +157,11 @@ export class Sessions {
   expire(): void {
     const nowMs = this.modules.clock.nowMs();
     this.queue.expire();
-    this.endedShares = this.endedShares.filter(({ share, fenceAtMs }) => {
-      if (nowMs >= fenceAtMs) share.release();
-      return nowMs < fenceAtMs;
+    this.endedShares = this.endedShares.filter(({ share, leftOutBytes, fenceAtMs }) => {
+      if (nowMs >= fenceAtMs) share.resize(leftOutBytes);
+      const isRetained = nowMs < fenceAtMs + (leftOutBytes > 0 ? limits.retentionMs : 0);
+      if (!isRetained) share.release();
+      return isRetained;
     });
   }
 
@@ -192,6 +203,7 @@ export class Sessions {
     const result = deadlineResult(ending);
     if (result !== undefined) metrics.deadlines.inc({ result });
     live.proofBytes += outcome.proof.length;
+    live.leftOutBytes += outcome.leftOut.length * limits.leftOutBytes;
     live.counts.set(status, (live.counts.get(status) ?? 0) + 1);
     const event = { kind: "outcome", outcome } as const;
     const { nodeId, fenceAtMs } = submission;
@@ -208,8 +220,9 @@ export class Sessions {
     const summary = toSummary(live.id, submission, counts, durationMs);
     for (const cancel of live.cancelTimers) cancel();
     this.live.delete(live.id);
-    live.share.resize(live.proofBytes);
-    this.endedShares.push({ share: live.share, fenceAtMs, principal });
+    const { share, proofBytes, leftOutBytes } = live;
+    share.resize(proofBytes + leftOutBytes);
+    this.endedShares.push({ share, leftOutBytes, fenceAtMs, principal });
     metrics.sessionsInFlight.set(this.live.size);
     metrics.sessionSeconds.observe(durationMs / 1000);
     const event = { kind: "summary", summary } as const;

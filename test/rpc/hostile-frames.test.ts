@@ -153,6 +153,17 @@ describe("Connect over HTTP/1.1", () => {
     await stacks.memory.reaches(0);
   });
 
+  test("JSON with half a surrogate pair is refused, and not cut off", async () => {
+    const text = Buffer.from('"\\ud800"');
+    const framed = await post("application/grpc-web+json", frame(text));
+    expect(await framed.text()).toContain("grpc-status: 3");
+    const plain = await post("application/json", text);
+    expect(await plain.json()).toMatchObject({ code: "invalid_argument" });
+    const pair = Buffer.from('{"requestId": "\\ud83d\\ude00"}');
+    expect((await post("application/json", pair)).status).toBe(200);
+    await stacks.memory.reaches(0);
+  });
+
   test("a content type that no protocol has is refused", async () => {
     expect((await post("text/plain", new Uint8Array(1))).status).toBe(415);
     await stacks.memory.reaches(0);

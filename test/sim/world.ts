@@ -105,7 +105,7 @@ export class World implements ProverWitness {
     const drained = this.aggregator.drain(DRAIN_MS).then(() => this.dispatcher.close());
     await this.clock.runUntil(this.clock.nowMs() + 2 * DRAIN_MS, each);
     await drained;
-    await this.clock.runUntil(this.clock.nowMs() + QUIET_MS, each);
+    await this.clock.runUntil(this.clock.nowMs() + QUIET_MS + limits.retentionMs, each);
     this.checkQuiet();
     return this.report;
   }

@@ -48,6 +48,11 @@ test("every problem is reported at once, each under its key", () => {
   expect(problemsOf(wrong).toSorted()).toEqual(["fenceMs", "http", "lisen", "listen", "spam"]);
 });
 
+test("a setting named __proto__ is refused like any other that there is not", () => {
+  const file: Record<string, unknown> = JSON.parse('{"__proto__": {"fenceMs": 1}}');
+  expect(problemsOf(file)).toEqual(["__proto__"]);
+});
+
 function fileOf(text: string): string {
   const path = freshPath("settings.json");
   writeFileSync(path, text);

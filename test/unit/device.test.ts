@@ -15,13 +15,14 @@ test("cores are ranges and single ones; what is neither is refused", () => {
     expect(() => device("a", cores), cores).toThrow();
 });
 
-test("two devices on one core, or one of several on all cores, are told", () => {
+test("two devices on one core or of one name, or one of several on all cores, are told", () => {
   expect(overlappingDevices([device("a", "0-1"), device("b", "2-3")])).toBeUndefined();
   expect(overlappingDevices([device("a")])).toBeUndefined();
   expect(overlappingDevices([device("a", "0-1"), device("b", "1")])).toBe(
     "b and a both use core 1",
   );
   expect(overlappingDevices([device("a"), device("b", "1")])).toMatch(/a is on all cores/);
+  expect(overlappingDevices([device("a", "0"), device("a", "1")])).toBe("two devices are named a");
 });
 
 test("a standby waits only where every prover may grow to its ceiling beside it", () => {

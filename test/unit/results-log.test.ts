@@ -36,7 +36,20 @@ test("a cursor that the log has moved past gets a gap naming what is missing, th
 });
 
 test("no cursor means all that is retained, without a gap", () => {
-  expect(logOf(5, 2).readAfter(0)).toMatchObject({ kind: "entry", entry: { seq: 4 } });
+  const log = logOf(5, 2);
+  const { seq } = log.parseCursor("");
+  expect(log.readAfter(seq)).toMatchObject({ kind: "entry", entry: { seq: 4 } });
+});
+
+test("a cursor from before the first event misses none of them untold", () => {
+  const log = logOf(0, 2);
+  const cursor = log.cursor(log.parseCursor("").seq);
+  for (let count = 0; count < 3; count++) {
+    const event = { kind: "outcome", outcome: create(OutcomeSchema) } as const;
+    log.append({ sessionId: `s${count}`, fenceAtMs: 100, event });
+  }
+  const { seq } = log.parseCursor(cursor);
+  expect(log.readAfter(seq)).toMatchObject({ kind: "gap", events: 1, sessionIds: ["s0"] });
 });
 
 test("no proof is read at its fence or later, and events are dropped after the retention", () => {
@@ -60,5 +73,9 @@ test("a cursor of another instance is recognised; one ahead of the log or forged
   const other = new ResultsLog({ instance: "00000000000000bb", eventsMax: 1, nowMs: () => 0 });
   expect(log.parseCursor(other.cursor(0))).toEqual({ seq: 0, isOtherInstance: true });
   expect(() => log.parseCursor(log.cursor(2))).toThrow(/ahead/);
-  expect(() => log.parseCursor("!!")).toThrow(/cursor/);
+  const encode = (plain: string) => Buffer.from(plain).toString("base64url");
+  const other07 = encode("00000000000000bb:07");
+  for (const forged of ["!!", ` ${log.cursor(1)}`, encode(`${instance}:01`), other07]) {
+    expect(() => log.parseCursor(forged), forged).toThrow(/is not one that this service gave out/);
+  }
 });

@@ -187,6 +187,8 @@ std::string claim_fault(const lean_prover_aggregate_claim &claim) {
   if (claim.proof == nullptr || claim.proof_bytes == 0) return "has no proof";
   if (claim.proof_bytes > kProofBytesMax) return "has a proof over proof_bytes_max";
   if (claim.keys.bytes == nullptr || claim.keys.count == 0) return "has no keys";
+  // A proof attests validators, of which there are no more; nor does their size overflow then.
+  if (claim.keys.count > kRawsMax) return "has more keys than raws_max";
   return "";
 }
 
@@ -285,12 +287,12 @@ lean_prover_status lean_prover_aggregate(lean_prover *prover, const lean_prover_
                                          const lean_prover_aggregate_claim *children,
                                          size_t children_count, uint32_t log_inv_rate,
                                          lean_prover_buffer *proof, char *error) {
+  if (proof != nullptr) *proof = lean_prover_buffer{nullptr, 0};
   if (prover == nullptr || message == nullptr || proof == nullptr ||
       (raws.count > 0 && (raws.bytes == nullptr || signatures == nullptr)) ||
       (children_count > 0 && children == nullptr)) {
     return report(invalid("a pointer is NULL"), error);
   }
-  *proof = lean_prover_buffer{nullptr, 0};
   if (raws.count == 0 && children_count == 0) return report(invalid("nothing to prove"), error);
   if (raws.count > kRawsMax) return report(invalid("more raws than raws_max"), error);
   if (children_count > kChildrenMax) return report(invalid("over children_max"), error);

@@ -1,0 +1,344 @@
+/*
+ * Fuzzes a library that claims the C ABI of lean_prover.h, built for AddressSanitizer:
+ *
+ *   fuzz LIBRARY CONFIGFILE VECTORSDIR SEED SECONDS [ONLY]
+ *
+ * Each execution is one call, made of the good inputs in VECTORSDIR: changed bytes, other lengths,
+ * missing pointers, counts that no buffer has. It depends on SEED and its number alone; ONLY runs
+ * that number again. Every input lies in memory of exactly its size, and every answer is held
+ * against what the header promises. Prints a line each second; exits 0 when all promises held, 1
+ * when one did not, 2 when it cannot start.
+ */
+#include "subject.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { RAWS_MAX = 6, CHILDREN_MAX = 2, STATUSES = LEAN_PROVER_INTERNAL + 1 };
+/* One in so many calls may prove, for that takes a second. */
+enum { PROVE_EVERY = 400 };
+
+static lean_prover *prover;
+static lean_prover_description description;
+static unsigned long execution;
+static unsigned long statuses[STATUSES];
+
+/* splitmix64: a good number for each state, whatever the state was. */
+static uint64_t state;
+static uint64_t next(void) {
+  uint64_t mixed = (state += 0x9e3779b97f4a7c15u);
+  mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9u;
+  mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebu;
+  return mixed ^ (mixed >> 31);
+}
+static size_t below(size_t bound) { return next() % bound; }
+static bool one_in(size_t times) { return below(times) == 0; }
+
+/* The buffer holds text only where the call was refused. */
+static void fail(const char *promise, lean_prover_status status, const char *error) {
+  const char *text = error == NULL || status == LEAN_PROVER_OK ? "no text" : error;
+  printf("FOUND execution %lu: %s (status %d: %s)\n", execution, promise, (int)status, text);
+  exit(1);
+}
+
+/* One call's inputs, each in memory of its own. */
+static struct {
+  lean_prover_message *message;
+  size_t raws;
+  uint8_t *keys;
+  uint8_t *signatures;
+  size_t children;
+  lean_prover_aggregate_claim *claims;
+  bool is_raw_good[RAWS_MAX];
+  bool is_child_good[CHILDREN_MAX];
+} call;
+
+static bool change(uint8_t *bytes, size_t length) {
+  if (length == 0 || one_in(2)) return false;
+  for (size_t count = 1 + below(3); count > 0; count--) {
+    const uint8_t byte = (uint8_t)(1 + below(255));
+    bytes[below(length)] ^= byte;
+  }
+  return true;
+}
+
+static void make_raws(void) {
+  const size_t key_bytes = inputs.key_bytes, signature_bytes = inputs.signature_bytes;
+  call.raws = below(RAWS_MAX + 1);
+  call.keys = allocate(call.raws * key_bytes);
+  call.signatures = allocate(call.raws * signature_bytes);
+  for (size_t i = 0; i < call.raws; i++) {
+    const size_t key = below(inputs.raws.count);
+    const size_t signature = one_in(4) ? below(inputs.raws.count) : key;
+    uint8_t *own_key = call.keys + i * key_bytes;
+    uint8_t *own_signature = call.signatures + i * signature_bytes;
+    memcpy(own_key, inputs.raws.bytes + key * key_bytes, key_bytes);
+    memcpy(own_signature, inputs.signatures + signature * signature_bytes, signature_bytes);
+    const bool is_changed = one_in(3) ? change(own_key, key_bytes)
+                                      : change(own_signature, signature_bytes);
+    call.is_raw_good[i] = key == signature && !is_changed;
+  }
+}
+
+static bool make_claim(lean_prover_aggregate_claim *claim) {
+  const lean_prover_aggregate_claim good = inputs.child;
+  const size_t key_bytes = inputs.key_bytes;
+  size_t proof_bytes = good.proof_bytes;
+  if (one_in(3)) proof_bytes = one_in(2) ? below(200) : below(good.proof_bytes + 1);
+  const size_t keys = one_in(4) ? below(good.keys.count + 1) : good.keys.count;
+  uint8_t *proof = copy(good.proof, proof_bytes);
+  uint8_t *own_keys = copy(good.keys.bytes, keys * key_bytes);
+  const bool is_changed = change(proof, proof_bytes) | (one_in(4) && change(own_keys, keys * key_bytes));
+  *claim = (lean_prover_aggregate_claim){proof, proof_bytes, {own_keys, keys}};
+  return !is_changed && proof_bytes == good.proof_bytes && keys == good.keys.count;
+}
+
+static void make_call(void) {
+  call.message = allocate(sizeof *call.message);
+  *call.message = inputs.message;
+  const bool is_other_root = one_in(6) && change(call.message->root, LEAN_PROVER_MESSAGE_BYTES);
+  if (one_in(6)) call.message->slot = (uint32_t)next();
+  const bool is_other_slot = call.message->slot != inputs.message.slot;
+  make_raws();
+  call.children = below(CHILDREN_MAX + 1);
+  call.claims = allocate(call.children * sizeof *call.claims);
+  for (size_t i = 0; i < call.children; i++) {
+    call.is_child_good[i] = make_claim(&call.claims[i]) && !is_other_root;
+  }
+  for (size_t i = 0; i < call.raws; i++) {
+    call.is_raw_good[i] = call.is_raw_good[i] && !is_other_root && !is_other_slot;
+  }
+}
+
+static void free_call(void) {
+  for (size_t i = 0; i < call.children; i++) {
+    free((void *)call.claims[i].proof);
+    free((void *)call.claims[i].keys.bytes);
+  }
+  free(call.claims);
+  free(call.signatures);
+  free(call.keys);
+  free(call.message);
+}
+
+/* What every answer has in common. Without a buffer there is no text to look at. */
+static void check_answer(lean_prover_status status, char *error) {
+  if ((int)status < 0 || status > LEAN_PROVER_INTERNAL) fail("a status is known", status, "");
+  const bool has_end = error == NULL || memchr(error, '\0', LEAN_PROVER_ERROR_BYTES) != NULL;
+  if (status != LEAN_PROVER_OK && !has_end) fail("an error's text ends", status, "");
+  const char *text = error == NULL || status == LEAN_PROVER_OK ? "no text" : error;
+  if (text[0] == '\0') fail("an error says why", status, text);
+  if (status == LEAN_PROVER_INTERNAL || status == LEAN_PROVER_UNAVAILABLE) {
+    fail("no input is the prover's own failure", status, text);
+  }
+  statuses[status]++;
+}
+
+static void must_be_invalid(lean_prover_status status, const char *error) {
+  if (status != LEAN_PROVER_INVALID_ARGUMENT) {
+    fail("what the description forbids is refused as such", status, error);
+  }
+}
+
+/* A count that no buffer has, which must be refused before the buffer is read. */
+static size_t huge_count(size_t allowed_max, size_t item_bytes) {
+  const size_t counts[] = {allowed_max + 1, SIZE_MAX, SIZE_MAX / item_bytes + 2, SIZE_MAX / 2};
+  return counts[below(sizeof counts / sizeof counts[0])];
+}
+
+static void verify_signatures(char *error) {
+  uint8_t *verdicts = allocate(call.raws);
+  memset(verdicts, 0xee, call.raws);
+  lean_prover_keys keys = {call.keys, call.raws};
+  const lean_prover_message *message = call.message;
+  const uint8_t *signatures = call.signatures;
+  uint8_t *out = verdicts;
+  bool is_forbidden = call.raws == 0;
+  if (one_in(8)) {
+    is_forbidden = true;
+    switch (below(5)) {
+      case 0: message = NULL; break;
+      case 1: keys.bytes = NULL; break;
+      case 2: signatures = NULL; break;
+      case 3: out = NULL; break;
+      default:
+        if (description.raws_max == 0) is_forbidden = call.raws == 0;
+        else keys.count = huge_count(description.raws_max, inputs.signature_bytes);
+    }
+  }
+  const lean_prover_status status =
+      library.verify_signatures(prover, message, keys, signatures, out, error);
+  check_answer(status, error);
+  if (is_forbidden) must_be_invalid(status, error);
+  else if (status != LEAN_PROVER_OK) fail("each signature has its own verdict", status, error);
+  for (size_t i = 0; !is_forbidden && i < call.raws; i++) {
+    const bool is_known = verdicts[i] <= LEAN_PROVER_BAD_SIGNATURE;
+    if (!is_known) fail("a verdict is one of three", status, "");
+    if (call.is_raw_good[i] && verdicts[i] != LEAN_PROVER_OK) fail("the good is good", status, "");
+    if (!call.is_raw_good[i] && verdicts[i] == LEAN_PROVER_OK) fail("the bad is bad", status, "");
+  }
+  free(verdicts);
+}
+
+/* Whether the claim is now one that must be refused as invalid. */
+static bool spoil(lean_prover_aggregate_claim *claim) {
+  switch (below(5)) {
+    case 0: claim->proof = NULL; return true;
+    case 1: claim->keys.bytes = NULL; return true;
+    case 2: claim->keys.count = 0; return true;
+    case 3: claim->keys.count = SIZE_MAX / inputs.key_bytes + 1 + claim->keys.count; return true;
+    default:
+      if (description.proof_bytes_max == 0) return false;
+      claim->proof_bytes = huge_count(description.proof_bytes_max, 1);
+      return true;
+  }
+}
+
+static bool is_empty(const lean_prover_aggregate_claim *claim) {
+  return claim->proof_bytes == 0 || claim->keys.count == 0;
+}
+
+static void verify_aggregate(char *error) {
+  lean_prover_aggregate_claim claim;
+  const bool is_good = make_claim(&claim) &&
+                       memcmp(call.message->root, inputs.message.root, sizeof inputs.message.root) == 0;
+  lean_prover_aggregate_claim given = claim;
+  const lean_prover_message *message = call.message;
+  bool is_forbidden = is_empty(&claim);
+  if (one_in(16)) {
+    message = NULL;
+    is_forbidden = true;
+  } else if (one_in(8)) is_forbidden |= spoil(&given);
+  const lean_prover_status status = library.verify_aggregate(prover, message, &given, error);
+  check_answer(status, error);
+  if (is_forbidden) must_be_invalid(status, error);
+  else if (is_good != (status == LEAN_PROVER_OK)) fail("exactly the good verify", status, error);
+  free((void *)claim.proof);
+  free((void *)claim.keys.bytes);
+}
+
+static bool has_bad(void) {
+  for (size_t i = 0; i < call.raws; i++) if (!call.is_raw_good[i]) return true;
+  for (size_t i = 0; i < call.children; i++) if (!call.is_child_good[i]) return true;
+  return false;
+}
+
+static void aggregate(char *error) {
+  const lean_prover_aggregate_claim first = call.children > 0 ? call.claims[0] : inputs.child;
+  lean_prover_keys keys = {call.keys, call.raws};
+  const uint8_t *signatures = call.signatures;
+  const lean_prover_aggregate_claim *claims = call.claims;
+  size_t children = call.children;
+  const uint32_t rates[] = {0, 0, 0, 0, 1, 31, 32, UINT32_MAX};
+  const uint32_t rate = rates[below(8)];
+  const bool is_offered = rate == 0 || (rate < 32 && (description.rates >> rate & 1) == 1);
+  bool is_forbidden = call.raws == 0 && call.children == 0;
+  if (one_in(8)) {
+    is_forbidden = true;
+    switch (below(5)) {
+      case 0: if (call.raws > 0) signatures = NULL; else is_forbidden = call.children == 0; break;
+      case 1: keys = (lean_prover_keys){NULL, call.raws + 1}; break;
+      case 2: claims = NULL; children++; break;
+      case 3:
+        if (description.children_max == 0) is_forbidden = call.raws == 0 && call.children == 0;
+        else children = huge_count(description.children_max, sizeof *claims);
+        break;
+      default:
+        if (call.children == 0) is_forbidden = call.raws == 0;
+        else is_forbidden = spoil(&call.claims[0]);
+    }
+  }
+  for (size_t i = 0; i < call.children; i++) is_forbidden |= is_empty(&call.claims[i]);
+  const bool would_prove = !is_forbidden && is_offered && !has_bad();
+  lean_prover_buffer proof = {call.keys, 1}; /* whatever was there counts for nothing */
+  if (!would_prove || one_in(PROVE_EVERY / 10)) {
+    const lean_prover_status status = library.aggregate(
+        prover, call.message, keys, signatures, claims, children, rate, &proof, error);
+    check_answer(status, error);
+    const bool is_made = status == LEAN_PROVER_OK;
+    if (is_forbidden) must_be_invalid(status, error);
+    else if (!is_offered && status == LEAN_PROVER_OK) fail("a rate is offered", status, error);
+    else if (would_prove != is_made) fail("exactly the good are proved", status, error);
+    if (is_made != (proof.bytes != NULL && proof.length > 0)) fail("a proof has bytes", status, "");
+    library.free_buffer(prover, &proof);
+    if (proof.bytes != NULL || proof.length != 0) fail("a freed buffer is empty", status, "");
+  }
+  if (call.children > 0) call.claims[0] = first;
+}
+
+static void execute(uint64_t seed) {
+  state = seed * 0xd1342543de82ef95u + execution;
+  char *error = one_in(8) ? NULL : allocate(LEAN_PROVER_ERROR_BYTES);
+  if (error != NULL) memset(error, 'x', LEAN_PROVER_ERROR_BYTES);
+  make_call();
+  const size_t kind = below(8);
+  if (kind < 4) verify_signatures(error);
+  else if (kind < 6) verify_aggregate(error);
+  else aggregate(error);
+  free_call();
+  free(error);
+}
+
+static void tell(double seconds) {
+  printf("abi %6.0f s %9lu executions %7.0f/s  by status", seconds, execution,
+         seconds > 0 ? (double)execution / seconds : 0);
+  for (size_t status = 0; status < STATUSES; status++) printf(" %lu", statuses[status]);
+  printf("\n");
+}
+
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* AddressSanitizer reports and aborts; which call it was is told here. */
+static void tell_crash(int signal_number) {
+  char text[64];
+  const int length = snprintf(text, sizeof text, "FOUND execution %lu: a crash\n", execution);
+  if (write(STDOUT_FILENO, text, (size_t)length) < 0) _exit(3);
+  signal(signal_number, SIG_DFL);
+  raise(signal_number);
+}
+
+int main(int argc, char **argv) {
+  if (argc != 6 && argc != 7) {
+    fprintf(stderr, "usage: fuzz LIBRARY CONFIGFILE VECTORSDIR SEED SECONDS [ONLY]\n");
+    return 2;
+  }
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  signal(SIGABRT, tell_crash);
+  char *config = read_text(argv[2]);
+  load_library(argv[1]);
+  read_inputs(argv[3]);
+  const uint64_t seed = strtoull(argv[4], NULL, 10);
+  const double seconds_max = strtod(argv[5], NULL);
+  char error[LEAN_PROVER_ERROR_BYTES];
+  if (library.open(config, &prover, error) != LEAN_PROVER_OK) cannot_start(argv[1], error);
+  if (library.describe(prover, &description) != LEAN_PROVER_OK) cannot_start(argv[1], "describe");
+  if (argc == 7) {
+    execution = strtoul(argv[6], NULL, 10);
+    execute(seed);
+  } else {
+    const double start = now();
+    double told = start;
+    while (now() - start < seconds_max) {
+      execution++;
+      execute(seed);
+      if (now() - told < 1) continue;
+      told = now();
+      tell(told - start);
+    }
+    tell(now() - start);
+  }
+  library.close(prover);
+  free(config);
+  free(inputs.file);
+  printf("every promise held\n");
+  return 0;
+}

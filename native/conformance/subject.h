@@ -1,0 +1,49 @@
+/*
+ * The library that is looked at, and inputs that are good for it: what the conformance program and
+ * the fuzzer share. Whatever cannot be loaded or read ends the program with status 2 and why.
+ */
+#ifndef LEAN_PROVER_SUBJECT_H
+#define LEAN_PROVER_SUBJECT_H
+
+#include "../include/lean_prover.h"
+
+extern struct library {
+  lean_prover_status (*open)(const char *, lean_prover **, char *);
+  lean_prover_status (*describe)(lean_prover *, lean_prover_description *);
+  lean_prover_status (*verify_signatures)(lean_prover *, const lean_prover_message *,
+                                          lean_prover_keys, const uint8_t *, uint8_t *, char *);
+  lean_prover_status (*verify_aggregate)(lean_prover *, const lean_prover_message *,
+                                         const lean_prover_aggregate_claim *, char *);
+  lean_prover_status (*aggregate)(lean_prover *, const lean_prover_message *, lean_prover_keys,
+                                  const uint8_t *, const lean_prover_aggregate_claim *, size_t,
+                                  uint32_t, lean_prover_buffer *, char *);
+  void (*free_buffer)(lean_prover *, lean_prover_buffer *);
+  void (*close)(lean_prover *);
+} library;
+
+extern struct inputs {
+  uint8_t *file;
+  uint32_t key_bytes;
+  uint32_t signature_bytes;
+  lean_prover_message message;
+  lean_prover_keys raws;
+  const uint8_t *signatures;
+  lean_prover_keys wrong_leaf;
+  const uint8_t *wrong_leaf_signature;
+  lean_prover_aggregate_claim child;
+} inputs;
+
+_Noreturn void cannot_start(const char *what, const char *why);
+void *allocate(size_t length);
+uint8_t *copy(const uint8_t *bytes, size_t length);
+
+/* The whole file, ended by a NUL. The caller frees it. */
+char *read_text(const char *path);
+
+/* Fills `library`. */
+void load_library(const char *path);
+
+/* Fills `inputs` from inputs.bin in the folder; layout: inputs.mjs. */
+void read_inputs(const char *folder);
+
+#endif

@@ -1,0 +1,84 @@
+/** Values that crossed the pipe: refused as garbled, or of the type that they say, in both directions. */
+import { deserialize, serialize } from "node:v8";
+import {
+  ERROR_LENGTH_MAX,
+  GarbledMessageError,
+  parseBoolean,
+  parseFromHost,
+  parseProof,
+  parseToHost,
+  parseVerdicts,
+} from "../../../server/prover/messages.js";
+import { mutateValue } from "../engine/mutate-value.js";
+import type { FuzzTarget } from "../engine/target.js";
+import { holds } from "../engine/target.js";
+import { fromHost, requests } from "../prover-values.js";
+
+const KEYS = 2;
+const PROOF_BYTES_MAX = 1000;
+const start = { type: "start", backend: { library: "a", config: "b" }, nice: 5, cores: [0, 1] };
+const values: unknown[] = [...fromHost, ...requests(32, 64), start];
+
+export const target: FuzzTarget = {
+  name: "prover-messages",
+  bytesMax: 64 * 1024,
+  msMax: 25,
+  msPerKb: 2,
+  seeds: () => values.map((value) => new Uint8Array(serialize(value))),
+  mutate: (input, random) => {
+    const value = decode(input) ?? random.pick(values);
+    return new Uint8Array(serialize(mutateValue(value, random)));
+  },
+  open: () => ({ run }),
+};
+
+/** Undefined when it is none: the pipe's target is about those. */
+function decode(input: Uint8Array): unknown {
+  try {
+    return deserialize(input);
+  } catch {
+    return undefined;
+  }
+}
+
+function run(input: Uint8Array): void {
+  const value = decode(input);
+  const message = accepted(() => parseFromHost(value));
+  if (message?.type === "reply" && message.ok) checkValue(message.value);
+  if (message?.type === "reply" && !message.ok) {
+    holds(message.message.length <= ERROR_LENGTH_MAX, "an error is bounded");
+  }
+  if (message?.type === "ready") {
+    const { publicKeyBytes, signatureBytes, scheme } = message.description;
+    holds(publicKeyBytes > 0 && publicKeyBytes <= 65536, "a key has a size");
+    holds(signatureBytes > 0 && signatureBytes <= 65536, "a signature has a size");
+    holds(scheme.length <= 256, "names are bounded");
+  }
+  const request = accepted(() => parseToHost(value));
+  if (request?.type === "request") {
+    holds(request.id >= 1 && Number.isInteger(request.id), "a request has a number");
+    holds(request.message.root.length === 32, "a root has 32 bytes");
+    holds(request.message.slot >= 0 && request.message.slot <= 0xffff_ffff, "a slot is a u32");
+  }
+}
+
+function checkValue(value: unknown): void {
+  const verdicts = accepted(() => parseVerdicts(value, KEYS));
+  if (verdicts !== undefined) holds(verdicts.length === KEYS, "one verdict for each key");
+  const proof = accepted(() => parseProof(value, PROOF_BYTES_MAX));
+  if (proof !== undefined) {
+    holds(proof.length > 0 && proof.length <= PROOF_BYTES_MAX, "a proof is within its limit");
+    holds(proof.buffer.byteLength === proof.length, "a proof pins nothing else");
+  }
+  accepted(() => parseBoolean(value));
+}
+
+function accepted<T>(parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof GarbledMessageError)) throw error;
+    holds(error.message.length < 1000, "what is garbled is told in short");
+    return undefined;
+  }
+}

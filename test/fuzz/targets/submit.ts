@@ -1,0 +1,142 @@
+/**
+ * A request to SubmitSnapshot, through sessions and lanes to its last outcome: every group of an
+ * accepted one ends exactly once and accounts for every input, and nothing is held afterwards.
+ */
+import type {
+  Group,
+  Outcome,
+  StreamResultsResponse,
+  SubmitSnapshotRequest,
+} from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  OutcomeReason,
+  OutcomeStatus,
+  SkipReason,
+  StreamResultsRequestSchema,
+  SubmitSnapshotRequestSchema,
+} from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { create } from "@bufbuild/protobuf";
+import { bitsToIndices } from "../../../server/session/decode-snapshot.js";
+import { protobufMutator } from "../engine/mutate-protobuf.js";
+import type { FuzzTarget } from "../engine/target.js";
+import { holds } from "../engine/target.js";
+import { decodeRequest, InProcess } from "../in-process.js";
+import { checkRefusal } from "../refusals.js";
+import { submitRequests } from "../seeds.js";
+
+/** Nodes are remembered for ever, up to a limit that is not this target's. */
+const RUNS_A_SERVICE = 200;
+
+export const target: FuzzTarget = {
+  name: "submit",
+  bytesMax: 64 * 1024,
+  msMax: 100,
+  msPerKb: 5,
+  seeds: submitRequests,
+  mutate: protobufMutator(SubmitSnapshotRequestSchema),
+  open: async () => {
+    let service = await InProcess.start();
+    const answered = new Set<string>();
+    let runs = 0;
+    return {
+      run: async (input) => {
+        if (++runs % RUNS_A_SERVICE === 0) {
+          await service.close();
+          service = await InProcess.start();
+          answered.clear();
+        }
+        await run(service, answered, input);
+      },
+      close: () => service.close(),
+    };
+  },
+};
+
+async function run(service: InProcess, answered: Set<string>, input: Uint8Array): Promise<void> {
+  let request: SubmitSnapshotRequest;
+  let answer;
+  try {
+    request = decodeRequest(SubmitSnapshotRequestSchema, input);
+    answer = service.handlers.submitSnapshot(request, service.context());
+  } catch (error) {
+    checkRefusal(error, ["invalid_argument", "resource_exhausted"]);
+    return holds(service.memory.heldBytes === 0, "a refused snapshot holds nothing");
+  }
+  const { result } = answer;
+  holds(result.case !== undefined, "a snapshot is accepted or skipped");
+  if (result.case === "skipped") {
+    holds(SkipReason[result.value.reason] !== undefined, "a skip has a reason");
+    return holds(result.value.reason !== SkipReason.UNSPECIFIED, "a skip has a reason");
+  }
+  const { sessionId, deadlineMs, fenceMs } = result.value;
+  holds(deadlineMs <= fenceMs, "no deadline is past its fence");
+  if (request.requestId !== "") {
+    const again = service.handlers.submitSnapshot(request, service.context());
+    holds(again.result.case === "accepted", "a retry is answered as the first time");
+    holds(again.result.value.sessionId === sessionId, "a retry is answered as the first time");
+  }
+  // An id that an earlier input used: answered as it was then, and its events are forgotten.
+  if (answered.has(sessionId)) return;
+  answered.add(sessionId);
+  checkEvents(request, sessionId, await eventsOf(service, request, sessionId));
+  service.forgetAll();
+  holds(service.memory.heldBytes === 0, "nothing is held once all is over");
+}
+
+async function eventsOf(
+  service: InProcess,
+  { node }: SubmitSnapshotRequest,
+  sessionId: string,
+): Promise<StreamResultsResponse["event"][]> {
+  const follow = create(StreamResultsRequestSchema, { node: node ?? {}, sessionId });
+  const events = [];
+  for await (const { event } of service.handlers.streamResults(follow, service.context())) {
+    events.push(event);
+  }
+  return events;
+}
+
+function checkEvents(
+  { snapshot }: SubmitSnapshotRequest,
+  sessionId: string,
+  events: readonly StreamResultsResponse["event"][],
+): void {
+  const groups = snapshot?.groups ?? [];
+  const outcomes = events.flatMap(({ case: kind, value }) => (kind === "outcome" ? [value] : []));
+  const indices = outcomes.map(({ groupIndex }) => groupIndex).sort((a, b) => a - b);
+  holds(String(indices) === String([...groups.keys()]), "every group ends exactly once");
+  const last = events.at(-1);
+  holds(last?.case === "summary", "the summary is last");
+  holds(last.value.groups === groups.length, "the summary counts every group");
+  const proved = outcomes.filter(({ status }) => status === OutcomeStatus.PROVED).length;
+  holds(last.value.proved === proved, "the summary counts what was proved");
+  for (const outcome of outcomes) {
+    holds(outcome.sessionId === sessionId, "an outcome is its session's");
+    checkOutcome(outcome, groups[outcome.groupIndex]);
+  }
+}
+
+function checkOutcome(outcome: Outcome, group: Group | undefined): void {
+  holds(group !== undefined, "an outcome is of a group");
+  const { status, reason, participants, proof, leftOut } = outcome;
+  holds(OutcomeStatus[status] !== undefined && status !== 0, "an outcome has a status");
+  const isProved = status === OutcomeStatus.PROVED || status === OutcomeStatus.PROVED_LATE;
+  holds(proof.length > 0 === isProved, "what is proved has a proof, and nothing else");
+  holds(participants.length > 0 === isProved, "what is proved has participants");
+  const needsReason =
+    status === OutcomeStatus.NOT_STARTED ||
+    status === OutcomeStatus.STOPPED ||
+    status === OutcomeStatus.FAILED;
+  holds((reason !== OutcomeReason.UNSPECIFIED) === needsReason, "an ending says why");
+  holds(outcome.message.length === 32, "an outcome names its message");
+  if (!isProved) return;
+  const accounted = new Set(bitsToIndices(participants));
+  for (const { input } of leftOut) {
+    if (input.case === "validatorIndex") accounted.add(input.value);
+  }
+  for (const { validatorIndex } of group.rawSignatures) {
+    holds(accounted.has(validatorIndex), "every raw signature is in the proof or left out");
+  }
+  const children = leftOut.filter(({ input }) => input.case === "childIndex").length;
+  holds(outcome.childrenFolded.length + children === group.children.length, "so is every child");
+}
