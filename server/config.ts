@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { defaults, limits } from "./limits.js";
 import { deviceSchema, overlappingDevices } from "./prover/device.js";
+import { safeParse } from "./safe-parse.js";
 
 const address = z.string().regex(/^(unix:\/.+|([^\s:[\]]+|\[[0-9a-f:]+\]):\d{1,5})$/, {
   error: "expected host:port or unix:/path",
@@ -141,13 +142,13 @@ export function parseConfig(...sources: readonly Record<string, unknown>[]): Con
     const is = key in merged ? `is ${JSON.stringify(merged[key])}` : "is not given";
     return { key, text: `(${is}): ${expected}` };
   };
-  const parsed = schema.safeParse(merged);
+  const parsed = safeParse(schema, merged);
   if (!parsed.success) {
     throw new ConfigError(
       parsed.error.issues.flatMap((issue) =>
         issue.code === "unrecognized_keys"
           ? issue.keys.map((key) => problem(key, "there is no such setting"))
-          : problem(String(issue.path[0]), issue.message),
+          : problem(String(issue.path[0] ?? "settings"), issue.message),
       ),
     );
   }

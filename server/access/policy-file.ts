@@ -8,6 +8,7 @@ import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.
 import { limits } from "../limits.js";
 import type { Policy, Principal } from "./policy.js";
 import { priorities } from "./policy.js";
+import { safeParse } from "../safe-parse.js";
 
 /** The page of the HTTP edge that asks for a permission as calls do: its numbers are everybody's. */
 export const METRICS_CALL = "Metrics";
@@ -105,11 +106,11 @@ export class PolicyError extends Error {
 
 /** Throws `PolicyError`. */
 export function parsePolicy(text: string): Policy {
-  const { data, error } = file.safeParse(fromJson(text));
+  const { data, error } = safeParse(file, fromJson(text));
   if (error !== undefined) throw new PolicyError(problemsOf(error, []));
   const problems: PolicyProblem[] = [];
   const principals = data.principals.map((each, at): Principal | undefined => {
-    const parsed = principal.safeParse(each);
+    const parsed = safeParse(principal, each);
     if (!parsed.success) problems.push(...problemsOf(parsed.error, ["principals", at]));
     return parsed.data;
   });

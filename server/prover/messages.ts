@@ -4,6 +4,7 @@
  * the request it answers before anything above `process-prover.ts` sees it.
  */
 import { z } from "zod";
+import { safeParse } from "../safe-parse.js";
 
 const U32_MAX = 0xffff_ffff;
 /** Names and revisions are short; a longer one is no description. */
@@ -107,7 +108,7 @@ export class GarbledMessageError extends Error {
 }
 
 function parse<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
-  const result = schema.safeParse(value);
+  const result = safeParse(schema, value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   const where = issue === undefined || issue.path.length === 0 ? "" : ` at ${issue.path.join(".")}`;

@@ -80,6 +80,11 @@ test("text that is not JSON is reported with its line and column, another shape 
   expect(ofPolicy(many)).toEqual([expect.stringMatching(/^principals: /)]);
 });
 
+test("an object that claims an odd length is refused, and nothing is thrown over", () => {
+  const text = '{"principals": {"length": [{"toString": true}]}}';
+  expect(() => parsePolicy(text)).toThrow(PolicyError);
+});
+
 test("a file that is missing or too large is reported", () => {
   const folder = mkdtempSync(join(tmpdir(), "lean-policy-"));
   expect(problemsOf(() => readPolicyText(join(folder, "none")))).toEqual([
