@@ -28,6 +28,12 @@ export const limits = {
   proofsBeforeBacklog: 8,
   /** Devices of one service: a machine with eight GPUs and its CPU has nine. */
   devicesMax: 16,
+  /** A request to a prover: a part of the largest snapshot, with room. */
+  proverRequestBytesMax: 48 * 1024 * 1024,
+  /** What a prover answers: one proof, or 4096 verdicts, with room. */
+  proverReplyBytesMax: 1024 * 1024,
+  /** A prover's heart beats twice a second and after each proof: far more would keep our loop busy. */
+  proverHeartbeatsPerSecondMax: 1000,
   /** Inputs that provers died over: more than any network sends in good faith between two fences. */
   setAsideMax: 256,
   /** Streams a node may have open: one per adapter, one for a person, some for reconnects. */

@@ -4,6 +4,7 @@
  * and leaves no request unsettled once it has ended. Started by the pool.
  */
 import { spawn, type ChildProcess } from "node:child_process";
+import { limits } from "../limits.js";
 import type { BackendOptions } from "./backend-file.js";
 import { HostProcess } from "./host-process.js";
 import type { HostStart } from "./messages.js";
@@ -171,6 +172,11 @@ class ProcessProver implements Prover {
 
   async aggregate(job: ProveJob): Promise<Uint8Array> {
     const { message, keys, signatures, children, logInvRate } = job;
+    // What was reserved for it: a backend may claim more, or none at all.
+    const proofBytesMax = Math.min(
+      this.description.proofBytesMax || Infinity,
+      limits.proofBytesMax,
+    );
     signerCountOf(this.description, keys, signatures);
     for (const child of children) keyCountOf(this.description, child.keys);
     if (this.isProving) throw new ProverError("internal", "a proof is running already");
@@ -185,7 +191,7 @@ class ProcessProver implements Prover {
           children: children.map(packedClaim),
           logInvRate,
         },
-        (value) => parseProof(value, this.description.proofBytesMax),
+        (value) => parseProof(value, proofBytesMax),
       );
     } finally {
       this.isProving = false;
