@@ -9,6 +9,7 @@ import type { Config } from "../config.js";
 import type { Logger } from "../log.js";
 import { createLog } from "../log.js";
 import { readBackendFile } from "../prover/backend-file.js";
+import { confineService } from "../prover/confinement.js";
 import type { OpenDevice } from "../prover/device.js";
 import { openDevice } from "../prover/device.js";
 import { startFakeProver } from "../prover/fake.js";
@@ -38,13 +39,16 @@ export async function openDevices(config: Config, env: Env, log: Logger): Promis
       startFakeProver({ proveMs: () => FAKE_PROVE_MS, sleep: (ms) => delay(ms, undefined) });
     return { start, release: () => undefined };
   }
+  const addon = loadAddon();
+  confineService(addon);
   const modules = {
-    addon: loadAddon(),
+    addon,
     backend: readBackendFile(packageRoot),
     hostPath: fileURLToPath(new URL("../prover/host.js", import.meta.url)),
     lockDir: config.lockDir,
     env,
     pid: process.pid,
+    uid: process.getuid?.(),
     nowMs: () => systemClock.nowMs(),
     sleep: (ms: number) => delay(ms, undefined),
     onWait: (device: string, holder: string) =>

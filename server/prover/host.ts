@@ -9,6 +9,7 @@ import { Socket } from "node:net";
 import { setPriority } from "node:os";
 import { loadAddon, type Addon, type NativeProver } from "../../native/addon.js";
 import { limits } from "../limits.js";
+import { confineProver } from "./confinement.js";
 import {
   ERROR_LENGTH_MAX,
   parseToHost,
@@ -68,6 +69,7 @@ async function openBackend(addon: Addon, start: HostStart): Promise<NativeProver
   // All before the backend loads: it sizes its thread pool by the cores.
   setNiceness(start.nice);
   addon.setAffinity(start.cores);
+  confineProver(addon, start.fileBytesMax);
   return addon.open(start.backend.library, start.backend.config);
 }
 

@@ -59,6 +59,7 @@ const start = z.strictObject({
   backend: z.strictObject({ library: z.string().min(1), config: z.string() }),
   nice: z.int().min(-20).max(19),
   cores: z.array(u32),
+  fileBytesMax: u32,
 });
 const toHost = z.discriminatedUnion("type", [start, request]);
 

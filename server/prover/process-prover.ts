@@ -39,10 +39,19 @@ export interface ProcessProverOptions {
   cores: readonly number[];
   /** The whole environment of the process: see `proverEnvironment`. */
   env: Readonly<Record<string, string>>;
+  /** Whom it runs as, in no other group; only root may choose. Absent: the service's own user. */
+  user?: ProverUser;
+  /** The largest file it may write, in bytes; default 0, none at all. */
+  fileBytesMax?: number;
   /** Longest time from fork to ready, in milliseconds; the process is killed after it. */
   startTimeoutMs: number;
   /** Default: the process's own clock and the kernel's counter. */
   watch?: ProcessWatch;
+}
+
+export interface ProverUser {
+  uid: number;
+  gid: number;
 }
 
 /** What of the service's environment a prover may see, and the device's own variables over it. */
@@ -60,8 +69,8 @@ export function proverEnvironment(
 
 /** Forks the process; what it lacks to be of use is told by `ready`. */
 export function forkProver(options: ProcessProverOptions): Prover {
-  const { backend, nice, cores, startTimeoutMs, deviceId } = options;
-  const start: HostStart = { type: "start", backend, nice, cores: [...cores] };
+  const { backend, nice, cores, startTimeoutMs, deviceId, fileBytesMax = 0 } = options;
+  const start: HostStart = { type: "start", backend, nice, cores: [...cores], fileBytesMax };
   const watch = options.watch ?? { nowMs: () => performance.now(), oomKills: readOomKills };
   const host = new HostProcess(forkHost(options), start, watch);
   const timer = setTimeout(() => {
@@ -78,11 +87,13 @@ export async function startProcessProver(options: ProcessProverOptions): Promise
   return prover;
 }
 
-function forkHost({ hostPath, env, lockFd }: ProcessProverOptions): ChildProcess {
+function forkHost({ hostPath, deviceId, env, lockFd, user }: ProcessProverOptions): ChildProcess {
   const inherited = lockFd === undefined ? [] : [lockFd];
-  return spawn(process.execPath, [hostPath], {
+  // The device is for whoever lists processes; the prover reads no argument.
+  return spawn(process.execPath, [hostPath, deviceId], {
     env: { ...env },
     stdio: ["ignore", "ignore", "pipe", "pipe", ...inherited],
+    ...user,
   });
 }
 

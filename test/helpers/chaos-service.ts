@@ -17,7 +17,6 @@ import { deviceLockPath } from "../../server/prover/device.js";
 const main = join(process.cwd(), "dist/server/main.js");
 if (!existsSync(main)) throw new Error(`${main} is missing; run 'make build'`);
 
-const DEVICE = "chaos";
 /** Nothing here takes longer, on a loaded machine either. */
 export const WAIT_MS_MAX = 60_000;
 
@@ -38,25 +37,25 @@ export function isRunning(pid: number): boolean {
 export class Site {
   readonly folder = mkdtempSync(join(tmpdir(), "lean-chaos-"));
   readonly socket = join(this.folder, "grpc.sock");
-  /** In the environment of every process of this site. */
-  private readonly mark = `CHAOS_MARK=${randomUUID()}`;
+  /** Among the arguments of every prover of this site, as the folder is of every service. */
+  private readonly device = `chaos-${randomUUID().slice(0, 8)}`;
 
-  /** Without a backend: the real one. */
-  constructor(private readonly backend?: BackendOptions) {}
+  /** Without a backend: the real one. `extra` goes into the device's configuration. */
+  constructor(
+    private readonly backend?: BackendOptions,
+    private readonly extra: Record<string, unknown> = {},
+  ) {}
 
   get address(): string {
     return `unix:${this.socket}`;
   }
 
   environment(settings: Record<string, string>): Record<string, string | undefined> {
-    const [name = "", value = ""] = this.mark.split("=");
-    const device = { id: DEVICE, nice: 5, env: { [name]: value } };
+    const device = { id: this.device, nice: 5, ...this.extra };
     const devices = [this.backend === undefined ? device : { ...device, backend: this.backend }];
     return {
       ...process.env,
-      [name]: value,
       LEAN_AGGREGATOR_DEVICES: JSON.stringify(devices),
-      LEAN_AGGREGATOR_LOCK_DIR: this.folder,
       LEAN_AGGREGATOR_LISTEN: this.address,
       LEAN_AGGREGATOR_HTTP: "127.0.0.1:0",
       LEAN_AGGREGATOR_STANDBY: "1",
@@ -69,8 +68,9 @@ export class Site {
     return readdirSync("/proc").flatMap((entry) => {
       if (!/^\d+$/.test(entry)) return [];
       try {
-        const environment = readFileSync(`/proc/${entry}/environ`, "latin1");
-        return environment.split("\0").includes(this.mark) ? [Number(entry)] : [];
+        const words = readFileSync(`/proc/${entry}/cmdline`, "utf8").split("\0");
+        const isOurs = words.includes(this.device) || words.includes(this.folder);
+        return isOurs ? [Number(entry)] : [];
       } catch {
         return []; // it has ended since it was listed, or is none of ours
       }
@@ -80,7 +80,7 @@ export class Site {
   /** Takes the device's lock, and gives it back at once. */
   isLockFree(): boolean {
     const addon = loadAddon();
-    const fd = addon.lockFile(deviceLockPath(this.folder, DEVICE));
+    const fd = addon.lockFile(deviceLockPath(this.folder, this.device));
     if (fd < 0) return false;
     closeSync(fd);
     return true;
@@ -139,10 +139,17 @@ export class ServiceProcess {
     createInterface({ input: child.stderr }).on("line", (line) => this.read(line));
   }
 
-  /** Returns at once; `settings` are LEAN_AGGREGATOR_* variables. */
-  static spawn(site: Site, settings: Record<string, string> = {}): ServiceProcess {
-    const options = { env: site.environment(settings), stdio: ["ignore", "ignore", "pipe"] };
-    return new ServiceProcess(spawn(process.execPath, [main, "serve"], options as never));
+  /** Returns at once; `settings` are environment variables. As another user: only from root. */
+  static spawn(
+    site: Site,
+    settings: Record<string, string> = {},
+    user: { uid?: number; gid?: number } = {},
+  ): ServiceProcess {
+    const stdio = ["ignore", "ignore", "pipe"];
+    const options = { env: site.environment(settings), stdio, ...user };
+    return new ServiceProcess(
+      spawn(process.execPath, [main, "serve", "--lock-dir", site.folder], options as never),
+    );
   }
 
   /** Resolves once active prover and standby are set up. */
