@@ -144,7 +144,11 @@ function discardRest(request: EdgeRequest, response: EdgeResponse): void {
     const { stream } = request;
     // Closing at once would drop the trailers, which are on their way only now.
     stream.once("wantTrailers", () => {
-      setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
+      setImmediate(() => {
+        stream.close(constants.NGHTTP2_NO_ERROR);
+        // What came meanwhile has to be read away: it would keep the stream, and its share, for good.
+        request.resume();
+      });
     });
   } else response.once("finish", () => request.resume());
 }
