@@ -1,7 +1,8 @@
 /**
  * From an HTTP request to connect's handlers, in place of connect-node's own adapter: for what has
- * to happen before a body is read. Receipt is stamped and memory reserved when the headers arrive,
- * and the share is given back when the call ends, however it ends.
+ * to happen before and while a body is read. Receipt is stamped when the headers arrive, memory is
+ * reserved then and as the body does, and the share is given back when the call ends, however it
+ * ends.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
@@ -18,7 +19,7 @@ import type { MemoryBudget } from "../memory-budget.js";
 import { takeTimeoutMs } from "./call-timeout.js";
 import type { Peer } from "./peer.js";
 import { readRequest } from "./read-request.js";
-import { notReadInTime, overloaded, requestBytesMax } from "./request-limits.js";
+import { bytesToHold, notReadInTime, overloaded, requestBytesMax } from "./request-limits.js";
 import { connectErrorOf } from "./status.js";
 
 export type EdgeRequest = IncomingMessage | Http2ServerRequest;
@@ -75,14 +76,16 @@ export class ConnectAdapter {
 
     const bytesMax = requestBytesMax(path, request.headers["content-type"]);
     const announced = announcedBytes(request);
-    const share = memory.reserve(Math.min(bytesMax, announced ?? bytesMax));
+    const share = memory.reserve(Math.min(bytesToHold(0), announced ?? Infinity));
     response.once("close", () => share?.release());
     const read = async () => {
       if (share === undefined) throw overloaded();
       const timeMs = Math.min(limits.requestReadMsMax, receipt.callDeadlineMs ?? Infinity);
       if (timeMs === 0) throw notReadInTime();
       const lateAtMs = receivedAtMs + timeMs;
-      const options = { method: handler.method, bytesMax, lateAtMs, clock };
+      const hold = (held: number) =>
+        share.resize(Math.min(bytesToHold(held), announced ?? Infinity));
+      const options = { method: handler.method, bytesMax, lateAtMs, clock, hold };
       const bytes = await readRequest(request, response, options);
       share.resize(bytes.length);
       return bytes;
