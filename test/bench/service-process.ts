@@ -35,7 +35,8 @@ export class ServiceProcess {
     private readonly tmp: string,
     /** Of the gRPC listener. */
     readonly address: string,
-    private readonly http: string,
+    /** Of the HTTP edge. */
+    readonly http: string,
     /** Of the operator's listener. */
     readonly adminAddress: string,
   ) {}
