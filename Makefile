@@ -1,6 +1,6 @@
 # Every target installs what is missing first. Needs Node 20 or newer, Python 3.11 or newer with its
 # shared library, and a C++ compiler.
-.PHONY: setup build test check sim fuzz bench demo devnet devnet-smoke serve doctor sbom clean
+.PHONY: setup build test check sim fuzz bench abuse demo devnet devnet-smoke serve doctor sbom clean
 
 setup: node_modules/.package-lock.json build/lean_pq.json
 	@node native/build.mjs
@@ -35,6 +35,10 @@ demo: build
 
 bench: build
 	@node dist/test/bench/bench.js $(ARGS)
+
+# Attacks on both listeners, and how another client fares meanwhile: a table, over twice marked.
+abuse: build
+	npx vitest run test/abuse
 
 # Four nodes in real time: SLOTS=200 in each of MODES=inline,worker,remote,sidecar; 1 h 50 min.
 devnet: build

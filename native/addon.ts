@@ -1,7 +1,8 @@
 /**
  * Every declaration of the native addon, and the one place that loads it.
  * The addon holds no policy: it loads a backend, copies inputs in, computes off the event loop,
- * and copies outputs out. Used only by the prover process (`server/prover/host.ts`).
+ * and copies outputs out. Its backend is opened by the prover process (`server/prover/host.ts`)
+ * only; the service uses it for locks and to confine itself.
  */
 import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
@@ -65,6 +66,17 @@ export interface Addon {
    * that it is passed to; -1 when another process holds it.
    */
   lockFile(path: string): number;
+  /**
+   * Lowers a limit of this process, for good: bytes of a core dump, open descriptors, bytes of a
+   * file that it writes. A tighter one stays.
+   */
+  limitResource(resource: "core" | "files" | "fileBytes", most: number): void;
+  /** Linux: children inherit no descriptor that they are not given. Elsewhere Node sees to it. */
+  hideDescriptors(): void;
+  /** Linux: what this process executes from now on gains no privileges by it. */
+  forbidNewPrivileges(): void;
+  /** Linux: no core dump, and only root may look into this process or trace it. */
+  forbidInspection(): void;
   /** Pins this process to the cores; an empty list changes nothing. */
   setAffinity(cores: readonly number[]): void;
 }

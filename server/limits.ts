@@ -30,6 +30,14 @@ export const limits = {
   proofsBeforeBacklog: 8,
   /** Devices of one service: a machine with eight GPUs and its CPU has nine. */
   devicesMax: 16,
+  /** Descriptors of a prover: it has 20 while it proves; a GPU's driver takes some dozens more. */
+  proverFilesMax: 256,
+  /** A request to a prover: a part of the largest snapshot, with room. */
+  proverRequestBytesMax: 48 * 1024 * 1024,
+  /** What a prover answers: one proof, or 4096 verdicts, with room. */
+  proverReplyBytesMax: 1024 * 1024,
+  /** A prover's heart beats twice a second and after each proof: far more would keep our loop busy. */
+  proverHeartbeatsPerSecondMax: 1000,
   /** Inputs that provers died over: more than any network sends in good faith between two fences. */
   setAsideMax: 256,
   /** Those that a policy names: each node of `nodesMax` with its own, and as many people and tools. */

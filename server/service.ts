@@ -70,7 +70,11 @@ export interface ServiceModules {
   version: string;
 }
 
-function standbysOf({ standby, devices, proverMemoryMb }: Config, memoryBytes: number): 0 | 1 {
+/** Standbys a device, as configured or as memory allows. */
+export function standbysOf(
+  { standby, devices, proverMemoryMb }: Config,
+  memoryBytes: number,
+): 0 | 1 {
   if (standby !== "auto") return standby === "1" ? 1 : 0;
   return standbysThatFit(memoryBytes, devices.length, proverMemoryMb * 1e6);
 }

@@ -18,6 +18,15 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("dieWithParent",
               Napi::Function::New(env, lean_aggregator::die_with_parent, "dieWithParent"));
   exports.Set("lockFile", Napi::Function::New(env, lean_aggregator::lock_file, "lockFile"));
+  exports.Set("limitResource",
+              Napi::Function::New(env, lean_aggregator::limit_resource, "limitResource"));
+  exports.Set("hideDescriptors",
+              Napi::Function::New(env, lean_aggregator::hide_descriptors, "hideDescriptors"));
+  exports.Set("forbidNewPrivileges",
+              Napi::Function::New(env, lean_aggregator::forbid_new_privileges,
+                                  "forbidNewPrivileges"));
+  exports.Set("forbidInspection",
+              Napi::Function::New(env, lean_aggregator::forbid_inspection, "forbidInspection"));
   exports.Set("setAffinity",
               Napi::Function::New(env, lean_aggregator::set_affinity, "setAffinity"));
   return exports;

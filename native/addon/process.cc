@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #ifdef __linux__
@@ -14,7 +15,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <memory>
+#include <string>
 
 #include "arguments.h"
 
@@ -73,6 +76,62 @@ Napi::Value lock_file(const Napi::CallbackInfo &info) {
     return Napi::Number::New(info.Env(), -1);
   }
   return Napi::Number::New(info.Env(), descriptor);
+}
+
+void limit_resource(const Napi::CallbackInfo &info) {
+  static const std::map<std::string, int> resources = {
+      {"core", RLIMIT_CORE}, {"files", RLIMIT_NOFILE}, {"fileBytes", RLIMIT_FSIZE}};
+  const std::string name = read_string(info[0], "resource");
+  const auto resource = resources.find(name);
+  if (resource == resources.end()) {
+    throw Napi::TypeError::New(info.Env(), "resource must be core, files or fileBytes");
+  }
+  const rlim_t most = read_u32(info[1], "most");
+  struct rlimit limit;
+  if (getrlimit(resource->second, &limit) != 0) {
+    throw system_error(info.Env(), "cannot read the limit of " + name, errno);
+  }
+  // A limit that is tighter already stays: it could not be widened without privileges either.
+  if (limit.rlim_max == RLIM_INFINITY || limit.rlim_max > most) limit.rlim_max = most;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(resource->second, &limit) != 0) {
+    throw system_error(info.Env(), "cannot limit " + name, errno);
+  }
+}
+
+void hide_descriptors(const Napi::CallbackInfo &info) {
+#ifdef __linux__
+  const std::unique_ptr<DIR, int (*)(DIR *)> open(opendir("/proc/self/fd"), closedir);
+  if (open == nullptr) throw system_error(info.Env(), "cannot list open descriptors", errno);
+  while (const dirent *entry = readdir(open.get())) {
+    const int descriptor = std::atoi(entry->d_name);  // 0 for "." and ".." too
+    if (descriptor > STDERR_FILENO && fcntl(descriptor, F_SETFD, FD_CLOEXEC) != 0) {
+      throw system_error(info.Env(), "cannot hide a descriptor", errno);
+    }
+  }
+#else
+  static_cast<void>(info);
+#endif
+}
+
+void forbid_new_privileges(const Napi::CallbackInfo &info) {
+#ifdef __linux__
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+    throw system_error(info.Env(), "cannot forbid new privileges", errno);
+  }
+#else
+  static_cast<void>(info);
+#endif
+}
+
+void forbid_inspection(const Napi::CallbackInfo &info) {
+#ifdef __linux__
+  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
+    throw system_error(info.Env(), "cannot forbid inspection", errno);
+  }
+#else
+  static_cast<void>(info);
+#endif
 }
 
 void set_affinity(const Napi::CallbackInfo &info) {

@@ -13,9 +13,17 @@ import {
   checkNodeVersion,
   checkOpenFiles,
 } from "./machine-checks.js";
-import { checkAddon, checkBackend, checkDeviceLock } from "./prover-checks.js";
+import {
+  checkAddon,
+  checkBackend,
+  checkConfinement,
+  checkDeviceLock,
+  checkVerification,
+} from "./prover-checks.js";
 import { deviceLockPath } from "../prover/device.js";
 import { checkPolicy } from "./read-policy.js";
+import { readMemoryLimit } from "../prover/process-watch.js";
+import { standbysOf } from "../service.js";
 import { packageRoot } from "./serve.js";
 import { checkTls } from "./tls-check.js";
 
@@ -70,11 +78,16 @@ function machineChecks(nodeRange: string): Check[] {
 }
 
 /** The simulation's prover needs nothing of this. */
-function proverChecks({ prover, devices, lockDir }: Config): Check[] {
+function proverChecks(config: Config): Check[] {
+  const { prover, devices, lockDir } = config;
   if (prover === "fake") return [];
+  const { platform } = process;
+  const memoryBytes = Math.min(totalmem(), readMemoryLimit() ?? Infinity);
   return [
     ["native addon", checkAddon()],
     ["backend", checkBackend(packageRoot)],
+    ["confinement", checkConfinement({ platform, uid: process.getuid?.(), devices })],
+    ["verification", checkVerification(standbysOf(config, memoryBytes))],
     ...devices.map(({ id }): Check => {
       return [`device ${id}`, checkDeviceLock(deviceLockPath(lockDir, id))];
     }),

@@ -3,7 +3,9 @@ import { spawnSync } from "node:child_process";
 import { closeSync, existsSync, readFileSync } from "node:fs";
 import { loadAddon } from "../../native/addon.js";
 import type { Addon } from "../../native/addon.js";
+import { limits } from "../limits.js";
 import { readBackendFile } from "../prover/backend-file.js";
+import type { DeviceConfig } from "../prover/device.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 
@@ -57,6 +59,34 @@ export function checkDeviceLock(
   } catch (error) {
     return fail(textOf(error));
   }
+}
+
+export interface ConfinementFacts {
+  platform: NodeJS.Platform;
+  /** The service's user; undefined where there are none. */
+  uid: number | undefined;
+  devices: readonly { id: string; user?: DeviceConfig["user"] }[];
+}
+
+/** What provers are kept from, and whose rights they have. */
+export function checkConfinement({ platform, uid, devices }: ConfinementFacts): Finding {
+  const always = `no core dump, ${limits.proverFilesMax} descriptors, bounded files`;
+  const onLinux = "no new privileges, no inspection of the service";
+  const text = platform === "linux" ? `${always}, ${onLinux}` : `${always}; no more here`;
+  const own = devices.filter(({ user }) => user !== undefined).map(({ id }) => id);
+  if (own.length > 0 && uid !== 0) {
+    return fail(`${own.join(", ")} has a user of its own: only root can give one`);
+  }
+  const asRoot = uid === 0 ? devices.filter(({ user = { uid: 0 } }) => user.uid === 0) : [];
+  if (asRoot.length === 0) return ok(text);
+  const ids = asRoot.map(({ id }) => id).join(", ");
+  return warn(`${text}; ${ids} would prove as root: give it a "user", or run as another`);
+}
+
+/** Who vouches for a proof: `standbys` a device, as configured or as memory allows. */
+export function checkVerification(standbys: 0 | 1): Finding {
+  if (standbys === 1) return ok("a standby verifies what the other process proved");
+  return warn("no standby, by its setting or for want of memory: a prover verifies its own proofs");
 }
 
 function textOf(error: unknown): string {

@@ -11,6 +11,7 @@ import { createLog } from "../log.js";
 import { readBackendFile } from "../prover/backend-file.js";
 import { readCalibration } from "../prover/calibration-file.js";
 import { CostFiles } from "../prover/cost-file.js";
+import { confineService } from "../prover/confinement.js";
 import type { OpenDevice } from "../prover/device.js";
 import { openDevice } from "../prover/device.js";
 import { startFakeProver } from "../prover/fake.js";
@@ -45,13 +46,16 @@ export async function openDevices(config: Config, env: Env, log: Logger): Promis
       startFakeProver({ proveMs: () => FAKE_PROVE_MS, sleep: (ms) => delay(ms, undefined) });
     return { start, calibrationOf: () => undefined, costs: undefined, release: () => undefined };
   }
+  const addon = loadAddon();
+  confineService(addon);
   const modules = {
-    addon: loadAddon(),
+    addon,
     backend: readBackendFile(packageRoot),
     hostPath: fileURLToPath(new URL("../prover/host.js", import.meta.url)),
     lockDir: config.lockDir,
     env,
     pid: process.pid,
+    uid: process.getuid?.(),
     nowMs: () => systemClock.nowMs(),
     sleep: (ms: number) => delay(ms, undefined),
     onWait: (device: string, holder: string) =>

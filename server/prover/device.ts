@@ -45,6 +45,17 @@ export const deviceSchema = z.strictObject({
   threads: z.number().int().min(0).max(1024).default(0),
   /** Its own environment variables, for example to pin a GPU. */
   env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).default({}),
+  /** `uid:gid` that its provers run as; the service must be root for it. Default: its own user. */
+  user: z
+    .string()
+    .regex(/^\d{1,10}:\d{1,10}$/, "expected uid:gid, in numbers")
+    .transform((text) => {
+      const [uid = NaN, gid = NaN] = text.split(":").map(Number);
+      return { uid, gid };
+    })
+    .optional(),
+  /** Megabytes of the largest file its provers may write: a backend may keep a cache. */
+  fileMb: z.number().int().min(0).max(4000).default(0),
   /**
    * Another library behind the C ABI, with its own configuration text, and the path of its
    * calibration if it has one; default lean_pq.
@@ -125,17 +136,22 @@ export interface DeviceModules {
   lockDir: string;
   env: Readonly<Record<string, string | undefined>>;
   pid: number;
+  /** The service's user; undefined where there are none. */
+  uid: number | undefined;
   nowMs(): number;
   sleep(ms: number): Promise<void>;
   onWait(device: string, holder: string): void;
 }
 
-/** Rejects with `DeviceLockedError` when another service has the device. */
+/** Rejects with `DeviceLockedError` when another service has it, and when it is not to be had. */
 export async function openDevice(
   device: DeviceConfig,
   modules: DeviceModules,
 ): Promise<OpenDevice> {
-  const { id, nice, threads, backend = modules.backend } = device;
+  const { id, nice, threads, user, fileMb, backend = modules.backend } = device;
+  if (user !== undefined && modules.uid !== 0) {
+    throw new Error(`device ${id} has a user of its own: only a service that is root can give one`);
+  }
   const fd = await lockDevice(
     { path: deviceLockPath(modules.lockDir, id), pid: modules.pid, waitMs: LOCK_WAIT_MS },
     {
@@ -158,6 +174,8 @@ export async function openDevice(
         nice,
         cores: device.cores,
         env: proverEnvironment(modules.env, env),
+        ...(user === undefined ? {} : { user }),
+        fileBytesMax: fileMb * 1e6,
         startTimeoutMs: START_TIMEOUT_MS,
       }),
     calibration: backend.calibration,

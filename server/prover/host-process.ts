@@ -5,7 +5,8 @@
 import type { ChildProcess } from "node:child_process";
 import { Duplex } from "node:stream";
 import type { BackendDescription } from "../../native/addon.js";
-import { GarbledMessageError, parseFromHost } from "./messages.js";
+import { limits } from "../limits.js";
+import { GarbledMessageError, parseFromHost, printable } from "./messages.js";
 import type { HostReply, HostRequest, HostStart } from "./messages.js";
 import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
 import type { ProcessWatch } from "./process-watch.js";
@@ -47,6 +48,9 @@ export class HostProcess {
   private messageAtMs: number;
   /** Verifications that wait, which are answered one by one, and when the first of them began to. */
   private verifying = { count: 0, sinceMs: 0 };
+
+  /** Within the second that began then. */
+  private heartbeats = { sinceMs: 0, count: 0 };
 
   private phase: Phase = { name: "starting" };
   private readonly pipe: Duplex;
@@ -119,6 +123,7 @@ export class HostProcess {
     try {
       const message = parseFromHost(raw);
       if (message.type === "heartbeat") {
+        this.countHeartbeat();
         this.residentBytes = message.residentBytes;
       } else if (message.type === "reply") {
         this.settle(message);
@@ -146,6 +151,14 @@ export class HostProcess {
     this.pending.delete(reply.id);
   }
 
+  private countHeartbeat(): void {
+    const isSameSecond = this.messageAtMs - this.heartbeats.sinceMs < 1000;
+    if (!isSameSecond) this.heartbeats = { sinceMs: this.messageAtMs, count: 0 };
+    if (++this.heartbeats.count > limits.proverHeartbeatsPerSecondMax) {
+      throw new GarbledMessageError("garbled messages: heartbeats without end");
+    }
+  }
+
   /** The first in the queue begins when it comes, or when the one before it is answered. */
   private countVerification(change: 1 | -1): void {
     const { count, sinceMs } = this.verifying;
@@ -165,12 +178,13 @@ export class HostProcess {
     child.stderr?.on("data", (chunk: Buffer) => {
       this.stderrTail = Buffer.concat([this.stderrTail, chunk]).subarray(-STDERR_TAIL_BYTES_MAX);
     });
-    readMessages(this.pipe, {
-      onMessage: (raw) => this.receive(raw, ready),
-      onGarbage: (why) => this.endBecause("died", `garbled message: ${why}`),
+    const reader = {
+      onMessage: (raw: unknown) => this.receive(raw, ready),
+      onGarbage: (why: string) => this.endBecause("died", `garbled message: ${why}`),
       // Of a process that ends by itself, too: then the signal finds nobody.
       onEnd: () => this.endBecause("died", "channel closed"),
-    });
+    };
+    readMessages(this.pipe, reader, limits.proverReplyBytesMax);
     child.on("error", (error) => {
       // With no process there will be no exit either. Other errors are followed by one.
       if (child.pid === undefined) end(error.message, null);
@@ -193,7 +207,7 @@ export class HostProcess {
     const isOomKill =
       signal === "SIGKILL" && !isOurs && this.watch.oomKills() > this.oomKillsAtStart;
     const why = phase.name === "ending" ? `${phase.detail}, ` : "";
-    const stderr = this.stderrTail.toString("utf8").trim();
+    const stderr = printable(this.stderrTail.toString("utf8")).trim();
     const size = `${String(Math.round(this.residentBytes / 1e6))} MB resident when last seen`;
     const memory = isOomKill ? `, killed by the kernel for memory, ${size}` : "";
     const detail = `${why}${how}${memory}${stderr === "" ? "" : `: ${stderr}`}`;

@@ -8,6 +8,8 @@ import { existsSync, readdirSync } from "node:fs";
 import { Socket } from "node:net";
 import { setPriority } from "node:os";
 import { loadAddon, type Addon, type NativeProver } from "../../native/addon.js";
+import { limits } from "../limits.js";
+import { confineProver } from "./confinement.js";
 import {
   ERROR_LENGTH_MAX,
   parseToHost,
@@ -64,9 +66,10 @@ function setNiceness(nice: number): void {
 }
 
 async function openBackend(addon: Addon, start: HostStart): Promise<NativeProver> {
-  // Both before the backend loads: it sizes its thread pool by them.
+  // All before the backend loads: it sizes its thread pool by the cores.
   setNiceness(start.nice);
   addon.setAffinity(start.cores);
+  confineProver(addon, start.fileBytesMax);
   return addon.open(start.backend.library, start.backend.config);
 }
 
@@ -137,18 +140,17 @@ function main(): void {
     }
   }
 
-  readMessages(pipe, {
-    onMessage(raw) {
-      try {
-        handle(parseToHost(raw));
-      } catch (error) {
-        fail(EXIT_GARBLED_MESSAGE, error);
-      }
-    },
-    onGarbage: (why) => fail(EXIT_GARBLED_MESSAGE, `garbled message: ${why}`),
-    // The parent-death signal is Linux's, and is missed by a process whose parent is dead already.
-    onEnd: () => process.kill(process.pid, "SIGKILL"),
-  });
+  const onMessage = (raw: unknown) => {
+    try {
+      handle(parseToHost(raw));
+    } catch (error) {
+      fail(EXIT_GARBLED_MESSAGE, error);
+    }
+  };
+  const onGarbage = (why: string) => fail(EXIT_GARBLED_MESSAGE, `garbled message: ${why}`);
+  // The parent-death signal is Linux's, and is missed by a process whose parent is dead already.
+  const onEnd = () => process.kill(process.pid, "SIGKILL");
+  readMessages(pipe, { onMessage, onGarbage, onEnd }, limits.proverRequestBytesMax);
 }
 
 /** Field by field: a description with more in it than the messages allow would be refused. */

@@ -14,6 +14,11 @@ const ITEM_BYTES_MAX = 1 << 16;
 /** An error is the 512 bytes of the C ABI and a few words around them. */
 export const ERROR_LENGTH_MAX = 2048;
 
+/** A prover's words end in logs, outcomes and terminals, where control characters would act. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ");
+}
+
 const u32 = z.int().min(0).max(U32_MAX);
 const requestId = z.int().min(1);
 const bytes = z.instanceof(Uint8Array);
@@ -55,6 +60,7 @@ const start = z.strictObject({
   backend: z.strictObject({ library: z.string().min(1), config: z.string() }),
   nice: z.int().min(-20).max(19),
   cores: z.array(u32),
+  fileBytesMax: u32,
 });
 const toHost = z.discriminatedUnion("type", [start, request]);
 
@@ -63,7 +69,10 @@ export type HostStart = z.infer<typeof start>;
 export type HostRequest = z.infer<typeof request>;
 export type ToHost = z.infer<typeof toHost>;
 
-const name = z.string().max(NAME_LENGTH_MAX);
+const name = z
+  .string()
+  .max(NAME_LENGTH_MAX)
+  .regex(/^[\x20-\x7e]*$/, "a name is printable ASCII");
 const ready = z.strictObject({
   type: z.literal("ready"),
   description: z.strictObject({
@@ -95,7 +104,7 @@ const failed = z.strictObject({
   id: requestId,
   ok: z.literal(false),
   kind: z.enum(["refused", "internal"]),
-  message: z.string().max(ERROR_LENGTH_MAX),
+  message: z.string().max(ERROR_LENGTH_MAX).transform(printable),
 });
 const fromHost = z.union([ready, heartbeat, done, failed]);
 
@@ -141,13 +150,10 @@ export function parseBoolean(value: unknown): boolean {
   return parse(z.boolean(), value, "answer");
 }
 
-/**
- * A proof, copied off the pipe's buffer; `proofBytesMax` 0 for no limit. Throws
- * `GarbledMessageError`.
- */
+/** A proof, copied off the pipe's buffer. Throws `GarbledMessageError`. */
 export function parseProof(value: unknown, proofBytesMax: number): Uint8Array {
   const proof = parse(bytes, value, "proof");
-  if (proof.length === 0 || (proofBytesMax > 0 && proof.length > proofBytesMax)) {
+  if (proof.length === 0 || proof.length > proofBytesMax) {
     throw new GarbledMessageError(
       `garbled proof: ${String(proof.length)} bytes, at most ${String(proofBytesMax)} expected`,
     );

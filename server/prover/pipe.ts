@@ -9,8 +9,6 @@ import { deserialize, serialize } from "node:v8";
 /** The descriptor of the pipe in the prover process: the first after the standard ones. */
 export const PIPE_FD = 3;
 const HEADER_BYTES = 4;
-/** Twice the largest snapshot, which the largest request is a part of. */
-const FRAME_BYTES_MAX = 48 << 20;
 
 /** A message that cannot be sent any more needs no handler: the end of the pipe tells. */
 export function writeMessage(pipe: Duplex, message: unknown): void {
@@ -31,7 +29,8 @@ export interface PipeReader {
   onEnd(): void;
 }
 
-export function readMessages(pipe: Duplex, reader: PipeReader): void {
+/** A frame of more than `frameBytesMax`, its header included, is garbage before it is read. */
+export function readMessages(pipe: Duplex, reader: PipeReader, frameBytesMax: number): void {
   let held: Buffer[] = [];
   let heldBytes = 0;
   let wantedBytes = HEADER_BYTES;
@@ -47,7 +46,7 @@ export function readMessages(pipe: Duplex, reader: PipeReader): void {
       const [first = Buffer.alloc(0)] = held;
       const bytes = held.length === 1 ? first : Buffer.concat(held);
       const frameBytes = HEADER_BYTES + bytes.readUInt32BE();
-      if (frameBytes > FRAME_BYTES_MAX) return fail(`a frame of ${String(frameBytes)} bytes`);
+      if (frameBytes > frameBytesMax) return fail(`a frame of ${String(frameBytes)} bytes`);
       wantedBytes = frameBytes;
       held = [bytes];
       if (heldBytes < frameBytes) return;

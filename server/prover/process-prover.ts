@@ -4,6 +4,7 @@
  * and leaves no request unsettled once it has ended. Started by the pool.
  */
 import { spawn, type ChildProcess } from "node:child_process";
+import { limits } from "../limits.js";
 import type { BackendOptions } from "./backend-file.js";
 import { HostProcess } from "./host-process.js";
 import type { HostStart } from "./messages.js";
@@ -38,10 +39,19 @@ export interface ProcessProverOptions {
   cores: readonly number[];
   /** The whole environment of the process: see `proverEnvironment`. */
   env: Readonly<Record<string, string>>;
+  /** Whom it runs as, in no other group; only root may choose. Absent: the service's own user. */
+  user?: ProverUser;
+  /** The largest file it may write, in bytes; default 0, none at all. */
+  fileBytesMax?: number;
   /** Longest time from fork to ready, in milliseconds; the process is killed after it. */
   startTimeoutMs: number;
   /** Default: the process's own clock and the kernel's counter. */
   watch?: ProcessWatch;
+}
+
+export interface ProverUser {
+  uid: number;
+  gid: number;
 }
 
 /** What of the service's environment a prover may see, and the device's own variables over it. */
@@ -59,9 +69,10 @@ export function proverEnvironment(
 
 /** Forks the process; what it lacks to be of use is told by `ready`. */
 export function forkProver(options: ProcessProverOptions): Prover {
-  const { nice, cores, startTimeoutMs, deviceId } = options;
+  const { nice, cores, startTimeoutMs, deviceId, fileBytesMax = 0 } = options;
   const { library, config } = options.backend;
-  const start: HostStart = { type: "start", backend: { library, config }, nice, cores: [...cores] };
+  const backend = { library, config };
+  const start: HostStart = { type: "start", backend, nice, cores: [...cores], fileBytesMax };
   const watch = options.watch ?? { nowMs: () => performance.now(), oomKills: readOomKills };
   const host = new HostProcess(forkHost(options), start, watch);
   const timer = setTimeout(() => {
@@ -78,11 +89,13 @@ export async function startProcessProver(options: ProcessProverOptions): Promise
   return prover;
 }
 
-function forkHost({ hostPath, env, lockFd }: ProcessProverOptions): ChildProcess {
+function forkHost({ hostPath, deviceId, env, lockFd, user }: ProcessProverOptions): ChildProcess {
   const inherited = lockFd === undefined ? [] : [lockFd];
-  return spawn(process.execPath, [hostPath], {
+  // The device is for whoever lists processes; the prover reads no argument.
+  return spawn(process.execPath, [hostPath, deviceId], {
     env: { ...env },
     stdio: ["ignore", "ignore", "pipe", "pipe", ...inherited],
+    ...user,
   });
 }
 
@@ -172,6 +185,11 @@ class ProcessProver implements Prover {
 
   async aggregate(job: ProveJob): Promise<Uint8Array> {
     const { message, keys, signatures, children, logInvRate } = job;
+    // What was reserved for it: a backend may claim more, or none at all.
+    const proofBytesMax = Math.min(
+      this.description.proofBytesMax || Infinity,
+      limits.proofBytesMax,
+    );
     signerCountOf(this.description, keys, signatures);
     for (const child of children) keyCountOf(this.description, child.keys);
     if (this.isProving) throw new ProverError("internal", "a proof is running already");
@@ -186,7 +204,7 @@ class ProcessProver implements Prover {
           children: children.map(packedClaim),
           logInvRate,
         },
-        (value) => parseProof(value, this.description.proofBytesMax),
+        (value) => parseProof(value, proofBytesMax),
       );
     } finally {
       this.isProving = false;

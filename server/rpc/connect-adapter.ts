@@ -1,7 +1,8 @@
 /**
  * From an HTTP request to connect's handlers, in place of connect-node's own adapter: for what has
- * to happen before a body is read. The caller is held to the policy, receipt stamped and memory
- * reserved when the headers arrive, and the share is given back when the call ends, however it ends.
+ * to happen before and while a body is read. When the headers arrive the caller is held to the
+ * policy and receipt stamped, memory is reserved then and as the body does, and the share is given
+ * back when the call ends, however it ends.
  */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
@@ -22,7 +23,7 @@ import { credentialOf } from "./credential.js";
 import type { Peer } from "./peer.js";
 import { admitHeaders } from "./permission.js";
 import { readRequest } from "./read-request.js";
-import { notReadInTime, overloaded, requestBytesMax } from "./request-limits.js";
+import { bytesToHold, notReadInTime, overloaded, requestBytesMax } from "./request-limits.js";
 import { connectErrorOf } from "./status.js";
 
 export type EdgeRequest = IncomingMessage | Http2ServerRequest;
@@ -82,15 +83,18 @@ export class ConnectAdapter {
     const universal = universalRequestFromNodeRequest(request, response, undefined, values);
 
     const bytesMax = requestBytesMax(path, request.headers["content-type"]);
+    const announced = announcedBytes(request);
     const read = async () => {
       admitHeaders(access, credential, path);
-      const share = memory.reserveForCall(Math.min(bytesMax, announcedBytes(request) ?? bytesMax));
+      const share = memory.reserveForCall(Math.min(bytesToHold(0), announced ?? Infinity));
       if (share === undefined) throw overloaded();
       response.once("close", () => share.release());
       const timeMs = Math.min(limits.requestReadMsMax, receipt.callDeadlineMs ?? Infinity);
       if (timeMs === 0) throw notReadInTime();
       const lateAtMs = receivedAtMs + timeMs;
-      const options = { method: handler.method, bytesMax, lateAtMs, clock };
+      const hold = (held: number) =>
+        share.resize(Math.min(bytesToHold(held), announced ?? Infinity));
+      const options = { method: handler.method, bytesMax, lateAtMs, clock, hold };
       const bytes = await readRequest(request, response, options);
       share.resize(bytes.length);
       return bytes;

@@ -1,21 +1,28 @@
 /**
- * What happens to a call on the data plane before its handler: its caller is held to the policy,
- * receipt stamped and memory reserved when the headers arrive, the message is held to its method's
- * limit and to the time it may take, and the share is given back when the call ends, however it ends.
+ * What happens to a call on the data plane before its handler. When the headers arrive its caller is
+ * held to the policy and receipt stamped; memory is reserved then and as the message does; the
+ * message is held to its method's limit and to the time it may take; and the share is given back
+ * when the call ends, however it ends.
  */
 import { ServerInterceptingCall } from "@grpc/grpc-js";
 import type { Metadata, ServerInterceptingCallInterface, ServerInterceptor } from "@grpc/grpc-js";
 import type { Access } from "../access/access.js";
 import type { Credential } from "../access/policy.js";
 import type { Clock } from "../clock.js";
-import { invalid } from "../errors.js";
+import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { MemoryBudget, MemoryShare } from "../memory-budget.js";
 import { credentialOf } from "./credential.js";
 import { withCertificate } from "./peer.js";
 import type { Peer } from "./peer.js";
 import { admitHeaders } from "./permission.js";
-import { notReadInTime, overloaded, requestBytesMax } from "./request-limits.js";
+import {
+  bytesToHold,
+  CHUNK_BYTES,
+  notReadInTime,
+  overloaded,
+  requestBytesMax,
+} from "./request-limits.js";
 import { statusOf } from "./status.js";
 
 /** A request as the handler gets it: still encoded, so that one place counts and decodes it. */
@@ -57,17 +64,20 @@ export function admitCalls(
       start: (next) =>
         next({
           onReceiveMetadata: (metadata, forward) => {
+            const inside = call as unknown as CallInside;
             try {
               peer = grpcPeer(listener, call);
               credential = grpcCredential(peer, metadata);
               admitHeaders(access, credential, path);
-              share = memory.reserveForCall(requestBytesMax(path));
+              share = memory.reserveForCall(bytesToHold(0));
               if (share === undefined) throw overloaded();
+              if (inside.incomingEncoding !== "identity") throw compressed();
             } catch (refusal) {
               refuse(refusal);
               return;
             }
-            limitMessage(call, requestBytesMax(path));
+            const hold = (bytes: number) => share?.resize(bytesToHold(bytes)) === true;
+            limitMessage(inside.decoder, requestBytesMax(path), hold, () => refuse(overloaded()));
             const late = () => refuse(notReadInTime());
             cancelTimer = clock.at(receivedAtMs + limits.requestReadMsMax, late);
             forward(metadata);
@@ -134,15 +144,40 @@ function grpcCredential(peer: Peer, metadata: Metadata): Credential {
 }
 
 /**
- * Holds one call to its own limit: grpc-js has one for the whole server, kept where only its
- * decoder and its decompression look. Both are private, but the version is pinned, and
- * `test/rpc/limits.test.ts` fails when they move.
+ * What of grpc-js's call is looked at or changed here, for want of options. All of it is private,
+ * but the version is pinned, and `test/rpc/limits.test.ts` fails when it moves.
  */
-function limitMessage(call: ServerInterceptingCallInterface, bytesMax: number): void {
-  const inside = call as unknown as {
-    decoder: { maxReadMessageLength: number };
-    maxReceiveMessageSize: number;
+interface CallInside {
+  /** Of the request; grpc-js hides the header from interceptors. */
+  incomingEncoding: string;
+  decoder: MessageDecoder;
+}
+
+interface MessageDecoder {
+  maxReadMessageLength: number;
+  /** The messages that are whole now. */
+  write(data: Buffer): Buffer[];
+}
+
+/** Holds one call to its own limit, where grpc-js has one for all, and to what memory has room for. */
+function limitMessage(
+  decoder: MessageDecoder,
+  bytesMax: number,
+  hold: (bytes: number) => boolean,
+  refuse: () => void,
+): void {
+  decoder.maxReadMessageLength = bytesMax;
+  const write = decoder.write.bind(decoder);
+  let heldBytes = 0;
+  decoder.write = (data) => {
+    heldBytes += data.length + CHUNK_BYTES;
+    if (hold(heldBytes)) return write(data);
+    refuse();
+    return [];
   };
-  inside.decoder.maxReadMessageLength = bytesMax;
-  inside.maxReceiveMessageSize = bytesMax;
+}
+
+/** Signatures and proofs do not compress, and 24 KB may inflate to 24 MB. */
+function compressed(): Refusal {
+  return new Refusal("unimplemented", "", "compressed requests are not taken");
 }

@@ -6,7 +6,7 @@ import { connectErrorOf } from "./status.js";
 export function answerText(
   response: EdgeResponse,
   status: number,
-  body: string,
+  body: string | Uint8Array,
   headers: Record<string, string> = {},
 ): void {
   response.writeHead(status, { "content-type": "text/plain", ...headers });

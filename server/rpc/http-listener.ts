@@ -99,7 +99,12 @@ export class HttpListener {
 
   private answer(request: EdgeRequest, response: EdgeResponse, peer: Peer): void {
     discardRest(request, response);
-    this.handle(request, response, withCertificate(peer, certificateOf(request)));
+    const withPeer = withCertificate(peer, certificateOf(request));
+    if (!("stream" in request)) return this.handle(request, response, withPeer);
+    // A call that its own packet takes back is never begun: to begin one costs many times a reset.
+    setImmediate(() => {
+      if (!request.stream.closed) this.handle(request, response, withPeer);
+    });
   }
 
   /** Waits for the first bytes, for a bounded time, and hands the connection on with them. */
@@ -144,7 +149,11 @@ function discardRest(request: EdgeRequest, response: EdgeResponse): void {
     const { stream } = request;
     // Closing at once would drop the trailers, which are on their way only now.
     stream.once("wantTrailers", () => {
-      setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
+      setImmediate(() => {
+        stream.close(constants.NGHTTP2_NO_ERROR);
+        // What came meanwhile has to be read away: it would keep the stream, and its share, for good.
+        request.resume();
+      });
     });
   } else response.once("finish", () => request.resume());
 }

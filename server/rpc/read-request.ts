@@ -9,7 +9,7 @@ import type { Clock } from "../clock.js";
 import { invalid, Refusal } from "../errors.js";
 import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
 import { checkJsonCount, checkMessageCount } from "./count-messages.js";
-import { isJson, notReadInTime } from "./request-limits.js";
+import { CHUNK_BYTES, isJson, notReadInTime, overloaded } from "./request-limits.js";
 
 /** gRPC, gRPC-Web and Connect's streams put a flag and the length before a message. */
 const FRAME_HEADER_BYTES = 5;
@@ -21,6 +21,8 @@ export interface ReadOptions {
   /** Monotonic instant at which to stop waiting for the rest. */
   lateAtMs: number;
   clock: Clock;
+  /** Reserves memory for all that has come so far; false when there is none. */
+  hold(bytes: number): boolean;
 }
 
 /** The whole body, framing included, once it is one whole message that may be decoded. */
@@ -69,7 +71,7 @@ function collect(
   request: EdgeRequest,
   response: EdgeResponse,
   isFramed: boolean,
-  { bytesMax, lateAtMs, clock }: ReadOptions,
+  { bytesMax, lateAtMs, clock, hold }: ReadOptions,
 ): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const framing = isFramed ? FRAME_HEADER_BYTES : 0;
@@ -90,6 +92,7 @@ function collect(
       bytes += chunk.length;
       const announced = isFramed ? framedBytes(chunks, bytes) : 0;
       if (Math.max(bytes - framing, announced) > bytesMax) refuse(tooLarge(bytesMax));
+      else if (!hold(bytes + chunks.length * CHUNK_BYTES)) refuse(overloaded());
     };
     const finish = () => {
       settle();

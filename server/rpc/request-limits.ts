@@ -12,7 +12,7 @@ const larger: Record<string, number> = {
   [methodPath(method.verifyAggregate)]: limits.verifyBytesMax,
 };
 
-/** Bytes of one request message; reserved when the headers arrive, for its length is not known. */
+/** Bytes of one request message, without framing. */
 export function requestBytesMax(path: string, contentType = ""): number {
   const bytesMax = larger[path] ?? limits.requestBytesMax;
   return isJson(contentType) ? Math.min(bytesMax, limits.jsonBytesMax) : bytesMax;
@@ -22,7 +22,20 @@ export function isJson(contentType: string): boolean {
   return contentType.includes("json");
 }
 
-/** For a call whose share does not fit in the memory budget: refused before its body is read. */
+/** What one piece of a request takes besides its bytes, however few those are. */
+export const CHUNK_BYTES = 256;
+
+/**
+ * The share of a request of which so many bytes are there: in steps of the smallest. A request that
+ * trickles in holds no more than it has sent; reserved for all that it may become, twenty of them
+ * would keep every snapshot out.
+ */
+export function bytesToHold(receivedBytes: number): number {
+  const step = limits.requestBytesMax;
+  return Math.max(1, Math.ceil(receivedBytes / step)) * step;
+}
+
+/** For a call whose share does not fit in the memory budget: refused then and there. */
 export function overloaded(): Refusal {
   return new Refusal("resource_exhausted", "", "overloaded: no memory is free for this request");
 }

@@ -55,6 +55,7 @@ export class SessionRules {
     let idleSinceMs = startedMs;
     let isAnswered = true;
     let pings = 0;
+    let begun = 0;
     let cancel = () => {};
 
     const after = (ms: number, act: () => void) => {
@@ -95,7 +96,12 @@ export class SessionRules {
       cut("pings");
     });
     session.on("stream", (stream) => {
+      if (session.destroyed) return;
       streams++;
+      // Calls are answered in later turns of the loop than they are read in: whoever begins twice as
+      // many in one as may be open has taken most of them back (CVE-2023-44487).
+      if (begun === 0) setImmediate(() => (begun = 0));
+      if (++begun > 2 * limits.callsPerConnectionMax) cut("resets");
       stream.once("close", () => {
         streams--;
         idleSinceMs = clock.nowMs();

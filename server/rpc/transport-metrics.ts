@@ -11,9 +11,18 @@ export type ListenerName = (typeof listenerNames)[number];
  * - `handshake`: TLS failed, for want of a good client certificate among others, or took too long
  * - `silent`: no answer to a ping
  * - `pings`: it pinged too often
+ * - `resets`: it began calls and took them back, more than it may have
  * - `age`, `idle`: it was told to leave, and nothing is wrong with it
  */
-export const cutCauses = ["limit", "handshake", "silent", "pings", "age", "idle"] as const;
+export const cutCauses = [
+  "limit",
+  "handshake",
+  "silent",
+  "pings",
+  "resets",
+  "age",
+  "idle",
+] as const;
 export type CutCause = (typeof cutCauses)[number];
 
 export type TransportMetrics = ReturnType<typeof createTransportMetrics>;

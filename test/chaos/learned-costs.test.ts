@@ -22,7 +22,7 @@ test("calibrated at the first start, before it takes work, and not at the second
   const first = await run();
   expect(first).toContain("calibrated");
   expect(first.indexOf("calibrated")).toBeLessThan(first.indexOf("prover ready"));
-  expect(statSync(costFilePath(site.folder, "chaos")).mode & 0o777).toBe(0o600);
+  expect(statSync(costFilePath(site.folder, site.device)).mode & 0o777).toBe(0o600);
   const second = await run();
   expect(second).toContain("learned costs loaded");
   expect(second).not.toContain("calibrated");
@@ -32,5 +32,5 @@ test("calibrated at the first start, before it takes work, and not at the second
 test("the fake prover is not timed, and nothing of it is kept", async () => {
   const log = await run({ LEAN_AGGREGATOR_PROVER: "fake" });
   expect(log).not.toContain("calibrated");
-  expect(() => statSync(costFilePath(site.folder, "chaos"))).toThrow("ENOENT");
+  expect(() => statSync(costFilePath(site.folder, site.device))).toThrow("ENOENT");
 });

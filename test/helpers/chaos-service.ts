@@ -14,7 +14,6 @@ import { deviceLockPath } from "../../server/prover/device.js";
 import { allProcesses } from "./processes.js";
 import { ServiceProcess } from "./service-process.js";
 
-const DEVICE = "chaos";
 /** Nothing here takes longer, on a loaded machine either. */
 export const WAIT_MS_MAX = 60_000;
 
@@ -29,19 +28,26 @@ export function until<T>(look: () => T | Promise<T>): Promise<NonNullable<Exclud
 export class Site {
   readonly folder = mkdtempSync(join(tmpdir(), "lean-chaos-"));
   readonly socket = join(this.folder, "grpc.sock");
-  /** In the environment of every process of this site. */
-  private readonly mark = `CHAOS_MARK=${randomUUID()}`;
+  /** Among the arguments of every prover of this site, as the folder is of every service. */
+  readonly device = `chaos-${randomUUID().slice(0, 8)}`;
 
-  /** Without a backend: the real one. */
-  constructor(private readonly backend?: BackendOptions) {}
+  /** Without a backend: the real one. `extra` goes into the device's configuration. */
+  constructor(
+    private readonly backend?: BackendOptions,
+    private readonly extra: Record<string, unknown> = {},
+  ) {}
 
   get address(): string {
     return `unix:${this.socket}`;
   }
 
-  /** Returns at once; `settings` are LEAN_AGGREGATOR_* variables. */
-  spawn(settings: Record<string, string> = {}): ServiceProcess {
-    return ServiceProcess.spawn({ env: this.environment(settings) });
+  /** Returns at once; `settings` are environment variables. As another user: only from root. */
+  spawn(
+    settings: Record<string, string> = {},
+    user: { uid?: number; gid?: number } = {},
+  ): ServiceProcess {
+    const flags = ["--lock-dir", this.folder];
+    return ServiceProcess.spawn({ env: this.environment(settings), flags, user });
   }
 
   /** Resolves once active prover and standby are set up. */
@@ -52,13 +58,10 @@ export class Site {
   }
 
   private environment(settings: Record<string, string>): Record<string, string> {
-    const [name = "", value = ""] = this.mark.split("=");
-    const device = { id: DEVICE, nice: 5, env: { [name]: value } };
+    const device = { id: this.device, nice: 5, ...this.extra };
     const devices = [this.backend === undefined ? device : { ...device, backend: this.backend }];
     return {
-      [name]: value,
       LEAN_AGGREGATOR_DEVICES: JSON.stringify(devices),
-      LEAN_AGGREGATOR_LOCK_DIR: this.folder,
       LEAN_AGGREGATOR_LISTEN: this.address,
       LEAN_AGGREGATOR_STANDBY: "1",
       ...settings,
@@ -69,8 +72,8 @@ export class Site {
   processes(): number[] {
     return allProcesses().filter((pid) => {
       try {
-        const environment = readFileSync(`/proc/${pid}/environ`, "latin1");
-        return environment.split("\0").includes(this.mark);
+        const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+        return words.includes(this.device) || words.includes(this.folder);
       } catch {
         return false; // it has ended since it was listed, or is none of ours
       }
@@ -80,7 +83,7 @@ export class Site {
   /** Takes the device's lock, and gives it back at once. */
   isLockFree(): boolean {
     const addon = loadAddon();
-    const fd = addon.lockFile(deviceLockPath(this.folder, DEVICE));
+    const fd = addon.lockFile(deviceLockPath(this.folder, this.device));
     if (fd < 0) return false;
     closeSync(fd);
     return true;

@@ -81,9 +81,10 @@ function call(target: object, name: string, ...args: unknown[]): unknown {
 
 describe("the addon's surface", () => {
   it("exports exactly what native/addon.ts declares", () => {
-    expect(Object.keys(addon).sort()).toEqual(
-      ["dieWithParent", "lockFile", "open", "setAffinity"].sort(),
-    );
+    expect(Object.keys(addon).sort()).toEqual([
+      ...["dieWithParent", "forbidInspection", "forbidNewPrivileges", "hideDescriptors"],
+      ...["limitResource", "lockFile", "open", "setAffinity"],
+    ]);
   });
 
   it("rejects with status and path when the library is missing", async () => {

@@ -1,9 +1,9 @@
 // The system calls of the addon, each seen from another process.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { loadAddon } from "../../native/addon.js";
@@ -70,6 +70,60 @@ describe.runIf(onLinux)("setAffinity", () => {
     const seen = JSON.parse(run.stdout) as Record<string, unknown>;
     expect(seen.unchanged).toEqual(seen.before);
     expect(seen.after).toEqual([String(seen.core)]);
+  });
+});
+
+describe("limitResource", () => {
+  it("lowers a limit for good, and leaves a tighter one", () => {
+    const script = `${REQUIRE}
+      const { report } = process;
+      const files = () => report.getReport().userLimits.open_files;
+      addon.limitResource("files", 200);
+      addon.limitResource("files", 300);
+      addon.limitResource("core", 0);
+      const { core_file_size_blocks: core } = report.getReport().userLimits;
+      console.log(JSON.stringify({ files: files(), core }));`;
+    const run = spawnSync(process.execPath, ["-e", script], { encoding: "utf8" });
+    expect(JSON.parse(run.stdout)).toMatchObject({
+      files: { soft: 200, hard: 200 },
+      core: { soft: 0, hard: 0 },
+    });
+  });
+
+  it("refuses to write a larger file, and spares pipes", () => {
+    const path = join(mkdtempSync(join(tmpdir(), "lean-limit-")), "file");
+    const script = `${REQUIRE}
+      const { writeFileSync } = require("node:fs");
+      addon.limitResource("fileBytes", 10);
+      console.log("x".repeat(100));
+      writeFileSync(${JSON.stringify(path)}, "x".repeat(10));
+      writeFileSync(${JSON.stringify(path)}, "x", { flag: "a" });`;
+    const run = spawnSync(process.execPath, ["-e", script], { encoding: "utf8" });
+    expect(run.stdout).toBe(`${"x".repeat(100)}\n`);
+    expect(run.stderr).toContain("EFBIG");
+    expect(statSync(path).size).toBe(10);
+    rmSync(dirname(path), { recursive: true });
+  });
+
+  it("throws for what it does not know", () => {
+    expect(() => addon.limitResource("memory" as "core", 1)).toThrow("resource must be");
+    expect(() => addon.limitResource("core", -1)).toThrow("most must be");
+  });
+});
+
+describe.runIf(onLinux)("hideDescriptors", () => {
+  it("keeps from children what this process itself inherited", () => {
+    // 40 leaves a gap, behind which Node does not look for what it has inherited.
+    const list = `readdirSync("/proc/self/fd").includes("40")`;
+    const child = `const { readdirSync } = require("node:fs"); process.exit(${list} ? 1 : 0);`;
+    const script = `const { spawnSync } = require("node:child_process");
+      const { readdirSync } = require("node:fs");
+      const leaks = () => spawnSync(process.execPath, ["-e", ${JSON.stringify(child)}]).status;
+      const before = leaks(); ${REQUIRE} addon.hideDescriptors();
+      console.log(JSON.stringify({ has: ${list}, before, after: leaks() }));`;
+    const shell = ["-c", 'exec 40</dev/null; exec "$0" -e "$1"', process.execPath, script];
+    const run = spawnSync("bash", shell, { encoding: "utf8" });
+    expect(JSON.parse(run.stdout)).toEqual({ has: true, before: 1, after: 0 });
   });
 });
 

@@ -11,6 +11,14 @@ import { HeldClock, startBareStacks } from "../helpers/bare-stacks.js";
 import type { BareStacks } from "../helpers/bare-stacks.js";
 import { metricValue } from "../helpers/metric-value.js";
 import { frame, pathOf, RawClient } from "../helpers/raw-grpc.js";
+import {
+  callHeaders,
+  headersFrame,
+  PREFACE,
+  RawConnection,
+  reset,
+  settings,
+} from "../helpers/raw-http2.js";
 
 const EMPTY = frame(new Uint8Array());
 const OK = 0;
@@ -157,6 +165,27 @@ describe.each([
       await client.ping();
     }
     expect(await client.call("GetServerInfo").end(EMPTY)).toMatchObject({ code: OK });
+    client.close();
+  });
+
+  test("one that begins calls and takes them back is cut", async () => {
+    const block = callHeaders(pathOf("GetServerInfo"));
+    const calls = Array.from({ length: 3 * limits.callsPerConnectionMax }, (_, at) => {
+      return Buffer.concat([headersFrame(2 * at + 1, block), reset(2 * at + 1)]);
+    });
+    const start = Buffer.concat([PREFACE, settings(), ...calls]);
+    const client = await RawConnection.open(stacks.addresses[stack], start);
+    await client.closed;
+    expect(await cuts("resets")).toBe(1);
+  });
+
+  test("one that takes back as many calls as may be open is kept", async () => {
+    const client = await connected();
+    for (let at = 0; at < limits.callsPerConnectionMax; at++) {
+      client.call("GetServerInfo").stream.close(constants.NGHTTP2_CANCEL);
+    }
+    expect(await client.call("GetServerInfo").end(EMPTY)).toMatchObject({ code: OK });
+    expect(await cuts("resets")).toBe(0);
     client.close();
   });
 

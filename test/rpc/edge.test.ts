@@ -242,11 +242,11 @@ describe("a connection", () => {
   test("with a call that does not end is cut at the close's bound", async () => {
     const client = new RawClient(stacks.addresses.edge);
     const call = client.call("SubmitSnapshot");
-    await stacks.memory.reaches(24 * 1024 * 1024);
+    await stacks.memory.reaches(64 * 1024);
     const socket = dial();
     socket.write(`POST ${pathOf("SubmitSnapshot")} HTTP/1.1\r\nhost: x\r\n`);
     socket.write("content-type: application/json\r\ncontent-length: 9\r\n\r\n");
-    await stacks.memory.reaches(24 * 1024 * 1024 + 9);
+    await stacks.memory.reaches(64 * 1024 + 9);
     const closed = stacks.edge.close(1);
     clock.fireAll();
     await closed;

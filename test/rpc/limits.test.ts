@@ -1,5 +1,6 @@
 /** What is too large, too much or too slow is refused before it is read whole, on both stacks. */
 import { request as httpRequest } from "node:http";
+import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { limits } from "../../server/limits.js";
 import { HeldClock, startBareStacks } from "../helpers/bare-stacks.js";
@@ -8,6 +9,7 @@ import { frame, pathOf, RawClient } from "../helpers/raw-grpc.js";
 
 const RESOURCE_EXHAUSTED = 8;
 const DEADLINE_EXCEEDED = 4;
+const UNIMPLEMENTED = 12;
 const FRACTION = new Uint8Array(1000);
 const methods = [
   ["SubmitSnapshot", limits.snapshotBytesMax],
@@ -39,6 +41,15 @@ afterEach(async () => {
   await stacks.close();
 });
 
+test.each(["grpc", "edge"] as const)("on %s what is compressed is refused", async (stack) => {
+  stacks = await startBareStacks();
+  const bomb = frame(gzipSync(new Uint8Array(limits.snapshotBytesMax)));
+  bomb.writeUInt8(1, 0);
+  const call = connectTo(stack).call("SubmitSnapshot", { "grpc-encoding": "gzip" });
+  expect((await call.end(bomb)).code).toBe(UNIMPLEMENTED);
+  await stacks.memory.reaches(0);
+});
+
 describe.each(["grpc", "edge"] as const)("gRPC frames on the %s stack", (stack) => {
   describe("with room", () => {
     beforeEach(async () => {
@@ -68,7 +79,7 @@ describe.each(["grpc", "edge"] as const)("gRPC frames on the %s stack", (stack) 
     test("a caller that goes away in the middle of its message gives its share back", async () => {
       const client = connectTo(stack);
       client.call("SubmitSnapshot").send(frame(FRACTION, 1_000_000));
-      await stacks.memory.reaches(limits.snapshotBytesMax);
+      await stacks.memory.reaches(limits.requestBytesMax);
       client.close();
       await stacks.memory.reaches(0);
     });
@@ -82,20 +93,54 @@ describe.each(["grpc", "edge"] as const)("gRPC frames on the %s stack", (stack) 
   });
 
   test("what the budget does not hold is refused before its first byte", async () => {
-    stacks = await startBareStacks({ bytesMax: limits.snapshotBytesMax + limits.requestBytesMax });
+    stacks = await startBareStacks({ bytesMax: 2 * limits.requestBytesMax - 1 });
     const client = connectTo(stack);
     const first = client.call("SubmitSnapshot");
-    await stacks.memory.reaches(limits.snapshotBytesMax);
+    await stacks.memory.reaches(limits.requestBytesMax);
     const second = client.call("SubmitSnapshot");
     second.stream.resume();
     expect(await second.status).toMatchObject({
       code: RESOURCE_EXHAUSTED,
       message: expect.stringContaining("overloaded"),
     });
-    expect((await client.call("GetServerInfo").end(frame(new Uint8Array()))).code).toBe(0);
     expect((await first.end(frame(new Uint8Array()))).code).toBe(0);
     await stacks.memory.reaches(0);
     expect((await client.call("SubmitSnapshot").end(frame(new Uint8Array()))).code).toBe(0);
+  });
+
+  test("what announces much and sends little holds little", async () => {
+    stacks = await startBareStacks({ bytesMax: 41 * limits.requestBytesMax });
+    const client = connectTo(stack);
+    for (let count = 0; count < 40; count++) {
+      client.call("SubmitSnapshot").send(frame(FRACTION, limits.snapshotBytesMax));
+    }
+    await stacks.memory.reaches(40 * limits.requestBytesMax);
+    expect((await client.call("SubmitSnapshot").end(frame(new Uint8Array()))).code).toBe(0);
+  });
+
+  test("what outgrows the budget is refused while it arrives, and gives all of it back", async () => {
+    stacks = await startBareStacks({ bytesMax: 10 * limits.requestBytesMax });
+    const client = connectTo(stack);
+    const grows = client.call("SubmitSnapshot").send(frame(new Uint8Array(1), 1_000_000));
+    grows.stream.resume();
+    await stacks.memory.reaches(limits.requestBytesMax);
+    grows.send(new Uint8Array(800_000));
+    expect(await grows.status).toMatchObject({
+      code: RESOURCE_EXHAUSTED,
+      message: expect.stringContaining("overloaded"),
+    });
+    await stacks.memory.reaches(0);
+    expect((await client.call("SubmitSnapshot").end(frame(new Uint8Array()))).code).toBe(0);
+  });
+
+  test("many small pieces count for more than their bytes", async () => {
+    stacks = await startBareStacks();
+    const client = connectTo(stack);
+    const call = client.call("SubmitSnapshot").send(frame(new Uint8Array(1), 1_000_000));
+    for (let piece = 0; piece < 300; piece++) {
+      await new Promise((resolve) => call.stream.write(new Uint8Array(1), resolve));
+    }
+    await stacks.memory.reaches(2 * limits.requestBytesMax);
   });
 
   test("a share shrinks to what was read while the call goes on", async () => {
@@ -124,7 +169,7 @@ describe.each(["grpc", "edge"] as const)("gRPC frames on the %s stack", (stack) 
     stacks = await startBareStacks({ clock });
     const call = connectTo(stack).call("SubmitSnapshot").send(frame(FRACTION, 1_000_000));
     call.stream.resume();
-    await stacks.memory.reaches(limits.snapshotBytesMax);
+    await stacks.memory.reaches(limits.requestBytesMax);
     clock.fireAll();
     expect((await call.status).code).toBe(DEADLINE_EXCEEDED);
     await stacks.memory.reaches(0);

@@ -11,7 +11,13 @@ import {
   checkNodeVersion,
   checkOpenFiles,
 } from "../../server/commands/machine-checks.js";
-import { checkAddon, checkBackend, checkDeviceLock } from "../../server/commands/prover-checks.js";
+import {
+  checkAddon,
+  checkBackend,
+  checkConfinement,
+  checkDeviceLock,
+  checkVerification,
+} from "../../server/commands/prover-checks.js";
 
 const GIB = 1024 ** 3;
 const folder = () => mkdtempSync(join(tmpdir(), "lean-doctor-"));
@@ -106,6 +112,30 @@ test("a device lock that is held names its holder", () => {
   });
   expect(checkDeviceLock(lockPath).level).toBe("ok");
   expect(checkDeviceLock(join(lockPath, "under", "file")).level).toBe("fail");
+});
+
+test("confinement is told, and a prover that would run as root is warned of", () => {
+  const check = (uid: number, user?: { uid: number; gid: number }) =>
+    checkConfinement({ platform: "linux", uid, devices: [{ id: "cpu", user }] });
+  const nobody = { uid: 65_534, gid: 65_534 };
+  expect(check(1000)).toMatchObject({ level: "ok", text: expect.stringContaining("privileges") });
+  expect(check(0, nobody).level).toBe("ok");
+  expect(check(0)).toMatchObject({ level: "warn", text: expect.stringContaining("cpu would") });
+  expect(check(0, { uid: 0, gid: 0 }).level).toBe("warn");
+  expect(check(1000, nobody)).toMatchObject({
+    level: "fail",
+    text: expect.stringContaining("only root can give one"),
+  });
+  const elsewhere = checkConfinement({ platform: "darwin", uid: 501, devices: [] });
+  expect(elsewhere).toMatchObject({ level: "ok", text: expect.stringContaining("no more here") });
+});
+
+test("provers that verify their own proofs are warned of", () => {
+  expect(checkVerification(1).level).toBe("ok");
+  expect(checkVerification(0)).toMatchObject({
+    level: "warn",
+    text: expect.stringContaining("its own proofs"),
+  });
 });
 
 test("the report has a line a check, its level first", () => {

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import {
   deviceSchema,
+  openDevice,
   overlappingDevices,
   proverCeilingBytes,
   standbysThatFit,
@@ -13,6 +14,26 @@ test("cores are ranges and single ones; what is neither is refused", () => {
   expect(device("a", "0-2,5").cores).toEqual([0, 1, 2, 5]);
   for (const cores of ["2-1", "a", "0-", "1,,2", "0-99999"])
     expect(() => device("a", cores), cores).toThrow();
+});
+
+test("a user is two numbers, and only a service that is root may give one", async () => {
+  const withUser = (user: string) => deviceSchema.parse({ id: "a", user });
+  expect(withUser("65534:10").user).toEqual({ uid: 65_534, gid: 10 });
+  for (const user of ["nobody", "1", "1:", "-1:0"]) expect(() => withUser(user), user).toThrow();
+  const unused = () => expect.unreachable();
+  const opened = openDevice(withUser("1:1"), {
+    addon: { lockFile: unused },
+    backend: { library: "none", config: "" },
+    hostPath: "none",
+    lockDir: "none",
+    env: {},
+    pid: 1,
+    uid: 1000,
+    nowMs: () => 0,
+    sleep: unused,
+    onWait: unused,
+  });
+  await expect(opened).rejects.toThrow("only a service that is root can give one");
 });
 
 test("two devices on one core or of one name, or one of several on all cores, are told", () => {

@@ -48,6 +48,7 @@ describe("messages from the prover process", () => {
     ["a ready without a description", { type: "ready" }],
     ["keys of no size", { type: "ready", description: { ...description, publicKeyBytes: 0 } }],
     ["a huge key", { type: "ready", description: { ...description, publicKeyBytes: 2 ** 31 } }],
+    ["a name of two lines", { type: "ready", description: { ...description, scheme: "a\nb" } }],
     ["a long name", { type: "ready", description: { ...description, scheme: "x".repeat(999) } }],
     [
       "a description with more in it",
@@ -65,6 +66,12 @@ describe("messages from the prover process", () => {
   ])("%s is refused", (_, raw) => {
     expect(() => parseFromHost(raw)).toThrow(GarbledMessageError);
   });
+});
+
+it("control characters of an error are blanks by the time anyone reads it", () => {
+  const error = { type: "reply", id: 1, ok: false, kind: "internal" };
+  const parsed = parseFromHost({ ...error, message: "\u001b[2Jno\r\n\u202ex" });
+  expect(parsed).toMatchObject({ message: " [2Jno x" });
 });
 
 describe("values of replies", () => {
@@ -104,10 +111,6 @@ describe("values of replies", () => {
     ["a string", "proof"],
   ])("%s is refused", (_, value) => {
     expect(() => parseProof(value, 10)).toThrow(GarbledMessageError);
-  });
-
-  it("a proof may have any size where the description sets none", () => {
-    expect(parseProof(new Uint8Array(5000), 0)).toHaveLength(5000);
   });
 });
 

@@ -16,7 +16,8 @@ const PIPE = `import { closeSync } from "node:fs";
   const pipe = new Socket({ fd: 3, readable: true, writable: true });
   const send = (message) => writeMessage(pipe, message);
   const onMessage = (listener) => readMessages(pipe,
-    { onMessage: listener, onGarbage: () => process.exit(2), onEnd: () => process.exit(0) });`;
+    { onMessage: listener, onGarbage: () => process.exit(2), onEnd: () => process.exit(0) },
+    1e6);`;
 const scratch = mkdtempSync(join(tmpdir(), "prover-process-failures-"));
 
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -81,6 +82,7 @@ describe("a prover process that goes wrong", () => {
 
   it.each([
     ["a frame that is no message", `Buffer.from([0, 0, 0, 2, 1, 2])`, /garbled message/],
+    ["a frame beyond any answer", `Buffer.from([0, 16, 0, 0])`, /a frame of 1048580 bytes/],
     ["a frame without end", `Buffer.alloc(16, 0xff)`, /garbled message: a frame of 4294967299/],
   ])("with %s is killed, and its request rejected", async (_what, garbage, detail) => {
     const source = `onMessage((m) => {
@@ -92,6 +94,29 @@ describe("a prover process that goes wrong", () => {
       cause: "died",
       detail: expect.stringMatching(detail) as string,
     });
+  });
+
+  it("by heartbeats without end is killed", async () => {
+    const source = `onMessage((m) => {
+      if (m.type === "start") { ${READY} return; }
+      for (let beat = 0; beat < 5000; beat++) send({ type: "heartbeat", residentBytes: 1 }); });`;
+    const prover = await startWith("floods", source);
+    await expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
+    expect((await prover.exited).detail).toContain("heartbeats without end");
+  });
+
+  it.each([
+    ["larger than was reserved for it", "524289", /garbled proof: 524289 bytes/],
+    ["of no bytes", "0", /garbled proof: 0 bytes/],
+  ])("with a proof %s is killed", async (_what, bytes, detail) => {
+    const source = `onMessage((m) => {
+      if (m.type === "start") { ${READY.replace("proofBytesMax: 10", "proofBytesMax: 0")} return; }
+      send({ type: "reply", id: m.id, ok: true, value: new Uint8Array(${bytes}) }); });`;
+    const prover = await startWith("proves", source);
+    const raw = { keys: new Uint8Array(32), signatures: new Uint8Array(64) };
+    const proving = prover.aggregate({ message, ...raw, children: [], logInvRate: 0 });
+    await expect(proving).rejects.toMatchObject({ kind: "died" });
+    expect((await prover.exited).detail).toMatch(detail);
   });
 
   it("by closing its channel is killed, and its request rejected", async () => {
@@ -147,13 +172,13 @@ describe("a prover process that goes wrong", () => {
   it("by crashing rejects what was pending and what comes later", async () => {
     const source = `onMessage((m) => {
       if (m.type === "start") { ${READY} return; }
-      console.error("out of luck"); process.abort(); });`;
+      console.error("out of \\x1b[31mluck"); process.abort(); });`;
     const prover = await startWith("crashes", source);
     const both = await Promise.allSettled([verify(prover), verify(prover)]);
     expect(both.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
     expect(await prover.exited).toMatchObject({
       cause: "died",
-      detail: expect.stringContaining("out of luck") as string,
+      detail: expect.stringContaining("out of  [31mluck") as string,
     });
     await expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
   });

@@ -64,7 +64,7 @@ class Child extends ChildProcess {
 async function run(input: Uint8Array): Promise<void> {
   const child = new Child();
   const backend = { library: "x", config: "" };
-  const start: HostStart = { type: "start", backend, nice: 0, cores: [] };
+  const start: HostStart = { type: "start", backend, nice: 0, cores: [], fileBytesMax: 0 };
   const host = new HostProcess(child, start, { nowMs: () => 0, oomKills: () => 0 });
   const told = host.ready.then(
     () => "ready",

@@ -7,6 +7,7 @@ import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import { join } from "node:path";
 import { deserialize } from "node:v8";
+import { limits } from "../../../server/limits.js";
 import { parseFromHost } from "../../../server/prover/messages.js";
 import type { HostRequest } from "../../../server/prover/messages.js";
 import { PIPE_FD, readMessages, writeMessage } from "../../../server/prover/pipe.js";
@@ -70,16 +71,26 @@ class Host {
     const host = new Host(child, child.stdio[PIPE_FD] as Duplex);
     await new Promise<void>((resolve) => {
       host.answered = resolve;
-      readMessages(host.pipe, {
-        onMessage: (raw) => {
-          const message = parseFromHost(raw);
-          const isProbe = message.type === "reply" && message.id === PROBE.id;
-          if (message.type === "ready" || isProbe) host.answered();
+      readMessages(
+        host.pipe,
+        {
+          onMessage: (raw) => {
+            const message = parseFromHost(raw);
+            const isProbe = message.type === "reply" && message.id === PROBE.id;
+            if (message.type === "ready" || isProbe) host.answered();
+          },
+          onGarbage: (why) => holds(false, `the host sends messages, not ${why}`),
+          onEnd: () => host.answered(),
         },
-        onGarbage: (why) => holds(false, `the host sends messages, not ${why}`),
-        onEnd: () => host.answered(),
+        limits.proverReplyBytesMax,
+      );
+      writeMessage(host.pipe, {
+        type: "start",
+        backend: options,
+        nice: 0,
+        cores: [],
+        fileBytesMax: 0,
       });
-      writeMessage(host.pipe, { type: "start", backend: options, nice: 0, cores: [] });
     });
     return host;
   }

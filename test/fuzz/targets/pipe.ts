@@ -3,6 +3,7 @@
  * of garbage, then the end. The first byte says how large the pieces are.
  */
 import { Duplex } from "node:stream";
+import { limits } from "../../../server/limits.js";
 import { readMessages } from "../../../server/prover/pipe.js";
 import { mutateBytes } from "../engine/mutate-bytes.js";
 import { mutateValue } from "../engine/mutate-value.js";
@@ -50,21 +51,25 @@ async function run(input: Uint8Array): Promise<void> {
   let messageBytes = 0;
   const pipe = new Pipe();
   const closed = new Promise<void>((resolve) => {
-    readMessages(pipe, {
-      onMessage: () => {
-        events.push("message");
-        messageBytes += HEADER_BYTES;
+    readMessages(
+      pipe,
+      {
+        onMessage: () => {
+          events.push("message");
+          messageBytes += HEADER_BYTES;
+        },
+        onGarbage: (why) => {
+          holds(why !== "", "garbage is explained");
+          events.push("garbage");
+          pipe.destroy();
+        },
+        onEnd: () => {
+          events.push("end");
+          resolve();
+        },
       },
-      onGarbage: (why) => {
-        holds(why !== "", "garbage is explained");
-        events.push("garbage");
-        pipe.destroy();
-      },
-      onEnd: () => {
-        events.push("end");
-        resolve();
-      },
-    });
+      limits.proverReplyBytesMax,
+    );
   });
   const pieceBytes = input[0] === 255 ? 64 * 1024 : (input[0] ?? 0) * 8 + 1;
   // Smaller pieces of a longer input say nothing new.
