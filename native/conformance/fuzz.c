@@ -145,9 +145,13 @@ static void must_be_invalid(lean_prover_status status, const char *error) {
   }
 }
 
-/* A count that no buffer has, which must be refused before the buffer is read. */
+/*
+ * A count that no buffer has, which must be refused before the buffer is read. One of them makes a
+ * size that overflows to that of a single item.
+ */
 static size_t huge_count(size_t allowed_max, size_t item_bytes) {
-  const size_t counts[] = {allowed_max + 1, SIZE_MAX, SIZE_MAX / item_bytes + 2, SIZE_MAX / 2};
+  const size_t wraps = item_bytes == 1 ? SIZE_MAX : SIZE_MAX / item_bytes + 2;
+  const size_t counts[] = {allowed_max + 1, SIZE_MAX, SIZE_MAX / 2, wraps};
   return counts[below(sizeof counts / sizeof counts[0])];
 }
 
