@@ -29,8 +29,6 @@ export interface Flight {
   /** Started ahead of higher classes: not to be preempted for one. */
   isBacklogTurn: boolean;
   mayBeCut: boolean;
-  /** Started whatever was predicted. */
-  mustStart: boolean;
 }
 
 /**

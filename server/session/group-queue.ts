@@ -25,8 +25,11 @@ import type { LiveSession, Submission } from "./sessions.js";
 import { SetAside } from "./set-aside.js";
 import { resultFor } from "./shared-result.js";
 
-/** A node's first groups start whatever is predicted; after one was killed at its fence, not for so long. */
-const TRY_AGAIN_MS = 60_000;
+/**
+ * A first group on an idle device that even the middle of the prediction has past its fence is
+ * tried all the same, so that no shape is locked out by bad samples; but only so often.
+ */
+const TRY_EVERY_MS = 300_000;
 
 /**
  * How long proofs take in the futures that accept looks at, in standard deviations. Swift proofs are
@@ -57,8 +60,8 @@ export class GroupQueue implements JobSource {
   readonly usageOfPrincipals = new Usage(MINUTE_HALF_LIFE_MS);
   private readonly flights = new Map<number, Flight>();
   private readonly setAside = new SetAside();
-  /** Until when the first groups of a node start only where they are predicted to fit. */
-  private readonly noTryUntilMs = new Map<string, number>();
+  /** Before then, no first group is tried that is predicted to miss. */
+  private nextTryAtMs = 0;
   private turns: Turns = 0;
   private cancelLook = () => {};
 
@@ -112,7 +115,6 @@ export class GroupQueue implements JobSource {
     flight.waiters = flight.waiters.filter((waiter) => waiter.live !== live);
     if (flight.waiters.length > 0) return;
     this.land(attempt, flight);
-    if (reason === "fence" && flight.mustStart) this.noMoreTries(flight);
     this.modules.dispatcher.kill(attempt, reason);
   }
 
@@ -177,8 +179,6 @@ export class GroupQueue implements JobSource {
     this.setAside.expire(nowMs);
     this.usage.expire(nowMs);
     this.usageOfPrincipals.expire(nowMs);
-    for (const [nodeId, untilMs] of this.noTryUntilMs)
-      if (nowMs >= untilMs) this.noTryUntilMs.delete(nodeId);
   }
 
   /** No timer is left behind. */
@@ -231,13 +231,14 @@ export class GroupQueue implements JobSource {
     const deadlineAtMs = limit((each) => each.deadlineAtMs);
     const fenceAtMs = limit((each) => each.fenceAtMs);
     const mayBeCut = waiters.every(({ live }) => live.submission.mayBeCut);
-    const isFresh = waiters.filter(({ live }) => !live.hasStarted);
-    const mustStart = isFresh.some(({ live }) => !this.noTryUntilMs.has(live.submission.nodeId));
+    const isFirstOfSession = waiters.some(({ live }) => !live.hasStarted);
+    const fits = nowMs + this.leastMs({ groups: [leader], mayBeCut }, 0) < fenceAtMs;
+    const mustStart = isFirstOfSession && (fits || nowMs >= this.nextTryAtMs);
     return {
       work: leader.work,
       deadlineAtMs,
       fenceAtMs,
-      isFirstOfSession: isFresh.length > 0,
+      isFirstOfSession,
       mustStart,
       isRetry: waiters.some(isRetry),
       mayBeCut,
@@ -255,8 +256,8 @@ export class GroupQueue implements JobSource {
           charges: [],
           isBacklogTurn,
           mayBeCut,
-          mustStart,
         };
+        if (mustStart && !fits) this.nextTryAtMs = nowMs + TRY_EVERY_MS;
         this.flights.set(attempt, flight);
         for (const waiter of waiters) this.board(attempt, flight, waiter, ms);
       },
@@ -338,11 +339,6 @@ export class GroupQueue implements JobSource {
     this.usageOfPrincipals.charge(principal.name, ms, nowMs);
   }
 
-  private noMoreTries({ charges }: Flight): void {
-    const untilMs = this.modules.clock.nowMs() + TRY_AGAIN_MS;
-    for (const { nodeId } of charges) this.noTryUntilMs.set(nodeId, untilMs);
-  }
-
   private isPreemptible(attempt: number): boolean {
     const flight = this.flights.get(attempt);
     if (flight === undefined || flight.isBacklogTurn) return false;
@@ -358,7 +354,10 @@ export class GroupQueue implements JobSource {
   }
 
   /** What the least of the snapshot that may be started costs. */
-  private leastMs({ groups, mayBeCut }: Submission, deviations: number): number {
+  private leastMs(
+    { groups, mayBeCut }: Pick<Submission, "groups" | "mayBeCut">,
+    deviations: number,
+  ): number {
     const least = groups.map(({ work }) => {
       const raws = work.raws.validators.length;
       const children = work.children.length;

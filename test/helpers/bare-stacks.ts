@@ -37,9 +37,9 @@ export const emptyCalls: Calls = {
 export class WatchedBudget extends MemoryBudget {
   private readonly waiting: Set<() => void>;
 
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, callRefused = () => {}) {
     const waiting = new Set<() => void>();
-    super(bytesMax, () => waiting.forEach((look) => look()));
+    super(bytesMax, () => waiting.forEach((look) => look()), callRefused);
     this.waiting = waiting;
   }
 
@@ -113,10 +113,10 @@ export interface BareOptions {
 
 export async function startBareStacks(options: BareOptions = {}): Promise<BareStacks> {
   const { calls = {}, bytesMax = 256 * 1024 * 1024, clock = systemClock } = options;
-  const memory = new WatchedBudget(bytesMax);
   const handlers = { ...emptyCalls, ...calls };
   const log = options.log ?? createLog("silent");
   const metrics = createMetrics();
+  const memory = new WatchedBudget(bytesMax, () => metrics.unreadRefusals.inc());
   const access = new Access(options.policy, { clock, log, metrics });
   const transport = createTransportMetrics(metrics.registry);
   const modules = { clock, memory, transport, log, access };

@@ -11,6 +11,7 @@ import {
 import { fakeSignature } from "../../server/prover/fake.js";
 import { limits } from "../../server/limits.js";
 import type { Service } from "../../server/service.js";
+import { startBareStacks } from "../helpers/bare-stacks.js";
 import { GatedProver } from "../helpers/gated-prover.js";
 import { RawClient } from "../helpers/raw-grpc.js";
 import { startTestService } from "../helpers/start-service.js";
@@ -111,17 +112,21 @@ describe("a group's deadline", () => {
 });
 
 test("a call that finds no memory left is counted, and nothing of it read", async () => {
-  const fitting = Math.floor(limits.heldBytesMax / limits.snapshotBytesMax);
-  for (const address of [service.grpcAddresses[0] ?? "", service.httpAddress]) {
-    const before = await value("lean_aggregator_unread_refusals_total");
-    const caller = new RawClient(address);
-    const calls = Array.from({ length: fitting + 1 }, () => caller.call("SubmitSnapshot"));
-    const last = calls.at(-1);
-    last?.stream.resume();
-    expect(await last?.status).toMatchObject({ code: 8 });
-    expect(await value("lean_aggregator_unread_refusals_total")).toBe(before + 1);
-    caller.close();
-    // Both stacks share the budget: the next one is to find it empty.
-    await expect.poll(() => value("lean_aggregator_held_bytes")).toBe(0);
+  // Room for the headers of one call.
+  const stacks = await startBareStacks({ bytesMax: limits.requestBytesMax });
+  const refusals = async () => (await stacks.metrics.unreadRefusals.get()).values[0]?.value;
+  try {
+    for (const [at, address] of Object.values(stacks.addresses).entries()) {
+      const caller = new RawClient(address);
+      const [, second] = [caller.call("SubmitSnapshot"), caller.call("SubmitSnapshot")];
+      second.stream.resume();
+      expect(await second.status).toMatchObject({ code: 8 });
+      expect(await refusals()).toBe(at + 1);
+      caller.close();
+      // Both stacks share the budget: the next one is to find it empty.
+      await expect.poll(() => stacks.memory.heldBytes).toBe(0);
+    }
+  } finally {
+    await stacks.close();
   }
 });

@@ -8,7 +8,7 @@ import { fakeSignature } from "../../server/prover/fake.js";
 import type { Service } from "../../server/service.js";
 import { GatedProver } from "../helpers/gated-prover.js";
 import { startTestService } from "../helpers/start-service.js";
-import { dataOf, publicKey, rootOf, snapshot } from "../helpers/vectors.js";
+import { bits, dataOf, publicKey, rootOf, snapshot } from "../helpers/vectors.js";
 
 /** By the cost table a proof of 64 raws takes over 2 s, and optimistically 0.4 s. */
 const RAWS = 64;
@@ -58,7 +58,15 @@ test("behind a running proof it is skipped when none could start before the dead
 test("and when none could be done before the fence, though one could start", async () => {
   await submit("a", 5000, 60_000);
   await prover.untilProofs(1);
-  expect(await submit("b", 450, 450, RAWS - 1)).toMatchObject({
+  // The least that may be proved of two children are both: 1.2 s, seen optimistically.
+  const child = (validator: number) => ({
+    participants: bits([validator]),
+    proof: Uint8Array.of(1),
+  });
+  const groups = [{ data: dataOf(0), children: [child(0), child(1)] }];
+  const budgets = { deadlineMs: 1000, fenceMs: 1000 };
+  const request = { node: { nodeId: "b" }, snapshot: snapshot(100, groups), ...budgets };
+  expect((await client.submitSnapshot(request)).result).toMatchObject({
     case: "skipped",
     value: {
       reason: SkipReason.PREDICTED_MISS,

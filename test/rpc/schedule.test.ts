@@ -225,6 +225,19 @@ describe("a group that would miss its fence", () => {
     expect(validators(whole)).toHaveLength(64);
   });
 
+  test("but a whole that is predicted to miss is tried once in a while only", async () => {
+    const sleep = (ms: number) => delay(ms, undefined);
+    await serve(() => startFakeProver({ proveMs: (raws) => raws * 20, sleep }), "0");
+    const hopeless = { ...tooShort, mayBeCut: false };
+    const tried = await outcome("a", await submit("a", hopeless));
+    expect(tried.reason).toBe(OutcomeReason.FENCE);
+    const again = await outcome("b", await submit("b", { ...hopeless, raws: 63 }));
+    expect(again.reason).toBe(OutcomeReason.PREDICTED_MISS);
+    // What may be cut is represented all the same, in part.
+    const part = await outcome("c", await submit("c", { ...tooShort, raws: 62 }));
+    expect(part.status).toBe(OutcomeStatus.PROVED);
+  });
+
   test("and ends predicted_miss where it is not the first of its session", async () => {
     const sleep = (ms: number) => delay(ms, undefined);
     await serve(() => startFakeProver({ proveMs: (raws) => raws * 10, sleep }), "0");

@@ -2,7 +2,7 @@
  * The shell lines of the README do what it says: each runs as it stands, in order and in one
  * folder, against a service in this process. Only addresses and programs' places are replaced.
  */
-import { copyFileSync, existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -74,6 +74,8 @@ describe("the README's shell lines", () => {
       startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() }),
     );
     copyFileSync(jsonFile(submitSnapshotJson(NODE)), join(cwd, "snapshot.json"));
+    mkdirSync(join(cwd, "deploy"));
+    copyFileSync("deploy/policy.json", join(cwd, "deploy/policy.json"));
     env = {
       LEAN_AGGREGATOR_SERVER: service.grpcAddresses[0] ?? "",
       // Of `serve` and `doctor`, which would else take the README's own ports.
@@ -102,9 +104,10 @@ describe("the README's shell lines", () => {
   test.each(ours)("have flags and subcommands that exist: %s", async (line) => {
     const [, , name = "", ...rest] = line.replace(/ #.*/, "").split(/\s+/);
     const isOfProgram = name.startsWith("--");
-    const { code, stdout } = await commandLine(isOfProgram ? ["--help"] : [name, "--help"]);
+    const command = name === "policy" ? [name, ...rest.slice(0, 1)] : isOfProgram ? [] : [name];
+    const { code, stdout } = await commandLine([...command, "--help"]);
     expect(code).toBe(0);
-    expect(stdout).toContain(`Usage: lean-aggregator ${isOfProgram ? "" : `${name} `}`);
+    expect(stdout).toContain(`Usage: ${["lean-aggregator", ...command].join(" ")} `);
     const known: string[] = stdout.match(/--[a-z][a-z-]*/g) ?? [];
     const flags = [...(isOfProgram ? [name] : []), ...rest].filter((word) => word.startsWith("--"));
     for (const flag of flags) expect(known).toContain(flag.replace(/=.*/, ""));
