@@ -30,6 +30,12 @@ sim: build
 fuzz: build
 	@node dist/test/fuzz/fuzz.js
 
+# The schedule judged on seeded virtual time, into docs/schedule; 2 min. ARGS=--strict fails when a
+# goal is missed, ARGS="--scenarios 1 --out out/schedule" is quick, --seed n draws other worlds.
+.PHONY: sim-report
+sim-report: build
+	@node dist/test/sim/report/sim-report.js $(ARGS)
+
 demo: build
 	@node dist/test/demo/demo.js
 

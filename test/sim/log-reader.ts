@@ -2,7 +2,12 @@
  * A reader of one node's results log, at its own pace; the resumed kind throws away where it stands
  * again and again and goes on from its last cursor. Knows what a reader may count on.
  */
-import { OutcomeReason, OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  LeftOutReason,
+  OutcomeReason,
+  OutcomeStatus,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { bitsToIndices } from "../../server/session/decode-snapshot.js";
 import type { LogEntry, ResultsLog } from "../../server/session/results-log.js";
 import type { VirtualClock } from "./virtual-clock.js";
 
@@ -12,9 +17,18 @@ export interface LogReaderOptions {
   readMs: () => number;
 }
 
+export interface ReadOutcome {
+  sessionId: string;
+  groupIndex: number;
+  ending: string;
+  participants: readonly number[];
+  /** Inputs were left out so that the rest fits. */
+  isCut: boolean;
+}
+
 export class LogReader {
   readonly seen: string[] = [];
-  readonly outcomes: { sessionId: string; groupIndex: number; ending: string }[] = [];
+  readonly outcomes: ReadOutcome[] = [];
   private seq = 0;
   private readonly summarised = new Set<string>();
   private violations: string[] = [];
@@ -75,6 +89,8 @@ export class LogReader {
     }
     const ending = [OutcomeStatus[status], OutcomeReason[reason]].join(" ");
     this.seen.push(`${seq} ${sessionId} ${groupIndex} ${ending} ${attempt}`);
-    this.outcomes.push({ sessionId, groupIndex, ending });
+    const participants = bitsToIndices(event.outcome.participants);
+    const isCut = event.outcome.leftOut.some(({ reason: why }) => why === LeftOutReason.SHED);
+    this.outcomes.push({ sessionId, groupIndex, ending, participants, isCut });
   }
 }

@@ -48,7 +48,7 @@ export interface SimProverOptions {
   /** From SIGKILL to the end of the process. */
   exitMs: number;
   verifyMs: () => number;
-  proveMs: (raws: number, children: number) => number;
+  proveMs: (raws: number, children: number, root: string) => number;
   residentBytes: () => number;
 }
 
@@ -143,7 +143,7 @@ export class SimProver implements Prover {
     this.isProving = true;
     this.root = Buffer.from(message.root).toString("hex");
     const packed = Buffer.concat([keys, ...children.map((child) => child.keys)]);
-    const tookMs = this.options.proveMs(keys.length / KEY_BYTES, children.length);
+    const tookMs = this.options.proveMs(keys.length / KEY_BYTES, children.length, this.root);
     const isPoisoned = signatures.some((byte, at) => at % SIGNATURE_BYTES === 0 && byte === POISON);
     if (isPoisoned) this.clock.at(this.clock.nowMs() + tookMs / 2, () => this.die("poison"));
     try {

@@ -14,9 +14,13 @@ export interface Weather {
   silences: number;
   startFailures: number;
   poison: number;
+  /** Share of groups that several nodes have alike. */
+  identical: number;
   /** Scatter of a proof's time around the cost table. */
   scatter: number;
   growth: number;
+  /** Devices are timed by a proof before they take work. */
+  isCalibrated: boolean;
 }
 
 export function drawWeather(random: Random): Weather {
@@ -33,7 +37,9 @@ export function drawWeather(random: Random): Weather {
     silences: rate(0.3),
     startFailures: rate(0.5),
     poison: rate(0.2),
+    identical: random.pick([0, 0.2, 0.6]),
     scatter: random.pick([0.1, 0.5, 2, 8]),
     growth: rate(200_000),
+    isCalibrated: random.chance(0.5),
   };
 }

@@ -3,21 +3,22 @@
  * and messages that a seed makes misbehave. Broken promises are collected, not thrown, so that a
  * replay shows all of them with the events that led there.
  */
-import { create } from "@bufbuild/protobuf";
-import { AttestationDataSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { Clock } from "../../server/clock.js";
 import { limits } from "../../server/limits.js";
 import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics.js";
 import type { Job } from "../../server/schedule/dispatcher.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
+import type { GroupWork } from "../../server/schedule/group.js";
 import { Aggregator } from "../../server/session/aggregator.js";
 import type { DecodedGroup } from "../../server/session/decode-snapshot.js";
-import { inputDigest } from "../../server/session/decode-snapshot.js";
-import type { Submission } from "../../server/session/sessions.js";
+import type { LiveSession, Submission } from "../../server/session/sessions.js";
+import { calibration, calibrationRoot } from "./calibration.js";
+import { checkOutcomes } from "./check-outcomes.js";
+import { countedClock } from "./counted-clock.js";
 import { LogReader } from "./log-reader.js";
 import { Random } from "./random.js";
-import { BAD, POISON, proofOf, SimProver } from "./sim-prover.js";
+import { drawGroup, sameWork } from "./sim-group.js";
+import { SimProver } from "./sim-prover.js";
 import type { ProverWitness } from "./sim-prover.js";
 import { VirtualClock } from "./virtual-clock.js";
 import { drawWeather } from "./weather.js";
@@ -27,6 +28,8 @@ const SLOT_MS = 4000;
 const SLOTS = 6;
 const EXPIRE_EVERY_MS = 250;
 const DRAIN_MS = 2000;
+/** What several nodes may have alike. */
+const RECENT_GROUPS = 6;
 /** After the last submission: the longest fence, a retention, and time for all to be replaced. */
 const QUIET_MS = 20_000;
 
@@ -40,9 +43,9 @@ export interface Report {
   trace: string[];
 }
 
+/** One message, and who submitted work on it. */
 interface Known {
-  submission: Submission;
-  group: number;
+  submissions: Submission[];
   /** As the scheduler last handed it out. */
   mayStartLate: boolean;
 }
@@ -56,6 +59,9 @@ export class World implements ProverWitness {
   private readonly aggregator: Aggregator;
   private readonly provers = new Set<SimProver>();
   private readonly byRoot = new Map<string, Known>();
+  private recent: readonly DecodedGroup[] = [];
+  /** Provers that work for nobody, since when. */
+  private readonly unwanted = new Map<SimProver, number>();
   private readonly accepted = new Map<string, Submission>();
   private readonly readers: LogReader[] = [];
   private readonly metrics = createMetrics();
@@ -71,13 +77,14 @@ export class World implements ProverWitness {
     this.weather = drawWeather(this.random);
     const endings = {};
     this.report = { seed, violations: [], accepted: 0, skipped: 0, groups: 0, endings, trace: [] };
-    const clock = this.serviceClock();
+    const clock = countedClock(this.clock, this.serviceTimers);
     const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
     const { metrics } = this;
     const ids = Array.from({ length: this.weather.devices }, (_, at) => `cpu${at}`);
     this.dispatcher = new Dispatcher(
       { deviceIds: ids, standbys: this.weather.standbys, residentBytesMax: 3e9 },
       {
+        calibrationOf: () => (this.weather.isCalibrated ? calibration : undefined),
         startProver: (device) => this.startProver(device),
         clock,
         log,
@@ -123,14 +130,20 @@ export class World implements ProverWitness {
       (each) => each !== prover && each.device === prover.device && each.isProving && each.isAlive,
     );
     if (others.length > 0) this.violation(`two living provers prove on ${prover.device}`);
+    if (Buffer.from(root).toString("hex") === calibrationRoot) return;
     const known = this.byRoot.get(Buffer.from(root).toString("hex"));
     if (known === undefined) return this.violation("a proof of a group that nobody submitted");
-    const { deadlineAtMs, fenceAtMs } = known.submission;
+    // Whoever has the most time of those that share the proof.
+    const latest = (of: (submission: Submission) => number) =>
+      Math.max(...known.submissions.map(of));
+    const deadlineAtMs = latest((each) => each.deadlineAtMs);
+    const fenceAtMs = latest((each) => each.fenceAtMs);
     if (nowMs >= deadlineAtMs && !known.mayStartLate) {
       this.violation(`a proof started ${nowMs - deadlineAtMs} ms after its deadline`);
     }
     if (nowMs >= fenceAtMs) this.violation("a proof started after its fence");
-    this.trace(`${prover.device}: proof of ${known.submission.requestId}/${known.group}`);
+    const ids = known.submissions.map(({ requestId }) => requestId);
+    this.trace(`${prover.device}: proof for ${ids.join()}`);
   }
 
   ended(prover: SimProver): void {
@@ -141,7 +154,7 @@ export class World implements ProverWitness {
   private nextJob(): Job | undefined {
     const job = this.aggregator.queue.next();
     if (job === undefined) return undefined;
-    const known = this.byRoot.get(Buffer.from(job.work.message.root).toString("hex"));
+    const known = this.byRoot.get(rootOf(job.work));
     if (known !== undefined) known.mayStartLate = job.isFirstOfSession || job.isRetry;
     return job;
   }
@@ -195,13 +208,15 @@ export class World implements ProverWitness {
       deadlineAtMs: nowMs + deadlineMs,
       fenceAtMs: nowMs + fenceMs,
       bytes: 1000,
-      groups: Array.from({ length: count }, (_, at) => this.group(at, requestId)),
+      groups: this.groups(count, requestId),
       accepted: { deadlineMs, fenceMs, deadlineSource: 1 },
     };
-    submission.groups.forEach(({ work }, group) => {
-      const root = Buffer.from(work.message.root).toString("hex");
-      this.byRoot.set(root, { submission, group, mayStartLate: false });
-    });
+    for (const { work } of submission.groups) {
+      const root = rootOf(work);
+      const known = this.byRoot.get(root) ?? { submissions: [], mayStartLate: false };
+      known.submissions.push(submission);
+      this.byRoot.set(root, known);
+    }
     const answer = this.aggregator.submit(submission);
     this.trace(`${nodeId} submits ${requestId}: ${answer.kind}`);
     if (answer.kind === "skipped") {
@@ -220,32 +235,19 @@ export class World implements ProverWitness {
     if (this.aggregator.submit(submission) !== answer) this.violation("a retry was answered anew");
   }
 
-  private group(at: number, requestId: string): DecodedGroup {
-    const { random } = this;
-    const root = new Uint8Array(32);
-    Buffer.from(`${requestId}/${at}`).copy(root);
-    const raws = random.whole(0, 40);
-    const validators = Array.from({ length: raws }, (_, v) => v);
-    const signatures = new Uint8Array(raws * 4);
-    const keys = new Uint8Array(raws * 4);
-    validators.forEach((v) => (keys[v * 4] = v + 1));
-    if (raws > 0 && random.chance(this.weather.poison)) signatures[0] = POISON;
-    else if (raws > 0 && random.chance(0.1)) signatures[0] = BAD;
-    const data = create(AttestationDataSchema, {});
-    const message = { root, slot: 1 };
-    const childKeys = new Uint8Array([0xc, 0, 0, 1, 0xc, 0, 0, 2]);
-    const children = Array.from(
-      { length: random.chance(0.2) ? random.whole(1, 2) : 0 },
-      (_, at) => {
-        const isBad = random.chance(0.2);
-        const proof = isBad ? new Uint8Array(3) : proofOf(childKeys);
-        return { index: at, validators: [100, 101], keys: childKeys, proof };
-      },
-    );
-    const raw = { validators, keys, signatures };
-    const work = { message, raws: raw, children, leftOut: [], logInvRate: 0 };
-    const isOverLimit = at >= limits.groupsMax;
-    return { data, work, isOverLimit, digest: inputDigest(work) };
+  /** Each its own, or the same work as one submitted shortly before; a message once a snapshot. */
+  private groups(count: number, requestId: string): DecodedGroup[] {
+    const { random, weather } = this;
+    const earlier = [...this.recent];
+    const groups = Array.from({ length: count }, (_, at) => {
+      if (random.chance(weather.identical)) {
+        const [same] = earlier.splice(random.whole(0, earlier.length), 1);
+        if (same !== undefined) return sameWork(same, at, random.whole(0, 3));
+      }
+      return drawGroup(random, { name: `${requestId}/${at}`, at, poison: weather.poison });
+    });
+    this.recent = [...earlier, ...groups].slice(-RECENT_GROUPS);
+    return groups;
   }
 
   private drainForAWhile(): void {
@@ -287,34 +289,18 @@ export class World implements ProverWitness {
     );
   }
 
+  /** Messages arrive at once, and once. */
+  private get isCalm(): boolean {
+    const { loss, doubling, delayMs } = this.weather;
+    return loss === 0 && doubling === 0 && delayMs === 0;
+  }
+
   private post(deliver: () => void): void {
     const { random, weather, clock } = this;
-    const isCalm = weather.loss === 0 && weather.doubling === 0 && weather.delayMs === 0;
-    if (isCalm) return queueMicrotask(deliver);
+    if (this.isCalm) return queueMicrotask(deliver);
     const send = () => clock.at(clock.nowMs() + random.between(0, weather.delayMs), deliver);
     if (!random.chance(weather.loss)) send();
     if (random.chance(weather.doubling)) send();
-  }
-
-  /** The service's own view of time: its timers are counted. */
-  private serviceClock(): Clock {
-    const { clock, serviceTimers } = this;
-    return {
-      nowMs: () => clock.nowMs(),
-      unixMs: () => clock.unixMs(),
-      at(instantMs, callback) {
-        const timer = {};
-        serviceTimers.add(timer);
-        const cancel = clock.at(instantMs, () => {
-          serviceTimers.delete(timer);
-          callback();
-        });
-        return () => {
-          serviceTimers.delete(timer);
-          cancel();
-        };
-      },
-    };
   }
 
   /** What must hold whenever everything has settled. */
@@ -323,16 +309,50 @@ export class World implements ProverWitness {
     const mayRun = live.some(({ state }) => state.groups.some(({ kind }) => kind === "queued"));
     if (this.dispatcher.isIdle && mayRun) this.violation("an idle lane beside a queued group");
     if (live.length > limits.sessionsInFlightMax) this.violation("too many sessions");
+    for (const { state } of live)
+      if (state.groups.filter(({ kind }) => kind !== "ended").length > limits.groupsMax)
+        this.violation("a session has more groups in the queue than the limit");
     const nowMs = this.clock.nowMs();
     for (const { submission } of live)
       if (nowMs > submission.fenceAtMs) this.violation("a session lives on after its fence");
+    this.checkWanted(live, nowMs);
+    if (this.isCalm) this.checkRunning(live);
+    for (const reader of this.readers) this.report.violations.push(...reader.takeViolations());
+  }
+
+  /** A proof is killed when nobody waits for it any more: cancelled, or past the latest fence. */
+  private checkWanted(live: readonly LiveSession[], nowMs: number): void {
+    const wanted = new Set([
+      calibrationRoot,
+      ...live.flatMap(({ state, submission }) =>
+        submission.groups.flatMap(({ work }, at) =>
+          state.groups[at]?.kind === "ended" ? [] : [rootOf(work)],
+        ),
+      ),
+    ]);
     for (const prover of this.provers) {
       const { isServing, isProving, root } = prover;
-      const fenceAtMs = this.byRoot.get(root)?.submission.fenceAtMs ?? Infinity;
-      if (isServing && isProving && nowMs > fenceAtMs + this.killWithinMs)
-        this.violation("a proof runs on after its fence");
+      if (!isServing || !isProving || wanted.has(root)) {
+        this.unwanted.delete(prover);
+        continue;
+      }
+      const sinceMs = this.unwanted.get(prover) ?? nowMs;
+      this.unwanted.set(prover, sinceMs);
+      if (nowMs > sinceMs + this.killWithinMs) this.violation("a proof that nobody waits for");
     }
-    for (const reader of this.readers) this.report.violations.push(...reader.takeViolations());
+  }
+
+  /** One of several that wait for a proof may leave: it goes on for the others. */
+  private checkRunning(live: readonly LiveSession[]): void {
+    const attempts = new Set(
+      this.dispatcher.devices().map(({ state: { phase } }) => {
+        return phase.kind === "proving" ? phase.attempt : undefined;
+      }),
+    );
+    const isLost = live.some(({ state }) =>
+      state.groups.some((group) => group.kind === "running" && !attempts.has(group.attempt)),
+    );
+    if (isLost) this.violation("a group waits for an attempt that no lane works on");
   }
 
   /** At once; where messages get lost, once a beat has told of the proof and the kill was repeated. */
@@ -347,25 +367,14 @@ export class World implements ProverWitness {
     if (this.serviceTimers.size > 0) this.violation(`${this.serviceTimers.size} timers are left`);
     if (this.aggregator.liveSessions().length > 0) this.violation("sessions are left");
     if (this.memory.heldBytes > 0) this.violation(`${this.memory.heldBytes} bytes are still held`);
-    const ended = new Map<string, number[]>();
     for (const reader of this.readers) {
       reader.readAll();
       this.report.violations.push(...reader.takeViolations());
       if (reader.isResumed) continue;
-      for (const { sessionId, groupIndex, ending } of reader.outcomes) {
-        ended.set(sessionId, [...(ended.get(sessionId) ?? []), groupIndex]);
+      for (const { ending } of reader.outcomes)
         this.report.endings[ending] = (this.report.endings[ending] ?? 0) + 1;
-      }
     }
-    for (const [whole, resumed] of pairs(this.readers))
-      if (JSON.stringify(whole.seen) !== JSON.stringify(resumed.seen))
-        this.violation("a resumed stream differs from an uninterrupted one");
-    for (const [sessionId, { groups, requestId }] of this.accepted) {
-      const got = (ended.get(sessionId) ?? []).sort((a, b) => a - b);
-      const want = [...groups.keys()];
-      if (JSON.stringify(got) !== JSON.stringify(want))
-        this.violation(`session ${requestId}: groups ended ${got.join()}, not ${want.join()}`);
-    }
+    for (const broken of checkOutcomes(this.readers, this.accepted)) this.violation(broken);
   }
 
   private violation(what: string): void {
@@ -380,11 +389,5 @@ export class World implements ProverWitness {
   }
 }
 
-function pairs(readers: readonly LogReader[]): [LogReader, LogReader][] {
-  return readers.flatMap((whole, at): [LogReader, LogReader][] => {
-    const resumed = readers[at + 1];
-    return at % 2 === 0 && resumed !== undefined ? [[whole, resumed]] : [];
-  });
-}
-
+const rootOf = (work: GroupWork) => Buffer.from(work.message.root).toString("hex");
 const plain = (_key: string, value: unknown) => (typeof value === "bigint" ? String(value) : value);

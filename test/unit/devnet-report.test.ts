@@ -5,7 +5,7 @@ import type { Mode } from "../devnet/node/aggregators/aggregator.js";
 import type { NodeRecord } from "../devnet/node/records.js";
 import { judge } from "../devnet/report/aims.js";
 import { markdown } from "../devnet/report/markdown.js";
-import { plot } from "../devnet/report/plot.js";
+import { plot } from "../helpers/plot.js";
 import { quantiles, summarize } from "../devnet/report/summary.js";
 import type { RunHeader, RunRecord } from "../devnet/run/run-file.js";
 import { fitTo, isInside, readScenario, windowsOf } from "../devnet/run/scenario.js";
@@ -138,9 +138,10 @@ test("the report names what is not met, and its plots shade the fault windows", 
   expect(text).toContain("slot 2 until 3: freeze node 1");
   const series = summaries.map(({ header: { mode }, aggregatingMs }) => ({
     name: mode,
-    points: aggregatingMs,
+    points: aggregatingMs.map(({ slot, value }) => ({ x: slot, value })),
   }));
-  const options = { title: "t", unit: "ms", isLogarithmic: true, isLine: false };
+  const form = { isLogarithmic: true, isLine: false };
+  const options = { title: "t", unit: "ms", xName: "slot", ...form };
   const svg = plot(series, { ...options, windows: summaries[0]?.windows ?? [] });
   expect(svg.match(/<circle/g)).toHaveLength(12);
   expect(svg.match(/fill="#eee"/g)).toHaveLength(1);

@@ -2,10 +2,10 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Mode } from "../node/aggregators/aggregator.js";
+import { plot } from "../../helpers/plot.js";
 import { readRun } from "../run/run-file.js";
 import { judge, type Aim } from "./aims.js";
 import { markdown } from "./markdown.js";
-import { plot } from "./plot.js";
 import { longest, summarize } from "./summary.js";
 
 /** Returns the aims and whether they are met. */
@@ -22,15 +22,18 @@ export function writeReport(
   const aims = judge(summaries);
   const windows = longest(summaries)?.windows ?? [];
   const series = (pick: "aggregatingMs" | "lag") =>
-    summaries.map((each) => ({ name: each.header.mode, points: each[pick] }));
+    summaries.map((each) => ({
+      name: each.header.mode,
+      points: each[pick].map(({ slot, value }) => ({ x: slot, value })),
+    }));
   mkdirSync(folders.report, { recursive: true });
   const write = (name: string, text: string) => writeFileSync(join(folders.report, name), text);
-  const ticks = { title: "Tick of the aggregating interval", unit: "ms", windows };
+  const ticks = { title: "Tick of the aggregating interval", unit: "ms", xName: "slot", windows };
   write(
     "tick.svg",
     plot(series("aggregatingMs"), { ...ticks, isLogarithmic: true, isLine: false }),
   );
-  const lag = { title: "Finality lag", unit: "slots", windows };
+  const lag = { title: "Finality lag", unit: "slots", xName: "slot", windows };
   write("finality.svg", plot(series("lag"), { ...lag, isLogarithmic: false, isLine: true }));
   write("report.md", markdown(summaries, aims, command));
   return aims;

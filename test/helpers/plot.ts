@@ -1,6 +1,9 @@
-/** A small plot as SVG: one line or row of dots a series, by slot, fault windows shaded. Pure. */
-import type { Window } from "../run/scenario.js";
-import type { Point } from "./summary.js";
+/** A small plot as SVG: one line or row of dots a series, windows shaded. Pure. */
+
+export interface Point {
+  x: number;
+  value: number;
+}
 
 export interface Series {
   name: string;
@@ -10,11 +13,14 @@ export interface Series {
 export interface PlotOptions {
   title: string;
   unit: string;
+  /** Of the x axis, from 0. */
+  xName: string;
   /** Logarithmic from 0.1 up; else linear from 0. */
   isLogarithmic: boolean;
   /** Lines between the points. */
   isLine: boolean;
-  windows: readonly Window[];
+  /** Shaded. */
+  windows: readonly { from: number; to: number }[];
 }
 
 const WIDTH = 900;
@@ -23,32 +29,31 @@ const LEFT = 60;
 const RIGHT = 15;
 const TOP = 50;
 const BOTTOM = 40;
+const LEGEND_WIDTH = 140;
 const LOG_FLOOR = 0.1;
 /** Told apart by people who see colours differently, and in print. */
 const COLOURS = ["#d55e00", "#e69f00", "#0072b2", "#009e73"];
 
 export function plot(series: readonly Series[], options: PlotOptions): string {
   const points = series.flatMap((each) => each.points);
-  const lastSlot = Math.max(1, ...points.map(({ slot }) => slot));
+  const last = Math.max(1, ...points.map((point) => point.x));
   const top = Math.max(1, ...points.map(({ value }) => value));
-  const x = (slot: number) => LEFT + (slot / lastSlot) * (WIDTH - LEFT - RIGHT);
+  const x = (at: number) => LEFT + (at / last) * (WIDTH - LEFT - RIGHT);
   const scale = options.isLogarithmic ? logScale(top) : linearScale(top);
   const y = (value: number) => HEIGHT - BOTTOM - scale.share(value) * (HEIGHT - TOP - BOTTOM);
   const parts = [
     text(LEFT, 18, options.title, 'font-weight="bold"'),
-    ...options.windows.map(({ from, to }) => shade(x(from), x(Math.min(to, lastSlot)))),
+    ...options.windows.map(({ from, to }) => shade(x(from), x(Math.min(to, last)))),
     ...scale.ticks.flatMap((value) => [
       line(LEFT, y(value), WIDTH - RIGHT, y(value), "#ddd"),
       text(LEFT - 6, y(value) + 4, `${value}`, 'text-anchor="end"'),
     ]),
     text(LEFT - 6, TOP - 10, options.unit, 'text-anchor="end"'),
-    ...steps(lastSlot).map((slot) =>
-      text(x(slot), HEIGHT - BOTTOM + 16, `${slot}`, 'text-anchor="middle"'),
-    ),
-    text((LEFT + WIDTH) / 2, HEIGHT - 6, "slot", 'text-anchor="middle"'),
+    ...steps(last).map((at) => text(x(at), HEIGHT - BOTTOM + 16, `${at}`, 'text-anchor="middle"')),
+    text((LEFT + WIDTH) / 2, HEIGHT - 6, options.xName, 'text-anchor="middle"'),
     ...series.flatMap((each, at) => {
       const colour = COLOURS[at % COLOURS.length] ?? "#000";
-      const legend = text(LEFT + at * 110, 36, `■ ${each.name}`, `fill="${colour}"`);
+      const legend = text(LEFT + at * LEGEND_WIDTH, 36, `■ ${each.name}`, `fill="${colour}"`);
       return [legend, draw(each, { x, y, colour, isLine: options.isLine })];
     }),
   ];
@@ -56,14 +61,14 @@ export function plot(series: readonly Series[], options: PlotOptions): string {
 }
 
 interface Drawing {
-  x(slot: number): number;
+  x(at: number): number;
   y(value: number): number;
   colour: string;
   isLine: boolean;
 }
 
 function draw({ points }: Series, { x, y, colour, isLine }: Drawing): string {
-  const at = points.map(({ slot, value }) => [x(slot).toFixed(1), y(value).toFixed(1)]);
+  const at = points.map((point) => [x(point.x).toFixed(1), y(point.value).toFixed(1)]);
   if (isLine) {
     const path = at.map((pair) => pair.join(",")).join(" ");
     return `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="1.5"/>`;

@@ -1,0 +1,21 @@
+/** The service's own view of time: its timers are counted, so that none is left behind unseen. */
+import type { Clock } from "../../server/clock.js";
+
+export function countedClock(clock: Clock, timers: Set<object>): Clock {
+  return {
+    nowMs: () => clock.nowMs(),
+    unixMs: () => clock.unixMs(),
+    at(instantMs, callback) {
+      const timer = {};
+      timers.add(timer);
+      const cancel = clock.at(instantMs, () => {
+        timers.delete(timer);
+        callback();
+      });
+      return () => {
+        timers.delete(timer);
+        cancel();
+      };
+    },
+  };
+}

@@ -1,0 +1,83 @@
+/** What every policy is given alike: who submits what when, and how long each proof will take. */
+import type { Truth } from "./truth.js";
+
+/** One group as submitted; raws and children name validators that do not overlap. */
+export interface GroupSpec {
+  /** Of the attestation data, 64 hex digits. */
+  root: string;
+  /** In which it is submitted: the device's speed drifts with it. */
+  slot: number;
+  raws: readonly number[];
+  children: readonly (readonly number[])[];
+}
+
+export type Priority = 1 | 2 | 3;
+export const BACKLOG: Priority = 3;
+
+export interface SnapshotSpec {
+  atMs: number;
+  node: string;
+  slot: number;
+  priority: Priority;
+  /** From receipt: no proof starts later, none is of use later. */
+  deadlineMs: number;
+  fenceMs: number;
+  mayBeCut: boolean;
+  groups: readonly GroupSpec[];
+}
+
+export interface Scenario {
+  workload: string;
+  seed: number;
+  lanes: number;
+  /** In order of time. */
+  snapshots: readonly SnapshotSpec[];
+  truth: Truth;
+  /** A typical proof of this workload, on the first lane. */
+  typicalMs: number;
+  budgetOverCost: number;
+  /** What is submitted earlier lets the service learn its devices, and is not judged. */
+  judgedFromMs: number;
+  endMs: number;
+  /** The node that sends far more than its share. */
+  flooder: string | undefined;
+}
+
+/** One group of one snapshot: what a policy proves in time or does not. */
+export interface Ask {
+  snapshot: SnapshotSpec;
+  group: GroupSpec;
+  deadlineAtMs: number;
+  fenceAtMs: number;
+}
+
+export function asksOf(scenario: Scenario): Ask[] {
+  return scenario.snapshots.flatMap(asksOfSnapshot);
+}
+
+export function asksOfSnapshot(snapshot: SnapshotSpec): Ask[] {
+  const deadlineAtMs = snapshot.atMs + snapshot.deadlineMs;
+  const fenceAtMs = snapshot.atMs + snapshot.fenceMs;
+  return snapshot.groups.map((group) => ({ snapshot, group, deadlineAtMs, fenceAtMs }));
+}
+
+/** What is proved: the message and who signed it. Equal for identical work of several nodes. */
+export function contentOf(root: string, validators: readonly number[]): string {
+  return `${root}:${[...validators].sort((a, b) => a - b).join()}`;
+}
+
+export function contentOfGroup({ root, raws, children }: GroupSpec): string {
+  return contentOf(root, [...raws, ...children.flat()]);
+}
+
+/** Distinct validators per attestation data that the groups bring as raw signatures. */
+export function distinctVotes(asks: readonly Ask[]): number {
+  return countVotes(asks.map(({ group: { root, raws } }) => ({ root, validators: raws })));
+}
+
+export function countVotes(
+  parts: readonly { root: string; validators: readonly number[] }[],
+): number {
+  const votes = parts.flatMap(({ root, validators }) => validators.map((v) => `${root}/${v}`));
+  return new Set(votes).size;
+}

@@ -1,0 +1,64 @@
+/** Measures of several runs, added up, and the shares that are told of them. */
+import type { Measures } from "./measures.js";
+
+export function addUp(all: readonly Measures[]): Measures {
+  const sum = (pick: (each: Measures) => number) =>
+    all.reduce((total, each) => total + pick(each), 0);
+  const refusals = (where: "accept" | "dispatch") => ({
+    all: sum((each) => each.refusals[where].all),
+    wouldHaveMadeIt: sum((each) => each.refusals[where].wouldHaveMadeIt),
+  });
+  const endings: Record<string, number> = {};
+  for (const each of all)
+    for (const [ending, count] of Object.entries(each.endings))
+      endings[ending] = (endings[ending] ?? 0) + count;
+  return {
+    groups: sum(({ groups }) => groups),
+    inTime: sum(({ inTime }) => inTime),
+    whole: sum(({ whole }) => whole),
+    votes: sum(({ votes }) => votes),
+    represented: sum(({ represented }) => represented),
+    proverMs: sum(({ proverMs }) => proverMs),
+    unusableMs: {
+      missed: sum(({ unusableMs }) => unusableMs.missed),
+      preempted: sum(({ unusableMs }) => unusableMs.preempted),
+      duplicate: sum(({ unusableMs }) => unusableMs.duplicate),
+    },
+    proofs: sum(({ proofs }) => proofs),
+    missed: sum(({ missed }) => missed),
+    refusals: { accept: refusals("accept"), dispatch: refusals("dispatch") },
+    preemptions: sum(({ preemptions }) => preemptions),
+    needless: sum(({ needless }) => needless),
+    queueMs: all.flatMap(({ queueMs }) => queueMs),
+    backlog: {
+      groups: sum(({ backlog }) => backlog.groups),
+      inTime: sum(({ backlog }) => backlog.inTime),
+      waitMs: all.flatMap(({ backlog }) => backlog.waitMs),
+    },
+    jain: all.flatMap((each) => each.jain),
+    quiet: all.flatMap(({ quiet }) => quiet),
+    endings,
+  };
+}
+
+export function unusableShare({ unusableMs, proverMs }: Measures): number {
+  const total = Object.values(unusableMs).reduce((sum, ms) => sum + ms, 0);
+  return share(total, proverMs);
+}
+
+/** Nought of nothing. */
+export function share(part: number, whole: number): number {
+  return whole === 0 ? 0 : part / whole;
+}
+
+export function quantile(values: readonly number[], at: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(at * sorted.length))] ?? 0;
+}
+
+export function mean(values: readonly number[]): number {
+  return share(
+    values.reduce((sum, value) => sum + value, 0),
+    values.length,
+  );
+}

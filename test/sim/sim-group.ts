@@ -1,0 +1,57 @@
+/** Groups of the simulation: some with bad or deadly inputs, some the same work as another node's. */
+import { create } from "@bufbuild/protobuf";
+import { AttestationDataSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { limits } from "../../server/limits.js";
+import type { DecodedGroup } from "../../server/session/decode-snapshot.js";
+import { inputDigest } from "../../server/session/decode-snapshot.js";
+import type { Random } from "./random.js";
+import { BAD, POISON, proofOf } from "./sim-prover.js";
+
+export interface GroupOptions {
+  /** Of the message; unique. */
+  name: string;
+  /** In its snapshot. */
+  at: number;
+  /** Chance of an input that ends whatever prover aggregates it. */
+  poison: number;
+}
+
+export function drawGroup(random: Random, { name, at, poison }: GroupOptions): DecodedGroup {
+  const root = new Uint8Array(32);
+  Buffer.from(name).copy(root);
+  const raws = random.whole(0, 40);
+  const validators = Array.from({ length: raws }, (_, v) => v);
+  const signatures = new Uint8Array(raws * 4);
+  const keys = new Uint8Array(raws * 4);
+  validators.forEach((v) => (keys[v * 4] = v + 1));
+  if (raws > 0 && random.chance(poison)) signatures[0] = POISON;
+  else if (raws > 0 && random.chance(0.1)) signatures[0] = BAD;
+  const data = create(AttestationDataSchema, {});
+  const message = { root, slot: 1 };
+  const childKeys = new Uint8Array([0xc, 0, 0, 1, 0xc, 0, 0, 2]);
+  const count = random.chance(0.2) ? random.whole(1, 2) : 0;
+  const children = Array.from({ length: count }, (_, index) => {
+    const isBad = random.chance(0.2);
+    const proof = isBad ? new Uint8Array(3) : proofOf(childKeys);
+    return { index, validators: [100, 101], keys: childKeys, proof };
+  });
+  const raw = { validators, keys, signatures };
+  const work = { message, raws: raw, children, leftOut: [], logInvRate: 0 };
+  return { data, work, isOverLimit: at >= limits.groupsMax, digest: inputDigest(work) };
+}
+
+/** The same inputs under another node's validator indices. */
+export function sameWork(group: DecodedGroup, at: number, shift: number): DecodedGroup {
+  const { raws, children } = group.work;
+  const shifted = <T extends { validators: readonly number[] }>(part: T) => ({
+    ...part,
+    validators: part.validators.map((validator) => validator + shift),
+  });
+  const work = { ...group.work, raws: shifted(raws), children: children.map(shifted) };
+  return { ...group, work, isOverLimit: at >= limits.groupsMax };
+}
+
+/** Every validator that a proof of the group may name. */
+export function validatorsOf({ work }: DecodedGroup): Set<number> {
+  return new Set([work.raws, ...work.children].flatMap(({ validators }) => validators));
+}
