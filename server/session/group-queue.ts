@@ -36,7 +36,7 @@ const TRY_EVERY_MS = 300_000;
  * not always the best for who stands last: those before it may start just in time, which a little
  * later would have been too late.
  */
-const FUTURES = [OPTIMISTIC_AT, -1, 0, 1, -OPTIMISTIC_AT] as const;
+const FUTURES = [OPTIMISTIC_AT, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2] as const;
 
 export interface Forecast {
   startAtMs: number;
