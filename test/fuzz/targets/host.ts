@@ -63,6 +63,8 @@ class Host {
     private readonly pipe: Duplex,
   ) {
     this.exited = once(child, "close");
+    // To write to one that has ended fails: `close` tells of it.
+    pipe.on("error", () => undefined);
     child.stderr?.on("data", (chunk: Buffer) => (this.stderr += chunk.toString()));
   }
 
@@ -102,7 +104,8 @@ class Host {
     if (isWhole(input)) writeMessage(this.pipe, PROBE);
     // What is cut short is waited on for ever: nobody can tell.
     else this.pipe.end();
-    await done;
+    // It may have ended before, when it could not start.
+    await Promise.race([done, this.exited]);
     if (isWhole(input) && this.child.exitCode === null && !this.pipe.destroyed) return true;
     await this.exited;
     const { exitCode, signalCode } = this.child;
@@ -110,7 +113,7 @@ class Host {
     const isKilled = signalCode === "SIGKILL" && !isWhole(input);
     holds(
       exitCode === EXIT_GARBLED_MESSAGE || isKilled,
-      `ended by ${String(signalCode ?? exitCode)}`,
+      `ended by ${String(signalCode ?? exitCode)}: ${this.stderr}`,
     );
     holds(isKilled || this.stderr !== "", "a host that ends says why");
     return false;
