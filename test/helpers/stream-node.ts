@@ -31,6 +31,8 @@ export class StreamNode {
   readonly client: AggregatorClient;
   readonly node: { nodeId: string; nodeEpoch: bigint };
   isStreaming = false;
+  /** Told each outcome as it comes. */
+  onOutcome: (outcome: Outcome) => void = () => {};
   /** Streams that broke, and calls that were made again. */
   breaks = 0;
   private requests = 0;
@@ -126,6 +128,7 @@ export class StreamNode {
       const told = this.told.get(sessionId) ?? [];
       told.push({ outcome: event.value, atMs: performance.now() });
       this.told.set(sessionId, told);
+      this.onOutcome(event.value);
     }
     const sessionId = this.ledger.told(response);
     if (sessionId === undefined) return;
