@@ -1,6 +1,7 @@
 # Every target installs what is missing first. Needs Node 20 or newer, Python 3.11 or newer with its
 # shared library, and a C++ compiler.
-.PHONY: setup build test check sim fuzz bench abuse demo devnet devnet-smoke serve doctor sbom clean
+.PHONY: setup build test check sim fuzz bench load crowd abuse demo devnet devnet-smoke serve doctor
+.PHONY: sbom clean
 
 setup: node_modules/.package-lock.json build/lean_pq.json
 	@node native/build.mjs
@@ -41,6 +42,14 @@ demo: build
 
 bench: build
 	@node dist/test/bench/bench.js $(ARGS)
+
+# Many nodes at a simulated prover: what is answered, told and held. About 4 min; ARGS=--help.
+load: build
+	@node dist/test/load/load.js $(ARGS)
+
+# Many nodes at the real prover: who is proved when, and what identical work costs. About 2 min.
+crowd: build
+	@node dist/test/crowd/crowd.js $(ARGS)
 
 # Attacks on both listeners, and how another client fares meanwhile: a table, over twice marked.
 abuse: build

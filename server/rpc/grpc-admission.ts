@@ -49,6 +49,7 @@ export function admitCalls(
 ): ServerInterceptor {
   return ({ path, requestStream }, call) => {
     const receivedAtMs = clock.nowMs();
+    // grpc-js looked at the system's clock in this very turn: no jump comes in between.
     const untilDeadlineMs = Number(call.getDeadline()) - clock.unixMs();
     const callDeadlineMs = Number.isFinite(untilDeadlineMs) ? untilDeadlineMs : undefined;
     let peer = listener;

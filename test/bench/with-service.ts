@@ -14,16 +14,17 @@ export interface BenchService {
   metrics(): Promise<ReadonlyMap<string, number>>;
 }
 
-/** Runs a measurement against a service that is ready to prove. */
+/** Runs a measurement against a service that is ready to prove; `script` as in `ServeOptions`. */
 export async function withService<T>(
   run: (service: BenchService) => Promise<T>,
   flags: readonly string[] = [],
+  script?: string,
 ): Promise<T> {
   // A lock of its own: another service on this machine is no obstacle.
   const tmp = mkdtempSync(join(tmpdir(), "lean-bench-"));
   // A session of its own, so that the bench's share of the processor is not the server's.
   const options = { flags: ["--lock-dir", tmp, ...flags], hasOwnSession: true };
-  const service = ServiceProcess.spawn(options);
+  const service = ServiceProcess.spawn(script === undefined ? options : { ...options, script });
   try {
     await service.ready();
     const { grpc, admin } = await service.listening();

@@ -26,6 +26,8 @@ export interface ServeOptions {
   env?: Readonly<Record<string, string | undefined>>;
   /** Where it is installed. Default: this checkout. */
   folder?: string;
+  /** Below the folder, in place of `serve`; takes its flags and variables. */
+  script?: string;
   /** In a session of its own, as in another container: niceness counts within a session only. */
   hasOwnSession?: boolean;
   /** Only from root. Default: as this process. */
@@ -79,9 +81,10 @@ export class ServiceProcess {
   /** Returns at once. The process ends with this one. */
   static spawn(options: ServeOptions = {}): ServiceProcess {
     const { flags = [], env = {}, folder = process.cwd(), hasOwnSession = false, user } = options;
-    const main = join(folder, "dist/server/main.js");
+    const main = join(folder, options.script ?? "dist/server/main.js");
     if (!existsSync(main)) throw new Error(`${main} is missing; run 'make build'`);
-    const child = spawn(process.execPath, [main, "serve", ...flags], {
+    const command = options.script === undefined ? [main, "serve"] : [main];
+    const child = spawn(process.execPath, [...command, ...flags], {
       env: { ...process.env, ...LISTENERS, ...env },
       stdio: ["ignore", "ignore", "pipe"],
       detached: hasOwnSession,

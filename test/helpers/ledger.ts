@@ -1,0 +1,97 @@
+/**
+ * A node's books: what the service accepted of it and what it was told since. A group that is lost,
+ * told twice or told otherwise than `GetSession` tells it shows in here. Pure.
+ */
+import type {
+  Outcome,
+  Session,
+  StreamResultsResponse,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { OutcomeStatus, SessionState } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+
+/** What was told of one session. An answer may overtake its stream, and a stream its answer. */
+export interface Account {
+  /** Undefined until the answer to the submission is here. */
+  groups: number | undefined;
+  outcomes: Map<number, Outcome>;
+  isEnded: boolean;
+}
+
+export class Ledger {
+  /** In words, as they were found. */
+  readonly problems: string[] = [];
+  private readonly accounts = new Map<string, Account>();
+  private readonly settled = new Set<string>();
+
+  accepted(sessionId: string, groups: number): void {
+    const account = this.account(sessionId);
+    if (account.groups !== undefined) this.problem(sessionId, "was accepted twice");
+    account.groups = groups;
+  }
+
+  /** An event of the node's stream. Returns the id of the session that it ends, if it does. */
+  told({ event }: StreamResultsResponse): string | undefined {
+    switch (event.case) {
+      case "outcome":
+        this.outcome(event.value);
+        return undefined;
+      case "summary": {
+        const { sessionId, groups } = event.value;
+        const account = this.account(sessionId);
+        if (account.isEnded) this.problem(sessionId, "ended twice");
+        account.isEnded = true;
+        const told = account.outcomes.size;
+        if (told !== groups) this.problem(sessionId, `ended with ${told} of ${groups} outcomes`);
+        return sessionId;
+      }
+      case "gap":
+        this.problems.push(`a gap of ${event.value.events} events`);
+        return undefined;
+      default:
+        return undefined;
+    }
+  }
+
+  /** Holds what was told against what the service says now, and closes the account. */
+  settle(sessionId: string, session: Session | undefined): void {
+    const { groups, outcomes } = this.account(sessionId);
+    if (session?.state !== SessionState.ENDED) this.problem(sessionId, "has not ended after all");
+    const now = session?.outcomes ?? [];
+    if (now.length !== groups) this.problem(sessionId, `has ${now.length} of ${groups} outcomes`);
+    for (const { groupIndex, status, reason } of now) {
+      const before = outcomes.get(groupIndex);
+      const isSame = before?.status === status && before.reason === reason;
+      if (isSame) continue;
+      const statuses = [before?.status ?? 0, status].map((each) => OutcomeStatus[each]);
+      this.problem(sessionId, `group ${groupIndex} was told ${statuses.join(" and is ")}`);
+    }
+    this.accounts.delete(sessionId);
+    this.settled.add(sessionId);
+  }
+
+  /** Sessions that are not settled: never ended, or never answered. */
+  open(): ReadonlyMap<string, Readonly<Account>> {
+    return this.accounts;
+  }
+
+  private outcome(outcome: Outcome): void {
+    const { sessionId, groupIndex } = outcome;
+    const { outcomes, isEnded } = this.account(sessionId);
+    if (isEnded) this.problem(sessionId, `group ${groupIndex} was told after the end`);
+    if (outcomes.has(groupIndex)) this.problem(sessionId, `group ${groupIndex} was told twice`);
+    outcomes.set(groupIndex, outcome);
+  }
+
+  private account(sessionId: string): Account {
+    if (this.settled.has(sessionId)) this.problem(sessionId, "was told of after it was settled");
+    const known = this.accounts.get(sessionId);
+    if (known !== undefined) return known;
+    const account: Account = { groups: undefined, outcomes: new Map(), isEnded: false };
+    this.accounts.set(sessionId, account);
+    return account;
+  }
+
+  private problem(sessionId: string, what: string): void {
+    this.problems.push(`session ${sessionId} ${what}`);
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * A node with a connection of its own that keeps books of all it is told. As the protocol asks, it
+ * resumes a broken stream by its cursor and repeats an unanswered call; it counts how often.
+ */
+import { setTimeout as pause } from "node:timers/promises";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { AggregatorClient, AggregatorError } from "../../client/index.js";
+import { ResultStream } from "../../client/result-stream.js";
+import type {
+  Outcome,
+  StreamResultsResponse,
+  SubmitSnapshotRequestSchema,
+  SubmitSnapshotResponse,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { Ledger } from "./ledger.js";
+
+type Request = Exclude<MessageInitShape<typeof SubmitSnapshotRequestSchema>, { $typeName: string }>;
+
+const REPEAT_MS = 100;
+/** Then the service is gone, and the call's error is the caller's. */
+const REPEATS_MAX = 100;
+
+export interface ToldOutcome {
+  outcome: Outcome;
+  /** Of the monotonic clock. */
+  atMs: number;
+}
+
+export class StreamNode {
+  readonly ledger = new Ledger();
+  readonly client: AggregatorClient;
+  readonly node: { nodeId: string; nodeEpoch: bigint };
+  isStreaming = false;
+  /** Told each outcome as it comes. */
+  onOutcome: (outcome: Outcome) => void = () => {};
+  /** Streams that broke, and calls that were made again. */
+  breaks = 0;
+  private requests = 0;
+  private onOpened = () => {};
+  private readonly stop = new AbortController();
+  private readonly told = new Map<string, ToldOutcome[]>();
+  private readonly waiting = new Map<string, () => void>();
+  private readonly ended = new Set<string>();
+
+  private constructor(address: string, nodeId: string) {
+    this.client = new AggregatorClient({ address });
+    this.node = { nodeId, nodeEpoch: 1n };
+  }
+
+  /** Resolves once its stream is up. */
+  static async open(address: string, nodeId: string): Promise<StreamNode> {
+    const node = new StreamNode(address, nodeId);
+    await new Promise<void>((resolve) => {
+      node.onOpened = resolve;
+      node.read();
+    });
+    return node;
+  }
+
+  async submit(request: Omit<Request, "node" | "requestId">): Promise<SubmitSnapshotResponse> {
+    const whole = { ...request, node: this.node, requestId: String(++this.requests) };
+    const answer = await this.reach(() => this.client.submitSnapshot(whole));
+    if (answer.result.case === "accepted") {
+      const groups = request.snapshot?.groups?.length ?? 0;
+      this.ledger.accepted(answer.result.value.sessionId, groups);
+    }
+    return answer;
+  }
+
+  /** The outcomes of a session in the order told, once its summary is here. Asked once. */
+  async outcomesOf(sessionId: string): Promise<ToldOutcome[]> {
+    if (!this.ended.has(sessionId))
+      await new Promise<void>((resolve) => this.waiting.set(sessionId, resolve));
+    const told = this.told.get(sessionId) ?? [];
+    this.told.delete(sessionId);
+    this.ended.delete(sessionId);
+    return told;
+  }
+
+  /** Asks the service how the session stands, and closes its account. */
+  async settle(sessionId: string): Promise<void> {
+    const request = { node: this.node, sessionId };
+    const { session } = await this.reach(() => this.client.getSession(request));
+    this.ledger.settle(sessionId, session);
+  }
+
+  close(): void {
+    this.stop.abort();
+    this.client.close();
+  }
+
+  private read(): void {
+    const { client, node } = this;
+    const stream = new ResultStream(
+      { client, node },
+      {
+        onOpened: () => {
+          this.isStreaming = true;
+          this.onOpened();
+        },
+        onResponse: (response) => this.take(response),
+        onDisconnected: () => {
+          this.isStreaming = false;
+          this.breaks++;
+        },
+      },
+    );
+    void stream.run(this.stop.signal); // never rejects
+  }
+
+  private async reach<T>(call: () => Promise<T>): Promise<T> {
+    for (let repeats = 0; ; repeats++) {
+      try {
+        return await call();
+      } catch (error) {
+        const isGone = AggregatorError.from(error).kind === "unavailable";
+        if (!isGone || repeats === REPEATS_MAX) throw error;
+        this.breaks++;
+        await pause(REPEAT_MS);
+      }
+    }
+  }
+
+  private take(response: StreamResultsResponse): void {
+    const { event } = response;
+    if (event.case === "outcome") {
+      const { sessionId } = event.value;
+      const told = this.told.get(sessionId) ?? [];
+      told.push({ outcome: event.value, atMs: performance.now() });
+      this.told.set(sessionId, told);
+      this.onOutcome(event.value);
+    }
+    const sessionId = this.ledger.told(response);
+    if (sessionId === undefined) return;
+    this.ended.add(sessionId);
+    this.waiting.get(sessionId)?.();
+    this.waiting.delete(sessionId);
+  }
+}

@@ -1,0 +1,45 @@
+/** What `make load` is asked for, by environment. Pure; `load.ts` hands it in. */
+
+export interface LoadOptions {
+  /** Nodes, each with a connection and a stream of its own. */
+  streams: number;
+  /** Submissions a second, of all nodes together. */
+  perSecond: number;
+  /** How long the figures are taken. */
+  seconds: number;
+  /** The same load before, until the service forgets as much as it is told. */
+  warmUpSeconds: number;
+}
+
+/** Results are retained for a minute after their fence. */
+const DEFAULTS = { STREAMS: 64, PER_SECOND: 200, SECONDS: 60, WARM_UP: 65 };
+
+export const usage = [
+  "make load: many nodes at once against a served process whose prover is simulated; about 4 min",
+  "",
+  "  STREAMS=64        nodes, each with a connection and an open stream",
+  "  PER_SECOND=200    snapshots submitted a second, by all nodes in turn, whatever the answers",
+  "  SECONDS=60        how long the figures are taken, for each of two speeds of the prover",
+  "  WARM_UP=65        seconds of the same load before; below 62 memory has not levelled off",
+  "",
+  "Every accepted group must end exactly once at its node, as GetSession tells it too. breaks:",
+  "streams resumed and calls repeated; a node's connection is cut after a second without an answer,",
+  "so on a machine with other work there are some. Tables go to stdout, progress to stderr. Exit",
+  "code 1 when anything was lost, doubled or told in two ways, or a stream is down at the end.",
+].join("\n");
+
+/** Throws with what is wrong. */
+export function parseOptions(env: Readonly<Record<string, string | undefined>>): LoadOptions {
+  const count = (name: keyof typeof DEFAULTS, min: number) => {
+    const value = Number(env[name] ?? DEFAULTS[name]);
+    if (Number.isInteger(value) && value >= min) return value;
+    const expected = `expected a whole number from ${String(min)}`;
+    throw new Error(`${name} is ${JSON.stringify(env[name])}, ${expected}`);
+  };
+  return {
+    streams: count("STREAMS", 1),
+    perSecond: count("PER_SECOND", 1),
+    seconds: count("SECONDS", 1),
+    warmUpSeconds: count("WARM_UP", 0),
+  };
+}

@@ -1,0 +1,291 @@
+/**
+ * The system's clock jumps by an hour while snapshots are under way, both ways, on both stacks: the
+ * four points at which deadline and fence are kept do not notice, and nothing is lost.
+ */
+import { once } from "node:events";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { AggregatorClient, TickAggregator } from "../../client/index.js";
+import type { TickResult } from "../../client/index.js";
+import {
+  DeadlineSource,
+  OutcomeReason,
+  OutcomeStatus,
+  SessionState,
+  SkipReason,
+  SubmitSnapshotRequestSchema,
+  SubmitSnapshotResponseSchema,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Accepted, Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Service } from "../../server/service.js";
+import { clientOver, inventedGroup, sessionIdOf, stacks } from "../helpers/contract.js";
+import { GatedProver } from "../helpers/gated-prover.js";
+import { frame, RawClient } from "../helpers/raw-grpc.js";
+import { startTestService } from "../helpers/start-service.js";
+import { snapshot } from "../helpers/vectors.js";
+import { holdWallClock, jumps, jumpWallClock, releaseWallClock } from "../helpers/wall-clock.js";
+
+const LONG_MS = 60_000;
+const LONG = { deadlineMs: LONG_MS, fenceMs: LONG_MS };
+/** Longer than a few calls take, and short enough to be waited for. */
+const SHORT_MS = 300;
+/** By the cost table a proof of so many takes 2 s, and 1 s at the very least. */
+const MANY = Array.from({ length: 64 }, (_, validator) => validator);
+const PADDING_BYTES = 1_000_000;
+
+let madeGroups = 0;
+/** No two alike, for identical work is proved once. */
+const newGroup = () => inventedGroup(madeGroups++, MANY);
+
+let prover: GatedProver;
+let service: Service;
+beforeEach(async () => {
+  prover = new GatedProver();
+  const devices = [0, 1].map((core) => ({ id: `device-${String(core)}`, cores: [core] }));
+  service = await startTestService(prover.start, { devices });
+  holdWallClock();
+});
+afterEach(async () => {
+  releaseWallClock();
+  prover.endProofs();
+  await service.close();
+});
+
+// One of each: grpc-js, and connect on the HTTP edge.
+describe.each(stacks.slice(0, 2))("over %s", (stack) => {
+  let client: ReturnType<typeof clientOver>;
+  beforeEach(() => {
+    client = clientOver(service, stack);
+  });
+
+  async function submit(
+    nodeId: string,
+    budgets: { deadlineMs: number; fenceMs: number },
+    groups = 1,
+  ): Promise<string> {
+    const work = Array.from({ length: groups }, () => newGroup());
+    const request = { node: { nodeId }, snapshot: snapshot(100, work), ...budgets };
+    return sessionIdOf(await client.submitSnapshot(request));
+  }
+
+  const sessionOf = async (nodeId: string, sessionId: string, waitMs = 0) =>
+    (await client.getSession({ node: { nodeId }, sessionId, waitMs })).session;
+
+  /** Every outcome of a session that has ended, each group told once and the summary last. */
+  async function endOf(nodeId: string, sessionId: string): Promise<Outcome[]> {
+    const session = await sessionOf(nodeId, sessionId, 5000);
+    expect(session?.state).toBe(SessionState.ENDED);
+    const told: string[] = [];
+    for await (const { event } of client.streamResults({ node: { nodeId }, sessionId })) {
+      if (event.case === "outcome") told.push(`group ${String(event.value.groupIndex)}`);
+      else if (event.case !== "opened") told.push(String(event.case));
+    }
+    const outcomes = session?.outcomes ?? [];
+    const groups = outcomes.map(({ groupIndex }) => `group ${String(groupIndex)}`);
+    expect(told.slice(0, -1).sort()).toEqual(groups);
+    expect(told.at(-1)).toBe("summary");
+    return outcomes;
+  }
+
+  const endings = (outcomes: readonly Outcome[]) =>
+    outcomes.map(({ status, reason }) => [OutcomeStatus[status], OutcomeReason[reason]]);
+
+  /** A node's proof on each device, so that what comes next is queued. */
+  async function occupyDevices(): Promise<[string, string]> {
+    const first = await submit("first", LONG);
+    const second = await submit("second", LONG);
+    await prover.untilProofs(2);
+    return [first, second];
+  }
+
+  test.each(jumps)(
+    "accept: a call's own deadline counts from its headers, though the clock jumps an hour %s before the message is there",
+    async (_, byMs) => {
+      await occupyDevices();
+      for (const nodeId of ["a", "b", "c", "d"]) await submit(nodeId, LONG);
+      const address = stack === stacks[0] ? service.grpcAddresses[0] : service.httpAddress;
+      const raw = new RawClient(String(address));
+      const roomy = openSubmission(raw, "roomy", "30S");
+      const tight = openSubmission(raw, "tight", "900m");
+      await once(raw.session, "connect");
+      await raw.ping();
+      jumpWallClock(byMs);
+      const accepted = await roomy();
+      expect(accepted).toMatchObject({
+        case: "accepted",
+        value: { deadlineMs: 30_000, deadlineSource: DeadlineSource.CALL },
+      });
+      const { sessionId } = accepted.value as Accepted;
+      // With four before it no device can be free by then.
+      expect(await tight()).toMatchObject({
+        case: "skipped",
+        value: { reason: SkipReason.PREDICTED_MISS },
+      });
+      raw.close();
+      while ((await sessionOf("roomy", sessionId))?.state !== SessionState.ENDED)
+        prover.endProofs();
+      const [outcome] = await endOf("roomy", sessionId);
+      expect(outcome?.status).toBe(OutcomeStatus.PROVED);
+      expect(outcome?.queueMs).toBeLessThan(30_000);
+    },
+  );
+
+  test.each(jumps)(
+    "dispatch: no group is started after its deadline and none is refused before, though the clock jumps an hour %s while they are queued",
+    async (_, byMs) => {
+      const short = { deadlineMs: SHORT_MS, fenceMs: LONG_MS };
+      const inTime = await submit("short", short, 3);
+      await prover.untilProofs(2);
+      const queued = await submit("long", LONG);
+      const submittedMs = performance.now();
+      jumpWallClock(byMs);
+      const third = await outcomeOf("short", inTime, 2);
+      expect(endings([third])).toEqual([["NOT_STARTED", "DEADLINE"]]);
+      // The node's budget began before we looked at the clock, by a call's time at most.
+      expect(performance.now() - submittedMs).toBeGreaterThan(SHORT_MS / 3);
+      expect(prover.proofs).toBe(2);
+      expect((await sessionOf("long", queued))?.outcomes).toEqual([]);
+      prover.endProofs();
+      await prover.untilProofs(3);
+      prover.endProofs();
+      expect(endings(await endOf("short", inTime))).toEqual([
+        ["PROVED_LATE", "UNSPECIFIED"],
+        ["PROVED_LATE", "UNSPECIFIED"],
+        ["NOT_STARTED", "DEADLINE"],
+      ]);
+      expect(endings(await endOf("long", queued))).toEqual([["PROVED", "UNSPECIFIED"]]);
+    },
+  );
+
+  test.each(jumps)(
+    "mid-proof: a proof is killed at its fence and another runs on, though the clock jumps an hour %s meanwhile",
+    async (_, byMs) => {
+      const submittedMs = performance.now();
+      const fenced = await submit("fenced", { deadlineMs: SHORT_MS, fenceMs: SHORT_MS });
+      const free = await submit("free", LONG);
+      await prover.untilProofs(2);
+      jumpWallClock(byMs);
+      expect(endings(await endOf("fenced", fenced))).toEqual([["STOPPED", "FENCE"]]);
+      expect(performance.now() - submittedMs).toBeGreaterThanOrEqual(SHORT_MS);
+      expect((await sessionOf("free", free))?.state).toBe(SessionState.IN_FLIGHT);
+      prover.endProofs();
+      expect(endings(await endOf("free", free))).toEqual([["PROVED", "UNSPECIFIED"]]);
+      // Two at first, and one for the prover that was killed.
+      expect(prover.provers).toBe(3);
+    },
+  );
+
+  test.each(jumps)(
+    "delivery: a proof is given out up to its fence and not from then on, though the clock jumps an hour %s before it is made",
+    async (_, byMs) => {
+      const budgets = { deadlineMs: SHORT_MS, fenceMs: SHORT_MS };
+      const proved = await submit("proved", budgets);
+      await prover.untilProofs(1);
+      jumpWallClock(byMs);
+      prover.endProofs();
+      const [outcome] = await endOf("proved", proved);
+      expect(endings(outcome === undefined ? [] : [outcome])).toEqual([["PROVED", "UNSPECIFIED"]]);
+      expect(outcome?.proof.length).toBeGreaterThan(0);
+      expect(await streamedProofBytes("proved")).toBeGreaterThan(0);
+      // Submitted later, with the same fence: once it is stopped, the first one's has passed too.
+      const stopped = await submit("stopped", budgets);
+      expect(endings(await endOf("stopped", stopped))).toEqual([["STOPPED", "FENCE"]]);
+      expect((await endOf("proved", proved))[0]?.proof.length).toBe(0);
+      expect(await streamedProofBytes("proved")).toBe(0);
+    },
+  );
+
+  test.each(jumps)(
+    "a call that waits ends with its own timeout and not with the clock, which jumps an hour %s meanwhile",
+    async (_, byMs) => {
+      const [sessionId] = await occupyDevices();
+      const request = { node: { nodeId: "first" }, sessionId, waitMs: LONG_MS };
+      const startedMs = performance.now();
+      const cut = client.getSession(request, { timeoutMs: SHORT_MS });
+      const whole = client.getSession(request, { timeoutMs: LONG_MS });
+      cut.catch(() => undefined);
+      jumpWallClock(byMs);
+      await expect(cut).rejects.toThrow(/deadline_exceeded/);
+      expect(performance.now() - startedMs).toBeGreaterThanOrEqual(SHORT_MS - 1);
+      // The end of one call has not ended the session that it waited for.
+      prover.endProofs();
+      expect((await whole).session?.outcomes).toMatchObject([{ status: OutcomeStatus.PROVED }]);
+    },
+  );
+
+  /** The outcome of one group, though others of its session still run. */
+  async function outcomeOf(nodeId: string, sessionId: string, group: number): Promise<Outcome> {
+    const request = { node: { nodeId }, sessionId };
+    const enough = new AbortController();
+    try {
+      for await (const { event } of client.streamResults(request, { signal: enough.signal })) {
+        if (event.case === "outcome" && event.value.groupIndex === group) return event.value;
+      }
+    } finally {
+      enough.abort();
+    }
+    throw new Error(`no outcome of group ${String(group)}`);
+  }
+
+  async function streamedProofBytes(nodeId: string): Promise<number> {
+    let bytes = 0;
+    for await (const { event } of client.streamResults({ node: { nodeId }, noFollow: true })) {
+      if (event.case === "outcome") bytes += event.value.proof.length;
+    }
+    return bytes;
+  }
+});
+
+test.each(jumps)(
+  "the adapter's snapshot is accepted and its result taken once, though the clock jumps an hour %s between the call and its headers",
+  async (_, byMs) => {
+    const { submitEncoded } = AggregatorClient.prototype;
+    const sending = vi.spyOn(AggregatorClient.prototype, "submitEncoded");
+    // Of grpc-js, the timeout on the wire is made of two readings of the system's clock.
+    sending.mockImplementationOnce(function (this: AggregatorClient, ...call) {
+      const answer = submitEncoded.apply(this, call);
+      jumpWallClock(byMs);
+      return answer;
+    });
+    const adapter = new TickAggregator({
+      endpoints: String(service.grpcAddresses[0]),
+      nodeId: "adapter",
+      timeToFence: () => LONG_MS,
+    });
+    try {
+      const gates = { isAggregator: true, hasState: true };
+      // Not read at once, so that a call whose clock has run ahead is over before it is answered.
+      const padding = { validatorIndex: 99, signature: new Uint8Array(PADDING_BYTES) };
+      const group = newGroup();
+      group.rawSignatures?.push(padding);
+      const work = () => snapshot(100, [group]);
+      adapter.submitOrSkip(100, gates, work, { deadlineMs: 20_000 });
+      await prover.untilProofs(1);
+      prover.endProofs();
+      const results: TickResult[] = [];
+      await vi.waitUntil(() => results.push(...adapter.takeResults(100)) > 0, { timeout: 5000 });
+      await adapter.close();
+      results.push(...adapter.takeResults(100));
+      expect(results).toMatchObject([
+        { kind: "outcome", outcome: { status: OutcomeStatus.PROVED } },
+      ]);
+    } finally {
+      await adapter.close();
+      sending.mockRestore();
+    }
+  },
+);
+
+/** Sends the headers of a submission; the function returned sends the message. */
+function openSubmission(client: RawClient, nodeId: string, timeout: string) {
+  const call = client.call("SubmitSnapshot", { "grpc-timeout": timeout });
+  const request = { node: { nodeId }, snapshot: snapshot(100, [newGroup()]), fenceMs: LONG_MS };
+  const message = create(SubmitSnapshotRequestSchema, request);
+  return async () => {
+    const chunks: Buffer[] = [];
+    call.stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+    const status = await call.end(frame(toBinary(SubmitSnapshotRequestSchema, message)));
+    expect(status.code, status.message).toBe(0);
+    return fromBinary(SubmitSnapshotResponseSchema, Buffer.concat(chunks).subarray(5)).result;
+  };
+}
