@@ -25,9 +25,11 @@ import type { LiveSession, Submission } from "./sessions.js";
 import { SetAside } from "./set-aside.js";
 import { resultFor } from "./shared-result.js";
 
+/** In standard deviations: five proofs in six take less, as far as the model knows. */
+const LIKELY_AT = 1;
 /**
- * A first group on an idle device that even the middle of the prediction has past its fence is
- * tried all the same, so that no shape is locked out by bad samples; but only so often.
+ * A first group on an idle device that is not likely to fit is tried all the same, so that no shape
+ * is locked out by bad samples; but only so often.
  */
 const TRY_EVERY_MS = 300_000;
 
@@ -232,7 +234,7 @@ export class GroupQueue implements JobSource {
     const fenceAtMs = limit((each) => each.fenceAtMs);
     const mayBeCut = waiters.every(({ live }) => live.submission.mayBeCut);
     const isFirstOfSession = waiters.some(({ live }) => !live.hasStarted);
-    const fits = nowMs + this.leastMs({ groups: [leader], mayBeCut }, 0) < fenceAtMs;
+    const fits = nowMs + this.leastMs({ groups: [leader], mayBeCut }, LIKELY_AT) < fenceAtMs;
     const mustStart = isFirstOfSession && (fits || nowMs >= this.nextTryAtMs);
     return {
       work: leader.work,

@@ -234,7 +234,7 @@ describe("a group that would miss its fence", () => {
     const again = await outcome("b", await submit("b", { ...hopeless, raws: 63 }));
     expect(again.reason).toBe(OutcomeReason.PREDICTED_MISS);
     // What may be cut is represented all the same, in part.
-    const part = await outcome("c", await submit("c", { ...tooShort, raws: 62 }));
+    const part = await outcome("c", await submit("c", { raws: 62, fenceMs: 5000 }));
     expect(part.status).toBe(OutcomeStatus.PROVED);
   });
 
