@@ -114,8 +114,8 @@ describe("with the real prover", () => {
     const outcome = await prove(group0({ rawSignatures }));
     expect(await verified(outcome)).toEqual(range(0, 32));
     expect(leftOut(outcome)).toEqual([
-      [LeftOutReason.BAD_SIGNATURE, 34],
       [LeftOutReason.BAD_SIGNATURE, 33],
+      [LeftOutReason.BAD_SIGNATURE, 34],
       [LeftOutReason.WRONG_LEAF, 64],
     ]);
   });

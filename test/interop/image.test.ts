@@ -121,7 +121,14 @@ describe("the image", () => {
     expect(installed).not.toMatch(/g\+\+|gcc|clang|build-essential|make|-dev|venv|pip|npm/);
     for (const path of ["typescript", "vitest", "node-gyp", "eslint"])
       expect(existsSync(join(app, "node_modules", path)), path).toBe(false);
-    for (const path of ["dist/test", "dist/supply", "native", "test", "build/Release/obj.target"])
+    for (const path of [
+      "dist/test",
+      "dist/supply",
+      "native/addon.ts",
+      "native/build.mjs",
+      "test",
+      "build/Release/obj.target",
+    ])
       expect(existsSync(join(app, path)), path).toBe(false);
   });
 
