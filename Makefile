@@ -53,7 +53,7 @@ crowd: build
 
 # Attacks on both listeners, and how another client fares meanwhile: a table, over twice marked.
 abuse: build
-	npx vitest run test/abuse
+	ABUSE_TIMES=1 npx vitest run test/abuse
 
 # Four nodes in real time: SLOTS=200 in each of MODES=inline,worker,remote,sidecar; 1 h 50 min.
 devnet: build
