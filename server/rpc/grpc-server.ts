@@ -159,7 +159,9 @@ function decode<Schema extends DescMessage>(
 ): MessageShape<Schema> {
   checkMessageCount(schema, bytes);
   try {
-    return fromBinary(schema, bytes);
+    // Of a Buffer, bytes fields would be Buffers too, whose `slice` does not copy: what is kept of a
+    // request would hold all of it.
+    return fromBinary(schema, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
   } catch {
     throw invalid("", `the message is not a ${schema.typeName}`);
   }

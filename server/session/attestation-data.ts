@@ -28,12 +28,14 @@ export function attestationDataRoot(data: AttestationData | undefined, field: st
       `is ${data.slot}, but XMSS leaf indices end at ${LEAF_INDEX_MAX}`,
     );
   }
-  return AttestationDataSsz.hashTreeRoot({
+  const root = AttestationDataSsz.hashTreeRoot({
     slot: data.slot,
     head: checkpoint(data.head, `${field}.head`),
     target: checkpoint(data.target, `${field}.target`),
     source: checkpoint(data.source, `${field}.source`),
   });
+  // It is cut from a slab of 8 KiB, which an outcome that is kept would keep with it.
+  return new Uint8Array(root);
 }
 
 /** Checks a checkpoint's shape. */

@@ -74,6 +74,7 @@ class Load {
   private readonly outcomes: Record<string, number> = {};
   private readonly memory: MemorySample[] = [];
   private readonly tasks = new Set<Promise<void>>();
+  private snapshots = 0;
   private groups = 0;
   private accepted = 0;
   private settled = 0;
@@ -137,7 +138,7 @@ class Load {
 
   /** One snapshot to its end, and the question afterwards. */
   private async submit(node: StreamNode): Promise<void> {
-    const groups = Array.from({ length: 1 + (this.groups % 2) }, () =>
+    const groups = Array.from({ length: 1 + (this.snapshots++ % 2) }, () =>
       inventedGroup(this.groups++, [0, 1]),
     );
     const request = { snapshot: snapshot(100, groups, keyTable(2)) };

@@ -1,8 +1,10 @@
 /** The short form of `make load`: what must hold on any machine, however busy. */
 import { expect, test } from "vitest";
+import { unprovableSnapshot } from "../bench/inputs.js";
 import type { BenchService } from "../bench/with-service.js";
 import { withService } from "../bench/with-service.js";
 import { residentOf } from "../helpers/processes.js";
+import { StreamNode } from "../helpers/stream-node.js";
 import { runLoad } from "../load/run-load.js";
 
 const RESIDENT_BYTES_MAX = 600e6;
@@ -26,3 +28,22 @@ test.each([
   "under %s from 16 nodes, every accepted group ends once and memory stays in bounds",
   (_, script) => withService(expectNothingLost, ["--prover", "fake"], script),
 );
+
+test("results that are retained hold nothing of the requests that they answer", () =>
+  withService(
+    async ({ address, metrics }) => {
+      const snapshot = unprovableSnapshot(1_000_000);
+      // Each node's results are those of its last hundred sessions.
+      for (const id of ["a", "b", "c"]) {
+        const node = await StreamNode.open(address, id);
+        for (let at = 0; at < 100; at++) {
+          const { result } = await node.submit({ snapshot, deadlineMs: 1000, fenceMs: 1000 });
+          if (result.case !== "accepted") throw new Error(`skipped: ${result.value?.detail}`);
+          await node.outcomesOf(result.value.sessionId);
+        }
+        node.close();
+      }
+      expect((await metrics()).get("nodejs_external_memory_bytes")).toBeLessThan(150e6);
+    },
+    ["--prover", "fake"],
+  ));
