@@ -90,6 +90,8 @@ class FakeProver implements Prover {
 
   private state: "idle" | "proving" | "ended" = "idle";
   private exit: (exit: ProverExit) => void = () => undefined;
+  /** Ends the wait of the proof that runs. */
+  private interrupt: () => void = () => undefined;
 
   constructor(private readonly options: FakeProverOptions) {
     this.exited = new Promise((resolve) => (this.exit = resolve));
@@ -106,6 +108,7 @@ class FakeProver implements Prover {
 
   kill(): void {
     this.state = "ended";
+    this.interrupt();
     this.exit({ cause: "killed_by_us", detail: "killed by the service" });
   }
 
@@ -132,7 +135,9 @@ class FakeProver implements Prover {
     const raws = job.keys.length / KEY_BYTES;
     try {
       const slept = this.options.sleep(this.options.proveMs(raws, job.children.length));
-      await Promise.race([slept, this.exited]);
+      // Not `exited`: what races against it is held by it until it is settled.
+      const killed = new Promise<void>((resolve) => (this.interrupt = resolve));
+      await Promise.race([slept, killed]);
     } finally {
       if (this.state === "proving") this.state = "idle";
     }
