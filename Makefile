@@ -43,7 +43,7 @@ demo: build
 bench: build
 	@node dist/test/bench/bench.js $(ARGS)
 
-# Many nodes at a simulated prover: what is answered, told and held. About 4 min; ARGS=--help.
+# Many nodes at a simulated prover: what is answered, told and held. About 5 min; ARGS=--help.
 load: build
 	@node dist/test/load/load.js $(ARGS)
 

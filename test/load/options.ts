@@ -11,16 +11,16 @@ export interface LoadOptions {
   warmUpSeconds: number;
 }
 
-/** Results are retained for a minute after their fence. */
-const DEFAULTS = { STREAMS: 64, PER_SECOND: 200, SECONDS: 60, WARM_UP: 65 };
+/** Results are retained for a minute after their fence; then the heap finds its size. */
+const DEFAULTS = { STREAMS: 64, PER_SECOND: 200, SECONDS: 60, WARM_UP: 100 };
 
 export const usage = [
-  "make load: many nodes at once against a served process whose prover is simulated; about 4 min",
+  "make load: many nodes at once against a served process whose prover is simulated; about 5 min",
   "",
   "  STREAMS=64        nodes, each with a connection and an open stream",
   "  PER_SECOND=200    snapshots submitted a second, by all nodes in turn, whatever the answers",
   "  SECONDS=60        how long the figures are taken, for each of two speeds of the prover",
-  "  WARM_UP=65        seconds of the same load before; below 62 memory has not levelled off",
+  "  WARM_UP=100       seconds of the same load before; with less, memory has not levelled off",
   "",
   "Every accepted group must end exactly once at its node, as GetSession tells it too. breaks:",
   "streams resumed and calls repeated; a node's connection is cut after a second without an answer,",

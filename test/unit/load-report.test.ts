@@ -19,7 +19,7 @@ test("the sparkline starts at nothing, so that noise on top stays small, and sho
 });
 
 test("options have defaults, and a wrong one is named with what is expected", () => {
-  const defaults = { streams: 64, perSecond: 200, seconds: 60, warmUpSeconds: 65 };
+  const defaults = { streams: 64, perSecond: 200, seconds: 60, warmUpSeconds: 100 };
   expect(parseOptions({})).toEqual(defaults);
   expect(parseOptions({ WARM_UP: "0", STREAMS: "2" })).toMatchObject({
     warmUpSeconds: 0,
