@@ -35,13 +35,21 @@ export interface Flight {
  * The lane decided by less than this waiter allows: it waits again. One that joined late may have
  * later limits than the lane knew, and either may have another mind about parts.
  */
-export function isNotFor({ live }: Waiter, flight: Flight, result: ProofResult): boolean {
+export function isNotFor(
+  { live }: Waiter,
+  flight: Flight,
+  result: ProofResult,
+  nowMs: number,
+): boolean {
   const { deadlineAtMs, fenceAtMs, mayBeCut } = live.submission;
   if (result.kind === "not_started") {
     const hasMoreTime = deadlineAtMs > flight.deadlineAtMs || fenceAtMs > flight.fenceAtMs;
     return hasMoreTime || (mayBeCut && !flight.mayBeCut && result.reason === "predicted_miss");
   }
-  return !mayBeCut && result.kind === "proved" && result.leftOut.some(isShed);
+  if (result.kind !== "proved" || !result.leftOut.some(isShed)) return false;
+  // Cut for a fence that is a proof's time before its own: all of it may fit, if it may still start.
+  const hasRoom = fenceAtMs - flight.fenceAtMs > result.proveMs && nowMs < deadlineAtMs;
+  return !mayBeCut || hasRoom;
 }
 
 function isShed({ reason }: LeftOut): boolean {

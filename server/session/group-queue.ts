@@ -318,7 +318,7 @@ export class GroupQueue implements JobSource {
     const isSetAside = this.setAside.has(digest, clock.nowMs());
     for (const waiter of flight.waiters) {
       const { live, group } = waiter;
-      if (isNotFor(waiter, flight, result)) {
+      if (isNotFor(waiter, flight, result, clock.nowMs())) {
         sessions.step(live, { kind: "lost", group, attempt });
         continue;
       }

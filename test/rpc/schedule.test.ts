@@ -190,6 +190,20 @@ describe("identical work", () => {
   });
 });
 
+test("a proof cut for a short fence is not for the one who joined with more time", async () => {
+  await start("0");
+  const hasty = await submit("a", { raws: 64, fenceMs: 3000 });
+  await prover.untilProofs(1);
+  const patient = await submit("b", { raws: 64 });
+  const asHasty = await submit("c", { raws: 64, fenceMs: 3000 });
+  prover.endProofs();
+  expect(validators(await outcome("a", hasty)).length).toBeLessThan(64);
+  expect(validators(await outcome("c", asHasty)).length).toBeLessThan(64);
+  await prover.untilProofs(2);
+  prover.endProofs();
+  expect(validators(await outcome("b", patient))).toHaveLength(64);
+});
+
 describe("a group that would miss its fence", () => {
   /** Nothing is learned yet: a proof may take four times the table's 0.8 s and more. */
   const tooShort = { raws: 64, fenceMs: 1000 };
@@ -227,8 +241,8 @@ describe("a group that would miss its fence", () => {
 
   test("but a whole that is predicted to miss is tried once in a while only", async () => {
     const sleep = (ms: number) => delay(ms, undefined);
-    await serve(() => startFakeProver({ proveMs: (raws) => raws * 20, sleep }), "0");
-    const hopeless = { ...tooShort, mayBeCut: false };
+    await serve(() => startFakeProver({ proveMs: (raws) => raws * 60, sleep }), "0");
+    const hopeless = { raws: 64, fenceMs: 3000, mayBeCut: false };
     const tried = await outcome("a", await submit("a", hopeless));
     expect(tried.reason).toBe(OutcomeReason.FENCE);
     const again = await outcome("b", await submit("b", { ...hopeless, raws: 63 }));
