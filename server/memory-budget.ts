@@ -1,7 +1,8 @@
 /**
  * One budget of bytes for all that clients make the service hold: requests on their way in, and
- * what accepted sessions keep. The rpc stacks reserve when a call's headers arrive, admission when
- * it accepts a snapshot; what does not fit is refused while it is still the client's to hold.
+ * what accepted sessions keep. The rpc stacks reserve when a call's headers arrive and as its bytes
+ * do, admission when it accepts a snapshot; what does not fit is refused while it is still the
+ * client's to hold.
  */
 export class MemoryBudget {
   private held = 0;

@@ -15,7 +15,7 @@ import type { Logger } from "../log.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import type { Metrics, SkipReason } from "../metrics.js";
 import type { Dispatcher, JobSource } from "../schedule/dispatcher.js";
-import type { DecodedGroup } from "./decode-snapshot.js";
+import { shapeOf } from "../schedule/group.js";
 import type { Admission, NodeRecord, RequestIdentity } from "./nodes.js";
 import { Nodes } from "./nodes.js";
 import { brokenQuota } from "./quota.js";
@@ -168,9 +168,10 @@ export class Aggregator {
   }
 
   private predictedMs({ groups }: Submission): number {
-    const cost = ({ work }: DecodedGroup) =>
-      this.modules.dispatcher.predictMs(work.raws.validators.length, work.children.length);
-    return groups.reduce((sum, group) => sum + (group.isOverLimit ? 0 : cost(group)), 0);
+    const { dispatcher } = this.modules;
+    return groups
+      .filter(({ isOverLimit }) => !isOverLimit)
+      .reduce((sum, { work }) => sum + dispatcher.predictMs(...shapeOf(work)), 0);
   }
 
   private skipReason(submission: Submission): Admission | undefined {
@@ -238,8 +239,9 @@ export class Aggregator {
 
 /** The snapshot, and of every group a proof, and every input named as left out. */
 function bytesToHold({ bytes, groups }: Submission): number {
-  const inputs = groups.reduce((sum, { work: { raws, children, leftOut } }) => {
-    return sum + raws.validators.length + children.length + leftOut.length;
+  const inputs = groups.reduce((sum, { work }) => {
+    const [raws, children] = shapeOf(work);
+    return sum + raws + children + work.leftOut.length;
   }, 0);
   return bytes + groups.length * limits.proofBytesMax + inputs * limits.leftOutBytes;
 }

@@ -9,7 +9,8 @@ import { OPTIMISTIC_AT } from "../schedule/cost.js";
 import type { Dispatcher, Job, JobSource } from "../schedule/dispatcher.js";
 import type { Ahead, LaneForecast } from "../schedule/forecast.js";
 import { startAfter } from "../schedule/forecast.js";
-import type { ProofResult } from "../schedule/group.js";
+import type { ProofResult, Shape } from "../schedule/group.js";
+import { shapeOf } from "../schedule/group.js";
 import type { StopReason } from "../schedule/messages.js";
 import type { Turns } from "../schedule/order.js";
 import { compareStanding, priorities, takeNext } from "../schedule/order.js";
@@ -200,10 +201,7 @@ export class GroupQueue implements JobSource {
 
   private *ahead(waiting: readonly { waiter: Waiter }[], deviations: number): Generator<Ahead> {
     for (const { waiter } of waiting) {
-      const { raws, children } = workOf(waiter);
-      const { dispatcher } = this.modules;
-      const count = raws.validators.length;
-      const costMs = dispatcher.quantileMs(count, children.length, deviations);
+      const costMs = this.modules.dispatcher.quantileMs(...shapeOf(workOf(waiter)), deviations);
       const { deadlineAtMs, fenceAtMs } = waiter.live.submission;
       yield { costMs, latestStartAtMs: Math.min(deadlineAtMs, fenceAtMs - costMs) };
     }
@@ -217,7 +215,7 @@ export class GroupQueue implements JobSource {
     const { clock, dispatcher } = this.modules;
     const usedMs = this.usage.of(nodeId, clock.nowMs());
     const usedProofs = Math.round(usedMs / dispatcher.predictMs(1, 0));
-    const costMs = dispatcher.predictMs(work.raws.validators.length, work.children.length);
+    const costMs = dispatcher.predictMs(...shapeOf(work));
     return { priority, usedProofs, costMs, order };
   }
 
@@ -246,8 +244,7 @@ export class GroupQueue implements JobSource {
       mayBeCut,
       rotation: rotationOf(submission.slot),
       started: (attempt) => {
-        const { raws, children } = leader.work;
-        const ms = dispatcher.predictMs(raws.validators.length, children.length) / waiters.length;
+        const ms = dispatcher.predictMs(...shapeOf(leader.work)) / waiters.length;
         const flight: Flight = {
           digest,
           leader,
@@ -349,9 +346,8 @@ export class GroupQueue implements JobSource {
 
   /** A proof of this group that started now would be done before the fence. */
   private fits(waiter: Waiter): boolean {
-    const { raws, children } = workOf(waiter);
     const { clock, dispatcher } = this.modules;
-    const tookMs = dispatcher.predictMs(raws.validators.length, children.length);
+    const tookMs = dispatcher.predictMs(...shapeOf(workOf(waiter)));
     return clock.nowMs() + tookMs < waiter.live.submission.fenceAtMs;
   }
 
@@ -360,18 +356,16 @@ export class GroupQueue implements JobSource {
     { groups, mayBeCut }: Pick<Submission, "groups" | "mayBeCut">,
     deviations: number,
   ): number {
-    const least = groups.map(({ work }) => {
-      const raws = work.raws.validators.length;
-      const children = work.children.length;
-      if (!mayBeCut || raws + children < 2) return [raws, children] as const;
-      return raws > 0 ? ([1, 0] as const) : ([0, 2] as const);
+    const least = groups.map(({ work }): Shape => {
+      const [raws, children] = shapeOf(work);
+      if (!mayBeCut || raws + children < 2) return [raws, children];
+      return raws > 0 ? [1, 0] : [0, 2];
     });
     const { dispatcher } = this.modules;
     return Math.min(...least.map((shape) => dispatcher.quantileMs(...shape, deviations)));
   }
 
   private pessimisticMs(waiter: Waiter): number {
-    const { raws, children } = workOf(waiter);
-    return this.modules.dispatcher.pessimisticMs(raws.validators.length, children.length);
+    return this.modules.dispatcher.pessimisticMs(...shapeOf(workOf(waiter)));
   }
 }

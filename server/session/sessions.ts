@@ -12,6 +12,7 @@ import type { MemoryShare } from "../memory-budget.js";
 import type { Metrics } from "../metrics.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 import type { DecodedGroup } from "./decode-snapshot.js";
+import { groupOf } from "./flight.js";
 import { GroupQueue } from "./group-queue.js";
 import type { Nodes, RequestIdentity } from "./nodes.js";
 import { deadlineResult, toOutcome, toSummary } from "./outcome.js";
@@ -165,12 +166,6 @@ export class Sessions {
     });
   }
 
-  private groupOf(live: LiveSession, group: number): DecodedGroup {
-    const decoded = live.submission.groups[group];
-    if (decoded === undefined) throw new Error(`session ${live.id} has no group ${group}`);
-    return decoded;
-  }
-
   private apply(live: LiveSession, effect: SessionEffect): void {
     switch (effect.kind) {
       case "stop":
@@ -193,7 +188,7 @@ export class Sessions {
       sessionId: live.id,
       slot: submission.slot,
       groupIndex: effect.group,
-      decoded: this.groupOf(live, effect.group),
+      decoded: groupOf({ live, group: effect.group }),
       ending,
       description: dispatcher.describe(),
       queueMs: queuedUntilMs - submission.receivedAtMs,

@@ -1,23 +1,16 @@
 /** Malformed snapshots before the real prover: refused or accounted for, and it proves on. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   OutcomeStatus,
   SubmitSnapshotRequestSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { readBackendFile } from "../../server/prover/backend-file.js";
-import { forkProver, proverEnvironment } from "../../server/prover/process-prover.js";
 import type { Service } from "../../server/service.js";
 import { Flood } from "../fuzz/flood.js";
 import { encoded, node } from "../fuzz/seeds.js";
 import { clientOver, outcomesOf, stacks } from "../helpers/contract.js";
-import { proverPid, startTestService } from "../helpers/start-service.js";
+import { proverPid, startRealService } from "../helpers/start-service.js";
 import * as vectors from "../helpers/vectors.js";
 import type { GroupInit } from "../helpers/vectors.js";
-
-const hostPath = join(process.cwd(), "dist/server/prover/host.js");
-if (!existsSync(hostPath)) throw new Error(`${hostPath} is missing; run 'make build'`);
 
 const SEED = 20_261_124;
 const PER_STACK = 150;
@@ -43,17 +36,7 @@ const groups: GroupInit[][] = [
 let service: Service;
 
 beforeAll(async () => {
-  service = await startTestService((deviceId) =>
-    forkProver({
-      deviceId,
-      hostPath,
-      backend: readBackendFile(process.cwd()),
-      nice: 0,
-      cores: [],
-      env: proverEnvironment(process.env, {}),
-      startTimeoutMs: 60_000,
-    }),
-  );
+  service = await startRealService();
 }, 90_000);
 afterAll(() => service.close());
 

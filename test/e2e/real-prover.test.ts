@@ -1,6 +1,4 @@
 /** The whole service with the real prover in its own process: every kind of input that matters. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import type { Client } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
@@ -12,32 +10,17 @@ import {
   OutcomeStatus,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { readBackendFile } from "../../server/prover/backend-file.js";
-import { forkProver, proverEnvironment } from "../../server/prover/process-prover.js";
-import { proverPid, startTestService } from "../helpers/start-service.js";
+import { proverPid, startRealService } from "../helpers/start-service.js";
 import type { Service } from "../../server/service.js";
 import * as vectors from "../helpers/vectors.js";
 import type { GroupInit } from "../helpers/vectors.js";
-
-const hostPath = join(process.cwd(), "dist/server/prover/host.js");
-if (!existsSync(hostPath)) throw new Error(`${hostPath} is missing; run 'make build'`);
 
 const node = { nodeId: "e2e", nodeEpoch: 1n };
 let service: Service;
 let client: Client<typeof AggregatorService>;
 
 beforeAll(async () => {
-  service = await startTestService((deviceId) =>
-    forkProver({
-      deviceId,
-      hostPath,
-      backend: readBackendFile(process.cwd()),
-      nice: 0,
-      cores: [],
-      env: proverEnvironment(process.env, {}),
-      startTimeoutMs: 60_000,
-    }),
-  );
+  service = await startRealService();
   client = createClient(
     AggregatorService,
     createGrpcTransport({ baseUrl: `http://${service.grpcAddresses[0]}` }),

@@ -1,8 +1,12 @@
 /** A whole service inside the test process, on free ports, with the fake prover or the real one. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { loadPolicy } from "../../server/access/policy-watch.js";
 import { systemClock } from "../../server/clock.js";
 import { parseConfig } from "../../server/config.js";
 import { createLog } from "../../server/log.js";
+import { readBackendFile } from "../../server/prover/backend-file.js";
+import { forkProver, proverEnvironment } from "../../server/prover/process-prover.js";
 import type { StartProver } from "../../server/prover/prover.js";
 import { startService } from "../../server/service.js";
 import type { Service, ServiceModules } from "../../server/service.js";
@@ -17,6 +21,17 @@ export async function startTestService(
   const service = await listenTestService(startProver, settings);
   await service.ready();
   return service;
+}
+
+/** With the real prover, in a process of its own. */
+export function startRealService(): Promise<Service> {
+  const hostPath = join(process.cwd(), "dist/server/prover/host.js");
+  if (!existsSync(hostPath)) throw new Error(`${hostPath} is missing; run 'make build'`);
+  const backend = readBackendFile(process.cwd());
+  const env = proverEnvironment(process.env, {});
+  return startTestService((deviceId) =>
+    forkProver({ deviceId, hostPath, backend, nice: 0, cores: [], env, startTimeoutMs: 60_000 }),
+  );
 }
 
 /** The same, but it only listens when this resolves: provers may not be up, or never be. */

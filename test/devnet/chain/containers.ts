@@ -95,8 +95,6 @@ export type BlockWithProofs = ValueOf<typeof BlockWithProofsSsz>;
 /** A root as a map's key. */
 export type RootHex = string;
 export const hex = (root: Uint8Array): RootHex => Buffer.from(root).toString("hex");
-export const isSameCheckpoint = (a: Checkpoint, b: Checkpoint): boolean =>
-  a.slot === b.slot && hex(a.root) === hex(b.root);
 
 /** The message that validators sign. */
 export const messageOf = (data: AttestationData): Uint8Array =>
