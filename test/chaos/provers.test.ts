@@ -1,5 +1,6 @@
 /** Real provers killed, stopped and fenced in the middle of things; judged at the adapter. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { PartialPolicy } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { HealthWatch } from "../helpers/chaos-health.js";
 import { Oracle } from "../helpers/chaos-oracle.js";
 import { ChaosRandom } from "../helpers/chaos-random.js";
@@ -168,7 +169,9 @@ describe("real provers", () => {
 
     test("proof running at its fence: killed at once, no bytes, the standby proves", async () => {
       const { active, standby } = provers();
-      const fenced = await oracle.submitAndStart([group(63)], { fenceMs: 600 });
+      // Whole: a part that just fits would be proved about when its fence passes.
+      const options = { fenceMs: 600, partialPolicy: PartialPolicy.FORBID };
+      const fenced = await oracle.submitAndStart([group(63)], options);
       const [outcome] = await oracle.outcomes(fenced);
       expect(await oracle.endings(fenced)).toEqual([["STOPPED", "FENCE"]]);
       await until(() => !isRunning(active));
