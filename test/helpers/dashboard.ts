@@ -19,10 +19,19 @@ export const queries = dashboard.panels.flatMap(({ title, targets = [] }) =>
 );
 export const rules = read("deploy/prometheus/rules.yml");
 
-/** Every series of a scrape: its name and labels as exported. */
+/**
+ * Every series of a scrape: its name and labels as exported. One that is declared and has no value,
+ * as the age of certificates without TLS, is without labels.
+ */
 export function seriesOf(job: Job): { name: string; labels: string }[] {
-  return scrapes[job].split("\n").flatMap((line) => {
+  const lines = scrapes[job].split("\n");
+  const series = lines.flatMap((line) => {
     const match = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? \S+$/.exec(line);
     return match === null ? [] : [{ name: match[1] ?? "", labels: match[2] ?? "" }];
   });
+  const declared = lines.flatMap((line) => {
+    const [, name] = /^# TYPE (\S+) (?:gauge|counter)$/.exec(line) ?? [];
+    return name === undefined || series.some((each) => each.name === name) ? [] : [name];
+  });
+  return [...series, ...declared.map((name) => ({ name, labels: "" }))];
 }
