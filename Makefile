@@ -55,7 +55,7 @@ crowd: build
 abuse: build
 	ABUSE_TIMES=1 npx vitest run test/abuse
 
-# Four nodes in real time: SLOTS=200 in each of MODES=inline,worker,remote,sidecar; 1 h 50 min.
+# Four nodes in real time: SLOTS=200 in each of MODES=inline,worker,remote,sidecar; 1 h 25 min.
 devnet: build
 	@COMMAND="make devnet" REPORT=docs/devnet node dist/test/devnet/run/devnet.js
 

@@ -1,6 +1,7 @@
 /**
- * Calls the node at each interval, and between them to take results, and times both. After a stall (a proof on this thread, a frozen
- * process) the ticks that were missed are caught up at once, in order, as leanSpec's store does.
+ * Calls the node at each interval, and between them to take results, and times both. After a stall
+ * (a proof on this thread, a frozen process) the ticks that were missed are caught up at once, in
+ * order, as leanSpec's store does.
  */
 import { dueUnixMs, tickAt, type SlotTime } from "./slot-time.js";
 

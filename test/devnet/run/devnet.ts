@@ -32,7 +32,7 @@ function plannedRuns(env: NodeJS.ProcessEnv): { mode: Mode; slots: number }[] {
 async function main(): Promise<boolean> {
   const { env } = process;
   const runs = plannedRuns(env);
-  const slotMs = Number(env["SLOT_MS"] ?? "8000");
+  const slotMs = Number(env["SLOT_MS"] ?? "6000");
   const validators = Number(env["VALIDATORS"] ?? "8");
   const lookaheadSlots = Number(env["LOOKAHEAD"] ?? "0");
   const folder = env["OUT"] ?? "out/devnet";
