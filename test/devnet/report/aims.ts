@@ -15,6 +15,8 @@ const TICK_MS_MAX = 100;
 /** A chain that starts needs several slots of votes before the first that count. */
 const JUSTIFIES_AFTER_SLOTS = 10;
 const SHUTDOWN_MS_MAX = 2000;
+/** With fewer, the 99th percentile is the longest, and one stall of the machine breaks it. */
+const TICKS_FOR_P99 = 100;
 /** Of a lag: a slot's difference either way is the chance of who proposes. */
 const LAG_SLACK_SLOTS = 1;
 
@@ -70,15 +72,21 @@ function rules({
   ];
 }
 
-function servedAims({ header: { mode }, ticks, missed, skips }: Summary): Aim[] {
-  const { p99 = Infinity } = ticks.get(AGGREGATE) ?? {};
+function servedAims({ header: { mode, slots }, ticks, missed, skips }: Summary): Aim[] {
+  const { p50 = Infinity, p99 = Infinity } = ticks.get(AGGREGATE) ?? {};
   const inFlight = skips.get("in_flight") ?? { inside: 0, outside: 0 };
   return [
+    {
+      text: `${mode}: median of the aggregating interval under 100 ms`,
+      isMet: p50 < TICK_MS_MAX,
+      found: `${p50.toFixed(1)} ms`,
+      isRule: true,
+    },
     {
       text: `${mode}: p99 of the aggregating interval under 100 ms`,
       isMet: p99 < TICK_MS_MAX,
       found: `${p99.toFixed(1)} ms`,
-      isRule: true,
+      isRule: slots >= TICKS_FOR_P99,
     },
     {
       text: `${mode}: missed slots only inside fault windows`,
