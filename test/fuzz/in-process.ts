@@ -14,7 +14,7 @@ import { Handlers } from "../../server/rpc/handlers.js";
 import { peerAt } from "../../server/rpc/peer.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
 import { Aggregator } from "../../server/session/aggregator.js";
-import { SkippingClock } from "./skipping-clock.js";
+import { SkippingClock } from "../helpers/skipping-clock.js";
 
 export class InProcess {
   readonly memory = new MemoryBudget(limits.heldBytesMax);

@@ -16,7 +16,7 @@ import { clientOver, inventedGroup, outcomesOf, stacks } from "../helpers/contra
 import type { AggregatorClient } from "../helpers/contract.js";
 import { Flood } from "./flood.js";
 import { submitRequests } from "./seeds.js";
-import { SkippingClock } from "./skipping-clock.js";
+import { SkippingClock } from "../helpers/skipping-clock.js";
 
 const SEED = 20_261_124;
 const PER_STACK = 5000;
