@@ -34,6 +34,8 @@ export interface RequestIdentity {
 
 export class Nodes {
   private readonly records = new Map<string, NodeRecord>();
+  /** The highest number in any log that was forgotten: a node that returns may have a cursor on it. */
+  private forgottenSeq = 0;
 
   /** `isBusy`: whether the node has a session in flight, and so must be kept. */
   constructor(
@@ -54,7 +56,11 @@ export class Nodes {
       const detail = `${limits.nodesMax} nodes are known already`;
       throw new Refusal("resource_exhausted", "node.node_id", detail);
     }
-    const log = new ResultsLog({ ...this.options, eventsMax: limits.logEventsMax });
+    const log = new ResultsLog({
+      ...this.options,
+      eventsMax: limits.logEventsMax,
+      afterSeq: this.forgottenSeq,
+    });
     const record: NodeRecord = { log, requests: new Map(), streams: 0 };
     this.records.set(nodeId, record);
     return record;
@@ -90,7 +96,9 @@ export class Nodes {
 
   private forgetIdle(): void {
     for (const [nodeId, { log, streams }] of this.records) {
-      if (log.size === 0 && streams === 0 && !this.isBusy(nodeId)) this.records.delete(nodeId);
+      if (log.size > 0 || streams > 0 || this.isBusy(nodeId)) continue;
+      this.forgottenSeq = Math.max(this.forgottenSeq, log.lastSeq);
+      this.records.delete(nodeId);
     }
   }
 }

@@ -29,16 +29,28 @@ export type ReadResult =
     }
   | { kind: "end"; seq: number };
 
+export interface ResultsLogOptions {
+  /** Of this run of the server, in every cursor. */
+  instance: string;
+  eventsMax: number;
+  /** The monotonic clock that fences are instants of. */
+  nowMs: () => number;
+  /**
+   * Numbers up to here may be in cursors of a log of this node that was forgotten: whoever comes
+   * with one that is smaller gets a gap. 0 when none was.
+   */
+  afterSeq: number;
+}
+
 export class ResultsLog {
   private entries: LogEntry[] = [];
   private trimmed: { seq: number; sessionId: string }[] = [];
-  private nextSeq = 1;
+  private nextSeq: number;
   private readonly waiters = new Set<() => void>();
 
-  /** `nowMs`: the monotonic clock that fences are instants of. */
-  constructor(
-    private readonly options: { instance: string; eventsMax: number; nowMs: () => number },
-  ) {}
+  constructor(private readonly options: ResultsLogOptions) {
+    this.nextSeq = options.afterSeq + 1;
+  }
 
   append(entry: Omit<LogEntry, "seq">): void {
     this.entries.push({ ...entry, seq: this.nextSeq++ });
@@ -61,6 +73,11 @@ export class ResultsLog {
     return this.entries.length;
   }
 
+  /** Of the newest event. */
+  get lastSeq(): number {
+    return this.nextSeq - 1;
+  }
+
   /** The events of a session that are retained, in order. */
   ofSession(sessionId: string): LogEntry[] {
     const nowMs = this.options.nowMs();
@@ -73,6 +90,11 @@ export class ResultsLog {
   readAfter(seq: number): ReadResult {
     const oldest = this.entries[0];
     const firstKept = oldest?.seq ?? this.nextSeq;
+    // What a forgotten log had is not known: no number, and no names, which stands for all.
+    if (seq < this.options.afterSeq) {
+      const resumeSeq = firstKept - 1;
+      return { kind: "gap", cause: "trimmed", events: 0, sessionIds: [], resumeSeq };
+    }
     if (seq < firstKept - 1) {
       const missed = this.trimmed.filter((event) => event.seq > seq);
       const sessionIds = [...new Set(missed.map(({ sessionId }) => sessionId))];
@@ -85,7 +107,7 @@ export class ResultsLog {
       };
     }
     const entry = this.entries[seq + 1 - firstKept];
-    if (entry === undefined) return { kind: "end", seq: this.nextSeq - 1 };
+    if (entry === undefined) return { kind: "end", seq: this.lastSeq };
     eraseIfFenced(entry, this.options.nowMs());
     return { kind: "entry", entry };
   }
@@ -120,7 +142,7 @@ export class ResultsLog {
     }
     if (match[1] !== this.options.instance) return { seq: beforeAll, isOtherInstance: true };
     const seq = Number(match[2]);
-    if (seq >= this.nextSeq) throw invalid("cursor", "is ahead of this node's results");
+    if (seq > this.lastSeq) throw invalid("cursor", "is ahead of this node's results");
     return { seq, isOtherInstance: false };
   }
 

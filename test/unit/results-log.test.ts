@@ -6,8 +6,8 @@ import { ResultsLog } from "../../server/session/results-log.js";
 
 const instance = "00000000000000aa";
 
-function logOf(events: number, eventsMax: number, nowMs = () => 0) {
-  const log = new ResultsLog({ instance, eventsMax, nowMs });
+function logOf(events: number, eventsMax: number, { nowMs = (): number => 0, afterSeq = 0 } = {}) {
+  const log = new ResultsLog({ instance, eventsMax, nowMs, afterSeq });
   for (let i = 0; i < events; i++) {
     const outcome = create(OutcomeSchema, { groupIndex: i, proof: new Uint8Array(3) });
     log.append({ sessionId: `s${i}`, fenceAtMs: 100, event: { kind: "outcome", outcome } });
@@ -52,9 +52,19 @@ test("a cursor from before the first event misses none of them untold", () => {
   expect(log.readAfter(seq)).toMatchObject({ kind: "gap", events: 1, sessionIds: ["s0"] });
 });
 
+test("a cursor of a forgotten log gets a gap before what there is, unless all had been read", () => {
+  const forgotten = logOf(3, 10);
+  const log = logOf(2, 10, { afterSeq: forgotten.lastSeq });
+  const after = (cursor: string) => log.readAfter(log.parseCursor(cursor).seq);
+  const gap = { kind: "gap", cause: "trimmed", events: 0, sessionIds: [], resumeSeq: 3 };
+  expect(after(forgotten.cursor(2))).toEqual(gap);
+  expect(after(forgotten.cursor(3))).toMatchObject({ entry: { seq: 4, sessionId: "s0" } });
+  expect(after("")).toMatchObject({ entry: { seq: 4 } });
+});
+
 test("no proof is read at its fence or later, and events are dropped after the retention", () => {
   let nowMs = 99;
-  const log = logOf(1, 10, () => nowMs);
+  const log = logOf(1, 10, { nowMs: () => nowMs });
   const proofBytes = () => {
     const read = log.readAfter(0);
     const events = [...log.ofSession("s0"), ...(read.kind === "entry" ? [read.entry] : [])];
@@ -70,7 +80,8 @@ test("no proof is read at its fence or later, and events are dropped after the r
 
 test("a cursor of another instance is recognised; one ahead of the log or forged is refused", () => {
   const log = logOf(1, 10);
-  const other = new ResultsLog({ instance: "00000000000000bb", eventsMax: 1, nowMs: () => 0 });
+  const options = { eventsMax: 1, nowMs: () => 0, afterSeq: 0 };
+  const other = new ResultsLog({ ...options, instance: "00000000000000bb" });
   expect(log.parseCursor(other.cursor(0))).toEqual({ seq: 0, isOtherInstance: true });
   expect(() => log.parseCursor(log.cursor(2))).toThrow(/ahead/);
   const encode = (plain: string) => Buffer.from(plain).toString("base64url");

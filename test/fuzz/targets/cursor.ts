@@ -43,7 +43,12 @@ export const target: FuzzTarget = {
     return text(encode(plain.slice(0, at) + piece + plain.slice(at + random.whole(0, 3))));
   },
   open: () => {
-    const log = new ResultsLog({ instance: INSTANCE, eventsMax: KEPT, nowMs: () => 0 });
+    const log = new ResultsLog({
+      instance: INSTANCE,
+      eventsMax: KEPT,
+      nowMs: () => 0,
+      afterSeq: 0,
+    });
     for (let count = 0; count < EVENTS; count++) {
       const event = { kind: "summary", summary: create(SummarySchema) } as const;
       log.append({ sessionId: `session-${count}`, fenceAtMs: 1, event });

@@ -690,6 +690,8 @@ export type Gap = Message<"lean.aggregator.v1.Gap"> & {
   sessionIds: string[];
 
   /**
+   * 0: not known how many, if any.
+   *
    * @generated from field: uint64 events = 3;
    */
   events: bigint;
@@ -1669,7 +1671,7 @@ export enum GapCause {
   UNSPECIFIED = 0,
 
   /**
-   * The log has moved past the cursor.
+   * The log has moved past the cursor, or was forgotten with its node.
    *
    * @generated from enum value: GAP_CAUSE_TRIMMED = 1;
    */
