@@ -1,7 +1,7 @@
 /**
- * Keeps one result stream to one endpoint open for as long as the adapter lives: resumes by cursor
- * and backs off from 100 ms to 2 s. Tells its owner everything through `ResultStreamEvents`; never
- * throws.
+ * Keeps one result stream to one endpoint open for as long as the adapter lives: resumes by cursor,
+ * without one that is refused, and backs off from 100 ms to 2 s. Tells its owner everything through
+ * `ResultStreamEvents`; never throws.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -73,8 +73,11 @@ export class ResultStream {
         if (response.cursor !== "") this.#cursor = response.cursor;
       }
       return { hasOpened, error: new AggregatorError("unavailable", "the stream has ended") };
-    } catch (error) {
-      return { hasOpened, error: AggregatorError.from(error) };
+    } catch (cause) {
+      const error = AggregatorError.from(cause);
+      // Another version of the service may write cursors otherwise, and would refuse it for ever.
+      if (error.kind === "invalid_argument") this.#cursor = "";
+      return { hasOpened, error };
     } finally {
       clearTimeout(timer);
     }

@@ -4,6 +4,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   Server,
   ServerCredentials,
+  status,
   type sendUnaryData,
   type ServerUnaryCall,
   type ServerWritableStream,
@@ -51,6 +52,7 @@ class Script {
   readonly streams: ResultsCall[] = [];
   readonly cancels: string[] = [];
   instance = "i1";
+  refusedCursor = "";
   session: MessageInitShape<typeof SessionSchema> = {};
   answer: Answer = { result: { case: "accepted", value: { sessionId: "s1", fenceMs: 60_000 } } };
   readonly #server = new Server();
@@ -66,6 +68,8 @@ class Script {
       },
       streamResults: (call: ResultsCall) => {
         this.streams.push(call);
+        if (call.request.cursor !== "" && call.request.cursor === this.refusedCursor)
+          return call.emit("error", { code: status.INVALID_ARGUMENT, details: "cursor: refused" });
         const opened = { case: "opened", value: { serverInstance: this.instance } } as const;
         call.write(create(StreamResultsResponseSchema, { event: opened }));
       },
@@ -212,6 +216,21 @@ it("resumes a broken stream by its cursor", async () => {
   script.streams[0]?.end();
   await eventually(() => expect(script.streams).toHaveLength(2));
   expect(script.streams[1]?.request.cursor).toBe("c1");
+  script.proved("c1");
+  script.proved("c2", 1);
+  expect(await takeOne(aggregator)).toMatchObject([{ kind: "outcome", groupIndex: 1 }]);
+});
+
+it("starts over without a cursor that the service refuses", async () => {
+  const { script, aggregator } = await start();
+  script.refusedCursor = "c1";
+  aggregator.submitOrSkip(5, GATES, () => snapshot(2));
+  await eventually(() => expect(script.submits).toHaveLength(1));
+  script.proved("c1");
+  expect(await takeOne(aggregator)).toHaveLength(1);
+  script.streams[0]?.end();
+  await eventually(() => expect(script.streams).toHaveLength(3));
+  expect(script.streams.map(({ request }) => request.cursor)).toEqual(["", "c1", ""]);
   script.proved("c1");
   script.proved("c2", 1);
   expect(await takeOne(aggregator)).toMatchObject([{ kind: "outcome", groupIndex: 1 }]);
