@@ -2,7 +2,7 @@
  * `make devnet` and `make devnet-smoke`: the runs, one after the other, then the report. Real time,
  * real prover, real keys. Settings come from the environment: see `docs/devnet/README.md`.
  */
-import { mkdirSync, mkdtempSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startCryptoProcess } from "../crypto/crypto-process.js";
@@ -40,7 +40,8 @@ async function main(): Promise<boolean> {
   const minutes = runs.reduce((sum, { slots }) => sum + (slots + 6) * slotMs, 60_000) / 60_000;
   say(`${runs.length} runs in real time, about ${minutes.toFixed(0)} minutes`);
   mkdirSync(folder, { recursive: true });
-  const sockets = mkdtempSync(join(tmpdir(), "devnet-crypto-"));
+  const sockets = mkdtempSync(join(tmpdir(), "devnet-"));
+  process.once("exit", () => rmSync(sockets, { recursive: true, force: true }));
   const [signer, verifier] = await Promise.all([
     startCryptoProcess("signer", join(sockets, "signer"), [SEED, String(validators)], say),
     startCryptoProcess("verifier", join(sockets, "verifier"), [], say),

@@ -2,9 +2,7 @@
  * Four nodes and what they lean on: the service where the mode has one. Starts them, starts again
  * what a fault has killed, and stops them. A process that ends unasked fails the run.
  */
-import { mkdtempSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ServiceProcess } from "../../helpers/service-process.js";
 import type { NodeSettings } from "../node/messages.js";
@@ -46,9 +44,9 @@ export class Network {
 
   constructor(private readonly events: NetworkEvents) {}
 
-  /** The address of the service in this mode; a free port or a fresh socket. */
-  static async endpoint(mode: NodeSettings["mode"]): Promise<string> {
-    if (mode === "sidecar") return `unix:${join(mkdtempSync(join(tmpdir(), "devnet-")), "s.sock")}`;
+  /** The address of the service in this mode; a free port, or a socket in this folder. */
+  static async endpoint(mode: NodeSettings["mode"], sockets: string): Promise<string> {
+    if (mode === "sidecar") return `unix:${join(sockets, "service")}`;
     const [port = 0] = await freePorts(1);
     return `127.0.0.1:${port}`;
   }

@@ -1,7 +1,7 @@
 /** One run: a mode, so many slots, the scenario's faults; ends with its file written. */
 import { writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { readBackendFile } from "../../../server/prover/backend-file.js";
 import type { CryptoProcess } from "../crypto/crypto-process.js";
 import type { Mode } from "../node/aggregators/aggregator.js";
@@ -90,9 +90,9 @@ function headerOf({ folder, aggregator, ...options }: RunOptions) {
 async function settingsOf(options: RunOptions, modules: RunModules): Promise<NodeSettings[]> {
   const { mode, nodes, validators, aggregator, slots } = options;
   const ports = await freePorts(nodes);
-  const endpoint = await Network.endpoint(mode);
   const backend = readBackendFile(process.cwd());
   const { signer, verifier } = modules;
+  const endpoint = await Network.endpoint(mode, dirname(signer.socketPath));
   return ports.map((_, node) => ({
     node,
     ports,
