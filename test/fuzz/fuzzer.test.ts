@@ -1,12 +1,11 @@
 /** The fuzzer itself, as `make fuzz` runs it: mistakes planted for it are found, and replayed. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { temporaryFolder } from "../helpers/temporary-folder.js";
 
-const out = mkdtempSync(join(tmpdir(), "lean-fuzz-"));
-afterAll(() => rmSync(out, { recursive: true }));
+const out = temporaryFolder();
 
 /** Compiled, for coverage is of compiled code. */
 const MAIN = join(process.cwd(), "dist/test/fuzz/fuzz.js");

@@ -1,9 +1,9 @@
 /** Certificate authorities, and certificates of theirs, made for one test: Node can only read them. */
 import { generateKeyPairSync } from "node:crypto";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import forge from "node-forge";
+import { temporaryFolder } from "./temporary-folder.js";
 
 const DAY_MS = 86_400_000;
 
@@ -88,7 +88,7 @@ function newKeys() {
 
 /** A fresh folder with a file for each text; returns their paths. */
 export function filesOf<Name extends string>(texts: Record<Name, string>): Record<Name, string> {
-  const folder = mkdtempSync(join(tmpdir(), "lean-tls-"));
+  const folder = temporaryFolder();
   const paths = Object.entries<string>(texts).map(([name, text]) => {
     const path = join(folder, `${name}.pem`);
     writeFileSync(path, text);

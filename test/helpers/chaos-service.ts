@@ -3,9 +3,8 @@
  * it starts them, and looks from outside at what they left behind.
  */
 import { randomUUID } from "node:crypto";
-import { closeSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { vi } from "vitest";
 import { loadAddon } from "../../native/addon.js";
@@ -13,6 +12,7 @@ import type { BackendOptions } from "../../server/prover/backend-file.js";
 import { deviceLockPath } from "../../server/prover/device.js";
 import { allProcesses } from "./processes.js";
 import { ServiceProcess } from "./service-process.js";
+import { temporaryFolder } from "./temporary-folder.js";
 
 /** Nothing here takes longer, on a loaded machine either. */
 export const WAIT_MS_MAX = 60_000;
@@ -26,7 +26,7 @@ export function until<T>(look: () => T | Promise<T>): Promise<NonNullable<Exclud
 
 /** Folder, socket and device that services of one test share, one after the other or at once. */
 export class Site {
-  readonly folder = mkdtempSync(join(tmpdir(), "lean-chaos-"));
+  readonly folder = temporaryFolder();
   readonly socket = join(this.folder, "grpc.sock");
   /** Among the arguments of every prover of this site, as the folder is of every service. */
   readonly device = `chaos-${randomUUID().slice(0, 8)}`;
@@ -110,6 +110,5 @@ export class Site {
   /** For the end of a test, whatever has become of it. */
   dispose(): void {
     for (const pid of this.processes()) process.kill(pid, "SIGKILL");
-    rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -1,16 +1,15 @@
 /** The compiled command line as a child process, and a terminal that keeps what is printed. */
 import { spawn } from "node:child_process";
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Terminal } from "../../client/commands/terminal.js";
 import type { Ran, RunOptions } from "./interop-tools.js";
 import { run } from "./interop-tools.js";
+import { temporaryFolder } from "./temporary-folder.js";
 
 export const MAIN = join(process.cwd(), "dist/server/main.js");
 
 /** A file's path in a fresh folder. */
-export const freshPath = (name: string) => join(mkdtempSync(join(tmpdir(), "lean-cli-")), name);
+export const freshPath = (name: string) => join(temporaryFolder(), name);
 
 /** Runs `lean-aggregator` to its end. */
 export function commandLine(args: readonly string[], options: RunOptions = {}): Promise<Ran> {

@@ -1,10 +1,10 @@
 /** The request that real clients submit, as proto JSON in a file. */
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create, toJsonString } from "@bufbuild/protobuf";
 import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { fakeSignature } from "../../server/prover/fake.js";
+import { temporaryFolder } from "./temporary-folder.js";
 import { dataOf, groupsOfSlot, keyTable, publicKey, rootOf, snapshot } from "./vectors.js";
 
 const SLOT = 100;
@@ -29,7 +29,7 @@ export const PARTICIPANTS_BASE64 = "Aw==";
 
 /** Writes the text to a file of a fresh folder; returns its path. */
 export function jsonFile(text: string): string {
-  const path = join(mkdtempSync(join(tmpdir(), "lean-interop-")), "request.json");
+  const path = join(temporaryFolder(), "request.json");
   writeFileSync(path, text);
   return path;
 }

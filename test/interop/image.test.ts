@@ -10,15 +10,12 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import {
   allowedByDockerignore,
   environmentOf,
@@ -30,6 +27,7 @@ import {
 import type { Stage } from "../helpers/dockerfile.js";
 import { HADOLINT, INSTALL_TIMEOUT_MS, installHadolint, run } from "../helpers/interop-tools.js";
 import { ServiceProcess } from "../helpers/service-process.js";
+import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 const checkout = process.cwd();
 const stages = parseDockerfile(readFileSync("Dockerfile", "utf8"));
@@ -42,7 +40,7 @@ const image = stage("");
 /** Of the image's user; only root can become it. */
 const user = process.getuid?.() === 0 ? { uid: 1000, gid: 1000 } : {};
 
-const root = mkdtempSync(join(tmpdir(), "lean-image-"));
+const root = temporaryFolder();
 const folders = { context: join(root, "context"), packages: join(root, "packages") };
 const app = join(root, "app");
 const writable = join(root, "run");
@@ -78,8 +76,6 @@ beforeAll(() => {
   execFileSync(process.execPath, [tsc, "-p", "tsconfig.json"], { cwd: folders.context });
   followCopies(image, app, folders.context, built);
 }, INSTALL_TIMEOUT_MS);
-
-afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 describe("the image", () => {
   test("serves as its user, who can write nothing but its one folder, and is healthy until it ends", async () => {

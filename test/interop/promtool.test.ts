@@ -2,8 +2,7 @@
  * Prometheus's own word on the rules, and on each query of the dashboard over the series that a
  * devnet run exported.
  */
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { JOBS, queries, seriesOf } from "../helpers/dashboard.js";
@@ -14,6 +13,7 @@ import {
   PROMTOOL_TIMEOUT_MS,
   run,
 } from "../helpers/interop-tools.js";
+import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 const isMissing = !hasProgram(promtool(), "--version") && !hasProgram("go", "version");
 const reason = isMissing ? " (skipped: neither promtool nor go is there)" : "";
@@ -40,7 +40,7 @@ describe.skipIf(isMissing)(`promtool${reason}`, () => {
 });
 
 function evaluationFile(expressions: readonly string[]): string {
-  const path = join(mkdtempSync(join(tmpdir(), "dashboard-")), "queries.test.yml");
+  const path = join(temporaryFolder(), "queries.test.yml");
   writeFileSync(path, JSON.stringify(evaluationOf(expressions))); // is YAML
   return path;
 }

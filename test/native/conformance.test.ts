@@ -1,11 +1,10 @@
 // Runs the C conformance program over the real backend, plain and under AddressSanitizer.
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { sanitizerEnvironment } from "../fuzz/engine/abi.js";
+import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 // Setup takes 4 s and the proofs 5 s on two idle cores; three times that under the sanitizer.
@@ -14,16 +13,12 @@ const RUN_MS_MAX = 180_000;
 const [FUZZ_SEED, FUZZ_SECONDS] = ["20261124", "8"];
 
 describe("the lean_pq backend conforms to lean_prover.h", () => {
-  const inputs = mkdtempSync(join(tmpdir(), "lean-conformance-"));
+  const inputs = temporaryFolder();
 
   beforeAll(() => {
     execFileSync(process.execPath, [join(ROOT, "native/build.mjs"), "--asan"], { stdio: "pipe" });
     execFileSync(process.execPath, [join(ROOT, "native/conformance/inputs.mjs"), inputs]);
   }, RUN_MS_MAX);
-
-  afterAll(() => {
-    rmSync(inputs, { recursive: true });
-  });
 
   function run(program: string, library: string, ...more: string[]) {
     const done = spawnSync(

@@ -2,8 +2,7 @@
  * The real prover in its own process, over the signature vectors. Needs `make setup` and the
  * compiled `dist/server/prover/host.js` (`npx tsc -p .`).
  */
-import { closeSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadAddon } from "../../native/addon.js";
@@ -15,6 +14,7 @@ import {
   type ProcessProverOptions,
 } from "../../server/prover/process-prover.js";
 import type { Prover } from "../../server/prover/prover.js";
+import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 interface Vectors {
   signatureBytes: number;
@@ -34,7 +34,7 @@ const root = process.cwd();
 const vectorsPath = join(root, "test/vectors/xmss");
 const vectors = JSON.parse(readFileSync(join(vectorsPath, "vectors.json"), "utf8")) as Vectors;
 const packedSignatures = readFileSync(join(vectorsPath, "signatures.bin"));
-const scratch = mkdtempSync(join(tmpdir(), "process-prover-"));
+const scratch = temporaryFolder();
 const lockPath = join(scratch, "device.lock");
 const addon = loadAddon();
 const lockFd = addon.lockFile(lockPath);
@@ -76,8 +76,6 @@ function options(changes: Partial<ProcessProverOptions> = {}): ProcessProverOpti
     ...changes,
   };
 }
-
-afterAll(() => rmSync(scratch, { recursive: true }));
 
 describe("a prover process", () => {
   let prover: Prover;

@@ -1,12 +1,12 @@
 // The system calls of the addon, each seen from another process.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { closeSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { loadAddon } from "../../native/addon.js";
+import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 const ADDON = fileURLToPath(new URL("../../build/Release/lean_aggregator.node", import.meta.url));
 const REQUIRE = `const addon = require(${JSON.stringify(ADDON)});`;
@@ -14,11 +14,7 @@ const onLinux = process.platform === "linux";
 const addon = loadAddon();
 
 describe("lockFile", () => {
-  const folder = mkdtempSync(join(tmpdir(), "lean-lock-"));
-
-  afterAll(() => {
-    rmSync(folder, { recursive: true });
-  });
+  const folder = temporaryFolder();
 
   it("gives -1 while another descriptor holds the lock, and a descriptor after", () => {
     const path = join(folder, "one");
@@ -91,7 +87,7 @@ describe("limitResource", () => {
   });
 
   it("refuses to write a larger file, and spares pipes", () => {
-    const path = join(mkdtempSync(join(tmpdir(), "lean-limit-")), "file");
+    const path = join(temporaryFolder(), "file");
     const script = `${REQUIRE}
       const { writeFileSync } = require("node:fs");
       addon.limitResource("fileBytes", 10);
@@ -102,7 +98,6 @@ describe("limitResource", () => {
     expect(run.stdout).toBe(`${"x".repeat(100)}\n`);
     expect(run.stderr).toContain("EFBIG");
     expect(statSync(path).size).toBe(10);
-    rmSync(dirname(path), { recursive: true });
   });
 
   it("throws for what it does not know", () => {

@@ -1,7 +1,5 @@
 /** Where the operator's service is served, and where it is not. */
-import { statSync, mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { statSync } from "node:fs";
 import { expect, test } from "vitest";
 import { callAdmin } from "../../client/admin-client.js";
 import { AggregatorClient } from "../../client/aggregator-client.js";
@@ -9,6 +7,7 @@ import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.
 import { parseConfig } from "../../server/config.js";
 import { startFakeProver } from "../../server/prover/fake.js";
 import type { Service } from "../../server/service.js";
+import { freshPath } from "../helpers/command-line.js";
 import { startTestService } from "../helpers/start-service.js";
 
 async function withService(
@@ -46,7 +45,7 @@ test("the operator's service is on its own listener only, and alone there", asyn
 });
 
 test("a Unix socket is for the service's own user", async () => {
-  const path = join(mkdtempSync(join(tmpdir(), "lean-admin-")), "admin.sock");
+  const path = freshPath("admin.sock");
   await withService({ admin: `unix:${path}` }, async ({ adminAddress = "" }) => {
     expect(adminAddress).toBe(`unix:${path}`);
     expect(statSync(path).mode & 0o777).toBe(0o600);

@@ -1,18 +1,16 @@
 /** What the data plane tells a client that it may send before it has to wait. */
 import { once } from "node:events";
-import { mkdtempSync } from "node:fs";
 import { connect as connectHttp2 } from "node:http2";
 import type { ClientHttp2Session } from "node:http2";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startFakeProver } from "../../server/prover/fake.js";
 import type { Service } from "../../server/service.js";
+import { freshPath } from "../helpers/command-line.js";
 import { startTestService } from "../helpers/start-service.js";
 
 const MIB = 1024 * 1024;
-const socket = join(mkdtempSync(join(tmpdir(), "lean-window-")), "grpc.sock");
+const socket = freshPath("grpc.sock");
 
 let service: Service;
 

@@ -1,7 +1,5 @@
 /** What the settings make of a whole service: where TLS is, where plain text, and who may connect. */
-import { mkdtempSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { statSync } from "node:fs";
 import { afterEach, describe, expect, test } from "vitest";
 import { AggregatorClient } from "../../client/aggregator-client.js";
 import { TickAggregator } from "../../client/tick-aggregator.js";
@@ -10,7 +8,7 @@ import { ConfigError, parseConfig } from "../../server/config.js";
 import { startFakeProver } from "../../server/prover/fake.js";
 import type { Service } from "../../server/service.js";
 import { checkTls } from "../../server/commands/tls-check.js";
-import { commandLine } from "../helpers/command-line.js";
+import { commandLine, freshPath } from "../helpers/command-line.js";
 import { files, mutualTlsSettings } from "../helpers/mutual-tls.js";
 import { listenTestService, startTestService } from "../helpers/start-service.js";
 import { snapshot } from "../helpers/vectors.js";
@@ -18,7 +16,7 @@ import { inventedGroup } from "../helpers/contract.js";
 
 const startProver = () => startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() });
 const ownTls = { ca: files.ca, certificate: files.node, key: files.nodeKey };
-const socketPath = () => join(mkdtempSync(join(tmpdir(), "lean-transport-")), "grpc.sock");
+const socketPath = () => freshPath("grpc.sock");
 
 const closing: (() => Promise<void> | void)[] = [];
 afterEach(async () => {

@@ -1,6 +1,5 @@
 /** Certificate files that change while the service runs. */
-import { mkdirSync, mkdtempSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { create } from "@bufbuild/protobuf";
@@ -17,6 +16,7 @@ import type { BareStacks } from "../helpers/bare-stacks.js";
 import { Authority, filesOf } from "../helpers/certificates.js";
 import type { Identity } from "../helpers/certificates.js";
 import { metricValue } from "../helpers/metric-value.js";
+import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 const LOOK_EVERY_MS = 5000;
 const DAY_MS = 86_400_000;
@@ -32,7 +32,7 @@ const expired = authority.issue({
 
 /** A folder as Kubernetes mounts it: the files are links through one link, which is swapped. */
 class MountedSecret {
-  private readonly folder = mkdtempSync(join(tmpdir(), "lean-secret-"));
+  private readonly folder = temporaryFolder();
   private versions = 0;
   readonly certificate = join(this.folder, "tls.crt");
   readonly key = join(this.folder, "tls.key");

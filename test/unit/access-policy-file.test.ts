@@ -1,10 +1,10 @@
 /** The policy file: what is wrong with it is told all at once, with its place. */
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { limits } from "../../server/limits.js";
 import { parsePolicy, PolicyError, readPolicyText } from "../../server/access/policy-file.js";
+import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 function problemsOf(run: () => unknown): string[] {
   try {
@@ -86,7 +86,7 @@ test("an object that claims an odd length is refused, and nothing is thrown over
 });
 
 test("a file that is missing or too large is reported", () => {
-  const folder = mkdtempSync(join(tmpdir(), "lean-policy-"));
+  const folder = temporaryFolder();
   expect(problemsOf(() => readPolicyText(join(folder, "none")))).toEqual([
     expect.stringContaining("ENOENT"),
   ]);

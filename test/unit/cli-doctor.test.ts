@@ -1,6 +1,5 @@
 /** Each of doctor's checks on a machine that lacks something. */
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { report } from "../../server/commands/doctor.js";
@@ -18,9 +17,9 @@ import {
   checkDeviceLock,
   checkVerification,
 } from "../../server/commands/prover-checks.js";
+import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 const GIB = 1024 ** 3;
-const folder = () => mkdtempSync(join(tmpdir(), "lean-doctor-"));
 
 test("a Node.js older than the package wants fails, a newer one is ok", () => {
   expect(checkNodeVersion("20.11.0", ">=20.11").level).toBe("ok");
@@ -79,7 +78,7 @@ test("an addon that does not load fails with the reason", () => {
 });
 
 test("a backend that was never set up, lacks a file, or cannot import fails", () => {
-  const root = folder();
+  const root = temporaryFolder();
   expect(checkBackend(root)).toMatchObject({
     level: "fail",
     text: expect.stringContaining("run 'make setup'"),
@@ -103,7 +102,7 @@ test("a backend that was never set up, lacks a file, or cannot import fails", ()
 });
 
 test("a device lock that is held names its holder", () => {
-  const lockPath = join(folder(), "cpu.lock");
+  const lockPath = join(temporaryFolder(), "cpu.lock");
   writeFileSync(lockPath, "4711\n");
   const held = () => ({ lockFile: () => -1 });
   expect(checkDeviceLock(lockPath, held)).toMatchObject({

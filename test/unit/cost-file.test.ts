@@ -3,7 +3,6 @@ import {
   chmodSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -11,13 +10,13 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { CostFiles, costFilePath } from "../../server/prover/cost-file.js";
 import { freshCostModel, learn, predictMs } from "../../server/schedule/cost.js";
 import { VirtualClock } from "../sim/virtual-clock.js";
+import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 const SYSTEM = "scheme revision-1";
 const UID = process.getuid?.();
@@ -28,12 +27,11 @@ let clock: VirtualClock;
 let logged: string[];
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "lean-costs-"));
+  folder = temporaryFolder();
   path = costFilePath(folder, "cpu");
   clock = new VirtualClock();
   logged = [];
 });
-afterEach(() => rmSync(folder, { recursive: true }));
 
 function costFiles(uid = UID): CostFiles {
   const write = (line: string) => {
@@ -175,5 +173,4 @@ test("a folder that is gone is told of once, and stops nobody", async () => {
   expect(existsSync(folder)).toBe(false);
   expect(logged).toHaveLength(1);
   expect(logged[0]).toMatch(/^learned costs not kept; .*ENOENT/);
-  mkdirSync(folder);
 });

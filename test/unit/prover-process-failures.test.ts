@@ -1,11 +1,11 @@
 /** A prover process that dies, hangs or lies, played by small scripts in place of `host.ts`. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { proverEnvironment, startProcessProver } from "../../server/prover/process-prover.js";
 import type { ProcessWatch } from "../../server/prover/process-watch.js";
 import type { Prover } from "../../server/prover/prover.js";
+import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 const START_MS_MAX = 60_000;
 const message = { root: new Uint8Array(32), slot: 7 };
@@ -18,9 +18,7 @@ const PIPE = `import { closeSync } from "node:fs";
   const onMessage = (listener) => readMessages(pipe,
     { onMessage: listener, onGarbage: () => process.exit(2), onEnd: () => process.exit(0) },
     1e6);`;
-const scratch = mkdtempSync(join(tmpdir(), "prover-process-failures-"));
-
-afterAll(() => rmSync(scratch, { recursive: true }));
+const scratch = temporaryFolder();
 
 describe("a prover process that goes wrong", () => {
   function hostOf(name: string, source: string): string {

@@ -2,8 +2,7 @@
  * The shell lines of the README do what it says: each runs as it stands, in order and in one
  * folder, against a service in this process. Only addresses and programs' places are replaced.
  */
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startFakeProver } from "../../server/prover/fake.js";
@@ -17,6 +16,7 @@ import {
   installGrpcurl,
 } from "../helpers/interop-tools.js";
 import { startTestService } from "../helpers/start-service.js";
+import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 const COMMAND = "node dist/server/main.js";
 const README_GRPC = "127.0.0.1:9190";
@@ -65,7 +65,7 @@ function missingFor(line: string): string {
 describe("the README's shell lines", () => {
   let service: Service;
   let env: Record<string, string>;
-  const cwd = mkdtempSync(join(tmpdir(), "lean-readme-"));
+  const cwd = temporaryFolder();
   beforeAll(async () => {
     if (!grpcurlIsMissing && lines.some((line) => line.startsWith("grpcurl "))) {
       await installGrpcurl();
