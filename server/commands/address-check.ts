@@ -1,10 +1,14 @@
 /** `doctor`'s check of a listener: can its address be bound, and if not, who answers there? */
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { callAdmin } from "../../client/admin-client.js";
 import { AggregatorClient } from "../../client/aggregator-client.js";
 import { AggregatorError } from "../../client/errors.js";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { bindAddressOf } from "../rpc/listen-address.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 
@@ -18,21 +22,22 @@ const WHO = {
   admin: whoOverAdmin,
 } as const;
 
-/** @param isEncrypted over TLS nobody is asked: that might need a client's certificate */
+/** @param tlsCertificate the file of the certificate that is shown there; default: plain text */
 export async function checkAddress(
   address: string,
   kind: keyof typeof WHO,
-  isEncrypted = false,
+  tlsCertificate?: string,
 ): Promise<Finding> {
   const code = await bindError(address);
   if (code === undefined) return ok(`${address} can be bound`);
   if (code !== "EADDRINUSE") return fail(`${address} cannot be bound (${code}): ${todoFor(code)}`);
-  const who = isEncrypted ? undefined : await WHO[kind](address);
+  const who = await (tlsCertificate === undefined
+    ? WHO[kind](address)
+    : whoOverTls(address, tlsCertificate));
   if (who !== undefined) return warn(`${who} answers on ${address}: stop it to start another`);
   if (address.startsWith("unix:")) {
     return warn(`${address} exists: 'serve' replaces it unless another program answers there`);
   }
-  if (isEncrypted) return warn(`something listens on ${address}: stop it to start a service there`);
   return fail(`another program listens on ${address}: stop it, or choose another address`);
 }
 
@@ -52,13 +57,7 @@ function todoFor(code: string): string {
 /** The error's code, or undefined when the address could be bound. */
 async function bindError(address: string): Promise<string | undefined> {
   const server = createServer();
-  const colon = address.lastIndexOf(":");
-  const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
-  server.listen(
-    address.startsWith("unix:")
-      ? { path: address.slice("unix:".length) }
-      : { host, port: Number(address.slice(colon + 1)) },
-  );
+  server.listen(bindAddressOf(address));
   try {
     await once(server, "listening");
     server.close();
@@ -105,6 +104,32 @@ async function whoOverAdmin(address: string): Promise<string | undefined> {
     return "lean-aggregator's admin listener";
   } catch (error) {
     return whoRefuses(error);
+  }
+}
+
+/** By its certificate; it is not called, for that might need a certificate of ours. */
+async function whoOverTls(address: string, certificatePath: string): Promise<string | undefined> {
+  // Nothing is sent, so there is nobody to be sure of.
+  const socket = connectTls({ ...bindAddressOf(address), rejectUnauthorized: false });
+  try {
+    await once(socket, "secureConnect", { signal: AbortSignal.timeout(ASK_TIMEOUT_MS) });
+    const shown = socket.getPeerX509Certificate()?.fingerprint256;
+    return shown === (await fingerprintOf(certificatePath))
+      ? "a service with the same certificate"
+      : "something over TLS";
+  } catch {
+    return undefined; // whatever answers there speaks no TLS
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Undefined when the file is no certificate: that is another check's finding. */
+async function fingerprintOf(path: string): Promise<string | undefined> {
+  try {
+    return new X509Certificate(await readFile(path)).fingerprint256;
+  } catch {
+    return undefined;
   }
 }
 

@@ -38,12 +38,12 @@ export async function doctor(
   const checks: Check[] = [...machineChecks(nodeRange), ...proverChecks(config)];
   if (config.policy !== undefined) checks.push(["policy", checkPolicy(config.policy)]);
   if (config.tlsCertificate !== undefined) checks.push(["TLS", await checkTls(config, Date.now())]);
-  const isEncrypted = (address: string) =>
-    config.tlsCertificate !== undefined && !address.startsWith("unix:");
+  const tlsOf = (address: string) =>
+    address.startsWith("unix:") ? undefined : config.tlsCertificate;
   for (const address of config.listen) {
-    checks.push(["listen", await checkAddress(address, "grpc", isEncrypted(address))]);
+    checks.push(["listen", await checkAddress(address, "grpc", tlsOf(address))]);
   }
-  checks.push(["http", await checkAddress(config.http, "http", isEncrypted(config.http))]);
+  checks.push(["http", await checkAddress(config.http, "http", tlsOf(config.http))]);
   if (config.probes !== "off") checks.push(["probes", await checkAddress(config.probes, "http")]);
   if (config.admin !== "off") {
     checks.push(["admin", await checkAddress(config.admin, "admin")]);

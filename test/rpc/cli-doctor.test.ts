@@ -7,6 +7,7 @@ import { expect, test } from "vitest";
 import { checkAddress } from "../../server/commands/address-check.js";
 import { startFakeProver } from "../../server/prover/fake.js";
 import { freshPath } from "../helpers/command-line.js";
+import { files, mutualTlsSettings } from "../helpers/mutual-tls.js";
 import { startTestService } from "../helpers/start-service.js";
 
 test("an address is ok when free, warned of when a service of ours answers there", async () => {
@@ -23,6 +24,34 @@ test("an address is ok when free, warned of when a service of ours answers there
       text: expect.stringContaining("lean-aggregator's admin listener answers"),
     });
   } finally {
+    await service.close();
+  }
+});
+
+test("over TLS the certificate says whether a service of ours answers", async () => {
+  const prover = () => startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() });
+  const service = await startTestService(prover, mutualTlsSettings);
+  const plain = createServer((socket) => socket.end("no TLS\n")).listen(0, "127.0.0.1");
+  await once(plain, "listening");
+  const warns = (text: string) => ({ level: "warn", text: expect.stringContaining(text) });
+  try {
+    for (const [address, kind] of [
+      [service.grpcAddresses[0] ?? "", "grpc"],
+      [service.httpAddress, "http"],
+    ] as const) {
+      const same = warns("a service with the same certificate answers");
+      expect(await checkAddress(address, kind, files.server)).toMatchObject(same);
+      const other = warns("something over TLS answers");
+      expect(await checkAddress(address, kind, files.node)).toMatchObject(other);
+      expect(await checkAddress(address, kind, freshPath("none"))).toMatchObject(other);
+    }
+    const { port } = plain.address() as AddressInfo;
+    expect(await checkAddress(`127.0.0.1:${port}`, "grpc", files.server)).toMatchObject({
+      level: "fail",
+      text: expect.stringContaining("another program listens"),
+    });
+  } finally {
+    plain.close();
     await service.close();
   }
 });
