@@ -45,6 +45,7 @@ export async function infoCommand(options: InfoOptions, terminal: Terminal): Pro
 const deviceColumns: readonly Column<Device>[] = [
   { title: "device", cell: ({ id }) => id },
   { title: "state", cell: ({ state }) => lower(DeviceState[state]) },
+  { title: "verified by", cell: (device) => (device.standbyReady ? "standby" : "its prover") },
   { title: "detail", cell: ({ detail }) => detail || "-" },
 ];
 

@@ -58,6 +58,7 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
       state: deviceStateOnWire[state.phase.kind],
       detail:
         state.phase.kind === "failed" ? state.phase.cause : isCalibrating ? "calibrating" : "",
+      standbyReady: state.standby?.isReady === true && !state.standby.isKilled,
       learnedCosts: shapes.map(([rawSignatures, children]) => ({
         rawSignatures,
         children,

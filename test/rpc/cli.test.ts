@@ -210,7 +210,7 @@ describe("watch", () => {
 test("info is a table, or the raw message", async () => {
   const text = await cli("info");
   expect(text.stdout).toMatch(/^version +test\n/);
-  expect(text.stdout).toMatch(/\ncpu +idle +-\n/);
+  expect(text.stdout).toMatch(/\ncpu +idle +its prover +-\n/);
   expect(text.code).toBe(0);
   const { stdout } = await cli("info", "--json");
   expect(JSON.parse(stdout)).toMatchObject({ serverVersion: "test", limits: {} });

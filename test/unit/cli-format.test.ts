@@ -80,13 +80,15 @@ test("info shows a server whose device is down, and one without limits", () => {
     proofSystem: { scheme: "fake", revision: "r1" },
     devices: [
       { id: "cpu", state: 5, detail: "no memory", learnedCosts: [{ proveMs: 9, proveMsLow: 7 }] },
+      { id: "gpu", state: 2, standbyReady: true },
     ],
   });
   const lines = infoText(info).split("\n");
   expect(lines).toContain("version      1.2.3");
   expect(lines).toContain("state        draining: takes no more snapshots");
   expect(lines).toContain("scheme       fake (FAKE: not proofs)");
-  expect(lines).toContain("cpu     failed  no memory");
+  expect(lines).toContain("cpu     failed  its prover   no memory");
+  expect(lines).toContain("gpu     idle    standby      -");
   expect(lines).toContain("cpu                  0         0         9    7     0");
 });
 
