@@ -37,7 +37,9 @@ export async function* resumeResults(
     } catch (error) {
       if (signal.aborted) return;
       broken = AggregatorError.from(error);
-      if (FINAL.has(broken.kind)) throw broken;
+      // Another version of the service may write cursors otherwise: then all that it retains.
+      if (broken.kind === "invalid_argument" && cursor !== "") cursor = "";
+      else if (FINAL.has(broken.kind)) throw broken;
     }
     yield { event: { case: "broken", value: broken } };
     const backoffMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** Math.min(failures++, 8));

@@ -34,7 +34,7 @@ const gap: Event = {
 
 /** Each stream sends its events and breaks with its error; each question has its answer. */
 async function follow(
-  streams: { events: Event[]; error: AggregatorErrorKind }[],
+  streams: { events: readonly Event[]; error: AggregatorErrorKind }[],
   answers: (MessageInitShape<typeof SessionSchema> | AggregatorErrorKind)[],
 ) {
   const cursors: string[] = [];
@@ -86,6 +86,21 @@ test("a service that has no room for a stream is asked for the session instead",
     ["deadline_exceeded", { outcomes: [{ groupIndex: 1 }], summary: { groups: 1 } }],
   );
   expect(groups).toEqual([1]);
+});
+
+test("a cursor that is refused is dropped, a request that is refused is not repeated", async () => {
+  const refused = { events: [], error: "invalid_argument" } as const;
+  const { groups, cursors } = await follow(
+    [
+      { events: [outcome(0)], error: "unavailable" },
+      refused,
+      { events: [outcome(0), outcome(1), summary], error: "unavailable" },
+    ],
+    [],
+  );
+  expect(groups).toEqual([0, 1]);
+  expect(cursors).toEqual(["", "1", ""]);
+  await expect(follow([refused], [])).rejects.toMatchObject({ kind: "invalid_argument" });
 });
 
 test("a gap is filled from the session", async () => {
