@@ -1,12 +1,14 @@
 /**
- * Holds calls to the policy in force: refuses, counts and logs what it denies, and ends open streams
- * that a new policy, or a token's end, no longer allows. Both RPC stacks and the handlers ask here.
+ * Holds calls to the policy in force: refuses, counts and logs what it denies, and ends calls that
+ * last, streams and waits, once a new policy, or a token's end, no longer allows them. Both RPC
+ * stacks and the handlers ask here.
  */
 import type { Clock } from "../clock.js";
 import { Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { Metrics } from "../metrics.js";
+import type { QuotaName } from "../session/quota.js";
 import type { Ask, Credential, Decision, DeniedReason, Policy, Principal } from "./policy.js";
 import { decide } from "./policy.js";
 
@@ -16,23 +18,24 @@ export interface AccessModules {
   metrics: Metrics;
 }
 
-/** The right to a stream, for as long as it lasts. */
-export interface StreamGrant {
-  /** Aborts with the refusal as its reason once the stream is allowed no longer. */
+/** The right to a call that lasts, for as long as it does. */
+export interface CallGrant {
+  /** Aborts with the refusal as its reason once the call is allowed no longer. */
   readonly signal: AbortSignal;
-  /** To be called when the stream ends, however it ends. */
+  /** To be called when the call ends, however it ends. */
   close(): void;
 }
 
-interface OpenStream {
+interface OpenCall {
   credential: Credential;
   ask: Ask;
+  kind: "stream" | "wait";
   principal: string;
   revoked: AbortController;
 }
 
 export class Access {
-  private readonly streams = new Set<OpenStream>();
+  private readonly open = new Set<OpenCall>();
   private readonly lastLogged = new Map<DeniedReason, { atMs: number; unlogged: number }>();
 
   /** @param policy undefined where there is no policy file: everybody may everything */
@@ -50,17 +53,21 @@ export class Access {
   }
 
   /** As `check`, for a stream, which counts against its principal's quota while it is open. */
-  openStream(credential: Credential, ask: Ask): StreamGrant {
-    const { name, quota } = this.check(credential, ask);
-    const open = [...this.streams].filter(({ principal }) => principal === name).length;
-    if (quota.streams !== undefined && open >= quota.streams) {
-      this.modules.metrics.overQuota.inc({ quota: "streams" });
-      const detail = `quota streams of principal ${name} is ${quota.streams}, and ${open} are open`;
-      throw new Refusal("resource_exhausted", "", detail);
+  openStream(credential: Credential, ask: Ask): CallGrant {
+    const principal = this.check(credential, ask);
+    const streams = [...this.open].filter(
+      (call) => call.kind === "stream" && call.principal === principal.name,
+    );
+    if (streams.length >= (principal.quota.streams ?? Infinity)) {
+      throw this.overQuota("streams", principal, `${streams.length} are open`);
     }
-    const stream = { credential, ask, principal: name, revoked: new AbortController() };
-    this.streams.add(stream);
-    return { signal: stream.revoked.signal, close: () => void this.streams.delete(stream) };
+    return this.grant({ credential, ask, kind: "stream", principal: principal.name });
+  }
+
+  /** As `check`, for a call that waits. */
+  openWait(credential: Credential, ask: Ask): CallGrant {
+    const { name } = this.check(credential, ask);
+    return this.grant({ credential, ask, kind: "wait", principal: name });
   }
 
   replace(policy: Policy): void {
@@ -68,14 +75,27 @@ export class Access {
     this.review();
   }
 
-  /** Ends the streams that are allowed no longer. */
+  /** Ends the streams and waits that are allowed no longer. */
   review(): void {
-    for (const { credential, ask, revoked } of this.streams) {
+    for (const { credential, ask, revoked } of this.open) {
       const decision = this.decide(credential, ask);
       if (decision.kind === "allowed") continue;
       this.note(decision);
       revoked.abort(refusalOf(decision));
     }
+  }
+
+  private grant(of: Omit<OpenCall, "revoked">): CallGrant {
+    const call = { ...of, revoked: new AbortController() };
+    this.open.add(call);
+    return { signal: call.revoked.signal, close: () => void this.open.delete(call) };
+  }
+
+  /** Counted; each is told in the same words as snapshots are. */
+  private overQuota(which: QuotaName, { name, quota }: Principal, used: string): Refusal {
+    this.modules.metrics.overQuota.inc({ quota: which });
+    const detail = `quota ${which} of principal ${name} is ${quota[which] ?? 0}, and ${used}`;
+    return new Refusal("resource_exhausted", "", detail);
   }
 
   private decide(credential: Credential, ask: Ask): Decision {

@@ -8,6 +8,7 @@ import type {
   GetSessionRequest,
   Node,
   ProofSystem,
+  Session,
   StreamResultsRequest,
   StreamResultsResponse,
   SubmitSnapshotRequest,
@@ -42,6 +43,7 @@ import { contentOf } from "./content-digest.js";
 import type { Peer } from "./peer.js";
 import { serverInfo } from "./server-info.js";
 import { resultsOf } from "./stream-results.js";
+import type { Reader } from "./stream-results.js";
 import { whicheverAborts } from "./whichever-aborts.js";
 
 /** What a transport knows of a call. */
@@ -169,29 +171,19 @@ export class Handlers {
   }
 
   async getSession(request: GetSessionRequest, context: CallContext) {
-    const { aggregator, clock } = this.modules;
-    const nodeId = this.nodeOf(request, "GetSession", context);
-    if (request.waitMs > limits.waitMsMax) {
-      throw invalid("wait_ms", `is ${request.waitMs}, at most ${limits.waitMsMax}`);
-    }
-    let session = aggregator.session(nodeId, request.sessionId);
-    const timeout = new AbortController();
-    const cancel = clock.at(context.receivedAtMs + request.waitMs, () => timeout.abort());
-    const waiting = whicheverAborts(context.signal, context.draining, timeout.signal);
+    const nodeId = nodeIdOf(request.node);
+    const ask = { call: "GetSession", nodeId };
+    const grant = this.modules.access.openWait(context.credential, ask);
     try {
-      while (
-        session.state === SessionState.IN_FLIGHT &&
-        !waiting.signal.aborted &&
-        request.waitMs > 0
-      ) {
-        await aggregator.node(nodeId).log.changed(waiting.signal);
-        session = aggregator.session(nodeId, request.sessionId);
+      if (request.waitMs > limits.waitMsMax) {
+        throw invalid("wait_ms", `is ${request.waitMs}, at most ${limits.waitMsMax}`);
       }
+      const reader = { ...context, revoked: grant.signal };
+      const session = await this.sessionAfterWait(nodeId, request, reader);
+      return create(GetSessionResponseSchema, { session });
     } finally {
-      cancel();
-      waiting.dispose();
+      grant.close();
     }
-    return create(GetSessionResponseSchema, { session });
   }
 
   cancelSession(request: CancelSessionRequest, context: CallContext) {
@@ -247,6 +239,30 @@ export class Handlers {
 
   getServerInfo() {
     return serverInfo(this.options, this.modules);
+  }
+
+  /** Once it has ended, or the wait has. Throws when the caller may not wait on. */
+  private async sessionAfterWait(
+    nodeId: string,
+    { sessionId, waitMs }: GetSessionRequest,
+    { receivedAtMs, signal, draining, revoked }: Reader & Pick<CallContext, "receivedAtMs">,
+  ): Promise<Session> {
+    const { aggregator, clock } = this.modules;
+    const timeout = new AbortController();
+    const cancel = clock.at(receivedAtMs + waitMs, () => timeout.abort());
+    const waiting = whicheverAborts(signal, draining, revoked, timeout.signal);
+    try {
+      for (;;) {
+        const session = aggregator.session(nodeId, sessionId);
+        const mayWait = waitMs > 0 && !waiting.signal.aborted;
+        if (session.state !== SessionState.IN_FLIGHT || !mayWait) return session;
+        await aggregator.node(nodeId).log.changed(waiting.signal);
+        revoked.throwIfAborted();
+      }
+    } finally {
+      cancel();
+      waiting.dispose();
+    }
   }
 
   /** The node for which is called, by one who may. */

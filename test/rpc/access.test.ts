@@ -147,7 +147,7 @@ describe.each(stacks)("on the %s", (stack) => {
     await expect(reader.next()).rejects.toThrow();
   });
 
-  test("a stream ends when the policy no longer allows it", async () => {
+  test("a stream and a wait end when the policy no longer allows them", async () => {
     const path = freshPath("policy.json");
     writeFileSync(path, policyOf(principal("two")));
     const its = await startTestService(gate.startProver, { policy: path });
@@ -156,17 +156,21 @@ describe.each(stacks)("on the %s", (stack) => {
       const baseUrl = `http://${stack === "edge" ? httpAddress : grpcAddresses[0]}`;
       const headers = { authorization: `Bearer ${tokens.two}` };
       const client = createClient(AggregatorService, createGrpcTransport({ baseUrl }));
+      const node = { nodeId: "two-1" };
+      gate.shut();
+      const submitted = await client.submitSnapshot(request(node.nodeId), { headers });
+      const wait = { node, sessionId: sessionIdOf(submitted), waitMs: 60_000 };
+      const waiting = errorOf(client.getSession(wait, { headers }));
       const read = async () => {
-        const stream = client.streamResults({ node: { nodeId: "two-1" } }, { headers });
-        for await (const { event } of stream) {
+        for await (const { event } of client.streamResults({ node }, { headers })) {
           if (event.case === "opened") writeFileSync(path, policyOf(principal("three")));
         }
       };
-      expect(await errorOf(read())).toEqual({
-        code: Code.Unauthenticated,
-        message: "the token is not known",
-      });
+      const denied = { code: Code.Unauthenticated, message: "the token is not known" };
+      expect(await errorOf(read())).toEqual(denied);
+      expect(await waiting).toEqual(denied);
     } finally {
+      gate.open();
       await its.close();
     }
   });
