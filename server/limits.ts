@@ -50,6 +50,12 @@ export const limits = {
   deniedLogEveryMs: 10_000,
   /** Streams a node may have open: one per adapter, one for a person, some for reconnects. */
   streamsPerNodeMax: 8,
+  /**
+   * Highest quota of calls: more than one loop answers, so that a higher one would bound nothing.
+   * Without a quota calls are not counted: one socket or loopback may stand for a whole fleet, and
+   * what a single call can take is bounded elsewhere.
+   */
+  callsPerMinuteMax: 1_000_000,
   /** The operator's requests carry two short names at most. */
   adminRequestBytesMax: 4096,
   /** VerifyAggregate calls at once: each takes up to 0.1 s of the process that checks proofs too. */

@@ -109,7 +109,7 @@ export function createMetrics() {
     }),
     overQuota: new Counter({
       name: "lean_aggregator_over_quota_total",
-      help: "Snapshots skipped and streams refused for their principal's quota",
+      help: "Snapshots skipped, and calls and streams refused, for their principal's quota",
       labelNames: ["quota"] as const,
       registers,
     }),

@@ -9,6 +9,7 @@ import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { Metrics } from "../metrics.js";
 import type { QuotaName } from "../session/quota.js";
+import { CallRate } from "./call-rate.js";
 import type { Ask, Credential, Decision, DeniedReason, Policy, Principal } from "./policy.js";
 import { decide } from "./policy.js";
 
@@ -36,6 +37,7 @@ interface OpenCall {
 
 export class Access {
   private readonly open = new Set<OpenCall>();
+  private readonly rate = new CallRate();
   private readonly lastLogged = new Map<DeniedReason, { atMs: number; unlogged: number }>();
 
   /** @param policy undefined where there is no policy file: everybody may everything */
@@ -50,6 +52,19 @@ export class Access {
     if (decision.kind === "allowed") return decision.principal;
     this.note(decision);
     throw refusalOf(decision);
+  }
+
+  /** As `check`, for a call that begins, which counts against its principal's quota of calls. */
+  begin(credential: Credential, ask: Ask): Principal {
+    const principal = this.check(credential, ask);
+    const { callsPerMinute } = principal.quota;
+    if (callsPerMinute !== undefined) {
+      const waitMs = this.rate.take(principal, callsPerMinute, this.modules.clock.nowMs());
+      if (waitMs > 0) {
+        throw this.overQuota("callsPerMinute", principal, `the next is free in ${waitMs} ms`);
+      }
+    }
+    return principal;
   }
 
   /** As `check`, for a stream, which counts against its principal's quota while it is open. */

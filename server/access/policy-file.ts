@@ -68,6 +68,7 @@ const principal = z
           .max(60 * limits.devicesMax)
           .optional(),
         streams: quota(limits.nodesMax * limits.streamsPerNodeMax),
+        callsPerMinute: quota(limits.callsPerMinuteMax),
       })
       .default({}),
   })

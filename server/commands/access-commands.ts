@@ -39,7 +39,7 @@ it does not name is denied:
     "calls": ["SubmitSnapshot", "StreamResults", "GetServerInfo"],
     "priorities": ["proposal", "aggregation", "backlog"],
     "quota": {"sessionsInFlight": 4, "heldBytes": 67108864,
-              "proverSecondsPerMinute": 30, "streams": 4}
+              "proverSecondsPerMinute": 30, "streams": 4, "callsPerMinute": 600}
   }]}
 The first of 'certificates', 'tokens', 'sockets' (the service's own, for whoever
 may open them) and 'anonymous' (whoever comes over loopback and shows nothing) that

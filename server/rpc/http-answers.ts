@@ -17,12 +17,13 @@ export function refuseMethod(response: EdgeResponse, allow: string): void {
   answerText(response, 405, `method not allowed: use ${allow}\n`, { allow });
 }
 
-/** A page that its caller may not read. Throws what is no such refusal. */
+/** A page that its caller may not read, or not so often. Throws what is no such refusal. */
 export function answerDenied(response: EdgeResponse, error: unknown): void {
   if (!(error instanceof Refusal)) throw error;
   const isUnknown = error.kind === "unauthenticated";
   const headers: Record<string, string> = isUnknown ? { "www-authenticate": "Bearer" } : {};
-  answerText(response, isUnknown ? 401 : 403, `${error.message}\n`, headers);
+  const status = isUnknown ? 401 : error.kind === "resource_exhausted" ? 429 : 403;
+  answerText(response, status, `${error.message}\n`, headers);
 }
 
 /** A call of a service or method that is not here, answered in the caller's own protocol. */

@@ -88,7 +88,7 @@ export class HttpEdge {
       answerText(response, reason === undefined ? 200 : 503, `${reason ?? "ok"}\n`);
     } else {
       try {
-        access.check(credential, { call: METRICS_CALL });
+        access.begin(credential, { call: METRICS_CALL });
       } catch (error) {
         return answerDenied(response, error);
       }

@@ -1,4 +1,4 @@
-/** Holds a call to the policy by what its headers tell: who calls, and what. */
+/** Holds a call to the policy by what its headers tell: who calls, what, and how often. */
 import type { DescService } from "@bufbuild/protobuf";
 import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
@@ -29,5 +29,5 @@ export function admitHeaders(
   path: string,
 ): Principal | undefined {
   if (path === OPEN_PATH) return undefined;
-  return access.check(credential, asks.get(path) ?? {});
+  return access.begin(credential, asks.get(path) ?? {});
 }

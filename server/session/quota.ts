@@ -1,9 +1,10 @@
 /**
- * What one principal may use of the service at once, next to what it does use. What goes beyond is
- * skipped as `overloaded`, with the quota named: the next snapshot may fit.
+ * What one principal may use of the service, next to what it does use. A snapshot that goes beyond
+ * is skipped as `overloaded`, with the quota named: the next one may fit. Calls and streams beyond
+ * theirs are refused by `Access`, in the same words.
  */
 
-/** A quota that is absent is the service's own limit. */
+/** A quota that is absent is the service's own limit; calls have none. */
 export interface Quota {
   /** Sessions without a summary yet. A snapshot that replaces another needs room beside it. */
   sessionsInFlight?: number | undefined;
@@ -13,6 +14,8 @@ export interface Quota {
   proverSecondsPerMinute?: number | undefined;
   /** `StreamResults` calls at once. */
   streams?: number | undefined;
+  /** Calls begun, streams too: on average, and as many at once after a minute without any. */
+  callsPerMinute?: number | undefined;
 }
 
 /** Who submits, for the accounts. */
@@ -26,6 +29,7 @@ export const quotaNames = [
   "heldBytes",
   "proverSecondsPerMinute",
   "streams",
+  "callsPerMinute",
 ] as const satisfies readonly (keyof Quota)[];
 export type QuotaName = (typeof quotaNames)[number];
 

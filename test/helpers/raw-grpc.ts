@@ -30,7 +30,7 @@ export class RawCall {
     this.status = new Promise((resolve, reject) => {
       const look = (headers: IncomingHttpHeaders) => {
         const code = headers["grpc-status"];
-        const message = decodeURI(String(headers["grpc-message"] ?? ""));
+        const message = decodeURIComponent(String(headers["grpc-message"] ?? ""));
         if (code !== undefined) resolve({ code: Number(code), message });
       };
       stream.on("response", look).on("trailers", look).on("error", reject);

@@ -9,7 +9,7 @@ import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator
 import { parsePolicy } from "../../server/access/policy-file.js";
 import { tokenHash } from "../../server/access/token.js";
 import type { Service } from "../../server/service.js";
-import { startBareStacks } from "../helpers/bare-stacks.js";
+import { HeldClock, startBareStacks } from "../helpers/bare-stacks.js";
 import { freshPath } from "../helpers/command-line.js";
 import { Gate, inventedGroup, sessionIdOf } from "../helpers/contract.js";
 import { frame, RawClient } from "../helpers/raw-grpc.js";
@@ -225,6 +225,57 @@ describe.each(["grpc", "edge"] as const)("frames on the %s stack", (stack) => {
       await bare.close();
     }
   });
+});
+
+describe.each(["grpc", "edge"] as const)("calls on the %s stack", (stack) => {
+  test("over their principal's quota are refused before a byte is read, and others' are not", async () => {
+    const clock = new HeldClock();
+    const quota = { callsPerMinute: 2 };
+    const policy = parsePolicy(policyOf(principal("one", { quota }), principal("two")));
+    const bare = await startBareStacks({ policy, clock });
+    const client = new RawClient(bare.addresses[stack]);
+    const call = (name: keyof typeof tokens) =>
+      client.call("GetServerInfo", { authorization: `Bearer ${tokens[name]}` });
+    const served = async (name: keyof typeof tokens) =>
+      expect((await call(name).end(frame(new Uint8Array()))).code).toBe(0);
+    try {
+      await served("one");
+      await served("one");
+      // Of this one there are headers alone.
+      const { stream, status } = call("one");
+      stream.resume();
+      expect(await status).toEqual({
+        code: 8,
+        message: expect.stringMatching(
+          /^quota callsPerMinute of principal one is 2, and the next is free in \d+ ms$/,
+        ),
+      });
+      expect(await valueOf(bare.metrics.overQuota, "callsPerMinute")).toBe(1);
+      await served("two");
+      clock.skip(30_000);
+      await served("one");
+    } finally {
+      client.close();
+      await bare.close();
+    }
+  });
+});
+
+test("the metrics' page counts as a call", async () => {
+  const quota = { callsPerMinute: 1 };
+  const bare = await startBareStacks({
+    policy: parsePolicy(policyOf(principal("one", { quota }))),
+  });
+  const headers = { authorization: `Bearer ${tokens.one}` };
+  const page = () => fetch(`http://${bare.addresses.edge}/metrics`, { headers });
+  try {
+    expect((await page()).status).toBe(200);
+    const refused = await page();
+    expect(refused.status).toBe(429);
+    expect(await refused.text()).toMatch(/^quota callsPerMinute of principal one is 1/);
+  } finally {
+    await bare.close();
+  }
 });
 
 test.each([

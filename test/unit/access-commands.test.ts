@@ -40,7 +40,7 @@ const node1 = {
   nodes: ["node-1", "node-1-*"],
   calls: ["SubmitSnapshot"],
   priorities: ["aggregation"],
-  quota: { streams: 4 },
+  quota: { streams: 4, callsPerMinute: 60 },
 };
 const operator = { name: "operator", anonymous: true, operatorCalls: ["DrainDevice"] };
 writeFileSync(file, JSON.stringify({ principals: [node1, operator] }));
@@ -56,7 +56,7 @@ test("a policy that can be used is shown, a line a principal", () => {
   const [, first, second] = text.split("\n").map((line) => line.replaceAll(/ {2,}/g, "  "));
   expect(first).toBe(
     "node-1  DNS:node-1.example token until 2027-01-31T00:00:00.000Z  node-1 node-1-*" +
-      "  SubmitSnapshot  -  aggregation  streams=4",
+      "  SubmitSnapshot  -  aggregation  streams=4 callsPerMinute=60",
   );
   expect(second).toBe("operator  loopback  -  -  DrainDevice  -  -");
 });

@@ -22,7 +22,12 @@ const HASH = "a".repeat(64);
 
 test("every problem is reported at once, each with its place", () => {
   const problems = ofPolicy([
-    { name: "one", certificates: ["node-1"], calls: ["Submit"], quota: { streams: 0, spam: 1 } },
+    {
+      name: "one",
+      certificates: ["node-1"],
+      calls: ["Submit"],
+      quota: { streams: 0, spam: 1, callsPerMinute: 1e7 },
+    },
     { name: "two", tokens: [{ sha256: "secret" }, { sha256: HASH, expires: "soon" }] },
     { name: "three", colour: "red", sockets: ["run.sock"], nodes: ["a*b"] },
   ]);
@@ -30,6 +35,7 @@ test("every problem is reported at once, each with its place", () => {
   expect(places).toEqual([
     "principals[0].calls[0]",
     "principals[0].certificates[0]",
+    "principals[0].quota.callsPerMinute",
     "principals[0].quota.spam",
     "principals[0].quota.streams",
     "principals[1].tokens[0].sha256",

@@ -45,9 +45,16 @@ function accessOf(path: string) {
   const access = new Access(source.policy, { clock, log, metrics });
   const watch = new PolicyWatch(source, { clock, log, metrics, access });
   const isLastGood = async () => (await metrics.policyReloadSuccessful.get()).values[0]?.value;
-  const denied = async (reason: string) =>
-    (await metrics.denied.get()).values.find(({ labels }) => labels.reason === reason)?.value;
-  return { access, watch, lines, time, isLastGood, denied, look: () => tick() };
+  const denied = (reason: string) => valueOf(metrics.denied, reason);
+  return { access, watch, lines, time, metrics, isLastGood, denied, look: () => tick() };
+}
+
+async function valueOf(
+  metric: { get(): Promise<{ values: { labels: object; value: number }[] }> },
+  label: string,
+) {
+  const { values } = await metric.get();
+  return values.find(({ labels }) => Object.values(labels).includes(label))?.value;
 }
 
 function fileOf(text: string): string {
@@ -83,6 +90,37 @@ test("streams over their principal's quota are refused until one closes", () => 
   first.close();
   third();
   expect(third).toThrow(expect.objectContaining({ kind: "resource_exhausted" }));
+});
+
+test("calls over their principal's quota are refused until time has filled it again", async () => {
+  const quota = { callsPerMinute: 60 };
+  const path = fileOf(textOf({ ...principal(["StreamResults"]), quota }));
+  const { access, time, look, metrics } = accessOf(path);
+  const call = () => access.begin(loopback, { call: "StreamResults" });
+  for (let calls = 0; calls < 60; calls++) call();
+  time.nowMs += 250;
+  expect(call).toThrow(
+    expect.objectContaining({
+      kind: "resource_exhausted",
+      message: "quota callsPerMinute of principal node-1 is 60, and the next is free in 750 ms",
+    }),
+  );
+  // What is refused is not counted, and however long it was quiet, no more than a minute's worth.
+  time.nowMs += 750;
+  call();
+  expect(call).toThrow("the next is free in 1000 ms");
+  time.nowMs += 3_600_000;
+  for (let calls = 0; calls < 60; calls++) call();
+  expect(call).toThrow(expect.objectContaining({ kind: "resource_exhausted" }));
+  expect(await valueOf(metrics.overQuota, "callsPerMinute")).toBe(3);
+  expect(await valueOf(metrics.overQuota, "streams")).toBe(0);
+  // Who may not call at all is denied, whatever is left.
+  expect(() => access.begin(loopback, { call: "GetSession" })).toThrow(
+    expect.objectContaining({ kind: "permission_denied" }),
+  );
+  writeFileSync(path, GOOD);
+  look();
+  for (let calls = 0; calls < 100; calls++) call();
 });
 
 test("a policy that changes ends the streams that it no longer allows, and no others", async () => {
