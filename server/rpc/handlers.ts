@@ -163,7 +163,9 @@ export class Handlers {
     try {
       const record = aggregator.node(nodeId);
       const reader = { ...context, revoked: grant.signal };
-      yield* resultsOf(record, request, reader, this.options.instance);
+      const isInFlight = (sessionId: string) =>
+        aggregator.session(nodeId, sessionId).state === SessionState.IN_FLIGHT;
+      yield* resultsOf(record, request, reader, { ...this.options, isInFlight });
       grant.signal.throwIfAborted();
     } finally {
       grant.close();

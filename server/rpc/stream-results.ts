@@ -1,4 +1,7 @@
-/** A node's results as a stream: a cursor on its log, with one event in flight at a time. */
+/**
+ * A node's results as a stream: a cursor on its log, with one event in flight at a time. One of a
+ * single session ends with it.
+ */
 import { create } from "@bufbuild/protobuf";
 import type {
   StreamResultsRequest,
@@ -19,12 +22,18 @@ export interface Reader extends Pick<CallContext, "signal" | "draining"> {
   revoked: AbortSignal;
 }
 
-/** @param instance of this run of the service */
+export interface ResultsModules {
+  /** Of this run of the service. */
+  instance: string;
+  /** Throws a `Refusal` for a session that this node does not have, or not any more. */
+  isInFlight(sessionId: string): boolean;
+}
+
 export async function* resultsOf(
   record: NodeRecord,
   request: StreamResultsRequest,
   { signal, draining, revoked }: Reader,
-  instance: string,
+  { instance, isInFlight }: ResultsModules,
 ): AsyncGenerator<StreamResultsResponse> {
   const { log } = record;
   const position = log.parseCursor(request.cursor);
@@ -59,6 +68,8 @@ export async function* resultsOf(
           if (request.sessionId !== "") return;
         }
       } else {
+        // What it has is read: a session that is over has no more, and one unknown never will.
+        if (request.sessionId !== "" && !isInFlight(request.sessionId)) return;
         if (request.noFollow || draining.aborted) return;
         await log.changed(waiting.signal);
       }

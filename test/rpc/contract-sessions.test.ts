@@ -1,4 +1,5 @@
 /** One contract over every stack and protocol: retries, busy nodes, new epochs, cancelling. */
+import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import {
   BusyPolicy,
@@ -103,6 +104,38 @@ describe.each(stacks)("over %s", (stack) => {
     gate.open();
     expect(await endOf(node, old)).toEqual([proved, superseded]);
     expect(await endOf(reborn, next)).toEqual([proved]);
+  });
+
+  test("a stream of one session ends when there is nothing to come, or with what GetSession says", async () => {
+    const node = nodeFor(stack, "one session");
+    const kindsOf = async (of: { nodeId: string }, sessionId: string, cursor = "") => {
+      const kinds: (string | undefined)[] = [];
+      let last = cursor;
+      const ended = await (async () => {
+        for await (const { event, cursor } of client.streamResults({
+          node: of,
+          sessionId,
+          cursor: last,
+        })) {
+          kinds.push(event.case);
+          last = cursor;
+        }
+      })().catch((error: unknown) => ConnectError.from(error));
+      return { kinds, last, ended };
+    };
+    const sessionId = sessionIdOf(await client.submitSnapshot(requestOf(node)));
+    const whole = await kindsOf(node, sessionId);
+    expect(whole).toMatchObject({ kinds: ["opened", "outcome", "summary"], ended: undefined });
+    // It has ended, and the cursor is behind its summary.
+    expect(await kindsOf(node, sessionId, whole.last)).toMatchObject({
+      kinds: ["opened"],
+      ended: undefined,
+    });
+    // Nobody's, and another's.
+    const unknown = { code: Code.NotFound, rawMessage: expect.stringMatching(/^session_id: no /) };
+    expect((await kindsOf(node, "none")).ended).toMatchObject(unknown);
+    const stranger = nodeFor(stack, "stranger");
+    expect((await kindsOf(stranger, sessionId)).ended).toMatchObject(unknown);
   });
 
   test("cancelling ends a session or some of its groups, again and again, for its node only", async () => {
