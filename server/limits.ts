@@ -72,6 +72,8 @@ export const limits = {
   requestMessagesMax: 100_000,
   /** A whole request arrives within this: 24 MiB at 20 Mbit/s. A slower one gives its share back. */
   requestReadMsMax: 10_000,
+  /** An answer is taken within this: 16 proofs of 512 KiB at 7 Mbit/s. A slower caller is cut. */
+  answerTakeMsMax: 10_000,
   /** A TLS handshake: a few round trips, with room for a far and busy client. */
   handshakeMsMax: 3000,
   /** HTTP headers, and the bytes that tell HTTP/1.1 from HTTP/2: a round trip or two, with room. */

@@ -1,11 +1,16 @@
 /**
- * One budget of bytes for all that clients make the service hold: requests on their way in, and
- * what accepted sessions keep. The rpc stacks reserve when a call's headers arrive and as its bytes
- * do, admission when it accepts a snapshot; what does not fit is refused while it is still the
- * client's to hold.
+ * One budget of bytes for all that clients make the service hold: requests on their way in, what
+ * accepted sessions keep, and answers on their way out. The rpc stacks reserve when a call's
+ * headers arrive, as its bytes do, and when it is answered; admission when it accepts a snapshot.
+ * What does not fit is refused while it is still the client's to hold.
  */
+
+/** Of the budget, for all answers together: whoever does not read keeps no snapshot out. */
+const ANSWERS_PART = 1 / 4;
+
 export class MemoryBudget {
   private held = 0;
+  private heldByAnswers = 0;
 
   /**
    * @param changed told the bytes held after each change, for a gauge
@@ -31,6 +36,17 @@ export class MemoryBudget {
     const share = this.reserve(bytes);
     if (share === undefined) this.callRefused();
     return share;
+  }
+
+  /** As `reserve`, for an answer until it is taken. */
+  reserveForAnswer(bytes: number): MemoryShare | undefined {
+    const take = (more: number) => {
+      const isOver = more > 0 && this.heldByAnswers + more > this.bytesMax * ANSWERS_PART;
+      if (isOver || !this.take(more)) return false;
+      this.heldByAnswers += more;
+      return true;
+    };
+    return take(bytes) ? new MemoryShare(bytes, take) : undefined;
   }
 
   private take(bytes: number): boolean {

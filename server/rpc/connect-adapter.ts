@@ -1,8 +1,8 @@
 /**
  * From an HTTP request to connect's handlers, in place of connect-node's own adapter: for what has
  * to happen before and while a body is read. When the headers arrive the caller is held to the
- * policy and receipt stamped, memory is reserved then and as the body does, and the share is given
- * back when the call ends, however it ends.
+ * policy and receipt stamped, memory is reserved then and as the body does, and what was reserved,
+ * for the answer too, is given back when the call ends, however it ends.
  */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
@@ -20,6 +20,7 @@ import type { Logger } from "../log.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import { takeTimeoutMs } from "./call-timeout.js";
 import { credentialOf } from "./credential.js";
+import { HeldAnswer } from "./held-answer.js";
 import type { Peer } from "./peer.js";
 import { admitHeaders } from "./permission.js";
 import { readRequest } from "./read-request.js";
@@ -37,6 +38,8 @@ export interface Receipt {
   callDeadlineMs: number | undefined;
   peer: Peer;
   credential: Credential;
+  /** As in `CallContext`. */
+  holdAnswer(bytes: number): void;
 }
 
 export const receiptKey = createContextKey<Receipt | undefined>(undefined);
@@ -78,7 +81,10 @@ export class ConnectAdapter {
     const receivedAtMs = clock.nowMs();
     const credential = edgeCredential(peer, request.headers);
     const callDeadlineMs = takeTimeoutMs(request.headers);
-    const receipt: Receipt = { receivedAtMs, callDeadlineMs, peer, credential };
+    const held = new HeldAnswer(() => response.destroy(), { clock, memory });
+    response.once("close", () => held.release());
+    const holdAnswer = (bytes: number) => held.hold(bytes);
+    const receipt: Receipt = { receivedAtMs, callDeadlineMs, peer, credential, holdAnswer };
     const values = createContextValues().set(receiptKey, receipt);
     const universal = universalRequestFromNodeRequest(request, response, undefined, values);
 

@@ -1,9 +1,11 @@
 /**
- * What happens to a call on the data plane before its handler. When the headers arrive its caller is
- * held to the policy and receipt stamped; memory is reserved then and as the message does; the
- * message is held to its method's limit and to the time it may take; and the share is given back
- * when the call ends, however it ends.
+ * What happens to a call on the data plane around its handler. When the headers arrive its caller
+ * is held to the policy and receipt stamped; memory is reserved then and as the message does; the
+ * message is held to its method's limit and to the time it may take, an answer to its own; and what
+ * was reserved is given back when the call ends, however it ends.
  */
+import { constants } from "node:http2";
+import type { ServerHttp2Stream } from "node:http2";
 import { ServerInterceptingCall } from "@grpc/grpc-js";
 import type { Metadata, ServerInterceptingCallInterface, ServerInterceptor } from "@grpc/grpc-js";
 import type { Access } from "../access/access.js";
@@ -13,6 +15,7 @@ import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { MemoryBudget, MemoryShare } from "../memory-budget.js";
 import { credentialOf } from "./credential.js";
+import { HeldAnswer } from "./held-answer.js";
 import { withCertificate } from "./peer.js";
 import type { Peer } from "./peer.js";
 import { admitHeaders } from "./permission.js";
@@ -34,6 +37,8 @@ export interface ReceivedRequest {
   callDeadlineMs: number | undefined;
   peer: Peer;
   credential: Credential;
+  /** As in `CallContext`. */
+  holdAnswer(bytes: number): void;
 }
 
 export interface GrpcAdmissionModules {
@@ -57,6 +62,10 @@ export function admitCalls(
     let share: MemoryShare | undefined;
     let hasMessage = false;
     let cancelTimer = () => {};
+    const inside = call as unknown as CallInside;
+    const cut = () => inside.stream.close(constants.NGHTTP2_CANCEL);
+    const answer = new HeldAnswer(cut, { clock, memory });
+    const holdAnswer = (bytes: number) => answer.hold(bytes);
     const refuse = (error: unknown) => {
       const { code, message } = statusOf(error);
       call.sendStatus({ code, details: message });
@@ -65,7 +74,6 @@ export function admitCalls(
       start: (next) =>
         next({
           onReceiveMetadata: (metadata, forward) => {
-            const inside = call as unknown as CallInside;
             try {
               peer = grpcPeer(listener, call);
               credential = grpcCredential(peer, metadata);
@@ -90,7 +98,8 @@ export function admitCalls(
             if (!Buffer.isBuffer(message)) forward(message);
             else {
               share?.resize(message.length);
-              const received = { bytes: message, receivedAtMs, callDeadlineMs, peer, credential };
+              const times = { receivedAtMs, callDeadlineMs };
+              const received = { ...times, bytes: message, peer, credential, holdAnswer };
               forward(received satisfies ReceivedRequest);
             }
           },
@@ -103,6 +112,7 @@ export function admitCalls(
           onCancel: () => {
             cancelTimer();
             share?.release();
+            answer.release();
           },
         }),
     });
@@ -152,6 +162,7 @@ interface CallInside {
   /** Of the request; grpc-js hides the header from interceptors. */
   incomingEncoding: string;
   decoder: MessageDecoder;
+  stream: ServerHttp2Stream;
 }
 
 interface MessageDecoder {

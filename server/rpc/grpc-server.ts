@@ -132,9 +132,9 @@ export class GrpcServer {
   }
 
   private context(request: ReceivedRequest, signal: AbortSignal): CallContext {
-    const { receivedAtMs, callDeadlineMs, peer, credential } = request;
+    const { receivedAtMs, callDeadlineMs, peer, credential, holdAnswer } = request;
     const { signal: draining } = this.draining;
-    return { receivedAtMs, callDeadlineMs, peer, credential, signal, draining };
+    return { receivedAtMs, callDeadlineMs, peer, credential, holdAnswer, signal, draining };
   }
 
   private refusal(error: unknown) {

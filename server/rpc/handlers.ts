@@ -57,6 +57,11 @@ export interface CallContext {
   credential: Credential;
   /** Aborts when the caller is gone. */
   signal: AbortSignal;
+  /**
+   * Reserves memory for an answer of about so many bytes, until its caller has taken it. To be
+   * asked once, before the answer is given. Throws a `Refusal` when there is none.
+   */
+  holdAnswer(bytes: number): void;
   /** Aborts when the server drains: what is there is still delivered, nothing more is waited for. */
   draining: AbortSignal;
 }
@@ -74,6 +79,9 @@ export interface HandlersOptions {
   deadlineMs: number;
   fenceMs: number;
 }
+
+/** An outcome without its proof: attestation data, a bit for each of 4096 validators, and room. */
+const OUTCOME_BYTES = 1024;
 
 const skipOnWire = {
   in_flight: SkipReason.IN_FLIGHT,
@@ -182,6 +190,7 @@ export class Handlers {
       }
       const reader = { ...context, revoked: grant.signal };
       const session = await this.sessionAfterWait(nodeId, request, reader);
+      context.holdAnswer(bytesToTell(session));
       return create(GetSessionResponseSchema, { session });
     } finally {
       grant.close();
@@ -192,6 +201,7 @@ export class Handlers {
     const nodeId = this.nodeOf(request, "CancelSession", context);
     const { aggregator } = this.modules;
     const session = aggregator.cancel(nodeId, request.sessionId, request.groupIndices);
+    context.holdAnswer(bytesToTell(session));
     return create(CancelSessionResponseSchema, { session });
   }
 
@@ -289,6 +299,15 @@ export class Handlers {
       deadlineSource,
     };
   }
+}
+
+/** Its proofs and what they leave out; the rest of an outcome is small. */
+function bytesToTell({ outcomes }: Session): number {
+  return outcomes.reduce(
+    (sum, { proof, leftOut }) =>
+      sum + OUTCOME_BYTES + proof.length + leftOut.length * limits.leftOutBytes,
+    OUTCOME_BYTES,
+  );
 }
 
 function budget(value: number, field: string, max: number): number {

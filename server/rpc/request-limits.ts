@@ -36,8 +36,8 @@ export function bytesToHold(receivedBytes: number): number {
 }
 
 /** For a call whose share does not fit in the memory budget: refused then and there. */
-export function overloaded(): Refusal {
-  return new Refusal("resource_exhausted", "", "overloaded: no memory is free for this request");
+export function overloaded(what: "request" | "answer" = "request"): Refusal {
+  return new Refusal("resource_exhausted", "", `overloaded: no memory is free for this ${what}`);
 }
 
 /** For a request that took too long to arrive. */

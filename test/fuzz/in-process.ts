@@ -57,6 +57,8 @@ export class InProcess {
       signal: never,
       peer: peerAt("127.0.0.1:0", false),
       credential: { kind: "loopback" },
+      // What an answer holds, its stack gives back.
+      holdAnswer: () => undefined,
       draining: draining ? AbortSignal.abort() : never,
     };
   }

@@ -25,6 +25,21 @@ test("a share shrinks, grows where there is room, and is released once", () => {
   expect(seen).toEqual([80, 10, 100, 0]);
 });
 
+test("answers take a quarter at most, and what others hold besides", () => {
+  const budget = new MemoryBudget(100);
+  const first = budget.reserveForAnswer(20);
+  expect(budget.reserveForAnswer(6)).toBeUndefined();
+  expect(first?.resize(26)).toBe(false);
+  expect(budget.reserveForAnswer(5)?.heldBytes).toBe(5);
+  expect(budget.heldBytes).toBe(25);
+  first?.release();
+  const other = budget.reserve(90);
+  expect(budget.reserveForAnswer(6)).toBeUndefined();
+  other?.release();
+  expect(budget.reserveForAnswer(20)).toBeDefined();
+  expect(budget.heldBytes).toBe(25);
+});
+
 test("over any order of reserving, resizing and releasing, the budget is the sum of its shares", () => {
   const step = fc.record({
     act: fc.constantFrom("reserve", "resize", "release"),
