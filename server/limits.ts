@@ -4,8 +4,17 @@ export const limits = {
   snapshotBytesMax: 24 * 1024 * 1024,
   /** A block carries at most 8 distinct attestation data; twice that for backlog. */
   groupsMax: 16,
+  /** Groups of a snapshot, with those over `groupsMax`: each of them costs an outcome too. */
+  groupsSentMax: 256,
   /** leanSpec's VALIDATOR_REGISTRY_LIMIT. */
   validatorsMax: 4096,
+  /**
+   * Raw signatures and children of a snapshot: 24 MiB have 10,000 signatures of 2.4 KB. Each that
+   * is left out costs a hash: 30 ms for so many.
+   */
+  inputsMax: 16_384,
+  /** Children of a group, whatever its backend takes: each costs seconds to fold in. */
+  childrenMax: 64,
   /** The chain's own proof cap, 512 KiB. The older network's 1 MiB comes from its backend. */
   proofBytesMax: 512 * 1024,
   /** Longest deadline: a backlog session may start work for a few slots, not for ever. */

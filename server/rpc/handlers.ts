@@ -41,6 +41,7 @@ import { attestationDataRoot } from "../session/attestation-data.js";
 import { checkGivenMessage, decodeSnapshot } from "../session/decode-snapshot.js";
 import { contentOf } from "./content-digest.js";
 import type { Peer } from "./peer.js";
+import { snapshotLimits } from "./request-limits.js";
 import { serverInfo } from "./server-info.js";
 import { resultsOf } from "./stream-results.js";
 import type { Reader } from "./stream-results.js";
@@ -131,17 +132,8 @@ export class Handlers {
     }
     checkProofSystem(request.proofSystem, description);
     const budgets = this.budgets(request, context);
-    const groups = decodeSnapshot(snapshot, request.proofSystem?.logInvRate ?? 0, {
-      groupsMax: limits.groupsMax,
-      validatorsMax: limits.validatorsMax,
-      childrenMax: description.childrenMax,
-      proofBytesMax: Math.min(
-        limits.proofBytesMax,
-        description.proofBytesMax || limits.proofBytesMax,
-      ),
-      publicKeyBytes: description.publicKeyBytes,
-      signatureBytes: description.signatureBytes,
-    });
+    const sizes = snapshotLimits(description);
+    const groups = decodeSnapshot(snapshot, request.proofSystem?.logInvRate ?? 0, sizes);
     const admission = this.modules.aggregator.submit({
       ...identity,
       nodeEpoch: request.node?.nodeEpoch ?? 0n,

@@ -1,8 +1,10 @@
-/** The largest request of each method, by path, for both stacks: only a snapshot is large. */
+/** How large requests may be, of each method, for both stacks; and what may be in a snapshot. */
 import type { DescMethod } from "@bufbuild/protobuf";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { Refusal } from "../errors.js";
 import { limits } from "../limits.js";
+import type { ProverDescription } from "../prover/prover.js";
+import type { SnapshotLimits } from "../session/decode-snapshot.js";
 
 export const methodPath = ({ parent, name }: DescMethod) => `/${parent.typeName}/${name}`;
 
@@ -16,6 +18,14 @@ const larger: Record<string, number> = {
 export function requestBytesMax(path: string, contentType = ""): number {
   const bytesMax = larger[path] ?? limits.requestBytesMax;
   return isJson(contentType) ? Math.min(bytesMax, limits.jsonBytesMax) : bytesMax;
+}
+
+/** The service's own limits, and the backend's, where it has some. */
+export function snapshotLimits(of: ProverDescription): SnapshotLimits {
+  const { publicKeyBytes, signatureBytes } = of;
+  const childrenMax = Math.min(limits.childrenMax, of.childrenMax || Infinity);
+  const proofBytesMax = Math.min(limits.proofBytesMax, of.proofBytesMax || Infinity);
+  return { ...limits, childrenMax, proofBytesMax, publicKeyBytes, signatureBytes };
 }
 
 export function isJson(contentType: string): boolean {

@@ -8,6 +8,7 @@ import {
 import { limits } from "../limits.js";
 import { optimisticMs, pessimisticMs, predictMs } from "../schedule/cost.js";
 import type { HandlersModules, HandlersOptions } from "./handlers.js";
+import { snapshotLimits } from "./request-limits.js";
 
 /** Shapes whose learned cost is told. */
 const shapes = [
@@ -41,7 +42,7 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
       snapshotBytesMax: limits.snapshotBytesMax,
       groupsMax: limits.groupsMax,
       rawSignaturesMax: limits.validatorsMax,
-      childrenMax: has?.childrenMax ?? 0,
+      childrenMax: has === undefined ? 0 : snapshotLimits(has).childrenMax,
       proofBytesMax: limits.proofBytesMax,
       validatorsMax: limits.validatorsMax,
       deadlineMsMax: limits.deadlineMsMax,

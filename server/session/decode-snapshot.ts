@@ -1,9 +1,10 @@
 /**
- * From a request's snapshot to groups of work. Broken structure is refused, naming the field; bad
- * content (an unknown index, a key or signature of the wrong length, an oversized child) is left
- * out of its own group and named, so that one odd vote never blocks a node. Everything kept is
- * copied: protobuf-es hands out views that would pin the whole request. Inputs are put in the order
- * of their bytes, whatever the node's, so that the same work of two nodes is known as the same.
+ * From a request's snapshot to groups of work. Broken structure is refused, naming the field, as is
+ * more than any snapshot has, before anything is hashed; bad content (an unknown index, a key or
+ * signature of the wrong length, an oversized child) is left out of its own group and named, so
+ * that one odd vote never blocks a node. Everything kept is copied: protobuf-es hands out views
+ * that would pin the whole request. Inputs are put in the order of their bytes, whatever the
+ * node's, so that the same work of two nodes is known as the same.
  */
 import { createHash } from "node:crypto";
 import type {
@@ -20,8 +21,13 @@ import { attestationDataRoot, checkpoint } from "./attestation-data.js";
 
 /** Sizes that the backend and the configuration set. */
 export interface SnapshotLimits {
+  /** Those beyond are accepted, and not looked into. */
   groupsMax: number;
+  /** More are refused. */
+  groupsSentMax: number;
   validatorsMax: number;
+  /** Raw signatures and children of the whole snapshot. */
+  inputsMax: number;
   childrenMax: number;
   proofBytesMax: number;
   publicKeyBytes: number;
@@ -31,7 +37,7 @@ export interface SnapshotLimits {
 export interface DecodedGroup {
   data: AttestationData;
   work: GroupWork;
-  /** Beyond `groupsMax`: ends `not_started: limit`. */
+  /** Beyond `groupsMax`: ends `not_started: limit`, and has no inputs here. */
   isOverLimit: boolean;
   /** SHA-256 of all that a prover gets to see: the same for the same work of any node. */
   digest: string;
@@ -46,6 +52,7 @@ export function decodeSnapshot(
   checkpoint(snapshot.head, "snapshot.head");
   checkpoint(snapshot.justified, "snapshot.justified");
   if (snapshot.groups.length === 0) throw invalid("snapshot.groups", "is empty: nothing to prove");
+  checkCounts(snapshot.groups, limits);
   const keys = keyTable(snapshot, limits);
   const seen = new Map<string, number>();
   return snapshot.groups.map((group, at) => {
@@ -57,15 +64,36 @@ export function decodeSnapshot(
       throw invalid(`${field}.data`, `is the same attestation data as snapshot.groups[${earlier}]`);
     }
     seen.set(hex, at);
-    return decodeGroup(group, {
-      root,
-      keys,
-      logInvRate,
-      field,
-      limits,
-      isOverLimit: at >= limits.groupsMax,
-    });
+    const isOverLimit = at >= limits.groupsMax;
+    // What will not be started is not looked into.
+    const looked = isOverLimit ? { ...group, rawSignatures: [], children: [] } : group;
+    return decodeGroup(looked, { root, keys, logInvRate, field, limits, isOverLimit });
   });
+}
+
+/** What is left out is hashed to be named, and each group costs more hashes and an outcome. */
+function checkCounts(groups: readonly Group[], limits: SnapshotLimits): void {
+  const { groupsSentMax, validatorsMax, inputsMax } = limits;
+  if (groups.length > groupsSentMax) {
+    throw invalid("snapshot.groups", `has ${groups.length} entries, at most ${groupsSentMax}`);
+  }
+  const tooLarge = groups.findIndex(({ rawSignatures }) => rawSignatures.length > validatorsMax);
+  if (tooLarge !== -1) {
+    const count = groups[tooLarge]?.rawSignatures.length ?? 0;
+    const field = `snapshot.groups[${tooLarge}].raw_signatures`;
+    throw invalid(
+      field,
+      `has ${count} entries, at most one for each of ${validatorsMax} validators`,
+    );
+  }
+  const inputs = groups.reduce(
+    (sum, { rawSignatures, children }) => sum + rawSignatures.length + children.length,
+    0,
+  );
+  if (inputs > inputsMax) {
+    const detail = `have ${inputs} raw signatures and children, at most ${inputsMax}`;
+    throw invalid("snapshot.groups", detail);
+  }
 }
 
 function checkedMessage(group: Group, field: string): Uint8Array {
@@ -189,21 +217,22 @@ function decodeChild(
       `has ${child.participants.length} bytes, at most ${Math.ceil(limits.validatorsMax / 8)}`,
     );
   }
-  const validators = bitsToIndices(child.participants);
-  const childKeys = validators.map((validator) => keys.get(validator));
-  const known = childKeys.filter((key) => key?.length === limits.publicKeyBytes);
-  const isBad =
-    validators.length === 0 ||
-    known.length !== validators.length ||
-    child.proof.length === 0 ||
-    child.proof.length > limits.proofBytesMax ||
-    (limits.childrenMax > 0 && index >= limits.childrenMax);
-  if (isBad) {
-    const reason = known.length === validators.length ? "bad_child" : "unknown_key";
+  const refuse = (reason: "bad_child" | "unknown_key") => {
     const input = { kind: "child", childIndex: index } as const;
     leftOut.push({ reason, input, digest: sha256(child.proof) });
     return [];
+  };
+  // Before its participants are looked up, which costs as many steps as there are validators.
+  const isOverLimit = index >= limits.childrenMax;
+  const { length: proofBytes } = child.proof;
+  if (isOverLimit || proofBytes === 0 || proofBytes > limits.proofBytesMax) {
+    return refuse("bad_child");
   }
+  const validators = bitsToIndices(child.participants);
+  const childKeys = validators.map((validator) => keys.get(validator));
+  const known = childKeys.filter((key) => key?.length === limits.publicKeyBytes);
+  if (known.length !== validators.length) return refuse("unknown_key");
+  if (validators.length === 0) return refuse("bad_child");
   const members = inKeyOrder(
     validators.flatMap((validator, at) => {
       const key = childKeys[at];

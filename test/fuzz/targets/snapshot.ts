@@ -17,7 +17,7 @@ import { checkRefusal } from "../refusals.js";
 import { encoded, snapshots } from "../seeds.js";
 
 const sizes = { publicKeyBytes: 32, signatureBytes: 64, proofBytesMax: 4096, childrenMax: 4 };
-const few = { ...sizes, groupsMax: 3, validatorsMax: 256 };
+const few = { ...sizes, groupsMax: 3, groupsSentMax: 16, validatorsMax: 256, inputsMax: 512 };
 
 export const target: FuzzTarget = {
   name: "snapshot",
@@ -58,6 +58,10 @@ function checkGroup(
   holds(message.root.length === 32, "a message has 32 bytes");
   holds(message.slot >= 0 && message.slot <= 0xffff_ffff, "a leaf index is a u32");
   const { length } = raws.validators;
+  if (decoded.isOverLimit) {
+    holds(length + children.length + leftOut.length === 0, "a group over the limit has no inputs");
+    return;
+  }
   holds(raws.keys.length === length * sizes.publicKeyBytes, "one key for each raw signature");
   holds(raws.signatures.length === length * sizes.signatureBytes, "signatures are packed");
   holds(new Set(raws.validators).size === length, "one signature for each validator");
