@@ -16,11 +16,15 @@ import type { MemoryBudget } from "../memory-budget.js";
 import type { Metrics, SkipReason } from "../metrics.js";
 import type { Dispatcher, JobSource } from "../schedule/dispatcher.js";
 import { shapeOf } from "../schedule/group.js";
+import type { GroupWork } from "../schedule/group.js";
 import type { Admission, NodeRecord, RequestIdentity } from "./nodes.js";
 import { Nodes } from "./nodes.js";
 import { brokenQuota } from "./quota.js";
 import type { LiveSession, Submission } from "./sessions.js";
 import { Sessions } from "./sessions.js";
+
+/** Of a number in an array. */
+const VALIDATOR_BYTES = 8;
 
 export interface AggregatorModules {
   clock: Clock;
@@ -237,11 +241,22 @@ export class Aggregator {
   }
 }
 
-/** The snapshot, and of every group a proof, and every input named as left out. */
+/** The snapshot, and of every group that may be proved what it claims, and what comes of it. */
 function bytesToHold({ bytes, groups }: Submission): number {
-  const inputs = groups.reduce((sum, { work }) => {
-    const [raws, children] = shapeOf(work);
-    return sum + raws + children + work.leftOut.length;
-  }, 0);
-  return bytes + groups.length * limits.proofBytesMax + inputs * limits.leftOutBytes;
+  const mayBeProved = groups.filter(({ isOverLimit }) => !isOverLimit);
+  return mayBeProved.reduce((sum, { work }) => sum + claimBytes(work) + resultBytes(work), bytes);
+}
+
+/** A snapshot has each key once; here each input has its own. */
+function claimBytes({ raws, children }: GroupWork): number {
+  return [raws, ...children].reduce(
+    (sum, { keys, validators }) => sum + keys.length + validators.length * VALIDATOR_BYTES,
+    0,
+  );
+}
+
+/** A proof, and every input named as left out. */
+function resultBytes(work: GroupWork): number {
+  const [raws, children] = shapeOf(work);
+  return limits.proofBytesMax + (raws + children + work.leftOut.length) * limits.leftOutBytes;
 }
