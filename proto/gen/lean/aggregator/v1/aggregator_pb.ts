@@ -742,7 +742,7 @@ export type StreamResultsRequest = Message<"lean.aggregator.v1.StreamResultsRequ
   cursor: string;
 
   /**
-   * Only this session; filters make no gaps.
+   * Only this session, up to its end; filters make no gaps.
    *
    * @generated from field: string session_id = 3;
    */
@@ -1782,7 +1782,8 @@ export const AggregatorService: GenService<{
     output: typeof SubmitSnapshotResponseSchema;
   },
   /**
-   * Outcomes as they happen, then each session's summary; resumes after a cursor.
+   * Outcomes as they happen, then each session's summary; resumes after a cursor. NOT_FOUND, once
+   * the stream has told what is retained, when it is of a session that is unknown.
    *
    * @generated from rpc lean.aggregator.v1.AggregatorService.StreamResults
    */
@@ -1793,6 +1794,7 @@ export const AggregatorService: GenService<{
   },
   /**
    * State and outcomes of one session, optionally waiting for its end. NOT_FOUND when unknown.
+   * The answer is to be taken within 10 s.
    *
    * @generated from rpc lean.aggregator.v1.AggregatorService.GetSession
    */
