@@ -118,7 +118,19 @@ export function checkGivenMessage(given: Uint8Array, root: Uint8Array, field: st
   }
 }
 
-function keyTable(snapshot: Snapshot, limits: SnapshotLimits): Map<number, Uint8Array> {
+interface Member {
+  validator: number;
+  key: Uint8Array;
+}
+
+/** Keys that are none are not in it: whoever has one is unknown. */
+interface KeyTable {
+  byValidator: ReadonlyMap<number, Uint8Array>;
+  /** Sorted once: a group and a child each take their members out of it in this order. */
+  inKeyOrder: readonly Member[];
+}
+
+function keyTable(snapshot: Snapshot, limits: SnapshotLimits): KeyTable {
   if (snapshot.keys.length > limits.validatorsMax) {
     throw invalid(
       "snapshot.keys",
@@ -139,12 +151,17 @@ function keyTable(snapshot: Snapshot, limits: SnapshotLimits): Map<number, Uint8
     owners.set(text, validatorIndex);
     table.set(validatorIndex, publicKey);
   });
-  return table;
+  const members = [...table]
+    .map(([validator, key]) => ({ validator, key }))
+    .filter(({ key }) => key.length === limits.publicKeyBytes)
+    .sort((a, b) => Buffer.compare(a.key, b.key));
+  const byValidator = new Map(members.map(({ validator, key }) => [validator, key]));
+  return { byValidator, inKeyOrder: members };
 }
 
 interface GroupContext {
   root: Uint8Array;
-  keys: ReadonlyMap<number, Uint8Array>;
+  keys: KeyTable;
   logInvRate: number;
   field: string;
   limits: SnapshotLimits;
@@ -177,31 +194,27 @@ export function inputDigest({ message, raws, children, logInvRate }: GroupWork):
 
 function decodeRaws(group: Group, context: GroupContext, leftOut: LeftOut[]): Raws {
   const { keys, limits } = context;
-  const good = new Map<number, { validator: number; key: Uint8Array; signature: Uint8Array }>();
+  const good = new Map<number, Uint8Array>();
   for (const { validatorIndex, signature } of group.rawSignatures) {
-    const key = keys.get(validatorIndex);
     const refuse = (reason: "unknown_key" | "bad_signature" | "covered") =>
       leftOut.push({ reason, input: { kind: "raw", validatorIndex }, digest: sha256(signature) });
-    if (key?.length !== limits.publicKeyBytes) refuse("unknown_key");
+    if (!keys.byValidator.has(validatorIndex)) refuse("unknown_key");
     else if (signature.length !== limits.signatureBytes) refuse("bad_signature");
     else if (good.has(validatorIndex)) refuse("covered");
-    else good.set(validatorIndex, { validator: validatorIndex, key, signature });
+    else good.set(validatorIndex, signature);
   }
-  const kept = inKeyOrder([...good.values()]);
+  const signers = keys.inKeyOrder.filter(({ validator }) => good.has(validator));
   return {
-    validators: kept.map(({ validator }) => validator),
-    keys: concat(kept.map(({ key }) => key)),
-    signatures: concat(kept.map(({ signature }) => signature)),
+    ...packed(signers),
+    signatures: concat(signers.flatMap(({ validator }) => good.get(validator) ?? [])),
   };
 }
 
-/** Keys are random bytes: the first four decide nearly always, and a number compares fast. */
-function inKeyOrder<T extends { key: Uint8Array }>(entries: readonly T[]): T[] {
-  const head = ({ key }: T) => key.subarray(0, 4).reduce((sum, byte) => sum * 256 + byte, 0);
-  return entries
-    .map((entry) => ({ entry, head: head(entry) }))
-    .sort((a, b) => a.head - b.head || Buffer.compare(a.entry.key, b.entry.key))
-    .map(({ entry }) => entry);
+function packed(members: readonly Member[]): { validators: number[]; keys: Uint8Array } {
+  return {
+    validators: members.map(({ validator }) => validator),
+    keys: concat(members.map(({ key }) => key)),
+  };
 }
 
 function decodeChild(
@@ -228,25 +241,15 @@ function decodeChild(
   if (isOverLimit || proofBytes === 0 || proofBytes > limits.proofBytesMax) {
     return refuse("bad_child");
   }
-  const validators = bitsToIndices(child.participants);
-  const childKeys = validators.map((validator) => keys.get(validator));
-  const known = childKeys.filter((key) => key?.length === limits.publicKeyBytes);
-  if (known.length !== validators.length) return refuse("unknown_key");
-  if (validators.length === 0) return refuse("bad_child");
-  const members = inKeyOrder(
-    validators.flatMap((validator, at) => {
-      const key = childKeys[at];
-      return key === undefined ? [] : [{ validator, key }];
-    }),
-  );
-  return [
-    {
-      index,
-      validators: members.map(({ validator }) => validator),
-      keys: concat(members.map(({ key }) => key)),
-      proof: child.proof.slice(),
-    },
-  ];
+  const { participants } = child;
+  const members = keys.inKeyOrder.filter(({ validator }) => hasBit(participants, validator));
+  if (members.length !== bitsToIndices(participants).length) return refuse("unknown_key");
+  if (members.length === 0) return refuse("bad_child");
+  return [{ index, ...packed(members), proof: child.proof.slice() }];
+}
+
+function hasBit(bits: Uint8Array, index: number): boolean {
+  return (((bits[index >>> 3] ?? 0) >> (index & 7)) & 1) === 1;
 }
 
 export function bitsToIndices(bits: Uint8Array): number[] {

@@ -3,8 +3,8 @@ import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { SnapshotSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { decodeSnapshot } from "../../server/session/decode-snapshot.js";
-import { inventedData, inventedGroup } from "../helpers/contract.js";
-import { bits, keyTable, snapshot } from "../helpers/vectors.js";
+import { inventedData, inventedGroup, inventedRaw } from "../helpers/contract.js";
+import { bits, keyTable, publicKey, snapshot } from "../helpers/vectors.js";
 import type { GroupInit } from "../helpers/vectors.js";
 
 const few = { groupsMax: 2, groupsSentMax: 4, validatorsMax: 8, inputsMax: 12, childrenMax: 2 };
@@ -69,4 +69,22 @@ test("a child over the limit is named, and its participants are not looked up", 
   const [group] = decode([{ data: inventedData(0), children }], keyTable(4));
   expect(group?.work.children).toHaveLength(1);
   expect(group?.work.leftOut.map(({ reason }) => reason)).toEqual(["unknown_key", "bad_child"]);
+});
+
+test("inputs are put in the order of their keys, each with its own validator", () => {
+  const of = (validators: number[]) => {
+    const rawSignatures = validators.map((validator) => inventedRaw(0, validator));
+    const children = [{ participants: bits(validators), proof: new Uint8Array(1) }];
+    return decode([{ data: inventedData(0), rawSignatures, children }])[0];
+  };
+  const group = of([1, 5, 2, 7]);
+  const { raws, children } = group?.work ?? {};
+  const sorted = [1, 2, 5, 7].sort((a, b) => Buffer.compare(publicKey(a), publicKey(b)));
+  const keys = new Uint8Array(Buffer.concat(sorted.map(publicKey)));
+  expect(raws).toMatchObject({ validators: sorted, keys });
+  expect(children).toMatchObject([{ validators: sorted, keys }]);
+  const signatures = sorted.map((validator) => inventedRaw(0, validator).signature);
+  expect(raws?.signatures).toEqual(new Uint8Array(Buffer.concat(signatures)));
+  expect(of([7, 2, 5, 1])?.digest).toBe(group?.digest);
+  expect(of([7, 2, 5])?.digest).not.toBe(group?.digest);
 });
