@@ -99,12 +99,7 @@ export class HttpListener {
 
   private answer(request: EdgeRequest, response: EdgeResponse, peer: Peer): void {
     discardRest(request, response);
-    const withPeer = withCertificate(peer, certificateOf(request));
-    if (!("stream" in request)) return this.handle(request, response, withPeer);
-    // A call that its own packet takes back is never begun: to begin one costs many times a reset.
-    setImmediate(() => {
-      if (!request.stream.closed) this.handle(request, response, withPeer);
-    });
+    this.handle(request, response, withCertificate(peer, certificateOf(request)));
   }
 
   /** Waits for the first bytes, for a bounded time, and hands the connection on with them. */

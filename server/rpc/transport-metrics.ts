@@ -11,7 +11,7 @@ export type ListenerName = (typeof listenerNames)[number];
  * - `handshake`: TLS failed, for want of a good client certificate among others, or took too long
  * - `silent`: no answer to a ping
  * - `pings`: it pinged too often
- * - `resets`: it began calls and took them back, more than it may have
+ * - `resets`: it took too many calls back before they were answered
  * - `age`, `idle`: it was told to leave, and nothing is wrong with it
  */
 export const cutCauses = [

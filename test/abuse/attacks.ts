@@ -1,5 +1,6 @@
 /** Attacks on a listener, each bounded by its own counts and by the attacker's signal. */
 import { gzipSync } from "node:zlib";
+import { limits } from "../../server/limits.js";
 import { frame as message, pathOf } from "../helpers/raw-grpc.js";
 import {
   callHeaders,
@@ -107,7 +108,7 @@ export const attacks: readonly Attack[] = [
     isCut: false,
     run: async (attacker) => {
       for (const each of await attacker.openMany(5, STARVED)) {
-        await each.write(many(64, () => call(each.stream(), INFO)));
+        await each.write(many(limits.callsPerConnectionMax, () => call(each.stream(), INFO)));
       }
       await attacker.over();
     },
@@ -119,7 +120,9 @@ export const attacks: readonly Attack[] = [
     run: async (attacker) => {
       const block = callHeaders("/metrics", { ":method": "GET" });
       for (const each of await attacker.openMany(20, STARVED)) {
-        await each.write(many(64, () => headersFrame(each.stream(), block, 5)));
+        await each.write(
+          many(limits.callsPerConnectionMax, () => headersFrame(each.stream(), block, 5)),
+        );
       }
       await attacker.over();
     },

@@ -49,7 +49,8 @@ export function settings(values: Record<number, number> = {}): Buffer {
 }
 
 export const ping = () => frame(FRAME.PING, 0, 0, Buffer.alloc(8));
-export const reset = (stream: number) => frame(FRAME.RST_STREAM, 0, stream, u32(8));
+/** Takes a call back, for no longer being of use (CANCEL) unless told otherwise. */
+export const reset = (stream: number, code = 8) => frame(FRAME.RST_STREAM, 0, stream, u32(code));
 
 /** HPACK's integer, behind the flags of its first byte. */
 export function hpackInteger(value: number, prefixBits: number, flags = 0): Buffer {

@@ -5,7 +5,10 @@ import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { GetSessionResponseSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  GetServerInfoResponseSchema,
+  GetSessionResponseSchema,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../server/limits.js";
 import { HeldClock, startBareStacks } from "../helpers/bare-stacks.js";
 import type { BareStacks } from "../helpers/bare-stacks.js";
@@ -13,7 +16,11 @@ import { metricValue } from "../helpers/metric-value.js";
 import { frame, pathOf, RawClient } from "../helpers/raw-grpc.js";
 import {
   callHeaders,
+  FLAG,
+  FRAME,
+  frame as http2Frame,
   headersFrame,
+  ping,
   PREFACE,
   RawConnection,
   reset,
@@ -22,6 +29,9 @@ import {
 
 const EMPTY = frame(new Uint8Array());
 const OK = 0;
+const INVALID_ARGUMENT = 3;
+/** What a client begins with. */
+const HELLO = Buffer.concat([PREFACE, settings()]);
 
 let clock: HeldClock;
 let stacks: BareStacks;
@@ -29,15 +39,22 @@ let sockets: Socket[];
 /** Resolves once a call of GetSession, which waits until it is released, is with its handler. */
 let arrived: Promise<void>;
 let release: () => void;
+/** Calls of GetServerInfo that were answered. */
+let answered: number;
 beforeEach(async () => {
   clock = new HeldClock();
   sockets = [];
+  answered = 0;
   let arrive = () => {};
   arrived = new Promise((resolve) => (arrive = resolve));
   const released = new Promise<void>((resolve) => (release = resolve));
   stacks = await startBareStacks({
     clock,
     calls: {
+      getServerInfo: () => {
+        answered++;
+        return create(GetServerInfoResponseSchema);
+      },
       getSession: async () => {
         arrive();
         await released;
@@ -168,25 +185,66 @@ describe.each([
     client.close();
   });
 
-  test("one that begins calls and takes them back is cut", async () => {
+  test("one that sends all its calls at once does not hold up another", async () => {
+    const quiet = await connected();
+    const crowd = await RawConnection.open(stacks.addresses[stack], HELLO);
     const block = callHeaders(pathOf("GetServerInfo"));
-    const calls = Array.from({ length: 3 * limits.callsPerConnectionMax }, (_, at) => {
-      return Buffer.concat([headersFrame(2 * at + 1, block), reset(2 * at + 1)]);
+    const calls = Array.from({ length: limits.callsPerConnectionMax }, () => {
+      const stream = crowd.stream();
+      const body = http2Frame(FRAME.DATA, FLAG.END_STREAM, stream, EMPTY);
+      return Buffer.concat([headersFrame(stream, block), body]);
     });
-    const start = Buffer.concat([PREFACE, settings(), ...calls]);
-    const client = await RawConnection.open(stacks.addresses[stack], start);
+    void crowd.write(...calls);
+    expect(await quiet.call("GetServerInfo").end(EMPTY)).toMatchObject({ code: OK });
+    expect(answered).toBeLessThanOrEqual(limits.callsPerConnectionMax);
+    await expect.poll(() => answered).toBe(limits.callsPerConnectionMax + 1);
+    quiet.close();
+    crowd.close();
+  });
+
+  test("a request that ends without a body is refused at once", async () => {
+    const client = await connected();
+    expect(await client.call("GetServerInfo").end()).toMatchObject({ code: INVALID_ARGUMENT });
+    client.close();
+  });
+
+  /** Begun and taken back before they can be answered. */
+  function takeBack(client: RawConnection, count: number, code?: number): Promise<void> {
+    const block = callHeaders(pathOf("GetServerInfo"));
+    const calls = Array.from({ length: count }, () => {
+      const stream = client.stream();
+      return Buffer.concat([headersFrame(stream, block), reset(stream, code)]);
+    });
+    return client.write(...calls);
+  }
+
+  test.each([
+    ["CANCEL", constants.NGHTTP2_CANCEL],
+    ["NO_ERROR", constants.NGHTTP2_NO_ERROR],
+  ])("one that begins calls and takes them back with %s is told so, and cut", async (_, code) => {
+    const client = await RawConnection.open(stacks.addresses[stack], HELLO);
+    await takeBack(client, limits.resetsMax + 1, code);
     await client.closed;
+    expect(client.ending).toBe("ENHANCE_YOUR_CALM");
     expect(await cuts("resets")).toBe(1);
   });
 
-  test("one that takes back as many calls as may be open is kept", async () => {
-    const client = await connected();
-    for (let at = 0; at < limits.callsPerConnectionMax; at++) {
-      client.call("GetServerInfo").stream.close(constants.NGHTTP2_CANCEL);
-    }
-    expect(await client.call("GetServerInfo").end(EMPTY)).toMatchObject({ code: OK });
-    expect(await cuts("resets")).toBe(0);
-    client.close();
+  test("one that takes back as many calls as it may is kept, and is cut at one more", async () => {
+    const client = await RawConnection.open(stacks.addresses[stack], HELLO);
+    // Its ping is answered once what came before has been read.
+    const pings = () => client.received.get(FRAME.PING);
+    await takeBack(client, limits.resetsMax);
+    await client.write(ping());
+    await expect.poll(pings).toBe(1);
+    clock.skip(limits.pingEveryMs);
+    await expect.poll(pings).toBe(2);
+    await takeBack(client, limits.resetsMax);
+    await client.write(ping());
+    await expect.poll(pings).toBe(3);
+    expect([client.isOpen, await cuts("resets")]).toEqual([true, 0]);
+    await takeBack(client, 1);
+    await client.closed;
+    expect(await cuts("resets")).toBe(1);
   });
 
   test("one that answers no ping is cut", async () => {

@@ -71,7 +71,7 @@ describe("with a certificate", () => {
     const info = await commandLine(["info", "--server", `https://${address}`, ...own]);
     expect(info.stdout).toMatch(/^version +test\n/);
     const leave = "told to leave after 1800 s, or 300 s idle; cut 70 s later";
-    expect(info.stdout).toMatch(new RegExp(`\nconnection +at most 64 calls, ${leave}\n`));
+    expect(info.stdout).toMatch(new RegExp(`\nconnection +at most 32 calls, ${leave}\n`));
     const unknown = await commandLine(["info", "--server", `https://${address}`]);
     expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining("not available")]);
     const wrong = await commandLine(["info", "--tls-ca", "/no/ca.pem"]);
