@@ -35,12 +35,10 @@ export class GrpcListener {
       interceptors,
     );
     const injector = this.server.createConnectionInjector(credentials);
-    this.rules.govern(newestHttp2Server(this.server));
-    return this.listener.listen(address, (socket) => {
-      // Half-open connections are HTTP/1.1's: an HTTP/2 client that ends its side is gone.
-      socket.allowHalfOpen = false;
-      injector.injectConnection(socket);
-    });
+    const connect = this.rules.govern(newestHttp2Server(this.server), (socket) =>
+      injector.injectConnection(socket),
+    );
+    return this.listener.listen(address, connect);
   }
 
   /** Lets calls finish for the bound, then cuts what is left. */

@@ -8,6 +8,7 @@ import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { limits } from "../limits.js";
 import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
+import type { Connection } from "./connection.js";
 import { Listener } from "./listener.js";
 import type { ListenerModules, ListenerOptions } from "./listener.js";
 import { withCertificate } from "./peer.js";
@@ -25,6 +26,8 @@ export class HttpListener {
   private readonly listener: Listener;
   private readonly rules: SessionRules;
   private readonly undecided = new Set<Socket>();
+  /** Of HTTP/1.1, by what its requests name. */
+  private readonly connections = new WeakMap<Socket, Connection>();
   private http1: ReturnType<typeof createHttp1Server> | undefined;
   private closing: Promise<void> | undefined;
 
@@ -42,16 +45,16 @@ export class HttpListener {
     const peer = this.listener.peerAt(address);
     const http1 = this.createHttp1(peer);
     const http2 = createHttp2Server((request, response) => this.answer(request, response, peer));
-    this.rules.govern(http2);
+    const connectHttp2 = this.rules.govern(http2, (socket) => http2.emit("connection", socket));
     this.http1 = http1;
-    const serve = (socket: Socket, protocol: "http1" | "http2") => {
-      // Half-open connections are HTTP/1.1's: an HTTP/2 client that ends its side is gone.
-      if (protocol === "http2") socket.allowHalfOpen = false;
-      (protocol === "http1" ? http1 : http2).emit("connection", socket);
-    };
-    return this.listener.listen(address, (socket) => {
-      if (!peer.isEncrypted) this.decide(socket, (protocol) => serve(socket, protocol));
-      else serve(socket, agreedOn(socket) === "h2" ? "http2" : "http1");
+    return this.listener.listen(address, (socket, connection) => {
+      const serve = (protocol: "http1" | "http2") => {
+        if (protocol === "http2") return connectHttp2(socket, connection);
+        this.connections.set(socket, connection);
+        http1.emit("connection", socket);
+      };
+      if (!peer.isEncrypted) this.decide(socket, serve);
+      else serve(agreedOn(socket) === "h2" ? "http2" : "http1");
     });
   }
 
@@ -69,7 +72,6 @@ export class HttpListener {
   }
 
   private createHttp1(peer: Peer) {
-    const startedMs = new WeakMap<Socket, number>();
     const { clock } = this.modules;
     const server = createHttp1Server(
       {
@@ -80,18 +82,20 @@ export class HttpListener {
         connectionsCheckingInterval: CHECK_EVERY_MS,
       },
       (request, response) => {
-        const ageMs = clock.nowMs() - (startedMs.get(request.socket) ?? clock.nowMs());
-        if (ageMs > limits.connectionAgeMs) {
+        const connection = this.connections.get(request.socket);
+        if (connection === undefined) throw new Error("a request came past the listener");
+        connection.beginCall();
+        if (clock.nowMs() > connection.startedMs + limits.connectionAgeMs) {
           response.shouldKeepAlive = false;
           this.modules.transport.cuts.inc({ listener: this.options.name, cause: "age" });
         }
         this.answer(request, response, peer);
         response.once("close", () => {
+          connection.endCall();
           if (this.closing !== undefined) server.closeIdleConnections();
         });
       },
     );
-    server.on("connection", (socket) => startedMs.set(socket, clock.nowMs()));
     // It gets its connections from the listener, and looks after their time once it listens itself.
     server.emit("listening");
     return server;

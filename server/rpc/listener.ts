@@ -1,13 +1,15 @@
 /**
- * Accepts connections for an RPC stack at one address, and hands them over once they may speak:
- * counted, and over TLS with their handshake done. Both stacks and the operator's listener have
- * theirs here, so that none of them needs limits, TLS and socket files of its own.
+ * Accepts connections for an RPC stack at its addresses, and hands them over once they may speak:
+ * counted, and over TLS with their handshake done. Where there is no room for another, the one that
+ * is worth least has to go. Both stacks and the operator's listener have theirs here, so that none
+ * of them needs limits, TLS and socket files of its own.
  */
 import { once } from "node:events";
 import { createServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
 import type { Clock } from "../clock.js";
 import type { Logger } from "../log.js";
+import { Connection } from "./connection.js";
 import { bindAddressOf } from "./listen-address.js";
 import type { ListenerName, TransportMetrics } from "./transport-metrics.js";
 import { tlsListener } from "./tls-listener.js";
@@ -42,9 +44,12 @@ export interface ListenerModules {
   transport: TransportMetrics;
 }
 
+/** @param socket the connection's, or what TLS has made of it */
+export type Serve = (socket: Socket, connection: Connection) => void;
+
 export class Listener {
   private readonly servers = new Set<Server>();
-  private readonly connections = new Set<Socket>();
+  private readonly connections = new Set<Connection>();
   private quietUntilMs = -Infinity;
 
   constructor(
@@ -60,14 +65,16 @@ export class Listener {
 
   /**
    * Binds an address (`host:port` or `unix:/path`); returns the address with its real port.
-   * `serve` owns the sockets it is given, but for their end when the listener closes.
+   * `serve` owns the sockets it is given, but for their end when the listener closes or has no room,
+   * and tells their connections of every call.
    */
-  async listen(address: string, serve: (socket: Socket) => void): Promise<string> {
+  async listen(address: string, serve: Serve): Promise<string> {
     const bind = bindAddressOf(address);
     if ("path" in bind) await removeStaleSocket(bind.path);
     const welcome = this.welcome(address, serve);
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-      if (this.enter(socket)) welcome(socket);
+      const connection = this.enter(socket);
+      if (connection !== undefined) welcome(connection);
     });
     const listening = once(server, "listening");
     server.listen(bind);
@@ -84,7 +91,7 @@ export class Listener {
   async close(boundMs: number): Promise<void> {
     const { clock } = this.modules;
     const cancel = clock.at(clock.nowMs() + boundMs, () => {
-      for (const socket of this.connections) socket.destroy();
+      for (const { socket } of this.connections) socket.destroy();
     });
     const closed = [...this.servers].map(
       (server) => new Promise<void>((resolve) => server.close(() => resolve())),
@@ -93,14 +100,23 @@ export class Listener {
     cancel();
   }
 
-  private welcome(address: string, serve: (socket: Socket) => void): (socket: Socket) => void {
+  private welcome(address: string, serve: Serve): (connection: Connection) => void {
     const { name, tls, protocols } = this.options;
-    if (tls === undefined || !this.peerAt(address).isEncrypted) return serve;
+    if (tls === undefined || !this.peerAt(address).isEncrypted) {
+      return (connection) => serve(connection.socket, connection);
+    }
     const refused = (reason: string) => {
       this.modules.transport.cuts.inc({ listener: name, cause: "handshake" });
       this.logHandshake({ listener: address, reason });
     };
-    return tlsListener(tls, { protocols, serve, refused });
+    const secured = (socket: Socket) => {
+      // Node does not tell which socket it has made this of, but both have the same ends.
+      const connection = [...this.connections].find((each) => haveSameEnds(each.socket, socket));
+      if (connection === undefined) socket.destroy();
+      else serve(socket, connection);
+    };
+    const shake = tlsListener(tls, { protocols, serve: secured, refused });
+    return ({ socket }) => shake(socket);
   }
 
   /** Not each of them: whoever can connect could fill the disk. */
@@ -111,21 +127,47 @@ export class Listener {
     log.warn(line, "a TLS handshake has failed");
   }
 
-  /** False when there is no room for one more. */
-  private enter(socket: Socket): boolean {
+  /** Undefined when there is no room for one more, and none to be made. */
+  private enter(socket: Socket): Connection | undefined {
     const { name, connectionsMax } = this.options;
     const { connections, cuts } = this.modules.transport;
-    if (this.connections.size >= connectionsMax) {
+    if (this.connections.size >= connectionsMax && !this.makeRoom()) {
       cuts.inc({ listener: name, cause: "limit" });
       socket.destroy();
-      return false;
+      return undefined;
     }
-    this.connections.add(socket);
+    const connection = new Connection(socket, this.modules.clock);
+    this.connections.add(connection);
     connections.inc({ listener: name });
     socket.once("close", () => {
-      this.connections.delete(socket);
+      this.connections.delete(connection);
       connections.dec({ listener: name });
     });
+    return connection;
+  }
+
+  /** Ends the connection that is worth least; false when all are busy. */
+  private makeRoom(): boolean {
+    let least: Connection | undefined;
+    for (const each of this.connections) {
+      if (!each.isBusy && (least === undefined || each.isWorthLessThan(least))) least = each;
+    }
+    if (least === undefined) return false;
+    this.modules.transport.cuts.inc({ listener: this.options.name, cause: "displaced" });
+    // Its end is told in a later turn, and others may come in this one.
+    this.connections.delete(least);
+    least.socket.destroy();
     return true;
   }
+}
+
+/** False of what is broken: it has no ends any more. */
+function haveSameEnds(one: Socket, other: Socket): boolean {
+  return (
+    one.remotePort !== undefined &&
+    one.remotePort === other.remotePort &&
+    one.remoteAddress === other.remoteAddress &&
+    one.localPort === other.localPort &&
+    one.localAddress === other.localAddress
+  );
 }

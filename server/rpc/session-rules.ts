@@ -11,9 +11,12 @@ import type {
   ServerHttp2Session,
   ServerHttp2Stream,
 } from "node:http2";
+import type { Socket } from "node:net";
 import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
 import { CallTurns } from "./call-turns.js";
+import type { Connection } from "./connection.js";
+import type { Serve } from "./listener.js";
 import type { CutCause, ListenerName, TransportMetrics } from "./transport-metrics.js";
 
 /** Successive multiples of it, modulo 1, are spread evenly whatever their number. */
@@ -38,8 +41,11 @@ export class SessionRules {
     private readonly modules: SessionRulesModules,
   ) {}
 
-  /** For the server's connections from now on, once its stack is there. */
-  govern(server: Http2Server): void {
+  /**
+   * For the connections of a server whose stack is there by now: gives each to the server through
+   * `connect`, which makes a session of it at once, or none.
+   */
+  govern(server: Http2Server, connect: (socket: Socket) => void): Serve {
     const [begin] = server.listeners("stream") as Begin[];
     if (begin === undefined) throw new Error("this server takes its calls elsewhere");
     // As the connection's turn comes, and not as the headers do.
@@ -50,7 +56,14 @@ export class SessionRules {
       // Each stream's window; the connection's is set as it comes.
       initialWindowSize: limits.receiveWindowBytes,
     });
-    server.on("session", (session) => this.hold(session, begin));
+    return (socket, connection) => {
+      // Half-open connections are HTTP/1.1's: an HTTP/2 client that ends its side is gone.
+      socket.allowHalfOpen = false;
+      const hold = (session: ServerHttp2Session) => this.hold(session, connection, begin);
+      server.once("session", hold);
+      connect(socket);
+      server.off("session", hold);
+    };
   }
 
   /** Tells every client to leave, once its calls have ended. */
@@ -58,19 +71,15 @@ export class SessionRules {
     for (const session of this.sessions) session.close();
   }
 
-  private hold(session: ServerHttp2Session, begin: Begin): void {
+  private hold(session: ServerHttp2Session, connection: Connection, begin: Begin): void {
     const { clock, transport } = this.modules;
     session.setLocalWindowSize(limits.receiveWindowBytes);
-    const startedMs = clock.nowMs();
     // Clients that came together, after a restart for one, do not leave together.
     const share = 0.9 + 0.2 * ((this.count++ * GOLDEN_RATIO) % 1);
-    const leaveAtMs = startedMs + limits.connectionAgeMs * share;
-    let streams = 0;
-    let idleSinceMs = startedMs;
+    const leaveAtMs = connection.startedMs + limits.connectionAgeMs * share;
     let isAnswered = true;
     let pings = 0;
     let resets = 0;
-    const turns = new CallTurns();
     let cancel = () => {};
 
     const after = (ms: number, act: () => void) => {
@@ -91,12 +100,13 @@ export class SessionRules {
       session.close();
       after(limits.connectionGraceMs, () => session.destroy());
     };
+    const isIdle = () =>
+      !connection.isBusy && clock.nowMs() >= connection.idleSinceMs + limits.connectionIdleMs;
     const beat = () => {
       if (session.destroyed) return;
-      const nowMs = clock.nowMs();
       if (!isAnswered) cut("silent");
-      else if (nowMs >= leaveAtMs) leave("age");
-      else if (streams === 0 && nowMs >= idleSinceMs + limits.connectionIdleMs) leave("idle");
+      else if (clock.nowMs() >= leaveAtMs) leave("age");
+      else if (isIdle()) leave("idle");
       else {
         pings = 0;
         resets = 0;
@@ -112,27 +122,38 @@ export class SessionRules {
       // The words that gRPC's clients know: they ping half as often from then on.
       if (++pings === limits.pingsMax + 1) calm("pings", "too_many_pings");
     });
-    session.on("stream", (...call) => {
-      if (session.destroyed) return;
-      const [stream] = call;
-      streams++;
-      turns.add(stream, () => {
-        begin(...call);
-        // Of a request without a body, Node has told the end by now, and to nobody.
-        if (stream.readableEnded) stream.emit("end");
-      });
-      // Told by its end; whoever takes the call listens for himself.
-      stream.on("error", () => undefined);
-      stream.once("close", () => {
-        streams--;
-        idleSinceMs = clock.nowMs();
-        if (stream.headersSent || session.destroyed) return;
-        if (++resets > limits.resetsMax) calm("resets", "too many calls taken back");
-      });
+    takeCalls(session, connection, begin, () => {
+      if (++resets === limits.resetsMax + 1) calm("resets", "too many calls taken back");
     });
     session.once("close", () => {
       this.sessions.delete(session);
       cancel();
     });
   }
+}
+
+/** @param takenBack told of each call that ended without an answer while the session lives */
+function takeCalls(
+  session: ServerHttp2Session,
+  connection: Connection,
+  begin: Begin,
+  takenBack: () => void,
+): void {
+  const turns = new CallTurns();
+  session.on("stream", (...call) => {
+    if (session.destroyed) return;
+    const [stream] = call;
+    connection.beginCall();
+    turns.add(stream, () => {
+      begin(...call);
+      // Of a request without a body, Node has told the end by now, and to nobody.
+      if (stream.readableEnded) stream.emit("end");
+    });
+    // Told by its end; whoever takes the call listens for himself.
+    stream.on("error", () => undefined);
+    stream.once("close", () => {
+      connection.endCall();
+      if (!stream.headersSent && !session.destroyed) takenBack();
+    });
+  });
 }

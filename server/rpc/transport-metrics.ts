@@ -7,7 +7,8 @@ export const listenerNames = ["grpc", "http", "admin", "probes"] as const;
 export type ListenerName = (typeof listenerNames)[number];
 
 /**
- * - `limit`: too many connections are open
+ * - `limit`: it came when too many were open, and each had a call in progress
+ * - `displaced`: it had none, and made room for a newcomer
  * - `handshake`: TLS failed, for want of a good client certificate among others, or took too long
  * - `silent`: no answer to a ping
  * - `pings`: it pinged too often
@@ -16,6 +17,7 @@ export type ListenerName = (typeof listenerNames)[number];
  */
 export const cutCauses = [
   "limit",
+  "displaced",
   "handshake",
   "silent",
   "pings",

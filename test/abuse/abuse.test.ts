@@ -115,9 +115,7 @@ describe.each(["grpc", "http"] as const)("on the %s listener", (listener) => {
       expect(quantile(row.attacked.callMs, 0.95)).toBeLessThan(P95_MS_MAX);
     }
     const newcomers = row.attacked.newcomerFailures;
-    if (attack.takesAllConnections !== true) {
-      expect(newcomers.length, newcomers[0]).toBeLessThan(FAILURES_MAX + 1);
-    }
+    expect(newcomers.length, newcomers[0]).toBeLessThan(FAILURES_MAX + 1);
     if (process.platform === "linux") expect(row.growthBytes).toBeLessThan(GROWTH_BYTES_MAX);
     if (attack.isCut) expect(row.isCut).toBe(true);
   });

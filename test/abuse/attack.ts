@@ -12,8 +12,6 @@ export interface Attack {
   on: readonly ListenerName[];
   /** The listener ends the attacker's connections at once, rather than outlast them. */
   isCut: boolean;
-  /** Takes the connections that newcomers would have had. */
-  takesAllConnections?: boolean;
   run(attacker: Attacker): Promise<void>;
 }
 

@@ -59,7 +59,6 @@ export const attacks: readonly Attack[] = [
     name: "1000 idle connections",
     on: BOTH,
     isCut: false,
-    takesAllConnections: true,
     run: async (attacker) => {
       for (let batch = 0; batch < 10; batch++) await attacker.openMany(100);
       await attacker.over();

@@ -100,29 +100,6 @@ describe.each([
     });
   }
 
-  test("no more connections are open than the limit, and room that is left is used", async () => {
-    const open = await Promise.all(
-      Array.from({ length: limits.connectionsMax }, async () => {
-        const socket = dial();
-        await once(socket, "connect");
-        return socket;
-      }),
-    );
-    const oneTooMany = dial();
-    await once(oneTooMany, "close");
-    expect(await cuts("limit")).toBe(1);
-    expect(await metric("lean_aggregator_connections", { listener })).toBe(limits.connectionsMax);
-
-    const [leaving] = open;
-    leaving?.destroy();
-    await expect
-      .poll(() => metric("lean_aggregator_connections", { listener }))
-      .toBe(limits.connectionsMax - 1);
-    const client = await connected();
-    expect(await client.call("GetServerInfo").end(EMPTY)).toMatchObject({ code: OK });
-    client.close();
-  });
-
   test("one that is old is told to leave, and its calls are let finish", async () => {
     const client = await connected();
     const status = client.call("GetSession").end(EMPTY);
