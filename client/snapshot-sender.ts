@@ -17,11 +17,11 @@ const RETRY_MS = 100;
 /** The answer to a snapshot sent just before its deadline, or asked for again, has this long. */
 const ANSWER_GRACE_MS = 250;
 
-/** Skipped with an error: no endpoint answered. */
+/** Skipped with an error: no endpoint answered; with neither: none was asked. */
 export type SnapshotAnswer =
   | { kind: "accepted"; endpoint: Endpoint; accepted: Accepted }
   | { kind: "skipped"; endpoint: Endpoint; reason: AdapterSkipReason; error: null }
-  | { kind: "skipped"; endpoint: null; reason: AdapterSkipReason; error: AggregatorError };
+  | { kind: "skipped"; endpoint: null; reason: AdapterSkipReason; error: AggregatorError | null };
 
 export interface SnapshotSending {
   request: FlatEncoded;
@@ -37,6 +37,9 @@ export interface SnapshotSending {
 /** Never rejects. */
 export async function sendSnapshot(sending: SnapshotSending): Promise<SnapshotAnswer> {
   const { nowMs, deadlineAtMs, signal } = sending;
+  // A node that stood still catches up with slots whose time is over.
+  if (deadlineAtMs - nowMs() < 1)
+    return { kind: "skipped", endpoint: null, reason: "predicted_miss", error: null };
   let hasAskedAgain = false;
   for (;;) {
     const answer = await tryOnce(sending);

@@ -335,6 +335,14 @@ it("closes within its bound, cancels what is in flight, and stays closed", async
   expect(aggregator.submitOrSkip(5, GATES, snapshot)).toEqual({ skipped: "draining" });
 });
 
+it("sends nothing of a slot whose time is over, as when a node that stood still catches up", async () => {
+  const { script, aggregator, metric } = await start({ timeToFence: () => -1 });
+  expect(aggregator.submitOrSkip(5, GATES, snapshot)).toMatchObject({ submitted: true });
+  const skips = () => metric("lean_aggregator_skip_total", { reason: "predicted_miss" });
+  await eventually(async () => expect(await skips()).toBe(1));
+  expect(script.submits).toEqual([]);
+});
+
 it("closes within its bound when the name of the service never resolves", async () => {
   const lookup = vi.spyOn(dns.promises, "lookup").mockReturnValue(new Promise(() => undefined));
   cleanups.push(() => lookup.mockRestore());
