@@ -10,8 +10,10 @@ import { TickAggregator, type SnapshotInit, type TickResult } from "./index.js";
 export interface ExampleNode {
   isAggregator(): boolean;
   hasState(slot: number): boolean;
-  /** The votes that no proof represents yet, the best attestation data first. */
+  /** This slot's votes that no proof represents yet, the best attestation data first. */
   pendingVotes(slot: number): SnapshotInit;
+  /** Those of earlier slots: after a partition there are many. Null when there are none. */
+  olderVotes(slot: number): SnapshotInit | null;
   /** Checks and stores the proof, then deletes raw v if bit v of the participants is set. */
   applyProof(proof: Uint8Array, participants: Uint8Array): void;
   log(result: TickResult): void;
@@ -41,6 +43,10 @@ export function startExample(node: ExampleNode, genesisUnixMs: number, slotMs: n
     if (interval !== AGGREGATION_INTERVAL) return;
     const gates = { isAggregator: node.isAggregator(), hasState: node.hasState(slot) };
     aggregator.submitOrSkip(slot, gates, () => node.pendingVotes(slot));
+    // Never in the way of the above: proved in what it leaves of the prover, until the fence.
+    const older = node.olderVotes(slot);
+    const options = { priority: "backlog", deadlineMs: 2 * slotMs } as const;
+    if (older !== null) aggregator.submitOrSkip(slot, gates, () => older, options);
   }
 
   return { onInterval, close: () => aggregator.close({ drainMs: 2000 }) };

@@ -2,15 +2,19 @@
 import { Registry } from "prom-client";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { fakeSignature, startFakeProver } from "../../server/prover/fake.js";
+import { messageOf } from "../devnet/chain/containers.js";
 import type { VoteGroup } from "../devnet/chain/freeze-votes.js";
 import { freezeVotes } from "../devnet/chain/freeze-votes.js";
+import type { ProvedGroup } from "../devnet/node/aggregators/aggregator.js";
 import { createInProcessMetrics } from "../devnet/node/aggregators/in-process-metrics.js";
 import { InlineAggregator } from "../devnet/node/aggregators/inline-aggregator.js";
 import { ServiceAggregator } from "../devnet/node/aggregators/service-aggregator.js";
 import { WorkerAggregator } from "../devnet/node/aggregators/worker-aggregator.js";
 import { aggregateOf, playSlots, vote } from "../helpers/devnet-chain.js";
 import { startTestService } from "../helpers/start-service.js";
-import { dataOf, keyTable, publicKey, rootOf } from "../helpers/vectors.js";
+import { dataOf, keyTable, publicKey } from "../helpers/vectors.js";
+
+const SLOT_MS = 12_000;
 
 /** Two groups: votes of slot 6, and votes of slot 5 beside a proof of others. */
 function twoGroups(): VoteGroup[] {
@@ -88,49 +92,86 @@ test("the worker's proofs are dropped at their fence, and counted", async () => 
   expect((await counted.fenced.get()).values[0]?.value).toBe(2);
 });
 
-test("through the service, participants and data come back as they were sent", async () => {
-  vi.useRealTimers();
-  const service = await startTestService(() =>
-    startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() }),
-  );
+/** Mode `remote` in this slot, before a service whose proofs take so long; `news` is what it tells. */
+async function startServed(slot: number, proveMs: number) {
+  const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+  const service = await startTestService(() => startFakeProver({ proveMs: () => proveMs, sleep }));
   const [endpoint = ""] = service.grpcAddresses;
   const keys = keyTable().map(({ publicKey: key }) => key);
   const verified: number[] = [];
+  const news: string[] = [];
   const checkpoint = { root: new Uint8Array(32), slot: 0 };
   const aggregator = new ServiceAggregator(
     {
       endpoint,
       nodeId: "devnet-test",
-      time: { genesisUnixMs: Date.now(), slotMs: 60_000 },
-      deadlineMs: 750,
+      time: { genesisUnixMs: Date.now() - slot * SLOT_MS, slotMs: SLOT_MS },
+      deadlineMs: 50,
       keys,
     },
     {
       registry: new Registry(),
       checkpoints: () => ({ head: checkpoint, justified: checkpoint }),
       verify: (claimed) => Promise.resolve(verified.push(claimed.length) > 0),
-      onNews: () => undefined,
+      onNews: (text) => news.push(text),
     },
   );
+  const taken: ProvedGroup[] = [];
+  return {
+    aggregator,
+    verified,
+    news,
+    untilTaken: (count: number) =>
+      vi.waitUntil(() => {
+        taken.push(...aggregator.take(slot));
+        return taken.length >= count ? taken : undefined;
+      }),
+    close: async () => {
+      await aggregator.close();
+      await service.close();
+    },
+  };
+}
+
+/** Votes of three validators for one of the vectors' data, as of that slot. */
+function groupOf(index: number, slot: number): VoteGroup {
+  const { head, target, source } = dataOf(index);
+  const plain = (at: typeof head) => ({ root: at.root, slot: Number(at.slot) });
+  const data = { slot, head: plain(head), target: plain(target), source: plain(source) };
+  const message = messageOf(data);
+  const raws = [3, 4, 5].map((validator) => ({
+    validator,
+    signature: fakeSignature(publicKey(validator), message, slot),
+  }));
+  return { data, message, raws, children: [] };
+}
+
+test("through the service, participants and data come back as they were sent", async () => {
+  vi.useRealTimers();
+  const { aggregator, verified, untilTaken, close } = await startServed(0, 1);
   try {
-    const { slot, head, target, source } = dataOf(0);
-    const plain = (at: typeof head) => ({ root: at.root, slot: Number(at.slot) });
-    const points = { head: plain(head), target: plain(target), source: plain(source) };
-    const data = { slot: Number(slot), ...points };
-    const raws = [3, 4, 5].map((validator) => ({
-      validator,
-      signature: fakeSignature(publicKey(validator), rootOf(0), data.slot),
-    }));
-    const groups = [{ data, message: rootOf(0), raws, children: [] }];
-    expect(aggregator.submit(0, () => groups)).toBe("submitted");
-    const [proved] = await vi.waitUntil(() => {
-      const taken = aggregator.take(0);
-      return taken.length > 0 ? taken : undefined;
-    });
+    const group = groupOf(0, 0);
+    expect(aggregator.submit(0, () => [group])).toBe("submitted");
+    const [proved] = await untilTaken(1);
+    const { data } = group;
     expect(proved).toMatchObject({ submittedSlot: 0, data, participants: [3, 4, 5] });
     expect(verified).toEqual([3]);
   } finally {
-    await aggregator.close();
-    await service.close();
+    await close();
+  }
+});
+
+test("through the service, votes of earlier slots have until the fence", async () => {
+  vi.useRealTimers();
+  const { aggregator, news, untilTaken, close } = await startServed(9, 100);
+  try {
+    const groups = [groupOf(1, 9), groupOf(0, 7), groupOf(0, 6), groupOf(0, 5)];
+    expect(aggregator.submit(9, () => groups)).toBe("submitted");
+    expect(aggregator.submit(9, () => groups)).toBe("in_flight");
+    const taken = await untilTaken(4);
+    expect(taken.map(({ data: { slot } }) => slot)).toEqual([9, 7, 6, 5]);
+    expect(news).toEqual([]);
+  } finally {
+    await close();
   }
 });

@@ -4,7 +4,12 @@
  */
 import { BitArray } from "@chainsafe/ssz";
 import type { Registry } from "prom-client";
-import { TickAggregator, type SnapshotInit, type TickResult } from "../../../../client/index.js";
+import {
+  TickAggregator,
+  type SnapshotInit,
+  type SubmitOptions,
+  type TickResult,
+} from "../../../../client/index.js";
 import {
   OutcomeStatus,
   type AttestationData as WireData,
@@ -12,8 +17,14 @@ import {
 } from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AttestationData, Checkpoint } from "../../chain/containers.js";
 import type { VoteGroup } from "../../chain/freeze-votes.js";
-import type { SlotTime } from "../slot-time.js";
+import { INTERVALS_PER_SLOT, type SlotTime } from "../slot-time.js";
 import type { Aggregator, ProvedGroup } from "./aggregator.js";
+
+/**
+ * From interval 2 to interval 4: what is started by then is done when the next slot's votes are due.
+ * Where provers do not share their cores with the voters, it may be all of the time to the fence.
+ */
+const BACKLOG_INTERVALS = 2;
 
 export interface ServiceAggregatorModules {
   registry: Registry;
@@ -51,10 +62,19 @@ export class ServiceAggregator implements Aggregator {
     });
   }
 
+  /**
+   * Two sessions, each with a latch of its own: this slot's votes, which are worth their proof soon
+   * or not at all, and those that came too late for their slot, as backlog until the slot's end:
+   * so many of a partition are proved, one by one, in what the first leaves of the prover.
+   */
   submit(slot: number, snapshot: () => VoteGroup[]): string {
-    const gates = { isAggregator: true, hasState: true };
-    const answer = this.#adapter.submitOrSkip(slot, gates, () => this.#snapshot(snapshot()));
-    return "skipped" in answer ? answer.skipped : "submitted";
+    const groups = snapshot();
+    const older = groups.filter(({ data }) => data.slot < slot);
+    const current = groups.filter(({ data }) => data.slot >= slot);
+    const deadlineMs = BACKLOG_INTERVALS * (this.options.time.slotMs / INTERVALS_PER_SLOT);
+    const backlog = { priority: "backlog", deadlineMs } as const;
+    const answers = [this.#submit(slot, current, {}), this.#submit(slot, older, backlog)];
+    return answers.find((answer) => answer === "submitted") ?? answers.find(Boolean) ?? "";
   }
 
   take(currentSlot: number): ProvedGroup[] {
@@ -67,6 +87,14 @@ export class ServiceAggregator implements Aggregator {
 
   close(): Promise<void> {
     return this.#adapter.close({ drainMs: 1000 });
+  }
+
+  /** Empty where there is nothing to submit. */
+  #submit(slot: number, groups: VoteGroup[], options: SubmitOptions): string {
+    if (groups.length === 0) return "";
+    const gates = { isAggregator: true, hasState: true };
+    const answer = this.#adapter.submitOrSkip(slot, gates, () => this.#snapshot(groups), options);
+    return "skipped" in answer ? answer.skipped : "submitted";
   }
 
   #snapshot(groups: VoteGroup[]): SnapshotInit {
