@@ -8,7 +8,11 @@ import {
   participantsOf,
   type AttestationData,
 } from "../devnet/chain/containers.js";
-import { isJustifiableAfter, isSupermajority } from "../devnet/chain/justification.js";
+import {
+  isJustifiableAfter,
+  isSupermajority,
+  nextJustifiableDelta,
+} from "../devnet/chain/justification.js";
 import { buildBlock } from "../devnet/chain/propose.js";
 import {
   genesisBlock,
@@ -27,6 +31,7 @@ test("slots may be justified up to five on, then at squares and pronic numbers",
     isJustifiableAfter(slot, 0),
   );
   expect(allowed).toEqual([0, 1, 2, 3, 4, 5, 6, 9, 12, 16, 20, 25, 30, 36, 42]);
+  expect([0, 4, 6, 7, 16].map(nextJustifiableDelta)).toEqual([1, 5, 9, 9, 20]);
   expect(isJustifiableAfter(3, 4)).toBe(false);
   expect(isJustifiableAfter(107, 100)).toBe(false);
 });

@@ -33,9 +33,9 @@ test("a short run leaves out the faults that it has no time for", () => {
 });
 
 test("quantiles are by nearest rank", () => {
-  expect(quantiles([])).toEqual({ count: 0, p50: 0, p99: 0, max: 0 });
+  expect(quantiles([])).toEqual({ count: 0, mean: 0, p50: 0, p99: 0, max: 0 });
   const values = Array.from({ length: 200 }, (_, at) => at + 1);
-  expect(quantiles(values)).toEqual({ count: 200, p50: 100, p99: 198, max: 200 });
+  expect(quantiles(values)).toEqual({ count: 200, mean: 100.5, p50: 100, p99: 198, max: 200 });
 });
 
 function header(mode: Mode): RunHeader {
@@ -123,11 +123,28 @@ test("a broken rule is told from an aim that is not met", () => {
   expect(good.filter((aim) => aim.isRule && !aim.isMet)).toEqual([]);
   expect(isMet(good, "missed slots")).toBe(false);
   expect(isMet(good, "lag outside fault windows no worse than inline")).toBe(true);
-  expect(isMet(good, "lag inside fault windows no worse than inline")).toBe(true);
+  expect(isMet(good, "lower than inline")).toBe(false); // the same
   const stale = judge([run("remote", 3, [applied(2, 4, [0])])]);
   expect(isMet(stale, "two slots late")).toBe(false);
   expect(isMet(judge([run("remote", 150)]), "aggregating interval")).toBe(false);
   expect(isMet(judge([run("sidecar", 99)]), "aggregating interval")).toBe(true);
+});
+
+test("outside, lags are compared within one step of the slots that may be justified", () => {
+  const lag = (p99: number, mean = 3) => ({ count: 10, mean, p50: 3, p99, max: p99 });
+  const base = lag(12);
+  const isMet = (where: "lagInside" | "lagOutside", own: typeof base, its: typeof base) =>
+    judge([
+      { ...run("inline", 900), [where]: its },
+      { ...run("remote", 3), [where]: own },
+    ]).find(({ text }) => text.includes(where === "lagInside" ? "lower than" : "no worse than"))
+      ?.isMet;
+  const outside = (own: number, its: number) => isMet("lagOutside", lag(own), lag(its));
+  expect([outside(4, 3), outside(5, 3)]).toEqual([true, false]);
+  expect([outside(16, 12), outside(17, 12)]).toEqual([true, false]);
+  expect([outside(16, 13), outside(17, 13)]).toEqual([true, false]);
+  const inside = (own: number) => isMet("lagInside", lag(12, own), base);
+  expect([inside(2.9), inside(3), inside(3.1)]).toEqual([true, false, false]);
 });
 
 test("the report names what is not met, and its plots shade the fault windows", () => {

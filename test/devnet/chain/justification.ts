@@ -12,6 +12,13 @@ export function isJustifiableAfter(slot: number, finalizedSlot: number): boolean
   return root * root === delta || root * root + root === delta;
 }
 
+/** How far behind the next slot that may be justified is finalized, if the one before was so far. */
+export function nextJustifiableDelta(delta: number): number {
+  let next = delta + 1;
+  while (!isJustifiableAfter(next, 0)) next++;
+  return next;
+}
+
 /** Two thirds or more. */
 export function isSupermajority(votes: number, validators: number): boolean {
   return 3 * votes >= 2 * validators;

@@ -1,4 +1,5 @@
 /** What the devnet is to show, each aim judged on the runs there are. Pure. */
+import { nextJustifiableDelta } from "../chain/justification.js";
 import { AGGREGATE } from "../node/slot-time.js";
 import type { Quantiles, Summary } from "./summary.js";
 
@@ -17,8 +18,6 @@ const JUSTIFIES_AFTER_SLOTS = 10;
 const SHUTDOWN_MS_MAX = 2000;
 /** With fewer, the 99th percentile is the longest, and one stall of the machine breaks it. */
 const TICKS_FOR_P99 = 100;
-/** Of a lag: a slot's difference either way is the chance of who proposes. */
-const LAG_SLACK_SLOTS = 1;
 
 export function judge(summaries: readonly Summary[]): Aim[] {
   const served = summaries.filter(({ header }) => isServed(header.mode));
@@ -103,15 +102,30 @@ function servedAims({ header: { mode, slots }, ticks, missed, skips }: Summary):
   ];
 }
 
+/**
+ * No worse outside means within one step of 3SF-mini's schedule: where finality lags by 12 slots
+ * only every fourth slot may be justified, and on which of them it recovers is the chance of what
+ * was finalized when the fault began. Lower inside has no such slack.
+ */
 function lagAims(run: Summary, other: Summary): Aim[] {
-  const aim = (where: string, own: Quantiles, its: Quantiles): Aim => ({
-    text: `${run.header.mode}: finality lag ${where} fault windows no worse than ${other.header.mode}`,
-    isMet: own.p50 <= its.p50 && own.p99 <= its.p99 + LAG_SLACK_SLOTS,
-    found: `p50 ${own.p50} against ${its.p50}, p99 ${own.p99} against ${its.p99} slots`,
-    isRule: false,
-  });
+  const name = other.header.mode;
+  const text = `${run.header.mode}: finality lag`;
+  const found = (own: Quantiles, its: Quantiles) =>
+    `mean ${own.mean.toFixed(1)} against ${its.mean.toFixed(1)}, p50 ${own.p50} against ${its.p50}, p99 ${own.p99} against ${its.p99} slots`;
+  const isNoWorse = (own: Quantiles, its: Quantiles) =>
+    own.p50 <= nextJustifiableDelta(its.p50) && own.p99 <= nextJustifiableDelta(its.p99);
   return [
-    aim("outside", run.lagOutside, other.lagOutside),
-    aim("inside", run.lagInside, other.lagInside),
+    {
+      text: `${text} outside fault windows no worse than ${name}, give or take one justifiable slot`,
+      isMet: isNoWorse(run.lagOutside, other.lagOutside),
+      found: found(run.lagOutside, other.lagOutside),
+      isRule: false,
+    },
+    {
+      text: `${text} inside fault windows, recovery included, lower than ${name} in the mean`,
+      isMet: run.lagInside.mean < other.lagInside.mean,
+      found: found(run.lagInside, other.lagInside),
+      isRule: false,
+    },
   ];
 }

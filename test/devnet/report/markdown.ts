@@ -28,7 +28,7 @@ export function markdown(
     "## Finality lag, in slots",
     "From the finalized checkpoint to the current slot, at the node that is furthest.",
     table(
-      ["mode", "outside p50", "p99", "max", "inside p50", "p99", "max"],
+      ["mode", "outside mean", "p50", "p99", "max", "inside mean", "p50", "p99", "max"],
       summaries.map(({ header: { mode }, lagOutside, lagInside }) => [
         mode,
         ...lagCells(lagOutside),
@@ -66,7 +66,10 @@ function tickTable(summaries: readonly Summary[]): string {
   return table(["mode", "interval", "ticks", "p50", "p99", "max"], rows);
 }
 
-const lagCells = ({ p50, p99, max }: Quantiles) => [p50, p99, max].map(String);
+const lagCells = ({ mean, p50, p99, max }: Quantiles) => [
+  mean.toFixed(1),
+  ...[p50, p99, max].map(String),
+];
 const split = ({ inside, outside }: InsideOutside) => `${outside} / ${inside}`;
 
 function countTable(summaries: readonly Summary[]): string {

@@ -7,6 +7,7 @@ import { AGGREGATE } from "../node/slot-time.js";
 
 export interface Quantiles {
   count: number;
+  mean: number;
   p50: number;
   p99: number;
   max: number;
@@ -104,7 +105,8 @@ export function summarize(header: RunHeader, records: readonly RunRecord[]): Sum
 export function quantiles(values: readonly number[]): Quantiles {
   const sorted = [...values].sort((a, b) => a - b);
   const at = (share: number) => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
-  return { count: sorted.length, p50: at(0.5), p99: at(0.99), max: sorted.at(-1) ?? 0 };
+  const mean = sorted.length === 0 ? 0 : sum(sorted) / sorted.length;
+  return { count: sorted.length, mean, p50: at(0.5), p99: at(0.99), max: sorted.at(-1) ?? 0 };
 }
 
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
