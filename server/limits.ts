@@ -35,7 +35,7 @@ export const limits = {
   leftOutBytes: 400,
   /** Remembered request ids a node; a retry comes within seconds. */
   requestIdsMax: 256,
-  /** Proofs of higher classes in a row before backlog that waits gets a turn: two slots of a block. */
+  /** How often backlog is passed over, waiting or killed, before it has a turn: two slots of a block. */
   proofsBeforeBacklog: 8,
   /** Devices of one service: a machine with eight GPUs and its CPU has nine. */
   devicesMax: 16,

@@ -1,7 +1,7 @@
 /**
  * Which of the waiting groups is next: the highest class, within it the node that has used the
- * provers least, between equals the shortest proof, then who came first. Backlog that waits gets a
- * turn after so many others.
+ * provers least, between equals the shortest proof, then who came first. Backlog gets a turn after
+ * so many others.
  */
 import { limits } from "../limits.js";
 
@@ -30,21 +30,23 @@ export function compareStanding(a: Standing, b: Standing): number {
   );
 }
 
-/** Proofs of higher classes in a row while backlog waited. */
-export type Turns = number;
+/**
+ * How often backlog was passed over since it last had a turn or a proof to its end: a higher class
+ * was started while it waited, or it was killed for one.
+ */
+export type PassedOver = number;
 
-/** The next of those that wait, and the turns after it. */
+/** The next of those that wait. A backlog turn is not preempted: it bounds what backlog waits for. */
 export function takeNext<T extends Standing>(
   waiting: readonly T[],
-  turns: Turns,
-): { next: T; isBacklogTurn: boolean; turns: Turns } | undefined {
+  passedOver: PassedOver,
+): { next: T; isBacklogTurn: boolean; passedOver: PassedOver } | undefined {
   const [first, ...rest] = [...waiting].sort(compareStanding);
   if (first === undefined) return undefined;
   const isBacklog = ({ priority }: Standing) => priority === priorities.backlog;
-  if (isBacklog(first)) return { next: first, isBacklogTurn: false, turns: 0 };
-  const backlog = rest.find(isBacklog);
-  if (backlog === undefined) return { next: first, isBacklogTurn: false, turns: 0 };
-  if (turns < limits.proofsBeforeBacklog)
-    return { next: first, isBacklogTurn: false, turns: turns + 1 };
-  return { next: backlog, isBacklogTurn: true, turns: 0 };
+  const backlog = isBacklog(first) ? first : rest.find(isBacklog);
+  if (backlog !== undefined && passedOver >= limits.proofsBeforeBacklog)
+    return { next: backlog, isBacklogTurn: true, passedOver: 0 };
+  const isPassedOver = backlog !== undefined && backlog !== first;
+  return { next: first, isBacklogTurn: false, passedOver: passedOver + (isPassedOver ? 1 : 0) };
 }

@@ -12,7 +12,7 @@ import { startAfter } from "../schedule/forecast.js";
 import type { ProofResult, Shape } from "../schedule/group.js";
 import { shapeOf } from "../schedule/group.js";
 import type { StopReason } from "../schedule/messages.js";
-import type { Turns } from "../schedule/order.js";
+import type { PassedOver } from "../schedule/order.js";
 import { compareStanding, priorities, takeNext } from "../schedule/order.js";
 import type { Standing } from "../schedule/order.js";
 import { rotationOf } from "../schedule/parts.js";
@@ -65,7 +65,7 @@ export class GroupQueue implements JobSource {
   private readonly setAside = new SetAside();
   /** Before then, no first group is tried that is predicted to miss. */
   private nextTryAtMs = 0;
-  private turns: Turns = 0;
+  private passedOver: PassedOver = 0;
   private cancelLook = () => {};
 
   constructor(private readonly modules: GroupQueueModules) {}
@@ -84,9 +84,9 @@ export class GroupQueue implements JobSource {
   }
 
   next(): Job | undefined {
-    const taken = takeNext(this.waiting(), this.turns);
+    const taken = takeNext(this.waiting(), this.passedOver);
     if (taken === undefined) return undefined;
-    this.turns = taken.turns;
+    this.passedOver = taken.passedOver;
     return this.jobOf(taken.next.waiter, taken.isBacklogTurn);
   }
 
@@ -106,6 +106,7 @@ export class GroupQueue implements JobSource {
       this.cancelLook = clock.at(decision.atMs, () => this.offered());
     } else if (decision.kind === "kill") {
       metrics.preemptions.inc();
+      this.passedOver++;
       for (const { live, group } of [...(this.flights.get(decision.attempt)?.waiters ?? [])])
         sessions.step(live, { kind: "preempt", group });
     }
@@ -308,6 +309,7 @@ export class GroupQueue implements JobSource {
     const flight = this.flights.get(attempt);
     if (flight === undefined) return;
     this.land(attempt, flight);
+    if (isBacklog(flight)) this.passedOver = 0;
     const { sessions, clock } = this.modules;
     const { digest, work } = flight.leader;
     const isDeath = result.kind === "failed" && result.deaths > 0;
@@ -340,8 +342,7 @@ export class GroupQueue implements JobSource {
 
   private isPreemptible(attempt: number): boolean {
     const flight = this.flights.get(attempt);
-    if (flight === undefined || flight.isBacklogTurn) return false;
-    return flight.waiters.every(({ live }) => live.submission.priority === priorities.backlog);
+    return flight !== undefined && !flight.isBacklogTurn && isBacklog(flight);
   }
 
   /** A proof of this group that started now would be done before the fence. */
@@ -368,4 +369,9 @@ export class GroupQueue implements JobSource {
   private pessimisticMs(waiter: Waiter): number {
     return this.modules.dispatcher.pessimisticMs(...shapeOf(workOf(waiter)));
   }
+}
+
+/** All that wait for it do so in backlog. */
+function isBacklog({ waiters }: Flight): boolean {
+  return waiters.every(({ live }) => live.submission.priority === priorities.backlog);
 }

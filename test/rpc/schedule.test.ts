@@ -13,6 +13,7 @@ import {
   Priority,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { limits } from "../../server/limits.js";
 import { fakeSignature, startFakeProver } from "../../server/prover/fake.js";
 import type { StartProver } from "../../server/prover/prover.js";
 import type { LaneProver } from "../../server/schedule/lane-runner.js";
@@ -309,6 +310,30 @@ describe("a running backlog proof", () => {
     await prover.untilProofs(2);
     prover.endProofs();
     expect((await outcome("b", urgent)).status).not.toBe(OutcomeStatus.NOT_STARTED);
+  });
+
+  test("is killed for others so often only, then runs to its end", async () => {
+    await start("1");
+    const hasStandby = () => expect(service.provers().filter(isReadyStandby)).toHaveLength(1);
+    let proofs = 0;
+    for (let round = 0; round < limits.proofsBeforeBacklog; round++) {
+      await vi.waitFor(hasStandby, 5000);
+      const old = await submit("a", backlog);
+      await prover.untilProofs(++proofs);
+      const urgent = await submit("b", { deadlineMs: 750 });
+      expect((await outcome("a", old)).reason).toBe(OutcomeReason.PREEMPTED);
+      await prover.untilProofs(++proofs);
+      prover.endProofs();
+      await outcome("b", urgent);
+    }
+    await vi.waitFor(hasStandby, 5000);
+    const last = await submit("a", backlog);
+    await prover.untilProofs(++proofs);
+    // Refused, or accepted and never started, by what was learned: nothing is killed for it.
+    await submit("b", { deadlineMs: 750 }).catch(() => undefined);
+    await delay(800);
+    prover.endProofs();
+    expect((await outcome("a", last)).status).toBe(OutcomeStatus.PROVED);
   });
 
   test("runs on when the other can wait for it", async () => {

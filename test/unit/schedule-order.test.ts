@@ -38,19 +38,28 @@ test("the higher class is first, then who has used less, the shorter proof, who 
 
 test("backlog waits for a bounded number of others, however many there are", () => {
   const waiting = [standing("backlog", backlog, 9e9, 1), standing("flood", proposal, 0, 2)];
-  let turns = 0;
+  let passedOver = 0;
   const names = Array.from({ length: 2 * (limits.proofsBeforeBacklog + 1) }, () => {
-    const taken = takeNext(waiting, turns);
-    turns = taken?.turns ?? 0;
+    const taken = takeNext(waiting, passedOver);
+    passedOver = taken?.passedOver ?? 0;
     return taken?.isBacklogTurn === true ? "turn" : (taken?.next.name ?? "none");
   });
   const round = [...Array.from({ length: limits.proofsBeforeBacklog }, () => "flood"), "turn"];
   expect(names).toEqual([...round, ...round]);
 });
 
-test("turns count only while backlog waits", () => {
-  const flood = [standing("flood", aggregation, 0, 2)];
-  expect(takeNext(flood, 5)?.turns).toBe(0);
+test("backlog is passed over only where it waits, and what it missed is kept until its turn", () => {
+  const flood = standing("flood", aggregation, 0, 2);
+  const old = standing("backlog", backlog, 0, 1);
+  expect(takeNext([flood], 5)?.passedOver).toBe(5);
+  expect(takeNext([flood, old], 5)?.passedOver).toBe(6);
+  expect(takeNext([old], 5)).toMatchObject({ isBacklogTurn: false, passedOver: 5 });
+  // Killed for others so often, it has its turn also where nobody else waits yet.
+  const { proofsBeforeBacklog } = limits;
+  expect(takeNext([old], proofsBeforeBacklog)).toMatchObject({
+    isBacklogTurn: true,
+    passedOver: 0,
+  });
 });
 
 test("a use is halved in eight seconds and forgotten in minutes", () => {

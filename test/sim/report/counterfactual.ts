@@ -2,7 +2,7 @@
  * Whether what was refused would have made it: by the true durations of what ran and of what was
  * queued ahead, started in the schedule's own order. Pure.
  */
-import type { Standing, Turns } from "../../../server/schedule/order.js";
+import type { PassedOver, Standing } from "../../../server/schedule/order.js";
 import { takeNext } from "../../../server/schedule/order.js";
 import type { Ask, SnapshotSpec } from "./scenario.js";
 import { asksOfSnapshot, BACKLOG, contentOfGroup } from "./scenario.js";
@@ -78,7 +78,7 @@ export function groupWouldHaveMadeIt(
 class Replay {
   private readonly free: number[];
   private waiting: (Queued & Standing)[];
-  private turns: Turns = 0;
+  private passedOver: PassedOver = 0;
 
   constructor(
     private readonly moment: Moment,
@@ -102,11 +102,11 @@ class Replay {
   /** Starts the next group; `refused` when it is the turn of what was refused. */
   next(): "refused" | { content: string; startAtMs: number; endAtMs: number } {
     for (;;) {
-      const taken = takeNext(this.waiting, this.turns);
+      const taken = takeNext(this.waiting, this.passedOver);
       const ask = taken?.next.asks[0];
       if (taken === undefined || ask === undefined || taken.next.order === Infinity)
         return "refused";
-      this.turns = taken.turns;
+      this.passedOver = taken.passedOver;
       const started = this.start(ask);
       if (started !== undefined) return started;
     }
