@@ -6,9 +6,9 @@ import { quantile } from "../bench/statistics.js";
 import { table } from "../bench/report.js";
 import type { BenchService } from "../bench/with-service.js";
 import { withService } from "../bench/with-service.js";
-import { slopePerMinute, sparkline } from "./memory-series.js";
+import { isFlat, slopePerMinute, sparkline } from "./memory-series.js";
 import type { LoadOptions } from "./options.js";
-import { parseOptions, usage } from "./options.js";
+import { LEVEL_AFTER_SECONDS, parseOptions, usage } from "./options.js";
 import type { Counts, LoadResult } from "./run-load.js";
 import { runLoad } from "./run-load.js";
 
@@ -29,8 +29,19 @@ function counts(title: string, of: Counts): string {
   return `  ${title}: ${text === "" ? "none" : text}`;
 }
 
-function report(result: LoadResult, { streams, warmUpSeconds }: LoadOptions): void {
-  const { ackMs, accepted, memory, measuredFrom, problems } = result;
+/** Returns how many problems there are. */
+function report(result: LoadResult, { streams, warmUpSeconds }: LoadOptions): number {
+  const { ackMs, accepted, memory, measuredFrom } = result;
+  const measured = memory.filter(({ atMs }) => atMs >= measuredFrom);
+  const bytes = memory.map((sample) => sample.bytes);
+  const mb = (value: number) => `${(value / 1e6).toFixed(0)} MB`;
+  const rise = slopePerMinute(measured);
+  const problems = [
+    ...result.problems,
+    ...(warmUpSeconds >= LEVEL_AFTER_SECONDS && !isFlat(measured)
+      ? [`memory rises by ${mb(rise)} a minute`]
+      : []),
+  ];
   const row = {
     submissions: result.submissions,
     perSecond: result.perSecond,
@@ -47,15 +58,13 @@ function report(result: LoadResult, { streams, warmUpSeconds }: LoadOptions): vo
   say(counts("skipped", result.skips));
   say(counts("call errors", result.errors));
   say(counts("outcomes, warm-up included", result.outcomes));
-  const measured = memory.filter(({ atMs }) => atMs >= measuredFrom);
-  const bytes = memory.map((sample) => sample.bytes);
-  const mb = (value: number) => `${(value / 1e6).toFixed(0)} MB`;
   say(`  resident ${sparkline(memory, SPARKLINE_WIDTH)}`);
   say(
     `  from ${mb(bytes[0] ?? NaN)} to ${mb(bytes.at(-1) ?? NaN)}, most ${mb(Math.max(...bytes))}; ` +
-      `after ${String(warmUpSeconds)} s ${(slopePerMinute(measured) / 1e6).toFixed(1)} MB a minute`,
+      `after ${String(warmUpSeconds)} s ${(rise / 1e6).toFixed(1)} MB a minute`,
   );
   for (const problem of problems.slice(0, PROBLEMS_SHOWN_MAX)) say(`  ${problem}`);
+  return problems.length + streams - result.streamsAlive;
 }
 
 async function main(options: LoadOptions): Promise<number> {
@@ -67,8 +76,7 @@ async function main(options: LoadOptions): Promise<number> {
     const run = (service: BenchService) => runLoad(service, options, (line) => tell(`  ${line}`));
     const result = await withService(run, FAKE, script);
     say(`\n${name}`);
-    report(result, options);
-    problems += result.problems.length + options.streams - result.streamsAlive;
+    problems += report(result, options);
   }
   say(problems === 0 ? "\nnothing lost, nothing doubled" : `\n${String(problems)} problems`);
   return problems === 0 ? 0 : 1;

@@ -18,6 +18,11 @@ export function slopePerMinute(samples: readonly MemorySample[]): number {
   return (covariance / variance) * 60_000;
 }
 
+/** Rises by a tenth of what is held at the end at most, a minute: the garbage collector's ups and downs. */
+export function isFlat(samples: readonly MemorySample[]): boolean {
+  return slopePerMinute(samples) <= (samples.at(-1)?.bytes ?? 0) / 10;
+}
+
 /** One bar for each of so many equal spans, from nothing to the most ever held. */
 export function sparkline(samples: readonly MemorySample[], width: number): string {
   const most = Math.max(...samples.map(({ bytes }) => bytes));

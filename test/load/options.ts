@@ -14,6 +14,9 @@ export interface LoadOptions {
 /** Results are retained for a minute after their fence; then the heap finds its size. */
 const DEFAULTS = { STREAMS: 64, PER_SECOND: 200, SECONDS: 60, WARM_UP: 100 };
 
+/** With less warm-up memory still rises, as it should. */
+export const LEVEL_AFTER_SECONDS = DEFAULTS.WARM_UP;
+
 export const usage = [
   "make load: many nodes at once against a served process whose prover is simulated; about 5 min",
   "",
@@ -25,7 +28,8 @@ export const usage = [
   "Every accepted group must end exactly once at its node, as GetSession tells it too. breaks:",
   "streams resumed and calls repeated; a node's connection is cut after a second without an answer,",
   "so on a machine with other work there are some. Tables go to stdout, progress to stderr. Exit",
-  "code 1 when anything was lost, doubled or told in two ways, or a stream is down at the end.",
+  "code 1 when anything was lost, doubled or told in two ways, a stream is down at the end, or memory",
+  "rises by over a tenth a minute after the default warm-up.",
 ].join("\n");
 
 /** Throws with what is wrong. */

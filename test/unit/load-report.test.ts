@@ -1,6 +1,6 @@
 /** What `make load` is asked, and how it tells memory over time. */
 import { expect, test } from "vitest";
-import { slopePerMinute, sparkline } from "../load/memory-series.js";
+import { isFlat, slopePerMinute, sparkline } from "../load/memory-series.js";
 import { parseOptions } from "../load/options.js";
 
 const every = (ms: number, bytes: number[]) =>
@@ -10,6 +10,12 @@ test("the slope is that of the line through the samples, a minute", () => {
   expect(slopePerMinute(every(1000, [5, 5, 5]))).toBe(0);
   expect(slopePerMinute(every(30_000, [100, 110, 120]))).toBeCloseTo(20);
   expect(slopePerMinute(every(30_000, [120, 90, 120, 90]))).toBeLessThan(0);
+});
+
+test("memory is flat that rises by less than a tenth a minute", () => {
+  expect(isFlat(every(60_000, [100, 90, 110]))).toBe(true);
+  expect(isFlat(every(60_000, [100, 109]))).toBe(true);
+  expect(isFlat(every(60_000, [100, 115]))).toBe(false);
 });
 
 test("the sparkline starts at nothing, so that noise on top stays small, and shows every peak", () => {
