@@ -210,7 +210,7 @@ export class Aggregator {
     return { kind: "skipped", reason: "overloaded", detail: broken.detail };
   }
 
-  /** In every future, and only when a lane is busy: an idle device always takes a first group. */
+  /** In every future, and only when a lane is busy: on an idle device that is judged at dispatch. */
   private predictedMiss(submission: Submission): Admission | undefined {
     const { receivedAtMs, deadlineAtMs } = submission;
     if (this.modules.dispatcher.isIdle) return undefined;

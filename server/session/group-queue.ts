@@ -17,6 +17,7 @@ import { compareStanding, priorities, takeNext } from "../schedule/order.js";
 import type { Standing } from "../schedule/order.js";
 import { rotationOf } from "../schedule/parts.js";
 import { preemption, TAKEOVER_MS } from "../schedule/preemption.js";
+import { Tries } from "../schedule/tries.js";
 import { MINUTE_HALF_LIFE_MS, SLOTS_HALF_LIFE_MS, Usage } from "../schedule/usage.js";
 import type { DecodedGroup } from "./decode-snapshot.js";
 import type { Flight, Payer, Waiter } from "./flight.js";
@@ -28,12 +29,6 @@ import { resultFor } from "./shared-result.js";
 
 /** In standard deviations: five proofs in six take less, as far as the model knows. */
 const LIKELY_AT = 1;
-/**
- * A first group on an idle device that is not likely to fit is tried all the same, so that no shape
- * is locked out by bad samples; but only so often.
- */
-const TRY_EVERY_MS = 300_000;
-
 /**
  * How long proofs take in the futures that accept looks at, in standard deviations. Swift proofs are
  * not always the best for who stands last: those before it may start just in time, which a little
@@ -63,8 +58,8 @@ export class GroupQueue implements JobSource {
   readonly usageOfPrincipals = new Usage(MINUTE_HALF_LIFE_MS);
   private readonly flights = new Map<number, Flight>();
   private readonly setAside = new SetAside();
-  /** Before then, no first group is tried that is predicted to miss. */
-  private nextTryAtMs = 0;
+  /** Of first groups on an idle device. */
+  private readonly tries = new Tries();
   private passedOver: PassedOver = 0;
   private cancelLook = () => {};
 
@@ -234,7 +229,8 @@ export class GroupQueue implements JobSource {
     const mayBeCut = waiters.every(({ live }) => live.submission.mayBeCut);
     const isFirstOfSession = waiters.some(({ live }) => !live.hasStarted);
     const fits = nowMs + this.leastMs({ groups: [leader], mayBeCut }, LIKELY_AT) < fenceAtMs;
-    const mustStart = isFirstOfSession && (fits || nowMs >= this.nextTryAtMs);
+    const shape = shapeOf(leader.work);
+    const mustStart = isFirstOfSession && (fits || this.tries.mayTry(shape, nowMs));
     return {
       work: leader.work,
       deadlineAtMs,
@@ -257,7 +253,7 @@ export class GroupQueue implements JobSource {
           isBacklogTurn,
           mayBeCut,
         };
-        if (mustStart && !fits) this.nextTryAtMs = nowMs + TRY_EVERY_MS;
+        if (mustStart && !fits) this.tries.tried(shape, nowMs);
         this.flights.set(attempt, flight);
         for (const waiter of waiters) this.board(attempt, flight, waiter, ms);
       },

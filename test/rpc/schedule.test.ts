@@ -243,10 +243,10 @@ describe("a group that would miss its fence", () => {
   test("but a whole that is predicted to miss is tried once in a while only", async () => {
     const sleep = (ms: number) => delay(ms, undefined);
     await serve(() => startFakeProver({ proveMs: (raws) => raws * 60, sleep }), "0");
-    const hopeless = { raws: 64, fenceMs: 3000, mayBeCut: false };
+    const hopeless = { raws: 63, fenceMs: 3000, mayBeCut: false };
     const tried = await outcome("a", await submit("a", hopeless));
     expect(tried.reason).toBe(OutcomeReason.FENCE);
-    const again = await outcome("b", await submit("b", { ...hopeless, raws: 63 }));
+    const again = await outcome("b", await submit("b", { ...hopeless, raws: 61 }));
     expect(again.reason).toBe(OutcomeReason.PREDICTED_MISS);
     // What may be cut is represented all the same, in part.
     const part = await outcome("c", await submit("c", { raws: 62, fenceMs: 5000 }));

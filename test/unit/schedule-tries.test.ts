@@ -1,0 +1,23 @@
+/** How often a proof is tried that is predicted to miss. */
+import { expect, test } from "vitest";
+import { Tries } from "../../server/schedule/tries.js";
+
+const MINUTE_MS = 60_000;
+
+test("a shape is tried at once, and another five minutes later", () => {
+  const tries = new Tries();
+  expect(tries.mayTry([64, 0], 0)).toBe(true);
+  tries.tried([64, 0], 0);
+  expect(tries.mayTry([8, 0], 5 * MINUTE_MS - 1)).toBe(false);
+  expect(tries.mayTry([8, 0], 5 * MINUTE_MS)).toBe(true);
+});
+
+test("the shape that was tried last waits ten, so that it does not take every try", () => {
+  const tries = new Tries();
+  tries.tried([64, 0], 0);
+  expect(tries.mayTry([100, 0], 10 * MINUTE_MS - 1)).toBe(false);
+  expect(tries.mayTry([64, 1], 5 * MINUTE_MS)).toBe(true);
+  expect(tries.mayTry([64, 0], 10 * MINUTE_MS)).toBe(true);
+  tries.tried([64, 1], 5 * MINUTE_MS);
+  expect(tries.mayTry([64, 0], 10 * MINUTE_MS)).toBe(true);
+});
