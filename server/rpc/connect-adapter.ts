@@ -24,7 +24,13 @@ import { HeldAnswer } from "./held-answer.js";
 import type { Peer } from "./peer.js";
 import { admitHeaders } from "./permission.js";
 import { readRequest } from "./read-request.js";
-import { bytesToHold, notReadInTime, overloaded, requestBytesMax } from "./request-limits.js";
+import {
+  bytesToHold,
+  mediaTypeOf,
+  notReadInTime,
+  overloaded,
+  requestBytesMax,
+} from "./request-limits.js";
 import { connectErrorOf } from "./status.js";
 
 export type EdgeRequest = IncomingMessage | Http2ServerRequest;
@@ -77,10 +83,14 @@ export class ConnectAdapter {
   private async answer(path: string, request: EdgeRequest, response: EdgeResponse, peer: Peer) {
     const handler = this.handlers.get(path);
     if (handler === undefined) throw new Error(`${path} is not served`);
+    // Connect takes any spelling: limits and decoder must be chosen by the same one.
+    const { headers } = request;
+    if (headers["content-type"] !== undefined)
+      headers["content-type"] = mediaTypeOf(headers["content-type"]);
     const { clock, memory, access } = this.modules;
     const receivedAtMs = clock.nowMs();
-    const credential = edgeCredential(peer, request.headers);
-    const callDeadlineMs = takeTimeoutMs(request.headers);
+    const credential = edgeCredential(peer, headers);
+    const callDeadlineMs = takeTimeoutMs(headers);
     const held = new HeldAnswer(() => response.destroy(), { clock, memory });
     response.once("close", () => held.release());
     const holdAnswer = (bytes: number) => held.hold(bytes);
@@ -88,7 +98,7 @@ export class ConnectAdapter {
     const values = createContextValues().set(receiptKey, receipt);
     const universal = universalRequestFromNodeRequest(request, response, undefined, values);
 
-    const bytesMax = requestBytesMax(path, request.headers["content-type"]);
+    const bytesMax = requestBytesMax(path, headers["content-type"]);
     const announced = announcedBytes(request);
     const read = async () => {
       admitHeaders(access, credential, path);

@@ -29,7 +29,13 @@ export function snapshotLimits(of: ProverDescription): SnapshotLimits {
 }
 
 export function isJson(contentType: string): boolean {
-  return contentType.includes("json");
+  return mediaTypeOf(contentType).endsWith("json");
+}
+
+/** A content type without its parameters, in lower case: HTTP makes no difference of case. */
+export function mediaTypeOf(contentType: string): string {
+  const [type = ""] = contentType.split(";");
+  return type.trim().toLowerCase();
 }
 
 /** What one piece of a request takes besides its bytes, however few those are. */

@@ -5,7 +5,7 @@ import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/
 import { limits } from "../../server/limits.js";
 import type { Service } from "../../server/service.js";
 import { Gate, inventedGroup, nodeFor } from "../helpers/contract.js";
-import { pathOf } from "../helpers/raw-grpc.js";
+import { frame, pathOf } from "../helpers/raw-grpc.js";
 import { startTestService } from "../helpers/start-service.js";
 import { snapshot } from "../helpers/vectors.js";
 
@@ -15,10 +15,10 @@ beforeAll(async () => {
 });
 afterAll(() => service.close());
 
-const post = (body: string) =>
+const post = (body: string | Uint8Array<ArrayBuffer>, type = "application/json") =>
   fetch(`http://${service.httpAddress}${pathOf("SubmitSnapshot")}`, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": type },
     body,
   });
 
@@ -29,6 +29,38 @@ test("JSON has a limit of its own, below that of binary requests", async () => {
     code: "resource_exhausted",
     message: expect.stringContaining(`larger than ${limits.jsonBytesMax} bytes`),
   });
+});
+
+/** More entries than a request may have. */
+const nested = `{"snapshot":{"groups":[${Array<string>(4 * limits.requestMessagesMax)
+  .fill("{}")
+  .join(",")}]}}`;
+
+test.each(["application/JSON", "Application/Json; Charset=UTF-8", "APPLICATION/json"])(
+  "%s has the limits of JSON, as HTTP makes no difference of case",
+  async (type) => {
+    const large = await post(JSON.stringify({ spam: "x".repeat(limits.jsonBytesMax) }), type);
+    expect(large.status).toBe(429);
+    expect((await large.json()) as object).toMatchObject({
+      message: expect.stringContaining(`larger than ${limits.jsonBytesMax} bytes`),
+    });
+    const many = await post(nested, type);
+    expect(await many.text()).toContain("more than");
+    const few = await post(JSON.stringify({ node: { nodeId: "json" } }), type);
+    expect(few.status).toBe(400);
+    expect(few.headers.get("content-type")).toBe("application/json");
+  },
+);
+
+test("and so has gRPC-Web, in its framing", async () => {
+  const status = async (body: Uint8Array) => {
+    const response = await post(new Uint8Array(frame(body)), "application/grpc-web+JSON");
+    const inHeaders = response.headers.get("grpc-status");
+    return inHeaders ?? /grpc-status: (\d+)/.exec(await response.text())?.[1];
+  };
+  expect(await status(Buffer.alloc(limits.jsonBytesMax + 1, " "))).toBe("8");
+  expect(await status(Buffer.from(nested))).toBe("8");
+  expect(await status(Buffer.from("{}"))).toBe("3");
 });
 
 test.each([
