@@ -25,6 +25,9 @@ const types = [
 const typeOf = ([first = 0]: Uint8Array) => types[first % types.length] ?? JSON_TYPE;
 const CODES = ["invalid_argument", "resource_exhausted", "unimplemented", "deadline_exceeded"];
 const GRPC_STATUSES = ["0", "3", "8", "12"];
+/** gRPC's own word for a message that is marked as compressed where no encoding is named. */
+const GRPC_INTERNAL = "13";
+const isMarkedCompressed = ([, flags = 0]: Uint8Array) => (flags & 1) === 1;
 
 const mutateRequest = protobufMutator(SubmitSnapshotRequestSchema);
 
@@ -91,7 +94,8 @@ function post(address: string, agent: Agent, input: Uint8Array): Promise<void> {
       response.on("end", () => {
         const body = Buffer.concat(chunks);
         try {
-          if (type.startsWith("application/grpc")) checkGrpcWeb(response.headers, body);
+          if (type.startsWith("application/grpc"))
+            checkGrpcWeb(response.headers, body, isMarkedCompressed(input));
           else checkConnect(response.statusCode, body);
           resolve();
         } catch (error) {
@@ -110,8 +114,9 @@ function checkConnect(status: number | undefined, body: Buffer): void {
 }
 
 /** The status is in a frame of trailers at the end of the body, or in the headers. */
-function checkGrpcWeb(headers: Record<string, unknown>, body: Buffer): void {
+function checkGrpcWeb(headers: Record<string, unknown>, body: Buffer, isMarked: boolean): void {
   const [, inBody] = /grpc-status: ?(\d+)/.exec(body.toString("latin1")) ?? [];
   const status = inBody ?? String(headers["grpc-status"]);
-  holds(GRPC_STATUSES.includes(status), `a refusal is typed, not status ${status}`);
+  const isTyped = GRPC_STATUSES.includes(status) || (isMarked && status === GRPC_INTERNAL);
+  holds(isTyped, `a refusal is typed, not status ${status}`);
 }
