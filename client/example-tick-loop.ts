@@ -43,7 +43,7 @@ export function startExample(node: ExampleNode, genesisUnixMs: number, slotMs: n
     if (interval !== AGGREGATION_INTERVAL) return;
     const gates = { isAggregator: node.isAggregator(), hasState: node.hasState(slot) };
     aggregator.submitOrSkip(slot, gates, () => node.pendingVotes(slot));
-    // Never in the way of the above: proved in what it leaves of the prover, until the fence.
+    // Makes way where the above would miss: proved in what that leaves of the prover.
     const older = node.olderVotes(slot);
     const options = { priority: "backlog", deadlineMs: 2 * slotMs } as const;
     if (older !== null) aggregator.submitOrSkip(slot, gates, () => older, options);

@@ -161,7 +161,7 @@ test("through the service, participants and data come back as they were sent", a
   }
 });
 
-test("through the service, votes of earlier slots have until the fence", async () => {
+test("through the service, votes of earlier slots are backlog with longer to start", async () => {
   vi.useRealTimers();
   const { aggregator, news, untilTaken, close } = await startServed(9, 100);
   try {

@@ -64,7 +64,7 @@ export class ServiceAggregator implements Aggregator {
 
   /**
    * Two sessions, each with a latch of its own: this slot's votes, which are worth their proof soon
-   * or not at all, and those that came too late for their slot, as backlog until the slot's end:
+   * or not at all, and those that came too late for their slot, as backlog with longer to start:
    * so many of a partition are proved, one by one, in what the first leaves of the prover.
    */
   submit(slot: number, snapshot: () => VoteGroup[]): string {
