@@ -98,6 +98,11 @@ export const limits = {
    * of 16 KiB to measure the way while sixteen proofs arrive.
    */
   pingsMax: 1000,
+  /**
+   * Settings that a client may send in between: gRPC's clients tell a new window as they measure
+   * the way, a few times at most.
+   */
+  settingsMax: 100,
   /** Connections of the data plane, and of the HTTP edge: every node twice, as while it restarts. */
   connectionsMax: 512,
   /** Connections of the operator's listener: a few people and their scripts. */

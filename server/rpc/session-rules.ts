@@ -1,8 +1,8 @@
 /**
  * What an HTTP/2 connection may do and for how long, on every listener alike: how much is sent
- * before it waits, how large headers are, when its calls begin, how often it pings or takes calls
- * back, and when it has to leave. grpc-js has options for some of this, but none for pings or
- * windows, and node:http2 has none for time.
+ * before it waits, how large headers are, when its calls begin, how often it pings, changes its
+ * settings or takes calls back, and when it has to leave. grpc-js has options for some of this, but
+ * none for pings, settings or windows, and node:http2 has none for time.
  */
 import { constants } from "node:http2";
 import type {
@@ -79,6 +79,7 @@ export class SessionRules {
     const leaveAtMs = connection.startedMs + limits.connectionAgeMs * share;
     let isAnswered = true;
     let pings = 0;
+    let settings = 0;
     let resets = 0;
     let cancel = () => {};
 
@@ -109,6 +110,7 @@ export class SessionRules {
       else if (isIdle()) leave("idle");
       else {
         pings = 0;
+        settings = 0;
         resets = 0;
         isAnswered = false;
         session.ping(() => (isAnswered = true));
@@ -121,6 +123,9 @@ export class SessionRules {
     session.on("ping", () => {
       // The words that gRPC's clients know: they ping half as often from then on.
       if (++pings === limits.pingsMax + 1) calm("pings", "too_many_pings");
+    });
+    session.on("remoteSettings", () => {
+      if (++settings === limits.settingsMax + 1) calm("settings", "too many settings");
     });
     takeCalls(session, connection, begin, () => {
       if (++resets === limits.resetsMax + 1) calm("resets", "too many calls taken back");

@@ -12,6 +12,7 @@ export type ListenerName = (typeof listenerNames)[number];
  * - `handshake`: TLS failed, for want of a good client certificate among others, or took too long
  * - `silent`: no answer to a ping
  * - `pings`: it pinged too often
+ * - `settings`: it changed its settings too often
  * - `resets`: it took too many calls back before they were answered
  * - `age`, `idle`: it was told to leave, and nothing is wrong with it
  */
@@ -21,6 +22,7 @@ export const cutCauses = [
   "handshake",
   "silent",
   "pings",
+  "settings",
   "resets",
   "age",
   "idle",

@@ -162,6 +162,19 @@ describe.each([
     client.close();
   });
 
+  test("one that changes its settings too often is told so, and cut", async () => {
+    const client = await RawConnection.open(stacks.addresses[stack], HELLO);
+    // The hello has settings of its own.
+    for (let sent = 1; sent < limits.settingsMax; sent++) await client.write(settings());
+    await client.write(ping());
+    await expect.poll(() => client.received.get(FRAME.PING)).toBe(1);
+    expect([client.isOpen, await cuts("settings")]).toEqual([true, 0]);
+    await client.write(settings());
+    await client.closed;
+    expect(client.ending).toBe("ENHANCE_YOUR_CALM");
+    expect(await cuts("settings")).toBe(1);
+  });
+
   test("one that sends all its calls at once does not hold up another", async () => {
     const quiet = await connected();
     const crowd = await RawConnection.open(stacks.addresses[stack], HELLO);
