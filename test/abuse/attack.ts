@@ -68,6 +68,11 @@ export class Attacker {
     }
   }
 
+  /** The listener has ended one of the connections. */
+  get isCut(): boolean {
+    return this.connections.some(({ isOpen }) => !isOpen);
+  }
+
   /** How the connections ended, by reason, with how often. */
   endings(): string {
     const counts = new Map<string, number>();
