@@ -1,18 +1,23 @@
 /** Asks a service all the time whether it lives, as an orchestrator's probes do. */
-import { Client, credentials } from "@grpc/grpc-js";
+import { Client, credentials, status } from "@grpc/grpc-js";
 import { service as healthService } from "grpc-health-check";
 
 const PROBE_EVERY_MS = 50;
-/** What an orchestrator waits for a probe by default. */
+/** What an orchestrator waits for a probe by default, and how often in a row until it acts. */
 const PROBE_TIMEOUT_MS = 1000;
+const TIMEOUTS_IN_A_ROW = 3;
 
-/** Probes until stopped; `failures` names each probe that went wrong. */
+/**
+ * Probes until stopped; `failures` names each that went wrong. One without an answer in time is no
+ * failure yet, for a busy machine has it now and then.
+ */
 export class HealthWatch {
   readonly failures: string[] = [];
   probes = 0;
   private readonly client: Client;
   private readonly timer: NodeJS.Timeout;
   private readonly running = new Set<Promise<void>>();
+  private readonly timeouts = new Map<string, number>();
   private isStopped = false;
 
   constructor(grpcAddress: string, httpAddress: string) {
@@ -39,8 +44,12 @@ export class HealthWatch {
     try {
       await answer;
       this.probes++;
+      this.timeouts.delete(name);
     } catch (error) {
-      if (!this.isStopped) this.failures.push(`${name}: ${String(error)}`);
+      if (this.isStopped) return;
+      const timeouts = isTimeout(error) ? (this.timeouts.get(name) ?? 0) + 1 : TIMEOUTS_IN_A_ROW;
+      this.timeouts.set(name, timeouts);
+      if (timeouts >= TIMEOUTS_IN_A_ROW) this.failures.push(`${name}: ${String(error)}`);
     }
   }
 
@@ -69,4 +78,11 @@ export class HealthWatch {
       );
     });
   }
+}
+
+function isTimeout(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return (
+    error.name === "TimeoutError" || ("code" in error && error.code === status.DEADLINE_EXCEEDED)
+  );
 }
