@@ -33,6 +33,10 @@ export const limits = {
   heldBytesMax: 512 * 1024 * 1024,
   /** What an outcome holds for each input that it names as left out: 350 bytes were measured. */
   leftOutBytes: 400,
+  /** Of all held bytes, for all answers together: whoever does not read keeps no snapshot out. */
+  answersPercentMax: 25,
+  /** Node ids and request ids: a UUID and room; both are kept, and stand in logs. */
+  idLengthMax: 64,
   /** Remembered request ids a node; a retry comes within seconds. */
   requestIdsMax: 256,
   /** How often backlog is passed over, waiting or killed, before it has a turn: two slots of a block. */
@@ -45,12 +49,36 @@ export const limits = {
   proverRequestBytesMax: 48 * 1024 * 1024,
   /** What a prover answers: one proof, or 4096 verdicts, with room. */
   proverReplyBytesMax: 1024 * 1024,
+  /** A prover says what it is in names and revisions; a longer one is no description. */
+  proverNameLengthMax: 256,
+  /** An error of a prover is the 512 bytes of the C ABI and a few words around them. */
+  proverErrorLengthMax: 2048,
+  /** What is kept of a prover's last words: the last lines of a panic or a Python traceback. */
+  proverStderrBytesMax: 2048,
+  /** An XMSS key or signature is a few KB; sizes beyond this would only exhaust memory. */
+  proverItemBytesMax: 64 * 1024,
+  /** Requests that wait for one prover: far above what a lane has in flight. */
+  proverRequestsMax: 1024,
+  /** A cold setup takes 4 to 13 s; several times that on a loaded machine. */
+  proverStartMsMax: 60_000,
+  /** Ten heartbeats of a prover: below this a loaded machine explains the silence. */
+  proverSilenceMsMax: 5000,
+  /** A verification takes 0.1 ms a signature, 20 to 100 ms a proof: far beyond it, the process hangs. */
+  verifyMsMax: 2000,
+  /** More for each signature that is verified. */
+  verifyMsPerSignature: 2,
+  /** Of the machine's memory or the container's, for all proving processes together. */
+  proverMemoryPercentMax: 80,
   /** A prover's heart beats twice a second and after each proof: far more would keep our loop busy. */
   proverHeartbeatsPerSecondMax: 1000,
+  /** An input that has ended this many provers is not tried again. */
+  setAsideDeathsMax: 2,
   /** Inputs that provers died over: more than any network sends in good faith between two fences. */
   setAsideMax: 256,
   /** Those that a policy names: each node of `nodesMax` with its own, and as many people and tools. */
   principalsMax: 512,
+  /** What a device has learned, as a file: one that we wrote has less than 1 KB. */
+  costFileBytesMax: 16 * 1024,
   /** A policy file: `principalsMax` principals of 2 KB. */
   policyBytesMax: 1024 * 1024,
   /** How often the policy file is looked at, and open streams held against it. */

@@ -5,8 +5,7 @@
  * What does not fit is refused while it is still the client's to hold.
  */
 
-/** Of the budget, for all answers together: whoever does not read keeps no snapshot out. */
-const ANSWERS_PART = 1 / 4;
+import { limits } from "./limits.js";
 
 export class MemoryBudget {
   private held = 0;
@@ -41,7 +40,8 @@ export class MemoryBudget {
   /** As `reserve`, for an answer until it is taken. */
   reserveForAnswer(bytes: number): MemoryShare | undefined {
     const take = (more: number) => {
-      const isOver = more > 0 && this.heldByAnswers + more > this.bytesMax * ANSWERS_PART;
+      const answersMax = (this.bytesMax * limits.answersPercentMax) / 100;
+      const isOver = more > 0 && this.heldByAnswers + more > answersMax;
       if (isOver || !this.take(more)) return false;
       this.heldByAnswers += more;
       return true;

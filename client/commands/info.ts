@@ -58,9 +58,15 @@ const costColumns: readonly Column<LearnedCost & { id: string }>[] = [
   { title: "high", align: "right", cell: ({ proveMsHigh }) => String(proveMsHigh) },
 ];
 
+const limitColumns: readonly Column<[name: string, value: bigint]>[] = [
+  { title: "limit", cell: ([name]) => name },
+  { title: "value", align: "right", cell: ([, value]) => String(value) },
+];
+
 /** For people; `--json` has everything. */
 export function infoText(info: GetServerInfoResponse): string {
   const { devices } = info;
+  const every = Object.entries(info.limits?.every ?? {});
   const costs = devices.flatMap(({ id, learnedCosts }) =>
     learnedCosts.map((cost) => ({ ...cost, id })),
   );
@@ -68,6 +74,7 @@ export function infoText(info: GetServerInfoResponse): string {
     pairsText([...identity(info), ...limitPairs(info)]),
     formatTable(deviceColumns, devices),
     ...(costs.length === 0 ? [] : [formatTable(costColumns, costs)]),
+    ...(every.length === 0 ? [] : [formatTable(limitColumns, every)]),
   ].join("\n");
 }
 

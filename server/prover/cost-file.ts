@@ -8,12 +8,11 @@ import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Clock } from "../clock.js";
+import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 
 /** At most so often a device's file is written, and once more at the end. */
 const WRITE_EVERY_MS = 5000;
-/** A file that we wrote has less than 1 KB. */
-const FILE_BYTES_MAX = 16 * 1024;
 
 /** What is kept: a cost model, see `schedule/cost.ts`. */
 export interface StoredCosts {
@@ -153,7 +152,7 @@ export class CostFiles implements CostStore {
       const found = fstatSync(fd);
       if (!found.isFile()) throw new Error("it is no file");
       if (uid !== undefined && found.uid !== uid) throw new Error(`user ${found.uid} owns it`);
-      if (found.size > FILE_BYTES_MAX) throw new Error(`it has ${found.size} bytes`);
+      if (found.size > limits.costFileBytesMax) throw new Error(`it has ${found.size} bytes`);
       return readFileSync(fd, "utf8");
     } finally {
       closeSync(fd);

@@ -7,12 +7,11 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { Addon } from "../../native/addon.js";
 import type { BackendOptions } from "./backend-file.js";
+import { limits } from "../limits.js";
 import { lockDevice, unlockDevice } from "./device-lock.js";
 import { forkProver, proverEnvironment } from "./process-prover.js";
 import type { Prover } from "./prover.js";
 
-/** A cold setup takes 4 to 13 s; several times that on a loaded machine. */
-const START_TIMEOUT_MS = 60_000;
 /** Provers of a killed service need up to a second to give their memory back. */
 const LOCK_WAIT_MS = 5000;
 /** The prover yields to the service beside it, which needs a share of a core for acks. */
@@ -94,8 +93,6 @@ export function overlappingDevices(devices: readonly DeviceConfig[]): string | u
 /** What a waiting prover and the service itself hold, in bytes; measured 0.5 GB and 0.3 GB. */
 const STANDBY_BYTES = 600e6;
 const SERVICE_BYTES = 500e6;
-/** Of all memory, for the proving processes together. */
-const MEMORY_SHARE_MAX = 0.8;
 
 /**
  * What a prover may hold before it is replaced: as configured, and always below what the host or
@@ -106,7 +103,7 @@ export function proverCeilingBytes(
   devices: number,
   configuredBytes: number,
 ): number {
-  return Math.min(configuredBytes, (memoryBytes * MEMORY_SHARE_MAX) / devices);
+  return Math.min(configuredBytes, (memoryBytes * limits.proverMemoryPercentMax) / 100 / devices);
 }
 
 /** Standbys a device for which memory allows: 1 when every prover may grow to its ceiling. */
@@ -176,7 +173,7 @@ export async function openDevice(
         env: proverEnvironment(modules.env, env),
         ...(user === undefined ? {} : { user }),
         fileBytesMax: fileMb * 1e6,
-        startTimeoutMs: START_TIMEOUT_MS,
+        startTimeoutMs: limits.proverStartMsMax,
       }),
     calibration: backend.calibration,
     release: () => unlockDevice(fd),

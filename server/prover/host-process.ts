@@ -12,10 +12,6 @@ import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
 import type { ProcessWatch } from "./process-watch.js";
 import { ProverError, type ProverExit } from "./prover.js";
 
-/** Enough for the last lines of a panic or a Python traceback. */
-const STDERR_TAIL_BYTES_MAX = 2048;
-/** Far above what a lane has in flight; reached only by a caller that does not wait. */
-const PENDING_REQUESTS_MAX = 1024;
 /** How long to wait for the last of stderr after the exit: something else may hold the pipe open. */
 const LAST_WORDS_MS_MAX = 250;
 
@@ -100,7 +96,7 @@ export class HostProcess {
     if (this.phase.name !== "serving") {
       return Promise.reject(new ProverError("died", `prover process is ${this.phase.name}`));
     }
-    if (this.pending.size >= PENDING_REQUESTS_MAX) {
+    if (this.pending.size >= limits.proverRequestsMax) {
       return Promise.reject(new ProverError("internal", "too many requests wait for this prover"));
     }
     const id = ++this.lastId;
@@ -176,7 +172,9 @@ export class HostProcess {
       if (this.phase.name !== "ended") resolve(this.end(how, signal));
     };
     child.stderr?.on("data", (chunk: Buffer) => {
-      this.stderrTail = Buffer.concat([this.stderrTail, chunk]).subarray(-STDERR_TAIL_BYTES_MAX);
+      this.stderrTail = Buffer.concat([this.stderrTail, chunk]).subarray(
+        -limits.proverStderrBytesMax,
+      );
     });
     const reader = {
       onMessage: (raw: unknown) => this.receive(raw, ready),

@@ -11,7 +11,6 @@ import { loadAddon, type Addon, type NativeProver } from "../../native/addon.js"
 import { limits } from "../limits.js";
 import { confineProver } from "./confinement.js";
 import {
-  ERROR_LENGTH_MAX,
   parseToHost,
   type FromHost,
   type HostReply,
@@ -95,7 +94,7 @@ async function replyTo(prover: NativeProver, request: HostRequest): Promise<Host
     return { type: "reply", id, ok: true, value: await answer(prover, request) };
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    const message = text.slice(0, ERROR_LENGTH_MAX);
+    const message = text.slice(0, limits.proverErrorLengthMax);
     return { type: "reply", id, ok: false, kind: failureKindOf(error), message };
   }
 }

@@ -4,15 +4,10 @@
  * the request it answers before anything above `process-prover.ts` sees it.
  */
 import { z } from "zod";
+import { limits } from "../limits.js";
 import { safeParse } from "../safe-parse.js";
 
 const U32_MAX = 0xffff_ffff;
-/** Names and revisions are short; a longer one is no description. */
-const NAME_LENGTH_MAX = 256;
-/** One XMSS key or signature is a few KB; sizes beyond this would only exhaust memory. */
-const ITEM_BYTES_MAX = 1 << 16;
-/** An error is the 512 bytes of the C ABI and a few words around them. */
-export const ERROR_LENGTH_MAX = 2048;
 
 /** A prover's words end in logs, outcomes and terminals, where control characters would act. */
 export function printable(text: string): string {
@@ -71,7 +66,7 @@ export type ToHost = z.infer<typeof toHost>;
 
 const name = z
   .string()
-  .max(NAME_LENGTH_MAX)
+  .max(limits.proverNameLengthMax)
   .regex(/^[\x20-\x7e]*$/, "a name is printable ASCII");
 const ready = z.strictObject({
   type: z.literal("ready"),
@@ -80,8 +75,8 @@ const ready = z.strictObject({
     scheme: name,
     revision: name,
     kinds: u32,
-    publicKeyBytes: u32.min(1).max(ITEM_BYTES_MAX),
-    signatureBytes: u32.min(1).max(ITEM_BYTES_MAX),
+    publicKeyBytes: u32.min(1).max(limits.proverItemBytesMax),
+    signatureBytes: u32.min(1).max(limits.proverItemBytesMax),
     proofBytesMax: u32,
     childrenMax: u32,
     rawsMax: u32,
@@ -104,7 +99,7 @@ const failed = z.strictObject({
   id: requestId,
   ok: z.literal(false),
   kind: z.enum(["refused", "internal"]),
-  message: z.string().max(ERROR_LENGTH_MAX).transform(printable),
+  message: z.string().max(limits.proverErrorLengthMax).transform(printable),
 });
 const fromHost = z.union([ready, heartbeat, done, failed]);
 

@@ -116,7 +116,9 @@ export class Handlers {
     const ask = { call: "SubmitSnapshot", nodeId, priority: priorityNames[priority] };
     const principal = this.modules.access.check(context.credential, ask);
     const { snapshot } = request;
-    if (request.requestId.length > 64) throw invalid("request_id", "is longer than 64 characters");
+    if (request.requestId.length > limits.idLengthMax) {
+      throw invalid("request_id", `is longer than ${limits.idLengthMax} characters`);
+    }
     const { digest: contentDigest, bytes } = contentOf(request);
     const identity = { nodeId, requestId: request.requestId, contentDigest };
     const earlier = this.modules.aggregator.remembered(identity);
@@ -309,8 +311,9 @@ function budget(value: number, field: string, max: number): number {
 
 function nodeIdOf(node: Node | undefined): string {
   if (node === undefined) throw invalid("node", "is missing");
-  if (!/^[A-Za-z0-9._-]{1,64}$/.test(node.nodeId)) {
-    throw invalid("node.node_id", "must be 1 to 64 characters of A-Z a-z 0-9 . _ -");
+  const { idLengthMax } = limits;
+  if (node.nodeId.length > idLengthMax || !/^[A-Za-z0-9._-]+$/.test(node.nodeId)) {
+    throw invalid("node.node_id", `must be 1 to ${idLengthMax} characters of A-Z a-z 0-9 . _ -`);
   }
   return node.nodeId;
 }

@@ -4,6 +4,7 @@
  * otherwise. A process that dies or hangs in it is passed over for the next.
  */
 import type { Clock } from "../clock.js";
+import { limits } from "../limits.js";
 import type { Metrics } from "../metrics.js";
 import type {
   AggregateClaim,
@@ -13,10 +14,6 @@ import type {
   SignedMessage,
 } from "../prover/prover.js";
 import { ProverError } from "../prover/prover.js";
-
-/** A verification takes 0.1 ms a signature, 20 to 100 ms a proof: far beyond it, the process hangs. */
-const VERIFY_MS_MAX = 2000;
-const VERIFY_MS_PER_SIGNATURE = 2;
 
 export interface Checker {
   /** Provers that died or hung while they were asked. */
@@ -50,7 +47,7 @@ export class FailoverChecker implements Checker {
   async verifySignatures(message: SignedMessage, keys: Uint8Array, signatures: Uint8Array) {
     const verdicts = await this.ask(
       (prover) => prover.verifySignatures(message, keys, signatures),
-      (prover) => (keys.length / prover.description.publicKeyBytes) * VERIFY_MS_PER_SIGNATURE,
+      (prover) => (keys.length / prover.description.publicKeyBytes) * limits.verifyMsPerSignature,
     );
     const valid = verdicts.filter((verdict) => verdict === "ok").length;
     this.modules.metrics.validSignatures.inc(valid);
@@ -81,7 +78,7 @@ export class FailoverChecker implements Checker {
       if (prover === undefined) throw last;
       asked.add(prover);
       try {
-        return await this.within(VERIFY_MS_MAX + extraMs(prover), question(prover));
+        return await this.within(limits.verifyMsMax + extraMs(prover), question(prover));
       } catch (error) {
         if (!(error instanceof ProverError) || error.kind !== "died") throw error;
         last = error;

@@ -4,6 +4,7 @@
  * events in the order in which it learns of them and runs its effects.
  */
 import { assertNever } from "../errors.js";
+import { limits } from "../limits.js";
 import type { StopReason } from "./messages.js";
 
 /** Why the lane kills a prover. The first four are the scheduler's, the rest its own. */
@@ -84,8 +85,6 @@ export interface LaneOptions {
 /** A setup that fails is tried again after 1 s, doubling to a minute: never hot. */
 const RETRY_MS = 1000;
 const RETRY_MS_MAX = 60_000;
-/** Ten heartbeats: below this a loaded machine explains the silence. */
-export const SILENCE_MS_MAX = 5000;
 /** A standby is set up while the device idles, or beside a proof once it has waited this long. */
 export const STANDBY_WAIT_MS_MAX = 3000;
 
@@ -315,7 +314,7 @@ function beat(
   if (state.isClosed) return { state, effects: [] };
   if (phase.kind === "failed" && nowMs >= phase.retryAtMs) return startActive(state);
   // The standby first: one that is silent too must not take over.
-  const isSilent = event.standbySilentMs > SILENCE_MS_MAX;
+  const isSilent = event.standbySilentMs > limits.proverSilenceMsMax;
   const checked: Step = isSilent ? killStandby(state, "wedged") : { state, effects: [] };
   const judged = judgeActive(checked.state, event, nowMs, options);
   const next = judged ?? warmStandby(checked.state, nowMs, options);
@@ -330,7 +329,7 @@ function judgeActive(
   { residentBytesMax }: LaneOptions,
 ): Step | undefined {
   const { phase, active } = state;
-  const isSilent = activeSilentMs > SILENCE_MS_MAX;
+  const isSilent = activeSilentMs > limits.proverSilenceMsMax;
   if (phase.kind === "idle") {
     // A fresh one that holds more by itself would be replaced by its like, for ever.
     if (residentBytes > residentBytesMax && active?.isUsed === true) {

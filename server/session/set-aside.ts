@@ -4,9 +4,6 @@
  */
 import { limits } from "../limits.js";
 
-/** An input that has ended this many provers is not tried again. */
-const DEATHS_MAX = 2;
-
 export class SetAside {
   private readonly inputs = new Map<string, { deaths: number; untilMs: number }>();
 
@@ -24,7 +21,7 @@ export class SetAside {
 
   has(digest: string, nowMs: number): boolean {
     const known = this.inputs.get(digest);
-    return known !== undefined && nowMs < known.untilMs && known.deaths >= DEATHS_MAX;
+    return known !== undefined && nowMs < known.untilMs && known.deaths >= limits.setAsideDeathsMax;
   }
 
   expire(nowMs: number): void {

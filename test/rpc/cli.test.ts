@@ -8,6 +8,7 @@ import {
   SubmitSnapshotRequestSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { startFakeProver } from "../../server/prover/fake.js";
+import { limits } from "../../server/limits.js";
 import type { Service } from "../../server/service.js";
 import { commandLine, freshPath, MAIN, runUntil } from "../helpers/command-line.js";
 import { jsonFile, submitSnapshotJson } from "../helpers/interop-json.js";
@@ -211,6 +212,9 @@ test("info is a table, or the raw message", async () => {
   const text = await cli("info");
   expect(text.stdout).toMatch(/^version +test\n/);
   expect(text.stdout).toMatch(/\ncpu +idle +its prover +-\n/);
+  for (const [name, value] of Object.entries(limits)) {
+    expect(text.stdout).toMatch(new RegExp(`^${name} +${value}$`, "m"));
+  }
   expect(text.code).toBe(0);
   const { stdout } = await cli("info", "--json");
   expect(JSON.parse(stdout)).toMatchObject({ serverVersion: "test", limits: {} });

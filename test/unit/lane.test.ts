@@ -1,13 +1,9 @@
 /** The lane machine: one attempt at a time, a standby that takes over, and no hot loops. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { limits } from "../../server/limits.js";
 import type { LaneEffect, LaneEvent, LaneState } from "../../server/schedule/lane.js";
-import {
-  freshLane,
-  SILENCE_MS_MAX,
-  STANDBY_WAIT_MS_MAX,
-  transitionLane,
-} from "../../server/schedule/lane.js";
+import { freshLane, STANDBY_WAIT_MS_MAX, transitionLane } from "../../server/schedule/lane.js";
 
 const options = { standbys: 1, residentBytesMax: 1000 } as const;
 const quiet = { activeSilentMs: 0, standbySilentMs: 0, residentBytes: 0 };
@@ -138,7 +134,7 @@ test("a standby whose setup fails backs off too, and the active prover works on"
 });
 
 test("a silent prover is wedged: killed, its attempt ended, and the standby has the device", () => {
-  const silent = beat({ activeSilentMs: SILENCE_MS_MAX + 1 });
+  const silent = beat({ activeSilentMs: limits.proverSilenceMsMax + 1 });
   const { state, effects } = run([...up, assign, silent]);
   expect(effects.slice(-2)).toMatchObject([
     { kind: "report_death", attempt: 7 },
@@ -155,7 +151,7 @@ test("a proof that runs beyond its limit is wedged", () => {
 });
 
 test("a silent standby is killed, and the active prover works on", () => {
-  const silent = beat({ standbySilentMs: SILENCE_MS_MAX + 1 });
+  const silent = beat({ standbySilentMs: limits.proverSilenceMsMax + 1 });
   const { state, effects } = run([...up, assign, silent]);
   expect(effects.at(-1)).toEqual({ kind: "kill_prover", prover: 2, cause: "wedged" });
   expect(state.phase.kind).toBe("proving");

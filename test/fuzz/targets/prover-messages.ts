@@ -1,7 +1,7 @@
 /** Values that crossed the pipe: refused as garbled, or of the type that they say, in both directions. */
 import { deserialize, serialize } from "node:v8";
+import { limits } from "../../../server/limits.js";
 import {
-  ERROR_LENGTH_MAX,
   GarbledMessageError,
   parseBoolean,
   parseFromHost,
@@ -46,7 +46,7 @@ function run(input: Uint8Array): void {
   const message = accepted(() => parseFromHost(value));
   if (message?.type === "reply" && message.ok) checkValue(message.value);
   if (message?.type === "reply" && !message.ok) {
-    holds(message.message.length <= ERROR_LENGTH_MAX, "an error is bounded");
+    holds(message.message.length <= limits.proverErrorLengthMax, "an error is bounded");
   }
   if (message?.type === "ready") {
     const { publicKeyBytes, signatureBytes, scheme } = message.description;
