@@ -31,10 +31,10 @@ export interface CostStore {
   save(deviceId: string, proofSystem: string, costs: StoredCosts): void;
 }
 
-const COEFFICIENTS = 4;
+const COEFFICIENTS = 5;
 const row = z.array(z.number().min(-1).max(1)).length(COEFFICIENTS);
 const fileSchema = z.strictObject({
-  format: z.literal(1),
+  format: z.literal(2),
   proofSystem: z.string(),
   atUnixMs: z.number(),
   logMs: z.array(z.number().min(-20).max(20)).length(COEFFICIENTS),
@@ -93,7 +93,7 @@ export class CostFiles implements CostStore {
     const { clock } = this.modules;
     const { logMs, covariance, scatter, atMs } = costs;
     this.pending.set(deviceId, {
-      format: 1,
+      format: 2,
       proofSystem,
       atUnixMs: Math.round(clock.unixMs() - (clock.nowMs() - atMs)),
       logMs: [...logMs],

@@ -3,16 +3,21 @@
  * one model per device. Used at accept (optimistic), at dispatch (pessimistic) and to tell a long
  * proof from a wedged prover.
  *
- * Milliseconds are `a + b·raws + c·raws² + d·children`. The model holds the logarithms of a, b, c
- * and d, so that no cost is ever negative and an error counts as a ratio, with their covariance, and
- * follows them by an extended Kalman filter. Before anything is seen the four are far more uncertain
- * together than apart: one sample of any shape scales the whole table to this device, and later ones
- * tell raw signatures from children. What is not seen grows as uncertain again as it was at first.
+ * Milliseconds are `a + b·raws + c·raws²` of raw signatures alone, and `d·children + e·raws` where
+ * children are folded in, which dwarfs what a proof costs as such; a child never makes a proof
+ * cheaper. The model holds the logarithms of a to e, so that no cost is ever negative and an error
+ * counts as a ratio, with their covariance, and follows them by an extended Kalman filter. Before
+ * anything is seen the five are far more uncertain together than apart: one sample of any shape
+ * scales the whole table to this device, and later ones tell raw signatures from children. What is
+ * not seen grows as uncertain again as it was at first.
  */
 
-/** Milliseconds measured on two cores: a proof, a raw signature, its square, a child. */
-const TABLE_MS = [770, 2, 0.3, 2550] as const;
-/** Standard deviation of the logarithms of all four at once: a device is twice as fast, or half. */
+/**
+ * Milliseconds measured on two cores: a proof, a raw signature, its square; a child, a raw signature
+ * beside children.
+ */
+const TABLE_MS = [770, 2, 0.3, 2750, 42] as const;
+/** Standard deviation of the logarithms of all at once: a device is twice as fast, or half. */
 const COMMON_DEVIATION = 0.7;
 /** And of each alone. */
 const OWN_DEVIATION = 0.3;
@@ -36,7 +41,7 @@ const OVERRUN_FACTOR = 4;
 const OVERRUN_MS_MIN = 10_000;
 
 export interface CostModel {
-  /** Natural logarithms of the milliseconds of a proof, a raw signature, its square, a child. */
+  /** Natural logarithms of the milliseconds in the table. */
   readonly logMs: readonly number[];
   /** How uncertain they are: the rows of their covariance. */
   readonly covariance: readonly (readonly number[])[];
@@ -60,7 +65,7 @@ export const freshCostModel: CostModel = {
 
 /** As many proofs take longer as take less. */
 export function predictMs(model: CostModel, raws: number, children: number): number {
-  return partsMs(model, raws, children).reduce((sum, part) => sum + part, 0);
+  return sum(partsMs(model, raws, children));
 }
 
 /** One proof in fifty takes less than this, as far as the model knows. */
@@ -130,10 +135,12 @@ export function learnAtLeast(
   return { ...before, logMs: before.logMs.map((log, i) => log + at(rise, i)) };
 }
 
-/** Milliseconds for the proof as such, its raw signatures, their square, and its children. */
+/** What each entry of the table adds, in milliseconds. */
 function partsMs({ logMs }: CostModel, raws: number, children: number): number[] {
-  const shape = [1, raws, raws * raws, children];
-  return logMs.map((log, i) => at(shape, i) * Math.exp(log));
+  const of = (shape: readonly number[]) => logMs.map((log, i) => at(shape, i) * Math.exp(log));
+  const alone = of([1, raws, raws * raws, 0, 0]);
+  const folded = of([0, 0, 0, children, raws]);
+  return children > 0 && sum(folded) > sum(alone) ? folded : alone;
 }
 
 interface Prediction {
@@ -146,7 +153,7 @@ interface Prediction {
 
 function predict(model: CostModel, raws: number, children: number): Prediction {
   const parts = partsMs(model, raws, children);
-  const ms = parts.reduce((sum, part) => sum + part, 0);
+  const ms = sum(parts);
   const shares = parts.map((part) => part / ms);
   const pull = model.covariance.map((row) => dot(row, shares));
   return { ms, variance: dot(pull, shares) + model.scatter, pull };
@@ -169,8 +176,12 @@ function meanBeyond(z: number): number {
   return Math.max(z, density * (1 + Math.exp(1.702 * z)));
 }
 
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
 function dot(a: readonly number[], b: readonly number[]): number {
-  return a.reduce((sum, value, i) => sum + value * at(b, i), 0);
+  return sum(a.map((value, i) => value * at(b, i)));
 }
 
 /** From what is known towards what was known at first; `kept` is 1 for nothing forgotten. */

@@ -115,10 +115,10 @@ describe("is not used, and the log says why", () => {
   const refused: [name: string, make: () => void, why: string][] = [
     ["a file that is no JSON", () => writeFileSync(path, "{"), "JSON"],
     ["an empty file", () => writeFileSync(path, ""), "JSON"],
-    ["a file of another format", () => edit({ format: 2 }), "format"],
+    ["a file of another format", () => edit({ format: 1 }), "format"],
     ["a file with a field too many", () => edit({ more: 1 }), "more"],
-    ["costs that are no numbers", () => edit({ logMs: [1, 2, null, 4] }), "logMs"],
-    ["costs beyond all measure", () => edit({ logMs: [1, 2, 3, 900] }), "logMs"],
+    ["costs that are no numbers", () => edit({ logMs: [1, 2, null, 4, 5] }), "logMs"],
+    ["costs beyond all measure", () => edit({ logMs: [1, 2, 3, 4, 900] }), "logMs"],
     ["a covariance of another size", () => edit({ covariance: [[1]] }), "covariance"],
     ["a scatter of nothing", () => edit({ scatter: 0 }), "scatter"],
     ["another proof system's", () => edit({ proofSystem: "scheme 2" }), "of scheme 2"],
