@@ -12,7 +12,7 @@ import { judge } from "./report/goals.js";
 import { jain, measure } from "./report/measures.js";
 import { optimum } from "./report/optimum.js";
 import { plots } from "./report/plots.js";
-import type { AskResult, ProofRecord, Run } from "./report/run.js";
+import type { AskResult, ProofRecord, RefusalRecord, Run } from "./report/run.js";
 import { notProved } from "./report/run.js";
 import type { GroupSpec, Scenario, SnapshotSpec } from "./report/scenario.js";
 import { asksOf, contentOfGroup } from "./report/scenario.js";
@@ -226,7 +226,7 @@ test("backlog's waits are its own, and preemptions are told with the needless", 
 const moment = (rest: Partial<Moment>): Moment => ({
   nowMs: 0,
   truth: new Truth(exact),
-  lanes: [{ freeAtMs: 900, content: undefined, isBacklog: false }],
+  lanes: [{ freeAtMs: 900, content: undefined, isBacklog: false, isProving: false }],
   queued: [],
   usedMs: 0,
   predictMs: () => 1,
@@ -249,7 +249,7 @@ test("a refused snapshot would have made it when a lane came free before its dea
   const same = snapshot(0, [group("b", 1)]);
   expect(snapshotWouldHaveMadeIt(same, moment({ queued: [ahead] }))).toBe(true);
   // Backlog on the lane makes way.
-  const lanes = [{ freeAtMs: 5000, content: "x", isBacklog: true }];
+  const lanes = [{ freeAtMs: 5000, content: "x", isBacklog: true, isProving: true }];
   expect(snapshotWouldHaveMadeIt(refused, moment({ lanes }))).toBe(true);
   expect(snapshotWouldHaveMadeIt({ ...refused, priority: 3 }, moment({ lanes }))).toBe(false);
 });
@@ -261,8 +261,29 @@ test("a group refused at its start would have made it when its least part ended 
   if (whole === undefined || parts === undefined) throw new Error("one snapshot has one group");
   expect(groupWouldHaveMadeIt(whole, moment({}))).toBe(false);
   expect(groupWouldHaveMadeIt(parts, moment({}))).toBe(true);
-  const late = moment({ nowMs: 2000 - ONE_MS });
-  expect(groupWouldHaveMadeIt(parts, late)).toBe(false);
+  // Its inputs are verified by then.
+  const inTime = 2000 - ONE_MS + VERIFY_MS;
+  expect(groupWouldHaveMadeIt(parts, moment({ nowMs: inTime - 1 }))).toBe(true);
+  expect(groupWouldHaveMadeIt(parts, moment({ nowMs: inTime }))).toBe(false);
+});
+
+test("a lane that proves would not have made what another has refused", () => {
+  const [ask] = asksOf(scenario([snapshot(0, [group("a", 64)], { fenceMs: 2000 })]));
+  if (ask === undefined) throw new Error("one snapshot has one group");
+  const truth = new Truth({ ...exact, speeds: [1, 0.5] });
+  const lane = { freeAtMs: 0, content: undefined, isBacklog: false, isProving: false };
+  expect(groupWouldHaveMadeIt(ask, moment({ truth, lanes: [lane, lane] }))).toBe(true);
+  const busy = { ...lane, isProving: true };
+  expect(groupWouldHaveMadeIt(ask, moment({ truth, lanes: [lane, busy] }))).toBe(false);
+});
+
+test("what was refused while devices are learned is not judged", () => {
+  const refusals = [0, 1, 2].map((askedAtMs): RefusalRecord => {
+    return { at: "dispatch", askedAtMs, wouldHaveMadeIt: askedAtMs > 1 };
+  });
+  const run = { asks: [], proofs: [], refusals, preemptions: [] };
+  const measures = measure({ ...scenario([]), judgedFromMs: 1 }, run);
+  expect(measures.refusals.dispatch).toEqual({ all: 2, wouldHaveMadeIt: 1 });
 });
 
 test("goals are met up to their bound", () => {

@@ -28,6 +28,8 @@ export interface LaneMoment {
   content: string | undefined;
   /** It proves backlog, which may be killed for a higher class. */
   isBacklog: boolean;
+  /** A proof runs on it, or it is down: it is neither idle nor still at a group's inputs. */
+  isProving: boolean;
 }
 
 /** A session whose groups wait. */
@@ -64,13 +66,18 @@ export function snapshotWouldHaveMadeIt(snapshot: SnapshotSpec, moment: Moment):
   );
 }
 
-/** Of a group that was not started by a lane that had been given it. */
+/**
+ * Of a group that was not started by a lane that had been given it: on that lane, or on another one
+ * that does not prove. Its inputs are verified by then.
+ */
 export function groupWouldHaveMadeIt(
   { snapshot, group, fenceAtMs }: Ask,
   { nowMs, truth, lanes }: Pick<Moment, "nowMs" | "truth" | "lanes">,
 ): boolean {
   return lanes.some(
-    (_, lane) => nowMs + truth.smallestMs(lane, group, snapshot.mayBeCut) < fenceAtMs,
+    ({ isProving }, lane) =>
+      !isProving &&
+      nowMs + truth.smallestMs(lane, group, snapshot.mayBeCut, "verified") < fenceAtMs,
   );
 }
 

@@ -53,7 +53,7 @@ export function measure(scenario: Scenario, run: Run): Measures {
     votes: votes(asked.map(({ ask }) => ({ ask, validators: ask.group.raws }))),
     represented: votes(inTime.map(({ ask, result }) => ({ ask, validators: result.represented }))),
     ...proverTime(proofs),
-    refusals: refusals(run),
+    refusals: refusals(scenario, run),
     preemptions: run.preemptions.length,
     needless: run.preemptions.filter(({ isNeedless }) => isNeedless).length,
     queueMs: judged.flatMap(({ ask, result }) =>
@@ -107,9 +107,11 @@ function proverTime(proofs: readonly ProofRecord[]) {
 const isMissed = (end: ProofRecord["end"], served: number) =>
   end === "fence" || (end === "proved" && served === 0);
 
-function refusals({ refusals: all }: Run): Measures["refusals"] {
+function refusals({ judgedFromMs }: Scenario, run: Run): Measures["refusals"] {
   const of = (where: RefusalRecord["at"]) => {
-    const own = all.filter(({ at }) => at === where);
+    const own = run.refusals.filter(
+      ({ at, askedAtMs }) => at === where && askedAtMs >= judgedFromMs,
+    );
     return {
       all: own.length,
       wouldHaveMadeIt: own.filter(({ wouldHaveMadeIt }) => wouldHaveMadeIt).length,

@@ -27,6 +27,8 @@ export interface ProofRecord {
 
 export interface RefusalRecord {
   at: "accept" | "dispatch";
+  /** When what was refused had come. */
+  askedAtMs: number;
   /** By the simulator's truth. */
   wouldHaveMadeIt: boolean;
 }

@@ -196,7 +196,7 @@ export class ServiceRun {
     for (const ask of asks) this.results.set(ask, notProved(`skipped ${answer.reason}`));
     if (answer.reason !== "predicted_miss") return;
     const wouldHaveMadeIt = snapshotWouldHaveMadeIt(snapshot, moment);
-    this.run.refusals.push({ at: "accept", wouldHaveMadeIt });
+    this.run.refusals.push({ at: "accept", askedAtMs: snapshot.atMs, wouldHaveMadeIt });
   }
 
   /** Every outcome that has come since, at the instant at which it came. */
@@ -226,7 +226,7 @@ export class ServiceRun {
     const isProved = status === OutcomeStatus.PROVED || status === OutcomeStatus.PROVED_LATE;
     if (status === OutcomeStatus.NOT_STARTED && reason === OutcomeReason.PREDICTED_MISS) {
       const wouldHaveMadeIt = groupWouldHaveMadeIt(ask, this.moment(ask.snapshot.node));
-      this.run.refusals.push({ at: "dispatch", wouldHaveMadeIt });
+      this.run.refusals.push({ at: "dispatch", askedAtMs: ask.snapshot.atMs, wouldHaveMadeIt });
     }
     if (!isProved) {
       const why = reason === OutcomeReason.UNSPECIFIED ? "" : ` ${OutcomeReason[reason]}`;
@@ -260,16 +260,16 @@ export class ServiceRun {
     const nowMs = this.clock.nowMs();
     const handed = [...this.handed];
     const lanes = this.dispatcher.devices().map((device, lane): LaneMoment => {
-      const nothing = { content: undefined, isBacklog: false };
+      const nothing = { content: undefined, isBacklog: false, isProving: false };
       switch (device.state.phase.kind) {
         case "idle":
           return { freeAtMs: nowMs, ...nothing };
         case "stopping":
-          return { freeAtMs: nowMs + EXIT_MS, ...nothing };
+          return { freeAtMs: nowMs + EXIT_MS, ...nothing, isProving: true };
         case "proving":
           return this.provingMoment(lane, handed);
         default:
-          return { freeAtMs: Infinity, ...nothing };
+          return { freeAtMs: Infinity, ...nothing, isProving: true };
       }
     });
     const usedMs = this.queue.usage.of(node, nowMs);
@@ -285,13 +285,15 @@ export class ServiceRun {
     if (proof !== undefined) {
       const isBacklog = this.known(proof.group.root).priority === BACKLOG;
       const { content } = proof.record;
-      return { freeAtMs: Math.max(nowMs, proof.freeAtMs), content, isBacklog };
+      const freeAtMs = Math.max(nowMs, proof.freeAtMs);
+      return { freeAtMs, content, isBacklog, isProving: true };
     }
     const next = handed.shift();
-    if (next === undefined) return { freeAtMs: nowMs, content: undefined, isBacklog: false };
+    if (next === undefined)
+      return { freeAtMs: nowMs, content: undefined, isBacklog: false, isProving: false };
     const freeAtMs = nowMs + this.scenario.truth.wholeMs(lane, next.group);
     const isBacklog = next.priority === BACKLOG;
-    return { freeAtMs, content: contentOfGroup(next.group), isBacklog };
+    return { freeAtMs, content: contentOfGroup(next.group), isBacklog, isProving: false };
   }
 
   private queued(): Queued[] {

@@ -22,6 +22,9 @@ export interface TruthOptions {
   drift: number;
 }
 
+/** Whether a group's inputs were verified before. */
+type Inputs = "unverified" | "verified";
+
 /** Verification of a group's raw signatures, of one child or of the proof. */
 export const VERIFY_MS = 20;
 /** From SIGKILL, or a crash, to the end of the process. */
@@ -65,19 +68,28 @@ export class Truth {
     return (rawMs + childMs * childFactor) * speed * Math.exp(scatter * normal) * slowness;
   }
 
-  /** The lane is busy for so long: inputs verified, proof made, proof verified. */
-  laneMs(lane: number, group: GroupSpec, raws: number, children: number): number {
-    return this.proveMs(lane, group, raws, children) + verifyMs(raws, children);
+  /** The lane is busy for so long: inputs verified, unless they are; proof made, proof verified. */
+  laneMs(
+    lane: number,
+    group: GroupSpec,
+    raws: number,
+    children: number,
+    inputs: Inputs = "unverified",
+  ): number {
+    const checkMs = inputs === "verified" ? VERIFY_MS : verifyMs(raws, children);
+    return this.proveMs(lane, group, raws, children) + checkMs;
   }
 
   wholeMs(lane: number, group: GroupSpec): number {
     return this.laneMs(lane, group, group.raws.length, group.children.length);
   }
 
-  /** The least of the group that is worth a proof: one raw, else two children. */
-  smallestMs(lane: number, group: GroupSpec, mayBeCut: boolean): number {
-    if (!mayBeCut) return this.wholeMs(lane, group);
-    return group.raws.length > 0 ? this.laneMs(lane, group, 1, 0) : this.laneMs(lane, group, 0, 2);
+  /** The least of the group that may be started: one raw, else two children; or the whole. */
+  smallestMs(lane: number, group: GroupSpec, mayBeCut: boolean, inputs?: Inputs): number {
+    const { raws, children } = group;
+    const whole = [raws.length, children.length] as const;
+    const [rawCount, childCount] = !mayBeCut ? whole : raws.length > 0 ? [1, 0] : [0, 2];
+    return this.laneMs(lane, group, rawCount, childCount, inputs);
   }
 
   /** Whether the nth attempt at this content, from 0, ends the prover. */
