@@ -16,7 +16,7 @@ import type { Checker } from "./checker.js";
 import { FailoverChecker } from "./checker.js";
 import type { CostModel } from "./cost.js";
 import { OPTIMISTIC_AT, pessimisticMs, predictMs, quantileMs } from "./cost.js";
-import type { LaneForecast } from "./forecast.js";
+import type { Future, LaneForecast } from "./forecast.js";
 import type { ProofResult } from "./group.js";
 import { LaneRunner } from "./lane-runner.js";
 import type { FromLane, LaneJob, StopReason, ToLane } from "./messages.js";
@@ -118,11 +118,12 @@ export class Dispatcher {
     await new Promise<void>((resolve) => this.whenUp.add(resolve));
   }
 
-  /** Offers idle lanes work; called whenever a job may have come up. */
+  /** Offers idle lanes work, the fastest first; called whenever a job may have come up. */
   wake(): void {
     if (this.isClosed) return;
-    for (const lane of this.lanes) {
-      if (lane.belief.kind !== "idle") continue;
+    const speed = ({ runner }: Lane) => predictMs(runner.cost, 1, 0);
+    const idle = this.lanes.filter(({ belief }) => belief.kind === "idle");
+    for (const lane of idle.sort((a, b) => speed(a) - speed(b))) {
       const job = this.source.next();
       if (job === undefined) break;
       const attempt = this.nextAttempt++;
@@ -187,16 +188,16 @@ export class Dispatcher {
   }
 
   /**
-   * When each lane takes work again if proofs take so many standard deviations more than the middle;
-   * by default optimistically. Those that the operator drained are left out.
+   * When each lane takes work again in this future, by default an optimistic one. Those that the
+   * operator drained are left out.
    */
-  forecast(deviations = OPTIMISTIC_AT): LaneForecast[] {
-    return this.lanesInUse().map((lane) => {
+  forecast(future: Future = () => OPTIMISTIC_AT): LaneForecast[] {
+    return this.lanesInUse().map((lane, nth) => {
       const { runner, belief } = lane;
       const hasStandby = runner.state.standby?.isReady === true;
       const isHeld = belief.kind === "holds" && !belief.isOver;
       const attempt = isHeld ? belief.attempt : undefined;
-      return { attempt, hasStandby, freeAtMs: this.freeAtMs(lane, deviations) };
+      return { attempt, hasStandby, freeAtMs: this.freeAtMs(lane, future(nth)) };
     });
   }
 

@@ -1,4 +1,40 @@
 /** When a group that comes now could start, given what the lanes do and who waits before it. */
+import { OPTIMISTIC_AT } from "./cost.js";
+
+/**
+ * How long proofs take in one of the ways it may go: so many standard deviations more than the
+ * middle for the nth of them, those that run first, by lane, then those that wait, in their order.
+ */
+export type Future = (nth: number) => number;
+
+/** All alike, from swift to slow. */
+const ALIKE = [OPTIMISTIC_AT, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2].map(
+  (at): Future =>
+    () =>
+      at,
+);
+const MIXED = 8;
+/** Successive multiples of it, modulo 1, are spread evenly whatever their number. */
+const GOLDEN_RATIO = 0.618_034;
+
+/**
+ * The futures that accept looks at. Swift proofs are not always the best for who stands last: those
+ * before it may start just in time, which a little later would have been too late; and one lane may
+ * come free early beside others that do not.
+ */
+export const futures: readonly Future[] = [
+  ...ALIKE,
+  ...Array.from({ length: MIXED }, (_, future): Future => {
+    // Each proof has another of as many equally likely values in each of them.
+    return (nth) => likely(Math.floor(((nth * GOLDEN_RATIO + future / MIXED) % 1) * MIXED));
+  }),
+];
+
+/** The middle of one eighth, counted from 0, of a normal variable's values; by a logistic. */
+function likely(eighth: number): number {
+  const share = (eighth + 0.5) / MIXED;
+  return Math.log(share / (1 - share)) / 1.702;
+}
 
 /** What the scheduler knows of one lane. */
 export interface LaneForecast {

@@ -313,9 +313,10 @@ export class LaneRunner {
       children: children.map(({ validators }) => validators),
       rotation: job.rotation,
       mayBeCut: job.mayBeCut,
-      mustStart: job.mustStart,
       fits: (rawCount, childCount) =>
         nowMs + pessimisticMs(this.cost, rawCount, childCount) < job.fenceAtMs,
+      mayStart: (rawCount, childCount) =>
+        job.isTry || nowMs + predictMs(this.cost, rawCount, childCount) < job.fenceAtMs,
     });
     if (part !== undefined && !isProof(part)) return part;
     if (isOverdue || nowMs >= job.fenceAtMs) return "deadline";

@@ -15,8 +15,8 @@ export interface LaneJob {
   fenceAtMs: number;
   /** Assigned in time, it may start late: its inputs may take until then to verify. */
   isFirstOfSession: boolean;
-  /** Starts whatever is predicted, so that no shape is locked out by a bad sample. */
-  mustStart: boolean;
+  /** Starts whatever is predicted, so that no shape is locked out by bad samples: see `Tries`. */
+  isTry: boolean;
   /** What does not fit may be left out, named `shed`. */
   mayBeCut: boolean;
   /** What is kept of a group that is cut: see `rotationOf`. */

@@ -20,10 +20,10 @@ export interface PartRequest {
   rotation: number;
   /** May the group be cut at all? */
   mayBeCut: boolean;
-  /** Start the least that can be started, even when it is predicted not to fit. */
-  mustStart: boolean;
-  /** Would a proof of this shape be done in time? */
+  /** A proof of this shape is all but sure to be done in time. */
   fits(raws: number, children: number): boolean;
+  /** One that is not may start all the same, where it is the least that can. */
+  mayStart(raws: number, children: number): boolean;
 }
 
 /**
@@ -45,24 +45,27 @@ export function isProof({ raws, children }: Part): boolean {
 
 /** Undefined when nothing of it may start. A group with nothing to prove is its own part. */
 export function choosePart(request: PartRequest): Part | undefined {
-  const { raws, children, rotation, mayBeCut, mustStart } = request;
+  const { raws, children, rotation, mayBeCut } = request;
   const fits = (part: Part) => request.fits(part.raws.length, part.children.length);
+  const least = (part: Part) =>
+    request.mayStart(part.raws.length, part.children.length) ? part : undefined;
   const whole = withChildren(request, children.length);
   if (!isProof(whole) || fits(whole)) return whole;
-  if (!mayBeCut) return mustStart ? whole : undefined;
+  if (!mayBeCut) return least(whole);
 
   for (let kept = children.length - 1; kept >= 0; kept--) {
     const part = withChildren(request, kept);
     if (isProof(part) && fits(part)) return part;
   }
   // Children alone did not help: raw signatures alone, as many as fit.
+  const rawsAlone = (count: number): Part => ({
+    raws: rotated(raws.length, rotation, count),
+    children: [],
+    covered: [],
+  });
   const fitting = largest(raws.length, (count) => request.fits(count, 0));
-  if (fitting > 0)
-    return { raws: rotated(raws.length, rotation, fitting), children: [], covered: [] };
-  if (!mustStart) return undefined;
-  if (raws.length > 0)
-    return { raws: rotated(raws.length, rotation, 1), children: [], covered: [] };
-  return withChildren(request, 2);
+  if (fitting > 0) return rawsAlone(fitting);
+  return least(raws.length > 0 ? rawsAlone(1) : withChildren(request, 2));
 }
 
 /** All raws, but for those that the kept children cover. */

@@ -1,22 +1,30 @@
 /**
- * When a proof that is predicted to miss is tried all the same, so that no shape is locked out by
- * bad samples: once in five minutes, and no shape twice in a row within ten, or one that never fits
- * would take the try of every other.
+ * When a first group that comes to an idle device is tried though it is predicted to miss, so that
+ * no shape is locked out by bad samples: one in five minutes, and only of a shape of which none was
+ * proved or tried in ten. What has waited is late, and its shape not locked out.
  */
 import type { Shape } from "./group.js";
 
 const EVERY_MS = 300_000;
+const SHAPE_EVERY_MS = 600_000;
 
 export class Tries {
-  private last = { shape: "", atMs: -Infinity };
+  private lastMs = -Infinity;
+  /** When a proof of each shape ended well, or was tried. */
+  private readonly seenMs = new Map<string, number>();
 
   mayTry(shape: Shape, nowMs: number): boolean {
-    const { last } = this;
-    return nowMs >= last.atMs + EVERY_MS * (roughly(shape) === last.shape ? 2 : 1);
+    const seenMs = this.seenMs.get(roughly(shape)) ?? -Infinity;
+    return nowMs >= this.lastMs + EVERY_MS && nowMs >= seenMs + SHAPE_EVERY_MS;
   }
 
   tried(shape: Shape, nowMs: number): void {
-    this.last = { shape: roughly(shape), atMs: nowMs };
+    this.lastMs = nowMs;
+    this.proved(shape, nowMs);
+  }
+
+  proved(shape: Shape, nowMs: number): void {
+    this.seenMs.set(roughly(shape), nowMs);
   }
 }
 

@@ -5,10 +5,9 @@
  */
 import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics.js";
-import { OPTIMISTIC_AT } from "../schedule/cost.js";
 import type { Dispatcher, Job, JobSource } from "../schedule/dispatcher.js";
-import type { Ahead, LaneForecast } from "../schedule/forecast.js";
-import { startAfter } from "../schedule/forecast.js";
+import type { Ahead, Future, LaneForecast } from "../schedule/forecast.js";
+import { futures, startAfter } from "../schedule/forecast.js";
 import type { ProofResult, Shape } from "../schedule/group.js";
 import { shapeOf } from "../schedule/group.js";
 import type { StopReason } from "../schedule/messages.js";
@@ -26,15 +25,6 @@ import type { SessionEvent } from "./session.js";
 import type { LiveSession, Submission } from "./sessions.js";
 import { SetAside } from "./set-aside.js";
 import { resultFor } from "./shared-result.js";
-
-/** In standard deviations: five proofs in six take less, as far as the model knows. */
-const LIKELY_AT = 1;
-/**
- * How long proofs take in the futures that accept looks at, in standard deviations. Swift proofs are
- * not always the best for who stands last: those before it may start just in time, which a little
- * later would have been too late.
- */
-const FUTURES = [OPTIMISTIC_AT, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2] as const;
 
 export interface Forecast {
   startAtMs: number;
@@ -58,7 +48,6 @@ export class GroupQueue implements JobSource {
   readonly usageOfPrincipals = new Usage(MINUTE_HALF_LIFE_MS);
   private readonly flights = new Map<number, Flight>();
   private readonly setAside = new SetAside();
-  /** Of first groups on an idle device. */
   private readonly tries = new Tries();
   private passedOver: PassedOver = 0;
   private cancelLook = () => {};
@@ -124,8 +113,8 @@ export class GroupQueue implements JobSource {
    */
   forecast(submission: Submission): Forecast {
     let soonest: Forecast = { startAtMs: Infinity, finishAtMs: Infinity, isInTime: false };
-    for (const deviations of FUTURES) {
-      const { startAtMs, finishAtMs } = this.forecastAt(submission, deviations);
+    for (const future of futures) {
+      const { startAtMs, finishAtMs } = this.forecastIn(future, submission);
       const { deadlineAtMs, fenceAtMs } = submission;
       const isInTime = startAtMs < deadlineAtMs && finishAtMs < fenceAtMs;
       if (isInTime) return { startAtMs, finishAtMs, isInTime };
@@ -134,10 +123,10 @@ export class GroupQueue implements JobSource {
     return soonest;
   }
 
-  private forecastAt(submission: Submission, deviations: number) {
+  private forecastIn(future: Future, submission: Submission) {
     const { clock, dispatcher } = this.modules;
     const nowMs = clock.nowMs();
-    const lanes = dispatcher.forecast(deviations);
+    const lanes = dispatcher.forecast(future);
     const digests = new Set(submission.groups.map(({ digest }) => digest));
     const [shared] = lanes
       .flatMap(({ attempt, freeAtMs }) => {
@@ -163,13 +152,11 @@ export class GroupQueue implements JobSource {
           compareStanding(other, standing) < 0 && !digests.has(groupOf(other.waiter).digest),
       )
       .sort(compareStanding);
-    const startAtMs = startAfter(
-      nowMs,
-      free,
-      this.ahead(before, deviations),
-      submission.deadlineAtMs,
-    );
-    return { startAtMs, finishAtMs: startAtMs + this.leastMs(submission, deviations) };
+    const inQueue: Future = (nth) => future(lanes.length + nth);
+    const ahead = this.ahead(before, inQueue);
+    const startAtMs = startAfter(nowMs, free, ahead, submission.deadlineAtMs);
+    const ownMs = this.leastMs(submission, inQueue(before.length));
+    return { startAtMs, finishAtMs: startAtMs + ownMs };
   }
 
   /** Lets go of what time has made worthless. */
@@ -195,9 +182,9 @@ export class GroupQueue implements JobSource {
     });
   }
 
-  private *ahead(waiting: readonly { waiter: Waiter }[], deviations: number): Generator<Ahead> {
-    for (const { waiter } of waiting) {
-      const costMs = this.modules.dispatcher.quantileMs(...shapeOf(workOf(waiter)), deviations);
+  private *ahead(waiting: readonly { waiter: Waiter }[], future: Future): Generator<Ahead> {
+    for (const [nth, { waiter }] of waiting.entries()) {
+      const costMs = this.modules.dispatcher.quantileMs(...shapeOf(workOf(waiter)), future(nth));
       const { deadlineAtMs, fenceAtMs } = waiter.live.submission;
       yield { costMs, latestStartAtMs: Math.min(deadlineAtMs, fenceAtMs - costMs) };
     }
@@ -227,16 +214,18 @@ export class GroupQueue implements JobSource {
     const deadlineAtMs = limit((each) => each.deadlineAtMs);
     const fenceAtMs = limit((each) => each.fenceAtMs);
     const mayBeCut = waiters.every(({ live }) => live.submission.mayBeCut);
-    const isFirstOfSession = waiters.some(({ live }) => !live.hasStarted);
-    const fits = nowMs + this.leastMs({ groups: [leader], mayBeCut }, LIKELY_AT) < fenceAtMs;
-    const shape = shapeOf(leader.work);
-    const mustStart = isFirstOfSession && (fits || this.tries.mayTry(shape, nowMs));
+    const firsts = waiters.filter(({ live }) => !live.hasStarted);
+    const isFirstOfSession = firsts.length > 0;
+    const cameToIdle = firsts.some(({ live }) => live.cameToIdle);
+    const least = leastShape(leader, mayBeCut);
+    const isUnlikely = nowMs + dispatcher.predictMs(...least) >= fenceAtMs;
+    const isTry = cameToIdle && isUnlikely && this.tries.mayTry(least, nowMs);
     return {
       work: leader.work,
       deadlineAtMs,
       fenceAtMs,
       isFirstOfSession,
-      mustStart,
+      isTry,
       isRetry: waiters.some(isRetry),
       mayBeCut,
       rotation: rotationOf(submission.slot),
@@ -253,7 +242,7 @@ export class GroupQueue implements JobSource {
           isBacklogTurn,
           mayBeCut,
         };
-        if (mustStart && !fits) this.tries.tried(shape, nowMs);
+        if (isTry) this.tries.tried(least, nowMs);
         this.flights.set(attempt, flight);
         for (const waiter of waiters) this.board(attempt, flight, waiter, ms);
       },
@@ -308,6 +297,8 @@ export class GroupQueue implements JobSource {
     if (isBacklog(flight)) this.passedOver = 0;
     const { sessions, clock } = this.modules;
     const { digest, work } = flight.leader;
+    if (result.kind === "proved")
+      this.tries.proved(leastShape(flight.leader, flight.mayBeCut), clock.nowMs());
     const isDeath = result.kind === "failed" && result.deaths > 0;
     if (isDeath) this.setAside.blame(digest, result.deaths, flight.fenceAtMs);
     const isSetAside = this.setAside.has(digest, clock.nowMs());
@@ -353,18 +344,21 @@ export class GroupQueue implements JobSource {
     { groups, mayBeCut }: Pick<Submission, "groups" | "mayBeCut">,
     deviations: number,
   ): number {
-    const least = groups.map(({ work }): Shape => {
-      const [raws, children] = shapeOf(work);
-      if (!mayBeCut || raws + children < 2) return [raws, children];
-      return raws > 0 ? [1, 0] : [0, 2];
-    });
     const { dispatcher } = this.modules;
+    const least = groups.map((group) => leastShape(group, mayBeCut));
     return Math.min(...least.map((shape) => dispatcher.quantileMs(...shape, deviations)));
   }
 
   private pessimisticMs(waiter: Waiter): number {
     return this.modules.dispatcher.pessimisticMs(...shapeOf(workOf(waiter)));
   }
+}
+
+/** What may be started of a group at the least. */
+function leastShape({ work }: DecodedGroup, mayBeCut: boolean): Shape {
+  const [raws, children] = shapeOf(work);
+  if (!mayBeCut || raws + children < 2) return [raws, children];
+  return raws > 0 ? [1, 0] : [0, 2];
 }
 
 /** All that wait for it do so in backlog. */

@@ -45,6 +45,8 @@ export interface LiveSession {
   state: SessionState;
   readonly startedAtMs: (number | undefined)[];
   hasStarted: boolean;
+  /** A device was idle when it came. */
+  readonly cameToIdle: boolean;
   readonly counts: Map<string, number>;
   readonly cancelTimers: (() => void)[];
   /** Of the snapshot and its results; of the results alone from the session's end on. */
@@ -107,7 +109,7 @@ export class Sessions {
 
   /** Takes an admitted snapshot on; its groups wait until they enter the queue. */
   open(submission: Submission, share: MemoryShare): LiveSession {
-    const { clock, metrics } = this.modules;
+    const { clock, metrics, dispatcher } = this.modules;
     const { deadlineAtMs, fenceAtMs, groups } = submission;
     const order = this.nextOrder++;
     const name = `${this.options.instance}/${order}`;
@@ -118,6 +120,7 @@ export class Sessions {
       state: { deadlineAtMs, fenceAtMs, groups: groups.map(() => queuedGroup) },
       startedAtMs: [],
       hasStarted: false,
+      cameToIdle: dispatcher.isIdle,
       counts: new Map(),
       cancelTimers: [],
       share,

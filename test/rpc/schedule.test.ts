@@ -243,7 +243,7 @@ describe("a group that would miss its fence", () => {
   test("but a whole that is predicted to miss is tried once in a while only", async () => {
     const sleep = (ms: number) => delay(ms, undefined);
     await serve(() => startFakeProver({ proveMs: (raws) => raws * 60, sleep }), "0");
-    const hopeless = { raws: 63, fenceMs: 3000, mayBeCut: false };
+    const hopeless = { raws: 63, fenceMs: 1500, mayBeCut: false };
     const tried = await outcome("a", await submit("a", hopeless));
     expect(tried.reason).toBe(OutcomeReason.FENCE);
     const again = await outcome("b", await submit("b", { ...hopeless, raws: 61 }));
@@ -255,14 +255,25 @@ describe("a group that would miss its fence", () => {
 
   test("and ends predicted_miss where it is not the first of its session", async () => {
     const sleep = (ms: number) => delay(ms, undefined);
-    await serve(() => startFakeProver({ proveMs: (raws) => raws * 10, sleep }), "0");
-    const session = await submit("a", { ...tooShort, groups: 2, mayBeCut: false });
+    await serve(() => startFakeProver({ proveMs: (raws) => raws * 30, sleep }), "0");
+    const session = await submit("a", { raws: 64, groups: 2, fenceMs: 3000, mayBeCut: false });
     const [, second] = await outcomes("a", session);
     expect(second).toMatchObject({
       status: OutcomeStatus.NOT_STARTED,
       reason: OutcomeReason.PREDICTED_MISS,
     });
   });
+});
+
+test("a first group that has waited is not tried where it would miss", async () => {
+  await start("0");
+  await submit("a", { raws: 3 });
+  await prover.untilProofs(1);
+  const late = await submit("b", { raws: 64, fenceMs: 3000, mayBeCut: false });
+  await delay(1200);
+  prover.endProofs();
+  expect((await outcome("b", late)).reason).toBe(OutcomeReason.PREDICTED_MISS);
+  expect(prover.proofs).toBe(1);
 });
 
 describe("the order between nodes", () => {

@@ -1,7 +1,8 @@
 /** When a group could start behind others, and when backlog makes way for it. */
 import { describe, expect, test } from "vitest";
+import { OPTIMISTIC_AT } from "../../server/schedule/cost.js";
 import type { LaneForecast } from "../../server/schedule/forecast.js";
-import { startAfter } from "../../server/schedule/forecast.js";
+import { futures, startAfter } from "../../server/schedule/forecast.js";
 import { preemption, TAKEOVER_MS } from "../../server/schedule/preemption.js";
 
 const NOW = 1000;
@@ -33,6 +34,27 @@ describe("the start behind others", () => {
 
   test("is never without a lane", () => {
     expect(startAfter(NOW, [], [])).toBe(Infinity);
+  });
+});
+
+describe("the futures that are looked at", () => {
+  const firstTen = futures.map((future) => Array.from({ length: 10 }, (_, nth) => future(nth)));
+  const isAlike = (values: readonly number[]) => new Set(values).size === 1;
+
+  test("go from swift to slow where proofs are alike", () => {
+    const alike = firstTen.filter(isAlike).map(([at]) => at ?? NaN);
+    expect(alike).toEqual([...alike].sort((a, b) => a - b));
+    expect([alike[0], alike.at(-1)]).toEqual([OPTIMISTIC_AT, 2]);
+  });
+
+  test("have each proof swift in one and slow in another where they are mixed", () => {
+    const mixed = firstTen.filter((values) => !isAlike(values));
+    for (let nth = 0; nth < 10; nth++) {
+      const values = mixed.map((each) => each[nth] ?? NaN).sort((a, b) => a - b);
+      expect(values[0]).toBeLessThan(-1);
+      expect(values.at(-1)).toBeGreaterThan(1);
+      expect(values.reduce((sum, each) => sum + each, 0) / values.length).toBeCloseTo(0, 6);
+    }
   });
 });
 

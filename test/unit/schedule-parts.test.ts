@@ -11,8 +11,8 @@ function request(raws: number, children: number[][], budget: number, more = {}):
     children,
     rotation: 0,
     mayBeCut: true,
-    mustStart: false,
     fits: (rawCount, childCount) => rawCount + 10 * childCount <= budget,
+    mayStart: () => false,
     ...more,
   };
 }
@@ -51,14 +51,20 @@ test("without raws at least two children stay, or nothing starts", () => {
 
 test("a group that may not be cut starts whole or not at all", () => {
   expect(choosePart(request(4, [], 3, { mayBeCut: false }))).toBeUndefined();
-  const must = { mayBeCut: false, mustStart: true };
-  expect(choosePart(request(4, [], 3, must))?.raws).toHaveLength(4);
+  const likely = { mayBeCut: false, mayStart: (raws: number) => raws === 4 };
+  expect(choosePart(request(4, [], 3, likely))?.raws).toHaveLength(4);
 });
 
-test("what must start starts with the least, when nothing is predicted to fit", () => {
-  expect(choosePart(request(4, [[9]], 0, { mustStart: true }))?.raws).toEqual([0]);
+test("the least may start though nothing is sure to fit", () => {
+  const asked: number[][] = [];
+  const mayStart = (...shape: number[]) => asked.push(shape) > 0;
+  expect(choosePart(request(4, [[9]], 0, { mayStart }))?.raws).toEqual([0]);
   const children = [[100], [101], [102]];
-  expect(choosePart(request(0, children, 0, { mustStart: true }))?.children).toEqual([0, 1]);
+  expect(choosePart(request(0, children, 0, { mayStart }))?.children).toEqual([0, 1]);
+  expect(asked).toEqual([
+    [1, 0],
+    [0, 2],
+  ]);
 });
 
 test("nothing to prove is no miss, however little fits", () => {

@@ -12,12 +12,18 @@ test("a shape is tried at once, and another five minutes later", () => {
   expect(tries.mayTry([8, 0], 5 * MINUTE_MS)).toBe(true);
 });
 
-test("the shape that was tried last waits ten, so that it does not take every try", () => {
+test("one that was tried waits ten, so that it does not take every try", () => {
   const tries = new Tries();
   tries.tried([64, 0], 0);
   expect(tries.mayTry([100, 0], 10 * MINUTE_MS - 1)).toBe(false);
   expect(tries.mayTry([64, 1], 5 * MINUTE_MS)).toBe(true);
   expect(tries.mayTry([64, 0], 10 * MINUTE_MS)).toBe(true);
-  tries.tried([64, 1], 5 * MINUTE_MS);
+});
+
+test("one that was proved is not locked out, and waits ten", () => {
+  const tries = new Tries();
+  tries.proved([64, 0], 0);
+  expect(tries.mayTry([100, 0], 10 * MINUTE_MS - 1)).toBe(false);
+  expect(tries.mayTry([8, 0], 0)).toBe(true);
   expect(tries.mayTry([64, 0], 10 * MINUTE_MS)).toBe(true);
 });
