@@ -1,5 +1,6 @@
 /** A table in plain text of who may do what, and one call of each kind to hold it against. */
 import { Code, ConnectError } from "@connectrpc/connect";
+import type { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AggregatorClient } from "./contract.js";
 import { inventedGroup } from "./contract.js";
 import { snapshot } from "./vectors.js";
@@ -29,17 +30,23 @@ function verdictOf(cell: string | undefined): Verdict {
   throw new Error(`${String(cell)} is no verdict`);
 }
 
-/** One call of each kind, and how it ends where it is served. */
-export const attempts: Record<
-  string,
-  { served: Code | undefined; call: (client: AggregatorClient, nodeId: string) => Promise<unknown> }
-> = {
+interface Attempt {
+  method: keyof typeof AggregatorService.method;
+  /** How it ends where it is served. */
+  served: Code | undefined;
+  call: (client: AggregatorClient, nodeId: string) => Promise<unknown>;
+}
+
+/** One call of each kind. */
+export const attempts: Record<string, Attempt> = {
   Submit: {
+    method: "submitSnapshot",
     served: undefined,
     call: (client, nodeId) =>
       client.submitSnapshot({ node: { nodeId }, snapshot: snapshot(100, [inventedGroup(0)]) }),
   },
   Stream: {
+    method: "streamResults",
     served: undefined,
     call: (client, nodeId) => {
       const events = client.streamResults({ node: { nodeId }, noFollow: true });
@@ -47,18 +54,25 @@ export const attempts: Record<
     },
   },
   Get: {
+    method: "getSession",
     served: Code.NotFound,
     call: (client, nodeId) => client.getSession({ node: { nodeId }, sessionId: "none" }),
   },
   Cancel: {
+    method: "cancelSession",
     served: Code.NotFound,
     call: (client, nodeId) => client.cancelSession({ node: { nodeId }, sessionId: "none" }),
   },
   Verify: {
+    method: "verifyAggregate",
     served: Code.InvalidArgument,
     call: (client, nodeId) => client.verifyAggregate({ node: { nodeId } }),
   },
-  Info: { served: undefined, call: (client) => client.getServerInfo({}) },
+  Info: {
+    method: "getServerInfo",
+    served: undefined,
+    call: (client) => client.getServerInfo({}),
+  },
 };
 
 /** Calls, and says what came of it. Throws for an answer that is neither served nor a denial. */

@@ -26,6 +26,7 @@ certificate with the other's name as common | who?   | who?   | who? | who?   | 
 certificate of nobody                       | who?   | who?   | who? | who?   | who?   | who?
 certificate of nobody, with a good token    | who?   | who?   | who? | who?   | who?   | who?
 certificate, for another node               | no     | no     | no   | no     | no     | yes
+certificate for two calls                   | no     | yes    | yes  | no     | no     | no
 token                                       | yes    | yes    | yes  | yes    | yes    | yes
 token over TLS                              | yes    | yes    | yes  | yes    | yes    | yes
 token for two calls                         | no     | yes    | yes  | no     | no     | no
@@ -35,7 +36,9 @@ token that has expired                      | who?   | who?   | who? | who?   | 
 token that is unknown                       | who?   | who?   | who? | who?   | who?   | who?
 password instead of a token                 | who?   | who?   | who? | who?   | who?   | who?
 Unix socket                                 | yes    | yes    | yes  | yes    | yes    | yes
+token of an operator                        | no     | no     | no   | no     | no     | no
 Unix socket, for another node               | no     | no     | no   | no     | no     | yes
+Unix socket for two calls                   | no     | yes    | yes  | no     | no     | no
 Unix socket of nobody                       | who?   | who?   | who? | who?   | who?   | who?
 Unix socket of nobody, with a token         | yes    | yes    | yes  | yes    | yes    | yes
 loopback                                    | no     | no     | no   | no     | no     | yes
@@ -45,7 +48,8 @@ loopback, no policy file                    | yes    | yes    | yes  | yes    | 
 unknown token, no policy file               | yes    | yes    | yes  | yes    | yes    | yes
 `);
 
-type Door = "plain" | "tls" | "mtls" | "socket" | "otherSocket" | "strict" | "open";
+type Door =
+  "plain" | "tls" | "mtls" | "socket" | "narrowSocket" | "otherSocket" | "strict" | "open";
 interface Caller {
   door: Door;
   identity?: keyof typeof identities;
@@ -58,16 +62,19 @@ const identities = {
   node1: authority.issue({ dnsNames: ["node-1.example", "localhost"], commonName: "any" }),
   node2: authority.issue({ dnsNames: [], ips: [], commonName: "node-2" }),
   disguised: authority.issue({ dnsNames: ["node-9.example"], commonName: "node-2" }),
+  reader: authority.issue({ dnsNames: ["reader.example"] }),
   nobody: authority.issue({ dnsNames: ["node-9.example"] }),
 };
 const tokens = {
   good: "lagg_good",
   reader: "lagg_reader",
   backlog: "lagg_backlog",
+  operator: "lagg_operator",
   old: "lagg_old",
 };
 const bearer = (token: string) => `Bearer ${token}`;
 const socketPath = freshPath("node.sock");
+const narrowPath = freshPath("narrow.sock");
 const otherPath = freshPath("other.sock");
 
 const callers: Record<string, Caller> = {
@@ -81,6 +88,7 @@ const callers: Record<string, Caller> = {
     authorization: bearer(tokens.good),
   },
   "certificate, for another node": { door: "mtls", identity: "node1", nodeId: "node-2" },
+  "certificate for two calls": { door: "mtls", identity: "reader" },
   token: { door: "plain", authorization: bearer(tokens.good) },
   "token over TLS": { door: "tls", authorization: bearer(tokens.good) },
   "token for two calls": { door: "plain", authorization: bearer(tokens.reader) },
@@ -97,7 +105,9 @@ const callers: Record<string, Caller> = {
   "token that is unknown": { door: "plain", authorization: bearer("lagg_bad") },
   "password instead of a token": { door: "plain", authorization: "Basic bm9kZS0xOnNlY3JldA==" },
   "Unix socket": { door: "socket" },
+  "token of an operator": { door: "plain", authorization: bearer(tokens.operator) },
   "Unix socket, for another node": { door: "socket", nodeId: "node-2" },
+  "Unix socket for two calls": { door: "narrowSocket" },
   "Unix socket of nobody": { door: "otherSocket" },
   "Unix socket of nobody, with a token": {
     door: "otherSocket",
@@ -127,9 +137,12 @@ const principals = [
   {
     ...all,
     name: "reader",
+    certificates: ["DNS:reader.example"],
     tokens: [tokenOf(tokens.reader)],
+    sockets: [narrowPath, `${narrowPath}.http`],
     calls: ["StreamResults", "GetSession"],
   },
+  { name: "operator", tokens: [tokenOf(tokens.operator)], operatorCalls: ["*"] },
   {
     ...all,
     name: "backlog",
@@ -158,6 +171,7 @@ beforeAll(async () => {
     tls: { policy, ...tls },
     mtls: { policy, ...tls, tlsClientCa: files.ca },
     socket: { policy, ...at(socketPath) },
+    narrowSocket: { policy, ...at(narrowPath) },
     otherSocket: { policy, ...at(otherPath) },
     strict: { policy: policyFile(...principals) },
     open: {},
@@ -203,6 +217,8 @@ function clientOf({ door, identity, authorization }: Caller, stack: string): Agg
 test("the table names every caller and every call", () => {
   expect(everyCall.map(({ who }) => who)).toEqual(Object.keys(callers));
   for (const { cells } of everyCall) expect(Object.keys(cells)).toEqual(Object.keys(attempts));
+  const called = Object.values(attempts).map(({ method }) => method);
+  expect(called.sort()).toEqual(Object.keys(AggregatorService.method).sort());
 });
 
 describe.each(stacks)("%s", (stack) => {
