@@ -59,7 +59,7 @@ export class Access {
     const principal = this.check(credential, ask);
     const { callsPerMinute } = principal.quota;
     if (callsPerMinute !== undefined) {
-      const waitMs = this.rate.take(principal, callsPerMinute, this.modules.clock.nowMs());
+      const waitMs = this.rate.take(principal.name, callsPerMinute, this.modules.clock.nowMs());
       if (waitMs > 0) {
         throw this.overQuota("callsPerMinute", principal, `the next is free in ${waitMs} ms`);
       }
@@ -87,6 +87,7 @@ export class Access {
 
   replace(policy: Policy): void {
     this.policy = policy;
+    this.rate.keep(new Set(policy.principals.map(({ name }) => name)));
     this.review();
   }
 

@@ -118,6 +118,10 @@ test("calls over their principal's quota are refused until time has filled it ag
   expect(() => access.begin(loopback, { call: "GetSession" })).toThrow(
     expect.objectContaining({ kind: "permission_denied" }),
   );
+  // A policy that is read again fills nothing.
+  writeFileSync(path, textOf({ ...principal(["StreamResults", "GetSession"]), quota }));
+  look();
+  expect(call).toThrow(expect.objectContaining({ kind: "resource_exhausted" }));
   writeFileSync(path, GOOD);
   look();
   for (let calls = 0; calls < 100; calls++) call();
