@@ -16,7 +16,7 @@ import { tlsListener } from "./tls-listener.js";
 import type { TlsSource } from "./tls-source.js";
 import { peerAt } from "./peer.js";
 import type { Peer } from "./peer.js";
-import { removeStaleSocket, setAccess } from "./unix-socket.js";
+import { removeStaleSocket, setAccess, underClosedMask } from "./unix-socket.js";
 import type { SocketAccess } from "./unix-socket.js";
 
 /** At most one line about handshakes in so long. */
@@ -77,7 +77,8 @@ export class Listener {
       if (connection !== undefined) welcome(connection);
     });
     const listening = once(server, "listening");
-    server.listen(bind);
+    if ("path" in bind) underClosedMask(() => server.listen(bind));
+    else server.listen(bind);
     await listening;
     this.servers.add(server);
     if ("path" in bind) {

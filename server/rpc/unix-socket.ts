@@ -26,6 +26,16 @@ export async function removeStaleSocket(path: string): Promise<void> {
   unlinkSync(path);
 }
 
+/** What is made in it, at once, is for this user alone, until it is opened further. */
+export function underClosedMask(make: () => void): void {
+  const before = process.umask(0o177);
+  try {
+    make();
+  } finally {
+    process.umask(before);
+  }
+}
+
 /** Group before mode: nobody is let in who has to be kept out a moment later. */
 export function setAccess(path: string, { mode, group }: SocketAccess): void {
   if (group !== undefined) chownSync(path, lstatSync(path).uid, groupIdOf(group));

@@ -1,11 +1,14 @@
 /** What the settings make of a whole service: where TLS is, where plain text, and who may connect. */
+import { once } from "node:events";
 import { statSync } from "node:fs";
+import { createServer } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { AggregatorClient } from "../../client/aggregator-client.js";
 import { TickAggregator } from "../../client/tick-aggregator.js";
 import { callAdmin } from "../../client/admin-client.js";
 import { ConfigError, parseConfig } from "../../server/config.js";
 import { startFakeProver } from "../../server/prover/fake.js";
+import { underClosedMask } from "../../server/rpc/unix-socket.js";
 import type { Service } from "../../server/service.js";
 import { checkTls } from "../../server/commands/tls-check.js";
 import { commandLine, freshPath } from "../helpers/command-line.js";
@@ -142,6 +145,21 @@ describe("a Unix socket", () => {
     for (const { mode, gid } of [statSync(path), statSync(edge)]) {
       expect([mode & 0o777, gid]).toEqual([0o666, group]);
     }
+  });
+
+  test("is nobody else's before its mode is set", async () => {
+    const path = socketPath();
+    const server = createServer();
+    const before = process.umask(0);
+    try {
+      underClosedMask(() => server.listen(path));
+      expect(statSync(path).mode & 0o777).toBe(0o600);
+      expect(process.umask()).toBe(0);
+    } finally {
+      process.umask(before);
+      server.close();
+    }
+    await once(server, "close");
   });
 
   test("of a group that is not there is refused", async () => {
