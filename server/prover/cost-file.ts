@@ -32,14 +32,17 @@ export interface CostStore {
 }
 
 const COEFFICIENTS = 5;
+/** Far below what is learned, and far above what rounding takes from a variance. */
+const SCATTER_MIN = 1e-6;
+const ROUNDING = 1e-9;
 const row = z.array(z.number().min(-1).max(1)).length(COEFFICIENTS);
 const fileSchema = z.strictObject({
   format: z.literal(2),
   proofSystem: z.string(),
   atUnixMs: z.number(),
   logMs: z.array(z.number().min(-20).max(20)).length(COEFFICIENTS),
-  covariance: z.array(row).length(COEFFICIENTS),
-  scatter: z.number().positive().max(1),
+  covariance: z.array(row).length(COEFFICIENTS).refine(isCovariance, "is no covariance"),
+  scatter: z.number().min(SCATTER_MIN).max(1),
 });
 type FileContent = z.infer<typeof fileSchema>;
 
@@ -172,4 +175,20 @@ function openUnlinked(path: string): number | undefined {
 
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** Symmetric, and no combination has a variance below nothing: by Cholesky's decomposition. */
+function isCovariance(rows: readonly (readonly number[])[]): boolean {
+  const of = (row: number, column: number) => rows[row]?.[column] ?? NaN;
+  const lower = rows.map(() => rows.map(() => 0));
+  for (const [row, left] of lower.entries()) {
+    for (const [column, right] of lower.slice(0, row + 1).entries()) {
+      if (Math.abs(of(row, column) - of(column, row)) > ROUNDING) return false;
+      const rest = left.reduce((sum, value, at) => sum - value * (right[at] ?? 0), of(row, column));
+      if (column < row) left[column] = rest / (right[column] ?? 1);
+      else if (rest + ROUNDING <= 0) return false;
+      else left[column] = Math.sqrt(rest + ROUNDING);
+    }
+  }
+  return true;
 }

@@ -120,12 +120,26 @@ describe("is not used, and the log says why", () => {
     ["costs that are no numbers", () => edit({ logMs: [1, 2, null, 4, 5] }), "logMs"],
     ["costs beyond all measure", () => edit({ logMs: [1, 2, 3, 4, 900] }), "logMs"],
     ["a covariance of another size", () => edit({ covariance: [[1]] }), "covariance"],
+    [
+      "a covariance that is none",
+      () => edit({ covariance: identityBut(0, 1, 0.5) }),
+      "no covariance",
+    ],
+    [
+      "variances below nothing",
+      () => edit({ covariance: identityBut(2, 2, -0.1) }),
+      "no covariance",
+    ],
     ["a scatter of nothing", () => edit({ scatter: 0 }), "scatter"],
     ["another proof system's", () => edit({ proofSystem: "scheme 2" }), "of scheme 2"],
     ["a file of many bytes", () => writeFileSync(path, " ".repeat(20_000)), "20000 bytes"],
     ["a folder", () => (rmSync(path), mkdirSync(path)), "no file"],
     ["a symbolic link", () => moveBehindLink(), "ELOOP"],
   ];
+  const identityBut = (row: number, column: number, value: number) =>
+    [0, 1, 2, 3, 4].map((r) =>
+      [0, 1, 2, 3, 4].map((c) => (r === row && c === column ? value : Number(r === c))),
+    );
   const edit = (fields: object) => {
     const content = JSON.parse(readFileSync(path, "utf8")) as object;
     writeFileSync(path, JSON.stringify({ ...content, ...fields }));
