@@ -9,6 +9,7 @@ import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics.js";
 import { startFakeProver } from "../../server/prover/fake.js";
 import { checkMessageCount } from "../../server/rpc/count-messages.js";
+import { AdminHandlers } from "../../server/rpc/admin-handlers.js";
 import type { CallContext } from "../../server/rpc/handlers.js";
 import { Handlers } from "../../server/rpc/handlers.js";
 import { peerAt } from "../../server/rpc/peer.js";
@@ -19,6 +20,7 @@ import { SkippingClock } from "../helpers/skipping-clock.js";
 export class InProcess {
   readonly memory = new MemoryBudget(limits.heldBytesMax);
   readonly handlers: Handlers;
+  readonly admin: AdminHandlers;
   readonly clock = new SkippingClock();
   private readonly aggregator: Aggregator;
   private readonly dispatcher: Dispatcher;
@@ -39,6 +41,7 @@ export class InProcess {
     const access = new Access(undefined, { clock, log, metrics });
     const { aggregator } = this;
     this.handlers = new Handlers(options, { access, aggregator, dispatcher, clock });
+    this.admin = new AdminHandlers({ aggregator, dispatcher, clock, log });
   }
 
   static async start(): Promise<InProcess> {

@@ -23,6 +23,17 @@ const types = [
   "application/grpc-web+json",
 ];
 const typeOf = ([first = 0]: Uint8Array) => types[first % types.length] ?? JSON_TYPE;
+/** HTTP makes no difference of case, and a type may have parameters. */
+const spellings = [
+  (type: string) => type,
+  (type: string) => type.toUpperCase(),
+  (type: string) => `${type}; charset=UTF-8`,
+  (type: string) => type.replace("application", "Application"),
+];
+function spelled(input: Uint8Array): string {
+  const spell = spellings[Math.floor((input[0] ?? 0) / types.length) % spellings.length];
+  return spell?.(typeOf(input)) ?? JSON_TYPE;
+}
 const CODES = ["invalid_argument", "resource_exhausted", "unimplemented", "deadline_exceeded"];
 const GRPC_STATUSES = ["0", "3", "8", "12"];
 /** gRPC's own word for a message that is marked as compressed where no encoding is named. */
@@ -31,10 +42,10 @@ const isMarkedCompressed = ([, flags = 0]: Uint8Array) => (flags & 1) === 1;
 
 const mutateRequest = protobufMutator(SubmitSnapshotRequestSchema);
 
-/** The first byte and a body of that type. */
-function call(type: number, message: Uint8Array): Uint8Array {
+/** The first byte, which says type and spelling, and a body of that type. */
+function call(type: number, message: Uint8Array, spelling = 0): Uint8Array {
   const framed = type > 1 ? frame(message) : message;
-  return new Uint8Array(Buffer.concat([Uint8Array.of(type), framed]));
+  return new Uint8Array(Buffer.concat([Uint8Array.of(type + types.length * spelling), framed]));
 }
 
 const jsonOf = (binary: Uint8Array) =>
@@ -56,10 +67,11 @@ export const target: FuzzTarget = {
   mutate: (input, random) => {
     const type = (input[0] ?? 0) % types.length;
     const message = input.subarray(type > 1 ? 6 : 1);
-    if (type === 1 || type === 2) return call(type, mutateRequest(message, random));
+    const spelling = random.whole(0, spellings.length - 1);
+    if (type === 1 || type === 2) return call(type, mutateRequest(message, random), spelling);
     try {
       const value: unknown = JSON.parse(Buffer.from(message).toString());
-      return call(type, encodeJson(mutateValue(value, random)));
+      return call(type, encodeJson(mutateValue(value, random)), spelling);
     } catch {
       return mutateBytes(input, random);
     }
@@ -83,7 +95,7 @@ export const target: FuzzTarget = {
 function post(address: string, agent: Agent, input: Uint8Array): Promise<void> {
   const [host, port] = address.split(":");
   const type = typeOf(input);
-  const headers = { "content-type": type };
+  const headers = { "content-type": spelled(input) };
   const path = pathOf("SubmitSnapshot");
   return new Promise((resolve, reject) => {
     const request = httpRequest({ host, port, path, method: "POST", agent, headers });

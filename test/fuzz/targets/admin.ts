@@ -1,0 +1,104 @@
+/** The operator's calls: the first byte says which, the rest is its request. */
+import type { DescMessage } from "@bufbuild/protobuf";
+import {
+  DrainDeviceRequestSchema,
+  EndSessionRequestSchema,
+  ListProversRequestSchema,
+  ListSessionsRequestSchema,
+  ProverRole,
+  RestartProverRequestSchema,
+} from "../../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
+import { protobufMutator } from "../engine/mutate-protobuf.js";
+import type { FuzzTarget } from "../engine/target.js";
+import { holds } from "../engine/target.js";
+import { decodeRequest, InProcess } from "../in-process.js";
+import { checkRefusal } from "../refusals.js";
+import { encoded } from "../seeds.js";
+
+interface Call {
+  schema: DescMessage;
+  run(service: InProcess, bytes: Uint8Array): unknown;
+}
+
+const caller = { principal: "fuzz", signal: AbortSignal.abort() };
+const calls: Call[] = [
+  {
+    schema: DrainDeviceRequestSchema,
+    run: async ({ admin }, bytes) => {
+      const request = decodeRequest(DrainDeviceRequestSchema, bytes);
+      const { device } = await admin.drainDevice(request, caller);
+      const { drained = true } = request;
+      holds(device?.drained === drained, "a device is drained, or not, as was asked");
+    },
+  },
+  {
+    schema: RestartProverRequestSchema,
+    run: ({ admin }, bytes) =>
+      admin.restartProver(decodeRequest(RestartProverRequestSchema, bytes), caller),
+  },
+  {
+    schema: EndSessionRequestSchema,
+    run: ({ admin }, bytes) =>
+      admin.endSession(decodeRequest(EndSessionRequestSchema, bytes), caller),
+  },
+  {
+    schema: ListProversRequestSchema,
+    run: ({ admin }, bytes) => {
+      decodeRequest(ListProversRequestSchema, bytes);
+      holds(admin.listProvers().devices.length === 1, "there is one device, whatever was asked");
+    },
+  },
+  {
+    schema: ListSessionsRequestSchema,
+    run: ({ admin }, bytes) => {
+      decodeRequest(ListSessionsRequestSchema, bytes);
+      holds(admin.listSessions().sessions.length === 0, "there are no sessions");
+    },
+  },
+];
+
+const kinds = ["invalid_argument", "not_found"] as const;
+
+export const target: FuzzTarget = {
+  name: "admin",
+  bytesMax: 4096,
+  msMax: 50,
+  msPerKb: 5,
+  seeds: () =>
+    [
+      encoded(DrainDeviceRequestSchema, { deviceId: "cpu", drained: true, waitMs: 10 }),
+      encoded(DrainDeviceRequestSchema, { deviceId: "cpu", drained: false }),
+      encoded(RestartProverRequestSchema, { deviceId: "cpu", role: ProverRole.ACTIVE }),
+      encoded(RestartProverRequestSchema, { deviceId: "cpu", role: ProverRole.STANDBY }),
+      encoded(EndSessionRequestSchema, { sessionId: "0123456789abcdef" }),
+      encoded(ListProversRequestSchema, {}),
+      encoded(ListSessionsRequestSchema, {}),
+    ].map((request, at) => withMethod([0, 0, 1, 1, 2, 3, 4][at] ?? 0, request)),
+  mutate: (input, random) => {
+    const [method = 0] = input;
+    return withMethod(method, protobufMutator(callOf(method).schema)(input.subarray(1), random));
+  },
+  open: async () => {
+    const service = await InProcess.start();
+    return {
+      run: async (input) => {
+        try {
+          await callOf(input[0] ?? 0).run(service, input.subarray(1));
+        } catch (error) {
+          checkRefusal(error, kinds);
+        }
+      },
+      close: () => service.close(),
+    };
+  },
+};
+
+function callOf(method: number): Call {
+  const call = calls[method % calls.length];
+  if (call === undefined) throw new Error("there are no calls");
+  return call;
+}
+
+function withMethod(method: number, request: Uint8Array): Uint8Array {
+  return new Uint8Array(Buffer.concat([Uint8Array.of(method), request]));
+}
