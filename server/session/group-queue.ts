@@ -112,9 +112,11 @@ export class GroupQueue implements JobSource {
    * soonest of all.
    */
   forecast(submission: Submission): Forecast {
+    const digests = new Set(submission.groups.map(({ digest }) => digest));
+    const before = this.waitingBefore(submission, digests);
     let soonest: Forecast = { startAtMs: Infinity, finishAtMs: Infinity, isInTime: false };
     for (const future of futures) {
-      const { startAtMs, finishAtMs } = this.forecastIn(future, submission);
+      const { startAtMs, finishAtMs } = this.forecastIn(future, submission, digests, before);
       const { deadlineAtMs, fenceAtMs } = submission;
       const isInTime = startAtMs < deadlineAtMs && finishAtMs < fenceAtMs;
       if (isInTime) return { startAtMs, finishAtMs, isInTime };
@@ -123,11 +125,15 @@ export class GroupQueue implements JobSource {
     return soonest;
   }
 
-  private forecastIn(future: Future, submission: Submission) {
+  private forecastIn(
+    future: Future,
+    submission: Submission,
+    digests: ReadonlySet<string>,
+    before: readonly { waiter: Waiter }[],
+  ) {
     const { clock, dispatcher } = this.modules;
     const nowMs = clock.nowMs();
     const lanes = dispatcher.forecast(future);
-    const digests = new Set(submission.groups.map(({ digest }) => digest));
     const [shared] = lanes
       .flatMap(({ attempt, freeAtMs }) => {
         const flight = attempt === undefined ? undefined : this.flights.get(attempt);
@@ -143,20 +149,25 @@ export class GroupQueue implements JobSource {
     const free = lanes.map((lane) => ({
       freeAtMs: makesWay(lane) ? Math.min(lane.freeAtMs, nowMs + TAKEOVER_MS) : lane.freeAtMs,
     }));
-    const [head] = submission.groups;
-    if (head === undefined) return { startAtMs: nowMs, finishAtMs: nowMs };
-    const standing = this.standingOf(submission, head, Infinity);
-    const before = this.waiting()
-      .filter(
-        (other) =>
-          compareStanding(other, standing) < 0 && !digests.has(groupOf(other.waiter).digest),
-      )
-      .sort(compareStanding);
+    if (submission.groups.length === 0) return { startAtMs: nowMs, finishAtMs: nowMs };
     const inQueue: Future = (nth) => future(lanes.length + nth);
     const ahead = this.ahead(before, inQueue);
     const startAtMs = startAfter(nowMs, free, ahead, submission.deadlineAtMs);
     const ownMs = this.leastMs(submission, inQueue(before.length));
     return { startAtMs, finishAtMs: startAtMs + ownMs };
+  }
+
+  /** Who waits and would be started before it, in order; what it shares with it apart. */
+  private waitingBefore(submission: Submission, digests: ReadonlySet<string>) {
+    const [head] = submission.groups;
+    if (head === undefined) return [];
+    const standing = this.standingOf(submission, head, Infinity);
+    return this.waiting()
+      .filter(
+        (other) =>
+          compareStanding(other, standing) < 0 && !digests.has(groupOf(other.waiter).digest),
+      )
+      .sort(compareStanding);
   }
 
   /** Lets go of what time has made worthless. */
