@@ -159,6 +159,15 @@ export const limits = {
    * as when a client closes and soon does again. Each costs us more than it costs to send.
    */
   resetsMax: 128,
+  /**
+   * An address of which a connection was cut for what it did has this between its next ones: what
+   * leads to a cut costs us up to 10 ms, and so no more than a twentieth of our time.
+   */
+  penaltyEveryMs: 250,
+  /** For so long after each cut; and no connection waits longer. */
+  penaltyMs: 1000,
+  /** Addresses that are known for it; the oldest are forgotten. */
+  penaltiesMax: 1024,
 } as const;
 
 /** The service's defaults; 750 ms to start, and two slots less two intervals. */

@@ -13,10 +13,14 @@ export class Connection {
   private calls = 0;
   private hasCalled = false;
 
-  /** @param socket as accepted: over TLS, the one beneath */
+  /**
+   * @param socket as accepted: over TLS, the one beneath
+   * @param blame told that it is cut for what it did
+   */
   constructor(
     readonly socket: Socket,
     private readonly clock: Clock,
+    readonly blame: () => void,
   ) {
     this.startedMs = clock.nowMs();
     this.idleSinceMs = this.startedMs;

@@ -14,6 +14,7 @@ import { bindAddressOf } from "./listen-address.js";
 import type { ListenerName, TransportMetrics } from "./transport-metrics.js";
 import { tlsListener } from "./tls-listener.js";
 import type { TlsSource } from "./tls-source.js";
+import { Penalties } from "./penalties.js";
 import { peerAt } from "./peer.js";
 import type { Peer } from "./peer.js";
 import { removeStaleSocket, setAccess, underClosedMask } from "./unix-socket.js";
@@ -50,6 +51,7 @@ export type Serve = (socket: Socket, connection: Connection) => void;
 export class Listener {
   private readonly servers = new Set<Server>();
   private readonly connections = new Set<Connection>();
+  private readonly penalties = new Penalties();
   private quietUntilMs = -Infinity;
 
   constructor(
@@ -74,7 +76,7 @@ export class Listener {
     const welcome = this.welcome(address, serve);
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
       const connection = this.enter(socket);
-      if (connection !== undefined) welcome(connection);
+      if (connection !== undefined) this.whenDue(connection, () => welcome(connection));
     });
     const listening = once(server, "listening");
     if ("path" in bind) underClosedMask(() => server.listen(bind));
@@ -99,6 +101,16 @@ export class Listener {
     );
     await Promise.all(closed);
     cancel();
+  }
+
+  /** At once, unless its address pays for others. */
+  private whenDue({ socket }: Connection, act: () => void): void {
+    const { clock } = this.modules;
+    const nowMs = clock.nowMs();
+    const dueAtMs = this.penalties.serveAtMs(socket.remoteAddress ?? "", nowMs);
+    if (dueAtMs <= nowMs) return act();
+    const cancel = clock.at(dueAtMs, act);
+    socket.once("close", cancel);
   }
 
   private welcome(address: string, serve: Serve): (connection: Connection) => void {
@@ -137,7 +149,11 @@ export class Listener {
       socket.destroy();
       return undefined;
     }
-    const connection = new Connection(socket, this.modules.clock);
+    const { clock } = this.modules;
+    const { remoteAddress } = socket;
+    const connection = new Connection(socket, clock, () => {
+      if (remoteAddress !== undefined) this.penalties.blame(remoteAddress, clock.nowMs());
+    });
     this.connections.add(connection);
     connections.inc({ listener: name });
     socket.once("close", () => {

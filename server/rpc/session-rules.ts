@@ -92,6 +92,7 @@ export class SessionRules {
       session.destroy();
     };
     const calm = (cause: CutCause, words: string) => {
+      connection.blame();
       session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, Buffer.from(words));
       cut(cause);
     };
@@ -120,6 +121,10 @@ export class SessionRules {
     after(limits.pingEveryMs, beat);
 
     this.sessions.add(session);
+    // What breaks the protocol is cut by Node; a broken connection is nobody's fault.
+    session.once("error", (error: NodeJS.ErrnoException) => {
+      if (error.code?.startsWith("ERR_HTTP2_") === true) connection.blame();
+    });
     session.on("ping", () => {
       // The words that gRPC's clients know: they ping half as often from then on.
       if (++pings === limits.pingsMax + 1) calm("pings", "too_many_pings");

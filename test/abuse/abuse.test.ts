@@ -7,7 +7,6 @@ import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { residentOf } from "../helpers/processes.js";
 import { ServiceProcess } from "../helpers/service-process.js";
-import { quantile } from "../bench/statistics.js";
 import { limits } from "../../server/limits.js";
 import { Attacker } from "./attack.js";
 import type { Attack } from "./attack.js";
@@ -25,13 +24,11 @@ const areTimesHeld = process.env.ABUSE_TIMES === "1";
 const NORMAL_MS = 600;
 const ATTACK_MS = 1500;
 /** On a machine with other work a call takes this long now and then without any attack. */
-const NOISE_MS = { p50: 20, p95: 40 };
+const NOISE_MS = 40;
 /** On one that has nothing else to do: what the table calls over twice is over twice this. */
 const QUIET_MS = { p50: 4, p95: 15 };
-/** Most calls may take so many times longer: loose, for the table tells more than pass or fail. */
-const TIMES_MAX = 5;
-/** Nearly all are answered within half an interval of the chain's slot: in time for their tick. */
-const P95_MS_MAX = 400;
+/** Calls may take so many times longer. */
+const TIMES_MAX = 2;
 /** A client's own ping goes unanswered where all cores are taken, and its call with it. */
 const FAILURES_MAX = 1;
 /** What an attack leaves to do is done by then: so many calls in a row are answered at once. */
@@ -112,7 +109,7 @@ async function settled(): Promise<number> {
   while (calm < CALM_CALLS && performance.now() - startedMs < SETTLE_MS_MAX) {
     const askedMs = performance.now();
     const answer = await fetch(`http://${addresses.http}/livez`).catch(() => undefined);
-    calm = answer?.ok === true && performance.now() - askedMs < NOISE_MS.p95 ? calm + 1 : 0;
+    calm = answer?.ok === true && performance.now() - askedMs < NOISE_MS ? calm + 1 : 0;
     await pause(10);
   }
   return performance.now() - startedMs;
@@ -127,8 +124,8 @@ describe.each(["grpc", "http"] as const)("on the %s listener", (listener) => {
     expect(row.attacked.failures.length, row.attacked.failures[0]).toBeLessThan(FAILURES_MAX + 1);
     expect(row.attacked.callMs.length).toBeGreaterThan(10);
     if (areTimesHeld) {
-      expect(times(row, "p50", NOISE_MS)).toBeLessThan(TIMES_MAX);
-      expect(quantile(row.attacked.callMs, 0.95)).toBeLessThan(P95_MS_MAX);
+      expect(times(row, "p50", QUIET_MS)).toBeLessThanOrEqual(TIMES_MAX);
+      expect(times(row, "p95", QUIET_MS)).toBeLessThanOrEqual(TIMES_MAX);
     }
     const newcomers = row.attacked.newcomerFailures;
     expect(newcomers.length, newcomers[0]).toBeLessThan(FAILURES_MAX + 1);

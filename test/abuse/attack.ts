@@ -7,6 +7,9 @@ import type { ListenerName } from "./steady-client.js";
 /** Bytes that a connection sends by way of hello. */
 export const HELLO = Buffer.concat([PREFACE, settings()]);
 
+/** An attacker is another host: who shares its address waits a moment for its sins. */
+const ELSEWHERE = process.platform === "linux" ? "127.0.0.2" : undefined;
+
 export interface Attack {
   name: string;
   on: readonly ListenerName[];
@@ -25,7 +28,7 @@ export class Attacker {
   ) {}
 
   async open(start: Uint8Array = HELLO, isMute = false): Promise<RawConnection> {
-    const connection = await RawConnection.open(this.address, start, isMute);
+    const connection = await RawConnection.open(this.address, start, isMute, ELSEWHERE);
     this.connections.push(connection);
     return connection;
   }

@@ -115,9 +115,11 @@ export class RawConnection {
     address: string,
     start: Uint8Array = PREFACE,
     isMute = false,
+    localAddress?: string,
   ): Promise<RawConnection> {
     const at = address.lastIndexOf(":");
-    const socket = connect({ host: address.slice(0, at), port: Number(address.slice(at + 1)) });
+    const [host, port] = [address.slice(0, at), Number(address.slice(at + 1))];
+    const socket = connect({ host, port, ...(localAddress !== undefined && { localAddress }) });
     const connection = new RawConnection(socket, isMute);
     const connected = new Promise((resolve) => socket.once("connect", resolve));
     await Promise.race([connected, connection.closed]);

@@ -175,6 +175,27 @@ describe.each([
     expect(await cuts("settings")).toBe(1);
   });
 
+  test("the next from the address of one that was cut waits a moment, and no open one does", async () => {
+    const open = await connected();
+    const rude = await RawConnection.open(stacks.addresses[stack], HELLO);
+    await rude.write(...Array.from({ length: limits.settingsMax + 1 }, () => settings()));
+    await rude.closed;
+    let isServed = false;
+    const next = connected().then((client) => {
+      isServed = true;
+      client.close();
+    });
+    expect(await open.call("GetServerInfo").end(EMPTY)).toMatchObject({ code: OK });
+    expect(isServed).toBe(false);
+    const skipped = () => {
+      clock.skip(limits.penaltyEveryMs);
+      return isServed;
+    };
+    await expect.poll(skipped).toBe(true);
+    await next;
+    open.close();
+  });
+
   test("one that sends all its calls at once does not hold up another", async () => {
     const quiet = await connected();
     const crowd = await RawConnection.open(stacks.addresses[stack], HELLO);

@@ -1,0 +1,28 @@
+/**
+ * Addresses of which a connection was cut for what it did: for a while the next ones from there are
+ * served a moment apart, so that whoever comes back at once takes little of everybody's time. Who
+ * shares the address with one waits that moment too, and no longer.
+ */
+import { limits } from "../limits.js";
+
+export class Penalties {
+  private readonly addresses = new Map<string, { untilMs: number; nextAtMs: number }>();
+
+  blame(address: string, nowMs: number): void {
+    const nextAtMs = this.addresses.get(address)?.nextAtMs ?? nowMs;
+    this.addresses.delete(address); // to the end: the most recent one goes last
+    this.addresses.set(address, { untilMs: nowMs + limits.penaltyMs, nextAtMs });
+    const [oldest] = this.addresses.keys();
+    if (this.addresses.size > limits.penaltiesMax && oldest !== undefined)
+      this.addresses.delete(oldest);
+  }
+
+  /** When a connection that comes from there now is to be served. */
+  serveAtMs(address: string, nowMs: number): number {
+    const penalty = this.addresses.get(address);
+    if (penalty === undefined || nowMs >= penalty.untilMs) return nowMs;
+    const nextAtMs = Math.max(nowMs, penalty.nextAtMs) + limits.penaltyEveryMs;
+    penalty.nextAtMs = Math.min(nextAtMs, nowMs + limits.penaltyMs);
+    return penalty.nextAtMs;
+  }
+}
