@@ -1,6 +1,12 @@
-/** A table in plain text of who may do what, and one call of each kind to hold it against. */
+/**
+ * A table in plain text of who may do what, one call of each kind to hold it against, and policy
+ * files to make it true.
+ */
+import { writeFileSync } from "node:fs";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { tokenHash } from "../../server/access/token.js";
+import { freshPath } from "./command-line.js";
 import type { AggregatorClient } from "./contract.js";
 import { inventedGroup } from "./contract.js";
 import { snapshot } from "./vectors.js";
@@ -92,4 +98,17 @@ export async function attempt(
   if (error?.code === Code.PermissionDenied) return { verdict: "no", message };
   if (error?.code === known.served) return { verdict: "yes", message };
   throw error ?? new Error(`${name} was served, and should not have been`);
+}
+
+/** A policy file has a token like this. */
+export const tokenOf = (token: string, expires?: string) => ({
+  sha256: tokenHash(token).toString("hex"),
+  expires,
+});
+
+/** The path of a file with these principals. */
+export function policyFile(...of: object[]): string {
+  const path = freshPath("policy.json");
+  writeFileSync(path, JSON.stringify({ principals: of }));
+  return path;
 }

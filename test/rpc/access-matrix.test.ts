@@ -2,17 +2,15 @@
  * Who may do what: every kind of caller with every call, on both stacks, against the tables below.
  * `yes` is served, `no` is PERMISSION_DENIED, `who?` is UNAUTHENTICATED.
  */
-import { writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import type { Interceptor } from "@connectrpc/connect";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { tokenHash } from "../../server/access/token.js";
 import { startFakeProver } from "../../server/prover/fake.js";
 import type { Service } from "../../server/service.js";
-import { attempt, attempts, parseMatrix } from "../helpers/access-matrix.js";
+import { attempt, attempts, parseMatrix, policyFile, tokenOf } from "../helpers/access-matrix.js";
 import type { AggregatorClient } from "../helpers/contract.js";
 import { Authority, filesOf } from "../helpers/certificates.js";
 import { freshPath } from "../helpers/command-line.js";
@@ -121,10 +119,6 @@ const callers: Record<string, Caller> = {
 };
 
 const all = { nodes: ["node-1"], calls: ["*"], priorities: ["aggregation"] };
-const tokenOf = (token: string, expires?: string) => ({
-  sha256: tokenHash(token).toString("hex"),
-  expires,
-});
 const principals = [
   {
     ...all,
@@ -152,12 +146,6 @@ const principals = [
   },
 ];
 const anonymous = { name: "anonymous", anonymous: true, calls: ["GetServerInfo", "Metrics"] };
-
-function policyFile(...of: object[]): string {
-  const path = freshPath("policy.json");
-  writeFileSync(path, JSON.stringify({ principals: of }));
-  return path;
-}
 
 const services = new Map<Door, Service>();
 beforeAll(async () => {

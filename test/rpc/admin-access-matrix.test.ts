@@ -3,7 +3,6 @@
  * `access-matrix.test.ts`. Its listener is on loopback or a Unix socket only, so nobody shows a
  * certificate.
  */
-import { writeFileSync } from "node:fs";
 import type { ServiceError } from "@grpc/grpc-js";
 import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -11,11 +10,10 @@ import type { AdminMethod } from "../../client/admin-client.js";
 import { callAdmin } from "../../client/admin-client.js";
 import { AggregatorError } from "../../client/errors.js";
 import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
-import { tokenHash } from "../../server/access/token.js";
 import { startFakeProver } from "../../server/prover/fake.js";
 import type { Service } from "../../server/service.js";
 import type { Verdict } from "../helpers/access-matrix.js";
-import { parseMatrix } from "../helpers/access-matrix.js";
+import { parseMatrix, policyFile, tokenOf } from "../helpers/access-matrix.js";
 import { freshPath } from "../helpers/command-line.js";
 import { startTestService } from "../helpers/start-service.js";
 
@@ -62,10 +60,6 @@ const callers: Record<string, { door: Door; token?: string }> = {
   "Unix socket of nobody, with a token": { door: "otherSocket", token: tokens.operator },
 };
 
-const tokenOf = (token: string, expires?: string) => ({
-  sha256: tokenHash(token).toString("hex"),
-  expires,
-});
 const operator = { operatorCalls: ["*"] };
 const lists = { operatorCalls: ["ListSessions", "ListProvers"] };
 const principals = [
@@ -78,12 +72,6 @@ const principals = [
   { ...lists, name: "lists", tokens: [tokenOf(tokens.lists)], sockets: [sockets.narrowSocket] },
   { name: "node-1", nodes: ["*"], calls: ["*"], priorities: ["*"], tokens: [tokenOf(tokens.node)] },
 ];
-
-function policyFile(...of: object[]): string {
-  const path = freshPath("policy.json");
-  writeFileSync(path, JSON.stringify({ principals: of }));
-  return path;
-}
 
 const services = new Map<Door, Service>();
 beforeAll(async () => {

@@ -8,7 +8,7 @@ import {
   ProverRole,
   RestartProverRequestSchema,
 } from "../../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
-import { protobufMutator } from "../engine/mutate-protobuf.js";
+import { callInput, callOf, mutateCall } from "../call-input.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";
 import { decodeRequest, InProcess } from "../in-process.js";
@@ -73,17 +73,14 @@ export const target: FuzzTarget = {
       encoded(EndSessionRequestSchema, { sessionId: "0123456789abcdef" }),
       encoded(ListProversRequestSchema, {}),
       encoded(ListSessionsRequestSchema, {}),
-    ].map((request, at) => withMethod([0, 0, 1, 1, 2, 3, 4][at] ?? 0, request)),
-  mutate: (input, random) => {
-    const [method = 0] = input;
-    return withMethod(method, protobufMutator(callOf(method).schema)(input.subarray(1), random));
-  },
+    ].map((request, at) => callInput([0, 0, 1, 1, 2, 3, 4][at] ?? 0, request)),
+  mutate: (input, random) => mutateCall(calls, input, random),
   open: async () => {
     const service = await InProcess.start();
     return {
       run: async (input) => {
         try {
-          await callOf(input[0] ?? 0).run(service, input.subarray(1));
+          await callOf(calls, input).run(service, input.subarray(1));
         } catch (error) {
           checkRefusal(error, kinds);
         }
@@ -92,13 +89,3 @@ export const target: FuzzTarget = {
     };
   },
 };
-
-function callOf(method: number): Call {
-  const call = calls[method % calls.length];
-  if (call === undefined) throw new Error("there are no calls");
-  return call;
-}
-
-function withMethod(method: number, request: Uint8Array): Uint8Array {
-  return new Uint8Array(Buffer.concat([Uint8Array.of(method), request]));
-}

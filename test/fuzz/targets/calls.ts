@@ -7,7 +7,7 @@ import {
   VerifyAggregateRequestSchema,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { dataOf, publicKey } from "../../helpers/vectors.js";
-import { protobufMutator } from "../engine/mutate-protobuf.js";
+import { callInput, callOf, mutateCall } from "../call-input.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";
 import { decodeRequest, InProcess } from "../in-process.js";
@@ -82,12 +82,8 @@ export const target: FuzzTarget = {
         proof: new Uint8Array(40),
         proofSystem: { scheme: "fake" },
       }),
-    ].map((request, at) => withMethod(at, request)),
-  mutate: (input, random) => {
-    const [method = 0] = input;
-    const mutate = protobufMutator(callOf(method).schema);
-    return withMethod(method, mutate(input.subarray(1), random));
-  },
+    ].map((request, at) => callInput(at, request)),
+  mutate: (input, random) => mutateCall(calls, input, random),
   open: async () => {
     let service = await InProcess.start();
     let runs = 0;
@@ -97,7 +93,7 @@ export const target: FuzzTarget = {
           await service.close();
           service = await InProcess.start();
         }
-        const { run } = callOf(input[0] ?? 0);
+        const { run } = callOf(calls, input);
         await run(service, input.subarray(1)).catch((error: unknown) => checkRefusal(error, kinds));
         holds(service.memory.heldBytes === 0, "a call holds nothing once it has ended");
       },
@@ -105,13 +101,3 @@ export const target: FuzzTarget = {
     };
   },
 };
-
-function callOf(method: number): Call {
-  const call = calls[method % calls.length];
-  if (call === undefined) throw new Error("there are no calls");
-  return call;
-}
-
-function withMethod(method: number, request: Uint8Array): Uint8Array {
-  return new Uint8Array(Buffer.concat([Uint8Array.of(method), request]));
-}
