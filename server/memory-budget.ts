@@ -4,7 +4,6 @@
  * headers arrive, as its bytes do, and when it is answered; admission when it accepts a snapshot.
  * What does not fit is refused while it is still the client's to hold.
  */
-
 import { limits } from "./limits.js";
 
 export class MemoryBudget {

@@ -107,7 +107,7 @@ export class Listener {
   private whenDue({ socket }: Connection, act: () => void): void {
     const { clock } = this.modules;
     const nowMs = clock.nowMs();
-    const dueAtMs = this.penalties.serveAtMs(socket.remoteAddress ?? "", nowMs);
+    const dueAtMs = this.penalties.turnAtMs(socket.remoteAddress ?? "", nowMs);
     if (dueAtMs <= nowMs) return act();
     const cancel = clock.at(dueAtMs, act);
     socket.once("close", cancel);

@@ -17,8 +17,8 @@ export class Penalties {
       this.addresses.delete(oldest);
   }
 
-  /** When a connection that comes from there now is to be served. */
-  serveAtMs(address: string, nowMs: number): number {
+  /** Takes the next turn for a connection that comes from there now: when it is to be served. */
+  turnAtMs(address: string, nowMs: number): number {
     const penalty = this.addresses.get(address);
     if (penalty === undefined || nowMs >= penalty.untilMs) return nowMs;
     const nextAtMs = Math.max(nowMs, penalty.nextAtMs) + limits.penaltyEveryMs;

@@ -14,13 +14,12 @@ import type {
 import type { Socket } from "node:net";
 import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
+import { spread } from "../spread.js";
 import { CallTurns } from "./call-turns.js";
 import type { Connection } from "./connection.js";
 import type { Serve } from "./listener.js";
 import type { CutCause, ListenerName, TransportMetrics } from "./transport-metrics.js";
 
-/** Successive multiples of it, modulo 1, are spread evenly whatever their number. */
-const GOLDEN_RATIO = 0.618_034;
 /** A stream id that leaves every call of the client's to finish. */
 const ANY_STREAM = 2 ** 31 - 1;
 
@@ -75,7 +74,7 @@ export class SessionRules {
     const { clock, transport } = this.modules;
     session.setLocalWindowSize(limits.receiveWindowBytes);
     // Clients that came together, after a restart for one, do not leave together.
-    const share = 0.9 + 0.2 * ((this.count++ * GOLDEN_RATIO) % 1);
+    const share = 0.9 + 0.2 * spread(this.count++);
     const leaveAtMs = connection.startedMs + limits.connectionAgeMs * share;
     let isAnswered = true;
     let pings = 0;

@@ -36,6 +36,8 @@ const KEPT_AT_SURPRISE = 0.9;
 /** Standard deviations from the middle of a normal distribution to 2 % below and 98 % below. */
 export const OPTIMISTIC_AT = -2.054;
 const PESSIMISTIC_AT = 2.054;
+/** A normal distribution is within a hundredth of a logistic one of so many to a deviation. */
+export const LOGISTIC = 1.702;
 /** A proof is wedged beyond this multiple of its pessimistic prediction, and never before 10 s. */
 const OVERRUN_FACTOR = 4;
 const OVERRUN_MS_MIN = 10_000;
@@ -173,7 +175,7 @@ export function quantileMs(
 /** Mean of a standard normal variable's values beyond z, within a fifth; the tail by a logistic. */
 function meanBeyond(z: number): number {
   const density = Math.exp((-z * z) / 2) / Math.sqrt(2 * Math.PI);
-  return Math.max(z, density * (1 + Math.exp(1.702 * z)));
+  return Math.max(z, density * (1 + Math.exp(LOGISTIC * z)));
 }
 
 function sum(values: readonly number[]): number {

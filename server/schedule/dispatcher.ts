@@ -121,9 +121,9 @@ export class Dispatcher {
   /** Offers idle lanes work, the fastest first; called whenever a job may have come up. */
   wake(): void {
     if (this.isClosed) return;
-    const speed = ({ runner }: Lane) => predictMs(runner.cost, 1, 0);
+    const smallMs = ({ runner }: Lane) => predictMs(runner.cost, 1, 0);
     const idle = this.lanes.filter(({ belief }) => belief.kind === "idle");
-    for (const lane of idle.sort((a, b) => speed(a) - speed(b))) {
+    for (const lane of idle.sort((a, b) => smallMs(a) - smallMs(b))) {
       const job = this.source.next();
       if (job === undefined) break;
       const attempt = this.nextAttempt++;

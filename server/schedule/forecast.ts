@@ -1,5 +1,6 @@
 /** When a group that comes now could start, given what the lanes do and who waits before it. */
-import { OPTIMISTIC_AT } from "./cost.js";
+import { spread } from "../spread.js";
+import { LOGISTIC, OPTIMISTIC_AT } from "./cost.js";
 
 /**
  * How long proofs take in one of the ways it may go: so many standard deviations more than the
@@ -7,15 +8,9 @@ import { OPTIMISTIC_AT } from "./cost.js";
  */
 export type Future = (nth: number) => number;
 
-/** All alike, from swift to slow. */
-const ALIKE = [OPTIMISTIC_AT, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2].map(
-  (at): Future =>
-    () =>
-      at,
-);
+/** From swift to slow. */
+const ALIKE = [OPTIMISTIC_AT, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2];
 const MIXED = 8;
-/** Successive multiples of it, modulo 1, are spread evenly whatever their number. */
-const GOLDEN_RATIO = 0.618_034;
 
 /**
  * The futures that accept looks at. Swift proofs are not always the best for who stands last: those
@@ -23,17 +18,23 @@ const GOLDEN_RATIO = 0.618_034;
  * come free early beside others that do not.
  */
 export const futures: readonly Future[] = [
-  ...ALIKE,
-  ...Array.from({ length: MIXED }, (_, future): Future => {
-    // Each proof has another of as many equally likely values in each of them.
-    return (nth) => likely(Math.floor(((nth * GOLDEN_RATIO + future / MIXED) % 1) * MIXED));
-  }),
+  ...ALIKE.map(alike),
+  ...Array.from({ length: MIXED }, (_, which) => mixed(which)),
 ];
+
+function alike(deviations: number): Future {
+  return () => deviations;
+}
+
+/** Over all of these a proof has each of as many equally likely durations once. */
+function mixed(which: number): Future {
+  return (nth) => likely(Math.floor(((spread(nth) + which / MIXED) % 1) * MIXED));
+}
 
 /** The middle of one eighth, counted from 0, of a normal variable's values; by a logistic. */
 function likely(eighth: number): number {
   const share = (eighth + 0.5) / MIXED;
-  return Math.log(share / (1 - share)) / 1.702;
+  return Math.log(share / (1 - share)) / LOGISTIC;
 }
 
 /** What the scheduler knows of one lane. */

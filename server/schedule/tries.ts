@@ -10,7 +10,7 @@ const SHAPE_EVERY_MS = 600_000;
 
 export class Tries {
   private lastMs = -Infinity;
-  /** When a proof of each shape ended well, or was tried. */
+  /** When a proof of each shape ended well, or was tried; bounded, for shapes are rough. */
   private readonly seenMs = new Map<string, number>();
 
   mayTry(shape: Shape, nowMs: number): boolean {

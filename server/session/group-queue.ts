@@ -112,8 +112,11 @@ export class GroupQueue implements JobSource {
    * soonest of all.
    */
   forecast(submission: Submission): Forecast {
+    const [head] = submission.groups;
+    const nowMs = this.modules.clock.nowMs();
+    if (head === undefined) return { startAtMs: nowMs, finishAtMs: nowMs, isInTime: true };
     const digests = new Set(submission.groups.map(({ digest }) => digest));
-    const before = this.waitingBefore(submission, digests);
+    const before = this.waitingBefore(submission, head, digests);
     let soonest: Forecast = { startAtMs: Infinity, finishAtMs: Infinity, isInTime: false };
     for (const future of futures) {
       const { startAtMs, finishAtMs } = this.forecastIn(future, submission, digests, before);
@@ -149,7 +152,6 @@ export class GroupQueue implements JobSource {
     const free = lanes.map((lane) => ({
       freeAtMs: makesWay(lane) ? Math.min(lane.freeAtMs, nowMs + TAKEOVER_MS) : lane.freeAtMs,
     }));
-    if (submission.groups.length === 0) return { startAtMs: nowMs, finishAtMs: nowMs };
     const inQueue: Future = (nth) => future(lanes.length + nth);
     const ahead = this.ahead(before, inQueue);
     const startAtMs = startAfter(nowMs, free, ahead, submission.deadlineAtMs);
@@ -158,9 +160,7 @@ export class GroupQueue implements JobSource {
   }
 
   /** Who waits and would be started before it, in order; what it shares with it apart. */
-  private waitingBefore(submission: Submission, digests: ReadonlySet<string>) {
-    const [head] = submission.groups;
-    if (head === undefined) return [];
+  private waitingBefore(submission: Submission, head: DecodedGroup, digests: ReadonlySet<string>) {
     const standing = this.standingOf(submission, head, Infinity);
     return this.waiting()
       .filter(
