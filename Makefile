@@ -51,7 +51,7 @@ load: build
 crowd: build
 	@node dist/test/crowd/crowd.js $(ARGS)
 
-# Attacks on both listeners, and how another client fares meanwhile: a table, over twice marked.
+# Attacks on both listeners, and how another client fares meanwhile: a table; fails over twice.
 abuse: build
 	ABUSE_TIMES=1 npx vitest run test/abuse
 
