@@ -8,7 +8,7 @@ import { callAdmin } from "../../client/admin-client.js";
 import { AggregatorClient } from "../../client/aggregator-client.js";
 import { AggregatorError } from "../../client/errors.js";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { bindAddressOf } from "../rpc/listen-address.js";
+import { bindAddressOf } from "../net/listen-address.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 

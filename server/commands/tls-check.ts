@@ -1,7 +1,7 @@
 /** `doctor`'s check of the certificate files. */
 import { ConfigError } from "../config.js";
-import { checkTlsFiles, readTlsFiles } from "../rpc/tls-files.js";
-import type { TlsSettings } from "../rpc/tls-files.js";
+import { checkTlsFiles, readTlsFiles } from "../net/tls-files.js";
+import type { TlsSettings } from "../net/tls-files.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 

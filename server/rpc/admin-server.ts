@@ -16,7 +16,7 @@ import type { Logger } from "../log.js";
 import type { AdminHandlers, OperatorsCall } from "./admin-handlers.js";
 import { admitOperator, PRINCIPAL_KEY } from "./grpc-admission.js";
 import { GrpcListener } from "./grpc-listener.js";
-import type { ListenerModules } from "./listener.js";
+import type { ListenerModules } from "../net/listener.js";
 import { addReflection } from "./reflection.js";
 import { statusOf } from "./status.js";
 

@@ -21,7 +21,7 @@ import type { MemoryBudget } from "../memory-budget.js";
 import { takeTimeoutMs } from "./call-timeout.js";
 import { credentialOf } from "./credential.js";
 import { HeldAnswer } from "./held-answer.js";
-import type { Peer } from "./peer.js";
+import type { Peer } from "../net/peer.js";
 import { admitHeaders } from "./permission.js";
 import { readRequest } from "./read-request.js";
 import {

@@ -5,7 +5,7 @@
  */
 import type { Credential } from "../access/policy.js";
 import { tokenHash } from "../access/token.js";
-import type { Peer, PeerCertificate } from "./peer.js";
+import type { Peer, PeerCertificate } from "../net/peer.js";
 
 /** @param authorization the header's value, if there is one; never kept, logged or told */
 export function credentialOf(peer: Peer, authorization: string | undefined): Credential {

@@ -16,8 +16,8 @@ import { limits } from "../limits.js";
 import type { MemoryBudget, MemoryShare } from "../memory-budget.js";
 import { credentialOf } from "./credential.js";
 import { HeldAnswer } from "./held-answer.js";
-import { withCertificate } from "./peer.js";
-import type { Peer } from "./peer.js";
+import { withCertificate } from "../net/peer.js";
+import type { Peer } from "../net/peer.js";
 import { admitHeaders } from "./permission.js";
 import {
   bytesToHold,

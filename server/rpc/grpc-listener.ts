@@ -5,10 +5,10 @@
 import type { Server, ServerInterceptor } from "@grpc/grpc-js";
 import { experimental, ServerCredentials } from "@grpc/grpc-js";
 import { newestHttp2Server } from "./grpc-sessions.js";
-import { Listener } from "./listener.js";
-import type { ListenerModules, ListenerOptions } from "./listener.js";
-import type { Peer } from "./peer.js";
-import { SessionRules } from "./session-rules.js";
+import { Listener } from "../net/listener.js";
+import type { ListenerModules, ListenerOptions } from "../net/listener.js";
+import type { Peer } from "../net/peer.js";
+import { SessionRules } from "../net/http2-rules.js";
 
 export class GrpcListener {
   private readonly listener: Listener;

@@ -19,7 +19,7 @@ import { admitCalls } from "./grpc-admission.js";
 import type { ReceivedRequest } from "./grpc-admission.js";
 import { GrpcListener } from "./grpc-listener.js";
 import type { CallContext, Calls } from "./handlers.js";
-import type { ListenerSecurity, ListenerModules } from "./listener.js";
+import type { ListenerSecurity, ListenerModules } from "../net/listener.js";
 import { addReflection } from "./reflection.js";
 import { statusOf } from "./status.js";
 

@@ -40,7 +40,7 @@ import type { Admission } from "../session/nodes.js";
 import { attestationDataRoot } from "../session/attestation-data.js";
 import { checkGivenMessage, decodeSnapshot } from "../session/decode-snapshot.js";
 import { contentOf } from "./content-digest.js";
-import type { Peer } from "./peer.js";
+import type { Peer } from "../net/peer.js";
 import { snapshotLimits } from "./request-limits.js";
 import { serverInfo } from "./server-info.js";
 import { resultsOf } from "./stream-results.js";

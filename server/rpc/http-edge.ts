@@ -17,9 +17,9 @@ import { ConnectAdapter, edgeCredential, receiptKey } from "./connect-adapter.js
 import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
 import type { CallContext, Calls } from "./handlers.js";
 import { answerDenied, answerText, answerUnimplemented, refuseMethod } from "./http-answers.js";
-import { HttpListener } from "./http-listener.js";
-import type { ListenerSecurity, ListenerModules } from "./listener.js";
-import type { Peer } from "./peer.js";
+import { HttpListener } from "../net/http-listener.js";
+import type { ListenerSecurity, ListenerModules } from "../net/listener.js";
+import type { Peer } from "../net/peer.js";
 import { methodPath, requestBytesMax } from "./request-limits.js";
 import { connectErrorOf, statusOf } from "./status.js";
 

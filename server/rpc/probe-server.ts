@@ -5,8 +5,8 @@
 import { limits } from "../limits.js";
 import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
 import { answerText, refuseMethod } from "./http-answers.js";
-import { HttpListener } from "./http-listener.js";
-import type { ListenerModules, ListenerSecurity } from "./listener.js";
+import { HttpListener } from "../net/http-listener.js";
+import type { ListenerModules, ListenerSecurity } from "../net/listener.js";
 
 export interface ProbeServerModules extends ListenerModules {
   /** Why the service is not ready; undefined when it is. */

@@ -12,7 +12,7 @@ import { checkMessageCount } from "../../server/rpc/count-messages.js";
 import { AdminHandlers } from "../../server/rpc/admin-handlers.js";
 import type { CallContext } from "../../server/rpc/handlers.js";
 import { Handlers } from "../../server/rpc/handlers.js";
-import { peerAt } from "../../server/rpc/peer.js";
+import { peerAt } from "../../server/net/peer.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
 import { Aggregator } from "../../server/session/aggregator.js";
 import { SkippingClock } from "../helpers/skipping-clock.js";

@@ -19,9 +19,9 @@ import type { Metrics } from "../../server/metrics.js";
 import { GrpcServer } from "../../server/rpc/grpc-server.js";
 import type { Calls } from "../../server/rpc/handlers.js";
 import { HttpEdge } from "../../server/rpc/http-edge.js";
-import type { TlsSettings } from "../../server/rpc/tls-files.js";
-import { TlsSource } from "../../server/rpc/tls-source.js";
-import { createTransportMetrics } from "../../server/rpc/transport-metrics.js";
+import type { TlsSettings } from "../../server/net/tls-files.js";
+import { TlsSource } from "../../server/net/tls-source.js";
+import { createTransportMetrics } from "../../server/net/metrics.js";
 
 /** Answers every call with nothing in it. */
 export const emptyCalls: Calls = {

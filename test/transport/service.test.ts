@@ -8,7 +8,7 @@ import { TickAggregator } from "../../client/tick-aggregator.js";
 import { callAdmin } from "../../client/admin-client.js";
 import { ConfigError, parseConfig } from "../../server/config.js";
 import { startFakeProver } from "../../server/prover/fake.js";
-import { underClosedMask } from "../../server/rpc/unix-socket.js";
+import { underClosedMask } from "../../server/net/unix-socket.js";
 import type { Service } from "../../server/service.js";
 import { checkTls } from "../../server/commands/tls-check.js";
 import { commandLine, freshPath } from "../helpers/command-line.js";

@@ -1,8 +1,8 @@
 /** What is said of certificate files that cannot be used. */
 import { expect, test } from "vitest";
 import { ConfigError } from "../../server/config.js";
-import { checkTlsFiles, readTlsFiles } from "../../server/rpc/tls-files.js";
-import type { TlsSettings } from "../../server/rpc/tls-files.js";
+import { checkTlsFiles, readTlsFiles } from "../../server/net/tls-files.js";
+import type { TlsSettings } from "../../server/net/tls-files.js";
 import { Authority, filesOf } from "../helpers/certificates.js";
 
 const DAY_MS = 86_400_000;

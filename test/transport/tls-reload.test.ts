@@ -10,7 +10,7 @@ import {
   StreamResultsResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Logger } from "../../server/log.js";
-import type { TlsSettings } from "../../server/rpc/tls-files.js";
+import type { TlsSettings } from "../../server/net/tls-files.js";
 import { HeldClock, startBareStacks } from "../helpers/bare-stacks.js";
 import type { BareStacks } from "../helpers/bare-stacks.js";
 import { Authority, filesOf } from "../helpers/certificates.js";

@@ -15,7 +15,7 @@ import {
   GetSessionResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../server/limits.js";
-import type { Peer } from "../../server/rpc/peer.js";
+import type { Peer } from "../../server/net/peer.js";
 import { startBareStacks } from "../helpers/bare-stacks.js";
 import type { BareStacks } from "../helpers/bare-stacks.js";
 import { Authority, filesOf } from "../helpers/certificates.js";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { CallTurns } from "../../server/rpc/call-turns.js";
+import { CallTurns } from "../../server/net/call-turns.js";
 
 class Stream {
   isDestroyed = false;

@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import type { Credential } from "../../server/access/policy.js";
 import { tokenHash } from "../../server/access/token.js";
 import { credentialOf } from "../../server/rpc/credential.js";
-import type { Peer } from "../../server/rpc/peer.js";
-import { peerAt } from "../../server/rpc/peer.js";
+import type { Peer } from "../../server/net/peer.js";
+import { peerAt } from "../../server/net/peer.js";
 
 const token = { kind: "token", sha256: tokenHash("lagg_a") } as const;
 const certified = (subjectAltNames: string[], commonName?: string): Peer => ({

@@ -1,6 +1,6 @@
 /** What is told of a connection's other end. */
 import { expect, test } from "vitest";
-import { peerAt } from "../../server/rpc/peer.js";
+import { peerAt } from "../../server/net/peer.js";
 
 test("a listener's address tells the transport", () => {
   const peer = { listener: "unix:/run/a.sock", transport: "unix", isEncrypted: false };

@@ -1,7 +1,7 @@
 /** How long those wait who come from an address that was cut for what it did. */
 import { expect, test } from "vitest";
 import { limits } from "../../server/limits.js";
-import { Penalties } from "../../server/rpc/penalties.js";
+import { Penalties } from "../../server/net/penalties.js";
 
 const { penaltyEveryMs: EVERY, penaltyMs: LONGEST } = limits;
 

@@ -7,7 +7,7 @@ import { ConfigError } from "../config.js";
 import type { Logger } from "../log.js";
 import { checkTlsFiles, readTlsFiles } from "./tls-files.js";
 import type { TlsFiles, TlsIdentity, TlsSettings } from "./tls-files.js";
-import type { TransportMetrics } from "./transport-metrics.js";
+import type { TransportMetrics } from "./metrics.js";
 
 /**
  * Looked at rather than watched: Kubernetes swaps a link above the files, and other systems' watches

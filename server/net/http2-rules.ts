@@ -18,7 +18,7 @@ import { spread } from "../spread.js";
 import { CallTurns } from "./call-turns.js";
 import type { Connection } from "./connection.js";
 import type { Serve } from "./listener.js";
-import type { CutCause, ListenerName, TransportMetrics } from "./transport-metrics.js";
+import type { CutCause, ListenerName, TransportMetrics } from "./metrics.js";
 
 /** A stream id that leaves every call of the client's to finish. */
 const ANY_STREAM = 2 ** 31 - 1;

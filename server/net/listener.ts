@@ -11,7 +11,7 @@ import type { Clock } from "../clock.js";
 import type { Logger } from "../log.js";
 import { Connection } from "./connection.js";
 import { bindAddressOf } from "./listen-address.js";
-import type { ListenerName, TransportMetrics } from "./transport-metrics.js";
+import type { ListenerName, TransportMetrics } from "./metrics.js";
 import { tlsListener } from "./tls-listener.js";
 import type { TlsSource } from "./tls-source.js";
 import { Penalties } from "./penalties.js";

@@ -7,13 +7,13 @@ import { constants, createServer as createHttp2Server } from "node:http2";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { limits } from "../limits.js";
-import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
+import type { EdgeRequest, EdgeResponse } from "../rpc/connect-adapter.js";
 import type { Connection } from "./connection.js";
 import { Listener } from "./listener.js";
 import type { ListenerModules, ListenerOptions } from "./listener.js";
 import { withCertificate } from "./peer.js";
 import type { Peer } from "./peer.js";
-import { SessionRules } from "./session-rules.js";
+import { SessionRules } from "./http2-rules.js";
 
 /** How an HTTP/2 connection begins, and no HTTP/1.1 request does. */
 const HTTP2_START = "PRI";
