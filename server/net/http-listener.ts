@@ -7,7 +7,7 @@ import { constants, createServer as createHttp2Server } from "node:http2";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { limits } from "../limits.js";
-import type { EdgeRequest, EdgeResponse } from "../rpc/connect-adapter.js";
+import type { EdgeRequest, EdgeResponse } from "../rpc/call-admission.js";
 import type { Connection } from "./connection.js";
 import { Listener } from "./listener.js";
 import type { ListenerModules, ListenerOptions } from "./listener.js";

@@ -1,5 +1,5 @@
 /** What the HTTP edge answers by itself: plain text, refused methods, and calls nobody serves. */
-import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
+import type { EdgeRequest, EdgeResponse } from "./call-admission.js";
 import { Refusal } from "../errors.js";
 import { connectErrorOf } from "./status.js";
 

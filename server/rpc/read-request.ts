@@ -7,7 +7,7 @@ import type { DescMessage, DescMethod } from "@bufbuild/protobuf";
 import { fromBinary, fromJsonString } from "@bufbuild/protobuf";
 import type { Clock } from "../clock.js";
 import { invalid, Refusal } from "../errors.js";
-import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
+import type { EdgeRequest, EdgeResponse } from "./call-admission.js";
 import { checkJsonCount, checkMessageCount } from "./count-messages.js";
 import { CHUNK_BYTES, isJson, notReadInTime, overloaded } from "./request-limits.js";
 

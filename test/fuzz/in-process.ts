@@ -9,7 +9,7 @@ import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics.js";
 import { startFakeProver } from "../../server/prover/fake.js";
 import { checkMessageCount } from "../../server/rpc/count-messages.js";
-import { AdminHandlers } from "../../server/rpc/admin-handlers.js";
+import { AdminHandlers } from "../../server/rpc/operator-handlers.js";
 import type { CallContext } from "../../server/rpc/handlers.js";
 import { Handlers } from "../../server/rpc/handlers.js";
 import { peerAt } from "../../server/net/peer.js";

@@ -18,7 +18,7 @@ import { createMetrics } from "../../server/metrics.js";
 import type { Metrics } from "../../server/metrics.js";
 import { GrpcServer } from "../../server/rpc/grpc-server.js";
 import type { Calls } from "../../server/rpc/handlers.js";
-import { HttpEdge } from "../../server/rpc/http-edge.js";
+import { HttpEdge } from "../../server/rpc/server.js";
 import type { TlsSettings } from "../../server/net/tls-files.js";
 import { TlsSource } from "../../server/net/tls-source.js";
 import { createTransportMetrics } from "../../server/net/metrics.js";

@@ -3,7 +3,7 @@
  * a kubelet has no client certificate to show. Says nothing but that, so any address will do.
  */
 import { limits } from "../limits.js";
-import type { EdgeRequest, EdgeResponse } from "./connect-adapter.js";
+import type { EdgeRequest, EdgeResponse } from "./call-admission.js";
 import { answerText, refuseMethod } from "./http-answers.js";
 import { HttpListener } from "../net/http-listener.js";
 import type { ListenerModules, ListenerSecurity } from "../net/listener.js";

@@ -23,7 +23,7 @@ import type { Logger } from "../log.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 import type { LaneProver, LaneRunner } from "../schedule/lane-runner.js";
 import type { Aggregator } from "../session/aggregator.js";
-import { deviceView, sessionView } from "./admin-views.js";
+import { deviceView, sessionView } from "./operator-views.js";
 
 /** What the listener knows of a call. */
 export interface OperatorsCall {

@@ -13,7 +13,7 @@ import { grpcServiceDefinition } from "../../proto/grpc-js.js";
 import type { Access } from "../access/access.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
-import type { AdminHandlers, OperatorsCall } from "./admin-handlers.js";
+import type { AdminHandlers, OperatorsCall } from "./operator-handlers.js";
 import { admitOperator, PRINCIPAL_KEY } from "./grpc-admission.js";
 import { GrpcListener } from "./grpc-listener.js";
 import type { ListenerModules } from "../net/listener.js";
