@@ -14,7 +14,7 @@ import type { Logger } from "../log.js";
 /** At most so often a device's file is written, and once more at the end. */
 const WRITE_EVERY_MS = 5000;
 
-/** What is kept: a cost model, see `schedule/cost.ts`. */
+/** What is kept: a cost model, see `work/cost-model.ts`. */
 export interface StoredCosts {
   readonly logMs: readonly number[];
   readonly covariance: readonly (readonly number[])[];

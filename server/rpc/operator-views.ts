@@ -9,7 +9,7 @@ import type {
 import { GroupState, ProverRole } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { assertNever } from "../errors.js";
-import { predictMs } from "../schedule/cost.js";
+import { predictMs } from "../work/cost-model.js";
 import type { LaneRunner } from "../schedule/lane-runner.js";
 import type { GroupState as SessionGroup } from "../session/session.js";
 import type { LiveSession } from "../session/sessions.js";

@@ -7,7 +7,7 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../limits.js";
 import type { ProverDescription } from "../prover/prover.js";
-import { optimisticMs, pessimisticMs, predictMs } from "../schedule/cost.js";
+import { optimisticMs, pessimisticMs, predictMs } from "../work/cost-model.js";
 import type { HandlersModules, HandlersOptions } from "./handlers.js";
 import { snapshotLimits } from "./request-limits.js";
 

@@ -4,7 +4,7 @@
  * until the lane announces a later lease; its result counts once, and only until then.
  */
 import { assertNever } from "../errors.js";
-import type { ProofResult } from "./group.js";
+import type { ProofResult } from "../work/group.js";
 import type { Announcement, FromLane, StopReason } from "./messages.js";
 
 export type LaneBelief =

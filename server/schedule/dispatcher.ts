@@ -14,10 +14,10 @@ import type { BeliefEffect, LaneBelief } from "./assignments.js";
 import { abandon, assign, hear, unknownLane } from "./assignments.js";
 import type { Checker } from "./checker.js";
 import { FailoverChecker } from "./checker.js";
-import type { CostModel } from "./cost.js";
-import { OPTIMISTIC_AT, pessimisticMs, predictMs, quantileMs } from "./cost.js";
+import type { CostModel } from "../work/cost-model.js";
+import { OPTIMISTIC_AT, pessimisticMs, predictMs, quantileMs } from "../work/cost-model.js";
 import type { Future, LaneForecast } from "./forecast.js";
-import type { ProofResult } from "./group.js";
+import type { ProofResult } from "../work/group.js";
 import { LaneRunner } from "./lane-runner.js";
 import type { FromLane, LaneJob, StopReason, ToLane } from "./messages.js";
 

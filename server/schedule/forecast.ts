@@ -1,6 +1,6 @@
 /** When a group that comes now could start, given what the lanes do and who waits before it. */
 import { spread } from "../spread.js";
-import { LOGISTIC, OPTIMISTIC_AT } from "./cost.js";
+import { LOGISTIC, OPTIMISTIC_AT } from "../work/cost-model.js";
 
 /**
  * How long proofs take in one of the ways it may go: so many standard deviations more than the

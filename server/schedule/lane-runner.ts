@@ -10,14 +10,14 @@ import type { Metrics } from "../metrics.js";
 import type { CostStore } from "../prover/cost-file.js";
 import type { Prover, ProveJob, ProverDescription, ProverExit } from "../prover/prover.js";
 import { FailoverChecker } from "./checker.js";
-import type { CostModel } from "./cost.js";
-import { overrunMs, pessimisticMs, predictMs } from "./cost.js";
-import type { ChildWork, ProofResult, Raws } from "./group.js";
+import type { CostModel } from "../work/cost-model.js";
+import { overrunMs, pessimisticMs, predictMs } from "../work/cost-model.js";
+import type { ChildWork, ProofResult, Raws } from "../work/group.js";
 import { LearnedCosts } from "./learned-costs.js";
 import type { KillCause, LaneEffect, LaneEvent, LaneOptions, LaneState } from "./lane.js";
 import { freshLane, transitionLane } from "./lane.js";
 import type { FromLane, LaneJob, ToLane } from "./messages.js";
-import { choosePart, isProof } from "./parts.js";
+import { choosePart, isProof } from "../work/parts.js";
 import { proveGroup } from "./prove-group.js";
 
 /** How often silence, memory and due retries are looked at, and the scheduler is told how it is. */

@@ -7,8 +7,8 @@ import type { Logger } from "../log.js";
 import type { CostStore } from "../prover/cost-file.js";
 import type { Prover, ProveJob } from "../prover/prover.js";
 import { ProverError } from "../prover/prover.js";
-import type { CostModel } from "./cost.js";
-import { aged, freshCostModel, learn, learnAtLeast, overrunMs } from "./cost.js";
+import type { CostModel } from "../work/cost-model.js";
+import { aged, freshCostModel, learn, learnAtLeast, overrunMs } from "../work/cost-model.js";
 
 /** How old the uncertainty of predicted costs may be. */
 const AGE_EVERY_MS = 1000;

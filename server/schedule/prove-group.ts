@@ -7,8 +7,8 @@ import { createHash } from "node:crypto";
 import type { ProveJob, ProverDescription } from "../prover/prover.js";
 import { ProverError } from "../prover/prover.js";
 import type { Checker } from "./checker.js";
-import type { ChildWork, GroupWork, LeftOut, ProofResult, Raws } from "./group.js";
-import type { Part } from "./parts.js";
+import type { ChildWork, GroupWork, LeftOut, ProofResult, Raws } from "../work/group.js";
+import type { Part } from "../work/parts.js";
 
 export interface ProveGroupModules {
   description: ProverDescription;

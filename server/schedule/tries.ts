@@ -3,7 +3,7 @@
  * no shape is locked out by bad samples: one in five minutes, and only of a shape of which none was
  * proved or tried in ten. What has waited is late, and its shape not locked out.
  */
-import type { Shape } from "./group.js";
+import type { Shape } from "../work/group.js";
 
 const EVERY_MS = 300_000;
 const SHAPE_EVERY_MS = 600_000;

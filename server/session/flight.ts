@@ -2,7 +2,7 @@
  * A *flight*: one attempt at proving one input, and all the groups that wait for it. Identical work
  * of several nodes is one flight.
  */
-import type { GroupWork, LeftOut, ProofResult } from "../schedule/group.js";
+import type { GroupWork, LeftOut, ProofResult } from "../work/group.js";
 import type { DecodedGroup } from "./decode-snapshot.js";
 import type { LiveSession, Submission } from "./sessions.js";
 

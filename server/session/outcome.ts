@@ -13,7 +13,7 @@ import {
 import { assertNever } from "../errors.js";
 import type { OutcomeStatusName } from "../metrics.js";
 import type { ProverDescription } from "../prover/prover.js";
-import type { LeftOut, ProofResult } from "../schedule/group.js";
+import type { LeftOut, ProofResult } from "../work/group.js";
 import type { DecodedGroup } from "./decode-snapshot.js";
 import { indicesToBits } from "./decode-snapshot.js";
 import type { Ending } from "./session.js";

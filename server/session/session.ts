@@ -4,7 +4,7 @@
  * current attempt may end it with a result. No clock, timer or I/O in here.
  */
 import { assertNever } from "../errors.js";
-import type { ProofResult } from "../schedule/group.js";
+import type { ProofResult } from "../work/group.js";
 import type { StopReason } from "../schedule/messages.js";
 
 /** `failure`: how the first try ended, for a group that is tried once more; its prover died. */

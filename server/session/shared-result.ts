@@ -2,7 +2,7 @@
  * From the result of a shared proof to one waiter's own: works of one digest hold the same inputs in
  * the same order, but each node has its own numbers for validators and children.
  */
-import type { GroupWork, LeftOut, ProofResult } from "../schedule/group.js";
+import type { GroupWork, LeftOut, ProofResult } from "../work/group.js";
 
 /** `result` is of `proved`; `own` has the same digest. */
 export function resultFor(own: GroupWork, proved: GroupWork, result: ProofResult): ProofResult {

@@ -8,7 +8,7 @@ import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics.js";
 import type { Job } from "../../server/schedule/dispatcher.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
-import type { GroupWork } from "../../server/schedule/group.js";
+import type { GroupWork } from "../../server/work/group.js";
 import { Aggregator } from "../../server/session/aggregator.js";
 import type { DecodedGroup } from "../../server/session/decode-snapshot.js";
 import type { LiveSession, Submission } from "../../server/session/sessions.js";

@@ -1,7 +1,7 @@
 /** What holds of the cost model whatever it was taught, and how good it is on devices that behave. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { CostModel } from "../../server/schedule/cost.js";
+import type { CostModel } from "../../server/work/cost-model.js";
 import {
   aged,
   freshCostModel,
@@ -10,7 +10,7 @@ import {
   optimisticMs,
   pessimisticMs,
   predictMs,
-} from "../../server/schedule/cost.js";
+} from "../../server/work/cost-model.js";
 import { Random } from "../sim/random.js";
 
 const shape = fc.record({ raws: fc.nat(4096), children: fc.nat(16) });

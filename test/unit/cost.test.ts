@@ -1,6 +1,6 @@
 /** The cost model on cases computed by hand. */
 import { describe, expect, test } from "vitest";
-import type { CostModel } from "../../server/schedule/cost.js";
+import type { CostModel } from "../../server/work/cost-model.js";
 import {
   aged,
   freshCostModel,
@@ -10,7 +10,7 @@ import {
   overrunMs,
   pessimisticMs,
   predictMs,
-} from "../../server/schedule/cost.js";
+} from "../../server/work/cost-model.js";
 
 const HOUR_MS = 3_600_000;
 

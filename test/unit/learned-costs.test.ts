@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import type { StoredCosts } from "../../server/prover/cost-file.js";
 import { fakeSignature, startFakeProver } from "../../server/prover/fake.js";
 import type { Prover, ProveJob } from "../../server/prover/prover.js";
-import { freshCostModel, learn, overrunMs, predictMs } from "../../server/schedule/cost.js";
+import { freshCostModel, learn, overrunMs, predictMs } from "../../server/work/cost-model.js";
 import { LearnedCosts } from "../../server/schedule/learned-costs.js";
 import { VirtualClock } from "../sim/virtual-clock.js";
 

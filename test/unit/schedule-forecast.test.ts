@@ -1,6 +1,6 @@
 /** When a group could start behind others, and when backlog makes way for it. */
 import { describe, expect, test } from "vitest";
-import { OPTIMISTIC_AT } from "../../server/schedule/cost.js";
+import { OPTIMISTIC_AT } from "../../server/work/cost-model.js";
 import type { LaneForecast } from "../../server/schedule/forecast.js";
 import { futures, startAfter } from "../../server/schedule/forecast.js";
 import { preemption, TAKEOVER_MS } from "../../server/schedule/preemption.js";

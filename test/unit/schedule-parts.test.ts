@@ -1,8 +1,8 @@
 /** The part of a group that fits: children go first, then raws, in rotation. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { PartRequest } from "../../server/schedule/parts.js";
-import { choosePart, isProof, rotationOf } from "../../server/schedule/parts.js";
+import type { PartRequest } from "../../server/work/parts.js";
+import { choosePart, isProof, rotationOf } from "../../server/work/parts.js";
 
 /** A raw costs 1, a child 10; `budget` is what fits. */
 function request(raws: number, children: number[][], budget: number, more = {}): PartRequest {

@@ -1,7 +1,7 @@
 /** The session machine: each group ends once, and only its current attempt may end it. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { ProofResult } from "../../server/schedule/group.js";
+import type { ProofResult } from "../../server/work/group.js";
 import type { SessionEffect, SessionEvent, SessionState } from "../../server/session/session.js";
 import { isEnded, queuedGroup, transitionSession } from "../../server/session/session.js";
 

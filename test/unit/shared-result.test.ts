@@ -1,6 +1,6 @@
 /** One proof for several waiters: each gets it in its own numbers. */
 import { expect, test } from "vitest";
-import type { GroupWork, ProofResult } from "../../server/schedule/group.js";
+import type { GroupWork, ProofResult } from "../../server/work/group.js";
 import { resultFor } from "../../server/session/shared-result.js";
 
 const digest = new Uint8Array(32);

@@ -11,7 +11,7 @@ import {
   optimisticMs,
   pessimisticMs,
   predictMs,
-} from "../../../server/schedule/cost.js";
+} from "../../../server/work/cost-model.js";
 import { SkippingClock } from "../../helpers/skipping-clock.js";
 import { mutateValue } from "../engine/mutate-value.js";
 import type { FuzzTarget } from "../engine/target.js";
