@@ -14,7 +14,7 @@ import { MemoryBudget } from "./memory-budget.js";
 import { createMetrics } from "./metrics.js";
 import type { Metrics } from "./metrics.js";
 import { proverCeilingBytes, standbysThatFit } from "./prover/device.js";
-import type { CostStore } from "./prover/cost-file.js";
+import type { CostStore } from "./lane/cost-file.js";
 import type { ProveJob, StartProver } from "./prover/prover.js";
 import { AdminHandlers } from "./rpc/operator-handlers.js";
 import { AdminServer } from "./rpc/operator-server.js";
@@ -26,7 +26,7 @@ import { TlsSource } from "./net/tls-source.js";
 import { ProbeServer } from "./rpc/pages.js";
 import { createTransportMetrics } from "./net/metrics.js";
 import { Dispatcher } from "./schedule/dispatcher.js";
-import type { LaneProver } from "./schedule/lane-runner.js";
+import type { LaneProver } from "./lane/lane.js";
 import { Aggregator } from "./session/aggregator.js";
 
 /** How often proofs past their fence are erased and logs trimmed. */

@@ -10,7 +10,7 @@ import type { Logger } from "../log.js";
 import { createLog } from "../log.js";
 import { readBackendFile } from "../prover/backend-file.js";
 import { readCalibration } from "../prover/calibration-file.js";
-import { CostFiles } from "../prover/cost-file.js";
+import { CostFiles } from "../lane/cost-file.js";
 import { confineService } from "../prover/confinement.js";
 import type { OpenDevice } from "../prover/device.js";
 import { openDevice } from "../prover/device.js";

@@ -34,7 +34,7 @@ import { limits } from "../limits.js";
 import { ProverError } from "../prover/prover.js";
 import type { ProverDescription } from "../prover/prover.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
-import { concat } from "../schedule/prove-group.js";
+import { concat } from "../lane/prove-group.js";
 import type { Aggregator } from "../session/aggregator.js";
 import type { Admission } from "../session/nodes.js";
 import { attestationDataRoot } from "../session/attestation-data.js";

@@ -21,7 +21,7 @@ import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
-import type { LaneProver, LaneRunner } from "../schedule/lane-runner.js";
+import type { LaneProver, LaneRunner } from "../lane/lane.js";
 import type { Aggregator } from "../session/aggregator.js";
 import { deviceView, sessionView } from "./operator-views.js";
 

@@ -10,7 +10,7 @@ import { GroupState, ProverRole } from "../../proto/gen/lean/aggregator/admin/v1
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { assertNever } from "../errors.js";
 import { predictMs } from "../work/cost-model.js";
-import type { LaneRunner } from "../schedule/lane-runner.js";
+import type { LaneRunner } from "../lane/lane.js";
 import type { GroupState as SessionGroup } from "../session/session.js";
 import type { LiveSession } from "../session/sessions.js";
 import { deviceStateOnWire } from "./server-info.js";

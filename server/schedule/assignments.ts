@@ -5,7 +5,7 @@
  */
 import { assertNever } from "../errors.js";
 import type { ProofResult } from "../work/group.js";
-import type { Announcement, FromLane, StopReason } from "./messages.js";
+import type { Announcement, FromLane, StopReason } from "../lane/lane-messages.js";
 
 export type LaneBelief =
   | { kind: "down"; lease: number; isBackSoon: boolean }

@@ -8,18 +8,18 @@ import { assertNever } from "../errors.js";
 import type { Clock } from "../clock.js";
 import type { Logger } from "../log.js";
 import type { Metrics } from "../metrics.js";
-import type { CostStore } from "../prover/cost-file.js";
+import type { CostStore } from "../lane/cost-file.js";
 import type { ProveJob, ProverDescription, StartProver } from "../prover/prover.js";
 import type { BeliefEffect, LaneBelief } from "./assignments.js";
 import { abandon, assign, hear, unknownLane } from "./assignments.js";
-import type { Checker } from "./checker.js";
-import { FailoverChecker } from "./checker.js";
+import type { Checker } from "../lane/verifier.js";
+import { FailoverChecker } from "../lane/verifier.js";
 import type { CostModel } from "../work/cost-model.js";
 import { OPTIMISTIC_AT, pessimisticMs, predictMs, quantileMs } from "../work/cost-model.js";
 import type { Future, LaneForecast } from "./forecast.js";
 import type { ProofResult } from "../work/group.js";
-import { LaneRunner } from "./lane-runner.js";
-import type { FromLane, LaneJob, StopReason, ToLane } from "./messages.js";
+import { LaneRunner } from "../lane/lane.js";
+import type { FromLane, LaneJob, StopReason, ToLane } from "../lane/lane-messages.js";
 
 /** One group that may start, and whom to tell. Each job ends by one call of `finished` or `lost`. */
 export interface Job extends LaneJob {

@@ -16,7 +16,7 @@ import type {
 import { ProofKind } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { invalid } from "../errors.js";
 import type { ChildWork, GroupWork, LeftOut, Raws } from "../work/group.js";
-import { concat, sha256 } from "../schedule/prove-group.js";
+import { concat, sha256 } from "../lane/prove-group.js";
 import { attestationDataRoot, checkpoint } from "./attestation-data.js";
 
 /** Sizes that the backend and the configuration set. */

@@ -10,7 +10,7 @@ import type { Ahead, Future, LaneForecast } from "../schedule/forecast.js";
 import { futures, startAfter } from "../schedule/forecast.js";
 import type { ProofResult, Shape } from "../work/group.js";
 import { shapeOf } from "../work/group.js";
-import type { StopReason } from "../schedule/messages.js";
+import type { StopReason } from "../lane/lane-messages.js";
 import type { PassedOver } from "../schedule/order.js";
 import { compareStanding, priorities, takeNext } from "../schedule/order.js";
 import type { Standing } from "../schedule/order.js";

@@ -5,7 +5,7 @@
  */
 import { assertNever } from "../errors.js";
 import type { ProofResult } from "../work/group.js";
-import type { StopReason } from "../schedule/messages.js";
+import type { StopReason } from "../lane/lane-messages.js";
 
 /** `failure`: how the first try ended, for a group that is tried once more; its prover died. */
 export type GroupState =

@@ -16,7 +16,7 @@ import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.j
 import { limits } from "../../server/limits.js";
 import { fakeSignature, startFakeProver } from "../../server/prover/fake.js";
 import type { StartProver } from "../../server/prover/prover.js";
-import type { LaneProver } from "../../server/schedule/lane-runner.js";
+import type { LaneProver } from "../../server/lane/lane.js";
 import type { Service } from "../../server/service.js";
 import { GatedProver } from "../helpers/gated-prover.js";
 import { startTestService } from "../helpers/start-service.js";

@@ -44,7 +44,7 @@ test("the state machines have no clock, timer, randomness or I/O", () => {
     "server/access/policy.ts",
     "server/session/session.ts",
     "server/session/quota.ts",
-    "server/schedule/lane.ts",
+    "server/lane/lane-state.ts",
     "server/schedule/assignments.ts",
     "server/work/cost-model.ts",
     "server/schedule/forecast.ts",

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { abandon, assign, hear, unknownLane } from "../../server/schedule/assignments.js";
 import type { LaneBelief } from "../../server/schedule/assignments.js";
-import type { FromLane } from "../../server/schedule/messages.js";
+import type { FromLane } from "../../server/lane/lane-messages.js";
 
 const idleAt = (lease: number): FromLane => ({
   kind: "announce",

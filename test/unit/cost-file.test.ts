@@ -13,7 +13,7 @@ import {
 import { join } from "node:path";
 import { pino } from "pino";
 import { beforeEach, describe, expect, test } from "vitest";
-import { CostFiles, costFilePath } from "../../server/prover/cost-file.js";
+import { CostFiles, costFilePath } from "../../server/lane/cost-file.js";
 import { freshCostModel, learn, predictMs } from "../../server/work/cost-model.js";
 import { VirtualClock } from "../sim/virtual-clock.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";

@@ -2,8 +2,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { limits } from "../../server/limits.js";
-import type { LaneEffect, LaneEvent, LaneState } from "../../server/schedule/lane.js";
-import { freshLane, STANDBY_WAIT_MS_MAX, transitionLane } from "../../server/schedule/lane.js";
+import type { LaneEffect, LaneEvent, LaneState } from "../../server/lane/lane-state.js";
+import { freshLane, STANDBY_WAIT_MS_MAX, transitionLane } from "../../server/lane/lane-state.js";
 
 const options = { standbys: 1, residentBytesMax: 1000 } as const;
 const quiet = { activeSilentMs: 0, standbySilentMs: 0, residentBytes: 0 };

@@ -1,11 +1,11 @@
 /** A device knows what proofs cost before it takes work: from its file, or by one calibration. */
 import { pino } from "pino";
 import { beforeEach, describe, expect, test } from "vitest";
-import type { StoredCosts } from "../../server/prover/cost-file.js";
+import type { StoredCosts } from "../../server/lane/cost-file.js";
 import { fakeSignature, startFakeProver } from "../../server/prover/fake.js";
 import type { Prover, ProveJob } from "../../server/prover/prover.js";
 import { freshCostModel, learn, overrunMs, predictMs } from "../../server/work/cost-model.js";
-import { LearnedCosts } from "../../server/schedule/learned-costs.js";
+import { LearnedCosts } from "../../server/lane/learned-costs.js";
 import { VirtualClock } from "../sim/virtual-clock.js";
 
 const key = new Uint8Array(32).fill(7);

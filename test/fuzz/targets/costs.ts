@@ -4,7 +4,7 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { limits } from "../../../server/limits.js";
-import { CostFiles, costFilePath } from "../../../server/prover/cost-file.js";
+import { CostFiles, costFilePath } from "../../../server/lane/cost-file.js";
 import {
   freshCostModel,
   learn,

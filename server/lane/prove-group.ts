@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import type { ProveJob, ProverDescription } from "../prover/prover.js";
 import { ProverError } from "../prover/prover.js";
-import type { Checker } from "./checker.js";
+import type { Checker } from "./verifier.js";
 import type { ChildWork, GroupWork, LeftOut, ProofResult, Raws } from "../work/group.js";
 import type { Part } from "../work/parts.js";
 

@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../clock.js";
 import type { Logger } from "../log.js";
-import type { CostStore } from "../prover/cost-file.js";
+import type { CostStore } from "./cost-file.js";
 import type { Prover, ProveJob } from "../prover/prover.js";
 import { ProverError } from "../prover/prover.js";
 import type { CostModel } from "../work/cost-model.js";
