@@ -45,7 +45,7 @@ test("the state machines have no clock, timer, randomness or I/O", () => {
     "server/session/session.ts",
     "server/session/quota.ts",
     "server/lane/lane-state.ts",
-    "server/schedule/assignments.ts",
+    "server/schedule/lane-belief.ts",
     "server/work/cost-model.ts",
     "server/schedule/forecast.ts",
     "server/schedule/order.ts",

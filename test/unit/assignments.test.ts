@@ -1,7 +1,7 @@
 /** The scheduler's belief of a lane: every attempt's end counts once, whatever the messages do. */
 import { expect, test } from "vitest";
-import { abandon, assign, hear, unknownLane } from "../../server/schedule/assignments.js";
-import type { LaneBelief } from "../../server/schedule/assignments.js";
+import { abandon, assign, hear, unknownLane } from "../../server/schedule/lane-belief.js";
+import type { LaneBelief } from "../../server/schedule/lane-belief.js";
 import type { FromLane } from "../../server/lane/lane-messages.js";
 
 const idleAt = (lease: number): FromLane => ({

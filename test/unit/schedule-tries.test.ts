@@ -1,6 +1,6 @@
 /** How often a proof is tried that is predicted to miss. */
 import { expect, test } from "vitest";
-import { Tries } from "../../server/schedule/tries.js";
+import { Tries } from "../../server/schedule/explore.js";
 
 const MINUTE_MS = 60_000;
 

@@ -1,7 +1,7 @@
 /** One proof for several waiters: each gets it in its own numbers. */
 import { expect, test } from "vitest";
 import type { GroupWork, ProofResult } from "../../server/work/group.js";
-import { resultFor } from "../../server/session/shared-result.js";
+import { resultFor } from "../../server/schedule/shared-result.js";
 
 const digest = new Uint8Array(32);
 const key = (...bytes: number[]) => new Uint8Array(bytes);

@@ -14,7 +14,7 @@ import { createMetrics } from "../../../server/metrics.js";
 import type { Job } from "../../../server/schedule/dispatcher.js";
 import { Dispatcher } from "../../../server/schedule/dispatcher.js";
 import { Aggregator } from "../../../server/session/aggregator.js";
-import { GroupQueue } from "../../../server/session/group-queue.js";
+import { GroupQueue } from "../../../server/schedule/queue.js";
 import { bitsToIndices } from "../../../server/session/decode-snapshot.js";
 import { calibration, calibrationRoot } from "../calibration.js";
 import { VirtualClock } from "../virtual-clock.js";

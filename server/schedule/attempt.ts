@@ -3,8 +3,8 @@
  * of several nodes is one flight.
  */
 import type { GroupWork, LeftOut, ProofResult } from "../work/group.js";
-import type { DecodedGroup } from "./decode-snapshot.js";
-import type { LiveSession, Submission } from "./sessions.js";
+import type { DecodedGroup } from "../session/decode-snapshot.js";
+import type { LiveSession, Submission } from "../session/sessions.js";
 
 /** One group of one session. */
 export interface Waiter {

@@ -5,24 +5,24 @@
  */
 import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics.js";
-import type { Dispatcher, Job, JobSource } from "../schedule/dispatcher.js";
-import type { Ahead, Future, LaneForecast } from "../schedule/forecast.js";
-import { futures, startAfter } from "../schedule/forecast.js";
+import type { Dispatcher, Job, JobSource } from "./dispatcher.js";
+import type { Ahead, Future, LaneForecast } from "./forecast.js";
+import { futures, startAfter } from "./forecast.js";
 import type { ProofResult, Shape } from "../work/group.js";
 import { shapeOf } from "../work/group.js";
 import type { StopReason } from "../lane/lane-messages.js";
-import type { PassedOver } from "../schedule/order.js";
-import { compareStanding, priorities, takeNext } from "../schedule/order.js";
-import type { Standing } from "../schedule/order.js";
+import type { PassedOver } from "./order.js";
+import { compareStanding, priorities, takeNext } from "./order.js";
+import type { Standing } from "./order.js";
 import { rotationOf } from "../work/parts.js";
-import { preemption, TAKEOVER_MS } from "../schedule/preemption.js";
-import { Tries } from "../schedule/tries.js";
-import { MINUTE_HALF_LIFE_MS, SLOTS_HALF_LIFE_MS, Usage } from "../schedule/usage.js";
-import type { DecodedGroup } from "./decode-snapshot.js";
-import type { Flight, Payer, Waiter } from "./flight.js";
-import { groupOf, isNotFor, isRetry, workOf } from "./flight.js";
-import type { SessionEvent } from "./session.js";
-import type { LiveSession, Submission } from "./sessions.js";
+import { preemption, TAKEOVER_MS } from "./preemption.js";
+import { Tries } from "./explore.js";
+import { MINUTE_HALF_LIFE_MS, SLOTS_HALF_LIFE_MS, Usage } from "./usage.js";
+import type { DecodedGroup } from "../session/decode-snapshot.js";
+import type { Flight, Payer, Waiter } from "./attempt.js";
+import { groupOf, isNotFor, isRetry, workOf } from "./attempt.js";
+import type { SessionEvent } from "../session/session.js";
+import type { LiveSession, Submission } from "../session/sessions.js";
 import { SetAside } from "./set-aside.js";
 import { resultFor } from "./shared-result.js";
 
