@@ -1,7 +1,7 @@
 /** The service's metrics, on a registry of its own; every label value exists from the start at 0. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { deniedReasons } from "./access/policy.js";
-import { quotaNames } from "./session/quota.js";
+import { quotaNames } from "./access/quota.js";
 
 const PROOF_SECONDS = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 10, 15, 20, 30];
 /** A proof verifies in 20 to 100 ms; at 2 s its prover is taken for hung. */

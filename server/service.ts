@@ -27,7 +27,7 @@ import { ProbeServer } from "./rpc/pages.js";
 import { createTransportMetrics } from "./net/metrics.js";
 import { Dispatcher } from "./schedule/dispatcher.js";
 import type { LaneProver } from "./lane/lane.js";
-import { Aggregator } from "./session/aggregator.js";
+import { Aggregator } from "./admission/admission.js";
 
 /** How often proofs past their fence are erased and logs trimmed. */
 const EXPIRE_EVERY_MS = 250;

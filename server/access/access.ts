@@ -8,7 +8,7 @@ import { Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { Metrics } from "../metrics.js";
-import type { QuotaName } from "../session/quota.js";
+import type { QuotaName } from "./quota.js";
 import { CallRate } from "./call-rate.js";
 import type { Ask, Credential, Decision, DeniedReason, Policy, Principal } from "./policy.js";
 import { decide } from "./policy.js";

@@ -2,7 +2,7 @@
  * Who may do what: from what a caller showed, and the policy in force, to a decision and its reason.
  * Pure. Whatever the policy does not name is denied.
  */
-import type { Quota } from "../session/quota.js";
+import type { Quota } from "./quota.js";
 import { isSameHash } from "./token.js";
 
 /** Of `SubmitSnapshot`'s priorities, as a policy names them. */

@@ -22,7 +22,7 @@ import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 import type { LaneProver, LaneRunner } from "../lane/lane.js";
-import type { Aggregator } from "../session/aggregator.js";
+import type { Aggregator } from "../admission/admission.js";
 import { deviceView, sessionView } from "./operator-views.js";
 
 /** What the listener knows of a call. */

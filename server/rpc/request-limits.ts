@@ -4,7 +4,7 @@ import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator
 import { Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { ProverDescription } from "../prover/prover.js";
-import type { SnapshotLimits } from "../session/decode-snapshot.js";
+import type { SnapshotLimits } from "../admission/decode-snapshot.js";
 
 export const methodPath = ({ parent, name }: DescMethod) => `/${parent.typeName}/${name}`;
 

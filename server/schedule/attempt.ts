@@ -3,7 +3,7 @@
  * of several nodes is one flight.
  */
 import type { GroupWork, LeftOut, ProofResult } from "../work/group.js";
-import type { DecodedGroup } from "../session/decode-snapshot.js";
+import type { DecodedGroup } from "../admission/decode-snapshot.js";
 import type { LiveSession, Submission } from "../session/sessions.js";
 
 /** One group of one session. */

@@ -18,7 +18,7 @@ import { rotationOf } from "../work/parts.js";
 import { preemption, TAKEOVER_MS } from "./preemption.js";
 import { Tries } from "./explore.js";
 import { MINUTE_HALF_LIFE_MS, SLOTS_HALF_LIFE_MS, Usage } from "./usage.js";
-import type { DecodedGroup } from "../session/decode-snapshot.js";
+import type { DecodedGroup } from "../admission/decode-snapshot.js";
 import type { Flight, Payer, Waiter } from "./attempt.js";
 import { groupOf, isNotFor, isRetry, workOf } from "./attempt.js";
 import type { SessionEvent } from "../session/session.js";

@@ -14,8 +14,8 @@ import { assertNever } from "../errors.js";
 import type { OutcomeStatusName } from "../metrics.js";
 import type { ProverDescription } from "../prover/prover.js";
 import type { LeftOut, ProofResult } from "../work/group.js";
-import type { DecodedGroup } from "./decode-snapshot.js";
-import { indicesToBits } from "./decode-snapshot.js";
+import type { DecodedGroup } from "../admission/decode-snapshot.js";
+import { indicesToBits } from "../admission/decode-snapshot.js";
 import type { Ending } from "./session.js";
 
 export interface EndedGroup {

@@ -11,12 +11,12 @@ import type { Logger } from "../log.js";
 import type { MemoryShare } from "../memory-budget.js";
 import type { Metrics } from "../metrics.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
-import type { DecodedGroup } from "./decode-snapshot.js";
+import type { DecodedGroup } from "../admission/decode-snapshot.js";
 import { groupOf } from "../schedule/attempt.js";
 import { GroupQueue } from "../schedule/queue.js";
 import type { Nodes, RequestIdentity } from "./nodes.js";
 import { deadlineResult, toOutcome, toSummary } from "./outcome.js";
-import type { SubmittingPrincipal } from "./quota.js";
+import type { SubmittingPrincipal } from "../access/quota.js";
 import type { SessionEffect, SessionEvent, SessionState } from "./session.js";
 import { isEnded, queuedGroup, transitionSession } from "./session.js";
 

@@ -14,7 +14,7 @@ import type { CallContext } from "../../server/rpc/handlers.js";
 import { Handlers } from "../../server/rpc/handlers.js";
 import { peerAt } from "../../server/net/peer.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
-import { Aggregator } from "../../server/session/aggregator.js";
+import { Aggregator } from "../../server/admission/admission.js";
 import { SkippingClock } from "../helpers/skipping-clock.js";
 
 export class InProcess {

@@ -19,7 +19,7 @@ import type {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { fakeSignature, startFakeProver } from "../../server/prover/fake.js";
 import type { Service } from "../../server/service.js";
-import { attestationDataRoot } from "../../server/session/attestation-data.js";
+import { attestationDataRoot } from "../../server/admission/attestation-data.js";
 import { dataOf, keyTable, publicKey, snapshot } from "./vectors.js";
 import type { GroupInit } from "./vectors.js";
 

@@ -43,7 +43,7 @@ test("the state machines have no clock, timer, randomness or I/O", () => {
   for (const file of [
     "server/access/policy.ts",
     "server/session/session.ts",
-    "server/session/quota.ts",
+    "server/access/quota.ts",
     "server/lane/lane-state.ts",
     "server/schedule/lane-belief.ts",
     "server/work/cost-model.ts",

@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { AttestationDataSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { attestationDataRoot } from "../../server/session/attestation-data.js";
+import { attestationDataRoot } from "../../server/admission/attestation-data.js";
 import { dataOf, rootOf } from "../helpers/vectors.js";
 
 test("the root is the one that the vectors were signed for, and holds no memory but its own", () => {

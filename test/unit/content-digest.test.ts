@@ -3,7 +3,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { contentOf } from "../../server/rpc/content-digest.js";
+import { contentOf } from "../../server/admission/content-digest.js";
 
 type Init = MessageInitShape<typeof SubmitSnapshotRequestSchema>;
 

@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { SnapshotSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { decodeSnapshot } from "../../server/session/decode-snapshot.js";
+import { decodeSnapshot } from "../../server/admission/decode-snapshot.js";
 import { inventedData, inventedGroup, inventedRaw } from "../helpers/contract.js";
 import { bits, keyTable, publicKey, snapshot } from "../helpers/vectors.js";
 import type { GroupInit } from "../helpers/vectors.js";

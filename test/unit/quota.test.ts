@@ -1,8 +1,8 @@
 /** What a principal may use at once: which quota a snapshot breaks, and how that is told. */
 import { expect, test } from "vitest";
-import type { Quota, UsedNow } from "../../server/session/quota.js";
+import type { Quota, UsedNow } from "../../server/access/quota.js";
 import { MINUTE_HALF_LIFE_MS, Usage } from "../../server/schedule/usage.js";
-import { brokenQuota } from "../../server/session/quota.js";
+import { brokenQuota } from "../../server/access/quota.js";
 
 const usage: UsedNow = { sessionsInFlight: 2, heldBytes: 1000, proverSecondsPerMinute: 12.34 };
 const broken = (quota: Quota, bytes = 100) => brokenQuota({ name: "node-1", quota }, usage, bytes);

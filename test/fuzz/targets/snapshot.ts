@@ -3,12 +3,12 @@ import type { Group } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.
 import { SnapshotSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
 import { sha256 } from "../../../server/lane/prove-group.js";
-import type { DecodedGroup } from "../../../server/session/decode-snapshot.js";
+import type { DecodedGroup } from "../../../server/admission/decode-snapshot.js";
 import {
   bitsToIndices,
   decodeSnapshot,
   indicesToBits,
-} from "../../../server/session/decode-snapshot.js";
+} from "../../../server/admission/decode-snapshot.js";
 import { protobufMutator } from "../engine/mutate-protobuf.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";

@@ -1,8 +1,8 @@
 /** From a scenario's snapshot to what admission is given, as if it had been decoded. */
 import { create } from "@bufbuild/protobuf";
 import { AttestationDataSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { DecodedGroup } from "../../../server/session/decode-snapshot.js";
-import { inputDigest } from "../../../server/session/decode-snapshot.js";
+import type { DecodedGroup } from "../../../server/admission/decode-snapshot.js";
+import { inputDigest } from "../../../server/admission/decode-snapshot.js";
 import type { Submission } from "../../../server/session/sessions.js";
 import { proofOf, SIGNATURE_BYTES } from "../sim-prover.js";
 import { keysOf } from "./reported-prover.js";

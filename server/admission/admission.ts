@@ -17,11 +17,11 @@ import type { Metrics, SkipReason } from "../metrics.js";
 import type { Dispatcher, JobSource } from "../schedule/dispatcher.js";
 import { shapeOf } from "../work/group.js";
 import type { GroupWork } from "../work/group.js";
-import type { Admission, NodeRecord, RequestIdentity } from "./nodes.js";
-import { Nodes } from "./nodes.js";
-import { brokenQuota } from "./quota.js";
-import type { LiveSession, Submission } from "./sessions.js";
-import { Sessions } from "./sessions.js";
+import type { Admission, NodeRecord, RequestIdentity } from "../session/nodes.js";
+import { Nodes } from "../session/nodes.js";
+import { brokenQuota } from "../access/quota.js";
+import type { LiveSession, Submission } from "../session/sessions.js";
+import { Sessions } from "../session/sessions.js";
 
 /** Of a number in an array. */
 const VALIDATOR_BYTES = 8;
