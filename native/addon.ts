@@ -1,7 +1,7 @@
 /**
  * Every declaration of the native addon, and the one place that loads it.
  * The addon holds no policy: it loads a backend, copies inputs in, computes off the event loop,
- * and copies outputs out. Its backend is opened by the prover process (`server/prover/host.ts`)
+ * and copies outputs out. Its backend is opened by the prover process (`server/prover/child-main.ts`)
  * only; the service uses it for locks and to confine itself.
  */
 import { createRequire } from "node:module";

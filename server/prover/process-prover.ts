@@ -6,7 +6,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { limits } from "../limits.js";
 import type { BackendOptions } from "./backend-file.js";
-import { HostProcess } from "./host-process.js";
+import { HostProcess } from "./child-process.js";
 import type { HostStart } from "./messages.js";
 import { parseBoolean, parseProof, parseVerdicts } from "./messages.js";
 import { keyCountOf, signerCountOf } from "./packed.js";

@@ -25,7 +25,7 @@ export async function startTestService(
 
 /** With the real prover, in a process of its own. */
 export function startRealService(): Promise<Service> {
-  const hostPath = join(process.cwd(), "dist/server/prover/host.js");
+  const hostPath = join(process.cwd(), "dist/server/prover/child-main.js");
   if (!existsSync(hostPath)) throw new Error(`${hostPath} is missing; run 'make build'`);
   const backend = readBackendFile(process.cwd());
   const env = proverEnvironment(process.env, {});

@@ -1,6 +1,6 @@
 /**
  * The real prover in its own process, over the signature vectors. Needs `make setup` and the
- * compiled `dist/server/prover/host.js` (`npx tsc -p .`).
+ * compiled `dist/server/prover/child-main.js` (`npx tsc -p .`).
  */
 import { closeSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -66,7 +66,7 @@ function signers(count: number) {
 function options(changes: Partial<ProcessProverOptions> = {}): ProcessProverOptions {
   return {
     deviceId: "cpu0",
-    hostPath: join(root, "dist/server/prover/host.js"),
+    hostPath: join(root, "dist/server/prover/child-main.js"),
     backend: readBackendFile(root),
     lockFd,
     nice: 5,

@@ -4,8 +4,8 @@
  */
 import { ChildProcess } from "node:child_process";
 import { PassThrough, Duplex } from "node:stream";
-import { HostProcess } from "../../../server/prover/host-process.js";
-import type { HostQuestion } from "../../../server/prover/host-process.js";
+import { HostProcess } from "../../../server/prover/child-process.js";
+import type { HostQuestion } from "../../../server/prover/child-process.js";
 import type { HostStart } from "../../../server/prover/messages.js";
 import { parseBoolean, parseProof, parseVerdicts } from "../../../server/prover/messages.js";
 import { ProverError } from "../../../server/prover/prover.js";

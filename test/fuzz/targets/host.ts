@@ -19,7 +19,7 @@ import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";
 import { framed, requests } from "../prover-values.js";
 
-const HOST = join(process.cwd(), "dist/server/prover/host.js");
+const HOST = join(process.cwd(), "dist/server/prover/child-main.js");
 const EXIT_GARBLED_MESSAGE = 2;
 const HEADER_BYTES = 4;
 const good = requests(publicKey(0).length, raw(0, 0).signature.length);
