@@ -1,23 +1,23 @@
 /** The client's public names. */
-export { TickAggregator } from "./tick-aggregator.js";
+export { TickAggregator } from "./adapter/tick-aggregator.js";
 export type {
   SnapshotInit,
   SubmitAnswer,
   SubmitOptions,
   TickAggregatorOptions,
   TickResult,
-} from "./tick-options.js";
-export type { SlotClock } from "./slot-clock.js";
-export { AggregatorClient } from "./aggregator-client.js";
-export type { AggregatorClientOptions, CallTimeout } from "./aggregator-client.js";
-export type { TlsOptions } from "./tls-credentials.js";
-export type { TokenSource } from "./token.js";
+} from "./adapter/options.js";
+export type { SlotClock } from "./adapter/slot-clock.js";
+export { AggregatorClient } from "./rpc/aggregator-client.js";
+export type { AggregatorClientOptions, CallTimeout } from "./rpc/aggregator-client.js";
+export type { TlsOptions } from "./rpc/tls-credentials.js";
+export type { TokenSource } from "./rpc/token.js";
 export { AggregatorError } from "./errors.js";
 export type { AggregatorErrorKind } from "./errors.js";
-export { transition } from "./adapter-state.js";
-export { createAdapterState, LOST_GRACE_MS } from "./adapter-tables.js";
-export type { AdapterState } from "./adapter-tables.js";
-export { SKIP_REASONS } from "./adapter-events.js";
+export { transition } from "./adapter/rules.js";
+export { createAdapterState, LOST_GRACE_MS } from "./adapter/state.js";
+export type { AdapterState } from "./adapter/state.js";
+export { SKIP_REASONS } from "./adapter/events.js";
 export type {
   AdapterEffect,
   AdapterEvent,
@@ -27,4 +27,4 @@ export type {
   Gates,
   GroupRef,
   Submission,
-} from "./adapter-events.js";
+} from "./adapter/events.js";

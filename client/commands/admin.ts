@@ -6,8 +6,8 @@ import type {
 } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { AdminService, ProverRole } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { DeviceState } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { AdminMethod, AdminRequest, AdminResponse } from "../admin-client.js";
-import { callAdmin } from "../admin-client.js";
+import type { AdminMethod, AdminRequest, AdminResponse } from "../rpc/operator-client.js";
+import { callAdmin } from "../rpc/operator-client.js";
 import { AggregatorError } from "../errors.js";
 import { proversText, sessionsText } from "./admin-text.js";
 import { detailsOf } from "./call-error.js";

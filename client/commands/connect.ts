@@ -1,9 +1,9 @@
 /** The client of a command, from the flags that say which service, how, and who calls. */
 import { readFileSync } from "node:fs";
 import type { Client } from "@grpc/grpc-js";
-import { AggregatorClient } from "../aggregator-client.js";
-import { openChannel } from "../channel.js";
-import type { ChannelOptions } from "../channel.js";
+import { AggregatorClient } from "../rpc/aggregator-client.js";
+import { openChannel } from "../rpc/channel.js";
+import type { ChannelOptions } from "../rpc/channel.js";
 import { usageError } from "./command-error.js";
 import { reasonOf } from "./read-input.js";
 

@@ -8,7 +8,7 @@ import type {
   Session,
   Summary,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { AggregatorClient } from "../aggregator-client.js";
+import type { AggregatorClient } from "../rpc/aggregator-client.js";
 import { AggregatorError } from "../errors.js";
 import { CommandError } from "./command-error.js";
 import { resumeResults } from "./resume-results.js";

@@ -1,7 +1,7 @@
 /** A result stream that outlives its connection: it resumes by cursor, with short backoff. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { StreamResultsResponse } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { AggregatorClient } from "../aggregator-client.js";
+import type { AggregatorClient } from "../rpc/aggregator-client.js";
 import { AggregatorError } from "../errors.js";
 
 const BACKOFF_MS_MIN = 100;

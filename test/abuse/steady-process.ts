@@ -6,7 +6,7 @@
 import { Agent, request } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { create, toJsonString } from "@bufbuild/protobuf";
-import { AggregatorClient } from "../../client/aggregator-client.js";
+import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { fakeSnapshot } from "../helpers/fake-snapshots.js";
 import { pathOf } from "../helpers/raw-grpc.js";

@@ -4,7 +4,7 @@
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Client, credentials } from "@grpc/grpc-js";
-import { AggregatorClient } from "../../client/aggregator-client.js";
+import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import {
   AggregatorService,
   Priority,

@@ -3,7 +3,7 @@
  * proving, and while proving with a 1 MB snapshot coming in five times a second.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { AggregatorClient } from "../../client/aggregator-client.js";
+import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import { Priority } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { unprovableSnapshot } from "./inputs.js";
 import type { Measurement } from "./measurement.js";

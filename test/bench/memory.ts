@@ -1,5 +1,5 @@
 /** What the server and its provers hold resident: at rest, after proofs, and after many snapshots. */
-import { AggregatorClient } from "../../client/aggregator-client.js";
+import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import { Priority } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { residentOf } from "../helpers/processes.js";
 import { child } from "../helpers/vectors.js";

@@ -2,7 +2,7 @@
  * What the service adds to a proof: submit to result over bare verify, prove and verify, on the same
  * input, in interleaved pairs. The bare prover is a process like the service's own.
  */
-import { AggregatorClient } from "../../client/aggregator-client.js";
+import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import {
   OutcomeStatus,
   type StreamResultsResponse,

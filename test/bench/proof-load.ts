@@ -3,7 +3,7 @@
  * two nodes take turns, so that the next proof is queued before the last one ends.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { AggregatorClient } from "../../client/aggregator-client.js";
+import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import { DeviceState, Priority } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { PROVABLE, provableGroup, snapshotOf } from "./inputs.js";
 

@@ -3,8 +3,8 @@
  * standby and without, by the memory that the killed one held; and what the standby costs in memory.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { callAdmin } from "../../client/admin-client.js";
-import { AggregatorClient } from "../../client/aggregator-client.js";
+import { callAdmin } from "../../client/rpc/operator-client.js";
+import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import type { DeviceStatus } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { ProverRole } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { DeviceState } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";

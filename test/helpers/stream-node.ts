@@ -5,7 +5,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { AggregatorClient, AggregatorError } from "../../client/index.js";
-import { ResultStream } from "../../client/result-stream.js";
+import { ResultStream } from "../../client/rpc/result-stream.js";
 import type {
   Outcome,
   StreamResultsResponse,

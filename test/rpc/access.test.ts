@@ -4,7 +4,7 @@ import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import type { Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { callAdmin } from "../../client/admin-client.js";
+import { callAdmin } from "../../client/rpc/operator-client.js";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { parsePolicy } from "../../server/access/policy-file.js";
 import { tokenHash } from "../../server/access/token.js";

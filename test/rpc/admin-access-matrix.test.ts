@@ -6,8 +6,8 @@
 import type { ServiceError } from "@grpc/grpc-js";
 import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { AdminMethod } from "../../client/admin-client.js";
-import { callAdmin } from "../../client/admin-client.js";
+import type { AdminMethod } from "../../client/rpc/operator-client.js";
+import { callAdmin } from "../../client/rpc/operator-client.js";
 import { AggregatorError } from "../../client/errors.js";
 import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { startFakeProver } from "../../server/prover/fake.js";

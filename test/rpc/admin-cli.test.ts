@@ -1,7 +1,7 @@
 /** `lean-aggregator admin` as the operator runs it, against a service in this process. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { callAdmin } from "../../client/admin-client.js";
-import { AggregatorClient } from "../../client/aggregator-client.js";
+import { callAdmin } from "../../client/rpc/operator-client.js";
+import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import type { Service } from "../../server/service.js";
 import { fakeSnapshot } from "../helpers/fake-snapshots.js";
 import { GatedProver } from "../helpers/gated-prover.js";

@@ -1,8 +1,8 @@
 /** Where the operator's service is served, and where it is not. */
 import { statSync } from "node:fs";
 import { expect, test } from "vitest";
-import { callAdmin } from "../../client/admin-client.js";
-import { AggregatorClient } from "../../client/aggregator-client.js";
+import { callAdmin } from "../../client/rpc/operator-client.js";
+import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { parseConfig } from "../../server/config.js";
 import { startFakeProver } from "../../server/prover/fake.js";

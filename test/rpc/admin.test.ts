@@ -1,8 +1,8 @@
 /** The operator's calls against a whole service, with a fake prover whose proofs the test ends. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { callAdmin } from "../../client/admin-client.js";
-import type { AdminMethod, AdminRequest } from "../../client/admin-client.js";
-import { AggregatorClient } from "../../client/aggregator-client.js";
+import { callAdmin } from "../../client/rpc/operator-client.js";
+import type { AdminMethod, AdminRequest } from "../../client/rpc/operator-client.js";
+import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import type { AggregatorErrorKind } from "../../client/errors.js";
 import { GroupState, ProverRole } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import {

@@ -1,6 +1,6 @@
 /** An adapter whose connection is told to leave, and then cut, while its proof is on the way. */
 import { expect, test, vi } from "vitest";
-import { TickAggregator } from "../../client/tick-aggregator.js";
+import { TickAggregator } from "../../client/adapter/tick-aggregator.js";
 import type * as Limits from "../../server/limits.js";
 import { Gate, inventedGroup } from "../helpers/contract.js";
 import { metricValue } from "../helpers/metric-value.js";

@@ -8,8 +8,8 @@ import { create } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { AggregatorClient } from "../../client/aggregator-client.js";
-import type { TlsOptions } from "../../client/tls-credentials.js";
+import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
+import type { TlsOptions } from "../../client/rpc/tls-credentials.js";
 import {
   AggregatorService,
   GetSessionResponseSchema,

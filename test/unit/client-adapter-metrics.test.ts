@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { Registry } from "prom-client";
 import { expect, it } from "vitest";
-import { createAdapterMetrics } from "../../client/adapter-metrics.js";
+import { createAdapterMetrics } from "../../client/adapter/metrics.js";
 import { SKIP_REASONS } from "../../client/index.js";
 
 it("has the names that the protocol lists", async () => {

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { AdapterEffect, AdapterEvent, GroupRef, Submission } from "../../client/index.js";
 import { createAdapterState, LOST_GRACE_MS, transition } from "../../client/index.js";
-import { READY_RESULTS_MAX } from "../../client/adapter-tables.js";
+import { READY_RESULTS_MAX } from "../../client/adapter/state.js";
 
 const ENDPOINTS = ["A", "B"] as const;
 const SLOT_MS = 4000;

@@ -1,9 +1,9 @@
 /** Runs the language-neutral vectors of the adapter's protocol against its state machine. */
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import type { AdapterEvent } from "../../client/adapter-events.js";
-import { transition } from "../../client/adapter-state.js";
-import { createAdapterState } from "../../client/adapter-tables.js";
+import type { AdapterEvent } from "../../client/adapter/events.js";
+import { transition } from "../../client/adapter/rules.js";
+import { createAdapterState } from "../../client/adapter/state.js";
 
 const FOLDER = new URL("../vectors/adapter/", import.meta.url);
 

@@ -4,7 +4,7 @@ import { createServer } from "node:http2";
 import type { ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
-import { AggregatorClient } from "../../client/aggregator-client.js";
+import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 
 test("a proof of the largest kind may be on its way, on the stream and the connection", async () => {
   const server = createServer();

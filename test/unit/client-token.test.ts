@@ -1,10 +1,10 @@
 /** A client's token goes with every call, to nobody on the way, and into no error. */
 import { writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { AggregatorClient } from "../../client/aggregator-client.js";
+import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import { tokenOf } from "../../client/commands/connect.js";
 import { exitCodes } from "../../client/commands/exit-codes.js";
-import { metadataWith } from "../../client/token.js";
+import { metadataWith } from "../../client/rpc/token.js";
 import { freshPath } from "../helpers/command-line.js";
 
 test("a token goes over TLS, to loopback and to Unix sockets, and nowhere else", () => {

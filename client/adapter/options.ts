@@ -7,11 +7,11 @@ import type {
   PartialPolicy,
   ProofSystem,
   SnapshotSchema,
-} from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { AdapterPriority, AdapterSkipReason, GroupRef } from "./adapter-events.js";
-import type { TokenSource } from "./token.js";
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { AdapterPriority, AdapterSkipReason, GroupRef } from "./events.js";
+import type { TokenSource } from "../rpc/token.js";
 import type { SlotClock } from "./slot-clock.js";
-import type { TlsOptions } from "./tls-credentials.js";
+import type { TlsOptions } from "../rpc/tls-credentials.js";
 
 export interface TickAggregatorOptions {
   /**

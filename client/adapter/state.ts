@@ -10,7 +10,7 @@ import type {
   Submission,
   WireOutcome,
   WireSummary,
-} from "./adapter-events.js";
+} from "./events.js";
 
 /** How long past its fence a group may wait for the service's own word, while it is connected. */
 export const LOST_GRACE_MS = 1000;

@@ -3,9 +3,9 @@
  * timer or I/O. The state is changed in place and belongs to one shell, `TickAggregator`. The
  * numbered rules that the comments cite are those of `PROTOCOL.md`.
  */
-import type { AdapterEffect, AdapterEvent, AdapterSkipReason } from "./adapter-events.js";
-import { endLost, endOutcome, endVerified, expireProofs, takeReady } from "./adapter-results.js";
-import type { AdapterState, Session } from "./adapter-tables.js";
+import type { AdapterEffect, AdapterEvent, AdapterSkipReason } from "./events.js";
+import { endLost, endOutcome, endVerified, expireProofs, takeReady } from "./end-groups.js";
+import type { AdapterState, Session } from "./state.js";
 import {
   EARLY_EVENTS_MAX,
   isPast,
@@ -14,7 +14,7 @@ import {
   REST_MS,
   sessionKey,
   targetOf,
-} from "./adapter-tables.js";
+} from "./state.js";
 
 type EventOf<P, T extends AdapterEvent<P>["type"]> = Extract<AdapterEvent<P>, { type: T }>;
 

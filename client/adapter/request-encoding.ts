@@ -3,8 +3,8 @@
  * each try. Fields of a protobuf message may come in any order.
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { createFlatEncoder, type FlatEncoded } from "../proto/flat-encoder.js";
-import { SubmitSnapshotRequestSchema } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { createFlatEncoder, type FlatEncoded } from "../../proto/flat-encoder.js";
+import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 
 const encode = createFlatEncoder(SubmitSnapshotRequestSchema);
 

@@ -1,6 +1,6 @@
 /** A bearer token as the client sends it: over TLS or within this machine, and never in an error. */
 import { Metadata } from "@grpc/grpc-js";
-import { AggregatorError } from "./errors.js";
+import { AggregatorError } from "../errors.js";
 
 /** The token itself, or what gives the one of the moment: asked before each call. */
 export type TokenSource = string | (() => string);

@@ -3,7 +3,7 @@
  * share. One adapter for each registry: a second one would throw on the names.
  */
 import { Counter, Histogram, type Registry } from "prom-client";
-import { SKIP_REASONS } from "./adapter-events.js";
+import { SKIP_REASONS } from "./events.js";
 
 export interface AdapterMetrics {
   skips: Counter<"reason">;

@@ -1,6 +1,6 @@
 /** The places where the service may be, each with its own connection. */
-import { AggregatorClient } from "./aggregator-client.js";
-import type { TickAggregatorOptions } from "./tick-options.js";
+import { AggregatorClient } from "../rpc/aggregator-client.js";
+import type { TickAggregatorOptions } from "./options.js";
 
 /** One place where the service may be. */
 export interface Endpoint {

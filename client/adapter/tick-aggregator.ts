@@ -6,14 +6,14 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { Registry } from "prom-client";
-import { BusyPolicy, Priority } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { AdapterPriority, AdapterSkipReason, Gates, Submission } from "./adapter-events.js";
-import { createAdapterMetrics, type AdapterMetrics } from "./adapter-metrics.js";
-import { AdapterShell } from "./adapter-shell.js";
+import { BusyPolicy, Priority } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { AdapterPriority, AdapterSkipReason, Gates, Submission } from "./events.js";
+import { createAdapterMetrics, type AdapterMetrics } from "./metrics.js";
+import { AdapterShell } from "./shell.js";
 import { connectEndpoints, type Endpoint } from "./endpoints.js";
-import type { FlatEncoded } from "../proto/flat-encoder.js";
+import type { FlatEncoded } from "../../proto/flat-encoder.js";
 import { encodeRequest } from "./request-encoding.js";
-import { ResultStream } from "./result-stream.js";
+import { ResultStream } from "../rpc/result-stream.js";
 import { timeToFenceMs } from "./slot-clock.js";
 import { sendSnapshot } from "./snapshot-sender.js";
 import type {
@@ -22,7 +22,7 @@ import type {
   SubmitOptions,
   TickAggregatorOptions,
   TickResult,
-} from "./tick-options.js";
+} from "./options.js";
 import { eventOf } from "./wire-events.js";
 
 const DEADLINE_MS_DEFAULT = 750;

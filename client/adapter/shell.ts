@@ -2,20 +2,14 @@
  * Runs the effects of the adapter's state machine: counts, verifies, reconciles, and keeps what has
  * been handed out. One for each `TickAggregator`; nothing here throws or rejects.
  */
-import type { Outcome } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { AdapterEffect, AdapterEvent, AdapterResult, GroupRef } from "./adapter-events.js";
-import type { AdapterMetrics } from "./adapter-metrics.js";
-import { transition } from "./adapter-state.js";
-import {
-  createAdapterState,
-  isIdle,
-  targetOf,
-  type AdapterState,
-  type Session,
-} from "./adapter-tables.js";
+import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { AdapterEffect, AdapterEvent, AdapterResult, GroupRef } from "./events.js";
+import type { AdapterMetrics } from "./metrics.js";
+import { transition } from "./rules.js";
+import { createAdapterState, isIdle, targetOf, type AdapterState, type Session } from "./state.js";
 import type { Endpoint } from "./endpoints.js";
-import { AggregatorError } from "./errors.js";
-import type { TickAggregatorOptions, TickResult } from "./tick-options.js";
+import { AggregatorError } from "../errors.js";
+import type { TickAggregatorOptions, TickResult } from "./options.js";
 import { eventsOfSession } from "./wire-events.js";
 
 /** For calls that the server answers from memory, in milliseconds. */

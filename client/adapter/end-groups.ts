@@ -2,15 +2,9 @@
  * The half of the adapter's state machine that ends groups: each accepted group once, each proof
  * once, none past its fence. Called by `transition` alone.
  */
-import type {
-  AdapterEffect,
-  AdapterResult,
-  Fence,
-  GroupRef,
-  WireOutcome,
-} from "./adapter-events.js";
-import type { AdapterState, Proof, Session } from "./adapter-tables.js";
-import { earlierFence, groupKey, isPast, NEVER, READY_RESULTS_MAX } from "./adapter-tables.js";
+import type { AdapterEffect, AdapterResult, Fence, GroupRef, WireOutcome } from "./events.js";
+import type { AdapterState, Proof, Session } from "./state.js";
+import { earlierFence, groupKey, isPast, NEVER, READY_RESULTS_MAX } from "./state.js";
 
 /** An outcome from the wire; a group that has ended already is left as it ended. */
 export function endOutcome<P>(

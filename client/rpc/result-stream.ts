@@ -8,9 +8,9 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type {
   NodeSchema,
   StreamResultsResponse,
-} from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AggregatorClient } from "./aggregator-client.js";
-import { AggregatorError } from "./errors.js";
+import { AggregatorError } from "../errors.js";
 
 const BACKOFF_MS_MIN = 100;
 const BACKOFF_MS_MAX = 2000;

@@ -3,13 +3,13 @@ import type {
   Outcome,
   Session,
   StreamResultsResponse,
-} from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
   GapCause,
   OutcomeStatus,
   SessionState,
-} from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { AdapterEvent } from "./adapter-events.js";
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { AdapterEvent } from "./events.js";
 
 /** Null for an event that this client does not know: later servers may send more. */
 export function eventOf(

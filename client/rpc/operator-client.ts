@@ -5,9 +5,9 @@
 import type { MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import { Client, credentials } from "@grpc/grpc-js";
-import { AdminService } from "../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
-import { grpcMethodDefinition } from "../proto/grpc-js.js";
-import { AggregatorError } from "./errors.js";
+import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
+import { grpcMethodDefinition } from "../../proto/grpc-js.js";
+import { AggregatorError } from "../errors.js";
 import type { TokenSource } from "./token.js";
 import { checkTokenIsSafe, metadataWith } from "./token.js";
 

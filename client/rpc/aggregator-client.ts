@@ -5,10 +5,10 @@
 import type { DescMethod, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { CallOptions, Client } from "@grpc/grpc-js";
-import { AggregatorService } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { openChannel } from "./channel.js";
 import type { ChannelOptions } from "./channel.js";
-import { AggregatorError } from "./errors.js";
+import { AggregatorError } from "../errors.js";
 import type { TokenSource } from "./token.js";
 import { checkTokenIsSafe, metadataWith } from "./token.js";
 

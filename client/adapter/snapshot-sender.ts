@@ -4,11 +4,11 @@
  * after the tick.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import type { FlatEncoded } from "../proto/flat-encoder.js";
-import type { Accepted } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { SkipReason } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { AdapterSkipReason } from "./adapter-events.js";
-import { AggregatorError } from "./errors.js";
+import type { FlatEncoded } from "../../proto/flat-encoder.js";
+import type { Accepted } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { SkipReason } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { AdapterSkipReason } from "./events.js";
+import { AggregatorError } from "../errors.js";
 import type { Endpoint } from "./endpoints.js";
 import { withBudgets } from "./request-encoding.js";
 
