@@ -28,6 +28,7 @@ COPY --from=build /app/.prover-venv ./.prover-venv
 COPY --from=build /app/build/lean_pq.json /app/build/lean_pq.so ./build/
 COPY --from=build /app/build/Release/lean_aggregator.node ./build/Release/
 COPY --from=build /app/native/backends/lean_pq/calibration.json ./native/backends/lean_pq/
+COPY --from=build /app/dist/cli ./dist/cli
 COPY --from=build /app/dist/client ./dist/client
 COPY --from=build /app/dist/native ./dist/native
 COPY --from=build /app/dist/proto ./dist/proto
@@ -42,6 +43,6 @@ ENV NODE_ENV=production \
   LEAN_AGGREGATOR_LOCK_DIR=/run/lean-aggregator
 # Healthy while it answers: without a prover it is not ready, which a restart does not mend.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s \
-  CMD ["node", "dist/server/main.js", "health", "--live"]
-ENTRYPOINT ["node", "dist/server/main.js"]
+  CMD ["node", "dist/cli/main.js", "health", "--live"]
+ENTRYPOINT ["node", "dist/cli/main.js"]
 CMD ["serve"]

@@ -65,10 +65,10 @@ devnet-smoke: build
 	  SCENARIO=test/devnet/scenarios/smoke.json OUT=out/devnet-smoke node dist/test/devnet/run/devnet.js
 
 serve: build
-	node dist/server/main.js serve
+	node dist/cli/main.js serve
 
 doctor: build
-	node dist/server/main.js doctor
+	node dist/cli/main.js doctor
 
 # What is shipped, as CycloneDX: npm packages, the prover's wheel and its crates, the native parts.
 sbom: build

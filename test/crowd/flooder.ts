@@ -3,7 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { AggregatorError } from "../../client/index.js";
 import { BusyPolicy, SkipReason } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { StreamNode } from "../helpers/stream-node.js";
-import { isProved } from "../../client/commands/outcome-line.js";
+import { isProved } from "../../cli/io/outcome-line.js";
 import type { Ending } from "./scenario.js";
 import { ROOMY } from "./scenario.js";
 import { FULL, HALF, snapshotOf, votes } from "./votes.js";

@@ -1,6 +1,6 @@
 /** What the crowd submits: real votes of the committed vectors, in a node's own numbering. */
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { validatorsOf } from "../../client/commands/outcome-line.js";
+import { validatorsOf } from "../../cli/io/outcome-line.js";
 import type { StreamNode } from "../helpers/stream-node.js";
 import { dataOf, keyTable, publicKey, raws, snapshot } from "../helpers/vectors.js";
 import type { GroupInit, SnapshotInit } from "../helpers/vectors.js";

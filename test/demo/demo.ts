@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { TickAggregator } from "../../client/index.js";
 import type { SnapshotInit, TickResult } from "../../client/index.js";
-import { isProved, outcomeHeader, outcomeLine } from "../../client/commands/outcome-line.js";
+import { isProved, outcomeHeader, outcomeLine } from "../../cli/io/outcome-line.js";
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { readBackendFile } from "../../server/prover/backend-file.js";
 import { proverEnvironment, startProcessProver } from "../../server/prover/process-prover.js";
@@ -81,7 +81,7 @@ function scene(slot: number): Scene | undefined {
 
 async function startServer() {
   const listeners = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", "off"];
-  const args = ["dist/server/main.js", "serve", ...listeners];
+  const args = ["dist/cli/main.js", "serve", ...listeners];
   const server = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
   const addresses = await new Promise<{ grpc: string; http: string }>((resolve, reject) => {
     server.once("exit", (code) =>

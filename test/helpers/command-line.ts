@@ -1,12 +1,12 @@
 /** The compiled command line as a child process, and a terminal that keeps what is printed. */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import type { Terminal } from "../../client/commands/terminal.js";
+import type { Terminal } from "../../cli/io/terminal.js";
 import type { Ran, RunOptions } from "./interop-tools.js";
 import { run } from "./interop-tools.js";
 import { temporaryFolder } from "./temporary-folder.js";
 
-export const MAIN = join(process.cwd(), "dist/server/main.js");
+export const MAIN = join(process.cwd(), "dist/cli/main.js");
 
 /** A file's path in a fresh folder. */
 export const freshPath = (name: string) => join(temporaryFolder(), name);

@@ -81,7 +81,7 @@ export class ServiceProcess {
   /** Returns at once. The process ends with this one. */
   static spawn(options: ServeOptions = {}): ServiceProcess {
     const { flags = [], env = {}, folder = process.cwd(), hasOwnSession = false, user } = options;
-    const main = join(folder, options.script ?? "dist/server/main.js");
+    const main = join(folder, options.script ?? "dist/cli/main.js");
     if (!existsSync(main)) throw new Error(`${main} is missing; run 'make build'`);
     const command = options.script === undefined ? [main, "serve"] : [main];
     const child = spawn(process.execPath, [...command, ...flags], {

@@ -84,7 +84,7 @@ describe("the image", () => {
     );
     expect([...(entry ?? []), ...(command ?? [])]).toEqual([
       "node",
-      "dist/server/main.js",
+      "dist/cli/main.js",
       "serve",
     ]);
     const [, ...healthArgs] = health ?? [];
@@ -102,7 +102,7 @@ describe("the image", () => {
   });
 
   test("has what the prover needs: its doctor finds addon and backend", async () => {
-    const { stdout } = await run(process.execPath, ["dist/server/main.js", "doctor"], {
+    const { stdout } = await run(process.execPath, ["dist/cli/main.js", "doctor"], {
       env,
       cwd: app,
     });

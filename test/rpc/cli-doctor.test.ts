@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
-import { checkAddress } from "../../server/commands/address-check.js";
+import { checkAddress } from "../../cli/doctor/address-check.js";
 import { startFakeProver } from "../../server/prover/fake.js";
 import { freshPath } from "../helpers/command-line.js";
 import { files, mutualTlsSettings } from "../helpers/mutual-tls.js";

@@ -1,7 +1,7 @@
 /** submit and watch when the connection breaks, the service restarts, or is gone for good. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { submitCommand } from "../../client/commands/submit.js";
-import { watchCommand } from "../../client/commands/watch.js";
+import { submitCommand } from "../../cli/submit.js";
+import { watchCommand } from "../../cli/watch.js";
 import { startFakeProver } from "../../server/prover/fake.js";
 import type { Service } from "../../server/service.js";
 import { fakeTerminal } from "../helpers/command-line.js";

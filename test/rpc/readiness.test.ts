@@ -3,7 +3,7 @@ import { credentials, makeGenericClientConstructor } from "@grpc/grpc-js";
 import type { requestCallback } from "@grpc/grpc-js";
 import { service as healthService } from "grpc-health-check";
 import { afterEach, expect, test } from "vitest";
-import { healthCommand } from "../../client/commands/health.js";
+import { healthCommand } from "../../cli/health.js";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Service } from "../../server/service.js";
 import { fakeTerminal } from "../helpers/command-line.js";

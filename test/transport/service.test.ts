@@ -10,7 +10,7 @@ import { ConfigError, parseConfig } from "../../server/config.js";
 import { startFakeProver } from "../../server/prover/fake.js";
 import { underClosedMask } from "../../server/net/unix-socket.js";
 import type { Service } from "../../server/service.js";
-import { checkTls } from "../../server/commands/tls-check.js";
+import { checkTls } from "../../cli/doctor/tls-check.js";
 import { commandLine, freshPath } from "../helpers/command-line.js";
 import { files, mutualTlsSettings } from "../helpers/mutual-tls.js";
 import { listenTestService, startTestService } from "../helpers/start-service.js";

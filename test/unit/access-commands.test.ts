@@ -1,12 +1,12 @@
 /** `token` and `policy check` as their users read them. */
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { exitCodes } from "../../client/commands/exit-codes.js";
+import { exitCodes } from "../../cli/io/exit-codes.js";
 import { tokenHash } from "../../server/access/token.js";
-import type { PolicyCheckOptions } from "../../server/commands/policy.js";
-import { policyCheckCommand } from "../../server/commands/policy.js";
-import { checkPolicy } from "../../server/commands/read-policy.js";
-import { tokenCommand } from "../../server/commands/token.js";
+import type { PolicyCheckOptions } from "../../cli/policy.js";
+import { policyCheckCommand } from "../../cli/policy.js";
+import { checkPolicy } from "../../cli/io/read-policy.js";
+import { tokenCommand } from "../../cli/token.js";
 import { fakeTerminal, freshPath } from "../helpers/command-line.js";
 
 const usage = (text: string) =>

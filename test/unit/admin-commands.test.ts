@@ -1,7 +1,7 @@
 /** The `admin` part of the command tree: what it refuses, and what its help teaches. */
 import { Command } from "commander";
 import { expect, test } from "vitest";
-import { addAdminCommands } from "../../server/commands/admin-commands.js";
+import { addAdminCommands } from "../../cli/admin/commands.js";
 
 /** What is printed, on either stream, by words that end before any call is made. */
 async function printed(...words: string[]): Promise<string> {

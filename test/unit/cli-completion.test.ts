@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { Argument, Command, Option } from "commander";
 import { expect, test } from "vitest";
-import { completionScript, SHELLS } from "../../server/commands/completion.js";
+import { completionScript, SHELLS } from "../../cli/completion.js";
 import { hasProgram } from "../helpers/interop-tools.js";
 
 const program = new Command("lean-tool");

@@ -1,8 +1,8 @@
 /** Settings: which source wins, and what is said when one is wrong. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { exitCodes } from "../../client/commands/exit-codes.js";
-import { readSettings } from "../../server/commands/settings.js";
+import { exitCodes } from "../../cli/io/exit-codes.js";
+import { readSettings } from "../../cli/settings.js";
 import { ConfigError, parseConfig } from "../../server/config.js";
 import { freshPath } from "../helpers/command-line.js";
 

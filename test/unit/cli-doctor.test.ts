@@ -2,21 +2,21 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { report } from "../../server/commands/doctor.js";
+import { report } from "../../cli/doctor/doctor.js";
 import {
   checkCores,
   checkCpuFeatures,
   checkMemory,
   checkNodeVersion,
   checkOpenFiles,
-} from "../../server/commands/machine-checks.js";
+} from "../../cli/doctor/machine-checks.js";
 import {
   checkAddon,
   checkBackend,
   checkConfinement,
   checkDeviceLock,
   checkVerification,
-} from "../../server/commands/prover-checks.js";
+} from "../../cli/doctor/prover-checks.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 const GIB = 1024 ** 3;

@@ -3,7 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import type { AggregatorClient } from "../../client/rpc/aggregator-client.js";
-import { followSession } from "../../client/commands/follow-session.js";
+import { followSession } from "../../cli/follow-session.js";
 import { AggregatorError } from "../../client/errors.js";
 import type { AggregatorErrorKind } from "../../client/errors.js";
 import {

@@ -1,12 +1,12 @@
 /** What the commands print and read, without a service. */
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { callError } from "../../client/commands/call-error.js";
-import { infoText } from "../../client/commands/info.js";
-import { outcomeHeader, outcomeLine, outcomeTable } from "../../client/commands/outcome-line.js";
-import { validatorsOf } from "../../client/commands/outcome-line.js";
-import { Progress } from "../../client/commands/progress.js";
-import { proofsInFile, verifyRequestOf } from "../../client/commands/proofs-in-file.js";
+import { callError } from "../../cli/io/call-error.js";
+import { infoText } from "../../cli/info.js";
+import { outcomeHeader, outcomeLine, outcomeTable } from "../../cli/io/outcome-line.js";
+import { validatorsOf } from "../../cli/io/outcome-line.js";
+import { Progress } from "../../cli/io/progress.js";
+import { proofsInFile, verifyRequestOf } from "../../cli/proofs-in-file.js";
 import { AggregatorError } from "../../client/errors.js";
 import {
   GetServerInfoResponseSchema,

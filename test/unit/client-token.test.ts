@@ -2,8 +2,8 @@
 import { writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
-import { tokenOf } from "../../client/commands/connect.js";
-import { exitCodes } from "../../client/commands/exit-codes.js";
+import { tokenOf } from "../../cli/io/connect.js";
+import { exitCodes } from "../../cli/io/exit-codes.js";
 import { metadataWith } from "../../client/rpc/token.js";
 import { freshPath } from "../helpers/command-line.js";
 

@@ -18,7 +18,7 @@ import {
 import { startTestService } from "../helpers/start-service.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 
-const COMMAND = "node dist/server/main.js";
+const COMMAND = "node dist/cli/main.js";
 const README_GRPC = "127.0.0.1:9190";
 const README_HTTP = "127.0.0.1:9191";
 /** The node that the README's examples name. */

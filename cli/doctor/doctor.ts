@@ -1,0 +1,104 @@
+/** `lean-aggregator doctor`: is this machine fit for `serve`? A line a check: ok, or what to do. */
+import { readFileSync } from "node:fs";
+import { availableParallelism, cpus, freemem, totalmem } from "node:os";
+import { exitCodes } from "../io/exit-codes.js";
+import type { Terminal } from "../io/terminal.js";
+import type { Config } from "../../server/config.js";
+import { checkAddress } from "./address-check.js";
+import type { Finding } from "./finding.js";
+import {
+  checkCores,
+  checkCpuFeatures,
+  checkMemory,
+  checkNodeVersion,
+  checkOpenFiles,
+} from "./machine-checks.js";
+import {
+  checkAddon,
+  checkBackend,
+  checkConfinement,
+  checkDeviceLock,
+  checkVerification,
+} from "./prover-checks.js";
+import { deviceLockPath } from "../../server/prover/device.js";
+import { checkPolicy } from "../io/read-policy.js";
+import { readMemoryLimit } from "../../server/prover/process-watch.js";
+import { standbysOf } from "../../server/service.js";
+import { packageRoot } from "../serve.js";
+import { checkTls } from "./tls-check.js";
+
+type Check = readonly [name: string, finding: Finding];
+
+/** Checks what `serve` would need with these settings; exit code 0 unless a check failed. */
+export async function doctor(
+  config: Config,
+  nodeRange: string,
+  terminal: Pick<Terminal, "out">,
+): Promise<number> {
+  const checks: Check[] = [...machineChecks(nodeRange), ...proverChecks(config)];
+  if (config.policy !== undefined) checks.push(["policy", checkPolicy(config.policy)]);
+  if (config.tlsCertificate !== undefined) checks.push(["TLS", await checkTls(config, Date.now())]);
+  const tlsOf = (address: string) =>
+    address.startsWith("unix:") ? undefined : config.tlsCertificate;
+  for (const address of config.listen) {
+    checks.push(["listen", await checkAddress(address, "grpc", tlsOf(address))]);
+  }
+  checks.push(["http", await checkAddress(config.http, "http", tlsOf(config.http))]);
+  if (config.probes !== "off") checks.push(["probes", await checkAddress(config.probes, "http")]);
+  if (config.admin !== "off") {
+    checks.push(["admin", await checkAddress(config.admin, "admin")]);
+  }
+  terminal.out(report(checks));
+  return checks.some(([, { level }]) => level === "fail") ? exitCodes.error : exitCodes.ok;
+}
+
+export function report(checks: readonly Check[]): string {
+  const width = Math.max(...checks.map(([name]) => name.length));
+  const lines = checks.map(([name, { level, text }]) => {
+    const word = level === "ok" ? "ok" : level.toUpperCase();
+    return `${word.padEnd(4)}  ${name.padEnd(width)}  ${text}\n`;
+  });
+  return lines.join("");
+}
+
+function machineChecks(nodeRange: string): Check[] {
+  const allowedList = /^Cpus_allowed_list:\s*(\S+)/m.exec(read("/proc/self/status") ?? "")?.[1];
+  const memory = {
+    totalBytes: totalmem(),
+    freeBytes: freemem(),
+    limitBytes: process.constrainedMemory(),
+  };
+  return [
+    ["Node.js", checkNodeVersion(process.versions.node, nodeRange)],
+    ["CPU features", checkCpuFeatures(process.arch, read("/proc/cpuinfo"))],
+    ["cores", checkCores(availableParallelism(), cpus().length, allowedList)],
+    ["memory", checkMemory(memory)],
+    ["open files", checkOpenFiles(read("/proc/self/limits"))],
+  ];
+}
+
+/** The simulation's prover needs nothing of this. */
+function proverChecks(config: Config): Check[] {
+  const { prover, devices, lockDir } = config;
+  if (prover === "fake") return [];
+  const { platform } = process;
+  const memoryBytes = Math.min(totalmem(), readMemoryLimit() ?? Infinity);
+  return [
+    ["native addon", checkAddon()],
+    ["backend", checkBackend(packageRoot)],
+    ["confinement", checkConfinement({ platform, uid: process.getuid?.(), devices })],
+    ["verification", checkVerification(standbysOf(config, memoryBytes))],
+    ...devices.map(({ id }): Check => {
+      return [`device ${id}`, checkDeviceLock(deviceLockPath(lockDir, id))];
+    }),
+  ];
+}
+
+/** Undefined where this system has no such file. */
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}

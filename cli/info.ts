@@ -1,0 +1,132 @@
+/** `lean-aggregator info`: what a service is, takes, and has learned. */
+import { toJsonString } from "@bufbuild/protobuf";
+import type {
+  Device,
+  GetServerInfoResponse,
+  LearnedCost,
+  Limits,
+} from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  DeviceState,
+  GetServerInfoResponseSchema,
+  ProofKind,
+} from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { callError } from "./io/call-error.js";
+import { connect } from "./io/connect.js";
+import type { ConnectOptions } from "./io/connect.js";
+import { exitCodes } from "./io/exit-codes.js";
+import { lower } from "./io/outcome-line.js";
+import type { Column } from "./io/table.js";
+import { formatTable } from "./io/table.js";
+import type { Terminal } from "./io/terminal.js";
+
+const CALL_TIMEOUT_MS = 5000;
+
+export interface InfoOptions extends ConnectOptions {
+  /** The raw message instead of tables. */
+  json?: boolean;
+}
+
+export async function infoCommand(options: InfoOptions, terminal: Terminal): Promise<number> {
+  const { server, json = false } = options;
+  const client = connect(options);
+  try {
+    const info = await client.getServerInfo({}, { timeoutMs: CALL_TIMEOUT_MS });
+    const raw = () => toJsonString(GetServerInfoResponseSchema, info, { prettySpaces: 2 });
+    terminal.out(json ? `${raw()}\n` : infoText(info));
+    return exitCodes.ok;
+  } catch (error) {
+    throw callError(error, server);
+  } finally {
+    client.close();
+  }
+}
+
+const deviceColumns: readonly Column<Device>[] = [
+  { title: "device", cell: ({ id }) => id },
+  { title: "state", cell: ({ state }) => lower(DeviceState[state]) },
+  { title: "verified by", cell: (device) => (device.standbyReady ? "standby" : "its prover") },
+  { title: "detail", cell: ({ detail }) => detail || "-" },
+];
+
+const costColumns: readonly Column<LearnedCost & { id: string }>[] = [
+  { title: "device", cell: ({ id }) => id },
+  { title: "raw signatures", align: "right", cell: (cost) => String(cost.rawSignatures) },
+  { title: "children", align: "right", cell: ({ children }) => String(children) },
+  { title: "prove ms", align: "right", cell: ({ proveMs }) => String(proveMs) },
+  { title: "low", align: "right", cell: ({ proveMsLow }) => String(proveMsLow) },
+  { title: "high", align: "right", cell: ({ proveMsHigh }) => String(proveMsHigh) },
+];
+
+const limitColumns: readonly Column<[name: string, value: bigint]>[] = [
+  { title: "limit", cell: ([name]) => name },
+  { title: "value", align: "right", cell: ([, value]) => String(value) },
+];
+
+/** For people; `--json` has everything. */
+export function infoText(info: GetServerInfoResponse): string {
+  const { devices } = info;
+  const every = Object.entries(info.limits?.every ?? {});
+  const costs = devices.flatMap(({ id, learnedCosts }) =>
+    learnedCosts.map((cost) => ({ ...cost, id })),
+  );
+  return [
+    pairsText([...identity(info), ...limitPairs(info)]),
+    formatTable(deviceColumns, devices),
+    ...(costs.length === 0 ? [] : [formatTable(costColumns, costs)]),
+    ...(every.length === 0 ? [] : [formatTable(limitColumns, every)]),
+  ].join("\n");
+}
+
+type Pair = readonly [name: string, value: string];
+
+function identity(info: GetServerInfoResponse): Pair[] {
+  const { proofSystem, publicKeyBytes, signatureBytes } = info;
+  return [
+    ["version", info.serverVersion],
+    ["instance", info.serverInstance],
+    ["state", info.draining ? "draining: takes no more snapshots" : "taking snapshots"],
+    ["time", new Date(Number(info.serverTimeUnixMs)).toISOString()],
+    ["scheme", `${proofSystem?.scheme || "none is up"}${info.fake ? " (FAKE: not proofs)" : ""}`],
+    ["revision", proofSystem?.revision || "-"],
+    ["proof kinds", info.kinds.map((kind) => lower(ProofKind[kind])).join(", ")],
+    ["public key", `${publicKeyBytes} bytes`],
+    ["signature", `${signatureBytes} bytes`],
+    ["key order", info.keyOrderMatters ? "matters" : "does not matter"],
+  ];
+}
+
+function limitPairs(info: GetServerInfoResponse): Pair[] {
+  const { limits } = info;
+  const budgets: Pair[] = [
+    ["deadline", `${info.defaultDeadlineMs} ms, at most ${limits?.deadlineMsMax ?? 0}`],
+    ["fence", `${info.defaultFenceMs} ms, at most ${limits?.fenceMsMax ?? 0}`],
+  ];
+  if (limits === undefined) return budgets;
+  const kib = (bytes: number) => `${Math.floor(bytes / 1024)} KiB`;
+  return [
+    ...budgets,
+    ["snapshot", `at most ${limits.groupsMax} groups, ${kib(limits.snapshotBytesMax)}`],
+    ["in JSON", `at most ${kib(limits.jsonBytesMax)}`],
+    ["group", `at most ${limits.rawSignaturesMax} raw signatures, ${childrenText(limits)}`],
+    ["proof", `at most ${kib(limits.proofBytesMax)}`],
+    ["validators", `at most ${limits.validatorsMax}`],
+    ["connection", `at most ${limits.callsPerConnectionMax} calls, ${leaveText(limits)}`],
+    ["headers", `at most ${kib(limits.headerBytesMax)}`],
+  ];
+}
+
+function leaveText({ connectionAgeMs, connectionIdleMs, connectionGraceMs }: Limits): string {
+  const seconds = (ms: number) => `${ms / 1000} s`;
+  const [age, idle, grace] = [connectionAgeMs, connectionIdleMs, connectionGraceMs].map(seconds);
+  return `told to leave after ${age}, or ${idle} idle; cut ${grace} later`;
+}
+
+function childrenText({ childrenMax }: { childrenMax: number }): string {
+  return childrenMax === 0 ? "any number of children" : `${childrenMax} children`;
+}
+
+function pairsText(pairs: readonly Pair[]): string {
+  const width = Math.max(...pairs.map(([name]) => name.length));
+  return pairs.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join("");
+}

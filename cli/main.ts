@@ -1,0 +1,52 @@
+#!/usr/bin/env node
+/** The command line. The only place that reads argv and the environment. */
+import { readFileSync } from "node:fs";
+import { buffer } from "node:stream/consumers";
+import { CommanderError } from "commander";
+import { z } from "zod";
+import { CommandError } from "./io/command.js";
+import { exitCodes } from "./io/exit-codes.js";
+import type { Terminal } from "./io/terminal.js";
+import { createProgram } from "./program.js";
+
+const manifest = z
+  .object({ version: z.string(), engines: z.object({ node: z.string() }) })
+  .parse(JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")));
+
+const terminal: Terminal = {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  isErrTty: Boolean(process.stderr.isTTY),
+  readStdin: () => buffer(process.stdin),
+};
+
+function interrupted(): AbortSignal {
+  const abort = new AbortController();
+  process.once("SIGINT", () => abort.abort());
+  return abort.signal;
+}
+
+/** Once what was printed has left: a pipe may be slow. */
+function exit(code: number): void {
+  process.stdout.write("", () => process.exit(code));
+}
+
+// A reader that has seen enough, such as `head`, is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === "EPIPE" ? exitCodes.ok : exitCodes.error);
+});
+
+const program = createProgram({
+  env: process.env,
+  terminal,
+  version: manifest.version,
+  nodeRange: manifest.engines.node,
+  interrupted,
+  exit,
+});
+
+program.parseAsync().catch((error: unknown) => {
+  if (error instanceof CommanderError) return exit(error.exitCode === 0 ? 0 : exitCodes.usage);
+  terminal.err(`lean-aggregator: ${error instanceof Error ? error.message : String(error)}\n`);
+  exit(error instanceof CommandError ? error.exitCode : exitCodes.error);
+});
