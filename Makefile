@@ -25,31 +25,31 @@ check: build
 
 # SEED=n replays one simulated schedule event by event.
 sim: build
-	@node dist/test/sim/replay.js
+	@node dist/tools/sim/replay.js
 
 # TIME=s a target, TARGET=name for one; INPUT=file runs one input again; SEED=n the same inputs.
 fuzz: build
-	@node dist/test/fuzz/fuzz.js
+	@node dist/tools/fuzz/fuzz.js
 
 # The schedule judged on seeded virtual time, into docs/schedule; 2 min. ARGS=--strict fails when a
 # goal is missed, ARGS="--scenarios 1 --out out/schedule" is quick, --seed n draws other worlds.
 .PHONY: sim-report
 sim-report: build
-	@node dist/test/sim/report/sim-report.js $(ARGS)
+	@node dist/tools/sim-report/sim-report.js $(ARGS)
 
 demo: build
-	@node dist/test/demo/demo.js
+	@node dist/tools/demo/demo.js
 
 bench: build
-	@node dist/test/bench/bench.js $(ARGS)
+	@node dist/tools/bench/bench.js $(ARGS)
 
 # Many nodes at a simulated prover: what is answered, told and held. About 5 min; ARGS=--help.
 load: build
-	@node dist/test/load/load.js $(ARGS)
+	@node dist/tools/bench/load/load.js $(ARGS)
 
 # Many nodes at the real prover: who is proved when, and what identical work costs. About 2 min.
 crowd: build
-	@node dist/test/crowd/crowd.js $(ARGS)
+	@node dist/tools/bench/crowd/crowd.js $(ARGS)
 
 # Attacks on both listeners, and how another client fares meanwhile: a table; fails over twice.
 abuse: build
@@ -57,12 +57,12 @@ abuse: build
 
 # Four nodes in real time: SLOTS=200 in each of MODES=inline,worker,remote,sidecar; 1 h 25 min.
 devnet: build
-	@COMMAND="make devnet" REPORT=docs/devnet node dist/test/devnet/run/devnet.js
+	@COMMAND="make devnet" REPORT=docs/devnet node dist/tools/devnet/run/devnet.js
 
 # The short form, for CI: one validator a node, a few slots of two modes.
 devnet-smoke: build
 	@COMMAND="make devnet-smoke" VALIDATORS=4 SLOT_MS=4000 LOOKAHEAD=1 MODES=remote:12,inline:5 \
-	  SCENARIO=test/devnet/scenarios/smoke.json OUT=out/devnet-smoke node dist/test/devnet/run/devnet.js
+	  SCENARIO=tools/devnet/scenarios/smoke.json OUT=out/devnet-smoke node dist/tools/devnet/run/devnet.js
 
 serve: build
 	node dist/cli/main.js serve
@@ -73,7 +73,7 @@ doctor: build
 # What is shipped, as CycloneDX: npm packages, the prover's wheel and its crates, the native parts.
 sbom: build
 	@mkdir -p out
-	@node dist/supply/write-sbom.js > out/sbom.json
+	@node dist/tools/supply/write-sbom.js > out/sbom.json
 	@echo out/sbom.json
 
 clean:

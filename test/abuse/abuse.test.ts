@@ -8,16 +8,16 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { residentOf } from "../helpers/processes.js";
 import { ServiceProcess } from "../helpers/service-process.js";
 import { limits } from "../../server/limits.js";
-import { Attacker } from "./attack.js";
-import type { Attack } from "./attack.js";
-import { attacks } from "./attacks.js";
-import { http1Attacks } from "./http1-attacks.js";
-import { openLingering } from "./lingering.js";
-import type { Lingering } from "./lingering.js";
-import { MB, table, times } from "./report.js";
-import type { Row } from "./report.js";
-import { SteadyClient } from "./steady-client.js";
-import type { ListenerName } from "./steady-client.js";
+import { Attacker } from "../../tools/bench/abuse/attack.js";
+import type { Attack } from "../../tools/bench/abuse/attack.js";
+import { attacks } from "../../tools/bench/abuse/attacks.js";
+import { http1Attacks } from "../../tools/bench/abuse/http1-attacks.js";
+import { openLingering } from "../../tools/bench/abuse/lingering.js";
+import type { Lingering } from "../../tools/bench/abuse/lingering.js";
+import { MB, table, times } from "../../tools/bench/abuse/report.js";
+import type { Row } from "../../tools/bench/abuse/report.js";
+import { SteadyClient } from "../../tools/bench/abuse/steady-client.js";
+import type { ListenerName } from "../../tools/bench/abuse/steady-client.js";
 
 /** By `make abuse`: with other work on the machine, times tell of that. */
 const areTimesHeld = process.env.ABUSE_TIMES === "1";

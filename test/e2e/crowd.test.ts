@@ -1,8 +1,8 @@
 /** The short form of `make crowd`: many nodes at one real prover. */
 import { expect, test } from "vitest";
-import { withService } from "../bench/with-service.js";
-import { flood } from "../crowd/flood.js";
-import { identical, threeMembers } from "../crowd/identical.js";
+import { withService } from "../../tools/bench/with-service.js";
+import { flood } from "../../tools/bench/crowd/flood.js";
+import { identical, threeMembers } from "../../tools/bench/crowd/identical.js";
 
 const scenarios = [
   [

@@ -5,8 +5,8 @@ import {
   SubmitSnapshotRequestSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Service } from "../../server/service.js";
-import { Flood } from "../fuzz/flood.js";
-import { encoded, node } from "../fuzz/seeds.js";
+import { Flood } from "../../tools/fuzz/flood.js";
+import { encoded, node } from "../../tools/fuzz/seeds.js";
 import { clientOver, outcomesOf, stacks } from "../helpers/contract.js";
 import { proverPid, startRealService } from "../helpers/start-service.js";
 import * as vectors from "../helpers/vectors.js";

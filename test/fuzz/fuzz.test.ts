@@ -3,11 +3,11 @@
  * are the same on every machine. What `make fuzz` finds becomes a file of the corpus.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CORPUS, readCorpus } from "./engine/corpus.js";
-import type { Finding } from "./engine/fuzzer.js";
-import { Fuzzer } from "./engine/fuzzer.js";
-import type { FuzzRun } from "./engine/target.js";
-import { loadTargets } from "./engine/target.js";
+import { CORPUS, readCorpus } from "../../tools/fuzz/engine/corpus.js";
+import type { Finding } from "../../tools/fuzz/engine/fuzzer.js";
+import { Fuzzer } from "../../tools/fuzz/engine/fuzzer.js";
+import type { FuzzRun } from "../../tools/fuzz/engine/target.js";
+import { loadTargets } from "../../tools/fuzz/engine/target.js";
 
 const SEED = 20_261_124;
 /** For each target: as many as fit in its share of a minute on a busy machine. */

@@ -8,7 +8,7 @@ import { temporaryFolder } from "../helpers/temporary-folder.js";
 const out = temporaryFolder();
 
 /** Compiled, for coverage is of compiled code. */
-const MAIN = join(process.cwd(), "dist/test/fuzz/fuzz.js");
+const MAIN = join(process.cwd(), "dist/tools/fuzz/fuzz.js");
 
 function fuzz(env: Record<string, string>) {
   const options = {

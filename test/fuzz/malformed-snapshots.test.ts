@@ -14,8 +14,8 @@ import type { Service } from "../../server/service.js";
 import { startService } from "../../server/service.js";
 import { clientOver, inventedGroup, outcomesOf, stacks } from "../helpers/contract.js";
 import type { AggregatorClient } from "../helpers/contract.js";
-import { Flood } from "./flood.js";
-import { submitRequests } from "./seeds.js";
+import { Flood } from "../../tools/fuzz/flood.js";
+import { submitRequests } from "../../tools/fuzz/seeds.js";
 import { SkippingClock } from "../helpers/skipping-clock.js";
 
 const SEED = 20_261_124;

@@ -3,9 +3,9 @@ import {
   participantsOf,
   type Aggregate,
   type AttestationData,
-} from "../devnet/chain/containers.js";
-import { buildBlock } from "../devnet/chain/propose.js";
-import { Store } from "../devnet/chain/store.js";
+} from "../../tools/devnet/chain/containers.js";
+import { buildBlock } from "../../tools/devnet/chain/propose.js";
+import { Store } from "../../tools/devnet/chain/store.js";
 
 export const VALIDATORS = 8;
 export const everyone = Array.from({ length: VALIDATORS }, (_, validator) => validator);

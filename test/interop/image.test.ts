@@ -119,7 +119,7 @@ describe("the image", () => {
       expect(existsSync(join(app, "node_modules", path)), path).toBe(false);
     for (const path of [
       "dist/test",
-      "dist/supply",
+      "dist/tools",
       "native/addon.ts",
       "native/build.mjs",
       "test",

@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
-import { sanitizerEnvironment } from "../fuzz/engine/abi.js";
+import { sanitizerEnvironment } from "../../tools/fuzz/engine/abi.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));

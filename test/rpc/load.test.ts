@@ -1,11 +1,11 @@
 /** The short form of `make load`: what must hold on any machine, however busy. */
 import { expect, test } from "vitest";
-import { unprovableSnapshot } from "../bench/inputs.js";
-import type { BenchService } from "../bench/with-service.js";
-import { withService } from "../bench/with-service.js";
+import { unprovableSnapshot } from "../../tools/bench/inputs.js";
+import type { BenchService } from "../../tools/bench/with-service.js";
+import { withService } from "../../tools/bench/with-service.js";
 import { residentOf } from "../helpers/processes.js";
 import { StreamNode } from "../helpers/stream-node.js";
-import { runLoad } from "../load/run-load.js";
+import { runLoad } from "../../tools/bench/load/run-load.js";
 
 const RESIDENT_BYTES_MAX = 600e6;
 
@@ -23,7 +23,7 @@ async function expectNothingLost(service: BenchService): Promise<void> {
 
 test.each([
   ["far more work than one device can prove", undefined],
-  ["work that can nearly all be proved", "dist/test/load/fast-service.js"],
+  ["work that can nearly all be proved", "dist/tools/bench/load/fast-service.js"],
 ])(
   "under %s from 16 nodes, every accepted group ends once and memory stays in bounds",
   (_, script) => withService(expectNothingLost, ["--prover", "fake"], script),

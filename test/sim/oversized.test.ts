@@ -4,11 +4,11 @@
  * of slots, on devices of any speed and beside other nodes.
  */
 import { expect, test } from "vitest";
-import { Random } from "./random.js";
-import type { Scenario, SnapshotSpec } from "./report/scenario.js";
-import { asksOf } from "./report/scenario.js";
-import { ServiceRun } from "./report/service-run.js";
-import { Truth } from "./report/truth.js";
+import { Random } from "../../tools/sim/random.js";
+import type { Scenario, SnapshotSpec } from "../../tools/sim-report/scenario.js";
+import { asksOf } from "../../tools/sim-report/scenario.js";
+import { ServiceRun } from "../../tools/sim-report/service-run.js";
+import { Truth } from "../../tools/sim-report/truth.js";
 
 const SLOT_MS = 8000;
 const FIRST_SLOT = 2;

@@ -3,25 +3,28 @@
  * and baselines and measures come to what was worked out by hand for tiny cases.
  */
 import { expect, test } from "vitest";
-import { firstCome, skipWhenBusy } from "./report/baselines.js";
-import type { Moment } from "./report/counterfactual.js";
-import { groupWouldHaveMadeIt, snapshotWouldHaveMadeIt } from "./report/counterfactual.js";
-import type { BurstComparison } from "./report/evaluate.js";
-import { compareWithOptimum, evaluate, policies } from "./report/evaluate.js";
-import { judge } from "./report/goals.js";
-import { jain, measure } from "./report/measures.js";
-import { optimum } from "./report/optimum.js";
-import { plots } from "./report/plots.js";
-import type { AskResult, ProofRecord, RefusalRecord, Run } from "./report/run.js";
-import { notProved } from "./report/run.js";
-import type { GroupSpec, Scenario, SnapshotSpec } from "./report/scenario.js";
-import { asksOf, contentOfGroup } from "./report/scenario.js";
-import { tables, total } from "./report/tables.js";
-import { asMarkdown } from "./report/text.js";
-import { addUp, quantile, unusableShare } from "./report/total.js";
-import type { TruthOptions } from "./report/truth.js";
-import { tableMs, Truth, VERIFY_MS } from "./report/truth.js";
-import { drawScenario, smallWorkloads, workloads } from "./report/workloads.js";
+import { firstCome, skipWhenBusy } from "../../tools/sim-report/baselines.js";
+import type { Moment } from "../../tools/sim-report/counterfactual.js";
+import {
+  groupWouldHaveMadeIt,
+  snapshotWouldHaveMadeIt,
+} from "../../tools/sim-report/counterfactual.js";
+import type { BurstComparison } from "../../tools/sim-report/evaluate.js";
+import { compareWithOptimum, evaluate, policies } from "../../tools/sim-report/evaluate.js";
+import { judge } from "../../tools/sim-report/goals.js";
+import { jain, measure } from "../../tools/sim-report/measures.js";
+import { optimum } from "../../tools/sim-report/optimum.js";
+import { plots } from "../../tools/sim-report/plots.js";
+import type { AskResult, ProofRecord, RefusalRecord, Run } from "../../tools/sim-report/run.js";
+import { notProved } from "../../tools/sim-report/run.js";
+import type { GroupSpec, Scenario, SnapshotSpec } from "../../tools/sim-report/scenario.js";
+import { asksOf, contentOfGroup } from "../../tools/sim-report/scenario.js";
+import { tables, total } from "../../tools/sim-report/tables.js";
+import { asMarkdown } from "../../tools/sim-report/text.js";
+import { addUp, quantile, unusableShare } from "../../tools/sim-report/total.js";
+import type { TruthOptions } from "../../tools/sim-report/truth.js";
+import { tableMs, Truth, VERIFY_MS } from "../../tools/sim-report/truth.js";
+import { drawScenario, smallWorkloads, workloads } from "../../tools/sim-report/workloads.js";
 
 const exact: TruthOptions = {
   seed: 1,

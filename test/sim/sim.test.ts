@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { World } from "./world.js";
+import { World } from "../../tools/sim/world.js";
 
 const SCHEDULES = 2000;
 const BATCH = 250;

@@ -1,6 +1,6 @@
 /** What `make bench` understands. */
 import { expect, test } from "vitest";
-import { parseOptions, usage } from "../bench/options.js";
+import { parseOptions, usage } from "../../tools/bench/options.js";
 
 const names = ["ack", "overhead"];
 

@@ -1,6 +1,6 @@
 /** What the bench prints and writes of a measurement. */
 import { expect, test } from "vitest";
-import { goalLine, sectionJson, sectionText, table, verdict } from "../bench/report.js";
+import { goalLine, sectionJson, sectionText, table, verdict } from "../../tools/bench/report.js";
 
 const goal = { what: "busy p99", value: 41.234, atMost: 40, unit: " ms" };
 

@@ -1,6 +1,6 @@
 /** The bench's figures, against values worked out by hand. */
 import { expect, test } from "vitest";
-import { differences, quantile, spread } from "../bench/statistics.js";
+import { differences, quantile, spread } from "../../tools/bench/statistics.js";
 
 test("a quantile lies between the two nearest samples, whatever their order", () => {
   expect(quantile([40, 10, 30, 20], 0.5)).toBe(25);

@@ -15,7 +15,7 @@ import { pino } from "pino";
 import { beforeEach, describe, expect, test } from "vitest";
 import { CostFiles, costFilePath } from "../../server/lane/cost-file.js";
 import { freshCostModel, learn, predictMs } from "../../server/work/cost-model.js";
-import { VirtualClock } from "../sim/virtual-clock.js";
+import { VirtualClock } from "../../tools/sim/virtual-clock.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 const SYSTEM = "scheme revision-1";

@@ -11,7 +11,7 @@ import {
   pessimisticMs,
   predictMs,
 } from "../../server/work/cost-model.js";
-import { Random } from "../sim/random.js";
+import { Random } from "../../tools/sim/random.js";
 
 const shape = fc.record({ raws: fc.nat(4096), children: fc.nat(16) });
 const sample = fc.record({

@@ -7,13 +7,13 @@ import {
   messageOf,
   participantsOf,
   type AttestationData,
-} from "../devnet/chain/containers.js";
+} from "../../tools/devnet/chain/containers.js";
 import {
   isJustifiableAfter,
   isSupermajority,
   nextJustifiableDelta,
-} from "../devnet/chain/justification.js";
-import { buildBlock } from "../devnet/chain/propose.js";
+} from "../../tools/devnet/chain/justification.js";
+import { buildBlock } from "../../tools/devnet/chain/propose.js";
 import {
   genesisBlock,
   genesisState,
@@ -21,7 +21,7 @@ import {
   processBlock,
   stateRoot,
   type State,
-} from "../devnet/chain/state.js";
+} from "../../tools/devnet/chain/state.js";
 import { playSlots, VALIDATORS } from "../helpers/devnet-chain.js";
 
 const filled = (byte: number) => new Uint8Array(32).fill(byte);

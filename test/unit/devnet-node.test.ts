@@ -5,15 +5,21 @@ import {
   BlockWithProofsSsz,
   SyncRequestSsz,
   VoteSsz,
-} from "../devnet/chain/containers.js";
-import { buildBlock } from "../devnet/chain/propose.js";
-import type { Aggregator, ProvedGroup } from "../devnet/node/aggregators/aggregator.js";
-import { Ballots } from "../devnet/node/ballots.js";
-import { StaleResultError } from "../devnet/node/fresh-results.js";
-import type { FrameKind } from "../devnet/node/gossip.js";
-import { DevnetNode } from "../devnet/node/node.js";
-import type { NodeRecord } from "../devnet/node/records.js";
-import { ACCEPT, AGGREGATE, INTERVALS_PER_SLOT, PROPOSE, VOTE } from "../devnet/node/slot-time.js";
+} from "../../tools/devnet/chain/containers.js";
+import { buildBlock } from "../../tools/devnet/chain/propose.js";
+import type { Aggregator, ProvedGroup } from "../../tools/devnet/node/aggregators/aggregator.js";
+import { Ballots } from "../../tools/devnet/node/ballots.js";
+import { StaleResultError } from "../../tools/devnet/node/fresh-results.js";
+import type { FrameKind } from "../../tools/devnet/node/gossip.js";
+import { DevnetNode } from "../../tools/devnet/node/node.js";
+import type { NodeRecord } from "../../tools/devnet/node/records.js";
+import {
+  ACCEPT,
+  AGGREGATE,
+  INTERVALS_PER_SLOT,
+  PROPOSE,
+  VOTE,
+} from "../../tools/devnet/node/slot-time.js";
 import { aggregateOf, playSlots, vote, VALIDATORS } from "../helpers/devnet-chain.js";
 
 const tick = (slot: number, interval: number) => slot * INTERVALS_PER_SLOT + interval;

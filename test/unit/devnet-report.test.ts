@@ -1,14 +1,14 @@
 /** The devnet's report: scenario files, what a run comes to, and what is judged of it. */
 import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
-import type { Mode } from "../devnet/node/aggregators/aggregator.js";
-import type { NodeRecord } from "../devnet/node/records.js";
-import { judge } from "../devnet/report/aims.js";
-import { markdown } from "../devnet/report/markdown.js";
+import type { Mode } from "../../tools/devnet/node/aggregators/aggregator.js";
+import type { NodeRecord } from "../../tools/devnet/node/records.js";
+import { judge } from "../../tools/devnet/report/aims.js";
+import { markdown } from "../../tools/devnet/report/markdown.js";
 import { plot } from "../helpers/plot.js";
-import { quantiles, summarize } from "../devnet/report/summary.js";
-import type { RunHeader, RunRecord } from "../devnet/run/run-file.js";
-import { fitTo, isInside, readScenario, windowsOf } from "../devnet/run/scenario.js";
+import { quantiles, summarize } from "../../tools/devnet/report/summary.js";
+import type { RunHeader, RunRecord } from "../../tools/devnet/run/run-file.js";
+import { fitTo, isInside, readScenario, windowsOf } from "../../tools/devnet/run/scenario.js";
 
 const scenarios = "test/devnet/scenarios";
 

@@ -1,10 +1,10 @@
 /** What a node of the devnet keeps: votes, aggregates, head and safe target, and what it asks for. */
 import { expect, test } from "vitest";
-import { blockRoot, hex, messageOf } from "../devnet/chain/containers.js";
-import { freezeVotes } from "../devnet/chain/freeze-votes.js";
-import { chooseHead, chooseTarget, type ForkBlock } from "../devnet/chain/fork-choice.js";
-import { buildBlock } from "../devnet/chain/propose.js";
-import { Store } from "../devnet/chain/store.js";
+import { blockRoot, hex, messageOf } from "../../tools/devnet/chain/containers.js";
+import { freezeVotes } from "../../tools/devnet/chain/freeze-votes.js";
+import { chooseHead, chooseTarget, type ForkBlock } from "../../tools/devnet/chain/fork-choice.js";
+import { buildBlock } from "../../tools/devnet/chain/propose.js";
+import { Store } from "../../tools/devnet/chain/store.js";
 import {
   aggregateOf,
   everyone,

@@ -6,7 +6,7 @@ import { fakeSignature, startFakeProver } from "../../server/prover/fake.js";
 import type { Prover, ProveJob } from "../../server/prover/prover.js";
 import { freshCostModel, learn, overrunMs, predictMs } from "../../server/work/cost-model.js";
 import { LearnedCosts } from "../../server/lane/learned-costs.js";
-import { VirtualClock } from "../sim/virtual-clock.js";
+import { VirtualClock } from "../../tools/sim/virtual-clock.js";
 
 const key = new Uint8Array(32).fill(7);
 const root = new Uint8Array(32).fill(8);

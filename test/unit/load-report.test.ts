@@ -1,7 +1,7 @@
 /** What `make load` is asked, and how it tells memory over time. */
 import { expect, test } from "vitest";
-import { isFlat, slopePerMinute, sparkline } from "../load/memory-series.js";
-import { parseOptions } from "../load/options.js";
+import { isFlat, slopePerMinute, sparkline } from "../../tools/bench/load/memory-series.js";
+import { parseOptions } from "../../tools/bench/load/options.js";
 
 const every = (ms: number, bytes: number[]) =>
   bytes.map((each, at) => ({ atMs: at * ms, bytes: each }));

@@ -1,7 +1,7 @@
 /** What `npm run audit` makes of npm's reports: the exceptions, their end, and registries without. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { judgeAudit } from "../../supply/audit.js";
+import { judgeAudit } from "../../tools/supply/audit.js";
 
 const ADVISORY = "GHSA-abcd-1234-efgh";
 const url = `https://github.com/advisories/${ADVISORY}`;
@@ -73,6 +73,6 @@ test("a registry without the endpoint is skipped; one that fails is not", () => 
 });
 
 test("the committed exceptions can be read", () => {
-  const committed = readFileSync("supply/audit-exceptions.json", "utf8");
+  const committed = readFileSync("tools/supply/audit-exceptions.json", "utf8");
   expect(judgeAudit(CLEAN, committed, "2026-01-31")).toMatchObject({ kind: "judged" });
 });

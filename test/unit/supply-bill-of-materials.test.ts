@@ -3,11 +3,11 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
 import { beforeAll, expect, test } from "vitest";
-import { billOfMaterials } from "../../supply/bill-of-materials.js";
-import { bom } from "../../supply/cyclonedx.js";
-import { parseLockFile } from "../../supply/lock-file.js";
-import { parseRequirements } from "../../supply/requirements.js";
-import { readWheel } from "../../supply/wheel.js";
+import { billOfMaterials } from "../../tools/supply/bill-of-materials.js";
+import { bom } from "../../tools/supply/cyclonedx.js";
+import { parseLockFile } from "../../tools/supply/lock-file.js";
+import { parseRequirements } from "../../tools/supply/requirements.js";
+import { readWheel } from "../../tools/supply/wheel.js";
 
 const locked = parseLockFile(readFileSync("package-lock.json", "utf8"));
 const sha256 = parseRequirements(readFileSync("native/requirements.txt", "utf8"))[0]?.sha256;
@@ -16,7 +16,7 @@ let text = "";
 let bill: ReturnType<typeof billOfMaterials>;
 
 beforeAll(() => {
-  text = execFileSync(process.execPath, ["dist/supply/write-sbom.js"], { encoding: "utf8" });
+  text = execFileSync(process.execPath, ["dist/tools/supply/write-sbom.js"], { encoding: "utf8" });
   bill = JSON.parse(text) as typeof bill;
 });
 

@@ -1,9 +1,9 @@
 /** Every package's licence is one that the project may use, and an unusual one is found out. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { isMetBy, shippedLicences, toolLicences } from "../../supply/licences.js";
-import { parseLockFile } from "../../supply/lock-file.js";
-import { readWheel } from "../../supply/wheel.js";
+import { isMetBy, shippedLicences, toolLicences } from "../../tools/supply/licences.js";
+import { parseLockFile } from "../../tools/supply/lock-file.js";
+import { readWheel } from "../../tools/supply/wheel.js";
 
 const locked = parseLockFile(readFileSync("package-lock.json", "utf8"));
 const wheel = readWheel(process.cwd());

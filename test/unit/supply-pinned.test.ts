@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { parseLockFile } from "../../supply/lock-file.js";
-import { parseRequirements } from "../../supply/requirements.js";
+import { parseLockFile } from "../../tools/supply/lock-file.js";
+import { parseRequirements } from "../../tools/supply/requirements.js";
 
 const read = (file: string) => readFileSync(file, "utf8");
 const versions = z.record(z.string(), z.string());

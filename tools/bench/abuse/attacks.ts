@@ -1,0 +1,226 @@
+/** Attacks on a listener, each bounded by its own counts and by the attacker's signal. */
+import { gzipSync } from "node:zlib";
+import { limits } from "../../../server/limits.js";
+import { frame as message, pathOf } from "../../../test/helpers/raw-grpc.js";
+import {
+  callHeaders,
+  FLAG,
+  frame,
+  FRAME,
+  headersFrame,
+  hpackInteger,
+  hpackLiteral,
+  ping,
+  PREFACE,
+  reset,
+  SETTING,
+  settings,
+} from "../../../test/helpers/raw-http2.js";
+import type { Attack } from "./attack.js";
+import { HELLO } from "./attack.js";
+
+const NONE = new Uint8Array();
+const INFO = callHeaders(pathOf("GetServerInfo"));
+const SUBMIT = callHeaders(pathOf("SubmitSnapshot"));
+const BOTH = ["grpc", "http"] as const;
+/** A window of nothing: not one byte of an answer may be sent. */
+const STARVED = Buffer.concat([PREFACE, settings({ [SETTING.INITIAL_WINDOW_SIZE]: 0 })]);
+
+const many = (count: number, make: () => Uint8Array) =>
+  Buffer.concat(Array.from({ length: count }, make));
+const data = (stream: number, payload: Uint8Array, flags = 0) =>
+  frame(FRAME.DATA, flags, stream, payload);
+/** A whole call, of one empty message unless told otherwise. */
+const call = (stream: number, block: Uint8Array, body: Uint8Array = message(NONE)) =>
+  Buffer.concat([headersFrame(stream, block), data(stream, body, FLAG.END_STREAM)]);
+
+/** Bytes of the size that frames may have. */
+function inFrames(stream: number, body: Uint8Array): Buffer {
+  const frames = [];
+  for (let at = 0; at < body.length; at += 16_384) {
+    frames.push(data(stream, body.subarray(at, at + 16_384)));
+  }
+  return Buffer.concat([...frames, data(stream, NONE, FLAG.END_STREAM)]);
+}
+
+/** As often as each could be inflated: faster would be a flood of calls, whatever is in them. */
+const BOMB_EVERY = { everyMs: 20 };
+/** 24 MB of zeros as 24 KB. */
+const BOMB = gzipSync(Buffer.alloc(24_000_000));
+
+function compressed(body: Uint8Array): Buffer {
+  const framed = message(body);
+  framed.writeUInt8(1, 0);
+  return framed;
+}
+
+export const attacks: readonly Attack[] = [
+  {
+    name: "1000 idle connections",
+    on: BOTH,
+    isCut: false,
+    run: async (attacker) => {
+      for (let batch = 0; batch < 10; batch++) await attacker.openMany(100);
+      await attacker.over();
+    },
+  },
+  {
+    name: "200 half-open connections",
+    on: BOTH,
+    isCut: true,
+    run: async (attacker) => {
+      await attacker.openMany(100, NONE);
+      await attacker.openMany(100, PREFACE.subarray(0, 20));
+      await attacker.over();
+    },
+  },
+  {
+    name: "slow headers",
+    on: BOTH,
+    isCut: true,
+    run: async (attacker) => {
+      const connections = await attacker.openMany(50);
+      for (const each of connections) {
+        await each.write(headersFrame(each.stream(), INFO.subarray(0, 40), 0));
+      }
+      // As few frames as keep the connection busy: more of them would be a flood.
+      await attacker.drip(connections, () => frame(FRAME.CONTINUATION, 0, 1, NONE), 500);
+    },
+  },
+  {
+    name: "slow bodies",
+    on: BOTH,
+    isCut: false,
+    run: async (attacker) => {
+      const connections = await attacker.openMany(50);
+      for (const each of connections) {
+        const stream = each.stream();
+        const start = message(NONE, 1_000_000);
+        await each.write(headersFrame(stream, SUBMIT), data(stream, start));
+      }
+      await attacker.drip(connections, () => data(1, Buffer.alloc(1)));
+    },
+  },
+  {
+    name: "starved answers",
+    on: BOTH,
+    isCut: false,
+    run: async (attacker) => {
+      for (const each of await attacker.openMany(5, STARVED)) {
+        await each.write(many(limits.callsPerConnectionMax, () => call(each.stream(), INFO)));
+      }
+      await attacker.over();
+    },
+  },
+  {
+    name: "starved pages",
+    on: ["http"],
+    isCut: false,
+    run: async (attacker) => {
+      const block = callHeaders("/metrics", { ":method": "GET" });
+      for (const each of await attacker.openMany(20, STARVED)) {
+        await each.write(
+          many(limits.callsPerConnectionMax, () => headersFrame(each.stream(), block, 5)),
+        );
+      }
+      await attacker.over();
+    },
+  },
+  {
+    name: "rapid reset",
+    on: BOTH,
+    isCut: true,
+    run: (attacker) =>
+      attacker.flood((each) =>
+        many(100, () => {
+          const stream = each.stream();
+          return Buffer.concat([headersFrame(stream, INFO), reset(stream)]);
+        }),
+      ),
+  },
+  {
+    name: "CONTINUATION flood",
+    on: BOTH,
+    isCut: true,
+    run: (attacker) => {
+      const start = Buffer.concat([HELLO, headersFrame(1, INFO, 0)]);
+      const more = frame(FRAME.CONTINUATION, 0, 1, hpackLiteral("x", "y".repeat(1000)));
+      // Mute: an acknowledgement in the middle of a header block would be the fault, and not it.
+      return attacker.flood(() => more, { start, isMute: true });
+    },
+  },
+  {
+    name: "SETTINGS flood",
+    on: BOTH,
+    isCut: true,
+    run: (attacker) => {
+      const few = many(100, () => settings({ [SETTING.INITIAL_WINDOW_SIZE]: 65_535 }));
+      return attacker.flood(() => few);
+    },
+  },
+  {
+    name: "PING flood",
+    on: BOTH,
+    isCut: true,
+    run: (attacker) => {
+      const few = many(100, ping);
+      return attacker.flood(() => few);
+    },
+  },
+  {
+    name: "streams beyond the limit",
+    on: BOTH,
+    isCut: true,
+    run: (attacker) => attacker.flood((each) => many(100, () => headersFrame(each.stream(), INFO))),
+  },
+  {
+    name: "oversized headers",
+    on: BOTH,
+    isCut: false,
+    run: (attacker) => {
+      const block = Buffer.concat([INFO, hpackLiteral("x", "y".repeat(15_000))]);
+      return attacker.flood((each) => {
+        const stream = each.stream();
+        const more = hpackLiteral("x", "y".repeat(15_000));
+        return Buffer.concat([
+          headersFrame(stream, block, FLAG.END_STREAM),
+          frame(FRAME.CONTINUATION, 0, stream, more),
+          frame(FRAME.CONTINUATION, 0, stream, more),
+          frame(FRAME.CONTINUATION, 0, stream, more),
+          frame(FRAME.CONTINUATION, 0, stream, more),
+          frame(FRAME.CONTINUATION, FLAG.END_HEADERS, stream, more),
+        ]);
+      });
+    },
+  },
+  {
+    name: "HPACK bomb",
+    on: BOTH,
+    isCut: false,
+    run: (attacker) => {
+      // One entry of 4000 bytes in the table, and 16000 references of a byte to it.
+      const entry = hpackLiteral("x", "y".repeat(4000 - 33), true);
+      const references = many(10_000, () => hpackInteger(62, 7, 0x80));
+      const bomb = Buffer.concat([INFO, entry, references]);
+      return attacker.flood((each) => headersFrame(each.stream(), bomb, 5));
+    },
+  },
+  {
+    name: "gzip bombs",
+    on: BOTH,
+    isCut: false,
+    run: (attacker) => {
+      const block = callHeaders(pathOf("SubmitSnapshot"), { "grpc-encoding": "gzip" });
+      const bodies = inFrames(1, compressed(BOMB));
+      return attacker.flood((each) => {
+        const stream = each.stream();
+        // The frames carry the stream's number behind their length, type and flags.
+        const own = Buffer.from(bodies);
+        for (let at = 0; at < own.length; at += 9 + own.readUIntBE(at, 3)) {
+          own.writeUInt32BE(stream, at + 5);
+        }
+        return Buffer.concat([headersFrame(stream, block), own]);
+      }, BOMB_EVERY);
+    },
+  },
+];

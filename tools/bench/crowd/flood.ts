@@ -1,0 +1,87 @@
+/**
+ * A node that floods, next to one that submits a group a slot: the quiet one waits for the proof
+ * that runs when it comes, and for no other.
+ */
+import { setTimeout as pause } from "node:timers/promises";
+import { StreamNode } from "../../../test/helpers/stream-node.js";
+import { Flooder } from "./flooder.js";
+import type { Ending, Scenario } from "./scenario.js";
+import {
+  acceptedId,
+  endingsRow,
+  expectation,
+  ledgerExpectation,
+  proofCounts,
+  ROOMY,
+} from "./scenario.js";
+import { covers, FULL, range, snapshotOf, votes } from "./votes.js";
+
+/** Snapshots of the flood, for one of the quiet node. */
+const TIMES = 100;
+/** More than in any group of the flood, so that it is not next for being the shortest. */
+const QUIET_VOTES = 24;
+const SLOT_MS = 4000;
+
+export function flood(slots: number): Scenario {
+  return {
+    name: `a node floods, ${String(TIMES)} snapshots at once in each of ${String(slots)} slots, beside a quiet one`,
+    run: async (service, progress) => {
+      const [flooder, quiet] = await Promise.all(
+        ["flooder", "quiet"].map((id) => StreamNode.open(service.address, id)),
+      );
+      if (flooder === undefined || quiet === undefined) throw new Error("nobody submits");
+      const before = await proofCounts(service);
+      const floods = new Flooder(flooder);
+      const served: Served[] = [];
+      for (let slot = 0; slot < slots; slot++) {
+        const startMs = performance.now();
+        floods.burst(TIMES);
+        // Mid-proof, so that what runs when the quiet node comes is known.
+        await floods.nextProof();
+        served.push(await serve(quiet, slot, floods));
+        progress(`slot ${String(slot + 1)} of ${String(slots)}: the quiet node has its proof`);
+        if (slot + 1 < slots) await pause(startMs + SLOT_MS - performance.now());
+      }
+      const flooded = await floods.end();
+      const after = await proofCounts(service);
+      const good = served.filter(({ isCovered }) => isCovered).length;
+      const ahead = served.map(({ proofsAhead }) => proofsAhead);
+      for (const node of [flooder, quiet]) node.close();
+      return {
+        rows: [endingsRow("flooder", flooded), endingsRow("quiet", served)],
+        notes: [`proofs made: ${String(after.proofs - before.proofs)}; ${floods.answers()}`],
+        expectations: [
+          {
+            what: "proofs that the quiet node waited for in each slot, at most 1",
+            found: ahead.join(", "),
+            holds: ahead.every((proofs) => proofs <= 1),
+          },
+          expectation("slots in which it has its proof, of exactly its votes", good, slots),
+          ledgerExpectation([flooder, quiet]),
+        ],
+      };
+    },
+  };
+}
+
+interface Served extends Ending {
+  isCovered: boolean;
+  /** Proofs of the flood that ended between its call and its result. */
+  proofsAhead: number;
+}
+
+/** One group of the quiet node, from its call to its verified result. */
+async function serve(node: StreamNode, slot: number, floods: Flooder): Promise<Served> {
+  const vector = FULL[slot % FULL.length] ?? FULL[0];
+  const startedMs = performance.now();
+  const before = floods.proofs;
+  const group = votes(vector, 0, QUIET_VOTES);
+  const answer = await node.submit({ snapshot: snapshotOf([group]), ...ROOMY });
+  const sessionId = acceptedId(answer, "the quiet node");
+  const [told] = await node.outcomesOf(sessionId);
+  const proofsAhead = floods.proofs - before;
+  if (told === undefined) throw new Error("the quiet node was told nothing");
+  await node.settle(sessionId);
+  const isCovered = await covers(node, told.outcome, range(0, QUIET_VOTES));
+  return { outcome: told.outcome, resultMs: told.atMs - startedMs, isCovered, proofsAhead };
+}

@@ -1,0 +1,102 @@
+/** A node that submits far more than can be proved, and never the same twice in a while. */
+import { setTimeout as pause } from "node:timers/promises";
+import { AggregatorError } from "../../../client/index.js";
+import { BusyPolicy, SkipReason } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { StreamNode } from "../../../test/helpers/stream-node.js";
+import { isProved } from "../../../cli/io/outcome-line.js";
+import type { Ending } from "./scenario.js";
+import { ROOMY } from "./scenario.js";
+import { FULL, HALF, snapshotOf, votes } from "./votes.js";
+
+/** One snapshot in so many replaces what the ones before it have queued. */
+const REPLACING = 10;
+/** A snapshot has a group for each. */
+const VECTORS = [...FULL, ...HALF];
+const VOTES_MAX = 16;
+const VOTES_MIN = 9;
+/** Where the votes of a group may begin: all validators up to the end have signed all vectors. */
+const OFFSETS = 16;
+
+export class Flooder {
+  /** Made for it so far. */
+  proofs = 0;
+  private submitted = 0;
+  private readonly counts = new Map<string, number>();
+  private readonly tasks: Promise<Ending[]>[] = [];
+  private readonly open = new Set<string>();
+  private onProof = () => {};
+  private onFailure: (error: unknown) => void = () => {};
+
+  constructor(private readonly node: StreamNode) {
+    node.onOutcome = (outcome) => {
+      if (!isProved(outcome)) return;
+      this.proofs++;
+      this.onProof();
+    };
+  }
+
+  /** So many snapshots at once. */
+  burst(count: number): void {
+    for (let at = 0; at < count; at++) {
+      const task = this.submit(at % REPLACING === 0);
+      task.catch((error: unknown) => this.onFailure(error));
+      this.tasks.push(task);
+    }
+  }
+
+  nextProof(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.onProof = resolve;
+      this.onFailure = reject;
+    });
+  }
+
+  /** Cancels what is left, and tells how every accepted group ended. */
+  async end(): Promise<Ending[]> {
+    const { client, node } = this.node;
+    for (const sessionId of this.open) await client.cancelSession({ node, sessionId });
+    return (await Promise.all(this.tasks)).flat();
+  }
+
+  /** What its snapshots were answered. */
+  answers(): string {
+    return [...this.counts].map(([answer, count]) => `${String(count)} ${answer}`).join(", ");
+  }
+
+  private async submit(isReplacing: boolean): Promise<Ending[]> {
+    // No two of a burst alike: identical work would be one proof, and told as two.
+    const nth = this.submitted++;
+    const from = nth % OFFSETS;
+    const fewer = Math.floor(nth / OFFSETS) % (VOTES_MAX - VOTES_MIN + 1);
+    const groups = VECTORS.map((vector) => votes(vector, from, from + VOTES_MAX - fewer));
+    // Not all in one turn: the quiet node shares our loop.
+    await pause(1);
+    const startedMs = performance.now();
+    try {
+      const busyPolicy = isReplacing ? BusyPolicy.REPLACE : BusyPolicy.SKIP;
+      const request = { snapshot: snapshotOf(groups), busyPolicy, ...ROOMY };
+      const { result } = await this.node.submit(request);
+      if (result.case !== "accepted") {
+        this.count(SkipReason[result.value?.reason ?? 0]?.toLowerCase() ?? "unknown");
+        return [];
+      }
+      this.count("accepted");
+      const { sessionId } = result.value;
+      this.open.add(sessionId);
+      const told = await this.node.outcomesOf(sessionId);
+      this.open.delete(sessionId);
+      await this.node.settle(sessionId);
+      return told.map(({ outcome, atMs }) => ({ outcome, resultMs: atMs - startedMs }));
+    } catch (error) {
+      const { kind } = AggregatorError.from(error);
+      // It asks for more at once than the service will read: the flood's own loss.
+      if (kind !== "overloaded") throw error;
+      this.count(kind);
+      return [];
+    }
+  }
+
+  private count(answer: string): void {
+    this.counts.set(answer, (this.counts.get(answer) ?? 0) + 1);
+  }
+}

@@ -1,0 +1,50 @@
+/** What the crowd submits: real votes of the committed vectors, in a node's own numbering. */
+import type { Outcome } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { validatorsOf } from "../../../cli/io/outcome-line.js";
+import type { StreamNode } from "../../../test/helpers/stream-node.js";
+import { dataOf, keyTable, publicKey, raws, snapshot } from "../../../test/helpers/vectors.js";
+import type { GroupInit, SnapshotInit } from "../../../test/helpers/vectors.js";
+
+/** The vectors' slots with one attestation data that all 64 validators signed. */
+export const FULL = [0, 4, 8, 12] as const;
+/** Those that validators 0 to 31 signed. */
+export const HALF = [1, 5, 9, 13] as const;
+const SLOT = 107;
+
+/** From the vectors' number of a validator to a node's. */
+export type Numbering = (validator: number) => number;
+export const plain: Numbering = (validator) => validator;
+
+/** The votes of validators `from` up to but not including `to` for one attestation data. */
+export function votes(vector: number, from: number, to: number, number = plain): GroupInit {
+  const rawSignatures = raws(vector, from, to).map(({ validatorIndex, signature }) => ({
+    validatorIndex: number(validatorIndex),
+    signature,
+  }));
+  return { data: dataOf(vector), rawSignatures };
+}
+
+export function snapshotOf(groups: GroupInit[], number = plain): SnapshotInit {
+  const keys = keyTable().map(({ validatorIndex, publicKey: key }) => ({
+    validatorIndex: number(validatorIndex),
+    publicKey: key,
+  }));
+  return snapshot(SLOT, groups, keys);
+}
+
+/** The proof's bits name exactly these validators, and it verifies against exactly their keys. */
+export async function covers(
+  { client, node }: StreamNode,
+  { data, proof, participants }: Outcome,
+  validators: readonly number[],
+  number = plain,
+): Promise<boolean> {
+  const named = validators.map(number).sort((a, b) => a - b);
+  if (JSON.stringify(validatorsOf(participants)) !== JSON.stringify(named)) return false;
+  const publicKeys = validators.map(publicKey);
+  const claim = { node, data: data ?? {}, proof, publicKeys };
+  return (await client.verifyAggregate(claim)).valid;
+}
+
+export const range = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, at) => from + at);

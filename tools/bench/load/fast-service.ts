@@ -1,0 +1,28 @@
+/**
+ * `serve` with a fake prover whose proofs take a millisecond, for the load to reach results too. No
+ * setting of the service: nobody but a test is to ask for it.
+ */
+import { randomBytes } from "node:crypto";
+import { totalmem } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
+import { Command } from "commander";
+import { systemClock } from "../../../server/clock.js";
+import { settingsOptions } from "../../../cli/options.js";
+import { readSettings } from "../../../cli/settings.js";
+import { createLog } from "../../../server/log.js";
+import { startFakeProver } from "../../../server/prover/fake.js";
+import { startService } from "../../../server/service.js";
+
+const command = new Command();
+for (const option of settingsOptions()) command.addOption(option);
+const config = readSettings({ flags: command.parse().opts(), env: process.env, file: undefined });
+const service = await startService(config, {
+  clock: systemClock,
+  log: createLog(config.logLevel),
+  startProver: () => startFakeProver({ proveMs: () => 1, sleep: (ms) => delay(ms, undefined) }),
+  policy: undefined,
+  memoryBytes: totalmem(),
+  instance: randomBytes(8).toString("hex"),
+  version: "load",
+});
+process.once("SIGTERM", () => void service.close().then(() => process.exit(0)));

@@ -1,0 +1,156 @@
+/**
+ * Four nodes and what they lean on: the service where the mode has one. Starts them, starts again
+ * what a fault has killed, and stops them. A process that ends unasked fails the run.
+ */
+import { createServer, type AddressInfo } from "node:net";
+import { join } from "node:path";
+import { ServiceProcess } from "../../../test/helpers/service-process.js";
+import type { NodeSettings } from "../node/messages.js";
+import type { NodeRecord } from "../node/records.js";
+import { NodeProcess } from "./node-process.js";
+
+/** Free ports of the loopback, as of now. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<ReturnType<typeof createServer>>((resolve) => {
+          const server = createServer();
+          server.listen(0, "127.0.0.1", () => resolve(server));
+        }),
+    ),
+  );
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+export interface NetworkEvents {
+  onRecord(node: number, record: NodeRecord): void;
+  onRestart(what: string, tookMs: number): void;
+  /** A process ended unasked. */
+  onFailure(error: Error): void;
+  onServiceLine(line: string): void;
+}
+
+export class Network {
+  readonly nodes: NodeProcess[] = [];
+  service: ServiceProcess | null = null;
+  #genesisUnixMs = 0;
+  #isStopping = false;
+  /** Killed by a fault: its end is no failure. */
+  readonly #killed = new WeakSet<object>();
+
+  constructor(private readonly events: NetworkEvents) {}
+
+  /** The address of the service in this mode; a free port, or a socket in this folder. */
+  static async endpoint(mode: NodeSettings["mode"], sockets: string): Promise<string> {
+    if (mode === "sidecar") return `unix:${join(sockets, "service")}`;
+    const [port = 0] = await freePorts(1);
+    return `127.0.0.1:${port}`;
+  }
+
+  async start(settings: readonly NodeSettings[]): Promise<void> {
+    const [first] = settings;
+    if (first?.mode === "remote" || first?.mode === "sidecar")
+      this.service = await this.#startService(first.endpoint);
+    for (const each of settings) this.nodes[each.node] = this.#startNode(each);
+    await Promise.all(this.nodes.map((node) => node.ready));
+  }
+
+  beginAt(genesisUnixMs: number): void {
+    this.#genesisUnixMs = genesisUnixMs;
+    for (const node of this.nodes) node.tell({ type: "genesis", genesisUnixMs });
+  }
+
+  /** SIGKILL, then a new process at once, as a supervisor would; it is not waited for. */
+  killNode(index: number): void {
+    this.#restartNode(index).catch(this.events.onFailure);
+  }
+
+  /** As `killNode`. */
+  killService(): void {
+    this.#restartService().catch(this.events.onFailure);
+  }
+
+  /** Ends everything; how long each took, in milliseconds. Rejects when one did not end well. */
+  async stop(): Promise<{ what: string; tookMs: number }[]> {
+    this.#isStopping = true;
+    const startMs = performance.now();
+    const took = async (what: string, exited: Promise<number | null>) => {
+      const code = await exited;
+      if (code !== 0) throw new Error(`${what} ended with code ${String(code)}`);
+      return { what, tookMs: performance.now() - startMs };
+    };
+    for (const node of this.nodes) node.tell({ type: "stop" });
+    const nodes = await Promise.all(
+      this.nodes.map((node, index) => took(`node ${index}`, node.exited)),
+    );
+    if (this.service === null) return nodes;
+    const serviceStartMs = performance.now();
+    const ended = this.service.stop().then(({ code }) => code);
+    const service = await took("service", ended);
+    return [...nodes, { ...service, tookMs: performance.now() - serviceStartMs }];
+  }
+
+  /** For a run that failed: nothing is left behind. */
+  killAll(): void {
+    this.#isStopping = true;
+    for (const node of this.nodes) node.signal("SIGKILL");
+    void this.service?.kill(); // not waited for: this process ends too
+  }
+
+  node(index: number): NodeProcess {
+    const node = this.nodes[index];
+    if (node === undefined) throw new Error(`there is no node ${index}`);
+    return node;
+  }
+
+  async #restartNode(index: number): Promise<void> {
+    const node = this.node(index);
+    this.#killed.add(node);
+    const startMs = performance.now();
+    node.signal("SIGKILL");
+    await node.exited;
+    const next = this.#startNode(node.settings);
+    this.nodes[index] = next;
+    await next.ready;
+    next.tell({ type: "genesis", genesisUnixMs: this.#genesisUnixMs });
+    this.events.onRestart(`node ${index}`, performance.now() - startMs);
+  }
+
+  async #restartService(): Promise<void> {
+    const { service } = this;
+    const [first] = this.nodes;
+    if (service === null || first === undefined) return;
+    this.#killed.add(service);
+    const startMs = performance.now();
+    await service.kill();
+    this.service = await this.#startService(first.settings.endpoint);
+    this.events.onRestart("service", performance.now() - startMs);
+  }
+
+  #startNode(settings: NodeSettings): NodeProcess {
+    const node = new NodeProcess(settings, (record) => this.events.onRecord(settings.node, record));
+    void node.exited.then((code) => this.#onExit(node, `node ${settings.node}`, code));
+    return node;
+  }
+
+  async #startService(endpoint: string): Promise<ServiceProcess> {
+    const service = ServiceProcess.spawn({
+      flags: ["--listen", endpoint],
+      // A lock of its own: another service of this machine may hold the default device's.
+      env: { LEAN_AGGREGATOR_DEVICES: "devnet" },
+      onLine: (line) => this.events.onServiceLine(line),
+    });
+    void service.exited.then(({ code }) => this.#onExit(service, "the service", code));
+    await service.ready();
+    return service;
+  }
+
+  #onExit(process: object, what: string, code: number | null): void {
+    if (this.#isStopping || this.#killed.has(process)) return;
+    this.events.onFailure(new Error(`${what} ended with code ${String(code)}`));
+  }
+}

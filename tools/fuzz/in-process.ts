@@ -1,0 +1,91 @@
+/** Sessions, scheduler and handlers without sockets, on a fake prover that takes no time. */
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
+import { Access } from "../../server/access/access.js";
+import { invalid } from "../../server/errors.js";
+import { limits } from "../../server/limits.js";
+import { createLog } from "../../server/log.js";
+import { MemoryBudget } from "../../server/memory-budget.js";
+import { createMetrics } from "../../server/metrics.js";
+import { startFakeProver } from "../../server/prover/fake.js";
+import { checkMessageCount } from "../../server/rpc/count-messages.js";
+import { AdminHandlers } from "../../server/rpc/operator-handlers.js";
+import type { CallContext } from "../../server/rpc/handlers.js";
+import { Handlers } from "../../server/rpc/handlers.js";
+import { peerAt } from "../../server/net/peer.js";
+import { Dispatcher } from "../../server/schedule/dispatcher.js";
+import { Aggregator } from "../../server/admission/admission.js";
+import { SkippingClock } from "../../test/helpers/skipping-clock.js";
+
+export class InProcess {
+  readonly memory = new MemoryBudget(limits.heldBytesMax);
+  readonly handlers: Handlers;
+  readonly admin: AdminHandlers;
+  readonly clock = new SkippingClock();
+  private readonly aggregator: Aggregator;
+  private readonly dispatcher: Dispatcher;
+
+  private constructor() {
+    const { clock, memory } = this;
+    const log = createLog("silent");
+    const metrics = createMetrics();
+    const instance = "00000000000000fa";
+    const prove = { proveMs: () => 0, sleep: () => Promise.resolve() };
+    this.dispatcher = new Dispatcher(
+      { deviceIds: ["cpu"], standbys: 0, residentBytesMax: 1e9 },
+      { clock, log, metrics, post: queueMicrotask, startProver: () => startFakeProver(prove) },
+    );
+    const { dispatcher } = this;
+    this.aggregator = new Aggregator({ instance }, { clock, log, metrics, dispatcher, memory });
+    const options = { instance, version: "fuzz", deadlineMs: 750, fenceMs: 6400 };
+    const access = new Access(undefined, { clock, log, metrics });
+    const { aggregator } = this;
+    this.handlers = new Handlers(options, { access, aggregator, dispatcher, clock });
+    this.admin = new AdminHandlers({ aggregator, dispatcher, clock, log });
+  }
+
+  static async start(): Promise<InProcess> {
+    const made = new InProcess();
+    made.dispatcher.start(made.aggregator.queue);
+    await made.dispatcher.ready();
+    return made;
+  }
+
+  /** A call that has just been received. `draining`: what there is is delivered, and no more. */
+  context(draining = false): CallContext {
+    const never = new AbortController().signal;
+    return {
+      receivedAtMs: this.clock.nowMs(),
+      callDeadlineMs: undefined,
+      signal: never,
+      peer: peerAt("127.0.0.1:0", false),
+      credential: { kind: "loopback" },
+      // What an answer holds, its stack gives back.
+      holdAnswer: () => undefined,
+      draining: draining ? AbortSignal.abort() : never,
+    };
+  }
+
+  /** Past every fence and retention: nothing may be held from here on. */
+  forgetAll(): void {
+    this.clock.skip(limits.fenceMsMax + limits.retentionMs + 1);
+    this.aggregator.expire();
+  }
+
+  close(): Promise<void> {
+    return this.dispatcher.close();
+  }
+}
+
+/** As both stacks decode a request. */
+export function decodeRequest<Schema extends DescMessage>(
+  schema: Schema,
+  bytes: Uint8Array,
+): MessageShape<Schema> {
+  checkMessageCount(schema, bytes);
+  try {
+    return fromBinary(schema, bytes);
+  } catch {
+    throw invalid("", `the message is not a ${schema.typeName}`);
+  }
+}

@@ -1,0 +1,61 @@
+/** Well-formed requests that targets start from, made of the committed vectors. */
+import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { fakeSnapshot } from "../../test/helpers/fake-snapshots.js";
+import * as vectors from "../../test/helpers/vectors.js";
+
+export const node = { nodeId: "fuzz", nodeEpoch: 1n };
+
+export function encoded<Schema extends DescMessage>(
+  schema: Schema,
+  init: MessageInitShape<Schema>,
+) {
+  return toBinary(schema, create(schema, init));
+}
+
+const few = vectors.keyTable(4);
+
+/** What goes well, and what goes wrong in its content only. */
+export const snapshots: vectors.SnapshotInit[] = [
+  Object.assign(fakeSnapshot(2), { keys: few }),
+  Object.assign(fakeSnapshot(1, 1), { keys: few }),
+  vectors.snapshot(100, [{ data: vectors.dataOf(0) }], []),
+  vectors.snapshot(
+    100,
+    [
+      {
+        data: vectors.dataOf(0),
+        message: vectors.rootOf(0),
+        rawSignatures: [
+          { validatorIndex: 1, signature: new Uint8Array(64) },
+          { validatorIndex: 1, signature: new Uint8Array(64) },
+          { validatorIndex: 77, signature: new Uint8Array(64) },
+          { validatorIndex: 2, signature: new Uint8Array(63) },
+        ],
+        children: [
+          { participants: Uint8Array.of(3), proof: new Uint8Array(100) },
+          { participants: Uint8Array.of(0xff), proof: new Uint8Array(10) },
+          { participants: new Uint8Array(), proof: new Uint8Array() },
+        ],
+        kind: 1,
+      },
+    ],
+    few,
+  ),
+];
+
+export function submitRequests(): Uint8Array[] {
+  return snapshots.map((snapshot, at) =>
+    encoded(SubmitSnapshotRequestSchema, {
+      node,
+      snapshot,
+      requestId: at === 0 ? "again" : "",
+      proofSystem: at === 1 ? { scheme: "fake", revision: "fake-1" } : {},
+      priority: at,
+      busyPolicy: at % 3,
+      deadlineMs: 700,
+      fenceMs: 6000,
+    }),
+  );
+}

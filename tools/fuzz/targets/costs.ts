@@ -1,0 +1,81 @@
+/** A file of learned costs is not used, and the log says why; or every prediction makes sense. */
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { limits } from "../../../server/limits.js";
+import { CostFiles, costFilePath } from "../../../server/lane/cost-file.js";
+import {
+  freshCostModel,
+  learn,
+  optimisticMs,
+  pessimisticMs,
+  predictMs,
+} from "../../../server/work/cost-model.js";
+import { SkippingClock } from "../../../test/helpers/skipping-clock.js";
+import { mutateValue } from "../engine/mutate-value.js";
+import type { FuzzTarget } from "../engine/target.js";
+import { holds } from "../engine/target.js";
+
+const SYSTEM = "scheme 1";
+const SHAPES = [
+  [1, 0],
+  [64, 0],
+  [limits.validatorsMax, limits.childrenMax],
+  [0, 2],
+] as const;
+
+const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
+const contentOf = ({ logMs, covariance, scatter }: typeof freshCostModel) =>
+  encode({
+    format: 2,
+    proofSystem: SYSTEM,
+    atUnixMs: 1_790_000_000_000,
+    logMs,
+    covariance,
+    scatter,
+  });
+
+export const target: FuzzTarget = {
+  name: "costs",
+  bytesMax: 4096,
+  msMax: 25,
+  msPerKb: 10,
+  seeds: () => {
+    const learned = learn(learn(freshCostModel, 32, 0, 900, 0), 8, 1, 3000, 4000);
+    return [freshCostModel, learned].map(contentOf);
+  },
+  mutate: (input, random) => {
+    try {
+      return encode(mutateValue(JSON.parse(Buffer.from(input).toString()), random));
+    } catch {
+      return input;
+    }
+  },
+  open: () => {
+    const folder = mkdtempSync(join(tmpdir(), "lean-fuzz-costs-"));
+    const path = costFilePath(folder, "cpu");
+    let lines = 0;
+    const count = () => void lines++;
+    const log = { info: count, warn: count, error: count };
+    const options = { folder, uid: process.getuid?.() };
+    const files = new CostFiles(options, { clock: new SkippingClock(), log });
+    return {
+      run: (input) => {
+        writeFileSync(path, input);
+        lines = 0;
+        const kept = files.load("cpu", SYSTEM);
+        holds(lines === 1, "the log says what came of it");
+        if (kept === undefined) return;
+        for (const [raws, children] of SHAPES) {
+          const [low, middle, high] = [optimisticMs, predictMs, pessimisticMs].map((of) =>
+            of(kept, raws, children),
+          ) as [number, number, number];
+          holds(low > 0 && low <= middle && middle <= high, "a prediction is between its bounds");
+          holds(Number.isFinite(high), "and a number");
+        }
+      },
+      close: () => rm(folder, { recursive: true }),
+    };
+  },
+};

@@ -1,0 +1,111 @@
+/** A simulated prover that takes its times from the truth and keeps a record of each proof. */
+import type { ProveJob } from "../../server/prover/prover.js";
+import { KEY_BYTES, SimProver } from "../sim/sim-prover.js";
+import type { VirtualClock } from "../sim/virtual-clock.js";
+import type { GroupSpec } from "./scenario.js";
+import { contentOf } from "./scenario.js";
+import type { ProofRecord } from "./run.js";
+import type { Truth } from "./truth.js";
+import { EXIT_MS, SETUP_MS, VERIFY_MS } from "./truth.js";
+
+/** A proof that runs, with what only the simulator knows. */
+export interface OpenProof {
+  record: ProofRecord;
+  group: GroupSpec;
+  raws: number;
+  children: number;
+  /** When it would end, verified, if nobody stopped it. */
+  freeAtMs: number;
+}
+
+export interface ReportedProverModules {
+  lane: number;
+  clock: VirtualClock;
+  truth: Truth;
+  groupOf(root: string): GroupSpec;
+  /** How many attempts at this content there have been; counts this one. */
+  countAttempt(content: string): number;
+  started(proof: OpenProof): void;
+  /** The service kills it; `over` follows when the process has ended. */
+  killed(proof: OpenProof): void;
+  over(): void;
+}
+
+export class ReportedProver extends SimProver {
+  private current: OpenProof | undefined;
+
+  constructor(private readonly modules: ReportedProverModules) {
+    const { lane, clock, truth, groupOf } = modules;
+    super(
+      {
+        device: `cpu${lane}`,
+        setupMs: SETUP_MS,
+        doesStart: true,
+        exitMs: EXIT_MS,
+        verifyMs: () => VERIFY_MS,
+        proveMs: (raws, children, root) => truth.proveMs(lane, groupOf(root), raws, children),
+        residentBytes: () => 0.5e9,
+      },
+      clock,
+      { started: () => undefined, proofStarted: () => undefined, ended: () => undefined },
+    );
+  }
+
+  override async aggregate(job: ProveJob): Promise<Uint8Array> {
+    const { lane, clock, truth, groupOf, countAttempt, started, over } = this.modules;
+    const group = groupOf(Buffer.from(job.message.root).toString("hex"));
+    const raws = job.keys.length / KEY_BYTES;
+    const children = job.children.length;
+    const keys = [job.keys, ...job.children.map((child) => child.keys)];
+    const content = contentOf(group.root, keys.flatMap(validatorsOf));
+    const startedAtMs = clock.nowMs();
+    const tookMs = truth.proveMs(lane, group, raws, children);
+    const record: ProofRecord = {
+      lane,
+      content,
+      startedAtMs,
+      endedAtMs: startedAtMs,
+      end: "died",
+      served: 0,
+    };
+    const freeAtMs = startedAtMs + tookMs + VERIFY_MS;
+    const proof = { record, group, raws, children, freeAtMs };
+    this.current = proof;
+    started(proof);
+    if (truth.crashes(content, countAttempt(content))) {
+      clock.at(startedAtMs + tookMs / 2, () => this.die("crash"));
+    }
+    try {
+      const bytes = await super.aggregate(job);
+      record.end = "proved";
+      return bytes;
+    } finally {
+      record.endedAtMs = clock.nowMs();
+      this.current = undefined;
+      over();
+    }
+  }
+
+  override kill(): void {
+    if (this.current !== undefined && this.isServing) this.modules.killed(this.current);
+    super.kill();
+  }
+}
+
+export function keyOf(validator: number): Uint8Array {
+  const key = new Uint8Array(KEY_BYTES);
+  new DataView(key.buffer).setUint32(0, validator + 1);
+  return key;
+}
+
+export function keysOf(validators: readonly number[]): Uint8Array {
+  return new Uint8Array(Buffer.concat(validators.map(keyOf)));
+}
+
+function validatorsOf(keys: Uint8Array): number[] {
+  const view = new DataView(keys.buffer, keys.byteOffset, keys.byteLength);
+  return Array.from(
+    { length: keys.length / KEY_BYTES },
+    (_, at) => view.getUint32(at * KEY_BYTES) - 1,
+  );
+}

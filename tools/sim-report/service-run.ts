@@ -1,0 +1,315 @@
+/**
+ * A scenario under our own policy: the real sessions, scheduler and lanes on virtual time, with
+ * provers that take as long as the truth says. What it sees, it sees as a node or a prover would:
+ * answers, outcomes in the logs, proofs started, ended and killed.
+ */
+import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { OutcomeReason, OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { limits } from "../../server/limits.js";
+import { MemoryBudget } from "../../server/memory-budget.js";
+import { createMetrics } from "../../server/metrics.js";
+import type { Job } from "../../server/schedule/dispatcher.js";
+import { Dispatcher } from "../../server/schedule/dispatcher.js";
+import { Aggregator } from "../../server/admission/admission.js";
+import { GroupQueue } from "../../server/schedule/queue.js";
+import { bitsToIndices } from "../../server/admission/decode-snapshot.js";
+import { calibration, calibrationRoot } from "../sim/calibration.js";
+import { VirtualClock } from "../sim/virtual-clock.js";
+import type { LaneMoment, Moment, Queued } from "./counterfactual.js";
+import { groupWouldHaveMadeIt, snapshotWouldHaveMadeIt } from "./counterfactual.js";
+import type { OpenProof } from "./reported-prover.js";
+import { ReportedProver } from "./reported-prover.js";
+import type { AskResult, ProofRecord, Run } from "./run.js";
+import { notProved } from "./run.js";
+import type { Ask, GroupSpec, Priority, Scenario, SnapshotSpec } from "./scenario.js";
+import { asksOf, BACKLOG, contentOf, contentOfGroup } from "./scenario.js";
+import { toSubmission } from "./to-submission.js";
+import { EXIT_MS, VERIFY_MS } from "./truth.js";
+
+const EXPIRE_EVERY_MS = 250;
+
+/** What is known of a message by its root; backlog has its own. */
+interface Known {
+  group: GroupSpec;
+  priority: Priority;
+  asks: Ask[];
+}
+
+export class ServiceRun {
+  private readonly clock = new VirtualClock();
+  private readonly dispatcher: Dispatcher;
+  private readonly aggregator: Aggregator;
+  private readonly byRoot = new Map<string, Known>();
+  /** Of each accepted session, in its order of groups. */
+  private readonly sessions = new Map<string, readonly Ask[]>();
+  private readonly results = new Map<Ask, AskResult>();
+  private readonly asks: Ask[];
+  private readonly nodes: ReadonlySet<string>;
+  private readonly seqs = new Map<string, number>();
+  private readonly attempts = new Map<string, number>();
+  private readonly open = new Map<number, OpenProof>();
+  private readonly proofs: ProofRecord[] = [];
+  private readonly byContent = new Map<string, ProofRecord[]>();
+  /** Killed backlog, until the lane's next proof tells what for. */
+  private readonly preempted = new Map<number, OpenProof>();
+  /** Handed out, and not yet proved: their inputs are being verified. */
+  private handed: Known[] = [];
+  private readonly run: Run = { asks: [], proofs: [], refusals: [], preemptions: [] };
+
+  constructor(private readonly scenario: Scenario) {
+    const { clock } = this;
+    const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+    const metrics = createMetrics();
+    this.dispatcher = new Dispatcher(
+      {
+        deviceIds: Array.from({ length: scenario.lanes }, (_, at) => `cpu${at}`),
+        standbys: 1,
+        residentBytesMax: 3e9,
+      },
+      {
+        calibrationOf: () => calibration,
+        startProver: (device) => this.startProver(Number(device.slice("cpu".length))),
+        clock,
+        log,
+        metrics,
+        post: (deliver) => queueMicrotask(deliver),
+      },
+    );
+    const memory = new MemoryBudget(limits.heldBytesMax);
+    const modules = { clock, log, metrics, dispatcher: this.dispatcher, memory };
+    this.aggregator = new Aggregator({ instance: "00000000000000aa" }, modules);
+    this.asks = asksOf(scenario);
+    this.nodes = new Set(scenario.snapshots.map(({ node }) => node));
+    const timing = { root: calibrationRoot, slot: 0, raws: [0], children: [] };
+    this.byRoot.set(calibrationRoot, { group: timing, priority: 2, asks: [] });
+    for (const ask of this.asks) {
+      const { group, snapshot } = ask;
+      const known = this.byRoot.get(group.root);
+      if (known !== undefined) known.asks.push(ask);
+      else this.byRoot.set(group.root, { group, priority: snapshot.priority, asks: [ask] });
+    }
+  }
+
+  async result(): Promise<Run> {
+    const { queue } = this;
+    this.dispatcher.start({ next: () => this.nextJob(), offered: () => queue.offered() });
+    this.every(EXPIRE_EVERY_MS, () => this.aggregator.expire());
+    let at = 0;
+    const arrive = () => {
+      const snapshot = this.scenario.snapshots[at];
+      if (snapshot === undefined) return;
+      this.clock.at(snapshot.atMs, () => {
+        const first = this.asks.findIndex((ask) => ask.snapshot === snapshot);
+        this.submit(snapshot, `${++at}`, this.asks.slice(first, first + snapshot.groups.length));
+        arrive();
+      });
+    };
+    arrive();
+    await this.clock.runUntil(this.scenario.endMs, () => this.readLogs());
+    this.run.asks = this.asks.map((ask) => this.results.get(ask) ?? notProved("lost"));
+    this.run.proofs = this.proofs;
+    return this.run;
+  }
+
+  private every(ms: number, callback: () => void): void {
+    this.clock.at(this.clock.nowMs() + ms, () => {
+      callback();
+      this.every(ms, callback);
+    });
+  }
+
+  private nextJob(): Job | undefined {
+    const job = this.queue.next();
+    if (job !== undefined) this.handed.push(this.known(hex(job.work.message.root)));
+    return job;
+  }
+
+  private startProver(lane: number): ReportedProver {
+    const { clock, attempts } = this;
+    return new ReportedProver({
+      lane,
+      clock,
+      truth: this.scenario.truth,
+      groupOf: (root) => this.known(root).group,
+      countAttempt: (content) => {
+        const nth = attempts.get(content) ?? 0;
+        attempts.set(content, nth + 1);
+        return nth;
+      },
+      started: (proof) => this.proofStarted(lane, proof),
+      killed: (proof) => this.proofKilled(proof),
+      over: () => this.open.delete(lane),
+    });
+  }
+
+  private known(root: string): Known {
+    const known = this.byRoot.get(root);
+    if (known === undefined) throw new Error(`nobody submitted ${root}`);
+    return known;
+  }
+
+  private proofStarted(lane: number, proof: OpenProof): void {
+    const known = this.known(proof.group.root);
+    this.forgetHanded(known);
+    this.open.set(lane, proof);
+    const { record } = proof;
+    this.proofs.push(record);
+    this.byContent.set(record.content, [...(this.byContent.get(record.content) ?? []), record]);
+    const killed = this.preempted.get(lane);
+    if (killed === undefined) return;
+    this.preempted.delete(lane);
+    const latestStartMs = known.asks.map(({ snapshot, deadlineAtMs, fenceAtMs }) => {
+      // Backlog itself, where what it was killed for has gone by now.
+      if (snapshot.priority === BACKLOG) return Infinity;
+      return Math.min(deadlineAtMs, fenceAtMs - (proof.freeAtMs - record.startedAtMs));
+    });
+    this.run.preemptions.push({ isNeedless: killed.freeAtMs <= Math.min(...latestStartMs) });
+  }
+
+  /** At a fence, for a higher class, or because it seems to hang, which counts as a death. */
+  private proofKilled(proof: OpenProof): void {
+    const nowMs = this.clock.nowMs();
+    const { asks, priority } = this.known(proof.group.root);
+    if (asks.some(({ fenceAtMs }) => Math.abs(fenceAtMs - nowMs) < 1)) {
+      proof.record.end = "fence";
+    } else if (priority === BACKLOG) {
+      proof.record.end = "preempted";
+      this.preempted.set(proof.record.lane, proof);
+    }
+  }
+
+  private forgetHanded(known: Known): void {
+    const at = this.handed.indexOf(known);
+    if (at >= 0) this.handed.splice(at, 1);
+  }
+
+  private submit(snapshot: SnapshotSpec, requestId: string, asks: readonly Ask[]): void {
+    const moment = this.moment(snapshot.node);
+    const answer = this.aggregator.submit(toSubmission(snapshot, requestId));
+    if (answer.kind === "accepted") {
+      this.sessions.set(answer.accepted.sessionId, asks);
+      return;
+    }
+    for (const ask of asks) this.results.set(ask, notProved(`skipped ${answer.reason}`));
+    if (answer.reason !== "predicted_miss") return;
+    const wouldHaveMadeIt = snapshotWouldHaveMadeIt(snapshot, moment);
+    this.run.refusals.push({ at: "accept", askedAtMs: snapshot.atMs, wouldHaveMadeIt });
+  }
+
+  /** Every outcome that has come since, at the instant at which it came. */
+  private readLogs(): void {
+    for (const node of this.nodes) {
+      const { log } = this.aggregator.node(node);
+      for (;;) {
+        const read = log.readAfter(this.seqs.get(node) ?? 0);
+        if (read.kind === "end") break;
+        if (read.kind === "gap") throw new Error("a log that is read all along has no gap");
+        this.seqs.set(node, read.entry.seq);
+        const { event, sessionId } = read.entry;
+        if (event.kind === "summary") continue;
+        const ask = this.sessions.get(sessionId)?.[event.outcome.groupIndex];
+        if (ask === undefined) throw new Error("an outcome of a group that nobody submitted");
+        this.ended(ask, event.outcome);
+      }
+    }
+  }
+
+  private ended(ask: Ask, outcome: Outcome): void {
+    const { status, reason } = outcome;
+    const nowMs = this.clock.nowMs();
+    this.forgetHanded(this.known(ask.group.root));
+    const isStarted = status !== OutcomeStatus.NOT_STARTED;
+    const startedAtMs = isStarted ? ask.snapshot.atMs + outcome.queueMs : undefined;
+    const isProved = status === OutcomeStatus.PROVED || status === OutcomeStatus.PROVED_LATE;
+    if (status === OutcomeStatus.NOT_STARTED && reason === OutcomeReason.PREDICTED_MISS) {
+      const wouldHaveMadeIt = groupWouldHaveMadeIt(ask, this.moment(ask.snapshot.node));
+      this.run.refusals.push({ at: "dispatch", askedAtMs: ask.snapshot.atMs, wouldHaveMadeIt });
+    }
+    if (!isProved) {
+      const why = reason === OutcomeReason.UNSPECIFIED ? "" : ` ${OutcomeReason[reason]}`;
+      const ending = `${OutcomeStatus[status]}${why}`.toLowerCase();
+      this.results.set(ask, { ...notProved(ending), startedAtMs });
+      return;
+    }
+    const validators = new Set(bitsToIndices(outcome.participants));
+    this.proofOf(contentOf(ask.group.root, [...validators])).served++;
+    this.results.set(ask, {
+      ending: "proved",
+      startedAtMs,
+      provedAtMs: nowMs,
+      represented: ask.group.raws.filter((validator) => validators.has(validator)),
+      isWhole: outcome.leftOut.length === 0,
+    });
+  }
+
+  /** The proof that has just been verified. */
+  private proofOf(content: string): ProofRecord {
+    const sinceMs = this.clock.nowMs() - VERIFY_MS;
+    const made = (this.byContent.get(content) ?? []).find(
+      ({ end, endedAtMs }) => end === "proved" && Math.abs(endedAtMs - sinceMs) < 1,
+    );
+    if (made === undefined) throw new Error("a proved group without a proof");
+    return made;
+  }
+
+  /** What a snapshot of the node would find now. */
+  private moment(node: string): Moment {
+    const nowMs = this.clock.nowMs();
+    const handed = [...this.handed];
+    const lanes = this.dispatcher.devices().map((device, lane): LaneMoment => {
+      const nothing = { content: undefined, isBacklog: false, isProving: false };
+      switch (device.state.phase.kind) {
+        case "idle":
+          return { freeAtMs: nowMs, ...nothing };
+        case "stopping":
+          return { freeAtMs: nowMs + EXIT_MS, ...nothing, isProving: true };
+        case "proving":
+          return this.provingMoment(lane, handed);
+        default:
+          return { freeAtMs: Infinity, ...nothing, isProving: true };
+      }
+    });
+    const usedMs = this.queue.usage.of(node, nowMs);
+    const { truth } = this.scenario;
+    const predictMs = (raws: number, children: number) => this.dispatcher.predictMs(raws, children);
+    return { nowMs, truth, lanes, queued: this.queued(), usedMs, predictMs };
+  }
+
+  /** A lane that still verifies has the first of what was handed out. */
+  private provingMoment(lane: number, handed: Known[]): LaneMoment {
+    const nowMs = this.clock.nowMs();
+    const proof = this.open.get(lane);
+    if (proof !== undefined) {
+      const isBacklog = this.known(proof.group.root).priority === BACKLOG;
+      const { content } = proof.record;
+      const freeAtMs = Math.max(nowMs, proof.freeAtMs);
+      return { freeAtMs, content, isBacklog, isProving: true };
+    }
+    const next = handed.shift();
+    if (next === undefined)
+      return { freeAtMs: nowMs, content: undefined, isBacklog: false, isProving: false };
+    const freeAtMs = nowMs + this.scenario.truth.wholeMs(lane, next.group);
+    const isBacklog = next.priority === BACKLOG;
+    return { freeAtMs, content: contentOfGroup(next.group), isBacklog, isProving: false };
+  }
+
+  private queued(): Queued[] {
+    const nowMs = this.clock.nowMs();
+    return this.aggregator.liveSessions().flatMap(({ id, order, state, submission }) => {
+      const asks = this.sessions.get(id) ?? [];
+      const waiting = asks.filter((_, at) => state.groups[at]?.kind === "queued");
+      const { priority, nodeId: node } = submission;
+      const usedMs = this.queue.usage.of(node, nowMs);
+      return waiting.length === 0 ? [] : [{ priority, usedMs, order, node, asks: waiting }];
+    });
+  }
+
+  /** Where the schedule keeps what each node has used. */
+  private get queue(): GroupQueue {
+    const { queue } = this.aggregator;
+    if (queue instanceof GroupQueue) return queue;
+    throw new Error("the schedule is not the group queue any more");
+  }
+}
+
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");

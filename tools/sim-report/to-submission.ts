@@ -1,0 +1,48 @@
+/** From a scenario's snapshot to what admission is given, as if it had been decoded. */
+import { create } from "@bufbuild/protobuf";
+import { AttestationDataSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { DecodedGroup } from "../../server/admission/decode-snapshot.js";
+import { inputDigest } from "../../server/admission/decode-snapshot.js";
+import type { Submission } from "../../server/session/sessions.js";
+import { proofOf, SIGNATURE_BYTES } from "../sim/sim-prover.js";
+import { keysOf } from "./reported-prover.js";
+import type { GroupSpec, SnapshotSpec } from "./scenario.js";
+
+export function toSubmission(snapshot: SnapshotSpec, requestId: string): Submission {
+  const { atMs, node, slot, priority, mayBeCut, deadlineMs, fenceMs, groups } = snapshot;
+  return {
+    nodeId: node,
+    nodeEpoch: 1n,
+    principal: { name: "sim", quota: {} },
+    requestId,
+    contentDigest: requestId,
+    slot: BigInt(slot),
+    priority,
+    shouldReplace: false,
+    mayBeCut,
+    receivedAtMs: atMs,
+    deadlineAtMs: atMs + deadlineMs,
+    fenceAtMs: atMs + fenceMs,
+    bytes: 1000,
+    groups: groups.map(toGroup),
+    accepted: { deadlineMs, fenceMs, deadlineSource: 1 },
+  };
+}
+
+function toGroup({ root, slot, raws, children }: GroupSpec): DecodedGroup {
+  const message = { root: new Uint8Array(Buffer.from(root, "hex")), slot };
+  const signatures = new Uint8Array(raws.length * SIGNATURE_BYTES);
+  const childWork = children.map((validators, index) => {
+    const keys = keysOf(validators);
+    return { index, validators, keys, proof: proofOf(keys) };
+  });
+  const work = {
+    message,
+    raws: { validators: raws, keys: keysOf(raws), signatures },
+    children: childWork,
+    leftOut: [],
+    logInvRate: 0,
+  };
+  const data = create(AttestationDataSchema, {});
+  return { data, work, isOverLimit: false, digest: inputDigest(work) };
+}
