@@ -156,7 +156,7 @@ function grpcCredential(peer: Peer, metadata: Metadata): Credential {
 
 /**
  * What of grpc-js's call is looked at or changed here, for want of options. All of it is private,
- * but the version is pinned, and `test/rpc/limits.test.ts` fails when it moves.
+ * but the version is pinned, and `test/rpc/limits/limits.test.ts` fails when it moves.
  */
 interface CallInside {
   /** Of the request; grpc-js hides the header from interceptors. */

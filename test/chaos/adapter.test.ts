@@ -10,8 +10,8 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { TickAggregator, type SubmitOptions, type TickResult } from "../../client/index.js";
 import { OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { fakeSignature } from "../../server/prover/fake.js";
-import { ServiceProcess } from "../helpers/service-process.js";
-import { dataOf, groupsOfSlot, publicKey, rootOf, snapshot } from "../helpers/vectors.js";
+import { ServiceProcess } from "../../tools/harness/service-process.js";
+import { dataOf, groupsOfSlot, publicKey, rootOf, snapshot } from "../../tools/harness/vectors.js";
 
 const SLOT = 101;
 const TICK_MS = 20;

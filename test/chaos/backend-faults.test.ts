@@ -1,12 +1,12 @@
 /** What a backend can do to its process, with one that goes wrong on command. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { OutcomeReason, OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { FaultyBackend, memoryGroup } from "../helpers/chaos-backend.js";
-import { HealthWatch } from "../helpers/chaos-health.js";
-import { Oracle } from "../helpers/chaos-oracle.js";
-import { Site, until } from "../helpers/chaos-service.js";
-import type { ServiceProcess } from "../helpers/service-process.js";
-import { dataOf, groupsOfSlot, raws } from "../helpers/vectors.js";
+import { FaultyBackend, memoryGroup } from "../../tools/harness/chaos-backend.js";
+import { HealthWatch } from "./chaos-health.js";
+import { Oracle } from "./chaos-oracle.js";
+import { Site, until } from "./chaos-service.js";
+import type { ServiceProcess } from "../../tools/harness/service-process.js";
+import { dataOf, groupsOfSlot, raws } from "../../tools/harness/vectors.js";
 
 const PROVED = [OutcomeStatus.PROVED, OutcomeReason.UNSPECIFIED];
 const DIED = [OutcomeStatus.FAILED, OutcomeReason.PROVER_DIED];

@@ -5,9 +5,9 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { FaultyBackend } from "../helpers/chaos-backend.js";
-import { Site } from "../helpers/chaos-service.js";
-import type { ServiceProcess } from "../helpers/service-process.js";
+import { FaultyBackend } from "../../tools/harness/chaos-backend.js";
+import { Site } from "./chaos-service.js";
+import type { ServiceProcess } from "../../tools/harness/service-process.js";
 
 const isRoot = process.getuid?.() === 0;
 /** Whoever that is: it owns nothing here. */

@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { costFilePath } from "../../server/lane/cost-file.js";
-import { Site, until } from "../helpers/chaos-service.js";
+import { Site, until } from "./chaos-service.js";
 
 let site: Site;
 beforeEach(() => (site = new Site()));

@@ -1,13 +1,13 @@
 /** Real provers killed, stopped and fenced in the middle of things; judged at the adapter. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { PartialPolicy } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { HealthWatch } from "../helpers/chaos-health.js";
-import { Oracle } from "../helpers/chaos-oracle.js";
-import { ChaosRandom } from "../helpers/chaos-random.js";
-import { Site, until } from "../helpers/chaos-service.js";
-import { isRunning } from "../helpers/processes.js";
-import type { ServiceProcess } from "../helpers/service-process.js";
-import { dataOf, raw, validatorCount } from "../helpers/vectors.js";
+import { HealthWatch } from "./chaos-health.js";
+import { Oracle } from "./chaos-oracle.js";
+import { ChaosRandom } from "./chaos-random.js";
+import { Site, until } from "./chaos-service.js";
+import { isRunning } from "../../tools/harness/processes.js";
+import type { ServiceProcess } from "../../tools/harness/service-process.js";
+import { dataOf, raw, validatorCount } from "../../tools/harness/vectors.js";
 
 /** A proof of so many takes about 1.2 s on two cores. */
 const SIGNERS = 32;

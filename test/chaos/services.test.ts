@@ -1,11 +1,11 @@
 /** Services that end, by a signal or a kill, and services that get in each other's way. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { HealthWatch } from "../helpers/chaos-health.js";
-import { Oracle } from "../helpers/chaos-oracle.js";
-import { Site, until } from "../helpers/chaos-service.js";
-import { isRunning } from "../helpers/processes.js";
-import { dataOf, groupsOfSlot, raws } from "../helpers/vectors.js";
+import { HealthWatch } from "./chaos-health.js";
+import { Oracle } from "./chaos-oracle.js";
+import { Site, until } from "./chaos-service.js";
+import { isRunning } from "../../tools/harness/processes.js";
+import { dataOf, groupsOfSlot, raws } from "../../tools/harness/vectors.js";
 
 function group(slot = 100, signers = 16) {
   const [index = 0] = groupsOfSlot(slot);

@@ -7,10 +7,10 @@ import {
 import type { Service } from "../../server/service.js";
 import { Flood } from "../../tools/fuzz/flood.js";
 import { encoded, node } from "../../tools/fuzz/seeds.js";
-import { clientOver, outcomesOf, stacks } from "../helpers/contract.js";
+import { clientOver, outcomesOf, stacks } from "../../tools/harness/contract.js";
 import { proverPid, startRealService } from "../helpers/start-service.js";
-import * as vectors from "../helpers/vectors.js";
-import type { GroupInit } from "../helpers/vectors.js";
+import * as vectors from "../../tools/harness/vectors.js";
+import type { GroupInit } from "../../tools/harness/vectors.js";
 
 const SEED = 20_261_124;
 const PER_STACK = 150;

@@ -12,8 +12,8 @@ import {
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { proverPid, startRealService } from "../helpers/start-service.js";
 import type { Service } from "../../server/service.js";
-import * as vectors from "../helpers/vectors.js";
-import type { GroupInit } from "../helpers/vectors.js";
+import * as vectors from "../../tools/harness/vectors.js";
+import type { GroupInit } from "../../tools/harness/vectors.js";
 
 const node = { nodeId: "e2e", nodeEpoch: 1n };
 let service: Service;

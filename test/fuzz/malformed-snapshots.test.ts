@@ -12,11 +12,11 @@ import { createLog } from "../../server/log.js";
 import { startFakeProver } from "../../server/prover/fake.js";
 import type { Service } from "../../server/service.js";
 import { startService } from "../../server/service.js";
-import { clientOver, inventedGroup, outcomesOf, stacks } from "../helpers/contract.js";
-import type { AggregatorClient } from "../helpers/contract.js";
+import { clientOver, inventedGroup, outcomesOf, stacks } from "../../tools/harness/contract.js";
+import type { AggregatorClient } from "../../tools/harness/contract.js";
 import { Flood } from "../../tools/fuzz/flood.js";
 import { submitRequests } from "../../tools/fuzz/seeds.js";
-import { SkippingClock } from "../helpers/skipping-clock.js";
+import { SkippingClock } from "../../tools/harness/skipping-clock.js";
 
 const SEED = 20_261_124;
 const PER_STACK = 5000;

@@ -2,8 +2,8 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import type { Terminal } from "../../cli/io/terminal.js";
-import type { Ran, RunOptions } from "./interop-tools.js";
-import { run } from "./interop-tools.js";
+import type { Ran, RunOptions } from "../interop/interop-tools.js";
+import { run } from "../interop/interop-tools.js";
 import { temporaryFolder } from "./temporary-folder.js";
 
 export const MAIN = join(process.cwd(), "dist/cli/main.js");

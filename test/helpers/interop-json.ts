@@ -5,7 +5,14 @@ import { create, toJsonString } from "@bufbuild/protobuf";
 import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { fakeSignature } from "../../server/prover/fake.js";
 import { temporaryFolder } from "./temporary-folder.js";
-import { dataOf, groupsOfSlot, keyTable, publicKey, rootOf, snapshot } from "./vectors.js";
+import {
+  dataOf,
+  groupsOfSlot,
+  keyTable,
+  publicKey,
+  rootOf,
+  snapshot,
+} from "../../tools/harness/vectors.js";
 
 const SLOT = 100;
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startFakeProver } from "../../server/prover/fake.js";
 import type { Service } from "../../server/service.js";
 import { jsonFile, PARTICIPANTS_BASE64, submitSnapshotJson } from "../helpers/interop-json.js";
-import { hasProgram, mustRun } from "../helpers/interop-tools.js";
+import { hasProgram, mustRun } from "./interop-tools.js";
 import { startTestService } from "../helpers/start-service.js";
 
 const isMissing = !hasProgram("curl", "--version");

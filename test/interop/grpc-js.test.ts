@@ -13,7 +13,7 @@ import { startFakeProver } from "../../server/prover/fake.js";
 import { limits } from "../../server/limits.js";
 import type { Service } from "../../server/service.js";
 import { PARTICIPANTS_BASE64, submitSnapshotJson } from "../helpers/interop-json.js";
-import { PROTO_FILE, PROTO_ROOT } from "../helpers/interop-tools.js";
+import { PROTO_FILE, PROTO_ROOT } from "./interop-tools.js";
 import { startTestService } from "../helpers/start-service.js";
 
 interface Event {

@@ -11,7 +11,7 @@ import {
   installGrpcio,
   mustRun,
   VENV_PYTHON,
-} from "../helpers/interop-tools.js";
+} from "./interop-tools.js";
 import { startTestService } from "../helpers/start-service.js";
 
 const isMissing = !hasProgram("python3", "-c", "import venv, ensurepip");

@@ -10,7 +10,7 @@ import {
   installGrpcurl,
   mustRun,
   run,
-} from "../helpers/interop-tools.js";
+} from "./interop-tools.js";
 import { startTestService } from "../helpers/start-service.js";
 
 const SERVICE = "lean.aggregator.admin.v1.AdminService";

@@ -10,7 +10,7 @@ import {
   INSTALL_TIMEOUT_MS,
   installGrpcurl,
   mustRun,
-} from "../helpers/interop-tools.js";
+} from "./interop-tools.js";
 import { startTestService } from "../helpers/start-service.js";
 
 const SERVICE = "lean.aggregator.v1.AggregatorService";

@@ -23,10 +23,10 @@ import {
   followCopies,
   parseDockerfile,
   textsOf,
-} from "../helpers/dockerfile.js";
-import type { Stage } from "../helpers/dockerfile.js";
-import { HADOLINT, INSTALL_TIMEOUT_MS, installHadolint, run } from "../helpers/interop-tools.js";
-import { ServiceProcess } from "../helpers/service-process.js";
+} from "./dockerfile.js";
+import type { Stage } from "./dockerfile.js";
+import { HADOLINT, INSTALL_TIMEOUT_MS, installHadolint, run } from "./interop-tools.js";
+import { ServiceProcess } from "../../tools/harness/service-process.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 const checkout = process.cwd();

@@ -12,7 +12,7 @@ import {
   promtool,
   PROMTOOL_TIMEOUT_MS,
   run,
-} from "../helpers/interop-tools.js";
+} from "./interop-tools.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 const isMissing = !hasProgram(promtool(), "--version") && !hasProgram("go", "version");

@@ -5,9 +5,9 @@ import { DeviceState } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js
 import type { ProveJob } from "../../server/prover/prover.js";
 import { fakeSignature } from "../../server/prover/fake.js";
 import type { Service } from "../../server/service.js";
-import { GatedProver } from "../helpers/gated-prover.js";
+import { GatedProver } from "./gated-prover.js";
 import { listenTestService } from "../helpers/start-service.js";
-import { publicKey, rootOf } from "../helpers/vectors.js";
+import { publicKey, rootOf } from "../../tools/harness/vectors.js";
 
 const calibration: ProveJob = {
   message: { root: rootOf(0), slot: 100 },

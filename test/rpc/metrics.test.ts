@@ -11,12 +11,12 @@ import {
 import { fakeSignature } from "../../server/prover/fake.js";
 import { limits } from "../../server/limits.js";
 import type { Service } from "../../server/service.js";
-import { startBareStacks } from "../helpers/bare-stacks.js";
-import { GatedProver } from "../helpers/gated-prover.js";
-import { RawClient } from "../helpers/raw-grpc.js";
+import { startBareStacks } from "../../tools/harness/bare-stacks.js";
+import { GatedProver } from "./gated-prover.js";
+import { RawClient } from "../../tools/harness/raw-grpc.js";
 import { startTestService } from "../helpers/start-service.js";
-import type { GroupInit } from "../helpers/vectors.js";
-import { bits, dataOf, publicKey, rootOf, snapshot } from "../helpers/vectors.js";
+import type { GroupInit } from "../../tools/harness/vectors.js";
+import { bits, dataOf, publicKey, rootOf, snapshot } from "../../tools/harness/vectors.js";
 
 const SLOT = 100;
 const node = { nodeId: "measured" };

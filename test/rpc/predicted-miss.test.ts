@@ -6,9 +6,9 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { AggregatorService, SkipReason } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { fakeSignature } from "../../server/prover/fake.js";
 import type { Service } from "../../server/service.js";
-import { GatedProver } from "../helpers/gated-prover.js";
+import { GatedProver } from "./gated-prover.js";
 import { startTestService } from "../helpers/start-service.js";
-import { bits, dataOf, publicKey, rootOf, snapshot } from "../helpers/vectors.js";
+import { bits, dataOf, publicKey, rootOf, snapshot } from "../../tools/harness/vectors.js";
 
 /** By the cost table a proof of 64 raws takes over 2 s, and optimistically 0.4 s. */
 const RAWS = 64;

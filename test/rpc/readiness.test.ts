@@ -7,9 +7,9 @@ import { healthCommand } from "../../cli/health.js";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Service } from "../../server/service.js";
 import { fakeTerminal } from "../helpers/command-line.js";
-import { clientOver, Gate, inventedGroup, nodeFor, stacks } from "../helpers/contract.js";
+import { clientOver, Gate, inventedGroup, nodeFor, stacks } from "../../tools/harness/contract.js";
 import { listenTestService, startTestService } from "../helpers/start-service.js";
-import { snapshot } from "../helpers/vectors.js";
+import { snapshot } from "../../tools/harness/vectors.js";
 
 interface HealthClient {
   check(request: { service: string }, callback: requestCallback<{ status: string }>): void;

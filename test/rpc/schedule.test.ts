@@ -18,9 +18,16 @@ import { fakeSignature, startFakeProver } from "../../server/prover/fake.js";
 import type { StartProver } from "../../server/prover/prover.js";
 import type { LaneProver } from "../../server/lane/lane.js";
 import type { Service } from "../../server/service.js";
-import { GatedProver } from "../helpers/gated-prover.js";
+import { GatedProver } from "./gated-prover.js";
 import { startTestService } from "../helpers/start-service.js";
-import { dataOf, groupsOfSlot, keyTable, publicKey, rootOf, snapshot } from "../helpers/vectors.js";
+import {
+  dataOf,
+  groupsOfSlot,
+  keyTable,
+  publicKey,
+  rootOf,
+  snapshot,
+} from "../../tools/harness/vectors.js";
 
 /** Of the test vectors' slots the one with three groups. */
 const SLOT = 101;

@@ -12,11 +12,11 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { StreamResultsResponse } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { fakeSignature, startFakeProver } from "../../server/prover/fake.js";
-import { startBareStacks } from "../helpers/bare-stacks.js";
-import { frame, RawClient } from "../helpers/raw-grpc.js";
-import type { RawCall } from "../helpers/raw-grpc.js";
+import { startBareStacks } from "../../tools/harness/bare-stacks.js";
+import { frame, RawClient } from "../../tools/harness/raw-grpc.js";
+import type { RawCall } from "../../tools/harness/raw-grpc.js";
 import { startTestService } from "../helpers/start-service.js";
-import { dataOf, groupsOfSlot, publicKey, rootOf, snapshot } from "../helpers/vectors.js";
+import { dataOf, groupsOfSlot, publicKey, rootOf, snapshot } from "../../tools/harness/vectors.js";
 
 const PROOF_BYTES = 512 * 1024;
 /** Lets next to nothing of a stream through until it is read. */

@@ -18,12 +18,12 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Accepted, Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Service } from "../../server/service.js";
-import { clientOver, inventedGroup, sessionIdOf, stacks } from "../helpers/contract.js";
-import { GatedProver } from "../helpers/gated-prover.js";
-import { frame, RawClient } from "../helpers/raw-grpc.js";
+import { clientOver, inventedGroup, sessionIdOf, stacks } from "../../tools/harness/contract.js";
+import { GatedProver } from "./gated-prover.js";
+import { frame, RawClient } from "../../tools/harness/raw-grpc.js";
 import { startTestService } from "../helpers/start-service.js";
-import { snapshot } from "../helpers/vectors.js";
-import { holdWallClock, jumps, jumpWallClock, releaseWallClock } from "../helpers/wall-clock.js";
+import { snapshot } from "../../tools/harness/vectors.js";
+import { holdWallClock, jumps, jumpWallClock, releaseWallClock } from "./wall-clock.js";
 
 const LONG_MS = 60_000;
 const LONG = { deadlineMs: LONG_MS, fenceMs: LONG_MS };

@@ -2,10 +2,10 @@
 import { expect, test, vi } from "vitest";
 import { TickAggregator } from "../../client/adapter/tick-aggregator.js";
 import type * as Limits from "../../server/limits.js";
-import { Gate, inventedGroup } from "../helpers/contract.js";
+import { Gate, inventedGroup } from "../../tools/harness/contract.js";
 import { metricValue } from "../helpers/metric-value.js";
 import { startTestService } from "../helpers/start-service.js";
-import { snapshot } from "../helpers/vectors.js";
+import { snapshot } from "../../tools/harness/vectors.js";
 
 vi.mock("../../server/limits.js", async (original) => {
   const real = await original<typeof Limits>();

@@ -1,17 +1,17 @@
 /** The contract suites once more, over mutual TLS on both stacks. */
 import { expect, test, vi } from "vitest";
-import type * as Contract from "../helpers/contract.js";
+import type * as Contract from "../../tools/harness/contract.js";
 import type * as StartService from "../helpers/start-service.js";
-import "../rpc/contract.test.js";
-import "../rpc/contract-content.test.js";
-import "../rpc/contract-refusals.test.js";
-import "../rpc/contract-sessions.test.js";
+import "../rpc/contract/contract.test.js";
+import "../rpc/contract/contract-content.test.js";
+import "../rpc/contract/contract-refusals.test.js";
+import "../rpc/contract/contract-sessions.test.js";
 
 const made = vi.hoisted(() => ({ clients: 0 }));
 
 vi.mock("../helpers/start-service.js", async (original) => {
   const real = await original<typeof StartService>();
-  const { mutualTlsSettings } = await import("../helpers/mutual-tls.js");
+  const { mutualTlsSettings } = await import("./mutual-tls.js");
   const startTestService: typeof real.startTestService = (startProver, settings) =>
     real.startTestService(startProver, { ...settings, ...mutualTlsSettings });
   return { ...real, startTestService };
@@ -19,7 +19,7 @@ vi.mock("../helpers/start-service.js", async (original) => {
 
 vi.mock("../helpers/contract.js", async (original) => {
   const real = await original<typeof Contract>();
-  const { nodeContext } = await import("../helpers/mutual-tls.js");
+  const { nodeContext } = await import("./mutual-tls.js");
   const clientOver: typeof real.clientOver = (service, stack) => {
     made.clients++;
     return real.clientOver(service, stack, nodeContext);

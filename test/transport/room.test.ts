@@ -14,11 +14,11 @@ import {
   StreamResultsResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type * as Limits from "../../server/limits.js";
-import { startBareStacks } from "../helpers/bare-stacks.js";
-import type { BareStacks } from "../helpers/bare-stacks.js";
-import { mutualTlsSettings, nodeContext } from "../helpers/mutual-tls.js";
+import { startBareStacks } from "../../tools/harness/bare-stacks.js";
+import type { BareStacks } from "../../tools/harness/bare-stacks.js";
+import { mutualTlsSettings, nodeContext } from "./mutual-tls.js";
 import { metricValue } from "../helpers/metric-value.js";
-import { frame, pathOf } from "../helpers/raw-grpc.js";
+import { frame, pathOf } from "../../tools/harness/raw-grpc.js";
 
 const ROOM = 3;
 vi.mock("../../server/limits.js", async (original) => {

@@ -12,10 +12,10 @@ import { underClosedMask } from "../../server/net/unix-socket.js";
 import type { Service } from "../../server/service.js";
 import { checkTls } from "../../cli/doctor/tls-check.js";
 import { commandLine, freshPath } from "../helpers/command-line.js";
-import { files, mutualTlsSettings } from "../helpers/mutual-tls.js";
+import { files, mutualTlsSettings } from "./mutual-tls.js";
 import { listenTestService, startTestService } from "../helpers/start-service.js";
-import { snapshot } from "../helpers/vectors.js";
-import { inventedGroup } from "../helpers/contract.js";
+import { snapshot } from "../../tools/harness/vectors.js";
+import { inventedGroup } from "../../tools/harness/contract.js";
 
 const startProver = () => startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() });
 const ownTls = { ca: files.ca, certificate: files.node, key: files.nodeKey };

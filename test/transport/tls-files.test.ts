@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { ConfigError } from "../../server/config.js";
 import { checkTlsFiles, readTlsFiles } from "../../server/net/tls-files.js";
 import type { TlsSettings } from "../../server/net/tls-files.js";
-import { Authority, filesOf } from "../helpers/certificates.js";
+import { Authority, filesOf } from "./certificates.js";
 
 const DAY_MS = 86_400_000;
 const authority = new Authority("fleet");

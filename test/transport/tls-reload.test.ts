@@ -11,10 +11,10 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Logger } from "../../server/log.js";
 import type { TlsSettings } from "../../server/net/tls-files.js";
-import { HeldClock, startBareStacks } from "../helpers/bare-stacks.js";
-import type { BareStacks } from "../helpers/bare-stacks.js";
-import { Authority, filesOf } from "../helpers/certificates.js";
-import type { Identity } from "../helpers/certificates.js";
+import { HeldClock, startBareStacks } from "../../tools/harness/bare-stacks.js";
+import type { BareStacks } from "../../tools/harness/bare-stacks.js";
+import { Authority, filesOf } from "./certificates.js";
+import type { Identity } from "./certificates.js";
 import { metricValue } from "../helpers/metric-value.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 

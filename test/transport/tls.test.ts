@@ -16,10 +16,10 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../server/limits.js";
 import type { Peer } from "../../server/net/peer.js";
-import { startBareStacks } from "../helpers/bare-stacks.js";
-import type { BareStacks } from "../helpers/bare-stacks.js";
-import { Authority, filesOf } from "../helpers/certificates.js";
-import type { Identity } from "../helpers/certificates.js";
+import { startBareStacks } from "../../tools/harness/bare-stacks.js";
+import type { BareStacks } from "../../tools/harness/bare-stacks.js";
+import { Authority, filesOf } from "./certificates.js";
+import type { Identity } from "./certificates.js";
 import { metricValue } from "../helpers/metric-value.js";
 
 const YEAR_MS = 365 * 86_400_000;

@@ -5,7 +5,7 @@ Run once, with the project's prover environment (about ten minutes on two cores)
 
     .prover-venv/bin/python test/vectors/generate.py
 
-Layout (read by test/helpers/vectors.ts and described in test/vectors/README.md):
+Layout (read by tools/harness/vectors.ts and described in test/vectors/README.md):
   xmss/vectors.json    keys, attestation data, roots, who signed what, children
   xmss/signatures.bin  every signature, packed in the order in which vectors.json lists them
   xmss/child-*.bin     aggregate proofs over some of them

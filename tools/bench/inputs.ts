@@ -1,6 +1,6 @@
 /** What the measurements submit, from the committed vectors. */
-import { dataOf, keyTable, raws, tampered, validatorCount } from "../../test/helpers/vectors.js";
-import type { GroupInit, SnapshotInit } from "../../test/helpers/vectors.js";
+import { dataOf, keyTable, raws, tampered, validatorCount } from "../harness/vectors.js";
+import type { GroupInit, SnapshotInit } from "../harness/vectors.js";
 
 /** Of the attestation data whose votes are proved: groups 0 and 4 have votes of all validators. */
 export const PROVABLE = [0, 4] as const;

@@ -1,9 +1,9 @@
 /** What the server and its provers hold resident: at rest, after proofs, and after many snapshots. */
 import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import { Priority } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { residentOf } from "../../test/helpers/processes.js";
-import { child } from "../../test/helpers/vectors.js";
-import type { GroupInit, SnapshotInit } from "../../test/helpers/vectors.js";
+import { residentOf } from "../harness/processes.js";
+import { child } from "../harness/vectors.js";
+import type { GroupInit, SnapshotInit } from "../harness/vectors.js";
 import { PROVABLE, provableGroup, snapshotOf, unprovableSnapshot } from "./inputs.js";
 import type { Measurement } from "./measurement.js";
 import type { Row } from "./report.js";

@@ -11,7 +11,7 @@ import { readBackendFile } from "../../server/prover/backend-file.js";
 import { proverEnvironment, startProcessProver } from "../../server/prover/process-prover.js";
 import type { Prover } from "../../server/prover/prover.js";
 import { concat } from "../../server/lane/prove-group.js";
-import { publicKey, raws, rootOf } from "../../test/helpers/vectors.js";
+import { publicKey, raws, rootOf } from "../harness/vectors.js";
 import { PROVABLE, SLOT, provableGroup, snapshotOf } from "./inputs.js";
 import type { Measurement } from "./measurement.js";
 import type { Row } from "./report.js";

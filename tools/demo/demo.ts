@@ -19,8 +19,8 @@ import {
   raws,
   snapshot,
   tampered,
-} from "../../test/helpers/vectors.js";
-import type { GroupInit } from "../../test/helpers/vectors.js";
+} from "../harness/vectors.js";
+import type { GroupInit } from "../harness/vectors.js";
 
 const SLOT_MS = 4000;
 const INTERVAL_MS = 800;

@@ -15,7 +15,7 @@ import { Handlers } from "../../server/rpc/handlers.js";
 import { peerAt } from "../../server/net/peer.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
 import { Aggregator } from "../../server/admission/admission.js";
-import { SkippingClock } from "../../test/helpers/skipping-clock.js";
+import { SkippingClock } from "../harness/skipping-clock.js";
 
 export class InProcess {
   readonly memory = new MemoryBudget(limits.heldBytesMax);

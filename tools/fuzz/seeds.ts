@@ -2,8 +2,8 @@
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { fakeSnapshot } from "../../test/helpers/fake-snapshots.js";
-import * as vectors from "../../test/helpers/vectors.js";
+import { fakeSnapshot } from "../harness/fake-snapshots.js";
+import * as vectors from "../harness/vectors.js";
 
 export const node = { nodeId: "fuzz", nodeEpoch: 1n };
 

@@ -1,6 +1,6 @@
 /** The report's plots: what the budget over a proof's cost makes of each policy. Pure. */
-import type { Series } from "../../test/helpers/plot.js";
-import { plot } from "../../test/helpers/plot.js";
+import type { Series } from "../harness/plot.js";
+import { plot } from "../harness/plot.js";
 import type { BurstComparison, Reached } from "./evaluate.js";
 import { policies } from "./evaluate.js";
 import { sharesOf } from "./goals.js";

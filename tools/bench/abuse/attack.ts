@@ -1,7 +1,7 @@
 /** What an attack on a listener is, and what it does with its connections. */
 import { once } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
-import { PREFACE, RawConnection, settings } from "../../../test/helpers/raw-http2.js";
+import { PREFACE, RawConnection, settings } from "../../harness/raw-http2.js";
 import type { ListenerName } from "./steady-client.js";
 
 /** Bytes that a connection sends by way of hello. */

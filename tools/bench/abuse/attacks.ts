@@ -1,7 +1,7 @@
 /** Attacks on a listener, each bounded by its own counts and by the attacker's signal. */
 import { gzipSync } from "node:zlib";
 import { limits } from "../../../server/limits.js";
-import { frame as message, pathOf } from "../../../test/helpers/raw-grpc.js";
+import { frame as message, pathOf } from "../../harness/raw-grpc.js";
 import {
   callHeaders,
   FLAG,
@@ -15,7 +15,7 @@ import {
   reset,
   SETTING,
   settings,
-} from "../../../test/helpers/raw-http2.js";
+} from "../../harness/raw-http2.js";
 import type { Attack } from "./attack.js";
 import { HELLO } from "./attack.js";
 

@@ -1,6 +1,6 @@
 /** Attacks on the HTTP edge in HTTP/1.1, in which the bytes are all there is. */
 import { gzipSync } from "node:zlib";
-import { pathOf } from "../../../test/helpers/raw-grpc.js";
+import { pathOf } from "../../harness/raw-grpc.js";
 import type { Attack } from "./attack.js";
 
 const text = (lines: readonly string[]) => Buffer.from(lines.join("\r\n"));

@@ -1,11 +1,6 @@
 /** Connections that wait for nothing, each in its own way; a listener has to let go of all. */
-import { pathOf } from "../../../test/helpers/raw-grpc.js";
-import {
-  callHeaders,
-  headersFrame,
-  PREFACE,
-  RawConnection,
-} from "../../../test/helpers/raw-http2.js";
+import { pathOf } from "../../harness/raw-grpc.js";
+import { callHeaders, headersFrame, PREFACE, RawConnection } from "../../harness/raw-http2.js";
 import { HELLO } from "./attack.js";
 import type { ListenerName } from "./steady-client.js";
 

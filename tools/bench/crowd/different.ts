@@ -1,5 +1,5 @@
 /** Nodes with different votes at once: a proof for each, one after the other. */
-import { StreamNode } from "../../../test/helpers/stream-node.js";
+import { StreamNode } from "../../harness/stream-node.js";
 import type { Scenario } from "./scenario.js";
 import {
   acceptedId,

@@ -3,7 +3,7 @@
  * that runs when it comes, and for no other.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { StreamNode } from "../../../test/helpers/stream-node.js";
+import { StreamNode } from "../../harness/stream-node.js";
 import { Flooder } from "./flooder.js";
 import type { Ending, Scenario } from "./scenario.js";
 import {

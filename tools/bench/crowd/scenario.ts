@@ -8,7 +8,7 @@ import type { Outcome } from "../../../proto/gen/lean/aggregator/v1/aggregator_p
 import type { BenchService } from "../with-service.js";
 import type { Row } from "../report.js";
 import { quantile } from "../statistics.js";
-import type { StreamNode } from "../../../test/helpers/stream-node.js";
+import type { StreamNode } from "../../harness/stream-node.js";
 
 /** Nobody's budget ends before its proof, unless the scenario is about that. */
 export const ROOMY = { deadlineMs: 60_000, fenceMs: 120_000 };

@@ -1,9 +1,9 @@
 /** What the crowd submits: real votes of the committed vectors, in a node's own numbering. */
 import type { Outcome } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { validatorsOf } from "../../../cli/io/outcome-line.js";
-import type { StreamNode } from "../../../test/helpers/stream-node.js";
-import { dataOf, keyTable, publicKey, raws, snapshot } from "../../../test/helpers/vectors.js";
-import type { GroupInit, SnapshotInit } from "../../../test/helpers/vectors.js";
+import type { StreamNode } from "../../harness/stream-node.js";
+import { dataOf, keyTable, publicKey, raws, snapshot } from "../../harness/vectors.js";
+import type { GroupInit, SnapshotInit } from "../../harness/vectors.js";
 
 /** The vectors' slots with one attestation data that all 64 validators signed. */
 export const FULL = [0, 4, 8, 12] as const;

@@ -11,10 +11,10 @@ import {
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Outcome } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { BenchService } from "../with-service.js";
-import { inventedGroup } from "../../../test/helpers/contract.js";
-import { residentOf } from "../../../test/helpers/processes.js";
-import { StreamNode } from "../../../test/helpers/stream-node.js";
-import { keyTable, snapshot } from "../../../test/helpers/vectors.js";
+import { inventedGroup } from "../../harness/contract.js";
+import { residentOf } from "../../harness/processes.js";
+import { StreamNode } from "../../harness/stream-node.js";
+import { keyTable, snapshot } from "../../harness/vectors.js";
 import type { MemorySample } from "./memory-series.js";
 import type { LoadOptions } from "./options.js";
 

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Mode } from "../node/aggregators/aggregator.js";
-import { plot } from "../../../test/helpers/plot.js";
+import { plot } from "../../harness/plot.js";
 import { readRun } from "../run/run-file.js";
 import { judge, type Aim } from "./aims.js";
 import { markdown } from "./markdown.js";

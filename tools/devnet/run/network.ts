@@ -4,7 +4,7 @@
  */
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
-import { ServiceProcess } from "../../../test/helpers/service-process.js";
+import { ServiceProcess } from "../../harness/service-process.js";
 import type { NodeSettings } from "../node/messages.js";
 import type { NodeRecord } from "../node/records.js";
 import { NodeProcess } from "./node-process.js";

@@ -6,7 +6,7 @@ import {
   StreamResultsRequestSchema,
   VerifyAggregateRequestSchema,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { dataOf, publicKey } from "../../../test/helpers/vectors.js";
+import { dataOf, publicKey } from "../../harness/vectors.js";
 import { callInput, callOf, mutateCall } from "../call-input.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";

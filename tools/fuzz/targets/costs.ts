@@ -12,7 +12,7 @@ import {
   pessimisticMs,
   predictMs,
 } from "../../../server/work/cost-model.js";
-import { SkippingClock } from "../../../test/helpers/skipping-clock.js";
+import { SkippingClock } from "../../harness/skipping-clock.js";
 import { mutateValue } from "../engine/mutate-value.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";

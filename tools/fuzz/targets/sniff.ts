@@ -4,9 +4,9 @@
  */
 import { once } from "node:events";
 import { connect } from "node:net";
-import type { BareStacks } from "../../../test/helpers/bare-stacks.js";
-import { startBareStacks } from "../../../test/helpers/bare-stacks.js";
-import { frame, pathOf, RawClient } from "../../../test/helpers/raw-grpc.js";
+import type { BareStacks } from "../../harness/bare-stacks.js";
+import { startBareStacks } from "../../harness/bare-stacks.js";
+import { frame, pathOf, RawClient } from "../../harness/raw-grpc.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";
 

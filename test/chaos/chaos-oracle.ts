@@ -1,0 +1,236 @@
+/**
+ * The judge of the chaos suite, at the node's end: submits through the adapter and keeps the books.
+ * Every group of an accepted snapshot must end exactly once, and an outcome must never change.
+ */
+import { Registry } from "prom-client";
+import { expect } from "vitest";
+import { AggregatorClient, AggregatorError, TickAggregator } from "../../client/index.js";
+import type { SubmitOptions, TickResult } from "../../client/index.js";
+import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  DeviceState,
+  OutcomeReason,
+  OutcomeStatus,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { until } from "./chaos-service.js";
+import { metricValue } from "../helpers/metric-value.js";
+import type { GroupInit } from "../../tools/harness/vectors.js";
+import { publicKey, snapshot } from "../../tools/harness/vectors.js";
+
+/** Long enough for a cold prover on a loaded machine. */
+const BUDGETS = { deadlineMs: 30_000, fenceMs: 60_000 };
+
+interface Submitted {
+  groups: number;
+  results: TickResult[];
+  /** Groups whose proof came past its fence: the adapter drops it, and no result is taken. */
+  fenced: number;
+}
+
+export class Oracle {
+  readonly node: { nodeId: string; nodeEpoch: bigint };
+  readonly client: AggregatorClient;
+  private readonly adapter: TickAggregator;
+  private readonly registry = new Registry();
+  private readonly submitted = new Map<string, Submitted>();
+  /** Results that no `expectOutcomesUnchanged` has seen. */
+  private readonly unchecked: TickResult[] = [];
+  private slot = 1000;
+  private skippedByAdapter = 0;
+  /** Of the adapter's fenced proofs, those that are booked. */
+  private fenced = 0;
+
+  constructor(address: string, nodeId = "chaos") {
+    this.node = { nodeId, nodeEpoch: 1n };
+    this.client = new AggregatorClient({ address });
+    this.adapter = new TickAggregator({
+      ...this.node,
+      endpoints: address,
+      timeToFence: () => BUDGETS.fenceMs,
+      registry: this.registry,
+    });
+  }
+
+  /** Submits once the adapter lets it; every snapshot is of a slot of its own. */
+  async submit(groups: GroupInit[], options: SubmitOptions = {}): Promise<string> {
+    const slot = this.slot++;
+    return until(() => {
+      const gates = { isAggregator: true, hasState: true };
+      const make = () => snapshot(slot, groups);
+      const answer = this.adapter.submitOrSkip(slot, gates, make, { ...BUDGETS, ...options });
+      if ("submitted" in answer) {
+        this.submitted.set(answer.requestId, { groups: groups.length, results: [], fenced: 0 });
+        return answer.requestId;
+      }
+      this.skippedByAdapter++;
+      return undefined;
+    });
+  }
+
+  /** Submits, and waits until a device proves it. */
+  async submitAndStart(groups: GroupInit[], options: SubmitOptions = {}): Promise<string> {
+    const requestId = await this.submit(groups, options);
+    await until(() => this.isProving());
+    return requestId;
+  }
+
+  /**
+   * How the groups of a snapshot ended, in their order; none when the service skipped it. Throws
+   * when a proof came past its fence, for nobody knows what it was.
+   */
+  async results(requestId: string): Promise<TickResult[]> {
+    const entry = this.entry(requestId);
+    await until(async () => {
+      await this.take();
+      return endedOf(entry) > 0 ? endedOf(entry) >= entry.groups : this.isAllAnswered();
+    });
+    const { groups, results, fenced } = entry;
+    if (fenced > 0) throw new Error(`${fenced} of ${groups} groups: proof came past its fence`);
+    return [...results].sort((a, b) => a.groupIndex - b.groupIndex);
+  }
+
+  /** As `results`, for groups that must all have ended by an outcome. */
+  async outcomes(requestId: string): Promise<Outcome[]> {
+    const results = await this.results(requestId);
+    return results.map((result) => {
+      if (result.kind !== "outcome") throw new Error(`group ended ${result.kind}`);
+      return result.outcome;
+    });
+  }
+
+  /** Status and reason of each group, or `LOST` where the adapter says so. */
+  async endings(requestId: string): Promise<string[][]> {
+    const results = await this.results(requestId);
+    return results.map((result) => {
+      if (result.kind !== "outcome") return [result.kind.toUpperCase()];
+      const { status, reason } = result.outcome;
+      if (reason === OutcomeReason.UNSPECIFIED) return [OutcomeStatus[status]];
+      return [OutcomeStatus[status], OutcomeReason[reason]];
+    });
+  }
+
+  /** Every group was proved, and every proof verifies. */
+  async expectProved(requestId: string): Promise<Outcome[]> {
+    const endings = await this.endings(requestId);
+    expect(endings).toEqual(endings.map(() => ["PROVED"]));
+    expect(endings).not.toEqual([]);
+    const outcomes = await this.outcomes(requestId);
+    for (const outcome of outcomes) expect(await this.isVerified(outcome)).toBe(true);
+    return outcomes;
+  }
+
+  /** Bytes of proofs that the service still gives out for a session, in whichever way. */
+  async retainedProofBytes(sessionId: string): Promise<number> {
+    const { session } = await this.client.getSession({ node: this.node, sessionId });
+    let bytes = session?.outcomes.reduce((sum, { proof }) => sum + proof.length, 0) ?? 0;
+    const request = { node: this.node, sessionId, noFollow: true };
+    for await (const { event } of this.client.streamResults(request)) {
+      if (event.case === "outcome") bytes += event.value.proof.length;
+    }
+    return bytes;
+  }
+
+  async isProving(): Promise<boolean> {
+    const { devices } = await this.client.getServerInfo();
+    return devices.some(({ state }) => state === DeviceState.PROVING);
+  }
+
+  /** The proof verifies for the participants that the outcome names, once a prover is up to ask. */
+  private async isVerified({ data, proof, participants }: Outcome): Promise<boolean> {
+    const validators = [...participants].flatMap((byte, at) =>
+      [0, 1, 2, 3, 4, 5, 6, 7].flatMap((bit) => ((byte >> bit) & 1 ? [at * 8 + bit] : [])),
+    );
+    const publicKeys = validators.map(publicKey);
+    const request = { node: this.node, data: data ?? {}, proof, publicKeys };
+    const { valid } = await until(() =>
+      this.client.verifyAggregate(request).catch((error: unknown) => {
+        if (error instanceof AggregatorError && error.kind === "unavailable") return undefined;
+        throw error;
+      }),
+    );
+    return valid;
+  }
+
+  /** Every group of every accepted snapshot so far has ended exactly once. */
+  async expectNothingLostOrDoubled(): Promise<void> {
+    await this.take();
+    expect(await this.isAllAnswered()).toBe(true);
+    for (const entry of this.submitted.values()) {
+      if (endedOf(entry) === 0) continue;
+      const ended = entry.results.map(({ groupIndex }) => groupIndex).sort((a, b) => a - b);
+      const all = Array.from({ length: entry.groups }, (_, index) => index);
+      // Of a fenced proof nobody says which group's it was.
+      expect(ended).toEqual(all.filter((index) => entry.fenced === 0 || ended.includes(index)));
+      expect(endedOf(entry)).toBe(entry.groups);
+    }
+  }
+
+  /**
+   * What the service says now of the sessions that have ended since the last call is what it said
+   * when their groups ended. Proofs whose fence has passed may be gone, not changed.
+   */
+  async expectOutcomesUnchanged(): Promise<void> {
+    const told = new Map<string, Outcome[]>();
+    for (const result of this.unchecked.splice(0)) {
+      if (result.kind !== "outcome") continue;
+      told.set(result.sessionId, [...(told.get(result.sessionId) ?? []), result.outcome]);
+    }
+    for (const [sessionId, outcomes] of told) {
+      const { session } = await this.client.getSession({ node: this.node, sessionId });
+      for (const before of outcomes) {
+        const after = session?.outcomes.find((each) => each.groupIndex === before.groupIndex);
+        const proof = after?.proof.length === 0 ? after.proof : before.proof;
+        expect(after).toEqual({ ...before, proof });
+      }
+    }
+  }
+
+  /** Closes the adapter, and takes what still comes. */
+  async close(drainMs = 2000): Promise<void> {
+    await this.adapter.close({ drainMs });
+    await this.take();
+    this.client.close();
+  }
+
+  /** Every snapshot of which no group has ended has been skipped by the service. */
+  private async isAllAnswered(): Promise<boolean> {
+    const unanswered = [...this.submitted.values()].filter((entry) => endedOf(entry) === 0);
+    return unanswered.length === (await this.skippedByService());
+  }
+
+  private async take(): Promise<void> {
+    for (const result of this.adapter.takeResults(this.slot)) {
+      this.entry(result.requestId).results.push(result);
+      this.unchecked.push(result);
+    }
+    await this.countFenced();
+  }
+
+  /** The metric does not say whose: the latch lets one snapshot through, so the last that is open. */
+  private async countFenced(): Promise<void> {
+    const fenced = (await metricValue(this.registry, "lean_aggregator_fenced_results_total")) ?? 0;
+    for (; this.fenced < fenced; this.fenced++) {
+      const open = [...this.submitted.values()].findLast((each) => endedOf(each) < each.groups);
+      if (open === undefined) throw new Error("a fenced proof of a group that had ended");
+      open.fenced++;
+    }
+  }
+
+  private entry(requestId: string): Submitted {
+    const entry = this.submitted.get(requestId);
+    if (entry === undefined) throw new Error(`a result of ${requestId}, which nobody submitted`);
+    return entry;
+  }
+
+  /** Snapshots that the service did not accept. */
+  private async skippedByService(): Promise<number> {
+    const metric = await this.registry.getSingleMetric("lean_aggregator_skip_total")?.get();
+    const all = metric?.values.reduce((sum, { value }) => sum + value, 0) ?? 0;
+    return all - this.skippedByAdapter;
+  }
+}
+
+/** Groups of a snapshot that have ended so far. */
+function endedOf({ results, fenced }: Submitted): number {
+  return results.length + fenced;
+}

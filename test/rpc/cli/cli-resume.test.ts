@@ -1,0 +1,111 @@
+/** submit and watch when the connection breaks, the service restarts, or is gone for good. */
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { submitCommand } from "../../../cli/submit.js";
+import { watchCommand } from "../../../cli/watch.js";
+import { startFakeProver } from "../../../server/prover/fake.js";
+import type { Service } from "../../../server/service.js";
+import { fakeTerminal } from "../../helpers/command-line.js";
+import { jsonFile, submitSnapshotJson } from "../../helpers/interop-json.js";
+import { startTestService } from "../../helpers/start-service.js";
+import { startTcpProxy } from "../tcp-proxy.js";
+import type { TcpProxy } from "../tcp-proxy.js";
+
+const NODE = "cli-resume";
+const snapshotFile = jsonFile(submitSnapshotJson(NODE));
+const WAIT = { timeout: 20_000 };
+
+/** Proofs end when the test says so. */
+let openGate: () => void;
+let service: Service;
+let proxy: TcpProxy;
+const addressOf = ({ grpcAddresses }: Service) => grpcAddresses[0] ?? "";
+beforeEach(async () => {
+  const gate = new Promise<void>((resolve) => (openGate = resolve));
+  service = await startTestService(() => startFakeProver({ proveMs: () => 1, sleep: () => gate }));
+  proxy = await startTcpProxy(addressOf(service));
+});
+afterEach(async () => {
+  openGate();
+  await proxy.close();
+  await service.close();
+});
+
+/** Submits through the proxy; resolves once the snapshot is accepted. */
+async function submit(fenceMs: number) {
+  const terminal = fakeTerminal();
+  const options = { server: proxy.address, fenceMs };
+  const ended = submitCommand(snapshotFile, options, terminal).catch((error: unknown) => error);
+  await vi.waitFor(() => expect(terminal.stdout).toContain("accepted"), WAIT);
+  return { terminal, ended };
+}
+
+test("submit has every outcome once although its connection was cut", async () => {
+  const { terminal, ended } = await submit(60_000);
+  proxy.cut(addressOf(service));
+  openGate();
+  expect(await ended).toBe(0);
+  expect(terminal.stderr).toContain(`the connection to ${proxy.address} is lost`);
+  expect(terminal.stdout.match(/ proved FAKE /g)).toHaveLength(1);
+});
+
+test("submit says that the session is lost when the service has restarted", async () => {
+  const other = await startTestService(() =>
+    startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() }),
+  );
+  const { ended } = await submit(60_000);
+  proxy.cut(addressOf(other));
+  expect(await ended).toMatchObject({
+    exitCode: 1,
+    message: expect.stringMatching(/session is lost: .*restarted, [0-9a-f]+ at .*, submit again/),
+  });
+  await other.close();
+});
+
+test("submit gives up a little after the fence when the service is gone for good", async () => {
+  const { ended } = await submit(100);
+  proxy.cut();
+  expect(await ended).toMatchObject({
+    exitCode: 1,
+    message: expect.stringContaining("no word of its end by its fence"),
+  });
+});
+
+test("watch shows each result once although its connection was cut in between", async () => {
+  openGate();
+  const terminal = fakeTerminal();
+  const abort = new AbortController();
+  const options = { server: proxy.address, node: NODE };
+  const ended = watchCommand(options, abort.signal, terminal);
+  const summaries = (count: number) => () =>
+    expect(terminal.stdout.match(/groups proved/g)).toHaveLength(count);
+  const direct = { server: addressOf(service) };
+  await submitCommand(snapshotFile, direct, fakeTerminal());
+  await vi.waitFor(summaries(1), WAIT);
+  proxy.cut(addressOf(service));
+  await submitCommand(snapshotFile, direct, fakeTerminal());
+  await vi.waitFor(summaries(2), WAIT);
+  abort.abort();
+  expect(await ended).toBe(0);
+  expect(terminal.stdout.match(/ proved FAKE /g)).toHaveLength(2);
+  expect(terminal.stderr).toBe(
+    `the connection to ${proxy.address} is lost, resuming\nconnected to ${proxy.address} again\n`,
+  );
+});
+
+test("watch says what is missing when the service has restarted, and goes on", async () => {
+  openGate();
+  const other = await startTestService(() =>
+    startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() }),
+  );
+  const terminal = fakeTerminal();
+  const abort = new AbortController();
+  const ended = watchCommand({ server: proxy.address, node: NODE }, abort.signal, terminal);
+  await vi.waitFor(() => expect(terminal.stdout).toContain("group"), WAIT);
+  proxy.cut(addressOf(other));
+  await vi.waitFor(() => expect(terminal.stdout).toContain("server_restarted"), WAIT);
+  await submitCommand(snapshotFile, { server: addressOf(other) }, fakeTerminal());
+  await vi.waitFor(() => expect(terminal.stdout).toContain("1 of 1 groups proved"), WAIT);
+  abort.abort();
+  expect(await ended).toBe(0);
+  await other.close();
+});

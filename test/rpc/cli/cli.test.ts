@@ -1,0 +1,284 @@
+/** The compiled command line as its users run it, against a service in this process. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { fromJsonString, toBinary, toJsonString } from "@bufbuild/protobuf";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  OutcomeStatus,
+  StreamResultsResponseSchema,
+  SubmitSnapshotRequestSchema,
+} from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { startFakeProver } from "../../../server/prover/fake.js";
+import { limits } from "../../../server/limits.js";
+import type { Service } from "../../../server/service.js";
+import { commandLine, freshPath, MAIN, runUntil } from "../../helpers/command-line.js";
+import { jsonFile, submitSnapshotJson } from "../../helpers/interop-json.js";
+import { startTestService } from "../../helpers/start-service.js";
+
+const NODE = "cli-test";
+const snapshotFile = jsonFile(submitSnapshotJson(NODE));
+const request = () =>
+  fromJsonString(SubmitSnapshotRequestSchema, readFileSync(snapshotFile, "utf8"));
+
+let service: Service;
+let env: Record<string, string>;
+beforeAll(async () => {
+  service = await startTestService(() =>
+    startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() }),
+  );
+  env = { LEAN_AGGREGATOR_SERVER: service.grpcAddresses[0] ?? "" };
+});
+afterAll(() => service.close());
+
+const cli = (...args: string[]) => commandLine(args, { env });
+
+/** A request with something changed, as a file. */
+function changed(change: (of: ReturnType<typeof request>) => void): string {
+  const copy = request();
+  change(copy);
+  return jsonFile(toJsonString(SubmitSnapshotRequestSchema, copy));
+}
+
+describe("submit", () => {
+  test("prints a table and ends with 0 when every group is proved", async () => {
+    const { code, stdout } = await cli("submit", snapshotFile);
+    expect(stdout).toMatch(/^accepted: session [0-9a-f]+, /);
+    expect(stdout).toMatch(/\n +0 +100 +proved FAKE +- +2 /);
+    expect(stdout).toMatch(/\nslot 100: 1 of 1 groups proved in \d+ ms\n$/);
+    expect(code).toBe(0);
+  });
+
+  test("--json prints a message a line, and --out writes the same to a file", async () => {
+    const out = freshPath("outcomes.jsonl");
+    const { code, stdout } = await cli("submit", snapshotFile, "--json", "--out", out);
+    expect(code).toBe(0);
+    const [accepted, outcome, summary, ...more] = stdout.trimEnd().split("\n");
+    expect(JSON.parse(accepted ?? "")).toHaveProperty("accepted.sessionId");
+    const { event } = fromJsonString(StreamResultsResponseSchema, outcome ?? "");
+    expect(event).toMatchObject({ case: "outcome", value: { status: OutcomeStatus.PROVED } });
+    expect(JSON.parse(summary ?? "")).toHaveProperty("summary.proved", 1);
+    expect(more).toEqual([]);
+    expect(readFileSync(out, "utf8")).toBe(stdout);
+  });
+
+  test("reads standard input, and a binary file", async () => {
+    const options = { env, stdinFile: snapshotFile };
+    expect(await commandLine(["submit", "-"], options)).toMatchObject({ code: 0 });
+    const bin = freshPath("snapshot.bin");
+    writeFileSync(bin, toBinary(SubmitSnapshotRequestSchema, request()));
+    expect(await cli("submit", bin)).toMatchObject({ code: 0 });
+  });
+
+  test("a snapshot that names no node is submitted as the node that watch shows", async () => {
+    const file = changed((of) => delete of.node);
+    expect(await cli("submit", file)).toMatchObject({ code: 0 });
+  });
+
+  test("ends with 3 when a group is not proved, and says why", async () => {
+    const file = changed(({ snapshot }) => {
+      for (const raw of snapshot?.groups[0]?.rawSignatures ?? []) raw.signature.fill(7);
+    });
+    const { code, stdout } = await cli("submit", file);
+    expect(stdout).toMatch(/ rejected FAKE .*validator 0 wrong_leaf, validator 1 wrong_leaf/);
+    expect(stdout).toContain("0 of 1 groups proved");
+    expect(code).toBe(3);
+  });
+
+  test.each([
+    ["is missing", "/nowhere/s.json", /cannot read the file, \/nowhere\/s.json \(no such/],
+    ["is not JSON", jsonFile('{\n"node": {,}}'), /not JSON: .*request.json line 2 column 10/],
+    ["has an unknown field", jsonFile('{"nod": 1}'), /"nod" is unknown, .*request.json/],
+    ["has a wrong value", jsonFile('{"node": {"nodeId": 1}}'), /Node.node_id .*request.json/],
+  ])("ends with 2 and says where when the file %s", async (_fault, file, message) => {
+    const { code, stderr, stdout } = await cli("submit", file);
+    expect(stderr).toMatch(message);
+    expect(stderr).toMatch(/^lean-aggregator: /);
+    expect([code, stdout]).toEqual([2, ""]);
+  });
+
+  test("ends with 2 before it submits when --out cannot be written", async () => {
+    const { code, stdout, stderr } = await cli("submit", snapshotFile, "--out", "/nowhere/o");
+    expect(stderr).toContain("/nowhere/o (no such file or directory)");
+    expect([code, stdout]).toEqual([2, ""]);
+  });
+
+  test("ends with 1 and the field's name when the service refuses the request", async () => {
+    const file = changed((of) => (of.requestId = "x".repeat(65)));
+    const { code, stderr } = await cli("submit", file);
+    expect(stderr).toMatch(/refused the request, request_id: /);
+    expect(code).toBe(1);
+    expect(await cli("submit", snapshotFile, "--fence-ms", "999999999")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("fence_ms: is 999999999"),
+    });
+  });
+});
+
+test.each([
+  ["info"],
+  ["health"],
+  ["watch"],
+  ["submit", snapshotFile],
+  ["verify", jsonFile('{"publicKeys":[]}')],
+])("%s ends with 1, the address and what to do when nobody answers", async (...args) => {
+  const { code, stderr } = await cli(...args, "--server", "127.0.0.1:1");
+  expect(stderr).toMatch(/not available, 127.0.0.1:1 .*ECONNREFUSED.*lean-aggregator serve/);
+  expect(code).toBe(1);
+});
+
+describe("verify", () => {
+  const outcomes = freshPath("outcomes.jsonl");
+  beforeAll(async () => {
+    await cli("submit", snapshotFile, "--out", outcomes);
+  });
+
+  test("of what submit wrote, with the snapshot's keys, ends with 0", async () => {
+    const { code, stdout } = await cli("verify", outcomes, "--keys", snapshotFile);
+    expect(stdout).toMatch(/\nvalid +100 +2 +\d+ +0x[0-9a-f]{64} /);
+    expect(stdout).toContain("1 of 1 proofs valid");
+    expect(stdout).toContain("FAKE");
+    expect(code).toBe(0);
+  });
+
+  test("ends with 3 when the proof covers other keys than those given", async () => {
+    const keys = changed(({ snapshot }) => {
+      const [first, , third] = snapshot?.keys ?? [];
+      if (first === undefined || third === undefined) throw new Error("no keys");
+      [first.publicKey, third.publicKey] = [third.publicKey, first.publicKey];
+    });
+    const { code, stdout } = await cli("verify", outcomes, "--keys", keys);
+    expect(stdout).toMatch(/\nINVALID .*attests other claims/);
+    expect(code).toBe(3);
+  });
+
+  test("takes a request that names its keys itself", async () => {
+    const { snapshot } = request();
+    const event = readFileSync(outcomes, "utf8").split("\n")[1] ?? "";
+    const { outcome } = JSON.parse(event) as { outcome: Record<string, unknown> };
+    const publicKeys = snapshot?.keys
+      .slice(0, 2)
+      .map(({ publicKey }) => Buffer.from(publicKey).toString("base64"));
+    const body = { data: outcome["data"], proof: outcome["proof"], publicKeys };
+    const file = jsonFile(JSON.stringify(body));
+    expect(await cli("verify", file)).toMatchObject({ code: 0 });
+    expect(await cli("verify", file, "--keys", snapshotFile)).toMatchObject({ code: 2 });
+  });
+
+  test("ends with 2 without keys, and when there is no proof to verify", async () => {
+    expect(await cli("verify", outcomes)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("--keys"),
+    });
+    const none = jsonFile('{"outcome": {"status": "OUTCOME_STATUS_STOPPED"}}');
+    expect(await cli("verify", none, "--keys", snapshotFile)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("none of 1 outcomes has a proof"),
+    });
+  });
+});
+
+describe("watch", () => {
+  const watch = (...args: string[]) =>
+    runUntil(process.execPath, [MAIN, "watch", "--node", NODE, ...args], {
+      env,
+      signal: "SIGINT",
+      when: /groups proved|"summary"/,
+    });
+  beforeAll(async () => {
+    await cli("submit", snapshotFile);
+  });
+
+  test("prints what is retained under a header, and ends with 0 at SIGINT", async () => {
+    const { code, stdout, stderr } = await watch();
+    expect(stdout).toMatch(/^group +slot +status /);
+    expect(stdout).toMatch(/ proved FAKE /);
+    expect([code, stderr]).toEqual([0, ""]);
+  });
+
+  test("--json prints a response a line, each with its cursor", async () => {
+    const { code, stdout } = await watch("--json");
+    const cases = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => fromJsonString(StreamResultsResponseSchema, line));
+    expect(cases.map(({ event }) => event.case).slice(0, 3)).toEqual([
+      ...["opened", "outcome", "summary"],
+    ]);
+    expect(cases.every(({ cursor }) => cursor !== "")).toBe(true);
+    expect(code).toBe(0);
+  });
+});
+
+test("info is a table, or the raw message", async () => {
+  const text = await cli("info");
+  expect(text.stdout).toMatch(/^version +test\n/);
+  expect(text.stdout).toMatch(/\ncpu +idle +its prover +-\n/);
+  for (const [name, value] of Object.entries(limits)) {
+    expect(text.stdout).toMatch(new RegExp(`^${name} +${value}$`, "m"));
+  }
+  expect(text.code).toBe(0);
+  const { stdout } = await cli("info", "--json");
+  expect(JSON.parse(stdout)).toMatchObject({ serverVersion: "test", limits: {} });
+});
+
+test("health is one word, and ends with 0 while the service serves", async () => {
+  expect(await cli("health")).toMatchObject({ stdout: "SERVING\n", code: 0 });
+});
+
+test("doctor says of a running service's addresses that it answers there", async () => {
+  const [grpc = ""] = service.grpcAddresses;
+  const listeners = ["--http", service.httpAddress, "--admin", service.adminAddress ?? ""];
+  const args = ["--prover", "fake", "--listen", grpc, ...listeners];
+  const { code, stdout } = await cli("doctor", ...args);
+  expect(stdout.match(/WARN {2}(listen|http) +lean-aggregator test answers/g)).toHaveLength(2);
+  expect(stdout).toMatch(/WARN {2}admin +lean-aggregator's admin listener answers/);
+  expect(code).toBe(0);
+});
+
+describe("serve", () => {
+  const free = ["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+
+  test("answers until SIGTERM, then ends with 0", async () => {
+    const args = ["serve", "--prover", "fake", "--listen", "127.0.0.1:0", ...free];
+    const { code } = await runUntil(process.execPath, [MAIN, ...args], {
+      signal: "SIGTERM",
+      when: /listening/,
+    });
+    expect(code).toBe(0);
+  });
+
+  test("ends with 1 and the address when something listens there already", async () => {
+    const [taken = ""] = service.grpcAddresses;
+    const args = ["serve", "--prover", "fake", "--listen", taken, ...free];
+    const { code, stderr } = await cli(...args);
+    expect(stderr).toMatch(new RegExp(`has failed, .*${taken}.*doctor`));
+    expect(code).toBe(1);
+  });
+
+  test("ends with 2 and every wrong setting's name", async () => {
+    const { code, stderr } = await cli("serve", "--fence-ms", "soon", "--http", "nowhere");
+    expect(stderr).toMatch(/2 wrong.*\n {2}--http .*\n {2}--fence-ms /);
+    expect(code).toBe(2);
+  });
+});
+
+test.each([
+  [[]],
+  [["sbmit"]],
+  [["submit"]],
+  [["info", "--jsn"]],
+  [["submit", "x", "--fence-ms", "1s"]],
+])("the wrong usage %j ends with 2", async (args) => {
+  const { code, stdout } = await cli(...args);
+  expect([code, stdout]).toEqual([2, ""]);
+});
+
+test("--help of each command has examples or exit codes", async () => {
+  const { stdout } = await cli("--help");
+  const names = [...stdout.matchAll(/^ {2}(\w+) (\[options\]|<)/gm)].map(([, name = ""]) => name);
+  expect(names).toContain("verify");
+  for (const name of names) {
+    const help = await cli(name, "--help");
+    expect(help.stdout, name).toMatch(/Examples:\n {2}/);
+    expect(help.code, name).toBe(0);
+  }
+});

@@ -1,0 +1,206 @@
+/** One contract over every stack and protocol: broken structure is refused, naming the field. */
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  Priority,
+  SubmitSnapshotRequestSchema,
+} from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { limits } from "../../../server/limits.js";
+import type { Service } from "../../../server/service.js";
+import {
+  clientOver,
+  Gate,
+  inventedData,
+  inventedGroup,
+  nodeFor,
+  stacks,
+} from "../../../tools/harness/contract.js";
+import type { AggregatorClient } from "../../../tools/harness/contract.js";
+import { startTestService } from "../../helpers/start-service.js";
+import { keyTable, publicKey, snapshot } from "../../../tools/harness/vectors.js";
+
+let service: Service;
+beforeAll(async () => {
+  service = await startTestService(new Gate().startProver);
+});
+afterAll(() => service.close());
+
+async function refusalOf(call: Promise<unknown>): Promise<ConnectError> {
+  const error = await call.catch((reason: unknown) => reason);
+  if (!(error instanceof ConnectError)) throw new Error(`not refused: ${JSON.stringify(error)}`);
+  return error;
+}
+
+describe.each(stacks)("over %s", (stack) => {
+  let client: AggregatorClient;
+  const node = nodeFor(stack, "refusals");
+  beforeAll(() => {
+    client = clientOver(service, stack);
+  });
+
+  test.each<[string, Parameters<typeof create<typeof SubmitSnapshotRequestSchema>>[1], RegExp]>([
+    ["no node", { snapshot: snapshot(100, [inventedGroup(0)]) }, /node: is missing/],
+    [
+      "an odd node id",
+      { node: { nodeId: "a b" }, snapshot: snapshot(100, [inventedGroup(0)]) },
+      /node\.node_id/,
+    ],
+    ["no snapshot", { node }, /snapshot: is missing/],
+    ["no groups", { node, snapshot: snapshot(100, []) }, /snapshot\.groups: is empty/],
+    [
+      "the same data twice",
+      { node, snapshot: snapshot(100, [inventedGroup(0), inventedGroup(0)]) },
+      /groups\[1\]\.data/,
+    ],
+    [
+      "a validator twice",
+      { node, snapshot: snapshot(100, [inventedGroup(0)], [...keyTable(2), ...keyTable(1)]) },
+      /keys\[2\]\.validator_index/,
+    ],
+    [
+      "a key twice",
+      {
+        node,
+        snapshot: snapshot(
+          100,
+          [inventedGroup(0)],
+          [...keyTable(1), { validatorIndex: 9, publicKey: publicKey(0) }],
+        ),
+      },
+      /keys\[1\]\.public_key/,
+    ],
+    [
+      "a short message",
+      { node, snapshot: snapshot(100, [{ ...inventedGroup(0), message: new Uint8Array(5) }]) },
+      /groups\[0\]\.message: has 5/,
+    ],
+    [
+      "another message",
+      { node, snapshot: snapshot(100, [{ ...inventedGroup(0), message: new Uint8Array(32) }]) },
+      /not hash_tree_root/,
+    ],
+    [
+      "a short root",
+      {
+        node,
+        snapshot: snapshot(100, [
+          { data: { ...inventedData(0), head: { root: new Uint8Array(31), slot: 1n } } },
+        ]),
+      },
+      /groups\[0\]\.data\.head\.root: has 31/,
+    ],
+    [
+      "a long bitlist",
+      {
+        node,
+        snapshot: snapshot(100, [
+          { ...inventedGroup(0), children: [{ participants: new Uint8Array(513) }] },
+        ]),
+      },
+      /children\[0\]\.participants/,
+    ],
+    [
+      "another scheme",
+      { node, snapshot: snapshot(100, [inventedGroup(0)]), proofSystem: { scheme: "bls" } },
+      /proof_system\.scheme/,
+    ],
+    [
+      "another revision",
+      { node, snapshot: snapshot(100, [inventedGroup(0)]), proofSystem: { revision: "x" } },
+      /proof_system\.revision/,
+    ],
+    [
+      "no time",
+      { node, snapshot: snapshot(100, [inventedGroup(0)]), deadlineMs: 0 },
+      /deadline_ms: is 0/,
+    ],
+    [
+      "an absurd fence",
+      { node, snapshot: snapshot(100, [inventedGroup(0)]), fenceMs: 4e9 },
+      /fence_ms/,
+    ],
+    [
+      "an absurd deadline",
+      { node, snapshot: snapshot(100, [inventedGroup(0)]), deadlineMs: 2 ** 32 - 1 },
+      /deadline_ms/,
+    ],
+    [
+      "a long request id",
+      { node, snapshot: snapshot(100, [inventedGroup(0)]), requestId: "x".repeat(65) },
+      /request_id/,
+    ],
+    [
+      "a priority of no name",
+      { node, snapshot: snapshot(100, [inventedGroup(0)]), priority: 99 as Priority },
+      /priority/,
+    ],
+    [
+      "a merge",
+      { node, snapshot: snapshot(100, [{ ...inventedGroup(0), kind: 2 }]) },
+      /groups\[0\]\.kind/,
+    ],
+  ])("%s is refused, naming the field", async (_name, request, message) => {
+    const error = await refusalOf(
+      client.submitSnapshot(create(SubmitSnapshotRequestSchema, request)),
+    );
+    expect([error.code, error.rawMessage]).toEqual([
+      Code.InvalidArgument,
+      expect.stringMatching(message),
+    ]);
+  });
+
+  test("more entries than a snapshot can have are refused before they are decoded", async () => {
+    const groups = Array.from({ length: 2 * limits.requestMessagesMax + 1 }, () => ({}));
+    const error = await refusalOf(client.submitSnapshot({ node, snapshot: { groups } }));
+    expect(error.code).toBe(Code.ResourceExhausted);
+  });
+
+  test("an unknown session is not found", async () => {
+    const error = await refusalOf(client.getSession({ node, sessionId: "nope" }));
+    expect([error.code, error.rawMessage]).toEqual([
+      Code.NotFound,
+      expect.stringMatching(/^session_id: /),
+    ]);
+  });
+
+  test("a wait over the limit is refused", async () => {
+    const request = { node, sessionId: "nope", waitMs: limits.waitMsMax + 1 };
+    const error = await refusalOf(client.getSession(request));
+    expect([error.code, error.rawMessage]).toEqual([
+      Code.InvalidArgument,
+      expect.stringMatching(/^wait_ms: /),
+    ]);
+  });
+
+  test("a forged cursor is refused", async () => {
+    const read = async () => {
+      for await (const _event of client.streamResults({ node, cursor: "AAAA" })) return;
+    };
+    const error = await refusalOf(read());
+    expect([error.code, error.rawMessage]).toEqual([
+      Code.InvalidArgument,
+      expect.stringMatching(/^cursor: /),
+    ]);
+  });
+
+  test.each<[string, object, RegExp]>([
+    ["no key", { publicKeys: [] }, /^public_keys: is empty/],
+    ["a short key", { publicKeys: [new Uint8Array(3)] }, /^public_keys\[0\]: has 3 bytes/],
+    ["no proof", { proof: new Uint8Array() }, /^proof: has 0 bytes/],
+    [
+      "a large proof",
+      { proof: new Uint8Array(limits.proofBytesMax + 1) },
+      /^proof: has 524289 bytes/,
+    ],
+    ["another message", { message: new Uint8Array(32) }, /^message: is not hash_tree_root/],
+  ])("to verify with %s is refused", async (_name, change, message) => {
+    const good = { publicKeys: [publicKey(0)], proof: new Uint8Array(1) };
+    const request = { node, data: inventedData(0), ...good, ...change };
+    const error = await refusalOf(client.verifyAggregate(request));
+    expect([error.code, error.rawMessage]).toEqual([
+      Code.InvalidArgument,
+      expect.stringMatching(message),
+    ]);
+  });
+});

@@ -1,0 +1,136 @@
+/** One contract over every stack and protocol: proofs, streams, deadlines. */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  DeadlineSource,
+  OutcomeStatus,
+} from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type {
+  StreamResultsRequestSchema,
+  StreamResultsResponse,
+} from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Service } from "../../../server/service.js";
+import {
+  clientOver,
+  Gate,
+  inventedData,
+  inventedGroup,
+  nodeFor,
+  outcomesOf,
+  sessionIdOf,
+  stacks,
+} from "../../../tools/harness/contract.js";
+import type { AggregatorClient } from "../../../tools/harness/contract.js";
+import { startTestService } from "../../helpers/start-service.js";
+import { publicKey, snapshot } from "../../../tools/harness/vectors.js";
+
+let service: Service;
+beforeAll(async () => {
+  service = await startTestService(new Gate().startProver);
+});
+afterAll(() => service.close());
+
+type Open = (signal: AbortSignal) => AsyncIterable<StreamResultsResponse>;
+
+/** Reads a stream to its end, or so many events of it. */
+async function read(open: Open, count = Infinity): Promise<StreamResultsResponse[]> {
+  const abort = new AbortController();
+  const events: StreamResultsResponse[] = [];
+  try {
+    for await (const event of open(abort.signal)) if (events.push(event) >= count) break;
+  } finally {
+    // Leaving the loop alone would not tell the server.
+    abort.abort();
+  }
+  return events;
+}
+
+describe.each(stacks)("over %s", (stack) => {
+  let client: AggregatorClient;
+  beforeAll(() => {
+    client = clientOver(service, stack);
+  });
+  const results = (request: MessageInitShape<typeof StreamResultsRequestSchema>, count?: number) =>
+    read((signal) => client.streamResults(request, { signal }), count);
+
+  test("a good group is proved, its participants exact and its proof valid", async () => {
+    const node = nodeFor(stack, "proved");
+    const [outcome] = await outcomesOf(client, node, [inventedGroup(0)]);
+    expect(outcome).toMatchObject({
+      status: OutcomeStatus.PROVED,
+      fake: true,
+      attempt: expect.any(Number),
+      participants: new Uint8Array([3]),
+    });
+    const verify = { node, data: inventedData(0), proof: outcome?.proof ?? new Uint8Array() };
+    const exact = await client.verifyAggregate({
+      ...verify,
+      publicKeys: [publicKey(0), publicKey(1)],
+    });
+    expect(exact.valid).toBe(true);
+    const fewer = await client.verifyAggregate({ ...verify, publicKeys: [publicKey(0)] });
+    expect(fewer.valid).toBe(false);
+  });
+
+  test("a stream opens, gives outcome and summary, and ends with its session", async () => {
+    const node = nodeFor(stack, "stream");
+    const request = { node, snapshot: snapshot(100, [inventedGroup(0)]) };
+    const sessionId = sessionIdOf(await client.submitSnapshot(request));
+    const events = await results({ node, sessionId });
+    expect(events.map(({ event }) => event.case)).toEqual(["opened", "outcome", "summary"]);
+  });
+
+  test("a stream resumed anywhere gives what one without a break would have given", async () => {
+    const node = nodeFor(stack, "resume");
+    for (let done = 0; done < 3; done++) {
+      await outcomesOf(client, node, [inventedGroup(0), inventedGroup(1)]);
+    }
+    const [, ...whole] = await results({ node, noFollow: true });
+    expect(whole).toHaveLength(9);
+    for (let cut = 1; cut <= whole.length; cut++) {
+      const [, ...head] = await results({ node }, cut + 1);
+      const cursor = head.at(-1)?.cursor ?? "";
+      const [opened, ...rest] = await results({ node, cursor, noFollow: true });
+      expect(opened?.event.case).toBe("opened");
+      expect([...head, ...rest]).toEqual(whole);
+    }
+  });
+
+  test("a filter makes no gaps: its cursor resumes past other sessions' events", async () => {
+    const node = nodeFor(stack, "filter");
+    for (let done = 0; done < 3; done++) await outcomesOf(client, node, [inventedGroup(0)]);
+    const [, , first, , , last] = await results({ node, noFollow: true });
+    const sessionId = (last?.event.value as { sessionId: string }).sessionId;
+    const resumed = await results({ node, sessionId, cursor: first?.cursor ?? "" });
+    expect(resumed.map(({ event }) => event.case)).toEqual(["opened", "outcome", "summary"]);
+  });
+
+  test("a reader of another instance's cursor gets a gap, then what there is", async () => {
+    const node = nodeFor(stack, "instance");
+    await outcomesOf(client, node, [inventedGroup(0)]);
+    const cursor = Buffer.from("ffffffffffffffff:3").toString("base64url");
+    const events = await results({ node, cursor, noFollow: true });
+    const cases = events.map(({ event }) => event.case);
+    expect(cases).toEqual(["opened", "gap", "outcome", "summary"]);
+  });
+
+  test("the call's deadline is the budget where the request has none", async () => {
+    const node = nodeFor(stack, "deadline");
+    const request = { node, snapshot: snapshot(100, [inventedGroup(0)]) };
+    const { result } = await client.submitSnapshot(request, { timeoutMs: 3000 });
+    expect(result).toMatchObject({
+      case: "accepted",
+      value: { deadlineSource: DeadlineSource.CALL },
+    });
+    const deadlineMs = result.case === "accepted" ? result.value.deadlineMs : 0;
+    expect(deadlineMs).toBeGreaterThan(2000);
+    expect(deadlineMs).toBeLessThanOrEqual(3000);
+  });
+
+  test("a call's deadline of ten minutes is none too long to be answered", async () => {
+    const node = nodeFor(stack, "long deadline");
+    const request = { node, snapshot: snapshot(100, [inventedGroup(0)]) };
+    const { result } = await client.submitSnapshot(request, { timeoutMs: 600_000 });
+    expect(result).toMatchObject({ case: "accepted", value: { deadlineMs: 6400 } });
+  });
+});

@@ -1,0 +1,313 @@
+/** What one connection may do and how many there may be, on both stacks alike. */
+import { once } from "node:events";
+import { constants } from "node:http2";
+import { connect } from "node:net";
+import type { Socket } from "node:net";
+import { create } from "@bufbuild/protobuf";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import {
+  GetServerInfoResponseSchema,
+  GetSessionResponseSchema,
+} from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { limits } from "../../../server/limits.js";
+import { HeldClock, startBareStacks } from "../../../tools/harness/bare-stacks.js";
+import type { BareStacks } from "../../../tools/harness/bare-stacks.js";
+import { metricValue } from "../../helpers/metric-value.js";
+import { frame, pathOf, RawClient } from "../../../tools/harness/raw-grpc.js";
+import {
+  callHeaders,
+  FLAG,
+  FRAME,
+  frame as http2Frame,
+  headersFrame,
+  ping,
+  PREFACE,
+  RawConnection,
+  reset,
+  settings,
+} from "../../../tools/harness/raw-http2.js";
+
+const EMPTY = frame(new Uint8Array());
+const OK = 0;
+const INVALID_ARGUMENT = 3;
+/** What a client begins with. */
+const HELLO = Buffer.concat([PREFACE, settings()]);
+
+let clock: HeldClock;
+let stacks: BareStacks;
+let sockets: Socket[];
+/** Resolves once a call of GetSession, which waits until it is released, is with its handler. */
+let arrived: Promise<void>;
+let release: () => void;
+/** Calls of GetServerInfo that were answered. */
+let answered: number;
+beforeEach(async () => {
+  clock = new HeldClock();
+  sockets = [];
+  answered = 0;
+  let arrive = () => {};
+  arrived = new Promise((resolve) => (arrive = resolve));
+  const released = new Promise<void>((resolve) => (release = resolve));
+  stacks = await startBareStacks({
+    clock,
+    calls: {
+      getServerInfo: () => {
+        answered++;
+        return create(GetServerInfoResponseSchema);
+      },
+      getSession: async () => {
+        arrive();
+        await released;
+        return create(GetSessionResponseSchema);
+      },
+    },
+  });
+});
+afterEach(async () => {
+  release();
+  for (const socket of sockets) socket.destroy();
+  const closed = stacks.close();
+  clock.fireAll();
+  await closed;
+});
+
+const metric = (name: string, labels: Record<string, string>) =>
+  metricValue(stacks.metrics.registry, name, labels);
+
+describe.each([
+  ["the data plane", "grpc", "grpc"],
+  ["the HTTP edge", "edge", "http"],
+] as const)("on %s", (_name, stack, listener) => {
+  const cuts = (cause: string) =>
+    metric("lean_aggregator_connections_cut_total", { listener, cause });
+
+  async function connected(): Promise<RawClient> {
+    const client = new RawClient(stacks.addresses[stack]);
+    await once(client.session, "remoteSettings");
+    return client;
+  }
+  function dial(): Socket {
+    const [host = "", port] = stacks.addresses[stack].split(":");
+    const socket = connect({ host, port: Number(port) });
+    sockets.push(socket);
+    return socket;
+  }
+  function goaway({ session }: RawClient): Promise<{ code: number; words: string }> {
+    return new Promise((resolve) => {
+      session.once("goaway", (code: number, _last: number, words: Buffer) => {
+        resolve({ code, words: words.toString() });
+      });
+    });
+  }
+
+  test("one that is old is told to leave, and its calls are let finish", async () => {
+    const client = await connected();
+    const status = client.call("GetSession").end(EMPTY);
+    await arrived;
+    const told = goaway(client);
+    clock.skip(limits.connectionAgeMs * 1.1);
+    expect(await told).toEqual({ code: constants.NGHTTP2_NO_ERROR, words: "age" });
+    release();
+    expect(await status).toMatchObject({ code: OK });
+    await once(client.session, "close");
+    expect(await cuts("age")).toBe(1);
+  });
+
+  test("one that was told to leave and does not is cut after the grace", async () => {
+    const client = await connected();
+    const status = client.call("GetSession").end(EMPTY);
+    await arrived;
+    const told = goaway(client);
+    clock.skip(limits.connectionAgeMs * 1.1);
+    await told;
+    clock.skip(limits.connectionGraceMs);
+    await expect(status).rejects.toThrow();
+  });
+
+  test("one without a call is told to leave, and one with a call is not", async () => {
+    const idle = await connected();
+    const busy = await connected();
+    const status = busy.call("GetSession").end(EMPTY);
+    await arrived;
+    const told = goaway(idle);
+    clock.skip(limits.connectionIdleMs);
+    expect(await told).toEqual({ code: constants.NGHTTP2_NO_ERROR, words: "idle" });
+    release();
+    expect(await status).toMatchObject({ code: OK });
+    expect(await cuts("idle")).toBe(1);
+    busy.close();
+  });
+
+  test("one that pings too often is told so in gRPC's words, and cut", async () => {
+    const client = await connected();
+    const told = goaway(client);
+    const ended = new Promise<void>((resolve) => client.session.once("close", resolve));
+    for (let sent = 0; sent <= limits.pingsMax && !client.session.destroyed; sent++) {
+      await client.ping().catch(() => undefined);
+    }
+    const words = "too_many_pings";
+    expect(await told).toEqual({ code: constants.NGHTTP2_ENHANCE_YOUR_CALM, words });
+    await ended;
+    expect(await cuts("pings")).toBe(1);
+  });
+
+  test("one that pings within the limit is kept", async () => {
+    const client = await connected();
+    for (let beat = 0; beat < 2; beat++) {
+      for (let sent = 0; sent < limits.pingsMax * 0.9; sent++) await client.ping();
+      clock.skip(limits.pingEveryMs);
+      await client.ping();
+    }
+    expect(await client.call("GetServerInfo").end(EMPTY)).toMatchObject({ code: OK });
+    client.close();
+  });
+
+  test("one that changes its settings too often is told so, and cut", async () => {
+    const client = await RawConnection.open(stacks.addresses[stack], HELLO);
+    // The hello has settings of its own.
+    for (let sent = 1; sent < limits.settingsMax; sent++) await client.write(settings());
+    await client.write(ping());
+    await expect.poll(() => client.received.get(FRAME.PING)).toBe(1);
+    expect([client.isOpen, await cuts("settings")]).toEqual([true, 0]);
+    await client.write(settings());
+    await client.closed;
+    expect(client.ending).toBe("ENHANCE_YOUR_CALM");
+    expect(await cuts("settings")).toBe(1);
+  });
+
+  test("the next from the address of one that was cut waits a moment, and no open one does", async () => {
+    const open = await connected();
+    const rude = await RawConnection.open(stacks.addresses[stack], HELLO);
+    await rude.write(...Array.from({ length: limits.settingsMax + 1 }, () => settings()));
+    await rude.closed;
+    let isServed = false;
+    const next = connected().then((client) => {
+      isServed = true;
+      client.close();
+    });
+    expect(await open.call("GetServerInfo").end(EMPTY)).toMatchObject({ code: OK });
+    expect(isServed).toBe(false);
+    const skipped = () => {
+      clock.skip(limits.penaltyEveryMs);
+      return isServed;
+    };
+    await expect.poll(skipped).toBe(true);
+    await next;
+    open.close();
+  });
+
+  test("one that sends all its calls at once does not hold up another", async () => {
+    const quiet = await connected();
+    const crowd = await RawConnection.open(stacks.addresses[stack], HELLO);
+    const block = callHeaders(pathOf("GetServerInfo"));
+    const calls = Array.from({ length: limits.callsPerConnectionMax }, () => {
+      const stream = crowd.stream();
+      const body = http2Frame(FRAME.DATA, FLAG.END_STREAM, stream, EMPTY);
+      return Buffer.concat([headersFrame(stream, block), body]);
+    });
+    void crowd.write(...calls);
+    expect(await quiet.call("GetServerInfo").end(EMPTY)).toMatchObject({ code: OK });
+    expect(answered).toBeLessThanOrEqual(limits.callsPerConnectionMax);
+    await expect.poll(() => answered).toBe(limits.callsPerConnectionMax + 1);
+    quiet.close();
+    crowd.close();
+  });
+
+  test("a request that ends without a body is refused at once", async () => {
+    const client = await connected();
+    expect(await client.call("GetServerInfo").end()).toMatchObject({ code: INVALID_ARGUMENT });
+    client.close();
+  });
+
+  /** Begun and taken back before they can be answered. */
+  function takeBack(client: RawConnection, count: number, code?: number): Promise<void> {
+    const block = callHeaders(pathOf("GetServerInfo"));
+    const calls = Array.from({ length: count }, () => {
+      const stream = client.stream();
+      return Buffer.concat([headersFrame(stream, block), reset(stream, code)]);
+    });
+    return client.write(...calls);
+  }
+
+  test.each([
+    ["CANCEL", constants.NGHTTP2_CANCEL],
+    ["NO_ERROR", constants.NGHTTP2_NO_ERROR],
+  ])("one that begins calls and takes them back with %s is told so, and cut", async (_, code) => {
+    const client = await RawConnection.open(stacks.addresses[stack], HELLO);
+    await takeBack(client, limits.resetsMax + 1, code);
+    await client.closed;
+    expect(client.ending).toBe("ENHANCE_YOUR_CALM");
+    expect(await cuts("resets")).toBe(1);
+  });
+
+  test("one that takes back as many calls as it may is kept, and is cut at one more", async () => {
+    const client = await RawConnection.open(stacks.addresses[stack], HELLO);
+    // Its ping is answered once what came before has been read.
+    const pings = () => client.received.get(FRAME.PING);
+    await takeBack(client, limits.resetsMax);
+    await client.write(ping());
+    await expect.poll(pings).toBe(1);
+    clock.skip(limits.pingEveryMs);
+    await expect.poll(pings).toBe(2);
+    await takeBack(client, limits.resetsMax);
+    await client.write(ping());
+    await expect.poll(pings).toBe(3);
+    expect([client.isOpen, await cuts("resets")]).toEqual([true, 0]);
+    await takeBack(client, 1);
+    await client.closed;
+    expect(await cuts("resets")).toBe(1);
+  });
+
+  test("one that answers no ping is cut", async () => {
+    const mute = dial();
+    const noSettings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+    mute.write(Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), noSettings]));
+    await once(mute, "data");
+    const ended = once(mute, "close");
+    clock.skip(limits.pingEveryMs);
+    clock.skip(limits.pingEveryMs);
+    await ended;
+    expect(await cuts("silent")).toBe(1);
+  });
+
+  test("a call with headers beyond the limit is refused, and the next is served", async () => {
+    const client = await connected();
+    const large = client.call("GetServerInfo", { "x-large": "x".repeat(limits.headerBytesMax) });
+    await expect(large.end(EMPTY)).rejects.toThrow();
+    const next = new RawClient(stacks.addresses[stack]);
+    expect(await next.call("GetServerInfo").end(EMPTY)).toMatchObject({ code: OK });
+    next.close();
+    client.session.destroy();
+  });
+});
+
+describe("on the HTTP edge, HTTP/1.1", () => {
+  const post = (headers: Record<string, string> = {}) =>
+    fetch(`http://${stacks.addresses.edge}${pathOf("GetServerInfo")}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: "{}",
+    });
+
+  test("refuses headers beyond the limit", async () => {
+    expect((await post({ "x-large": "x".repeat(limits.headerBytesMax) })).status).toBe(431);
+  });
+
+  test("ends an old connection with its next answer", async () => {
+    const socket = connect({
+      host: "127.0.0.1",
+      port: Number(stacks.addresses.edge.split(":")[1]),
+    });
+    sockets.push(socket);
+    const request = "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
+    const ask = async () => {
+      socket.write(request);
+      const [answer] = (await once(socket, "data")) as [Buffer];
+      return answer.toString();
+    };
+    expect(await ask()).toContain("Connection: keep-alive");
+    clock.skip(limits.connectionAgeMs + 1);
+    expect(await ask()).toContain("Connection: close");
+    await once(socket, "close");
+  });
+});

@@ -1,0 +1,96 @@
+/** A node that comes back after the service has forgotten it resumes, and is told what it may miss. */
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { TickAggregator } from "../../../client/index.js";
+import { GapCause, OutcomeStatus } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { StreamResultsResponse } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { limits } from "../../../server/limits.js";
+import { startFakeProver } from "../../../server/prover/fake.js";
+import type { Service } from "../../../server/service.js";
+import type { AggregatorClient } from "../../../tools/harness/contract.js";
+import { clientOver, inventedGroup, outcomesOf, stacks } from "../../../tools/harness/contract.js";
+import { SkippingClock } from "../../../tools/harness/skipping-clock.js";
+import { listenTestService } from "../../helpers/start-service.js";
+import { startTcpProxy } from "../tcp-proxy.js";
+import { snapshot } from "../../../tools/harness/vectors.js";
+
+const WAIT = { timeout: 20_000 };
+const SLOT = 100;
+
+const clock = new SkippingClock();
+let service: Service;
+let client: AggregatorClient;
+beforeEach(async () => {
+  const prover = () => startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() });
+  service = await listenTestService(prover, {}, { clock });
+  await service.ready();
+  client = clientOver(service, stacks[0] ?? "");
+});
+afterEach(() => service.close());
+
+const node = (nodeId: string) => ({ nodeId, nodeEpoch: 1n });
+
+async function retained(nodeId: string, cursor = ""): Promise<StreamResultsResponse[]> {
+  const events = [];
+  const request = { node: node(nodeId), cursor, noFollow: true };
+  for await (const event of client.streamResults(request)) events.push(event);
+  return events;
+}
+
+/** Drops every event, and with them every node without a stream: a newcomer needs the room. */
+async function forgetIdleNodes(nodeIds: readonly string[]): Promise<void> {
+  clock.skip(limits.fenceMsMax + limits.retentionMs);
+  for (const nodeId of nodeIds)
+    await vi.waitFor(async () => expect(await retained(nodeId)).toHaveLength(1), WAIT);
+  // Whoever looks at its results is known from then on.
+  for (let other = 0; other < limits.nodesMax; other++) await retained(`newcomer-${other}`);
+}
+
+test("a forgotten node's cursor gets a gap, then all that there is", async () => {
+  for (let done = 0; done < 2; done++) await outcomesOf(client, node("busy"), [inventedGroup(0)]);
+  await outcomesOf(client, node("away"), [inventedGroup(0)]);
+  const cursor = (await retained("away")).at(-1)?.cursor ?? "";
+  await forgetIdleNodes(["busy", "away"]);
+  const gap = { case: "gap", value: { cause: GapCause.TRIMMED, events: 0n, sessionIds: [] } };
+  const [, told, ...none] = await retained("away", cursor);
+  expect(told?.event).toMatchObject(gap);
+  expect(none).toEqual([]);
+  // As many events again as the cursor had seen, and more: none of them is passed over.
+  for (let done = 0; done < 2; done++) await outcomesOf(client, node("away"), [inventedGroup(0)]);
+  const [, again, ...events] = await retained("away", cursor);
+  expect(again?.event).toMatchObject(gap);
+  const proved = ["outcome", "summary", "outcome", "summary"];
+  expect(events.map(({ event }) => event.case)).toEqual(proved);
+  // Once told, it is not told again.
+  expect(await retained("away", told?.cursor)).toHaveLength(1 + proved.length);
+});
+
+test("an adapter that was cut off until it was forgotten goes on with its next snapshot", async () => {
+  const address = service.grpcAddresses[0] ?? "";
+  const proxy = await startTcpProxy(address);
+  const errors: string[] = [];
+  const adapter = new TickAggregator({
+    endpoints: proxy.address,
+    nodeId: "away",
+    timeToFence: () => limits.fenceMsMax,
+    onError: ({ message }) => errors.push(message),
+  });
+  const gates = { isAggregator: true, hasState: true };
+  const submitAndTake = async (group: number) => {
+    const work = () => snapshot(SLOT, [inventedGroup(group)]);
+    await vi.waitUntil(() => "submitted" in adapter.submitOrSkip(SLOT, gates, work), WAIT);
+    return vi.waitUntil(() => adapter.takeResults(SLOT)[0], WAIT);
+  };
+  const proved = { kind: "outcome", outcome: { status: OutcomeStatus.PROVED } };
+  try {
+    expect(await submitAndTake(0)).toMatchObject(proved);
+    proxy.cut();
+    await forgetIdleNodes(["away"]);
+    proxy.cut(address);
+    errors.length = 0;
+    expect(await submitAndTake(1)).toMatchObject(proved);
+    expect(errors.filter((text) => text.includes("cursor"))).toEqual([]);
+  } finally {
+    await adapter.close();
+    await proxy.close();
+  }
+});

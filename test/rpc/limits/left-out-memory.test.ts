@@ -1,0 +1,30 @@
+/** What outcomes name as left out is held for as long as they are retained, and counted as held. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { limits } from "../../../server/limits.js";
+import { startFakeProver } from "../../../server/prover/fake.js";
+import type { Service } from "../../../server/service.js";
+import { clientOver, outcomesOf, stacks } from "../../../tools/harness/contract.js";
+import { startTestService } from "../../helpers/start-service.js";
+import { dataOf } from "../../../tools/harness/vectors.js";
+
+const INPUTS = 1000;
+
+let service: Service;
+beforeAll(async () => {
+  const sleep = () => Promise.resolve();
+  service = await startTestService(() => startFakeProver({ proveMs: () => 1, sleep }));
+});
+afterAll(() => service.close());
+
+test("a thousand unknown validators count as held once their group has ended", async () => {
+  const heldBytes = async () => (await service.metrics.heldBytes.get()).values[0]?.value;
+  const rawSignatures = Array.from({ length: INPUTS }, (_, validatorIndex) => ({
+    validatorIndex,
+    signature: new Uint8Array(),
+  }));
+  const client = clientOver(service, stacks[0] ?? "");
+  const group = { data: dataOf(0), rawSignatures };
+  const [outcome] = await outcomesOf(client, { nodeId: "node" }, [group], []);
+  expect(outcome?.leftOut.length).toBe(INPUTS);
+  await expect.poll(heldBytes).toBe(INPUTS * limits.leftOutBytes);
+});

@@ -1,0 +1,31 @@
+/** A node too many is refused, and what was reserved for its snapshot is given back. */
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { expect, test } from "vitest";
+import { AggregatorService } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { limits } from "../../../server/limits.js";
+import { startFakeProver } from "../../../server/prover/fake.js";
+import { startTestService } from "../../helpers/start-service.js";
+import { dataOf, snapshot } from "../../../tools/harness/vectors.js";
+
+test("a node beyond the limit is refused and holds no memory", async () => {
+  const prover = startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() });
+  const service = await startTestService(() => prover);
+  const client = createClient(
+    AggregatorService,
+    createGrpcTransport({ baseUrl: `http://${service.grpcAddresses[0]}` }),
+  );
+  const heldBytes = async () => (await service.metrics.heldBytes.get()).values[0]?.value;
+  const submit = async (nodeId: string) => {
+    const node = { nodeId };
+    const request = { node, snapshot: snapshot(100, [{ data: dataOf(0) }]), deadlineMs: 5000 };
+    const { result } = await client.submitSnapshot(request);
+    if (result.case !== "accepted") throw new Error(`skipped: ${result.value?.detail ?? ""}`);
+    await client.getSession({ node, sessionId: result.value.sessionId, waitMs: 5000 });
+  };
+  for (let node = 0; node < limits.nodesMax; node++) await submit(`node-${node}`);
+  await expect.poll(heldBytes).toBe(0);
+  await expect(submit("one-too-many")).rejects.toThrow(/nodes are known already/);
+  await expect.poll(heldBytes).toBe(0);
+  await service.close();
+});

@@ -1,0 +1,90 @@
+/** Decoding a snapshot: more than any has is refused by its field, before it costs anything. */
+import { create } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { SnapshotSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { decodeSnapshot } from "../../../server/admission/decode-snapshot.js";
+import { inventedData, inventedGroup, inventedRaw } from "../../../tools/harness/contract.js";
+import { bits, keyTable, publicKey, snapshot } from "../../../tools/harness/vectors.js";
+import type { GroupInit } from "../../../tools/harness/vectors.js";
+
+const few = { groupsMax: 2, groupsSentMax: 4, validatorsMax: 8, inputsMax: 12, childrenMax: 2 };
+const sizes = { ...few, proofBytesMax: 100, publicKeyBytes: 32, signatureBytes: 64 };
+const decode = (groups: GroupInit[], keys = keyTable(8)) =>
+  decodeSnapshot(create(SnapshotSchema, snapshot(100, groups, keys)), 0, sizes);
+
+const many = <T>(count: number, each: (at: number) => T) =>
+  Array.from({ length: count }, (_, at) => each(at));
+/** Signers whom the key table does not have. */
+const unknown = (count: number) =>
+  many(count, (at) => ({ validatorIndex: 100 + at, signature: new Uint8Array(1) }));
+const child = { participants: bits([0]), proof: new Uint8Array(1) };
+
+test("as much as a snapshot can have is taken, and each unknown signer named", () => {
+  const groups = many(4, (at) => ({ data: inventedData(at), rawSignatures: unknown(3) }));
+  const [first] = decode(groups);
+  expect(first?.work.leftOut.map(({ reason }) => reason)).toEqual(Array(3).fill("unknown_key"));
+  const [all] = decode([{ data: inventedData(0), rawSignatures: unknown(8) }]);
+  expect(all?.work.leftOut).toHaveLength(8);
+});
+
+// Without attestation data, which would be refused as soon as it was looked at.
+test.each<[string, GroupInit[], string]>([
+  [
+    "more groups than may be sent",
+    many(5, () => ({})),
+    "snapshot.groups: has 5 entries, at most 4",
+  ],
+  [
+    "more raw signatures than there are validators",
+    [{}, { rawSignatures: unknown(9) }],
+    "snapshot.groups[1].raw_signatures: has 9 entries, at most one for each of 8 validators",
+  ],
+  [
+    "more inputs in all than a snapshot has",
+    [
+      { rawSignatures: unknown(6), children: [child] },
+      { rawSignatures: unknown(4), children: [child, child] },
+    ],
+    "snapshot.groups: have 13 raw signatures and children, at most 12",
+  ],
+])("%s are refused before any of it is looked at", (_what, groups, message) => {
+  expect(() => decode(groups)).toThrow(
+    expect.objectContaining({ kind: "invalid_argument", message }),
+  );
+});
+
+test("a group over the limit is accepted, and its inputs are not looked into", () => {
+  const decoded = decode([
+    inventedGroup(0),
+    inventedGroup(1),
+    { ...inventedGroup(2), rawSignatures: unknown(2), children: [child] },
+  ]);
+  expect(decoded.map(({ isOverLimit }) => isOverLimit)).toEqual([false, false, true]);
+  expect(decoded[2]?.work).toMatchObject({ leftOut: [], children: [], raws: { validators: [] } });
+});
+
+test("a child over the limit is named, and its participants are not looked up", () => {
+  const unknowns = { participants: bits([7]), proof: new Uint8Array(1) };
+  const children = [child, unknowns, unknowns];
+  const [group] = decode([{ data: inventedData(0), children }], keyTable(4));
+  expect(group?.work.children).toHaveLength(1);
+  expect(group?.work.leftOut.map(({ reason }) => reason)).toEqual(["unknown_key", "bad_child"]);
+});
+
+test("inputs are put in the order of their keys, each with its own validator", () => {
+  const of = (validators: number[]) => {
+    const rawSignatures = validators.map((validator) => inventedRaw(0, validator));
+    const children = [{ participants: bits(validators), proof: new Uint8Array(1) }];
+    return decode([{ data: inventedData(0), rawSignatures, children }])[0];
+  };
+  const group = of([1, 5, 2, 7]);
+  const { raws, children } = group?.work ?? {};
+  const sorted = [1, 2, 5, 7].sort((a, b) => Buffer.compare(publicKey(a), publicKey(b)));
+  const keys = new Uint8Array(Buffer.concat(sorted.map(publicKey)));
+  expect(raws).toMatchObject({ validators: sorted, keys });
+  expect(children).toMatchObject([{ validators: sorted, keys }]);
+  const signatures = sorted.map((validator) => inventedRaw(0, validator).signature);
+  expect(raws?.signatures).toEqual(new Uint8Array(Buffer.concat(signatures)));
+  expect(of([7, 2, 5, 1])?.digest).toBe(group?.digest);
+  expect(of([7, 2, 5])?.digest).not.toBe(group?.digest);
+});

@@ -1,0 +1,98 @@
+/** `token` and `policy check` as their users read them. */
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { exitCodes } from "../../../cli/io/exit-codes.js";
+import { tokenHash } from "../../../server/access/token.js";
+import type { PolicyCheckOptions } from "../../../cli/policy.js";
+import { policyCheckCommand } from "../../../cli/policy.js";
+import { checkPolicy } from "../../../cli/io/read-policy.js";
+import { tokenCommand } from "../../../cli/token.js";
+import { fakeTerminal, freshPath } from "../../helpers/command-line.js";
+
+const usage = (text: string) =>
+  expect.objectContaining({ exitCode: exitCodes.usage, message: expect.stringContaining(text) });
+
+test("a token is printed once, with its line for the policy file", () => {
+  const terminal = fakeTerminal();
+  expect(tokenCommand({}, terminal)).toBe(exitCodes.ok);
+  const [token = "", line = "", ...more] = terminal.stdout.trimEnd().split("\n");
+  expect(token).toMatch(/^lagg_[\w-]{43}$/);
+  expect(JSON.parse(line)).toEqual({ sha256: tokenHash(token).toString("hex") });
+  expect(more).toEqual([]);
+});
+
+test("--out keeps the token from the terminal and from others, and replaces no file", () => {
+  const out = freshPath("token");
+  const terminal = fakeTerminal();
+  tokenCommand({ out }, terminal);
+  const token = readFileSync(out, "utf8").trimEnd();
+  expect(terminal.stdout).toBe(`${JSON.stringify({ sha256: tokenHash(token).toString("hex") })}\n`);
+  expect(statSync(out).mode & 0o777).toBe(0o600);
+  expect(() => tokenCommand({ out }, terminal)).toThrow(usage(out));
+  expect(readFileSync(out, "utf8").trimEnd()).toBe(token);
+});
+
+const file = freshPath("policy.json");
+const node1 = {
+  name: "node-1",
+  certificates: ["DNS:node-1.example"],
+  tokens: [{ sha256: "a".repeat(64), expires: "2027-01-31T00:00:00Z" }],
+  nodes: ["node-1", "node-1-*"],
+  calls: ["SubmitSnapshot"],
+  priorities: ["aggregation"],
+  quota: { streams: 4, callsPerMinute: 60 },
+};
+const operator = { name: "operator", anonymous: true, operatorCalls: ["DrainDevice"] };
+writeFileSync(file, JSON.stringify({ principals: [node1, operator] }));
+
+function check(options: PolicyCheckOptions) {
+  const terminal = fakeTerminal();
+  return { code: policyCheckCommand(file, options, terminal), text: terminal.stdout };
+}
+
+test("a policy that can be used is shown, a line a principal", () => {
+  const { code, text } = check({});
+  expect(code).toBe(exitCodes.ok);
+  const [, first, second] = text.split("\n").map((line) => line.replaceAll(/ {2,}/g, "  "));
+  expect(first).toBe(
+    "node-1  DNS:node-1.example token until 2027-01-31T00:00:00.000Z  node-1 node-1-*" +
+      "  SubmitSnapshot  -  aggregation  streams=4 callsPerMinute=60",
+  );
+  expect(second).toBe("operator  loopback  -  -  DrainDevice  -  -");
+});
+
+test("what a principal may do is told, and why not", () => {
+  const asked = { principal: "node-1", call: "SubmitSnapshot", node: "node-1-b" } as const;
+  expect(check({ ...asked, priority: "aggregation" })).toEqual({
+    code: exitCodes.ok,
+    text: "allowed: principal node-1 may call SubmitSnapshot for node node-1-b at priority aggregation\n",
+  });
+  expect(check({ ...asked, priority: "backlog" })).toEqual({
+    code: exitCodes.notAll,
+    text: "denied: principal node-1 may not submit at priority backlog\n",
+  });
+  expect(check({ principal: "operator", call: "DrainDevice" }).code).toBe(exitCodes.ok);
+  expect(check({ principal: "node-1", call: "DrainDevice" }).code).toBe(exitCodes.notAll);
+});
+
+test("a question about nobody, or somebody who is not there, is a wrong flag", () => {
+  expect(() => check({ call: "GetSession" })).toThrow(usage("--principal"));
+  expect(() => check({ principal: "node-2" })).toThrow(usage("node-1, operator"));
+});
+
+test("doctor tells how many principals a policy names, or what is wrong with it", () => {
+  expect(checkPolicy(file)).toEqual({ level: "ok", text: `${file} names 2 principals` });
+  const wrong = freshPath("wrong.json");
+  expect(checkPolicy(wrong)).toMatchObject({
+    level: "fail",
+    text: expect.stringMatching(/cannot be used: the file: ENOENT/),
+  });
+});
+
+test("a policy that cannot be used ends with 2, and every problem in its own line", () => {
+  const wrong = freshPath("wrong.json");
+  writeFileSync(wrong, JSON.stringify({ principals: [{ name: "ghost" }, { name: "?" }] }));
+  expect(() => policyCheckCommand(wrong, {}, fakeTerminal())).toThrow(
+    usage("(3 wrong), see 'lean-aggregator policy --help'\n  principals[0].name: nobody is it"),
+  );
+});

@@ -1,0 +1,107 @@
+/** Settings: which source wins, and what is said when one is wrong. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { exitCodes } from "../../../cli/io/exit-codes.js";
+import { readSettings } from "../../../cli/settings.js";
+import { ConfigError, parseConfig } from "../../../server/config.js";
+import { freshPath } from "../../helpers/command-line.js";
+
+function problemsOf(...sources: Record<string, unknown>[]): readonly string[] {
+  try {
+    parseConfig(...sources);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems.map(({ key }) => key);
+    throw error;
+  }
+  return [];
+}
+
+test("an address that is open to others is reported under its own name", () => {
+  expect(problemsOf({ http: "0.0.0.0:80" })).toEqual(["http"]);
+  expect(problemsOf({ listen: ["127.0.0.1:0", "0.0.0.0:80"] })).toEqual(["listen"]);
+});
+
+test("with TLS for other machines a policy is needed, within this one it is not", () => {
+  const tls = { tlsCertificate: "tls.crt", tlsKey: "tls.key" };
+  for (const open of [{ listen: "0.0.0.0:1" }, { http: "node-1.example:1" }]) {
+    expect(problemsOf({ ...tls, ...open })).toEqual(["policy"]);
+    expect(problemsOf({ ...tls, ...open, policy: "policy.json" })).toEqual([]);
+  }
+  expect(problemsOf({ ...tls, listen: "unix:/run/a.sock,127.0.0.1:1" })).toEqual([]);
+});
+
+test("addresses of version 6 are addresses too, and devices that share a core are not", () => {
+  expect(problemsOf({ listen: "[::1]:0", http: "[::1]:0", admin: "[::1]:0" })).toEqual([]);
+  const devices = [
+    { id: "a", cores: "0-1" },
+    { id: "b", cores: "1" },
+  ];
+  expect(problemsOf({ devices, admin: "0.0.0.0:1", fenceMs: 0 }).toSorted()).toEqual([
+    "admin",
+    "devices",
+    "fenceMs",
+  ]);
+});
+
+test("every problem is reported at once, each under its key", () => {
+  const wrong = { listen: "here", http: "nowhere", fenceMs: "soon", lisen: 1, spam: 2 };
+  expect(problemsOf(wrong).toSorted()).toEqual(["fenceMs", "http", "lisen", "listen", "spam"]);
+});
+
+test("a setting named __proto__ is refused like any other that there is not", () => {
+  const file: Record<string, unknown> = JSON.parse('{"__proto__": {"fenceMs": 1}}');
+  expect(problemsOf(file)).toEqual(["__proto__"]);
+});
+
+function fileOf(text: string): string {
+  const path = freshPath("settings.json");
+  writeFileSync(path, text);
+  return path;
+}
+
+const refused = (message: unknown) =>
+  expect.objectContaining({ exitCode: exitCodes.usage, message });
+
+test("a flag wins over its variable, that over the file, that over the default", () => {
+  const file = fileOf('{"deadlineMs": 1, "fenceMs": 1000, "drainMs": 1}');
+  const env = { LEAN_AGGREGATOR_DEADLINE_MS: "2", LEAN_AGGREGATOR_FENCE_MS: "2000" };
+  const config = readSettings({ flags: { deadlineMs: "3" }, env, file });
+  expect(config).toMatchObject({ deadlineMs: 3, fenceMs: 2000, drainMs: 1, logLevel: "info" });
+});
+
+test("every wrong setting is named as the user gave it: flag, variable or file", () => {
+  const file = fileOf('{"lisen": 1, "drainMs": "never"}');
+  const env = { LEAN_AGGREGATOR_FENCE_MS: "soon" };
+  expect(() => readSettings({ flags: { deadlineMs: "x" }, env, file })).toThrow(
+    refused(
+      expect.stringMatching(
+        new RegExp(
+          [
+            "4 wrong.*",
+            '  --deadline-ms \\(is "x"\\): .*',
+            '  LEAN_AGGREGATOR_FENCE_MS \\(is "soon"\\): .*',
+            `  ${file}: drainMs \\(is "never"\\): .*`,
+            `  ${file}: lisen \\(is 1\\): there is no such setting`,
+          ].join("\n"),
+        ),
+      ),
+    ),
+  );
+});
+
+test("a file that is not JSON is reported with its line and column", () => {
+  const file = fileOf('{\n  "listen": 1,\n}');
+  expect(() => readSettings({ flags: {}, env: {}, file })).toThrow(
+    refused(expect.stringContaining(`${file} line 3 column 1`)),
+  );
+});
+
+test("a file that is missing, a folder, or no object is reported by its name", () => {
+  const folder = freshPath("folder");
+  mkdirSync(folder);
+  for (const file of [freshPath("missing.json"), folder, fileOf("[]"), fileOf("null")]) {
+    expect(() => readSettings({ flags: {}, env: {}, file })).toThrow(
+      refused(expect.stringContaining(file)),
+    );
+  }
+});

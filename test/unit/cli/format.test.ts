@@ -1,0 +1,196 @@
+/** What the commands print and read, without a service. */
+import { create } from "@bufbuild/protobuf";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { callError } from "../../../cli/io/call-error.js";
+import { infoText } from "../../../cli/info.js";
+import { outcomeHeader, outcomeLine, outcomeTable } from "../../../cli/io/outcome-line.js";
+import { validatorsOf } from "../../../cli/io/outcome-line.js";
+import { Progress } from "../../../cli/io/progress.js";
+import { proofsInFile, verifyRequestOf } from "../../../cli/proofs-in-file.js";
+import { AggregatorError } from "../../../client/errors.js";
+import {
+  GetServerInfoResponseSchema,
+  LeftOutReason,
+  OutcomeReason,
+  OutcomeSchema,
+  OutcomeStatus,
+  ValidatorKeySchema,
+} from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { fakeTerminal } from "../../helpers/command-line.js";
+
+const proved = create(OutcomeSchema, {
+  groupIndex: 0,
+  slot: 1_234_567n,
+  status: OutcomeStatus.PROVED_LATE,
+  participants: new Uint8Array([0b101, 0b1]),
+  proof: new Uint8Array(3 * 1024),
+  proveMs: 812,
+  queueMs: 3,
+});
+const stopped = create(OutcomeSchema, {
+  groupIndex: 12,
+  slot: 7n,
+  status: OutcomeStatus.STOPPED,
+  reason: OutcomeReason.FENCE,
+  detail: "killed",
+  leftOut: [0, 1, 2, 3, 4, 5].map((value) => ({
+    $typeName: "lean.aggregator.v1.LeftOut" as const,
+    reason: LeftOutReason.BAD_SIGNATURE,
+    input: { case: value === 0 ? ("childIndex" as const) : ("validatorIndex" as const), value },
+    digest: new Uint8Array(),
+  })),
+});
+
+describe("a table of outcomes", () => {
+  test("is in order of group, its columns aligned, what has no proof a dash", () => {
+    expect(outcomeTable([stopped, proved]).split("\n")).toEqual([
+      "group     slot  status       reason  validators  proof KiB  queue ms  prove ms  left out",
+      "    0  1234567  proved_late  -                3          3         3       812  -",
+      "   12        7  stopped      fence            -          -         0         -  child 0 " +
+        "bad_signature, validator 1 bad_signature, validator 2 bad_signature, validator 3 " +
+        "bad_signature, 2 more: killed",
+      "",
+    ]);
+  });
+
+  test("printed a line at a time keeps its columns under the header", () => {
+    const header = outcomeHeader();
+    for (const line of [outcomeLine(proved), outcomeLine(stopped)]) {
+      for (const title of ["status", "reason"]) {
+        expect(line[header.indexOf(title)], title).not.toBe(" ");
+        expect(line[header.indexOf(title) - 1], title).toBe(" ");
+      }
+    }
+  });
+
+  test("says of the fake prover's results that they are none", () => {
+    expect(outcomeLine({ ...proved, fake: true })).toContain("proved_late FAKE");
+  });
+});
+
+test("the validators of a bitlist are those whose bit is set", () => {
+  expect(validatorsOf(new Uint8Array([0b1000_0001, 0, 0b10]))).toEqual([0, 7, 17]);
+});
+
+test("info shows a server whose device is down, and one without limits", () => {
+  const info = create(GetServerInfoResponseSchema, {
+    serverVersion: "1.2.3",
+    draining: true,
+    fake: true,
+    proofSystem: { scheme: "fake", revision: "r1" },
+    devices: [
+      { id: "cpu", state: 5, detail: "no memory", learnedCosts: [{ proveMs: 9, proveMsLow: 7 }] },
+      { id: "gpu", state: 2, standbyReady: true },
+    ],
+  });
+  const lines = infoText(info).split("\n");
+  expect(lines).toContain("version      1.2.3");
+  expect(lines).toContain("state        draining: takes no more snapshots");
+  expect(lines).toContain("scheme       fake (FAKE: not proofs)");
+  expect(lines).toContain("cpu     failed  its prover   no memory");
+  expect(lines).toContain("gpu     idle    standby      -");
+  expect(lines).toContain("cpu                  0         0         9    7     0");
+});
+
+describe("progress", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+  const text = (elapsedMs: number) => `proving, ${elapsedMs} ms`;
+
+  test("rewrites one line on a terminal, and clears it at the end", () => {
+    const terminal = fakeTerminal(true);
+    const progress = new Progress(text, terminal);
+    vi.advanceTimersByTime(500);
+    progress.stop();
+    vi.advanceTimersByTime(10_000);
+    const clear = "\r\u001b[K";
+    expect(terminal.stderr).toBe(`${clear}proving, 250 ms${clear}proving, 500 ms${clear}`);
+  });
+
+  test("is a line every few seconds elsewhere, with no control characters", () => {
+    const terminal = fakeTerminal(false);
+    const progress = new Progress(text, terminal);
+    vi.advanceTimersByTime(10_000);
+    progress.stop();
+    expect(terminal.stderr).toBe("proving, 5000 ms\nproving, 10000 ms\n");
+  });
+});
+
+describe("the proofs in a file", () => {
+  const read = (text: string, file = "o.json") =>
+    proofsInFile(new TextEncoder().encode(text), file);
+  const groups = (text: string) => {
+    const proofs = read(text);
+    return proofs.kind === "outcomes" ? proofs.outcomes.map((each) => each.groupIndex) : [];
+  };
+
+  test.each([
+    ["an outcome alone", '{"groupIndex": 1}', [1]],
+    ["lines of --json", '{"accepted":{}}\n{"outcome":{"groupIndex":2}}\n{"summary":{}}\n', [2]],
+    [
+      "grpcurl's own style",
+      '{\n  "opened": {}\n}\n{\n  "outcome": {\n"group_index": 3\n}\n}\n',
+      [3],
+    ],
+    ["the answer of GetSession", '{"session":{"outcomes":[{},{"groupIndex":4}]}}', [0, 4]],
+    ["a session", '{"outcomes":[{"groupIndex":5}]}', [5]],
+  ])("are found in %s", (_form, text, expected) => {
+    expect(groups(text)).toEqual(expected);
+  });
+
+  test("are a request when it names its keys", () => {
+    expect(read('{"publicKeys": ["AAAA"]}')).toMatchObject({ kind: "request" });
+    expect(read('{"public_keys": []}')).toMatchObject({ kind: "request" });
+  });
+
+  test.each([
+    ["an unknown field", '{"groupIndx": 1}', /"groupIndx" is unknown, o.json, /],
+    ["no object", "[1]", /no outcomes, o.json/],
+    ["broken JSON", '{"a": }', /not JSON: .*, o.json/],
+    ["nothing", "", /not JSON: .*, o.json/],
+  ])("are refused when it has %s", (_fault, text, message) => {
+    expect(() => read(text)).toThrow(message);
+  });
+
+  test("are refused when a binary file is none", () => {
+    expect(() => read("\u0001\u0002{", "r.bin")).toThrow(
+      "not a binary VerifyAggregateRequest, r.bin",
+    );
+  });
+});
+
+describe("the request that verifies an outcome", () => {
+  const keys = [0, 2, 8].map((validatorIndex) =>
+    create(ValidatorKeySchema, { validatorIndex, publicKey: new Uint8Array([validatorIndex]) }),
+  );
+
+  test("names the keys of exactly its participants", () => {
+    const { publicKeys, proof } = verifyRequestOf(proved, keys.toReversed(), "s.json");
+    expect(publicKeys).toEqual([new Uint8Array([0]), new Uint8Array([2]), new Uint8Array([8])]);
+    expect(proof).toBe(proved.proof);
+  });
+
+  test("is refused when the key of one is not there", () => {
+    expect(() => verifyRequestOf(proved, keys.slice(1), "s.json")).toThrow(
+      "no key of validator 0, s.json",
+    );
+  });
+});
+
+test("every kind of failed call says where and what to do", () => {
+  const kinds = [
+    ...([
+      "unavailable",
+      "deadline_exceeded",
+      "cancelled",
+      "invalid_argument",
+      "not_found",
+    ] as const),
+    ...(["overloaded", "unauthorized", "unsupported", "internal"] as const),
+  ];
+  for (const kind of kinds) {
+    const error = callError(new AggregatorError(kind, "some field"), "host:1");
+    expect(error.message, kind).toMatch(/^[^,]+, (host:1.*|some field), [^,]+/);
+    expect(error.exitCode).toBe(1);
+  }
+});

@@ -1,0 +1,395 @@
+/** `TickAggregator` against a scripted grpc-js server on a port of its own. No sleeps. */
+import dns from "node:dns";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import {
+  Server,
+  ServerCredentials,
+  status,
+  type sendUnaryData,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+} from "@grpc/grpc-js";
+import { Registry } from "prom-client";
+import { afterEach, expect, it, vi } from "vitest";
+import {
+  AggregatorClient,
+  TickAggregator,
+  type TickAggregatorOptions,
+  type TickResult,
+} from "../../../client/index.js";
+import {
+  AggregatorService,
+  CancelSessionResponseSchema,
+  GetSessionResponseSchema,
+  OutcomeStatus,
+  type SessionSchema,
+  SessionState,
+  SkipReason,
+  StreamResultsResponseSchema,
+  SubmitSnapshotResponseSchema,
+  type StreamResultsRequest,
+  type StreamResultsResponse,
+  type SubmitSnapshotRequest,
+  type SubmitSnapshotResponse,
+} from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { grpcServiceDefinition } from "../../../proto/grpc-js.js";
+
+type ResultsCall = ServerWritableStream<StreamResultsRequest, StreamResultsResponse>;
+type Answer = MessageInitShape<typeof SubmitSnapshotResponseSchema>;
+type Response = MessageInitShape<typeof StreamResultsResponseSchema>;
+
+const GATES = { isAggregator: true, hasState: true };
+const ROOT = new Uint8Array(32).fill(7);
+
+/** Wide, as a prover may have the machine. */
+const eventually = <T>(check: () => T | Promise<T>) =>
+  vi.waitFor(check, { timeout: 10_000, interval: 10 });
+vi.setConfig({ testTimeout: 30_000 });
+
+/** Plays the service as the test says. */
+class Script {
+  readonly submits: SubmitSnapshotRequest[] = [];
+  readonly streams: ResultsCall[] = [];
+  readonly cancels: string[] = [];
+  instance = "i1";
+  refusedCursor = "";
+  session: MessageInitShape<typeof SessionSchema> = {};
+  answer: Answer = { result: { case: "accepted", value: { sessionId: "s1", fenceMs: 60_000 } } };
+  readonly #server = new Server();
+
+  async listen(): Promise<string> {
+    this.#server.addService(grpcServiceDefinition(AggregatorService), {
+      submitSnapshot: (
+        call: ServerUnaryCall<SubmitSnapshotRequest, SubmitSnapshotResponse>,
+        reply: sendUnaryData<SubmitSnapshotResponse>,
+      ) => {
+        this.submits.push(call.request);
+        reply(null, create(SubmitSnapshotResponseSchema, this.answer));
+      },
+      streamResults: (call: ResultsCall) => {
+        this.streams.push(call);
+        if (call.request.cursor !== "" && call.request.cursor === this.refusedCursor)
+          return call.emit("error", { code: status.INVALID_ARGUMENT, details: "cursor: refused" });
+        const opened = { case: "opened", value: { serverInstance: this.instance } } as const;
+        call.write(create(StreamResultsResponseSchema, { event: opened }));
+      },
+      cancelSession: (
+        call: ServerUnaryCall<{ sessionId: string }, unknown>,
+        reply: sendUnaryData<unknown>,
+      ) => {
+        this.cancels.push(call.request.sessionId);
+        reply(null, create(CancelSessionResponseSchema));
+      },
+      getSession: (_call: unknown, reply: sendUnaryData<unknown>) => {
+        reply(null, create(GetSessionResponseSchema, { session: this.session }));
+      },
+      verifyAggregate: () => undefined,
+      getServerInfo: () => undefined,
+    });
+    const port = await new Promise<number>((resolve, reject) => {
+      this.#server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) => {
+        if (error === null) resolve(bound);
+        else reject(error);
+      });
+    });
+    return `127.0.0.1:${String(port)}`;
+  }
+
+  send(response: Response): void {
+    this.streams.at(-1)?.write(create(StreamResultsResponseSchema, response));
+  }
+
+  proved(cursor: string, groupIndex = 0): void {
+    const status = OutcomeStatus.PROVED;
+    const value = { sessionId: "s1", groupIndex, slot: 5n, message: ROOT, status };
+    const bytes = { participants: new Uint8Array([3 + groupIndex * 4]), proof: ROOT };
+    this.send({ cursor, event: { case: "outcome", value: { ...value, ...bytes } } });
+  }
+
+  summary(cursor: string): void {
+    const value = { sessionId: "s1", slot: 5n, groups: 1, proved: 1, durationMs: 1200 };
+    this.send({ cursor, event: { case: "summary", value } });
+  }
+
+  stop(): void {
+    this.#server.forceShutdown();
+  }
+}
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function start(options: Partial<TickAggregatorOptions> = {}) {
+  const script = new Script();
+  const address = await script.listen();
+  cleanups.push(() => script.stop());
+  const clock = { nowMs: 0 };
+  const registry = new Registry();
+  const aggregator = new TickAggregator({
+    endpoints: address,
+    nodeId: "test",
+    timeToFence: () => 7000,
+    nowMs: () => clock.nowMs,
+    registry,
+    ...options,
+  });
+  cleanups.push(() => aggregator.close({ drainMs: 0 }));
+  await eventually(() => expect(script.streams).toHaveLength(1));
+  const metric = async (name: string, labels: Record<string, string> = {}) => {
+    const values = (await registry.getSingleMetric(name)?.get())?.values ?? [];
+    const isAsked = (each: { labels: object }) =>
+      Object.entries(labels).every(([key, value]) => Reflect.get(each.labels, key) === value);
+    return values.find(isAsked)?.value;
+  };
+  return { script, aggregator, clock, metric };
+}
+
+const snapshot = (groups = 1) => ({ groups: Array.from({ length: groups }, () => ({})) });
+
+async function takeOne(aggregator: TickAggregator, slot = 5): Promise<TickResult[]> {
+  return eventually(() => {
+    const results = aggregator.takeResults(slot);
+    expect(results.length).toBeGreaterThan(0);
+    return results;
+  });
+}
+
+/** Submits until the latch lets it: what frees it comes over the wire. */
+async function submitOnceFree(aggregator: TickAggregator): Promise<void> {
+  await eventually(() =>
+    expect(aggregator.submitOrSkip(5, GATES, snapshot)).toMatchObject({ submitted: true }),
+  );
+}
+
+it("delivers an outcome once and frees the latch with the summary", async () => {
+  const { script, aggregator, metric } = await start();
+  expect(aggregator.submitOrSkip(5, GATES, snapshot)).toMatchObject({ submitted: true });
+  expect(aggregator.submitOrSkip(5, GATES, snapshot)).toEqual({ skipped: "in_flight" });
+  await eventually(() => expect(script.submits).toHaveLength(1));
+  expect(script.submits[0]).toMatchObject({ deadlineMs: 750, fenceMs: 7000 });
+  expect(script.submits[0]?.snapshot?.slot).toBe(5n);
+  script.proved("c1");
+  script.proved("c1");
+  const results = await takeOne(aggregator);
+  expect(results).toMatchObject([{ kind: "outcome", sessionId: "s1", outcome: { proof: ROOT } }]);
+  script.summary("c2");
+  await submitOnceFree(aggregator);
+  expect(aggregator.takeResults(5)).toEqual([]);
+  expect(await metric("lean_aggregator_skip_total", { reason: "no_prover" })).toBe(0);
+});
+
+it("counts the service's skip and takes the next snapshot", async () => {
+  const { script, aggregator, metric } = await start();
+  script.answer = { result: { case: "skipped", value: { reason: SkipReason.OVERLOADED } } };
+  aggregator.submitOrSkip(5, GATES, snapshot);
+  await eventually(async () =>
+    expect(await metric("lean_aggregator_skip_total", { reason: "overloaded" })).toBe(1),
+  );
+  expect(aggregator.submitOrSkip(5, GATES, snapshot)).toMatchObject({ submitted: true });
+});
+
+it("never throws from the tick", async () => {
+  const onError = vi.fn(() => {
+    throw new Error("reporter");
+  });
+  const { aggregator, metric } = await start({ onError });
+  const broken = () => {
+    throw new Error("no snapshot");
+  };
+  expect(aggregator.submitOrSkip(5, GATES, broken)).toEqual({ skipped: "snapshot_threw" });
+  const bad = { keys: [{ validatorIndex: -1 }], groups: [] };
+  expect(aggregator.submitOrSkip(5, GATES, () => bad)).toEqual({ skipped: "invalid" });
+  expect(aggregator.submitOrSkip(0.5, GATES, snapshot)).toEqual({ skipped: "invalid" });
+  expect(await metric("lean_aggregator_skip_total", { reason: "invalid" })).toBe(2);
+  expect(aggregator.submitOrSkip(5, GATES, snapshot)).toMatchObject({ submitted: true });
+  expect(onError).toHaveBeenCalledTimes(3);
+});
+
+it("resumes a broken stream by its cursor", async () => {
+  const { script, aggregator } = await start();
+  aggregator.submitOrSkip(5, GATES, () => snapshot(2));
+  await eventually(() => expect(script.submits).toHaveLength(1));
+  script.proved("c1");
+  expect(await takeOne(aggregator)).toHaveLength(1);
+  script.streams[0]?.end();
+  await eventually(() => expect(script.streams).toHaveLength(2));
+  expect(script.streams[1]?.request.cursor).toBe("c1");
+  script.proved("c1");
+  script.proved("c2", 1);
+  expect(await takeOne(aggregator)).toMatchObject([{ kind: "outcome", groupIndex: 1 }]);
+});
+
+it("starts over without a cursor that the service refuses", async () => {
+  const { script, aggregator } = await start();
+  script.refusedCursor = "c1";
+  aggregator.submitOrSkip(5, GATES, () => snapshot(2));
+  await eventually(() => expect(script.submits).toHaveLength(1));
+  script.proved("c1");
+  expect(await takeOne(aggregator)).toHaveLength(1);
+  script.streams[0]?.end();
+  await eventually(() => expect(script.streams).toHaveLength(3));
+  expect(script.streams.map(({ request }) => request.cursor)).toEqual(["", "c1", ""]);
+  script.proved("c1");
+  script.proved("c2", 1);
+  expect(await takeOne(aggregator)).toMatchObject([{ kind: "outcome", groupIndex: 1 }]);
+});
+
+it("skips as unreachable when the service is gone, and loses what it held at the fence", async () => {
+  const { script, aggregator, clock, metric } = await start();
+  aggregator.submitOrSkip(5, GATES, () => snapshot(2));
+  await eventually(() => expect(script.submits).toHaveLength(1));
+  script.proved("c1");
+  // One of the two ends, which shows that the answer to the submission is in.
+  expect(await takeOne(aggregator)).toHaveLength(1);
+  script.stop();
+  await eventually(() =>
+    expect(aggregator.submitOrSkip(5, GATES, snapshot, { mayReplace: true })).toEqual({
+      skipped: "unreachable",
+    }),
+  );
+  expect(aggregator.takeResults(6)).toEqual([]);
+  clock.nowMs = 7000;
+  expect(aggregator.takeResults(6)).toMatchObject([{ kind: "lost", groupIndex: 1 }]);
+  expect(await metric("lean_aggregator_lost_groups_total")).toBe(1);
+});
+
+/** Two services, both connected, the first preferred. */
+async function startTwo() {
+  const second = new Script();
+  const secondAddress = await second.listen();
+  cleanups.push(() => second.stop());
+  const first = new Script();
+  const firstAddress = await first.listen();
+  cleanups.push(() => first.stop());
+  second.instance = "i2";
+  const endpoints = [firstAddress, secondAddress];
+  const timeToFence = () => 7000;
+  const aggregator = new TickAggregator({ endpoints, nodeId: "test", timeToFence });
+  cleanups.push(() => aggregator.close({ drainMs: 0 }));
+  await eventually(() => expect(first.streams).toHaveLength(1));
+  await eventually(() => expect(second.streams).toHaveLength(1));
+  return { first, second, aggregator };
+}
+
+it("goes to the next endpoint when the first is gone", async () => {
+  const { first, second, aggregator } = await startTwo();
+  first.stop();
+  await eventually(() => {
+    aggregator.submitOrSkip(5, GATES, snapshot);
+    expect(second.submits.length).toBeGreaterThan(0);
+  });
+});
+
+it("takes a snapshot on to the next endpoint when the first is draining", async () => {
+  const { first, second, aggregator } = await startTwo();
+  first.answer = { result: { case: "skipped", value: { reason: SkipReason.DRAINING } } };
+  await eventually(() => {
+    aggregator.submitOrSkip(5, GATES, snapshot);
+    expect(second.submits).toHaveLength(1);
+  });
+  expect(second.submits[0]?.requestId).toBe(first.submits.at(-1)?.requestId);
+  second.proved("c1");
+  expect(await takeOne(aggregator)).toMatchObject([{ kind: "outcome", sessionId: "s1" }]);
+});
+
+it("has copied the snapshot when the call returns", async () => {
+  const { script, aggregator } = await start();
+  const signature = new Uint8Array([1, 2, 3]);
+  const rawSignatures = [{ validatorIndex: 4, signature }];
+  aggregator.submitOrSkip(5, GATES, () => ({ groups: [{ rawSignatures }] }));
+  signature.fill(0);
+  rawSignatures.length = 0;
+  await eventually(() => expect(script.submits).toHaveLength(1));
+  const sent = script.submits[0]?.snapshot?.groups[0]?.rawSignatures;
+  expect(sent).toMatchObject([{ validatorIndex: 4, signature: Buffer.from([1, 2, 3]) }]);
+});
+
+it("hands out a proof only after the node's own check", async () => {
+  const checks: ((isValid: boolean) => void)[] = [];
+  const verify = () => new Promise<boolean>((resolve) => checks.push(resolve));
+  const { script, aggregator } = await start({ verify });
+  aggregator.submitOrSkip(5, GATES, snapshot);
+  await eventually(() => expect(script.submits).toHaveLength(1));
+  script.proved("c1");
+  await eventually(() => expect(checks).toHaveLength(1));
+  expect(aggregator.takeResults(5)).toEqual([]);
+  checks[0]?.(false);
+  expect(await takeOne(aggregator)).toMatchObject([{ kind: "refused" }]);
+});
+
+it("closes within its bound, cancels what is in flight, and stays closed", async () => {
+  const { script, aggregator } = await start();
+  aggregator.submitOrSkip(5, GATES, () => snapshot(2));
+  await eventually(() => expect(script.submits).toHaveLength(1));
+  script.proved("c1");
+  expect(await takeOne(aggregator)).toHaveLength(1);
+  const startMs = performance.now();
+  const closing = aggregator.close({ drainMs: 200 });
+  expect(aggregator.close()).toBe(closing);
+  await closing;
+  expect(performance.now() - startMs).toBeLessThan(2000);
+  expect(script.cancels).toEqual(["s1"]);
+  expect(aggregator.takeResults(5)).toMatchObject([{ kind: "lost" }]);
+  expect(aggregator.submitOrSkip(5, GATES, snapshot)).toEqual({ skipped: "draining" });
+});
+
+it("sends nothing of a slot whose time is over, as when a node that stood still catches up", async () => {
+  const { script, aggregator, metric } = await start({ timeToFence: () => -1 });
+  expect(aggregator.submitOrSkip(5, GATES, snapshot)).toMatchObject({ submitted: true });
+  const skips = () => metric("lean_aggregator_skip_total", { reason: "predicted_miss" });
+  await eventually(async () => expect(await skips()).toBe(1));
+  expect(script.submits).toEqual([]);
+});
+
+it("closes within its bound when the name of the service never resolves", async () => {
+  const lookup = vi.spyOn(dns.promises, "lookup").mockReturnValue(new Promise(() => undefined));
+  cleanups.push(() => lookup.mockRestore());
+  const aggregator = new TickAggregator({
+    endpoints: "service.invalid:1",
+    nodeId: "test",
+    timeToFence: () => 7000,
+  });
+  await eventually(() => expect(lookup).toHaveBeenCalled());
+  expect(aggregator.submitOrSkip(5, GATES, snapshot)).toMatchObject({ submitted: true });
+  const startMs = performance.now();
+  await aggregator.close({ drainMs: 50 });
+  expect(performance.now() - startMs).toBeLessThan(1000);
+  expect(aggregator.takeResults(5)).toEqual([]);
+});
+
+it("cancels the call when the loop over a stream is left, and refuses calls once closed", async () => {
+  const script = new Script();
+  const client = new AggregatorClient({ address: await script.listen() });
+  cleanups.push(() => script.stop());
+  for await (const response of client.streamResults({})) {
+    expect(response.event.case).toBe("opened");
+    break;
+  }
+  await eventually(() => expect(script.streams[0]?.cancelled).toBe(true));
+  const controller = new AbortController();
+  const aborted = (async () => {
+    for await (const response of client.streamResults({}, controller.signal))
+      if (response.event.case === "opened") controller.abort();
+  })();
+  await expect(aborted).rejects.toMatchObject({ kind: "cancelled" });
+  await expect(client.getServerInfo({}, { timeoutMs: 20 })).rejects.toMatchObject({
+    kind: "deadline_exceeded",
+  });
+  client.close();
+  client.close();
+  await expect(client.getServerInfo()).rejects.toMatchObject({ kind: "cancelled" });
+});
+
+it("ends by GetSession what a gap has swallowed", async () => {
+  const { script, aggregator } = await start();
+  aggregator.submitOrSkip(5, GATES, () => snapshot(2));
+  await eventually(() => expect(script.submits).toHaveLength(1));
+  script.proved("c1");
+  expect(await takeOne(aggregator)).toHaveLength(1);
+  const missed = { sessionId: "s1", groupIndex: 1, status: OutcomeStatus.REJECTED };
+  script.session = { sessionId: "s1", state: SessionState.ENDED, outcomes: [missed] };
+  script.send({ cursor: "c9", event: { case: "gap", value: { sessionIds: ["s1"] } } });
+  expect(await takeOne(aggregator)).toMatchObject([{ kind: "outcome", groupIndex: 1 }]);
+});

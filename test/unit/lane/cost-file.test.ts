@@ -1,0 +1,190 @@
+/** What devices have learned is kept across restarts, and nobody else's file is taken for it. */
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { pino } from "pino";
+import { beforeEach, describe, expect, test } from "vitest";
+import { CostFiles, costFilePath } from "../../../server/lane/cost-file.js";
+import { freshCostModel, learn, predictMs } from "../../../server/work/cost-model.js";
+import { VirtualClock } from "../../../tools/sim/virtual-clock.js";
+import { temporaryFolder } from "../../helpers/temporary-folder.js";
+
+const SYSTEM = "scheme revision-1";
+const UID = process.getuid?.();
+
+let folder: string;
+let path: string;
+let clock: VirtualClock;
+let logged: string[];
+
+beforeEach(() => {
+  folder = temporaryFolder();
+  path = costFilePath(folder, "cpu");
+  clock = new VirtualClock();
+  logged = [];
+});
+
+function costFiles(uid = UID): CostFiles {
+  const write = (line: string) => {
+    const { msg, cause } = JSON.parse(line) as { msg: string; cause?: string };
+    if (cause !== undefined) logged.push(`${msg}: ${cause}`);
+  };
+  return new CostFiles({ folder, uid }, { clock, log: pino({}, { write }) });
+}
+
+const wait = (ms: number) => clock.runUntil(clock.nowMs() + ms, () => undefined);
+const model = (tookMs: number) => learn(freshCostModel, 1, 0, tookMs, clock.nowMs());
+
+/** The file of a service that has ended. */
+async function saved(tookMs = 400): Promise<void> {
+  const files = costFiles();
+  files.save("cpu", SYSTEM, model(tookMs));
+  await files.close();
+}
+
+test("a model comes back as it was saved, as old as it is", async () => {
+  await wait(5000);
+  await saved();
+  const before = clock.nowMs();
+  await wait(60_000);
+  expect(costFiles().load("cpu", SYSTEM)).toEqual({ ...model(400), atMs: before });
+});
+
+test("it may come back from before this process's clock began", async () => {
+  await wait(60_000);
+  await saved();
+  const content = JSON.parse(readFileSync(path, "utf8")) as { atUnixMs: number };
+  writeFileSync(path, JSON.stringify({ ...content, atUnixMs: content.atUnixMs - 3_600_000 }));
+  expect(costFiles().load("cpu", SYSTEM)?.atMs).toBe(60_000 - 3_600_000);
+});
+
+test("wall time that went back makes it no younger than new", async () => {
+  await saved();
+  const content = JSON.parse(readFileSync(path, "utf8")) as { atUnixMs: number };
+  writeFileSync(path, JSON.stringify({ ...content, atUnixMs: content.atUnixMs + 3_600_000 }));
+  expect(costFiles().load("cpu", SYSTEM)?.atMs).toBe(clock.nowMs());
+});
+
+test("the file is for its owner only, and nothing lies beside it", async () => {
+  await saved();
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+  expect(readdirSync(folder)).toEqual(["lean-aggregator-cpu.costs.json"]);
+});
+
+test("each device has its own", async () => {
+  await saved();
+  expect(costFiles().load("gpu", SYSTEM)).toBeUndefined();
+  expect(logged).toEqual([]);
+});
+
+test("it is written at once, then every 5 s, and at the end", async () => {
+  const files = costFiles();
+  const predicted = () => {
+    const kept = costFiles().load("cpu", SYSTEM);
+    return kept === undefined ? undefined : Math.round(predictMs(kept, 1, 0));
+  };
+  const values = [400, 500, 600, 700].map((ms) => model(ms));
+  const [first, second, third, last] = values.map((each) => Math.round(predictMs(each, 1, 0)));
+  const save = (n: number) => files.save("cpu", SYSTEM, values[n] ?? freshCostModel);
+  save(0);
+  await expect.poll(predicted).toBe(first);
+  save(1);
+  save(2);
+  await wait(4900);
+  expect(predicted()).toBe(first);
+  await wait(200);
+  await expect.poll(predicted).toBe(third);
+  expect(second).not.toBe(third);
+  save(3);
+  await files.close();
+  expect(predicted()).toBe(last);
+  await files.close();
+  expect(clock.pending).toBe(0);
+});
+
+describe("is not used, and the log says why", () => {
+  const refused: [name: string, make: () => void, why: string][] = [
+    ["a file that is no JSON", () => writeFileSync(path, "{"), "JSON"],
+    ["an empty file", () => writeFileSync(path, ""), "JSON"],
+    ["a file of another format", () => edit({ format: 1 }), "format"],
+    ["a file with a field too many", () => edit({ more: 1 }), "more"],
+    ["costs that are no numbers", () => edit({ logMs: [1, 2, null, 4, 5] }), "logMs"],
+    ["costs beyond all measure", () => edit({ logMs: [1, 2, 3, 4, 900] }), "logMs"],
+    ["a covariance of another size", () => edit({ covariance: [[1]] }), "covariance"],
+    [
+      "a covariance that is none",
+      () => edit({ covariance: identityBut(0, 1, 0.5) }),
+      "no covariance",
+    ],
+    [
+      "variances below nothing",
+      () => edit({ covariance: identityBut(2, 2, -0.1) }),
+      "no covariance",
+    ],
+    ["a scatter of nothing", () => edit({ scatter: 0 }), "scatter"],
+    ["another proof system's", () => edit({ proofSystem: "scheme 2" }), "of scheme 2"],
+    ["a file of many bytes", () => writeFileSync(path, " ".repeat(20_000)), "20000 bytes"],
+    ["a folder", () => (rmSync(path), mkdirSync(path)), "no file"],
+    ["a symbolic link", () => moveBehindLink(), "ELOOP"],
+  ];
+  const identityBut = (row: number, column: number, value: number) =>
+    [0, 1, 2, 3, 4].map((r) =>
+      [0, 1, 2, 3, 4].map((c) => (r === row && c === column ? value : Number(r === c))),
+    );
+  const edit = (fields: object) => {
+    const content = JSON.parse(readFileSync(path, "utf8")) as object;
+    writeFileSync(path, JSON.stringify({ ...content, ...fields }));
+  };
+  const moveBehindLink = () => {
+    const target = join(folder, "elsewhere");
+    writeFileSync(target, readFileSync(path));
+    rmSync(path);
+    symlinkSync(target, path);
+  };
+
+  test.each(refused)("%s", async (_name, make, why) => {
+    await saved();
+    make();
+    expect(costFiles().load("cpu", SYSTEM)).toBeUndefined();
+    expect(logged).toHaveLength(1);
+    expect(logged[0]).toMatch(/^learned costs not used: /);
+    expect(logged[0]).toContain(why);
+  });
+
+  test("another user's file", async () => {
+    await saved();
+    expect(costFiles((UID ?? 0) + 1).load("cpu", SYSTEM)).toBeUndefined();
+    expect(logged[0]).toContain("owns it");
+  });
+});
+
+test("writing replaces a symbolic link and does not follow it", async () => {
+  const target = join(folder, "victim");
+  writeFileSync(target, "untouched");
+  chmodSync(target, 0o600);
+  symlinkSync(target, path);
+  symlinkSync(target, `${path}.new`);
+  await saved();
+  expect(readFileSync(target, "utf8")).toBe("untouched");
+  expect(costFiles().load("cpu", SYSTEM)).toBeDefined();
+});
+
+test("a folder that is gone is told of once, and stops nobody", async () => {
+  const files = costFiles();
+  rmSync(folder, { recursive: true });
+  files.save("cpu", SYSTEM, model(400));
+  files.save("gpu", SYSTEM, model(400));
+  await files.close();
+  expect(existsSync(folder)).toBe(false);
+  expect(logged).toHaveLength(1);
+  expect(logged[0]).toMatch(/^learned costs not kept; .*ENOENT/);
+});

@@ -1,0 +1,59 @@
+/** Devices: which settings of them fit together, and how much memory they may take. */
+import { expect, test } from "vitest";
+import {
+  deviceSchema,
+  openDevice,
+  overlappingDevices,
+  proverCeilingBytes,
+  standbysThatFit,
+} from "../../../server/prover/device.js";
+
+const device = (id: string, cores?: string) => deviceSchema.parse({ id, cores });
+
+test("cores are ranges and single ones; what is neither is refused", () => {
+  expect(device("a", "0-2,5").cores).toEqual([0, 1, 2, 5]);
+  for (const cores of ["2-1", "a", "0-", "1,,2", "0-99999"])
+    expect(() => device("a", cores), cores).toThrow();
+});
+
+test("a user is two numbers, and only a service that is root may give one", async () => {
+  const withUser = (user: string) => deviceSchema.parse({ id: "a", user });
+  expect(withUser("65534:10").user).toEqual({ uid: 65_534, gid: 10 });
+  for (const user of ["nobody", "1", "1:", "-1:0"]) expect(() => withUser(user), user).toThrow();
+  const unused = () => expect.unreachable();
+  const opened = openDevice(withUser("1:1"), {
+    addon: { lockFile: unused },
+    backend: { library: "none", config: "" },
+    hostPath: "none",
+    lockDir: "none",
+    env: {},
+    pid: 1,
+    uid: 1000,
+    nowMs: () => 0,
+    sleep: unused,
+    onWait: unused,
+  });
+  await expect(opened).rejects.toThrow("only a service that is root can give one");
+});
+
+test("two devices on one core or of one name, or one of several on all cores, are told", () => {
+  expect(overlappingDevices([device("a", "0-1"), device("b", "2-3")])).toBeUndefined();
+  expect(overlappingDevices([device("a")])).toBeUndefined();
+  expect(overlappingDevices([device("a", "0-1"), device("b", "1")])).toBe(
+    "b and a both use core 1",
+  );
+  expect(overlappingDevices([device("a"), device("b", "1")])).toMatch(/a is on all cores/);
+  expect(overlappingDevices([device("a", "0"), device("a", "1")])).toBe("two devices are named a");
+});
+
+test("a standby waits only where every prover may grow to its ceiling beside it", () => {
+  expect(standbysThatFit(8e9, 1, 3e9)).toBe(1);
+  expect(standbysThatFit(4e9, 1, 3e9)).toBe(0);
+  expect(standbysThatFit(8e9, 3, 3e9)).toBe(0);
+});
+
+test("the ceiling of a prover is below what the container has, whatever is configured", () => {
+  expect(proverCeilingBytes(8e9, 1, 3e9)).toBe(3e9);
+  expect(proverCeilingBytes(2e9, 1, 3e9)).toBe(1.6e9);
+  expect(proverCeilingBytes(4e9, 2, 3e9)).toBe(1.6e9);
+});

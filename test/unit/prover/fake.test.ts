@@ -1,0 +1,97 @@
+/** The fake prover keeps the promises of the real one. */
+import { describe, expect, it } from "vitest";
+import { fakeSignature, startFakeProver } from "../../../server/prover/fake.js";
+import type { Prover, ProveJob } from "../../../server/prover/prover.js";
+
+const SLOT = 100;
+const message = { root: new Uint8Array(32).fill(9), slot: SLOT };
+
+function keys(...numbers: number[]): Uint8Array {
+  return Buffer.concat(numbers.map((n) => Buffer.alloc(32, n)));
+}
+
+function signatures(...numbers: number[]): Uint8Array {
+  return Buffer.concat(numbers.map((n) => fakeSignature(keys(n), message.root, SLOT)));
+}
+
+function job(...numbers: number[]): ProveJob {
+  return {
+    message,
+    keys: keys(...numbers),
+    signatures: signatures(...numbers),
+    children: [],
+    logInvRate: 0,
+  };
+}
+
+function start(sleep: (ms: number) => Promise<void> = () => Promise.resolve()): Prover {
+  return startFakeProver({ proveMs: (raws, children) => 100 * raws + 1000 * children, sleep });
+}
+
+describe("the fake prover", () => {
+  it("says that it is fake", async () => {
+    const { description } = await start();
+    expect(description).toMatchObject({ fake: true, scheme: "fake", revision: "fake-1" });
+  });
+
+  it("tells good signatures from bad ones and from those at another leaf", async () => {
+    const prover = await start();
+    const bad = fakeSignature(keys(7), message.root, SLOT);
+    const wrongLeaf = fakeSignature(keys(3), message.root, SLOT + 1);
+    const packed = Buffer.concat([signatures(1), bad, wrongLeaf]);
+    const verdicts = await prover.verifySignatures(message, keys(1, 2, 3), packed);
+    expect(verdicts).toEqual(["ok", "bad_signature", "wrong_leaf"]);
+  });
+
+  it("proves exactly the keys of raws and children, in any order", async () => {
+    const prover = await start();
+    const child = { proof: await prover.aggregate(job(5, 2)), keys: keys(2, 5) };
+    const proof = await prover.aggregate({ ...job(3, 2), children: [child] });
+    const verify = (...numbers: number[]) =>
+      prover.verifyAggregate(message, { proof, keys: keys(...numbers) });
+    expect(await verify(5, 3, 2)).toBe(true);
+    expect(await verify(3, 2)).toBe(false);
+    expect(await verify(2, 3, 5, 6)).toBe(false);
+    const other = { root: new Uint8Array(32), slot: SLOT };
+    expect(await prover.verifyAggregate(other, { proof, keys: keys(2, 3, 5) })).toBe(false);
+  });
+
+  it("refuses bad raws, bad children, broken sizes and nothing at all", async () => {
+    const prover = await start();
+    const good = job(1);
+    const badChild = { proof: new Uint8Array(36), keys: keys(4) };
+    for (const bad of [
+      { ...good, signatures: signatures(2) },
+      { ...good, children: [badChild] },
+      { ...good, keys: good.keys.subarray(1) },
+      { ...good, signatures: new Uint8Array(0) },
+      job(),
+    ]) {
+      await expect(prover.aggregate(bad)).rejects.toMatchObject({ kind: "refused" });
+    }
+  });
+
+  it("takes the time its options say, one proof at a time, and verifies meanwhile", async () => {
+    const sleeps: { ms: number; wake: () => void }[] = [];
+    const prover = await start((ms) => new Promise((wake) => sleeps.push({ ms, wake })));
+    const proving = prover.aggregate(job(1, 2));
+    expect(sleeps.map(({ ms }) => ms)).toEqual([200]);
+    await expect(prover.aggregate(job(1))).rejects.toMatchObject({ kind: "internal" });
+    expect(await prover.verifySignatures(message, keys(1), signatures(1))).toEqual(["ok"]);
+    sleeps[0]?.wake();
+    expect(await proving).toBeInstanceOf(Uint8Array);
+  });
+
+  it("rejects what is pending and what comes later once killed", async () => {
+    const prover = await start(() => new Promise(() => undefined));
+    const proving = prover.aggregate(job(1));
+    prover.kill();
+    prover.kill();
+    await expect(proving).rejects.toMatchObject({ name: "ProverError", kind: "died" });
+    await expect(prover.aggregate(job(1))).rejects.toMatchObject({ kind: "died" });
+    await expect(
+      prover.verifyAggregate(message, { proof: new Uint8Array(1), keys: keys(1) }),
+    ).rejects.toMatchObject({ kind: "died" });
+    expect(await prover.exited).toMatchObject({ cause: "killed_by_us" });
+  });
+});

@@ -1,0 +1,131 @@
+/** What a prover process sends is checked before it counts. */
+import { describe, expect, it } from "vitest";
+import {
+  GarbledMessageError,
+  parseBoolean,
+  parseFromHost,
+  parseProof,
+  parseToHost,
+  parseVerdicts,
+} from "../../../server/prover/messages.js";
+
+const description = {
+  backend: "lean_pq",
+  scheme: "leanxmss",
+  revision: "r1",
+  kinds: 1,
+  publicKeyBytes: 32,
+  signatureBytes: 2404,
+  proofBytesMax: 1000,
+  childrenMax: 16,
+  rawsMax: 0,
+  keyOrderMatters: false,
+};
+const message = { root: new Uint8Array(32), slot: 7 };
+const request = {
+  type: "request",
+  id: 1,
+  op: "verifySignatures",
+  message,
+  keys: new Uint8Array(32),
+  signatures: new Uint8Array(2404),
+};
+
+describe("messages from the prover process", () => {
+  it.each([
+    { type: "ready", description },
+    { type: "heartbeat", residentBytes: 5 },
+    { type: "reply", id: 1, ok: true, value: true },
+    { type: "reply", id: 1, ok: false, kind: "refused", message: "no" },
+  ])("a well-formed $type is taken as it is", (raw) => {
+    expect(parseFromHost(raw)).toEqual(raw);
+  });
+
+  it.each<[string, unknown]>([
+    ["nothing", undefined],
+    ["a string", "ready"],
+    ["an unknown type", { type: "hello" }],
+    ["a ready without a description", { type: "ready" }],
+    ["keys of no size", { type: "ready", description: { ...description, publicKeyBytes: 0 } }],
+    ["a huge key", { type: "ready", description: { ...description, publicKeyBytes: 2 ** 31 } }],
+    ["a name of two lines", { type: "ready", description: { ...description, scheme: "a\nb" } }],
+    ["a long name", { type: "ready", description: { ...description, scheme: "x".repeat(999) } }],
+    [
+      "a description with more in it",
+      { type: "ready", description: { ...description, fake: true } },
+    ],
+    ["negative memory", { type: "heartbeat", residentBytes: -1 }],
+    ["memory that is no number", { type: "heartbeat", residentBytes: Number.NaN }],
+    ["a reply without a number", { type: "reply", ok: true, value: true }],
+    ["a fractional number", { type: "reply", id: 1.5, ok: true, value: true }],
+    ["an unknown kind", { type: "reply", id: 1, ok: false, kind: "died", message: "x" }],
+    [
+      "an endless error",
+      { type: "reply", id: 1, ok: false, kind: "internal", message: "x".repeat(1e6) },
+    ],
+  ])("%s is refused", (_, raw) => {
+    expect(() => parseFromHost(raw)).toThrow(GarbledMessageError);
+  });
+});
+
+it("control characters of an error are blanks by the time anyone reads it", () => {
+  const error = { type: "reply", id: 1, ok: false, kind: "internal" };
+  const parsed = parseFromHost({ ...error, message: "\u001b[2Jno\r\n\u202ex" });
+  expect(parsed).toMatchObject({ message: " [2Jno x" });
+});
+
+describe("values of replies", () => {
+  it("verdicts are as many as the keys", () => {
+    expect(parseVerdicts(["ok", "wrong_leaf", "bad_signature"], 3)).toHaveLength(3);
+    expect(() => parseVerdicts(["ok"], 2)).toThrow(GarbledMessageError);
+    expect(() => parseVerdicts(["ok", "ok", "ok"], 2)).toThrow(GarbledMessageError);
+  });
+
+  it.each<[string, unknown]>([
+    ["an unknown verdict", ["fine"]],
+    ["a status", [0]],
+    ["bytes", new Uint8Array(1)],
+    ["a hole", new Array(1)],
+    ["something with a length", { length: 1, 0: "ok" }],
+  ])("%s is no verdict", (_, value) => {
+    expect(() => parseVerdicts(value, 1)).toThrow(GarbledMessageError);
+  });
+
+  it("only true and false answer a verification", () => {
+    expect(parseBoolean(false)).toBe(false);
+    expect(() => parseBoolean(1)).toThrow(GarbledMessageError);
+    expect(() => parseBoolean(undefined)).toThrow(GarbledMessageError);
+  });
+
+  it("a proof is copied off the buffer that it came in", () => {
+    const pool = new Uint8Array(100);
+    const proof = parseProof(pool.subarray(10, 20), 10);
+    expect(proof).toHaveLength(10);
+    expect(proof.buffer.byteLength).toBe(10);
+  });
+
+  it.each<[string, unknown]>([
+    ["an empty proof", new Uint8Array(0)],
+    ["one beyond the description's size", new Uint8Array(11)],
+    ["an array", [1, 2]],
+    ["a string", "proof"],
+  ])("%s is refused", (_, value) => {
+    expect(() => parseProof(value, 10)).toThrow(GarbledMessageError);
+  });
+});
+
+describe("messages to the prover process", () => {
+  it("a well-formed request is taken as it is", () => {
+    expect(parseToHost(request)).toEqual(request);
+  });
+
+  it.each<[string, unknown]>([
+    ["a short root", { ...request, message: { ...message, root: new Uint8Array(31) } }],
+    ["a slot beyond u32", { ...request, message: { ...message, slot: 2 ** 32 } }],
+    ["an unknown operation", { ...request, op: "merge" }],
+    ["a request without keys", { ...request, keys: undefined }],
+    ["a start without a lock", { type: "start" }],
+  ])("%s is refused", (_, raw) => {
+    expect(() => parseToHost(raw)).toThrow(GarbledMessageError);
+  });
+});

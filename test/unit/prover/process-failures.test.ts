@@ -1,0 +1,183 @@
+/** A prover process that dies, hangs or lies, played by small scripts in place of `host.ts`. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { proverEnvironment, startProcessProver } from "../../../server/prover/process-prover.js";
+import type { ProcessWatch } from "../../../server/prover/process-watch.js";
+import type { Prover } from "../../../server/prover/prover.js";
+import { temporaryFolder } from "../../helpers/temporary-folder.js";
+
+const START_MS_MAX = 60_000;
+const message = { root: new Uint8Array(32), slot: 7 };
+/** What every script has of `host.ts`. */
+const PIPE = `import { closeSync } from "node:fs";
+  import { Socket } from "node:net";
+  import { readMessages, writeMessage } from "${join(process.cwd(), "dist/server/prover/pipe.js")}";
+  const pipe = new Socket({ fd: 3, readable: true, writable: true });
+  const send = (message) => writeMessage(pipe, message);
+  const onMessage = (listener) => readMessages(pipe,
+    { onMessage: listener, onGarbage: () => process.exit(2), onEnd: () => process.exit(0) },
+    1e6);`;
+const scratch = temporaryFolder();
+
+describe("a prover process that goes wrong", () => {
+  function hostOf(name: string, source: string): string {
+    const path = join(scratch, `${name}.mjs`);
+    writeFileSync(path, `${PIPE}${source}`);
+    return path;
+  }
+
+  function startWith(
+    name: string,
+    source: string,
+    changes: { startTimeoutMs?: number; watch?: ProcessWatch } = {},
+  ) {
+    return startProcessProver({
+      deviceId: "cpu0",
+      hostPath: hostOf(name, source),
+      backend: { library: "none", config: "" },
+      nice: 0,
+      cores: [],
+      env: proverEnvironment(process.env, {}),
+      startTimeoutMs: START_MS_MAX,
+      ...changes,
+    });
+  }
+
+  const READY = `send({ type: "ready", description: { backend: "b", scheme: "s",
+    revision: "r", kinds: 1, publicKeyBytes: 32, signatureBytes: 64, proofBytesMax: 10,
+    childrenMax: 0, rawsMax: 0, keyOrderMatters: false } });`;
+  const verify = (prover: Prover) =>
+    prover.verifySignatures(message, new Uint8Array(64), new Uint8Array(128));
+
+  it("before it is ready is told by its last words", async () => {
+    const source = `console.error("no such device"); process.exit(7);`;
+    await expect(startWith("exits", source)).rejects.toMatchObject({
+      kind: "start_failed",
+      message: expect.stringMatching(/cpu0.*exit code 7: no such device/) as string,
+    });
+  });
+
+  it("by never becoming ready is killed", async () => {
+    const source = `onMessage(() => undefined);`;
+    await expect(startWith("hangs", source, { startTimeoutMs: 300 })).rejects.toMatchObject({
+      kind: "start_failed",
+      message: expect.stringContaining("not ready after 300 ms") as string,
+    });
+  });
+
+  it("with a garbled reply is killed, and its request rejected", async () => {
+    const source = `onMessage((m) => {
+      if (m.type === "start") { ${READY} return; }
+      send({ type: "reply", id: m.id, ok: true, value: ["ok"] }); });`;
+    const prover = await startWith("garbles", source);
+    await expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
+    expect(await prover.exited).toMatchObject({
+      cause: "died",
+      detail: expect.stringContaining("expected 2 verdicts") as string,
+    });
+  });
+
+  it.each([
+    ["a frame that is no message", `Buffer.from([0, 0, 0, 2, 1, 2])`, /garbled message/],
+    ["a frame beyond any answer", `Buffer.from([0, 16, 0, 0])`, /a frame of 1048580 bytes/],
+    ["a frame without end", `Buffer.alloc(16, 0xff)`, /garbled message: a frame of 4294967299/],
+  ])("with %s is killed, and its request rejected", async (_what, garbage, detail) => {
+    const source = `onMessage((m) => {
+      if (m.type === "start") { ${READY} return; }
+      pipe.write(${garbage}); });`;
+    const prover = await startWith("garbage", source);
+    await expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
+    expect(await prover.exited).toMatchObject({
+      cause: "died",
+      detail: expect.stringMatching(detail) as string,
+    });
+  });
+
+  it("by heartbeats without end is killed", async () => {
+    const source = `onMessage((m) => {
+      if (m.type === "start") { ${READY} return; }
+      for (let beat = 0; beat < 5000; beat++) send({ type: "heartbeat", residentBytes: 1 }); });`;
+    const prover = await startWith("floods", source);
+    await expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
+    expect((await prover.exited).detail).toContain("heartbeats without end");
+  });
+
+  it.each([
+    ["larger than was reserved for it", "524289", /garbled proof: 524289 bytes/],
+    ["of no bytes", "0", /garbled proof: 0 bytes/],
+  ])("with a proof %s is killed", async (_what, bytes, detail) => {
+    const source = `onMessage((m) => {
+      if (m.type === "start") { ${READY.replace("proofBytesMax: 10", "proofBytesMax: 0")} return; }
+      send({ type: "reply", id: m.id, ok: true, value: new Uint8Array(${bytes}) }); });`;
+    const prover = await startWith("proves", source);
+    const raw = { keys: new Uint8Array(32), signatures: new Uint8Array(64) };
+    const proving = prover.aggregate({ message, ...raw, children: [], logInvRate: 0 });
+    await expect(proving).rejects.toMatchObject({ kind: "died" });
+    expect((await prover.exited).detail).toMatch(detail);
+  });
+
+  it("by closing its channel is killed, and its request rejected", async () => {
+    const source = `onMessage((m) => {
+      if (m.type === "start") { ${READY} return; }
+      setInterval(() => undefined, 1000);
+      closeSync(3); });`;
+    const prover = await startWith("closes", source);
+    await expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
+    expect(await prover.exited).toMatchObject({
+      cause: "died",
+      detail: "channel closed, signal SIGKILL",
+    });
+  });
+
+  it("by a kill that the kernel counts is told from one that somebody sent", async () => {
+    let oomKills = 7;
+    const watch = { nowMs: () => performance.now(), oomKills: () => oomKills };
+    const source = `onMessage((m) => { if (m.type === "start") { ${READY} } });`;
+    const sent = await startWith("killed", source, { watch });
+    const counted = await startWith("killed", source, { watch });
+    process.kill(sent.pid ?? 0, "SIGKILL");
+    expect(await sent.exited).toMatchObject({ cause: "died" });
+    oomKills++;
+    process.kill(counted.pid ?? 0, "SIGKILL");
+    expect(await counted.exited).toMatchObject({
+      cause: "killed_for_memory",
+      detail: expect.stringContaining("killed by the kernel for memory") as string,
+    });
+  });
+
+  it("by hanging in one verification falls silent, though its heart beats on", async () => {
+    let nowMs = 0;
+    const watch = { nowMs: () => nowMs, oomKills: () => 0 };
+    const source = `onMessage((m) => {
+        if (m.type === "start") { ${READY} return; }
+        send({ type: "heartbeat", residentBytes: m.id });
+        if (m.id < 3) send({ type: "reply", id: m.id, ok: true, value: ["ok", "ok"] }); });`;
+    const prover = await startWith("hangs-in-one", source, { watch });
+    nowMs = 1000;
+    const answered = [verify(prover), verify(prover)];
+    nowMs = 2000;
+    await Promise.all(answered);
+    expect(prover.heardAtMs()).toBe(2000);
+    const hung = expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
+    nowMs = 3000;
+    await expect.poll(() => prover.residentBytes()).toBe(3);
+    expect(prover.heardAtMs()).toBe(2000);
+    prover.kill();
+    await hung;
+  });
+
+  it("by crashing rejects what was pending and what comes later", async () => {
+    const source = `onMessage((m) => {
+      if (m.type === "start") { ${READY} return; }
+      console.error("out of \\x1b[31mluck"); process.abort(); });`;
+    const prover = await startWith("crashes", source);
+    const both = await Promise.allSettled([verify(prover), verify(prover)]);
+    expect(both.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    expect(await prover.exited).toMatchObject({
+      cause: "died",
+      detail: expect.stringContaining("out of  [31mluck") as string,
+    });
+    await expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
+  });
+});

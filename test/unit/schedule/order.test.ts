@@ -1,0 +1,84 @@
+/** Who is next: class, use of the provers, arrival; and the turns of backlog. */
+import { expect, test } from "vitest";
+import { limits } from "../../../server/limits.js";
+import { priorities, takeNext } from "../../../server/schedule/order.js";
+import { SLOTS_HALF_LIFE_MS, Usage } from "../../../server/schedule/usage.js";
+
+const { proposal, aggregation, backlog } = priorities;
+const standing = (
+  name: string,
+  priority: number,
+  usedProofs: number,
+  order: number,
+  costMs = 1000,
+) => ({ name, priority, usedProofs, costMs, order });
+
+test("nobody waits: nobody is next", () => {
+  expect(takeNext([], 0)).toBeUndefined();
+});
+
+test("the higher class is first, then who has used less, the shorter proof, who came first", () => {
+  const waiting = [
+    standing("backlog", backlog, 0, 1),
+    standing("late", aggregation, 10, 5),
+    standing("early", aggregation, 10, 4),
+    standing("rare", aggregation, 9, 6, 5000),
+    standing("short", aggregation, 10, 8, 999),
+    standing("proposal", proposal, 5000, 7),
+  ];
+  const names: string[] = [];
+  let left = waiting;
+  while (left.length > 0) {
+    const next = takeNext(left, 0)?.next;
+    names.push(next?.name ?? "none");
+    left = left.filter((each) => each !== next);
+  }
+  expect(names).toEqual(["proposal", "rare", "short", "early", "late", "backlog"]);
+});
+
+test("backlog waits for a bounded number of others, however many there are", () => {
+  const waiting = [standing("backlog", backlog, 9e9, 1), standing("flood", proposal, 0, 2)];
+  let passedOver = 0;
+  const names = Array.from({ length: 2 * (limits.proofsBeforeBacklog + 1) }, () => {
+    const taken = takeNext(waiting, passedOver);
+    passedOver = taken?.passedOver ?? 0;
+    return taken?.isBacklogTurn === true ? "turn" : (taken?.next.name ?? "none");
+  });
+  const round = [...Array.from({ length: limits.proofsBeforeBacklog }, () => "flood"), "turn"];
+  expect(names).toEqual([...round, ...round]);
+});
+
+test("backlog is passed over only where it waits, and what it missed is kept until its turn", () => {
+  const flood = standing("flood", aggregation, 0, 2);
+  const old = standing("backlog", backlog, 0, 1);
+  expect(takeNext([flood], 5)?.passedOver).toBe(5);
+  expect(takeNext([flood, old], 5)?.passedOver).toBe(6);
+  expect(takeNext([old], 5)).toMatchObject({ isBacklogTurn: false, passedOver: 5 });
+  // Killed for others so often, it has its turn also where nobody else waits yet.
+  const { proofsBeforeBacklog } = limits;
+  expect(takeNext([old], proofsBeforeBacklog)).toMatchObject({
+    isBacklogTurn: true,
+    passedOver: 0,
+  });
+});
+
+test("a use is halved in eight seconds and forgotten in minutes", () => {
+  const usage = new Usage(SLOTS_HALF_LIFE_MS);
+  usage.charge("a", 1000, 0);
+  expect(usage.of("a", 0)).toBe(1000);
+  expect(usage.of("a", 8000)).toBeCloseTo(500);
+  usage.charge("a", 100, 8000);
+  expect(usage.of("a", 8000)).toBeCloseTo(600);
+  expect(usage.of("b", 0)).toBe(0);
+  usage.expire(120_000);
+  expect(usage.of("a", 120_000)).toBe(0);
+});
+
+test("what was charged too much is taken back, never below nothing", () => {
+  const usage = new Usage(SLOTS_HALF_LIFE_MS);
+  usage.charge("a", 1000, 0);
+  usage.charge("a", -400, 0);
+  expect(usage.of("a", 0)).toBe(600);
+  usage.charge("a", -4000, 0);
+  expect(usage.of("a", 0)).toBe(0);
+});

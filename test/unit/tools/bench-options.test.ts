@@ -1,0 +1,29 @@
+/** What `make bench` understands. */
+import { expect, test } from "vitest";
+import { parseOptions, usage } from "../../../tools/bench/options.js";
+
+const names = ["ack", "overhead"];
+
+test("by default everything is measured, with 30 pairs", () => {
+  const { pairs, acks, ticks, only } = parseOptions({}, names);
+  expect({ pairs, acks, ticks, only }).toEqual({ pairs: 30, acks: 400, ticks: 2000, only: names });
+});
+
+test("the environment sets counts and picks measurements", () => {
+  const options = parseOptions({ PAIRS: "2", ACKS: "40", TICKS: "10", ONLY: "ack" }, names);
+  expect(options).toEqual({ pairs: 2, acks: 40, ticks: 10, only: ["ack"] });
+});
+
+test.each(["0", "-1", "1.5", "many"])("%s pairs are refused, naming the variable", (PAIRS) => {
+  expect(() => parseOptions({ PAIRS }, names)).toThrow(`PAIRS is "${PAIRS}"`);
+});
+
+test("an unknown measurement is refused, naming those there are", () => {
+  expect(() => parseOptions({ ONLY: "ack,latency" }, names)).toThrow(
+    "ONLY names latency, expected some of ack, overhead",
+  );
+});
+
+test("the help names every measurement", () => {
+  expect(usage(names)).toContain("ONLY=ack,overhead");
+});

@@ -1,0 +1,166 @@
+/** The devnet's report: scenario files, what a run comes to, and what is judged of it. */
+import { readdirSync } from "node:fs";
+import { expect, test } from "vitest";
+import type { Mode } from "../../../tools/devnet/node/aggregators/aggregator.js";
+import type { NodeRecord } from "../../../tools/devnet/node/records.js";
+import { judge } from "../../../tools/devnet/report/aims.js";
+import { markdown } from "../../../tools/devnet/report/markdown.js";
+import { plot } from "../../../tools/harness/plot.js";
+import { quantiles, summarize } from "../../../tools/devnet/report/summary.js";
+import type { RunHeader, RunRecord } from "../../../tools/devnet/run/run-file.js";
+import { fitTo, isInside, readScenario, windowsOf } from "../../../tools/devnet/run/scenario.js";
+
+const scenarios = "tools/devnet/scenarios";
+
+test("every scenario is well formed, and its faults leave time to recover between them", () => {
+  for (const name of readdirSync(scenarios)) {
+    const windows = windowsOf(readScenario(`${scenarios}/${name}`));
+    windows.forEach(({ from, to }, at) => {
+      expect(to, name).toBeGreaterThanOrEqual(from);
+      const next = windows[at + 1];
+      if (next !== undefined) expect(next.from, name).toBeGreaterThan(to);
+    });
+  }
+});
+
+test("a short run leaves out the faults that it has no time for", () => {
+  const scenario = readScenario(`${scenarios}/full.json`);
+  expect(fitTo(scenario, 1000).faults).toEqual(scenario.faults);
+  expect(fitTo(scenario, 50).faults.map(({ kind }) => kind)).toEqual(["freeze", "drop"]);
+  expect(fitTo(scenario, 5).faults).toEqual([]);
+  const [first] = windowsOf(scenario);
+  expect(first && isInside([first], first.to) && !isInside([first], first.to + 1)).toBe(true);
+});
+
+test("quantiles are by nearest rank", () => {
+  expect(quantiles([])).toEqual({ count: 0, mean: 0, p50: 0, p99: 0, max: 0 });
+  const values = Array.from({ length: 200 }, (_, at) => at + 1);
+  expect(quantiles(values)).toEqual({ count: 200, mean: 100.5, p50: 100, p99: 198, max: 200 });
+});
+
+function header(mode: Mode): RunHeader {
+  return {
+    kind: "run",
+    mode,
+    slots: 6,
+    slotMs: 4000,
+    lookaheadSlots: 1,
+    validators: 4,
+    nodes: 2,
+    folder: "out",
+    aggregators: [0],
+    scenario: {
+      about: "",
+      recoverySlots: 1,
+      faults: [{ kind: "freeze", nodes: [1], slot: 2, untilSlot: 3 }],
+    },
+    machine: "a machine",
+    date: "2026-01-01",
+  };
+}
+
+function slotRecord(slot: number, tickMs: number, skips: Record<string, number>): RunRecord {
+  const ticks = [{ interval: 2, durationMs: tickMs, lateMs: 0 }];
+  const finalizedSlot = Math.max(0, slot - 3);
+  const chain = { headSlot: slot, justifiedSlot: finalizedSlot, finalizedSlot };
+  const sessions = { count: slot, seconds: 2 * slot };
+  return { node: 0, kind: "slot", slot, ...chain, ticks, skips, sessions };
+}
+
+function applied(submittedSlot: number, slot: number, validators: number[]): RunRecord {
+  const record: NodeRecord = {
+    kind: "applied",
+    slot,
+    submittedSlot,
+    message: `m${submittedSlot}`,
+    validators,
+    isLate: slot > submittedSlot,
+  };
+  return { node: 0, ...record };
+}
+
+const voted = (slot: number, validator: number): RunRecord => ({
+  node: 1,
+  kind: "voted",
+  slot,
+  validator,
+  message: `m${slot}`,
+});
+
+function run(mode: Mode, tickMs: number, extra: RunRecord[] = []) {
+  const chain = [1, 3, 4, 6].map((slot) => ({ slot, proposer: slot % 4 }));
+  return summarize(header(mode), [
+    ...[1, 2, 3].map((slot) => slotRecord(slot, tickMs, { in_flight: slot })),
+    ...[4, 5, 6].map((slot) => slotRecord(slot, tickMs, { in_flight: slot === 6 ? 2 : 1 })),
+    ...[1, 2, 6].flatMap((slot) => [voted(slot, 0), voted(slot, 1)]),
+    applied(1, 1, [0, 1]),
+    applied(6, 7, [0]),
+    { node: 0, kind: "end", chain: chain.slice(0, 2), finalizedSlot: 3 },
+    { node: 1, kind: "end", chain, finalizedSlot: 3 },
+    { kind: "prover", busySeconds: 1, proofs: 1 },
+    { kind: "prover", busySeconds: 2, proofs: 3 },
+    { kind: "shutdown", what: "node 0", tookMs: 12 },
+    ...extra,
+  ]);
+}
+
+test("misses, skips and unrepresented votes are told apart by the fault windows", () => {
+  const summary = run("remote", 3);
+  expect(summary.missed).toEqual({ inside: 1, outside: 1 }); // 2, and 5
+  // Counters 1, 2, 3, then a restart: 1, 1, 2. Slots 2, 3 and 4 are inside.
+  expect(summary.skips).toEqual(new Map([["in_flight", { inside: 3, outside: 2 }]]));
+  expect(summary.unrepresented).toEqual({ inside: 2, outside: 1 });
+  expect([summary.applied, summary.late, summary.nextSlot, summary.stale]).toEqual([2, 1, 1, 0]);
+  expect(summary.sessionMeanSeconds).toBe(2);
+  expect(summary.prover).toEqual({ busySeconds: 3, proofs: 4 });
+  expect(summary.lag.map(({ value }) => value)).toEqual([1, 2, 3, 3, 3, 3]);
+});
+
+test("a broken rule is told from an aim that is not met", () => {
+  const isMet = (aims: ReturnType<typeof judge>, text: string) =>
+    aims.find((aim) => aim.text.includes(text))?.isMet;
+  const good = judge([run("inline", 900), run("remote", 3)]);
+  expect(good.filter((aim) => aim.isRule && !aim.isMet)).toEqual([]);
+  expect(isMet(good, "missed slots")).toBe(false);
+  expect(isMet(good, "lag outside fault windows no worse than inline")).toBe(true);
+  expect(isMet(good, "lower than inline")).toBe(false); // the same
+  const stale = judge([run("remote", 3, [applied(2, 4, [0])])]);
+  expect(isMet(stale, "two slots late")).toBe(false);
+  expect(isMet(judge([run("remote", 150)]), "aggregating interval")).toBe(false);
+  expect(isMet(judge([run("sidecar", 99)]), "aggregating interval")).toBe(true);
+});
+
+test("outside, lags are compared within one step of the slots that may be justified", () => {
+  const lag = (p99: number, mean = 3) => ({ count: 10, mean, p50: 3, p99, max: p99 });
+  const base = lag(12);
+  const isMet = (where: "lagInside" | "lagOutside", own: typeof base, its: typeof base) =>
+    judge([
+      { ...run("inline", 900), [where]: its },
+      { ...run("remote", 3), [where]: own },
+    ]).find(({ text }) => text.includes(where === "lagInside" ? "lower than" : "no worse than"))
+      ?.isMet;
+  const outside = (own: number, its: number) => isMet("lagOutside", lag(own), lag(its));
+  expect([outside(4, 3), outside(5, 3)]).toEqual([true, false]);
+  expect([outside(16, 12), outside(17, 12)]).toEqual([true, false]);
+  expect([outside(16, 13), outside(17, 13)]).toEqual([true, false]);
+  const inside = (own: number) => isMet("lagInside", lag(12, own), base);
+  expect([inside(2.9), inside(3), inside(3.1)]).toEqual([true, false, false]);
+});
+
+test("the report names what is not met, and its plots shade the fault windows", () => {
+  const summaries = [run("inline", 900), run("remote", 3)];
+  const text = markdown(summaries, judge(summaries), "make devnet");
+  expect(text).toContain("| remote: missed slots only inside fault windows | **no** |");
+  expect(text).toContain("| inline | 2, aggregate | 6 | 900.0 | 900.0 | 900.0 |");
+  expect(text).toContain("slot 2 until 3: freeze node 1");
+  const series = summaries.map(({ header: { mode }, aggregatingMs }) => ({
+    name: mode,
+    points: aggregatingMs.map(({ slot, value }) => ({ x: slot, value })),
+  }));
+  const form = { isLogarithmic: true, isLine: false };
+  const options = { title: "t", unit: "ms", xName: "slot", ...form };
+  const svg = plot(series, { ...options, windows: summaries[0]?.windows ?? [] });
+  expect(svg.match(/<circle/g)).toHaveLength(12);
+  expect(svg.match(/fill="#eee"/g)).toHaveLength(1);
+  expect(svg).not.toMatch(/NaN|undefined|Infinity/);
+});

@@ -1,0 +1,184 @@
+/** What holds of the cost model whatever it was taught, and how good it is on devices that behave. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { CostModel } from "../../../server/work/cost-model.js";
+import {
+  aged,
+  freshCostModel,
+  learn,
+  learnAtLeast,
+  optimisticMs,
+  pessimisticMs,
+  predictMs,
+} from "../../../server/work/cost-model.js";
+import { Random } from "../../../tools/sim/random.js";
+
+const shape = fc.record({ raws: fc.nat(4096), children: fc.nat(16) });
+const sample = fc.record({
+  raws: fc.nat(4096),
+  children: fc.nat(16),
+  ms: fc.double({ min: 0, max: 1e7, noNaN: true }),
+  afterMs: fc.nat(600_000),
+  isKilled: fc.boolean(),
+});
+/** A model that was taught anything, sense or nonsense. */
+const taught = fc.array(sample, { maxLength: 40 }).map((samples) => {
+  let model: CostModel = freshCostModel;
+  for (const { raws, children, ms, afterMs, isKilled } of samples) {
+    model = (isKilled ? learnAtLeast : learn)(model, raws, children, ms, model.atMs + afterMs);
+  }
+  return model;
+});
+
+describe("whatever was taught", () => {
+  test("more raws or children never cost less", () => {
+    fc.assert(
+      fc.property(taught, shape, fc.nat(64), fc.nat(4), (model, less, raws, children) => {
+        const ms = predictMs(model, less.raws, less.children) * (1 - 1e-9);
+        const more = predictMs(model, less.raws + raws, less.children + children);
+        expect(more).toBeGreaterThanOrEqual(ms);
+      }),
+    );
+  });
+
+  test("nor do more raws alone, seen either way", () => {
+    fc.assert(
+      fc.property(taught, fc.nat(4096), fc.nat(64), (model, less, raws) => {
+        for (const seen of [optimisticMs, pessimisticMs]) {
+          const ms = seen(model, less, 0) * (1 - 1e-9);
+          expect(seen(model, less + raws, 0)).toBeGreaterThanOrEqual(ms);
+        }
+      }),
+    );
+  });
+
+  test("a prediction is a positive number between the optimistic and the pessimistic", () => {
+    fc.assert(
+      fc.property(taught, shape, (model, { raws, children }) => {
+        const ms = predictMs(model, raws, children);
+        expect(ms).toBeGreaterThan(0);
+        expect(optimisticMs(model, raws, children)).toBeLessThan(ms);
+        expect(pessimisticMs(model, raws, children)).toBeGreaterThan(ms);
+        expect(pessimisticMs(model, raws, children)).toBeLessThan(ms * 10);
+      }),
+    );
+  });
+
+  test("a kill lowers no prediction, of whatever shape", () => {
+    fc.assert(
+      fc.property(taught, shape, shape, fc.nat(60_000), (model, killed, other, ranMs) => {
+        const after = learnAtLeast(model, killed.raws, killed.children, ranMs, model.atMs);
+        expect(predictMs(after, other.raws, other.children)).toBeGreaterThanOrEqual(
+          predictMs(model, other.raws, other.children),
+        );
+      }),
+    );
+  });
+
+  test("time widens the range and moves no prediction", () => {
+    fc.assert(
+      fc.property(taught, shape, fc.nat(10_000_000), (model, { raws, children }, ms) => {
+        const older = aged(model, model.atMs + ms);
+        expect(predictMs(older, raws, children)).toBe(predictMs(model, raws, children));
+        const width = (each: CostModel) =>
+          pessimisticMs(each, raws, children) / optimisticMs(each, raws, children);
+        expect(width(older)).toBeGreaterThanOrEqual(width(model) * (1 - 1e-9));
+      }),
+    );
+  });
+});
+
+const SLOT_MS = 4000;
+const SHAPES = [
+  [1, 0],
+  [8, 0],
+  [16, 0],
+  [32, 0],
+  [64, 0],
+  [96, 0],
+  [32, 1],
+  [1, 1],
+  [0, 2],
+  [0, 3],
+] as const;
+
+/** A device on which nothing costs what the table says, and children compare otherwise. */
+const truthMs = (raws: number, children: number) =>
+  300 + 4 * raws + 0.15 * raws ** 2 + 1500 * children;
+
+/** Standard normal, by Box and Muller. */
+function normal(random: Random): number {
+  return Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next());
+}
+
+interface Run {
+  model: CostModel;
+  /** Of the proofs: took less than the optimistic, more than the pessimistic prediction. */
+  belowShare: number;
+  aboveShare: number;
+}
+
+/** A proof of some shape a slot; `slowness` of the n-th multiplies what it takes. */
+function prove(from: CostModel, proofs: number, slowness: (n: number) => number): Run {
+  const random = new Random(7);
+  let model = from;
+  let below = 0;
+  let above = 0;
+  for (let n = 0; n < proofs; n++) {
+    const [raws, children] = random.pick(SHAPES);
+    const tookMs = truthMs(raws, children) * Math.exp(0.1 * normal(random)) * slowness(n);
+    model = aged(model, model.atMs + SLOT_MS);
+    if (tookMs < optimisticMs(model, raws, children)) below++;
+    if (tookMs > pessimisticMs(model, raws, children)) above++;
+    model = learn(model, raws, children, tookMs, model.atMs);
+  }
+  return { model, belowShare: below / proofs, aboveShare: above / proofs };
+}
+
+/** The worst of the shapes: predicted over true. */
+function ratios(model: CostModel, slowness = 1): number[] {
+  return SHAPES.map(([raws, children]) => {
+    return predictMs(model, raws, children) / (slowness * truthMs(raws, children));
+  });
+}
+
+describe("on a device that proves with a scatter of a tenth", () => {
+  const settled = prove(freshCostModel, 100, () => 1).model;
+
+  test("predictions of all shapes are right within a sixth after 100 proofs", () => {
+    expect(Math.min(...ratios(settled))).toBeGreaterThan(1 / 1.17);
+    expect(Math.max(...ratios(settled))).toBeLessThan(1.17);
+  });
+
+  test("a fiftieth takes less than the optimistic, a fiftieth more than the pessimistic time", () => {
+    const { belowShare, aboveShare } = prove(settled, 5000, () => 1);
+    expect(belowShare).toBeGreaterThan(0.01);
+    expect(belowShare).toBeLessThan(0.035);
+    expect(aboveShare).toBeGreaterThan(0.01);
+    expect(aboveShare).toBeLessThan(0.035);
+  });
+
+  for (const slowness of [2, 0.5]) {
+    test(`and then takes ${slowness} times as long, it is right again after 10 proofs`, () => {
+      const { model } = prove(settled, 10, () => slowness);
+      expect(Math.min(...ratios(model, slowness))).toBeGreaterThan(1 / 1.25);
+      expect(Math.max(...ratios(model, slowness))).toBeLessThan(1.25);
+    });
+  }
+
+  test("one proof that takes ten times as long moves no prediction by more than a fifth", () => {
+    const { model } = prove(settled, 1, () => 10);
+    expect(Math.max(...ratios(model))).toBeLessThan(1.2 * Math.max(...ratios(settled)));
+  });
+
+  test("and now and then eight times as long, the range still holds for the rest", () => {
+    const { aboveShare, belowShare } = prove(settled, 5000, (n) => (n % 100 < 3 ? 8 : 1));
+    expect(aboveShare).toBeLessThan(0.05);
+    expect(belowShare).toBeLessThan(0.2);
+  });
+
+  test("after three in a row it is right again within 10 proofs", () => {
+    const { model } = prove(settled, 13, (n) => (n < 3 ? 8 : 1));
+    expect(Math.max(...ratios(model))).toBeLessThan(1.6);
+  });
+});
