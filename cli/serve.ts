@@ -51,7 +51,7 @@ export async function openDevices(config: Config, env: Env, log: Logger): Promis
   const modules = {
     addon,
     backend: readBackendFile(packageRoot),
-    hostPath: fileURLToPath(new URL("../server/prover/child-main.js", import.meta.url)),
+    childPath: fileURLToPath(new URL("../server/prover/child-main.js", import.meta.url)),
     lockDir: config.lockDir,
     env,
     pid: process.pid,

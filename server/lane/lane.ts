@@ -9,7 +9,7 @@ import type { Logger } from "../log.js";
 import type { Metrics } from "../metrics.js";
 import type { CostStore } from "./cost-file.js";
 import type { Prover, ProveJob, ProverDescription, ProverExit } from "../prover/prover.js";
-import { FailoverChecker } from "./verifier.js";
+import { FailoverVerifier } from "./verifier.js";
 import type { CostModel } from "../work/cost-model.js";
 import { overrunMs, pessimisticMs, predictMs } from "../work/cost-model.js";
 import type { ChildWork, ProofResult, Raws } from "../work/group.js";
@@ -55,7 +55,7 @@ export interface LaneProver {
 interface Run {
   attempt: number;
   job: LaneJob;
-  checker: FailoverChecker;
+  checker: FailoverVerifier;
   /** Once the proof proper has begun. */
   proof: { startedAtMs: number; raws: number; children: number } | undefined;
   result: ProofResult | undefined;
@@ -95,7 +95,7 @@ export class LaneRunner {
     if (message.kind === "assign" && this.machine.phase.kind !== "proving") {
       // Kept before the machine decides: its effect names the attempt only.
       const { attempt, job } = message;
-      const checker = new FailoverChecker({
+      const checker = new FailoverVerifier({
         clock: this.modules.clock,
         metrics: this.modules.metrics,
         provers: () => this.checkers(),

@@ -6,13 +6,13 @@
 import { createHash } from "node:crypto";
 import type { ProveJob, ProverDescription } from "../prover/prover.js";
 import { ProverError } from "../prover/prover.js";
-import type { Checker } from "./verifier.js";
+import type { Verifier } from "./verifier.js";
 import type { ChildWork, GroupWork, LeftOut, ProofResult, Raws } from "../work/group.js";
 import type { Part } from "../work/parts.js";
 
 export interface ProveGroupModules {
   description: ProverDescription;
-  checker: Checker;
+  checker: Verifier;
   /** Asked once the inputs are verified: what of them may still start, or why nothing may. */
   choosePart(raws: Raws, children: readonly ChildWork[]): Part | "deadline" | "predicted_miss";
   /** Proves; how long it took, in milliseconds, comes with the proof. */
@@ -94,7 +94,7 @@ function partOfChildren(children: readonly ChildWork[], part: Part, leftOut: Lef
   });
 }
 
-async function verifiedChildren(group: GroupWork, checker: Checker, leftOut: LeftOut[]) {
+async function verifiedChildren(group: GroupWork, checker: Verifier, leftOut: LeftOut[]) {
   const good: ChildWork[] = [];
   for (const child of group.children) {
     const isValid = await checker.verifyAggregate(group.message, child);

@@ -15,7 +15,7 @@ import type {
 } from "../prover/prover.js";
 import { ProverError } from "../prover/prover.js";
 
-export interface Checker {
+export interface Verifier {
   /** Provers that died or hung while they were asked. */
   readonly deaths: number;
   verifySignatures(
@@ -26,7 +26,7 @@ export interface Checker {
   verifyAggregate(message: SignedMessage, claim: AggregateClaim): Promise<boolean>;
 }
 
-export interface CheckerModules {
+export interface VerifierModules {
   clock: Clock;
   metrics: Metrics;
   /** Provers to ask, in order of preference, as they are now. */
@@ -34,10 +34,10 @@ export interface CheckerModules {
 }
 
 /** Rejects with `ProverError("died")` when nobody is left to ask. */
-export class FailoverChecker implements Checker {
+export class FailoverVerifier implements Verifier {
   deaths = 0;
 
-  constructor(private readonly modules: CheckerModules) {}
+  constructor(private readonly modules: VerifierModules) {}
 
   /** What the first prover at hand is; undefined when there is none. */
   describe(): ProverDescription | undefined {

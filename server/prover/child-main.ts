@@ -11,12 +11,12 @@ import { loadAddon, type Addon, type NativeProver } from "../../native/addon.js"
 import { limits } from "../limits.js";
 import { confineProver } from "./confinement.js";
 import {
-  parseToHost,
-  type FromHost,
-  type HostReply,
-  type HostRequest,
-  type HostStart,
-  type ToHost,
+  parseToChild,
+  type FromChild,
+  type ChildReply,
+  type ChildRequest,
+  type ChildStart,
+  type ToChild,
 } from "./messages.js";
 import { failureKindOf, verdictOf } from "./native-status.js";
 import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
@@ -64,7 +64,7 @@ function setNiceness(nice: number): void {
   }
 }
 
-async function openBackend(addon: Addon, start: HostStart): Promise<NativeProver> {
+async function openBackend(addon: Addon, start: ChildStart): Promise<NativeProver> {
   // All before the backend loads: it sizes its thread pool by the cores.
   setNiceness(start.nice);
   addon.setAffinity(start.cores);
@@ -72,7 +72,7 @@ async function openBackend(addon: Addon, start: HostStart): Promise<NativeProver
   return addon.open(start.backend.library, start.backend.config);
 }
 
-async function answer(prover: NativeProver, request: HostRequest): Promise<unknown> {
+async function answer(prover: NativeProver, request: ChildRequest): Promise<unknown> {
   switch (request.op) {
     case "verifySignatures": {
       const { message, keys, signatures } = request;
@@ -88,7 +88,7 @@ async function answer(prover: NativeProver, request: HostRequest): Promise<unkno
   }
 }
 
-async function replyTo(prover: NativeProver, request: HostRequest): Promise<HostReply> {
+async function replyTo(prover: NativeProver, request: ChildRequest): Promise<ChildReply> {
   const { id } = request;
   try {
     return { type: "reply", id, ok: true, value: await answer(prover, request) };
@@ -104,10 +104,10 @@ function main(): void {
   const addon = loadAddon();
   addon.dieWithParent();
   const pipe = openPipe();
-  const send = (message: FromHost) => writeMessage(pipe, message);
+  const send = (message: FromChild) => writeMessage(pipe, message);
   const sendHeartbeat = () => send({ type: "heartbeat", residentBytes: process.memoryUsage.rss() });
 
-  async function start(message: HostStart): Promise<void> {
+  async function start(message: ChildStart): Promise<void> {
     state = { name: "starting" };
     const prover = await openBackend(addon, message);
     state = { name: "serving", prover, verifying: Promise.resolve() };
@@ -117,7 +117,7 @@ function main(): void {
     setInterval(sendHeartbeat, HEARTBEAT_INTERVAL_MS);
   }
 
-  function handle(message: ToHost): void {
+  function handle(message: ToChild): void {
     if (message.type === "start") {
       if (state.name !== "waiting") throw new Error("garbled message: a second start");
       start(message).catch((error: unknown) => fail(EXIT_START_FAILED, error));
@@ -141,7 +141,7 @@ function main(): void {
 
   const onMessage = (raw: unknown) => {
     try {
-      handle(parseToHost(raw));
+      handle(parseToChild(raw));
     } catch (error) {
       fail(EXIT_GARBLED_MESSAGE, error);
     }

@@ -6,8 +6,8 @@ import type { ChildProcess } from "node:child_process";
 import { Duplex } from "node:stream";
 import type { BackendDescription } from "../../native/addon.js";
 import { limits } from "../limits.js";
-import { GarbledMessageError, parseFromHost, printable } from "./messages.js";
-import type { HostReply, HostRequest, HostStart } from "./messages.js";
+import { GarbledMessageError, parseFromChild, printable } from "./messages.js";
+import type { ChildReply, ChildRequest, ChildStart } from "./messages.js";
 import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
 import type { ProcessWatch } from "./process-watch.js";
 import { ProverError, type ProverExit } from "./prover.js";
@@ -30,13 +30,13 @@ interface Pending {
 }
 
 /** A request before it is numbered. */
-export type HostQuestion = HostRequest extends infer R
-  ? R extends HostRequest
+export type ChildQuestion = ChildRequest extends infer R
+  ? R extends ChildRequest
     ? Omit<R, "type" | "id">
     : never
   : never;
 
-export class HostProcess {
+export class ProverChild {
   readonly ready: Promise<BackendDescription>;
   readonly exited: Promise<ProverExit>;
   /** As the process last reported it; 0 until then. */
@@ -57,7 +57,7 @@ export class HostProcess {
 
   constructor(
     private readonly child: ChildProcess,
-    start: HostStart,
+    start: ChildStart,
     private readonly watch: ProcessWatch,
   ) {
     this.pipe = pipeOf(child);
@@ -92,7 +92,7 @@ export class HostProcess {
   }
 
   /** Rejects with `ProverError`. `parse` throws `GarbledMessageError`: the process is then killed. */
-  request<T>(question: HostQuestion, parse: (value: unknown) => T): Promise<T> {
+  request<T>(question: ChildQuestion, parse: (value: unknown) => T): Promise<T> {
     if (this.phase.name !== "serving") {
       return Promise.reject(new ProverError("died", `prover process is ${this.phase.name}`));
     }
@@ -108,7 +108,7 @@ export class HostProcess {
     return promise;
   }
 
-  private send(message: HostStart | HostRequest): void {
+  private send(message: ChildStart | ChildRequest): void {
     // One that cannot be sent needs no handler: the exit that follows settles its request.
     writeMessage(this.pipe, message);
   }
@@ -117,7 +117,7 @@ export class HostProcess {
     if (this.phase.name === "ending" || this.phase.name === "ended") return;
     this.messageAtMs = this.watch.nowMs();
     try {
-      const message = parseFromHost(raw);
+      const message = parseFromChild(raw);
       if (message.type === "heartbeat") {
         this.countHeartbeat();
         this.residentBytes = message.residentBytes;
@@ -136,7 +136,7 @@ export class HostProcess {
   }
 
   /** A garbled reply leaves its request pending: the exit settles it. */
-  private settle(reply: HostReply): void {
+  private settle(reply: ChildReply): void {
     const pending = this.pending.get(reply.id);
     if (pending === undefined) {
       throw new GarbledMessageError(`garbled reply: no request ${String(reply.id)} is pending`);

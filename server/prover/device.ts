@@ -128,7 +128,7 @@ export interface DeviceModules {
   addon: Pick<Addon, "lockFile">;
   backend: BackendOptions;
   /** The compiled `host.js`. */
-  hostPath: string;
+  childPath: string;
   /** Where lock files lie: the same for every service of this host. */
   lockDir: string;
   env: Readonly<Record<string, string | undefined>>;
@@ -165,7 +165,7 @@ export async function openDevice(
     startProver: () =>
       forkProver({
         deviceId: id,
-        hostPath: modules.hostPath,
+        childPath: modules.childPath,
         backend,
         lockFd: fd,
         nice,

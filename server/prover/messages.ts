@@ -60,9 +60,9 @@ const start = z.strictObject({
 const toHost = z.discriminatedUnion("type", [start, request]);
 
 /** First message to the prover process: how to set itself up. */
-export type HostStart = z.infer<typeof start>;
-export type HostRequest = z.infer<typeof request>;
-export type ToHost = z.infer<typeof toHost>;
+export type ChildStart = z.infer<typeof start>;
+export type ChildRequest = z.infer<typeof request>;
+export type ToChild = z.infer<typeof toHost>;
 
 const name = z
   .string()
@@ -103,8 +103,8 @@ const failed = z.strictObject({
 });
 const fromHost = z.union([ready, heartbeat, done, failed]);
 
-export type HostReply = z.infer<typeof done> | z.infer<typeof failed>;
-export type FromHost = z.infer<typeof fromHost>;
+export type ChildReply = z.infer<typeof done> | z.infer<typeof failed>;
+export type FromChild = z.infer<typeof fromHost>;
 
 /** A message that no correct peer sends. */
 export class GarbledMessageError extends Error {
@@ -120,12 +120,12 @@ function parse<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
 }
 
 /** What the service sent. Throws `GarbledMessageError`. */
-export function parseToHost(value: unknown): ToHost {
+export function parseToChild(value: unknown): ToChild {
   return parse(toHost, value, "message from the service");
 }
 
 /** What the prover process sent, but for a reply's value. Throws `GarbledMessageError`. */
-export function parseFromHost(value: unknown): FromHost {
+export function parseFromChild(value: unknown): FromChild {
   return parse(fromHost, value, "message from the prover");
 }
 

@@ -1,13 +1,13 @@
 /**
- * A prover in a child process of its own (`host.ts`): the only kind that can be cancelled, and whose
+ * A prover in a child process of its own (`child.ts`): the only kind that can be cancelled, and whose
  * aborts and leaks end there. Checks everything the process sends, kills it when that is garbled,
  * and leaves no request unsettled once it has ended. Started by the pool.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { limits } from "../limits.js";
 import type { BackendOptions } from "./backend-file.js";
-import { HostProcess } from "./child-process.js";
-import type { HostStart } from "./messages.js";
+import { ProverChild } from "./child-process.js";
+import type { ChildStart } from "./messages.js";
 import { parseBoolean, parseProof, parseVerdicts } from "./messages.js";
 import { keyCountOf, signerCountOf } from "./packed.js";
 import { readOomKills, type ProcessWatch } from "./process-watch.js";
@@ -25,8 +25,8 @@ import type {
 export interface ProcessProverOptions {
   /** Names the device in errors. */
   deviceId: string;
-  /** The compiled `host.js`. */
-  hostPath: string;
+  /** The compiled `child.js`. */
+  childPath: string;
   backend: BackendOptions;
   /**
    * Descriptor of the device's lock (`device-lock.ts`): the process inherits it, so that the lock
@@ -72,14 +72,14 @@ export function forkProver(options: ProcessProverOptions): Prover {
   const { nice, cores, startTimeoutMs, deviceId, fileBytesMax = 0 } = options;
   const { library, config } = options.backend;
   const backend = { library, config };
-  const start: HostStart = { type: "start", backend, nice, cores: [...cores], fileBytesMax };
+  const start: ChildStart = { type: "start", backend, nice, cores: [...cores], fileBytesMax };
   const watch = options.watch ?? { nowMs: () => performance.now(), oomKills: readOomKills };
-  const host = new HostProcess(forkHost(options), start, watch);
+  const child = new ProverChild(forkChild(options), start, watch);
   const timer = setTimeout(() => {
-    host.endBecause("start_failed", `not ready after ${String(startTimeoutMs)} ms`);
+    child.endBecause("start_failed", `not ready after ${String(startTimeoutMs)} ms`);
   }, startTimeoutMs);
-  void host.ready.catch(() => undefined).finally(() => clearTimeout(timer));
-  return new ProcessProver(host, deviceId);
+  void child.ready.catch(() => undefined).finally(() => clearTimeout(timer));
+  return new ProcessProver(child, deviceId);
 }
 
 /** As `forkProver`, once it is ready. Rejects with `ProverError("start_failed")`. */
@@ -89,10 +89,10 @@ export async function startProcessProver(options: ProcessProverOptions): Promise
   return prover;
 }
 
-function forkHost({ hostPath, deviceId, env, lockFd, user }: ProcessProverOptions): ChildProcess {
+function forkChild({ childPath, deviceId, env, lockFd, user }: ProcessProverOptions): ChildProcess {
   const inherited = lockFd === undefined ? [] : [lockFd];
   // The device is for whoever lists processes; the prover reads no argument.
-  return spawn(process.execPath, [hostPath, deviceId], {
+  return spawn(process.execPath, [childPath, deviceId], {
     env: { ...env },
     stdio: ["ignore", "ignore", "pipe", "pipe", ...inherited],
     ...user,
@@ -118,10 +118,10 @@ class ProcessProver implements Prover {
   private isProving = false;
 
   constructor(
-    private readonly host: HostProcess,
+    private readonly child: ProverChild,
     deviceId: string,
   ) {
-    this.ready = host.ready.then(
+    this.ready = child.ready.then(
       (description) => (this.known = { ...description, fake: false }),
       (cause: unknown) => {
         const why = cause instanceof Error ? cause.message : String(cause);
@@ -139,23 +139,23 @@ class ProcessProver implements Prover {
   }
 
   get pid(): number | undefined {
-    return this.host.pid;
+    return this.child.pid;
   }
 
   get exited(): Promise<ProverExit> {
-    return this.host.exited;
+    return this.child.exited;
   }
 
   residentBytes(): number {
-    return this.host.residentBytes;
+    return this.child.residentBytes;
   }
 
   heardAtMs(): number {
-    return this.host.heardAtMs;
+    return this.child.heardAtMs;
   }
 
   kill(): void {
-    this.host.endBecause("killed_by_us", "killed by the service");
+    this.child.endBecause("killed_by_us", "killed by the service");
   }
 
   async verifySignatures(
@@ -164,7 +164,7 @@ class ProcessProver implements Prover {
     signatures: Uint8Array,
   ): Promise<SignatureVerdict[]> {
     const count = signerCountOf(this.description, keys, signatures);
-    return this.host.request(
+    return this.child.request(
       {
         op: "verifySignatures",
         message: packedMessage(message),
@@ -177,7 +177,7 @@ class ProcessProver implements Prover {
 
   async verifyAggregate(message: SignedMessage, claim: AggregateClaim): Promise<boolean> {
     keyCountOf(this.description, claim.keys);
-    return this.host.request(
+    return this.child.request(
       { op: "verifyAggregate", message: packedMessage(message), claim: packedClaim(claim) },
       parseBoolean,
     );
@@ -195,7 +195,7 @@ class ProcessProver implements Prover {
     if (this.isProving) throw new ProverError("internal", "a proof is running already");
     this.isProving = true;
     try {
-      return await this.host.request(
+      return await this.child.request(
         {
           op: "aggregate",
           message: packedMessage(message),

@@ -12,8 +12,8 @@ import type { CostStore } from "../lane/cost-file.js";
 import type { ProveJob, ProverDescription, StartProver } from "../prover/prover.js";
 import type { BeliefEffect, LaneBelief } from "./lane-belief.js";
 import { abandon, assign, hear, unknownLane } from "./lane-belief.js";
-import type { Checker } from "../lane/verifier.js";
-import { FailoverChecker } from "../lane/verifier.js";
+import type { Verifier } from "../lane/verifier.js";
+import { FailoverVerifier } from "../lane/verifier.js";
 import type { CostModel } from "../work/cost-model.js";
 import { OPTIMISTIC_AT, pessimisticMs, predictMs, quantileMs } from "../work/cost-model.js";
 import type { Future, LaneForecast } from "./forecast.js";
@@ -67,7 +67,7 @@ interface Lane {
 export class Dispatcher {
   private readonly lanes: Lane[];
   private readonly jobs = new Map<number, { job: Job; lane: Lane }>();
-  private readonly checker: FailoverChecker;
+  private readonly checker: FailoverVerifier;
   private readonly whenUp = new Set<() => void>();
   private nextAttempt = 1;
   private isClosed = false;
@@ -99,7 +99,7 @@ export class Dispatcher {
       };
       return lane;
     });
-    this.checker = new FailoverChecker({
+    this.checker = new FailoverVerifier({
       clock: modules.clock,
       metrics: modules.metrics,
       provers: () => this.lanes.flatMap(({ runner }) => runner.checkers()),
@@ -202,7 +202,7 @@ export class Dispatcher {
   }
 
   /** Verifies in whichever prover is at hand, standbys first. */
-  verifier(): { description: ProverDescription; checker: Checker } | undefined {
+  verifier(): { description: ProverDescription; checker: Verifier } | undefined {
     const description = this.checker.describe();
     return description === undefined ? undefined : { description, checker: this.checker };
   }

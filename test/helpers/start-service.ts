@@ -25,12 +25,12 @@ export async function startTestService(
 
 /** With the real prover, in a process of its own. */
 export function startRealService(): Promise<Service> {
-  const hostPath = join(process.cwd(), "dist/server/prover/child-main.js");
-  if (!existsSync(hostPath)) throw new Error(`${hostPath} is missing; run 'make build'`);
+  const childPath = join(process.cwd(), "dist/server/prover/child-main.js");
+  if (!existsSync(childPath)) throw new Error(`${childPath} is missing; run 'make build'`);
   const backend = readBackendFile(process.cwd());
   const env = proverEnvironment(process.env, {});
   return startTestService((deviceId) =>
-    forkProver({ deviceId, hostPath, backend, nice: 0, cores: [], env, startTimeoutMs: 60_000 }),
+    forkProver({ deviceId, childPath, backend, nice: 0, cores: [], env, startTimeoutMs: 60_000 }),
   );
 }
 

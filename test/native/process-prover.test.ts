@@ -66,7 +66,7 @@ function signers(count: number) {
 function options(changes: Partial<ProcessProverOptions> = {}): ProcessProverOptions {
   return {
     deviceId: "cpu0",
-    hostPath: join(root, "dist/server/prover/child-main.js"),
+    childPath: join(root, "dist/server/prover/child-main.js"),
     backend: readBackendFile(root),
     lockFd,
     nice: 5,

@@ -168,7 +168,7 @@ class ServiceSide {
 async function withBareProver<T>(run: (prover: Prover) => Promise<T>): Promise<T> {
   const prover = await startProcessProver({
     deviceId: "bare",
-    hostPath: "dist/server/prover/child-main.js",
+    childPath: "dist/server/prover/child-main.js",
     backend: readBackendFile(process.cwd()),
     nice: PROVER_NICE,
     cores: [],

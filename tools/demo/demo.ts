@@ -169,7 +169,7 @@ function submitAt(node: TickAggregator, slot: number, interval: number): string 
 async function verifyAll(outcomes: readonly Outcome[]): Promise<number> {
   const prover = await startProcessProver({
     deviceId: "verifier",
-    hostPath: "dist/server/prover/child-main.js",
+    childPath: "dist/server/prover/child-main.js",
     backend: readBackendFile(process.cwd()),
     nice: 0,
     cores: [],

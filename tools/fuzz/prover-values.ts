@@ -1,6 +1,6 @@
 /** Messages between service and prover process as they should be. */
 import { serialize } from "node:v8";
-import type { FromHost, HostRequest } from "../../server/prover/messages.js";
+import type { FromChild, ChildRequest } from "../../server/prover/messages.js";
 
 export const description = {
   ...{ backend: "b", scheme: "s", revision: "r", kinds: 1, publicKeyBytes: 32, signatureBytes: 64 },
@@ -8,7 +8,7 @@ export const description = {
 };
 const message = { root: new Uint8Array(32).fill(7), slot: 7 };
 
-export const fromHost: FromHost[] = [
+export const fromHost: FromChild[] = [
   { type: "ready", description },
   { type: "heartbeat", residentBytes: 1e6 },
   { type: "reply", id: 1, ok: true, value: ["ok", "bad_signature"] },
@@ -18,7 +18,7 @@ export const fromHost: FromHost[] = [
 ];
 
 /** Of two keys each, for a backend with these sizes. */
-export function requests(keyBytes: number, signatureBytes: number): HostRequest[] {
+export function requests(keyBytes: number, signatureBytes: number): ChildRequest[] {
   const keys = new Uint8Array(2 * keyBytes).fill(1);
   const signatures = new Uint8Array(2 * signatureBytes).fill(2);
   const claim = { proof: new Uint8Array(40), keys };

@@ -24,7 +24,7 @@ test("a user is two numbers, and only a service that is root may give one", asyn
   const opened = openDevice(withUser("1:1"), {
     addon: { lockFile: unused },
     backend: { library: "none", config: "" },
-    hostPath: "none",
+    childPath: "none",
     lockDir: "none",
     env: {},
     pid: 1,

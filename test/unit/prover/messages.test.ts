@@ -3,9 +3,9 @@ import { describe, expect, it } from "vitest";
 import {
   GarbledMessageError,
   parseBoolean,
-  parseFromHost,
+  parseFromChild,
   parseProof,
-  parseToHost,
+  parseToChild,
   parseVerdicts,
 } from "../../../server/prover/messages.js";
 
@@ -38,7 +38,7 @@ describe("messages from the prover process", () => {
     { type: "reply", id: 1, ok: true, value: true },
     { type: "reply", id: 1, ok: false, kind: "refused", message: "no" },
   ])("a well-formed $type is taken as it is", (raw) => {
-    expect(parseFromHost(raw)).toEqual(raw);
+    expect(parseFromChild(raw)).toEqual(raw);
   });
 
   it.each<[string, unknown]>([
@@ -64,13 +64,13 @@ describe("messages from the prover process", () => {
       { type: "reply", id: 1, ok: false, kind: "internal", message: "x".repeat(1e6) },
     ],
   ])("%s is refused", (_, raw) => {
-    expect(() => parseFromHost(raw)).toThrow(GarbledMessageError);
+    expect(() => parseFromChild(raw)).toThrow(GarbledMessageError);
   });
 });
 
 it("control characters of an error are blanks by the time anyone reads it", () => {
   const error = { type: "reply", id: 1, ok: false, kind: "internal" };
-  const parsed = parseFromHost({ ...error, message: "\u001b[2Jno\r\n\u202ex" });
+  const parsed = parseFromChild({ ...error, message: "\u001b[2Jno\r\n\u202ex" });
   expect(parsed).toMatchObject({ message: " [2Jno x" });
 });
 
@@ -116,7 +116,7 @@ describe("values of replies", () => {
 
 describe("messages to the prover process", () => {
   it("a well-formed request is taken as it is", () => {
-    expect(parseToHost(request)).toEqual(request);
+    expect(parseToChild(request)).toEqual(request);
   });
 
   it.each<[string, unknown]>([
@@ -126,6 +126,6 @@ describe("messages to the prover process", () => {
     ["a request without keys", { ...request, keys: undefined }],
     ["a start without a lock", { type: "start" }],
   ])("%s is refused", (_, raw) => {
-    expect(() => parseToHost(raw)).toThrow(GarbledMessageError);
+    expect(() => parseToChild(raw)).toThrow(GarbledMessageError);
   });
 });

@@ -34,7 +34,7 @@ describe("a prover process that goes wrong", () => {
   ) {
     return startProcessProver({
       deviceId: "cpu0",
-      hostPath: hostOf(name, source),
+      childPath: hostOf(name, source),
       backend: { library: "none", config: "" },
       nice: 0,
       cores: [],

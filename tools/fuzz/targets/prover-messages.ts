@@ -4,9 +4,9 @@ import { limits } from "../../../server/limits.js";
 import {
   GarbledMessageError,
   parseBoolean,
-  parseFromHost,
+  parseFromChild,
   parseProof,
-  parseToHost,
+  parseToChild,
   parseVerdicts,
 } from "../../../server/prover/messages.js";
 import { mutateValue } from "../engine/mutate-value.js";
@@ -43,7 +43,7 @@ function decode(input: Uint8Array): unknown {
 
 function run(input: Uint8Array): void {
   const value = decode(input);
-  const message = accepted(() => parseFromHost(value));
+  const message = accepted(() => parseFromChild(value));
   if (message?.type === "reply" && message.ok) checkValue(message.value);
   if (message?.type === "reply" && !message.ok) {
     holds(message.message.length <= limits.proverErrorLengthMax, "an error is bounded");
@@ -54,7 +54,7 @@ function run(input: Uint8Array): void {
     holds(signatureBytes > 0 && signatureBytes <= 65536, "a signature has a size");
     holds(scheme.length <= 256, "names are bounded");
   }
-  const request = accepted(() => parseToHost(value));
+  const request = accepted(() => parseToChild(value));
   if (request?.type === "request") {
     holds(request.id >= 1 && Number.isInteger(request.id), "a request has a number");
     holds(request.message.root.length === 32, "a root has 32 bytes");

@@ -8,8 +8,8 @@ import type { Duplex } from "node:stream";
 import { join } from "node:path";
 import { deserialize } from "node:v8";
 import { limits } from "../../../server/limits.js";
-import { parseFromHost } from "../../../server/prover/messages.js";
-import type { HostRequest } from "../../../server/prover/messages.js";
+import { parseFromChild } from "../../../server/prover/messages.js";
+import type { ChildRequest } from "../../../server/prover/messages.js";
 import { PIPE_FD, readMessages, writeMessage } from "../../../server/prover/pipe.js";
 import { FaultyBackend } from "../../harness/chaos-backend.js";
 import { publicKey, raw } from "../../harness/vectors.js";
@@ -25,7 +25,7 @@ const HEADER_BYTES = 4;
 const good = requests(publicKey(0).length, raw(0, 0).signature.length);
 
 export const target: FuzzTarget = {
-  name: "host",
+  name: "child-main",
   bytesMax: 64 * 1024,
   // Starting a process again, on a busy machine.
   msMax: 10_000,
@@ -51,7 +51,7 @@ export const target: FuzzTarget = {
 };
 
 /** The last request of every input: its answer says that what came before is done with. */
-const PROBE: HostRequest = { ...(good[1] as HostRequest), id: 1_000_000 };
+const PROBE: ChildRequest = { ...(good[1] as ChildRequest), id: 1_000_000 };
 
 class Host {
   private answered = () => {};
@@ -77,7 +77,7 @@ class Host {
         host.pipe,
         {
           onMessage: (raw) => {
-            const message = parseFromHost(raw);
+            const message = parseFromChild(raw);
             const isProbe = message.type === "reply" && message.id === PROBE.id;
             if (message.type === "ready" || isProbe) host.answered();
           },

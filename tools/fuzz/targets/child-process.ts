@@ -4,9 +4,9 @@
  */
 import { ChildProcess } from "node:child_process";
 import { PassThrough, Duplex } from "node:stream";
-import { HostProcess } from "../../../server/prover/child-process.js";
-import type { HostQuestion } from "../../../server/prover/child-process.js";
-import type { HostStart } from "../../../server/prover/messages.js";
+import { ProverChild } from "../../../server/prover/child-process.js";
+import type { ChildQuestion } from "../../../server/prover/child-process.js";
+import type { ChildStart } from "../../../server/prover/messages.js";
 import { parseBoolean, parseProof, parseVerdicts } from "../../../server/prover/messages.js";
 import { ProverError } from "../../../server/prover/prover.js";
 import { mutateBytes } from "../engine/mutate-bytes.js";
@@ -18,7 +18,7 @@ import { description, framed, fromHost, requests } from "../prover-values.js";
 const ready = framed({ type: "ready", description });
 
 export const target: FuzzTarget = {
-  name: "host-process",
+  name: "child-process",
   bytesMax: 16 * 1024,
   msMax: 50,
   msPerKb: 5,
@@ -64,8 +64,8 @@ class Child extends ChildProcess {
 async function run(input: Uint8Array): Promise<void> {
   const child = new Child();
   const backend = { library: "x", config: "" };
-  const start: HostStart = { type: "start", backend, nice: 0, cores: [], fileBytesMax: 0 };
-  const host = new HostProcess(child, start, { nowMs: () => 0, oomKills: () => 0 });
+  const start: ChildStart = { type: "start", backend, nice: 0, cores: [], fileBytesMax: 0 };
+  const host = new ProverChild(child, start, { nowMs: () => 0, oomKills: () => 0 });
   const told = host.ready.then(
     () => "ready",
     (error: unknown) => checked(error),
@@ -74,7 +74,7 @@ async function run(input: Uint8Array): Promise<void> {
   const isReadyFirst = input.subarray(0, ready.length).every((byte, at) => byte === ready[at]);
   if (isReadyFirst) child.pipe.push(ready);
   await turn();
-  const [signatures, claim, proof] = requests(32, 64) as HostQuestion[];
+  const [signatures, claim, proof] = requests(32, 64) as ChildQuestion[];
   const settled = Promise.allSettled([
     signatures && host.request(signatures, (value) => parseVerdicts(value, 2)),
     claim && host.request(claim, parseBoolean),
