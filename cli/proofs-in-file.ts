@@ -4,6 +4,7 @@
  */
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { create, fromBinary } from "@bufbuild/protobuf";
+import { bitsToIndices } from "../proto/bitlist.js";
 import type {
   Outcome,
   ValidatorKey,
@@ -15,7 +16,7 @@ import {
   VerifyAggregateRequestSchema,
 } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { usageError } from "./io/command.js";
-import { isProved, validatorsOf } from "./io/outcome-line.js";
+import { isProved } from "./io/outcome-line.js";
 import { messageFromJson, nameOf, parseJson } from "./io/read-input.js";
 
 export type Proofs =
@@ -44,7 +45,7 @@ export function verifyRequestOf(
   keysFile: string,
 ): VerifyAggregateRequest {
   const keyOf = new Map(keys.map(({ validatorIndex, publicKey }) => [validatorIndex, publicKey]));
-  const validators = validatorsOf(outcome.participants);
+  const validators = bitsToIndices(outcome.participants);
   const publicKeys = validators.flatMap((validator) => keyOf.get(validator) ?? []);
   const missing = validators.filter((validator) => !keyOf.has(validator));
   if (missing.length > 0) {

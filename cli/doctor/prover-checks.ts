@@ -1,11 +1,12 @@
 /** `doctor`'s checks of what a prover process needs: the addon, the backend, the device's lock. */
 import { spawnSync } from "node:child_process";
-import { closeSync, existsSync, readFileSync } from "node:fs";
+import { closeSync, existsSync } from "node:fs";
 import { loadAddon } from "../../native/addon.js";
 import type { Addon } from "../../native/addon.js";
 import { limits } from "../../server/limits.js";
 import { readBackendFile } from "../../server/prover/backend-file.js";
 import type { DeviceConfig } from "../../server/prover/device.js";
+import { lockHolder } from "../../server/prover/device-lock.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 
@@ -54,8 +55,8 @@ export function checkDeviceLock(
       closeSync(descriptor);
       return ok(`${lockPath} is free`);
     }
-    const holder = readFileSync(lockPath, "utf8").trim() || "unknown";
-    return warn(`prover process ${holder} holds ${lockPath}: stop its service to start another`);
+    const holder = lockHolder(lockPath);
+    return warn(`the service with pid ${holder} holds ${lockPath}: stop it to start another`);
   } catch (error) {
     return fail(textOf(error));
   }

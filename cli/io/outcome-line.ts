@@ -1,4 +1,5 @@
 /** Outcomes for people: as a table, or a line each as they come. */
+import { bitsToIndices } from "../../proto/bitlist.js";
 import type {
   LeftOut,
   Outcome,
@@ -18,13 +19,6 @@ export function isProved({ status }: Outcome): boolean {
   return status === OutcomeStatus.PROVED || status === OutcomeStatus.PROVED_LATE;
 }
 
-/** The validators of a bitlist, in order of index. */
-export function validatorsOf(participants: Uint8Array): number[] {
-  return Array.from({ length: participants.length * 8 }, (_, index) => index).filter(
-    (index) => (((participants[index >> 3] ?? 0) >> (index & 7)) & 1) === 1,
-  );
-}
-
 const columns: readonly Column<Outcome>[] = [
   { title: "group", align: "right", cell: ({ groupIndex }) => String(groupIndex) },
   { title: "slot", align: "right", width: 8, cell: ({ slot }) => String(slot) },
@@ -37,7 +31,7 @@ const columns: readonly Column<Outcome>[] = [
   {
     title: "validators",
     align: "right",
-    cell: ofProof((each) => validatorsOf(each.participants).length),
+    cell: ofProof((each) => bitsToIndices(each.participants).length),
   },
   {
     title: "proof KiB",

@@ -13,6 +13,7 @@ import type {
   Group,
   Snapshot,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { bitsToIndices, hasBit } from "../../proto/bitlist.js";
 import { ProofKind } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { invalid } from "../errors.js";
 import type { ChildWork, GroupWork, LeftOut, Raws } from "../work/group.js";
@@ -246,28 +247,6 @@ function decodeChild(
   if (members.length !== bitsToIndices(participants).length) return refuse("unknown_key");
   if (members.length === 0) return refuse("bad_child");
   return [{ index, ...packed(members), proof: child.proof.slice() }];
-}
-
-function hasBit(bits: Uint8Array, index: number): boolean {
-  return (((bits[index >>> 3] ?? 0) >> (index & 7)) & 1) === 1;
-}
-
-export function bitsToIndices(bits: Uint8Array): number[] {
-  const indices: number[] = [];
-  bits.forEach((byte, at) => {
-    for (let bit = 0; bit < 8; bit++) if ((byte >> bit) & 1) indices.push(at * 8 + bit);
-  });
-  return indices;
-}
-
-export function indicesToBits(indices: readonly number[]): Uint8Array {
-  const highest = indices.reduce((max, index) => Math.max(max, index), -1);
-  const bits = new Uint8Array(Math.ceil((highest + 1) / 8));
-  for (const index of indices) {
-    const at = index >> 3;
-    bits[at] = (bits[at] ?? 0) | (1 << (index & 7));
-  }
-  return bits;
 }
 
 function copyData(data: AttestationData): AttestationData {

@@ -15,7 +15,7 @@ import type { OutcomeStatusName } from "../metrics.js";
 import type { ProverDescription } from "../prover/prover.js";
 import type { LeftOut, ProofResult } from "../work/group.js";
 import type { DecodedGroup } from "../admission/decode-snapshot.js";
-import { indicesToBits } from "../admission/decode-snapshot.js";
+import { indicesToBits } from "../../proto/bitlist.js";
 import type { Ending } from "./session.js";
 
 export interface EndedGroup {

@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { TickAggregator } from "../../client/index.js";
 import type { SnapshotInit, TickResult } from "../../client/index.js";
 import { isProved, outcomeHeader, outcomeLine } from "../../cli/io/outcome-line.js";
+import { bitsToIndices } from "../../proto/bitlist.js";
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { readBackendFile } from "../../server/prover/backend-file.js";
 import { proverEnvironment, startProcessProver } from "../../server/prover/process-prover.js";
@@ -178,9 +179,7 @@ async function verifyAll(outcomes: readonly Outcome[]): Promise<number> {
   });
   let good = 0;
   for (const { message, slot, data, participants, proof } of outcomes) {
-    const keys = keyTable().flatMap(({ validatorIndex: v }) =>
-      ((participants[v >> 3] ?? 0) >> (v & 7)) & 1 ? [publicKey(v)] : [],
-    );
+    const keys = bitsToIndices(participants).map(publicKey);
     const claim = { proof, keys: new Uint8Array(Buffer.concat(keys)) };
     if (await prover.verifyAggregate({ root: message, slot: Number(data?.slot ?? slot) }, claim))
       good++;

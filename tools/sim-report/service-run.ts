@@ -12,7 +12,7 @@ import type { Job } from "../../server/schedule/dispatcher.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
 import { Aggregator } from "../../server/admission/admission.js";
 import { GroupQueue } from "../../server/schedule/queue.js";
-import { bitsToIndices } from "../../server/admission/decode-snapshot.js";
+import { bitsToIndices } from "../../proto/bitlist.js";
 import { calibration, calibrationRoot } from "../sim/calibration.js";
 import { VirtualClock } from "../sim/virtual-clock.js";
 import type { LaneMoment, Moment, Queued } from "./counterfactual.js";

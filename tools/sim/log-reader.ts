@@ -7,7 +7,7 @@ import {
   OutcomeReason,
   OutcomeStatus,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { bitsToIndices } from "../../server/admission/decode-snapshot.js";
+import { bitsToIndices } from "../../proto/bitlist.js";
 import type { LogEntry, ResultsLog } from "../../server/session/results-log.js";
 import type { VirtualClock } from "./virtual-clock.js";
 

@@ -107,7 +107,7 @@ test("a device lock that is held names its holder", () => {
   const held = () => ({ lockFile: () => -1 });
   expect(checkDeviceLock(lockPath, held)).toMatchObject({
     level: "warn",
-    text: expect.stringContaining("process 4711"),
+    text: expect.stringContaining("the service with pid 4711 holds"),
   });
   expect(checkDeviceLock(lockPath).level).toBe("ok");
   expect(checkDeviceLock(join(lockPath, "under", "file")).level).toBe("fail");

@@ -4,7 +4,6 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { callError } from "../../../cli/io/call-error.js";
 import { infoText } from "../../../cli/info.js";
 import { outcomeHeader, outcomeLine, outcomeTable } from "../../../cli/io/outcome-line.js";
-import { validatorsOf } from "../../../cli/io/outcome-line.js";
 import { Progress } from "../../../cli/io/progress.js";
 import { proofsInFile, verifyRequestOf } from "../../../cli/proofs-in-file.js";
 import { AggregatorError } from "../../../client/errors.js";
@@ -66,10 +65,6 @@ describe("a table of outcomes", () => {
   test("says of the fake prover's results that they are none", () => {
     expect(outcomeLine({ ...proved, fake: true })).toContain("proved_late FAKE");
   });
-});
-
-test("the validators of a bitlist are those whose bit is set", () => {
-  expect(validatorsOf(new Uint8Array([0b1000_0001, 0, 0b10]))).toEqual([0, 7, 17]);
 });
 
 test("info shows a server whose device is down, and one without limits", () => {

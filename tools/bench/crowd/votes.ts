@@ -1,6 +1,6 @@
 /** What the crowd submits: real votes of the committed vectors, in a node's own numbering. */
 import type { Outcome } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { validatorsOf } from "../../../cli/io/outcome-line.js";
+import { bitsToIndices } from "../../../proto/bitlist.js";
 import type { StreamNode } from "../../harness/stream-node.js";
 import { dataOf, keyTable, publicKey, raws, snapshot } from "../../harness/vectors.js";
 import type { GroupInit, SnapshotInit } from "../../harness/vectors.js";
@@ -40,7 +40,7 @@ export async function covers(
   number = plain,
 ): Promise<boolean> {
   const named = validators.map(number).sort((a, b) => a - b);
-  if (JSON.stringify(validatorsOf(participants)) !== JSON.stringify(named)) return false;
+  if (JSON.stringify(bitsToIndices(participants)) !== JSON.stringify(named)) return false;
   const publicKeys = validators.map(publicKey);
   const claim = { node, data: data ?? {}, proof, publicKeys };
   return (await client.verifyAggregate(claim)).valid;

@@ -1,5 +1,5 @@
 /** Bits to indices and back: nothing is lost but trailing zero bytes. */
-import { bitsToIndices, indicesToBits } from "../../../server/admission/decode-snapshot.js";
+import { bitsToIndices, indicesToBits } from "../../../proto/bitlist.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";
 

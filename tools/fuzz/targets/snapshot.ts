@@ -4,11 +4,8 @@ import { SnapshotSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator
 import { limits } from "../../../server/limits.js";
 import { sha256 } from "../../../server/lane/prove-group.js";
 import type { DecodedGroup } from "../../../server/admission/decode-snapshot.js";
-import {
-  bitsToIndices,
-  decodeSnapshot,
-  indicesToBits,
-} from "../../../server/admission/decode-snapshot.js";
+import { bitsToIndices, indicesToBits } from "../../../proto/bitlist.js";
+import { decodeSnapshot } from "../../../server/admission/decode-snapshot.js";
 import { protobufMutator } from "../engine/mutate-protobuf.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";

@@ -16,7 +16,7 @@ import {
   SubmitSnapshotRequestSchema,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { create } from "@bufbuild/protobuf";
-import { bitsToIndices } from "../../../server/admission/decode-snapshot.js";
+import { bitsToIndices } from "../../../proto/bitlist.js";
 import { protobufMutator } from "../engine/mutate-protobuf.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";
