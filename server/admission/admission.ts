@@ -15,7 +15,7 @@ import type { Logger } from "../log.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import type { Metrics, SkipReason } from "../metrics.js";
 import type { Dispatcher, JobSource } from "../schedule/dispatcher.js";
-import { shapeOf } from "../work/group.js";
+import { shapeOf } from "../work/shape.js";
 import type { GroupWork } from "../work/group.js";
 import type { Admission, NodeRecord, RequestIdentity } from "../session/nodes.js";
 import { Nodes } from "../session/nodes.js";
@@ -175,7 +175,7 @@ export class Aggregator {
     const { dispatcher } = this.modules;
     return groups
       .filter(({ isOverLimit }) => !isOverLimit)
-      .reduce((sum, { work }) => sum + dispatcher.predictMs(...shapeOf(work)), 0);
+      .reduce((sum, { work }) => sum + dispatcher.predictMs(shapeOf(work)), 0);
   }
 
   private skipReason(submission: Submission): Admission | undefined {
@@ -257,6 +257,6 @@ function claimBytes({ raws, children }: GroupWork): number {
 
 /** A proof, and every input named as left out. */
 function resultBytes(work: GroupWork): number {
-  const [raws, children] = shapeOf(work);
+  const { raws, children } = shapeOf(work);
   return limits.proofBytesMax + (raws + children + work.leftOut.length) * limits.leftOutBytes;
 }

@@ -4,6 +4,7 @@
  * used up by the attempt's end, so a message of an earlier lease is known to be stale.
  */
 import type { GroupWork, ProofResult } from "../work/group.js";
+import type { Shape } from "../work/shape.js";
 
 /** Why a running attempt was killed; its group ends `stopped` with this reason. */
 export type StopReason = "fence" | "cancelled" | "preempted" | "draining";
@@ -23,6 +24,12 @@ export interface LaneJob {
   rotation: number;
   /** The second try after a death that we did not cause: bound by the fence alone. */
   isRetry: boolean;
+}
+
+/** The proof proper of an attempt: what it folds, and when proving began (monotonic). */
+export interface RunningProof {
+  readonly startedAtMs: number;
+  readonly shape: Shape;
 }
 
 export type ToLane =

@@ -12,11 +12,12 @@ import type { Prover, ProveJob, ProverDescription, ProverExit } from "../prover/
 import { FailoverVerifier } from "./verifier.js";
 import type { CostModel } from "../work/cost-model.js";
 import { overrunMs, pessimisticMs, predictMs } from "../work/cost-model.js";
+import type { Shape } from "../work/shape.js";
 import type { ChildWork, ProofResult, Raws } from "../work/group.js";
 import { LearnedCosts } from "./learned-costs.js";
 import type { KillCause, LaneEffect, LaneEvent, LaneOptions, LaneState } from "./lane-state.js";
 import { freshLane, transitionLane } from "./lane-state.js";
-import type { FromLane, LaneJob, ToLane } from "./lane-messages.js";
+import type { FromLane, LaneJob, RunningProof, ToLane } from "./lane-messages.js";
 import { choosePart, isProof } from "../work/parts.js";
 import { proveGroup } from "./prove-group.js";
 
@@ -57,7 +58,7 @@ interface Run {
   job: LaneJob;
   checker: FailoverVerifier;
   /** Once the proof proper has begun. */
-  proof: { startedAtMs: number; raws: number; children: number } | undefined;
+  proof: RunningProof | undefined;
   result: ProofResult | undefined;
 }
 
@@ -120,7 +121,7 @@ export class LaneRunner {
   }
 
   /** When the running proof is expected to end, by its start; undefined when none runs. */
-  proofSince(): { startedAtMs: number; raws: number; children: number } | undefined {
+  proofSince(): RunningProof | undefined {
     return this.machine.phase.kind === "proving" ? this.run?.proof : undefined;
   }
 
@@ -283,7 +284,7 @@ export class LaneRunner {
     const proof = this.run?.proof;
     if (proof !== undefined) {
       const ranMs = this.modules.clock.nowMs() - proof.startedAtMs;
-      this.costs.learnAtLeast(proof.raws, proof.children, ranMs);
+      this.costs.learnAtLeast(proof.shape, ranMs);
     }
     this.run = undefined;
   }
@@ -313,10 +314,8 @@ export class LaneRunner {
       children: children.map(({ validators }) => validators),
       rotation: job.rotation,
       mayBeCut: job.mayBeCut,
-      fits: (rawCount, childCount) =>
-        nowMs + pessimisticMs(this.cost, rawCount, childCount) < job.fenceAtMs,
-      mayStart: (rawCount, childCount) =>
-        job.isTry || nowMs + predictMs(this.cost, rawCount, childCount) < job.fenceAtMs,
+      fits: (shape) => nowMs + pessimisticMs(this.cost, shape) < job.fenceAtMs,
+      mayStart: (shape) => job.isTry || nowMs + predictMs(this.cost, shape) < job.fenceAtMs,
     });
     if (part !== undefined && !isProof(part)) return part;
     if (isOverdue || nowMs >= job.fenceAtMs) return "deadline";
@@ -326,26 +325,26 @@ export class LaneRunner {
   private async timedProof(run: Run, prover: Prover, job: ProveJob) {
     const { clock } = this.modules;
     const raws = job.keys.length / prover.description.publicKeyBytes;
-    const children = job.children.length;
+    const shape = { raws, children: job.children.length };
     const startedAtMs = clock.nowMs();
-    run.proof = { startedAtMs, raws, children };
-    const overrunAtMs = startedAtMs + overrunMs(this.cost, raws, children);
+    run.proof = { startedAtMs, shape };
+    const overrunAtMs = startedAtMs + overrunMs(this.cost, shape);
     this.step({ kind: "proof_started", attempt: run.attempt, overrunAtMs });
     const wasDisturbed = this.isWarming();
     const proof = await prover.aggregate(job);
     const proveMs = clock.nowMs() - startedAtMs;
     // Beside a setup, which takes all cores too, a proof says nothing of its own cost.
     const isDisturbed = wasDisturbed || this.isWarming();
-    if (!isDisturbed) this.learn(raws, children, proveMs);
+    if (!isDisturbed) this.learn(shape, proveMs);
     this.modules.metrics.proofs.inc({ disturbed: String(isDisturbed) });
     this.modules.metrics.proveSeconds.observe(proveMs / 1000);
     return { proof, proveMs };
   }
 
-  private learn(raws: number, children: number, proveMs: number): void {
-    const ratio = proveMs / predictMs(this.cost, raws, children);
+  private learn(shape: Shape, proveMs: number): void {
+    const ratio = proveMs / predictMs(this.cost, shape);
     this.modules.metrics.costModelRatio.observe({ device: this.id }, ratio);
-    this.costs.learn(raws, children, proveMs);
+    this.costs.learn(shape, proveMs);
   }
 
   private isWarming(): boolean {

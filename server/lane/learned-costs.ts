@@ -9,6 +9,8 @@ import type { Prover, ProveJob } from "../prover/prover.js";
 import { ProverError } from "../prover/prover.js";
 import type { CostModel } from "../work/cost-model.js";
 import { aged, freshCostModel, learn, learnAtLeast, overrunMs } from "../work/cost-model.js";
+import type { Shape } from "../work/shape.js";
+import { smallestShape } from "../work/shape.js";
 
 /** How old the uncertainty of predicted costs may be. */
 const AGE_EVERY_MS = 1000;
@@ -51,13 +53,13 @@ export class LearnedCosts {
     return this.phase === "calibrating";
   }
 
-  learn(raws: number, children: number, tookMs: number): void {
-    this.keep(learn(this.learned, raws, children, tookMs, this.modules.clock.nowMs()));
+  learn(shape: Shape, tookMs: number): void {
+    this.keep(learn(this.learned, shape, tookMs, this.modules.clock.nowMs()));
   }
 
   /** Of a proof that was killed after so long. */
-  learnAtLeast(raws: number, children: number, ranMs: number): void {
-    this.keep(learnAtLeast(this.learned, raws, children, ranMs, this.modules.clock.nowMs()));
+  learnAtLeast(shape: Shape, ranMs: number): void {
+    this.keep(learnAtLeast(this.learned, shape, ranMs, this.modules.clock.nowMs()));
   }
 
   /**
@@ -90,11 +92,11 @@ export class LearnedCosts {
     const { clock, log } = this.modules;
     const { deviceId } = this.options;
     const startedAtMs = clock.nowMs();
-    const cancel = clock.at(startedAtMs + overrunMs(this.learned, 1, 0), giveUp);
+    const cancel = clock.at(startedAtMs + overrunMs(this.learned, smallestShape), giveUp);
     try {
       await prover.aggregate(job);
       const tookMs = clock.nowMs() - startedAtMs;
-      this.learn(1, 0, tookMs);
+      this.learn(smallestShape, tookMs);
       log.info({ device: deviceId, tookMs: Math.round(tookMs) }, "calibrated");
       return true;
     } catch (error) {

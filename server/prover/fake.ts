@@ -4,6 +4,7 @@
  * it can be taken for a real one.
  */
 import { createHash } from "node:crypto";
+import type { Shape } from "../work/shape.js";
 import { keyCountOf, signerCountOf } from "./packed.js";
 import { ProverError } from "./prover.js";
 import type {
@@ -17,8 +18,8 @@ import type {
 } from "./prover.js";
 
 export interface FakeProverOptions {
-  /** How long a proof takes, in milliseconds, from so many raw signatures and children. */
-  proveMs: (raws: number, children: number) => number;
+  /** How long a proof of this shape takes, in milliseconds. */
+  proveMs: (shape: Shape) => number;
   sleep: (ms: number) => Promise<void>;
 }
 
@@ -134,7 +135,9 @@ class FakeProver implements Prover {
     this.state = "proving";
     const raws = job.keys.length / KEY_BYTES;
     try {
-      const slept = this.options.sleep(this.options.proveMs(raws, job.children.length));
+      const slept = this.options.sleep(
+        this.options.proveMs({ raws, children: job.children.length }),
+      );
       // Not `exited`: what races against it is held by it until it is settled.
       const killed = new Promise<void>((resolve) => (this.interrupt = resolve));
       await Promise.race([slept, killed]);

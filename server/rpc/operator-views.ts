@@ -102,10 +102,10 @@ function attemptView(
       ? {}
       : {
           proof: {
-            rawSignatures: proof.raws,
-            children: proof.children,
+            rawSignatures: proof.shape.raws,
+            children: proof.shape.children,
             runningMs: whole(nowMs - proof.startedAtMs),
-            predictedMs: whole(predictMs(device.cost, proof.raws, proof.children)),
+            predictedMs: whole(predictMs(device.cost, proof.shape)),
           },
         }),
   };

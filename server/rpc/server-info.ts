@@ -65,9 +65,9 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
       learnedCosts: shapes.map(([rawSignatures, children]) => ({
         rawSignatures,
         children,
-        proveMs: Math.round(predictMs(cost, rawSignatures, children)),
-        proveMsLow: Math.round(optimisticMs(cost, rawSignatures, children)),
-        proveMsHigh: Math.round(pessimisticMs(cost, rawSignatures, children)),
+        proveMs: Math.round(predictMs(cost, { raws: rawSignatures, children })),
+        proveMsLow: Math.round(optimisticMs(cost, { raws: rawSignatures, children })),
+        proveMsHigh: Math.round(pessimisticMs(cost, { raws: rawSignatures, children })),
       })),
     })),
     serverTimeUnixMs: BigInt(clock.unixMs()),

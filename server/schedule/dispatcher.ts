@@ -16,6 +16,8 @@ import type { Verifier } from "../lane/verifier.js";
 import { FailoverVerifier } from "../lane/verifier.js";
 import type { CostModel } from "../work/cost-model.js";
 import { OPTIMISTIC_AT, pessimisticMs, predictMs, quantileMs } from "../work/cost-model.js";
+import type { Shape } from "../work/shape.js";
+import { shapeOf, smallestShape } from "../work/shape.js";
 import type { Future, LaneForecast } from "./forecast.js";
 import type { ProofResult } from "../work/group.js";
 import { LaneRunner } from "../lane/lane.js";
@@ -121,7 +123,7 @@ export class Dispatcher {
   /** Offers idle lanes work, the fastest first; called whenever a job may have come up. */
   wake(): void {
     if (this.isClosed) return;
-    const smallMs = ({ runner }: Lane) => predictMs(runner.cost, 1, 0);
+    const smallMs = ({ runner }: Lane) => predictMs(runner.cost, smallestShape);
     const idle = this.lanes.filter(({ belief }) => belief.kind === "idle");
     for (const lane of idle.sort((a, b) => smallMs(a) - smallMs(b))) {
       const job = this.source.next();
@@ -172,19 +174,18 @@ export class Dispatcher {
   }
 
   /** Predicted milliseconds for a proof of this shape on the best lane. */
-  predictMs(raws: number, children: number): number {
-    return this.onBestLane(predictMs, raws, children);
+  predictMs(shape: Shape): number {
+    return this.onBestLane(predictMs, shape);
   }
 
   /** The same so many standard deviations above the middle. */
-  quantileMs(raws: number, children: number, deviations: number): number {
-    const cost = (model: CostModel, r: number, c: number) => quantileMs(model, r, c, deviations);
-    return this.onBestLane(cost, raws, children);
+  quantileMs(shape: Shape, deviations: number): number {
+    return this.onBestLane((model) => quantileMs(model, shape, deviations), shape);
   }
 
   /** As `predictMs`, such that most proofs take less. */
-  pessimisticMs(raws: number, children: number): number {
-    return this.onBestLane(pessimisticMs, raws, children);
+  pessimisticMs(shape: Shape): number {
+    return this.onBestLane(pessimisticMs, shape);
   }
 
   /**
@@ -219,12 +220,8 @@ export class Dispatcher {
     await Promise.all(this.lanes.map(({ runner }) => runner.close()));
   }
 
-  private onBestLane(
-    cost: (model: CostModel, raws: number, children: number) => number,
-    raws: number,
-    children: number,
-  ): number {
-    return Math.min(...this.lanes.map(({ runner }) => cost(runner.cost, raws, children)));
+  private onBestLane(cost: (model: CostModel, shape: Shape) => number, shape: Shape): number {
+    return Math.min(...this.lanes.map(({ runner }) => cost(runner.cost, shape)));
   }
 
   private freeAtMs({ runner, belief }: Lane, deviations: number): number {
@@ -234,10 +231,9 @@ export class Dispatcher {
     const work = this.jobs.get(belief.attempt)?.job.work;
     const proof = runner.proofSince() ?? {
       startedAtMs: nowMs,
-      raws: work?.raws.validators.length ?? 0,
-      children: work?.children.length ?? 0,
+      shape: work === undefined ? { raws: 0, children: 0 } : shapeOf(work),
     };
-    return proof.startedAtMs + quantileMs(runner.cost, proof.raws, proof.children, deviations);
+    return proof.startedAtMs + quantileMs(runner.cost, proof.shape, deviations);
   }
 
   private lanesInUse(): Lane[] {

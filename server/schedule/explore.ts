@@ -3,7 +3,7 @@
  * no shape is locked out by bad samples: one in five minutes, and only of a shape of which none was
  * proved or tried in ten. What has waited is late, and its shape not locked out.
  */
-import type { Shape } from "../work/group.js";
+import type { Shape } from "../work/shape.js";
 
 const EVERY_MS = 300_000;
 const SHAPE_EVERY_MS = 600_000;
@@ -29,6 +29,6 @@ export class Tries {
 }
 
 /** One name for shapes that cost about the same: raw signatures within a factor of two. */
-function roughly([raws, children]: Shape): string {
+function roughly({ raws, children }: Shape): string {
   return `${Math.clz32(raws)} ${children}`;
 }

@@ -8,8 +8,9 @@ import type { Metrics } from "../metrics.js";
 import type { Dispatcher, Job, JobSource } from "./dispatcher.js";
 import type { Ahead, Future, LaneForecast } from "./forecast.js";
 import { futures, startAfter } from "./forecast.js";
-import type { ProofResult, Shape } from "../work/group.js";
-import { shapeOf } from "../work/group.js";
+import type { ProofResult } from "../work/group.js";
+import type { Shape } from "../work/shape.js";
+import { shapeOf, smallestShape } from "../work/shape.js";
 import type { StopReason } from "../lane/lane-messages.js";
 import type { PassedOver } from "./order.js";
 import { compareStanding, priorities, takeNext } from "./order.js";
@@ -195,7 +196,7 @@ export class GroupQueue implements JobSource {
 
   private *ahead(waiting: readonly { waiter: Waiter }[], future: Future): Generator<Ahead> {
     for (const [nth, { waiter }] of waiting.entries()) {
-      const costMs = this.modules.dispatcher.quantileMs(...shapeOf(workOf(waiter)), future(nth));
+      const costMs = this.modules.dispatcher.quantileMs(shapeOf(workOf(waiter)), future(nth));
       const { deadlineAtMs, fenceAtMs } = waiter.live.submission;
       yield { costMs, latestStartAtMs: Math.min(deadlineAtMs, fenceAtMs - costMs) };
     }
@@ -208,8 +209,8 @@ export class GroupQueue implements JobSource {
   ): Standing {
     const { clock, dispatcher } = this.modules;
     const usedMs = this.usage.of(nodeId, clock.nowMs());
-    const usedProofs = Math.round(usedMs / dispatcher.predictMs(1, 0));
-    const costMs = dispatcher.predictMs(...shapeOf(work));
+    const usedProofs = Math.round(usedMs / dispatcher.predictMs(smallestShape));
+    const costMs = dispatcher.predictMs(shapeOf(work));
     return { priority, usedProofs, costMs, order };
   }
 
@@ -229,7 +230,7 @@ export class GroupQueue implements JobSource {
     const isFirstOfSession = firsts.length > 0;
     const cameToIdle = firsts.some(({ live }) => live.cameToIdle);
     const least = leastShape(leader, mayBeCut);
-    const isUnlikely = nowMs + dispatcher.predictMs(...least) >= fenceAtMs;
+    const isUnlikely = nowMs + dispatcher.predictMs(least) >= fenceAtMs;
     const isTry = cameToIdle && isUnlikely && this.tries.mayTry(least, nowMs);
     return {
       work: leader.work,
@@ -241,7 +242,7 @@ export class GroupQueue implements JobSource {
       mayBeCut,
       rotation: rotationOf(submission.slot),
       started: (attempt) => {
-        const ms = dispatcher.predictMs(...shapeOf(leader.work)) / waiters.length;
+        const ms = dispatcher.predictMs(shapeOf(leader.work)) / waiters.length;
         const flight: Flight = {
           digest,
           leader,
@@ -346,7 +347,7 @@ export class GroupQueue implements JobSource {
   /** A proof of this group that started now would be done before the fence. */
   private fits(waiter: Waiter): boolean {
     const { clock, dispatcher } = this.modules;
-    const tookMs = dispatcher.predictMs(...shapeOf(workOf(waiter)));
+    const tookMs = dispatcher.predictMs(shapeOf(workOf(waiter)));
     return clock.nowMs() + tookMs < waiter.live.submission.fenceAtMs;
   }
 
@@ -357,19 +358,19 @@ export class GroupQueue implements JobSource {
   ): number {
     const { dispatcher } = this.modules;
     const least = groups.map((group) => leastShape(group, mayBeCut));
-    return Math.min(...least.map((shape) => dispatcher.quantileMs(...shape, deviations)));
+    return Math.min(...least.map((shape) => dispatcher.quantileMs(shape, deviations)));
   }
 
   private pessimisticMs(waiter: Waiter): number {
-    return this.modules.dispatcher.pessimisticMs(...shapeOf(workOf(waiter)));
+    return this.modules.dispatcher.pessimisticMs(shapeOf(workOf(waiter)));
   }
 }
 
 /** What may be started of a group at the least. */
 function leastShape({ work }: DecodedGroup, mayBeCut: boolean): Shape {
-  const [raws, children] = shapeOf(work);
-  if (!mayBeCut || raws + children < 2) return [raws, children];
-  return raws > 0 ? [1, 0] : [0, 2];
+  const whole = shapeOf(work);
+  if (!mayBeCut || whole.raws + whole.children < 2) return whole;
+  return whole.raws > 0 ? smallestShape : { raws: 0, children: 2 };
 }
 
 /** All that wait for it do so in backlog. */

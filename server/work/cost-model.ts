@@ -12,6 +12,8 @@
  * not seen grows as uncertain again as it was at first.
  */
 
+import type { Shape } from "./shape.js";
+
 /**
  * Milliseconds measured on two cores: a proof, a raw signature, its square; a child, a raw signature
  * beside children.
@@ -69,23 +71,23 @@ export const freshCostModel: CostModel = {
 };
 
 /** As many proofs take longer as take less. */
-export function predictMs(model: CostModel, raws: number, children: number): number {
-  return sum(partsMs(model, raws, children));
+export function predictMs(model: CostModel, shape: Shape): number {
+  return sum(partsMs(model, shape));
 }
 
 /** One proof in fifty takes less than this, as far as the model knows. */
-export function optimisticMs(model: CostModel, raws: number, children: number): number {
-  return quantileMs(model, raws, children, OPTIMISTIC_AT);
+export function optimisticMs(model: CostModel, shape: Shape): number {
+  return quantileMs(model, shape, OPTIMISTIC_AT);
 }
 
 /** One proof in fifty takes longer than this, as far as the model knows. */
-export function pessimisticMs(model: CostModel, raws: number, children: number): number {
-  return quantileMs(model, raws, children, PESSIMISTIC_AT);
+export function pessimisticMs(model: CostModel, shape: Shape): number {
+  return quantileMs(model, shape, PESSIMISTIC_AT);
 }
 
 /** Longer than this is no proof any more but a prover that hangs. */
-export function overrunMs(model: CostModel, raws: number, children: number): number {
-  return Math.max(OVERRUN_MS_MIN, OVERRUN_FACTOR * pessimisticMs(model, raws, children));
+export function overrunMs(model: CostModel, shape: Shape): number {
+  return Math.max(OVERRUN_MS_MIN, OVERRUN_FACTOR * pessimisticMs(model, shape));
 }
 
 /** The model as uncertain as it is by then; what it predicts is the same. */
@@ -96,15 +98,9 @@ export function aged(model: CostModel, nowMs: number): CostModel {
 }
 
 /** A proof took so long. */
-export function learn(
-  model: CostModel,
-  raws: number,
-  children: number,
-  tookMs: number,
-  nowMs: number,
-): CostModel {
+export function learn(model: CostModel, shape: Shape, tookMs: number, nowMs: number): CostModel {
   const before = aged(model, nowMs);
-  const { ms, variance, pull } = predict(before, raws, children);
+  const { ms, variance, pull } = predict(before, shape);
   const deviation = Math.sqrt(variance);
   const surprise = Math.log(Math.max(tookMs, 1) / ms) / deviation;
   const used = Math.max(-SURPRISE_MAX, Math.min(SURPRISE_MAX, surprise));
@@ -126,13 +122,12 @@ export function learn(
  */
 export function learnAtLeast(
   model: CostModel,
-  raws: number,
-  children: number,
+  shape: Shape,
   ranMs: number,
   nowMs: number,
 ): CostModel {
   const before = aged(model, nowMs);
-  const { ms, variance, pull } = predict(before, raws, children);
+  const { ms, variance, pull } = predict(before, shape);
   const deviation = Math.sqrt(variance);
   const surprise = meanBeyond(Math.log(Math.max(ranMs, 1) / ms) / deviation);
   const used = Math.min(SURPRISE_MAX, surprise);
@@ -141,8 +136,8 @@ export function learnAtLeast(
 }
 
 /** What each entry of the table adds, in milliseconds. */
-function partsMs({ logMs }: CostModel, raws: number, children: number): number[] {
-  const of = (shape: readonly number[]) => logMs.map((log, i) => at(shape, i) * Math.exp(log));
+function partsMs({ logMs }: CostModel, { raws, children }: Shape): number[] {
+  const of = (counts: readonly number[]) => logMs.map((log, i) => at(counts, i) * Math.exp(log));
   const alone = of([1, raws, raws * raws, 0, 0]);
   const folded = of([0, 0, 0, children, raws]);
   return children > 0 && sum(folded) > sum(alone) ? folded : alone;
@@ -156,8 +151,8 @@ interface Prediction {
   pull: readonly number[];
 }
 
-function predict(model: CostModel, raws: number, children: number): Prediction {
-  const parts = partsMs(model, raws, children);
+function predict(model: CostModel, shape: Shape): Prediction {
+  const parts = partsMs(model, shape);
   const ms = sum(parts);
   const shares = parts.map((part) => part / ms);
   const pull = model.covariance.map((row) => dot(row, shares));
@@ -165,13 +160,8 @@ function predict(model: CostModel, raws: number, children: number): Prediction {
 }
 
 /** What a proof takes so many standard deviations above the middle; `OPTIMISTIC_AT` is one of them. */
-export function quantileMs(
-  model: CostModel,
-  raws: number,
-  children: number,
-  deviations: number,
-): number {
-  const { ms, variance } = predict(model, raws, children);
+export function quantileMs(model: CostModel, shape: Shape, deviations: number): number {
+  const { ms, variance } = predict(model, shape);
   return ms * Math.exp(deviations * Math.sqrt(variance));
 }
 

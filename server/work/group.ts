@@ -38,12 +38,6 @@ export interface GroupWork {
   logInvRate: number;
 }
 
-/** What its cost is learned by: how many raw signatures and children. */
-export function shapeOf({ raws, children }: Pick<GroupWork, "raws" | "children">): Shape {
-  return [raws.validators.length, children.length];
-}
-export type Shape = readonly [raws: number, children: number];
-
 /** How a started group ended, before deadline and fence have their say. */
 export type ProofResult =
   | {

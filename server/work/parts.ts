@@ -3,6 +3,7 @@
  * seconds, then raw signatures. What is kept rotates from slot to slot, so that an input too large
  * for one proof gets all its votes represented over a few.
  */
+import type { Shape } from "./shape.js";
 
 /** Indices into the verified inputs of a group. */
 export interface Part {
@@ -20,10 +21,10 @@ export interface PartRequest {
   rotation: number;
   /** May the group be cut at all? */
   mayBeCut: boolean;
-  /** A proof of this shape is all but sure to be done in time. */
-  fits(raws: number, children: number): boolean;
-  /** One that is not may start all the same, where it is the least that can. */
-  mayStart(raws: number, children: number): boolean;
+  /** A proof of this shape is all but sure to end before the fence. */
+  fits(shape: Shape): boolean;
+  /** The smallest possible part may start even when `fits` is false. */
+  mayStart(shape: Shape): boolean;
 }
 
 /**
@@ -46,9 +47,8 @@ export function isProof({ raws, children }: Part): boolean {
 /** Undefined when nothing of it may start. A group with nothing to prove is its own part. */
 export function choosePart(request: PartRequest): Part | undefined {
   const { raws, children, rotation, mayBeCut } = request;
-  const fits = (part: Part) => request.fits(part.raws.length, part.children.length);
-  const least = (part: Part) =>
-    request.mayStart(part.raws.length, part.children.length) ? part : undefined;
+  const fits = (part: Part) => request.fits(shapeOfPart(part));
+  const least = (part: Part) => (request.mayStart(shapeOfPart(part)) ? part : undefined);
   const whole = withChildren(request, children.length);
   if (!isProof(whole) || fits(whole)) return whole;
   if (!mayBeCut) return least(whole);
@@ -63,9 +63,13 @@ export function choosePart(request: PartRequest): Part | undefined {
     children: [],
     covered: [],
   });
-  const fitting = largest(raws.length, (count) => request.fits(count, 0));
+  const fitting = largest(raws.length, (count) => request.fits({ raws: count, children: 0 }));
   if (fitting > 0) return rawsAlone(fitting);
   return least(raws.length > 0 ? rawsAlone(1) : withChildren(request, 2));
+}
+
+function shapeOfPart({ raws, children }: Part): Shape {
+  return { raws: raws.length, children: children.length };
 }
 
 /** All raws, but for those that the kept children cover. */

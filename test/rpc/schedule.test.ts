@@ -249,7 +249,7 @@ describe("a group that would miss its fence", () => {
 
   test("but a whole that is predicted to miss is tried once in a while only", async () => {
     const sleep = (ms: number) => delay(ms, undefined);
-    await serve(() => startFakeProver({ proveMs: (raws) => raws * 60, sleep }), "0");
+    await serve(() => startFakeProver({ proveMs: ({ raws }) => raws * 60, sleep }), "0");
     const hopeless = { raws: 63, fenceMs: 1500, mayBeCut: false };
     const tried = await outcome("a", await submit("a", hopeless));
     expect(tried.reason).toBe(OutcomeReason.FENCE);
@@ -262,7 +262,7 @@ describe("a group that would miss its fence", () => {
 
   test("and ends predicted_miss where it is not the first of its session", async () => {
     const sleep = (ms: number) => delay(ms, undefined);
-    await serve(() => startFakeProver({ proveMs: (raws) => raws * 30, sleep }), "0");
+    await serve(() => startFakeProver({ proveMs: ({ raws }) => raws * 30, sleep }), "0");
     const session = await submit("a", { raws: 64, groups: 2, fenceMs: 3000, mayBeCut: false });
     const [, second] = await outcomes("a", session);
     expect(second).toMatchObject({

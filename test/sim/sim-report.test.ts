@@ -78,10 +78,10 @@ function scenario(snapshots: SnapshotSpec[], lanes = 1): Scenario {
 const endings = ({ asks }: Run) => asks.map(({ ending }) => ending);
 
 test("a proof takes what was measured for its shape", () => {
-  expect(tableMs(1, 0)).toEqual({ rawMs: 800, childMs: 0 });
-  expect(tableMs(48, 0).rawMs).toBe(1600);
-  expect(tableMs(0, 2).childMs).toBe(5500);
-  const { rawMs, childMs } = tableMs(48, 1);
+  expect(tableMs({ raws: 1, children: 0 })).toEqual({ rawMs: 800, childMs: 0 });
+  expect(tableMs({ raws: 48, children: 0 }).rawMs).toBe(1600);
+  expect(tableMs({ raws: 0, children: 2 }).childMs).toBe(5500);
+  const { rawMs, childMs } = tableMs({ raws: 48, children: 1 });
   expect(rawMs + childMs).toBeCloseTo(4766);
   expect(new Truth(exact).wholeMs(0, group("a", 1))).toBe(ONE_MS);
   expect(new Truth(exact).wholeMs(0, group("a", 0, 2))).toBe(5500 + 3 * VERIFY_MS);

@@ -4,8 +4,10 @@
  */
 import type { PassedOver, Standing } from "../../server/schedule/order.js";
 import { takeNext } from "../../server/schedule/order.js";
+import type { Shape } from "../../server/work/shape.js";
+import { smallestShape } from "../../server/work/shape.js";
 import type { Ask, SnapshotSpec } from "./scenario.js";
-import { asksOfSnapshot, BACKLOG, contentOfGroup } from "./scenario.js";
+import { asksOfSnapshot, BACKLOG, contentOfGroup, shapeOfGroup } from "./scenario.js";
 import type { Truth } from "./truth.js";
 import { EXIT_MS } from "./truth.js";
 
@@ -18,7 +20,7 @@ export interface Moment {
   /** Prover time that the refused node has used. */
   usedMs: number;
   /** What the schedule expects of a proof: its order goes by that. */
-  predictMs(raws: number, children: number): number;
+  predictMs(shape: Shape): number;
 }
 
 export interface LaneMoment {
@@ -154,8 +156,7 @@ class Replay {
   private standing(queued: Queued): Queued & Standing {
     const { predictMs } = this.moment;
     const [ask] = queued.asks;
-    const costMs =
-      ask === undefined ? 0 : predictMs(ask.group.raws.length, ask.group.children.length);
-    return { ...queued, costMs, usedProofs: Math.round(queued.usedMs / predictMs(1, 0)) };
+    const costMs = ask === undefined ? 0 : predictMs(shapeOfGroup(ask.group));
+    return { ...queued, costMs, usedProofs: Math.round(queued.usedMs / predictMs(smallestShape)) };
   }
 }

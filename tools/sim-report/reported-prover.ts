@@ -1,5 +1,6 @@
 /** A simulated prover that takes its times from the truth and keeps a record of each proof. */
 import type { ProveJob } from "../../server/prover/prover.js";
+import type { Shape } from "../../server/work/shape.js";
 import { KEY_BYTES, SimProver } from "../sim/sim-prover.js";
 import type { VirtualClock } from "../sim/virtual-clock.js";
 import type { GroupSpec } from "./scenario.js";
@@ -12,8 +13,7 @@ import { EXIT_MS, SETUP_MS, VERIFY_MS } from "./truth.js";
 export interface OpenProof {
   record: ProofRecord;
   group: GroupSpec;
-  raws: number;
-  children: number;
+  shape: Shape;
   /** When it would end, verified, if nobody stopped it. */
   freeAtMs: number;
 }
@@ -43,7 +43,7 @@ export class ReportedProver extends SimProver {
         doesStart: true,
         exitMs: EXIT_MS,
         verifyMs: () => VERIFY_MS,
-        proveMs: (raws, children, root) => truth.proveMs(lane, groupOf(root), raws, children),
+        proveMs: (shape, root) => truth.proveMs(lane, groupOf(root), shape),
         residentBytes: () => 0.5e9,
       },
       clock,
@@ -54,12 +54,11 @@ export class ReportedProver extends SimProver {
   override async aggregate(job: ProveJob): Promise<Uint8Array> {
     const { lane, clock, truth, groupOf, countAttempt, started, over } = this.modules;
     const group = groupOf(Buffer.from(job.message.root).toString("hex"));
-    const raws = job.keys.length / KEY_BYTES;
-    const children = job.children.length;
+    const shape = { raws: job.keys.length / KEY_BYTES, children: job.children.length };
     const keys = [job.keys, ...job.children.map((child) => child.keys)];
     const content = contentOf(group.root, keys.flatMap(validatorsOf));
     const startedAtMs = clock.nowMs();
-    const tookMs = truth.proveMs(lane, group, raws, children);
+    const tookMs = truth.proveMs(lane, group, shape);
     const record: ProofRecord = {
       lane,
       content,
@@ -69,7 +68,7 @@ export class ReportedProver extends SimProver {
       served: 0,
     };
     const freeAtMs = startedAtMs + tookMs + VERIFY_MS;
-    const proof = { record, group, raws, children, freeAtMs };
+    const proof = { record, group, shape, freeAtMs };
     this.current = proof;
     started(proof);
     if (truth.crashes(content, countAttempt(content))) {

@@ -1,4 +1,5 @@
 /** What every policy is given alike: who submits what when, and how long each proof will take. */
+import type { Shape } from "../../server/work/shape.js";
 import type { Truth } from "./truth.js";
 
 /** One group as submitted; raws and children name validators that do not overlap. */
@@ -68,6 +69,11 @@ export function contentOf(root: string, validators: readonly number[]): string {
 
 export function contentOfGroup({ root, raws, children }: GroupSpec): string {
   return contentOf(root, [...raws, ...children.flat()]);
+}
+
+/** The shape of a proof of the whole group. */
+export function shapeOfGroup({ raws, children }: GroupSpec): Shape {
+  return { raws: raws.length, children: children.length };
 }
 
 /** Distinct validators per attestation data that the groups bring as raw signatures. */

@@ -13,6 +13,7 @@ import { Dispatcher } from "../../server/schedule/dispatcher.js";
 import { Aggregator } from "../../server/admission/admission.js";
 import { GroupQueue } from "../../server/schedule/queue.js";
 import { bitsToIndices } from "../../proto/bitlist.js";
+import type { Shape } from "../../server/work/shape.js";
 import { calibration, calibrationRoot } from "../sim/calibration.js";
 import { VirtualClock } from "../sim/virtual-clock.js";
 import type { LaneMoment, Moment, Queued } from "./counterfactual.js";
@@ -271,7 +272,7 @@ export class ServiceRun {
     });
     const usedMs = this.queue.usage.of(node, nowMs);
     const { truth } = this.scenario;
-    const predictMs = (raws: number, children: number) => this.dispatcher.predictMs(raws, children);
+    const predictMs = (shape: Shape) => this.dispatcher.predictMs(shape);
     return { nowMs, truth, lanes, queued: this.queued(), usedMs, predictMs };
   }
 

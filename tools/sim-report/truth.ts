@@ -4,7 +4,10 @@
  * and its shape alone, so that every policy faces the same world.
  */
 import { Random } from "../sim/random.js";
+import type { Shape } from "../../server/work/shape.js";
+import { smallestShape } from "../../server/work/shape.js";
 import type { GroupSpec } from "./scenario.js";
+import { shapeOfGroup } from "./scenario.js";
 
 export interface TruthOptions {
   seed: number;
@@ -44,7 +47,7 @@ const RAW_TABLE = [
 const CHILD_MS = 2750;
 const RAW_BESIDE_CHILD_MS = 42;
 
-export function tableMs(raws: number, children: number): { rawMs: number; childMs: number } {
+export function tableMs({ raws, children }: Shape): { rawMs: number; childMs: number } {
   if (children > 0) return { rawMs: raws * RAW_BESIDE_CHILD_MS, childMs: children * CHILD_MS };
   const above = RAW_TABLE.findIndex(([size]) => raws <= size);
   const at = above < 0 ? RAW_TABLE.length - 1 : Math.max(1, above);
@@ -56,10 +59,10 @@ export class Truth {
   constructor(readonly options: TruthOptions) {}
 
   /** Of the proof alone. */
-  proveMs(lane: number, { root, slot }: GroupSpec, raws: number, children: number): number {
+  proveMs(lane: number, { root, slot }: GroupSpec, shape: Shape): number {
     const { seed, speeds, childFactor, scatter, slow, drift } = this.options;
-    const { rawMs, childMs } = tableMs(raws, children);
-    const random = new Random(hash(`${seed}/${root}/${raws}/${children}`));
+    const { rawMs, childMs } = tableMs(shape);
+    const random = new Random(hash(`${seed}/${root}/${shape.raws}/${shape.children}`));
     // The sum of four is near enough to normal.
     const normal = (random.next() + random.next() + random.next() + random.next() - 2) * 1.73;
     const slowness = random.chance(slow) ? random.between(2, 4) : 1;
@@ -69,27 +72,19 @@ export class Truth {
   }
 
   /** The lane is busy for so long: inputs verified, unless they are; proof made, proof verified. */
-  laneMs(
-    lane: number,
-    group: GroupSpec,
-    raws: number,
-    children: number,
-    inputs: Inputs = "unverified",
-  ): number {
-    const checkMs = inputs === "verified" ? VERIFY_MS : verifyMs(raws, children);
-    return this.proveMs(lane, group, raws, children) + checkMs;
+  laneMs(lane: number, group: GroupSpec, shape: Shape, inputs: Inputs = "unverified"): number {
+    const checkMs = inputs === "verified" ? VERIFY_MS : verifyMs(shape);
+    return this.proveMs(lane, group, shape) + checkMs;
   }
 
   wholeMs(lane: number, group: GroupSpec): number {
-    return this.laneMs(lane, group, group.raws.length, group.children.length);
+    return this.laneMs(lane, group, shapeOfGroup(group));
   }
 
   /** The least of the group that may be started: one raw, else two children; or the whole. */
   smallestMs(lane: number, group: GroupSpec, mayBeCut: boolean, inputs?: Inputs): number {
-    const { raws, children } = group;
-    const whole = [raws.length, children.length] as const;
-    const [rawCount, childCount] = !mayBeCut ? whole : raws.length > 0 ? [1, 0] : [0, 2];
-    return this.laneMs(lane, group, rawCount, childCount, inputs);
+    const least = group.raws.length > 0 ? smallestShape : { raws: 0, children: 2 };
+    return this.laneMs(lane, group, mayBeCut ? least : shapeOfGroup(group), inputs);
   }
 
   /** Whether the nth attempt at this content, from 0, ends the prover. */
@@ -99,7 +94,7 @@ export class Truth {
   }
 }
 
-export function verifyMs(raws: number, children: number): number {
+export function verifyMs({ raws, children }: Shape): number {
   return VERIFY_MS * ((raws > 0 ? 1 : 0) + children + 1);
 }
 

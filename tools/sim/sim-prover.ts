@@ -12,6 +12,7 @@ import type {
   SignedMessage,
 } from "../../server/prover/prover.js";
 import { ProverError } from "../../server/prover/prover.js";
+import type { Shape } from "../../server/work/shape.js";
 import type { VirtualClock } from "./virtual-clock.js";
 
 export const KEY_BYTES = 4;
@@ -48,7 +49,7 @@ export interface SimProverOptions {
   /** From SIGKILL to the end of the process. */
   exitMs: number;
   verifyMs: () => number;
-  proveMs: (raws: number, children: number, root: string) => number;
+  proveMs: (shape: Shape, root: string) => number;
   residentBytes: () => number;
 }
 
@@ -143,7 +144,8 @@ export class SimProver implements Prover {
     this.isProving = true;
     this.root = Buffer.from(message.root).toString("hex");
     const packed = Buffer.concat([keys, ...children.map((child) => child.keys)]);
-    const tookMs = this.options.proveMs(keys.length / KEY_BYTES, children.length, this.root);
+    const shape = { raws: keys.length / KEY_BYTES, children: children.length };
+    const tookMs = this.options.proveMs(shape, this.root);
     const isPoisoned = signatures.some((byte, at) => at % SIGNATURE_BYTES === 0 && byte === POISON);
     if (isPoisoned) this.clock.at(this.clock.nowMs() + tookMs / 2, () => this.die("poison"));
     try {

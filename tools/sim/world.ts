@@ -279,7 +279,7 @@ export class World implements ProverWitness {
         doesStart: !random.chance(weather.startFailures),
         exitMs: random.between(5, 600),
         verifyMs: () => random.between(1, 60),
-        proveMs: (raws, children) =>
+        proveMs: ({ raws, children }) =>
           (800 + 5 * raws + 0.25 * raws * raws + 2600 * children) *
           random.between(1 / (1 + weather.scatter), 1 + weather.scatter),
         residentBytes: () => 0.5e9 + (this.clock.nowMs() - bornMs) * weather.growth,

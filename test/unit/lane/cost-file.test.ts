@@ -42,7 +42,8 @@ function costFiles(uid = UID): CostFiles {
 }
 
 const wait = (ms: number) => clock.runUntil(clock.nowMs() + ms, () => undefined);
-const model = (tookMs: number) => learn(freshCostModel, 1, 0, tookMs, clock.nowMs());
+const model = (tookMs: number) =>
+  learn(freshCostModel, { raws: 1, children: 0 }, tookMs, clock.nowMs());
 
 /** The file of a service that has ended. */
 async function saved(tookMs = 400): Promise<void> {
@@ -90,10 +91,12 @@ test("it is written at once, then every 5 s, and at the end", async () => {
   const files = costFiles();
   const predicted = () => {
     const kept = costFiles().load("cpu", SYSTEM);
-    return kept === undefined ? undefined : Math.round(predictMs(kept, 1, 0));
+    return kept === undefined ? undefined : Math.round(predictMs(kept, { raws: 1, children: 0 }));
   };
   const values = [400, 500, 600, 700].map((ms) => model(ms));
-  const [first, second, third, last] = values.map((each) => Math.round(predictMs(each, 1, 0)));
+  const [first, second, third, last] = values.map((each) =>
+    Math.round(predictMs(each, { raws: 1, children: 0 })),
+  );
   const save = (n: number) => files.save("cpu", SYSTEM, values[n] ?? freshCostModel);
   save(0);
   await expect.poll(predicted).toBe(first);

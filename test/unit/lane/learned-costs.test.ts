@@ -60,13 +60,13 @@ test("one proof of one raw signature scales the table, and is kept", async () =>
   expect(costs.isCalibrating).toBe(true);
   expect(await isOfUse).toBe(true);
   expect([costs.isCalibrating, costs.isPrepared]).toEqual([false, true]);
-  expect(costs.model).toEqual(learn(freshCostModel, 1, 0, 200, 200));
+  expect(costs.model).toEqual(learn(freshCostModel, { raws: 1, children: 0 }, 200, 200));
   expect(saved).toEqual([["cpu", "fake fake-1", costs.model]]);
   expect(clock.pending).toBe(0);
 });
 
 test("what is kept spares the calibration", async () => {
-  const kept = learn(freshCostModel, 1, 0, 300, 0);
+  const kept = learn(freshCostModel, { raws: 1, children: 0 }, 300, 0);
   const costs = learnedCosts({ calibration, kept });
   expect(await prepared(costs, prover(60_000), 0)).toBe(true);
   expect(costs.model).toEqual(kept);
@@ -76,10 +76,10 @@ test("without a calibration the table stands as it is, until a proof is seen", a
   const costs = learnedCosts({});
   expect(await prepared(costs, prover(60_000), 0)).toBe(true);
   expect(costs.model).toEqual(freshCostModel);
-  costs.learn(1, 0, 400);
-  expect(predictMs(costs.model, 1, 0)).toBeLessThan(450);
-  costs.learnAtLeast(1, 0, 4000);
-  expect(predictMs(costs.model, 1, 0)).toBeGreaterThan(450);
+  costs.learn({ raws: 1, children: 0 }, 400);
+  expect(predictMs(costs.model, { raws: 1, children: 0 })).toBeLessThan(450);
+  costs.learnAtLeast({ raws: 1, children: 0 }, 4000);
+  expect(predictMs(costs.model, { raws: 1, children: 0 })).toBeGreaterThan(450);
   expect(saved).toHaveLength(2);
 });
 
@@ -103,7 +103,7 @@ describe("a calibration that fails is told of and not tried again", () => {
 
   test("when it takes as long as a hang would, the prover is given up", async () => {
     const costs = learnedCosts({ calibration });
-    const overMs = overrunMs(freshCostModel, 1, 0);
+    const overMs = overrunMs(freshCostModel, { raws: 1, children: 0 });
     const hung = prover(10 * overMs);
     let givenUpAtMs = 0;
     const isOfUse = await prepared(costs, hung, overMs, () => {

@@ -25,7 +25,7 @@ function job(...numbers: number[]): ProveJob {
 }
 
 function start(sleep: (ms: number) => Promise<void> = () => Promise.resolve()): Prover {
-  return startFakeProver({ proveMs: (raws, children) => 100 * raws + 1000 * children, sleep });
+  return startFakeProver({ proveMs: ({ raws, children }) => 100 * raws + 1000 * children, sleep });
 }
 
 describe("the fake prover", () => {

@@ -6,24 +6,24 @@ const MINUTE_MS = 60_000;
 
 test("a shape is tried at once, and another five minutes later", () => {
   const tries = new Tries();
-  expect(tries.mayTry([64, 0], 0)).toBe(true);
-  tries.tried([64, 0], 0);
-  expect(tries.mayTry([8, 0], 5 * MINUTE_MS - 1)).toBe(false);
-  expect(tries.mayTry([8, 0], 5 * MINUTE_MS)).toBe(true);
+  expect(tries.mayTry({ raws: 64, children: 0 }, 0)).toBe(true);
+  tries.tried({ raws: 64, children: 0 }, 0);
+  expect(tries.mayTry({ raws: 8, children: 0 }, 5 * MINUTE_MS - 1)).toBe(false);
+  expect(tries.mayTry({ raws: 8, children: 0 }, 5 * MINUTE_MS)).toBe(true);
 });
 
 test("one that was tried waits ten, so that it does not take every try", () => {
   const tries = new Tries();
-  tries.tried([64, 0], 0);
-  expect(tries.mayTry([100, 0], 10 * MINUTE_MS - 1)).toBe(false);
-  expect(tries.mayTry([64, 1], 5 * MINUTE_MS)).toBe(true);
-  expect(tries.mayTry([64, 0], 10 * MINUTE_MS)).toBe(true);
+  tries.tried({ raws: 64, children: 0 }, 0);
+  expect(tries.mayTry({ raws: 100, children: 0 }, 10 * MINUTE_MS - 1)).toBe(false);
+  expect(tries.mayTry({ raws: 64, children: 1 }, 5 * MINUTE_MS)).toBe(true);
+  expect(tries.mayTry({ raws: 64, children: 0 }, 10 * MINUTE_MS)).toBe(true);
 });
 
 test("one that was proved is not locked out, and waits ten", () => {
   const tries = new Tries();
-  tries.proved([64, 0], 0);
-  expect(tries.mayTry([100, 0], 10 * MINUTE_MS - 1)).toBe(false);
-  expect(tries.mayTry([8, 0], 0)).toBe(true);
-  expect(tries.mayTry([64, 0], 10 * MINUTE_MS)).toBe(true);
+  tries.proved({ raws: 64, children: 0 }, 0);
+  expect(tries.mayTry({ raws: 100, children: 0 }, 10 * MINUTE_MS - 1)).toBe(false);
+  expect(tries.mayTry({ raws: 8, children: 0 }, 0)).toBe(true);
+  expect(tries.mayTry({ raws: 64, children: 0 }, 10 * MINUTE_MS)).toBe(true);
 });

@@ -11,6 +11,7 @@ import {
   pessimisticMs,
   predictMs,
 } from "../../../server/work/cost-model.js";
+import type { Shape } from "../../../server/work/shape.js";
 import { Random } from "../../../tools/sim/random.js";
 
 const shape = fc.record({ raws: fc.nat(4096), children: fc.nat(16) });
@@ -25,7 +26,7 @@ const sample = fc.record({
 const taught = fc.array(sample, { maxLength: 40 }).map((samples) => {
   let model: CostModel = freshCostModel;
   for (const { raws, children, ms, afterMs, isKilled } of samples) {
-    model = (isKilled ? learnAtLeast : learn)(model, raws, children, ms, model.atMs + afterMs);
+    model = (isKilled ? learnAtLeast : learn)(model, { raws, children }, ms, model.atMs + afterMs);
   }
   return model;
 });
@@ -34,8 +35,11 @@ describe("whatever was taught", () => {
   test("more raws or children never cost less", () => {
     fc.assert(
       fc.property(taught, shape, fc.nat(64), fc.nat(4), (model, less, raws, children) => {
-        const ms = predictMs(model, less.raws, less.children) * (1 - 1e-9);
-        const more = predictMs(model, less.raws + raws, less.children + children);
+        const ms = predictMs(model, less) * (1 - 1e-9);
+        const more = predictMs(model, {
+          raws: less.raws + raws,
+          children: less.children + children,
+        });
         expect(more).toBeGreaterThanOrEqual(ms);
       }),
     );
@@ -45,8 +49,8 @@ describe("whatever was taught", () => {
     fc.assert(
       fc.property(taught, fc.nat(4096), fc.nat(64), (model, less, raws) => {
         for (const seen of [optimisticMs, pessimisticMs]) {
-          const ms = seen(model, less, 0) * (1 - 1e-9);
-          expect(seen(model, less + raws, 0)).toBeGreaterThanOrEqual(ms);
+          const ms = seen(model, { raws: less, children: 0 }) * (1 - 1e-9);
+          expect(seen(model, { raws: less + raws, children: 0 })).toBeGreaterThanOrEqual(ms);
         }
       }),
     );
@@ -55,11 +59,11 @@ describe("whatever was taught", () => {
   test("a prediction is a positive number between the optimistic and the pessimistic", () => {
     fc.assert(
       fc.property(taught, shape, (model, { raws, children }) => {
-        const ms = predictMs(model, raws, children);
+        const ms = predictMs(model, { raws, children });
         expect(ms).toBeGreaterThan(0);
-        expect(optimisticMs(model, raws, children)).toBeLessThan(ms);
-        expect(pessimisticMs(model, raws, children)).toBeGreaterThan(ms);
-        expect(pessimisticMs(model, raws, children)).toBeLessThan(ms * 10);
+        expect(optimisticMs(model, { raws, children })).toBeLessThan(ms);
+        expect(pessimisticMs(model, { raws, children })).toBeGreaterThan(ms);
+        expect(pessimisticMs(model, { raws, children })).toBeLessThan(ms * 10);
       }),
     );
   });
@@ -67,10 +71,8 @@ describe("whatever was taught", () => {
   test("a kill lowers no prediction, of whatever shape", () => {
     fc.assert(
       fc.property(taught, shape, shape, fc.nat(60_000), (model, killed, other, ranMs) => {
-        const after = learnAtLeast(model, killed.raws, killed.children, ranMs, model.atMs);
-        expect(predictMs(after, other.raws, other.children)).toBeGreaterThanOrEqual(
-          predictMs(model, other.raws, other.children),
-        );
+        const after = learnAtLeast(model, killed, ranMs, model.atMs);
+        expect(predictMs(after, other)).toBeGreaterThanOrEqual(predictMs(model, other));
       }),
     );
   });
@@ -79,9 +81,9 @@ describe("whatever was taught", () => {
     fc.assert(
       fc.property(taught, shape, fc.nat(10_000_000), (model, { raws, children }, ms) => {
         const older = aged(model, model.atMs + ms);
-        expect(predictMs(older, raws, children)).toBe(predictMs(model, raws, children));
+        expect(predictMs(older, { raws, children })).toBe(predictMs(model, { raws, children }));
         const width = (each: CostModel) =>
-          pessimisticMs(each, raws, children) / optimisticMs(each, raws, children);
+          pessimisticMs(each, { raws, children }) / optimisticMs(each, { raws, children });
         expect(width(older)).toBeGreaterThanOrEqual(width(model) * (1 - 1e-9));
       }),
     );
@@ -89,22 +91,21 @@ describe("whatever was taught", () => {
 });
 
 const SLOT_MS = 4000;
-const SHAPES = [
-  [1, 0],
-  [8, 0],
-  [16, 0],
-  [32, 0],
-  [64, 0],
-  [96, 0],
-  [32, 1],
-  [1, 1],
-  [0, 2],
-  [0, 3],
-] as const;
+const SHAPES: readonly Shape[] = [
+  { raws: 1, children: 0 },
+  { raws: 8, children: 0 },
+  { raws: 16, children: 0 },
+  { raws: 32, children: 0 },
+  { raws: 64, children: 0 },
+  { raws: 96, children: 0 },
+  { raws: 32, children: 1 },
+  { raws: 1, children: 1 },
+  { raws: 0, children: 2 },
+  { raws: 0, children: 3 },
+];
 
 /** A device on which nothing costs what the table says, and children compare otherwise. */
-const truthMs = (raws: number, children: number) =>
-  300 + 4 * raws + 0.15 * raws ** 2 + 1500 * children;
+const truthMs = ({ raws, children }: Shape) => 300 + 4 * raws + 0.15 * raws ** 2 + 1500 * children;
 
 /** Standard normal, by Box and Muller. */
 function normal(random: Random): number {
@@ -125,20 +126,20 @@ function prove(from: CostModel, proofs: number, slowness: (n: number) => number)
   let below = 0;
   let above = 0;
   for (let n = 0; n < proofs; n++) {
-    const [raws, children] = random.pick(SHAPES);
-    const tookMs = truthMs(raws, children) * Math.exp(0.1 * normal(random)) * slowness(n);
+    const shape = random.pick(SHAPES);
+    const tookMs = truthMs(shape) * Math.exp(0.1 * normal(random)) * slowness(n);
     model = aged(model, model.atMs + SLOT_MS);
-    if (tookMs < optimisticMs(model, raws, children)) below++;
-    if (tookMs > pessimisticMs(model, raws, children)) above++;
-    model = learn(model, raws, children, tookMs, model.atMs);
+    if (tookMs < optimisticMs(model, shape)) below++;
+    if (tookMs > pessimisticMs(model, shape)) above++;
+    model = learn(model, shape, tookMs, model.atMs);
   }
   return { model, belowShare: below / proofs, aboveShare: above / proofs };
 }
 
 /** The worst of the shapes: predicted over true. */
 function ratios(model: CostModel, slowness = 1): number[] {
-  return SHAPES.map(([raws, children]) => {
-    return predictMs(model, raws, children) / (slowness * truthMs(raws, children));
+  return SHAPES.map((shape) => {
+    return predictMs(model, shape) / (slowness * truthMs(shape));
   });
 }
 

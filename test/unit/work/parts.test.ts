@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { PartRequest } from "../../../server/work/parts.js";
 import { choosePart, isProof, rotationOf } from "../../../server/work/parts.js";
+import type { Shape } from "../../../server/work/shape.js";
 
 /** A raw costs 1, a child 10; `budget` is what fits. */
 function request(raws: number, children: number[][], budget: number, more = {}): PartRequest {
@@ -11,7 +12,7 @@ function request(raws: number, children: number[][], budget: number, more = {}):
     children,
     rotation: 0,
     mayBeCut: true,
-    fits: (rawCount, childCount) => rawCount + 10 * childCount <= budget,
+    fits: (shape) => shape.raws + 10 * shape.children <= budget,
     mayStart: () => false,
     ...more,
   };
@@ -51,19 +52,19 @@ test("without raws at least two children stay, or nothing starts", () => {
 
 test("a group that may not be cut starts whole or not at all", () => {
   expect(choosePart(request(4, [], 3, { mayBeCut: false }))).toBeUndefined();
-  const likely = { mayBeCut: false, mayStart: (raws: number) => raws === 4 };
+  const likely = { mayBeCut: false, mayStart: ({ raws }: Shape) => raws === 4 };
   expect(choosePart(request(4, [], 3, likely))?.raws).toHaveLength(4);
 });
 
 test("the least may start though nothing is sure to fit", () => {
-  const asked: number[][] = [];
-  const mayStart = (...shape: number[]) => asked.push(shape) > 0;
+  const asked: Shape[] = [];
+  const mayStart = (shape: Shape) => asked.push(shape) > 0;
   expect(choosePart(request(4, [[9]], 0, { mayStart }))?.raws).toEqual([0]);
   const children = [[100], [101], [102]];
   expect(choosePart(request(0, children, 0, { mayStart }))?.children).toEqual([0, 1]);
   expect(asked).toEqual([
-    [1, 0],
-    [0, 2],
+    { raws: 1, children: 0 },
+    { raws: 0, children: 2 },
   ]);
 });
 

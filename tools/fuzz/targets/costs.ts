@@ -19,11 +19,11 @@ import { holds } from "../engine/target.js";
 
 const SYSTEM = "scheme 1";
 const SHAPES = [
-  [1, 0],
-  [64, 0],
-  [limits.validatorsMax, limits.childrenMax],
-  [0, 2],
-] as const;
+  { raws: 1, children: 0 },
+  { raws: 64, children: 0 },
+  { raws: limits.validatorsMax, children: limits.childrenMax },
+  { raws: 0, children: 2 },
+];
 
 const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 const contentOf = ({ logMs, covariance, scatter }: typeof freshCostModel) =>
@@ -42,7 +42,12 @@ export const target: FuzzTarget = {
   msMax: 25,
   msPerKb: 10,
   seeds: () => {
-    const learned = learn(learn(freshCostModel, 32, 0, 900, 0), 8, 1, 3000, 4000);
+    const learned = learn(
+      learn(freshCostModel, { raws: 32, children: 0 }, 900, 0),
+      { raws: 8, children: 1 },
+      3000,
+      4000,
+    );
     return [freshCostModel, learned].map(contentOf);
   },
   mutate: (input, random) => {
@@ -67,9 +72,9 @@ export const target: FuzzTarget = {
         const kept = files.load("cpu", SYSTEM);
         holds(lines === 1, "the log says what came of it");
         if (kept === undefined) return;
-        for (const [raws, children] of SHAPES) {
+        for (const shape of SHAPES) {
           const [low, middle, high] = [optimisticMs, predictMs, pessimisticMs].map((of) =>
-            of(kept, raws, children),
+            of(kept, shape),
           ) as [number, number, number];
           holds(low > 0 && low <= middle && middle <= high, "a prediction is between its bounds");
           holds(Number.isFinite(high), "and a number");

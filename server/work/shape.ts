@@ -1,0 +1,17 @@
+/** What a proof's cost is predicted from and learned by: the number of its inputs of each kind. */
+import type { GroupWork } from "./group.js";
+
+export interface Shape {
+  /** Number of raw signatures. */
+  readonly raws: number;
+  /** Number of children: proofs that are folded into this one. */
+  readonly children: number;
+}
+
+/** The smallest proof there is: one raw signature. Also the shape of a calibration proof. */
+export const smallestShape: Shape = { raws: 1, children: 0 };
+
+/** The shape of a proof of all of a group's inputs. */
+export function shapeOf({ raws, children }: Pick<GroupWork, "raws" | "children">): Shape {
+  return { raws: raws.validators.length, children: children.length };
+}
