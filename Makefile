@@ -1,6 +1,6 @@
 # Every target installs what is missing first. Needs Node 20 or newer, Python 3.11 or newer with its
 # shared library, and a C++ compiler.
-.PHONY: setup build test check sim fuzz bench load crowd abuse demo devnet devnet-smoke serve doctor
+.PHONY: setup build test test-all check sim fuzz bench load crowd abuse demo devnet devnet-smoke serve doctor
 .PHONY: sbom clean
 
 setup: node_modules/.package-lock.json build/lean_pq.json
@@ -19,6 +19,9 @@ build: setup
 
 test: build
 	npx vitest run
+
+# Everything that CI runs.
+test-all: test devnet-smoke
 
 check: build
 	npm run check

@@ -7,7 +7,7 @@ const inFolder = (folder: string, recursive: boolean) =>
   readdirSync(folder, { recursive, encoding: "utf8" }).map((name) => join(folder, name));
 const documents = [
   ...inFolder(".", false),
-  ...["client", "deploy", "docs", "test"].flatMap((folder) => inFolder(folder, true)),
+  ...["client", "deploy", "docs", "test", "tools"].flatMap((folder) => inFolder(folder, true)),
 ].filter((path) => path.endsWith(".md"));
 
 const makefile = readFileSync("Makefile", "utf8");

@@ -1,5 +1,5 @@
 /**
- * The shell lines of the README do what it says: each runs as it stands, in order and in one
+ * The shell lines of the README and of the pages below do what those say: each runs as it stands, in order and in one
  * folder, against a service in this process. Only addresses and programs' places are replaced.
  */
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
@@ -24,7 +24,9 @@ const README_HTTP = "127.0.0.1:9191";
 /** The node that the README's examples name. */
 const NODE = "node-1";
 
-const lines = readFileSync("README.md", "utf8")
+const PAGES = ["README.md", "docs/start.md", "docs/operate/access.md"];
+const lines = PAGES.map((page) => readFileSync(page, "utf8"))
+  .join("\n")
   .replaceAll(/\\\n\s*/g, "")
   .split("\n")
   .map((line) => line.trim().replace(/^\$ /, ""))
@@ -62,7 +64,7 @@ function missingFor(line: string): string {
   return missing === undefined ? "" : ` (skipped: no ${missing})`;
 }
 
-describe("the README's shell lines", () => {
+describe("the documents' shell lines", () => {
   let service: Service;
   let env: Record<string, string>;
   const cwd = temporaryFolder();
