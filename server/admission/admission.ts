@@ -3,7 +3,7 @@
  * drains. Everything here answers at once; the work is `Sessions`'s.
  */
 import { create } from "@bufbuild/protobuf";
-import type { Session } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Session as WireSession } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
   SessionSchema,
   SessionState as WireSessionState,
@@ -15,12 +15,15 @@ import type { Logger } from "../log.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import type { Metrics, SkipReason } from "../metrics.js";
 import type { Dispatcher, JobSource } from "../schedule/dispatcher.js";
+import { GroupQueue } from "../schedule/queue.js";
 import { shapeOf } from "../work/shape.js";
 import type { GroupWork } from "../work/group.js";
-import type { Admission, NodeRecord, RequestIdentity } from "../session/nodes.js";
+import type { Admission, NodeRecord } from "../session/nodes.js";
+import type { RequestIdentity } from "../work/submission.js";
 import { Nodes } from "../session/nodes.js";
 import { brokenQuota } from "../access/quota.js";
-import type { LiveSession, Submission } from "../session/sessions.js";
+import type { Session } from "../session/session.js";
+import type { Submission } from "../work/submission.js";
 import { Sessions } from "../session/sessions.js";
 
 /** Of a number in an array. */
@@ -37,6 +40,7 @@ export interface AggregatorModules {
 export class Aggregator {
   private readonly nodes: Nodes;
   private readonly sessions: Sessions;
+  private readonly groupQueue: GroupQueue;
   private isDraining = false;
 
   constructor(
@@ -48,7 +52,15 @@ export class Aggregator {
       { ...options, nowMs },
       (nodeId) => this.sessions.ofNode(nodeId).length > 0,
     );
-    this.sessions = new Sessions(options, { ...modules, nodes: this.nodes });
+    const { clock, log, metrics, dispatcher } = modules;
+    this.sessions = new Sessions(options, {
+      clock,
+      log,
+      metrics,
+      describeProver: () => dispatcher.describe(),
+      leaveAttempt: (...left) => this.groupQueue.leave(...left),
+    });
+    this.groupQueue = new GroupQueue({ clock, metrics, dispatcher, sessions: this.sessions });
   }
 
   remembered(request: RequestIdentity): Admission | undefined {
@@ -67,10 +79,10 @@ export class Aggregator {
   }
 
   /** State and outcomes; refuses ids that this node does not have. */
-  session(nodeId: string, sessionId: string): Session {
-    const live = this.sessions.get(sessionId);
+  session(nodeId: string, sessionId: string): WireSession {
+    const session = this.sessions.get(sessionId);
     const entries = this.nodes.find(nodeId)?.log.ofSession(sessionId) ?? [];
-    if (live?.submission.nodeId !== nodeId && entries.length === 0) {
+    if (session?.submission.nodeId !== nodeId && entries.length === 0) {
       const detail = `no session ${JSON.stringify(sessionId)} of this node`;
       throw new Refusal("not_found", "session_id", detail);
     }
@@ -81,28 +93,28 @@ export class Aggregator {
       sessionId,
       state: summary === undefined ? WireSessionState.IN_FLIGHT : WireSessionState.ENDED,
       outcomes: outcomes.sort((a, b) => a.groupIndex - b.groupIndex),
-      groups: summary?.groups ?? live?.state.groups.length ?? outcomes.length,
+      groups: summary?.groups ?? session?.state.groups.length ?? outcomes.length,
       ...(summary === undefined ? {} : { summary }),
     });
   }
 
   /** Ends a session of the node or some of its groups, and tells how it stands. Idempotent. */
-  cancel(nodeId: string, sessionId: string, groups: readonly number[]): Session {
-    const live = this.sessions.get(sessionId);
-    if (live?.submission.nodeId === nodeId) this.cancelGroups(live, groups);
+  cancel(nodeId: string, sessionId: string, groups: readonly number[]): WireSession {
+    const session = this.sessions.get(sessionId);
+    if (session?.submission.nodeId === nodeId) this.cancelGroups(session, groups);
     return this.session(nodeId, sessionId);
   }
 
   /** The operator's view: every session in flight, whoever submitted it. */
-  liveSessions(): readonly LiveSession[] {
+  liveSessions(): readonly Session[] {
     return this.sessions.all();
   }
 
   /** The operator's: ends a session, whoever submitted it; false when it is not in flight. */
   endSession(sessionId: string): boolean {
-    const live = this.sessions.get(sessionId);
-    if (live !== undefined) this.cancelGroups(live, []);
-    return live !== undefined;
+    const session = this.sessions.get(sessionId);
+    if (session !== undefined) this.cancelGroups(session, []);
+    return session !== undefined;
   }
 
   /** The operator's: a session that has ended, whoever submitted it, and is not forgotten yet. */
@@ -113,12 +125,13 @@ export class Aggregator {
   /** Erases proofs past their fence and trims logs; called by a timer. */
   expire(): void {
     this.nodes.expire();
+    this.groupQueue.expire();
     this.sessions.expire();
   }
 
   /** What waits for a prover. */
   get queue(): JobSource {
-    return this.sessions.queue;
+    return this.groupQueue;
   }
 
   get draining(): boolean {
@@ -128,28 +141,27 @@ export class Aggregator {
   /** Refuses new work, ends what is queued, gives what runs until the bound, ends the rest. */
   async drain(boundMs: number): Promise<void> {
     this.isDraining = true;
-    for (const live of this.sessions.all()) this.sessions.step(live, { kind: "drain" });
+    for (const session of this.sessions.all()) this.sessions.step(session, { kind: "drain" });
     await this.sessions.untilEmpty(boundMs);
-    for (const live of this.sessions.all()) this.sessions.step(live, { kind: "drained" });
-    this.sessions.queue.close();
+    for (const session of this.sessions.all()) this.sessions.step(session, { kind: "drained" });
+    this.groupQueue.close();
   }
 
-  private cancelGroups(live: LiveSession, groups: readonly number[]): void {
-    const count = live.state.groups.length;
+  private cancelGroups(session: Session, groups: readonly number[]): void {
+    const count = session.state.groups.length;
     const outside = groups.find((group) => group >= count);
     if (outside !== undefined) {
       throw invalid("group_indices", `${outside}: the session has ${count} groups`);
     }
-    const all = [...live.state.groups.keys()];
-    this.sessions.step(live, { kind: "cancel", groups: groups.length === 0 ? all : groups });
+    const all = [...session.state.groups.keys()];
+    this.sessions.step(session, { kind: "cancel", groups: groups.length === 0 ? all : groups });
   }
 
   private admit(submission: Submission): Admission {
     const skip = this.skipReason(submission);
     if (skip !== undefined) return skip;
     const { nodeId } = submission;
-    // Before memory is reserved: a node too many is refused by a throw.
-    this.node(nodeId);
+    const { log } = this.node(nodeId);
     const share = this.modules.memory.reserve(bytesToHold(submission));
     if (share === undefined) {
       const { heldBytes } = this.modules.memory;
@@ -158,15 +170,16 @@ export class Aggregator {
     }
     this.supersedeOlder(submission);
     const { clock, dispatcher } = this.modules;
-    const { startAtMs } = this.sessions.queue.forecast(submission);
-    const live = this.sessions.open(submission, share);
+    const { startAtMs } = this.groupQueue.forecast(submission);
+    const cameToIdle = dispatcher.isIdle;
+    const session = this.sessions.open(submission, { log, share, cameToIdle });
     // A proof that it shares may have run for longer than predicted already.
     const finishAtMs = Math.max(clock.nowMs(), startAtMs + this.predictedMs(submission));
     const predictedFinishMs = Math.round(finishAtMs - submission.receivedAtMs);
-    const accepted = { ...submission.accepted, sessionId: live.id, predictedFinishMs };
+    const accepted = { ...submission.accepted, sessionId: session.id, predictedFinishMs };
     const admission: Admission = { kind: "accepted", accepted };
     this.nodes.remember(submission, admission);
-    this.sessions.queue.enter(live);
+    this.groupQueue.enter(session);
     dispatcher.wake();
     return admission;
   }
@@ -201,7 +214,7 @@ export class Aggregator {
   private overQuota(submission: Submission): Admission | undefined {
     const { principal } = submission;
     const { clock, metrics } = this.modules;
-    const usedMs = this.sessions.queue.usageOfPrincipals.of(principal.name, clock.nowMs());
+    const usedMs = this.groupQueue.usageOfPrincipals.of(principal.name, clock.nowMs());
     const proverSecondsPerMinute = usedMs / 1000;
     const usage = { ...this.sessions.heldBy(principal.name), proverSecondsPerMinute };
     const broken = brokenQuota(principal, usage, bytesToHold(submission));
@@ -214,7 +227,7 @@ export class Aggregator {
   private predictedMiss(submission: Submission): Admission | undefined {
     const { receivedAtMs, deadlineAtMs } = submission;
     if (this.modules.dispatcher.isIdle) return undefined;
-    const { startAtMs, finishAtMs, isInTime } = this.sessions.queue.forecast(submission);
+    const { startAtMs, finishAtMs, isInTime } = this.groupQueue.forecast(submission);
     if (isInTime) return undefined;
     const detail =
       startAtMs < deadlineAtMs
@@ -224,19 +237,19 @@ export class Aggregator {
     return { kind: "skipped", reason: "predicted_miss", detail, predictedFinishMs };
   }
 
-  private inFlight({ nodeId, nodeEpoch, priority }: Submission): LiveSession | undefined {
-    const isInWay = ({ submission }: LiveSession) =>
+  private inFlight({ nodeId, nodeEpoch, priority }: Submission): Session | undefined {
+    const isInWay = ({ submission }: Session) =>
       submission.nodeEpoch === nodeEpoch && submission.priority === priority;
     return this.sessions.ofNode(nodeId).find(isInWay);
   }
 
   /** A new epoch ends all that its predecessor queued; `replace` ends the session in the way. */
   private supersedeOlder(submission: Submission): void {
-    for (const live of this.sessions.ofNode(submission.nodeId)) {
-      const { nodeEpoch, priority } = live.submission;
+    for (const session of this.sessions.ofNode(submission.nodeId)) {
+      const { nodeEpoch, priority } = session.submission;
       const isOldEpoch = nodeEpoch !== submission.nodeEpoch;
       const isReplaced = submission.shouldReplace && priority === submission.priority;
-      if (isOldEpoch || isReplaced) this.sessions.step(live, { kind: "supersede" });
+      if (isOldEpoch || isReplaced) this.sessions.step(session, { kind: "supersede" });
     }
   }
 }

@@ -16,7 +16,7 @@ import type {
 import { bitsToIndices, hasBit } from "../../proto/bitlist.js";
 import { ProofKind } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { invalid } from "../errors.js";
-import type { ChildWork, GroupWork, LeftOut, Raws } from "../work/group.js";
+import type { ChildWork, DecodedGroup, GroupWork, LeftOut, Raws } from "../work/group.js";
 import { concat, sha256 } from "../lane/prove-group.js";
 import { attestationDataRoot, checkpoint } from "./attestation-data.js";
 
@@ -33,15 +33,6 @@ export interface SnapshotLimits {
   proofBytesMax: number;
   publicKeyBytes: number;
   signatureBytes: number;
-}
-
-export interface DecodedGroup {
-  data: AttestationData;
-  work: GroupWork;
-  /** Beyond `groupsMax`: ends `not_started: limit`, and has no inputs here. */
-  isOverLimit: boolean;
-  /** SHA-256 of all that a prover gets to see: the same for the same work of any node. */
-  digest: string;
 }
 
 export function decodeSnapshot(

@@ -3,11 +3,8 @@
  * may be lost, delayed, doubled or overtaken. A *lease* is a lane's offer to take one attempt; it is
  * used up by the attempt's end, so a message of an earlier lease is known to be stale.
  */
-import type { GroupWork, ProofResult } from "../work/group.js";
+import type { GroupWork, ProofResult, StopReason } from "../work/group.js";
 import type { Shape } from "../work/shape.js";
-
-/** Why a running attempt was killed; its group ends `stopped` with this reason. */
-export type StopReason = "fence" | "cancelled" | "preempted" | "draining";
 
 /** One attempt at proving a group; instants are of the service's monotonic clock. */
 export interface LaneJob {

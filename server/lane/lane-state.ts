@@ -5,7 +5,7 @@
  */
 import { assertNever } from "../errors.js";
 import { limits } from "../limits.js";
-import type { StopReason } from "./lane-messages.js";
+import type { StopReason } from "../work/group.js";
 
 /** Why the lane kills a prover. The first four are the scheduler's, the rest its own. */
 export type KillCause = StopReason | "wedged" | "memory" | "restart" | "closed";

@@ -11,15 +11,15 @@ import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.j
 import { assertNever } from "../errors.js";
 import { predictMs } from "../work/cost-model.js";
 import type { LaneRunner } from "../lane/lane.js";
-import type { GroupState as SessionGroup } from "../session/session.js";
-import type { LiveSession } from "../session/sessions.js";
+import type { GroupState as SessionGroup } from "../session/session-state.js";
+import type { Session } from "../session/session.js";
 import { deviceStateOnWire } from "./server-info.js";
 
 const roleOnWire = { active: ProverRole.ACTIVE, standby: ProverRole.STANDBY } as const;
 
 /** @param outcomes of the session's groups that have ended */
 export function sessionView(
-  { id, submission, state }: LiveSession,
+  { id, submission, state }: Session,
   outcomes: readonly Outcome[],
   nowMs: number,
 ): MessageInitShape<typeof LiveSessionSchema> {
@@ -58,7 +58,7 @@ function groupView(
 /** @param sessions in flight, one of which the running attempt may belong to */
 export function deviceView(
   device: LaneRunner,
-  sessions: readonly LiveSession[],
+  sessions: readonly Session[],
   nowMs: number,
 ): MessageInitShape<typeof DeviceStatusSchema> {
   const { phase, isDrained, isRestartDue, lease } = device.state;
@@ -88,7 +88,7 @@ export function deviceView(
 function attemptView(
   device: LaneRunner,
   attempt: number,
-  sessions: readonly LiveSession[],
+  sessions: readonly Session[],
   nowMs: number,
 ): MessageInitShape<typeof RunningAttemptSchema> {
   const isIts = (group: SessionGroup) => group.kind === "running" && group.attempt === attempt;

@@ -2,15 +2,9 @@
  * A *flight*: one attempt at proving one input, and all the groups that wait for it. Identical work
  * of several nodes is one flight.
  */
-import type { GroupWork, LeftOut, ProofResult } from "../work/group.js";
-import type { DecodedGroup } from "../admission/decode-snapshot.js";
-import type { LiveSession, Submission } from "../session/sessions.js";
-
-/** One group of one session. */
-export interface Waiter {
-  live: LiveSession;
-  group: number;
-}
+import type { DecodedGroup, LeftOut, ProofResult } from "../work/group.js";
+import type { Submission } from "../work/submission.js";
+import type { Waiter } from "../session/session.js";
 
 /** Whose accounts a waiter is charged to. */
 export type Payer = Pick<Submission, "nodeId" | "principal">;
@@ -36,12 +30,12 @@ export interface Flight {
  * later limits than the lane knew, and either may have another mind about parts.
  */
 export function isNotFor(
-  { live }: Waiter,
+  { session }: Waiter,
   flight: Flight,
   result: ProofResult,
   nowMs: number,
 ): boolean {
-  const { deadlineAtMs, fenceAtMs, mayBeCut } = live.submission;
+  const { deadlineAtMs, fenceAtMs, mayBeCut } = session.submission;
   if (result.kind === "not_started") {
     const hasMoreTime = deadlineAtMs > flight.deadlineAtMs || fenceAtMs > flight.fenceAtMs;
     return hasMoreTime || (mayBeCut && !flight.mayBeCut && result.reason === "predicted_miss");
@@ -54,19 +48,4 @@ export function isNotFor(
 
 function isShed({ reason }: LeftOut): boolean {
   return reason === "shed";
-}
-
-export function isRetry({ live, group }: Waiter): boolean {
-  const state = live.state.groups[group];
-  return state?.kind === "queued" && state.failure !== null;
-}
-
-export function groupOf({ live, group }: Waiter): DecodedGroup {
-  const decoded = live.submission.groups[group];
-  if (decoded === undefined) throw new Error(`session ${live.id} has no group ${group}`);
-  return decoded;
-}
-
-export function workOf(waiter: Waiter): GroupWork {
-  return groupOf(waiter).work;
 }

@@ -19,9 +19,9 @@ import { OPTIMISTIC_AT, pessimisticMs, predictMs, quantileMs } from "../work/cos
 import type { Shape } from "../work/shape.js";
 import { shapeOf, smallestShape } from "../work/shape.js";
 import type { Future, LaneForecast } from "./forecast.js";
-import type { ProofResult } from "../work/group.js";
+import type { ProofResult, StopReason } from "../work/group.js";
 import { LaneRunner } from "../lane/lane.js";
-import type { FromLane, LaneJob, StopReason, ToLane } from "../lane/lane-messages.js";
+import type { FromLane, LaneJob, ToLane } from "../lane/lane-messages.js";
 
 /** One group that may start, and whom to tell. Each job ends by one call of `finished` or `lost`. */
 export interface Job extends LaneJob {

@@ -4,8 +4,8 @@
  * until the lane announces a later lease; its result counts once, and only until then.
  */
 import { assertNever } from "../errors.js";
-import type { ProofResult } from "../work/group.js";
-import type { Announcement, FromLane, StopReason } from "../lane/lane-messages.js";
+import type { ProofResult, StopReason } from "../work/group.js";
+import type { Announcement, FromLane } from "../lane/lane-messages.js";
 
 export type LaneBelief =
   | { kind: "down"; lease: number; isBackSoon: boolean }

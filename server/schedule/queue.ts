@@ -8,10 +8,9 @@ import type { Metrics } from "../metrics.js";
 import type { Dispatcher, Job, JobSource } from "./dispatcher.js";
 import type { Ahead, Future, LaneForecast } from "./forecast.js";
 import { futures, startAfter } from "./forecast.js";
-import type { ProofResult } from "../work/group.js";
+import type { DecodedGroup, ProofResult, StopReason } from "../work/group.js";
 import type { Shape } from "../work/shape.js";
 import { shapeOf, smallestShape } from "../work/shape.js";
-import type { StopReason } from "../lane/lane-messages.js";
 import type { PassedOver } from "./order.js";
 import { compareStanding, priorities, takeNext } from "./order.js";
 import type { Standing } from "./order.js";
@@ -19,11 +18,12 @@ import { rotationOf } from "../work/parts.js";
 import { preemption, TAKEOVER_MS } from "./preemption.js";
 import { Tries } from "./explore.js";
 import { MINUTE_HALF_LIFE_MS, SLOTS_HALF_LIFE_MS, Usage } from "./usage.js";
-import type { DecodedGroup } from "../admission/decode-snapshot.js";
-import type { Flight, Payer, Waiter } from "./attempt.js";
-import { groupOf, isNotFor, isRetry, workOf } from "./attempt.js";
-import type { SessionEvent } from "../session/session.js";
-import type { LiveSession, Submission } from "../session/sessions.js";
+import type { Flight, Payer } from "./attempt.js";
+import { isNotFor } from "./attempt.js";
+import { groupOf, isRetry, workOf } from "../session/session.js";
+import type { Session, Waiter } from "../session/session.js";
+import type { SessionEvent } from "../session/session-state.js";
+import type { Submission } from "../work/submission.js";
 import { SetAside } from "./set-aside.js";
 import { resultFor } from "./shared-result.js";
 
@@ -39,7 +39,7 @@ export interface GroupQueueModules {
   metrics: Metrics;
   dispatcher: Dispatcher;
   /** The sessions in flight, and their machine. */
-  sessions: { all(): LiveSession[]; step(live: LiveSession, event: SessionEvent): void };
+  sessions: { all(): Session[]; step(session: Session, event: SessionEvent): void };
 }
 
 export class GroupQueue implements JobSource {
@@ -56,15 +56,15 @@ export class GroupQueue implements JobSource {
   constructor(private readonly modules: GroupQueueModules) {}
 
   /** Takes a session's groups in: ends what must not start, and joins what is in flight already. */
-  enter(live: LiveSession): void {
+  enter(session: Session): void {
     const { sessions, clock } = this.modules;
     const nowMs = clock.nowMs();
-    live.submission.groups.forEach(({ isOverLimit, digest }, group) => {
-      if (isOverLimit) return sessions.step(live, { kind: "refused", group, reason: "limit" });
+    session.submission.groups.forEach(({ isOverLimit, digest }, group) => {
+      if (isOverLimit) return sessions.step(session, { kind: "refused", group, reason: "limit" });
       if (this.setAside.has(digest, nowMs))
-        return sessions.step(live, { kind: "refused", group, reason: "set_aside" });
+        return sessions.step(session, { kind: "refused", group, reason: "set_aside" });
       for (const [attempt, flight] of this.flights)
-        if (flight.digest === digest) this.board(attempt, flight, { live, group });
+        if (flight.digest === digest) this.board(attempt, flight, { session, group });
     });
   }
 
@@ -82,7 +82,7 @@ export class GroupQueue implements JobSource {
     if (![...this.flights.keys()].some((attempt) => this.isPreemptible(attempt))) return;
     const [urgent] = this.waiting().sort(compareStanding);
     if (urgent === undefined || urgent.priority === priorities.backlog || dispatcher.isIdle) return;
-    const { deadlineAtMs, fenceAtMs } = urgent.waiter.live.submission;
+    const { deadlineAtMs, fenceAtMs } = urgent.waiter.session.submission;
     const startByMs = Math.min(deadlineAtMs, fenceAtMs - this.pessimisticMs(urgent.waiter));
     const decision = preemption(clock.nowMs(), startByMs, dispatcher.forecast(), (attempt) =>
       this.isPreemptible(attempt),
@@ -92,16 +92,16 @@ export class GroupQueue implements JobSource {
     } else if (decision.kind === "kill") {
       metrics.preemptions.inc();
       this.passedOver++;
-      for (const { live, group } of [...(this.flights.get(decision.attempt)?.waiters ?? [])])
-        sessions.step(live, { kind: "preempt", group });
+      for (const { session, group } of [...(this.flights.get(decision.attempt)?.waiters ?? [])])
+        sessions.step(session, { kind: "preempt", group });
     }
   }
 
   /** A waiter's session is done with the attempt; without waiters left it is killed. */
-  leave(attempt: number, live: LiveSession, reason: StopReason): void {
+  leave(attempt: number, session: Session, reason: StopReason): void {
     const flight = this.flights.get(attempt);
     if (flight === undefined) return;
-    flight.waiters = flight.waiters.filter((waiter) => waiter.live !== live);
+    flight.waiters = flight.waiters.filter((waiter) => waiter.session !== session);
     if (flight.waiters.length > 0) return;
     this.land(attempt, flight);
     this.modules.dispatcher.kill(attempt, reason);
@@ -186,18 +186,18 @@ export class GroupQueue implements JobSource {
 
   /** The first group that waits of each session: the node's own order holds within it. */
   private waiting(): (Standing & { waiter: Waiter })[] {
-    return this.modules.sessions.all().flatMap((live) => {
-      const group = live.state.groups.findIndex(({ kind }) => kind === "queued");
+    return this.modules.sessions.all().flatMap((session) => {
+      const group = session.state.groups.findIndex(({ kind }) => kind === "queued");
       if (group < 0) return [];
-      const waiter = { live, group };
-      return [{ ...this.standingOf(live.submission, groupOf(waiter), live.order), waiter }];
+      const waiter = { session, group };
+      return [{ ...this.standingOf(session.submission, groupOf(waiter), session.order), waiter }];
     });
   }
 
   private *ahead(waiting: readonly { waiter: Waiter }[], future: Future): Generator<Ahead> {
     for (const [nth, { waiter }] of waiting.entries()) {
       const costMs = this.modules.dispatcher.quantileMs(shapeOf(workOf(waiter)), future(nth));
-      const { deadlineAtMs, fenceAtMs } = waiter.live.submission;
+      const { deadlineAtMs, fenceAtMs } = waiter.session.submission;
       yield { costMs, latestStartAtMs: Math.min(deadlineAtMs, fenceAtMs - costMs) };
     }
   }
@@ -220,15 +220,15 @@ export class GroupQueue implements JobSource {
     const leader = groupOf(first);
     const { digest } = leader;
     const waiters = this.startingWith(first);
-    const { submission } = first.live;
+    const { submission } = first.session;
     const limit = (of: (submission: Submission) => number) =>
-      Math.max(...waiters.map(({ live }) => of(live.submission)));
+      Math.max(...waiters.map(({ session }) => of(session.submission)));
     const deadlineAtMs = limit((each) => each.deadlineAtMs);
     const fenceAtMs = limit((each) => each.fenceAtMs);
-    const mayBeCut = waiters.every(({ live }) => live.submission.mayBeCut);
-    const firsts = waiters.filter(({ live }) => !live.hasStarted);
+    const mayBeCut = waiters.every(({ session }) => session.submission.mayBeCut);
+    const firsts = waiters.filter(({ session }) => session.startedAtMs.size === 0);
     const isFirstOfSession = firsts.length > 0;
-    const cameToIdle = firsts.some(({ live }) => live.cameToIdle);
+    const cameToIdle = firsts.some(({ session }) => session.cameToIdle);
     const least = leastShape(leader, mayBeCut);
     const isUnlikely = nowMs + dispatcher.predictMs(least) >= fenceAtMs;
     const isTry = cameToIdle && isUnlikely && this.tries.mayTry(least, nowMs);
@@ -263,8 +263,8 @@ export class GroupQueue implements JobSource {
         const flight = this.flights.get(attempt);
         if (flight === undefined) return;
         this.land(attempt, flight);
-        for (const { live, group } of flight.waiters)
-          this.modules.sessions.step(live, { kind: "lost", group, attempt });
+        for (const { session, group } of flight.waiters)
+          this.modules.sessions.step(session, { kind: "lost", group, attempt });
       },
     };
   }
@@ -275,21 +275,21 @@ export class GroupQueue implements JobSource {
    */
   private startingWith(first: Waiter): Waiter[] {
     const { digest } = groupOf(first);
-    const all = this.modules.sessions.all().flatMap((live) =>
-      live.state.groups.flatMap(({ kind }, group) => {
-        const waiter = { live, group };
+    const all = this.modules.sessions.all().flatMap((session) =>
+      session.state.groups.flatMap(({ kind }, group) => {
+        const waiter = { session, group };
         return kind === "queued" && groupOf(waiter).digest === digest ? [waiter] : [];
       }),
     );
-    const { fenceAtMs, mayBeCut } = first.live.submission;
+    const { fenceAtMs, mayBeCut } = first.session.submission;
     if (this.modules.clock.nowMs() + this.pessimisticMs(first) < fenceAtMs) return all;
-    return all.filter(({ live }) => live.submission.mayBeCut === mayBeCut);
+    return all.filter(({ session }) => session.submission.mayBeCut === mayBeCut);
   }
 
   private board(attempt: number, flight: Flight, waiter: Waiter, ms = 0): void {
     const { clock, metrics, sessions } = this.modules;
-    const { live, group } = waiter;
-    const { nodeId, principal, receivedAtMs } = live.submission;
+    const { session, group } = waiter;
+    const { nodeId, principal, receivedAtMs } = session.submission;
     const nowMs = clock.nowMs();
     if (isRetry(waiter)) metrics.retries.inc();
     else metrics.queueSeconds.observe((nowMs - receivedAtMs) / 1000);
@@ -297,9 +297,7 @@ export class GroupQueue implements JobSource {
     flight.waiters.push(waiter);
     flight.charges.push({ nodeId, principal, ms });
     this.charge({ nodeId, principal }, ms, nowMs);
-    live.hasStarted = true;
-    live.startedAtMs[group] ??= nowMs;
-    sessions.step(live, { kind: "started", group, attempt });
+    sessions.step(session, { kind: "started", group, attempt });
   }
 
   private finished(attempt: number, result: ProofResult): void {
@@ -315,14 +313,14 @@ export class GroupQueue implements JobSource {
     if (isDeath) this.setAside.blame(digest, result.deaths, flight.fenceAtMs);
     const isSetAside = this.setAside.has(digest, clock.nowMs());
     for (const waiter of flight.waiters) {
-      const { live, group } = waiter;
+      const { session, group } = waiter;
       if (isNotFor(waiter, flight, result, clock.nowMs())) {
-        sessions.step(live, { kind: "lost", group, attempt });
+        sessions.step(session, { kind: "lost", group, attempt });
         continue;
       }
       const own = resultFor(workOf(waiter), work, result);
       const mayRetry = isDeath && !isSetAside && this.fits(waiter);
-      sessions.step(live, { kind: "result", group, attempt, result: own, mayRetry });
+      sessions.step(session, { kind: "result", group, attempt, result: own, mayRetry });
     }
   }
 
@@ -348,7 +346,7 @@ export class GroupQueue implements JobSource {
   private fits(waiter: Waiter): boolean {
     const { clock, dispatcher } = this.modules;
     const tookMs = dispatcher.predictMs(shapeOf(workOf(waiter)));
-    return clock.nowMs() + tookMs < waiter.live.submission.fenceAtMs;
+    return clock.nowMs() + tookMs < waiter.session.submission.fenceAtMs;
   }
 
   /** What the least of the snapshot that may be started costs. */
@@ -375,5 +373,5 @@ function leastShape({ work }: DecodedGroup, mayBeCut: boolean): Shape {
 
 /** All that wait for it do so in backlog. */
 function isBacklog({ waiters }: Flight): boolean {
-  return waiters.every(({ live }) => live.submission.priority === priorities.backlog);
+  return waiters.every(({ session }) => session.submission.priority === priorities.backlog);
 }

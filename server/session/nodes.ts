@@ -6,6 +6,7 @@ import type { Accepted } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.
 import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { SkipReason } from "../metrics.js";
+import type { RequestIdentity } from "../work/submission.js";
 import { ResultsLog } from "./results-log.js";
 
 export type Admission =
@@ -22,14 +23,6 @@ export interface NodeRecord {
   log: ResultsLog;
   requests: Map<string, { contentDigest: string; admission: Admission }>;
   streams: number;
-}
-
-/** A request by the id that its sender chose, and what it asks for. */
-export interface RequestIdentity {
-  nodeId: string;
-  requestId: string;
-  /** SHA-256 over what the request asks for, budgets apart. */
-  contentDigest: string;
 }
 
 export class Nodes {

@@ -13,10 +13,9 @@ import {
 import { assertNever } from "../errors.js";
 import type { OutcomeStatusName } from "../metrics.js";
 import type { ProverDescription } from "../prover/prover.js";
-import type { LeftOut, ProofResult } from "../work/group.js";
-import type { DecodedGroup } from "../admission/decode-snapshot.js";
+import type { DecodedGroup, LeftOut, ProofResult } from "../work/group.js";
 import { indicesToBits } from "../../proto/bitlist.js";
-import type { Ending } from "./session.js";
+import type { Ending } from "./session-state.js";
 
 export interface EndedGroup {
   sessionId: string;

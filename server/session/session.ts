@@ -1,159 +1,52 @@
-/**
- * The service's work on one accepted snapshot, as a synchronous state machine: which group is
- * queued, running under which attempt, or ended. Each group ends exactly once, and only its
- * current attempt may end it with a result. No clock, timer or I/O in here.
- */
-import { assertNever } from "../errors.js";
-import type { ProofResult } from "../work/group.js";
-import type { StopReason } from "../lane/lane-messages.js";
+/** One accepted snapshot until the last of its groups has ended, and the groups of it that wait. */
+import type { MemoryShare } from "../memory-budget.js";
+import type { DecodedGroup, GroupWork } from "../work/group.js";
+import type { Submission } from "../work/submission.js";
+import type { ResultsLog } from "./results-log.js";
+import type { SessionState } from "./session-state.js";
 
-/** `failure`: how the first try ended, for a group that is tried once more; its prover died. */
-export type GroupState =
-  | { kind: "queued"; failure: { attempt: number; result: ProofResult } | null }
-  | { kind: "running"; attempt: number; isRetry: boolean }
-  | { kind: "ended" };
-
-export type NotStartedReason =
-  "deadline" | "predicted_miss" | "superseded" | "cancelled" | "draining" | "limit" | "set_aside";
-
-/** How a group ended. */
-export type Ending =
-  | { kind: "result"; result: ProofResult; isLate: boolean; attempt: number }
-  | { kind: "not_started"; reason: NotStartedReason }
-  | { kind: "stopped"; reason: StopReason; attempt: number };
-
-export interface SessionState {
-  readonly deadlineAtMs: number;
-  readonly fenceAtMs: number;
-  readonly groups: readonly GroupState[];
+export interface Session {
+  readonly id: string;
+  /** Number of the session in order of arrival. */
+  readonly order: number;
+  readonly submission: Submission;
+  /** The node's results log, which gets the outcomes and the summary. */
+  readonly log: ResultsLog;
+  /** Changed by `Sessions.step` only. */
+  state: SessionState;
+  /** Whether a device was idle when the snapshot was accepted. */
+  readonly cameToIdle: boolean;
+  /** When the first attempt at each group started; absent for a group that was never started. */
+  readonly startedAtMs: Map<number, number>;
+  /** Number of outcomes by status. */
+  readonly counts: Map<string, number>;
+  readonly cancelTimers: (() => void)[];
+  /** Memory for the snapshot and its results; for the results alone once the session has ended. */
+  readonly share: MemoryShare;
+  proofBytes: number;
+  /** Memory for the inputs that outcomes name as left out, which is held beyond the fence. */
+  leftOutBytes: number;
 }
 
-export type SessionEvent =
-  | { kind: "started"; group: number; attempt: number }
-  /** `mayRetry`: a death that is not the input's, with time left; taken up at most once. */
-  | { kind: "result"; group: number; attempt: number; result: ProofResult; mayRetry: boolean }
-  /** The lane never told how the attempt ended: to be started again, as if it had not been. */
-  | { kind: "lost"; group: number; attempt: number }
-  /** A group that the dispatcher decided not to start. */
-  | { kind: "refused"; group: number; reason: NotStartedReason }
-  | { kind: "deadline" }
-  | { kind: "fence" }
-  | { kind: "supersede" }
-  /** Drain: what is queued ends at once. */
-  | { kind: "drain" }
-  /** The end of the drain's bound: what still runs ends too. */
-  | { kind: "drained" }
-  | { kind: "cancel"; groups: readonly number[] }
-  /** A running group makes way for a higher class. */
-  | { kind: "preempt"; group: number };
-
-export type SessionEffect =
-  /** The attempt is of no use any more: its prover is to be killed. */
-  | { kind: "stop"; attempt: number; reason: StopReason }
-  | { kind: "end"; group: number; ending: Ending }
-  | { kind: "summary" };
-
-export const queuedGroup: GroupState = { kind: "queued", failure: null };
-
-export function isEnded(state: SessionState): boolean {
-  return state.groups.every((group) => group.kind === "ended");
+/** One group of one session, while it waits for a proof. */
+export interface Waiter {
+  session: Session;
+  /** Index of the group in the session's snapshot. */
+  group: number;
 }
 
-export function transitionSession(
-  state: SessionState,
-  event: SessionEvent,
-  nowMs: number,
-): { state: SessionState; effects: SessionEffect[] } {
-  const groups = [...state.groups];
-  const effects: SessionEffect[] = [];
-  const end = (group: number, ending: Ending) => {
-    groups[group] = { kind: "ended" };
-    effects.push({ kind: "end", group, ending });
-  };
-  const endQueued = (reason: NotStartedReason, among: readonly number[] = [...groups.keys()]) => {
-    for (const at of among) {
-      const group = groups[at];
-      if (group?.kind !== "queued") continue;
-      // A group that was to be tried once more has been started: it failed.
-      if (group.failure === null) end(at, { kind: "not_started", reason });
-      else end(at, { kind: "result", ...group.failure, isLate: false });
-    }
-  };
-  const endRunning = (reason: StopReason, among: readonly number[] = [...groups.keys()]) => {
-    for (const at of among) {
-      const group = groups[at];
-      if (group?.kind !== "running") continue;
-      effects.push({ kind: "stop", attempt: group.attempt, reason });
-      end(at, { kind: "stopped", reason, attempt: group.attempt });
-    }
-  };
+export function groupOf({ session, group }: Waiter): DecodedGroup {
+  const decoded = session.submission.groups[group];
+  if (decoded === undefined) throw new Error(`session ${session.id} has no group ${group}`);
+  return decoded;
+}
 
-  switch (event.kind) {
-    case "started": {
-      const group = groups[event.group];
-      if (group?.kind !== "queued") throw new Error("only a queued group starts");
-      const isRetry = group.failure !== null;
-      groups[event.group] = { kind: "running", attempt: event.attempt, isRetry };
-      break;
-    }
-    case "result": {
-      const group = groups[event.group];
-      if (group?.kind !== "running" || group.attempt !== event.attempt) break;
-      if (nowMs >= state.fenceAtMs) {
-        end(event.group, { kind: "stopped", reason: "fence", attempt: event.attempt });
-      } else if (event.mayRetry && !group.isRetry) {
-        const { attempt, result } = event;
-        groups[event.group] = { kind: "queued", failure: { attempt, result } };
-      } else {
-        const { attempt, result } = event;
-        end(event.group, { kind: "result", result, attempt, isLate: nowMs >= state.deadlineAtMs });
-      }
-      break;
-    }
-    case "lost": {
-      const group = groups[event.group];
-      if (group?.kind !== "running" || group.attempt !== event.attempt) break;
-      groups[event.group] = queuedGroup;
-      if (nowMs >= state.deadlineAtMs) endQueued("deadline", [event.group]);
-      break;
-    }
-    case "refused":
-      endQueued(event.reason, [event.group]);
-      break;
-    case "deadline": {
-      // A group that is tried once more was started in time.
-      const isFresh = (at: number) => {
-        const group = groups[at];
-        return group?.kind === "queued" && group.failure === null;
-      };
-      endQueued("deadline", [...groups.keys()].filter(isFresh));
-      break;
-    }
-    case "fence":
-      endQueued("deadline");
-      endRunning("fence");
-      break;
-    case "supersede":
-      endQueued("superseded");
-      break;
-    case "drain":
-      endQueued("draining");
-      break;
-    case "drained":
-      endQueued("draining");
-      endRunning("draining");
-      break;
-    case "cancel":
-      endQueued("cancelled", event.groups);
-      endRunning("cancelled", event.groups);
-      break;
-    case "preempt":
-      endRunning("preempted", [event.group]);
-      break;
-    default:
-      assertNever(event);
-  }
-  const next = { ...state, groups };
-  if (effects.length > 0 && isEnded(next)) effects.push({ kind: "summary" });
-  return { state: next, effects };
+export function workOf(waiter: Waiter): GroupWork {
+  return groupOf(waiter).work;
+}
+
+/** Whether the group is queued for a second attempt, because the prover of its first one died. */
+export function isRetry({ session, group }: Waiter): boolean {
+  const state = session.state.groups[group];
+  return state?.kind === "queued" && state.failure !== null;
 }

@@ -2,6 +2,7 @@
  * One attestation data's work as the schedule and the prover see it: checked in structure, copied
  * off the request's frame, its content not verified yet.
  */
+import type { AttestationData } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { SignedMessage } from "../prover/prover.js";
 
 export type LeftOutReason =
@@ -37,6 +38,19 @@ export interface GroupWork {
   leftOut: readonly LeftOut[];
   logInvRate: number;
 }
+
+/** One group of a decoded snapshot. */
+export interface DecodedGroup {
+  data: AttestationData;
+  work: GroupWork;
+  /** True beyond `groupsMax`: the group ends `not_started: limit`, and has no inputs here. */
+  isOverLimit: boolean;
+  /** SHA-256 of everything that the prover sees: equal for equal work of any node. */
+  digest: string;
+}
+
+/** Why a running attempt was killed; its group ends `stopped` with this reason. */
+export type StopReason = "fence" | "cancelled" | "preempted" | "draining";
 
 /** How a started group ended, before deadline and fence have their say. */
 export type ProofResult =

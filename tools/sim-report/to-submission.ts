@@ -1,9 +1,9 @@
 /** From a scenario's snapshot to what admission is given, as if it had been decoded. */
 import { create } from "@bufbuild/protobuf";
 import { AttestationDataSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { DecodedGroup } from "../../server/admission/decode-snapshot.js";
+import type { DecodedGroup } from "../../server/work/group.js";
 import { inputDigest } from "../../server/admission/decode-snapshot.js";
-import type { Submission } from "../../server/session/sessions.js";
+import type { Submission } from "../../server/work/submission.js";
 import { proofOf, SIGNATURE_BYTES } from "../sim/sim-prover.js";
 import { keysOf } from "./reported-prover.js";
 import type { GroupSpec, SnapshotSpec } from "./scenario.js";

@@ -1,5 +1,5 @@
 /** What must hold of all that was read once every session has ended. */
-import type { Submission } from "../../server/session/sessions.js";
+import type { Submission } from "../../server/work/submission.js";
 import type { LogReader, ReadOutcome } from "./log-reader.js";
 import { validatorsOf } from "./sim-group.js";
 

@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { AttestationDataSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../server/limits.js";
-import type { DecodedGroup } from "../../server/admission/decode-snapshot.js";
+import type { DecodedGroup } from "../../server/work/group.js";
 import { inputDigest } from "../../server/admission/decode-snapshot.js";
 import type { Random } from "./random.js";
 import { BAD, POISON, proofOf } from "./sim-prover.js";

@@ -8,10 +8,10 @@ import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics.js";
 import type { Job } from "../../server/schedule/dispatcher.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
-import type { GroupWork } from "../../server/work/group.js";
 import { Aggregator } from "../../server/admission/admission.js";
-import type { DecodedGroup } from "../../server/admission/decode-snapshot.js";
-import type { LiveSession, Submission } from "../../server/session/sessions.js";
+import type { DecodedGroup, GroupWork } from "../../server/work/group.js";
+import type { Session } from "../../server/session/session.js";
+import type { Submission } from "../../server/work/submission.js";
 import { calibration, calibrationRoot } from "./calibration.js";
 import { checkOutcomes } from "./check-outcomes.js";
 import { countedClock } from "./counted-clock.js";
@@ -321,7 +321,7 @@ export class World implements ProverWitness {
   }
 
   /** A proof is killed when nobody waits for it any more: cancelled, or past the latest fence. */
-  private checkWanted(live: readonly LiveSession[], nowMs: number): void {
+  private checkWanted(live: readonly Session[], nowMs: number): void {
     const wanted = new Set([
       calibrationRoot,
       ...live.flatMap(({ state, submission }) =>
@@ -343,7 +343,7 @@ export class World implements ProverWitness {
   }
 
   /** One of several that wait for a proof may leave: it goes on for the others. */
-  private checkRunning(live: readonly LiveSession[]): void {
+  private checkRunning(live: readonly Session[]): void {
     const attempts = new Set(
       this.dispatcher.devices().map(({ state: { phase } }) => {
         return phase.kind === "proving" ? phase.attempt : undefined;

@@ -1,7 +1,7 @@
 /** Which endings count as a deadline kept or missed. */
 import { expect, test } from "vitest";
 import { deadlineResult } from "../../../server/session/outcome.js";
-import type { Ending } from "../../../server/session/session.js";
+import type { Ending } from "../../../server/session/session-state.js";
 
 const proved = {
   kind: "proved",

@@ -2,8 +2,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { ProofResult } from "../../../server/work/group.js";
-import type { SessionEffect, SessionEvent, SessionState } from "../../../server/session/session.js";
-import { isEnded, queuedGroup, transitionSession } from "../../../server/session/session.js";
+import type {
+  SessionEffect,
+  SessionEvent,
+  SessionState,
+} from "../../../server/session/session-state.js";
+import { isEnded, queuedGroup, transitionSession } from "../../../server/session/session-state.js";
 
 const proved: ProofResult = {
   kind: "proved",
