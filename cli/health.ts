@@ -6,6 +6,7 @@ import type { Client } from "@grpc/grpc-js";
 import { Metadata } from "@grpc/grpc-js";
 import { service } from "grpc-health-check";
 import { z } from "zod";
+import { callUnary } from "../client/rpc/unary-call.js";
 import { callError } from "./io/call-error.js";
 import { connectChannel } from "./io/connect.js";
 import type { ConnectOptions } from "./io/connect.js";
@@ -39,21 +40,14 @@ export async function healthCommand(
 }
 
 /** `SERVING`, `NOT_SERVING` or another word of grpc.health.v1. */
-function check(client: Client): Promise<string> {
+async function check(client: Client): Promise<string> {
   const { Check: method } = service;
   if (method === undefined) throw new Error("grpc-health-check has no Check");
-  return new Promise((resolve, reject) => {
-    client.makeUnaryRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      {},
-      new Metadata(),
-      { deadline: Date.now() + CALL_TIMEOUT_MS },
-      (error, response) => {
-        if (error === null) resolve(answer.parse(response).status);
-        else reject(error);
-      },
-    );
-  });
+  const call = {
+    path: method.path,
+    request: method.requestSerialize({}),
+    decode: (response: Buffer) => answer.parse(method.responseDeserialize(response)).status,
+    metadata: new Metadata(),
+  };
+  return callUnary(client, call, { timeoutMs: CALL_TIMEOUT_MS });
 }

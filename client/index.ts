@@ -9,7 +9,8 @@ export type {
 } from "./adapter/options.js";
 export type { SlotClock } from "./adapter/slot-clock.js";
 export { AggregatorClient } from "./rpc/aggregator-client.js";
-export type { AggregatorClientOptions, CallTimeout } from "./rpc/aggregator-client.js";
+export type { AggregatorClientOptions } from "./rpc/aggregator-client.js";
+export type { CallTimeout } from "./rpc/unary-call.js";
 export type { TlsOptions } from "./rpc/tls-credentials.js";
 export type { TokenSource } from "./rpc/token.js";
 export { AggregatorError } from "./errors.js";

@@ -29,7 +29,7 @@ export function connect(options: ConnectOptions): AggregatorClient {
 
 /** The same, for calls of another service, which takes no token. */
 export function connectChannel(options: ConnectOptions): Client {
-  return withUsableFlags(() => openChannel(channelOptions(options)).client);
+  return withUsableFlags(() => openChannel(channelOptions(options)));
 }
 
 function channelOptions(options: ConnectOptions): ChannelOptions {

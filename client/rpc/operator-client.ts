@@ -1,15 +1,15 @@
 /**
- * One typed call of the operator's service, `lean.aggregator.admin.v1`, over grpc-js. Operators
- * call rarely, so each call has a connection of its own and nothing is left to close.
+ * One typed call of the operator's service, `lean.aggregator.admin.v1`. Operators call rarely, so
+ * each call opens and closes a connection of its own.
  */
 import type { MessageInitShape, MessageShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
-import { Client, credentials } from "@grpc/grpc-js";
 import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
-import { grpcMethodDefinition } from "../../proto/grpc-js.js";
 import { AggregatorError } from "../errors.js";
+import { openChannel } from "./channel.js";
+import { encodeRequest, pathOf, responseDecoder } from "./method-codec.js";
 import type { TokenSource } from "./token.js";
-import { checkTokenIsSafe, metadataWith } from "./token.js";
+import { metadataWith } from "./token.js";
+import { callUnary } from "./unary-call.js";
 
 const METHODS = AdminService.method;
 type Methods = typeof METHODS;
@@ -21,15 +21,19 @@ export type AdminResponse<M extends AdminMethod> = MessageShape<Methods[M]["outp
 const CALL_TIMEOUT_MS = 5000;
 
 export interface AdminCallOptions {
-  /** For the whole call; default 5 s, so give more where the request asks for a wait. */
+  /**
+   * Time for the whole call, in milliseconds. Default 5000; add the wait that the request asks for.
+   */
   timeoutMs?: number;
   /** Default: none. */
   token?: TokenSource;
 }
 
 /**
+ * Calls `method` at the operator's listener and returns the response.
+ *
  * @param address of the operator's listener, `host:port` or `unix:/path/to/socket`
- * @throws AggregatorError and nothing else; `not_found` for a device or session that is not there
+ * @throws AggregatorError and nothing else; `not_found` for an unknown device or session
  */
 export async function callAdmin<M extends AdminMethod>(
   address: string,
@@ -37,31 +41,21 @@ export async function callAdmin<M extends AdminMethod>(
   request: AdminRequest<M>,
   { timeoutMs = CALL_TIMEOUT_MS, token }: AdminCallOptions = {},
 ): Promise<AdminResponse<M>> {
-  const { input } = METHODS[method];
-  const definition = grpcMethodDefinition<Methods[M]["input"], Methods[M]["output"]>(
-    METHODS[method],
-  );
-  const client = new Client(address, credentials.createInsecure());
+  const schema: Methods[M] = METHODS[method];
   try {
-    if (token !== undefined) checkTokenIsSafe(address, false);
-    const metadata = metadataWith(token);
-    return await new Promise((resolve, reject) => {
-      client.makeUnaryRequest(
-        definition.path,
-        definition.requestSerialize,
-        definition.responseDeserialize,
-        create<Methods[M]["input"]>(input, request),
-        metadata,
-        { deadline: Date.now() + timeoutMs },
-        (error, response) => {
-          if (response === undefined) reject(error ?? new Error("no response and no error"));
-          else resolve(response);
-        },
-      );
-    });
+    const client = openChannel({ address, ...(token !== undefined && { token }) });
+    try {
+      const call = {
+        path: pathOf(schema),
+        request: encodeRequest(schema, request),
+        decode: responseDecoder(schema),
+        metadata: metadataWith(token),
+      };
+      return await callUnary(client, call, { timeoutMs });
+    } finally {
+      client.close();
+    }
   } catch (error) {
     throw AggregatorError.from(error);
-  } finally {
-    client.close();
   }
 }

@@ -1,23 +1,31 @@
-/** How the address of a service is written, and what it says about TLS. */
+/** How a user writes the address of a service, and what the address says about encryption. */
 
 export interface ServerAddress {
-  /** As grpc-js takes it. */
+  /** The address in the form that grpc-js takes. */
   target: string;
-  /** Undefined: the address leaves it open. */
+  /** Undefined when the address does not say. */
   isEncrypted: boolean | undefined;
+  /** Nothing sent there leaves this machine: a Unix socket or a loopback address. */
+  isLocal: boolean;
 }
 
+const LOCAL = /^(unix:|(dns:)?(127\.\d+\.\d+\.\d+|localhost|\[::1\]):)/;
+
 /**
- * `host:port` and grpc-js's own forms (`dns:host:port` asks DNS again as connections break, and
- * finds all of a service's addresses), `unix:/path` in plain text, `https://host[:port]` over TLS,
- * `http://host[:port]` without. Throws `TypeError` on a URL that has more to it than that.
+ * Reads `host:port`, `unix:/path` (plain text), `https://host[:port]` (TLS) and
+ * `http://host[:port]` (plain text). It passes on grpc-js's own forms; `dns:host:port` asks DNS
+ * again when a connection breaks, and finds all addresses of the service. Throws `TypeError` for a
+ * URL that has a path, a query or a user.
  */
 export function parseServerAddress(text: string): ServerAddress {
-  if (text.startsWith("unix:")) return { target: text, isEncrypted: false };
-  if (!/^https?:/.test(text)) return { target: text, isEncrypted: undefined };
+  if (text.startsWith("unix:")) return { target: text, isEncrypted: false, isLocal: true };
+  if (!/^https?:/.test(text))
+    return { target: text, isEncrypted: undefined, isLocal: LOCAL.test(text) };
   const bare = /^(https?):\/\/([^\s/@?#]+?)(:\d{1,5})?\/?$/.exec(text);
-  if (bare === null) throw new TypeError(`${text} is not an address: expected https://host:port`);
+  if (bare === null)
+    throw new TypeError(`invalid address ${text}: write https://host:port or host:port`);
   const [, scheme, host, port] = bare;
   const isEncrypted = scheme === "https";
-  return { target: `dns:${host}${port ?? (isEncrypted ? ":443" : ":80")}`, isEncrypted };
+  const target = `dns:${host}${port ?? (isEncrypted ? ":443" : ":80")}`;
+  return { target, isEncrypted, isLocal: LOCAL.test(target) };
 }

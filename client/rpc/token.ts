@@ -1,32 +1,27 @@
-/** A bearer token as the client sends it: over TLS or within this machine, and never in an error. */
+/** A bearer token as the client sends it. The token's value is in no error. */
 import { Metadata } from "@grpc/grpc-js";
 import { AggregatorError } from "../errors.js";
 
-/** The token itself, or what gives the one of the moment: asked before each call. */
+/** The token, or a function that returns the current one; the client calls it before each call. */
 export type TokenSource = string | (() => string);
 
-/** What a header carries, and no line end that a file may have brought along. */
+/** What a header can carry. A line end from a file is not in it. */
 const TOKEN = /^[\x21-\x7e]+$/;
 
-const LOCAL = /^(unix:|(dns:)?(127\.\d+\.\d+\.\d+|localhost|\[::1\]):)/;
-
-/** Metadata of one call. Throws `AggregatorError` of kind `unauthorized` when there is no token. */
+/** Metadata of one call. Throws `AggregatorError` of kind `unauthorized` without a valid token. */
 export function metadataWith(token: TokenSource | undefined): Metadata {
   const metadata = new Metadata();
   if (token === undefined) return metadata;
   const value = read(token);
-  // grpc-js would refuse it too, and quote it.
+  // grpc-js would refuse the value too, and quote it.
   if (!TOKEN.test(value)) {
-    throw new AggregatorError("unauthorized", "the token is empty, or has characters of no token");
+    throw new AggregatorError(
+      "unauthorized",
+      "invalid token: it is empty or has characters other than printable ASCII",
+    );
   }
   metadata.set("authorization", `Bearer ${value}`);
   return metadata;
-}
-
-/** Whoever is on the way would read it, and call in its owner's name. Throws `TypeError`. */
-export function checkTokenIsSafe(address: string, isEncrypted: boolean): void {
-  if (isEncrypted || LOCAL.test(address)) return;
-  throw new TypeError(`a token is sent over TLS or within this machine only, not to ${address}`);
 }
 
 function read(token: TokenSource): string {
@@ -35,6 +30,6 @@ function read(token: TokenSource): string {
     return token();
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new AggregatorError("unauthorized", `there is no token: ${why}`, { cause });
+    throw new AggregatorError("unauthorized", `the token is missing: ${why}`, { cause });
   }
 }

@@ -46,7 +46,7 @@ test("a token is asked for before each call, and has to be one", () => {
   const absent = () => {
     throw new Error("no such file");
   };
-  expect(() => metadataWith(absent)).toThrow(/there is no token: no such file/);
+  expect(() => metadataWith(absent)).toThrow(/the token is missing: no such file/);
   expect(metadataWith(undefined).get("authorization")).toEqual([]);
 });
 

@@ -1,0 +1,63 @@
+/** One unary call on a grpc-js channel. Every unary call of the client and of the commands is this. */
+import type { CallOptions, Client, Metadata } from "@grpc/grpc-js";
+import { AggregatorError } from "../errors.js";
+
+export interface CallTimeout {
+  /** Time for the whole call, in milliseconds. Default: no limit. */
+  timeoutMs?: number;
+  /** When it aborts, the call ends as `cancelled`. Default: none. */
+  signal?: AbortSignal;
+}
+
+export interface UnaryCall<Response> {
+  /** Path of the method, for example `/grpc.health.v1.Health/Check`. */
+  path: string;
+  /** The request, encoded. */
+  request: Buffer;
+  decode: (response: Buffer) => Response;
+  metadata: Metadata;
+}
+
+/** The decoded response. Rejects with `AggregatorError` and nothing else. */
+export async function callUnary<Response>(
+  client: Client,
+  { path, request, decode, metadata }: UnaryCall<Response>,
+  { timeoutMs, signal }: CallTimeout = {},
+): Promise<Response> {
+  if (signal?.aborted) throw new AggregatorError("cancelled", "aborted before the call");
+  const options: CallOptions =
+    timeoutMs === undefined ? {} : { deadline: Date.now() + Math.max(0, timeoutMs) };
+  let cancel = (): void => undefined;
+  try {
+    return await new Promise<Response>((resolve, reject) => {
+      const call = onOpenChannel(() =>
+        client.makeUnaryRequest(
+          path,
+          (bytes: Buffer) => bytes,
+          decode,
+          request,
+          metadata,
+          options,
+          (error, response) => {
+            if (error !== null) reject(AggregatorError.from(error));
+            else if (response !== undefined) resolve(response);
+            else reject(new AggregatorError("internal", "the call ended without a response"));
+          },
+        ),
+      );
+      cancel = () => call.cancel();
+      signal?.addEventListener("abort", cancel, { once: true });
+    });
+  } finally {
+    signal?.removeEventListener("abort", cancel);
+  }
+}
+
+/** Starts a call. grpc-js throws at once when the channel is closed; that becomes `cancelled`. */
+export function onOpenChannel<Call>(start: () => Call): Call {
+  try {
+    return start();
+  } catch (cause) {
+    throw new AggregatorError("cancelled", "the client is closed", { cause });
+  }
+}
