@@ -6,8 +6,8 @@
 import type { Outcome, Session, Summary } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AggregatorClient } from "../client/rpc/aggregator-client.js";
 import { AggregatorError } from "../client/errors.js";
+import { resumeResults } from "../client/rpc/result-stream.js";
 import { CommandError } from "./io/command.js";
-import { resumeResults } from "./resume-results.js";
 
 /** For the last outcome's way here after the fence. */
 const GRACE_MS = 2000;
@@ -43,11 +43,16 @@ export async function followSession(
     onOutcome(outcome);
   };
   const signal = AbortSignal.timeout(fenceMs + GRACE_MS);
-  for await (const { event } of resumeResults(client, { node, sessionId }, signal)) {
-    if (event.case === "outcome") tell(event.value);
-    if (event.case === "summary") return event.value;
-    if (event.case === "broken") onBroken(event.value);
-    if (event.case !== "gap" && event.case !== "broken") continue;
+  for await (const streamed of resumeResults(client, { node, sessionId }, signal)) {
+    if (streamed.kind === "broken") {
+      if (streamed.isFinal) throw streamed.error;
+      onBroken(streamed.error);
+    } else {
+      const { event } = streamed.response;
+      if (event.case === "outcome") tell(event.value);
+      if (event.case === "summary") return event.value;
+      if (event.case !== "gap") continue;
+    }
     const known = await askForSession(client, session);
     known?.outcomes.forEach(tell);
     if (known?.summary !== undefined) return known.summary;

@@ -1,13 +1,13 @@
 /** `lean-aggregator watch`: a node's results as they come, until interrupted. */
 import type { StreamResultsResponse } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { GapCause } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { resumeResults } from "../client/rpc/result-stream.js";
 import { callError } from "./io/call-error.js";
 import { connect } from "./io/connect.js";
 import type { ConnectOptions } from "./io/connect.js";
 import { exitCodes } from "./io/exit-codes.js";
 import { eventJsonLine } from "./io/json-lines.js";
 import { lower, outcomeHeader, outcomeLine, summaryLine } from "./io/outcome-line.js";
-import { resumeResults } from "./resume-results.js";
 import type { Terminal } from "./io/terminal.js";
 
 export interface WatchOptions extends ConnectOptions {
@@ -28,9 +28,9 @@ export async function watchCommand(
   let connection: "new" | "up" | "broken" = "new";
   try {
     const request = { node: { nodeId: node } };
-    for await (const { event, response } of resumeResults(client, request, signal)) {
-      if (event.case === "broken") {
-        if (connection === "new") throw event.value;
+    for await (const event of resumeResults(client, request, signal)) {
+      if (event.kind === "broken") {
+        if (connection === "new" || event.isFinal) throw event.error;
         if (connection === "up") terminal.err(`the connection to ${server} is lost, resuming\n`);
         connection = "broken";
         continue;
@@ -38,7 +38,8 @@ export async function watchCommand(
       if (connection === "broken") terminal.err(`connected to ${server} again\n`);
       if (connection === "new" && !json) terminal.out(`${outcomeHeader()}\n`);
       connection = "up";
-      terminal.out(json ? eventJsonLine(event, response?.cursor) : textOf(event));
+      const { event: received, cursor } = event.response;
+      terminal.out(json ? eventJsonLine(received, cursor) : textOf(received));
     }
     return exitCodes.ok;
   } catch (error) {

@@ -13,7 +13,7 @@ import { AdapterShell } from "./shell.js";
 import { connectEndpoints, type Endpoint } from "./endpoints.js";
 import type { FlatEncoded } from "../../proto/flat-encoder.js";
 import { encodeRequest } from "./request-encoding.js";
-import { ResultStream } from "../rpc/result-stream.js";
+import { resumeResults } from "../rpc/result-stream.js";
 import { timeToFenceMs } from "./slot-clock.js";
 import { sendSnapshot } from "./snapshot-sender.js";
 import type {
@@ -65,7 +65,7 @@ export class TickAggregator {
     });
     // Every call in flight listens; they are bounded by their time limits.
     setMaxListeners(0, this.#stop.signal);
-    this.#streams = this.#endpoints.map((endpoint) => this.#streamFrom(endpoint));
+    this.#streams = this.#endpoints.map((endpoint) => this.#readFrom(endpoint));
   }
 
   /**
@@ -190,22 +190,17 @@ export class TickAggregator {
     }
   }
 
-  #streamFrom({ address: endpoint, client }: Endpoint): Promise<void> {
-    const stream = new ResultStream(
-      { node: this.#node, client },
-      {
-        onOpened: (instance) => this.#shell.dispatch({ type: "opened", endpoint, instance }),
-        onResponse: (response) => {
-          const event = eventOf(endpoint, response);
-          if (event !== null) this.#shell.dispatch(event);
-        },
-        onDisconnected: (error) => {
-          this.#shell.dispatch({ type: "disconnected", endpoint });
-          this.#shell.report(error);
-        },
-      },
-    );
-    return stream.run(this.#stop.signal);
+  /** Dispatches what the endpoint streams, until `close()`. Never rejects. */
+  async #readFrom({ address: endpoint, client }: Endpoint): Promise<void> {
+    for await (const event of resumeResults(client, { node: this.#node }, this.#stop.signal)) {
+      if (event.kind === "broken") {
+        this.#shell.dispatch({ type: "disconnected", endpoint });
+        this.#shell.report(event.error);
+      } else {
+        const wireEvent = eventOf(endpoint, event.response);
+        if (wireEvent !== null) this.#shell.dispatch(wireEvent);
+      }
+    }
   }
 
   #skip(reason: AdapterSkipReason): SubmitAnswer {

@@ -1,85 +1,96 @@
 /**
- * Keeps one result stream to one endpoint open for as long as the adapter lives: resumes by cursor,
- * without one that is refused, and backs off from 100 ms to 2 s. Tells its owner everything through
- * `ResultStreamEvents`; never throws.
+ * A result stream that outlives its connection: it resumes by cursor, and waits 100 ms to 2 s
+ * between attempts. The adapter and the commands read their results through it.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type {
-  NodeSchema,
+  StreamResultsRequestSchema,
   StreamResultsResponse,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { AggregatorClient } from "./aggregator-client.js";
 import { AggregatorError } from "../errors.js";
+import type { AggregatorErrorKind } from "../errors.js";
+import type { AggregatorClient } from "./aggregator-client.js";
 
 const BACKOFF_MS_MIN = 100;
 const BACKOFF_MS_MAX = 2000;
 
-/** The server answers an opened stream at once; longer than this is a black hole. */
+/** The server sends `opened` at once. A stream without it after this time goes nowhere. */
 const OPEN_TIMEOUT_MS = 2000;
 
-export interface ResultStreamEvents {
-  onOpened(instance: string): void;
-  /** Every response but `opened`. The cursor moves once this has returned. */
-  onResponse(response: StreamResultsResponse): void;
-  /** The stream broke, or an attempt to open it failed. */
-  onDisconnected(error: AggregatorError): void;
-}
+/** Answers that no retry changes. */
+const FINAL: ReadonlySet<AggregatorErrorKind> = new Set([
+  "invalid_argument",
+  "unauthorized",
+  "unsupported",
+]);
 
-export interface ResultStreamOptions {
-  node: MessageInitShape<typeof NodeSchema>;
-  client: AggregatorClient;
-}
+export type StreamEvent =
+  /** The cursor moves to this response once the reader asks for the next event. */
+  | { kind: "response"; response: StreamResultsResponse }
+  /**
+   * The stream broke, or an attempt to open it failed. The next attempt follows. `isFinal`: it will
+   * fail too, as the server refuses the request itself.
+   */
+  | { kind: "broken"; error: AggregatorError; isFinal: boolean };
 
-export class ResultStream {
-  #cursor = "";
+export type StreamRequest = Pick<
+  Exclude<MessageInitShape<typeof StreamResultsRequestSchema>, { $typeName: string }>,
+  "node" | "sessionId"
+>;
 
-  constructor(
-    private readonly options: ResultStreamOptions,
-    private readonly events: ResultStreamEvents,
-  ) {}
-
-  /** Runs until the signal aborts. Never rejects. */
-  async run(signal: AbortSignal): Promise<void> {
-    let failures = 0;
-    while (!signal.aborted) {
-      const { hasOpened, error } = await this.#readOnce(signal);
-      if (signal.aborted) return;
-      failures = hasOpened ? 1 : failures + 1;
-      this.events.onDisconnected(error);
-      const backoffMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** Math.min(failures - 1, 8));
-      await delay(backoffMs, undefined, { signal, ref: false }).catch(() => undefined);
-    }
-  }
-
-  async #readOnce(signal: AbortSignal): Promise<{ hasOpened: boolean; error: AggregatorError }> {
-    const opening = new AbortController();
-    const timer = setTimeout(() => opening.abort(), OPEN_TIMEOUT_MS);
-    timer.unref();
-    let hasOpened = false;
+/** Everything that the server retains for the request, until `signal` aborts. Never throws. */
+export async function* resumeResults(
+  client: Pick<AggregatorClient, "streamResults">,
+  request: StreamRequest,
+  signal: AbortSignal,
+): AsyncGenerator<StreamEvent, void, undefined> {
+  let cursor = "";
+  let failures = 0;
+  while (!signal.aborted) {
+    let error = new AggregatorError("unavailable", "the server has ended the stream");
+    let isFinal = false;
     try {
-      const { client, node } = this.options;
-      const stop = AbortSignal.any([signal, opening.signal]);
-      for await (const response of client.streamResults({ node, cursor: this.#cursor }, stop)) {
-        // What was read ahead when the owner closed is not news to it any more.
-        if (signal.aborted) break;
-        if (response.event.case === "opened") {
-          hasOpened = true;
-          clearTimeout(timer);
-          this.events.onOpened(response.event.value.serverInstance);
-        } else {
-          this.events.onResponse(response);
-        }
-        if (response.cursor !== "") this.#cursor = response.cursor;
+      for await (const response of openInTime(client, { ...request, cursor }, signal)) {
+        failures = 0;
+        // The reader has stopped: it does not want what was read ahead.
+        if (signal.aborted) return;
+        yield { kind: "response", response };
+        if (response.cursor !== "") ({ cursor } = response);
       }
-      return { hasOpened, error: new AggregatorError("unavailable", "the stream has ended") };
     } catch (cause) {
-      const error = AggregatorError.from(cause);
-      // Another version of the service may write cursors otherwise, and would refuse it for ever.
-      if (error.kind === "invalid_argument") this.#cursor = "";
-      return { hasOpened, error };
-    } finally {
-      clearTimeout(timer);
+      error = AggregatorError.from(cause);
+      // Another version of the service may write cursors in another way. Without one, the server
+      // sends all that it retains.
+      if (error.kind === "invalid_argument" && cursor !== "") cursor = "";
+      else isFinal = FINAL.has(error.kind);
     }
+    if (signal.aborted) return;
+    yield { kind: "broken", error, isFinal };
+    const backoffMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** Math.min(failures++, 8));
+    await delay(backoffMs, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** One stream. Throws kind `deadline_exceeded` when it does not open in time. */
+async function* openInTime(
+  client: Pick<AggregatorClient, "streamResults">,
+  request: StreamRequest & { cursor: string },
+  signal: AbortSignal,
+): AsyncGenerator<StreamResultsResponse, void, undefined> {
+  const tooLate = new AbortController();
+  const timer = setTimeout(() => tooLate.abort(), OPEN_TIMEOUT_MS);
+  try {
+    const either = AbortSignal.any([signal, tooLate.signal]);
+    for await (const response of client.streamResults(request, either)) {
+      clearTimeout(timer);
+      yield response;
+    }
+  } catch (cause) {
+    if (!tooLate.signal.aborted) throw cause;
+    const text = `the server did not open the stream in ${OPEN_TIMEOUT_MS} ms`;
+    throw new AggregatorError("deadline_exceeded", text, { cause });
+  } finally {
+    clearTimeout(timer);
   }
 }

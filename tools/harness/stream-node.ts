@@ -5,7 +5,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { AggregatorClient, AggregatorError } from "../../client/index.js";
-import { ResultStream } from "../../client/rpc/result-stream.js";
+import { resumeResults } from "../../client/rpc/result-stream.js";
 import type {
   Outcome,
   StreamResultsResponse,
@@ -52,7 +52,7 @@ export class StreamNode {
     const node = new StreamNode(address, nodeId);
     await new Promise<void>((resolve) => {
       node.onOpened = resolve;
-      node.read();
+      void node.read(); // never rejects
     });
     return node;
   }
@@ -89,23 +89,19 @@ export class StreamNode {
     this.client.close();
   }
 
-  private read(): void {
+  private async read(): Promise<void> {
     const { client, node } = this;
-    const stream = new ResultStream(
-      { client, node },
-      {
-        onOpened: () => {
-          this.isStreaming = true;
-          this.onOpened();
-        },
-        onResponse: (response) => this.take(response),
-        onDisconnected: () => {
-          this.isStreaming = false;
-          this.breaks++;
-        },
-      },
-    );
-    void stream.run(this.stop.signal); // never rejects
+    for await (const event of resumeResults(client, { node }, this.stop.signal)) {
+      if (event.kind === "broken") {
+        this.isStreaming = false;
+        this.breaks++;
+      } else if (event.response.event.case === "opened") {
+        this.isStreaming = true;
+        this.onOpened();
+      } else {
+        this.take(event.response);
+      }
+    }
   }
 
   private async reach<T>(call: () => Promise<T>): Promise<T> {
