@@ -5,7 +5,7 @@ import type { Finding } from "./fuzzer.js";
 import { nameOf } from "./fuzzer.js";
 
 /** Committed. Tests and runs begin in the package's root, as sources or compiled. */
-export const CORPUS = "test/fuzz/corpus";
+export const CORPUS = "tools/fuzz/corpus";
 
 export function readCorpus(folder: string, target: string): Uint8Array[] {
   const path = join(folder, target);

@@ -6,7 +6,7 @@ import { Session } from "node:inspector";
 import type { Profiler } from "node:inspector";
 
 /** Compiled sources: what is under test, and not the libraries or the targets. */
-const OURS = /\/dist\/(server|proto|client|test\/fuzz\/planted)\//;
+const OURS = /\/dist\/(server|proto|client|tools\/fuzz\/planted)\//;
 
 export class Coverage {
   private readonly session = new Session();

@@ -46,7 +46,7 @@ export interface NamedModule {
 
 /** Every target, in order of name; `.ts` under vitest, `.js` when compiled. */
 export async function loadTargets(
-  folder = new URL("../../../test/fuzz/targets/", import.meta.url),
+  folder = new URL("../targets/", import.meta.url),
 ): Promise<NamedModule[]> {
   const files = readdirSync(folder).filter((name) => /(?<!\.d)\.[jt]s$/.test(name));
   const modules = files.sort().map(async (name) => {
