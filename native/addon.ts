@@ -1,28 +1,30 @@
 /**
- * Every declaration of the native addon, and the one place that loads it.
- * The addon holds no policy: it loads a backend, copies inputs in, computes off the event loop,
- * and copies outputs out. Its backend is opened by the prover process (`server/prover/child-main.ts`)
- * only; the service uses it for locks and to confine itself.
+ * Every declaration of the native addon, the meaning of its statuses, and the one place that loads
+ * it. The addon holds no policy: it loads a backend, copies inputs in, computes off the event loop
+ * and copies outputs out. Only a prover process (`server/prover/child-main.ts`) opens a backend; the
+ * service uses the addon for locks and to confine itself.
  */
 import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-/** What a backend says of itself; sizes in bytes, 0 for "no limit of its own". */
+/** A backend's own description. Sizes are bytes; 0 in a `…Max` field means no limit of its own. */
 export interface BackendDescription {
   backend: string;
   scheme: string;
   revision: string;
+  /** Bit set of `lean_prover_kind`. */
   kinds: number;
   publicKeyBytes: number;
   signatureBytes: number;
   proofBytesMax: number;
   childrenMax: number;
   rawsMax: number;
+  /** A proof verifies only against keys in the order in which it was made. */
   keyOrderMatters: boolean;
 }
 
-/** One message, the keys that signed it and their signatures, both packed in the same order. */
+/** What a validator signs. */
 export interface SignedMessage {
   /** `hash_tree_root(AttestationData)`, 32 bytes. */
   root: Uint8Array;
@@ -30,21 +32,23 @@ export interface SignedMessage {
   slot: number;
 }
 
-/** A proof and the packed keys it must attest: exactly these. */
+/** A proof and the packed keys that it must attest: exactly these. */
 export interface AggregateClaim {
   proof: Uint8Array;
   keys: Uint8Array;
 }
 
+/** The result for one raw signature. `wrong_leaf`: its leaf index is not the message's slot. */
 export type SignatureVerdict = "ok" | "bad_signature" | "wrong_leaf";
 
-/** One backend in this process. Each promise rejects with a `NativeError`. */
+/** One open backend. Each promise rejects with an `Error` that has the ABI's `status`. */
 export interface NativeProver {
   describe(): BackendDescription;
-  /** Verdicts as numbers of `lean_prover_status`, in the order of the keys. */
+  /** Resolves to one `lean_prover_status` for each key, in the order of the keys. */
   verifySignatures(m: SignedMessage, keys: Uint8Array, signatures: Uint8Array): Promise<Uint8Array>;
-  /** True when the proof verifies and attests exactly the keys. */
+  /** Resolves to true when the proof verifies and attests exactly the keys. */
   verifyAggregate(m: SignedMessage, claim: AggregateClaim): Promise<boolean>;
+  /** Resolves to the proof. `logInvRate` 0 means the library's default. */
   aggregate(
     m: SignedMessage,
     keys: Uint8Array,
@@ -57,33 +61,33 @@ export interface NativeProver {
 }
 
 export interface Addon {
-  /** Loads the library and sets the prover up off the event loop (seconds). */
+  /** Loads the library and sets the prover up off the event loop, which takes seconds. */
   open(libraryPath: string, config: string): Promise<NativeProver>;
-  /** Linux: deliver SIGKILL to this process when its parent dies. No effect elsewhere. */
+  /** Linux: delivers SIGKILL to this process when its parent dies. Elsewhere no effect. */
   dieWithParent(): void;
   /**
-   * Takes an exclusive lock on the file for as long as the descriptor is open here or in a child
-   * that it is passed to; -1 when another process holds it.
+   * Takes an exclusive lock on the file and returns its descriptor; -1 when another process holds
+   * it. The lock lasts as long as the descriptor is open here or in a child that inherited it.
    */
   lockFile(path: string): number;
   /**
-   * Lowers a limit of this process, for good: bytes of a core dump, open descriptors, bytes of a
-   * file that it writes. A tighter one stays.
+   * Lowers a limit of this process for good: bytes of a core dump, open descriptors, or bytes of a
+   * file that it writes. A lower limit stays.
    */
   limitResource(resource: "core" | "files" | "fileBytes", most: number): void;
-  /** Linux: children inherit no descriptor that they are not given. Elsewhere Node sees to it. */
+  /** Linux: children inherit only descriptors that are passed to them. Node ensures it elsewhere. */
   hideDescriptors(): void;
-  /** Linux: what this process executes from now on gains no privileges by it. */
+  /** Linux: programs that this process executes from now on gain no privileges. */
   forbidNewPrivileges(): void;
-  /** Linux: no core dump, and only root may look into this process or trace it. */
+  /** Linux: no core dump, and only root can inspect or trace this process. */
   forbidInspection(): void;
-  /** Pins this process to the cores; an empty list changes nothing. */
+  /** Linux: pins every thread of this process to the cores; an empty list changes nothing. */
   setAffinity(cores: readonly number[]): void;
 }
 
 const ADDON_FILE = "build/Release/lean_aggregator.node";
 
-/** Loads the compiled addon; an error says where it was looked for and what to do. */
+/** Loads the compiled addon. The error names the paths that were tried and what to do. */
 export function loadAddon(): Addon {
   const roots = ["..", "../.."].map((up) => fileURLToPath(new URL(up, import.meta.url)));
   const candidates = roots.map((root) => `${root.replace(/\/$/, "")}/${ADDON_FILE}`);
@@ -94,4 +98,39 @@ export function loadAddon(): Addon {
     );
   }
   return createRequire(import.meta.url)(path) as Addon;
+}
+
+/** Numbers of `lean_prover_status` in `native/include/lean_prover.h`. */
+const status = {
+  ok: 0,
+  invalidArgument: 1,
+  badSignature: 2,
+  badAggregate: 3,
+  unsupported: 4,
+} as const;
+const refusals: readonly number[] = [
+  status.invalidArgument,
+  status.badSignature,
+  status.badAggregate,
+  status.unsupported,
+];
+
+/** The verdict of one byte of `verifySignatures`. Throws for any other status. */
+export function verdictOf(byte: number): SignatureVerdict {
+  switch (byte) {
+    case status.ok:
+      return "ok";
+    case status.invalidArgument: // the ABI's status for a leaf index that is not the slot
+      return "wrong_leaf";
+    case status.badSignature:
+      return "bad_signature";
+    default:
+      throw new Error(`the backend returned status ${byte} for a signature, expected 0, 1 or 2`);
+  }
+}
+
+/** `refused` when the error's status says that the input is at fault, else `internal`. */
+export function failureKindOf(error: unknown): "refused" | "internal" {
+  if (typeof error !== "object" || error === null || !("status" in error)) return "internal";
+  return refusals.some((refusal) => refusal === error.status) ? "refused" : "internal";
 }

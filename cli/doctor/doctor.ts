@@ -22,7 +22,7 @@ import {
 } from "./prover-checks.js";
 import { deviceLockPath } from "../../server/prover/device.js";
 import { checkPolicy } from "../io/read-policy.js";
-import { readMemoryLimit } from "../../server/prover/process-watch.js";
+import { readMemoryLimit } from "../../server/prover/kernel-memory.js";
 import { standbysOf } from "../../server/service.js";
 import { packageRoot } from "../serve.js";
 import { checkTls } from "./tls-check.js";

@@ -1,20 +1,21 @@
 /**
- * Reads which backend `make setup` built, from `build/lean_pq.json`, and makes the two strings with
- * which a prover process opens it.
+ * The files that describe a backend: `build/lean_pq.json`, which `make setup` writes and which names
+ * the library and its configuration, and the calibration, a signed message for a first proof.
  */
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import type { ProveJob } from "./prover.js";
 
-/** What `Addon.open` takes, a shared library and its own configuration; and what it is timed by. */
+/** A backend's shared library, its configuration text and, where it has one, its calibration. */
 export interface BackendOptions {
   library: string;
   config: string;
-  /** Path of its calibration, see `calibration-file.ts`; absent when it has none. */
+  /** Path of the calibration; see `readCalibration`. */
   calibration?: string | undefined;
 }
 
-// The configuration is a line per value: a value with a line break would forge another line.
+// The configuration has one line for each value: a line break in a value would forge another line.
 const path = z
   .string()
   .min(1)
@@ -26,7 +27,10 @@ const backendFile = z.object({
   sitepackages: path,
 });
 
-/** Relative paths in the file are relative to `rootPath`. Throws with what to do when unusable. */
+/**
+ * Reads the backend of `make setup`. Relative paths in the file are relative to `rootPath`. Throws
+ * when the file is missing or invalid; the error says what to do.
+ */
 export function readBackendFile(rootPath: string): BackendOptions {
   const file = join(rootPath, "build", "lean_pq.json");
   try {
@@ -43,4 +47,29 @@ export function readBackendFile(rootPath: string): BackendOptions {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new Error(`prover backend not set up (${file}: ${why}); run 'make setup'`, { cause });
   }
+}
+
+const bytes = z.hex().transform((text) => new Uint8Array(Buffer.from(text, "hex")));
+const calibrationFile = z.strictObject({
+  publicKey: bytes,
+  /** The signed message. */
+  root: bytes,
+  slot: z.number().int().min(0).max(0xffffffff),
+  signature: bytes,
+});
+
+/**
+ * Reads a calibration: the one-signature proof with which a device measures its speed. Throws when
+ * the file is missing or invalid. The backend checks the lengths of key and signature.
+ */
+export function readCalibration(path: string): ProveJob {
+  const text = readFileSync(path, "utf8");
+  const { publicKey, root, slot, signature } = calibrationFile.parse(JSON.parse(text));
+  return {
+    message: { root, slot },
+    keys: publicKey,
+    signatures: signature,
+    children: [],
+    logInvRate: 0,
+  };
 }

@@ -1,13 +1,19 @@
 /**
- * Entry of a prover process: forked by `process-prover.ts`, one per prover, the addon inside. It
- * ends with its parent, holds the device's lock (an inherited descriptor that it never looks at) for
- * as long as it lives, and answers numbered requests. A failure to start, or a parent that makes no
- * sense, ends it with words on stderr.
+ * Entry of a prover process: the child that `forked-prover.ts` forks for each prover, with the addon
+ * inside. It answers numbered requests, ends with its parent, and holds the device's lock as long as
+ * it lives, by an inherited descriptor that it never uses. A failed setup or a garbled message ends
+ * it with an error on stderr.
  */
 import { existsSync, readdirSync } from "node:fs";
 import { Socket } from "node:net";
 import { setPriority } from "node:os";
-import { loadAddon, type Addon, type NativeProver } from "../../native/addon.js";
+import {
+  failureKindOf,
+  loadAddon,
+  verdictOf,
+  type Addon,
+  type NativeProver,
+} from "../../native/addon.js";
 import { limits } from "../limits.js";
 import { confineProver } from "./confinement.js";
 import {
@@ -18,18 +24,17 @@ import {
   type ChildStart,
   type ToChild,
 } from "./messages.js";
-import { failureKindOf, verdictOf } from "./native-status.js";
 import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
 
 const EXIT_START_FAILED = 1;
 const EXIT_GARBLED_MESSAGE = 2;
-/** Some beats fit in the silence after which the lane takes this process for wedged. */
+/** Ten heartbeats fit in the silence after which the lane kills this process as hung. */
 const HEARTBEAT_INTERVAL_MS = 500;
 
 type State =
-  | { name: "waiting" }
-  | { name: "starting" }
-  | { name: "serving"; prover: NativeProver; verifying: Promise<void> };
+  | { kind: "waiting" }
+  | { kind: "starting" }
+  | { kind: "serving"; prover: NativeProver; verifying: Promise<void> };
 
 function fail(exitCode: number, error: unknown): never {
   const message = error instanceof Error ? error.message : String(error);
@@ -37,35 +42,35 @@ function fail(exitCode: number, error: unknown): never {
   process.exit(exitCode);
 }
 
-/** Throws when there is no pipe: this process is started by the service, not by hand. */
+/** Opens the pipe to the parent. Throws when there is none, as after a start by hand. */
 function openPipe(): Socket {
   try {
     return new Socket({ fd: PIPE_FD, readable: true, writable: true });
   } catch (cause) {
-    throw new Error("host.js is started by the service, not by hand", { cause });
+    throw new Error("child-main.js is started by the service, not by hand", { cause });
   }
 }
 
-/** 0 leaves what was inherited. */
+/** Sets the niceness of every thread; 0 keeps the inherited one. */
 function setNiceness(nice: number): void {
   if (nice === 0) return;
   if (process.platform !== "linux") {
     setPriority(nice);
     return;
   }
-  // On Linux niceness belongs to a thread, and is inherited by those it starts. The thread pool that
-  // will run the proofs is up already, so every thread has to be set.
+  // On Linux niceness belongs to a thread, and new threads inherit it. The thread pool that runs the
+  // proofs has started already, so every thread has to be set.
   for (const thread of readdirSync("/proc/self/task")) {
     try {
       setPriority(Number(thread), nice);
     } catch (error) {
-      if (existsSync(`/proc/self/task/${thread}`)) throw error; // else it has ended since
+      if (existsSync(`/proc/self/task/${thread}`)) throw error; // else the thread has ended
     }
   }
 }
 
 async function openBackend(addon: Addon, start: ChildStart): Promise<NativeProver> {
-  // All before the backend loads: it sizes its thread pool by the cores.
+  // All this precedes the backend, which sizes its thread pool by the cores.
   setNiceness(start.nice);
   addon.setAffinity(start.cores);
   confineProver(addon, start.fileBytesMax);
@@ -73,7 +78,7 @@ async function openBackend(addon: Addon, start: ChildStart): Promise<NativeProve
 }
 
 async function answer(prover: NativeProver, request: ChildRequest): Promise<unknown> {
-  switch (request.op) {
+  switch (request.kind) {
     case "verifySignatures": {
       const { message, keys, signatures } = request;
       const statuses = await prover.verifySignatures(message, keys, signatures);
@@ -91,50 +96,50 @@ async function answer(prover: NativeProver, request: ChildRequest): Promise<unkn
 async function replyTo(prover: NativeProver, request: ChildRequest): Promise<ChildReply> {
   const { id } = request;
   try {
-    return { type: "reply", id, ok: true, value: await answer(prover, request) };
+    return { kind: "done", id, value: await answer(prover, request) };
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     const message = text.slice(0, limits.proverErrorLengthMax);
-    return { type: "reply", id, ok: false, kind: failureKindOf(error), message };
+    return { kind: "failed", id, failure: failureKindOf(error), message };
   }
 }
 
 function main(): void {
-  let state: State = { name: "waiting" };
+  let state: State = { kind: "waiting" };
   const addon = loadAddon();
   addon.dieWithParent();
   const pipe = openPipe();
   const send = (message: FromChild) => writeMessage(pipe, message);
-  const sendHeartbeat = () => send({ type: "heartbeat", residentBytes: process.memoryUsage.rss() });
+  const sendHeartbeat = () => send({ kind: "heartbeat", residentBytes: process.memoryUsage.rss() });
 
   async function start(message: ChildStart): Promise<void> {
-    state = { name: "starting" };
+    state = { kind: "starting" };
     const prover = await openBackend(addon, message);
-    state = { name: "serving", prover, verifying: Promise.resolve() };
-    send({ type: "ready", description: describe(prover) });
+    state = { kind: "serving", prover, verifying: Promise.resolve() };
+    send({ kind: "ready", description: describe(prover) });
     sendHeartbeat();
-    // Never cleared: it beats until this process ends.
+    // Never cleared: heartbeats go on until this process ends.
     setInterval(sendHeartbeat, HEARTBEAT_INTERVAL_MS);
   }
 
   function handle(message: ToChild): void {
-    if (message.type === "start") {
-      if (state.name !== "waiting") throw new Error("garbled message: a second start");
+    if (message.kind === "start") {
+      if (state.kind !== "waiting") throw new Error("garbled message: a second start");
       start(message).catch((error: unknown) => fail(EXIT_START_FAILED, error));
       return;
     }
-    if (state.name !== "serving") throw new Error("garbled message: a request before ready");
+    if (state.kind !== "serving") throw new Error("garbled message: a request before ready");
     const serving = state;
     const run = async () => {
       const reply = await replyTo(serving.prover, message);
-      // First: the lane decides by the memory that a proof leaves behind.
-      if (message.op === "aggregate") sendHeartbeat();
+      // Before the reply: the lane decides by the memory that the process holds after a proof.
+      if (message.kind === "aggregate") sendHeartbeat();
       send(reply);
     };
-    if (message.op === "aggregate") {
-      void run(); // replyTo catches everything
+    if (message.kind === "aggregate") {
+      void run(); // replyTo catches every error
     } else {
-      // The C ABI allows a second thread while a proof runs, not a third.
+      // The C ABI allows a second call while a proof runs, not a third.
       serving.verifying = serving.verifying.then(run);
     }
   }
@@ -147,12 +152,12 @@ function main(): void {
     }
   };
   const onGarbage = (why: string) => fail(EXIT_GARBLED_MESSAGE, `garbled message: ${why}`);
-  // The parent-death signal is Linux's, and is missed by a process whose parent is dead already.
+  // The parent-death signal exists on Linux only, and misses a parent that has died before.
   const onEnd = () => process.kill(process.pid, "SIGKILL");
   readMessages(pipe, { onMessage, onGarbage, onEnd }, limits.proverRequestBytesMax);
 }
 
-/** Field by field: a description with more in it than the messages allow would be refused. */
+/** Copies field by field: the parent refuses a description with any other field. */
 function describe(prover: NativeProver) {
   const d = prover.describe();
   return {

@@ -1,6 +1,6 @@
 /**
- * The service's end of one prover process: its life from fork to exit, and the requests waiting on
- * it. Promises that every request settles, and that `exited` settles only when the process is gone.
+ * The parent's end of one prover process: its life from fork to exit, and its pending requests.
+ * Every request settles, and `exited` settles only when the process is gone.
  */
 import type { ChildProcess } from "node:child_process";
 import { Duplex } from "node:stream";
@@ -9,46 +9,53 @@ import { limits } from "../limits.js";
 import { GarbledMessageError, parseFromChild, printable } from "./messages.js";
 import type { ChildReply, ChildRequest, ChildStart } from "./messages.js";
 import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
-import type { ProcessWatch } from "./process-watch.js";
 import { ProverError, type ProverExit } from "./prover.js";
 
-/** How long to wait for the last of stderr after the exit: something else may hold the pipe open. */
+/** Longest wait for the end of stderr after the exit: another process may hold that pipe open. */
 const LAST_WORDS_MS_MAX = 250;
 
+/** Where the parent gets the time and the kernel's count from; tests give their own. */
+export interface ChildWatch {
+  /** Monotonic clock in milliseconds, which stamps the child's messages. */
+  nowMs(): number;
+  /** Out-of-memory kills so far: a higher count after SIGKILL means that the kernel sent it. */
+  oomKills(): number;
+}
+
 type Phase =
-  | { name: "starting" }
-  | { name: "serving" }
-  /** SIGKILL is sent, and nothing that still comes counts. */
-  | { name: "ending"; cause: ProverExit["cause"]; detail: string }
-  | { name: "ended" };
+  | { kind: "starting" }
+  | { kind: "serving" }
+  /** SIGKILL is sent; messages that still arrive are ignored. */
+  | { kind: "ending"; cause: ProverExit["cause"]; detail: string }
+  | { kind: "ended" };
 
 interface Pending {
-  /** Throws `GarbledMessageError` when the value is none that the request can have. */
+  /** Throws `GarbledMessageError` when the value does not fit the request. */
   resolve(value: unknown): void;
   reject(error: ProverError): void;
   isVerification: boolean;
 }
 
-/** A request before it is numbered. */
+/** A request without its number. */
 export type ChildQuestion = ChildRequest extends infer R
   ? R extends ChildRequest
-    ? Omit<R, "type" | "id">
+    ? Omit<R, "id">
     : never
   : never;
 
 export class ProverChild {
   readonly ready: Promise<BackendDescription>;
   readonly exited: Promise<ProverExit>;
-  /** As the process last reported it; 0 until then. */
+  /** Resident memory, as the process last reported it; 0 before the first report. */
   residentBytes = 0;
   private messageAtMs: number;
-  /** Verifications that wait, which are answered one by one, and when the first of them began to. */
+  /** Verifications not yet answered, and when the first of them began. They run one by one. */
   private verifying = { count: 0, sinceMs: 0 };
 
-  /** Within the second that began then. */
+  /** Heartbeats of the current second, which began at `sinceMs`. */
   private heartbeats = { sinceMs: 0, count: 0 };
 
-  private phase: Phase = { name: "starting" };
+  private phase: Phase = { kind: "starting" };
   private readonly pipe: Duplex;
   private readonly oomKillsAtStart: number;
   private readonly pending = new Map<number, Pending>();
@@ -58,7 +65,7 @@ export class ProverChild {
   constructor(
     private readonly child: ChildProcess,
     start: ChildStart,
-    private readonly watch: ProcessWatch,
+    private readonly watch: ChildWatch,
   ) {
     this.pipe = pipeOf(child);
     this.messageAtMs = watch.nowMs();
@@ -75,59 +82,67 @@ export class ProverChild {
   }
 
   /**
-   * When it last gave a sign of life, by the watch's clock. Its heart beats on while a verification
-   * hangs: that one counts as silence from its beginning.
+   * When the process last sent a message, by the watch's clock. Heartbeats go on while a
+   * verification hangs, so time since the start of a running verification counts as silence.
    */
   get heardAtMs(): number {
     const { count, sinceMs } = this.verifying;
     return count === 0 ? this.messageAtMs : Math.min(this.messageAtMs, sinceMs);
   }
 
-  /** SIGKILL, for this reason; the first reason stands. `exited` settles when the process is gone. */
+  /** Sends SIGKILL for this reason; the first reason stands. `exited` settles after the exit. */
   endBecause(cause: ProverExit["cause"], detail: string): void {
-    if (this.phase.name === "ending" || this.phase.name === "ended") return;
-    const isStarting = this.phase.name === "starting";
-    this.phase = { name: "ending", cause: isStarting ? "start_failed" : cause, detail };
+    if (this.phase.kind === "ending" || this.phase.kind === "ended") return;
+    const isStarting = this.phase.kind === "starting";
+    this.phase = { kind: "ending", cause: isStarting ? "start_failed" : cause, detail };
     this.child.kill("SIGKILL");
   }
 
-  /** Rejects with `ProverError`. `parse` throws `GarbledMessageError`: the process is then killed. */
+  /**
+   * Sends a request and resolves to its parsed answer. Rejects with `ProverError`. When `parse`
+   * throws `GarbledMessageError`, the process is killed.
+   */
   request<T>(question: ChildQuestion, parse: (value: unknown) => T): Promise<T> {
-    if (this.phase.name !== "serving") {
-      return Promise.reject(new ProverError("died", `prover process is ${this.phase.name}`));
+    if (this.phase.kind !== "serving") {
+      return Promise.reject(new ProverError("died", `prover process is ${this.phase.kind}`));
     }
     if (this.pending.size >= limits.proverRequestsMax) {
       return Promise.reject(new ProverError("internal", "too many requests wait for this prover"));
     }
     const id = ++this.lastId;
     const { promise, resolve, reject } = deferred<T>();
-    const isVerification = question.op !== "aggregate";
+    const isVerification = question.kind !== "aggregate";
     if (isVerification) this.countVerification(1);
     this.pending.set(id, { resolve: (value) => resolve(parse(value)), reject, isVerification });
-    this.send({ ...question, type: "request", id });
+    this.send({ ...question, id });
     return promise;
   }
 
   private send(message: ChildStart | ChildRequest): void {
-    // One that cannot be sent needs no handler: the exit that follows settles its request.
+    // A failed write needs no handler: the exit that follows settles the request.
     writeMessage(this.pipe, message);
   }
 
   private receive(raw: unknown, ready: (description: BackendDescription) => void): void {
-    if (this.phase.name === "ending" || this.phase.name === "ended") return;
+    if (this.phase.kind === "ending" || this.phase.kind === "ended") return;
     this.messageAtMs = this.watch.nowMs();
     try {
       const message = parseFromChild(raw);
-      if (message.type === "heartbeat") {
-        this.countHeartbeat();
-        this.residentBytes = message.residentBytes;
-      } else if (message.type === "reply") {
-        this.settle(message);
-      } else if (this.phase.name === "starting") {
-        this.phase = { name: "serving" };
-        ready(message.description);
-      } else {
-        throw new GarbledMessageError("garbled message: a second ready");
+      switch (message.kind) {
+        case "heartbeat":
+          this.countHeartbeat();
+          this.residentBytes = message.residentBytes;
+          break;
+        case "done":
+        case "failed":
+          this.settle(message);
+          break;
+        case "ready":
+          if (this.phase.kind !== "starting") {
+            throw new GarbledMessageError("garbled message: a second ready");
+          }
+          this.phase = { kind: "serving" };
+          ready(message.description);
       }
     } catch (error) {
       if (!(error instanceof GarbledMessageError)) throw error;
@@ -135,15 +150,15 @@ export class ProverChild {
     }
   }
 
-  /** A garbled reply leaves its request pending: the exit settles it. */
+  /** A garbled reply leaves its request pending until the exit settles it. */
   private settle(reply: ChildReply): void {
     const pending = this.pending.get(reply.id);
     if (pending === undefined) {
-      throw new GarbledMessageError(`garbled reply: no request ${String(reply.id)} is pending`);
+      throw new GarbledMessageError(`garbled reply: no request ${reply.id} is pending`);
     }
     if (pending.isVerification) this.countVerification(-1);
-    if (reply.ok) pending.resolve(reply.value);
-    else pending.reject(new ProverError(reply.kind, reply.message));
+    if (reply.kind === "done") pending.resolve(reply.value);
+    else pending.reject(new ProverError(reply.failure, reply.message));
     this.pending.delete(reply.id);
   }
 
@@ -155,7 +170,7 @@ export class ProverChild {
     }
   }
 
-  /** The first in the queue begins when it comes, or when the one before it is answered. */
+  /** The first of the queue begins when it arrives, or when the one before it is answered. */
   private countVerification(change: 1 | -1): void {
     const { count, sinceMs } = this.verifying;
     const isAnother = change === -1 || count === 0;
@@ -169,7 +184,7 @@ export class ProverChild {
     const { child } = this;
     const { promise, resolve } = deferred<ProverExit>();
     const end = (how: string, signal: NodeJS.Signals | null) => {
-      if (this.phase.name !== "ended") resolve(this.end(how, signal));
+      if (this.phase.kind !== "ended") resolve(this.end(how, signal));
     };
     child.stderr?.on("data", (chunk: Buffer) => {
       this.stderrTail = Buffer.concat([this.stderrTail, chunk]).subarray(
@@ -179,12 +194,12 @@ export class ProverChild {
     const reader = {
       onMessage: (raw: unknown) => this.receive(raw, ready),
       onGarbage: (why: string) => this.endBecause("died", `garbled message: ${why}`),
-      // Of a process that ends by itself, too: then the signal finds nobody.
+      // The pipe also closes when the process ends by itself; the signal then has no effect.
       onEnd: () => this.endBecause("died", "channel closed"),
     };
     readMessages(this.pipe, reader, limits.proverReplyBytesMax);
     child.on("error", (error) => {
-      // With no process there will be no exit either. Other errors are followed by one.
+      // Without a process there is no exit event. Every other error is followed by one.
       if (child.pid === undefined) end(error.message, null);
     });
     child.on("exit", (code, signal) => {
@@ -200,22 +215,22 @@ export class ProverChild {
 
   private end(how: string, signal: NodeJS.Signals | null): ProverExit {
     const { phase } = this;
-    // The kernel closes a killed process's pipe before it tells of its end: either may come first.
-    const isOurs = phase.name === "ending" && phase.cause !== "died";
+    // The kernel closes a killed process's pipe before it reports the exit: either may come first.
+    const isOurs = phase.kind === "ending" && phase.cause !== "died";
     const isOomKill =
       signal === "SIGKILL" && !isOurs && this.watch.oomKills() > this.oomKillsAtStart;
-    const why = phase.name === "ending" ? `${phase.detail}, ` : "";
+    const why = phase.kind === "ending" ? `${phase.detail}, ` : "";
     const stderr = printable(this.stderrTail.toString("utf8")).trim();
-    const size = `${String(Math.round(this.residentBytes / 1e6))} MB resident when last seen`;
+    const size = `${Math.round(this.residentBytes / 1e6)} MB resident at its last report`;
     const memory = isOomKill ? `, killed by the kernel for memory, ${size}` : "";
     const detail = `${why}${how}${memory}${stderr === "" ? "" : `: ${stderr}`}`;
-    this.phase = { name: "ended" };
+    this.phase = { kind: "ended" };
     for (const { reject } of this.pending.values()) {
       reject(new ProverError("died", `prover process ended: ${detail}`));
     }
     this.pending.clear();
-    if (phase.name === "ending" && !isOomKill) return { cause: phase.cause, detail };
-    if (phase.name === "starting") return { cause: "start_failed", detail };
+    if (phase.kind === "ending" && !isOomKill) return { cause: phase.cause, detail };
+    if (phase.kind === "starting") return { cause: "start_failed", detail };
     return { cause: isOomKill ? "killed_for_memory" : "died", detail };
   }
 }
@@ -233,7 +248,7 @@ interface Deferred<T> {
 }
 
 function deferred<T>(): Deferred<T> {
-  // Replaced at once: a promise runs its executor before it is returned.
+  // The executor replaces both before the constructor returns.
   let resolve: (value: T) => void = () => undefined;
   let reject: (error: Error) => void = () => undefined;
   const promise = new Promise<T>((onValue, onError) => {

@@ -1,16 +1,16 @@
 /**
- * What a prover process is kept from, before it reads anything that came from outside: it holds
- * native code over the bytes of strangers. The environment and the descriptors that it gets are
- * `process-prover.ts`'s. Linux does all of this; elsewhere there are the limits alone.
+ * Restrictions on a prover process, set before it reads any outside input: it runs native code over
+ * untrusted bytes. `forked-prover.ts` chooses its environment and descriptors. All of this works on
+ * Linux; elsewhere only the resource limits do.
  */
 import type { Addon } from "../../native/addon.js";
 import { limits } from "../limits.js";
 
 /**
- * For the service, before it starts a prover. Both go on to every prover, to all of its threads: a
- * running process could set the second for one thread only. A prover of the same user can then not
- * read the service's memory, environment and descriptors through `/proc`; what that user may read
- * in files, it still can.
+ * Restricts the service before it starts a prover. Every prover inherits closed descriptors and "no
+ * new privileges", which a running process could set for one thread only. A prover of the same user
+ * can then not read the service's memory, environment and descriptors through `/proc`; it can still
+ * read that user's files.
  */
 export function confineService(addon: Addon): void {
   addon.hideDescriptors();
@@ -19,9 +19,9 @@ export function confineService(addon: Addon): void {
 }
 
 /**
- * For the prover, before its backend loads. Without this a prover of 3 GB that aborts would be
- * written out first, and its device be taken meanwhile: a core dump that goes to a program heeds
- * no limit, so inspection is forbidden as well.
+ * Restricts a prover before its backend loads. A core dump of an aborted 3 GB prover would keep the
+ * device busy until it is written. A dump that is piped to a program ignores the limit, so
+ * inspection is forbidden too.
  */
 export function confineProver(addon: Addon, fileBytesMax: number): void {
   addon.limitResource("core", 0);

@@ -1,20 +1,20 @@
 /**
- * The host-wide lock of a device. The service takes it and every prover of the device inherits its
- * descriptor, so it is held for exactly as long as the service or one of its provers lives, also
- * when the service was killed and a prover still winds down.
+ * The machine-wide lock of a device. The service takes it and every prover of the device inherits
+ * the descriptor. The lock is held as long as the service or one of its provers lives, so also while
+ * a prover of a killed service is still ending.
  */
 import { closeSync, readFileSync, writeFileSync } from "node:fs";
 import type { Addon } from "../../native/addon.js";
 
-/** How often a held lock is tried again. */
+/** Time between two tries to take a lock that another process holds. */
 const RETRY_MS = 50;
 
 export interface DeviceLockOptions {
-  /** One file a device, the same for every service of this host. */
+  /** One file for each device, the same for every service of this machine. */
   path: string;
-  /** Written into the file, to be named to whoever is refused. */
+  /** The service's process id: written into the file, so that other services can report it. */
   pid: number;
-  /** How long a lock may be waited for: provers of a killed service take a moment to end. */
+  /** Longest wait in milliseconds: provers of a killed service take a moment to end. */
   waitMs: number;
 }
 
@@ -22,7 +22,7 @@ export interface DeviceLockModules {
   lockFile: Addon["lockFile"];
   nowMs(): number;
   sleep(ms: number): Promise<void>;
-  /** Told once when the lock has to be waited for, with who holds it. */
+  /** Called once, with the holder's process id, when the lock is not free at first. */
   onWait(holder: string): void;
 }
 
@@ -30,23 +30,23 @@ export class DeviceLockedError extends Error {
   override readonly name = "DeviceLockedError";
 }
 
-/** The lock's descriptor. Rejects with `DeviceLockedError`, the holder named. */
+/** Resolves to the lock's descriptor. Rejects with `DeviceLockedError`, which names the holder. */
 export async function lockDevice(
   options: DeviceLockOptions,
   modules: DeviceLockModules,
 ): Promise<number> {
   const { path, pid, waitMs } = options;
   const untilMs = modules.nowMs() + waitMs;
-  for (let attempt = 0; ; attempt++) {
+  for (let retries = 0; ; retries++) {
     const fd = modules.lockFile(path);
     if (fd >= 0) {
-      writeFileSync(path, `${String(pid)}\n`);
+      writeFileSync(path, `${pid}\n`);
       return fd;
     }
-    if (attempt === 0) modules.onWait(lockHolder(path));
+    if (retries === 0) modules.onWait(lockHolder(path));
     if (modules.nowMs() >= untilMs) {
       throw new DeviceLockedError(
-        `device lock ${path} is held by process ${lockHolder(path)} or a prover of it; ` +
+        `device lock ${path} is held by process ${lockHolder(path)} or one of its provers; ` +
           "stop that service, or give this one another device",
       );
     }
@@ -54,16 +54,16 @@ export async function lockDevice(
   }
 }
 
-/** Releases the lock here; provers that inherited it still hold it. */
+/** Releases the lock in this process; a prover that inherited it still holds it. */
 export function unlockDevice(fd: number): void {
   closeSync(fd);
 }
 
-/** The process id in the lock file, or "unknown". */
+/** The process id of the service that took the lock, from the lock file; "unknown" without one. */
 export function lockHolder(path: string): string {
   try {
     return readFileSync(path, "utf8").trim() || "unknown";
   } catch {
-    return "unknown"; // the file may be unreadable to us: the refusal matters, not the name
+    return "unknown"; // without the right to read the file, the lock is still reported as held
   }
 }

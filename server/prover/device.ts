@@ -1,6 +1,6 @@
 /**
- * A device as it is configured: what proves, on which cores, how nicely, with which environment.
- * `openDevice` takes its host-wide lock and gives back how to start provers on it.
+ * A device as configured: its cores, niceness, environment and backend. `openDevice` takes its
+ * machine-wide lock and returns how to start provers on it.
  */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -9,12 +9,12 @@ import type { Addon } from "../../native/addon.js";
 import type { BackendOptions } from "./backend-file.js";
 import { limits } from "../limits.js";
 import { lockDevice, unlockDevice } from "./device-lock.js";
-import { forkProver, proverEnvironment } from "./process-prover.js";
+import { forkProver, proverEnvironment } from "./forked-prover.js";
 import type { Prover } from "./prover.js";
 
-/** Provers of a killed service need up to a second to give their memory back. */
+/** Provers of a killed service need up to a second to end and free their memory. */
 const LOCK_WAIT_MS = 5000;
-/** The prover yields to the service beside it, which needs a share of a core for acks. */
+/** The prover yields to the service beside it, which needs part of a core to answer calls. */
 const NICE_DEFAULT = 10;
 
 const core = z.number().int().min(0).max(1023);
@@ -34,17 +34,17 @@ const cores = z.preprocess(
 );
 
 export const deviceSchema = z.strictObject({
-  /** Names the device in logs, metrics and its lock file. */
+  /** The device's name in logs, metrics and its lock file. */
   id: z.string().regex(/^[a-z0-9-]{1,32}$/, "expected 1 to 32 of a-z 0-9 -"),
-  /** Cores to prove on; empty for all that the service may use. */
+  /** Cores to prove on; empty means all that the service may use. */
   cores: cores.default([]),
   /** Niceness, -20 to 19. */
   nice: z.number().int().min(-20).max(19).default(NICE_DEFAULT),
-  /** Threads of the prover; 0 for one a core. */
+  /** Threads of the prover; 0 means one for each core. */
   threads: z.number().int().min(0).max(1024).default(0),
-  /** Its own environment variables, for example to pin a GPU. */
+  /** Environment variables of its provers, for example to choose a GPU. */
   env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).default({}),
-  /** `uid:gid` that its provers run as; the service must be root for it. Default: its own user. */
+  /** `uid:gid` of its provers; only a service that runs as root may set it. Default: its own. */
   user: z
     .string()
     .regex(/^\d{1,10}:\d{1,10}$/, "expected uid:gid, in numbers")
@@ -53,11 +53,11 @@ export const deviceSchema = z.strictObject({
       return { uid, gid };
     })
     .optional(),
-  /** Megabytes of the largest file its provers may write: a backend may keep a cache. */
+  /** Largest file in MB that its provers may write, for a backend that keeps a cache. */
   fileMb: z.number().int().min(0).max(4000).default(0),
   /**
-   * Another library behind the C ABI, with its own configuration text, and the path of its
-   * calibration if it has one; default lean_pq.
+   * Another library of the C ABI, its configuration text and, where it has one, the path of its
+   * calibration. Default: lean_pq.
    */
   backend: z
     .strictObject({
@@ -71,8 +71,8 @@ export const deviceSchema = z.strictObject({
 export type DeviceConfig = z.infer<typeof deviceSchema>;
 
 /**
- * Two devices on one core would each take the other's time, and two of one name would wait for each
- * other's lock; undefined when there are none.
+ * Describes the first conflict between devices; undefined without one. Two devices on one core
+ * would slow each other down, and two of one name would wait for each other's lock.
  */
 export function overlappingDevices(devices: readonly DeviceConfig[]): string | undefined {
   const owners = new Map<number, string>();
@@ -90,13 +90,13 @@ export function overlappingDevices(devices: readonly DeviceConfig[]): string | u
   return undefined;
 }
 
-/** What a waiting prover and the service itself hold, in bytes; measured 0.5 GB and 0.3 GB. */
+/** Memory of a standby and of the service itself, in bytes; measured 0.5 GB and 0.3 GB. */
 const STANDBY_BYTES = 600e6;
 const SERVICE_BYTES = 500e6;
 
 /**
- * What a prover may hold before it is replaced: as configured, and always below what the host or
- * container has, for there the kernel would choose what to kill.
+ * Memory in bytes above which a prover is replaced: the configured value, but never all that the
+ * machine or container has, where the kernel would choose a process to kill.
  */
 export function proverCeilingBytes(
   memoryBytes: number,
@@ -106,7 +106,7 @@ export function proverCeilingBytes(
   return Math.min(configuredBytes, (memoryBytes * limits.proverMemoryPercentMax) / 100 / devices);
 }
 
-/** Standbys a device for which memory allows: 1 when every prover may grow to its ceiling. */
+/** Standbys for each device: 1 when every prover can grow to its ceiling beside one, else 0. */
 export function standbysThatFit(
   memoryBytes: number,
   devices: number,
@@ -118,36 +118,41 @@ export function standbysThatFit(
 
 export interface OpenDevice {
   startProver(): Prover;
-  /** Path of its backend's calibration, if it has one. */
+  /** Path of the backend's calibration; undefined when it has none. */
   calibration: string | undefined;
-  /** Gives the lock back; provers that still live hold it on. */
+  /** Releases the lock here; a prover that still lives holds it. */
   release(): void;
 }
 
 export interface DeviceModules {
   addon: Pick<Addon, "lockFile">;
   backend: BackendOptions;
-  /** The compiled `host.js`. */
+  /** Path of the compiled `child-main.js`. */
   childPath: string;
-  /** Where lock files lie: the same for every service of this host. */
+  /** Folder of the lock files, the same for every service of this machine. */
   lockDir: string;
   env: Readonly<Record<string, string | undefined>>;
   pid: number;
-  /** The service's user; undefined where there are none. */
+  /** The service's user id; undefined on a system without them. */
   uid: number | undefined;
   nowMs(): number;
   sleep(ms: number): Promise<void>;
   onWait(device: string, holder: string): void;
 }
 
-/** Rejects with `DeviceLockedError` when another service has it, and when it is not to be had. */
+/**
+ * Takes the device's lock. Rejects with `DeviceLockedError` when another service holds it, and with
+ * an `Error` when the configuration cannot be used.
+ */
 export async function openDevice(
   device: DeviceConfig,
   modules: DeviceModules,
 ): Promise<OpenDevice> {
   const { id, nice, threads, user, fileMb, backend = modules.backend } = device;
   if (user !== undefined && modules.uid !== 0) {
-    throw new Error(`device ${id} has a user of its own: only a service that is root can give one`);
+    throw new Error(
+      `device ${id} sets a user, which only a service that runs as root may; remove "user" or run as root`,
+    );
   }
   const fd = await lockDevice(
     { path: deviceLockPath(modules.lockDir, id), pid: modules.pid, waitMs: LOCK_WAIT_MS },
@@ -159,7 +164,7 @@ export async function openDevice(
     },
   );
   const count = threads === 0 ? device.cores.length || availableParallelism() : threads;
-  // Named by leanVM; a backend of another make takes its own from `env`.
+  // leanVM's variable; another backend gets its own from `env`.
   const env = { LEANVM_NUM_THREADS: String(count), ...device.env };
   return {
     startProver: () =>

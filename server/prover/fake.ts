@@ -1,12 +1,10 @@
 /**
- * A prover that proves nothing, for simulation and tests: sha256 stands for signatures, and proving
- * takes the time that its options say, by their clock. Its description says `fake`, and no proof of
- * it can be taken for a real one.
+ * A prover for simulation and tests: SHA-256 stands for signatures, and a proof takes the time that
+ * the options say. Its description says `fake`; no proof of it passes for a real one.
  */
 import { createHash } from "node:crypto";
 import type { Shape } from "../work/shape.js";
-import { keyCountOf, signerCountOf } from "./packed.js";
-import { ProverError } from "./prover.js";
+import { keyCountOf, ProverError, signerCountOf } from "./prover.js";
 import type {
   AggregateClaim,
   Prover,
@@ -18,7 +16,7 @@ import type {
 } from "./prover.js";
 
 export interface FakeProverOptions {
-  /** How long a proof of this shape takes, in milliseconds. */
+  /** Duration of a proof of this shape, in milliseconds. */
   proveMs: (shape: Shape) => number;
   sleep: (ms: number) => Promise<void>;
 }
@@ -48,7 +46,7 @@ function sha256(...parts: readonly Uint8Array[]): Buffer {
   return hash.digest();
 }
 
-/** What the fake prover takes for the key's signature: slot (u32 LE), sha256(key, root), zeros. */
+/** The key's signature, as the fake prover expects it: slot (u32 LE), sha256(key, root), zeros. */
 export function fakeSignature(key: Uint8Array, root: Uint8Array, slot: number): Uint8Array {
   const signature = Buffer.alloc(SIGNATURE_BYTES);
   signature.writeUInt32LE(slot, 0);
@@ -78,7 +76,7 @@ function attests(message: SignedMessage, { proof, keys }: AggregateClaim): boole
   return proofOf(message, split(keys, KEY_BYTES)).equals(proof);
 }
 
-/** Ready at once. */
+/** Starts a fake prover, which is ready at once. */
 export function startFakeProver(options: FakeProverOptions): Prover {
   return new FakeProver(options);
 }
@@ -91,7 +89,7 @@ class FakeProver implements Prover {
 
   private state: "idle" | "proving" | "ended" = "idle";
   private exit: (exit: ProverExit) => void = () => undefined;
-  /** Ends the wait of the proof that runs. */
+  /** Ends the sleep of the running proof. */
   private interrupt: () => void = () => undefined;
 
   constructor(private readonly options: FakeProverOptions) {
@@ -102,7 +100,7 @@ class FakeProver implements Prover {
     return 0;
   }
 
-  /** There is no process that could fall silent. */
+  /** Without a process there is no silence. */
   heardAtMs(): number {
     return Infinity;
   }
@@ -138,7 +136,7 @@ class FakeProver implements Prover {
       const slept = this.options.sleep(
         this.options.proveMs({ raws, children: job.children.length }),
       );
-      // Not `exited`: what races against it is held by it until it is settled.
+      // Not `exited`: it would hold every race against it in memory until it settles.
       const killed = new Promise<void>((resolve) => (this.interrupt = resolve));
       await Promise.race([slept, killed]);
     } finally {
@@ -165,8 +163,7 @@ class FakeProver implements Prover {
       throw new ProverError("refused", "nothing to prove");
     }
     const bad = this.verdicts(message, keys, signatures).findIndex((verdict) => verdict !== "ok");
-    if (bad !== -1)
-      throw new ProverError("refused", `raw signature ${String(bad)} does not verify`);
+    if (bad !== -1) throw new ProverError("refused", `raw signature ${bad} does not verify`);
     for (const child of children) {
       keyCountOf(DESCRIPTION, child.keys);
       if (!attests(message, child)) throw new ProverError("refused", "a child does not verify");

@@ -1,7 +1,7 @@
 /**
- * Everything that crosses the pipe between the service and a prover process (`host.ts`), and the
- * checks on it. The prover process is not trusted: what it sends is typed, bounded and held against
- * the request it answers before anything above `process-prover.ts` sees it.
+ * Every message on the pipe between the service (parent) and a prover process (child,
+ * `child-main.ts`), and its checks. The child is not trusted: each message is typed, bounded and
+ * checked against the request that it answers before code above `forked-prover.ts` sees it.
  */
 import { z } from "zod";
 import { limits } from "../limits.js";
@@ -9,13 +9,13 @@ import { safeParse } from "../safe-parse.js";
 
 const U32_MAX = 0xffff_ffff;
 
-/** A prover's words end in logs, outcomes and terminals, where control characters would act. */
+/** Replaces control characters, which would act in logs and terminals, by blanks. */
 export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ");
 }
 
 const u32 = z.int().min(0).max(U32_MAX);
-const requestId = z.int().min(1);
+const id = z.int().min(1);
 const bytes = z.instanceof(Uint8Array);
 const signedMessage = z.strictObject({
   root: bytes.refine((root) => root.length === 32, "a root has 32 bytes"),
@@ -24,52 +24,49 @@ const signedMessage = z.strictObject({
 const claim = z.strictObject({ proof: bytes, keys: bytes });
 
 const verifySignatures = z.strictObject({
-  type: z.literal("request"),
-  id: requestId,
-  op: z.literal("verifySignatures"),
+  kind: z.literal("verifySignatures"),
+  id,
   message: signedMessage,
   keys: bytes,
   signatures: bytes,
 });
 const verifyAggregate = z.strictObject({
-  type: z.literal("request"),
-  id: requestId,
-  op: z.literal("verifyAggregate"),
+  kind: z.literal("verifyAggregate"),
+  id,
   message: signedMessage,
   claim,
 });
 const aggregate = z.strictObject({
-  type: z.literal("request"),
-  id: requestId,
-  op: z.literal("aggregate"),
+  kind: z.literal("aggregate"),
+  id,
   message: signedMessage,
   keys: bytes,
   signatures: bytes,
   children: z.array(claim),
   logInvRate: u32,
 });
-const request = z.discriminatedUnion("op", [verifySignatures, verifyAggregate, aggregate]);
+const request = z.discriminatedUnion("kind", [verifySignatures, verifyAggregate, aggregate]);
 
 const start = z.strictObject({
-  type: z.literal("start"),
+  kind: z.literal("start"),
   backend: z.strictObject({ library: z.string().min(1), config: z.string() }),
   nice: z.int().min(-20).max(19),
   cores: z.array(u32),
   fileBytesMax: u32,
 });
-const toHost = z.discriminatedUnion("type", [start, request]);
+const toChild = z.discriminatedUnion("kind", [start, request]);
 
-/** First message to the prover process: how to set itself up. */
+/** The first message to the child: how to set itself up. */
 export type ChildStart = z.infer<typeof start>;
 export type ChildRequest = z.infer<typeof request>;
-export type ToChild = z.infer<typeof toHost>;
+export type ToChild = z.infer<typeof toChild>;
 
 const name = z
   .string()
   .max(limits.proverNameLengthMax)
   .regex(/^[\x20-\x7e]*$/, "a name is printable ASCII");
 const ready = z.strictObject({
-  type: z.literal("ready"),
+  kind: z.literal("ready"),
   description: z.strictObject({
     backend: name,
     scheme: name,
@@ -84,27 +81,26 @@ const ready = z.strictObject({
   }),
 });
 const heartbeat = z.strictObject({
-  type: z.literal("heartbeat"),
+  kind: z.literal("heartbeat"),
   residentBytes: z.int().min(0),
 });
-/** `value` is checked against its request, by one of the `parse…` functions below. */
+/** One of the `parse…` functions below checks `value` against its request. */
 const done = z.strictObject({
-  type: z.literal("reply"),
-  id: requestId,
-  ok: z.literal(true),
+  kind: z.literal("done"),
+  id,
   value: z.unknown(),
 });
 const failed = z.strictObject({
-  type: z.literal("reply"),
-  id: requestId,
-  ok: z.literal(false),
-  kind: z.enum(["refused", "internal"]),
+  kind: z.literal("failed"),
+  id,
+  /** The `ProverError` kind. */
+  failure: z.enum(["refused", "internal"]),
   message: z.string().max(limits.proverErrorLengthMax).transform(printable),
 });
-const fromHost = z.union([ready, heartbeat, done, failed]);
+const fromChild = z.discriminatedUnion("kind", [ready, heartbeat, done, failed]);
 
 export type ChildReply = z.infer<typeof done> | z.infer<typeof failed>;
-export type FromChild = z.infer<typeof fromHost>;
+export type FromChild = z.infer<typeof fromChild>;
 
 /** A message that no correct peer sends. */
 export class GarbledMessageError extends Error {
@@ -119,23 +115,23 @@ function parse<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   throw new GarbledMessageError(`garbled ${what}${where}: ${issue?.message ?? "unknown"}`);
 }
 
-/** What the service sent. Throws `GarbledMessageError`. */
+/** Checks a message from the service. Throws `GarbledMessageError`. */
 export function parseToChild(value: unknown): ToChild {
-  return parse(toHost, value, "message from the service");
+  return parse(toChild, value, "message from the service");
 }
 
-/** What the prover process sent, but for a reply's value. Throws `GarbledMessageError`. */
+/** Checks a message from the child, except a reply's value. Throws `GarbledMessageError`. */
 export function parseFromChild(value: unknown): FromChild {
-  return parse(fromHost, value, "message from the prover");
+  return parse(fromChild, value, "message from the prover");
 }
 
 const verdicts = z.array(z.enum(["ok", "bad_signature", "wrong_leaf"]));
 
-/** One verdict per key, no more and no fewer. Throws `GarbledMessageError`. */
+/** Checks that there is exactly one verdict for each key. Throws `GarbledMessageError`. */
 export function parseVerdicts(value: unknown, keyCount: number): z.infer<typeof verdicts> {
-  // The length first: it bounds the work of the rest.
+  // The length comes first: it bounds the work of the rest.
   if (!Array.isArray(value) || value.length !== keyCount) {
-    throw new GarbledMessageError(`garbled reply: expected ${String(keyCount)} verdicts`);
+    throw new GarbledMessageError(`garbled reply: expected ${keyCount} verdicts`);
   }
   return parse(verdicts, value, "verdicts");
 }
@@ -145,12 +141,12 @@ export function parseBoolean(value: unknown): boolean {
   return parse(z.boolean(), value, "answer");
 }
 
-/** A proof, copied off the pipe's buffer. Throws `GarbledMessageError`. */
+/** Returns the proof, copied off the pipe's buffer. Throws `GarbledMessageError`. */
 export function parseProof(value: unknown, proofBytesMax: number): Uint8Array {
   const proof = parse(bytes, value, "proof");
   if (proof.length === 0 || proof.length > proofBytesMax) {
     throw new GarbledMessageError(
-      `garbled proof: ${String(proof.length)} bytes, at most ${String(proofBytesMax)} expected`,
+      `garbled proof: ${proof.length} bytes, at most ${proofBytesMax} expected`,
     );
   }
   return new Uint8Array(proof);

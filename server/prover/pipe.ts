@@ -1,16 +1,17 @@
 /**
- * Messages over the pipe between the service and a prover process. Not Node's own channel: there a
- * frame that cannot be read throws in the reader's event loop, and a backend that writes into the
- * wrong descriptor would end the service. Here it is reported, and nothing more is read.
+ * Messages over the pipe between the service (parent) and a prover process (child). Node's own
+ * channel is not used: a frame that it cannot read throws in the reader's event loop, so a backend
+ * that writes into the wrong descriptor would end the service. Here such a frame is reported, and
+ * reading stops.
  */
 import type { Duplex } from "node:stream";
 import { deserialize, serialize } from "node:v8";
 
-/** The descriptor of the pipe in the prover process: the first after the standard ones. */
+/** The pipe's descriptor in the child: the first after the standard ones. */
 export const PIPE_FD = 3;
 const HEADER_BYTES = 4;
 
-/** A message that cannot be sent any more needs no handler: the end of the pipe tells. */
+/** Sends one message. A failed write needs no handler: the pipe's end is reported to the reader. */
 export function writeMessage(pipe: Duplex, message: unknown): void {
   const body = serialize(message);
   const header = Buffer.alloc(HEADER_BYTES);
@@ -23,13 +24,13 @@ export function writeMessage(pipe: Duplex, message: unknown): void {
 
 export interface PipeReader {
   onMessage(message: unknown): void;
-  /** What came is no message; the rest is not read. */
+  /** The frame is not a message; nothing more is read. */
   onGarbage(why: string): void;
-  /** The other end is closed. */
+  /** The other end has closed the pipe. */
   onEnd(): void;
 }
 
-/** A frame of more than `frameBytesMax`, its header included, is garbage before it is read. */
+/** Reads messages. A frame above `frameBytesMax`, header included, is garbage before it is read. */
 export function readMessages(pipe: Duplex, reader: PipeReader, frameBytesMax: number): void {
   let held: Buffer[] = [];
   let heldBytes = 0;
@@ -42,11 +43,11 @@ export function readMessages(pipe: Duplex, reader: PipeReader, frameBytesMax: nu
     held.push(chunk);
     heldBytes += chunk.length;
     while (heldBytes >= wantedBytes) {
-      // Of one piece no copy: a piece full of small frames would be copied once for each.
+      // A single chunk is not copied: a chunk full of small frames would be copied for each frame.
       const [first = Buffer.alloc(0)] = held;
       const bytes = held.length === 1 ? first : Buffer.concat(held);
       const frameBytes = HEADER_BYTES + bytes.readUInt32BE();
-      if (frameBytes > frameBytesMax) return fail(`a frame of ${String(frameBytes)} bytes`);
+      if (frameBytes > frameBytesMax) return fail(`a frame of ${frameBytes} bytes`);
       wantedBytes = frameBytes;
       held = [bytes];
       if (heldBytes < frameBytes) return;
@@ -62,7 +63,7 @@ export function readMessages(pipe: Duplex, reader: PipeReader, frameBytesMax: nu
       reader.onMessage(message);
     }
   });
-  // Errors are those of a process that has gone, or is going: "close" follows them.
+  // An error means that the other process is ending or gone: "close" follows.
   pipe.on("error", () => undefined);
   pipe.on("close", () => reader.onEnd());
 }

@@ -1,32 +1,34 @@
 /**
- * What the schedule sees of a prover process: verify, prove, die.
- * Implemented by `process-prover.ts` (the real one, in a child process) and `fake.ts` (simulation).
+ * The contract of a prover: verify, prove, end. `forked-prover.ts` implements it with a child
+ * process, `fake.ts` without any proof. The checks of packed sizes that both make are here too.
  */
-import type { AggregateClaim, BackendDescription, SignedMessage } from "../../native/addon.js";
+import type {
+  AggregateClaim,
+  BackendDescription,
+  SignatureVerdict,
+  SignedMessage,
+} from "../../native/addon.js";
 
-export type { AggregateClaim, SignedMessage } from "../../native/addon.js";
+export type { AggregateClaim, SignatureVerdict, SignedMessage } from "../../native/addon.js";
 
-/** A backend's own description, and whether its results are only simulated. */
+/** A backend's own description, and whether its proofs are only simulated. */
 export interface ProverDescription extends BackendDescription {
   fake: boolean;
 }
 
-/** One proof's inputs; keys and signatures are packed in the same order. */
+/** The inputs of one proof. Keys and signatures are packed in the same order. */
 export interface ProveJob {
   message: SignedMessage;
   keys: Uint8Array;
   signatures: Uint8Array;
   children: readonly AggregateClaim[];
-  /** log2 of the inverse rate; 0 for the prover's default. */
+  /** log2 of the inverse rate; 0 means the library's default. */
   logInvRate: number;
 }
 
-/** Verdict on one raw signature. */
-export type SignatureVerdict = "ok" | "bad_signature" | "wrong_leaf";
-
 /**
- * Why a prover process ended: `killed_for_memory` when the kernel did it, `died` when it ended by
- * itself or was killed by somebody else.
+ * How a prover process ended. `killed_for_memory`: the kernel killed it because memory ran out.
+ * `died`: it ended by itself, or something outside the service killed it.
  */
 export interface ProverExit {
   cause: "killed_by_us" | "killed_for_memory" | "died" | "start_failed";
@@ -34,38 +36,43 @@ export interface ProverExit {
 }
 
 /**
- * One prover, from the moment its setup begins. Promises reject with `ProverError` when the prover
- * refuses, and with `ProverError("died")` when its process ends first. One `aggregate` at a time;
- * verification may run meanwhile.
+ * One prover, from the start of its setup. Promises reject with `ProverError`: of kind `died` when
+ * the process ends before it answers. At most one `aggregate` runs at a time; verifications may run
+ * beside it.
  */
 export interface Prover {
-  /** Resolves once set up (seconds); rejects with `ProverError("start_failed")`. */
+  /** Resolves after setup, which takes seconds. Rejects with `ProverError("start_failed")`. */
   readonly ready: Promise<ProverDescription>;
-  /** Only once `ready` has resolved; throws before. */
+  /** Available once `ready` has resolved; throws before. */
   readonly description: ProverDescription;
   /** Process id, for logs; undefined for the fake. */
   readonly pid: number | undefined;
+  /** Resolves to one verdict for each key, in the order of the keys. */
   verifySignatures(
     message: SignedMessage,
     keys: Uint8Array,
     signatures: Uint8Array,
   ): Promise<SignatureVerdict[]>;
-  /** True when the proof verifies and attests exactly the claim's keys. */
+  /** Resolves to true when the proof verifies and attests exactly the claim's keys. */
   verifyAggregate(message: SignedMessage, claim: AggregateClaim): Promise<boolean>;
+  /** Resolves to the proof. */
   aggregate(job: ProveJob): Promise<Uint8Array>;
-  /** Resident set in bytes as the prover last reported it; 0 until then. */
+  /** Resident memory in bytes, as the process last reported it; 0 before the first report. */
   residentBytes(): number;
-  /** When it last gave a sign of life, on the monotonic clock of the service; to hang is none. */
+  /**
+   * When the process last sent a message, in milliseconds on the service's monotonic clock. While a
+   * verification runs, never later than the start of that verification.
+   */
   heardAtMs(): number;
-  /** SIGKILL, also during setup. `exited` settles once the process has really ended. */
+  /** Sends SIGKILL, during setup too. `exited` settles once the process is gone. */
   kill(): void;
   readonly exited: Promise<ProverExit>;
 }
 
-/** Starts a prover on a device; returns at once, and `ready` tells when it is set up. */
+/** Starts a prover on a device. Returns at once; `ready` settles after setup. */
 export type StartProver = (deviceId: string) => Prover;
 
-/** Every way a prover's answer can be an error. */
+/** Every error of a prover. `refused`: the input is at fault. `internal`: the prover is. */
 export class ProverError extends Error {
   override readonly name = "ProverError";
   constructor(
@@ -75,4 +82,30 @@ export class ProverError extends Error {
   ) {
     super(message, options);
   }
+}
+
+/** Number of keys packed in `keys`. Throws `ProverError("refused")` when the last is incomplete. */
+export function keyCountOf(description: ProverDescription, keys: Uint8Array): number {
+  const { publicKeyBytes } = description;
+  const count = keys.length / publicKeyBytes;
+  if (Number.isInteger(count)) return count;
+  throw new ProverError(
+    "refused",
+    `keys: ${keys.length} bytes are not a multiple of the key size, ${publicKeyBytes}`,
+  );
+}
+
+/** Number of signers. Throws `ProverError("refused")` unless each key has one signature. */
+export function signerCountOf(
+  description: ProverDescription,
+  keys: Uint8Array,
+  signatures: Uint8Array,
+): number {
+  const count = keyCountOf(description, keys);
+  const bytes = count * description.signatureBytes;
+  if (signatures.length === bytes) return count;
+  throw new ProverError(
+    "refused",
+    `signatures: ${signatures.length} bytes, but ${count} keys need ${bytes} bytes`,
+  );
 }

@@ -6,7 +6,7 @@ import { systemClock } from "../../server/clock.js";
 import { parseConfig } from "../../server/config.js";
 import { createLog } from "../../server/log.js";
 import { readBackendFile } from "../../server/prover/backend-file.js";
-import { forkProver, proverEnvironment } from "../../server/prover/process-prover.js";
+import { forkProver, proverEnvironment } from "../../server/prover/forked-prover.js";
 import type { StartProver } from "../../server/prover/prover.js";
 import { startService } from "../../server/service.js";
 import type { Service, ServiceModules } from "../../server/service.js";

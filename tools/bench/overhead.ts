@@ -8,7 +8,7 @@ import {
   type StreamResultsResponse,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { readBackendFile } from "../../server/prover/backend-file.js";
-import { proverEnvironment, startProcessProver } from "../../server/prover/process-prover.js";
+import { proverEnvironment, startForkedProver } from "../../server/prover/forked-prover.js";
 import type { Prover } from "../../server/prover/prover.js";
 import { concat } from "../../server/lane/prove-group.js";
 import { publicKey, raws, rootOf } from "../harness/vectors.js";
@@ -166,7 +166,7 @@ class ServiceSide {
 }
 
 async function withBareProver<T>(run: (prover: Prover) => Promise<T>): Promise<T> {
-  const prover = await startProcessProver({
+  const prover = await startForkedProver({
     deviceId: "bare",
     childPath: "dist/server/prover/child-main.js",
     backend: readBackendFile(process.cwd()),

@@ -10,7 +10,7 @@ import { isProved, outcomeHeader, outcomeLine } from "../../cli/io/outcome-line.
 import { bitsToIndices } from "../../proto/bitlist.js";
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { readBackendFile } from "../../server/prover/backend-file.js";
-import { proverEnvironment, startProcessProver } from "../../server/prover/process-prover.js";
+import { proverEnvironment, startForkedProver } from "../../server/prover/forked-prover.js";
 import {
   child,
   dataOf,
@@ -168,7 +168,7 @@ function submitAt(node: TickAggregator, slot: number, interval: number): string 
 
 /** By a prover process of our own, with the keys that the participants name. */
 async function verifyAll(outcomes: readonly Outcome[]): Promise<number> {
-  const prover = await startProcessProver({
+  const prover = await startForkedProver({
     deviceId: "verifier",
     childPath: "dist/server/prover/child-main.js",
     backend: readBackendFile(process.cwd()),

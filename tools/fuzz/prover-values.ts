@@ -1,4 +1,4 @@
-/** Messages between service and prover process as they should be. */
+/** Valid messages between the service and a prover process. */
 import { serialize } from "node:v8";
 import type { FromChild, ChildRequest } from "../../server/prover/messages.js";
 
@@ -8,30 +8,29 @@ export const description = {
 };
 const message = { root: new Uint8Array(32).fill(7), slot: 7 };
 
-export const fromHost: FromChild[] = [
-  { type: "ready", description },
-  { type: "heartbeat", residentBytes: 1e6 },
-  { type: "reply", id: 1, ok: true, value: ["ok", "bad_signature"] },
-  { type: "reply", id: 2, ok: true, value: true },
-  { type: "reply", id: 3, ok: true, value: new Uint8Array(100) },
-  { type: "reply", id: 1, ok: false, kind: "refused", message: "no" },
+export const fromChild: FromChild[] = [
+  { kind: "ready", description },
+  { kind: "heartbeat", residentBytes: 1e6 },
+  { kind: "done", id: 1, value: ["ok", "bad_signature"] },
+  { kind: "done", id: 2, value: true },
+  { kind: "done", id: 3, value: new Uint8Array(100) },
+  { kind: "failed", id: 1, failure: "refused", message: "no" },
 ];
 
-/** Of two keys each, for a backend with these sizes. */
+/** Requests with two keys each, for a backend with these sizes. */
 export function requests(keyBytes: number, signatureBytes: number): ChildRequest[] {
   const keys = new Uint8Array(2 * keyBytes).fill(1);
   const signatures = new Uint8Array(2 * signatureBytes).fill(2);
   const claim = { proof: new Uint8Array(40), keys };
-  const type = "request";
   return [
-    { type, id: 1, op: "verifySignatures", message, keys, signatures },
-    { type, id: 2, op: "verifyAggregate", message, claim },
-    { type, id: 3, op: "aggregate", message, keys, signatures, children: [], logInvRate: 0 },
-    { type, id: 4, op: "aggregate", message, keys, signatures, children: [claim], logInvRate: 1 },
+    { kind: "verifySignatures", id: 1, message, keys, signatures },
+    { kind: "verifyAggregate", id: 2, message, claim },
+    { kind: "aggregate", id: 3, message, keys, signatures, children: [], logInvRate: 0 },
+    { kind: "aggregate", id: 4, message, keys, signatures, children: [claim], logInvRate: 1 },
   ];
 }
 
-/** As `writeMessage` puts it on the pipe. */
+/** The bytes that `writeMessage` puts on the pipe. */
 export function framed(value: unknown): Buffer {
   const body = serialize(value);
   const header = Buffer.alloc(4);

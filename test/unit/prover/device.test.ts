@@ -33,7 +33,9 @@ test("a user is two numbers, and only a service that is root may give one", asyn
     sleep: unused,
     onWait: unused,
   });
-  await expect(opened).rejects.toThrow("only a service that is root can give one");
+  await expect(opened).rejects.toThrow(
+    /device a sets a user, which only a service that runs as root may/,
+  );
 });
 
 test("two devices on one core or of one name, or one of several on all cores, are told", () => {

@@ -23,9 +23,8 @@ const description = {
 };
 const message = { root: new Uint8Array(32), slot: 7 };
 const request = {
-  type: "request",
+  kind: "verifySignatures",
   id: 1,
-  op: "verifySignatures",
   message,
   keys: new Uint8Array(32),
   signatures: new Uint8Array(2404),
@@ -33,43 +32,40 @@ const request = {
 
 describe("messages from the prover process", () => {
   it.each([
-    { type: "ready", description },
-    { type: "heartbeat", residentBytes: 5 },
-    { type: "reply", id: 1, ok: true, value: true },
-    { type: "reply", id: 1, ok: false, kind: "refused", message: "no" },
-  ])("a well-formed $type is taken as it is", (raw) => {
+    { kind: "ready", description },
+    { kind: "heartbeat", residentBytes: 5 },
+    { kind: "done", id: 1, value: true },
+    { kind: "failed", id: 1, failure: "refused", message: "no" },
+  ])("a well-formed $kind is taken as it is", (raw) => {
     expect(parseFromChild(raw)).toEqual(raw);
   });
 
   it.each<[string, unknown]>([
     ["nothing", undefined],
     ["a string", "ready"],
-    ["an unknown type", { type: "hello" }],
-    ["a ready without a description", { type: "ready" }],
-    ["keys of no size", { type: "ready", description: { ...description, publicKeyBytes: 0 } }],
-    ["a huge key", { type: "ready", description: { ...description, publicKeyBytes: 2 ** 31 } }],
-    ["a name of two lines", { type: "ready", description: { ...description, scheme: "a\nb" } }],
-    ["a long name", { type: "ready", description: { ...description, scheme: "x".repeat(999) } }],
+    ["an unknown kind", { kind: "hello" }],
+    ["a ready without a description", { kind: "ready" }],
+    ["keys of no size", { kind: "ready", description: { ...description, publicKeyBytes: 0 } }],
+    ["a huge key", { kind: "ready", description: { ...description, publicKeyBytes: 2 ** 31 } }],
+    ["a name of two lines", { kind: "ready", description: { ...description, scheme: "a\nb" } }],
+    ["a long name", { kind: "ready", description: { ...description, scheme: "x".repeat(999) } }],
     [
       "a description with more in it",
-      { type: "ready", description: { ...description, fake: true } },
+      { kind: "ready", description: { ...description, fake: true } },
     ],
-    ["negative memory", { type: "heartbeat", residentBytes: -1 }],
-    ["memory that is no number", { type: "heartbeat", residentBytes: Number.NaN }],
-    ["a reply without a number", { type: "reply", ok: true, value: true }],
-    ["a fractional number", { type: "reply", id: 1.5, ok: true, value: true }],
-    ["an unknown kind", { type: "reply", id: 1, ok: false, kind: "died", message: "x" }],
-    [
-      "an endless error",
-      { type: "reply", id: 1, ok: false, kind: "internal", message: "x".repeat(1e6) },
-    ],
+    ["negative memory", { kind: "heartbeat", residentBytes: -1 }],
+    ["memory that is no number", { kind: "heartbeat", residentBytes: Number.NaN }],
+    ["a reply without a number", { kind: "done", value: true }],
+    ["a fractional number", { kind: "done", id: 1.5, value: true }],
+    ["an unknown failure", { kind: "failed", id: 1, failure: "died", message: "x" }],
+    ["an endless error", { kind: "failed", id: 1, failure: "internal", message: "x".repeat(1e6) }],
   ])("%s is refused", (_, raw) => {
     expect(() => parseFromChild(raw)).toThrow(GarbledMessageError);
   });
 });
 
 it("control characters of an error are blanks by the time anyone reads it", () => {
-  const error = { type: "reply", id: 1, ok: false, kind: "internal" };
+  const error = { kind: "failed", id: 1, failure: "internal" };
   const parsed = parseFromChild({ ...error, message: "\u001b[2Jno\r\n\u202ex" });
   expect(parsed).toMatchObject({ message: " [2Jno x" });
 });
@@ -122,9 +118,9 @@ describe("messages to the prover process", () => {
   it.each<[string, unknown]>([
     ["a short root", { ...request, message: { ...message, root: new Uint8Array(31) } }],
     ["a slot beyond u32", { ...request, message: { ...message, slot: 2 ** 32 } }],
-    ["an unknown operation", { ...request, op: "merge" }],
+    ["an unknown operation", { ...request, kind: "merge" }],
     ["a request without keys", { ...request, keys: undefined }],
-    ["a start without a lock", { type: "start" }],
+    ["a start without a lock", { kind: "start" }],
   ])("%s is refused", (_, raw) => {
     expect(() => parseToChild(raw)).toThrow(GarbledMessageError);
   });

@@ -1,6 +1,6 @@
 /**
- * A real prover process (`host.ts`, the addon and the faulty backend in it) that is sent whatever
- * the fuzzer makes: it answers every request that makes sense, or ends with words and exit code 2.
+ * A real prover process (`child-main.ts`, with the addon and the faulty backend) under the fuzzer's
+ * messages: it answers every valid request, or ends with exit code 2 and an error on stderr.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -19,7 +19,7 @@ import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";
 import { framed, requests } from "../prover-values.js";
 
-const HOST = join(process.cwd(), "dist/server/prover/child-main.js");
+const CHILD = join(process.cwd(), "dist/server/prover/child-main.js");
 const EXIT_GARBLED_MESSAGE = 2;
 const HEADER_BYTES = 4;
 const good = requests(publicKey(0).length, raw(0, 0).signature.length);
@@ -27,7 +27,7 @@ const good = requests(publicKey(0).length, raw(0, 0).signature.length);
 export const target: FuzzTarget = {
   name: "child-main",
   bytesMax: 64 * 1024,
-  // Starting a process again, on a busy machine.
+  // Time to restart the process on a busy machine.
   msMax: 10_000,
   msPerKb: 10,
   seeds: () => good.map((request) => new Uint8Array(framed(request))),
@@ -37,95 +37,97 @@ export const target: FuzzTarget = {
   },
   open: async () => {
     const backend = new FaultyBackend();
-    let host = await Host.start(backend);
+    let child = await RealChild.start(backend);
     return {
       run: async (input) => {
-        if (!(await host.survives(input))) host = await Host.start(backend);
+        if (!(await child.survives(input))) child = await RealChild.start(backend);
       },
       close: async () => {
-        await host.kill();
+        await child.kill();
         backend.dispose();
       },
     };
   },
 };
 
-/** The last request of every input: its answer says that what came before is done with. */
+/** The request after every input: its answer shows that the input has been handled. */
 const PROBE: ChildRequest = { ...(good[1] as ChildRequest), id: 1_000_000 };
 
-class Host {
+class RealChild {
   private answered = () => {};
   private stderr = "";
   private readonly exited: Promise<unknown[]>;
 
   private constructor(
-    private readonly child: ChildProcess,
+    private readonly process: ChildProcess,
     private readonly pipe: Duplex,
   ) {
-    this.exited = once(child, "close");
-    // To write to one that has ended fails: `close` tells of it.
+    this.exited = once(process, "close");
+    // A write after the end fails; `close` reports that end.
     pipe.on("error", () => undefined);
-    child.stderr?.on("data", (chunk: Buffer) => (this.stderr += chunk.toString()));
+    process.stderr?.on("data", (chunk: Buffer) => (this.stderr += chunk.toString()));
   }
 
-  static async start({ options }: FaultyBackend): Promise<Host> {
-    const child = spawn(process.execPath, [HOST], { stdio: ["ignore", "ignore", "pipe", "pipe"] });
-    const host = new Host(child, child.stdio[PIPE_FD] as Duplex);
+  static async start({ options }: FaultyBackend): Promise<RealChild> {
+    const stdio = ["ignore", "ignore", "pipe", "pipe"] as const;
+    const spawned = spawn(process.execPath, [CHILD], { stdio: [...stdio] });
+    const child = new RealChild(spawned, spawned.stdio[PIPE_FD] as Duplex);
     await new Promise<void>((resolve) => {
-      host.answered = resolve;
+      child.answered = resolve;
       readMessages(
-        host.pipe,
+        child.pipe,
         {
           onMessage: (raw) => {
             const message = parseFromChild(raw);
-            const isProbe = message.type === "reply" && message.id === PROBE.id;
-            if (message.type === "ready" || isProbe) host.answered();
+            const isProbe =
+              (message.kind === "done" || message.kind === "failed") && message.id === PROBE.id;
+            if (message.kind === "ready" || isProbe) child.answered();
           },
-          onGarbage: (why) => holds(false, `the host sends messages, not ${why}`),
-          onEnd: () => host.answered(),
+          onGarbage: (why) => holds(false, `the child sends messages, not ${why}`),
+          onEnd: () => child.answered(),
         },
         limits.proverReplyBytesMax,
       );
-      writeMessage(host.pipe, {
-        type: "start",
+      writeMessage(child.pipe, {
+        kind: "start",
         backend: options,
         nice: 0,
         cores: [],
         fileBytesMax: 0,
       });
     });
-    return host;
+    return child;
   }
 
-  /** False when it has ended, as it should of such an input. */
+  /** False when the child has ended, as it must after a garbled input. */
   async survives(input: Uint8Array): Promise<boolean> {
     const done = new Promise<void>((resolve) => (this.answered = resolve));
     this.pipe.write(input);
     if (isWhole(input)) writeMessage(this.pipe, PROBE);
-    // What is cut short is waited on for ever: nobody can tell.
+    // The child waits for the rest of an incomplete frame, so its end is caused here.
     else this.pipe.end();
-    // It may have ended before, when it could not start.
+    // A child that could not start has ended already.
     await Promise.race([done, this.exited]);
-    if (isWhole(input) && this.child.exitCode === null && !this.pipe.destroyed) return true;
+    if (isWhole(input) && this.process.exitCode === null && !this.pipe.destroyed) return true;
     await this.exited;
-    const { exitCode, signalCode } = this.child;
-    // At the end of its pipe it kills itself.
+    const { exitCode, signalCode } = this.process;
+    // The child kills itself at the end of its pipe.
     const isKilled = signalCode === "SIGKILL" && !isWhole(input);
     holds(
       exitCode === EXIT_GARBLED_MESSAGE || isKilled,
       `ended by ${String(signalCode ?? exitCode)}: ${this.stderr}`,
     );
-    holds(isKilled || this.stderr !== "", "a host that ends says why");
+    holds(isKilled || this.stderr !== "", "a child that ends says why");
     return false;
   }
 
   async kill(): Promise<void> {
-    this.child.kill("SIGKILL");
+    this.process.kill("SIGKILL");
     await this.exited;
   }
 }
 
-/** Whether every frame of it is there to its end, or the first garbled one is. */
+/** True when every frame, or every frame up to the first garbled one, is complete. */
 function isWhole(input: Uint8Array): boolean {
   const bytes = Buffer.from(input);
   for (let at = 0; at < bytes.length;) {

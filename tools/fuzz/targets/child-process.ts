@@ -1,6 +1,6 @@
 /**
- * The service's end of a prover process whose every message is the fuzzer's: each request settles,
- * the process is killed once when it makes no sense, and its end is told once.
+ * The parent's end of a prover process, with the fuzzer in place of the child: each request settles,
+ * a garbled message kills the child once, and its end is reported once.
  */
 import { ChildProcess } from "node:child_process";
 import { PassThrough, Duplex } from "node:stream";
@@ -13,9 +13,9 @@ import { mutateBytes } from "../engine/mutate-bytes.js";
 import { mutateValue } from "../engine/mutate-value.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";
-import { description, framed, fromHost, requests } from "../prover-values.js";
+import { description, framed, fromChild, requests } from "../prover-values.js";
 
-const ready = framed({ type: "ready", description });
+const ready = framed({ kind: "ready", description });
 
 export const target: FuzzTarget = {
   name: "child-process",
@@ -23,11 +23,11 @@ export const target: FuzzTarget = {
   msMax: 50,
   msPerKb: 5,
   seeds: () => [
-    new Uint8Array(Buffer.concat(fromHost.slice(0, 5).map(framed))),
-    new Uint8Array(Buffer.concat(fromHost.map(framed))),
+    new Uint8Array(Buffer.concat(fromChild.slice(0, 5).map(framed))),
+    new Uint8Array(Buffer.concat(fromChild.map(framed))),
   ],
   mutate: (input, random) => {
-    const values = fromHost.map((value) =>
+    const values = fromChild.map((value) =>
       random.chance(0.3) ? mutateValue(value, random) : value,
     );
     const order = random.chance(0.3) ? values.reverse() : values;
@@ -44,8 +44,8 @@ class Pipe extends Duplex {
   }
 }
 
-/** A process that there is none of. */
-class Child extends ChildProcess {
+/** A child process that does not exist. */
+class AbsentProcess extends ChildProcess {
   kills = 0;
   readonly pipe = new Pipe();
   override readonly stderr = new PassThrough();
@@ -62,37 +62,37 @@ class Child extends ChildProcess {
 }
 
 async function run(input: Uint8Array): Promise<void> {
-  const child = new Child();
+  const process = new AbsentProcess();
   const backend = { library: "x", config: "" };
-  const start: ChildStart = { type: "start", backend, nice: 0, cores: [], fileBytesMax: 0 };
-  const host = new ProverChild(child, start, { nowMs: () => 0, oomKills: () => 0 });
-  const told = host.ready.then(
+  const start: ChildStart = { kind: "start", backend, nice: 0, cores: [], fileBytesMax: 0 };
+  const child = new ProverChild(process, start, { nowMs: () => 0, oomKills: () => 0 });
+  const readiness = child.ready.then(
     () => "ready",
     (error: unknown) => checked(error),
   );
-  // Most of what can go wrong comes after it.
+  // Most faults need a child that is ready.
   const isReadyFirst = input.subarray(0, ready.length).every((byte, at) => byte === ready[at]);
-  if (isReadyFirst) child.pipe.push(ready);
+  if (isReadyFirst) process.pipe.push(ready);
   await turn();
   const [signatures, claim, proof] = requests(32, 64) as ChildQuestion[];
   const settled = Promise.allSettled([
-    signatures && host.request(signatures, (value) => parseVerdicts(value, 2)),
-    claim && host.request(claim, parseBoolean),
-    proof && host.request(proof, (value) => parseProof(value, 1000)),
+    signatures && child.request(signatures, (value) => parseVerdicts(value, 2)),
+    claim && child.request(claim, parseBoolean),
+    proof && child.request(proof, (value) => parseProof(value, 1000)),
   ]);
-  child.pipe.push(isReadyFirst ? input.subarray(ready.length) : input);
+  process.pipe.push(isReadyFirst ? input.subarray(ready.length) : input);
   await turn();
-  child.pipe.destroy();
+  process.pipe.destroy();
   await turn();
-  holds(child.kills === 1, "a process without a pipe is killed, and once");
-  child.end();
-  const { cause, detail } = await host.exited;
+  holds(process.kills === 1, "a child without a pipe is killed exactly once");
+  process.end();
+  const { cause, detail } = await child.exited;
   holds(["died", "start_failed"].includes(cause) && detail !== "", "its end is explained");
   for (const result of await settled) {
     if (result.status === "rejected") checked(result.reason);
   }
-  await told;
-  holds(host.residentBytes >= 0, "memory is a number");
+  await readiness;
+  holds(child.residentBytes >= 0, "memory is a number");
 }
 
 function checked(error: unknown): string {

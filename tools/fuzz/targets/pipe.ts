@@ -1,6 +1,6 @@
 /**
- * What comes through the pipe of a prover process, in any pieces: messages, then at most one report
- * of garbage, then the end. The first byte says how large the pieces are.
+ * Bytes from the pipe of a prover process, in pieces of any size: they yield messages, then at most
+ * one report of garbage, then the end. The first byte of an input sets the size of the pieces.
  */
 import { Duplex } from "node:stream";
 import { limits } from "../../../server/limits.js";
@@ -9,7 +9,7 @@ import { mutateBytes } from "../engine/mutate-bytes.js";
 import { mutateValue } from "../engine/mutate-value.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";
-import { fromHost, framed } from "../prover-values.js";
+import { fromChild, framed } from "../prover-values.js";
 
 const HEADER_BYTES = 4;
 
@@ -19,8 +19,8 @@ export const target: FuzzTarget = {
   msMax: 50,
   msPerKb: 3,
   seeds: () => [
-    ...[0, 1, 7, 200].map((size) => seed(size, fromHost.map(framed))),
-    // As many messages as fit: each must cost what it is long, and not what follows it.
+    ...[0, 1, 7, 200].map((size) => seed(size, fromChild.map(framed))),
+    // As many messages as fit: the cost of each must depend on its own length only.
     seed(
       255,
       Array.from({ length: 20_000 }, () => framed(1)),
@@ -28,7 +28,7 @@ export const target: FuzzTarget = {
   ],
   mutate: (input, random) => {
     if (random.chance(0.5)) return mutateBytes(input, random);
-    const value = mutateValue(random.pick(fromHost), random);
+    const value = mutateValue(random.pick(fromChild), random);
     const body = random.chance(0.5) ? framed(value) : mutateBytes(framed(value), random);
     return seed(input[0] ?? 0, [input.subarray(1), body]);
   },
@@ -72,7 +72,7 @@ async function run(input: Uint8Array): Promise<void> {
     );
   });
   const pieceBytes = input[0] === 255 ? 64 * 1024 : (input[0] ?? 0) * 8 + 1;
-  // Smaller pieces of a longer input say nothing new.
+  // Smaller pieces of a long input cover nothing new.
   const step = Math.max(pieceBytes, input.length >> 9);
   for (let at = 1; at < input.length && !pipe.destroyed; at += step) {
     pipe.push(input.slice(at, at + step));
@@ -86,5 +86,5 @@ async function run(input: Uint8Array): Promise<void> {
     .replace(/(message ?)+/, "message ")
     .trim();
   holds(/^(message )?(garbage )?end$/.test(kinds), `messages, garbage, end; not ${kinds}`);
-  holds(messageBytes <= input.length, "no message comes of nothing");
+  holds(messageBytes <= input.length, "each message has a header of its own");
 }

@@ -1,4 +1,4 @@
-/** Values that crossed the pipe: refused as garbled, or of the type that they say, in both directions. */
+/** Values from the pipe, in both directions: refused as garbled, or exactly of the stated kind. */
 import { deserialize, serialize } from "node:v8";
 import { limits } from "../../../server/limits.js";
 import {
@@ -12,12 +12,12 @@ import {
 import { mutateValue } from "../engine/mutate-value.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";
-import { fromHost, requests } from "../prover-values.js";
+import { fromChild, requests } from "../prover-values.js";
 
 const KEYS = 2;
 const PROOF_BYTES_MAX = 1000;
-const start = { type: "start", backend: { library: "a", config: "b" }, nice: 5, cores: [0, 1] };
-const values: unknown[] = [...fromHost, ...requests(32, 64), start];
+const start = { kind: "start", backend: { library: "a", config: "b" }, nice: 5, cores: [0, 1] };
+const values: unknown[] = [...fromChild, ...requests(32, 64), start];
 
 export const target: FuzzTarget = {
   name: "prover-messages",
@@ -32,7 +32,7 @@ export const target: FuzzTarget = {
   open: () => ({ run }),
 };
 
-/** Undefined when it is none: the pipe's target is about those. */
+/** Undefined for bytes that are not a serialized value: the `pipe` target covers those. */
 function decode(input: Uint8Array): unknown {
   try {
     return deserialize(input);
@@ -44,18 +44,18 @@ function decode(input: Uint8Array): unknown {
 function run(input: Uint8Array): void {
   const value = decode(input);
   const message = accepted(() => parseFromChild(value));
-  if (message?.type === "reply" && message.ok) checkValue(message.value);
-  if (message?.type === "reply" && !message.ok) {
+  if (message?.kind === "done") checkValue(message.value);
+  if (message?.kind === "failed") {
     holds(message.message.length <= limits.proverErrorLengthMax, "an error is bounded");
   }
-  if (message?.type === "ready") {
+  if (message?.kind === "ready") {
     const { publicKeyBytes, signatureBytes, scheme } = message.description;
     holds(publicKeyBytes > 0 && publicKeyBytes <= 65536, "a key has a size");
     holds(signatureBytes > 0 && signatureBytes <= 65536, "a signature has a size");
     holds(scheme.length <= 256, "names are bounded");
   }
   const request = accepted(() => parseToChild(value));
-  if (request?.type === "request") {
+  if (request !== undefined && request.kind !== "start") {
     holds(request.id >= 1 && Number.isInteger(request.id), "a request has a number");
     holds(request.message.root.length === 32, "a root has 32 bytes");
     holds(request.message.slot >= 0 && request.message.slot <= 0xffff_ffff, "a slot is a u32");
@@ -78,7 +78,7 @@ function accepted<T>(parse: () => T): T | undefined {
     return parse();
   } catch (error) {
     if (!(error instanceof GarbledMessageError)) throw error;
-    holds(error.message.length < 1000, "what is garbled is told in short");
+    holds(error.message.length < 1000, "the error of a garbled message is short");
     return undefined;
   }
 }

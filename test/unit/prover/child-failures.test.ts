@@ -1,15 +1,15 @@
-/** A prover process that dies, hangs or lies, played by small scripts in place of `host.ts`. */
+/** A prover process that dies, hangs or lies, played by small scripts in place of `child-main.ts`. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { proverEnvironment, startProcessProver } from "../../../server/prover/process-prover.js";
-import type { ProcessWatch } from "../../../server/prover/process-watch.js";
+import { proverEnvironment, startForkedProver } from "../../../server/prover/forked-prover.js";
+import type { ChildWatch } from "../../../server/prover/child-process.js";
 import type { Prover } from "../../../server/prover/prover.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
 
 const START_MS_MAX = 60_000;
 const message = { root: new Uint8Array(32), slot: 7 };
-/** What every script has of `host.ts`. */
+/** The part of `child-main.ts` that every script has. */
 const PIPE = `import { closeSync } from "node:fs";
   import { Socket } from "node:net";
   import { readMessages, writeMessage } from "${join(process.cwd(), "dist/server/prover/pipe.js")}";
@@ -21,7 +21,7 @@ const PIPE = `import { closeSync } from "node:fs";
 const scratch = temporaryFolder();
 
 describe("a prover process that goes wrong", () => {
-  function hostOf(name: string, source: string): string {
+  function childOf(name: string, source: string): string {
     const path = join(scratch, `${name}.mjs`);
     writeFileSync(path, `${PIPE}${source}`);
     return path;
@@ -30,11 +30,11 @@ describe("a prover process that goes wrong", () => {
   function startWith(
     name: string,
     source: string,
-    changes: { startTimeoutMs?: number; watch?: ProcessWatch } = {},
+    changes: { startTimeoutMs?: number; watch?: ChildWatch } = {},
   ) {
-    return startProcessProver({
+    return startForkedProver({
       deviceId: "cpu0",
-      childPath: hostOf(name, source),
+      childPath: childOf(name, source),
       backend: { library: "none", config: "" },
       nice: 0,
       cores: [],
@@ -44,7 +44,7 @@ describe("a prover process that goes wrong", () => {
     });
   }
 
-  const READY = `send({ type: "ready", description: { backend: "b", scheme: "s",
+  const READY = `send({ kind: "ready", description: { backend: "b", scheme: "s",
     revision: "r", kinds: 1, publicKeyBytes: 32, signatureBytes: 64, proofBytesMax: 10,
     childrenMax: 0, rawsMax: 0, keyOrderMatters: false } });`;
   const verify = (prover: Prover) =>
@@ -68,8 +68,8 @@ describe("a prover process that goes wrong", () => {
 
   it("with a garbled reply is killed, and its request rejected", async () => {
     const source = `onMessage((m) => {
-      if (m.type === "start") { ${READY} return; }
-      send({ type: "reply", id: m.id, ok: true, value: ["ok"] }); });`;
+      if (m.kind === "start") { ${READY} return; }
+      send({ kind: "done", id: m.id, value: ["ok"] }); });`;
     const prover = await startWith("garbles", source);
     await expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
     expect(await prover.exited).toMatchObject({
@@ -84,7 +84,7 @@ describe("a prover process that goes wrong", () => {
     ["a frame without end", `Buffer.alloc(16, 0xff)`, /garbled message: a frame of 4294967299/],
   ])("with %s is killed, and its request rejected", async (_what, garbage, detail) => {
     const source = `onMessage((m) => {
-      if (m.type === "start") { ${READY} return; }
+      if (m.kind === "start") { ${READY} return; }
       pipe.write(${garbage}); });`;
     const prover = await startWith("garbage", source);
     await expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
@@ -96,8 +96,8 @@ describe("a prover process that goes wrong", () => {
 
   it("by heartbeats without end is killed", async () => {
     const source = `onMessage((m) => {
-      if (m.type === "start") { ${READY} return; }
-      for (let beat = 0; beat < 5000; beat++) send({ type: "heartbeat", residentBytes: 1 }); });`;
+      if (m.kind === "start") { ${READY} return; }
+      for (let beat = 0; beat < 5000; beat++) send({ kind: "heartbeat", residentBytes: 1 }); });`;
     const prover = await startWith("floods", source);
     await expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
     expect((await prover.exited).detail).toContain("heartbeats without end");
@@ -108,8 +108,8 @@ describe("a prover process that goes wrong", () => {
     ["of no bytes", "0", /garbled proof: 0 bytes/],
   ])("with a proof %s is killed", async (_what, bytes, detail) => {
     const source = `onMessage((m) => {
-      if (m.type === "start") { ${READY.replace("proofBytesMax: 10", "proofBytesMax: 0")} return; }
-      send({ type: "reply", id: m.id, ok: true, value: new Uint8Array(${bytes}) }); });`;
+      if (m.kind === "start") { ${READY.replace("proofBytesMax: 10", "proofBytesMax: 0")} return; }
+      send({ kind: "done", id: m.id, value: new Uint8Array(${bytes}) }); });`;
     const prover = await startWith("proves", source);
     const raw = { keys: new Uint8Array(32), signatures: new Uint8Array(64) };
     const proving = prover.aggregate({ message, ...raw, children: [], logInvRate: 0 });
@@ -119,7 +119,7 @@ describe("a prover process that goes wrong", () => {
 
   it("by closing its channel is killed, and its request rejected", async () => {
     const source = `onMessage((m) => {
-      if (m.type === "start") { ${READY} return; }
+      if (m.kind === "start") { ${READY} return; }
       setInterval(() => undefined, 1000);
       closeSync(3); });`;
     const prover = await startWith("closes", source);
@@ -133,7 +133,7 @@ describe("a prover process that goes wrong", () => {
   it("by a kill that the kernel counts is told from one that somebody sent", async () => {
     let oomKills = 7;
     const watch = { nowMs: () => performance.now(), oomKills: () => oomKills };
-    const source = `onMessage((m) => { if (m.type === "start") { ${READY} } });`;
+    const source = `onMessage((m) => { if (m.kind === "start") { ${READY} } });`;
     const sent = await startWith("killed", source, { watch });
     const counted = await startWith("killed", source, { watch });
     process.kill(sent.pid ?? 0, "SIGKILL");
@@ -150,9 +150,9 @@ describe("a prover process that goes wrong", () => {
     let nowMs = 0;
     const watch = { nowMs: () => nowMs, oomKills: () => 0 };
     const source = `onMessage((m) => {
-        if (m.type === "start") { ${READY} return; }
-        send({ type: "heartbeat", residentBytes: m.id });
-        if (m.id < 3) send({ type: "reply", id: m.id, ok: true, value: ["ok", "ok"] }); });`;
+        if (m.kind === "start") { ${READY} return; }
+        send({ kind: "heartbeat", residentBytes: m.id });
+        if (m.id < 3) send({ kind: "done", id: m.id, value: ["ok", "ok"] }); });`;
     const prover = await startWith("hangs-in-one", source, { watch });
     nowMs = 1000;
     const answered = [verify(prover), verify(prover)];
@@ -169,7 +169,7 @@ describe("a prover process that goes wrong", () => {
 
   it("by crashing rejects what was pending and what comes later", async () => {
     const source = `onMessage((m) => {
-      if (m.type === "start") { ${READY} return; }
+      if (m.kind === "start") { ${READY} return; }
       console.error("out of \\x1b[31mluck"); process.abort(); });`;
     const prover = await startWith("crashes", source);
     const both = await Promise.allSettled([verify(prover), verify(prover)]);

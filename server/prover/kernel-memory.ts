@@ -1,15 +1,8 @@
 /**
- * How a prover process is watched from outside: the clock that its heartbeats are stamped by, and
- * the kernel's count of kills for want of memory, which tells such a kill from any other SIGKILL.
+ * Memory facts from the kernel: how many processes it has killed because memory ran out, and the
+ * memory limit of this container.
  */
 import { existsSync, readFileSync } from "node:fs";
-
-export interface ProcessWatch {
-  /** Monotonic, in milliseconds. */
-  nowMs(): number;
-  /** Kills for memory so far, of this container where the kernel tells; it only ever grows. */
-  oomKills(): number;
-}
 
 /** Nearest first: our own control group (version 2, then 1), then the whole machine. */
 const COUNTERS = [
@@ -17,10 +10,10 @@ const COUNTERS = [
   "/sys/fs/cgroup/memory/memory.oom_control",
   "/proc/vmstat",
 ];
-/** Lies in the root group of version 1 only, whose own counter stays at 0. */
+/** Exists only in the root group of version 1, whose own counter stays at 0. */
 const ROOT_GROUP_MARK = "/sys/fs/cgroup/memory/cgroup.sane_behavior";
 
-/** 0 where the kernel does not tell. */
+/** Number of out-of-memory kills so far; 0 where the kernel does not report it. */
 export function readOomKills(): number {
   const counters = existsSync(ROOT_GROUP_MARK) ? COUNTERS.slice(2) : COUNTERS;
   for (const path of counters) {
@@ -35,7 +28,7 @@ export function readMemoryLimit(): number | undefined {
   const paths = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
   for (const path of paths) {
     const bytes = Number.parseInt(readOrEmpty(path), 10);
-    // Version 1 says "no limit" with a number near 2^63.
+    // Version 1 reports "no limit" as a number near 2^63.
     if (Number.isFinite(bytes) && bytes < Number.MAX_SAFE_INTEGER) return bytes;
   }
   return undefined;

@@ -10,9 +10,9 @@ import { lockDevice } from "../../server/prover/device-lock.js";
 import { readBackendFile } from "../../server/prover/backend-file.js";
 import {
   proverEnvironment,
-  startProcessProver,
-  type ProcessProverOptions,
-} from "../../server/prover/process-prover.js";
+  startForkedProver,
+  type ForkedProverOptions,
+} from "../../server/prover/forked-prover.js";
 import type { Prover } from "../../server/prover/prover.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 
@@ -63,7 +63,7 @@ function signers(count: number) {
   };
 }
 
-function options(changes: Partial<ProcessProverOptions> = {}): ProcessProverOptions {
+function options(changes: Partial<ForkedProverOptions> = {}): ForkedProverOptions {
   return {
     deviceId: "cpu0",
     childPath: join(root, "dist/server/prover/child-main.js"),
@@ -81,7 +81,7 @@ describe("a prover process", () => {
   let prover: Prover;
 
   beforeAll(async () => {
-    prover = await startProcessProver(options());
+    prover = await startForkedProver(options());
   }, START_MS_MAX);
 
   afterAll(async () => {
@@ -157,7 +157,7 @@ describe("a prover process", () => {
     await prover.exited;
     const fd = addon.lockFile(lockPath);
     expect(fd).toBeGreaterThan(0);
-    prover = await startProcessProver(options({ lockFd: fd }));
+    prover = await startForkedProver(options({ lockFd: fd }));
   });
 
   it(

@@ -1,17 +1,16 @@
 /**
- * A prover in a child process of its own (`child.ts`): the only kind that can be cancelled, and whose
- * aborts and leaks end there. Checks everything the process sends, kills it when that is garbled,
- * and leaves no request unsettled once it has ended. Started by the pool.
+ * A prover in a forked child process (`child-main.ts`): it can be cancelled, by SIGKILL, and its
+ * aborts and leaks end with the process. Checks every message of the child, kills it when one is
+ * garbled, and leaves no request unsettled after its end. `device.ts` forks it.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { limits } from "../limits.js";
 import type { BackendOptions } from "./backend-file.js";
-import { ProverChild } from "./child-process.js";
+import { ProverChild, type ChildWatch } from "./child-process.js";
 import type { ChildStart } from "./messages.js";
 import { parseBoolean, parseProof, parseVerdicts } from "./messages.js";
-import { keyCountOf, signerCountOf } from "./packed.js";
-import { readOomKills, type ProcessWatch } from "./process-watch.js";
-import { ProverError } from "./prover.js";
+import { readOomKills } from "./kernel-memory.js";
+import { keyCountOf, ProverError, signerCountOf } from "./prover.js";
 import type {
   AggregateClaim,
   Prover,
@@ -22,31 +21,31 @@ import type {
   SignedMessage,
 } from "./prover.js";
 
-export interface ProcessProverOptions {
-  /** Names the device in errors. */
+export interface ForkedProverOptions {
+  /** The device's name in errors. */
   deviceId: string;
-  /** The compiled `child.js`. */
+  /** Path of the compiled `child-main.js`. */
   childPath: string;
   backend: BackendOptions;
   /**
-   * Descriptor of the device's lock (`device-lock.ts`): the process inherits it, so that the lock
-   * is held for as long as a prover of the device lives. Absent: no lock.
+   * Descriptor of the device's lock (`device-lock.ts`). The child inherits it, so the lock is held
+   * as long as a prover of the device lives. Absent: no lock.
    */
   lockFd?: number;
-  /** Niceness, -20 to 19; 0 leaves the service's own. */
+  /** Niceness, -20 to 19; 0 means the service's own. */
   nice: number;
-  /** The cores to run on; empty for all. */
+  /** Cores to run on; empty means all. */
   cores: readonly number[];
-  /** The whole environment of the process: see `proverEnvironment`. */
+  /** The child's whole environment; see `proverEnvironment`. */
   env: Readonly<Record<string, string>>;
-  /** Whom it runs as, in no other group; only root may choose. Absent: the service's own user. */
+  /** User and only group of the child; only root may choose. Absent: the service's own user. */
   user?: ProverUser;
-  /** The largest file it may write, in bytes; default 0, none at all. */
+  /** Largest file that the child may write, in bytes; default 0, no file at all. */
   fileBytesMax?: number;
-  /** Longest time from fork to ready, in milliseconds; the process is killed after it. */
+  /** Longest time from fork to ready, in milliseconds; the child is killed after it. */
   startTimeoutMs: number;
-  /** Default: the process's own clock and the kernel's counter. */
-  watch?: ProcessWatch;
+  /** Default: this process's clock and the kernel's counter. */
+  watch?: ChildWatch;
 }
 
 export interface ProverUser {
@@ -54,7 +53,7 @@ export interface ProverUser {
   gid: number;
 }
 
-/** What of the service's environment a prover may see, and the device's own variables over it. */
+/** A prover's environment: a few variables of the service, overridden by the device's own. */
 export function proverEnvironment(
   service: Readonly<Record<string, string | undefined>>,
   device: Readonly<Record<string, string>>,
@@ -67,31 +66,31 @@ export function proverEnvironment(
   return { ...env, ...device };
 }
 
-/** Forks the process; what it lacks to be of use is told by `ready`. */
-export function forkProver(options: ProcessProverOptions): Prover {
+/** Forks the child. `ready` rejects when its setup fails. */
+export function forkProver(options: ForkedProverOptions): Prover {
   const { nice, cores, startTimeoutMs, deviceId, fileBytesMax = 0 } = options;
   const { library, config } = options.backend;
   const backend = { library, config };
-  const start: ChildStart = { type: "start", backend, nice, cores: [...cores], fileBytesMax };
+  const start: ChildStart = { kind: "start", backend, nice, cores: [...cores], fileBytesMax };
   const watch = options.watch ?? { nowMs: () => performance.now(), oomKills: readOomKills };
   const child = new ProverChild(forkChild(options), start, watch);
   const timer = setTimeout(() => {
-    child.endBecause("start_failed", `not ready after ${String(startTimeoutMs)} ms`);
+    child.endBecause("start_failed", `not ready after ${startTimeoutMs} ms`);
   }, startTimeoutMs);
   void child.ready.catch(() => undefined).finally(() => clearTimeout(timer));
-  return new ProcessProver(child, deviceId);
+  return new ForkedProver(child, deviceId);
 }
 
-/** As `forkProver`, once it is ready. Rejects with `ProverError("start_failed")`. */
-export async function startProcessProver(options: ProcessProverOptions): Promise<Prover> {
+/** Forks a prover and resolves once it is ready. Rejects with `ProverError("start_failed")`. */
+export async function startForkedProver(options: ForkedProverOptions): Promise<Prover> {
   const prover = forkProver(options);
   await prover.ready;
   return prover;
 }
 
-function forkChild({ childPath, deviceId, env, lockFd, user }: ProcessProverOptions): ChildProcess {
+function forkChild({ childPath, deviceId, env, lockFd, user }: ForkedProverOptions): ChildProcess {
   const inherited = lockFd === undefined ? [] : [lockFd];
-  // The device is for whoever lists processes; the prover reads no argument.
+  // The argument names the device in process lists; the child does not read it.
   return spawn(process.execPath, [childPath, deviceId], {
     env: { ...env },
     stdio: ["ignore", "ignore", "pipe", "pipe", ...inherited],
@@ -99,7 +98,7 @@ function forkChild({ childPath, deviceId, env, lockFd, user }: ProcessProverOpti
   });
 }
 
-/** A buffer of its own: never a view on a pool that other data shares. */
+/** Copies into a buffer of its own, never a view on a pool that other data shares. */
 function packed(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(bytes);
 }
@@ -112,30 +111,38 @@ function packedClaim({ proof, keys }: AggregateClaim) {
   return { proof: packed(proof), keys: packed(keys) };
 }
 
-class ProcessProver implements Prover {
+type State =
+  | { kind: "starting" }
+  | { kind: "idle"; description: ProverDescription }
+  | { kind: "proving"; description: ProverDescription };
+
+class ForkedProver implements Prover {
   readonly ready: Promise<ProverDescription>;
-  private known: ProverDescription | undefined;
-  private isProving = false;
+  private state: State = { kind: "starting" };
 
   constructor(
     private readonly child: ProverChild,
     deviceId: string,
   ) {
     this.ready = child.ready.then(
-      (description) => (this.known = { ...description, fake: false }),
+      (described) => {
+        const description = { ...described, fake: false };
+        this.state = { kind: "idle", description };
+        return description;
+      },
       (cause: unknown) => {
         const why = cause instanceof Error ? cause.message : String(cause);
         const message = `prover of ${deviceId} did not start: ${why}`;
         throw new ProverError("start_failed", message, { cause });
       },
     );
-    // Whoever started it may look at `exited` alone.
+    // A caller may use `exited` alone.
     this.ready.catch(() => undefined);
   }
 
   get description(): ProverDescription {
-    if (this.known === undefined) throw new Error("the prover is not set up yet");
-    return this.known;
+    if (this.state.kind === "starting") throw new Error("the prover is not set up yet");
+    return this.state.description;
   }
 
   get pid(): number | undefined {
@@ -166,7 +173,7 @@ class ProcessProver implements Prover {
     const count = signerCountOf(this.description, keys, signatures);
     return this.child.request(
       {
-        op: "verifySignatures",
+        kind: "verifySignatures",
         message: packedMessage(message),
         keys: packed(keys),
         signatures: packed(signatures),
@@ -178,26 +185,26 @@ class ProcessProver implements Prover {
   async verifyAggregate(message: SignedMessage, claim: AggregateClaim): Promise<boolean> {
     keyCountOf(this.description, claim.keys);
     return this.child.request(
-      { op: "verifyAggregate", message: packedMessage(message), claim: packedClaim(claim) },
+      { kind: "verifyAggregate", message: packedMessage(message), claim: packedClaim(claim) },
       parseBoolean,
     );
   }
 
   async aggregate(job: ProveJob): Promise<Uint8Array> {
     const { message, keys, signatures, children, logInvRate } = job;
-    // What was reserved for it: a backend may claim more, or none at all.
-    const proofBytesMax = Math.min(
-      this.description.proofBytesMax || Infinity,
-      limits.proofBytesMax,
-    );
-    signerCountOf(this.description, keys, signatures);
-    for (const child of children) keyCountOf(this.description, child.keys);
-    if (this.isProving) throw new ProverError("internal", "a proof is running already");
-    this.isProving = true;
+    const { description } = this;
+    // The service reserves memory up to its own limit; a backend may claim more, or no limit.
+    const proofBytesMax = Math.min(description.proofBytesMax || Infinity, limits.proofBytesMax);
+    signerCountOf(description, keys, signatures);
+    for (const child of children) keyCountOf(description, child.keys);
+    if (this.state.kind === "proving") {
+      throw new ProverError("internal", "a proof is running already");
+    }
+    this.state = { kind: "proving", description };
     try {
       return await this.child.request(
         {
-          op: "aggregate",
+          kind: "aggregate",
           message: packedMessage(message),
           keys: packed(keys),
           signatures: packed(signatures),
@@ -207,7 +214,7 @@ class ProcessProver implements Prover {
         (value) => parseProof(value, proofBytesMax),
       );
     } finally {
-      this.isProving = false;
+      this.state = { kind: "idle", description };
     }
   }
 }
