@@ -1,19 +1,19 @@
 /**
- * The client's one error class. Every failure of a call becomes an `AggregatorError` with a kind
- * to switch on; message text is for people.
+ * The client's only error class. Every failed call throws an `AggregatorError`. Code switches on its
+ * kind; the text of its message is for people.
  */
 import { status } from "@grpc/grpc-js";
 
 /**
- * What went wrong, closed set:
- * - `unavailable`: not reachable, or the connection broke; a retry may succeed
+ * What went wrong. The set is closed:
+ * - `unavailable`: the server cannot be reached, or the connection broke; a retry may succeed
  * - `deadline_exceeded`: the call's own timeout passed
  * - `cancelled`: the caller's signal or `close()` ended the call
- * - `invalid_argument`: broken structure, refused here or by the server
- * - `not_found`: the session is not known (any more)
+ * - `invalid_argument`: a field is invalid, as the client or the server found
+ * - `not_found`: the server does not know the session
  * - `overloaded`: the server has no room for the request
- * - `unauthorized`: the principal may not do this
- * - `unsupported`: wrong revision, or a method that this server does not have
+ * - `unauthorized`: the policy does not allow the call, or the token is missing
+ * - `unsupported`: the server has another revision, or does not have the method
  * - `internal`: anything else
  */
 export type AggregatorErrorKind =
@@ -53,7 +53,7 @@ export class AggregatorError extends Error {
     super(message, options);
   }
 
-  /** Maps anything that was thrown; an `AggregatorError` passes through as it is. */
+  /** The `AggregatorError` for anything that was thrown. One of them is returned as it is. */
   static from(error: unknown): AggregatorError {
     if (error instanceof AggregatorError) return error;
     if (!(error instanceof Error)) return new AggregatorError("internal", String(error));
@@ -61,4 +61,9 @@ export class AggregatorError extends Error {
     const kind = code === undefined ? undefined : KIND_OF_STATUS.get(code);
     return new AggregatorError(kind ?? "internal", error.message, { cause: error });
   }
+}
+
+/** Ends a `switch` over every kind. The compiler fails when a kind is missing. Always throws. */
+export function assertNever(value: never): never {
+  throw new Error(`unreachable: ${JSON.stringify(value)}`);
 }

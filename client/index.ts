@@ -1,4 +1,4 @@
-/** The client's public names. */
+/** The public names of the client. */
 export { TickAggregator } from "./adapter/tick-aggregator.js";
 export type {
   SnapshotInit,
@@ -15,9 +15,9 @@ export type { TlsOptions } from "./rpc/tls-credentials.js";
 export type { TokenSource } from "./rpc/token.js";
 export { AggregatorError } from "./errors.js";
 export type { AggregatorErrorKind } from "./errors.js";
-export { transition } from "./adapter/rules.js";
+export { transitionAdapter } from "./adapter/rules.js";
 export { createAdapterState, LOST_GRACE_MS } from "./adapter/state.js";
-export type { AdapterState } from "./adapter/state.js";
+export type { AdapterState, Step } from "./adapter/state.js";
 export { SKIP_REASONS } from "./adapter/events.js";
 export type {
   AdapterEffect,

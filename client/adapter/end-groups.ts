@@ -1,86 +1,101 @@
 /**
- * The half of the adapter's state machine that ends groups: each accepted group once, each proof
- * once, none past its fence. Called by `transition` alone.
+ * The rules that end groups: each accepted group once, each proof once, none past its fence. Only
+ * `rules.ts` calls them.
  */
-import type { AdapterEffect, AdapterResult, Fence, GroupRef, WireOutcome } from "./events.js";
-import type { AdapterState, Proof, Session } from "./state.js";
-import { earlierFence, groupKey, isPast, NEVER, READY_RESULTS_MAX } from "./state.js";
+import type { AdapterEffect, Fence, GroupRef, WireOutcome } from "./events.js";
+import type { AdapterState, OpenSession, Proof, ReadyResult, Step } from "./state.js";
+import {
+  earlierFence,
+  groupKey,
+  isPast,
+  NEVER,
+  READY_RESULTS_MAX,
+  sessionKey,
+  withEntry,
+  withoutEntries,
+  withoutKey,
+} from "./state.js";
 
-/** An outcome from the wire; a group that has ended already is left as it ended. */
+/** An outcome from the service. A group that has ended already stays as it ended. */
 export function endOutcome<P>(
   state: AdapterState<P>,
-  session: Session,
+  session: OpenSession,
   event: WireOutcome<P>,
   nowMs: number,
-): AdapterEffect<P>[] {
+): Step<P> {
   const { groupIndex, participants, payload } = event;
-  if (groupIndex >= session.groups || session.ended.has(groupIndex)) return [];
-  session.ended.add(groupIndex);
+  if (groupIndex >= session.groups || session.ended.has(groupIndex)) return { state, effects: [] };
+  const ended = new Set(session.ended).add(groupIndex);
+  const key = sessionKey(session.endpoint, session.sessionId);
+  const marked = { ...state, sessions: withEntry(state.sessions, key, { ...session, ended }) };
   const ref = refOf(session, groupIndex);
-  if (!event.isProof) return keep(state, { kind: "outcome", ref, payload });
+  if (!event.isProof)
+    return keep(marked, [{ ...NEVER, result: { kind: "outcome", ref, payload } }]);
   const { fenceAtMs, fenceSlot } = session;
-  const key = `${String(session.slot)}|${event.message}`;
-  const proof: Proof<P> = { ref, key, participants, payload, fenceAtMs, fenceSlot };
-  const effects: AdapterEffect<P>[] = event.isLate ? [{ type: "late", ref }] : [];
-  if (isPast(state, session, nowMs)) return [...effects, { type: "fenced", ref }];
-  if (!state.hasVerifyHook || isCovered(state, proof))
-    return [...effects, ...keepProof(state, proof)];
-  state.checking.set(groupKey(ref), proof);
-  state.nextFence = earlierFence(state.nextFence, proof);
-  return [...effects, { type: "verify", ref, payload }];
+  const proofKey = `${session.slot}|${event.message}`;
+  const proof: Proof<P> = { ref, key: proofKey, participants, payload, fenceAtMs, fenceSlot };
+  const step = endProof(marked, proof, isPast(state, session, nowMs));
+  return event.isLate ? { ...step, effects: [{ kind: "late", ref }, ...step.effects] } : step;
 }
 
-/** Ends a group as lost. */
-export function endLost<P>(
-  state: AdapterState<P>,
-  session: Session,
-  groupIndex: number,
-): AdapterEffect<P>[] {
-  session.ended.add(groupIndex);
-  const ref = refOf(session, groupIndex);
-  return [{ type: "lost", ref }, ...keep(state, { kind: "lost", ref })];
+function endProof<P>(state: AdapterState<P>, proof: Proof<P>, isFenced: boolean): Step<P> {
+  const { ref, payload } = proof;
+  if (isFenced) return { state, effects: [{ kind: "fenced", ref }] };
+  if (!state.hasVerifyHook || isCovered(state, proof)) return keepProof(state, proof);
+  const checking = withEntry(state.checking, groupKey(ref), proof);
+  const nextFence = earlierFence(state.nextFence, proof);
+  return { state: { ...state, checking, nextFence }, effects: [{ kind: "verify", ref, payload }] };
 }
 
-/** The node's own check has answered; too late is no answer. */
-export function endVerified<P>(
-  state: AdapterState<P>,
-  ref: GroupRef,
-  isValid: boolean,
-): AdapterEffect<P>[] {
+/** Forgets the sessions, and ends as lost what has not ended of them. */
+export function endSessions<P>(state: AdapterState<P>, gone: readonly OpenSession[]): Step<P> {
+  if (gone.length === 0) return { state, effects: [] };
+  const keys = new Set(gone.map(({ endpoint, sessionId }) => sessionKey(endpoint, sessionId)));
+  const sessions = withoutEntries(state.sessions, (_session, key) => keys.has(key));
+  const refs: GroupRef[] = [];
+  for (const session of gone)
+    for (let groupIndex = 0; groupIndex < session.groups; groupIndex++)
+      if (!session.ended.has(groupIndex)) refs.push(refOf(session, groupIndex));
+  const lost = refs.map((ref) => ({ ...NEVER, result: { kind: "lost", ref } as const }));
+  const step = keep({ ...state, sessions }, lost);
+  const counts = refs.map((ref) => ({ kind: "lost", ref }) as const);
+  return { state: step.state, effects: [...counts, ...step.effects] };
+}
+
+/** The result of the node's own verification. One that comes too late changes nothing. */
+export function endVerified<P>(state: AdapterState<P>, ref: GroupRef, isValid: boolean): Step<P> {
   const proof = state.checking.get(groupKey(ref));
-  if (proof === undefined) return [];
-  state.checking.delete(groupKey(ref));
-  return isValid ? keepProof(state, proof) : keep(state, { kind: "refused", ref: proof.ref });
+  if (proof === undefined) return { state, effects: [] };
+  const checked = { ...state, checking: withoutKey(state.checking, groupKey(ref)) };
+  if (isValid) return keepProof(checked, proof);
+  return keep(checked, [{ ...NEVER, result: { kind: "refused", ref: proof.ref } }]);
 }
 
-/** Erases the proofs whose fence has passed, and the memory of them. */
-export function expireProofs<P>(state: AdapterState<P>, nowMs: number): AdapterEffect<P>[] {
-  if (!isPast(state, state.nextFence, nowMs)) return [];
+/** Erases every proof whose fence has passed, and what is remembered of it. */
+export function expireProofs<P>(state: AdapterState<P>, nowMs: number): Step<P> {
+  if (!isPast(state, state.nextFence, nowMs)) return { state, effects: [] };
   const effects: AdapterEffect<P>[] = [];
-  for (const [key, seen] of state.seen) if (isPast(state, seen, nowMs)) state.seen.delete(key);
-  for (const [key, proof] of state.checking) {
-    if (!isPast(state, proof, nowMs)) continue;
-    state.checking.delete(key);
-    effects.push({ type: "fenced", ref: proof.ref });
-  }
-  state.ready = state.ready.filter((entry) => {
-    if (!isPast(state, entry, nowMs)) return true;
-    effects.push({ type: "fenced", ref: entry.result.ref });
-    return false;
-  });
-  const rest = [...state.seen.values(), ...state.checking.values(), ...state.ready];
-  state.nextFence = rest.reduce(earlierFence, NEVER);
-  return effects;
+  const isFenced = (fence: Fence) => isPast(state, fence, nowMs);
+  const seen = withoutEntries(state.seen, isFenced);
+  const checking = withoutEntries(state.checking, isFenced);
+  for (const proof of state.checking.values())
+    if (isFenced(proof)) effects.push({ kind: "fenced", ref: proof.ref });
+  const ready = state.ready.filter((entry) => !isFenced(entry));
+  for (const entry of state.ready)
+    if (isFenced(entry)) effects.push({ kind: "fenced", ref: entry.result.ref });
+  const rest = [...seen.values(), ...checking.values(), ...ready];
+  const nextFence = rest.reduce(earlierFence, NEVER);
+  return { state: { ...state, seen, checking, ready, nextFence }, effects };
 }
 
-/** Hands out what is ready, in the order in which it became so. */
-export function takeReady<P>(state: AdapterState<P>): AdapterEffect<P>[] {
-  const taken = state.ready;
-  state.ready = [];
-  return taken.map(({ result }) => ({ type: "deliver", result }));
+/** Delivers every ready result, in the order in which the groups ended. */
+export function takeReady<P>(state: AdapterState<P>): Step<P> {
+  if (state.ready.length === 0) return { state, effects: [] };
+  const effects = state.ready.map(({ result }) => ({ kind: "deliver", result }) as const);
+  return { state: { ...state, ready: [] }, effects };
 }
 
-/** The same slot and root, and one proof of it names everyone that this one names. */
+/** One earlier proof of the same slot and root has all participants of this one. */
 function isCovered<P>(state: AdapterState<P>, { key, participants }: Proof<P>): boolean {
   return state.seen.get(key)?.participants.some((each) => covers(each, participants)) ?? false;
 }
@@ -89,33 +104,36 @@ function covers(all: Uint8Array, some: Uint8Array): boolean {
   return some.every((byte, index) => (byte & ~(all[index] ?? 0)) === 0);
 }
 
-function keepProof<P>(state: AdapterState<P>, proof: Proof<P>): AdapterEffect<P>[] {
+function keepProof<P>(state: AdapterState<P>, proof: Proof<P>): Step<P> {
   const { ref, key, payload, fenceAtMs, fenceSlot } = proof;
-  if (isCovered(state, proof)) return keep(state, { kind: "duplicate", ref });
-  const seen = state.seen.get(key) ?? { participants: [], fenceAtMs, fenceSlot };
-  // A copy: what came from the wire may be a view that holds the proof's bytes.
-  seen.participants.push(proof.participants.slice());
-  // Kept for as long as any session may still repeat it.
-  seen.fenceAtMs = Math.max(seen.fenceAtMs, fenceAtMs);
-  if (fenceSlot === null) seen.fenceSlot = null;
-  state.seen.set(key, seen);
-  state.nextFence = earlierFence(state.nextFence, proof);
-  return keep(state, { kind: "outcome", ref, payload }, proof);
+  if (isCovered(state, proof))
+    return keep(state, [{ ...NEVER, result: { kind: "duplicate", ref } }]);
+  const earlier = state.seen.get(key);
+  const isOpenEnded = fenceSlot === null || earlier?.fenceSlot === null;
+  const seen = withEntry(state.seen, key, {
+    // A copy: what came from the wire may be a view that holds the proof's bytes.
+    participants: [...(earlier?.participants ?? []), proof.participants.slice()],
+    // Kept for as long as any session may repeat the proof.
+    fenceAtMs: Math.max(earlier?.fenceAtMs ?? fenceAtMs, fenceAtMs),
+    fenceSlot: isOpenEnded ? null : (earlier?.fenceSlot ?? fenceSlot),
+  });
+  const nextFence = earlierFence(state.nextFence, proof);
+  const result = { kind: "outcome", ref, payload } as const;
+  return keep({ ...state, seen, nextFence }, [{ result, fenceAtMs, fenceSlot }]);
 }
 
-/** For as long as the fence says, when there is a proof in it. */
-function keep<P>(
-  state: AdapterState<P>,
-  result: AdapterResult<P>,
-  { fenceAtMs, fenceSlot }: Fence = NEVER,
-): AdapterEffect<P>[] {
-  state.ready.push({ result, fenceAtMs, fenceSlot });
-  if (state.ready.length <= READY_RESULTS_MAX) return [];
-  const oldest = state.ready.shift();
-  return oldest === undefined ? [] : [{ type: "dropped", ref: oldest.result.ref }];
+/** Adds to what the node can take. The oldest results are dropped beyond the limit. */
+function keep<P>(state: AdapterState<P>, results: readonly ReadyResult<P>[]): Step<P> {
+  if (results.length === 0) return { state, effects: [] };
+  const all = [...state.ready, ...results];
+  if (all.length <= READY_RESULTS_MAX) return { state: { ...state, ready: all }, effects: [] };
+  const effects = all
+    .slice(0, -READY_RESULTS_MAX)
+    .map(({ result: { ref } }) => ({ kind: "dropped", ref }) as const);
+  return { state: { ...state, ready: all.slice(-READY_RESULTS_MAX) }, effects };
 }
 
-function refOf(session: Session, groupIndex: number): GroupRef {
+function refOf(session: OpenSession, groupIndex: number): GroupRef {
   const { requestId, endpoint, sessionId, slot } = session;
   return { requestId, endpoint, sessionId, groupIndex, slot };
 }

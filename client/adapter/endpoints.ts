@@ -1,14 +1,13 @@
-/** The places where the service may be, each with its own connection. */
+/** The endpoints of the service that a node names, each with a connection of its own. */
 import { AggregatorClient } from "../rpc/aggregator-client.js";
 import type { TickAggregatorOptions } from "./options.js";
 
-/** One place where the service may be. */
 export interface Endpoint {
   address: string;
   client: AggregatorClient;
 }
 
-/** One client for each address. Throws `TypeError` when there is none. */
+/** One client for each address. Throws `TypeError` when there is none or one cannot be used. */
 export function connectEndpoints(
   options: Pick<
     TickAggregatorOptions,
@@ -26,6 +25,6 @@ export function connectEndpoints(
       ...(options.receiveBytesMax && { receiveBytesMax: options.receiveBytesMax }),
     }),
   }));
-  if (first === undefined) throw new TypeError("TickAggregator needs one endpoint at least");
+  if (first === undefined) throw new TypeError("endpoints is empty: name at least one");
   return [first, ...rest];
 }

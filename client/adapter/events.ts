@@ -1,13 +1,13 @@
 /**
- * The words of the adapter's state machine: what can happen to it (events) and what it asks of
- * its shell (effects). `PROTOCOL.md` says what they mean; times are milliseconds of one monotonic
- * clock.
+ * The vocabulary of the adapter's state machine: what happens to it (events), and what it asks of
+ * its shell (effects). `PROTOCOL.md` has their meaning. Every time is in milliseconds of one
+ * monotonic clock.
  */
 
-/** The kinds of session that each hold a latch of their own. */
+/** The priorities of submissions. Each has an in-flight latch of its own. */
 export type AdapterPriority = "proposal" | "aggregation" | "backlog";
 
-/** Why nothing was submitted, in the order in which they are looked at; the server's own last. */
+/** Why nothing was submitted, in the order of the checks. The server's own reasons come last. */
 export const SKIP_REASONS = [
   "not_aggregator",
   "not_synced",
@@ -26,24 +26,25 @@ export type AdapterSkipReason = (typeof SKIP_REASONS)[number];
 /** What the node knows about itself at this tick. */
 export interface Gates {
   isAggregator: boolean;
-  /** Left out: not asked. It has deadlocked a network whose only aggregator was behind. */
+  /** Absent: the adapter does not check it. The check has deadlocked a network with one aggregator. */
   isSynced?: boolean;
-  /** The state that the snapshot is made of is at hand. */
+  /** The node has the state that the snapshot is made from. */
   hasState: boolean;
 }
 
 /** When a proof of one session becomes worthless. */
 export interface Fence {
   fenceAtMs: number;
-  /** The first slot at which it is worthless whatever the clock says; null: the clock alone. */
+  /** The proof is worthless from this slot on, whatever the clock says. Null: the clock decides. */
   fenceSlot: number | null;
 }
 
-/** A submission of which the answer is not known yet. */
+/** A snapshot that the node submits. */
 export interface Submission extends Fence {
   requestId: string;
   priority: AdapterPriority;
   slot: number;
+  /** Number of groups. */
   groups: number;
 }
 
@@ -56,9 +57,9 @@ export interface GroupRef {
   slot: number;
 }
 
-/** How one group ended on the wire, and its payload `P`, which the machine only carries. */
+/** How one group ended at the service. The machine only carries the payload `P`. */
 export interface WireOutcome<P> {
-  type: "outcome";
+  kind: "outcome";
   endpoint: string;
   sessionId: string;
   groupIndex: number;
@@ -72,41 +73,44 @@ export interface WireOutcome<P> {
   payload: P;
 }
 
+/** The end of a session at the service. */
 export interface WireSummary {
-  type: "summary";
+  kind: "summary";
   endpoint: string;
   sessionId: string;
-  /** From the service's receipt of the snapshot. */
+  /** Time since the service received the snapshot. */
   durationMs: number;
 }
 
 export type AdapterEvent<P> =
-  /** May a snapshot be submitted now? Answered by one `go` or `skip`. */
-  | { type: "ask"; slot: number; gates: Gates; priority: AdapterPriority; mayReplace: boolean }
-  | { type: "submitted"; submission: Submission }
-  /** `fenceMs` as the server understood it, from submission. */
-  | { type: "accepted"; requestId: string; endpoint: string; sessionId: string; fenceMs: number }
-  /** By the service, or by the adapter when no endpoint answered (null). */
-  | { type: "refused"; requestId: string; endpoint: string | null; reason: AdapterSkipReason }
-  | { type: "opened"; endpoint: string; instance: string }
+  /** May a snapshot be submitted now? The machine answers with one `go` or `skip`. */
+  | { kind: "ask"; slot: number; gates: Gates; priority: AdapterPriority; mayReplace: boolean }
+  | { kind: "submitted"; submission: Submission }
+  /** `fenceMs` is the fence as the server understood it, from submission on. */
+  | { kind: "accepted"; requestId: string; endpoint: string; sessionId: string; fenceMs: number }
+  /** The service skipped it, or no endpoint answered (null) and the adapter gave it up. */
+  | { kind: "refused"; requestId: string; endpoint: string | null; reason: AdapterSkipReason }
+  | { kind: "opened"; endpoint: string; instance: string }
   /** The stream broke, or an attempt to open it failed. */
-  | { type: "disconnected"; endpoint: string }
+  | { kind: "disconnected"; endpoint: string }
   | WireOutcome<P>
   | WireSummary
-  /** No session named: any may be concerned. */
-  | { type: "gap"; endpoint: string; cause: "trimmed" | "restarted"; sessionIds: string[] }
-  /** All that `GetSession` knows has been replayed; ended: nothing more will come. */
-  | { type: "reconciled"; endpoint: string; sessionId: string; isEnded: boolean }
-  | { type: "verified"; ref: GroupRef; isValid: boolean }
-  | { type: "take"; slot: number }
-  | { type: "tick" }
-  | { type: "closing" }
-  | { type: "closed" };
+  /** An empty list of sessions: every session of the endpoint may have lost events. */
+  | { kind: "gap"; endpoint: string; cause: "trimmed" | "restarted"; sessionIds: string[] }
+  /** All that `GetSession` returned has been replayed. `isEnded`: nothing more will come. */
+  | { kind: "reconciled"; endpoint: string; sessionId: string; isEnded: boolean }
+  | { kind: "verified"; ref: GroupRef; isValid: boolean }
+  | { kind: "take"; slot: number }
+  | { kind: "tick" }
+  | { kind: "closing" }
+  | { kind: "closed" };
 
 /**
- * - `outcome`: as the service ended it
- * - `duplicate`: a proof that adds nobody to one of the same slot and root; its bytes are dropped
- * - `refused`: the node's own check did not accept the proof
+ * How one group ended for the node:
+ * - `outcome`: as the service says
+ * - `duplicate`: an earlier proof of the same slot and root has all its participants; its bytes are
+ *   dropped
+ * - `refused`: the node's own verification failed
  * - `lost`: the service restarted, or stayed unreachable until the fence
  */
 export type AdapterResult<P> =
@@ -114,16 +118,16 @@ export type AdapterResult<P> =
   | { kind: "duplicate" | "refused" | "lost"; ref: GroupRef };
 
 export type AdapterEffect<P> =
-  /** Submit, or submit again what was refused, to this endpoint. */
-  | { type: "go"; endpoint: string }
-  | { type: "skip"; reason: AdapterSkipReason }
-  | { type: "verify"; ref: GroupRef; payload: P }
-  | { type: "reconcile"; endpoint: string; sessionId: string }
-  | { type: "deliver"; result: AdapterResult<P> }
-  /** For counting: a session's summary came. */
-  | { type: "summarised"; endpoint: string; sessionId: string; durationMs: number }
+  /** Submit to this endpoint; after a refusal, submit there again. */
+  | { kind: "go"; endpoint: string }
+  | { kind: "skip"; reason: AdapterSkipReason }
+  | { kind: "verify"; ref: GroupRef; payload: P }
+  | { kind: "reconcile"; endpoint: string; sessionId: string }
+  | { kind: "deliver"; result: AdapterResult<P> }
+  /** To count: the summary of a session came. */
+  | { kind: "summarised"; endpoint: string; sessionId: string; durationMs: number }
   /**
-   * For counting: a proof past the deadline; one past its fence; a group lost; a result that was
-   * not taken and made room.
+   * To count: a proof made after the deadline; a proof past its fence; a lost group; a result that
+   * nobody took in time.
    */
-  | { type: "late" | "fenced" | "lost" | "dropped"; ref: GroupRef };
+  | { kind: "late" | "fenced" | "lost" | "dropped"; ref: GroupRef };

@@ -1,6 +1,6 @@
 /**
- * The adapter's metrics, registered on the node's own registry under the names that the clients
- * share. One adapter for each registry: a second one would throw on the names.
+ * The adapter's metrics, on the node's own registry and under the names that all lean clients share.
+ * A registry has room for one adapter: a second one throws, as the names are taken.
  */
 import { Counter, Histogram, type Registry } from "prom-client";
 import { SKIP_REASONS } from "./events.js";
@@ -15,12 +15,12 @@ export interface AdapterMetrics {
   droppedResults: Counter;
 }
 
-/** Registers everything, each skip reason at zero. */
+/** Registers every metric, with each skip reason at zero. Throws `Error` when a name is taken. */
 export function createAdapterMetrics(registry: Registry): AdapterMetrics {
   const registers = [registry];
   const skips = new Counter({
     name: "lean_aggregator_skip_total",
-    help: "Snapshots that were not taken, or that the service skipped, by reason",
+    help: "Snapshots that the node did not submit or that the service skipped, by reason",
     labelNames: ["reason"] as const,
     registers,
   });
@@ -29,13 +29,13 @@ export function createAdapterMetrics(registry: Registry): AdapterMetrics {
     skips,
     workerSeconds: new Histogram({
       name: "lean_aggregator_worker_duration_seconds",
-      help: "From the service's receipt of a snapshot to the end of its last group",
+      help: "Time from the service's receipt of a snapshot to the end of its last group",
       buckets: [0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 10, 15, 20, 30],
       registers,
     }),
     submitSeconds: new Histogram({
       name: "lean_aggregator_submit_duration_seconds",
-      help: "Time taken from the node's tick by one submission, the making of the snapshot included",
+      help: "Time that one submission takes from the node's tick, with the making of the snapshot",
       buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1],
       registers,
     }),
@@ -51,12 +51,12 @@ export function createAdapterMetrics(registry: Registry): AdapterMetrics {
     }),
     lostGroups: new Counter({
       name: "lean_aggregator_lost_groups_total",
-      help: "Accepted groups of which the service never told the end",
+      help: "Accepted groups whose end the service never reported",
       registers,
     }),
     droppedResults: new Counter({
       name: "lean_aggregator_dropped_results_total",
-      help: "Results that the node did not take and that made room for newer ones",
+      help: "Results dropped for newer ones because the node did not take them",
       registers,
     }),
   };

@@ -1,4 +1,4 @@
-/** What a node gives to `TickAggregator` and gets from it. */
+/** What a node passes to `TickAggregator`, and what it gets back. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ChannelCredentials } from "@grpc/grpc-js";
 import type { Registry } from "prom-client";
@@ -15,75 +15,75 @@ import type { TlsOptions } from "../rpc/tls-credentials.js";
 
 export interface TickAggregatorOptions {
   /**
-   * `host:port`, `https://host:port` or `unix:/path`, as `AggregatorClientOptions.address`; several
-   * are in order of preference. One at least. Each is kept connected; a snapshot goes to the first
-   * that can take it.
+   * One or more addresses in order of preference: `host:port`, `https://host:port` or `unix:/path`,
+   * as in `AggregatorClientOptions.address`. The adapter keeps each of them connected. A snapshot
+   * goes to the first one that can take it.
    */
   endpoints: string | readonly string[];
   /** 1 to 64 characters of `A-Z a-z 0-9 . _ -`. */
   nodeId: string;
-  /** Default: random, as it must differ for each run of the node. */
+  /** Must differ for each run of the node. Default: random. */
   nodeEpoch?: bigint;
   /**
-   * Milliseconds left until the proofs of a snapshot of this slot are worthless: by default the
-   * time to the start of slot N+2 on the given slot clock.
+   * Milliseconds until the proofs of a snapshot of slot N are worthless. A slot clock stands for the
+   * time until slot N+2 starts.
    */
   timeToFence: SlotClock | ((slot: number) => number);
-  /** Time in which proofs may be started, in milliseconds. Default 750. */
+  /** Time in which the service may start a proof, in milliseconds. Default 750. */
   deadlineMs?: number;
   /** Default: the server's. */
   proofSystem?: Partial<Pick<ProofSystem, "scheme" | "revision" | "logInvRate">>;
-  /** For the endpoints that are no Unix sockets. Default: plain text but for `https://`. */
+  /** For endpoints other than Unix sockets. Default: TLS for `https://` only. */
   tls?: TlsOptions;
-  /** In place of what `tls` makes. Default: none. */
+  /** Replaces what `tls` makes. Default: none. */
   credentials?: ChannelCredentials;
   /**
-   * Says who calls where client certificates do not; a function is asked before each call. Sent over
-   * TLS, to loopback or to a Unix socket only. Default: none.
+   * Names the caller where no client certificate does. A function is called before each call. The
+   * client sends it over TLS, to loopback or to a Unix socket only. Default: none.
    */
   token?: TokenSource;
-  /** Largest message taken from the server, in bytes. Default 32 MiB. */
+  /** Largest message that the client accepts, in bytes. Default 32 MiB. */
   receiveBytesMax?: number;
-  /** The node's own check, before a proof can be taken. False or a throw refuses the proof. */
+  /** The node's own verification of a proof, before it can be taken. False or a throw refuses it. */
   verify?: (outcome: Outcome) => Promise<boolean>;
-  /** Default: a private one. One adapter for each registry. */
+  /** For one adapter only. Default: a registry of its own. */
   registry?: Registry;
-  /** Monotonic, in milliseconds. Default `performance.now`. */
+  /** A monotonic clock, in milliseconds. Default `performance.now`. */
   nowMs?: () => number;
-  /** Told of what is wrong and being dealt with. Default: nobody. */
+  /** Called with each error that the adapter handles itself. Default: none. */
   onError?: (error: Error) => void;
 }
 
 export interface SubmitOptions {
-  /** Each has an in-flight latch of its own. Default `aggregation`. */
+  /** Each priority has an in-flight latch of its own. Default `aggregation`. */
   priority?: AdapterPriority;
-  /** Default: the adapter's `deadlineMs`. */
+  /** Time in which the service may start a proof, in milliseconds. Default: the adapter's. */
   deadlineMs?: number;
-  /** Time until the proofs are worthless, in milliseconds. Default: by `timeToFence`. */
+  /** Time until the proofs are worthless, in milliseconds. Default: from `timeToFence`. */
   fenceMs?: number;
-  /** Replace what is in flight at this priority instead of skipping. Default false. */
+  /** Replaces what is in flight at this priority, instead of skipping. Default false. */
   mayReplace?: boolean;
-  /** Default: the server's, which is to allow parts. */
+  /** Default: the server's, which allows parts. */
   partialPolicy?: PartialPolicy;
 }
 
 /**
- * In the node's order of preference; the slot is that of the call. Frozen by `submitOrSkip`: once
- * it has returned, the bytes have been copied and the node may change or reuse them.
+ * A snapshot without its slot, which is that of the call. Groups are in the node's order of
+ * preference. `submitOrSkip` copies every byte; then the node may change or reuse them.
  */
 export type SnapshotInit = Omit<MessageInitShape<typeof SnapshotSchema>, "slot" | "$typeName">;
 
-/** `requestId` comes back with each result. */
+/** Each result carries the `requestId` of its submission. */
 export type SubmitAnswer = { submitted: true; requestId: string } | { skipped: AdapterSkipReason };
 
 /**
  * How one accepted group ended:
- * - `outcome`: as the service says; a proof only where its status is proved or proved late
- * - `duplicate`: its proof adds nobody to another one of the same slot and root
+ * - `outcome`: as the service says. It has a proof if its status is `PROVED` or `PROVED_LATE`
+ * - `duplicate`: an earlier proof of the same slot and root has all its participants
  * - `refused`: the `verify` hook did not accept its proof
  * - `lost`: the service restarted, or could not be reached until the fence
  *
- * None but `outcome` asks anything of the node: the next snapshot carries those votes.
+ * The node acts on `outcome` only. The next snapshot carries the votes of the others.
  */
 export type TickResult =
   | (GroupRef & { kind: "outcome"; outcome: Outcome })

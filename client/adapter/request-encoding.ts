@@ -1,6 +1,6 @@
 /**
- * The bytes of a submission: encoded once, in the node's tick, with the budgets joined to them at
- * each try. Fields of a protobuf message may come in any order.
+ * The bytes of a submission. They are encoded once, in the node's tick; each try appends the budgets
+ * to them. Fields of a protobuf message may come in any order.
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { createFlatEncoder, type FlatEncoded } from "../../proto/flat-encoder.js";
@@ -8,23 +8,26 @@ import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/
 
 const encode = createFlatEncoder(SubmitSnapshotRequestSchema);
 
-/** Two tags of a byte and two uint32 of 5 at most. */
+/** Two tags of 1 byte and two uint32 of at most 5 bytes. */
 const BUDGETS_BYTES_MAX = 12;
 
-/** What is left of the budgets at one try, in milliseconds. */
+/** The time left until deadline and fence at one try, in milliseconds. */
 export interface Budgets {
   deadlineMs: number;
   fenceMs: number;
 }
 
-/** A copy of everything in it. Throws `TypeError` for what cannot be encoded. */
+/** Encodes and so copies the request. Throws `TypeError` for a value that its field cannot hold. */
 export function encodeRequest(
   request: Omit<MessageInitShape<typeof SubmitSnapshotRequestSchema>, "$typeName" | keyof Budgets>,
 ): FlatEncoded {
   return encode(request, BUDGETS_BYTES_MAX);
 }
 
-/** Good until the next call for the same request: the budgets are written behind it in place. */
+/**
+ * The request with budgets, written in place behind the request's bytes. The next call for the same
+ * request overwrites them.
+ */
 export function withBudgets(
   { buffer, length }: FlatEncoded,
   { deadlineMs, fenceMs }: Budgets,
@@ -33,7 +36,7 @@ export function withBudgets(
   return buffer.subarray(0, length + budgets.buffer.copy(buffer, length));
 }
 
-/** A uint32 on the wire. */
+/** Whole milliseconds within a uint32. */
 function wireMs(ms: number): number {
   return Math.min(0xffffffff, Math.max(0, Math.floor(ms)));
 }

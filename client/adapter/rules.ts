@@ -1,272 +1,316 @@
 /**
- * The adapter's rules as a synchronous state machine, `(state, event, nowMs) → effects`: no clock,
- * timer or I/O. The state is changed in place and belongs to one shell, `TickAggregator`. The
- * numbered rules that the comments cite are those of `PROTOCOL.md`.
+ * The adapter's rules as a synchronous state machine, `(state, event, nowMs) → { state, effects }`:
+ * no clock, timer or I/O. `AdapterShell` feeds it and carries out its effects. The comments cite the
+ * numbered rules of `PROTOCOL.md`.
  */
+import { assertNever } from "../errors.js";
 import type { AdapterEffect, AdapterEvent, AdapterSkipReason } from "./events.js";
-import { endLost, endOutcome, endVerified, expireProofs, takeReady } from "./end-groups.js";
-import type { AdapterState, Session } from "./state.js";
+import { endOutcome, endSessions, endVerified, expireProofs, takeReady } from "./end-groups.js";
+import type { AdapterState, OpenSession, Step } from "./state.js";
 import {
   EARLY_EVENTS_MAX,
+  inOrder,
   isPast,
   isUp,
   LOST_GRACE_MS,
   REST_MS,
   sessionKey,
   targetOf,
+  withChanges,
+  withEntry,
+  withoutEntries,
+  withoutKey,
 } from "./state.js";
 
-type EventOf<P, T extends AdapterEvent<P>["type"]> = Extract<AdapterEvent<P>, { type: T }>;
+type EventOf<P, K extends AdapterEvent<P>["kind"]> = Extract<AdapterEvent<P>, { kind: K }>;
 
-/** Applies one event. The effects are to be carried out in order. */
-export function transition<P>(
+/** Applies one event. The caller carries out the effects in order. */
+export function transitionAdapter<P>(
   state: AdapterState<P>,
   event: AdapterEvent<P>,
   nowMs: number,
-): AdapterEffect<P>[] {
-  const effects: AdapterEffect<P>[] = [];
-  if (event.type === "ask" || event.type === "take") state.slot = event.slot;
-  apply(state, event, nowMs, effects);
-  retarget(state, nowMs);
-  expire(state, nowMs, effects);
-  // Last, so that what the fence has just freed is free, and what it has taken is not handed out.
-  if (event.type === "ask") effects.push(answer(state, event, nowMs));
-  if (event.type === "take") effects.push(...takeReady(state));
-  return effects;
+): Step<P> {
+  return inOrder(state, [
+    (current) => apply(withSlot(current, event), event, nowMs),
+    (current) => ({ state: retarget(current, nowMs), effects: [] }),
+    (current) => expire(current, nowMs),
+    // Last: what the fence has just freed is free, and what it has erased is not delivered.
+    (current) => answer(current, event, nowMs),
+  ]);
 }
 
-function apply<P>(
-  state: AdapterState<P>,
-  event: AdapterEvent<P>,
-  nowMs: number,
-  effects: AdapterEffect<P>[],
-): void {
-  switch (event.type) {
+function withSlot<P>(state: AdapterState<P>, event: AdapterEvent<P>): AdapterState<P> {
+  const says = event.kind === "ask" || event.kind === "take";
+  return says && event.slot !== state.slot ? { ...state, slot: event.slot } : state;
+}
+
+function apply<P>(state: AdapterState<P>, event: AdapterEvent<P>, nowMs: number): Step<P> {
+  switch (event.kind) {
     case "submitted":
-      state.pending.set(event.submission.requestId, { ...event.submission, sentAtMs: nowMs });
-      state.latches.set(event.submission.priority, event.submission);
-      return;
+      return { state: submit(state, event, nowMs), effects: [] };
     case "accepted":
-      return accept(state, event, nowMs, effects);
+      return accept(state, event, nowMs);
     case "refused":
-      return refuse(state, event, nowMs, effects);
+      return refuse(state, event, nowMs);
     case "opened":
-      return open(state, event, effects);
-    case "disconnected": {
-      const link = state.links.get(event.endpoint);
-      if (link !== undefined) link.kind = link.kind === "up" ? "connecting" : "down";
-      return;
-    }
+      return open(state, event);
+    case "disconnected":
+      return { state: disconnect(state, event), effects: [] };
     case "outcome":
     case "summary":
-      return receive(state, event, nowMs, effects);
+      return receive(state, event, nowMs);
     case "gap":
-      return gap(state, event, effects);
+      return gap(state, event);
     case "reconciled": {
       const session = state.sessions.get(sessionKey(event.endpoint, event.sessionId));
-      if (session !== undefined && event.isEnded) lose(state, session, effects);
-      return;
+      if (session === undefined || !event.isEnded) return { state, effects: [] };
+      return lose(state, [session]);
     }
     case "verified":
-      effects.push(...endVerified(state, event.ref, event.isValid));
-      return;
+      return endVerified(state, event.ref, event.isValid);
     case "closing":
-      state.isClosing = true;
-      return;
+      return { state: { ...state, isClosing: true }, effects: [] };
     case "closed":
-      return close(state, effects);
+      return close(state);
     case "ask":
     case "take":
     case "tick":
-      return;
+      return { state, effects: [] };
+    default:
+      return assertNever(event);
   }
 }
 
-function answer<P>(
+/** What the node asked for: the answer to an `ask`, the results of a `take`. */
+function answer<P>(state: AdapterState<P>, event: AdapterEvent<P>, nowMs: number): Step<P> {
+  if (event.kind === "take") return takeReady(state);
+  return { state, effects: event.kind === "ask" ? [goOrSkip(state, event, nowMs)] : [] };
+}
+
+function goOrSkip<P>(
   state: AdapterState<P>,
   { gates, priority, mayReplace }: EventOf<P, "ask">,
   nowMs: number,
 ): AdapterEffect<P> {
-  const skip = (reason: AdapterSkipReason) => ({ type: "skip", reason }) as const;
+  const skip = (reason: AdapterSkipReason) => ({ kind: "skip", reason }) as const;
   if (!gates.isAggregator) return skip("not_aggregator");
   if (gates.isSynced === false) return skip("not_synced");
   if (!gates.hasState) return skip("missing_state");
   if (!mayReplace && state.latches.has(priority)) return skip("in_flight");
   if (state.isClosing) return skip("draining");
   const endpoint = targetOf(state, nowMs);
-  return endpoint === null ? skip("unreachable") : { type: "go", endpoint };
+  return endpoint === null ? skip("unreachable") : { kind: "go", endpoint };
+}
+
+function submit<P>(
+  state: AdapterState<P>,
+  { submission }: EventOf<P, "submitted">,
+  nowMs: number,
+): AdapterState<P> {
+  const { requestId, priority } = submission;
+  const pending = withEntry(state.pending, requestId, { ...submission, sentAtMs: nowMs });
+  return { ...state, pending, latches: withEntry(state.latches, priority, submission) };
 }
 
 function accept<P>(
   state: AdapterState<P>,
   { requestId, endpoint, sessionId, fenceMs }: EventOf<P, "accepted">,
   nowMs: number,
-  effects: AdapterEffect<P>[],
-): void {
+): Step<P> {
   const submission = state.pending.get(requestId);
-  if (submission === undefined) return;
-  state.pending.delete(requestId);
-  const instance = state.links.get(endpoint)?.instance ?? null;
-  // A server that gives an id twice must not make the first one's groups vanish.
-  const namesake = state.sessions.get(sessionKey(endpoint, sessionId));
-  if (namesake !== undefined) lose(state, namesake, effects);
-  state.sessions.set(sessionKey(endpoint, sessionId), {
+  if (submission === undefined) return { state, effects: [] };
+  const key = sessionKey(endpoint, sessionId);
+  const namesake = state.sessions.get(key);
+  const session: OpenSession = {
     ...submission,
-    // Ours counts from before the request left, the server's from its receipt: the earlier holds.
+    // The adapter counts from before the request left, the server from its receipt.
     fenceAtMs: Math.min(submission.fenceAtMs, submission.sentAtMs + fenceMs),
     endpoint,
     sessionId,
-    // Accepted while the stream is away: of the server that the stream will find (rule 18).
-    instance: isUp(state, endpoint) ? instance : null,
+    // Accepted while the stream is away: it belongs to the run that the stream finds (rule 18).
+    instance: isUp(state, endpoint) ? (state.links.get(endpoint)?.instance ?? null) : null,
     ended: new Set(),
     isSummarised: false,
     fencedAtMs: null,
-  });
-  // Events may overtake the answer to the submission (rule 12).
-  const early = state.early;
-  state.early = [];
-  for (const event of early) receive(state, event, nowMs, effects);
+  };
+  const answered = { ...state, pending: withoutKey(state.pending, requestId), early: [] };
+  return inOrder<P>(answered, [
+    // A server that gives an id twice must not make the groups of the first session vanish.
+    (current) => lose(current, namesake ? [namesake] : []),
+    (current) => {
+      const sessions = withEntry(current.sessions, key, session);
+      return { state: { ...current, sessions }, effects: [] };
+    },
+    // Events may overtake the answer to the submission (rule 12).
+    ...state.early.map((event) => (current: AdapterState<P>) => receive(current, event, nowMs)),
+  ]);
 }
 
 function refuse<P>(
   state: AdapterState<P>,
   { requestId, endpoint, reason }: EventOf<P, "refused">,
   nowMs: number,
-  effects: AdapterEffect<P>[],
-): void {
+): Step<P> {
+  const rested =
+    reason === "draining" || reason === "no_prover" ? rest(state, endpoint, nowMs) : state;
+  if (rested !== state && state.pending.has(requestId)) {
+    const next = targetOf(rested, nowMs);
+    const isRested = next !== null && nowMs >= (rested.links.get(next)?.restsUntilMs ?? 0);
+    if (isRested) return { state: rested, effects: [{ kind: "go", endpoint: next }] };
+  }
+  const pending = withoutKey(rested.pending, requestId);
+  const early = pending.size === 0 ? [] : rested.early;
+  const next = freeLatch({ ...rested, pending, early }, requestId);
+  return { state: next, effects: [{ kind: "skip", reason }] };
+}
+
+/** The endpoint rests; the same state when it is not one of the node's. */
+function rest<P>(state: AdapterState<P>, endpoint: string | null, nowMs: number): AdapterState<P> {
   const link = endpoint === null ? undefined : state.links.get(endpoint);
-  if (link !== undefined && (reason === "draining" || reason === "no_prover")) {
-    link.restsUntilMs = nowMs + REST_MS;
-    const next = targetOf(state, nowMs);
-    const isRested = next !== null && nowMs >= (state.links.get(next)?.restsUntilMs ?? 0);
-    if (isRested && state.pending.has(requestId)) {
-      effects.push({ type: "go", endpoint: next });
-      return;
-    }
-  }
-  state.pending.delete(requestId);
-  freeLatch(state, requestId);
-  if (state.pending.size === 0) state.early = [];
-  effects.push({ type: "skip", reason });
+  if (endpoint === null || link === undefined) return state;
+  const resting = { ...link, restsUntilMs: nowMs + REST_MS };
+  return { ...state, links: withEntry(state.links, endpoint, resting) };
 }
 
-function open<P>(
-  state: AdapterState<P>,
-  { endpoint, instance }: EventOf<P, "opened">,
-  effects: AdapterEffect<P>[],
-): void {
+function open<P>(state: AdapterState<P>, { endpoint, instance }: EventOf<P, "opened">): Step<P> {
   const link = state.links.get(endpoint);
-  if (link === undefined) return;
+  if (link === undefined) return { state, effects: [] };
   const isNewRun = link.instance !== null && link.instance !== instance;
-  state.links.set(endpoint, { kind: "up", instance, restsUntilMs: 0 });
-  if (isNewRun && endpoint === state.target) freeAnsweredLatches(state);
-  loseOtherInstances(state, endpoint, effects);
+  const up = { kind: "up", instance, restsUntilMs: 0 } as const;
+  const opened = { ...state, links: withEntry(state.links, endpoint, up) };
+  const isTarget = endpoint === state.target;
+  return loseOtherRuns(isNewRun && isTarget ? freeAnsweredLatches(opened) : opened, endpoint);
 }
 
-function loseOtherInstances<P>(
+function disconnect<P>(
   state: AdapterState<P>,
-  endpoint: string,
-  effects: AdapterEffect<P>[],
-): void {
+  { endpoint }: EventOf<P, "disconnected">,
+): AdapterState<P> {
+  const link = state.links.get(endpoint);
+  if (link === undefined) return state;
+  const kind = link.kind === "up" ? "connecting" : "down";
+  return { ...state, links: withEntry(state.links, endpoint, { ...link, kind }) };
+}
+
+/** Loses the endpoint's sessions of other runs of the server than the one that its stream found. */
+function loseOtherRuns<P>(state: AdapterState<P>, endpoint: string): Step<P> {
   const instance = state.links.get(endpoint)?.instance ?? null;
-  for (const session of state.sessions.values()) {
-    if (session.endpoint !== endpoint) continue;
-    session.instance ??= instance;
-    if (session.instance !== instance) lose(state, session, effects);
-  }
+  const sessions = withChanges(state.sessions, (session) =>
+    session.endpoint === endpoint && session.instance === null && instance !== null
+      ? { ...session, instance }
+      : session,
+  );
+  const others = [...sessions.values()].filter(
+    (session) => session.endpoint === endpoint && session.instance !== instance,
+  );
+  return lose({ ...state, sessions }, others);
 }
 
 function receive<P>(
   state: AdapterState<P>,
   event: EventOf<P, "outcome"> | EventOf<P, "summary">,
   nowMs: number,
-  effects: AdapterEffect<P>[],
-): void {
-  const session = state.sessions.get(sessionKey(event.endpoint, event.sessionId));
+): Step<P> {
+  const key = sessionKey(event.endpoint, event.sessionId);
+  const session = state.sessions.get(key);
   if (session === undefined) {
-    // Else of an earlier run, a submission that was given up, or a session that has ended.
-    if (state.pending.size === 0) return;
-    state.early.push(event);
-    if (state.early.length > EARLY_EVENTS_MAX) state.early.shift();
-    return;
+    // With no answer awaited it is of an earlier run, a submission given up, or an ended session.
+    if (state.pending.size === 0) return { state, effects: [] };
+    const early = [...state.early, event].slice(-EARLY_EVENTS_MAX);
+    return { state: { ...state, early }, effects: [] };
   }
-  if (event.type === "outcome") {
-    effects.push(...endOutcome(state, session, event, nowMs));
-  } else if (!session.isSummarised) {
-    session.isSummarised = true;
-    const { endpoint, sessionId, durationMs } = event;
-    effects.push({ type: "summarised", endpoint, sessionId, durationMs });
-    freeLatch(state, session.requestId);
-    if (session.ended.size < session.groups) effects.push(reconcile(session));
-  }
-  if (session.isSummarised && session.ended.size >= session.groups)
-    state.sessions.delete(sessionKey(session.endpoint, session.sessionId));
+  const step =
+    event.kind === "outcome"
+      ? endOutcome(state, session, event, nowMs)
+      : summarise(state, session, event);
+  const after = step.state.sessions.get(key);
+  if (after === undefined || !after.isSummarised || after.ended.size < after.groups) return step;
+  return { ...step, state: { ...step.state, sessions: withoutKey(step.state.sessions, key) } };
 }
 
-function gap<P>(
+function summarise<P>(
   state: AdapterState<P>,
-  event: EventOf<P, "gap">,
-  effects: AdapterEffect<P>[],
-): void {
-  if (event.endpoint === state.target) freeAnsweredLatches(state);
-  if (event.cause === "restarted") loseOtherInstances(state, event.endpoint, effects);
-  for (const session of state.sessions.values()) {
-    const isNamed = event.sessionIds.length === 0 || event.sessionIds.includes(session.sessionId);
-    if (session.endpoint === event.endpoint && isNamed) effects.push(reconcile(session));
-  }
+  session: OpenSession,
+  { endpoint, sessionId, durationMs }: EventOf<P, "summary">,
+): Step<P> {
+  if (session.isSummarised) return { state, effects: [] };
+  const key = sessionKey(endpoint, sessionId);
+  const sessions = withEntry(state.sessions, key, { ...session, isSummarised: true });
+  const effects: AdapterEffect<P>[] = [{ kind: "summarised", endpoint, sessionId, durationMs }];
+  if (session.ended.size < session.groups) effects.push(reconcile(session));
+  return { state: freeLatch({ ...state, sessions }, session.requestId), effects };
 }
 
-function close<P>(state: AdapterState<P>, effects: AdapterEffect<P>[]): void {
-  state.isClosing = true;
-  state.pending.clear();
-  state.early = [];
-  state.latches.clear();
-  for (const session of state.sessions.values()) lose(state, session, effects);
-  for (const { ref } of state.checking.values()) effects.push(...endVerified(state, ref, false));
+function gap<P>(state: AdapterState<P>, event: EventOf<P, "gap">): Step<P> {
+  const { endpoint, cause, sessionIds } = event;
+  const freed = endpoint === state.target ? freeAnsweredLatches(state) : state;
+  return inOrder<P>(freed, [
+    (current) =>
+      cause === "restarted" ? loseOtherRuns(current, endpoint) : { state: current, effects: [] },
+    (current) => {
+      const isNamed = ({ sessionId }: OpenSession) =>
+        sessionIds.length === 0 || sessionIds.includes(sessionId);
+      const asked = [...current.sessions.values()].filter(
+        (session) => session.endpoint === endpoint && isNamed(session),
+      );
+      return { state: current, effects: asked.map(reconcile) };
+    },
+  ]);
 }
 
-function reconcile(session: Session): AdapterEffect<never> {
-  return { type: "reconcile", endpoint: session.endpoint, sessionId: session.sessionId };
+function close<P>(state: AdapterState<P>): Step<P> {
+  const closed = { ...state, isClosing: true, pending: new Map(), early: [], latches: new Map() };
+  const refs = [...state.checking.values()].map(({ ref }) => ref);
+  return inOrder<P>(closed, [
+    (current) => lose(current, [...current.sessions.values()]),
+    ...refs.map((ref) => (current: AdapterState<P>) => endVerified(current, ref, false)),
+  ]);
 }
 
-/** Sessions at the endpoint left live on; the latches that they hold are of no use any more. */
-function retarget(state: AdapterState<unknown>, nowMs: number): void {
-  const next = targetOf(state, nowMs);
-  if (next === null || next === state.target) return;
-  state.target = next;
-  freeAnsweredLatches(state);
+function reconcile({ endpoint, sessionId }: OpenSession): AdapterEffect<never> {
+  return { kind: "reconcile", endpoint, sessionId };
 }
 
-/** What time alone does: latches freed, groups lost, proofs erased. */
-function expire<P>(state: AdapterState<P>, nowMs: number, effects: AdapterEffect<P>[]): void {
-  for (const [priority, fence] of state.latches)
-    if (isPast(state, fence, nowMs)) state.latches.delete(priority);
-  for (const session of state.sessions.values()) {
-    if (!isPast(state, session, nowMs)) continue;
-    session.fencedAtMs ??= Math.min(nowMs, session.fenceAtMs);
-    // The service ends the session itself if it is there: let it say so (rule 16).
-    const isGraceOver = nowMs >= session.fencedAtMs + LOST_GRACE_MS;
-    if (isUp(state, session.endpoint) && !isGraceOver) continue;
-    lose(state, session, effects);
-  }
-  effects.push(...expireProofs(state, nowMs));
+/** Sessions at the old endpoint live on, but the latches that they hold are of no use any more. */
+function retarget<P>(state: AdapterState<P>, nowMs: number): AdapterState<P> {
+  const target = targetOf(state, nowMs);
+  if (target === null || target === state.target) return state;
+  return freeAnsweredLatches({ ...state, target });
 }
 
-/** A submission that is not answered yet goes wherever its next try goes, and so does its latch. */
-function freeAnsweredLatches(state: AdapterState<unknown>): void {
-  for (const [priority, { requestId }] of state.latches)
-    if (!state.pending.has(requestId)) state.latches.delete(priority);
+/** What time alone does: it frees latches, loses groups and erases proofs. */
+function expire<P>(state: AdapterState<P>, nowMs: number): Step<P> {
+  const latches = withoutEntries(state.latches, (fence) => isPast(state, fence, nowMs));
+  const sessions = withChanges(state.sessions, (session) =>
+    session.fencedAtMs === null && isPast(state, session, nowMs)
+      ? { ...session, fencedAtMs: Math.min(nowMs, session.fenceAtMs) }
+      : session,
+  );
+  // A service that is there ends the session itself: wait for its word (rule 16).
+  const isOver = ({ endpoint, fencedAtMs }: OpenSession) =>
+    fencedAtMs !== null && (!isUp(state, endpoint) || nowMs >= fencedAtMs + LOST_GRACE_MS);
+  const isSame = latches === state.latches && sessions === state.sessions;
+  return inOrder<P>(isSame ? state : { ...state, latches, sessions }, [
+    (current) => lose(current, [...current.sessions.values()].filter(isOver)),
+    (current) => expireProofs(current, nowMs),
+  ]);
 }
 
-function freeLatch(state: AdapterState<unknown>, requestId: string): void {
-  for (const [priority, holder] of state.latches)
-    if (holder.requestId === requestId) state.latches.delete(priority);
+/** An unanswered submission keeps its latch: its next try goes where submissions go. */
+function freeAnsweredLatches<P>(state: AdapterState<P>): AdapterState<P> {
+  const isAnswered = ({ requestId }: { requestId: string }) => !state.pending.has(requestId);
+  return { ...state, latches: withoutEntries(state.latches, isAnswered) };
 }
 
-/** Ends as lost whatever of the session has not ended, and forgets the session. */
-function lose<P>(state: AdapterState<P>, session: Session, effects: AdapterEffect<P>[]): void {
-  for (let groupIndex = 0; groupIndex < session.groups; groupIndex++)
-    if (!session.ended.has(groupIndex)) effects.push(...endLost(state, session, groupIndex));
-  state.sessions.delete(sessionKey(session.endpoint, session.sessionId));
-  freeLatch(state, session.requestId);
+function freeLatch<P>(state: AdapterState<P>, requestId: string): AdapterState<P> {
+  const latches = withoutEntries(state.latches, (holder) => holder.requestId === requestId);
+  return { ...state, latches };
+}
+
+/** Forgets the sessions, ends as lost what has not ended of them, and frees their latches. */
+function lose<P>(state: AdapterState<P>, sessions: readonly OpenSession[]): Step<P> {
+  return endSessions(
+    sessions.reduce((current, { requestId }) => freeLatch(current, requestId), state),
+    sessions,
+  );
 }

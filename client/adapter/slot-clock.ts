@@ -1,4 +1,4 @@
-/** When a snapshot's proofs become worthless, by the chain's own time. */
+/** The time until a snapshot's proofs become worthless, from the chain's own time. */
 
 /** Where the chain's slots lie on the wall clock. */
 export interface SlotClock {
@@ -10,7 +10,7 @@ export interface SlotClock {
   wallNowMs?: () => number;
 }
 
-/** Milliseconds left to the start of slot N+2; negative once it has begun. */
+/** Milliseconds until slot N+2 starts; negative after its start. */
 export function timeToFenceMs(
   timeToFence: SlotClock | ((slot: number) => number),
   slot: number,

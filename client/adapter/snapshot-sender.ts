@@ -1,23 +1,23 @@
 /**
- * Sends one encoded snapshot until it is answered: the same request id on every try, so that a
- * lost answer costs nothing, and the budgets as they are left by then. Called by `TickAggregator`,
- * after the tick.
+ * Sends one encoded snapshot until the service answers. Every try has the same request id, so that a
+ * lost answer costs nothing, and the time that is left by then. `TickAggregator` calls it after the
+ * tick.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { FlatEncoded } from "../../proto/flat-encoder.js";
 import type { Accepted } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { SkipReason } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AdapterSkipReason } from "./events.js";
-import { AggregatorError } from "../errors.js";
+import { AggregatorError, assertNever } from "../errors.js";
 import type { Endpoint } from "./endpoints.js";
 import { withBudgets } from "./request-encoding.js";
 
 const RETRY_MS = 100;
 
-/** The answer to a snapshot sent just before its deadline, or asked for again, has this long. */
+/** Time for the answer to a try that starts at the deadline. */
 const ANSWER_GRACE_MS = 250;
 
-/** Skipped with an error: no endpoint answered; with neither: none was asked. */
+/** Skipped with an error: no endpoint answered. Skipped with neither: nothing was sent. */
 export type SnapshotAnswer =
   | { kind: "accepted"; endpoint: Endpoint; accepted: Accepted }
   | { kind: "skipped"; endpoint: Endpoint; reason: AdapterSkipReason; error: null }
@@ -25,11 +25,11 @@ export type SnapshotAnswer =
 
 export interface SnapshotSending {
   request: FlatEncoded;
-  /** Instants of `nowMs`. */
+  /** An instant of `nowMs`, as is the fence. */
   deadlineAtMs: number;
   fenceAtMs: number;
   nowMs: () => number;
-  /** Asked anew for each try; null: no endpoint can be reached. */
+  /** Called for each try. Null: no endpoint can be reached. */
   target: () => Endpoint | null;
   signal: AbortSignal;
 }
@@ -37,7 +37,7 @@ export interface SnapshotSending {
 /** Never rejects. */
 export async function sendSnapshot(sending: SnapshotSending): Promise<SnapshotAnswer> {
   const { nowMs, deadlineAtMs, signal } = sending;
-  // A node that stood still catches up with slots whose time is over.
+  // A node that stalled catches up with slots whose time is over.
   if (deadlineAtMs - nowMs() < 1)
     return { kind: "skipped", endpoint: null, reason: "predicted_miss", error: null };
   let hasAskedAgain = false;
@@ -45,7 +45,7 @@ export async function sendSnapshot(sending: SnapshotSending): Promise<SnapshotAn
     const answer = await tryOnce(sending);
     if (answer.kind === "accepted" || answer.error === null) return answer;
     if (answer.error.kind === "deadline_exceeded" && !hasAskedAgain) {
-      // The answer may be there unread, when it was our own loop that stalled: the id finds it.
+      // The node's own loop may have stalled with the answer unread. The id finds that answer.
       hasAskedAgain = true;
       continue;
     }
@@ -67,7 +67,7 @@ async function tryOnce(sending: SnapshotSending): Promise<SnapshotAnswer> {
     if (result.case === "accepted") return { kind: "accepted", endpoint, accepted: result.value };
     if (result.case === "skipped")
       return { kind: "skipped", endpoint, reason: reasonOf(result.value.reason), error: null };
-    throw new AggregatorError("internal", "neither accepted nor skipped");
+    throw new AggregatorError("internal", "the response is neither accepted nor skipped");
   } catch (thrown) {
     const error = AggregatorError.from(thrown);
     return { kind: "skipped", endpoint: null, reason: reasonOfError(error), error };
@@ -84,7 +84,7 @@ function reasonOf(reason: SkipReason): AdapterSkipReason {
       return "draining";
     case SkipReason.NO_PROVER:
       return "no_prover";
-    // A reason newer than this client: not now, as with `overloaded`.
+    // A reason that this client does not know means "not now", like `overloaded`.
     default:
       return "overloaded";
   }
@@ -104,5 +104,7 @@ function reasonOfError({ kind }: AggregatorError): AdapterSkipReason {
     case "cancelled":
     case "internal":
       return "unreachable";
+    default:
+      return assertNever(kind);
   }
 }

@@ -1,8 +1,9 @@
 /**
- * What the adapter's state machine remembers, with the limit on each table. Made by
- * `createAdapterState`, changed only by `transition`.
+ * What the adapter's state machine remembers, and the limit on each table. `createAdapterState`
+ * makes the first state; `transitionAdapter` returns each next one. No state is ever changed.
  */
 import type {
+  AdapterEffect,
   AdapterPriority,
   AdapterResult,
   Fence,
@@ -12,102 +13,115 @@ import type {
   WireSummary,
 } from "./events.js";
 
-/** How long past its fence a group may wait for the service's own word, while it is connected. */
+/** After its fence, a group waits this long for the service's own end, if the stream is up. */
 export const LOST_GRACE_MS = 1000;
 
-/** An endpoint that is draining or has no prover is back in 4 to 13 s, or its stream says so. */
+/** An endpoint that drains or has no prover is back in 4 to 13 s, or its stream says so. */
 export const REST_MS = 5000;
 
-/** Events ahead of the answer to their submission: a few sessions of many groups each. */
+/** Events that arrive before the answer to their submission: a few sessions of many groups. */
 export const EARLY_EVENTS_MAX = 256;
 
-/** Results that a node has not taken; beyond it the oldest go. Hundreds of slots' worth. */
+/** Results that the node has not taken. Beyond it the oldest go. It holds hundreds of slots. */
 export const READY_RESULTS_MAX = 4096;
 
-/** The fence of what is no proof. */
+/** The fence of a result without a proof. */
 export const NEVER: Fence = { fenceAtMs: Infinity, fenceSlot: null };
 
-/** An accepted snapshot of which not every group has ended, or the summary has not come. */
-export interface Session extends Submission {
-  endpoint: string;
-  sessionId: string;
-  /** The run of the server that holds it; null: not known yet. */
-  instance: string | null;
-  ended: Set<number>;
-  isSummarised: boolean;
-  /** When it was seen past its fence. */
-  fencedAtMs: number | null;
+/** A submission without an answer. */
+export interface UnansweredSubmission extends Submission {
+  readonly sentAtMs: number;
 }
 
-/** A group that has ended and has not been taken; the fence erases it if there is a proof in it. */
+/** An accepted submission that has groups without an end, or no summary. */
+export interface OpenSession extends Submission {
+  readonly endpoint: string;
+  readonly sessionId: string;
+  /** The server's run that holds the session. Null: not known yet. */
+  readonly instance: string | null;
+  /** Indexes of the groups that have ended. */
+  readonly ended: ReadonlySet<number>;
+  readonly isSummarised: boolean;
+  /** When the machine first saw the session past its fence. Null: not yet. */
+  readonly fencedAtMs: number | null;
+}
+
+/** The end of a group, until the node takes it. Its fence erases it if it has a proof. */
 export interface ReadyResult<P> extends Fence {
-  result: AdapterResult<P>;
+  readonly result: AdapterResult<P>;
 }
 
-/** A proof, as long as the node's own check may still refuse it. */
+/** A proof that may still fail the node's own verification. */
 export interface Proof<P> extends Fence {
-  ref: GroupRef;
-  /** Names the slot of submission and the root. */
-  key: string;
-  participants: Uint8Array;
-  payload: P;
+  readonly ref: GroupRef;
+  /** The slot of submission and the root. */
+  readonly key: string;
+  readonly participants: Uint8Array;
+  readonly payload: P;
 }
 
-/** The proofs of one slot and root so far. */
+/** The participants of each proof of one slot and root so far. */
 export interface SeenProofs extends Fence {
-  participants: Uint8Array[];
+  readonly participants: readonly Uint8Array[];
 }
 
 export interface Link {
   /**
-   * - `connecting`: never been up, or the stream broke; and no attempt has failed since
+   * - `connecting`: the stream has never been up or it broke, and no attempt has failed since
    * - `up`: the stream is open
-   * - `down`: the last attempt to open it failed
+   * - `down`: the last attempt to open the stream failed
    */
-  kind: "connecting" | "up" | "down";
-  /** The run of the server that the last stream found. */
-  instance: string | null;
-  /** It said that it takes nothing for now; until then, others are asked first. */
-  restsUntilMs: number;
+  readonly kind: "connecting" | "up" | "down";
+  /** The server's run that the last stream found. Null: no stream yet. */
+  readonly instance: string | null;
+  /** The endpoint takes no snapshots for now. Until this instant the others go first. */
+  readonly restsUntilMs: number;
 }
 
 export interface AdapterState<P> {
   readonly hasVerifyHook: boolean;
-  isClosing: boolean;
+  readonly isClosing: boolean;
   /** The node's current slot, as it last said. */
-  slot: number | null;
-  /** By endpoint, in order of preference; as many as are configured. */
-  readonly links: Map<string, Link>;
-  /** Where the last submission could go. */
-  target: string;
+  readonly slot: number | null;
+  /** By endpoint, in order of preference. */
+  readonly links: ReadonlyMap<string, Link>;
+  /** The last endpoint that a submission could go to. */
+  readonly target: string;
   /** At most one for each priority. */
-  readonly latches: Map<AdapterPriority, Fence & { requestId: string }>;
-  /** Bounded by the time limit on a submission. */
-  readonly pending: Map<string, Submission & { sentAtMs: number }>;
-  /** Bounded by the fence. */
-  readonly sessions: Map<string, Session>;
-  /** By slot and root; bounded by the fence. */
-  readonly seen: Map<string, SeenProofs>;
-  /** By group, while the node's own check runs; bounded by the fence. */
-  readonly checking: Map<string, Proof<P>>;
-  /** No proof's fence passes before this one: what makes most events cheap. */
-  nextFence: Fence;
-  early: (WireOutcome<P> | WireSummary)[];
-  ready: ReadyResult<P>[];
+  readonly latches: ReadonlyMap<AdapterPriority, Fence & { readonly requestId: string }>;
+  /** By request id. Bounded by the time limit on a submission. */
+  readonly pending: ReadonlyMap<string, UnansweredSubmission>;
+  /** By endpoint and session id. Bounded by the fence. */
+  readonly sessions: ReadonlyMap<string, OpenSession>;
+  /** By slot and root. Bounded by the fence. */
+  readonly seen: ReadonlyMap<string, SeenProofs>;
+  /** By group, while the node verifies the proof. Bounded by the fence. */
+  readonly checking: ReadonlyMap<string, Proof<P>>;
+  /** Not after the fence of any proof; most events are cheap because of it. */
+  readonly nextFence: Fence;
+  readonly early: readonly (WireOutcome<P> | WireSummary)[];
+  readonly ready: readonly ReadyResult<P>[];
 }
 
-/** A fresh state: nothing in flight, no endpoint reached yet. */
+/** The next state, and the effects in the order in which they are carried out. */
+export interface Step<P> {
+  readonly state: AdapterState<P>;
+  readonly effects: readonly AdapterEffect<P>[];
+}
+
+/** The first state: nothing in flight, no endpoint reached yet. */
 export function createAdapterState<P>(options: {
   /** In order of preference. */
   endpoints: readonly [string, ...string[]];
+  /** The node verifies proofs itself. */
   hasVerifyHook: boolean;
 }): AdapterState<P> {
-  const link = { kind: "connecting", instance: null, restsUntilMs: 0 } as const;
+  const link: Link = { kind: "connecting", instance: null, restsUntilMs: 0 };
   return {
     hasVerifyHook: options.hasVerifyHook,
     isClosing: false,
     slot: null,
-    links: new Map(options.endpoints.map((endpoint) => [endpoint, { ...link }])),
+    links: new Map(options.endpoints.map((endpoint) => [endpoint, link])),
     target: options.endpoints[0],
     latches: new Map(),
     pending: new Map(),
@@ -120,7 +134,58 @@ export function createAdapterState<P>(options: {
   };
 }
 
-/** Nothing more can come: what `close()` waits for. */
+/** Applies the rules in order, each to the state that the one before returned. */
+export function inOrder<P>(
+  state: AdapterState<P>,
+  rules: Iterable<(state: AdapterState<P>) => Step<P>>,
+): Step<P> {
+  const effects: AdapterEffect<P>[] = [];
+  for (const rule of rules) {
+    const step = rule(state);
+    ({ state } = step);
+    for (const effect of step.effects) effects.push(effect);
+  }
+  return { state, effects };
+}
+
+/** A copy of the map with the entry set. */
+export function withEntry<K, V>(map: ReadonlyMap<K, V>, key: K, value: V): ReadonlyMap<K, V> {
+  return new Map(map).set(key, value);
+}
+
+/** The map with every value changed; the same map when `change` returns each value as it was. */
+export function withChanges<K, V>(map: ReadonlyMap<K, V>, change: (value: V) => V) {
+  let changed: Map<K, V> | null = null;
+  for (const [key, value] of map) {
+    const next = change(value);
+    if (next !== value) changed = (changed ?? new Map(map)).set(key, next);
+  }
+  return changed ?? map;
+}
+
+/** The map without the entries that match; the same map when none does. */
+export function withoutEntries<K, V>(
+  map: ReadonlyMap<K, V>,
+  matches: (value: V, key: K) => boolean,
+): ReadonlyMap<K, V> {
+  let kept: Map<K, V> | null = null;
+  for (const [key, value] of map) {
+    if (!matches(value, key)) continue;
+    kept ??= new Map(map);
+    kept.delete(key);
+  }
+  return kept ?? map;
+}
+
+/** The map without this key; the same map when it has none. */
+export function withoutKey<K, V>(map: ReadonlyMap<K, V>, key: K): ReadonlyMap<K, V> {
+  if (!map.has(key)) return map;
+  const kept = new Map(map);
+  kept.delete(key);
+  return kept;
+}
+
+/** Nothing more can come. `close()` waits for it. */
 export function isIdle(state: AdapterState<unknown>): boolean {
   return (
     state.pending.size === 0 &&
@@ -129,13 +194,13 @@ export function isIdle(state: AdapterState<unknown>): boolean {
   );
 }
 
-/** At the fence is past it. */
+/** The instant of the fence itself is past it. */
 export function isPast(state: AdapterState<unknown>, fence: Fence, nowMs: number): boolean {
   if (nowMs >= fence.fenceAtMs) return true;
   return fence.fenceSlot !== null && state.slot !== null && state.slot >= fence.fenceSlot;
 }
 
-/** Past as soon as either is. */
+/** A fence that has passed as soon as either has. */
 export function earlierFence(a: Fence, b: Fence): Fence {
   const fenceSlot = Math.min(a.fenceSlot ?? Infinity, b.fenceSlot ?? Infinity);
   return { fenceAtMs: Math.min(a.fenceAtMs, b.fenceAtMs), fenceSlot };
@@ -145,7 +210,7 @@ export function isUp(state: AdapterState<unknown>, endpoint: string): boolean {
   return state.links.get(endpoint)?.kind === "up";
 }
 
-/** Where a submission goes (rule 3); null: nowhere. */
+/** Where a submission goes (rule 3). Null: no endpoint can be reached. */
 export function targetOf(state: AdapterState<unknown>, nowMs: number): string | null {
   const links = [...state.links];
   const [endpoint = null] =
@@ -156,12 +221,12 @@ export function targetOf(state: AdapterState<unknown>, nowMs: number): string | 
   return endpoint;
 }
 
-/** Ids of sessions are the server's; two servers may choose the same. */
+/** The key of a session. Its id is the server's, and two servers may choose the same. */
 export function sessionKey(endpoint: string, sessionId: string): string {
   return `${endpoint}|${sessionId}`;
 }
 
-/** By the request id, which is the node's own: a server may repeat the id of a session. */
+/** The key of a group. The request id is the node's own; a server may repeat a session id. */
 export function groupKey({ requestId, groupIndex }: GroupRef): string {
-  return `${requestId}|${String(groupIndex)}`;
+  return `${requestId}|${groupIndex}`;
 }

@@ -1,4 +1,4 @@
-/** Turns what the service sends into the events of the adapter's state machine. */
+/** Turns the service's messages into events of the adapter's state machine. */
 import type {
   Outcome,
   Session,
@@ -11,44 +11,44 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AdapterEvent } from "./events.js";
 
-/** Null for an event that this client does not know: later servers may send more. */
+/** Null for an event that this client does not know; later servers may send more. */
 export function eventOf(
   endpoint: string,
   { event }: StreamResultsResponse,
 ): AdapterEvent<Outcome> | null {
   switch (event.case) {
     case "opened":
-      return { type: "opened", endpoint, instance: event.value.serverInstance };
+      return { kind: "opened", endpoint, instance: event.value.serverInstance };
     case "outcome":
       return outcomeEvent(endpoint, event.value);
     case "summary": {
       const { sessionId, durationMs } = event.value;
-      return { type: "summary", endpoint, sessionId, durationMs };
+      return { kind: "summary", endpoint, sessionId, durationMs };
     }
     case "gap": {
       const isRestart = event.value.cause === GapCause.SERVER_RESTARTED;
       const { sessionIds } = event.value;
-      return { type: "gap", endpoint, cause: isRestart ? "restarted" : "trimmed", sessionIds };
+      return { kind: "gap", endpoint, cause: isRestart ? "restarted" : "trimmed", sessionIds };
     }
     default:
       return null;
   }
 }
 
-/** The outcomes so far, then `reconciled`. */
+/** An `outcome` for each group that has ended, then `reconciled`. */
 export function eventsOfSession(endpoint: string, session: Session): AdapterEvent<Outcome>[] {
   const { sessionId, state, outcomes } = session;
   const isEnded = state === SessionState.ENDED;
   return [
     ...outcomes.map((outcome) => outcomeEvent(endpoint, outcome)),
-    { type: "reconciled", endpoint, sessionId, isEnded },
+    { kind: "reconciled", endpoint, sessionId, isEnded },
   ];
 }
 
 function outcomeEvent(endpoint: string, outcome: Outcome): AdapterEvent<Outcome> {
   const isLate = outcome.status === OutcomeStatus.PROVED_LATE;
   return {
-    type: "outcome",
+    kind: "outcome",
     endpoint,
     sessionId: outcome.sessionId,
     groupIndex: outcome.groupIndex,

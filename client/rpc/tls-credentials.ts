@@ -1,4 +1,4 @@
-/** TLS from files that may change: grpc-js reads them again, and a new connection uses what is new. */
+/** TLS credentials from files that may change. grpc-js reads them again for new connections. */
 import { readFileSync } from "node:fs";
 import { createSecureContext, rootCertificates } from "node:tls";
 import type { ChannelCredentials } from "@grpc/grpc-js";
@@ -6,19 +6,19 @@ import { experimental } from "@grpc/grpc-js";
 
 const READ_EVERY_MS = 5000;
 
-/** Paths of PEM files, read again every 5 s for connections from then on. */
+/** Paths of PEM files. The client reads them every 5 s; new connections use what it read last. */
 export interface TlsOptions {
-  /** Authorities that may have signed the server's certificate. Default: those of Node.js. */
+  /** Certificate authorities that the client trusts. Default: those of Node.js. */
   ca?: string | undefined;
-  /** The client's own certificate, where the server asks for one; with `key`. Default: none. */
+  /** The client's own certificate, for a server that asks for one. Needs `key`. Default: none. */
   certificate?: string | undefined;
-  /** The key of `certificate`, without a passphrase. */
+  /** The private key of `certificate`, without a passphrase. */
   key?: string | undefined;
-  /** Expected in the server's certificate. Default: the address's host. */
+  /** The name that the server's certificate must have. Default: the host of the address. */
   serverName?: string | undefined;
 }
 
-/** Throws `TypeError` when a file cannot be used. */
+/** Credentials for a channel. Throws `TypeError` when a file cannot be used. */
 export function tlsCredentials(options: TlsOptions): ChannelCredentials {
   const { ca, certificate, key } = options;
   check(options);
@@ -41,10 +41,10 @@ export function tlsCredentials(options: TlsOptions): ChannelCredentials {
   return experimental.createCertificateProviderChannelCredentials(authorities, own);
 }
 
-/** grpc-js would try for ever, and say only that it failed to load credentials. */
+/** Finds a bad file now: grpc-js would retry for ever and not name the file. */
 function check({ ca, certificate, key }: TlsOptions): void {
   if ((certificate === undefined) !== (key === undefined)) {
-    throw new TypeError("a TLS certificate and its key come together: give both");
+    throw new TypeError("TLS certificate without key, or key without certificate: set both");
   }
   const read = (what: string, path: string | undefined) => {
     if (path === undefined) return {};

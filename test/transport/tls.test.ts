@@ -180,7 +180,7 @@ describe("our own client, on the data plane", () => {
   test("says at once which file it cannot use", () => {
     const open = (tls: TlsOptions) => new AggregatorClient({ address: "127.0.0.1:1", tls });
     expect(() => open({ ca: "/no/ca.pem" })).toThrow(/ca \/no\/ca.pem cannot be read \(ENOENT\)/);
-    expect(() => open({ certificate: files.node })).toThrow("come together");
+    expect(() => open({ certificate: files.node })).toThrow("without key");
     expect(() => open({ certificate: files.node, key: files.serverKey })).toThrow(/key.*mismatch/);
   });
 });

@@ -4,8 +4,14 @@
  */
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import type { AdapterEffect, AdapterEvent, GroupRef, Submission } from "../../../client/index.js";
-import { createAdapterState, LOST_GRACE_MS, transition } from "../../../client/index.js";
+import type {
+  AdapterEffect,
+  AdapterEvent,
+  AdapterState,
+  GroupRef,
+  Submission,
+} from "../../../client/index.js";
+import { createAdapterState, LOST_GRACE_MS, transitionAdapter } from "../../../client/index.js";
 import { READY_RESULTS_MAX } from "../../../client/adapter/state.js";
 
 const ENDPOINTS = ["A", "B"] as const;
@@ -71,9 +77,33 @@ interface Accepted extends Submission {
   ends: Map<number, string>;
 }
 
+const refuseChange = () => {
+  throw new Error("a transition has changed the state that it was given");
+};
+const REFUSING = {
+  set: refuseChange,
+  add: refuseChange,
+  delete: refuseChange,
+  clear: refuseChange,
+};
+
+/** The state, in tables that refuse every change. */
+function freeze(state: AdapterState<Payload>): AdapterState<Payload> {
+  for (const { ended } of state.sessions.values()) Object.assign(ended, REFUSING);
+  for (const table of Object.values(state).filter((each) => each instanceof Map)) {
+    for (const entry of table.values()) Object.freeze(entry);
+    Object.assign(table, REFUSING);
+  }
+  return Object.freeze({
+    ...state,
+    ready: Object.freeze(state.ready),
+    early: Object.freeze(state.early),
+  });
+}
+
 /** Plays steps against the machine, and knows what must hold of its effects. */
 class Model {
-  readonly state;
+  state: AdapterState<Payload>;
   nowMs = 0;
   readonly #submitted: Submission[] = [];
   readonly #accepted = new Map<string, Accepted>();
@@ -89,8 +119,9 @@ class Model {
     return Math.floor(this.nowMs / SLOT_MS);
   }
 
-  send(event: AdapterEvent<Payload>): AdapterEffect<Payload>[] {
-    const effects = transition(this.state, event, this.nowMs);
+  send(event: AdapterEvent<Payload>): readonly AdapterEffect<Payload>[] {
+    const { state, effects } = transitionAdapter(freeze(this.state), event, this.nowMs);
+    this.state = state;
     for (const session of this.#accepted.values())
       if (this.#isPast(session)) session.pastAtMs ??= Math.min(this.nowMs, session.fenceAtMs);
     for (const effect of effects) this.#check(effect);
@@ -98,9 +129,9 @@ class Model {
   }
 
   #check(effect: AdapterEffect<Payload>): void {
-    if (effect.type === "verify") this.#toVerify.push(effect.ref);
-    if (effect.type === "fenced") this.#end(effect.ref, "fenced");
-    if (effect.type !== "deliver") return;
+    if (effect.kind === "verify") this.#toVerify.push(effect.ref);
+    if (effect.kind === "fenced") this.#end(effect.ref, "fenced");
+    if (effect.kind !== "deliver") return;
     const { result } = effect;
     this.#end(result.ref, result.kind);
     if (result.kind !== "outcome" || !result.payload.isProof) return;
@@ -121,16 +152,16 @@ class Model {
 
   submit(step: Extract<Step, { do: "submit" }>): void {
     const { slot, nowMs } = this;
-    const ask = { type: "ask", slot, gates: GATES, ...step } as const;
+    const ask = { kind: "ask", slot, gates: GATES, ...step } as const;
     const answer = this.send(ask).at(-1);
-    if (answer?.type === "skip" && answer.reason === "in_flight") {
+    if (answer?.kind === "skip" && answer.reason === "in_flight") {
       const holders = this.#submitted.filter((each) => each.priority === step.priority);
       expect(
         holders.some((each) => !this.#isPast(each)),
         "a latch is stuck",
       ).toBe(true);
     }
-    if (answer?.type !== "go") return;
+    if (answer?.kind !== "go") return;
     const submission: Submission = {
       requestId: `r${String(this.#submitted.length)}`,
       priority: step.priority,
@@ -141,7 +172,7 @@ class Model {
     };
     this.#submitted.push(submission);
     this.#pending.push(submission.requestId);
-    this.send({ type: "submitted", submission });
+    this.send({ kind: "submitted", submission });
   }
 
   accept(step: Extract<Step, { do: "accept" }>): void {
@@ -154,14 +185,14 @@ class Model {
     const session = { ...pending, fenceAtMs, pastAtMs: null, ends: new Map<number, string>() };
     this.#accepted.set(requestId, session);
     this.#sessionIds.set(requestId, sessionId);
-    this.send({ type: "accepted", requestId, endpoint, sessionId, fenceMs });
+    this.send({ kind: "accepted", requestId, endpoint, sessionId, fenceMs });
   }
 
   refuse(step: Extract<Step, { do: "refuse" }>): void {
     const requestId = this.#pendingAt(step.pick);
     const { endpoint, reason } = step;
     if (this.state.pending.has(requestId))
-      this.send({ type: "refused", requestId, endpoint, reason });
+      this.send({ kind: "refused", requestId, endpoint, reason });
   }
 
   outcome(step: Extract<Step, { do: "outcome" }>): void {
@@ -171,16 +202,16 @@ class Model {
     const participants = new Uint8Array([bits]);
     const payload = { isProof };
     const rest = { groupIndex, slot: 0, message, isProof, isLate, participants, payload };
-    this.send({ type: "outcome", endpoint, sessionId, ...rest });
+    this.send({ kind: "outcome", endpoint, sessionId, ...rest });
   }
 
   verified(step: Extract<Step, { do: "verified" }>): void {
     const [ref] = this.#toVerify.splice(step.pick % Math.max(1, this.#toVerify.length), 1);
-    if (ref !== undefined) this.send({ type: "verified", ref, isValid: step.isValid });
+    if (ref !== undefined) this.send({ kind: "verified", ref, isValid: step.isValid });
   }
 
   take(): void {
-    this.send({ type: "take", slot: this.slot });
+    this.send({ kind: "take", slot: this.slot });
     for (const { pastAtMs, groups: count, ends, requestId } of this.#accepted.values())
       if (pastAtMs !== null && this.nowMs >= pastAtMs + LOST_GRACE_MS)
         expect(ends.size, `${requestId} has ended a grace past its fence`).toBe(count);
@@ -204,22 +235,22 @@ class Model {
       case "take":
         return this.take();
       case "break":
-        return void this.send({ type: "disconnected", endpoint: step.endpoint });
+        return void this.send({ kind: "disconnected", endpoint: step.endpoint });
       case "open":
-        return void this.send({ ...step, type: "opened" });
+        return void this.send({ ...step, kind: "opened" });
       case "summary":
-        return void this.send({ ...this.#sessionOf(step), type: "summary", durationMs: 1 });
+        return void this.send({ ...this.#sessionOf(step), kind: "summary", durationMs: 1 });
       case "reconciled":
-        return void this.send({ ...step, ...this.#sessionOf(step), type: "reconciled" });
+        return void this.send({ ...step, ...this.#sessionOf(step), kind: "reconciled" });
       case "gap":
-        return void this.send({ ...step, type: "gap", sessionIds: [] });
+        return void this.send({ ...step, kind: "gap", sessionIds: [] });
     }
   }
 
   /** Answers what is unanswered, and lets every fence and every grace pass. */
   finish(): void {
     for (const requestId of [...this.state.pending.keys()])
-      this.send({ type: "refused", requestId, endpoint: null, reason: "unreachable" });
+      this.send({ kind: "refused", requestId, endpoint: null, reason: "unreachable" });
     this.nowMs += 60_000;
     this.take();
     this.nowMs += LOST_GRACE_MS;
@@ -275,7 +306,12 @@ it("keeps apart two proofs that are checked at once for sessions of the same id"
 });
 
 it("bounds what nobody takes, drops the oldest and counts it, and hands out fast", () => {
-  const state = createAdapterState<string>({ endpoints: ["A"], hasVerifyHook: false });
+  let state = createAdapterState<string>({ endpoints: ["A"], hasVerifyHook: false });
+  const send = (event: AdapterEvent<string>, nowMs: number) => {
+    const step = transitionAdapter(state, event, nowMs);
+    ({ state } = step);
+    return step.effects;
+  };
   const count = READY_RESULTS_MAX + 10;
   const submission: Submission = {
     requestId: "r",
@@ -285,12 +321,11 @@ it("bounds what nobody takes, drops the oldest and counts it, and hands out fast
     fenceAtMs: 8000,
     fenceSlot: 2,
   };
-  transition(state, { type: "submitted", submission }, 0);
-  const accepted = { requestId: "r", endpoint: "A", sessionId: "s", fenceMs: 8000 };
-  transition(state, { type: "accepted", ...accepted }, 0);
-  const effects = transition(state, { type: "closed" }, 1);
-  const dropped = effects.flatMap((each) => (each.type === "dropped" ? [each.ref.groupIndex] : []));
+  send({ kind: "submitted", submission }, 0);
+  send({ kind: "accepted", requestId: "r", endpoint: "A", sessionId: "s", fenceMs: 8000 }, 0);
+  const effects = send({ kind: "closed" }, 1);
+  const dropped = effects.flatMap((each) => (each.kind === "dropped" ? [each.ref.groupIndex] : []));
   expect(dropped).toEqual(Array.from({ length: 10 }, (_, index) => index));
   expect(state.ready).toHaveLength(READY_RESULTS_MAX);
-  expect(transition(state, { type: "take", slot: 0 }, 2)).toHaveLength(READY_RESULTS_MAX);
+  expect(send({ kind: "take", slot: 0 }, 2)).toHaveLength(READY_RESULTS_MAX);
 });

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { AdapterEvent } from "../../../client/adapter/events.js";
-import { transition } from "../../../client/adapter/rules.js";
+import { transitionAdapter } from "../../../client/adapter/rules.js";
 import { createAdapterState } from "../../../client/adapter/state.js";
 
 const FOLDER = new URL("../../vectors/adapter/", import.meta.url);
@@ -34,10 +34,11 @@ function decode(event: Record<string, unknown>): AdapterEvent<string> {
 
 describe.each(names)("adapter vectors in %s", (name) => {
   it.each(load(name).cases)("$name", ({ hasVerifyHook, endpoints, steps }) => {
-    const state = createAdapterState<string>({ endpoints, hasVerifyHook });
+    let state = createAdapterState<string>({ endpoints, hasVerifyHook });
     steps.forEach(({ atMs, event, effects }, index) => {
-      const actual = transition(state, decode(event), atMs);
-      expect(actual, `step ${String(index)}: ${JSON.stringify(event)}`).toEqual(effects);
+      const step = transitionAdapter(state, decode(event), atMs);
+      ({ state } = step);
+      expect(step.effects, `step ${String(index)}: ${JSON.stringify(event)}`).toEqual(effects);
     });
   });
 });
