@@ -1,27 +1,51 @@
-/** What the client tells a server that it may send before it has to wait. */
+/** How much a server may send before it hears from the client again. */
 import { once } from "node:events";
-import { createServer } from "node:http2";
-import type { ServerHttp2Session } from "node:http2";
-import type { AddressInfo } from "node:net";
-import { expect, test } from "vitest";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
+import { afterEach, expect, test } from "vitest";
 import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
+import { ScriptedService } from "./scripted-service.js";
 
-test("a proof of the largest kind may be on its way, on the stream and the connection", async () => {
-  const server = createServer();
+/** The largest proof, as PROTOCOL.md says. */
+const PROOF_BYTES = 512 * 1024;
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+/** Forwards to the service; after `silence()`, nothing from the client gets through. */
+async function startProxy(target: string) {
+  const [host = "", port = ""] = target.split(":");
+  const sockets: Socket[] = [];
+  let isSilent = false;
+  const server = createServer((near) => {
+    const far = connect(Number(port), host);
+    sockets.push(near, far);
+    for (const socket of [near, far]) socket.on("error", () => socket.destroy());
+    near.on("data", (bytes) => void (isSilent || far.write(bytes)));
+    far.pipe(near);
+  });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  const client = new AggregatorClient({
-    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+  cleanups.push(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
   });
-  const sessions = once(server, "session");
-  const call = client.getServerInfo({}, { timeoutMs: 10_000 }).catch(() => undefined);
-  const [session] = (await sessions) as [ServerHttp2Session];
-  await once(server, "stream");
-  expect(session.remoteSettings.initialWindowSize).toBe(1024 * 1024);
-  expect(session.state.remoteWindowSize).toBe(1024 * 1024);
-  client.close();
-  session.destroy();
-  await call;
-  server.close();
-  await once(server, "close");
+  const { port: ownPort } = server.address() as AddressInfo;
+  return { address: `127.0.0.1:${ownPort}`, silence: () => (isSilent = true) };
+}
+
+test("the largest proof arrives whole although no window update reaches the server", async () => {
+  const service = new ScriptedService();
+  const proxy = await startProxy(await service.listen());
+  cleanups.push(() => service.stop());
+  const client = new AggregatorClient({ address: proxy.address });
+  cleanups.push(() => client.close());
+  const results = client.streamResults({});
+  expect((await results.next()).value?.event.case).toBe("opened");
+  proxy.silence();
+  service.proved("c1", 0, new Uint8Array(PROOF_BYTES));
+  const { value } = await results.next();
+  expect(value?.event.case === "outcome" && value.event.value.proof.length).toBe(PROOF_BYTES);
+  await results.return();
 });

@@ -1,14 +1,5 @@
-/** `TickAggregator` against a scripted grpc-js server on a port of its own. No sleeps. */
+/** `TickAggregator` and `AggregatorClient` against a scripted service. No sleeps. */
 import dns from "node:dns";
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import {
-  Server,
-  ServerCredentials,
-  status,
-  type sendUnaryData,
-  type ServerUnaryCall,
-  type ServerWritableStream,
-} from "@grpc/grpc-js";
 import { Registry } from "prom-client";
 import { afterEach, expect, it, vi } from "vitest";
 import {
@@ -18,103 +9,18 @@ import {
   type TickResult,
 } from "../../../client/index.js";
 import {
-  AggregatorService,
-  CancelSessionResponseSchema,
-  GetSessionResponseSchema,
   OutcomeStatus,
-  type SessionSchema,
   SessionState,
   SkipReason,
-  StreamResultsResponseSchema,
-  SubmitSnapshotResponseSchema,
-  type StreamResultsRequest,
-  type StreamResultsResponse,
-  type SubmitSnapshotRequest,
-  type SubmitSnapshotResponse,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { grpcServiceDefinition } from "../../../proto/grpc-js.js";
-
-type ResultsCall = ServerWritableStream<StreamResultsRequest, StreamResultsResponse>;
-type Answer = MessageInitShape<typeof SubmitSnapshotResponseSchema>;
-type Response = MessageInitShape<typeof StreamResultsResponseSchema>;
+import { PROOF, ScriptedService } from "./scripted-service.js";
 
 const GATES = { isAggregator: true, hasState: true };
-const ROOT = new Uint8Array(32).fill(7);
 
 /** Wide, as a prover may have the machine. */
 const eventually = <T>(check: () => T | Promise<T>) =>
   vi.waitFor(check, { timeout: 10_000, interval: 10 });
 vi.setConfig({ testTimeout: 30_000 });
-
-/** Plays the service as the test says. */
-class Script {
-  readonly submits: SubmitSnapshotRequest[] = [];
-  readonly streams: ResultsCall[] = [];
-  readonly cancels: string[] = [];
-  instance = "i1";
-  refusedCursor = "";
-  session: MessageInitShape<typeof SessionSchema> = {};
-  answer: Answer = { result: { case: "accepted", value: { sessionId: "s1", fenceMs: 60_000 } } };
-  readonly #server = new Server();
-
-  async listen(): Promise<string> {
-    this.#server.addService(grpcServiceDefinition(AggregatorService), {
-      submitSnapshot: (
-        call: ServerUnaryCall<SubmitSnapshotRequest, SubmitSnapshotResponse>,
-        reply: sendUnaryData<SubmitSnapshotResponse>,
-      ) => {
-        this.submits.push(call.request);
-        reply(null, create(SubmitSnapshotResponseSchema, this.answer));
-      },
-      streamResults: (call: ResultsCall) => {
-        this.streams.push(call);
-        if (call.request.cursor !== "" && call.request.cursor === this.refusedCursor)
-          return call.emit("error", { code: status.INVALID_ARGUMENT, details: "cursor: refused" });
-        const opened = { case: "opened", value: { serverInstance: this.instance } } as const;
-        call.write(create(StreamResultsResponseSchema, { event: opened }));
-      },
-      cancelSession: (
-        call: ServerUnaryCall<{ sessionId: string }, unknown>,
-        reply: sendUnaryData<unknown>,
-      ) => {
-        this.cancels.push(call.request.sessionId);
-        reply(null, create(CancelSessionResponseSchema));
-      },
-      getSession: (_call: unknown, reply: sendUnaryData<unknown>) => {
-        reply(null, create(GetSessionResponseSchema, { session: this.session }));
-      },
-      verifyAggregate: () => undefined,
-      getServerInfo: () => undefined,
-    });
-    const port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) => {
-        if (error === null) resolve(bound);
-        else reject(error);
-      });
-    });
-    return `127.0.0.1:${String(port)}`;
-  }
-
-  send(response: Response): void {
-    this.streams.at(-1)?.write(create(StreamResultsResponseSchema, response));
-  }
-
-  proved(cursor: string, groupIndex = 0): void {
-    const status = OutcomeStatus.PROVED;
-    const value = { sessionId: "s1", groupIndex, slot: 5n, message: ROOT, status };
-    const bytes = { participants: new Uint8Array([3 + groupIndex * 4]), proof: ROOT };
-    this.send({ cursor, event: { case: "outcome", value: { ...value, ...bytes } } });
-  }
-
-  summary(cursor: string): void {
-    const value = { sessionId: "s1", slot: 5n, groups: 1, proved: 1, durationMs: 1200 };
-    this.send({ cursor, event: { case: "summary", value } });
-  }
-
-  stop(): void {
-    this.#server.forceShutdown();
-  }
-}
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -122,7 +28,7 @@ afterEach(async () => {
 });
 
 async function start(options: Partial<TickAggregatorOptions> = {}) {
-  const script = new Script();
+  const script = new ScriptedService();
   const address = await script.listen();
   cleanups.push(() => script.stop());
   const clock = { nowMs: 0 };
@@ -173,7 +79,7 @@ it("delivers an outcome once and frees the latch with the summary", async () => 
   script.proved("c1");
   script.proved("c1");
   const results = await takeOne(aggregator);
-  expect(results).toMatchObject([{ kind: "outcome", sessionId: "s1", outcome: { proof: ROOT } }]);
+  expect(results).toMatchObject([{ kind: "outcome", sessionId: "s1", outcome: { proof: PROOF } }]);
   script.summary("c2");
   await submitOnceFree(aggregator);
   expect(aggregator.takeResults(5)).toEqual([]);
@@ -257,10 +163,10 @@ it("skips as unreachable when the service is gone, and loses what it held at the
 
 /** Two services, both connected, the first preferred. */
 async function startTwo() {
-  const second = new Script();
+  const second = new ScriptedService();
   const secondAddress = await second.listen();
   cleanups.push(() => second.stop());
-  const first = new Script();
+  const first = new ScriptedService();
   const firstAddress = await first.listen();
   cleanups.push(() => first.stop());
   second.instance = "i2";
@@ -360,7 +266,7 @@ it("closes within its bound when the name of the service never resolves", async 
 });
 
 it("cancels the call when the loop over a stream is left, and refuses calls once closed", async () => {
-  const script = new Script();
+  const script = new ScriptedService();
   const client = new AggregatorClient({ address: await script.listen() });
   cleanups.push(() => script.stop());
   for await (const response of client.streamResults({})) {
