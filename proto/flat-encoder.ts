@@ -1,6 +1,6 @@
 /**
- * Encodes large requests in little time: one buffer, each byte copied once, where protobuf-es's
- * `toBinary` copies at each level of nesting. The bytes are the same.
+ * Encodes large requests fast: into one buffer, with each byte copied once. `toBinary` of protobuf-es
+ * copies at each level of nesting. Both give the same bytes.
  */
 import type { DescField, DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { ScalarType } from "@bufbuild/protobuf";
@@ -12,17 +12,19 @@ const INT32_MAX = 2 ** 31 - 1;
 const UINT32_MAX = 2 ** 32 - 1;
 const UINT64_MAX = 2n ** 64n - 1n;
 
-/** The message is the first `length` bytes of the buffer; the spare room is behind it. */
+/** The message is the first `length` bytes of the buffer. The spare bytes follow. */
 export interface FlatEncoded {
   buffer: Buffer;
   length: number;
 }
 
 /**
- * Returns a function that encodes messages of the schema, in the form that `create` takes, with
- * `spareBytes` of room behind them (default 0). Unknown fields are left out. It throws `TypeError`
- * for a value that its field cannot hold; `createFlatEncoder` itself for a schema with kinds of
- * fields that no request has (oneofs, maps, lists of scalars, signed and floating numbers).
+ * Makes an encoder for messages of the schema. The encoder takes what `create` takes, and leaves
+ * `spareBytes` (default 0) free behind the message. It leaves out unknown fields, and throws
+ * `TypeError` for a value that its field cannot hold.
+ *
+ * `createFlatEncoder` itself throws `TypeError` for a schema with kinds of fields that no request
+ * has: oneofs, maps, lists of scalars, signed and floating numbers.
  */
 export function createFlatEncoder<Desc extends DescMessage>(
   schema: Desc,
@@ -39,8 +41,8 @@ export function createFlatEncoder<Desc extends DescMessage>(
 }
 
 /**
- * Writes from the end to the start: a length comes before what it measures, and is known by then.
- * Without a buffer it only counts, from 0 downwards.
+ * Writes from the end to the start. A length stands before its bytes, so it is known when its turn
+ * comes. Without a buffer the writer only counts, from 0 downwards.
  */
 class BackwardWriter {
   constructor(
@@ -77,17 +79,17 @@ class BackwardWriter {
 
 type Write = (writer: BackwardWriter, value: unknown) => void;
 
-/** `known` holds the writers made so far: a schema may be used in several fields. */
+/** Makes the writer of a schema. `known` has those made so far, as fields may share a schema. */
 function messageWriter(schema: DescMessage, known: Map<DescMessage, Write>): Write {
   const earlier = known.get(schema);
   if (earlier !== undefined) return earlier;
   const fields: { name: string; isOwnOnly: boolean; write: Write }[] = [];
   const writeMessage: Write = (writer, message) => {
-    if (!isRecord(message)) throw new TypeError(`${schema.typeName} is not an object`);
+    if (!isRecord(message)) throw new TypeError(`${schema.typeName}: expected an object`);
     for (const { name, isOwnOnly, write } of fields) {
       const value = message[name];
       if (value === undefined || value === null) continue;
-      // The default of an optional scalar that is not set is on the message's prototype.
+      // An optional scalar that is not set has its default on the message's prototype.
       if (isOwnOnly && !Object.hasOwn(message, name)) continue;
       write(writer, value);
     }
@@ -181,9 +183,9 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 function badValue(field: DescField): TypeError {
-  return new TypeError(`the value does not fit ${field.toString()}`);
+  return new TypeError(`invalid value for ${field.toString()}`);
 }
 
 function unknownKind(field: DescField): TypeError {
-  return new TypeError(`the flat encoder does not know fields like ${field.toString()}`);
+  return new TypeError(`${field.toString()}: the flat encoder does not support this kind of field`);
 }
