@@ -1,160 +1,150 @@
 /**
- * Shell completion, written once from the command tree: subcommands, their flags, the choices of
- * values, and files wherever nothing else is known. Static: completing runs no program.
+ * Shell completion. `completion SHELL` prints a script of a few lines that asks the hidden command
+ * `complete` for the words that fit, and offers files when there are none.
  */
-import type { Command } from "commander";
-import { assertNever } from "../server/errors.js";
+import type { Command, Option } from "commander";
+import { Argument } from "commander";
+import type { CommandModules } from "./io/command.js";
+import { addCommand, ending, exitCodes } from "./io/command.js";
 
-export const SHELLS = ["bash", "zsh", "fish"] as const;
-export type Shell = (typeof SHELLS)[number];
+const help = `
+The script completes commands, flags, their values and files. It runs
+'lean-aggregator', which must be in the PATH.
 
-interface Flag {
-  /** With its dashes. */
-  name: string;
-  description: string;
-  takesValue: boolean;
-  choices: readonly string[];
-}
-
-interface Subcommand {
-  name: string;
-  description: string;
-  flags: readonly Flag[];
-  /** What its argument, or the command below it, may be; undefined when it takes none, empty when it takes a file. */
-  choices: readonly string[] | undefined;
-}
-
-export function completionScript(program: Command, shell: Shell): string {
-  const subcommands = program.commands.map(subcommandOf);
-  switch (shell) {
-    case "bash":
-      return bashScript(program.name(), subcommands);
-    case "zsh":
-      return zshScript(program.name(), subcommands);
-    case "fish":
-      return fishScript(program.name(), subcommands);
-    default:
-      return assertNever(shell);
-  }
-}
-
-function subcommandOf(command: Command): Subcommand {
-  const flags = command.createHelp().visibleOptions(command);
-  const [argument] = command.registeredArguments;
-  const below = command.commands.map((each) => each.name());
-  return {
-    name: command.name(),
-    description: command.summary(),
-    choices: below.length > 0 ? below : argument && (argument.argChoices ?? []),
-    flags: flags.map((option) => ({
-      name: option.long ?? option.flags,
-      // Defaults and variables are for the help: a menu of flags has no room for them.
-      description: option.description.replace(/ \(default: .*\)$/, ""),
-      takesValue: option.required,
-      choices: option.argChoices ?? [],
-    })),
-  };
-}
-
-/** No words means no answer of ours, and `-o default` then offers files. */
-function bashScript(program: string, subcommands: readonly Subcommand[]): string {
-  const functionName = `_${program.replaceAll("-", "_")}`;
-  const arm = (patterns: readonly string[], words: readonly string[]) =>
-    patterns.length === 0 ? [] : [`    ${patterns.join(" | ")}) words="${words.join(" ")}" ;;`];
-  const values = subcommands.flatMap(({ name, flags }) => {
-    const pattern = (flag: Flag) => `"${name} ${flag.name}"`;
-    const valued = flags.filter(({ takesValue }) => takesValue);
-    const free = valued.filter(({ choices }) => choices.length === 0);
-    const chosen = valued.filter(({ choices }) => choices.length > 0);
-    return [
-      ...arm(free.map(pattern), []),
-      ...chosen.flatMap((flag) => arm([pattern(flag)], flag.choices)),
-    ];
-  });
-  const words = subcommands.flatMap(({ name, flags, choices }) => {
-    const names = flags.map((flag) => flag.name);
-    return [...arm([`"${name} -"*`], names), ...arm([`"${name} "*`], choices ?? names)];
-  });
-  const first = [...subcommands.map(({ name }) => name), "--help", "--version"];
-  return `# Source this from ~/.bashrc, or save it in ~/.local/share/bash-completion/completions/
-${functionName}_words() {
-  if ((COMP_CWORD == 1)); then
-    words="${first.join(" ")}"
-    return
-  fi
-  case "\${COMP_WORDS[1]} \${COMP_WORDS[COMP_CWORD - 1]}" in
-${values.join("\n")}
-    *) case "\${COMP_WORDS[1]} $current" in
-${words.join("\n")}
-    esac ;;
-  esac
-}
-${functionName}() {
-  local words="" current="\${COMP_WORDS[COMP_CWORD]}"
-  ${functionName}_words
-  COMPREPLY=($(compgen -W "$words" -- "$current"))
-}
-complete -o default -F ${functionName} ${program}
+Examples:
+  source <(lean-aggregator completion bash)
+  lean-aggregator completion bash \\
+    > ~/.local/share/bash-completion/completions/lean-aggregator
+  lean-aggregator completion zsh > ~/.zfunc/_lean-aggregator
+  lean-aggregator completion fish \\
+    > ~/.config/fish/completions/lean-aggregator.fish
 `;
-}
 
-function zshScript(program: string, subcommands: readonly Subcommand[]): string {
-  const functionName = `_${program.replaceAll("-", "_")}`;
-  const quote = (text: string) => `'${text.replaceAll("'", String.raw`'\''`)}'`;
-  const escape = (text: string) => text.replaceAll(/[[\]:\\]/g, String.raw`\$&`);
-  const valueOf = (choices: readonly string[]) =>
-    choices.length === 0 ? ":value:_files" : `:value:(${choices.join(" ")})`;
-  const names = subcommands.map(
-    ({ name, description }) => `    ${quote(`${escape(name)}:${escape(description)}`)}`,
-  );
-  const cases = subcommands.map(({ name, flags, choices }) => {
-    const specs = flags.map(({ name: flag, description, takesValue, choices: values }) =>
-      quote(`${flag}[${escape(description)}]${takesValue ? valueOf(values) : ""}`),
-    );
-    if (choices !== undefined) specs.push(quote(`1${valueOf(choices)}`));
-    return `    ${name}) _arguments ${specs.join(" ")} ;;`;
-  });
-  return `#compdef ${program}
-# Save this as ${functionName} in a folder of $fpath, or source it after compinit.
-${functionName}() {
-  local -a subcommands=(
-${names.join("\n")}
-  )
-  if ((CURRENT == 2)); then
-    _describe command subcommands
-    return
-  fi
-  shift words
-  ((CURRENT--))
-  case $words[1] in
-${cases.join("\n")}
-  esac
+const BASH = `# bash completion for lean-aggregator
+_lean_aggregator() {
+  local IFS=$'\\n'
+  COMPREPLY=($(lean-aggregator complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null | cut -f1))
 }
-if [[ $funcstack[1] == ${functionName} ]]; then
-  ${functionName} "$@"
+complete -o default -F _lean_aggregator lean-aggregator
+`;
+
+const ZSH = `#compdef lean-aggregator
+# zsh completion for lean-aggregator
+_lean_aggregator() {
+  local line
+  local -a words_and_texts
+  for line in "\${(@f)$(lean-aggregator complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
+    [[ -n $line ]] && words_and_texts+=("\${\${line//:/\\:}/$'\\t'/:}")
+  done
+  if ((\${#words_and_texts})); then
+    _describe 'lean-aggregator' words_and_texts
+  else
+    _files
+  fi
+}
+if [[ $funcstack[1] == _lean-aggregator ]]; then
+  _lean_aggregator "$@"
 else
-  compdef ${functionName} ${program}
+  compdef _lean_aggregator lean-aggregator
 fi
 `;
+
+const FISH = `# fish completion for lean-aggregator
+function __lean_aggregator_complete
+    set -l typed (commandline -opc) (commandline -ct)
+    set -l found (lean-aggregator complete -- $typed[2..] 2>/dev/null)
+    if test (count $found) -gt 0
+        printf '%s\\n' $found
+    else
+        __fish_complete_path (commandline -ct)
+    end
+end
+complete -c lean-aggregator -f -a '(__lean_aggregator_complete)'
+`;
+
+const scripts: Readonly<Record<string, string>> = { bash: BASH, zsh: ZSH, fish: FISH };
+
+export function addCompletionCommand(program: Command, modules: CommandModules): void {
+  const { terminal } = modules;
+  const summary = "print a script that completes commands and flags in a shell";
+  addCommand(program, "completion", { summary, help })
+    .addArgument(new Argument("<shell>", "the shell to complete in").choices(Object.keys(scripts)))
+    .action(
+      ending(modules, (shell: string) => {
+        terminal.out(scripts[shell] ?? "");
+        return exitCodes.ok;
+      }),
+    );
+  program
+    .command("complete", { hidden: true })
+    .argument("[words...]")
+    .action(
+      ending(modules, (words: string[]) => {
+        const lines = completionsOf(program, words).map(({ word, text }) => `${word}\t${text}\n`);
+        terminal.out(lines.join(""));
+        return exitCodes.ok;
+      }),
+    );
 }
 
-function fishScript(program: string, subcommands: readonly Subcommand[]): string {
-  const quote = (text: string) => `'${text.replaceAll(/['\\]/g, String.raw`\$&`)}'`;
-  const line = (...parts: readonly string[]) => `${["complete -c", program, ...parts].join(" ")}\n`;
-  const valueOf = (choices: readonly string[]) =>
-    choices.length === 0 ? "-r -F" : `-x -a ${quote(choices.join(" "))}`;
-  const lines = subcommands.flatMap(({ name, description, flags, choices }) => {
-    const seen = `-n ${quote(`__fish_seen_subcommand_from ${name}`)}`;
-    return [
-      line("-n __fish_use_subcommand -f -a", name, "-d", quote(description)),
-      ...flags.map((flag) =>
-        line(
-          ...[seen, "-l", flag.name.replace(/^--/, "")],
-          ...[flag.takesValue ? valueOf(flag.choices) : "", "-d", quote(flag.description)],
-        ),
-      ),
-      ...(choices !== undefined && choices.length > 0 ? [line(seen, valueOf(choices))] : []),
-    ];
-  });
-  return `# Save this as ~/.config/fish/completions/${program}.fish\n${lines.join("")}`;
+export interface Completion {
+  word: string;
+  /** What it means, for shells that show it; may be empty. */
+  text: string;
+}
+
+/**
+ * The words that may stand at the end of a command line; empty where a file or a free value may.
+ * @param words typed after the program's name; the last one, perhaps empty, is being completed
+ */
+export function completionsOf(program: Command, words: readonly string[]): Completion[] {
+  const typed = words.at(-1) ?? "";
+  const { command, argumentCount, option } = parse(program, words.slice(0, -1));
+  return candidates(command, argumentCount, option, typed).filter(({ word }) =>
+    word.startsWith(typed),
+  );
+}
+
+function candidates(
+  command: Command,
+  argumentCount: number,
+  option: Option | undefined,
+  typed: string,
+): Completion[] {
+  const help = command.createHelp();
+  const choices = ({ argChoices = [] }: { argChoices?: string[] | undefined }) =>
+    argChoices.map((word) => ({ word, text: "" }));
+  if (option !== undefined) return choices(option);
+  if (typed.startsWith("-")) {
+    return help.visibleOptions(command).map(({ long, flags, description }) => ({
+      word: long ?? flags,
+      // Default and variable are for the help: a menu has no room for them.
+      text: description.replace(/ \(default: .*\)$/, ""),
+    }));
+  }
+  const argument = command.registeredArguments[argumentCount];
+  if (argument !== undefined) return choices(argument);
+  return help
+    .visibleCommands(command)
+    .map((each) => ({ word: each.name(), text: each.summary() || each.description() }));
+}
+
+/** The command that the words name, its arguments so far, and the option that awaits a value. */
+function parse(program: Command, words: readonly string[]) {
+  let command = program;
+  let argumentCount = 0;
+  let option: Option | undefined;
+  for (const word of words) {
+    if (option !== undefined) {
+      option = undefined;
+    } else if (word.startsWith("-") && word !== "-") {
+      const found = command.options.find(({ long, short }) => word === long || word === short);
+      option = found?.required === true ? found : undefined;
+    } else {
+      const below = command.commands.find((each) => each.name() === word);
+      if (below === undefined) argumentCount++;
+      else command = below;
+    }
+  }
+  return { command, argumentCount, option };
 }

@@ -1,7 +1,7 @@
 /**
- * The outcomes of one accepted session, each group's once, up to its summary. Survives a broken
- * stream by resuming it, and a gap by asking for the session itself; gives up a little after the
- * session's fence, by when every group has ended.
+ * Follows one accepted session up to its summary and reports each group's outcome once. Resumes a
+ * broken stream, and fills a gap with GetSession. Gives up shortly after the session's fence, when
+ * every group must have ended.
  */
 import type { Outcome, Session, Summary } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AggregatorClient } from "../client/rpc/aggregator-client.js";
@@ -9,16 +9,16 @@ import { AggregatorError } from "../client/errors.js";
 import { resumeResults } from "../client/rpc/result-stream.js";
 import { CommandError } from "./io/command.js";
 
-/** For the last outcome's way here after the fence. */
+/** Time for the last outcome to arrive after the fence. */
 const GRACE_MS = 2000;
 const GET_TIMEOUT_MS = 2000;
 
 export interface FollowedSession {
-  /** Names the server in errors. */
+  /** Address of the service, for errors. */
   server: string;
   node: { nodeId: string };
   sessionId: string;
-  /** Time left to the session's fence. */
+  /** Time from now to the session's fence. */
   fenceMs: number;
 }
 
@@ -36,9 +36,8 @@ export async function followSession(
 ): Promise<Summary> {
   const { node, sessionId, fenceMs } = session;
   const seen = new Set<number>();
-  const tell = (outcome: Outcome) => {
+  const report = (outcome: Outcome) => {
     if (seen.has(outcome.groupIndex)) return;
-
     seen.add(outcome.groupIndex);
     onOutcome(outcome);
   };
@@ -49,18 +48,18 @@ export async function followSession(
       onBroken(streamed.error);
     } else {
       const { event } = streamed.response;
-      if (event.case === "outcome") tell(event.value);
+      if (event.case === "outcome") report(event.value);
       if (event.case === "summary") return event.value;
       if (event.case !== "gap") continue;
     }
     const known = await askForSession(client, session);
-    known?.outcomes.forEach(tell);
+    known?.outcomes.forEach(report);
     if (known?.summary !== undefined) return known.summary;
   }
-  throw lost(session, "no word of its end by its fence");
+  throw lost(session, "no summary arrived by its fence");
 }
 
-/** Undefined when the server cannot be asked just now. */
+/** Undefined when the service does not answer now. Throws `CommandError` for an unknown session. */
 async function askForSession(
   client: Pick<AggregatorClient, "getSession">,
   session: FollowedSession,
@@ -70,16 +69,11 @@ async function askForSession(
     return (await client.getSession({ node, sessionId }, { timeoutMs: GET_TIMEOUT_MS })).session;
   } catch (error) {
     const { kind } = AggregatorError.from(error);
-    if (kind === "not_found")
-      throw lost(session, "the service knows it no more, it may have restarted");
-    return undefined;
+    if (kind !== "not_found") return undefined;
+    throw lost(session, "the service no longer knows it and may have restarted");
   }
 }
 
 function lost({ sessionId, server }: FollowedSession, why: string): CommandError {
-  return new CommandError(
-    `the session is lost: ${why}`,
-    `${sessionId} at ${server}`,
-    "submit again",
-  );
+  return new CommandError(`session ${sessionId} at ${server} is lost: ${why}`, "submit again");
 }

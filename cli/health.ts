@@ -1,25 +1,48 @@
 /**
- * `lean-aggregator health`: one gRPC health check, for containers without a probe of their own. A
- * policy leaves that check open to everybody, so this needs no identity.
+ * `lean-aggregator health`: one gRPC health check, for containers that have no gRPC probe. Every
+ * caller may make that check, whatever the policy, so the command sends no token.
  */
 import type { Client } from "@grpc/grpc-js";
 import { Metadata } from "@grpc/grpc-js";
+import type { Command } from "commander";
 import { service } from "grpc-health-check";
 import { z } from "zod";
 import { callUnary } from "../client/rpc/unary-call.js";
 import { callError } from "./io/call-error.js";
-import { connectChannel } from "./io/connect.js";
+import type { CommandModules, Terminal } from "./io/command.js";
+import { addCommand, ending, exitCodes } from "./io/command.js";
 import type { ConnectOptions } from "./io/connect.js";
-import { exitCodes } from "./io/exit-codes.js";
-import type { Terminal } from "./io/terminal.js";
+import { addConnectOptions, connectChannel } from "./io/connect.js";
+
+const help = `
+Makes one gRPC health check and prints its status, SERVING or NOT_SERVING.
+NOT_SERVING is normal while the service starts, drains or has no ready prover:
+send it no snapshots then. Restart a service only when 'health --live' fails.
+
+Examples:
+  lean-aggregator health
+  lean-aggregator health --live --server unix:/run/lean-aggregator/grpc.sock
+
+Exit codes:
+  0  SERVING; with --live: the service answered
+  1  not SERVING, or the service cannot be reached
+  2  a flag is wrong
+`;
 
 const CALL_TIMEOUT_MS = 3000;
 
 const answer = z.object({ status: z.string() });
 
 export interface HealthOptions extends ConnectOptions {
-  /** Healthy is whoever answers, serving or not. */
+  /** Succeed whenever the service answers, even with NOT_SERVING. */
   live?: boolean;
+}
+
+export function addHealthCommand(program: Command, modules: CommandModules): void {
+  const summary = "make one gRPC health check, for container probes";
+  addConnectOptions(addCommand(program, "health", { summary, help }))
+    .option("--live", "succeed whenever the service answers, even with NOT_SERVING")
+    .action(ending(modules, (options: HealthOptions) => healthCommand(options, modules.terminal)));
 }
 
 export async function healthCommand(
@@ -39,7 +62,7 @@ export async function healthCommand(
   }
 }
 
-/** `SERVING`, `NOT_SERVING` or another word of grpc.health.v1. */
+/** A status of grpc.health.v1, such as `SERVING` or `NOT_SERVING`. */
 async function check(client: Client): Promise<string> {
   const { Check: method } = service;
   if (method === undefined) throw new Error("grpc-health-check has no Check");

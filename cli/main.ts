@@ -1,12 +1,11 @@
 #!/usr/bin/env node
-/** The command line. The only place that reads argv and the environment. */
+/** The command line. Only this file reads the arguments and the environment of the process. */
 import { readFileSync } from "node:fs";
 import { buffer } from "node:stream/consumers";
 import { CommanderError } from "commander";
 import { z } from "zod";
-import { CommandError } from "./io/command.js";
-import { exitCodes } from "./io/exit-codes.js";
-import type { Terminal } from "./io/terminal.js";
+import type { Terminal } from "./io/command.js";
+import { CommandError, exitCodes } from "./io/command.js";
 import { createProgram } from "./program.js";
 
 const manifest = z
@@ -26,12 +25,12 @@ function interrupted(): AbortSignal {
   return abort.signal;
 }
 
-/** Once what was printed has left: a pipe may be slow. */
+/** Ends the process once everything printed has been written: a pipe may be slow. */
 function exit(code: number): void {
   process.stdout.write("", () => process.exit(code));
 }
 
-// A reader that has seen enough, such as `head`, is no failure.
+// A reader that closes the pipe early, such as `head`, is not a failure.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(error.code === "EPIPE" ? exitCodes.ok : exitCodes.error);
 });
@@ -46,7 +45,8 @@ const program = createProgram({
 });
 
 program.parseAsync().catch((error: unknown) => {
-  if (error instanceof CommanderError) return exit(error.exitCode === 0 ? 0 : exitCodes.usage);
+  if (error instanceof CommanderError)
+    return exit(error.exitCode === 0 ? exitCodes.ok : exitCodes.usage);
   terminal.err(`lean-aggregator: ${error instanceof Error ? error.message : String(error)}\n`);
   exit(error instanceof CommandError ? error.exitCode : exitCodes.error);
 });

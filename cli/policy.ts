@@ -1,13 +1,68 @@
-/** `lean-aggregator policy check`: can a policy file be used, and what would it allow? */
-import { usageError } from "./io/command.js";
-import { exitCodes } from "./io/exit-codes.js";
+/** `lean-aggregator policy check`: is a policy file valid, and what does it allow? */
+import type { Command } from "commander";
+import { Option } from "commander";
+import type { Ask, Policy, Principal, PriorityName } from "../server/access/policy.js";
+import { permit, priorities } from "../server/access/policy.js";
+import { calls, operatorCalls, PolicyError } from "../server/access/policy-file.js";
+import type { PolicySource } from "../server/access/policy-watch.js";
+import { loadPolicy } from "../server/access/policy-watch.js";
+import type { CommandModules, Terminal } from "./io/command.js";
+import { addCommand, ending, exitCodes, usageError } from "./io/command.js";
 import type { Column } from "./io/table.js";
 import { formatTable } from "./io/table.js";
-import type { Terminal } from "./io/terminal.js";
-import type { Ask, Policy, Principal, PriorityName } from "../server/access/policy.js";
-import { permit } from "../server/access/policy.js";
-import { operatorCalls } from "../server/access/policy-file.js";
-import { readPolicy } from "./io/read-policy.js";
+
+const policyHelp = `
+A policy is a JSON file for 'serve --policy'. It lists principals: who they are,
+and what they may do. Everything else is denied. The service reads the file
+again when it changes.
+  {"principals": [{
+    "name": "node-1",
+    "certificates": ["DNS:node-1.lean.example"],
+    "tokens": [{"sha256": "…", "expires": "2027-01-31T00:00:00Z"}],
+    "sockets": ["/run/lean-aggregator/node.sock"],
+    "anonymous": false,
+    "nodes": ["node-1", "node-1-*"],
+    "calls": ["SubmitSnapshot", "StreamResults", "GetServerInfo"],
+    "priorities": ["proposal", "aggregation", "backlog"],
+    "quota": {"sessionsInFlight": 4, "heldBytes": 67108864,
+              "proverSecondsPerMinute": 30, "streams": 4, "callsPerMinute": 600}
+  }]}
+
+Who calls is decided by the first of these that the caller shows:
+  "certificates"  the client certificate's first alternative name (DNS:…, URI:…,
+                  IP Address:… or email:…), or its CN:… if it has none
+  "tokens"        made by 'lean-aggregator token'; an invalid token is denied
+  "sockets"       the Unix socket of the service on which the call arrives
+  "anonymous"     a call over loopback that shows none of the above
+
+What a principal may do:
+  "nodes"         the node ids it may act for; a * at the end matches any end
+  "calls"         calls of AggregatorService, and Metrics for /metrics; * for all
+  "operatorCalls" calls of 'lean-aggregator admin'; * for all
+  "priorities"    the priorities at which it may submit; * for all
+  "quota"         limits of its own, below those of the service
+
+Every caller may use the health check, /livez and /readyz. Every principal may
+use reflection.
+
+Examples:
+  lean-aggregator policy check policy.json
+`;
+
+const checkHelp = `
+Prints a line for each principal. With --principal it says whether that one may
+do what the other flags name.
+
+Examples:
+  lean-aggregator policy check policy.json
+  lean-aggregator policy check policy.json --principal node-1 \\
+    --call SubmitSnapshot --node node-2 --priority backlog
+
+Exit codes:
+  0  the file is valid, and what was asked is allowed
+  2  a flag or FILE is wrong
+  3  what was asked is denied
+`;
 
 export interface PolicyCheckOptions {
   principal?: string;
@@ -16,7 +71,54 @@ export interface PolicyCheckOptions {
   priority?: PriorityName;
 }
 
-/** Without a principal, a line each; with one, whether it may do what is asked, and why. */
+export function addPolicyCommands(
+  program: Command,
+  modules: Pick<CommandModules, "terminal" | "exit">,
+): void {
+  const policy = addCommand(program, "policy", {
+    summary: "the policy file: who may do what",
+    help: policyHelp,
+  });
+  addCommand(policy, "check", {
+    summary: "check a policy file, and what it allows",
+    help: checkHelp,
+  })
+    .argument("<file>", "a policy, as for 'serve --policy'")
+    .option("--principal <name>", "ask about this principal")
+    .addOption(
+      new Option("--call <name>", "may it make this call?").choices([...calls, ...operatorCalls]),
+    )
+    .option("--node <id>", "may it act for this node?")
+    .addOption(
+      new Option("--priority <name>", "may it submit at this priority?").choices(priorities),
+    )
+    .action(
+      ending(modules, (file: string, options: PolicyCheckOptions) =>
+        policyCheckCommand(file, options, modules.terminal),
+      ),
+    );
+}
+
+/**
+ * Reads the policy of a command. Throws `CommandError` with exit code 2 that names every problem and
+ * its place.
+ */
+export function readPolicy(path: string): PolicySource {
+  try {
+    return loadPolicy(path);
+  } catch (error) {
+    if (!(error instanceof PolicyError)) throw error;
+    const { problems } = error;
+    const lines = problems.map(({ place, text }) => `\n  ${place}: ${text}`);
+    throw usageError(
+      `invalid policy ${path}: ${problems.length} ${problems.length === 1 ? "error" : "errors"}`,
+      `see 'lean-aggregator policy --help'${lines.join("")}`,
+      error,
+    );
+  }
+}
+
+/** Prints a line for each principal or, with `principal`, whether it may do what is asked. */
 export function policyCheckCommand(
   file: string,
   options: PolicyCheckOptions,
@@ -27,9 +129,9 @@ export function policyCheckCommand(
   if (name === undefined) {
     const asked = Object.keys(options)[0];
     if (asked !== undefined) {
-      throw usageError(`--${asked} is asked for somebody`, file, "name one with --principal");
+      throw usageError(`--${asked} needs --principal`, "name a principal of the policy");
     }
-    terminal.out(`${formatTable(columns, policy.principals)}\nthe policy can be used\n`);
+    terminal.out(`${formatTable(columns, policy.principals)}\nthe policy is valid\n`);
     return exitCodes.ok;
   }
   const decision = permit(principalOf(policy, name, file), {
@@ -46,13 +148,16 @@ function principalOf({ principals }: Policy, name: string, file: string): Princi
   const found = principals.find((principal) => principal.name === name);
   if (found !== undefined) return found;
   const names = principals.map((principal) => principal.name).join(", ");
-  throw usageError(`there is no principal ${name}`, file, `it has ${names || "none"}`);
+  throw usageError(
+    `--principal ${name} is not in ${file}`,
+    names === "" ? "add it to the policy" : `name one of ${names}`,
+  );
 }
 
 function askText({ principal, call, node, priority }: PolicyCheckOptions): string {
   return [
     `principal ${principal ?? ""} may`,
-    call === undefined ? "call something" : `call ${call}`,
+    call === undefined ? "make calls" : `call ${call}`,
     ...(node === undefined ? [] : [`for node ${node}`]),
     ...(priority === undefined ? [] : [`at priority ${priority}`]),
   ].join(" ");
@@ -62,7 +167,7 @@ const list = (names: readonly string[]) => names.join(" ") || "-";
 
 const columns: readonly Column<Principal>[] = [
   { title: "principal", cell: ({ name }) => name },
-  { title: "known by", cell: waysText },
+  { title: "identified by", cell: waysText },
   { title: "nodes", cell: ({ nodes }) => list(nodes) },
   { title: "calls", cell: (principal) => list(principal.calls) },
   { title: "operator calls", cell: ({ operatorCalls: names }) => list(names) },

@@ -1,9 +1,9 @@
 /**
- * The proofs that a file holds: one `VerifyAggregateRequest`, or outcomes as `submit --json`,
+ * The proofs in a file: one `VerifyAggregateRequest`, or outcomes as `submit --json`,
  * `watch --json`, `GetSession` and grpcurl print them, whose keys are looked up in a key table.
  */
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
-import { create, fromBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { bitsToIndices } from "../proto/bitlist.js";
 import type {
   Outcome,
@@ -17,15 +17,21 @@ import {
 } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { usageError } from "./io/command.js";
 import { isProved } from "./io/outcome-line.js";
-import { messageFromJson, nameOf, parseJson } from "./io/read-input.js";
+import { messageFromBinary, messageFromJson, nameOf, parseJson } from "./io/read-input.js";
 
 export type Proofs =
   { kind: "request"; request: VerifyAggregateRequest } | { kind: "outcomes"; outcomes: Outcome[] };
 
-/** @param file names the input in errors, and its form: binary when it ends in `.bin`. */
+/**
+ * Finds the proofs in `bytes`. Throws a usage error when they are neither form.
+ * @param file names the input in errors; binary if it ends in `.bin`
+ */
 export function proofsInFile(bytes: Uint8Array, file: string): Proofs {
-  if (file.endsWith(".bin")) return binaryRequest(bytes, file);
-  // Objects one after another, whether one a line or each over several lines.
+  if (file.endsWith(".bin")) {
+    const request = messageFromBinary(VerifyAggregateRequestSchema, bytes, file);
+    return { kind: "request", request };
+  }
+  // JSON objects one after another, each on one line or over several.
   const texts = Buffer.from(bytes)
     .toString()
     .split(/(?<=\})\s*\n(?=\{)/);
@@ -38,7 +44,10 @@ export function proofsInFile(bytes: Uint8Array, file: string): Proofs {
   return { kind: "outcomes", outcomes: documents.flatMap((json) => outcomesIn(json, file)) };
 }
 
-/** Asks to verify the outcome's proof against the keys of exactly its participants. */
+/**
+ * A request to verify the outcome's proof against the keys of exactly its participants. Throws a
+ * usage error when a key is missing.
+ */
 export function verifyRequestOf(
   outcome: Outcome,
   keys: readonly ValidatorKey[],
@@ -49,10 +58,11 @@ export function verifyRequestOf(
   const publicKeys = validators.flatMap((validator) => keyOf.get(validator) ?? []);
   const missing = validators.filter((validator) => !keyOf.has(validator));
   if (missing.length > 0) {
+    const names = missing.slice(0, 4).join(", ");
+    const more = missing.length > 4 ? ` and ${missing.length - 4} more` : "";
     throw usageError(
-      `no key of validator ${missing.slice(0, 4).join(", ")}`,
-      nameOf(keysFile),
-      "give the snapshot that was submitted",
+      `--keys ${nameOf(keysFile)} has no key for validator ${names}${more}`,
+      "name the snapshot that was submitted",
     );
   }
   const { data, message, proof, proofSystem } = outcome;
@@ -65,21 +75,14 @@ export function verifyRequestOf(
   });
 }
 
-/** Proved, and not yet erased by its fence. */
+/** True for a proved outcome whose proof was not yet erased at its fence. */
 export const hasProof = (outcome: Outcome) => isProved(outcome) && outcome.proof.length > 0;
 
-function binaryRequest(bytes: Uint8Array, file: string): Proofs {
-  try {
-    return { kind: "request", request: fromBinary(VerifyAggregateRequestSchema, bytes) };
-  } catch (cause) {
-    throw usageError("not a binary VerifyAggregateRequest", file, "give outcomes as JSON", cause);
-  }
-}
-
-/** None in a message of another kind, such as the answer to a submission. */
+/** The outcomes in one message; empty for an event without outcome, such as a summary. */
 function outcomesIn(json: JsonValue, file: string): Outcome[] {
   if (!isObject(json)) {
-    throw usageError("no outcomes", nameOf(file), "give what 'submit --json' prints");
+    const problem = `${nameOf(file)} has no outcomes: expected JSON objects`;
+    throw usageError(problem, "name a file that 'submit --out' wrote");
   }
   const { session, outcome, accepted, skipped, summary, opened, gap } = json;
   if (isObject(session)) return outcomesIn(session, file);

@@ -1,137 +1,110 @@
-/** `lean-aggregator serve`: the service in the foreground until a signal ends it. */
-import { randomBytes } from "node:crypto";
-import { totalmem } from "node:os";
-import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { loadAddon } from "../native/addon.js";
-import { systemClock } from "../server/clock.js";
+/** `lean-aggregator serve`: runs the service with the settings given. */
+import type { Command } from "commander";
 import type { Config } from "../server/config.js";
-import type { Logger } from "../server/log.js";
-import { createLog } from "../server/log.js";
-import { readBackendFile, readCalibration } from "../server/prover/backend-file.js";
-import { CostFiles } from "../server/lane/cost-file.js";
-import { confineService } from "../server/prover/confinement.js";
-import type { OpenDevice } from "../server/prover/device.js";
-import { openDevice } from "../server/prover/device.js";
-import { startFakeProver } from "../server/prover/fake.js";
-import { readMemoryLimit } from "../server/prover/kernel-memory.js";
-import type { ProveJob, StartProver } from "../server/prover/prover.js";
-import { readPolicy } from "./io/read-policy.js";
-import { startService } from "../server/service.js";
-import type { Service } from "../server/service.js";
+import { ConfigError } from "../server/config.js";
+import type { CommandModules } from "./io/command.js";
+import { addCommand, CommandError, ending } from "./io/command.js";
+import { addSettingsOptions, readSettings, settingsError, sourcesOf } from "./settings.js";
 
-const FAKE_PROVE_MS = 200;
-const INTERRUPTED = 1;
+const help = `
+Runs until SIGTERM or SIGINT: then it accepts nothing new, gives running proofs
+the time of --drain-ms, delivers their results and ends. A second signal kills
+the provers and ends it at once.
 
-type Env = Readonly<Record<string, string | undefined>>;
+Settings: a flag wins over its variable, a variable over the file of --config,
+the file over the default. The file is a JSON object with the flags' names in
+camel case:
+  {"listen": ["unix:/run/lean-aggregator.sock"], "deadlineMs": 750}
 
-/** The root of the package, from dist/cli. */
-export const packageRoot = fileURLToPath(new URL("../../", import.meta.url));
+Who may call: without --policy every caller may do everything, so keep to
+loopback addresses and Unix sockets. With TLS for other machines a policy is
+required; see 'lean-aggregator policy --help'.
 
-interface Provers {
-  start: StartProver;
-  /** What a device is timed by; undefined where there is nothing. */
-  calibrationOf(deviceId: string): ProveJob | undefined;
-  /** Where the devices' learned costs are kept; the fake prover's are not. */
-  costs: CostFiles | undefined;
-  /** Gives the devices back. */
-  release(): void;
-}
+TLS is version 1.3, on every TCP address but --admin and --probes. With
+--tls-client-ca a client needs a certificate of that authority. Changed files
+are read again within 10 s and serve new connections.
 
-/** Opens the configured devices. Rejects with `DeviceLockedError` when another service has one. */
-export async function openDevices(config: Config, env: Env, log: Logger): Promise<Provers> {
-  if (config.prover === "fake") {
-    const start = () =>
-      startFakeProver({ proveMs: () => FAKE_PROVE_MS, sleep: (ms) => delay(ms, undefined) });
-    return { start, calibrationOf: () => undefined, costs: undefined, release: () => undefined };
-  }
-  const addon = loadAddon();
-  confineService(addon);
-  const modules = {
-    addon,
-    backend: readBackendFile(packageRoot),
-    childPath: fileURLToPath(new URL("../server/prover/child-main.js", import.meta.url)),
-    lockDir: config.lockDir,
-    env,
-    pid: process.pid,
-    uid: process.getuid?.(),
-    nowMs: () => systemClock.nowMs(),
-    sleep: (ms: number) => delay(ms, undefined),
-    onWait: (device: string, holder: string) =>
-      log.warn({ device, holder }, "device is locked; waiting for it"),
-  };
-  const open = new Map<string, OpenDevice>();
-  const release = () => open.forEach((device) => device.release());
-  try {
-    for (const device of config.devices) open.set(device.id, await openDevice(device, modules));
-  } catch (error) {
-    release();
-    throw error;
-  }
-  const start = (deviceId: string) => {
-    const device = open.get(deviceId);
-    if (device === undefined) throw new Error(`device ${deviceId} is not open`);
-    return device.startProver();
-  };
-  const calibrationOf = (deviceId: string) => {
-    const path = open.get(deviceId)?.calibration;
-    try {
-      return path === undefined ? undefined : readCalibration(path);
-    } catch (cause) {
-      log.warn({ device: deviceId, path, cause: String(cause) }, "calibration cannot be read");
-      return undefined;
-    }
-  };
-  const place = { folder: config.lockDir, uid: process.getuid?.() };
-  const costs = new CostFiles(place, { clock: systemClock, log });
-  return { start, calibrationOf, costs, release };
-}
+A device is a name, or an object with "id" and any of:
+  "cores"    cores to prove on, such as "0-3,6"; default: all
+  "nice"     niceness from -20 to 19; default: 10
+  "threads"  threads of a prover; default: one for each core
+  "env"      environment variables, such as {"CUDA_VISIBLE_DEVICES": "0"}
+  "user"     "uid:gid" to prove as, if the service is root
+  "fileMb"   largest file that a prover may write, in MB; default: 0
+  "backend"  {"library": …, "config": …, "calibration": …}: another prover behind
+             native/include/lean_prover.h
+For example:
+  {"devices": [{"id": "gpu0", "cores": "0-7", "env": {"CUDA_VISIBLE_DEVICES": "0"}},
+               {"id": "gpu1", "cores": "8-15", "env": {"CUDA_VISIBLE_DEVICES": "1"}}]}
 
-/** Starts the service and resolves with the exit code once a signal has ended it. */
-export async function serve(config: Config, version: string, env: Env): Promise<number> {
-  const log = createLog(config.logLevel);
-  const policy = config.policy === undefined ? undefined : readPolicy(config.policy);
-  // Before anything else: a signal during setup ends the service as one in operation does.
-  const signals = new Signals();
-  const provers = await openDevices(config, env, log);
-  const service = await startService(config, {
-    clock: systemClock,
-    log,
-    startProver: provers.start,
-    calibrationOf: (deviceId) => provers.calibrationOf(deviceId),
-    costStore: provers.costs,
-    policy,
-    memoryBytes: Math.min(totalmem(), readMemoryLimit() ?? Infinity),
-    instance: randomBytes(8).toString("hex"),
-    version,
-  });
-  const code = await signals.end(service);
-  await provers.costs?.close();
-  provers.release();
-  return code;
-}
+Examples:
+  lean-aggregator serve
+  lean-aggregator serve --prover fake --log-level warn
+  lean-aggregator serve --listen unix:/run/lean-aggregator.sock
+  lean-aggregator serve --listen 0.0.0.0:9190 --tls-certificate tls.crt \\
+    --tls-key tls.key --tls-client-ca ca.crt --policy policy.json
+  LEAN_AGGREGATOR_DEADLINE_MS=500 lean-aggregator serve --config settings.json
 
-/** The first signal drains, the second kills the provers; one that came early is not forgotten. */
-class Signals {
-  private count = 0;
-  private onSignal = () => {};
+Exit codes:
+  0  ended after one signal
+  1  the service failed, or a second signal ended it
+  2  a flag or setting is wrong
+`;
 
-  constructor() {
-    for (const name of ["SIGTERM", "SIGINT"] as const) {
-      process.on(name, () => {
-        this.count++;
-        this.onSignal();
+export function addServeCommand(program: Command, modules: CommandModules): void {
+  const { env, version } = modules;
+  const summary = "run the service until SIGTERM";
+  addSettingsOptions(addCommand(program, "serve", { summary, help })).action(
+    ending(modules, async (options: Record<string, unknown>) => {
+      const sources = sourcesOf(options, env);
+      const config = readSettings(sources);
+      // Loaded only here: the service takes most of a second to load.
+      const { runService } = await import("./run-service.js");
+      return runService(config, version, env).catch((cause: unknown) => {
+        if (cause instanceof ConfigError) throw settingsError(cause, sources);
+        throw cause instanceof CommandError ? cause : serviceError(cause, config);
       });
-    }
-  }
+    }),
+  );
+}
 
-  end(service: Service): Promise<number> {
-    return new Promise((resolve) => {
-      this.onSignal = () => {
-        if (this.count > 1) void service.kill().then(() => resolve(INTERRUPTED));
-        else if (this.count === 1) void service.close().then(() => resolve(0));
-      };
-      this.onSignal();
-    });
+/** The error to report when the service cannot start. */
+function serviceError(cause: unknown, { listen, http, admin, probes }: Config): CommandError {
+  const doctor = "run 'lean-aggregator doctor' with the same settings to see what is missing";
+  if (!isSystemError(cause) || cause.syscall !== "listen") {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    return new CommandError(`the service failed: ${why}`, doctor, { cause });
   }
+  const { address: host = "", port = -1, code } = cause;
+  const isIt = (address: string) =>
+    port < 0 ? address === `unix:${host}` : address.replace(/[[\]]/g, "") === `${host}:${port}`;
+  const settings = Object.entries({
+    "--listen": listen,
+    "--http": [http],
+    "--admin": [admin],
+    "--probes": [probes],
+  });
+  const [flag] = settings.find(([, addresses]) => addresses.some(isIt)) ?? ["--listen"];
+  const where = port < 0 ? `unix:${host}` : `${host}:${port}`;
+  return new CommandError(
+    `cannot listen on ${flag} ${where}: ${LISTEN_REASONS[code ?? ""] ?? code ?? cause.message}`,
+    doctor,
+    { cause },
+  );
+}
+
+const LISTEN_REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another program listens there",
+  EADDRNOTAVAIL: "this machine does not have that address",
+  EACCES: "permission denied",
+  ENOENT: "the folder does not exist",
+};
+
+interface SystemError extends NodeJS.ErrnoException {
+  address?: string;
+  port?: number;
+}
+
+function isSystemError(error: unknown): error is SystemError {
+  return error instanceof Error && "syscall" in error;
 }

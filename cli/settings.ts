@@ -1,22 +1,87 @@
 /**
- * The one place where settings are read: a flag wins over its variable, that over the file, that
- * over the default. What is wrong is reported all at once, under the name that the user gave it.
+ * The settings of `serve` and `doctor`: their flags, and how they are read. A flag wins over its
+ * variable, a variable over the file, the file over the default. All errors are reported at once,
+ * each under the name that the user typed.
  */
 import { readFileSync } from "node:fs";
-import { usageError } from "./io/command.js";
-import { parseJson, reasonOf } from "./io/read-input.js";
+import type { Command } from "commander";
+import { Option } from "commander";
 import type { Config, Problem } from "../server/config.js";
 import { ConfigError, configFromEnvironment, parseConfig, variableOf } from "../server/config.js";
+import { usageError } from "./io/command.js";
+import { parseJson, reasonOf } from "./io/read-input.js";
+
+/** Adds a flag for each setting, and --config. */
+export function addSettingsOptions(command: Command): Command {
+  for (const option of settingsOptions()) command.addOption(option);
+  return command;
+}
+
+function settingsOptions(): Option[] {
+  const config = parseConfig();
+  const defaults: Record<string, unknown> = {
+    ...config,
+    devices: config.devices.map(({ id }) => id),
+    socketMode: `0${config.socketMode.toString(8)}`,
+  };
+  const setting = (flags: string, description: string) => {
+    const option = new Option(flags);
+    const key = option.attributeName();
+    const from = `(default: ${String(defaults[key] ?? "none")}, env: ${variableOf(key)})`;
+    option.description = `${description} ${from}`;
+    return option;
+  };
+  return [
+    new Option("--config <file>", "settings in a JSON file; flags and variables win over it"),
+    setting("--listen <addresses>", "gRPC: host:port or unix:/path, separated by commas"),
+    setting("--http <address>", "Connect and JSON, gRPC-Web, /metrics, /livez, /readyz"),
+    setting("--admin <address>", "for 'lean-aggregator admin', this machine only; or \"off\""),
+    setting("--probes <address>", 'only /livez and /readyz, in plain HTTP; or "off"'),
+    setting("--tls-certificate <file>", "PEM file of the certificate for TLS on TCP addresses"),
+    setting("--tls-key <file>", "PEM file of the private key of that certificate"),
+    setting("--tls-client-ca <file>", "PEM file of the authority that signs client certificates"),
+    setting(
+      "--insecure-plaintext-on-network",
+      "serve other machines without TLS: anyone on the way can read and change everything",
+    ),
+    setting("--socket-mode <octal>", "permissions of Unix sockets: who may write may call"),
+    setting("--socket-group <group>", "group of Unix sockets, a name or a number"),
+    setting("--policy <file>", "JSON file that says who may do what, see below"),
+    setting("--prover <name>", "fake simulates: its results are marked, and no proofs").choices([
+      ...["lean_pq", "fake"],
+    ]),
+    setting("--devices <devices>", "devices to prove on: names, or a JSON list, see below"),
+    setting("--standby <count>", "ready provers that wait, for each device").choices([
+      ...["auto", "0", "1"],
+    ]),
+    setting("--prover-memory-mb <mb>", "replace a prover between proofs when it holds more"),
+    setting("--lock-dir <folder>", "folder of device locks, the same for all services here"),
+    setting("--deadline-ms <ms>", "start no proof later, if the request names no deadline"),
+    setting("--fence-ms <ms>", "kill a proof then, if the request names no fence"),
+    setting("--drain-ms <ms>", "time for running proofs at shutdown"),
+    setting("--log-level <level>", "log nothing below").choices([
+      ...["debug", "info", "warn", "error", "silent"],
+    ]),
+  ];
+}
 
 export interface SettingSources {
-  /** By key of the configuration; undefined where the flag was not given. */
+  /** Values by key of the configuration; undefined for a flag that was not given. */
   flags: Readonly<Record<string, unknown>>;
   env: Readonly<Record<string, string | undefined>>;
-  /** A JSON object by key of the configuration. */
+  /** Path of a JSON object with values by key of the configuration. */
   file: string | undefined;
 }
 
-/** Throws `CommandError` with exit code 2. */
+/** The sources of a command's settings, from the options that commander parsed. */
+export function sourcesOf(
+  { config: file, ...flags }: Readonly<Record<string, unknown>>,
+  env: SettingSources["env"],
+): SettingSources {
+  return { flags, env, file: typeof file === "string" ? file : undefined };
+}
+
+/** Throws `CommandError` with exit code 2 and all errors. */
 export function readSettings(sources: SettingSources): Config {
   const { flags, env, file } = sources;
   const inFile = file === undefined ? {} : readSettingsFile(file);
@@ -27,7 +92,7 @@ export function readSettings(sources: SettingSources): Config {
   }
 }
 
-/** The problems under the names that the user knows them by. */
+/** The error to report for wrong settings, each under the name that the user typed. */
 export function settingsError(error: ConfigError, { flags, env, file }: SettingSources) {
   const givenAs = ({ key }: Problem) => {
     if (flags[key] !== undefined) return flagOf(key);
@@ -36,8 +101,11 @@ export function settingsError(error: ConfigError, { flags, env, file }: SettingS
   };
   const lines = error.problems.map((problem) => `\n  ${givenAs(problem)} ${problem.text}`);
   const wrong = [...new Set(lines)];
-  const todo = `see 'lean-aggregator serve --help'${wrong.join("")}`;
-  return usageError("the settings cannot be used", `${wrong.length} wrong`, todo, error);
+  return usageError(
+    `invalid settings: ${wrong.length} ${wrong.length === 1 ? "error" : "errors"}`,
+    `see 'lean-aggregator serve --help'${wrong.join("")}`,
+    error,
+  );
 }
 
 function readSettingsFile(file: string): Record<string, unknown> {
@@ -45,15 +113,15 @@ function readSettingsFile(file: string): Record<string, unknown> {
   if (typeof settings === "object" && settings !== null && !Array.isArray(settings)) {
     return settings;
   }
-  throw usageError("settings are not a JSON object", file, 'write them as {"listen": …}');
+  throw usageError(`--config ${file} is not a JSON object`, 'write it as {"deadlineMs": 750}');
 }
 
 function readText(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (cause) {
-    const where = `${file} (${reasonOf(cause)})`;
-    throw usageError("cannot read the settings", where, "check --config", cause);
+    const problem = `cannot read --config ${file}: ${reasonOf(cause)}`;
+    throw usageError(problem, "check the file's name and permissions", cause);
   }
 }
 

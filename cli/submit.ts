@@ -1,5 +1,6 @@
-/** `lean-aggregator submit FILE`: one snapshot from a file, and how each of its groups ended. */
+/** `lean-aggregator submit FILE`: submits one snapshot and shows how each of its groups ends. */
 import { create } from "@bufbuild/protobuf";
+import type { Command } from "commander";
 import type {
   Outcome,
   SubmitSnapshotRequest,
@@ -10,29 +11,72 @@ import {
   SkipReason,
   SubmitSnapshotRequestSchema,
 } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { callError } from "./io/call-error.js";
-import { connect } from "./io/connect.js";
-import type { ConnectOptions } from "./io/connect.js";
-import { exitCodes } from "./io/exit-codes.js";
 import { followSession } from "./follow-session.js";
-import { answerJsonLine, eventJsonLine, LinesFile } from "./io/json-lines.js";
-import { NODE_DEFAULT } from "./io/node-default.js";
+import { callError } from "./io/call-error.js";
+import type { CommandModules, Terminal } from "./io/command.js";
+import { addCommand, ending, exitCodes, msOption, NODE_DEFAULT } from "./io/command.js";
+import type { ConnectOptions } from "./io/connect.js";
+import { addConnectOptions, connect } from "./io/connect.js";
+import { answerJsonLine, eventJsonLine, jsonLinesOption, LinesFile } from "./io/json-lines.js";
 import { lower, outcomeTable, summaryLine } from "./io/outcome-line.js";
 import { Progress } from "./io/progress.js";
 import { readMessage } from "./io/read-input.js";
-import type { Terminal } from "./io/terminal.js";
+
+const help = `
+FILE is a SubmitSnapshotRequest in JSON, or in binary if its name ends in .bin.
+"-" reads JSON from standard input. A snapshot that names no node is submitted
+as node "${NODE_DEFAULT}".
+
+The deadline is the last moment at which a proof may start. The fence is the
+moment after which a proof is worthless: one that still runs is killed. The
+command waits until every group has ended, so at most until the fence.
+
+Examples:
+  lean-aggregator submit snapshot.json
+  lean-aggregator submit snapshot.json --deadline-ms 20000 --fence-ms 30000
+  lean-aggregator submit snapshot.json --out outcomes.jsonl
+  lean-aggregator submit - --json < snapshot.json | jq .outcome.status
+
+Exit codes:
+  0  every group is proved
+  1  the service failed, refused the request or cannot be reached
+  2  a flag or FILE is wrong; nothing was sent
+  3  not every group is proved
+  4  the service skipped the snapshot
+`;
 
 const CALL_TIMEOUT_MS = 5000;
+/** Of the contract's 32 bits. The service has lower limits and says which. */
+const MS_MAX = 999_999_999;
 
 export interface SubmitOptions extends ConnectOptions {
-  /** Lines of JSON instead of a table. */
+  /** Print JSON lines instead of a table. */
   json?: boolean;
-  /** Writes the lines of JSON to this file too. */
+  /** Also write the JSON lines to this file. */
   out?: string;
-  /** Over what the file says; default: the file's, else the call's 5 s. */
+  /** Replaces the file's deadline. Default: the file's, else the timeout of the call, 5 s. */
   deadlineMs?: number;
-  /** Over what the file says; default: the file's, else the server's. */
+  /** Replaces the file's fence. Default: the file's, else the service's. */
   fenceMs?: number;
+}
+
+export function addSubmitCommand(program: Command, modules: CommandModules): void {
+  const summary = "submit a snapshot, and show how each of its groups ends";
+  addConnectOptions(addCommand(program, "submit", { summary, help }))
+    .argument("<file>", "the snapshot, or - for standard input")
+    .addOption(jsonLinesOption())
+    .option("--out <file>", "also write the lines of --json to this file")
+    .addOption(
+      msOption("--deadline-ms <ms>", "start no proof later (default: FILE's, or 5000)", MS_MAX),
+    )
+    .addOption(
+      msOption("--fence-ms <ms>", "kill proofs then (default: FILE's, or the service's)", MS_MAX),
+    )
+    .action(
+      ending(modules, (file: string, options: SubmitOptions) =>
+        submitCommand(file, options, modules.terminal),
+      ),
+    );
 }
 
 export async function submitCommand(
@@ -71,7 +115,7 @@ export async function submitCommand(
       },
       onBroken: ({ message }) => {
         progress.clear();
-        terminal.err(`the connection to ${server} is lost (${message}), resuming\n`);
+        terminal.err(`connection to ${server} lost, reconnecting: ${message}\n`);
       },
     }).finally(() => progress.stop());
     const table = `\n${outcomeTable(outcomes)}\n${summaryLine(summary)}\n`;
@@ -90,13 +134,13 @@ function answerLine(result: SubmitSnapshotResponse["result"]): string {
   switch (result.case) {
     case "accepted": {
       const { sessionId, deadlineMs, fenceMs, predictedFinishMs } = result.value;
-      const budgets = `starts within ${deadlineMs} ms, worthless after ${fenceMs} ms`;
-      return `accepted: session ${sessionId}, ${budgets}, done in about ${predictedFinishMs} ms\n`;
+      const budgets = `deadline in ${deadlineMs} ms, fence in ${fenceMs} ms`;
+      return `accepted: session ${sessionId}, ${budgets}, ready in about ${predictedFinishMs} ms\n`;
     }
     case "skipped":
       return `skipped: ${lower(SkipReason[result.value.reason])}: ${result.value.detail}\n`;
     default:
-      return "skipped: this command does not know the server's answer\n";
+      return "skipped: the service answered in a way that this version does not know\n";
   }
 }
 

@@ -1,15 +1,42 @@
-/** `lean-aggregator token`: a new token, shown once, and what the policy file keeps of it. */
+/** `lean-aggregator token`: makes a token, shown once, and its entry for the policy file. */
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { usageError } from "./io/command.js";
-import { exitCodes } from "./io/exit-codes.js";
-import { reasonOf } from "./io/read-input.js";
-import type { Terminal } from "./io/terminal.js";
+import type { Command } from "commander";
 import { TOKEN_BYTES, tokenHash, tokenOf } from "../server/access/token.js";
+import type { CommandModules, Terminal } from "./io/command.js";
+import { addCommand, ending, exitCodes, usageError } from "./io/command.js";
+import { reasonOf } from "./io/read-input.js";
+
+const help = `
+Prints a new random token, and an entry for "tokens" in the policy file. The
+policy keeps only the token's SHA-256, so the token cannot be shown again.
+'serve' accepts tokens over TLS, on loopback and on Unix sockets.
+
+Examples:
+  lean-aggregator token
+  lean-aggregator token --out node-1.token
+  lean-aggregator submit snapshot.json --token-file node-1.token
+  grpcurl -plaintext -H "authorization: Bearer $(cat node-1.token)" \\
+    127.0.0.1:9190 lean.aggregator.v1.AggregatorService/GetServerInfo
+
+Exit codes:
+  0  done
+  2  a flag is wrong, or the file of --out exists or cannot be written
+`;
 
 export interface TokenOptions {
-  /** Gets the token instead of the terminal; must not be there yet. */
+  /** File that gets the token instead of the terminal. It must not exist yet. */
   out?: string;
+}
+
+export function addTokenCommand(
+  program: Command,
+  modules: Pick<CommandModules, "terminal" | "exit">,
+): void {
+  const summary = "make a token, and its entry for the policy file";
+  addCommand(program, "token", { summary, help })
+    .option("--out <file>", "write the token to this new file instead of printing it")
+    .action(ending(modules, (options: TokenOptions) => tokenCommand(options, modules.terminal)));
 }
 
 export function tokenCommand({ out }: TokenOptions, terminal: Pick<Terminal, "out">): number {
@@ -20,16 +47,12 @@ export function tokenCommand({ out }: TokenOptions, terminal: Pick<Terminal, "ou
   return exitCodes.ok;
 }
 
-/** Never over another token, and for its owner's eyes only from the first byte on. */
+/** Creates the file with mode 0600. Throws a usage error if it exists or cannot be written. */
 function writeNew(path: string, token: string): void {
   try {
     writeFileSync(path, `${token}\n`, { mode: 0o600, flag: "wx" });
   } catch (cause) {
-    throw usageError(
-      "cannot write the token",
-      `${path} (${reasonOf(cause)})`,
-      "name a new file",
-      cause,
-    );
+    const problem = `cannot write the token to --out ${path}: ${reasonOf(cause)}`;
+    throw usageError(problem, "name a new file", cause);
   }
 }

@@ -1,5 +1,6 @@
-/** `lean-aggregator verify FILE`: proofs against exactly the keys given, by a running service. */
+/** `lean-aggregator verify FILE`: asks a service to verify proofs against exactly the keys given. */
 import { create } from "@bufbuild/protobuf";
+import type { Command } from "commander";
 import type {
   GetServerInfoResponse,
   VerifyAggregateRequest,
@@ -10,24 +11,55 @@ import {
   SubmitSnapshotRequestSchema,
 } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { callError } from "./io/call-error.js";
-import { usageError } from "./io/command.js";
-import { connect } from "./io/connect.js";
+import type { CommandModules, Terminal } from "./io/command.js";
+import { addCommand, ending, exitCodes, NODE_DEFAULT, usageError } from "./io/command.js";
 import type { ConnectOptions } from "./io/connect.js";
-import { exitCodes } from "./io/exit-codes.js";
-import { hasProof, proofsInFile, verifyRequestOf } from "./proofs-in-file.js";
+import { addConnectOptions, connect } from "./io/connect.js";
 import { nameOf, readInput, readMessage } from "./io/read-input.js";
-import { NODE_DEFAULT } from "./io/node-default.js";
 import type { Column } from "./io/table.js";
 import { formatTable } from "./io/table.js";
-import type { Terminal } from "./io/terminal.js";
+import { hasProof, proofsInFile, verifyRequestOf } from "./proofs-in-file.js";
+
+const help = `
+FILE is one of:
+- outcomes in JSON, from 'submit --out', 'submit --json', 'watch --json' or
+  GetSession. They name validators; --keys names the snapshot with their keys.
+- a VerifyAggregateRequest in JSON, or in binary if its name ends in .bin. It
+  has the keys itself.
+"-" reads JSON from standard input. A proof is valid if it verifies and covers
+exactly these keys and this attestation data.
+
+Examples:
+  lean-aggregator submit snapshot.json --out outcomes.jsonl
+  lean-aggregator verify outcomes.jsonl --keys snapshot.json
+  lean-aggregator verify request.json
+
+Exit codes:
+  0  every proof is valid
+  1  the service failed, refused the request or cannot be reached
+  2  a flag or FILE is wrong, or FILE has no proof
+  3  not every proof is valid
+`;
 
 const INFO_TIMEOUT_MS = 5000;
-/** One verification takes 20 to 100 ms, beside a proof on a loaded machine more. */
+/** A verification takes 20 to 100 ms, and longer while a proof runs on a loaded machine. */
 const VERIFY_TIMEOUT_MS = 30_000;
 
 export interface VerifyOptions extends ConnectOptions {
-  /** The snapshot that was submitted: its key table says whose keys the participants are. */
+  /** File with the submitted snapshot, whose key table has the participants' keys. */
   keys?: string;
+}
+
+export function addVerifyCommand(program: Command, modules: CommandModules): void {
+  const summary = "verify proofs against exactly the keys given";
+  addConnectOptions(addCommand(program, "verify", { summary, help }))
+    .argument("<file>", "outcomes or a request, or - for standard input")
+    .option("--keys <file>", "the submitted snapshot; needed for outcomes")
+    .action(
+      ending(modules, (file: string, options: VerifyOptions) =>
+        verifyCommand(file, options, modules.terminal),
+      ),
+    );
 }
 
 export async function verifyCommand(
@@ -63,17 +95,17 @@ async function readRequests(
   const node = create(NodeSchema, { nodeId: NODE_DEFAULT });
   if (proofs.kind === "request") {
     if (keysFile === undefined) return [{ node, ...proofs.request }];
-    throw usageError("the request names its keys itself", nameOf(file), "leave --keys out");
+    throw usageError(`--keys ${keysFile}: ${nameOf(file)} has its own keys`, "leave --keys out");
   }
   if (keysFile === undefined) {
-    const todo = "name the snapshot that was submitted with --keys";
-    throw usageError("outcomes name validators, not keys", nameOf(file), todo);
+    const problem = `--keys is missing: the outcomes in ${nameOf(file)} name validators, not keys`;
+    throw usageError(problem, "name the submitted snapshot with --keys");
   }
   const { snapshot } = await readMessage(SubmitSnapshotRequestSchema, keysFile, terminal);
   const proved = proofs.outcomes.filter(hasProof);
   if (proved.length === 0) {
-    const what = `none of ${proofs.outcomes.length} outcomes has a proof`;
-    throw usageError(what, nameOf(file), "a proof is erased at its fence: keep it before");
+    const problem = `${nameOf(file)} has ${proofs.outcomes.length} outcomes and no proof`;
+    throw usageError(problem, "save proofs before their fence, when the service erases them");
   }
   return proved.map((outcome) => ({
     ...verifyRequestOf(outcome, snapshot?.keys ?? [], keysFile),
@@ -102,12 +134,12 @@ function verdictText(
 ): string {
   const valid = verdicts.filter(({ answer }) => answer.valid).length;
   const by = `${proofSystem?.scheme ?? ""} ${proofSystem?.revision ?? ""} at ${server}`;
-  const simulated = fake ? "; FAKE: the simulation's prover, this means nothing" : "";
-  const total = `${valid} of ${verdicts.length} proofs valid for exactly these validators' keys`;
-  return `${formatTable(columns, verdicts)}\n${total}, by ${by}${simulated}\n`;
+  const simulated = fake ? "; FAKE: a simulated prover, so this verifies nothing" : "";
+  const total = `${valid} of ${verdicts.length} proofs valid for exactly these keys`;
+  return `${formatTable(columns, verdicts)}\n${total}, verified by ${by}${simulated}\n`;
 }
 
-/** A request need not name the root: the service computes it from the data. */
+/** A request may leave the root out: the service computes it from the data. */
 function rootText(message: Uint8Array): string {
-  return message.length === 0 ? "of the data" : `0x${Buffer.from(message).toString("hex")}`;
+  return message.length === 0 ? "from the data" : `0x${Buffer.from(message).toString("hex")}`;
 }

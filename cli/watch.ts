@@ -1,23 +1,55 @@
-/** `lean-aggregator watch`: a node's results as they come, until interrupted. */
+/** `lean-aggregator watch`: shows a node's results as they arrive, until interrupted. */
+import type { Command } from "commander";
+import { Option } from "commander";
 import type { StreamResultsResponse } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { GapCause } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { resumeResults } from "../client/rpc/result-stream.js";
 import { callError } from "./io/call-error.js";
-import { connect } from "./io/connect.js";
+import type { CommandModules, Terminal } from "./io/command.js";
+import { addCommand, ending, exitCodes, NODE_DEFAULT } from "./io/command.js";
 import type { ConnectOptions } from "./io/connect.js";
-import { exitCodes } from "./io/exit-codes.js";
-import { eventJsonLine } from "./io/json-lines.js";
+import { addConnectOptions, connect } from "./io/connect.js";
+import { eventJsonLine, jsonLinesOption } from "./io/json-lines.js";
 import { lower, outcomeHeader, outcomeLine, summaryLine } from "./io/outcome-line.js";
-import type { Terminal } from "./io/terminal.js";
+
+const help = `
+Starts with the results that the service still keeps. After a broken connection
+it reconnects and goes on where it was. With --json every line has the cursor of
+its event. Ctrl-C ends it.
+
+Examples:
+  lean-aggregator watch --node node-1
+  lean-aggregator watch --node node-1 --json | jq -c .summary
+
+Exit codes:
+  0  interrupted by Ctrl-C
+  1  the service refused the stream or cannot be reached
+  2  a flag is wrong
+`;
 
 export interface WatchOptions extends ConnectOptions {
-  /** Whose results. */
+  /** Id of the node whose results to show. */
   node: string;
-  /** Lines of JSON, each with the cursor after it. */
+  /** Print JSON lines, each with its cursor. */
   json?: boolean;
 }
 
-/** Ends with 0 when the signal aborts. A server that was up once is waited for. */
+export function addWatchCommand(program: Command, modules: CommandModules): void {
+  const summary = "show a node's results as they arrive, until Ctrl-C";
+  addConnectOptions(addCommand(program, "watch", { summary, help }))
+    .addOption(jsonLinesOption())
+    .addOption(new Option("--node <id>", "node id whose results to show").default(NODE_DEFAULT))
+    .action(
+      ending(modules, (options: WatchOptions) =>
+        watchCommand(options, modules.interrupted(), modules.terminal),
+      ),
+    );
+}
+
+/**
+ * Resolves with `ok` when the signal aborts. Throws `CommandError` if the first connection fails;
+ * once connected, it reconnects for ever.
+ */
 export async function watchCommand(
   options: WatchOptions,
   signal: AbortSignal,
@@ -31,11 +63,11 @@ export async function watchCommand(
     for await (const event of resumeResults(client, request, signal)) {
       if (event.kind === "broken") {
         if (connection === "new" || event.isFinal) throw event.error;
-        if (connection === "up") terminal.err(`the connection to ${server} is lost, resuming\n`);
+        if (connection === "up") terminal.err(`connection to ${server} lost, reconnecting\n`);
         connection = "broken";
         continue;
       }
-      if (connection === "broken") terminal.err(`connected to ${server} again\n`);
+      if (connection === "broken") terminal.err(`reconnected to ${server}\n`);
       if (connection === "new" && !json) terminal.out(`${outcomeHeader()}\n`);
       connection = "up";
       const { event: received, cursor } = event.response;

@@ -1,4 +1,4 @@
-/** `doctor`'s check of a listener: can its address be bound, and if not, who answers there? */
+/** `doctor`'s check of an address: can the service listen there, and if not, who does? */
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
@@ -15,28 +15,28 @@ import { fail, ok, warn } from "./finding.js";
 const ASK_TIMEOUT_MS = 1000;
 const GUARDED = "a service with a policy";
 
-/** How a service of ours says who it is; undefined when whatever answers there is not ours. */
+/** How to ask a service of ours who it is. Each resolves with undefined for another program. */
 const WHO = {
   grpc: whoOverGrpc,
   http: whoOverHttp,
   admin: whoOverAdmin,
 } as const;
 
-/** @param tlsCertificate the file of the certificate that is shown there; default: plain text */
+/** @param tlsCertificate file of the certificate shown there; undefined for plain text */
 export async function checkAddress(
   address: string,
   kind: keyof typeof WHO,
   tlsCertificate?: string,
 ): Promise<Finding> {
   const code = await bindError(address);
-  if (code === undefined) return ok(`${address} can be bound`);
-  if (code !== "EADDRINUSE") return fail(`${address} cannot be bound (${code}): ${todoFor(code)}`);
+  if (code === undefined) return ok(`${address} is free`);
+  if (code !== "EADDRINUSE") return fail(`cannot listen on ${address} (${code}): ${todoFor(code)}`);
   const who = await (tlsCertificate === undefined
     ? WHO[kind](address)
     : whoOverTls(address, tlsCertificate));
-  if (who !== undefined) return warn(`${who} answers on ${address}: stop it to start another`);
+  if (who !== undefined) return warn(`${who} runs on ${address}: stop it to start another one`);
   if (address.startsWith("unix:")) {
-    return warn(`${address} exists: 'serve' replaces it unless another program answers there`);
+    return warn(`${address} exists: 'serve' replaces it unless a program answers there`);
   }
   return fail(`another program listens on ${address}: stop it, or choose another address`);
 }
@@ -45,16 +45,16 @@ function todoFor(code: string): string {
   switch (code) {
     case "EACCES":
     case "ENOENT":
-      return "take a port above 1023, or a folder that is there and may be written to";
+      return "use a port above 1023, or a folder that exists and is writable";
     case "EADDRNOTAVAIL":
     case "ENOTFOUND":
-      return "no interface of this machine has that address";
+      return "use an address of this machine";
     default:
       return "choose another address";
   }
 }
 
-/** The error's code, or undefined when the address could be bound. */
+/** The code of the error, or undefined if the address can be bound. */
 async function bindError(address: string): Promise<string | undefined> {
   const server = createServer();
   server.listen(bindAddressOf(address));
@@ -94,7 +94,7 @@ async function whoOverHttp(address: string): Promise<string | undefined> {
     const { serverVersion: version } = info;
     return typeof version === "string" ? `lean-aggregator ${version}` : undefined;
   } catch {
-    return undefined; // whatever answers there is not ours
+    return undefined; // another program
   }
 }
 
@@ -107,24 +107,24 @@ async function whoOverAdmin(address: string): Promise<string | undefined> {
   }
 }
 
-/** By its certificate; it is not called, for that might need a certificate of ours. */
+/** Compares certificates only: a call could need a client certificate. */
 async function whoOverTls(address: string, certificatePath: string): Promise<string | undefined> {
-  // Nothing is sent, so there is nobody to be sure of.
+  // Nothing is sent, so the peer need not be authentic.
   const socket = connectTls({ ...bindAddressOf(address), rejectUnauthorized: false });
   try {
     await once(socket, "secureConnect", { signal: AbortSignal.timeout(ASK_TIMEOUT_MS) });
     const shown = socket.getPeerX509Certificate()?.fingerprint256;
     return shown === (await fingerprintOf(certificatePath))
       ? "a service with the same certificate"
-      : "something over TLS";
+      : "a TLS service with another certificate";
   } catch {
-    return undefined; // whatever answers there speaks no TLS
+    return undefined; // a program without TLS
   } finally {
     socket.destroy();
   }
 }
 
-/** Undefined when the file is no certificate: that is another check's finding. */
+/** Undefined if the file is not a certificate, which another check reports. */
 async function fingerprintOf(path: string): Promise<string | undefined> {
   try {
     return new X509Certificate(await readFile(path)).fingerprint256;
@@ -133,7 +133,7 @@ async function fingerprintOf(path: string): Promise<string | undefined> {
   }
 }
 
-/** One that knows the call and wants to know the caller; whatever else answers is not ours. */
+/** A service of ours that denies the call because of its policy; undefined for other errors. */
 function whoRefuses(error: unknown): string | undefined {
   return AggregatorError.from(error).kind === "unauthorized" ? GUARDED : undefined;
 }

@@ -1,8 +1,8 @@
-/** `lean-aggregator doctor`: is this machine fit for `serve`? A line a check: ok, or what to do. */
+/** The checks of `lean-aggregator doctor`: is this machine fit for `serve`, and what is to be done? */
 import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, freemem, totalmem } from "node:os";
-import { exitCodes } from "../io/exit-codes.js";
-import type { Terminal } from "../io/terminal.js";
+import type { Terminal } from "../io/command.js";
+import { exitCodes } from "../io/command.js";
 import type { Config } from "../../server/config.js";
 import { checkAddress } from "./address-check.js";
 import type { Finding } from "./finding.js";
@@ -21,15 +21,14 @@ import {
   checkVerification,
 } from "./prover-checks.js";
 import { deviceLockPath } from "../../server/prover/device.js";
-import { checkPolicy } from "../io/read-policy.js";
 import { readMemoryLimit } from "../../server/prover/kernel-memory.js";
 import { standbysOf } from "../../server/service.js";
-import { packageRoot } from "../serve.js";
-import { checkTls } from "./tls-check.js";
+import { packageRoot } from "../run-service.js";
+import { checkPolicy, checkTls } from "./file-checks.js";
 
 type Check = readonly [name: string, finding: Finding];
 
-/** Checks what `serve` would need with these settings; exit code 0 unless a check failed. */
+/** Checks what `serve` needs with these settings. Resolves with 0 unless a check failed. */
 export async function doctor(
   config: Config,
   nodeRange: string,
@@ -52,6 +51,7 @@ export async function doctor(
   return checks.some(([, { level }]) => level === "fail") ? exitCodes.error : exitCodes.ok;
 }
 
+/** One line for each check: level, name and text. */
 export function report(checks: readonly Check[]): string {
   const width = Math.max(...checks.map(([name]) => name.length));
   const lines = checks.map(([name, { level, text }]) => {
@@ -77,7 +77,7 @@ function machineChecks(nodeRange: string): Check[] {
   ];
 }
 
-/** The simulation's prover needs nothing of this. */
+/** None for the fake prover, which needs no addon, backend or lock. */
 function proverChecks(config: Config): Check[] {
   const { prover, devices, lockDir } = config;
   if (prover === "fake") return [];
@@ -94,7 +94,7 @@ function proverChecks(config: Config): Check[] {
   ];
 }
 
-/** Undefined where this system has no such file. */
+/** Undefined if this system has no such file. */
 function read(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");

@@ -1,7 +1,8 @@
-/** What one of `doctor`'s checks found, in words that say what to do unless it is ok. */
+/** The result of one of `doctor`'s checks. */
 export interface Finding {
-  /** A failure keeps the service from proving; a warning makes it slower or narrower. */
+  /** `fail`: the service cannot start or prove. `warn`: it is slower or can do less. */
   level: "ok" | "warn" | "fail";
+  /** What was found and, unless it is ok, what to do. */
   text: string;
 }
 

@@ -1,4 +1,4 @@
-/** `doctor`'s checks of what a prover process needs: the addon, the backend, the device's lock. */
+/** `doctor`'s checks of what a prover process needs: addon, backend, rights, device lock. */
 import { spawnSync } from "node:child_process";
 import { closeSync, existsSync } from "node:fs";
 import { loadAddon } from "../../native/addon.js";
@@ -22,14 +22,14 @@ export function checkAddon(load: () => unknown = loadAddon): Finding {
   }
 }
 
-/** The backend's files are there, and its Python imports the prover. */
+/** The backend's files exist, and its Python imports the prover. */
 export function checkBackend(rootPath: string): Finding {
   try {
     const { library, config } = readBackendFile(rootPath);
     const lines = config.trim().split("\n");
     const paths = [library, ...lines.map((line) => line.slice(line.indexOf("=") + 1))];
     const missing = paths.filter((path) => !existsSync(path));
-    if (missing.length > 0) return fail(`${missing.join(", ")} missing: run 'make setup'`);
+    if (missing.length > 0) return fail(`missing: ${missing.join(", ")}: run 'make setup'`);
     const python = lines.find((line) => line.startsWith("python="))?.slice("python=".length) ?? "";
     const script = "import sys, py_lean_pq; print(sys.version.split()[0])";
     const ran = spawnSync(python, ["-I", "-c", script], {
@@ -44,7 +44,7 @@ export function checkBackend(rootPath: string): Finding {
   }
 }
 
-/** Free, or who holds it: a running service is no fault, but a second one would be refused. */
+/** Only warns of a held lock: a running service is no fault, but a second one cannot start. */
 export function checkDeviceLock(
   lockPath: string,
   load: () => Pick<Addon, "lockFile"> = loadAddon,
@@ -64,30 +64,35 @@ export function checkDeviceLock(
 
 export interface ConfinementFacts {
   platform: NodeJS.Platform;
-  /** The service's user; undefined where there are none. */
+  /** The service's user id; undefined if this system has none. */
   uid: number | undefined;
   devices: readonly { id: string; user?: DeviceConfig["user"] }[];
 }
 
-/** What provers are kept from, and whose rights they have. */
+/** How provers are confined, and as which user they run. */
 export function checkConfinement({ platform, uid, devices }: ConfinementFacts): Finding {
   const always = `no core dump, ${limits.proverFilesMax} descriptors, bounded files`;
   const onLinux = "no new privileges, no inspection of the service";
-  const text = platform === "linux" ? `${always}, ${onLinux}` : `${always}; no more here`;
+  const text =
+    platform === "linux" ? `${always}, ${onLinux}` : `${always}; nothing more on ${platform}`;
   const own = devices.filter(({ user }) => user !== undefined).map(({ id }) => id);
   if (own.length > 0 && uid !== 0) {
-    return fail(`${own.join(", ")} has a user of its own: only root can give one`);
+    return fail(
+      `devices ${own.join(", ")} set "user", which only root can: remove it, or serve as root`,
+    );
   }
   const asRoot = uid === 0 ? devices.filter(({ user = { uid: 0 } }) => user.uid === 0) : [];
   if (asRoot.length === 0) return ok(text);
   const ids = asRoot.map(({ id }) => id).join(", ");
-  return warn(`${text}; ${ids} would prove as root: give it a "user", or run as another`);
+  return warn(
+    `${text}; devices ${ids} would prove as root: set their "user", or do not serve as root`,
+  );
 }
 
-/** Who vouches for a proof: `standbys` a device, as configured or as memory allows. */
+/** @param standbys for each device, as configured or as memory allows */
 export function checkVerification(standbys: 0 | 1): Finding {
-  if (standbys === 1) return ok("a standby verifies what the other process proved");
-  return warn("no standby, by its setting or for want of memory: a prover verifies its own proofs");
+  if (standbys === 1) return ok("a standby process verifies what the other one proved");
+  return warn("no standby, so a prover verifies its own proofs: add memory, or set --standby 1");
 }
 
 function textOf(error: unknown): string {

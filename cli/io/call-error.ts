@@ -1,49 +1,68 @@
-/** Failed calls as the command line tells them. */
+/** Failed calls as the command line reports them. */
 import { AggregatorError } from "../../client/errors.js";
 import { CommandError } from "./command.js";
 
-/** What a failed call to `server` means to a person. A `CommandError` passes through. */
-export function callError(thrown: unknown, server: string): CommandError {
+/** Which listener was called: the one for nodes, or the operator's. */
+export type Listener = "service" | "operator";
+
+/**
+ * The error to report for a failed call. A `CommandError` passes through.
+ * @param server the address that was called
+ */
+export function callError(
+  thrown: unknown,
+  server: string,
+  listener: Listener = "service",
+): CommandError {
   if (thrown instanceof CommandError) return thrown;
   const cause = AggregatorError.from(thrown);
+  const error = (problem: string, todo: string) => new CommandError(problem, todo, { cause });
   const details = detailsOf(cause);
-  const error = (what: string, where: string, todo: string) =>
-    new CommandError(what, where, todo, { cause });
+  const at = `${server}: ${details}`;
   switch (cause.kind) {
     case "unavailable":
-      return error(
-        "the service is not available",
-        `${server} (${details})`,
-        "start it with 'lean-aggregator serve' or name another with --server",
-      );
+      return listener === "service"
+        ? error(
+            `cannot reach the service at ${at}`,
+            "start it with 'lean-aggregator serve', or fix --server and the --tls flags",
+          )
+        : error(
+            `cannot reach the operator's listener at ${at}`,
+            "start the service with 'lean-aggregator serve', or set --server to its --admin address",
+          );
     case "deadline_exceeded":
-      return error("the service did not answer in time", server, "see its log, then try again");
+      return error(`the service at ${server} did not answer in time`, "see its log, then retry");
     case "invalid_argument":
-      return error("the service refused the request", details, "mend that field and try again");
+      return error(`the service refused the request: ${details}`, "fix that field and retry");
     case "not_found":
-      return error("the service does not know it", details, "it may have restarted: submit again");
+      return listener === "service"
+        ? error(`not found: ${details}`, "the service may have restarted: submit again")
+        : error(
+            `not found: ${details}`,
+            "see 'lean-aggregator admin provers' and 'admin sessions'",
+          );
     case "overloaded":
-      return error("the service has no room", `${server} (${details})`, "try again later");
+      return error(`the service is overloaded, ${at}`, "retry later");
     case "unauthorized":
-      return error(
-        "the service does not let you",
-        `${server} (${details})`,
-        "check --token-file and the service's policy",
-      );
+      return error(`permission denied by ${at}`, "check --token-file and the service's policy");
     case "unsupported":
-      return error(
-        "the service does not offer this",
-        `${server} (${details})`,
-        "compare its version and revision with 'lean-aggregator info'",
-      );
+      return listener === "service"
+        ? error(
+            `the service does not support this call, ${at}`,
+            "compare its version with this one's: 'lean-aggregator info', 'lean-aggregator --version'",
+          )
+        : error(
+            `not the operator's listener, ${at}`,
+            "set --server to the service's --admin address, not to a --listen address",
+          );
     case "cancelled":
     case "internal":
-      return error("the call failed", `${server} (${details})`, "see the service's log");
+      return error(`the call failed, ${at}`, "see the service's log");
   }
 }
 
-/** The server's own words: grpc-js puts code and name in front of them in `message`. */
-export function detailsOf({ cause, message }: AggregatorError): string {
+/** The server's own words. In `message`, grpc-js puts the code's number and name before them. */
+function detailsOf({ cause, message }: AggregatorError): string {
   const has = cause instanceof Error && "details" in cause && typeof cause.details === "string";
   return (has ? String(cause.details) : message).replace(/ Resolution note: $/, "");
 }

@@ -1,23 +1,95 @@
-/** Failures as the command line tells them: what went wrong, where, and what to do about it. */
-import { exitCodes } from "./exit-codes.js";
+/**
+ * What every command is built from: its place in the program, the terminal it prints to, its exit
+ * code, and the error that ends it.
+ */
+import type { Command } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 
-/** Ends a command with its exit code; default: 1. The three parts are sentences' ends, no stop. */
+/** Exit codes, for scripts. The help of each command lists those that it uses. */
+export const exitCodes = {
+  ok: 0,
+  /** The service cannot be reached, refused the request, or lost it. A retry may succeed. */
+  error: 1,
+  /** A flag, a setting or an input file is wrong. Nothing was sent. */
+  usage: 2,
+  /** The service answered, but not every group is proved, or not every proof is valid. */
+  notAll: 3,
+  /** The service skipped the snapshot. */
+  skipped: 4,
+} as const;
+
+/** The node id of a snapshot that names no node, and the default of `watch --node`. */
+export const NODE_DEFAULT = "cli";
+
+/** Where a command reads and prints: the process's own streams, or a test's. */
+export interface Terminal {
+  out(text: string): void;
+  err(text: string): void;
+  /** Whether `err` is a terminal, where a line may be rewritten. */
+  isErrTty: boolean;
+  /** All of standard input. */
+  readStdin(): Promise<Uint8Array>;
+}
+
+/** What `main.ts` reads from the process and hands to the commands. */
+export interface CommandModules {
+  env: Readonly<Record<string, string | undefined>>;
+  terminal: Terminal;
+  version: string;
+  /** The `engines.node` of package.json, such as `>=20.11`. */
+  nodeRange: string;
+  /** Returns a signal that aborts at SIGINT. Only a command that then ends by itself calls it. */
+  interrupted: () => AbortSignal;
+  /** Ends the process with this code once everything printed has been written. */
+  exit: (code: number) => void;
+}
+
+/** An error that ends the command with an exit code; default: 1. */
 export class CommandError extends Error {
   override readonly name = "CommandError";
   readonly exitCode: number;
 
-  constructor(
-    what: string,
-    where: string,
-    todo: string,
-    options: ErrorOptions & { exitCode?: number } = {},
-  ) {
-    super(`${what}, ${where}, ${todo}`, options);
+  /**
+   * @param problem what is wrong, with the value or the place
+   * @param todo what the user can do about it, as an order
+   */
+  constructor(problem: string, todo: string, options: ErrorOptions & { exitCode?: number } = {}) {
+    super(`${problem}; ${todo}`, options);
     this.exitCode = options.exitCode ?? exitCodes.error;
   }
 }
 
-/** An input or a flag that cannot be used: exit code 2. */
-export function usageError(what: string, where: string, todo: string, cause?: unknown) {
-  return new CommandError(what, where, todo, { exitCode: exitCodes.usage, cause });
+/** A wrong flag, setting or input file: exit code 2. */
+export function usageError(problem: string, todo: string, cause?: unknown): CommandError {
+  return new CommandError(problem, todo, { exitCode: exitCodes.usage, cause });
+}
+
+export interface CommandTexts {
+  /** One line, for the list of commands and the head of the command's own help. */
+  summary: string;
+  /** The rest of the help: details, examples, exit codes. Wrapped at 80 columns. */
+  help: string;
+}
+
+/** Adds a command with its help to the program or to a parent command. */
+export function addCommand(parent: Command, name: string, texts: CommandTexts): Command {
+  const { summary, help } = texts;
+  return parent.command(name).summary(summary).description(summary).addHelpText("after", help);
+}
+
+/** An action for commander that ends the process with the exit code to which `action` resolves. */
+export function ending<Arguments extends unknown[]>(
+  { exit }: Pick<CommandModules, "exit">,
+  action: (...args: Arguments) => number | Promise<number>,
+): (...args: Arguments) => Promise<void> {
+  return async (...args) => exit(await action(...args));
+}
+
+/** A flag that takes whole milliseconds, from 1 to `maxMs`. */
+export function msOption(flags: string, description: string, maxMs: number): Option {
+  return new Option(flags, description).argParser((text: string) => {
+    const ms = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+    if (ms >= 1 && ms <= maxMs) return ms;
+    throw new InvalidArgumentError(`Expected whole milliseconds from 1 to ${maxMs}.`);
+  });
 }

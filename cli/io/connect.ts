@@ -1,6 +1,8 @@
-/** The client of a command, from the flags that say which service, how, and who calls. */
+/** The client of a command, made from the flags that name the service and the caller. */
 import { readFileSync } from "node:fs";
 import type { Client } from "@grpc/grpc-js";
+import type { Command } from "commander";
+import { Option } from "commander";
 import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import { openChannel } from "../../client/rpc/channel.js";
 import type { ChannelOptions } from "../../client/rpc/channel.js";
@@ -10,16 +12,55 @@ import { reasonOf } from "./read-input.js";
 export interface ConnectOptions {
   /** Address of the service. */
   server: string;
-  /** PEM files, as `TlsOptions`; any of them makes it TLS. */
+  /** PEM files, as in `TlsOptions`. Any of them turns TLS on. */
   tlsCa?: string;
   tlsCertificate?: string;
   tlsKey?: string;
   tlsServerName?: string;
-  /** Holds the token; its value is never an argument, for `ps` shows those to everybody. */
+  /** File with the token. The token itself is never an argument: `ps` shows arguments to all. */
   tokenFile?: string;
 }
 
-/** Throws `CommandError` with exit code 2 when a flag cannot be used. */
+/** Adds the flags of `ConnectOptions`. Their variables differ from those of `serve`. */
+export function addConnectOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--server <address>", "host:port, https://host:port or unix:/path of the service")
+        .env("LEAN_AGGREGATOR_SERVER")
+        .default("127.0.0.1:9190"),
+    )
+    .addOption(
+      new Option(
+        "--tls-ca <file>",
+        "PEM file of the certificate authority to trust; turns TLS on",
+      ).env("LEAN_AGGREGATOR_CLIENT_TLS_CA"),
+    )
+    .addOption(
+      new Option(
+        "--tls-certificate <file>",
+        "PEM file of this client's certificate, if the service asks for one",
+      ).env("LEAN_AGGREGATOR_CLIENT_TLS_CERTIFICATE"),
+    )
+    .addOption(
+      new Option("--tls-key <file>", "PEM file of the private key of that certificate").env(
+        "LEAN_AGGREGATOR_CLIENT_TLS_KEY",
+      ),
+    )
+    .addOption(
+      new Option(
+        "--tls-server-name <name>",
+        "name expected in the service's certificate, if not the host of --server",
+      ).env("LEAN_AGGREGATOR_CLIENT_TLS_SERVER_NAME"),
+    )
+    .addOption(tokenOption());
+}
+
+export const tokenOption = () =>
+  new Option("--token-file <file>", "file with the token that identifies the caller").env(
+    "LEAN_AGGREGATOR_TOKEN_FILE",
+  );
+
+/** A client of the service. Throws `CommandError` with exit code 2 when a flag cannot be used. */
 export function connect(options: ConnectOptions): AggregatorClient {
   const token = tokenOf(options.tokenFile);
   return withUsableFlags(
@@ -27,7 +68,7 @@ export function connect(options: ConnectOptions): AggregatorClient {
   );
 }
 
-/** The same, for calls of another service, which takes no token. */
+/** A plain channel to the service, without a token. Throws as `connect` does. */
 export function connectChannel(options: ConnectOptions): Client {
   return withUsableFlags(() => openChannel(channelOptions(options)));
 }
@@ -44,22 +85,27 @@ function withUsableFlags<T>(open: () => T): T {
     return open();
   } catch (cause) {
     if (!(cause instanceof TypeError)) throw cause;
-    throw usageError("the service cannot be reached so", cause.message, "mend the flags", cause);
+    const todo = "fix --server, --token-file or the --tls flags";
+    throw usageError(`invalid connection flags: ${cause.message}`, todo, cause);
   }
 }
 
-/** Reads the file now, to fail early, and for each call, for tokens are replaced. */
+/**
+ * A function that returns the token in the file; undefined without a file. Reads the file at once,
+ * to fail early, and again for each call, because tokens are replaced. Throws `CommandError` with
+ * exit code 2 when the file cannot be read or is empty.
+ */
 export function tokenOf(file: string | undefined): (() => string) | undefined {
   if (file === undefined) return undefined;
   const read = () => readFileSync(file, "utf8").trim();
   try {
     const first = read();
-    if (first === "") throw new Error("it is empty");
-    // A pipe has it once only.
+    if (first === "") throw new Error("the file is empty");
+    // A pipe can be read only once.
     return () => readAgain(read) || first;
   } catch (cause) {
-    const where = `${file} (${reasonOf(cause)})`;
-    throw usageError("cannot read the token", where, "check --token-file", cause);
+    const problem = `cannot read the token from --token-file ${file}: ${reasonOf(cause)}`;
+    throw usageError(problem, "name a file that holds one token", cause);
   }
 }
 
@@ -67,6 +113,6 @@ function readAgain(read: () => string): string {
   try {
     return read();
   } catch {
-    return ""; // a file on its way out; the service says whether the old token still holds
+    return ""; // the file is being replaced; the service decides whether the old token still holds
   }
 }

@@ -1,6 +1,7 @@
-/** What `--json` prints: one object a line, each a message of the proto, named by its only key. */
+/** The lines of `--json`: one JSON object a line, each a message of the contract with one key. */
 import { closeSync, openSync, writeSync } from "node:fs";
 import { create, toJsonString } from "@bufbuild/protobuf";
+import { Option } from "commander";
 import type {
   StreamResultsResponse,
   SubmitSnapshotResponse,
@@ -12,12 +13,14 @@ import {
 import { usageError } from "./command.js";
 import { reasonOf } from "./read-input.js";
 
+export const jsonLinesOption = () => new Option("--json", "print one JSON object a line");
+
 /** `{"accepted": …}` or `{"skipped": …}`. */
 export function answerJsonLine(answer: SubmitSnapshotResponse): string {
   return `${toJsonString(SubmitSnapshotResponseSchema, answer)}\n`;
 }
 
-/** `{"outcome": …}`, `{"summary": …}` and so on, with the cursor where there is one. */
+/** `{"outcome": …}`, `{"summary": …}` and so on, with the cursor if there is one. */
 export function eventJsonLine(
   event: StreamResultsResponse["event"],
   cursor: StreamResultsResponse["cursor"] = "",
@@ -26,7 +29,10 @@ export function eventJsonLine(
   return `${toJsonString(StreamResultsResponseSchema, response)}\n`;
 }
 
-/** A file of lines, made anew. Opened before any work is done, so that a wrong name costs none. */
+/**
+ * The file of `--out`, written from the start. Opened before any work, so that a wrong name costs
+ * none. Throws `CommandError` with exit code 2 when it cannot be opened.
+ */
 export class LinesFile {
   readonly #descriptor: number;
 
@@ -34,8 +40,8 @@ export class LinesFile {
     try {
       this.#descriptor = openSync(path, "w");
     } catch (cause) {
-      const where = `${path} (${reasonOf(cause)})`;
-      throw usageError("cannot write the file", where, "name another with --out", cause);
+      const problem = `cannot write --out ${path}: ${reasonOf(cause)}`;
+      throw usageError(problem, "name another file", cause);
     }
   }
 

@@ -1,4 +1,4 @@
-/** Outcomes for people: as a table, or a line each as they come. */
+/** Outcomes as people read them: a table, or one line for each as it arrives. */
 import { bitsToIndices } from "../../proto/bitlist.js";
 import type {
   LeftOut,
@@ -43,7 +43,7 @@ const columns: readonly Column<Outcome>[] = [
   { title: "left out", cell: leftOutText },
 ];
 
-/** All outcomes of a session, in order of group. */
+/** All outcomes of a session, ordered by group. */
 export function outcomeTable(outcomes: readonly Outcome[]): string {
   return formatTable(
     columns,
@@ -51,10 +51,10 @@ export function outcomeTable(outcomes: readonly Outcome[]): string {
   );
 }
 
-/** The header over `outcomeLine`s. */
+/** The header for `outcomeLine`. */
 export const outcomeHeader = () => formatHeader(columns);
 
-/** One outcome in columns of fixed widths. */
+/** One outcome, in columns of fixed width. */
 export const outcomeLine = (outcome: Outcome) => formatRow(columns, outcome);
 
 export function summaryLine({ slot, groups, proved, provedLate, durationMs }: Summary): string {
@@ -62,7 +62,7 @@ export function summaryLine({ slot, groups, proved, provedLate, durationMs }: Su
   return `slot ${slot}: ${proved + provedLate} of ${groups} groups proved${late} in ${durationMs} ms`;
 }
 
-/** Names of enum values as the documents write them. */
+/** The name of an enum value as the documents write it; `unknown` for a newer service's value. */
 export function lower(name: string | undefined): string {
   return name?.toLowerCase() ?? "unknown";
 }

@@ -1,5 +1,5 @@
-/** Tells on stderr that work goes on: one line rewritten on a terminal, else a line now and then. */
-import type { Terminal } from "./terminal.js";
+/** Shows on stderr that work goes on: one line, rewritten on a terminal, else printed every 5 s. */
+import type { Terminal } from "./command.js";
 
 const REWRITE_MS = 250;
 const LINE_MS = 5000;
@@ -8,7 +8,7 @@ const CLEAR_LINE = "\r\u001b[K";
 export class Progress {
   readonly #timer: NodeJS.Timeout;
 
-  /** @param text what to say now, given the time since the start. */
+  /** @param text returns the line to show, given the milliseconds since the start */
   constructor(
     text: (elapsedMs: number) => string,
     private readonly terminal: Pick<Terminal, "err" | "isErrTty">,
@@ -24,7 +24,7 @@ export class Progress {
     );
   }
 
-  /** Makes room for other output; the line comes back by itself. */
+  /** Clears the line before other output; the next tick prints it again. */
   clear(): void {
     if (this.terminal.isErrTty) this.terminal.err(CLEAR_LINE);
   }

@@ -1,26 +1,26 @@
 /** Aligned columns of plain text. */
 export interface Column<Row> {
   title: string;
-  /** Numbers go to the right. Default: left. */
+  /** Numbers are aligned right. Default: left. */
   align?: "left" | "right";
-  /** At least so many characters, for rows that are printed one at a time. Default: the title's. */
+  /** Least width in characters, for rows that are printed one at a time. Default: the title's. */
   width?: number;
   cell(row: Row): string;
 }
 
-/** A header and a line a row, each column as wide as its widest cell. */
+/** A header and one line for each row; each column is as wide as its widest cell. */
 export function formatTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
   const cells = [titlesOf(columns), ...rows.map((row) => columns.map(({ cell }) => cell(row)))];
   const widths = columns.map((_, at) => Math.max(...cells.map((line) => line[at]?.length ?? 0)));
   return cells.map((line) => `${formatLine(columns, line, widths)}\n`).join("");
 }
 
-/** The header of rows that are printed one at a time. */
+/** The header for rows that are printed one at a time. */
 export function formatHeader<Row>(columns: readonly Column<Row>[]): string {
   return formatLine(columns, titlesOf(columns), fixedWidths(columns));
 }
 
-/** One row in the columns' own widths; a longer cell moves the rest of its line. */
+/** One row in the columns' fixed widths; a longer cell shifts the rest of its line. */
 export function formatRow<Row>(columns: readonly Column<Row>[], row: Row): string {
   const line = columns.map(({ cell }) => cell(row));
   return formatLine(columns, line, fixedWidths(columns));

@@ -1,7 +1,7 @@
 /** The compiled command line as a child process, and a terminal that keeps what is printed. */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import type { Terminal } from "../../cli/io/terminal.js";
+import type { Terminal } from "../../cli/io/command.js";
 import type { Ran, RunOptions } from "../interop/interop-tools.js";
 import { run } from "../interop/interop-tools.js";
 import { temporaryFolder } from "./temporary-folder.js";

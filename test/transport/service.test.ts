@@ -10,7 +10,7 @@ import { ConfigError, parseConfig } from "../../server/config.js";
 import { startFakeProver } from "../../server/prover/fake.js";
 import { underClosedMask } from "../../server/net/unix-socket.js";
 import type { Service } from "../../server/service.js";
-import { checkTls } from "../../cli/doctor/tls-check.js";
+import { checkTls } from "../../cli/doctor/file-checks.js";
 import { commandLine, freshPath } from "../helpers/command-line.js";
 import { files, mutualTlsSettings } from "./mutual-tls.js";
 import { listenTestService, startTestService } from "../helpers/start-service.js";
@@ -73,10 +73,13 @@ describe("with a certificate", () => {
     const own = ["--tls-ca", files.ca, "--tls-certificate", files.node, "--tls-key", files.nodeKey];
     const info = await commandLine(["info", "--server", `https://${address}`, ...own]);
     expect(info.stdout).toMatch(/^version +test\n/);
-    const leave = "told to leave after 1800 s, or 300 s idle; cut 70 s later";
+    const leave = "GOAWAY after 1800 s, or 300 s without a call; closed 70 s later";
     expect(info.stdout).toMatch(new RegExp(`\nconnection +at most 32 calls, ${leave}\n`));
     const unknown = await commandLine(["info", "--server", `https://${address}`]);
-    expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining("not available")]);
+    expect([unknown.code, unknown.stderr]).toEqual([
+      1,
+      expect.stringContaining("cannot reach the service"),
+    ]);
     const wrong = await commandLine(["info", "--tls-ca", "/no/ca.pem"]);
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("/no/ca.pem")]);
     const odd = await commandLine(["info", "--server", "https://host/path"]);

@@ -44,7 +44,7 @@ async function proving(): Promise<string> {
 }
 
 test("sessions and provers are tables for people, whole messages with --json", async () => {
-  expect(await admin("sessions")).toMatchObject({ code: 0, stdout: "no session is in flight\n" });
+  expect(await admin("sessions")).toMatchObject({ code: 0, stdout: "no sessions in flight\n" });
   const sessionId = await proving();
   const sessions = await admin("sessions");
   expect(sessions.stdout).toMatch(/^session +node +slot +priority +age ms /);
@@ -67,19 +67,19 @@ test("drain tells what still runs, and fails when its wait was too short", async
   const idle = { code: 0, stdout: expect.stringContaining("; nothing runs on it\n") };
   expect(await admin("drain", "cpu", "--wait", "10000")).toMatchObject(idle);
   expect((await admin("provers")).stdout).toMatch(/\ncpu +idle, drained /);
-  expect((await admin("undrain", "cpu")).stdout).toBe("device cpu takes work again\n");
+  expect((await admin("undrain", "cpu")).stdout).toBe("device cpu gets work again\n");
   const sessionId = await proving();
-  const busy = expect.stringMatching(/no new work starts; attempt \d+ still runs\n/);
+  const busy = expect.stringMatching(/it gets no new work; attempt \d+ still runs\n/);
   expect(await admin("drain", "cpu")).toMatchObject({ code: 0, stdout: busy });
   expect(await admin("drain", "cpu", "--wait", "1")).toMatchObject({ code: 1, stdout: busy });
   await admin("end", sessionId);
 });
 
 test("restart tells what it waits for", async () => {
-  const now = "device cpu: a fresh prover is on its way\n";
+  const now = "device cpu: a new prover starts\n";
   expect(await admin("restart", "cpu")).toMatchObject({ code: 0, stdout: now });
   const sessionId = await proving();
-  const later = expect.stringMatching(/cpu: a fresh prover follows once attempt \d+ has ended\n/);
+  const later = expect.stringMatching(/cpu: a new prover starts when attempt \d+ has ended\n/);
   expect(await admin("restart", "cpu")).toMatchObject({ code: 0, stdout: later });
   expect((await admin("provers")).stdout).toMatch(/\ncpu +proving, restart due /);
   await admin("end", sessionId);
@@ -87,18 +87,22 @@ test("restart tells what it waits for", async () => {
 
 test("what is not there, and who does not listen, is told with what to do, and ends with 1", async () => {
   const fails = (text: RegExp) => ({ code: 1, stdout: "", stderr: expect.stringMatching(text) });
-  const noDevice = fails(/no such thing, device_id: no device "gpu", there are: cpu, 'admin prov/);
+  const noDevice = fails(
+    /not found: device_id: no device "gpu", there are: cpu; see 'lean-aggregator admin prov/,
+  );
   expect(await admin("drain", "gpu")).toMatchObject(noDevice);
   expect(await admin("restart", "cpu", "--standby")).toMatchObject(fails(/role: .* no standby/));
   expect(await admin("end", "nope")).toMatchObject(fails(/session_id: no session "nope"/));
   const elsewhere = ["--server", service.grpcAddresses[0] ?? ""];
   expect(await admin("provers", ...elsewhere)).toMatchObject(fails(/not the operator's listener/));
   const nobody = ["--server", "unix:/nonexistent/admin.sock"];
-  expect(await admin("provers", ...nobody)).toMatchObject(fails(/not available.*ENOENT.*--server/));
+  expect(await admin("provers", ...nobody)).toMatchObject(
+    fails(/cannot reach the operator's listener at .*ENOENT.*; .*--server/),
+  );
 });
 
 test("a wrong flag is told and ends with 2", async () => {
-  const message = expect.stringContaining("expected host:port or unix:/path");
+  const message = expect.stringContaining("Expected host:port or unix:/path");
   const ended = await admin("provers", "--server", "off");
   expect(ended).toMatchObject({ code: 2, stdout: "", stderr: message });
 });

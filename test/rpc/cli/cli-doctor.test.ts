@@ -14,14 +14,14 @@ test("an address is ok when free, warned of when a service of ours answers there
   const service = await startTestService(() =>
     startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() }),
   );
-  const ours = { level: "warn", text: expect.stringContaining("lean-aggregator test answers") };
+  const ours = { level: "warn", text: expect.stringContaining("lean-aggregator test runs on") };
   try {
     expect(await checkAddress("127.0.0.1:0", "grpc")).toMatchObject({ level: "ok" });
     expect(await checkAddress(service.grpcAddresses[0] ?? "", "grpc")).toMatchObject(ours);
     expect(await checkAddress(service.httpAddress, "http")).toMatchObject(ours);
     expect(await checkAddress(service.adminAddress ?? "", "admin")).toMatchObject({
       level: "warn",
-      text: expect.stringContaining("lean-aggregator's admin listener answers"),
+      text: expect.stringContaining("lean-aggregator's admin listener runs on"),
     });
   } finally {
     await service.close();
@@ -39,9 +39,9 @@ test("over TLS the certificate says whether a service of ours answers", async ()
       [service.grpcAddresses[0] ?? "", "grpc"],
       [service.httpAddress, "http"],
     ] as const) {
-      const same = warns("a service with the same certificate answers");
+      const same = warns("a service with the same certificate runs on");
       expect(await checkAddress(address, kind, files.server)).toMatchObject(same);
-      const other = warns("something over TLS answers");
+      const other = warns("a TLS service with another certificate runs on");
       expect(await checkAddress(address, kind, files.node)).toMatchObject(other);
       expect(await checkAddress(address, kind, freshPath("none"))).toMatchObject(other);
     }

@@ -44,7 +44,7 @@ test("submit has every outcome once although its connection was cut", async () =
   proxy.cut(addressOf(service));
   openGate();
   expect(await ended).toBe(0);
-  expect(terminal.stderr).toContain(`the connection to ${proxy.address} is lost`);
+  expect(terminal.stderr).toContain(`connection to ${proxy.address} lost, reconnecting: `);
   expect(terminal.stdout.match(/ proved FAKE /g)).toHaveLength(1);
 });
 
@@ -56,7 +56,7 @@ test("submit says that the session is lost when the service has restarted", asyn
   proxy.cut(addressOf(other));
   expect(await ended).toMatchObject({
     exitCode: 1,
-    message: expect.stringMatching(/session is lost: .*restarted, [0-9a-f]+ at .*, submit again/),
+    message: expect.stringMatching(/^session [0-9a-f]+ at .* is lost: .*restarted; submit again$/),
   });
   await other.close();
 });
@@ -66,7 +66,7 @@ test("submit gives up a little after the fence when the service is gone for good
   proxy.cut();
   expect(await ended).toMatchObject({
     exitCode: 1,
-    message: expect.stringContaining("no word of its end by its fence"),
+    message: expect.stringContaining("no summary arrived by its fence"),
   });
 });
 
@@ -88,7 +88,7 @@ test("watch shows each result once although its connection was cut in between", 
   expect(await ended).toBe(0);
   expect(terminal.stdout.match(/ proved FAKE /g)).toHaveLength(2);
   expect(terminal.stderr).toBe(
-    `the connection to ${proxy.address} is lost, resuming\nconnected to ${proxy.address} again\n`,
+    `connection to ${proxy.address} lost, reconnecting\nreconnected to ${proxy.address}\n`,
   );
 });
 

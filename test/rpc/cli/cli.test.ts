@@ -84,10 +84,22 @@ describe("submit", () => {
   });
 
   test.each([
-    ["is missing", "/nowhere/s.json", /cannot read the file, \/nowhere\/s.json \(no such/],
-    ["is not JSON", jsonFile('{\n"node": {,}}'), /not JSON: .*request.json line 2 column 10/],
-    ["has an unknown field", jsonFile('{"nod": 1}'), /"nod" is unknown, .*request.json/],
-    ["has a wrong value", jsonFile('{"node": {"nodeId": 1}}'), /Node.node_id .*request.json/],
+    [
+      "is missing",
+      "/nowhere/s.json",
+      /cannot read \/nowhere\/s.json: no such file or directory; check/,
+    ],
+    ["is not JSON", jsonFile('{\n"node": {,}}'), /request.json is not JSON at line 2 column 10: /],
+    [
+      "has an unknown field",
+      jsonFile('{"nod": 1}'),
+      /request.json is not a valid SubmitSnapshotRequest: .*"nod" is unknown; fix/,
+    ],
+    [
+      "has a wrong value",
+      jsonFile('{"node": {"nodeId": 1}}'),
+      /request.json is not a valid SubmitSnapshotRequest: .*Node.node_id .*; fix/,
+    ],
   ])("ends with 2 and says where when the file %s", async (_fault, file, message) => {
     const { code, stderr, stdout } = await cli("submit", file);
     expect(stderr).toMatch(message);
@@ -97,14 +109,16 @@ describe("submit", () => {
 
   test("ends with 2 before it submits when --out cannot be written", async () => {
     const { code, stdout, stderr } = await cli("submit", snapshotFile, "--out", "/nowhere/o");
-    expect(stderr).toContain("/nowhere/o (no such file or directory)");
+    expect(stderr).toContain(
+      "cannot write --out /nowhere/o: no such file or directory; name another file",
+    );
     expect([code, stdout]).toEqual([2, ""]);
   });
 
   test("ends with 1 and the field's name when the service refuses the request", async () => {
     const file = changed((of) => (of.requestId = "x".repeat(65)));
     const { code, stderr } = await cli("submit", file);
-    expect(stderr).toMatch(/refused the request, request_id: /);
+    expect(stderr).toMatch(/the service refused the request: request_id: /);
     expect(code).toBe(1);
     expect(await cli("submit", snapshotFile, "--fence-ms", "999999999")).toMatchObject({
       code: 1,
@@ -121,7 +135,9 @@ test.each([
   ["verify", jsonFile('{"publicKeys":[]}')],
 ])("%s ends with 1, the address and what to do when nobody answers", async (...args) => {
   const { code, stderr } = await cli(...args, "--server", "127.0.0.1:1");
-  expect(stderr).toMatch(/not available, 127.0.0.1:1 .*ECONNREFUSED.*lean-aggregator serve/);
+  expect(stderr).toMatch(
+    /cannot reach the service at 127.0.0.1:1: .*ECONNREFUSED.*; start it with 'lean-aggregator serve'/,
+  );
   expect(code).toBe(1);
 });
 
@@ -171,7 +187,7 @@ describe("verify", () => {
     const none = jsonFile('{"outcome": {"status": "OUTCOME_STATUS_STOPPED"}}');
     expect(await cli("verify", none, "--keys", snapshotFile)).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("none of 1 outcomes has a proof"),
+      stderr: expect.stringContaining("has 1 outcomes and no proof"),
     });
   });
 });
@@ -229,8 +245,8 @@ test("doctor says of a running service's addresses that it answers there", async
   const listeners = ["--http", service.httpAddress, "--admin", service.adminAddress ?? ""];
   const args = ["--prover", "fake", "--listen", grpc, ...listeners];
   const { code, stdout } = await cli("doctor", ...args);
-  expect(stdout.match(/WARN {2}(listen|http) +lean-aggregator test answers/g)).toHaveLength(2);
-  expect(stdout).toMatch(/WARN {2}admin +lean-aggregator's admin listener answers/);
+  expect(stdout.match(/WARN {2}(listen|http) +lean-aggregator test runs on/g)).toHaveLength(2);
+  expect(stdout).toMatch(/WARN {2}admin +lean-aggregator's admin listener runs on/);
   expect(code).toBe(0);
 });
 
@@ -250,13 +266,15 @@ describe("serve", () => {
     const [taken = ""] = service.grpcAddresses;
     const args = ["serve", "--prover", "fake", "--listen", taken, ...free];
     const { code, stderr } = await cli(...args);
-    expect(stderr).toMatch(new RegExp(`has failed, .*${taken}.*doctor`));
+    expect(stderr).toMatch(
+      new RegExp(`cannot listen on --listen ${taken}: another program listens there; run .*doctor`),
+    );
     expect(code).toBe(1);
   });
 
   test("ends with 2 and every wrong setting's name", async () => {
     const { code, stderr } = await cli("serve", "--fence-ms", "soon", "--http", "nowhere");
-    expect(stderr).toMatch(/2 wrong.*\n {2}--http .*\n {2}--fence-ms /);
+    expect(stderr).toMatch(/invalid settings: 2 errors; .*\n {2}--http .*\n {2}--fence-ms /);
     expect(code).toBe(2);
   });
 });
@@ -278,7 +296,9 @@ test("--help of each command has examples or exit codes", async () => {
   expect(names).toContain("verify");
   for (const name of names) {
     const help = await cli(name, "--help");
-    expect(help.stdout, name).toMatch(/Examples:\n {2}/);
+    expect(help.stdout, name).toMatch(/\nExamples:\n {2}lean-aggregator /);
+    if (name !== "completion") expect(help.stdout, name).toMatch(/\nExit codes:\n {2}0 {2}/);
+    for (const line of help.stdout.split("\n")) expect(line.length, line).toBeLessThan(90);
     expect(help.code, name).toBe(0);
   }
 });

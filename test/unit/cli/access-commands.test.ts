@@ -1,11 +1,11 @@
 /** `token` and `policy check` as their users read them. */
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { exitCodes } from "../../../cli/io/exit-codes.js";
+import { exitCodes } from "../../../cli/io/command.js";
 import { tokenHash } from "../../../server/access/token.js";
 import type { PolicyCheckOptions } from "../../../cli/policy.js";
 import { policyCheckCommand } from "../../../cli/policy.js";
-import { checkPolicy } from "../../../cli/io/read-policy.js";
+import { checkPolicy } from "../../../cli/doctor/file-checks.js";
 import { tokenCommand } from "../../../cli/token.js";
 import { fakeTerminal, freshPath } from "../../helpers/command-line.js";
 
@@ -81,11 +81,11 @@ test("a question about nobody, or somebody who is not there, is a wrong flag", (
 });
 
 test("doctor tells how many principals a policy names, or what is wrong with it", () => {
-  expect(checkPolicy(file)).toEqual({ level: "ok", text: `${file} names 2 principals` });
+  expect(checkPolicy(file)).toEqual({ level: "ok", text: `${file} is valid: 2 principals` });
   const wrong = freshPath("wrong.json");
   expect(checkPolicy(wrong)).toMatchObject({
     level: "fail",
-    text: expect.stringMatching(/cannot be used: the file: ENOENT/),
+    text: expect.stringMatching(/is invalid: the file: ENOENT/),
   });
 });
 
@@ -93,6 +93,6 @@ test("a policy that cannot be used ends with 2, and every problem in its own lin
   const wrong = freshPath("wrong.json");
   writeFileSync(wrong, JSON.stringify({ principals: [{ name: "ghost" }, { name: "?" }] }));
   expect(() => policyCheckCommand(wrong, {}, fakeTerminal())).toThrow(
-    usage("(3 wrong), see 'lean-aggregator policy --help'\n  principals[0].name: nobody is it"),
+    usage(": 3 errors; see 'lean-aggregator policy --help'\n  principals[0].name: "),
   );
 });

@@ -1,7 +1,7 @@
 /** The `admin` part of the command tree: what it refuses, and what its help teaches. */
 import { Command } from "commander";
 import { expect, test } from "vitest";
-import { addAdminCommands } from "../../../cli/admin/commands.js";
+import { addAdminCommands } from "../../../cli/admin/admin.js";
 
 /** What is printed, on either stream, by words that end before any call is made. */
 async function printed(...words: string[]): Promise<string> {
@@ -18,9 +18,17 @@ async function printed(...words: string[]): Promise<string> {
 }
 
 test.each([
-  ["a server that is no address", ["provers", "--server", "off"], /expected host:port/],
-  ["a wait that is too long", ["drain", "cpu", "--wait", "60001"], /expected 1 to 60000/],
-  ["a wait of nothing", ["drain", "cpu", "--wait", "0"], /expected 1 to 60000/],
+  ["a server that is no address", ["provers", "--server", "off"], /Expected host:port/],
+  [
+    "a wait that is too long",
+    ["drain", "cpu", "--wait", "60001"],
+    /Expected whole milliseconds from 1 to 60000/,
+  ],
+  [
+    "a wait of nothing",
+    ["drain", "cpu", "--wait", "0"],
+    /Expected whole milliseconds from 1 to 60000/,
+  ],
   ["no device", ["drain"], /missing required argument 'device'/],
   ["no session", ["end"], /missing required argument 'session'/],
   ["no command", [], /^Usage: lean-aggregator admin/],
@@ -43,7 +51,7 @@ test("the help of admin lists its commands and exit codes", async () => {
   for (const text of [
     /\n {2}drain .*<device>/,
     /\n {2}end .*<session>/,
-    /Exit codes: 0 done, 1 /,
+    /Exit codes:\n {2}0 {2}done\n {2}1 /,
   ]) {
     expect(help).toMatch(text);
   }

@@ -1,61 +1,101 @@
-/** The completion scripts, run by the shells that they are for. */
+/** Completion: the words that fit, and the scripts in the shells that they are for. */
 import { spawnSync } from "node:child_process";
-import { Argument, Command, Option } from "commander";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
-import { completionScript, SHELLS } from "../../../cli/completion.js";
+import { completionsOf } from "../../../cli/completion.js";
+import { createProgram } from "../../../cli/program.js";
+import { fakeTerminal, MAIN } from "../../helpers/command-line.js";
+import { temporaryFolder } from "../../helpers/temporary-folder.js";
 import { hasProgram } from "../../interop/interop-tools.js";
 
-const program = new Command("lean-tool");
-program
-  .command("send")
-  .summary("the node's [own]: send it")
-  .argument("<file>")
-  .option("--json", "for machines")
-  .addOption(
-    new Option("--mode <name>", "which (default: slow, env: MODE)").choices(["slow", "swift"]),
-  )
-  .option("--out <file>", "where");
-program
-  .command("pick")
-  .summary("pick one")
-  .addArgument(new Argument("<what>").choices(["a", "b"]));
+const terminal = fakeTerminal();
+const program = createProgram({
+  env: {},
+  terminal,
+  version: "1",
+  nodeRange: ">=20",
+  interrupted: () => new AbortController().signal,
+  exit: () => undefined,
+});
+
+test.each([
+  ["a command", ["sub"], ["submit"]],
+  ["a command below a command", ["admin", "d"], ["drain"]],
+  ["a flag", ["submit", "--out"], ["--out"]],
+  ["the flags of a command below a command", ["admin", "drain", "--w"], ["--wait"]],
+  ["the values of a flag", ["serve", "--prover", ""], ["lean_pq", "fake"]],
+  ["the values of a flag that have a beginning", ["serve", "--log-level", "s"], ["silent"]],
+  ["the values of an argument", ["completion", ""], ["bash", "zsh", "fish"]],
+  ["a value after a flag without one", ["completion", "--help", "z"], ["zsh"]],
+  ["nothing for a file", ["submit", ""], []],
+  ["nothing for the file of a flag", ["submit", "--out", "s"], []],
+  ["nothing for the file of a flag at the top", ["serve", "--config", ""], []],
+  ["a flag after a flag's file", ["submit", "--out", "o", "s.json", "--jso"], ["--json"]],
+  ["nothing beyond the last argument", ["submit", "s.json", "s"], []],
+])("%s is completed", (_what, words, expected) => {
+  expect(completionsOf(program, words).map(({ word }) => word)).toEqual(expected);
+});
+
+test("every command and its flags are offered with what they do, hidden ones are not", () => {
+  const commands = completionsOf(program, [""]);
+  expect(commands.map(({ word }) => word)).not.toContain("complete");
+  for (const { word, text } of commands) {
+    expect(text, word).not.toBe("");
+    for (const flag of completionsOf(program, [word, "-"])) {
+      expect(flag.text, flag.word).toMatch(/^(?!.*default: )./);
+    }
+  }
+});
 
 const isMissing = (shell: string) => !hasProgram(shell, "-c", "exit 0");
 
-test.each(SHELLS)("%s accepts its script", (shell) => {
-  // Not every machine has the three shells; what is missing is left to one that has it.
-  if (isMissing(shell)) return;
-  const script = completionScript(program, shell);
-  const ran = spawnSync(shell, ["-n"], { input: script, encoding: "utf8" });
-  expect([ran.status, ran.stderr]).toEqual([0, ""]);
-});
+async function scriptFor(shell: string): Promise<string> {
+  terminal.stdout = "";
+  await program.parseAsync(["completion", shell], { from: "user" });
+  return terminal.stdout;
+}
 
-/** What bash would offer for the last of the words. */
-function complete(...words: string[]): string[] {
-  const script = `${completionScript(program, "bash")}
-COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")})
+for (const shell of ["bash", "zsh", "fish"]) {
+  // A machine may have no zsh or fish; bash is everywhere where this project builds.
+  test.skipIf(shell !== "bash" && isMissing(shell))(`${shell} accepts its script`, async () => {
+    const script = await scriptFor(shell);
+    const ran = spawnSync(shell, ["-n"], { input: script, encoding: "utf8" });
+    expect([ran.status, ran.stderr]).toEqual([0, ""]);
+  });
+}
+
+/** What bash offers for the last of the words when it runs the script and the compiled program. */
+async function completeInBash(...words: string[]): Promise<string[]> {
+  const folder = join(temporaryFolder(), "bin");
+  mkdirSync(folder);
+  const executable = join(folder, "lean-aggregator");
+  writeFileSync(executable, `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`);
+  chmodSync(executable, 0o755);
+  const script = `${await scriptFor("bash")}
+COMP_WORDS=(lean-aggregator ${words.map((word) => `'${word}'`).join(" ")})
 COMP_CWORD=$((\${#COMP_WORDS[@]} - 1))
-_lean_tool
-printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const ran = spawnSync("bash", ["-c", script], { encoding: "utf8" });
+_lean_aggregator
+printf '%s\\n' "\${COMPREPLY[@]}"
+complete -p lean-aggregator`;
+  const env = { PATH: `${folder}:${process.env["PATH"] ?? ""}` };
+  const ran = spawnSync("bash", ["--norc", "-c", script], { encoding: "utf8", env });
+  expect(ran.stderr).toBe("");
   return ran.stdout.split("\n").filter((word) => word !== "");
 }
 
-test.skipIf(isMissing("bash")).each([
-  ["a subcommand", ["lean-tool", "se"], ["send"]],
-  ["flags", ["lean-tool", "send", "--"], ["--json", "--mode", "--out", "--help"]],
-  ["the choices of a flag", ["lean-tool", "send", "--mode", "s"], ["slow", "swift"]],
-  ["the choices of an argument", ["lean-tool", "pick", ""], ["a", "b"]],
-  ["nothing of its own for a file, which leaves it to bash", ["lean-tool", "send", ""], []],
-  ["nothing of its own for a flag's file", ["lean-tool", "send", "--out", ""], []],
-])("bash completes %s", (_what, words, expected) => {
-  expect(complete(...words)).toEqual(expected);
+const REGISTERED = "complete -o default -F _lean_aggregator lean-aggregator";
+
+test("bash completes commands below commands, flags and values with the program itself", async () => {
+  expect(await completeInBash("admin", "dr")).toEqual(["drain", REGISTERED]);
+  expect(await completeInBash("serve", "--probe")).toEqual(["--probes", REGISTERED]);
+  expect(await completeInBash("serve", "--standby", "")).toEqual(["auto", "0", "1", REGISTERED]);
 });
 
-test("no script speaks of defaults, and each names every flag", () => {
-  for (const shell of SHELLS) {
-    const script = completionScript(program, shell);
-    expect(script, shell).not.toContain("default:");
-    for (const flag of ["json", "mode", "out"]) expect(script, shell).toContain(flag);
-  }
+test("bash gets no words for a file, and then completes files itself", async () => {
+  expect(await completeInBash("submit", "")).toEqual([REGISTERED]);
+});
+
+test("what is typed is never run", async () => {
+  expect(await completeInBash("submit", "$(echo x >&2)", "--jso")).toEqual(["--json", REGISTERED]);
 });

@@ -1,7 +1,7 @@
 /** Settings: which source wins, and what is said when one is wrong. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { exitCodes } from "../../../cli/io/exit-codes.js";
+import { exitCodes } from "../../../cli/io/command.js";
 import { readSettings } from "../../../cli/settings.js";
 import { ConfigError, parseConfig } from "../../../server/config.js";
 import { freshPath } from "../../helpers/command-line.js";
@@ -77,7 +77,7 @@ test("every wrong setting is named as the user gave it: flag, variable or file",
       expect.stringMatching(
         new RegExp(
           [
-            "4 wrong.*",
+            "invalid settings: 4 errors; .*",
             '  --deadline-ms \\(is "x"\\): .*',
             '  LEAN_AGGREGATOR_FENCE_MS \\(is "soon"\\): .*',
             `  ${file}: drainMs \\(is "never"\\): .*`,
@@ -92,7 +92,7 @@ test("every wrong setting is named as the user gave it: flag, variable or file",
 test("a file that is not JSON is reported with its line and column", () => {
   const file = fileOf('{\n  "listen": 1,\n}');
   expect(() => readSettings({ flags: {}, env: {}, file })).toThrow(
-    refused(expect.stringContaining(`${file} line 3 column 1`)),
+    refused(expect.stringContaining(`${file} is not JSON at line 3 column 1: `)),
   );
 });
 

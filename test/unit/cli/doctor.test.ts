@@ -92,7 +92,7 @@ test("a backend that was never set up, lacks a file, or cannot import fails", ()
   write("nowhere/python", root);
   expect(checkBackend(root)).toMatchObject({
     level: "fail",
-    text: expect.stringContaining("nowhere/python missing"),
+    text: expect.stringContaining("nowhere/python: run 'make setup'"),
   });
   write("/bin/false", root);
   expect(checkBackend(root)).toMatchObject({
@@ -119,14 +119,20 @@ test("confinement is told, and a prover that would run as root is warned of", ()
   const nobody = { uid: 65_534, gid: 65_534 };
   expect(check(1000)).toMatchObject({ level: "ok", text: expect.stringContaining("privileges") });
   expect(check(0, nobody).level).toBe("ok");
-  expect(check(0)).toMatchObject({ level: "warn", text: expect.stringContaining("cpu would") });
+  expect(check(0)).toMatchObject({
+    level: "warn",
+    text: expect.stringContaining("devices cpu would prove as root"),
+  });
   expect(check(0, { uid: 0, gid: 0 }).level).toBe("warn");
   expect(check(1000, nobody)).toMatchObject({
     level: "fail",
-    text: expect.stringContaining("only root can give one"),
+    text: expect.stringContaining('devices cpu set "user", which only root can'),
   });
   const elsewhere = checkConfinement({ platform: "darwin", uid: 501, devices: [] });
-  expect(elsewhere).toMatchObject({ level: "ok", text: expect.stringContaining("no more here") });
+  expect(elsewhere).toMatchObject({
+    level: "ok",
+    text: expect.stringContaining("nothing more on darwin"),
+  });
 });
 
 test("provers that verify their own proofs are warned of", () => {

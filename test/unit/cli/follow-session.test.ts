@@ -113,7 +113,9 @@ test("a gap is filled from the session", async () => {
 
 test("a session that the service does not know any more is lost", async () => {
   const lost = follow([{ events: [], error: "unavailable" }], ["not_found"]);
-  await expect(lost).rejects.toThrow(/session is lost: .*, s at host:1, submit again/);
+  await expect(lost).rejects.toThrow(
+    /^session s at host:1 is lost: the service no longer knows it .*; submit again$/,
+  );
 });
 
 test("a stream that is refused for good is not asked for again", async () => {

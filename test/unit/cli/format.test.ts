@@ -80,8 +80,8 @@ test("info shows a server whose device is down, and one without limits", () => {
   });
   const lines = infoText(info).split("\n");
   expect(lines).toContain("version      1.2.3");
-  expect(lines).toContain("state        draining: takes no more snapshots");
-  expect(lines).toContain("scheme       fake (FAKE: not proofs)");
+  expect(lines).toContain("state        draining: accepts no snapshots");
+  expect(lines).toContain("scheme       fake (FAKE: simulated, not real proofs)");
   expect(lines).toContain("cpu     failed  its prover   no memory");
   expect(lines).toContain("gpu     idle    standby      -");
   expect(lines).toContain("cpu                  0         0         9    7     0");
@@ -139,17 +139,21 @@ describe("the proofs in a file", () => {
   });
 
   test.each([
-    ["an unknown field", '{"groupIndx": 1}', /"groupIndx" is unknown, o.json, /],
-    ["no object", "[1]", /no outcomes, o.json/],
-    ["broken JSON", '{"a": }', /not JSON: .*, o.json/],
-    ["nothing", "", /not JSON: .*, o.json/],
+    [
+      "an unknown field",
+      '{"groupIndx": 1}',
+      /^o.json is not a valid Outcome: .*"groupIndx" is unknown; fix that field$/,
+    ],
+    ["no object", "[1]", /^o.json has no outcomes: /],
+    ["broken JSON", '{"a": }', /^o.json is not JSON: .*; fix the text there$/],
+    ["nothing", "", /^o.json is not JSON: /],
   ])("are refused when it has %s", (_fault, text, message) => {
     expect(() => read(text)).toThrow(message);
   });
 
   test("are refused when a binary file is none", () => {
     expect(() => read("\u0001\u0002{", "r.bin")).toThrow(
-      "not a binary VerifyAggregateRequest, r.bin",
+      "r.bin is not a valid binary VerifyAggregateRequest: ",
     );
   });
 });
@@ -167,7 +171,7 @@ describe("the request that verifies an outcome", () => {
 
   test("is refused when the key of one is not there", () => {
     expect(() => verifyRequestOf(proved, keys.slice(1), "s.json")).toThrow(
-      "no key of validator 0, s.json",
+      "--keys s.json has no key for validator 0; name the snapshot that was submitted",
     );
   });
 });
@@ -184,8 +188,10 @@ test("every kind of failed call says where and what to do", () => {
     ...(["overloaded", "unauthorized", "unsupported", "internal"] as const),
   ];
   for (const kind of kinds) {
-    const error = callError(new AggregatorError(kind, "some field"), "host:1");
-    expect(error.message, kind).toMatch(/^[^,]+, (host:1.*|some field), [^,]+/);
-    expect(error.exitCode).toBe(1);
+    for (const listener of ["service", "operator"] as const) {
+      const error = callError(new AggregatorError(kind, "some field"), "host:1", listener);
+      expect(error.message, kind).toMatch(/^[^;]+(host:1|some field)[^;]*; [^;]+$/);
+      expect(error.exitCode).toBe(1);
+    }
   }
 });

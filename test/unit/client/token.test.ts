@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
 import { tokenOf } from "../../../cli/io/connect.js";
-import { exitCodes } from "../../../cli/io/exit-codes.js";
+import { exitCodes } from "../../../cli/io/command.js";
 import { metadataWith } from "../../../client/rpc/token.js";
 import { freshPath } from "../../helpers/command-line.js";
 

@@ -7,14 +7,12 @@ import { totalmem } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { Command } from "commander";
 import { systemClock } from "../../../server/clock.js";
-import { settingsOptions } from "../../../cli/options.js";
-import { readSettings } from "../../../cli/settings.js";
+import { addSettingsOptions, readSettings } from "../../../cli/settings.js";
 import { createLog } from "../../../server/log.js";
 import { startFakeProver } from "../../../server/prover/fake.js";
 import { startService } from "../../../server/service.js";
 
-const command = new Command();
-for (const option of settingsOptions()) command.addOption(option);
+const command = addSettingsOptions(new Command());
 const config = readSettings({ flags: command.parse().opts(), env: process.env, file: undefined });
 const service = await startService(config, {
   clock: systemClock,

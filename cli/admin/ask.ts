@@ -1,0 +1,65 @@
+/** One call of the operator's listener, and the flags that every `admin` command has. */
+import { toJsonString } from "@bufbuild/protobuf";
+import type { Command } from "commander";
+import { InvalidArgumentError, Option } from "commander";
+import type { AdminMethod, AdminRequest, AdminResponse } from "../../client/rpc/operator-client.js";
+import { callAdmin } from "../../client/rpc/operator-client.js";
+import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
+import { callError } from "../io/call-error.js";
+import type { CommandModules, CommandTexts, Terminal } from "../io/command.js";
+import { addCommand } from "../io/command.js";
+import { tokenOf, tokenOption } from "../io/connect.js";
+
+const CALL_TIMEOUT_MS = 5000;
+
+export type AdminModules = Pick<CommandModules, "exit"> & { terminal: Pick<Terminal, "out"> };
+
+export interface AdminOptions {
+  /** Address of the operator's listener. */
+  server: string;
+  tokenFile?: string;
+  /** Print the whole message as JSON. */
+  json?: boolean;
+}
+
+/** Adds a command with the flags of `AdminOptions`. */
+export function addAdminCommand(admin: Command, name: string, texts: CommandTexts): Command {
+  return addCommand(admin, name, texts)
+    .addOption(serverOption())
+    .addOption(tokenOption())
+    .option("--json", "print the whole response as JSON");
+}
+
+/**
+ * Makes the call and prints the response, as `text` or as JSON with every field. Throws
+ * `CommandError` when the call fails.
+ */
+export async function ask<M extends AdminMethod>(
+  method: M,
+  request: AdminRequest<M> & { waitMs?: number },
+  text: (response: AdminResponse<M>) => string,
+  { server, tokenFile, json = false }: AdminOptions,
+  terminal: Pick<Terminal, "out">,
+): Promise<AdminResponse<M>> {
+  const token = tokenOf(tokenFile);
+  const timeoutMs = CALL_TIMEOUT_MS + (request.waitMs ?? 0);
+  const response = await callAdmin(server, method, request, {
+    timeoutMs,
+    ...(token && { token }),
+  }).catch((thrown: unknown) => {
+    throw callError(thrown, server, "operator");
+  });
+  const schema = AdminService.method[method].output;
+  const raw = () => toJsonString(schema, response, { prettySpaces: 2, alwaysEmitImplicit: true });
+  terminal.out(json ? `${raw()}\n` : text(response));
+  return response;
+}
+
+const serverOption = () =>
+  new Option("--server <address>", "the service's --admin address: host:port or unix:/path")
+    .env("LEAN_AGGREGATOR_ADMIN")
+    .default("127.0.0.1:9192")
+    .argParser((text) => {
+      if (/^(unix:\/.+|[^\s:]+:\d{1,5}|\[[0-9a-f:]+\]:\d{1,5})$/.test(text)) return text;
+      throw new InvalidArgumentError("Expected host:port or unix:/path.");
+    });

@@ -1,0 +1,67 @@
+/** `lean-aggregator admin sessions`: the sessions in flight. */
+import type { Command } from "commander";
+import type { LiveGroup, LiveSession } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
+import { GroupState } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
+import { OutcomeStatus, Priority } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { ending, exitCodes } from "../io/command.js";
+import { lower } from "../io/outcome-line.js";
+import type { Column } from "../io/table.js";
+import { formatTable } from "../io/table.js";
+import type { AdminModules, AdminOptions } from "./ask.js";
+import { addAdminCommand, ask } from "./ask.js";
+
+const help = `
+'groups' lists the state of each group in the node's order. #7 is the attempt
+that works on it, as in 'admin provers'.
+
+Examples:
+  lean-aggregator admin sessions
+  lean-aggregator admin sessions --json | jq -r '.sessions[].sessionId'
+`;
+
+export function addSessionsCommand(admin: Command, modules: AdminModules): void {
+  const summary = "list the sessions in flight, oldest first";
+  addAdminCommand(admin, "sessions", { summary, help }).action(
+    ending(modules, async (options: AdminOptions) => {
+      const text = ({ sessions }: { sessions: LiveSession[] }) => sessionsText(sessions);
+      await ask("listSessions", {}, text, options, modules.terminal);
+      return exitCodes.ok;
+    }),
+  );
+}
+
+const columns: readonly Column<LiveSession>[] = [
+  { title: "session", cell: ({ sessionId }) => sessionId },
+  { title: "node", cell: ({ nodeId }) => nodeId },
+  { title: "slot", align: "right", cell: ({ slot }) => String(slot) },
+  { title: "priority", cell: ({ priority }) => lower(Priority[priority]) },
+  { title: "age ms", align: "right", cell: ({ ageMs }) => String(ageMs) },
+  { title: "deadline in ms", align: "right", cell: (each) => leftText(each.deadlineLeftMs) },
+  { title: "fence in ms", align: "right", cell: (each) => leftText(each.fenceLeftMs) },
+  { title: "groups", cell: ({ groups }) => groupsText(groups) },
+];
+
+export function sessionsText(sessions: readonly LiveSession[]): string {
+  return sessions.length === 0 ? "no sessions in flight\n" : formatTable(columns, sessions);
+}
+
+/** `2 proved, running #7, 3 queued`, in the node's order; `#` is the attempt. */
+function groupsText(groups: readonly LiveGroup[]): string {
+  const spans: { text: string; count: number }[] = [];
+  for (const text of groups.map(groupText)) {
+    const last = spans.at(-1);
+    if (last?.text === text) last.count++;
+    else spans.push({ text, count: 1 });
+  }
+  return spans.map(({ text, count }) => (count === 1 ? text : `${count} ${text}`)).join(", ");
+}
+
+function groupText({ state, attempt, status }: LiveGroup): string {
+  if (state === GroupState.ENDED && status !== OutcomeStatus.UNSPECIFIED) {
+    return lower(OutcomeStatus[status]);
+  }
+  const name = lower(GroupState[state]);
+  return state === GroupState.ENDED || attempt === 0 ? name : `${name} #${attempt}`;
+}
+
+const leftText = (ms: number) => (ms === 0 ? "over" : String(ms));

@@ -1,0 +1,36 @@
+/** `lean-aggregator doctor`: its place in the program. `doctor.ts` has the checks. */
+import type { Command } from "commander";
+import type { CommandModules } from "../io/command.js";
+import { addCommand, ending } from "../io/command.js";
+import { addSettingsOptions, readSettings, sourcesOf } from "../settings.js";
+
+const help = `
+Checks what 'serve' needs with the same settings, and prints a line for each
+check:
+  ok    nothing to do
+  WARN  the service works, but slower or with less
+  FAIL  the service cannot start, or cannot prove
+A line that is not ok says what to do.
+
+Examples:
+  lean-aggregator doctor
+  lean-aggregator doctor --config settings.json
+
+Exit codes:
+  0  no check failed
+  1  a check failed
+  2  a flag or setting is wrong
+`;
+
+export function addDoctorCommand(program: Command, modules: CommandModules): void {
+  const { env, nodeRange, terminal } = modules;
+  const summary = "check this machine for 'serve', and say what to fix";
+  addSettingsOptions(addCommand(program, "doctor", { summary, help })).action(
+    ending(modules, async (options: Record<string, unknown>) => {
+      const config = readSettings(sourcesOf(options, env));
+      // Loaded only here: the checks load most of the service.
+      const { doctor } = await import("./doctor.js");
+      return doctor(config, nodeRange, terminal);
+    }),
+  );
+}

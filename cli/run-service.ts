@@ -1,0 +1,140 @@
+/** Runs the service of `lean-aggregator serve` in the foreground until a signal ends it. */
+import { randomBytes } from "node:crypto";
+import { totalmem } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { loadAddon } from "../native/addon.js";
+import { systemClock } from "../server/clock.js";
+import type { Config } from "../server/config.js";
+import type { Logger } from "../server/log.js";
+import { createLog } from "../server/log.js";
+import { readBackendFile, readCalibration } from "../server/prover/backend-file.js";
+import { CostFiles } from "../server/lane/cost-file.js";
+import { confineService } from "../server/prover/confinement.js";
+import type { OpenDevice } from "../server/prover/device.js";
+import { openDevice } from "../server/prover/device.js";
+import { startFakeProver } from "../server/prover/fake.js";
+import { readMemoryLimit } from "../server/prover/kernel-memory.js";
+import type { ProveJob, StartProver } from "../server/prover/prover.js";
+import { startService } from "../server/service.js";
+import type { Service } from "../server/service.js";
+import { exitCodes } from "./io/command.js";
+import { readPolicy } from "./policy.js";
+
+const FAKE_PROVE_MS = 200;
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** The root of the package. This file runs as dist/cli/run-service.js. */
+export const packageRoot = fileURLToPath(new URL("../../", import.meta.url));
+
+interface Provers {
+  start: StartProver;
+  /** The calibration proof of a device; undefined if it has none. */
+  calibrationOf(deviceId: string): ProveJob | undefined;
+  /** Keeps the devices' learned costs; undefined for the fake prover. */
+  costs: CostFiles | undefined;
+  /** Releases the locks of the devices. */
+  release(): void;
+}
+
+/** Opens the configured devices. Rejects with `DeviceLockedError` when another service holds one. */
+export async function openDevices(config: Config, env: Env, log: Logger): Promise<Provers> {
+  if (config.prover === "fake") {
+    const start = () =>
+      startFakeProver({ proveMs: () => FAKE_PROVE_MS, sleep: (ms) => delay(ms, undefined) });
+    return { start, calibrationOf: () => undefined, costs: undefined, release: () => undefined };
+  }
+  const addon = loadAddon();
+  confineService(addon);
+  const modules = {
+    addon,
+    backend: readBackendFile(packageRoot),
+    childPath: fileURLToPath(new URL("../server/prover/child-main.js", import.meta.url)),
+    lockDir: config.lockDir,
+    env,
+    pid: process.pid,
+    uid: process.getuid?.(),
+    nowMs: () => systemClock.nowMs(),
+    sleep: (ms: number) => delay(ms, undefined),
+    onWait: (device: string, holder: string) =>
+      log.warn({ device, holder }, "device is locked; waiting for it"),
+  };
+  const open = new Map<string, OpenDevice>();
+  const release = () => open.forEach((device) => device.release());
+  try {
+    for (const device of config.devices) open.set(device.id, await openDevice(device, modules));
+  } catch (error) {
+    release();
+    throw error;
+  }
+  const start = (deviceId: string) => {
+    const device = open.get(deviceId);
+    if (device === undefined) throw new Error(`device ${deviceId} is not open`);
+    return device.startProver();
+  };
+  const calibrationOf = (deviceId: string) => {
+    const path = open.get(deviceId)?.calibration;
+    try {
+      return path === undefined ? undefined : readCalibration(path);
+    } catch (cause) {
+      log.warn({ device: deviceId, path, cause: String(cause) }, "cannot read the calibration");
+      return undefined;
+    }
+  };
+  const place = { folder: config.lockDir, uid: process.getuid?.() };
+  const costs = new CostFiles(place, { clock: systemClock, log });
+  return { start, calibrationOf, costs, release };
+}
+
+/** Starts the service. Resolves with the exit code when a signal has ended it. */
+export async function runService(config: Config, version: string, env: Env): Promise<number> {
+  const log = createLog(config.logLevel);
+  const policy = config.policy === undefined ? undefined : readPolicy(config.policy);
+  // Listens first, so that a signal during setup ends the service as a later one does.
+  const signals = new Signals();
+  const provers = await openDevices(config, env, log);
+  const service = await startService(config, {
+    clock: systemClock,
+    log,
+    startProver: provers.start,
+    calibrationOf: (deviceId) => provers.calibrationOf(deviceId),
+    costStore: provers.costs,
+    policy,
+    memoryBytes: Math.min(totalmem(), readMemoryLimit() ?? Infinity),
+    instance: randomBytes(8).toString("hex"),
+    version,
+  });
+  const code = await signals.end(service);
+  await provers.costs?.close();
+  provers.release();
+  return code;
+}
+
+/**
+ * The first SIGTERM or SIGINT drains the service, the second kills the provers. A signal that arrives
+ * before `end` takes effect there.
+ */
+class Signals {
+  private count = 0;
+  private onSignal = () => {};
+
+  constructor() {
+    for (const name of ["SIGTERM", "SIGINT"] as const) {
+      process.on(name, () => {
+        this.count++;
+        this.onSignal();
+      });
+    }
+  }
+
+  end(service: Service): Promise<number> {
+    return new Promise((resolve) => {
+      this.onSignal = () => {
+        if (this.count > 1) void service.kill().then(() => resolve(exitCodes.error));
+        else if (this.count === 1) void service.close().then(() => resolve(exitCodes.ok));
+      };
+      this.onSignal();
+    });
+  }
+}
