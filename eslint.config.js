@@ -9,6 +9,7 @@ export default tseslint.config(
       "proto/gen",
       ".prover-venv",
       "**/*.mjs",
+      "**/*.cjs",
       "eslint.config.js",
       "vitest.config.ts",
     ],
@@ -20,6 +21,14 @@ export default tseslint.config(
       "@typescript-eslint/no-floating-promises": "error",
       "@typescript-eslint/no-extraneous-class": "off",
       "max-lines": ["error", 400],
+      "max-lines-per-function": ["error", { max: 60, skipBlankLines: true, skipComments: true }],
+      "no-restricted-syntax": [
+        "error",
+        { selector: "ExportDefaultDeclaration", message: "Named exports only." },
+        { selector: "ExportAllDeclaration", message: "index.ts lists its exports by name." },
+      ],
     },
   },
+  // A suite is one function that holds its tests.
+  { files: ["test/**/*.test.ts"], rules: { "max-lines-per-function": "off" } },
 );

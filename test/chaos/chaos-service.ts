@@ -15,7 +15,7 @@ import { ServiceProcess } from "../../tools/harness/service-process.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 /** Nothing here takes longer, on a loaded machine either. */
-export const WAIT_MS_MAX = 60_000;
+const WAIT_MS_MAX = 60_000;
 
 /** As `vi.waitUntil`, with a limit for a loaded machine: the value once it is there. */
 export function until<T>(look: () => T | Promise<T>): Promise<NonNullable<Exclude<T, false>>> {

@@ -4,7 +4,7 @@
  */
 import { vi } from "vitest";
 
-export const HOUR_MS = 3_600_000;
+const HOUR_MS = 3_600_000;
 
 /** Both ways that a clock may be wrong by an hour. */
 export const jumps = [

@@ -12,7 +12,7 @@ const RAWS = 64;
 const PROVING_POLL_MS = 20;
 const BUDGETS = { deadlineMs: 60_000, fenceMs: 120_000 };
 
-export class ProofLoad {
+class ProofLoad {
   private isStopping = false;
   private readonly running: Promise<void>;
 

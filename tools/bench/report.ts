@@ -27,7 +27,7 @@ export function verdict({ value, atMost }: Goal): "met" | "missed" {
   return value <= atMost ? "met" : "missed";
 }
 
-export function rounded(value: number): number {
+function rounded(value: number): number {
   return Number(value.toFixed(2));
 }
 

@@ -24,7 +24,7 @@ import { TlsSource } from "../../server/net/tls-source.js";
 import { createTransportMetrics } from "../../server/net/metrics.js";
 
 /** Answers every call with nothing in it. */
-export const emptyCalls: Calls = {
+const emptyCalls: Calls = {
   submitSnapshot: () => create(SubmitSnapshotResponseSchema),
   getSession: () => Promise.resolve(create(GetSessionResponseSchema)),
   cancelSession: () => create(CancelSessionResponseSchema),

@@ -7,7 +7,8 @@ import { takeNext } from "../../server/schedule/order.js";
 import type { Shape } from "../../server/work/shape.js";
 import { smallestShape } from "../../server/work/shape.js";
 import type { Ask, SnapshotSpec } from "./scenario.js";
-import { asksOfSnapshot, BACKLOG, contentOfGroup, shapeOfGroup } from "./scenario.js";
+import { asksOfSnapshot, BACKLOG, contentOfGroup } from "./scenario.js";
+import { shapeOfGroup } from "./group-spec.js";
 import type { Truth } from "./truth.js";
 import { EXIT_MS } from "./truth.js";
 

@@ -3,7 +3,7 @@ import type { ProveJob } from "../../server/prover/prover.js";
 import type { Shape } from "../../server/work/shape.js";
 import { KEY_BYTES, SimProver } from "../sim/sim-prover.js";
 import type { VirtualClock } from "../sim/virtual-clock.js";
-import type { GroupSpec } from "./scenario.js";
+import type { GroupSpec } from "./group-spec.js";
 import { contentOf } from "./scenario.js";
 import type { ProofRecord } from "./run.js";
 import type { Truth } from "./truth.js";
@@ -91,7 +91,7 @@ export class ReportedProver extends SimProver {
   }
 }
 
-export function keyOf(validator: number): Uint8Array {
+function keyOf(validator: number): Uint8Array {
   const key = new Uint8Array(KEY_BYTES);
   new DataView(key.buffer).setUint32(0, validator + 1);
   return key;

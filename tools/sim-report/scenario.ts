@@ -1,16 +1,6 @@
 /** What every policy is given alike: who submits what when, and how long each proof will take. */
-import type { Shape } from "../../server/work/shape.js";
+import type { GroupSpec } from "./group-spec.js";
 import type { Truth } from "./truth.js";
-
-/** One group as submitted; raws and children name validators that do not overlap. */
-export interface GroupSpec {
-  /** Of the attestation data, 64 hex digits. */
-  root: string;
-  /** In which it is submitted: the device's speed drifts with it. */
-  slot: number;
-  raws: readonly number[];
-  children: readonly (readonly number[])[];
-}
 
 export type Priority = 1 | 2 | 3;
 export const BACKLOG: Priority = 3;
@@ -69,11 +59,6 @@ export function contentOf(root: string, validators: readonly number[]): string {
 
 export function contentOfGroup({ root, raws, children }: GroupSpec): string {
   return contentOf(root, [...raws, ...children.flat()]);
-}
-
-/** The shape of a proof of the whole group. */
-export function shapeOfGroup({ raws, children }: GroupSpec): Shape {
-  return { raws: raws.length, children: children.length };
 }
 
 /** Distinct validators per attestation data that the groups bring as raw signatures. */

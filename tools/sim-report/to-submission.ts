@@ -6,7 +6,8 @@ import { inputDigest } from "../../server/admission/decode-snapshot.js";
 import type { Submission } from "../../server/work/submission.js";
 import { proofOf, SIGNATURE_BYTES } from "../sim/sim-prover.js";
 import { keysOf } from "./reported-prover.js";
-import type { GroupSpec, SnapshotSpec } from "./scenario.js";
+import type { GroupSpec } from "./group-spec.js";
+import type { SnapshotSpec } from "./scenario.js";
 
 export function toSubmission(snapshot: SnapshotSpec, requestId: string): Submission {
   const { atMs, node, slot, priority, mayBeCut, deadlineMs, fenceMs, groups } = snapshot;

@@ -6,8 +6,8 @@
 import { Random } from "../sim/random.js";
 import type { Shape } from "../../server/work/shape.js";
 import { smallestShape } from "../../server/work/shape.js";
-import type { GroupSpec } from "./scenario.js";
-import { shapeOfGroup } from "./scenario.js";
+import type { GroupSpec } from "./group-spec.js";
+import { shapeOfGroup } from "./group-spec.js";
 
 export interface TruthOptions {
   seed: number;
@@ -94,7 +94,7 @@ export class Truth {
   }
 }
 
-export function verifyMs({ raws, children }: Shape): number {
+function verifyMs({ raws, children }: Shape): number {
   return VERIFY_MS * ((raws > 0 ? 1 : 0) + children + 1);
 }
 

@@ -1,6 +1,7 @@
 /** The workloads: seeded scenarios of nodes that submit as on a chain, and of nodes that do not. */
 import { Random } from "../sim/random.js";
-import type { GroupSpec, Priority, Scenario, SnapshotSpec } from "./scenario.js";
+import type { GroupSpec } from "./group-spec.js";
+import type { Priority, Scenario, SnapshotSpec } from "./scenario.js";
 import { BACKLOG } from "./scenario.js";
 import { hash, Truth } from "./truth.js";
 
@@ -41,7 +42,7 @@ export interface Workload {
   crashes?: number;
 }
 
-export const ordinaryRaws = [1, 4, 8, 16, 16, 24, 32, 32, 48, 64, 96];
+const ordinaryRaws = [1, 4, 8, 16, 16, 24, 32, 32, 48, 64, 96];
 
 export function drawScenario(workload: Workload, budgetOverCost: number, seed: number): Scenario {
   const random = new Random(hash(`${workload.name}/${seed}`));

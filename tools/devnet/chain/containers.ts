@@ -25,7 +25,7 @@ const ATTESTATIONS_MAX = 64;
 /** Blocks in one answer to a peer that is behind. */
 const SYNC_BLOCKS_MAX = 4096;
 
-export const Bytes32 = new ByteVectorType(32);
+const Bytes32 = new ByteVectorType(32);
 const Uint64 = new UintNumberType(8);
 
 export const CheckpointSsz = new ContainerType({ root: Bytes32, slot: Uint64 });

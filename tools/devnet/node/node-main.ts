@@ -13,7 +13,7 @@ import { Gossip } from "./gossip.js";
 import type { FromNode, NodeSettings, ToNode } from "./messages.js";
 import { DevnetNode } from "./node.js";
 import type { NodeRecord } from "./records.js";
-import { INTERVALS_PER_SLOT, slotOf, tickAt } from "./slot-time.js";
+import { INTERVALS_PER_SLOT, slotOf, tickAt, type SlotTime } from "./slot-time.js";
 import { SlotReport } from "./slot-report.js";
 import { TickLoop } from "./tick-loop.js";
 
@@ -78,6 +78,27 @@ async function startMetricsServer(registry: Registry): Promise<Server> {
   return server;
 }
 
+interface TickLoopModules {
+  settings: NodeSettings;
+  time: SlotTime;
+  node: DevnetNode;
+  report: SlotReport;
+}
+
+function startTickLoop({ settings, time, node, report }: TickLoopModules): TickLoop {
+  const lastTick = (settings.lastSlot + 1) * INTERVALS_PER_SLOT - 1;
+  return new TickLoop(
+    { ...time, lastTick },
+    {
+      onTick: (tick) => node.onTick(tick),
+      onTimed: (timed) => report.onTick(timed, node.store),
+      takeResults: () => node.applyResults() > 0,
+      onTaken: (durationMs) => report.onTaken(durationMs),
+      onEnd: () => report.end(node.store),
+    },
+  );
+}
+
 async function main(): Promise<void> {
   const { settings } = await next("settings");
   const registry = new Registry();
@@ -125,17 +146,7 @@ async function main(): Promise<void> {
     if (message.type === "drop") gossip.setDropped(message.peers);
   });
   node.prepareFirstVotes(currentSlot() + 1);
-  const lastTick = (settings.lastSlot + 1) * INTERVALS_PER_SLOT - 1;
-  const loop = new TickLoop(
-    { ...time, lastTick },
-    {
-      onTick: (tick) => node.onTick(tick),
-      onTimed: (timed) => report.onTick(timed, node.store),
-      takeResults: () => node.applyResults() > 0,
-      onTaken: (durationMs) => report.onTaken(durationMs),
-      onEnd: () => report.end(node.store),
-    },
-  );
+  const loop = startTickLoop({ settings, time, node, report });
 
   await stopping;
   loop.stop();

@@ -34,7 +34,7 @@ export function readScenario(path: string): Scenario {
   return schema.parse(JSON.parse(readFileSync(path, "utf8")));
 }
 
-export const endOf = (fault: Fault): number =>
+const endOf = (fault: Fault): number =>
   "untilSlot" in fault ? fault.untilSlot : fault.slot;
 
 /** Only the faults from which a run of so many slots has time to recover. */

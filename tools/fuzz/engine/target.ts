@@ -30,7 +30,7 @@ export interface FuzzRun {
 }
 
 /** A property that does not hold. */
-export class PropertyError extends Error {
+class PropertyError extends Error {
   override readonly name = "PropertyError";
 }
 

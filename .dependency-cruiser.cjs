@@ -1,0 +1,100 @@
+/**
+ * The rooms and the directions between them (docs/adr/0014-the-rooms.md). Types count as imports:
+ * a circle of types is a circle.
+ */
+const GROUND = ["errors", "limits", "clock", "log", "metrics", "memory-budget", "safe-parse"];
+
+/** A room may be imported by those above it in this list, never by those below. */
+const FLOORS = ["rpc", "admission", "schedule", "session", "lane", "prover"];
+
+const upward = FLOORS.slice(1).map((room, at) => ({
+  name: `${room}-imports-nothing-above`,
+  comment: "Data goes down by calls and comes back by values and messages.",
+  severity: "error",
+  from: { path: `^server/${room}/` },
+  to: { path: `^server/(${FLOORS.slice(0, at + 1).join("|")})/|^server/(service|config)\\.ts` },
+}));
+
+module.exports = {
+  forbidden: [
+    {
+      name: "no-circle",
+      severity: "error",
+      comment: "Move what both need to the lower of the two, or to the ground.",
+      from: {},
+      to: { circular: true },
+    },
+    ...upward,
+    {
+      name: "schedule-and-lane-talk-in-messages",
+      comment:
+        "A lane may be on another machine: the schedule knows its messages, nothing else of it.",
+      severity: "error",
+      from: { path: "^server/schedule/" },
+      to: { path: "^server/(lane|prover)/", pathNot: "^server/lane/lane-messages\\.ts" },
+    },
+    {
+      name: "session-and-lane-are-apart",
+      severity: "error",
+      from: { path: "^server/session/" },
+      to: { path: "^server/(lane|prover|net|access)/" },
+    },
+    {
+      name: "net-knows-no-rpc",
+      severity: "error",
+      comment: "Sockets to connections: rpc/ is its only caller, service.ts composes.",
+      from: { path: "^server/net/" },
+      to: { path: "^server/", pathNot: `^server/(net/|watched-file|(${GROUND.join("|")})\\.ts)` },
+    },
+    {
+      name: "only-rpc-calls-net",
+      severity: "error",
+      from: { path: "^server/(admission|schedule|session|lane|prover|work|access)/" },
+      to: { path: "^server/(net|rpc)/" },
+    },
+    {
+      name: "ground-stands-on-ground",
+      severity: "error",
+      from: { path: `^server/(work/|(${GROUND.join("|")})\\.ts)` },
+      to: { path: "^server/(rpc|net|admission|schedule|session|lane|prover|access)/" },
+    },
+    {
+      name: "client-sees-the-proto-alone",
+      severity: "error",
+      comment: "A node links it without the service.",
+      from: { path: "^client/" },
+      to: { path: "^(server|cli|native|tools|test)/" },
+    },
+    {
+      name: "server-imports-no-client",
+      severity: "error",
+      from: { path: "^(server|native|proto)/" },
+      to: { path: "^(client|cli|tools|test)/" },
+    },
+    {
+      name: "cli-imports-no-tool",
+      severity: "error",
+      from: { path: "^cli/" },
+      to: { path: "^(tools|test)/" },
+    },
+    {
+      name: "tools-import-no-test",
+      severity: "error",
+      from: { path: "^tools/" },
+      to: { path: "^test/" },
+    },
+    {
+      name: "production-imports-no-tool",
+      severity: "error",
+      from: { path: "^(cli|client|server|native|proto)/" },
+      to: { dependencyTypes: ["npm-dev"] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    exclude: { path: "^(dist|build|out)/" },
+    enhancedResolveOptions: { extensions: [".ts", ".js", ".mjs"] },
+  },
+};

@@ -1,0 +1,8 @@
+/** The command behind `npm run lint:words`: prints each finding, exits 1 when there is one. */
+import { findings } from "./plain-words.js";
+
+const found = findings();
+for (const { place, idiom, instead } of found)
+  process.stdout.write(`${place}: "${idiom}": better ${instead}\n`);
+process.stdout.write(`${found.length} private idioms\n`);
+process.exitCode = found.length === 0 ? 0 : 1;
