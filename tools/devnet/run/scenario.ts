@@ -34,8 +34,7 @@ export function readScenario(path: string): Scenario {
   return schema.parse(JSON.parse(readFileSync(path, "utf8")));
 }
 
-const endOf = (fault: Fault): number =>
-  "untilSlot" in fault ? fault.untilSlot : fault.slot;
+const endOf = (fault: Fault): number => ("untilSlot" in fault ? fault.untilSlot : fault.slot);
 
 /** Only the faults from which a run of so many slots has time to recover. */
 export function fitTo(scenario: Scenario, slots: number): Scenario {
