@@ -1,6 +1,6 @@
 /**
  * The rules that end groups: each accepted group once, each proof once, none past its fence. Only
- * `rules.ts` calls them.
+ * `rules.ts` and `open-sessions.ts` call them.
  */
 import type { AdapterEffect, Fence, GroupRef, WireOutcome } from "./events.js";
 import type { AdapterState, OpenSession, Proof, ReadyResult, Step } from "./state.js";

@@ -4,11 +4,12 @@
  * numbered rules of `PROTOCOL.md`.
  */
 import { assertNever } from "../errors.js";
+import { endVerified, expireProofs, takeReady } from "./end-groups.js";
 import type { AdapterEffect, AdapterEvent, AdapterSkipReason } from "./events.js";
-import { endOutcome, endSessions, endVerified, expireProofs, takeReady } from "./end-groups.js";
+import { accept, freeAnsweredLatches, freeLatch, gap } from "./open-sessions.js";
+import { lose, loseOtherRuns, receive } from "./open-sessions.js";
 import type { AdapterState, OpenSession, Step } from "./state.js";
 import {
-  EARLY_EVENTS_MAX,
   inOrder,
   isPast,
   isUp,
@@ -112,40 +113,6 @@ function submit<P>(
   return { ...state, pending, latches: withEntry(state.latches, priority, submission) };
 }
 
-function accept<P>(
-  state: AdapterState<P>,
-  { requestId, endpoint, sessionId, fenceMs }: EventOf<P, "accepted">,
-  nowMs: number,
-): Step<P> {
-  const submission = state.pending.get(requestId);
-  if (submission === undefined) return { state, effects: [] };
-  const key = sessionKey(endpoint, sessionId);
-  const namesake = state.sessions.get(key);
-  const session: OpenSession = {
-    ...submission,
-    // The adapter counts from before the request left, the server from its receipt.
-    fenceAtMs: Math.min(submission.fenceAtMs, submission.sentAtMs + fenceMs),
-    endpoint,
-    sessionId,
-    // Accepted while the stream is away: it belongs to the run that the stream finds (rule 18).
-    instance: isUp(state, endpoint) ? (state.links.get(endpoint)?.instance ?? null) : null,
-    ended: new Set(),
-    isSummarised: false,
-    fencedAtMs: null,
-  };
-  const answered = { ...state, pending: withoutKey(state.pending, requestId), early: [] };
-  return inOrder<P>(answered, [
-    // A server that gives an id twice must not make the groups of the first session vanish.
-    (current) => lose(current, namesake ? [namesake] : []),
-    (current) => {
-      const sessions = withEntry(current.sessions, key, session);
-      return { state: { ...current, sessions }, effects: [] };
-    },
-    // Events may overtake the answer to the submission (rule 12).
-    ...state.early.map((event) => (current: AdapterState<P>) => receive(current, event, nowMs)),
-  ]);
-}
-
 function refuse<P>(
   state: AdapterState<P>,
   { requestId, endpoint, reason }: EventOf<P, "refused">,
@@ -192,72 +159,6 @@ function disconnect<P>(
   return { ...state, links: withEntry(state.links, endpoint, { ...link, kind }) };
 }
 
-/** Loses the endpoint's sessions of other runs of the server than the one that its stream found. */
-function loseOtherRuns<P>(state: AdapterState<P>, endpoint: string): Step<P> {
-  const instance = state.links.get(endpoint)?.instance ?? null;
-  const sessions = withChanges(state.sessions, (session) =>
-    session.endpoint === endpoint && session.instance === null && instance !== null
-      ? { ...session, instance }
-      : session,
-  );
-  const others = [...sessions.values()].filter(
-    (session) => session.endpoint === endpoint && session.instance !== instance,
-  );
-  return lose({ ...state, sessions }, others);
-}
-
-function receive<P>(
-  state: AdapterState<P>,
-  event: EventOf<P, "outcome"> | EventOf<P, "summary">,
-  nowMs: number,
-): Step<P> {
-  const key = sessionKey(event.endpoint, event.sessionId);
-  const session = state.sessions.get(key);
-  if (session === undefined) {
-    // With no answer awaited it is of an earlier run, a submission given up, or an ended session.
-    if (state.pending.size === 0) return { state, effects: [] };
-    const early = [...state.early, event].slice(-EARLY_EVENTS_MAX);
-    return { state: { ...state, early }, effects: [] };
-  }
-  const step =
-    event.kind === "outcome"
-      ? endOutcome(state, session, event, nowMs)
-      : summarise(state, session, event);
-  const after = step.state.sessions.get(key);
-  if (after === undefined || !after.isSummarised || after.ended.size < after.groups) return step;
-  return { ...step, state: { ...step.state, sessions: withoutKey(step.state.sessions, key) } };
-}
-
-function summarise<P>(
-  state: AdapterState<P>,
-  session: OpenSession,
-  { endpoint, sessionId, durationMs }: EventOf<P, "summary">,
-): Step<P> {
-  if (session.isSummarised) return { state, effects: [] };
-  const key = sessionKey(endpoint, sessionId);
-  const sessions = withEntry(state.sessions, key, { ...session, isSummarised: true });
-  const effects: AdapterEffect<P>[] = [{ kind: "summarised", endpoint, sessionId, durationMs }];
-  if (session.ended.size < session.groups) effects.push(reconcile(session));
-  return { state: freeLatch({ ...state, sessions }, session.requestId), effects };
-}
-
-function gap<P>(state: AdapterState<P>, event: EventOf<P, "gap">): Step<P> {
-  const { endpoint, cause, sessionIds } = event;
-  const freed = endpoint === state.target ? freeAnsweredLatches(state) : state;
-  return inOrder<P>(freed, [
-    (current) =>
-      cause === "restarted" ? loseOtherRuns(current, endpoint) : { state: current, effects: [] },
-    (current) => {
-      const isNamed = ({ sessionId }: OpenSession) =>
-        sessionIds.length === 0 || sessionIds.includes(sessionId);
-      const asked = [...current.sessions.values()].filter(
-        (session) => session.endpoint === endpoint && isNamed(session),
-      );
-      return { state: current, effects: asked.map(reconcile) };
-    },
-  ]);
-}
-
 function close<P>(state: AdapterState<P>): Step<P> {
   const closed = { ...state, isClosing: true, pending: new Map(), early: [], latches: new Map() };
   const refs = [...state.checking.values()].map(({ ref }) => ref);
@@ -265,10 +166,6 @@ function close<P>(state: AdapterState<P>): Step<P> {
     (current) => lose(current, [...current.sessions.values()]),
     ...refs.map((ref) => (current: AdapterState<P>) => endVerified(current, ref, false)),
   ]);
-}
-
-function reconcile({ endpoint, sessionId }: OpenSession): AdapterEffect<never> {
-  return { kind: "reconcile", endpoint, sessionId };
 }
 
 /** Sessions at the old endpoint live on, but the latches that they hold are of no use any more. */
@@ -294,23 +191,4 @@ function expire<P>(state: AdapterState<P>, nowMs: number): Step<P> {
     (current) => lose(current, [...current.sessions.values()].filter(isOver)),
     (current) => expireProofs(current, nowMs),
   ]);
-}
-
-/** An unanswered submission keeps its latch: its next try goes where submissions go. */
-function freeAnsweredLatches<P>(state: AdapterState<P>): AdapterState<P> {
-  const isAnswered = ({ requestId }: { requestId: string }) => !state.pending.has(requestId);
-  return { ...state, latches: withoutEntries(state.latches, isAnswered) };
-}
-
-function freeLatch<P>(state: AdapterState<P>, requestId: string): AdapterState<P> {
-  const latches = withoutEntries(state.latches, (holder) => holder.requestId === requestId);
-  return { ...state, latches };
-}
-
-/** Forgets the sessions, ends as lost what has not ended of them, and frees their latches. */
-function lose<P>(state: AdapterState<P>, sessions: readonly OpenSession[]): Step<P> {
-  return endSessions(
-    sessions.reduce((current, { requestId }) => freeLatch(current, requestId), state),
-    sessions,
-  );
 }

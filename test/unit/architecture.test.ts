@@ -53,6 +53,7 @@ test("the state machines have no clock, timer, randomness or I/O", () => {
     "server/schedule/preemption.ts",
     "server/schedule/usage.ts",
     "client/adapter/rules.ts",
+    "client/adapter/open-sessions.ts",
     "client/adapter/end-groups.ts",
     "client/adapter/state.ts",
   ]) {
