@@ -21,7 +21,7 @@ export function parseServerAddress(text: string): ServerAddress {
   if (text.startsWith("unix:")) return { target: text, isEncrypted: false, isLocal: true };
   if (!/^https?:/.test(text))
     return { target: text, isEncrypted: undefined, isLocal: LOCAL.test(text) };
-  const bare = /^(https?):\/\/([^\s/@?#]+?)(:\d{1,5})?\/?$/.exec(text);
+  const bare = /^(https?):\/\/(\[[^\s\]]+\]|[^\s/@?#:]+)(:\d{1,5})?\/?$/.exec(text);
   if (bare === null)
     throw new TypeError(`invalid address ${text}: write https://host:port or host:port`);
   const [, scheme, host, port] = bare;
