@@ -7,7 +7,7 @@ export interface Endpoint {
   client: AggregatorClient;
 }
 
-/** One client for each address. Throws `TypeError` when there is none or one cannot be used. */
+/** One client for each address. Throws `TypeError` for an empty list or an invalid address. */
 export function connectEndpoints(
   options: Pick<
     TickAggregatorOptions,

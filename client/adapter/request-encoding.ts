@@ -3,7 +3,7 @@
  * to them. Fields of a protobuf message may come in any order.
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { createFlatEncoder, type FlatEncoded } from "../../proto/flat-encoder.js";
+import { createFlatEncoder, type FlatEncoded } from "./flat-encoder.js";
 import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 
 const encode = createFlatEncoder(SubmitSnapshotRequestSchema);

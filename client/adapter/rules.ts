@@ -168,7 +168,7 @@ function close<P>(state: AdapterState<P>): Step<P> {
   ]);
 }
 
-/** Sessions at the old endpoint live on, but the latches that they hold are of no use any more. */
+/** Sessions at the old endpoint live on, but they must not block submissions to the new one. */
 function retarget<P>(state: AdapterState<P>, nowMs: number): AdapterState<P> {
   const target = targetOf(state, nowMs);
   if (target === null || target === state.target) return state;

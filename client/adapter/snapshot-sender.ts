@@ -4,7 +4,7 @@
  * tick.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import type { FlatEncoded } from "../../proto/flat-encoder.js";
+import type { FlatEncoded } from "./flat-encoder.js";
 import type { Accepted } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { SkipReason } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AdapterSkipReason } from "./events.js";

@@ -6,7 +6,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { Registry } from "prom-client";
-import type { FlatEncoded } from "../../proto/flat-encoder.js";
+import type { FlatEncoded } from "./flat-encoder.js";
 import { BusyPolicy, Priority } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { resumeResults } from "../rpc/result-stream.js";
 import { connectEndpoints, type Endpoint } from "./endpoints.js";

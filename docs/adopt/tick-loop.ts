@@ -13,7 +13,7 @@ export interface ExampleNode {
   hasState(slot: number): boolean;
   /** Votes of this slot that are in no proof yet, with the best attestation data first. */
   pendingVotes(slot: number): SnapshotInit;
-  /** Votes of earlier slots; there are many after a partition. Null when there are none. */
+  /** Votes of earlier slots, or null. After a partition there are many. */
   olderVotes(slot: number): SnapshotInit | null;
   /** Stores the proof, and deletes raw signature v if bit v of the participants is set. */
   applyProof(proof: Uint8Array, participants: Uint8Array): void;

@@ -3,7 +3,7 @@ import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/p
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { createFlatEncoder } from "../../../proto/flat-encoder.js";
+import { createFlatEncoder } from "../../../client/adapter/flat-encoder.js";
 import {
   StreamResultsResponseSchema,
   SubmitSnapshotRequestSchema,
@@ -82,9 +82,9 @@ it.each<[string, unknown]>([
   ["a slot above 64 bits", { snapshot: { slot: 2n ** 64n } }],
   ["bytes that are text", { snapshot: { head: { root: "00" } } }],
   ["text that is bytes", { requestId: new Uint8Array(1) }],
-  ["a list that is none", { snapshot: { groups: {} } }],
+  ["an object for a list", { snapshot: { groups: {} } }],
   ["a hole in a list", { snapshot: { groups: [undefined] } }],
-  ["a message that is none", { snapshot: 7 }],
+  ["a number for a message", { snapshot: 7 }],
 ])("refuses %s", (_name, value) => {
   expect(() => encode(value as Request)).toThrow(TypeError);
 });
