@@ -27,7 +27,7 @@ import { ProbeServer } from "./rpc/pages.js";
 import { createTransportMetrics } from "./net/metrics.js";
 import { Dispatcher } from "./schedule/dispatcher.js";
 import type { LaneProver } from "./lane/lane.js";
-import { Aggregator } from "./admission/admission.js";
+import { Admission } from "./admission/admission.js";
 
 /** How often proofs past their fence are erased and logs trimmed. */
 const EXPIRE_EVERY_MS = 250;
@@ -115,7 +115,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   );
   const access = new Access(policy?.policy, { clock, log, metrics });
   const watch = policy && new PolicyWatch(policy, { clock, log, metrics, access });
-  const aggregator = new Aggregator({ instance }, { clock, log, metrics, dispatcher, memory });
+  const aggregator = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
   const { deadlineMs, fenceMs } = config;
   const handlers = new Handlers(
     { instance, version, deadlineMs, fenceMs },

@@ -1,6 +1,7 @@
 /**
- * What the rpc handlers call: admits snapshots or says why not, tells of sessions, cancels them, and
- * drains. Everything here answers at once; the work is `Sessions`'s.
+ * Decides once what becomes of a submitted snapshot: it is answered as before, skipped, or accepted
+ * as a session whose groups enter the schedule. The rpc handlers also find, cancel and drain
+ * sessions here. Every method but `drain` returns at once.
  */
 import { create } from "@bufbuild/protobuf";
 import type { Session as WireSession } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
@@ -8,28 +9,27 @@ import {
   SessionSchema,
   SessionState as WireSessionState,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { brokenQuota } from "../access/quota.js";
 import type { Clock } from "../clock.js";
 import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
-import type { MemoryBudget } from "../memory-budget.js";
+import type { MemoryBudget, MemoryShare } from "../memory-budget.js";
 import type { Metrics, SkipReason } from "../metrics.js";
-import type { Dispatcher, JobSource } from "../schedule/dispatcher.js";
+import type { ProverDescription } from "../prover/prover.js";
+import type { Dispatcher } from "../schedule/dispatcher.js";
+import type { Forecast } from "../schedule/queue.js";
 import { GroupQueue } from "../schedule/queue.js";
-import { shapeOf } from "../work/shape.js";
-import type { GroupWork } from "../work/group.js";
-import type { Admission, NodeRecord } from "../session/nodes.js";
-import type { RequestIdentity } from "../work/submission.js";
+import type { NodeRecord } from "../session/nodes.js";
 import { Nodes } from "../session/nodes.js";
-import { brokenQuota } from "../access/quota.js";
 import type { Session } from "../session/session.js";
-import type { Submission } from "../work/submission.js";
 import { Sessions } from "../session/sessions.js";
+import type { DecodedGroup } from "../work/group.js";
+import { shapeOf } from "../work/shape.js";
+import type { Envelope, SubmitAnswer, Submission } from "../work/submission.js";
+import { bytesToHold } from "./bytes-to-hold.js";
 
-/** Of a number in an array. */
-const VALIDATOR_BYTES = 8;
-
-export interface AggregatorModules {
+export interface AdmissionModules {
   clock: Clock;
   log: Logger;
   metrics: Metrics;
@@ -37,48 +37,57 @@ export interface AggregatorModules {
   memory: MemoryBudget;
 }
 
-export class Aggregator {
+type Skipped = Extract<SubmitAnswer, { kind: "skipped" }>;
+
+export class Admission {
+  /** The groups that wait for a prover: the dispatcher's source of work. */
+  readonly queue: GroupQueue;
   private readonly nodes: Nodes;
   private readonly sessions: Sessions;
-  private readonly groupQueue: GroupQueue;
   private isDraining = false;
 
   constructor(
     options: { instance: string },
-    private readonly modules: AggregatorModules,
+    private readonly modules: AdmissionModules,
   ) {
-    const nowMs = () => modules.clock.nowMs();
+    const { clock, log, metrics, dispatcher } = modules;
+    const nowMs = () => clock.nowMs();
     this.nodes = new Nodes(
       { ...options, nowMs },
       (nodeId) => this.sessions.ofNode(nodeId).length > 0,
     );
-    const { clock, log, metrics, dispatcher } = modules;
     this.sessions = new Sessions(options, {
       clock,
       log,
       metrics,
       describeProver: () => dispatcher.describe(),
-      leaveAttempt: (...left) => this.groupQueue.leave(...left),
+      leaveAttempt: (...left) => this.queue.leave(...left),
     });
-    this.groupQueue = new GroupQueue({ clock, metrics, dispatcher, sessions: this.sessions });
+    this.queue = new GroupQueue({ clock, metrics, dispatcher, sessions: this.sessions });
   }
 
-  remembered(request: RequestIdentity): Admission | undefined {
-    return this.nodes.remembered(request);
+  /**
+   * The answer to a snapshot: the earlier one if the node has used this request id for the same
+   * content. Throws a `Refusal` for other content under a known id, for one node too many, and
+   * whatever `decode` throws.
+   *
+   * @param decode makes the groups; called at most once, when they are needed to decide
+   */
+  submit(
+    envelope: Envelope,
+    decode: (prover: ProverDescription) => readonly DecodedGroup[],
+  ): SubmitAnswer {
+    const answer = this.nodes.remembered(envelope) ?? this.decide(envelope, decode);
+    if (answer.kind === "skipped") this.modules.metrics.skips.inc({ reason: answer.reason });
+    return answer;
   }
 
-  submit(submission: Submission): Admission {
-    const admission = this.remembered(submission) ?? this.admit(submission);
-    if (admission.kind === "skipped") this.modules.metrics.skips.inc({ reason: admission.reason });
-    return admission;
-  }
-
-  /** The record of a node, made on first use. */
+  /** The record of a node, made on first use. Throws a `Refusal` for one node too many. */
   node(nodeId: string): NodeRecord {
     return this.nodes.get(nodeId);
   }
 
-  /** State and outcomes; refuses ids that this node does not have. */
+  /** State and outcomes of a session. Throws a `Refusal` for an id that the node does not have. */
   session(nodeId: string, sessionId: string): WireSession {
     const session = this.sessions.get(sessionId);
     const entries = this.nodes.find(nodeId)?.log.ofSession(sessionId) ?? [];
@@ -98,26 +107,26 @@ export class Aggregator {
     });
   }
 
-  /** Ends a session of the node or some of its groups, and tells how it stands. Idempotent. */
+  /** Ends some groups of the node's session, or all if none is named. Idempotent. */
   cancel(nodeId: string, sessionId: string, groups: readonly number[]): WireSession {
     const session = this.sessions.get(sessionId);
     if (session?.submission.nodeId === nodeId) this.cancelGroups(session, groups);
     return this.session(nodeId, sessionId);
   }
 
-  /** The operator's view: every session in flight, whoever submitted it. */
-  liveSessions(): readonly Session[] {
+  /** For the operator: every session that has not ended, of any node. */
+  listSessions(): readonly Session[] {
     return this.sessions.all();
   }
 
-  /** The operator's: ends a session, whoever submitted it; false when it is not in flight. */
+  /** For the operator: ends a session of any node. Returns false if it is not in flight. */
   endSession(sessionId: string): boolean {
     const session = this.sessions.get(sessionId);
     if (session !== undefined) this.cancelGroups(session, []);
     return session !== undefined;
   }
 
-  /** The operator's: a session that has ended, whoever submitted it, and is not forgotten yet. */
+  /** For the operator: whether outcomes of an ended session of any node are still retained. */
   retains(sessionId: string): boolean {
     return this.nodes.retains(sessionId);
   }
@@ -125,26 +134,21 @@ export class Aggregator {
   /** Erases proofs past their fence and trims logs; called by a timer. */
   expire(): void {
     this.nodes.expire();
-    this.groupQueue.expire();
+    this.queue.expire();
     this.sessions.expire();
-  }
-
-  /** What waits for a prover. */
-  get queue(): JobSource {
-    return this.groupQueue;
   }
 
   get draining(): boolean {
     return this.isDraining;
   }
 
-  /** Refuses new work, ends what is queued, gives what runs until the bound, ends the rest. */
+  /** Skips new snapshots, ends queued groups, and ends running groups after `boundMs`. */
   async drain(boundMs: number): Promise<void> {
     this.isDraining = true;
     for (const session of this.sessions.all()) this.sessions.step(session, { kind: "drain" });
     await this.sessions.untilEmpty(boundMs);
     for (const session of this.sessions.all()) this.sessions.step(session, { kind: "drained" });
-    this.groupQueue.close();
+    this.queue.close();
   }
 
   private cancelGroups(session: Session, groups: readonly number[]): void {
@@ -157,33 +161,54 @@ export class Aggregator {
     this.sessions.step(session, { kind: "cancel", groups: groups.length === 0 ? all : groups });
   }
 
-  private admit(submission: Submission): Admission {
-    const skip = this.skipReason(submission);
-    if (skip !== undefined) return skip;
-    const { nodeId } = submission;
-    const { log } = this.node(nodeId);
-    const share = this.modules.memory.reserve(bytesToHold(submission));
-    if (share === undefined) {
-      const { heldBytes } = this.modules.memory;
-      const detail = `${heldBytes} bytes are held, and the snapshot and its results do not fit`;
-      return { kind: "skipped", reason: "overloaded", detail };
+  private decide(
+    envelope: Envelope,
+    decode: (prover: ProverDescription) => readonly DecodedGroup[],
+  ): SubmitAnswer {
+    const { dispatcher, memory } = this.modules;
+    if (this.isDraining) return skipped("draining", "the service is shutting down");
+    const prover = dispatcher.describe();
+    if (prover === undefined || !dispatcher.isUp) {
+      return skipped("no_prover", dispatcher.whyDown());
     }
-    this.supersedeOlder(submission);
+    const submission: Submission = { ...envelope, groups: decode(prover) };
+    const skip = this.inFlight(submission) ?? this.overQuota(submission);
+    if (skip !== undefined) return skip;
+    const superseded = this.supersededBy(submission);
+    const forecast = this.queue.forecast(submission, superseded);
+    // An idle device takes the first group whatever its budgets: the lane judges that.
+    if (!dispatcher.isIdle && !forecast.isInTime) return predictedMiss(submission, forecast);
+
+    const node = this.nodes.get(submission.nodeId);
+    const share = memory.reserve(bytesToHold(submission));
+    if (share === undefined) {
+      const detail = `${memory.heldBytes} bytes are held, and the snapshot and its results do not fit`;
+      return skipped("overloaded", detail);
+    }
+    for (const session of superseded) this.sessions.step(session, { kind: "supersede" });
+    return this.accept(submission, node, share, forecast);
+  }
+
+  private accept(
+    submission: Submission,
+    { log }: NodeRecord,
+    share: MemoryShare,
+    { startAtMs }: Forecast,
+  ): SubmitAnswer {
     const { clock, dispatcher } = this.modules;
-    const { startAtMs } = this.groupQueue.forecast(submission);
-    const cameToIdle = dispatcher.isIdle;
-    const session = this.sessions.open(submission, { log, share, cameToIdle });
-    // A proof that it shares may have run for longer than predicted already.
+    const session = this.sessions.open(submission, { log, share, cameToIdle: dispatcher.isIdle });
+    // An attempt that the session joins may already have run for longer than predicted.
     const finishAtMs = Math.max(clock.nowMs(), startAtMs + this.predictedMs(submission));
     const predictedFinishMs = Math.round(finishAtMs - submission.receivedAtMs);
     const accepted = { ...submission.accepted, sessionId: session.id, predictedFinishMs };
-    const admission: Admission = { kind: "accepted", accepted };
-    this.nodes.remember(submission, admission);
-    this.groupQueue.enter(session);
+    const answer: SubmitAnswer = { kind: "accepted", accepted };
+    this.nodes.remember(submission, answer);
+    this.queue.enter(session);
     dispatcher.wake();
-    return admission;
+    return answer;
   }
 
+  /** Time that all groups take on one lane, one after the other. */
   private predictedMs({ groups }: Submission): number {
     const { dispatcher } = this.modules;
     return groups
@@ -191,85 +216,58 @@ export class Aggregator {
       .reduce((sum, { work }) => sum + dispatcher.predictMs(shapeOf(work)), 0);
   }
 
-  private skipReason(submission: Submission): Admission | undefined {
-    const { dispatcher } = this.modules;
-    const skipped = (reason: SkipReason, detail: string): Admission => ({
-      kind: "skipped",
-      reason,
-      detail,
-    });
-    if (this.isDraining) return skipped("draining", "the service is shutting down");
-    if (!dispatcher.isUp) return skipped("no_prover", dispatcher.whyDown());
-    const inWay = this.inFlight(submission);
-    if (inWay !== undefined && !submission.shouldReplace) {
+  private inFlight({
+    nodeId,
+    nodeEpoch,
+    priority,
+    shouldReplace,
+  }: Submission): Skipped | undefined {
+    const inWay = this.sessions
+      .ofNode(nodeId)
+      .find(
+        ({ submission }) => submission.nodeEpoch === nodeEpoch && submission.priority === priority,
+      );
+    if (inWay !== undefined && !shouldReplace) {
       const detail = `session ${inWay.id} of slot ${inWay.submission.slot} is in flight`;
-      return { kind: "skipped", reason: "in_flight", detail, sessionId: inWay.id };
+      return { ...skipped("in_flight", detail), sessionId: inWay.id };
     }
-    if (this.sessions.size >= limits.sessionsInFlightMax) {
-      return skipped("overloaded", `${this.sessions.size} sessions are in flight`);
-    }
-    return this.overQuota(submission) ?? this.predictedMiss(submission);
+    if (this.sessions.size < limits.sessionsInFlightMax) return undefined;
+    return skipped("overloaded", `${this.sessions.size} sessions are in flight`);
   }
 
-  private overQuota(submission: Submission): Admission | undefined {
+  private overQuota(submission: Submission): Skipped | undefined {
     const { principal } = submission;
     const { clock, metrics } = this.modules;
-    const usedMs = this.groupQueue.usageOfPrincipals.of(principal.name, clock.nowMs());
+    const usedMs = this.queue.usageOfPrincipals.of(principal.name, clock.nowMs());
     const proverSecondsPerMinute = usedMs / 1000;
     const usage = { ...this.sessions.heldBy(principal.name), proverSecondsPerMinute };
     const broken = brokenQuota(principal, usage, bytesToHold(submission));
     if (broken === undefined) return undefined;
     metrics.overQuota.inc({ quota: broken.quota });
-    return { kind: "skipped", reason: "overloaded", detail: broken.detail };
+    return skipped("overloaded", broken.detail);
   }
 
-  /** In every future, and only when a lane is busy: on an idle device that is judged at dispatch. */
-  private predictedMiss(submission: Submission): Admission | undefined {
-    const { receivedAtMs, deadlineAtMs } = submission;
-    if (this.modules.dispatcher.isIdle) return undefined;
-    const { startAtMs, finishAtMs, isInTime } = this.groupQueue.forecast(submission);
-    if (isInTime) return undefined;
-    const detail =
-      startAtMs < deadlineAtMs
-        ? "not even a part of one group could be proved before the fence"
-        : "no group could start before the deadline";
-    const predictedFinishMs = Math.round(finishAtMs - receivedAtMs);
-    return { kind: "skipped", reason: "predicted_miss", detail, predictedFinishMs };
-  }
-
-  private inFlight({ nodeId, nodeEpoch, priority }: Submission): Session | undefined {
-    const isInWay = ({ submission }: Session) =>
-      submission.nodeEpoch === nodeEpoch && submission.priority === priority;
-    return this.sessions.ofNode(nodeId).find(isInWay);
-  }
-
-  /** A new epoch ends all that its predecessor queued; `replace` ends the session in the way. */
-  private supersedeOlder(submission: Submission): void {
-    for (const session of this.sessions.ofNode(submission.nodeId)) {
-      const { nodeEpoch, priority } = session.submission;
-      const isOldEpoch = nodeEpoch !== submission.nodeEpoch;
-      const isReplaced = submission.shouldReplace && priority === submission.priority;
-      if (isOldEpoch || isReplaced) this.sessions.step(session, { kind: "supersede" });
-    }
+  /** Sessions whose queued groups end: of an older epoch, or in the way of one that replaces. */
+  private supersededBy({ nodeId, nodeEpoch, priority, shouldReplace }: Submission): Session[] {
+    return this.sessions.ofNode(nodeId).filter(({ submission }) => {
+      const isOldEpoch = submission.nodeEpoch !== nodeEpoch;
+      return isOldEpoch || (shouldReplace && submission.priority === priority);
+    });
   }
 }
 
-/** The snapshot, and of every group that may be proved what it claims, and what comes of it. */
-function bytesToHold({ bytes, groups }: Submission): number {
-  const mayBeProved = groups.filter(({ isOverLimit }) => !isOverLimit);
-  return mayBeProved.reduce((sum, { work }) => sum + claimBytes(work) + resultBytes(work), bytes);
+function skipped(reason: SkipReason, detail: string): Skipped {
+  return { kind: "skipped", reason, detail };
 }
 
-/** A snapshot has each key once; here each input has its own. */
-function claimBytes({ raws, children }: GroupWork): number {
-  return [raws, ...children].reduce(
-    (sum, { keys, validators }) => sum + keys.length + validators.length * VALIDATOR_BYTES,
-    0,
-  );
-}
-
-/** A proof, and every input named as left out. */
-function resultBytes(work: GroupWork): number {
-  const { raws, children } = shapeOf(work);
-  return limits.proofBytesMax + (raws + children + work.leftOut.length) * limits.leftOutBytes;
+function predictedMiss(
+  { receivedAtMs, deadlineAtMs }: Submission,
+  { startAtMs, finishAtMs }: Forecast,
+): Skipped {
+  const detail =
+    startAtMs < deadlineAtMs
+      ? "not even a part of one group could be proved before the fence"
+      : "no group could start before the deadline";
+  const predictedFinishMs = Math.round(finishAtMs - receivedAtMs);
+  return { ...skipped("predicted_miss", detail), predictedFinishMs };
 }

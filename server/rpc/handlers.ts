@@ -35,8 +35,8 @@ import { ProverError } from "../prover/prover.js";
 import type { ProverDescription } from "../prover/prover.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 import { concat } from "../lane/prove-group.js";
-import type { Aggregator } from "../admission/admission.js";
-import type { Admission } from "../session/nodes.js";
+import type { Admission } from "../admission/admission.js";
+import type { Envelope, SubmitAnswer } from "../work/submission.js";
 import { attestationDataRoot } from "../admission/attestation-data.js";
 import { checkGivenMessage, decodeSnapshot } from "../admission/decode-snapshot.js";
 import { contentOf } from "../admission/content-digest.js";
@@ -68,7 +68,7 @@ export interface CallContext {
 }
 
 export interface HandlersModules {
-  aggregator: Aggregator;
+  aggregator: Admission;
   dispatcher: Dispatcher;
   clock: Clock;
   access: Access;
@@ -121,22 +121,8 @@ export class Handlers {
     }
     const { digest: contentDigest, bytes } = contentOf(request);
     const identity = { nodeId, requestId: request.requestId, contentDigest };
-    const earlier = this.modules.aggregator.remembered(identity);
-    if (earlier !== undefined) return submitResponse(earlier);
-
-    const description = this.modules.dispatcher.describe();
-    if (description === undefined) {
-      return submitResponse({
-        kind: "skipped",
-        reason: "no_prover",
-        detail: this.modules.dispatcher.whyDown(),
-      });
-    }
-    checkProofSystem(request.proofSystem, description);
     const budgets = this.budgets(request, context);
-    const sizes = snapshotLimits(description);
-    const groups = decodeSnapshot(snapshot, request.proofSystem?.logInvRate ?? 0, sizes);
-    const admission = this.modules.aggregator.submit({
+    const envelope: Envelope = {
       ...identity,
       nodeEpoch: request.node?.nodeEpoch ?? 0n,
       slot: snapshot?.slot ?? 0n,
@@ -148,10 +134,10 @@ export class Handlers {
       deadlineAtMs: context.receivedAtMs + budgets.deadlineMs,
       fenceAtMs: context.receivedAtMs + budgets.fenceMs,
       bytes,
-      groups,
       accepted: budgets,
-    });
-    return submitResponse(admission);
+    };
+    const decode = (prover: ProverDescription) => decodeGroups(request, prover);
+    return submitResponse(this.modules.aggregator.submit(envelope, decode));
   }
 
   async *streamResults(
@@ -324,6 +310,11 @@ function priorityOf({ priority }: SubmitSnapshotRequest): KnownPriority {
   return priority;
 }
 
+function decodeGroups({ proofSystem, snapshot }: SubmitSnapshotRequest, prover: ProverDescription) {
+  checkProofSystem(proofSystem, prover);
+  return decodeSnapshot(snapshot, proofSystem?.logInvRate ?? 0, snapshotLimits(prover));
+}
+
 function checkProofSystem(asked: ProofSystem | undefined, has: ProverDescription): void {
   if (asked === undefined) return;
   for (const field of ["scheme", "revision"] as const) {
@@ -339,12 +330,12 @@ function checkProofSystem(asked: ProofSystem | undefined, has: ProverDescription
   }
 }
 
-function submitResponse(admission: Admission) {
-  if (admission.kind === "accepted") {
-    const value = { ...admission.accepted, $typeName: "lean.aggregator.v1.Accepted" } as const;
+function submitResponse(answer: SubmitAnswer) {
+  if (answer.kind === "accepted") {
+    const value = { ...answer.accepted, $typeName: "lean.aggregator.v1.Accepted" } as const;
     return create(SubmitSnapshotResponseSchema, { result: { case: "accepted", value } });
   }
-  const { reason, detail, sessionId = "", predictedFinishMs } = admission;
+  const { reason, detail, sessionId = "", predictedFinishMs } = answer;
   const value = {
     $typeName: "lean.aggregator.v1.Skipped",
     reason: skipOnWire[reason],

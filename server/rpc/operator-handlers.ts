@@ -22,7 +22,7 @@ import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 import type { LaneProver, LaneRunner } from "../lane/lane.js";
-import type { Aggregator } from "../admission/admission.js";
+import type { Admission } from "../admission/admission.js";
 import { deviceView, sessionView } from "./operator-views.js";
 
 /** What the listener knows of a call. */
@@ -34,7 +34,7 @@ export interface OperatorsCall {
 }
 
 export interface AdminHandlersModules {
-  aggregator: Aggregator;
+  aggregator: Admission;
   dispatcher: Dispatcher;
   clock: Clock;
   log: Logger;
@@ -45,7 +45,7 @@ export class AdminHandlers {
 
   listSessions() {
     const { aggregator, clock } = this.modules;
-    const sessions = aggregator.liveSessions().map((live) => {
+    const sessions = aggregator.listSessions().map((live) => {
       const { outcomes } = aggregator.session(live.submission.nodeId, live.id);
       return sessionView(live, outcomes, clock.nowMs());
     });
@@ -84,7 +84,7 @@ export class AdminHandlers {
   endSession({ sessionId }: EndSessionRequest, { principal }: OperatorsCall) {
     const { aggregator, log } = this.modules;
     if (sessionId === "") throw invalid("session_id", "is empty");
-    const live = aggregator.liveSessions().find(({ id }) => id === sessionId);
+    const live = aggregator.listSessions().find(({ id }) => id === sessionId);
     if (live === undefined) {
       if (aggregator.retains(sessionId)) return create(EndSessionResponseSchema);
       throw new Refusal("not_found", "session_id", `no session ${JSON.stringify(sessionId)}`);
@@ -115,7 +115,7 @@ export class AdminHandlers {
 
   private view(device: LaneRunner) {
     const { aggregator, clock } = this.modules;
-    return deviceView(device, aggregator.liveSessions(), clock.nowMs());
+    return deviceView(device, aggregator.listSessions(), clock.nowMs());
   }
 
   private async untilQuiet(device: LaneRunner, waitMs: number, signal: AbortSignal) {

@@ -110,14 +110,16 @@ export class GroupQueue implements JobSource {
   /**
    * When a snapshot that comes now could have a first group started, and when the least of it that
    * may be started would be done: the first of the futures in which both are in time, else the
-   * soonest of all.
+   * soonest of all. What waits of superseded sessions is as good as gone.
    */
-  forecast(submission: Submission): Forecast {
+  forecast(submission: Submission, superseded: readonly Session[]): Forecast {
     const [head] = submission.groups;
     const nowMs = this.modules.clock.nowMs();
     if (head === undefined) return { startAtMs: nowMs, finishAtMs: nowMs, isInTime: true };
     const digests = new Set(submission.groups.map(({ digest }) => digest));
-    const before = this.waitingBefore(submission, head, digests);
+    const before = this.waitingBefore(submission, head, digests).filter(
+      ({ waiter }) => !superseded.includes(waiter.session),
+    );
     let soonest: Forecast = { startAtMs: Infinity, finishAtMs: Infinity, isInTime: false };
     for (const future of futures) {
       const { startAtMs, finishAtMs } = this.forecastIn(future, submission, digests, before);

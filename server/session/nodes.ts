@@ -2,26 +2,14 @@
  * What the service knows of each node: its results log, and the answers it has been given by
  * request id. Bounded in nodes and in ids a node.
  */
-import type { Accepted } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
-import type { SkipReason } from "../metrics.js";
-import type { RequestIdentity } from "../work/submission.js";
+import type { RequestIdentity, SubmitAnswer } from "../work/submission.js";
 import { ResultsLog } from "./results-log.js";
-
-export type Admission =
-  | { kind: "accepted"; accepted: Omit<Accepted, "$typeName" | "$unknown"> }
-  | {
-      kind: "skipped";
-      reason: SkipReason;
-      detail: string;
-      predictedFinishMs?: number;
-      sessionId?: string;
-    };
 
 export interface NodeRecord {
   log: ResultsLog;
-  requests: Map<string, { contentDigest: string; admission: Admission }>;
+  requests: Map<string, { contentDigest: string; answer: SubmitAnswer }>;
   streams: number;
 }
 
@@ -65,19 +53,19 @@ export class Nodes {
   }
 
   /** The earlier answer to this request id, if any; other content under the same id is refused. */
-  remembered({ nodeId, requestId, contentDigest }: RequestIdentity): Admission | undefined {
+  remembered({ nodeId, requestId, contentDigest }: RequestIdentity): SubmitAnswer | undefined {
     if (requestId === "") return undefined;
     const earlier = this.records.get(nodeId)?.requests.get(requestId);
     if (earlier !== undefined && earlier.contentDigest !== contentDigest) {
       throw invalid("request_id", `${requestId} was used for a request with other content`);
     }
-    return earlier?.admission;
+    return earlier?.answer;
   }
 
-  remember({ nodeId, requestId, contentDigest }: RequestIdentity, admission: Admission): void {
+  remember({ nodeId, requestId, contentDigest }: RequestIdentity, answer: SubmitAnswer): void {
     if (requestId === "") return;
     const { requests } = this.get(nodeId);
-    requests.set(requestId, { contentDigest, admission });
+    requests.set(requestId, { contentDigest, answer });
     const oldest = requests.keys().next();
     if (requests.size > limits.requestIdsMax && !oldest.done) requests.delete(oldest.value);
   }

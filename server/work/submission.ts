@@ -1,6 +1,7 @@
 /** A snapshot as admission, sessions and the schedule see it: checked, with absolute budgets. */
 import type { Accepted } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { SubmittingPrincipal } from "../access/quota.js";
+import type { SkipReason } from "../metrics.js";
 import type { DecodedGroup } from "./group.js";
 
 /** The id that the caller gave a request, and a digest of what it asks for. */
@@ -32,3 +33,19 @@ export interface Submission extends RequestIdentity {
   /** The answer if the snapshot is accepted, except for what only admission knows. */
   accepted: Omit<Accepted, "sessionId" | "predictedFinishMs" | "$typeName" | "$unknown">;
 }
+
+/** What a request says of its snapshot besides the groups. */
+export type Envelope = Omit<Submission, "groups">;
+
+/** The answer to a submitted snapshot. */
+export type SubmitAnswer =
+  | { kind: "accepted"; accepted: Omit<Accepted, "$typeName" | "$unknown"> }
+  | {
+      kind: "skipped";
+      reason: SkipReason;
+      detail: string;
+      /** When the least of the snapshot would be done, in milliseconds from its receipt. */
+      predictedFinishMs?: number;
+      /** The session that is in the way. */
+      sessionId?: string;
+    };

@@ -3,7 +3,11 @@ import { createClient } from "@connectrpc/connect";
 import type { Client } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { AggregatorService, SkipReason } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  AggregatorService,
+  BusyPolicy,
+  SkipReason,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { fakeSignature } from "../../server/prover/fake.js";
 import type { Service } from "../../server/service.js";
 import { GatedProver } from "./gated-prover.js";
@@ -36,9 +40,16 @@ const raws = Array.from({ length: RAWS }, (_, v) => ({
 }));
 
 /** `count` raw signatures: of another number, the work is another. */
-async function submit(nodeId: string, deadlineMs: number, fenceMs: number, count = RAWS) {
+async function submit(
+  nodeId: string,
+  deadlineMs: number,
+  fenceMs: number,
+  count = RAWS,
+  busyPolicy = BusyPolicy.UNSPECIFIED,
+) {
   const groups = [{ data: dataOf(0), rawSignatures: raws.slice(0, count) }];
-  const request = { node: { nodeId }, snapshot: snapshot(100, groups), deadlineMs, fenceMs };
+  const budgets = { deadlineMs, fenceMs };
+  const request = { node: { nodeId }, snapshot: snapshot(100, groups), ...budgets, busyPolicy };
   return (await client.submitSnapshot(request)).result;
 }
 
@@ -82,6 +93,14 @@ test("those that wait before it are counted, unless they could not start in time
   expect((await submit("b", 650, 60_000, RAWS - 2)).case).toBe("accepted");
   expect((await submit("c", 650, 60_000, RAWS - 1)).case).toBe("skipped");
   expect((await submit("d", 5000, 60_000, RAWS - 1)).case).toBe("accepted");
+});
+
+test("a session that the snapshot would replace is not counted", async () => {
+  await submit("a", 5000, 60_000);
+  await prover.untilProofs(1);
+  expect((await submit("b", 650, 60_000, RAWS - 2)).case).toBe("accepted");
+  const replaced = await submit("b", 650, 60_000, RAWS - 1, BusyPolicy.REPLACE);
+  expect(replaced.case).toBe("accepted");
 });
 
 test("work that is being proved already is no miss: it starts at once", async () => {

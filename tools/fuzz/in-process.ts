@@ -14,7 +14,7 @@ import type { CallContext } from "../../server/rpc/handlers.js";
 import { Handlers } from "../../server/rpc/handlers.js";
 import { peerAt } from "../../server/net/peer.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
-import { Aggregator } from "../../server/admission/admission.js";
+import { Admission } from "../../server/admission/admission.js";
 import { SkippingClock } from "../harness/skipping-clock.js";
 
 export class InProcess {
@@ -22,7 +22,7 @@ export class InProcess {
   readonly handlers: Handlers;
   readonly admin: AdminHandlers;
   readonly clock = new SkippingClock();
-  private readonly aggregator: Aggregator;
+  private readonly aggregator: Admission;
   private readonly dispatcher: Dispatcher;
 
   private constructor() {
@@ -36,7 +36,7 @@ export class InProcess {
       { clock, log, metrics, post: queueMicrotask, startProver: () => startFakeProver(prove) },
     );
     const { dispatcher } = this;
-    this.aggregator = new Aggregator({ instance }, { clock, log, metrics, dispatcher, memory });
+    this.aggregator = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
     const options = { instance, version: "fuzz", deadlineMs: 750, fenceMs: 6400 };
     const access = new Access(undefined, { clock, log, metrics });
     const { aggregator } = this;

@@ -10,8 +10,8 @@ import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics.js";
 import type { Job } from "../../server/schedule/dispatcher.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
-import { Aggregator } from "../../server/admission/admission.js";
-import { GroupQueue } from "../../server/schedule/queue.js";
+import { Admission } from "../../server/admission/admission.js";
+import type { GroupQueue } from "../../server/schedule/queue.js";
 import { bitsToIndices } from "../../proto/bitlist.js";
 import type { Shape } from "../../server/work/shape.js";
 import { calibration, calibrationRoot } from "../sim/calibration.js";
@@ -40,7 +40,7 @@ interface Known {
 export class ServiceRun {
   private readonly clock = new VirtualClock();
   private readonly dispatcher: Dispatcher;
-  private readonly aggregator: Aggregator;
+  private readonly aggregator: Admission;
   private readonly byRoot = new Map<string, Known>();
   /** Of each accepted session, in its order of groups. */
   private readonly sessions = new Map<string, readonly Ask[]>();
@@ -79,7 +79,7 @@ export class ServiceRun {
     );
     const memory = new MemoryBudget(limits.heldBytesMax);
     const modules = { clock, log, metrics, dispatcher: this.dispatcher, memory };
-    this.aggregator = new Aggregator({ instance: "00000000000000aa" }, modules);
+    this.aggregator = new Admission({ instance: "00000000000000aa" }, modules);
     this.asks = asksOf(scenario);
     this.nodes = new Set(scenario.snapshots.map(({ node }) => node));
     const timing = { root: calibrationRoot, slot: 0, raws: [0], children: [] };
@@ -187,7 +187,8 @@ export class ServiceRun {
 
   private submit(snapshot: SnapshotSpec, requestId: string, asks: readonly Ask[]): void {
     const moment = this.moment(snapshot.node);
-    const answer = this.aggregator.submit(toSubmission(snapshot, requestId));
+    const submission = toSubmission(snapshot, requestId);
+    const answer = this.aggregator.submit(submission, () => submission.groups);
     if (answer.kind === "accepted") {
       this.sessions.set(answer.accepted.sessionId, asks);
       return;
@@ -297,7 +298,7 @@ export class ServiceRun {
 
   private queued(): Queued[] {
     const nowMs = this.clock.nowMs();
-    return this.aggregator.liveSessions().flatMap(({ id, order, state, submission }) => {
+    return this.aggregator.listSessions().flatMap(({ id, order, state, submission }) => {
       const asks = this.sessions.get(id) ?? [];
       const waiting = asks.filter((_, at) => state.groups[at]?.kind === "queued");
       const { priority, nodeId: node } = submission;
@@ -308,9 +309,7 @@ export class ServiceRun {
 
   /** Where the schedule keeps what each node has used. */
   private get queue(): GroupQueue {
-    const { queue } = this.aggregator;
-    if (queue instanceof GroupQueue) return queue;
-    throw new Error("the schedule is not the group queue any more");
+    return this.aggregator.queue;
   }
 }
 

@@ -8,7 +8,7 @@ import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics.js";
 import type { Job } from "../../server/schedule/dispatcher.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
-import { Aggregator } from "../../server/admission/admission.js";
+import { Admission } from "../../server/admission/admission.js";
 import type { DecodedGroup, GroupWork } from "../../server/work/group.js";
 import type { Session } from "../../server/session/session.js";
 import type { Submission } from "../../server/work/submission.js";
@@ -56,7 +56,7 @@ export class World implements ProverWitness {
   private readonly serviceTimers = new Set<object>();
   private readonly weather: Weather;
   private readonly dispatcher: Dispatcher;
-  private readonly aggregator: Aggregator;
+  private readonly aggregator: Admission;
   private readonly provers = new Set<SimProver>();
   private readonly byRoot = new Map<string, Known>();
   private recent: readonly DecodedGroup[] = [];
@@ -93,7 +93,7 @@ export class World implements ProverWitness {
       },
     );
     const modules = { clock, log, metrics, dispatcher: this.dispatcher, memory: this.memory };
-    this.aggregator = new Aggregator({ instance: "00000000000000aa" }, modules);
+    this.aggregator = new Admission({ instance: "00000000000000aa" }, modules);
     this.trace(`weather ${JSON.stringify(this.weather)}`);
   }
 
@@ -217,7 +217,8 @@ export class World implements ProverWitness {
       known.submissions.push(submission);
       this.byRoot.set(root, known);
     }
-    const answer = this.aggregator.submit(submission);
+    const decode = () => submission.groups;
+    const answer = this.aggregator.submit(submission, decode);
     this.trace(`${nodeId} submits ${requestId}: ${answer.kind}`);
     if (answer.kind === "skipped") {
       this.report.skipped++;
@@ -232,7 +233,8 @@ export class World implements ProverWitness {
       for (const isResumed of [false, true])
         this.readers.push(new LogReader(nodeId, log, { clock, isResumed, readMs }));
     }
-    if (this.aggregator.submit(submission) !== answer) this.violation("a retry was answered anew");
+    if (this.aggregator.submit(submission, decode) !== answer)
+      this.violation("a retry was answered anew");
   }
 
   /** Each its own, or the same work as one submitted shortly before; a message once a snapshot. */
@@ -258,7 +260,7 @@ export class World implements ProverWitness {
   }
 
   private cancelSomething(): void {
-    const live = this.aggregator.liveSessions();
+    const live = this.aggregator.listSessions();
     if (live.length === 0) return;
     const { id, submission } = this.random.pick(live);
     const groups = this.random.chance(0.5) ? [] : [0];
@@ -305,7 +307,7 @@ export class World implements ProverWitness {
 
   /** What must hold whenever everything has settled. */
   private check(): void {
-    const live = this.aggregator.liveSessions();
+    const live = this.aggregator.listSessions();
     const mayRun = live.some(({ state }) => state.groups.some(({ kind }) => kind === "queued"));
     if (this.dispatcher.isIdle && mayRun) this.violation("an idle lane beside a queued group");
     if (live.length > limits.sessionsInFlightMax) this.violation("too many sessions");
@@ -365,7 +367,7 @@ export class World implements ProverWitness {
     const alive = [...this.provers].filter(({ isAlive }) => isAlive);
     if (alive.length > 0) this.violation(`${alive.length} provers outlive the service`);
     if (this.serviceTimers.size > 0) this.violation(`${this.serviceTimers.size} timers are left`);
-    if (this.aggregator.liveSessions().length > 0) this.violation("sessions are left");
+    if (this.aggregator.listSessions().length > 0) this.violation("sessions are left");
     if (this.memory.heldBytes > 0) this.violation(`${this.memory.heldBytes} bytes are still held`);
     for (const reader of this.readers) {
       reader.readAll();
