@@ -17,7 +17,7 @@ export { AggregatorError } from "./errors.js";
 export type { AggregatorErrorKind } from "./errors.js";
 export { transitionAdapter } from "./adapter/rules.js";
 export { createAdapterState, LOST_GRACE_MS } from "./adapter/state.js";
-export type { AdapterState, Step } from "./adapter/state.js";
+export type { AdapterState, AdapterStep } from "./adapter/state.js";
 export { SKIP_REASONS } from "./adapter/events.js";
 export type {
   AdapterEffect,

@@ -3,18 +3,9 @@
  * `rules.ts` and `open-sessions.ts` call them.
  */
 import type { AdapterEffect, Fence, GroupRef, WireOutcome } from "./events.js";
-import type { AdapterState, OpenSession, Proof, ReadyResult, Step } from "./state.js";
-import {
-  earlierFence,
-  groupKey,
-  isPast,
-  NEVER,
-  READY_RESULTS_MAX,
-  sessionKey,
-  withEntry,
-  withoutEntries,
-  withoutKey,
-} from "./state.js";
+import { withEntry, withoutEntries, withoutKey } from "./map-copies.js";
+import type { AdapterState, OpenSession, Proof, ReadyResult, AdapterStep } from "./state.js";
+import { earlierFence, groupKey, isPast, NEVER, READY_RESULTS_MAX, sessionKey } from "./state.js";
 
 /** An outcome from the service. A group that has ended already stays as it ended. */
 export function endOutcome<P>(
@@ -22,7 +13,7 @@ export function endOutcome<P>(
   session: OpenSession,
   event: WireOutcome<P>,
   nowMs: number,
-): Step<P> {
+): AdapterStep<P> {
   const { groupIndex, participants, payload } = event;
   if (groupIndex >= session.groups || session.ended.has(groupIndex)) return { state, effects: [] };
   const ended = new Set(session.ended).add(groupIndex);
@@ -38,7 +29,7 @@ export function endOutcome<P>(
   return event.isLate ? { ...step, effects: [{ kind: "late", ref }, ...step.effects] } : step;
 }
 
-function endProof<P>(state: AdapterState<P>, proof: Proof<P>, isFenced: boolean): Step<P> {
+function endProof<P>(state: AdapterState<P>, proof: Proof<P>, isFenced: boolean): AdapterStep<P> {
   const { ref, payload } = proof;
   if (isFenced) return { state, effects: [{ kind: "fenced", ref }] };
   if (!state.hasVerifyHook || isCovered(state, proof)) return keepProof(state, proof);
@@ -48,7 +39,10 @@ function endProof<P>(state: AdapterState<P>, proof: Proof<P>, isFenced: boolean)
 }
 
 /** Forgets the sessions, and ends as lost what has not ended of them. */
-export function endSessions<P>(state: AdapterState<P>, gone: readonly OpenSession[]): Step<P> {
+export function endSessions<P>(
+  state: AdapterState<P>,
+  gone: readonly OpenSession[],
+): AdapterStep<P> {
   if (gone.length === 0) return { state, effects: [] };
   const keys = new Set(gone.map(({ endpoint, sessionId }) => sessionKey(endpoint, sessionId)));
   const sessions = withoutEntries(state.sessions, (_session, key) => keys.has(key));
@@ -63,7 +57,11 @@ export function endSessions<P>(state: AdapterState<P>, gone: readonly OpenSessio
 }
 
 /** The result of the node's own verification. One that comes too late changes nothing. */
-export function endVerified<P>(state: AdapterState<P>, ref: GroupRef, isValid: boolean): Step<P> {
+export function endVerified<P>(
+  state: AdapterState<P>,
+  ref: GroupRef,
+  isValid: boolean,
+): AdapterStep<P> {
   const proof = state.checking.get(groupKey(ref));
   if (proof === undefined) return { state, effects: [] };
   const checked = { ...state, checking: withoutKey(state.checking, groupKey(ref)) };
@@ -72,7 +70,7 @@ export function endVerified<P>(state: AdapterState<P>, ref: GroupRef, isValid: b
 }
 
 /** Erases every proof whose fence has passed, and what is remembered of it. */
-export function expireProofs<P>(state: AdapterState<P>, nowMs: number): Step<P> {
+export function expireProofs<P>(state: AdapterState<P>, nowMs: number): AdapterStep<P> {
   if (!isPast(state, state.nextFence, nowMs)) return { state, effects: [] };
   const effects: AdapterEffect<P>[] = [];
   const isFenced = (fence: Fence) => isPast(state, fence, nowMs);
@@ -89,7 +87,7 @@ export function expireProofs<P>(state: AdapterState<P>, nowMs: number): Step<P> 
 }
 
 /** Delivers every ready result, in the order in which the groups ended. */
-export function takeReady<P>(state: AdapterState<P>): Step<P> {
+export function takeReady<P>(state: AdapterState<P>): AdapterStep<P> {
   if (state.ready.length === 0) return { state, effects: [] };
   const effects = state.ready.map(({ result }) => ({ kind: "deliver", result }) as const);
   return { state: { ...state, ready: [] }, effects };
@@ -104,7 +102,7 @@ function covers(all: Uint8Array, some: Uint8Array): boolean {
   return some.every((byte, index) => (byte & ~(all[index] ?? 0)) === 0);
 }
 
-function keepProof<P>(state: AdapterState<P>, proof: Proof<P>): Step<P> {
+function keepProof<P>(state: AdapterState<P>, proof: Proof<P>): AdapterStep<P> {
   const { ref, key, payload, fenceAtMs, fenceSlot } = proof;
   if (isCovered(state, proof))
     return keep(state, [{ ...NEVER, result: { kind: "duplicate", ref } }]);
@@ -123,7 +121,7 @@ function keepProof<P>(state: AdapterState<P>, proof: Proof<P>): Step<P> {
 }
 
 /** Adds to what the node can take. The oldest results are dropped beyond the limit. */
-function keep<P>(state: AdapterState<P>, results: readonly ReadyResult<P>[]): Step<P> {
+function keep<P>(state: AdapterState<P>, results: readonly ReadyResult<P>[]): AdapterStep<P> {
   if (results.length === 0) return { state, effects: [] };
   const all = [...state.ready, ...results];
   if (all.length <= READY_RESULTS_MAX) return { state: { ...state, ready: all }, effects: [] };

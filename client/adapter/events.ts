@@ -105,6 +105,9 @@ export type AdapterEvent<P> =
   | { kind: "closing" }
   | { kind: "closed" };
 
+/** The events of these kinds. */
+export type EventOf<P, K extends AdapterEvent<P>["kind"]> = Extract<AdapterEvent<P>, { kind: K }>;
+
 /**
  * How one group ended for the node:
  * - `outcome`: as the service says

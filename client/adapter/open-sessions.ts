@@ -2,28 +2,18 @@
  * The rules that follow a session from its acceptance to its summary or its loss, and the latch that
  * it holds. Only `rules.ts` calls them.
  */
-import type { AdapterEffect, AdapterEvent } from "./events.js";
+import type { AdapterEffect, EventOf } from "./events.js";
 import { endOutcome, endSessions } from "./end-groups.js";
-import type { AdapterState, OpenSession, Step } from "./state.js";
-import {
-  EARLY_EVENTS_MAX,
-  inOrder,
-  isUp,
-  sessionKey,
-  withChanges,
-  withEntry,
-  withoutEntries,
-  withoutKey,
-} from "./state.js";
-
-type EventOf<P, K extends AdapterEvent<P>["kind"]> = Extract<AdapterEvent<P>, { kind: K }>;
+import { withChanges, withEntry, withoutEntries, withoutKey } from "./map-copies.js";
+import type { AdapterState, OpenSession, AdapterStep } from "./state.js";
+import { EARLY_EVENTS_MAX, inOrder, isUp, sessionKey } from "./state.js";
 
 /** The service has accepted a submission: its session is open. */
 export function accept<P>(
   state: AdapterState<P>,
   { requestId, endpoint, sessionId, fenceMs }: EventOf<P, "accepted">,
   nowMs: number,
-): Step<P> {
+): AdapterStep<P> {
   const submission = state.pending.get(requestId);
   if (submission === undefined) return { state, effects: [] };
   const key = sessionKey(endpoint, sessionId);
@@ -58,7 +48,7 @@ export function receive<P>(
   state: AdapterState<P>,
   event: EventOf<P, "outcome"> | EventOf<P, "summary">,
   nowMs: number,
-): Step<P> {
+): AdapterStep<P> {
   const key = sessionKey(event.endpoint, event.sessionId);
   const session = state.sessions.get(key);
   if (session === undefined) {
@@ -80,7 +70,7 @@ function summarise<P>(
   state: AdapterState<P>,
   session: OpenSession,
   { endpoint, sessionId, durationMs }: EventOf<P, "summary">,
-): Step<P> {
+): AdapterStep<P> {
   if (session.isSummarised) return { state, effects: [] };
   const key = sessionKey(endpoint, sessionId);
   const sessions = withEntry(state.sessions, key, { ...session, isSummarised: true });
@@ -90,7 +80,7 @@ function summarise<P>(
 }
 
 /** The stream has missed events of some sessions: the service is asked how they stand. */
-export function gap<P>(state: AdapterState<P>, event: EventOf<P, "gap">): Step<P> {
+export function gap<P>(state: AdapterState<P>, event: EventOf<P, "gap">): AdapterStep<P> {
   const { endpoint, cause, sessionIds } = event;
   const freed = endpoint === state.target ? freeAnsweredLatches(state) : state;
   return inOrder<P>(freed, [
@@ -112,7 +102,7 @@ function reconcile({ endpoint, sessionId }: OpenSession): AdapterEffect<never> {
 }
 
 /** Loses the endpoint's sessions of other runs of the server than the one that its stream found. */
-export function loseOtherRuns<P>(state: AdapterState<P>, endpoint: string): Step<P> {
+export function loseOtherRuns<P>(state: AdapterState<P>, endpoint: string): AdapterStep<P> {
   const instance = state.links.get(endpoint)?.instance ?? null;
   const sessions = withChanges(state.sessions, (session) =>
     session.endpoint === endpoint && session.instance === null && instance !== null
@@ -126,7 +116,7 @@ export function loseOtherRuns<P>(state: AdapterState<P>, endpoint: string): Step
 }
 
 /** Forgets the sessions, ends as lost what has not ended of them, and frees their latches. */
-export function lose<P>(state: AdapterState<P>, sessions: readonly OpenSession[]): Step<P> {
+export function lose<P>(state: AdapterState<P>, sessions: readonly OpenSession[]): AdapterStep<P> {
   return endSessions(
     sessions.reduce((current, { requestId }) => freeLatch(current, requestId), state),
     sessions,

@@ -5,32 +5,26 @@
  */
 import { assertNever } from "../errors.js";
 import { endVerified, expireProofs, takeReady } from "./end-groups.js";
-import type { AdapterEffect, AdapterEvent, AdapterSkipReason } from "./events.js";
-import { accept, freeAnsweredLatches, freeLatch, gap } from "./open-sessions.js";
-import { lose, loseOtherRuns, receive } from "./open-sessions.js";
-import type { AdapterState, OpenSession, Step } from "./state.js";
+import type { AdapterEffect, AdapterEvent, AdapterSkipReason, EventOf } from "./events.js";
 import {
-  inOrder,
-  isPast,
-  isUp,
-  LOST_GRACE_MS,
-  REST_MS,
-  sessionKey,
-  targetOf,
-  withChanges,
-  withEntry,
-  withoutEntries,
-  withoutKey,
-} from "./state.js";
-
-type EventOf<P, K extends AdapterEvent<P>["kind"]> = Extract<AdapterEvent<P>, { kind: K }>;
+  accept,
+  freeAnsweredLatches,
+  freeLatch,
+  gap,
+  lose,
+  loseOtherRuns,
+  receive,
+} from "./open-sessions.js";
+import { withChanges, withEntry, withoutEntries, withoutKey } from "./map-copies.js";
+import type { AdapterState, OpenSession, AdapterStep } from "./state.js";
+import { inOrder, isPast, isUp, LOST_GRACE_MS, REST_MS, sessionKey, targetOf } from "./state.js";
 
 /** Applies one event. The caller carries out the effects in order. */
 export function transitionAdapter<P>(
   state: AdapterState<P>,
   event: AdapterEvent<P>,
   nowMs: number,
-): Step<P> {
+): AdapterStep<P> {
   return inOrder(state, [
     (current) => apply(withSlot(current, event), event, nowMs),
     (current) => ({ state: retarget(current, nowMs), effects: [] }),
@@ -45,7 +39,7 @@ function withSlot<P>(state: AdapterState<P>, event: AdapterEvent<P>): AdapterSta
   return says && event.slot !== state.slot ? { ...state, slot: event.slot } : state;
 }
 
-function apply<P>(state: AdapterState<P>, event: AdapterEvent<P>, nowMs: number): Step<P> {
+function apply<P>(state: AdapterState<P>, event: AdapterEvent<P>, nowMs: number): AdapterStep<P> {
   switch (event.kind) {
     case "submitted":
       return { state: submit(state, event, nowMs), effects: [] };
@@ -83,7 +77,7 @@ function apply<P>(state: AdapterState<P>, event: AdapterEvent<P>, nowMs: number)
 }
 
 /** What the node asked for: the answer to an `ask`, the results of a `take`. */
-function answer<P>(state: AdapterState<P>, event: AdapterEvent<P>, nowMs: number): Step<P> {
+function answer<P>(state: AdapterState<P>, event: AdapterEvent<P>, nowMs: number): AdapterStep<P> {
   if (event.kind === "take") return takeReady(state);
   return { state, effects: event.kind === "ask" ? [goOrSkip(state, event, nowMs)] : [] };
 }
@@ -117,7 +111,7 @@ function refuse<P>(
   state: AdapterState<P>,
   { requestId, endpoint, reason }: EventOf<P, "refused">,
   nowMs: number,
-): Step<P> {
+): AdapterStep<P> {
   const rested =
     reason === "draining" || reason === "no_prover" ? rest(state, endpoint, nowMs) : state;
   if (rested !== state && state.pending.has(requestId)) {
@@ -139,7 +133,10 @@ function rest<P>(state: AdapterState<P>, endpoint: string | null, nowMs: number)
   return { ...state, links: withEntry(state.links, endpoint, resting) };
 }
 
-function open<P>(state: AdapterState<P>, { endpoint, instance }: EventOf<P, "opened">): Step<P> {
+function open<P>(
+  state: AdapterState<P>,
+  { endpoint, instance }: EventOf<P, "opened">,
+): AdapterStep<P> {
   const link = state.links.get(endpoint);
   if (link === undefined) return { state, effects: [] };
   const isNewRun = link.instance !== null && link.instance !== instance;
@@ -159,7 +156,7 @@ function disconnect<P>(
   return { ...state, links: withEntry(state.links, endpoint, { ...link, kind }) };
 }
 
-function close<P>(state: AdapterState<P>): Step<P> {
+function close<P>(state: AdapterState<P>): AdapterStep<P> {
   const closed = { ...state, isClosing: true, pending: new Map(), early: [], latches: new Map() };
   const refs = [...state.checking.values()].map(({ ref }) => ref);
   return inOrder<P>(closed, [
@@ -176,7 +173,7 @@ function retarget<P>(state: AdapterState<P>, nowMs: number): AdapterState<P> {
 }
 
 /** What time alone does: it frees latches, loses groups and erases proofs. */
-function expire<P>(state: AdapterState<P>, nowMs: number): Step<P> {
+function expire<P>(state: AdapterState<P>, nowMs: number): AdapterStep<P> {
   const latches = withoutEntries(state.latches, (fence) => isPast(state, fence, nowMs));
   const sessions = withChanges(state.sessions, (session) =>
     session.fencedAtMs === null && isPast(state, session, nowMs)

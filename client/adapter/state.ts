@@ -104,7 +104,7 @@ export interface AdapterState<P> {
 }
 
 /** The next state, and the effects in the order in which they are carried out. */
-export interface Step<P> {
+export interface AdapterStep<P> {
   readonly state: AdapterState<P>;
   readonly effects: readonly AdapterEffect<P>[];
 }
@@ -137,8 +137,8 @@ export function createAdapterState<P>(options: {
 /** Applies the rules in order, each to the state that the one before returned. */
 export function inOrder<P>(
   state: AdapterState<P>,
-  rules: Iterable<(state: AdapterState<P>) => Step<P>>,
-): Step<P> {
+  rules: Iterable<(state: AdapterState<P>) => AdapterStep<P>>,
+): AdapterStep<P> {
   const effects: AdapterEffect<P>[] = [];
   for (const rule of rules) {
     const step = rule(state);
@@ -146,43 +146,6 @@ export function inOrder<P>(
     for (const effect of step.effects) effects.push(effect);
   }
   return { state, effects };
-}
-
-/** A copy of the map with the entry set. */
-export function withEntry<K, V>(map: ReadonlyMap<K, V>, key: K, value: V): ReadonlyMap<K, V> {
-  return new Map(map).set(key, value);
-}
-
-/** The map with every value changed; the same map when `change` returns each value as it was. */
-export function withChanges<K, V>(map: ReadonlyMap<K, V>, change: (value: V) => V) {
-  let changed: Map<K, V> | null = null;
-  for (const [key, value] of map) {
-    const next = change(value);
-    if (next !== value) changed = (changed ?? new Map(map)).set(key, next);
-  }
-  return changed ?? map;
-}
-
-/** The map without the entries that match; the same map when none does. */
-export function withoutEntries<K, V>(
-  map: ReadonlyMap<K, V>,
-  matches: (value: V, key: K) => boolean,
-): ReadonlyMap<K, V> {
-  let kept: Map<K, V> | null = null;
-  for (const [key, value] of map) {
-    if (!matches(value, key)) continue;
-    kept ??= new Map(map);
-    kept.delete(key);
-  }
-  return kept ?? map;
-}
-
-/** The map without this key; the same map when it has none. */
-export function withoutKey<K, V>(map: ReadonlyMap<K, V>, key: K): ReadonlyMap<K, V> {
-  if (!map.has(key)) return map;
-  const kept = new Map(map);
-  kept.delete(key);
-  return kept;
 }
 
 /** Nothing more can come. `close()` waits for it. */

@@ -1,4 +1,4 @@
-/** The adapter's metrics are those of PROTOCOL.md, all there from the start. */
+/** The adapter's metrics are those of PROTOCOL.md, and exist from the start. */
 import { readFileSync } from "node:fs";
 import { Registry } from "prom-client";
 import { expect, it } from "vitest";

@@ -1,6 +1,6 @@
 /**
- * The adapter's machine under any sequence of events: doubled, reordered, lost, with restarts and
- * endpoints that come and go. fast-check prints the seed and the shortest sequence that fails.
+ * The adapter's machine under any sequence of events: repeated, reordered and lost ones, restarts,
+ * and endpoints that come and go. fast-check prints the seed and the shortest sequence that fails.
  */
 import fc from "fast-check";
 import { expect, it } from "vitest";
@@ -101,15 +101,15 @@ function freeze(state: AdapterState<Payload>): AdapterState<Payload> {
   });
 }
 
-/** Plays steps against the machine, and knows what must hold of its effects. */
+/** Plays steps against the machine, and checks what must hold for its effects. */
 class Model {
   state: AdapterState<Payload>;
   nowMs = 0;
-  readonly #submitted: Submission[] = [];
-  readonly #accepted = new Map<string, Accepted>();
-  readonly #sessionIds = new Map<string, string>();
-  #pending: string[] = [];
-  #toVerify: GroupRef[] = [];
+  private readonly submitted: Submission[] = [];
+  private readonly accepted = new Map<string, Accepted>();
+  private readonly sessionIds = new Map<string, string>();
+  private pending: string[] = [];
+  private toVerify: GroupRef[] = [];
 
   constructor(hasVerifyHook: boolean) {
     this.state = createAdapterState<Payload>({ endpoints: [...ENDPOINTS], hasVerifyHook });
@@ -122,31 +122,31 @@ class Model {
   send(event: AdapterEvent<Payload>): readonly AdapterEffect<Payload>[] {
     const { state, effects } = transitionAdapter(freeze(this.state), event, this.nowMs);
     this.state = state;
-    for (const session of this.#accepted.values())
-      if (this.#isPast(session)) session.pastAtMs ??= Math.min(this.nowMs, session.fenceAtMs);
-    for (const effect of effects) this.#check(effect);
+    for (const session of this.accepted.values())
+      if (this.isPast(session)) session.pastAtMs ??= Math.min(this.nowMs, session.fenceAtMs);
+    for (const effect of effects) this.check(effect);
     return effects;
   }
 
-  #check(effect: AdapterEffect<Payload>): void {
-    if (effect.kind === "verify") this.#toVerify.push(effect.ref);
-    if (effect.kind === "fenced") this.#end(effect.ref, "fenced");
+  private check(effect: AdapterEffect<Payload>): void {
+    if (effect.kind === "verify") this.toVerify.push(effect.ref);
+    if (effect.kind === "fenced") this.end(effect.ref, "fenced");
     if (effect.kind !== "deliver") return;
     const { result } = effect;
-    this.#end(result.ref, result.kind);
+    this.end(result.ref, result.kind);
     if (result.kind !== "outcome" || !result.payload.isProof) return;
-    const session = this.#accepted.get(result.ref.requestId);
-    expect(session !== undefined && this.#isPast(session), "a proof past its fence").toBe(false);
+    const session = this.accepted.get(result.ref.requestId);
+    expect(session !== undefined && this.isPast(session), "a proof past its fence").toBe(false);
   }
 
-  #end({ requestId, groupIndex }: GroupRef, how: string): void {
-    const session = this.#accepted.get(requestId);
+  private end({ requestId, groupIndex }: GroupRef, how: string): void {
+    const session = this.accepted.get(requestId);
     expect(groupIndex, "a group of an accepted session").toBeLessThan(session?.groups ?? 0);
     expect(session?.ends.get(groupIndex), "a group ends once").toBeUndefined();
     session?.ends.set(groupIndex, how);
   }
 
-  #isPast({ fenceAtMs, fenceSlot }: Submission): boolean {
+  private isPast({ fenceAtMs, fenceSlot }: Submission): boolean {
     return this.nowMs >= fenceAtMs || (fenceSlot !== null && this.slot >= fenceSlot);
   }
 
@@ -155,41 +155,41 @@ class Model {
     const ask = { kind: "ask", slot, gates: GATES, ...step } as const;
     const answer = this.send(ask).at(-1);
     if (answer?.kind === "skip" && answer.reason === "in_flight") {
-      const holders = this.#submitted.filter((each) => each.priority === step.priority);
+      const holders = this.submitted.filter((each) => each.priority === step.priority);
       expect(
-        holders.some((each) => !this.#isPast(each)),
+        holders.some((each) => !this.isPast(each)),
         "a latch is stuck",
       ).toBe(true);
     }
     if (answer?.kind !== "go") return;
     const submission: Submission = {
-      requestId: `r${String(this.#submitted.length)}`,
+      requestId: `r${this.submitted.length}`,
       priority: step.priority,
       slot,
       groups: step.groups,
       fenceAtMs: step.fenceMs === null ? (slot + 2) * SLOT_MS : nowMs + step.fenceMs,
       fenceSlot: step.fenceMs === null ? slot + 2 : null,
     };
-    this.#submitted.push(submission);
-    this.#pending.push(submission.requestId);
+    this.submitted.push(submission);
+    this.pending.push(submission.requestId);
     this.send({ kind: "submitted", submission });
   }
 
   accept(step: Extract<Step, { do: "accept" }>): void {
-    const requestId = this.#pendingAt(step.pick);
+    const requestId = this.pendingAt(step.pick);
     const pending = this.state.pending.get(requestId);
     if (pending === undefined) return;
     const { endpoint, fenceMs } = step;
-    const sessionId = step.isNamesake ? this.#idAt(0) : this.#idOf(requestId);
+    const sessionId = step.isNamesake ? this.idAt(0) : this.idOf(requestId);
     const fenceAtMs = Math.min(pending.fenceAtMs, pending.sentAtMs + fenceMs);
     const session = { ...pending, fenceAtMs, pastAtMs: null, ends: new Map<number, string>() };
-    this.#accepted.set(requestId, session);
-    this.#sessionIds.set(requestId, sessionId);
+    this.accepted.set(requestId, session);
+    this.sessionIds.set(requestId, sessionId);
     this.send({ kind: "accepted", requestId, endpoint, sessionId, fenceMs });
   }
 
   refuse(step: Extract<Step, { do: "refuse" }>): void {
-    const requestId = this.#pendingAt(step.pick);
+    const requestId = this.pendingAt(step.pick);
     const { endpoint, reason } = step;
     if (this.state.pending.has(requestId))
       this.send({ kind: "refused", requestId, endpoint, reason });
@@ -197,8 +197,8 @@ class Model {
 
   outcome(step: Extract<Step, { do: "outcome" }>): void {
     const { endpoint, group: groupIndex, bits, isProof, isLate } = step;
-    const sessionId = this.#idAt(step.pick);
-    const message = `m${String(step.pick % 2)}`;
+    const sessionId = this.idAt(step.pick);
+    const message = `m${step.pick % 2}`;
     const participants = new Uint8Array([bits]);
     const payload = { isProof };
     const rest = { groupIndex, slot: 0, message, isProof, isLate, participants, payload };
@@ -206,13 +206,13 @@ class Model {
   }
 
   verified(step: Extract<Step, { do: "verified" }>): void {
-    const [ref] = this.#toVerify.splice(step.pick % Math.max(1, this.#toVerify.length), 1);
+    const [ref] = this.toVerify.splice(step.pick % Math.max(1, this.toVerify.length), 1);
     if (ref !== undefined) this.send({ kind: "verified", ref, isValid: step.isValid });
   }
 
   take(): void {
     this.send({ kind: "take", slot: this.slot });
-    for (const { pastAtMs, groups: count, ends, requestId } of this.#accepted.values())
+    for (const { pastAtMs, groups: count, ends, requestId } of this.accepted.values())
       if (pastAtMs !== null && this.nowMs >= pastAtMs + LOST_GRACE_MS)
         expect(ends.size, `${requestId} has ended a grace past its fence`).toBe(count);
   }
@@ -239,15 +239,15 @@ class Model {
       case "open":
         return void this.send({ ...step, kind: "opened" });
       case "summary":
-        return void this.send({ ...this.#sessionOf(step), kind: "summary", durationMs: 1 });
+        return void this.send({ ...this.sessionOf(step), kind: "summary", durationMs: 1 });
       case "reconciled":
-        return void this.send({ ...step, ...this.#sessionOf(step), kind: "reconciled" });
+        return void this.send({ ...step, ...this.sessionOf(step), kind: "reconciled" });
       case "gap":
         return void this.send({ ...step, kind: "gap", sessionIds: [] });
     }
   }
 
-  /** Answers what is unanswered, and lets every fence and every grace pass. */
+  /** Answers every submission, and lets every fence and every grace pass. */
   finish(): void {
     for (const requestId of [...this.state.pending.keys()])
       this.send({ kind: "refused", requestId, endpoint: null, reason: "unreachable" });
@@ -255,32 +255,32 @@ class Model {
     this.take();
     this.nowMs += LOST_GRACE_MS;
     this.take();
-    for (const { groups: count, ends } of this.#accepted.values()) expect(ends.size).toBe(count);
+    for (const { groups: count, ends } of this.accepted.values()) expect(ends.size).toBe(count);
     const { latches, pending, sessions, seen, checking, early, ready } = this.state;
     const tables = [latches, pending, sessions, seen, checking].map((table) => table.size);
     expect([...tables, early.length, ready.length], "nothing is left").toEqual(Array(7).fill(0));
   }
 
-  #sessionOf(step: { pick: number; endpoint: string }) {
-    return { endpoint: step.endpoint, sessionId: this.#idAt(step.pick) };
+  private sessionOf(step: { pick: number; endpoint: string }) {
+    return { endpoint: step.endpoint, sessionId: this.idAt(step.pick) };
   }
 
-  #pendingAt(index: number): string {
-    this.#pending = this.#pending.filter((requestId) => this.state.pending.has(requestId));
-    return this.#pending[index % Math.max(1, this.#pending.length)] ?? "none";
+  private pendingAt(index: number): string {
+    this.pending = this.pending.filter((requestId) => this.state.pending.has(requestId));
+    return this.pending[index % Math.max(1, this.pending.length)] ?? "none";
   }
 
   /** Newer submissions first; also of sessions that are not accepted yet. */
-  #idAt(index: number): string {
-    return this.#idOf(`r${String(Math.max(0, this.#submitted.length - 1 - index))}`);
+  private idAt(index: number): string {
+    return this.idOf(`r${String(Math.max(0, this.submitted.length - 1 - index))}`);
   }
 
-  #idOf(requestId: string): string {
-    return this.#sessionIds.get(requestId) ?? `s-${requestId}`;
+  private idOf(requestId: string): string {
+    return this.sessionIds.get(requestId) ?? `s-${requestId}`;
   }
 }
 
-it.each([false, true])("keeps every promise, with a check of the node's own: %s", (hasHook) => {
+it.each([false, true])("keeps every promise, with the node's own verification: %s", (hasHook) => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 120, size: "max" }), (steps) => {
       const model = new Model(hasHook);
@@ -291,7 +291,7 @@ it.each([false, true])("keeps every promise, with a check of the node's own: %s"
   );
 });
 
-it("keeps apart two proofs that are checked at once for sessions of the same id", () => {
+it("keeps apart two proofs that are verified at once for sessions of the same id", () => {
   const model = new Model(true);
   const submit = { do: "submit", groups: 1, mayReplace: false, fenceMs: null } as const;
   const accept = { do: "accept", pick: 0, endpoint: "B", fenceMs: 400 } as const;
@@ -305,7 +305,7 @@ it("keeps apart two proofs that are checked at once for sessions of the same id"
   model.finish();
 });
 
-it("bounds what nobody takes, drops the oldest and counts it, and hands out fast", () => {
+it("drops and counts the oldest of too many results that nobody takes", () => {
   let state = createAdapterState<string>({ endpoints: ["A"], hasVerifyHook: false });
   const send = (event: AdapterEvent<string>, nowMs: number) => {
     const step = transitionAdapter(state, event, nowMs);

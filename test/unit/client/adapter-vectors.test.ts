@@ -38,7 +38,7 @@ describe.each(names)("adapter vectors in %s", (name) => {
     steps.forEach(({ atMs, event, effects }, index) => {
       const step = transitionAdapter(state, decode(event), atMs);
       ({ state } = step);
-      expect(step.effects, `step ${String(index)}: ${JSON.stringify(event)}`).toEqual(effects);
+      expect(step.effects, `step ${index}: ${JSON.stringify(event)}`).toEqual(effects);
     });
   });
 });

@@ -188,7 +188,7 @@ it("goes to the next endpoint when the first is gone", async () => {
   });
 });
 
-it("takes a snapshot on to the next endpoint when the first is draining", async () => {
+it("sends a snapshot to the next endpoint when the first is draining", async () => {
   const { first, second, aggregator } = await startTwo();
   first.answer = { result: { case: "skipped", value: { reason: SkipReason.DRAINING } } };
   await eventually(() => {
@@ -212,7 +212,7 @@ it("has copied the snapshot when the call returns", async () => {
   expect(sent).toMatchObject([{ validatorIndex: 4, signature: Buffer.from([1, 2, 3]) }]);
 });
 
-it("hands out a proof only after the node's own check", async () => {
+it("delivers a proof only after the node's own verification", async () => {
   const checks: ((isValid: boolean) => void)[] = [];
   const verify = () => new Promise<boolean>((resolve) => checks.push(resolve));
   const { script, aggregator } = await start({ verify });
@@ -241,7 +241,7 @@ it("closes within its bound, cancels what is in flight, and stays closed", async
   expect(aggregator.submitOrSkip(5, GATES, snapshot)).toEqual({ skipped: "draining" });
 });
 
-it("sends nothing of a slot whose time is over, as when a node that stood still catches up", async () => {
+it("sends nothing for a slot whose time is over, as after a stall of the node", async () => {
   const { script, aggregator, metric } = await start({ timeToFence: () => -1 });
   expect(aggregator.submitOrSkip(5, GATES, snapshot)).toMatchObject({ submitted: true });
   const skips = () => metric("lean_aggregator_skip_total", { reason: "predicted_miss" });
@@ -288,7 +288,7 @@ it("cancels the call when the loop over a stream is left, and refuses calls once
   await expect(client.getServerInfo()).rejects.toMatchObject({ kind: "cancelled" });
 });
 
-it("ends by GetSession what a gap has swallowed", async () => {
+it("asks GetSession for the outcomes that a gap has lost", async () => {
   const { script, aggregator } = await start();
   aggregator.submitOrSkip(5, GATES, () => snapshot(2));
   await eventually(() => expect(script.submits).toHaveLength(1));

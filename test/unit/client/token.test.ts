@@ -1,4 +1,4 @@
-/** A client's token goes with every call, to nobody on the way, and into no error. */
+/** A client's token goes with every call, to nobody else, and into no error. */
 import { writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
@@ -33,7 +33,7 @@ test("a token goes over TLS, to loopback and to Unix sockets, and nowhere else",
   }
 });
 
-test("a token is asked for before each call, and has to be one", () => {
+test("the token is read before each call, and must be valid", () => {
   let token = "lagg_1";
   const sent = () => metadataWith(() => token).get("authorization");
   expect(sent()).toEqual(["Bearer lagg_1"]);
@@ -50,7 +50,7 @@ test("a token is asked for before each call, and has to be one", () => {
   expect(metadataWith(undefined).get("authorization")).toEqual([]);
 });
 
-test("a call without a usable token rejects as unauthorized before it is made", async () => {
+test("a call without a valid token rejects as unauthorized before it starts", async () => {
   const client = new AggregatorClient({ address: "127.0.0.1:1", token: "" });
   const unauthorized = expect.objectContaining({ kind: "unauthorized" });
   await expect(client.getServerInfo()).rejects.toEqual(unauthorized);
@@ -58,7 +58,7 @@ test("a call without a usable token rejects as unauthorized before it is made", 
   client.close();
 });
 
-test("--token-file is read anew for each call, and refused at once when there is no token in it", () => {
+test("--token-file is read for each call, and refused at once when it is empty or missing", () => {
   const path = freshPath("token");
   writeFileSync(path, "lagg_1\n");
   const token = tokenOf(path);
