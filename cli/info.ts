@@ -82,15 +82,9 @@ const costColumns: readonly Column<LearnedCost & { id: string }>[] = [
   { title: "high", align: "right", cell: ({ proveMsHigh }) => String(proveMsHigh) },
 ];
 
-const limitColumns: readonly Column<[name: string, value: bigint]>[] = [
-  { title: "limit", cell: ([name]) => name },
-  { title: "value", align: "right", cell: ([, value]) => String(value) },
-];
-
 /** The tables of `info`. */
 export function infoText(info: GetServerInfoResponse): string {
   const { devices } = info;
-  const every = Object.entries(info.limits?.every ?? {});
   const costs = devices.flatMap(({ id, learnedCosts }) =>
     learnedCosts.map((cost) => ({ ...cost, id })),
   );
@@ -98,7 +92,6 @@ export function infoText(info: GetServerInfoResponse): string {
     pairsText([...identity(info), ...limitPairs(info)]),
     formatTable(deviceColumns, devices),
     ...(costs.length === 0 ? [] : [formatTable(costColumns, costs)]),
-    ...(every.length === 0 ? [] : [formatTable(limitColumns, every)]),
   ].join("\n");
 }
 
@@ -119,7 +112,6 @@ function identity(info: GetServerInfoResponse): Pair[] {
     ["proof kinds", info.kinds.map((kind) => lower(ProofKind[kind])).join(", ")],
     ["public key", `${publicKeyBytes} bytes`],
     ["signature", `${signatureBytes} bytes`],
-    ["key order", info.keyOrderMatters ? "matters" : "does not matter"],
   ];
 }
 

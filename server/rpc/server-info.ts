@@ -6,7 +6,6 @@ import {
   ProofKind,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../limits.js";
-import type { ProverDescription } from "../prover/prover.js";
 import { optimisticMs, pessimisticMs, predictMs } from "../work/cost-model.js";
 import type { HandlersModules, HandlersOptions } from "./handlers.js";
 import { snapshotLimits } from "./request-limits.js";
@@ -38,7 +37,6 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
     publicKeyBytes: has?.publicKeyBytes ?? 0,
     signatureBytes: has?.signatureBytes ?? 0,
     kinds: [ProofKind.AGGREGATE],
-    keyOrderMatters: has?.keyOrderMatters ?? false,
     limits: {
       snapshotBytesMax: limits.snapshotBytesMax,
       groupsMax: limits.groupsMax,
@@ -54,7 +52,6 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
       connectionIdleMs: limits.connectionIdleMs,
       connectionGraceMs: limits.connectionGraceMs,
       headerBytesMax: limits.headerBytesMax,
-      every: everyLimit(has),
     },
     devices: dispatcher.devices().map(({ id, state, cost, isCalibrating }) => ({
       id,
@@ -76,11 +73,4 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
     draining: aggregator.draining,
     fake: has?.fake ?? false,
   });
-}
-
-/** By their names in `limits.ts`; where the backend allows less, that. */
-function everyLimit(of: ProverDescription | undefined): Record<string, bigint> {
-  const { childrenMax, proofBytesMax } = of === undefined ? limits : snapshotLimits(of);
-  const all = Object.entries({ ...limits, childrenMax, proofBytesMax });
-  return Object.fromEntries(all.map(([name, value]) => [name, BigInt(value)]));
 }
