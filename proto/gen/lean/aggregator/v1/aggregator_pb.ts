@@ -2,8 +2,9 @@
 // @generated from file lean/aggregator/v1/aggregator.proto (package lean.aggregator.v1, syntax proto3)
 /* eslint-disable */
 
-// The aggregation service of a lean consensus node: frozen snapshots in, verified proofs out.
-// Durations count from the receipt of a request's headers; instants never cross the wire.
+// The aggregation service of a lean consensus node: it takes a snapshot of votes and returns
+// verified aggregate proofs. docs/glossary.md defines the terms. Every duration counts from the
+// receipt of the request's headers; no instant crosses the wire.
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
@@ -42,13 +43,13 @@ export const CheckpointSchema: GenMessage<Checkpoint> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 0);
 
 /**
- * What a vote is for. Its SSZ hash_tree_root is the signed message.
+ * The content of a vote. Its SSZ hash_tree_root is the message that validators sign.
  *
  * @generated from message lean.aggregator.v1.AttestationData
  */
 export type AttestationData = Message<"lean.aggregator.v1.AttestationData"> & {
   /**
-   * Also the XMSS leaf index, so at most 2^32 - 1.
+   * Slot of the vote and XMSS leaf index of its signatures; at most 2^32 - 1.
    *
    * @generated from field: uint64 slot = 1;
    */
@@ -78,27 +79,28 @@ export const AttestationDataSchema: GenMessage<AttestationData> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 1);
 
 /**
- * The signature scheme and the exact prover build. Empty fields mean the server's.
+ * The signature scheme and the exact prover build. An empty field means the server's own;
+ * INVALID_ARGUMENT when a field differs from it.
  *
  * @generated from message lean.aggregator.v1.ProofSystem
  */
 export type ProofSystem = Message<"lean.aggregator.v1.ProofSystem"> & {
   /**
-   * For example "leanxmss".
+   * Name of the signature scheme, for example "leanxmss".
    *
    * @generated from field: string scheme = 1;
    */
   scheme: string;
 
   /**
-   * Proofs of two revisions do not verify each other.
+   * Prover build. Proofs of different revisions do not verify each other.
    *
    * @generated from field: string revision = 2;
    */
   revision: string;
 
   /**
-   * log2 of the inverse rate; 0 means the prover's default.
+   * log2 of the inverse rate, 0 to 8; 0 means the prover's default.
    *
    * @generated from field: uint32 log_inv_rate = 3;
    */
@@ -113,7 +115,7 @@ export const ProofSystemSchema: GenMessage<ProofSystem> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 2);
 
 /**
- * One entry of the snapshot's key table.
+ * One entry of a snapshot's key table.
  *
  * @generated from message lean.aggregator.v1.ValidatorKey
  */
@@ -124,6 +126,8 @@ export type ValidatorKey = Message<"lean.aggregator.v1.ValidatorKey"> & {
   validatorIndex: number;
 
   /**
+   * Packed public key; its size is `public_key_bytes` of GetServerInfo.
+   *
    * @generated from field: bytes public_key = 2;
    */
   publicKey: Uint8Array;
@@ -148,6 +152,8 @@ export type RawSignature = Message<"lean.aggregator.v1.RawSignature"> & {
   validatorIndex: number;
 
   /**
+   * Packed signature; its size is `signature_bytes` of GetServerInfo.
+   *
    * @generated from field: bytes signature = 2;
    */
   signature: Uint8Array;
@@ -161,13 +167,14 @@ export const RawSignatureSchema: GenMessage<RawSignature> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 4);
 
 /**
- * An aggregate proof that already covers some validators.
+ * An aggregate proof that already covers some validators, as an input of a new proof.
  *
  * @generated from message lean.aggregator.v1.Child
  */
 export type Child = Message<"lean.aggregator.v1.Child"> & {
   /**
-   * SSZ bitlist without its length bit: bit i of byte i/8 is validator i.
+   * The validators that the proof covers: SSZ bitlist without its length bit, where bit i % 8 of
+   * byte i / 8 is validator i.
    *
    * @generated from field: bytes participants = 1;
    */
@@ -187,7 +194,7 @@ export const ChildSchema: GenMessage<Child> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 5);
 
 /**
- * One attestation data with what is to be folded into one proof.
+ * One attestation data with the signatures and children to fold into one proof.
  *
  * @generated from message lean.aggregator.v1.Group
  */
@@ -198,7 +205,8 @@ export type Group = Message<"lean.aggregator.v1.Group"> & {
   data?: AttestationData;
 
   /**
-   * Optional: hash_tree_root(data), 32 bytes. Refused when it differs from the server's own.
+   * Optional check: hash_tree_root(data), 32 bytes. INVALID_ARGUMENT when it differs from the
+   * server's own.
    *
    * @generated from field: bytes message = 2;
    */
@@ -215,7 +223,7 @@ export type Group = Message<"lean.aggregator.v1.Group"> & {
   children: Child[];
 
   /**
-   * Unspecified means AGGREGATE.
+   * Kind of proof to make; default AGGREGATE, the only one offered.
    *
    * @generated from field: lean.aggregator.v1.ProofKind kind = 5;
    */
@@ -230,13 +238,13 @@ export const GroupSchema: GenMessage<Group> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 6);
 
 /**
- * Frozen at submission; groups in the node's order of preference.
+ * The votes of a node at one moment. It does not change after submission.
  *
  * @generated from message lean.aggregator.v1.Snapshot
  */
 export type Snapshot = Message<"lean.aggregator.v1.Snapshot"> & {
   /**
-   * The slot of submission: the fence counts from it, never from the data's slot.
+   * Slot of submission. The fence counts from its receipt, not from the slot of any data.
    *
    * @generated from field: uint64 slot = 1;
    */
@@ -253,13 +261,15 @@ export type Snapshot = Message<"lean.aggregator.v1.Snapshot"> & {
   justified?: Checkpoint;
 
   /**
-   * Each validator and each key once.
+   * Key table. Each validator index and each key occurs once.
    *
    * @generated from field: repeated lean.aggregator.v1.ValidatorKey keys = 4;
    */
   keys: ValidatorKey[];
 
   /**
+   * Groups in the node's order of preference.
+   *
    * @generated from field: repeated lean.aggregator.v1.Group groups = 5;
    */
   groups: Group[];
@@ -273,7 +283,7 @@ export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 7);
 
 /**
- * Who submits. A new epoch supersedes what the node's dead predecessor left in flight.
+ * The submitting node. A new epoch ends what an earlier run of the node left in flight.
  *
  * @generated from message lean.aggregator.v1.Node
  */
@@ -286,7 +296,7 @@ export type Node = Message<"lean.aggregator.v1.Node"> & {
   nodeId: string;
 
   /**
-   * Chosen afresh by each run of the node.
+   * Number of this run of the node; a restarted node chooses a new one.
    *
    * @generated from field: uint64 node_epoch = 2;
    */
@@ -320,14 +330,15 @@ export type SubmitSnapshotRequest = Message<"lean.aggregator.v1.SubmitSnapshotRe
   proofSystem?: ProofSystem;
 
   /**
-   * Makes a retry safe: the same id and content return the original answer. Up to 64 characters.
+   * Makes a retry safe: the same id with the same content returns the first response. At most 64
+   * characters. Empty: no check.
    *
    * @generated from field: string request_id = 4;
    */
   requestId: string;
 
   /**
-   * Nothing of the session is started later than this. Absent: the call's deadline, else the
+   * Milliseconds after which no proof of the session starts. Absent: the call's deadline, else the
    * server's default.
    *
    * @generated from field: optional uint32 deadline_ms = 5;
@@ -335,7 +346,8 @@ export type SubmitSnapshotRequest = Message<"lean.aggregator.v1.SubmitSnapshotRe
   deadlineMs?: number;
 
   /**
-   * A proof is worthless after this. Absent: the server's default.
+   * Milliseconds after which a proof is worthless: running proofs are killed and proof bytes are
+   * erased. Absent: the server's default.
    *
    * @generated from field: optional uint32 fence_ms = 6;
    */
@@ -365,6 +377,8 @@ export const SubmitSnapshotRequestSchema: GenMessage<SubmitSnapshotRequest> = /*
   messageDesc(file_lean_aggregator_v1_aggregator, 9);
 
 /**
+ * The snapshot became a session, with the budgets that apply to it.
+ *
  * @generated from message lean.aggregator.v1.Accepted
  */
 export type Accepted = Message<"lean.aggregator.v1.Accepted"> & {
@@ -389,7 +403,7 @@ export type Accepted = Message<"lean.aggregator.v1.Accepted"> & {
   deadlineSource: DeadlineSource;
 
   /**
-   * Of the last group, from receipt.
+   * Predicted end of the last group, in milliseconds from receipt.
    *
    * @generated from field: uint32 predicted_finish_ms = 5;
    */
@@ -404,6 +418,8 @@ export const AcceptedSchema: GenMessage<Accepted> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 10);
 
 /**
+ * The snapshot was not taken. The node proves it by itself or submits a later one.
+ *
  * @generated from message lean.aggregator.v1.Skipped
  */
 export type Skipped = Message<"lean.aggregator.v1.Skipped"> & {
@@ -413,17 +429,21 @@ export type Skipped = Message<"lean.aggregator.v1.Skipped"> & {
   reason: SkipReason;
 
   /**
+   * Explanation for people.
+   *
    * @generated from field: string detail = 2;
    */
   detail: string;
 
   /**
+   * Predicted end in milliseconds from receipt, where a prediction was made.
+   *
    * @generated from field: optional uint32 predicted_finish_ms = 3;
    */
   predictedFinishMs?: number;
 
   /**
-   * The session in the way, for IN_FLIGHT.
+   * For IN_FLIGHT, the session that is in flight.
    *
    * @generated from field: string session_id = 4;
    */
@@ -467,7 +487,7 @@ export const SubmitSnapshotResponseSchema: GenMessage<SubmitSnapshotResponse> = 
   messageDesc(file_lean_aggregator_v1_aggregator, 12);
 
 /**
- * One input that is not in the proof, and why.
+ * One input that is not in the proof.
  *
  * @generated from message lean.aggregator.v1.LeftOut
  */
@@ -482,12 +502,16 @@ export type LeftOut = Message<"lean.aggregator.v1.LeftOut"> & {
    */
   input: {
     /**
+     * Validator of the raw signature.
+     *
      * @generated from field: uint32 validator_index = 2;
      */
     value: number;
     case: "validatorIndex";
   } | {
     /**
+     * Index of the child in the group.
+     *
      * @generated from field: uint32 child_index = 3;
      */
     value: number;
@@ -495,7 +519,7 @@ export type LeftOut = Message<"lean.aggregator.v1.LeftOut"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * SHA-256 of the signature or the child's proof.
+   * SHA-256 of the signature or of the child's proof, 32 bytes.
    *
    * @generated from field: bytes digest = 4;
    */
@@ -510,7 +534,7 @@ export const LeftOutSchema: GenMessage<LeftOut> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 13);
 
 /**
- * How one group ended: exactly one per accepted group, final once written.
+ * How one group ended. Each accepted group gets exactly one outcome, which never changes.
  *
  * @generated from message lean.aggregator.v1.Outcome
  */
@@ -521,6 +545,8 @@ export type Outcome = Message<"lean.aggregator.v1.Outcome"> & {
   sessionId: string;
 
   /**
+   * Index of the group in the snapshot.
+   *
    * @generated from field: uint32 group_index = 2;
    */
   groupIndex: number;
@@ -538,7 +564,7 @@ export type Outcome = Message<"lean.aggregator.v1.Outcome"> & {
   data?: AttestationData;
 
   /**
-   * hash_tree_root(data).
+   * hash_tree_root(data), 32 bytes.
    *
    * @generated from field: bytes message = 5;
    */
@@ -555,30 +581,36 @@ export type Outcome = Message<"lean.aggregator.v1.Outcome"> & {
   reason: OutcomeReason;
 
   /**
+   * Explanation for people.
+   *
    * @generated from field: string detail = 8;
    */
   detail: string;
 
   /**
-   * Only when proved, and erased at the fence.
+   * The proof, when status is PROVED or PROVED_LATE; erased at the fence.
    *
    * @generated from field: bytes proof = 9;
    */
   proof: Uint8Array;
 
   /**
-   * Exactly the validators that the proof covers; same form as in Child.
+   * Exactly the validators that the proof covers, encoded as in Child.
    *
    * @generated from field: bytes participants = 10;
    */
   participants: Uint8Array;
 
   /**
+   * Indices of the children in the proof.
+   *
    * @generated from field: repeated uint32 children_folded = 11;
    */
   childrenFolded: number[];
 
   /**
+   * Inputs that are not in the proof.
+   *
    * @generated from field: repeated lean.aggregator.v1.LeftOut left_out = 12;
    */
   leftOut: LeftOut[];
@@ -589,24 +621,28 @@ export type Outcome = Message<"lean.aggregator.v1.Outcome"> & {
   proofSystem?: ProofSystem;
 
   /**
+   * Duration of the proof in milliseconds.
+   *
    * @generated from field: uint32 prove_ms = 15;
    */
   proveMs: number;
 
   /**
+   * Time in the queue in milliseconds.
+   *
    * @generated from field: uint32 queue_ms = 16;
    */
   queueMs: number;
 
   /**
-   * The try that ended the group, from 1; 0 when none was started.
+   * Number of the attempt that ended the group, from 1; 0 when none was started.
    *
    * @generated from field: uint32 attempt = 17;
    */
   attempt: number;
 
   /**
-   * Made by the simulation's prover: not a proof.
+   * The simulation made the proof: it proves nothing.
    *
    * @generated from field: bool fake = 18;
    */
@@ -621,7 +657,7 @@ export const OutcomeSchema: GenMessage<Outcome> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 14);
 
 /**
- * A session's last event.
+ * The last event of a session.
  *
  * @generated from message lean.aggregator.v1.Summary
  */
@@ -632,26 +668,36 @@ export type Summary = Message<"lean.aggregator.v1.Summary"> & {
   sessionId: string;
 
   /**
+   * Slot of submission.
+   *
    * @generated from field: uint64 slot = 2;
    */
   slot: bigint;
 
   /**
+   * Number of groups.
+   *
    * @generated from field: uint32 groups = 3;
    */
   groups: number;
 
   /**
+   * Number of groups with status PROVED.
+   *
    * @generated from field: uint32 proved = 4;
    */
   proved: number;
 
   /**
+   * Number of groups with status PROVED_LATE.
+   *
    * @generated from field: uint32 proved_late = 5;
    */
   provedLate: number;
 
   /**
+   * Milliseconds from receipt to the last outcome.
+   *
    * @generated from field: uint32 duration_ms = 6;
    */
   durationMs: number;
@@ -665,7 +711,7 @@ export const SummarySchema: GenMessage<Summary> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 15);
 
 /**
- * Events that the reader will not get.
+ * Events that the stream cannot deliver.
  *
  * @generated from message lean.aggregator.v1.Gap
  */
@@ -676,14 +722,14 @@ export type Gap = Message<"lean.aggregator.v1.Gap"> & {
   cause: GapCause;
 
   /**
-   * Sessions with events among those missing, where known; GetSession may still know them.
+   * Sessions with missing events, where known. GetSession may still return them.
    *
    * @generated from field: repeated string session_ids = 2;
    */
   sessionIds: string[];
 
   /**
-   * 0: not known how many, if any.
+   * Number of missing events; 0 when unknown, which may be none.
    *
    * @generated from field: uint64 events = 3;
    */
@@ -698,13 +744,13 @@ export const GapSchema: GenMessage<Gap> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 16);
 
 /**
- * Answered at once on opening, so that a reader knows the stream is up.
+ * The first message of every stream, sent at once: the stream is open.
  *
  * @generated from message lean.aggregator.v1.Opened
  */
 export type Opened = Message<"lean.aggregator.v1.Opened"> & {
   /**
-   * Changes with each run of the server.
+   * Id of this run of the server.
    *
    * @generated from field: string server_instance = 1;
    */
@@ -728,21 +774,21 @@ export type StreamResultsRequest = Message<"lean.aggregator.v1.StreamResultsRequ
   node?: Node;
 
   /**
-   * Of the last event that was processed. Empty: all that is retained.
+   * Cursor of the last processed event. Empty: all retained events.
    *
    * @generated from field: string cursor = 2;
    */
   cursor: string;
 
   /**
-   * Only this session, up to its end; filters make no gaps.
+   * Send only this session's events and end the stream after its summary. Filtering makes no gaps.
    *
    * @generated from field: string session_id = 3;
    */
   sessionId: string;
 
   /**
-   * End the stream once all that is retained has been sent.
+   * End the stream after the retained events.
    *
    * @generated from field: bool no_follow = 4;
    */
@@ -761,7 +807,7 @@ export const StreamResultsRequestSchema: GenMessage<StreamResultsRequest> = /*@_
  */
 export type StreamResultsResponse = Message<"lean.aggregator.v1.StreamResultsResponse"> & {
   /**
-   * Resume after this event. Opaque.
+   * Opaque. A new stream with it resumes after this event.
    *
    * @generated from field: string cursor = 1;
    */
@@ -819,18 +865,22 @@ export type Session = Message<"lean.aggregator.v1.Session"> & {
   state: SessionState;
 
   /**
-   * In order of group; those without an outcome yet are absent.
+   * Outcomes so far, in order of group index.
    *
    * @generated from field: repeated lean.aggregator.v1.Outcome outcomes = 3;
    */
   outcomes: Outcome[];
 
   /**
+   * Number of groups.
+   *
    * @generated from field: uint32 groups = 4;
    */
   groups: number;
 
   /**
+   * Present once the session has ended.
+   *
    * @generated from field: lean.aggregator.v1.Summary summary = 5;
    */
   summary?: Summary;
@@ -858,7 +908,7 @@ export type GetSessionRequest = Message<"lean.aggregator.v1.GetSessionRequest"> 
   sessionId: string;
 
   /**
-   * Wait at most this long for the session's end; 0 answers at once.
+   * Longest wait for the session's end in milliseconds, at most 60000; 0 answers at once.
    *
    * @generated from field: uint32 wait_ms = 3;
    */
@@ -904,7 +954,7 @@ export type CancelSessionRequest = Message<"lean.aggregator.v1.CancelSessionRequ
   sessionId: string;
 
   /**
-   * Empty: all.
+   * Indices of the groups to end. Empty: all.
    *
    * @generated from field: repeated uint32 group_indices = 3;
    */
@@ -986,16 +1036,22 @@ export const VerifyAggregateRequestSchema: GenMessage<VerifyAggregateRequest> = 
  */
 export type VerifyAggregateResponse = Message<"lean.aggregator.v1.VerifyAggregateResponse"> & {
   /**
+   * The proof verifies and covers exactly the keys.
+   *
    * @generated from field: bool valid = 1;
    */
   valid: boolean;
 
   /**
+   * Explanation for people, when not valid.
+   *
    * @generated from field: string detail = 2;
    */
   detail: string;
 
   /**
+   * Duration of the verification in milliseconds.
+   *
    * @generated from field: uint32 verify_ms = 3;
    */
   verifyMs: number;
@@ -1026,35 +1082,49 @@ export const GetServerInfoRequestSchema: GenMessage<GetServerInfoRequest> = /*@_
   messageDesc(file_lean_aggregator_v1_aggregator, 27);
 
 /**
+ * The largest requests that the server takes.
+ *
  * @generated from message lean.aggregator.v1.Limits
  */
 export type Limits = Message<"lean.aggregator.v1.Limits"> & {
   /**
+   * Bytes of a SubmitSnapshot request.
+   *
    * @generated from field: uint32 snapshot_bytes_max = 1;
    */
   snapshotBytesMax: number;
 
   /**
+   * Groups of a snapshot. Each further group gets an outcome with reason LIMIT.
+   *
    * @generated from field: uint32 groups_max = 2;
    */
   groupsMax: number;
 
   /**
+   * Raw signatures of a group.
+   *
    * @generated from field: uint32 raw_signatures_max = 3;
    */
   rawSignaturesMax: number;
 
   /**
+   * Children of a group; 0 while no prover is ready.
+   *
    * @generated from field: uint32 children_max = 4;
    */
   childrenMax: number;
 
   /**
+   * Bytes of one proof.
+   *
    * @generated from field: uint32 proof_bytes_max = 5;
    */
   proofBytesMax: number;
 
   /**
+   * Validators of the key table.
+   *
    * @generated from field: uint32 validators_max = 6;
    */
   validatorsMax: number;
@@ -1070,39 +1140,43 @@ export type Limits = Message<"lean.aggregator.v1.Limits"> & {
   fenceMsMax: number;
 
   /**
-   * Of a request in JSON.
+   * Bytes of a request in JSON.
    *
    * @generated from field: uint32 json_bytes_max = 9;
    */
   jsonBytesMax: number;
 
   /**
-   * Calls at once on one connection.
+   * Concurrent calls on one connection.
    *
    * @generated from field: uint32 calls_per_connection_max = 10;
    */
   callsPerConnectionMax: number;
 
   /**
-   * A connection of about this age is told to leave, as is one that has had no call for so long.
+   * Age in milliseconds at which a connection gets GOAWAY.
    *
    * @generated from field: uint32 connection_age_ms = 11;
    */
   connectionAgeMs: number;
 
   /**
+   * Milliseconds without a call after which a connection gets GOAWAY.
+   *
    * @generated from field: uint32 connection_idle_ms = 12;
    */
   connectionIdleMs: number;
 
   /**
-   * What is told to leave has this long for the calls that it has.
+   * Milliseconds that open calls have to finish after GOAWAY.
    *
    * @generated from field: uint32 connection_grace_ms = 13;
    */
   connectionGraceMs: number;
 
   /**
+   * Bytes of a request's HTTP headers.
+   *
    * @generated from field: uint32 header_bytes_max = 14;
    */
   headerBytesMax: number;
@@ -1116,6 +1190,8 @@ export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 28);
 
 /**
+ * One set of cores or one GPU that proves.
+ *
  * @generated from message lean.aggregator.v1.Device
  */
 export type Device = Message<"lean.aggregator.v1.Device"> & {
@@ -1130,20 +1206,22 @@ export type Device = Message<"lean.aggregator.v1.Device"> & {
   state: DeviceState;
 
   /**
+   * Explanation for people.
+   *
    * @generated from field: string detail = 3;
    */
   detail: string;
 
   /**
-   * What this device takes, as learned so far.
+   * Durations of typical proofs on this device, as learned so far.
    *
    * @generated from field: repeated lean.aggregator.v1.LearnedCost learned_costs = 4;
    */
   learnedCosts: LearnedCost[];
 
   /**
-   * A standby is set up, which verifies what the other process proves. Without one a prover verifies
-   * its own proofs.
+   * A standby process is ready. It verifies the proofs of the active one; without it, a prover
+   * verifies its own proofs.
    *
    * @generated from field: bool standby_ready = 5;
    */
@@ -1158,6 +1236,8 @@ export const DeviceSchema: GenMessage<Device> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 29);
 
 /**
+ * The learned duration of proofs with this many inputs.
+ *
  * @generated from message lean.aggregator.v1.LearnedCost
  */
 export type LearnedCost = Message<"lean.aggregator.v1.LearnedCost"> & {
@@ -1172,21 +1252,22 @@ export type LearnedCost = Message<"lean.aggregator.v1.LearnedCost"> & {
   children: number;
 
   /**
-   * As many proofs take longer as take less.
+   * Median duration in milliseconds.
    *
    * @generated from field: uint32 prove_ms = 3;
    */
   proveMs: number;
 
   /**
-   * One proof in fifty takes less than the first, and one in fifty longer than the second, as far as
-   * the device has learned.
+   * 2nd percentile of the duration in milliseconds.
    *
    * @generated from field: uint32 prove_ms_low = 4;
    */
   proveMsLow: number;
 
   /**
+   * 98th percentile of the duration in milliseconds.
+   *
    * @generated from field: uint32 prove_ms_high = 5;
    */
   proveMsHigh: number;
@@ -1209,31 +1290,43 @@ export type GetServerInfoResponse = Message<"lean.aggregator.v1.GetServerInfoRes
   serverVersion: string;
 
   /**
+   * Id of this run of the server.
+   *
    * @generated from field: string server_instance = 2;
    */
   serverInstance: string;
 
   /**
+   * Empty fields while no prover is ready.
+   *
    * @generated from field: lean.aggregator.v1.ProofSystem proof_system = 3;
    */
   proofSystem?: ProofSystem;
 
   /**
+   * Size of a public key; 0 while no prover is ready.
+   *
    * @generated from field: uint32 public_key_bytes = 4;
    */
   publicKeyBytes: number;
 
   /**
+   * Size of a signature; 0 while no prover is ready.
+   *
    * @generated from field: uint32 signature_bytes = 5;
    */
   signatureBytes: number;
 
   /**
+   * Kinds of proof on offer.
+   *
    * @generated from field: repeated lean.aggregator.v1.ProofKind kinds = 6;
    */
   kinds: ProofKind[];
 
   /**
+   * Always false: the server does not start with a prover whose key order matters.
+   *
    * @generated from field: bool key_order_matters = 7;
    */
   keyOrderMatters: boolean;
@@ -1249,29 +1342,35 @@ export type GetServerInfoResponse = Message<"lean.aggregator.v1.GetServerInfoRes
   devices: Device[];
 
   /**
-   * Wall clock, for people; nothing is computed from it.
+   * Wall clock in milliseconds since 1970, for people; the service computes nothing from it.
    *
    * @generated from field: uint64 server_time_unix_ms = 10;
    */
   serverTimeUnixMs: bigint;
 
   /**
+   * Deadline of a session whose request and call give none.
+   *
    * @generated from field: uint32 default_deadline_ms = 11;
    */
   defaultDeadlineMs: number;
 
   /**
+   * Fence of a session whose request gives none.
+   *
    * @generated from field: uint32 default_fence_ms = 12;
    */
   defaultFenceMs: number;
 
   /**
+   * The server is shutting down and skips every snapshot.
+   *
    * @generated from field: bool draining = 13;
    */
   draining: boolean;
 
   /**
-   * The prover is the simulation's: its results are not proofs.
+   * The prover is simulated: its results prove nothing.
    *
    * @generated from field: bool fake = 14;
    */
@@ -1295,19 +1394,21 @@ export enum ProofKind {
   UNSPECIFIED = 0,
 
   /**
+   * Raw signatures and children of one message into one proof.
+   *
    * @generated from enum value: PROOF_KIND_AGGREGATE = 1;
    */
   AGGREGATE = 1,
 
   /**
-   * Reserved for proofs of several messages into one; not offered yet.
+   * Reserved: proofs of several messages into one. Not offered.
    *
    * @generated from enum value: PROOF_KIND_MERGE = 2;
    */
   MERGE = 2,
 
   /**
-   * Reserved for one message's proof out of a merged one; not offered yet.
+   * Reserved: one message's proof out of a merged one. Not offered.
    *
    * @generated from enum value: PROOF_KIND_SPLIT = 3;
    */
@@ -1321,6 +1422,8 @@ export const ProofKindSchema: GenEnum<ProofKind> = /*@__PURE__*/
   enumDesc(file_lean_aggregator_v1_aggregator, 0);
 
 /**
+ * How urgent a session is. A higher priority goes first and may preempt a running backlog proof.
+ *
  * @generated from enum lean.aggregator.v1.Priority
  */
 export enum Priority {
@@ -1330,18 +1433,22 @@ export enum Priority {
   UNSPECIFIED = 0,
 
   /**
+   * For a block that the node proposes.
+   *
    * @generated from enum value: PRIORITY_PROPOSAL = 1;
    */
   PROPOSAL = 1,
 
   /**
-   * The default.
+   * For the node's duty as aggregator. Default.
    *
    * @generated from enum value: PRIORITY_AGGREGATION = 2;
    */
   AGGREGATION = 2,
 
   /**
+   * For older votes; yields to the others.
+   *
    * @generated from enum value: PRIORITY_BACKLOG = 3;
    */
   BACKLOG = 3,
@@ -1354,7 +1461,7 @@ export const PrioritySchema: GenEnum<Priority> = /*@__PURE__*/
   enumDesc(file_lean_aggregator_v1_aggregator, 1);
 
 /**
- * What to do when the node already has a session in flight at this priority.
+ * What happens when the node already has a session in flight at this priority.
  *
  * @generated from enum lean.aggregator.v1.BusyPolicy
  */
@@ -1365,14 +1472,14 @@ export enum BusyPolicy {
   UNSPECIFIED = 0,
 
   /**
-   * Answer `in_flight`. The default.
+   * Skip the new snapshot with reason IN_FLIGHT. Default.
    *
    * @generated from enum value: BUSY_POLICY_SKIP = 1;
    */
   SKIP = 1,
 
   /**
-   * End what the old session still has queued (`superseded`) and take this one.
+   * End the queued groups of the old session as SUPERSEDED and accept the new snapshot.
    *
    * @generated from enum value: BUSY_POLICY_REPLACE = 2;
    */
@@ -1386,7 +1493,7 @@ export const BusyPolicySchema: GenEnum<BusyPolicy> = /*@__PURE__*/
   enumDesc(file_lean_aggregator_v1_aggregator, 2);
 
 /**
- * May an oversized group be cut to the part that fits?
+ * Whether a group that does not fit before the deadline may be proved in part.
  *
  * @generated from enum lean.aggregator.v1.PartialPolicy
  */
@@ -1397,13 +1504,15 @@ export enum PartialPolicy {
   UNSPECIFIED = 0,
 
   /**
-   * The default.
+   * Prove the part that fits and report the other inputs as SHED. Default.
    *
    * @generated from enum value: PARTIAL_POLICY_ALLOW = 1;
    */
   ALLOW = 1,
 
   /**
+   * Prove the whole group or none of it.
+   *
    * @generated from enum value: PARTIAL_POLICY_FORBID = 2;
    */
   FORBID = 2,
@@ -1416,6 +1525,8 @@ export const PartialPolicySchema: GenEnum<PartialPolicy> = /*@__PURE__*/
   enumDesc(file_lean_aggregator_v1_aggregator, 3);
 
 /**
+ * Which setting decided a session's deadline.
+ *
  * @generated from enum lean.aggregator.v1.DeadlineSource
  */
 export enum DeadlineSource {
@@ -1425,16 +1536,22 @@ export enum DeadlineSource {
   UNSPECIFIED = 0,
 
   /**
+   * `deadline_ms` of the request.
+   *
    * @generated from enum value: DEADLINE_SOURCE_REQUEST = 1;
    */
   REQUEST = 1,
 
   /**
+   * The deadline of the gRPC call.
+   *
    * @generated from enum value: DEADLINE_SOURCE_CALL = 2;
    */
   CALL = 2,
 
   /**
+   * The server's default.
+   *
    * @generated from enum value: DEADLINE_SOURCE_SERVER = 3;
    */
   SERVER = 3,
@@ -1447,6 +1564,8 @@ export const DeadlineSourceSchema: GenEnum<DeadlineSource> = /*@__PURE__*/
   enumDesc(file_lean_aggregator_v1_aggregator, 4);
 
 /**
+ * Why a whole snapshot was not taken.
+ *
  * @generated from enum lean.aggregator.v1.SkipReason
  */
 export enum SkipReason {
@@ -1456,26 +1575,36 @@ export enum SkipReason {
   UNSPECIFIED = 0,
 
   /**
+   * The node has a session in flight at this priority.
+   *
    * @generated from enum value: SKIP_REASON_IN_FLIGHT = 1;
    */
   IN_FLIGHT = 1,
 
   /**
+   * No proof is predicted to finish in time.
+   *
    * @generated from enum value: SKIP_REASON_PREDICTED_MISS = 2;
    */
   PREDICTED_MISS = 2,
 
   /**
+   * The server is shutting down.
+   *
    * @generated from enum value: SKIP_REASON_DRAINING = 3;
    */
   DRAINING = 3,
 
   /**
+   * Too many sessions are in flight, or no memory is free.
+   *
    * @generated from enum value: SKIP_REASON_OVERLOADED = 4;
    */
   OVERLOADED = 4,
 
   /**
+   * No prover is ready.
+   *
    * @generated from enum value: SKIP_REASON_NO_PROVER = 5;
    */
   NO_PROVER = 5,
@@ -1488,6 +1617,8 @@ export const SkipReasonSchema: GenEnum<SkipReason> = /*@__PURE__*/
   enumDesc(file_lean_aggregator_v1_aggregator, 5);
 
 /**
+ * How a group ended.
+ *
  * @generated from enum lean.aggregator.v1.OutcomeStatus
  */
 export enum OutcomeStatus {
@@ -1497,42 +1628,50 @@ export enum OutcomeStatus {
   UNSPECIFIED = 0,
 
   /**
+   * Proved by the deadline.
+   *
    * @generated from enum value: OUTCOME_STATUS_PROVED = 1;
    */
   PROVED = 1,
 
   /**
-   * After the deadline, before the fence.
+   * Proved after the deadline but before the fence.
    *
    * @generated from enum value: OUTCOME_STATUS_PROVED_LATE = 2;
    */
   PROVED_LATE = 2,
 
   /**
-   * No raw signature and fewer than two children, none of them bad.
+   * The group has no raw signature and fewer than two children, and no bad child.
    *
    * @generated from enum value: OUTCOME_STATUS_NOTHING_TO_PROVE = 3;
    */
   NOTHING_TO_PROVE = 3,
 
   /**
-   * Nothing left once the bad inputs are dropped.
+   * No usable input is left without the bad ones.
    *
    * @generated from enum value: OUTCOME_STATUS_REJECTED = 4;
    */
   REJECTED = 4,
 
   /**
+   * No proof was started; see the reason.
+   *
    * @generated from enum value: OUTCOME_STATUS_NOT_STARTED = 5;
    */
   NOT_STARTED = 5,
 
   /**
+   * A running proof was stopped; see the reason.
+   *
    * @generated from enum value: OUTCOME_STATUS_STOPPED = 6;
    */
   STOPPED = 6,
 
   /**
+   * The prover failed or ended; see the reason.
+   *
    * @generated from enum value: OUTCOME_STATUS_FAILED = 7;
    */
   FAILED = 7,
@@ -1554,57 +1693,77 @@ export enum OutcomeReason {
   UNSPECIFIED = 0,
 
   /**
+   * The deadline passed before the proof started.
+   *
    * @generated from enum value: OUTCOME_REASON_DEADLINE = 1;
    */
   DEADLINE = 1,
 
   /**
+   * The proof was predicted to end too late.
+   *
    * @generated from enum value: OUTCOME_REASON_PREDICTED_MISS = 2;
    */
   PREDICTED_MISS = 2,
 
   /**
+   * A later session of the node replaced this one.
+   *
    * @generated from enum value: OUTCOME_REASON_SUPERSEDED = 3;
    */
   SUPERSEDED = 3,
 
   /**
+   * The node or the operator ended the session or group.
+   *
    * @generated from enum value: OUTCOME_REASON_CANCELLED = 4;
    */
   CANCELLED = 4,
 
   /**
+   * The server shut down.
+   *
    * @generated from enum value: OUTCOME_REASON_DRAINING = 5;
    */
   DRAINING = 5,
 
   /**
+   * A limit of the server was exceeded.
+   *
    * @generated from enum value: OUTCOME_REASON_LIMIT = 6;
    */
   LIMIT = 6,
 
   /**
+   * The fence passed.
+   *
    * @generated from enum value: OUTCOME_REASON_FENCE = 7;
    */
   FENCE = 7,
 
   /**
+   * A more urgent session took the prover.
+   *
    * @generated from enum value: OUTCOME_REASON_PREEMPTED = 8;
    */
   PREEMPTED = 8,
 
   /**
+   * The prover process ended during the attempt.
+   *
    * @generated from enum value: OUTCOME_REASON_PROVER_DIED = 9;
    */
   PROVER_DIED = 9,
 
   /**
+   * The prover reported an error or made an invalid proof.
+   *
    * @generated from enum value: OUTCOME_REASON_PROVER_ERROR = 10;
    */
   PROVER_ERROR = 10,
 
   /**
-   * Not started: the same input has ended two provers, and is not tried again for a while.
+   * The same input has ended two provers and is not tried again for a while.
    *
    * @generated from enum value: OUTCOME_REASON_SET_ASIDE = 11;
    */
@@ -1618,6 +1777,8 @@ export const OutcomeReasonSchema: GenEnum<OutcomeReason> = /*@__PURE__*/
   enumDesc(file_lean_aggregator_v1_aggregator, 7);
 
 /**
+ * Why an input is not in the proof.
+ *
  * @generated from enum lean.aggregator.v1.LeftOutReason
  */
 export enum LeftOutReason {
@@ -1627,31 +1788,43 @@ export enum LeftOutReason {
   UNSPECIFIED = 0,
 
   /**
+   * The raw signature does not verify.
+   *
    * @generated from enum value: LEFT_OUT_REASON_BAD_SIGNATURE = 1;
    */
   BAD_SIGNATURE = 1,
 
   /**
+   * The raw signature's leaf index is not the slot of the data.
+   *
    * @generated from enum value: LEFT_OUT_REASON_WRONG_LEAF = 2;
    */
   WRONG_LEAF = 2,
 
   /**
+   * The key table has no usable key of the validator.
+   *
    * @generated from enum value: LEFT_OUT_REASON_UNKNOWN_KEY = 3;
    */
   UNKNOWN_KEY = 3,
 
   /**
+   * The child's proof does not verify for its participants.
+   *
    * @generated from enum value: LEFT_OUT_REASON_BAD_CHILD = 4;
    */
   BAD_CHILD = 4,
 
   /**
+   * Another input already covers every validator of this one.
+   *
    * @generated from enum value: LEFT_OUT_REASON_COVERED = 5;
    */
   COVERED = 5,
 
   /**
+   * The input did not fit before the deadline.
+   *
    * @generated from enum value: LEFT_OUT_REASON_SHED = 6;
    */
   SHED = 6,
@@ -1673,14 +1846,14 @@ export enum GapCause {
   UNSPECIFIED = 0,
 
   /**
-   * The log has moved past the cursor, or was forgotten with its node.
+   * The log no longer holds the events after the cursor.
    *
    * @generated from enum value: GAP_CAUSE_TRIMMED = 1;
    */
   TRIMMED = 1,
 
   /**
-   * The cursor is of an earlier run of the server.
+   * The cursor is from an earlier run of the server.
    *
    * @generated from enum value: GAP_CAUSE_SERVER_RESTARTED = 2;
    */
@@ -1703,11 +1876,15 @@ export enum SessionState {
   UNSPECIFIED = 0,
 
   /**
+   * Some group has no outcome yet.
+   *
    * @generated from enum value: SESSION_STATE_IN_FLIGHT = 1;
    */
   IN_FLIGHT = 1,
 
   /**
+   * Every group has its outcome.
+   *
    * @generated from enum value: SESSION_STATE_ENDED = 2;
    */
   ENDED = 2,
@@ -1729,26 +1906,36 @@ export enum DeviceState {
   UNSPECIFIED = 0,
 
   /**
+   * Its prover process is being set up.
+   *
    * @generated from enum value: DEVICE_STATE_STARTING = 1;
    */
   STARTING = 1,
 
   /**
+   * Ready for a proof.
+   *
    * @generated from enum value: DEVICE_STATE_IDLE = 2;
    */
   IDLE = 2,
 
   /**
+   * A group is being verified and proved.
+   *
    * @generated from enum value: DEVICE_STATE_PROVING = 3;
    */
   PROVING = 3,
 
   /**
+   * Its prover process was killed and has not ended yet.
+   *
    * @generated from enum value: DEVICE_STATE_STOPPING = 4;
    */
   STOPPING = 4,
 
   /**
+   * Setup failed; it is tried again.
+   *
    * @generated from enum value: DEVICE_STATE_FAILED = 5;
    */
   FAILED = 5,
@@ -1761,12 +1948,15 @@ export const DeviceStateSchema: GenEnum<DeviceState> = /*@__PURE__*/
   enumDesc(file_lean_aggregator_v1_aggregator, 11);
 
 /**
+ * Every method may return UNAUTHENTICATED, PERMISSION_DENIED or RESOURCE_EXHAUSTED (a quota, or no
+ * memory free). INVALID_ARGUMENT names the field that is missing or out of range.
+ *
  * @generated from service lean.aggregator.v1.AggregatorService
  */
 export const AggregatorService: GenService<{
   /**
-   * Checks a snapshot and answers at once: accepted or skipped. Never waits for a proof.
-   * INVALID_ARGUMENT only for broken structure, naming the field.
+   * Checks a snapshot and answers at once, accepted or skipped; never waits for a proof. A bad key,
+   * signature or child is no error: it is left out and reported in its group's outcome.
    *
    * @generated from rpc lean.aggregator.v1.AggregatorService.SubmitSnapshot
    */
@@ -1776,8 +1966,8 @@ export const AggregatorService: GenService<{
     output: typeof SubmitSnapshotResponseSchema;
   },
   /**
-   * Outcomes as they happen, then each session's summary; resumes after a cursor. NOT_FOUND, once
-   * the stream has told what is retained, when it is of a session that is unknown.
+   * Streams the node's outcomes and session summaries as they happen, resuming after a cursor.
+   * NOT_FOUND for an unknown `session_id`, after the retained events have been sent.
    *
    * @generated from rpc lean.aggregator.v1.AggregatorService.StreamResults
    */
@@ -1787,8 +1977,8 @@ export const AggregatorService: GenService<{
     output: typeof StreamResultsResponseSchema;
   },
   /**
-   * State and outcomes of one session, optionally waiting for its end. NOT_FOUND when unknown.
-   * The answer is to be taken within 10 s.
+   * Returns the state and outcomes of one session, optionally after its end. NOT_FOUND for an
+   * unknown session. The client must read the response within 10 s.
    *
    * @generated from rpc lean.aggregator.v1.AggregatorService.GetSession
    */
@@ -1798,7 +1988,8 @@ export const AggregatorService: GenService<{
     output: typeof GetSessionResponseSchema;
   },
   /**
-   * Ends a session or some of its groups. Idempotent.
+   * Ends a session or some of its groups, and returns the session. Idempotent. NOT_FOUND for an
+   * unknown session.
    *
    * @generated from rpc lean.aggregator.v1.AggregatorService.CancelSession
    */
@@ -1808,7 +1999,7 @@ export const AggregatorService: GenService<{
     output: typeof CancelSessionResponseSchema;
   },
   /**
-   * Verifies a proof against exactly the keys given.
+   * Verifies a proof against exactly the given keys. UNAVAILABLE while no prover is ready.
    *
    * @generated from rpc lean.aggregator.v1.AggregatorService.VerifyAggregate
    */
@@ -1818,7 +2009,7 @@ export const AggregatorService: GenService<{
     output: typeof VerifyAggregateResponseSchema;
   },
   /**
-   * Scheme, revision, sizes, limits, devices, server time, learned costs.
+   * Returns the proof system, sizes, limits, devices with their learned costs, and server time.
    *
    * @generated from rpc lean.aggregator.v1.AggregatorService.GetServerInfo
    */

@@ -2,8 +2,9 @@
 // @generated from file lean/aggregator/admin/v1/admin.proto (package lean.aggregator.admin.v1, syntax proto3)
 /* eslint-disable */
 
-// The operator's surface: what is in flight, what proves, and the few things that may be done to it
-// by hand. Served on a listener of its own, never beside AggregatorService.
+// The operator's interface: sessions in flight, prover processes, and what an operator can do to
+// them. It has a listener of its own, apart from AggregatorService. docs/glossary.md defines the
+// terms.
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
@@ -76,28 +77,28 @@ export type LiveSession = Message<"lean.aggregator.admin.v1.LiveSession"> & {
   priority: Priority;
 
   /**
-   * Since receipt of the snapshot.
+   * Milliseconds since receipt of the snapshot.
    *
    * @generated from field: uint32 age_ms = 5;
    */
   ageMs: number;
 
   /**
-   * Time left in which proofs may start; 0 once it is over.
+   * Milliseconds in which proofs may still start; 0 after the deadline.
    *
    * @generated from field: uint32 deadline_left_ms = 6;
    */
   deadlineLeftMs: number;
 
   /**
-   * Time left until its proofs are worthless.
+   * Milliseconds until the session's proofs are worthless.
    *
    * @generated from field: uint32 fence_left_ms = 7;
    */
   fenceLeftMs: number;
 
   /**
-   * All of them, in the node's order.
+   * Every group, in order of group index.
    *
    * @generated from field: repeated lean.aggregator.admin.v1.LiveGroup groups = 8;
    */
@@ -112,7 +113,7 @@ export const LiveSessionSchema: GenMessage<LiveSession> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_admin_v1_admin, 2);
 
 /**
- * How one group of a session in flight stands.
+ * The state of one group of a session in flight.
  *
  * @generated from message lean.aggregator.admin.v1.LiveGroup
  */
@@ -123,15 +124,15 @@ export type LiveGroup = Message<"lean.aggregator.admin.v1.LiveGroup"> & {
   state: GroupState;
 
   /**
-   * The latest try: the running one, the one that ended it, or the one that failed before it was
-   * queued again. 0 when none was started.
+   * Number of the latest attempt, from 1; 0 when none was started. A queued group has one when its
+   * attempt failed and it was queued again.
    *
    * @generated from field: uint32 attempt = 2;
    */
   attempt: number;
 
   /**
-   * How it ended; only when it has, and its outcome is retained.
+   * How the group ended; unspecified before its end, and when its outcome is no longer retained.
    *
    * @generated from field: lean.aggregator.v1.OutcomeStatus status = 3;
    */
@@ -176,6 +177,8 @@ export const ListProversResponseSchema: GenMessage<ListProversResponse> = /*@__P
   messageDesc(file_lean_aggregator_admin_v1_admin, 5);
 
 /**
+ * One device and its prover processes.
+ *
  * @generated from message lean.aggregator.admin.v1.DeviceStatus
  */
 export type DeviceStatus = Message<"lean.aggregator.admin.v1.DeviceStatus"> & {
@@ -190,49 +193,49 @@ export type DeviceStatus = Message<"lean.aggregator.admin.v1.DeviceStatus"> & {
   state: DeviceState;
 
   /**
-   * FAILED: why setup did not succeed. STOPPING: why the prover was killed.
+   * FAILED: why setup failed. STOPPING: why the prover was killed.
    *
    * @generated from field: string cause = 3;
    */
   cause: string;
 
   /**
-   * FAILED: until setup is tried again.
+   * FAILED: milliseconds until setup is tried again.
    *
    * @generated from field: optional uint32 retry_in_ms = 4;
    */
   retryInMs?: number;
 
   /**
-   * Takes no new work.
+   * The device takes no new work.
    *
    * @generated from field: bool drained = 5;
    */
   drained: boolean;
 
   /**
-   * The active prover is replaced once the running proof has ended.
+   * The active prover is replaced after its running proof.
    *
    * @generated from field: bool restart_due = 6;
    */
   restartDue: boolean;
 
   /**
-   * The device's offer to take one attempt; each attempt uses one up.
+   * Number of the device's current offer to take one attempt; each attempt uses one up.
    *
    * @generated from field: uint32 lease = 7;
    */
   lease: number;
 
   /**
-   * The active one first; one that has failed is not listed.
+   * Provers, the active one first. A failed one is not listed.
    *
    * @generated from field: repeated lean.aggregator.admin.v1.Prover provers = 8;
    */
   provers: Prover[];
 
   /**
-   * Only while PROVING.
+   * The running attempt; present only while PROVING.
    *
    * @generated from field: lean.aggregator.admin.v1.RunningAttempt running = 9;
    */
@@ -258,21 +261,21 @@ export type Prover = Message<"lean.aggregator.admin.v1.Prover"> & {
   role: ProverRole;
 
   /**
-   * Absent for the simulation's, which has no process.
+   * Process id; absent for a simulated prover, which has no process.
    *
    * @generated from field: optional uint32 pid = 2;
    */
   pid?: number;
 
   /**
-   * It is set up.
+   * Setup is complete.
    *
    * @generated from field: bool ready = 3;
    */
   ready: boolean;
 
   /**
-   * As the process last reported it; 0 until then.
+   * Resident memory in bytes, as the process last reported it; 0 before its first report.
    *
    * @generated from field: uint64 resident_bytes = 4;
    */
@@ -287,6 +290,8 @@ export const ProverSchema: GenMessage<Prover> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_admin_v1_admin, 7);
 
 /**
+ * The attempt that a device works on.
+ *
  * @generated from message lean.aggregator.admin.v1.RunningAttempt
  */
 export type RunningAttempt = Message<"lean.aggregator.admin.v1.RunningAttempt"> & {
@@ -296,19 +301,21 @@ export type RunningAttempt = Message<"lean.aggregator.admin.v1.RunningAttempt"> 
   attempt: number;
 
   /**
-   * Whose group it is; empty when that has ended meanwhile.
+   * Session of the group; empty when that session has ended meanwhile.
    *
    * @generated from field: string session_id = 2;
    */
   sessionId: string;
 
   /**
+   * Index of the group in its snapshot.
+   *
    * @generated from field: uint32 group_index = 3;
    */
   groupIndex: number;
 
   /**
-   * Absent while the inputs are still being verified.
+   * The proof; absent while the inputs are still being verified.
    *
    * @generated from field: lean.aggregator.admin.v1.RunningProof proof = 4;
    */
@@ -323,32 +330,34 @@ export const RunningAttemptSchema: GenMessage<RunningAttempt> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_admin_v1_admin, 8);
 
 /**
- * The proof proper of a running attempt.
+ * The running proof of an attempt.
  *
  * @generated from message lean.aggregator.admin.v1.RunningProof
  */
 export type RunningProof = Message<"lean.aggregator.admin.v1.RunningProof"> & {
   /**
-   * What is folded, without the inputs that were left out.
+   * Raw signatures in the proof, without those left out.
    *
    * @generated from field: uint32 raw_signatures = 1;
    */
   rawSignatures: number;
 
   /**
+   * Children in the proof, without those left out.
+   *
    * @generated from field: uint32 children = 2;
    */
   children: number;
 
   /**
-   * So far.
+   * Milliseconds since the start of the proof.
    *
    * @generated from field: uint32 running_ms = 3;
    */
   runningMs: number;
 
   /**
-   * In all, for this shape on this device.
+   * Predicted duration of the whole proof on this device, in milliseconds.
    *
    * @generated from field: uint32 predicted_ms = 4;
    */
@@ -372,15 +381,15 @@ export type DrainDeviceRequest = Message<"lean.aggregator.admin.v1.DrainDeviceRe
   deviceId: string;
 
   /**
-   * Absent: true. False lets the device have work again.
+   * True stops new work, false allows it again. Absent: true.
    *
    * @generated from field: optional bool drained = 2;
    */
   drained?: boolean;
 
   /**
-   * Answer once nothing runs on the device any more, after this long at the latest, at most a
-   * minute; 0 answers at once. The answer's `running` tells whether something still does.
+   * Longest wait for the running attempt in milliseconds, at most 60000; 0 answers at once. When
+   * the wait ends first, `running` of the response is present. Only with `drained` true.
    *
    * @generated from field: uint32 wait_ms = 3;
    */
@@ -421,7 +430,7 @@ export type RestartProverRequest = Message<"lean.aggregator.admin.v1.RestartProv
   deviceId: string;
 
   /**
-   * Unspecified means ACTIVE.
+   * Prover to replace; default ACTIVE.
    *
    * @generated from field: lean.aggregator.admin.v1.ProverRole role = 2;
    */
@@ -470,20 +479,20 @@ export const EndSessionRequestSchema: GenMessage<EndSessionRequest> = /*@__PURE_
   messageDesc(file_lean_aggregator_admin_v1_admin, 14);
 
 /**
- * Both 0 when the session had ended already.
+ * Both are 0 when the session had already ended.
  *
  * @generated from message lean.aggregator.admin.v1.EndSessionResponse
  */
 export type EndSessionResponse = Message<"lean.aggregator.admin.v1.EndSessionResponse"> & {
   /**
-   * Groups that were queued: they end not_started, or failed if it was for the second time.
+   * Queued groups that ended: NOT_STARTED, or FAILED after an attempt that failed.
    *
    * @generated from field: uint32 queued_groups_ended = 1;
    */
   queuedGroupsEnded: number;
 
   /**
-   * Groups whose attempt was killed: they end stopped.
+   * Groups whose running attempt was killed: STOPPED.
    *
    * @generated from field: uint32 running_groups_ended = 2;
    */
@@ -512,6 +521,8 @@ export enum GroupState {
   QUEUED = 1,
 
   /**
+   * An attempt verifies or proves it.
+   *
    * @generated from enum value: GROUP_STATE_RUNNING = 2;
    */
   RUNNING = 2,
@@ -545,7 +556,7 @@ export enum ProverRole {
   ACTIVE = 1,
 
   /**
-   * Is set up to take over, and verifies meanwhile.
+   * Verifies, and takes over when the active prover ends.
    *
    * @generated from enum value: PROVER_ROLE_STANDBY = 2;
    */
@@ -563,7 +574,7 @@ export const ProverRoleSchema: GenEnum<ProverRole> = /*@__PURE__*/
  */
 export const AdminService: GenService<{
   /**
-   * Every session in flight, whoever submitted it, oldest first.
+   * Lists every session in flight, of every node, oldest first.
    *
    * @generated from rpc lean.aggregator.admin.v1.AdminService.ListSessions
    */
@@ -573,7 +584,7 @@ export const AdminService: GenService<{
     output: typeof ListSessionsResponseSchema;
   },
   /**
-   * Every device, with its prover processes and the attempt that it works at.
+   * Lists every device with its prover processes and its running attempt.
    *
    * @generated from rpc lean.aggregator.admin.v1.AdminService.ListProvers
    */
@@ -583,8 +594,8 @@ export const AdminService: GenService<{
     output: typeof ListProversResponseSchema;
   },
   /**
-   * Keeps new work from a device, or lets it have work again. What it works at ends normally.
-   * Idempotent. NOT_FOUND when there is no such device.
+   * Stops new work for a device, or allows it again. A running attempt ends normally. Idempotent.
+   * NOT_FOUND for an unknown device.
    *
    * @generated from rpc lean.aggregator.admin.v1.AdminService.DrainDevice
    */
@@ -594,9 +605,9 @@ export const AdminService: GenService<{
     output: typeof DrainDeviceResponseSchema;
   },
   /**
-   * Replaces a prover process by a fresh one; a running proof ends first. On a failed device, setup
-   * is tried at once. Does nothing where a fresh prover is being set up already. NOT_FOUND when
-   * there is no such device, or no prover of that role on it.
+   * Replaces a prover process after its running proof. On a failed device, tries setup at once.
+   * Does nothing while a new prover is being set up. NOT_FOUND for an unknown device, or when it
+   * has no prover of that role.
    *
    * @generated from rpc lean.aggregator.admin.v1.AdminService.RestartProver
    */
@@ -606,8 +617,8 @@ export const AdminService: GenService<{
     output: typeof RestartProverResponseSchema;
   },
   /**
-   * Ends a session, whoever submitted it: its groups end as if its node had cancelled. Idempotent
-   * as long as its outcomes are retained, then NOT_FOUND.
+   * Ends a session of any node, as if the node had cancelled it. Idempotent while the session's
+   * outcomes are retained; NOT_FOUND after that.
    *
    * @generated from rpc lean.aggregator.admin.v1.AdminService.EndSession
    */
