@@ -41,7 +41,7 @@ ENV NODE_ENV=production \
   LEAN_AGGREGATOR_LISTEN=unix:/run/lean-aggregator/grpc.sock \
   LEAN_AGGREGATOR_SERVER=unix:/run/lean-aggregator/grpc.sock \
   LEAN_AGGREGATOR_LOCK_DIR=/run/lean-aggregator
-# Healthy while it answers: without a prover it is not ready, which a restart does not mend.
+# Healthy while it answers: without a prover it is not ready, which a restart does not fix.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s \
   CMD ["node", "dist/cli/main.js", "health", "--live"]
 ENTRYPOINT ["node", "dist/cli/main.js"]

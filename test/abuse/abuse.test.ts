@@ -19,7 +19,7 @@ import type { Row } from "../../tools/bench/abuse/report.js";
 import { SteadyClient } from "../../tools/bench/abuse/steady-client.js";
 import type { ListenerName } from "../../tools/bench/abuse/steady-client.js";
 
-/** By `make abuse`: with other work on the machine, times tell of that. */
+/** Set by `make abuse`: with other work on the machine, times show that work. */
 const areTimesHeld = process.env.ABUSE_TIMES === "1";
 const NORMAL_MS = 600;
 const ATTACK_MS = 1500;

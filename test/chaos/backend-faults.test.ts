@@ -79,7 +79,7 @@ describe("a backend that goes wrong", () => {
     });
   }
 
-  test("abort on one input, twice: its last words are told, it is set aside, others go on", async () => {
+  test("abort on one input, twice: its last words are reported, it is set aside, others go on", async () => {
     await service.fullStrength();
     backend.orderForSlot("aggregate", 102, "abort");
     const fatal = group(102);
@@ -149,7 +149,7 @@ describe("a backend that goes wrong", () => {
     expect(await endings(group())).toEqual([PROVED]);
   });
 
-  test("a leak beyond its control group: killed by the kernel and told so, the standby proves", async ({
+  test("a leak beyond its control group: killed by the kernel and reported so, the standby proves", async ({
     skip,
     onTestFinished,
   }) => {

@@ -75,7 +75,7 @@ export class Site {
         const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
         return words.includes(this.device) || words.includes(this.folder);
       } catch {
-        return false; // it has ended since it was listed, or is none of ours
+        return false; // it has ended since it was listed, or is not ours
       }
     });
   }

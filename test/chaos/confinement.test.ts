@@ -10,7 +10,7 @@ import { Site } from "./chaos-service.js";
 import type { ServiceProcess } from "../../tools/harness/service-process.js";
 
 const isRoot = process.getuid?.() === 0;
-/** Whoever that is: it owns nothing here. */
+/** Any other user: it owns nothing here. */
 const NOBODY = 65_534;
 /** A folder above what runs here that other users may not enter, such as root's own. */
 const privateFolder = [process.cwd(), process.execPath]
@@ -130,7 +130,7 @@ test.runIf(process.platform === "linux")(
       expect(limits).toMatch(/^Max open files +256 +256 /m);
       expect(limits).toMatch(/^Max file size +1000000 +1000000 /m);
       expect(ofThreads(pid, "NoNewPrivs")).toEqual(["1"]);
-      // Root's, whoever runs it: so the kernel says that a process may not be inspected.
+      // Owned by root for every runner: so the kernel says that a process may not be inspected.
       expect(statSync(`/proc/${String(pid)}/environ`).uid).toBe(0);
     }
   },

@@ -1,6 +1,6 @@
 /*
  * A backend that goes wrong on command. It has the sizes of the committed vectors, takes every
- * signature for good, and proves in no time; what it calls a proof is a digest of the claims.
+ * signature as valid, and proves at once; what it calls a proof is a digest of the claims.
  *
  * config is a folder. Before each call (aggregate, verify_signatures, verify_aggregate) a file there
  * of the call's name orders one fault and is used up; `CALL.SLOT` orders it for every message of

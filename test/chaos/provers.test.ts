@@ -126,7 +126,7 @@ describe("real provers", () => {
       send("SIGKILL", active, standby);
       const [ending] = await oracle.endings(submitted);
       expect([["PROVED"], ["FAILED", "PROVER_DIED"]]).toContainEqual(ending);
-      // The group's end may be told before the second process's is.
+      // The group's end may be reported before the second process's end.
       const killed = [active, standby];
       await expect.poll(() => service.provers().some((pid) => killed.includes(pid))).toBe(false);
       await service.fullStrength(1);

@@ -6,7 +6,7 @@ import { identical, threeMembers } from "../../tools/bench/crowd/identical.js";
 
 const scenarios = [
   [
-    "identical work of three nodes is proved once, and each is told by its own budgets and numbering",
+    "identical work of three nodes is proved once, and each is notified by its own budgets and numbering",
     identical(threeMembers),
   ],
   ["a node that floods delays a quiet one by one proof at most", flood(2)],

@@ -34,7 +34,7 @@ test.each([
   expect([replayed.status, replayed.stdout]).toEqual([1, expect.stringContaining(error)]);
 });
 
-test("what is wrong with its arguments is told, and exits 2", () => {
+test("a wrong argument is named, and exits 2", () => {
   const unknown = fuzz({ TARGET: "nothing" });
   expect([unknown.status, unknown.stderr]).toEqual([2, expect.stringContaining("by-steps")]);
   expect(fuzz({ TIME: "soon" }).status).toBe(2);

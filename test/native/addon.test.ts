@@ -196,7 +196,7 @@ describe("a prover", () => {
     expect([...verdicts]).toEqual([OK, BAD_SIGNATURE, OK]);
   });
 
-  it("tells a valid signature at the wrong leaf from a bad one", async () => {
+  it("distinguishes a valid signature at the wrong leaf from a bad one", async () => {
     const { validator, signaturesOffset } = manifest.wrongLeaf;
     const wrong = signatures(1, signaturesOffset);
     const verdicts = await prover.verifySignatures(m, keys(1, validator), wrong);

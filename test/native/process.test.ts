@@ -70,7 +70,7 @@ describe.runIf(onLinux)("setAffinity", () => {
 });
 
 describe("limitResource", () => {
-  it("lowers a limit for good, and leaves a tighter one", () => {
+  it("lowers a limit until the process ends, and leaves a tighter one", () => {
     const script = `${REQUIRE}
       const { report } = process;
       const files = () => report.getReport().userLimits.open_files;

@@ -194,7 +194,7 @@ test("shares are of what could have been proved in time, in part at least", () =
   expect(measures.endings).toEqual({ proved: 2, x: 2 });
 });
 
-test("votes of one message are counted once, whoever has them proved", () => {
+test("votes of one message are counted once, in whichever proof they are", () => {
   const same = [snapshot(0, [group("a", 4)]), snapshot(1, [group("a", 6)])];
   const run = firstCome(scenario(same, 2));
   expect(measure(scenario(same, 2), run)).toMatchObject({ votes: 6, represented: 6 });
@@ -217,7 +217,7 @@ test("beside a flooder, a quiet node's delay is counted in typical proofs up to 
   expect(seen.map(({ delayProofs }) => delayProofs * ONE_MS)).toEqual([ONE_MS - 1, 1000]);
 });
 
-test("backlog's waits are its own, and preemptions are told with the needless", () => {
+test("backlog's waits are its own, and preemptions are reported with the needless ones", () => {
   const backlog = snapshot(1, [group("b", 1)], { priority: 3 });
   const judged = scenario([snapshot(0, [group("a", 1)]), backlog]);
   const preemptions = [{ isNeedless: true }, { isNeedless: false }];
@@ -247,12 +247,12 @@ test("a refused snapshot would have made it when a lane came free before its dea
   if (other === undefined) throw new Error("one snapshot has one group");
   const ahead = { priority: 2, usedMs: 0, order: 1, node: "other", asks: [other] };
   expect(snapshotWouldHaveMadeIt(refused, moment({ queued: [ahead] }))).toBe(false);
-  // One that has used more, or that shares its proof, is in nobody's way.
+  // One that has used more, or that shares its proof, delays nothing.
   const behind = { ...ahead, usedMs: 1 };
   expect(snapshotWouldHaveMadeIt(refused, moment({ queued: [behind] }))).toBe(true);
   const same = snapshot(0, [group("b", 1)]);
   expect(snapshotWouldHaveMadeIt(same, moment({ queued: [ahead] }))).toBe(true);
-  // Backlog on the lane makes way.
+  // Backlog on the lane is preempted.
   const lanes = [{ freeAtMs: 5000, content: "x", isBacklog: true, isProving: true }];
   expect(snapshotWouldHaveMadeIt(refused, moment({ lanes }))).toBe(true);
   expect(snapshotWouldHaveMadeIt({ ...refused, priority: 3 }, moment({ lanes }))).toBe(false);

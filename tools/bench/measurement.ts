@@ -5,7 +5,7 @@ import type { Section } from "./report.js";
 export interface Measurement {
   /** For ONLY, and the key in `out/bench.json`. */
   name: string;
-  /** How long it takes on two cores, to tell who waits. */
+  /** How long it takes on two cores, in seconds, for the progress line. */
   seconds(options: BenchOptions): number;
   /** `progress` takes a line about how far it is. */
   run(options: BenchOptions, progress: (line: string) => void): Promise<Section>;

@@ -1,4 +1,4 @@
-/** How the bench tells its results: a table and verdicts for people, the same as JSON. Pure. */
+/** How the bench reports its results: a table and verdicts for people, the same as JSON. Pure. */
 
 /** Of one table row. Names end in the unit: `ackP99Ms`, `serverRssMb`. */
 export type Row = Readonly<Record<string, number | string>>;
@@ -22,7 +22,7 @@ export interface Section {
   notes: readonly string[];
 }
 
-/** No figure is no proof: NaN misses its goal. */
+/** NaN misses its goal: a missing figure shows nothing. */
 export function verdict({ value, atMost }: Goal): "met" | "missed" {
   return value <= atMost ? "met" : "missed";
 }

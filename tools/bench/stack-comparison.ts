@@ -10,7 +10,7 @@ export interface Sample {
   tookMs: number;
   /** The server's processor time. */
   cpuMs: number;
-  /** With the calls that the session's end took; absent where there are none. */
+  /** With the calls that the session's end took; absent where there were no such calls. */
   sessionCpuMs?: number;
 }
 

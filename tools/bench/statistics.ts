@@ -15,7 +15,7 @@ const IQR_DEVIATIONS = 1.349;
 /** By how much a median's standard error exceeds a mean's, for a normal distribution. */
 const MEDIAN_OVER_MEAN = Math.sqrt(Math.PI / 2);
 
-/** Interpolated between the two nearest samples; NaN of none. */
+/** Interpolated between the two nearest samples; NaN without samples. */
 export function quantile(samples: readonly number[], q: number): number {
   const sorted = [...samples].sort((a, b) => a - b);
   const position = (sorted.length - 1) * q;

@@ -33,7 +33,7 @@ const emptyCalls: Calls = {
   streamResults: async function* () {},
 };
 
-/** A budget that tells when it holds a given number of bytes. */
+/** A budget that notifies when it holds a given number of bytes. */
 export class WatchedBudget extends MemoryBudget {
   private readonly waiting: Set<() => void>;
 

@@ -1,4 +1,4 @@
-/** Snapshots that the fake prover takes for good ones. */
+/** Snapshots that the fake prover accepts as valid. */
 import { fakeSignature } from "../../server/prover/fake.js";
 import type { GroupInit } from "./vectors.js";
 import { dataOf, groupsOfSlot, publicKey, rootOf, snapshot } from "./vectors.js";

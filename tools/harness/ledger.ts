@@ -1,6 +1,6 @@
 /**
- * A node's books: what the service accepted of it and what it was told since. A group that is lost,
- * told twice or told otherwise than `GetSession` tells it shows in here. Pure.
+ * A node's books: what the service accepted and what it reported since. A group that is lost,
+ * reported twice, or reported otherwise than by `GetSession`, shows in here. Pure.
  */
 import type {
   Outcome,
@@ -9,7 +9,7 @@ import type {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { OutcomeStatus, SessionState } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 
-/** What was told of one session. An answer may overtake its stream, and a stream its answer. */
+/** What was reported of one session. An answer may overtake its stream, and a stream its answer. */
 export interface Account {
   /** Undefined until the answer to the submission is here. */
   groups: number | undefined;
@@ -52,7 +52,7 @@ export class Ledger {
     }
   }
 
-  /** Holds what was told against what the service says now, and closes the account. */
+  /** Compares what was reported with what the service says now, and closes the account. */
   settle(sessionId: string, session: Session | undefined): void {
     const { groups, outcomes } = this.account(sessionId);
     if (session?.state !== SessionState.ENDED) this.problem(sessionId, "has not ended after all");
@@ -63,7 +63,7 @@ export class Ledger {
       const isSame = before?.status === status && before.reason === reason;
       if (isSame) continue;
       const statuses = [before?.status ?? 0, status].map((each) => OutcomeStatus[each]);
-      this.problem(sessionId, `group ${groupIndex} was told ${statuses.join(" and is ")}`);
+      this.problem(sessionId, `group ${groupIndex} was reported ${statuses.join(" and is ")}`);
     }
     this.accounts.delete(sessionId);
     this.settled.add(sessionId);
@@ -77,13 +77,13 @@ export class Ledger {
   private outcome(outcome: Outcome): void {
     const { sessionId, groupIndex } = outcome;
     const { outcomes, isEnded } = this.account(sessionId);
-    if (isEnded) this.problem(sessionId, `group ${groupIndex} was told after the end`);
-    if (outcomes.has(groupIndex)) this.problem(sessionId, `group ${groupIndex} was told twice`);
+    if (isEnded) this.problem(sessionId, `group ${groupIndex} was reported after the end`);
+    if (outcomes.has(groupIndex)) this.problem(sessionId, `group ${groupIndex} was reported twice`);
     outcomes.set(groupIndex, outcome);
   }
 
   private account(sessionId: string): Account {
-    if (this.settled.has(sessionId)) this.problem(sessionId, "was told of after it was settled");
+    if (this.settled.has(sessionId)) this.problem(sessionId, "was reported after it was settled");
     const known = this.accounts.get(sessionId);
     if (known !== undefined) return known;
     const account: Account = { groups: undefined, outcomes: new Map(), isEnded: false };

@@ -1,4 +1,4 @@
-/** What Linux tells of processes that are not ours to ask. */
+/** What Linux reports of other processes. */
 import { readdirSync, readFileSync } from "node:fs";
 
 /** Resident memory, in bytes. */

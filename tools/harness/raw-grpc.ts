@@ -60,7 +60,7 @@ export class RawClient {
 
   constructor(address: string, settings: Settings = {}) {
     this.session = connect(`http://${address}`, { settings });
-    // What fails is told by the calls.
+    // The calls report what fails.
     this.session.on("error", () => undefined);
   }
 

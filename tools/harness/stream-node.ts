@@ -1,5 +1,5 @@
 /**
- * A node with a connection of its own that keeps books of all it is told. As the protocol asks, it
+ * A node with a connection of its own that records all it receives. As the protocol asks, it
  * resumes a broken stream by its cursor and repeats an unanswered call; it counts how often.
  */
 import { setTimeout as pause } from "node:timers/promises";

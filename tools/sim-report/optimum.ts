@@ -63,7 +63,7 @@ export function optimum(
 
 const isOfOne = (a: Ask, b: Ask) => a.snapshot === b.snapshot;
 
-/** How it stands after the group, for each lane that it fits on. */
+/** The state after the group, for each lane that it fits on. */
 function startsOf(ask: Ask, { freeAtMs, lastStartMs }: Stand, truth: Truth): Stand[] {
   return freeAtMs.flatMap((free, lane) => {
     const startAtMs = Math.max(free, ask.snapshot.atMs);

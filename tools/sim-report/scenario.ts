@@ -10,7 +10,7 @@ export interface SnapshotSpec {
   node: string;
   slot: number;
   priority: Priority;
-  /** From receipt: no proof starts later, none is of use later. */
+  /** Milliseconds from receipt after which no proof starts (deadline) or is useful (fence). */
   deadlineMs: number;
   fenceMs: number;
   mayBeCut: boolean;

@@ -52,7 +52,7 @@ export class ServiceRun {
   private readonly open = new Map<number, OpenProof>();
   private readonly proofs: ProofRecord[] = [];
   private readonly byContent = new Map<string, ProofRecord[]>();
-  /** Killed backlog, until the lane's next proof tells what for. */
+  /** Killed backlog, until the lane's next proof shows what for. */
   private readonly preempted = new Map<number, OpenProof>();
   /** Handed out, and not yet proved: their inputs are being verified. */
   private handed: Known[] = [];

@@ -1,4 +1,4 @@
-/** Measures of several runs, added up, and the shares that are told of them. */
+/** Measures of several runs, added up, and the shares that are reported. */
 import type { Measures } from "./measures.js";
 
 export function addUp(all: readonly Measures[]): Measures {

@@ -1,4 +1,4 @@
-/** The service's own view of time: its timers are counted, so that none is left behind unseen. */
+/** The service's own view of time: its timers are counted, so that a timer left behind is seen. */
 import type { Clock } from "../../server/clock.js";
 
 export function countedClock(clock: Clock, timers: Set<object>): Clock {

@@ -1,6 +1,6 @@
 /**
  * A prover process of the simulation, in virtual time: it needs time to be set up, to verify, to
- * prove and to end, may fail or fall silent in any of it, and tells its witness what it does.
+ * prove and to end, may fail or fall silent in any of it, and reports to its witness what it does.
  */
 import type {
   AggregateClaim,
@@ -35,7 +35,7 @@ const DESCRIPTION: ProverDescription = {
   fake: true,
 };
 
-/** What the prover does is told at once, for the invariants. */
+/** Called at once for what the prover does, for the invariants. */
 export interface ProverWitness {
   started(prover: SimProver): void;
   proofStarted(prover: SimProver, root: Uint8Array): void;

@@ -133,7 +133,7 @@ export class World implements ProverWitness {
     if (Buffer.from(root).toString("hex") === calibrationRoot) return;
     const known = this.byRoot.get(Buffer.from(root).toString("hex"));
     if (known === undefined) return this.violation("a proof of a group that nobody submitted");
-    // Whoever has the most time of those that share the proof.
+    // The one with the most time of those that share the proof.
     const latest = (of: (submission: Submission) => number) =>
       Math.max(...known.submissions.map(of));
     const deadlineAtMs = latest((each) => each.deadlineAtMs);
@@ -357,7 +357,7 @@ export class World implements ProverWitness {
     if (isLost) this.violation("a group waits for an attempt that no lane works on");
   }
 
-  /** At once; where messages get lost, once a beat has told of the proof and the kill was repeated. */
+  /** At once; where messages get lost, once a beat has announced the proof and the kill was repeated. */
   private get killWithinMs(): number {
     const { loss, delayMs } = this.weather;
     return loss === 0 ? delayMs : 10_000;

@@ -2,7 +2,7 @@
  * The bill of materials of what is shipped, as CycloneDX 1.5: the npm packages installed without
  * those for development, the prover's wheel with the crates that it is compiled from, and the two
  * native libraries of this project. The same commit gives the same bytes: no time, no serial number,
- * and nothing that tells of the machine or the registry.
+ * and nothing about the machine or the registry.
  */
 import type { Bom, Component, Dependency } from "./cyclonedx.js";
 import type { LockedPackage } from "./lock-file.js";

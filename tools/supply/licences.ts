@@ -23,7 +23,7 @@ export const toolLicences: readonly string[] = [
 
 /**
  * Whether an SPDX expression can be met with these licences alone: all that `AND` joins, one of what
- * `OR` joins. `AND` binds closer. An expression that is none is not met.
+ * `OR` joins. `AND` binds closer. An invalid expression is not met.
  */
 export function isMetBy(allowed: readonly string[], expression: string): boolean {
   const whole = expression.trim();

@@ -42,7 +42,7 @@ export function wheelRef({ name, version }: Pick<Wheel, "name" | "version">): st
   return `pypi:${name}@${version}`;
 }
 
-/** With references of our own, and no path: cargo's tell of the machine that compiled. */
+/** With references of our own, and no path: cargo's name the machine that compiled. */
 function cratesOf({ metadata, components, dependencies }: Bom, wheel: string) {
   const ours = new Map([[metadata.component["bom-ref"], wheel]]);
   for (const { "bom-ref": ref, name, version } of components)

@@ -1,7 +1,7 @@
 /**
  * Entry of the steady client: `node steady-process.js GRPC HTTP`, forked by `steady-client.ts`, so
  * that neither the attacker's nor the server's work delays its clock. On `start` it calls one
- * listener at a steady pace, on `stop` it tells how long each call took.
+ * listener at a steady pace, on `stop` it reports how long each call took.
  */
 import { Agent, request } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";

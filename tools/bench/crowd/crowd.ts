@@ -1,5 +1,5 @@
 /**
- * `make crowd`: many nodes at one real prover, a served process for each scenario; tells what was
+ * `make crowd`: many nodes at one real prover, a served process for each scenario; reports what was
  * expected of the schedule and whether it held. See `--help`.
  */
 import { setTimeout as pause } from "node:timers/promises";

@@ -29,7 +29,7 @@ export function different(count: number): Scenario {
           const answer = await node.submit({ snapshot: snapshotOf([group]), ...ROOMY });
           const sessionId = acceptedId(answer, node.node.nodeId);
           const [told] = await node.outcomesOf(sessionId);
-          if (told === undefined) throw new Error(`${node.node.nodeId} was told nothing`);
+          if (told === undefined) throw new Error(`${node.node.nodeId} got no result`);
           progress(`${String(++done)} of ${String(count)} nodes have their proof`);
           await node.settle(sessionId);
           const isCovered = await covers(node, told.outcome, range(from, from + VOTES));

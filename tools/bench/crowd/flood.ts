@@ -80,7 +80,7 @@ async function serve(node: StreamNode, slot: number, floods: Flooder): Promise<S
   const sessionId = acceptedId(answer, "the quiet node");
   const [told] = await node.outcomesOf(sessionId);
   const proofsAhead = floods.proofs - before;
-  if (told === undefined) throw new Error("the quiet node was told nothing");
+  if (told === undefined) throw new Error("the quiet node got no result");
   await node.settle(sessionId);
   const isCovered = await covers(node, told.outcome, range(0, QUIET_VOTES));
   return { outcome: told.outcome, resultMs: told.atMs - startedMs, isCovered, proofsAhead };

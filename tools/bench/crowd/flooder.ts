@@ -51,7 +51,7 @@ export class Flooder {
     });
   }
 
-  /** Cancels what is left, and tells how every accepted group ended. */
+  /** Cancels what is left, and returns how every accepted group ended. */
   async end(): Promise<Ending[]> {
     const { client, node } = this.node;
     for (const sessionId of this.open) await client.cancelSession({ node, sessionId });
@@ -64,7 +64,7 @@ export class Flooder {
   }
 
   private async submit(isReplacing: boolean): Promise<Ending[]> {
-    // No two of a burst alike: identical work would be one proof, and told as two.
+    // No two of a burst alike: identical work would be one proof, and be counted as two.
     const nth = this.submitted++;
     const from = nth % OFFSETS;
     const fewer = Math.floor(nth / OFFSETS) % (VOTES_MAX - VOTES_MIN + 1);

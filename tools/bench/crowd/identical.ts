@@ -30,7 +30,7 @@ interface Member {
   deadlineMs?: number;
   fenceMs?: number;
   priority?: Priority;
-  /** Adds a vote that is none: its own to be told of. */
+  /** Adds an invalid vote, which this node alone must be informed of. */
   hasStray?: boolean;
   cancels?: boolean;
   ends: string;
@@ -132,7 +132,7 @@ async function take(member: Member, node: StreamNode, accepted: () => void): Pro
   accepted();
   if (cancels === true) await node.client.cancelSession({ node: node.node, sessionId });
   const [told] = await node.outcomesOf(sessionId);
-  if (told === undefined) throw new Error(`${member.name} was told nothing`);
+  if (told === undefined) throw new Error(`${member.name} got no result`);
   return {
     member,
     node,

@@ -10,7 +10,7 @@ import type { Row } from "../report.js";
 import { quantile } from "../statistics.js";
 import type { StreamNode } from "../../harness/stream-node.js";
 
-/** Nobody's budget ends before its proof, unless the scenario is about that. */
+/** Every budget outlasts its proof, unless the scenario is about that. */
 export const ROOMY = { deadlineMs: 60_000, fenceMs: 120_000 };
 
 export interface Expectation {
@@ -86,13 +86,13 @@ export function endingsRow(who: string, endings: readonly Ending[]): Row {
   };
 }
 
-/** Of the groups of all nodes: none is lost, none told twice or in two ways. */
+/** Checks the groups of all nodes: each was reported once and in one way, and no group is lost. */
 export function ledgerExpectation(nodes: readonly StreamNode[]): Expectation {
   const problems = nodes.flatMap(({ node, ledger }) => [
     ...ledger.problems.map((what) => `${node.nodeId}: ${what}`),
     ...[...ledger.open().keys()].map((id) => `${node.nodeId}: session ${id} is open`),
   ]);
-  return expectation("every accepted group ends once, as GetSession tells it too", problems, []);
+  return expectation("every accepted group ends once, and GetSession agrees", problems, []);
 }
 
 /** Proofs made, and groups that joined one instead of having their own. */

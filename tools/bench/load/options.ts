@@ -7,7 +7,7 @@ export interface LoadOptions {
   perSecond: number;
   /** How long the figures are taken. */
   seconds: number;
-  /** The same load before, until the service forgets as much as it is told. */
+  /** The same load before, until the service forgets as much as it receives. */
   warmUpSeconds: number;
 }
 
@@ -25,7 +25,7 @@ export const usage = [
   "  SECONDS=60        how long the figures are taken, for each of two speeds of the prover",
   "  WARM_UP=100       seconds of the same load before; with less, memory has not levelled off",
   "",
-  "Every accepted group must end exactly once at its node, as GetSession tells it too. breaks:",
+  "Every accepted group must end exactly once at its node, and GetSession must agree. breaks:",
   "streams resumed and calls repeated; a node's connection is cut after a second without an answer,",
   "so on a machine with other work there are some. Tables go to stdout, progress to stderr. Exit",
   "code 1 when anything was lost, doubled or told in two ways, a stream is down at the end, or memory",

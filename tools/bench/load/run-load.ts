@@ -171,8 +171,8 @@ class Load {
     return this.nodes.flatMap(({ node, ledger }) => {
       const open = [...ledger.open()].map(([sessionId, { groups, outcomes }]) =>
         groups === undefined
-          ? `session ${sessionId} was told of and never accepted`
-          : `session ${sessionId} was told ${outcomes.size} of ${groups} outcomes`,
+          ? `session ${sessionId} was reported and never accepted`
+          : `session ${sessionId} got ${outcomes.size} of ${groups} outcomes`,
       );
       return [...ledger.problems, ...open].map((what) => `${node.nodeId}: ${what}`);
     });

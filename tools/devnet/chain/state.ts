@@ -20,7 +20,7 @@ export interface State {
   readonly validators: number;
   readonly latestJustified: Checkpoint;
   readonly latestFinalized: Checkpoint;
-  /** Root of the block of each earlier slot; zeros where there is none. */
+  /** Root of the block of each earlier slot; zeros for a slot without a block. */
   readonly history: readonly Uint8Array[];
   /** By slot, as long as the history. */
   readonly justifiedSlots: readonly boolean[];

@@ -1,7 +1,7 @@
 /**
  * What one node knows: blocks and their states, raw signatures that no proof represents yet, and
  * aggregates, pending until interval 4 accepts them. Head and safe target come from these. No
- * clock, sockets or crypto: whoever calls has verified what it hands over.
+ * clock, sockets or crypto: the caller has verified what it passes in.
  */
 import {
   blockRoot,

@@ -5,7 +5,7 @@ export class StaleResultError extends Error {
   override readonly name = "StaleResultError";
 }
 
-/** Throws `StaleResultError`: whoever made the result should have dropped it at its fence. */
+/** Throws `StaleResultError`: the result's maker should have dropped it at its fence. */
 export function assertFresh({ submittedSlot }: ProvedGroup, currentSlot: number): void {
   if (!isPastFence(submittedSlot, currentSlot)) return;
   throw new StaleResultError(

@@ -126,7 +126,7 @@ export class DevnetNode {
     return ready.length;
   }
 
-  /** A link is up: tell what the peer may have missed, and ask for the same. */
+  /** A link is up: send what the peer may have missed, and ask for the same. */
   onPeer(peer: number): void {
     for (const vote of this.#ballots.recent())
       this.modules.gossip.send(peer, "vote", VoteSsz.serialize(vote));

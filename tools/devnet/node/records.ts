@@ -1,4 +1,4 @@
-/** What a node tells of its run: one record a line of the run's file. */
+/** What a node reports of its run: one record a line of the run's file. */
 import type { RootHex } from "../chain/containers.js";
 
 /** How long one interval's tick held the thread, and how late it began. */

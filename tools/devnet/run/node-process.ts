@@ -26,7 +26,7 @@ export class NodeProcess {
         else onRecord(message.record);
       });
     });
-    this.ready.catch(() => undefined); // whoever awaits it hears of it
+    this.ready.catch(() => undefined); // its awaiter gets the error
     this.tell({ type: "settings", settings });
   }
 

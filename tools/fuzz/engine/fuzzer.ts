@@ -1,6 +1,6 @@
 /**
  * Makes inputs for one target and runs them. The same seed and corpus give the same inputs; what
- * coverage adds to the corpus is written down by whoever calls.
+ * coverage adds to the corpus is written down by the caller.
  */
 import { createHash } from "node:crypto";
 import { Random } from "../../sim/random.js";
