@@ -6,8 +6,15 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { Option } from "commander";
-import type { Config, Problem } from "../server/config.js";
-import { ConfigError, configFromEnvironment, parseConfig, variableOf } from "../server/config.js";
+import type { Config } from "../server/config.js";
+import {
+  ConfigError,
+  configFromEnvironment,
+  parseConfig,
+  problemText,
+  settingKeys,
+  variableOf,
+} from "../server/config.js";
 import { usageError } from "./io/command.js";
 import { parseJson, reasonOf } from "./io/read-input.js";
 
@@ -94,12 +101,21 @@ export function readSettings(sources: SettingSources): Config {
 
 /** The error to report for wrong settings, each under the name that the user typed. */
 export function settingsError(error: ConfigError, { flags, env, file }: SettingSources) {
-  const givenAs = ({ key }: Problem) => {
-    if (flags[key] !== undefined) return flagOf(key);
-    if (env[variableOf(key)] !== undefined) return variableOf(key);
-    return file === undefined ? key : `${file}: ${key}`;
+  const isFlag = (key: string) => flags[key] !== undefined;
+  const isVariable = (key: string) => env[variableOf(key)] !== undefined;
+  // A setting that is not given has the name that fits how the user gives the others.
+  const wantsVariable = !settingKeys.some(isFlag) && settingKeys.some(isVariable);
+  const nameOf = (key: string) => {
+    if (isFlag(key)) return flagOf(key);
+    if (isVariable(key)) return variableOf(key);
+    if (file !== undefined) return key;
+    return wantsVariable ? variableOf(key) : flagOf(key);
   };
-  const lines = error.problems.map((problem) => `\n  ${givenAs(problem)} ${problem.text}`);
+  const lines = error.problems.map((problem) => {
+    const { key } = problem;
+    const source = file === undefined || isFlag(key) || isVariable(key) ? "" : `${file}: `;
+    return `\n  ${source}${problemText(problem, nameOf)}`;
+  });
   const wrong = [...new Set(lines)];
   return usageError(
     `invalid settings: ${wrong.length} ${wrong.length === 1 ? "error" : "errors"}`,

@@ -1,32 +1,47 @@
 /**
- * Configuration of `serve`: flags over environment over file over defaults. All errors are
- * reported at once, each with the value and what is expected.
+ * The settings of `serve`: flags over environment over file over defaults. All errors are reported
+ * at once, each with the value and what was expected.
  */
 import { z } from "zod";
 import { defaults, limits } from "./limits.js";
 import { deviceSchema, overlappingDevices } from "./prover/device.js";
-import { safeParse } from "./safe-parse.js";
+import { alternatives, placeOf, safeParse } from "./safe-parse.js";
 
-const address = z.string().regex(/^(unix:\/.+|([^\s:[\]]+|\[[0-9a-f:]+\]):\d{1,5})$/, {
-  error: "expected host:port or unix:/path",
-  abort: true,
-});
+const address = z
+  .string("expected host:port or unix:/path")
+  .regex(/^(unix:\/.+|([^\s:[\]]+|\[[0-9a-f:]+\]):\d{1,5})$/, {
+    error: "expected host:port or unix:/path",
+    abort: true,
+  })
+  .refine(
+    (at) => Number(/:(\d+)$/.exec(at)?.[1] ?? 0) <= 65_535,
+    "expected a port from 0 to 65535",
+  );
 /** What no other machine reaches. */
 const isLocal = (at: string) =>
   at.startsWith("unix:") || /^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):/.test(at);
+const VALUE_LENGTH_MAX = 100;
 const list = (value: unknown) => (typeof value === "string" ? value.split(",") : value);
-const localAddress = address.refine(isLocal, "only loopback addresses and Unix sockets are served");
-const path = z.string().min(1, "expected a path");
+const localAddress = address.refine(isLocal, 'expected a loopback host:port, unix:/path or "off"');
+const path = z.string("expected the path of a file").min(1, "expected the path of a file");
+const oneOf = <const T extends readonly string[]>(names: T) =>
+  z.enum(names, `expected ${alternatives(names)}`);
 /** As flags give it, as variables do, and as JSON does. */
 const yesOrNo = z
   .union([z.boolean(), z.enum(["true", "false"])], "expected true or false")
   .transform((value) => String(value) === "true");
-const bits = "expected permission bits in octal, as text, such as 0660";
+const bits = 'expected permission bits in octal, such as "0660"';
 const octal = z
   .string(bits)
   .regex(/^0?[0-7]{3}$/, bits)
   .transform((text) => Number.parseInt(text, 8));
-const ms = (max: number) => z.coerce.number().int().min(1).max(max);
+/** A whole number, also as text: flags and variables are text. */
+const whole = (unit: string, min: number, max: number) => {
+  const expected = `expected whole ${unit} from ${min} to ${max}`;
+  return z.coerce.number(expected).int(expected).min(min, expected).max(max, expected);
+};
+const ms = (max: number) => whole("milliseconds", 1, max);
+const addresses = "expected addresses, host:port or unix:/path, as a list or separated by commas";
 
 /** `cpu` or `a,b` stand for devices with the defaults; text that begins with `[` is JSON. */
 function deviceList(value: unknown): unknown {
@@ -35,11 +50,16 @@ function deviceList(value: unknown): unknown {
     try {
       return JSON.parse(value);
     } catch {
-      return value; // refused by the schema, with the text
+      return value; // the schema rejects the text
     }
   }
   return value.split(",").map((id) => ({ id }));
 }
+const devices =
+  `expected 1 to ${limits.devicesMax} devices: names separated by commas, ` +
+  'or a JSON list such as [{"id": "gpu0", "cores": "0-3"}]';
+const group = "expected the name or number of a group";
+const folder = "expected the absolute path of a folder";
 const nameOrDevice = z.preprocess(
   (value) => (typeof value === "string" ? { id: value } : value),
   deviceSchema,
@@ -47,7 +67,9 @@ const nameOrDevice = z.preprocess(
 
 const settings = z.strictObject({
   /** gRPC listeners. Plain text on loopback and Unix sockets; elsewhere TLS is needed. */
-  listen: z.preprocess(list, z.array(address).min(1)).default(["127.0.0.1:9190"]),
+  listen: z
+    .preprocess(list, z.array(address, addresses).min(1, addresses))
+    .default(["127.0.0.1:9190"]),
   http: address.default("127.0.0.1:9191"),
   /** The operator's listener, or "off". Whoever reaches it may drain devices and end sessions. */
   admin: z
@@ -68,68 +90,87 @@ const settings = z.strictObject({
   /** Permission bits of Unix sockets but the operator's; whoever may write may call. */
   socketMode: octal.prefault(defaults.socketMode),
   /** Group of those sockets: a name or a number. Default: the process's own. */
-  socketGroup: z.string().min(1).optional(),
+  socketGroup: z.string(group).min(1, group).optional(),
   /** Who may do what: a JSON file, read again when it changes. Default: who reaches us may do all. */
   policy: path.optional(),
   /** What proves: names, or objects with cores, niceness, threads, environment and backend. */
   devices: z
-    .preprocess(deviceList, z.array(nameOrDevice).min(1).max(limits.devicesMax))
-    .superRefine((devices, context) => {
-      const overlap = overlappingDevices(devices);
+    .preprocess(
+      deviceList,
+      z.array(nameOrDevice, devices).min(1, devices).max(limits.devicesMax, devices),
+    )
+    .superRefine((given, context) => {
+      const overlap = overlappingDevices(given);
       if (overlap !== undefined) context.addIssue({ code: "custom", message: overlap });
     })
     .prefault(["cpu"]),
   /** "lean_pq" is the real prover; "fake" simulates and marks its results. */
-  prover: z.enum(["lean_pq", "fake"]).default("lean_pq"),
+  prover: oneOf(["lean_pq", "fake"]).default("lean_pq"),
   deadlineMs: ms(limits.deadlineMsMax).default(defaults.deadlineMs),
   fenceMs: ms(limits.fenceMsMax).default(defaults.fenceMs),
   drainMs: ms(60_000).default(defaults.drainMs),
   /** Set-up provers that wait beside the proving one, a device; auto: 1 where memory allows. */
-  standby: z.enum(["auto", "0", "1"]).default("auto"),
+  standby: oneOf(["auto", "0", "1"]).default("auto"),
   /** A prover that holds more than this is replaced between proofs. */
-  proverMemoryMb: z.coerce.number().int().min(256).max(1_000_000).default(defaults.proverMemoryMb),
+  proverMemoryMb: whole("megabytes", 256, 1_000_000).default(defaults.proverMemoryMb),
   /** Where device locks lie: the same folder for every service of a host. */
-  lockDir: z.string().regex(/^\//, "expected an absolute path").default("/tmp"),
-  logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
+  lockDir: z.string(folder).regex(/^\//, folder).default("/tmp"),
+  logLevel: oneOf(["debug", "info", "warn", "error", "silent"]).default("info"),
 });
 
-/** What no setting shows by itself. */
+/** Rules for several settings together. In a message, `{tlsKey}` stands for a setting's name. */
 const schema = settings.superRefine((config, context) => {
   const { tlsCertificate, tlsKey, tlsClientCa } = config;
   const problem = (key: keyof typeof config, message: string) => {
     context.addIssue({ code: "custom", path: [key], message });
   };
   if (tlsCertificate !== undefined && tlsKey === undefined) {
-    problem("tlsKey", "expected the key of tlsCertificate");
+    problem("tlsKey", "name the private key of {tlsCertificate}");
   }
   if (tlsCertificate === undefined) {
-    if (tlsKey !== undefined) problem("tlsCertificate", "expected the certificate of tlsKey");
+    if (tlsKey !== undefined) problem("tlsCertificate", "name the certificate of {tlsKey}");
     else if (tlsClientCa !== undefined) {
-      problem("tlsClientCa", "asks clients for certificates over TLS: give tlsCertificate, tlsKey");
+      problem("tlsClientCa", "needs TLS: set {tlsCertificate} and {tlsKey}");
     }
     if (config.insecurePlaintextOnNetwork) return;
     const plain =
-      "plain text is served on loopback addresses and Unix sockets only: give tlsCertificate";
+      "other machines can reach it in plain text: use a loopback address or a Unix socket, " +
+      "or set {tlsCertificate} and {tlsKey}";
     if (!config.listen.every(isLocal)) problem("listen", plain);
     if (!isLocal(config.http)) problem("http", plain);
   } else if (config.policy === undefined && ![...config.listen, config.http].every(isLocal)) {
-    problem("policy", "expected a file that says who may do what: other machines can call");
+    problem("policy", "other machines can call: name a policy file that says who may do what");
   }
 });
 
 export type Config = z.infer<typeof schema>;
 
-/** What is wrong with one setting: its name, and the value with what is expected. */
+/** One error of the settings. */
 export interface Problem {
+  /** The setting, by its name in a settings file. */
   key: string;
+  /** Where in its value, such as `[0].cores`. Default: the whole value. */
+  place?: string;
+  /** What is wrong with the value, and what to do. `{tlsKey}` stands for another setting's name. */
   text: string;
 }
 
-/** Every problem of a configuration at once. */
+/** The sentence for a problem. @param nameOf returns the name by which the user knows a setting */
+export function problemText(
+  { key, place = "", text }: Problem,
+  nameOf: (key: string) => string = (name) => name,
+): string {
+  const named = text.replaceAll(/\{(\w+)\}/g, (braced, name: string) =>
+    settingKeys.includes(name) ? nameOf(name) : braced,
+  );
+  return `${nameOf(key)}${place} ${named}`;
+}
+
+/** Every error of the settings at once. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
   constructor(readonly problems: readonly Problem[]) {
-    super(problems.map(({ key, text }) => `${key} ${text}`).join("\n"));
+    super(problems.map((problem) => problemText(problem)).join("\n"));
   }
 }
 
@@ -138,21 +179,36 @@ export function parseConfig(...sources: readonly Record<string, unknown>[]): Con
   // Not by assignment: that would take the settings in a file's "__proto__" for the whole's.
   const given = sources.flatMap((source) => Object.entries(withoutUndefined(source)));
   const merged: Record<string, unknown> = Object.fromEntries(given);
-  const problem = (key: string, expected: string): Problem => {
-    const is = key in merged ? `is ${JSON.stringify(merged[key])}` : "is not given";
-    return { key, text: `(${is}): ${expected}` };
-  };
   const parsed = safeParse(schema, merged);
   if (!parsed.success) {
-    throw new ConfigError(
-      parsed.error.issues.flatMap((issue) =>
-        issue.code === "unrecognized_keys"
-          ? issue.keys.map((key) => problem(key, "there is no such setting"))
-          : problem(String(issue.path[0] ?? "settings"), issue.message),
-      ),
-    );
+    throw new ConfigError(parsed.error.issues.flatMap((issue) => problemsOf(issue, merged)));
   }
   return parsed.data;
+}
+
+function problemsOf(issue: z.core.$ZodIssue, merged: Record<string, unknown>): Problem[] {
+  const [root, ...below] = issue.path;
+  if (issue.code === "unrecognized_keys") {
+    const within: unknown = root === undefined ? merged : issue.input;
+    return issue.keys.map((name) => {
+      const path = [...issue.path, name];
+      const value = typeof within === "object" && within !== null ? Reflect.get(within, name) : "";
+      const text = `is ${shown(value)}: there is no such setting`;
+      return { key: String(path[0]), place: placeOf(path.slice(1)), text };
+    });
+  }
+  const key = String(root ?? "the settings");
+  // Of a list in one text, the wrong part says enough by itself.
+  const isPart = typeof merged[key] === "string" && below.length === 1;
+  const value = below.length === 0 ? merged[key] : issue.input;
+  const is = value === undefined ? "is not given" : `is ${shown(value)}`;
+  return [{ key, place: isPart ? "" : placeOf(below), text: `${is}: ${issue.message}` }];
+}
+
+/** The value as JSON, at most 100 characters of it. */
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length <= VALUE_LENGTH_MAX ? text : `${text.slice(0, VALUE_LENGTH_MAX)}…`;
 }
 
 /** The variable that sets a key: `LEAN_AGGREGATOR_DEADLINE_MS` sets `deadlineMs`. */
@@ -160,8 +216,11 @@ export function variableOf(key: string): string {
   return `LEAN_AGGREGATOR_${key.replace(/[A-Z]/g, "_$&").toUpperCase()}`;
 }
 
+/** The names of all settings. */
+export const settingKeys: readonly string[] = Object.keys(schema.shape);
+
 export function configFromEnvironment(env: Record<string, string | undefined>) {
-  return Object.fromEntries(Object.keys(schema.shape).map((key) => [key, env[variableOf(key)]]));
+  return Object.fromEntries(settingKeys.map((key) => [key, env[variableOf(key)]]));
 }
 
 function withoutUndefined(source: Record<string, unknown>): Record<string, unknown> {

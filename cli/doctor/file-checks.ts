@@ -18,7 +18,7 @@ export async function checkTls(settings: TlsSettings, nowUnixMs: number): Promis
     return firstMs - nowUnixMs < SOON_MS ? warn(`${text}: renew them`) : ok(text);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    return fail(error.problems.map(({ key, text }) => `${key} ${text}`).join("; "));
+    return fail(error.message.replaceAll("\n", "; "));
   }
 }
 

@@ -61,8 +61,13 @@ export function callError(
   }
 }
 
-/** The server's own words. In `message`, grpc-js puts the code's number and name before them. */
+/**
+ * The server's own words, or the reason why it cannot be reached, without what grpc-js puts around
+ * them. They are only shown.
+ */
 function detailsOf({ cause, message }: AggregatorError): string {
   const has = cause instanceof Error && "details" in cause && typeof cause.details === "string";
-  return (has ? String(cause.details) : message).replace(/ Resolution note: $/, "");
+  return (has ? String(cause.details) : message)
+    .replace(/^No connection established\. Last error: (Error: )?/, "")
+    .replace(/\.? Resolution note: $/, "");
 }

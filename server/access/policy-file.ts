@@ -1,5 +1,6 @@
 /**
- * The policy file: JSON, checked whole. What is wrong is reported all at once, each with its place.
+ * The policy file: JSON, checked whole. All errors are reported at once, each with its place. They
+ * have no values: a token may stand anywhere by mistake.
  */
 import { readFileSync } from "node:fs";
 import { z } from "zod";
@@ -8,7 +9,7 @@ import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.
 import { limits } from "../limits.js";
 import type { Policy, Principal } from "./policy.js";
 import { priorities } from "./policy.js";
-import { safeParse } from "../safe-parse.js";
+import { alternatives, placeOf, safeParse } from "../safe-parse.js";
 
 /** The page of the HTTP edge that asks for a permission as calls do: its numbers are everybody's. */
 export const METRICS_CALL = "Metrics";
@@ -18,13 +19,25 @@ export const calls = [...namesOf(AggregatorService), METRICS_CALL];
 export const operatorCalls = namesOf(AdminService);
 
 const oneOf = (names: readonly string[]) =>
-  z.array(z.enum([...names, "*"], `expected one of ${names.join(", ")} or *`)).default([]);
-const quota = (max: number) => z.number().int().min(1).max(max).optional();
+  z.array(z.enum([...names, "*"], `expected ${alternatives([...names, "*"])}`)).default([]);
+const quota = (max: number) => {
+  const expected = `expected a whole number from 1 to ${max}`;
+  return z.number(expected).int(expected).min(1, expected).max(max, expected).optional();
+};
+const seconds = `expected a number above 0, up to ${60 * limits.devicesMax}`;
 
 const token = z
   .strictObject({
-    sha256: z.string().regex(/^[0-9a-f]{64}$/, "expected 64 lower-case hexadecimal digits"),
-    expires: z.iso.datetime({ offset: true, error: "expected an instant, 2027-01-31T00:00:00Z" }),
+    sha256: z
+      .string()
+      .regex(
+        /^[0-9a-f]{64}$/,
+        "expected 64 lower-case hexadecimal digits, as 'lean-aggregator token' prints",
+      ),
+    expires: z.iso.datetime({
+      offset: true,
+      error: "expected a time such as 2027-01-31T00:00:00Z",
+    }),
   })
   .partial({ expires: true })
   .transform(({ sha256, expires }) => ({
@@ -34,7 +47,9 @@ const token = z
 
 const principal = z
   .strictObject({
-    name: z.string().regex(/^[\w.:/@-]{1,128}$/, "expected 1 to 128 of A-Z a-z 0-9 . _ : / @ -"),
+    name: z
+      .string()
+      .regex(/^[\w.:/@-]{1,128}$/, "expected 1 to 128 characters of A-Z a-z 0-9 . _ : / @ -"),
     certificates: z
       .array(
         z
@@ -52,7 +67,7 @@ const principal = z
       .array(
         z
           .string()
-          .regex(/^(?!$)[A-Za-z0-9._-]{0,64}\*?$/, "expected a node id, or its begin and *"),
+          .regex(/^(?!$)[A-Za-z0-9._-]{0,64}\*?$/, "expected a node id, or the start of one and *"),
       )
       .default([]),
     calls: oneOf(calls),
@@ -63,9 +78,9 @@ const principal = z
         sessionsInFlight: quota(limits.sessionsInFlightMax),
         heldBytes: quota(limits.heldBytesMax),
         proverSecondsPerMinute: z
-          .number()
-          .positive()
-          .max(60 * limits.devicesMax)
+          .number(seconds)
+          .positive(seconds)
+          .max(60 * limits.devicesMax, seconds)
           .optional(),
         streams: quota(limits.nodesMax * limits.streamsPerNodeMax),
         callsPerMinute: quota(limits.callsPerMinuteMax),
@@ -77,21 +92,21 @@ const principal = z
       context.addIssue({ code: "custom", path: [path], message });
     const ways = it.certificates.length + it.tokens.length + it.sockets.length;
     if (ways === 0 && !it.anonymous) {
-      problem("name", "nobody is it: give certificates, tokens, sockets or anonymous");
+      problem("name", "matches no caller: add certificates, tokens, sockets or anonymous");
     }
     const may = (call: string) => it.calls.includes(call) || it.calls.includes("*");
     if (may("SubmitSnapshot") && it.priorities.length === 0) {
-      problem("priorities", "is empty, and SubmitSnapshot is among the calls");
+      problem("priorities", "is empty, but calls has SubmitSnapshot: add priorities");
     }
     const ofNodes = calls.filter((call) => call !== "GetServerInfo" && call !== METRICS_CALL);
     if (it.nodes.length === 0 && ofNodes.some(may)) {
-      problem("nodes", "is empty, and calls for a node are among the calls");
+      problem("nodes", "is empty, but calls has some that are for a node: add nodes");
     }
   });
 
 const file = z.strictObject({ principals: z.array(z.unknown()).max(limits.principalsMax) });
 
-/** What is wrong with one part of a policy. */
+/** One error of a policy. */
 export interface PolicyProblem {
   /** `principals[2].tokens[0].sha256`, or where the text stops being JSON. */
   place: string;
@@ -144,7 +159,7 @@ function fromJson(text: string): unknown {
 /** Of the engine's own "at position N", which it leaves out of some messages. */
 function placeInText(message: string, text: string): string {
   const position = /\bposition (\d+)/.exec(message)?.[1];
-  if (position === undefined) return "the text";
+  if (position === undefined) return "the file";
   const lines = text.slice(0, Number(position)).split("\n");
   return `line ${lines.length} column ${(lines.at(-1)?.length ?? 0) + 1}`;
 }
@@ -152,17 +167,13 @@ function placeInText(message: string, text: string): string {
 function problemsOf({ issues }: z.ZodError, prefix: (string | number)[]): PolicyProblem[] {
   return issues.flatMap((issue) => {
     const path = [...prefix, ...issue.path];
-    if (issue.code !== "unrecognized_keys") return { place: placeOf(path), text: issue.message };
+    if (issue.code !== "unrecognized_keys")
+      return { place: placeOf(path) || "the whole file", text: issue.message };
     return issue.keys.map((key) => ({
       place: placeOf([...path, key]),
       text: "there is no such setting",
     }));
   });
-}
-
-function placeOf(path: readonly PropertyKey[]): string {
-  const parts = path.map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`));
-  return parts.join("").replace(/^\./, "") || "the whole";
 }
 
 /** The second of two principals that are recognised by the same thing would never be found. */
@@ -176,7 +187,7 @@ function repeated(principals: readonly (Principal | undefined)[]): PolicyProblem
       const key = `${field.replace(/\[.*/, "")} ${value}`;
       const first = seen.get(key);
       if (first === undefined) seen.set(key, place);
-      else problems.push({ place, text: `is at ${first} already` });
+      else problems.push({ place, text: `repeats ${first}` });
     };
     look("name", each.name);
     if (each.anonymous) look("anonymous", "");

@@ -1,6 +1,6 @@
 /**
- * Looks at the policy file's content again and again, for Kubernetes swaps links where a file watch
- * would be waiting for writes. A file that cannot be used leaves the policy in force as it is.
+ * Polls the policy file's content, because Kubernetes replaces links, which a file watch does not
+ * see. An invalid file leaves the current policy in force.
  */
 import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
@@ -10,7 +10,7 @@ import type { Access } from "./access.js";
 import type { Policy } from "./policy.js";
 import { parsePolicy, PolicyError, readPolicyText } from "./policy-file.js";
 
-/** Whoever mends a file with more mends it with 'policy check' anyway. */
+/** Problems logged at each reload; 'policy check' lists all. */
 const PROBLEMS_LOGGED = 10;
 
 /** A policy as it was first read. */
@@ -35,7 +35,7 @@ export interface PolicyWatchModules {
 
 export class PolicyWatch {
   private cancel = () => {};
-  /** What the last look found: the text, or why there was none. */
+  /** What the last poll found: the text, or why it could not be read. */
   private seen: string;
 
   constructor(
@@ -74,7 +74,7 @@ export class PolicyWatch {
       } else {
         const { length: wrong } = policy.problems;
         const problems = policy.problems.slice(0, PROBLEMS_LOGGED);
-        log.error({ path, wrong, problems }, "policy refused; the old one holds");
+        log.error({ path, wrong, problems }, "new policy rejected; the current one stays in force");
       }
     }
     // Tokens may have expired since.

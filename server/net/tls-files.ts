@@ -1,6 +1,6 @@
 /**
- * The files that TLS needs, read and checked before anybody connects. What is wrong is said under
- * the name of the setting, with the file, and with what to do about it.
+ * Reads and checks the files that TLS needs. An error has the name of the setting, the file, and
+ * what to do about it.
  */
 import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -61,7 +61,7 @@ export function checkTlsFiles({ files }: TlsFiles, nowUnixMs: number): TlsIdenti
     if (file === undefined) return undefined;
     try {
       if (typeof file.content !== "string") return check(file.content);
-      throw new Wrong(`cannot be read (${file.content}): name a file that may be read`);
+      throw new Wrong(`cannot be read (${file.content}): name a readable file`);
     } catch (error) {
       if (!(error instanceof Wrong)) throw error;
       problems.push({ key: setting, text: `${file.path} ${error.message}` });
@@ -76,7 +76,7 @@ export function checkTlsFiles({ files }: TlsFiles, nowUnixMs: number): TlsIdenti
   const key = attempt("tlsKey", (content) => {
     const privateKey = privateKeyIn(content);
     if (cert !== undefined && !cert.leaf.checkPrivateKey(privateKey)) {
-      throw new Wrong("is not the key of the certificate in tlsCertificate: give the pair");
+      throw new Wrong("is not the key of the certificate in {tlsCertificate}: name a pair");
     }
     return content;
   });
@@ -84,7 +84,8 @@ export function checkTlsFiles({ files }: TlsFiles, nowUnixMs: number): TlsIdenti
     const authorities = certificatesIn(content);
     for (const authority of authorities) {
       checkTime(authority, nowUnixMs);
-      if (!authority.ca) throw new Wrong("holds a certificate that is no authority's: name one's");
+      if (!authority.ca)
+        throw new Wrong("has a certificate that is not an authority's: name the authority's");
     }
     return { content, expiresAtMs: Math.min(...authorities.map(expiryOf)) };
   });
@@ -101,7 +102,7 @@ export function checkTlsFiles({ files }: TlsFiles, nowUnixMs: number): TlsIdenti
   throw new ConfigError(problems);
 }
 
-/** What is wrong with a file, and what to do. */
+/** An error of one file, and what to do. */
 class Wrong extends Error {}
 
 /** One at least. */
@@ -113,7 +114,7 @@ function certificatesIn(content: Buffer): [X509Certificate, ...X509Certificate[]
     try {
       return new X509Certificate(block);
     } catch {
-      throw new Wrong("holds a certificate that does not decode: write the file anew");
+      throw new Wrong("has a certificate that cannot be decoded: replace the file");
     }
   });
   if (first !== undefined) return [first, ...rest];
@@ -122,8 +123,7 @@ function certificatesIn(content: Buffer): [X509Certificate, ...X509Certificate[]
 
 function privateKeyIn(content: Buffer) {
   const text = content.toString("latin1");
-  if (text.includes("ENCRYPTED"))
-    throw new Wrong("is encrypted: give the key without a passphrase");
+  if (text.includes("ENCRYPTED")) throw new Wrong("is encrypted: name a key without a passphrase");
   try {
     return createPrivateKey(content);
   } catch {
@@ -150,7 +150,7 @@ function usable(cert: Buffer, key: Buffer): void {
     createSecureContext({ cert, key });
   } catch (error) {
     throw new Wrong(
-      `is refused by TLS (${error instanceof Error ? error.message : String(error)})`,
+      `cannot be used with its key: replace both (${error instanceof Error ? error.message : String(error)})`,
     );
   }
 }

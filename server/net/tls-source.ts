@@ -3,7 +3,7 @@
  * is new and good to whoever serves with it. What is new and bad is told, and the old one stays.
  */
 import type { Clock } from "../clock.js";
-import { ConfigError } from "../config.js";
+import { ConfigError, problemText } from "../config.js";
 import type { Logger } from "../log.js";
 import { checkTlsFiles, readTlsFiles } from "./tls-files.js";
 import type { TlsFiles, TlsIdentity, TlsSettings } from "./tls-files.js";
@@ -83,15 +83,15 @@ export class TlsSource {
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       transport.certificateReloads.inc({ result: "failure" });
-      const problems = error.problems.map(({ key, text }) => `${key}: ${text}`);
-      log.error({ problems }, "the new certificate is no good; the one before stays in use");
+      const problems = error.problems.map((problem) => problemText(problem));
+      log.error({ problems }, "new certificate rejected; the current one stays in use");
       return;
     }
     for (const serve of this.servers) serve(this.current);
     transport.certificateReloads.inc({ result: "success" });
     this.tell();
     const expires = new Date(this.current.expiresAtMs.certificate).toISOString();
-    log.info({ expires }, "a new certificate is in use for new connections");
+    log.info({ expires }, "new certificate in use for new connections");
   }
 
   private tell(): void {

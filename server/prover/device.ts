@@ -17,53 +17,68 @@ const LOCK_WAIT_MS = 5000;
 /** The prover yields to the service beside it, which needs part of a core to answer calls. */
 const NICE_DEFAULT = 10;
 
-const core = z.number().int().min(0).max(1023);
+const whole = (min: number, max: number) => {
+  const expected = `expected a whole number from ${min} to ${max}`;
+  return z.number(expected).int(expected).min(min, expected).max(max, expected);
+};
+const coreNumbers = 'expected core numbers from 0 to 1023, such as "0-3,6"';
+const core = z.number(coreNumbers).int(coreNumbers).min(0, coreNumbers).max(1023, coreNumbers);
+const deviceName = "expected a name of 1 to 32 characters of a-z, 0-9 and -";
+const user = 'expected numbers, such as "1000:1000"';
+const file = "expected the path of a file";
 
 /** `"0-3,6"` as well as `[0, 1, 2, 3, 6]`. */
 const cores = z.preprocess(
   (value) => {
     if (typeof value !== "string") return value;
-    return value.split(",").flatMap((part) => {
+    return value.split(",").flatMap((part): (number | string)[] => {
       const [, first = "", last = first] = /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(part) ?? [];
       const count = first === "" ? 0 : Number(last) - Number(first) + 1;
-      if (count < 1) return [NaN];
+      if (count < 1) return [part];
       return Array.from({ length: count }, (_, at) => Number(first) + at);
     });
   },
-  z.array(core, "expected core numbers, for example 0-3,6"),
+  z.array(core, coreNumbers),
 );
 
 export const deviceSchema = z.strictObject({
   /** The device's name in logs, metrics and its lock file. */
-  id: z.string().regex(/^[a-z0-9-]{1,32}$/, "expected 1 to 32 of a-z 0-9 -"),
+  id: z.string(deviceName).regex(/^[a-z0-9-]{1,32}$/, deviceName),
   /** Cores to prove on; empty means all that the service may use. */
   cores: cores.default([]),
   /** Niceness, -20 to 19. */
-  nice: z.number().int().min(-20).max(19).default(NICE_DEFAULT),
+  nice: whole(-20, 19).default(NICE_DEFAULT),
   /** Threads of the prover; 0 means one for each core. */
-  threads: z.number().int().min(0).max(1024).default(0),
+  threads: whole(0, 1024).default(0),
   /** Environment variables of its provers, for example to choose a GPU. */
-  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).default({}),
+  env: z
+    .record(
+      z
+        .string()
+        .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "expected a variable name of A-Z, a-z, 0-9 and _"),
+      z.string("expected text"),
+    )
+    .default({}),
   /** `uid:gid` of its provers; only a service that runs as root may set it. Default: its own. */
   user: z
-    .string()
-    .regex(/^\d{1,10}:\d{1,10}$/, "expected uid:gid, in numbers")
+    .string(user)
+    .regex(/^\d{1,10}:\d{1,10}$/, user)
     .transform((text) => {
       const [uid = NaN, gid = NaN] = text.split(":").map(Number);
       return { uid, gid };
     })
     .optional(),
   /** Largest file in MB that its provers may write, for a backend that keeps a cache. */
-  fileMb: z.number().int().min(0).max(4000).default(0),
+  fileMb: whole(0, 4000).default(0),
   /**
    * Another library of the C ABI, its configuration text and, where it has one, the path of its
    * calibration. Default: lean_pq.
    */
   backend: z
     .strictObject({
-      library: z.string().min(1),
-      config: z.string(),
-      calibration: z.string().min(1).optional(),
+      library: z.string(file).min(1, file),
+      config: z.string("expected the backend's configuration as text"),
+      calibration: z.string(file).min(1, file).optional(),
     })
     .optional(),
 });
@@ -75,15 +90,18 @@ export type DeviceConfig = z.infer<typeof deviceSchema>;
  * would slow each other down, and two of one name would wait for each other's lock.
  */
 export function overlappingDevices(devices: readonly DeviceConfig[]): string | undefined {
+  const ids = devices.map(({ id }) => id);
+  const twice = ids.find((id, at) => ids.indexOf(id) !== at);
+  if (twice !== undefined) return `two devices are named ${twice}: give each its own name`;
   const owners = new Map<number, string>();
-  for (const [at, { id, cores: own }] of devices.entries()) {
-    if (devices.slice(0, at).some((other) => other.id === id)) return `two devices are named ${id}`;
+  for (const { id, cores: own } of devices) {
     if (own.length === 0 && devices.length > 1) {
-      return `${id} is on all cores; with several devices each must name its own`;
+      return `device ${id} uses all cores: give each of several devices its own "cores"`;
     }
     for (const each of own) {
       const owner = owners.get(each);
-      if (owner !== undefined) return `${id} and ${owner} both use core ${each}`;
+      if (owner !== undefined)
+        return `devices ${owner} and ${id} share core ${each}: give it to one of them`;
       owners.set(each, id);
     }
   }

@@ -36,14 +36,14 @@ test("a pair, a chain, and a client authority are taken", async () => {
 });
 
 test.each([
-  ["tlsCertificate", "/no/such.pem", "cannot be read (ENOENT): name a file that may be read"],
-  ["tlsCertificate", "/", "cannot be read (EISDIR): name a file that may be read"],
+  ["tlsCertificate", "/no/such.pem", "cannot be read (ENOENT): name a readable file"],
+  ["tlsCertificate", "/", "cannot be read (EISDIR): name a readable file"],
   ["tlsCertificate", files.text, "is not a certificate in PEM (-----BEGIN CERTIFICATE-----)"],
-  ["tlsCertificate", files.broken, "holds a certificate that does not decode"],
+  ["tlsCertificate", files.broken, "has a certificate that cannot be decoded"],
   ["tlsKey", files.text, "is not a private key in PEM (-----BEGIN PRIVATE KEY-----)"],
-  ["tlsKey", files.encrypted, "is encrypted: give the key without a passphrase"],
-  ["tlsKey", files.other, "is not the key of the certificate in tlsCertificate"],
-  ["tlsClientCa", files.certificate, "holds a certificate that is no authority's"],
+  ["tlsKey", files.encrypted, "is encrypted: name a key without a passphrase"],
+  ["tlsKey", files.other, "is not the key of the certificate in {tlsCertificate}"],
+  ["tlsClientCa", files.certificate, "has a certificate that is not an authority's"],
   ["tlsClientCa", files.key, "is not a certificate in PEM"],
 ] as const)("%s %s: setting, file and fault are named", async (key, path, fault) => {
   const text = expect.stringContaining(`${path} ${fault}`);

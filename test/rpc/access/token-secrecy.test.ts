@@ -79,7 +79,7 @@ test("tokens that are good, expired, unknown or garbled leave no trace", async (
     }
     // A bad policy is told of with its problems, which may stand beside a token put there by mistake.
     writeFileSync(policy, policyWith(unknown));
-    while (!log.includes("policy refused")) await once(child.stderr, "data");
+    while (!log.includes("new policy rejected")) await once(child.stderr, "data");
     child.kill("SIGTERM");
     await exited;
     for (const text of [log, ...told])
