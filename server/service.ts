@@ -86,11 +86,12 @@ function openTls(config: Config, modules: TlsSourceModules): Promise<TlsSource> 
 /** Listens, and begins to set provers up; `ready` tells when they are. */
 export async function startService(config: Config, modules: ServiceModules): Promise<Service> {
   const { clock, log, startProver, instance, version, policy } = modules;
-  const metrics = createMetrics();
+  const deviceIds = config.devices.map(({ id }) => id);
+  const metrics = createMetrics(deviceIds);
   collectDefaultMetrics({ register: metrics.registry });
   const dispatcher = new Dispatcher(
     {
-      deviceIds: config.devices.map(({ id }) => id),
+      deviceIds,
       standbys: standbysOf(config, modules.memoryBytes),
       residentBytesMax: proverCeilingBytes(
         modules.memoryBytes,

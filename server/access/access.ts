@@ -8,10 +8,11 @@ import { Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { Metrics } from "../metrics.js";
-import type { QuotaName } from "./quota.js";
 import { CallRate } from "./call-rate.js";
-import type { Ask, Credential, Decision, DeniedReason, Policy, Principal } from "./policy.js";
+import type { DeniedReason, QuotaName } from "../reasons.js";
+import type { Ask, Credential, Decision, Policy, Principal } from "./policy.js";
 import { decide } from "./policy.js";
+import { overQuotaDetail } from "./quota.js";
 
 export interface AccessModules {
   clock: Clock;
@@ -107,11 +108,9 @@ export class Access {
     return { signal: call.revoked.signal, close: () => void this.open.delete(call) };
   }
 
-  /** Counted; each is told in the same words as snapshots are. */
-  private overQuota(which: QuotaName, { name, quota }: Principal, used: string): Refusal {
+  private overQuota(which: QuotaName, principal: Principal, used: string): Refusal {
     this.modules.metrics.overQuota.inc({ quota: which });
-    const detail = `quota ${which} of principal ${name} is ${quota[which] ?? 0}, and ${used}`;
-    return new Refusal("resource_exhausted", "", detail);
+    return new Refusal("resource_exhausted", "", overQuotaDetail(principal, which, used));
   }
 
   private decide(credential: Credential, ask: Ask): Decision {

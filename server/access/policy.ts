@@ -2,6 +2,7 @@
  * Who may do what: from what a caller showed, and the policy in force, to a decision and its reason.
  * Pure. Whatever the policy does not name is denied.
  */
+import type { ForbiddenReason, UnknownReason } from "../reasons.js";
 import type { Quota } from "./quota.js";
 import { isSameHash } from "./token.js";
 
@@ -59,24 +60,6 @@ export interface Ask {
   nodeId?: string;
   priority?: PriorityName;
 }
-
-/** Why somebody is not known: the call is unauthenticated. */
-export const unknownReasons = [
-  "no_credentials",
-  "unknown_certificate",
-  "unknown_token",
-  "expired_token",
-  "token_in_clear",
-  "unknown_socket",
-] as const;
-/** Why somebody known may not. */
-export const forbiddenReasons = ["call", "node", "priority"] as const;
-
-export const deniedReasons = [...unknownReasons, ...forbiddenReasons] as const;
-
-export type UnknownReason = (typeof unknownReasons)[number];
-export type ForbiddenReason = (typeof forbiddenReasons)[number];
-export type DeniedReason = (typeof deniedReasons)[number];
 
 export type Decision =
   | { kind: "allowed"; principal: Principal }

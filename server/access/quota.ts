@@ -1,37 +1,28 @@
 /**
- * What one principal may use of the service, next to what it does use. A snapshot that goes beyond
- * is skipped as `overloaded`, with the quota named: the next one may fit. Calls and streams beyond
- * theirs are refused by `Access`, in the same words.
+ * Compares what a principal uses with its quota. `Admission` skips a snapshot over a quota as
+ * `overloaded`: the next one may fit. `Access` refuses calls and streams over theirs.
  */
+import type { QuotaName } from "../reasons.js";
 
-/** A quota that is absent is the service's own limit; calls have none. */
+/** What a principal may use. An absent quota means the service's own limit; calls have none. */
 export interface Quota {
-  /** Sessions without a summary yet. A snapshot that replaces another needs room beside it. */
+  /** Sessions without a summary yet; a snapshot that replaces another still counts beside it. */
   sessionsInFlight?: number | undefined;
-  /** Snapshots and results that the service keeps for it, in bytes. */
+  /** Snapshots and results held for the principal, in bytes. */
   heldBytes?: number | undefined;
-  /** Of proving for its nodes: over about a minute, the latest counting most. */
+  /** Proving time for its nodes, averaged over about a minute; recent proofs count most. */
   proverSecondsPerMinute?: number | undefined;
-  /** `StreamResults` calls at once. */
+  /** `StreamResults` calls open at once. */
   streams?: number | undefined;
-  /** Calls begun, streams too: on average, and as many at once after a minute without any. */
+  /** Calls started, streams included: the average rate, and the burst after a quiet minute. */
   callsPerMinute?: number | undefined;
 }
 
-/** Who submits, for the accounts. */
+/** The principal that submits a snapshot, and its quota. */
 export interface SubmittingPrincipal {
   readonly name: string;
   readonly quota: Quota;
 }
-
-export const quotaNames = [
-  "sessionsInFlight",
-  "heldBytes",
-  "proverSecondsPerMinute",
-  "streams",
-  "callsPerMinute",
-] as const satisfies readonly (keyof Quota)[];
-export type QuotaName = (typeof quotaNames)[number];
 
 /** What a principal uses at the moment. */
 export interface UsedNow {
@@ -40,18 +31,22 @@ export interface UsedNow {
   proverSecondsPerMinute: number;
 }
 
-/** The first quota that one more session of `bytes` would break, and how. */
+/**
+ * The first quota that one more session of `bytes` would exceed, with a message for the client;
+ * undefined when there is none.
+ */
 export function brokenQuota(
-  { name, quota }: SubmittingPrincipal,
+  principal: SubmittingPrincipal,
   usage: UsedNow,
   bytes: number,
 ): { quota: QuotaName; detail: string } | undefined {
+  const { quota } = principal;
   const { sessionsInFlight = Infinity, heldBytes = Infinity } = quota;
   const { proverSecondsPerMinute = Infinity } = quota;
-  const broken = (which: QuotaName, used: string) => {
-    const detail = `quota ${which} of principal ${name} is ${quota[which] ?? 0}, and ${used}`;
-    return { quota: which, detail };
-  };
+  const broken = (which: QuotaName, used: string) => ({
+    quota: which,
+    detail: overQuotaDetail(principal, which, used),
+  });
   if (usage.sessionsInFlight >= sessionsInFlight) {
     return broken("sessionsInFlight", `${usage.sessionsInFlight} sessions are in flight`);
   }
@@ -63,4 +58,13 @@ export function brokenQuota(
     return broken("proverSecondsPerMinute", `${used} s were used`);
   }
   return undefined;
+}
+
+/** The message for a client over its quota; `used` says what it uses now. */
+export function overQuotaDetail(
+  { name, quota }: SubmittingPrincipal,
+  which: QuotaName,
+  used: string,
+): string {
+  return `quota ${which} of principal ${name} is ${quota[which] ?? 0}, and ${used}`;
 }

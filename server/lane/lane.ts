@@ -85,8 +85,6 @@ export class LaneRunner {
 
   /** Begins to set the first prover up. */
   open(): void {
-    this.modules.metrics.deviceDrained.set({ device: this.id }, 0);
-    this.modules.metrics.costModelRatio.zero({ device: this.id });
     this.step({ kind: "open" });
     this.scheduleBeat();
   }
@@ -336,7 +334,7 @@ export class LaneRunner {
     // Beside a setup, which takes all cores too, a proof says nothing of its own cost.
     const isDisturbed = wasDisturbed || this.isWarming();
     if (!isDisturbed) this.learn(shape, proveMs);
-    this.modules.metrics.proofs.inc({ disturbed: String(isDisturbed) });
+    this.modules.metrics.proofs.inc({ disturbed: isDisturbed ? "true" : "false" });
     this.modules.metrics.proveSeconds.observe(proveMs / 1000);
     return { proof, proveMs };
   }

@@ -11,7 +11,7 @@ import {
   SummarySchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { assertNever } from "../errors.js";
-import type { OutcomeStatusName } from "../metrics.js";
+import type { OutcomeStatusName } from "../reasons.js";
 import type { ProverDescription } from "../prover/prover.js";
 import type { DecodedGroup, LeftOut, ProofResult } from "../work/group.js";
 import { indicesToBits } from "../../proto/bitlist.js";

@@ -1,7 +1,7 @@
 /** A snapshot as admission, sessions and the schedule see it: checked, with absolute budgets. */
 import type { Accepted } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { SubmittingPrincipal } from "../access/quota.js";
-import type { SkipReason } from "../metrics.js";
+import type { SkipReason } from "../reasons.js";
 import type { DecodedGroup } from "./group.js";
 
 /** The id that the caller gave a request, and a digest of what it asks for. */

@@ -135,7 +135,7 @@ describe("with the real prover", () => {
     if (outcome === undefined) throw new Error("no outcome");
     expect(await verified(outcome)).toEqual(range(0, 64));
     expect(await (await fetch(`http://${service.httpAddress}/metrics`)).text()).toMatch(
-      /lean_aggregator_retries_total 1\n/,
+      /lean_aggregator_server_retries_total 1\n/,
     );
   });
 

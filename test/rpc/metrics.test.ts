@@ -20,7 +20,7 @@ import { bits, dataOf, publicKey, rootOf, snapshot } from "../../tools/harness/v
 
 const SLOT = 100;
 const node = { nodeId: "measured" };
-const VERIFIED = "lean_pq_sig_aggregated_signatures_verification_time_seconds_count";
+const VERIFIED = "lean_aggregator_server_verification_seconds_count";
 
 let service: Service;
 let client: Client<typeof AggregatorService>;
@@ -71,10 +71,10 @@ test("every verdict on a signature or a proof is counted, and each proof's time 
   const [outcome] = await ended(sessionId);
   expect(outcome?.status).toBe(OutcomeStatus.PROVED);
   expect(outcome?.leftOut).toHaveLength(3);
-  expect(await value("lean_pq_sig_attestation_signatures_valid_total")).toBe(2);
-  expect(await value("lean_pq_sig_attestation_signatures_invalid_total")).toBe(2);
-  expect(await value("lean_pq_sig_aggregated_signatures_valid_total")).toBe(1); // the proof made
-  expect(await value("lean_pq_sig_aggregated_signatures_invalid_total")).toBe(1); // the child
+  expect(await value("lean_aggregator_server_valid_signatures_total")).toBe(2);
+  expect(await value("lean_aggregator_server_invalid_signatures_total")).toBe(2);
+  expect(await value("lean_aggregator_server_valid_proofs_total")).toBe(1); // the proof made
+  expect(await value("lean_aggregator_server_invalid_proofs_total")).toBe(1); // the child
   expect(await value(VERIFIED)).toBe(2);
 
   const { proof = new Uint8Array() } = outcome ?? {};
@@ -84,8 +84,8 @@ test("every verdict on a signature or a proof is counted, and each proof's time 
 });
 
 describe("a group's deadline", () => {
-  const hits = () => value('lean_aggregator_deadline_total{result="hit"}');
-  const misses = () => value('lean_aggregator_deadline_total{result="miss"}');
+  const hits = () => value('lean_aggregator_server_deadline_total{result="hit"}');
+  const misses = () => value('lean_aggregator_server_deadline_total{result="miss"}');
   const group = { data: dataOf(0), rawSignatures: [raw(0), raw(1)] };
 
   test("is a hit when it is proved before", async () => {

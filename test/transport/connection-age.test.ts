@@ -29,7 +29,7 @@ test("resumes on a new one, and has every result once", async () => {
 
   const { registry } = service.metrics;
   const cut = { listener: "grpc", cause: "age" };
-  const cuts = () => metricValue(registry, "lean_aggregator_connections_cut_total", cut);
+  const cuts = () => metricValue(registry, "lean_aggregator_server_connections_cut_total", cut);
   await expect.poll(cuts, { timeout: 10_000 }).toBeGreaterThanOrEqual(2);
   gate.open();
   const results: string[] = [];

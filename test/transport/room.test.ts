@@ -59,7 +59,11 @@ describe.each([
 
   const cuts = (cause: string) => {
     const labels = { listener, cause };
-    return metricValue(stacks.metrics.registry, "lean_aggregator_connections_cut_total", labels);
+    return metricValue(
+      stacks.metrics.registry,
+      "lean_aggregator_server_connections_cut_total",
+      labels,
+    );
   };
 
   /** A connection on which nothing is sent, not even a handshake. */
@@ -139,7 +143,7 @@ describe.each([
     expect([await cuts("displaced"), await cuts("limit")]).toEqual([0, 1]);
     expect(streams.map((stream) => stream.closed)).toEqual([false, false, false]);
     const open = () =>
-      metricValue(stacks.metrics.registry, "lean_aggregator_connections", { listener });
+      metricValue(stacks.metrics.registry, "lean_aggregator_server_connections", { listener });
     expect(await open()).toBe(ROOM);
     const [leaving] = streams;
     leaving?.session?.destroy();

@@ -109,7 +109,7 @@ function shownAt(address: string): Promise<string | undefined> {
 }
 
 const measured = (name: string, labels: Record<string, string>) =>
-  metricValue(stacks.metrics.registry, `lean_aggregator_certificate_${name}`, labels);
+  metricValue(stacks.metrics.registry, `lean_aggregator_server_certificate_${name}`, labels);
 const reloads = async () => ({
   success: await measured("reloads_total", { result: "success" }),
   failure: await measured("reloads_total", { result: "failure" }),

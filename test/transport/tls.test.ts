@@ -93,7 +93,7 @@ const shown = ({ certificate: cert, key }: Identity) => ({ cert, key });
 describe.each(["grpc", "edge"] as const)("on %s", (stack) => {
   const listener = stack === "grpc" ? "grpc" : "http";
   const refused = () =>
-    metricValue(mutual.metrics.registry, "lean_aggregator_connections_cut_total", {
+    metricValue(mutual.metrics.registry, "lean_aggregator_server_connections_cut_total", {
       listener,
       cause: "handshake",
     });

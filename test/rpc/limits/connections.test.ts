@@ -79,7 +79,7 @@ describe.each([
   ["the HTTP edge", "edge", "http"],
 ] as const)("on %s", (_name, stack, listener) => {
   const cuts = (cause: string) =>
-    metric("lean_aggregator_connections_cut_total", { listener, cause });
+    metric("lean_aggregator_server_connections_cut_total", { listener, cause });
 
   async function connected(): Promise<RawClient> {
     const client = new RawClient(stacks.addresses[stack]);

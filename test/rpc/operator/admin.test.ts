@@ -136,7 +136,7 @@ test("the wait of a drain is bounded, and the answer tells what still runs", asy
 test("draining is idempotent and shows in the metrics", async () => {
   const gauge = async () => {
     const text = await service.metrics.registry.metrics();
-    return /lean_aggregator_device_drained\{device="cpu"\} (\d)/.exec(text)?.[1];
+    return /lean_aggregator_server_device_drained\{device="cpu"\} (\d)/.exec(text)?.[1];
   };
   expect(await gauge()).toBe("0");
   const first = await admin("drainDevice", { deviceId: "cpu" });

@@ -100,7 +100,7 @@ export async function proofCounts(service: BenchService) {
   const metrics = await service.metrics();
   const count = (name: string) => metrics.get(name) ?? NaN;
   return {
-    proofs: count("lean_pq_sig_aggregated_signatures_building_time_seconds_count"),
-    shared: count("lean_aggregator_shared_groups_total"),
+    proofs: count("lean_aggregator_server_proof_seconds_count"),
+    shared: count("lean_aggregator_server_shared_groups_total"),
   };
 }

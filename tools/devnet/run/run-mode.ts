@@ -20,7 +20,9 @@ const FAULT_AT = 0.3;
 const EARLY_WAIT = 0.1;
 /** After the last slot, for the last records to arrive. */
 const LAST_RECORDS_MS = 1500;
-const PROVE_SECONDS = "lean_pq_sig_aggregated_signatures_building_time_seconds";
+/** The prover's time, as a node that proves in its own process exports it, and as the service does. */
+const NODE_PROOF_SECONDS = "lean_pq_sig_aggregated_signatures_building_time_seconds";
+const SERVICE_PROOF_SECONDS = "lean_aggregator_server_proof_seconds";
 
 export interface RunOptions {
   mode: Mode;
@@ -154,15 +156,14 @@ async function scrape(
   const port = await network.node(aggregator).ready;
   const node = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   writeFileSync(join(folder, `${mode}-node.metrics.txt`), node);
-  let prover = node;
+  let prover = { text: node, name: NODE_PROOF_SECONDS };
   if (network.service !== null) {
-    prover = await network.service.metrics();
-    writeFileSync(join(folder, `${mode}-service.metrics.txt`), prover);
+    prover = { text: await network.service.metrics(), name: SERVICE_PROOF_SECONDS };
+    writeFileSync(join(folder, `${mode}-service.metrics.txt`), prover.text);
   }
-  const value = (name: string) =>
-    Number(new RegExp(`^${name} (\\S+)$`, "m").exec(prover)?.[1] ?? "0");
-  const busySeconds = value(`${PROVE_SECONDS}_sum`);
-  add({ kind: "prover", busySeconds, proofs: value(`${PROVE_SECONDS}_count`) });
+  const value = (suffix: string) =>
+    Number(new RegExp(`^${prover.name}_${suffix} (\\S+)$`, "m").exec(prover.text)?.[1] ?? "0");
+  add({ kind: "prover", busySeconds: value("sum"), proofs: value("count") });
 }
 
 function progressOf({ mode, slots }: RunOptions, say: (text: string) => void) {

@@ -1,0 +1,102 @@
+/**
+ * Creates metrics from a table, one row a metric. Every metric gets the service's prefix (ADR 0005),
+ * and every series exists from the start, so that a rate over it counts the first event too.
+ */
+import { Counter, Gauge, Histogram } from "prom-client";
+import type { Registry } from "prom-client";
+
+const PREFIX = "lean_aggregator_server_";
+
+/** Every value that each label can have: series exist for all their combinations. */
+type LabelValues = Readonly<Record<string, readonly string[]>>;
+
+interface Row {
+  /** Without the prefix; a unit stands last, and `_total` ends a counter's name. */
+  name: string;
+  help: string;
+  labels?: LabelValues;
+}
+interface CounterRow extends Row {
+  kind: "counter";
+}
+interface GaugeRow extends Row {
+  kind: "gauge";
+  /** The value at the start, 0 by default; "absent" when a series begins with its first value. */
+  start?: number | "absent";
+}
+interface HistogramRow extends Row {
+  kind: "histogram";
+  /** Upper bounds, in the unit of the name. */
+  buckets: readonly number[];
+}
+export type MetricTable = Readonly<Record<string, CounterRow | GaugeRow | HistogramRow>>;
+
+type Labels<R> = R extends { labels: infer L extends LabelValues }
+  ? [labels: { readonly [Name in keyof L]: L[Name][number] }]
+  : [];
+interface Readable {
+  get(): Promise<{ values: { value: number; labels: object }[] }>;
+}
+export interface CounterOf<R> extends Readable {
+  inc(...args: [...Labels<R>, count?: number]): void;
+}
+export interface GaugeOf<R> extends Readable {
+  inc(...args: [...Labels<R>, count?: number]): void;
+  dec(...args: [...Labels<R>, count?: number]): void;
+  set(...args: [...Labels<R>, value: number]): void;
+}
+export interface HistogramOf<R> extends Readable {
+  observe(...args: [...Labels<R>, value: number]): void;
+}
+type MetricOf<R> = R extends CounterRow
+  ? CounterOf<R>
+  : R extends GaugeRow
+    ? GaugeOf<R>
+    : HistogramOf<R>;
+
+/** One metric for each row, under the row's key, with label values checked by their types. */
+export type MetricsOf<T extends MetricTable> = { readonly [Key in keyof T]: MetricOf<T[Key]> };
+
+/** Registers every row; throws when the registry already has a metric of that name. */
+export function createFromTable<const T extends MetricTable>(
+  registry: Registry,
+  table: T,
+): MetricsOf<T>;
+export function createFromTable(registry: Registry, table: MetricTable): object {
+  const entries = Object.entries(table).map(([key, row]) => [key, createMetric(registry, row)]);
+  return Object.fromEntries(entries);
+}
+
+function createMetric(registry: Registry, row: MetricTable[string]): Counter | Gauge | Histogram {
+  const { name, help, labels = {} } = row;
+  const common = { help, labelNames: Object.keys(labels), registers: [registry] };
+  const options = { ...common, name: `${PREFIX}${name}` };
+  const series = combinations(labels);
+  switch (row.kind) {
+    case "counter": {
+      const counter = new Counter(options);
+      for (const values of series) counter.inc(values, 0);
+      return counter;
+    }
+    case "gauge": {
+      const { start = 0 } = row;
+      const gauge = new Gauge(options);
+      if (start !== "absent") for (const values of series) gauge.set(values, start);
+      return gauge;
+    }
+    case "histogram": {
+      const histogram = new Histogram({ ...options, buckets: [...row.buckets] });
+      for (const values of series) histogram.zero(values);
+      return histogram;
+    }
+  }
+}
+
+/** Every combination of one value for each label; one empty combination without labels. */
+function combinations(labels: LabelValues): Record<string, string>[] {
+  return Object.entries(labels).reduce<Record<string, string>[]>(
+    (all, [name, values]) =>
+      all.flatMap((before) => values.map((value) => ({ ...before, [name]: value }))),
+    [{}],
+  );
+}
