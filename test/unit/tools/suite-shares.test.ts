@@ -1,0 +1,18 @@
+/** What a run's summary says of its suites. */
+import { expect, test } from "vitest";
+import { sharesOf } from "../../../tools/suites/suite-shares.js";
+
+test("adds files up by suite, the longest first, with each one's share", () => {
+  const file = (suite: string, tests: number, seconds: number) => ({
+    suite,
+    files: 1,
+    tests,
+    seconds,
+  });
+  const rows = sharesOf([file("unit", 3, 1), file("rpc", 2, 6), file("unit", 5, 1)]).split("\n");
+  expect(rows.map((row) => row.trim().split(/\s+/))).toEqual([
+    ["suite", "files", "tests", "seconds", "share"],
+    ["rpc", "1", "2", "6.0", "75", "%"],
+    ["unit", "2", "8", "2.0", "25", "%"],
+  ]);
+});

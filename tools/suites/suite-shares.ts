@@ -1,0 +1,52 @@
+/**
+ * A reporter for vitest: after a run, what each suite took of the whole. A suite is a folder of
+ * `test/`; its time is the sum over its files of collecting and running them.
+ */
+import { relative } from "node:path";
+import type { Reporter, TestModule } from "vitest/node";
+
+export interface SuiteTime {
+  suite: string;
+  files: number;
+  tests: number;
+  seconds: number;
+}
+
+/** One row a suite, the longest first, then their sum. */
+export function sharesOf(files: readonly SuiteTime[]): string {
+  const suites = new Map<string, SuiteTime>();
+  for (const file of files) {
+    const sum = suites.get(file.suite) ?? { suite: file.suite, files: 0, tests: 0, seconds: 0 };
+    sum.files += file.files;
+    sum.tests += file.tests;
+    sum.seconds += file.seconds;
+    suites.set(file.suite, sum);
+  }
+  const total = files.reduce((sum, { seconds }) => sum + seconds, 0);
+  const rows = [...suites.values()].sort((a, b) => b.seconds - a.seconds);
+  const lines = rows.map(({ suite, files, tests, seconds }) => {
+    const share = total === 0 ? 0 : Math.round((100 * seconds) / total);
+    return `${suite.padEnd(12)} ${cell(files)} ${cell(tests)} ${cell(seconds.toFixed(1))} ${cell(`${share} %`)}`;
+  });
+  const head = `${"suite".padEnd(12)} ${["files", "tests", "seconds", "share"].map(cell).join(" ")}`;
+  return [head, ...lines].join("\n");
+}
+
+function cell(value: string | number): string {
+  return String(value).padStart(8);
+}
+
+export class SuiteShares implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[]): void {
+    const files = modules.map((module) => {
+      const { duration, collectDuration } = module.diagnostic();
+      return {
+        suite: relative("test", module.moduleId).split("/")[0] ?? "",
+        files: 1,
+        tests: [...module.children.allTests()].length,
+        seconds: (duration + collectDuration) / 1000,
+      };
+    });
+    process.stdout.write(`\n${sharesOf(files)}\n`);
+  }
+}
