@@ -6,6 +6,7 @@ import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { Metrics } from "../metrics.js";
+import { WatchedFile } from "../watched-file.js";
 import type { Access } from "./access.js";
 import type { Policy } from "./policy.js";
 import { parsePolicy, PolicyError, readPolicyText } from "./policy-file.js";
@@ -34,54 +35,46 @@ export interface PolicyWatchModules {
 }
 
 export class PolicyWatch {
-  private cancel = () => {};
-  /** What the last poll found: the text, or why it could not be read. */
-  private seen: string;
+  private readonly watched: WatchedFile<string | PolicyError>;
 
   constructor(
-    private readonly source: PolicySource,
+    { path, text }: PolicySource,
     private readonly modules: PolicyWatchModules,
   ) {
-    this.seen = source.text;
-    this.again();
+    const options = {
+      everyMs: limits.policyPollMs,
+      read: () => attempt(() => readPolicyText(path)),
+      digestOf: (found: string | PolicyError) =>
+        found instanceof PolicyError ? found.message : found,
+      mustSettle: false,
+      changed: (found: string | PolicyError) => this.take(path, found),
+      // Tokens may have expired since the last poll.
+      polled: () => modules.access.review(),
+    };
+    this.watched = new WatchedFile<string | PolicyError>(options, modules.clock, text);
   }
 
   close(): void {
-    this.cancel();
+    this.watched.close();
   }
 
-  private again(): void {
-    const { clock } = this.modules;
-    this.cancel = clock.at(clock.nowMs() + limits.policyPollMs, () => {
-      this.look();
-      this.again();
-    });
-  }
-
-  private look(): void {
+  private take(path: string, found: string | PolicyError): void {
     const { access, log, metrics } = this.modules;
-    const { path } = this.source;
-    const read = attempt(() => readPolicyText(path));
-    const seen = read instanceof PolicyError ? read.message : read;
-    if (seen !== this.seen) {
-      this.seen = seen;
-      const policy = read instanceof PolicyError ? read : attempt(() => parsePolicy(read));
-      const isGood = !(policy instanceof PolicyError);
-      metrics.policyReloadSuccessful.set(isGood ? 1 : 0);
-      if (isGood) {
-        access.replace(policy);
-        log.info({ path, principals: policy.principals.length }, "policy replaced");
-      } else {
-        const { length: wrong } = policy.problems;
-        const problems = policy.problems.slice(0, PROBLEMS_LOGGED);
-        log.error({ path, wrong, problems }, "new policy rejected; the current one stays in force");
-      }
+    const policy = found instanceof PolicyError ? found : attempt(() => parsePolicy(found));
+    const isValid = !(policy instanceof PolicyError);
+    metrics.policyReloadSuccessful.set(isValid ? 1 : 0);
+    if (isValid) {
+      access.replace(policy);
+      log.info({ path, principals: policy.principals.length }, "policy replaced");
+      return;
     }
-    // Tokens may have expired since.
-    access.review();
+    const problems = policy.problems.slice(0, PROBLEMS_LOGGED);
+    const line = { path, wrong: policy.problems.length, problems };
+    log.error(line, "new policy rejected; the current one stays in force");
   }
 }
 
+/** The result of `run`, or the `PolicyError` that it threw. */
 function attempt<T>(run: () => T): T | PolicyError {
   try {
     return run();

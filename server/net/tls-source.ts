@@ -8,12 +8,10 @@ import type { Logger } from "../log.js";
 import { checkTlsFiles, readTlsFiles } from "./tls-files.js";
 import type { TlsFiles, TlsIdentity, TlsSettings } from "./tls-files.js";
 import type { TransportMetrics } from "./metrics.js";
+import { WatchedFile } from "../watched-file.js";
 
-/**
- * Looked at rather than watched: Kubernetes swaps a link above the files, and other systems' watches
- * lose a file that is replaced. Renewals come hours before they are needed.
- */
-const LOOK_EVERY_MS = 5000;
+/** Certificates are renewed hours before they expire. */
+const POLL_EVERY_MS = 5000;
 
 export interface TlsSourceModules {
   clock: Clock;
@@ -23,21 +21,23 @@ export interface TlsSourceModules {
 
 export class TlsSource {
   private readonly servers = new Set<(identity: TlsIdentity) => void>();
-  /** The last that were found, whether or not they were good. */
-  private knownDigest: string;
-  private newDigest: string | undefined;
-  private cancel = () => {};
-  private isClosed = false;
+  private readonly watched: WatchedFile<TlsFiles>;
 
   private constructor(
-    private readonly settings: TlsSettings,
+    settings: TlsSettings,
     private readonly modules: TlsSourceModules,
-    { digest }: TlsFiles,
+    files: TlsFiles,
     private current: TlsIdentity,
   ) {
-    this.knownDigest = digest;
     this.tell();
-    this.lookLater();
+    const options = {
+      everyMs: POLL_EVERY_MS,
+      read: () => readTlsFiles(settings),
+      digestOf: ({ digest }: TlsFiles) => digest,
+      mustSettle: true,
+      changed: (found: TlsFiles) => this.take(found),
+    };
+    this.watched = new WatchedFile(options, modules.clock, files);
   }
 
   /** Rejects with `ConfigError` when the files are no good. */
@@ -56,28 +56,11 @@ export class TlsSource {
   }
 
   close(): void {
-    this.isClosed = true;
-    this.cancel();
-  }
-
-  private lookLater(): void {
-    const { clock } = this.modules;
-    this.cancel = clock.at(clock.nowMs() + LOOK_EVERY_MS, () => void this.look());
-  }
-
-  private async look(): Promise<void> {
-    const files = await readTlsFiles(this.settings);
-    if (this.isClosed) return;
-    // Found twice in a row: between the two files, a writer may have been at work.
-    const isSettled = files.digest === this.newDigest;
-    this.newDigest = files.digest;
-    if (isSettled && files.digest !== this.knownDigest) this.take(files);
-    this.lookLater();
+    this.watched.close();
   }
 
   private take(files: TlsFiles): void {
     const { clock, log, transport } = this.modules;
-    this.knownDigest = files.digest;
     try {
       this.current = checkTlsFiles(files, clock.unixMs());
     } catch (error) {

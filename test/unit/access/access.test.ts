@@ -1,6 +1,7 @@
 /** The policy in force: what is denied is counted, streams end with their permission, files change. */
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { Access } from "../../../server/access/access.js";
 import type { Credential } from "../../../server/access/policy.js";
@@ -46,7 +47,12 @@ function accessOf(path: string) {
   const watch = new PolicyWatch(source, { clock, log, metrics, access });
   const isLastGood = async () => (await metrics.policyReloadSuccessful.get()).values[0]?.value;
   const denied = (reason: string) => valueOf(metrics.denied, reason);
-  return { access, watch, lines, time, metrics, isLastGood, denied, look: () => tick() };
+  /** One poll, to its end. */
+  const look = () => {
+    tick();
+    return setImmediate();
+  };
+  return { access, watch, lines, time, metrics, isLastGood, denied, look };
 }
 
 async function valueOf(
@@ -120,10 +126,10 @@ test("calls over their principal's quota are refused until time has filled it ag
   );
   // A policy that is read again fills nothing.
   writeFileSync(path, textOf({ ...principal(["StreamResults", "GetSession"]), quota }));
-  look();
+  await look();
   expect(call).toThrow(expect.objectContaining({ kind: "resource_exhausted" }));
   writeFileSync(path, GOOD);
-  look();
+  await look();
   for (let calls = 0; calls < 100; calls++) call();
 });
 
@@ -132,11 +138,11 @@ test("a policy that changes ends the streams that it no longer allows, and no ot
   const { access, look, isLastGood } = accessOf(path);
   const stream = access.openStream(loopback, ask);
   writeFileSync(path, textOf(principal(["StreamResults", "GetSession"])));
-  look();
+  await look();
   expect(stream.signal.aborted).toBe(false);
   access.check(loopback, { call: "GetSession" });
   writeFileSync(path, textOf(principal(["GetSession"])));
-  look();
+  await look();
   expect(stream.signal.reason).toMatchObject({
     kind: "permission_denied",
     message: "principal node-1 may not call StreamResults",
@@ -144,13 +150,13 @@ test("a policy that changes ends the streams that it no longer allows, and no ot
   expect(await isLastGood()).toBe(1);
 });
 
-test("a stream ends with its token", () => {
+test("a stream ends with its token", async () => {
   const { access, time, look } = accessOf(fileOf(GOOD));
   const stream = access.openStream(token, ask);
-  look();
+  await look();
   expect(stream.signal.aborted).toBe(false);
   time.unixMs = TOKEN_END;
-  look();
+  await look();
   expect(stream.signal.reason).toMatchObject({ kind: "unauthenticated" });
 });
 
@@ -164,19 +170,19 @@ test("a file that cannot be used leaves the old policy in force, and is told of 
   ];
   for (const [at, wrong] of wrongs.entries()) {
     wrong();
-    look();
-    look();
+    await look();
+    await look();
     expect(await isLastGood()).toBe(0);
     expect(lines.filter(({ level }) => level === "error")).toHaveLength(at + 1);
     access.check(loopback, ask);
   }
   writeFileSync(path, GOOD);
-  look();
+  await look();
   expect(await isLastGood()).toBe(1);
   expect(lines.at(-1)?.text).toMatch(/^policy replaced/);
 });
 
-test("a link that is swapped is a change, as Kubernetes makes it", () => {
+test("a link that is swapped is a change, as Kubernetes makes it", async () => {
   const folder = dirname(freshPath("mount"));
   for (const [version, calls] of [
     ["v1", ["StreamResults"]],
@@ -191,8 +197,8 @@ test("a link that is swapped is a change, as Kubernetes makes it", () => {
   access.check(loopback, ask);
   symlinkSync("v2", join(folder, "..new"));
   renameSync(join(folder, "..new"), join(folder, "..data"));
-  look();
+  await look();
   expect(() => access.check(loopback, ask)).toThrow();
   watch.close();
-  look();
+  await look();
 });
