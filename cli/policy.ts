@@ -1,11 +1,13 @@
 /** `lean-aggregator policy check`: is a policy file valid, and what does it allow? */
 import type { Command } from "commander";
 import { Option } from "commander";
-import type { Ask, Policy, Principal, PriorityName } from "../server/access/policy.js";
-import { permit, priorities } from "../server/access/policy.js";
+import type { Ask, Policy, Principal } from "../server/access/policy.js";
+import { permit } from "../server/access/policy.js";
 import { calls, operatorCalls, PolicyError } from "../server/access/policy-file.js";
 import type { PolicySource } from "../server/access/policy-watch.js";
 import { loadPolicy } from "../server/access/policy-watch.js";
+import { priorityNames } from "../server/work/priority.js";
+import type { PriorityName } from "../server/work/priority.js";
 import type { CommandModules, Terminal } from "./io/command.js";
 import { addCommand, ending, exitCodes, usageError } from "./io/command.js";
 import type { Column } from "./io/table.js";
@@ -90,7 +92,9 @@ export function addPolicyCommands(
     )
     .option("--node <id>", "may it act for this node?")
     .addOption(
-      new Option("--priority <name>", "may it submit at this priority?").choices(priorities),
+      new Option("--priority <name>", "may it submit at this priority?").choices(
+        Object.values(priorityNames),
+      ),
     )
     .action(
       ending(modules, (file: string, options: PolicyCheckOptions) =>

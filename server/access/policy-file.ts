@@ -8,8 +8,8 @@ import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator
 import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { limits } from "../limits.js";
 import type { Policy, Principal } from "./policy.js";
-import { priorities } from "./policy.js";
 import { alternatives, placeOf, safeParse } from "../safe-parse.js";
+import { priorityNames } from "../work/priority.js";
 
 /** The page of the HTTP edge that asks for a permission as calls do: its numbers are everybody's. */
 export const METRICS_CALL = "Metrics";
@@ -72,7 +72,7 @@ const principal = z
       .default([]),
     calls: oneOf(calls),
     operatorCalls: oneOf(operatorCalls),
-    priorities: oneOf(priorities),
+    priorities: oneOf(Object.values(priorityNames)),
     quota: z
       .strictObject({
         sessionsInFlight: quota(limits.sessionsInFlightMax),

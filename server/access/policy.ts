@@ -3,12 +3,9 @@
  * Pure. Whatever the policy does not name is denied.
  */
 import type { ForbiddenReason, UnknownReason } from "../reasons.js";
+import type { PriorityName } from "../work/priority.js";
 import type { Quota } from "./quota.js";
 import { isSameHash } from "./token.js";
-
-/** Of `SubmitSnapshot`'s priorities, as a policy names them. */
-export const priorities = ["proposal", "aggregation", "backlog"] as const;
-export type PriorityName = (typeof priorities)[number];
 
 /** One who calls, as the policy file has it. */
 export interface Principal {

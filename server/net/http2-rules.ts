@@ -14,7 +14,7 @@ import type {
 import type { Socket } from "node:net";
 import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
-import { spread } from "../spread.js";
+import { lowDiscrepancy } from "../low-discrepancy.js";
 import { CallTurns } from "./call-turns.js";
 import type { Connection } from "./connection.js";
 import type { Serve } from "./listener.js";
@@ -74,7 +74,7 @@ export class SessionRules {
     const { clock, transport } = this.modules;
     session.setLocalWindowSize(limits.receiveWindowBytes);
     // Clients that came together, after a restart for one, do not leave together.
-    const share = 0.9 + 0.2 * spread(this.count++);
+    const share = 0.9 + 0.2 * lowDiscrepancy(this.count++);
     const leaveAtMs = connection.startedMs + limits.connectionAgeMs * share;
     let isAnswered = true;
     let pings = 0;

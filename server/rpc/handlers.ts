@@ -27,7 +27,8 @@ import {
   VerifyAggregateResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Access } from "../access/access.js";
-import type { Credential, PriorityName } from "../access/policy.js";
+import type { Credential } from "../access/policy.js";
+import { priorityNames } from "../work/priority.js";
 import type { Clock } from "../clock.js";
 import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
@@ -93,11 +94,6 @@ const skipOnWire = {
 } as const;
 
 type KnownPriority = Exclude<Priority, Priority.UNSPECIFIED>;
-const priorityNames: Record<KnownPriority, PriorityName> = {
-  [Priority.PROPOSAL]: "proposal",
-  [Priority.AGGREGATION]: "aggregation",
-  [Priority.BACKLOG]: "backlog",
-};
 
 /** What the stacks serve. */
 export type Calls = Pick<Handlers, keyof Handlers>;

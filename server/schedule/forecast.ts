@@ -1,5 +1,5 @@
 /** When a group that comes now could start, given what the lanes do and who waits before it. */
-import { spread } from "../spread.js";
+import { lowDiscrepancy } from "../low-discrepancy.js";
 import { LOGISTIC, OPTIMISTIC_AT } from "../work/cost-model.js";
 
 /**
@@ -28,7 +28,7 @@ function alike(deviations: number): Future {
 
 /** Over all of these a proof has each of as many equally likely durations once. */
 function mixed(which: number): Future {
-  return (nth) => likely(Math.floor(((spread(nth) + which / MIXED) % 1) * MIXED));
+  return (nth) => likely(Math.floor(((lowDiscrepancy(nth) + which / MIXED) % 1) * MIXED));
 }
 
 /** The middle of one eighth, counted from 0, of a normal variable's values; by a logistic. */
