@@ -50,7 +50,7 @@ describe("a prover process that goes wrong", () => {
   const verify = (prover: Prover) =>
     prover.verifySignatures(message, new Uint8Array(64), new Uint8Array(128));
 
-  it("before it is ready is told by its last words", async () => {
+  it("by exiting before it is ready is reported with the end of its stderr", async () => {
     const source = `console.error("no such device"); process.exit(7);`;
     await expect(startWith("exits", source)).rejects.toMatchObject({
       kind: "start_failed",
@@ -104,7 +104,7 @@ describe("a prover process that goes wrong", () => {
   });
 
   it.each([
-    ["larger than was reserved for it", "524289", /garbled proof: 524289 bytes/],
+    ["larger than its reserved memory", "524289", /garbled proof: 524289 bytes/],
     ["of no bytes", "0", /garbled proof: 0 bytes/],
   ])("with a proof %s is killed", async (_what, bytes, detail) => {
     const source = `onMessage((m) => {
@@ -130,7 +130,7 @@ describe("a prover process that goes wrong", () => {
     });
   });
 
-  it("by a kill that the kernel counts is told from one that somebody sent", async () => {
+  it("by a kill that the kernel counts is distinguished from any other SIGKILL", async () => {
     let oomKills = 7;
     const watch = { nowMs: () => performance.now(), oomKills: () => oomKills };
     const source = `onMessage((m) => { if (m.kind === "start") { ${READY} } });`;
@@ -146,7 +146,7 @@ describe("a prover process that goes wrong", () => {
     });
   });
 
-  it("by hanging in one verification falls silent, though its heart beats on", async () => {
+  it("by hanging in one verification falls silent, although heartbeats go on", async () => {
     let nowMs = 0;
     const watch = { nowMs: () => nowMs, oomKills: () => 0 };
     const source = `onMessage((m) => {
@@ -167,7 +167,7 @@ describe("a prover process that goes wrong", () => {
     await hung;
   });
 
-  it("by crashing rejects what was pending and what comes later", async () => {
+  it("by crashing rejects pending and later requests", async () => {
     const source = `onMessage((m) => {
       if (m.kind === "start") { ${READY} return; }
       console.error("out of \\x1b[31mluck"); process.abort(); });`;

@@ -10,7 +10,7 @@ import {
 
 const device = (id: string, cores?: string) => deviceSchema.parse({ id, cores });
 
-test("cores are ranges and single ones; what is neither is refused", () => {
+test("cores are ranges and single numbers; anything else is refused", () => {
   expect(device("a", "0-2,5").cores).toEqual([0, 1, 2, 5]);
   for (const cores of ["2-1", "a", "0-", "1,,2", "0-99999"])
     expect(() => device("a", cores), cores).toThrow();
@@ -38,23 +38,25 @@ test("a user is two numbers, and only a service that is root may give one", asyn
   );
 });
 
-test("two devices on one core or of one name, or one of several on all cores, are told", () => {
+test("two devices on one core or of one name, or one of several on all cores, are a conflict", () => {
   expect(overlappingDevices([device("a", "0-1"), device("b", "2-3")])).toBeUndefined();
   expect(overlappingDevices([device("a")])).toBeUndefined();
   expect(overlappingDevices([device("a", "0-1"), device("b", "1")])).toBe(
-    "b and a both use core 1",
+    "devices a and b share core 1: give it to one of them",
   );
-  expect(overlappingDevices([device("a"), device("b", "1")])).toMatch(/a is on all cores/);
-  expect(overlappingDevices([device("a", "0"), device("a", "1")])).toBe("two devices are named a");
+  expect(overlappingDevices([device("a"), device("b", "1")])).toMatch(/device a uses all cores/);
+  expect(overlappingDevices([device("a", "0"), device("a", "1")])).toMatch(
+    /^two devices are named a: /,
+  );
 });
 
-test("a standby waits only where every prover may grow to its ceiling beside it", () => {
+test("a standby is kept only where every prover can grow to its ceiling beside it", () => {
   expect(standbysThatFit(8e9, 1, 3e9)).toBe(1);
   expect(standbysThatFit(4e9, 1, 3e9)).toBe(0);
   expect(standbysThatFit(8e9, 3, 3e9)).toBe(0);
 });
 
-test("the ceiling of a prover is below what the container has, whatever is configured", () => {
+test("the ceiling of a prover is below the memory of the container, whatever is configured", () => {
   expect(proverCeilingBytes(8e9, 1, 3e9)).toBe(3e9);
   expect(proverCeilingBytes(2e9, 1, 3e9)).toBe(1.6e9);
   expect(proverCeilingBytes(4e9, 2, 3e9)).toBe(1.6e9);

@@ -34,7 +34,7 @@ describe("the fake prover", () => {
     expect(description).toMatchObject({ fake: true, scheme: "fake", revision: "fake-1" });
   });
 
-  it("tells good signatures from bad ones and from those at another leaf", async () => {
+  it("distinguishes good signatures, bad ones and those at another leaf", async () => {
     const prover = await start();
     const bad = fakeSignature(keys(7), message.root, SLOT);
     const wrongLeaf = fakeSignature(keys(3), message.root, SLOT + 1);
@@ -71,7 +71,7 @@ describe("the fake prover", () => {
     }
   });
 
-  it("takes the time its options say, one proof at a time, and verifies meanwhile", async () => {
+  it("takes the time that its options say, one proof at a time, and verifies meanwhile", async () => {
     const sleeps: { ms: number; wake: () => void }[] = [];
     const prover = await start((ms) => new Promise((wake) => sleeps.push({ ms, wake })));
     const proving = prover.aggregate(job(1, 2));
@@ -82,7 +82,7 @@ describe("the fake prover", () => {
     expect(await proving).toBeInstanceOf(Uint8Array);
   });
 
-  it("rejects what is pending and what comes later once killed", async () => {
+  it("rejects pending and later requests once killed", async () => {
     const prover = await start(() => new Promise(() => undefined));
     const proving = prover.aggregate(job(1));
     prover.kill();
