@@ -52,16 +52,16 @@ test("what was told and never accepted, or accepted and never ended, stays open"
 });
 
 test.each<[string, RegExp, () => void]>([
-  ["a group told twice", /group 0 was told twice/, () => [tell(0), tell(0)]],
-  ["a group told after the end", /told after the end/, () => [tell(0), end(1), tell(1)]],
+  ["a group reported twice", /group 0 was reported twice/, () => [tell(0), tell(0)]],
+  ["a group reported after the end", /reported after the end/, () => [tell(0), end(1), tell(1)]],
   ["an end without every outcome", /ended with 1 of 2 outcomes/, () => [tell(0), end(2)]],
   ["two ends", /ended twice/, () => [tell(0), end(1), end(1)]],
   ["two answers", /accepted twice/, () => ledger.accepted(sessionId, 1)],
   ["a lost outcome", /has 0 of 1/, () => ledger.settle(sessionId, sessionOf())],
   ["no session", /has not ended/, () => ledger.settle(sessionId, undefined)],
   [
-    "an outcome told in two ways",
-    /was told PROVED and is FAILED/,
+    "an outcome reported in two ways",
+    /was reported PROVED and is FAILED/,
     () => [tell(0), end(1), ledger.settle(sessionId, sessionOf(FAILED))],
   ],
   [
