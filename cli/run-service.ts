@@ -15,7 +15,8 @@ import type { OpenDevice } from "../server/prover/device.js";
 import { openDevice } from "../server/prover/device.js";
 import { startFakeProver } from "../server/prover/fake.js";
 import { readMemoryLimit } from "../server/prover/kernel-memory.js";
-import type { ProveJob, StartProver } from "../server/prover/prover.js";
+import type { Device } from "../server/lane/device.js";
+import type { ProofRequest } from "../server/prover/prover.js";
 import { startService } from "../server/service.js";
 import type { Service } from "../server/service.js";
 import { exitCodes } from "./io/command.js";
@@ -28,22 +29,19 @@ type Env = Readonly<Record<string, string | undefined>>;
 /** The root of the package. This file runs as dist/cli/run-service.js. */
 export const packageRoot = fileURLToPath(new URL("../../", import.meta.url));
 
-interface Provers {
-  start: StartProver;
-  /** The calibration proof of a device; undefined if it has none. */
-  calibrationOf(deviceId: string): ProveJob | undefined;
-  /** Keeps the devices' learned costs; undefined for the fake prover. */
-  costs: CostFiles | undefined;
-  /** Releases the locks of the devices. */
-  release(): void;
+interface OpenDevices {
+  devices: readonly Device[];
+  /** Writes the learned costs that are not written yet, then releases the locks of the devices. */
+  release(): Promise<void>;
 }
 
 /** Opens the configured devices. Rejects with `DeviceLockedError` when another service holds one. */
-export async function openDevices(config: Config, env: Env, log: Logger): Promise<Provers> {
+export async function openDevices(config: Config, env: Env, log: Logger): Promise<OpenDevices> {
   if (config.prover === "fake") {
-    const start = () =>
+    const startProver = () =>
       startFakeProver({ proveMs: () => FAKE_PROVE_MS, sleep: (ms) => delay(ms, undefined) });
-    return { start, calibrationOf: () => undefined, costs: undefined, release: () => undefined };
+    const devices = config.devices.map(({ id }) => ({ id, startProver }));
+    return { devices, release: () => Promise.resolve() };
   }
   const addon = loadAddon();
   confineService(addon);
@@ -68,23 +66,31 @@ export async function openDevices(config: Config, env: Env, log: Logger): Promis
     release();
     throw error;
   }
-  const start = (deviceId: string) => {
-    const device = open.get(deviceId);
-    if (device === undefined) throw new Error(`device ${deviceId} is not open`);
-    return device.startProver();
-  };
-  const calibrationOf = (deviceId: string) => {
-    const path = open.get(deviceId)?.calibration;
-    try {
-      return path === undefined ? undefined : readCalibration(path);
-    } catch (cause) {
-      log.warn({ device: deviceId, path, cause: String(cause) }, "cannot read the calibration");
-      return undefined;
-    }
-  };
   const place = { folder: config.lockDir, uid: process.getuid?.() };
-  const costs = new CostFiles(place, { clock: systemClock, log });
-  return { start, calibrationOf, costs, release };
+  const costStore = new CostFiles(place, { clock: systemClock, log });
+  const devices = [...open].map(([id, device]): Device => {
+    const calibration = calibrationAt(id, device.calibration, log);
+    return { id, startProver: () => device.startProver(), calibration, costStore };
+  });
+  const releaseAll = async () => {
+    await costStore.close();
+    release();
+  };
+  return { devices, release: releaseAll };
+}
+
+/** Undefined if the device has none, or if the file cannot be read, which is logged. */
+function calibrationAt(
+  device: string,
+  path: string | undefined,
+  log: Logger,
+): ProofRequest | undefined {
+  try {
+    return path === undefined ? undefined : readCalibration(path);
+  } catch (cause) {
+    log.warn({ device, path, cause: String(cause) }, "cannot read the calibration");
+    return undefined;
+  }
 }
 
 /** Starts the service. Resolves with the exit code when a signal has ended it. */
@@ -93,21 +99,18 @@ export async function runService(config: Config, version: string, env: Env): Pro
   const policy = config.policy === undefined ? undefined : readPolicy(config.policy);
   // Listens first, so that a signal during setup ends the service as a later one does.
   const signals = new Signals();
-  const provers = await openDevices(config, env, log);
+  const { devices, release } = await openDevices(config, env, log);
   const service = await startService(config, {
     clock: systemClock,
     log,
-    startProver: provers.start,
-    calibrationOf: (deviceId) => provers.calibrationOf(deviceId),
-    costStore: provers.costs,
+    devices,
     policy,
     memoryBytes: Math.min(totalmem(), readMemoryLimit() ?? Infinity),
     instance: randomBytes(8).toString("hex"),
     version,
   });
   const code = await signals.end(service);
-  await provers.costs?.close();
-  provers.release();
+  await release();
   return code;
 }
 

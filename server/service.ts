@@ -14,8 +14,9 @@ import { MemoryBudget } from "./memory-budget.js";
 import { createMetrics } from "./metrics.js";
 import type { Metrics } from "./metrics.js";
 import { proverCeilingBytes, standbysThatFit } from "./prover/device.js";
-import type { CostStore } from "./lane/cost-file.js";
-import type { ProveJob, StartProver } from "./prover/prover.js";
+import type { Device } from "./lane/device.js";
+import type { LaneProver } from "./lane/lane-messages.js";
+import { LocalLanes } from "./lane/local-lanes.js";
 import { AdminHandlers } from "./rpc/operator-handlers.js";
 import { AdminServer } from "./rpc/operator-server.js";
 import { GrpcServer } from "./rpc/grpc-server.js";
@@ -26,7 +27,6 @@ import { TlsSource } from "./net/tls-source.js";
 import { ProbeServer } from "./rpc/pages.js";
 import { createTransportMetrics } from "./net/metrics.js";
 import { Dispatcher } from "./schedule/dispatcher.js";
-import type { LaneProver } from "./lane/lane.js";
 import { Admission } from "./admission/admission.js";
 
 /** How often proofs past their fence are erased and logs trimmed. */
@@ -56,11 +56,8 @@ export interface Service {
 export interface ServiceModules {
   clock: Clock;
   log: Logger;
-  startProver: StartProver;
-  /** What a device is timed by before its first proof, if anything; default nothing. */
-  calibrationOf?(deviceId: string): ProveJob | undefined;
-  /** Keeps what devices have learned of their costs; default nowhere. */
-  costStore?: CostStore | undefined;
+  /** One for each device of the configuration. */
+  devices: readonly Device[];
   /** Undefined where the configuration names no policy file. */
   policy: PolicySource | undefined;
   /** Memory that this host or container has, in bytes. */
@@ -85,13 +82,12 @@ function openTls(config: Config, modules: TlsSourceModules): Promise<TlsSource> 
 
 /** Listens, and begins to set provers up; `ready` tells when they are. */
 export async function startService(config: Config, modules: ServiceModules): Promise<Service> {
-  const { clock, log, startProver, instance, version, policy } = modules;
-  const deviceIds = config.devices.map(({ id }) => id);
-  const metrics = createMetrics(deviceIds);
+  const { clock, log, instance, version, policy } = modules;
+  const metrics = createMetrics(config.devices.map(({ id }) => id));
   collectDefaultMetrics({ register: metrics.registry });
-  const dispatcher = new Dispatcher(
+  const lanes = new LocalLanes(
+    modules.devices,
     {
-      deviceIds,
       standbys: standbysOf(config, modules.memoryBytes),
       residentBytesMax: proverCeilingBytes(
         modules.memoryBytes,
@@ -100,15 +96,13 @@ export async function startService(config: Config, modules: ServiceModules): Pro
       ),
     },
     {
-      startProver,
-      calibrationOf: (deviceId) => modules.calibrationOf?.(deviceId),
-      costStore: modules.costStore,
       clock,
       log,
       metrics,
-      post: queueMicrotask,
+      post: (message, receive) => queueMicrotask(() => receive(message)),
     },
   );
+  const dispatcher = new Dispatcher(lanes.links, { clock, metrics });
   const memory = new MemoryBudget(
     limits.heldBytesMax,
     (bytes) => metrics.heldBytes.set(bytes),
@@ -120,7 +114,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const { deadlineMs, fenceMs } = config;
   const handlers = new Handlers(
     { instance, version, deadlineMs, fenceMs },
-    { aggregator, dispatcher, clock, access },
+    { aggregator, dispatcher, clock, access, verifier: () => lanes.verifier() },
   );
   const notReady = () =>
     aggregator.draining ? "draining" : dispatcher.isUp ? undefined : dispatcher.whyDown();
@@ -152,8 +146,13 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     grpc.setServing(notReady() === undefined);
   }, EXPIRE_EVERY_MS);
   dispatcher.start(aggregator.queue);
+  lanes.open((deviceId, message) => dispatcher.hear(deviceId, message));
   void dispatcher.ready().then(() => grpc.setServing(notReady() === undefined));
 
+  const kill = async () => {
+    dispatcher.close();
+    await lanes.close();
+  };
   // In this order: nothing new, what runs is delivered, streams end, processes end.
   const close = async () => {
     log.info({}, "draining");
@@ -164,7 +163,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     const servers = [grpc, http, admin, probes];
     await Promise.all(servers.map((server) => server?.close(TRANSPORT_CLOSE_MS)));
     tls?.close();
-    await dispatcher.close();
+    await kill();
     log.info({}, "closed");
   };
   let closing: Promise<void> | undefined;
@@ -175,8 +174,8 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     probesAddress,
     metrics,
     ready: () => dispatcher.ready(),
-    provers: () => dispatcher.devices().flatMap((device) => device.proverList()),
+    provers: () => lanes.provers(),
     close: () => (closing ??= close()),
-    kill: () => dispatcher.close(),
+    kill,
   };
 }

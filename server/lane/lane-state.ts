@@ -1,23 +1,20 @@
 /**
  * A device as a synchronous state machine: which prover process proves, which stands by, which
- * attempt runs, and what follows a death. No clock, timer or I/O in here; `lane-runner.ts` feeds it
- * events in the order in which it learns of them and runs its effects.
+ * attempt runs, and what follows a death. No clock, timer or I/O in here; `lane.ts` feeds it events in
+ * the order in which it learns of them and carries out its effects.
  */
 import { assertNever } from "../errors.js";
 import { limits } from "../limits.js";
 import type { StopReason } from "../work/group.js";
+import type { KillCause, OperatorCommand } from "./lane-messages.js";
 
-/** Why the lane kills a prover. The first four are the scheduler's, the rest its own. */
-export type KillCause = StopReason | "wedged" | "memory" | "restart" | "closed";
-
-/** A prover process, by the number under which the runner knows it. */
-interface Held {
+/** A prover process, by the number under which the lane knows it. */
+export interface HeldProver {
   readonly prover: number;
-  readonly isReady: boolean;
-  /** It has taken an attempt: what it holds is not only what every fresh one holds. */
+  /** `killed`: it was set up, and its process has not ended yet. */
+  readonly status: "starting" | "ready" | "killed";
+  /** It has taken an attempt, so its memory is no longer that of a fresh prover. */
   readonly isUsed: boolean;
-  /** A standby that is killed takes nothing over; of the active prover the phase tells. */
-  readonly isKilled: boolean;
 }
 
 export type LanePhase =
@@ -27,15 +24,15 @@ export type LanePhase =
   | { kind: "proving"; attempt: number; overrunAtMs: number }
   /** The active prover has been killed; the device is busy until the process has really ended. */
   | { kind: "stopping"; cause: KillCause }
-  /** Setup does not succeed; tried again at the instant. */
+  /** Setup has failed; it is tried again at the instant. */
   | { kind: "failed"; cause: string; retryAtMs: number };
 
 export interface LaneState {
   readonly phase: LanePhase;
   /** Raised when an attempt ends or an assignment cannot be taken. */
   readonly lease: number;
-  readonly active: Held | null;
-  readonly standby: Held | null;
+  readonly active: HeldProver | null;
+  readonly standby: HeldProver | null;
   /** Since when there is no standby though one is wanted. */
   readonly standbyMissingSinceMs: number;
   readonly standbyRetryAtMs: number;
@@ -47,7 +44,8 @@ export interface LaneState {
   readonly isDrained: boolean;
   /** The operator wants a fresh prover once the proof at hand has ended. */
   readonly isRestartDue: boolean;
-  readonly isClosed: boolean;
+  /** The number of the last operator's command that was carried out. */
+  readonly commandsDone: number;
 }
 
 export type LaneEvent =
@@ -62,8 +60,7 @@ export type LaneEvent =
   | { kind: "ended"; attempt: number; residentBytes: number }
   /** Silences in milliseconds; negative infinity where nothing is judged. */
   | { kind: "beat"; activeSilentMs: number; standbySilentMs: number; residentBytes: number }
-  | { kind: "drain"; isDrained: boolean }
-  | { kind: "restart"; role: "active" | "standby" }
+  | { kind: "command"; number: number; command: OperatorCommand }
   | { kind: "close" };
 
 export type LaneEffect =
@@ -100,7 +97,7 @@ export const freshLane: LaneState = {
   lastProver: 0,
   isDrained: false,
   isRestartDue: false,
-  isClosed: false,
+  commandsDone: 0,
 };
 
 interface Step {
@@ -134,7 +131,7 @@ export function transitionLane(
       // Doubled, or of an earlier lease. No answer: a reply to every stale message, itself doubled
       // and answered, grows without bound; the next beat tells the scheduler what is.
       if (phase.kind === "proving" || event.lease < state.lease) return stay;
-      if (phase.kind !== "idle" || state.isDrained || state.isClosed) return burnLease(state);
+      if (phase.kind !== "idle" || state.isDrained) return burnLease(state);
       const proving: LanePhase = { kind: "proving", attempt: event.attempt, overrunAtMs: Infinity };
       return {
         state: { ...state, phase: proving, active: active && { ...active, isUsed: true } },
@@ -151,17 +148,17 @@ export function transitionLane(
       if (phase.kind !== "proving" || phase.attempt !== event.attempt) return stay;
       return {
         state: { ...state, phase: { ...phase, overrunAtMs: event.overrunAtMs } },
-        effects: [],
+        effects: [announce],
       };
     case "ended":
       if (phase.kind !== "proving" || phase.attempt !== event.attempt) return stay;
       return attemptEnded(state, event, options);
     case "beat":
       return beat(state, event, nowMs, options);
-    case "drain":
-      return { state: { ...state, isDrained: event.isDrained }, effects: [announce] };
-    case "restart":
-      return event.role === "active" ? restartActive(state) : killStandby(state, "restart");
+    case "command":
+      // Doubled, or overtaken: no answer either.
+      if (event.number <= state.commandsDone) return stay;
+      return carryOut({ ...state, commandsDone: event.number }, event.command);
     case "close":
       return close(state);
     default:
@@ -171,7 +168,7 @@ export function transitionLane(
 
 function startActive(state: LaneState): Step {
   const prover = state.lastProver + 1;
-  const active = { prover, isReady: false, isUsed: false, isKilled: false };
+  const active: HeldProver = { prover, status: "starting", isUsed: false };
   return {
     state: { ...state, phase: { kind: "starting" }, active, lastProver: prover },
     effects: [{ kind: "start_prover", prover }, announce],
@@ -179,11 +176,26 @@ function startActive(state: LaneState): Step {
 }
 
 function killActive(state: LaneState, cause: KillCause): Step {
-  if (state.active === null) throw new Error("a lane without a prover has nothing to kill");
+  const { active } = state;
+  if (active === null) throw new Error("a lane without a prover has nothing to kill");
   return {
-    state: { ...state, phase: { kind: "stopping", cause }, isRestartDue: false },
-    effects: [{ kind: "kill_prover", prover: state.active.prover, cause }, announce],
+    state: {
+      ...state,
+      phase: { kind: "stopping", cause },
+      active: { ...active, status: "killed" },
+      isRestartDue: false,
+    },
+    effects: [{ kind: "kill_prover", prover: active.prover, cause }, announce],
   };
+}
+
+/** Announces in any case: that confirms the command. */
+function carryOut(state: LaneState, command: OperatorCommand): Step {
+  if (command.kind === "drain") {
+    return { state: { ...state, isDrained: command.isDrained }, effects: [announce] };
+  }
+  const done = command.role === "active" ? restartActive(state) : killStandby(state, "restart");
+  return done.effects.includes(announce) ? done : { ...done, effects: [...done.effects, announce] };
 }
 
 /** After the proof at hand; nothing to do where a fresh prover is on its way already. */
@@ -206,10 +218,10 @@ function restartActive(state: LaneState): Step {
 /** The next beat that may sets up another; nothing to do where none is set up. */
 function killStandby(state: LaneState, cause: KillCause): Step {
   const { standby } = state;
-  if (standby?.isReady !== true || standby.isKilled) return { state, effects: [] };
+  if (standby?.status !== "ready") return { state, effects: [] };
   const kill: LaneEffect = { kind: "kill_prover", prover: standby.prover, cause };
   return {
-    state: { ...state, standby: { ...standby, isKilled: true } },
+    state: { ...state, standby: { ...standby, status: "killed" } },
     effects: [kill, announce],
   };
 }
@@ -217,11 +229,11 @@ function killStandby(state: LaneState, cause: KillCause): Step {
 function becomeReady(state: LaneState, prover: number, nowMs: number): Step {
   const { active, standby } = state;
   if (standby?.prover === prover) {
-    const ready = { ...standby, isReady: true };
+    const ready: HeldProver = { ...standby, status: "ready" };
     return { state: { ...state, standby: ready, standbyFailures: 0 }, effects: [announce] };
   }
   if (active?.prover !== prover || state.phase.kind !== "starting") return { state, effects: [] };
-  return idle({ ...state, active: { ...active, isReady: true }, startFailures: 0 }, nowMs);
+  return idle({ ...state, active: { ...active, status: "ready" }, startFailures: 0 }, nowMs);
 }
 
 function idle(state: LaneState, nowMs: number): Step {
@@ -251,7 +263,7 @@ function attemptEnded(
 
 function activeExited(state: LaneState, why: string, nowMs: number): Step {
   const { phase, active } = state;
-  const wasReady = active?.isReady === true;
+  const wasReady = active !== null && active.status !== "starting";
   const isProving = phase.kind === "proving";
   const effects: LaneEffect[] = isProving
     ? [{ kind: "report_death", attempt: phase.attempt, why }]
@@ -270,11 +282,10 @@ function activeExited(state: LaneState, why: string, nowMs: number): Step {
 /** The active prover is gone: the standby takes over, or a new one is set up. */
 function succeed(state: LaneState, why: string, nowMs: number): Step {
   const { standby, startFailures } = state;
-  if (state.isClosed)
-    return { state: { ...state, phase: { kind: "stopping", cause: "closed" } }, effects: [] };
-  if (standby !== null && !standby.isKilled) {
+  if (isClosed(state)) return { state, effects: [] };
+  if (standby !== null && standby.status !== "killed") {
     const promoted = { ...state, active: standby, standby: null, standbyMissingSinceMs: nowMs };
-    if (standby.isReady) return idle(promoted, nowMs);
+    if (standby.status === "ready") return idle(promoted, nowMs);
     return { state: { ...promoted, phase: { kind: "starting" } }, effects: [announce] };
   }
   if (startFailures === 0) return startActive(state);
@@ -286,7 +297,7 @@ function succeed(state: LaneState, why: string, nowMs: number): Step {
 }
 
 function standbyExited(state: LaneState, nowMs: number): Step {
-  const standbyFailures = state.standby?.isReady === true ? 0 : state.standbyFailures + 1;
+  const standbyFailures = state.standby?.status === "starting" ? state.standbyFailures + 1 : 0;
   const standbyRetryAtMs = nowMs + (standbyFailures === 0 ? 0 : backoffMs(standbyFailures));
   return {
     state: {
@@ -311,7 +322,7 @@ function beat(
   options: LaneOptions,
 ): Step {
   const { phase } = state;
-  if (state.isClosed) return { state, effects: [] };
+  if (isClosed(state)) return { state, effects: [] };
   if (phase.kind === "failed" && nowMs >= phase.retryAtMs) return startActive(state);
   // The standby first: one that is silent too must not take over.
   const isSilent = event.standbySilentMs > limits.proverSilenceMsMax;
@@ -331,7 +342,7 @@ function judgeActive(
   const { phase, active } = state;
   const isSilent = activeSilentMs > limits.proverSilenceMsMax;
   if (phase.kind === "idle") {
-    // A fresh one that holds more by itself would be replaced by its like, for ever.
+    // Never replace an unused prover: a new one would exceed the ceiling too, endlessly.
     if (residentBytes > residentBytesMax && active?.isUsed === true) {
       return killActive(state, "memory");
     }
@@ -347,7 +358,7 @@ function judgeActive(
 
 function warmStandby(state: LaneState, nowMs: number, { standbys }: LaneOptions): Step {
   const { phase, active, standby } = state;
-  const isWanted = standbys === 1 && standby === null && active?.isReady === true;
+  const isWanted = standbys === 1 && standby === null && active?.status === "ready";
   const isDue = nowMs >= state.standbyRetryAtMs;
   const mayRun =
     phase.kind === "idle" || nowMs >= state.standbyMissingSinceMs + STANDBY_WAIT_MS_MAX;
@@ -356,11 +367,15 @@ function warmStandby(state: LaneState, nowMs: number, { standbys }: LaneOptions)
   return {
     state: {
       ...state,
-      standby: { prover, isReady: false, isUsed: false, isKilled: false },
+      standby: { prover, status: "starting", isUsed: false },
       lastProver: prover,
     },
     effects: [{ kind: "start_prover", prover }, announce],
   };
+}
+
+function isClosed({ phase }: LaneState): boolean {
+  return phase.kind === "stopping" && phase.cause === "closed";
 }
 
 function close(state: LaneState): Step {
@@ -370,7 +385,7 @@ function close(state: LaneState): Step {
   );
   const lease = phase.kind === "proving" ? state.lease + 1 : state.lease;
   return {
-    state: { ...state, phase: { kind: "stopping", cause: "closed" }, lease, isClosed: true },
+    state: { ...state, phase: { kind: "stopping", cause: "closed" }, lease },
     effects: [...effects, announce],
   };
 }

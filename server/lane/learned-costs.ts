@@ -4,8 +4,8 @@
  */
 import type { Clock } from "../clock.js";
 import type { Logger } from "../log.js";
-import type { CostStore } from "./cost-file.js";
-import type { Prover, ProveJob } from "../prover/prover.js";
+import type { Device } from "./device.js";
+import type { Prover, ProofRequest } from "../prover/prover.js";
 import { ProverError } from "../prover/prover.js";
 import type { CostModel } from "../work/cost-model.js";
 import { aged, freshCostModel, learn, learnAtLeast, overrunMs } from "../work/cost-model.js";
@@ -15,17 +15,9 @@ import { smallestShape } from "../work/shape.js";
 /** How old the uncertainty of predicted costs may be. */
 const AGE_EVERY_MS = 1000;
 
-export interface LearnedCostsOptions {
-  deviceId: string;
-  /** One raw signature, to be proved where nothing is known yet. */
-  calibration: ProveJob | undefined;
-}
-
 export interface LearnedCostsModules {
   clock: Clock;
   log: Logger;
-  /** Keeps what was learned; undefined for nowhere. */
-  store: CostStore | undefined;
 }
 
 export class LearnedCosts {
@@ -34,7 +26,7 @@ export class LearnedCosts {
   private proofSystem = "";
 
   constructor(
-    private readonly options: LearnedCostsOptions,
+    private readonly device: Device,
     private readonly modules: LearnedCostsModules,
   ) {}
 
@@ -70,14 +62,14 @@ export class LearnedCosts {
    * @returns false when the prover has died
    */
   async prepare(prover: Prover, giveUp: () => void): Promise<boolean> {
-    const { deviceId, calibration } = this.options;
-    const { log, store } = this.modules;
+    const { id: deviceId, calibration, costStore } = this.device;
+    const { log } = this.modules;
     const { scheme, revision } = prover.description;
     this.proofSystem = `${scheme} ${revision}`;
-    const kept = store?.load(deviceId, this.proofSystem);
+    const kept = costStore?.load(deviceId, this.proofSystem);
     this.learned = kept ?? freshCostModel;
     this.phase = "calibrating";
-    const isOfUse =
+    const isUsable =
       kept !== undefined ||
       calibration === undefined ||
       (await this.calibrate(prover, calibration, giveUp));
@@ -85,16 +77,20 @@ export class LearnedCosts {
     if (kept === undefined && calibration === undefined) {
       log.info({ device: deviceId }, "no calibration; the first proof tells what proofs cost");
     }
-    return isOfUse;
+    return isUsable;
   }
 
-  private async calibrate(prover: Prover, job: ProveJob, giveUp: () => void): Promise<boolean> {
+  private async calibrate(
+    prover: Prover,
+    request: ProofRequest,
+    giveUp: () => void,
+  ): Promise<boolean> {
     const { clock, log } = this.modules;
-    const { deviceId } = this.options;
+    const { id: deviceId } = this.device;
     const startedAtMs = clock.nowMs();
     const cancel = clock.at(startedAtMs + overrunMs(this.learned, smallestShape), giveUp);
     try {
-      await prover.aggregate(job);
+      await prover.aggregate(request);
       const tookMs = clock.nowMs() - startedAtMs;
       this.learn(smallestShape, tookMs);
       log.info({ device: deviceId, tookMs: Math.round(tookMs) }, "calibrated");
@@ -110,6 +106,6 @@ export class LearnedCosts {
 
   private keep(model: CostModel): void {
     this.learned = model;
-    this.modules.store?.save(this.options.deviceId, this.proofSystem, model);
+    this.device.costStore?.save(this.device.id, this.proofSystem, model);
   }
 }

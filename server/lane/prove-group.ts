@@ -4,7 +4,7 @@
  * Called by the lane for its current attempt. What decoding left out is not repeated in the result.
  */
 import { createHash } from "node:crypto";
-import type { ProveJob, ProverDescription } from "../prover/prover.js";
+import type { ProofRequest, ProverDescription } from "../prover/prover.js";
 import { ProverError } from "../prover/prover.js";
 import type { Verifier } from "./verifier.js";
 import type { ChildWork, GroupWork, LeftOut, ProofResult, Raws } from "../work/group.js";
@@ -12,11 +12,11 @@ import type { Part } from "../work/parts.js";
 
 export interface ProveGroupModules {
   description: ProverDescription;
-  checker: Verifier;
+  verifier: Verifier;
   /** Asked once the inputs are verified: what of them may still start, or why nothing may. */
   choosePart(raws: Raws, children: readonly ChildWork[]): Part | "deadline" | "predicted_miss";
   /** Proves; how long it took, in milliseconds, comes with the proof. */
-  prove(job: ProveJob): Promise<{ proof: Uint8Array; proveMs: number }>;
+  prove(request: ProofRequest): Promise<{ proof: Uint8Array; proveMs: number }>;
 }
 
 export function sha256(bytes: Uint8Array): Uint8Array {
@@ -32,14 +32,14 @@ export async function proveGroup(
   } catch (error) {
     if (!(error instanceof ProverError)) throw error;
     const reason = error.kind === "died" ? "prover_died" : "prover_error";
-    return { kind: "failed", reason, detail: error.message, deaths: modules.checker.deaths };
+    return { kind: "failed", reason, detail: error.message, deaths: modules.verifier.deaths };
   }
 }
 
 async function attemptGroup(group: GroupWork, modules: ProveGroupModules): Promise<ProofResult> {
-  const { description, checker } = modules;
+  const { description, verifier } = modules;
   const leftOut: LeftOut[] = [];
-  const goodChildren = await verifiedChildren(group, checker, leftOut);
+  const goodChildren = await verifiedChildren(group, verifier, leftOut);
   const goodRaws = await verifiedRaws(group, modules, leftOut);
   const part = modules.choosePart(goodRaws, goodChildren);
   if (typeof part === "string") return { kind: "not_started", reason: part, leftOut };
@@ -59,7 +59,7 @@ async function attemptGroup(group: GroupWork, modules: ProveGroupModules): Promi
     logInvRate: group.logInvRate,
   });
   const claim = expectedClaim(raws, children, description.publicKeyBytes);
-  if (!(await checker.verifyAggregate(group.message, { proof, keys: claim.keys }))) {
+  if (!(await verifier.verifyAggregate(group.message, { proof, keys: claim.keys }))) {
     const detail = "the prover's own proof does not verify against the expected claims";
     return { kind: "failed", reason: "prover_error", detail, deaths: 0 };
   }
@@ -94,10 +94,10 @@ function partOfChildren(children: readonly ChildWork[], part: Part, leftOut: Lef
   });
 }
 
-async function verifiedChildren(group: GroupWork, checker: Verifier, leftOut: LeftOut[]) {
+async function verifiedChildren(group: GroupWork, verifier: Verifier, leftOut: LeftOut[]) {
   const good: ChildWork[] = [];
   for (const child of group.children) {
-    const isValid = await checker.verifyAggregate(group.message, child);
+    const isValid = await verifier.verifyAggregate(group.message, child);
     if (isValid) good.push(child);
     else {
       const input = { kind: "child", childIndex: child.index } as const;
@@ -109,11 +109,11 @@ async function verifiedChildren(group: GroupWork, checker: Verifier, leftOut: Le
 
 async function verifiedRaws(
   { raws, message }: GroupWork,
-  { checker, description }: ProveGroupModules,
+  { verifier, description }: ProveGroupModules,
   leftOut: LeftOut[],
 ): Promise<Raws> {
   if (raws.validators.length === 0) return raws;
-  const verdicts = await checker.verifySignatures(message, raws.keys, raws.signatures);
+  const verdicts = await verifier.verifySignatures(message, raws.keys, raws.signatures);
   return keepRaws(raws, description, (validator, digest, at) => {
     const verdict = verdicts[at];
     if (verdict === "ok") return true;

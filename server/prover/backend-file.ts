@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
-import type { ProveJob } from "./prover.js";
+import type { ProofRequest } from "./prover.js";
 
 /** A backend's shared library, its configuration text and, where it has one, its calibration. */
 export interface BackendOptions {
@@ -62,7 +62,7 @@ const calibrationFile = z.strictObject({
  * Reads a calibration: the one-signature proof with which a device measures its speed. Throws when
  * the file is missing or invalid. The backend checks the lengths of key and signature.
  */
-export function readCalibration(path: string): ProveJob {
+export function readCalibration(path: string): ProofRequest {
   const text = readFileSync(path, "utf8");
   const { publicKey, root, slot, signature } = calibrationFile.parse(JSON.parse(text));
   return {

@@ -8,7 +8,7 @@ import { keyCountOf, ProverError, signerCountOf } from "./prover.js";
 import type {
   AggregateClaim,
   Prover,
-  ProveJob,
+  ProofRequest,
   ProverDescription,
   ProverExit,
   SignatureVerdict,
@@ -126,7 +126,7 @@ class FakeProver implements Prover {
     return attests(message, claim);
   }
 
-  async aggregate(job: ProveJob): Promise<Uint8Array> {
+  async aggregate(job: ProofRequest): Promise<Uint8Array> {
     this.assertAlive();
     if (this.state === "proving") throw new ProverError("internal", "a proof is running already");
     const proof = this.prove(job);
@@ -158,7 +158,7 @@ class FakeProver implements Prover {
     );
   }
 
-  private prove({ message, keys, signatures, children }: ProveJob): Uint8Array {
+  private prove({ message, keys, signatures, children }: ProofRequest): Uint8Array {
     if (keys.length === 0 && children.length === 0) {
       throw new ProverError("refused", "nothing to prove");
     }

@@ -14,7 +14,7 @@ import { keyCountOf, ProverError, signerCountOf } from "./prover.js";
 import type {
   AggregateClaim,
   Prover,
-  ProveJob,
+  ProofRequest,
   ProverDescription,
   ProverExit,
   SignatureVerdict,
@@ -190,7 +190,7 @@ class ForkedProver implements Prover {
     );
   }
 
-  async aggregate(job: ProveJob): Promise<Uint8Array> {
+  async aggregate(job: ProofRequest): Promise<Uint8Array> {
     const { message, keys, signatures, children, logInvRate } = job;
     const { description } = this;
     // The service reserves memory up to its own limit; a backend may claim more, or no limit.

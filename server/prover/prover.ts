@@ -17,7 +17,7 @@ export interface ProverDescription extends BackendDescription {
 }
 
 /** The inputs of one proof. Keys and signatures are packed in the same order. */
-export interface ProveJob {
+export interface ProofRequest {
   message: SignedMessage;
   keys: Uint8Array;
   signatures: Uint8Array;
@@ -56,7 +56,7 @@ export interface Prover {
   /** Resolves to true when the proof verifies and attests exactly the claim's keys. */
   verifyAggregate(message: SignedMessage, claim: AggregateClaim): Promise<boolean>;
   /** Resolves to the proof. */
-  aggregate(job: ProveJob): Promise<Uint8Array>;
+  aggregate(job: ProofRequest): Promise<Uint8Array>;
   /** Resident memory in bytes, as the process last reported it; 0 before the first report. */
   residentBytes(): number;
   /**
@@ -68,9 +68,6 @@ export interface Prover {
   kill(): void;
   readonly exited: Promise<ProverExit>;
 }
-
-/** Starts a prover on a device. Returns at once; `ready` settles after setup. */
-export type StartProver = (deviceId: string) => Prover;
 
 /** Every error of a prover. `refused`: the input is at fault. `internal`: the prover is. */
 export class ProverError extends Error {

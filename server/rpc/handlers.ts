@@ -34,6 +34,7 @@ import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import { ProverError } from "../prover/prover.js";
 import type { ProverDescription } from "../prover/prover.js";
+import type { ReadyVerifier } from "../lane/local-lanes.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 import { concat } from "../lane/prove-group.js";
 import type { Admission } from "../admission/admission.js";
@@ -71,6 +72,8 @@ export interface CallContext {
 export interface HandlersModules {
   aggregator: Admission;
   dispatcher: Dispatcher;
+  /** Verifies proofs for `VerifyAggregate`; undefined while no prover is set up. */
+  verifier(): ReadyVerifier | undefined;
   clock: Clock;
   access: Access;
 }
@@ -183,13 +186,12 @@ export class Handlers {
 
   async verifyAggregate(request: VerifyAggregateRequest, context: CallContext) {
     this.nodeOf(request, "VerifyAggregate", context);
-    const { dispatcher, clock } = this.modules;
+    const { clock } = this.modules;
     const root = attestationDataRoot(request.data, "data");
     checkGivenMessage(request.message, root, "message");
-    const verifier = dispatcher.verifier();
-    if (verifier === undefined)
-      throw new Refusal("unavailable", "", "no prover is up to verify with");
-    const { description, checker } = verifier;
+    const ready = this.modules.verifier();
+    if (ready === undefined) throw new Refusal("unavailable", "", "no prover is up to verify with");
+    const { description, verifier } = ready;
     checkProofSystem(request.proofSystem, description);
     if (request.publicKeys.length === 0) throw invalid("public_keys", "is empty");
     request.publicKeys.forEach((key, at) => {
@@ -213,7 +215,7 @@ export class Handlers {
     this.verifying++;
     const message = { root, slot: Number(request.data?.slot ?? 0n) };
     const claim = { proof: request.proof.slice(), keys: concat(request.publicKeys) };
-    const valid = await checker
+    const valid = await verifier
       .verifyAggregate(message, claim)
       .catch((error: unknown) => {
         if (!(error instanceof ProverError)) throw error;

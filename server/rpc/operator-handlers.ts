@@ -21,9 +21,13 @@ import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
-import type { LaneProver, LaneRunner } from "../lane/lane.js";
+import type { LaneReport, LaneRole, OperatorCommand } from "../lane/lane-messages.js";
+import type { OperatedDevice } from "../schedule/lane-handle.js";
 import type { Admission } from "../admission/admission.js";
 import { deviceView, sessionView } from "./operator-views.js";
+
+/** A device in this process confirms at once, one elsewhere with its next announcement. */
+const CONFIRM_MS_MAX = 5000;
 
 /** What the listener knows of a call. */
 export interface OperatorsCall {
@@ -53,7 +57,9 @@ export class AdminHandlers {
   }
 
   listProvers() {
-    const devices = this.modules.dispatcher.devices().map((device) => this.view(device));
+    const devices = this.modules.dispatcher
+      .devices()
+      .map((device) => this.view(device, device.report));
     return create(ListProversResponseSchema, { devices });
   }
 
@@ -64,21 +70,25 @@ export class AdminHandlers {
     }
     if (waitMs > 0 && !drained) throw invalid("wait_ms", "is only for a device that is drained");
     const device = this.device(request.deviceId);
-    device.drain(drained);
-    this.modules.log.info({ principal, device: device.id, drained }, "operator: drain");
-    await this.untilQuiet(device, waitMs, signal);
-    return create(DrainDeviceResponseSchema, { device: this.view(device) });
+    const { deviceId } = device;
+    this.modules.log.info({ principal, device: deviceId, drained }, "operator: drain");
+    const report = await this.order(device, { kind: "drain", isDrained: drained }, signal);
+    if (waitMs === 0)
+      return create(DrainDeviceResponseSchema, { device: this.view(device, report) });
+    await this.within(waitMs, signal, (ended) => device.untilQuiet(ended));
+    return create(DrainDeviceResponseSchema, { device: this.view(device, device.report) });
   }
 
-  restartProver(request: RestartProverRequest, { principal }: OperatorsCall) {
+  async restartProver(request: RestartProverRequest, { principal, signal }: OperatorsCall) {
     const role = roleOf(request);
     const device = this.device(request.deviceId);
-    if (role === "standby" && device.state.standby === null) {
-      throw new Refusal("not_found", "role", `device ${device.id} has no standby at the moment`);
+    const { deviceId, report } = device;
+    if (role === "standby" && !report.provers.some((prover) => prover.role === role)) {
+      throw new Refusal("not_found", "role", `device ${deviceId} has no standby at the moment`);
     }
-    device.restart(role);
-    this.modules.log.info({ principal, device: device.id, role }, "operator: restart");
-    return create(RestartProverResponseSchema, { device: this.view(device) });
+    this.modules.log.info({ principal, device: deviceId, role }, "operator: restart");
+    const after = await this.order(device, { kind: "restart", role }, signal);
+    return create(RestartProverResponseSchema, { device: this.view(device, after) });
   }
 
   endSession({ sessionId }: EndSessionRequest, { principal }: OperatorsCall) {
@@ -103,32 +113,53 @@ export class AdminHandlers {
     return create(EndSessionResponseSchema, { queuedGroupsEnded, runningGroupsEnded });
   }
 
-  private device(deviceId: string): LaneRunner {
+  private device(deviceId: string): OperatedDevice {
     if (deviceId === "") throw invalid("device_id", "is empty");
     const devices = this.modules.dispatcher.devices();
-    const device = devices.find(({ id }) => id === deviceId);
+    const device = devices.find((each) => each.deviceId === deviceId);
     if (device !== undefined) return device;
-    const names = devices.map(({ id }) => id).join(", ");
+    const names = devices.map((each) => each.deviceId).join(", ");
     const detail = `no device ${JSON.stringify(deviceId)}, there are: ${names}`;
     throw new Refusal("not_found", "device_id", detail);
   }
 
-  private view(device: LaneRunner) {
+  private view({ deviceId }: OperatedDevice, report: LaneReport) {
     const { aggregator, clock } = this.modules;
-    return deviceView(device, aggregator.listSessions(), clock.nowMs());
+    return deviceView(deviceId, report, aggregator.listSessions(), clock.nowMs());
   }
 
-  private async untilQuiet(device: LaneRunner, waitMs: number, signal: AbortSignal) {
-    if (waitMs === 0) return;
+  /** Resolves with the report in which the device confirms the command. */
+  private async order(
+    device: OperatedDevice,
+    command: OperatorCommand,
+    signal: AbortSignal,
+  ): Promise<LaneReport> {
+    const report = await this.within(CONFIRM_MS_MAX, signal, (ended) =>
+      device.order(command, ended),
+    );
+    if (report !== undefined) return report;
+    const detail = `device ${device.deviceId} has not confirmed in time; the command stays pending`;
+    throw new Refusal("unavailable", "device_id", detail);
+  }
+
+  /** Waits with a signal that aborts when the time is over or the call ends. */
+  private async within<T>(
+    ms: number,
+    signal: AbortSignal,
+    wait: (ended: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     const { clock } = this.modules;
     const timeout = new AbortController();
-    const cancel = clock.at(clock.nowMs() + waitMs, () => timeout.abort());
-    await device.untilQuiet(AbortSignal.any([timeout.signal, signal]));
-    cancel();
+    const cancel = clock.at(clock.nowMs() + ms, () => timeout.abort());
+    try {
+      return await wait(AbortSignal.any([timeout.signal, signal]));
+    } finally {
+      cancel();
+    }
   }
 }
 
-function roleOf({ role }: RestartProverRequest): LaneProver["role"] {
+function roleOf({ role }: RestartProverRequest): LaneRole {
   switch (role) {
     case ProverRole.UNSPECIFIED:
     case ProverRole.ACTIVE:

@@ -9,8 +9,9 @@ import type {
 import { GroupState, ProverRole } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { assertNever } from "../errors.js";
+import type { CostModel } from "../work/cost-model.js";
 import { predictMs } from "../work/cost-model.js";
-import type { LaneRunner } from "../lane/lane.js";
+import type { LaneReport, RunningProof } from "../lane/lane-messages.js";
 import type { GroupState as SessionGroup } from "../session/session-state.js";
 import type { Session } from "../session/session.js";
 import { deviceStateOnWire } from "./server-info.js";
@@ -57,24 +58,23 @@ function groupView(
 
 /** @param sessions in flight, one of which the running attempt may belong to */
 export function deviceView(
-  device: LaneRunner,
+  deviceId: string,
+  report: LaneReport,
   sessions: readonly Session[],
   nowMs: number,
 ): MessageInitShape<typeof DeviceStatusSchema> {
-  const { phase, isDrained, isRestartDue, lease } = device.state;
+  const { phase, isDrained, isRestartDue, lease, provers, cost } = report;
   const failed = phase.kind === "failed" ? { retryInMs: whole(phase.retryAtMs - nowMs) } : {};
   const running =
-    phase.kind === "proving"
-      ? { running: attemptView(device, phase.attempt, sessions, nowMs) }
-      : {};
+    phase.kind === "proving" ? { running: attemptView(phase, cost, sessions, nowMs) } : {};
   return {
-    deviceId: device.id,
+    deviceId,
     state: deviceStateOnWire[phase.kind],
     cause: phase.kind === "failed" || phase.kind === "stopping" ? phase.cause : "",
     drained: isDrained,
     restartDue: isRestartDue,
     lease,
-    provers: device.proverList().map(({ role, pid, isReady, residentBytes }) => ({
+    provers: provers.map(({ role, pid, isReady, residentBytes }) => ({
       role: roleOnWire[role],
       ...(pid === undefined ? {} : { pid }),
       ready: isReady,
@@ -86,26 +86,25 @@ export function deviceView(
 }
 
 function attemptView(
-  device: LaneRunner,
-  attempt: number,
+  { attempt, proof }: { attempt: number; proof: RunningProof | null },
+  cost: CostModel,
   sessions: readonly Session[],
   nowMs: number,
 ): MessageInitShape<typeof RunningAttemptSchema> {
   const isIts = (group: SessionGroup) => group.kind === "running" && group.attempt === attempt;
   const session = sessions.find(({ state }) => state.groups.some(isIts));
-  const proof = device.proofSince();
   return {
     attempt,
     sessionId: session?.id ?? "",
     groupIndex: session?.state.groups.findIndex(isIts) ?? 0,
-    ...(proof === undefined
+    ...(proof === null
       ? {}
       : {
           proof: {
             rawSignatures: proof.shape.raws,
             children: proof.shape.children,
             runningMs: whole(nowMs - proof.startedAtMs),
-            predictedMs: whole(predictMs(device.cost, proof.shape)),
+            predictedMs: whole(predictMs(cost, proof.shape)),
           },
         }),
   };

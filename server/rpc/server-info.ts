@@ -5,6 +5,7 @@ import {
   GetServerInfoResponseSchema,
   ProofKind,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { ReportedPhase } from "../lane/lane-messages.js";
 import { limits } from "../limits.js";
 import { optimisticMs, pessimisticMs, predictMs } from "../work/cost-model.js";
 import type { HandlersModules, HandlersOptions } from "./handlers.js";
@@ -53,12 +54,11 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
       connectionGraceMs: limits.connectionGraceMs,
       headerBytesMax: limits.headerBytesMax,
     },
-    devices: dispatcher.devices().map(({ id, state, cost, isCalibrating }) => ({
-      id,
-      state: deviceStateOnWire[state.phase.kind],
-      detail:
-        state.phase.kind === "failed" ? state.phase.cause : isCalibrating ? "calibrating" : "",
-      standbyReady: state.standby?.isReady === true && !state.standby.isKilled,
+    devices: dispatcher.devices().map(({ deviceId, report: { phase, isStandbyReady, cost } }) => ({
+      id: deviceId,
+      state: deviceStateOnWire[phase.kind],
+      detail: detailOf(phase),
+      standbyReady: isStandbyReady,
       learnedCosts: shapes.map(([rawSignatures, children]) => ({
         rawSignatures,
         children,
@@ -73,4 +73,9 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
     draining: aggregator.draining,
     fake: has?.fake ?? false,
   });
+}
+
+function detailOf(phase: ReportedPhase): string {
+  if (phase.kind === "failed") return phase.cause;
+  return phase.kind === "starting" && phase.isCalibrating ? "calibrating" : "";
 }

@@ -4,20 +4,31 @@
  * until the lane announces a later lease; its result counts once, and only until then.
  */
 import { assertNever } from "../errors.js";
+import type { Announcement, FromLane, LaneReport } from "../lane/lane-messages.js";
+import { freshCostModel } from "../work/cost-model.js";
 import type { ProofResult, StopReason } from "../work/group.js";
-import type { Announcement, FromLane } from "../lane/lane-messages.js";
 
-export type LaneBelief =
-  | { kind: "down"; lease: number; isBackSoon: boolean }
-  | { kind: "idle"; lease: number }
-  /** `isOver`: its result has come, or nobody waits for it any more. */
-  | {
-      kind: "holds";
-      lease: number;
-      attempt: number;
-      isOver: boolean;
-      stopReason: StopReason | null;
-    };
+/** What the lane does for the scheduler. The last three hold an attempt of the report's lease. */
+export type LaneDuty =
+  /** Takes no attempt. */
+  | { readonly kind: "down" }
+  /** Takes no attempt yet: a standby takes over in a moment. */
+  | { readonly kind: "back_soon" }
+  | { readonly kind: "idle" }
+  /** The result of the attempt is awaited. */
+  | { readonly kind: "assigned"; readonly attempt: number }
+  /** The result has come. */
+  | { readonly kind: "delivered"; readonly attempt: number }
+  /** The attempt is to be killed, and nobody waits for its result. */
+  | { readonly kind: "abandoned"; readonly attempt: number; readonly reason: StopReason };
+
+export interface LaneBelief {
+  /** The newest announcement heard; 0 before the first. */
+  readonly sequence: number;
+  /** What that announcement said. */
+  readonly report: LaneReport;
+  readonly duty: LaneDuty;
+}
 
 export type BeliefEffect =
   | { kind: "deliver"; attempt: number; result: ProofResult }
@@ -26,21 +37,38 @@ export type BeliefEffect =
   | { kind: "resend_assign"; attempt: number }
   | { kind: "resend_kill"; attempt: number; reason: StopReason };
 
-export const unknownLane: LaneBelief = { kind: "down", lease: 0, isBackSoon: false };
+/** A lane of which nothing has been heard. */
+export const unknownLane: LaneBelief = {
+  sequence: 0,
+  report: {
+    lease: 0,
+    phase: { kind: "starting", isCalibrating: false },
+    isDrained: false,
+    isRestartDue: false,
+    isStandbyReady: false,
+    provers: [],
+    description: null,
+    cost: freshCostModel,
+    commandsDone: 0,
+  },
+  duty: { kind: "down" },
+};
 
-export function hear(
-  belief: LaneBelief,
-  message: FromLane,
-): { belief: LaneBelief; effects: BeliefEffect[] } {
+interface Step {
+  belief: LaneBelief;
+  effects: BeliefEffect[];
+}
+
+export function hear(belief: LaneBelief, message: FromLane): Step {
   switch (message.kind) {
     case "announce":
       return hearAnnouncement(belief, message);
     case "ended": {
-      const isCurrent = belief.kind === "holds" && belief.attempt === message.attempt;
-      if (!isCurrent || belief.isOver) return { belief, effects: [] };
+      const { duty } = belief;
       const { attempt, result } = message;
+      if (duty.kind !== "assigned" || duty.attempt !== attempt) return { belief, effects: [] };
       return {
-        belief: { ...belief, isOver: true },
+        belief: { ...belief, duty: { kind: "delivered", attempt } },
         effects: [{ kind: "deliver", attempt, result }],
       };
     }
@@ -51,36 +79,46 @@ export function hear(
 
 /** An idle lane gets an attempt. */
 export function assign(belief: LaneBelief, attempt: number): LaneBelief {
-  if (belief.kind !== "idle") throw new Error(`a lane that is ${belief.kind} takes no attempt`);
-  return { kind: "holds", lease: belief.lease, attempt, isOver: false, stopReason: null };
+  const { kind } = belief.duty;
+  if (kind !== "idle") throw new Error(`a lane that is ${kind} takes no attempt`);
+  return { ...belief, duty: { kind: "assigned", attempt } };
 }
 
 /** The attempt is to be killed; nobody waits for its result. */
-export function abandon(belief: LaneBelief, stopReason: StopReason): LaneBelief {
-  if (belief.kind !== "holds") throw new Error(`a lane that is ${belief.kind} holds no attempt`);
-  return { ...belief, isOver: true, stopReason };
+export function abandon(belief: LaneBelief, reason: StopReason): LaneBelief {
+  const { duty } = belief;
+  if (duty.kind !== "assigned") throw new Error(`a lane that is ${duty.kind} has nothing to kill`);
+  return { ...belief, duty: { kind: "abandoned", attempt: duty.attempt, reason } };
 }
 
-function hearAnnouncement(belief: LaneBelief, message: Announcement) {
-  if (message.lease < belief.lease) return { belief, effects: [] };
-  if (belief.kind !== "holds") return { belief: believe(message), effects: [] };
-  if (message.lease > belief.lease) {
-    const effects: BeliefEffect[] = belief.isOver
-      ? []
-      : [{ kind: "lost", attempt: belief.attempt }];
-    return { belief: believe(message), effects };
+function hearAnnouncement({ sequence, report, duty }: LaneBelief, message: Announcement): Step {
+  if (message.sequence <= sequence) {
+    return { belief: { sequence, report, duty }, effects: [] };
   }
-  // The same lease: the lane proves the attempt, or our message has not reached it.
-  const { attempt, stopReason } = belief;
-  if (stopReason !== null) {
-    return { belief, effects: [{ kind: "resend_kill" as const, attempt, reason: stopReason }] };
+  const heard = { sequence: message.sequence, report: message };
+  if (duty.kind === "assigned" || duty.kind === "delivered" || duty.kind === "abandoned") {
+    // Under the same lease the lane proves the attempt, or our message has not reached it.
+    if (message.lease === report.lease) {
+      return { belief: { ...heard, duty }, effects: repeated(duty, message) };
+    }
+    const { attempt } = duty;
+    const effects: BeliefEffect[] = duty.kind === "assigned" ? [{ kind: "lost", attempt }] : [];
+    return { belief: { ...heard, duty: dutyOf(message) }, effects };
   }
-  const effects: BeliefEffect[] =
-    message.attempt === null ? [{ kind: "resend_assign", attempt }] : [];
-  return { belief, effects };
+  return { belief: { ...heard, duty: dutyOf(message) }, effects: [] };
 }
 
-function believe({ lease, status }: Announcement): LaneBelief {
-  if (status === "idle") return { kind: "idle", lease };
-  return { kind: "down", lease, isBackSoon: status === "back_soon" };
+/** The message to send again: the lane does not act as it was told. */
+function repeated(duty: LaneDuty, { phase }: LaneReport): BeliefEffect[] {
+  if (duty.kind === "abandoned") {
+    return [{ kind: "resend_kill", attempt: duty.attempt, reason: duty.reason }];
+  }
+  if (duty.kind !== "assigned" || phase.kind === "proving") return [];
+  return [{ kind: "resend_assign", attempt: duty.attempt }];
+}
+
+function dutyOf({ phase, isDrained, isStandbyReady }: LaneReport): LaneDuty {
+  if (phase.kind === "idle" && !isDrained) return { kind: "idle" };
+  const isBackSoon = phase.kind === "stopping" && phase.cause !== "closed" && isStandbyReady;
+  return { kind: isBackSoon ? "back_soon" : "down" };
 }

@@ -42,10 +42,11 @@ beforeAll(async () => {
     standby: "0",
     logLevel: "silent",
   });
+  const startProver = () => startFakeProver({ proveMs: () => 0, sleep: () => Promise.resolve() });
   service = await startService(config, {
     clock,
     log: createLog("silent"),
-    startProver: () => startFakeProver({ proveMs: () => 0, sleep: () => Promise.resolve() }),
+    devices: config.devices.map(({ id }) => ({ id, startProver })),
     policy: undefined,
     memoryBytes: 8e9,
     instance: "00000000000000fa",

@@ -7,11 +7,13 @@ import { parseConfig } from "../../server/config.js";
 import { createLog } from "../../server/log.js";
 import { readBackendFile } from "../../server/prover/backend-file.js";
 import { forkProver, proverEnvironment } from "../../server/prover/forked-prover.js";
-import type { StartProver } from "../../server/prover/prover.js";
+import type { Prover } from "../../server/prover/prover.js";
 import { startService } from "../../server/service.js";
 import type { Service, ServiceModules } from "../../server/service.js";
 
 let instances = 0;
+
+export type StartProver = (deviceId: string) => Prover;
 
 /** Ready when this resolves. No standby unless the settings ask for one. */
 export async function startTestService(
@@ -52,7 +54,7 @@ export function listenTestService(
   return startService(config, {
     clock: systemClock,
     log: createLog(config.logLevel),
-    startProver,
+    devices: config.devices.map(({ id }) => ({ id, startProver: () => startProver(id) })),
     policy: config.policy === undefined ? undefined : loadPolicy(config.policy),
     memoryBytes: 8e9,
     instance: instances.toString(16).padStart(16, "0"),

@@ -2,14 +2,14 @@
 import { afterEach, expect, test } from "vitest";
 import { AggregatorClient } from "../../client/index.js";
 import { DeviceState } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { ProveJob } from "../../server/prover/prover.js";
+import type { ProofRequest } from "../../server/prover/prover.js";
 import { fakeSignature } from "../../server/prover/fake.js";
 import type { Service } from "../../server/service.js";
 import { GatedProver } from "./gated-prover.js";
 import { listenTestService } from "../helpers/start-service.js";
 import { publicKey, rootOf } from "../../tools/harness/vectors.js";
 
-const calibration: ProveJob = {
+const calibration: ProofRequest = {
   message: { root: rootOf(0), slot: 100 },
   keys: publicKey(0),
   signatures: fakeSignature(publicKey(0), rootOf(0), 100),
@@ -27,9 +27,13 @@ afterEach(async () => {
   await service.close();
 });
 
-async function listen(modules: { calibrationOf?: () => ProveJob | undefined }): Promise<void> {
+async function listen(calibrated?: ProofRequest): Promise<void> {
   prover = new GatedProver();
-  service = await listenTestService(prover.start, {}, modules);
+  service = await listenTestService(
+    prover.start,
+    {},
+    { devices: [{ id: "cpu", startProver: prover.start, calibration: calibrated }] },
+  );
   client = new AggregatorClient({ address: service.grpcAddresses[0] ?? "" });
 }
 
@@ -40,7 +44,7 @@ async function device() {
 }
 
 test("it starts until its calibration is done, and knows its costs better then", async () => {
-  await listen({ calibrationOf: () => calibration });
+  await listen(calibration);
   await prover.untilProofs(1);
   const before = await device();
   expect(before).toMatchObject({ state: DeviceState.STARTING, detail: "calibrating" });
@@ -61,14 +65,14 @@ test("it starts until its calibration is done, and knows its costs better then",
 });
 
 test("a service closed during its calibration ends at once", async () => {
-  await listen({ calibrationOf: () => calibration });
+  await listen(calibration);
   await prover.untilProofs(1);
   await service.close();
   expect(service.provers()).toEqual([]);
 });
 
 test("without a calibration it takes work as soon as its prover is up", async () => {
-  await listen({});
+  await listen();
   await service.ready();
   expect(await device()).toMatchObject({ state: DeviceState.IDLE, detail: "" });
   expect(prover.proofs).toBe(0);

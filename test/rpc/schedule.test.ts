@@ -15,10 +15,10 @@ import {
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../server/limits.js";
 import { fakeSignature, startFakeProver } from "../../server/prover/fake.js";
-import type { StartProver } from "../../server/prover/prover.js";
-import type { LaneProver } from "../../server/lane/lane.js";
+import type { LaneProver } from "../../server/lane/lane-messages.js";
 import type { Service } from "../../server/service.js";
 import { GatedProver } from "./gated-prover.js";
+import type { StartProver } from "../helpers/start-service.js";
 import { startTestService } from "../helpers/start-service.js";
 import {
   dataOf,

@@ -13,6 +13,7 @@ import { AdminHandlers } from "../../server/rpc/operator-handlers.js";
 import type { CallContext } from "../../server/rpc/handlers.js";
 import { Handlers } from "../../server/rpc/handlers.js";
 import { peerAt } from "../../server/net/peer.js";
+import { LocalLanes } from "../../server/lane/local-lanes.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
 import { Admission } from "../../server/admission/admission.js";
 import { SkippingClock } from "../harness/skipping-clock.js";
@@ -23,6 +24,7 @@ export class InProcess {
   readonly admin: AdminHandlers;
   readonly clock = new SkippingClock();
   private readonly aggregator: Admission;
+  private readonly lanes: LocalLanes;
   private readonly dispatcher: Dispatcher;
 
   private constructor() {
@@ -31,22 +33,31 @@ export class InProcess {
     const metrics = createMetrics();
     const instance = "00000000000000fa";
     const prove = { proveMs: () => 0, sleep: () => Promise.resolve() };
-    this.dispatcher = new Dispatcher(
-      { deviceIds: ["cpu"], standbys: 0, residentBytesMax: 1e9 },
-      { clock, log, metrics, post: queueMicrotask, startProver: () => startFakeProver(prove) },
+    this.lanes = new LocalLanes(
+      [{ id: "cpu", startProver: () => startFakeProver(prove) }],
+      { standbys: 0, residentBytesMax: 1e9 },
+      { clock, log, metrics, post: (message, receive) => queueMicrotask(() => receive(message)) },
     );
+    this.dispatcher = new Dispatcher(this.lanes.links, { clock, metrics });
     const { dispatcher } = this;
     this.aggregator = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
     const options = { instance, version: "fuzz", deadlineMs: 750, fenceMs: 6400 };
     const access = new Access(undefined, { clock, log, metrics });
     const { aggregator } = this;
-    this.handlers = new Handlers(options, { access, aggregator, dispatcher, clock });
+    this.handlers = new Handlers(options, {
+      access,
+      aggregator,
+      dispatcher,
+      clock,
+      verifier: () => this.lanes.verifier(),
+    });
     this.admin = new AdminHandlers({ aggregator, dispatcher, clock, log });
   }
 
   static async start(): Promise<InProcess> {
     const made = new InProcess();
     made.dispatcher.start(made.aggregator.queue);
+    made.lanes.open((deviceId, message) => made.dispatcher.hear(deviceId, message));
     await made.dispatcher.ready();
     return made;
   }
@@ -73,7 +84,8 @@ export class InProcess {
   }
 
   close(): Promise<void> {
-    return this.dispatcher.close();
+    this.dispatcher.close();
+    return this.lanes.close();
   }
 }
 

@@ -1,5 +1,5 @@
 /** A simulated prover that takes its times from the truth and keeps a record of each proof. */
-import type { ProveJob } from "../../server/prover/prover.js";
+import type { ProofRequest } from "../../server/prover/prover.js";
 import type { Shape } from "../../server/work/shape.js";
 import { KEY_BYTES, SimProver } from "../sim/sim-prover.js";
 import type { VirtualClock } from "../sim/virtual-clock.js";
@@ -51,7 +51,7 @@ export class ReportedProver extends SimProver {
     );
   }
 
-  override async aggregate(job: ProveJob): Promise<Uint8Array> {
+  override async aggregate(job: ProofRequest): Promise<Uint8Array> {
     const { lane, clock, truth, groupOf, countAttempt, started, over } = this.modules;
     const group = groupOf(Buffer.from(job.message.root).toString("hex"));
     const shape = { raws: job.keys.length / KEY_BYTES, children: job.children.length };

@@ -9,6 +9,7 @@ import { limits } from "../../server/limits.js";
 import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics.js";
 import type { Job } from "../../server/schedule/dispatcher.js";
+import { LocalLanes } from "../../server/lane/local-lanes.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
 import { Admission } from "../../server/admission/admission.js";
 import type { GroupQueue } from "../../server/schedule/queue.js";
@@ -39,6 +40,7 @@ interface Known {
 
 export class ServiceRun {
   private readonly clock = new VirtualClock();
+  private readonly lanes: LocalLanes;
   private readonly dispatcher: Dispatcher;
   private readonly aggregator: Admission;
   private readonly byRoot = new Map<string, Known>();
@@ -62,21 +64,14 @@ export class ServiceRun {
     const { clock } = this;
     const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
     const metrics = createMetrics();
-    this.dispatcher = new Dispatcher(
-      {
-        deviceIds: Array.from({ length: scenario.lanes }, (_, at) => `cpu${at}`),
-        standbys: 1,
-        residentBytesMax: 3e9,
-      },
-      {
-        calibrationOf: () => calibration,
-        startProver: (device) => this.startProver(Number(device.slice("cpu".length))),
-        clock,
-        log,
-        metrics,
-        post: (deliver) => queueMicrotask(deliver),
-      },
+    this.lanes = new LocalLanes(
+      Array.from({ length: scenario.lanes }, (_, at) => {
+        return { id: `cpu${at}`, startProver: () => this.startProver(at), calibration };
+      }),
+      { standbys: 1, residentBytesMax: 3e9 },
+      { clock, log, metrics, post: (message, receive) => queueMicrotask(() => receive(message)) },
     );
+    this.dispatcher = new Dispatcher(this.lanes.links, { clock, metrics });
     const memory = new MemoryBudget(limits.heldBytesMax);
     const modules = { clock, log, metrics, dispatcher: this.dispatcher, memory };
     this.aggregator = new Admission({ instance: "00000000000000aa" }, modules);
@@ -95,6 +90,7 @@ export class ServiceRun {
   async result(): Promise<Run> {
     const { queue } = this;
     this.dispatcher.start({ next: () => this.nextJob(), offered: () => queue.offered() });
+    this.lanes.open((deviceId, message) => this.dispatcher.hear(deviceId, message));
     this.every(EXPIRE_EVERY_MS, () => this.aggregator.expire());
     let at = 0;
     const arrive = () => {
@@ -259,9 +255,9 @@ export class ServiceRun {
   private moment(node: string): Moment {
     const nowMs = this.clock.nowMs();
     const handed = [...this.handed];
-    const lanes = this.dispatcher.devices().map((device, lane): LaneMoment => {
+    const lanes = this.lanes.lanes.map(({ phase }, lane): LaneMoment => {
       const nothing = { content: undefined, isBacklog: false, isProving: false };
-      switch (device.state.phase.kind) {
+      switch (phase.kind) {
         case "idle":
           return { freeAtMs: nowMs, ...nothing };
         case "stopping":

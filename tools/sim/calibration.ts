@@ -1,11 +1,11 @@
 /** The proof by which simulated devices are timed before they take work. */
-import type { ProveJob } from "../../server/prover/prover.js";
+import type { ProofRequest } from "../../server/prover/prover.js";
 import { KEY_BYTES, SIGNATURE_BYTES } from "./sim-prover.js";
 
 const root = new Uint8Array(32).fill(0xca);
 export const calibrationRoot = Buffer.from(root).toString("hex");
 
-export const calibration: ProveJob = {
+export const calibration: ProofRequest = {
   message: { root, slot: 0 },
   keys: new Uint8Array(KEY_BYTES).fill(1),
   signatures: new Uint8Array(SIGNATURE_BYTES),

@@ -5,7 +5,7 @@
 import type {
   AggregateClaim,
   Prover,
-  ProveJob,
+  ProofRequest,
   ProverDescription,
   ProverExit,
   SignatureVerdict,
@@ -138,7 +138,7 @@ export class SimProver implements Prover {
     return Buffer.compare(proof, proofOf(keys)) === 0;
   }
 
-  async aggregate({ message, keys, signatures, children }: ProveJob): Promise<Uint8Array> {
+  async aggregate({ message, keys, signatures, children }: ProofRequest): Promise<Uint8Array> {
     if (this.phase !== "serving") throw new ProverError("died", "not serving");
     this.witness.proofStarted(this, message.root);
     this.isProving = true;

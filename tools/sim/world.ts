@@ -7,6 +7,9 @@ import { limits } from "../../server/limits.js";
 import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics.js";
 import type { Job } from "../../server/schedule/dispatcher.js";
+import type { OperatorCommand } from "../../server/lane/lane-messages.js";
+import { LocalLanes } from "../../server/lane/local-lanes.js";
+import type { OperatedDevice } from "../../server/schedule/lane-handle.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
 import { Admission } from "../../server/admission/admission.js";
 import type { DecodedGroup, GroupWork } from "../../server/work/group.js";
@@ -20,6 +23,7 @@ import { Random } from "./random.js";
 import { drawGroup, sameWork } from "./sim-group.js";
 import { SimProver } from "./sim-prover.js";
 import type { ProverWitness } from "./sim-prover.js";
+import { isCalm, unreliablePost } from "./unreliable-post.js";
 import { VirtualClock } from "./virtual-clock.js";
 import { drawWeather } from "./weather.js";
 import type { Weather } from "./weather.js";
@@ -55,6 +59,7 @@ export class World implements ProverWitness {
   private readonly clock = new VirtualClock();
   private readonly serviceTimers = new Set<object>();
   private readonly weather: Weather;
+  private readonly lanes: LocalLanes;
   private readonly dispatcher: Dispatcher;
   private readonly aggregator: Admission;
   private readonly provers = new Set<SimProver>();
@@ -81,17 +86,16 @@ export class World implements ProverWitness {
     const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
     const { metrics } = this;
     const ids = Array.from({ length: this.weather.devices }, (_, at) => `cpu${at}`);
-    this.dispatcher = new Dispatcher(
-      { deviceIds: ids, standbys: this.weather.standbys, residentBytesMax: 3e9 },
-      {
-        calibrationOf: () => (this.weather.isCalibrated ? calibration : undefined),
-        startProver: (device) => this.startProver(device),
-        clock,
-        log,
-        metrics,
-        post: (deliver) => this.post(deliver),
-      },
+    this.lanes = new LocalLanes(
+      ids.map((id) => ({
+        id,
+        startProver: () => this.startProver(id),
+        calibration: this.weather.isCalibrated ? calibration : undefined,
+      })),
+      { standbys: this.weather.standbys, residentBytesMax: 3e9 },
+      { clock, log, metrics, post: unreliablePost(this.weather, this.random, this.clock) },
     );
+    this.dispatcher = new Dispatcher(this.lanes.links, { clock, metrics });
     const modules = { clock, log, metrics, dispatcher: this.dispatcher, memory: this.memory };
     this.aggregator = new Admission({ instance: "00000000000000aa" }, modules);
     this.trace(`weather ${JSON.stringify(this.weather)}`);
@@ -100,6 +104,7 @@ export class World implements ProverWitness {
   async run(): Promise<Report> {
     const { queue } = this.aggregator;
     this.dispatcher.start({ next: () => this.nextJob(), offered: () => queue.offered() });
+    this.lanes.open((deviceId, message) => this.dispatcher.hear(deviceId, message));
     const expire = () => {
       this.aggregator.expire();
       this.clock.at(this.clock.nowMs() + EXPIRE_EVERY_MS, expire);
@@ -109,7 +114,10 @@ export class World implements ProverWitness {
     const each = () => this.check();
     await this.clock.runUntil(SLOTS * SLOT_MS + QUIET_MS, each);
     if (this.random.chance(0.5)) this.submit(SLOTS + 9, `node-0`);
-    const drained = this.aggregator.drain(DRAIN_MS).then(() => this.dispatcher.close());
+    const drained = this.aggregator.drain(DRAIN_MS).then(() => {
+      this.dispatcher.close();
+      return this.lanes.close();
+    });
     await this.clock.runUntil(this.clock.nowMs() + 2 * DRAIN_MS, each);
     await drained;
     await this.clock.runUntil(this.clock.nowMs() + QUIET_MS + limits.retentionMs, each);
@@ -178,7 +186,9 @@ export class World implements ProverWitness {
       fault(weather.kills, (prover) => prover.die("signal SIGKILL"));
       fault(weather.silences, (prover) => prover.fallSilent());
       const role = random.pick(["active", "standby"] as const);
-      fault(0.03, () => random.pick(this.dispatcher.devices()).restart(role));
+      fault(0.03, () =>
+        this.order(random.pick(this.dispatcher.devices()), { kind: "restart", role }),
+      );
       fault(0.03, () => this.drainForAWhile());
     }
     if (random.chance(0.2)) {
@@ -254,9 +264,15 @@ export class World implements ProverWitness {
 
   private drainForAWhile(): void {
     const device = this.random.pick(this.dispatcher.devices());
-    this.trace(`${device.id}: drained`);
-    device.drain(true);
-    this.clock.at(this.clock.nowMs() + this.random.between(100, 5000), () => device.drain(false));
+    this.trace(`${device.deviceId}: drained`);
+    this.order(device, { kind: "drain", isDrained: true });
+    this.clock.at(this.clock.nowMs() + this.random.between(100, 5000), () =>
+      this.order(device, { kind: "drain", isDrained: false }),
+    );
+  }
+
+  private order(device: OperatedDevice, command: OperatorCommand): void {
+    void device.order(command, new AbortController().signal); // it never rejects
   }
 
   private cancelSomething(): void {
@@ -291,20 +307,6 @@ export class World implements ProverWitness {
     );
   }
 
-  /** Messages arrive at once, and once. */
-  private get isCalm(): boolean {
-    const { loss, doubling, delayMs } = this.weather;
-    return loss === 0 && doubling === 0 && delayMs === 0;
-  }
-
-  private post(deliver: () => void): void {
-    const { random, weather, clock } = this;
-    if (this.isCalm) return queueMicrotask(deliver);
-    const send = () => clock.at(clock.nowMs() + random.between(0, weather.delayMs), deliver);
-    if (!random.chance(weather.loss)) send();
-    if (random.chance(weather.doubling)) send();
-  }
-
   /** What must hold whenever everything has settled. */
   private check(): void {
     const live = this.aggregator.listSessions();
@@ -318,7 +320,7 @@ export class World implements ProverWitness {
     for (const { submission } of live)
       if (nowMs > submission.fenceAtMs) this.violation("a session lives on after its fence");
     this.checkWanted(live, nowMs);
-    if (this.isCalm) this.checkRunning(live);
+    if (isCalm(this.weather)) this.checkRunning(live);
     for (const reader of this.readers) this.report.violations.push(...reader.takeViolations());
   }
 
@@ -347,9 +349,7 @@ export class World implements ProverWitness {
   /** One of several that wait for a proof may leave: it goes on for the others. */
   private checkRunning(live: readonly Session[]): void {
     const attempts = new Set(
-      this.dispatcher.devices().map(({ state: { phase } }) => {
-        return phase.kind === "proving" ? phase.attempt : undefined;
-      }),
+      this.lanes.lanes.map(({ phase }) => (phase.kind === "proving" ? phase.attempt : undefined)),
     );
     const isLost = live.some(({ state }) =>
       state.groups.some((group) => group.kind === "running" && !attempts.has(group.attempt)),

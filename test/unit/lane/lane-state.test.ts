@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { limits } from "../../../server/limits.js";
 import type { LaneEffect, LaneEvent, LaneState } from "../../../server/lane/lane-state.js";
+import type { OperatorCommand } from "../../../server/lane/lane-messages.js";
 import { freshLane, STANDBY_WAIT_MS_MAX, transitionLane } from "../../../server/lane/lane-state.js";
 
 const options = { standbys: 1, residentBytesMax: 1000 } as const;
@@ -91,7 +92,7 @@ test("after a kill the lane is busy until the process has ended; then the standb
 test("a prover that dies in a proof ends its attempt, and the standby takes over", () => {
   const { state, effects } = run([...up, assign, exited(1)]);
   expect(effects.at(-1)).toEqual({ kind: "report_death", attempt: 7, why: "signal SIGKILL" });
-  expect(state).toMatchObject({ phase: { kind: "idle" }, active: { prover: 2, isReady: true } });
+  expect(state).toMatchObject({ phase: { kind: "idle" }, active: { prover: 2, status: "ready" } });
 });
 
 test("without a standby a prover that dies is started anew at once", () => {
@@ -181,16 +182,37 @@ test("a prover over its ceiling is replaced between proofs, never in one", () =>
   ]);
 });
 
-const restart: LaneEvent = { kind: "restart", role: "active" };
-const restartStandby: LaneEvent = { kind: "restart", role: "standby" };
+const order = (command: OperatorCommand, number = 1): LaneEvent => {
+  return { kind: "command", number, command };
+};
+const restart = order({ kind: "restart", role: "active" });
+const restartStandby = order({ kind: "restart", role: "standby" });
+const drain = order({ kind: "drain", isDrained: true });
 
 test("an operator's restart waits for the proof at hand; a drained lane takes nothing", () => {
   const proving = run([...up, assign, restart]);
   expect(proving.state.phase.kind).toBe("proving");
   const { effects } = run([{ kind: "ended", attempt: 7, residentBytes: 1 }], proving.state);
   expect(effects.at(-1)).toEqual({ kind: "kill_prover", prover: 1, cause: "restart" });
-  const drained = run([...up, { kind: "drain", isDrained: true }, assign]);
+  const drained = run([...up, drain, assign]);
   expect(drained.state).toMatchObject({ phase: { kind: "idle" }, lease: 2 });
+});
+
+test("a command is carried out once and confirmed, one that was overtaken is not", () => {
+  const undrain = order({ kind: "drain", isDrained: false }, 2);
+  const drained = transitionLane(run(up).state, drain, 0, options);
+  expect(drained.state).toMatchObject({ isDrained: true, commandsDone: 1 });
+  expect(drained.effects).toEqual([{ kind: "announce" }]);
+  const after = run([undrain, drain], drained.state).state;
+  expect(after).toMatchObject({ isDrained: false, commandsDone: 2 });
+  expect(transitionLane(after, drain, 0, options).effects).toEqual([]);
+});
+
+test("a command that there is nothing to do for is confirmed all the same", () => {
+  const alone = run(up.slice(0, 2)).state;
+  const { state, effects } = transitionLane(alone, restartStandby, 0, options);
+  expect(effects).toEqual([{ kind: "announce" }]);
+  expect(state.commandsDone).toBe(1);
 });
 
 test("a restart that was due is forgotten when the prover dies before its proof ends", () => {
@@ -209,7 +231,7 @@ test("a restart of a failed device tries setup at once, and backs off further if
   expect(failed.state.phase).toMatchObject({ kind: "failed", retryAtMs: 1000 });
   const tried = run([restart], failed.state);
   expect(tried.effects).toEqual([{ kind: "start_prover", prover: 2 }]);
-  expect(run([restart], tried.state).effects).toEqual([]);
+  expect(run([order({ kind: "restart", role: "active" }, 2)], tried.state).effects).toEqual([]);
   const { phase } = run([exited(2)], tried.state).state;
   expect(phase).toMatchObject({ kind: "failed", retryAtMs: 2000 });
 });
@@ -221,7 +243,7 @@ test("a restart of the standby leaves the active prover at its proof, and anothe
   const ended: LaneEvent = { kind: "ended", attempt: 7, residentBytes: 1 };
   const warming = run([exited(2), ended, beat()], state);
   expect(warming.effects.at(-1)).toEqual({ kind: "start_prover", prover: 3 });
-  expect(run([restartStandby], warming.state).effects).toEqual([]);
+  expect(run([order({ kind: "restart", role: "standby" }, 2)], warming.state).effects).toEqual([]);
 });
 
 test("a closed lane kills both provers and starts none", () => {
@@ -253,7 +275,18 @@ test("over any events: one attempt at a time, each ended once, two provers at mo
       standbySilentMs: fc.nat(9000),
       residentBytes: fc.nat(2000),
     }),
-    fc.constantFrom<LaneEvent>(restart, restartStandby, { kind: "close" }),
+    fc.record({
+      kind: fc.constant("command" as const),
+      number: small,
+      command: fc.oneof(
+        fc.record({
+          kind: fc.constant("restart" as const),
+          role: fc.constantFrom("active" as const, "standby" as const),
+        }),
+        fc.record({ kind: fc.constant("drain" as const), isDrained: fc.boolean() }),
+      ),
+    }),
+    fc.constant<LaneEvent>({ kind: "close" }),
   );
   fc.assert(
     fc.property(fc.array(fc.tuple(event, fc.nat(5000)), { maxLength: 60 }), (events) => {

@@ -3,14 +3,14 @@ import { pino } from "pino";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { StoredCosts } from "../../../server/lane/cost-file.js";
 import { fakeSignature, startFakeProver } from "../../../server/prover/fake.js";
-import type { Prover, ProveJob } from "../../../server/prover/prover.js";
+import type { Prover, ProofRequest } from "../../../server/prover/prover.js";
 import { freshCostModel, learn, overrunMs, predictMs } from "../../../server/work/cost-model.js";
 import { LearnedCosts } from "../../../server/lane/learned-costs.js";
 import { VirtualClock } from "../../../tools/sim/virtual-clock.js";
 
 const key = new Uint8Array(32).fill(7);
 const root = new Uint8Array(32).fill(8);
-const calibration: ProveJob = {
+const calibration: ProofRequest = {
   message: { root, slot: 3 },
   keys: key,
   signatures: fakeSignature(key, root, 3),
@@ -28,19 +28,20 @@ beforeEach(() => {
   logged = [];
 });
 
-function learnedCosts(options: { calibration?: ProveJob; kept?: StoredCosts }): LearnedCosts {
+function learnedCosts(options: { calibration?: ProofRequest; kept?: StoredCosts }): LearnedCosts {
   const write = (line: string) => logged.push((JSON.parse(line) as { msg: string }).msg);
   return new LearnedCosts(
-    { deviceId: "cpu", calibration: options.calibration },
     {
-      clock,
-      log: pino({}, { write }),
-      store: {
+      id: "cpu",
+      startProver: () => prover(0),
+      calibration: options.calibration,
+      costStore: {
         load: (device, system) =>
           device === "cpu" && system === "fake fake-1" ? options.kept : undefined,
         save: (...args) => saved.push(args),
       },
     },
+    { clock, log: pino({}, { write }) },
   );
 }
 

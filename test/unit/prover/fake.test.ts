@@ -1,7 +1,7 @@
 /** The fake prover keeps the promises of the real one. */
 import { describe, expect, it } from "vitest";
 import { fakeSignature, startFakeProver } from "../../../server/prover/fake.js";
-import type { Prover, ProveJob } from "../../../server/prover/prover.js";
+import type { Prover, ProofRequest } from "../../../server/prover/prover.js";
 
 const SLOT = 100;
 const message = { root: new Uint8Array(32).fill(9), slot: SLOT };
@@ -14,7 +14,7 @@ function signatures(...numbers: number[]): Uint8Array {
   return Buffer.concat(numbers.map((n) => fakeSignature(keys(n), message.root, SLOT)));
 }
 
-function job(...numbers: number[]): ProveJob {
+function job(...numbers: number[]): ProofRequest {
   return {
     message,
     keys: keys(...numbers),

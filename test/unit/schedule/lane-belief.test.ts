@@ -2,14 +2,15 @@
 import { expect, test } from "vitest";
 import { abandon, assign, hear, unknownLane } from "../../../server/schedule/lane-belief.js";
 import type { LaneBelief } from "../../../server/schedule/lane-belief.js";
-import type { FromLane } from "../../../server/lane/lane-messages.js";
+import type { Announcement, FromLane, LaneReport } from "../../../server/lane/lane-messages.js";
 
-const idleAt = (lease: number): FromLane => ({
-  kind: "announce",
-  lease,
-  status: "idle",
-  attempt: null,
-});
+/** The sequence grows with the lease unless a test says otherwise. */
+function announce(lease: number, changes: Partial<LaneReport>, sequence = lease): Announcement {
+  return { kind: "announce", sequence, ...unknownLane.report, lease, ...changes };
+}
+const idleAt = (lease: number, sequence = lease) =>
+  announce(lease, { phase: { kind: "idle" } }, sequence);
+const proving = announce(3, { phase: { kind: "proving", attempt: 7, proof: null } }, 3.5);
 const ended: FromLane = {
   kind: "ended",
   attempt: 7,
@@ -28,11 +29,22 @@ function effectsOf(messages: readonly FromLane[], from: LaneBelief = held) {
 
 test("a result counts once, and the next lease makes the lane idle again", () => {
   expect(effectsOf([ended, ended, idleAt(4), ended])).toEqual(["deliver"]);
-  expect(hear(held, idleAt(4)).belief).toEqual({ kind: "idle", lease: 4 });
+  expect(hear(held, idleAt(4)).belief).toMatchObject({
+    duty: { kind: "idle" },
+    report: { lease: 4 },
+  });
 });
 
 test("an announcement of an earlier lease is stale", () => {
   expect(hear(held, idleAt(2))).toEqual({ belief: held, effects: [] });
+});
+
+test("of one lease too, only an announcement that was sent later changes anything", () => {
+  expect(effectsOf([idleAt(3)])).toEqual([]);
+  const drained = announce(3, { phase: { kind: "idle" }, isDrained: true }, 5);
+  const { belief } = hear(unknownLane, drained);
+  expect(belief.duty.kind).toBe("down");
+  expect(hear(belief, idleAt(3, 4)).belief).toEqual(belief);
 });
 
 test("a lane past an attempt whose result has not come has lost it; the late result is nothing", () => {
@@ -40,12 +52,22 @@ test("a lane past an attempt whose result has not come has lost it; the late res
 });
 
 test("a lane that does not know of its assignment gets it again; one that proves it does not", () => {
-  expect(effectsOf([idleAt(3)])).toEqual(["resend_assign"]);
-  expect(effectsOf([{ kind: "announce", lease: 3, status: "proving", attempt: 7 }])).toEqual([]);
+  expect(effectsOf([idleAt(3, 3.1)])).toEqual(["resend_assign"]);
+  expect(effectsOf([proving])).toEqual([]);
 });
 
 test("a killed attempt is never delivered nor lost, and the kill is repeated until it is heard", () => {
   const killed = abandon(held, "fence");
-  const proving: FromLane = { kind: "announce", lease: 3, status: "proving", attempt: 7 };
   expect(effectsOf([proving, ended, idleAt(4)], killed)).toEqual(["resend_kill"]);
+});
+
+test("a lane that is stopping comes back soon where a standby is ready, unless it closes", () => {
+  const dutyIn = (changes: Partial<LaneReport>) =>
+    hear(unknownLane, announce(1, changes)).belief.duty.kind;
+  const phase = { kind: "stopping", cause: "fence" } as const;
+  expect(dutyIn({ phase, isStandbyReady: true })).toBe("back_soon");
+  expect(dutyIn({ phase, isStandbyReady: false })).toBe("down");
+  expect(dutyIn({ phase: { kind: "stopping", cause: "closed" }, isStandbyReady: true })).toBe(
+    "down",
+  );
 });

@@ -14,10 +14,12 @@ import { startService } from "../../../server/service.js";
 
 const command = addSettingsOptions(new Command());
 const config = readSettings({ flags: command.parse().opts(), env: process.env, file: undefined });
+const startProver = () =>
+  startFakeProver({ proveMs: () => 1, sleep: (ms) => delay(ms, undefined) });
 const service = await startService(config, {
   clock: systemClock,
   log: createLog(config.logLevel),
-  startProver: () => startFakeProver({ proveMs: () => 1, sleep: (ms) => delay(ms, undefined) }),
+  devices: config.devices.map(({ id }) => ({ id, startProver })),
   policy: undefined,
   memoryBytes: totalmem(),
   instance: randomBytes(8).toString("hex"),

@@ -1,0 +1,14 @@
+/** What a lane is given of its device: how to start provers on it, and where its costs are kept. */
+import type { Prover, ProofRequest } from "../prover/prover.js";
+import type { CostStore } from "./cost-file.js";
+
+export interface Device {
+  /** Names the device in logs, metrics, its lock file and its cost file. */
+  readonly id: string;
+  /** Begins to set a prover up; returns at once. */
+  startProver(): Prover;
+  /** A proof of one raw signature that tells the device's speed; undefined where there is none. */
+  readonly calibration?: ProofRequest | undefined;
+  /** Keeps learned costs across restarts; undefined keeps nothing. */
+  readonly costStore?: CostStore | undefined;
+}

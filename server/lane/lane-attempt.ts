@@ -1,0 +1,102 @@
+/**
+ * One attempt on a lane: proves its group with the active prover, chooses the part that fits, and
+ * teaches the cost model what the proof took. The lane owns it until it has ended or is abandoned.
+ */
+import type { Clock } from "../clock.js";
+import type { Metrics } from "../metrics.js";
+import type { ProofRequest, Prover } from "../prover/prover.js";
+import { overrunMs, pessimisticMs, predictMs } from "../work/cost-model.js";
+import type { ChildWork, ProofResult, Raws } from "../work/group.js";
+import { choosePart, isProof } from "../work/parts.js";
+import type { Assignment, RunningProof } from "./lane-messages.js";
+import type { LearnedCosts } from "./learned-costs.js";
+import { proveGroup } from "./prove-group.js";
+import type { FailoverVerifier } from "./verifier.js";
+
+export interface LaneAttemptModules {
+  deviceId: string;
+  clock: Clock;
+  metrics: Metrics;
+  costs: LearnedCosts;
+  verifier: FailoverVerifier;
+  /** The proof proper has begun; after `overrunAtMs` the prover counts as hung. */
+  onProofStarted(overrunAtMs: number): void;
+  /** A standby is being set up, which uses all cores of the device too. */
+  isStandbyStarting(): boolean;
+}
+
+export class LaneAttempt {
+  /** Null until the inputs are verified. */
+  proof: RunningProof | null = null;
+  /** Undefined until `run` resolves. */
+  result: ProofResult | undefined;
+
+  constructor(
+    readonly number: number,
+    private readonly assignment: Assignment,
+    private readonly modules: LaneAttemptModules,
+  ) {}
+
+  /** Provers that died or hung while they verified for this attempt. */
+  get deaths(): number {
+    return this.modules.verifier.deaths;
+  }
+
+  /** Resolves once `result` is known, however the attempt went. */
+  async run(prover: Prover): Promise<void> {
+    this.result = await proveGroup(this.assignment.work, {
+      description: prover.description,
+      verifier: this.modules.verifier,
+      choosePart: (raws, children) => this.choosePart(raws, children),
+      prove: (request) => this.prove(prover, request),
+    });
+  }
+
+  /** Its prover is killed: the proof would have taken at least as long as it ran. */
+  abandon(): void {
+    if (this.proof === null) return;
+    const { clock, costs } = this.modules;
+    costs.learnAtLeast(this.proof.shape, clock.nowMs() - this.proof.startedAtMs);
+  }
+
+  private choosePart(raws: Raws, children: readonly ChildWork[]) {
+    const { clock, costs } = this.modules;
+    const { deadlineAtMs, fenceAtMs, isFirstOfSession, isRetry, isTry, mayBeCut, rotation } =
+      this.assignment;
+    const nowMs = clock.nowMs();
+    const isOverdue = nowMs >= deadlineAtMs && !isFirstOfSession && !isRetry;
+    const part = choosePart({
+      raws: raws.validators,
+      children: children.map(({ validators }) => validators),
+      rotation,
+      mayBeCut,
+      fits: (shape) => nowMs + pessimisticMs(costs.model, shape) < fenceAtMs,
+      mayStart: (shape) => isTry || nowMs + predictMs(costs.model, shape) < fenceAtMs,
+    });
+    if (part !== undefined && !isProof(part)) return part;
+    if (isOverdue || nowMs >= fenceAtMs) return "deadline";
+    return part ?? "predicted_miss";
+  }
+
+  private async prove(prover: Prover, request: ProofRequest) {
+    const { clock, costs, metrics, deviceId, onProofStarted, isStandbyStarting } = this.modules;
+    const raws = request.keys.length / prover.description.publicKeyBytes;
+    const shape = { raws, children: request.children.length };
+    const startedAtMs = clock.nowMs();
+    this.proof = { startedAtMs, shape };
+    onProofStarted(startedAtMs + overrunMs(costs.model, shape));
+    const wasDisturbed = isStandbyStarting();
+    const proof = await prover.aggregate(request);
+    const proveMs = clock.nowMs() - startedAtMs;
+    // Beside a setup, which uses all cores too, a proof says nothing about its own cost.
+    const isDisturbed = wasDisturbed || isStandbyStarting();
+    if (!isDisturbed) {
+      const ratio = proveMs / predictMs(costs.model, shape);
+      metrics.costModelRatio.observe({ device: deviceId }, ratio);
+      costs.learn(shape, proveMs);
+    }
+    metrics.proofs.inc({ disturbed: isDisturbed ? "true" : "false" });
+    metrics.proveSeconds.observe(proveMs / 1000);
+    return { proof, proveMs };
+  }
+}

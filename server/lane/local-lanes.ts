@@ -1,0 +1,95 @@
+/**
+ * The lanes of this process, one a device. Gives the scheduler a link to each, the service a verifier,
+ * and metrics and tests the list of provers. All lanes must prove with one proof system.
+ */
+import type { Clock } from "../clock.js";
+import type { Logger } from "../log.js";
+import type { Metrics } from "../metrics.js";
+import type { ProverDescription } from "../prover/prover.js";
+import type { Device } from "./device.js";
+import { Lane } from "./lane.js";
+import type { FromLane, LaneLink, LaneProver, Post } from "./lane-messages.js";
+import type { LaneOptions } from "./lane-state.js";
+import type { Verifier } from "./verifier.js";
+import { FailoverVerifier } from "./verifier.js";
+
+/** A verifier, and what the provers behind it are. */
+export interface ReadyVerifier {
+  description: ProverDescription;
+  verifier: Verifier;
+}
+
+export interface LocalLanesModules {
+  clock: Clock;
+  log: Logger;
+  metrics: Metrics;
+  post: Post;
+}
+
+export class LocalLanes {
+  readonly lanes: readonly Lane[];
+  readonly links: readonly LaneLink[];
+  private readonly failover: FailoverVerifier;
+  private hear: (deviceId: string, message: FromLane) => void = () => undefined;
+  private description: ProverDescription | undefined;
+
+  constructor(
+    devices: readonly Device[],
+    options: LaneOptions,
+    { clock, log, metrics, post }: LocalLanesModules,
+  ) {
+    this.lanes = devices.map((device) => {
+      return new Lane(device, options, {
+        clock,
+        log,
+        metrics,
+        emit: (message) => post(message, (received) => this.hear(device.id, received)),
+        refuse: (description) => this.refuse(description),
+      });
+    });
+    this.links = this.lanes.map((lane) => ({
+      deviceId: lane.device.id,
+      send: (message) => post(message, (received) => lane.receive(received)),
+    }));
+    const provers = () => this.lanes.flatMap((lane) => lane.verifyingProvers());
+    this.failover = new FailoverVerifier({ clock, metrics, provers });
+  }
+
+  /**
+   * Begins to set provers up.
+   *
+   * @param hear takes every message of every lane
+   */
+  open(hear: (deviceId: string, message: FromLane) => void): void {
+    this.hear = hear;
+    for (const lane of this.lanes) lane.open();
+  }
+
+  /** Verifies in any prover that is set up, standbys first; undefined when there is none. */
+  verifier(): ReadyVerifier | undefined {
+    const description = this.failover.describe();
+    return description === undefined ? undefined : { description, verifier: this.failover };
+  }
+
+  /** The prover processes that live, set up or not, the active one of a device first. */
+  provers(): LaneProver[] {
+    return this.lanes.flatMap((lane) => lane.provers());
+  }
+
+  /** Kills every prover and resolves once all processes have ended. Idempotent. */
+  async close(): Promise<void> {
+    await Promise.all(this.lanes.map((lane) => lane.close()));
+  }
+
+  /** Proofs of different revisions do not verify each other: one service, one prover build. */
+  private refuse(description: ProverDescription): string | undefined {
+    this.description ??= description;
+    const [own, wanted] = [proofSystemOf(description), proofSystemOf(this.description)];
+    return own === wanted ? undefined : `it proves ${own}, this service ${wanted}`;
+  }
+}
+
+/** Scheme and revision as one text: equal where provers verify each other's proofs. */
+export function proofSystemOf({ scheme, revision }: ProverDescription): string {
+  return `${scheme} ${revision}`;
+}
