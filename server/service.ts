@@ -80,60 +80,49 @@ function openTls(config: Config, modules: TlsSourceModules): Promise<TlsSource> 
   return config.tlsCertificate === undefined ? undefined : TlsSource.open(config, modules);
 }
 
-/** Listens, and begins to set provers up; `ready` tells when they are. */
-export async function startService(config: Config, modules: ServiceModules): Promise<Service> {
-  const { clock, log, instance, version, policy } = modules;
-  const metrics = createMetrics(config.devices.map(({ id }) => id));
-  collectDefaultMetrics({ register: metrics.registry });
-  const lanes = new LocalLanes(
-    modules.devices,
+/** The lanes of the configured devices; none of them is opened yet. */
+function lanesOf(
+  config: Config,
+  { devices, memoryBytes, clock, log }: ServiceModules,
+  metrics: Metrics,
+) {
+  const proverBytesMax = config.proverMemoryMb * 1e6;
+  return new LocalLanes(
+    devices,
     {
-      standbys: standbysOf(config, modules.memoryBytes),
-      residentBytesMax: proverCeilingBytes(
-        modules.memoryBytes,
-        config.devices.length,
-        config.proverMemoryMb * 1e6,
-      ),
+      standbys: standbysOf(config, memoryBytes),
+      residentBytesMax: proverCeilingBytes(memoryBytes, config.devices.length, proverBytesMax),
     },
-    {
-      clock,
-      log,
-      metrics,
-      post: (message, receive) => queueMicrotask(() => receive(message)),
-    },
+    { clock, log, metrics, post: (message, receive) => queueMicrotask(() => receive(message)) },
   );
-  const dispatcher = new Dispatcher(lanes.links, { clock, metrics });
-  const memory = new MemoryBudget(
+}
+
+/** The service's metrics, beside those of the process. */
+function serviceMetrics({ devices }: Config): Metrics {
+  const metrics = createMetrics(devices.map(({ id }) => id));
+  collectDefaultMetrics({ register: metrics.registry });
+  return metrics;
+}
+
+function memoryBudget(metrics: Metrics): MemoryBudget {
+  return new MemoryBudget(
     limits.heldBytesMax,
     (bytes) => metrics.heldBytes.set(bytes),
     () => metrics.unreadRefusals.inc(),
   );
-  const access = new Access(policy?.policy, { clock, log, metrics });
-  const watch = policy && new PolicyWatch(policy, { clock, log, metrics, access });
-  const aggregator = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
-  const { deadlineMs, fenceMs } = config;
-  const handlers = new Handlers(
-    { instance, version, deadlineMs, fenceMs },
-    { aggregator, dispatcher, clock, access, verifier: () => lanes.verifier() },
-  );
-  const notReady = () =>
-    aggregator.draining ? "draining" : dispatcher.isUp ? undefined : dispatcher.whyDown();
-  const transport = createTransportMetrics(metrics.registry);
-  const tls = await openTls(config, { clock, log, transport });
-  const security = { socket: { mode: config.socketMode, group: config.socketGroup }, tls };
-  const grpc = new GrpcServer(handlers, security, { clock, log, memory, access, transport });
-  const edgeModules = { clock, log, memory, access, metrics, transport, notReady };
-  const http = new HttpEdge(handlers, security, edgeModules);
-  const adminHandlers = new AdminHandlers({ aggregator, dispatcher, clock, log });
-  const admin =
-    config.admin === "off"
-      ? undefined
-      : new AdminServer(adminHandlers, { clock, log, access, transport });
-  const probes =
-    config.probes === "off"
-      ? undefined
-      : new ProbeServer(security.socket, { clock, log, transport, notReady });
+}
 
+interface Servers {
+  grpc: GrpcServer;
+  http: HttpEdge;
+  /** Undefined when the operator's listener is off. */
+  admin: AdminServer | undefined;
+  /** Undefined when there is no listener for probes. */
+  probes: ProbeServer | undefined;
+}
+
+/** Real addresses, ports resolved. */
+async function listen(config: Config, { grpc, http, admin, probes }: Servers, log: Logger) {
   const grpcAddresses = [];
   for (const address of config.listen) grpcAddresses.push(await grpc.listen(address));
   const httpAddress = await http.listen(config.http);
@@ -141,6 +130,37 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const probesAddress = await probes?.listen(config.probes);
   const addresses = { grpc: grpcAddresses, http: httpAddress, admin: adminAddress ?? "off" };
   log.info({ ...addresses, probes: probesAddress ?? "off" }, "listening; setting provers up");
+  return { grpcAddresses, httpAddress, adminAddress, probesAddress };
+}
+
+/** Listens, and begins to set provers up; `ready` resolves once a device can take work. */
+export async function startService(config: Config, modules: ServiceModules): Promise<Service> {
+  const { clock, log, instance, version, policy } = modules;
+  const metrics = serviceMetrics(config);
+  const lanes = lanesOf(config, modules, metrics);
+  const dispatcher = new Dispatcher(lanes.links, { clock, metrics });
+  const memory = memoryBudget(metrics);
+  const access = new Access(policy?.policy, { clock, log, metrics });
+  const watch = policy && new PolicyWatch(policy, { clock, log, metrics, access });
+  const aggregator = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
+  const handlers = new Handlers(
+    { instance, version, deadlineMs: config.deadlineMs, fenceMs: config.fenceMs },
+    { aggregator, dispatcher, clock, access, verifier: () => lanes.verifier() },
+  );
+  const adminHandlers = new AdminHandlers({ aggregator, dispatcher, clock, log });
+  const notReady = () =>
+    aggregator.draining ? "draining" : dispatcher.isUp ? undefined : dispatcher.whyDown();
+  const transport = createTransportMetrics(metrics.registry);
+  const tls = await openTls(config, { clock, log, transport });
+  const security = { socket: { mode: config.socketMode, group: config.socketGroup }, tls };
+  const shared = { clock, log, access, transport };
+  const grpc = new GrpcServer(handlers, security, { ...shared, memory });
+  const http = new HttpEdge(handlers, security, { ...shared, memory, metrics, notReady });
+  const admin = config.admin === "off" ? undefined : new AdminServer(adminHandlers, shared);
+  const probeModules = { clock, log, transport, notReady };
+  const probes =
+    config.probes === "off" ? undefined : new ProbeServer(security.socket, probeModules);
+  const addresses = await listen(config, { grpc, http, admin, probes }, log);
   const expire = setInterval(() => {
     aggregator.expire();
     grpc.setServing(notReady() === undefined);
@@ -168,10 +188,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   };
   let closing: Promise<void> | undefined;
   return {
-    grpcAddresses,
-    httpAddress,
-    adminAddress,
-    probesAddress,
+    ...addresses,
     metrics,
     ready: () => dispatcher.ready(),
     provers: () => lanes.provers(),

@@ -16,7 +16,7 @@ import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { MemoryBudget, MemoryShare } from "../memory-budget.js";
 import type { Metrics } from "../metrics.js";
-import type { ProverDescription } from "../prover/prover.js";
+import type { ProverDescription } from "../work/prover-description.js";
 import type { SkipReason } from "../reasons.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 import type { Forecast } from "../schedule/queue.js";

@@ -5,7 +5,7 @@
  * lease up, so a message of an earlier lease is stale. Instants are of the service's monotonic clock;
  * a link to another machine has to convert them.
  */
-import type { ProverDescription } from "../prover/prover.js";
+import type { ProverDescription } from "../work/prover-description.js";
 import type { CostModel } from "../work/cost-model.js";
 import type { GroupWork, ProofResult, StopReason } from "../work/group.js";
 import type { Shape } from "../work/shape.js";

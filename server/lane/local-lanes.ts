@@ -5,7 +5,7 @@
 import type { Clock } from "../clock.js";
 import type { Logger } from "../log.js";
 import type { Metrics } from "../metrics.js";
-import type { ProverDescription } from "../prover/prover.js";
+import type { ProverDescription } from "../work/prover-description.js";
 import type { Device } from "./device.js";
 import { Lane } from "./lane.js";
 import type { FromLane, LaneLink, LaneProver, Post } from "./lane-messages.js";

@@ -4,7 +4,8 @@
  * Called by the lane for its current attempt. What decoding left out is not repeated in the result.
  */
 import { createHash } from "node:crypto";
-import type { ProofRequest, ProverDescription } from "../prover/prover.js";
+import type { ProofRequest } from "../prover/prover.js";
+import type { ProverDescription } from "../work/prover-description.js";
 import { ProverError } from "../prover/prover.js";
 import type { Verifier } from "./verifier.js";
 import type { ChildWork, GroupWork, LeftOut, ProofResult, Raws } from "../work/group.js";

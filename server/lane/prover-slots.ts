@@ -4,7 +4,8 @@
  */
 import type { Logger } from "../log.js";
 import type { Metrics } from "../metrics.js";
-import type { Prover, ProverDescription, ProverExit } from "../prover/prover.js";
+import type { Prover, ProverExit } from "../prover/prover.js";
+import type { ProverDescription } from "../work/prover-description.js";
 import type { Device } from "./device.js";
 import type { KillCause, LaneProver, LaneRole } from "./lane-messages.js";
 import type { HeldProver, LaneState } from "./lane-state.js";

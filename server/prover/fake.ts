@@ -9,11 +9,11 @@ import type {
   AggregateClaim,
   Prover,
   ProofRequest,
-  ProverDescription,
   ProverExit,
   SignatureVerdict,
   SignedMessage,
 } from "./prover.js";
+import type { ProverDescription } from "../work/prover-description.js";
 
 export interface FakeProverOptions {
   /** Duration of a proof of this shape, in milliseconds. */

@@ -15,11 +15,11 @@ import type {
   AggregateClaim,
   Prover,
   ProofRequest,
-  ProverDescription,
   ProverExit,
   SignatureVerdict,
   SignedMessage,
 } from "./prover.js";
+import type { ProverDescription } from "../work/prover-description.js";
 
 export interface ForkedProverOptions {
   /** The device's name in errors. */

@@ -2,19 +2,10 @@
  * The contract of a prover: verify, prove, end. `forked-prover.ts` implements it with a child
  * process, `fake.ts` without any proof. The checks of packed sizes that both make are here too.
  */
-import type {
-  AggregateClaim,
-  BackendDescription,
-  SignatureVerdict,
-  SignedMessage,
-} from "../../native/addon.js";
+import type { AggregateClaim, SignatureVerdict, SignedMessage } from "../../native/addon.js";
+import type { ProverDescription } from "../work/prover-description.js";
 
 export type { AggregateClaim, SignatureVerdict, SignedMessage } from "../../native/addon.js";
-
-/** A backend's own description, and whether its proofs are only simulated. */
-export interface ProverDescription extends BackendDescription {
-  fake: boolean;
-}
 
 /** The inputs of one proof. Keys and signatures are packed in the same order. */
 export interface ProofRequest {

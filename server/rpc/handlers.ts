@@ -33,7 +33,7 @@ import type { Clock } from "../clock.js";
 import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import { ProverError } from "../prover/prover.js";
-import type { ProverDescription } from "../prover/prover.js";
+import type { ProverDescription } from "../work/prover-description.js";
 import type { ReadyVerifier } from "../lane/local-lanes.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 import { concat } from "../lane/prove-group.js";

@@ -3,7 +3,7 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { Refusal } from "../errors.js";
 import { limits } from "../limits.js";
-import type { ProverDescription } from "../prover/prover.js";
+import type { ProverDescription } from "../work/prover-description.js";
 import type { SnapshotLimits } from "../admission/decode-snapshot.js";
 
 export const methodPath = ({ parent, name }: DescMethod) => `/${parent.typeName}/${name}`;

@@ -6,7 +6,7 @@
 import { assertNever } from "../errors.js";
 import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics.js";
-import type { ProverDescription } from "../prover/prover.js";
+import type { ProverDescription } from "../work/prover-description.js";
 import type { Assignment, FromLane, LaneLink } from "../lane/lane-messages.js";
 import type { CostModel } from "../work/cost-model.js";
 import { OPTIMISTIC_AT, pessimisticMs, predictMs, quantileMs } from "../work/cost-model.js";

@@ -12,7 +12,7 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { assertNever } from "../errors.js";
 import type { OutcomeStatusName } from "../reasons.js";
-import type { ProverDescription } from "../prover/prover.js";
+import type { ProverDescription } from "../work/prover-description.js";
 import type { DecodedGroup, LeftOut, ProofResult } from "../work/group.js";
 import { indicesToBits } from "../../proto/bitlist.js";
 import type { Ending } from "./session-state.js";

@@ -9,7 +9,7 @@ import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { MemoryShare } from "../memory-budget.js";
 import type { Metrics } from "../metrics.js";
-import type { ProverDescription } from "../prover/prover.js";
+import type { ProverDescription } from "../work/prover-description.js";
 import type { StopReason } from "../work/group.js";
 import type { Submission } from "../work/submission.js";
 import { deadlineResult, toOutcome, toSummary } from "./outcome.js";

@@ -3,7 +3,7 @@
  * off the request's frame, its content not verified yet.
  */
 import type { AttestationData } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { SignedMessage } from "../prover/prover.js";
+import type { SignedMessage } from "../../native/addon.js";
 
 export type LeftOutReason =
   "bad_signature" | "wrong_leaf" | "unknown_key" | "bad_child" | "covered" | "shed";

@@ -51,10 +51,9 @@ test("a snapshot is skipped as no_prover, with the device's state, and counted",
 test("a service that drains says draining, not no_prover", async () => {
   const log = createLog("silent");
   const metrics = createMetrics();
-  const dispatcher = new Dispatcher(
-    { deviceIds: ["cpu"], standbys: 0, residentBytesMax: 1e9 },
-    { clock, log, metrics, post: queueMicrotask, startProver: neverReady },
-  );
+  // A lane of which nothing is heard.
+  const links = [{ deviceId: "cpu", send: () => undefined }];
+  const dispatcher = new Dispatcher(links, { clock, metrics });
   closers.push(() => dispatcher.close());
   const memory = new MemoryBudget(limits.heldBytesMax);
   const instance = "00000000000000aa";
@@ -62,7 +61,7 @@ test("a service that drains says draining, not no_prover", async () => {
   const access = new Access(undefined, { clock, log, metrics });
   const handlers = new Handlers(
     { instance, version: "test", deadlineMs: 750, fenceMs: 6400 },
-    { aggregator, dispatcher, clock, access },
+    { aggregator, dispatcher, clock, access, verifier: () => undefined },
   );
   dispatcher.start(aggregator.queue);
   await aggregator.drain(0);

@@ -6,11 +6,11 @@ import type {
   AggregateClaim,
   Prover,
   ProofRequest,
-  ProverDescription,
   ProverExit,
   SignatureVerdict,
   SignedMessage,
 } from "../../server/prover/prover.js";
+import type { ProverDescription } from "../../server/work/prover-description.js";
 import { ProverError } from "../../server/prover/prover.js";
 import type { Shape } from "../../server/work/shape.js";
 import type { VirtualClock } from "./virtual-clock.js";
