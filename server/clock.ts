@@ -2,9 +2,9 @@
 export interface Clock {
   /** Monotonic; unrelated to wall time. */
   nowMs(): number;
-  /** Wall clock, for people only. */
+  /** Unix time in milliseconds: for people, and for instants that others set, such as expiries. */
   unixMs(): number;
-  /** Calls back at the instant (or soon after); the returned function cancels it. */
+  /** Calls back at `instantMs` of `nowMs` or soon after; the returned function cancels it. */
   at(instantMs: number, callback: () => void): () => void;
 }
 

@@ -9,9 +9,10 @@ export type RefusalKind =
   | "unavailable"
   | "unauthenticated";
 
+/** A call that gets an error status; the message is for the client. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
-  /** @param field path of the offending field, for example `snapshot.groups[1].message`. */
+  /** @param field path of the invalid field, for example `snapshot.groups[1].message`; or empty */
   constructor(
     readonly kind: RefusalKind,
     readonly field: string,

@@ -1,182 +1,184 @@
-/** Every bound of the service with its reason. Configuration may lower some; nothing is unbounded. */
+/** Every limit of the service, with its reason. Configuration can lower some of them. */
 export const limits = {
-  /** 4096 raw signatures of 2.4 KB plus 16 children of 512 KiB and a key table fit in 20 MiB. */
+  /** A snapshot: 4096 raw signatures of 2.4 KB, 16 children of 512 KiB and a key table: 20 MiB. */
   snapshotBytesMax: 24 * 1024 * 1024,
-  /** A block carries at most 8 distinct attestation data; twice that for backlog. */
+  /** Groups accepted of a snapshot: a block has at most 8 attestation data; twice that. */
   groupsMax: 16,
-  /** Groups of a snapshot, with those over `groupsMax`: each of them costs an outcome too. */
+  /** Groups sent in a snapshot: those over `groupsMax` get an outcome, no proof. */
   groupsSentMax: 256,
   /** leanSpec's VALIDATOR_REGISTRY_LIMIT. */
   validatorsMax: 4096,
   /**
-   * Raw signatures and children of a snapshot: 24 MiB have 10,000 signatures of 2.4 KB. Each that
-   * is left out costs a hash: 30 ms for so many.
+   * Raw signatures and children of a snapshot: 24 MiB hold 10,000 signatures of 2.4 KB. Each input
+   * that is left out costs a hash: 30 ms for this many.
    */
   inputsMax: 16_384,
-  /** Children of a group, whatever its backend takes: each costs seconds to fold in. */
+  /** Children of a group, even if the backend takes more: each adds seconds to the proof. */
   childrenMax: 64,
-  /** The chain's own proof cap, 512 KiB. The older network's 1 MiB comes from its backend. */
+  /** One proof: the chain's limit of 512 KiB. The older network's 1 MiB comes from its backend. */
   proofBytesMax: 512 * 1024,
-  /** Longest deadline: a backlog session may start work for a few slots, not for ever. */
+  /** Longest deadline: a backlog session may start work for a few slots, not indefinitely. */
   deadlineMsMax: 60_000,
-  /** Longest fence: proof bytes are kept this long at most. */
+  /** Longest fence: proof bytes are kept at most this long. */
   fenceMsMax: 120_000,
   /** Outcomes and summaries stay readable this long after the session's fence. */
   retentionMs: 60_000,
-  /** Events a node's log keeps; 16 groups and a summary a slot leave room for 60 slots. */
+  /** Events kept in a node's log: 60 slots with 16 groups and a summary each. */
   logEventsMax: 1024,
-  /** Nodes with a log; a fleet's largest shared server, with room. */
+  /** Nodes with a log: more than the largest fleet that shares one service. */
   nodesMax: 256,
-  /** Sessions in flight over all nodes: each may hold one snapshot. */
+  /** Sessions in flight of all nodes together: each may hold one snapshot. */
   sessionsInFlightMax: 64,
-  /** Bytes of snapshots and proofs held at once, queued sessions included. */
+  /** Snapshots and proofs held at once, those of queued sessions included. */
   heldBytesMax: 512 * 1024 * 1024,
-  /** What an outcome holds for each input that it names as left out: 350 bytes were measured. */
+  /** Memory of an outcome for each input that it names as left out: 350 bytes measured. */
   leftOutBytes: 400,
-  /** Of all held bytes, for all answers together: whoever does not read keeps no snapshot out. */
+  /** Share of the held bytes for all answers: clients that do not read keep no snapshot out. */
   answersPercentMax: 25,
-  /** Node ids and request ids: a UUID and room; both are kept, and stand in logs. */
+  /** Characters of a node id or request id: a UUID and more. Both are kept and logged. */
   idLengthMax: 64,
-  /** Remembered request ids a node; a retry comes within seconds. */
+  /** Request ids remembered for each node: a retry comes within seconds. */
   requestIdsMax: 256,
-  /** How often backlog is passed over, waiting or killed, before it has a turn: two slots of a block. */
+  /** Proofs of other priorities before backlog gets a turn: two slots with a full block each. */
   proofsBeforeBacklog: 8,
-  /** Devices of one service: a machine with eight GPUs and its CPU has nine. */
+  /** Devices of one service: a machine with eight GPUs and a CPU has nine. */
   devicesMax: 16,
-  /** Descriptors of a prover: it has 20 while it proves; a GPU's driver takes some dozens more. */
+  /** File descriptors of a prover: 20 while it proves, some dozens more of a GPU driver. */
   proverFilesMax: 256,
-  /** A request to a prover: a part of the largest snapshot, with room. */
+  /** One request to a prover: a part of the largest snapshot, with room. */
   proverRequestBytesMax: 48 * 1024 * 1024,
-  /** What a prover answers: one proof, or 4096 verdicts, with room. */
+  /** One reply of a prover: one proof, or 4096 verdicts, with room. */
   proverReplyBytesMax: 1024 * 1024,
-  /** A prover says what it is in names and revisions; a longer one is no description. */
+  /** Names and revisions by which a prover describes itself: a longer one is invalid. */
   proverNameLengthMax: 256,
-  /** An error of a prover is the 512 bytes of the C ABI and a few words around them. */
+  /** An error of a prover: the 512 bytes of the C ABI and a few words around them. */
   proverErrorLengthMax: 2048,
-  /** What is kept of a prover's last words: the last lines of a panic or a Python traceback. */
+  /** Kept of a prover's standard error: the last lines of a panic or a Python traceback. */
   proverStderrBytesMax: 2048,
-  /** An XMSS key or signature is a few KB; sizes beyond this would only exhaust memory. */
+  /** One key or signature: XMSS has a few KB; a larger one would only exhaust memory. */
   proverItemBytesMax: 64 * 1024,
-  /** Requests that wait for one prover: far above what a lane has in flight. */
+  /** Requests waiting for one prover: far more than a lane has in flight. */
   proverRequestsMax: 1024,
-  /** A cold setup takes 4 to 13 s; several times that on a loaded machine. */
+  /** A prover's setup: 4 to 13 s when cold, several times that on a loaded machine. */
   proverStartMsMax: 60_000,
-  /** Ten heartbeats of a prover: below this a loaded machine explains the silence. */
+  /** Silence of a prover before it counts as hung: ten heartbeats, more than load explains. */
   proverSilenceMsMax: 5000,
-  /** A verification takes 0.1 ms a signature, 20 to 100 ms a proof: far beyond it, the process hangs. */
+  /** A verification before it counts as hung: a proof takes 20 to 100 ms, a signature 0.1 ms. */
   verifyMsMax: 2000,
-  /** More for each signature that is verified. */
+  /** Added to `verifyMsMax` for each signature of the request. */
   verifyMsPerSignature: 2,
-  /** Of the machine's memory or the container's, for all proving processes together. */
+  /** Share of the machine's or container's memory for all prover processes together. */
   proverMemoryPercentMax: 80,
-  /** A prover's heart beats twice a second and after each proof: far more would keep our loop busy. */
+  /** Heartbeats of a prover: it sends two a second and one after each proof; more are misuse. */
   proverHeartbeatsPerSecondMax: 1000,
-  /** An input that has ended this many provers is not tried again. */
+  /** Provers that an input may end before it is set aside and not proved again. */
   setAsideDeathsMax: 2,
-  /** Inputs that provers died over: more than any network sends in good faith between two fences. */
+  /** Inputs remembered because provers died over them: more than an honest network ever sends. */
   setAsideMax: 256,
-  /** Those that a policy names: each node of `nodesMax` with its own, and as many people and tools. */
+  /** Principals of a policy: one for each of `nodesMax` nodes, and as many people and tools. */
   principalsMax: 512,
-  /** What a device has learned, as a file: one that we wrote has less than 1 KB. */
+  /** The file of the costs learned for a device: the service writes less than 1 KB. */
   costFileBytesMax: 16 * 1024,
   /** A policy file: `principalsMax` principals of 2 KB. */
   policyBytesMax: 1024 * 1024,
-  /** How often the policy file is looked at, and open streams held against it. */
+  /** Between two polls of the policy file, and two checks of open streams against the policy. */
   policyPollMs: 1000,
-  /** A denied call leaves a line in the log, of each reason at most one so often. */
+  /** Between two log lines about denied calls with the same reason. */
   deniedLogEveryMs: 10_000,
-  /** Streams a node may have open: one per adapter, one for a person, some for reconnects. */
+  /** Open streams of a node: one for its adapter, one for a person, some for reconnects. */
   streamsPerNodeMax: 8,
   /**
-   * Highest quota of calls: more than one loop answers, so that a higher one would bound nothing.
-   * Without a quota calls are not counted: one socket or loopback may stand for a whole fleet, and
-   * what a single call can take is bounded elsewhere.
+   * Highest quota of calls: more than one event loop can answer, so a higher quota would limit
+   * nothing. Calls without a quota are not counted: a whole fleet may share one socket or loopback
+   * address, and other limits bound each call.
    */
   callsPerMinuteMax: 1_000_000,
-  /** The operator's requests carry two short names at most. */
+  /** An operator's request: it carries at most two short names. */
   adminRequestBytesMax: 4096,
-  /** VerifyAggregate calls at once: each takes up to 0.1 s of the process that checks proofs too. */
+  /** VerifyAggregate calls at once: each takes up to 0.1 s of the process that verifies proofs. */
   verifyCallsMax: 8,
-  /** Longest wait of GetSession, and for a drained device to be quiet; a client asks again. */
+  /** Longest wait of GetSession and of DrainDevice: a client that waits longer calls again. */
   waitMsMax: 60_000,
-  /** Largest request that carries neither snapshot nor proof: ids, a cursor, group indices. */
+  /** A request without snapshot or proof: ids, a cursor, group indices. */
   requestBytesMax: 64 * 1024,
-  /** VerifyAggregate: one proof and 4096 keys of 32 bytes, also as JSON, where base64 adds a third. */
+  /** A VerifyAggregate request: a proof and 4096 keys of 32 bytes; in JSON, base64 adds a third. */
   verifyBytesMax: 1024 * 1024,
-  /** Of JSON: decoding it holds every other node up, some 35 ms a MB; a snapshot of 1 MB has 1.4. */
+  /** A JSON request: decoding blocks all nodes for 35 ms a MB; a snapshot of 1 MB has 1.4 MB. */
   jsonBytesMax: 4 * 1024 * 1024,
   /** Messages in one request: 4096 keys, 16 groups of 4096 raw signatures, and room. */
   requestMessagesMax: 100_000,
-  /** A whole request arrives within this: 24 MiB at 20 Mbit/s. A slower one gives its share back. */
+  /** Arrival of a whole request: 24 MiB at 20 Mbit/s. A slower one is refused. */
   requestReadMsMax: 10_000,
-  /** An answer is taken within this: 16 proofs of 512 KiB at 7 Mbit/s. A slower caller is cut. */
+  /** Reading of an answer: 16 proofs of 512 KiB at 7 Mbit/s. A slower client is cut off. */
   answerTakeMsMax: 10_000,
-  /** A TLS handshake: a few round trips, with room for a far and busy client. */
+  /** A TLS handshake: a few round trips, with room for a distant or busy client. */
   handshakeMsMax: 3000,
-  /** HTTP headers, and the bytes that tell HTTP/1.1 from HTTP/2: a round trip or two, with room. */
+  /** Arrival of HTTP headers, and of the first bytes, which show the HTTP version. */
   headersReadMsMax: 5000,
-  /** HTTP headers of a request: names, a timeout, a token of some KiB; as Node's own for HTTP/1.1. */
+  /** HTTP headers of a request: names, a timeout, a token of some KiB; Node.js's own limit. */
   headerBytesMax: 16 * 1024,
-  /** An idle HTTP/1.1 connection is kept over a slot or two, so that a node reuses its own. */
+  /** An idle HTTP/1.1 connection stays open for a few slots, so that a node can reuse it. */
   keepAliveMs: 15_000,
-  /** An HTTP/2 connection is pinged this often, and cut when the last ping went unanswered. */
+  /** Between two pings to an HTTP/2 connection, which is cut when the last was not answered. */
   pingEveryMs: 10_000,
   /**
-   * Pings that a client may send in between: two a second to see whether we live, and one a frame
-   * of 16 KiB to measure the way while sixteen proofs arrive.
+   * Pings of a client between two of ours: two a second as keepalive, and one for each frame of
+   * 16 KiB that measures bandwidth while sixteen proofs arrive.
    */
   pingsMax: 1000,
   /**
-   * Settings that a client may send in between: gRPC's clients tell a new window as they measure
-   * the way, a few times at most.
+   * SETTINGS frames of a client between two of our pings: gRPC clients resize their window a few
+   * times while they measure bandwidth.
    */
   settingsMax: 100,
-  /** Connections of the data plane, and of the HTTP edge: every node twice, as while it restarts. */
+  /** Connections of the nodes' listeners: two for each node, as during its restart. */
   connectionsMax: 512,
-  /** Connections of the operator's listener: a few people and their scripts. */
+  /** Connections of the operator's listener: a few people and scripts. */
   adminConnectionsMax: 16,
-  /** Connections of the listener for probes: each probe has one, for a moment. */
+  /** Connections of the probes' listener: each probe has one for a moment. */
   probeConnectionsMax: 16,
   /**
-   * A connection is told to leave at about this age: so that one whose certificate authority is
-   * trusted no longer ends, and a balancer in front can spread them anew.
+   * Age at which a connection gets a GOAWAY: it ends when its certificate authority is no longer
+   * trusted, and a load balancer can distribute connections anew.
    */
   connectionAgeMs: 30 * 60_000,
-  /** A connection without a call is told to leave then; an adapter always has a stream open. */
+  /** A connection without a call gets a GOAWAY after this; an adapter always has a stream open. */
   connectionIdleMs: 5 * 60_000,
-  /** What is told to leave has this long for its calls: the longest wait of GetSession, and room. */
+  /** Time for calls to end after a GOAWAY: the longest wait of GetSession, and room. */
   connectionGraceMs: 70_000,
-  /** Bytes that a client may send before it waits: a snapshot of today's networks in one go. */
+  /** Flow-control window of a connection: today's snapshots arrive without a pause. */
   receiveWindowBytes: 1024 * 1024,
   /**
    * Calls at once on one HTTP/2 connection: a node has a stream or two and a few unary calls. Each
-   * takes some 0.1 ms of everybody's to begin and as much to be cut, so that twice as many on a
-   * connection made for it would hold others up for twice as long.
+   * takes about 0.1 ms of the event loop to start and 0.1 ms to reset, so a connection that opens
+   * twice as many delays all others twice as long.
    */
   callsPerConnectionMax: 32,
   /**
-   * Calls that may end without an answer between two of our pings: all that may be open, four times,
-   * as when a client closes and soon does again. Each costs us more than it costs to send.
+   * Calls reset by the client between two of our pings: four times all that may be open, as when a
+   * client closes and reopens its streams. Each costs us more than it costs the client.
    */
   resetsMax: 128,
   /**
-   * An address of which a connection was cut for what it did has this between its next ones: what
-   * leads to a cut costs us up to 10 ms, and so no more than a twentieth of our time.
+   * Between two new connections from an address after a connection of it was cut for misuse: each
+   * misuse costs up to 10 ms, so an address takes at most a twentieth of our time.
    */
   penaltyEveryMs: 250,
-  /** For so long after each cut; and no connection waits longer. */
+  /** How long that lasts after each cut, and the longest that a connection waits. */
   penaltyMs: 1000,
-  /** Addresses that are known for it; the oldest are forgotten. */
+  /** Addresses remembered for it; the oldest are forgotten first. */
   penaltiesMax: 1024,
 } as const;
 
-/** The service's defaults; 750 ms to start, and two slots less two intervals. */
+/** The service's defaults. */
 export const defaults = {
+  /** A proof of a slot's votes is useful if it is ready 750 ms after the snapshot. */
   deadlineMs: 750,
+  /** Two slots less two intervals. */
   fenceMs: 6400,
   drainMs: 2000,
-  /** The node may call, when the operator has put it into the socket's group. */
+  /** The node may call when the operator has added its user to the socket's group. */
   socketMode: "0660",
-  /** A proof with four children peaks at 2.6 GB and leaves about 1 GB behind. */
+  /** A proof with four children peaks at 2.6 GB; about 1 GB stays allocated after it. */
   proverMemoryMb: 3000,
 } as const;

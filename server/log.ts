@@ -1,4 +1,4 @@
-/** Structured logs, one JSON object a line on standard error. */
+/** Structured logs: one JSON object per line on standard error. */
 import { destination, pino } from "pino";
 
 export type Logger = Pick<ReturnType<typeof pino>, "info" | "warn" | "error">;
@@ -6,7 +6,7 @@ export type Logger = Pick<ReturnType<typeof pino>, "info" | "warn" | "error">;
 export function createLog(level: string): Logger {
   return pino(
     { level, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"` },
-    // Synchronous: at exit an asynchronous one writes what is buffered before what is on its way.
+    // Synchronous: at exit an asynchronous destination would write lines out of order.
     destination({ dest: 2, sync: true }),
   );
 }

@@ -1,8 +1,8 @@
 /**
- * One budget of bytes for all that clients make the service hold: requests on their way in, what
- * accepted sessions keep, and answers on their way out. The rpc stacks reserve when a call's
- * headers arrive, as its bytes do, and when it is answered; admission when it accepts a snapshot.
- * What does not fit is refused while it is still the client's to hold.
+ * One budget of bytes for everything that clients make the service hold: arriving requests,
+ * accepted sessions, and answers until they are read. The RPC layer reserves when a call's headers
+ * and bytes arrive and when it is answered; admission reserves when it accepts a snapshot. A
+ * request that does not fit is refused before its body is read.
  */
 import { limits } from "./limits.js";
 
@@ -11,8 +11,8 @@ export class MemoryBudget {
   private heldByAnswers = 0;
 
   /**
-   * @param changed told the bytes held after each change, for a gauge
-   * @param callRefused told of each call that did not fit, for a counter
+   * @param changed called with the bytes held after each change, for a gauge
+   * @param callRefused called for each call that did not fit, for a counter
    */
   constructor(
     private readonly bytesMax: number,
@@ -24,19 +24,19 @@ export class MemoryBudget {
     return this.held;
   }
 
-  /** A share of the budget; undefined when it does not fit. Whoever reserves releases. */
+  /** A share of the budget, which the caller releases; undefined when it does not fit. */
   reserve(bytes: number): MemoryShare | undefined {
     return this.take(bytes) ? new MemoryShare(bytes, (more) => this.take(more)) : undefined;
   }
 
-  /** As `reserve`, for a call that is refused unread when it does not fit. */
+  /** Like `reserve`, for a call that is refused unread when it does not fit. */
   reserveForCall(bytes: number): MemoryShare | undefined {
     const share = this.reserve(bytes);
     if (share === undefined) this.callRefused();
     return share;
   }
 
-  /** As `reserve`, for an answer until it is taken. */
+  /** Like `reserve`, for an answer until it is read; all answers share `answersPercentMax`. */
   reserveForAnswer(bytes: number): MemoryShare | undefined {
     const take = (more: number) => {
       const answersMax = (this.bytesMax * limits.answersPercentMax) / 100;
@@ -69,14 +69,14 @@ export class MemoryShare {
     return this.isReleased ? 0 : this.bytes;
   }
 
-  /** Shrinks always; growth that does not fit, or comes after the release, changes nothing. */
+  /** Shrinking always succeeds; false, and no change, when growth does not fit or after release. */
   resize(bytes: number): boolean {
     if (this.isReleased || !this.take(bytes - this.bytes)) return false;
     this.bytes = bytes;
     return true;
   }
 
-  /** Idempotent: a call may end in several ways at once. */
+  /** Returns the bytes to the budget. Idempotent: a call may end in several ways at once. */
   release(): void {
     this.resize(0);
     this.isReleased = true;

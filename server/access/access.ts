@@ -1,7 +1,7 @@
 /**
- * Holds calls to the policy in force: refuses, counts and logs what it denies, and ends calls that
- * last, streams and waits, once a new policy, or a token's end, no longer allows them. Both RPC
- * stacks and the handlers ask here.
+ * Applies the policy in force to calls: denies, counts and logs those that it does not allow, and
+ * ends open streams and waits when a new policy, or the expiry of a token, no longer allows them.
+ * Called by the RPC layer.
  */
 import type { Clock } from "../clock.js";
 import { Refusal } from "../errors.js";
@@ -20,11 +20,11 @@ export interface AccessModules {
   metrics: Metrics;
 }
 
-/** The right to a call that lasts, for as long as it does. */
+/** The permission of an open stream or wait. */
 export interface CallGrant {
-  /** Aborts with the refusal as its reason once the call is allowed no longer. */
+  /** Aborts, with a `Refusal` as its reason, when the call is no longer allowed. */
   readonly signal: AbortSignal;
-  /** To be called when the call ends, however it ends. */
+  /** Must be called when the call ends, for whatever reason. */
   close(): void;
 }
 
@@ -41,13 +41,13 @@ export class Access {
   private readonly rate = new CallRate();
   private readonly lastLogged = new Map<DeniedReason, { atMs: number; unlogged: number }>();
 
-  /** @param policy undefined where there is no policy file: everybody may everything */
+  /** @param policy undefined without a policy file: every caller is allowed everything */
   constructor(
     private policy: Policy | undefined,
     private readonly modules: AccessModules,
   ) {}
 
-  /** Who calls; throws a `Refusal` when that is unknown, or may not do what it asks. */
+  /** The principal that calls. Throws a `Refusal` when it is unknown or not allowed to do this. */
   check(credential: Credential, ask: Ask): Principal {
     const decision = this.decide(credential, ask);
     if (decision.kind === "allowed") return decision.principal;
@@ -55,7 +55,7 @@ export class Access {
     throw refusalOf(decision);
   }
 
-  /** As `check`, for a call that begins, which counts against its principal's quota of calls. */
+  /** Like `check`, when a call starts: the call counts against its principal's quota of calls. */
   begin(credential: Credential, ask: Ask): Principal {
     const principal = this.check(credential, ask);
     const { callsPerMinute } = principal.quota;
@@ -68,7 +68,7 @@ export class Access {
     return principal;
   }
 
-  /** As `check`, for a stream, which counts against its principal's quota while it is open. */
+  /** Like `check`, for a stream, which counts against its principal's quota while it is open. */
   openStream(credential: Credential, ask: Ask): CallGrant {
     const principal = this.check(credential, ask);
     const streams = [...this.open].filter(
@@ -80,19 +80,20 @@ export class Access {
     return this.grant({ credential, ask, kind: "stream", principal: principal.name });
   }
 
-  /** As `check`, for a call that waits. */
+  /** Like `check`, for a call that waits. */
   openWait(credential: Credential, ask: Ask): CallGrant {
     const { name } = this.check(credential, ask);
     return this.grant({ credential, ask, kind: "wait", principal: name });
   }
 
+  /** Puts a new policy in force, and ends the calls that it does not allow. */
   replace(policy: Policy): void {
     this.policy = policy;
     this.rate.keep(new Set(policy.principals.map(({ name }) => name)));
     this.review();
   }
 
-  /** Ends the streams and waits that are allowed no longer. */
+  /** Ends the streams and waits that are no longer allowed. */
   review(): void {
     for (const { credential, ask, revoked } of this.open) {
       const decision = this.decide(credential, ask);
@@ -117,7 +118,7 @@ export class Access {
     return decide(this.policy, credential, ask, this.modules.clock.unixMs());
   }
 
-  /** Counts each; logs a few, for whoever is denied may well go on asking. */
+  /** Counts each denial, but logs few: a denied client often retries. */
   private note({ reason, detail }: Exclude<Decision, { kind: "allowed" }>): void {
     const { clock, log, metrics } = this.modules;
     metrics.denied.inc({ reason });

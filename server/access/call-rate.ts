@@ -1,15 +1,15 @@
 /**
- * How many calls each principal may begin just now: a bucket that holds a minute's worth, is full
- * at first, and is filled evenly. Asked by `Access`.
+ * A token bucket for each principal: it holds one minute of calls, starts full and fills evenly.
+ * Used by `Access`.
  */
 
 const MINUTE_MS = 60_000;
 
 export class CallRate {
-  /** By name: a policy that is read again fills none. */
+  /** By principal name, so that a reload of the policy fills no bucket. */
   private readonly buckets = new Map<string, { left: number; atMs: number }>();
 
-  /** Takes a call out of the bucket, 0; or how long it will be until there is one, in ms. */
+  /** Takes one call from the bucket and returns 0, or returns the time in ms until one is free. */
   take(principal: string, callsPerMinute: number, nowMs: number): number {
     const bucket = this.buckets.get(principal) ?? { left: callsPerMinute, atMs: nowMs };
     const filled = ((nowMs - bucket.atMs) * callsPerMinute) / MINUTE_MS;
@@ -19,7 +19,7 @@ export class CallRate {
     return isEnough ? 0 : Math.ceil(((1 - left) * MINUTE_MS) / callsPerMinute);
   }
 
-  /** Forgets all others. */
+  /** Forgets all principals except these. */
   keep(principals: ReadonlySet<string>): void {
     for (const name of this.buckets.keys()) if (!principals.has(name)) this.buckets.delete(name);
   }

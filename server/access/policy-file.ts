@@ -1,6 +1,6 @@
 /**
- * The policy file: JSON, checked whole. All errors are reported at once, each with its place. They
- * have no values: a token may stand anywhere by mistake.
+ * Reads the policy file: JSON. All errors are reported at once, each with its place but without the
+ * value, which may be a token put there by mistake.
  */
 import { readFileSync } from "node:fs";
 import { z } from "zod";
@@ -11,7 +11,7 @@ import type { Policy, Principal } from "./policy.js";
 import { alternatives, placeOf, safeParse } from "../safe-parse.js";
 import { priorityNames } from "../work/priority.js";
 
-/** The page of the HTTP edge that asks for a permission as calls do: its numbers are everybody's. */
+/** The page `/metrics`, which needs a permission like a call: it has the numbers of all nodes. */
 export const METRICS_CALL = "Metrics";
 const namesOf = ({ method }: typeof AggregatorService | typeof AdminService) =>
   Object.values(method).map(({ name }) => name);
@@ -106,9 +106,9 @@ const principal = z
 
 const file = z.strictObject({ principals: z.array(z.unknown()).max(limits.principalsMax) });
 
-/** One error of a policy. */
+/** One error of a policy file. */
 export interface PolicyProblem {
-  /** `principals[2].tokens[0].sha256`, or where the text stops being JSON. */
+  /** For example `principals[2].tokens[0].sha256`, or line and column where the JSON is invalid. */
   place: string;
   text: string;
 }
@@ -120,7 +120,7 @@ export class PolicyError extends Error {
   }
 }
 
-/** Throws `PolicyError`. */
+/** The policy in `text`. Throws `PolicyError` with every error. */
 export function parsePolicy(text: string): Policy {
   const { data, error } = safeParse(file, fromJson(text));
   if (error !== undefined) throw new PolicyError(problemsOf(error, []));
@@ -135,7 +135,7 @@ export function parsePolicy(text: string): Policy {
   return { principals: principals.filter((each) => each !== undefined) };
 }
 
-/** Throws `PolicyError`. */
+/** The content of a policy file. Throws `PolicyError` when it cannot be read or is too large. */
 export function readPolicyText(path: string): string {
   try {
     const bytes = readFileSync(path);
@@ -156,7 +156,7 @@ function fromJson(text: string): unknown {
   }
 }
 
-/** Of the engine's own "at position N", which it leaves out of some messages. */
+/** Line and column of "at position N" in a message of the JavaScript engine; some have none. */
 function placeInText(message: string, text: string): string {
   const position = /\bposition (\d+)/.exec(message)?.[1];
   if (position === undefined) return "the file";
@@ -176,7 +176,7 @@ function problemsOf({ issues }: z.ZodError, prefix: (string | number)[]): Policy
   });
 }
 
-/** The second of two principals that are recognised by the same thing would never be found. */
+/** Errors for what two principals have in common: calls would never match the second. */
 function repeated(principals: readonly (Principal | undefined)[]): PolicyProblem[] {
   const problems: PolicyProblem[] = [];
   const seen = new Map<string, string>();

@@ -1,7 +1,4 @@
-/**
- * Polls the policy file's content, because Kubernetes replaces links, which a file watch does not
- * see. An invalid file leaves the current policy in force.
- */
+/** Applies each change of the policy file. An invalid file leaves the current policy in force. */
 import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
@@ -14,14 +11,14 @@ import { parsePolicy, PolicyError, readPolicyText } from "./policy-file.js";
 /** Problems logged at each reload; 'policy check' lists all. */
 const PROBLEMS_LOGGED = 10;
 
-/** A policy as it was first read. */
+/** A policy file and its first content. */
 export interface PolicySource {
   path: string;
   text: string;
   policy: Policy;
 }
 
-/** Throws `PolicyError`. */
+/** Reads a policy file. Throws `PolicyError`. */
 export function loadPolicy(path: string): PolicySource {
   const text = readPolicyText(path);
   return { path, text, policy: parsePolicy(text) };

@@ -1,28 +1,28 @@
 /**
- * Who may do what: from what a caller showed, and the policy in force, to a decision and its reason.
- * Pure. Whatever the policy does not name is denied.
+ * Decides whether a caller may make a call: from its credential and the policy in force to a
+ * decision with a reason. Pure. What the policy does not name is denied.
  */
 import type { ForbiddenReason, UnknownReason } from "../reasons.js";
 import type { PriorityName } from "../work/priority.js";
 import type { Quota } from "./quota.js";
 import { isSameHash } from "./token.js";
 
-/** One who calls, as the policy file has it. */
+/** A caller with a name, as the policy file describes it. */
 export interface Principal {
   /** For logs, messages and quotas; not a secret. */
   readonly name: string;
-  /** First names of certificates, as `DNS:node-1.example` or `CN:node-1`; patterns. */
+  /** Patterns for the first name of a certificate, such as `DNS:node-1.example` or `CN:node-1`. */
   readonly certificates: readonly string[];
   readonly tokens: readonly TokenEntry[];
-  /** Paths of the service's own Unix sockets: who may open one is the file system's to say. */
+  /** Paths of the service's own Unix sockets; file permissions decide who can open one. */
   readonly sockets: readonly string[];
-  /** Whoever comes to a loopback address and shows nothing. */
+  /** Whether it is every caller at a loopback address without a credential. */
   readonly anonymous: boolean;
-  /** Node ids that it speaks for; patterns. */
+  /** Patterns for the node ids that it may act for. */
   readonly nodes: readonly string[];
-  /** Of the nodes' service, and `Metrics`; patterns. */
+  /** Patterns for the calls of `AggregatorService`, and `Metrics`. */
   readonly calls: readonly string[];
-  /** Of the operator's service; patterns. */
+  /** Patterns for the calls of `AdminService`. */
   readonly operatorCalls: readonly string[];
   readonly priorities: readonly string[];
   readonly quota: Quota;
@@ -31,16 +31,16 @@ export interface Principal {
 export interface TokenEntry {
   /** SHA-256 of the token. */
   readonly sha256: Buffer;
-  /** Wall clock; the token is refused from then on. */
+  /** Unix time from which the token is denied; undefined when it does not expire. */
   readonly expiresUnixMs?: number | undefined;
 }
 
 export interface Policy {
-  /** In order: the first that recognises a caller is the one. */
+  /** In order: the first that matches a caller is its principal. */
   readonly principals: readonly Principal[];
 }
 
-/** The one thing that a caller is known by; `rpc/credential.ts` says which of several counts. */
+/** What identifies a caller; the RPC layer decides which of several credentials counts. */
 export type Credential =
   | { kind: "certificate"; name: string }
   | { kind: "token"; sha256: Buffer }
@@ -49,9 +49,9 @@ export type Credential =
   | { kind: "loopback" }
   | { kind: "nothing" };
 
-/** What is asked for. What is left out is not judged: a node is known only once a body is read. */
+/** What a caller asks for. Absent fields are not checked: a node is known only with the body. */
 export interface Ask {
-  /** Absent: anything that takes a known caller, such as reflection. */
+  /** Absent for what every known caller may do, such as reflection. */
   call?: string;
   isOperators?: boolean;
   nodeId?: string;
@@ -63,7 +63,7 @@ export type Decision =
   | { kind: "unknown"; reason: UnknownReason; detail: string }
   | { kind: "forbidden"; reason: ForbiddenReason; principal: Principal; detail: string };
 
-/** Without a policy file only this machine can call, and whoever can may do everything. */
+/** The principal without a policy file: only this machine can call, and may do everything. */
 export const everybody: Principal = {
   name: "anonymous",
   certificates: [],
@@ -77,7 +77,7 @@ export const everybody: Principal = {
   quota: {},
 };
 
-/** @param policy undefined where there is no policy file */
+/** @param policy undefined without a policy file: every call is allowed */
 export function decide(
   policy: Policy | undefined,
   credential: Credential,
@@ -89,7 +89,7 @@ export function decide(
   return found.kind === "allowed" ? permit(found.principal, ask) : found;
 }
 
-/** Whether this principal may, whatever it was recognised by. */
+/** Whether this principal is allowed to do this, whatever credential it has. */
 export function permit(principal: Principal, ask: Ask): Exclude<Decision, { kind: "unknown" }> {
   const { call, isOperators = false, nodeId, priority } = ask;
   const forbidden = (reason: ForbiddenReason, what: string) => {
@@ -109,7 +109,7 @@ export function permit(principal: Principal, ask: Ask): Exclude<Decision, { kind
 
 type Identified = Exclude<Decision, { kind: "forbidden" }>;
 
-/** What was shown decides alone: an unknown token on loopback is not anonymous. */
+/** Only the credential decides: an unknown token on loopback is not anonymous. */
 function identify({ principals }: Policy, credential: Credential, nowUnixMs: number): Identified {
   const unknown = (reason: UnknownReason, detail: string): Identified => {
     return { kind: "unknown", reason, detail };
@@ -127,7 +127,8 @@ function identify({ principals }: Policy, credential: Credential, nowUnixMs: num
     case "token":
       return byToken(principals, credential.sha256, nowUnixMs);
     case "token_in_clear": {
-      const detail = "a token is taken over TLS, loopback or a Unix socket only: replace this one";
+      const detail =
+        "a token is accepted only over TLS, loopback or a Unix socket: replace this one";
       return unknown("token_in_clear", detail);
     }
     case "socket":
@@ -145,7 +146,7 @@ function identify({ principals }: Policy, credential: Credential, nowUnixMs: num
   }
 }
 
-/** Each hash is looked at: time tells nothing of how far one is guessed. */
+/** Compares every hash, so that the time taken reveals nothing about a guess. */
 function byToken(principals: readonly Principal[], sha256: Buffer, nowUnixMs: number): Identified {
   let found: { principal: Principal; expiresUnixMs: number } | undefined;
   for (const principal of principals) {
@@ -160,7 +161,7 @@ function byToken(principals: readonly Principal[], sha256: Buffer, nowUnixMs: nu
   return { kind: "unknown", reason: "expired_token", detail: "the token has expired" };
 }
 
-/** A pattern is a name, or how a name begins and then `*`. */
+/** A pattern is a name, or the start of one followed by `*`. */
 function matchesAny(patterns: readonly string[], name: string): boolean {
   return patterns.some((pattern) =>
     pattern.endsWith("*") ? name.startsWith(pattern.slice(0, -1)) : name === pattern,

@@ -1,4 +1,4 @@
-/** The policy in force: what is denied is counted, streams end with their permission, files change. */
+/** The policy in force: denials are counted, streams end with their permission, files change. */
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
@@ -160,7 +160,7 @@ test("a stream ends with its token", async () => {
   expect(stream.signal.reason).toMatchObject({ kind: "unauthenticated" });
 });
 
-test("a file that cannot be used leaves the old policy in force, and is told of once", async () => {
+test("a file that cannot be used leaves the old policy in force, and is logged once", async () => {
   const path = fileOf(GOOD);
   const { access, lines, look, isLastGood } = accessOf(path);
   const wrongs = [
