@@ -4,7 +4,7 @@
  */
 import type { ForbiddenReason, UnknownReason } from "../reasons.js";
 import type { PriorityName } from "../work/priority.js";
-import type { Quota } from "./quota.js";
+import type { Quota } from "../work/principal.js";
 import { isSameHash } from "./token.js";
 
 /** A caller with a name, as the policy file describes it. */

@@ -19,7 +19,7 @@ import type { Metrics } from "../metrics.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { SkipReason } from "../reasons.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
-import type { Forecast } from "../schedule/queue.js";
+import type { Forecast } from "../schedule/admission-forecast.js";
 import { GroupQueue } from "../schedule/queue.js";
 import type { NodeRecord } from "../session/nodes.js";
 import { Nodes } from "../session/nodes.js";
@@ -108,7 +108,7 @@ export class Admission {
     });
   }
 
-  /** Ends some groups of the node's session, or all if none is named. Idempotent. */
+  /** Ends some groups of the node's session, or all of them for an empty list. Idempotent. */
   cancel(nodeId: string, sessionId: string, groups: readonly number[]): WireSession {
     const session = this.sessions.get(sessionId);
     if (session?.submission.nodeId === nodeId) this.cancelGroups(session, groups);
@@ -238,9 +238,8 @@ export class Admission {
 
   private overQuota(submission: Submission): Skipped | undefined {
     const { principal } = submission;
-    const { clock, metrics } = this.modules;
-    const usedMs = this.queue.usageOfPrincipals.of(principal.name, clock.nowMs());
-    const proverSecondsPerMinute = usedMs / 1000;
+    const { metrics } = this.modules;
+    const proverSecondsPerMinute = this.queue.usedByPrincipalMs(principal.name) / 1000;
     const usage = { ...this.sessions.heldBy(principal.name), proverSecondsPerMinute };
     const broken = brokenQuota(principal, usage, bytesToHold(submission));
     if (broken === undefined) return undefined;

@@ -1,4 +1,4 @@
-/** SSZ containers of leanSpec and the signed message of an attestation data. */
+/** The signed message of an attestation data, by the SSZ containers of leanSpec. */
 import { ByteVectorType, ContainerType, UintBigintType } from "@chainsafe/ssz";
 import type {
   AttestationData,
@@ -16,10 +16,10 @@ const AttestationDataSsz = new ContainerType({
   source: CheckpointSsz,
 });
 
-/** XMSS leaf indices are u32; an attestation's slot is one. */
+/** The slot of an attestation is an XMSS leaf index, which is a u32. */
 const LEAF_INDEX_MAX = 0xffff_ffffn;
 
-/** `hash_tree_root(data)`; refuses missing parts, roots that are not 32 bytes and slots over u32. */
+/** `hash_tree_root(data)`. Throws a `Refusal` for a missing part, a root size or a slot over u32. */
 export function attestationDataRoot(data: AttestationData | undefined, field: string): Uint8Array {
   if (data === undefined) throw invalid(field, "is missing");
   if (data.slot > LEAF_INDEX_MAX) {
@@ -34,11 +34,11 @@ export function attestationDataRoot(data: AttestationData | undefined, field: st
     target: checkpoint(data.target, `${field}.target`),
     source: checkpoint(data.source, `${field}.source`),
   });
-  // It is cut from a slab of 8 KiB, which an outcome that is kept would keep with it.
+  // Copied: it is a view of an 8 KiB slab, which a retained outcome would retain.
   return new Uint8Array(root);
 }
 
-/** Checks a checkpoint's shape. */
+/** The checkpoint. Throws a `Refusal` when it is missing or its root is not 32 bytes. */
 export function checkpoint(value: Checkpoint | undefined, field: string) {
   if (value === undefined) throw invalid(field, "is missing");
   if (value.root.length !== 32) {

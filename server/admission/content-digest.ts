@@ -1,7 +1,7 @@
 /**
- * What two requests of one id must agree in: everything asked for, budgets apart. The bulk of a
- * snapshot is hashed where it lies: encoding the request anew would copy every signature four times,
- * once for each message around it, and leave as much to be collected.
+ * A digest of what a request asks for, without its budgets: two requests with one id must have the
+ * same. Keys, signatures and proofs are hashed in place: encoding the request again would copy every
+ * signature four times, once for each enclosing message.
  */
 import { createHash } from "node:crypto";
 import type { Hash } from "node:crypto";
@@ -16,11 +16,11 @@ import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/
 export interface Content {
   /** SHA-256, in hexadecimal. */
   digest: string;
-  /** How much the request holds, give or take its tags and lengths. */
+  /** Size of the request, without its tags and lengths. */
   bytes: number;
 }
 
-/** Something of a list: a number, and the bytes that belong to it. */
+/** An item of a list: a number and its bytes. */
 type Entry = readonly [number, Uint8Array];
 
 export function contentOf(request: SubmitSnapshotRequest): Content {
@@ -48,7 +48,7 @@ export function contentOf(request: SubmitSnapshotRequest): Content {
   return { digest: hash.digest("hex"), bytes };
 }
 
-/** The request without its budgets, and with every list of bulk empty. */
+/** The request without its budgets, and without keys, signatures and children. */
 function frameOf(request: SubmitSnapshotRequest): SubmitSnapshotRequest {
   const { snapshot } = request;
   const withoutBudgets = { ...request, deadlineMs: 0, fenceMs: 0 };
@@ -59,8 +59,8 @@ function frameOf(request: SubmitSnapshotRequest): SubmitSnapshotRequest {
 }
 
 /**
- * A list's count, every number and every length first, so that no two lists give the same input.
- * Returns the bytes hashed.
+ * Hashes the count, all numbers and all lengths, then the bytes, so that no two lists give the same
+ * input. Returns the number of bytes hashed.
  */
 function update(hash: Hash, entries: readonly Entry[]): number {
   const lengths = new Uint32Array(1 + 2 * entries.length);

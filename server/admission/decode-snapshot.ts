@@ -1,10 +1,10 @@
 /**
- * From a request's snapshot to groups of work. Broken structure is refused, naming the field, as is
- * more than any snapshot has, before anything is hashed; bad content (an unknown index, a key or
- * signature of the wrong length, an oversized child) is left out of its own group and named, so
- * that one odd vote never blocks a node. Everything kept is copied: protobuf-es hands out views
- * that would pin the whole request. Inputs are put in the order of their bytes, whatever the
- * node's, so that the same work of two nodes is known as the same.
+ * Decodes the snapshot of a request into groups of work. Invalid structure and excessive counts are
+ * refused with the field's name, before anything is hashed. Invalid content (an unknown index, a key
+ * or signature of the wrong length, an oversized child) is left out of its own group and named, so
+ * that one bad vote never blocks a node. Everything kept is copied: protobuf-es returns views that
+ * would retain the whole request. Inputs are sorted by their bytes, so that equal work of two nodes
+ * has one digest.
  */
 import { createHash } from "node:crypto";
 import type {
@@ -22,12 +22,12 @@ import { attestationDataRoot, checkpoint } from "./attestation-data.js";
 
 /** Sizes that the backend and the configuration set. */
 export interface SnapshotLimits {
-  /** Those beyond are accepted, and not looked into. */
+  /** Groups beyond this number are accepted, and not decoded. */
   groupsMax: number;
-  /** More are refused. */
+  /** A snapshot with more groups is refused. */
   groupsSentMax: number;
   validatorsMax: number;
-  /** Raw signatures and children of the whole snapshot. */
+  /** Bound of all raw signatures and children of the snapshot together. */
   inputsMax: number;
   childrenMax: number;
   proofBytesMax: number;
@@ -57,13 +57,13 @@ export function decodeSnapshot(
     }
     seen.set(hex, at);
     const isOverLimit = at >= limits.groupsMax;
-    // What will not be started is not looked into.
+    // A group that will not be started is not decoded.
     const looked = isOverLimit ? { ...group, rawSignatures: [], children: [] } : group;
     return decodeGroup(looked, { root, keys, logInvRate, field, limits, isOverLimit });
   });
 }
 
-/** What is left out is hashed to be named, and each group costs more hashes and an outcome. */
+/** Every input left out is hashed to be named, and every group costs hashes and an outcome. */
 function checkCounts(groups: readonly Group[], limits: SnapshotLimits): void {
   const { groupsSentMax, validatorsMax, inputsMax } = limits;
   if (groups.length > groupsSentMax) {
@@ -100,7 +100,7 @@ function checkedMessage(group: Group, field: string): Uint8Array {
   return root;
 }
 
-/** A message that the caller gives must be the root that we compute. */
+/** Throws a `Refusal` when the caller gives a message that is not the computed root. */
 export function checkGivenMessage(given: Uint8Array, root: Uint8Array, field: string): void {
   if (given.length === 0) return;
   if (given.length !== 32) throw invalid(field, `has ${given.length} bytes, expected 32`);
@@ -115,10 +115,10 @@ interface Member {
   key: Uint8Array;
 }
 
-/** Keys that are none are not in it: whoever has one is unknown. */
+/** Malformed keys are omitted; their validators count as unknown. */
 interface KeyTable {
   byValidator: ReadonlyMap<number, Uint8Array>;
-  /** Sorted once: a group and a child each take their members out of it in this order. */
+  /** Sorted once: groups and children take their members in this order. */
   inKeyOrder: readonly Member[];
 }
 
@@ -174,7 +174,7 @@ function decodeGroup(group: Group, context: GroupContext): DecodedGroup {
   return { data, work, isOverLimit, digest: inputDigest(work) };
 }
 
-/** Of all that a prover gets to see; the numbers that a node gives its validators are not in it. */
+/** SHA-256 of everything that the prover sees, which excludes the validators' indices. */
 export function inputDigest({ message, raws, children, logInvRate }: GroupWork): string {
   const hash = createHash("sha256");
   const add = (bytes: Uint8Array) => hash.update(`${bytes.length}:`).update(bytes);
@@ -227,7 +227,7 @@ function decodeChild(
     leftOut.push({ reason, input, digest: sha256(child.proof) });
     return [];
   };
-  // Before its participants are looked up, which costs as many steps as there are validators.
+  // Checked before the participants are looked up, which takes a step for every validator.
   const isOverLimit = index >= limits.childrenMax;
   const { length: proofBytes } = child.proof;
   if (isOverLimit || proofBytes === 0 || proofBytes > limits.proofBytesMax) {

@@ -20,7 +20,7 @@ export interface Assignment {
   readonly fenceAtMs: number;
   /** Assigned in time, it may start late: verifying its inputs may take until after the deadline. */
   readonly isFirstOfSession: boolean;
-  /** Starts even if predicted to miss, so that bad samples lock no shape out: see `explore.ts`. */
+  /** Starts even if predicted to miss, so that bad samples lock no shape out: see `exploration.ts`. */
   readonly isTry: boolean;
   /** Inputs that do not fit may be left out; the result names them `shed`. */
   readonly mayBeCut: boolean;

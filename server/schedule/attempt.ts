@@ -1,48 +1,85 @@
 /**
- * A *flight*: one attempt at proving one input, and all the groups that wait for it. Identical work
- * of several nodes is one flight.
+ * One attempt at proving one input, shared by every group that waits for it: equal work of several
+ * nodes is proved once. Pure.
  */
-import type { DecodedGroup, LeftOut, ProofResult } from "../work/group.js";
-import type { Submission } from "../work/submission.js";
+import type { Assignment } from "../lane/lane-messages.js";
+import { groupOf, isRetry } from "../session/session.js";
 import type { Waiter } from "../session/session.js";
+import type { DecodedGroup, LeftOut, ProofResult } from "../work/group.js";
+import { rotationOf } from "../work/parts.js";
+import { BACKLOG } from "../work/priority.js";
+import type { Submission } from "../work/submission.js";
+import type { Payer } from "./usage.js";
 
-/** Whose accounts a waiter is charged to. */
-export type Payer = Pick<Submission, "nodeId" | "principal">;
-
-export interface Flight {
-  digest: string;
-  /** Whose names the result comes in; it may have gone since. */
+/** An attempt that is about to start. */
+export interface Plan {
+  /** The group whose work is proved; the result is in its numbering. */
   leader: DecodedGroup;
-  /** As the lane knows them. */
-  deadlineAtMs: number;
-  fenceAtMs: number;
-  waiters: Waiter[];
-  startedAtMs: number;
-  /** What each waiter was charged at the start, in milliseconds. */
-  charges: (Payer & { ms: number })[];
-  /** Started ahead of higher classes: not to be preempted for one. */
+  waiters: readonly Waiter[];
+  assignment: Assignment;
+  /** Backlog started ahead of higher classes: it is not preempted. */
   isBacklogTurn: boolean;
-  mayBeCut: boolean;
+}
+
+export interface Attempt extends Plan {
+  /** Groups join while the attempt runs, and leave when they end. */
+  waiters: readonly Waiter[];
+  startedAtMs: number;
+  /** Every payer of the attempt, those of waiters that have left too. */
+  charges: Charge[];
+}
+
+interface Charge {
+  payer: Payer;
+  /** Predicted share, charged at the start. */
+  ms: number;
+}
+
+/** The widest limits of the waiters; a part is proved only if all of them allow it. */
+export function assignmentOf(first: Waiter, waiters: readonly Waiter[]): Assignment {
+  const latest = (of: (submission: Submission) => number) =>
+    Math.max(...waiters.map(({ session }) => of(session.submission)));
+  return {
+    work: groupOf(first).work,
+    deadlineAtMs: latest((each) => each.deadlineAtMs),
+    fenceAtMs: latest((each) => each.fenceAtMs),
+    isFirstOfSession: waiters.some(isFirst),
+    isTry: false,
+    isRetry: waiters.some(isRetry),
+    mayBeCut: waiters.every(({ session }) => session.submission.mayBeCut),
+    rotation: rotationOf(first.session.submission.slot),
+  };
+}
+
+/** Whether no attempt at any group of the session has started yet. */
+export function isFirst({ session }: Waiter): boolean {
+  return session.startedAtMs.size === 0;
+}
+
+/** Whether every waiter is backlog. */
+export function isBacklog({ waiters }: Attempt): boolean {
+  return waiters.every(({ session }) => session.submission.priority === BACKLOG);
 }
 
 /**
- * The lane decided by less than this waiter allows: it waits again. One that joined late may have
- * later limits than the lane knew, and either may have another mind about parts.
+ * Whether the result was produced under tighter limits or another partial policy than the waiter's,
+ * so that its group is queued again. A group that joins late may have later limits than the lane knew.
  */
-export function isNotFor(
+export function isDecidedByOthers(
   { session }: Waiter,
-  flight: Flight,
+  { assignment }: Attempt,
   result: ProofResult,
   nowMs: number,
 ): boolean {
   const { deadlineAtMs, fenceAtMs, mayBeCut } = session.submission;
   if (result.kind === "not_started") {
-    const hasMoreTime = deadlineAtMs > flight.deadlineAtMs || fenceAtMs > flight.fenceAtMs;
-    return hasMoreTime || (mayBeCut && !flight.mayBeCut && result.reason === "predicted_miss");
+    const hasMoreTime = deadlineAtMs > assignment.deadlineAtMs || fenceAtMs > assignment.fenceAtMs;
+    const isCutRefused = mayBeCut && !assignment.mayBeCut && result.reason === "predicted_miss";
+    return hasMoreTime || isCutRefused;
   }
   if (result.kind !== "proved" || !result.leftOut.some(isShed)) return false;
-  // Cut for a fence that is a proof's time before its own: all of it may fit, if it may still start.
-  const hasRoom = fenceAtMs - flight.fenceAtMs > result.proveMs && nowMs < deadlineAtMs;
+  // With a proof's time more than the lane knew, the whole group may fit if it may still start.
+  const hasRoom = fenceAtMs - assignment.fenceAtMs > result.proveMs && nowMs < deadlineAtMs;
   return !mayBeCut || hasRoom;
 }
 

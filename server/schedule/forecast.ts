@@ -1,21 +1,22 @@
-/** When a group that comes now could start, given what the lanes do and who waits before it. */
+/** When a group that arrives now could start, given what the lanes do and what waits before it. */
 import { lowDiscrepancy } from "../low-discrepancy.js";
 import { LOGISTIC, OPTIMISTIC_AT } from "../work/cost-model.js";
 
 /**
- * How long proofs take in one of the ways it may go: so many standard deviations more than the
- * middle for the nth of them, those that run first, by lane, then those that wait, in their order.
+ * One scenario: maps the index of a proof (running by lane, then queued in order) to its deviation
+ * from the median, in standard deviations.
  */
 export type Future = (nth: number) => number;
 
-/** From swift to slow. */
+/** Scenarios in which every proof deviates alike, from short to long. */
 const ALIKE = [OPTIMISTIC_AT, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2];
+/** Number of scenarios in which each proof deviates on its own. */
 const MIXED = 8;
 
 /**
- * The futures that accept looks at. Swift proofs are not always the best for who stands last: those
- * before it may start just in time, which a little later would have been too late; and one lane may
- * come free early beside others that do not.
+ * The scenarios that admission looks at. Short proofs are not always best for the last group: those
+ * before it may start just in time, where a little later would have been too late. And one lane may
+ * be free early while others are not.
  */
 export const futures: readonly Future[] = [
   ...ALIKE.map(alike),
@@ -26,38 +27,38 @@ function alike(deviations: number): Future {
   return () => deviations;
 }
 
-/** Over all of these a proof has each of as many equally likely durations once. */
+/** Over all mixed scenarios a proof has each of `MIXED` equally likely durations once. */
 function mixed(which: number): Future {
   return (nth) => likely(Math.floor(((lowDiscrepancy(nth) + which / MIXED) % 1) * MIXED));
 }
 
-/** The middle of one eighth, counted from 0, of a normal variable's values; by a logistic. */
+/** Median of the nth eighth, counted from 0, of a normal distribution, as a logistic one has it. */
 function likely(eighth: number): number {
   const share = (eighth + 0.5) / MIXED;
   return Math.log(share / (1 - share)) / LOGISTIC;
 }
 
-/** What the scheduler knows of one lane. */
+/** One lane as the dispatcher sees it. */
 export interface LaneForecast {
-  /** Earliest instant at which it takes work, seen optimistically; may have passed. */
+  /** When the lane takes work again in this scenario; may have passed. */
   freeAtMs: number;
-  /** The attempt that it works on; undefined when none, or one that is over. */
+  /** The attempt in progress; undefined for a lane without one. */
   attempt: number | undefined;
-  /** A set-up standby takes over within a moment once its prover is killed. */
+  /** Whether a ready standby takes over at once when the prover is killed. */
   hasStandby: boolean;
 }
 
-/** A group in the queue before the one in question. */
+/** A waiting group before the one in question. */
 export interface Ahead {
-  /** What it costs a lane, seen optimistically. */
+  /** Duration of its proof in this scenario. */
   costMs: number;
-  /** Past this it does not start. */
+  /** At this instant or later it does not start. */
   latestStartAtMs: number;
 }
 
 /**
- * The instant at which a lane comes free for a group behind all of `ahead`, first to last; looks no
- * further once that is `enoughAtMs` or later.
+ * The instant at which a lane is free for a group behind all of `ahead`. Stops counting, and returns
+ * what it has, once that is `enoughAtMs` or later.
  */
 export function startAfter(
   nowMs: number,

@@ -1,20 +1,18 @@
 /**
- * Which of the waiting groups is next: the highest class, within it the node that has used the
- * provers least, between equals the shortest proof, then who came first. Backlog gets a turn after
- * so many others.
+ * Which waiting group is next: the highest class; within it the node that has used the provers
+ * least; between equals the shortest proof; then the first to arrive. Backlog gets a turn after
+ * other groups have overtaken it often enough.
  */
 import { limits } from "../limits.js";
-
-/** As on the wire: a smaller number is a higher class. */
-export const priorities = { proposal: 1, aggregation: 2, backlog: 3 } as const;
+import { BACKLOG } from "../work/priority.js";
 
 /** What decides when a waiting group is next. */
 export interface Standing {
-  /** One of `priorities`. */
+  /** A smaller number is a higher class. */
   priority: number;
-  /** What its node has used of the provers lately, in whole small proofs: less is no difference. */
+  /** Prover time that its node used recently, rounded to whole one-signature proofs to allow ties. */
   usedProofs: number;
-  /** What its proof is predicted to take, in milliseconds. */
+  /** Predicted duration of its proof. */
   costMs: number;
   /** Arrival of its session: smaller came first. */
   order: number;
@@ -31,22 +29,24 @@ export function compareStanding(a: Standing, b: Standing): number {
 }
 
 /**
- * How often backlog was passed over since it last had a turn or a proof to its end: a higher class
- * was started while it waited, or it was killed for one.
+ * How often a higher class started while backlog waited, or preempted it, since backlog last had a
+ * turn or a proof that ended.
  */
-export type PassedOver = number;
+export type TimesOvertaken = number;
 
-/** The next of those that wait. A backlog turn is not preempted: it bounds what backlog waits for. */
+/** The next waiting group. A backlog turn is not preempted, which bounds how long backlog waits. */
 export function takeNext<T extends Standing>(
   waiting: readonly T[],
-  passedOver: PassedOver,
-): { next: T; isBacklogTurn: boolean; passedOver: PassedOver } | undefined {
+  timesOvertaken: TimesOvertaken,
+): { next: T; isBacklogTurn: boolean; timesOvertaken: TimesOvertaken } | undefined {
   const [first, ...rest] = [...waiting].sort(compareStanding);
   if (first === undefined) return undefined;
-  const isBacklog = ({ priority }: Standing) => priority === priorities.backlog;
+  const isBacklog = ({ priority }: Standing) => priority === BACKLOG;
   const backlog = isBacklog(first) ? first : rest.find(isBacklog);
-  if (backlog !== undefined && passedOver >= limits.proofsBeforeBacklog)
-    return { next: backlog, isBacklogTurn: true, passedOver: 0 };
-  const isPassedOver = backlog !== undefined && backlog !== first;
-  return { next: first, isBacklogTurn: false, passedOver: passedOver + (isPassedOver ? 1 : 0) };
+  if (backlog !== undefined && timesOvertaken >= limits.proofsBeforeBacklog) {
+    return { next: backlog, isBacklogTurn: true, timesOvertaken: 0 };
+  }
+  const isOvertaken = backlog !== undefined && backlog !== first;
+  const times = timesOvertaken + (isOvertaken ? 1 : 0);
+  return { next: first, isBacklogTurn: false, timesOvertaken: times };
 }

@@ -1,21 +1,21 @@
 /**
- * Whether a running backlog proof is killed for a higher class: only when that would otherwise
- * miss, and no sooner than it is certain or has to be done.
+ * Whether a running backlog proof is killed for a higher class: only if that would miss otherwise,
+ * and not before it is certain to, or has to be decided.
  */
 import type { LaneForecast } from "./forecast.js";
 
-/** From the decision to kill to the standby's taking work: 60 to 250 ms, by the killed one's size. */
+/** Time from the kill until the standby takes work: 60 to 250 ms, by size of the killed process. */
 export const TAKEOVER_MS = 250;
 
 export type Preemption =
   | { kind: "none" }
-  /** Not yet: a lane may still come free by itself. */
+  /** A lane may still be free in time by itself. */
   | { kind: "look_again"; atMs: number }
   | { kind: "kill"; attempt: number };
 
 /**
  * `startByMs`: the latest instant at which the waiting group of a higher class may start and still
- * be in time. `isPreemptible`: the attempt proves nothing but backlog, out of turn.
+ * be in time. `isPreemptible`: every waiter is backlog, and it is not the turn of backlog.
  */
 export function preemption(
   nowMs: number,
@@ -29,7 +29,7 @@ export function preemption(
   const decideAtMs = startByMs - TAKEOVER_MS;
   const [victim] = victims.sort((a, b) => b.freeAtMs - a.freeAtMs);
   if (victim === undefined || nowMs >= startByMs) return { kind: "none" };
-  // One that is about to be free, a killed one included, is the waiting group's.
+  // A lane that is about to be free, for example after a kill, is for the waiting group.
   if (lanes.some(({ attempt, freeAtMs }) => attempt === undefined && freeAtMs <= startByMs))
     return { kind: "none" };
   const mayComeFree = lanes.some(({ freeAtMs }) => Math.max(nowMs, freeAtMs) < decideAtMs);

@@ -1,16 +1,16 @@
 /**
- * Inputs that provers died over: one that has ended two is set aside until the fence of the session
- * it came with, so that a single snapshot cannot keep the device down. Bounded; the oldest go first.
+ * Inputs over which provers died. An input that has ended two provers is set aside until the fence
+ * of its session, so that one snapshot cannot keep the device down. Bounded: the oldest is dropped.
  */
 import { limits } from "../limits.js";
 
 export class SetAside {
   private readonly inputs = new Map<string, { deaths: number; untilMs: number }>();
 
-  /** Provers died over this input. */
+  /** Counts provers that died over this input. */
   blame(digest: string, deaths: number, untilMs: number): void {
     const known = this.inputs.get(digest);
-    this.inputs.delete(digest); // to the end: the most recent one goes last
+    this.inputs.delete(digest); // re-inserted below, as the most recent
     this.inputs.set(digest, {
       deaths: (known?.deaths ?? 0) + deaths,
       untilMs: Math.max(known?.untilMs ?? 0, untilMs),

@@ -1,10 +1,11 @@
 /**
- * From the result of a shared proof to one waiter's own: works of one digest hold the same inputs in
- * the same order, but each node has its own numbers for validators and children.
+ * Translates the result of a shared proof for one waiter. Works with one digest have the same inputs
+ * in the same order, but each node numbers validators and children in its own way.
  */
+import { assertNever } from "../errors.js";
 import type { GroupWork, LeftOut, ProofResult } from "../work/group.js";
 
-/** `result` is of `proved`; `own` has the same digest. */
+/** The result of proving `proved`, in the numbering of `own`, which has the same digest. */
 export function resultFor(own: GroupWork, proved: GroupWork, result: ProofResult): ProofResult {
   if (result.kind === "failed") return result;
   const translate = own === proved ? identity : translation(own, proved);
@@ -17,12 +18,14 @@ export function resultFor(own: GroupWork, proved: GroupWork, result: ProofResult
     }
     case "nothing_to_prove":
     case "rejected": {
-      // Inputs that decoding dropped are the waiter's alone.
+      // Inputs that decoding left out belong to this waiter only.
       const isBad = leftOut.some(({ reason }) => reason !== "covered");
       return { kind: isBad ? "rejected" : "nothing_to_prove", leftOut };
     }
     case "not_started":
       return { ...result, leftOut };
+    default:
+      return assertNever(result);
   }
 }
 

@@ -1,36 +1,60 @@
 /**
- * Prover time that each node has used lately, which orders nodes of one class, and each principal,
- * which is held to its quota. A use fades, halved with every half-life, and is forgotten in the end.
+ * Prover time used lately: by each node, which orders nodes of one class, and by each principal,
+ * which its quota bounds. Usage is halved with every half-life, and forgotten in the end.
  */
 
-/** Two slots of 4 s: a node that was served last slot is behind one that was not. */
+/** Two slots of 4 s: a node that was served last slot stands behind one that was not. */
 export const SLOTS_HALF_LIFE_MS = 8000;
-/** With this one a steady use stands at what it is over a minute. */
+/** With this half-life a steady use amounts to the use of one minute. */
 export const MINUTE_HALF_LIFE_MS = 60_000 * Math.LN2;
-/** Less than this is nothing. */
+/** Usage below this is forgotten. */
 const FORGOTTEN_MS = 1;
+
+/** Who pays for a share of an attempt. */
+export interface Payer {
+  nodeId: string;
+  /** Name of the principal. */
+  principal: string;
+}
+
+export class Accounts {
+  readonly nodes = new Usage(SLOTS_HALF_LIFE_MS);
+  readonly principals = new Usage(MINUTE_HALF_LIFE_MS);
+
+  /** Adds prover time, or subtracts what was charged too much. */
+  charge({ nodeId, principal }: Payer, ms: number, nowMs: number): void {
+    this.nodes.charge(nodeId, ms, nowMs);
+    this.principals.charge(principal, ms, nowMs);
+  }
+
+  expire(nowMs: number): void {
+    this.nodes.expire(nowMs);
+    this.principals.expire(nowMs);
+  }
+}
 
 export class Usage {
   private readonly entries = new Map<string, { usedMs: number; atMs: number }>();
 
   constructor(private readonly halfLifeMs: number) {}
 
-  /** Milliseconds of prover time, faded; 0 for one who has used none. */
+  /** Prover time in milliseconds, faded; 0 for an unknown name. */
   of(name: string, nowMs: number): number {
     const entry = this.entries.get(name);
     if (entry === undefined) return 0;
     return entry.usedMs * 0.5 ** ((nowMs - entry.atMs) / this.halfLifeMs);
   }
 
-  /** Adds prover time, or takes back what was charged too much. */
+  /** Adds prover time, or subtracts what was charged too much. */
   charge(name: string, ms: number, nowMs: number): void {
     const usedMs = Math.max(0, this.of(name, nowMs) + ms);
     this.entries.set(name, { usedMs, atMs: nowMs });
   }
 
-  /** Forgets who has used next to nothing. */
+  /** Forgets names whose usage has all but faded. */
   expire(nowMs: number): void {
-    for (const name of this.entries.keys())
+    for (const name of this.entries.keys()) {
       if (this.of(name, nowMs) < FORGOTTEN_MS) this.entries.delete(name);
+    }
   }
 }

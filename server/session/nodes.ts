@@ -1,6 +1,6 @@
 /**
- * What the service knows of each node: its results log, and the answers it has been given by
- * request id. Bounded in nodes and in ids a node.
+ * What the service keeps for each node: its results log, and the answers to its requests by request
+ * id. The number of nodes and the number of ids per node are bounded.
  */
 import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
@@ -15,10 +15,10 @@ export interface NodeRecord {
 
 export class Nodes {
   private readonly records = new Map<string, NodeRecord>();
-  /** The highest number in any log that was forgotten: a node that returns may have a cursor on it. */
+  /** The highest sequence number of any forgotten log: a returning node may have a cursor to it. */
   private forgottenSeq = 0;
 
-  /** `isBusy`: whether the node has a session in flight, and so must be kept. */
+  /** `isBusy`: whether the node has a session in flight, and so is not forgotten. */
   constructor(
     private readonly options: { instance: string; nowMs: () => number },
     private readonly isBusy: (nodeId: string) => boolean,
@@ -28,7 +28,10 @@ export class Nodes {
     return this.records.get(nodeId);
   }
 
-  /** Made on first use, so that a stream may be opened before a submission. */
+  /**
+   * Made on first use: a stream may be opened before a submission. Throws a `Refusal` when the
+   * maximum number of nodes is known and none can be forgotten.
+   */
   get(nodeId: string): NodeRecord {
     const known = this.records.get(nodeId);
     if (known !== undefined) return known;
@@ -47,12 +50,12 @@ export class Nodes {
     return record;
   }
 
-  /** Whether outcomes of the session are retained, whichever node's it was. */
+  /** Whether outcomes of the session, of any node, are retained. */
   retains(sessionId: string): boolean {
     return [...this.records.values()].some(({ log }) => log.ofSession(sessionId).length > 0);
   }
 
-  /** The earlier answer to this request id, if any; other content under the same id is refused. */
+  /** The earlier answer to this request id. Throws a `Refusal` if it was for other content. */
   remembered({ nodeId, requestId, contentDigest }: RequestIdentity): SubmitAnswer | undefined {
     if (requestId === "") return undefined;
     const earlier = this.records.get(nodeId)?.requests.get(requestId);

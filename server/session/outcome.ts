@@ -1,4 +1,4 @@
-/** From a group's ending to the outcome on the wire. */
+/** How an ended group is reported on the wire and in metrics. */
 import { create } from "@bufbuild/protobuf";
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
@@ -60,7 +60,7 @@ const reasonOnWire = {
   prover_error: OutcomeReason.PROVER_ERROR,
 } as const;
 
-/** The outcome of an ended group, and its status in words. */
+/** The outcome of an ended group, and its status as metrics name it. */
 export function toOutcome(ended: EndedGroup): { outcome: Outcome; status: OutcomeStatusName } {
   const { ending, decoded, description } = ended;
   const status = statusOf(ending);
@@ -92,7 +92,7 @@ export function toOutcome(ended: EndedGroup): { outcome: Outcome; status: Outcom
   return { outcome, status };
 }
 
-/** Whether a group's time sufficed; undefined where something else decided how it ended. */
+/** Whether the group met its deadline; undefined if something else than time ended it. */
 export function deadlineResult(ending: Ending): "hit" | "miss" | undefined {
   if (ending.kind === "result" && ending.result.kind === "proved") {
     return ending.isLate ? "miss" : "hit";

@@ -1,7 +1,7 @@
 /**
- * One node's results, a bounded sequence of events. A cursor names the last event a reader has
- * processed and the server's instance; a reader pulls one event at a time, so a slow one holds no
- * memory. No proof leaves it at its fence or later; events are trimmed by count and age.
+ * The results of one node: a bounded sequence of events. A cursor names the server's instance and
+ * the last event that the reader has processed. A reader pulls one event at a time, so a slow reader
+ * holds no memory. No proof is read at its fence or later; events are trimmed by count and age.
  */
 import type { Outcome, Summary } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { invalid } from "../errors.js";
@@ -13,11 +13,11 @@ export interface LogEntry {
   seq: number;
   sessionId: string;
   event: LogEvent;
-  /** Proof bytes are erased from here on. */
+  /** From this instant on the proof is erased. */
   fenceAtMs: number;
 }
 
-/** What reading after a cursor gives. */
+/** What a read after a cursor returns. */
 export type ReadResult =
   | { kind: "entry"; entry: LogEntry }
   | {
@@ -30,14 +30,14 @@ export type ReadResult =
   | { kind: "end"; seq: number };
 
 export interface ResultsLogOptions {
-  /** Of this run of the server, in every cursor. */
+  /** Identifies this run of the server; part of every cursor. */
   instance: string;
   eventsMax: number;
-  /** The monotonic clock that fences are instants of. */
+  /** The monotonic clock of all fences. */
   nowMs: () => number;
   /**
-   * Numbers up to here may be in cursors of a log of this node that was forgotten: whoever comes
-   * with one that is smaller gets a gap. 0 when none was.
+   * The highest sequence number of a forgotten log of this node; 0 without one. A reader with
+   * a smaller cursor gets a gap.
    */
   afterSeq: number;
 }
@@ -73,12 +73,12 @@ export class ResultsLog {
     return this.entries.length;
   }
 
-  /** Of the newest event. */
+  /** Sequence number of the newest event. */
   get lastSeq(): number {
     return this.nextSeq - 1;
   }
 
-  /** The events of a session that are retained, in order. */
+  /** The retained events of a session, in order. */
   ofSession(sessionId: string): LogEntry[] {
     const nowMs = this.options.nowMs();
     const own = this.entries.filter((entry) => entry.sessionId === sessionId);
@@ -86,11 +86,11 @@ export class ResultsLog {
     return own;
   }
 
-  /** The event after `seq`; a gap when some in between are gone. */
+  /** The event after `seq`; a gap when events after it were trimmed. */
   readAfter(seq: number): ReadResult {
     const oldest = this.entries[0];
     const firstKept = oldest?.seq ?? this.nextSeq;
-    // What a forgotten log had is not known: no number, and no names, which stands for all.
+    // The content of a forgotten log is unknown: a gap without number and names stands for all of it.
     if (seq < this.options.afterSeq) {
       const resumeSeq = firstKept - 1;
       return { kind: "gap", cause: "trimmed", events: 0, sessionIds: [], resumeSeq };
@@ -130,15 +130,18 @@ export class ResultsLog {
     return Buffer.from(`${this.options.instance}:${seq}`).toString("base64url");
   }
 
-  /** Where to resume: no cursor means all that is retained; another instance's is a gap before it. */
+  /**
+   * Where to resume: an empty cursor means from the oldest event, and so does the cursor of another
+   * instance. Throws a `Refusal` for a malformed cursor or one ahead of the log.
+   */
   parseCursor(cursor: string): { seq: number; isOtherInstance: boolean } {
     const beforeAll = (this.entries[0]?.seq ?? this.nextSeq) - 1;
     if (cursor === "") return { seq: beforeAll, isOtherInstance: false };
     const plain = Buffer.from(cursor, "base64url");
     const match = /^([0-9a-f]{16}):(0|[1-9]\d{0,14})$/.exec(plain.toString());
-    // Decoding passes over what is not base64.
+    // The decoder ignores characters that are not base64.
     if (match === null || plain.toString("base64url") !== cursor) {
-      throw invalid("cursor", "is not one that this service gave out");
+      throw invalid("cursor", "is not a cursor of this service");
     }
     if (match[1] !== this.options.instance) return { seq: beforeAll, isOtherInstance: true };
     const seq = Number(match[2]);

@@ -1,12 +1,12 @@
 /**
- * The service's work on one accepted snapshot, as a synchronous state machine: which group is
- * queued, running under which attempt, or ended. Each group ends exactly once, and only its
- * current attempt may end it with a result. No clock, timer or I/O in here.
+ * The state machine of one accepted snapshot: which group is queued, running under which attempt, or
+ * ended. Each group ends exactly once, and only its current attempt may end it with a result. No
+ * clock, timer or I/O.
  */
 import { assertNever } from "../errors.js";
 import type { ProofResult, StopReason } from "../work/group.js";
 
-/** `failure`: how the first try ended, for a group that is tried once more; its prover died. */
+/** `failure`: how the first attempt ended, if its prover died and the group waits for a second. */
 export type GroupState =
   | { kind: "queued"; failure: { attempt: number; result: ProofResult } | null }
   | { kind: "running"; attempt: number; isRetry: boolean }
@@ -29,25 +29,25 @@ export interface SessionState {
 
 export type SessionEvent =
   | { kind: "started"; group: number; attempt: number }
-  /** `mayRetry`: a death that is not the input's, with time left; taken up at most once. */
+  /** `mayRetry`: the prover died, not over this input, and time is left. Used at most once. */
   | { kind: "result"; group: number; attempt: number; result: ProofResult; mayRetry: boolean }
-  /** The lane never told how the attempt ended: to be started again, as if it had not been. */
+  /** The lane never reported how the attempt ended: the group is queued again. */
   | { kind: "lost"; group: number; attempt: number }
-  /** A group that the dispatcher decided not to start. */
+  /** The schedule decided not to start the group. */
   | { kind: "refused"; group: number; reason: NotStartedReason }
   | { kind: "deadline" }
   | { kind: "fence" }
   | { kind: "supersede" }
-  /** Drain: what is queued ends at once. */
+  /** The service drains: queued groups end. */
   | { kind: "drain" }
-  /** The end of the drain's bound: what still runs ends too. */
+  /** The drain's bound has passed: running groups end too. */
   | { kind: "drained" }
   | { kind: "cancel"; groups: readonly number[] }
-  /** A running group makes way for a higher class. */
+  /** A running group is preempted by a higher class. */
   | { kind: "preempt"; group: number };
 
 export type SessionEffect =
-  /** The attempt is of no use any more: its prover is to be killed. */
+  /** The session no longer waits for the attempt. */
   | { kind: "stop"; attempt: number; reason: StopReason }
   | { kind: "end"; group: number; ending: Ending }
   | { kind: "summary" };
@@ -63,96 +63,113 @@ export function transitionSession(
   event: SessionEvent,
   nowMs: number,
 ): { state: SessionState; effects: SessionEffect[] } {
-  const groups = [...state.groups];
-  const effects: SessionEffect[] = [];
-  const end = (group: number, ending: Ending) => {
-    groups[group] = { kind: "ended" };
-    effects.push({ kind: "end", group, ending });
-  };
-  const endQueued = (reason: NotStartedReason, among: readonly number[] = [...groups.keys()]) => {
-    for (const at of among) {
-      const group = groups[at];
-      if (group?.kind !== "queued") continue;
-      // A group that was to be tried once more has been started: it failed.
-      if (group.failure === null) end(at, { kind: "not_started", reason });
-      else end(at, { kind: "result", ...group.failure, isLate: false });
-    }
-  };
-  const endRunning = (reason: StopReason, among: readonly number[] = [...groups.keys()]) => {
-    for (const at of among) {
-      const group = groups[at];
-      if (group?.kind !== "running") continue;
-      effects.push({ kind: "stop", attempt: group.attempt, reason });
-      end(at, { kind: "stopped", reason, attempt: group.attempt });
-    }
-  };
+  const change = new Change(state, nowMs);
+  change.take(event);
+  const next = { ...state, groups: change.groups };
+  if (change.effects.length > 0 && isEnded(next)) change.effects.push({ kind: "summary" });
+  return { state: next, effects: change.effects };
+}
 
-  switch (event.kind) {
-    case "started": {
-      const group = groups[event.group];
-      if (group?.kind !== "queued") throw new Error("only a queued group starts");
-      const isRetry = group.failure !== null;
-      groups[event.group] = { kind: "running", attempt: event.attempt, isRetry };
-      break;
-    }
-    case "result": {
-      const group = groups[event.group];
-      if (group?.kind !== "running" || group.attempt !== event.attempt) break;
-      if (nowMs >= state.fenceAtMs) {
-        end(event.group, { kind: "stopped", reason: "fence", attempt: event.attempt });
-      } else if (event.mayRetry && !group.isRetry) {
-        const { attempt, result } = event;
-        groups[event.group] = { kind: "queued", failure: { attempt, result } };
-      } else {
-        const { attempt, result } = event;
-        end(event.group, { kind: "result", result, attempt, isLate: nowMs >= state.deadlineAtMs });
-      }
-      break;
-    }
-    case "lost": {
-      const group = groups[event.group];
-      if (group?.kind !== "running" || group.attempt !== event.attempt) break;
-      groups[event.group] = queuedGroup;
-      if (nowMs >= state.deadlineAtMs) endQueued("deadline", [event.group]);
-      break;
-    }
-    case "refused":
-      endQueued(event.reason, [event.group]);
-      break;
-    case "deadline": {
-      // A group that is tried once more was started in time.
-      const isFresh = (at: number) => {
-        const group = groups[at];
-        return group?.kind === "queued" && group.failure === null;
-      };
-      endQueued("deadline", [...groups.keys()].filter(isFresh));
-      break;
-    }
-    case "fence":
-      endQueued("deadline");
-      endRunning("fence");
-      break;
-    case "supersede":
-      endQueued("superseded");
-      break;
-    case "drain":
-      endQueued("draining");
-      break;
-    case "drained":
-      endQueued("draining");
-      endRunning("draining");
-      break;
-    case "cancel":
-      endQueued("cancelled", event.groups);
-      endRunning("cancelled", event.groups);
-      break;
-    case "preempt":
-      endRunning("preempted", [event.group]);
-      break;
-    default:
-      assertNever(event);
+/** The groups after one event, and the effects of it. */
+class Change {
+  readonly groups: GroupState[];
+  readonly effects: SessionEffect[] = [];
+
+  constructor(
+    private readonly state: SessionState,
+    private readonly nowMs: number,
+  ) {
+    this.groups = [...state.groups];
   }
-  const next = { ...state, groups };
-  if (effects.length > 0 && isEnded(next)) effects.push({ kind: "summary" });
-  return { state: next, effects };
+
+  take(event: SessionEvent): void {
+    switch (event.kind) {
+      case "started":
+        return this.start(event.group, event.attempt);
+      case "result":
+        return this.takeResult(event);
+      case "lost":
+        return this.queueAgain(event.group, event.attempt);
+      case "refused":
+        return this.endQueued(event.reason, [event.group]);
+      case "deadline":
+        return this.endQueued("deadline", this.neverStarted());
+      case "fence":
+        this.endQueued("deadline");
+        return this.endRunning("fence");
+      case "supersede":
+        return this.endQueued("superseded");
+      case "drain":
+        return this.endQueued("draining");
+      case "drained":
+        this.endQueued("draining");
+        return this.endRunning("draining");
+      case "cancel":
+        this.endQueued("cancelled", event.groups);
+        return this.endRunning("cancelled", event.groups);
+      case "preempt":
+        return this.endRunning("preempted", [event.group]);
+      default:
+        return assertNever(event);
+    }
+  }
+
+  private start(at: number, attempt: number): void {
+    const group = this.groups[at];
+    if (group?.kind !== "queued") throw new Error("only a queued group starts");
+    this.groups[at] = { kind: "running", attempt, isRetry: group.failure !== null };
+  }
+
+  private takeResult(event: Extract<SessionEvent, { kind: "result" }>): void {
+    const { group: at, attempt, result, mayRetry } = event;
+    const group = this.groups[at];
+    if (group?.kind !== "running" || group.attempt !== attempt) return;
+    if (this.nowMs >= this.state.fenceAtMs) {
+      this.end(at, { kind: "stopped", reason: "fence", attempt });
+    } else if (mayRetry && !group.isRetry) {
+      this.groups[at] = { kind: "queued", failure: { attempt, result } };
+    } else {
+      const isLate = this.nowMs >= this.state.deadlineAtMs;
+      this.end(at, { kind: "result", result, attempt, isLate });
+    }
+  }
+
+  private queueAgain(at: number, attempt: number): void {
+    const group = this.groups[at];
+    if (group?.kind !== "running" || group.attempt !== attempt) return;
+    this.groups[at] = queuedGroup;
+    if (this.nowMs >= this.state.deadlineAtMs) this.endQueued("deadline", [at]);
+  }
+
+  /** Queued groups without an attempt: one that waits for its second attempt started in time. */
+  private neverStarted(): number[] {
+    return [...this.groups.keys()].filter((at) => {
+      const group = this.groups[at];
+      return group?.kind === "queued" && group.failure === null;
+    });
+  }
+
+  private endQueued(reason: NotStartedReason, among: Iterable<number> = this.groups.keys()): void {
+    for (const at of among) {
+      const group = this.groups[at];
+      if (group?.kind !== "queued") continue;
+      // A group that waits for its second attempt was started, and its first attempt failed.
+      if (group.failure === null) this.end(at, { kind: "not_started", reason });
+      else this.end(at, { kind: "result", ...group.failure, isLate: false });
+    }
+  }
+
+  private endRunning(reason: StopReason, among: Iterable<number> = this.groups.keys()): void {
+    for (const at of among) {
+      const group = this.groups[at];
+      if (group?.kind !== "running") continue;
+      this.effects.push({ kind: "stop", attempt: group.attempt, reason });
+      this.end(at, { kind: "stopped", reason, attempt: group.attempt });
+    }
+  }
+
+  private end(group: number, ending: Ending): void {
+    this.groups[group] = { kind: "ended" };
+    this.effects.push({ kind: "end", group, ending });
+  }
 }

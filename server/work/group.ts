@@ -1,6 +1,6 @@
 /**
- * One attestation data's work as the schedule and the prover see it: checked in structure, copied
- * off the request's frame, its content not verified yet.
+ * The work on one attestation data, as the schedule and the prover see it: structure checked, bytes
+ * copied out of the request, signatures and proofs not verified yet.
  */
 import type { AttestationData } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { SignedMessage } from "../../native/addon.js";
@@ -8,14 +8,15 @@ import type { SignedMessage } from "../../native/addon.js";
 export type LeftOutReason =
   "bad_signature" | "wrong_leaf" | "unknown_key" | "bad_child" | "covered" | "shed";
 
-/** An input that is not in the proof; `digest` is the SHA-256 of its bytes. */
+/** An input that is not in the proof. */
 export interface LeftOut {
   reason: LeftOutReason;
   input: { kind: "raw"; validatorIndex: number } | { kind: "child"; childIndex: number };
+  /** SHA-256 of the input's bytes. */
   digest: Uint8Array;
 }
 
-/** Raw signatures, packed in the order of their keys: the same work is the same bytes. */
+/** Raw signatures, packed in the order of their keys, so that equal work has equal bytes. */
 export interface Raws {
   validators: readonly number[];
   keys: Uint8Array;
@@ -23,9 +24,10 @@ export interface Raws {
 }
 
 export interface ChildWork {
+  /** Index of the child in the group of the request. */
   index: number;
   validators: readonly number[];
-  /** Packed, in the order of `validators`. */
+  /** Public keys, packed in the order of `validators`. */
   keys: Uint8Array;
   proof: Uint8Array;
 }
@@ -34,7 +36,7 @@ export interface GroupWork {
   message: SignedMessage;
   raws: Raws;
   children: readonly ChildWork[];
-  /** Inputs already known to be bad when the snapshot was decoded. */
+  /** Inputs that decoding left out. */
   leftOut: readonly LeftOut[];
   logInvRate: number;
 }
@@ -52,7 +54,7 @@ export interface DecodedGroup {
 /** Why a running attempt was killed; its group ends `stopped` with this reason. */
 export type StopReason = "fence" | "cancelled" | "preempted" | "draining";
 
-/** How a started group ended, before deadline and fence have their say. */
+/** How an attempt ended, before the session compares it with deadline and fence. */
 export type ProofResult =
   | {
       kind: "proved";
@@ -65,5 +67,5 @@ export type ProofResult =
   | { kind: "nothing_to_prove"; leftOut: readonly LeftOut[] }
   | { kind: "rejected"; leftOut: readonly LeftOut[] }
   | { kind: "not_started"; reason: "deadline" | "predicted_miss"; leftOut: readonly LeftOut[] }
-  /** `deaths`: provers that this attempt has ended, where it was not us. */
+  /** `deaths`: provers that died during the attempt without our killing them. */
   | { kind: "failed"; reason: "prover_died" | "prover_error"; detail: string; deaths: number };

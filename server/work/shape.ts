@@ -15,3 +15,9 @@ export const smallestShape: Shape = { raws: 1, children: 0 };
 export function shapeOf({ raws, children }: Pick<GroupWork, "raws" | "children">): Shape {
   return { raws: raws.validators.length, children: children.length };
 }
+
+/** The shape of the smallest part of a group that may be proved alone. */
+export function smallestPart(whole: Shape, mayBeCut: boolean): Shape {
+  if (!mayBeCut || whole.raws + whole.children < 2) return whole;
+  return whole.raws > 0 ? smallestShape : { raws: 0, children: 2 };
+}

@@ -1,6 +1,6 @@
 /** A snapshot as admission, sessions and the schedule see it: checked, with absolute budgets. */
 import type { Accepted } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { SubmittingPrincipal } from "../access/quota.js";
+import type { SubmittingPrincipal } from "./principal.js";
 import type { SkipReason } from "../reasons.js";
 import type { DecodedGroup } from "./group.js";
 
@@ -18,7 +18,7 @@ export interface Submission extends RequestIdentity {
   principal: SubmittingPrincipal;
   nodeEpoch: bigint;
   slot: bigint;
-  /** One of `priorities`: a smaller number is a higher class. */
+  /** A key of `priorityNames`: a smaller number is a higher class. */
   priority: number;
   /** Whether a session that is in the way is superseded, instead of this snapshot being skipped. */
   shouldReplace: boolean;

@@ -2,7 +2,7 @@
  * Whether what was refused would have made it: by the true durations of what ran and of what was
  * queued ahead, started in the schedule's own order. Pure.
  */
-import type { PassedOver, Standing } from "../../server/schedule/order.js";
+import type { TimesOvertaken, Standing } from "../../server/schedule/order.js";
 import { takeNext } from "../../server/schedule/order.js";
 import type { Shape } from "../../server/work/shape.js";
 import { smallestShape } from "../../server/work/shape.js";
@@ -88,7 +88,7 @@ export function groupWouldHaveMadeIt(
 class Replay {
   private readonly free: number[];
   private waiting: (Queued & Standing)[];
-  private passedOver: PassedOver = 0;
+  private timesOvertaken: TimesOvertaken = 0;
 
   constructor(
     private readonly moment: Moment,
@@ -112,11 +112,11 @@ class Replay {
   /** Starts the next group; `refused` when it is the turn of what was refused. */
   next(): "refused" | { content: string; startAtMs: number; endAtMs: number } {
     for (;;) {
-      const taken = takeNext(this.waiting, this.passedOver);
+      const taken = takeNext(this.waiting, this.timesOvertaken);
       const ask = taken?.next.asks[0];
       if (taken === undefined || ask === undefined || taken.next.order === Infinity)
         return "refused";
-      this.passedOver = taken.passedOver;
+      this.timesOvertaken = taken.timesOvertaken;
       const started = this.start(ask);
       if (started !== undefined) return started;
     }

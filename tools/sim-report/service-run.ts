@@ -12,7 +12,6 @@ import type { Job } from "../../server/schedule/dispatcher.js";
 import { LocalLanes } from "../../server/lane/local-lanes.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
 import { Admission } from "../../server/admission/admission.js";
-import type { GroupQueue } from "../../server/schedule/queue.js";
 import { bitsToIndices } from "../../proto/bitlist.js";
 import type { Shape } from "../../server/work/shape.js";
 import { calibration, calibrationRoot } from "../sim/calibration.js";
@@ -88,7 +87,7 @@ export class ServiceRun {
   }
 
   async result(): Promise<Run> {
-    const { queue } = this;
+    const { queue } = this.aggregator;
     this.dispatcher.start({ next: () => this.nextJob(), offered: () => queue.offered() });
     this.lanes.open((deviceId, message) => this.dispatcher.hear(deviceId, message));
     this.every(EXPIRE_EVERY_MS, () => this.aggregator.expire());
@@ -117,7 +116,7 @@ export class ServiceRun {
   }
 
   private nextJob(): Job | undefined {
-    const job = this.queue.next();
+    const job = this.aggregator.queue.next();
     if (job !== undefined) this.handed.push(this.known(hex(job.work.message.root)));
     return job;
   }
@@ -268,7 +267,7 @@ export class ServiceRun {
           return { freeAtMs: Infinity, ...nothing, isProving: true };
       }
     });
-    const usedMs = this.queue.usage.of(node, nowMs);
+    const usedMs = this.aggregator.queue.usedByNodeMs(node);
     const { truth } = this.scenario;
     const predictMs = (shape: Shape) => this.dispatcher.predictMs(shape);
     return { nowMs, truth, lanes, queued: this.queued(), usedMs, predictMs };
@@ -293,19 +292,13 @@ export class ServiceRun {
   }
 
   private queued(): Queued[] {
-    const nowMs = this.clock.nowMs();
     return this.aggregator.listSessions().flatMap(({ id, order, state, submission }) => {
       const asks = this.sessions.get(id) ?? [];
       const waiting = asks.filter((_, at) => state.groups[at]?.kind === "queued");
       const { priority, nodeId: node } = submission;
-      const usedMs = this.queue.usage.of(node, nowMs);
+      const usedMs = this.aggregator.queue.usedByNodeMs(node);
       return waiting.length === 0 ? [] : [{ priority, usedMs, order, node, asks: waiting }];
     });
-  }
-
-  /** Where the schedule keeps what each node has used. */
-  private get queue(): GroupQueue {
-    return this.aggregator.queue;
   }
 }
 

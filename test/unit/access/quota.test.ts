@@ -1,6 +1,7 @@
 /** What a principal may use at once: which quota a snapshot breaks, and how that is told. */
 import { expect, test } from "vitest";
-import type { Quota, UsedNow } from "../../../server/access/quota.js";
+import type { UsedNow } from "../../../server/access/quota.js";
+import type { Quota } from "../../../server/work/principal.js";
 import { MINUTE_HALF_LIFE_MS, Usage } from "../../../server/schedule/usage.js";
 import { brokenQuota } from "../../../server/access/quota.js";
 

@@ -1,10 +1,10 @@
 /** Who is next: class, use of the provers, arrival; and the turns of backlog. */
 import { expect, test } from "vitest";
 import { limits } from "../../../server/limits.js";
-import { priorities, takeNext } from "../../../server/schedule/order.js";
+import { takeNext } from "../../../server/schedule/order.js";
 import { SLOTS_HALF_LIFE_MS, Usage } from "../../../server/schedule/usage.js";
 
-const { proposal, aggregation, backlog } = priorities;
+const [proposal, aggregation, backlog] = [1, 2, 3] as const;
 const standing = (
   name: string,
   priority: number,
@@ -38,10 +38,10 @@ test("the higher class is first, then who has used less, the shorter proof, who 
 
 test("backlog waits for a bounded number of others, however many there are", () => {
   const waiting = [standing("backlog", backlog, 9e9, 1), standing("flood", proposal, 0, 2)];
-  let passedOver = 0;
+  let timesOvertaken = 0;
   const names = Array.from({ length: 2 * (limits.proofsBeforeBacklog + 1) }, () => {
-    const taken = takeNext(waiting, passedOver);
-    passedOver = taken?.passedOver ?? 0;
+    const taken = takeNext(waiting, timesOvertaken);
+    timesOvertaken = taken?.timesOvertaken ?? 0;
     return taken?.isBacklogTurn === true ? "turn" : (taken?.next.name ?? "none");
   });
   const round = [...Array.from({ length: limits.proofsBeforeBacklog }, () => "flood"), "turn"];
@@ -51,14 +51,14 @@ test("backlog waits for a bounded number of others, however many there are", () 
 test("backlog is passed over only where it waits, and what it missed is kept until its turn", () => {
   const flood = standing("flood", aggregation, 0, 2);
   const old = standing("backlog", backlog, 0, 1);
-  expect(takeNext([flood], 5)?.passedOver).toBe(5);
-  expect(takeNext([flood, old], 5)?.passedOver).toBe(6);
-  expect(takeNext([old], 5)).toMatchObject({ isBacklogTurn: false, passedOver: 5 });
+  expect(takeNext([flood], 5)?.timesOvertaken).toBe(5);
+  expect(takeNext([flood, old], 5)?.timesOvertaken).toBe(6);
+  expect(takeNext([old], 5)).toMatchObject({ isBacklogTurn: false, timesOvertaken: 5 });
   // Killed for others so often, it has its turn also where nobody else waits yet.
   const { proofsBeforeBacklog } = limits;
   expect(takeNext([old], proofsBeforeBacklog)).toMatchObject({
     isBacklogTurn: true,
-    passedOver: 0,
+    timesOvertaken: 0,
   });
 });
 

@@ -87,6 +87,6 @@ test("a cursor of another instance is recognised; one ahead of the log or forged
   const encode = (plain: string) => Buffer.from(plain).toString("base64url");
   const other07 = encode("00000000000000bb:07");
   for (const forged of ["!!", ` ${log.cursor(1)}`, encode(`${instance}:01`), other07]) {
-    expect(() => log.parseCursor(forged), forged).toThrow(/is not one that this service gave out/);
+    expect(() => log.parseCursor(forged), forged).toThrow(/is not a cursor of this service/);
   }
 });

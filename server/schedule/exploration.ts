@@ -1,16 +1,16 @@
 /**
- * When a first group that comes to an idle device is tried though it is predicted to miss, so that
- * no shape is locked out by bad samples: one in five minutes, and only of a shape of which none was
- * proved or tried in ten. What has waited is late, and its shape not locked out.
+ * When a group is started although it is predicted to miss, so that bad samples lock no shape out:
+ * once in five minutes, and only a shape of which none was proved or tried in ten. Only groups that
+ * found an idle device qualify: a queued group misses because it waited, not because of its shape.
  */
 import type { Shape } from "../work/shape.js";
 
 const EVERY_MS = 300_000;
 const SHAPE_EVERY_MS = 600_000;
 
-export class Tries {
+export class Exploration {
   private lastMs = -Infinity;
-  /** When a proof of each shape ended well, or was tried; bounded, for shapes are rough. */
+  /** When each rough shape was last proved or tried; bounded, because shapes are rough. */
   private readonly seenMs = new Map<string, number>();
 
   mayTry(shape: Shape, nowMs: number): boolean {
@@ -28,7 +28,7 @@ export class Tries {
   }
 }
 
-/** One name for shapes that cost about the same: raw signatures within a factor of two. */
+/** One name for shapes of similar cost: raw signatures within a factor of two. */
 function roughly({ raws, children }: Shape): string {
   return `${Math.clz32(raws)} ${children}`;
 }

@@ -1,11 +1,11 @@
 /** How often a proof is tried that is predicted to miss. */
 import { expect, test } from "vitest";
-import { Tries } from "../../../server/schedule/explore.js";
+import { Exploration } from "../../../server/schedule/exploration.js";
 
 const MINUTE_MS = 60_000;
 
 test("a shape is tried at once, and another five minutes later", () => {
-  const tries = new Tries();
+  const tries = new Exploration();
   expect(tries.mayTry({ raws: 64, children: 0 }, 0)).toBe(true);
   tries.tried({ raws: 64, children: 0 }, 0);
   expect(tries.mayTry({ raws: 8, children: 0 }, 5 * MINUTE_MS - 1)).toBe(false);
@@ -13,7 +13,7 @@ test("a shape is tried at once, and another five minutes later", () => {
 });
 
 test("one that was tried waits ten, so that it does not take every try", () => {
-  const tries = new Tries();
+  const tries = new Exploration();
   tries.tried({ raws: 64, children: 0 }, 0);
   expect(tries.mayTry({ raws: 100, children: 0 }, 10 * MINUTE_MS - 1)).toBe(false);
   expect(tries.mayTry({ raws: 64, children: 1 }, 5 * MINUTE_MS)).toBe(true);
@@ -21,7 +21,7 @@ test("one that was tried waits ten, so that it does not take every try", () => {
 });
 
 test("one that was proved is not locked out, and waits ten", () => {
-  const tries = new Tries();
+  const tries = new Exploration();
   tries.proved({ raws: 64, children: 0 }, 0);
   expect(tries.mayTry({ raws: 100, children: 0 }, 10 * MINUTE_MS - 1)).toBe(false);
   expect(tries.mayTry({ raws: 8, children: 0 }, 0)).toBe(true);

@@ -1,0 +1,177 @@
+/**
+ * The attempts in progress by their numbers: who waits for each, who pays for it, how it ends for
+ * each waiter. A waiter keeps its own deadline, fence and numbering, and an attempt that the last
+ * waiter has left is killed.
+ */
+import type { Clock } from "../clock.js";
+import type { Metrics } from "../metrics.js";
+import { groupOf, isRetry, workOf } from "../session/session.js";
+import type { Session, Waiter } from "../session/session.js";
+import type { SessionEvent } from "../session/session-state.js";
+import type { ProofResult, StopReason } from "../work/group.js";
+import { shapeOf, smallestPart } from "../work/shape.js";
+import { assignmentOf, isBacklog, isDecidedByOthers, isFirst } from "./attempt.js";
+import type { Attempt, Plan } from "./attempt.js";
+import type { Dispatcher } from "./dispatcher.js";
+import { Exploration } from "./exploration.js";
+import { SetAside } from "./set-aside.js";
+import { resultFor } from "./shared-result.js";
+import type { Accounts } from "./usage.js";
+
+export interface AttemptsModules {
+  clock: Clock;
+  metrics: Metrics;
+  dispatcher: Dispatcher;
+  accounts: Accounts;
+  sessions: { step(session: Session, event: SessionEvent): void };
+}
+
+export class Attempts {
+  private readonly running = new Map<number, Attempt>();
+  private readonly setAside = new SetAside();
+  private readonly exploration = new Exploration();
+
+  constructor(private readonly modules: AttemptsModules) {}
+
+  get(attemptId: number): Attempt | undefined {
+    return this.running.get(attemptId);
+  }
+
+  /** An attempt at the first waiter's work, for all waiters. */
+  plan(first: Waiter, waiters: readonly Waiter[], isBacklogTurn: boolean): Plan {
+    const { clock, dispatcher } = this.modules;
+    const leader = groupOf(first);
+    const assignment = assignmentOf(first, waiters);
+    const smallest = smallestPart(shapeOf(leader.work), assignment.mayBeCut);
+    const nowMs = clock.nowMs();
+    const cameToIdle = waiters.some((waiter) => isFirst(waiter) && waiter.session.cameToIdle);
+    const isUnlikely = nowMs + dispatcher.predictMs(smallest) >= assignment.fenceAtMs;
+    const isTry = cameToIdle && isUnlikely && this.exploration.mayTry(smallest, nowMs);
+    return { leader, waiters, assignment: { ...assignment, isTry }, isBacklogTurn };
+  }
+
+  start(attemptId: number, plan: Plan): void {
+    const { clock, dispatcher } = this.modules;
+    const nowMs = clock.nowMs();
+    const whole = shapeOf(plan.leader.work);
+    const attempt: Attempt = { ...plan, waiters: [], startedAtMs: nowMs, charges: [] };
+    if (plan.assignment.isTry) {
+      this.exploration.tried(smallestPart(whole, plan.assignment.mayBeCut), nowMs);
+    }
+    this.running.set(attemptId, attempt);
+    const shareMs = dispatcher.predictMs(whole) / plan.waiters.length;
+    for (const waiter of plan.waiters) this.join(attemptId, attempt, waiter, shareMs);
+  }
+
+  /** Lets the group wait for every attempt in progress at the same work; it pays at the end. */
+  joinRunning(waiter: Waiter): void {
+    const { digest } = groupOf(waiter);
+    for (const [attemptId, attempt] of this.running) {
+      if (attempt.leader.digest === digest) this.join(attemptId, attempt, waiter, 0);
+    }
+  }
+
+  /** Ends the attempt with its result, for each waiter. Returns it, or undefined if it had ended. */
+  finish(attemptId: number, result: ProofResult): Attempt | undefined {
+    const attempt = this.end(attemptId);
+    if (attempt === undefined) return undefined;
+    const { sessions, clock } = this.modules;
+    const { leader, assignment } = attempt;
+    if (result.kind === "proved") {
+      const smallest = smallestPart(shapeOf(leader.work), assignment.mayBeCut);
+      this.exploration.proved(smallest, clock.nowMs());
+    }
+    const isDeath = result.kind === "failed" && result.deaths > 0;
+    if (isDeath) this.setAside.blame(leader.digest, result.deaths, assignment.fenceAtMs);
+    const isSetAside = this.isSetAside(leader.digest);
+    for (const waiter of attempt.waiters) {
+      const { session, group } = waiter;
+      if (isDecidedByOthers(waiter, attempt, result, clock.nowMs())) {
+        sessions.step(session, { kind: "lost", group, attempt: attemptId });
+        continue;
+      }
+      const own = resultFor(workOf(waiter), leader.work, result);
+      const mayRetry = isDeath && !isSetAside && this.fits(waiter);
+      sessions.step(session, { kind: "result", group, attempt: attemptId, result: own, mayRetry });
+    }
+    return attempt;
+  }
+
+  /** Queues every waiter again: the lane has moved on, and the attempt's result never arrived. */
+  lost(attemptId: number): void {
+    for (const { session, group } of this.end(attemptId)?.waiters ?? []) {
+      this.modules.sessions.step(session, { kind: "lost", group, attempt: attemptId });
+    }
+  }
+
+  /** The session no longer waits for the attempt; without waiters it is killed. */
+  leave(attemptId: number, session: Session, reason: StopReason): void {
+    const attempt = this.running.get(attemptId);
+    if (attempt === undefined) return;
+    attempt.waiters = attempt.waiters.filter((waiter) => waiter.session !== session);
+    if (attempt.waiters.length > 0) return;
+    this.end(attemptId);
+    this.modules.dispatcher.kill(attemptId, reason);
+  }
+
+  /** Ends every waiter's group as preempted, and with that the attempt. */
+  preempt(attemptId: number): void {
+    this.modules.metrics.preemptions.inc();
+    for (const { session, group } of this.running.get(attemptId)?.waiters ?? []) {
+      this.modules.sessions.step(session, { kind: "preempt", group });
+    }
+  }
+
+  isPreemptible(attemptId: number): boolean {
+    const attempt = this.running.get(attemptId);
+    return attempt !== undefined && !attempt.isBacklogTurn && isBacklog(attempt);
+  }
+
+  hasPreemptible(): boolean {
+    return [...this.running.keys()].some((attemptId) => this.isPreemptible(attemptId));
+  }
+
+  /** Whether this input has ended too many provers to be started. */
+  isSetAside(digest: string): boolean {
+    return this.setAside.has(digest, this.modules.clock.nowMs());
+  }
+
+  expire(): void {
+    this.setAside.expire(this.modules.clock.nowMs());
+  }
+
+  private join(attemptId: number, attempt: Attempt, waiter: Waiter, ms: number): void {
+    const { clock, metrics, accounts, sessions } = this.modules;
+    const { session, group } = waiter;
+    const { nodeId, principal, receivedAtMs } = session.submission;
+    const nowMs = clock.nowMs();
+    if (isRetry(waiter)) metrics.retries.inc();
+    else metrics.queueSeconds.observe((nowMs - receivedAtMs) / 1000);
+    if (attempt.waiters.length > 0) metrics.sharedGroups.inc();
+    attempt.waiters = [...attempt.waiters, waiter];
+    const payer = { nodeId, principal: principal.name };
+    attempt.charges.push({ payer, ms });
+    accounts.charge(payer, ms, nowMs);
+    sessions.step(session, { kind: "started", group, attempt: attemptId });
+  }
+
+  /** Removes the attempt, and charges equal shares of its true duration instead of the prediction. */
+  private end(attemptId: number): Attempt | undefined {
+    const attempt = this.running.get(attemptId);
+    if (attempt === undefined) return undefined;
+    this.running.delete(attemptId);
+    const nowMs = this.modules.clock.nowMs();
+    const shareMs = (nowMs - attempt.startedAtMs) / attempt.charges.length;
+    for (const { payer, ms } of attempt.charges) {
+      this.modules.accounts.charge(payer, shareMs - ms, nowMs);
+    }
+    return attempt;
+  }
+
+  /** Whether a proof of the group, started now, would end before the fence. */
+  private fits(waiter: Waiter): boolean {
+    const { clock, dispatcher } = this.modules;
+    const tookMs = dispatcher.predictMs(shapeOf(workOf(waiter)));
+    return clock.nowMs() + tookMs < waiter.session.submission.fenceAtMs;
+  }
+}
