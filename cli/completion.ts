@@ -1,6 +1,6 @@
 /**
  * Shell completion. `completion SHELL` prints a script of a few lines that asks the hidden command
- * `complete` for the words that fit, and offers files when there are none.
+ * `complete` for the words that fit, and offers files if it prints no words.
  */
 import type { Command, Option } from "commander";
 import { Argument } from "commander";

@@ -51,7 +51,7 @@ export function addInfoCommand(program: Command, modules: CommandModules): void 
     .action(ending(modules, (options: InfoOptions) => infoCommand(options, modules.terminal)));
 }
 
-export async function infoCommand(options: InfoOptions, terminal: Terminal): Promise<number> {
+async function infoCommand(options: InfoOptions, terminal: Terminal): Promise<number> {
   const { server, json = false } = options;
   const client = connect(options);
   try {

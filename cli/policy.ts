@@ -38,7 +38,7 @@ Who calls is decided by the first of these that the caller shows:
   "anonymous"     a call over loopback that shows none of the above
 
 What a principal may do:
-  "nodes"         the node ids it may act for; a * at the end matches any end
+  "nodes"         the node ids it may act for; a trailing * matches the rest
   "calls"         calls of AggregatorService, and Metrics for /metrics; * for all
   "operatorCalls" calls of 'lean-aggregator admin'; * for all
   "priorities"    the priorities at which it may submit; * for all

@@ -36,7 +36,7 @@ interface OpenDevices {
 }
 
 /** Opens the configured devices. Rejects with `DeviceLockedError` when another service holds one. */
-export async function openDevices(config: Config, env: Env, log: Logger): Promise<OpenDevices> {
+async function openDevices(config: Config, env: Env, log: Logger): Promise<OpenDevices> {
   if (config.prover === "fake") {
     const startProver = () =>
       startFakeProver({ proveMs: () => FAKE_PROVE_MS, sleep: (ms) => delay(ms, undefined) });

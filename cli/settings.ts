@@ -51,22 +51,26 @@ function settingsOptions(): Option[] {
       "--insecure-plaintext-on-network",
       "serve other machines without TLS: anyone on the way can read and change everything",
     ),
-    setting("--socket-mode <octal>", "permissions of Unix sockets: who may write may call"),
+    setting("--socket-mode <octal>", "permissions of Unix sockets: users who may write may call"),
     setting("--socket-group <group>", "group of Unix sockets, a name or a number"),
     setting("--policy <file>", "JSON file that says who may do what, see below"),
-    setting("--prover <name>", "fake simulates: its results are marked, and no proofs").choices([
+    setting("--prover <name>", "lean_pq proves; fake simulates, and marks its results").choices([
       ...["lean_pq", "fake"],
     ]),
     setting("--devices <devices>", "devices to prove on: names, or a JSON list, see below"),
-    setting("--standby <count>", "ready provers that wait, for each device").choices([
-      ...["auto", "0", "1"],
-    ]),
+    setting(
+      "--standby <count>",
+      "standby provers of each device, which verify and take over",
+    ).choices([...["auto", "0", "1"]]),
     setting("--prover-memory-mb <mb>", "replace a prover between proofs when it holds more"),
-    setting("--lock-dir <folder>", "folder of device locks, the same for all services here"),
-    setting("--deadline-ms <ms>", "start no proof later, if the request names no deadline"),
-    setting("--fence-ms <ms>", "kill a proof then, if the request names no fence"),
+    setting(
+      "--lock-dir <folder>",
+      "folder of device locks, the same for all services of a machine",
+    ),
+    setting("--deadline-ms <ms>", "deadline of requests that name none: no proof starts later"),
+    setting("--fence-ms <ms>", "fence of requests that name none: running proofs are killed"),
     setting("--drain-ms <ms>", "time for running proofs at shutdown"),
-    setting("--log-level <level>", "log nothing below").choices([
+    setting("--log-level <level>", "lowest level to log").choices([
       ...["debug", "info", "warn", "error", "silent"],
     ]),
   ];

@@ -67,10 +67,14 @@ export function addSubmitCommand(program: Command, modules: CommandModules): voi
     .addOption(jsonLinesOption())
     .option("--out <file>", "also write the lines of --json to this file")
     .addOption(
-      msOption("--deadline-ms <ms>", "start no proof later (default: FILE's, or 5000)", MS_MAX),
+      msOption("--deadline-ms <ms>", "no proof starts later (default: FILE's, or 5000)", MS_MAX),
     )
     .addOption(
-      msOption("--fence-ms <ms>", "kill proofs then (default: FILE's, or the service's)", MS_MAX),
+      msOption(
+        "--fence-ms <ms>",
+        "running proofs are killed (default: FILE's, or the service's)",
+        MS_MAX,
+      ),
     )
     .action(
       ending(modules, (file: string, options: SubmitOptions) =>

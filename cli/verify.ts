@@ -62,7 +62,7 @@ export function addVerifyCommand(program: Command, modules: CommandModules): voi
     );
 }
 
-export async function verifyCommand(
+async function verifyCommand(
   file: string,
   options: VerifyOptions,
   terminal: Terminal,

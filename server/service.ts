@@ -129,7 +129,7 @@ async function listen(config: Config, { grpc, http, admin, probes }: Servers, lo
   const adminAddress = await admin?.listen(config.admin);
   const probesAddress = await probes?.listen(config.probes);
   const addresses = { grpc: grpcAddresses, http: httpAddress, admin: adminAddress ?? "off" };
-  log.info({ ...addresses, probes: probesAddress ?? "off" }, "listening; setting provers up");
+  log.info({ ...addresses, probes: probesAddress ?? "off" }, "listening; provers are starting");
   return { grpcAddresses, httpAddress, adminAddress, probesAddress };
 }
 

@@ -54,7 +54,7 @@ const proverColumns: readonly Column<Prover & { deviceId: string }>[] = [
   { title: "resident MB", align: "right", cell: (each) => String(each.residentBytes / 1_000_000n) },
 ];
 
-export function proversText(devices: readonly DeviceStatus[]): string {
+function proversText(devices: readonly DeviceStatus[]): string {
   const provers = devices.flatMap((device) =>
     device.provers.map((prover) => ({ ...prover, deviceId: device.deviceId })),
   );

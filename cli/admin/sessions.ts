@@ -41,7 +41,7 @@ const columns: readonly Column<LiveSession>[] = [
   { title: "groups", cell: ({ groups }) => groupsText(groups) },
 ];
 
-export function sessionsText(sessions: readonly LiveSession[]): string {
+function sessionsText(sessions: readonly LiveSession[]): string {
   return sessions.length === 0 ? "no sessions in flight\n" : formatTable(columns, sessions);
 }
 

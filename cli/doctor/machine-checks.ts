@@ -20,7 +20,7 @@ export function checkNodeVersion(version: string, range: string): Finding {
   return isEnough ? ok(version) : fail(`${version} is too old: install Node.js ${range}`);
 }
 
-/** @param cpuinfo the text of /proc/cpuinfo; undefined if there is none */
+/** @param cpuinfo the text of /proc/cpuinfo; undefined if it is missing */
 export function checkCpuFeatures(arch: string, cpuinfo: string | undefined): Finding {
   if (arch !== "x64") return ok(`none needed on ${arch}`);
   if (cpuinfo === undefined)
@@ -49,7 +49,7 @@ export function checkCores(
 export interface Memory {
   totalBytes: number;
   freeBytes: number;
-  /** The control group's limit; 0, very large or undefined if there is none. */
+  /** The control group's limit; 0, very large or undefined without a limit. */
   limitBytes: number | undefined;
 }
 
@@ -70,7 +70,7 @@ export function checkMemory({ totalBytes, freeBytes, limitBytes = 0 }: Memory): 
   return ok(text);
 }
 
-/** @param limits the text of /proc/self/limits; undefined if there is none */
+/** @param limits the text of /proc/self/limits; undefined if it is missing */
 export function checkOpenFiles(limits: string | undefined): Finding {
   const soft = /^Max open files\s+(\S+)/m.exec(limits ?? "")?.[1];
   if (soft === undefined)

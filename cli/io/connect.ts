@@ -25,7 +25,7 @@ export interface ConnectOptions {
 export function addConnectOptions(command: Command): Command {
   return command
     .addOption(
-      new Option("--server <address>", "host:port, https://host:port or unix:/path of the service")
+      new Option("--server <address>", "the service: host:port, https://host:port or unix:/path")
         .env("LEAN_AGGREGATOR_SERVER")
         .default("127.0.0.1:9190"),
     )

@@ -142,7 +142,7 @@ export class CostFiles implements CostStore {
       if (this.isFailureLogged) return;
       this.isFailureLogged = true;
       const line = { device: deviceId, path, cause: textOf(error) };
-      this.modules.log.warn(line, "learned costs not kept; the service does without");
+      this.modules.log.warn(line, "learned costs not saved; the service continues without");
     }
   }
 

@@ -75,7 +75,7 @@ export class LearnedCosts {
       (await this.calibrate(prover, calibration, giveUp));
     this.phase = "prepared";
     if (kept === undefined && calibration === undefined) {
-      log.info({ device: deviceId }, "no calibration; the first proof tells what proofs cost");
+      log.info({ device: deviceId }, "no calibration; costs are learned from the first proof");
     }
     return isUsable;
   }
@@ -97,7 +97,7 @@ export class LearnedCosts {
       return true;
     } catch (error) {
       const cause = error instanceof Error ? error.message : String(error);
-      log.warn({ device: deviceId, cause }, "calibration failed; the first proof tells instead");
+      log.warn({ device: deviceId, cause }, "calibration failed; costs are learned from the first proof");
       return !(error instanceof ProverError && error.kind === "died");
     } finally {
       cancel();

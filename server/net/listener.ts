@@ -137,7 +137,7 @@ export class Listener {
     const { clock, log } = this.modules;
     if (clock.nowMs() < this.quietUntilMs) return;
     this.quietUntilMs = clock.nowMs() + LOG_EVERY_MS;
-    log.warn(line, "a TLS handshake has failed");
+    log.warn(line, "TLS handshake failed");
   }
 
   /** Undefined when there is no room for one more, and none to be made. */

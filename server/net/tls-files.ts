@@ -17,7 +17,7 @@ export type TlsSettings = Pick<Config, Setting>;
 export interface TlsIdentity {
   cert: Buffer;
   key: Buffer;
-  /** Who signs client certificates. Undefined: none is asked for. */
+  /** The authority of client certificates. Undefined: clients need no certificate. */
   ca: Buffer | undefined;
   /** Unix time: of the certificate, and of the first of the client authority's to expire. */
   expiresAtMs: { certificate: number; clientCa: number | undefined };

@@ -40,7 +40,7 @@ export class TlsSource {
     this.watched = new WatchedFile(options, modules.clock, files);
   }
 
-  /** Rejects with `ConfigError` when the files are no good. */
+  /** Rejects with `ConfigError` when the files are invalid. */
   static async open(settings: TlsSettings, modules: TlsSourceModules): Promise<TlsSource> {
     const files = await readTlsFiles(settings);
     return new TlsSource(settings, modules, files, checkTlsFiles(files, modules.clock.unixMs()));
@@ -50,7 +50,7 @@ export class TlsSource {
     return this.current;
   }
 
-  /** `serve` is told of each new one, for handshakes from then on. */
+  /** Calls `serve` with each new certificate, for handshakes from then on. */
   onRenewal(serve: (identity: TlsIdentity) => void): void {
     this.servers.add(serve);
   }

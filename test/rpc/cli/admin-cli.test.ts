@@ -63,7 +63,7 @@ test("sessions and provers are tables for people, whole messages with --json", a
   expect(await admin("end", sessionId)).toMatchObject(again);
 });
 
-test("drain tells what still runs, and fails when its wait was too short", async () => {
+test("drain says what still runs, and fails when its wait was too short", async () => {
   const idle = { code: 0, stdout: expect.stringContaining("; nothing runs on it\n") };
   expect(await admin("drain", "cpu", "--wait", "10000")).toMatchObject(idle);
   expect((await admin("provers")).stdout).toMatch(/\ncpu +idle, drained /);
@@ -75,7 +75,7 @@ test("drain tells what still runs, and fails when its wait was too short", async
   await admin("end", sessionId);
 });
 
-test("restart tells what it waits for", async () => {
+test("restart says what it waits for", async () => {
   const now = "device cpu: a new prover starts\n";
   expect(await admin("restart", "cpu")).toMatchObject({ code: 0, stdout: now });
   const sessionId = await proving();
@@ -85,7 +85,7 @@ test("restart tells what it waits for", async () => {
   await admin("end", sessionId);
 });
 
-test("what is not there, and who does not listen, is told with what to do, and ends with 1", async () => {
+test("a missing device, session or listener ends with 1, and the error says what to do", async () => {
   const fails = (text: RegExp) => ({ code: 1, stdout: "", stderr: expect.stringMatching(text) });
   const noDevice = fails(
     /not found: device_id: no device "gpu", there are: cpu; see 'lean-aggregator admin prov/,
@@ -101,7 +101,7 @@ test("what is not there, and who does not listen, is told with what to do, and e
   );
 });
 
-test("a wrong flag is told and ends with 2", async () => {
+test("a wrong flag ends with 2, and the error names it", async () => {
   const message = expect.stringContaining("Expected host:port or unix:/path");
   const ended = await admin("provers", "--server", "off");
   expect(ended).toMatchObject({ code: 2, stdout: "", stderr: message });

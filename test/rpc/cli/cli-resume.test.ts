@@ -1,4 +1,4 @@
-/** submit and watch when the connection breaks, the service restarts, or is gone for good. */
+/** submit and watch when the connection breaks, the service restarts, or does not come back. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { submitCommand } from "../../../cli/submit.js";
 import { watchCommand } from "../../../cli/watch.js";
@@ -61,7 +61,7 @@ test("submit says that the session is lost when the service has restarted", asyn
   await other.close();
 });
 
-test("submit gives up a little after the fence when the service is gone for good", async () => {
+test("submit gives up shortly after the fence when the service does not come back", async () => {
   const { ended } = await submit(100);
   proxy.cut();
   expect(await ended).toMatchObject({

@@ -166,7 +166,7 @@ describe("verify", () => {
     expect(code).toBe(3);
   });
 
-  test("takes a request that names its keys itself", async () => {
+  test("takes a request that has its own keys", async () => {
     const { snapshot } = request();
     const event = readFileSync(outcomes, "utf8").split("\n")[1] ?? "";
     const { outcome } = JSON.parse(event) as { outcome: Record<string, unknown> };
@@ -179,7 +179,7 @@ describe("verify", () => {
     expect(await cli("verify", file, "--keys", snapshotFile)).toMatchObject({ code: 2 });
   });
 
-  test("ends with 2 without keys, and when there is no proof to verify", async () => {
+  test("ends with 2 without keys, and when the file has no proof", async () => {
     expect(await cli("verify", outcomes)).toMatchObject({
       code: 2,
       stderr: expect.stringContaining("--keys"),
@@ -290,7 +290,7 @@ test.each([
   expect([code, stdout]).toEqual([2, ""]);
 });
 
-test("--help of each command has examples or exit codes", async () => {
+test("--help of each command has examples, exit codes, and no long lines", async () => {
   const { stdout } = await cli("--help");
   const names = [...stdout.matchAll(/^ {2}(\w+) (\[options\]|<)/gm)].map(([, name = ""]) => name);
   expect(names).toContain("verify");

@@ -1,4 +1,4 @@
-/** The policy file: what is wrong with it is told all at once, with its place. */
+/** The policy file: all its errors are reported at once, with their places. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";

@@ -12,7 +12,7 @@ import { fakeTerminal, freshPath } from "../../helpers/command-line.js";
 const usage = (text: string) =>
   expect.objectContaining({ exitCode: exitCodes.usage, message: expect.stringContaining(text) });
 
-test("a token is printed once, with its line for the policy file", () => {
+test("a token is printed once, with its entry for the policy file", () => {
   const terminal = fakeTerminal();
   expect(tokenCommand({}, terminal)).toBe(exitCodes.ok);
   const [token = "", line = "", ...more] = terminal.stdout.trimEnd().split("\n");
@@ -50,7 +50,7 @@ function check(options: PolicyCheckOptions) {
   return { code: policyCheckCommand(file, options, terminal), text: terminal.stdout };
 }
 
-test("a policy that can be used is shown, a line a principal", () => {
+test("a valid policy is shown, one line for each principal", () => {
   const { code, text } = check({});
   expect(code).toBe(exitCodes.ok);
   const [, first, second] = text.split("\n").map((line) => line.replaceAll(/ {2,}/g, "  "));
@@ -61,7 +61,7 @@ test("a policy that can be used is shown, a line a principal", () => {
   expect(second).toBe("operator  loopback  -  -  DrainDevice  -  -");
 });
 
-test("what a principal may do is told, and why not", () => {
+test("the check says what a principal may do, and why something is denied", () => {
   const asked = { principal: "node-1", call: "SubmitSnapshot", node: "node-1-b" } as const;
   expect(check({ ...asked, priority: "aggregation" })).toEqual({
     code: exitCodes.ok,
@@ -75,12 +75,12 @@ test("what a principal may do is told, and why not", () => {
   expect(check({ principal: "node-1", call: "DrainDevice" }).code).toBe(exitCodes.notAll);
 });
 
-test("a question about nobody, or somebody who is not there, is a wrong flag", () => {
+test("a question without principal, or about an unknown one, is a wrong flag", () => {
   expect(() => check({ call: "GetSession" })).toThrow(usage("--principal"));
   expect(() => check({ principal: "node-2" })).toThrow(usage("node-1, operator"));
 });
 
-test("doctor tells how many principals a policy names, or what is wrong with it", () => {
+test("doctor says how many principals a policy has, or what is wrong with it", () => {
   expect(checkPolicy(file)).toEqual({ level: "ok", text: `${file} is valid: 2 principals` });
   const wrong = freshPath("wrong.json");
   expect(checkPolicy(wrong)).toMatchObject({
@@ -89,7 +89,7 @@ test("doctor tells how many principals a policy names, or what is wrong with it"
   });
 });
 
-test("a policy that cannot be used ends with 2, and every problem in its own line", () => {
+test("an invalid policy ends with 2, and has a line for every error", () => {
   const wrong = freshPath("wrong.json");
   writeFileSync(wrong, JSON.stringify({ principals: [{ name: "ghost" }, { name: "?" }] }));
   expect(() => policyCheckCommand(wrong, {}, fakeTerminal())).toThrow(

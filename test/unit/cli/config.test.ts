@@ -48,7 +48,7 @@ test("every problem is reported at once, each under its key", () => {
   expect(problemsOf(wrong).toSorted()).toEqual(["fenceMs", "http", "lisen", "listen", "spam"]);
 });
 
-test("a setting named __proto__ is refused like any other that there is not", () => {
+test("a setting named __proto__ is an unknown setting like any other", () => {
   const file: Record<string, unknown> = JSON.parse('{"__proto__": {"fenceMs": 1}}');
   expect(problemsOf(file)).toEqual(["__proto__"]);
 });

@@ -38,7 +38,7 @@ test("a processor without AVX2 fails, and one of its names inside another is not
   expect(checkCpuFeatures("arm64", undefined).level).toBe("ok");
 });
 
-test("one core is warned of, whoever took the others away", () => {
+test("one core is warned of, for whatever reason the others are not allowed", () => {
   expect(checkCores(4, 4, "0-3").level).toBe("ok");
   expect(checkCores(1, 8, "3")).toMatchObject({
     level: "warn",
@@ -113,7 +113,7 @@ test("a device lock that is held names its holder", () => {
   expect(checkDeviceLock(join(lockPath, "under", "file")).level).toBe("fail");
 });
 
-test("confinement is told, and a prover that would run as root is warned of", () => {
+test("confinement is reported, and a prover that would run as root is warned of", () => {
   const check = (uid: number, user?: { uid: number; gid: number }) =>
     checkConfinement({ platform: "linux", uid, devices: [{ id: "cpu", user }] });
   const nobody = { uid: 65_534, gid: 65_534 };
@@ -143,7 +143,7 @@ test("provers that verify their own proofs are warned of", () => {
   });
 });
 
-test("the report has a line a check, its level first", () => {
+test("the report has one line for each check, its level first", () => {
   const lines = report([
     ["memory", { level: "ok", text: "enough" }],
     ["a longer name", { level: "fail", text: "do this" }],

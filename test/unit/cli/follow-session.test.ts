@@ -64,7 +64,7 @@ async function follow(
   return { groups, cursors, ended };
 }
 
-test("each group is told once, whether by a stream, by the session itself, or by both", async () => {
+test("each group is reported once, whether a stream, the session itself, or both have it", async () => {
   const { groups, cursors, ended } = await follow(
     [
       { events: [outcome(0)], error: "unavailable" },

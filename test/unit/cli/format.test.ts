@@ -62,7 +62,7 @@ describe("a table of outcomes", () => {
     }
   });
 
-  test("says of the fake prover's results that they are none", () => {
+  test("marks the fake prover's results", () => {
     expect(outcomeLine({ ...proved, fake: true })).toContain("proved_late FAKE");
   });
 });
@@ -102,7 +102,7 @@ describe("progress", () => {
     expect(terminal.stderr).toBe(`${clear}proving, 250 ms${clear}proving, 500 ms${clear}`);
   });
 
-  test("is a line every few seconds elsewhere, with no control characters", () => {
+  test("prints a line every few seconds elsewhere, without control characters", () => {
     const terminal = fakeTerminal(false);
     const progress = new Progress(text, terminal);
     vi.advanceTimersByTime(10_000);
@@ -133,7 +133,7 @@ describe("the proofs in a file", () => {
     expect(groups(text)).toEqual(expected);
   });
 
-  test("are a request when it names its keys", () => {
+  test("are a request when it has keys", () => {
     expect(read('{"publicKeys": ["AAAA"]}')).toMatchObject({ kind: "request" });
     expect(read('{"public_keys": []}')).toMatchObject({ kind: "request" });
   });
@@ -151,7 +151,7 @@ describe("the proofs in a file", () => {
     expect(() => read(text)).toThrow(message);
   });
 
-  test("are refused when a binary file is none", () => {
+  test("are refused when a binary file is not a request", () => {
     expect(() => read("\u0001\u0002{", "r.bin")).toThrow(
       "r.bin is not a valid binary VerifyAggregateRequest: ",
     );
@@ -169,7 +169,7 @@ describe("the request that verifies an outcome", () => {
     expect(proof).toBe(proved.proof);
   });
 
-  test("is refused when the key of one is not there", () => {
+  test("is refused when the key of a participant is missing", () => {
     expect(() => verifyRequestOf(proved, keys.slice(1), "s.json")).toThrow(
       "--keys s.json has no key for validator 0; name the snapshot that was submitted",
     );

@@ -89,7 +89,7 @@ describe("a calibration that fails is told of and not tried again", () => {
     const costs = learnedCosts({ calibration: { ...calibration, signatures: new Uint8Array(64) } });
     expect(await prepared(costs, prover(200), 200)).toBe(true);
     expect(costs.isPrepared).toBe(true);
-    expect(logged).toEqual(["calibration failed; the first proof tells instead"]);
+    expect(logged).toEqual(["calibration failed; costs are learned from the first proof"]);
     expect(costs.model).toEqual(freshCostModel);
   });
 
