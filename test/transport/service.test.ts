@@ -83,7 +83,7 @@ describe("with a certificate", () => {
     const wrong = await commandLine(["info", "--tls-ca", "/no/ca.pem"]);
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("/no/ca.pem")]);
     const odd = await commandLine(["info", "--server", "https://host/path"]);
-    expect([odd.code, odd.stderr]).toEqual([2, expect.stringContaining("expected https://")]);
+    expect([odd.code, odd.stderr]).toEqual([2, expect.stringContaining("write https://host:port")]);
   });
 
   test("files that cannot be used end serve with 2, under the flag's name", async () => {
@@ -95,7 +95,7 @@ describe("with a certificate", () => {
 
   test("doctor tells until when it is good, and warns a week before", async () => {
     const soon = await checkTls(mutualTlsSettings, Date.now());
-    expect(soon).toMatchObject({ level: "warn", text: expect.stringContaining("good until") });
+    expect(soon).toMatchObject({ level: "warn", text: expect.stringContaining("valid until") });
     const over = await checkTls(mutualTlsSettings, Date.now() + 9e8);
     expect(over).toMatchObject({ level: "fail", text: expect.stringContaining("expired") });
   });

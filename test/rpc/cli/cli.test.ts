@@ -228,9 +228,8 @@ test("info is a table, or the raw message", async () => {
   const text = await cli("info");
   expect(text.stdout).toMatch(/^version +test\n/);
   expect(text.stdout).toMatch(/\ncpu +idle +its prover +-\n/);
-  for (const [name, value] of Object.entries(limits)) {
-    expect(text.stdout).toMatch(new RegExp(`^${name} +${value}$`, "m"));
-  }
+  const snapshot = `at most ${limits.groupsMax} groups, ${limits.snapshotBytesMax / 1024} KiB`;
+  expect(text.stdout).toMatch(new RegExp(`^snapshot +${snapshot}$`, "m"));
   expect(text.code).toBe(0);
   const { stdout } = await cli("info", "--json");
   expect(JSON.parse(stdout)).toMatchObject({ serverVersion: "test", limits: {} });
@@ -296,7 +295,7 @@ test("--help of each command has examples, exit codes, and no long lines", async
   expect(names).toContain("verify");
   for (const name of names) {
     const help = await cli(name, "--help");
-    expect(help.stdout, name).toMatch(/\nExamples:\n {2}lean-aggregator /);
+    expect(help.stdout, name).toMatch(/\nExamples:\n {2}.*lean-aggregator /);
     if (name !== "completion") expect(help.stdout, name).toMatch(/\nExit codes:\n {2}0 {2}/);
     for (const line of help.stdout.split("\n")) expect(line.length, line).toBeLessThan(90);
     expect(help.code, name).toBe(0);

@@ -118,7 +118,7 @@ test("a session that the service does not know any more is lost", async () => {
   );
 });
 
-test("a stream that is refused for good is not asked for again", async () => {
+test("a stream that is refused is not opened again", async () => {
   await expect(follow([{ events: [], error: "unauthorized" }], [])).rejects.toMatchObject({
     kind: "unauthorized",
   });
