@@ -97,7 +97,10 @@ export class LearnedCosts {
       return true;
     } catch (error) {
       const cause = error instanceof Error ? error.message : String(error);
-      log.warn({ device: deviceId, cause }, "calibration failed; costs are learned from the first proof");
+      log.warn(
+        { device: deviceId, cause },
+        "calibration failed; costs are learned from the first proof",
+      );
       return !(error instanceof ProverError && error.kind === "died");
     } finally {
       cancel();
