@@ -20,6 +20,8 @@ export interface BackendDescription {
   proofBytesMax: number;
   childrenMax: number;
   rawsMax: number;
+  /** Bit n is set when `logInvRate` n is offered; 0 means one rate only, the default. */
+  rates: number;
   /** A proof verifies only against keys in the order in which it was made. */
   keyOrderMatters: boolean;
 }

@@ -92,7 +92,7 @@ class AggregateWorker final : public Worker {
   std::vector<uint8_t> proof_;
 };
 
-/* The arguments (m, keys, signatures) that two methods begin with. */
+/* Reads the first three arguments of two methods: m, keys, signatures. */
 SignedKeys read_signed_keys(const Napi::CallbackInfo &info,
                             const lean_prover_description &description) {
   SignedKeys input;
@@ -120,15 +120,15 @@ Napi::Function Prover::define(Napi::Env env) {
 }
 
 Prover::Prover(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Prover>(info) {
-  // Reachable from JavaScript as prover.constructor.
+  // JavaScript can reach this as prover.constructor.
   if (!info[0].IsExternal()) {
-    throw Napi::TypeError::New(info.Env(), "a prover is made by open()");
+    throw Napi::TypeError::New(info.Env(), "only open() makes a prover");
   }
   library_ = *info[0].As<Napi::External<std::shared_ptr<Library>>>().Data();
 }
 
 const std::shared_ptr<Library> &Prover::library(Napi::Env env) const {
-  if (library_ == nullptr) throw Napi::Error::New(env, "the prover is closed");
+  if (library_ == nullptr) throw Napi::Error::New(env, "the prover is closed; open another");
   return library_;
 }
 
@@ -145,6 +145,7 @@ Napi::Value Prover::describe(const Napi::CallbackInfo &info) {
   made.Set("proofBytesMax", Napi::Number::New(env, d.proof_bytes_max));
   made.Set("childrenMax", Napi::Number::New(env, d.children_max));
   made.Set("rawsMax", Napi::Number::New(env, d.raws_max));
+  made.Set("rates", Napi::Number::New(env, d.rates));
   made.Set("keyOrderMatters", Napi::Boolean::New(env, d.key_order_matters != 0));
   return made;
 }
@@ -173,7 +174,7 @@ Napi::Value Prover::aggregate(const Napi::CallbackInfo &info) {
 }
 
 void Prover::close(const Napi::CallbackInfo &) {
-  // Running workers own the library too; the last of them closes it.
+  // Running workers share the library; the last owner closes it.
   library_.reset();
 }
 

@@ -1,6 +1,7 @@
 /*
  * The C ABI between lean-aggregator and a prover build ("backend"): a shared library that exports
- * the functions below. One handle per process; the service kills the process to cancel a proof.
+ * the functions below. A process opens one handle; the service kills the process to cancel a proof.
+ * The service refuses to start with a library whose limits it cannot honour; see the description.
  *
  * Memory: inputs belong to the caller and are only read during the call. An output buffer belongs
  * to the library until the caller hands it to lean_prover_free_buffer. Strings in
@@ -22,11 +23,11 @@
 extern "C" {
 #endif
 
-/* Raised when a struct or a function's meaning changes. Libraries of another version are refused. */
+/* Raised when a struct or the meaning of a function changes. Other versions are refused. */
 #define LEAN_PROVER_ABI_VERSION 1u
-/* Hash tree root of the attestation data: every signed message has this size. */
+/* Size of every signed message, the hash tree root of the attestation data. */
 #define LEAN_PROVER_MESSAGE_BYTES 32u
-/* Size of the error buffer that callers pass. */
+/* Size of the caller's error buffer. */
 #define LEAN_PROVER_ERROR_BYTES 512u
 
 typedef enum lean_prover_status {
@@ -45,7 +46,11 @@ typedef enum lean_prover_kind {
   LEAN_PROVER_KIND_SPLIT = 4u      /* reserved: one message's proof out of a merged one */
 } lean_prover_kind;
 
-/* What the library is. Sizes are bytes; 0 in a *_max field means no limit of the library's own. */
+/*
+ * What the library is. Sizes are bytes; 0 in a *_max field means no limit of the library's own. The
+ * service needs the kind AGGREGATE, raws_max 0 or at least 4096, rates 0 or with bit 0, and
+ * key_order_matters 0.
+ */
 typedef struct lean_prover_description {
   uint32_t abi_version;
   uint32_t kinds;               /* bit set of lean_prover_kind */
@@ -56,8 +61,8 @@ typedef struct lean_prover_description {
   uint32_t signature_bytes;
   uint32_t proof_bytes_max;
   uint32_t children_max;
-  uint32_t raws_max;
-  uint32_t rates;               /* bit n set: log_inv_rate n is offered; 0: the library's only one */
+  uint32_t raws_max;            /* raw signatures in one call */
+  uint32_t rates;               /* bit n set: log_inv_rate n is offered; 0: the default rate only */
   uint32_t key_order_matters;   /* 1: a proof verifies only against keys in the order it was made */
 } lean_prover_description;
 
@@ -67,14 +72,14 @@ typedef struct lean_prover_keys {
   size_t count;
 } lean_prover_keys;
 
-/* A proof, and the keys it must attest for the message of the call: exactly these. */
+/* A proof and the keys that it must attest for the message of the call: exactly these. */
 typedef struct lean_prover_aggregate_claim {
   const uint8_t *proof;
   size_t proof_bytes;
   lean_prover_keys keys;
 } lean_prover_aggregate_claim;
 
-/* The claim of a call: the message and the slot (leaf index) it is signed at. */
+/* The message of a call and the slot (leaf index) at which it is signed. */
 typedef struct lean_prover_message {
   uint8_t root[LEAN_PROVER_MESSAGE_BYTES];
   uint32_t slot;
@@ -87,7 +92,7 @@ typedef struct lean_prover_buffer {
 
 typedef struct lean_prover lean_prover; /* opaque */
 
-/* Sets the prover up (seconds). config is library-defined, UTF-8, may be NULL. */
+/* Sets the prover up, which takes seconds. The library defines config, UTF-8 text; may be NULL. */
 lean_prover_status lean_prover_open(const char *config, lean_prover **out, char *error);
 
 lean_prover_status lean_prover_describe(lean_prover *prover, lean_prover_description *out);
@@ -109,8 +114,8 @@ lean_prover_status lean_prover_verify_aggregate(lean_prover *prover,
                                                 char *error);
 
 /*
- * Proves that every key of raws and of children signed the message. log_inv_rate 0: the library's
- * default. Cannot be interrupted. Whatever proof held before, it is empty unless this succeeds.
+ * Proves that every key of raws and of children signed the message. log_inv_rate 0 means the
+ * library's default. Cannot be interrupted. On failure *proof is set to empty.
  */
 lean_prover_status lean_prover_aggregate(lean_prover *prover, const lean_prover_message *message,
                                          lean_prover_keys raws, const uint8_t *signatures,
@@ -120,7 +125,7 @@ lean_prover_status lean_prover_aggregate(lean_prover *prover, const lean_prover_
 
 void lean_prover_free_buffer(lean_prover *prover, lean_prover_buffer *buffer);
 
-/* No call may be running. The process ends soon after: a library may keep what it cannot undo. */
+/* No call may be running. The process ends soon after, so a library need not free everything. */
 void lean_prover_close(lean_prover *prover);
 
 #ifdef __cplusplus

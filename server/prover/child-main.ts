@@ -16,12 +16,14 @@ import {
 } from "../../native/addon.js";
 import { limits } from "../limits.js";
 import { confineProver } from "./confinement.js";
+import { unmetNeed } from "./library-needs.js";
 import {
   parseToChild,
-  type FromChild,
+  type ChildDescription,
   type ChildReply,
   type ChildRequest,
   type ChildStart,
+  type FromChild,
   type ToChild,
 } from "./messages.js";
 import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
@@ -74,7 +76,11 @@ async function openBackend(addon: Addon, start: ChildStart): Promise<NativeProve
   setNiceness(start.nice);
   addon.setAffinity(start.cores);
   confineProver(addon, start.fileBytesMax);
-  return addon.open(start.backend.library, start.backend.config);
+  const { library, config } = start.backend;
+  const prover = await addon.open(library, config);
+  const fault = unmetNeed(library, prover.describe());
+  if (fault !== undefined) throw new Error(fault);
+  return prover;
 }
 
 async function answer(prover: NativeProver, request: ChildRequest): Promise<unknown> {
@@ -157,20 +163,17 @@ function main(): void {
   readMessages(pipe, { onMessage, onGarbage, onEnd }, limits.proverRequestBytesMax);
 }
 
-/** Copies field by field: the parent refuses a description with any other field. */
-function describe(prover: NativeProver) {
+/** The part of the description that the service uses after the start. */
+function describe(prover: NativeProver): ChildDescription {
   const d = prover.describe();
   return {
     backend: d.backend,
     scheme: d.scheme,
     revision: d.revision,
-    kinds: d.kinds,
     publicKeyBytes: d.publicKeyBytes,
     signatureBytes: d.signatureBytes,
     proofBytesMax: d.proofBytesMax,
     childrenMax: d.childrenMax,
-    rawsMax: d.rawsMax,
-    keyOrderMatters: d.keyOrderMatters,
   };
 }
 

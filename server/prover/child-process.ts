@@ -4,10 +4,9 @@
  */
 import type { ChildProcess } from "node:child_process";
 import { Duplex } from "node:stream";
-import type { BackendDescription } from "../../native/addon.js";
 import { limits } from "../limits.js";
 import { GarbledMessageError, parseFromChild, printable } from "./messages.js";
-import type { ChildReply, ChildRequest, ChildStart } from "./messages.js";
+import type { ChildDescription, ChildReply, ChildRequest, ChildStart } from "./messages.js";
 import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
 import { ProverError, type ProverExit } from "./prover.js";
 
@@ -44,7 +43,7 @@ export type ChildQuestion = ChildRequest extends infer R
   : never;
 
 export class ProverChild {
-  readonly ready: Promise<BackendDescription>;
+  readonly ready: Promise<ChildDescription>;
   readonly exited: Promise<ProverExit>;
   /** Resident memory, as the process last reported it; 0 before the first report. */
   residentBytes = 0;
@@ -70,7 +69,7 @@ export class ProverChild {
     this.pipe = pipeOf(child);
     this.messageAtMs = watch.nowMs();
     this.oomKillsAtStart = watch.oomKills();
-    const { promise, resolve, reject } = deferred<BackendDescription>();
+    const { promise, resolve, reject } = deferred<ChildDescription>();
     this.ready = promise;
     this.exited = this.listen(resolve);
     void this.exited.then((exit) => reject(new ProverError("start_failed", exit.detail)));
@@ -123,7 +122,7 @@ export class ProverChild {
     writeMessage(this.pipe, message);
   }
 
-  private receive(raw: unknown, ready: (description: BackendDescription) => void): void {
+  private receive(raw: unknown, ready: (description: ChildDescription) => void): void {
     if (this.phase.kind === "ending" || this.phase.kind === "ended") return;
     this.messageAtMs = this.watch.nowMs();
     try {
@@ -180,7 +179,7 @@ export class ProverChild {
     };
   }
 
-  private listen(ready: (description: BackendDescription) => void): Promise<ProverExit> {
+  private listen(ready: (description: ChildDescription) => void): Promise<ProverExit> {
     const { child } = this;
     const { promise, resolve } = deferred<ProverExit>();
     const end = (how: string, signal: NodeJS.Signals | null) => {

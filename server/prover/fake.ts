@@ -30,13 +30,10 @@ const DESCRIPTION: ProverDescription = {
   backend: "fake",
   scheme: "fake",
   revision: "fake-1",
-  kinds: 1,
   publicKeyBytes: KEY_BYTES,
   signatureBytes: SIGNATURE_BYTES,
   proofBytesMax: 0,
   childrenMax: 0,
-  rawsMax: 0,
-  keyOrderMatters: false,
   fake: true,
 };
 

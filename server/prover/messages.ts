@@ -65,21 +65,16 @@ const name = z
   .string()
   .max(limits.proverNameLengthMax)
   .regex(/^[\x20-\x7e]*$/, "a name is printable ASCII");
-const ready = z.strictObject({
-  kind: z.literal("ready"),
-  description: z.strictObject({
-    backend: name,
-    scheme: name,
-    revision: name,
-    kinds: u32,
-    publicKeyBytes: u32.min(1).max(limits.proverItemBytesMax),
-    signatureBytes: u32.min(1).max(limits.proverItemBytesMax),
-    proofBytesMax: u32,
-    childrenMax: u32,
-    rawsMax: u32,
-    keyOrderMatters: z.boolean(),
-  }),
+const description = z.strictObject({
+  backend: name,
+  scheme: name,
+  revision: name,
+  publicKeyBytes: u32.min(1).max(limits.proverItemBytesMax),
+  signatureBytes: u32.min(1).max(limits.proverItemBytesMax),
+  proofBytesMax: u32,
+  childrenMax: u32,
 });
+const ready = z.strictObject({ kind: z.literal("ready"), description });
 const heartbeat = z.strictObject({
   kind: z.literal("heartbeat"),
   residentBytes: z.int().min(0),
@@ -99,6 +94,7 @@ const failed = z.strictObject({
 });
 const fromChild = z.discriminatedUnion("kind", [ready, heartbeat, done, failed]);
 
+export type ChildDescription = z.infer<typeof description>;
 export type ChildReply = z.infer<typeof done> | z.infer<typeof failed>;
 export type FromChild = z.infer<typeof fromChild>;
 

@@ -1,7 +1,14 @@
-/** What a prover says of itself. Provers of one service have the same scheme and revision. */
-import type { BackendDescription } from "../../native/addon.js";
+/** What a prover says about itself. Provers of one service have the same scheme and revision. */
 
-export interface ProverDescription extends BackendDescription {
-  /** Its results are only simulated: no proof of it can be taken for a real one. */
+/** Sizes are bytes; 0 in a `…Max` field means no limit. */
+export interface ProverDescription {
+  backend: string;
+  scheme: string;
+  revision: string;
+  publicKeyBytes: number;
+  signatureBytes: number;
+  proofBytesMax: number;
+  childrenMax: number;
+  /** The proofs are only simulated; none of them passes for a real one. */
   fake: boolean;
 }

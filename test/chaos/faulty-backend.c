@@ -1,5 +1,6 @@
 /*
- * A backend that goes wrong on command. It has the sizes of the committed vectors, takes every
+ * A backend that goes wrong on command. It has the sizes of the committed vectors and the kinds and
+ * limits of FAULTY_LIMITS, which the compiler's command line defines as initialisers. It takes every
  * signature as valid, and proves at once; what it calls a proof is a digest of the claims.
  *
  * config is a folder. Before each call (aggregate, verify_signatures, verify_aggregate) a file there
@@ -99,7 +100,7 @@ PUBLIC lean_prover_status lean_prover_describe(lean_prover *prover, lean_prover_
   (void)prover;
   *out = (lean_prover_description){
       .abi_version = LEAN_PROVER_ABI_VERSION,
-      .kinds = LEAN_PROVER_KIND_AGGREGATE,
+      FAULTY_LIMITS,
       .backend = "faulty",
       .scheme = "faulty",
       .revision = "faulty-1",

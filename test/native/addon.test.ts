@@ -143,6 +143,7 @@ describe("a prover", () => {
       proofBytesMax: 524288,
       childrenMax: 16,
       rawsMax: 4096,
+      rates: 0,
       keyOrderMatters: false,
     });
   });

@@ -3,8 +3,8 @@ import { serialize } from "node:v8";
 import type { FromChild, ChildRequest } from "../../server/prover/messages.js";
 
 export const description = {
-  ...{ backend: "b", scheme: "s", revision: "r", kinds: 1, publicKeyBytes: 32, signatureBytes: 64 },
-  ...{ proofBytesMax: 1000, childrenMax: 4, rawsMax: 64, keyOrderMatters: false },
+  ...{ backend: "b", scheme: "s", revision: "r", publicKeyBytes: 32, signatureBytes: 64 },
+  ...{ proofBytesMax: 1000, childrenMax: 4 },
 };
 const message = { root: new Uint8Array(32).fill(7), slot: 7 };
 

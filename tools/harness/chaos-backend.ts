@@ -36,8 +36,11 @@ export class FaultyBackend {
   private readonly folder = mkdtempSync(join(tmpdir(), "lean-faulty-"));
   readonly options: BackendOptions;
 
-  /** Compiles; throws with what the compiler says. */
-  constructor() {
+  /**
+   * Compiles; throws with what the compiler says. `limits` are C initialisers of its description,
+   * for example `.raws_max = 64`; default: no limits.
+   */
+  constructor(limits = ".kinds = LEAN_PROVER_KIND_AGGREGATE") {
     const library = join(this.folder, "faulty.so");
     const keyBytes = String(publicKey(0).length);
     const signatureBytes = String(raw(0, 0).signature.length);
@@ -48,6 +51,7 @@ export class FaultyBackend {
         ...["-fPIC", "-shared", "-fvisibility=hidden", "-Inative/include"],
         `-DFAULTY_PUBLIC_KEY_BYTES=${keyBytes}`,
         `-DFAULTY_SIGNATURE_BYTES=${signatureBytes}`,
+        `-DFAULTY_LIMITS=${limits}`,
         ...["-o", library, "test/chaos/faulty-backend.c"],
       ],
       { encoding: "utf8" },

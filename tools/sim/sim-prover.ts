@@ -25,13 +25,10 @@ const DESCRIPTION: ProverDescription = {
   backend: "sim",
   scheme: "sim",
   revision: "sim-1",
-  kinds: 1,
   publicKeyBytes: KEY_BYTES,
   signatureBytes: SIGNATURE_BYTES,
   proofBytesMax: 0,
   childrenMax: 16,
-  rawsMax: 0,
-  keyOrderMatters: false,
   fake: true,
 };
 

@@ -45,8 +45,8 @@ describe("a prover process that goes wrong", () => {
   }
 
   const READY = `send({ kind: "ready", description: { backend: "b", scheme: "s",
-    revision: "r", kinds: 1, publicKeyBytes: 32, signatureBytes: 64, proofBytesMax: 10,
-    childrenMax: 0, rawsMax: 0, keyOrderMatters: false } });`;
+    revision: "r", publicKeyBytes: 32, signatureBytes: 64, proofBytesMax: 10,
+    childrenMax: 0 } });`;
   const verify = (prover: Prover) =>
     prover.verifySignatures(message, new Uint8Array(64), new Uint8Array(128));
 

@@ -13,13 +13,10 @@ const description = {
   backend: "lean_pq",
   scheme: "leanxmss",
   revision: "r1",
-  kinds: 1,
   publicKeyBytes: 32,
   signatureBytes: 2404,
   proofBytesMax: 1000,
   childrenMax: 16,
-  rawsMax: 0,
-  keyOrderMatters: false,
 };
 const message = { root: new Uint8Array(32), slot: 7 };
 const request = {

@@ -1,0 +1,41 @@
+/** What the service needs of a library, each need with the value that it names. */
+import { expect, test } from "vitest";
+import type { BackendDescription } from "../../../native/addon.js";
+import { limits } from "../../../server/limits.js";
+import { unmetNeed } from "../../../server/prover/library-needs.js";
+
+const usable: BackendDescription = {
+  backend: "b",
+  scheme: "s",
+  revision: "r",
+  kinds: 1,
+  publicKeyBytes: 32,
+  signatureBytes: 64,
+  proofBytesMax: 0,
+  childrenMax: 0,
+  rawsMax: 0,
+  rates: 0,
+  keyOrderMatters: false,
+};
+const fault = (changes: Partial<BackendDescription>) =>
+  unmetNeed("/lib/x.so", { ...usable, ...changes });
+
+test("a library with enough of everything can be used", () => {
+  for (const changes of [{}, { rawsMax: limits.validatorsMax }, { rates: 1 }, { kinds: 7 }]) {
+    expect(fault(changes)).toBeUndefined();
+  }
+});
+
+test("each need that is not met is one sentence with library, value and need", () => {
+  expect(fault({ rawsMax: 64 })).toBe(
+    "library /lib/x.so has raws_max 64; the service needs at least 4096, or 0 for no limit",
+  );
+  expect(fault({ rates: 0x80000002 })).toBe(
+    "library /lib/x.so has rates 0x80000002 without its default; " +
+      "the service needs bit 0, or 0 for a single rate",
+  );
+  expect(fault({ keyOrderMatters: true })).toMatch(
+    /^library \/lib\/x\.so has key_order_matters 1;/,
+  );
+  expect(fault({ kinds: 6 })).toMatch(/^library \/lib\/x\.so has kinds 6;/);
+});
