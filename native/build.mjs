@@ -1,6 +1,6 @@
-// Compiles the native parts that are older than their sources: the addon (node-gyp), the backend
-// build/lean_pq.so and the conformance program; with --asan also both of the latter and the ABI's
-// fuzzer under AddressSanitizer, as build/lean_pq-asan.so, build/conformance-asan and build/fuzz-asan.
+// Compiles each native part that is older than its sources: the addon (node-gyp), the backend
+// build/lean_pq.so and the conformance program. With --asan also the backend, the conformance program
+// and the ABI's fuzzer under AddressSanitizer, as build/{lean_pq-asan.so,conformance-asan,fuzz-asan}.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync, utimesSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -18,21 +18,29 @@ function fail(text) {
   process.exit(1);
 }
 
-function run(command, args) {
+/** Runs a command that makes the output. Its own messages go to the terminal. */
+function run(output, command, args) {
   const done = spawnSync(command, args, { cwd: ROOT, stdio: "inherit" });
-  if (done.status !== 0) {
-    fail(`failed: ${[command, ...args].join(" ")}${done.error ? `: ${done.error.message}` : ""}`);
-  }
+  if (done.status === 0) return;
+  const why = done.error?.message ?? (done.signal ? `signal ${done.signal}` : "see above");
+  fail(
+    [
+      `native: cannot compile ${output}: ${why}`,
+      `  command: ${[command, ...args].join(" ")}`,
+      `  folder:  ${ROOT}`,
+      "Fix the cause and run 'make setup' again.",
+    ].join("\n"),
+  );
 }
 
 function checkTool(command, why) {
   if (spawnSync(command, ["--version"], { stdio: "ignore" }).error === undefined) return;
   fail(
     [
-      `'${command}' was not found; it ${why}. Install a compiler:`,
+      `native: '${command}' was not found; it ${why}. Install a compiler:`,
       "  Debian, Ubuntu: apt-get install build-essential python3",
       "  macOS:          xcode-select --install",
-      "or name one with CC and CXX.",
+      "or name one: CC for C, CXX for C++. Then run 'make setup' again.",
     ].join("\n"),
   );
 }
@@ -50,31 +58,32 @@ function isStale(output, inputs) {
   return all.some((input) => statSync(join(ROOT, input)).mtimeMs > made);
 }
 
-/** Builds only what is stale, beside the target first: a failed build leaves no half output. */
+/** Compiles a stale output, under another name first: a failed build leaves no partial output. */
 function compile(compiler, output, inputs, args) {
   if (!isStale(output, inputs)) return;
-  console.log(`native: ${output}`);
+  console.log(`native: compiling ${output}`);
   checkTool(compiler, `compiles ${output}`);
-  run(compiler, [...WARNINGS, ...args, "-o", `${output}.new`, ...DL, "-pthread"]);
+  run(output, compiler, [...WARNINGS, ...args, "-o", `${output}.new`, ...DL, "-pthread"]);
   renameSync(join(ROOT, `${output}.new`), join(ROOT, output));
 }
 
 function buildAddon() {
-  const inputs = [...filesIn("native/addon"), "binding.gyp"];
-  if (!isStale("build/Release/lean_aggregator.node", inputs)) return;
-  console.log("native: build/Release/lean_aggregator.node");
+  const output = "build/Release/lean_aggregator.node";
+  if (!isStale(output, [...filesIn("native/addon"), "binding.gyp"])) return;
+  console.log(`native: compiling ${output}`);
   checkTool(CXX, "compiles the addon");
   checkTool("make", "compiles the addon");
   const gyp = join(ROOT, "node_modules", ".bin", "node-gyp");
-  if (!existsSync(gyp)) fail(`${gyp} was not found; run 'npm ci' first`);
-  // Node's headers often lie beside it; with --nodedir nothing is downloaded.
+  if (!existsSync(gyp)) fail(`native: ${gyp} was not found; run 'npm ci' first`);
+  // With --nodedir, node-gyp uses the headers beside Node and downloads none.
   const prefix = join(dirname(process.execPath), "..");
   const hasHeaders = existsSync(join(prefix, "include", "node", "node.h"));
   const options = hasHeaders ? [`--nodedir=${prefix}`] : [];
-  // Not 'rebuild': it empties build/, where setup.mjs keeps its manifest.
-  run(gyp, ["configure", "build", "--loglevel=warn", ...options]);
-  // make leaves a file that it found current as old as it was.
-  utimesSync(join(ROOT, "build/Release/lean_aggregator.node"), new Date(), new Date());
+  if (!hasHeaders) console.log(`native: no Node headers in ${prefix}; node-gyp may download them`);
+  // Not 'rebuild', which empties build/: setup.mjs keeps its manifest there.
+  run(output, gyp, ["configure", "build", "--loglevel=warn", ...options]);
+  // make does not touch an output that it finds up to date.
+  utimesSync(join(ROOT, output), new Date(), new Date());
 }
 
 function buildBackend(output, flags) {
@@ -94,7 +103,7 @@ function buildProgram(output, main, flags) {
 
 function main() {
   const unknown = process.argv.slice(2).filter((argument) => argument !== "--asan");
-  if (unknown.length > 0) fail(`unknown argument ${unknown[0]}; usage: build.mjs [--asan]`);
+  if (unknown.length > 0) fail(`native: unknown argument ${unknown[0]}; usage: build.mjs [--asan]`);
   mkdirSync(join(ROOT, "build"), { recursive: true });
   buildAddon();
   buildBackend("build/lean_pq.so", ["-O2"]);

@@ -1,6 +1,6 @@
 // Sets up the prover's Python: finds an interpreter with a shared libpython, makes .prover-venv,
-// installs the pinned wheel and writes build/lean_pq.json, from which the service builds the
-// backend's config. Run by `make setup`; does nothing when all of that is in place.
+// installs the pinned wheel and writes build/lean_pq.json, from which the service makes the backend's
+// configuration. `make setup` runs it; it does nothing when all of that is in place.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -37,23 +37,23 @@ print(json.dumps({"version": importlib.metadata.version("py-lean-pq"),
                   "sitepackages": sysconfig.get_path("purelib")}))
 `;
 
-/** What the interpreter printed as JSON, or null when it could not run the script. */
+/** The JSON that the interpreter printed, or null when it could not run the script. */
 function ask(python, script) {
   const run = spawnSync(python, ["-I", "-c", script], { encoding: "utf8" });
   if (run.error !== undefined || run.status !== 0) return null;
   try {
     return JSON.parse(run.stdout);
   } catch {
-    return null; // a wrapper script that prints something else is not a usable interpreter
+    return null; // not an interpreter, but a wrapper script that prints something else
   }
 }
 
-/** Why an interpreter cannot carry the prover, or null when it can. */
+/** Why an interpreter cannot run the prover, or null when it can. */
 function faultOf(found) {
-  if (found === null) return "not found, or does not start";
+  if (found === null) return "is not installed, or does not start";
   const [major, minor] = found.version;
-  if (major !== 3 || minor < 11 || minor > 14) return `is ${found.version.join(".")}`;
-  if (found.freeThreaded) return "is a free-threaded build, for which there is no wheel";
+  if (major !== 3 || minor < 11 || minor > 14) return `has version ${found.version.join(".")}`;
+  if (found.freeThreaded) return "is a free-threaded build, for which no wheel exists";
   if (found.libpython === null) return "has no shared libpython";
   if (!found.canVenv) return "has no venv or ensurepip module";
   return null;
@@ -62,20 +62,20 @@ function faultOf(found) {
 function findPython() {
   const named = process.env.PYTHON;
   const versions = ["python3.14", "python3.13", "python3.12", "python3.11", "python3"];
-  // A caller who names an interpreter wants that one or an error, not a silent other choice.
+  // A named interpreter is used or refused, never replaced by another one.
   const candidates = named === undefined || named === "" ? versions : [named];
   const faults = [];
   for (const candidate of candidates) {
     const found = ask(candidate, PROBE);
     const fault = faultOf(found);
     if (fault === null) return found;
-    faults.push(`  ${candidate}: ${fault}`);
+    faults.push(`  ${candidate} ${fault}`);
   }
   fail(
     [
-      "The prover needs CPython 3.11 to 3.14 with a shared libpython. Looked at:",
+      "prover: no usable Python; it must be CPython 3.11 to 3.14 with a shared libpython. Tried:",
       ...faults,
-      "Install one, or name one with PYTHON=/path/to/python3:",
+      "Install one, or name one with PYTHON=/path/to/python3, and run 'make setup' again:",
       "  Debian, Ubuntu: apt-get install python3 python3-venv libpython3-dev",
       "  macOS:          brew install python@3.13",
       "  pyenv:          PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install 3.13",
@@ -88,11 +88,19 @@ function fail(text) {
   process.exit(1);
 }
 
-function run(command, args) {
+/** Runs one step of the setup. Its own messages go to the terminal; `advice` says what to do. */
+function run(step, advice, command, args) {
+  console.log(`prover: ${step}`);
   const done = spawnSync(command, args, { stdio: "inherit" });
-  if (done.status !== 0) {
-    fail(`failed: ${[command, ...args].join(" ")}${done.error ? `: ${done.error.message}` : ""}`);
-  }
+  if (done.status === 0) return;
+  const why = done.error?.message ?? (done.signal ? `signal ${done.signal}` : "see above");
+  fail(
+    [
+      `prover: failed while ${step}: ${why}`,
+      `  command: ${[command, ...args].join(" ")}`,
+      `${advice} Then run 'make setup' again.`,
+    ].join("\n"),
+  );
 }
 
 /** True when the manifest's files exist and the venv imports the pinned wheel. */
@@ -102,7 +110,7 @@ function isDone() {
   try {
     manifest = JSON.parse(readFileSync(MANIFEST, "utf8"));
   } catch {
-    return false; // a half-written manifest is written again
+    return false; // an incomplete manifest is written again
   }
   const paths = [manifest.libpython, manifest.python, manifest.sitepackages];
   if (!paths.every((path) => typeof path === "string" && existsSync(path))) return false;
@@ -111,20 +119,27 @@ function isDone() {
 }
 
 function main() {
+  if (existsSync(MANIFEST)) console.log(`prover: checking ${VENV}`);
   if (isDone()) {
     console.log("prover: already set up");
     return;
   }
   const python = findPython();
-  console.log(`prover: Python ${python.version.join(".")} with ${python.libpython}`);
+  console.log(`prover: using Python ${python.version.join(".")} with ${python.libpython}`);
   rmSync(VENV, { recursive: true, force: true });
-  run(python.executable, ["-m", "venv", VENV]);
+  const space = "Check that the folder is writable and the disk has space.";
+  run(`making ${VENV}`, space, python.executable, ["-m", "venv", VENV]);
   const pip = ["-m", "pip", "install", "--disable-pip-version-check", "--quiet"];
   const pinned = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "-r", REQUIREMENTS];
-  run(VENV_PYTHON, [...pip, ...pinned]);
+  const index = "Check that pip can reach its package index (PIP_INDEX_URL, default pypi.org).";
+  run(`installing py-lean-pq ${WHEEL_VERSION}`, index, VENV_PYTHON, [...pip, ...pinned]);
   const installed = ask(VENV_PYTHON, INSTALLED);
   if (installed?.version !== WHEEL_VERSION) {
-    fail("py-lean-pq was installed but does not import; on x86_64 it needs AVX2 and PCLMULQDQ");
+    fail(
+      `prover: py-lean-pq ${WHEEL_VERSION} is installed in ${VENV} but does not import.\n` +
+        "On x86_64 it needs a CPU with AVX2 and PCLMULQDQ; on another CPU, use another machine.\n" +
+        `For Python's error: ${VENV_PYTHON} -c 'import py_lean_pq'`,
+    );
   }
   mkdirSync(dirname(MANIFEST), { recursive: true });
   const manifest = {
@@ -134,7 +149,7 @@ function main() {
     sitepackages: installed.sitepackages,
   };
   writeFileSync(MANIFEST, `${JSON.stringify(manifest, null, 2)}\n`);
-  console.log(`prover: py-lean-pq ${installed.version} in ${VENV}`);
+  console.log(`prover: set up py-lean-pq ${installed.version} in ${VENV}`);
 }
 
 main();

@@ -41,7 +41,7 @@ std::string element(const std::string &name, uint32_t at) {
 std::string read_string(const Napi::Value &value, const std::string &name) {
   if (!value.IsString()) refuse(value, name + " must be a string");
   std::string text = value.As<Napi::String>().Utf8Value();
-  // It becomes a C string: what follows a NUL would be dropped without a word.
+  // The text becomes a C string, which would silently end at a NUL.
   if (text.find('\0') != std::string::npos) refuse(value, name + " must not contain NUL");
   return text;
 }

@@ -17,7 +17,7 @@ class ErrorText {
     if (status == LEAN_PROVER_OK) return {};
     text_[sizeof text_ - 1] = '\0';
     if (text_[0] != '\0') return {status, text_};
-    return {status, "the backend gave status " + std::to_string(status) + " and no message"};
+    return {status, "the backend returned status " + std::to_string(status) + " without a message"};
   }
 
  private:
@@ -34,7 +34,7 @@ bool find(void *loaded, const char *name, Function &function) {
 
 Outcome Library::open(const std::string &path, const std::string &config,
                       std::shared_ptr<Library> &library) {
-  // Never unloaded once it has run: a backend may leave threads behind (field: py-lean-pq does).
+  // Never unloaded after it has run: a backend may leave threads behind, as py-lean-pq does.
   void *loaded = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (loaded == nullptr) {
     const char *why = dlerror();
@@ -47,21 +47,21 @@ Outcome Library::open(const std::string &path, const std::string &config,
   const Outcome opened =
       error.outcome(opening->open_(config.c_str(), &opening->handle_, error.buffer()));
   if (opened.status != LEAN_PROVER_OK) {
-    opening->handle_ = nullptr;  // a refused open leaves nothing to close
+    opening->handle_ = nullptr;  // a failed open leaves nothing to close
     return opened;
   }
   lean_prover_description &description = opening->description_;
   if (opening->describe_(opening->handle_, &description) != LEAN_PROVER_OK) {
-    return unavailable(path + " does not describe itself");
+    return unavailable(path + ": lean_prover_describe failed");
   }
   if (description.abi_version != LEAN_PROVER_ABI_VERSION) {
     return unavailable(path + " has ABI version " + std::to_string(description.abi_version) +
-                       ", this addon has " + std::to_string(LEAN_PROVER_ABI_VERSION));
+                       ", this addon needs " + std::to_string(LEAN_PROVER_ABI_VERSION));
   }
   if (description.public_key_bytes == 0 || description.signature_bytes == 0 ||
       description.backend == nullptr || description.scheme == nullptr ||
       description.revision == nullptr) {
-    return unavailable(path + " gives an incomplete description");
+    return unavailable(path + ": the description lacks a name or a size");
   }
   library = std::move(opening);
   return {};
@@ -75,7 +75,8 @@ Outcome Library::resolve(void *loaded, const std::string &path) {
                         find(loaded, "lean_prover_aggregate", aggregate_) &&
                         find(loaded, "lean_prover_free_buffer", free_buffer_) &&
                         find(loaded, "lean_prover_close", close_);
-  return complete ? Outcome{} : unavailable(path + " lacks a function of lean_prover.h");
+  if (complete) return {};
+  return unavailable(path + " does not export every function of lean_prover.h");
 }
 
 Library::~Library() {
@@ -92,7 +93,7 @@ lean_prover_aggregate_claim Library::view(const Claim &claim) const {
 
 Outcome Library::verify_signatures(const SignedKeys &input, std::vector<uint8_t> &verdicts) const {
   const lean_prover_keys keys = packed(input.keys);
-  // A backend that skips an entry must not thereby pass it.
+  // An entry that the backend skips must not count as verified.
   verdicts.assign(keys.count, static_cast<uint8_t>(LEAN_PROVER_INTERNAL));
   ErrorText error;
   return error.outcome(verify_signatures_(handle_, &input.message, keys, input.signatures.data(),
@@ -117,7 +118,7 @@ Outcome Library::aggregate(const SignedKeys &input, const std::vector<Claim> &ch
                  viewed.data(), viewed.size(), log_inv_rate, &made, error.buffer()));
   if (outcome.status != LEAN_PROVER_OK) return outcome;
   if (made.bytes == nullptr || made.length == 0) {
-    return {LEAN_PROVER_INTERNAL, "the backend gave no proof"};
+    return {LEAN_PROVER_INTERNAL, "the backend returned OK without a proof"};
   }
   const auto release = [this](lean_prover_buffer *buffer) { free_buffer_(handle_, buffer); };
   const std::unique_ptr<lean_prover_buffer, decltype(release)> owner(&made, release);

@@ -1,6 +1,6 @@
 /*
- * A loaded backend library and its one open handle. Shared by the JavaScript object and by every
- * running worker, so that the handle outlives each call; the last owner closes it.
+ * A loaded backend library and its one open handle. The JavaScript object and every running worker
+ * share it, so the handle outlives each call; the last owner closes it.
  */
 #ifndef LEAN_AGGREGATOR_LIBRARY_H
 #define LEAN_AGGREGATOR_LIBRARY_H
@@ -13,19 +13,20 @@
 
 namespace lean_aggregator {
 
-/* A call's status, and the library's message when it is not LEAN_PROVER_OK. */
+/* A call's status and, when that is not LEAN_PROVER_OK, the library's message. */
 struct Outcome {
   lean_prover_status status = LEAN_PROVER_OK;
   std::string message;
 };
 
-/* A message and signed keys, copied from JavaScript. */
+/* A message, the keys that signed it and their signatures, copied from JavaScript. */
 struct SignedKeys {
   lean_prover_message message{};
   std::vector<uint8_t> keys;
   std::vector<uint8_t> signatures;
 };
 
+/* A proof and the keys that it must attest, copied from JavaScript. */
 struct Claim {
   std::vector<uint8_t> proof;
   std::vector<uint8_t> keys;
@@ -33,7 +34,7 @@ struct Claim {
 
 class Library {
  public:
-  /* Loads and sets up (seconds), on any thread. `library` is set only when the outcome is OK. */
+  /* Loads and sets up, which takes seconds, on any thread. Sets `library` only on success. */
   static Outcome open(const std::string &path, const std::string &config,
                       std::shared_ptr<Library> &library);
   ~Library();

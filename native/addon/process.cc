@@ -30,7 +30,7 @@ Napi::Error system_error(Napi::Env env, const std::string &what, int code) {
 }
 
 #ifdef __linux__
-/* sched_setaffinity takes one thread; Node has started several before this runs. */
+/* sched_setaffinity pins one thread, and Node has started several by now. */
 void pin_every_thread(Napi::Env env, const cpu_set_t &cores) {
   const std::unique_ptr<DIR, int (*)(DIR *)> tasks(opendir("/proc/self/task"), closedir);
   if (tasks == nullptr) throw system_error(env, "cannot list this process's threads", errno);
@@ -53,7 +53,7 @@ void die_with_parent(const Napi::CallbackInfo &info) {
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
     throw system_error(info.Env(), "cannot ask for a signal on the parent's death", errno);
   }
-  // The parent may have died between the two calls, and then no signal comes.
+  // When the parent has died between the two calls, no signal comes.
   if (getppid() != parent) raise(SIGKILL);
 #else
   static_cast<void>(info);
@@ -62,7 +62,7 @@ void die_with_parent(const Napi::CallbackInfo &info) {
 
 Napi::Value lock_file(const Napi::CallbackInfo &info) {
   const std::string path = read_string(info[0], "path");
-  // Provers inherit the descriptor because the service passes it on; no other child gets it.
+  // O_CLOEXEC: only children to which the service passes the descriptor inherit it.
   const int descriptor = open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
   if (descriptor < 0) throw system_error(info.Env(), "cannot open " + path, errno);
   int locked;
@@ -91,7 +91,7 @@ void limit_resource(const Napi::CallbackInfo &info) {
   if (getrlimit(resource->second, &limit) != 0) {
     throw system_error(info.Env(), "cannot read the limit of " + name, errno);
   }
-  // A limit that is tighter already stays: it could not be widened without privileges either.
+  // A lower limit stays: raising it would need privileges anyway.
   if (limit.rlim_max == RLIM_INFINITY || limit.rlim_max > most) limit.rlim_max = most;
   limit.rlim_cur = limit.rlim_max;
   if (setrlimit(resource->second, &limit) != 0) {

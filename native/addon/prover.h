@@ -1,7 +1,7 @@
 /*
  * The object that `open` resolves to. Its methods run on the JavaScript thread: they copy their
- * arguments and queue a worker, which computes on a thread of libuv's pool and settles a promise
- * back on the JavaScript thread.
+ * arguments and queue a worker. The worker computes on a thread of libuv's pool and settles its
+ * promise on the JavaScript thread.
  */
 #ifndef LEAN_AGGREGATOR_PROVER_H
 #define LEAN_AGGREGATOR_PROVER_H
@@ -14,14 +14,14 @@
 
 namespace lean_aggregator {
 
-/* (libraryPath, config) -> promise of a prover. JavaScript thread. */
+/* (libraryPath, config) -> promise of a prover. JavaScript thread only. */
 Napi::Value open_prover(const Napi::CallbackInfo &info);
 
 class Prover : public Napi::ObjectWrap<Prover> {
  public:
   static Napi::Function define(Napi::Env env);
 
-  /* Constructed by open_prover only, with an External of std::shared_ptr<Library>. */
+  /* Only open_prover constructs it, with an External of std::shared_ptr<Library>. */
   explicit Prover(const Napi::CallbackInfo &info);
 
  private:
@@ -31,13 +31,13 @@ class Prover : public Napi::ObjectWrap<Prover> {
   Napi::Value aggregate(const Napi::CallbackInfo &info);
   void close(const Napi::CallbackInfo &info);
 
-  /* The library, or an Error thrown when this object is closed. */
+  /* The library. Throws an Error when this object is closed. */
   const std::shared_ptr<Library> &library(Napi::Env env) const;
 
   std::shared_ptr<Library> library_;  // empty once closed
 };
 
-/* What one environment (main thread or worker thread) keeps. */
+/* State of one environment: the main thread or a worker thread. */
 struct EnvironmentState {
   Napi::FunctionReference prover_class;
 };

@@ -1,6 +1,6 @@
 /*
  * An AsyncWorker that owns its inputs as plain C++ values and settles a promise. A status that is
- * not LEAN_PROVER_OK rejects with an Error that carries `status`.
+ * not an answer rejects the promise with an Error that has the property `status`.
  */
 #ifndef LEAN_AGGREGATOR_WORKER_H
 #define LEAN_AGGREGATOR_WORKER_H
@@ -29,10 +29,10 @@ class Worker : public Napi::AsyncWorker {
   /* Pool thread: no Napi value may be touched. */
   virtual Outcome compute() = 0;
 
-  /* JavaScript thread: what the promise resolves to. */
+  /* JavaScript thread: the value of the promise. */
   virtual Napi::Value result(Napi::Env env) = 0;
 
-  /* Whether result() is the answer to this status. */
+  /* True when result() holds the answer for this status. */
   virtual bool is_answer(lean_prover_status status) const { return status == LEAN_PROVER_OK; }
 
   Outcome outcome_;
@@ -52,7 +52,7 @@ class Worker : public Napi::AsyncWorker {
     }
   }
 
-  /* compute() threw, out of memory for one. */
+  /* compute() threw, for example because memory ran out. */
   void OnError(const Napi::Error &error) final { reject(LEAN_PROVER_INTERNAL, error.Message()); }
 
   void reject(lean_prover_status status, const std::string &message) {

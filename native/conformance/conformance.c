@@ -30,7 +30,7 @@ static void check(bool passed, const char *sentence) {
   error[0] = '\0';
 }
 
-/* A refusal must also say why, in a terminated string. */
+/* A refusal must also give its reason, in a terminated string. */
 static void check_refused(lean_prover_status got, lean_prover_status wanted, const char *sentence) {
   const bool has_text = error[0] != '\0' && memchr(error, '\0', sizeof error) != NULL;
   if (got != wanted) printf("     status %d, wanted %d\n", (int)got, (int)wanted);
@@ -59,9 +59,9 @@ static void check_description(lean_prover_description *d) {
         "names its backend, scheme and revision");
   check(d->public_key_bytes == inputs.key_bytes && d->signature_bytes == inputs.signature_bytes,
         "has the key and signature sizes of the inputs");
-  check(d->key_order_matters <= 1, "says 0 or 1 to key_order_matters");
+  check(d->key_order_matters <= 1, "has 0 or 1 in key_order_matters");
   check(d->proof_bytes_max == 0 || d->proof_bytes_max >= inputs.child.proof_bytes,
-        "has room for the inputs' proof");
+        "allows proofs as long as the one of the inputs");
   printf("     %s, %s, %s\n", d->backend, d->scheme, d->revision);
 }
 
@@ -75,7 +75,7 @@ static void check_signatures(void) {
   for (size_t i = 0; i < count; i++) good += verdicts[i] == LEAN_PROVER_OK;
   check(status == LEAN_PROVER_OK && good == count, "verifies every signature of the inputs");
 
-  /* The first with a flipped last byte, the second under the third's key. */
+  /* The last byte of the first signature changed, and the second under the third key. */
   uint8_t *tampered = copy(inputs.signatures, count * inputs.signature_bytes);
   uint8_t *keys = copy(inputs.raws.bytes, count * inputs.key_bytes);
   tampered[inputs.signature_bytes - 1] ^= 1;
@@ -84,7 +84,7 @@ static void check_signatures(void) {
                                      tampered, verdicts, error);
   check(status == LEAN_PROVER_OK && verdicts[0] == LEAN_PROVER_BAD_SIGNATURE &&
             verdicts[1] == LEAN_PROVER_BAD_SIGNATURE && verdicts[2] == LEAN_PROVER_OK,
-        "finds a changed signature and a foreign key among good ones");
+        "finds a changed signature and a wrong key among good ones");
 
   lean_prover_message other = inputs.message;
   other.root[0] ^= 1;
@@ -96,7 +96,7 @@ static void check_signatures(void) {
   status = library.verify_signatures(prover, &inputs.message, inputs.wrong_leaf,
                                      inputs.wrong_leaf_signature, verdicts, error);
   check(status == LEAN_PROVER_OK && verdicts[0] == LEAN_PROVER_INVALID_ARGUMENT,
-        "tells a signature at another leaf from a bad one");
+        "distinguishes a signature at another leaf from a bad one");
   free(keys);
   free(tampered);
   free(verdicts);
@@ -124,7 +124,7 @@ static void check_child(void) {
   check_refused(library.verify_aggregate(prover, &other, &child, error), LEAN_PROVER_BAD_AGGREGATE,
                 "refuses a proof of another message");
 
-  /* Header, middle and end: a parser and a verifier each get their turn. */
+  /* Header, middle and end, so that both the parser and the verifier are tested. */
   const size_t places[] = {0, 8, child.proof_bytes / 2, child.proof_bytes - 1};
   bool all_refused = true;
   for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
@@ -150,7 +150,7 @@ static void check_proving(void) {
     check(verify_claim(proof.bytes, proof.length, few) == LEAN_PROVER_OK, "verifies its proof");
     check_refused(
         verify_claim(proof.bytes, proof.length, (lean_prover_keys){few.bytes, FEW_RAWS + 1}),
-        LEAN_PROVER_BAD_AGGREGATE, "does not let its proof attest one key more");
+        LEAN_PROVER_BAD_AGGREGATE, "refuses its proof for one key more");
   }
   library.free_buffer(prover, &proof);
 
@@ -219,7 +219,7 @@ static void *prove_many(void *unused) {
   return NULL;
 }
 
-/* Several rounds, all of which must end before the proof does. */
+/* Verifies several times, which must all end before the proof does. */
 static void check_verifies_while_proving(void) {
   pthread_t thread;
   if (pthread_create(&thread, NULL, prove_many, NULL) != 0) cannot_start("thread", "not started");
@@ -236,8 +236,8 @@ static void check_verifies_while_proving(void) {
   }
   const bool was_proving = !atomic_load(&busy.is_done);
   pthread_join(thread, NULL);
-  check(all_good, "verifies right while a proof runs on another thread");
-  check(was_proving, "verifies without waiting for that proof's end");
+  check(all_good, "verifies correctly while a proof runs on another thread");
+  check(was_proving, "verifies without waiting for the end of that proof");
   check(busy.status == LEAN_PROVER_OK, "proves while another thread verifies");
 }
 
@@ -246,7 +246,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: conformance LIBRARY CONFIGFILE VECTORSDIR\n");
     return 2;
   }
-  setvbuf(stdout, NULL, _IOLBF, 0); /* a crash or a sanitizer's exit loses no line */
+  setvbuf(stdout, NULL, _IOLBF, 0); /* no line is lost in a crash or at a sanitizer's exit */
   char *config = read_text(argv[2]);
   load_library(argv[1]);
   read_inputs(argv[3]);

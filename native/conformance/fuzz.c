@@ -3,11 +3,11 @@
  *
  *   fuzz LIBRARY CONFIGFILE VECTORSDIR SEED SECONDS [ONLY]
  *
- * Each execution is one call, made of the good inputs in VECTORSDIR: changed bytes, other lengths,
- * missing pointers, counts that no buffer has. It depends on SEED and its number alone; ONLY runs
- * that number again. Every input lies in memory of exactly its size, and every answer is held
- * against what the header promises. Prints a line each second; exits 0 when all promises held, 1
- * when one did not, 2 when it cannot start.
+ * Each execution is one call with a mutation of the good inputs in VECTORSDIR: changed bytes, other
+ * lengths, NULL pointers, counts larger than the buffer. It depends only on SEED and its number;
+ * ONLY runs the execution of that number. Every input lies in memory of exactly its size, and every
+ * answer is checked against the header. Prints a line each second. Exits 0 when every answer is
+ * right, 1 when one is wrong, 2 when it cannot start.
  */
 #include "subject.h"
 
@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 enum { RAWS_MAX = 6, CHILDREN_MAX = 2, STATUSES = LEAN_PROVER_INTERNAL + 1 };
-/* One in so many calls may prove, for that takes a second. */
+/* One call in PROVE_EVERY may prove, because a proof takes a second. */
 enum { PROVE_EVERY = 400 };
 
 static lean_prover *prover;
@@ -28,7 +28,7 @@ static lean_prover_description description;
 static unsigned long execution;
 static unsigned long statuses[STATUSES];
 
-/* splitmix64: a good number for each state, whatever the state was. */
+/* splitmix64: well-mixed numbers from any state. */
 static uint64_t state;
 static uint64_t next(void) {
   uint64_t mixed = (state += 0x9e3779b97f4a7c15u);
@@ -39,14 +39,14 @@ static uint64_t next(void) {
 static size_t below(size_t bound) { return next() % bound; }
 static bool one_in(size_t times) { return below(times) == 0; }
 
-/* The buffer holds text only where the call was refused. */
-static void fail(const char *promise, lean_prover_status status, const char *error) {
+/* The buffer holds text only when the call failed. */
+static void fail(const char *fault, lean_prover_status status, const char *error) {
   const char *text = error == NULL || status == LEAN_PROVER_OK ? "no text" : error;
-  printf("FOUND execution %lu: %s (status %d: %s)\n", execution, promise, (int)status, text);
+  printf("FOUND execution %lu: %s (status %d: %s)\n", execution, fault, (int)status, text);
   exit(1);
 }
 
-/* One call's inputs, each in memory of its own. */
+/* The inputs of one call, each in memory of its own. */
 static struct {
   lean_prover_message *message;
   size_t raws;
@@ -93,7 +93,8 @@ static bool make_claim(lean_prover_aggregate_claim *claim) {
   const size_t keys = one_in(4) ? below(good.keys.count + 1) : good.keys.count;
   uint8_t *proof = copy(good.proof, proof_bytes);
   uint8_t *own_keys = copy(good.keys.bytes, keys * key_bytes);
-  const bool is_changed = change(proof, proof_bytes) | (one_in(4) && change(own_keys, keys * key_bytes));
+  const bool is_changed =
+      change(proof, proof_bytes) | (one_in(4) && change(own_keys, keys * key_bytes));
   *claim = (lean_prover_aggregate_claim){proof, proof_bytes, {own_keys, keys}};
   return !is_changed && proof_bytes == good.proof_bytes && keys == good.keys.count;
 }
@@ -126,28 +127,28 @@ static void free_call(void) {
   free(call.message);
 }
 
-/* What every answer has in common. Without a buffer there is no text to look at. */
+/* Checks what every answer must satisfy. Without a buffer there is no text to check. */
 static void check_answer(lean_prover_status status, char *error) {
-  if ((int)status < 0 || status > LEAN_PROVER_INTERNAL) fail("a status is known", status, "");
+  if ((int)status < 0 || status > LEAN_PROVER_INTERNAL) fail("the status is unknown", status, "");
   const bool has_end = error == NULL || memchr(error, '\0', LEAN_PROVER_ERROR_BYTES) != NULL;
-  if (status != LEAN_PROVER_OK && !has_end) fail("an error's text ends", status, "");
+  if (status != LEAN_PROVER_OK && !has_end) fail("the error text has no NUL", status, "");
   const char *text = error == NULL || status == LEAN_PROVER_OK ? "no text" : error;
-  if (text[0] == '\0') fail("an error says why", status, text);
+  if (text[0] == '\0') fail("the error text is empty", status, text);
   if (status == LEAN_PROVER_INTERNAL || status == LEAN_PROVER_UNAVAILABLE) {
-    fail("no input is the prover's own failure", status, text);
+    fail("an input caused INTERNAL or UNAVAILABLE", status, text);
   }
   statuses[status]++;
 }
 
 static void must_be_invalid(lean_prover_status status, const char *error) {
   if (status != LEAN_PROVER_INVALID_ARGUMENT) {
-    fail("what the description forbids is refused as such", status, error);
+    fail("a forbidden argument is not refused as INVALID_ARGUMENT", status, error);
   }
 }
 
 /*
- * A count that no buffer has, which must be refused before the buffer is read. One of them makes a
- * size that overflows to that of a single item.
+ * A count larger than any buffer, which must be refused before the buffer is read. One of them
+ * overflows to the size of a single item.
  */
 static size_t huge_count(size_t allowed_max, size_t item_bytes) {
   const size_t wraps = item_bytes == 1 ? SIZE_MAX : SIZE_MAX / item_bytes + 2;
@@ -179,17 +180,18 @@ static void verify_signatures(char *error) {
       library.verify_signatures(prover, message, keys, signatures, out, error);
   check_answer(status, error);
   if (is_forbidden) must_be_invalid(status, error);
-  else if (status != LEAN_PROVER_OK) fail("each signature has its own verdict", status, error);
+  else if (status != LEAN_PROVER_OK) fail("a bad signature fails the whole call", status, error);
   for (size_t i = 0; !is_forbidden && i < call.raws; i++) {
     const bool is_known = verdicts[i] <= LEAN_PROVER_BAD_SIGNATURE;
-    if (!is_known) fail("a verdict is one of three", status, "");
-    if (call.is_raw_good[i] && verdicts[i] != LEAN_PROVER_OK) fail("the good is good", status, "");
-    if (!call.is_raw_good[i] && verdicts[i] == LEAN_PROVER_OK) fail("the bad is bad", status, "");
+    if (!is_known) fail("a verdict is not one of the three", status, "");
+    const bool is_ok = verdicts[i] == LEAN_PROVER_OK;
+    if (call.is_raw_good[i] && !is_ok) fail("a good signature fails", status, "");
+    if (!call.is_raw_good[i] && is_ok) fail("a bad signature passes", status, "");
   }
   free(verdicts);
 }
 
-/* Whether the claim is now one that must be refused as invalid. */
+/* Makes the claim invalid. Returns true when the library must refuse it. */
 static bool spoil(lean_prover_aggregate_claim *claim) {
   switch (below(5)) {
     case 0: claim->proof = NULL; return true;
@@ -209,8 +211,9 @@ static bool is_empty(const lean_prover_aggregate_claim *claim) {
 
 static void verify_aggregate(char *error) {
   lean_prover_aggregate_claim claim;
-  const bool is_good = make_claim(&claim) &&
-                       memcmp(call.message->root, inputs.message.root, sizeof inputs.message.root) == 0;
+  const bool is_good =
+      make_claim(&claim) &&
+      memcmp(call.message->root, inputs.message.root, sizeof inputs.message.root) == 0;
   lean_prover_aggregate_claim given = claim;
   const lean_prover_message *message = call.message;
   bool is_forbidden = is_empty(&claim);
@@ -221,7 +224,7 @@ static void verify_aggregate(char *error) {
   const lean_prover_status status = library.verify_aggregate(prover, message, &given, error);
   check_answer(status, error);
   if (is_forbidden) must_be_invalid(status, error);
-  else if (is_good != (status == LEAN_PROVER_OK)) fail("exactly the good verify", status, error);
+  else if (is_good != (status == LEAN_PROVER_OK)) fail("a claim is misjudged", status, error);
   free((void *)claim.proof);
   free((void *)claim.keys.bytes);
 }
@@ -259,18 +262,19 @@ static void aggregate(char *error) {
   }
   for (size_t i = 0; i < call.children; i++) is_forbidden |= is_empty(&call.claims[i]);
   const bool would_prove = !is_forbidden && is_offered && !has_bad();
-  lean_prover_buffer proof = {call.keys, 1}; /* whatever was there counts for nothing */
+  lean_prover_buffer proof = {call.keys, 1}; /* the library must replace this */
   if (!would_prove || one_in(PROVE_EVERY / 10)) {
     const lean_prover_status status = library.aggregate(
         prover, call.message, keys, signatures, claims, children, rate, &proof, error);
     check_answer(status, error);
     const bool is_made = status == LEAN_PROVER_OK;
     if (is_forbidden) must_be_invalid(status, error);
-    else if (!is_offered && status == LEAN_PROVER_OK) fail("a rate is offered", status, error);
-    else if (would_prove != is_made) fail("exactly the good are proved", status, error);
-    if (is_made != (proof.bytes != NULL && proof.length > 0)) fail("a proof has bytes", status, "");
+    else if (!is_offered && is_made) fail("an unoffered rate is accepted", status, error);
+    else if (would_prove != is_made) fail("good inputs fail or bad ones pass", status, error);
+    const bool has_proof = proof.bytes != NULL && proof.length > 0;
+    if (is_made != has_proof) fail("status and proof disagree", status, "");
     library.free_buffer(prover, &proof);
-    if (proof.bytes != NULL || proof.length != 0) fail("a freed buffer is empty", status, "");
+    if (proof.bytes != NULL || proof.length != 0) fail("a freed buffer is not empty", status, "");
   }
   if (call.children > 0) call.claims[0] = first;
 }
@@ -288,7 +292,7 @@ static void execute(uint64_t seed) {
   free(error);
 }
 
-static void tell(double seconds) {
+static void report(double seconds) {
   printf("abi %6.0f s %9lu executions %7.0f/s  by status", seconds, execution,
          seconds > 0 ? (double)execution / seconds : 0);
   for (size_t status = 0; status < STATUSES; status++) printf(" %lu", statuses[status]);
@@ -301,8 +305,8 @@ static double now(void) {
   return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* AddressSanitizer reports and aborts; which call it was is told here. */
-static void tell_crash(int signal_number) {
+/* AddressSanitizer reports and aborts; this adds the number of the call. */
+static void report_crash(int signal_number) {
   char text[64];
   const int length = snprintf(text, sizeof text, "FOUND execution %lu: a crash\n", execution);
   if (write(STDOUT_FILENO, text, (size_t)length) < 0) _exit(3);
@@ -316,7 +320,7 @@ int main(int argc, char **argv) {
     return 2;
   }
   setvbuf(stdout, NULL, _IOLBF, 0);
-  signal(SIGABRT, tell_crash);
+  signal(SIGABRT, report_crash);
   char *config = read_text(argv[2]);
   load_library(argv[1]);
   read_inputs(argv[3]);
@@ -330,19 +334,19 @@ int main(int argc, char **argv) {
     execute(seed);
   } else {
     const double start = now();
-    double told = start;
+    double reported = start;
     while (now() - start < seconds_max) {
       execution++;
       execute(seed);
-      if (now() - told < 1) continue;
-      told = now();
-      tell(told - start);
+      if (now() - reported < 1) continue;
+      reported = now();
+      report(reported - start);
     }
-    tell(now() - start);
+    report(now() - start);
   }
   library.close(prover);
   free(config);
   free(inputs.file);
-  printf("every promise held\n");
+  printf("every answer is right\n");
   return 0;
 }

@@ -21,7 +21,7 @@ void *allocate(size_t length) {
   return memory;
 }
 
-/* The whole file, with a NUL after it. */
+/* Returns the whole file with a NUL after it. */
 static uint8_t *read_whole(const char *path, size_t *length) {
   FILE *file = fopen(path, "rb");
   if (file == NULL) cannot_start(path, "cannot be opened");
@@ -41,7 +41,7 @@ static size_t cursor;
 static size_t input_length;
 
 static const uint8_t *take(size_t length) {
-  if (length > input_length - cursor) cannot_start("inputs.bin", "is cut short");
+  if (length > input_length - cursor) cannot_start("inputs.bin", "ends too early");
   const uint8_t *at = inputs.file + cursor;
   cursor += length;
   return at;
@@ -82,7 +82,7 @@ char *read_text(const char *path) {
   return (char *)read_whole(path, &length);
 }
 
-/* POSIX has dlsym give functions as data pointers; ISO C forbids the cast, so copy the bits. */
+/* POSIX returns functions as data pointers, a cast that ISO C forbids, so copy the bits. */
 static void resolve(void *loaded, const char *name, void *function) {
   void *found = dlsym(loaded, name);
   if (found == NULL) cannot_start(name, "is not exported");

@@ -1,6 +1,6 @@
 /*
- * The library that is looked at, and inputs that are good for it: what the conformance program and
- * the fuzzer share. Whatever cannot be loaded or read ends the program with status 2 and why.
+ * The library under test and good inputs for it, shared by the conformance program and the fuzzer.
+ * A file that cannot be loaded or read ends the program with status 2 and an error on stderr.
  */
 #ifndef LEAN_PROVER_SUBJECT_H
 #define LEAN_PROVER_SUBJECT_H
@@ -37,7 +37,7 @@ _Noreturn void cannot_start(const char *what, const char *why);
 void *allocate(size_t length);
 uint8_t *copy(const uint8_t *bytes, size_t length);
 
-/* The whole file, ended by a NUL. The caller frees it. */
+/* Returns the whole file with a NUL after it. The caller frees it. */
 char *read_text(const char *path);
 
 /* Fills `library`. */

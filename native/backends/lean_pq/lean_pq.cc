@@ -1,8 +1,8 @@
 /*
- * Backend over the py-lean-pq wheel: checks sizes and pointers, moves bytes into the embedded
- * interpreter and results out of it; module.h holds the calls themselves. The interpreter is never
- * finalised: the wheel keeps live threads after its setup. The config is key=value lines: libpython
- * (shared library), python (the venv's interpreter) and sitepackages (the venv's purelib).
+ * Backend over the py-lean-pq wheel: checks sizes and pointers, and moves bytes into and out of the
+ * embedded interpreter; module.h holds the calls to the wheel. The interpreter is never finalised,
+ * because the wheel keeps threads after its setup. The config has one key=value line each for
+ * libpython (shared library), python (the venv's interpreter) and sitepackages (its purelib).
  */
 #pragma GCC visibility push(default)
 #include "../../include/lean_prover.h"
@@ -47,7 +47,7 @@ Outcome refuse(lean_prover_status status, std::string text) { return {status, st
 lean_prover_status report(const Outcome &outcome, char *error) {
   if (outcome.status != LEAN_PROVER_OK && error != nullptr) {
     size_t length = std::min<size_t>(outcome.payload.size(), LEAN_PROVER_ERROR_BYTES - 1);
-    // A cut inside a character would not be UTF-8.
+    // Cut before a character, not inside it: the text stays UTF-8.
     while (length < outcome.payload.size() && length > 0 &&
            (static_cast<unsigned char>(outcome.payload[length]) & 0xC0) == 0x80) {
       length--;
@@ -58,7 +58,7 @@ lean_prover_status report(const Outcome &outcome, char *error) {
   return outcome.status;
 }
 
-/* No C++ exception may cross the C boundary. */
+/* Turns a C++ exception, which must not cross the C boundary, into an outcome. */
 template <typename Call>
 Outcome guarded(Call call) {
   try {
@@ -82,9 +82,9 @@ std::map<std::string, std::string> parse_config(const char *config) {
 
 }  // namespace
 
-/* One per process, for its whole life; `is_open` says whether a caller holds it. */
+/* One per process, for the life of the process. is_open: a caller holds the handle. */
 struct lean_prover {
-  std::mutex mutex;  // guards opening and closing; calls need none, the GIL orders them
+  std::mutex mutex;  // guards open and close; the GIL orders the other calls
   Python python;
   PyObject *module = nullptr;
   bool is_started = false;
@@ -113,7 +113,7 @@ struct lean_prover {
     return refuse(LEAN_PROVER_INTERNAL, std::string("Python failed in ") + name + ", see stderr");
   }
 
-  /* Calls an entry point of module.h, which returns (status, bytes). The GIL is held. */
+  /* Calls an entry point of module.h, which returns (status, bytes). The caller holds the GIL. */
   Outcome call(const char *name, Ref arguments) const {
     if (!arguments) return failed(name);
     Ref function(python, python.PyObject_GetAttrString(module, name));
@@ -158,7 +158,9 @@ Outcome start_interpreter(lean_prover &prover, const std::string &libpython,
 Outcome open_prover(const char *config) {
   lean_prover &prover = the_prover();
   std::lock_guard<std::mutex> lock(prover.mutex);
-  if (prover.is_open) return refuse(LEAN_PROVER_UNAVAILABLE, "one handle per process is open");
+  if (prover.is_open) {
+    return refuse(LEAN_PROVER_UNAVAILABLE, "this process has already opened its one handle");
+  }
   auto values = parse_config(config);
   for (const char *key : {"libpython", "python", "sitepackages"}) {
     if (values[key].empty()) {
@@ -182,12 +184,12 @@ Outcome invalid(std::string text) {
   return refuse(LEAN_PROVER_INVALID_ARGUMENT, std::move(text));
 }
 
-/* The text of what is wrong with the claim, empty when nothing is. */
+/* What is wrong with the claim; empty when nothing is. */
 std::string claim_fault(const lean_prover_aggregate_claim &claim) {
   if (claim.proof == nullptr || claim.proof_bytes == 0) return "has no proof";
-  if (claim.proof_bytes > kProofBytesMax) return "has a proof over proof_bytes_max";
+  if (claim.proof_bytes > kProofBytesMax) return "has a proof that exceeds proof_bytes_max";
   if (claim.keys.bytes == nullptr || claim.keys.count == 0) return "has no keys";
-  // A proof attests validators, of which there are no more; nor does their size overflow then.
+  // No network has more validators; the bound also keeps their size from overflowing.
   if (claim.keys.count > kRawsMax) return "has more keys than raws_max";
   return "";
 }
@@ -293,24 +295,28 @@ lean_prover_status lean_prover_aggregate(lean_prover *prover, const lean_prover_
       (children_count > 0 && children == nullptr)) {
     return report(invalid("a pointer is NULL"), error);
   }
-  if (raws.count == 0 && children_count == 0) return report(invalid("nothing to prove"), error);
-  if (raws.count > kRawsMax) return report(invalid("more raws than raws_max"), error);
-  if (children_count > kChildrenMax) return report(invalid("over children_max"), error);
+  if (raws.count == 0 && children_count == 0) {
+    return report(invalid("there are no raws and no children"), error);
+  }
+  if (raws.count > kRawsMax) return report(invalid("there are more raws than raws_max"), error);
+  if (children_count > kChildrenMax) {
+    return report(invalid("there are more children than children_max"), error);
+  }
   for (size_t i = 0; i < children_count; i++) {
     const std::string fault = claim_fault(children[i]);
     if (!fault.empty()) return report(invalid("child " + std::to_string(i) + " " + fault), error);
   }
   if (log_inv_rate != 0) {
-    return report(refuse(LEAN_PROVER_UNSUPPORTED, "the library offers one rate only"), error);
+    return report(refuse(LEAN_PROVER_UNSUPPORTED, "log_inv_rate must be 0, the only rate"), error);
   }
   const Outcome made = guarded(
       [&] { return aggregate(*prover, *message, raws, signatures, children, children_count); });
   if (made.status != LEAN_PROVER_OK) return report(made, error);
   if (made.payload.size() > kProofBytesMax) {
-    return report(refuse(LEAN_PROVER_INTERNAL, "the proof is over proof_bytes_max"), error);
+    return report(refuse(LEAN_PROVER_INTERNAL, "the proof exceeds proof_bytes_max"), error);
   }
   proof->bytes = static_cast<uint8_t *>(std::malloc(made.payload.size()));
-  if (proof->bytes == nullptr) return report(refuse(LEAN_PROVER_INTERNAL, "no memory"), error);
+  if (proof->bytes == nullptr) return report(refuse(LEAN_PROVER_INTERNAL, "out of memory"), error);
   std::memcpy(proof->bytes, made.payload.data(), made.payload.size());
   proof->length = made.payload.size();
   return LEAN_PROVER_OK;

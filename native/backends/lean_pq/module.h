@@ -1,7 +1,7 @@
 /*
- * The Python side of the backend: calls into py_lean_pq and decides each status. The C++ side only
- * moves bytes. Every entry point returns (status, payload), where payload is the result or the
- * error's text, both as bytes, and lets no exception out.
+ * The Python side of the backend: it calls py_lean_pq and decides each status; the C++ side only
+ * moves bytes. Every entry point returns (status, payload) and raises no exception. The payload is
+ * the result or the text of the error, as bytes.
  */
 #ifndef LEAN_PQ_MODULE_H
 #define LEAN_PQ_MODULE_H
@@ -10,7 +10,7 @@ namespace lean_pq {
 
 inline constexpr char kModuleName[] = "lean_aggregator_backend";
 
-/* Statuses are those of lean_prover_status; the sizes are static_asserted in lean_pq.cc. */
+/* The statuses are those of lean_prover_status; lean_pq.cc asserts their numbers. */
 inline constexpr char kModuleSource[] = R"py(
 import importlib
 import sys
@@ -27,7 +27,7 @@ class Refused(Exception):
 
 
 def entry(call):
-    # BaseException, because pyo3 raises a Rust panic as PanicException, which is one.
+    # pyo3 raises a Rust panic as PanicException, which is a BaseException only.
     def guarded(*args):
         try:
             return OK, call(*args)
@@ -44,7 +44,7 @@ def split(packed, size):
 
 
 def verdict(key, root, slot, signature):
-    # xmss_verify takes no slot: the leaf index is the signature's first four bytes.
+    # xmss_verify takes no slot; the leaf index is the first four bytes of the signature.
     if int.from_bytes(signature[:LEAF_BYTES], "little") != slot:
         return INVALID_ARGUMENT
     try:
@@ -62,7 +62,7 @@ def verdicts(root, slot, keys, signatures):
 
 
 def decode(root, proof, keys, name):
-    # from_bytes verifies, but attests the claims listed in the proof, which need not be ours.
+    # from_bytes verifies the proof against the claims listed in it, which may differ from ours.
     try:
         aggregate = pq.Aggregate.from_bytes(proof)
         xmss, sphincs = aggregate.xmss_claims, aggregate.sphincs_claims
@@ -71,7 +71,7 @@ def decode(root, proof, keys, name):
     except BaseException as error:
         raise Refused(BAD_AGGREGATE, f"{name} does not verify: {error}") from error
     if sphincs or set(xmss) != {(key, root) for key in split(keys, KEY_BYTES)}:
-        raise Refused(BAD_AGGREGATE, f"{name} verifies, but attests other claims")
+        raise Refused(BAD_AGGREGATE, f"{name} verifies, but attests other keys or another message")
     return aggregate
 
 
@@ -107,7 +107,7 @@ def verify_aggregate(root, proof, keys):
 
 @entry
 def aggregate(root, slot, keys, signatures, children):
-    # The library verifies raws itself, 0.1 ms each, but says which failed in its text only.
+    # The library verifies raws too, but names a failed one only in its text. Cost: 0.1 ms each.
     refuse_bad_raws(root, slot, keys, signatures)
     decoded = [decode(root, proof, theirs, f"child {at}")
                for at, (proof, theirs) in enumerate(children)]
@@ -117,7 +117,7 @@ def aggregate(root, slot, keys, signatures, children):
     wanted = {(key, root) for packed in [keys, *(theirs for _, theirs in children)]
               for key in split(packed, KEY_BYTES)}
     if made.sphincs_claims or set(made.xmss_claims) != wanted:
-        raise Refused(INTERNAL, "the new proof attests other claims than were asked for")
+        raise Refused(INTERNAL, "the new proof attests other keys than requested")
     return made.to_bytes()
 )py";
 

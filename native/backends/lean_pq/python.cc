@@ -15,9 +15,11 @@ std::string dl_error() {
 
 std::string Python::load(const std::string &libpython) {
   if (library_ != nullptr) return "";
-  // RTLD_GLOBAL: the wheel's extension finds CPython's symbols in the process, not by linking.
+  // RTLD_GLOBAL: the wheel's extension takes CPython's symbols from the process; it links none.
   void *library = dlopen(libpython.c_str(), RTLD_NOW | RTLD_GLOBAL);
-  if (library == nullptr) return "cannot load libpython: " + dl_error();
+  if (library == nullptr) {
+    return "cannot load libpython (" + libpython + "): " + dl_error() + "; run 'make setup'";
+  }
 #define LEAN_PQ_RESOLVE(name, result, parameters)                              \
   name = reinterpret_cast<result(*) parameters>(dlsym(library, #name));        \
   if (name == nullptr) return libpython + " has no " #name;
@@ -28,7 +30,7 @@ std::string Python::load(const std::string &libpython) {
 }
 
 std::string Python::start(const std::string &program) {
-  if (Py_IsInitialized() != 0) return "another Python interpreter runs in this process";
+  if (Py_IsInitialized() != 0) return "another Python interpreter already runs in this process";
   // PyConfig is not in the stable ABI, and setenv would race with other threads' getenv.
   for (const char *name : {"Py_IsolatedFlag", "Py_IgnoreEnvironmentFlag",
                            "Py_NoUserSiteDirectory", "Py_DontWriteBytecodeFlag"}) {
@@ -40,7 +42,7 @@ std::string Python::start(const std::string &program) {
   wchar_t *name = Py_DecodeLocale(program.c_str(), nullptr);
   if (name == nullptr) return "cannot decode the interpreter's path: " + program;
   Py_SetProgramName(name);
-  Py_InitializeEx(0);  // 0: signals stay with the host process.
+  Py_InitializeEx(0);  // 0: Python installs no signal handlers.
   PyEval_SaveThread();
   return "";
 }

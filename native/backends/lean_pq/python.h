@@ -43,17 +43,18 @@ struct Python {
   LEAN_PQ_PYTHON_FUNCTIONS(LEAN_PQ_DECLARE)
 #undef LEAN_PQ_DECLARE
 
-  /* Opens libpython for the process's whole life. Returns an error's text, empty when fine. */
+  /* Opens libpython for the life of the process. Returns the error, empty on success. */
   std::string load(const std::string &libpython);
 
-  /* Starts an isolated interpreter, releases the GIL. A broken installation ends the process. */
+  /* Starts an isolated interpreter and releases the GIL. Returns the error, empty on success. A
+   * broken installation ends the process. */
   std::string start(const std::string &program);
 
  private:
   void *library_ = nullptr;
 };
 
-/* Holds the GIL from any thread. */
+/* Holds the GIL, from any thread. */
 class Gil {
  public:
   explicit Gil(const Python &python) : python_(python), state_(python.PyGILState_Ensure()) {}
@@ -66,7 +67,7 @@ class Gil {
   int state_;
 };
 
-/* An owned reference; empty after a failed call. Destroy while holding the GIL. */
+/* An owned reference, empty after a failed call. Destroy it only while holding the GIL. */
 class Ref {
  public:
   Ref(const Python &python, PyObject *object) : python_(&python), object_(object) {}
