@@ -49,9 +49,9 @@ export class AdminHandlers {
 
   listSessions() {
     const { aggregator, clock } = this.modules;
-    const sessions = aggregator.listSessions().map((live) => {
-      const { outcomes } = aggregator.session(live.submission.nodeId, live.id);
-      return sessionView(live, outcomes, clock.nowMs());
+    const sessions = aggregator.listSessions().map((session) => {
+      const { outcomes } = aggregator.session(session.submission.nodeId, session.id);
+      return sessionView(session, outcomes, clock.nowMs());
     });
     return create(ListSessionsResponseSchema, { sessions });
   }
@@ -94,12 +94,12 @@ export class AdminHandlers {
   endSession({ sessionId }: EndSessionRequest, { principal }: OperatorsCall) {
     const { aggregator, log } = this.modules;
     if (sessionId === "") throw invalid("session_id", "is empty");
-    const live = aggregator.listSessions().find(({ id }) => id === sessionId);
-    if (live === undefined) {
+    const session = aggregator.listSessions().find(({ id }) => id === sessionId);
+    if (session === undefined) {
       if (aggregator.retains(sessionId)) return create(EndSessionResponseSchema);
       throw new Refusal("not_found", "session_id", `no session ${JSON.stringify(sessionId)}`);
     }
-    const { groups } = live.state;
+    const { groups } = session.state;
     const queuedGroupsEnded = groups.filter(({ kind }) => kind === "queued").length;
     const runningGroupsEnded = groups.filter(({ kind }) => kind === "running").length;
     aggregator.endSession(sessionId);

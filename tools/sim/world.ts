@@ -276,9 +276,9 @@ export class World implements ProverWitness {
   }
 
   private cancelSomething(): void {
-    const live = this.aggregator.listSessions();
-    if (live.length === 0) return;
-    const { id, submission } = this.random.pick(live);
+    const sessions = this.aggregator.listSessions();
+    if (sessions.length === 0) return;
+    const { id, submission } = this.random.pick(sessions);
     const groups = this.random.chance(0.5) ? [] : [0];
     this.trace(`cancels ${submission.requestId} ${groups.length === 0 ? "whole" : "group 0"}`);
     const once = this.aggregator.cancel(submission.nodeId, id, groups);
@@ -309,26 +309,26 @@ export class World implements ProverWitness {
 
   /** What must hold whenever everything has settled. */
   private check(): void {
-    const live = this.aggregator.listSessions();
-    const mayRun = live.some(({ state }) => state.groups.some(({ kind }) => kind === "queued"));
+    const sessions = this.aggregator.listSessions();
+    const mayRun = sessions.some(({ state }) => state.groups.some(({ kind }) => kind === "queued"));
     if (this.dispatcher.isIdle && mayRun) this.violation("an idle lane beside a queued group");
-    if (live.length > limits.sessionsInFlightMax) this.violation("too many sessions");
-    for (const { state } of live)
+    if (sessions.length > limits.sessionsInFlightMax) this.violation("too many sessions");
+    for (const { state } of sessions)
       if (state.groups.filter(({ kind }) => kind !== "ended").length > limits.groupsMax)
         this.violation("a session has more groups in the queue than the limit");
     const nowMs = this.clock.nowMs();
-    for (const { submission } of live)
+    for (const { submission } of sessions)
       if (nowMs > submission.fenceAtMs) this.violation("a session lives on after its fence");
-    this.checkWanted(live, nowMs);
-    if (isCalm(this.weather)) this.checkRunning(live);
+    this.checkWanted(sessions, nowMs);
+    if (isCalm(this.weather)) this.checkRunning(sessions);
     for (const reader of this.readers) this.report.violations.push(...reader.takeViolations());
   }
 
   /** A proof is killed when nobody waits for it any more: cancelled, or past the latest fence. */
-  private checkWanted(live: readonly Session[], nowMs: number): void {
+  private checkWanted(sessions: readonly Session[], nowMs: number): void {
     const wanted = new Set([
       calibrationRoot,
-      ...live.flatMap(({ state, submission }) =>
+      ...sessions.flatMap(({ state, submission }) =>
         submission.groups.flatMap(({ work }, at) =>
           state.groups[at]?.kind === "ended" ? [] : [rootOf(work)],
         ),
@@ -347,11 +347,11 @@ export class World implements ProverWitness {
   }
 
   /** One of several that wait for a proof may leave: it goes on for the others. */
-  private checkRunning(live: readonly Session[]): void {
+  private checkRunning(sessions: readonly Session[]): void {
     const attempts = new Set(
       this.lanes.lanes.map(({ phase }) => (phase.kind === "proving" ? phase.attempt : undefined)),
     );
-    const isLost = live.some(({ state }) =>
+    const isLost = sessions.some(({ state }) =>
       state.groups.some((group) => group.kind === "running" && !attempts.has(group.attempt)),
     );
     if (isLost) this.violation("a group waits for an attempt that no lane works on");

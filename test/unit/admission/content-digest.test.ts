@@ -89,7 +89,7 @@ test.each<[string, Init]>([
   expect(digest(init)).not.toBe(digest(base));
 });
 
-test("what it holds is counted within a twentieth of its encoding", () => {
+test("the size is within a twentieth of the encoding", () => {
   const rawSignatures = Array.from({ length: 50 }, (_, i) => ({
     validatorIndex: i,
     signature: new Uint8Array(2404),

@@ -19,7 +19,7 @@ const unknown = (count: number) =>
   many(count, (at) => ({ validatorIndex: 100 + at, signature: new Uint8Array(1) }));
 const child = { participants: bits([0]), proof: new Uint8Array(1) };
 
-test("as much as a snapshot can have is taken, and each unknown signer named", () => {
+test("a snapshot of the maximum size is decoded, and each unknown signer named", () => {
   const groups = many(4, (at) => ({ data: inventedData(at), rawSignatures: unknown(3) }));
   const [first] = decode(groups);
   expect(first?.work.leftOut.map(({ reason }) => reason)).toEqual(Array(3).fill("unknown_key"));
@@ -53,7 +53,7 @@ test.each<[string, GroupInit[], string]>([
   );
 });
 
-test("a group over the limit is accepted, and its inputs are not looked into", () => {
+test("a group over the limit is accepted, and its inputs are not decoded", () => {
   const decoded = decode([
     inventedGroup(0),
     inventedGroup(1),
@@ -71,7 +71,7 @@ test("a child over the limit is named, and its participants are not looked up", 
   expect(group?.work.leftOut.map(({ reason }) => reason)).toEqual(["unknown_key", "bad_child"]);
 });
 
-test("inputs are put in the order of their keys, each with its own validator", () => {
+test("inputs are sorted by their keys, each with its own validator", () => {
   const of = (validators: number[]) => {
     const rawSignatures = validators.map((validator) => inventedRaw(0, validator));
     const children = [{ participants: bits(validators), proof: new Uint8Array(1) }];

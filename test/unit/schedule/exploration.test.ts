@@ -4,7 +4,7 @@ import { Exploration } from "../../../server/schedule/exploration.js";
 
 const MINUTE_MS = 60_000;
 
-test("a shape is tried at once, and another five minutes later", () => {
+test("a first shape may be tried at once, and another one five minutes later", () => {
   const tries = new Exploration();
   expect(tries.mayTry({ raws: 64, children: 0 }, 0)).toBe(true);
   tries.tried({ raws: 64, children: 0 }, 0);
@@ -12,7 +12,7 @@ test("a shape is tried at once, and another five minutes later", () => {
   expect(tries.mayTry({ raws: 8, children: 0 }, 5 * MINUTE_MS)).toBe(true);
 });
 
-test("one that was tried waits ten, so that it does not take every try", () => {
+test("a shape that was tried waits ten minutes, so that other shapes get a try", () => {
   const tries = new Exploration();
   tries.tried({ raws: 64, children: 0 }, 0);
   expect(tries.mayTry({ raws: 100, children: 0 }, 10 * MINUTE_MS - 1)).toBe(false);
@@ -20,7 +20,7 @@ test("one that was tried waits ten, so that it does not take every try", () => {
   expect(tries.mayTry({ raws: 64, children: 0 }, 10 * MINUTE_MS)).toBe(true);
 });
 
-test("one that was proved is not locked out, and waits ten", () => {
+test("a shape that was proved is not locked out, and waits ten minutes", () => {
   const tries = new Exploration();
   tries.proved({ raws: 64, children: 0 }, 0);
   expect(tries.mayTry({ raws: 100, children: 0 }, 10 * MINUTE_MS - 1)).toBe(false);

@@ -1,4 +1,4 @@
-/** When a group could start behind others, and when backlog makes way for it. */
+/** When a group could start behind others, and when backlog is preempted for it. */
 import { describe, expect, test } from "vitest";
 import { OPTIMISTIC_AT } from "../../../server/work/cost-model.js";
 import type { LaneForecast } from "../../../server/schedule/forecast.js";
@@ -11,43 +11,43 @@ describe("the start behind others", () => {
   const lane = (freeAtMs: number) => ({ freeAtMs });
   const ahead = (costMs: number, latestStartAtMs = Infinity) => ({ costMs, latestStartAtMs });
 
-  test("is now with a free lane, and when the first comes free otherwise", () => {
+  test("is now with a free lane, else when the first lane is free", () => {
     expect(startAfter(NOW, [lane(900), lane(5000)], [])).toBe(NOW);
     expect(startAfter(NOW, [lane(3000), lane(5000)], [])).toBe(3000);
   });
 
-  test("is after those before it, each on the lane that is free first", () => {
+  test("is after the groups before it, each on the lane that is free first", () => {
     expect(startAfter(NOW, [lane(0), lane(2000)], [ahead(500), ahead(700)])).toBe(2000);
     expect(startAfter(NOW, [lane(0)], [ahead(500), ahead(700)])).toBe(2200);
   });
 
-  test("is not behind those that cannot start in time themselves", () => {
+  test("is not behind groups that cannot start in time themselves", () => {
     expect(startAfter(NOW, [lane(0)], [ahead(500), ahead(700, 1500), ahead(9)])).toBe(1509);
   });
 
-  test("is looked for no further than it matters", () => {
+  test("stops counting at the deadline", () => {
     function* endless() {
       for (;;) yield ahead(500);
     }
     expect(startAfter(NOW, [lane(0)], endless(), 2600)).toBe(3000);
   });
 
-  test("is never without a lane", () => {
+  test("is infinity without a lane", () => {
     expect(startAfter(NOW, [], [])).toBe(Infinity);
   });
 });
 
-describe("the futures that are looked at", () => {
+describe("the scenarios of the forecast", () => {
   const firstTen = futures.map((future) => Array.from({ length: 10 }, (_, nth) => future(nth)));
   const isAlike = (values: readonly number[]) => new Set(values).size === 1;
 
-  test("go from swift to slow where proofs are alike", () => {
+  test("go from short to long proofs when all deviate alike", () => {
     const alike = firstTen.filter(isAlike).map(([at]) => at ?? NaN);
     expect(alike).toEqual([...alike].sort((a, b) => a - b));
     expect([alike[0], alike.at(-1)]).toEqual([OPTIMISTIC_AT, 2]);
   });
 
-  test("have each proof swift in one and slow in another where they are mixed", () => {
+  test("make each proof short in one and long in another when they are mixed", () => {
     const mixed = firstTen.filter((values) => !isAlike(values));
     for (let nth = 0; nth < 10; nth++) {
       const values = mixed.map((each) => each[nth] ?? NaN).sort((a, b) => a - b);
@@ -58,7 +58,7 @@ describe("the futures that are looked at", () => {
   });
 });
 
-describe("backlog makes way", () => {
+describe("backlog is preempted", () => {
   const running = (attempt: number, freeAtMs: number, hasStandby = true): LaneForecast => ({
     attempt,
     freeAtMs,
@@ -72,23 +72,23 @@ describe("backlog makes way", () => {
     expect(at(NOW, 1750, running(1, 4000))).toEqual({ kind: "kill", attempt: 1 });
   });
 
-  test("the proof with the longest way to go does", () => {
+  test("the proof with the most time left is killed", () => {
     const kill = { kind: "kill", attempt: 2 };
     expect(at(NOW, 1750, running(1, 4000), running(2, 5000), running(3, 4500))).toEqual(kill);
   });
 
-  test("not yet while a lane may come free by itself, but in time for the takeover", () => {
+  test("not yet while a lane may be free in time by itself, but in time for the takeover", () => {
     const decideAtMs = 1750 - TAKEOVER_MS;
     const lanes = [running(1, 1200), running(2, 5000)];
     expect(at(NOW, 1750, ...lanes)).toEqual({ kind: "look_again", atMs: decideAtMs });
     expect(at(decideAtMs, 1750, ...lanes)).toEqual({ kind: "kill", attempt: 2 });
   });
 
-  test("not when it would be too late all the same", () => {
+  test("not when the waiting group would be late anyway", () => {
     expect(at(1750, 1750, running(1, 4000))).toEqual({ kind: "none" });
   });
 
-  test("not for what is no backlog, nor where no standby could take over", () => {
+  test("not unless the running attempt is backlog and a standby can take over", () => {
     expect(at(NOW, 1750, running(11, 4000))).toEqual({ kind: "none" });
     expect(at(NOW, 1750, running(1, 4000, false))).toEqual({ kind: "none" });
   });

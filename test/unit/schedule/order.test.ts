@@ -13,11 +13,11 @@ const standing = (
   costMs = 1000,
 ) => ({ name, priority, usedProofs, costMs, order });
 
-test("nobody waits: nobody is next", () => {
+test("without waiting groups there is no next one", () => {
   expect(takeNext([], 0)).toBeUndefined();
 });
 
-test("the higher class is first, then who has used less, the shorter proof, who came first", () => {
+test("order is by class, then the node that used less, the shorter proof, the earlier arrival", () => {
   const waiting = [
     standing("backlog", backlog, 0, 1),
     standing("late", aggregation, 10, 5),
@@ -36,7 +36,7 @@ test("the higher class is first, then who has used less, the shorter proof, who 
   expect(names).toEqual(["proposal", "rare", "short", "early", "late", "backlog"]);
 });
 
-test("backlog waits for a bounded number of others, however many there are", () => {
+test("backlog waits for a bounded number of other groups, however many there are", () => {
   const waiting = [standing("backlog", backlog, 9e9, 1), standing("flood", proposal, 0, 2)];
   let timesOvertaken = 0;
   const names = Array.from({ length: 2 * (limits.proofsBeforeBacklog + 1) }, () => {
@@ -48,7 +48,7 @@ test("backlog waits for a bounded number of others, however many there are", () 
   expect(names).toEqual([...round, ...round]);
 });
 
-test("backlog is passed over only where it waits, and what it missed is kept until its turn", () => {
+test("backlog is overtaken only while it waits, and the count is kept until its turn", () => {
   const flood = standing("flood", aggregation, 0, 2);
   const old = standing("backlog", backlog, 0, 1);
   expect(takeNext([flood], 5)?.timesOvertaken).toBe(5);
@@ -62,7 +62,7 @@ test("backlog is passed over only where it waits, and what it missed is kept unt
   });
 });
 
-test("a use is halved in eight seconds and forgotten in minutes", () => {
+test("usage is halved in eight seconds and forgotten in minutes", () => {
   const usage = new Usage(SLOTS_HALF_LIFE_MS);
   usage.charge("a", 1000, 0);
   expect(usage.of("a", 0)).toBe(1000);
@@ -74,7 +74,7 @@ test("a use is halved in eight seconds and forgotten in minutes", () => {
   expect(usage.of("a", 120_000)).toBe(0);
 });
 
-test("what was charged too much is taken back, never below nothing", () => {
+test("an excess charge is subtracted, never below zero", () => {
   const usage = new Usage(SLOTS_HALF_LIFE_MS);
   usage.charge("a", 1000, 0);
   usage.charge("a", -400, 0);

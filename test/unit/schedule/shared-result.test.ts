@@ -32,7 +32,7 @@ const proved: ProofResult = {
   proveMs: 3,
 };
 
-test("participants, children and inputs left out are the waiter's own", () => {
+test("participants, children and inputs left out are in the waiter's numbering", () => {
   expect(resultFor(ours, theirs, proved)).toEqual({
     ...proved,
     validators: [1, 2, 60, 70],
@@ -44,17 +44,17 @@ test("participants, children and inputs left out are the waiter's own", () => {
   });
 });
 
-test("the one whose work was proved gets it as it is", () => {
+test("the waiter whose work was proved gets the result unchanged", () => {
   expect(resultFor(theirs, theirs, proved)).toEqual(proved);
 });
 
-test("nothing to prove is a rejection for the one whose own inputs were bad", () => {
+test("nothing to prove is a rejection for a waiter whose own inputs were bad", () => {
   const nothing: ProofResult = { kind: "nothing_to_prove", leftOut: [] };
   expect(resultFor(theirs, theirs, nothing).kind).toBe("nothing_to_prove");
   expect(resultFor(ours, theirs, nothing)).toEqual({ kind: "rejected", leftOut: [unknown] });
 });
 
-test("a failure names no input and is everybody's", () => {
+test("a failure names no input and is the same for every waiter", () => {
   const failed: ProofResult = { kind: "failed", reason: "prover_died", detail: "", deaths: 1 };
   expect(resultFor(ours, theirs, failed)).toBe(failed);
 });

@@ -15,7 +15,7 @@ function logOf(events: number, eventsMax: number, { nowMs = (): number => 0, aft
   return log;
 }
 
-test("reading from a cursor gives what follows it", () => {
+test("a read from a cursor returns the events after it", () => {
   const log = logOf(3, 10);
   const { seq } = log.parseCursor(log.cursor(2));
   expect(log.readAfter(seq)).toMatchObject({ kind: "entry", entry: { seq: 3, sessionId: "s2" } });
@@ -35,13 +35,13 @@ test("a cursor that the log has moved past gets a gap naming what is missing, th
   expect(log.readAfter(3)).toMatchObject({ entry: { seq: 4 } });
 });
 
-test("no cursor means all that is retained, without a gap", () => {
+test("an empty cursor reads every retained event, without a gap", () => {
   const log = logOf(5, 2);
   const { seq } = log.parseCursor("");
   expect(log.readAfter(seq)).toMatchObject({ kind: "entry", entry: { seq: 4 } });
 });
 
-test("a cursor from before the first event misses none of them untold", () => {
+test("a cursor from before the first event gets every event or a gap", () => {
   const log = logOf(0, 2);
   const cursor = log.cursor(log.parseCursor("").seq);
   for (let count = 0; count < 3; count++) {
@@ -52,7 +52,7 @@ test("a cursor from before the first event misses none of them untold", () => {
   expect(log.readAfter(seq)).toMatchObject({ kind: "gap", events: 1, sessionIds: ["s0"] });
 });
 
-test("a cursor of a forgotten log gets a gap before what there is, unless all had been read", () => {
+test("a cursor of a forgotten log gets a gap first, unless every event had been read", () => {
   const forgotten = logOf(3, 10);
   const log = logOf(2, 10, { afterSeq: forgotten.lastSeq });
   const after = (cursor: string) => log.readAfter(log.parseCursor(cursor).seq);

@@ -83,7 +83,7 @@ test("a result of another attempt changes nothing", () => {
   expect(effects).toEqual([]);
 });
 
-test("the deadline ends what is queued and leaves what runs", () => {
+test("the deadline ends queued groups and leaves running ones", () => {
   const { effects } = run(2, [
     [started, 1],
     [{ kind: "deadline" }, 100],
@@ -115,7 +115,7 @@ const failed = (attempt: number, mayRetry: boolean): SessionEvent => ({
   mayRetry,
 });
 
-test("a group whose prover died is tried once more, past the deadline too, and then fails", () => {
+test("a group whose prover died gets a second attempt, past the deadline too, and then fails", () => {
   const again: SessionEvent = { kind: "started", group: 0, attempt: 2 };
   const first = run(1, [
     [started, 1],
@@ -137,7 +137,7 @@ test("a group whose prover died is tried once more, past the deadline too, and t
   ]);
 });
 
-test("a group that waits for its second try when the fence comes ends as it failed", () => {
+test("a group that waits for its second attempt at the fence ends as the first failed", () => {
   const { effects } = run(1, [
     [started, 1],
     [failed(1, true), 50],
