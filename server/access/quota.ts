@@ -32,7 +32,7 @@ export function brokenQuota(
     return broken("sessionsInFlight", `${usage.sessionsInFlight} sessions are in flight`);
   }
   if (usage.heldBytes + bytes > heldBytes) {
-    return broken("heldBytes", `${usage.heldBytes} are held, this snapshot needs ${bytes}`);
+    return broken("heldBytes", `${usage.heldBytes} bytes are held; this snapshot needs ${bytes}`);
   }
   if (usage.proverSecondsPerMinute >= proverSecondsPerMinute) {
     const used = usage.proverSecondsPerMinute.toFixed(1);

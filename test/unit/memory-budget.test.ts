@@ -1,4 +1,4 @@
-/** The memory budget: what does not fit is refused, and everything comes back. */
+/** The memory budget: what does not fit is refused, and every byte is released. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { MemoryBudget } from "../../server/memory-budget.js";

@@ -200,9 +200,9 @@ test("what a principal's proofs took, and what they hold until their fence, coun
   expect(await secondSkip({ proverSecondsPerMinute: 1e-6 })).toMatch(
     /^quota proverSecondsPerMinute of principal three is 0\.000001, and 0\.\d s were used$/,
   );
-  const alone = /^quota heldBytes of principal three is 1, and 0 are held, .* needs (\d+)$/;
+  const alone = /^quota heldBytes of principal three is 1, and 0 bytes are held; .* needs (\d+)$/;
   const [, heldBytes = ""] = alone.exec(await secondSkip({ heldBytes: 1 })) ?? [];
-  expect(await secondSkip({ heldBytes: Number(heldBytes) })).toMatch(/and [1-9]\d* are held/);
+  expect(await secondSkip({ heldBytes: Number(heldBytes) })).toMatch(/and [1-9]\d* bytes are held/);
 });
 
 describe.each(["grpc", "edge"] as const)("frames on the %s stack", (stack) => {

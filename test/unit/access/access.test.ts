@@ -69,7 +69,7 @@ function fileOf(text: string): string {
   return path;
 }
 
-test("what is denied is counted by its reason, and logged once in a while", async () => {
+test("denied calls are counted by reason, and logged at intervals", async () => {
   const { access, lines, time, denied } = accessOf(fileOf(GOOD));
   const call = () => access.check(loopback, { call: "CancelSession" });
   for (let times = 0; times < 3; times++) {
@@ -98,7 +98,7 @@ test("streams over their principal's quota are refused until one closes", () => 
   expect(third).toThrow(expect.objectContaining({ kind: "resource_exhausted" }));
 });
 
-test("calls over their principal's quota are refused until time has filled it again", async () => {
+test("calls over their principal's quota are refused until the bucket fills again", async () => {
   const quota = { callsPerMinute: 60 };
   const path = fileOf(textOf({ ...principal(["StreamResults"]), quota }));
   const { access, time, look, metrics } = accessOf(path);
@@ -111,7 +111,7 @@ test("calls over their principal's quota are refused until time has filled it ag
       message: "quota callsPerMinute of principal node-1 is 60, and the next is free in 750 ms",
     }),
   );
-  // What is refused is not counted, and however long it was quiet, no more than a minute's worth.
+  // A refused call takes nothing from the bucket, which never holds more than one minute.
   time.nowMs += 750;
   call();
   expect(call).toThrow("the next is free in 1000 ms");
@@ -120,11 +120,11 @@ test("calls over their principal's quota are refused until time has filled it ag
   expect(call).toThrow(expect.objectContaining({ kind: "resource_exhausted" }));
   expect(await valueOf(metrics.overQuota, "callsPerMinute")).toBe(3);
   expect(await valueOf(metrics.overQuota, "streams")).toBe(0);
-  // Who may not call at all is denied, whatever is left.
+  // A caller that is not allowed this call is denied, whatever is left.
   expect(() => access.begin(loopback, { call: "GetSession" })).toThrow(
     expect.objectContaining({ kind: "permission_denied" }),
   );
-  // A policy that is read again fills nothing.
+  // A reload of the policy fills no bucket.
   writeFileSync(path, textOf({ ...principal(["StreamResults", "GetSession"]), quota }));
   await look();
   expect(call).toThrow(expect.objectContaining({ kind: "resource_exhausted" }));
@@ -182,7 +182,7 @@ test("a file that cannot be used leaves the old policy in force, and is logged o
   expect(lines.at(-1)?.text).toMatch(/^policy replaced/);
 });
 
-test("a link that is swapped is a change, as Kubernetes makes it", async () => {
+test("a replaced link is a change, as Kubernetes makes it", async () => {
   const folder = dirname(freshPath("mount"));
   for (const [version, calls] of [
     ["v1", ["StreamResults"]],

@@ -20,7 +20,7 @@ const ofPolicy = (principals: unknown) =>
   problemsOf(() => parsePolicy(JSON.stringify({ principals })));
 const HASH = "a".repeat(64);
 
-test("every problem is reported at once, each with its place", () => {
+test("every error is reported at once, each with its place", () => {
   const problems = ofPolicy([
     {
       name: "one",
@@ -48,7 +48,7 @@ test("every problem is reported at once, each with its place", () => {
   expect(problems.join()).not.toContain("secret");
 });
 
-test("a principal that nobody is, or whose permission can never be used, is a problem", () => {
+test("a principal that matches no caller, or whose permission can never be used, is an error", () => {
   expect(ofPolicy([{ name: "ghost" }])).toEqual([expect.stringContaining("matches no caller")]);
   const at = { sockets: ["/a"] };
   expect(ofPolicy([{ name: "a", ...at, calls: ["SubmitSnapshot"] }])).toEqual([
@@ -58,7 +58,7 @@ test("a principal that nobody is, or whose permission can never be used, is a pr
   expect(ofPolicy([{ name: "a", ...at, calls: ["GetServerInfo", "Metrics"] }])).toEqual([]);
 });
 
-test("what a second principal repeats would never be found, and is a problem", () => {
+test("a credential that a second principal repeats is an error: it would never match", () => {
   const twin = {
     name: "a",
     certificates: ["DNS:a"],
@@ -86,7 +86,7 @@ test("text that is not JSON is reported with its line and column, another shape 
   expect(ofPolicy(many)).toEqual([expect.stringMatching(/^principals: /)]);
 });
 
-test("an object that claims an odd length is refused, and nothing is thrown over", () => {
+test("an object with a strange length is reported, and does not throw", () => {
   const text = '{"principals": {"length": [{"toString": true}]}}';
   expect(() => parsePolicy(text)).toThrow(PolicyError);
 });
@@ -101,7 +101,7 @@ test("a file that is missing or too large is reported", () => {
   expect(problemsOf(() => readPolicyText(large))).toEqual([expect.stringContaining("at most")]);
 });
 
-test("the example in deploy/ can be used", () => {
+test("the example in deploy/ is valid", () => {
   const { principals } = parsePolicy(readFileSync("deploy/policy.json", "utf8"));
   expect(principals.map(({ name }) => name)).toContain("operator");
 });

@@ -1,4 +1,4 @@
-/** Who is taken for whom, and who may do what: the policy as a pure function. */
+/** Which principal a caller is, and what it may do: the policy as a pure function. */
 import { expect, test } from "vitest";
 import type { Ask, Credential, Policy } from "../../../server/access/policy.js";
 import { decide } from "../../../server/access/policy.js";
@@ -54,7 +54,7 @@ test.each<[string, Credential, string]>([
   ["a socket of nobody", socket("/run/node-9.sock"), "unknown_socket"],
   ["loopback", { kind: "loopback" }, "scraper"],
   ["nothing, over the network", { kind: "nothing" }, "no_credentials"],
-])("%s is taken for whom the policy says", (_, credential, expected) => {
+])("%s: the principal, or why there is none", (_, credential, expected) => {
   const decision = decide(policy, credential, {}, NOW);
   expect(decision.kind === "allowed" ? decision.principal.name : decision).toEqual(
     decision.kind === "allowed" ? expected : expect.objectContaining({ reason: expected }),
@@ -78,7 +78,7 @@ test.each<[string, Credential, Ask, string | undefined]>([
     undefined,
   ],
   ["an operator, a node's", socket("/run/admin.sock"), { call: "SubmitSnapshot" }, "call"],
-])("who may do %s is told", (_, credential, ask, reason) => {
+])("%s: allowed, or why not", (_, credential, ask, reason) => {
   const decision = decide(policy, credential, ask, NOW);
   expect(decision).toMatchObject(
     reason === undefined ? { kind: "allowed" } : { kind: "forbidden", reason },
@@ -97,7 +97,7 @@ test("a denial names the principal, and what it may not do", () => {
   );
 });
 
-test("without a policy file whoever reaches the service may do everything", () => {
+test("without a policy file every caller is allowed everything", () => {
   const all: Ask = { call: "SubmitSnapshot", nodeId: "any", priority: "proposal" };
   for (const credential of [{ kind: "loopback" }, withToken(9), socket("/x")] as Credential[]) {
     expect(decide(undefined, credential, all, NOW)).toMatchObject({
@@ -107,7 +107,7 @@ test("without a policy file whoever reaches the service may do everything", () =
   }
 });
 
-test("of two principals that a caller could be, the first in the file is it", () => {
+test("of two principals that match a caller, the first in the file counts", () => {
   const two: Policy = parsePolicy(
     JSON.stringify({
       principals: [
@@ -123,7 +123,7 @@ test("of two principals that a caller could be, the first in the file is it", ()
   expect([nameOf("DNS:a"), nameOf("DNS:b")]).toEqual(["one", "all"]);
 });
 
-test("a token is 256 bits behind a prefix that tells what it is", () => {
+test("a token is 256 bits with a prefix that identifies it as a token", () => {
   expect(token(1)).toMatch(/^lagg_[A-Za-z0-9_-]{43}$/);
   expect(token(1)).not.toBe(token(2));
   expect(() => tokenOf(Buffer.alloc(16))).toThrow("32 random bytes");

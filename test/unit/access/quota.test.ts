@@ -1,4 +1,4 @@
-/** What a principal may use at once: which quota a snapshot breaks, and how that is told. */
+/** Quotas: which one a snapshot exceeds, and the message for it. */
 import { expect, test } from "vitest";
 import type { UsedNow } from "../../../server/access/quota.js";
 import type { Quota } from "../../../server/work/principal.js";
@@ -8,11 +8,11 @@ import { brokenQuota } from "../../../server/access/quota.js";
 const usage: UsedNow = { sessionsInFlight: 2, heldBytes: 1000, proverSecondsPerMinute: 12.34 };
 const broken = (quota: Quota, bytes = 100) => brokenQuota({ name: "node-1", quota }, usage, bytes);
 
-test("without quotas nothing is broken", () => {
+test("without quotas no use exceeds one", () => {
   expect(broken({})).toBeUndefined();
 });
 
-test("use up to a quota is allowed, and one more breaks it by name", () => {
+test("use up to a quota is allowed, and more exceeds it by name", () => {
   expect(broken({ sessionsInFlight: 3, heldBytes: 1100, proverSecondsPerMinute: 12.4 })).toEqual(
     undefined,
   );
@@ -23,7 +23,7 @@ test("use up to a quota is allowed, and one more breaks it by name", () => {
   expect(broken({ heldBytes: 1099 })).toEqual({
     quota: "heldBytes",
     detail:
-      "quota heldBytes of principal node-1 is 1099, and 1000 are held, this snapshot needs 100",
+      "quota heldBytes of principal node-1 is 1099, and 1000 bytes are held; this snapshot needs 100",
   });
   expect(broken({ proverSecondsPerMinute: 12 })).toEqual({
     quota: "proverSecondsPerMinute",
@@ -31,7 +31,7 @@ test("use up to a quota is allowed, and one more breaks it by name", () => {
   });
 });
 
-test("a steady use stands at what it is over a minute, and fades when it ends", () => {
+test("steady use reads as its amount per minute, and fades when it ends", () => {
   const usage = new Usage(MINUTE_HALF_LIFE_MS);
   const seconds = (atMs: number) => usage.of("node-1", atMs) / 1000;
   // Half a second of every second, for ten minutes.
