@@ -27,7 +27,7 @@ test("every combination of label values exists from the start, devices included"
   for (const device of ["cpu", "gpu0"])
     for (const role of ["active", "standby"])
       expect(text).toContain(`_prover_ready{device="${device}",role="${role}"} 0\n`);
-  expect(text).toContain('_connections_cut_total{listener="admin",cause="settings"} 0\n');
+  expect(text).toContain('_connections_cut_total{listener="probes",cause="settings"} 0\n');
   expect(text).toContain('_cost_model_ratio_count{device="gpu0"} 0\n');
   expect(text).toContain("_policy_last_reload_successful 1\n");
   expect(text).not.toContain("certificate_expiry_timestamp_seconds{");
