@@ -1,38 +1,31 @@
 /**
- * Keeps what devices have learned of their costs across restarts: a small file a device, beside its
- * lock file, whose lock makes this process its only writer. What cannot be read or written costs
- * a calibration at the next start, never a proof.
+ * Keeps the cost models of devices across restarts: one small file for each device, beside its lock
+ * file, whose lock makes this process the only writer. A file that cannot be read or written costs a
+ * calibration at the next start, never a proof.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Clock } from "../clock.js";
+import type { CostModel } from "../work/cost-model.js";
+import { freshCostModel } from "../work/cost-model.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 
-/** At most so often a device's file is written, and once more at the end. */
+/** A device's file is written at most this often, and once more at the end. */
 const WRITE_EVERY_MS = 5000;
 
-/** What is kept: a cost model, see `work/cost-model.ts`. */
-export interface StoredCosts {
-  readonly logMs: readonly number[];
-  readonly covariance: readonly (readonly number[])[];
-  readonly scatter: number;
-  /** The monotonic instant for which the uncertainty holds; in the file, wall time. */
-  readonly atMs: number;
-}
-
-/** Costs are of a device with one proof system: its scheme and revision, as one text. */
+/** Keeps one cost model for each device; it holds for one proof system: scheme and revision. */
 export interface CostStore {
-  /** Undefined when nothing usable is kept. */
-  load(deviceId: string, proofSystem: string): StoredCosts | undefined;
+  /** Undefined when no usable model is kept. */
+  load(deviceId: string, proofSystem: string): CostModel | undefined;
   /** Returns at once. */
-  save(deviceId: string, proofSystem: string, costs: StoredCosts): void;
+  save(deviceId: string, proofSystem: string, costs: CostModel): void;
 }
 
-const COEFFICIENTS = 5;
-/** Far below what is learned, and far above what rounding takes from a variance. */
+const COEFFICIENTS = freshCostModel.logMs.length;
+/** Far below any scatter that is learned, and far above the rounding error of a variance. */
 const SCATTER_MIN = 1e-6;
 const ROUNDING = 1e-9;
 const row = z.array(z.number().min(-1).max(1)).length(COEFFICIENTS);
@@ -41,7 +34,7 @@ const fileSchema = z.strictObject({
   proofSystem: z.string(),
   atUnixMs: z.number(),
   logMs: z.array(z.number().min(-20).max(20)).length(COEFFICIENTS),
-  covariance: z.array(row).length(COEFFICIENTS).refine(isCovariance, "is no covariance"),
+  covariance: z.array(row).length(COEFFICIENTS).refine(isCovariance, "is not a covariance matrix"),
   scatter: z.number().min(SCATTER_MIN).max(1),
 });
 type FileContent = z.infer<typeof fileSchema>;
@@ -49,7 +42,7 @@ type FileContent = z.infer<typeof fileSchema>;
 export interface CostFilesOptions {
   /** Where the devices' lock files lie. */
   folder: string;
-  /** The user that the files must belong to; undefined where there are none. */
+  /** The user that the files must belong to; undefined on a system without users. */
   uid: number | undefined;
 }
 
@@ -74,25 +67,25 @@ export class CostFiles implements CostStore {
     private readonly modules: CostFilesModules,
   ) {}
 
-  load(deviceId: string, proofSystem: string): StoredCosts | undefined {
+  load(deviceId: string, proofSystem: string): CostModel | undefined {
     const path = costFilePath(this.options.folder, deviceId);
     const { clock, log } = this.modules;
     try {
       const text = this.read(path);
       if (text === undefined) return undefined;
       const content = fileSchema.parse(JSON.parse(text));
-      if (content.proofSystem !== proofSystem) throw new Error(`of ${content.proofSystem}`);
+      if (content.proofSystem !== proofSystem) throw new Error(`it is for ${content.proofSystem}`);
       const { logMs, covariance, scatter, atUnixMs } = content;
       const ageMs = Math.max(0, clock.unixMs() - atUnixMs);
       log.info({ device: deviceId, path, ageMs }, "learned costs loaded");
       return { logMs, covariance, scatter, atMs: clock.nowMs() - ageMs };
     } catch (error) {
-      log.warn({ device: deviceId, path, cause: textOf(error) }, "learned costs not used");
+      log.warn({ device: deviceId, path, cause: textOf(error) }, "learned costs are not used");
       return undefined;
     }
   }
 
-  save(deviceId: string, proofSystem: string, costs: StoredCosts): void {
+  save(deviceId: string, proofSystem: string, costs: CostModel): void {
     const { clock } = this.modules;
     const { logMs, covariance, scatter, atMs } = costs;
     this.pending.set(deviceId, {
@@ -106,7 +99,7 @@ export class CostFiles implements CostStore {
     if (this.cancelWrite === undefined) this.writeNow();
   }
 
-  /** Writes what is not written yet. Idempotent. */
+  /** Writes the models that are not written yet. Idempotent. */
   async close(): Promise<void> {
     this.cancelWrite?.();
     this.write();
@@ -135,7 +128,7 @@ export class CostFiles implements CostStore {
     const fresh = `${path}.new`;
     try {
       await rm(fresh, { force: true });
-      // Made anew, never followed: the folder may be open to other users.
+      // A new file, never an existing link: other users may be able to write to the folder.
       await writeFile(fresh, `${JSON.stringify(content)}\n`, { flag: "wx", mode: 0o600 });
       await rename(fresh, path);
     } catch (error) {
@@ -146,14 +139,14 @@ export class CostFiles implements CostStore {
     }
   }
 
-  /** Undefined when there is no file; throws when it is not one that we wrote. */
+  /** Undefined when the file is missing; throws when this service cannot have written it. */
   private read(path: string): string | undefined {
     const fd = openUnlinked(path);
     if (fd === undefined) return undefined;
     try {
       const { uid } = this.options;
       const found = fstatSync(fd);
-      if (!found.isFile()) throw new Error("it is no file");
+      if (!found.isFile()) throw new Error("it is not a regular file");
       if (uid !== undefined && found.uid !== uid) throw new Error(`user ${found.uid} owns it`);
       if (found.size > limits.costFileBytesMax) throw new Error(`it has ${found.size} bytes`);
       return readFileSync(fd, "utf8");
@@ -163,7 +156,7 @@ export class CostFiles implements CostStore {
   }
 }
 
-/** Never through a symbolic link, and never waiting for the other end of a pipe. */
+/** Follows no symbolic link, and does not wait for the other end of a pipe. */
 function openUnlinked(path: string): number | undefined {
   try {
     return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -177,7 +170,7 @@ function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Symmetric, and no combination has a variance below nothing: by Cholesky's decomposition. */
+/** True when the matrix is symmetric and positive semidefinite, by Cholesky's decomposition. */
 function isCovariance(rows: readonly (readonly number[])[]): boolean {
   const of = (row: number, column: number) => rows[row]?.[column] ?? NaN;
   const lower = rows.map(() => rows.map(() => 0));

@@ -7,7 +7,7 @@ export interface Device {
   readonly id: string;
   /** Begins to set a prover up; returns at once. */
   startProver(): Prover;
-  /** A proof of one raw signature that tells the device's speed; undefined where there is none. */
+  /** Inputs of a proof of one raw signature that measures the device's speed, if there are any. */
   readonly calibration?: ProofRequest | undefined;
   /** Keeps learned costs across restarts; undefined keeps nothing. */
   readonly costStore?: CostStore | undefined;

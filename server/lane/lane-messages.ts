@@ -64,7 +64,7 @@ export interface RunningProof {
 
 /** What a device does. */
 export type ReportedPhase =
-  /** The active prover is being set up; last, it may make a proof that tells the device's speed. */
+  /** The active prover is being set up, and then may make a proof that measures the device. */
   | { readonly kind: "starting"; readonly isCalibrating: boolean }
   | { readonly kind: "idle" }
   /** `proof` is null while the inputs are verified. */
@@ -117,7 +117,7 @@ export type FromLane =
 /** The scheduler's way to a lane. */
 export interface LaneLink {
   readonly deviceId: string;
-  /** Returns at once; the message may get lost. */
+  /** Returns at once. The message may get lost. */
   send(message: ToLane): void;
 }
 

@@ -33,16 +33,16 @@ export interface LaneState {
   readonly lease: number;
   readonly active: HeldProver | null;
   readonly standby: HeldProver | null;
-  /** Since when there is no standby though one is wanted. */
+  /** The instant since which a wanted standby is missing. */
   readonly standbyMissingSinceMs: number;
   readonly standbyRetryAtMs: number;
-  /** Setups that failed in a row, of active prover and standby. */
+  /** Number of setups that failed in a row: of the active prover, and of the standby. */
   readonly startFailures: number;
   readonly standbyFailures: number;
   readonly lastProver: number;
-  /** The operator keeps new work away. */
+  /** The operator lets the lane take no new attempt. */
   readonly isDrained: boolean;
-  /** The operator wants a fresh prover once the proof at hand has ended. */
+  /** The active prover is replaced once the running proof has ended: the operator asked for it. */
   readonly isRestartDue: boolean;
   /** The number of the last operator's command that was carried out. */
   readonly commandsDone: number;
@@ -55,10 +55,10 @@ export type LaneEvent =
   | { kind: "exited"; prover: number; why: string }
   | { kind: "assign"; lease: number; attempt: number }
   | { kind: "kill"; lease: number; attempt: number; reason: StopReason }
-  /** The proof proper has begun: longer than until then is too long. */
+  /** The proof proper has begun; beyond `overrunAtMs` its prover counts as hung. */
   | { kind: "proof_started"; attempt: number; overrunAtMs: number }
   | { kind: "ended"; attempt: number; residentBytes: number }
-  /** Silences in milliseconds; negative infinity where nothing is judged. */
+  /** Milliseconds since the provers last sent a message; -Infinity where silence is not judged. */
   | { kind: "beat"; activeSilentMs: number; standbySilentMs: number; residentBytes: number }
   | { kind: "command"; number: number; command: OperatorCommand }
   | { kind: "close" };
@@ -67,7 +67,7 @@ export type LaneEffect =
   | { kind: "start_prover"; prover: number }
   | { kind: "kill_prover"; prover: number; cause: KillCause }
   | { kind: "run"; attempt: number }
-  /** The attempt has ended with what its run gave. */
+  /** The attempt has ended with its result. */
   | { kind: "report"; attempt: number }
   /** The attempt has ended because its prover did. */
   | { kind: "report_death"; attempt: number; why: string }
@@ -79,7 +79,7 @@ export interface LaneOptions {
   residentBytesMax: number;
 }
 
-/** A setup that fails is tried again after 1 s, doubling to a minute: never hot. */
+/** A failed setup is tried again after 1 s, then after twice as long each time, up to a minute. */
 const RETRY_MS = 1000;
 const RETRY_MS_MAX = 60_000;
 /** A standby is set up while the device idles, or beside a proof once it has waited this long. */
@@ -128,8 +128,8 @@ export function transitionLane(
       if (event.prover === standby?.prover) return standbyExited(state, nowMs);
       return event.prover === active?.prover ? activeExited(state, event.why, nowMs) : stay;
     case "assign": {
-      // Doubled, or of an earlier lease. No answer: a reply to every stale message, itself doubled
-      // and answered, grows without bound; the next beat tells the scheduler what is.
+      // Doubled, or of an earlier lease. No answer: replies to stale messages, doubled and answered in
+      // turn, would grow without bound. The next beat announces the state.
       if (phase.kind === "proving" || event.lease < state.lease) return stay;
       if (phase.kind !== "idle" || state.isDrained) return burnLease(state);
       const proving: LanePhase = { kind: "proving", attempt: event.attempt, overrunAtMs: Infinity };
@@ -215,7 +215,7 @@ function restartActive(state: LaneState): Step {
   }
 }
 
-/** The next beat that may sets up another; nothing to do where none is set up. */
+/** The next beat that may sets up another; nothing to do where no standby is ready. */
 function killStandby(state: LaneState, cause: KillCause): Step {
   const { standby } = state;
   if (standby?.status !== "ready") return { state, effects: [] };

@@ -1,5 +1,5 @@
 /**
- * One device's cost model in use: taken from the store or scaled by one calibration proof before the
+ * The cost model of one device: loaded from the store or scaled by one calibration proof before the
  * device takes work, and taught by every proof after. Owned by the device's lane.
  */
 import type { Clock } from "../clock.js";
@@ -12,7 +12,7 @@ import { aged, freshCostModel, learn, learnAtLeast, overrunMs } from "../work/co
 import type { Shape } from "../work/shape.js";
 import { smallestShape } from "../work/shape.js";
 
-/** How old the uncertainty of predicted costs may be. */
+/** The model's uncertainty is brought up to date when it is older than this. */
 const AGE_EVERY_MS = 1000;
 
 export interface LearnedCostsModules {
@@ -30,7 +30,7 @@ export class LearnedCosts {
     private readonly modules: LearnedCostsModules,
   ) {}
 
-  /** As certain as it is now, give or take a second: it is asked for each group that waits. */
+  /** The model, as certain as it was at most a second ago: it is read for each waiting group. */
   get model(): CostModel {
     const nowMs = this.modules.clock.nowMs();
     if (nowMs - this.learned.atMs > AGE_EVERY_MS) this.learned = aged(this.learned, nowMs);
@@ -49,14 +49,14 @@ export class LearnedCosts {
     this.keep(learn(this.learned, shape, tookMs, this.modules.clock.nowMs()));
   }
 
-  /** Of a proof that was killed after so long. */
+  /** Learns from a proof that was killed after `ranMs`. */
   learnAtLeast(shape: Shape, ranMs: number): void {
     this.keep(learnAtLeast(this.learned, shape, ranMs, this.modules.clock.nowMs()));
   }
 
   /**
-   * With the device's first prover, before it takes work. Tried once: without a calibration, or
-   * when it fails, the first proof tells. Never rejects.
+   * Loads or calibrates with the device's first prover, before the device takes work. Tried once:
+   * without a calibration, or when it fails, the model learns from the first proof. Never rejects.
    *
    * @param giveUp kills the prover, when its proof takes far too long
    * @returns false when the prover has died

@@ -65,7 +65,7 @@ export class LocalLanes {
     for (const lane of this.lanes) lane.open();
   }
 
-  /** Verifies in any prover that is set up, standbys first; undefined when there is none. */
+  /** Verifies in any prover that is set up, standbys first; undefined while no prover is. */
   verifier(): ReadyVerifier | undefined {
     const description = this.failover.describe();
     return description === undefined ? undefined : { description, verifier: this.failover };

@@ -1,7 +1,7 @@
 /**
- * Verification by whichever prover process should do it: the standby while one is up, so that a
- * running proof does not delay it and no process vouches for its own proof; the active one
- * otherwise. A process that dies or hangs in it is passed over for the next.
+ * Verification in a prover process: the standby while one is set up, so that a running proof does not
+ * delay it and no process vouches for its own proof; otherwise the active prover. When a process dies
+ * or hangs while it verifies, the next one is asked.
  */
 import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
@@ -11,7 +11,7 @@ import type { ProverDescription } from "../work/prover-description.js";
 import { ProverError } from "../prover/prover.js";
 
 export interface Verifier {
-  /** Provers that died or hung while they were asked. */
+  /** Number of provers that died or hung while they verified. */
   readonly deaths: number;
   verifySignatures(
     message: SignedMessage,
@@ -24,17 +24,17 @@ export interface Verifier {
 export interface VerifierModules {
   clock: Clock;
   metrics: Metrics;
-  /** Provers to ask, in order of preference, as they are now. */
+  /** The provers to ask now, in order of preference. */
   provers(): readonly Prover[];
 }
 
-/** Rejects with `ProverError("died")` when nobody is left to ask. */
+/** Rejects with `ProverError("died")` when no prover is left to ask. */
 export class FailoverVerifier implements Verifier {
   deaths = 0;
 
   constructor(private readonly modules: VerifierModules) {}
 
-  /** What the first prover at hand is; undefined when there is none. */
+  /** The description of the first prover; undefined while no prover is set up. */
   describe(): ProverDescription | undefined {
     return this.modules.provers()[0]?.description;
   }

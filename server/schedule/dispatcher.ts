@@ -1,6 +1,6 @@
 /**
  * The scheduler's end of all lanes: hands idle lanes the next group under a numbered attempt, and
- * tells the attempt's owner, once, how it ended. What it assigns, predicts and shows the operator
+ * notifies the attempt's owner, once, how it ended. What it assigns, predicts and shows the operator
  * follows from messages alone, so a lane may be anywhere.
  */
 import { assertNever } from "../errors.js";
@@ -17,15 +17,15 @@ import type { Future, LaneForecast } from "./forecast.js";
 import type { AttemptEnd, OperatedDevice } from "./lane-handle.js";
 import { LaneHandle } from "./lane-handle.js";
 
-/** One group that may start, and whom to tell. Each job ends by one call of `finished` or `lost`. */
+/** One group that may start. Each job ends by one call of `finished` or `lost`, or by `kill`. */
 export interface Job extends Assignment {
   started(attempt: number): void;
   finished(attempt: number, result: ProofResult): void;
-  /** The lane is past the attempt, and nobody knows how it went. */
+  /** The lane is past the attempt, and its result did not come. */
   lost(attempt: number): void;
 }
 
-/** Whoever owns the groups that wait. */
+/** The owner of the groups that wait. */
 export interface JobSource {
   /** The next group to prove, about to be started; undefined when none waits. */
   next(): Job | undefined;
@@ -132,7 +132,7 @@ export class Dispatcher {
     return this.onBestLane((model) => predictMs(model, shape));
   }
 
-  /** The same at a quantile: so many standard deviations above the median. */
+  /** The same at a quantile of the predicted distribution, in standard deviations from its median. */
   quantileMs(shape: Shape, deviations: number): number {
     return this.onBestLane((model) => quantileMs(model, shape, deviations));
   }

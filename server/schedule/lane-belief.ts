@@ -108,7 +108,7 @@ function hearAnnouncement({ sequence, report, duty }: LaneBelief, message: Annou
   return { belief: { ...heard, duty: dutyOf(message) }, effects: [] };
 }
 
-/** The message to send again: the lane does not act as it was told. */
+/** The message to send again: the lane does not act on it yet. */
 function repeated(duty: LaneDuty, { phase }: LaneReport): BeliefEffect[] {
   if (duty.kind === "abandoned") {
     return [{ kind: "resend_kill", attempt: duty.attempt, reason: duty.reason }];

@@ -1,7 +1,7 @@
 /**
  * What a proof costs, as a function of its shape, learned on the device that makes the proofs. Pure;
- * one model per device. Used at accept (optimistic), at dispatch (pessimistic) and to tell a long
- * proof from a wedged prover.
+ * one model per device. Used at accept (optimistic), at dispatch (pessimistic) and to distinguish
+ * a long proof from a hung prover.
  *
  * Milliseconds are `a + b·raws + c·raws²` of raw signatures alone, and `d·children + e·raws` where
  * children are folded in, which dwarfs what a proof costs as such; a child never makes a proof
@@ -19,40 +19,40 @@ import type { Shape } from "./shape.js";
  * beside children.
  */
 const TABLE_MS = [770, 2, 0.3, 2750, 42] as const;
-/** Standard deviation of the logarithms of all at once: a device is twice as fast, or half. */
+/** Standard deviation that all logarithms share: a device is twice as fast, or half as fast. */
 const COMMON_DEVIATION = 0.7;
 /**
- * And of each alone. A child is a proof to check, much the same work on any device; were it as
- * uncertain as the rest, none would fit into a fence of two slots before the first was proved.
+ * Standard deviation of each logarithm alone. Checking a child costs much the same on any device: with
+ * the deviation of the others no child would fit into a fence of two slots before the first was proved.
  */
 const OWN_DEVIATIONS = [0.3, 0.3, 0.3, 0.2, 0.2] as const;
-/** Proofs of one shape scatter so before any was seen, as a variance; and how little, how much. */
+/** Variance of the logarithm of proof times of one shape: before any proof, and its bounds. */
 const SCATTER_AT_FIRST = 0.15 ** 2;
 const SCATTER_MIN = 0.05 ** 2;
 const SCATTER_MAX = 0.5 ** 2;
-/** How far the scatter moves to a new sample. */
+/** Share by which the scatter moves towards a new sample. */
 const SCATTER_RATE = 0.05;
-/** What was learned is forgotten at this rate; between two slots that allows for a drift of 3 %. */
+/** Time constant of forgetting; between two slots it allows for a drift of 3 %. */
 const FORGET_MS = 30 * 60_000;
-/** A sample is taken for no more than so many standard deviations from its prediction. */
+/** A sample counts as at most this many standard deviations from its prediction. */
 const SURPRISE_MAX = 3;
-/** What is kept of what was learned after such a sample: the device may not be what it was. */
+/** Share of the certainty that is kept after such a sample: the device may have changed. */
 const KEPT_AT_SURPRISE = 0.9;
-/** Standard deviations from the middle of a normal distribution to 2 % below and 98 % below. */
+/** The 2 % and 98 % quantiles of a normal distribution, in standard deviations from the median. */
 export const OPTIMISTIC_AT = -2.054;
 const PESSIMISTIC_AT = 2.054;
-/** A normal distribution is within a hundredth of a logistic one of so many to a deviation. */
+/** A logistic distribution of this scale is within 0.01 of the standard normal one. */
 export const LOGISTIC = 1.702;
-/** A proof is wedged beyond this multiple of its pessimistic prediction, and never before 10 s. */
+/** A prover counts as hung beyond this multiple of the pessimistic prediction, never before 10 s. */
 const OVERRUN_FACTOR = 4;
 const OVERRUN_MS_MIN = 10_000;
 
 export interface CostModel {
   /** Natural logarithms of the milliseconds in the table. */
   readonly logMs: readonly number[];
-  /** How uncertain they are: the rows of their covariance. */
+  /** Rows of the covariance of those logarithms. */
   readonly covariance: readonly (readonly number[])[];
-  /** Variance of the logarithm of a proof's time, were its prediction perfect. */
+  /** Variance of the logarithm of a proof's duration that no model explains. */
   readonly scatter: number;
   /** The instant for which the uncertainty holds. */
   readonly atMs: number;
@@ -70,34 +70,34 @@ export const freshCostModel: CostModel = {
   atMs: 0,
 };
 
-/** As many proofs take longer as take less. */
+/** Median duration of a proof of this shape, in milliseconds. */
 export function predictMs(model: CostModel, shape: Shape): number {
   return sum(partsMs(model, shape));
 }
 
-/** One proof in fifty takes less than this, as far as the model knows. */
+/** The 2nd percentile of the duration of a proof of this shape, in milliseconds. */
 export function optimisticMs(model: CostModel, shape: Shape): number {
   return quantileMs(model, shape, OPTIMISTIC_AT);
 }
 
-/** One proof in fifty takes longer than this, as far as the model knows. */
+/** The 98th percentile of the duration of a proof of this shape, in milliseconds. */
 export function pessimisticMs(model: CostModel, shape: Shape): number {
   return quantileMs(model, shape, PESSIMISTIC_AT);
 }
 
-/** Longer than this is no proof any more but a prover that hangs. */
+/** A proof that runs longer than this, in milliseconds, is treated as a hung prover. */
 export function overrunMs(model: CostModel, shape: Shape): number {
   return Math.max(OVERRUN_MS_MIN, OVERRUN_FACTOR * pessimisticMs(model, shape));
 }
 
-/** The model as uncertain as it is by then; what it predicts is the same. */
+/** The model with the uncertainty of a later instant; its medians stay the same. */
 export function aged(model: CostModel, nowMs: number): CostModel {
   const kept = Math.exp(-Math.max(0, nowMs - model.atMs) / FORGET_MS);
   const covariance = forget(model.covariance, kept);
   return { ...model, covariance, atMs: Math.max(nowMs, model.atMs) };
 }
 
-/** A proof took so long. */
+/** The model after a proof of this shape that took `tookMs`. */
 export function learn(model: CostModel, shape: Shape, tookMs: number, nowMs: number): CostModel {
   const before = aged(model, nowMs);
   const { ms, variance, pull } = predict(before, shape);
@@ -117,8 +117,8 @@ export function learn(model: CostModel, shape: Shape, tookMs: number, nowMs: num
 }
 
 /**
- * A proof was killed after so long, and would have taken that at least: moves by what such a proof
- * is expected to exceed its prediction, and lowers the prediction of no shape.
+ * The model after a proof that was killed after `ranMs`, and would have taken at least that. Rises by
+ * what such a proof is expected to exceed its prediction; lowers the prediction of no shape.
  */
 export function learnAtLeast(
   model: CostModel,
@@ -135,7 +135,7 @@ export function learnAtLeast(
   return { ...before, logMs: before.logMs.map((log, i) => log + at(rise, i)) };
 }
 
-/** What each entry of the table adds, in milliseconds. */
+/** Milliseconds that each entry of the table adds. */
 function partsMs({ logMs }: CostModel, { raws, children }: Shape): number[] {
   const of = (counts: readonly number[]) => logMs.map((log, i) => at(counts, i) * Math.exp(log));
   const alone = of([1, raws, raws * raws, 0, 0]);
@@ -145,9 +145,9 @@ function partsMs({ logMs }: CostModel, { raws, children }: Shape): number[] {
 
 interface Prediction {
   ms: number;
-  /** Of the logarithm of what a proof takes. */
+  /** Variance of the logarithm of the duration. */
   variance: number;
-  /** Covariance of that logarithm with each of the model's: how far a sample pulls each along. */
+  /** Covariance of that logarithm with each of the model's: how far a sample moves each. */
   pull: readonly number[];
 }
 
@@ -159,7 +159,7 @@ function predict(model: CostModel, shape: Shape): Prediction {
   return { ms, variance: dot(pull, shares) + model.scatter, pull };
 }
 
-/** What a proof takes so many standard deviations above the middle; `OPTIMISTIC_AT` is one of them. */
+/** A quantile of the duration, in ms; `deviations` are standard deviations above the median. */
 export function quantileMs(model: CostModel, shape: Shape, deviations: number): number {
   const { ms, variance } = predict(model, shape);
   return ms * Math.exp(deviations * Math.sqrt(variance));
@@ -179,7 +179,7 @@ function dot(a: readonly number[], b: readonly number[]): number {
   return sum(a.map((value, i) => value * at(b, i)));
 }
 
-/** From what is known towards what was known at first; `kept` is 1 for nothing forgotten. */
+/** The covariance, moved towards the initial one; `kept` is 1 when nothing is forgotten. */
 function forget(covariance: CostModel["covariance"], kept: number): number[][] {
   return COVARIANCE_AT_FIRST.map((values, row) =>
     values.map((atFirst, column) => {

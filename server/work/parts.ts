@@ -9,7 +9,7 @@ import type { Shape } from "./shape.js";
 export interface Part {
   raws: readonly number[];
   children: readonly number[];
-  /** Raws that the kept children cover already: not shed, but needed no more. */
+  /** Raw signatures that the kept children cover already; they are not needed, and not shed. */
   covered: readonly number[];
 }
 
@@ -19,7 +19,7 @@ export interface PartRequest {
   children: readonly (readonly number[])[];
   /** Where rotation stands, 0 to 1; see `rotationOf`. */
   rotation: number;
-  /** May the group be cut at all? */
+  /** Some inputs may be left out. */
   mayBeCut: boolean;
   /** A proof of this shape is all but sure to end before the fence. */
   fits(shape: Shape): boolean;
@@ -44,7 +44,7 @@ export function isProof({ raws, children }: Part): boolean {
   return raws.length > 0 || children.length >= 2;
 }
 
-/** Undefined when nothing of it may start. A group with nothing to prove is its own part. */
+/** Undefined when no part may start. A group with nothing to prove is returned whole. */
 export function choosePart(request: PartRequest): Part | undefined {
   const { raws, children, rotation, mayBeCut } = request;
   const fits = (part: Part) => request.fits(shapeOfPart(part));
@@ -57,7 +57,7 @@ export function choosePart(request: PartRequest): Part | undefined {
     const part = withChildren(request, kept);
     if (isProof(part) && fits(part)) return part;
   }
-  // Children alone did not help: raw signatures alone, as many as fit.
+  // Shedding children did not help: as many raw signatures as fit, alone.
   const rawsAlone = (count: number): Part => ({
     raws: rotated(raws.length, rotation, count),
     children: [],
@@ -72,7 +72,7 @@ function shapeOfPart({ raws, children }: Part): Shape {
   return { raws: raws.length, children: children.length };
 }
 
-/** All raws, but for those that the kept children cover. */
+/** The first `kept` children from the rotation on, and all raws that they do not cover. */
 function withChildren({ raws, children, rotation }: PartRequest, kept: number): Part {
   const keptChildren = rotated(children.length, rotation, kept);
   const covered = new Set(keptChildren.flatMap((child) => children[child] ?? []));

@@ -22,6 +22,8 @@ const BUDGETS = { deadlineMs: 30_000, fenceMs: 60_000 };
 
 interface Submitted {
   groups: number;
+  /** The service's deadline is at this instant or later, for it counts from its receipt. */
+  deadlineAtMs: number;
   results: TickResult[];
   /** Groups whose proof came past its fence: the adapter drops it, and no result is taken. */
   fenced: number;
@@ -57,9 +59,12 @@ export class Oracle {
     return until(() => {
       const gates = { isAggregator: true, hasState: true };
       const make = () => snapshot(slot, groups);
-      const answer = this.adapter.submitOrSkip(slot, gates, make, { ...BUDGETS, ...options });
+      const budgets = { ...BUDGETS, ...options };
+      const deadlineAtMs = performance.now() + (budgets.deadlineMs ?? BUDGETS.deadlineMs);
+      const answer = this.adapter.submitOrSkip(slot, gates, make, budgets);
       if ("submitted" in answer) {
-        this.submitted.set(answer.requestId, { groups: groups.length, results: [], fenced: 0 });
+        const entry = { groups: groups.length, deadlineAtMs, results: [], fenced: 0 };
+        this.submitted.set(answer.requestId, entry);
         return answer.requestId;
       }
       this.skippedByAdapter++;
@@ -98,12 +103,18 @@ export class Oracle {
     });
   }
 
-  /** Status and reason of each group, or `LOST` where the adapter says so. */
+  /**
+   * Status and reason of each group, or `LOST` where the adapter says so. On a loaded machine a
+   * deadline may pass before the proof is made: a proof that is rightly late is given as `PROVED`,
+   * one that is marked late in time as `PROVED_LATE`.
+   */
   async endings(requestId: string): Promise<string[][]> {
     const results = await this.results(requestId);
+    const isOverdue = performance.now() >= this.entry(requestId).deadlineAtMs;
     return results.map((result) => {
       if (result.kind !== "outcome") return [result.kind.toUpperCase()];
       const { status, reason } = result.outcome;
+      if (status === OutcomeStatus.PROVED_LATE && isOverdue) return ["PROVED"];
       if (reason === OutcomeReason.UNSPECIFIED) return [OutcomeStatus[status]];
       return [OutcomeStatus[status], OutcomeReason[reason]];
     });

@@ -124,19 +124,19 @@ describe("is not used, and the log says why", () => {
     ["costs beyond all measure", () => edit({ logMs: [1, 2, 3, 4, 900] }), "logMs"],
     ["a covariance of another size", () => edit({ covariance: [[1]] }), "covariance"],
     [
-      "a covariance that is none",
+      "a matrix that is no covariance",
       () => edit({ covariance: identityBut(0, 1, 0.5) }),
-      "no covariance",
+      "not a covariance matrix",
     ],
     [
       "variances below nothing",
       () => edit({ covariance: identityBut(2, 2, -0.1) }),
-      "no covariance",
+      "not a covariance matrix",
     ],
     ["a scatter of nothing", () => edit({ scatter: 0 }), "scatter"],
-    ["another proof system's", () => edit({ proofSystem: "scheme 2" }), "of scheme 2"],
+    ["another proof system's", () => edit({ proofSystem: "scheme 2" }), "for scheme 2"],
     ["a file of many bytes", () => writeFileSync(path, " ".repeat(20_000)), "20000 bytes"],
-    ["a folder", () => (rmSync(path), mkdirSync(path)), "no file"],
+    ["a folder", () => (rmSync(path), mkdirSync(path)), "not a regular file"],
     ["a symbolic link", () => moveBehindLink(), "ELOOP"],
   ];
   const identityBut = (row: number, column: number, value: number) =>
@@ -159,7 +159,7 @@ describe("is not used, and the log says why", () => {
     make();
     expect(costFiles().load("cpu", SYSTEM)).toBeUndefined();
     expect(logged).toHaveLength(1);
-    expect(logged[0]).toMatch(/^learned costs not used: /);
+    expect(logged[0]).toMatch(/^learned costs are not used: /);
     expect(logged[0]).toContain(why);
   });
 
@@ -181,7 +181,7 @@ test("writing replaces a symbolic link and does not follow it", async () => {
   expect(costFiles().load("cpu", SYSTEM)).toBeDefined();
 });
 
-test("a folder that is gone is told of once, and stops nobody", async () => {
+test("a missing folder is logged once, and stops nothing", async () => {
   const files = costFiles();
   rmSync(folder, { recursive: true });
   files.save("cpu", SYSTEM, model(400));
@@ -189,5 +189,5 @@ test("a folder that is gone is told of once, and stops nobody", async () => {
   await files.close();
   expect(existsSync(folder)).toBe(false);
   expect(logged).toHaveLength(1);
-  expect(logged[0]).toMatch(/^learned costs not kept; .*ENOENT/);
+  expect(logged[0]).toMatch(/^learned costs not saved; .*ENOENT/);
 });

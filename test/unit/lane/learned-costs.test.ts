@@ -1,7 +1,7 @@
 /** A device knows what proofs cost before it takes work: from its file, or by one calibration. */
 import { pino } from "pino";
 import { beforeEach, describe, expect, test } from "vitest";
-import type { StoredCosts } from "../../../server/lane/cost-file.js";
+import type { CostModel } from "../../../server/work/cost-model.js";
 import { fakeSignature, startFakeProver } from "../../../server/prover/fake.js";
 import type { Prover, ProofRequest } from "../../../server/prover/prover.js";
 import { freshCostModel, learn, overrunMs, predictMs } from "../../../server/work/cost-model.js";
@@ -19,7 +19,7 @@ const calibration: ProofRequest = {
 };
 
 let clock: VirtualClock;
-let saved: [device: string, system: string, costs: StoredCosts][];
+let saved: [device: string, system: string, costs: CostModel][];
 let logged: string[];
 
 beforeEach(() => {
@@ -28,7 +28,7 @@ beforeEach(() => {
   logged = [];
 });
 
-function learnedCosts(options: { calibration?: ProofRequest; kept?: StoredCosts }): LearnedCosts {
+function learnedCosts(options: { calibration?: ProofRequest; kept?: CostModel }): LearnedCosts {
   const write = (line: string) => logged.push((JSON.parse(line) as { msg: string }).msg);
   return new LearnedCosts(
     {
@@ -84,7 +84,7 @@ test("without a calibration the table stands as it is, until a proof is seen", a
   expect(saved).toHaveLength(2);
 });
 
-describe("a calibration that fails is told of and not tried again", () => {
+describe("a calibration that fails is logged and not tried again", () => {
   test("when the prover refuses it, it may work all the same", async () => {
     const costs = learnedCosts({ calibration: { ...calibration, signatures: new Uint8Array(64) } });
     expect(await prepared(costs, prover(200), 200)).toBe(true);
@@ -93,7 +93,7 @@ describe("a calibration that fails is told of and not tried again", () => {
     expect(costs.model).toEqual(freshCostModel);
   });
 
-  test("when the prover dies of it, it is of no use", async () => {
+  test("when the prover dies of it, the prover is not usable", async () => {
     const costs = learnedCosts({ calibration });
     const dying = prover(60_000);
     clock.at(100, () => dying.kill());
