@@ -64,7 +64,7 @@ export type Decision =
   | { kind: "forbidden"; reason: ForbiddenReason; principal: Principal; detail: string };
 
 /** The principal without a policy file: only this machine can call, and may do everything. */
-export const everybody: Principal = {
+const everybody: Principal = {
   name: "anonymous",
   certificates: [],
   tokens: [],

@@ -14,7 +14,7 @@ export interface UsedNow {
 
 /**
  * The first quota that one more session of `bytes` would exceed, with a message for the client;
- * undefined when there is none.
+ * undefined when it would exceed no quota.
  */
 export function brokenQuota(
   principal: SubmittingPrincipal,

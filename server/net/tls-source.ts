@@ -1,6 +1,6 @@
 /**
- * The service's certificate, kept up to date: looks at the files every few seconds, and gives what
- * is new and good to whoever serves with it. What is new and bad is told, and the old one stays.
+ * Keeps the service's certificate up to date: polls its files, and gives each new valid certificate
+ * to the listeners. An invalid one is logged, and the current one stays in use.
  */
 import type { Clock } from "../clock.js";
 import { ConfigError, problemText } from "../config.js";
@@ -29,7 +29,7 @@ export class TlsSource {
     files: TlsFiles,
     private current: TlsIdentity,
   ) {
-    this.tell();
+    this.exportExpiry();
     const options = {
       everyMs: POLL_EVERY_MS,
       read: () => readTlsFiles(settings),
@@ -72,12 +72,12 @@ export class TlsSource {
     }
     for (const serve of this.servers) serve(this.current);
     transport.certificateReloads.inc({ result: "success" });
-    this.tell();
+    this.exportExpiry();
     const expires = new Date(this.current.expiresAtMs.certificate).toISOString();
     log.info({ expires }, "new certificate in use for new connections");
   }
 
-  private tell(): void {
+  private exportExpiry(): void {
     const { certificate, clientCa } = this.current.expiresAtMs;
     const { certificateExpiry } = this.modules.transport;
     certificateExpiry.set({ certificate: "server" }, certificate / 1000);

@@ -62,7 +62,7 @@ describe.each(["grpc", "edge"] as const)("on the %s stack", (stack) => {
     await memory.reaches(0);
   });
 
-  test("who does not take an answer in time is cut, and its bytes are given back", async () => {
+  test("a client that does not read an answer in time is cut, and its bytes are released", async () => {
     const { memory, clock, ask } = await start();
     const { call } = ask();
     await memory.reaches(request + BYTES);

@@ -138,7 +138,7 @@ describe.each([
     busy.close();
   });
 
-  test("one that pings too often is told so in gRPC's words, and cut", async () => {
+  test("one that pings too often gets gRPC's too_many_pings, and is cut", async () => {
     const client = await connected();
     const told = goaway(client);
     const ended = new Promise<void>((resolve) => client.session.once("close", resolve));
@@ -162,7 +162,7 @@ describe.each([
     client.close();
   });
 
-  test("one that changes its settings too often is told so, and cut", async () => {
+  test("one that changes its settings too often gets a reason, and is cut", async () => {
     const client = await RawConnection.open(stacks.addresses[stack], HELLO);
     // The hello has settings of its own.
     for (let sent = 1; sent < limits.settingsMax; sent++) await client.write(settings());
@@ -232,7 +232,7 @@ describe.each([
   test.each([
     ["CANCEL", constants.NGHTTP2_CANCEL],
     ["NO_ERROR", constants.NGHTTP2_NO_ERROR],
-  ])("one that begins calls and takes them back with %s is told so, and cut", async (_, code) => {
+  ])("one that starts calls and resets them with %s gets a reason, and is cut", async (_, code) => {
     const client = await RawConnection.open(stacks.addresses[stack], HELLO);
     await takeBack(client, limits.resetsMax + 1, code);
     await client.closed;

@@ -59,7 +59,7 @@ test("the listener can be off", async () => {
   });
 });
 
-test("the listener is on loopback unless told otherwise, and nowhere else in plain text", () => {
+test("the listener is on loopback by default, and nowhere else in plain text", () => {
   expect(parseConfig({}).admin).toBe("127.0.0.1:9192");
   expect(() => parseConfig({ admin: "0.0.0.0:9192" })).toThrow(/0\.0\.0\.0:9192.*loopback/);
   expect(() => parseConfig({ admin: "on" })).toThrow(/admin.*host:port, unix:\/path or "off"/);

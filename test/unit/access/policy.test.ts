@@ -54,7 +54,7 @@ test.each<[string, Credential, string]>([
   ["a socket of nobody", socket("/run/node-9.sock"), "unknown_socket"],
   ["loopback", { kind: "loopback" }, "scraper"],
   ["nothing, over the network", { kind: "nothing" }, "no_credentials"],
-])("%s: the principal, or why there is none", (_, credential, expected) => {
+])("%s: the principal, or the reason of the denial", (_, credential, expected) => {
   const decision = decide(policy, credential, {}, NOW);
   expect(decision.kind === "allowed" ? decision.principal.name : decision).toEqual(
     decision.kind === "allowed" ? expected : expect.objectContaining({ reason: expected }),
