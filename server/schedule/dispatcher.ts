@@ -17,8 +17,8 @@ import type { Future, LaneForecast } from "./forecast.js";
 import type { AttemptEnd, OperatedDevice } from "./lane-handle.js";
 import { LaneHandle } from "./lane-handle.js";
 
-/** One group that may start. Each job ends by one call of `finished` or `lost`, or by `kill`. */
-export interface Job extends Assignment {
+/** An attempt at one group that may start. It ends by one call of `finished` or `lost`, or by `kill`. */
+export interface NextAttempt extends Assignment {
   started(attempt: number): void;
   finished(attempt: number, result: ProofResult): void;
   /** The lane is past the attempt, and its result did not come. */
@@ -26,9 +26,9 @@ export interface Job extends Assignment {
 }
 
 /** The owner of the groups that wait. */
-export interface JobSource {
+export interface AttemptSource {
   /** The next group to prove, about to be started; undefined when none waits. */
-  next(): Job | undefined;
+  next(): NextAttempt | undefined;
   /** Every idle lane has been offered work. */
   offered(): void;
 }
@@ -40,12 +40,12 @@ export interface DispatcherModules {
 
 export class Dispatcher {
   private readonly lanes: readonly LaneHandle[];
-  private readonly jobs = new Map<number, { job: Job; lane: LaneHandle }>();
+  private readonly attempts = new Map<number, { owner: NextAttempt; lane: LaneHandle }>();
   private readonly whenUp = new Set<() => void>();
-  private nextAttempt = 1;
+  private lastAttempt = 0;
   private isClosed = false;
   private description: ProverDescription | undefined;
-  private source: JobSource = { next: () => undefined, offered: () => undefined };
+  private source: AttemptSource = { next: () => undefined, offered: () => undefined };
 
   /** @param links one a lane; what the lanes send goes to `hear` */
   constructor(
@@ -56,7 +56,7 @@ export class Dispatcher {
   }
 
   /** From here on lanes that are idle are offered what the source has. */
-  start(source: JobSource): void {
+  start(source: AttemptSource): void {
     this.source = source;
   }
 
@@ -77,18 +77,18 @@ export class Dispatcher {
     await new Promise<void>((resolve) => this.whenUp.add(resolve));
   }
 
-  /** Offers idle lanes work, the fastest first; called whenever a job may have come up. */
+  /** Offers idle lanes work, the fastest first; called whenever a group may have come up. */
   wake(): void {
     if (this.isClosed) return;
     const smallMs = ({ report }: LaneHandle) => predictMs(report.cost, smallestShape);
     const idle = this.lanes.filter(({ duty }) => duty.kind === "idle");
     for (const lane of idle.sort((a, b) => smallMs(a) - smallMs(b))) {
-      const job = this.source.next();
-      if (job === undefined) break;
-      const attempt = this.nextAttempt++;
-      this.jobs.set(attempt, { job, lane });
-      lane.assign(attempt, assignmentOf(job));
-      job.started(attempt);
+      const next = this.source.next();
+      if (next === undefined) break;
+      const attempt = ++this.lastAttempt;
+      this.attempts.set(attempt, { owner: next, lane });
+      lane.assign(attempt, assignmentOf(next));
+      next.started(attempt);
       lane.sendAssignment();
     }
     this.source.offered();
@@ -96,9 +96,9 @@ export class Dispatcher {
 
   /** Kills an attempt that runs; its owner is not told its end. Does nothing once it is over. */
   kill(attempt: number, reason: StopReason): void {
-    const known = this.jobs.get(attempt);
+    const known = this.attempts.get(attempt);
     if (known === undefined) return;
-    this.jobs.delete(attempt);
+    this.attempts.delete(attempt);
     known.lane.kill(reason);
   }
 
@@ -176,23 +176,23 @@ export class Dispatcher {
 
   private end(end: AttemptEnd): void {
     const { attempt } = end;
-    const job = this.jobs.get(attempt)?.job;
-    this.jobs.delete(attempt);
+    const owner = this.attempts.get(attempt)?.owner;
+    this.attempts.delete(attempt);
     switch (end.kind) {
       case "finished":
-        return job?.finished(attempt, end.result);
+        return owner?.finished(attempt, end.result);
       case "lost":
         this.modules.metrics.lostAttempts.inc();
-        return job?.lost(attempt);
+        return owner?.lost(attempt);
       default:
         return assertNever(end);
     }
   }
 }
 
-/** Plain data: what of a job may cross to another machine. */
-function assignmentOf(job: Job): Assignment {
-  const { work, deadlineAtMs, fenceAtMs, rotation } = job;
-  const { isFirstOfSession, isTry, isRetry, mayBeCut } = job;
+/** Plain data: the part of an attempt that may cross to another machine. */
+function assignmentOf(next: NextAttempt): Assignment {
+  const { work, deadlineAtMs, fenceAtMs, rotation } = next;
+  const { isFirstOfSession, isTry, isRetry, mayBeCut } = next;
   return { work, deadlineAtMs, fenceAtMs, isFirstOfSession, isTry, mayBeCut, rotation, isRetry };
 }

@@ -14,7 +14,7 @@ import { AdmissionForecast } from "./admission-forecast.js";
 import type { Forecast } from "./admission-forecast.js";
 import { isBacklog } from "./attempt.js";
 import { Attempts } from "./attempts.js";
-import type { Dispatcher, Job, JobSource } from "./dispatcher.js";
+import type { Dispatcher, NextAttempt, AttemptSource } from "./dispatcher.js";
 import { takeNext } from "./order.js";
 import type { TimesOvertaken } from "./order.js";
 import { preemption } from "./preemption.js";
@@ -29,7 +29,7 @@ export interface GroupQueueModules {
   sessions: { all(): Session[]; step(session: Session, event: SessionEvent): void };
 }
 
-export class GroupQueue implements JobSource {
+export class GroupQueue implements AttemptSource {
   private readonly accounts = new Accounts();
   private readonly waiting: Waiting;
   private readonly attempts: Attempts;
@@ -75,7 +75,7 @@ export class GroupQueue implements JobSource {
     });
   }
 
-  next(): Job | undefined {
+  next(): NextAttempt | undefined {
     const taken = takeNext(this.waiting.all(), this.timesOvertaken);
     if (taken === undefined) return undefined;
     this.timesOvertaken = taken.timesOvertaken;

@@ -8,7 +8,7 @@ import { OutcomeReason, OutcomeStatus } from "../../proto/gen/lean/aggregator/v1
 import { limits } from "../../server/limits.js";
 import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics.js";
-import type { Job } from "../../server/schedule/dispatcher.js";
+import type { NextAttempt } from "../../server/schedule/dispatcher.js";
 import { LocalLanes } from "../../server/lane/local-lanes.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
 import { Admission } from "../../server/admission/admission.js";
@@ -88,7 +88,7 @@ export class ServiceRun {
 
   async result(): Promise<Run> {
     const { queue } = this.aggregator;
-    this.dispatcher.start({ next: () => this.nextJob(), offered: () => queue.offered() });
+    this.dispatcher.start({ next: () => this.nextAttempt(), offered: () => queue.offered() });
     this.lanes.open((deviceId, message) => this.dispatcher.hear(deviceId, message));
     this.every(EXPIRE_EVERY_MS, () => this.aggregator.expire());
     let at = 0;
@@ -115,10 +115,10 @@ export class ServiceRun {
     });
   }
 
-  private nextJob(): Job | undefined {
-    const job = this.aggregator.queue.next();
-    if (job !== undefined) this.handed.push(this.known(hex(job.work.message.root)));
-    return job;
+  private nextAttempt(): NextAttempt | undefined {
+    const attempt = this.aggregator.queue.next();
+    if (attempt !== undefined) this.handed.push(this.known(hex(attempt.work.message.root)));
+    return attempt;
   }
 
   private startProver(lane: number): ReportedProver {

@@ -6,7 +6,7 @@
 import { limits } from "../../server/limits.js";
 import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics.js";
-import type { Job } from "../../server/schedule/dispatcher.js";
+import type { NextAttempt } from "../../server/schedule/dispatcher.js";
 import type { OperatorCommand } from "../../server/lane/lane-messages.js";
 import { LocalLanes } from "../../server/lane/local-lanes.js";
 import type { OperatedDevice } from "../../server/schedule/lane-handle.js";
@@ -103,7 +103,7 @@ export class World implements ProverWitness {
 
   async run(): Promise<Report> {
     const { queue } = this.aggregator;
-    this.dispatcher.start({ next: () => this.nextJob(), offered: () => queue.offered() });
+    this.dispatcher.start({ next: () => this.nextAttempt(), offered: () => queue.offered() });
     this.lanes.open((deviceId, message) => this.dispatcher.hear(deviceId, message));
     const expire = () => {
       this.aggregator.expire();
@@ -159,12 +159,12 @@ export class World implements ProverWitness {
     this.trace(`${prover.device}: prover has ended`);
   }
 
-  private nextJob(): Job | undefined {
-    const job = this.aggregator.queue.next();
-    if (job === undefined) return undefined;
-    const known = this.byRoot.get(rootOf(job.work));
-    if (known !== undefined) known.mayStartLate = job.isFirstOfSession || job.isRetry;
-    return job;
+  private nextAttempt(): NextAttempt | undefined {
+    const attempt = this.aggregator.queue.next();
+    if (attempt === undefined) return undefined;
+    const known = this.byRoot.get(rootOf(attempt.work));
+    if (known !== undefined) known.mayStartLate = attempt.isFirstOfSession || attempt.isRetry;
+    return attempt;
   }
 
   private planSlot(slot: number): void {
