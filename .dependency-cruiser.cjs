@@ -2,7 +2,16 @@
  * The rooms and the directions between them (docs/adr/0014-the-rooms.md). Types count as imports:
  * a circle of types is a circle.
  */
-const GROUND = ["errors", "limits", "clock", "log", "metrics", "memory-budget", "safe-parse"];
+const GROUND = [
+  "errors",
+  "limits",
+  "clock",
+  "log",
+  "metrics",
+  "memory-budget",
+  "safe-parse",
+  "bytes",
+];
 
 /** A room may be imported by those above it in this list, never by those below. */
 const FLOORS = ["rpc", "admission", "schedule", "session", "lane", "prover"];

@@ -17,7 +17,7 @@ import { bitsToIndices, hasBit } from "../../proto/bitlist.js";
 import { ProofKind } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { invalid } from "../errors.js";
 import type { ChildWork, DecodedGroup, GroupWork, LeftOut, Raws } from "../work/group.js";
-import { concat, sha256 } from "../lane/prove-group.js";
+import { concat, sha256 } from "../bytes.js";
 import { attestationDataRoot, checkpoint } from "./attestation-data.js";
 
 /** Sizes that the backend and the configuration set. */

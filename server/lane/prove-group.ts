@@ -3,7 +3,7 @@
  * trim what its children cover, prove it, verify the proof against exactly the claims expected.
  * Called by the lane for its current attempt. What decoding left out is not repeated in the result.
  */
-import { createHash } from "node:crypto";
+import { concat, sha256 } from "../bytes.js";
 import type { ProofRequest } from "../prover/prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import { ProverError } from "../prover/prover.js";
@@ -18,10 +18,6 @@ export interface ProveGroupModules {
   choosePart(raws: Raws, children: readonly ChildWork[]): Part | "deadline" | "predicted_miss";
   /** Proves; how long it took, in milliseconds, comes with the proof. */
   prove(request: ProofRequest): Promise<{ proof: Uint8Array; proveMs: number }>;
-}
-
-export function sha256(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(createHash("sha256").update(bytes).digest());
 }
 
 export async function proveGroup(
@@ -155,14 +151,4 @@ function expectedClaim(raws: Raws, children: readonly ChildWork[], keyBytes: num
   }
   const validators = [...keyOf.keys()].sort((a, b) => a - b);
   return { validators, keys: concat(validators.flatMap((v) => keyOf.get(v) ?? [])) };
-}
-
-export function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

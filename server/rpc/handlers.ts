@@ -36,7 +36,7 @@ import { ProverError } from "../prover/prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { ReadyVerifier } from "../lane/local-lanes.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
-import { concat } from "../lane/prove-group.js";
+import { concat } from "../bytes.js";
 import type { Admission } from "../admission/admission.js";
 import type { Envelope, SubmitAnswer } from "../work/submission.js";
 import { attestationDataRoot } from "../admission/attestation-data.js";

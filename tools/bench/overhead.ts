@@ -10,7 +10,7 @@ import {
 import { readBackendFile } from "../../server/prover/backend-file.js";
 import { proverEnvironment, startForkedProver } from "../../server/prover/forked-prover.js";
 import type { Prover } from "../../server/prover/prover.js";
-import { concat } from "../../server/lane/prove-group.js";
+import { concat } from "../../server/bytes.js";
 import { publicKey, raws, rootOf } from "../harness/vectors.js";
 import { PROVABLE, SLOT, provableGroup, snapshotOf } from "./inputs.js";
 import type { Measurement } from "./measurement.js";

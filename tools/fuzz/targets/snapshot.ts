@@ -2,7 +2,7 @@
 import type { Group } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { SnapshotSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
-import { sha256 } from "../../../server/lane/prove-group.js";
+import { sha256 } from "../../../server/bytes.js";
 import type { DecodedGroup } from "../../../server/work/group.js";
 import { bitsToIndices, indicesToBits } from "../../../proto/bitlist.js";
 import { decodeSnapshot } from "../../../server/admission/decode-snapshot.js";
