@@ -1,7 +1,7 @@
 /**
  * Keeps the cost models of devices across restarts: one small file for each device, beside its lock
- * file, whose lock makes this process the only writer. A file that cannot be read or written costs a
- * calibration at the next start, never a proof.
+ * file, whose lock makes this process the only writer. A file that cannot be read or written costs
+ * a calibration at the next start, never a proof.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";

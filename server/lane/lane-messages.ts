@@ -1,9 +1,9 @@
 /**
- * The messages between the scheduler and a lane: all that either knows of the other. Every message is
- * plain data, and may be lost, delayed, doubled or overtaken, so a lane may run in another process or
- * on another machine. A *lease* is a lane's offer to take one attempt. The end of the attempt uses the
- * lease up, so a message of an earlier lease is stale. Instants are of the service's monotonic clock;
- * a link to another machine has to convert them.
+ * The messages between the scheduler and a lane: all that either knows of the other. Every message
+ * is plain data, and may be lost, delayed, doubled or overtaken, so a lane may run in another
+ * process or on another machine. A *lease* is a lane's offer to take one attempt. The end of the
+ * attempt uses the lease up, so a message of an earlier lease is stale. Instants are of the
+ * service's monotonic clock; a link to another machine has to convert them.
  */
 import type { ProverDescription } from "../work/prover-description.js";
 import type { CostModel } from "../work/cost-model.js";
@@ -18,9 +18,13 @@ export interface Assignment {
   readonly work: GroupWork;
   readonly deadlineAtMs: number;
   readonly fenceAtMs: number;
-  /** Assigned in time, it may start late: verifying its inputs may take until after the deadline. */
+  /**
+   * Assigned in time, it may start late: verifying its inputs may take until after the deadline.
+   */
   readonly isFirstOfSession: boolean;
-  /** Starts even if predicted to miss, so that bad samples lock no shape out: see `exploration.ts`. */
+  /**
+   * Starts even if predicted to miss, so that bad samples lock no shape out: see `exploration.ts`.
+   */
   readonly isTry: boolean;
   /** Inputs that do not fit may be left out; the result names them `shed`. */
   readonly mayBeCut: boolean;

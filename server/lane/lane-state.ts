@@ -1,7 +1,7 @@
 /**
  * A device as a synchronous state machine: which prover process proves, which stands by, which
- * attempt runs, and what follows a death. No clock, timer or I/O in here; `lane.ts` feeds it events in
- * the order in which it learns of them and carries out its effects.
+ * attempt runs, and what follows a death. No clock, timer or I/O in here; `lane.ts` feeds it events
+ * in the order in which it learns of them and carries out its effects.
  */
 import { assertNever } from "../errors.js";
 import { limits } from "../limits.js";
@@ -128,8 +128,8 @@ export function transitionLane(
       if (event.prover === standby?.prover) return standbyExited(state, nowMs);
       return event.prover === active?.prover ? activeExited(state, event.why, nowMs) : stay;
     case "assign": {
-      // Doubled, or of an earlier lease. No answer: replies to stale messages, doubled and answered in
-      // turn, would grow without bound. The next beat announces the state.
+      // Doubled, or of an earlier lease. No answer: replies to stale messages, doubled and
+      // answered in turn, would grow without bound. The next beat announces the state.
       if (phase.kind === "proving" || event.lease < state.lease) return stay;
       if (phase.kind !== "idle" || state.isDrained) return burnLease(state);
       const proving: LanePhase = { kind: "proving", attempt: event.attempt, overrunAtMs: Infinity };

@@ -1,7 +1,7 @@
 /**
  * One lane: feeds its state machine, carries out the effects, and announces what it is. Owns its
- * prover processes and its beat; `close` leaves none behind. The scheduler reaches it by the messages
- * of `lane-messages.ts` alone.
+ * prover processes and its beat; `close` leaves none behind. The scheduler reaches it by the
+ * messages of `lane-messages.ts` alone.
  */
 import { assertNever } from "../errors.js";
 import type { Clock } from "../clock.js";

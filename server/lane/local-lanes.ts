@@ -1,6 +1,6 @@
 /**
- * The lanes of this process, one a device. Gives the scheduler a link to each, the service a verifier,
- * and metrics and tests the list of provers. All lanes must prove with one proof system.
+ * The lanes of this process, one a device. Gives the scheduler a link to each, the service a
+ * verifier, and metrics and tests the list of provers. All lanes must prove with one proof system.
  */
 import type { Clock } from "../clock.js";
 import type { Logger } from "../log.js";

@@ -1,7 +1,7 @@
 /**
- * Verification in a prover process: the standby while one is set up, so that a running proof does not
- * delay it and no process vouches for its own proof; otherwise the active prover. When a process dies
- * or hangs while it verifies, the next one is asked.
+ * Verification in a prover process: the standby while one is set up, so that a running proof does
+ * not delay it and no process vouches for its own proof; otherwise the active prover. When a
+ * process dies or hangs while it verifies, the next one is asked.
  */
 import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";

@@ -1,7 +1,7 @@
 /**
  * The scheduler's end of all lanes: hands idle lanes the next group under a numbered attempt, and
- * notifies the attempt's owner, once, how it ended. What it assigns, predicts and shows the operator
- * follows from messages alone, so a lane may be anywhere.
+ * notifies the attempt's owner, once, how it ended. What it assigns, predicts and shows the
+ * operator follows from messages alone, so a lane may be anywhere.
  */
 import { assertNever } from "../errors.js";
 import type { Clock } from "../clock.js";
@@ -17,7 +17,10 @@ import type { Future, LaneForecast } from "./forecast.js";
 import type { AttemptEnd, OperatedDevice } from "./lane-handle.js";
 import { LaneHandle } from "./lane-handle.js";
 
-/** An attempt at one group that may start. It ends by one call of `finished` or `lost`, or by `kill`. */
+/**
+ * An attempt at one group that may start. It ends by one call of `finished` or `lost`, or by
+ * `kill`.
+ */
 export interface NextAttempt extends Assignment {
   started(attempt: number): void;
   finished(attempt: number, result: ProofResult): void;
@@ -107,7 +110,9 @@ export class Dispatcher {
     return this.description;
   }
 
-  /** A lane takes work now, or will within a moment; one that is drained does not, though it proves. */
+  /**
+   * A lane takes work now, or will within a moment; one that is drained does not, though it proves.
+   */
   get isUp(): boolean {
     return this.lanesInUse().some(({ duty }) => duty.kind !== "down");
   }
@@ -132,7 +137,9 @@ export class Dispatcher {
     return this.onBestLane((model) => predictMs(model, shape));
   }
 
-  /** The same at a quantile of the predicted distribution, in standard deviations from its median. */
+  /**
+   * The same at a quantile of the predicted distribution, in standard deviations from its median.
+   */
   quantileMs(shape: Shape, deviations: number): number {
     return this.onBestLane((model) => quantileMs(model, shape, deviations));
   }

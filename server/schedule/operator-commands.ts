@@ -1,6 +1,7 @@
 /**
- * The operator's commands to one lane, which reach it in order and once each whatever becomes of the
- * messages: numbered, sent one at a time, and repeated until the lane confirms the number. Pure.
+ * The operator's commands to one lane, which reach it in order and once each whatever becomes of
+ * the messages: numbered, sent one at a time, and repeated until the lane confirms the number.
+ * Pure.
  */
 import type { OperatorCommand } from "../lane/lane-messages.js";
 

@@ -1,7 +1,7 @@
 /**
- * What a proof costs, as a function of its shape, learned on the device that makes the proofs. Pure;
- * one model per device. Used at accept (optimistic), at dispatch (pessimistic) and to distinguish
- * a long proof from a hung prover.
+ * What a proof costs, as a function of its shape, learned on the device that makes the proofs.
+ * Pure; one model per device. Used at accept (optimistic), at dispatch (pessimistic) and to
+ * distinguish a long proof from a hung prover.
  *
  * Milliseconds are `a + b·raws + c·raws²` of raw signatures alone, and `d·children + e·raws` where
  * children are folded in, which dwarfs what a proof costs as such; a child never makes a proof
@@ -15,15 +15,16 @@
 import type { Shape } from "./shape.js";
 
 /**
- * Milliseconds measured on two cores: a proof, a raw signature, its square; a child, a raw signature
- * beside children.
+ * Milliseconds measured on two cores: a proof, a raw signature, its square; a child, a raw
+ * signature beside children.
  */
 const TABLE_MS = [770, 2, 0.3, 2750, 42] as const;
 /** Standard deviation that all logarithms share: a device is twice as fast, or half as fast. */
 const COMMON_DEVIATION = 0.7;
 /**
- * Standard deviation of each logarithm alone. Checking a child costs much the same on any device: with
- * the deviation of the others no child would fit into a fence of two slots before the first was proved.
+ * Standard deviation of each logarithm alone. Checking a child costs much the same on any device:
+ * with the deviation of the others no child would fit into a fence of two slots before the first
+ * was proved.
  */
 const OWN_DEVIATIONS = [0.3, 0.3, 0.3, 0.2, 0.2] as const;
 /** Variance of the logarithm of proof times of one shape: before any proof, and its bounds. */
@@ -43,7 +44,9 @@ export const OPTIMISTIC_AT = -2.054;
 const PESSIMISTIC_AT = 2.054;
 /** A logistic distribution of this scale is within 0.01 of the standard normal one. */
 export const LOGISTIC = 1.702;
-/** A prover counts as hung beyond this multiple of the pessimistic prediction, never before 10 s. */
+/**
+ * A prover counts as hung beyond this multiple of the pessimistic prediction, never before 10 s.
+ */
 const OVERRUN_FACTOR = 4;
 const OVERRUN_MS_MIN = 10_000;
 
@@ -117,8 +120,8 @@ export function learn(model: CostModel, shape: Shape, tookMs: number, nowMs: num
 }
 
 /**
- * The model after a proof that was killed after `ranMs`, and would have taken at least that. Rises by
- * what such a proof is expected to exceed its prediction; lowers the prediction of no shape.
+ * The model after a proof that was killed after `ranMs`, and would have taken at least that. Rises
+ * by what such a proof is expected to exceed its prediction; lowers the prediction of no shape.
  */
 export function learnAtLeast(
   model: CostModel,

@@ -1,4 +1,6 @@
-/** The priorities of a snapshot: one list for the policy, the schedule, the wire and the commands. */
+/**
+ * The priorities of a snapshot: one list for the policy, the schedule, the wire and the commands.
+ */
 
 /** By their number on the wire; a smaller number is scheduled first. */
 export const priorityNames = { 1: "proposal", 2: "aggregation", 3: "backlog" } as const;
