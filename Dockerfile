@@ -38,8 +38,8 @@ USER 1000
 # The one folder that is written to: sockets and device locks. The root may be mounted read-only.
 VOLUME /run/lean-aggregator
 ENV NODE_ENV=production \
-  LEAN_AGGREGATOR_LISTEN=unix:/run/lean-aggregator/grpc.sock \
-  LEAN_AGGREGATOR_SERVER=unix:/run/lean-aggregator/grpc.sock \
+  LEAN_AGGREGATOR_LISTEN=unix:/run/lean-aggregator/nodes.sock \
+  LEAN_AGGREGATOR_SERVER=unix:/run/lean-aggregator/nodes.sock \
   LEAN_AGGREGATOR_LOCK_DIR=/run/lean-aggregator
 # Healthy while it answers: without a prover it is not ready, which a restart does not fix.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s \

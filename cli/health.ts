@@ -2,12 +2,17 @@
  * `lean-aggregator health`: one gRPC health check, for containers that have no gRPC probe. Every
  * caller may make that check, whatever the policy, so the command sends no token.
  */
+import { create } from "@bufbuild/protobuf";
 import type { Client } from "@grpc/grpc-js";
 import { Metadata } from "@grpc/grpc-js";
 import type { Command } from "commander";
-import { service } from "grpc-health-check";
-import { z } from "zod";
 import { callUnary } from "../client/rpc/unary-call.js";
+import {
+  Health,
+  HealthCheckRequestSchema,
+  HealthCheckResponse_ServingStatus as ServingStatus,
+} from "../proto/gen/grpc/health/v1/health_pb.js";
+import { grpcMethodDefinition } from "../proto/grpc-js.js";
 import { callError } from "./io/call-error.js";
 import type { CommandModules, Terminal } from "./io/command.js";
 import { addCommand, ending, exitCodes } from "./io/command.js";
@@ -30,8 +35,6 @@ Exit codes:
 `;
 
 const CALL_TIMEOUT_MS = 3000;
-
-const answer = z.object({ status: z.string() });
 
 export interface HealthOptions extends ConnectOptions {
   /** Succeed whenever the service answers, even with NOT_SERVING. */
@@ -63,13 +66,12 @@ export async function healthCommand(
 }
 
 /** A status of grpc.health.v1, such as `SERVING` or `NOT_SERVING`. */
-async function check(client: Client): Promise<string> {
-  const { Check: method } = service;
-  if (method === undefined) throw new Error("grpc-health-check has no Check");
+function check(client: Client): Promise<string> {
+  const method = grpcMethodDefinition(Health.method.check);
   const call = {
     path: method.path,
-    request: method.requestSerialize({}),
-    decode: (response: Buffer) => answer.parse(method.responseDeserialize(response)).status,
+    request: method.requestSerialize(create(HealthCheckRequestSchema)),
+    decode: (response: Buffer) => ServingStatus[method.responseDeserialize(response).status],
     metadata: new Metadata(),
   };
   return callUnary(client, call, { timeoutMs: CALL_TIMEOUT_MS });

@@ -69,7 +69,7 @@ export function addServeCommand(program: Command, modules: CommandModules): void
 }
 
 /** The error to report when the service cannot start. */
-function serviceError(cause: unknown, { listen, http, admin, probes }: Config): CommandError {
+function serviceError(cause: unknown, { listen, admin, probes }: Config): CommandError {
   const doctor = "run 'lean-aggregator doctor' with the same settings to see what is missing";
   if (!isSystemError(cause) || cause.syscall !== "listen") {
     const why = cause instanceof Error ? cause.message : String(cause);
@@ -80,7 +80,6 @@ function serviceError(cause: unknown, { listen, http, admin, probes }: Config): 
     port < 0 ? address === `unix:${host}` : address.replace(/[[\]]/g, "") === `${host}:${port}`;
   const settings = Object.entries({
     "--listen": listen,
-    "--http": [http],
     "--admin": [admin],
     "--probes": [probes],
   });

@@ -40,10 +40,15 @@ function settingsOptions(): Option[] {
   };
   return [
     new Option("--config <file>", "settings in a JSON file; flags and variables win over it"),
-    setting("--listen <addresses>", "gRPC: host:port or unix:/path, separated by commas"),
-    setting("--http <address>", "Connect and JSON, gRPC-Web, /metrics, /livez, /readyz"),
+    setting(
+      "--listen <addresses>",
+      "for nodes (gRPC, gRPC-Web, Connect, JSON): host:port or unix:/path, separated by commas",
+    ),
     setting("--admin <address>", "for 'lean-aggregator admin', this machine only; or \"off\""),
-    setting("--probes <address>", 'only /livez and /readyz, in plain HTTP; or "off"'),
+    setting(
+      "--probes <address>",
+      '/metrics, /livez and /readyz in plain HTTP, for every caller; or "off"',
+    ),
     setting("--tls-certificate <file>", "PEM file of the certificate for TLS on TCP addresses"),
     setting("--tls-key <file>", "PEM file of the private key of that certificate"),
     setting("--tls-client-ca <file>", "PEM file of the authority that signs client certificates"),

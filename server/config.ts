@@ -4,12 +4,13 @@
  */
 import { z } from "zod";
 import { defaults, limits } from "./limits.js";
+import { ADDRESS_PATTERN, isLocal } from "./net/address.js";
 import { deviceSchema, overlappingDevices } from "./prover/device.js";
 import { alternatives, placeOf, safeParse } from "./safe-parse.js";
 
 const address = z
   .string("expected host:port or unix:/path")
-  .regex(/^(unix:\/.+|([^\s:[\]]+|\[[0-9a-f:]+\]):\d{1,5})$/, {
+  .regex(ADDRESS_PATTERN, {
     error: "expected host:port or unix:/path",
     abort: true,
   })
@@ -17,9 +18,6 @@ const address = z
     (at) => Number(/:(\d+)$/.exec(at)?.[1] ?? 0) <= 65_535,
     "expected a port from 0 to 65535",
   );
-/** What no other machine reaches. */
-const isLocal = (at: string) =>
-  at.startsWith("unix:") || /^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):/.test(at);
 const VALUE_LENGTH_MAX = 100;
 const list = (value: unknown) => (typeof value === "string" ? value.split(",") : value);
 const localAddress = address.refine(isLocal, 'expected a loopback host:port, unix:/path or "off"');
@@ -66,32 +64,34 @@ const nameOrDevice = z.preprocess(
 );
 
 const settings = z.strictObject({
-  /** gRPC listeners. Plain text on loopback and Unix sockets; elsewhere TLS is needed. */
+  /**
+   * Where nodes call, over gRPC, gRPC-Web, Connect or JSON. Plain text on loopback and Unix sockets;
+   * elsewhere TLS is needed.
+   */
   listen: z
     .preprocess(list, z.array(address, addresses).min(1, addresses))
     .default(["127.0.0.1:9190"]),
-  http: address.default("127.0.0.1:9191"),
-  /** The operator's listener, or "off". Whoever reaches it may drain devices and end sessions. */
+  /** The operator's listener, or "off". Without a policy, a caller that reaches it may do all. */
   admin: z
     .union([z.literal("off"), localAddress], 'expected a loopback host:port, unix:/path or "off"')
     .default("127.0.0.1:9192"),
-  /** /livez and /readyz alone, in plain HTTP on any address, or "off". */
+  /** /metrics, /livez and /readyz in plain HTTP, to every caller that reaches it, or "off". */
   probes: z
     .union([z.literal("off"), address], 'expected host:port, unix:/path or "off"')
-    .default("off"),
-  /** PEM: the certificate of every TCP listener but the operator's, its chain after it. */
+    .default("127.0.0.1:9191"),
+  /** PEM: the certificate of the nodes' TCP addresses, its chain after it. */
   tlsCertificate: path.optional(),
   /** PEM: the certificate's key, without a passphrase. */
   tlsKey: path.optional(),
   /** PEM: authorities; given, a client must show a certificate of theirs. */
   tlsClientCa: path.optional(),
-  /** Serve other machines without TLS: whoever is on the way reads and changes what is sent. */
+  /** Serve other machines without TLS: machines on the way can read and change what is sent. */
   insecurePlaintextOnNetwork: yesOrNo.default(false),
-  /** Permission bits of Unix sockets but the operator's; whoever may write may call. */
+  /** Permission bits of Unix sockets but the operator's; a user that may write to one may call. */
   socketMode: octal.prefault(defaults.socketMode),
   /** Group of those sockets: a name or a number. Default: the process's own. */
   socketGroup: z.string(group).min(1, group).optional(),
-  /** Who may do what: a JSON file, read again when it changes. Default: who reaches us may do all. */
+  /** Who may do what: a JSON file, read again when it changes. Default: every caller may do all. */
   policy: path.optional(),
   /** What proves: names, or objects with cores, niceness, threads, environment and backend. */
   devices: z
@@ -137,8 +137,7 @@ const schema = settings.superRefine((config, context) => {
       "other machines can reach it in plain text: use a loopback address or a Unix socket, " +
       "or set {tlsCertificate} and {tlsKey}";
     if (!config.listen.every(isLocal)) problem("listen", plain);
-    if (!isLocal(config.http)) problem("http", plain);
-  } else if (config.policy === undefined && ![...config.listen, config.http].every(isLocal)) {
+  } else if (config.policy === undefined && !config.listen.every(isLocal)) {
     problem("policy", "other machines can call: name a policy file that says who may do what");
   }
 });

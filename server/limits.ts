@@ -131,11 +131,11 @@ export const limits = {
    * times while they measure bandwidth.
    */
   settingsMax: 100,
-  /** Connections of the nodes' listeners: two for each node, as during its restart. */
+  /** Connections of the nodes' listener: two for each node, as during its restart. */
   connectionsMax: 512,
   /** Connections of the operator's listener: a few people and scripts. */
   adminConnectionsMax: 16,
-  /** Connections of the probes' listener: each probe has one for a moment. */
+  /** Connections of the probes' listener: each probe or scraper has one for a moment. */
   probeConnectionsMax: 16,
   /**
    * Age at which a connection gets a GOAWAY: it ends when its certificate authority is no longer

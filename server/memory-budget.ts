@@ -4,6 +4,7 @@
  * and bytes arrive and when it is answered; admission reserves when it accepts a snapshot. A
  * request that does not fit is refused before its body is read.
  */
+import { Refusal } from "./errors.js";
 import { limits } from "./limits.js";
 
 export class MemoryBudget {
@@ -81,4 +82,9 @@ export class MemoryShare {
     this.resize(0);
     this.isReleased = true;
   }
+}
+
+/** The refusal of a call whose request or answer does not fit in the budget. */
+export function overloaded(what: "request" | "answer" = "request"): Refusal {
+  return new Refusal("resource_exhausted", "", `overloaded: no memory is free for this ${what}`);
 }

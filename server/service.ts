@@ -1,6 +1,6 @@
 /**
  * The composition root: builds the service from its configuration, starts it in order, and closes
- * it in order. Whoever starts it (the command line, tests, the demo) hands in clock and log.
+ * it in order. Its starter (the command line, tests, the demo) passes in clock and log.
  */
 import { collectDefaultMetrics } from "prom-client";
 import { Access } from "./access/access.js";
@@ -18,30 +18,19 @@ import type { Device } from "./lane/device.js";
 import type { LaneProver } from "./lane/lane-messages.js";
 import { LocalLanes } from "./lane/local-lanes.js";
 import { AdminHandlers } from "./rpc/operator-handlers.js";
-import { AdminServer } from "./rpc/operator-server.js";
-import { GrpcServer } from "./rpc/grpc-server.js";
 import { Handlers } from "./rpc/handlers.js";
-import { HttpEdge } from "./rpc/server.js";
+import { Listeners } from "./listeners.js";
+import type { Addresses } from "./listeners.js";
 import type { TlsSourceModules } from "./net/tls-source.js";
 import { TlsSource } from "./net/tls-source.js";
-import { ProbeServer } from "./rpc/pages.js";
 import { createTransportMetrics } from "./net/metrics.js";
 import { Dispatcher } from "./schedule/dispatcher.js";
 import { Admission } from "./admission/admission.js";
 
 /** How often proofs past their fence are erased and logs trimmed. */
 const EXPIRE_EVERY_MS = 250;
-/** What closing the transports may take once results are delivered. */
-const TRANSPORT_CLOSE_MS = 500;
 
-export interface Service {
-  /** Real addresses, ports resolved. */
-  grpcAddresses: string[];
-  httpAddress: string;
-  /** Undefined when the operator's listener is off. */
-  adminAddress: string | undefined;
-  /** Undefined when there is no listener for probes. */
-  probesAddress: string | undefined;
+export interface Service extends Addresses {
   metrics: Metrics;
   /** Resolves once a device can take work, or when the service is closed. */
   ready(): Promise<void>;
@@ -112,25 +101,9 @@ function memoryBudget(metrics: Metrics): MemoryBudget {
   );
 }
 
-interface Servers {
-  grpc: GrpcServer;
-  http: HttpEdge;
-  /** Undefined when the operator's listener is off. */
-  admin: AdminServer | undefined;
-  /** Undefined when there is no listener for probes. */
-  probes: ProbeServer | undefined;
-}
-
-/** Real addresses, ports resolved. */
-async function listen(config: Config, { grpc, http, admin, probes }: Servers, log: Logger) {
-  const grpcAddresses = [];
-  for (const address of config.listen) grpcAddresses.push(await grpc.listen(address));
-  const httpAddress = await http.listen(config.http);
-  const adminAddress = await admin?.listen(config.admin);
-  const probesAddress = await probes?.listen(config.probes);
-  const addresses = { grpc: grpcAddresses, http: httpAddress, admin: adminAddress ?? "off" };
-  log.info({ ...addresses, probes: probesAddress ?? "off" }, "listening; provers are starting");
-  return { grpcAddresses, httpAddress, adminAddress, probesAddress };
+function logAddresses(log: Logger, { addresses, operatorAddress, probesAddress }: Addresses): void {
+  const where = { nodes: addresses, operator: operatorAddress ?? "off" };
+  log.info({ ...where, probes: probesAddress ?? "off" }, "listening; provers are starting");
 }
 
 /** Listens, and begins to set provers up; `ready` resolves once a device can take work. */
@@ -147,27 +120,22 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     { instance, version, deadlineMs: config.deadlineMs, fenceMs: config.fenceMs },
     { aggregator, dispatcher, clock, access, verifier: () => lanes.verifier() },
   );
-  const adminHandlers = new AdminHandlers({ aggregator, dispatcher, clock, log });
+  const operatorCalls = new AdminHandlers({ aggregator, dispatcher, clock, log });
   const notReady = () =>
     aggregator.draining ? "draining" : dispatcher.isUp ? undefined : dispatcher.whyDown();
   const transport = createTransportMetrics(metrics.registry);
   const tls = await openTls(config, { clock, log, transport });
-  const security = { socket: { mode: config.socketMode, group: config.socketGroup }, tls };
-  const shared = { clock, log, access, transport };
-  const grpc = new GrpcServer(handlers, security, { ...shared, memory });
-  const http = new HttpEdge(handlers, security, { ...shared, memory, metrics, notReady });
-  const admin = config.admin === "off" ? undefined : new AdminServer(adminHandlers, shared);
-  const probeModules = { clock, log, transport, notReady };
-  const probes =
-    config.probes === "off" ? undefined : new ProbeServer(security.socket, probeModules);
-  const addresses = await listen(config, { grpc, http, admin, probes }, log);
+  const shared = { clock, log, metrics, memory, access, transport, tls };
+  const listeners = new Listeners(config, { ...shared, calls: handlers, operatorCalls, notReady });
+  const addresses = await listeners.listen();
+  logAddresses(log, addresses);
   const expire = setInterval(() => {
     aggregator.expire();
-    grpc.setServing(notReady() === undefined);
+    listeners.updateHealth();
   }, EXPIRE_EVERY_MS);
   dispatcher.start(aggregator.queue);
   lanes.open((deviceId, message) => dispatcher.hear(deviceId, message));
-  void dispatcher.ready().then(() => grpc.setServing(notReady() === undefined));
+  void dispatcher.ready().then(() => listeners.updateHealth());
 
   const kill = async () => {
     dispatcher.close();
@@ -176,12 +144,12 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   // In this order: nothing new, what runs is delivered, streams end, processes end.
   const close = async () => {
     log.info({}, "draining");
-    grpc.setServing(false);
-    await aggregator.drain(config.drainMs);
+    const drained = aggregator.drain(config.drainMs);
+    listeners.updateHealth();
+    await drained;
     clearInterval(expire);
     watch?.close();
-    const servers = [grpc, http, admin, probes];
-    await Promise.all(servers.map((server) => server?.close(TRANSPORT_CLOSE_MS)));
+    await listeners.close();
     tls?.close();
     await kill();
     log.info({}, "closed");

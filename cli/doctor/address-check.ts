@@ -7,8 +7,7 @@ import { connect as connectTls } from "node:tls";
 import { callAdmin } from "../../client/rpc/operator-client.js";
 import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import { AggregatorError } from "../../client/errors.js";
-import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { bindAddressOf } from "../../server/net/listen-address.js";
+import { bindAddressOf } from "../../server/net/address.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 
@@ -17,9 +16,9 @@ const GUARDED = "a service with a policy";
 
 /** How to ask a service of ours who it is. Each resolves with undefined for another program. */
 const WHO = {
-  grpc: whoOverGrpc,
-  http: whoOverHttp,
-  admin: whoOverAdmin,
+  nodes: whoOverGrpc,
+  operator: whoOverAdmin,
+  probes: whoAtProbes,
 } as const;
 
 /** @param tlsCertificate file of the certificate shown there; undefined for plain text */
@@ -80,19 +79,14 @@ async function whoOverGrpc(address: string): Promise<string | undefined> {
   }
 }
 
-async function whoOverHttp(address: string): Promise<string | undefined> {
+async function whoAtProbes(address: string): Promise<string | undefined> {
   try {
-    const url = `http://${address}/${AggregatorService.typeName}/GetServerInfo`;
-    const answer = await fetch(url, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: "{}",
+    const answer = await fetch(`http://${address}/`, {
       signal: AbortSignal.timeout(ASK_TIMEOUT_MS),
     });
-    if ([401, 403].includes(answer.status)) return GUARDED;
-    const info = (await answer.json()) as { serverVersion?: unknown };
-    const { serverVersion: version } = info;
-    return typeof version === "string" ? `lean-aggregator ${version}` : undefined;
+    return (await answer.text()).startsWith("lean-aggregator")
+      ? "lean-aggregator's listener for probes"
+      : undefined;
   } catch {
     return undefined; // another program
   }

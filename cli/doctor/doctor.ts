@@ -40,12 +40,13 @@ export async function doctor(
   const tlsOf = (address: string) =>
     address.startsWith("unix:") ? undefined : config.tlsCertificate;
   for (const address of config.listen) {
-    checks.push(["listen", await checkAddress(address, "grpc", tlsOf(address))]);
+    checks.push(["listen", await checkAddress(address, "nodes", tlsOf(address))]);
   }
-  checks.push(["http", await checkAddress(config.http, "http", tlsOf(config.http))]);
-  if (config.probes !== "off") checks.push(["probes", await checkAddress(config.probes, "http")]);
+  if (config.probes !== "off") {
+    checks.push(["probes", await checkAddress(config.probes, "probes")]);
+  }
   if (config.admin !== "off") {
-    checks.push(["admin", await checkAddress(config.admin, "admin")]);
+    checks.push(["admin", await checkAddress(config.admin, "operator")]);
   }
   terminal.out(report(checks));
   return checks.some(([, { level }]) => level === "fail") ? exitCodes.error : exitCodes.ok;

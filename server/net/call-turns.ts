@@ -1,21 +1,20 @@
 /**
- * When the calls of one HTTP/2 connection begin: one in a turn of the event loop, the rest in later
- * ones. So whoever sends many waits for its own, and the others have their turn in between; and
- * what was taken back by then is never begun, which costs many times what a reset does
- * (CVE-2023-44487).
+ * Begins the calls of one HTTP/2 connection, one in each turn of the event loop. A client that opens
+ * many calls delays only itself, and calls reset before their turn never start (CVE-2023-44487):
+ * starting one costs many times what a reset costs.
  */
 import type { ServerHttp2Stream } from "node:http2";
 
-/** What of a call's stream decides whether the call begins. */
+/** The part of a call's stream that decides whether the call begins. */
 export interface WaitingStream extends Pick<ServerHttp2Stream, "closed"> {
   destroy(): unknown;
 }
 
 export class CallTurns {
-  /** As many as may be open, and those taken back before the connection is cut for it. */
+  /** At most the calls that may be open, and those reset before the connection is cut for it. */
   private readonly waiting: { stream: WaitingStream; begin: () => void }[] = [];
 
-  /** Begins the call in a later turn, in the order of being added. */
+  /** Begins the call in a later turn; calls begin in the order in which they were added. */
   add(stream: WaitingStream, begin: () => void): void {
     this.waiting.push({ stream, begin });
     if (this.waiting.length === 1) setImmediate(() => this.turn());
@@ -24,7 +23,7 @@ export class CallTurns {
   private turn(): void {
     let next = this.waiting.shift();
     while (next?.stream.closed === true) {
-      // Nobody reads what it still holds, and would so bring it to its end.
+      // Its data would never be read, so that it would never end.
       next.stream.destroy();
       next = this.waiting.shift();
     }

@@ -1,21 +1,21 @@
 /**
- * A connection from its being accepted to its end: what it does at the moment, and so what it is
- * worth when its listener has no room for another. Whoever serves it says when calls begin and end.
+ * One accepted connection: whether it is busy, and how it ranks when its listener is full and has to
+ * close one. The server that serves it reports when calls begin and end.
  */
 import type { Socket } from "node:net";
 import type { Clock } from "../clock.js";
 
 export class Connection {
-  /** Monotonic. */
+  /** Monotonic, in milliseconds. */
   readonly startedMs: number;
-  /** Of no meaning while it is busy. */
+  /** Meaningless while the connection is busy. */
   idleSinceMs: number;
   private calls = 0;
   private hasCalled = false;
 
   /**
-   * @param socket as accepted: over TLS, the one beneath
-   * @param blame told that it is cut for what it did
+   * @param socket the accepted socket; over TLS, the one below it
+   * @param blame called when the connection is cut for what it did
    */
   constructor(
     readonly socket: Socket,
@@ -26,7 +26,7 @@ export class Connection {
     this.idleSinceMs = this.startedMs;
   }
 
-  /** A call is in progress, or waits to be. */
+  /** True while a call is in progress or waits to begin. */
   get isBusy(): boolean {
     return this.calls > 0;
   }
@@ -41,7 +41,7 @@ export class Connection {
     this.idleSinceMs = this.clock.nowMs();
   }
 
-  /** Of two that are not busy: one that has never called, or else the one idle for longer. */
+  /** Compares two idle connections: less is one that has never called, else the one idle for longer. */
   isWorthLessThan(other: Connection): boolean {
     if (this.hasCalled !== other.hasCalled) return other.hasCalled;
     return this.idleSinceMs < other.idleSinceMs;

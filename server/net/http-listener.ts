@@ -1,34 +1,38 @@
 /**
- * HTTP/1.1 and HTTP/2 at one address, so that Connect, gRPC-Web and gRPC all find what they speak:
- * TLS has agreed on one of them, and without TLS a connection's first bytes tell which it is.
+ * HTTP/1.1 and HTTP/2 at one address, so that gRPC, gRPC-Web and Connect can share it. Over TLS the
+ * handshake agrees on one of them; in plain text a connection's first bytes show which it is.
  */
 import { createServer as createHttp1Server } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, createServer as createHttp2Server } from "node:http2";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { limits } from "../limits.js";
-import type { EdgeRequest, EdgeResponse } from "../rpc/call-admission.js";
 import type { Connection } from "./connection.js";
 import { Listener } from "./listener.js";
 import type { ListenerModules, ListenerOptions } from "./listener.js";
 import { withCertificate } from "./peer.js";
 import type { Peer } from "./peer.js";
-import { SessionRules } from "./http2-rules.js";
+import { Http2Rules } from "./http2-rules.js";
 
-/** How an HTTP/2 connection begins, and no HTTP/1.1 request does. */
+/** First bytes of every HTTP/2 connection, and of no HTTP/1.1 request. */
 const HTTP2_START = "PRI";
-/** How often Node looks for HTTP/1.1 requests over their time. */
+/** How often Node checks for HTTP/1.1 requests that take too long. */
 const CHECK_EVERY_MS = 1000;
 
-type Handle = (request: EdgeRequest, response: EdgeResponse, peer: Peer) => void;
+export type HttpRequest = IncomingMessage | Http2ServerRequest;
+export type HttpResponse = ServerResponse | Http2ServerResponse;
+
+type Handle = (request: HttpRequest, response: HttpResponse, peer: Peer) => void;
 
 export class HttpListener {
   private readonly listener: Listener;
-  private readonly rules: SessionRules;
+  private readonly rules: Http2Rules;
   private readonly undecided = new Set<Socket>();
-  /** Of HTTP/1.1, by what its requests name. */
+  /** HTTP/1.1 connections by the socket that their requests name. */
   private readonly connections = new WeakMap<Socket, Connection>();
-  private http1: ReturnType<typeof createHttp1Server> | undefined;
+  private readonly http1: ReturnType<typeof createHttp1Server>[] = [];
   private closing: Promise<void> | undefined;
 
   constructor(
@@ -37,7 +41,7 @@ export class HttpListener {
     private readonly modules: ListenerModules,
   ) {
     this.listener = new Listener({ ...options, protocols: ["h2", "http/1.1"] }, modules);
-    this.rules = new SessionRules(options.name, modules);
+    this.rules = new Http2Rules(options.name, modules);
   }
 
   /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */
@@ -46,7 +50,7 @@ export class HttpListener {
     const http1 = this.createHttp1(peer);
     const http2 = createHttp2Server((request, response) => this.answer(request, response, peer));
     const connectHttp2 = this.rules.govern(http2, (socket) => http2.emit("connection", socket));
-    this.http1 = http1;
+    this.http1.push(http1);
     return this.listener.listen(address, (socket, connection) => {
       const serve = (protocol: "http1" | "http2") => {
         if (protocol === "http2") return connectHttp2(socket, connection);
@@ -58,14 +62,14 @@ export class HttpListener {
     });
   }
 
-  /** Takes no more calls, lets those there finish within the bound, then cuts. Idempotent. */
+  /** Accepts no more calls, lets those in progress finish within the bound, then cuts. Idempotent. */
   close(boundMs: number): Promise<void> {
     return (this.closing ??= this.closeAll(boundMs));
   }
 
   private async closeAll(boundMs: number): Promise<void> {
     const closed = this.listener.close(boundMs);
-    this.http1?.close();
+    for (const server of this.http1) server.close();
     for (const socket of this.undecided) socket.destroy();
     this.rules.close();
     await closed;
@@ -83,7 +87,8 @@ export class HttpListener {
       },
       (request, response) => {
         const connection = this.connections.get(request.socket);
-        if (connection === undefined) throw new Error("a request came past the listener");
+        if (connection === undefined)
+          throw new Error("a request did not come through the listener");
         connection.beginCall();
         if (clock.nowMs() > connection.startedMs + limits.connectionAgeMs) {
           response.shouldKeepAlive = false;
@@ -96,17 +101,17 @@ export class HttpListener {
         });
       },
     );
-    // It gets its connections from the listener, and looks after their time once it listens itself.
+    // The listener gives it its connections; its timeouts run only once it believes that it listens.
     server.emit("listening");
     return server;
   }
 
-  private answer(request: EdgeRequest, response: EdgeResponse, peer: Peer): void {
+  private answer(request: HttpRequest, response: HttpResponse, peer: Peer): void {
     discardRest(request, response);
     this.handle(request, response, withCertificate(peer, certificateOf(request)));
   }
 
-  /** Waits for the first bytes, for a bounded time, and hands the connection on with them. */
+  /** Waits for the first bytes, for a bounded time, and passes the connection on with them. */
   private decide(socket: Socket, serve: (protocol: "http1" | "http2") => void): void {
     const { clock } = this.modules;
     const drop = () => socket.destroy();
@@ -128,29 +133,28 @@ export class HttpListener {
   }
 }
 
-/** A client that names no protocol speaks HTTP/1.1. */
+/** The protocol that TLS agreed on; a client that names none speaks HTTP/1.1. */
 function agreedOn(socket: Socket): string | false | null {
   return socket instanceof TLSSocket && socket.alpnProtocol;
 }
 
-/** The client's, as the listener has checked it. */
-function certificateOf({ socket }: EdgeRequest): Buffer | undefined {
+/** The client's certificate, which the listener has checked. */
+function certificateOf({ socket }: HttpRequest): Buffer | undefined {
   return socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.raw : undefined;
 }
 
 /**
- * Once answered, what a caller still sends is of no use, and its call is over. HTTP/2 is told to
- * stop, after the trailers; HTTP/1.1 is read away within the request's time, since closing could
- * overtake the answer.
+ * Discards what a caller still sends once its call is answered. An HTTP/2 stream is reset after the
+ * trailers; an HTTP/1.1 request is read to its end, since closing could overtake the answer.
  */
-function discardRest(request: EdgeRequest, response: EdgeResponse): void {
+function discardRest(request: HttpRequest, response: HttpResponse): void {
   if ("stream" in request) {
     const { stream } = request;
-    // Closing at once would drop the trailers, which are on their way only now.
+    // Closing at once would drop the trailers, which are sent only after this event.
     stream.once("wantTrailers", () => {
       setImmediate(() => {
         stream.close(constants.NGHTTP2_NO_ERROR);
-        // What came meanwhile has to be read away: it would keep the stream, and its share, for good.
+        // Data that came meanwhile has to be read, or the stream and its memory would stay for ever.
         request.resume();
       });
     });

@@ -1,8 +1,7 @@
 /**
- * What an HTTP/2 connection may do and for how long, on every listener alike: how much is sent
- * before it waits, how large headers are, when its calls begin, how often it pings, changes its
- * settings or takes calls back, and when it has to leave. grpc-js has options for some of this, but
- * none for pings, settings or windows, and node:http2 has none for time.
+ * The rules of every HTTP/2 connection: its windows, the size of its headers, when its calls begin,
+ * how often it may ping, change its settings or reset calls, and its age. A connection that breaks
+ * a rule is cut; one that is old or idle gets GOAWAY. node:http2 has no options for most of this.
  */
 import { constants } from "node:http2";
 import type {
@@ -20,43 +19,43 @@ import type { Connection } from "./connection.js";
 import type { Serve } from "./listener.js";
 import type { CutCause, ListenerName, TransportMetrics } from "./metrics.js";
 
-/** A stream id that leaves every call of the client's to finish. */
+/** The highest stream id: in a GOAWAY, it lets every open call finish. */
 const ANY_STREAM = 2 ** 31 - 1;
 
-/** How a server's stack takes a call; Node passes raw headers too. */
+/** A server's own listener for new streams; Node passes raw headers too. */
 type Begin = (...call: [ServerHttp2Stream, IncomingHttpHeaders, number]) => void;
 
-export interface SessionRulesModules {
+export interface Http2RulesModules {
   clock: Clock;
   transport: TransportMetrics;
 }
 
-export class SessionRules {
+export class Http2Rules {
   private readonly sessions = new Set<ServerHttp2Session>();
   private count = 0;
 
   constructor(
     private readonly name: ListenerName,
-    private readonly modules: SessionRulesModules,
+    private readonly modules: Http2RulesModules,
   ) {}
 
   /**
-   * For the connections of a server whose stack is there by now: gives each to the server through
-   * `connect`, which makes a session of it at once, or none.
+   * Applies the rules to the connections of a server, which has to have its stream listener by now.
+   * `connect` passes a socket to the server, which creates its session in the same turn, if at all.
    */
   govern(server: Http2Server, connect: (socket: Socket) => void): Serve {
     const [begin] = server.listeners("stream") as Begin[];
-    if (begin === undefined) throw new Error("this server takes its calls elsewhere");
-    // As the connection's turn comes, and not as the headers do.
+    if (begin === undefined) throw new Error("the server has no stream listener");
+    // Calls begin in their connection's turn, not when their headers arrive.
     server.removeAllListeners("stream");
     server.updateSettings({
       maxConcurrentStreams: limits.callsPerConnectionMax,
       maxHeaderListSize: limits.headerBytesMax,
-      // Each stream's window; the connection's is set as it comes.
+      // The window of each stream; a connection's own is set when it opens.
       initialWindowSize: limits.receiveWindowBytes,
     });
     return (socket, connection) => {
-      // Half-open connections are HTTP/1.1's: an HTTP/2 client that ends its side is gone.
+      // Only HTTP/1.1 has half-open connections: an HTTP/2 client that ends its side is gone.
       socket.allowHalfOpen = false;
       const hold = (session: ServerHttp2Session) => this.hold(session, connection, begin);
       server.once("session", hold);
@@ -65,7 +64,7 @@ export class SessionRules {
     };
   }
 
-  /** Tells every client to leave, once its calls have ended. */
+  /** Sends GOAWAY on every connection: each closes once its calls have ended. */
   close(): void {
     for (const session of this.sessions) session.close();
   }
@@ -73,13 +72,10 @@ export class SessionRules {
   private hold(session: ServerHttp2Session, connection: Connection, begin: Begin): void {
     const { clock, transport } = this.modules;
     session.setLocalWindowSize(limits.receiveWindowBytes);
-    // Clients that came together, after a restart for one, do not leave together.
+    // Spread, so that clients that connect together, as after a restart, do not reconnect together.
     const share = 0.9 + 0.2 * lowDiscrepancy(this.count++);
     const leaveAtMs = connection.startedMs + limits.connectionAgeMs * share;
     let isAnswered = true;
-    let pings = 0;
-    let settings = 0;
-    let resets = 0;
     let cancel = () => {};
 
     const after = (ms: number, act: () => void) => {
@@ -95,6 +91,10 @@ export class SessionRules {
       session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, Buffer.from(words));
       cut(cause);
     };
+    // gRPC's clients know these words and ping half as often from then on.
+    const pings = new Allowance(limits.pingsMax, () => calm("pings", "too_many_pings"));
+    const settings = new Allowance(limits.settingsMax, () => calm("settings", "too many settings"));
+    const resets = new Allowance(limits.resetsMax, () => calm("resets", "too many resets"));
     const leave = (cause: CutCause) => {
       count(cause);
       session.goaway(constants.NGHTTP2_NO_ERROR, ANY_STREAM, Buffer.from(cause));
@@ -109,9 +109,7 @@ export class SessionRules {
       else if (clock.nowMs() >= leaveAtMs) leave("age");
       else if (isIdle()) leave("idle");
       else {
-        pings = 0;
-        settings = 0;
-        resets = 0;
+        for (const count of [pings, settings, resets]) count.reset();
         isAnswered = false;
         session.ping(() => (isAnswered = true));
         after(limits.pingEveryMs, beat);
@@ -120,20 +118,13 @@ export class SessionRules {
     after(limits.pingEveryMs, beat);
 
     this.sessions.add(session);
-    // What breaks the protocol is cut by Node; a broken connection is nobody's fault.
+    // Node cuts what breaks the protocol; other errors are not the client's fault.
     session.once("error", (error: NodeJS.ErrnoException) => {
       if (error.code?.startsWith("ERR_HTTP2_") === true) connection.blame();
     });
-    session.on("ping", () => {
-      // The words that gRPC's clients know: they ping half as often from then on.
-      if (++pings === limits.pingsMax + 1) calm("pings", "too_many_pings");
-    });
-    session.on("remoteSettings", () => {
-      if (++settings === limits.settingsMax + 1) calm("settings", "too many settings");
-    });
-    takeCalls(session, connection, begin, () => {
-      if (++resets === limits.resetsMax + 1) calm("resets", "too many calls taken back");
-    });
+    session.on("ping", () => pings.add());
+    session.on("remoteSettings", () => settings.add());
+    takeCalls(session, connection, begin, () => resets.add());
     session.once("close", () => {
       this.sessions.delete(session);
       cancel();
@@ -141,12 +132,30 @@ export class SessionRules {
   }
 }
 
-/** @param takenBack told of each call that ended without an answer while the session lives */
+/** Counts to a limit, and reports once when it is exceeded. */
+class Allowance {
+  private count = 0;
+
+  constructor(
+    private readonly max: number,
+    private readonly exceeded: () => void,
+  ) {}
+
+  add(): void {
+    if (++this.count === this.max + 1) this.exceeded();
+  }
+
+  reset(): void {
+    this.count = 0;
+  }
+}
+
+/** @param onReset called for each call that ends without an answer while the session lives */
 function takeCalls(
   session: ServerHttp2Session,
   connection: Connection,
   begin: Begin,
-  takenBack: () => void,
+  onReset: () => void,
 ): void {
   const turns = new CallTurns();
   session.on("stream", (...call) => {
@@ -155,14 +164,14 @@ function takeCalls(
     connection.beginCall();
     turns.add(stream, () => {
       begin(...call);
-      // Of a request without a body, Node has told the end by now, and to nobody.
+      // Node has emitted the end of a request without a body already, before anything listened.
       if (stream.readableEnded) stream.emit("end");
     });
-    // Told by its end; whoever takes the call listens for himself.
+    // Ignored: 'close' follows, and the server has a listener of its own.
     stream.on("error", () => undefined);
     stream.once("close", () => {
       connection.endCall();
-      if (!stream.headersSent && !session.destroyed) takenBack();
+      if (!stream.headersSent && !session.destroyed) onReset();
     });
   });
 }

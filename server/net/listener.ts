@@ -1,8 +1,6 @@
 /**
- * Accepts connections for an RPC stack at its addresses, and hands them over once they may speak:
- * counted, and over TLS with their handshake done. Where there is no room for another, the one that
- * is worth least has to go. Both stacks and the operator's listener have theirs here, so that none
- * of them needs limits, TLS and socket files of its own.
+ * Accepts connections at a server's addresses, counts them, and passes them on, over TLS once the
+ * handshake is done. When the listener is full, the least valuable idle connection is closed.
  */
 import { once } from "node:events";
 import { createServer } from "node:net";
@@ -10,7 +8,7 @@ import type { AddressInfo, Server, Socket } from "node:net";
 import type { Clock } from "../clock.js";
 import type { Logger } from "../log.js";
 import { Connection } from "./connection.js";
-import { bindAddressOf } from "./listen-address.js";
+import { bindAddressOf } from "./address.js";
 import type { ListenerName, TransportMetrics } from "./metrics.js";
 import { tlsListener } from "./tls-listener.js";
 import type { TlsSource } from "./tls-source.js";
@@ -23,19 +21,19 @@ import type { SocketAccess } from "./unix-socket.js";
 /** At most one line about handshakes in so long. */
 const LOG_EVERY_MS = 1000;
 
-/** Who may connect, and how. */
+/** Access to Unix sockets, and TLS. */
 export interface ListenerSecurity {
-  /** Of Unix sockets. */
+  /** Owner and mode of Unix sockets. */
   socket: SocketAccess;
-  /** For TCP addresses; Unix sockets are plain. Undefined: these are plain too. */
+  /** For TCP addresses; Unix sockets are plain text. Undefined: TCP is plain text too. */
   tls: TlsSource | undefined;
 }
 
 export interface ListenerOptions extends ListenerSecurity {
   name: ListenerName;
-  /** Connections that this listener takes, those of its other addresses included. */
+  /** Limit of open connections, over all addresses of the listener. */
   connectionsMax: number;
-  /** What is spoken over TLS, by ALPN names, best first. */
+  /** ALPN names of the protocols over TLS, in order of preference. */
   protocols: readonly string[];
 }
 
@@ -45,7 +43,7 @@ export interface ListenerModules {
   transport: TransportMetrics;
 }
 
-/** @param socket the connection's, or what TLS has made of it */
+/** @param socket the connection's socket; over TLS, the TLS socket on it */
 export type Serve = (socket: Socket, connection: Connection) => void;
 
 export class Listener {
@@ -59,7 +57,7 @@ export class Listener {
     private readonly modules: ListenerModules,
   ) {}
 
-  /** What the connections to an address have in common. */
+  /** The peer of every connection to an address, without its certificate. */
   peerAt(address: string): Peer {
     const isEncrypted = !address.startsWith("unix:") && this.options.tls !== undefined;
     return peerAt(address, isEncrypted);
@@ -67,8 +65,8 @@ export class Listener {
 
   /**
    * Binds an address (`host:port` or `unix:/path`); returns the address with its real port.
-   * `serve` owns the sockets it is given, but for their end when the listener closes or has no room,
-   * and tells their connections of every call.
+   * `serve` owns the sockets that it gets, except that the listener ends them when it closes or is
+   * full; it reports every call to the connection.
    */
   async listen(address: string, serve: Serve): Promise<string> {
     const bind = bindAddressOf(address);
@@ -90,7 +88,7 @@ export class Listener {
     return address.replace(/:\d+$/, `:${(server.address() as AddressInfo).port}`);
   }
 
-  /** Accepts no more; resolves when the last connection is gone, cut at the bound if need be. */
+  /** Accepts no more; resolves when all connections are closed. Those left at the bound are cut. */
   async close(boundMs: number): Promise<void> {
     const { clock } = this.modules;
     const cancel = clock.at(clock.nowMs() + boundMs, () => {
@@ -103,7 +101,7 @@ export class Listener {
     cancel();
   }
 
-  /** At once, unless its address pays for others. */
+  /** Acts at once, unless the connection's address has a penalty. */
   private whenDue({ socket }: Connection, act: () => void): void {
     const { clock } = this.modules;
     const nowMs = clock.nowMs();
@@ -123,7 +121,7 @@ export class Listener {
       this.logHandshake({ listener: address, reason });
     };
     const secured = (socket: Socket) => {
-      // Node does not tell which socket it has made this of, but both have the same ends.
+      // Node does not expose the socket below, but both have the same two ends.
       const connection = [...this.connections].find((each) => haveSameEnds(each.socket, socket));
       if (connection === undefined) socket.destroy();
       else serve(socket, connection);
@@ -132,7 +130,7 @@ export class Listener {
     return ({ socket }) => shake(socket);
   }
 
-  /** Not each of them: whoever can connect could fill the disk. */
+  /** Logs only some: otherwise any client could fill the disk. */
   private logHandshake(line: { listener: string; reason: string }): void {
     const { clock, log } = this.modules;
     if (clock.nowMs() < this.quietUntilMs) return;
@@ -140,7 +138,7 @@ export class Listener {
     log.warn(line, "TLS handshake failed");
   }
 
-  /** Undefined when there is no room for one more, and none to be made. */
+  /** Undefined when the listener is full and every connection is busy. */
   private enter(socket: Socket): Connection | undefined {
     const { name, connectionsMax } = this.options;
     const { connections, cuts } = this.modules.transport;
@@ -163,7 +161,7 @@ export class Listener {
     return connection;
   }
 
-  /** Ends the connection that is worth least; false when all are busy. */
+  /** Closes the least valuable idle connection; returns false when all are busy. */
   private makeRoom(): boolean {
     let least: Connection | undefined;
     for (const each of this.connections) {
@@ -171,14 +169,14 @@ export class Listener {
     }
     if (least === undefined) return false;
     this.modules.transport.cuts.inc({ listener: this.options.name, cause: "displaced" });
-    // Its end is told in a later turn, and others may come in this one.
+    // 'close' comes in a later turn, and more connections may come in this one.
     this.connections.delete(least);
     least.socket.destroy();
     return true;
   }
 }
 
-/** False of what is broken: it has no ends any more. */
+/** False when the connection is broken: it has no ends any more. */
 function haveSameEnds(one: Socket, other: Socket): boolean {
   return (
     one.remotePort !== undefined &&

@@ -3,8 +3,8 @@ import type { Registry } from "prom-client";
 import { createFromTable } from "../metric-table.js";
 import type { MetricTable } from "../metric-table.js";
 
-export const listenerNames = ["grpc", "http", "admin", "probes"] as const;
-/** The service's listeners; "grpc" is the data plane with all its addresses, "http" the edge. */
+/** The service's listeners: for nodes with all its addresses, for the operator, and for probes. */
+export const listenerNames = ["nodes", "operator", "probes"] as const;
 export type ListenerName = (typeof listenerNames)[number];
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Who is at the other end of a connection, as far as the transport can tell: which listener it came
- * to, and the certificate that it proved to hold. What that entitles it to is not decided here.
+ * The other end of a connection, as far as the transport knows it: the address that it came to, and
+ * the certificate that it has proved to hold. What it may do is decided in `access/`.
  */
 import { X509Certificate } from "node:crypto";
 
@@ -9,7 +9,7 @@ export interface Peer {
   readonly listener: string;
   readonly transport: "unix" | "tcp";
   readonly isEncrypted: boolean;
-  /** Of the client, checked against the configured client CA. Undefined without mutual TLS. */
+  /** The client's certificate, checked against the configured client CA; absent without mutual TLS. */
   readonly certificate?: PeerCertificate;
 }
 
@@ -25,13 +25,13 @@ export interface PeerCertificate {
   readonly fingerprint: string;
 }
 
-/** What every connection to an address has in common. */
+/** The peer of every connection to an address, before its certificate is known. */
 export function peerAt(listener: string, isEncrypted: boolean): Peer {
   const transport = listener.startsWith("unix:") ? "unix" : "tcp";
   return { listener, transport, isEncrypted };
 }
 
-/** @param der the certificate that the TLS handshake has checked; undefined when there was none */
+/** @param der the certificate that the TLS handshake has checked; undefined without one */
 export function withCertificate(peer: Peer, der: Buffer | undefined): Peer {
   if (der === undefined) return peer;
   const { subject, subjectAltName, fingerprint256 } = new X509Certificate(der);

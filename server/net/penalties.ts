@@ -1,7 +1,7 @@
 /**
- * Addresses of which a connection was cut for what it did: for a while the next ones from there are
- * served a moment apart, so that whoever comes back at once takes little of everybody's time. Who
- * shares the address with one waits that moment too, and no longer.
+ * Addresses whose connection was cut for what it did. For a while, new connections from there are
+ * served some time apart, so that a client that reconnects at once takes little of the others' time.
+ * Clients that share such an address wait too, but no longer.
  */
 import { limits } from "../limits.js";
 

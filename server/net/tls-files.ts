@@ -1,6 +1,5 @@
 /**
- * Reads and checks the files that TLS needs. An error has the name of the setting, the file, and
- * what to do about it.
+ * Reads and checks the files that TLS needs. An error names the setting, the file, and what to do.
  */
 import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -13,30 +12,30 @@ type Setting = (typeof SETTINGS)[number];
 
 export type TlsSettings = Pick<Config, Setting>;
 
-/** What a TLS server takes, in PEM, and until when it is good. */
+/** Certificate, key and client authority of a TLS server, in PEM, and when they expire. */
 export interface TlsIdentity {
   cert: Buffer;
   key: Buffer;
   /** The authority of client certificates. Undefined: clients need no certificate. */
   ca: Buffer | undefined;
-  /** Unix time: of the certificate, and of the first of the client authority's to expire. */
+  /** Unix time: of the certificate, and of the client authority that expires first. */
   expiresAtMs: { certificate: number; clientCa: number | undefined };
 }
 
 /** The files as they were at one moment. */
 export interface TlsFiles {
-  /** Of all contents, errors of reading included. */
+  /** Hash of all contents, errors of reading included. */
   digest: string;
   files: ReadonlyMap<Setting, TlsFile>;
 }
 
 interface TlsFile {
   path: string;
-  /** Or why it cannot be read. */
+  /** The content, or why it cannot be read. */
   content: Buffer | string;
 }
 
-/** Never rejects: a file that cannot be read is found wrong by `checkTlsFiles`. */
+/** Never rejects: `checkTlsFiles` reports a file that cannot be read. */
 export async function readTlsFiles(settings: TlsSettings): Promise<TlsFiles> {
   const files = new Map<Setting, TlsFile>();
   const hash = createHash("sha256");

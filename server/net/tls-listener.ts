@@ -10,13 +10,13 @@ import type { TlsSource } from "./tls-source.js";
 export interface TlsListenerOptions {
   /** In order of preference, by their ALPN names. */
   protocols: readonly string[];
-  /** Gets the connection once its handshake is done, and its certificate checked. */
+  /** Called with a connection once its handshake is done and its certificate is checked. */
   serve(socket: Socket): void;
-  /** Told why a connection gets no further. */
+  /** Called with the reason why a connection was refused. */
   refused(reason: string): void;
 }
 
-/** What to do with a connection that was accepted. */
+/** Returns the function that starts TLS on an accepted connection. */
 export function tlsListener(source: TlsSource, options: TlsListenerOptions) {
   const { protocols, serve, refused } = options;
   const isMutual = source.identity.ca !== undefined;
@@ -26,7 +26,7 @@ export function tlsListener(source: TlsSource, options: TlsListenerOptions) {
       ALPNProtocols: [...protocols],
       handshakeTimeout: limits.handshakeMsMax,
       requestCert: isMutual,
-      // Refused below, where the reason can be told.
+      // Refused below, where the reason is known.
       rejectUnauthorized: false,
     },
     (socket) => {
@@ -39,7 +39,7 @@ export function tlsListener(source: TlsSource, options: TlsListenerOptions) {
   );
   server.on("tlsClientError", (error: NodeJS.ErrnoException, socket) => {
     refused(error.code ?? error.message);
-    // Node leaves one whose handshake took too long open.
+    // Node leaves a connection open whose handshake took too long.
     socket.destroy();
   });
   source.onRenewal((identity) => server.setSecureContext(contextOf(identity)));
@@ -52,7 +52,7 @@ function contextOf({ cert, key, ca }: TlsIdentity): TlsOptions {
     key,
     ...(ca !== undefined && { ca }),
     minVersion: "TLSv1.3",
-    // No session is resumed: each connection shows its certificate, to the authority of today.
+    // No session is resumed: each connection shows its certificate to the current authority.
     secureOptions: constants.SSL_OP_NO_TICKET,
   };
 }

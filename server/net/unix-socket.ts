@@ -3,30 +3,32 @@ import { chmodSync, chownSync, lstatSync, readFileSync, unlinkSync } from "node:
 import { connect } from "node:net";
 
 export interface SocketAccess {
-  /** Permission bits; whoever may write to the file may connect. */
+  /** Permission bits; a user that may write to the file may connect. */
   mode: number;
-  /** A name or a number. Default: that of the process. */
+  /** A name or a number. Default: the process's group. */
   group?: string | undefined;
 }
 
-/** Removes a socket file that nobody answers on: it is left over from a dead service. */
+/** Removes a socket file that nothing listens on: a dead service has left it behind. */
 export async function removeStaleSocket(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
-  if (!found.isSocket()) throw new Error(`${path} is there already, and is no socket`);
+  if (!found.isSocket())
+    throw new Error(`${path} exists and is not a socket: remove it, or choose another path`);
   const isStale = await new Promise<boolean>((resolve) => {
     const socket = connect(path, () => {
       socket.destroy();
       resolve(false);
     });
-    // Any other error, a full backlog for one, comes of a service that lives.
+    // Any other error, such as a full backlog, comes from a service that lives.
     socket.on("error", (error) => resolve("code" in error && error.code === "ECONNREFUSED"));
   });
-  if (!isStale) throw new Error(`another service answers on ${path}`);
+  if (!isStale)
+    throw new Error(`another service listens on ${path}: stop it, or choose another path`);
   unlinkSync(path);
 }
 
-/** What is made in it, at once, is for this user alone, until it is opened further. */
+/** Runs `make` under a umask that gives files to this user alone; `setAccess` widens that. */
 export function underClosedMask(make: () => void): void {
   const before = process.umask(0o177);
   try {
@@ -36,7 +38,7 @@ export function underClosedMask(make: () => void): void {
   }
 }
 
-/** Group before mode: nobody is let in who has to be kept out a moment later. */
+/** Sets the group before the mode, so that the old group never gets the new mode. */
 export function setAccess(path: string, { mode, group }: SocketAccess): void {
   if (group !== undefined) chownSync(path, lstatSync(path).uid, groupIdOf(group));
   chmodSync(path, mode);

@@ -1,141 +1,223 @@
 /**
- * From an HTTP request to connect's handlers, in place of connect-node's own adapter: for what has
- * to happen before and while a body is read. When the headers arrive the caller is held to the
- * policy and receipt stamped, memory is reserved then and as the body does, and what was reserved,
- * for the answer too, is given back when the call ends, however it ends.
+ * From an HTTP request to connect's handlers. When the headers arrive, the caller is held to the
+ * policy, the time of receipt is noted, and memory is reserved; more is as the body arrives. All of
+ * it, for the answer too, is released when the call ends, however it ends.
  */
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
-import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import type { Message } from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
 import { createContextKey, createContextValues } from "@connectrpc/connect";
-import type { ConnectRouter } from "@connectrpc/connect";
-import {
-  universalRequestFromNodeRequest,
-  universalResponseToNodeResponse,
-} from "@connectrpc/connect-node";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { parseTimeout as parseConnectTimeout } from "@connectrpc/connect/protocol-connect";
+import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc";
 import type { Access } from "../access/access.js";
-import type { Credential } from "../access/policy.js";
 import type { Clock } from "../clock.js";
+import { invalid, Refusal } from "../errors.js";
+import { HeldAnswer } from "../held-answer.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
+import { overloaded } from "../memory-budget.js";
 import type { MemoryBudget } from "../memory-budget.js";
-import { takeTimeoutMs } from "./call-timeout.js";
-import { credentialOf } from "./credential.js";
-import { HeldAnswer } from "./held-answer.js";
+import type { HttpRequest, HttpResponse } from "../net/http-listener.js";
 import type { Peer } from "../net/peer.js";
-import { admitHeaders } from "./permission.js";
-import { readRequest } from "./read-request.js";
-import {
-  bytesToHold,
-  mediaTypeOf,
-  notReadInTime,
-  overloaded,
-  requestBytesMax,
-} from "./request-limits.js";
+import type { CallContext } from "./call-context.js";
+import { admitHeaders, credentialOf } from "./permission.js";
+import { decodeRequest, emptyMessage, readRequest, streamRequest } from "./read-request.js";
+import { bytesToHold, mediaTypeOf, notReadInTime, requestBytesMax } from "./request-limits.js";
 import { connectErrorOf } from "./status.js";
+import { writeAnswer } from "./write-answer.js";
 
-export type EdgeRequest = IncomingMessage | Http2ServerRequest;
-export type EdgeResponse = ServerResponse | Http2ServerResponse;
-
-/** What was noted when a call's headers arrived, for its handler. */
-export interface Receipt {
-  /** Monotonic. */
-  receivedAtMs: number;
-  /** Time that the call's own deadline left. */
-  callDeadlineMs: number | undefined;
-  peer: Peer;
-  credential: Credential;
-  /** As in `CallContext`. */
-  holdAnswer(bytes: number): void;
+/** A call whose headers have arrived. */
+export interface AdmittedCall extends CallContext {
+  /** Undefined until it is read, and in calls that stream their requests. */
+  request: Message | undefined;
 }
 
-export const receiptKey = createContextKey<Receipt | undefined>(undefined);
+const callKey = createContextKey<AdmittedCall | undefined>(undefined);
 
-export interface ConnectAdapterModules {
+/** The call that connect has handed on to a handler. */
+export function callOf({ values }: HandlerContext): AdmittedCall {
+  const call = values.get(callKey);
+  if (call === undefined) throw new Error("a call came past its admission");
+  return call;
+}
+
+/** Longer timers fire at once in Node: 24.8 days. Nobody waits so long. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+/** Reasons of a call's signal, made once: each call ends, and a stack trace costs more than a call. */
+const LEFT = new Refusal("unavailable", "", "the caller has left");
+const TOO_LATE = new Refusal("deadline_exceeded", "", "the call's deadline has passed");
+/** Where gRPC, Connect's single requests and its streams name a compression. */
+const ENCODING_HEADERS = ["grpc-encoding", "content-encoding", "connect-content-encoding"];
+
+/** A call on its way in. */
+interface IncomingCall {
+  handler: UniversalHandler;
+  path: string;
+  /** Media type of the request. */
+  type: string;
+  request: HttpRequest;
+  response: HttpResponse;
+}
+
+export interface CallAdmissionModules {
   clock: Clock;
   log: Logger;
   memory: MemoryBudget;
   access: Access;
 }
 
-export class ConnectAdapter {
-  private readonly handlers: ReadonlyMap<string, ConnectRouter["handlers"][number]>;
-
+export class CallAdmission {
+  /**
+   * @param handlers by path
+   * @param draining aborts when the server drains
+   */
   constructor(
-    router: ConnectRouter,
-    private readonly modules: ConnectAdapterModules,
-  ) {
-    this.handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
-  }
+    private readonly handlers: ReadonlyMap<string, UniversalHandler>,
+    private readonly draining: AbortSignal,
+    private readonly modules: CallAdmissionModules,
+  ) {}
 
   serves(path: string): boolean {
     return this.handlers.has(path);
   }
 
   /** Serves a call of a path that it `serves`. */
-  handle(path: string, request: EdgeRequest, response: EdgeResponse, peer: Peer): void {
+  handle(path: string, request: HttpRequest, response: HttpResponse, peer: Peer): void {
     this.answer(path, request, response, peer).catch((error: unknown) => {
-      // Most often the caller is gone; otherwise it sent what has no answer, such as no authority.
+      // Most often the caller is gone; otherwise it sent what has no answer.
       if (!response.destroyed) this.modules.log.warn({ err: error, path }, "call cut");
       response.destroy();
     });
   }
 
-  private async answer(path: string, request: EdgeRequest, response: EdgeResponse, peer: Peer) {
+  private async answer(path: string, request: HttpRequest, response: HttpResponse, peer: Peer) {
     const handler = this.handlers.get(path);
     if (handler === undefined) throw new Error(`${path} is not served`);
-    // Connect takes any spelling: limits and decoder must be chosen by the same one.
-    const { headers } = request;
-    if (headers["content-type"] !== undefined)
-      headers["content-type"] = mediaTypeOf(headers["content-type"]);
-    const { clock, memory, access } = this.modules;
-    const receivedAtMs = clock.nowMs();
-    const credential = edgeCredential(peer, headers);
-    const callDeadlineMs = takeTimeoutMs(headers);
+    // Any spelling of a media type is good: limits, decoder and connect go by the same one.
+    const type = mediaTypeOf(request.headers["content-type"] ?? "");
+    const incoming = { handler, path, type, request, response };
+    const ended = new AbortController();
+    response.once("close", () => ended.abort(LEFT));
+    const call = this.callOf(incoming, peer, ended.signal);
+    const reading = this.read(incoming, call, ended);
+    // Connect awaits it, and puts a refusal into the caller's own protocol; or it refuses first.
+    reading.catch(() => undefined);
+    const answer = await handler({
+      httpVersion: request.httpVersion,
+      method: "POST",
+      url: `http://localhost${path}`,
+      header: new Headers({ "content-type": type }),
+      body: bodyOf(reading),
+      signal: ended.signal,
+      contextValues: createContextValues().set(callKey, call),
+    });
+    await writeAnswer(answer, response);
+  }
+
+  private callOf(
+    { request, response }: IncomingCall,
+    peer: Peer,
+    signal: AbortSignal,
+  ): AdmittedCall {
+    const { clock, memory } = this.modules;
     const held = new HeldAnswer(() => response.destroy(), { clock, memory });
     response.once("close", () => held.release());
-    const holdAnswer = (bytes: number) => held.hold(bytes);
-    const receipt: Receipt = { receivedAtMs, callDeadlineMs, peer, credential, holdAnswer };
-    const values = createContextValues().set(receiptKey, receipt);
-    const universal = universalRequestFromNodeRequest(request, response, undefined, values);
-
-    const bytesMax = requestBytesMax(path, headers["content-type"]);
-    const announced = announcedBytes(request);
-    const read = async () => {
-      admitHeaders(access, credential, path);
-      const share = memory.reserveForCall(Math.min(bytesToHold(0), announced ?? Infinity));
-      if (share === undefined) throw overloaded();
-      response.once("close", () => share.release());
-      const timeMs = Math.min(limits.requestReadMsMax, receipt.callDeadlineMs ?? Infinity);
-      if (timeMs === 0) throw notReadInTime();
-      const lateAtMs = receivedAtMs + timeMs;
-      const hold = (held: number) =>
-        share.resize(Math.min(bytesToHold(held), announced ?? Infinity));
-      const options = { method: handler.method, bytesMax, lateAtMs, clock, hold };
-      const bytes = await readRequest(request, response, options);
-      share.resize(bytes.length);
-      return bytes;
+    return {
+      receivedAtMs: clock.nowMs(),
+      callDeadlineMs: undefined,
+      peer,
+      credential: credentialOf(peer, request.headers.authorization),
+      principal: "",
+      signal,
+      holdAnswer: (bytes) => held.hold(bytes),
+      draining: this.draining,
+      request: undefined,
     };
-    const reading = read();
-    // Connect reads it, and so puts a refusal into the caller's own protocol; or it refuses first.
-    reading.catch(() => undefined);
-    const answer = await handler({ ...universal, body: once(reading) });
-    await universalResponseToNodeResponse(answer, response);
+  }
+
+  /** Admits the call and reads its request; returns what connect is to read instead. */
+  private async read(
+    { handler, path, type, request, response }: IncomingCall,
+    call: AdmittedCall,
+    ended: AbortController,
+  ): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
+    const { clock, memory, access } = this.modules;
+    call.callDeadlineMs = timeoutMsOf(type, request);
+    call.principal = admitHeaders(access, call.credential, path)?.name ?? "";
+    refuseCompressed(request);
+    const announcedBytes = announcedBytesOf(request);
+    const toHold = (bytes: number) => Math.min(bytesToHold(bytes), announcedBytes ?? Infinity);
+    const share = memory.reserveForCall(toHold(0));
+    if (share === undefined) throw overloaded();
+    response.once("close", () => share.release());
+    const timeMs = Math.min(limits.requestReadMsMax, call.callDeadlineMs ?? Infinity);
+    if (timeMs === 0) throw notReadInTime();
+    const lateAtMs = call.receivedAtMs + timeMs;
+    const { method } = handler;
+    if (method.methodKind === "bidi_streaming" || method.methodKind === "client_streaming") {
+      return streamRequest(request, response, { lateAtMs, clock });
+    }
+    const body = await readRequest(request, response, {
+      type,
+      bytesMax: requestBytesMax(path, type),
+      announcedBytes,
+      lateAtMs,
+      clock,
+      hold: (bytes) => share.resize(toHold(bytes)),
+    });
+    share.resize(body.length);
+    call.request = decodeRequest(method.input, type, body);
+    this.endAtDeadline(call, response, ended);
+    return emptyMessage(type);
+  }
+
+  private endAtDeadline(call: AdmittedCall, response: HttpResponse, ended: AbortController): void {
+    const { callDeadlineMs = Infinity, receivedAtMs } = call;
+    if (callDeadlineMs > TIMER_MS_MAX) return;
+    const { clock } = this.modules;
+    const cancel = clock.at(receivedAtMs + callDeadlineMs, () => ended.abort(TOO_LATE));
+    response.once("close", cancel);
   }
 }
 
-export function edgeCredential(peer: Peer, { authorization }: IncomingHttpHeaders): Credential {
-  return credentialOf(peer, authorization);
+/**
+ * Milliseconds that the call's own timeout leaves, in Connect's form or gRPC's; undefined when it
+ * has none. Throws a `Refusal` when it cannot be read.
+ */
+function timeoutMsOf(type: string, { headers }: HttpRequest): number | undefined {
+  const isGrpc = type.startsWith("application/grpc");
+  const name = isGrpc ? "grpc-timeout" : "connect-timeout-ms";
+  const value = headers[name];
+  if (value === undefined) return undefined;
+  const parse = isGrpc ? parseGrpcTimeout : parseConnectTimeout;
+  const { timeoutMs, error } = parse(String(value), Infinity);
+  if (error !== undefined) throw invalid(name, error.rawMessage);
+  return timeoutMs;
 }
 
-/** The body's length, where the headers tell it. */
-function announcedBytes({ headers }: EdgeRequest): number | undefined {
+/** The body's length, where the headers announce it. */
+function announcedBytesOf({ headers }: HttpRequest): number | undefined {
   const text = headers["content-length"] ?? "";
   return /^\d+$/.test(text) ? Number(text) : undefined;
 }
 
-async function* once(reading: Promise<Buffer>): AsyncGenerator<Uint8Array> {
+/** Signatures and proofs do not compress, and 24 KB may inflate to 24 MB. Throws a `Refusal`. */
+function refuseCompressed({ headers }: HttpRequest): void {
+  for (const name of ENCODING_HEADERS) {
+    const encoding = String(headers[name] ?? "identity");
+    if (encoding === "identity") continue;
+    const detail = `is ${JSON.stringify(encoding)}, only identity is supported`;
+    throw new Refusal("unimplemented", name, detail);
+  }
+}
+
+async function* bodyOf(
+  reading: Promise<Uint8Array | AsyncIterable<Uint8Array>>,
+): AsyncGenerator<Uint8Array> {
   try {
-    yield await reading;
+    const body = await reading;
+    if (body instanceof Uint8Array) yield body;
+    else yield* body;
   } catch (error) {
     throw connectErrorOf(error);
   }

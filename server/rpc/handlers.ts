@@ -1,13 +1,13 @@
 /**
- * The calls of AggregatorService, neutral of transport: both RPC stacks hand requests in here.
- * Refusals are thrown as `Refusal`; each stack maps them through `status.ts`.
+ * The calls of AggregatorService, neutral of transport: `server.ts` hands decoded requests in here.
+ * Refusals are thrown as `Refusal`, and mapped by `status.ts`.
  */
 import { create } from "@bufbuild/protobuf";
+import { createLinkedAbortController } from "@connectrpc/connect/protocol";
 import type {
   CancelSessionRequest,
   GetSessionRequest,
   Node,
-  ProofSystem,
   Session,
   StreamResultsRequest,
   StreamResultsResponse,
@@ -15,91 +15,44 @@ import type {
   VerifyAggregateRequest,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
+  AggregatorService,
   CancelSessionResponseSchema,
-  DeadlineSource,
   GetSessionResponseSchema,
-  BusyPolicy,
-  PartialPolicy,
-  Priority,
   SessionState,
-  SkipReason,
-  SubmitSnapshotResponseSchema,
   VerifyAggregateResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { Access } from "../access/access.js";
-import type { Credential } from "../access/policy.js";
-import { priorityNames } from "../work/priority.js";
-import type { Clock } from "../clock.js";
 import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import { ProverError } from "../prover/prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
-import type { ReadyVerifier } from "../lane/local-lanes.js";
-import type { Dispatcher } from "../schedule/dispatcher.js";
 import { concat } from "../bytes.js";
-import type { Admission } from "../admission/admission.js";
-import type { Envelope, SubmitAnswer } from "../work/submission.js";
 import { attestationDataRoot } from "../admission/attestation-data.js";
-import { checkGivenMessage, decodeSnapshot } from "../admission/decode-snapshot.js";
-import { contentOf } from "../admission/content-digest.js";
-import type { Peer } from "../net/peer.js";
-import { snapshotLimits } from "./request-limits.js";
+import { checkGivenMessage } from "../admission/decode-snapshot.js";
+import { nodeIdOf } from "./call-context.js";
+import type { CallContext, HandlersModules, HandlersOptions } from "./call-context.js";
+import type { Routes } from "./routes.js";
 import { serverInfo } from "./server-info.js";
 import { resultsOf } from "./stream-results.js";
 import type { Reader } from "./stream-results.js";
-import { whicheverAborts } from "./whichever-aborts.js";
+import { checkProofSystem, submitSnapshot } from "./submit-snapshot.js";
 
-/** What a transport knows of a call. */
-export interface CallContext {
-  /** Monotonic instant at which the headers arrived. */
-  receivedAtMs: number;
-  /** Time that the call's own deadline left at receipt. */
-  callDeadlineMs: number | undefined;
-  /** The connection's other end. */
-  peer: Peer;
-  credential: Credential;
-  /** Aborts when the caller is gone. */
-  signal: AbortSignal;
-  /**
-   * Reserves memory for an answer of about so many bytes, until its caller has taken it. To be
-   * asked once, before the answer is given. Throws a `Refusal` when there is none.
-   */
-  holdAnswer(bytes: number): void;
-  /** Aborts when the server drains: what is there is still delivered, nothing more is waited for. */
-  draining: AbortSignal;
-}
-
-export interface HandlersModules {
-  aggregator: Admission;
-  dispatcher: Dispatcher;
-  /** Verifies proofs for `VerifyAggregate`; undefined while no prover is set up. */
-  verifier(): ReadyVerifier | undefined;
-  clock: Clock;
-  access: Access;
-}
-
-export interface HandlersOptions {
-  instance: string;
-  version: string;
-  deadlineMs: number;
-  fenceMs: number;
-}
-
-/** An outcome without its proof: attestation data, a bit for each of 4096 validators, and room. */
+/** Bytes of an outcome without its proof: attestation data, a bit for each validator, and room. */
 const OUTCOME_BYTES = 1024;
 
-const skipOnWire = {
-  in_flight: SkipReason.IN_FLIGHT,
-  predicted_miss: SkipReason.PREDICTED_MISS,
-  draining: SkipReason.DRAINING,
-  overloaded: SkipReason.OVERLOADED,
-  no_prover: SkipReason.NO_PROVER,
-} as const;
-
-type KnownPriority = Exclude<Priority, Priority.UNSPECIFIED>;
-
-/** What the stacks serve. */
+/** What the server needs of the handlers. */
 export type Calls = Pick<Handlers, keyof Handlers>;
+
+/** Adds the calls of AggregatorService to a server's routes. */
+export function addAggregatorRoutes(routes: Routes, calls: Calls): void {
+  const { method } = AggregatorService;
+  routes
+    .unary(method.submitSnapshot, (request, call) => calls.submitSnapshot(request, call))
+    .unary(method.getSession, (request, call) => calls.getSession(request, call))
+    .unary(method.cancelSession, (request, call) => calls.cancelSession(request, call))
+    .unary(method.verifyAggregate, (request, call) => calls.verifyAggregate(request, call))
+    .unary(method.getServerInfo, () => calls.getServerInfo())
+    .serverStream(method.streamResults, (request, call) => calls.streamResults(request, call));
+}
 
 export class Handlers {
   private verifying = 0;
@@ -109,34 +62,8 @@ export class Handlers {
     private readonly modules: HandlersModules,
   ) {}
 
-  submitSnapshot(request: SubmitSnapshotRequest, context: CallContext) {
-    const nodeId = nodeIdOf(request.node);
-    const priority = priorityOf(request);
-    const ask = { call: "SubmitSnapshot", nodeId, priority: priorityNames[priority] };
-    const principal = this.modules.access.check(context.credential, ask);
-    const { snapshot } = request;
-    if (request.requestId.length > limits.idLengthMax) {
-      throw invalid("request_id", `is longer than ${limits.idLengthMax} characters`);
-    }
-    const { digest: contentDigest, bytes } = contentOf(request);
-    const identity = { nodeId, requestId: request.requestId, contentDigest };
-    const budgets = this.budgets(request, context);
-    const envelope: Envelope = {
-      ...identity,
-      nodeEpoch: request.node?.nodeEpoch ?? 0n,
-      slot: snapshot?.slot ?? 0n,
-      principal,
-      priority,
-      shouldReplace: request.busyPolicy === BusyPolicy.REPLACE,
-      mayBeCut: request.partialPolicy !== PartialPolicy.FORBID,
-      receivedAtMs: context.receivedAtMs,
-      deadlineAtMs: context.receivedAtMs + budgets.deadlineMs,
-      fenceAtMs: context.receivedAtMs + budgets.fenceMs,
-      bytes,
-      accepted: budgets,
-    };
-    const decode = (prover: ProverDescription) => decodeGroups(request, prover);
-    return submitResponse(this.modules.aggregator.submit(envelope, decode));
+  submitSnapshot(request: SubmitSnapshotRequest, call: CallContext) {
+    return submitSnapshot(request, call, this.options, this.modules);
   }
 
   async *streamResults(
@@ -169,7 +96,7 @@ export class Handlers {
       }
       const reader = { ...context, revoked: grant.signal };
       const session = await this.sessionAfterWait(nodeId, request, reader);
-      context.holdAnswer(bytesToTell(session));
+      context.holdAnswer(answerBytes(session));
       return create(GetSessionResponseSchema, { session });
     } finally {
       grant.close();
@@ -180,7 +107,7 @@ export class Handlers {
     const nodeId = this.nodeOf(request, "CancelSession", context);
     const { aggregator } = this.modules;
     const session = aggregator.cancel(nodeId, request.sessionId, request.groupIndices);
-    context.holdAnswer(bytesToTell(session));
+    context.holdAnswer(answerBytes(session));
     return create(CancelSessionResponseSchema, { session });
   }
 
@@ -192,21 +119,7 @@ export class Handlers {
     const ready = this.modules.verifier();
     if (ready === undefined) throw new Refusal("unavailable", "", "no prover is up to verify with");
     const { description, verifier } = ready;
-    checkProofSystem(request.proofSystem, description);
-    if (request.publicKeys.length === 0) throw invalid("public_keys", "is empty");
-    request.publicKeys.forEach((key, at) => {
-      if (key.length === description.publicKeyBytes) return;
-      throw invalid(
-        `public_keys[${at}]`,
-        `has ${key.length} bytes, expected ${description.publicKeyBytes}`,
-      );
-    });
-    if (request.proof.length > limits.proofBytesMax || request.proof.length === 0) {
-      throw invalid(
-        "proof",
-        `has ${request.proof.length} bytes, expected 1 to ${limits.proofBytesMax}`,
-      );
-    }
+    checkClaim(request, description);
     if (this.verifying >= limits.verifyCallsMax) {
       const detail = `overloaded: ${limits.verifyCallsMax} proofs are being verified already`;
       throw new Refusal("resource_exhausted", "", detail);
@@ -231,7 +144,7 @@ export class Handlers {
     return serverInfo(this.options, this.modules);
   }
 
-  /** Once it has ended, or the wait has. Throws when the caller may not wait on. */
+  /** The session once it or the wait has ended. Throws when the caller may no longer wait. */
   private async sessionAfterWait(
     nodeId: string,
     { sessionId, waitMs }: GetSessionRequest,
@@ -240,7 +153,7 @@ export class Handlers {
     const { aggregator, clock } = this.modules;
     const timeout = new AbortController();
     const cancel = clock.at(receivedAtMs + waitMs, () => timeout.abort());
-    const waiting = whicheverAborts(signal, draining, revoked, timeout.signal);
+    const waiting = createLinkedAbortController(signal, draining, revoked, timeout.signal);
     try {
       for (;;) {
         const session = aggregator.session(nodeId, sessionId);
@@ -251,36 +164,20 @@ export class Handlers {
       }
     } finally {
       cancel();
-      waiting.dispose();
+      waiting.abort();
     }
   }
 
-  /** The node for which is called, by one who may. */
+  /** The request's node id, after checking that the caller may act for it. */
   private nodeOf(request: { node?: Node }, call: string, { credential }: CallContext): string {
     const nodeId = nodeIdOf(request.node);
     this.modules.access.check(credential, { call, nodeId });
     return nodeId;
   }
-
-  /** Deadline: the request's, else the call's, else ours; never past the fence. */
-  private budgets(request: SubmitSnapshotRequest, { callDeadlineMs }: CallContext) {
-    const fenceMs = budget(request.fenceMs ?? this.options.fenceMs, "fence_ms", limits.fenceMsMax);
-    const [asked, deadlineSource] =
-      request.deadlineMs !== undefined
-        ? [budget(request.deadlineMs, "deadline_ms", limits.deadlineMsMax), DeadlineSource.REQUEST]
-        : callDeadlineMs !== undefined
-          ? [Math.min(callDeadlineMs, limits.deadlineMsMax), DeadlineSource.CALL]
-          : [this.options.deadlineMs, DeadlineSource.SERVER];
-    return {
-      deadlineMs: Math.max(0, Math.floor(Math.min(asked, fenceMs))),
-      fenceMs,
-      deadlineSource,
-    };
-  }
 }
 
-/** Its proofs and what they leave out; the rest of an outcome is small. */
-function bytesToTell({ outcomes }: Session): number {
+/** Bytes of a session in an answer: its proofs and what they leave out; the rest is small. */
+function answerBytes({ outcomes }: Session): number {
   return outcomes.reduce(
     (sum, { proof, leftOut }) =>
       sum + OUTCOME_BYTES + proof.length + leftOut.length * limits.leftOutBytes,
@@ -288,58 +185,21 @@ function bytesToTell({ outcomes }: Session): number {
   );
 }
 
-function budget(value: number, field: string, max: number): number {
-  if (value < 1 || value > max) throw invalid(field, `is ${value}, expected 1 to ${max}`);
-  return value;
-}
-
-function nodeIdOf(node: Node | undefined): string {
-  if (node === undefined) throw invalid("node", "is missing");
-  const { idLengthMax } = limits;
-  if (node.nodeId.length > idLengthMax || !/^[A-Za-z0-9._-]+$/.test(node.nodeId)) {
-    throw invalid("node.node_id", `must be 1 to ${idLengthMax} characters of A-Z a-z 0-9 . _ -`);
+/** Throws a `Refusal` for keys or a proof that this prover cannot verify. */
+function checkClaim(request: VerifyAggregateRequest, description: ProverDescription): void {
+  checkProofSystem(request.proofSystem, description);
+  if (request.publicKeys.length === 0) throw invalid("public_keys", "is empty");
+  request.publicKeys.forEach((key, at) => {
+    if (key.length === description.publicKeyBytes) return;
+    throw invalid(
+      `public_keys[${at}]`,
+      `has ${key.length} bytes, expected ${description.publicKeyBytes}`,
+    );
+  });
+  if (request.proof.length > limits.proofBytesMax || request.proof.length === 0) {
+    throw invalid(
+      "proof",
+      `has ${request.proof.length} bytes, expected 1 to ${limits.proofBytesMax}`,
+    );
   }
-  return node.nodeId;
-}
-
-function priorityOf({ priority }: SubmitSnapshotRequest): KnownPriority {
-  if (priority === Priority.UNSPECIFIED) return Priority.AGGREGATION;
-  if (Priority[priority] === undefined) throw invalid("priority", `${String(priority)} is unknown`);
-  return priority;
-}
-
-function decodeGroups({ proofSystem, snapshot }: SubmitSnapshotRequest, prover: ProverDescription) {
-  checkProofSystem(proofSystem, prover);
-  return decodeSnapshot(snapshot, proofSystem?.logInvRate ?? 0, snapshotLimits(prover));
-}
-
-function checkProofSystem(asked: ProofSystem | undefined, has: ProverDescription): void {
-  if (asked === undefined) return;
-  for (const field of ["scheme", "revision"] as const) {
-    if (asked[field] !== "" && asked[field] !== has[field]) {
-      throw invalid(
-        `proof_system.${field}`,
-        `is ${asked[field]}, this server proves ${has[field]}`,
-      );
-    }
-  }
-  if (asked.logInvRate > 8) {
-    throw invalid("proof_system.log_inv_rate", `is ${asked.logInvRate}, expected 0 to 8`);
-  }
-}
-
-function submitResponse(answer: SubmitAnswer) {
-  if (answer.kind === "accepted") {
-    const value = { ...answer.accepted, $typeName: "lean.aggregator.v1.Accepted" } as const;
-    return create(SubmitSnapshotResponseSchema, { result: { case: "accepted", value } });
-  }
-  const { reason, detail, sessionId = "", predictedFinishMs } = answer;
-  const value = {
-    $typeName: "lean.aggregator.v1.Skipped",
-    reason: skipOnWire[reason],
-    detail,
-    sessionId,
-    ...(predictedFinishMs === undefined ? {} : { predictedFinishMs }),
-  } as const;
-  return create(SubmitSnapshotResponseSchema, { result: { case: "skipped", value } });
 }

@@ -3,12 +3,14 @@
  * thrown as `Refusal`, as in `handlers.ts`.
  */
 import { create } from "@bufbuild/protobuf";
+import { createLinkedAbortController } from "@connectrpc/connect/protocol";
 import type {
   DrainDeviceRequest,
   EndSessionRequest,
   RestartProverRequest,
 } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import {
+  AdminService,
   DrainDeviceResponseSchema,
   EndSessionResponseSchema,
   ListProversResponseSchema,
@@ -24,24 +26,32 @@ import type { Dispatcher } from "../schedule/dispatcher.js";
 import type { LaneReport, LaneRole, OperatorCommand } from "../lane/lane-messages.js";
 import type { OperatedDevice } from "../schedule/lane-handle.js";
 import type { Admission } from "../admission/admission.js";
+import type { CallContext } from "./call-context.js";
+import type { Routes } from "./routes.js";
 import { deviceView, sessionView } from "./operator-views.js";
 
 /** A device in this process confirms at once, one elsewhere with its next announcement. */
 const CONFIRM_MS_MAX = 5000;
 
-/** What the listener knows of a call. */
-export interface OperatorsCall {
-  /** Who calls, for the log. */
-  principal: string;
-  /** Aborts when the caller is gone, or the listener closes. */
-  signal: AbortSignal;
-}
+/** The part of a call that these handlers need. */
+type OperatorsCall = Pick<CallContext, "principal" | "signal" | "draining">;
 
 export interface AdminHandlersModules {
   aggregator: Admission;
   dispatcher: Dispatcher;
   clock: Clock;
   log: Logger;
+}
+
+/** Adds the calls of AdminService to a server's routes. */
+export function addOperatorRoutes(routes: Routes, calls: AdminHandlers): void {
+  const { method } = AdminService;
+  routes
+    .unary(method.listSessions, () => calls.listSessions())
+    .unary(method.listProvers, () => calls.listProvers())
+    .unary(method.drainDevice, (request, call) => calls.drainDevice(request, call))
+    .unary(method.restartProver, (request, call) => calls.restartProver(request, call))
+    .unary(method.endSession, (request, call) => calls.endSession(request, call));
 }
 
 export class AdminHandlers {
@@ -63,7 +73,7 @@ export class AdminHandlers {
     return create(ListProversResponseSchema, { devices });
   }
 
-  async drainDevice(request: DrainDeviceRequest, { principal, signal }: OperatorsCall) {
+  async drainDevice(request: DrainDeviceRequest, call: OperatorsCall) {
     const { drained = true, waitMs } = request;
     if (waitMs > limits.waitMsMax) {
       throw invalid("wait_ms", `is ${waitMs}, at most ${limits.waitMsMax}`);
@@ -71,23 +81,29 @@ export class AdminHandlers {
     if (waitMs > 0 && !drained) throw invalid("wait_ms", "is only for a device that is drained");
     const device = this.device(request.deviceId);
     const { deviceId } = device;
-    this.modules.log.info({ principal, device: deviceId, drained }, "operator: drain");
-    const report = await this.order(device, { kind: "drain", isDrained: drained }, signal);
+    this.modules.log.info(
+      { principal: call.principal, device: deviceId, drained },
+      "operator: drain",
+    );
+    const report = await this.order(device, { kind: "drain", isDrained: drained }, call);
     if (waitMs === 0)
       return create(DrainDeviceResponseSchema, { device: this.view(device, report) });
-    await this.within(waitMs, signal, (ended) => device.untilQuiet(ended));
+    await this.within(waitMs, call, (ended) => device.untilQuiet(ended));
     return create(DrainDeviceResponseSchema, { device: this.view(device, device.report) });
   }
 
-  async restartProver(request: RestartProverRequest, { principal, signal }: OperatorsCall) {
+  async restartProver(request: RestartProverRequest, call: OperatorsCall) {
     const role = roleOf(request);
     const device = this.device(request.deviceId);
     const { deviceId, report } = device;
     if (role === "standby" && !report.provers.some((prover) => prover.role === role)) {
       throw new Refusal("not_found", "role", `device ${deviceId} has no standby at the moment`);
     }
-    this.modules.log.info({ principal, device: deviceId, role }, "operator: restart");
-    const after = await this.order(device, { kind: "restart", role }, signal);
+    this.modules.log.info(
+      { principal: call.principal, device: deviceId, role },
+      "operator: restart",
+    );
+    const after = await this.order(device, { kind: "restart", role }, call);
     return create(RestartProverResponseSchema, { device: this.view(device, after) });
   }
 
@@ -132,29 +148,28 @@ export class AdminHandlers {
   private async order(
     device: OperatedDevice,
     command: OperatorCommand,
-    signal: AbortSignal,
+    call: OperatorsCall,
   ): Promise<LaneReport> {
-    const report = await this.within(CONFIRM_MS_MAX, signal, (ended) =>
-      device.order(command, ended),
-    );
+    const report = await this.within(CONFIRM_MS_MAX, call, (ended) => device.order(command, ended));
     if (report !== undefined) return report;
     const detail = `device ${device.deviceId} has not confirmed in time; the command stays pending`;
     throw new Refusal("unavailable", "device_id", detail);
   }
 
-  /** Waits with a signal that aborts when the time is over or the call ends. */
+  /** Waits with a signal that aborts when the time is over, the call ends, or the server drains. */
   private async within<T>(
     ms: number,
-    signal: AbortSignal,
+    { signal, draining }: OperatorsCall,
     wait: (ended: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const { clock } = this.modules;
-    const timeout = new AbortController();
-    const cancel = clock.at(clock.nowMs() + ms, () => timeout.abort());
+    const ended = createLinkedAbortController(signal, draining);
+    const cancel = clock.at(clock.nowMs() + ms, () => ended.abort());
     try {
-      return await wait(AbortSignal.any([timeout.signal, signal]));
+      return await wait(ended.signal);
     } finally {
       cancel();
+      ended.abort();
     }
   }
 }

@@ -1,16 +1,60 @@
 /**
- * Liveness and readiness in plain HTTP at an address of their own, for whoever probes a container:
- * a kubelet has no client certificate to show. Says nothing but that, so any address will do.
+ * Plain HTTP: /metrics, /livez and /readyz, which the nodes' listener serves beside its calls, and
+ * the listener for probes, whose clients have neither certificate nor token: kubelets, scrapers.
  */
+import type { Metrics } from "../metrics.js";
+import { Refusal } from "../errors.js";
 import { limits } from "../limits.js";
-import type { EdgeRequest, EdgeResponse } from "./call-admission.js";
-import { answerText, refuseMethod } from "./http-answers.js";
+import type { HttpRequest, HttpResponse } from "../net/http-listener.js";
 import { HttpListener } from "../net/http-listener.js";
 import type { ListenerModules, ListenerSecurity } from "../net/listener.js";
+import { connectErrorOf } from "./status.js";
 
-export interface ProbeServerModules extends ListenerModules {
+const PATHS = ["/metrics", "/livez", "/readyz"];
+
+export interface PagesModules {
+  metrics: Metrics;
   /** Why the service is not ready; undefined when it is. */
   notReady(): string | undefined;
+}
+
+export class Pages {
+  /** The metrics while they are being gathered. */
+  private gathering: Promise<Uint8Array> | undefined;
+
+  constructor(private readonly modules: PagesModules) {}
+
+  has(path: string): boolean {
+    return PATHS.includes(path);
+  }
+
+  /** Answers a page that it `has`. */
+  answer(path: string, { method = "" }: HttpRequest, response: HttpResponse): void {
+    if (!["GET", "HEAD"].includes(method)) refuseMethod(response, "GET, HEAD");
+    else if (path === "/metrics") void this.answerMetrics(response);
+    else {
+      const reason = path === "/readyz" ? this.modules.notReady() : undefined;
+      answerText(response, reason === undefined ? 200 : 503, `${reason ?? "ok"}\n`);
+    }
+  }
+
+  /** Never rejects: the registry's metrics are all ours, and none of them fails to be read. */
+  private async answerMetrics(response: HttpResponse): Promise<void> {
+    const { contentType } = this.modules.metrics.registry;
+    answerText(response, 200, await this.gather(), { "content-type": contentType });
+  }
+
+  /** Gathers once for all that ask in the same turn of the loop: it takes some 1 ms, and 50 KB. */
+  private gather(): Promise<Uint8Array> {
+    return (this.gathering ??= new Promise((resolve) => setImmediate(resolve)).then(async () => {
+      this.gathering = undefined;
+      return Buffer.from(await this.modules.metrics.registry.metrics());
+    }));
+  }
+}
+
+export interface ProbeServerModules extends ListenerModules {
+  pages: Pages;
 }
 
 export class ProbeServer {
@@ -37,13 +81,56 @@ export class ProbeServer {
     return this.listener.close(boundMs);
   }
 
-  private handle({ url = "", method = "" }: EdgeRequest, response: EdgeResponse): void {
-    const [path = ""] = url.split("?", 1);
-    const isProbe = path === "/livez" || path === "/readyz";
-    if (!isProbe) answerText(response, 404, "not found: try /livez, /readyz\n");
-    else if (!["GET", "HEAD"].includes(method)) refuseMethod(response, "GET, HEAD");
-    else if (path === "/livez" || this.modules.notReady() === undefined) {
-      answerText(response, 200, "ok\n");
-    } else answerText(response, 503, "not ready\n"); // the reason is for the log and the edge
+  private handle(request: HttpRequest, response: HttpResponse): void {
+    const [path = ""] = (request.url ?? "").split("?", 1);
+    const { pages } = this.modules;
+    if (pages.has(path)) pages.answer(path, request, response);
+    else if (path === "/") answerText(response, 200, `lean-aggregator: ${PATHS.join(", ")}\n`);
+    else answerText(response, 404, `not found: try ${PATHS.join(", ")}\n`);
+  }
+}
+
+export function answerText(
+  response: HttpResponse,
+  status: number,
+  body: string | Uint8Array,
+  headers: Record<string, string> = {},
+): void {
+  response.writeHead(status, { "content-type": "text/plain", ...headers });
+  response.end(body);
+}
+
+export function refuseMethod(response: HttpResponse, allow: string): void {
+  answerText(response, 405, `method not allowed: use ${allow}\n`, { allow });
+}
+
+/** A page that its caller may not read, or not so often. Rethrows an error that is no refusal. */
+export function answerDenied(response: HttpResponse, error: unknown): void {
+  if (!(error instanceof Refusal)) throw error;
+  const isUnknown = error.kind === "unauthenticated";
+  const headers: Record<string, string> = isUnknown ? { "www-authenticate": "Bearer" } : {};
+  const status = isUnknown ? 401 : error.kind === "resource_exhausted" ? 429 : 403;
+  answerText(response, status, `${error.message}\n`, headers);
+}
+
+/** A call of a service or method that is not here, answered in the caller's own protocol. */
+export function answerUnimplemented(
+  path: string,
+  request: HttpRequest,
+  response: HttpResponse,
+): void {
+  const type = request.headers["content-type"] ?? "";
+  const error = connectErrorOf(new Refusal("unimplemented", "", `${path} is not served here`));
+  const status = { "grpc-status": String(error.code), "grpc-message": encodeURI(error.rawMessage) };
+  if (type.startsWith("application/grpc-web")) {
+    response.writeHead(200, { "content-type": type, ...status });
+    response.end();
+  } else if (type.startsWith("application/grpc")) {
+    response.writeHead(200, { "content-type": type });
+    response.addTrailers(status);
+    response.end();
+  } else {
+    response.writeHead(404, { "content-type": "application/json" });
+    response.end(JSON.stringify({ code: "unimplemented", message: error.rawMessage }));
   }
 }

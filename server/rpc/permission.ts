@@ -1,12 +1,19 @@
-/** Holds a call to the policy by what its headers tell: who calls, what, and how often. */
+/**
+ * Holds a call to the policy by its connection and headers: who calls, what, and how often. A client
+ * certificate counts before a token, and a token before the address that the call came to. What
+ * counts decides alone, so that a mistyped token is never taken for a caller without one.
+ */
 import type { DescService } from "@bufbuild/protobuf";
 import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Access } from "../access/access.js";
 import type { Ask, Credential, Principal } from "../access/policy.js";
+import { tokenHash } from "../access/token.js";
+import { isLocal } from "../net/address.js";
+import type { Peer, PeerCertificate } from "../net/peer.js";
 import { methodPath } from "./request-limits.js";
 
-/** Probes have no credentials, and it tells no more than whether nodes are served. */
+/** Open to all: probes have no credentials, and the answer is only whether nodes are served. */
 const OPEN_PATH = "/grpc.health.v1.Health/Check";
 
 const asksOf = (service: DescService, isOperators: boolean) =>
@@ -20,8 +27,8 @@ const asks: ReadonlyMap<string, Ask> = new Map([
 ]);
 
 /**
- * Who calls; undefined for the health check, which is everybody's. What is no call of ours, such as
- * reflection or a health watch, is for anybody who is known. Throws a `Refusal`.
+ * The caller's principal; undefined for the health check, which is open to all. Every known caller
+ * may make the standard calls, such as reflection or a health watch. Throws a `Refusal`.
  */
 export function admitHeaders(
   access: Access,
@@ -30,4 +37,23 @@ export function admitHeaders(
 ): Principal | undefined {
   if (path === OPEN_PATH) return undefined;
   return access.begin(credential, asks.get(path) ?? {});
+}
+
+/** @param authorization the header's value, if any; never kept, logged or sent on */
+export function credentialOf(peer: Peer, authorization: string | undefined): Credential {
+  const { certificate, transport, listener, isEncrypted } = peer;
+  const name = certificate === undefined ? undefined : nameOf(certificate);
+  if (name !== undefined) return { kind: "certificate", name };
+  const isLocalPeer = isLocal(listener);
+  if (authorization !== undefined) {
+    if (!isEncrypted && !isLocalPeer) return { kind: "token_in_clear" };
+    return { kind: "token", sha256: tokenHash(authorization.replace(/^bearer +/i, "")) };
+  }
+  if (transport === "unix") return { kind: "socket", path: listener.slice("unix:".length) };
+  return { kind: isLocalPeer ? "loopback" : "nothing" };
+}
+
+/** The certificate's first alternative name, or its common name; undefined without either. */
+function nameOf({ subjectAltNames: [first], commonName }: PeerCertificate): string | undefined {
+  return first ?? (commonName === undefined ? undefined : `CN:${commonName}`);
 }

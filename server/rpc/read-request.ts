@@ -1,80 +1,61 @@
 /**
- * Reads a request of the HTTP edge before connect does: held to its method's limit, by its length
- * as announced too, and to the time it may take. A refusal leaves the connection open, so that the
- * caller reads why.
+ * Reads a call's request before connect does: held to its method's limit, by its announced length
+ * too, and to the time that it may take. A refusal leaves the connection open, so that the caller
+ * reads why.
  */
-import type { DescMessage, DescMethod } from "@bufbuild/protobuf";
+import type { DescMessage, Message } from "@bufbuild/protobuf";
 import { fromBinary, fromJsonString } from "@bufbuild/protobuf";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import type { Clock } from "../clock.js";
 import { invalid, Refusal } from "../errors.js";
-import type { EdgeRequest, EdgeResponse } from "./call-admission.js";
-import { checkJsonCount, checkMessageCount } from "./count-messages.js";
-import { CHUNK_BYTES, isJson, notReadInTime, overloaded } from "./request-limits.js";
+import { overloaded } from "../memory-budget.js";
+import type { HttpRequest, HttpResponse } from "../net/http-listener.js";
+import {
+  checkJsonCount,
+  checkMessageCount,
+  CHUNK_BYTES,
+  isJson,
+  notReadInTime,
+} from "./request-limits.js";
 
-/** gRPC, gRPC-Web and Connect's streams put a flag and the length before a message. */
+/** gRPC, gRPC-Web and Connect's streams put flags and the length before a message. */
 const FRAME_HEADER_BYTES = 5;
+const COMPRESSED_FLAG = 1;
+/** Characters of an error about JSON: it may quote the whole of what it is about. */
+const JSON_ERROR_LENGTH_MAX = 500;
+
+const EMPTY = new Uint8Array();
+const EMPTY_JSON = new TextEncoder().encode("{}");
+const EMPTY_FRAME = encodeEnvelope(0, EMPTY);
+const EMPTY_JSON_FRAME = encodeEnvelope(0, EMPTY_JSON);
+const utf8 = new TextDecoder();
 
 export interface ReadOptions {
-  method: DescMethod;
-  /** Of the message, without framing. */
+  /** Media type of the request. */
+  type: string;
+  /** Limit of the message, without framing. */
   bytesMax: number;
+  /** Length of the body, where the headers announce it. */
+  announcedBytes: number | undefined;
   /** Monotonic instant at which to stop waiting for the rest. */
   lateAtMs: number;
   clock: Clock;
-  /** Reserves memory for all that has come so far; false when there is none. */
+  /** Reserves memory for all that has come so far; returns false when no memory is free. */
   hold(bytes: number): boolean;
 }
 
-/** The whole body, framing included, once it is one whole message that may be decoded. */
-export async function readRequest(
-  request: EdgeRequest,
-  response: EdgeResponse,
-  options: ReadOptions,
+const isFramed = (type: string) => /^application\/(grpc|connect\+)/.test(type);
+
+/** The whole body, framing included. Rejects with a `Refusal`. */
+export function readRequest(
+  request: HttpRequest,
+  response: HttpResponse,
+  { type, bytesMax, announcedBytes = 0, lateAtMs, clock, hold }: ReadOptions,
 ): Promise<Buffer> {
-  const type = request.headers["content-type"] ?? "";
-  const isFramed = /^application\/(grpc|connect\+)/.test(type);
-  const body = await collect(request, response, isFramed, options);
-  const message = isFramed ? unframed(body) : body;
-  if (isJson(type)) checkJson(options.method.input, message);
-  else checkMessage(options.method.input, message);
-  return body;
-}
-
-/**
- * Connect calls a message that does not decode internal, which tells a caller nothing: here it is
- * tried first, at the price of decoding twice on this edge.
- */
-function checkMessage(schema: DescMessage, message: Uint8Array): void {
-  checkMessageCount(schema, message);
-  try {
-    fromBinary(schema, message);
-  } catch {
-    throw invalid("", `the message is not a ${schema.typeName}`);
-  }
-}
-
-/**
- * Connect quotes what it cannot decode, and where it quotes half a surrogate pair it cannot encode
- * the status, and cuts the call without one: such JSON is tried first, as connect would read it.
- */
-function checkJson(schema: DescMessage, message: Buffer): void {
-  checkJsonCount(message);
-  if (!message.includes("\\ud") && !message.includes("\\uD")) return;
-  try {
-    fromJsonString(schema, message.toString(), { ignoreUnknownFields: true });
-  } catch {
-    throw invalid("", `the message is not a ${schema.typeName}`);
-  }
-}
-
-function collect(
-  request: EdgeRequest,
-  response: EdgeResponse,
-  isFramed: boolean,
-  { bytesMax, lateAtMs, clock, hold }: ReadOptions,
-): Promise<Buffer> {
+  const hasFrame = isFramed(type);
+  const framing = hasFrame ? FRAME_HEADER_BYTES : 0;
+  if (announcedBytes - framing > bytesMax) return Promise.reject(tooLarge(bytesMax));
   return new Promise((resolve, reject) => {
-    const framing = isFramed ? FRAME_HEADER_BYTES : 0;
     const chunks: Buffer[] = [];
     let bytes = 0;
     const settle = () => {
@@ -90,7 +71,7 @@ function collect(
     const take = (chunk: Buffer) => {
       chunks.push(chunk);
       bytes += chunk.length;
-      const announced = isFramed ? framedBytes(chunks, bytes) : 0;
+      const announced = hasFrame ? framedBytes(chunks, bytes) : 0;
       if (Math.max(bytes - framing, announced) > bytesMax) refuse(tooLarge(bytesMax));
       else if (!hold(bytes + chunks.length * CHUNK_BYTES)) refuse(overloaded());
     };
@@ -103,6 +84,66 @@ function collect(
     response.on("close", leave);
     request.on("data", take).on("end", finish);
   });
+}
+
+/**
+ * The pieces of a request that is a stream of messages. Memory is bounded by the stream's window,
+ * and by connect's limit of each message. A caller that sends nothing in time is cut off.
+ */
+export async function* streamRequest(
+  request: HttpRequest,
+  response: HttpResponse,
+  { lateAtMs, clock }: Pick<ReadOptions, "lateAtMs" | "clock">,
+): AsyncGenerator<Uint8Array> {
+  const cancelTimer = clock.at(lateAtMs, () => response.destroy());
+  try {
+    // The answer's end closes the request's stream: destroying it would overtake the trailers.
+    const chunks: AsyncIterable<Uint8Array> = request.iterator({ destroyOnReturn: false });
+    for await (const chunk of chunks) {
+      cancelTimer();
+      yield chunk;
+    }
+  } finally {
+    cancelTimer();
+  }
+}
+
+/** The message in a whole body. Throws a `Refusal` for what is not one message that may be decoded. */
+export function decodeRequest(schema: DescMessage, type: string, body: Buffer): Message {
+  const message = isFramed(type) ? unframed(body) : body;
+  return isJson(type) ? decodeJson(schema, message) : decodeBinary(schema, message);
+}
+
+/** What stands for the decoded message: connect decodes this one. */
+export function emptyMessage(type: string): Uint8Array {
+  if (isFramed(type)) return isJson(type) ? EMPTY_JSON_FRAME : EMPTY_FRAME;
+  return isJson(type) ? EMPTY_JSON : EMPTY;
+}
+
+function decodeBinary(schema: DescMessage, message: Buffer): Message {
+  checkMessageCount(schema, message);
+  try {
+    // Of a Buffer, bytes fields would be Buffers too, whose `slice` does not copy: what is kept of
+    // a request would hold all of it.
+    return fromBinary(
+      schema,
+      new Uint8Array(message.buffer, message.byteOffset, message.byteLength),
+    );
+  } catch {
+    throw invalid("", `the message is not a ${schema.typeName}`);
+  }
+}
+
+function decodeJson(schema: DescMessage, message: Buffer): Message {
+  checkJsonCount(message);
+  try {
+    return fromJsonString(schema, utf8.decode(message), { ignoreUnknownFields: true });
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    // Half a surrogate pair, quoted or cut through, could not be encoded in the status.
+    const wellFormed = Buffer.from(text.slice(0, JSON_ERROR_LENGTH_MAX)).toString();
+    throw invalid("", wellFormed);
+  }
 }
 
 /** The length that a frame announces; 0 until its header is there. */
@@ -119,7 +160,12 @@ function unframed(body: Buffer): Buffer {
   if (!isWhole || body.length < FRAME_HEADER_BYTES) {
     throw invalid("", "the request is not one whole message");
   }
-  return message;
+  const flags = body.readUInt8(0);
+  if (flags === 0) return message;
+  if (flags === COMPRESSED_FLAG) {
+    throw new Refusal("unimplemented", "", "compressed requests are not supported: send identity");
+  }
+  throw invalid("", `the message has flags ${flags}, expected 0`);
 }
 
 function tooLarge(bytesMax: number): Refusal {

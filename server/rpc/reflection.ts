@@ -1,55 +1,119 @@
-/** Server reflection from the descriptors inside the generated code: no proto files of ours. */
-import type { DescFile } from "@bufbuild/protobuf";
-import { clone, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { protoCamelCase } from "@bufbuild/protobuf/reflect";
-import type { DescriptorProto, FileDescriptorProto } from "@bufbuild/protobuf/wkt";
-import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
-import type { Server } from "@grpc/grpc-js";
-import { loadSync } from "@grpc/proto-loader";
-import type { PackageDefinition } from "@grpc/proto-loader";
-import { ReflectionService } from "@grpc/reflection";
-import { protoPath as healthProto } from "grpc-health-check";
-
 /**
- * Adds reflection v1 and v1alpha for the files given, and for the health service. What the files
- * import is described; services there are not listed, for they are not served here.
+ * Server reflection, v1 and v1alpha, from the descriptors inside the generated code: no proto file
+ * is read at run time.
  */
-export function addReflection(server: Server, files: readonly DescFile[]): void {
-  const all = new Set(files.flatMap((file) => [file, ...file.dependencies]));
-  const ours = [...all].map(({ proto }) => clone(FileDescriptorProtoSchema, proto));
-  const health = healthFile();
-  const entries = [...ours, health].map((file) => {
-    file.messageType.forEach(addJsonNames);
-    const bytes = Buffer.from(toBinary(FileDescriptorProtoSchema, file));
-    // Reflection reads nothing of an entry but its file; an enum's is the form without codecs.
-    const format = "Protocol Buffer 3 EnumDescriptorProto";
-    return [file.name, { format, type: {}, fileDescriptorProtos: [bytes] }];
-  });
-  const definition = Object.fromEntries(entries) as PackageDefinition;
-  const served = files.flatMap((file) => file.services.map(({ typeName }) => typeName));
-  const services = [...served, ...health.service.map(({ name }) => `${health.package}.${name}`)];
-  new ReflectionService(definition, { services }).addToServer(server);
-}
+import type { DescFile, Registry } from "@bufbuild/protobuf";
+import { create, createRegistry, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import type {
+  ServerReflectionRequest,
+  ServerReflectionResponse,
+} from "../../proto/gen/grpc/reflection/v1/reflection_pb.js";
+import {
+  ErrorResponseSchema,
+  ExtensionNumberResponseSchema,
+  FileDescriptorResponseSchema,
+  ListServiceResponseSchema,
+  ServerReflectionRequestSchema,
+  ServerReflectionResponseSchema,
+} from "../../proto/gen/grpc/reflection/v1/reflection_pb.js";
+import type {
+  ServerReflectionRequest as AlphaRequest,
+  ServerReflectionResponse as AlphaResponse,
+} from "../../proto/gen/grpc/reflection/v1alpha/reflection_pb.js";
+import {
+  ServerReflectionRequestSchema as AlphaRequestSchema,
+  ServerReflectionResponseSchema as AlphaResponseSchema,
+} from "../../proto/gen/grpc/reflection/v1alpha/reflection_pb.js";
 
-/** Generated code leaves the names out; without them grpcurl prints a field's proto name. */
-function addJsonNames(message: DescriptorProto): void {
-  for (const field of message.field) field.jsonName = protoCamelCase(field.name);
-  message.nestedType.forEach(addJsonNames);
-}
+const INVALID_ARGUMENT = 3;
+const NOT_FOUND = 5;
 
-/** The health package has its proto file only, and the loader a name for map entries of its own. */
-function healthFile(): FileDescriptorProto {
-  const [bytes] = Object.values(loadSync(healthProto)).flatMap(({ fileDescriptorProtos }) =>
-    Array.isArray(fileDescriptorProtos) ? (fileDescriptorProtos as Buffer[]) : [],
-  );
-  if (bytes === undefined) throw new Error(`${healthProto} has no messages`);
-  const file = fromBinary(FileDescriptorProtoSchema, bytes);
-  for (const message of file.messageType) {
-    for (const entry of message.nestedType.filter(({ options }) => options?.mapEntry)) {
-      const field = message.field.find(({ typeName }) => typeName === entry.name);
-      entry.name += "Entry";
-      if (field !== undefined) field.typeName = entry.name;
+type Answer = ServerReflectionResponse["messageResponse"];
+
+export class Reflection {
+  private readonly registry: Registry;
+  private readonly files: ReadonlyMap<string, DescFile>;
+  private readonly services: readonly string[];
+
+  /** @param files those whose services are served; what they import is described too */
+  constructor(files: readonly DescFile[]) {
+    const all = files.flatMap(withImports);
+    this.registry = createRegistry(...all);
+    this.files = new Map(all.map((file) => [file.proto.name, file]));
+    this.services = files.flatMap((file) => file.services.map(({ typeName }) => typeName));
+  }
+
+  /** The answer to one request of a reflection stream. */
+  answer(request: ServerReflectionRequest): ServerReflectionResponse {
+    return create(ServerReflectionResponseSchema, {
+      validHost: request.host,
+      originalRequest: request,
+      messageResponse: this.find(request.messageRequest),
+    });
+  }
+
+  /** The same in v1alpha, whose messages have the same fields and so the same bytes. */
+  answerAlpha(request: AlphaRequest): AlphaResponse {
+    const bytes = toBinary(AlphaRequestSchema, request);
+    const answer = this.answer(fromBinary(ServerReflectionRequestSchema, bytes));
+    return fromBinary(AlphaResponseSchema, toBinary(ServerReflectionResponseSchema, answer));
+  }
+
+  private find(asked: ServerReflectionRequest["messageRequest"]): Answer {
+    switch (asked.case) {
+      case "listServices": {
+        const service = this.services.map((name) => ({ name }));
+        const value = create(ListServiceResponseSchema, { service });
+        return { case: "listServicesResponse", value };
+      }
+      case "fileByFilename":
+        return fileOrError(this.files.get(asked.value), `file ${asked.value}`);
+      case "fileContainingSymbol":
+        return fileOrError(this.fileOf(asked.value), `symbol ${asked.value}`);
+      case "fileContainingExtension": {
+        const { containingType, extensionNumber } = asked.value;
+        return errorOf(NOT_FOUND, `no extension ${extensionNumber} of ${containingType}`);
+      }
+      case "allExtensionNumbersOfType": {
+        const baseTypeName = asked.value;
+        if (this.registry.getMessage(baseTypeName) === undefined) {
+          return errorOf(NOT_FOUND, `no type ${baseTypeName}`);
+        }
+        // The served messages have no extensions.
+        const value = create(ExtensionNumberResponseSchema, { baseTypeName });
+        return { case: "allExtensionNumbersResponse", value };
+      }
+      case undefined:
+        return errorOf(INVALID_ARGUMENT, "message_request is missing");
     }
   }
-  return file;
+
+  /** The file of a type or service, or of a field or method by its full name. */
+  private fileOf(symbol: string): DescFile | undefined {
+    const found = this.registry.get(symbol);
+    if (found !== undefined) return found.file;
+    const dot = symbol.lastIndexOf(".");
+    const parent = this.registry.get(symbol.slice(0, Math.max(0, dot)));
+    const name = symbol.slice(dot + 1);
+    const members =
+      parent?.kind === "service" ? parent.methods : parent?.kind === "message" ? parent.fields : [];
+    return members.some((member) => member.name === name) ? parent?.file : undefined;
+  }
+}
+
+function fileOrError(file: DescFile | undefined, what: string): Answer {
+  if (file === undefined) return errorOf(NOT_FOUND, `no ${what}`);
+  const bytes = withImports(file).map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto));
+  const value = create(FileDescriptorResponseSchema, { fileDescriptorProto: bytes });
+  return { case: "fileDescriptorResponse", value };
+}
+
+function errorOf(errorCode: number, errorMessage: string): Answer {
+  return { case: "errorResponse", value: create(ErrorResponseSchema, { errorCode, errorMessage }) };
+}
+
+/** A file, and those that it imports, directly or not. */
+function withImports(file: DescFile): DescFile[] {
+  return [file, ...file.dependencies.flatMap(withImports)];
 }

@@ -1,5 +1,11 @@
-/** How large requests may be, of each method, for both stacks; and what may be in a snapshot. */
-import type { DescMethod } from "@bufbuild/protobuf";
+/**
+ * How large requests may be, by method, and how many messages they may decode to: an empty message
+ * takes two bytes on the wire and hundreds once decoded, so that a few megabytes of them would stall
+ * the service or end it.
+ */
+import type { DescMessage, DescMethod } from "@bufbuild/protobuf";
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { Refusal } from "../errors.js";
 import { limits } from "../limits.js";
@@ -9,14 +15,17 @@ import type { SnapshotLimits } from "../admission/decode-snapshot.js";
 export const methodPath = ({ parent, name }: DescMethod) => `/${parent.typeName}/${name}`;
 
 const { method } = AggregatorService;
-const larger: Record<string, number> = {
+const limitByPath: Record<string, number> = {
   [methodPath(method.submitSnapshot)]: limits.snapshotBytesMax,
   [methodPath(method.verifyAggregate)]: limits.verifyBytesMax,
+  ...Object.fromEntries(
+    AdminService.methods.map((each) => [methodPath(each), limits.adminRequestBytesMax]),
+  ),
 };
 
 /** Bytes of one request message, without framing. */
 export function requestBytesMax(path: string, contentType = ""): number {
-  const bytesMax = larger[path] ?? limits.requestBytesMax;
+  const bytesMax = limitByPath[path] ?? limits.requestBytesMax;
   return isJson(contentType) ? Math.min(bytesMax, limits.jsonBytesMax) : bytesMax;
 }
 
@@ -38,7 +47,7 @@ export function mediaTypeOf(contentType: string): string {
   return type.trim().toLowerCase();
 }
 
-/** What one piece of a request takes besides its bytes, however few those are. */
+/** Memory that one piece of a request takes besides its bytes, however few those are. */
 export const CHUNK_BYTES = 256;
 
 /**
@@ -51,12 +60,51 @@ export function bytesToHold(receivedBytes: number): number {
   return Math.max(1, Math.ceil(receivedBytes / step)) * step;
 }
 
-/** For a call whose share does not fit in the memory budget: refused then and there. */
-export function overloaded(what: "request" | "answer" = "request"): Refusal {
-  return new Refusal("resource_exhausted", "", `overloaded: no memory is free for this ${what}`);
-}
-
 /** For a request that took too long to arrive. */
 export function notReadInTime(): Refusal {
   return new Refusal("deadline_exceeded", "", "the request did not arrive in time");
+}
+
+/** In JSON an entry with its fields takes up to four values. */
+const JSON_VALUES_A_MESSAGE = 4;
+
+/** Bytes of the smallest nested message: its tag and its length. */
+const MESSAGE_BYTES_MIN = 2;
+
+/** Refuses an encoded message that decodes to more messages than the service takes. */
+export function checkMessageCount(schema: DescMessage, bytes: Uint8Array): void {
+  if (bytes.length / MESSAGE_BYTES_MIN < limits.requestMessagesMax) return;
+  if (countMessages(schema, bytes, limits.requestMessagesMax) > limits.requestMessagesMax) {
+    throw tooMany();
+  }
+}
+
+/** The same for JSON, by the characters that begin a value or go between two. */
+export function checkJsonCount(bytes: Uint8Array): void {
+  let values = 0;
+  for (const byte of bytes) if (byte === 0x2c || byte === 0x5b || byte === 0x7b) values++;
+  if (values > limits.requestMessagesMax * JSON_VALUES_A_MESSAGE) throw tooMany();
+}
+
+/** Messages in an encoded message, itself included; stops past the bound. */
+function countMessages(schema: DescMessage, bytes: Uint8Array, bound: number): number {
+  const reader = new BinaryReader(bytes);
+  let count = 1;
+  try {
+    while (reader.pos < reader.len && count <= bound) {
+      const [number, wireType] = reader.tag();
+      const inner = schema.fields.find((field) => field.number === number)?.message;
+      if (inner === undefined || wireType !== WireType.LengthDelimited) {
+        reader.skip(wireType, number);
+      } else count += countMessages(inner, reader.bytes(), bound - count);
+    }
+  } catch {
+    // Malformed from here on: decoding stops there too, and refuses it.
+  }
+  return count;
+}
+
+function tooMany(): Refusal {
+  const detail = `the request has more than ${limits.requestMessagesMax} entries`;
+  return new Refusal("resource_exhausted", "", detail);
 }

@@ -1,4 +1,4 @@
-/** What `GetServerInfo` answers. */
+/** The answer of `GetServerInfo`. */
 import { create } from "@bufbuild/protobuf";
 import {
   DeviceState,
@@ -8,10 +8,10 @@ import {
 import type { ReportedPhase } from "../lane/lane-messages.js";
 import { limits } from "../limits.js";
 import { optimisticMs, pessimisticMs, predictMs } from "../work/cost-model.js";
-import type { HandlersModules, HandlersOptions } from "./handlers.js";
+import type { HandlersModules, HandlersOptions } from "./call-context.js";
 import { snapshotLimits } from "./request-limits.js";
 
-/** Shapes whose learned cost is told. */
+/** Shapes whose learned cost is reported, as raw signatures and children. */
 const shapes = [
   [1, 0],
   [16, 0],

@@ -1,4 +1,4 @@
-/** From refusals to status codes, for both stacks; the numbers are gRPC's and Connect's alike. */
+/** From refusals to status codes; gRPC's numbers and Connect's are the same. */
 import { ConnectError } from "@connectrpc/connect";
 import { Refusal } from "../errors.js";
 import type { RefusalKind } from "../errors.js";
@@ -15,7 +15,7 @@ const codes: Record<RefusalKind, number> = {
 };
 const INTERNAL = 13;
 
-/** Code and message of anything thrown; what is not a refusal is told as internal, unexplained. */
+/** Code and message of anything thrown; what is not a refusal is internal, and not explained. */
 export function statusOf(error: unknown): { code: number; message: string; isExpected: boolean } {
   if (error instanceof Refusal) {
     return { code: codes[error.kind], message: error.message, isExpected: true };
@@ -23,8 +23,9 @@ export function statusOf(error: unknown): { code: number; message: string; isExp
   return { code: INTERNAL, message: "internal error", isExpected: false };
 }
 
-/** The same as connect throws it. */
+/** The same as an error of connect's, which puts it into the caller's protocol. */
 export function connectErrorOf(error: unknown): ConnectError {
+  if (error instanceof ConnectError) return error;
   const { code, message } = statusOf(error);
   return new ConnectError(message, code);
 }

@@ -3,6 +3,7 @@
  * single session ends with it.
  */
 import { create } from "@bufbuild/protobuf";
+import { createLinkedAbortController } from "@connectrpc/connect/protocol";
 import type {
   StreamResultsRequest,
   StreamResultsResponse,
@@ -14,8 +15,7 @@ import {
 import { Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { NodeRecord } from "../session/nodes.js";
-import type { CallContext } from "./handlers.js";
-import { whicheverAborts } from "./whichever-aborts.js";
+import type { CallContext } from "./call-context.js";
 
 export interface Reader extends Pick<CallContext, "signal" | "draining"> {
   /** Aborts when the caller may read no more. */
@@ -44,7 +44,7 @@ export async function* resultsOf(
   let { seq } = position;
   const message = (at: number, event: StreamResultsResponse["event"]) =>
     create(StreamResultsResponseSchema, { cursor: log.cursor(at), event });
-  const waiting = whicheverAborts(signal, draining, revoked);
+  const waiting = createLinkedAbortController(signal, draining, revoked);
   record.streams++;
   try {
     const opened = {
@@ -76,7 +76,7 @@ export async function* resultsOf(
     }
   } finally {
     record.streams--;
-    waiting.dispose();
+    waiting.abort();
   }
 }
 

@@ -51,7 +51,8 @@ const rows: Row[] = [];
 beforeAll(async () => {
   service = ServiceProcess.spawn({ flags: ["--prover", "fake"] });
   await service.ready();
-  addresses = await service.listening();
+  const { nodes } = await service.listening();
+  addresses = { grpc: nodes, http: nodes };
   client = await SteadyClient.start(addresses);
   lingering = await openLingering(addresses);
   await client.during("grpc", pause(NORMAL_MS));

@@ -146,7 +146,7 @@ let address: string;
 /** With the fake prover, on a free port unless told the address of an earlier run. */
 async function startService(listen = "127.0.0.1:0"): Promise<void> {
   service = ServiceProcess.spawn({ flags: ["--prover", "fake", "--listen", listen] });
-  address = (await service.listening()).grpc;
+  address = (await service.listening()).nodes;
 }
 
 beforeEach(async () => {

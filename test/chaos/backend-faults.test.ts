@@ -29,7 +29,7 @@ describe("a backend that goes wrong", () => {
     backend = new FaultyBackend();
     site = new Site(backend.options);
     service = await site.start({ LEAN_AGGREGATOR_PROVER_MEMORY_MB: "256" });
-    health = new HealthWatch(site.address, (await service.listening()).http);
+    health = new HealthWatch(site.address, (await service.listening()).probes);
     oracle = new Oracle(site.address);
   });
 

@@ -1,6 +1,9 @@
 /** Asks a service all the time whether it lives, as an orchestrator's probes do. */
 import { Client, credentials, status } from "@grpc/grpc-js";
-import { service as healthService } from "grpc-health-check";
+import { Health } from "../../proto/gen/grpc/health/v1/health_pb.js";
+import { create } from "@bufbuild/protobuf";
+import { HealthCheckRequestSchema } from "../../proto/gen/grpc/health/v1/health_pb.js";
+import { grpcMethodDefinition } from "../../proto/grpc-js.js";
 
 const PROBE_EVERY_MS = 50;
 /** What an orchestrator waits for a probe by default, and how often in a row until it acts. */
@@ -20,12 +23,12 @@ export class HealthWatch {
   private readonly timeouts = new Map<string, number>();
   private isStopped = false;
 
-  constructor(grpcAddress: string, httpAddress: string) {
-    this.client = new Client(grpcAddress, credentials.createInsecure());
+  constructor(address: string, probesAddress: string) {
+    this.client = new Client(address, credentials.createInsecure());
     this.timer = setInterval(() => {
       if (this.running.size > 0) return; // one at a time: a slow one is a failure by its timeout
       const probe = Promise.all([
-        this.probe("livez", this.livez(httpAddress)),
+        this.probe("livez", this.livez(probesAddress)),
         this.probe("health", this.health()),
       ]).then(() => void this.running.delete(probe));
       this.running.add(probe);
@@ -62,17 +65,14 @@ export class HealthWatch {
 
   /** Answered, whatever it says: readiness comes and goes with the provers. */
   private health(): Promise<void> {
-    const check = healthService.Check;
-    if (check === undefined) throw new Error("grpc.health.v1 has no Check");
+    const check = grpcMethodDefinition(Health.method.check);
     const deadline = Date.now() + PROBE_TIMEOUT_MS;
     return new Promise((resolve, reject) => {
-      const serialize = (value: object) => check.requestSerialize(value);
-      const deserialize = (bytes: Buffer) => check.responseDeserialize(bytes);
       this.client.makeUnaryRequest(
         check.path,
-        serialize,
-        deserialize,
-        { service: "" },
+        check.requestSerialize,
+        check.responseDeserialize,
+        create(HealthCheckRequestSchema),
         { deadline },
         (error) => (error === null ? resolve() : reject(error)),
       );

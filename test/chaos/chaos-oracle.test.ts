@@ -15,7 +15,7 @@ beforeEach(async () => {
   service = await startTestService(() =>
     startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() }),
   );
-  oracle = new Oracle(service.grpcAddresses[0] ?? "");
+  oracle = new Oracle(service.addresses[0] ?? "");
 });
 afterEach(async () => {
   await oracle.close();

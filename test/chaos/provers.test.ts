@@ -34,7 +34,7 @@ describe("real provers", () => {
   beforeAll(async () => {
     site = new Site();
     service = site.spawn();
-    health = new HealthWatch(site.address, (await service.listening()).http);
+    health = new HealthWatch(site.address, (await service.listening()).probes);
     oracle = new Oracle(site.address);
   });
 

@@ -42,7 +42,7 @@ describe("a service", () => {
       ...NO_STANDBY,
       LEAN_AGGREGATOR_DRAIN_MS: LONG_MS,
     });
-    const health = new HealthWatch(site.address, (await service.listening()).http);
+    const health = new HealthWatch(site.address, (await service.listening()).probes);
     const submitted = await oracle.submitAndStart(groups());
     await health.stop();
     service.signal("SIGTERM");
@@ -106,13 +106,13 @@ describe("a service", () => {
 
   test("a second service on the device or the socket: refused, and the first serves on", async () => {
     const first = await site.start(NO_STANDBY);
-    const health = new HealthWatch(site.address, (await first.listening()).http);
+    const health = new HealthWatch(site.address, (await first.listening()).probes);
     const onDevice = site.spawn(NO_STANDBY);
     const onSocket = site.spawn({ LEAN_AGGREGATOR_PROVER: "fake" });
     expect(await onDevice.exited).toEqual({ code: 1, signal: null });
     expect(onDevice.stderr).toContain(`is held by process ${String(first.pid)}`);
     expect(await onSocket.exited).toEqual({ code: 1, signal: null });
-    expect(onSocket.stderr).toContain(`another service answers on ${site.socket}`);
+    expect(onSocket.stderr).toContain(`another service listens on ${site.socket}`);
     await oracle.expectProved(await oracle.submit([group()]));
     expect(health.failures).toEqual([]);
     await health.stop();

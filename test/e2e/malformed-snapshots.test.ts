@@ -7,13 +7,13 @@ import {
 import type { Service } from "../../server/service.js";
 import { Flood } from "../../tools/fuzz/flood.js";
 import { encoded, node } from "../../tools/fuzz/seeds.js";
-import { clientOver, outcomesOf, stacks } from "../../tools/harness/contract.js";
+import { clientOver, outcomesOf } from "../../tools/harness/contract.js";
 import { proverPid, startRealService } from "../helpers/start-service.js";
 import * as vectors from "../../tools/harness/vectors.js";
 import type { GroupInit } from "../../tools/harness/vectors.js";
 
 const SEED = 20_261_124;
-const PER_STACK = 150;
+const COUNT = 300;
 /** One whole proof takes a second, and some are still whole enough to be proved. */
 const RUN_MS_MAX = 400_000;
 
@@ -49,16 +49,15 @@ test(
     });
     const pid = proverPid(service);
     const flood = new Flood(seeds, SEED);
-    await flood.send(service.grpcAddresses[0] ?? "", PER_STACK, 2);
-    await flood.send(service.httpAddress, PER_STACK, 2);
+    await flood.send(service.addresses[0] ?? "", COUNT, 2);
     const answers = Object.entries(flood.tally).filter(([what]) => !what.startsWith("group"));
-    expect(answers.reduce((sum, [, count]) => sum + count, 0)).toBe(2 * PER_STACK);
+    expect(answers.reduce((sum, [, count]) => sum + count, 0)).toBe(COUNT);
     expect(flood.tally["refused 3"]).toBeGreaterThan(0);
     expect(flood.tally["group REJECTED"]).toBeGreaterThan(0);
     process.stdout.write(`${JSON.stringify(flood.tally)}\n`);
     expect(proverPid(service)).toBe(pid);
     const good = { data: vectors.dataOf(0), rawSignatures: vectors.raws(0, 0, 2) };
-    const client = clientOver(service, stacks[0] ?? "");
+    const client = clientOver(service, "gRPC");
     const [outcome] = await outcomesOf(client, { nodeId: "well-behaved" }, [good]);
     expect(outcome?.status).toBe(OutcomeStatus.PROVED);
   },

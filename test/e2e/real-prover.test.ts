@@ -23,7 +23,7 @@ beforeAll(async () => {
   service = await startRealService();
   client = createClient(
     AggregatorService,
-    createGrpcTransport({ baseUrl: `http://${service.grpcAddresses[0]}` }),
+    createGrpcTransport({ baseUrl: `http://${service.addresses[0]}` }),
   );
 }, 90_000);
 afterAll(() => service.close());
@@ -134,7 +134,7 @@ describe("with the real prover", () => {
     const [outcome] = session?.outcomes ?? [];
     if (outcome === undefined) throw new Error("no outcome");
     expect(await verified(outcome)).toEqual(range(0, 64));
-    expect(await (await fetch(`http://${service.httpAddress}/metrics`)).text()).toMatch(
+    expect(await (await fetch(`http://${service.probesAddress}/metrics`)).text()).toMatch(
       /lean_aggregator_server_retries_total 1\n/,
     );
   });

@@ -46,8 +46,8 @@ export function listenTestService(
   const config = parseConfig({
     standby: "0",
     listen: ["127.0.0.1:0"],
-    http: "127.0.0.1:0",
     admin: "127.0.0.1:0",
+    probes: "127.0.0.1:0",
     logLevel: "silent",
     ...settings,
   });

@@ -1,4 +1,4 @@
-/** curl against the HTTP edge: Connect's unary protocol is a plain POST of JSON. */
+/** curl against the nodes' address: Connect's unary protocol is a plain POST of JSON. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startFakeProver } from "../../server/prover/fake.js";
 import type { Service } from "../../server/service.js";
@@ -20,7 +20,7 @@ describe(`curl${reason}`, () => {
   afterAll(() => service.close());
 
   async function post(method: string, body: string, ...more: string[]) {
-    const url = `http://${service.httpAddress}/lean.aggregator.v1.AggregatorService/${method}`;
+    const url = `http://${service.addresses[0]}/lean.aggregator.v1.AggregatorService/${method}`;
     const printed = await mustRun("curl", [
       ...["-sS", "--noproxy", "*", "--max-time", "30", "-w", "\n%{http_code}"],
       ...["-H", "content-type: application/json", ...more],

@@ -72,7 +72,7 @@ describe("grpc-js with proto-loader", () => {
     service = await startTestService(() =>
       startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() }),
     );
-    client = connect(service.grpcAddresses[0] ?? "");
+    client = connect(service.addresses[0] ?? "");
   });
   afterAll(async () => {
     client.close();

@@ -34,7 +34,7 @@ describe(`grpcio${reason}`, () => {
     service = await startTestService(() =>
       startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() }),
     );
-    const args = [script, service.grpcAddresses[0] ?? "", jsonFile(submitSnapshotJson("grpcio"))];
+    const args = [script, service.addresses[0] ?? "", jsonFile(submitSnapshotJson("grpcio"))];
     const printed = await mustRun(VENV_PYTHON, args, { env: { PYTHONPATH: GRPCIO_GENERATED } });
     report = JSON.parse(printed) as Report;
   }, INSTALL_TIMEOUT_MS);

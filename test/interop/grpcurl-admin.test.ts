@@ -27,13 +27,18 @@ describe.skipIf(isMissing)(`grpcurl${reason}`, () => {
   }, INSTALL_TIMEOUT_MS);
   afterAll(() => service.close());
 
-  const address = () => service.adminAddress ?? "";
+  const address = () => service.operatorAddress ?? "";
   const call = (method: string, body: unknown) =>
     run(GRPCURL, ["-plaintext", "-d", JSON.stringify(body), address(), `${SERVICE}/${method}`]);
 
   test("lists the operator's service and not the nodes'", async () => {
     const listed = await mustRun(GRPCURL, ["-plaintext", address(), "list"]);
-    expect(listed.trim().split("\n")).toEqual(["grpc.health.v1.Health", SERVICE]);
+    expect(listed.trim().split("\n")).toEqual([
+      "grpc.health.v1.Health",
+      "grpc.reflection.v1.ServerReflection",
+      "grpc.reflection.v1alpha.ServerReflection",
+      SERVICE,
+    ]);
   });
 
   test("describes what its messages have from the nodes' contract", async () => {

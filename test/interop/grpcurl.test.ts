@@ -1,4 +1,4 @@
-/** grpcurl against the data plane: it knows the service from reflection alone. */
+/** grpcurl against the nodes' address: it knows the service from reflection alone. */
 import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startFakeProver } from "../../server/prover/fake.js";
@@ -33,7 +33,7 @@ describe(`grpcurl${reason}`, () => {
     if (!isMissing) await service.close();
   });
 
-  const address = () => service.grpcAddresses[0] ?? "";
+  const address = () => service.addresses[0] ?? "";
   const call = (method: string, body: unknown) =>
     mustRun(GRPCURL, ["-plaintext", "-d", JSON.stringify(body), address(), `${SERVICE}/${method}`]);
 

@@ -82,18 +82,14 @@ describe("the image", () => {
     const [entry, command, health] = ["ENTRYPOINT", "CMD", "HEALTHCHECK"].map((word) =>
       execForm(textsOf(image, word)[0] ?? ""),
     );
-    expect([...(entry ?? []), ...(command ?? [])]).toEqual([
-      "node",
-      "dist/cli/main.js",
-      "serve",
-    ]);
+    expect([...(entry ?? []), ...(command ?? [])]).toEqual(["node", "dist/cli/main.js", "serve"]);
     const [, ...healthArgs] = health ?? [];
     const isHealthy = () => run(process.execPath, healthArgs, { env, cwd: app });
     const flags = ["--prover", "fake"];
     const service = ServiceProcess.spawn({ folder: app, flags, env, user });
     try {
       await service.ready();
-      expect((await service.listening()).grpc).toBe(env.LEAN_AGGREGATOR_LISTEN);
+      expect((await service.listening()).nodes).toBe(env.LEAN_AGGREGATOR_LISTEN);
       expect(await isHealthy()).toMatchObject({ code: 0 });
     } finally {
       expect(await service.stop()).toEqual({ code: 0, signal: null });

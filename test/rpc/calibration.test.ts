@@ -34,7 +34,7 @@ async function listen(calibrated?: ProofRequest): Promise<void> {
     {},
     { devices: [{ id: "cpu", startProver: prover.start, calibration: calibrated }] },
   );
-  client = new AggregatorClient({ address: service.grpcAddresses[0] ?? "" });
+  client = new AggregatorClient({ address: service.addresses[0] ?? "" });
 }
 
 async function device() {

@@ -15,7 +15,7 @@ import { createMetrics } from "../../server/metrics.js";
 import { peerAt } from "../../server/net/peer.js";
 import { Handlers } from "../../server/rpc/handlers.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
-import { clientOver, Gate, inventedGroup, nodeFor, stacks } from "../../tools/harness/contract.js";
+import { clientOver, Gate, inventedGroup, nodeFor } from "../../tools/harness/contract.js";
 import { snapshot } from "../../tools/harness/vectors.js";
 import { metricValue } from "../helpers/metric-value.js";
 import { listenTestService } from "../helpers/start-service.js";
@@ -36,7 +36,7 @@ const request = {
 test("a snapshot is skipped as no_prover, with the device's state, and counted", async () => {
   const service = await listenTestService(neverReady);
   closers.push(() => service.close());
-  const client = clientOver(service, stacks[0] ?? "");
+  const client = clientOver(service, "gRPC");
   const { result } = await client.submitSnapshot(request);
   expect(result).toMatchObject({
     case: "skipped",
@@ -72,6 +72,7 @@ test("a service that drains says draining, not no_prover", async () => {
     signal: never,
     peer: peerAt("127.0.0.1:0", false),
     credential: { kind: "loopback" },
+    principal: "",
     holdAnswer: () => undefined,
     draining: never,
   });

@@ -26,7 +26,7 @@ beforeEach(async () => {
   service = await startTestService(prover.start);
   client = createClient(
     AggregatorService,
-    createGrpcTransport({ baseUrl: `http://${service.grpcAddresses[0]}` }),
+    createGrpcTransport({ baseUrl: `http://${service.addresses[0]}` }),
   );
 });
 afterEach(async () => {

@@ -1,21 +1,27 @@
-/** Liveness and readiness, on the HTTP edge and by gRPC health, which say the same. */
+/** Liveness and readiness, by pages for probes and by gRPC health, which say the same. */
+import { create } from "@bufbuild/protobuf";
 import { credentials, makeGenericClientConstructor } from "@grpc/grpc-js";
 import type { requestCallback } from "@grpc/grpc-js";
-import { service as healthService } from "grpc-health-check";
 import { afterEach, expect, test } from "vitest";
 import { healthCommand } from "../../cli/health.js";
+import {
+  Health,
+  HealthCheckRequestSchema,
+  HealthCheckResponse_ServingStatus as ServingStatus,
+} from "../../proto/gen/grpc/health/v1/health_pb.js";
+import { grpcServiceDefinition } from "../../proto/grpc-js.js";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Service } from "../../server/service.js";
 import { fakeTerminal } from "../helpers/command-line.js";
-import { clientOver, Gate, inventedGroup, nodeFor, stacks } from "../../tools/harness/contract.js";
+import { clientOver, Gate, inventedGroup, nodeFor } from "../../tools/harness/contract.js";
 import { listenTestService, startTestService } from "../helpers/start-service.js";
 import { snapshot } from "../../tools/harness/vectors.js";
 
 interface HealthClient {
-  check(request: { service: string }, callback: requestCallback<{ status: string }>): void;
+  check(request: { service: string }, callback: requestCallback<{ status: ServingStatus }>): void;
   close(): void;
 }
-const HealthClient = makeGenericClientConstructor(healthService, "Health");
+const HealthClient = makeGenericClientConstructor(grpcServiceDefinition(Health), "Health");
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -28,20 +34,20 @@ function closeLater(service: Service): Service {
 }
 
 /** What a prober sees: both pages' status codes, the reason, and health of both names. */
-function prober({ httpAddress, grpcAddresses }: Service) {
-  const client = new HealthClient(grpcAddresses[0] ?? "", credentials.createInsecure(), {
+function prober({ probesAddress, addresses }: Service) {
+  const client = new HealthClient(addresses[0] ?? "", credentials.createInsecure(), {
     "grpc.enable_http_proxy": 0,
   }) as unknown as HealthClient;
   closers.push(() => client.close());
   const health = (service: string) =>
     new Promise((resolve, reject) => {
-      client.check({ service }, (error, answer) =>
-        error === null ? resolve(answer?.status) : reject(error),
+      client.check(create(HealthCheckRequestSchema, { service }), (error, answer) =>
+        error === null ? resolve(ServingStatus[answer?.status ?? 0]) : reject(error),
       );
     });
   return async () => {
-    const live = await fetch(`http://${httpAddress}/livez`);
-    const ready = await fetch(`http://${httpAddress}/readyz`);
+    const live = await fetch(`http://${probesAddress}/livez`);
+    const ready = await fetch(`http://${probesAddress}/readyz`);
     return {
       live: live.status,
       ready: [ready.status, await ready.text()],
@@ -62,7 +68,7 @@ test("a service without a prover is alive, and says why it is not ready", async 
     Object.assign(new Gate().startProver(), { ready: new Promise<never>(() => undefined) });
   const service = closeLater(await listenTestService(neverReady));
   expect(await prober(service)()).toEqual(notReady("device cpu is starting"));
-  const [server = ""] = service.grpcAddresses;
+  const [server = ""] = service.addresses;
   const terminal = fakeTerminal();
   expect(await healthCommand({ server }, terminal)).toBe(1);
   expect(await healthCommand({ server, live: true }, terminal)).toBe(0);
@@ -77,7 +83,7 @@ test("a saturated service is ready; a draining one is alive, and says that it dr
   const probe = prober(service);
   expect(await probe()).toEqual(ready);
 
-  const client = clientOver(service, stacks[0] ?? "");
+  const client = clientOver(service, "gRPC");
   for (const name of ["first", "second", "third"]) {
     const groups = [inventedGroup(0), inventedGroup(1)];
     await client.submitSnapshot({

@@ -45,7 +45,7 @@ async function serve(startProver: StartProver, standby: "0" | "1"): Promise<void
   service = await startTestService(startProver, { standby });
   client = createClient(
     AggregatorService,
-    createGrpcTransport({ baseUrl: `http://${service.grpcAddresses[0]}` }),
+    createGrpcTransport({ baseUrl: `http://${service.addresses[0]}` }),
   );
 }
 afterEach(async () => {

@@ -7,7 +7,7 @@ import { startTestService } from "../helpers/start-service.js";
 test("a device has a standby to verify its proofs once one is set up", async () => {
   const prover = () => startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() });
   const service = await startTestService(prover, { standby: "1" });
-  const client = new AggregatorClient({ address: service.grpcAddresses[0] ?? "" });
+  const client = new AggregatorClient({ address: service.addresses[0] ?? "" });
   try {
     await vi.waitFor(
       async () => {

@@ -1,4 +1,4 @@
-/** Result streams under slow readers and on drain, by hand-made clients, on both stacks. */
+/** Result streams under slow readers and on drain, by hand-made clients, on both bare. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
@@ -12,7 +12,7 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { StreamResultsResponse } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { fakeSignature, startFakeProver } from "../../server/prover/fake.js";
-import { startBareStacks } from "../../tools/harness/bare-stacks.js";
+import { startBareServer } from "../../tools/harness/bare-server.js";
 import { frame, RawClient } from "../../tools/harness/raw-grpc.js";
 import type { RawCall } from "../../tools/harness/raw-grpc.js";
 import { startTestService } from "../helpers/start-service.js";
@@ -51,11 +51,11 @@ async function read(call: RawCall): Promise<StreamResultsResponse[]> {
   return events;
 }
 
-describe.each(["grpc", "edge"] as const)("on the %s stack", (stack) => {
+describe("a stream", () => {
   test("a reader that does not read holds one event, and then gets every one in order", async () => {
     let given = 0;
     const isEnded = { value: false };
-    const stacks = await startBareStacks({
+    const bare = await startBareServer({
       calls: {
         async *streamResults() {
           try {
@@ -72,8 +72,8 @@ describe.each(["grpc", "edge"] as const)("on the %s stack", (stack) => {
         },
       },
     });
-    closers.push(() => stacks.close());
-    const { client, call } = open(stacks.addresses[stack], "slow");
+    closers.push(() => bare.close());
+    const { client, call } = open(bare.address, "slow");
     await new Promise((resolve) => call.stream.once("response", resolve));
     // An eager server would fill its buffers meanwhile: it needs no word from us.
     for (let trip = 0; trip < 50; trip++) await client.ping();
@@ -88,7 +88,7 @@ describe.each(["grpc", "edge"] as const)("on the %s stack", (stack) => {
   test("a reader that goes away ends its stream", async () => {
     let ended = () => {};
     const hasEnded = new Promise<void>((resolve) => (ended = resolve));
-    const stacks = await startBareStacks({
+    const bare = await startBareServer({
       calls: {
         async *streamResults(_request, { signal }) {
           try {
@@ -100,12 +100,12 @@ describe.each(["grpc", "edge"] as const)("on the %s stack", (stack) => {
         },
       },
     });
-    closers.push(() => stacks.close());
-    const { client, call } = open(stacks.addresses[stack], "gone");
+    closers.push(() => bare.close());
+    const { client, call } = open(bare.address, "gone");
     await new Promise((resolve) => call.stream.once("response", resolve));
     client.close();
     await hasEnded;
-    await stacks.memory.reaches(0);
+    await bare.memory.reaches(0);
   });
 
   test("on drain a slow reader gets all that is logged, what still ran included", async () => {
@@ -119,7 +119,7 @@ describe.each(["grpc", "edge"] as const)("on the %s stack", (stack) => {
       { drainMs: 1 },
     );
     closers.push(() => service.close());
-    const [address = ""] = service.grpcAddresses;
+    const [address = ""] = service.addresses;
     const client = createClient(
       AggregatorService,
       createGrpcTransport({ baseUrl: `http://${address}` }),
@@ -139,10 +139,7 @@ describe.each(["grpc", "edge"] as const)("on the %s stack", (stack) => {
     gate.isOpen = false;
     await submit();
 
-    const { client: raw, call } = open(
-      stack === "grpc" ? address : service.httpAddress,
-      "draining",
-    );
+    const { client: raw, call } = open(address, "draining");
     await new Promise((resolve) => call.stream.once("response", resolve));
     const goaway = new Promise((resolve) => raw.session.once("goaway", resolve));
     const closed = service.close();

@@ -1,5 +1,5 @@
 /**
- * The system's clock jumps by an hour while snapshots are under way, both ways, on both stacks: the
+ * The system's clock jumps by an hour while snapshots are under way, both ways: the
  * four points at which deadline and fence are kept do not notice, and nothing is lost.
  */
 import { once } from "node:events";
@@ -18,7 +18,7 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Accepted, Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Service } from "../../server/service.js";
-import { clientOver, inventedGroup, sessionIdOf, stacks } from "../../tools/harness/contract.js";
+import { clientOver, inventedGroup, sessionIdOf } from "../../tools/harness/contract.js";
 import { GatedProver } from "./gated-prover.js";
 import { frame, RawClient } from "../../tools/harness/raw-grpc.js";
 import { startTestService } from "../helpers/start-service.js";
@@ -51,11 +51,10 @@ afterEach(async () => {
   await service.close();
 });
 
-// One of each: grpc-js, and connect on the HTTP edge.
-describe.each(stacks.slice(0, 2))("over %s", (stack) => {
+describe.each(["gRPC", "Connect, HTTP/2"])("over %s", (protocol) => {
   let client: ReturnType<typeof clientOver>;
   beforeEach(() => {
-    client = clientOver(service, stack);
+    client = clientOver(service, protocol);
   });
 
   async function submit(
@@ -103,8 +102,7 @@ describe.each(stacks.slice(0, 2))("over %s", (stack) => {
     async (_, byMs) => {
       await occupyDevices();
       for (const nodeId of ["a", "b", "c", "d"]) await submit(nodeId, LONG);
-      const address = stack === stacks[0] ? service.grpcAddresses[0] : service.httpAddress;
-      const raw = new RawClient(String(address));
+      const raw = new RawClient(service.addresses[0] ?? "");
       const roomy = openSubmission(raw, "roomy", "30S");
       const tight = openSubmission(raw, "tight", "900m");
       await once(raw.session, "connect");
@@ -248,7 +246,7 @@ test.each(jumps)(
       return answer;
     });
     const adapter = new TickAggregator({
-      endpoints: String(service.grpcAddresses[0]),
+      endpoints: String(service.addresses[0]),
       nodeId: "adapter",
       timeToFence: () => LONG_MS,
     });

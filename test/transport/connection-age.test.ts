@@ -18,7 +18,7 @@ test("resumes on a new one, and has every result once", async () => {
   gate.shut();
   const service = await startTestService(gate.startProver);
   const aggregator = new TickAggregator({
-    endpoints: service.grpcAddresses,
+    endpoints: service.addresses,
     nodeId: "node-1",
     timeToFence: () => 60_000,
     deadlineMs: 60_000,
@@ -28,7 +28,7 @@ test("resumes on a new one, and has every result once", async () => {
   await expect.poll(submit).toMatchObject({ submitted: true });
 
   const { registry } = service.metrics;
-  const cut = { listener: "grpc", cause: "age" };
+  const cut = { listener: "nodes", cause: "age" };
   const cuts = () => metricValue(registry, "lean_aggregator_server_connections_cut_total", cut);
   await expect.poll(cuts, { timeout: 10_000 }).toBeGreaterThanOrEqual(2);
   gate.open();

@@ -1,4 +1,4 @@
-/** The contract suites once more, over mutual TLS on both stacks. */
+/** The contract suites once more, over mutual TLS. */
 import { expect, test, vi } from "vitest";
 import type * as Contract from "../../tools/harness/contract.js";
 import type * as StartService from "../helpers/start-service.js";
@@ -17,12 +17,12 @@ vi.mock("../helpers/start-service.js", async (original) => {
   return { ...real, startTestService };
 });
 
-vi.mock("../helpers/contract.js", async (original) => {
+vi.mock("../../tools/harness/contract.js", async (original) => {
   const real = await original<typeof Contract>();
   const { nodeContext } = await import("./mutual-tls.js");
-  const clientOver: typeof real.clientOver = (service, stack) => {
+  const clientOver: typeof real.clientOver = (service, protocol) => {
     made.clients++;
-    return real.clientOver(service, stack, nodeContext);
+    return real.clientOver(service, protocol, nodeContext);
   };
   return { ...real, clientOver };
 });

@@ -1,4 +1,4 @@
-/** Who has to go where no more connections are let in: on both stacks, in plain text and over TLS. */
+/** Who has to go where no more connections are let in: on both bare, in plain text and over TLS. */
 import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import type { IncomingMessage } from "node:http";
@@ -14,8 +14,8 @@ import {
   StreamResultsResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type * as Limits from "../../server/limits.js";
-import { startBareStacks } from "../../tools/harness/bare-stacks.js";
-import type { BareStacks } from "../../tools/harness/bare-stacks.js";
+import { startBareServer } from "../../tools/harness/bare-server.js";
+import type { BareServer } from "../../tools/harness/bare-server.js";
 import { mutualTlsSettings, nodeContext } from "./mutual-tls.js";
 import { metricValue } from "../helpers/metric-value.js";
 import { frame, pathOf } from "../../tools/harness/raw-grpc.js";
@@ -32,16 +32,14 @@ const closed = (each: Socket | ClientHttp2Session) =>
   new Promise<void>((resolve) => each.once("close", () => resolve()));
 
 describe.each([
-  { name: "the data plane", stack: "grpc", listener: "grpc", tls: undefined },
-  { name: "the data plane over TLS", stack: "grpc", listener: "grpc", tls: mutualTlsSettings },
-  { name: "the HTTP edge", stack: "edge", listener: "http", tls: undefined },
-  { name: "the HTTP edge over TLS", stack: "edge", listener: "http", tls: mutualTlsSettings },
-] as const)("on $name", ({ stack, listener, tls }) => {
-  let stacks: BareStacks;
+  { name: "in plain text", tls: undefined },
+  { name: "over TLS", tls: mutualTlsSettings },
+])("HTTP/2 $name", ({ tls }) => {
+  let bare: BareServer;
   let clients: { destroy(): unknown }[];
   beforeEach(async () => {
     clients = [];
-    stacks = await startBareStacks({
+    bare = await startBareServer({
       ...(tls !== undefined && { tls }),
       calls: {
         getSession: () => Promise.resolve(create(GetSessionResponseSchema)),
@@ -54,13 +52,13 @@ describe.each([
   });
   afterEach(async () => {
     for (const client of clients) client.destroy();
-    await stacks.close();
+    await bare.close();
   });
 
   const cuts = (cause: string) => {
-    const labels = { listener, cause };
+    const labels = { listener: "nodes", cause };
     return metricValue(
-      stacks.metrics.registry,
+      bare.metrics.registry,
       "lean_aggregator_server_connections_cut_total",
       labels,
     );
@@ -68,7 +66,7 @@ describe.each([
 
   /** A connection on which nothing is sent, not even a handshake. */
   async function mute(): Promise<Socket> {
-    const port = Number(stacks.addresses[stack].split(":")[1]);
+    const port = Number(bare.address.split(":")[1]);
     const socket = connectTcp({ host: "127.0.0.1", port });
     clients.push(socket);
     socket.on("error", () => undefined).resume();
@@ -78,7 +76,7 @@ describe.each([
   /** HTTP/2; settled once the service has spoken. */
   async function connected(): Promise<ClientHttp2Session> {
     const scheme = tls === undefined ? "http" : "https";
-    const session = connectHttp2(`${scheme}://${stacks.addresses[stack]}`, nodeContext);
+    const session = connectHttp2(`${scheme}://${bare.address}`, nodeContext);
     clients.push(session);
     session.on("error", () => undefined);
     await once(session, "remoteSettings");
@@ -143,7 +141,9 @@ describe.each([
     expect([await cuts("displaced"), await cuts("limit")]).toEqual([0, 1]);
     expect(streams.map((stream) => stream.closed)).toEqual([false, false, false]);
     const open = () =>
-      metricValue(stacks.metrics.registry, "lean_aggregator_server_connections", { listener });
+      metricValue(bare.metrics.registry, "lean_aggregator_server_connections", {
+        listener: "nodes",
+      });
     expect(await open()).toBe(ROOM);
     const [leaving] = streams;
     leaving?.session?.destroy();
@@ -156,16 +156,16 @@ describe.each([
 describe.each([
   { name: "in plain text", tls: undefined },
   { name: "over TLS", tls: mutualTlsSettings },
-])("on the HTTP edge, HTTP/1.1 $name", ({ tls }) => {
+])("HTTP/1.1 $name", ({ tls }) => {
   test("a call in progress outlasts any number of newcomers", async () => {
     let release = () => {};
     const released = new Promise<void>((resolve) => (release = resolve));
     const getSession = () => released.then(() => create(GetSessionResponseSchema));
-    const stacks = await startBareStacks({
+    const bare = await startBareServer({
       ...(tls !== undefined && { tls }),
       calls: { getSession },
     });
-    const port = Number(stacks.addresses.edge.split(":")[1]);
+    const port = Number(bare.address.split(":")[1]);
     const caller = (tls === undefined ? httpRequest : httpsRequest)({
       ...nodeContext,
       port,
@@ -175,7 +175,7 @@ describe.each([
     });
     const answer = once(caller, "response") as Promise<[IncomingMessage]>;
     caller.end("{}");
-    await expect.poll(() => stacks.memory.heldBytes).toBeGreaterThan(0);
+    await expect.poll(() => bare.memory.heldBytes).toBeGreaterThan(0);
     const newcomers: Socket[] = [];
     for (let at = 0; at < 4 * ROOM; at++) {
       const socket = connectTcp({ host: "127.0.0.1", port }).on("error", () => undefined);
@@ -187,6 +187,6 @@ describe.each([
     expect(statusCode).toBe(200);
     for (const socket of newcomers) socket.destroy();
     caller.destroy();
-    await stacks.close();
+    await bare.close();
   });
 });

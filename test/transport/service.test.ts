@@ -41,21 +41,21 @@ describe("with a certificate", () => {
     const path = socketPath();
     const listen = ["127.0.0.1:0", `unix:${path}`];
     const service = await serve({ ...mutualTlsSettings, listen });
-    for (const address of service.grpcAddresses) await clientOf(address).getServerInfo();
-    const plain = new AggregatorClient({ address: service.grpcAddresses[0] ?? "" });
+    for (const address of service.addresses) await clientOf(address).getServerInfo();
+    const plain = new AggregatorClient({ address: service.addresses[0] ?? "" });
     closing.push(() => plain.close());
     await expect(plain.getServerInfo({}, { timeoutMs: 2000 })).rejects.toMatchObject({
       kind: "unavailable",
     });
-    expect((await callAdmin(service.adminAddress ?? "", "listProvers", {})).devices).toHaveLength(
-      1,
-    );
+    expect(
+      (await callAdmin(service.operatorAddress ?? "", "listProvers", {})).devices,
+    ).toHaveLength(1);
   });
 
   test("a node's adapter submits and takes its proofs", async () => {
-    const { grpcAddresses } = await serve(mutualTlsSettings);
+    const { addresses } = await serve(mutualTlsSettings);
     const aggregator = new TickAggregator({
-      endpoints: grpcAddresses.map((address) => `https://${address}`),
+      endpoints: addresses.map((address) => `https://${address}`),
       tls: ownTls,
       nodeId: "node-1",
       timeToFence: () => 5000,
@@ -69,7 +69,7 @@ describe("with a certificate", () => {
   });
 
   test("the command line asks over TLS, and says what is wrong with its flags", async () => {
-    const [address = ""] = (await serve(mutualTlsSettings)).grpcAddresses;
+    const [address = ""] = (await serve(mutualTlsSettings)).addresses;
     const own = ["--tls-ca", files.ca, "--tls-certificate", files.node, "--tls-key", files.nodeKey];
     const info = await commandLine(["info", "--server", `https://${address}`, ...own]);
     expect(info.stdout).toMatch(/^version +test\n/);
@@ -102,8 +102,8 @@ describe("with a certificate", () => {
 });
 
 describe("the listener for probes", () => {
-  test("answers a prober without a certificate, and nothing but probes", async () => {
-    const service = await serve({ ...mutualTlsSettings, probes: "127.0.0.1:0" });
+  test("answers a prober without a certificate, and takes no calls", async () => {
+    const service = await serve(mutualTlsSettings);
     const get = async (path: string, method = "GET") => {
       const answer = await fetch(`http://${service.probesAddress}${path}`, { method });
       return [answer.status, await answer.text()];
@@ -111,22 +111,25 @@ describe("the listener for probes", () => {
     expect(await get("/livez")).toEqual([200, "ok\n"]);
     expect(await get("/readyz?verbose")).toEqual([200, "ok\n"]);
     expect(await get("/livez", "POST")).toEqual([405, expect.any(String)]);
-    for (const path of ["/metrics", "/lean.aggregator.v1.AggregatorService/GetServerInfo"]) {
-      expect(await get(path)).toEqual([404, expect.any(String)]);
-    }
+    expect(await get("/metrics")).toEqual([200, expect.stringContaining("lean_aggregator_")]);
+    expect(await get("/")).toEqual([200, expect.stringContaining("/readyz")]);
+    const call = "/lean.aggregator.v1.AggregatorService/GetServerInfo";
+    expect(await get(call)).toEqual([404, expect.any(String)]);
+    expect(await get(call, "POST")).toEqual([404, expect.any(String)]);
   });
 
-  test("says no more than that the service is not ready", async () => {
+  test("says why the service is not ready", async () => {
     const neverReady = () =>
       Object.assign(startProver(), { ready: new Promise<never>(() => undefined) });
-    const service = await listenTestService(neverReady, { probes: "127.0.0.1:0", drainMs: 1 });
+    const service = await listenTestService(neverReady, { drainMs: 1 });
     closing.push(() => service.close());
     const answer = await fetch(`http://${service.probesAddress}/readyz`);
-    expect([answer.status, await answer.text()]).toEqual([503, "not ready\n"]);
+    expect([answer.status, await answer.text()]).toEqual([503, "device cpu is starting\n"]);
   });
 
-  test("is off unless told otherwise, and may be on any address", () => {
-    expect(parseConfig().probes).toBe("off");
+  test("is on loopback unless told otherwise, may be on any address, and can be off", async () => {
+    expect(parseConfig().probes).toBe("127.0.0.1:9191");
+    expect((await serve({ probes: "off" })).probesAddress).toBeUndefined();
     expect(parseConfig({ probes: "0.0.0.0:9193" }).probes).toBe("0.0.0.0:9193");
     expect(problemsOf({ probes: "on" })).toMatch(/probes .*host:port, unix:\/path or "off"/);
   });
@@ -140,12 +143,12 @@ describe("a Unix socket", () => {
   });
 
   test("has the mode and the group that are configured", async () => {
-    const [path, edge] = [socketPath(), socketPath()];
+    const [path, probes] = [socketPath(), socketPath()];
     const groups = process.getgroups?.() ?? [];
     const group = groups.at(-1) ?? process.getgid?.() ?? 0;
     const access = { socketMode: "0666", socketGroup: String(group) };
-    await serve({ listen: [`unix:${path}`], http: `unix:${edge}`, ...access });
-    for (const { mode, gid } of [statSync(path), statSync(edge)]) {
+    await serve({ listen: [`unix:${path}`], probes: `unix:${probes}`, ...access });
+    for (const { mode, gid } of [statSync(path), statSync(probes)]) {
       expect([mode & 0o777, gid]).toEqual([0o666, group]);
     }
   });
@@ -184,10 +187,10 @@ function problemsOf(settings: Record<string, unknown>): string {
 }
 
 describe("settings", () => {
-  const network = { listen: ["0.0.0.0:9190", "unix:/run/a.sock"], http: "[::]:9191" };
+  const network = { listen: ["0.0.0.0:9190", "unix:/run/a.sock"] };
 
   test("plain text leaves the machine only when told so in words that tell the risk", () => {
-    expect(problemsOf(network)).toMatch(/listen .*plain text.*loopback[^]*http .*plain text/);
+    expect(problemsOf(network)).toMatch(/listen .*plain text.*loopback/);
     expect(problemsOf({ ...network, insecurePlaintextOnNetwork: true })).toBe("");
     expect(problemsOf({ ...network, insecurePlaintextOnNetwork: "true" })).toBe("");
     expect(problemsOf({ ...network, insecurePlaintextOnNetwork: "yes" })).toContain(

@@ -11,8 +11,8 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Logger } from "../../server/log.js";
 import type { TlsSettings } from "../../server/net/tls-files.js";
-import { HeldClock, startBareStacks } from "../../tools/harness/bare-stacks.js";
-import type { BareStacks } from "../../tools/harness/bare-stacks.js";
+import { HeldClock, startBareServer } from "../../tools/harness/bare-server.js";
+import type { BareServer } from "../../tools/harness/bare-server.js";
 import { Authority, filesOf } from "./certificates.js";
 import type { Identity } from "./certificates.js";
 import { metricValue } from "../helpers/metric-value.js";
@@ -56,7 +56,7 @@ class MountedSecret {
 }
 
 let clock: HeldClock;
-let stacks: BareStacks;
+let bare: BareServer;
 let errors: unknown[];
 /** Ends the wait of a stream that has given its first event. */
 let release: () => void;
@@ -77,11 +77,11 @@ async function serve(tls: TlsSettings): Promise<void> {
     yield create(StreamResultsResponseSchema, { cursor: "after" });
   };
   const getSession = () => Promise.resolve(create(GetSessionResponseSchema));
-  stacks = await startBareStacks({ clock, tls, log, calls: { streamResults, getSession } });
+  bare = await startBareServer({ clock, tls, log, calls: { streamResults, getSession } });
 }
 
 afterEach(async () => {
-  const closed = stacks.close();
+  const closed = bare.close();
   clock.fireAll();
   await closed;
 });
@@ -109,26 +109,24 @@ function shownAt(address: string): Promise<string | undefined> {
 }
 
 const measured = (name: string, labels: Record<string, string>) =>
-  metricValue(stacks.metrics.registry, `lean_aggregator_server_certificate_${name}`, labels);
+  metricValue(bare.metrics.registry, `lean_aggregator_server_certificate_${name}`, labels);
 const reloads = async () => ({
   success: await measured("reloads_total", { result: "success" }),
   failure: await measured("reloads_total", { result: "failure" }),
 });
 
 describe("a renewed certificate", () => {
-  test("is shown to new connections of both stacks, and a stream from before goes on", async () => {
+  test("is shown to new connections of both bare, and a stream from before goes on", async () => {
     const secret = new MountedSecret(first);
     await serve(secret.settings);
     const { ca } = filesOf({ ca: authority.certificate });
-    const client = new AggregatorClient({ address: stacks.addresses.grpc, tls: { ca } });
+    const client = new AggregatorClient({ address: bare.address, tls: { ca } });
     const stream = client.streamResults({});
     expect(await stream.next()).toMatchObject({ value: { cursor: "before" } });
 
     secret.swap(second);
     await twoLooks();
-    for (const address of Object.values(stacks.addresses)) {
-      expect(await shownAt(address)).toBe("CN=second");
-    }
+    expect(await shownAt(bare.address)).toBe("CN=second");
     release();
     expect(await stream.next()).toMatchObject({ value: { cursor: "after" } });
     expect(await reloads()).toEqual({ success: 1, failure: 0 });
@@ -147,13 +145,13 @@ describe("a renewed certificate", () => {
     secret.swap(bad);
     await twoLooks();
     await twoLooks();
-    expect(await shownAt(stacks.addresses.grpc)).toBe("CN=first");
+    expect(await shownAt(bare.address)).toBe("CN=first");
     expect(await reloads()).toEqual({ success: 0, failure: 1 });
     expect(JSON.stringify(errors)).toMatch(told);
 
     secret.swap(second);
     await twoLooks();
-    expect(await shownAt(stacks.addresses.grpc)).toBe("CN=second");
+    expect(await shownAt(bare.address)).toBe("CN=second");
     expect(await reloads()).toEqual({ success: 1, failure: 1 });
   });
 
@@ -166,7 +164,7 @@ describe("a renewed certificate", () => {
     await expect.poll(() => clock.pending, { interval: 1 }).toBe(timers);
     writeFileSync(secret.key, second.key);
     await twoLooks();
-    expect(await shownAt(stacks.addresses.edge)).toBe("CN=second");
+    expect(await shownAt(bare.address)).toBe("CN=second");
     expect(await reloads()).toEqual({ success: 1, failure: 0 });
   });
 });
@@ -182,7 +180,7 @@ test("a client authority that is replaced lets its own in, and the old one's out
       key: identity.key,
     });
     const tls = { ca: own.ca, certificate: own.crt, key: own.key };
-    const client = new AggregatorClient({ address: stacks.addresses.grpc, tls });
+    const client = new AggregatorClient({ address: bare.address, tls });
     const isServed = await client.getSession({}, { timeoutMs: 5000 }).then(
       () => true,
       () => false,
@@ -202,7 +200,7 @@ test("a client takes its own renewed certificate for its next connection", async
   await serve({ tlsCertificate: files.crt, tlsKey: files.key, tlsClientCa: files.ca });
   const secret = new MountedSecret(expired);
   const tls = { ca: files.ca, certificate: secret.certificate, key: secret.key };
-  const client = new AggregatorClient({ address: stacks.addresses.grpc, tls });
+  const client = new AggregatorClient({ address: bare.address, tls });
   const isServed = () =>
     client.getSession({}, { timeoutMs: 1000 }).then(
       () => true,

@@ -1,4 +1,4 @@
-/** TLS on both stacks: who gets in, who does not, and what the service learns of who did. */
+/** TLS on both bare: who gets in, who does not, and what the service learns of who did. */
 import { once } from "node:events";
 import { request as httpsRequest } from "node:https";
 import { connect as connectTcp } from "node:net";
@@ -16,8 +16,8 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../server/limits.js";
 import type { Peer } from "../../server/net/peer.js";
-import { startBareStacks } from "../../tools/harness/bare-stacks.js";
-import type { BareStacks } from "../../tools/harness/bare-stacks.js";
+import { startBareServer } from "../../tools/harness/bare-server.js";
+import type { BareServer } from "../../tools/harness/bare-server.js";
 import { Authority, filesOf } from "./certificates.js";
 import type { Identity } from "./certificates.js";
 import { metricValue } from "../helpers/metric-value.js";
@@ -56,23 +56,22 @@ const calls = {
   },
 };
 const settings = { tlsCertificate: files.server, tlsKey: files.serverKey };
-let oneWay: BareStacks;
-let mutual: BareStacks;
+let oneWay: BareServer;
+let mutual: BareServer;
 beforeAll(async () => {
-  oneWay = await startBareStacks({ calls, tls: settings });
-  mutual = await startBareStacks({ calls, tls: { ...settings, tlsClientCa: files.ca } });
+  oneWay = await startBareServer({ calls, tls: settings });
+  mutual = await startBareServer({ calls, tls: { ...settings, tlsClientCa: files.ca } });
 });
 afterAll(() => Promise.all([oneWay.close(), mutual.close()]));
 
-type Stack = "grpc" | "edge";
-const portOf = ({ addresses }: BareStacks, stack: Stack) => Number(addresses[stack].split(":")[1]);
+const portOf = ({ address }: BareServer) => Number(address.split(":")[1]);
 
 /** "served" once an answer has come; else why not. */
-function tryTls(stacks: BareStacks, stack: Stack, options: ConnectionOptions): Promise<string> {
+function tryTls(bare: BareServer, options: ConnectionOptions): Promise<string> {
   return new Promise((resolve) => {
     const socket = connectTls({
       host: "127.0.0.1",
-      port: portOf(stacks, stack),
+      port: portOf(bare),
       servername: "localhost",
       ca: authority.certificate,
       ALPNProtocols: ["h2"],
@@ -90,30 +89,29 @@ function tryTls(stacks: BareStacks, stack: Stack, options: ConnectionOptions): P
 
 const shown = ({ certificate: cert, key }: Identity) => ({ cert, key });
 
-describe.each(["grpc", "edge"] as const)("on %s", (stack) => {
-  const listener = stack === "grpc" ? "grpc" : "http";
+describe("a TLS client", () => {
   const refused = () =>
     metricValue(mutual.metrics.registry, "lean_aggregator_server_connections_cut_total", {
-      listener,
+      listener: "nodes",
       cause: "handshake",
     });
 
   test("a client that trusts the authority is served over TLS 1.3", async () => {
-    expect(await tryTls(oneWay, stack, {})).toBe("served");
-    expect(await tryTls(oneWay, stack, { minVersion: "TLSv1.3" })).toBe("served");
+    expect(await tryTls(oneWay, {})).toBe("served");
+    expect(await tryTls(oneWay, { minVersion: "TLSv1.3" })).toBe("served");
   });
 
   test("TLS 1.2 is refused", async () => {
-    const answer = await tryTls(oneWay, stack, { maxVersion: "TLSv1.2" });
+    const answer = await tryTls(oneWay, { maxVersion: "TLSv1.2" });
     expect(answer).toBe("ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION");
   });
 
   test("a client of another authority's trusts no certificate of ours", async () => {
-    expect(await tryTls(oneWay, stack, { ca: stranger.certificate })).not.toBe("served");
+    expect(await tryTls(oneWay, { ca: stranger.certificate })).not.toBe("served");
   });
 
   test("with a client authority, its certificates are let in", async () => {
-    expect(await tryTls(mutual, stack, shown(node))).toBe("served");
+    expect(await tryTls(mutual, shown(node))).toBe("served");
   });
 
   test.each([
@@ -122,12 +120,12 @@ describe.each(["grpc", "edge"] as const)("on %s", (stack) => {
     ["a certificate that has expired", shown(expired)],
   ])("with a client authority, %s is refused and counted", async (_name, options) => {
     const before = (await refused()) ?? 0;
-    expect(await tryTls(mutual, stack, options)).not.toBe("served");
+    expect(await tryTls(mutual, options)).not.toBe("served");
     await expect.poll(refused).toBe(before + 1);
   });
 
   test("plain text is refused", async () => {
-    const socket = connectTcp(portOf(oneWay, stack), "127.0.0.1");
+    const socket = connectTcp(portOf(oneWay), "127.0.0.1");
     socket.write("GET /livez HTTP/1.1\r\nhost: x\r\n\r\n");
     const chunks: Buffer[] = [];
     socket.on("data", (chunk: Buffer) => chunks.push(chunk)).on("error", () => undefined);
@@ -137,16 +135,16 @@ describe.each(["grpc", "edge"] as const)("on %s", (stack) => {
 
   test("a handshake that does not go on is cut", async () => {
     const startedMs = performance.now();
-    const socket = connectTcp(portOf(oneWay, stack), "127.0.0.1");
+    const socket = connectTcp(portOf(oneWay), "127.0.0.1");
     socket.on("error", () => undefined);
     await once(socket, "close");
     expect(performance.now() - startedMs).toBeGreaterThan(limits.handshakeMsMax * 0.9);
   });
 });
 
-describe("our own client, on the data plane", () => {
-  async function call(stacks: BareStacks, tls: TlsOptions, host = "127.0.0.1"): Promise<string> {
-    const address = `https://${host}:${portOf(stacks, "grpc")}`;
+describe("our own client", () => {
+  async function call(bare: BareServer, tls: TlsOptions, host = "127.0.0.1"): Promise<string> {
+    const address = `https://${host}:${portOf(bare)}`;
     const client = new AggregatorClient({ address, tls });
     try {
       const told = await client.getSession({}, { timeoutMs: 5000 }).catch(
@@ -185,14 +183,14 @@ describe("our own client, on the data plane", () => {
   });
 });
 
-describe("on the HTTP edge", () => {
+describe("over TLS", () => {
   const nodeOptions = { ...shown(node), ca: authority.certificate };
 
   test("Node's https speaks HTTP/1.1", async () => {
     const request = httpsRequest({
       ...nodeOptions,
       host: "127.0.0.1",
-      port: portOf(mutual, "edge"),
+      port: portOf(mutual),
       path: "/livez",
     });
     request.end();
@@ -202,25 +200,23 @@ describe("on the HTTP edge", () => {
   });
 
   test.each(["1.1", "2"] as const)("Connect speaks HTTP/%s", async (httpVersion) => {
-    const baseUrl = `https://127.0.0.1:${portOf(mutual, "edge")}`;
+    const baseUrl = `https://127.0.0.1:${portOf(mutual)}`;
     const transport = createConnectTransport({ baseUrl, httpVersion, nodeOptions });
     await createClient(AggregatorService, transport).getServerInfo({});
   });
 
   test("gRPC speaks HTTP/2", async () => {
-    const baseUrl = `https://127.0.0.1:${portOf(mutual, "edge")}`;
+    const baseUrl = `https://127.0.0.1:${portOf(mutual)}`;
     const transport = createGrpcTransport({ baseUrl, nodeOptions });
     await createClient(AggregatorService, transport).getServerInfo({});
   });
 });
 
 describe("a call's peer", () => {
-  const baseUrl = (stacks: BareStacks, stack: Stack) =>
-    `https://127.0.0.1:${portOf(stacks, stack)}`;
-  const seenBy = async (stacks: BareStacks, stack: Stack, httpVersion: "1.1" | "2") => {
+  const seenBy = async (bare: BareServer, httpVersion: "1.1" | "2") => {
     peers.length = 0;
     const nodeOptions = { ca: authority.certificate, ...shown(node) };
-    const options = { baseUrl: baseUrl(stacks, stack), nodeOptions };
+    const options = { baseUrl: `https://127.0.0.1:${portOf(bare)}`, nodeOptions };
     const transport =
       httpVersion === "2"
         ? createGrpcTransport(options)
@@ -228,13 +224,9 @@ describe("a call's peer", () => {
     await createClient(AggregatorService, transport).getSession({});
     return peers;
   };
-  const everywhere = [
-    ["grpc", "2"],
-    ["edge", "2"],
-    ["edge", "1.1"],
-  ] as const;
+  const versions = ["2", "1.1"] as const;
 
-  test.each(everywhere)("has the client's certificate: %s, HTTP/%s", async (stack, version) => {
+  test.each(versions)("has the client's certificate: HTTP/%s", async (version) => {
     const certificate = {
       subjectAltNames: [
         "URI:spiffe://fleet/node-1",
@@ -246,11 +238,11 @@ describe("a call's peer", () => {
       fingerprint: expect.stringMatching(/^[0-9a-f]{64}$/),
     };
     const peer = { listener: "127.0.0.1:0", transport: "tcp", isEncrypted: true, certificate };
-    expect(await seenBy(mutual, stack, version)).toEqual([peer]);
+    expect(await seenBy(mutual, version)).toEqual([peer]);
   });
 
-  test.each(everywhere)("has none that was not asked for: %s, HTTP/%s", async (stack, version) => {
+  test.each(versions)("has none that was not asked for: HTTP/%s", async (version) => {
     const peer = { listener: "127.0.0.1:0", transport: "tcp", isEncrypted: true };
-    expect(await seenBy(oneWay, stack, version)).toEqual([peer]);
+    expect(await seenBy(oneWay, version)).toEqual([peer]);
   });
 });

@@ -13,7 +13,6 @@ import type { BenchOptions } from "./options.js";
 import { overhead } from "./overhead.js";
 import { recovery } from "./recovery.js";
 import { sectionJson, sectionText } from "./report.js";
-import { stacks } from "./stacks.js";
 import { tickCost } from "./tick-cost.js";
 
 /** In this order. A new one needs a file of its own, and a line here. */
@@ -24,7 +23,6 @@ const MEASUREMENTS: readonly Measurement[] = [
   memory,
   recovery,
   overhead,
-  stacks,
 ];
 
 /** Of the cores, by other work at the start: beyond it the figures are the other work's too. */

@@ -7,13 +7,11 @@ export interface BenchOptions {
   acks: number;
   /** Ticks for each size of snapshot. */
   ticks: number;
-  /** Submissions for each stack, size and state. */
-  calls: number;
   /** Names of the measurements to take. */
   only: readonly string[];
 }
 
-const DEFAULTS = { PAIRS: 30, ACKS: 400, TICKS: 2000, CALLS: 800 };
+const DEFAULTS = { PAIRS: 30, ACKS: 400, TICKS: 2000 };
 
 export function usage(names: readonly string[]): string {
   return [
@@ -22,7 +20,6 @@ export function usage(names: readonly string[]): string {
     "  PAIRS=30              pairs of bare and service proofs a shape, for overhead",
     "  ACKS=400              acknowledgements for ack, idle and again while proving",
     "  TICKS=2000            ticks a size of snapshot, for tick",
-    "  CALLS=800             submissions a stack, size and state, for stacks",
     `  ONLY=${names.join(",")}`,
     "                        what to measure; default all",
     "",
@@ -49,7 +46,6 @@ export function parseOptions(
     pairs: count("PAIRS"),
     acks: count("ACKS"),
     ticks: count("TICKS"),
-    calls: count("CALLS"),
     only: asked.length === 0 ? names : asked,
   };
 }

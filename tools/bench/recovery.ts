@@ -151,7 +151,7 @@ async function untilDevice(
 ): Promise<DeviceStatus> {
   const untilMs = performance.now() + WAIT_MS_MAX;
   while (performance.now() < untilMs) {
-    const { devices } = await callAdmin(service.adminAddress, "listProvers", {});
+    const { devices } = await callAdmin(service.operatorAddress, "listProvers", {});
     const found = devices.find(holds);
     if (found !== undefined) return found;
     await pause(POLL_MS);

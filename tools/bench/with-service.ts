@@ -9,7 +9,7 @@ export interface BenchService {
   /** Of the gRPC listener. */
   address: string;
   /** Of the operator's listener. */
-  adminAddress: string;
+  operatorAddress: string;
   /** The server's own metrics by name, those with labels left out. Resets the loop's lag. */
   metrics(): Promise<ReadonlyMap<string, number>>;
 }
@@ -27,9 +27,9 @@ export async function withService<T>(
   const service = ServiceProcess.spawn(script === undefined ? options : { ...options, script });
   try {
     await service.ready();
-    const { grpc, admin } = await service.listening();
+    const { nodes, operator } = await service.listening();
     const metrics = async () => samplesOf(await service.metrics());
-    return await run({ process: service, address: grpc, adminAddress: admin, metrics });
+    return await run({ process: service, address: nodes, operatorAddress: operator, metrics });
   } finally {
     await service.stop();
     rmSync(tmp, { recursive: true, force: true });

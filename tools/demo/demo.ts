@@ -81,29 +81,29 @@ function scene(slot: number): Scene | undefined {
 }
 
 async function startServer() {
-  const listeners = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", "off"];
+  const listeners = ["--listen", "127.0.0.1:0", "--probes", "127.0.0.1:0", "--admin", "off"];
   const args = ["dist/cli/main.js", "serve", ...listeners];
   const server = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
-  const addresses = await new Promise<{ grpc: string; http: string }>((resolve, reject) => {
+  const addresses = await new Promise<{ nodes: string; probes: string }>((resolve, reject) => {
     server.once("exit", (code) =>
       reject(new Error(`the service ended with code ${code}; try 'make doctor'`)),
     );
     createInterface({ input: server.stderr }).on("line", (line) => {
       const entry = JSON.parse(line.startsWith("{") ? line : "{}") as {
-        grpc?: string[];
-        http?: string;
+        nodes?: string[];
+        probes?: string;
         msg?: string;
         cause?: string;
       };
-      const [grpc] = entry.grpc ?? [];
-      if (grpc !== undefined && entry.http !== undefined) resolve({ grpc, http: entry.http });
+      const { nodes: [nodes] = [], probes } = entry;
+      if (nodes !== undefined && probes !== undefined) resolve({ nodes, probes });
       if (entry.msg === "prover did not start") reject(new Error(entry.cause));
       if (!line.startsWith("{")) say(`  service: ${line}`);
     });
   });
   const ended = new Promise<number | null>((resolve) => server.once("exit", resolve));
   for (;;) {
-    const ready = await fetch(`http://${addresses.http}/readyz`);
+    const ready = await fetch(`http://${addresses.probes}/readyz`);
     if (ready.status === 200) break;
     await pause(100);
   }
@@ -111,7 +111,7 @@ async function startServer() {
     server.kill("SIGTERM");
     return ended;
   };
-  return { address: addresses.grpc, stop };
+  return { address: addresses.nodes, stop };
 }
 
 /** Runs the ticks of all slots; returns proved outcomes and how long each tick took. */

@@ -8,9 +8,9 @@ import { createLog } from "../../server/log.js";
 import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics.js";
 import { startFakeProver } from "../../server/prover/fake.js";
-import { checkMessageCount } from "../../server/rpc/count-messages.js";
+import { checkMessageCount } from "../../server/rpc/request-limits.js";
 import { AdminHandlers } from "../../server/rpc/operator-handlers.js";
-import type { CallContext } from "../../server/rpc/handlers.js";
+import type { CallContext } from "../../server/rpc/call-context.js";
 import { Handlers } from "../../server/rpc/handlers.js";
 import { peerAt } from "../../server/net/peer.js";
 import { LocalLanes } from "../../server/lane/local-lanes.js";
@@ -71,6 +71,7 @@ export class InProcess {
       signal: never,
       peer: peerAt("127.0.0.1:0", false),
       credential: { kind: "loopback" },
+      principal: "fuzz",
       // What an answer holds, its stack gives back.
       holdAnswer: () => undefined,
       draining: draining ? AbortSignal.abort() : never,

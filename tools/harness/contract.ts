@@ -34,36 +34,35 @@ type Protocol = (target: Target) => Transport;
 const connect = (more: { httpVersion: "1.1" | "2"; useBinaryFormat?: boolean }): Protocol => {
   return (target) => createConnectTransport({ ...target, ...more });
 };
-const edge: Record<string, Protocol> = {
-  "gRPC on the edge, HTTP/2": createGrpcTransport,
+const protocols: Record<string, Protocol> = {
+  gRPC: createGrpcTransport,
   "gRPC-Web, HTTP/1.1": (target) => createGrpcWebTransport({ ...target, httpVersion: "1.1" }),
   "Connect, HTTP/1.1": connect({ httpVersion: "1.1" }),
   "Connect, HTTP/2": connect({ httpVersion: "2" }),
   "Connect/JSON, HTTP/1.1": connect({ httpVersion: "1.1", useBinaryFormat: false }),
 };
-const DATA_PLANE = "gRPC on the data plane";
 
-/** Every stack and protocol that the service speaks. */
-export const stacks = [DATA_PLANE, ...Object.keys(edge)];
+/** Every protocol that the service speaks, on one address. */
+export const protocolNames = Object.keys(protocols);
 
 /** @param tls what a client over TLS trusts, and shows; default: plain text */
 export function clientOver(
-  service: Service,
-  stack: string,
+  { addresses: [address] }: Service,
+  name: string,
   tls?: SecureContextOptions,
 ): AggregatorClient {
-  const protocol = edge[stack];
-  const address = protocol === undefined ? service.grpcAddresses[0] : service.httpAddress;
+  const protocol = protocols[name];
+  if (protocol === undefined) throw new Error(`there is no protocol ${name}`);
   const target =
     tls === undefined
       ? { baseUrl: `http://${address}` }
       : { baseUrl: `https://${address}`, nodeOptions: tls };
-  return createClient(AggregatorService, (protocol ?? createGrpcTransport)(target));
+  return createClient(AggregatorService, protocol(target));
 }
 
 /** A node of its own for each test, since one node has one session in flight. */
-export function nodeFor(stack: string, test: string) {
-  const digest = createHash("sha256").update(`${stack}/${test}`).digest("hex").slice(0, 16);
+export function nodeFor(protocol: string, test: string) {
+  const digest = createHash("sha256").update(`${protocol}/${test}`).digest("hex").slice(0, 16);
   return { nodeId: `node-${digest}`, nodeEpoch: 1n };
 }
 

@@ -31,18 +31,6 @@ export function residentOf(pid: number): Resident {
   return { now: bytes("VmRSS"), peak: bytes("VmHWM") };
 }
 
-/**
- * Processor time of a process's living threads, in milliseconds. Exact for a thread that sleeps; of
- * one that runs, what it has used since the scheduler last looked is missing.
- */
-export function cpuMsOf(pid: number): number {
-  const threads = readdirSync(`/proc/${pid}/task`);
-  const nanoseconds = threads.map((thread) =>
-    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]),
-  );
-  return nanoseconds.reduce((sum, each) => sum + each, 0) / 1e6;
-}
-
 /** State, parent's id and so on: what follows the name, which may hold anything. */
 function statOf(pid: number): string[] | undefined {
   try {

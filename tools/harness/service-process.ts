@@ -15,8 +15,8 @@ const WAIT_MS_MAX = 90_000;
 /** Free ports, unless the caller says where. */
 const LISTENERS = {
   LEAN_AGGREGATOR_LISTEN: "127.0.0.1:0",
-  LEAN_AGGREGATOR_HTTP: "127.0.0.1:0",
   LEAN_AGGREGATOR_ADMIN: "127.0.0.1:0",
+  LEAN_AGGREGATOR_PROBES: "127.0.0.1:0",
 };
 
 export interface ServeOptions {
@@ -47,9 +47,9 @@ interface LogLine {
   cause?: string;
   detail?: string;
   /** With the two that follow: where it listens. */
-  grpc?: string[];
-  http?: string;
-  admin?: string;
+  nodes?: string[];
+  operator?: string;
+  probes?: string;
 }
 
 export class ServiceProcess {
@@ -117,12 +117,13 @@ export class ServiceProcess {
     return this.exited;
   }
 
-  /** Its first gRPC address, and the others, ports resolved. */
-  listening(): Promise<{ grpc: string; http: string; admin: string }> {
+  /** The first of the nodes' addresses, and the others, ports resolved. */
+  listening(): Promise<{ nodes: string; operator: string; probes: string }> {
     return this.until("listens", () => {
-      const { grpc: [grpc] = [], http, admin } = this.log.find((line) => line.grpc) ?? {};
-      const isUp = grpc !== undefined && http !== undefined && admin !== undefined;
-      return isUp ? { grpc, http, admin } : undefined;
+      const line = this.log.find((each) => each.nodes);
+      const { nodes: [nodes] = [], operator, probes } = line ?? {};
+      const isUp = nodes !== undefined && operator !== undefined && probes !== undefined;
+      return isUp ? { nodes, operator, probes } : undefined;
     });
   }
 
@@ -143,8 +144,8 @@ export class ServiceProcess {
 
   /** What `/metrics` says. */
   async metrics(): Promise<string> {
-    const { http } = await this.listening();
-    return (await fetch(`http://${http}/metrics`)).text();
+    const { probes } = await this.listening();
+    return (await fetch(`http://${probes}/metrics`)).text();
   }
 
   /** Set-up provers that live, the active one first: a standby is always the younger. */

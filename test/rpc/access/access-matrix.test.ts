@@ -1,5 +1,5 @@
 /**
- * Who may do what: every kind of caller with every call, on both stacks, against the tables below.
+ * Who may do what: every kind of caller with every call, over two protocols, against the tables below.
  * `yes` is served, `no` is PERMISSION_DENIED, `who?` is UNAUTHENTICATED.
  */
 import { connect } from "node:net";
@@ -125,7 +125,7 @@ const principals = [
     name: "node-1",
     certificates: ["DNS:node-1.example"],
     tokens: [tokenOf(tokens.good), tokenOf(tokens.old, "2020-01-01T00:00:00Z")],
-    sockets: [socketPath, `${socketPath}.http`],
+    sockets: [socketPath],
   },
   { ...all, name: "node-2", certificates: ["CN:node-2"] },
   {
@@ -133,7 +133,7 @@ const principals = [
     name: "reader",
     certificates: ["DNS:reader.example"],
     tokens: [tokenOf(tokens.reader)],
-    sockets: [narrowPath, `${narrowPath}.http`],
+    sockets: [narrowPath],
     calls: ["StreamResults", "GetSession"],
   },
   { name: "operator", tokens: [tokenOf(tokens.operator)], operatorCalls: ["*"] },
@@ -153,7 +153,7 @@ beforeAll(async () => {
   const files = filesOf({ ...server, ca: authority.certificate });
   const tls = { tlsCertificate: files.certificate, tlsKey: files.key };
   const policy = policyFile(...principals, anonymous);
-  const at = (path: string) => ({ listen: [`unix:${path}`], http: `unix:${path}.http` });
+  const at = (path: string) => ({ listen: [`unix:${path}`] });
   const settings: Record<Door, Record<string, unknown>> = {
     plain: { policy },
     tls: { policy, ...tls },
@@ -171,7 +171,7 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all([...services.values()].map((service) => service.close())));
 
-const stacks = ["gRPC on the data plane", "gRPC on the edge", "Connect on the edge"] as const;
+const protocols = ["gRPC", "Connect"] as const;
 
 function serviceAt(door: Door): Service {
   const service = services.get(door);
@@ -179,9 +179,8 @@ function serviceAt(door: Door): Service {
   return service;
 }
 
-function clientOf({ door, identity, authorization }: Caller, stack: string): AggregatorClient {
-  const { grpcAddresses, httpAddress } = serviceAt(door);
-  const bound = stack === stacks[0] ? (grpcAddresses[0] ?? "") : httpAddress;
+function clientOf({ door, identity, authorization }: Caller, protocol: string): AggregatorClient {
+  const [bound = ""] = serviceAt(door).addresses;
   const isTls = door === "tls" || door === "mtls";
   const address = isTls ? bound.replace("127.0.0.1", "localhost") : bound;
   const path = address.startsWith("unix:") ? address.slice("unix:".length) : undefined;
@@ -196,7 +195,7 @@ function clientOf({ door, identity, authorization }: Caller, stack: string): Agg
   const overHttp1 = path === undefined ? tls : { socketPath: path };
   const more = { baseUrl, interceptors: [show] };
   const transport =
-    stack === "Connect on the edge"
+    protocol === "Connect"
       ? createConnectTransport({ ...more, httpVersion: "1.1", nodeOptions: overHttp1 })
       : createGrpcTransport({ ...more, nodeOptions: overHttp2 });
   return createClient(AggregatorService, transport);
@@ -209,12 +208,12 @@ test("the table names every caller and every call", () => {
   expect(called.sort()).toEqual(Object.keys(AggregatorService.method).sort());
 });
 
-describe.each(stacks)("%s", (stack) => {
+describe.each(protocols)("%s", (protocol) => {
   test.each(everyCall)("$who", async ({ who, cells }) => {
     const caller = callers[who];
     if (caller === undefined) throw new Error(`no caller ${who}`);
     const { nodeId = "node-1" } = caller;
-    const client = clientOf(caller, stack);
+    const client = clientOf(caller, protocol);
     const verdicts: Record<string, string> = {};
     for (const name of Object.keys(cells)) {
       const { verdict, message } = await attempt(client, name, nodeId);
@@ -234,12 +233,16 @@ test.each([
   ["loopback", 200],
   ["loopback, the policy has nobody anonymous", 401],
   ["loopback, no policy file", 200],
-])("/metrics for %s answers %i, and /livez and /readyz are for everybody", async (who, status) => {
-  const { door = "plain", authorization } = callers[who] ?? {};
-  const page = async (name: string) => {
-    const headers = authorization === undefined ? {} : { authorization };
-    return (await fetch(`http://${serviceAt(door).httpAddress}/${name}`, { headers })).status;
-  };
-  expect(await page("metrics")).toBe(status);
-  expect([await page("livez"), await page("readyz")]).toEqual([200, 200]);
-});
+])(
+  "/metrics for %s answers %i; /livez and /readyz are for whom the policy knows",
+  async (who, status) => {
+    const { door = "plain", authorization } = callers[who] ?? {};
+    const page = async (name: string) => {
+      const headers = authorization === undefined ? {} : { authorization };
+      return (await fetch(`http://${serviceAt(door).addresses[0]}/${name}`, { headers })).status;
+    };
+    expect(await page("metrics")).toBe(status);
+    const known = status === 401 ? 401 : 200;
+    expect([await page("livez"), await page("readyz")]).toEqual([known, known]);
+  },
+);

@@ -1,4 +1,4 @@
-/** What a policy does to a served call: on both stacks, before its body, and for as long as it lasts. */
+/** What a policy does to a served call: on both bare, before its body, and for as long as it lasts. */
 import { writeFileSync } from "node:fs";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import type { Interceptor } from "@connectrpc/connect";
@@ -9,7 +9,7 @@ import { AggregatorService } from "../../../proto/gen/lean/aggregator/v1/aggrega
 import { parsePolicy } from "../../../server/access/policy-file.js";
 import { tokenHash } from "../../../server/access/token.js";
 import type { Service } from "../../../server/service.js";
-import { HeldClock, startBareStacks } from "../../../tools/harness/bare-stacks.js";
+import { HeldClock, startBareServer } from "../../../tools/harness/bare-server.js";
 import { freshPath } from "../../helpers/command-line.js";
 import { Gate, inventedGroup, sessionIdOf } from "../../../tools/harness/contract.js";
 import { frame, RawClient } from "../../../tools/harness/raw-grpc.js";
@@ -50,23 +50,20 @@ beforeAll(async () => {
 afterAll(() => service.close());
 afterEach(() => gate.open());
 
-const stacks = ["data plane", "edge"] as const;
-type Stack = (typeof stacks)[number];
+const protocols = ["gRPC", "Connect"] as const;
+type Protocol = (typeof protocols)[number];
 
-function clientOf(stack: Stack, name: keyof typeof tokens) {
+function clientOf(protocol: Protocol, name: keyof typeof tokens) {
   const show: Interceptor = (next) => (request) => {
     request.header.set("authorization", `Bearer ${tokens[name]}`);
     return next(request);
   };
   const more = { interceptors: [show] };
+  const options = { ...more, baseUrl: `http://${service.addresses[0]}` };
   const transport =
-    stack === "edge"
-      ? createConnectTransport({
-          ...more,
-          baseUrl: `http://${service.httpAddress}`,
-          httpVersion: "2",
-        })
-      : createGrpcTransport({ ...more, baseUrl: `http://${service.grpcAddresses[0]}` });
+    protocol === "Connect"
+      ? createConnectTransport({ ...options, httpVersion: "2" })
+      : createGrpcTransport(options);
   return createClient(AggregatorService, transport);
 }
 
@@ -90,10 +87,10 @@ const valueOf = async (
   (await metric.get()).values.find(({ labels }) => Object.values(labels).includes(label))?.value ??
   NaN;
 
-describe.each(stacks)("on the %s", (stack) => {
+describe.each(protocols)("over %s", (protocol) => {
   test("another's session is one that is not there, and another's node is nobody's business", async () => {
-    const [mine, other] = [clientOf(stack, "two"), clientOf(stack, "three")];
-    const node = { nodeId: `two-${stack.length}` };
+    const [mine, other] = [clientOf(protocol, "two"), clientOf(protocol, "three")];
+    const node = { nodeId: `two-${protocol.length}` };
     const sessionId = sessionIdOf(await mine.submitSnapshot(request(node.nodeId)));
     const own = { nodeId: "three-1" };
     const notFound = { code: Code.NotFound };
@@ -118,9 +115,9 @@ describe.each(stacks)("on the %s", (stack) => {
   test("a snapshot over a quota is skipped with the quota named, and others go on", async () => {
     gate.shut();
     const before = await valueOf(service.metrics.overQuota, "sessionsInFlight");
-    const [one, two] = [clientOf(stack, "one"), clientOf(stack, "two")];
+    const [one, two] = [clientOf(protocol, "one"), clientOf(protocol, "two")];
     // Work that no other test has, or it would end with theirs.
-    sessionIdOf(await one.submitSnapshot(request("one-a", stack.length)));
+    sessionIdOf(await one.submitSnapshot(request("one-a", protocol.length)));
     expect((await one.submitSnapshot(request("one-b"))).result).toMatchObject({
       case: "skipped",
       value: {
@@ -129,11 +126,11 @@ describe.each(stacks)("on the %s", (stack) => {
       },
     });
     expect(await valueOf(service.metrics.overQuota, "sessionsInFlight")).toBe(before + 1);
-    sessionIdOf(await two.submitSnapshot(request(`two-q${stack.length}`, stack.length)));
+    sessionIdOf(await two.submitSnapshot(request(`two-q${protocol.length}`, protocol.length)));
   });
 
   test("a stream over its principal's quota is refused until the first has ended", async () => {
-    const one = clientOf(stack, "one");
+    const one = clientOf(protocol, "one");
     const first = new AbortController();
     const open = one.streamResults({ node: { nodeId: "one-a" } }, { signal: first.signal });
     const reader = open[Symbol.asyncIterator]();
@@ -152,8 +149,7 @@ describe.each(stacks)("on the %s", (stack) => {
     writeFileSync(path, policyOf(principal("two")));
     const its = await startTestService(gate.startProver, { policy: path });
     try {
-      const { grpcAddresses, httpAddress } = its;
-      const baseUrl = `http://${stack === "edge" ? httpAddress : grpcAddresses[0]}`;
+      const baseUrl = `http://${its.addresses[0]}`;
       const headers = { authorization: `Bearer ${tokens.two}` };
       const client = createClient(AggregatorService, createGrpcTransport({ baseUrl }));
       const node = { nodeId: "two-1" };
@@ -182,7 +178,7 @@ async function secondSkip(quota: object): Promise<string> {
   writeFileSync(path, policyOf(principal("three", { quota })));
   const its = await startTestService(gate.startProver, { policy: path });
   try {
-    const baseUrl = `http://${its.httpAddress}`;
+    const baseUrl = `http://${its.addresses[0]}`;
     const headers = { authorization: `Bearer ${tokens.three}` };
     const client = createClient(AggregatorService, createGrpcTransport({ baseUrl }));
     const node = { nodeId: "three-a" };
@@ -205,7 +201,7 @@ test("what a principal's proofs took, and what they hold until their fence, coun
   expect(await secondSkip({ heldBytes: Number(heldBytes) })).toMatch(/and [1-9]\d* bytes are held/);
 });
 
-describe.each(["grpc", "edge"] as const)("frames on the %s stack", (stack) => {
+describe("frames", () => {
   test.each([
     ["nobody", {}, "SubmitSnapshot", 16],
     ["an unknown token", { authorization: "Bearer lagg_bad" }, "SubmitSnapshot", 16],
@@ -214,8 +210,8 @@ describe.each(["grpc", "edge"] as const)("frames on the %s stack", (stack) => {
   ])("%s is judged before memory is reserved or a byte is read", async (_, headers, call, code) => {
     const policy = parsePolicy(policyOf(principal("one", { calls: ["StreamResults"] })));
     // No byte fits, so only a call that is let in is told of memory.
-    const bare = await startBareStacks({ bytesMax: 0, policy });
-    const client = new RawClient(bare.addresses[stack]);
+    const bare = await startBareServer({ bytesMax: 0, policy });
+    const client = new RawClient(bare.address);
     try {
       const { stream, status } = client.call(call, headers);
       stream.resume();
@@ -227,13 +223,13 @@ describe.each(["grpc", "edge"] as const)("frames on the %s stack", (stack) => {
   });
 });
 
-describe.each(["grpc", "edge"] as const)("calls on the %s stack", (stack) => {
+describe("calls", () => {
   test("over their principal's quota are refused before a byte is read, and others' are not", async () => {
     const clock = new HeldClock();
     const quota = { callsPerMinute: 2 };
     const policy = parsePolicy(policyOf(principal("one", { quota }), principal("two")));
-    const bare = await startBareStacks({ policy, clock });
-    const client = new RawClient(bare.addresses[stack]);
+    const bare = await startBareServer({ policy, clock });
+    const client = new RawClient(bare.address);
     const call = (name: keyof typeof tokens) =>
       client.call("GetServerInfo", { authorization: `Bearer ${tokens[name]}` });
     const served = async (name: keyof typeof tokens) =>
@@ -263,11 +259,11 @@ describe.each(["grpc", "edge"] as const)("calls on the %s stack", (stack) => {
 
 test("the metrics' page counts as a call", async () => {
   const quota = { callsPerMinute: 1 };
-  const bare = await startBareStacks({
+  const bare = await startBareServer({
     policy: parsePolicy(policyOf(principal("one", { quota }))),
   });
   const headers = { authorization: `Bearer ${tokens.one}` };
-  const page = () => fetch(`http://${bare.addresses.edge}/metrics`, { headers });
+  const page = () => fetch(`http://${bare.address}/metrics`, { headers });
   try {
     expect((await page()).status).toBe(200);
     const refused = await page();
@@ -283,7 +279,7 @@ test.each([
   ["/grpc.health.v1.Health/Watch", 16],
   ["/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", 16],
 ])("%s, for somebody unknown, answers %i", async (path, code) => {
-  const client = new RawClient(service.grpcAddresses[0] ?? "");
+  const client = new RawClient(service.addresses[0] ?? "");
   try {
     expect((await client.call(path).end(frame(new Uint8Array()))).code).toBe(code);
   } finally {
@@ -292,7 +288,7 @@ test.each([
 });
 
 test("reflection is for anybody who is known", async () => {
-  const client = new RawClient(service.grpcAddresses[0] ?? "");
+  const client = new RawClient(service.addresses[0] ?? "");
   try {
     const path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
     const call = client.call(path, { authorization: `Bearer ${tokens.three}` });
@@ -304,7 +300,12 @@ test("reflection is for anybody who is known", async () => {
 
 test("the operator's calls are named apart: a node that may call everything may none of them", async () => {
   const ask = (token?: string) =>
-    callAdmin(service.adminAddress ?? "", "listProvers", {}, token === undefined ? {} : { token });
+    callAdmin(
+      service.operatorAddress ?? "",
+      "listProvers",
+      {},
+      token === undefined ? {} : { token },
+    );
   expect((await ask(tokens.operator)).devices).toHaveLength(1);
   const unauthorized = (text: string) =>
     expect.objectContaining({ kind: "unauthorized", message: expect.stringContaining(text) });
@@ -313,7 +314,7 @@ test("the operator's calls are named apart: a node that may call everything may 
   );
   await expect(ask()).rejects.toEqual(unauthorized("no token was sent"));
   const drain = callAdmin(
-    service.adminAddress ?? "",
+    service.operatorAddress ?? "",
     "drainDevice",
     { deviceId: "cpu", drained: true },
     { token: tokens.operator },

@@ -100,7 +100,7 @@ const verdicts = new Map<status | undefined, Verdict>([
 /** Asks for what is not there, where a call would change something. */
 async function attempt(door: Door, method: AdminMethod, token?: string): Promise<Verdict> {
   const request = { deviceId: "none", sessionId: "none" };
-  const address = services.get(door)?.adminAddress ?? "";
+  const address = services.get(door)?.operatorAddress ?? "";
   try {
     await callAdmin(address, method, request, token === undefined ? {} : { token });
     return "yes";

@@ -29,7 +29,7 @@ function policyWith(sha256: string): string {
 test("tokens that are good, expired, unknown or garbled leave no trace", async () => {
   const policy = freshPath("policy.json");
   writeFileSync(policy, policyWith(tokenHash(good).toString("hex")));
-  const free = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+  const free = ["--listen", "127.0.0.1:0", "--probes", "off", "--admin", "127.0.0.1:0"];
   const args = ["serve", "--prover", "fake", "--policy", policy, "--log-level", "debug", ...free];
   const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
   const exited = once(child, "close");
@@ -47,13 +47,13 @@ test("tokens that are good, expired, unknown or garbled leave no trace", async (
       });
     });
   try {
-    const addresses = /"grpc":\["([^"]+)"\],"http":"([^"]+)","admin":"([^"]+)"/;
-    const [, grpc = "", http = "", admin = ""] = await logged(addresses);
+    const addresses = /"nodes":\["([^"]+)"\],"operator":"([^"]+)"/;
+    const [, nodes = "", admin = ""] = await logged(addresses);
     const told = [];
     for (const token of tokens) {
       const file = freshPath("token");
       writeFileSync(file, token);
-      const ran = await commandLine(["info", "--server", grpc, "--token-file", file]);
+      const ran = await commandLine(["info", "--server", nodes, "--token-file", file]);
       expect(ran.code).toBe(token === good ? 0 : 1);
       told.push(ran.stdout, ran.stderr);
       const asOperator = ["--server", admin, "--token-file", file];
@@ -66,10 +66,10 @@ test("tokens that are good, expired, unknown or garbled leave no trace", async (
         token,
         `Basic ${token}`,
       ]) {
-        const answer = await fetch(`http://${http}/metrics`, { headers: { authorization } });
+        const answer = await fetch(`http://${nodes}/metrics`, { headers: { authorization } });
         told.push(await answer.text());
         const path = "lean.aggregator.v1.AggregatorService/GetServerInfo";
-        const call = await fetch(`http://${http}/${path}?token=x`, {
+        const call = await fetch(`http://${nodes}/${path}?token=x`, {
           method: "POST",
           headers: { authorization, "content-type": "application/json" },
           body: "{}",

@@ -13,7 +13,7 @@ let service: Service;
 let client: AggregatorClient;
 beforeAll(async () => {
   service = await startTestService(prover.start, { drainMs: 1 });
-  client = new AggregatorClient({ address: service.grpcAddresses[0] ?? "" });
+  client = new AggregatorClient({ address: service.addresses[0] ?? "" });
 });
 afterAll(async () => {
   client.close();
@@ -21,11 +21,14 @@ afterAll(async () => {
 });
 afterEach(async () => {
   prover.endProofs();
-  await callAdmin(service.adminAddress ?? "", "drainDevice", { deviceId: "cpu", drained: false });
+  await callAdmin(service.operatorAddress ?? "", "drainDevice", {
+    deviceId: "cpu",
+    drained: false,
+  });
 });
 
 function admin(...args: string[]) {
-  const env = { LEAN_AGGREGATOR_ADMIN: service.adminAddress ?? "" };
+  const env = { LEAN_AGGREGATOR_ADMIN: service.operatorAddress ?? "" };
   return commandLine(["admin", ...args], { env });
 }
 
@@ -93,7 +96,7 @@ test("a missing device, session or listener ends with 1, and the error says what
   expect(await admin("drain", "gpu")).toMatchObject(noDevice);
   expect(await admin("restart", "cpu", "--standby")).toMatchObject(fails(/role: .* no standby/));
   expect(await admin("end", "nope")).toMatchObject(fails(/session_id: no session "nope"/));
-  const elsewhere = ["--server", service.grpcAddresses[0] ?? ""];
+  const elsewhere = ["--server", service.addresses[0] ?? ""];
   expect(await admin("provers", ...elsewhere)).toMatchObject(fails(/not the operator's listener/));
   const nobody = ["--server", "unix:/nonexistent/admin.sock"];
   expect(await admin("provers", ...nobody)).toMatchObject(

@@ -16,10 +16,13 @@ test("an address is ok when free, warned of when a service of ours answers there
   );
   const ours = { level: "warn", text: expect.stringContaining("lean-aggregator test runs on") };
   try {
-    expect(await checkAddress("127.0.0.1:0", "grpc")).toMatchObject({ level: "ok" });
-    expect(await checkAddress(service.grpcAddresses[0] ?? "", "grpc")).toMatchObject(ours);
-    expect(await checkAddress(service.httpAddress, "http")).toMatchObject(ours);
-    expect(await checkAddress(service.adminAddress ?? "", "admin")).toMatchObject({
+    expect(await checkAddress("127.0.0.1:0", "nodes")).toMatchObject({ level: "ok" });
+    expect(await checkAddress(service.addresses[0] ?? "", "nodes")).toMatchObject(ours);
+    expect(await checkAddress(service.probesAddress ?? "", "probes")).toMatchObject({
+      level: "warn",
+      text: expect.stringContaining("lean-aggregator's listener for probes answers"),
+    });
+    expect(await checkAddress(service.operatorAddress ?? "", "operator")).toMatchObject({
       level: "warn",
       text: expect.stringContaining("lean-aggregator's admin listener runs on"),
     });
@@ -35,18 +38,15 @@ test("over TLS the certificate says whether a service of ours answers", async ()
   await once(plain, "listening");
   const warns = (text: string) => ({ level: "warn", text: expect.stringContaining(text) });
   try {
-    for (const [address, kind] of [
-      [service.grpcAddresses[0] ?? "", "grpc"],
-      [service.httpAddress, "http"],
-    ] as const) {
-      const same = warns("a service with the same certificate runs on");
-      expect(await checkAddress(address, kind, files.server)).toMatchObject(same);
-      const other = warns("a TLS service with another certificate runs on");
-      expect(await checkAddress(address, kind, files.node)).toMatchObject(other);
-      expect(await checkAddress(address, kind, freshPath("none"))).toMatchObject(other);
+    const [address = ""] = service.addresses;
+    const same = warns("a service with the same certificate runs on");
+    expect(await checkAddress(address, "nodes", files.server)).toMatchObject(same);
+    const other = warns("a TLS service with another certificate runs on");
+    for (const file of [files.node, freshPath("none")]) {
+      expect(await checkAddress(address, "nodes", file)).toMatchObject(other);
     }
     const { port } = plain.address() as AddressInfo;
-    expect(await checkAddress(`127.0.0.1:${port}`, "grpc", files.server)).toMatchObject({
+    expect(await checkAddress(`127.0.0.1:${port}`, "nodes", files.server)).toMatchObject({
       level: "fail",
       text: expect.stringContaining("another program listens"),
     });
@@ -63,15 +63,15 @@ test("an address of another program, of another machine, or without its folder f
   const fails = (text: string) => ({ level: "fail", text: expect.stringContaining(text) });
   try {
     const taken = fails("another program listens");
-    expect(await checkAddress(`127.0.0.1:${port}`, "grpc")).toMatchObject(taken);
-    expect(await checkAddress(`127.0.0.1:${port}`, "http")).toMatchObject(taken);
-    expect(await checkAddress(`127.0.0.1:${port}`, "admin")).toMatchObject(taken);
+    expect(await checkAddress(`127.0.0.1:${port}`, "nodes")).toMatchObject(taken);
+    expect(await checkAddress(`127.0.0.1:${port}`, "probes")).toMatchObject(taken);
+    expect(await checkAddress(`127.0.0.1:${port}`, "operator")).toMatchObject(taken);
   } finally {
     other.close();
   }
   // 192.0.2.0/24 is set aside for documentation: no machine has an address in it.
-  expect(await checkAddress("192.0.2.1:0", "grpc")).toMatchObject(fails("EADDRNOTAVAIL"));
-  expect(await checkAddress(`unix:${freshPath("none")}/socket`, "grpc")).toMatchObject(
+  expect(await checkAddress("192.0.2.1:0", "nodes")).toMatchObject(fails("EADDRNOTAVAIL"));
+  expect(await checkAddress(`unix:${freshPath("none")}/socket`, "nodes")).toMatchObject(
     fails("a folder"),
   );
 });
@@ -79,5 +79,5 @@ test("an address of another program, of another machine, or without its folder f
 test("a socket file that is left over is warned of", async () => {
   const path = freshPath("socket");
   writeFileSync(path, "");
-  expect(await checkAddress(`unix:${path}`, "grpc")).toMatchObject({ level: "warn" });
+  expect(await checkAddress(`unix:${path}`, "nodes")).toMatchObject({ level: "warn" });
 });

@@ -18,7 +18,7 @@ const WAIT = { timeout: 20_000 };
 let openGate: () => void;
 let service: Service;
 let proxy: TcpProxy;
-const addressOf = ({ grpcAddresses }: Service) => grpcAddresses[0] ?? "";
+const addressOf = ({ addresses }: Service) => addresses[0] ?? "";
 beforeEach(async () => {
   const gate = new Promise<void>((resolve) => (openGate = resolve));
   service = await startTestService(() => startFakeProver({ proveMs: () => 1, sleep: () => gate }));

@@ -25,7 +25,7 @@ beforeAll(async () => {
   service = await startTestService(() =>
     startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() }),
   );
-  env = { LEAN_AGGREGATOR_SERVER: service.grpcAddresses[0] ?? "" };
+  env = { LEAN_AGGREGATOR_SERVER: service.addresses[0] ?? "" };
 });
 afterAll(() => service.close());
 
@@ -240,17 +240,23 @@ test("health is one word, and ends with 0 while the service serves", async () =>
 });
 
 test("doctor says of a running service's addresses that it answers there", async () => {
-  const [grpc = ""] = service.grpcAddresses;
-  const listeners = ["--http", service.httpAddress, "--admin", service.adminAddress ?? ""];
+  const [grpc = ""] = service.addresses;
+  const listeners = [
+    "--probes",
+    service.probesAddress ?? "",
+    "--admin",
+    service.operatorAddress ?? "",
+  ];
   const args = ["--prover", "fake", "--listen", grpc, ...listeners];
   const { code, stdout } = await cli("doctor", ...args);
-  expect(stdout.match(/WARN {2}(listen|http) +lean-aggregator test runs on/g)).toHaveLength(2);
+  expect(stdout).toMatch(/WARN {2}listen +lean-aggregator test runs on/);
+  expect(stdout).toMatch(/WARN {2}probes +lean-aggregator's listener for probes runs on/);
   expect(stdout).toMatch(/WARN {2}admin +lean-aggregator's admin listener runs on/);
   expect(code).toBe(0);
 });
 
 describe("serve", () => {
-  const free = ["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+  const free = ["--probes", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
 
   test("answers until SIGTERM, then ends with 0", async () => {
     const args = ["serve", "--prover", "fake", "--listen", "127.0.0.1:0", ...free];
@@ -262,7 +268,7 @@ describe("serve", () => {
   });
 
   test("ends with 1 and the address when something listens there already", async () => {
-    const [taken = ""] = service.grpcAddresses;
+    const [taken = ""] = service.addresses;
     const args = ["serve", "--prover", "fake", "--listen", taken, ...free];
     const { code, stderr } = await cli(...args);
     expect(stderr).toMatch(
@@ -272,8 +278,8 @@ describe("serve", () => {
   });
 
   test("ends with 2 and every wrong setting's name", async () => {
-    const { code, stderr } = await cli("serve", "--fence-ms", "soon", "--http", "nowhere");
-    expect(stderr).toMatch(/invalid settings: 2 errors; .*\n {2}--http .*\n {2}--fence-ms /);
+    const { code, stderr } = await cli("serve", "--fence-ms", "soon", "--probes", "nowhere");
+    expect(stderr).toMatch(/invalid settings: 2 errors; .*\n {2}--probes .*\n {2}--fence-ms /);
     expect(code).toBe(2);
   });
 });

@@ -1,4 +1,4 @@
-/** One contract over every stack and protocol: bad content costs its own inputs, each named. */
+/** One contract over every protocol: bad content costs its own inputs, each named. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   LeftOutReason,
@@ -16,7 +16,7 @@ import {
   inventedRaw,
   nodeFor,
   outcomesOf,
-  stacks,
+  protocolNames,
 } from "../../../tools/harness/contract.js";
 import type { AggregatorClient } from "../../../tools/harness/contract.js";
 import { startTestService } from "../../helpers/start-service.js";
@@ -37,10 +37,10 @@ afterAll(() => service.close());
 const leftOut = (outcome: Outcome | undefined) =>
   outcome?.leftOut.map(({ reason, input }) => [reason, input.case, input.value]);
 
-describe.each(stacks)("over %s", (stack) => {
+describe.each(protocolNames)("over %s", (protocol) => {
   let client: AggregatorClient;
   beforeAll(() => {
-    client = clientOver(service, stack);
+    client = clientOver(service, protocol);
   });
 
   test("bad raw signatures are left out, the rest is proved", async () => {
@@ -49,7 +49,7 @@ describe.each(stacks)("over %s", (stack) => {
     const bad = { ...inventedRaw(0, 3), signature: inventedRaw(0, 4).signature };
     const wrongLeaf = inventedRaw(0, 5, 101);
     const rawSignatures = [inventedRaw(0, 0), short, unknown, bad, wrongLeaf];
-    const [outcome] = await outcomesOf(client, nodeFor(stack, "raws"), [
+    const [outcome] = await outcomesOf(client, nodeFor(protocol, "raws"), [
       { data: inventedData(0), rawSignatures },
     ]);
     expect(outcome).toMatchObject({
@@ -69,7 +69,7 @@ describe.each(stacks)("over %s", (stack) => {
 
   test("a raw signature that is there twice counts once", async () => {
     const rawSignatures = [inventedRaw(0, 0), inventedRaw(0, 1), inventedRaw(0, 0)];
-    const [outcome] = await outcomesOf(client, nodeFor(stack, "twice"), [
+    const [outcome] = await outcomesOf(client, nodeFor(protocol, "twice"), [
       { data: inventedData(0), rawSignatures },
     ]);
     expect(outcome).toMatchObject({ status: OutcomeStatus.PROVED, participants: bits([0, 1]) });
@@ -80,14 +80,14 @@ describe.each(stacks)("over %s", (stack) => {
     const keys = keyTable(4).map((entry) =>
       entry.validatorIndex === 1 ? { ...entry, publicKey: publicKey(1).slice(1) } : entry,
     );
-    const node = nodeFor(stack, "key length");
+    const node = nodeFor(protocol, "key length");
     const [outcome] = await outcomesOf(client, node, [inventedGroup(0, [0, 1, 2])], keys);
     expect(outcome).toMatchObject({ status: OutcomeStatus.PROVED, participants: bits([0, 2]) });
     expect(leftOut(outcome)).toEqual([[LeftOutReason.UNKNOWN_KEY, "validatorIndex", 1]]);
   });
 
   test("children are folded in up to the prover's limit, the others named", async () => {
-    const node = nodeFor(stack, "children");
+    const node = nodeFor(protocol, "children");
     const children = [];
     for (const validators of [[0, 1], [2], [3, 4]]) {
       const [{ proof = new Uint8Array(), participants = new Uint8Array() } = {}] = await outcomesOf(
@@ -115,7 +115,7 @@ describe.each(stacks)("over %s", (stack) => {
       { participants, proof: new Uint8Array() },
     ];
     const forged = [{ participants, proof: new Uint8Array(100) }];
-    const [outcome, other] = await outcomesOf(client, nodeFor(stack, "bad children"), [
+    const [outcome, other] = await outcomesOf(client, nodeFor(protocol, "bad children"), [
       { ...inventedGroup(0), children },
       { ...inventedGroup(1), children: forged },
     ]);
@@ -129,7 +129,7 @@ describe.each(stacks)("over %s", (stack) => {
 
   test("groups over the limit are not started, the others are proved", async () => {
     const groups = Array.from({ length: limits.groupsMax + 2 }, (_, n) => inventedGroup(n, [0]));
-    const ended = await outcomesOf(client, nodeFor(stack, "groups"), groups);
+    const ended = await outcomesOf(client, nodeFor(protocol, "groups"), groups);
     const { PROVED, NOT_STARTED } = OutcomeStatus;
     expect(ended.map(({ status }) => status)).toEqual([
       ...Array<OutcomeStatus>(limits.groupsMax).fill(PROVED),
@@ -141,7 +141,7 @@ describe.each(stacks)("over %s", (stack) => {
 
   test("a group with nothing good left is rejected, an empty one has nothing to prove", async () => {
     const bad = { ...inventedRaw(0, 0), signature: new Uint8Array(64) };
-    const ended = await outcomesOf(client, nodeFor(stack, "rejected"), [
+    const ended = await outcomesOf(client, nodeFor(protocol, "rejected"), [
       { data: inventedData(0), rawSignatures: [bad] },
       { data: inventedData(1) },
     ]);

@@ -1,4 +1,4 @@
-/** One contract over every stack and protocol: broken structure is refused, naming the field. */
+/** One contract over every protocol: broken structure is refused, naming the field. */
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -14,7 +14,7 @@ import {
   inventedData,
   inventedGroup,
   nodeFor,
-  stacks,
+  protocolNames,
 } from "../../../tools/harness/contract.js";
 import type { AggregatorClient } from "../../../tools/harness/contract.js";
 import { startTestService } from "../../helpers/start-service.js";
@@ -32,11 +32,11 @@ async function refusalOf(call: Promise<unknown>): Promise<ConnectError> {
   return error;
 }
 
-describe.each(stacks)("over %s", (stack) => {
+describe.each(protocolNames)("over %s", (protocol) => {
   let client: AggregatorClient;
-  const node = nodeFor(stack, "refusals");
+  const node = nodeFor(protocol, "refusals");
   beforeAll(() => {
-    client = clientOver(service, stack);
+    client = clientOver(service, protocol);
   });
 
   test.each<[string, Parameters<typeof create<typeof SubmitSnapshotRequestSchema>>[1], RegExp]>([

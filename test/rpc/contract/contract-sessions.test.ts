@@ -1,4 +1,4 @@
-/** One contract over every stack and protocol: retries, busy nodes, new epochs, cancelling. */
+/** One contract over every protocol: retries, busy nodes, new epochs, cancelling. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -15,7 +15,7 @@ import {
   inventedGroup,
   nodeFor,
   sessionIdOf,
-  stacks,
+  protocolNames,
 } from "../../../tools/harness/contract.js";
 import type { AggregatorClient } from "../../../tools/harness/contract.js";
 import { startTestService } from "../../helpers/start-service.js";
@@ -29,10 +29,10 @@ beforeAll(async () => {
 afterEach(() => gate.open());
 afterAll(() => service.close());
 
-describe.each(stacks)("over %s", (stack) => {
+describe.each(protocolNames)("over %s", (protocol) => {
   let client: AggregatorClient;
   beforeAll(() => {
-    client = clientOver(service, stack);
+    client = clientOver(service, protocol);
   });
 
   const requestOf = (node: { nodeId: string; nodeEpoch: bigint }, groups = 1) => ({
@@ -53,7 +53,7 @@ describe.each(stacks)("over %s", (stack) => {
   const superseded = [OutcomeStatus.NOT_STARTED, OutcomeReason.SUPERSEDED];
 
   test("a second snapshot is skipped while the first is in flight, and told what is in the way", async () => {
-    const node = nodeFor(stack, "busy");
+    const node = nodeFor(protocol, "busy");
     gate.shut();
     const sessionId = sessionIdOf(await client.submitSnapshot(requestOf(node)));
     const { result } = await client.submitSnapshot(requestOf(node));
@@ -64,7 +64,7 @@ describe.each(stacks)("over %s", (stack) => {
   });
 
   test("a retry gets the first answer, whatever its budgets; other content is refused", async () => {
-    const request = { ...requestOf(nodeFor(stack, "retry")), requestId: "a" };
+    const request = { ...requestOf(nodeFor(protocol, "retry")), requestId: "a" };
     gate.shut();
     const first = await client.submitSnapshot(request);
     expect(await client.submitSnapshot({ ...request, deadlineMs: 9 })).toEqual(first);
@@ -73,7 +73,7 @@ describe.each(stacks)("over %s", (stack) => {
   });
 
   test("a skip is not remembered: the same request is accepted once there is room", async () => {
-    const node = nodeFor(stack, "skip");
+    const node = nodeFor(protocol, "skip");
     gate.shut();
     const sessionId = sessionIdOf(await client.submitSnapshot(requestOf(node)));
     const request = { ...requestOf(node, 2), requestId: "a" };
@@ -85,7 +85,7 @@ describe.each(stacks)("over %s", (stack) => {
   });
 
   test("with REPLACE the new session takes the place of what the old one has queued", async () => {
-    const node = nodeFor(stack, "replace");
+    const node = nodeFor(protocol, "replace");
     gate.shut();
     const old = sessionIdOf(await client.submitSnapshot(requestOf(node, 3)));
     const busyPolicy = BusyPolicy.REPLACE;
@@ -96,7 +96,7 @@ describe.each(stacks)("over %s", (stack) => {
   });
 
   test("a new epoch of the node supersedes what its predecessor has queued", async () => {
-    const node = nodeFor(stack, "epoch");
+    const node = nodeFor(protocol, "epoch");
     gate.shut();
     const old = sessionIdOf(await client.submitSnapshot(requestOf(node, 2)));
     const reborn = { ...node, nodeEpoch: 2n };
@@ -107,7 +107,7 @@ describe.each(stacks)("over %s", (stack) => {
   });
 
   test("a stream of one session ends when there is nothing to come, or with what GetSession says", async () => {
-    const node = nodeFor(stack, "one session");
+    const node = nodeFor(protocol, "one session");
     const kindsOf = async (of: { nodeId: string }, sessionId: string, cursor = "") => {
       const kinds: (string | undefined)[] = [];
       let last = cursor;
@@ -134,15 +134,15 @@ describe.each(stacks)("over %s", (stack) => {
     // Nobody's, and another's.
     const unknown = { code: Code.NotFound, rawMessage: expect.stringMatching(/^session_id: no /) };
     expect((await kindsOf(node, "none")).ended).toMatchObject(unknown);
-    const stranger = nodeFor(stack, "stranger");
+    const stranger = nodeFor(protocol, "stranger");
     expect((await kindsOf(stranger, sessionId)).ended).toMatchObject(unknown);
   });
 
   test("cancelling ends a session or some of its groups, again and again, for its node only", async () => {
-    const node = nodeFor(stack, "cancel");
+    const node = nodeFor(protocol, "cancel");
     gate.shut();
     const sessionId = sessionIdOf(await client.submitSnapshot(requestOf(node, 3)));
-    const stranger = { node: nodeFor(stack, "stranger"), sessionId };
+    const stranger = { node: nodeFor(protocol, "stranger"), sessionId };
     await expect(client.cancelSession(stranger)).rejects.toThrow(/session_id/);
     const outside = { node, sessionId, groupIndices: [3] };
     await expect(client.cancelSession(outside)).rejects.toThrow(/group_indices/);

@@ -1,4 +1,4 @@
-/** One contract over every stack and protocol: proofs, streams, deadlines. */
+/** One contract over every protocol: proofs, streams, deadlines. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -18,7 +18,7 @@ import {
   nodeFor,
   outcomesOf,
   sessionIdOf,
-  stacks,
+  protocolNames,
 } from "../../../tools/harness/contract.js";
 import type { AggregatorClient } from "../../../tools/harness/contract.js";
 import { startTestService } from "../../helpers/start-service.js";
@@ -45,16 +45,16 @@ async function read(open: Open, count = Infinity): Promise<StreamResultsResponse
   return events;
 }
 
-describe.each(stacks)("over %s", (stack) => {
+describe.each(protocolNames)("over %s", (protocol) => {
   let client: AggregatorClient;
   beforeAll(() => {
-    client = clientOver(service, stack);
+    client = clientOver(service, protocol);
   });
   const results = (request: MessageInitShape<typeof StreamResultsRequestSchema>, count?: number) =>
     read((signal) => client.streamResults(request, { signal }), count);
 
   test("a good group is proved, its participants exact and its proof valid", async () => {
-    const node = nodeFor(stack, "proved");
+    const node = nodeFor(protocol, "proved");
     const [outcome] = await outcomesOf(client, node, [inventedGroup(0)]);
     expect(outcome).toMatchObject({
       status: OutcomeStatus.PROVED,
@@ -73,7 +73,7 @@ describe.each(stacks)("over %s", (stack) => {
   });
 
   test("a stream opens, gives outcome and summary, and ends with its session", async () => {
-    const node = nodeFor(stack, "stream");
+    const node = nodeFor(protocol, "stream");
     const request = { node, snapshot: snapshot(100, [inventedGroup(0)]) };
     const sessionId = sessionIdOf(await client.submitSnapshot(request));
     const events = await results({ node, sessionId });
@@ -81,7 +81,7 @@ describe.each(stacks)("over %s", (stack) => {
   });
 
   test("a stream resumed anywhere gives what one without a break would have given", async () => {
-    const node = nodeFor(stack, "resume");
+    const node = nodeFor(protocol, "resume");
     for (let done = 0; done < 3; done++) {
       await outcomesOf(client, node, [inventedGroup(0), inventedGroup(1)]);
     }
@@ -97,7 +97,7 @@ describe.each(stacks)("over %s", (stack) => {
   });
 
   test("a filter makes no gaps: its cursor resumes past other sessions' events", async () => {
-    const node = nodeFor(stack, "filter");
+    const node = nodeFor(protocol, "filter");
     for (let done = 0; done < 3; done++) await outcomesOf(client, node, [inventedGroup(0)]);
     const [, , first, , , last] = await results({ node, noFollow: true });
     const sessionId = (last?.event.value as { sessionId: string }).sessionId;
@@ -106,7 +106,7 @@ describe.each(stacks)("over %s", (stack) => {
   });
 
   test("a reader of another instance's cursor gets a gap, then what there is", async () => {
-    const node = nodeFor(stack, "instance");
+    const node = nodeFor(protocol, "instance");
     await outcomesOf(client, node, [inventedGroup(0)]);
     const cursor = Buffer.from("ffffffffffffffff:3").toString("base64url");
     const events = await results({ node, cursor, noFollow: true });
@@ -115,7 +115,7 @@ describe.each(stacks)("over %s", (stack) => {
   });
 
   test("the call's deadline is the budget where the request has none", async () => {
-    const node = nodeFor(stack, "deadline");
+    const node = nodeFor(protocol, "deadline");
     const request = { node, snapshot: snapshot(100, [inventedGroup(0)]) };
     const { result } = await client.submitSnapshot(request, { timeoutMs: 3000 });
     expect(result).toMatchObject({
@@ -128,7 +128,7 @@ describe.each(stacks)("over %s", (stack) => {
   });
 
   test("a call's deadline of ten minutes is none too long to be answered", async () => {
-    const node = nodeFor(stack, "long deadline");
+    const node = nodeFor(protocol, "long deadline");
     const request = { node, snapshot: snapshot(100, [inventedGroup(0)]) };
     const { result } = await client.submitSnapshot(request, { timeoutMs: 600_000 });
     expect(result).toMatchObject({ case: "accepted", value: { deadlineMs: 6400 } });

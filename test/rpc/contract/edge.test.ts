@@ -1,24 +1,24 @@
-/** The HTTP edge's port: what it serves besides calls, and which protocol it takes a caller for. */
+/** The nodes' address: what it serves besides calls, and which protocol it takes a caller for. */
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { HeldClock, startBareStacks } from "../../../tools/harness/bare-stacks.js";
-import type { BareStacks } from "../../../tools/harness/bare-stacks.js";
+import { HeldClock, startBareServer } from "../../../tools/harness/bare-server.js";
+import type { BareServer } from "../../../tools/harness/bare-server.js";
 import { frame, pathOf, RawClient } from "../../../tools/harness/raw-grpc.js";
 
 const UNIMPLEMENTED = 12;
 const EMPTY = frame(new Uint8Array());
 
-let stacks: BareStacks;
+let bare: BareServer;
 let seen: { callDeadlineMs: number | undefined; isWholeSecondAgo: boolean }[];
 let clock: HeldClock;
 const sockets: Socket[] = [];
 beforeEach(async () => {
   seen = [];
   clock = new HeldClock();
-  stacks = await startBareStacks({
+  bare = await startBareServer({
     clock,
     calls: {
       getSession: (_request, { callDeadlineMs, receivedAtMs }) => {
@@ -30,14 +30,14 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy();
-  const closed = stacks.close();
+  const closed = bare.close();
   clock.fireAll();
   await closed;
 });
 
-const url = (path: string) => `http://${stacks.addresses.edge}${path}`;
+const url = (path: string) => `http://${bare.address}${path}`;
 function dial(): Socket {
-  const [host, port] = stacks.addresses.edge.split(":");
+  const [host, port] = bare.address.split(":");
   const socket = connect({ host: host ?? "", port: Number(port), allowHalfOpen: true });
   sockets.push(socket);
   return socket;
@@ -88,7 +88,7 @@ describe("calls that nobody serves", () => {
   const paths = ["/no.such.Service/Call", pathOf("NoSuchMethod")];
 
   test.each(paths)("%s over gRPC is unimplemented", async (path) => {
-    const client = new RawClient(stacks.addresses.edge);
+    const client = new RawClient(bare.address);
     const status = await client.call(path).end(EMPTY);
     expect(status).toEqual({ code: UNIMPLEMENTED, message: `${path} is not served here` });
     client.close();
@@ -110,7 +110,7 @@ describe("calls that nobody serves", () => {
 
 describe("a call's own timeout", () => {
   const grpc = async (timeout: string) => {
-    const client = new RawClient(stacks.addresses.edge);
+    const client = new RawClient(bare.address);
     const { code } = await client.call("GetSession", { "grpc-timeout": timeout }).end(EMPTY);
     client.close();
     return { code, seen };
@@ -150,9 +150,9 @@ describe("a call's own timeout", () => {
   });
 
   test("receipt is when the headers arrived, not when the body did", async () => {
-    const client = new RawClient(stacks.addresses.edge);
+    const client = new RawClient(bare.address);
     const call = client.call("GetSession");
-    await stacks.memory.reaches(64 * 1024);
+    await bare.memory.reaches(64 * 1024);
     const nowMs = clock.nowMs();
     clock.nowMs = () => nowMs + 1000;
     expect((await call.end(EMPTY)).code).toBe(13);
@@ -203,7 +203,7 @@ describe("a connection", () => {
   });
 
   test("of HTTP/2 is kept while its pings are answered, and cut when not", async () => {
-    const client = new RawClient(stacks.addresses.edge);
+    const client = new RawClient(bare.address);
     await once(client.session, "remoteSettings");
     const mute = dial();
     const noSettings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
@@ -220,37 +220,37 @@ describe("a connection", () => {
   });
 
   test("of HTTP/2 that the service's close finds idle is closed at once", async () => {
-    const client = new RawClient(stacks.addresses.edge);
+    const client = new RawClient(bare.address);
     await once(client.session, "remoteSettings");
     const gone = once(client.session, "close");
-    await stacks.edge.close(60_000);
+    await bare.server.close(60_000);
     await gone;
     await expect(fetch(url("/livez"))).rejects.toThrow();
   });
 
   test("whose caller does not read its answer is cut at the close's bound", async () => {
-    const client = new RawClient(stacks.addresses.edge);
+    const client = new RawClient(bare.address);
     const call = client.call("GetServerInfo");
     call.stream.end(EMPTY);
     await call.status;
-    const closed = stacks.edge.close(1);
+    const closed = bare.server.close(1);
     await once(client.session, "goaway");
     clock.fireAll();
     await closed;
   });
 
   test("with a call that does not end is cut at the close's bound", async () => {
-    const client = new RawClient(stacks.addresses.edge);
+    const client = new RawClient(bare.address);
     const call = client.call("SubmitSnapshot");
-    await stacks.memory.reaches(64 * 1024);
+    await bare.memory.reaches(64 * 1024);
     const socket = dial();
     socket.write(`POST ${pathOf("SubmitSnapshot")} HTTP/1.1\r\nhost: x\r\n`);
     socket.write("content-type: application/json\r\ncontent-length: 9\r\n\r\n");
-    await stacks.memory.reaches(64 * 1024 + 9);
-    const closed = stacks.edge.close(1);
+    await bare.memory.reaches(64 * 1024 + 9);
+    const closed = bare.server.close(1);
     clock.fireAll();
     await closed;
     await expect(call.status).rejects.toThrow();
-    await stacks.memory.reaches(0);
+    await bare.memory.reaches(0);
   });
 });

@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => service.close());
 
 const post = (body: string | Uint8Array<ArrayBuffer>, type = "application/json") =>
-  fetch(`http://${service.httpAddress}${pathOf("SubmitSnapshot")}`, {
+  fetch(`http://${service.addresses[0]}${pathOf("SubmitSnapshot")}`, {
     method: "POST",
     headers: { "content-type": type },
     body,

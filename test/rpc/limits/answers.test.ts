@@ -1,4 +1,4 @@
-/** Answers count as held until their callers have taken them, on both stacks, for a bounded time. */
+/** Answers count as held until their callers have taken them, for a bounded time. */
 import { connect } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, describe, expect, test } from "vitest";
@@ -8,8 +8,8 @@ import {
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
 import type { Calls } from "../../../server/rpc/handlers.js";
-import { HeldClock, startBareStacks } from "../../../tools/harness/bare-stacks.js";
-import { clientOver, Gate, sessionIdOf, stacks } from "../../../tools/harness/contract.js";
+import { HeldClock, startBareServer } from "../../../tools/harness/bare-server.js";
+import { clientOver, Gate, sessionIdOf } from "../../../tools/harness/contract.js";
 import { frame, pathOf, RawClient } from "../../../tools/harness/raw-grpc.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { dataOf, snapshot } from "../../../tools/harness/vectors.js";
@@ -34,16 +34,16 @@ const answering = (bytes: number): Partial<Calls> => ({
   },
 });
 
-describe.each(["grpc", "edge"] as const)("on the %s stack", (stack) => {
-  /** What a request holds after it was read: on the edge, its framing. */
-  const request = stack === "grpc" ? 0 : EMPTY.length;
+describe("an answer", () => {
+  /** Bytes that a request holds after it was read: its framing. */
+  const request = EMPTY.length;
 
   async function start(options: { bytesMax?: number; calls?: Partial<Calls> } = {}) {
     const clock = new HeldClock();
-    const bare = await startBareStacks({ clock, calls: answering(BYTES), ...options });
+    const bare = await startBareServer({ clock, calls: answering(BYTES), ...options });
     closers.push(() => bare.close());
     const ask = () => {
-      const client = new RawClient(bare.addresses[stack], NARROW);
+      const client = new RawClient(bare.address, NARROW);
       closers.push(() => client.close());
       const call = client.call("GetSession");
       call.stream.end(EMPTY);
@@ -118,9 +118,9 @@ test("over HTTP/1.1 too: an answer that stays in the way is cut in time", async 
   const clock = new HeldClock();
   // More than both ends' sockets take by themselves.
   const bytes = 30 * 1024 * 1024;
-  const bare = await startBareStacks({ clock, calls: answering(bytes) });
+  const bare = await startBareServer({ clock, calls: answering(bytes) });
   closers.push(() => bare.close());
-  const [host = "", port] = bare.addresses.edge.split(":");
+  const [host = "", port] = bare.address.split(":");
   const socket = connect({ host, port: Number(port) });
   closers.push(() => socket.destroy());
   const head = ["content-type: application/proto", "content-length: 0", `host: ${host}`];
@@ -141,7 +141,7 @@ test.each(["GetSession", "CancelSession"])("%s holds what it tells of", async (m
     signature,
   }));
   const node = { nodeId: "node" };
-  const client = clientOver(service, stacks[0] ?? "");
+  const client = clientOver(service, "gRPC");
   const group = { data: dataOf(0), rawSignatures };
   const sessionId = sessionIdOf(
     await client.submitSnapshot({ node, snapshot: snapshot(100, [group], []) }),
@@ -150,7 +150,7 @@ test.each(["GetSession", "CancelSession"])("%s holds what it tells of", async (m
   const ended = INPUTS * limits.leftOutBytes;
   await expect.poll(heldBytes).toBe(ended);
 
-  const raw = new RawClient(service.grpcAddresses[0] ?? "", NARROW);
+  const raw = new RawClient(service.addresses[0] ?? "", NARROW);
   closers.push(() => raw.close());
   // Both requests have these fields under the same numbers.
   const bytes = toBinary(

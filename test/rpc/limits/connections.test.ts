@@ -1,4 +1,4 @@
-/** What one connection may do and how many there may be, on both stacks alike. */
+/** What one connection may do and how many there may be, on both bare alike. */
 import { once } from "node:events";
 import { constants } from "node:http2";
 import { connect } from "node:net";
@@ -10,8 +10,8 @@ import {
   GetSessionResponseSchema,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
-import { HeldClock, startBareStacks } from "../../../tools/harness/bare-stacks.js";
-import type { BareStacks } from "../../../tools/harness/bare-stacks.js";
+import { HeldClock, startBareServer } from "../../../tools/harness/bare-server.js";
+import type { BareServer } from "../../../tools/harness/bare-server.js";
 import { metricValue } from "../../helpers/metric-value.js";
 import { frame, pathOf, RawClient } from "../../../tools/harness/raw-grpc.js";
 import {
@@ -34,7 +34,7 @@ const INVALID_ARGUMENT = 3;
 const HELLO = Buffer.concat([PREFACE, settings()]);
 
 let clock: HeldClock;
-let stacks: BareStacks;
+let bare: BareServer;
 let sockets: Socket[];
 /** Resolves once a call of GetSession, which waits until it is released, is with its handler. */
 let arrived: Promise<void>;
@@ -48,7 +48,7 @@ beforeEach(async () => {
   let arrive = () => {};
   arrived = new Promise((resolve) => (arrive = resolve));
   const released = new Promise<void>((resolve) => (release = resolve));
-  stacks = await startBareStacks({
+  bare = await startBareServer({
     clock,
     calls: {
       getServerInfo: () => {
@@ -66,28 +66,25 @@ beforeEach(async () => {
 afterEach(async () => {
   release();
   for (const socket of sockets) socket.destroy();
-  const closed = stacks.close();
+  const closed = bare.close();
   clock.fireAll();
   await closed;
 });
 
 const metric = (name: string, labels: Record<string, string>) =>
-  metricValue(stacks.metrics.registry, name, labels);
+  metricValue(bare.metrics.registry, name, labels);
 
-describe.each([
-  ["the data plane", "grpc", "grpc"],
-  ["the HTTP edge", "edge", "http"],
-] as const)("on %s", (_name, stack, listener) => {
+describe("over HTTP/2", () => {
   const cuts = (cause: string) =>
-    metric("lean_aggregator_server_connections_cut_total", { listener, cause });
+    metric("lean_aggregator_server_connections_cut_total", { listener: "nodes", cause });
 
   async function connected(): Promise<RawClient> {
-    const client = new RawClient(stacks.addresses[stack]);
+    const client = new RawClient(bare.address);
     await once(client.session, "remoteSettings");
     return client;
   }
   function dial(): Socket {
-    const [host = "", port] = stacks.addresses[stack].split(":");
+    const [host = "", port] = bare.address.split(":");
     const socket = connect({ host, port: Number(port) });
     sockets.push(socket);
     return socket;
@@ -163,7 +160,7 @@ describe.each([
   });
 
   test("one that changes its settings too often gets a reason, and is cut", async () => {
-    const client = await RawConnection.open(stacks.addresses[stack], HELLO);
+    const client = await RawConnection.open(bare.address, HELLO);
     // The hello has settings of its own.
     for (let sent = 1; sent < limits.settingsMax; sent++) await client.write(settings());
     await client.write(ping());
@@ -177,7 +174,7 @@ describe.each([
 
   test("the next from the address of one that was cut waits a moment, and no open one does", async () => {
     const open = await connected();
-    const rude = await RawConnection.open(stacks.addresses[stack], HELLO);
+    const rude = await RawConnection.open(bare.address, HELLO);
     await rude.write(...Array.from({ length: limits.settingsMax + 1 }, () => settings()));
     await rude.closed;
     let isServed = false;
@@ -198,7 +195,7 @@ describe.each([
 
   test("one that sends all its calls at once does not hold up another", async () => {
     const quiet = await connected();
-    const crowd = await RawConnection.open(stacks.addresses[stack], HELLO);
+    const crowd = await RawConnection.open(bare.address, HELLO);
     const block = callHeaders(pathOf("GetServerInfo"));
     const calls = Array.from({ length: limits.callsPerConnectionMax }, () => {
       const stream = crowd.stream();
@@ -233,7 +230,7 @@ describe.each([
     ["CANCEL", constants.NGHTTP2_CANCEL],
     ["NO_ERROR", constants.NGHTTP2_NO_ERROR],
   ])("one that starts calls and resets them with %s gets a reason, and is cut", async (_, code) => {
-    const client = await RawConnection.open(stacks.addresses[stack], HELLO);
+    const client = await RawConnection.open(bare.address, HELLO);
     await takeBack(client, limits.resetsMax + 1, code);
     await client.closed;
     expect(client.ending).toBe("ENHANCE_YOUR_CALM");
@@ -241,7 +238,7 @@ describe.each([
   });
 
   test("one that takes back as many calls as it may is kept, and is cut at one more", async () => {
-    const client = await RawConnection.open(stacks.addresses[stack], HELLO);
+    const client = await RawConnection.open(bare.address, HELLO);
     // Its ping is answered once what came before has been read.
     const pings = () => client.received.get(FRAME.PING);
     await takeBack(client, limits.resetsMax);
@@ -274,16 +271,16 @@ describe.each([
     const client = await connected();
     const large = client.call("GetServerInfo", { "x-large": "x".repeat(limits.headerBytesMax) });
     await expect(large.end(EMPTY)).rejects.toThrow();
-    const next = new RawClient(stacks.addresses[stack]);
+    const next = new RawClient(bare.address);
     expect(await next.call("GetServerInfo").end(EMPTY)).toMatchObject({ code: OK });
     next.close();
     client.session.destroy();
   });
 });
 
-describe("on the HTTP edge, HTTP/1.1", () => {
+describe("over HTTP/1.1", () => {
   const post = (headers: Record<string, string> = {}) =>
-    fetch(`http://${stacks.addresses.edge}${pathOf("GetServerInfo")}`, {
+    fetch(`http://${bare.address}${pathOf("GetServerInfo")}`, {
       method: "POST",
       headers: { "content-type": "application/json", ...headers },
       body: "{}",
@@ -296,7 +293,7 @@ describe("on the HTTP edge, HTTP/1.1", () => {
   test("ends an old connection with its next answer", async () => {
     const socket = connect({
       host: "127.0.0.1",
-      port: Number(stacks.addresses.edge.split(":")[1]),
+      port: Number(bare.address.split(":")[1]),
     });
     sockets.push(socket);
     const request = "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";

@@ -7,7 +7,7 @@ import { limits } from "../../../server/limits.js";
 import { startFakeProver } from "../../../server/prover/fake.js";
 import type { Service } from "../../../server/service.js";
 import type { AggregatorClient } from "../../../tools/harness/contract.js";
-import { clientOver, inventedGroup, outcomesOf, stacks } from "../../../tools/harness/contract.js";
+import { clientOver, inventedGroup, outcomesOf } from "../../../tools/harness/contract.js";
 import { SkippingClock } from "../../../tools/harness/skipping-clock.js";
 import { listenTestService } from "../../helpers/start-service.js";
 import { startTcpProxy } from "../tcp-proxy.js";
@@ -23,7 +23,7 @@ beforeEach(async () => {
   const prover = () => startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() });
   service = await listenTestService(prover, {}, { clock });
   await service.ready();
-  client = clientOver(service, stacks[0] ?? "");
+  client = clientOver(service, "gRPC");
 });
 afterEach(() => service.close());
 
@@ -65,7 +65,7 @@ test("a forgotten node's cursor gets a gap, then all that there is", async () =>
 });
 
 test("an adapter that was cut off until it was forgotten goes on with its next snapshot", async () => {
-  const address = service.grpcAddresses[0] ?? "";
+  const address = service.addresses[0] ?? "";
   const proxy = await startTcpProxy(address);
   const errors: string[] = [];
   const adapter = new TickAggregator({

@@ -3,13 +3,7 @@ import { createHash } from "node:crypto";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { limits } from "../../../server/limits.js";
 import type { Service } from "../../../server/service.js";
-import {
-  clientOver,
-  Gate,
-  inventedData,
-  inventedGroup,
-  stacks,
-} from "../../../tools/harness/contract.js";
+import { clientOver, Gate, inventedData, inventedGroup } from "../../../tools/harness/contract.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { bits, keyTable, snapshot } from "../../../tools/harness/vectors.js";
 import type { GroupInit } from "../../../tools/harness/vectors.js";
@@ -26,7 +20,7 @@ afterEach(async () => {
 
 /** What a snapshot holds while it waits behind another's proof. */
 async function heldBy(groups: GroupInit[], keys = keyTable(1)) {
-  const client = clientOver(service, stacks[0] ?? "");
+  const client = clientOver(service, "gRPC");
   const heldBytes = async () => (await service.metrics.heldBytes.get()).values[0]?.value ?? NaN;
   const submit = async (nodeId: string, of: ReturnType<typeof snapshot>) => {
     const { result } = await client.submitSnapshot({

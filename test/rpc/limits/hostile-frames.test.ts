@@ -1,22 +1,22 @@
-/** Truncated and random bytes on both stacks: a typed refusal, no memory kept, and life goes on. */
+/** Truncated and random bytes on both bare: a typed refusal, no memory kept, and life goes on. */
 import { connect } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SubmitSnapshotRequestSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { startBareStacks } from "../../../tools/harness/bare-stacks.js";
-import type { BareStacks } from "../../../tools/harness/bare-stacks.js";
+import { startBareServer } from "../../../tools/harness/bare-server.js";
+import type { BareServer } from "../../../tools/harness/bare-server.js";
 import { frame, pathOf, RawClient } from "../../../tools/harness/raw-grpc.js";
 import { dataOf, keyTable, raws, snapshot } from "../../../tools/harness/vectors.js";
 
 const [OK, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL] = [0, 3, 8, 12, 13];
 
-let stacks: BareStacks;
+let bare: BareServer;
 let client: RawClient;
 beforeAll(async () => {
-  stacks = await startBareStacks();
+  bare = await startBareServer();
 });
-afterAll(() => stacks.close());
+afterAll(() => bare.close());
 
 const message = toBinary(
   SubmitSnapshotRequestSchema,
@@ -31,12 +31,12 @@ const message = toBinary(
 async function lives(): Promise<void> {
   const status = await client.call("GetServerInfo").end(frame(new Uint8Array()));
   expect(status.code).toBe(0);
-  await stacks.memory.reaches(0);
+  await bare.memory.reaches(0);
 }
 
-describe.each(["grpc", "edge"] as const)("on the %s stack", (stack) => {
+describe("gRPC", () => {
   beforeAll(() => {
-    client = new RawClient(stacks.addresses[stack]);
+    client = new RawClient(bare.address);
   });
   afterAll(() => client.close());
 
@@ -79,7 +79,7 @@ describe.each(["grpc", "edge"] as const)("on the %s stack", (stack) => {
   test("callers that vanish at any point leave nothing held", async () => {
     const whole = frame(message);
     const property = fc.asyncProperty(fc.nat(whole.length), async (at) => {
-      const other = new RawClient(stacks.addresses[stack]);
+      const other = new RawClient(bare.address);
       const call = other.call("SubmitSnapshot").send(whole.subarray(0, at));
       await other.ping().catch(() => undefined);
       call.stream.close();
@@ -93,7 +93,7 @@ describe.each(["grpc", "edge"] as const)("on the %s stack", (stack) => {
     const property = fc.asyncProperty(
       fc.uint8Array({ minLength: 1, maxLength: 200 }),
       async (bytes) => {
-        const [host = "", port] = stacks.addresses[stack].split(":");
+        const [host = "", port] = bare.address.split(":");
         const socket = connect({ host, port: Number(port) });
         const closed = new Promise((resolve) => socket.on("close", resolve));
         socket
@@ -110,7 +110,7 @@ describe.each(["grpc", "edge"] as const)("on the %s stack", (stack) => {
   test("a corrupt HTTP/2 connection does no harm to others", async () => {
     const start = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     const property = fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (bytes) => {
-      const [host = "", port] = stacks.addresses[stack].split(":");
+      const [host = "", port] = bare.address.split(":");
       const socket = connect({ host, port: Number(port) });
       socket.on("error", () => undefined).resume();
       await new Promise((resolve) => socket.write(Buffer.concat([start, bytes]), resolve));
@@ -125,7 +125,7 @@ describe.each(["grpc", "edge"] as const)("on the %s stack", (stack) => {
 
 describe("Connect over HTTP/1.1", () => {
   const post = (type: string, body: Uint8Array) =>
-    fetch(`http://${stacks.addresses.edge}${pathOf("SubmitSnapshot")}`, {
+    fetch(`http://${bare.address}${pathOf("SubmitSnapshot")}`, {
       method: "POST",
       headers: { "content-type": type },
       body: new Uint8Array(body),
@@ -141,7 +141,7 @@ describe("Connect over HTTP/1.1", () => {
       expect(["ok", "invalid_argument"]).toContain(code);
     });
     await fc.assert(property, { numRuns: 200 });
-    await stacks.memory.reaches(0);
+    await bare.memory.reaches(0);
   });
 
   test("gRPC-Web frames that are cut short are answered with a status", async () => {
@@ -150,7 +150,7 @@ describe("Connect over HTTP/1.1", () => {
       const response = await post("application/grpc-web+proto", whole.subarray(0, at));
       expect(await response.text()).toContain("grpc-status: 3");
     }
-    await stacks.memory.reaches(0);
+    await bare.memory.reaches(0);
   });
 
   test("JSON with half a surrogate pair is refused, and not cut off", async () => {
@@ -161,11 +161,11 @@ describe("Connect over HTTP/1.1", () => {
     expect(await plain.json()).toMatchObject({ code: "invalid_argument" });
     const pair = Buffer.from('{"requestId": "\\ud83d\\ude00"}');
     expect((await post("application/json", pair)).status).toBe(200);
-    await stacks.memory.reaches(0);
+    await bare.memory.reaches(0);
   });
 
   test("a content type that no protocol has is refused", async () => {
     expect((await post("text/plain", new Uint8Array(1))).status).toBe(415);
-    await stacks.memory.reaches(0);
+    await bare.memory.reaches(0);
   });
 });

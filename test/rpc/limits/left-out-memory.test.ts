@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { limits } from "../../../server/limits.js";
 import { startFakeProver } from "../../../server/prover/fake.js";
 import type { Service } from "../../../server/service.js";
-import { clientOver, outcomesOf, stacks } from "../../../tools/harness/contract.js";
+import { clientOver, outcomesOf } from "../../../tools/harness/contract.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { dataOf } from "../../../tools/harness/vectors.js";
 
@@ -22,7 +22,7 @@ test("a thousand unknown validators count as held once their group has ended", a
     validatorIndex,
     signature: new Uint8Array(),
   }));
-  const client = clientOver(service, stacks[0] ?? "");
+  const client = clientOver(service, "gRPC");
   const group = { data: dataOf(0), rawSignatures };
   const [outcome] = await outcomesOf(client, { nodeId: "node" }, [group], []);
   expect(outcome?.leftOut.length).toBe(INPUTS);

@@ -13,7 +13,7 @@ test("a node beyond the limit is refused and holds no memory", async () => {
   const service = await startTestService(() => prover);
   const client = createClient(
     AggregatorService,
-    createGrpcTransport({ baseUrl: `http://${service.grpcAddresses[0]}` }),
+    createGrpcTransport({ baseUrl: `http://${service.addresses[0]}` }),
   );
   const heldBytes = async () => (await service.metrics.heldBytes.get()).values[0]?.value;
   const submit = async (nodeId: string) => {

@@ -34,7 +34,7 @@ async function windowsOf(session: ClientHttp2Session) {
 }
 
 test("over TCP, a megabyte may be on its way", async () => {
-  const session = connectHttp2(`http://${service.grpcAddresses[0]}`);
+  const session = connectHttp2(`http://${service.addresses[0]}`);
   expect(await windowsOf(session)).toEqual({ stream: MIB, connection: MIB });
 });
 

@@ -15,7 +15,7 @@ test("a verification beyond the limit is refused at once, and one is taken when 
   const service = await startTestService(() => prover);
   const client = createClient(
     AggregatorService,
-    createGrpcTransport({ baseUrl: `http://${service.grpcAddresses[0]}` }),
+    createGrpcTransport({ baseUrl: `http://${service.addresses[0]}` }),
   );
   const verify = () =>
     client.verifyAggregate({

@@ -26,19 +26,19 @@ async function withService(
 const unsupported = { kind: "unsupported" };
 
 test("the operator's service is on its own listener only, and alone there", async () => {
-  await withService({}, async ({ adminAddress = "", grpcAddresses: [grpc = ""], httpAddress }) => {
-    expect(adminAddress).toMatch(/^127\.0\.0\.1:[1-9]\d*$/);
-    expect((await callAdmin(adminAddress, "listProvers", {})).devices).toHaveLength(1);
-    await expect(callAdmin(grpc, "listProvers", {})).rejects.toMatchObject(unsupported);
+  await withService({}, async ({ operatorAddress = "", addresses: [nodes = ""] }) => {
+    expect(operatorAddress).toMatch(/^127\.0\.0\.1:[1-9]\d*$/);
+    expect((await callAdmin(operatorAddress, "listProvers", {})).devices).toHaveLength(1);
+    await expect(callAdmin(nodes, "listProvers", {})).rejects.toMatchObject(unsupported);
 
-    const answer = await fetch(`http://${httpAddress}/${AdminService.typeName}/ListProvers`, {
+    const answer = await fetch(`http://${nodes}/${AdminService.typeName}/ListProvers`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: "{}",
     });
     expect(answer.status).toBe(404);
 
-    const client = new AggregatorClient({ address: adminAddress });
+    const client = new AggregatorClient({ address: operatorAddress });
     await expect(client.getServerInfo()).rejects.toMatchObject(unsupported);
     client.close();
   });
@@ -46,16 +46,16 @@ test("the operator's service is on its own listener only, and alone there", asyn
 
 test("a Unix socket is for the service's own user", async () => {
   const path = freshPath("admin.sock");
-  await withService({ admin: `unix:${path}` }, async ({ adminAddress = "" }) => {
-    expect(adminAddress).toBe(`unix:${path}`);
+  await withService({ admin: `unix:${path}` }, async ({ operatorAddress = "" }) => {
+    expect(operatorAddress).toBe(`unix:${path}`);
     expect(statSync(path).mode & 0o777).toBe(0o600);
-    expect((await callAdmin(adminAddress, "listProvers", {})).devices).toHaveLength(1);
+    expect((await callAdmin(operatorAddress, "listProvers", {})).devices).toHaveLength(1);
   });
 });
 
 test("the listener can be off", async () => {
-  await withService({ admin: "off" }, async ({ adminAddress }) => {
-    expect(adminAddress).toBeUndefined();
+  await withService({ admin: "off" }, async ({ operatorAddress }) => {
+    expect(operatorAddress).toBeUndefined();
   });
 });
 
@@ -66,8 +66,8 @@ test("the listener is on loopback by default, and nowhere else in plain text", (
 });
 
 test("a request that is too large for an operator's is refused", async () => {
-  await withService({}, async ({ adminAddress = "" }) => {
-    const call = callAdmin(adminAddress, "endSession", { sessionId: "x".repeat(5000) });
+  await withService({}, async ({ operatorAddress = "" }) => {
+    const call = callAdmin(operatorAddress, "endSession", { sessionId: "x".repeat(5000) });
     await expect(call).rejects.toMatchObject({ kind: "overloaded" });
   });
 });

@@ -24,7 +24,7 @@ let client: AggregatorClient;
 async function start(settings: Record<string, unknown> = {}) {
   prover = new GatedProver();
   service = await startTestService(prover.start, settings);
-  client = new AggregatorClient({ address: service.grpcAddresses[0] ?? "" });
+  client = new AggregatorClient({ address: service.addresses[0] ?? "" });
 }
 async function stop() {
   client.close();
@@ -34,10 +34,10 @@ beforeEach(() => start({ drainMs: 1 }));
 afterEach(stop);
 
 const admin = <M extends AdminMethod>(method: M, request: AdminRequest<M>) =>
-  callAdmin(service.adminAddress ?? "", method, request);
+  callAdmin(service.operatorAddress ?? "", method, request);
 const devices = async () => (await admin("listProvers", {})).devices;
 const sessions = async () => (await admin("listSessions", {})).sessions;
-const readiness = async () => (await fetch(`http://${service.httpAddress}/readyz`)).text();
+const readiness = async () => (await fetch(`http://${service.probesAddress}/readyz`)).text();
 
 const node = { nodeId: "node-1", nodeEpoch: 1n };
 const budgets = { deadlineMs: 50_000, fenceMs: 60_000 };

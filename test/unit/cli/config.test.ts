@@ -17,13 +17,14 @@ function problemsOf(...sources: Record<string, unknown>[]): readonly string[] {
 }
 
 test("an address that is open to others is reported under its own name", () => {
-  expect(problemsOf({ http: "0.0.0.0:80" })).toEqual(["http"]);
+  expect(problemsOf({ listen: "0.0.0.0:80" })).toEqual(["listen"]);
+  expect(problemsOf({ probes: "0.0.0.0:80" })).toEqual([]);
   expect(problemsOf({ listen: ["127.0.0.1:0", "0.0.0.0:80"] })).toEqual(["listen"]);
 });
 
 test("with TLS for other machines a policy is needed, within this one it is not", () => {
   const tls = { tlsCertificate: "tls.crt", tlsKey: "tls.key" };
-  for (const open of [{ listen: "0.0.0.0:1" }, { http: "node-1.example:1" }]) {
+  for (const open of [{ listen: "0.0.0.0:1" }, { listen: "node-1.example:1" }]) {
     expect(problemsOf({ ...tls, ...open })).toEqual(["policy"]);
     expect(problemsOf({ ...tls, ...open, policy: "policy.json" })).toEqual([]);
   }
@@ -31,7 +32,7 @@ test("with TLS for other machines a policy is needed, within this one it is not"
 });
 
 test("addresses of version 6 are addresses too, and devices that share a core are not", () => {
-  expect(problemsOf({ listen: "[::1]:0", http: "[::1]:0", admin: "[::1]:0" })).toEqual([]);
+  expect(problemsOf({ listen: "[::1]:0", probes: "[::1]:0", admin: "[::1]:0" })).toEqual([]);
   const devices = [
     { id: "a", cores: "0-1" },
     { id: "b", cores: "1" },
@@ -44,8 +45,8 @@ test("addresses of version 6 are addresses too, and devices that share a core ar
 });
 
 test("every problem is reported at once, each under its key", () => {
-  const wrong = { listen: "here", http: "nowhere", fenceMs: "soon", lisen: 1, spam: 2 };
-  expect(problemsOf(wrong).toSorted()).toEqual(["fenceMs", "http", "lisen", "listen", "spam"]);
+  const wrong = { listen: "here", probes: "nowhere", fenceMs: "soon", lisen: 1, spam: 2 };
+  expect(problemsOf(wrong).toSorted()).toEqual(["fenceMs", "lisen", "listen", "probes", "spam"]);
 });
 
 test("a setting named __proto__ is an unknown setting like any other", () => {

@@ -19,8 +19,8 @@ import { startTestService } from "../../helpers/start-service.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
 
 const COMMAND = "node dist/cli/main.js";
-const README_GRPC = "127.0.0.1:9190";
-const README_HTTP = "127.0.0.1:9191";
+const README_NODES = "127.0.0.1:9190";
+const README_PROBES = "127.0.0.1:9191";
 /** The node that the README's examples name. */
 const NODE = "node-1";
 
@@ -79,10 +79,10 @@ describe("the documents' shell lines", () => {
     mkdirSync(join(cwd, "deploy"));
     copyFileSync("deploy/policy.json", join(cwd, "deploy/policy.json"));
     env = {
-      LEAN_AGGREGATOR_SERVER: service.grpcAddresses[0] ?? "",
+      LEAN_AGGREGATOR_SERVER: service.addresses[0] ?? "",
       // Of `serve` and `doctor`, which would else take the README's own ports.
       LEAN_AGGREGATOR_LISTEN: "127.0.0.1:0",
-      LEAN_AGGREGATOR_HTTP: "127.0.0.1:0",
+      LEAN_AGGREGATOR_PROBES: "127.0.0.1:0",
       LEAN_AGGREGATOR_ADMIN: "127.0.0.1:0",
       LEAN_AGGREGATOR_PROVER: "fake",
     };
@@ -92,9 +92,9 @@ describe("the documents' shell lines", () => {
   const here = (line: string) =>
     line
       .replaceAll(COMMAND, `'${process.execPath}' '${MAIN}'`)
-      .replaceAll(README_GRPC, service.grpcAddresses[0] ?? "")
-      .replaceAll(README_HTTP, service.httpAddress)
-      .replace(/ admin (\w+)/, ` admin $1 --server ${service.adminAddress ?? ""}`)
+      .replaceAll(README_NODES, service.addresses[0] ?? "")
+      .replaceAll(README_PROBES, service.probesAddress ?? "")
+      .replace(/ admin (\w+)/, ` admin $1 --server ${service.operatorAddress ?? ""}`)
       .replace(/^grpcurl /, `'${GRPCURL}' `)
       .replace(/^curl /, "curl -sS --fail --noproxy '*' ");
 

@@ -96,7 +96,7 @@ test("the worker's proofs are dropped at their fence, and counted", async () => 
 async function startServed(slot: number, proveMs: number) {
   const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
   const service = await startTestService(() => startFakeProver({ proveMs: () => proveMs, sleep }));
-  const [endpoint = ""] = service.grpcAddresses;
+  const [endpoint = ""] = service.addresses;
   const keys = keyTable().map(({ publicKey: key }) => key);
   const verified: number[] = [];
   const news: string[] = [];

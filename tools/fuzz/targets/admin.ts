@@ -20,7 +20,8 @@ interface Call {
   run(service: InProcess, bytes: Uint8Array): unknown;
 }
 
-const caller = { principal: "fuzz", signal: AbortSignal.abort() };
+const signal = AbortSignal.abort();
+const caller = { principal: "fuzz", signal, draining: signal };
 const calls: Call[] = [
   {
     schema: DrainDeviceRequestSchema,

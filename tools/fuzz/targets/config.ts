@@ -15,7 +15,7 @@ const encode = (sources: unknown) => new TextEncoder().encode(JSON.stringify(sou
 const seeds: Sources[] = [
   { file: {}, env: {} },
   {
-    file: { listen: ["127.0.0.1:0", "unix:/tmp/a.sock"], http: "[::1]:9191", admin: "off" },
+    file: { listen: ["127.0.0.1:0", "unix:/tmp/a.sock"], probes: "[::1]:9191", admin: "off" },
     env: {},
   },
   {

@@ -1,12 +1,12 @@
 /**
- * Bodies of calls to the HTTP edge, over a socket: answered in the caller's protocol with a status
+ * Bodies of calls, over a socket: answered in the caller's protocol with a status
  * that is no fault of the server's, and no memory is kept. The first byte says which call it is.
  */
 import { Agent, request as httpRequest } from "node:http";
 import { toJson } from "@bufbuild/protobuf";
 import { fromBinary } from "@bufbuild/protobuf";
 import { SubmitSnapshotRequestSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { startBareStacks } from "../../harness/bare-stacks.js";
+import { startBareServer } from "../../harness/bare-server.js";
 import { frame, pathOf } from "../../harness/raw-grpc.js";
 import { mutateBytes } from "../engine/mutate-bytes.js";
 import { protobufMutator } from "../engine/mutate-protobuf.js";
@@ -77,16 +77,16 @@ export const target: FuzzTarget = {
     }
   },
   open: async () => {
-    const stacks = await startBareStacks();
+    const bare = await startBareServer();
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     return {
       run: async (input) => {
-        await post(stacks.addresses.edge, agent, input);
-        await stacks.memory.reaches(0);
+        await post(bare.address, agent, input);
+        await bare.memory.reaches(0);
       },
       close: async () => {
         agent.destroy();
-        await stacks.close();
+        await bare.close();
       },
     };
   },

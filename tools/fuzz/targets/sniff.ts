@@ -1,11 +1,11 @@
 /**
  * Raw bytes on a listener, in pieces: the connection ends or waits, and the service answers others
- * as before. The first byte says which listener, and how large the pieces are.
+ * as before. The first byte says how large the pieces are.
  */
 import { once } from "node:events";
 import { connect } from "node:net";
-import type { BareStacks } from "../../harness/bare-stacks.js";
-import { startBareStacks } from "../../harness/bare-stacks.js";
+import type { BareServer } from "../../harness/bare-server.js";
+import { startBareServer } from "../../harness/bare-server.js";
 import { frame, pathOf, RawClient } from "../../harness/raw-grpc.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";
@@ -49,22 +49,21 @@ export const target: FuzzTarget = {
       [0, 1, 14].map((first) => new Uint8Array(Buffer.concat([Uint8Array.of(first), opening]))),
     ),
   open: async () => {
-    const stacks = await startBareStacks();
-    const others = [new RawClient(stacks.addresses.grpc), new RawClient(stacks.addresses.edge)];
+    const bare = await startBareServer();
+    const other = new RawClient(bare.address);
     return {
-      run: (input) => run(stacks, others, input),
+      run: (input) => run(bare, other, input),
       close: async () => {
-        for (const other of others) other.close();
-        await stacks.close();
+        other.close();
+        await bare.close();
       },
     };
   },
 };
 
-async function run(stacks: BareStacks, others: RawClient[], input: Uint8Array): Promise<void> {
+async function run(bare: BareServer, other: RawClient, input: Uint8Array): Promise<void> {
   const [first = 0] = input;
-  const isEdge = first % 2 === 0;
-  const [host = "", port] = stacks.addresses[isEdge ? "edge" : "grpc"].split(":");
+  const [host = "", port] = bare.address.split(":");
   const socket = connect({ host, port: Number(port), noDelay: true });
   socket.on("error", () => undefined).resume();
   await once(socket, "connect");
@@ -75,10 +74,9 @@ async function run(stacks: BareStacks, others: RawClient[], input: Uint8Array): 
     const end = piece === pieces - 1 ? input.length : start + pieceBytes;
     await new Promise((resolve) => socket.write(input.subarray(start, end), resolve));
   }
-  const other = others[isEdge ? 1 : 0];
-  const { code } = (await other?.call("GetServerInfo").end(frame(new Uint8Array()))) ?? {};
+  const { code } = await other.call("GetServerInfo").end(frame(new Uint8Array()));
   holds(code === 0, "other connections are served as before");
   // Some wait for more, for as long as the listener lets them: it is ours to go.
   socket.destroy();
-  await stacks.memory.reaches(0);
+  await bare.memory.reaches(0);
 }

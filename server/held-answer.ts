@@ -1,11 +1,11 @@
 /**
- * The answer of one call, held in the memory budget from when it is made until its caller has taken
- * it, or the call has ended in another way. Whoever takes too long is cut.
+ * The answer of one call, held in the memory budget from when it is made until its caller has read
+ * it or the call has ended in another way. A caller that takes too long to read is cut off.
  */
-import type { Clock } from "../clock.js";
-import { limits } from "../limits.js";
-import type { MemoryBudget } from "../memory-budget.js";
-import { overloaded } from "./request-limits.js";
+import type { Clock } from "./clock.js";
+import { limits } from "./limits.js";
+import type { MemoryBudget } from "./memory-budget.js";
+import { overloaded } from "./memory-budget.js";
 
 export interface HeldAnswerModules {
   clock: Clock;
@@ -22,9 +22,9 @@ export class HeldAnswer {
     private readonly modules: HeldAnswerModules,
   ) {}
 
-  /** Before the answer is given, once a call. Throws a `Refusal` when there is no room for it. */
+  /** Call it at most once, before the answer is returned. Throws a `Refusal` when no memory is free. */
   hold(bytes: number): void {
-    // The caller left while its answer was waited for: nothing will be sent.
+    // The caller left while the handler ran: nothing will be sent.
     if (this.isOver) return;
     const { clock, memory } = this.modules;
     const share = memory.reserveForAnswer(bytes);
@@ -36,7 +36,7 @@ export class HeldAnswer {
     };
   }
 
-  /** To be called when the call ends, however it ends. Idempotent. */
+  /** Call it when the call ends, however it ends. Idempotent. */
   release(): void {
     this.isOver = true;
     this.letGo();

@@ -1,7 +1,8 @@
-/** Both RPC stacks over handlers, budget and clock of the test's own. */
+/** The nodes' RPC server over handlers, budget and clock of the test's own. */
 import { create } from "@bufbuild/protobuf";
 import {
   CancelSessionResponseSchema,
+  file_lean_aggregator_v1_aggregator,
   GetServerInfoResponseSchema,
   GetSessionResponseSchema,
   SubmitSnapshotResponseSchema,
@@ -11,14 +12,16 @@ import type { Policy } from "../../server/access/policy.js";
 import { Access } from "../../server/access/access.js";
 import type { Clock } from "../../server/clock.js";
 import { systemClock } from "../../server/clock.js";
+import { limits } from "../../server/limits.js";
 import { createLog } from "../../server/log.js";
 import type { Logger } from "../../server/log.js";
 import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics.js";
 import type { Metrics } from "../../server/metrics.js";
-import { GrpcServer } from "../../server/rpc/grpc-server.js";
 import type { Calls } from "../../server/rpc/handlers.js";
-import { HttpEdge } from "../../server/rpc/server.js";
+import { addAggregatorRoutes } from "../../server/rpc/handlers.js";
+import { Pages } from "../../server/rpc/pages.js";
+import { RpcServer } from "../../server/rpc/server.js";
 import type { TlsSettings } from "../../server/net/tls-files.js";
 import { TlsSource } from "../../server/net/tls-source.js";
 import { createTransportMetrics } from "../../server/net/metrics.js";
@@ -92,13 +95,12 @@ export class HeldClock implements Clock {
   }
 }
 
-export interface BareStacks {
+export interface BareServer {
   memory: WatchedBudget;
   metrics: Metrics;
-  /** Host and port by stack: the data plane, and the HTTP edge. */
-  addresses: { grpc: string; edge: string };
-  grpc: GrpcServer;
-  edge: HttpEdge;
+  /** Host and port. */
+  address: string;
+  server: RpcServer;
   close(): Promise<void>;
 }
 
@@ -111,7 +113,7 @@ export interface BareOptions {
   policy?: Policy;
 }
 
-export async function startBareStacks(options: BareOptions = {}): Promise<BareStacks> {
+export async function startBareServer(options: BareOptions = {}): Promise<BareServer> {
   const { calls = {}, bytesMax = 256 * 1024 * 1024, clock = systemClock } = options;
   const handlers = { ...emptyCalls, ...calls };
   const log = options.log ?? createLog("silent");
@@ -121,16 +123,21 @@ export async function startBareStacks(options: BareOptions = {}): Promise<BareSt
   const transport = createTransportMetrics(metrics.registry);
   const modules = { clock, memory, transport, log, access };
   const tls = options.tls && (await TlsSource.open(options.tls, modules));
-  const security = { socket: { mode: 0o600 }, tls };
-  const grpc = new GrpcServer(handlers, security, modules);
-  const edge = new HttpEdge(handlers, security, { ...modules, metrics, notReady: () => undefined });
-  const addresses = {
-    grpc: await grpc.listen("127.0.0.1:0"),
-    edge: await edge.listen("127.0.0.1:0"),
-  };
+  const server = new RpcServer(
+    {
+      name: "nodes",
+      connectionsMax: limits.connectionsMax,
+      socket: { mode: 0o600 },
+      tls,
+      files: [file_lean_aggregator_v1_aggregator],
+      addRoutes: (routes) => addAggregatorRoutes(routes, handlers),
+    },
+    { ...modules, pages: new Pages({ metrics, notReady: () => undefined }) },
+  );
+  const address = await server.listen("127.0.0.1:0");
   const close = async () => {
     tls?.close();
-    await Promise.all([grpc.close(100), edge.close(100)]);
+    await server.close(100);
   };
-  return { memory, metrics, addresses, grpc, edge, close };
+  return { memory, metrics, address, server, close };
 }

@@ -1,0 +1,123 @@
+/**
+ * The service's listeners: one for nodes with all its addresses, the operator's, and the one for
+ * probes. What each serves, and to whom, is decided here.
+ */
+import { file_lean_aggregator_admin_v1_admin } from "../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
+import { file_lean_aggregator_v1_aggregator } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Access } from "./access/access.js";
+import type { Clock } from "./clock.js";
+import type { Config } from "./config.js";
+import { limits } from "./limits.js";
+import type { Logger } from "./log.js";
+import { MemoryBudget } from "./memory-budget.js";
+import type { Metrics } from "./metrics.js";
+import type { TransportMetrics } from "./net/metrics.js";
+import type { TlsSource } from "./net/tls-source.js";
+import type { Calls } from "./rpc/handlers.js";
+import { addAggregatorRoutes } from "./rpc/handlers.js";
+import type { AdminHandlers } from "./rpc/operator-handlers.js";
+import { addOperatorRoutes } from "./rpc/operator-handlers.js";
+import { Pages, ProbeServer } from "./rpc/pages.js";
+import { RpcServer } from "./rpc/server.js";
+
+/** Only the service's own user: a node that may submit must not end other nodes' sessions. */
+const OPERATOR_SOCKET_MODE = 0o600;
+/** What closing may take once results are delivered. */
+const CLOSE_MS = 500;
+
+/** Real addresses, ports resolved. */
+export interface Addresses {
+  /** Where nodes call. */
+  addresses: string[];
+  /** Undefined when the operator's listener is off. */
+  operatorAddress: string | undefined;
+  /** Undefined when there is no listener for probes. */
+  probesAddress: string | undefined;
+}
+
+export interface ListenersModules {
+  calls: Calls;
+  operatorCalls: AdminHandlers;
+  clock: Clock;
+  log: Logger;
+  /** What nodes may make the service hold. */
+  memory: MemoryBudget;
+  access: Access;
+  metrics: Metrics;
+  transport: TransportMetrics;
+  /** For the nodes' TCP addresses; undefined: they are plain text. */
+  tls: TlsSource | undefined;
+  /** Why the service is not ready; undefined when it is. */
+  notReady(): string | undefined;
+}
+
+export class Listeners {
+  private readonly nodes: RpcServer;
+  private readonly operator: RpcServer | undefined;
+  private readonly probes: ProbeServer | undefined;
+
+  constructor(
+    private readonly config: Config,
+    private readonly modules: ListenersModules,
+  ) {
+    const pages = new Pages(modules);
+    const socket = { mode: config.socketMode, group: config.socketGroup };
+    this.nodes = new RpcServer(
+      {
+        name: "nodes",
+        connectionsMax: limits.connectionsMax,
+        socket,
+        tls: modules.tls,
+        files: [file_lean_aggregator_v1_aggregator],
+        addRoutes: (routes) => addAggregatorRoutes(routes, modules.calls),
+      },
+      { ...modules, pages },
+    );
+    this.operator = config.admin === "off" ? undefined : operatorServer(modules);
+    this.probes =
+      config.probes === "off" ? undefined : new ProbeServer(socket, { ...modules, pages });
+  }
+
+  /** Binds all of them. Rejects when an address cannot be bound. */
+  async listen(): Promise<Addresses> {
+    const { listen, admin, probes } = this.config;
+    const addresses: string[] = [];
+    for (const address of listen) addresses.push(await this.nodes.listen(address));
+    const operatorAddress = await this.operator?.listen(admin);
+    const probesAddress = await this.probes?.listen(probes);
+    return { addresses, operatorAddress, probesAddress };
+  }
+
+  /** The nodes' health: serving while the service is ready. */
+  updateHealth(): void {
+    this.nodes.setServing(this.modules.notReady() === undefined);
+  }
+
+  /** Lets calls finish and streams deliver for a bounded time, then cuts the rest. */
+  async close(): Promise<void> {
+    const all = [this.nodes, this.operator, this.probes];
+    await Promise.all(all.map((server) => server?.close(CLOSE_MS)));
+  }
+}
+
+function operatorServer({ operatorCalls, ...modules }: ListenersModules): RpcServer {
+  // Apart from the nodes' budget: the operator calls when that is full. All its calls fit.
+  const callsMax = limits.adminConnectionsMax * limits.callsPerConnectionMax;
+  const memory = new MemoryBudget(callsMax * limits.requestBytesMax);
+  const { clock, log, access, transport } = modules;
+  const server = new RpcServer(
+    {
+      name: "operator",
+      connectionsMax: limits.adminConnectionsMax,
+      socket: { mode: OPERATOR_SOCKET_MODE },
+      // On loopback only.
+      tls: undefined,
+      files: [file_lean_aggregator_admin_v1_admin],
+      addRoutes: (routes) => addOperatorRoutes(routes, operatorCalls),
+    },
+    { clock, log, access, transport, memory },
+  );
+  // Whether nodes are served is the health of their listener.
+  server.setServing(true);
+  return server;
+}

@@ -1,0 +1,138 @@
+/** `SubmitSnapshot`: from a request to what admission decides on, and from its answer to the wire. */
+import { create } from "@bufbuild/protobuf";
+import type {
+  ProofSystem,
+  SubmitSnapshotRequest,
+  SubmitSnapshotResponse,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  BusyPolicy,
+  DeadlineSource,
+  PartialPolicy,
+  Priority,
+  SkipReason,
+  SubmitSnapshotResponseSchema,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { contentOf } from "../admission/content-digest.js";
+import { decodeSnapshot } from "../admission/decode-snapshot.js";
+import { invalid } from "../errors.js";
+import { limits } from "../limits.js";
+import { priorityNames } from "../work/priority.js";
+import type { ProverDescription } from "../work/prover-description.js";
+import type { Envelope, SubmitAnswer } from "../work/submission.js";
+import { nodeIdOf } from "./call-context.js";
+import type { CallContext, HandlersModules, HandlersOptions } from "./call-context.js";
+import { snapshotLimits } from "./request-limits.js";
+
+const skipOnWire = {
+  in_flight: SkipReason.IN_FLIGHT,
+  predicted_miss: SkipReason.PREDICTED_MISS,
+  draining: SkipReason.DRAINING,
+  overloaded: SkipReason.OVERLOADED,
+  no_prover: SkipReason.NO_PROVER,
+} as const;
+
+type KnownPriority = Exclude<Priority, Priority.UNSPECIFIED>;
+
+export function submitSnapshot(
+  request: SubmitSnapshotRequest,
+  call: CallContext,
+  options: HandlersOptions,
+  { access, aggregator }: HandlersModules,
+): SubmitSnapshotResponse {
+  const nodeId = nodeIdOf(request.node);
+  const priority = priorityOf(request);
+  const ask = { call: "SubmitSnapshot", nodeId, priority: priorityNames[priority] };
+  const principal = access.check(call.credential, ask);
+  const { snapshot } = request;
+  if (request.requestId.length > limits.idLengthMax) {
+    throw invalid("request_id", `is longer than ${limits.idLengthMax} characters`);
+  }
+  const { digest: contentDigest, bytes } = contentOf(request);
+  const identity = { nodeId, requestId: request.requestId, contentDigest };
+  const budgets = budgetsOf(request, call, options);
+  const envelope: Envelope = {
+    ...identity,
+    nodeEpoch: request.node?.nodeEpoch ?? 0n,
+    slot: snapshot?.slot ?? 0n,
+    principal,
+    priority,
+    shouldReplace: request.busyPolicy === BusyPolicy.REPLACE,
+    mayBeCut: request.partialPolicy !== PartialPolicy.FORBID,
+    receivedAtMs: call.receivedAtMs,
+    deadlineAtMs: call.receivedAtMs + budgets.deadlineMs,
+    fenceAtMs: call.receivedAtMs + budgets.fenceMs,
+    bytes,
+    accepted: budgets,
+  };
+  const decode = (prover: ProverDescription) => decodeGroups(request, prover);
+  return submitResponse(aggregator.submit(envelope, decode));
+}
+
+/** The deadline is the request's, else the call's, else the service's; never past the fence. */
+function budgetsOf(
+  request: SubmitSnapshotRequest,
+  { callDeadlineMs }: CallContext,
+  defaults: HandlersOptions,
+) {
+  const fenceMs = budget(request.fenceMs ?? defaults.fenceMs, "fence_ms", limits.fenceMsMax);
+  const [asked, deadlineSource] =
+    request.deadlineMs !== undefined
+      ? [budget(request.deadlineMs, "deadline_ms", limits.deadlineMsMax), DeadlineSource.REQUEST]
+      : callDeadlineMs !== undefined
+        ? [Math.min(callDeadlineMs, limits.deadlineMsMax), DeadlineSource.CALL]
+        : [defaults.deadlineMs, DeadlineSource.SERVER];
+  return {
+    deadlineMs: Math.max(0, Math.floor(Math.min(asked, fenceMs))),
+    fenceMs,
+    deadlineSource,
+  };
+}
+
+function budget(value: number, field: string, max: number): number {
+  if (value < 1 || value > max) throw invalid(field, `is ${value}, expected 1 to ${max}`);
+  return value;
+}
+
+function priorityOf({ priority }: SubmitSnapshotRequest): KnownPriority {
+  if (priority === Priority.UNSPECIFIED) return Priority.AGGREGATION;
+  if (Priority[priority] === undefined) throw invalid("priority", `${String(priority)} is unknown`);
+  return priority;
+}
+
+function decodeGroups({ proofSystem, snapshot }: SubmitSnapshotRequest, prover: ProverDescription) {
+  checkProofSystem(proofSystem, prover);
+  return decodeSnapshot(snapshot, proofSystem?.logInvRate ?? 0, snapshotLimits(prover));
+}
+
+/** Throws a `Refusal` when the prover does not prove what was asked for. */
+export function checkProofSystem(asked: ProofSystem | undefined, has: ProverDescription): void {
+  if (asked === undefined) return;
+  for (const field of ["scheme", "revision"] as const) {
+    if (asked[field] !== "" && asked[field] !== has[field]) {
+      throw invalid(
+        `proof_system.${field}`,
+        `is ${asked[field]}, this server proves ${has[field]}`,
+      );
+    }
+  }
+  if (asked.logInvRate > 8) {
+    throw invalid("proof_system.log_inv_rate", `is ${asked.logInvRate}, expected 0 to 8`);
+  }
+}
+
+function submitResponse(answer: SubmitAnswer) {
+  if (answer.kind === "accepted") {
+    const value = { ...answer.accepted, $typeName: "lean.aggregator.v1.Accepted" } as const;
+    return create(SubmitSnapshotResponseSchema, { result: { case: "accepted", value } });
+  }
+  const { reason, detail, sessionId = "", predictedFinishMs } = answer;
+  const value = {
+    $typeName: "lean.aggregator.v1.Skipped",
+    reason: skipOnWire[reason],
+    detail,
+    sessionId,
+    ...(predictedFinishMs === undefined ? {} : { predictedFinishMs }),
+  } as const;
+  return create(SubmitSnapshotResponseSchema, { result: { case: "skipped", value } });
+}
