@@ -90,7 +90,7 @@ export class InProcess {
   }
 }
 
-/** As both stacks decode a request. */
+/** As the server decodes a request. */
 export function decodeRequest<Schema extends DescMessage>(
   schema: Schema,
   bytes: Uint8Array,
