@@ -20,7 +20,7 @@ test("an address is ok when free, warned of when a service of ours answers there
     expect(await checkAddress(service.addresses[0] ?? "", "nodes")).toMatchObject(ours);
     expect(await checkAddress(service.probesAddress ?? "", "probes")).toMatchObject({
       level: "warn",
-      text: expect.stringContaining("lean-aggregator's listener for probes answers"),
+      text: expect.stringContaining("lean-aggregator's listener for probes runs on"),
     });
     expect(await checkAddress(service.operatorAddress ?? "", "operator")).toMatchObject({
       level: "warn",
