@@ -170,7 +170,7 @@ function problemsOf({ issues }: z.ZodError, prefix: (string | number)[]): Policy
     if (issue.code !== "unrecognized_keys")
       return { place: placeOf(path) || "the whole file", text: issue.message };
     return issue.keys.map((key) => ({
-      place: placeOf([...path, key]),
+      place: placeOf([...path, key]) || "the key with no name",
       text: "there is no such setting",
     }));
   });
