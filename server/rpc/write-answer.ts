@@ -1,43 +1,24 @@
-/** Writes what connect answers to the caller: one piece at a time, so that slow readers hold one. */
-import type { Writable } from "node:stream";
+/** Writes what connect answers to the caller, with gRPC's own spelling of a status message. */
 import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
+import { universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { HttpResponse } from "../net/http-listener.js";
 
-/** Resolves when all is handed on, or the caller is gone. */
-export async function writeAnswer(
-  { status, header, body, trailer }: UniversalServerResponse,
+/**
+ * Resolves when all is handed on, or the caller is gone. One piece of the body is written at a time,
+ * so that a slow reader holds one.
+ */
+export function writeAnswer(
+  answer: UniversalServerResponse,
   response: HttpResponse,
 ): Promise<void> {
-  let isClosed = false;
-  response.once("close", () => (isClosed = true));
-  // 'close' follows, and is what counts.
-  response.on("error", () => undefined);
-  const stream: Writable = response;
-  response.writeHead(status, Object.fromEntries(header ?? []));
-  for await (const piece of body ?? []) {
-    if (isClosed) return;
-    if (!stream.write(piece)) await drained(response);
-  }
-  if (isClosed) return;
-  if (trailer !== undefined) response.addTrailers(trailersOf(trailer));
-  response.end();
+  return universalResponseToNodeResponse({ ...answer, body: bodyOf(answer) }, response);
 }
 
-/** Resolves when there is room for more, or the response is closed. */
-function drained(response: HttpResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const settle = () => {
-      response.off("drain", settle).off("close", settle);
-      resolve();
-    };
-    response.on("drain", settle).on("close", settle);
-  });
-}
-
-function trailersOf(trailer: Headers): Record<string, string> {
-  const trailers = Object.fromEntries(trailer);
-  const message = trailers["grpc-message"];
-  return message === undefined ? trailers : { ...trailers, "grpc-message": recoded(message) };
+/** Connect fills the trailers in while the body is read: they are complete at its end. */
+async function* bodyOf({ body, trailer }: UniversalServerResponse): AsyncGenerator<Uint8Array> {
+  yield* body ?? [];
+  const message = trailer?.get("grpc-message");
+  if (message != null) trailer?.set("grpc-message", recoded(message));
 }
 
 /**
