@@ -73,7 +73,7 @@ export interface Addon {
    */
   lockFile(path: string): number;
   /**
-   * Lowers a limit of this process for good: bytes of a core dump, open descriptors, or bytes of a
+   * Lowers a limit of this process until it ends: bytes of a core dump, open descriptors, or bytes of a
    * file that it writes. A lower limit stays.
    */
   limitResource(resource: "core" | "files" | "fileBytes", most: number): void;

@@ -1,4 +1,4 @@
-/** What is counted of verification, of deadlines and of refusals, against what nodes are told. */
+/** What is counted of verification, of deadlines and of refusals, against what nodes receive. */
 import { createClient } from "@connectrpc/connect";
 import type { Client } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";

@@ -1,4 +1,4 @@
-/** Many nodes on one device, over the wire: who is next, who shares a proof, and who makes way. */
+/** Many nodes on one device, over the wire: who is next, who shares a proof, and who is preempted. */
 import { setTimeout as delay } from "node:timers/promises";
 import { createClient } from "@connectrpc/connect";
 import type { Client } from "@connectrpc/connect";

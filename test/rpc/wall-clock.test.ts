@@ -129,7 +129,7 @@ describe.each(["gRPC", "Connect, HTTP/2"])("over %s", (protocol) => {
   );
 
   test.each(jumps)(
-    "dispatch: no group is started after its deadline and none is refused before, though the clock jumps an hour %s while they are queued",
+    "dispatch: no group is started after its deadline, and no group is refused before, though the clock jumps an hour %s while they are queued",
     async (_, byMs) => {
       const short = { deadlineMs: SHORT_MS, fenceMs: LONG_MS };
       const inTime = await submit("short", short, 3);

@@ -1,5 +1,5 @@
 /**
- * The system's clock in the hands of a test: `Date` runs on and jumps when told to, as it does when
+ * The system's clock in the hands of a test: `Date` runs on and jumps on request, as it does when
  * an operator or NTP sets it. Timers and the monotonic clock stay real, and so do their sockets.
  */
 import { vi } from "vitest";

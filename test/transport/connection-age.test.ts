@@ -1,4 +1,4 @@
-/** An adapter whose connection is told to leave, and then cut, while its proof is on the way. */
+/** An adapter whose connection gets GOAWAY, and is then cut, while its proof is on the way. */
 import { expect, test, vi } from "vitest";
 import { TickAggregator } from "../../client/adapter/tick-aggregator.js";
 import type * as Limits from "../../server/limits.js";

@@ -189,7 +189,7 @@ function problemsOf(settings: Record<string, unknown>): string {
 describe("settings", () => {
   const network = { listen: ["0.0.0.0:9190", "unix:/run/a.sock"] };
 
-  test("plain text leaves the machine only when told so in words that tell the risk", () => {
+  test("plain text leaves the machine only by a flag that names the risk", () => {
     expect(problemsOf(network)).toMatch(/listen .*plain text.*loopback/);
     expect(problemsOf({ ...network, insecurePlaintextOnNetwork: true })).toBe("");
     expect(problemsOf({ ...network, insecurePlaintextOnNetwork: "true" })).toBe("");

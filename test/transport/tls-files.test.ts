@@ -61,7 +61,7 @@ test("what is over, and what is still to come, is named with its time", async ()
   ]);
 });
 
-test("every problem is told at once", async () => {
+test("every problem is reported at once", async () => {
   const wrong = { tlsCertificate: "/no", tlsKey: files.text, tlsClientCa: files.text };
   expect((await problemsOf(wrong)).map(({ key }) => key)).toEqual(Object.keys(wrong));
 });

@@ -139,7 +139,7 @@ describe("a renewed certificate", () => {
     ["has expired", expired, /tlsCertificate .*tls\.crt expired at .*: renew it/],
     ["has another's key", { ...second, key: first.key }, /tlsKey .*is not the key of the/],
     ["is no certificate", { ...second, certificate: "soon" }, /tlsCertificate .*in PEM/],
-  ])("that %s is told, and the one before stays", async (_what, bad, told) => {
+  ])("that %s is reported, and the current one stays", async (_what, bad, told) => {
     const secret = new MountedSecret(first);
     await serve(secret.settings);
     secret.swap(bad);

@@ -167,7 +167,7 @@ describe("our own client", () => {
     expect(await call(oneWay, { ca: files.strangerCa })).not.toBe("served");
   });
 
-  test("expects the address's host in the certificate, or the name that it was told", async () => {
+  test("expects the address's host in the certificate, or the name that it was given", async () => {
     expect(await call(oneWay, { ca: files.ca }, "localhost")).toBe("served");
     expect(await call(oneWay, { ca: files.ca, serverName: "localhost" })).toBe("served");
     expect(await call(oneWay, { ca: files.ca, serverName: "other.example" })).toContain(

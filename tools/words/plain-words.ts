@@ -14,7 +14,7 @@ const idioms = z
 const TEXTS = /\.(ts|mjs|cjs|js|md|proto|cc|c|h|py|yml|json|toml)$|(^|\/)(Makefile|Dockerfile)$/;
 /** Generated, or data of tests. */
 const NOT_WRITTEN_BY_HAND =
-  /^(proto\/(gen|image)|package-lock|test\/vectors|docs\/(devnet|schedule)\/report|tools\/(words|fuzz\/corpus))/;
+  /^(proto\/(gen|image)|package-lock|test\/vectors|docs\/(devnet|schedule)\/report|tools\/(words|fuzz\/corpus)|test\/unit\/tools\/plain-words)/;
 
 export interface Finding {
   place: string;

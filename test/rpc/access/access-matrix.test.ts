@@ -218,7 +218,7 @@ describe.each(protocols)("%s", (protocol) => {
     for (const name of Object.keys(cells)) {
       const { verdict, message } = await attempt(client, name, nodeId);
       verdicts[name] = verdict;
-      // Who is not known learns of no principal or node; who is not allowed is told what.
+      // An unknown caller learns of no principal or node; a denied one learns what it may not do.
       if (verdict === "no") expect(message).toMatch(/^principal \S+ may not /);
       if (verdict === "who?") expect(message).not.toMatch(/node-1/);
     }

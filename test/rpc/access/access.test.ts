@@ -88,7 +88,7 @@ const valueOf = async (
   NaN;
 
 describe.each(protocols)("over %s", (protocol) => {
-  test("another's session is one that is not there, and another's node is nobody's business", async () => {
+  test("another's session does not exist, and another's node is denied", async () => {
     const [mine, other] = [clientOf(protocol, "two"), clientOf(protocol, "three")];
     const node = { nodeId: `two-${protocol.length}` };
     const sessionId = sessionIdOf(await mine.submitSnapshot(request(node.nodeId)));
@@ -102,7 +102,7 @@ describe.each(protocols)("over %s", (protocol) => {
         code: Code.PermissionDenied,
         message: `principal three may not speak for node ${node.nodeId}`,
       });
-      // A node that nobody ever named is told of in the same words.
+      // A node that was never named is denied in the same words.
       const unknown = await errorOf(other[call]({ node: { nodeId: "two-0" }, sessionId: "none" }));
       expect(unknown?.message).toBe(denied?.message.replace(node.nodeId, "two-0"));
     }
@@ -209,7 +209,7 @@ describe("frames", () => {
     ["a call that is allowed", { authorization: `Bearer ${tokens.one}` }, "StreamResults", 8],
   ])("%s is judged before memory is reserved or a byte is read", async (_, headers, call, code) => {
     const policy = parsePolicy(policyOf(principal("one", { calls: ["StreamResults"] })));
-    // No byte fits, so only a call that is let in is told of memory.
+    // No byte fits, so only a call that is admitted is refused for memory.
     const bare = await startBareServer({ bytesMax: 0, policy });
     const client = new RawClient(bare.address);
     try {

@@ -77,7 +77,7 @@ test("tokens that are good, expired, unknown or garbled leave no trace", async (
         told.push(await call.text());
       }
     }
-    // A bad policy is told of with its problems, which may stand beside a token put there by mistake.
+    // An invalid policy is reported with its problems, which may be beside a token put there by mistake.
     writeFileSync(policy, policyWith(unknown));
     while (!log.includes("new policy rejected")) await once(child.stderr, "data");
     child.kill("SIGTERM");

@@ -131,7 +131,7 @@ describe.each(protocolNames)("over %s", (protocol) => {
       kinds: ["opened"],
       ended: undefined,
     });
-    // Nobody's, and another's.
+    // An unknown session, and another node's.
     const unknown = { code: Code.NotFound, rawMessage: expect.stringMatching(/^session_id: no /) };
     expect((await kindsOf(node, "none")).ended).toMatchObject(unknown);
     const stranger = nodeFor(protocol, "stranger");

@@ -39,7 +39,7 @@ async function read(open: Open, count = Infinity): Promise<StreamResultsResponse
   try {
     for await (const event of open(abort.signal)) if (events.push(event) >= count) break;
   } finally {
-    // Leaving the loop alone would not tell the server.
+    // Leaving the loop alone would not reach the server.
     abort.abort();
   }
   return events;
@@ -127,7 +127,7 @@ describe.each(protocolNames)("over %s", (protocol) => {
     expect(deadlineMs).toBeLessThanOrEqual(3000);
   });
 
-  test("a call's deadline of ten minutes is none too long to be answered", async () => {
+  test("a call with a deadline of ten minutes is answered", async () => {
     const node = nodeFor(protocol, "long deadline");
     const request = { node, snapshot: snapshot(100, [inventedGroup(0)]) };
     const { result } = await client.submitSnapshot(request, { timeoutMs: 600_000 });

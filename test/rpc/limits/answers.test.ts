@@ -130,35 +130,38 @@ test("over HTTP/1.1 too: an answer that stays in the way is cut in time", async 
   await bare.memory.reaches(0);
 });
 
-test.each(["GetSession", "CancelSession"])("%s holds what it tells of", async (method) => {
-  const INPUTS = 1000;
-  const service = await startTestService(new Gate().startProver);
-  closers.push(() => service.close());
-  const heldBytes = async () => (await service.metrics.heldBytes.get()).values[0]?.value;
-  const signature = new Uint8Array();
-  const rawSignatures = Array.from({ length: INPUTS }, (_, at) => ({
-    validatorIndex: at,
-    signature,
-  }));
-  const node = { nodeId: "node" };
-  const client = clientOver(service, "gRPC");
-  const group = { data: dataOf(0), rawSignatures };
-  const sessionId = sessionIdOf(
-    await client.submitSnapshot({ node, snapshot: snapshot(100, [group], []) }),
-  );
-  await client.getSession({ node, sessionId, waitMs: 5000 });
-  const ended = INPUTS * limits.leftOutBytes;
-  await expect.poll(heldBytes).toBe(ended);
+test.each(["GetSession", "CancelSession"])(
+  "%s holds memory for what it returns",
+  async (method) => {
+    const INPUTS = 1000;
+    const service = await startTestService(new Gate().startProver);
+    closers.push(() => service.close());
+    const heldBytes = async () => (await service.metrics.heldBytes.get()).values[0]?.value;
+    const signature = new Uint8Array();
+    const rawSignatures = Array.from({ length: INPUTS }, (_, at) => ({
+      validatorIndex: at,
+      signature,
+    }));
+    const node = { nodeId: "node" };
+    const client = clientOver(service, "gRPC");
+    const group = { data: dataOf(0), rawSignatures };
+    const sessionId = sessionIdOf(
+      await client.submitSnapshot({ node, snapshot: snapshot(100, [group], []) }),
+    );
+    await client.getSession({ node, sessionId, waitMs: 5000 });
+    const ended = INPUTS * limits.leftOutBytes;
+    await expect.poll(heldBytes).toBe(ended);
 
-  const raw = new RawClient(service.addresses[0] ?? "", NARROW);
-  closers.push(() => raw.close());
-  // Both requests have these fields under the same numbers.
-  const bytes = toBinary(
-    GetSessionRequestSchema,
-    create(GetSessionRequestSchema, { node, sessionId }),
-  );
-  raw.call(method).stream.end(frame(bytes));
-  await expect.poll(heldBytes).toBeGreaterThanOrEqual(2 * ended);
-  raw.close();
-  await expect.poll(heldBytes).toBe(ended);
-});
+    const raw = new RawClient(service.addresses[0] ?? "", NARROW);
+    closers.push(() => raw.close());
+    // Both requests have these fields under the same numbers.
+    const bytes = toBinary(
+      GetSessionRequestSchema,
+      create(GetSessionRequestSchema, { node, sessionId }),
+    );
+    raw.call(method).stream.end(frame(bytes));
+    await expect.poll(heldBytes).toBeGreaterThanOrEqual(2 * ended);
+    raw.close();
+    await expect.poll(heldBytes).toBe(ended);
+  },
+);

@@ -97,7 +97,7 @@ describe("over HTTP/2", () => {
     });
   }
 
-  test("one that is old is told to leave, and its calls are let finish", async () => {
+  test("an old one gets GOAWAY, and its calls may finish", async () => {
     const client = await connected();
     const status = client.call("GetSession").end(EMPTY);
     await arrived;
@@ -110,7 +110,7 @@ describe("over HTTP/2", () => {
     expect(await cuts("age")).toBe(1);
   });
 
-  test("one that was told to leave and does not is cut after the grace", async () => {
+  test("one that stays after GOAWAY is cut after the grace", async () => {
     const client = await connected();
     const status = client.call("GetSession").end(EMPTY);
     await arrived;
@@ -121,7 +121,7 @@ describe("over HTTP/2", () => {
     await expect(status).rejects.toThrow();
   });
 
-  test("one without a call is told to leave, and one with a call is not", async () => {
+  test("one without a call gets GOAWAY, and one with a call does not", async () => {
     const idle = await connected();
     const busy = await connected();
     const status = busy.call("GetSession").end(EMPTY);
@@ -216,7 +216,7 @@ describe("over HTTP/2", () => {
     client.close();
   });
 
-  /** Begun and taken back before they can be answered. */
+  /** Begun and reset before they can be answered. */
   function takeBack(client: RawConnection, count: number, code?: number): Promise<void> {
     const block = callHeaders(pathOf("GetServerInfo"));
     const calls = Array.from({ length: count }, () => {
@@ -237,7 +237,7 @@ describe("over HTTP/2", () => {
     expect(await cuts("resets")).toBe(1);
   });
 
-  test("one that takes back as many calls as it may is kept, and is cut at one more", async () => {
+  test("one that resets as many calls as it may is kept, and is cut at one more", async () => {
     const client = await RawConnection.open(bare.address, HELLO);
     // Its ping is answered once what came before has been read.
     const pings = () => client.received.get(FRAME.PING);

@@ -1,4 +1,4 @@
-/** A node that comes back after the service has forgotten it resumes, and is told what it may miss. */
+/** A node that comes back after the service has forgotten it resumes, and learns what it may miss. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { TickAggregator } from "../../../client/index.js";
 import { GapCause, OutcomeStatus } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
@@ -41,7 +41,7 @@ async function forgetIdleNodes(nodeIds: readonly string[]): Promise<void> {
   clock.skip(limits.fenceMsMax + limits.retentionMs);
   for (const nodeId of nodeIds)
     await vi.waitFor(async () => expect(await retained(nodeId)).toHaveLength(1), WAIT);
-  // Whoever looks at its results is known from then on.
+  // A node that reads its results is known from then on.
   for (let other = 0; other < limits.nodesMax; other++) await retained(`newcomer-${other}`);
 }
 
@@ -54,7 +54,7 @@ test("a forgotten node's cursor gets a gap, then all that there is", async () =>
   const [, told, ...none] = await retained("away", cursor);
   expect(told?.event).toMatchObject(gap);
   expect(none).toEqual([]);
-  // As many events again as the cursor had seen, and more: none of them is passed over.
+  // As many events again as the cursor had seen, and more: none of them is skipped.
   for (let done = 0; done < 2; done++) await outcomesOf(client, node("away"), [inventedGroup(0)]);
   const [, again, ...events] = await retained("away", cursor);
   expect(again?.event).toMatchObject(gap);

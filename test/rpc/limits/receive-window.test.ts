@@ -1,4 +1,4 @@
-/** What the data plane tells a client that it may send before it has to wait. */
+/** How much a client may send before it has to wait. */
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import type { ClientHttp2Session } from "node:http2";

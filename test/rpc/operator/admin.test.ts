@@ -126,7 +126,7 @@ test("a drained device ends what it works at and starts nothing; undrained it go
   expect(await outcomes(sessionId)).toMatchObject([proved, proved]);
 });
 
-test("the wait of a drain is bounded, and the answer tells what still runs", async () => {
+test("the wait of a drain is bounded, and the answer names what still runs", async () => {
   await submit(fakeSnapshot(1));
   await prover.untilProofs(1);
   const { device } = await admin("drainDevice", { deviceId: "cpu", waitMs: 20 });

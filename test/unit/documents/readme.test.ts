@@ -1,5 +1,5 @@
 /**
- * The shell lines of the README and of the pages below do what those say: each runs as it stands, in order and in one
+ * The shell lines of the README and of the pages below do what those say: each runs unchanged, in order and in one
  * folder, against a service in this process. Only addresses and programs' places are replaced.
  */
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";

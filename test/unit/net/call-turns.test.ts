@@ -25,13 +25,13 @@ test("one call begins in a turn of the loop, and the rest in later ones, in thei
   expect(begun).toEqual([1, 2, 3, 4]);
 });
 
-test("one that was taken back before its turn never begins, and takes nobody's turn", async () => {
+test("one that was reset before its turn never begins, and takes no turn", async () => {
   const turns = new CallTurns();
   const begun: string[] = [];
-  const takenBack = [new Stream(true), new Stream(true), new Stream(true)];
-  for (const stream of takenBack) turns.add(stream, () => begun.push("taken back"));
+  const reset = [new Stream(true), new Stream(true), new Stream(true)];
+  for (const stream of reset) turns.add(stream, () => begun.push("reset"));
   turns.add(new Stream(), () => begun.push("kept"));
   await nextTurn();
   expect(begun).toEqual(["kept"]);
-  expect(takenBack.filter(({ isDestroyed }) => !isDestroyed)).toEqual([]);
+  expect(reset.filter(({ isDestroyed }) => !isDestroyed)).toEqual([]);
 });

@@ -10,7 +10,7 @@ test("a quantile lies between the two nearest samples, whatever their order", ()
   expect(quantile(hundred, 0.99)).toBe(99);
 });
 
-test("one sample is every quantile, and none is no number", () => {
+test("one sample is every quantile, and no sample gives NaN", () => {
   expect(quantile([7], 0.99)).toBe(7);
   expect(quantile([], 0.5)).toBeNaN();
 });

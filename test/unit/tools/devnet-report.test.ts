@@ -104,7 +104,7 @@ function run(mode: Mode, tickMs: number, extra: RunRecord[] = []) {
   ]);
 }
 
-test("misses, skips and unrepresented votes are told apart by the fault windows", () => {
+test("misses, skips and unrepresented votes are separated by the fault windows", () => {
   const summary = run("remote", 3);
   expect(summary.missed).toEqual({ inside: 1, outside: 1 }); // 2, and 5
   // Counters 1, 2, 3, then a restart: 1, 1, 2. Slots 2, 3 and 4 are inside.
@@ -116,7 +116,7 @@ test("misses, skips and unrepresented votes are told apart by the fault windows"
   expect(summary.lag.map(({ value }) => value)).toEqual([1, 2, 3, 3, 3, 3]);
 });
 
-test("a broken rule is told from an aim that is not met", () => {
+test("a broken rule differs from an aim that is not met", () => {
   const isMet = (aims: ReturnType<typeof judge>, text: string) =>
     aims.find((aim) => aim.text.includes(text))?.isMet;
   const good = judge([run("inline", 900), run("remote", 3)]);

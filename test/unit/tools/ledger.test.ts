@@ -34,7 +34,7 @@ const sessionOf = (...statuses: OutcomeStatus[]) =>
     outcomes: statuses.map((status, groupIndex) => ({ groupIndex, status })),
   });
 
-test("a session whose groups are told once each, in any order, settles without a problem", () => {
+test("a session whose groups are reported once each, in any order, settles without a problem", () => {
   tell(1);
   ledger.accepted(sessionId, 2);
   tell(0, FAILED);
@@ -44,7 +44,7 @@ test("a session whose groups are told once each, in any order, settles without a
   expect(ledger.open().size).toBe(0);
 });
 
-test("what was told and never accepted, or accepted and never ended, stays open", () => {
+test("what was reported and never accepted, or accepted and never ended, stays open", () => {
   tell(0);
   expect([...ledger.open().keys()]).toEqual([sessionId]);
   ledger.accepted(sessionId, 1);

@@ -45,13 +45,13 @@ test("an exception explains it through its last day, and not the day after", () 
   });
 });
 
-test("an exception of another package, or of what is mended, is a problem", () => {
+test("an exception of another package, or of what is fixed, is a problem", () => {
   const other = judgeAudit(REPORT, excepting("2026-01-31", "other"), "2026-01-01");
   expect(other).toMatchObject({
     problems: [expect.stringContaining("deep"), expect.stringContaining("nothing to except")],
   });
-  const mended = judgeAudit(CLEAN, excepting("2026-01-31"), "2026-01-01");
-  expect(mended).toMatchObject({ problems: [`${ADVISORY} of deep: nothing to except`] });
+  const fixed = judgeAudit(CLEAN, excepting("2026-01-31"), "2026-01-01");
+  expect(fixed).toMatchObject({ problems: [`${ADVISORY} of deep: nothing to except`] });
 });
 
 test("an exception without a reason or a day is refused", () => {
