@@ -2,7 +2,7 @@
 
 export const ADDRESS_PATTERN = /^(unix:\/.+|([^\s:[\]]+|\[[0-9a-f:]+\]):\d{1,5})$/;
 
-/** As `node:net` takes them. */
+/** An address in the form that `server.listen` of `node:net` takes. */
 export type BindAddress = { path: string } | { host: string; port: number };
 
 export function bindAddressOf(address: string): BindAddress {
@@ -12,12 +12,12 @@ export function bindAddressOf(address: string): BindAddress {
   return { host, port: Number(address.slice(colon + 1)) };
 }
 
-/** True for TCP that no other machine reaches. */
+/** True for a TCP address that only this machine can reach. */
 export function isLoopback(address: string): boolean {
   return /^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):/.test(address);
 }
 
-/** True for what no other machine reaches: loopback addresses and Unix sockets. */
+/** True for an address that only this machine can reach: loopback or a Unix socket. */
 export function isLocal(address: string): boolean {
   return address.startsWith("unix:") || isLoopback(address);
 }

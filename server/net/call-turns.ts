@@ -1,7 +1,7 @@
 /**
  * Begins the calls of one HTTP/2 connection, one in each turn of the event loop. A client that opens
- * many calls delays only itself, and calls reset before their turn never start (CVE-2023-44487):
- * starting one costs many times what a reset costs.
+ * many calls delays only itself. A call that is reset before its turn never begins: to begin a call
+ * costs many times what a reset costs (CVE-2023-44487).
  */
 import type { ServerHttp2Stream } from "node:http2";
 
@@ -11,7 +11,10 @@ export interface WaitingStream extends Pick<ServerHttp2Stream, "closed"> {
 }
 
 export class CallTurns {
-  /** At most the calls that may be open, and those reset before the connection is cut for it. */
+  /**
+   * Calls that have not begun yet, oldest first. Bounded: a connection may have
+   * `callsPerConnectionMax` calls open, and is cut after `resetsMax` resets.
+   */
   private readonly waiting: { stream: WaitingStream; begin: () => void }[] = [];
 
   /** Begins the call in a later turn; calls begin in the order in which they were added. */
@@ -23,7 +26,7 @@ export class CallTurns {
   private turn(): void {
     let next = this.waiting.shift();
     while (next?.stream.closed === true) {
-      // Its data would never be read, so that it would never end.
+      // Nobody will read the data of a call that never begins, so its stream would never end.
       next.stream.destroy();
       next = this.waiting.shift();
     }

@@ -1,21 +1,21 @@
 /**
- * One accepted connection: whether it is busy, and how it ranks when its listener is full and has to
- * close one. The server that serves it reports when calls begin and end.
+ * One accepted connection: whether it is busy, and whether a full listener closes it first.
+ * The server that serves the connection reports when calls begin and end.
  */
 import type { Socket } from "node:net";
 import type { Clock } from "../clock.js";
 
 export class Connection {
-  /** Monotonic, in milliseconds. */
+  /** When the connection was accepted, on the monotonic clock. */
   readonly startedMs: number;
-  /** Meaningless while the connection is busy. */
+  /** When its last call ended, else when it was accepted. Meaningless while it is busy. */
   idleSinceMs: number;
   private calls = 0;
   private hasCalled = false;
 
   /**
-   * @param socket the accepted socket; over TLS, the one below it
-   * @param blame called when the connection is cut for what it did
+   * @param socket the accepted TCP or Unix socket; with TLS, still this one and not the TLS socket
+   * @param blame called when the connection is cut because the client misused it
    */
   constructor(
     readonly socket: Socket,
@@ -41,7 +41,7 @@ export class Connection {
     this.idleSinceMs = this.clock.nowMs();
   }
 
-  /** Compares two idle connections: less is one that has never called, else the one idle for longer. */
+  /** Of two idle connections, one that never had a call is worth less, else the longer idle. */
   isWorthLessThan(other: Connection): boolean {
     if (this.hasCalled !== other.hasCalled) return other.hasCalled;
     return this.idleSinceMs < other.idleSinceMs;

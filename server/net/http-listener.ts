@@ -1,6 +1,6 @@
 /**
  * HTTP/1.1 and HTTP/2 at one address, so that gRPC, gRPC-Web and Connect can share it. Over TLS the
- * handshake agrees on one of them; in plain text a connection's first bytes show which it is.
+ * handshake agrees on the version; in plain text the first bytes of a connection show it.
  */
 import { createServer as createHttp1Server } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -16,7 +16,7 @@ import { withCertificate } from "./peer.js";
 import type { Peer } from "./peer.js";
 import { Http2Rules } from "./http2-rules.js";
 
-/** First bytes of every HTTP/2 connection, and of no HTTP/1.1 request. */
+/** Every HTTP/2 connection starts with these bytes, and no HTTP/1.1 request does. */
 const HTTP2_START = "PRI";
 /** How often Node checks for HTTP/1.1 requests that take too long. */
 const CHECK_EVERY_MS = 1000;
@@ -29,8 +29,9 @@ type Handle = (request: HttpRequest, response: HttpResponse, peer: Peer) => void
 export class HttpListener {
   private readonly listener: Listener;
   private readonly rules: Http2Rules;
+  /** Plain-text connections whose first bytes have not arrived yet. */
   private readonly undecided = new Set<Socket>();
-  /** HTTP/1.1 connections by the socket that their requests name. */
+  /** HTTP/1.1 connections, by the socket that `request.socket` is for their requests. */
   private readonly connections = new WeakMap<Socket, Connection>();
   private readonly http1: ReturnType<typeof createHttp1Server>[] = [];
   private closing: Promise<void> | undefined;
@@ -62,7 +63,7 @@ export class HttpListener {
     });
   }
 
-  /** Accepts no more calls, lets those in progress finish within the bound, then cuts. Idempotent. */
+  /** Accepts no more calls; cuts those still in progress after `boundMs`. Idempotent. */
   close(boundMs: number): Promise<void> {
     return (this.closing ??= this.closeAll(boundMs));
   }
@@ -101,7 +102,7 @@ export class HttpListener {
         });
       },
     );
-    // The listener gives it its connections; its timeouts run only once it believes that it listens.
+    // This server never listens: `Listener` accepts for it. Node starts its timeouts at this event.
     server.emit("listening");
     return server;
   }
@@ -111,7 +112,7 @@ export class HttpListener {
     this.handle(request, response, withCertificate(peer, certificateOf(request)));
   }
 
-  /** Waits for the first bytes, for a bounded time, and passes the connection on with them. */
+  /** Reads the first bytes, puts them back and calls `serve`; drops a client that is too slow. */
   private decide(socket: Socket, serve: (protocol: "http1" | "http2") => void): void {
     const { clock } = this.modules;
     const drop = () => socket.destroy();
@@ -133,28 +134,28 @@ export class HttpListener {
   }
 }
 
-/** The protocol that TLS agreed on; a client that names none speaks HTTP/1.1. */
+/** The protocol that the TLS handshake agreed on; false when the client offered no protocol. */
 function agreedOn(socket: Socket): string | false | null {
   return socket instanceof TLSSocket && socket.alpnProtocol;
 }
 
-/** The client's certificate, which the listener has checked. */
+/** The client's certificate in DER, checked by the listener; undefined when there is none. */
 function certificateOf({ socket }: HttpRequest): Buffer | undefined {
   return socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.raw : undefined;
 }
 
 /**
  * Discards what a caller still sends once its call is answered. An HTTP/2 stream is reset after the
- * trailers; an HTTP/1.1 request is read to its end, since closing could overtake the answer.
+ * trailers. An HTTP/1.1 request is read to its end: closing the connection could lose the answer.
  */
 function discardRest(request: HttpRequest, response: HttpResponse): void {
   if ("stream" in request) {
     const { stream } = request;
-    // Closing at once would drop the trailers, which are sent only after this event.
+    // Node sends the trailers after this event: to close the stream in this turn would drop them.
     stream.once("wantTrailers", () => {
       setImmediate(() => {
         stream.close(constants.NGHTTP2_NO_ERROR);
-        // Data that came meanwhile has to be read, or the stream and its memory would stay for ever.
+        // Data that has arrived must be read, or the stream and its memory would stay for ever.
         request.resume();
       });
     });

@@ -1,7 +1,7 @@
 /**
  * The rules of every HTTP/2 connection: its windows, the size of its headers, when its calls begin,
- * how often it may ping, change its settings or reset calls, and its age. A connection that breaks
- * a rule is cut; one that is old or idle gets GOAWAY. node:http2 has no options for most of this.
+ * how old it may get, and how often the client may ping, change settings or reset calls. One that
+ * breaks a rule is cut; one that is old or idle gets GOAWAY. node:http2 has few options for this.
  */
 import { constants } from "node:http2";
 import type {
@@ -19,10 +19,10 @@ import type { Connection } from "./connection.js";
 import type { Serve } from "./listener.js";
 import type { CutCause, ListenerName, TransportMetrics } from "./metrics.js";
 
-/** The highest stream id: in a GOAWAY, it lets every open call finish. */
+/** The highest stream id. A GOAWAY with this id lets every open call finish. */
 const ANY_STREAM = 2 ** 31 - 1;
 
-/** A server's own listener for new streams; Node passes raw headers too. */
+/** The function by which node:http2 begins a call: its own listener of the event `stream`. */
 type Begin = (...call: [ServerHttp2Stream, IncomingHttpHeaders, number]) => void;
 
 export interface Http2RulesModules {
@@ -32,6 +32,7 @@ export interface Http2RulesModules {
 
 export class Http2Rules {
   private readonly sessions = new Set<ServerHttp2Session>();
+  /** Connections so far, over the life of the listener. */
   private count = 0;
 
   constructor(
@@ -40,22 +41,22 @@ export class Http2Rules {
   ) {}
 
   /**
-   * Applies the rules to the connections of a server, which has to have its stream listener by now.
-   * `connect` passes a socket to the server, which creates its session in the same turn, if at all.
+   * Applies the rules to the connections of `server`; throws when that has no listener of `stream`.
+   * `connect` passes a socket to the server, and must create the HTTP/2 session before it returns.
    */
   govern(server: Http2Server, connect: (socket: Socket) => void): Serve {
     const [begin] = server.listeners("stream") as Begin[];
     if (begin === undefined) throw new Error("the server has no stream listener");
-    // Calls begin in their connection's turn, not when their headers arrive.
+    // `CallTurns` calls `begin` in the call's turn; Node would call it when the headers arrive.
     server.removeAllListeners("stream");
     server.updateSettings({
       maxConcurrentStreams: limits.callsPerConnectionMax,
       maxHeaderListSize: limits.headerBytesMax,
-      // The window of each stream; a connection's own is set when it opens.
+      // The window of each stream; that of the whole connection is set in `hold`.
       initialWindowSize: limits.receiveWindowBytes,
     });
     return (socket, connection) => {
-      // Only HTTP/1.1 has half-open connections: an HTTP/2 client that ends its side is gone.
+      // An HTTP/2 client that ends its side of the connection is gone; only HTTP/1.1 allows it.
       socket.allowHalfOpen = false;
       const hold = (session: ServerHttp2Session) => this.hold(session, connection, begin);
       server.once("session", hold);
@@ -72,7 +73,7 @@ export class Http2Rules {
   private hold(session: ServerHttp2Session, connection: Connection, begin: Begin): void {
     const { clock, transport } = this.modules;
     session.setLocalWindowSize(limits.receiveWindowBytes);
-    // Spread, so that clients that connect together, as after a restart, do not reconnect together.
+    // From 0.9 to 1.1, so that clients that all connect at a restart do not all reconnect at once.
     const share = 0.9 + 0.2 * lowDiscrepancy(this.count++);
     const leaveAtMs = connection.startedMs + limits.connectionAgeMs * share;
     let isAnswered = true;
@@ -91,7 +92,7 @@ export class Http2Rules {
       session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, Buffer.from(words));
       cut(cause);
     };
-    // gRPC's clients know these words and ping half as often from then on.
+    // gRPC clients know the words `too_many_pings`, and ping half as often from then on.
     const pings = new Allowance(limits.pingsMax, () => calm("pings", "too_many_pings"));
     const settings = new Allowance(limits.settingsMax, () => calm("settings", "too many settings"));
     const resets = new Allowance(limits.resetsMax, () => calm("resets", "too many resets"));
@@ -118,7 +119,7 @@ export class Http2Rules {
     after(limits.pingEveryMs, beat);
 
     this.sessions.add(session);
-    // Node cuts what breaks the protocol; other errors are not the client's fault.
+    // Node cuts a client that breaks the protocol; other errors are not the client's fault.
     session.once("error", (error: NodeJS.ErrnoException) => {
       if (error.code?.startsWith("ERR_HTTP2_") === true) connection.blame();
     });
@@ -132,7 +133,7 @@ export class Http2Rules {
   }
 }
 
-/** Counts to a limit, and reports once when it is exceeded. */
+/** Counts up to `max`, and calls `exceeded` once at the count after that. */
 class Allowance {
   private count = 0;
 
@@ -150,7 +151,10 @@ class Allowance {
   }
 }
 
-/** @param onReset called for each call that ends without an answer while the session lives */
+/**
+ * Begins the calls of a session in turn, and reports their begin and end to `connection`.
+ * @param onReset called for each call that ends unanswered although the session is still open
+ */
 function takeCalls(
   session: ServerHttp2Session,
   connection: Connection,
@@ -164,10 +168,10 @@ function takeCalls(
     connection.beginCall();
     turns.add(stream, () => {
       begin(...call);
-      // Node has emitted the end of a request without a body already, before anything listened.
+      // Of a request without a body, Node has emitted the end before `begin` listened for it.
       if (stream.readableEnded) stream.emit("end");
     });
-    // Ignored: 'close' follows, and the server has a listener of its own.
+    // Node throws an error that has no listener. Nothing to do here: 'close' follows.
     stream.on("error", () => undefined);
     stream.once("close", () => {
       connection.endCall();

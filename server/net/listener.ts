@@ -1,6 +1,6 @@
 /**
- * Accepts connections at a server's addresses, counts them, and passes them on, over TLS once the
- * handshake is done. When the listener is full, the least valuable idle connection is closed.
+ * Accepts connections at a server's addresses, counts them and passes them to the server; with TLS,
+ * after the handshake. A full listener closes its least valuable idle connection for a new one.
  */
 import { once } from "node:events";
 import { createServer } from "node:net";
@@ -18,22 +18,22 @@ import type { Peer } from "./peer.js";
 import { removeStaleSocket, setAccess, underClosedMask } from "./unix-socket.js";
 import type { SocketAccess } from "./unix-socket.js";
 
-/** At most one line about handshakes in so long. */
+/** Least time between two log lines about failed handshakes. */
 const LOG_EVERY_MS = 1000;
 
-/** Access to Unix sockets, and TLS. */
+/** Who may open the Unix sockets, and the TLS of the TCP addresses. */
 export interface ListenerSecurity {
-  /** Owner and mode of Unix sockets. */
+  /** Permission bits and group of the Unix sockets. */
   socket: SocketAccess;
-  /** For TCP addresses; Unix sockets are plain text. Undefined: TCP is plain text too. */
+  /** TLS of the TCP addresses; undefined: they are plain text. Unix sockets always are. */
   tls: TlsSource | undefined;
 }
 
 export interface ListenerOptions extends ListenerSecurity {
   name: ListenerName;
-  /** Limit of open connections, over all addresses of the listener. */
+  /** Most open connections, over all addresses of the listener. */
   connectionsMax: number;
-  /** ALPN names of the protocols over TLS, in order of preference. */
+  /** Protocols to agree on over TLS, by their ALPN names, in order of preference. */
   protocols: readonly string[];
 }
 
@@ -43,13 +43,14 @@ export interface ListenerModules {
   transport: TransportMetrics;
 }
 
-/** @param socket the connection's socket; over TLS, the TLS socket on it */
+/** @param socket the accepted socket; with TLS, the TLS socket that wraps it */
 export type Serve = (socket: Socket, connection: Connection) => void;
 
 export class Listener {
   private readonly servers = new Set<Server>();
   private readonly connections = new Set<Connection>();
   private readonly penalties = new Penalties();
+  /** Failed handshakes are not logged before this instant. */
   private quietUntilMs = -Infinity;
 
   constructor(
@@ -57,16 +58,16 @@ export class Listener {
     private readonly modules: ListenerModules,
   ) {}
 
-  /** The peer of every connection to an address, without its certificate. */
+  /** What is known of every client that connects to `address`, before any certificate. */
   peerAt(address: string): Peer {
     const isEncrypted = !address.startsWith("unix:") && this.options.tls !== undefined;
     return peerAt(address, isEncrypted);
   }
 
   /**
-   * Binds an address (`host:port` or `unix:/path`); returns the address with its real port.
-   * `serve` owns the sockets that it gets, except that the listener ends them when it closes or is
-   * full; it reports every call to the connection.
+   * Binds an address (`host:port` or `unix:/path`); returns it with the port that the system chose
+   * for port 0. Rejects when the address cannot be bound. `serve` owns the sockets that it gets and
+   * reports every call to the connection; the listener may still destroy a socket, as in `close`.
    */
   async listen(address: string, serve: Serve): Promise<string> {
     const bind = bindAddressOf(address);
@@ -88,7 +89,7 @@ export class Listener {
     return address.replace(/:\d+$/, `:${(server.address() as AddressInfo).port}`);
   }
 
-  /** Accepts no more; resolves when all connections are closed. Those left at the bound are cut. */
+  /** Accepts no more; resolves when all connections are closed. Cuts them after `boundMs`. */
   async close(boundMs: number): Promise<void> {
     const { clock } = this.modules;
     const cancel = clock.at(clock.nowMs() + boundMs, () => {
@@ -101,7 +102,7 @@ export class Listener {
     cancel();
   }
 
-  /** Acts at once, unless the connection's address has a penalty. */
+  /** Calls `act` at once, or in its turn when the client's address has a penalty. */
   private whenDue({ socket }: Connection, act: () => void): void {
     const { clock } = this.modules;
     const nowMs = clock.nowMs();
@@ -111,6 +112,7 @@ export class Listener {
     socket.once("close", cancel);
   }
 
+  /** The function that starts TLS where the address has it, and then calls `serve`. */
   private welcome(address: string, serve: Serve): (connection: Connection) => void {
     const { name, tls, protocols } = this.options;
     if (tls === undefined || !this.peerAt(address).isEncrypted) {
@@ -121,7 +123,7 @@ export class Listener {
       this.logHandshake({ listener: address, reason });
     };
     const secured = (socket: Socket) => {
-      // Node does not expose the socket below, but both have the same two ends.
+      // Node does not expose the socket that a TLS socket wraps; both have the same two addresses.
       const connection = [...this.connections].find((each) => haveSameEnds(each.socket, socket));
       if (connection === undefined) socket.destroy();
       else serve(socket, connection);
@@ -130,7 +132,7 @@ export class Listener {
     return ({ socket }) => shake(socket);
   }
 
-  /** Logs only some: otherwise any client could fill the disk. */
+  /** Logs at most one in `LOG_EVERY_MS`: otherwise any client could fill the disk. */
   private logHandshake(line: { listener: string; reason: string }): void {
     const { clock, log } = this.modules;
     if (clock.nowMs() < this.quietUntilMs) return;
@@ -138,7 +140,7 @@ export class Listener {
     log.warn(line, "TLS handshake failed");
   }
 
-  /** Undefined when the listener is full and every connection is busy. */
+  /** Counts the connection. Refuses it (undefined) when the listener is full and all are busy. */
   private enter(socket: Socket): Connection | undefined {
     const { name, connectionsMax } = this.options;
     const { connections, cuts } = this.modules.transport;
@@ -169,14 +171,14 @@ export class Listener {
     }
     if (least === undefined) return false;
     this.modules.transport.cuts.inc({ listener: this.options.name, cause: "displaced" });
-    // 'close' comes in a later turn, and more connections may come in this one.
+    // Removed here: its 'close' is in a later turn, and another connection may need room before.
     this.connections.delete(least);
     least.socket.destroy();
     return true;
   }
 }
 
-/** False when the connection is broken: it has no ends any more. */
+/** Whether both sockets have the same two addresses and ports; false for a closed socket. */
 function haveSameEnds(one: Socket, other: Socket): boolean {
   return (
     one.remotePort !== undefined &&

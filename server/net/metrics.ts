@@ -3,20 +3,20 @@ import type { Registry } from "prom-client";
 import { createFromTable } from "../metric-table.js";
 import type { MetricTable } from "../metric-table.js";
 
-/** The service's listeners: for nodes with all its addresses, for the operator, and for probes. */
+/** The service's listeners: one for all addresses where nodes call, the operator's, the probes'. */
 export const listenerNames = ["nodes", "operator", "probes"] as const;
 export type ListenerName = (typeof listenerNames)[number];
 
 /**
- * Why the service ends a connection:
- * - `limit`: too many connections were open, and each had a call in progress
- * - `displaced`: it had no call, and a new connection needed its place
- * - `handshake`: TLS failed, for example without a valid client certificate, or took too long
- * - `silent`: it did not answer a ping
- * - `pings`: it sent too many pings
- * - `settings`: it changed its settings too often
- * - `resets`: it reset too many calls before they were answered
- * - `age`, `idle`: it got a GOAWAY for its age, or because it had no call; nothing is wrong with it
+ * Why the service refuses or ends a connection:
+ * - `limit`: refused, because the listener was full and every open connection had a call
+ * - `displaced`: it had no call, the listener was full, and a new connection came
+ * - `handshake`: TLS failed, for example for lack of a valid certificate, or took too long
+ * - `silent`: the client did not answer a ping
+ * - `pings`: the client sent too many pings
+ * - `settings`: the client changed its settings too often
+ * - `resets`: the client reset too many calls before they were answered
+ * - `age`, `idle`: it got a GOAWAY because it was old, or long without a call; this is no fault
  */
 export const cutCauses = [
   "limit",

@@ -1,11 +1,11 @@
 /**
- * The other end of a connection, as far as the transport knows it: the address that it came to, and
- * the certificate that it has proved to hold. What it may do is decided in `access/`.
+ * The client of a connection, as far as the transport knows it: the address that it connected to,
+ * and the certificate whose key it has. `access/` decides what the client may do.
  */
 import { X509Certificate } from "node:crypto";
 
 export interface Peer {
-  /** The configured address that it connected to: `host:port`, or `unix:/path`. */
+  /** The configured address that the client connected to: `host:port` or `unix:/path`. */
   readonly listener: string;
   readonly transport: "unix" | "tcp";
   readonly isEncrypted: boolean;
@@ -15,27 +15,27 @@ export interface Peer {
 
 export interface PeerCertificate {
   /**
-   * As `type:value`, in the certificate's order: `DNS:node-1.example`, `URI:spiffe://fleet/node-1`,
-   * `IP Address:10.0.0.7`, `email:…`.
+   * Alternative names as `type:value`, in the certificate's order: `DNS:node-1.example`,
+   * `URI:spiffe://fleet/node-1`, `IP Address:10.0.0.7`, `email:…`.
    */
   readonly subjectAltNames: readonly string[];
-  /** Undefined when the subject has none, or more than one. */
+  /** The common name; absent when the subject has no common name, or several. */
   readonly commonName?: string;
   /** SHA-256 of the certificate, in lower-case hexadecimal digits. */
   readonly fingerprint: string;
 }
 
-/** The peer of every connection to an address, before its certificate is known. */
+/** What is known of every client that connects to the address, before any certificate. */
 export function peerAt(listener: string, isEncrypted: boolean): Peer {
   const transport = listener.startsWith("unix:") ? "unix" : "tcp";
   return { listener, transport, isEncrypted };
 }
 
-/** @param der the certificate that the TLS handshake has checked; undefined without one */
+/** The peer with its certificate. @param der as the TLS handshake checked it; undefined: none */
 export function withCertificate(peer: Peer, der: Buffer | undefined): Peer {
   if (der === undefined) return peer;
   const { subject, subjectAltName, fingerprint256 } = new X509Certificate(der);
-  // Typed as text always; undefined without a subject.
+  // Its type is always text, but Node returns undefined for an empty subject.
   const commonNames = ((subject as string | undefined) ?? "")
     .split("\n")
     .filter((line) => line.startsWith("CN="));
@@ -50,7 +50,7 @@ export function withCertificate(peer: Peer, der: Buffer | undefined): Peer {
   };
 }
 
-/** Node joins names with ", " and writes one that holds a comma or a quote as a JSON string. */
+/** Splits Node's text: names joined with ", ", one with a comma or a quote as a JSON string. */
 function alternativeNames(text: string): string[] {
   const names = text.match(/[A-Za-z ]+:("(?:[^"\\]|\\.)*"|[^,]*)/g) ?? [];
   return names.map((name) => {

@@ -12,30 +12,30 @@ type Setting = (typeof SETTINGS)[number];
 
 export type TlsSettings = Pick<Config, Setting>;
 
-/** Certificate, key and client authority of a TLS server, in PEM, and when they expire. */
+/** Certificate, key and client authorities of a TLS server, in PEM, and when they expire. */
 export interface TlsIdentity {
   cert: Buffer;
   key: Buffer;
-  /** The authority of client certificates. Undefined: clients need no certificate. */
+  /** Authorities of client certificates. Undefined: clients need no certificate. */
   ca: Buffer | undefined;
-  /** Unix time: of the certificate, and of the client authority that expires first. */
+  /** Unix time in milliseconds; `clientCa` is that of the authority that expires first. */
   expiresAtMs: { certificate: number; clientCa: number | undefined };
 }
 
-/** The files as they were at one moment. */
+/** What one reading of the files found. */
 export interface TlsFiles {
-  /** Hash of all contents, errors of reading included. */
+  /** Hash of all contents; for a file that cannot be read, of the error. */
   digest: string;
   files: ReadonlyMap<Setting, TlsFile>;
 }
 
 interface TlsFile {
   path: string;
-  /** The content, or why it cannot be read. */
+  /** The content; text is the reason why the file cannot be read, such as `ENOENT`. */
   content: Buffer | string;
 }
 
-/** Never rejects: `checkTlsFiles` reports a file that cannot be read. */
+/** Reads all files. Never rejects: `checkTlsFiles` reports a file that cannot be read. */
 export async function readTlsFiles(settings: TlsSettings): Promise<TlsFiles> {
   const files = new Map<Setting, TlsFile>();
   const hash = createHash("sha256");
@@ -51,10 +51,10 @@ export async function readTlsFiles(settings: TlsSettings): Promise<TlsFiles> {
   return { digest: hash.digest("hex"), files };
 }
 
-/** Throws `ConfigError` with every problem. */
+/** Checks the files and that they fit each other. Throws `ConfigError` with every problem. */
 export function checkTlsFiles({ files }: TlsFiles, nowUnixMs: number): TlsIdentity {
   const problems: Problem[] = [];
-  /** Undefined, and a problem more, where `check` throws what is wrong. */
+  /** What `check` returns. A `Wrong` that it throws becomes a problem; then undefined. */
   const attempt = <T>(setting: Setting, check: (content: Buffer) => T): T | undefined => {
     const file = files.get(setting);
     if (file === undefined) return undefined;
@@ -101,10 +101,10 @@ export function checkTlsFiles({ files }: TlsFiles, nowUnixMs: number): TlsIdenti
   throw new ConfigError(problems);
 }
 
-/** An error of one file, and what to do. */
+/** What is wrong with one file, and what to do; the message continues its path. */
 class Wrong extends Error {}
 
-/** One at least. */
+/** The certificates of a PEM file, at least one. Throws `Wrong`. */
 function certificatesIn(content: Buffer): [X509Certificate, ...X509Certificate[]] {
   const blocks = content
     .toString("latin1")
@@ -138,12 +138,12 @@ function checkTime(certificate: X509Certificate, nowUnixMs: number): void {
   }
 }
 
-/** Unix time. */
+/** Unix time in milliseconds. */
 function expiryOf({ validTo }: X509Certificate): number {
   return Date.parse(validTo);
 }
 
-/** What OpenSSL alone refuses, such as a key that is too short. */
+/** Throws `Wrong` for what only OpenSSL finds, such as a key that is too short. */
 function usable(cert: Buffer, key: Buffer): void {
   try {
     createSecureContext({ cert, key });

@@ -1,4 +1,4 @@
-/** TLS on connections that a listener has accepted: 1.3 only, with the handshake bounded in time. */
+/** TLS 1.3 on connections that a listener has accepted, with a time limit on the handshake. */
 import { constants } from "node:crypto";
 import type { Socket } from "node:net";
 import { createServer } from "node:tls";
@@ -8,11 +8,11 @@ import type { TlsIdentity } from "./tls-files.js";
 import type { TlsSource } from "./tls-source.js";
 
 export interface TlsListenerOptions {
-  /** In order of preference, by their ALPN names. */
+  /** Protocols to agree on, by their ALPN names, in order of preference. */
   protocols: readonly string[];
-  /** Called with a connection once its handshake is done and its certificate is checked. */
+  /** Called with the TLS socket once the handshake is done and the certificate is checked. */
   serve(socket: Socket): void;
-  /** Called with the reason why a connection was refused. */
+  /** Called when the handshake failed, with the reason for the log. */
   refused(reason: string): void;
 }
 
@@ -26,7 +26,7 @@ export function tlsListener(source: TlsSource, options: TlsListenerOptions) {
       ALPNProtocols: [...protocols],
       handshakeTimeout: limits.handshakeMsMax,
       requestCert: isMutual,
-      // Refused below, where the reason is known.
+      // The callback below refuses instead: only there is the reason known.
       rejectUnauthorized: false,
     },
     (socket) => {
@@ -39,7 +39,7 @@ export function tlsListener(source: TlsSource, options: TlsListenerOptions) {
   );
   server.on("tlsClientError", (error: NodeJS.ErrnoException, socket) => {
     refused(error.code ?? error.message);
-    // Node leaves a connection open whose handshake took too long.
+    // After a handshake that took too long, Node leaves the connection open.
     socket.destroy();
   });
   source.onRenewal((identity) => server.setSecureContext(contextOf(identity)));
@@ -52,7 +52,7 @@ function contextOf({ cert, key, ca }: TlsIdentity): TlsOptions {
     key,
     ...(ca !== undefined && { ca }),
     minVersion: "TLSv1.3",
-    // No session is resumed: each connection shows its certificate to the current authority.
+    // No TLS session is resumed, so every connection is checked against the current authorities.
     secureOptions: constants.SSL_OP_NO_TICKET,
   };
 }

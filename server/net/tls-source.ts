@@ -1,6 +1,6 @@
 /**
- * Keeps the service's certificate up to date: polls its files, and gives each new valid certificate
- * to the listeners. An invalid one is logged, and the current one stays in use.
+ * Keeps the service's certificate up to date: polls the TLS files, and passes each new valid
+ * certificate to the listeners. An invalid one is logged, and the current one stays in use.
  */
 import type { Clock } from "../clock.js";
 import { ConfigError, problemText } from "../config.js";
@@ -10,7 +10,7 @@ import type { TlsFiles, TlsIdentity, TlsSettings } from "./tls-files.js";
 import type { TransportMetrics } from "./metrics.js";
 import { WatchedFile } from "../watched-file.js";
 
-/** Certificates are renewed hours before they expire. */
+/** Seconds are often enough: certificates are renewed hours before they expire. */
 const POLL_EVERY_MS = 5000;
 
 export interface TlsSourceModules {
@@ -20,6 +20,7 @@ export interface TlsSourceModules {
 }
 
 export class TlsSource {
+  /** Called with each new certificate. */
   private readonly servers = new Set<(identity: TlsIdentity) => void>();
   private readonly watched: WatchedFile<TlsFiles>;
 
@@ -40,7 +41,7 @@ export class TlsSource {
     this.watched = new WatchedFile(options, modules.clock, files);
   }
 
-  /** Rejects with `ConfigError` when the files are invalid. */
+  /** Reads the files and starts to poll them. Rejects with `ConfigError` when they are invalid. */
   static async open(settings: TlsSettings, modules: TlsSourceModules): Promise<TlsSource> {
     const files = await readTlsFiles(settings);
     return new TlsSource(settings, modules, files, checkTlsFiles(files, modules.clock.unixMs()));
@@ -50,7 +51,7 @@ export class TlsSource {
     return this.current;
   }
 
-  /** Calls `serve` with each new certificate, for handshakes from then on. */
+  /** Calls `serve` with each new certificate, which is for the handshakes after that. */
   onRenewal(serve: (identity: TlsIdentity) => void): void {
     this.servers.add(serve);
   }

@@ -1,15 +1,15 @@
-/** The file of a Unix socket: whether it may be replaced, and who may connect. */
+/** The file of a Unix socket: whether a new service may replace the file, and who may connect. */
 import { chmodSync, chownSync, lstatSync, readFileSync, unlinkSync } from "node:fs";
 import { connect } from "node:net";
 
 export interface SocketAccess {
-  /** Permission bits; a user that may write to the file may connect. */
+  /** Permission bits of the file; a user that may write to it may connect. */
   mode: number;
-  /** A name or a number. Default: the process's group. */
+  /** Group of the file: a name or a number. Default: the process's group. */
   group?: string | undefined;
 }
 
-/** Removes a socket file that nothing listens on: a dead service has left it behind. */
+/** Removes a socket file that a dead service left behind. Rejects when one still listens on it. */
 export async function removeStaleSocket(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
@@ -20,7 +20,7 @@ export async function removeStaleSocket(path: string): Promise<void> {
       socket.destroy();
       resolve(false);
     });
-    // Any other error, such as a full backlog, comes from a service that lives.
+    // Any other error, such as a full backlog, means that a service still listens.
     socket.on("error", (error) => resolve("code" in error && error.code === "ECONNREFUSED"));
   });
   if (!isStale)
@@ -28,7 +28,7 @@ export async function removeStaleSocket(path: string): Promise<void> {
   unlinkSync(path);
 }
 
-/** Runs `make` under a umask that gives files to this user alone; `setAccess` widens that. */
+/** Runs `make` so that only this user may use the files that it makes, until `setAccess`. */
 export function underClosedMask(make: () => void): void {
   const before = process.umask(0o177);
   try {
@@ -38,13 +38,13 @@ export function underClosedMask(make: () => void): void {
   }
 }
 
-/** Sets the group before the mode, so that the old group never gets the new mode. */
+/** Sets the group before the mode: the old group never gets the new mode. Throws on failure. */
 export function setAccess(path: string, { mode, group }: SocketAccess): void {
   if (group !== undefined) chownSync(path, lstatSync(path).uid, groupIdOf(group));
   chmodSync(path, mode);
 }
 
-/** Node cannot ask the system for a group's number; where /etc/group is not all, give the number. */
+/** The number of a group in /etc/group: Node cannot look up others. Throws when it is not there. */
 function groupIdOf(group: string): number {
   if (/^\d+$/.test(group)) return Number(group);
   const entries = readFileSync("/etc/group", "utf8").split("\n");
