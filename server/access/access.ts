@@ -1,7 +1,7 @@
 /**
- * Applies the policy in force to calls: denies, counts and logs those that it does not allow, and
- * ends open streams and waits when a new policy, or the expiry of a token, no longer allows them.
- * Called by the RPC layer.
+ * Applies the current policy to calls: denies, counts and logs the calls that it does not allow.
+ * Ends open streams and waiting calls that are no longer allowed, after a change of the policy or
+ * when a token has expired. Called by the RPC layer.
  */
 import type { Clock } from "../clock.js";
 import { Refusal } from "../errors.js";
@@ -20,7 +20,7 @@ export interface AccessModules {
   metrics: Metrics;
 }
 
-/** The permission of an open stream or wait. */
+/** The permission of a stream or of a waiting call, while it is open. */
 export interface CallGrant {
   /** Aborts, with a `Refusal` as its reason, when the call is no longer allowed. */
   readonly signal: AbortSignal;
@@ -28,10 +28,12 @@ export interface CallGrant {
   close(): void;
 }
 
+/** A stream or a waiting call that is open. */
 interface OpenCall {
   credential: Credential;
   ask: Ask;
   kind: "stream" | "wait";
+  /** Name of the principal. */
   principal: string;
   revoked: AbortController;
 }
@@ -39,15 +41,16 @@ interface OpenCall {
 export class Access {
   private readonly open = new Set<OpenCall>();
   private readonly rate = new CallRate();
+  /** When each reason was last logged, on the monotonic clock, and the denials not logged since. */
   private readonly lastLogged = new Map<DeniedReason, { atMs: number; unlogged: number }>();
 
-  /** @param policy undefined without a policy file: every caller is allowed everything */
+  /** @param policy undefined when there is no policy file: every caller may do everything */
   constructor(
     private policy: Policy | undefined,
     private readonly modules: AccessModules,
   ) {}
 
-  /** The principal that calls. Throws a `Refusal` when it is unknown or not allowed to do this. */
+  /** The caller's principal. Throws a `Refusal` when the caller is unknown or may not do this. */
   check(credential: Credential, ask: Ask): Principal {
     const decision = this.decide(credential, ask);
     if (decision.kind === "allowed") return decision.principal;
@@ -55,7 +58,7 @@ export class Access {
     throw refusalOf(decision);
   }
 
-  /** Like `check`, when a call starts: the call counts against its principal's quota of calls. */
+  /** Like `check`, once for each call: counts it, and refuses it over the quota of calls. */
   begin(credential: Credential, ask: Ask): Principal {
     const principal = this.check(credential, ask);
     const { callsPerMinute } = principal.quota;
@@ -68,7 +71,7 @@ export class Access {
     return principal;
   }
 
-  /** Like `check`, for a stream, which counts against its principal's quota while it is open. */
+  /** Like `check`, for a stream: refuses it when its principal has its quota of streams open. */
   openStream(credential: Credential, ask: Ask): CallGrant {
     const principal = this.check(credential, ask);
     const streams = [...this.open].filter(
@@ -80,20 +83,20 @@ export class Access {
     return this.grant({ credential, ask, kind: "stream", principal: principal.name });
   }
 
-  /** Like `check`, for a call that waits. */
+  /** Like `check`, for a call that waits, such as `GetSession` with `wait_ms`. */
   openWait(credential: Credential, ask: Ask): CallGrant {
     const { name } = this.check(credential, ask);
     return this.grant({ credential, ask, kind: "wait", principal: name });
   }
 
-  /** Puts a new policy in force, and ends the calls that it does not allow. */
+  /** Puts a new policy in force, and ends the open calls that the new policy does not allow. */
   replace(policy: Policy): void {
     this.policy = policy;
     this.rate.keep(new Set(policy.principals.map(({ name }) => name)));
     this.review();
   }
 
-  /** Ends the streams and waits that are no longer allowed. */
+  /** Ends the streams and waiting calls that are no longer allowed. */
   review(): void {
     for (const { credential, ask, revoked } of this.open) {
       const decision = this.decide(credential, ask);

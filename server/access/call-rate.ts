@@ -1,15 +1,15 @@
 /**
- * A token bucket for each principal: it holds one minute of calls, starts full and fills evenly.
- * Used by `Access`.
+ * Limits the calls of each principal by a token bucket: a call takes one token. A bucket starts
+ * full, with the calls of one minute, and refills evenly. Used by `Access`.
  */
 
 const MINUTE_MS = 60_000;
 
 export class CallRate {
-  /** By principal name, so that a reload of the policy fills no bucket. */
+  /** By principal name, so that a reload of the policy does not refill a bucket. */
   private readonly buckets = new Map<string, { left: number; atMs: number }>();
 
-  /** Takes one call from the bucket and returns 0, or returns the time in ms until one is free. */
+  /** Takes a token and returns 0. Without a token, returns the milliseconds until the next. */
   take(principal: string, callsPerMinute: number, nowMs: number): number {
     const bucket = this.buckets.get(principal) ?? { left: callsPerMinute, atMs: nowMs };
     const filled = ((nowMs - bucket.atMs) * callsPerMinute) / MINUTE_MS;

@@ -1,6 +1,6 @@
 /**
- * Reads the policy file: JSON. All errors are reported at once, each with its place but without the
- * value, which may be a token put there by mistake.
+ * Reads and checks the policy file, which is JSON. All errors are reported at once, each with its
+ * place but without the value, which may be a token put there by mistake.
  */
 import { readFileSync } from "node:fs";
 import { z } from "zod";
@@ -11,7 +11,7 @@ import type { Policy, Principal } from "./policy.js";
 import { alternatives, placeOf, safeParse } from "../safe-parse.js";
 import { priorityNames } from "../work/priority.js";
 
-/** The page `/metrics`, which needs a permission like a call: it has the numbers of all nodes. */
+/** Stands among the calls for the page `/metrics`: it shows all nodes, so it needs a permission. */
 export const METRICS_CALL = "Metrics";
 const namesOf = ({ method }: typeof AggregatorService | typeof AdminService) =>
   Object.values(method).map(({ name }) => name);
@@ -108,7 +108,7 @@ const file = z.strictObject({ principals: z.array(z.unknown()).max(limits.princi
 
 /** One error of a policy file. */
 export interface PolicyProblem {
-  /** For example `principals[2].tokens[0].sha256`, or line and column where the JSON is invalid. */
+  /** A path such as `principals[2].tokens[0].sha256`; for invalid JSON, line and column. */
   place: string;
   text: string;
 }
@@ -120,7 +120,7 @@ export class PolicyError extends Error {
   }
 }
 
-/** The policy in `text`. Throws `PolicyError` with every error. */
+/** The policy in the text of a policy file. Throws `PolicyError` with every error. */
 export function parsePolicy(text: string): Policy {
   const { data, error } = safeParse(file, fromJson(text));
   if (error !== undefined) throw new PolicyError(problemsOf(error, []));
@@ -156,7 +156,7 @@ function fromJson(text: string): unknown {
   }
 }
 
-/** Line and column of "at position N" in a message of the JavaScript engine; some have none. */
+/** Line and column of a JSON error, whose message may say "at position N"; else "the file". */
 function placeInText(message: string, text: string): string {
   const position = /\bposition (\d+)/.exec(message)?.[1];
   if (position === undefined) return "the file";
@@ -176,7 +176,7 @@ function problemsOf({ issues }: z.ZodError, prefix: (string | number)[]): Policy
   });
 }
 
-/** Errors for what two principals have in common: calls would never match the second. */
+/** An error for each name or credential that occurs twice: no call would match the second. */
 function repeated(principals: readonly (Principal | undefined)[]): PolicyProblem[] {
   const problems: PolicyProblem[] = [];
   const seen = new Map<string, string>();

@@ -8,17 +8,17 @@ import type { Access } from "./access.js";
 import type { Policy } from "./policy.js";
 import { parsePolicy, PolicyError, readPolicyText } from "./policy-file.js";
 
-/** Problems logged at each reload; 'policy check' lists all. */
+/** Most problems logged for an invalid file; the command 'policy check' lists all. */
 const PROBLEMS_LOGGED = 10;
 
-/** A policy file and its first content. */
+/** A policy file as it was read when the service started. */
 export interface PolicySource {
   path: string;
   text: string;
   policy: Policy;
 }
 
-/** Reads a policy file. Throws `PolicyError`. */
+/** Reads a policy file. Throws `PolicyError` when it is unreadable or invalid. */
 export function loadPolicy(path: string): PolicySource {
   const text = readPolicyText(path);
   return { path, text, policy: parsePolicy(text) };
@@ -31,6 +31,7 @@ export interface PolicyWatchModules {
   access: Access;
 }
 
+/** Starts to poll the policy file when it is constructed. */
 export class PolicyWatch {
   private readonly watched: WatchedFile<string | PolicyError>;
 
@@ -45,7 +46,7 @@ export class PolicyWatch {
         found instanceof PolicyError ? found.message : found,
       mustSettle: false,
       changed: (found: string | PolicyError) => this.take(path, found),
-      // Tokens may have expired since the last poll.
+      // Also when the file is the same: tokens may have expired since the last poll.
       polled: () => modules.access.review(),
     };
     this.watched = new WatchedFile<string | PolicyError>(options, modules.clock, text);

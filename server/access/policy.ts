@@ -1,6 +1,6 @@
 /**
- * Decides whether a caller may make a call: from its credential and the policy in force to a
- * decision with a reason. Pure. What the policy does not name is denied.
+ * Decides whether a caller may make a call, from the caller's credential and the current policy.
+ * A decision to deny has its reason. Pure. What the policy does not name is denied.
  */
 import type { ForbiddenReason, UnknownReason } from "../reasons.js";
 import type { PriorityName } from "../work/priority.js";
@@ -9,21 +9,22 @@ import { isSameHash } from "./token.js";
 
 /** A caller with a name, as the policy file describes it. */
 export interface Principal {
-  /** For logs, messages and quotas; not a secret. */
+  /** Names the principal in logs, messages and quotas; not a secret. */
   readonly name: string;
-  /** Patterns for the first name of a certificate, such as `DNS:node-1.example` or `CN:node-1`. */
+  /** Patterns for the first name in a certificate, such as `DNS:node-1.example` or `CN:node-1`. */
   readonly certificates: readonly string[];
   readonly tokens: readonly TokenEntry[];
-  /** Paths of the service's own Unix sockets; file permissions decide who can open one. */
+  /** Paths of Unix sockets of the service: a caller through one of them is this principal. */
   readonly sockets: readonly string[];
-  /** Whether it is every caller at a loopback address without a credential. */
+  /** Whether every caller without a credential at a loopback address is this principal. */
   readonly anonymous: boolean;
-  /** Patterns for the node ids that it may act for. */
+  /** Patterns for the ids of the nodes that the principal may act for. */
   readonly nodes: readonly string[];
-  /** Patterns for the calls of `AggregatorService`, and `Metrics`. */
+  /** Patterns for the calls of `AggregatorService`, and for `Metrics`, the page /metrics. */
   readonly calls: readonly string[];
   /** Patterns for the calls of `AdminService`. */
   readonly operatorCalls: readonly string[];
+  /** Patterns for the priorities at which the principal may submit. */
   readonly priorities: readonly string[];
   readonly quota: Quota;
 }
@@ -36,11 +37,11 @@ export interface TokenEntry {
 }
 
 export interface Policy {
-  /** In order: the first that matches a caller is its principal. */
+  /** The first one that matches a caller is the caller's principal. */
   readonly principals: readonly Principal[];
 }
 
-/** What identifies a caller; the RPC layer decides which of several credentials counts. */
+/** What identifies a caller. The RPC layer picks the one that counts of several: `credentialOf`. */
 export type Credential =
   | { kind: "certificate"; name: string }
   | { kind: "token"; sha256: Buffer }
@@ -49,10 +50,11 @@ export type Credential =
   | { kind: "loopback" }
   | { kind: "nothing" };
 
-/** What a caller asks for. Absent fields are not checked: a node is known only with the body. */
+/** What a caller asks for. Absent fields are not checked: the node is only known from the body. */
 export interface Ask {
-  /** Absent for what every known caller may do, such as reflection. */
+  /** Name of the method; absent for what every known caller may do, such as reflection. */
   call?: string;
+  /** Whether `call` is one of `AdminService`. Default: of `AggregatorService`. */
   isOperators?: boolean;
   nodeId?: string;
   priority?: PriorityName;
@@ -63,7 +65,7 @@ export type Decision =
   | { kind: "unknown"; reason: UnknownReason; detail: string }
   | { kind: "forbidden"; reason: ForbiddenReason; principal: Principal; detail: string };
 
-/** The principal without a policy file: only this machine can call, and may do everything. */
+/** The principal of every caller when there is no policy file: it may do everything. */
 const everybody: Principal = {
   name: "anonymous",
   certificates: [],
@@ -77,7 +79,7 @@ const everybody: Principal = {
   quota: {},
 };
 
-/** @param policy undefined without a policy file: every call is allowed */
+/** @param policy undefined when there is no policy file: every call is allowed */
 export function decide(
   policy: Policy | undefined,
   credential: Credential,
@@ -89,7 +91,7 @@ export function decide(
   return found.kind === "allowed" ? permit(found.principal, ask) : found;
 }
 
-/** Whether this principal is allowed to do this, whatever credential it has. */
+/** Whether the principal may do what is asked, whatever its credential. */
 export function permit(principal: Principal, ask: Ask): Exclude<Decision, { kind: "unknown" }> {
   const { call, isOperators = false, nodeId, priority } = ask;
   const forbidden = (reason: ForbiddenReason, what: string) => {
@@ -109,7 +111,7 @@ export function permit(principal: Principal, ask: Ask): Exclude<Decision, { kind
 
 type Identified = Exclude<Decision, { kind: "forbidden" }>;
 
-/** Only the credential decides: an unknown token on loopback is not anonymous. */
+/** The principal of a credential: an unknown token on loopback does not count as anonymous. */
 function identify({ principals }: Policy, credential: Credential, nowUnixMs: number): Identified {
   const unknown = (reason: UnknownReason, detail: string): Identified => {
     return { kind: "unknown", reason, detail };
@@ -146,7 +148,7 @@ function identify({ principals }: Policy, credential: Credential, nowUnixMs: num
   }
 }
 
-/** Compares every hash, so that the time taken reveals nothing about a guess. */
+/** The principal of a token. Compares every hash, so that its time reveals nothing of them. */
 function byToken(principals: readonly Principal[], sha256: Buffer, nowUnixMs: number): Identified {
   let found: { principal: Principal; expiresUnixMs: number } | undefined;
   for (const principal of principals) {
@@ -161,7 +163,7 @@ function byToken(principals: readonly Principal[], sha256: Buffer, nowUnixMs: nu
   return { kind: "unknown", reason: "expired_token", detail: "the token has expired" };
 }
 
-/** A pattern is a name, or the start of one followed by `*`. */
+/** Whether a pattern matches `name`. A pattern is a name, or the start of a name and then `*`. */
 function matchesAny(patterns: readonly string[], name: string): boolean {
   return patterns.some((pattern) =>
     pattern.endsWith("*") ? name.startsWith(pattern.slice(0, -1)) : name === pattern,

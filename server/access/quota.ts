@@ -1,11 +1,11 @@
 /**
- * Compares what a principal uses with its quota. `Admission` skips a snapshot over a quota as
- * `overloaded`: the next one may fit. `Access` refuses calls and streams over theirs.
+ * Compares what a principal uses with its quotas. `Admission` skips a snapshot over a quota, with
+ * the reason `overloaded`: a later one may fit. `Access` refuses calls and streams over a quota.
  */
 import type { QuotaName } from "../reasons.js";
 import type { SubmittingPrincipal } from "../work/principal.js";
 
-/** What a principal uses at the moment. */
+/** What a principal uses at the moment; the fields are named like the quotas. */
 export interface UsedNow {
   sessionsInFlight: number;
   heldBytes: number;
@@ -13,8 +13,8 @@ export interface UsedNow {
 }
 
 /**
- * The first quota that one more session of `bytes` would exceed, with a message for the client;
- * undefined when it would exceed no quota.
+ * The first quota that one more session, of a snapshot of `bytes`, would exceed, with a message for
+ * the client; undefined when none would be exceeded.
  */
 export function brokenQuota(
   principal: SubmittingPrincipal,
@@ -41,7 +41,7 @@ export function brokenQuota(
   return undefined;
 }
 
-/** The message for a client over its quota; `used` says what it uses now. */
+/** The message for a client over a quota. @param used a sentence: what the client uses now */
 export function overQuotaDetail(
   { name, quota }: SubmittingPrincipal,
   which: QuotaName,

@@ -1,13 +1,13 @@
 /**
- * Bearer tokens: 256 random bits, of which the policy file has only the SHA-256. A slow hash would
- * protect guessable passwords; 256 random bits cannot be guessed, so a fast hash is safe and adds
- * no cost to calls.
+ * Bearer tokens: 256 random bits, of which the policy file has only the SHA-256. Nobody can guess
+ * them, so a fast hash is safe; a slow hash, as for passwords, would add its time to each call.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 
-/** Marks a token for people and for scanners that look for leaked secrets. */
+/** Shows people, and scanners that look for leaked secrets, that a text is a token. */
 const PREFIX = "lagg_";
 
+/** Random bytes in a token. */
 export const TOKEN_BYTES = 32;
 
 /**
@@ -19,12 +19,12 @@ export function tokenOf(random: Buffer): string {
   return `${PREFIX}${random.toString("base64url")}`;
 }
 
-/** The hash of a token, which the policy file has in hexadecimal digits. */
+/** The SHA-256 of a token; the policy file has it in hexadecimal digits. */
 export function tokenHash(token: string): Buffer {
   return createHash("sha256").update(token).digest();
 }
 
-/** Whether two hashes are equal, in a time that does not depend on where they differ. */
+/** Whether two hashes are equal; takes the same time wherever they differ. */
 export function isSameHash(a: Buffer, b: Buffer): boolean {
   return timingSafeEqual(a, b);
 }
