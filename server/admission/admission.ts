@@ -1,7 +1,7 @@
 /**
- * Decides once what becomes of a submitted snapshot: it is answered as before, skipped, or accepted
- * as a session whose groups enter the schedule. The rpc handlers also find, cancel and drain
- * sessions here. Every method but `drain` returns at once.
+ * Decides once what becomes of a submitted snapshot: it gets the answer of an earlier request with
+ * the same id, is skipped, or is accepted as a session whose groups enter the schedule. The RPC
+ * handlers also find, cancel and drain sessions here. Every method but `drain` is synchronous.
  */
 import { create } from "@bufbuild/protobuf";
 import type { Session as WireSession } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
@@ -41,7 +41,7 @@ export interface AdmissionModules {
 type Skipped = Extract<SubmitAnswer, { kind: "skipped" }>;
 
 export class Admission {
-  /** The groups that wait for a prover: the dispatcher's source of work. */
+  /** The groups that wait for a prover; the dispatcher takes its attempts from here. */
   readonly queue: GroupQueue;
   private readonly nodes: Nodes;
   private readonly sessions: Sessions;
@@ -68,11 +68,12 @@ export class Admission {
   }
 
   /**
-   * The answer to a snapshot: the earlier one if the node has used this request id for the same
-   * content. Throws a `Refusal` for other content under a known id, for one node too many, and
-   * whatever `decode` throws.
+   * Returns the answer to a snapshot: the earlier answer if the node has used this request id for
+   * the same content. Throws a `Refusal` when the id was used for other content, and when the node
+   * is new and the maximum number of nodes is reached. Errors of `decode` pass through.
    *
-   * @param decode makes the groups; called at most once, when they are needed to decide
+   * @param decode decodes the snapshot's groups; called at most once, and only if the snapshot is
+   * not answered or skipped without them
    */
   submit(
     envelope: Envelope,
@@ -83,12 +84,12 @@ export class Admission {
     return answer;
   }
 
-  /** The record of a node, made on first use. Throws a `Refusal` for one node too many. */
+  /** The record of a node, made on first use. Throws a `Refusal` at the maximum number of nodes. */
   node(nodeId: string): NodeRecord {
     return this.nodes.get(nodeId);
   }
 
-  /** State and outcomes of a session. Throws a `Refusal` for an id that the node does not have. */
+  /** State and outcomes of a session. Throws a `Refusal` if the node has no session of this id. */
   session(nodeId: string, sessionId: string): WireSession {
     const session = this.sessions.get(sessionId);
     const entries = this.nodes.find(nodeId)?.log.ofSession(sessionId) ?? [];
@@ -108,7 +109,11 @@ export class Admission {
     });
   }
 
-  /** Ends some groups of the node's session, or all of them for an empty list. Idempotent. */
+  /**
+   * Ends the groups of these indices in the node's session; an empty list means all. Returns the
+   * session; one that has ended is returned unchanged. Throws a `Refusal` for an unknown session or
+   * an index that the session does not have.
+   */
   cancel(nodeId: string, sessionId: string, groups: readonly number[]): WireSession {
     const session = this.sessions.get(sessionId);
     if (session?.submission.nodeId === nodeId) this.cancelGroups(session, groups);
@@ -120,19 +125,19 @@ export class Admission {
     return this.sessions.all();
   }
 
-  /** For the operator: ends a session of any node. Returns false if it is not in flight. */
+  /** For the operator: ends a session of any node. Returns false if no such one is in flight. */
   endSession(sessionId: string): boolean {
     const session = this.sessions.get(sessionId);
     if (session !== undefined) this.cancelGroups(session, []);
     return session !== undefined;
   }
 
-  /** For the operator: whether outcomes of an ended session of any node are still retained. */
+  /** For the operator: whether the results log of any node still has events of the session. */
   retains(sessionId: string): boolean {
     return this.nodes.retains(sessionId);
   }
 
-  /** Erases proofs past their fence and trims logs; called by a timer. */
+  /** Erases proofs past their fence, and drops what is kept no longer. Called by a timer. */
   expire(): void {
     this.nodes.expire();
     this.queue.expire();
@@ -143,7 +148,10 @@ export class Admission {
     return this.isDraining;
   }
 
-  /** Skips new snapshots, ends queued groups, and ends running groups after `boundMs`. */
+  /**
+   * From now on skips new snapshots. Ends queued groups at once, and running groups after
+   * `boundMs` milliseconds. Resolves once every session has ended.
+   */
   async drain(boundMs: number): Promise<void> {
     this.isDraining = true;
     for (const session of this.sessions.all()) this.sessions.step(session, { kind: "drain" });
@@ -177,7 +185,7 @@ export class Admission {
     if (skip !== undefined) return skip;
     const superseded = this.supersededBy(submission);
     const forecast = this.queue.forecast(submission, superseded);
-    // An idle device takes the first group whatever its budgets: the lane judges that.
+    // With an idle device the forecast does not decide: the lane itself decides what it can start.
     if (!dispatcher.isIdle && !forecast.isInTime) return predictedMiss(submission, forecast);
 
     const node = this.nodes.get(submission.nodeId);
@@ -198,7 +206,7 @@ export class Admission {
   ): SubmitAnswer {
     const { clock, dispatcher } = this.modules;
     const session = this.sessions.open(submission, { log, share, cameToIdle: dispatcher.isIdle });
-    // An attempt that the session joins may already have run for longer than predicted.
+    // The session may join an attempt that has already run for longer than predicted.
     const finishAtMs = Math.max(clock.nowMs(), startAtMs + this.predictedMs(submission));
     const predictedFinishMs = Math.round(finishAtMs - submission.receivedAtMs);
     const accepted = { ...submission.accepted, sessionId: session.id, predictedFinishMs };
@@ -209,7 +217,7 @@ export class Admission {
     return answer;
   }
 
-  /** Time that all groups take on one lane, one after the other. */
+  /** Predicted milliseconds for proving all groups on one lane, one after the other. */
   private predictedMs({ groups }: Submission): number {
     const { dispatcher } = this.modules;
     return groups
@@ -247,7 +255,10 @@ export class Admission {
     return skipped("overloaded", broken.detail);
   }
 
-  /** Sessions whose queued groups end: of an older epoch, or in the way of one that replaces. */
+  /**
+   * The node's sessions whose queued groups end when this snapshot is accepted: those of another
+   * node epoch and, if the snapshot is to replace a session, those of the same priority.
+   */
   private supersededBy({ nodeId, nodeEpoch, priority, shouldReplace }: Submission): Session[] {
     return this.sessions.ofNode(nodeId).filter(({ submission }) => {
       const isOldEpoch = submission.nodeEpoch !== nodeEpoch;

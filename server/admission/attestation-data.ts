@@ -1,4 +1,4 @@
-/** The signed message of an attestation data, by the SSZ containers of leanSpec. */
+/** The message that validators sign for an attestation data, by the SSZ containers of leanSpec. */
 import { ByteVectorType, ContainerType, UintBigintType } from "@chainsafe/ssz";
 import type {
   AttestationData,
@@ -19,7 +19,10 @@ const AttestationDataSsz = new ContainerType({
 /** The slot of an attestation is an XMSS leaf index, which is a u32. */
 const LEAF_INDEX_MAX = 0xffff_ffffn;
 
-/** `hash_tree_root(data)`. Throws a `Refusal` for a missing part, a root size or a slot over u32. */
+/**
+ * `hash_tree_root(data)`, 32 bytes. Throws a `Refusal` that names `field` when a part is missing, a
+ * root is not 32 bytes, or the slot is over u32.
+ */
 export function attestationDataRoot(data: AttestationData | undefined, field: string): Uint8Array {
   if (data === undefined) throw invalid(field, "is missing");
   if (data.slot > LEAF_INDEX_MAX) {
@@ -34,11 +37,11 @@ export function attestationDataRoot(data: AttestationData | undefined, field: st
     target: checkpoint(data.target, `${field}.target`),
     source: checkpoint(data.source, `${field}.source`),
   });
-  // Copied: it is a view of an 8 KiB slab, which a retained outcome would retain.
+  // Copied: `root` is a view of an 8 KiB buffer, all of which a retained outcome would keep.
   return new Uint8Array(root);
 }
 
-/** The checkpoint. Throws a `Refusal` when it is missing or its root is not 32 bytes. */
+/** Returns the checkpoint. Throws a `Refusal` when it is missing or its root is not 32 bytes. */
 export function checkpoint(value: Checkpoint | undefined, field: string) {
   if (value === undefined) throw invalid(field, "is missing");
   if (value.root.length !== 32) {

@@ -4,16 +4,22 @@ import type { GroupWork } from "../work/group.js";
 import { shapeOf } from "../work/shape.js";
 import type { Submission } from "../work/submission.js";
 
-/** Size of a validator index: a number in an array. */
+/** Memory of one validator index, as an element of an array of numbers. */
 const VALIDATOR_BYTES = 8;
 
-/** Bytes of the snapshot, and of the claims and the result of every group that may be proved. */
+/**
+ * Bytes to reserve for a snapshot: the snapshot itself and, for every group that may be proved, its
+ * copies of public keys and the largest result.
+ */
 export function bytesToHold({ bytes, groups }: Pick<Submission, "bytes" | "groups">): number {
   const mayBeProved = groups.filter(({ isOverLimit }) => !isOverLimit);
   return mayBeProved.reduce((sum, { work }) => sum + claimBytes(work) + resultBytes(work), bytes);
 }
 
-/** Each input has its own copy of its keys, of which the snapshot has one. */
+/**
+ * Bytes of the public keys and validator indices of a group's inputs. Its raw signatures together,
+ * and each child, have their own copy of the keys; the snapshot has each key once.
+ */
 function claimBytes({ raws, children }: GroupWork): number {
   return [raws, ...children].reduce(
     (sum, { keys, validators }) => sum + keys.length + validators.length * VALIDATOR_BYTES,
@@ -21,7 +27,7 @@ function claimBytes({ raws, children }: GroupWork): number {
   );
 }
 
-/** A proof of the maximum size, and every input named as left out. */
+/** Bytes of the largest result: a proof of the maximum size, and every input named as left out. */
 function resultBytes(work: GroupWork): number {
   const { raws, children } = shapeOf(work);
   return limits.proofBytesMax + (raws + children + work.leftOut.length) * limits.leftOutBytes;

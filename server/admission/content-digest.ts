@@ -1,7 +1,8 @@
 /**
- * A digest of what a request asks for, without its budgets: two requests with one id must have the
- * same. Keys, signatures and proofs are hashed in place: encoding the request again would copy every
- * signature four times, once for each enclosing message.
+ * A digest of what a request asks for, without its deadline and fence. A request that repeats a
+ * request id must have the digest of the first one. Keys, signatures and proofs are hashed in
+ * place: encoding the request again would copy every signature four times, once for each enclosing
+ * message.
  */
 import { createHash } from "node:crypto";
 import type { Hash } from "node:crypto";
@@ -16,11 +17,11 @@ import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/
 export interface Content {
   /** SHA-256, in hexadecimal. */
   digest: string;
-  /** Size of the request, without its tags and lengths. */
+  /** Number of bytes hashed: about the size of the encoded request. */
   bytes: number;
 }
 
-/** An item of a list: a number and its bytes. */
+/** One item to hash: a number, such as a validator index, and bytes, such as a signature. */
 type Entry = readonly [number, Uint8Array];
 
 export function contentOf(request: SubmitSnapshotRequest): Content {
@@ -48,7 +49,7 @@ export function contentOf(request: SubmitSnapshotRequest): Content {
   return { digest: hash.digest("hex"), bytes };
 }
 
-/** The request without its budgets, and without keys, signatures and children. */
+/** The request without its deadline and fence, and without keys, raw signatures and children. */
 function frameOf(request: SubmitSnapshotRequest): SubmitSnapshotRequest {
   const { snapshot } = request;
   const withoutBudgets = { ...request, deadlineMs: 0, fenceMs: 0 };
@@ -59,8 +60,8 @@ function frameOf(request: SubmitSnapshotRequest): SubmitSnapshotRequest {
 }
 
 /**
- * Hashes the count, all numbers and all lengths, then the bytes, so that no two lists give the same
- * input. Returns the number of bytes hashed.
+ * Hashes a list: first the number of entries, with the number and the length of each, then all
+ * bytes. So different lists never feed the hash the same bytes. Returns the number of bytes hashed.
  */
 function update(hash: Hash, entries: readonly Entry[]): number {
   const lengths = new Uint32Array(1 + 2 * entries.length);

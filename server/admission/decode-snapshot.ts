@@ -1,10 +1,10 @@
 /**
- * Decodes the snapshot of a request into groups of work. Invalid structure and excessive counts are
- * refused with the field's name, before anything is hashed. Invalid content (an unknown index, a key
- * or signature of the wrong length, an oversized child) is left out of its own group and named, so
- * that one bad vote never blocks a node. Everything kept is copied: protobuf-es returns views that
- * would retain the whole request. Inputs are sorted by their bytes, so that equal work of two nodes
- * has one digest.
+ * Decodes the snapshot of a request into groups of work. A request with an invalid structure is
+ * refused with the field's name; one with excessive counts, before anything is hashed. An invalid
+ * input (an unknown validator, a signature or key of the wrong length, an oversized child) is left
+ * out of its own group and named, so that one bad vote never blocks a node. Everything kept is
+ * copied: protobuf-es returns views that would keep the whole request in memory. Raw signatures are
+ * sorted by public key and children by proof, so that equal work of two nodes has one digest.
  */
 import { createHash } from "node:crypto";
 import type {
@@ -20,15 +20,17 @@ import type { ChildWork, DecodedGroup, GroupWork, LeftOut, Raws } from "../work/
 import { concat, sha256 } from "../bytes.js";
 import { attestationDataRoot, checkpoint } from "./attestation-data.js";
 
-/** Sizes that the backend and the configuration set. */
+/** Limits and sizes that the backend and the configuration set. */
 export interface SnapshotLimits {
-  /** Groups beyond this number are accepted, and not decoded. */
+  /** Groups beyond this number are accepted but not decoded; they end `not_started: limit`. */
   groupsMax: number;
   /** A snapshot with more groups is refused. */
   groupsSentMax: number;
+  /** A snapshot with more keys, more raw signatures in a group or longer bitlists is refused. */
   validatorsMax: number;
-  /** Bound of all raw signatures and children of the snapshot together. */
+  /** A snapshot with more raw signatures and children, all groups together, is refused. */
   inputsMax: number;
+  /** Children of a group beyond this number are left out. */
   childrenMax: number;
   proofBytesMax: number;
   publicKeyBytes: number;
@@ -57,13 +59,16 @@ export function decodeSnapshot(
     }
     seen.set(hex, at);
     const isOverLimit = at >= limits.groupsMax;
-    // A group that will not be started is not decoded.
+    // The inputs of a group that will not be started are not decoded.
     const looked = isOverLimit ? { ...group, rawSignatures: [], children: [] } : group;
     return decodeGroup(looked, { root, keys, logInvRate, field, limits, isOverLimit });
   });
 }
 
-/** Every input left out is hashed to be named, and every group costs hashes and an outcome. */
+/**
+ * Throws a `Refusal` for excessive counts: every input that is left out costs a hash, and every
+ * group costs hashes and an outcome.
+ */
 function checkCounts(groups: readonly Group[], limits: SnapshotLimits): void {
   const { groupsSentMax, validatorsMax, inputsMax } = limits;
   if (groups.length > groupsSentMax) {
@@ -100,7 +105,10 @@ function checkedMessage(group: Group, field: string): Uint8Array {
   return root;
 }
 
-/** Throws a `Refusal` when the caller gives a message that is not the computed root. */
+/**
+ * Throws a `Refusal` when `given`, the message that the caller sent, is not the computed root. An
+ * empty message is accepted.
+ */
 export function checkGivenMessage(given: Uint8Array, root: Uint8Array, field: string): void {
   if (given.length === 0) return;
   if (given.length !== 32) throw invalid(field, `has ${given.length} bytes, expected 32`);
@@ -115,10 +123,10 @@ interface Member {
   key: Uint8Array;
 }
 
-/** Malformed keys are omitted; their validators count as unknown. */
+/** The snapshot's public keys. Malformed keys are omitted; their validators count as unknown. */
 interface KeyTable {
   byValidator: ReadonlyMap<number, Uint8Array>;
-  /** Sorted once: groups and children take their members in this order. */
+  /** Sorted by key, once: groups and children list their validators in this order. */
   inKeyOrder: readonly Member[];
 }
 
@@ -174,7 +182,7 @@ function decodeGroup(group: Group, context: GroupContext): DecodedGroup {
   return { data, work, isOverLimit, digest: inputDigest(work) };
 }
 
-/** SHA-256 of everything that the prover sees, which excludes the validators' indices. */
+/** SHA-256, in hexadecimal, of all that the prover sees, which excludes validator indices. */
 export function inputDigest({ message, raws, children, logInvRate }: GroupWork): string {
   const hash = createHash("sha256");
   const add = (bytes: Uint8Array) => hash.update(`${bytes.length}:`).update(bytes);
@@ -227,7 +235,7 @@ function decodeChild(
     leftOut.push({ reason, input, digest: sha256(child.proof) });
     return [];
   };
-  // Checked before the participants are looked up, which takes a step for every validator.
+  // Checked first, because the lookup of the participants takes a step for every validator.
   const isOverLimit = index >= limits.childrenMax;
   const { length: proofBytes } = child.proof;
   if (isOverLimit || proofBytes === 0 || proofBytes > limits.proofBytesMax) {
