@@ -1,63 +1,63 @@
 /**
- * What a proof costs, as a function of its shape, learned on the device that makes the proofs.
- * Pure; one model per device. Used at accept (optimistic), at dispatch (pessimistic) and to
- * distinguish a long proof from a hung prover.
+ * How long a proof takes, as a function of its shape, learned on the device that makes the proofs.
+ * Pure; one model per device. Admission predicts with it whether a snapshot can be in time. The lane
+ * chooses with it the part of a group that fits, and tells a long proof from a hung prover.
  *
- * Milliseconds are `a + b·raws + c·raws²` of raw signatures alone, and `d·children + e·raws` where
- * children are folded in, which dwarfs what a proof costs as such; a child never makes a proof
- * cheaper. The model holds the logarithms of a to e, so that no cost is ever negative and an error
- * counts as a ratio, with their covariance, and follows them by an extended Kalman filter. Before
- * anything is seen the five are far more uncertain together than apart: one sample of any shape
- * scales the whole table to this device, and later ones tell raw signatures from children. What is
- * not seen grows as uncertain again as it was at first.
+ * A proof takes `a + b·raws + c·raws²` milliseconds without children, and `d·children + e·raws`
+ * with children, beside which the fixed cost of a proof is negligible. A child never makes a proof
+ * cheaper: with children, the larger of the two values counts. The model consists of the natural
+ * logarithms of a to e and their covariance. Logarithms make every cost positive, and an error a
+ * ratio.
+ *
+ * An extended Kalman filter learns from each proof. At first the five logarithms are strongly
+ * correlated: one sample of any shape scales all costs to this device, and later samples tell raw
+ * signatures from children. A cost of which no samples come grows as uncertain as it was at first.
  */
 
 import type { Shape } from "./shape.js";
 
 /**
- * Milliseconds measured on two cores: a proof, a raw signature, its square; a child, a raw
- * signature beside children.
+ * The costs a to e in milliseconds before anything is learned, measured on two cores: a proof, each
+ * raw signature, the square of their number; each child, each raw signature beside children.
  */
 const TABLE_MS = [770, 2, 0.3, 2750, 42] as const;
-/** Standard deviation that all logarithms share: a device is twice as fast, or half as fast. */
+/** Standard deviation common to all five logarithms: 0.7 is twice or half the speed. */
 const COMMON_DEVIATION = 0.7;
 /**
- * Standard deviation of each logarithm alone. Checking a child costs much the same on any device:
- * with the deviation of the others no child would fit into a fence of two slots before the first
- * was proved.
+ * Further standard deviation of each logarithm alone. It is smaller for the costs with children,
+ * which vary less between devices: with 0.3, no child would fit before a fence of two slots until a
+ * first proof with children was made.
  */
 const OWN_DEVIATIONS = [0.3, 0.3, 0.3, 0.2, 0.2] as const;
-/** Variance of the logarithm of proof times of one shape: before any proof, and its bounds. */
+/** Variance of the logarithm of the durations of one shape: before any proof, and its bounds. */
 const SCATTER_AT_FIRST = 0.15 ** 2;
 const SCATTER_MIN = 0.05 ** 2;
 const SCATTER_MAX = 0.5 ** 2;
-/** Share by which the scatter moves towards a new sample. */
+/** Share by which `CostModel.scatter` moves towards a new sample. */
 const SCATTER_RATE = 0.05;
-/** Time constant of forgetting; between two slots it allows for a drift of 3 %. */
+/** Time constant in which learned certainty fades; from slot to slot it allows a drift of 3 %. */
 const FORGET_MS = 30 * 60_000;
 /** A sample counts as at most this many standard deviations from its prediction. */
 const SURPRISE_MAX = 3;
-/** Share of the certainty that is kept after such a sample: the device may have changed. */
+/** Certainty kept after a sample beyond `SURPRISE_MAX`, as a share: the device may have changed. */
 const KEPT_AT_SURPRISE = 0.9;
-/** The 2 % and 98 % quantiles of a normal distribution, in standard deviations from the median. */
+/** The 2nd and 98th percentile of a normal distribution, in standard deviations from the median. */
 export const OPTIMISTIC_AT = -2.054;
 const PESSIMISTIC_AT = 2.054;
-/** A logistic distribution of this scale is within 0.01 of the standard normal one. */
+/** `1 / (1 + exp(-LOGISTIC · z))` is within 0.01 of the standard normal distribution function. */
 export const LOGISTIC = 1.702;
-/**
- * A prover counts as hung beyond this multiple of the pessimistic prediction, never before 10 s.
- */
+/** A prover counts as hung after this multiple of the 98th percentile, but not before 10 s. */
 const OVERRUN_FACTOR = 4;
 const OVERRUN_MS_MIN = 10_000;
 
 export interface CostModel {
-  /** Natural logarithms of the milliseconds in the table. */
+  /** Natural logarithms of the costs a to e, which are in milliseconds. */
   readonly logMs: readonly number[];
   /** Rows of the covariance of those logarithms. */
   readonly covariance: readonly (readonly number[])[];
-  /** Variance of the logarithm of a proof's duration that no model explains. */
+  /** Variance of the logarithm of a proof's duration that remains when a to e are known exactly. */
   readonly scatter: number;
-  /** The instant for which the uncertainty holds. */
+  /** The instant at which `covariance` is valid; at later instants the uncertainty is larger. */
   readonly atMs: number;
 }
 
@@ -65,7 +65,7 @@ const COVARIANCE_AT_FIRST = TABLE_MS.map((_, row) =>
   OWN_DEVIATIONS.map((own, column) => COMMON_DEVIATION ** 2 + (row === column ? own ** 2 : 0)),
 );
 
-/** Nothing learned yet. */
+/** The model of a device of which nothing is learned yet. */
 export const freshCostModel: CostModel = {
   logMs: TABLE_MS.map(Math.log),
   covariance: COVARIANCE_AT_FIRST,
@@ -93,14 +93,14 @@ export function overrunMs(model: CostModel, shape: Shape): number {
   return Math.max(OVERRUN_MS_MIN, OVERRUN_FACTOR * pessimisticMs(model, shape));
 }
 
-/** The model with the uncertainty of a later instant; its medians stay the same. */
+/** The model with the larger uncertainty of a later instant; its medians stay the same. */
 export function aged(model: CostModel, nowMs: number): CostModel {
   const kept = Math.exp(-Math.max(0, nowMs - model.atMs) / FORGET_MS);
   const covariance = forget(model.covariance, kept);
   return { ...model, covariance, atMs: Math.max(nowMs, model.atMs) };
 }
 
-/** The model after a proof of this shape that took `tookMs`. */
+/** Returns the model after a proof of this shape that took `tookMs` milliseconds. */
 export function learn(model: CostModel, shape: Shape, tookMs: number, nowMs: number): CostModel {
   const before = aged(model, nowMs);
   const { ms, variance, pull } = predict(before, shape);
@@ -120,8 +120,9 @@ export function learn(model: CostModel, shape: Shape, tookMs: number, nowMs: num
 }
 
 /**
- * The model after a proof that was killed after `ranMs`, and would have taken at least that. Rises
- * by what such a proof is expected to exceed its prediction; lowers the prediction of no shape.
+ * Returns the model after a proof that was killed after `ranMs` milliseconds and would have taken
+ * longer. Raises the costs as if the proof had taken its expected duration, given that it exceeds
+ * `ranMs`. Lowers no prediction, and does not reduce the uncertainty.
  */
 export function learnAtLeast(
   model: CostModel,
@@ -138,7 +139,7 @@ export function learnAtLeast(
   return { ...before, logMs: before.logMs.map((log, i) => log + at(rise, i)) };
 }
 
-/** Milliseconds that each entry of the table adds. */
+/** The milliseconds that each of the costs a to e contributes to a proof of this shape. */
 function partsMs({ logMs }: CostModel, { raws, children }: Shape): number[] {
   const of = (counts: readonly number[]) => logMs.map((log, i) => at(counts, i) * Math.exp(log));
   const alone = of([1, raws, raws * raws, 0, 0]);
@@ -147,10 +148,11 @@ function partsMs({ logMs }: CostModel, { raws, children }: Shape): number[] {
 }
 
 interface Prediction {
+  /** Median duration in milliseconds. */
   ms: number;
   /** Variance of the logarithm of the duration. */
   variance: number;
-  /** Covariance of that logarithm with each of the model's: how far a sample moves each. */
+  /** Covariance of that logarithm with each of `logMs`: how far a sample moves each of them. */
   pull: readonly number[];
 }
 
@@ -162,13 +164,13 @@ function predict(model: CostModel, shape: Shape): Prediction {
   return { ms, variance: dot(pull, shares) + model.scatter, pull };
 }
 
-/** A quantile of the duration, in ms; `deviations` are standard deviations above the median. */
+/** A quantile of the duration in ms, `deviations` standard deviations above the median. */
 export function quantileMs(model: CostModel, shape: Shape, deviations: number): number {
   const { ms, variance } = predict(model, shape);
   return ms * Math.exp(deviations * Math.sqrt(variance));
 }
 
-/** Mean of a standard normal variable's values beyond z, within a fifth; the tail by a logistic. */
+/** Mean of those values of a standard normal variable that exceed z, accurate to a fifth. */
 function meanBeyond(z: number): number {
   const density = Math.exp((-z * z) / 2) / Math.sqrt(2 * Math.PI);
   return Math.max(z, density * (1 + Math.exp(LOGISTIC * z)));
@@ -182,7 +184,7 @@ function dot(a: readonly number[], b: readonly number[]): number {
   return sum(a.map((value, i) => value * at(b, i)));
 }
 
-/** The covariance, moved towards the initial one; `kept` is 1 when nothing is forgotten. */
+/** A mean of `covariance`, weighted `kept` (0 to 1), and the covariance before anything learned. */
 function forget(covariance: CostModel["covariance"], kept: number): number[][] {
   return COVARIANCE_AT_FIRST.map((values, row) =>
     values.map((atFirst, column) => {

@@ -1,6 +1,6 @@
 /**
- * The work on one attestation data, as the schedule and the prover see it: structure checked, bytes
- * copied out of the request, signatures and proofs not verified yet.
+ * The work on one attestation data, as the schedule and the prover see it. Its structure is checked
+ * and its bytes are copied out of the request; signatures and proofs are not verified yet.
  */
 import type { AttestationData } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { SignedMessage } from "../../native/addon.js";
@@ -16,10 +16,13 @@ export interface LeftOut {
   digest: Uint8Array;
 }
 
-/** Raw signatures, packed in the order of their keys, so that equal work has equal bytes. */
+/** Raw signatures, sorted by public key, so that equal work has equal bytes. */
 export interface Raws {
+  /** Validator indices. */
   validators: readonly number[];
+  /** Public keys, concatenated in the order of `validators`. */
   keys: Uint8Array;
+  /** Signatures, concatenated in the order of `validators`. */
   signatures: Uint8Array;
 }
 
@@ -27,7 +30,7 @@ export interface ChildWork {
   /** Index of the child in the group of the request. */
   index: number;
   validators: readonly number[];
-  /** Public keys, packed in the order of `validators`. */
+  /** Public keys, concatenated in the order of `validators`. */
   keys: Uint8Array;
   proof: Uint8Array;
 }
@@ -38,6 +41,7 @@ export interface GroupWork {
   children: readonly ChildWork[];
   /** Inputs that decoding left out. */
   leftOut: readonly LeftOut[];
+  /** log2 of the proof system's inverse rate. */
   logInvRate: number;
 }
 
@@ -45,16 +49,16 @@ export interface GroupWork {
 export interface DecodedGroup {
   data: AttestationData;
   work: GroupWork;
-  /** True beyond `groupsMax`: the group ends `not_started: limit`, and has no inputs here. */
+  /** True for a group beyond `groupsMax`: it ends `not_started: limit`; `work` has no inputs. */
   isOverLimit: boolean;
-  /** SHA-256 of everything that the prover sees: equal for equal work of any node. */
+  /** SHA-256, in hexadecimal, of all that the prover sees: equal for equal work of any node. */
   digest: string;
 }
 
 /** Why a running attempt was killed; its group ends `stopped` with this reason. */
 export type StopReason = "fence" | "cancelled" | "preempted" | "draining";
 
-/** How an attempt ended, before the session compares it with deadline and fence. */
+/** How an attempt ended; the session later compares the instant with its deadline and fence. */
 export type ProofResult =
   | {
       kind: "proved";
@@ -67,5 +71,5 @@ export type ProofResult =
   | { kind: "nothing_to_prove"; leftOut: readonly LeftOut[] }
   | { kind: "rejected"; leftOut: readonly LeftOut[] }
   | { kind: "not_started"; reason: "deadline" | "predicted_miss"; leftOut: readonly LeftOut[] }
-  /** `deaths`: provers that died during the attempt without our killing them. */
+  /** `deaths`: how many provers died during the attempt that the service had not killed. */
   | { kind: "failed"; reason: "prover_died" | "prover_error"; detail: string; deaths: number };

@@ -1,35 +1,37 @@
 /**
- * The part of a group that fits into the time left: children are shed first, for each costs
- * seconds, then raw signatures. What is kept rotates from slot to slot, so that an input too large
- * for one proof gets all its votes represented over a few.
+ * Chooses the part of a group that can be proved in the time left. Children are shed first, because
+ * each costs seconds, then raw signatures. Which inputs are kept changes from slot to slot, so that
+ * no vote is left out for ever where the whole never fits into one proof.
  */
 import type { Shape } from "./shape.js";
 
-/** Indices into the verified inputs of a group. */
+/** The part to prove, as indices into the `raws` and `children` of its `PartRequest`. */
 export interface Part {
   raws: readonly number[];
   children: readonly number[];
-  /** Raw signatures that the kept children cover already; they are not needed, and not shed. */
+  /** Raw signatures of validators in the kept children: not needed, and not counted as shed. */
   covered: readonly number[];
 }
 
 export interface PartRequest {
-  /** Validators of the verified raw signatures, and of each verified child. */
+  /** The validator of each verified raw signature. */
   raws: readonly number[];
+  /** The validators of each verified child. */
   children: readonly (readonly number[])[];
-  /** Where rotation stands, 0 to 1; see `rotationOf`. */
+  /** Where in its list the first kept input stands, from 0 to below 1; see `rotationOf`. */
   rotation: number;
-  /** Some inputs may be left out. */
+  /** Whether inputs may be shed. */
   mayBeCut: boolean;
-  /** A proof of this shape is all but sure to end before the fence. */
+  /** Whether a proof of this shape almost certainly ends before the fence. */
   fits(shape: Shape): boolean;
-  /** The smallest possible part may start even when `fits` is false. */
+  /** Whether the smallest possible part, of this shape, may start although it does not fit. */
   mayStart(shape: Shape): boolean;
 }
 
 /**
- * Where rotation stands in a slot, 0 to 1: a number that looks random, so that no node submits in a
- * rhythm for which the same inputs are left out for ever. (A mix of the slot's bits by Stafford.)
+ * Where the kept inputs begin in their list, as a share of its length from 0 to below 1. The number
+ * is a hash of the slot (Stafford's bit mixer): even for a node that submits, say, in every fourth
+ * slot only, the same inputs are not left out for ever.
  */
 export function rotationOf(slot: bigint): number {
   let mixed = BigInt.asUintN(64, slot + 0x9e3779b97f4a7c15n);
@@ -39,12 +41,15 @@ export function rotationOf(slot: bigint): number {
   return Number(mixed >> 11n) / 2 ** 53;
 }
 
-/** A proof needs a raw signature or two children. */
+/** Whether the part can be proved: a proof needs a raw signature or two children. */
 export function isProof({ raws, children }: Part): boolean {
   return raws.length > 0 || children.length >= 2;
 }
 
-/** Undefined when no part may start. A group with nothing to prove is returned whole. */
+/**
+ * Returns the whole group if it fits, else the largest part that does, else the smallest part if it
+ * `mayStart`; undefined when no part may start. A group with nothing to prove is returned whole.
+ */
 export function choosePart(request: PartRequest): Part | undefined {
   const { raws, children, rotation, mayBeCut } = request;
   const fits = (part: Part) => request.fits(shapeOfPart(part));
@@ -57,7 +62,7 @@ export function choosePart(request: PartRequest): Part | undefined {
     const part = withChildren(request, kept);
     if (isProof(part) && fits(part)) return part;
   }
-  // Shedding children did not help: as many raw signatures as fit, alone.
+  // No part with all raw signatures fits: without children, as many raw signatures as fit.
   const rawsAlone = (count: number): Part => ({
     raws: rotated(raws.length, rotation, count),
     children: [],
@@ -72,7 +77,7 @@ function shapeOfPart({ raws, children }: Part): Shape {
   return { raws: raws.length, children: children.length };
 }
 
-/** The first `kept` children from the rotation on, and all raws that they do not cover. */
+/** The part with `kept` children, and all raw signatures of validators that are not in them. */
 function withChildren({ raws, children, rotation }: PartRequest, kept: number): Part {
   const keptChildren = rotated(children.length, rotation, kept);
   const covered = new Set(keptChildren.flatMap((child) => children[child] ?? []));
@@ -85,13 +90,16 @@ function withChildren({ raws, children, rotation }: PartRequest, kept: number): 
   };
 }
 
-/** `kept` of `count` indices in a row, from where rotation stands; ascending. */
+/**
+ * Returns `kept` of the indices below `count`, ascending: consecutive ones from `rotation · count`
+ * on, and after the last index from 0.
+ */
 function rotated(count: number, rotation: number, kept: number): number[] {
   const from = Math.floor(rotation * count);
   return Array.from({ length: kept }, (_, step) => (from + step) % count).sort((a, b) => a - b);
 }
 
-/** The largest count from 0 to `max` for which `holds`, which holds up to some count only. */
+/** The largest count up to `max` for which `holds` is true, and with it for all smaller counts. */
 function largest(max: number, holds: (count: number) => boolean): number {
   let low = 0;
   let high = max;

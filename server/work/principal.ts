@@ -1,20 +1,23 @@
-/** Who submits a snapshot, and what its policy lets it use. */
+/** The principal that submits a snapshot, and what the policy lets it use. */
 
-/** What a principal may use. An absent quota means the service's own limit; calls have none. */
+/**
+ * The most that a principal may use. Where a quota is undefined, only the service's own limit
+ * applies, or no limit in the case of calls.
+ */
 export interface Quota {
-  /** Sessions without a summary yet; a snapshot that replaces another still counts beside it. */
+  /** Sessions that have not ended; a session that a new snapshot replaces still counts. */
   sessionsInFlight?: number | undefined;
   /** Snapshots and results held for the principal, in bytes. */
   heldBytes?: number | undefined;
-  /** Proving time for its nodes, averaged over about a minute; recent proofs count most. */
+  /** Proving time in seconds per minute, averaged over about a minute; recent proofs count most. */
   proverSecondsPerMinute?: number | undefined;
-  /** `StreamResults` calls open at once. */
+  /** Number of `StreamResults` calls that may be open at once. */
   streams?: number | undefined;
-  /** Calls started, streams included: the average rate, and the burst after a quiet minute. */
+  /** Calls, streams included, that may start in a minute; after a quiet minute, all at once. */
   callsPerMinute?: number | undefined;
 }
 
-/** The principal that submits a snapshot, and its quota. */
+/** The principal's name and quota. */
 export interface SubmittingPrincipal {
   readonly name: string;
   readonly quota: Quota;

@@ -9,6 +9,6 @@ export interface ProverDescription {
   signatureBytes: number;
   proofBytesMax: number;
   childrenMax: number;
-  /** The proofs are only simulated; none of them passes for a real one. */
+  /** Whether the prover only simulates proofs; no verifier takes such a proof for a real one. */
   fake: boolean;
 }

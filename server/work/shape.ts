@@ -1,4 +1,4 @@
-/** What a proof's cost is predicted from and learned by: the number of its inputs of each kind. */
+/** The number of a proof's inputs of each kind, from which its duration is predicted. */
 import type { GroupWork } from "./group.js";
 
 export interface Shape {
@@ -16,7 +16,7 @@ export function shapeOf({ raws, children }: Pick<GroupWork, "raws" | "children">
   return { raws: raws.validators.length, children: children.length };
 }
 
-/** The shape of the smallest part of a group that may be proved alone. */
+/** The shape of the smallest part of a group that may be proved: the whole if not `mayBeCut`. */
 export function smallestPart(whole: Shape, mayBeCut: boolean): Shape {
   if (!mayBeCut || whole.raws + whole.children < 2) return whole;
   return whole.raws > 0 ? smallestShape : { raws: 0, children: 2 };

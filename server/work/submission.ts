@@ -1,4 +1,4 @@
-/** A snapshot as admission, sessions and the schedule see it: checked, with absolute budgets. */
+/** A submitted snapshot as admission, sessions and the schedule see it: checked and decoded. */
 import type { Accepted } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { SubmittingPrincipal } from "./principal.js";
 import type { SkipReason } from "../reasons.js";
@@ -9,32 +9,32 @@ export interface RequestIdentity {
   nodeId: string;
   /** Empty when the caller gave none. */
   requestId: string;
-  /** SHA-256 of what the request asks for, without its budgets, in hexadecimal. */
+  /** SHA-256, in hexadecimal, of what the request asks for, without its deadline and fence. */
   contentDigest: string;
 }
 
-/** A checked snapshot; instants are of the service's monotonic clock. */
+/** A checked snapshot. Instants (`…AtMs`) are milliseconds of the service's monotonic clock. */
 export interface Submission extends RequestIdentity {
   principal: SubmittingPrincipal;
   nodeEpoch: bigint;
   slot: bigint;
   /** A key of `priorityNames`: a smaller number is a higher class. */
   priority: number;
-  /** Whether a session that is in the way is superseded, instead of this snapshot being skipped. */
+  /** Whether an earlier session in flight is superseded, instead of this snapshot being skipped. */
   shouldReplace: boolean;
   /** Whether a part of a group may be proved when the whole does not fit. */
   mayBeCut: boolean;
   receivedAtMs: number;
   deadlineAtMs: number;
   fenceAtMs: number;
-  /** Size of the request's content. */
+  /** Size of the request in bytes, approximately: see `contentOf`. */
   bytes: number;
   groups: readonly DecodedGroup[];
-  /** The answer if the snapshot is accepted, except for what only admission knows. */
+  /** The answer if the snapshot is accepted, without the fields that admission fills in. */
   accepted: Omit<Accepted, "sessionId" | "predictedFinishMs" | "$typeName" | "$unknown">;
 }
 
-/** What a request says of its snapshot besides the groups. */
+/** A submission before its groups are decoded. */
 export type Envelope = Omit<Submission, "groups">;
 
 /** The answer to a submitted snapshot. */
@@ -44,8 +44,8 @@ export type SubmitAnswer =
       kind: "skipped";
       reason: SkipReason;
       detail: string;
-      /** When the least of the snapshot would be done, in milliseconds from its receipt. */
+      /** When the smallest part would be proved, in ms from receipt; absent if not predicted. */
       predictedFinishMs?: number;
-      /** The session that is in the way. */
+      /** The session in flight because of which the snapshot is skipped; absent if none is. */
       sessionId?: string;
     };
