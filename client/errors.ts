@@ -1,6 +1,6 @@
 /**
- * The client's only error class. Every failed call throws an `AggregatorError`. Code switches on its
- * kind; the text of its message is for people.
+ * The client's only error class: every failed call throws an `AggregatorError`. Switch on its kind;
+ * its message is for people, and may change.
  */
 import { status } from "@grpc/grpc-js";
 
@@ -12,8 +12,8 @@ import { status } from "@grpc/grpc-js";
  * - `invalid_argument`: a field is invalid, as the client or the server found
  * - `not_found`: the server does not know the session
  * - `overloaded`: the server has no room for the request
- * - `unauthorized`: the policy does not allow the call, or the token is missing
- * - `unsupported`: the server has another revision, or does not have the method
+ * - `unauthorized`: the policy does not allow the call, or the token is missing or invalid
+ * - `unsupported`: the server proves with another scheme or revision, or does not have the method
  * - `internal`: anything else
  */
 export type AggregatorErrorKind =
@@ -53,7 +53,7 @@ export class AggregatorError extends Error {
     super(message, options);
   }
 
-  /** The `AggregatorError` for anything that was thrown. One of them is returned as it is. */
+  /** Wraps anything that was thrown. Returns an `AggregatorError` unchanged. */
   static from(error: unknown): AggregatorError {
     if (error instanceof AggregatorError) return error;
     if (!(error instanceof Error)) return new AggregatorError("internal", String(error));

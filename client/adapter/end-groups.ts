@@ -7,7 +7,7 @@ import { withEntry, withoutEntries, withoutKey } from "./map-copies.js";
 import type { AdapterState, OpenSession, Proof, ReadyResult, AdapterStep } from "./state.js";
 import { earlierFence, groupKey, isPast, NEVER, READY_RESULTS_MAX, sessionKey } from "./state.js";
 
-/** An outcome from the service. A group that has ended already stays as it ended. */
+/** Ends a group by the service's outcome. A group that has ended already stays as it ended. */
 export function endOutcome<P>(
   state: AdapterState<P>,
   session: OpenSession,
@@ -38,7 +38,7 @@ function endProof<P>(state: AdapterState<P>, proof: Proof<P>, isFenced: boolean)
   return { state: { ...state, checking, nextFence }, effects: [{ kind: "verify", ref, payload }] };
 }
 
-/** Forgets the sessions, and ends as lost what has not ended of them. */
+/** Forgets the sessions in `gone`, and ends each of their open groups as `lost`. */
 export function endSessions<P>(
   state: AdapterState<P>,
   gone: readonly OpenSession[],
@@ -56,7 +56,10 @@ export function endSessions<P>(
   return { state: step.state, effects: [...counts, ...step.effects] };
 }
 
-/** The result of the node's own verification. One that comes too late changes nothing. */
+/**
+ * Takes the result of the node's own verification of a proof. Changes nothing when the proof is no
+ * longer awaited, for example because its fence has passed.
+ */
 export function endVerified<P>(
   state: AdapterState<P>,
   ref: GroupRef,
@@ -69,7 +72,7 @@ export function endVerified<P>(
   return keep(checked, [{ ...NEVER, result: { kind: "refused", ref: proof.ref } }]);
 }
 
-/** Erases every proof whose fence has passed, and what is remembered of it. */
+/** Erases every proof whose fence has passed, and forgets the participants of such proofs. */
 export function expireProofs<P>(state: AdapterState<P>, nowMs: number): AdapterStep<P> {
   if (!isPast(state, state.nextFence, nowMs)) return { state, effects: [] };
   const effects: AdapterEffect<P>[] = [];
@@ -93,7 +96,7 @@ export function takeReady<P>(state: AdapterState<P>): AdapterStep<P> {
   return { state: { ...state, ready: [] }, effects };
 }
 
-/** One earlier proof of the same slot and root has all participants of this one. */
+/** True when one earlier proof of the same slot and root has all participants of this proof. */
 function isCovered<P>(state: AdapterState<P>, { key, participants }: Proof<P>): boolean {
   return state.seen.get(key)?.participants.some((each) => covers(each, participants)) ?? false;
 }
@@ -109,9 +112,9 @@ function keepProof<P>(state: AdapterState<P>, proof: Proof<P>): AdapterStep<P> {
   const earlier = state.seen.get(key);
   const isOpenEnded = fenceSlot === null || earlier?.fenceSlot === null;
   const seen = withEntry(state.seen, key, {
-    // A copy: what came from the wire may be a view that holds the proof's bytes.
+    // A copy: the decoded array may be a view into the buffer that also has the proof's bytes.
     participants: [...(earlier?.participants ?? []), proof.participants.slice()],
-    // Kept for as long as any session may repeat the proof.
+    // The latest fence of its proofs: until then a session may repeat one of them.
     fenceAtMs: Math.max(earlier?.fenceAtMs ?? fenceAtMs, fenceAtMs),
     fenceSlot: isOpenEnded ? null : (earlier?.fenceSlot ?? fenceSlot),
   });
@@ -120,7 +123,7 @@ function keepProof<P>(state: AdapterState<P>, proof: Proof<P>): AdapterStep<P> {
   return keep({ ...state, seen, nextFence }, [{ result, fenceAtMs, fenceSlot }]);
 }
 
-/** Adds to what the node can take. The oldest results are dropped beyond the limit. */
+/** Adds results to those that the node can take. Beyond `READY_RESULTS_MAX`, drops the oldest. */
 function keep<P>(state: AdapterState<P>, results: readonly ReadyResult<P>[]): AdapterStep<P> {
   if (results.length === 0) return { state, effects: [] };
   const all = [...state.ready, ...results];

@@ -1,4 +1,6 @@
-/** The endpoints of the service that a node names, each with a connection of its own. */
+/**
+ * The endpoints (addresses of the service) that a node configures, each with its own connection.
+ */
 import { AggregatorClient } from "../rpc/aggregator-client.js";
 import type { TickAggregatorOptions } from "./options.js";
 
@@ -7,7 +9,7 @@ export interface Endpoint {
   client: AggregatorClient;
 }
 
-/** One client for each address. Throws `TypeError` for an empty list or an invalid address. */
+/** Makes one client for each address. Throws `TypeError` for an empty list or invalid address. */
 export function connectEndpoints(
   options: Pick<
     TickAggregatorOptions,

@@ -1,13 +1,15 @@
 /**
- * The vocabulary of the adapter's state machine: what happens to it (events), and what it asks of
- * its shell (effects). `PROTOCOL.md` has their meaning. Every time is in milliseconds of one
+ * The events that the adapter's state machine takes, and the effects that it returns for
+ * `AdapterShell` to carry out. `PROTOCOL.md` explains both. Every time is in milliseconds of one
  * monotonic clock.
  */
 
-/** The priorities of submissions. Each has an in-flight latch of its own. */
+/** The priorities of submissions, highest first. Each has an in-flight latch of its own. */
 export type AdapterPriority = "proposal" | "aggregation" | "backlog";
 
-/** Why nothing was submitted, in the order of the checks. The server's own reasons come last. */
+/**
+ * Why a snapshot was not accepted, in the order of the checks: the adapter's, then the server's.
+ */
 export const SKIP_REASONS = [
   "not_aggregator",
   "not_synced",
@@ -26,7 +28,7 @@ export type AdapterSkipReason = (typeof SKIP_REASONS)[number];
 /** What the node knows about itself at this tick. */
 export interface Gates {
   isAggregator: boolean;
-  /** Absent: the adapter does not check it. The check has deadlocked a network with one aggregator. */
+  /** Absent: not checked. A network with one aggregator deadlocked because of this check. */
   isSynced?: boolean;
   /** The node has the state that the snapshot is made from. */
   hasState: boolean;
@@ -35,7 +37,7 @@ export interface Gates {
 /** When a proof of one session becomes worthless. */
 export interface Fence {
   fenceAtMs: number;
-  /** The proof is worthless from this slot on, whatever the clock says. Null: the clock decides. */
+  /** A proof is worthless from this slot on, even before `fenceAtMs`. Null: only time decides. */
   fenceSlot: number | null;
 }
 
@@ -48,7 +50,7 @@ export interface Submission extends Fence {
   groups: number;
 }
 
-/** One accepted group. */
+/** Names one accepted group. */
 export interface GroupRef {
   requestId: string;
   endpoint: string;
@@ -57,7 +59,7 @@ export interface GroupRef {
   slot: number;
 }
 
-/** How one group ended at the service. The machine only carries the payload `P`. */
+/** How one group ended at the service. The state machine never looks into the payload `P`. */
 export interface WireOutcome<P> {
   kind: "outcome";
   endpoint: string;
@@ -68,7 +70,7 @@ export interface WireOutcome<P> {
   message: string;
   isProof: boolean;
   isLate: boolean;
-  /** Bit i of byte i/8 is validator i. */
+  /** Validator i is bit i % 8 of byte i / 8, from the lowest bit. */
   participants: Uint8Array;
   payload: P;
 }
@@ -78,26 +80,29 @@ export interface WireSummary {
   kind: "summary";
   endpoint: string;
   sessionId: string;
-  /** Time since the service received the snapshot. */
+  /** Milliseconds from the service's receipt of the snapshot to the session's end. */
   durationMs: number;
 }
 
 export type AdapterEvent<P> =
-  /** May a snapshot be submitted now? The machine answers with one `go` or `skip`. */
+  /** May a snapshot be submitted now? The answer is one effect, `go` or `skip`. */
   | { kind: "ask"; slot: number; gates: Gates; priority: AdapterPriority; mayReplace: boolean }
   | { kind: "submitted"; submission: Submission }
-  /** `fenceMs` is the fence as the server understood it, from submission on. */
+  /** `fenceMs`: milliseconds from submission to the fence, as the server understood it. */
   | { kind: "accepted"; requestId: string; endpoint: string; sessionId: string; fenceMs: number }
-  /** The service skipped it, or no endpoint answered (null) and the adapter gave it up. */
+  /** The service skipped the snapshot. `endpoint` null: the call failed, or none was made. */
   | { kind: "refused"; requestId: string; endpoint: string | null; reason: AdapterSkipReason }
+  /** A result stream is up. `instance` is the id of the server's current run. */
   | { kind: "opened"; endpoint: string; instance: string }
-  /** The stream broke, or an attempt to open it failed. */
+  /** A result stream broke, or an attempt to open one failed. */
   | { kind: "disconnected"; endpoint: string }
   | WireOutcome<P>
   | WireSummary
-  /** An empty list of sessions: every session of the endpoint may have lost events. */
+  /**
+   * The stream has missed events of these sessions. Empty: maybe of any session of the endpoint.
+   */
   | { kind: "gap"; endpoint: string; cause: "trimmed" | "restarted"; sessionIds: string[] }
-  /** All that `GetSession` returned has been replayed. `isEnded`: nothing more will come. */
+  /** The outcomes that `GetSession` returned have been applied. `isEnded`: no more will come. */
   | { kind: "reconciled"; endpoint: string; sessionId: string; isEnded: boolean }
   | { kind: "verified"; ref: GroupRef; isValid: boolean }
   | { kind: "take"; slot: number }
@@ -105,14 +110,14 @@ export type AdapterEvent<P> =
   | { kind: "closing" }
   | { kind: "closed" };
 
-/** The events of these kinds. */
+/** The events whose kind is in `K`. */
 export type EventOf<P, K extends AdapterEvent<P>["kind"]> = Extract<AdapterEvent<P>, { kind: K }>;
 
 /**
  * How one group ended for the node:
- * - `outcome`: as the service says
- * - `duplicate`: an earlier proof of the same slot and root has all its participants; its bytes are
- *   dropped
+ * - `outcome`: as the service reported
+ * - `duplicate`: an earlier proof of the same slot and root has all participants of this one, whose
+ *   bytes are dropped
  * - `refused`: the node's own verification failed
  * - `lost`: the service restarted, or stayed unreachable until the fence
  */
@@ -121,16 +126,16 @@ export type AdapterResult<P> =
   | { kind: "duplicate" | "refused" | "lost"; ref: GroupRef };
 
 export type AdapterEffect<P> =
-  /** Submit to this endpoint; after a refusal, submit there again. */
+  /** Submit to this endpoint. In answer to `refused`: submit the same snapshot again, there. */
   | { kind: "go"; endpoint: string }
   | { kind: "skip"; reason: AdapterSkipReason }
   | { kind: "verify"; ref: GroupRef; payload: P }
   | { kind: "reconcile"; endpoint: string; sessionId: string }
   | { kind: "deliver"; result: AdapterResult<P> }
-  /** To count: the summary of a session came. */
+  /** For the metrics: the summary of a session arrived. */
   | { kind: "summarised"; endpoint: string; sessionId: string; durationMs: number }
   /**
-   * To count: a proof made after the deadline; a proof past its fence; a lost group; a result that
-   * nobody took in time.
+   * For the metrics: a proof made after the deadline (`late`); a proof past its fence (`fenced`); a
+   * group whose end was never reported (`lost`); a result that the node did not take (`dropped`).
    */
   | { kind: "late" | "fenced" | "lost" | "dropped"; ref: GroupRef };

@@ -1,6 +1,6 @@
 /**
- * Encodes large requests fast: into one buffer, with each byte copied once. `toBinary` of protobuf-es
- * copies at each level of nesting. Both give the same bytes.
+ * Encodes large requests fast: into one buffer, with each byte copied once. `toBinary` of
+ * protobuf-es copies at each level of nesting. Both give the same bytes.
  */
 import type { DescField, DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { ScalarType } from "@bufbuild/protobuf";
@@ -12,19 +12,19 @@ const INT32_MAX = 2 ** 31 - 1;
 const UINT32_MAX = 2 ** 32 - 1;
 const UINT64_MAX = 2n ** 64n - 1n;
 
-/** The message is the first `length` bytes of the buffer. The spare bytes follow. */
+/** An encoded message: the first `length` bytes of `buffer`. Unused spare bytes follow. */
 export interface FlatEncoded {
   buffer: Buffer;
   length: number;
 }
 
 /**
- * Makes an encoder for messages of the schema. The encoder takes what `create` takes, and leaves
- * `spareBytes` (default 0) free behind the message. It leaves out unknown fields, and throws
- * `TypeError` for a value that its field cannot hold.
+ * Makes an encoder for messages of the schema. The encoder takes the same objects as `create` of
+ * protobuf-es, and leaves `spareBytes` (default 0) free behind the message. It leaves out unknown
+ * fields, and throws `TypeError` for a value that its field cannot hold.
  *
- * `createFlatEncoder` itself throws `TypeError` for a schema with kinds of fields that no request
- * has: oneofs, maps, lists of scalars, signed and floating numbers.
+ * `createFlatEncoder` itself throws `TypeError` for a schema with a kind of field that it does not
+ * support: oneofs, maps, lists of scalars, signed and floating numbers. No request has these.
  */
 export function createFlatEncoder<Desc extends DescMessage>(
   schema: Desc,
@@ -41,8 +41,9 @@ export function createFlatEncoder<Desc extends DescMessage>(
 }
 
 /**
- * Writes from the end to the start. A length stands before its bytes, so it is known when its turn
- * comes. Without a buffer the writer only counts, from 0 downwards.
+ * Writes a message from its end to its start. Protobuf puts a length before the bytes that it
+ * counts, so these are written, and the length is known, first. `position` is the index of the
+ * first byte written so far. With buffer null, the writer only counts, from position 0 downwards.
  */
 class BackwardWriter {
   constructor(
@@ -79,7 +80,7 @@ class BackwardWriter {
 
 type Write = (writer: BackwardWriter, value: unknown) => void;
 
-/** Makes the writer of a schema. `known` has those made so far, as fields may share a schema. */
+/** Makes the writer of a schema. `known` has the writers made so far: fields may share a schema. */
 function messageWriter(schema: DescMessage, known: Map<DescMessage, Write>): Write {
   const earlier = known.get(schema);
   if (earlier !== undefined) return earlier;
@@ -89,7 +90,7 @@ function messageWriter(schema: DescMessage, known: Map<DescMessage, Write>): Wri
     for (const { name, isOwnOnly, write } of fields) {
       const value = message[name];
       if (value === undefined || value === null) continue;
-      // An optional scalar that is not set has its default on the message's prototype.
+      // The prototype of a message has the defaults of optional scalars that are not set.
       if (isOwnOnly && !Object.hasOwn(message, name)) continue;
       write(writer, value);
     }

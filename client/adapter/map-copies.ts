@@ -1,11 +1,11 @@
-/** Changed copies of maps. Each function returns the map itself when there is nothing to change. */
+/** Changed copies of maps. All but `withEntry` return the map itself if nothing changes. */
 
-/** The map with the entry set; always a copy. */
+/** A copy of the map with the entry set, even if the map has it already. */
 export function withEntry<K, V>(map: ReadonlyMap<K, V>, key: K, value: V): ReadonlyMap<K, V> {
   return new Map(map).set(key, value);
 }
 
-/** The map with every value changed; the same map when `change` returns each value as it was. */
+/** A copy with each value replaced by `change(value)`; the same map if no value changes. */
 export function withChanges<K, V>(map: ReadonlyMap<K, V>, change: (value: V) => V) {
   let changed: Map<K, V> | null = null;
   for (const [key, value] of map) {
@@ -15,7 +15,7 @@ export function withChanges<K, V>(map: ReadonlyMap<K, V>, change: (value: V) => 
   return changed ?? map;
 }
 
-/** The map without the entries that match; the same map when none does. */
+/** A copy without the entries that match; the same map if no entry matches. */
 export function withoutEntries<K, V>(
   map: ReadonlyMap<K, V>,
   matches: (value: V, key: K) => boolean,
@@ -29,7 +29,7 @@ export function withoutEntries<K, V>(
   return kept ?? map;
 }
 
-/** The map without this key; the same map when it has none. */
+/** A copy without this key; the same map if it does not have the key. */
 export function withoutKey<K, V>(map: ReadonlyMap<K, V>, key: K): ReadonlyMap<K, V> {
   if (!map.has(key)) return map;
   const kept = new Map(map);

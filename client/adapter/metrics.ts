@@ -1,6 +1,6 @@
 /**
- * The adapter's metrics, on the node's own registry and under the names that all lean clients share.
- * A registry has room for one adapter: a second one throws, as the names are taken.
+ * The adapter's metrics, on the node's own registry and under the names that all lean clients
+ * share. A registry has room for one adapter: a second one throws, as the names are taken.
  */
 import { Counter, Histogram, type Registry } from "prom-client";
 import { SKIP_REASONS } from "./events.js";

@@ -1,6 +1,6 @@
 /**
- * The rules that follow a session from its acceptance to its summary or its loss, and the latch that
- * it holds. Only `rules.ts` calls them.
+ * The rules that follow a session from its acceptance until its summary arrives or it is lost, and
+ * that free the in-flight latch of its priority. Only `rules.ts` calls them.
  */
 import type { AdapterEffect, EventOf } from "./events.js";
 import { endOutcome, endSessions } from "./end-groups.js";
@@ -8,7 +8,7 @@ import { withChanges, withEntry, withoutEntries, withoutKey } from "./map-copies
 import type { AdapterState, OpenSession, AdapterStep } from "./state.js";
 import { EARLY_EVENTS_MAX, inOrder, isUp, sessionKey } from "./state.js";
 
-/** The service has accepted a submission: its session is open. */
+/** Opens the session of a submission that the service has accepted. */
 export function accept<P>(
   state: AdapterState<P>,
   { requestId, endpoint, sessionId, fenceMs }: EventOf<P, "accepted">,
@@ -20,11 +20,12 @@ export function accept<P>(
   const namesake = state.sessions.get(key);
   const session: OpenSession = {
     ...submission,
-    // The adapter counts from before the request left, the server from its receipt.
+    // Counted from before the request was sent, so never later than the server's own fence.
     fenceAtMs: Math.min(submission.fenceAtMs, submission.sentAtMs + fenceMs),
     endpoint,
     sessionId,
-    // Accepted while the stream is away: it belongs to the run that the stream finds (rule 18).
+    // Null while the stream is down: it belongs to the server's run that the stream finds (rule
+    // 18).
     instance: isUp(state, endpoint) ? (state.links.get(endpoint)?.instance ?? null) : null,
     ended: new Set(),
     isSummarised: false,
@@ -43,7 +44,7 @@ export function accept<P>(
   ]);
 }
 
-/** An outcome or a summary from the service. */
+/** Applies an outcome or a summary from the service. */
 export function receive<P>(
   state: AdapterState<P>,
   event: EventOf<P, "outcome"> | EventOf<P, "summary">,
@@ -52,7 +53,8 @@ export function receive<P>(
   const key = sessionKey(event.endpoint, event.sessionId);
   const session = state.sessions.get(key);
   if (session === undefined) {
-    // With no answer awaited it is of an earlier run, a submission given up, or an ended session.
+    // If no submission awaits its answer, the event is of an earlier run of the node, of a
+    // submission that was given up, or of an ended session.
     if (state.pending.size === 0) return { state, effects: [] };
     const early = [...state.early, event].slice(-EARLY_EVENTS_MAX);
     return { state: { ...state, early }, effects: [] };
@@ -79,7 +81,7 @@ function summarise<P>(
   return { state: freeLatch({ ...state, sessions }, session.requestId), effects };
 }
 
-/** The stream has missed events of some sessions: the service is asked how they stand. */
+/** Applies a gap: the stream has missed events, so the service is asked for the sessions' state. */
 export function gap<P>(state: AdapterState<P>, event: EventOf<P, "gap">): AdapterStep<P> {
   const { endpoint, cause, sessionIds } = event;
   const freed = endpoint === state.target ? freeAnsweredLatches(state) : state;
@@ -101,7 +103,7 @@ function reconcile({ endpoint, sessionId }: OpenSession): AdapterEffect<never> {
   return { kind: "reconcile", endpoint, sessionId };
 }
 
-/** Loses the endpoint's sessions of other runs of the server than the one that its stream found. */
+/** Ends as lost the endpoint's sessions from other runs of the server than its stream has found. */
 export function loseOtherRuns<P>(state: AdapterState<P>, endpoint: string): AdapterStep<P> {
   const instance = state.links.get(endpoint)?.instance ?? null;
   const sessions = withChanges(state.sessions, (session) =>
@@ -115,7 +117,7 @@ export function loseOtherRuns<P>(state: AdapterState<P>, endpoint: string): Adap
   return lose({ ...state, sessions }, others);
 }
 
-/** Forgets the sessions, ends as lost what has not ended of them, and frees their latches. */
+/** Forgets the sessions, ends their open groups as lost, and frees their latches. */
 export function lose<P>(state: AdapterState<P>, sessions: readonly OpenSession[]): AdapterStep<P> {
   return endSessions(
     sessions.reduce((current, { requestId }) => freeLatch(current, requestId), state),
@@ -123,13 +125,13 @@ export function lose<P>(state: AdapterState<P>, sessions: readonly OpenSession[]
   );
 }
 
-/** An unanswered submission keeps its latch: its next try goes where submissions go. */
+/** Frees the latches of all accepted submissions. Those without an answer keep theirs (rule 8). */
 export function freeAnsweredLatches<P>(state: AdapterState<P>): AdapterState<P> {
   const isAnswered = ({ requestId }: { requestId: string }) => !state.pending.has(requestId);
   return { ...state, latches: withoutEntries(state.latches, isAnswered) };
 }
 
-/** Frees the latch that the submission holds, if it holds one. */
+/** Frees the latch that this submission has closed, if any. */
 export function freeLatch<P>(state: AdapterState<P>, requestId: string): AdapterState<P> {
   const latches = withoutEntries(state.latches, (holder) => holder.requestId === requestId);
   return { ...state, latches };

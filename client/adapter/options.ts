@@ -16,37 +16,40 @@ import type { TlsOptions } from "../rpc/tls-credentials.js";
 export interface TickAggregatorOptions {
   /**
    * One or more addresses in order of preference: `host:port`, `https://host:port` or `unix:/path`,
-   * as in `AggregatorClientOptions.address`. The adapter keeps each of them connected. A snapshot
-   * goes to the first one that can take it.
+   * as in `AggregatorClientOptions.address`. The adapter keeps a connection to each. A snapshot
+   * goes to the first one that is reachable. One that skipped a snapshot as `draining` or
+   * `no_prover` comes last for 5 s.
    */
   endpoints: string | readonly string[];
   /** 1 to 64 characters of `A-Z a-z 0-9 . _ -`. */
   nodeId: string;
-  /** Must differ for each run of the node. Default: random. */
+  /** A number that differs for each run of the node. Default: random. */
   nodeEpoch?: bigint;
   /**
-   * Milliseconds until the proofs of a snapshot of slot N are worthless. A slot clock stands for the
-   * time until slot N+2 starts.
+   * Gives the milliseconds until the proofs of a snapshot of slot N are worthless. A `SlotClock`
+   * gives the time until slot N+2 starts; a function returns its own figure.
    */
   timeToFence: SlotClock | ((slot: number) => number);
   /** Time in which the service may start a proof, in milliseconds. Default 750. */
   deadlineMs?: number;
-  /** Default: the server's. */
+  /** What the proofs must be made with. Default, also for each field: the server's. */
   proofSystem?: Partial<Pick<ProofSystem, "scheme" | "revision" | "logInvRate">>;
-  /** For endpoints other than Unix sockets. Default: TLS for `https://` only. */
+  /**
+   * TLS settings. Given: TLS except for `unix:` and `http://`. Default: TLS for `https://` only.
+   */
   tls?: TlsOptions;
-  /** Replaces what `tls` makes. Default: none. */
+  /** Used instead of credentials made from `tls`. Default: none. */
   credentials?: ChannelCredentials;
   /**
-   * Names the caller where no client certificate does. A function is called before each call. The
-   * client sends it over TLS, to loopback or to a Unix socket only. Default: none.
+   * Token that identifies the caller, for use without a client certificate. A function is called
+   * before each call. The token goes over TLS, to loopback or to a Unix socket only. Default: none.
    */
   token?: TokenSource;
   /** Largest message that the client accepts, in bytes. Default 32 MiB. */
   receiveBytesMax?: number;
-  /** The node's own verification of a proof, before it can be taken. False or a throw refuses it. */
+  /** The node's own check of a proof. False or a rejection: the proof is refused. Default: none. */
   verify?: (outcome: Outcome) => Promise<boolean>;
-  /** For one adapter only. Default: a registry of its own. */
+  /** Registry for the metrics; it has room for one adapter. Default: a new registry. */
   registry?: Registry;
   /** A monotonic clock, in milliseconds. Default `performance.now`. */
   nowMs?: () => number;
@@ -55,35 +58,37 @@ export interface TickAggregatorOptions {
 }
 
 export interface SubmitOptions {
-  /** Each priority has an in-flight latch of its own. Default `aggregation`. */
+  /** A snapshot is skipped while one of the same priority is in flight. Default `aggregation`. */
   priority?: AdapterPriority;
   /** Time in which the service may start a proof, in milliseconds. Default: the adapter's. */
   deadlineMs?: number;
   /** Time until the proofs are worthless, in milliseconds. Default: from `timeToFence`. */
   fenceMs?: number;
-  /** Replaces what is in flight at this priority, instead of skipping. Default false. */
+  /** Replaces the snapshot in flight at this priority, instead of being skipped. Default false. */
   mayReplace?: boolean;
-  /** Default: the server's, which allows parts. */
+  /** Whether the service may prove a part of a group. Default: the server's, which allows it. */
   partialPolicy?: PartialPolicy;
 }
 
 /**
- * A snapshot without its slot, which is that of the call. Groups are in the node's order of
- * preference. `submitOrSkip` copies every byte; then the node may change or reuse them.
+ * A snapshot without its slot, which `submitOrSkip` takes as an argument. Groups are in the node's
+ * order of preference. `submitOrSkip` copies all bytes; the node may reuse them once it returns.
  */
 export type SnapshotInit = Omit<MessageInitShape<typeof SnapshotSchema>, "slot" | "$typeName">;
 
-/** Each result carries the `requestId` of its submission. */
+/**
+ * Whether the snapshot is submitted, or why not. The results of its groups have this `requestId`.
+ */
 export type SubmitAnswer = { submitted: true; requestId: string } | { skipped: AdapterSkipReason };
 
 /**
  * How one accepted group ended:
- * - `outcome`: as the service says. It has a proof if its status is `PROVED` or `PROVED_LATE`
+ * - `outcome`: as the service reported. It has a proof if its status is `PROVED` or `PROVED_LATE`
  * - `duplicate`: an earlier proof of the same slot and root has all its participants
  * - `refused`: the `verify` hook did not accept its proof
  * - `lost`: the service restarted, or could not be reached until the fence
  *
- * The node acts on `outcome` only. The next snapshot carries the votes of the others.
+ * The node acts on `outcome` only. Votes that are in no proof go into its next snapshot.
  */
 export type TickResult =
   | (GroupRef & { kind: "outcome"; outcome: Outcome })

@@ -1,6 +1,6 @@
 /**
- * The bytes of a submission. They are encoded once, in the node's tick; each try appends the budgets
- * to them. Fields of a protobuf message may come in any order.
+ * The bytes of a submission. They are encoded once, in the node's tick. Each try to send them
+ * appends its budgets: fields of a protobuf message may come in any order.
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { createFlatEncoder, type FlatEncoded } from "./flat-encoder.js";
@@ -8,7 +8,7 @@ import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/
 
 const encode = createFlatEncoder(SubmitSnapshotRequestSchema);
 
-/** Two tags of 1 byte and two uint32 of at most 5 bytes. */
+/** Room for the budgets: two tags of 1 byte, and two varints of a uint32, at most 5 bytes each. */
 const BUDGETS_BYTES_MAX = 12;
 
 /** The time left until deadline and fence at one try, in milliseconds. */
@@ -17,7 +17,10 @@ export interface Budgets {
   fenceMs: number;
 }
 
-/** Encodes and so copies the request. Throws `TypeError` for a value that its field cannot hold. */
+/**
+ * Encodes, and so copies, the request, and leaves room for the budgets. Throws `TypeError` for a
+ * value that its field cannot hold.
+ */
 export function encodeRequest(
   request: Omit<MessageInitShape<typeof SubmitSnapshotRequestSchema>, "$typeName" | keyof Budgets>,
 ): FlatEncoded {
@@ -25,8 +28,8 @@ export function encodeRequest(
 }
 
 /**
- * The request with budgets, written in place behind the request's bytes. The next call for the same
- * request overwrites them.
+ * Returns the request with the budgets, which it writes into the room behind the request's bytes.
+ * The next call for the same request overwrites these budgets.
  */
 export function withBudgets(
   { buffer, length }: FlatEncoded,
@@ -36,7 +39,7 @@ export function withBudgets(
   return buffer.subarray(0, length + budgets.buffer.copy(buffer, length));
 }
 
-/** Whole milliseconds within a uint32. */
+/** Rounds down to whole milliseconds, and limits them to the range of a uint32. */
 function wireMs(ms: number): number {
   return Math.min(0xffffffff, Math.max(0, Math.floor(ms)));
 }

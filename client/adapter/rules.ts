@@ -1,7 +1,7 @@
 /**
  * The adapter's rules as a synchronous state machine, `(state, event, nowMs) → { state, effects }`:
- * no clock, timer or I/O. `AdapterShell` feeds it and carries out its effects. The comments cite the
- * numbered rules of `PROTOCOL.md`.
+ * no clock, timer or I/O. `AdapterShell` passes events in and carries out the effects. A "rule 3"
+ * in a comment is that rule of `PROTOCOL.md`.
  */
 import { assertNever } from "../errors.js";
 import { endVerified, expireProofs, takeReady } from "./end-groups.js";
@@ -19,7 +19,7 @@ import { withChanges, withEntry, withoutEntries, withoutKey } from "./map-copies
 import type { AdapterState, OpenSession, AdapterStep } from "./state.js";
 import { inOrder, isPast, isUp, LOST_GRACE_MS, REST_MS, sessionKey, targetOf } from "./state.js";
 
-/** Applies one event. The caller carries out the effects in order. */
+/** Applies one event. Returns the next state, and the effects to carry out in order. */
 export function transitionAdapter<P>(
   state: AdapterState<P>,
   event: AdapterEvent<P>,
@@ -29,7 +29,7 @@ export function transitionAdapter<P>(
     (current) => apply(withSlot(current, event), event, nowMs),
     (current) => ({ state: retarget(current, nowMs), effects: [] }),
     (current) => expire(current, nowMs),
-    // Last: what the fence has just freed is free, and what it has erased is not delivered.
+    // Last: a latch that the time has freed counts as free, and an erased proof is not delivered.
     (current) => answer(current, event, nowMs),
   ]);
 }
@@ -76,7 +76,7 @@ function apply<P>(state: AdapterState<P>, event: AdapterEvent<P>, nowMs: number)
   }
 }
 
-/** What the node asked for: the answer to an `ask`, the results of a `take`. */
+/** Answers the node: `go` or `skip` for an `ask`, the ready results for a `take`. */
 function answer<P>(state: AdapterState<P>, event: AdapterEvent<P>, nowMs: number): AdapterStep<P> {
   if (event.kind === "take") return takeReady(state);
   return { state, effects: event.kind === "ask" ? [goOrSkip(state, event, nowMs)] : [] };
@@ -125,7 +125,10 @@ function refuse<P>(
   return { state: next, effects: [{ kind: "skip", reason }] };
 }
 
-/** The endpoint rests; the same state when it is not one of the node's. */
+/**
+ * Lets the endpoint rest: other endpoints go first for `REST_MS`. Returns the same state when the
+ * endpoint is null or unknown.
+ */
 function rest<P>(state: AdapterState<P>, endpoint: string | null, nowMs: number): AdapterState<P> {
   const link = endpoint === null ? undefined : state.links.get(endpoint);
   if (endpoint === null || link === undefined) return state;
@@ -165,14 +168,17 @@ function close<P>(state: AdapterState<P>): AdapterStep<P> {
   ]);
 }
 
-/** Sessions at the old endpoint live on, but they must not block submissions to the new one. */
+/**
+ * Follows a change of the endpoint to which submissions go. Sessions at the old endpoint live on,
+ * but must not block submissions to the new one.
+ */
 function retarget<P>(state: AdapterState<P>, nowMs: number): AdapterState<P> {
   const target = targetOf(state, nowMs);
   if (target === null || target === state.target) return state;
   return freeAnsweredLatches({ ...state, target });
 }
 
-/** What time alone does: it frees latches, loses groups and erases proofs. */
+/** Applies the passing of time: frees latches, ends groups as lost, and erases proofs. */
 function expire<P>(state: AdapterState<P>, nowMs: number): AdapterStep<P> {
   const latches = withoutEntries(state.latches, (fence) => isPast(state, fence, nowMs));
   const sessions = withChanges(state.sessions, (session) =>
@@ -180,7 +186,7 @@ function expire<P>(state: AdapterState<P>, nowMs: number): AdapterStep<P> {
       ? { ...session, fencedAtMs: Math.min(nowMs, session.fenceAtMs) }
       : session,
   );
-  // A service that is there ends the session itself: wait for its word (rule 16).
+  // A service that can be reached ends the session itself: wait for its report (rule 16).
   const isOver = ({ endpoint, fencedAtMs }: OpenSession) =>
     fencedAtMs !== null && (!isUp(state, endpoint) || nowMs >= fencedAtMs + LOST_GRACE_MS);
   const isSame = latches === state.latches && sessions === state.sessions;

@@ -1,6 +1,7 @@
 /**
- * Carries out the effects of the adapter's state machine: counts, verifies, reconciles, and keeps
- * what was delivered. Each `TickAggregator` has one. Nothing here throws or rejects.
+ * Carries out the effects of the adapter's state machine: updates metrics, verifies proofs, asks
+ * the service for missed outcomes, and keeps results until the node takes them. Each
+ * `TickAggregator` has one `AdapterShell`. No method throws or rejects.
  */
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { AggregatorError, assertNever } from "../errors.js";
@@ -13,7 +14,7 @@ import { createAdapterState, isIdle, targetOf } from "./state.js";
 import type { AdapterState, OpenSession } from "./state.js";
 import { eventsOfSession } from "./wire-events.js";
 
-/** For calls that the server answers from memory, in milliseconds. */
+/** Time limit of GetSession and CancelSession, in milliseconds: the server answers from memory. */
 const CALL_TIMEOUT_MS = 500;
 
 export interface AdapterShellModules {
@@ -47,26 +48,28 @@ export class AdapterShell {
     return effects;
   }
 
-  /** Where a submission goes now. Null: no endpoint can be reached. */
+  /** The endpoint to which a submission goes now. Null: no endpoint can be reached. */
   target(): Endpoint | null {
     const address = targetOf(this.state, this.modules.nowMs());
     return address === null ? null : (this.endpointAt(address) ?? null);
   }
 
-  /** Returns what was delivered since the last call. */
+  /** Returns the results that were delivered since the last call. */
   drainResults(): TickResult[] {
     const { results } = this;
     this.results = [];
     return results;
   }
 
-  /** Cancels every open session at the service. The answers end its groups. */
+  /** Cancels every open session at the service. Its groups end by the service's answer. */
   async cancelAll(): Promise<void> {
     const open = [...this.state.sessions.values()].filter((each) => each.ended.size < each.groups);
     await Promise.all(open.map((session) => this.cancel(session)));
   }
 
-  /** Resolves when nothing more can come, and after `timeoutMs` at the latest. */
+  /**
+   * Resolves when nothing is in flight any more, and after `timeoutMs` milliseconds at the latest.
+   */
   async untilIdle(timeoutMs: number): Promise<void> {
     if (isIdle(this.state)) return;
     await new Promise<void>((resolve) => {
@@ -84,7 +87,7 @@ export class AdapterShell {
     try {
       this.options.onError?.(error instanceof Error ? error : new Error(String(error)));
     } catch {
-      // The node's own `onError` has thrown: it must not reach the tick, and nobody else listens.
+      // An error from the node's own `onError` must not reach the tick, and has no other listener.
     }
   }
 
@@ -126,7 +129,9 @@ export class AdapterShell {
     this.dispatch({ kind: "verified", ref, isValid });
   }
 
-  /** Asks the service how a session stands. Without an answer, the fence ends the session. */
+  /**
+   * Asks the service for a session's outcomes. Without an answer, the session ends at its fence.
+   */
   private async reconcile(endpoint: string, sessionId: string): Promise<void> {
     try {
       const request = { node: this.modules.node, sessionId };

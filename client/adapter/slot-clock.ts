@@ -1,16 +1,19 @@
-/** The time until a snapshot's proofs become worthless, from the chain's own time. */
+/** Computes the time until a snapshot's proofs become worthless from the chain's slot times. */
 
-/** Where the chain's slots lie on the wall clock. */
+/** When the chain's slots start, by the wall clock. */
 export interface SlotClock {
   /** Length of a slot, in milliseconds. */
   slotMs: number;
   /** Start of slot 0, in milliseconds since 1970. */
   genesisUnixMs: number;
-  /** Default `Date.now`. */
+  /** Returns the wall clock's time in milliseconds since 1970. Default `Date.now`. */
   wallNowMs?: () => number;
 }
 
-/** Milliseconds until slot N+2 starts; negative after its start. */
+/**
+ * Milliseconds until the proofs of a snapshot of `slot` are worthless: what the function returns,
+ * or the time until slot + 2 starts. Negative after that.
+ */
 export function timeToFenceMs(
   timeToFence: SlotClock | ((slot: number) => number),
   slot: number,

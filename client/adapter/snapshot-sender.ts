@@ -1,7 +1,7 @@
 /**
- * Sends one encoded snapshot until the service answers. Every try has the same request id, so that a
- * lost answer costs nothing, and the time that is left by then. `TickAggregator` calls it after the
- * tick.
+ * Sends one encoded snapshot until the service answers. Every try has the same request id, so the
+ * service returns a lost answer again, and budgets of the time that is left at that try.
+ * `TickAggregator` calls it after the tick.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { FlatEncoded } from "./flat-encoder.js";
@@ -14,10 +14,13 @@ import { withBudgets } from "./request-encoding.js";
 
 const RETRY_MS = 100;
 
-/** Time for the answer to a try that starts at the deadline. */
+/** How long after the deadline a try waits for its answer, in milliseconds. */
 const ANSWER_GRACE_MS = 250;
 
-/** Skipped with an error: no endpoint answered. Skipped with neither: nothing was sent. */
+/**
+ * `skipped` with an endpoint: its service skipped the snapshot. With an error: the call failed, or
+ * no endpoint can be reached. With both null: nothing was sent, as the deadline had passed.
+ */
 export type SnapshotAnswer =
   | { kind: "accepted"; endpoint: Endpoint; accepted: Accepted }
   | { kind: "skipped"; endpoint: Endpoint; reason: AdapterSkipReason; error: null }
@@ -25,19 +28,21 @@ export type SnapshotAnswer =
 
 export interface SnapshotSending {
   request: FlatEncoded;
-  /** An instant of `nowMs`, as is the fence. */
+  /** An instant on the clock of `nowMs`, as `fenceAtMs` is. */
   deadlineAtMs: number;
   fenceAtMs: number;
   nowMs: () => number;
-  /** Called for each try. Null: no endpoint can be reached. */
+  /** Returns the endpoint for the next try; null if none can be reached. Called for each try. */
   target: () => Endpoint | null;
   signal: AbortSignal;
 }
 
-/** Never rejects. */
+/**
+ * Resolves with the service's answer, or with the error after which no try follows. Never rejects.
+ */
 export async function sendSnapshot(sending: SnapshotSending): Promise<SnapshotAnswer> {
   const { nowMs, deadlineAtMs, signal } = sending;
-  // A node that stalled catches up with slots whose time is over.
+  // A node that stalled submits for slots whose time is already over.
   if (deadlineAtMs - nowMs() < 1)
     return { kind: "skipped", endpoint: null, reason: "predicted_miss", error: null };
   let hasAskedAgain = false;
@@ -45,7 +50,8 @@ export async function sendSnapshot(sending: SnapshotSending): Promise<SnapshotAn
     const answer = await tryOnce(sending);
     if (answer.kind === "accepted" || answer.error === null) return answer;
     if (answer.error.kind === "deadline_exceeded" && !hasAskedAgain) {
-      // The node's own loop may have stalled with the answer unread. The id finds that answer.
+      // This node's event loop may have stalled with the answer unread. A try with the same request
+      // id gets that answer again.
       hasAskedAgain = true;
       continue;
     }

@@ -1,6 +1,6 @@
 /**
- * What the adapter's state machine remembers, and the limit on each table. `createAdapterState`
- * makes the first state; `transitionAdapter` returns each next one. No state is ever changed.
+ * What the adapter's state machine remembers, and the limits on it. `createAdapterState` makes the
+ * first state; `transitionAdapter` returns each next one. A state object is never changed.
  */
 import type {
   AdapterEffect,
@@ -13,58 +13,68 @@ import type {
   WireSummary,
 } from "./events.js";
 
-/** After its fence, a group waits this long for the service's own end, if the stream is up. */
+/**
+ * While the stream is up, a group is lost only this long after its fence, in milliseconds: the
+ * service's own outcome may still arrive.
+ */
 export const LOST_GRACE_MS = 1000;
 
-/** An endpoint that drains or has no prover is back in 4 to 13 s, or its stream says so. */
+/**
+ * How long an endpoint rests after it skipped a snapshot as `draining` or `no_prover`, in
+ * milliseconds. A restart takes 4 to 13 s; a stream that opens again ends the rest.
+ */
 export const REST_MS = 5000;
 
-/** Events that arrive before the answer to their submission: a few sessions of many groups. */
+/**
+ * Limit on kept events that arrived before the answer to their submission: enough for a few
+ * sessions of many groups.
+ */
 export const EARLY_EVENTS_MAX = 256;
 
-/** Results that the node has not taken. Beyond it the oldest go. It holds hundreds of slots. */
+/** Limit on results that the node has not taken: hundreds of slots. Beyond it the oldest go. */
 export const READY_RESULTS_MAX = 4096;
 
-/** The fence of a result without a proof. */
+/** A fence that never passes: that of a result without a proof. */
 export const NEVER: Fence = { fenceAtMs: Infinity, fenceSlot: null };
 
-/** A submission without an answer. */
+/** A submission that the service has not answered yet. */
 export interface UnansweredSubmission extends Submission {
   readonly sentAtMs: number;
 }
 
-/** An accepted submission that has groups without an end, or no summary. */
+/** An accepted submission of which a group has not ended, or the summary has not arrived. */
 export interface OpenSession extends Submission {
   readonly endpoint: string;
   readonly sessionId: string;
-  /** The server's run that holds the session. Null: not known yet. */
+  /** Id of the server's run that accepted the session. Null: not known yet. */
   readonly instance: string | null;
   /** Indexes of the groups that have ended. */
   readonly ended: ReadonlySet<number>;
   readonly isSummarised: boolean;
-  /** When the machine first saw the session past its fence. Null: not yet. */
+  /** When the session's fence passed. Null: it has not, as far as an event has shown. */
   readonly fencedAtMs: number | null;
 }
 
-/** The end of a group, until the node takes it. Its fence erases it if it has a proof. */
+/** How a group ended, until the node takes this. A result with a proof is erased at its fence. */
 export interface ReadyResult<P> extends Fence {
   readonly result: AdapterResult<P>;
 }
 
-/** A proof that may still fail the node's own verification. */
+/** A proof that has arrived, before the node may take it. */
 export interface Proof<P> extends Fence {
   readonly ref: GroupRef;
-  /** The slot of submission and the root. */
+  /** Made of the submission's slot and the attestation data's root. */
   readonly key: string;
   readonly participants: Uint8Array;
   readonly payload: P;
 }
 
-/** The participants of each proof of one slot and root so far. */
+/** The participants of each proof of one slot and root so far, kept until the fence. */
 export interface SeenProofs extends Fence {
   readonly participants: readonly Uint8Array[];
 }
 
+/** One endpoint: the state of its result stream, and whether it rests. */
 export interface Link {
   /**
    * - `connecting`: the stream has never been up or it broke, and no attempt has failed since
@@ -72,34 +82,38 @@ export interface Link {
    * - `down`: the last attempt to open the stream failed
    */
   readonly kind: "connecting" | "up" | "down";
-  /** The server's run that the last stream found. Null: no stream yet. */
+  /** Id of the server's run that the last stream found. Null: no stream has been up yet. */
   readonly instance: string | null;
-  /** The endpoint takes no snapshots for now. Until this instant the others go first. */
+  /** Until this instant other endpoints go first, as this one skipped a snapshot. 0: no rest. */
   readonly restsUntilMs: number;
 }
 
 export interface AdapterState<P> {
   readonly hasVerifyHook: boolean;
   readonly isClosing: boolean;
-  /** The node's current slot, as it last said. */
+  /** The slot that the node last named. Null: none yet. */
   readonly slot: number | null;
   /** By endpoint, in order of preference. */
   readonly links: ReadonlyMap<string, Link>;
   /** The last endpoint that a submission could go to. */
   readonly target: string;
-  /** At most one for each priority. */
+  /** The closed latches, each with the submission that closed it and that one's fence. */
   readonly latches: ReadonlyMap<AdapterPriority, Fence & { readonly requestId: string }>;
-  /** By request id. Bounded by the time limit on a submission. */
+  /** By request id. Each is answered or given up within the time limit on a submission. */
   readonly pending: ReadonlyMap<string, UnansweredSubmission>;
-  /** By endpoint and session id. Bounded by the fence. */
+  /** By `sessionKey`. Each is removed shortly after its fence at the latest. */
   readonly sessions: ReadonlyMap<string, OpenSession>;
-  /** By slot and root. Bounded by the fence. */
+  /** By slot and root. Each is removed at its fence. */
   readonly seen: ReadonlyMap<string, SeenProofs>;
-  /** By group, while the node verifies the proof. Bounded by the fence. */
+  /** By `groupKey`, while the node verifies the proof. Each is removed at its fence. */
   readonly checking: ReadonlyMap<string, Proof<P>>;
-  /** Not after the fence of any proof; most events are cheap because of it. */
+  /**
+   * At or before the fence of every kept proof. Until it passes, no event looks for expired proofs.
+   */
   readonly nextFence: Fence;
+  /** Events that arrived before the answer to their submission, oldest first. */
   readonly early: readonly (WireOutcome<P> | WireSummary)[];
+  /** Results that the node can take, oldest first. */
   readonly ready: readonly ReadyResult<P>[];
 }
 
@@ -148,7 +162,10 @@ export function inOrder<P>(
   return { state, effects };
 }
 
-/** Nothing more can come. `close()` waits for it. */
+/**
+ * True when every submission has its answer, every group has ended, and no verification runs.
+ * `TickAggregator.close()` waits for this.
+ */
 export function isIdle(state: AdapterState<unknown>): boolean {
   return (
     state.pending.size === 0 &&
@@ -157,23 +174,24 @@ export function isIdle(state: AdapterState<unknown>): boolean {
   );
 }
 
-/** The instant of the fence itself is past it. */
+/** True from the instant of the fence on. */
 export function isPast(state: AdapterState<unknown>, fence: Fence, nowMs: number): boolean {
   if (nowMs >= fence.fenceAtMs) return true;
   return fence.fenceSlot !== null && state.slot !== null && state.slot >= fence.fenceSlot;
 }
 
-/** A fence that has passed as soon as either has. */
+/** A fence that passes as soon as one of the two does. */
 export function earlierFence(a: Fence, b: Fence): Fence {
   const fenceSlot = Math.min(a.fenceSlot ?? Infinity, b.fenceSlot ?? Infinity);
   return { fenceAtMs: Math.min(a.fenceAtMs, b.fenceAtMs), fenceSlot };
 }
 
+/** True while the endpoint's result stream is open. */
 export function isUp(state: AdapterState<unknown>, endpoint: string): boolean {
   return state.links.get(endpoint)?.kind === "up";
 }
 
-/** Where a submission goes (rule 3). Null: no endpoint can be reached. */
+/** The endpoint to which a submission goes (rule 3). Null: no endpoint can be reached. */
 export function targetOf(state: AdapterState<unknown>, nowMs: number): string | null {
   const links = [...state.links];
   const [endpoint = null] =
@@ -184,12 +202,12 @@ export function targetOf(state: AdapterState<unknown>, nowMs: number): string | 
   return endpoint;
 }
 
-/** The key of a session. Its id is the server's, and two servers may choose the same. */
+/** The key of a session. It has the endpoint, as two servers may choose the same session id. */
 export function sessionKey(endpoint: string, sessionId: string): string {
   return `${endpoint}|${sessionId}`;
 }
 
-/** The key of a group. The request id is the node's own; a server may repeat a session id. */
+/** The key of a group. It has the node's request id, as a server may repeat a session id. */
 export function groupKey({ requestId, groupIndex }: GroupRef): string {
   return `${requestId}|${groupIndex}`;
 }

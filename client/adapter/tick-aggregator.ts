@@ -1,6 +1,6 @@
 /**
- * What a node holds: it submits frozen snapshots from the node's tick, and returns the results when
- * the node asks. No call from the tick blocks, awaits or throws. The rules are in `rules.ts`;
+ * The adapter: submits frozen snapshots from the node's tick, and returns the results when the node
+ * asks. No method for the tick blocks, awaits or throws. The rules are in `rules.ts`;
  * `AdapterShell` carries out their effects.
  */
 import { randomBytes, randomUUID } from "node:crypto";
@@ -35,8 +35,9 @@ const PRIORITIES: Readonly<Record<AdapterPriority, Priority>> = {
 };
 
 /**
- * In each tick, take the results, apply them, then submit. Otherwise the node submits votes that a
- * proof already represents. It keeps the process alive until `close()`.
+ * The adapter, one for each node. In each tick, take the results, apply them, then submit:
+ * otherwise the node submits votes that are already in a proof. An adapter keeps the process alive
+ * until `close()`.
  */
 export class TickAggregator {
   private readonly node: { nodeId: string; nodeEpoch: bigint };
@@ -49,8 +50,8 @@ export class TickAggregator {
   private closing: Promise<void> | null = null;
 
   /**
-   * Connects at once. Throws `TypeError` when no endpoint is given or one cannot be used, and
-   * `Error` when the registry has these metrics already.
+   * Starts to connect at once. Throws `TypeError` when no endpoint is given or one cannot be used,
+   * and `Error` when the registry has these metrics already.
    */
   constructor(private readonly options: TickAggregatorOptions) {
     this.nowMs = options.nowMs ?? (() => performance.now());
@@ -60,15 +61,15 @@ export class TickAggregator {
     this.endpoints = connectEndpoints(options);
     const { node, endpoints, metrics, nowMs } = this;
     this.shell = new AdapterShell(options, { node, endpoints, metrics, nowMs });
-    // Every call in flight listens. The time limits of the calls bound their number.
+    // Every call in flight adds a listener. The time limits of calls bound how many there are.
     setMaxListeners(0, this.stop.signal);
     this.streams = this.endpoints.map((endpoint) => this.readFrom(endpoint));
   }
 
   /**
-   * Submits a snapshot, or returns why not. It calls `snapshot` only when the answer is to submit,
-   * and copies the result before it returns: about 1 ms for 1 MB. What the service answers shows in
-   * the results and in the skip metric.
+   * Submits a snapshot, or returns why not. Calls `snapshot` only when it is to be submitted, and
+   * copies its result before returning: about 1 ms for 1 MB. The service's answer comes later: it
+   * shows in `takeResults` and in the skip metric.
    */
   submitOrSkip(
     slot: number,
@@ -84,15 +85,19 @@ export class TickAggregator {
     }
   }
 
-  /** Every ready result, in the order of arrival. Proofs past their fence are not among them. */
+  /**
+   * Returns each ready result once, in the order in which groups ended, without proofs past their
+   * fence.
+   */
   takeResults(currentSlot: number): TickResult[] {
     this.shell.dispatch({ kind: "take", slot: currentSlot });
     return this.shell.drainResults();
   }
 
   /**
-   * Stops submitting, waits up to `drainMs` (default 2000) for what is in flight, then cancels the
-   * rest, which takes at most 500 ms more. Results can still be taken afterwards. Idempotent.
+   * Stops submitting, waits up to `drainMs` milliseconds (default 2000) for sessions in flight,
+   * then cancels the rest, which takes at most 500 ms more. Results can still be taken afterwards.
+   * Idempotent; never rejects.
    */
   close({ drainMs = DRAIN_MS_DEFAULT }: { drainMs?: number } = {}): Promise<void> {
     this.closing ??= this.closeAfter(drainMs);
@@ -136,12 +141,12 @@ export class TickAggregator {
     };
     this.shell.dispatch({ kind: "submitted", submission });
     const deadlineMs = options.deadlineMs ?? this.options.deadlineMs ?? DEADLINE_MS_DEFAULT;
-    // After the tick, as grpc-js copies the bytes once more. It never rejects.
+    // After the tick, as grpc-js copies the bytes once more. `send` never rejects.
     setImmediate(() => void this.send(submission, request, startMs + deadlineMs));
     return { submitted: true, requestId };
   }
 
-  /** Encodes in the tick: another thread would need this copy too, and could save no other. */
+  /** Encodes in the tick: another thread would save nothing, as it would need the same copy. */
   private encode(
     requestId: string,
     slot: number,
@@ -159,7 +164,7 @@ export class TickAggregator {
     });
   }
 
-  /** Never rejects. */
+  /** Sends the submission until it is accepted or given up. Never rejects. */
   private async send(
     submission: Submission,
     request: FlatEncoded,
@@ -189,7 +194,7 @@ export class TickAggregator {
     }
   }
 
-  /** Dispatches what the endpoint streams, until `close()`. Never rejects. */
+  /** Passes the endpoint's streamed events to the state machine, until `close()`. Never rejects. */
   private async readFrom({ address: endpoint, client }: Endpoint): Promise<void> {
     for await (const event of resumeResults(client, { node: this.node }, this.stop.signal)) {
       if (event.kind === "broken") {

@@ -11,7 +11,7 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AdapterEvent } from "./events.js";
 
-/** Null for an event that this client does not know; later servers may send more. */
+/** Converts a streamed event. Null for one that this client does not know: servers may add some. */
 export function eventOf(
   endpoint: string,
   { event }: StreamResultsResponse,
@@ -35,7 +35,7 @@ export function eventOf(
   }
 }
 
-/** An `outcome` for each group that has ended, then `reconciled`. */
+/** Returns an `outcome` for each group of the session that has ended, then `reconciled`. */
 export function eventsOfSession(endpoint: string, session: Session): AdapterEvent<Outcome>[] {
   const { sessionId, state, outcomes } = session;
   const isEnded = state === SessionState.ENDED;

@@ -1,6 +1,6 @@
 /**
- * A typed client of `lean.aggregator.v1` with promises: one grpc-js channel to one address. It has
- * no policy of its own; `TickAggregator` retries, fails over and keeps the in-flight latch.
+ * A typed client of `lean.aggregator.v1` with promises: one grpc-js channel to one address. It
+ * makes each call once; `TickAggregator` retries, and chooses among addresses.
  */
 import type { DescMethod, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { Client } from "@grpc/grpc-js";
@@ -22,16 +22,17 @@ type Output<M extends DescMethod> = MessageShape<M["output"]>;
 export type AggregatorClientOptions = ChannelOptions;
 
 /**
- * Calls to one address. Every method rejects with `AggregatorError` and nothing else. A request is
- * a plain object or a message. The caller may change it once the method has returned its promise.
+ * A client of the service at one address. Every method rejects with `AggregatorError` and nothing
+ * else. A request is a plain object or a message; the caller may change it once the method has
+ * returned its promise.
  */
 export class AggregatorClient {
   private readonly client: Client;
   private readonly token: TokenSource | undefined;
 
   /**
-   * Connects with the first call. Throws `TypeError` when the address or a TLS file cannot be used,
-   * or when a token would go to another machine in plain text.
+   * Does not connect before the first call. Throws `TypeError` when the address or a TLS file
+   * cannot be used, or when a token would go to another machine in plain text.
    */
   constructor(options: AggregatorClientOptions) {
     this.client = openChannel(options);
@@ -46,7 +47,7 @@ export class AggregatorClient {
     return this.call(METHODS.submitSnapshot, request, options);
   }
 
-  /** Submits a snapshot whose request is encoded already, as `submitSnapshot` does. */
+  /** As `submitSnapshot`, with the request as the bytes of a `SubmitSnapshotRequest`. */
   submitEncoded(
     request: Uint8Array,
     options: CallTimeout = {},
@@ -54,7 +55,7 @@ export class AggregatorClient {
     return this.callEncoded(METHODS.submitSnapshot, asBuffer(request), options);
   }
 
-  /** State and outcomes of one session. Rejects as `not_found` when the session is unknown. */
+  /** Returns state and outcomes of one session. Rejects as `not_found` for an unknown session. */
   getSession(
     request: Input<Methods["getSession"]>,
     options: CallTimeout = {},
@@ -78,7 +79,7 @@ export class AggregatorClient {
     return this.call(METHODS.verifyAggregate, request, options);
   }
 
-  /** Scheme, revision, sizes, limits, devices and learned costs of the service. */
+  /** Returns the service's scheme, revision, sizes, limits, devices and learned costs. */
   getServerInfo(
     request: Input<Methods["getServerInfo"]> = {},
     options: CallTimeout = {},
@@ -87,8 +88,8 @@ export class AggregatorClient {
   }
 
   /**
-   * The node's results after the request's cursor. The call starts with the first `next()`, and is
-   * cancelled when the loop is left. Throws kind `cancelled` when `signal` aborts it.
+   * Streams the node's results after the request's cursor. The call starts with the first `next()`,
+   * and is cancelled when the caller leaves its loop. Throws kind `cancelled` when `signal` aborts.
    */
   async *streamResults(
     request: Input<Methods["streamResults"]>,
@@ -107,7 +108,7 @@ export class AggregatorClient {
         metadata,
       ),
     );
-    // Cancelling emits an error after the iterator has let go of the stream; nobody needs it then.
+    // Cancelling emits an error after the loop has ended. Without a listener it would be uncaught.
     call.on("error", () => undefined);
     const cancel = () => call.cancel();
     signal?.addEventListener("abort", cancel, { once: true });
@@ -121,7 +122,9 @@ export class AggregatorClient {
     }
   }
 
-  /** Closes the channel: calls in flight fail, and later calls reject as `cancelled`. Idempotent. */
+  /**
+   * Closes the channel: calls in flight fail, and later calls reject as `cancelled`. Idempotent.
+   */
   close(): void {
     this.client.close();
   }

@@ -12,27 +12,27 @@ import type { TokenSource } from "./token.js";
  */
 const RECEIVE_WINDOW_BYTES = 1024 * 1024;
 
-/** A few of the largest proofs. The default of grpc-js is 4 MiB. */
+/** The largest message accepted, in bytes: a few of the largest proofs. grpc-js has 4 MiB. */
 const RECEIVE_BYTES_MAX_DEFAULT = 32 * 1024 * 1024;
 
 export interface ChannelOptions {
   /** `host:port`, `dns:host:port`, `https://host:port`, or `unix:/path/to/socket`. */
   address: string;
   /**
-   * Turns TLS on, except on a Unix socket. An `https://` address turns it on too. Default: plain
-   * text, which is for loopback.
+   * Turns TLS on, except for `unix:` and `http://` addresses. An `https://` address turns TLS on
+   * without it. Default: plain text, which is for loopback.
    */
   tls?: TlsOptions;
-  /** Replaces what `tls` makes. Default: none. */
+  /** Used instead of credentials made from `tls`. Default: none. */
   credentials?: ChannelCredentials;
-  /** The caller's token. The client sends it over TLS, to loopback or to a Unix socket only. */
+  /** The caller's token. It goes over TLS, to loopback or to a Unix socket only. Default: none. */
   token?: TokenSource;
   /** Largest message that the client accepts, in bytes. Default 32 MiB. */
   receiveBytesMax?: number;
 }
 
 /**
- * Opens the channel; it connects with the first call. Throws `TypeError` when the address or a TLS
+ * Makes a channel, which connects with the first call. Throws `TypeError` when the address or a TLS
  * file cannot be used, or when a token would go to another machine in plain text.
  */
 export function openChannel(options: ChannelOptions): Client {
@@ -50,20 +50,20 @@ export function openChannel(options: ChannelOptions): Client {
   const { serverName } = tls;
   return new Client(target, credentials, {
     ...(serverName !== undefined && { "grpc.ssl_target_name_override": serverName }),
-    // The server limits the size of a request. The default of grpc-js is below a large snapshot.
+    // No limit here, as the server has one.
     "grpc.max_send_message_length": -1,
     "grpc.max_receive_message_length": options.receiveBytesMax ?? RECEIVE_BYTES_MAX_DEFAULT,
     "grpc-node.flow_control_window": RECEIVE_WINDOW_BYTES,
-    // The client notices a dead server within about one tick of 800 ms.
+    // The client notices a dead server within 1 s, about one interval of a slot.
     "grpc.keepalive_time_ms": 500,
     "grpc.keepalive_timeout_ms": 500,
     "grpc.keepalive_permit_without_calls": 1,
     // grpc-js would back off from 1 s to 120 s; a slot lasts 4 s.
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.max_reconnect_backoff_ms": 2000,
-    // A pod that replaces another has a new address. The default waits 30 s before it asks DNS.
+    // A service that was moved has a new address. By default grpc-js asks DNS once in 30 s.
     "grpc.dns_min_time_between_resolutions_ms": 2000,
-    // `close` closes this connection, whatever other clients of the process use the address.
+    // The connection is not shared with other clients of this process, so that `close` closes it.
     "grpc.use_local_subchannel_pool": 1,
   });
 }

@@ -1,4 +1,4 @@
-/** A method's path, and its messages to and from bytes. Both clients encode here. */
+/** Gives a method's path, encodes its requests and decodes its responses, for both clients. */
 import type { DescMethod, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { AggregatorError } from "../errors.js";
@@ -9,8 +9,8 @@ export function pathOf(method: DescMethod): string {
 }
 
 /**
- * The request's bytes. Throws `AggregatorError` of kind `invalid_argument` for a value that its
- * field cannot hold; grpc-js would report it as INTERNAL.
+ * Encodes a request. Throws `AggregatorError` of kind `invalid_argument` for a value that its field
+ * cannot hold; grpc-js would report such a value as INTERNAL.
  */
 export function encodeRequest<M extends DescMethod>(
   method: M,
@@ -25,7 +25,7 @@ export function encodeRequest<M extends DescMethod>(
   }
 }
 
-/** A function that decodes the method's response. */
+/** Returns a function that decodes the method's response. */
 export function responseDecoder<M extends DescMethod>(
   method: M,
 ): (bytes: Buffer) => MessageShape<M["output"]> {
@@ -34,7 +34,7 @@ export function responseDecoder<M extends DescMethod>(
     fromBinary<M["output"]>(method.output, new Uint8Array(buffer, byteOffset, byteLength));
 }
 
-/** The same memory as a `Buffer`. */
+/** Returns a `Buffer` on the same memory, without a copy. */
 export function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
 }

@@ -1,6 +1,6 @@
 /**
- * One typed call of the operator's service, `lean.aggregator.admin.v1`. Operators call rarely, so
- * each call opens and closes a connection of its own.
+ * Typed calls of the operator's service, `lean.aggregator.admin.v1`. Operators call rarely, so each
+ * call opens and closes a connection of its own.
  */
 import type { MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
@@ -22,10 +22,11 @@ const CALL_TIMEOUT_MS = 5000;
 
 export interface AdminCallOptions {
   /**
-   * Time for the whole call, in milliseconds. Default 5000; add the wait that the request asks for.
+   * Time for the whole call, in milliseconds. Default 5000. For a request with `waitMs`, pass that
+   * much more.
    */
   timeoutMs?: number;
-  /** Default: none. */
+  /** The caller's token. Default: none. */
   token?: TokenSource;
 }
 

@@ -1,6 +1,7 @@
 /**
- * A result stream that outlives its connection: it resumes by cursor, and waits 100 ms to 2 s
- * between attempts. The adapter and the commands read their results through it.
+ * A result stream that outlives its connection. After a break it resumes by the cursor, the mark of
+ * the last event read, and waits 100 ms to 2 s between attempts. The adapter and the commands of
+ * the command line read results through it.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -15,10 +16,10 @@ import type { AggregatorClient } from "./aggregator-client.js";
 const BACKOFF_MS_MIN = 100;
 const BACKOFF_MS_MAX = 2000;
 
-/** The server sends `opened` at once. A stream without it after this time goes nowhere. */
+/** The server sends `opened` at once. A stream that is silent for this many ms counts as broken. */
 const OPEN_TIMEOUT_MS = 2000;
 
-/** Answers that no retry changes. */
+/** Kinds of errors that a retry does not change. */
 const FINAL: ReadonlySet<AggregatorErrorKind> = new Set([
   "invalid_argument",
   "unauthorized",
@@ -29,8 +30,8 @@ export type StreamEvent =
   /** The cursor moves to this response once the reader asks for the next event. */
   | { kind: "response"; response: StreamResultsResponse }
   /**
-   * The stream broke, or an attempt to open it failed. The next attempt follows. `isFinal`: it will
-   * fail too, as the server refuses the request itself.
+   * The stream broke, or an attempt to open it failed. The next attempt follows. `isFinal`: that
+   * attempt will fail too, as the server refuses the request itself.
    */
   | { kind: "broken"; error: AggregatorError; isFinal: boolean };
 
@@ -39,7 +40,10 @@ export type StreamRequest = Pick<
   "node" | "sessionId"
 >;
 
-/** Everything that the server retains for the request, until `signal` aborts. Never throws. */
+/**
+ * Streams what the server retains for the request and then what is new, until `signal` aborts.
+ * Never throws.
+ */
 export async function* resumeResults(
   client: Pick<AggregatorClient, "streamResults">,
   request: StreamRequest,
@@ -53,15 +57,15 @@ export async function* resumeResults(
     try {
       for await (const response of openInTime(client, { ...request, cursor }, signal)) {
         failures = 0;
-        // The reader has stopped: it does not want what was read ahead.
+        // The reader has stopped: drop what was received in advance.
         if (signal.aborted) return;
         yield { kind: "response", response };
         if (response.cursor !== "") ({ cursor } = response);
       }
     } catch (cause) {
       error = AggregatorError.from(cause);
-      // Another version of the service may write cursors in another way. Without one, the server
-      // sends all that it retains.
+      // Another version of the service may write cursors in another way, and refuse this one.
+      // Without a cursor, the server sends all that it retains.
       if (error.kind === "invalid_argument" && cursor !== "") cursor = "";
       else isFinal = FINAL.has(error.kind);
     }
@@ -72,7 +76,7 @@ export async function* resumeResults(
   }
 }
 
-/** One stream. Throws kind `deadline_exceeded` when it does not open in time. */
+/** One stream. Throws kind `deadline_exceeded` when it sends nothing for `OPEN_TIMEOUT_MS`. */
 async function* openInTime(
   client: Pick<AggregatorClient, "streamResults">,
   request: StreamRequest & { cursor: string },

@@ -1,11 +1,11 @@
-/** How a user writes the address of a service, and what the address says about encryption. */
+/** Parses the address of a service as a user writes it, and what it says about encryption. */
 
 export interface ServerAddress {
   /** The address in the form that grpc-js takes. */
   target: string;
-  /** Undefined when the address does not say. */
+  /** True for TLS, false for plain text, undefined when the address does not say. */
   isEncrypted: boolean | undefined;
-  /** Nothing sent there leaves this machine: a Unix socket or a loopback address. */
+  /** True for a Unix socket or a loopback address: nothing that is sent leaves this machine. */
   isLocal: boolean;
 }
 
@@ -13,9 +13,9 @@ const LOCAL = /^(unix:|(dns:)?(127\.\d+\.\d+\.\d+|localhost|\[::1\]):)/;
 
 /**
  * Reads `host:port`, `unix:/path` (plain text), `https://host[:port]` (TLS) and
- * `http://host[:port]` (plain text). It passes on grpc-js's own forms; `dns:host:port` asks DNS
- * again when a connection breaks, and finds all addresses of the service. Throws `TypeError` for a
- * URL that has a path, a query or a user.
+ * `http://host[:port]` (plain text). Passes grpc-js's own forms through, such as `dns:host:port`,
+ * which asks DNS again when a connection breaks, and finds all addresses of the service. Throws
+ * `TypeError` for a URL that has a path, a query or a user.
  */
 export function parseServerAddress(text: string): ServerAddress {
   if (text.startsWith("unix:")) return { target: text, isEncrypted: false, isLocal: true };

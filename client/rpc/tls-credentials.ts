@@ -1,4 +1,4 @@
-/** TLS credentials from files that may change. grpc-js reads them again for new connections. */
+/** TLS credentials from files that may change: grpc-js reads the files again and again. */
 import { readFileSync } from "node:fs";
 import { createSecureContext, rootCertificates } from "node:tls";
 import type { ChannelCredentials } from "@grpc/grpc-js";
@@ -18,7 +18,7 @@ export interface TlsOptions {
   serverName?: string | undefined;
 }
 
-/** Credentials for a channel. Throws `TypeError` when a file cannot be used. */
+/** Makes credentials for a channel. Throws `TypeError` when a file cannot be used. */
 export function tlsCredentials(options: TlsOptions): ChannelCredentials {
   const { ca, certificate, key } = options;
   check(options);
@@ -41,7 +41,7 @@ export function tlsCredentials(options: TlsOptions): ChannelCredentials {
   return experimental.createCertificateProviderChannelCredentials(authorities, own);
 }
 
-/** Finds a bad file now: grpc-js would retry for ever and not name the file. */
+/** Throws `TypeError` for an invalid file: grpc-js would retry for ever and not name the file. */
 function check({ ca, certificate, key }: TlsOptions): void {
   if ((certificate === undefined) !== (key === undefined)) {
     throw new TypeError("TLS certificate without key, or key without certificate: set both");
@@ -69,6 +69,7 @@ type AuthorityProvider = Parameters<
   typeof experimental.createCertificateProviderChannelCredentials
 >[0];
 
+/** The certificate authorities that Node.js trusts. */
 const builtIn: AuthorityProvider = {
   addCaCertificateListener(listener) {
     const caCertificate = Buffer.from(rootCertificates.join("\n"));

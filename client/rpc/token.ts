@@ -1,19 +1,22 @@
-/** A bearer token as the client sends it. The token's value is in no error. */
+/** Puts a bearer token into a call's metadata. No error message has the token's value. */
 import { Metadata } from "@grpc/grpc-js";
 import { AggregatorError } from "../errors.js";
 
 /** The token, or a function that returns the current one; the client calls it before each call. */
 export type TokenSource = string | (() => string);
 
-/** What a header can carry. A line end from a file is not in it. */
+/** Printable ASCII without spaces: what a header can carry. Excludes a line end from a file. */
 const TOKEN = /^[\x21-\x7e]+$/;
 
-/** Metadata of one call. Throws `AggregatorError` of kind `unauthorized` without a valid token. */
+/**
+ * Makes the metadata of one call; empty if `token` is undefined. Throws `AggregatorError` of kind
+ * `unauthorized` when the token is invalid or its function throws.
+ */
 export function metadataWith(token: TokenSource | undefined): Metadata {
   const metadata = new Metadata();
   if (token === undefined) return metadata;
   const value = read(token);
-  // grpc-js would refuse the value too, and quote it.
+  // grpc-js would refuse the value too, but its error would show the token.
   if (!TOKEN.test(value)) {
     throw new AggregatorError(
       "unauthorized",

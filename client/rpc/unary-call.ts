@@ -1,4 +1,4 @@
-/** One unary call on a grpc-js channel. Every unary call of the client and of the commands is this. */
+/** Makes a unary call on a grpc-js channel, for all such calls of the client and the commands. */
 import type { CallOptions, Client, Metadata } from "@grpc/grpc-js";
 import { AggregatorError } from "../errors.js";
 
@@ -18,7 +18,7 @@ export interface UnaryCall<Response> {
   metadata: Metadata;
 }
 
-/** The decoded response. Rejects with `AggregatorError` and nothing else. */
+/** Makes the call, and resolves with the decoded response. Rejects with `AggregatorError` only. */
 export async function callUnary<Response>(
   client: Client,
   { path, request, decode, metadata }: UnaryCall<Response>,
@@ -53,7 +53,9 @@ export async function callUnary<Response>(
   }
 }
 
-/** Starts a call. grpc-js throws at once when the channel is closed; that becomes `cancelled`. */
+/**
+ * Starts a call. Throws kind `cancelled` when the channel is closed, where grpc-js throws `Error`.
+ */
 export function onOpenChannel<Call>(start: () => Call): Call {
   try {
     return start();

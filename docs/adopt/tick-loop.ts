@@ -7,20 +7,20 @@ import { TickAggregator } from "../../client/index.js";
 import type { SnapshotInit, TickAggregatorOptions, TickResult } from "../../client/index.js";
 import { OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 
-/** What the example needs of a node. */
+/** What the example needs of a node. Every method returns at once. */
 export interface ExampleNode {
   isAggregator(): boolean;
   hasState(slot: number): boolean;
-  /** Votes of this slot that are in no proof yet, with the best attestation data first. */
+  /** The votes of this slot that are in no proof yet, most wanted attestation data first. */
   pendingVotes(slot: number): SnapshotInit;
-  /** Votes of earlier slots, or null. After a partition there are many. */
+  /** The votes of earlier slots that are in no proof yet; null if there are none. */
   olderVotes(slot: number): SnapshotInit | null;
   /** Stores the proof, and deletes raw signature v if bit v of the participants is set. */
   applyProof(proof: Uint8Array, participants: Uint8Array): void;
   log(result: TickResult): void;
 }
 
-/** Interval of a slot in which the votes are in and aggregation starts. */
+/** The interval of a slot in which its votes have arrived and aggregation starts. */
 const AGGREGATION_INTERVAL = 2;
 
 /** Returns the function that the node's timer calls, and the one that ends the adapter. */
@@ -40,7 +40,7 @@ export function startTickLoop(node: ExampleNode, slotMs: number, options: TickAg
     if (interval !== AGGREGATION_INTERVAL) return;
     const gates = { isAggregator: node.isAggregator(), hasState: node.hasState(slot) };
     aggregator.submitOrSkip(slot, gates, () => node.pendingVotes(slot));
-    // Backlog uses the time that this slot's votes leave, and is preempted when they need it.
+    // Backlog uses the prover when this slot's votes do not, and is preempted when they need it.
     const older = node.olderVotes(slot);
     const asBacklog = { priority: "backlog", deadlineMs: 2 * slotMs } as const;
     if (older !== null) aggregator.submitOrSkip(slot, gates, () => older, asBacklog);
@@ -49,7 +49,7 @@ export function startTickLoop(node: ExampleNode, slotMs: number, options: TickAg
   return { onInterval, close: () => aggregator.close({ drainMs: 2000 }) };
 }
 
-/** For example: a service on this machine, and a second one in case it is gone. */
+/** Options for example: the service at the Unix socket, and a second one if the first is gone. */
 export function exampleOptions(genesisUnixMs: number, slotMs: number): TickAggregatorOptions {
   return {
     endpoints: ["unix:/run/lean-aggregator.sock", "127.0.0.1:9190"],
