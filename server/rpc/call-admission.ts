@@ -1,7 +1,7 @@
 /**
- * From an HTTP request to connect's handlers. When the headers arrive, the caller is held to the
- * policy, the time of receipt is noted, and memory is reserved; more is as the body arrives. All of
- * it, for the answer too, is released when the call ends, however it ends.
+ * Takes a call from its HTTP request to its handler, by way of connect-es. When the headers arrive,
+ * notes the time, checks the policy and reserves memory; reserves more as the body arrives. All the
+ * call's memory, also that of its answer, is released when the call ends, however it ends.
  */
 import type { Message } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
@@ -28,32 +28,32 @@ import { writeAnswer } from "./write-answer.js";
 
 /** A call whose headers have arrived. */
 export interface AdmittedCall extends CallContext {
-  /** Undefined until it is read, and in calls that stream their requests. */
+  /** The decoded request; undefined until it is read, and in calls that stream their requests. */
   request: Message | undefined;
 }
 
 const callKey = createContextKey<AdmittedCall | undefined>(undefined);
 
-/** The call that connect has handed on to a handler. */
+/** The admitted call of which connect-es has called the handler. */
 export function callOf({ values }: HandlerContext): AdmittedCall {
   const call = values.get(callKey);
   if (call === undefined) throw new Error("a call came past its admission");
   return call;
 }
 
-/** Longer timers fire at once in Node: 24.8 days. Nobody waits so long. */
+/** 24.8 days: Node fires a longer timer at once. A deadline beyond it is not enforced. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
-/** Reasons of a call's signal, made once: each call ends, and a stack trace costs more than a call. */
+/** Reasons of a call's signal. Made once: every call ends, and a stack trace is slow to make. */
 const LEFT = new Refusal("unavailable", "", "the caller has left");
 const TOO_LATE = new Refusal("deadline_exceeded", "", "the call's deadline has passed");
-/** Where gRPC, Connect's single requests and its streams name a compression. */
+/** Headers that name a compression: of gRPC, of Connect's unary calls, and of its streams. */
 const ENCODING_HEADERS = ["grpc-encoding", "content-encoding", "connect-content-encoding"];
 
-/** A call on its way in. */
+/** A call that is not admitted yet. */
 interface IncomingCall {
   handler: UniversalHandler;
   path: string;
-  /** Media type of the request. */
+  /** Media type of the request, without parameters, in lower case. */
   type: string;
   request: HttpRequest;
   response: HttpResponse;
@@ -68,8 +68,8 @@ export interface CallAdmissionModules {
 
 export class CallAdmission {
   /**
-   * @param handlers by path
-   * @param draining aborts when the server drains
+   * @param handlers by the path of their method, as `methodPath` returns it
+   * @param draining aborts when the server begins to drain
    */
   constructor(
     private readonly handlers: ReadonlyMap<string, UniversalHandler>,
@@ -77,14 +77,15 @@ export class CallAdmission {
     private readonly modules: CallAdmissionModules,
   ) {}
 
+  /** Whether a handler has this path. */
   serves(path: string): boolean {
     return this.handlers.has(path);
   }
 
-  /** Serves a call of a path that it `serves`. */
+  /** Serves a call. The path must be one that it `serves`. */
   handle(path: string, request: HttpRequest, response: HttpResponse, peer: Peer): void {
     this.answer(path, request, response, peer).catch((error: unknown) => {
-      // Most often the caller is gone; otherwise it sent what has no answer.
+      // Most often the caller has left. Otherwise no answer could be made: the caller gets a reset.
       if (!response.destroyed) this.modules.log.warn({ err: error, path }, "call cut");
       response.destroy();
     });
@@ -93,14 +94,15 @@ export class CallAdmission {
   private async answer(path: string, request: HttpRequest, response: HttpResponse, peer: Peer) {
     const handler = this.handlers.get(path);
     if (handler === undefined) throw new Error(`${path} is not served`);
-    // Any spelling of a media type is good: limits, decoder and connect go by the same one.
+    // One spelling for limits, decoder and connect-es, whichever the caller used.
     const type = mediaTypeOf(request.headers["content-type"] ?? "");
     const incoming = { handler, path, type, request, response };
     const ended = new AbortController();
     response.once("close", () => ended.abort(LEFT));
     const call = this.callOf(incoming, peer, ended.signal);
     const reading = this.read(incoming, call, ended);
-    // Connect awaits it, and puts a refusal into the caller's own protocol; or it refuses first.
+    // connect-es awaits `reading` through the body, and answers a refusal in the caller's protocol.
+    // Not if it refuses the call before: then this keeps the rejection from ending the process.
     reading.catch(() => undefined);
     const answer = await handler({
       httpVersion: request.httpVersion,
@@ -135,7 +137,10 @@ export class CallAdmission {
     };
   }
 
-  /** Admits the call and reads its request; returns what connect is to read instead. */
+  /**
+   * Admits the call and reads its request; returns the body that connect-es reads instead. Rejects
+   * with a `Refusal`.
+   */
   private async read(
     { handler, path, type, request, response }: IncomingCall,
     call: AdmittedCall,
@@ -171,6 +176,7 @@ export class CallAdmission {
     return emptyMessage(type);
   }
 
+  /** Aborts the call's signal when its own deadline has passed. */
   private endAtDeadline(call: AdmittedCall, response: HttpResponse, ended: AbortController): void {
     const { callDeadlineMs = Infinity, receivedAtMs } = call;
     if (callDeadlineMs > TIMER_MS_MAX) return;
@@ -181,8 +187,8 @@ export class CallAdmission {
 }
 
 /**
- * Milliseconds that the call's own timeout leaves, in Connect's form or gRPC's; undefined when it
- * has none. Throws a `Refusal` when it cannot be read.
+ * The timeout in the call's headers, in milliseconds; undefined when there is none. Throws a
+ * `Refusal` when the header is malformed.
  */
 function timeoutMsOf(type: string, { headers }: HttpRequest): number | undefined {
   const isGrpc = type.startsWith("application/grpc");
@@ -195,13 +201,16 @@ function timeoutMsOf(type: string, { headers }: HttpRequest): number | undefined
   return timeoutMs;
 }
 
-/** The body's length, where the headers announce it. */
+/** The body's length in bytes, if the headers announce it. */
 function announcedBytesOf({ headers }: HttpRequest): number | undefined {
   const text = headers["content-length"] ?? "";
   return /^\d+$/.test(text) ? Number(text) : undefined;
 }
 
-/** Signatures and proofs do not compress, and 24 KB may inflate to 24 MB. Throws a `Refusal`. */
+/**
+ * Throws a `Refusal` for a compressed request: signatures and proofs do not compress, and 24 KB may
+ * inflate to 24 MB.
+ */
 function refuseCompressed({ headers }: HttpRequest): void {
   for (const name of ENCODING_HEADERS) {
     const encoding = String(headers[name] ?? "identity");
@@ -211,6 +220,7 @@ function refuseCompressed({ headers }: HttpRequest): void {
   }
 }
 
+/** The body as connect-es reads it; a refusal becomes an error of connect-es. */
 async function* bodyOf(
   reading: Promise<Uint8Array | AsyncIterable<Uint8Array>>,
 ): AsyncGenerator<Uint8Array> {

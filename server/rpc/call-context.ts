@@ -1,4 +1,4 @@
-/** What every handler knows of its call, and what the handlers are made of. */
+/** What each handler gets with a call, and what the handlers are constructed from. */
 import type { Node } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Access } from "../access/access.js";
 import type { Credential } from "../access/policy.js";
@@ -10,44 +10,44 @@ import type { ReadyVerifier } from "../lane/local-lanes.js";
 import type { Peer } from "../net/peer.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 
-/** What the server knows of a call. */
+/** What the server knows of a call besides its request. */
 export interface CallContext {
-  /** Monotonic instant at which the headers arrived. */
+  /** When the headers arrived, on the monotonic clock. */
   receivedAtMs: number;
-  /** Time that the call's own deadline left at receipt; undefined when the call has none. */
+  /** Milliseconds that the call's own deadline left at receipt; undefined: the call has none. */
   callDeadlineMs: number | undefined;
-  /** The other end of the connection. */
+  /** The client at the other end of the connection. */
   peer: Peer;
   credential: Credential;
-  /** Name of the caller's principal, for the log; empty where calls need none. */
+  /** Name of the caller's principal, for the log; empty for the health check, open to all. */
   principal: string;
-  /** Aborts when the caller is gone, and when the call's own deadline has passed. */
+  /** Aborts when the caller has left, or the call's own deadline has passed. */
   signal: AbortSignal;
   /**
-   * Reserves memory for an answer of about so many bytes, until the caller has read it. Call it at
+   * Reserves memory for an answer of about `bytes`, until the caller has read it. To be called at
    * most once, before the answer is returned. Throws a `Refusal` when no memory is free.
    */
   holdAnswer(bytes: number): void;
-  /** Aborts when the server drains: what is logged is still delivered, nothing is waited for. */
+  /** Aborts when the server drains: the call then delivers what there is, and waits no longer. */
   draining: AbortSignal;
 }
 
 export interface HandlersModules {
   aggregator: Admission;
   dispatcher: Dispatcher;
-  /** Verifies proofs for `VerifyAggregate`; undefined while no prover is set up. */
+  /** The prover that verifies proofs for `VerifyAggregate`; undefined while none is set up. */
   verifier(): ReadyVerifier | undefined;
   clock: Clock;
   access: Access;
 }
 
 export interface HandlersOptions {
-  /** Identifies this run of the service. */
+  /** Identifies this run of the service: 16 hexadecimal digits. */
   instance: string;
   version: string;
-  /** Deadline of a snapshot whose request and call give none. */
+  /** Deadline of a snapshot when neither its request nor its call has one. */
   deadlineMs: number;
-  /** Fence of a snapshot whose request gives none. */
+  /** Fence of a snapshot whose request has none. */
   fenceMs: number;
 }
 

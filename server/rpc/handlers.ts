@@ -1,6 +1,6 @@
 /**
- * The calls of AggregatorService, neutral of transport: `server.ts` hands decoded requests in here.
- * Refusals are thrown as `Refusal`, and mapped by `status.ts`.
+ * The calls of AggregatorService, whatever their transport: `routes.ts` passes in decoded requests.
+ * A method refuses a call by throwing a `Refusal`, which `status.ts` maps to a status code.
  */
 import { create } from "@bufbuild/protobuf";
 import { createLinkedAbortController } from "@connectrpc/connect/protocol";
@@ -36,10 +36,10 @@ import { resultsOf } from "./stream-results.js";
 import type { Reader } from "./stream-results.js";
 import { checkProofSystem, submitSnapshot } from "./submit-snapshot.js";
 
-/** Bytes of an outcome without its proof: attestation data, a bit for each validator, and room. */
+/** Bytes of an outcome without its proof: attestation data, a bit for each validator, and slack. */
 const OUTCOME_BYTES = 1024;
 
-/** What the server needs of the handlers. */
+/** The methods of `Handlers`, without their private fields. */
 export type Calls = Pick<Handlers, keyof Handlers>;
 
 /** Adds the calls of AggregatorService to a server's routes. */
@@ -55,6 +55,7 @@ export function addAggregatorRoutes(routes: Routes, calls: Calls): void {
 }
 
 export class Handlers {
+  /** Proofs being verified for `VerifyAggregate` now. */
   private verifying = 0;
 
   constructor(
@@ -144,7 +145,7 @@ export class Handlers {
     return serverInfo(this.options, this.modules);
   }
 
-  /** The session once it or the wait has ended. Throws when the caller may no longer wait. */
+  /** The session, once it ends or the wait is over. Rejects when the caller may no longer wait. */
   private async sessionAfterWait(
     nodeId: string,
     { sessionId, waitMs }: GetSessionRequest,
@@ -168,7 +169,7 @@ export class Handlers {
     }
   }
 
-  /** The request's node id, after checking that the caller may act for it. */
+  /** The request's node id. Throws a `Refusal` when the caller may not call this for that node. */
   private nodeOf(request: { node?: Node }, call: string, { credential }: CallContext): string {
     const nodeId = nodeIdOf(request.node);
     this.modules.access.check(credential, { call, nodeId });
@@ -176,7 +177,7 @@ export class Handlers {
   }
 }
 
-/** Bytes of a session in an answer: its proofs and what they leave out; the rest is small. */
+/** About how many bytes a session takes in an answer: mostly proofs and the inputs left out. */
 function answerBytes({ outcomes }: Session): number {
   return outcomes.reduce(
     (sum, { proof, leftOut }) =>
@@ -185,7 +186,7 @@ function answerBytes({ outcomes }: Session): number {
   );
 }
 
-/** Throws a `Refusal` for keys or a proof that this prover cannot verify. */
+/** Throws a `Refusal` for keys or a proof of a size or proof system that the prover has not. */
 function checkClaim(request: VerifyAggregateRequest, description: ProverDescription): void {
   checkProofSystem(request.proofSystem, description);
   if (request.publicKeys.length === 0) throw invalid("public_keys", "is empty");

@@ -1,6 +1,6 @@
 /**
- * The standard health service, grpc.health.v1: whether the server and each of its services take
- * calls. `Watch` sends the status and then each change of it.
+ * The standard health service, grpc.health.v1: whether the server, and each of its services, takes
+ * calls. All have the same status.
  */
 import { createLinkedAbortController } from "@connectrpc/connect/protocol";
 import type {
@@ -18,9 +18,10 @@ import type { CallContext } from "./call-context.js";
 export class Health {
   private isServing = false;
   private readonly names: ReadonlySet<string>;
+  /** Called when the status changes, one for each `watch` that waits. */
   private readonly watchers = new Set<() => void>();
 
-  /** @param services full names; the server itself has the empty name */
+  /** @param services full names of the services; the empty name stands for the whole server */
   constructor(services: readonly string[]) {
     this.names = new Set(["", ...services]);
   }
@@ -32,7 +33,7 @@ export class Health {
     for (const wake of this.watchers) wake();
   }
 
-  /** Throws a `Refusal` for a service that is not here. */
+  /** The status of one service. Throws a `Refusal` for a service that is not served here. */
   check({ service }: HealthCheckRequest): HealthCheckResponse {
     if (this.names.has(service)) return create(HealthCheckResponseSchema, this.statusOf(service));
     throw new Refusal("not_found", "service", `${JSON.stringify(service)} is not served here`);
@@ -42,7 +43,7 @@ export class Health {
     return { statuses: Object.fromEntries([...this.names].map((n) => [n, this.statusOf(n)])) };
   }
 
-  /** Ends when the server drains, after the status that it drains with. */
+  /** Sends the status and each change of it. Ends when the server drains, after a last change. */
   async *watch(
     { service }: HealthCheckRequest,
     { signal, draining }: Pick<CallContext, "signal" | "draining">,
@@ -68,7 +69,7 @@ export class Health {
     return { status: this.isServing ? Status.SERVING : Status.NOT_SERVING };
   }
 
-  /** Resolves with the next change, or once the signal aborts. */
+  /** Resolves when the status changes or the signal aborts. */
   private changed(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const wake = () => {

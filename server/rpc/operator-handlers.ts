@@ -1,6 +1,6 @@
 /**
- * The calls of AdminService. Each that changes something leaves a line in the log. Refusals are
- * thrown as `Refusal`, as in `handlers.ts`.
+ * The calls of AdminService. Each call that changes something is logged. As in `handlers.ts`, a
+ * method refuses a call by throwing a `Refusal`.
  */
 import { create } from "@bufbuild/protobuf";
 import { createLinkedAbortController } from "@connectrpc/connect/protocol";
@@ -30,7 +30,7 @@ import type { CallContext } from "./call-context.js";
 import type { Routes } from "./routes.js";
 import { deviceView, sessionView } from "./operator-views.js";
 
-/** A device in this process confirms at once, one elsewhere with its next announcement. */
+/** A lane in this process confirms a command at once, one elsewhere in its next report. */
 const CONFIRM_MS_MAX = 5000;
 
 /** The part of a call that these handlers need. */
@@ -144,7 +144,7 @@ export class AdminHandlers {
     return deviceView(deviceId, report, aggregator.listSessions(), clock.nowMs());
   }
 
-  /** Resolves with the report in which the device confirms the command. */
+  /** Sends a command; resolves with the report that confirms it, else rejects with a `Refusal`. */
   private async order(
     device: OperatedDevice,
     command: OperatorCommand,
@@ -156,7 +156,7 @@ export class AdminHandlers {
     throw new Refusal("unavailable", "device_id", detail);
   }
 
-  /** Waits with a signal that aborts when the time is over, the call ends, or the server drains. */
+  /** Calls `wait` with a signal that aborts after `ms`, when the call ends or the server drains. */
   private async within<T>(
     ms: number,
     { signal, draining }: OperatorsCall,

@@ -1,4 +1,4 @@
-/** Sessions in flight and devices as the operator sees them; instants become time left or passed. */
+/** Sessions and devices in the operator's messages, where instants are milliseconds left or passed. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type {
   DeviceStatusSchema,
@@ -18,7 +18,7 @@ import { deviceStateOnWire } from "./server-info.js";
 
 const roleOnWire = { active: ProverRole.ACTIVE, standby: ProverRole.STANDBY } as const;
 
-/** @param outcomes of the session's groups that have ended */
+/** @param outcomes the outcomes of the groups that have ended */
 export function sessionView(
   { id, submission, state }: Session,
   outcomes: readonly Outcome[],
@@ -56,7 +56,7 @@ function groupView(
   }
 }
 
-/** @param sessions in flight, one of which the running attempt may belong to */
+/** @param sessions those in flight: the running attempt may belong to one of them */
 export function deviceView(
   deviceId: string,
   report: LaneReport,
@@ -110,7 +110,7 @@ function attemptView(
   };
 }
 
-/** Milliseconds as the wire has them; what is over is 0. */
+/** Whole milliseconds for a message; 0 for an instant that has passed. */
 function whole(ms: number): number {
   return Math.max(0, Math.round(ms));
 }

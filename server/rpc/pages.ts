@@ -1,6 +1,6 @@
 /**
- * Plain HTTP: /metrics, /livez and /readyz, which the nodes' listener serves beside its calls, and
- * the listener for probes, whose clients have neither certificate nor token: kubelets, scrapers.
+ * The pages /metrics, /livez and /readyz. The nodes' listener serves them beside its calls. So does
+ * a listener for probes, in plain HTTP: its clients have neither certificate nor token.
  */
 import type { Metrics } from "../metrics.js";
 import { Refusal } from "../errors.js";
@@ -19,7 +19,7 @@ export interface PagesModules {
 }
 
 export class Pages {
-  /** The metrics while they are being gathered. */
+  /** The text of /metrics while it is being gathered; undefined otherwise. */
   private gathering: Promise<Uint8Array> | undefined;
 
   constructor(private readonly modules: PagesModules) {}
@@ -28,7 +28,7 @@ export class Pages {
     return PATHS.includes(path);
   }
 
-  /** Answers a page that it `has`. */
+  /** Answers the request for a page. The path must be one that it `has`. */
   answer(path: string, { method = "" }: HttpRequest, response: HttpResponse): void {
     if (!["GET", "HEAD"].includes(method)) refuseMethod(response, "GET, HEAD");
     else if (path === "/metrics") void this.answerMetrics(response);
@@ -38,13 +38,13 @@ export class Pages {
     }
   }
 
-  /** Never rejects: the registry's metrics are all ours, and none of them fails to be read. */
+  /** Never rejects: the registry has only our own metrics, and reading them does not fail. */
   private async answerMetrics(response: HttpResponse): Promise<void> {
     const { contentType } = this.modules.metrics.registry;
     answerText(response, 200, await this.gather(), { "content-type": contentType });
   }
 
-  /** Gathers once for all that ask in the same turn of the loop: it takes some 1 ms, and 50 KB. */
+  /** Gathers once for all requests of a turn of the event loop: it takes about 1 ms and 50 KB. */
   private gather(): Promise<Uint8Array> {
     return (this.gathering ??= new Promise((resolve) => setImmediate(resolve)).then(async () => {
       this.gathering = undefined;
@@ -57,10 +57,11 @@ export interface ProbeServerModules extends ListenerModules {
   pages: Pages;
 }
 
+/** The listener for probes. Every caller that reaches it may read every page. */
 export class ProbeServer {
   private readonly listener: HttpListener;
 
-  /** @param socket access to the address, where it is a Unix socket */
+  /** @param socket who may connect, where the address is a Unix socket */
   constructor(
     socket: ListenerSecurity["socket"],
     private readonly modules: ProbeServerModules,
@@ -72,7 +73,7 @@ export class ProbeServer {
     );
   }
 
-  /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */
+  /** Binds an address (`host:port` or `unix:/path`); returns it with its real port for port 0. */
   listen(address: string): Promise<string> {
     return this.listener.listen(address);
   }
@@ -104,7 +105,7 @@ export function refuseMethod(response: HttpResponse, allow: string): void {
   answerText(response, 405, `method not allowed: use ${allow}\n`, { allow });
 }
 
-/** A page that its caller may not read, or not so often. Rethrows an error that is no refusal. */
+/** Answers the request for a page with the refusal of `Access`. Rethrows any other error. */
 export function answerDenied(response: HttpResponse, error: unknown): void {
   if (!(error instanceof Refusal)) throw error;
   const isUnknown = error.kind === "unauthenticated";
@@ -113,7 +114,7 @@ export function answerDenied(response: HttpResponse, error: unknown): void {
   answerText(response, status, `${error.message}\n`, headers);
 }
 
-/** A call of a service or method that is not here, answered in the caller's own protocol. */
+/** Answers a call of a method that is not served here, in the caller's own protocol. */
 export function answerUnimplemented(
   path: string,
   request: HttpRequest,

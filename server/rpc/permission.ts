@@ -1,7 +1,7 @@
 /**
- * Holds a call to the policy by its connection and headers: who calls, what, and how often. A client
- * certificate counts before a token, and a token before the address that the call came to. What
- * counts decides alone, so that a mistyped token is never taken for a caller without one.
+ * Checks a call against the policy when its headers arrive: who calls, what, and how often. The
+ * credential is the client certificate, else the token, else the address that the call came to.
+ * Only that one decides: a mistyped token is not treated like a missing one.
  */
 import type { DescService } from "@bufbuild/protobuf";
 import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
@@ -13,7 +13,7 @@ import { isLocal } from "../net/address.js";
 import type { Peer, PeerCertificate } from "../net/peer.js";
 import { methodPath } from "./request-limits.js";
 
-/** Open to all: probes have no credentials, and the answer is only whether nodes are served. */
+/** Open to all callers: probes have no credentials, and learn only whether nodes are served. */
 const OPEN_PATH = "/grpc.health.v1.Health/Check";
 
 const asksOf = (service: DescService, isOperators: boolean) =>
@@ -21,6 +21,7 @@ const asksOf = (service: DescService, isOperators: boolean) =>
     methodPath(method),
     { call: method.name, isOperators },
   ]);
+/** What the calls of both services ask for, by path. Other calls are the standard ones. */
 const asks: ReadonlyMap<string, Ask> = new Map([
   ...asksOf(AggregatorService, false),
   ...asksOf(AdminService, true),
@@ -28,7 +29,8 @@ const asks: ReadonlyMap<string, Ask> = new Map([
 
 /**
  * The caller's principal; undefined for the health check, which is open to all. Every known caller
- * may make the standard calls, such as reflection or a health watch. Throws a `Refusal`.
+ * may make the standard calls, such as reflection or a health watch. Throws a `Refusal` when the
+ * caller is unknown, may not make the call, or is over its quota of calls.
  */
 export function admitHeaders(
   access: Access,
@@ -39,7 +41,7 @@ export function admitHeaders(
   return access.begin(credential, asks.get(path) ?? {});
 }
 
-/** @param authorization the header's value, if any; never kept, logged or sent on */
+/** @param authorization the header of that name, if any; never kept, logged or sent on */
 export function credentialOf(peer: Peer, authorization: string | undefined): Credential {
   const { certificate, transport, listener, isEncrypted } = peer;
   const name = certificate === undefined ? undefined : nameOf(certificate);
@@ -53,7 +55,7 @@ export function credentialOf(peer: Peer, authorization: string | undefined): Cre
   return { kind: isLocalPeer ? "loopback" : "nothing" };
 }
 
-/** The certificate's first alternative name, or its common name; undefined without either. */
+/** The first alternative name, else the common name as `CN:…`; undefined when it has neither. */
 function nameOf({ subjectAltNames: [first], commonName }: PeerCertificate): string | undefined {
   return first ?? (commonName === undefined ? undefined : `CN:${commonName}`);
 }

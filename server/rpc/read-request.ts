@@ -1,7 +1,7 @@
 /**
- * Reads a call's request before connect does: held to its method's limit, by its announced length
- * too, and to the time that it may take. A refusal leaves the connection open, so that the caller
- * reads why.
+ * Reads a call's request before connect-es does. Refuses a request whose size, announced or actual,
+ * exceeds the limit of its method, or that takes too long to arrive. A refusal leaves the
+ * connection open, so that the caller can read the reason.
  */
 import type { DescMessage, Message } from "@bufbuild/protobuf";
 import { fromBinary, fromJsonString } from "@bufbuild/protobuf";
@@ -18,10 +18,10 @@ import {
   notReadInTime,
 } from "./request-limits.js";
 
-/** gRPC, gRPC-Web and Connect's streams put flags and the length before a message. */
+/** Flags and a length, which gRPC, gRPC-Web and Connect's streams put before each message. */
 const FRAME_HEADER_BYTES = 5;
 const COMPRESSED_FLAG = 1;
-/** Characters of an error about JSON: it may quote the whole of what it is about. */
+/** Most characters of an error about JSON: it may quote the whole invalid value. */
 const JSON_ERROR_LENGTH_MAX = 500;
 
 const EMPTY = new Uint8Array();
@@ -31,22 +31,23 @@ const EMPTY_JSON_FRAME = encodeEnvelope(0, EMPTY_JSON);
 const utf8 = new TextDecoder();
 
 export interface ReadOptions {
-  /** Media type of the request. */
+  /** Media type of the request, without parameters, in lower case. */
   type: string;
-  /** Limit of the message, without framing. */
+  /** Most bytes of the message, without the frame's header. */
   bytesMax: number;
-  /** Length of the body, where the headers announce it. */
+  /** Length of the body, if the headers announce it. */
   announcedBytes: number | undefined;
-  /** Monotonic instant at which to stop waiting for the rest. */
+  /** Monotonic instant at which an incomplete request is refused. */
   lateAtMs: number;
   clock: Clock;
-  /** Reserves memory for all that has come so far; returns false when no memory is free. */
+  /** Called as bytes arrive, with all memory needed so far; returns false when none is free. */
   hold(bytes: number): boolean;
 }
 
+/** Whether messages of this media type are framed: have flags and a length before them. */
 const isFramed = (type: string) => /^application\/(grpc|connect\+)/.test(type);
 
-/** The whole body, framing included. Rejects with a `Refusal`. */
+/** Resolves with the whole body, frame header included. Rejects with a `Refusal`. */
 export function readRequest(
   request: HttpRequest,
   response: HttpResponse,
@@ -87,8 +88,8 @@ export function readRequest(
 }
 
 /**
- * The pieces of a request that is a stream of messages. Memory is bounded by the stream's window,
- * and by connect's limit of each message. A caller that sends nothing in time is cut off.
+ * Yields the body of a request that is a stream of messages. The HTTP/2 window and connect-es's
+ * limit on a message bound its memory. A call without a first byte at `lateAtMs` is cut.
  */
 export async function* streamRequest(
   request: HttpRequest,
@@ -97,7 +98,7 @@ export async function* streamRequest(
 ): AsyncGenerator<Uint8Array> {
   const cancelTimer = clock.at(lateAtMs, () => response.destroy());
   try {
-    // The answer's end closes the request's stream: destroying it would overtake the trailers.
+    // To destroy the stream here would drop the trailers. It is closed at the end of the answer.
     const chunks: AsyncIterable<Uint8Array> = request.iterator({ destroyOnReturn: false });
     for await (const chunk of chunks) {
       cancelTimer();
@@ -108,13 +109,13 @@ export async function* streamRequest(
   }
 }
 
-/** The message in a whole body. Throws a `Refusal` for what is not one message that may be decoded. */
+/** Decodes a whole body. Throws a `Refusal` when it is malformed or has too many messages. */
 export function decodeRequest(schema: DescMessage, type: string, body: Buffer): Message {
   const message = isFramed(type) ? unframed(body) : body;
   return isJson(type) ? decodeJson(schema, message) : decodeBinary(schema, message);
 }
 
-/** What stands for the decoded message: connect decodes this one. */
+/** The body that connect-es decodes in place of one that `decodeRequest` has decoded already. */
 export function emptyMessage(type: string): Uint8Array {
   if (isFramed(type)) return isJson(type) ? EMPTY_JSON_FRAME : EMPTY_FRAME;
   return isJson(type) ? EMPTY_JSON : EMPTY;
@@ -123,8 +124,8 @@ export function emptyMessage(type: string): Uint8Array {
 function decodeBinary(schema: DescMessage, message: Buffer): Message {
   checkMessageCount(schema, message);
   try {
-    // Of a Buffer, bytes fields would be Buffers too, whose `slice` does not copy: what is kept of
-    // a request would hold all of it.
+    // Decoded from a Buffer, bytes fields would be Buffers, whose `slice` does not copy: a field
+    // that is kept would keep the whole request in memory.
     return fromBinary(
       schema,
       new Uint8Array(message.buffer, message.byteOffset, message.byteLength),
@@ -140,13 +141,13 @@ function decodeJson(schema: DescMessage, message: Buffer): Message {
     return fromJsonString(schema, utf8.decode(message), { ignoreUnknownFields: true });
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    // Half a surrogate pair, quoted or cut through, could not be encoded in the status.
+    // Replaces half surrogate pairs, quoted or made by the cut: a status cannot carry them.
     const wellFormed = Buffer.from(text.slice(0, JSON_ERROR_LENGTH_MAX)).toString();
     throw invalid("", wellFormed);
   }
 }
 
-/** The length that a frame announces; 0 until its header is there. */
+/** The length of the message that a frame's header announces; 0 until the header has arrived. */
 function framedBytes(chunks: Buffer[], bytes: number): number {
   if (bytes < FRAME_HEADER_BYTES) return 0;
   const [first = Buffer.alloc(0)] = chunks;
@@ -154,6 +155,7 @@ function framedBytes(chunks: Buffer[], bytes: number): number {
   return header.readUInt32BE(1);
 }
 
+/** The message in a frame. Throws a `Refusal` unless the body is one whole frame, uncompressed. */
 function unframed(body: Buffer): Buffer {
   const message = body.subarray(FRAME_HEADER_BYTES);
   const isWhole = framedBytes([body], body.length) === message.length;

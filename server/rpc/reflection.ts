@@ -1,6 +1,6 @@
 /**
- * Server reflection, v1 and v1alpha, from the descriptors inside the generated code: no proto file
- * is read at run time.
+ * Server reflection, grpc.reflection v1 and v1alpha. The descriptors come from the generated code:
+ * no proto file is read at run time.
  */
 import type { DescFile, Registry } from "@bufbuild/protobuf";
 import { create, createRegistry, fromBinary, toBinary } from "@bufbuild/protobuf";
@@ -26,6 +26,7 @@ import {
   ServerReflectionResponseSchema as AlphaResponseSchema,
 } from "../../proto/gen/grpc/reflection/v1alpha/reflection_pb.js";
 
+/** Status codes of gRPC, which reflection has inside its messages. */
 const INVALID_ARGUMENT = 3;
 const NOT_FOUND = 5;
 
@@ -36,7 +37,7 @@ export class Reflection {
   private readonly files: ReadonlyMap<string, DescFile>;
   private readonly services: readonly string[];
 
-  /** @param files those whose services are served; what they import is described too */
+  /** @param files the proto files whose services are served; files that they import are added */
   constructor(files: readonly DescFile[]) {
     const all = files.flatMap(withImports);
     this.registry = createRegistry(...all);
@@ -53,7 +54,7 @@ export class Reflection {
     });
   }
 
-  /** The same in v1alpha, whose messages have the same fields and so the same bytes. */
+  /** Like `answer`, in v1alpha: its messages have the same fields, and so the same bytes, as v1. */
   answerAlpha(request: AlphaRequest): AlphaResponse {
     const bytes = toBinary(AlphaRequestSchema, request);
     const answer = this.answer(fromBinary(ServerReflectionRequestSchema, bytes));
@@ -89,7 +90,7 @@ export class Reflection {
     }
   }
 
-  /** The file of a type or service, or of a field or method by its full name. */
+  /** The file that defines a type, service, field or method, by full name; undefined: unknown. */
   private fileOf(symbol: string): DescFile | undefined {
     const found = this.registry.get(symbol);
     if (found !== undefined) return found.file;
@@ -113,7 +114,7 @@ function errorOf(errorCode: number, errorMessage: string): Answer {
   return { case: "errorResponse", value: create(ErrorResponseSchema, { errorCode, errorMessage }) };
 }
 
-/** A file, and those that it imports, directly or not. */
+/** A file, then the files that it imports, directly or not; a file may occur twice. */
 function withImports(file: DescFile): DescFile[] {
   return [file, ...file.dependencies.flatMap(withImports)];
 }

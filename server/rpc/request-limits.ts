@@ -1,7 +1,7 @@
 /**
- * How large requests may be, by method, and how many messages they may decode to: an empty message
- * takes two bytes on the wire and hundreds once decoded, so that a few megabytes of them would stall
- * the service or end it.
+ * Limits on the size of requests, by method, and on the number of messages in one. An empty message
+ * takes two bytes on the wire and hundreds once decoded: a few megabytes of such messages would
+ * block the service or exhaust its memory.
  */
 import type { DescMessage, DescMethod } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
@@ -12,6 +12,7 @@ import { limits } from "../limits.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { SnapshotLimits } from "../admission/decode-snapshot.js";
 
+/** Path of a method's calls, such as `/lean.aggregator.v1.AggregatorService/GetSession`. */
 export const methodPath = ({ parent, name }: DescMethod) => `/${parent.typeName}/${name}`;
 
 const { method } = AggregatorService;
@@ -23,13 +24,13 @@ const limitByPath: Record<string, number> = {
   ),
 };
 
-/** Bytes of one request message, without framing. */
+/** Most bytes of a request to the method at `path`, without a frame's header. */
 export function requestBytesMax(path: string, contentType = ""): number {
   const bytesMax = limitByPath[path] ?? limits.requestBytesMax;
   return isJson(contentType) ? Math.min(bytesMax, limits.jsonBytesMax) : bytesMax;
 }
 
-/** The service's own limits, and the backend's, where it has some. */
+/** The limits on a snapshot: of the service's and the backend's, the lower. */
 export function snapshotLimits(of: ProverDescription): SnapshotLimits {
   const { publicKeyBytes, signatureBytes } = of;
   const childrenMax = Math.min(limits.childrenMax, of.childrenMax || Infinity);
@@ -41,37 +42,37 @@ export function isJson(contentType: string): boolean {
   return mediaTypeOf(contentType).endsWith("json");
 }
 
-/** A content type without its parameters, in lower case: HTTP makes no difference of case. */
+/** A content type without its parameters, in lower case: HTTP ignores the case. */
 export function mediaTypeOf(contentType: string): string {
   const [type = ""] = contentType.split(";");
   return type.trim().toLowerCase();
 }
 
-/** Memory that one piece of a request takes besides its bytes, however few those are. */
+/** Memory that each chunk of a request takes besides its bytes, however few those are. */
 export const CHUNK_BYTES = 256;
 
 /**
- * The share of a request of which so many bytes are there: in steps of the smallest. A request that
- * trickles in holds no more than it has sent; reserved for all that it may become, twenty of them
- * would keep every snapshot out.
+ * Bytes to reserve for a request of which `receivedBytes` have arrived: those, rounded up to a
+ * multiple of `limits.requestBytesMax`. Not all that a slow request may grow to: with 24 MiB each,
+ * about twenty slow requests would fill the memory budget, and every snapshot would be refused.
  */
 export function bytesToHold(receivedBytes: number): number {
   const step = limits.requestBytesMax;
   return Math.max(1, Math.ceil(receivedBytes / step)) * step;
 }
 
-/** For a request that took too long to arrive. */
+/** The refusal of a request that took too long to arrive. */
 export function notReadInTime(): Refusal {
   return new Refusal("deadline_exceeded", "", "the request did not arrive in time");
 }
 
-/** In JSON an entry with its fields takes up to four values. */
+/** Most JSON values that one message of a request takes: itself and its fields. */
 const JSON_VALUES_A_MESSAGE = 4;
 
-/** Bytes of the smallest nested message: its tag and its length. */
+/** Bytes of the smallest message inside another: its tag and its length. */
 const MESSAGE_BYTES_MIN = 2;
 
-/** Refuses an encoded message that decodes to more messages than the service takes. */
+/** Throws a `Refusal` when a binary request has more than `requestMessagesMax` messages. */
 export function checkMessageCount(schema: DescMessage, bytes: Uint8Array): void {
   if (bytes.length / MESSAGE_BYTES_MIN < limits.requestMessagesMax) return;
   if (countMessages(schema, bytes, limits.requestMessagesMax) > limits.requestMessagesMax) {
@@ -79,14 +80,14 @@ export function checkMessageCount(schema: DescMessage, bytes: Uint8Array): void 
   }
 }
 
-/** The same for JSON, by the characters that begin a value or go between two. */
+/** Like `checkMessageCount` for JSON: counts values by the characters `,`, `[` and `{`. */
 export function checkJsonCount(bytes: Uint8Array): void {
   let values = 0;
   for (const byte of bytes) if (byte === 0x2c || byte === 0x5b || byte === 0x7b) values++;
   if (values > limits.requestMessagesMax * JSON_VALUES_A_MESSAGE) throw tooMany();
 }
 
-/** Messages in an encoded message, itself included; stops past the bound. */
+/** Counts the messages in an encoded message, itself included; stops when over `bound`. */
 function countMessages(schema: DescMessage, bytes: Uint8Array, bound: number): number {
   const reader = new BinaryReader(bytes);
   let count = 1;
@@ -99,7 +100,7 @@ function countMessages(schema: DescMessage, bytes: Uint8Array, bound: number): n
       } else count += countMessages(inner, reader.bytes(), bound - count);
     }
   } catch {
-    // Malformed from here on: decoding stops there too, and refuses it.
+    // Malformed from here on: decoding stops at the same place and refuses the request.
   }
   return count;
 }

@@ -1,7 +1,7 @@
 /**
- * The calls that a server serves, each with its handler. Connect speaks the protocols, but requests
- * are read and decoded by `call-admission.ts`: connect is handed an empty message in place of each,
- * and the handler gets the decoded one with its call.
+ * The calls that a server serves, each with its handler. connect-es speaks the protocols, but
+ * `call-admission.ts` reads and decodes a single request: connect-es gets an empty message in its
+ * place, and the handler gets the decoded request.
  */
 import { isMessage } from "@bufbuild/protobuf";
 import type {
@@ -43,19 +43,21 @@ import { connectErrorOf, statusOf } from "./status.js";
 type Answer<O extends DescMessage> = MessageInitShape<O> | Promise<MessageInitShape<O>>;
 
 export class Routes {
+  /** By path of the method. */
   readonly handlers = new Map<string, UniversalHandler>();
   private readonly protocols;
 
   constructor(private readonly log: Logger) {
     const options = {
       acceptCompression: [],
-      // Of the messages of a client's stream: single requests have been read by then.
+      // Applies to the messages of a client's stream: single requests are limited before.
       readMaxBytes: limits.requestBytesMax,
       writeMaxBytes: limits.snapshotBytesMax,
     };
     this.protocols = [grpcFactory, grpcWebFactory, connectFactory].map((make) => make(options));
   }
 
+  /** Adds a method with one request and one answer. */
   unary<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     handle: (request: MessageShape<I>, call: CallContext) => Answer<O>,
@@ -73,6 +75,7 @@ export class Routes {
     return this.add({ kind: "unary", method, impl });
   }
 
+  /** Adds a method with one request and a stream of answers. */
   serverStream<I extends DescMessage, O extends DescMessage>(
     method: DescMethodServerStreaming<I, O>,
     handle: (request: MessageShape<I>, call: CallContext) => AsyncIterable<MessageInitShape<O>>,
@@ -82,7 +85,7 @@ export class Routes {
       const call = callOf(context);
       try {
         yield* handle(requestOf(method.input, call), call);
-        // The stream may have ended because the call's own deadline had passed.
+        // The handler may have ended because the call's own deadline has passed: that is an error.
         call.signal.throwIfAborted();
       } catch (error) {
         throw refusal(error);
@@ -91,7 +94,7 @@ export class Routes {
     return this.add({ kind: "server_streaming", method, impl });
   }
 
-  /** One answer to each message of the client, in order. */
+  /** Adds a method that answers each message of the client with one message, in order. */
   bidi<I extends DescMessage, O extends DescMessage>(
     method: DescMethodBiDiStreaming<I, O>,
     answer: (request: MessageShape<I>) => MessageInitShape<O>,
@@ -105,7 +108,7 @@ export class Routes {
     return this.add({ kind: "bidi_streaming", method, impl });
   }
 
-  /** The standard health service. */
+  /** Adds the standard health service. */
   health(health: Health): this {
     const { check, list, watch } = HealthService.method;
     return this.unary(check, (request) => health.check(request))
@@ -113,7 +116,7 @@ export class Routes {
       .serverStream(watch, (request, call) => health.watch(request, call));
   }
 
-  /** Server reflection of these files, of health, and of itself. */
+  /** Adds server reflection, which describes `files`, the health service and itself. */
   reflection(files: readonly DescFile[]): this {
     const reflection = new Reflection([
       ...files,
@@ -134,6 +137,7 @@ export class Routes {
     return this;
   }
 
+  /** The error for the caller; logs one that is not a refusal. */
   private refusal(error: unknown): ConnectError {
     if (!statusOf(error).isExpected) this.log.error({ err: error }, "call failed");
     return connectErrorOf(error);

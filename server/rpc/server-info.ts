@@ -11,7 +11,7 @@ import { optimisticMs, pessimisticMs, predictMs } from "../work/cost-model.js";
 import type { HandlersModules, HandlersOptions } from "./call-context.js";
 import { snapshotLimits } from "./request-limits.js";
 
-/** Shapes whose learned cost is reported, as raw signatures and children. */
+/** Shapes whose learned cost is reported: raw signatures, children. */
 const shapes = [
   [1, 0],
   [16, 0],
@@ -75,6 +75,7 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
   });
 }
 
+/** Why the device has failed, or `calibrating`; else empty. */
 function detailOf(phase: ReportedPhase): string {
   if (phase.kind === "failed") return phase.cause;
   return phase.kind === "starting" && phase.isCalibrating ? "calibrating" : "";

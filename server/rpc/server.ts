@@ -1,7 +1,7 @@
 /**
- * One listener's RPC server: its services over gRPC, gRPC-Web, Connect and JSON, with health and
- * reflection, and plain pages where it has some. The nodes' listener and the operator's are two of
- * these, with other routes, limits and access.
+ * The RPC server of one listener: its services over gRPC, gRPC-Web, Connect and JSON, with health
+ * and reflection, and pages such as /metrics if it has any. The nodes' listener and the operator's
+ * have one each, with different routes, limits and access.
  */
 import type { DescFile } from "@bufbuild/protobuf";
 import { METRICS_CALL } from "../access/policy-file.js";
@@ -18,13 +18,13 @@ import { credentialOf } from "./permission.js";
 import { Routes } from "./routes.js";
 
 export interface RpcServerOptions extends Omit<ListenerOptions, "protocols"> {
-  /** Whose services are served: health names them, reflection describes them. */
+  /** Proto files whose services are served, for health and reflection. */
   files: readonly DescFile[];
   addRoutes(routes: Routes): void;
 }
 
 export interface RpcServerModules extends ListenerModules, CallAdmissionModules {
-  /** Served beside the calls, to callers whom the policy knows. Default: no pages. */
+  /** Pages served beside the calls, to callers that the policy knows. Default: no pages. */
   pages?: Pages;
 }
 
@@ -45,17 +45,17 @@ export class RpcServer {
     this.listener = new HttpListener((...call) => this.handle(...call), listenerOptions, modules);
   }
 
-  /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */
+  /** Binds an address (`host:port` or `unix:/path`); returns it with its real port for port 0. */
   listen(address: string): Promise<string> {
     return this.listener.listen(address);
   }
 
-  /** What the health service says of all services. Default: NOT_SERVING. */
+  /** Sets the health status of all services: SERVING or NOT_SERVING. Default: NOT_SERVING. */
   setServing(isServing: boolean): void {
     this.health.setServing(isServing);
   }
 
-  /** Lets streams deliver what is logged and calls finish within the bound, then cuts the rest. */
+  /** Lets calls finish and streams deliver what there is, for `boundMs`, then cuts the rest. */
   async close(boundMs: number): Promise<void> {
     this.draining.abort();
     await this.listener.close(boundMs);

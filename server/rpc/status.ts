@@ -1,4 +1,4 @@
-/** From refusals to status codes; gRPC's numbers and Connect's are the same. */
+/** Maps errors to status codes, whose numbers gRPC and Connect share. */
 import { ConnectError } from "@connectrpc/connect";
 import { Refusal } from "../errors.js";
 import type { RefusalKind } from "../errors.js";
@@ -15,7 +15,7 @@ const codes: Record<RefusalKind, number> = {
 };
 const INTERNAL = 13;
 
-/** Code and message of anything thrown; what is not a refusal is internal, and not explained. */
+/** Code and message for anything thrown. An error that is not a `Refusal` is not explained. */
 export function statusOf(error: unknown): { code: number; message: string; isExpected: boolean } {
   if (error instanceof Refusal) {
     return { code: codes[error.kind], message: error.message, isExpected: true };
@@ -23,7 +23,7 @@ export function statusOf(error: unknown): { code: number; message: string; isExp
   return { code: INTERNAL, message: "internal error", isExpected: false };
 }
 
-/** The same as an error of connect's, which puts it into the caller's protocol. */
+/** Like `statusOf`, as an error of connect-es, which writes it in the caller's protocol. */
 export function connectErrorOf(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;
   const { code, message } = statusOf(error);

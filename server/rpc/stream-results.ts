@@ -1,6 +1,6 @@
 /**
- * A node's results as a stream: a cursor on its log, with one event in flight at a time. One of a
- * single session ends with it.
+ * `StreamResults`: sends the events of a node's log from the caller's cursor on, one at a time. A
+ * stream of a single session ends with that session.
  */
 import { create } from "@bufbuild/protobuf";
 import { createLinkedAbortController } from "@connectrpc/connect/protocol";
@@ -17,18 +17,20 @@ import { limits } from "../limits.js";
 import type { NodeRecord } from "../session/nodes.js";
 import type { CallContext } from "./call-context.js";
 
+/** What ends a stream or a waiting call from outside. */
 export interface Reader extends Pick<CallContext, "signal" | "draining"> {
-  /** Aborts when the caller may read no more. */
+  /** Aborts when the policy no longer allows the call. */
   revoked: AbortSignal;
 }
 
 export interface ResultsModules {
-  /** Of this run of the service. */
+  /** Identifies this run of the service. */
   instance: string;
-  /** Throws a `Refusal` for a session that this node does not have, or not any more. */
+  /** Throws a `Refusal` for a session that this node does not have or that is forgotten. */
   isInFlight(sessionId: string): boolean;
 }
 
+/** Throws a `Refusal` for an invalid cursor, an unknown session, or too many streams of the node. */
 export async function* resultsOf(
   record: NodeRecord,
   request: StreamResultsRequest,
@@ -68,7 +70,7 @@ export async function* resultsOf(
           if (request.sessionId !== "") return;
         }
       } else {
-        // What it has is read: a session that is over has no more, and one unknown never will.
+        // All its events are sent if the session has ended; `isInFlight` throws if it is unknown.
         if (request.sessionId !== "" && !isInFlight(request.sessionId)) return;
         if (request.noFollow || draining.aborted) return;
         await log.changed(waiting.signal);

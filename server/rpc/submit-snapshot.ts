@@ -1,4 +1,4 @@
-/** `SubmitSnapshot`: from a request to what admission decides on, and from its answer to the wire. */
+/** `SubmitSnapshot`: converts a request for `Admission`, and its decision to an answer. */
 import { create } from "@bufbuild/protobuf";
 import type {
   ProofSystem,
@@ -69,7 +69,10 @@ export function submitSnapshot(
   return submitResponse(aggregator.submit(envelope, decode));
 }
 
-/** The deadline is the request's, else the call's, else the service's; never past the fence. */
+/**
+ * Deadline and fence, in milliseconds from receipt. The deadline is the request's, else the call's,
+ * else the service's, and never after the fence. Throws a `Refusal` when one is out of range.
+ */
 function budgetsOf(
   request: SubmitSnapshotRequest,
   { callDeadlineMs }: CallContext,
@@ -105,7 +108,7 @@ function decodeGroups({ proofSystem, snapshot }: SubmitSnapshotRequest, prover: 
   return decodeSnapshot(snapshot, proofSystem?.logInvRate ?? 0, snapshotLimits(prover));
 }
 
-/** Throws a `Refusal` when the prover does not prove what was asked for. */
+/** Throws a `Refusal` when the prover has another scheme or revision, or the rate is invalid. */
 export function checkProofSystem(asked: ProofSystem | undefined, has: ProverDescription): void {
   if (asked === undefined) return;
   for (const field of ["scheme", "revision"] as const) {

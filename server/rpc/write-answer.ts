@@ -1,11 +1,12 @@
-/** Writes what connect answers to the caller, with gRPC's own spelling of a status message. */
+/** Writes the answer of connect-es to the caller, with the status message encoded as gRPC asks. */
 import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { HttpResponse } from "../net/http-listener.js";
 
 /**
- * Resolves when all is handed on, or the caller is gone. One piece of the body is written at a time,
- * so that a slow reader holds one.
+ * Rejects when the body fails, or the caller leaves before the last write. Does not resolve when
+ * the answer is written: connect-node then awaits the event `end`, which Node's responses do not
+ * emit. One chunk of the body is written at a time, so that a slow reader keeps only one in memory.
  */
 export function writeAnswer(
   answer: UniversalServerResponse,
@@ -14,7 +15,7 @@ export function writeAnswer(
   return universalResponseToNodeResponse({ ...answer, body: bodyOf(answer) }, response);
 }
 
-/** Connect fills the trailers in while the body is read: they are complete at its end. */
+/** The body; encodes the status message at its end, where connect-es has filled the trailers in. */
 async function* bodyOf({ body, trailer }: UniversalServerResponse): AsyncGenerator<Uint8Array> {
   yield* body ?? [];
   const message = trailer?.get("grpc-message");
@@ -22,8 +23,9 @@ async function* bodyOf({ body, trailer }: UniversalServerResponse): AsyncGenerat
 }
 
 /**
- * A message encoded as gRPC asks: only `%` and what is not printable ASCII. Connect encodes more,
- * and grpc-js leaves some of that encoded, such as colons. HTTP/2 takes no space at either end.
+ * Encodes a status message as gRPC asks: only `%` and what is not printable ASCII. connect-es
+ * encodes more, such as colons, and grpc-js does not decode all of it. Spaces at both ends are
+ * encoded too: HTTP/2 forbids them in a header.
  */
 function recoded(message: string): string {
   const toEncode = /[^\x20-\x24\x26-\x7e]+|^ +| +$/g;
