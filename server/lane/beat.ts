@@ -1,9 +1,12 @@
-/** A lane's beat: calls back every half second, and says whether the call came in time. */
+/** A lane's beat: a callback every half second, with whether it came in time. */
 import type { Clock } from "../clock.js";
 
-/** How often silence, memory and due retries are checked, and the lane announces itself. */
+/**
+ * Milliseconds between two beats. At each one the lane checks silence and memory of its provers,
+ * makes the retries that are due, and announces its state.
+ */
 const BEAT_MS = 500;
-/** A beat that is later than this shows a busy event loop, so no prover is judged by it. */
+/** A beat later than this, in milliseconds, shows a busy event loop: no silence is judged by it. */
 const BEAT_LATE_MS_MAX = 250;
 
 export class Beat {
@@ -19,7 +22,7 @@ export class Beat {
     const dueAtMs = clock.nowMs() + BEAT_MS;
     this.cancel = clock.at(dueAtMs, () => {
       const isOnTime = clock.nowMs() - dueAtMs <= BEAT_LATE_MS_MAX;
-      // One more turn of the loop: what provers have sent by now is read before they are judged.
+      // One more turn of the event loop, in which everything that provers have sent by now is read.
       this.cancel = clock.at(clock.nowMs(), () => {
         this.onBeat(isOnTime);
         this.start();

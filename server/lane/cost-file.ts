@@ -1,7 +1,7 @@
 /**
- * Keeps the cost models of devices across restarts: one small file for each device, beside its lock
- * file, whose lock makes this process the only writer. A file that cannot be read or written costs
- * a calibration at the next start, never a proof.
+ * Keeps the cost models of devices across restarts: one small file for each device, beside the
+ * device's lock file. That lock makes this process the only writer. When a file cannot be read or
+ * written, the next start calibrates the device again; no proof fails.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
@@ -13,20 +13,21 @@ import { freshCostModel } from "../work/cost-model.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 
-/** A device's file is written at most this often, and once more at the end. */
+/** Milliseconds between two writes of the files, at least; `close` writes once more. */
 const WRITE_EVERY_MS = 5000;
 
-/** Keeps one cost model for each device; it holds for one proof system: scheme and revision. */
+/** Keeps one cost model for each device. A model is of one proof system: scheme and revision. */
 export interface CostStore {
-  /** Undefined when no usable model is kept. */
+  /** The kept model; undefined when none is kept, or none that this proof system can use. */
   load(deviceId: string, proofSystem: string): CostModel | undefined;
-  /** Returns at once. */
+  /** Keeps the model instead of the device's earlier one. Returns at once and writes later. */
   save(deviceId: string, proofSystem: string, costs: CostModel): void;
 }
 
 const COEFFICIENTS = freshCostModel.logMs.length;
-/** Far below any scatter that is learned, and far above the rounding error of a variance. */
+/** Least scatter in a file: far below any that is learned, and far above its rounding error. */
 const SCATTER_MIN = 1e-6;
+/** Rounding error that is accepted in the covariance. */
 const ROUNDING = 1e-9;
 const row = z.array(z.number().min(-1).max(1)).length(COEFFICIENTS);
 const fileSchema = z.strictObject({
@@ -40,9 +41,9 @@ const fileSchema = z.strictObject({
 type FileContent = z.infer<typeof fileSchema>;
 
 export interface CostFilesOptions {
-  /** Where the devices' lock files lie. */
+  /** Folder of the devices' lock files. */
   folder: string;
-  /** The user that the files must belong to; undefined on a system without users. */
+  /** Id of the user that must own the files; undefined on a system without user ids. */
   uid: number | undefined;
 }
 
@@ -56,7 +57,7 @@ export function costFilePath(folder: string, deviceId: string): string {
 }
 
 export class CostFiles implements CostStore {
-  /** Not written yet, by device. */
+  /** Models that are not written yet, by device id. */
   private readonly pending = new Map<string, FileContent>();
   private writing: Promise<void> = Promise.resolve();
   private cancelWrite: (() => void) | undefined;
@@ -99,7 +100,7 @@ export class CostFiles implements CostStore {
     if (this.cancelWrite === undefined) this.writeNow();
   }
 
-  /** Writes the models that are not written yet. Idempotent. */
+  /** Writes the models that are not written yet, and resolves once they are. Idempotent. */
   async close(): Promise<void> {
     this.cancelWrite?.();
     this.write();
@@ -128,7 +129,7 @@ export class CostFiles implements CostStore {
     const fresh = `${path}.new`;
     try {
       await rm(fresh, { force: true });
-      // A new file, never an existing link: other users may be able to write to the folder.
+      // Never writes through an existing link: other users may be able to write to the folder.
       await writeFile(fresh, `${JSON.stringify(content)}\n`, { flag: "wx", mode: 0o600 });
       await rename(fresh, path);
     } catch (error) {
@@ -139,7 +140,7 @@ export class CostFiles implements CostStore {
     }
   }
 
-  /** Undefined when the file is missing; throws when this service cannot have written it. */
+  /** The file's text; undefined without a file. Throws when this service cannot have written it. */
   private read(path: string): string | undefined {
     const fd = openUnlinked(path);
     if (fd === undefined) return undefined;
@@ -156,7 +157,10 @@ export class CostFiles implements CostStore {
   }
 }
 
-/** Follows no symbolic link, and does not wait for the other end of a pipe. */
+/**
+ * Opens a file to read; undefined when it is missing. Follows no symbolic link, and does not wait
+ * for a writer when the file is a named pipe.
+ */
 function openUnlinked(path: string): number | undefined {
   try {
     return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);

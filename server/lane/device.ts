@@ -7,8 +7,8 @@ export interface Device {
   readonly id: string;
   /** Begins to set a prover up; returns at once. */
   startProver(): Prover;
-  /** Inputs of a proof of one raw signature that measures the device's speed, if there are any. */
+  /** Inputs of the one-signature proof that measures the device's speed; undefined: none. */
   readonly calibration?: ProofRequest | undefined;
-  /** Keeps learned costs across restarts; undefined keeps nothing. */
+  /** Keeps learned costs across restarts; undefined: they are not kept. */
   readonly costStore?: CostStore | undefined;
 }

@@ -1,6 +1,7 @@
 /**
  * One attempt on a lane: proves its group with the active prover, chooses the part that fits, and
- * teaches the cost model what the proof took. The lane owns it until it has ended or is abandoned.
+ * teaches the cost model how long the proof took. The lane owns the attempt until the attempt has
+ * ended or is abandoned.
  */
 import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics.js";
@@ -19,16 +20,16 @@ export interface LaneAttemptModules {
   metrics: Metrics;
   costs: LearnedCosts;
   verifier: FailoverVerifier;
-  /** The proof proper has begun; after `overrunAtMs` the prover counts as hung. */
+  /** Called when the proof begins; after the instant `overrunAtMs` its prover counts as hung. */
   onProofStarted(overrunAtMs: number): void;
-  /** A standby is being set up, which uses all cores of the device too. */
+  /** True while a standby is being set up, which uses all cores of the device, as a proof does. */
   isStandbyStarting(): boolean;
 }
 
 export class LaneAttempt {
-  /** Null until the inputs are verified. */
+  /** The attempt's proof; null until the inputs are verified. */
   proof: RunningProof | null = null;
-  /** Undefined until `run` resolves. */
+  /** How the attempt ended; undefined until `run` resolves. */
   result: ProofResult | undefined;
 
   constructor(
@@ -37,12 +38,12 @@ export class LaneAttempt {
     private readonly modules: LaneAttemptModules,
   ) {}
 
-  /** Provers that died or hung while they verified for this attempt. */
+  /** Number of provers that died or hung while they verified for this attempt. */
   get deaths(): number {
     return this.modules.verifier.deaths;
   }
 
-  /** Resolves once `result` is known, however the attempt went. */
+  /** Makes the attempt; resolves once `result` is set, also when the attempt failed. */
   async run(prover: Prover): Promise<void> {
     this.result = await proveGroup(this.assignment.work, {
       description: prover.description,
@@ -52,7 +53,7 @@ export class LaneAttempt {
     });
   }
 
-  /** Its prover is killed: the proof would have taken at least as long as it ran. */
+  /** Call it when the prover is killed: learns that the proof takes at least as long as it ran. */
   abandon(): void {
     if (this.proof === null) return;
     const { clock, costs } = this.modules;
@@ -88,7 +89,7 @@ export class LaneAttempt {
     const wasDisturbed = isStandbyStarting();
     const proof = await prover.aggregate(request);
     const proveMs = clock.nowMs() - startedAtMs;
-    // Beside a setup, which uses all cores too, a proof says nothing about its own cost.
+    // A proof beside the setup of a standby is slower than usual: nothing is learned from it.
     const isDisturbed = wasDisturbed || isStandbyStarting();
     if (!isDisturbed) {
       const ratio = proveMs / predictMs(costs.model, shape);

@@ -1,16 +1,20 @@
 /**
- * The messages between the scheduler and a lane: all that either knows of the other. Every message
- * is plain data, and may be lost, delayed, doubled or overtaken, so a lane may run in another
- * process or on another machine. A *lease* is a lane's offer to take one attempt. The end of the
- * attempt uses the lease up, so a message of an earlier lease is stale. Instants are of the
- * service's monotonic clock; a link to another machine has to convert them.
+ * The messages between the scheduler and a lane, which know each other by nothing else. Every
+ * message is plain data, and may be lost, delayed, doubled or overtaken, so a lane may run in
+ * another process or on another machine. A *lease* is a lane's offer to take one attempt. The end
+ * of the attempt uses the lease up, so a message of an earlier lease is stale. Instants are
+ * milliseconds of the service's monotonic clock; a link to another machine has to convert them.
  */
 import type { ProverDescription } from "../work/prover-description.js";
 import type { CostModel } from "../work/cost-model.js";
 import type { GroupWork, ProofResult, StopReason } from "../work/group.js";
 import type { Shape } from "../work/shape.js";
 
-/** Why a lane kills a prover: a stop reason of the scheduler, or a reason of its own. */
+/**
+ * Why a lane kills a prover: the scheduler's reason to stop the attempt, or the lane's own.
+ * `wedged`: the prover hangs. `memory`: it exceeds its ceiling. `restart`: the operator asked for
+ * a fresh prover. `closed`: the lane ends.
+ */
 export type KillCause = StopReason | "wedged" | "memory" | "restart" | "closed";
 
 /** What the lane needs for one attempt at proving a group. */
@@ -19,18 +23,20 @@ export interface Assignment {
   readonly deadlineAtMs: number;
   readonly fenceAtMs: number;
   /**
-   * Assigned in time, it may start late: verifying its inputs may take until after the deadline.
+   * True for the first attempt of a session: its proof may start after the deadline, because
+   * verifying the inputs may take until then.
    */
   readonly isFirstOfSession: boolean;
   /**
-   * Starts even if predicted to miss, so that bad samples lock no shape out: see `exploration.ts`.
+   * True when the smallest part is proved even if predicted to miss the fence, so that wrongly
+   * learned costs exclude no shape for ever: see `exploration.ts`.
    */
   readonly isTry: boolean;
-  /** Inputs that do not fit may be left out; the result names them `shed`. */
+  /** True when inputs may be left out for lack of time; the result names them as `shed`. */
   readonly mayBeCut: boolean;
-  /** Which inputs are kept when some are shed: see `rotationOf`. */
+  /** 0 to 1: at which input the kept ones begin when others are shed; see `rotationOf`. */
   readonly rotation: number;
-  /** The second attempt after a death that we did not cause: only the fence bounds its start. */
+  /** True after an attempt whose prover died by itself: the proof may start until the fence. */
   readonly isRetry: boolean;
 }
 
@@ -41,7 +47,7 @@ export type LaneRole = "active" | "standby";
 export type OperatorCommand =
   /** Take no new attempt, or take attempts again. */
   | { readonly kind: "drain"; readonly isDrained: boolean }
-  /** Replace the prover by a fresh one; the active one after the proof that it makes. */
+  /** Replace the prover of this role by a fresh one; an active one first ends its running proof. */
   | { readonly kind: "restart"; readonly role: LaneRole };
 
 export type ToLane =
@@ -57,23 +63,25 @@ export type ToLane =
       readonly attempt: number;
       readonly reason: StopReason;
     }
-  /** Numbered from 1; a lane carries a number out once, and reports it in `commandsDone`. */
+  /** Numbered from 1; a lane carries out each command once and reports it in `commandsDone`. */
   | { readonly kind: "command"; readonly number: number; readonly command: OperatorCommand };
 
-/** The proof proper of an attempt, which begins once its inputs are verified. */
+/** The proof of an attempt, which begins once the attempt's inputs are verified. */
 export interface RunningProof {
   readonly startedAtMs: number;
   readonly shape: Shape;
 }
 
-/** What a device does. */
+/** What a device does at the moment of the report. */
 export type ReportedPhase =
-  /** The active prover is being set up, and then may make a proof that measures the device. */
+  /** The active prover is being set up; `isCalibrating`: it makes a proof to measure the device. */
   | { readonly kind: "starting"; readonly isCalibrating: boolean }
   | { readonly kind: "idle" }
   /** `proof` is null while the inputs are verified. */
   | { readonly kind: "proving"; readonly attempt: number; readonly proof: RunningProof | null }
+  /** The active prover was killed, and its process has not ended yet. */
   | { readonly kind: "stopping"; readonly cause: KillCause }
+  /** The active prover could not be set up; its setup is tried again at `retryAtMs`. */
   | { readonly kind: "failed"; readonly cause: string; readonly retryAtMs: number };
 
 /** A prover process of a lane. */
@@ -81,34 +89,36 @@ export interface LaneProver {
   readonly role: LaneRole;
   /** Process id; undefined for the fake prover. */
   readonly pid: number | undefined;
+  /** True while the prover is set up and not killed. */
   readonly isReady: boolean;
   /** Resident memory in bytes; 0 until the prover has reported it. */
   readonly residentBytes: number;
 }
 
-/** The state of a lane, whole: nothing has to be remembered from an earlier report. */
+/** The whole state of a lane: its reader needs no earlier report. */
 export interface LaneReport {
-  /** While the phase is idle and the lane not drained, one attempt may be assigned under it. */
+  /** While the lane is idle and not drained, one attempt may be assigned under this lease. */
   readonly lease: number;
   readonly phase: ReportedPhase;
+  /** True while the operator wants the lane to take no new attempt. */
   readonly isDrained: boolean;
-  /** The active prover is replaced once its proof has ended. */
+  /** True when the active prover is to be replaced once its running proof has ended. */
   readonly isRestartDue: boolean;
-  /** A standby would take over at once. */
+  /** True while a standby is set up, which can take over at once. */
   readonly isStandbyReady: boolean;
-  /** The active prover first. */
+  /** The prover processes that live, the active one first. */
   readonly provers: readonly LaneProver[];
-  /** What the lane proves with; null until its first prover is set up. */
+  /** The lane's provers as they describe themselves; null until the first is set up. */
   readonly description: ProverDescription | null;
-  /** What proofs cost on this device, as certain as it was at `cost.atMs`. */
+  /** The learned costs of the device; their uncertainty is that of the instant `cost.atMs`. */
   readonly cost: CostModel;
-  /** The number of the last operator's command that was carried out; 0 for none. */
+  /** Number of the operator's last command that was carried out; 0: none was. */
   readonly commandsDone: number;
 }
 
 /**
- * A lane's report, sent at every change and with every beat, never in reply: replies to stale
- * messages would multiply. `sequence` counts a lane's announcements from 1.
+ * A lane's report, sent at every change and twice a second, but never as a reply: replies to stale
+ * messages would multiply. `sequence` numbers a lane's announcements from 1.
  */
 export interface Announcement extends LaneReport {
   readonly kind: "announce";
@@ -118,12 +128,12 @@ export interface Announcement extends LaneReport {
 export type FromLane =
   Announcement | { readonly kind: "ended"; readonly attempt: number; readonly result: ProofResult };
 
-/** The scheduler's way to a lane. */
+/** Takes the scheduler's messages to one lane. */
 export interface LaneLink {
   readonly deviceId: string;
-  /** Returns at once. The message may get lost. */
+  /** Sends the message and returns at once. The message may get lost. */
   send(message: ToLane): void;
 }
 
-/** Carries a message to its receiver; the simulation loses, delays, doubles and reorders. */
+/** Delivers a message later; the simulation's version also loses, delays, doubles and reorders. */
 export type Post = <Message>(message: Message, receive: (message: Message) => void) => void;

@@ -1,7 +1,7 @@
 /**
  * A device as a synchronous state machine: which prover process proves, which stands by, which
- * attempt runs, and what follows a death. No clock, timer or I/O in here; `lane.ts` feeds it events
- * in the order in which it learns of them and carries out its effects.
+ * attempt runs, and what happens after a prover has died. No clock, timer or I/O in here; `lane.ts`
+ * feeds events to the state machine in their order and carries out the effects.
  */
 import { assertNever } from "../errors.js";
 import { limits } from "../limits.js";
@@ -11,9 +11,9 @@ import type { KillCause, OperatorCommand } from "./lane-messages.js";
 /** A prover process, by the number under which the lane knows it. */
 export interface HeldProver {
   readonly prover: number;
-  /** `killed`: it was set up, and its process has not ended yet. */
+  /** `killed`: SIGKILL was sent after the setup, and the process has not ended yet. */
   readonly status: "starting" | "ready" | "killed";
-  /** It has taken an attempt, so its memory is no longer that of a fresh prover. */
+  /** True once it was given an attempt: its memory is then no longer that of a fresh prover. */
   readonly isUsed: boolean;
 }
 
@@ -24,41 +24,48 @@ export type LanePhase =
   | { kind: "proving"; attempt: number; overrunAtMs: number }
   /** The active prover has been killed; the device is busy until the process has really ended. */
   | { kind: "stopping"; cause: KillCause }
-  /** Setup has failed; it is tried again at the instant. */
+  /** The active prover could not be set up; its setup is tried again at `retryAtMs`. */
   | { kind: "failed"; cause: string; retryAtMs: number };
 
 export interface LaneState {
   readonly phase: LanePhase;
-  /** Raised when an attempt ends or an assignment cannot be taken. */
+  /** Number of the current lease; raised when an attempt ends or an assignment cannot be taken. */
   readonly lease: number;
   readonly active: HeldProver | null;
   readonly standby: HeldProver | null;
-  /** The instant since which a wanted standby is missing. */
+  /** The instant since which there is no standby; without meaning while there is one. */
   readonly standbyMissingSinceMs: number;
+  /** No standby is set up before this instant. */
   readonly standbyRetryAtMs: number;
-  /** Number of setups that failed in a row: of the active prover, and of the standby. */
+  /** Number of setups of the active prover that failed in a row. */
   readonly startFailures: number;
+  /** Number of setups of the standby that failed in a row. */
   readonly standbyFailures: number;
+  /** Number of the prover that was started last; 0: none was. */
   readonly lastProver: number;
-  /** The operator lets the lane take no new attempt. */
+  /** True while the operator wants the lane to take no new attempt. */
   readonly isDrained: boolean;
-  /** The active prover is replaced once the running proof has ended: the operator asked for it. */
+  /** True when the operator wants the active prover replaced once its running proof has ended. */
   readonly isRestartDue: boolean;
-  /** The number of the last operator's command that was carried out. */
+  /** Number of the operator's last command that was carried out; 0: none was. */
   readonly commandsDone: number;
 }
 
 export type LaneEvent =
   | { kind: "open" }
   | { kind: "ready"; prover: number }
-  /** The process has ended; `why` is for people. */
+  /** The prover's process has ended; `why` is for people. */
   | { kind: "exited"; prover: number; why: string }
   | { kind: "assign"; lease: number; attempt: number }
   | { kind: "kill"; lease: number; attempt: number; reason: StopReason }
-  /** The proof proper has begun; beyond `overrunAtMs` its prover counts as hung. */
+  /** The attempt's proof begins; after the instant `overrunAtMs` its prover counts as hung. */
   | { kind: "proof_started"; attempt: number; overrunAtMs: number }
+  /** The attempt has a result. `residentBytes`: memory of its prover. */
   | { kind: "ended"; attempt: number; residentBytes: number }
-  /** Milliseconds since the provers last sent a message; -Infinity where silence is not judged. */
+  /**
+   * Sent every half second. Silences are milliseconds since the prover's last message; -Infinity
+   * where none is to be judged. `residentBytes`: memory of the active prover.
+   */
   | { kind: "beat"; activeSilentMs: number; standbySilentMs: number; residentBytes: number }
   | { kind: "command"; number: number; command: OperatorCommand }
   | { kind: "close" };
@@ -67,22 +74,23 @@ export type LaneEffect =
   | { kind: "start_prover"; prover: number }
   | { kind: "kill_prover"; prover: number; cause: KillCause }
   | { kind: "run"; attempt: number }
-  /** The attempt has ended with its result. */
+  /** Send the result of the attempt to the scheduler. */
   | { kind: "report"; attempt: number }
-  /** The attempt has ended because its prover did. */
+  /** Report to the scheduler that the attempt has failed because its prover died. */
   | { kind: "report_death"; attempt: number; why: string }
   | { kind: "announce" };
 
 export interface LaneOptions {
+  /** Number of standbys to keep. */
   standbys: 0 | 1;
-  /** A prover that holds more is replaced between proofs, in bytes. */
+  /** Resident memory, in bytes, above which the active prover is replaced between proofs. */
   residentBytesMax: number;
 }
 
 /** A failed setup is tried again after 1 s, then after twice as long each time, up to a minute. */
 const RETRY_MS = 1000;
 const RETRY_MS_MAX = 60_000;
-/** A standby is set up while the device idles, or beside a proof once it has waited this long. */
+/** Milliseconds for which a missing standby waits for an idle device, not to disturb a proof. */
 export const STANDBY_WAIT_MS_MAX = 3000;
 
 export const freshLane: LaneState = {
@@ -128,8 +136,8 @@ export function transitionLane(
       if (event.prover === standby?.prover) return standbyExited(state, nowMs);
       return event.prover === active?.prover ? activeExited(state, event.why, nowMs) : stay;
     case "assign": {
-      // Doubled, or of an earlier lease. No answer: replies to stale messages, doubled and
-      // answered in turn, would grow without bound. The next beat announces the state.
+      // An assignment that came twice or is of an earlier lease gets no answer: replies to stale
+      // messages would multiply without bound. The next beat announces the state.
       if (phase.kind === "proving" || event.lease < state.lease) return stay;
       if (phase.kind !== "idle" || state.isDrained) return burnLease(state);
       const proving: LanePhase = { kind: "proving", attempt: event.attempt, overrunAtMs: Infinity };
@@ -142,7 +150,7 @@ export function transitionLane(
       if (phase.kind === "proving" && phase.attempt === event.attempt) {
         return killActive({ ...state, lease: state.lease + 1 }, event.reason);
       }
-      // It has overtaken its assignment, which must not be taken any more.
+      // The kill has overtaken its assignment: a new lease makes that assignment stale.
       return event.lease === state.lease && phase.kind !== "proving" ? burnLease(state) : stay;
     case "proof_started":
       if (phase.kind !== "proving" || phase.attempt !== event.attempt) return stay;
@@ -156,7 +164,7 @@ export function transitionLane(
     case "beat":
       return beat(state, event, nowMs, options);
     case "command":
-      // Doubled, or overtaken: no answer either.
+      // A command that came twice, or was overtaken by a later one, gets no answer either.
       if (event.number <= state.commandsDone) return stay;
       return carryOut({ ...state, commandsDone: event.number }, event.command);
     case "close":
@@ -189,7 +197,7 @@ function killActive(state: LaneState, cause: KillCause): Step {
   };
 }
 
-/** Announces in any case: that confirms the command. */
+/** Carries a command out. Announces in any case, because that confirms the command. */
 function carryOut(state: LaneState, command: OperatorCommand): Step {
   if (command.kind === "drain") {
     return { state: { ...state, isDrained: command.isDrained }, effects: [announce] };
@@ -198,7 +206,7 @@ function carryOut(state: LaneState, command: OperatorCommand): Step {
   return done.effects.includes(announce) ? done : { ...done, effects: [...done.effects, announce] };
 }
 
-/** After the proof at hand; nothing to do where a fresh prover is on its way already. */
+/** Replaces the active prover after its running proof; no effect while it is replaced anyway. */
 function restartActive(state: LaneState): Step {
   switch (state.phase.kind) {
     case "idle":
@@ -215,7 +223,7 @@ function restartActive(state: LaneState): Step {
   }
 }
 
-/** The next beat that may sets up another; nothing to do where no standby is ready. */
+/** Kills the standby; no effect when none is ready. A later beat sets up another. */
 function killStandby(state: LaneState, cause: KillCause): Step {
   const { standby } = state;
   if (standby?.status !== "ready") return { state, effects: [] };
@@ -279,7 +287,7 @@ function activeExited(state: LaneState, why: string, nowMs: number): Step {
   return { state: succeeded.state, effects: [...effects, ...succeeded.effects] };
 }
 
-/** The active prover is gone: the standby takes over, or a new one is set up. */
+/** After the end of the active prover: the standby takes over, or a new prover is set up. */
 function succeed(state: LaneState, why: string, nowMs: number): Step {
   const { standby, startFailures } = state;
   if (isClosed(state)) return { state, effects: [] };
@@ -324,7 +332,7 @@ function beat(
   const { phase } = state;
   if (isClosed(state)) return { state, effects: [] };
   if (phase.kind === "failed" && nowMs >= phase.retryAtMs) return startActive(state);
-  // The standby first: one that is silent too must not take over.
+  // The standby is judged first, so that a silent standby does not take over.
   const isSilent = event.standbySilentMs > limits.proverSilenceMsMax;
   const checked: Step = isSilent ? killStandby(state, "wedged") : { state, effects: [] };
   const judged = judgeActive(checked.state, event, nowMs, options);
@@ -332,7 +340,7 @@ function beat(
   return { state: next.state, effects: [...checked.effects, ...next.effects] };
 }
 
-/** Undefined when the active prover may go on. */
+/** Kills the active prover when it is silent, hangs or exceeds its memory; else undefined. */
 function judgeActive(
   state: LaneState,
   { activeSilentMs, residentBytes }: Extract<LaneEvent, { kind: "beat" }>,
@@ -342,7 +350,7 @@ function judgeActive(
   const { phase, active } = state;
   const isSilent = activeSilentMs > limits.proverSilenceMsMax;
   if (phase.kind === "idle") {
-    // Never replace an unused prover: a new one would exceed the ceiling too, endlessly.
+    // Never replace an unused prover: the next one would exceed the ceiling too, without end.
     if (residentBytes > residentBytesMax && active?.isUsed === true) {
       return killActive(state, "memory");
     }

@@ -1,7 +1,7 @@
 /**
- * One lane: feeds its state machine, carries out the effects, and announces what it is. Owns its
- * prover processes and its beat; `close` leaves none behind. The scheduler reaches it by the
- * messages of `lane-messages.ts` alone.
+ * One lane: feeds events to its state machine, carries out the effects, and announces the state.
+ * Owns its prover processes and its beat, and ends them in `close`. The scheduler reaches a lane
+ * only by the messages of `lane-messages.ts`.
  */
 import { assertNever } from "../errors.js";
 import type { Clock } from "../clock.js";
@@ -32,7 +32,7 @@ export interface LaneModules {
   metrics: Metrics;
   /** Sends a message to the scheduler. */
   emit(message: FromLane): void;
-  /** Why a prover of this description cannot serve here; undefined when it can. */
+  /** Why this service cannot use a prover of this description; undefined when it can. */
   refuse(description: ProverDescription): string | undefined;
 }
 
@@ -63,7 +63,7 @@ export class Lane {
     this.beat = new Beat(clock, (isOnTime) => this.onBeat(isOnTime));
   }
 
-  /** Begins to set the first prover up. */
+  /** Begins to set the first prover up, and starts the beat. Returns at once. */
   open(): void {
     this.step({ kind: "open" });
     this.beat.start();
@@ -72,7 +72,7 @@ export class Lane {
   /** Takes a message of the scheduler. */
   receive(message: ToLane): void {
     if (message.kind === "assign" && this.machine.phase.kind !== "proving") {
-      // Kept before the machine decides: its effect names the attempt by number only.
+      // Kept before the state machine decides: its `run` effect names the attempt by number only.
       this.attempt = this.attemptAt(message.attempt, message.assignment);
     }
     this.step(message);
@@ -87,7 +87,7 @@ export class Lane {
     return this.slots.list(this.machine);
   }
 
-  /** Provers to verify with, the standby first: it never made the proof in question. */
+  /** Provers that can verify now; the standby first, because it did not make the proof. */
   verifyingProvers(): Prover[] {
     const { standby, active, phase } = this.machine;
     const isActiveUp = phase.kind === "idle" || phase.kind === "proving";
@@ -214,13 +214,13 @@ export class Lane {
     };
     if (this.costs.isPrepared) return isReady();
     const prepared = this.costs.prepare(prover, () => this.killProver(number, "wedged"));
-    void prepared.then((isUsable) => (isUsable ? isReady() : undefined)); // it never rejects
+    void prepared.then((isUsable) => (isUsable ? isReady() : undefined)); // `prepare` never rejects
     this.announce();
   }
 
   private killProver(number: number, cause: KillCause): void {
     if (this.machine.active?.prover === number) {
-      // Its attempt's result is no longer of use.
+      // The result of this prover's attempt is no longer wanted.
       this.attempt?.abandon();
       this.attempt = undefined;
     }

@@ -1,6 +1,6 @@
 /**
- * The cost model of one device: loaded from the store or scaled by one calibration proof before the
- * device takes work, and taught by every proof after. Owned by the device's lane.
+ * The cost model of one device. Before the device takes work, the model is loaded from the store or
+ * scaled by one calibration proof; every later proof teaches it. Owned by the device's lane.
  */
 import type { Clock } from "../clock.js";
 import type { Logger } from "../log.js";
@@ -12,7 +12,7 @@ import { aged, freshCostModel, learn, learnAtLeast, overrunMs } from "../work/co
 import type { Shape } from "../work/shape.js";
 import { smallestShape } from "../work/shape.js";
 
-/** The model's uncertainty is brought up to date when it is older than this. */
+/** The model's uncertainty is brought up to date when it is older than this, in milliseconds. */
 const AGE_EVERY_MS = 1000;
 
 export interface LearnedCostsModules {
@@ -30,7 +30,7 @@ export class LearnedCosts {
     private readonly modules: LearnedCostsModules,
   ) {}
 
-  /** The model, as certain as it was at most a second ago: it is read for each waiting group. */
+  /** The model. It is read for every waiting group, so its uncertainty may be a second old. */
   get model(): CostModel {
     const nowMs = this.modules.clock.nowMs();
     if (nowMs - this.learned.atMs > AGE_EVERY_MS) this.learned = aged(this.learned, nowMs);
@@ -45,20 +45,22 @@ export class LearnedCosts {
     return this.phase === "calibrating";
   }
 
+  /** Learns from a proof that took `tookMs` milliseconds. */
   learn(shape: Shape, tookMs: number): void {
     this.keep(learn(this.learned, shape, tookMs, this.modules.clock.nowMs()));
   }
 
-  /** Learns from a proof that was killed after `ranMs`. */
+  /** Learns from a proof that was killed after `ranMs` milliseconds. */
   learnAtLeast(shape: Shape, ranMs: number): void {
     this.keep(learnAtLeast(this.learned, shape, ranMs, this.modules.clock.nowMs()));
   }
 
   /**
-   * Loads or calibrates with the device's first prover, before the device takes work. Tried once:
-   * without a calibration, or when it fails, the model learns from the first proof. Never rejects.
+   * Loads the kept model or, without one, makes the calibration proof with the device's first
+   * prover. Tried once: without calibration inputs, or when that proof fails, the model learns from
+   * the first proof of a group. Never rejects.
    *
-   * @param giveUp kills the prover, when its proof takes far too long
+   * @param giveUp called to kill the prover when the calibration proof takes far too long
    * @returns false when the prover has died
    */
   async prepare(prover: Prover, giveUp: () => void): Promise<boolean> {

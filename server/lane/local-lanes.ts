@@ -1,6 +1,7 @@
 /**
- * The lanes of this process, one a device. Gives the scheduler a link to each, the service a
- * verifier, and metrics and tests the list of provers. All lanes must prove with one proof system.
+ * The lanes of this process, one for each device. Gives the scheduler a link to each lane, the
+ * service a verifier, and metrics and tests the list of provers. All lanes must prove with the same
+ * proof system.
  */
 import type { Clock } from "../clock.js";
 import type { Logger } from "../log.js";
@@ -13,7 +14,7 @@ import type { LaneOptions } from "./lane-state.js";
 import type { Verifier } from "./verifier.js";
 import { FailoverVerifier } from "./verifier.js";
 
-/** A verifier, and what the provers behind it are. */
+/** A verifier, and the description of the provers that it asks. */
 export interface ReadyVerifier {
   description: ProverDescription;
   verifier: Verifier;
@@ -56,16 +57,16 @@ export class LocalLanes {
   }
 
   /**
-   * Begins to set provers up.
+   * Begins to set provers up. Returns at once.
    *
-   * @param hear takes every message of every lane
+   * @param hear called with every message of every lane
    */
   open(hear: (deviceId: string, message: FromLane) => void): void {
     this.hear = hear;
     for (const lane of this.lanes) lane.open();
   }
 
-  /** Verifies in any prover that is set up, standbys first; undefined while no prover is. */
+  /** Verifies in any prover that is set up, on each device the standby first; undefined without. */
   verifier(): ReadyVerifier | undefined {
     const description = this.failover.describe();
     return description === undefined ? undefined : { description, verifier: this.failover };
@@ -81,7 +82,10 @@ export class LocalLanes {
     await Promise.all(this.lanes.map((lane) => lane.close()));
   }
 
-  /** Proofs of different revisions do not verify each other: one service, one prover build. */
+  /**
+   * Why the prover cannot be used: its proof system is not that of the service's first prover, so
+   * their proofs do not verify each other. Undefined when it can be used.
+   */
   private refuse(description: ProverDescription): string | undefined {
     this.description ??= description;
     const [own, wanted] = [proofSystemOf(description), proofSystemOf(this.description)];
@@ -89,7 +93,7 @@ export class LocalLanes {
   }
 }
 
-/** Scheme and revision as one text: equal where provers verify each other's proofs. */
+/** Scheme and revision as one text, which is equal for provers that verify each other's proofs. */
 export function proofSystemOf({ scheme, revision }: ProverDescription): string {
   return `${scheme} ${revision}`;
 }

@@ -1,7 +1,8 @@
 /**
- * One group through a lane: verify every input, drop and name the bad, choose the part that fits,
- * trim what its children cover, prove it, verify the proof against exactly the claims expected.
- * Called by the lane for its current attempt. What decoding left out is not repeated in the result.
+ * Proves one group: verifies every input, leaves the bad ones out and names them, chooses the part
+ * that fits, leaves out the raw signatures that the part's children cover, proves the part, and
+ * verifies the proof against exactly the keys expected. Called for a lane's current attempt. The
+ * result does not repeat the inputs that decoding left out.
  */
 import { concat, sha256 } from "../bytes.js";
 import type { ProofRequest } from "../prover/prover.js";
@@ -14,12 +15,13 @@ import type { Part } from "../work/parts.js";
 export interface ProveGroupModules {
   description: ProverDescription;
   verifier: Verifier;
-  /** Asked once the inputs are verified: what of them may still start, or why nothing may. */
+  /** Called once the inputs are verified: the part to prove now, or why no proof may start. */
   choosePart(raws: Raws, children: readonly ChildWork[]): Part | "deadline" | "predicted_miss";
-  /** Proves; how long it took, in milliseconds, comes with the proof. */
+  /** Makes the proof, in `proveMs` milliseconds. Rejects with `ProverError`. */
   prove(request: ProofRequest): Promise<{ proof: Uint8Array; proveMs: number }>;
 }
 
+/** Resolves to how the attempt ended; a `ProverError` becomes a `failed` result. */
 export async function proveGroup(
   group: GroupWork,
   modules: ProveGroupModules,
@@ -64,7 +66,7 @@ async function attemptGroup(group: GroupWork, modules: ProveGroupModules): Promi
   return { kind: "proved", proof, validators: claim.validators, childrenFolded, leftOut, proveMs };
 }
 
-/** The raws of a part; those left out are named. */
+/** The raw signatures of the part; those that are not in it are added to `leftOut`. */
 function partOfRaws(
   raws: Raws,
   part: Part,
@@ -120,7 +122,7 @@ async function verifiedRaws(
   });
 }
 
-/** The raws for which `keep` says yes, repacked. */
+/** The raw signatures for which `keep` returns true, packed anew; `at` is the index in `raws`. */
 function keepRaws(
   raws: Raws,
   { publicKeyBytes, signatureBytes }: ProverDescription,
@@ -141,7 +143,7 @@ function keepRaws(
   };
 }
 
-/** The union of what goes in, each validator once. */
+/** What the proof must attest: each validator of its inputs once, ascending, and their keys. */
 function expectedClaim(raws: Raws, children: readonly ChildWork[], keyBytes: number) {
   const keyOf = new Map<number, Uint8Array>();
   for (const part of [raws, ...children]) {

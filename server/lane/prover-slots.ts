@@ -15,11 +15,11 @@ const roles = ["active", "standby"] as const;
 export interface ProverSlotsModules {
   log: Logger;
   metrics: Metrics;
-  /** Why a prover of this description cannot serve here; undefined when it can. */
+  /** Why this service cannot use a prover of this description; undefined when it can. */
   refuse(description: ProverDescription): string | undefined;
-  /** A prover is set up and not refused. */
+  /** Called when a prover is set up and not refused. */
   onReady(number: number, prover: Prover): void;
-  /** A prover process has ended; `why` is for people. */
+  /** Called when a prover process has ended; `why` is for people. */
   onExited(number: number, why: string): void;
   roleOf(number: number): LaneRole;
 }
@@ -43,12 +43,12 @@ export class ProverSlots {
         log.error({ device: this.device.id, pid: prover.pid, cause: problem }, "prover refused");
         prover.kill();
       },
-      () => undefined, // `exited` reports it
+      () => undefined, // `exited` reports the failed setup
     );
     void prover.exited.then((exit) => this.exited(number, exit));
   }
 
-  /** Kills a prover; of several causes the first counts. */
+  /** Kills a prover; the cause of the first call is logged. No effect when it has ended. */
   kill(number: number, cause: KillCause): void {
     const slot = this.slots.get(number);
     if (slot === undefined) return;
@@ -56,17 +56,17 @@ export class ProverSlots {
     slot.prover.kill();
   }
 
-  /** The process in a slot; undefined when it has ended. */
+  /** The prover with the number of `held`; undefined for null, and when its process has ended. */
   proverOf(held: HeldProver | null): Prover | undefined {
     return held === null ? undefined : this.slots.get(held.prover)?.prover;
   }
 
-  /** The process in a slot, while it is set up and not killed. */
+  /** As `proverOf`, but undefined unless the prover is set up and not killed. */
   readyProverOf(held: HeldProver | null): Prover | undefined {
     return held?.status === "ready" ? this.proverOf(held) : undefined;
   }
 
-  /** The processes that live, the active one first. */
+  /** The prover processes that live, the active one first. */
   list(state: LaneState): LaneProver[] {
     return roles.flatMap((role) => {
       const held = state[role];

@@ -1,6 +1,6 @@
 /**
- * Verification in a prover process: the standby while one is set up, so that a running proof does
- * not delay it and no process vouches for its own proof; otherwise the active prover. When a
+ * Verifies in a prover process: in the standby while one is set up, so that no running proof delays
+ * the verification and no process judges its own proof, otherwise in the active prover. When a
  * process dies or hangs while it verifies, the next one is asked.
  */
 import type { Clock } from "../clock.js";
@@ -28,7 +28,7 @@ export interface VerifierModules {
   provers(): readonly Prover[];
 }
 
-/** Rejects with `ProverError("died")` when no prover is left to ask. */
+/** Asks provers in turn. Rejects with `ProverError("died")` when none is left to ask. */
 export class FailoverVerifier implements Verifier {
   deaths = 0;
 
