@@ -1,6 +1,7 @@
 /**
- * The files that describe a backend: `build/lean_pq.json`, which `make setup` writes and which names
- * the library and its configuration, and the calibration, a signed message for a first proof.
+ * The files that describe a backend. `build/lean_pq.json`, which `make setup` writes, names the
+ * library and its configuration. The calibration holds one signed message; with its proof a device
+ * measures its speed.
  */
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -11,7 +12,7 @@ import type { ProofRequest } from "./prover.js";
 export interface BackendOptions {
   library: string;
   config: string;
-  /** Path of the calibration; see `readCalibration`. */
+  /** Path of the calibration, which `readCalibration` reads; undefined: the backend has none. */
   calibration?: string | undefined;
 }
 
@@ -28,8 +29,8 @@ const backendFile = z.object({
 });
 
 /**
- * Reads the backend of `make setup`. Relative paths in the file are relative to `rootPath`. Throws
- * when the file is missing or invalid; the error says what to do.
+ * Reads the backend that `make setup` has set up. Relative paths in the file are relative to
+ * `rootPath`. Throws when the file is missing or invalid; the error says what to do.
  */
 export function readBackendFile(rootPath: string): BackendOptions {
   const file = join(rootPath, "build", "lean_pq.json");
@@ -52,7 +53,7 @@ export function readBackendFile(rootPath: string): BackendOptions {
 const bytes = z.hex().transform((text) => new Uint8Array(Buffer.from(text, "hex")));
 const calibrationFile = z.strictObject({
   publicKey: bytes,
-  /** The signed message. */
+  /** The message that was signed, 32 bytes. */
   root: bytes,
   slot: z.number().int().min(0).max(0xffffffff),
   signature: bytes,

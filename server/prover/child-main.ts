@@ -1,8 +1,8 @@
 /**
- * Entry of a prover process: the child that `forked-prover.ts` forks for each prover, with the addon
- * inside. It answers numbered requests, ends with its parent, and holds the device's lock as long as
- * it lives, by an inherited descriptor that it never uses. A failed setup or a garbled message ends
- * it with an error on stderr.
+ * Entry of a prover process: the child that `forked-prover.ts` forks for each prover, which loads
+ * the addon. The process answers numbered requests and ends when its parent does. It holds the
+ * device's lock while it lives, by an inherited descriptor that it never uses. A failed setup or a
+ * garbled message ends the process with an error on stderr.
  */
 import { existsSync, readdirSync } from "node:fs";
 import { Socket } from "node:net";
@@ -30,7 +30,7 @@ import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
 
 const EXIT_START_FAILED = 1;
 const EXIT_GARBLED_MESSAGE = 2;
-/** Ten heartbeats fit in the silence after which the lane kills this process as hung. */
+/** Milliseconds between heartbeats; the lane kills this process as hung when ten are missing. */
 const HEARTBEAT_INTERVAL_MS = 500;
 
 type State =
@@ -53,15 +53,15 @@ function openPipe(): Socket {
   }
 }
 
-/** Sets the niceness of every thread; 0 keeps the inherited one. */
+/** Sets the niceness of every thread of this process; 0 keeps the inherited niceness. */
 function setNiceness(nice: number): void {
   if (nice === 0) return;
   if (process.platform !== "linux") {
     setPriority(nice);
     return;
   }
-  // On Linux niceness belongs to a thread, and new threads inherit it. The thread pool that runs the
-  // proofs has started already, so every thread has to be set.
+  // On Linux niceness belongs to a thread, and new threads inherit it. The thread pool that runs
+  // the proofs has started already, so every thread has to be set.
   for (const thread of readdirSync("/proc/self/task")) {
     try {
       setPriority(Number(thread), nice);
@@ -72,7 +72,7 @@ function setNiceness(nice: number): void {
 }
 
 async function openBackend(addon: Addon, start: ChildStart): Promise<NativeProver> {
-  // All this precedes the backend, which sizes its thread pool by the cores.
+  // All of this before the backend loads, which sizes its own thread pool by the cores.
   setNiceness(start.nice);
   addon.setAffinity(start.cores);
   confineProver(addon, start.fileBytesMax);
@@ -138,14 +138,14 @@ function main(): void {
     const serving = state;
     const run = async () => {
       const reply = await replyTo(serving.prover, message);
-      // Before the reply: the lane decides by the memory that the process holds after a proof.
+      // Sent before the reply: by this memory the lane decides whether to replace the process.
       if (message.kind === "aggregate") sendHeartbeat();
       send(reply);
     };
     if (message.kind === "aggregate") {
       void run(); // replyTo catches every error
     } else {
-      // The C ABI allows a second call while a proof runs, not a third.
+      // One after the other: the C ABI allows a second call while a proof runs, but not a third.
       serving.verifying = serving.verifying.then(run);
     }
   }
@@ -158,7 +158,7 @@ function main(): void {
     }
   };
   const onGarbage = (why: string) => fail(EXIT_GARBLED_MESSAGE, `garbled message: ${why}`);
-  // The parent-death signal exists on Linux only, and misses a parent that has died before.
+  // The parent-death signal exists on Linux only, and is not sent for a parent that died earlier.
   const onEnd = () => process.kill(process.pid, "SIGKILL");
   readMessages(pipe, { onMessage, onGarbage, onEnd }, limits.proverRequestBytesMax);
 }

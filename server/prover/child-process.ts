@@ -1,5 +1,5 @@
 /**
- * The parent's end of one prover process: its life from fork to exit, and its pending requests.
+ * The parent's side of one prover process: its life from fork to exit, and its pending requests.
  * Every request settles, and `exited` settles only when the process is gone.
  */
 import type { ChildProcess } from "node:child_process";
@@ -10,14 +10,14 @@ import type { ChildDescription, ChildReply, ChildRequest, ChildStart } from "./m
 import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
 import { ProverError, type ProverExit } from "./prover.js";
 
-/** Longest wait for the end of stderr after the exit: another process may hold that pipe open. */
+/** Most milliseconds from exit to the end of stderr, which another process may hold open. */
 const LAST_WORDS_MS_MAX = 250;
 
-/** Where the parent gets the time and the kernel's count from; tests give their own. */
+/** The clock, and the kernel's count of out-of-memory kills; tests give their own. */
 export interface ChildWatch {
   /** Monotonic clock in milliseconds, which stamps the child's messages. */
   nowMs(): number;
-  /** Out-of-memory kills so far: a higher count after SIGKILL means that the kernel sent it. */
+  /** Number of these kills so far: a higher one after SIGKILL means that the kernel sent it. */
   oomKills(): number;
 }
 
@@ -43,15 +43,18 @@ export type ChildQuestion = ChildRequest extends infer R
   : never;
 
 export class ProverChild {
+  /** Resolves when the child is set up. Rejects with `ProverError("start_failed")`. */
   readonly ready: Promise<ChildDescription>;
+  /** Resolves once the process is gone; never rejects. */
   readonly exited: Promise<ProverExit>;
-  /** Resident memory, as the process last reported it; 0 before the first report. */
+  /** Resident memory in bytes, as the process last reported it; 0 before the first report. */
   residentBytes = 0;
+  /** When the last message arrived; before the first, when the child was forked. */
   private messageAtMs: number;
-  /** Verifications not yet answered, and when the first of them began. They run one by one. */
+  /** Number of unanswered verifications, which run one by one, and when the running one began. */
   private verifying = { count: 0, sinceMs: 0 };
 
-  /** Heartbeats of the current second, which began at `sinceMs`. */
+  /** Number of heartbeats in the current second, which began at `sinceMs`. */
   private heartbeats = { sinceMs: 0, count: 0 };
 
   private phase: Phase = { kind: "starting" };
@@ -81,15 +84,16 @@ export class ProverChild {
   }
 
   /**
-   * When the process last sent a message, by the watch's clock. Heartbeats go on while a
-   * verification hangs, so time since the start of a running verification counts as silence.
+   * The instant since which the process counts as silent, by the watch's clock: its last message,
+   * but never later than the start of a running verification, because heartbeats go on while that
+   * hangs.
    */
   get heardAtMs(): number {
     const { count, sinceMs } = this.verifying;
     return count === 0 ? this.messageAtMs : Math.min(this.messageAtMs, sinceMs);
   }
 
-  /** Sends SIGKILL for this reason; the first reason stands. `exited` settles after the exit. */
+  /** Sends SIGKILL. `exited` reports the first cause, which during the setup is `start_failed`. */
   endBecause(cause: ProverExit["cause"], detail: string): void {
     if (this.phase.kind === "ending" || this.phase.kind === "ended") return;
     const isStarting = this.phase.kind === "starting";
@@ -99,7 +103,7 @@ export class ProverChild {
 
   /**
    * Sends a request and resolves to its parsed answer. Rejects with `ProverError`. When `parse`
-   * throws `GarbledMessageError`, the process is killed.
+   * throws `GarbledMessageError`, the process is killed, and the request rejects at its end.
    */
   request<T>(question: ChildQuestion, parse: (value: unknown) => T): Promise<T> {
     if (this.phase.kind !== "serving") {
@@ -149,7 +153,7 @@ export class ProverChild {
     }
   }
 
-  /** A garbled reply leaves its request pending until the exit settles it. */
+  /** Throws `GarbledMessageError`; the request is then settled when the process has ended. */
   private settle(reply: ChildReply): void {
     const pending = this.pending.get(reply.id);
     if (pending === undefined) {
@@ -169,7 +173,7 @@ export class ProverChild {
     }
   }
 
-  /** The first of the queue begins when it arrives, or when the one before it is answered. */
+  /** A verification begins when it arrives or, if others wait, once the one before is answered. */
   private countVerification(change: 1 | -1): void {
     const { count, sinceMs } = this.verifying;
     const isAnother = change === -1 || count === 0;
@@ -198,7 +202,7 @@ export class ProverChild {
     };
     readMessages(this.pipe, reader, limits.proverReplyBytesMax);
     child.on("error", (error) => {
-      // Without a process there is no exit event. Every other error is followed by one.
+      // When no process could be started, no exit event follows. After any other error one does.
       if (child.pid === undefined) end(error.message, null);
     });
     child.on("exit", (code, signal) => {
@@ -214,7 +218,7 @@ export class ProverChild {
 
   private end(how: string, signal: NodeJS.Signals | null): ProverExit {
     const { phase } = this;
-    // The kernel closes a killed process's pipe before it reports the exit: either may come first.
+    // When a process dies, its pipe may close first: then `died` is the cause, not a kill of ours.
     const isOurs = phase.kind === "ending" && phase.cause !== "died";
     const isOomKill =
       signal === "SIGKILL" && !isOurs && this.watch.oomKills() > this.oomKillsAtStart;

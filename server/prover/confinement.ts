@@ -1,16 +1,16 @@
 /**
- * Restrictions on a prover process, set before it reads any outside input: it runs native code over
- * untrusted bytes. `forked-prover.ts` chooses its environment and descriptors. All of this works on
- * Linux; elsewhere only the resource limits do.
+ * Restrictions on a prover process, which runs native code over untrusted bytes. They are set
+ * before the process reads any. `forked-prover.ts` chooses its environment and descriptors. On
+ * Linux all restrictions work; elsewhere only the resource limits do.
  */
 import type { Addon } from "../../native/addon.js";
 import { limits } from "../limits.js";
 
 /**
- * Restricts the service before it starts a prover. Every prover inherits closed descriptors and "no
- * new privileges", which a running process could set for one thread only. A prover of the same user
- * can then not read the service's memory, environment and descriptors through `/proc`; it can still
- * read that user's files.
+ * Restricts the service before it starts a prover. A prover then inherits only descriptors that are
+ * passed to it, and "no new privileges", which a process with several threads can set for one of
+ * them only. A prover of the same user cannot read the service's memory, environment and
+ * descriptors through `/proc`; it can still read that user's files.
  */
 export function confineService(addon: Addon): void {
   addon.hideDescriptors();
@@ -19,9 +19,10 @@ export function confineService(addon: Addon): void {
 }
 
 /**
- * Restricts a prover before its backend loads. A core dump of an aborted 3 GB prover would keep the
- * device busy until it is written. A dump that is piped to a program ignores the limit, so
- * inspection is forbidden too.
+ * Restricts a prover before its backend loads; `fileBytesMax` is the largest file that it may
+ * write. A core dump of an aborted prover of 3 GB would keep the device busy until the dump is
+ * written. A dump that is piped to a program ignores the limit, so inspection, which dumps need, is
+ * forbidden.
  */
 export function confineProver(addon: Addon, fileBytesMax: number): void {
   addon.limitResource("core", 0);

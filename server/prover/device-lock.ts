@@ -1,20 +1,20 @@
 /**
- * The machine-wide lock of a device. The service takes it and every prover of the device inherits
- * the descriptor. The lock is held as long as the service or one of its provers lives, so also while
- * a prover of a killed service is still ending.
+ * The machine-wide lock of a device. The service takes it, and every prover of the device inherits
+ * its descriptor. So it is held as long as the service or one of its provers lives, also while a
+ * prover of a killed service is still ending.
  */
 import { closeSync, readFileSync, writeFileSync } from "node:fs";
 import type { Addon } from "../../native/addon.js";
 
-/** Time between two tries to take a lock that another process holds. */
+/** Milliseconds between two tries to take a lock that another process holds. */
 const RETRY_MS = 50;
 
 export interface DeviceLockOptions {
-  /** One file for each device, the same for every service of this machine. */
+  /** Path of the device's lock file, the same for every service of this machine. */
   path: string;
   /** The service's process id: written into the file, so that other services can report it. */
   pid: number;
-  /** Longest wait in milliseconds: provers of a killed service take a moment to end. */
+  /** Longest wait for the lock in milliseconds: provers of a killed service take time to end. */
   waitMs: number;
 }
 
@@ -22,7 +22,7 @@ export interface DeviceLockModules {
   lockFile: Addon["lockFile"];
   nowMs(): number;
   sleep(ms: number): Promise<void>;
-  /** Called once, with the holder's process id, when the lock is not free at first. */
+  /** Called once when the lock is not free at first. `holder`: a process id, or "unknown". */
   onWait(holder: string): void;
 }
 

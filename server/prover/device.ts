@@ -12,9 +12,9 @@ import { lockDevice, unlockDevice } from "./device-lock.js";
 import { forkProver, proverEnvironment } from "./forked-prover.js";
 import type { Prover } from "./prover.js";
 
-/** Provers of a killed service need up to a second to end and free their memory. */
+/** Longest wait for the lock, in milliseconds: provers of a killed service need a second to end. */
 const LOCK_WAIT_MS = 5000;
-/** The prover yields to the service beside it, which needs part of a core to answer calls. */
+/** A niceness with which the prover yields to the service, which needs part of a core for calls. */
 const NICE_DEFAULT = 10;
 
 const whole = (min: number, max: number) => {
@@ -27,7 +27,7 @@ const deviceName = "expected a name of 1 to 32 characters of a-z, 0-9 and -";
 const user = 'expected numbers, such as "1000:1000"';
 const file = "expected the path of a file";
 
-/** `"0-3,6"` as well as `[0, 1, 2, 3, 6]`. */
+/** Takes core numbers as text, `"0-3,6"`, or as a list, `[0, 1, 2, 3, 6]`. */
 const cores = z.preprocess(
   (value) => {
     if (typeof value !== "string") return value;
@@ -46,9 +46,9 @@ export const deviceSchema = z.strictObject({
   id: z.string(deviceName).regex(/^[a-z0-9-]{1,32}$/, deviceName),
   /** Cores to prove on; empty means all that the service may use. */
   cores: cores.default([]),
-  /** Niceness, -20 to 19. */
+  /** Niceness of its provers, -20 to 19. */
   nice: whole(-20, 19).default(NICE_DEFAULT),
-  /** Threads of the prover; 0 means one for each core. */
+  /** Number of threads of a prover; 0: one for each core. */
   threads: whole(0, 1024).default(0),
   /** Environment variables of its provers, for example to choose a GPU. */
   env: z
@@ -59,7 +59,7 @@ export const deviceSchema = z.strictObject({
       z.string("expected text"),
     )
     .default({}),
-  /** `uid:gid` of its provers; only a service that runs as root may set it. Default: its own. */
+  /** `uid:gid` of its provers; only a service of root may set it. Default: the service's own. */
   user: z
     .string(user)
     .regex(/^\d{1,10}:\d{1,10}$/, user)
@@ -68,7 +68,7 @@ export const deviceSchema = z.strictObject({
       return { uid, gid };
     })
     .optional(),
-  /** Largest file in MB that its provers may write, for a backend that keeps a cache. */
+  /** Largest file in MB that its provers may write, for a backend with a cache; 0: no file. */
   fileMb: whole(0, 4000).default(0),
   /**
    * Another library of the C ABI, its configuration text and, where it has one, the path of its
@@ -113,8 +113,9 @@ const STANDBY_BYTES = 600e6;
 const SERVICE_BYTES = 500e6;
 
 /**
- * Memory in bytes above which a prover is replaced: the configured value, but never all that the
- * machine or container has, where the kernel would choose a process to kill.
+ * Memory in bytes above which a prover is replaced: the configured value, but at most an equal
+ * share of 80 % of `memoryBytes`, the memory of the machine or container. When that runs out, the
+ * kernel chooses a process to kill.
  */
 export function proverCeilingBytes(
   memoryBytes: number,
@@ -124,7 +125,7 @@ export function proverCeilingBytes(
   return Math.min(configuredBytes, (memoryBytes * limits.proverMemoryPercentMax) / 100 / devices);
 }
 
-/** Standbys for each device: 1 when every prover can grow to its ceiling beside one, else 0. */
+/** Standbys of each device: 1 if a prover of `proverBytesMax` and a standby fit for all, else 0. */
 export function standbysThatFit(
   memoryBytes: number,
   devices: number,
@@ -135,32 +136,37 @@ export function standbysThatFit(
 }
 
 export interface OpenDevice {
+  /** Begins to set a prover up; returns at once. */
   startProver(): Prover;
   /** Path of the backend's calibration; undefined when it has none. */
   calibration: string | undefined;
-  /** Releases the lock here; a prover that still lives holds it. */
+  /** Releases the lock in this process; a prover that still lives goes on holding it. */
   release(): void;
 }
 
 export interface DeviceModules {
   addon: Pick<Addon, "lockFile">;
+  /** The backend of a device that configures none. */
   backend: BackendOptions;
   /** Path of the compiled `child-main.js`. */
   childPath: string;
   /** Folder of the lock files, the same for every service of this machine. */
   lockDir: string;
+  /** The service's environment, from which provers get a few variables. */
   env: Readonly<Record<string, string | undefined>>;
+  /** The service's process id. */
   pid: number;
-  /** The service's user id; undefined on a system without them. */
+  /** The service's user id; undefined on a system without user ids. */
   uid: number | undefined;
   nowMs(): number;
   sleep(ms: number): Promise<void>;
+  /** Called when a device's lock is not free at first. `holder`: a process id, or "unknown". */
   onWait(device: string, holder: string): void;
 }
 
 /**
- * Takes the device's lock. Rejects with `DeviceLockedError` when another service holds it, and with
- * an `Error` when the configuration cannot be used.
+ * Takes the device's lock and resolves once it is held. Rejects with `DeviceLockedError` when
+ * another service holds it, and with an `Error` when the configuration cannot be used.
  */
 export async function openDevice(
   device: DeviceConfig,
@@ -182,7 +188,7 @@ export async function openDevice(
     },
   );
   const count = threads === 0 ? device.cores.length || availableParallelism() : threads;
-  // leanVM's variable; another backend gets its own from `env`.
+  // leanVM reads this variable; `env` can set those of another backend.
   const env = { LEANVM_NUM_THREADS: String(count), ...device.env };
   return {
     startProver: () =>

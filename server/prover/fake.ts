@@ -1,6 +1,6 @@
 /**
  * A prover for simulation and tests: SHA-256 stands for signatures, and a proof takes the time that
- * the options say. Its description says `fake`; no proof of it passes for a real one.
+ * the options say. Its description says `fake`, and none of its proofs passes for a real one.
  */
 import { createHash } from "node:crypto";
 import type { Shape } from "../work/shape.js";
@@ -18,6 +18,7 @@ import type { ProverDescription } from "../work/prover-description.js";
 export interface FakeProverOptions {
   /** Duration of a proof of this shape, in milliseconds. */
   proveMs: (shape: Shape) => number;
+  /** Resolves after that many milliseconds. */
   sleep: (ms: number) => Promise<void>;
 }
 
@@ -97,7 +98,7 @@ class FakeProver implements Prover {
     return 0;
   }
 
-  /** Without a process there is no silence. */
+  /** Infinity, because a prover without a process is never silent. */
   heardAtMs(): number {
     return Infinity;
   }
@@ -133,7 +134,7 @@ class FakeProver implements Prover {
       const slept = this.options.sleep(
         this.options.proveMs({ raws, children: job.children.length }),
       );
-      // Not `exited`: it would hold every race against it in memory until it settles.
+      // Not a race with `exited`, which would keep each race in memory until the prover ends.
       const killed = new Promise<void>((resolve) => (this.interrupt = resolve));
       await Promise.race([slept, killed]);
     } finally {

@@ -1,7 +1,8 @@
 /**
- * A prover in a forked child process (`child-main.ts`): it can be cancelled, by SIGKILL, and its
- * aborts and leaks end with the process. Checks every message of the child, kills it when one is
- * garbled, and leaves no request unsettled after its end. `device.ts` forks it.
+ * A prover in a forked child process (`child-main.ts`). SIGKILL can cancel its proof, and an abort
+ * or leak of native code ends with the process. Checks every message of the child, kills the child
+ * when a message is garbled, and settles every request when the child has ended. `device.ts` starts
+ * it.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { limits } from "../limits.js";
@@ -38,13 +39,13 @@ export interface ForkedProverOptions {
   cores: readonly number[];
   /** The child's whole environment; see `proverEnvironment`. */
   env: Readonly<Record<string, string>>;
-  /** User and only group of the child; only root may choose. Absent: the service's own user. */
+  /** User and only group of the child; only a service of root may set it. Absent: its own. */
   user?: ProverUser;
   /** Largest file that the child may write, in bytes; default 0, no file at all. */
   fileBytesMax?: number;
   /** Longest time from fork to ready, in milliseconds; the child is killed after it. */
   startTimeoutMs: number;
-  /** Default: this process's clock and the kernel's counter. */
+  /** Default: this process's clock, and the kernel's count of out-of-memory kills. */
   watch?: ChildWatch;
 }
 
@@ -66,7 +67,7 @@ export function proverEnvironment(
   return { ...env, ...device };
 }
 
-/** Forks the child. `ready` rejects when its setup fails. */
+/** Forks a prover and returns at once. Its `ready` rejects when the setup fails. */
 export function forkProver(options: ForkedProverOptions): Prover {
   const { nice, cores, startTimeoutMs, deviceId, fileBytesMax = 0 } = options;
   const { library, config } = options.backend;
@@ -98,7 +99,7 @@ function forkChild({ childPath, deviceId, env, lockFd, user }: ForkedProverOptio
   });
 }
 
-/** Copies into a buffer of its own, never a view on a pool that other data shares. */
+/** A copy in a buffer of its own; the given view may lie on a pool that other data shares. */
 function packed(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(bytes);
 }
@@ -136,7 +137,7 @@ class ForkedProver implements Prover {
         throw new ProverError("start_failed", message, { cause });
       },
     );
-    // A caller may use `exited` alone.
+    // A caller may ignore `ready` and use `exited`: that must not be an unhandled rejection.
     this.ready.catch(() => undefined);
   }
 
@@ -193,7 +194,7 @@ class ForkedProver implements Prover {
   async aggregate(job: ProofRequest): Promise<Uint8Array> {
     const { message, keys, signatures, children, logInvRate } = job;
     const { description } = this;
-    // The service reserves memory up to its own limit; a backend may claim more, or no limit.
+    // The service reserves memory up to its own limit; a backend may declare more, or 0, no limit.
     const proofBytesMax = Math.min(description.proofBytesMax || Infinity, limits.proofBytesMax);
     signerCountOf(description, keys, signatures);
     for (const child of children) keyCountOf(description, child.keys);

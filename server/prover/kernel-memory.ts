@@ -4,13 +4,13 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 
-/** Nearest first: our own control group (version 2, then 1), then the whole machine. */
+/** Files with that number: of our control group (version 2, then 1), then of the machine. */
 const COUNTERS = [
   "/sys/fs/cgroup/memory.events",
   "/sys/fs/cgroup/memory/memory.oom_control",
   "/proc/vmstat",
 ];
-/** Exists only in the root group of version 1, whose own counter stays at 0. */
+/** A file of the root control group of version 1 only; the counter of that group stays at 0. */
 const ROOT_GROUP_MARK = "/sys/fs/cgroup/memory/cgroup.sane_behavior";
 
 /** Number of out-of-memory kills so far; 0 where the kernel does not report it. */

@@ -5,14 +5,14 @@
 import type { BackendDescription } from "../../native/addon.js";
 import { limits } from "../limits.js";
 
-/** Bit of `LEAN_PROVER_KIND_AGGREGATE`. */
+/** The bit `LEAN_PROVER_KIND_AGGREGATE` in `kinds`. */
 const KIND_AGGREGATE = 1;
-/** Bit of `log_inv_rate` 0, the library's default rate, in `rates`. */
+/** The bit in `rates` of `log_inv_rate` 0, the library's default rate. */
 const DEFAULT_RATE = 1;
 
 /**
- * Why the service cannot use the library: one sentence with the library, the value and the need.
- * Undefined when it can.
+ * Why the service cannot use the library: one sentence that names the library, its value, and what
+ * the service needs. Undefined when it can use the library.
  */
 export function unmetNeed(library: string, description: BackendDescription): string | undefined {
   const { kinds, rawsMax, rates, keyOrderMatters } = description;

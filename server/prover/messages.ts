@@ -1,7 +1,7 @@
 /**
  * Every message on the pipe between the service (parent) and a prover process (child,
- * `child-main.ts`), and its checks. The child is not trusted: each message is typed, bounded and
- * checked against the request that it answers before code above `forked-prover.ts` sees it.
+ * `child-main.ts`), and its checks. The child is not trusted: type, size, and fit to the request
+ * are checked for each of its messages before code above `forked-prover.ts` sees it.
  */
 import { z } from "zod";
 import { limits } from "../limits.js";
@@ -79,7 +79,7 @@ const heartbeat = z.strictObject({
   kind: z.literal("heartbeat"),
   residentBytes: z.int().min(0),
 });
-/** One of the `parse…` functions below checks `value` against its request. */
+/** One of the `parse…` functions below checks `value` against the request with this id. */
 const done = z.strictObject({
   kind: z.literal("done"),
   id,
@@ -88,7 +88,7 @@ const done = z.strictObject({
 const failed = z.strictObject({
   kind: z.literal("failed"),
   id,
-  /** The `ProverError` kind. */
+  /** Kind of the `ProverError` with which the request rejects. */
   failure: z.enum(["refused", "internal"]),
   message: z.string().max(limits.proverErrorLengthMax).transform(printable),
 });
@@ -98,7 +98,7 @@ export type ChildDescription = z.infer<typeof description>;
 export type ChildReply = z.infer<typeof done> | z.infer<typeof failed>;
 export type FromChild = z.infer<typeof fromChild>;
 
-/** A message that no correct peer sends. */
+/** Thrown for a message that no correct sender on the other end of the pipe would send. */
 export class GarbledMessageError extends Error {
   override readonly name = "GarbledMessageError";
 }
@@ -132,12 +132,12 @@ export function parseVerdicts(value: unknown, keyCount: number): z.infer<typeof 
   return parse(verdicts, value, "verdicts");
 }
 
-/** Throws `GarbledMessageError`. */
+/** Checks that the value is a boolean. Throws `GarbledMessageError`. */
 export function parseBoolean(value: unknown): boolean {
   return parse(z.boolean(), value, "answer");
 }
 
-/** Returns the proof, copied off the pipe's buffer. Throws `GarbledMessageError`. */
+/** Checks a proof's length and copies it off the pipe's buffer. Throws `GarbledMessageError`. */
 export function parseProof(value: unknown, proofBytesMax: number): Uint8Array {
   const proof = parse(bytes, value, "proof");
   if (proof.length === 0 || proof.length > proofBytesMax) {

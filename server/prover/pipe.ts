@@ -1,14 +1,15 @@
 /**
- * Messages over the pipe between the service (parent) and a prover process (child). Node's own
- * channel is not used: a frame that it cannot read throws in the reader's event loop, so a backend
- * that writes into the wrong descriptor would end the service. Here such a frame is reported, and
- * reading stops.
+ * Messages over the pipe between the service (parent) and a prover process (child), each a frame:
+ * its length, and the message as `node:v8` serializes it. Node's own channel is not used: it throws
+ * in the reader's event loop when it cannot read a frame, so a backend that writes into the wrong
+ * descriptor would end the service. Here such a frame is reported, and reading stops.
  */
 import type { Duplex } from "node:stream";
 import { deserialize, serialize } from "node:v8";
 
 /** The pipe's descriptor in the child: the first after the standard ones. */
 export const PIPE_FD = 3;
+/** The length of the rest of the frame, big endian. */
 const HEADER_BYTES = 4;
 
 /** Sends one message. A failed write needs no handler: the pipe's end is reported to the reader. */
@@ -24,13 +25,13 @@ export function writeMessage(pipe: Duplex, message: unknown): void {
 
 export interface PipeReader {
   onMessage(message: unknown): void;
-  /** The frame is not a message; nothing more is read. */
+  /** Called when a frame is not a message; nothing is read after it. */
   onGarbage(why: string): void;
-  /** The other end has closed the pipe. */
+  /** Called when the pipe has closed, by the other end or after an error. */
   onEnd(): void;
 }
 
-/** Reads messages. A frame above `frameBytesMax`, header included, is garbage before it is read. */
+/** Reads messages. A frame longer than `frameBytesMax`, header included, is reported as garbage. */
 export function readMessages(pipe: Duplex, reader: PipeReader, frameBytesMax: number): void {
   let held: Buffer[] = [];
   let heldBytes = 0;
@@ -63,7 +64,7 @@ export function readMessages(pipe: Duplex, reader: PipeReader, frameBytesMax: nu
       reader.onMessage(message);
     }
   });
-  // An error means that the other process is ending or gone: "close" follows.
+  // An error means that the other process is ending or gone: the event "close" follows.
   pipe.on("error", () => undefined);
   pipe.on("close", () => reader.onEnd());
 }

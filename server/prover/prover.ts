@@ -1,13 +1,13 @@
 /**
  * The contract of a prover: verify, prove, end. `forked-prover.ts` implements it with a child
- * process, `fake.ts` without any proof. The checks of packed sizes that both make are here too.
+ * process, `fake.ts` with SHA-256 in place of proofs. Both check packed sizes by functions below.
  */
 import type { AggregateClaim, SignatureVerdict, SignedMessage } from "../../native/addon.js";
 import type { ProverDescription } from "../work/prover-description.js";
 
 export type { AggregateClaim, SignatureVerdict, SignedMessage } from "../../native/addon.js";
 
-/** The inputs of one proof. Keys and signatures are packed in the same order. */
+/** The inputs of one proof. Keys and signatures are packed without gaps, in the same order. */
 export interface ProofRequest {
   message: SignedMessage;
   keys: Uint8Array;
@@ -23,6 +23,7 @@ export interface ProofRequest {
  */
 export interface ProverExit {
   cause: "killed_by_us" | "killed_for_memory" | "died" | "start_failed";
+  /** Explanation for people. */
   detail: string;
 }
 
@@ -51,16 +52,20 @@ export interface Prover {
   /** Resident memory in bytes, as the process last reported it; 0 before the first report. */
   residentBytes(): number;
   /**
-   * When the process last sent a message, in milliseconds on the service's monotonic clock. While a
-   * verification runs, never later than the start of that verification.
+   * The instant since which the process counts as silent, in milliseconds of the service's
+   * monotonic clock: its last message, but never later than the start of a running verification.
    */
   heardAtMs(): number;
   /** Sends SIGKILL, during setup too. `exited` settles once the process is gone. */
   kill(): void;
+  /** Resolves once the process is gone; never rejects. */
   readonly exited: Promise<ProverExit>;
 }
 
-/** Every error of a prover. `refused`: the input is at fault. `internal`: the prover is. */
+/**
+ * Every error of a prover. `died`: its process ended before the answer. `start_failed`: its setup
+ * failed. `refused`: the input is at fault. `internal`: the prover is at fault.
+ */
 export class ProverError extends Error {
   override readonly name = "ProverError";
   constructor(
