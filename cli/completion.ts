@@ -1,6 +1,6 @@
 /**
- * Shell completion. `completion SHELL` prints a script of a few lines that asks the hidden command
- * `complete` for the words that fit, and offers files if it prints no words.
+ * Shell completion. `completion SHELL` prints a short script for the shell. The script asks the
+ * hidden command `complete` for the words that fit, and offers files if there are none.
  */
 import type { Command, Option } from "commander";
 import { Argument } from "commander";
@@ -89,12 +89,12 @@ export function addCompletionCommand(program: Command, modules: CommandModules):
 
 export interface Completion {
   word: string;
-  /** What it means, for shells that show it; may be empty. */
+  /** What the word means, for shells that show it; may be empty. */
   text: string;
 }
 
 /**
- * The words that may stand at the end of a command line; empty where a file or a free value may.
+ * Returns the words that complete a command line; none where a file or a free value is expected.
  * @param words typed after the program's name; the last one, perhaps empty, is being completed
  */
 export function completionsOf(program: Command, words: readonly string[]): Completion[] {
@@ -118,7 +118,7 @@ function candidates(
   if (typed.startsWith("-")) {
     return help.visibleOptions(command).map(({ long, flags, description }) => ({
       word: long ?? flags,
-      // Default and variable are for the help: a menu has no room for them.
+      // Without the default and the environment variable: a shell's menu has no room for them.
       text: description.replace(/ \(default: .*\)$/, ""),
     }));
   }

@@ -1,7 +1,7 @@
 /**
  * Follows one accepted session up to its summary and reports each group's outcome once. Resumes a
- * broken stream, and fills a gap with GetSession. Gives up shortly after the session's fence, when
- * every group must have ended.
+ * broken stream, and asks GetSession for outcomes that the stream missed. Gives up shortly after
+ * the session's fence, when every group must have ended.
  */
 import type { Outcome, Session, Summary } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AggregatorClient } from "../client/rpc/aggregator-client.js";
@@ -9,7 +9,7 @@ import { AggregatorError } from "../client/errors.js";
 import { resumeResults } from "../client/rpc/result-stream.js";
 import { CommandError } from "./io/command.js";
 
-/** Time for the last outcome to arrive after the fence. */
+/** Time for the last outcome to arrive after the fence, in milliseconds. */
 const GRACE_MS = 2000;
 const GET_TIMEOUT_MS = 2000;
 
@@ -18,7 +18,7 @@ export interface FollowedSession {
   server: string;
   node: { nodeId: string };
   sessionId: string;
-  /** Time from now to the session's fence. */
+  /** Milliseconds from now to the session's fence. */
   fenceMs: number;
 }
 
@@ -28,7 +28,10 @@ export interface SessionEvents {
   onBroken(error: AggregatorError): void;
 }
 
-/** Rejects with `CommandError` when the session is lost. */
+/**
+ * Resolves with the session's summary. Rejects with `CommandError` when the session is lost, and
+ * with `AggregatorError` when the service refuses the stream.
+ */
 export async function followSession(
   client: Pick<AggregatorClient, "streamResults" | "getSession">,
   session: FollowedSession,
@@ -59,7 +62,10 @@ export async function followSession(
   throw lost(session, "no summary arrived by its fence");
 }
 
-/** Undefined when the service does not answer now. Throws `CommandError` for an unknown session. */
+/**
+ * Returns the session from GetSession; undefined when the call fails. Rejects with `CommandError`
+ * when the service does not know the session.
+ */
 async function askForSession(
   client: Pick<AggregatorClient, "getSession">,
   session: FollowedSession,

@@ -1,6 +1,6 @@
 /**
- * `lean-aggregator health`: one gRPC health check, for containers that have no gRPC probe. Every
- * caller may make that check, whatever the policy, so the command sends no token.
+ * `lean-aggregator health`: one gRPC health check, for container platforms without gRPC probes.
+ * Every caller may make that check, whatever the policy, so the command sends no token.
  */
 import { create } from "@bufbuild/protobuf";
 import type { Client } from "@grpc/grpc-js";
@@ -65,7 +65,7 @@ export async function healthCommand(
   }
 }
 
-/** A status of grpc.health.v1, such as `SERVING` or `NOT_SERVING`. */
+/** Resolves with a status of grpc.health.v1, such as `SERVING` or `NOT_SERVING`. */
 function check(client: Client): Promise<string> {
   const method = grpcMethodDefinition(Health.method.check);
   const call = {

@@ -40,7 +40,7 @@ Exit codes:
 const CALL_TIMEOUT_MS = 5000;
 
 export interface InfoOptions extends ConnectOptions {
-  /** Print the whole message as JSON instead of tables. */
+  /** Print the whole response as JSON instead of tables. */
   json?: boolean;
 }
 
@@ -82,7 +82,7 @@ const costColumns: readonly Column<LearnedCost & { id: string }>[] = [
   { title: "high", align: "right", cell: ({ proveMsHigh }) => String(proveMsHigh) },
 ];
 
-/** The tables of `info`. */
+/** Formats the service's properties, devices and learned costs as tables. */
 export function infoText(info: GetServerInfoResponse): string {
   const { devices } = info;
   const costs = devices.flatMap(({ id, learnedCosts }) =>

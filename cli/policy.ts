@@ -104,8 +104,8 @@ export function addPolicyCommands(
 }
 
 /**
- * Reads the policy of a command. Throws `CommandError` with exit code 2 that names every problem and
- * its place.
+ * Reads a policy file. Throws one `CommandError` with exit code 2 that lists every problem and its
+ * place in the file.
  */
 export function readPolicy(path: string): PolicySource {
   try {
@@ -122,7 +122,10 @@ export function readPolicy(path: string): PolicySource {
   }
 }
 
-/** Prints a line for each principal or, with `principal`, whether it may do what is asked. */
+/**
+ * Prints a line for each principal or, with `principal` in the options, whether that one may do
+ * what the other options name. Returns the exit code.
+ */
 export function policyCheckCommand(
   file: string,
   options: PolicyCheckOptions,

@@ -1,6 +1,6 @@
 /**
- * The command tree of `lean-aggregator`. Each command brings its own flags, help and action. Nothing
- * here reads the process: `main.ts` hands in environment, streams and exit.
+ * The command tree of `lean-aggregator`. Each command's file has its flags, help and action. None
+ * reads the process: `main.ts` passes the environment, the streams and `exit` in.
  */
 import { Command } from "commander";
 import { addAdminCommands } from "./admin/admin.js";

@@ -1,6 +1,7 @@
 /**
- * The proofs in a file: one `VerifyAggregateRequest`, or outcomes as `submit --json`,
- * `watch --json`, `GetSession` and grpcurl print them, whose keys are looked up in a key table.
+ * Reads the proofs in a file: one `VerifyAggregateRequest`, or outcomes as `submit --json`,
+ * `watch --json` and `GetSession` through grpcurl print them. An outcome names validators; their
+ * public keys come from the snapshot's key table.
  */
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
@@ -23,15 +24,15 @@ export type Proofs =
   { kind: "request"; request: VerifyAggregateRequest } | { kind: "outcomes"; outcomes: Outcome[] };
 
 /**
- * Finds the proofs in `bytes`. Throws a usage error when they are neither form.
- * @param file names the input in errors; binary if it ends in `.bin`
+ * Finds the proofs in `bytes`. Throws a usage error when the bytes have neither form.
+ * @param file names the input in errors; a name that ends in `.bin` means binary
  */
 export function proofsInFile(bytes: Uint8Array, file: string): Proofs {
   if (file.endsWith(".bin")) {
     const request = messageFromBinary(VerifyAggregateRequestSchema, bytes, file);
     return { kind: "request", request };
   }
-  // JSON objects one after another, each on one line or over several.
+  // One or more JSON objects, each on one line or on several.
   const texts = Buffer.from(bytes)
     .toString()
     .split(/(?<=\})\s*\n(?=\{)/);
@@ -45,8 +46,8 @@ export function proofsInFile(bytes: Uint8Array, file: string): Proofs {
 }
 
 /**
- * A request to verify the outcome's proof against the keys of exactly its participants. Throws a
- * usage error when a key is missing.
+ * Makes the request to verify the outcome's proof against the keys of exactly its participants.
+ * Throws a usage error when `keys`, read from `keysFile`, lacks one of them.
  */
 export function verifyRequestOf(
   outcome: Outcome,
@@ -75,10 +76,10 @@ export function verifyRequestOf(
   });
 }
 
-/** True for a proved outcome whose proof was not yet erased at its fence. */
+/** True for a proved outcome whose proof the service had not yet erased at its fence. */
 export const hasProof = (outcome: Outcome) => isProved(outcome) && outcome.proof.length > 0;
 
-/** The outcomes in one message; empty for an event without outcome, such as a summary. */
+/** Returns the outcomes in one JSON object; none for an event without outcome, as a summary. */
 function outcomesIn(json: JsonValue, file: string): Outcome[] {
   if (!isObject(json)) {
     const problem = `${nameOf(file)} has no outcomes: expected JSON objects`;

@@ -26,16 +26,18 @@ const FAKE_PROVE_MS = 200;
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** The root of the package. This file runs as dist/cli/run-service.js. */
+/** Path of the package's root. This file runs as dist/cli/run-service.js in it. */
 export const packageRoot = fileURLToPath(new URL("../../", import.meta.url));
 
 interface OpenDevices {
   devices: readonly Device[];
-  /** Writes the learned costs that are not written yet, then releases the locks of the devices. */
+  /** Writes the learned costs that are not on disk yet, then releases the locks of the devices. */
   release(): Promise<void>;
 }
 
-/** Opens the configured devices. Rejects with `DeviceLockedError` when another service holds one. */
+/**
+ * Opens the configured devices. Rejects with `DeviceLockedError` when another service holds one.
+ */
 async function openDevices(config: Config, env: Env, log: Logger): Promise<OpenDevices> {
   if (config.prover === "fake") {
     const startProver = () =>
@@ -79,7 +81,10 @@ async function openDevices(config: Config, env: Env, log: Logger): Promise<OpenD
   return { devices, release: releaseAll };
 }
 
-/** Undefined if the device has none, or if the file cannot be read, which is logged. */
+/**
+ * Reads a device's calibration, the input of a proof that is timed at start. Undefined without a
+ * path, or, with a warning in the log, if the file cannot be read.
+ */
 function calibrationAt(
   device: string,
   path: string | undefined,
@@ -93,11 +98,11 @@ function calibrationAt(
   }
 }
 
-/** Starts the service. Resolves with the exit code when a signal has ended it. */
+/** Runs the service until a signal has ended it, and resolves with the exit code. */
 export async function runService(config: Config, version: string, env: Env): Promise<number> {
   const log = createLog(config.logLevel);
   const policy = config.policy === undefined ? undefined : readPolicy(config.policy);
-  // Listens first, so that a signal during setup ends the service as a later one does.
+  // Before the setup, so that a signal during setup ends the service as a later signal does.
   const signals = new Signals();
   const { devices, release } = await openDevices(config, env, log);
   const service = await startService(config, {
@@ -115,8 +120,8 @@ export async function runService(config: Config, version: string, env: Env): Pro
 }
 
 /**
- * The first SIGTERM or SIGINT drains the service, the second kills the provers. A signal that arrives
- * before `end` takes effect there.
+ * The first SIGTERM or SIGINT drains the service, the second kills the provers. A signal that
+ * arrives before `end` is called takes effect when it is.
  */
 class Signals {
   private count = 0;

@@ -68,7 +68,7 @@ export function addServeCommand(program: Command, modules: CommandModules): void
   );
 }
 
-/** The error to report when the service cannot start. */
+/** Makes the error to report when the service cannot start or fails. */
 function serviceError(cause: unknown, { listen, admin, probes }: Config): CommandError {
   const doctor = "run 'lean-aggregator doctor' with the same settings to see what is missing";
   if (!isSystemError(cause) || cause.syscall !== "listen") {

@@ -1,7 +1,7 @@
 /**
  * The settings of `serve` and `doctor`: their flags, and how they are read. A flag wins over its
- * variable, a variable over the file, the file over the default. All errors are reported at once,
- * each under the name that the user typed.
+ * environment variable, a variable over the file of `--config`, the file over the default. All
+ * errors are reported at once, each under the name that the user typed.
  */
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
@@ -82,10 +82,10 @@ function settingsOptions(): Option[] {
 }
 
 export interface SettingSources {
-  /** Values by key of the configuration; undefined for a flag that was not given. */
+  /** Values of flags by setting, such as `deadlineMs`; undefined for a flag that was not given. */
   flags: Readonly<Record<string, unknown>>;
   env: Readonly<Record<string, string | undefined>>;
-  /** Path of a JSON object with values by key of the configuration. */
+  /** Path of a file with a JSON object of values by setting; undefined without `--config`. */
   file: string | undefined;
 }
 
@@ -97,7 +97,7 @@ export function sourcesOf(
   return { flags, env, file: typeof file === "string" ? file : undefined };
 }
 
-/** Throws `CommandError` with exit code 2 and all errors. */
+/** Reads the settings from all sources. Throws `CommandError` with exit code 2 and all errors. */
 export function readSettings(sources: SettingSources): Config {
   const { flags, env, file } = sources;
   const inFile = file === undefined ? {} : readSettingsFile(file);
@@ -108,11 +108,11 @@ export function readSettings(sources: SettingSources): Config {
   }
 }
 
-/** The error to report for wrong settings, each under the name that the user typed. */
+/** Makes the error to report for wrong settings: each has the name that the user typed. */
 export function settingsError(error: ConfigError, { flags, env, file }: SettingSources) {
   const isFlag = (key: string) => flags[key] !== undefined;
   const isVariable = (key: string) => env[variableOf(key)] !== undefined;
-  // A setting that is not given has the name that fits how the user gives the others.
+  // A missing setting is named as a variable if the user sets others by variables, not by flags.
   const wantsVariable = !settingKeys.some(isFlag) && settingKeys.some(isVariable);
   const nameOf = (key: string) => {
     if (isFlag(key)) return flagOf(key);
@@ -150,7 +150,7 @@ function readText(file: string): string {
   }
 }
 
-/** `--deadline-ms` sets `deadlineMs`. */
+/** The flag of a setting: `--deadline-ms` for `deadlineMs`. */
 function flagOf(key: string): string {
   return `--${key.replace(/[A-Z]/g, "-$&").toLowerCase()}`;
 }

@@ -46,7 +46,7 @@ Exit codes:
 `;
 
 const CALL_TIMEOUT_MS = 5000;
-/** Of the contract's 32 bits. The service has lower limits and says which. */
+/** Largest value of the flags, for a field of 32 bits. The service's own limits are lower. */
 const MS_MAX = 999_999_999;
 
 export interface SubmitOptions extends ConnectOptions {
@@ -54,9 +54,9 @@ export interface SubmitOptions extends ConnectOptions {
   json?: boolean;
   /** Also write the JSON lines to this file. */
   out?: string;
-  /** Replaces the file's deadline. Default: the file's, else the timeout of the call, 5 s. */
+  /** In milliseconds; replaces the file's deadline. Default: the file's, else 5000. */
   deadlineMs?: number;
-  /** Replaces the file's fence. Default: the file's, else the service's. */
+  /** In milliseconds; replaces the file's fence. Default: the file's, else the service's. */
   fenceMs?: number;
 }
 

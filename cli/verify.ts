@@ -1,4 +1,6 @@
-/** `lean-aggregator verify FILE`: asks a service to verify proofs against exactly the keys given. */
+/**
+ * `lean-aggregator verify FILE`: asks a service to verify proofs against exactly the keys given.
+ */
 import { create } from "@bufbuild/protobuf";
 import type { Command } from "commander";
 import type {
@@ -139,7 +141,7 @@ function verdictText(
   return `${formatTable(columns, verdicts)}\n${total}, verified by ${by}${simulated}\n`;
 }
 
-/** A request may leave the root out: the service computes it from the data. */
+/** Formats the root. A request may leave it out: the service computes it from the data. */
 function rootText(message: Uint8Array): string {
   return message.length === 0 ? "from the data" : `0x${Buffer.from(message).toString("hex")}`;
 }

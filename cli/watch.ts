@@ -47,8 +47,9 @@ export function addWatchCommand(program: Command, modules: CommandModules): void
 }
 
 /**
- * Resolves with `ok` when the signal aborts. Throws `CommandError` if the first connection fails;
- * once connected, it reconnects for ever.
+ * Prints results until `signal` aborts, then resolves with exit code 0. Rejects with `CommandError`
+ * if the first connection fails or the service refuses the stream. After another break it
+ * reconnects, for ever.
  */
 export async function watchCommand(
   options: WatchOptions,

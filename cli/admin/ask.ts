@@ -1,4 +1,6 @@
-/** One call of the operator's listener, and the flags that every `admin` command has. */
+/**
+ * Makes one call to the operator's listener, and has the flags that every `admin` command takes.
+ */
 import { toJsonString } from "@bufbuild/protobuf";
 import type { Command } from "commander";
 import { InvalidArgumentError, Option } from "commander";
@@ -18,7 +20,7 @@ export interface AdminOptions {
   /** Address of the operator's listener. */
   server: string;
   tokenFile?: string;
-  /** Print the whole message as JSON. */
+  /** Print the whole response as JSON. */
   json?: boolean;
 }
 
@@ -31,8 +33,8 @@ export function addAdminCommand(admin: Command, name: string, texts: CommandText
 }
 
 /**
- * Makes the call and prints the response, as `text` or as JSON with every field. Throws
- * `CommandError` when the call fails.
+ * Makes the call, prints the response as `text` formats it or as JSON with every field, and returns
+ * it. Rejects with `CommandError` when the call fails.
  */
 export async function ask<M extends AdminMethod>(
   method: M,

@@ -45,7 +45,7 @@ function sessionsText(sessions: readonly LiveSession[]): string {
   return sessions.length === 0 ? "no sessions in flight\n" : formatTable(columns, sessions);
 }
 
-/** `2 proved, running #7, 3 queued`, in the node's order; `#` is the attempt. */
+/** For example `2 proved, running #7, 3 queued`, in the node's order; `#7` is the attempt. */
 function groupsText(groups: readonly LiveGroup[]): string {
   const spans: { text: string; count: number }[] = [];
   for (const text of groups.map(groupText)) {

@@ -1,4 +1,4 @@
-/** `doctor`'s check of an address: can the service listen there, and if not, who does? */
+/** `doctor`'s check of an address: can the service listen there, and if not, what listens? */
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
@@ -14,14 +14,20 @@ import { fail, ok, warn } from "./finding.js";
 const ASK_TIMEOUT_MS = 1000;
 const GUARDED = "a service with a policy";
 
-/** How to ask a service of ours who it is. Each resolves with undefined for another program. */
+/**
+ * For each kind of listener, how to find out which lean-aggregator listens at an address. Each
+ * function resolves with a description, or with undefined for another program.
+ */
 const WHO = {
   nodes: whoOverGrpc,
   operator: whoOverAdmin,
   probes: whoAtProbes,
 } as const;
 
-/** @param tlsCertificate file of the certificate shown there; undefined for plain text */
+/**
+ * Checks whether `serve` can listen at the address.
+ * @param tlsCertificate file of the certificate that `serve` would use there; undefined: plain text
+ */
 export async function checkAddress(
   address: string,
   kind: keyof typeof WHO,
@@ -53,7 +59,7 @@ function todoFor(code: string): string {
   }
 }
 
-/** The code of the error, or undefined if the address can be bound. */
+/** Returns the error's code, such as `EADDRINUSE`, or undefined if the address can be bound. */
 async function bindError(address: string): Promise<string | undefined> {
   const server = createServer();
   server.listen(bindAddressOf(address));
@@ -101,9 +107,12 @@ async function whoOverAdmin(address: string): Promise<string | undefined> {
   }
 }
 
-/** Compares certificates only: a call could need a client certificate. */
+/**
+ * Compares the certificate shown with the one in the file. Makes no call, as a call could need a
+ * client certificate. Undefined for a program without TLS.
+ */
 async function whoOverTls(address: string, certificatePath: string): Promise<string | undefined> {
-  // Nothing is sent, so the peer need not be authentic.
+  // No data is sent, so the peer's certificate need not be trusted.
   const socket = connectTls({ ...bindAddressOf(address), rejectUnauthorized: false });
   try {
     await once(socket, "secureConnect", { signal: AbortSignal.timeout(ASK_TIMEOUT_MS) });
@@ -118,7 +127,7 @@ async function whoOverTls(address: string, certificatePath: string): Promise<str
   }
 }
 
-/** Undefined if the file is not a certificate, which another check reports. */
+/** Undefined if the file is not a certificate: another check reports that. */
 async function fingerprintOf(path: string): Promise<string | undefined> {
   try {
     return new X509Certificate(await readFile(path)).fingerprint256;
@@ -127,7 +136,7 @@ async function fingerprintOf(path: string): Promise<string | undefined> {
   }
 }
 
-/** A service of ours that denies the call because of its policy; undefined for other errors. */
+/** Describes a lean-aggregator whose policy denies the call; undefined for other errors. */
 function whoRefuses(error: unknown): string | undefined {
   return AggregatorError.from(error).kind === "unauthorized" ? GUARDED : undefined;
 }

@@ -1,4 +1,4 @@
-/** `lean-aggregator doctor`: its place in the program. `doctor.ts` has the checks. */
+/** `lean-aggregator doctor`: adds the command. The checks are in `doctor.ts`. */
 import type { Command } from "commander";
 import type { CommandModules } from "../io/command.js";
 import { addCommand, ending } from "../io/command.js";

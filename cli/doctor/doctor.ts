@@ -1,4 +1,4 @@
-/** The checks of `lean-aggregator doctor`: is this machine fit for `serve`, and what is to be done? */
+/** Runs the checks of `lean-aggregator doctor`: what does `serve` lack on this machine? */
 import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import type { Terminal } from "../io/command.js";
@@ -28,7 +28,10 @@ import { checkPolicy, checkTls } from "./file-checks.js";
 
 type Check = readonly [name: string, finding: Finding];
 
-/** Checks what `serve` needs with these settings. Resolves with 0 unless a check failed. */
+/**
+ * Checks what `serve` needs with these settings, and prints the findings. Resolves with the exit
+ * code: 1 if a check failed, otherwise 0.
+ */
 export async function doctor(
   config: Config,
   nodeRange: string,
@@ -52,7 +55,7 @@ export async function doctor(
   return checks.some(([, { level }]) => level === "fail") ? exitCodes.error : exitCodes.ok;
 }
 
-/** One line for each check: level, name and text. */
+/** Formats one line for each check: level, name and text. */
 export function report(checks: readonly Check[]): string {
   const width = Math.max(...checks.map(([name]) => name.length));
   const lines = checks.map(([name, { level, text }]) => {
@@ -78,7 +81,7 @@ function machineChecks(nodeRange: string): Check[] {
   ];
 }
 
-/** None for the fake prover, which needs no addon, backend or lock. */
+/** Checks what provers need. No checks for the fake prover, which has no addon, backend or lock. */
 function proverChecks(config: Config): Check[] {
   const { prover, devices, lockDir } = config;
   if (prover === "fake") return [];
@@ -95,7 +98,7 @@ function proverChecks(config: Config): Check[] {
   ];
 }
 
-/** Undefined if this system has no such file. */
+/** Returns the file's text; undefined if it cannot be read, as on another system. */
 function read(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");

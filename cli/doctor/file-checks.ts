@@ -7,7 +7,7 @@ import type { TlsSettings } from "../../server/net/tls-files.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 
-/** Automatic renewal happens well before this. */
+/** A certificate that expires this soon, in milliseconds, was not renewed automatically. */
 const SOON_MS = 7 * 86_400_000;
 
 export async function checkTls(settings: TlsSettings, nowUnixMs: number): Promise<Finding> {

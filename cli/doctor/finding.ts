@@ -2,7 +2,7 @@
 export interface Finding {
   /** `fail`: the service cannot start or prove. `warn`: it is slower or can do less. */
   level: "ok" | "warn" | "fail";
-  /** What was found and, unless it is ok, what to do. */
+  /** What was found and, unless the level is `ok`, what to do. */
   text: string;
 }
 

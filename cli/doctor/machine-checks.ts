@@ -3,11 +3,11 @@ import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 
 const GIB = 1024 ** 3;
-/** Peak of a prover with a few raw signatures, plus the service. */
+/** Peak memory of a prover with a few raw signatures, and the service's. */
 const MEMORY_BYTES_MIN = 1.25 * GIB;
-/** Peak of a prover with four children, plus the service. */
+/** Peak memory of a prover with four children, and the service's. */
 const MEMORY_BYTES_ENOUGH = 3 * GIB;
-/** Twice the service's streams of all nodes, if each node has one connection. */
+/** Twice the connections that the nodes' listener accepts: each takes one file descriptor. */
 const OPEN_FILES_ENOUGH = 1024;
 const CPU_FEATURES = ["avx2", "pclmulqdq"];
 
@@ -33,7 +33,12 @@ export function checkCpuFeatures(arch: string, cpuinfo: string | undefined): Fin
   );
 }
 
-/** @param allowedList the cores as the kernel lists them, such as `0-3,8`; undefined if unknown */
+/**
+ * @param allowed number of cores on which this process may run
+ * @param machine number of cores of the machine
+ * @param allowedList the allowed cores as the kernel lists them, such as `0-3,8`; undefined if
+ * unknown
+ */
 export function checkCores(
   allowed: number,
   machine: number,

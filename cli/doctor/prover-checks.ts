@@ -10,7 +10,7 @@ import { lockHolder } from "../../server/prover/device-lock.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 
-/** A cold import of the wheel reads about 30 MB. */
+/** In milliseconds. The first import of the wheel `py_lean_pq` reads about 30 MB from disk. */
 const IMPORT_TIMEOUT_MS = 30_000;
 
 export function checkAddon(load: () => unknown = loadAddon): Finding {
@@ -22,7 +22,7 @@ export function checkAddon(load: () => unknown = loadAddon): Finding {
   }
 }
 
-/** The backend's files exist, and its Python imports the prover. */
+/** Checks that the backend's files exist and that its Python imports the prover. */
 export function checkBackend(rootPath: string): Finding {
   try {
     const { library, config } = readBackendFile(rootPath);
@@ -44,7 +44,7 @@ export function checkBackend(rootPath: string): Finding {
   }
 }
 
-/** Only warns of a held lock: a running service is no fault, but a second one cannot start. */
+/** Only warns if the device is locked: the service that locked it may be the wanted one. */
 export function checkDeviceLock(
   lockPath: string,
   load: () => Pick<Addon, "lockFile"> = loadAddon,
@@ -69,7 +69,7 @@ export interface ConfinementFacts {
   devices: readonly { id: string; user?: DeviceConfig["user"] }[];
 }
 
-/** How provers are confined, and as which user they run. */
+/** Reports how provers are confined, and fails or warns about the user as which they run. */
 export function checkConfinement({ platform, uid, devices }: ConfinementFacts): Finding {
   const always = `no core dump, ${limits.proverFilesMax} descriptors, bounded files`;
   const onLinux = "no new privileges, no inspection of the service";
@@ -89,7 +89,7 @@ export function checkConfinement({ platform, uid, devices }: ConfinementFacts): 
   );
 }
 
-/** @param standbys for each device, as configured or as memory allows */
+/** @param standbys number of standby provers of each device, as configured or as memory allows */
 export function checkVerification(standbys: 0 | 1): Finding {
   if (standbys === 1) return ok("a standby process verifies what the other one proved");
   return warn("no standby, so a prover verifies its own proofs: add memory, or set --standby 1");

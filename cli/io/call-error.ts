@@ -1,4 +1,4 @@
-/** Failed calls as the command line reports them. */
+/** Turns failed calls into errors for the user of the command line. */
 import { AggregatorError } from "../../client/errors.js";
 import { CommandError } from "./command.js";
 
@@ -6,7 +6,7 @@ import { CommandError } from "./command.js";
 export type Listener = "service" | "operator";
 
 /**
- * The error to report for a failed call. A `CommandError` passes through.
+ * Returns the error to report for a failed call; a `CommandError` as it is.
  * @param server the address that was called
  */
 export function callError(
@@ -62,8 +62,8 @@ export function callError(
 }
 
 /**
- * The server's own words, or the reason why it cannot be reached, without what grpc-js puts around
- * them. They are only shown.
+ * Returns the server's message, or the reason why it cannot be reached, without the text that
+ * grpc-js adds. It is for people only.
  */
 function detailsOf({ cause, message }: AggregatorError): string {
   const has = cause instanceof Error && "details" in cause && typeof cause.details === "string";

@@ -1,6 +1,6 @@
 /**
- * What every command is built from: its place in the program, the terminal it prints to, its exit
- * code, and the error that ends it.
+ * The parts of every command: how it is added to the program, the terminal that it prints to, its
+ * exit codes, and the error that ends it.
  */
 import type { Command } from "commander";
 import { InvalidArgumentError, Option } from "commander";
@@ -8,7 +8,9 @@ import { InvalidArgumentError, Option } from "commander";
 /** Exit codes, for scripts. The help of each command lists those that it uses. */
 export const exitCodes = {
   ok: 0,
-  /** The service cannot be reached, refused the request, or lost it. A retry may succeed. */
+  /**
+   * The service cannot be reached, refused the request, or lost the session. A retry may succeed.
+   */
   error: 1,
   /** A flag, a setting or an input file is wrong. Nothing was sent. */
   usage: 2,
@@ -31,27 +33,27 @@ export interface Terminal {
   readStdin(): Promise<Uint8Array>;
 }
 
-/** What `main.ts` reads from the process and hands to the commands. */
+/** What `main.ts` passes to the commands from the process. */
 export interface CommandModules {
   env: Readonly<Record<string, string | undefined>>;
   terminal: Terminal;
   version: string;
   /** The `engines.node` of package.json, such as `>=20.11`. */
   nodeRange: string;
-  /** Returns a signal that aborts at SIGINT. Only a command that then ends by itself calls it. */
+  /** Returns a signal that aborts at SIGINT, which from then on does not end the process. */
   interrupted: () => AbortSignal;
   /** Ends the process with this code once everything printed has been written. */
   exit: (code: number) => void;
 }
 
-/** An error that ends the command with an exit code; default: 1. */
+/** An error that ends the command with `exitCode`; default: 1. */
 export class CommandError extends Error {
   override readonly name = "CommandError";
   readonly exitCode: number;
 
   /**
    * @param problem what is wrong, with the value or the place
-   * @param todo what the user can do about it, as an order
+   * @param todo what the user can do about it, in the imperative
    */
   constructor(problem: string, todo: string, options: ErrorOptions & { exitCode?: number } = {}) {
     super(`${problem}; ${todo}`, options);
@@ -59,7 +61,7 @@ export class CommandError extends Error {
   }
 }
 
-/** A wrong flag, setting or input file: exit code 2. */
+/** Returns the error for a wrong flag, setting or input file: exit code 2. */
 export function usageError(problem: string, todo: string, cause?: unknown): CommandError {
   return new CommandError(problem, todo, { exitCode: exitCodes.usage, cause });
 }
@@ -77,7 +79,7 @@ export function addCommand(parent: Command, name: string, texts: CommandTexts): 
   return parent.command(name).summary(summary).description(summary).addHelpText("after", help);
 }
 
-/** An action for commander that ends the process with the exit code to which `action` resolves. */
+/** Makes an action for commander: it ends the process with the exit code that `action` returns. */
 export function ending<Arguments extends unknown[]>(
   { exit }: Pick<CommandModules, "exit">,
   action: (...args: Arguments) => number | Promise<number>,
@@ -85,7 +87,7 @@ export function ending<Arguments extends unknown[]>(
   return async (...args) => exit(await action(...args));
 }
 
-/** A flag that takes whole milliseconds, from 1 to `maxMs`. */
+/** Makes a flag that takes whole milliseconds, from 1 to `maxMs`. */
 export function msOption(flags: string, description: string, maxMs: number): Option {
   return new Option(flags, description).argParser((text: string) => {
     const ms = /^\d{1,9}$/.test(text) ? Number(text) : 0;

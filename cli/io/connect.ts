@@ -1,4 +1,4 @@
-/** The client of a command, made from the flags that name the service and the caller. */
+/** Makes a command's client from the flags for the service's address, TLS and token. */
 import { readFileSync } from "node:fs";
 import type { Client } from "@grpc/grpc-js";
 import type { Command } from "commander";
@@ -12,16 +12,16 @@ import { reasonOf } from "./read-input.js";
 export interface ConnectOptions {
   /** Address of the service. */
   server: string;
-  /** PEM files, as in `TlsOptions`. Any of them turns TLS on. */
+  /** Paths of PEM files, and a name, as in `TlsOptions`. Any of these four turns TLS on. */
   tlsCa?: string;
   tlsCertificate?: string;
   tlsKey?: string;
   tlsServerName?: string;
-  /** File with the token. The token itself is never an argument: `ps` shows arguments to all. */
+  /** File with the token. The token itself is no argument, as `ps` shows arguments to all users. */
   tokenFile?: string;
 }
 
-/** Adds the flags of `ConnectOptions`. Their variables differ from those of `serve`. */
+/** Adds the flags of `ConnectOptions`, with other environment variables than those of `serve`. */
 export function addConnectOptions(command: Command): Command {
   return command
     .addOption(
@@ -60,7 +60,7 @@ export const tokenOption = () =>
     "LEAN_AGGREGATOR_TOKEN_FILE",
   );
 
-/** A client of the service. Throws `CommandError` with exit code 2 when a flag cannot be used. */
+/** Makes a client. Throws `CommandError` with exit code 2 when a flag cannot be used. */
 export function connect(options: ConnectOptions): AggregatorClient {
   const token = tokenOf(options.tokenFile);
   return withUsableFlags(
@@ -68,7 +68,7 @@ export function connect(options: ConnectOptions): AggregatorClient {
   );
 }
 
-/** A plain channel to the service, without a token. Throws as `connect` does. */
+/** Makes a bare grpc-js channel, which sends no token. Throws as `connect` does. */
 export function connectChannel(options: ConnectOptions): Client {
   return withUsableFlags(() => openChannel(channelOptions(options)));
 }
@@ -91,9 +91,9 @@ function withUsableFlags<T>(open: () => T): T {
 }
 
 /**
- * A function that returns the token in the file; undefined without a file. Reads the file at once,
- * to fail early, and again for each call, because tokens are replaced. Throws `CommandError` with
- * exit code 2 when the file cannot be read or is empty.
+ * Returns a function that gives the token in the file; undefined without a file. Reads the file
+ * now, to fail early, and again for each call, as the token may be replaced. Throws `CommandError`
+ * with exit code 2 when the file cannot be read now or is empty.
  */
 export function tokenOf(file: string | undefined): (() => string) | undefined {
   if (file === undefined) return undefined;
@@ -101,7 +101,7 @@ export function tokenOf(file: string | undefined): (() => string) | undefined {
   try {
     const first = read();
     if (first === "") throw new Error("the file is empty");
-    // A pipe can be read only once.
+    // A pipe can be read only once: then the first token stays in use.
     return () => readAgain(read) || first;
   } catch (cause) {
     const problem = `cannot read the token from --token-file ${file}: ${reasonOf(cause)}`;
@@ -113,6 +113,6 @@ function readAgain(read: () => string): string {
   try {
     return read();
   } catch {
-    return ""; // the file is being replaced; the service decides whether the old token still holds
+    return ""; // the file is being replaced; the service decides whether the old token is valid
   }
 }

@@ -1,4 +1,4 @@
-/** The lines of `--json`: one JSON object a line, each a message of the contract with one key. */
+/** The lines of `--json`: each is a response of the service as one JSON object. */
 import { closeSync, openSync, writeSync } from "node:fs";
 import { create, toJsonString } from "@bufbuild/protobuf";
 import { Option } from "commander";
@@ -15,12 +15,12 @@ import { reasonOf } from "./read-input.js";
 
 export const jsonLinesOption = () => new Option("--json", "print one JSON object a line");
 
-/** `{"accepted": …}` or `{"skipped": …}`. */
+/** The line for the answer to a submission: `{"accepted": …}` or `{"skipped": …}`. */
 export function answerJsonLine(answer: SubmitSnapshotResponse): string {
   return `${toJsonString(SubmitSnapshotResponseSchema, answer)}\n`;
 }
 
-/** `{"outcome": …}`, `{"summary": …}` and so on, with the cursor if there is one. */
+/** The line for a streamed event: `{"outcome": …}`, `{"summary": …}` and so on, with its cursor. */
 export function eventJsonLine(
   event: StreamResultsResponse["event"],
   cursor: StreamResultsResponse["cursor"] = "",
@@ -30,8 +30,9 @@ export function eventJsonLine(
 }
 
 /**
- * The file of `--out`, written from the start. Opened before any work, so that a wrong name costs
- * none. Throws `CommandError` with exit code 2 when it cannot be opened.
+ * The file of `--out`; its old content is deleted. Make it before any call, so that a wrong name is
+ * reported first. The constructor throws `CommandError` with exit code 2 for a file that cannot be
+ * opened.
  */
 export class LinesFile {
   readonly #descriptor: number;

@@ -1,4 +1,4 @@
-/** Outcomes as people read them: a table, or one line for each as it arrives. */
+/** Formats outcomes for people: as a table, or one line for each as it arrives. */
 import { bitsToIndices } from "../../proto/bitlist.js";
 import type {
   LeftOut,
@@ -62,7 +62,9 @@ export function summaryLine({ slot, groups, proved, provedLate, durationMs }: Su
   return `slot ${slot}: ${proved + provedLate} of ${groups} groups proved${late} in ${durationMs} ms`;
 }
 
-/** The name of an enum value as the documents write it; `unknown` for a newer service's value. */
+/**
+ * An enum value's name in lower case, as in the documents; `unknown` if this version has no name.
+ */
 export function lower(name: string | undefined): string {
   return name?.toLowerCase() ?? "unknown";
 }

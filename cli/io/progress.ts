@@ -1,4 +1,4 @@
-/** Shows on stderr that work goes on: one line, rewritten on a terminal, else printed every 5 s. */
+/** A progress line on stderr: rewritten in place on a terminal, else printed every 5 s. */
 import type { Terminal } from "./command.js";
 
 const REWRITE_MS = 250;
@@ -24,7 +24,7 @@ export class Progress {
     );
   }
 
-  /** Clears the line before other output; the next tick prints it again. */
+  /** Clears the line before other output; it comes back within 250 ms. */
   clear(): void {
     if (this.terminal.isErrTty) this.terminal.err(CLEAR_LINE);
   }

@@ -5,12 +5,12 @@ import { fromBinary, fromJson } from "@bufbuild/protobuf";
 import type { Terminal } from "./command.js";
 import { usageError } from "./command.js";
 
-/** Names standard input, which is read as JSON. */
+/** The file name that stands for standard input, which is read as JSON. */
 const STDIN = "-";
 
 export const nameOf = (file: string) => (file === STDIN ? "standard input" : file);
 
-/** The bytes of a file or of standard input. Throws a usage error when they cannot be read. */
+/** Reads a file or standard input. Rejects with a usage error (exit code 2) when it cannot. */
 export async function readInput(file: string, terminal: Terminal): Promise<Uint8Array> {
   try {
     return file === STDIN ? await terminal.readStdin() : await readFile(file);
@@ -20,7 +20,7 @@ export async function readInput(file: string, terminal: Terminal): Promise<Uint8
   }
 }
 
-/** Throws a usage error that says where the text stops being JSON. */
+/** Parses JSON. Throws a usage error with line and column where the text is not JSON. */
 export function parseJson(text: string, file: string): JsonValue {
   try {
     return JSON.parse(text) as JsonValue;
@@ -30,7 +30,7 @@ export function parseJson(text: string, file: string): JsonValue {
   }
 }
 
-/** Throws a usage error that names the field. */
+/** Converts JSON to a message. Throws a usage error that names the invalid field. */
 export function messageFromJson<D extends DescMessage>(
   schema: D,
   json: JsonValue,
@@ -46,7 +46,7 @@ export function messageFromJson<D extends DescMessage>(
   }
 }
 
-/** A message from JSON, or from its binary form if the file's name ends in `.bin`. */
+/** Reads a message as JSON, or in binary if the file's name ends in `.bin`. Throws usage errors. */
 export async function readMessage<D extends DescMessage>(
   schema: D,
   file: string,
@@ -58,7 +58,7 @@ export async function readMessage<D extends DescMessage>(
     : messageFromJson(schema, parseJson(Buffer.from(bytes).toString(), file), file);
 }
 
-/** Throws a usage error when the bytes are not the binary form of the message. */
+/** Decodes a binary message. Throws a usage error when the bytes are not such a message. */
 export function messageFromBinary<D extends DescMessage>(
   schema: D,
   bytes: Uint8Array,
@@ -72,7 +72,7 @@ export function messageFromBinary<D extends DescMessage>(
   }
 }
 
-/** ` at line L column C`, or nothing where the engine's message has no "position N". */
+/** Returns ` at line L column C`, or "" if the error of `JSON.parse` has no "position N". */
 function placeOf(error: unknown, text: string): string {
   const position = /\bposition (\d+)/.exec(messageOf(error))?.[1];
   if (position === undefined) return "";
@@ -80,7 +80,7 @@ function placeOf(error: unknown, text: string): string {
   return ` at line ${lines.length} column ${(lines.at(-1)?.length ?? 0) + 1}`;
 }
 
-/** `no such file or directory` of `ENOENT: no such file or directory, open 'x'`. */
+/** Shortens `ENOENT: no such file or directory, open 'x'` to `no such file or directory`. */
 export function reasonOf(error: unknown): string {
   return messageOf(error).replace(/^[A-Z]+: |, \w+( '.*')?$/g, "");
 }

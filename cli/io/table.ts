@@ -1,9 +1,9 @@
-/** Aligned columns of plain text. */
+/** One column of a table in plain text. */
 export interface Column<Row> {
   title: string;
-  /** Numbers are aligned right. Default: left. */
+  /** Use "right" for numbers. Default: "left". */
   align?: "left" | "right";
-  /** Least width in characters, for rows that are printed one at a time. Default: the title's. */
+  /** Least width in characters, for rows printed one at a time. Default: the title's length. */
   width?: number;
   cell(row: Row): string;
 }
