@@ -1,8 +1,8 @@
 /**
  * Every declaration of the native addon, the meaning of its statuses, and the one place that loads
- * it. The addon holds no policy: it loads a backend, copies inputs in, computes off the event loop
- * and copies outputs out. Only a prover process (`server/prover/child-main.ts`) opens a backend; the
- * service uses the addon for locks and to confine itself.
+ * it. The addon decides nothing: it loads a backend, copies inputs in, computes off the event loop
+ * and copies outputs out. Only a prover process (`server/prover/child-main.ts`) opens a backend;
+ * the service uses the addon for locks and to confine itself.
  */
 import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
@@ -22,7 +22,7 @@ export interface BackendDescription {
   rawsMax: number;
   /** Bit n is set when `logInvRate` n is offered; 0 means one rate only, the default. */
   rates: number;
-  /** A proof verifies only against keys in the order in which it was made. */
+  /** True when a proof verifies only against its keys in the order that the prover was given. */
   keyOrderMatters: boolean;
 }
 
@@ -30,7 +30,7 @@ export interface BackendDescription {
 export interface SignedMessage {
   /** `hash_tree_root(AttestationData)`, 32 bytes. */
   root: Uint8Array;
-  /** `AttestationData.slot`, the leaf index, u32. */
+  /** `AttestationData.slot`, which is also the leaf index; a u32. */
   slot: number;
 }
 
@@ -43,7 +43,7 @@ export interface AggregateClaim {
 /** The result for one raw signature. `wrong_leaf`: its leaf index is not the message's slot. */
 export type SignatureVerdict = "ok" | "bad_signature" | "wrong_leaf";
 
-/** One open backend. Each promise rejects with an `Error` that has the ABI's `status`. */
+/** One open backend. Promises reject with an `Error` whose `status` is a `lean_prover_status`. */
 export interface NativeProver {
   describe(): BackendDescription;
   /** Resolves to one `lean_prover_status` for each key, in the order of the keys. */
@@ -58,12 +58,12 @@ export interface NativeProver {
     children: readonly AggregateClaim[],
     logInvRate: number,
   ): Promise<Uint8Array>;
-  /** Idempotent; later calls throw. */
+  /** Closes the backend once no call runs. Idempotent; the other methods throw afterwards. */
   close(): void;
 }
 
 export interface Addon {
-  /** Loads the library and sets the prover up off the event loop, which takes seconds. */
+  /** Loads the library and sets the prover up, which takes seconds. Rejects as `NativeProver`. */
   open(libraryPath: string, config: string): Promise<NativeProver>;
   /** Linux: delivers SIGKILL to this process when its parent dies. Elsewhere no effect. */
   dieWithParent(): void;
@@ -73,11 +73,13 @@ export interface Addon {
    */
   lockFile(path: string): number;
   /**
-   * Lowers a limit of this process until it ends: bytes of a core dump, open descriptors, or bytes of a
-   * file that it writes. A lower limit stays.
+   * Lowers a limit of this process, until it ends, to `most`: the bytes of a core dump, the open
+   * descriptors, or the bytes of a file that it writes. A limit that is lower already stays.
    */
   limitResource(resource: "core" | "files" | "fileBytes", most: number): void;
-  /** Linux: children inherit only descriptors that are passed to them. Node ensures it elsewhere. */
+  /**
+   * Linux: children inherit only descriptors that are passed to them. Node ensures it elsewhere.
+   */
   hideDescriptors(): void;
   /** Linux: programs that this process executes from now on gain no privileges. */
   forbidNewPrivileges(): void;
@@ -89,7 +91,7 @@ export interface Addon {
 
 const ADDON_FILE = "build/Release/lean_aggregator.node";
 
-/** Loads the compiled addon. The error names the paths that were tried and what to do. */
+/** Loads the compiled addon. Throws when it is not built; the error lists the paths tried. */
 export function loadAddon(): Addon {
   const roots = ["..", "../.."].map((up) => fileURLToPath(new URL(up, import.meta.url)));
   const candidates = roots.map((root) => `${root.replace(/\/$/, "")}/${ADDON_FILE}`);

@@ -1,6 +1,7 @@
 // Compiles each native part that is older than its sources: the addon (node-gyp), the backend
-// build/lean_pq.so and the conformance program. With --asan also the backend, the conformance program
-// and the ABI's fuzzer under AddressSanitizer, as build/{lean_pq-asan.so,conformance-asan,fuzz-asan}.
+// build/lean_pq.so and the conformance program. With --asan also the backend, the conformance
+// program and the ABI's fuzzer under AddressSanitizer, as
+// build/{lean_pq-asan.so,conformance-asan,fuzz-asan}.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync, utimesSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -18,7 +19,7 @@ function fail(text) {
   process.exit(1);
 }
 
-/** Runs a command that makes the output. Its own messages go to the terminal. */
+/** Runs the command that makes `output`; its messages go to the terminal. Exits when it fails. */
 function run(output, command, args) {
   const done = spawnSync(command, args, { cwd: ROOT, stdio: "inherit" });
   if (done.status === 0) return;
@@ -33,6 +34,7 @@ function run(output, command, args) {
   );
 }
 
+/** Exits with advice when the command is not installed; `why` says what it is needed for. */
 function checkTool(command, why) {
   if (spawnSync(command, ["--version"], { stdio: "ignore" }).error === undefined) return;
   fail(
@@ -58,7 +60,7 @@ function isStale(output, inputs) {
   return all.some((input) => statSync(join(ROOT, input)).mtimeMs > made);
 }
 
-/** Compiles a stale output, under another name first: a failed build leaves no partial output. */
+/** Compiles the output if stale, under another name first: a failure leaves no partial output. */
 function compile(compiler, output, inputs, args) {
   if (!isStale(output, inputs)) return;
   console.log(`native: compiling ${output}`);
@@ -82,7 +84,7 @@ function buildAddon() {
   if (!hasHeaders) console.log(`native: no Node headers in ${prefix}; node-gyp may download them`);
   // Not 'rebuild', which empties build/: setup.mjs keeps its manifest there.
   run(output, gyp, ["configure", "build", "--loglevel=warn", ...options]);
-  // make does not touch an output that it finds up to date.
+  // make leaves the time of an output that it finds up to date, which would stay stale here.
   utimesSync(join(ROOT, output), new Date(), new Date());
 }
 

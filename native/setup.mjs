@@ -1,6 +1,7 @@
 // Sets up the prover's Python: finds an interpreter with a shared libpython, makes .prover-venv,
-// installs the pinned wheel and writes build/lean_pq.json, from which the service makes the backend's
-// configuration. `make setup` runs it; it does nothing when all of that is in place.
+// installs the pinned wheel and writes build/lean_pq.json, from which the service makes the
+// backend's configuration. `make setup` runs this script, which does nothing when all of that is in
+// place.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -37,7 +38,7 @@ print(json.dumps({"version": importlib.metadata.version("py-lean-pq"),
                   "sitepackages": sysconfig.get_path("purelib")}))
 `;
 
-/** The JSON that the interpreter printed, or null when it could not run the script. */
+/** What the script printed as JSON in this interpreter, or null when it could not run. */
 function ask(python, script) {
   const run = spawnSync(python, ["-I", "-c", script], { encoding: "utf8" });
   if (run.error !== undefined || run.status !== 0) return null;
@@ -48,7 +49,7 @@ function ask(python, script) {
   }
 }
 
-/** Why an interpreter cannot run the prover, or null when it can. */
+/** Why the interpreter that `PROBE` described cannot run the prover, or null when it can. */
 function faultOf(found) {
   if (found === null) return "is not installed, or does not start";
   const [major, minor] = found.version;
@@ -88,7 +89,7 @@ function fail(text) {
   process.exit(1);
 }
 
-/** Runs one step of the setup. Its own messages go to the terminal; `advice` says what to do. */
+/** Runs one step of the setup; its messages go to the terminal. Exits with `advice` on failure. */
 function run(step, advice, command, args) {
   console.log(`prover: ${step}`);
   const done = spawnSync(command, args, { stdio: "inherit" });

@@ -1,6 +1,6 @@
 /*
  * lean_aggregator.node: loads a backend of lean_prover.h for the prover process and offers the few
- * system calls that Node lacks. It holds no policy. `native/addon.ts` declares all of it.
+ * system calls that Node lacks. It decides nothing. `native/addon.ts` declares all of it.
  */
 #include <napi.h>
 
@@ -9,7 +9,7 @@
 
 namespace {
 
-/* JavaScript thread, once for each environment. */
+/* Runs on the JavaScript thread, once for each Node environment (main or worker thread). */
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   auto *state = new lean_aggregator::EnvironmentState;
   state->prover_class = Napi::Persistent(lean_aggregator::Prover::define(env));

@@ -1,6 +1,6 @@
 /*
- * Copies JavaScript arguments into plain C++ values. Each function throws a TypeError that names
- * the argument and what it must be. JavaScript thread only.
+ * Copies JavaScript arguments into plain C++ values. `name` is the argument's name; a value of
+ * another kind throws a TypeError with that name and what it must be. JavaScript thread only.
  */
 #ifndef LEAN_AGGREGATOR_ARGUMENTS_H
 #define LEAN_AGGREGATOR_ARGUMENTS_H
@@ -19,11 +19,11 @@ uint32_t read_u32(const Napi::Value &value, const std::string &name);
 std::vector<uint32_t> read_u32_list(const Napi::Value &value, const std::string &name);
 lean_prover_message read_message(const Napi::Value &value, const std::string &name);
 
-/* Packed keys; their length is a multiple of the description's key size. */
+/* Keys, packed without gaps; their length is a multiple of the description's key size. */
 std::vector<uint8_t> read_keys(const Napi::Value &value, const std::string &name,
                                const lean_prover_description &description);
 
-/* Packed signatures, one for each key. */
+/* Signatures, packed in the order of the keys, one for each key. */
 std::vector<uint8_t> read_signatures(const Napi::Value &value, const std::string &name,
                                      const std::vector<uint8_t> &keys,
                                      const lean_prover_description &description);

@@ -8,7 +8,7 @@ namespace {
 
 Outcome unavailable(std::string message) { return {LEAN_PROVER_UNAVAILABLE, std::move(message)}; }
 
-/* The error buffer of one call. */
+/* The error buffer of one call, and the Outcome that it becomes. */
 class ErrorText {
  public:
   char *buffer() { return text_; }
@@ -34,7 +34,7 @@ bool find(void *loaded, const char *name, Function &function) {
 
 Outcome Library::open(const std::string &path, const std::string &config,
                       std::shared_ptr<Library> &library) {
-  // Never unloaded after it has run: a backend may leave threads behind, as py-lean-pq does.
+  // The library is never unloaded: a backend may leave threads behind, as py-lean-pq does.
   void *loaded = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (loaded == nullptr) {
     const char *why = dlerror();
@@ -93,7 +93,7 @@ lean_prover_aggregate_claim Library::view(const Claim &claim) const {
 
 Outcome Library::verify_signatures(const SignedKeys &input, std::vector<uint8_t> &verdicts) const {
   const lean_prover_keys keys = packed(input.keys);
-  // An entry that the backend skips must not count as verified.
+  // A verdict that the backend does not write must not mean that the signature is verified.
   verdicts.assign(keys.count, static_cast<uint8_t>(LEAN_PROVER_INTERNAL));
   ErrorText error;
   return error.outcome(verify_signatures_(handle_, &input.message, keys, input.signatures.data(),

@@ -1,6 +1,6 @@
 /*
  * A loaded backend library and its one open handle. The JavaScript object and every running worker
- * share it, so the handle outlives each call; the last owner closes it.
+ * own the Library together, so the handle outlives each call; the last owner closes the handle.
  */
 #ifndef LEAN_AGGREGATOR_LIBRARY_H
 #define LEAN_AGGREGATOR_LIBRARY_H
@@ -34,7 +34,8 @@ struct Claim {
 
 class Library {
  public:
-  /* Loads and sets up, which takes seconds, on any thread. Sets `library` only on success. */
+  /* Loads the library at `path` and opens its handle, which takes seconds. For any thread. Sets
+   * `library` only on success. */
   static Outcome open(const std::string &path, const std::string &config,
                       std::shared_ptr<Library> &library);
   ~Library();
@@ -43,7 +44,7 @@ class Library {
 
   const lean_prover_description &description() const { return description_; }
 
-  /* The calls of the C ABI, on any thread. */
+  /* The calls of the C ABI, for any thread. The last argument is set only on LEAN_PROVER_OK. */
   Outcome verify_signatures(const SignedKeys &input, std::vector<uint8_t> &verdicts) const;
   Outcome verify_aggregate(const lean_prover_message &message, const Claim &claim) const;
   Outcome aggregate(const SignedKeys &input, const std::vector<Claim> &children,

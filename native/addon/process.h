@@ -16,10 +16,11 @@ Napi::Value lock_file(const Napi::CallbackInfo &info);
 void limit_resource(const Napi::CallbackInfo &info);
 
 /* Linux: programs executed from now on inherit only the standard descriptors and those passed to
- * them. Elsewhere Node ensures it. */
+ * them. On other systems Node ensures that. */
 void hide_descriptors(const Napi::CallbackInfo &info);
 
-/* Linux: this thread, and what it starts from now on, gains no privileges by executing a file. */
+/* Linux: this thread, and any thread or process that it starts from now on, gains no privileges by
+ * executing a file. */
 void forbid_new_privileges(const Napi::CallbackInfo &info);
 
 /* Linux: no core dump, and only root can inspect or trace this process. */

@@ -92,7 +92,7 @@ class AggregateWorker final : public Worker {
   std::vector<uint8_t> proof_;
 };
 
-/* Reads the first three arguments of two methods: m, keys, signatures. */
+/* Reads m, keys and signatures, the first arguments of verifySignatures and aggregate. */
 SignedKeys read_signed_keys(const Napi::CallbackInfo &info,
                             const lean_prover_description &description) {
   SignedKeys input;
@@ -120,7 +120,7 @@ Napi::Function Prover::define(Napi::Env env) {
 }
 
 Prover::Prover(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Prover>(info) {
-  // JavaScript can reach this as prover.constructor.
+  // JavaScript can call this constructor as prover.constructor.
   if (!info[0].IsExternal()) {
     throw Napi::TypeError::New(info.Env(), "only open() makes a prover");
   }
@@ -174,7 +174,7 @@ Napi::Value Prover::aggregate(const Napi::CallbackInfo &info) {
 }
 
 void Prover::close(const Napi::CallbackInfo &) {
-  // Running workers share the library; the last owner closes it.
+  // Running workers own the library too; its last owner closes it.
   library_.reset();
 }
 

@@ -1,7 +1,7 @@
 /*
- * The object that `open` resolves to. Its methods run on the JavaScript thread: they copy their
- * arguments and queue a worker. The worker computes on a thread of libuv's pool and settles its
- * promise on the JavaScript thread.
+ * The object that the addon's `open` resolves to. Its methods run on the JavaScript thread: they
+ * copy their arguments and queue a worker. The worker computes on a thread of libuv's pool and
+ * settles the method's promise on the JavaScript thread.
  */
 #ifndef LEAN_AGGREGATOR_PROVER_H
 #define LEAN_AGGREGATOR_PROVER_H
@@ -21,7 +21,7 @@ class Prover : public Napi::ObjectWrap<Prover> {
  public:
   static Napi::Function define(Napi::Env env);
 
-  /* Only open_prover constructs it, with an External of std::shared_ptr<Library>. */
+  /* Only open_prover constructs a Prover, from an External of std::shared_ptr<Library>. */
   explicit Prover(const Napi::CallbackInfo &info);
 
  private:
@@ -37,7 +37,7 @@ class Prover : public Napi::ObjectWrap<Prover> {
   std::shared_ptr<Library> library_;  // empty once closed
 };
 
-/* State of one environment: the main thread or a worker thread. */
+/* State of one Node environment: of the main thread or of a worker thread. */
 struct EnvironmentState {
   Napi::FunctionReference prover_class;
 };

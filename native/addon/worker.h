@@ -1,6 +1,7 @@
 /*
- * An AsyncWorker that owns its inputs as plain C++ values and settles a promise. A status that is
- * not an answer rejects the promise with an Error that has the property `status`.
+ * One call that computes on a pool thread. It owns its inputs as plain C++ values and settles a
+ * promise. A status for which is_answer() is false rejects the promise with an Error that has the
+ * status as its property `status`.
  */
 #ifndef LEAN_AGGREGATOR_WORKER_H
 #define LEAN_AGGREGATOR_WORKER_H
@@ -18,7 +19,7 @@ class Worker : public Napi::AsyncWorker {
   explicit Worker(Napi::Env env)
       : Napi::AsyncWorker(env, "lean_aggregator"), deferred_(Napi::Promise::Deferred::New(env)) {}
 
-  /* JavaScript thread. The worker deletes itself after it has settled the promise. */
+  /* JavaScript thread. Returns the promise, after which the worker deletes itself. */
   static Napi::Value start(Worker *worker) {
     const Napi::Value promise = worker->deferred_.Promise();
     worker->Queue();
@@ -29,10 +30,10 @@ class Worker : public Napi::AsyncWorker {
   /* Pool thread: no Napi value may be touched. */
   virtual Outcome compute() = 0;
 
-  /* JavaScript thread: the value of the promise. */
+  /* JavaScript thread: the value to which the promise resolves. */
   virtual Napi::Value result(Napi::Env env) = 0;
 
-  /* True when result() holds the answer for this status. */
+  /* True when the promise resolves to result() after this status. */
   virtual bool is_answer(lean_prover_status status) const { return status == LEAN_PROVER_OK; }
 
   Outcome outcome_;

@@ -30,7 +30,7 @@ static void check(bool passed, const char *sentence) {
   error[0] = '\0';
 }
 
-/* A refusal must also give its reason, in a terminated string. */
+/* Checks the status of a refusal, and that its reason is there as a NUL-terminated text. */
 static void check_refused(lean_prover_status got, lean_prover_status wanted, const char *sentence) {
   const bool has_text = error[0] != '\0' && memchr(error, '\0', sizeof error) != NULL;
   if (got != wanted) printf("     status %d, wanted %d\n", (int)got, (int)wanted);
@@ -75,7 +75,7 @@ static void check_signatures(void) {
   for (size_t i = 0; i < count; i++) good += verdicts[i] == LEAN_PROVER_OK;
   check(status == LEAN_PROVER_OK && good == count, "verifies every signature of the inputs");
 
-  /* The last byte of the first signature changed, and the second under the third key. */
+  /* The first signature has its last byte changed, and the second has the third key. */
   uint8_t *tampered = copy(inputs.signatures, count * inputs.signature_bytes);
   uint8_t *keys = copy(inputs.raws.bytes, count * inputs.key_bytes);
   tampered[inputs.signature_bytes - 1] ^= 1;
@@ -124,7 +124,7 @@ static void check_child(void) {
   check_refused(library.verify_aggregate(prover, &other, &child, error), LEAN_PROVER_BAD_AGGREGATE,
                 "refuses a proof of another message");
 
-  /* Header, middle and end, so that both the parser and the verifier are tested. */
+  /* Bytes of header, middle and end, so that both the parser and the verifier are tested. */
   const size_t places[] = {0, 8, child.proof_bytes / 2, child.proof_bytes - 1};
   bool all_refused = true;
   for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
@@ -219,7 +219,7 @@ static void *prove_many(void *unused) {
   return NULL;
 }
 
-/* Verifies several times, which must all end before the proof does. */
+/* Verifies several times during one proof; all must end before the proof does. */
 static void check_verifies_while_proving(void) {
   pthread_t thread;
   if (pthread_create(&thread, NULL, prove_many, NULL) != 0) cannot_start("thread", "not started");

@@ -4,10 +4,10 @@
  *   fuzz LIBRARY CONFIGFILE VECTORSDIR SEED SECONDS [ONLY]
  *
  * Each execution is one call with a mutation of the good inputs in VECTORSDIR: changed bytes, other
- * lengths, NULL pointers, counts larger than the buffer. It depends only on SEED and its number;
- * ONLY runs the execution of that number. Every input lies in memory of exactly its size, and every
- * answer is checked against the header. Prints a line each second. Exits 0 when every answer is
- * right, 1 when one is wrong, 2 when it cannot start.
+ * lengths, NULL pointers, counts larger than the buffer. An execution depends only on SEED and its
+ * number; with ONLY, just the execution of that number runs. Every input lies in memory of exactly
+ * its size, and every answer is checked against the header. Prints a line each second. Exits 0 when
+ * every answer is right, 1 when one is wrong, 2 when it cannot start.
  */
 #include "subject.h"
 
@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 enum { RAWS_MAX = 6, CHILDREN_MAX = 2, STATUSES = LEAN_PROVER_INTERNAL + 1 };
-/* One call in PROVE_EVERY may prove, because a proof takes a second. */
+/* Of the calls that would prove, one in PROVE_EVERY / 10 is made: a proof takes a second. */
 enum { PROVE_EVERY = 400 };
 
 static lean_prover *prover;
@@ -28,7 +28,7 @@ static lean_prover_description description;
 static unsigned long execution;
 static unsigned long statuses[STATUSES];
 
-/* splitmix64: well-mixed numbers from any state. */
+/* The next random number, by splitmix64, which is well mixed from any state. */
 static uint64_t state;
 static uint64_t next(void) {
   uint64_t mixed = (state += 0x9e3779b97f4a7c15u);
@@ -39,14 +39,14 @@ static uint64_t next(void) {
 static size_t below(size_t bound) { return next() % bound; }
 static bool one_in(size_t times) { return below(times) == 0; }
 
-/* The buffer holds text only when the call failed. */
+/* Prints a wrong answer and exits. `error` holds text only when the call failed. */
 static void fail(const char *fault, lean_prover_status status, const char *error) {
   const char *text = error == NULL || status == LEAN_PROVER_OK ? "no text" : error;
   printf("FOUND execution %lu: %s (status %d: %s)\n", execution, fault, (int)status, text);
   exit(1);
 }
 
-/* The inputs of one call, each in memory of its own. */
+/* The inputs of one call, each in memory of exactly its size. */
 static struct {
   lean_prover_message *message;
   size_t raws;
@@ -58,6 +58,7 @@ static struct {
   bool is_child_good[CHILDREN_MAX];
 } call;
 
+/* Changes up to three bytes, in half of the calls none. Returns whether it did. */
 static bool change(uint8_t *bytes, size_t length) {
   if (length == 0 || one_in(2)) return false;
   for (size_t count = 1 + below(3); count > 0; count--) {
@@ -85,6 +86,7 @@ static void make_raws(void) {
   }
 }
 
+/* Makes a claim from the good one. Returns true when it is left good. */
 static bool make_claim(lean_prover_aggregate_claim *claim) {
   const lean_prover_aggregate_claim good = inputs.child;
   const size_t key_bytes = inputs.key_bytes;
@@ -127,7 +129,7 @@ static void free_call(void) {
   free(call.message);
 }
 
-/* Checks what every answer must satisfy. Without a buffer there is no text to check. */
+/* Checks what every answer must satisfy. `error` is NULL when the call had no error buffer. */
 static void check_answer(lean_prover_status status, char *error) {
   if ((int)status < 0 || status > LEAN_PROVER_INTERNAL) fail("the status is unknown", status, "");
   const bool has_end = error == NULL || memchr(error, '\0', LEAN_PROVER_ERROR_BYTES) != NULL;
@@ -147,8 +149,8 @@ static void must_be_invalid(lean_prover_status status, const char *error) {
 }
 
 /*
- * A count larger than any buffer, which must be refused before the buffer is read. One of them
- * overflows to the size of a single item.
+ * A count larger than any buffer, which must be refused before the buffer is read. One of the four
+ * counts, multiplied by item_bytes, overflows to about the size of a single item.
  */
 static size_t huge_count(size_t allowed_max, size_t item_bytes) {
   const size_t wraps = item_bytes == 1 ? SIZE_MAX : SIZE_MAX / item_bytes + 2;
@@ -191,7 +193,7 @@ static void verify_signatures(char *error) {
   free(verdicts);
 }
 
-/* Makes the claim invalid. Returns true when the library must refuse it. */
+/* Makes the claim invalid and returns true; false where the library has no limit to exceed. */
 static bool spoil(lean_prover_aggregate_claim *claim) {
   switch (below(5)) {
     case 0: claim->proof = NULL; return true;
@@ -305,7 +307,7 @@ static double now(void) {
   return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* AddressSanitizer reports and aborts; this adds the number of the call. */
+/* AddressSanitizer reports a fault and aborts; this adds the number of the execution. */
 static void report_crash(int signal_number) {
   char text[64];
   const int length = snprintf(text, sizeof text, "FOUND execution %lu: a crash\n", execution);

@@ -8,7 +8,7 @@
 //   wrong-leaf key, wrong-leaf signature                      valid for root, but at another leaf
 //   u32 child_keys, child_keys keys, u32 proof_bytes, proof   a proof over some of the raws
 // OUTDIR/config.txt: the lean_pq backend's config, from build/lean_pq.json.
-// A backend of another scheme needs its own inputs.bin in the same layout.
+// To test a backend of another scheme, write an inputs.bin of that scheme in the same layout.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -40,6 +40,7 @@ static uint8_t *read_whole(const char *path, size_t *length) {
 static size_t cursor;
 static size_t input_length;
 
+/* The next bytes of inputs.bin. */
 static const uint8_t *take(size_t length) {
   if (length > input_length - cursor) cannot_start("inputs.bin", "ends too early");
   const uint8_t *at = inputs.file + cursor;
@@ -82,7 +83,7 @@ char *read_text(const char *path) {
   return (char *)read_whole(path, &length);
 }
 
-/* POSIX returns functions as data pointers, a cast that ISO C forbids, so copy the bits. */
+/* dlsym returns a function as a data pointer. ISO C forbids that cast, so the bits are copied. */
 static void resolve(void *loaded, const char *name, void *function) {
   void *found = dlsym(loaded, name);
   if (found == NULL) cannot_start(name, "is not exported");

@@ -7,6 +7,7 @@
 
 #include "../include/lean_prover.h"
 
+/* The functions of the library under test. */
 extern struct library {
   lean_prover_status (*open)(const char *, lean_prover **, char *);
   lean_prover_status (*describe)(lean_prover *, lean_prover_description *);
@@ -21,6 +22,7 @@ extern struct library {
   void (*close)(lean_prover *);
 } library;
 
+/* The content of inputs.bin; inputs.mjs describes its layout. */
 extern struct inputs {
   uint8_t *file;
   uint32_t key_bytes;
@@ -33,6 +35,7 @@ extern struct inputs {
   lean_prover_aggregate_claim child;
 } inputs;
 
+/* Prints both texts to stderr and exits with status 2. */
 _Noreturn void cannot_start(const char *what, const char *why);
 void *allocate(size_t length);
 uint8_t *copy(const uint8_t *bytes, size_t length);
@@ -40,10 +43,10 @@ uint8_t *copy(const uint8_t *bytes, size_t length);
 /* Returns the whole file with a NUL after it. The caller frees it. */
 char *read_text(const char *path);
 
-/* Fills `library`. */
+/* Loads the library at the path and fills `library`. */
 void load_library(const char *path);
 
-/* Fills `inputs` from inputs.bin in the folder; layout: inputs.mjs. */
+/* Fills `inputs` from inputs.bin in the folder. */
 void read_inputs(const char *folder);
 
 #endif

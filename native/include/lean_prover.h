@@ -3,15 +3,16 @@
  * the functions below. A process opens one handle; the service kills the process to cancel a proof.
  * The service refuses to start with a library whose limits it cannot honour; see the description.
  *
- * Memory: inputs belong to the caller and are only read during the call. An output buffer belongs
- * to the library until the caller hands it to lean_prover_free_buffer. Strings in
- * lean_prover_description live as long as the handle.
+ * Memory: inputs belong to the caller, and the library reads them only during the call. A proof's
+ * buffer is the library's memory; it stays valid until the caller passes it to
+ * lean_prover_free_buffer. Strings in lean_prover_description live as long as the handle.
  *
  * Threads: lean_prover_aggregate is called by one thread at a time. The verify functions may be
- * called by a second thread while a proof runs, and must not wait for it to end.
+ * called by a second thread while a proof runs, and must not wait for the end of the proof.
  *
- * Errors: every call returns a lean_prover_status; where it takes an error buffer, it writes a
- * NUL-terminated UTF-8 message there when the status is not LEAN_PROVER_OK.
+ * Errors: calls return a lean_prover_status. A call with the parameter `error`, a buffer of
+ * LEAN_PROVER_ERROR_BYTES or NULL, writes a NUL-terminated UTF-8 message there when the status is
+ * not LEAN_PROVER_OK.
  */
 #ifndef LEAN_PROVER_H
 #define LEAN_PROVER_H
@@ -23,7 +24,7 @@
 extern "C" {
 #endif
 
-/* Raised when a struct or the meaning of a function changes. Other versions are refused. */
+/* Raised when a struct or the meaning of a function changes. The service needs this version. */
 #define LEAN_PROVER_ABI_VERSION 1u
 /* Size of every signed message, the hash tree root of the attestation data. */
 #define LEAN_PROVER_MESSAGE_BYTES 32u
@@ -63,10 +64,10 @@ typedef struct lean_prover_description {
   uint32_t children_max;
   uint32_t raws_max;            /* raw signatures in one call */
   uint32_t rates;               /* bit n set: log_inv_rate n is offered; 0: the default rate only */
-  uint32_t key_order_matters;   /* 1: a proof verifies only against keys in the order it was made */
+  uint32_t key_order_matters;   /* 1: a proof verifies only against keys in its inputs' order */
 } lean_prover_description;
 
-/* count public keys, packed. */
+/* `count` public keys, packed without gaps. */
 typedef struct lean_prover_keys {
   const uint8_t *bytes;
   size_t count;
@@ -92,15 +93,20 @@ typedef struct lean_prover_buffer {
 
 typedef struct lean_prover lean_prover; /* opaque */
 
-/* Sets the prover up, which takes seconds. The library defines config, UTF-8 text; may be NULL. */
+/*
+ * Sets the prover up, which takes seconds. config is UTF-8 text of a form that the library defines;
+ * NULL means no text. On failure there is no handle to close.
+ */
 lean_prover_status lean_prover_open(const char *config, lean_prover **out, char *error);
 
+/* Fills *out with the description. */
 lean_prover_status lean_prover_describe(lean_prover *prover, lean_prover_description *out);
 
 /*
  * Verifies keys.count raw signatures of one message, signatures packed in the order of the keys.
  * verdicts[i] is set to LEAN_PROVER_OK or LEAN_PROVER_BAD_SIGNATURE; the leaf index, where the
- * scheme has one, must equal message->slot, else verdicts[i] is LEAN_PROVER_INVALID_ARGUMENT.
+ * scheme has one, must equal message->slot, else verdicts[i] is LEAN_PROVER_INVALID_ARGUMENT. A bad
+ * signature does not fail the call: it returns LEAN_PROVER_OK.
  */
 lean_prover_status lean_prover_verify_signatures(lean_prover *prover,
                                                  const lean_prover_message *message,
@@ -115,7 +121,7 @@ lean_prover_status lean_prover_verify_aggregate(lean_prover *prover,
 
 /*
  * Proves that every key of raws and of children signed the message. log_inv_rate 0 means the
- * library's default. Cannot be interrupted. On failure *proof is set to empty.
+ * library's default. Cannot be interrupted. On failure *proof is set to {NULL, 0}.
  */
 lean_prover_status lean_prover_aggregate(lean_prover *prover, const lean_prover_message *message,
                                          lean_prover_keys raws, const uint8_t *signatures,
@@ -123,9 +129,10 @@ lean_prover_status lean_prover_aggregate(lean_prover *prover, const lean_prover_
                                          size_t children_count, uint32_t log_inv_rate,
                                          lean_prover_buffer *proof, char *error);
 
+/* Frees the bytes of a proof and sets *buffer to {NULL, 0}. */
 void lean_prover_free_buffer(lean_prover *prover, lean_prover_buffer *buffer);
 
-/* No call may be running. The process ends soon after, so a library need not free everything. */
+/* Call it while no other call runs. The process ends soon after, so a library may leave memory. */
 void lean_prover_close(lean_prover *prover);
 
 #ifdef __cplusplus

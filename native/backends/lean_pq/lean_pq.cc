@@ -1,8 +1,9 @@
 /*
  * Backend over the py-lean-pq wheel: checks sizes and pointers, and moves bytes into and out of the
- * embedded interpreter; module.h holds the calls to the wheel. The interpreter is never finalised,
- * because the wheel keeps threads after its setup. The config has one key=value line each for
- * libpython (shared library), python (the venv's interpreter) and sitepackages (its purelib).
+ * embedded Python interpreter; module.h has the calls to the wheel. The interpreter is never
+ * finalised, because the wheel keeps threads after its setup. The config has one key=value line
+ * each for libpython (shared library), python (the venv's interpreter) and sitepackages (its
+ * purelib).
  */
 #pragma GCC visibility push(default)
 #include "../../include/lean_prover.h"
@@ -47,7 +48,7 @@ Outcome refuse(lean_prover_status status, std::string text) { return {status, st
 lean_prover_status report(const Outcome &outcome, char *error) {
   if (outcome.status != LEAN_PROVER_OK && error != nullptr) {
     size_t length = std::min<size_t>(outcome.payload.size(), LEAN_PROVER_ERROR_BYTES - 1);
-    // Cut before a character, not inside it: the text stays UTF-8.
+    // Cuts the text before a character, not inside one, so that it stays UTF-8.
     while (length < outcome.payload.size() && length > 0 &&
            (static_cast<unsigned char>(outcome.payload[length]) & 0xC0) == 0x80) {
       length--;
@@ -82,7 +83,7 @@ std::map<std::string, std::string> parse_config(const char *config) {
 
 }  // namespace
 
-/* One per process, for the life of the process. is_open: a caller holds the handle. */
+/* The one prover of this process, never freed. is_open: the handle is open and not closed yet. */
 struct lean_prover {
   std::mutex mutex;  // guards open and close; the GIL orders the other calls
   Python python;
@@ -113,7 +114,7 @@ struct lean_prover {
     return refuse(LEAN_PROVER_INTERNAL, std::string("Python failed in ") + name + ", see stderr");
   }
 
-  /* Calls an entry point of module.h, which returns (status, bytes). The caller holds the GIL. */
+  /* Calls an entry point of module.h, which returns (status, bytes). Hold the GIL to call it. */
   Outcome call(const char *name, Ref arguments) const {
     if (!arguments) return failed(name);
     Ref function(python, python.PyObject_GetAttrString(module, name));
@@ -184,12 +185,12 @@ Outcome invalid(std::string text) {
   return refuse(LEAN_PROVER_INVALID_ARGUMENT, std::move(text));
 }
 
-/* What is wrong with the claim; empty when nothing is. */
+/* What is wrong with the claim's sizes and pointers; empty when nothing is. */
 std::string claim_fault(const lean_prover_aggregate_claim &claim) {
   if (claim.proof == nullptr || claim.proof_bytes == 0) return "has no proof";
   if (claim.proof_bytes > kProofBytesMax) return "has a proof that exceeds proof_bytes_max";
   if (claim.keys.bytes == nullptr || claim.keys.count == 0) return "has no keys";
-  // No network has more validators; the bound also keeps their size from overflowing.
+  // No network has more validators. The bound also keeps the keys' size in bytes from overflowing.
   if (claim.keys.count > kRawsMax) return "has more keys than raws_max";
   return "";
 }

@@ -1,6 +1,6 @@
 /*
- * The Python side of the backend: it calls py_lean_pq and decides each status; the C++ side only
- * moves bytes. Every entry point returns (status, payload) and raises no exception. The payload is
+ * The Python side of the backend calls py_lean_pq and decides each status; the C++ side only moves
+ * bytes. Every entry point returns (status, payload) and raises no exception. The payload is
  * the result or the text of the error, as bytes.
  */
 #ifndef LEAN_PQ_MODULE_H
@@ -10,7 +10,7 @@ namespace lean_pq {
 
 inline constexpr char kModuleName[] = "lean_aggregator_backend";
 
-/* The statuses are those of lean_prover_status; lean_pq.cc asserts their numbers. */
+/* Its statuses are those of lean_prover_status; lean_pq.cc asserts that their numbers agree. */
 inline constexpr char kModuleSource[] = R"py(
 import importlib
 import sys
@@ -107,7 +107,7 @@ def verify_aggregate(root, proof, keys):
 
 @entry
 def aggregate(root, slot, keys, signatures, children):
-    # The library verifies raws too, but names a failed one only in its text. Cost: 0.1 ms each.
+    # The wheel verifies raws too, but names a bad one only in its text. Cost: 0.1 ms for each raw.
     refuse_bad_raws(root, slot, keys, signatures)
     decoded = [decode(root, proof, theirs, f"child {at}")
                for at, (proof, theirs) in enumerate(children)]

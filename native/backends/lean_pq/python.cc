@@ -15,7 +15,7 @@ std::string dl_error() {
 
 std::string Python::load(const std::string &libpython) {
   if (library_ != nullptr) return "";
-  // RTLD_GLOBAL: the wheel's extension takes CPython's symbols from the process; it links none.
+  // RTLD_GLOBAL: the wheel's extension finds CPython in the process; it links no libpython.
   void *library = dlopen(libpython.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (library == nullptr) {
     return "cannot load libpython (" + libpython + "): " + dl_error() + "; run 'make setup'";
@@ -31,7 +31,7 @@ std::string Python::load(const std::string &libpython) {
 
 std::string Python::start(const std::string &program) {
   if (Py_IsInitialized() != 0) return "another Python interpreter already runs in this process";
-  // PyConfig is not in the stable ABI, and setenv would race with other threads' getenv.
+  // Global flags, because PyConfig is not in the stable ABI and setenv would race with getenv.
   for (const char *name : {"Py_IsolatedFlag", "Py_IgnoreEnvironmentFlag",
                            "Py_NoUserSiteDirectory", "Py_DontWriteBytecodeFlag"}) {
     int *flag = static_cast<int *>(dlsym(library_, name));

@@ -1,7 +1,7 @@
 /*
  * CPython without its headers: the few functions of the stable ABI that the backend needs, resolved
  * from the interpreter's own libpython, and RAII for references and for the GIL. Works with 3.11 to
- * 3.14; Py_SetProgramName and the flags are gone in 3.15.
+ * 3.14: Python 3.15 has no Py_SetProgramName and no global flags.
  */
 #ifndef LEAN_PQ_PYTHON_H
 #define LEAN_PQ_PYTHON_H
@@ -15,7 +15,7 @@ using PyObject = _object;
 
 namespace lean_pq {
 
-/* Function name, result, parameters. */
+/* For each function: name, type of its result, types of its parameters. */
 #define LEAN_PQ_PYTHON_FUNCTIONS(X)                                                  \
   X(Py_IsInitialized, int, ())                                                       \
   X(Py_InitializeEx, void, (int))                                                    \
@@ -43,18 +43,18 @@ struct Python {
   LEAN_PQ_PYTHON_FUNCTIONS(LEAN_PQ_DECLARE)
 #undef LEAN_PQ_DECLARE
 
-  /* Opens libpython for the life of the process. Returns the error, empty on success. */
+  /* Opens libpython for the life of the process. Returns an error text, empty on success. */
   std::string load(const std::string &libpython);
 
-  /* Starts an isolated interpreter and releases the GIL. Returns the error, empty on success. A
-   * broken installation ends the process. */
+  /* Starts an isolated interpreter and releases the GIL. Returns an error text, empty on success. A
+   * broken Python installation ends the process. */
   std::string start(const std::string &program);
 
  private:
   void *library_ = nullptr;
 };
 
-/* Holds the GIL, from any thread. */
+/* Takes the GIL on any thread, and releases it when destroyed. */
 class Gil {
  public:
   explicit Gil(const Python &python) : python_(python), state_(python.PyGILState_Ensure()) {}
@@ -67,7 +67,8 @@ class Gil {
   int state_;
 };
 
-/* An owned reference, empty after a failed call. Destroy it only while holding the GIL. */
+/* An owned Python reference, empty when the call that made it failed. Hold the GIL to destroy
+ * it. */
 class Ref {
  public:
   Ref(const Python &python, PyObject *object) : python_(&python), object_(object) {}
