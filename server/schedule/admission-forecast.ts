@@ -1,4 +1,4 @@
-/** When a snapshot that arrives now could start and finish, for admission to decide by. */
+/** Predicts when a snapshot that arrives now could start and finish; admission decides by that. */
 import type { Clock } from "../clock.js";
 import { workOf } from "../session/session.js";
 import type { Session } from "../session/session.js";
@@ -13,9 +13,9 @@ import { TAKEOVER_MS } from "./preemption.js";
 import type { Waiting, WaitingGroup } from "./waiting.js";
 
 export interface Forecast {
-  /** When a first group could start. */
+  /** When the first of the snapshot's groups could start; infinite while no lane takes work. */
   startAtMs: number;
-  /** When the smallest part of the snapshot that may be proved would be done. */
+  /** When the smallest part of the snapshot that may be proved alone would be proved. */
   finishAtMs: number;
   /** Whether the start is before the deadline and the finish before the fence. */
   isInTime: boolean;
@@ -32,10 +32,10 @@ export class AdmissionForecast {
   constructor(private readonly modules: AdmissionForecastModules) {}
 
   /**
-   * The forecast in the first future in which the snapshot is in time; else in the one in which it
-   * finishes soonest.
+   * Returns the forecast of the first scenario (of `futures`) in which the snapshot is in time. If
+   * there is none, returns that of the scenario in which the snapshot finishes soonest.
    *
-   * @param superseded sessions that end when the snapshot is accepted
+   * @param superseded sessions whose queued groups end when the snapshot is accepted
    */
   of(submission: Submission, superseded: readonly Session[]): Forecast {
     const { clock, waiting } = this.modules;
@@ -73,7 +73,10 @@ export class AdmissionForecast {
     return { startAtMs, finishAtMs: startAtMs + ownMs };
   }
 
-  /** The attempt in progress at one of the snapshot's groups that ends first. */
+  /**
+   * Start and predicted end of the attempt in progress that already proves one of the snapshot's
+   * groups. If several do, the one that ends first; undefined if none does.
+   */
   private sharedAttempt({ groups }: Submission, lanes: readonly LaneForecast[]) {
     const nowMs = this.modules.clock.nowMs();
     const [soonest] = lanes
@@ -100,7 +103,7 @@ export class AdmissionForecast {
     }
   }
 
-  /** Cost of the cheapest part of the snapshot that may be proved alone. */
+  /** Predicted ms for the cheapest part of the snapshot; `deviations` as in `quantileMs`. */
   private smallestMs({ groups, mayBeCut }: Submission, deviations: number): number {
     const shapes = groups.map(({ work }) => smallestPart(shapeOf(work), mayBeCut));
     const costs = shapes.map((shape) => this.modules.dispatcher.quantileMs(shape, deviations));

@@ -13,11 +13,11 @@ import type { Payer } from "./usage.js";
 
 /** An attempt that is about to start. */
 export interface Plan {
-  /** The group whose work is proved; the result is in its numbering. */
+  /** The group whose work is proved; the result has its validator and child indices. */
   leader: DecodedGroup;
   waiters: readonly Waiter[];
   assignment: Assignment;
-  /** Backlog started ahead of higher classes: it is not preempted. */
+  /** Whether this is backlog's turn, ahead of higher classes: then the attempt is not preempted. */
   isBacklogTurn: boolean;
 }
 
@@ -25,17 +25,20 @@ export interface Attempt extends Plan {
   /** Groups join while the attempt runs, and leave when they end. */
   waiters: readonly Waiter[];
   startedAtMs: number;
-  /** Every payer of the attempt, those of waiters that have left too. */
+  /** What each waiter was charged, those that have left included. */
   charges: Charge[];
 }
 
 interface Charge {
   payer: Payer;
-  /** Predicted share, charged at the start. */
+  /** Share of the predicted duration, charged when the waiter joined; 0 if it joined later. */
   ms: number;
 }
 
-/** The widest limits of the waiters; a part is proved only if all of them allow it. */
+/**
+ * What a lane needs to prove the first waiter's work: with the latest deadline and the latest fence
+ * of all waiters. A part of the work may be proved only if all waiters allow it.
+ */
 export function assignmentOf(first: Waiter, waiters: readonly Waiter[]): Assignment {
   const latest = (of: (submission: Submission) => number) =>
     Math.max(...waiters.map(({ session }) => of(session.submission)));
@@ -51,19 +54,20 @@ export function assignmentOf(first: Waiter, waiters: readonly Waiter[]): Assignm
   };
 }
 
-/** Whether no attempt at any group of the session has started yet. */
+/** Whether no attempt at any group of the waiter's session has started yet. */
 export function isFirst({ session }: Waiter): boolean {
   return session.startedAtMs.size === 0;
 }
 
-/** Whether every waiter is backlog. */
+/** Whether every waiter's snapshot is backlog. */
 export function isBacklog({ waiters }: Attempt): boolean {
   return waiters.every(({ session }) => session.submission.priority === BACKLOG);
 }
 
 /**
- * Whether the result was produced under tighter limits or another partial policy than the waiter's,
- * so that its group is queued again. A group that joins late may have later limits than the lane knew.
+ * Whether the result might differ had the lane known this waiter's deadline, fence and `mayBeCut`:
+ * then its group is queued again. The lane knows only the limits of the waiters at the start, and a
+ * group that joined later may have a later deadline or fence.
  */
 export function isDecidedByOthers(
   { session }: Waiter,
@@ -78,7 +82,7 @@ export function isDecidedByOthers(
     return hasMoreTime || isCutRefused;
   }
   if (result.kind !== "proved" || !result.leftOut.some(isShed)) return false;
-  // With a proof's time more than the lane knew, the whole group may fit if it may still start.
+  // The whole group may fit if its fence is more than one proof later than the one the lane knew.
   const hasRoom = fenceAtMs - assignment.fenceAtMs > result.proveMs && nowMs < deadlineAtMs;
   return !mayBeCut || hasRoom;
 }

@@ -1,7 +1,7 @@
 /**
- * The attempts in progress by their numbers: who waits for each, who pays for it, how it ends for
- * each waiter. A waiter keeps its own deadline, fence and numbering, and an attempt that the last
- * waiter has left is killed.
+ * The attempts in progress, by number: which groups wait for each, whose accounts are charged, and
+ * how it ends for each waiter. A waiter keeps its own deadline and fence, and its own validator and
+ * child indices. An attempt that the last waiter has left is killed.
  */
 import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics.js";
@@ -37,7 +37,7 @@ export class Attempts {
     return this.running.get(attemptId);
   }
 
-  /** An attempt at the first waiter's work, for all waiters. */
+  /** Makes the plan of an attempt at the first waiter's work, for all waiters. Starts nothing. */
   plan(first: Waiter, waiters: readonly Waiter[], isBacklogTurn: boolean): Plan {
     const { clock, dispatcher } = this.modules;
     const leader = groupOf(first);
@@ -63,7 +63,7 @@ export class Attempts {
     for (const waiter of plan.waiters) this.join(attemptId, attempt, waiter, shareMs);
   }
 
-  /** Lets the group wait for every attempt in progress at the same work; it pays at the end. */
+  /** Adds the group to the attempt in progress at the same work; charged when the attempt ends. */
   joinRunning(waiter: Waiter): void {
     const { digest } = groupOf(waiter);
     for (const [attemptId, attempt] of this.running) {
@@ -71,7 +71,10 @@ export class Attempts {
     }
   }
 
-  /** Ends the attempt with its result, for each waiter. Returns it, or undefined if it had ended. */
+  /**
+   * Ends the attempt, and passes its result to every waiter. Returns the attempt; undefined if it
+   * had ended before.
+   */
   finish(attemptId: number, result: ProofResult): Attempt | undefined {
     const attempt = this.end(attemptId);
     if (attempt === undefined) return undefined;
@@ -97,14 +100,14 @@ export class Attempts {
     return attempt;
   }
 
-  /** Queues every waiter again: the lane has moved on, and the attempt's result never arrived. */
+  /** Queues every waiter again: the lane has a later lease, and the attempt's result never came. */
   lost(attemptId: number): void {
     for (const { session, group } of this.end(attemptId)?.waiters ?? []) {
       this.modules.sessions.step(session, { kind: "lost", group, attempt: attemptId });
     }
   }
 
-  /** The session no longer waits for the attempt; without waiters it is killed. */
+  /** Removes the session's groups from the waiters; an attempt without waiters is killed. */
   leave(attemptId: number, session: Session, reason: StopReason): void {
     const attempt = this.running.get(attemptId);
     if (attempt === undefined) return;
@@ -114,7 +117,7 @@ export class Attempts {
     this.modules.dispatcher.kill(attemptId, reason);
   }
 
-  /** Ends every waiter's group as preempted, and with that the attempt. */
+  /** Ends every waiter's group as preempted; the attempt, left without waiters, is killed. */
   preempt(attemptId: number): void {
     this.modules.metrics.preemptions.inc();
     for (const { session, group } of this.running.get(attemptId)?.waiters ?? []) {
@@ -131,7 +134,7 @@ export class Attempts {
     return [...this.running.keys()].some((attemptId) => this.isPreemptible(attemptId));
   }
 
-  /** Whether this input has ended too many provers to be started. */
+  /** Whether this input is set aside: it has ended too many provers to be tried again. */
   isSetAside(digest: string): boolean {
     return this.setAside.has(digest, this.modules.clock.nowMs());
   }
@@ -155,7 +158,7 @@ export class Attempts {
     sessions.step(session, { kind: "started", group, attempt: attemptId });
   }
 
-  /** Removes the attempt, and charges equal shares of its true duration instead of the prediction. */
+  /** Removes the attempt, and charges equal shares of its real duration, not of the predicted. */
   private end(attemptId: number): Attempt | undefined {
     const attempt = this.running.get(attemptId);
     if (attempt === undefined) return undefined;
@@ -168,7 +171,7 @@ export class Attempts {
     return attempt;
   }
 
-  /** Whether a proof of the group, started now, would end before the fence. */
+  /** Whether a proof of the whole group, started now, is predicted to end before the fence. */
   private fits(waiter: Waiter): boolean {
     const { clock, dispatcher } = this.modules;
     const tookMs = dispatcher.predictMs(shapeOf(workOf(waiter)));

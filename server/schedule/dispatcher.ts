@@ -1,7 +1,7 @@
 /**
- * The scheduler's end of all lanes: hands idle lanes the next group under a numbered attempt, and
- * notifies the attempt's owner, once, how it ended. What it assigns, predicts and shows the
- * operator follows from messages alone, so a lane may be anywhere.
+ * The scheduler's side of all lanes: gives each idle lane the next attempt, with a number, and
+ * notifies the attempt's owner once how the attempt ended. The dispatcher and the lanes exchange
+ * only messages, so a lane may run in another process or on another machine.
  */
 import { assertNever } from "../errors.js";
 import type { Clock } from "../clock.js";
@@ -18,21 +18,21 @@ import type { AttemptEnd, OperatedDevice } from "./lane-handle.js";
 import { LaneHandle } from "./lane-handle.js";
 
 /**
- * An attempt at one group that may start. It ends by one call of `finished` or `lost`, or by
- * `kill`.
+ * An attempt to start, with the callbacks of its owner: `started`, then one of `finished` and
+ * `lost`. After `Dispatcher.kill` neither of these two is called.
  */
 export interface NextAttempt extends Assignment {
   started(attempt: number): void;
   finished(attempt: number, result: ProofResult): void;
-  /** The lane is past the attempt, and its result did not come. */
+  /** The lane has a later lease, and no result of the attempt has arrived. */
   lost(attempt: number): void;
 }
 
-/** The owner of the groups that wait. */
+/** Where the dispatcher gets attempts from. */
 export interface AttemptSource {
-  /** The next group to prove, about to be started; undefined when none waits. */
+  /** Takes the next attempt, which the dispatcher then starts; undefined when no group waits. */
   next(): NextAttempt | undefined;
-  /** Every idle lane has been offered work. */
+  /** Called each time after the idle lanes were given attempts, as far as there were any. */
   offered(): void;
 }
 
@@ -50,7 +50,7 @@ export class Dispatcher {
   private description: ProverDescription | undefined;
   private source: AttemptSource = { next: () => undefined, offered: () => undefined };
 
-  /** @param links one a lane; what the lanes send goes to `hear` */
+  /** @param links one for each lane; the lanes' messages have to be passed to `hear` */
   constructor(
     links: readonly LaneLink[],
     private readonly modules: DispatcherModules,
@@ -58,12 +58,12 @@ export class Dispatcher {
     this.lanes = links.map((link) => new LaneHandle(link));
   }
 
-  /** From here on lanes that are idle are offered what the source has. */
+  /** Sets the source from which idle lanes get attempts from now on. */
   start(source: AttemptSource): void {
     this.source = source;
   }
 
-  /** Takes a message of a lane. */
+  /** Takes a message of the lane of this device. Throws when no link leads to that device. */
   hear(deviceId: string, message: FromLane): void {
     if (this.isClosed) return;
     const lane = this.lanes.find((each) => each.deviceId === deviceId);
@@ -74,13 +74,13 @@ export class Dispatcher {
     this.wake();
   }
 
-  /** Resolves once a lane is up, or when closed. */
+  /** Resolves once a lane is up (see `isUp`), or when the dispatcher is closed. */
   async ready(): Promise<void> {
     if (this.isUp || this.isClosed) return;
     await new Promise<void>((resolve) => this.whenUp.add(resolve));
   }
 
-  /** Offers idle lanes work, the fastest first; called whenever a group may have come up. */
+  /** Gives idle lanes attempts, the fastest lane first. Called whenever a group may be waiting. */
   wake(): void {
     if (this.isClosed) return;
     const smallMs = ({ report }: LaneHandle) => predictMs(report.cost, smallestShape);
@@ -97,7 +97,7 @@ export class Dispatcher {
     this.source.offered();
   }
 
-  /** Kills an attempt that runs; its owner is not told its end. Does nothing once it is over. */
+  /** Kills a running attempt without notifying its owner. Does nothing if the attempt has ended. */
   kill(attempt: number, reason: StopReason): void {
     const known = this.attempts.get(attempt);
     if (known === undefined) return;
@@ -105,24 +105,25 @@ export class Dispatcher {
     known.lane.kill(reason);
   }
 
-  /** What the provers are; undefined until the first is up. */
+  /** Backend, revision and sizes of the provers; undefined until the first prover is up. */
   describe(): ProverDescription | undefined {
     return this.description;
   }
 
   /**
-   * A lane takes work now, or will within a moment; one that is drained does not, though it proves.
+   * Whether some lane is idle, has an attempt, or is about to be taken over by a standby. A lane
+   * that the operator has drained does not count, even while it still proves.
    */
   get isUp(): boolean {
     return this.lanesInUse().some(({ duty }) => duty.kind !== "down");
   }
 
-  /** A lane waits for work. */
+  /** Whether some lane waits for work. */
   get isIdle(): boolean {
     return this.lanes.some(({ duty }) => duty.kind === "idle");
   }
 
-  /** What keeps every lane from taking work, for people. */
+  /** A text for people that says why each lane takes no work. */
   whyDown(): string {
     const why = ({ deviceId, report: { phase, isDrained } }: LaneHandle) => {
       if (isDrained) return `device ${deviceId} is drained`;
@@ -132,26 +133,27 @@ export class Dispatcher {
     return this.lanes.map(why).join("; ");
   }
 
-  /** Predicted milliseconds for a proof of this shape on the best lane. */
+  /** Median of the predicted milliseconds for a proof of this shape on the fastest lane. */
   predictMs(shape: Shape): number {
     return this.onBestLane((model) => predictMs(model, shape));
   }
 
   /**
-   * The same at a quantile of the predicted distribution, in standard deviations from its median.
+   * A quantile of the duration of a proof of this shape on the fastest lane, in ms, `deviations`
+   * standard deviations above the median.
    */
   quantileMs(shape: Shape, deviations: number): number {
     return this.onBestLane((model) => quantileMs(model, shape, deviations));
   }
 
-  /** The 98th percentile of the duration of a proof of this shape on the best lane, in ms. */
+  /** The 98th percentile of the duration of a proof of this shape on the fastest lane, in ms. */
   pessimisticMs(shape: Shape): number {
     return this.onBestLane((model) => pessimisticMs(model, shape));
   }
 
   /**
-   * When each lane takes work again in this future, by default an optimistic one. Lanes that the
-   * operator drained are left out.
+   * When each lane takes work again in this scenario, by default an optimistic one. Lanes that the
+   * operator has drained are left out.
    */
   forecast(future: Future = () => OPTIMISTIC_AT): LaneForecast[] {
     const nowMs = this.modules.clock.nowMs();
@@ -167,7 +169,7 @@ export class Dispatcher {
     return this.lanes;
   }
 
-  /** Hears and assigns nothing any more. Idempotent. */
+  /** Ignores messages and assigns nothing from now on. Idempotent. */
   close(): void {
     this.isClosed = true;
     for (const resolve of this.whenUp) resolve();
@@ -197,7 +199,7 @@ export class Dispatcher {
   }
 }
 
-/** Plain data: the part of an attempt that may cross to another machine. */
+/** The attempt as plain data, without its callbacks, so that it can be sent to another machine. */
 function assignmentOf(next: NextAttempt): Assignment {
   const { work, deadlineAtMs, fenceAtMs, rotation } = next;
   const { isFirstOfSession, isTry, isRetry, mayBeCut } = next;

@@ -1,7 +1,8 @@
 /**
- * When a group is started although it is predicted to miss, so that bad samples lock no shape out:
- * once in five minutes, and only a shape of which none was proved or tried in ten. Only groups that
- * found an idle device qualify: a queued group misses because it waited, not because of its shape.
+ * Decides when a group is tried although it is predicted to miss its fence. Without such tries, a
+ * few bad samples could keep a shape from ever being proved again. There is at most one try in five
+ * minutes, and only of a shape that was not proved or tried in the last ten. `Attempts` asks only
+ * for groups that found an idle device: a queued group misses because it waited, not by its shape.
  */
 import type { Shape } from "../work/shape.js";
 
@@ -10,7 +11,7 @@ const SHAPE_EVERY_MS = 600_000;
 
 export class Exploration {
   private lastMs = -Infinity;
-  /** When each rough shape was last proved or tried; bounded, because shapes are rough. */
+  /** When each rough shape (see `roughly`) was last proved or tried; few rough shapes exist. */
   private readonly seenMs = new Map<string, number>();
 
   mayTry(shape: Shape, nowMs: number): boolean {
@@ -28,7 +29,7 @@ export class Exploration {
   }
 }
 
-/** One name for shapes of similar cost: raw signatures within a factor of two. */
+/** One name for all shapes with equal children and raw signatures within a factor of two. */
 function roughly({ raws, children }: Shape): string {
   return `${Math.clz32(raws)} ${children}`;
 }

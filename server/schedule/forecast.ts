@@ -1,4 +1,4 @@
-/** When a group that arrives now could start, given what the lanes do and what waits before it. */
+/** Predicts when a group could start, given what the lanes do and which groups come before. */
 import { lowDiscrepancy } from "../low-discrepancy.js";
 import { LOGISTIC, OPTIMISTIC_AT } from "../work/cost-model.js";
 
@@ -8,15 +8,15 @@ import { LOGISTIC, OPTIMISTIC_AT } from "../work/cost-model.js";
  */
 export type Future = (nth: number) => number;
 
-/** Scenarios in which every proof deviates alike, from short to long. */
+/** For each scenario in which all proofs deviate alike: the deviation, from short to long. */
 const ALIKE = [OPTIMISTIC_AT, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2];
 /** Number of scenarios in which each proof deviates on its own. */
 const MIXED = 8;
 
 /**
- * The scenarios that admission looks at. Short proofs are not always best for the last group: those
- * before it may start just in time, where a little later would have been too late. And one lane may
- * be free early while others are not.
+ * The scenarios that admission looks at. Short proofs alone are not always best for a new group.
+ * With longer ones, a group before it may be too late to start, which leaves a lane free. And with
+ * unequal ones, one lane may be free early while the others are not.
  */
 export const futures: readonly Future[] = [
   ...ALIKE.map(alike),
@@ -27,12 +27,12 @@ function alike(deviations: number): Future {
   return () => deviations;
 }
 
-/** Over all mixed scenarios a proof has each of `MIXED` equally likely durations once. */
+/** Mixed scenario number `which`. Over all of them, each proof has each eighth's median once. */
 function mixed(which: number): Future {
   return (nth) => likely(Math.floor(((lowDiscrepancy(nth) + which / MIXED) % 1) * MIXED));
 }
 
-/** Median of the nth eighth, counted from 0, of a normal distribution, as a logistic one has it. */
+/** Median of an eighth (0 to 7) of the standard normal distribution, by its logistic equivalent. */
 function likely(eighth: number): number {
   const share = (eighth + 0.5) / MIXED;
   return Math.log(share / (1 - share)) / LOGISTIC;
@@ -40,25 +40,25 @@ function likely(eighth: number): number {
 
 /** One lane as the dispatcher sees it. */
 export interface LaneForecast {
-  /** When the lane takes work again in this scenario; may have passed. */
+  /** When the lane takes work again in this scenario; may be past, and infinite if it is down. */
   freeAtMs: number;
-  /** The attempt in progress; undefined for a lane without one. */
+  /** Number of the attempt in progress; undefined for a lane without one. */
   attempt: number | undefined;
   /** Whether a ready standby takes over at once when the prover is killed. */
   hasStandby: boolean;
 }
 
-/** A waiting group before the one in question. */
+/** A waiting group that comes before the group of which the start is predicted. */
 export interface Ahead {
-  /** Duration of its proof in this scenario. */
+  /** Duration of the group's proof in this scenario, in ms. */
   costMs: number;
-  /** At this instant or later it does not start. */
+  /** The group starts only before this instant. */
   latestStartAtMs: number;
 }
 
 /**
- * The instant at which a lane is free for a group behind all of `ahead`. Stops counting, and returns
- * what it has, once that is `enoughAtMs` or later.
+ * Returns the instant at which a lane is free for a group that comes after all of `ahead`; Infinity
+ * without lanes. Once every lane is busy until `enoughAtMs`, returns without looking further.
  */
 export function startAfter(
   nowMs: number,

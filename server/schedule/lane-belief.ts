@@ -1,18 +1,19 @@
 /**
  * What the scheduler believes of one lane, from messages that may be lost, delayed, doubled or
- * overtaken. Pure: `(belief, message) → (belief, effects)`. An attempt is held from its assignment
- * until the lane announces a later lease; its result counts once, and only until then.
+ * overtaken. Pure: `(belief, message) → (belief, effects)`. A lane has an attempt from the
+ * assignment until the lane announces a later lease. In that time the first result is delivered;
+ * other results are ignored.
  */
 import { assertNever } from "../errors.js";
 import type { Announcement, FromLane, LaneReport } from "../lane/lane-messages.js";
 import { freshCostModel } from "../work/cost-model.js";
 import type { ProofResult, StopReason } from "../work/group.js";
 
-/** What the lane does for the scheduler. The last three hold an attempt of the report's lease. */
+/** What the lane does for the scheduler. In the last three the lane has an attempt. */
 export type LaneDuty =
   /** Takes no attempt. */
   | { readonly kind: "down" }
-  /** Takes no attempt yet: a standby takes over in a moment. */
+  /** Takes no attempt now, but soon: its prover is being stopped and a standby takes over. */
   | { readonly kind: "back_soon" }
   | { readonly kind: "idle" }
   /** The result of the attempt is awaited. */
@@ -23,7 +24,7 @@ export type LaneDuty =
   | { readonly kind: "abandoned"; readonly attempt: number; readonly reason: StopReason };
 
 export interface LaneBelief {
-  /** The newest announcement heard; 0 before the first. */
+  /** Sequence number of the newest announcement received; 0 before the first. */
   readonly sequence: number;
   /** What that announcement said. */
   readonly report: LaneReport;
@@ -32,12 +33,12 @@ export interface LaneBelief {
 
 export type BeliefEffect =
   | { kind: "deliver"; attempt: number; result: ProofResult }
-  /** The lane is past the attempt and its result has not come. */
+  /** The lane has a later lease, and no result of the attempt has arrived. */
   | { kind: "lost"; attempt: number }
   | { kind: "resend_assign"; attempt: number }
   | { kind: "resend_kill"; attempt: number; reason: StopReason };
 
-/** A lane of which nothing has been heard. */
+/** The belief about a lane of which no message has arrived. */
 export const unknownLane: LaneBelief = {
   sequence: 0,
   report: {
@@ -77,14 +78,14 @@ export function hear(belief: LaneBelief, message: FromLane): Step {
   }
 }
 
-/** An idle lane gets an attempt. */
+/** The belief once an idle lane has been given the attempt. Throws when the lane is not idle. */
 export function assign(belief: LaneBelief, attempt: number): LaneBelief {
   const { kind } = belief.duty;
   if (kind !== "idle") throw new Error(`a lane that is ${kind} takes no attempt`);
   return { ...belief, duty: { kind: "assigned", attempt } };
 }
 
-/** The attempt is to be killed; nobody waits for its result. */
+/** The belief once the lane's attempt is to be killed. Throws when no attempt is assigned. */
 export function abandon(belief: LaneBelief, reason: StopReason): LaneBelief {
   const { duty } = belief;
   if (duty.kind !== "assigned") throw new Error(`a lane that is ${duty.kind} has nothing to kill`);
@@ -97,7 +98,7 @@ function hearAnnouncement({ sequence, report, duty }: LaneBelief, message: Annou
   }
   const heard = { sequence: message.sequence, report: message };
   if (duty.kind === "assigned" || duty.kind === "delivered" || duty.kind === "abandoned") {
-    // Under the same lease the lane proves the attempt, or our message has not reached it.
+    // Under the same lease the lane works on the attempt, or has not received our message.
     if (message.lease === report.lease) {
       return { belief: { ...heard, duty }, effects: repeated(duty, message) };
     }
@@ -108,7 +109,7 @@ function hearAnnouncement({ sequence, report, duty }: LaneBelief, message: Annou
   return { belief: { ...heard, duty: dutyOf(message) }, effects: [] };
 }
 
-/** The message to send again: the lane does not act on it yet. */
+/** The message to send again, because the report does not show that the lane acts on it. */
 function repeated(duty: LaneDuty, { phase }: LaneReport): BeliefEffect[] {
   if (duty.kind === "abandoned") {
     return [{ kind: "resend_kill", attempt: duty.attempt, reason: duty.reason }];

@@ -1,6 +1,6 @@
 /**
- * The scheduler's handle on one lane: the link to it, what is believed of it, the attempt that it
- * holds, and the operator's commands. Owned by the dispatcher.
+ * The scheduler's handle on one lane: the link to the lane, the belief about it, the last assignment
+ * and the operator's commands. Owned by the dispatcher.
  */
 import { assertNever } from "../errors.js";
 import type {
@@ -18,10 +18,10 @@ import { abandon, assign, hear, unknownLane } from "./lane-belief.js";
 import type { CommandQueue } from "./operator-commands.js";
 import { confirm, issue, next, noCommands } from "./operator-commands.js";
 
-/** How an attempt has ended, each attempt once. */
+/** How an attempt ended; reported once for each attempt that is not killed. */
 export type AttemptEnd =
   | { kind: "finished"; attempt: number; result: ProofResult }
-  /** The lane is past the attempt, and its result did not come. */
+  /** The lane has a later lease, and no result of the attempt has arrived. */
   | { kind: "lost"; attempt: number };
 
 /** A device as the operator sees and commands it. */
@@ -30,16 +30,16 @@ export interface OperatedDevice {
   readonly report: LaneReport;
   /** Resolves with the report that confirms the command; undefined when the signal aborts first. */
   order(command: OperatorCommand, signal: AbortSignal): Promise<LaneReport | undefined>;
-  /** Resolves once no proof runs and no killed prover still ends, or when the signal aborts. */
+  /** Resolves once no proof runs and no prover is being stopped, or when the signal aborts. */
   untilQuiet(signal: AbortSignal): Promise<void>;
 }
 
 export class LaneHandle implements OperatedDevice {
   private belief: LaneBelief = unknownLane;
   private commands: CommandQueue = noCommands;
-  /** What was assigned last; to send again, and for forecasts. */
+  /** The last assignment, to send again and for forecasts; undefined before the first. */
   private assignment: Assignment | undefined;
-  /** Look at each report that comes. */
+  /** Functions called with each new report. */
   private readonly watchers = new Set<(report: LaneReport) => void>();
 
   constructor(private readonly link: LaneLink) {}
@@ -57,7 +57,7 @@ export class LaneHandle implements OperatedDevice {
     return this.belief.duty;
   }
 
-  /** Takes a message of the lane; returns how its attempt has ended, if it has. */
+  /** Takes a message of the lane. Returns the end of its attempt, or an empty list for none. */
   hear(message: FromLane): AttemptEnd[] {
     const { sequence } = this.belief;
     const { belief, effects } = hear(this.belief, message);
@@ -71,13 +71,16 @@ export class LaneHandle implements OperatedDevice {
     return ends;
   }
 
-  /** An idle lane gets an attempt. `send` follows. */
+  /**
+   * Notes that the lane gets an attempt; `sendAssignment` has to send it afterwards. Throws when the
+   * lane is not idle.
+   */
   assign(attempt: number, assignment: Assignment): void {
     this.belief = assign(this.belief, attempt);
     this.assignment = assignment;
   }
 
-  /** Sends the attempt that was assigned, unless it has been killed since. */
+  /** Sends the last assignment, unless its attempt has ended or been killed since. */
   sendAssignment(): void {
     const { duty, report } = this.belief;
     const { assignment } = this;
@@ -85,16 +88,17 @@ export class LaneHandle implements OperatedDevice {
     this.link.send({ kind: "assign", lease: report.lease, attempt: duty.attempt, assignment });
   }
 
-  /** Kills the attempt that is assigned; nothing more is heard of it. */
+  /** Kills the lane's attempt; `hear` does not return its end. Throws when none is assigned. */
   kill(reason: StopReason): void {
     this.belief = abandon(this.belief, reason);
     this.sendKill();
   }
 
   /**
-   * The instant at which the lane takes work again, seen now; infinity when nobody knows.
+   * The instant at which the lane is predicted to take work again; Infinity while the lane is down.
    *
-   * @param deviations of the running proof's duration above the median, in standard deviations
+   * @param deviations how far the running proof's duration is above the median, in standard
+   * deviations
    */
   freeAtMs(nowMs: number, deviations: number): number {
     const { duty, report } = this.belief;
@@ -152,7 +156,7 @@ export class LaneHandle implements OperatedDevice {
     if (due !== undefined) this.link.send({ kind: "command", ...due });
   }
 
-  /** Resolves with the first report for which `holds`; undefined when the signal aborts first. */
+  /** Resolves with the first report that `holds` accepts; undefined if the signal aborts first. */
   private until(
     holds: (report: LaneReport) => boolean,
     signal: AbortSignal,

@@ -1,7 +1,7 @@
 /**
- * The operator's commands to one lane, which reach it in order and once each whatever becomes of
- * the messages: numbered, sent one at a time, and repeated until the lane confirms the number.
- * Pure.
+ * The operator's commands to one lane. They are numbered, sent one at a time, and repeated until
+ * the lane confirms the number. So the lane carries out each once and in order, even when messages
+ * are lost or doubled. Pure.
  */
 import type { OperatorCommand } from "../lane/lane-messages.js";
 
@@ -11,21 +11,21 @@ export interface NumberedCommand {
 }
 
 export interface CommandQueue {
-  /** The number of the last command that was issued, here or by an earlier scheduler. */
+  /** Number of the last command, of this or of an earlier run of the scheduler; 0 for none. */
   readonly lastNumber: number;
-  /** Not confirmed yet, in order. */
+  /** The commands that are not confirmed yet, in order. */
   readonly pending: readonly NumberedCommand[];
 }
 
 export const noCommands: CommandQueue = { lastNumber: 0, pending: [] };
 
-/** A further command under the next number. Send `next` afterwards. */
+/** Returns the queue with one more command. If no other is pending, the caller sends `next`. */
 export function issue(queue: CommandQueue, command: OperatorCommand): CommandQueue {
   const number = queue.lastNumber + 1;
   return { lastNumber: number, pending: [...queue.pending, { number, command }] };
 }
 
-/** The lane has carried out all commands up to a number. Send `next` afterwards. */
+/** Returns the queue without the commands up to `commandsDone`. The caller then sends `next`. */
 export function confirm(queue: CommandQueue, commandsDone: number): CommandQueue {
   return {
     lastNumber: Math.max(queue.lastNumber, commandsDone),

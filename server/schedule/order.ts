@@ -1,20 +1,20 @@
 /**
- * Which waiting group is next: the highest class; within it the node that has used the provers
- * least; between equals the shortest proof; then the first to arrive. Backlog gets a turn after
- * other groups have overtaken it often enough.
+ * Decides which waiting group is next: one of the highest class; within the class, of the node that
+ * recently used the provers least; then the one with the shortest proof; then the first to arrive.
+ * Backlog gets a turn after groups of higher classes were preferred to it a set number of times.
  */
 import { limits } from "../limits.js";
 import { BACKLOG } from "../work/priority.js";
 
-/** What decides when a waiting group is next. */
+/** The properties by which waiting groups are ordered. */
 export interface Standing {
   /** A smaller number is a higher class. */
   priority: number;
-  /** Prover time that its node used recently, rounded to whole one-signature proofs to allow ties. */
+  /** Recent prover time of the node, as a number of one-signature proofs; rounded to allow ties. */
   usedProofs: number;
-  /** Predicted duration of its proof. */
+  /** Predicted duration of the group's proof in ms. */
   costMs: number;
-  /** Arrival of its session: smaller came first. */
+  /** Number of the session in order of arrival; Infinity for a snapshot not accepted yet. */
   order: number;
 }
 
@@ -29,12 +29,15 @@ export function compareStanding(a: Standing, b: Standing): number {
 }
 
 /**
- * How often a higher class started while backlog waited, or preempted it, since backlog last had a
- * turn or a proof that ended.
+ * How often backlog was overtaken: a group of a higher class started while backlog waited, or
+ * preempted it. Counted since backlog last had a turn or an attempt that ended with a result.
  */
 export type TimesOvertaken = number;
 
-/** The next waiting group. A backlog turn is not preempted, which bounds how long backlog waits. */
+/**
+ * Returns the next waiting group and the new count of overtakings; undefined when none waits. A
+ * backlog turn is not preempted, so that backlog does not wait for ever.
+ */
 export function takeNext<T extends Standing>(
   waiting: readonly T[],
   timesOvertaken: TimesOvertaken,

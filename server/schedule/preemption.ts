@@ -1,21 +1,23 @@
 /**
- * Whether a running backlog proof is killed for a higher class: only if that would miss otherwise,
- * and not before it is certain to, or has to be decided.
+ * Decides whether a running backlog proof is killed for a waiting group of a higher class. It is
+ * killed only if that group would otherwise start too late, and only once no lane can come free in
+ * time by itself.
  */
 import type { LaneForecast } from "./forecast.js";
 
-/** Time from the kill until the standby takes work: 60 to 250 ms, by size of the killed process. */
+/** Longest time from the kill until the standby takes work: 60 to 250 ms, by the memory to free. */
 export const TAKEOVER_MS = 250;
 
 export type Preemption =
   | { kind: "none" }
-  /** A lane may still be free in time by itself. */
+  /** A lane may still come free in time by itself: decide again at `atMs`. */
   | { kind: "look_again"; atMs: number }
   | { kind: "kill"; attempt: number };
 
 /**
- * `startByMs`: the latest instant at which the waiting group of a higher class may start and still
- * be in time. `isPreemptible`: every waiter is backlog, and it is not the turn of backlog.
+ * @param startByMs the latest instant at which the waiting group may start and still be in time
+ * @param isPreemptible whether all groups that wait for the attempt are backlog, and the attempt is
+ * not a backlog turn
  */
 export function preemption(
   nowMs: number,
@@ -29,7 +31,7 @@ export function preemption(
   const decideAtMs = startByMs - TAKEOVER_MS;
   const [victim] = victims.sort((a, b) => b.freeAtMs - a.freeAtMs);
   if (victim === undefined || nowMs >= startByMs) return { kind: "none" };
-  // A lane that is about to be free, for example after a kill, is for the waiting group.
+  // A lane without an attempt that is free in time, such as after a kill, takes the waiting group.
   if (lanes.some(({ attempt, freeAtMs }) => attempt === undefined && freeAtMs <= startByMs))
     return { kind: "none" };
   const mayComeFree = lanes.some(({ freeAtMs }) => Math.max(nowMs, freeAtMs) < decideAtMs);

@@ -1,7 +1,7 @@
 /**
- * The dispatcher's source of work: takes the groups of accepted sessions in, hands out the next
- * attempt, and decides when backlog is preempted. What waits, what runs and what is predicted are
- * files of their own.
+ * The dispatcher's source of work: takes in the groups of accepted sessions, hands out the next
+ * attempt, and decides when backlog is preempted. The groups that wait are in `waiting.ts`, the
+ * attempts that run in `attempts.ts`, and the predictions in `admission-forecast.ts`.
  */
 import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics.js";
@@ -46,7 +46,7 @@ export class GroupQueue implements AttemptSource {
     this.forecasts = new AdmissionForecast({ clock, dispatcher, waiting, attempts });
   }
 
-  /** When a snapshot that arrives now could start and finish, without the superseded sessions. */
+  /** When a snapshot that arrives now could start and finish once the superseded groups end. */
   forecast(submission: Submission, superseded: readonly Session[]): Forecast {
     return this.forecasts.of(submission, superseded);
   }
@@ -61,7 +61,10 @@ export class GroupQueue implements AttemptSource {
     return this.accounts.principals.of(principal, this.modules.clock.nowMs());
   }
 
-  /** Takes a new session's groups in: some end at once, others join an attempt in progress. */
+  /**
+   * Takes in the groups of a new session. Some end at once: those over the limit and those set
+   * aside. Some join an attempt in progress at the same work. The rest wait.
+   */
   enter(session: Session): void {
     const { sessions } = this.modules;
     session.submission.groups.forEach(({ isOverLimit, digest }, group) => {
@@ -89,7 +92,10 @@ export class GroupQueue implements AttemptSource {
     };
   }
 
-  /** Preempts backlog if the next group would miss otherwise, or looks again once that is certain. */
+  /**
+   * Preempts backlog if the next group of a higher class would otherwise start too late. If a lane
+   * may still come free in time, decides again later, by a timer.
+   */
   offered(): void {
     const { clock, dispatcher } = this.modules;
     this.cancelLook();
@@ -108,18 +114,18 @@ export class GroupQueue implements AttemptSource {
     }
   }
 
-  /** The session no longer waits for the attempt; without waiters it is killed. */
+  /** Ends the session's waiting for the attempt; an attempt without waiters is killed. */
   leave(attemptId: number, session: Session, reason: StopReason): void {
     this.attempts.leave(attemptId, session, reason);
   }
 
-  /** Forgets inputs set aside until now, and use that has faded. */
+  /** Forgets the inputs whose time set aside is over, and prover use that has faded. */
   expire(): void {
     this.attempts.expire();
     this.accounts.expire(this.modules.clock.nowMs());
   }
 
-  /** Cancels the timer. */
+  /** Cancels the timer of the next decision about preemption. */
   close(): void {
     this.cancelLook();
   }

@@ -1,13 +1,14 @@
 /**
- * Inputs over which provers died. An input that has ended two provers is set aside until the fence
- * of its session, so that one snapshot cannot keep the device down. Bounded: the oldest is dropped.
+ * Inputs over which provers died. An input that has ended two provers is set aside until the latest
+ * fence of its sessions, so that one snapshot cannot keep the device down. Beyond
+ * `limits.setAsideMax` inputs, the one blamed longest ago is dropped.
  */
 import { limits } from "../limits.js";
 
 export class SetAside {
   private readonly inputs = new Map<string, { deaths: number; untilMs: number }>();
 
-  /** Counts provers that died over this input. */
+  /** Adds `deaths` provers that died over this input, and remembers it until `untilMs` or later. */
   blame(digest: string, deaths: number, untilMs: number): void {
     const known = this.inputs.get(digest);
     this.inputs.delete(digest); // re-inserted below, as the most recent

@@ -1,11 +1,11 @@
 /**
- * Translates the result of a shared proof for one waiter. Works with one digest have the same inputs
- * in the same order, but each node numbers validators and children in its own way.
+ * Translates the result of a shared proof for one waiter. Groups with the same digest have the same
+ * inputs in the same order, but each node's snapshot has its own validator and child indices.
  */
 import { assertNever } from "../errors.js";
 import type { GroupWork, LeftOut, ProofResult } from "../work/group.js";
 
-/** The result of proving `proved`, in the numbering of `own`, which has the same digest. */
+/** Returns the result of proving `proved`, with the indices of `own`, which has the same digest. */
 export function resultFor(own: GroupWork, proved: GroupWork, result: ProofResult): ProofResult {
   if (result.kind === "failed") return result;
   const translate = own === proved ? identity : translation(own, proved);
@@ -18,7 +18,7 @@ export function resultFor(own: GroupWork, proved: GroupWork, result: ProofResult
     }
     case "nothing_to_prove":
     case "rejected": {
-      // Inputs that decoding left out belong to this waiter only.
+      // `own.leftOut`, what decoding left out, differs between waiters, so the result may too.
       const isBad = leftOut.some(({ reason }) => reason !== "covered");
       return { kind: isBad ? "rejected" : "nothing_to_prove", leftOut };
     }
@@ -29,7 +29,7 @@ export function resultFor(own: GroupWork, proved: GroupWork, result: ProofResult
   }
 }
 
-/** Raw signatures by validator, then children. */
+/** Orders raw signatures by validator, and after them children by index. */
 function byInput({ input: a }: LeftOut, { input: b }: LeftOut): number {
   if (a.kind === "raw" && b.kind === "raw") return a.validatorIndex - b.validatorIndex;
   if (a.kind === "child" && b.kind === "child") return a.childIndex - b.childIndex;

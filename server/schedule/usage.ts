@@ -1,16 +1,17 @@
 /**
- * Prover time used lately: by each node, which orders nodes of one class, and by each principal,
- * which its quota bounds. Usage is halved with every half-life, and forgotten in the end.
+ * Prover time used recently. The time of each node decides which node's group of a class is next;
+ * the time of each principal is bounded by its quota. Usage halves in every half-life, and is
+ * forgotten once it is negligible.
  */
 
-/** Two slots of 4 s: a node that was served last slot stands behind one that was not. */
+/** Two slots of 4 s: a node that was served in the last slot comes after one that was not. */
 export const SLOTS_HALF_LIFE_MS = 8000;
-/** With this half-life a steady use amounts to the use of one minute. */
+/** With this half-life, steady use adds up to what is used in one minute. */
 export const MINUTE_HALF_LIFE_MS = 60_000 * Math.LN2;
-/** Usage below this is forgotten. */
+/** Usage below this many milliseconds is forgotten. */
 const FORGOTTEN_MS = 1;
 
-/** Who pays for a share of an attempt. */
+/** The node and the principal that are charged for a share of an attempt. */
 export interface Payer {
   nodeId: string;
   /** Name of the principal. */
@@ -21,7 +22,7 @@ export class Accounts {
   readonly nodes = new Usage(SLOTS_HALF_LIFE_MS);
   readonly principals = new Usage(MINUTE_HALF_LIFE_MS);
 
-  /** Adds prover time, or subtracts what was charged too much. */
+  /** Adds `ms` of prover time to both accounts; a negative `ms` corrects an earlier charge. */
   charge({ nodeId, principal }: Payer, ms: number, nowMs: number): void {
     this.nodes.charge(nodeId, ms, nowMs);
     this.principals.charge(principal, ms, nowMs);
@@ -38,20 +39,20 @@ export class Usage {
 
   constructor(private readonly halfLifeMs: number) {}
 
-  /** Prover time in milliseconds, faded; 0 for an unknown name. */
+  /** Prover time in milliseconds, faded until `nowMs`; 0 for an unknown name. */
   of(name: string, nowMs: number): number {
     const entry = this.entries.get(name);
     if (entry === undefined) return 0;
     return entry.usedMs * 0.5 ** ((nowMs - entry.atMs) / this.halfLifeMs);
   }
 
-  /** Adds prover time, or subtracts what was charged too much. */
+  /** Adds `ms` of prover time; a negative `ms` corrects an earlier charge. */
   charge(name: string, ms: number, nowMs: number): void {
     const usedMs = Math.max(0, this.of(name, nowMs) + ms);
     this.entries.set(name, { usedMs, atMs: nowMs });
   }
 
-  /** Forgets names whose usage has all but faded. */
+  /** Forgets names whose usage has faded to less than `FORGOTTEN_MS`. */
   expire(nowMs: number): void {
     for (const name of this.entries.keys()) {
       if (this.of(name, nowMs) < FORGOTTEN_MS) this.entries.delete(name);

@@ -1,4 +1,4 @@
-/** The groups that wait for a prover, and where each stands in the order. */
+/** The groups that wait for a prover, with the properties by which they are ordered. */
 import type { Clock } from "../clock.js";
 import { groupOf, workOf } from "../session/session.js";
 import type { Session, Waiter } from "../session/session.js";
@@ -24,7 +24,7 @@ export interface WaitingModules {
 export class Waiting {
   constructor(private readonly modules: WaitingModules) {}
 
-  /** The first queued group of each session: within a session the node's own order holds. */
+  /** The first queued group of each session: a session's groups are proved in the node's order. */
   all(): WaitingGroup[] {
     return this.modules.sessions.all().flatMap((session) => {
       const group = session.state.groups.findIndex(({ kind }) => kind === "queued");
@@ -34,14 +34,16 @@ export class Waiting {
     });
   }
 
-  /** The group that is next by the order alone. */
+  /** The next group by `compareStanding`, ignoring turns of backlog; undefined when none waits. */
   first(): WaitingGroup | undefined {
     return this.all().sort(compareStanding)[0];
   }
 
   /**
    * The groups that would start before a snapshot that arrives now, in order. Groups of superseded
-   * sessions do not count, nor does work that the snapshot shares.
+   * sessions are left out, and so are groups with the same work as one of the snapshot's.
+   *
+   * @param head the snapshot's first group
    */
   before(
     submission: Submission,
@@ -58,8 +60,8 @@ export class Waiting {
   }
 
   /**
-   * Every queued group with the same work. If the whole of it is predicted to miss the fence, only
-   * those with the same partial policy as the first.
+   * Every queued group with the same work as `first`. If the whole of it is predicted to miss the
+   * fence, only those whose `mayBeCut` is the same as that of `first`.
    */
   sharing(first: Waiter): Waiter[] {
     const { digest } = groupOf(first);
@@ -74,7 +76,7 @@ export class Waiting {
     return all.filter(({ session }) => session.submission.mayBeCut === mayBeCut);
   }
 
-  /** The latest instant at which the group may start and still be in time, seen pessimistically. */
+  /** The latest start with which the group is in time if its proof takes the 98th percentile. */
   startByMs(waiter: Waiter): number {
     const { deadlineAtMs, fenceAtMs } = waiter.session.submission;
     return Math.min(deadlineAtMs, fenceAtMs - this.pessimisticMs(waiter));
