@@ -1,6 +1,6 @@
 /**
- * The scheduler's handle on one lane: the link to the lane, the belief about it, the last assignment
- * and the operator's commands. Owned by the dispatcher.
+ * The scheduler's handle on one lane: the link to the lane, the belief about it, the last
+ * assignment, and the operator's commands. Owned by the dispatcher.
  */
 import { assertNever } from "../errors.js";
 import type {
@@ -72,8 +72,8 @@ export class LaneHandle implements OperatedDevice {
   }
 
   /**
-   * Notes that the lane gets an attempt; `sendAssignment` has to send it afterwards. Throws when the
-   * lane is not idle.
+   * Notes that the lane gets an attempt; the caller then sends it with `sendAssignment`. Throws when
+   * the lane is not idle.
    */
   assign(attempt: number, assignment: Assignment): void {
     this.belief = assign(this.belief, attempt);

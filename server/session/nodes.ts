@@ -1,6 +1,6 @@
 /**
- * What the service keeps for each node: its results log, and the answers to its requests by request
- * id. The number of nodes and the number of ids per node are bounded.
+ * What the service keeps for each node: its results log, and the answers to its submissions by
+ * request id. The number of nodes and the number of request ids per node are bounded.
  */
 import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
@@ -9,16 +9,18 @@ import { ResultsLog } from "./results-log.js";
 
 export interface NodeRecord {
   log: ResultsLog;
+  /** By request id, the oldest first. */
   requests: Map<string, { contentDigest: string; answer: SubmitAnswer }>;
+  /** Number of open `StreamResults` calls. */
   streams: number;
 }
 
 export class Nodes {
   private readonly records = new Map<string, NodeRecord>();
-  /** The highest sequence number of any forgotten log: a returning node may have a cursor to it. */
+  /** Highest sequence number in any forgotten log: a returning node may have a cursor up to it. */
   private forgottenSeq = 0;
 
-  /** `isBusy`: whether the node has a session in flight, and so is not forgotten. */
+  /** @param isBusy whether the node has a session in flight: such a node is not forgotten */
   constructor(
     private readonly options: { instance: string; nowMs: () => number },
     private readonly isBusy: (nodeId: string) => boolean,
@@ -29,8 +31,8 @@ export class Nodes {
   }
 
   /**
-   * Made on first use: a stream may be opened before a submission. Throws a `Refusal` when the
-   * maximum number of nodes is known and none can be forgotten.
+   * The record of a node, made on first use, by a submission or a stream. Throws a `Refusal` at the
+   * maximum number of nodes when none of them can be forgotten.
    */
   get(nodeId: string): NodeRecord {
     const known = this.records.get(nodeId);
@@ -50,12 +52,15 @@ export class Nodes {
     return record;
   }
 
-  /** Whether outcomes of the session, of any node, are retained. */
+  /** Whether any node's log still has events of the session. */
   retains(sessionId: string): boolean {
     return [...this.records.values()].some(({ log }) => log.ofSession(sessionId).length > 0);
   }
 
-  /** The earlier answer to this request id. Throws a `Refusal` if it was for other content. */
+  /**
+   * The earlier answer to this request id; undefined for a new or an empty id. Throws a `Refusal`
+   * if the earlier request had other content.
+   */
   remembered({ nodeId, requestId, contentDigest }: RequestIdentity): SubmitAnswer | undefined {
     if (requestId === "") return undefined;
     const earlier = this.records.get(nodeId)?.requests.get(requestId);
@@ -73,7 +78,7 @@ export class Nodes {
     if (requests.size > limits.requestIdsMax && !oldest.done) requests.delete(oldest.value);
   }
 
-  /** Erases proofs past their fence and trims logs. */
+  /** Erases proofs past their fence, and drops events kept longer than `limits.retentionMs`. */
   expire(): void {
     for (const { log } of this.records.values()) log.expire(limits.retentionMs);
   }

@@ -1,4 +1,4 @@
-/** How an ended group is reported on the wire and in metrics. */
+/** Turns an ended group into the `Outcome` message that nodes get, and into labels of metrics. */
 import { create } from "@bufbuild/protobuf";
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
@@ -23,7 +23,9 @@ export interface EndedGroup {
   groupIndex: number;
   decoded: DecodedGroup;
   ending: Ending;
+  /** Undefined if no prover has been up yet. */
   description: ProverDescription | undefined;
+  /** From receipt of the snapshot to the group's first attempt, or to its end without one. */
   queueMs: number;
 }
 
@@ -60,7 +62,7 @@ const reasonOnWire = {
   prover_error: OutcomeReason.PROVER_ERROR,
 } as const;
 
-/** The outcome of an ended group, and its status as metrics name it. */
+/** Returns the outcome message of an ended group, and its status under the name in metrics. */
 export function toOutcome(ended: EndedGroup): { outcome: Outcome; status: OutcomeStatusName } {
   const { ending, decoded, description } = ended;
   const status = statusOf(ending);
@@ -92,7 +94,7 @@ export function toOutcome(ended: EndedGroup): { outcome: Outcome; status: Outcom
   return { outcome, status };
 }
 
-/** Whether the group met its deadline; undefined if something else than time ended it. */
+/** Whether the group met its deadline; undefined if it ended for a reason other than time. */
 export function deadlineResult(ending: Ending): "hit" | "miss" | undefined {
   if (ending.kind === "result" && ending.result.kind === "proved") {
     return ending.isLate ? "miss" : "hit";

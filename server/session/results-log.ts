@@ -1,11 +1,13 @@
 /**
- * The results of one node: a bounded sequence of events. A cursor names the server's instance and
- * the last event that the reader has processed. A reader pulls one event at a time, so a slow reader
- * holds no memory. No proof is read at its fence or later; events are trimmed by count and age.
+ * The results of one node: a bounded sequence of events, numbered from 1. A cursor names the run of
+ * the server and the last event that the reader has processed. A reader takes one event at a time,
+ * so a slow reader needs no buffer. A proof cannot be read at its fence or later. The oldest events
+ * are dropped beyond a number and an age.
  */
 import type { Outcome, Summary } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { invalid } from "../errors.js";
 
+/** The events of a session: the outcome of each of its groups, and last its summary. */
 export type LogEvent =
   { kind: "outcome"; outcome: Outcome } | { kind: "summary"; summary: Summary };
 
@@ -13,13 +15,17 @@ export interface LogEntry {
   seq: number;
   sessionId: string;
   event: LogEvent;
-  /** From this instant on the proof is erased. */
+  /** The instant at which the proof is erased from the outcome. */
   fenceAtMs: number;
 }
 
-/** What a read after a cursor returns. */
+/** What a read after a sequence number returns. */
 export type ReadResult =
   | { kind: "entry"; entry: LogEntry }
+  /**
+   * Events that the reader has not seen were dropped. Their number `events` is 0 if unknown, and
+   * `sessionIds` has those of their sessions that are known. Reading goes on after `resumeSeq`.
+   */
   | {
       kind: "gap";
       cause: "trimmed" | "server_restarted";
@@ -27,17 +33,19 @@ export type ReadResult =
       sessionIds: string[];
       resumeSeq: number;
     }
+  /** The log has no later event yet; `seq` is its last. */
   | { kind: "end"; seq: number };
 
 export interface ResultsLogOptions {
   /** Identifies this run of the server; part of every cursor. */
   instance: string;
+  /** Number of events beyond which the oldest are dropped. */
   eventsMax: number;
-  /** The monotonic clock of all fences. */
+  /** The service's monotonic clock, in milliseconds. */
   nowMs: () => number;
   /**
-   * The highest sequence number of a forgotten log of this node; 0 without one. A reader with
-   * a smaller cursor gets a gap.
+   * The log's events are numbered from `afterSeq + 1`: the highest sequence number in any node's
+   * forgotten log, or 0. A reader with a smaller cursor gets a gap.
    */
   afterSeq: number;
 }
@@ -58,7 +66,7 @@ export class ResultsLog {
     for (const wake of [...this.waiters]) wake();
   }
 
-  /** Erases proofs past their fence and drops events past their retention. */
+  /** Erases proofs past their fence, and drops events `retentionMs` after their fence. */
   expire(retentionMs: number): void {
     const nowMs = this.options.nowMs();
     for (const entry of this.entries) eraseIfFenced(entry, nowMs);
@@ -73,7 +81,7 @@ export class ResultsLog {
     return this.entries.length;
   }
 
-  /** Sequence number of the newest event. */
+  /** Sequence number of the newest event; `afterSeq` before the first. */
   get lastSeq(): number {
     return this.nextSeq - 1;
   }
@@ -86,11 +94,11 @@ export class ResultsLog {
     return own;
   }
 
-  /** The event after `seq`; a gap when events after it were trimmed. */
+  /** The first event after `seq`; `gap` if it was dropped already, `end` if there is none yet. */
   readAfter(seq: number): ReadResult {
     const oldest = this.entries[0];
     const firstKept = oldest?.seq ?? this.nextSeq;
-    // The content of a forgotten log is unknown: a gap without number and names stands for all of it.
+    // What a forgotten log contained is unknown, so the gap has no number and no session ids.
     if (seq < this.options.afterSeq) {
       const resumeSeq = firstKept - 1;
       return { kind: "gap", cause: "trimmed", events: 0, sessionIds: [], resumeSeq };
@@ -112,7 +120,7 @@ export class ResultsLog {
     return { kind: "entry", entry };
   }
 
-  /** Resolves at the next append, or when the signal aborts. */
+  /** Resolves at the next `append`, or when the signal aborts. */
   changed(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
@@ -131,8 +139,9 @@ export class ResultsLog {
   }
 
   /**
-   * Where to resume: an empty cursor means from the oldest event, and so does the cursor of another
-   * instance. Throws a `Refusal` for a malformed cursor or one ahead of the log.
+   * Returns the sequence number after which the reader resumes. For an empty cursor, and for one of
+   * another run of the server, the reader resumes at the oldest event. Throws a `Refusal` for a
+   * malformed cursor or one beyond the newest event.
    */
   parseCursor(cursor: string): { seq: number; isOtherInstance: boolean } {
     const beforeAll = (this.entries[0]?.seq ?? this.nextSeq) - 1;

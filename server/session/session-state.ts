@@ -1,12 +1,15 @@
 /**
- * The state machine of one accepted snapshot: which group is queued, running under which attempt, or
- * ended. Each group ends exactly once, and only its current attempt may end it with a result. No
- * clock, timer or I/O.
+ * The state machine of one session: each group is queued, running under an attempt, or ended. Each
+ * group ends exactly once, and only its current attempt may end it with a result. Pure: no clock,
+ * timer or I/O.
  */
 import { assertNever } from "../errors.js";
 import type { ProofResult, StopReason } from "../work/group.js";
 
-/** `failure`: how the first attempt ended, if its prover died and the group waits for a second. */
+/**
+ * `failure`: how the first attempt ended, if its prover died and the group waits for its second
+ * attempt; else null. `isRetry`: the running attempt is that second one.
+ */
 export type GroupState =
   | { kind: "queued"; failure: { attempt: number; result: ProofResult } | null }
   | { kind: "running"; attempt: number; isRetry: boolean }
@@ -29,18 +32,21 @@ export interface SessionState {
 
 export type SessionEvent =
   | { kind: "started"; group: number; attempt: number }
-  /** `mayRetry`: the prover died, not over this input, and time is left. Used at most once. */
+  /**
+   * `mayRetry`: a prover died, the input is not set aside, and time for a second attempt is left.
+   * Ignored after a second attempt.
+   */
   | { kind: "result"; group: number; attempt: number; result: ProofResult; mayRetry: boolean }
-  /** The lane never reported how the attempt ended: the group is queued again. */
+  /** The result of the attempt never arrived, or applies to other waiters only: queue again. */
   | { kind: "lost"; group: number; attempt: number }
-  /** The schedule decided not to start the group. */
+  /** The schedule does not start the group. */
   | { kind: "refused"; group: number; reason: NotStartedReason }
   | { kind: "deadline" }
   | { kind: "fence" }
   | { kind: "supersede" }
   /** The service drains: queued groups end. */
   | { kind: "drain" }
-  /** The drain's bound has passed: running groups end too. */
+  /** The time limit of the drain has passed: running groups end too. */
   | { kind: "drained" }
   | { kind: "cancel"; groups: readonly number[] }
   /** A running group is preempted by a higher class. */
@@ -70,7 +76,7 @@ export function transitionSession(
   return { state: next, effects: change.effects };
 }
 
-/** The groups after one event, and the effects of it. */
+/** Collects what one event changes: the groups after the event, and its effects. */
 class Change {
   readonly groups: GroupState[];
   readonly effects: SessionEffect[] = [];
@@ -141,7 +147,7 @@ class Change {
     if (this.nowMs >= this.state.deadlineAtMs) this.endQueued("deadline", [at]);
   }
 
-  /** Queued groups without an attempt: one that waits for its second attempt started in time. */
+  /** Queued groups, except those that wait for a second attempt: their first was in time. */
   private neverStarted(): number[] {
     return [...this.groups.keys()].filter((at) => {
       const group = this.groups[at];

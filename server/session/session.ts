@@ -1,4 +1,4 @@
-/** One accepted snapshot until the last of its groups has ended, and the groups of it that wait. */
+/** A session, which is one accepted snapshot until its last group has ended, and its groups. */
 import type { MemoryShare } from "../memory-budget.js";
 import type { DecodedGroup, GroupWork } from "../work/group.js";
 import type { Submission } from "../work/submission.js";
@@ -7,7 +7,7 @@ import type { SessionState } from "./session-state.js";
 
 export interface Session {
   readonly id: string;
-  /** Number of the session in order of arrival. */
+  /** Number of the session in order of arrival, from 1. */
   readonly order: number;
   readonly submission: Submission;
   /** The node's results log, which gets the outcomes and the summary. */
@@ -20,15 +20,17 @@ export interface Session {
   readonly startedAtMs: Map<number, number>;
   /** Number of outcomes by status. */
   readonly counts: Map<string, number>;
+  /** Functions that cancel the timers of deadline and fence. */
   readonly cancelTimers: (() => void)[];
   /** Memory for the snapshot and its results; for the results alone once the session has ended. */
   readonly share: MemoryShare;
+  /** Size of all proofs in the outcomes so far. */
   proofBytes: number;
-  /** Memory for the inputs that outcomes name as left out, which is held beyond the fence. */
+  /** Memory for what outcomes so far say about left-out inputs; held until retention ends. */
   leftOutBytes: number;
 }
 
-/** One group of one session, while it waits for a proof. */
+/** One group of one session that waits for an attempt to start or to end. */
 export interface Waiter {
   session: Session;
   /** Index of the group in the session's snapshot. */

@@ -1,6 +1,7 @@
 /**
- * The sessions in flight and the shell of their state machine: it runs timers and effects, and
- * writes outcomes to the results log of the node. Admission opens sessions; the schedule steps them.
+ * The sessions in flight. Runs the state machine of each with its timers and effects, and writes
+ * outcomes to the node's results log. Admission opens sessions; admission and the schedule send
+ * them events by `step`.
  */
 import { createHash } from "node:crypto";
 import { assertNever } from "../errors.js";
@@ -23,23 +24,23 @@ export interface SessionsModules {
   clock: Clock;
   log: Logger;
   metrics: Metrics;
-  /** What the provers are, for outcomes; undefined until the first is up. */
+  /** The description of the provers, for outcomes; undefined until the first prover is up. */
   describeProver(): ProverDescription | undefined;
   /** Called when a session no longer waits for an attempt that runs. */
   leaveAttempt(attempt: number, session: Session, reason: StopReason): void;
 }
 
-/** What admission found for a snapshot that it accepts. */
+/** What admission provides for the session of a snapshot that it accepts. */
 export interface OpenSession {
   /** The results log of the node. */
   log: ResultsLog;
   /** Memory reserved for the snapshot and its results. */
   share: MemoryShare;
-  /** Whether a device is idle. */
+  /** Whether a device was idle when the snapshot was accepted. */
   cameToIdle: boolean;
 }
 
-/** What is still held for a session that has ended. */
+/** The memory that is still held for the results of a session that has ended. */
 interface EndedShare {
   share: MemoryShare;
   leftOutBytes: number;
@@ -74,7 +75,7 @@ export class Sessions {
     return this.all().filter(({ submission }) => submission.nodeId === nodeId);
   }
 
-  /** The principal's sessions in flight, and the bytes held for it: ended sessions count too. */
+  /** The principal's sessions in flight, and the bytes held for those and for ended sessions. */
   heldBy(principal: string): { sessionsInFlight: number; heldBytes: number } {
     const own = this.all().filter(({ submission }) => submission.principal.name === principal);
     const ended = this.endedShares.filter((each) => each.principal === principal);
@@ -82,7 +83,7 @@ export class Sessions {
     return { sessionsInFlight: own.length, heldBytes };
   }
 
-  /** Opens the session of an accepted snapshot, with every group queued. */
+  /** Opens the session of an accepted snapshot, with every group queued, and starts its timers. */
   open(submission: Submission, { log, share, cameToIdle }: OpenSession): Session {
     const { clock, metrics } = this.modules;
     const { deadlineAtMs, fenceAtMs, groups } = submission;
@@ -111,7 +112,7 @@ export class Sessions {
     return session;
   }
 
-  /** Feeds an event to the session's state machine, and runs the effects. */
+  /** Passes an event to the session's state machine and runs the effects, unless it has ended. */
   step(session: Session, event: SessionEvent): void {
     if (isEnded(session.state)) return;
     const nowMs = this.modules.clock.nowMs();
@@ -123,7 +124,7 @@ export class Sessions {
     for (const effect of effects) this.apply(session, effect);
   }
 
-  /** Resolves when no session is in flight, or after `boundMs`. */
+  /** Resolves when no session is in flight, or after `boundMs` milliseconds. */
   async untilEmpty(boundMs: number): Promise<void> {
     if (this.inFlight.size === 0) return;
     const { clock } = this.modules;
@@ -137,7 +138,7 @@ export class Sessions {
     });
   }
 
-  /** Releases memory of ended sessions: of proofs at their fence, of the rest after retention. */
+  /** Releases the memory of ended sessions: of proofs at the fence, of the rest after retention. */
   expire(): void {
     const nowMs = this.modules.clock.nowMs();
     this.endedShares = this.endedShares.filter(({ share, leftOutBytes, fenceAtMs }) => {
