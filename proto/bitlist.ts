@@ -1,6 +1,6 @@
-/** The contract's bitlists: bit `i` of byte `i / 8`, lowest bit first, stands for validator `i`. */
+/** Bitlists of validators: validator `i` is bit `i % 8`, lowest first, of byte `i / 8`. */
 
-/** Whether bit `index` is set; false beyond the end. */
+/** Whether bit `index` is set; false beyond the end of the list. */
 export function hasBit(bits: Uint8Array, index: number): boolean {
   return (((bits[index >>> 3] ?? 0) >> (index & 7)) & 1) === 1;
 }

@@ -1,6 +1,6 @@
 /**
- * Maps a protobuf-es service to a grpc-js service definition: one codec for both RPC stacks, no
- * second code generator. Used by the server's listeners and by the clients.
+ * Maps a protobuf-es service to a grpc-js service definition, so that grpc-js needs no generated
+ * code of its own. Used by `lean-aggregator health` and by tests.
  */
 import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
 import type { DescMessage, DescMethod, DescService, MessageShape } from "@bufbuild/protobuf";

@@ -3,8 +3,8 @@
 /* eslint-disable */
 
 // The aggregation service of a lean consensus node: it takes a snapshot of votes and returns
-// verified aggregate proofs. docs/glossary.md defines the terms. Every duration counts from the
-// receipt of the request's headers; no instant crosses the wire.
+// verified aggregate proofs. docs/glossary.md defines the terms. Deadline, fence and predicted end
+// are milliseconds from receipt, when the request's headers arrive; no instant crosses the wire.
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
@@ -79,8 +79,8 @@ export const AttestationDataSchema: GenMessage<AttestationData> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 1);
 
 /**
- * The signature scheme and the exact prover build. An empty field means the server's own;
- * INVALID_ARGUMENT when a field differs from it.
+ * The signature scheme, the exact prover build, and the rate. In a request, an empty name means the
+ * server's own; INVALID_ARGUMENT when a name differs from the server's.
  *
  * @generated from message lean.aggregator.v1.ProofSystem
  */
@@ -100,7 +100,8 @@ export type ProofSystem = Message<"lean.aggregator.v1.ProofSystem"> & {
   revision: string;
 
   /**
-   * log2 of the inverse rate, 0 to 8; 0 means the prover's default.
+   * log2 of the inverse rate, 0 to 8; 0 means the prover's default. A rate that the prover does not
+   * offer ends every group as FAILED.
    *
    * @generated from field: uint32 log_inv_rate = 3;
    */
@@ -126,7 +127,7 @@ export type ValidatorKey = Message<"lean.aggregator.v1.ValidatorKey"> & {
   validatorIndex: number;
 
   /**
-   * Packed public key; its size is `public_key_bytes` of GetServerInfo.
+   * The key in the prover's encoding; its size is `public_key_bytes` of GetServerInfo.
    *
    * @generated from field: bytes public_key = 2;
    */
@@ -152,7 +153,7 @@ export type RawSignature = Message<"lean.aggregator.v1.RawSignature"> & {
   validatorIndex: number;
 
   /**
-   * Packed signature; its size is `signature_bytes` of GetServerInfo.
+   * The signature in the prover's encoding; its size is `signature_bytes` of GetServerInfo.
    *
    * @generated from field: bytes signature = 2;
    */
@@ -173,8 +174,8 @@ export const RawSignatureSchema: GenMessage<RawSignature> = /*@__PURE__*/
  */
 export type Child = Message<"lean.aggregator.v1.Child"> & {
   /**
-   * The validators that the proof covers: SSZ bitlist without its length bit, where bit i % 8 of
-   * byte i / 8 is validator i.
+   * The validators that the proof covers: an SSZ bitlist without its length bit. Validator i is bit
+   * i % 8, lowest first, of byte i / 8.
    *
    * @generated from field: bytes participants = 1;
    */
@@ -205,8 +206,8 @@ export type Group = Message<"lean.aggregator.v1.Group"> & {
   data?: AttestationData;
 
   /**
-   * Optional check: hash_tree_root(data), 32 bytes. INVALID_ARGUMENT when it differs from the
-   * server's own.
+   * Optional check: hash_tree_root(data), 32 bytes. INVALID_ARGUMENT when the server computes
+   * another root. Empty: no check.
    *
    * @generated from field: bytes message = 2;
    */
@@ -244,7 +245,7 @@ export const GroupSchema: GenMessage<Group> = /*@__PURE__*/
  */
 export type Snapshot = Message<"lean.aggregator.v1.Snapshot"> & {
   /**
-   * Slot of submission. The fence counts from its receipt, not from the slot of any data.
+   * Slot in which the node submits. The fence counts from receipt, not from the start of a slot.
    *
    * @generated from field: uint64 slot = 1;
    */
@@ -261,7 +262,7 @@ export type Snapshot = Message<"lean.aggregator.v1.Snapshot"> & {
   justified?: Checkpoint;
 
   /**
-   * Key table. Each validator index and each key occurs once.
+   * Key table. INVALID_ARGUMENT when a validator index or a key occurs twice.
    *
    * @generated from field: repeated lean.aggregator.v1.ValidatorKey keys = 4;
    */
@@ -283,7 +284,7 @@ export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 7);
 
 /**
- * The submitting node. A new epoch ends what an earlier run of the node left in flight.
+ * The calling node. A snapshot of a new epoch ends the queued groups of sessions of other epochs.
  *
  * @generated from message lean.aggregator.v1.Node
  */
@@ -338,22 +339,25 @@ export type SubmitSnapshotRequest = Message<"lean.aggregator.v1.SubmitSnapshotRe
   requestId: string;
 
   /**
-   * Milliseconds after which no proof of the session starts. Absent: the call's deadline, else the
-   * server's default.
+   * Milliseconds from receipt after which no proof of the session starts, except in the session's
+   * first attempt and in one after a prover's death. Absent: the call's deadline, else the server's
+   * default.
    *
    * @generated from field: optional uint32 deadline_ms = 5;
    */
   deadlineMs?: number;
 
   /**
-   * Milliseconds after which a proof is worthless: running proofs are killed and proof bytes are
-   * erased. Absent: the server's default.
+   * Milliseconds from receipt after which a proof is worthless: running proofs are killed, and the
+   * bytes of proofs are erased. Absent: the server's default.
    *
    * @generated from field: optional uint32 fence_ms = 6;
    */
   fenceMs?: number;
 
   /**
+   * Default: AGGREGATION.
+   *
    * @generated from field: lean.aggregator.v1.Priority priority = 7;
    */
   priority: Priority;
@@ -377,7 +381,7 @@ export const SubmitSnapshotRequestSchema: GenMessage<SubmitSnapshotRequest> = /*
   messageDesc(file_lean_aggregator_v1_aggregator, 9);
 
 /**
- * The snapshot became a session, with the budgets that apply to it.
+ * The snapshot became a session, with this deadline and fence.
  *
  * @generated from message lean.aggregator.v1.Accepted
  */
@@ -388,11 +392,15 @@ export type Accepted = Message<"lean.aggregator.v1.Accepted"> & {
   sessionId: string;
 
   /**
+   * Milliseconds from receipt to the deadline.
+   *
    * @generated from field: uint32 deadline_ms = 2;
    */
   deadlineMs: number;
 
   /**
+   * Milliseconds from receipt to the fence.
+   *
    * @generated from field: uint32 fence_ms = 3;
    */
   fenceMs: number;
@@ -418,7 +426,7 @@ export const AcceptedSchema: GenMessage<Accepted> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 10);
 
 /**
- * The snapshot was not taken. The node proves it by itself or submits a later one.
+ * The snapshot was not taken. The node makes the proofs by itself or submits a later snapshot.
  *
  * @generated from message lean.aggregator.v1.Skipped
  */
@@ -436,14 +444,14 @@ export type Skipped = Message<"lean.aggregator.v1.Skipped"> & {
   detail: string;
 
   /**
-   * Predicted end in milliseconds from receipt, where a prediction was made.
+   * Predicted end of a group in milliseconds from receipt; only for PREDICTED_MISS.
    *
    * @generated from field: optional uint32 predicted_finish_ms = 3;
    */
   predictedFinishMs?: number;
 
   /**
-   * For IN_FLIGHT, the session that is in flight.
+   * For IN_FLIGHT, the session that is in flight; else empty.
    *
    * @generated from field: string session_id = 4;
    */
@@ -502,7 +510,7 @@ export type LeftOut = Message<"lean.aggregator.v1.LeftOut"> & {
    */
   input: {
     /**
-     * Validator of the raw signature.
+     * For a raw signature, its validator.
      *
      * @generated from field: uint32 validator_index = 2;
      */
@@ -510,7 +518,7 @@ export type LeftOut = Message<"lean.aggregator.v1.LeftOut"> & {
     case: "validatorIndex";
   } | {
     /**
-     * Index of the child in the group.
+     * For a child, its index in the group.
      *
      * @generated from field: uint32 child_index = 3;
      */
@@ -552,7 +560,7 @@ export type Outcome = Message<"lean.aggregator.v1.Outcome"> & {
   groupIndex: number;
 
   /**
-   * Slot of submission.
+   * Slot in which the snapshot was submitted.
    *
    * @generated from field: uint64 slot = 3;
    */
@@ -602,7 +610,7 @@ export type Outcome = Message<"lean.aggregator.v1.Outcome"> & {
   participants: Uint8Array;
 
   /**
-   * Indices of the children in the proof.
+   * Indices in the group of the children that are in the proof.
    *
    * @generated from field: repeated uint32 children_folded = 11;
    */
@@ -621,14 +629,14 @@ export type Outcome = Message<"lean.aggregator.v1.Outcome"> & {
   proofSystem?: ProofSystem;
 
   /**
-   * Duration of the proof in milliseconds.
+   * Duration of the proof in milliseconds; 0 without a proof.
    *
    * @generated from field: uint32 prove_ms = 15;
    */
   proveMs: number;
 
   /**
-   * Time in the queue in milliseconds.
+   * Milliseconds from receipt to the group's first attempt or, without one, to the group's end.
    *
    * @generated from field: uint32 queue_ms = 16;
    */
@@ -642,7 +650,7 @@ export type Outcome = Message<"lean.aggregator.v1.Outcome"> & {
   attempt: number;
 
   /**
-   * The simulation made the proof: it proves nothing.
+   * The prover is simulated: its proof proves nothing.
    *
    * @generated from field: bool fake = 18;
    */
@@ -668,7 +676,7 @@ export type Summary = Message<"lean.aggregator.v1.Summary"> & {
   sessionId: string;
 
   /**
-   * Slot of submission.
+   * Slot in which the snapshot was submitted.
    *
    * @generated from field: uint64 slot = 2;
    */
@@ -711,7 +719,7 @@ export const SummarySchema: GenMessage<Summary> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 15);
 
 /**
- * Events that the stream cannot deliver.
+ * Events after the cursor that the stream cannot deliver.
  *
  * @generated from message lean.aggregator.v1.Gap
  */
@@ -722,14 +730,14 @@ export type Gap = Message<"lean.aggregator.v1.Gap"> & {
   cause: GapCause;
 
   /**
-   * Sessions with missing events, where known. GetSession may still return them.
+   * Sessions with missing events, where known. GetSession may still return their outcomes.
    *
    * @generated from field: repeated string session_ids = 2;
    */
   sessionIds: string[];
 
   /**
-   * Number of missing events; 0 when unknown, which may be none.
+   * Number of missing events; 0: the number is unknown, and perhaps no event is missing.
    *
    * @generated from field: uint64 events = 3;
    */
@@ -744,7 +752,7 @@ export const GapSchema: GenMessage<Gap> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 16);
 
 /**
- * The first message of every stream, sent at once: the stream is open.
+ * The first message of every stream, sent at once to show that the stream is open.
  *
  * @generated from message lean.aggregator.v1.Opened
  */
@@ -774,21 +782,22 @@ export type StreamResultsRequest = Message<"lean.aggregator.v1.StreamResultsRequ
   node?: Node;
 
   /**
-   * Cursor of the last processed event. Empty: all retained events.
+   * Cursor of the last event that the node has processed. Empty: from the oldest retained event on.
    *
    * @generated from field: string cursor = 2;
    */
   cursor: string;
 
   /**
-   * Send only this session's events and end the stream after its summary. Filtering makes no gaps.
+   * Send only this session's events, and end the stream after its summary. Events of other sessions
+   * are left out without a Gap. Empty: all sessions.
    *
    * @generated from field: string session_id = 3;
    */
   sessionId: string;
 
   /**
-   * End the stream after the retained events.
+   * End the stream after the retained events instead of waiting for new ones.
    *
    * @generated from field: bool no_follow = 4;
    */
@@ -807,7 +816,7 @@ export const StreamResultsRequestSchema: GenMessage<StreamResultsRequest> = /*@_
  */
 export type StreamResultsResponse = Message<"lean.aggregator.v1.StreamResultsResponse"> & {
   /**
-   * Opaque. A new stream with it resumes after this event.
+   * Opaque. A new stream that is opened with this cursor resumes after this event.
    *
    * @generated from field: string cursor = 1;
    */
@@ -851,6 +860,8 @@ export const StreamResultsResponseSchema: GenMessage<StreamResultsResponse> = /*
   messageDesc(file_lean_aggregator_v1_aggregator, 19);
 
 /**
+ * The state of one session and its outcomes so far.
+ *
  * @generated from message lean.aggregator.v1.Session
  */
 export type Session = Message<"lean.aggregator.v1.Session"> & {
@@ -865,7 +876,7 @@ export type Session = Message<"lean.aggregator.v1.Session"> & {
   state: SessionState;
 
   /**
-   * Outcomes so far, in order of group index.
+   * Outcomes of the groups that have ended, in order of group index.
    *
    * @generated from field: repeated lean.aggregator.v1.Outcome outcomes = 3;
    */
@@ -954,7 +965,7 @@ export type CancelSessionRequest = Message<"lean.aggregator.v1.CancelSessionRequ
   sessionId: string;
 
   /**
-   * Indices of the groups to end. Empty: all.
+   * Indices of the groups to end. Empty: all groups.
    *
    * @generated from field: repeated uint32 group_indices = 3;
    */
@@ -1000,14 +1011,14 @@ export type VerifyAggregateRequest = Message<"lean.aggregator.v1.VerifyAggregate
   data?: AttestationData;
 
   /**
-   * Optional check, as in Group.
+   * Optional check of hash_tree_root(data), as in Group.
    *
    * @generated from field: bytes message = 3;
    */
   message: Uint8Array;
 
   /**
-   * The keys that the proof must cover: exactly these.
+   * The keys of exactly the validators that the proof must cover.
    *
    * @generated from field: repeated bytes public_keys = 4;
    */
@@ -1036,7 +1047,7 @@ export const VerifyAggregateRequestSchema: GenMessage<VerifyAggregateRequest> = 
  */
 export type VerifyAggregateResponse = Message<"lean.aggregator.v1.VerifyAggregateResponse"> & {
   /**
-   * The proof verifies and covers exactly the keys.
+   * True when the proof verifies and covers exactly the keys.
    *
    * @generated from field: bool valid = 1;
    */
@@ -1095,7 +1106,7 @@ export type Limits = Message<"lean.aggregator.v1.Limits"> & {
   snapshotBytesMax: number;
 
   /**
-   * Groups of a snapshot. Each further group gets an outcome with reason LIMIT.
+   * Groups of a snapshot that are proved. Each further group gets an outcome with reason LIMIT.
    *
    * @generated from field: uint32 groups_max = 2;
    */
@@ -1109,7 +1120,7 @@ export type Limits = Message<"lean.aggregator.v1.Limits"> & {
   rawSignaturesMax: number;
 
   /**
-   * Children of a group; 0 while no prover is ready.
+   * Children of a group; each further one is left out. 0 while no prover is ready.
    *
    * @generated from field: uint32 children_max = 4;
    */
@@ -1130,11 +1141,15 @@ export type Limits = Message<"lean.aggregator.v1.Limits"> & {
   validatorsMax: number;
 
   /**
+   * Longest `deadline_ms`.
+   *
    * @generated from field: uint32 deadline_ms_max = 7;
    */
   deadlineMsMax: number;
 
   /**
+   * Longest `fence_ms`.
+   *
    * @generated from field: uint32 fence_ms_max = 8;
    */
   fenceMsMax: number;
@@ -1220,8 +1235,8 @@ export type Device = Message<"lean.aggregator.v1.Device"> & {
   learnedCosts: LearnedCost[];
 
   /**
-   * A standby process is ready. It verifies the proofs of the active one; without it, a prover
-   * verifies its own proofs.
+   * A standby process is ready. It verifies the proofs of the active prover, which without a
+   * standby verifies its own proofs.
    *
    * @generated from field: bool standby_ready = 5;
    */
@@ -1304,14 +1319,14 @@ export type GetServerInfoResponse = Message<"lean.aggregator.v1.GetServerInfoRes
   proofSystem?: ProofSystem;
 
   /**
-   * Size of a public key; 0 while no prover is ready.
+   * Size of a public key in bytes; 0 while no prover is ready.
    *
    * @generated from field: uint32 public_key_bytes = 4;
    */
   publicKeyBytes: number;
 
   /**
-   * Size of a signature; 0 while no prover is ready.
+   * Size of a signature in bytes; 0 while no prover is ready.
    *
    * @generated from field: uint32 signature_bytes = 5;
    */
@@ -1349,14 +1364,14 @@ export type GetServerInfoResponse = Message<"lean.aggregator.v1.GetServerInfoRes
   serverTimeUnixMs: bigint;
 
   /**
-   * Deadline of a session whose request and call give none.
+   * Deadline in milliseconds of a session whose request and call give none.
    *
    * @generated from field: uint32 default_deadline_ms = 11;
    */
   defaultDeadlineMs: number;
 
   /**
-   * Fence of a session whose request gives none.
+   * Fence in milliseconds of a session whose request gives none.
    *
    * @generated from field: uint32 default_fence_ms = 12;
    */
@@ -1394,21 +1409,21 @@ export enum ProofKind {
   UNSPECIFIED = 0,
 
   /**
-   * Raw signatures and children of one message into one proof.
+   * Folds raw signatures and children of one message into one proof.
    *
    * @generated from enum value: PROOF_KIND_AGGREGATE = 1;
    */
   AGGREGATE = 1,
 
   /**
-   * Reserved: proofs of several messages into one. Not offered.
+   * Reserved: merges proofs of several messages into one. Not offered.
    *
    * @generated from enum value: PROOF_KIND_MERGE = 2;
    */
   MERGE = 2,
 
   /**
-   * Reserved: one message's proof out of a merged one. Not offered.
+   * Reserved: splits the proof of one message off a merged one. Not offered.
    *
    * @generated from enum value: PROOF_KIND_SPLIT = 3;
    */
@@ -1422,7 +1437,7 @@ export const ProofKindSchema: GenEnum<ProofKind> = /*@__PURE__*/
   enumDesc(file_lean_aggregator_v1_aggregator, 0);
 
 /**
- * How urgent a session is. A higher priority goes first and may preempt a running backlog proof.
+ * How urgent a session is. A more urgent one goes first, and may preempt a running backlog proof.
  *
  * @generated from enum lean.aggregator.v1.Priority
  */
@@ -1493,7 +1508,7 @@ export const BusyPolicySchema: GenEnum<BusyPolicy> = /*@__PURE__*/
   enumDesc(file_lean_aggregator_v1_aggregator, 2);
 
 /**
- * Whether a group that does not fit before the deadline may be proved in part.
+ * Whether a group that cannot be proved whole before the fence may be proved in part.
  *
  * @generated from enum lean.aggregator.v1.PartialPolicy
  */
@@ -1582,7 +1597,7 @@ export enum SkipReason {
   IN_FLIGHT = 1,
 
   /**
-   * No proof is predicted to finish in time.
+   * No group could start before the deadline, or not even a part be proved before the fence.
    *
    * @generated from enum value: SKIP_REASON_PREDICTED_MISS = 2;
    */
@@ -1596,7 +1611,7 @@ export enum SkipReason {
   DRAINING = 3,
 
   /**
-   * Too many sessions are in flight, or no memory is free.
+   * Too many sessions are in flight, a quota is used up, or no memory is free.
    *
    * @generated from enum value: SKIP_REASON_OVERLOADED = 4;
    */
@@ -1642,14 +1657,14 @@ export enum OutcomeStatus {
   PROVED_LATE = 2,
 
   /**
-   * The group has no raw signature and fewer than two children, and no bad child.
+   * The group has no bad input, fewer than two children, and no raw signature beyond the child's.
    *
    * @generated from enum value: OUTCOME_STATUS_NOTHING_TO_PROVE = 3;
    */
   NOTHING_TO_PROVE = 3,
 
   /**
-   * No usable input is left without the bad ones.
+   * Without the bad inputs, nothing is left to prove.
    *
    * @generated from enum value: OUTCOME_STATUS_REJECTED = 4;
    */
@@ -1684,6 +1699,8 @@ export const OutcomeStatusSchema: GenEnum<OutcomeStatus> = /*@__PURE__*/
   enumDesc(file_lean_aggregator_v1_aggregator, 6);
 
 /**
+ * Why a group was not started, was stopped, or failed. UNSPECIFIED for other outcomes.
+ *
  * @generated from enum lean.aggregator.v1.OutcomeReason
  */
 export enum OutcomeReason {
@@ -1700,7 +1717,7 @@ export enum OutcomeReason {
   DEADLINE = 1,
 
   /**
-   * The proof was predicted to end too late.
+   * No part of the group was predicted to be proved before the fence.
    *
    * @generated from enum value: OUTCOME_REASON_PREDICTED_MISS = 2;
    */
@@ -1728,14 +1745,14 @@ export enum OutcomeReason {
   DRAINING = 5,
 
   /**
-   * A limit of the server was exceeded.
+   * The snapshot has more groups than `groups_max`, and this is one of the groups beyond.
    *
    * @generated from enum value: OUTCOME_REASON_LIMIT = 6;
    */
   LIMIT = 6,
 
   /**
-   * The fence passed.
+   * The fence passed while the attempt ran.
    *
    * @generated from enum value: OUTCOME_REASON_FENCE = 7;
    */
@@ -1763,7 +1780,7 @@ export enum OutcomeReason {
   PROVER_ERROR = 10,
 
   /**
-   * The same input has ended two provers and is not tried again for a while.
+   * The same input has ended two provers, and is not tried again until that session's fence.
    *
    * @generated from enum value: OUTCOME_REASON_SET_ASIDE = 11;
    */
@@ -1788,7 +1805,7 @@ export enum LeftOutReason {
   UNSPECIFIED = 0,
 
   /**
-   * The raw signature does not verify.
+   * The raw signature does not verify, or has another size than the prover's signatures.
    *
    * @generated from enum value: LEFT_OUT_REASON_BAD_SIGNATURE = 1;
    */
@@ -1802,28 +1819,28 @@ export enum LeftOutReason {
   WRONG_LEAF = 2,
 
   /**
-   * The key table has no usable key of the validator.
+   * The key table has no usable key of the validator, or of a participant of the child.
    *
    * @generated from enum value: LEFT_OUT_REASON_UNKNOWN_KEY = 3;
    */
   UNKNOWN_KEY = 3,
 
   /**
-   * The child's proof does not verify for its participants.
+   * The child's proof does not verify for its participants, is empty or exceeds a limit.
    *
    * @generated from enum value: LEFT_OUT_REASON_BAD_CHILD = 4;
    */
   BAD_CHILD = 4,
 
   /**
-   * Another input already covers every validator of this one.
+   * Another raw signature of the validator, or a child in the proof, contains the vote already.
    *
    * @generated from enum value: LEFT_OUT_REASON_COVERED = 5;
    */
   COVERED = 5,
 
   /**
-   * The input did not fit before the deadline.
+   * With this input, the proof would not have been ready before the fence.
    *
    * @generated from enum value: LEFT_OUT_REASON_SHED = 6;
    */
@@ -1837,6 +1854,8 @@ export const LeftOutReasonSchema: GenEnum<LeftOutReason> = /*@__PURE__*/
   enumDesc(file_lean_aggregator_v1_aggregator, 8);
 
 /**
+ * Why events are missing.
+ *
  * @generated from enum lean.aggregator.v1.GapCause
  */
 export enum GapCause {
@@ -1846,7 +1865,7 @@ export enum GapCause {
   UNSPECIFIED = 0,
 
   /**
-   * The log no longer holds the events after the cursor.
+   * The server has dropped the events that followed the cursor.
    *
    * @generated from enum value: GAP_CAUSE_TRIMMED = 1;
    */
@@ -1906,7 +1925,7 @@ export enum DeviceState {
   UNSPECIFIED = 0,
 
   /**
-   * Its prover process is being set up.
+   * Its prover process is being set up, or makes a proof that measures the device's speed.
    *
    * @generated from enum value: DEVICE_STATE_STARTING = 1;
    */
@@ -1920,7 +1939,7 @@ export enum DeviceState {
   IDLE = 2,
 
   /**
-   * A group is being verified and proved.
+   * A group's inputs are being verified or proved.
    *
    * @generated from enum value: DEVICE_STATE_PROVING = 3;
    */
@@ -1934,7 +1953,7 @@ export enum DeviceState {
   STOPPING = 4,
 
   /**
-   * Setup failed; it is tried again.
+   * Setup of its prover process failed, and is tried again.
    *
    * @generated from enum value: DEVICE_STATE_FAILED = 5;
    */
@@ -1956,7 +1975,7 @@ export const DeviceStateSchema: GenEnum<DeviceState> = /*@__PURE__*/
 export const AggregatorService: GenService<{
   /**
    * Checks a snapshot and answers at once, accepted or skipped; never waits for a proof. A bad key,
-   * signature or child is no error: it is left out and reported in its group's outcome.
+   * signature or child is no error: the input is left out, and its group's outcome names it.
    *
    * @generated from rpc lean.aggregator.v1.AggregatorService.SubmitSnapshot
    */
@@ -1966,7 +1985,7 @@ export const AggregatorService: GenService<{
     output: typeof SubmitSnapshotResponseSchema;
   },
   /**
-   * Streams the node's outcomes and session summaries as they happen, resuming after a cursor.
+   * Streams the node's outcomes and session summaries as they happen, from after a cursor on.
    * NOT_FOUND for an unknown `session_id`, after the retained events have been sent.
    *
    * @generated from rpc lean.aggregator.v1.AggregatorService.StreamResults
@@ -1977,8 +1996,8 @@ export const AggregatorService: GenService<{
     output: typeof StreamResultsResponseSchema;
   },
   /**
-   * Returns the state and outcomes of one session, optionally after its end. NOT_FOUND for an
-   * unknown session. The client must read the response within 10 s.
+   * Returns the state and outcomes of one session; can wait for the session's end before. NOT_FOUND
+   * for an unknown session. A client that does not read the response within 10 s is cut off.
    *
    * @generated from rpc lean.aggregator.v1.AggregatorService.GetSession
    */
@@ -1999,7 +2018,7 @@ export const AggregatorService: GenService<{
     output: typeof CancelSessionResponseSchema;
   },
   /**
-   * Verifies a proof against exactly the given keys. UNAVAILABLE while no prover is ready.
+   * Verifies a proof against exactly the given keys. UNAVAILABLE while no prover can verify.
    *
    * @generated from rpc lean.aggregator.v1.AggregatorService.VerifyAggregate
    */

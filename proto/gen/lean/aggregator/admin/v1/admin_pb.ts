@@ -3,8 +3,8 @@
 /* eslint-disable */
 
 // The operator's interface: sessions in flight, prover processes, and what an operator can do to
-// them. It has a listener of its own, apart from AggregatorService. docs/glossary.md defines the
-// terms.
+// them. The service offers it on a listener of its own, apart from AggregatorService. Durations are
+// milliseconds. docs/glossary.md defines the terms.
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
@@ -36,6 +36,8 @@ export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__P
  */
 export type ListSessionsResponse = Message<"lean.aggregator.admin.v1.ListSessionsResponse"> & {
   /**
+   * The oldest first.
+   *
    * @generated from field: repeated lean.aggregator.admin.v1.LiveSession sessions = 1;
    */
   sessions: LiveSession[];
@@ -65,7 +67,7 @@ export type LiveSession = Message<"lean.aggregator.admin.v1.LiveSession"> & {
   nodeId: string;
 
   /**
-   * Slot of submission.
+   * Slot in which the snapshot was submitted.
    *
    * @generated from field: uint64 slot = 3;
    */
@@ -84,14 +86,14 @@ export type LiveSession = Message<"lean.aggregator.admin.v1.LiveSession"> & {
   ageMs: number;
 
   /**
-   * Milliseconds in which proofs may still start; 0 after the deadline.
+   * Milliseconds until the session's deadline; 0 after it.
    *
    * @generated from field: uint32 deadline_left_ms = 6;
    */
   deadlineLeftMs: number;
 
   /**
-   * Milliseconds until the session's proofs are worthless.
+   * Milliseconds until the session's fence; 0 after it.
    *
    * @generated from field: uint32 fence_left_ms = 7;
    */
@@ -124,15 +126,15 @@ export type LiveGroup = Message<"lean.aggregator.admin.v1.LiveGroup"> & {
   state: GroupState;
 
   /**
-   * Number of the latest attempt, from 1; 0 when none was started. A queued group has one when its
-   * attempt failed and it was queued again.
+   * Number of the latest attempt, from 1; 0 when none was started. Present on a queued group whose
+   * first attempt failed, so that the group waits for a second one.
    *
    * @generated from field: uint32 attempt = 2;
    */
   attempt: number;
 
   /**
-   * How the group ended; unspecified before its end, and when its outcome is no longer retained.
+   * How the group ended; UNSPECIFIED before its end, and when its outcome is no longer retained.
    *
    * @generated from field: lean.aggregator.v1.OutcomeStatus status = 3;
    */
@@ -193,28 +195,28 @@ export type DeviceStatus = Message<"lean.aggregator.admin.v1.DeviceStatus"> & {
   state: DeviceState;
 
   /**
-   * FAILED: why setup failed. STOPPING: why the prover was killed.
+   * In state FAILED, why setup failed; in STOPPING, why the prover was killed; else empty.
    *
    * @generated from field: string cause = 3;
    */
   cause: string;
 
   /**
-   * FAILED: milliseconds until setup is tried again.
+   * Milliseconds until setup is tried again; only in state FAILED.
    *
    * @generated from field: optional uint32 retry_in_ms = 4;
    */
   retryInMs?: number;
 
   /**
-   * The device takes no new work.
+   * The operator has stopped new work for the device.
    *
    * @generated from field: bool drained = 5;
    */
   drained: boolean;
 
   /**
-   * The active prover is replaced after its running proof.
+   * The active prover is to be replaced after its running proof.
    *
    * @generated from field: bool restart_due = 6;
    */
@@ -228,14 +230,14 @@ export type DeviceStatus = Message<"lean.aggregator.admin.v1.DeviceStatus"> & {
   lease: number;
 
   /**
-   * Provers, the active one first. A failed one is not listed.
+   * The prover processes that live, the active one first.
    *
    * @generated from field: repeated lean.aggregator.admin.v1.Prover provers = 8;
    */
   provers: Prover[];
 
   /**
-   * The running attempt; present only while PROVING.
+   * The running attempt; only in state PROVING.
    *
    * @generated from field: lean.aggregator.admin.v1.RunningAttempt running = 9;
    */
@@ -268,7 +270,7 @@ export type Prover = Message<"lean.aggregator.admin.v1.Prover"> & {
   pid?: number;
 
   /**
-   * Setup is complete.
+   * True when the prover is set up and not killed.
    *
    * @generated from field: bool ready = 3;
    */
@@ -296,19 +298,21 @@ export const ProverSchema: GenMessage<Prover> = /*@__PURE__*/
  */
 export type RunningAttempt = Message<"lean.aggregator.admin.v1.RunningAttempt"> & {
   /**
+   * Number of the attempt.
+   *
    * @generated from field: uint32 attempt = 1;
    */
   attempt: number;
 
   /**
-   * Session of the group; empty when that session has ended meanwhile.
+   * A session whose group waits for the attempt; empty when none does any more.
    *
    * @generated from field: string session_id = 2;
    */
   sessionId: string;
 
   /**
-   * Index of the group in its snapshot.
+   * Index of that group in the session's snapshot.
    *
    * @generated from field: uint32 group_index = 3;
    */
@@ -336,14 +340,14 @@ export const RunningAttemptSchema: GenMessage<RunningAttempt> = /*@__PURE__*/
  */
 export type RunningProof = Message<"lean.aggregator.admin.v1.RunningProof"> & {
   /**
-   * Raw signatures in the proof, without those left out.
+   * Number of raw signatures in the proof, without those left out.
    *
    * @generated from field: uint32 raw_signatures = 1;
    */
   rawSignatures: number;
 
   /**
-   * Children in the proof, without those left out.
+   * Number of children in the proof, without those left out.
    *
    * @generated from field: uint32 children = 2;
    */
@@ -388,8 +392,8 @@ export type DrainDeviceRequest = Message<"lean.aggregator.admin.v1.DrainDeviceRe
   drained?: boolean;
 
   /**
-   * Longest wait for the running attempt in milliseconds, at most 60000; 0 answers at once. When
-   * the wait ends first, `running` of the response is present. Only with `drained` true.
+   * Longest wait for the running attempt in milliseconds, at most 60000; 0 answers at once. Only
+   * with `drained` true. An attempt that has not ended after the wait is in `device.running`.
    *
    * @generated from field: uint32 wait_ms = 3;
    */
@@ -430,7 +434,7 @@ export type RestartProverRequest = Message<"lean.aggregator.admin.v1.RestartProv
   deviceId: string;
 
   /**
-   * Prover to replace; default ACTIVE.
+   * Role of the prover to replace; default ACTIVE.
    *
    * @generated from field: lean.aggregator.admin.v1.ProverRole role = 2;
    */
@@ -479,20 +483,20 @@ export const EndSessionRequestSchema: GenMessage<EndSessionRequest> = /*@__PURE_
   messageDesc(file_lean_aggregator_admin_v1_admin, 14);
 
 /**
- * Both are 0 when the session had already ended.
+ * Both numbers are 0 when the session had ended before the call.
  *
  * @generated from message lean.aggregator.admin.v1.EndSessionResponse
  */
 export type EndSessionResponse = Message<"lean.aggregator.admin.v1.EndSessionResponse"> & {
   /**
-   * Queued groups that ended: NOT_STARTED, or FAILED after an attempt that failed.
+   * Number of queued groups that the call ended: as NOT_STARTED or, after a failed attempt, FAILED.
    *
    * @generated from field: uint32 queued_groups_ended = 1;
    */
   queuedGroupsEnded: number;
 
   /**
-   * Groups whose running attempt was killed: STOPPED.
+   * Number of running groups that the call ended, as STOPPED.
    *
    * @generated from field: uint32 running_groups_ended = 2;
    */
@@ -521,7 +525,7 @@ export enum GroupState {
   QUEUED = 1,
 
   /**
-   * An attempt verifies or proves it.
+   * An attempt verifies or proves the group's inputs.
    *
    * @generated from enum value: GROUP_STATE_RUNNING = 2;
    */
@@ -549,14 +553,14 @@ export enum ProverRole {
   UNSPECIFIED = 0,
 
   /**
-   * Proves.
+   * It proves.
    *
    * @generated from enum value: PROVER_ROLE_ACTIVE = 1;
    */
   ACTIVE = 1,
 
   /**
-   * Verifies, and takes over when the active prover ends.
+   * It verifies, and takes over when the active prover ends.
    *
    * @generated from enum value: PROVER_ROLE_STANDBY = 2;
    */
@@ -595,7 +599,8 @@ export const AdminService: GenService<{
   },
   /**
    * Stops new work for a device, or allows it again. A running attempt ends normally. Idempotent.
-   * NOT_FOUND for an unknown device.
+   * NOT_FOUND for an unknown device. UNAVAILABLE when the device does not confirm within 5 s; the
+   * command then stays pending.
    *
    * @generated from rpc lean.aggregator.admin.v1.AdminService.DrainDevice
    */
@@ -605,9 +610,9 @@ export const AdminService: GenService<{
     output: typeof DrainDeviceResponseSchema;
   },
   /**
-   * Replaces a prover process after its running proof. On a failed device, tries setup at once.
-   * Does nothing while a new prover is being set up. NOT_FOUND for an unknown device, or when it
-   * has no prover of that role.
+   * Replaces a prover process after its running proof. On a FAILED device, tries setup at once.
+   * Does nothing while a new prover of the role is being set up. NOT_FOUND for an unknown device,
+   * or for the standby of a device that has none. UNAVAILABLE as in DrainDevice.
    *
    * @generated from rpc lean.aggregator.admin.v1.AdminService.RestartProver
    */
@@ -618,7 +623,7 @@ export const AdminService: GenService<{
   },
   /**
    * Ends a session of any node, as if the node had cancelled it. Idempotent while the session's
-   * outcomes are retained; NOT_FOUND after that.
+   * outcomes are retained. NOT_FOUND after that, and for an unknown session.
    *
    * @generated from rpc lean.aggregator.admin.v1.AdminService.EndSession
    */
