@@ -1,4 +1,4 @@
-/** What several rooms do with bytes. */
+/** Functions on bytes that several folders use. */
 import { createHash } from "node:crypto";
 
 export function sha256(bytes: Uint8Array): Uint8Array {

@@ -1,13 +1,14 @@
-/** Monotonic time in milliseconds and timers, injected so that tests and simulation own them. */
+/** Time and timers. Passed in everywhere, so that tests and the simulation can control them. */
 export interface Clock {
-  /** Monotonic; unrelated to wall time. */
+  /** Milliseconds on the monotonic clock, from an arbitrary start. */
   nowMs(): number;
-  /** Unix time in milliseconds: for people, and for instants that others set, such as expiries. */
+  /** Unix time in milliseconds: for people, and for instants set by others, such as expiries. */
   unixMs(): number;
-  /** Calls back at `instantMs` of `nowMs` or soon after; the returned function cancels it. */
+  /** Calls `callback` once `nowMs` has reached `instantMs`; the returned function cancels that. */
   at(instantMs: number, callback: () => void): () => void;
 }
 
+/** The real clock. Its timers do not keep the process alive, and last 24.8 days at most. */
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   unixMs: () => Date.now(),

@@ -1,6 +1,7 @@
 /**
- * The settings of `serve`: flags over environment over file over defaults. All errors are reported
- * at once, each with the value and what was expected.
+ * The settings of the command `serve`. A flag wins over an environment variable, that over the
+ * settings file, that over the default. All errors are reported at once, each with the value and
+ * what was expected.
  */
 import { z } from "zod";
 import { defaults, limits } from "./limits.js";
@@ -18,13 +19,14 @@ const address = z
     (at) => Number(/:(\d+)$/.exec(at)?.[1] ?? 0) <= 65_535,
     "expected a port from 0 to 65535",
   );
+/** Most characters of a value that an error quotes. */
 const VALUE_LENGTH_MAX = 100;
 const list = (value: unknown) => (typeof value === "string" ? value.split(",") : value);
 const localAddress = address.refine(isLocal, 'expected a loopback host:port, unix:/path or "off"');
 const path = z.string("expected the path of a file").min(1, "expected the path of a file");
 const oneOf = <const T extends readonly string[]>(names: T) =>
   z.enum(names, `expected ${alternatives(names)}`);
-/** As flags give it, as variables do, and as JSON does. */
+/** True or false: flags and JSON give a boolean, variables a text. */
 const yesOrNo = z
   .union([z.boolean(), z.enum(["true", "false"])], "expected true or false")
   .transform((value) => String(value) === "true");
@@ -33,7 +35,7 @@ const octal = z
   .string(bits)
   .regex(/^0?[0-7]{3}$/, bits)
   .transform((text) => Number.parseInt(text, 8));
-/** A whole number, also as text: flags and variables are text. */
+/** A whole number from `min` to `max`, also as text: flags and variables are text. */
 const whole = (unit: string, min: number, max: number) => {
   const expected = `expected whole ${unit} from ${min} to ${max}`;
   return z.coerce.number(expected).int(expected).min(min, expected).max(max, expected);
@@ -41,7 +43,7 @@ const whole = (unit: string, min: number, max: number) => {
 const ms = (max: number) => whole("milliseconds", 1, max);
 const addresses = "expected addresses, host:port or unix:/path, as a list or separated by commas";
 
-/** `cpu` or `a,b` stand for devices with the defaults; text that begins with `[` is JSON. */
+/** Text to a list of devices: `a,b` names two devices with defaults; `[` begins a list in JSON. */
 function deviceList(value: unknown): unknown {
   if (typeof value !== "string") return value;
   if (value.trimStart().startsWith("[")) {
@@ -65,35 +67,35 @@ const nameOrDevice = z.preprocess(
 
 const settings = z.strictObject({
   /**
-   * Where nodes call, over gRPC, gRPC-Web, Connect or JSON. Plain text on loopback and Unix sockets;
-   * elsewhere TLS is needed.
+   * Addresses where nodes call, over gRPC, gRPC-Web, Connect or JSON. TCP addresses that other
+   * machines can reach need TLS.
    */
   listen: z
     .preprocess(list, z.array(address, addresses).min(1, addresses))
     .default(["127.0.0.1:9190"]),
-  /** The operator's listener, or "off". Without a policy, a caller that reaches it may do all. */
+  /** Address where the operator calls, or "off". Without a policy, every caller may do all. */
   admin: z
     .union([z.literal("off"), localAddress], 'expected a loopback host:port, unix:/path or "off"')
     .default("127.0.0.1:9192"),
-  /** /metrics, /livez and /readyz in plain HTTP, to every caller that reaches it, or "off". */
+  /** Address of /metrics, /livez and /readyz, or "off": plain HTTP, open to every caller. */
   probes: z
     .union([z.literal("off"), address], 'expected host:port, unix:/path or "off"')
     .default("127.0.0.1:9191"),
-  /** PEM: the certificate of the nodes' TCP addresses, its chain after it. */
+  /** PEM file: the certificate of the TCP addresses in `listen`, then its chain. */
   tlsCertificate: path.optional(),
-  /** PEM: the certificate's key, without a passphrase. */
+  /** PEM file: the private key of the certificate, without a passphrase. */
   tlsKey: path.optional(),
-  /** PEM: authorities; given, a client must show a certificate of theirs. */
+  /** PEM file: authorities of client certificates. When set, every client over TLS needs one. */
   tlsClientCa: path.optional(),
-  /** Serve other machines without TLS: machines on the way can read and change what is sent. */
+  /** Allows `listen` to serve other machines without TLS: the network can read and change all. */
   insecurePlaintextOnNetwork: yesOrNo.default(false),
-  /** Permission bits of Unix sockets but the operator's; a user that may write to one may call. */
+  /** Permission bits of Unix sockets, except the operator's: a user that may write may call. */
   socketMode: octal.prefault(defaults.socketMode),
-  /** Group of those sockets: a name or a number. Default: the process's own. */
+  /** Group of the same Unix sockets: a name or a number. Default: the group of the process. */
   socketGroup: z.string(group).min(1, group).optional(),
-  /** Who may do what: a JSON file, read again when it changes. Default: every caller may do all. */
+  /** JSON file that says who may do what; polled. Default: every caller may do everything. */
   policy: path.optional(),
-  /** What proves: names, or objects with cores, niceness, threads, environment and backend. */
+  /** Devices to prove on: names, or objects such as `{"id": "gpu0", "cores": "0-3"}`. */
   devices: z
     .preprocess(
       deviceList,
@@ -104,21 +106,25 @@ const settings = z.strictObject({
       if (overlap !== undefined) context.addIssue({ code: "custom", message: overlap });
     })
     .prefault(["cpu"]),
-  /** "lean_pq" is the real prover; "fake" simulates and marks its results. */
+  /** "lean_pq" is the real prover; "fake" simulates proofs and marks them as fake. */
   prover: oneOf(["lean_pq", "fake"]).default("lean_pq"),
+  /** Deadline of snapshots that have none, in milliseconds from receipt. */
   deadlineMs: ms(limits.deadlineMsMax).default(defaults.deadlineMs),
+  /** Fence of snapshots that have none, in milliseconds from receipt. */
   fenceMs: ms(limits.fenceMsMax).default(defaults.fenceMs),
+  /** Time for running proofs to end at shutdown, in milliseconds. */
   drainMs: ms(60_000).default(defaults.drainMs),
-  /** Set-up provers that wait beside the proving one, a device; auto: 1 where memory allows. */
+  /** Standbys for each device: 0, 1, or auto, which is 1 when there is enough memory. */
   standby: oneOf(["auto", "0", "1"]).default("auto"),
-  /** A prover that holds more than this is replaced between proofs. */
+  /** Megabytes: a prover with more resident memory is replaced between two proofs. */
   proverMemoryMb: whole("megabytes", 256, 1_000_000).default(defaults.proverMemoryMb),
-  /** Where device locks lie: the same folder for every service of a host. */
+  /** Folder of the device locks: must be the same for all services on this machine. */
   lockDir: z.string(folder).regex(/^\//, folder).default("/tmp"),
+  /** Lowest level that is logged. */
   logLevel: oneOf(["debug", "info", "warn", "error", "silent"]).default("info"),
 });
 
-/** Rules for several settings together. In a message, `{tlsKey}` stands for a setting's name. */
+/** Adds rules about several settings. Messages name a setting as in `Problem`: `{tlsKey}`. */
 const schema = settings.superRefine((config, context) => {
   const { tlsCertificate, tlsKey, tlsClientCa } = config;
   const problem = (key: keyof typeof config, message: string) => {
@@ -146,15 +152,15 @@ export type Config = z.infer<typeof schema>;
 
 /** One error of the settings. */
 export interface Problem {
-  /** The setting, by its name in a settings file. */
+  /** Name of the setting, as in a settings file. */
   key: string;
-  /** Where in its value, such as `[0].cores`. Default: the whole value. */
+  /** Place inside the setting's value, such as `[0].cores`. Default: the whole value. */
   place?: string;
-  /** What is wrong with the value, and what to do. `{tlsKey}` stands for another setting's name. */
+  /** What is wrong and what to do. `{tlsKey}` stands for the user's name of that setting. */
   text: string;
 }
 
-/** The sentence for a problem. @param nameOf returns the name by which the user knows a setting */
+/** The message of a problem. @param nameOf returns the user's name of a setting, such as a flag */
 export function problemText(
   { key, place = "", text }: Problem,
   nameOf: (key: string) => string = (name) => name,
@@ -165,7 +171,7 @@ export function problemText(
   return `${nameOf(key)}${place} ${named}`;
 }
 
-/** Every error of the settings at once. */
+/** All errors of the settings, one a line in the message. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
   constructor(readonly problems: readonly Problem[]) {
@@ -173,9 +179,9 @@ export class ConfigError extends Error {
   }
 }
 
-/** Merges the sources, later ones winning, and checks the whole. */
+/** Merges the sources, of which a later one wins. Throws `ConfigError` with every error. */
 export function parseConfig(...sources: readonly Record<string, unknown>[]): Config {
-  // Not by assignment: that would take the settings in a file's "__proto__" for the whole's.
+  // Not by assignment: a key "__proto__" in a file would set the prototype of the whole.
   const given = sources.flatMap((source) => Object.entries(withoutUndefined(source)));
   const merged: Record<string, unknown> = Object.fromEntries(given);
   const parsed = safeParse(schema, merged);
@@ -197,20 +203,20 @@ function problemsOf(issue: z.core.$ZodIssue, merged: Record<string, unknown>): P
     });
   }
   const key = String(root ?? "the settings");
-  // Of a list in one text, the wrong part says enough by itself.
+  // When a list was given as one text, the user knows no index: the quoted part is enough.
   const isPart = typeof merged[key] === "string" && below.length === 1;
   const value = below.length === 0 ? merged[key] : issue.input;
   const is = value === undefined ? "is not given" : `is ${shown(value)}`;
   return [{ key, place: isPart ? "" : placeOf(below), text: `${is}: ${issue.message}` }];
 }
 
-/** The value as JSON, at most 100 characters of it. */
+/** The value as JSON, cut to `VALUE_LENGTH_MAX` characters. */
 function shown(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length <= VALUE_LENGTH_MAX ? text : `${text.slice(0, VALUE_LENGTH_MAX)}…`;
 }
 
-/** The variable that sets a key: `LEAN_AGGREGATOR_DEADLINE_MS` sets `deadlineMs`. */
+/** The environment variable of a setting: `LEAN_AGGREGATOR_DEADLINE_MS` for `deadlineMs`. */
 export function variableOf(key: string): string {
   return `LEAN_AGGREGATOR_${key.replace(/[A-Z]/g, "_$&").toUpperCase()}`;
 }
@@ -218,6 +224,7 @@ export function variableOf(key: string): string {
 /** The names of all settings. */
 export const settingKeys: readonly string[] = Object.keys(schema.shape);
 
+/** The settings in environment variables, undefined where not set: a source for `parseConfig`. */
 export function configFromEnvironment(env: Record<string, string | undefined>) {
   return Object.fromEntries(settingKeys.map((key) => [key, env[variableOf(key)]]));
 }

@@ -1,4 +1,4 @@
-/** The one error class for refusals; `rpc/status.ts` maps its kinds to status codes. */
+/** Why a call is refused; `rpc/status.ts` maps each kind to a status code. */
 export type RefusalKind =
   | "invalid_argument"
   | "deadline_exceeded"
@@ -9,10 +9,10 @@ export type RefusalKind =
   | "unavailable"
   | "unauthenticated";
 
-/** A call that gets an error status; the message is for the client. */
+/** Thrown to refuse a call: the client gets an error status, with this message. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
-  /** @param field path of the invalid field, for example `snapshot.groups[1].message`; or empty */
+  /** @param field path of the field at fault, such as `snapshot.groups[1].message`, or empty */
   constructor(
     readonly kind: RefusalKind,
     readonly field: string,
@@ -22,10 +22,12 @@ export class Refusal extends Error {
   }
 }
 
+/** The refusal of an invalid request: @param detail says what is wrong with the field's value */
 export function invalid(field: string, detail: string): Refusal {
   return new Refusal("invalid_argument", field, detail);
 }
 
+/** The default of a `switch`: does not compile when a case is missing. Throws. */
 export function assertNever(value: never): never {
   throw new Error(`unreachable: ${JSON.stringify(value)}`);
 }

@@ -1,6 +1,6 @@
 /**
- * The answer of one call, held in the memory budget from when it is made until its caller has read
- * it or the call has ended in another way. A caller that takes too long to read is cut off.
+ * Memory reserved for the answer of one call, until the call ends: its caller has read the answer,
+ * or has left. A call whose caller takes too long to read is cut.
  */
 import type { Clock } from "./clock.js";
 import { limits } from "./limits.js";
@@ -13,18 +13,22 @@ export interface HeldAnswerModules {
 }
 
 export class HeldAnswer {
+  /** True once the call has ended. */
   private isOver = false;
   private letGo = () => {};
 
-  /** @param cut ends the call, whatever is still to be sent */
+  /** @param cut ends the call at once, even if some of the answer is not sent yet */
   constructor(
     private readonly cut: () => void,
     private readonly modules: HeldAnswerModules,
   ) {}
 
-  /** Call it at most once, before the answer is returned. Throws a `Refusal` when no memory is free. */
+  /**
+   * Reserves `bytes`, and starts the caller's time to read. To be called at most once, before the
+   * answer is returned. Throws a `Refusal` when no memory is free.
+   */
   hold(bytes: number): void {
-    // The caller left while the handler ran: nothing will be sent.
+    // The caller left before there was an answer: nothing will be sent.
     if (this.isOver) return;
     const { clock, memory } = this.modules;
     const share = memory.reserveForAnswer(bytes);
@@ -36,7 +40,7 @@ export class HeldAnswer {
     };
   }
 
-  /** Call it when the call ends, however it ends. Idempotent. */
+  /** Releases the memory. To be called when the call ends, however it ends. Idempotent. */
   release(): void {
     this.isOver = true;
     this.letGo();

@@ -1,129 +1,132 @@
-/** Every limit of the service, with its reason. Configuration can lower some of them. */
+/**
+ * Every limit of the service: what it limits and, after the colon, its reason. Names have the unit.
+ * The configuration can set some limits lower.
+ */
 export const limits = {
-  /** A snapshot: 4096 raw signatures of 2.4 KB, 16 children of 512 KiB and a key table: 20 MiB. */
+  /** A snapshot: 4096 raw signatures of 2.4 KB, 16 children of 512 KiB and the keys make 18 MiB. */
   snapshotBytesMax: 24 * 1024 * 1024,
-  /** Groups accepted of a snapshot: a block has at most 8 attestation data; twice that. */
+  /** Groups of a snapshot that may be proved: twice the 8 attestation data of a full block. */
   groupsMax: 16,
-  /** Groups sent in a snapshot: those over `groupsMax` get an outcome, no proof. */
+  /** Groups sent in a snapshot: those beyond `groupsMax` get an outcome but no proof. */
   groupsSentMax: 256,
-  /** leanSpec's VALIDATOR_REGISTRY_LIMIT. */
+  /** Validators: leanSpec's VALIDATOR_REGISTRY_LIMIT. */
   validatorsMax: 4096,
   /**
    * Raw signatures and children of a snapshot: 24 MiB hold 10,000 signatures of 2.4 KB. Each input
-   * that is left out costs a hash: 30 ms for this many.
+   * that is left out has to be hashed: 30 ms for this many inputs.
    */
   inputsMax: 16_384,
   /** Children of a group, even if the backend takes more: each adds seconds to the proof. */
   childrenMax: 64,
-  /** One proof: the chain's limit of 512 KiB. The older network's 1 MiB comes from its backend. */
+  /** One proof: the chain's limit of 512 KiB. A backend may have its own, lower limit. */
   proofBytesMax: 512 * 1024,
-  /** Longest deadline: a backlog session may start work for a few slots, not indefinitely. */
+  /** Longest deadline of a session: backlog may start proofs for some slots, not indefinitely. */
   deadlineMsMax: 60_000,
-  /** Longest fence: proof bytes are kept at most this long. */
+  /** Longest fence of a session: its proofs are kept in memory until then. */
   fenceMsMax: 120_000,
-  /** Outcomes and summaries stay readable this long after the session's fence. */
+  /** Outcomes and summaries can be read this long after the session's fence. */
   retentionMs: 60_000,
-  /** Events kept in a node's log: 60 slots with 16 groups and a summary each. */
+  /** Events kept in the log of a node: 60 slots with 16 outcomes and a summary each. */
   logEventsMax: 1024,
-  /** Nodes with a log: more than the largest fleet that shares one service. */
+  /** Nodes that have a log: more than the largest fleet that shares one service. */
   nodesMax: 256,
-  /** Sessions in flight of all nodes together: each may hold one snapshot. */
+  /** Sessions in flight, of all nodes together: each may keep a snapshot in memory. */
   sessionsInFlightMax: 64,
-  /** Snapshots and proofs held at once, those of queued sessions included. */
+  /** Memory for requests, snapshots, proofs and answers: about twenty of the largest snapshots. */
   heldBytesMax: 512 * 1024 * 1024,
-  /** Memory of an outcome for each input that it names as left out: 350 bytes measured. */
+  /** Memory counted for each input that an outcome names as left out: 350 bytes measured. */
   leftOutBytes: 400,
-  /** Share of the held bytes for all answers: clients that do not read keep no snapshot out. */
+  /** Share of `heldBytesMax` for answers: clients that do not read them must not fill it all. */
   answersPercentMax: 25,
   /** Characters of a node id or request id: a UUID and more. Both are kept and logged. */
   idLengthMax: 64,
-  /** Request ids remembered for each node: a retry comes within seconds. */
+  /** Request ids remembered for each node: enough, since a client retries within seconds. */
   requestIdsMax: 256,
-  /** Proofs of other priorities before backlog gets a turn: two slots with a full block each. */
+  /** Groups that may overtake waiting backlog before it gets a turn: those of a full block. */
   proofsBeforeBacklog: 8,
   /** Devices of one service: a machine with eight GPUs and a CPU has nine. */
   devicesMax: 16,
-  /** File descriptors of a prover: 20 while it proves, some dozens more of a GPU driver. */
+  /** File descriptors of a prover: 20 while it proves, and some dozens for a GPU driver. */
   proverFilesMax: 256,
-  /** One request to a prover: a part of the largest snapshot, with room. */
+  /** One request to a prover: a group of the largest snapshot takes half of this. */
   proverRequestBytesMax: 48 * 1024 * 1024,
-  /** One reply of a prover: one proof, or 4096 verdicts, with room. */
+  /** One reply of a prover: one proof or 4096 verdicts take half of this or less. */
   proverReplyBytesMax: 1024 * 1024,
   /** Names and revisions by which a prover describes itself: a longer one is invalid. */
   proverNameLengthMax: 256,
-  /** An error of a prover: the 512 bytes of the C ABI and a few words around them. */
+  /** An error message of a prover: the 512 bytes of the C ABI and some words around them. */
   proverErrorLengthMax: 2048,
-  /** Kept of a prover's standard error: the last lines of a panic or a Python traceback. */
+  /** End of a prover's standard error that is kept: some lines of a panic or Python traceback. */
   proverStderrBytesMax: 2048,
-  /** One key or signature: XMSS has a few KB; a larger one would only exhaust memory. */
+  /** Size of a key or of a signature that a prover may announce: those of XMSS have a few KB. */
   proverItemBytesMax: 64 * 1024,
-  /** Requests waiting for one prover: far more than a lane has in flight. */
+  /** Unanswered requests to one prover: far more than its lane ever sends at once. */
   proverRequestsMax: 1024,
-  /** A prover's setup: 4 to 13 s when cold, several times that on a loaded machine. */
+  /** Time for a prover's setup: 4 to 13 s when cold, several times that on a loaded machine. */
   proverStartMsMax: 60_000,
-  /** Silence of a prover before it counts as hung: ten heartbeats, more than load explains. */
+  /** Silence after which a prover is treated as hung: ten heartbeats, more than load explains. */
   proverSilenceMsMax: 5000,
-  /** A verification before it counts as hung: a proof takes 20 to 100 ms, a signature 0.1 ms. */
+  /** Time for a verification, then treated as hung: a proof takes 20 to 100 ms. */
   verifyMsMax: 2000,
-  /** Added to `verifyMsMax` for each signature of the request. */
+  /** Added to `verifyMsMax` for each signature of the request: one takes 0.1 ms. */
   verifyMsPerSignature: 2,
-  /** Share of the machine's or container's memory for all prover processes together. */
+  /** Share of the machine's or container's memory for the proving processes of all devices. */
   proverMemoryPercentMax: 80,
-  /** Heartbeats of a prover: it sends two a second and one after each proof; more are misuse. */
+  /** Heartbeats of a prover, which sends two a second and one after each proof: more are misuse. */
   proverHeartbeatsPerSecondMax: 1000,
-  /** Provers that an input may end before it is set aside and not proved again. */
+  /** Provers that die over an input before that is set aside: the first may be a coincidence. */
   setAsideDeathsMax: 2,
-  /** Inputs remembered because provers died over them: more than an honest network ever sends. */
+  /** Inputs remembered over which provers died: more than an honest network ever sends. */
   setAsideMax: 256,
-  /** Principals of a policy: one for each of `nodesMax` nodes, and as many people and tools. */
+  /** Principals of a policy: one for each of `nodesMax` nodes, and as many for people and tools. */
   principalsMax: 512,
-  /** The file of the costs learned for a device: the service writes less than 1 KB. */
+  /** The file with the learned costs of a device: the service writes less than 1 KB. */
   costFileBytesMax: 16 * 1024,
-  /** A policy file: `principalsMax` principals of 2 KB. */
+  /** A policy file: `principalsMax` principals of 2 KiB each. */
   policyBytesMax: 1024 * 1024,
-  /** Between two polls of the policy file, and two checks of open streams against the policy. */
+  /** Time between two polls of the policy file; after each, open streams are checked again. */
   policyPollMs: 1000,
-  /** Between two log lines about denied calls with the same reason. */
+  /** Least time between two log lines about denied calls with the same reason. */
   deniedLogEveryMs: 10_000,
-  /** Open streams of a node: one for its adapter, one for a person, some for reconnects. */
+  /** Open `StreamResults` calls of a node: for its adapter, for a person, some for reconnects. */
   streamsPerNodeMax: 8,
   /**
-   * Highest quota of calls: more than one event loop can answer, so a higher quota would limit
-   * nothing. Calls without a quota are not counted: a whole fleet may share one socket or loopback
-   * address, and other limits bound each call.
+   * Highest quota of calls in a policy: more than one event loop can answer. Without a quota, calls
+   * are not counted: a whole fleet may share one principal, such as that of a socket, and other
+   * limits bound each call.
    */
   callsPerMinuteMax: 1_000_000,
   /** An operator's request: it carries at most two short names. */
   adminRequestBytesMax: 4096,
-  /** VerifyAggregate calls at once: each takes up to 0.1 s of the process that verifies proofs. */
+  /** VerifyAggregate calls at once: each takes up to 0.1 s of the one process that verifies. */
   verifyCallsMax: 8,
-  /** Longest wait of GetSession and of DrainDevice: a client that waits longer calls again. */
+  /** Longest `wait_ms` of GetSession and DrainDevice: a client that waits longer calls again. */
   waitMsMax: 60_000,
-  /** A request without snapshot or proof: ids, a cursor, group indices. */
+  /** A request without snapshot or proof: it has ids, a cursor, or group indices. */
   requestBytesMax: 64 * 1024,
   /** A VerifyAggregate request: a proof and 4096 keys of 32 bytes; in JSON, base64 adds a third. */
   verifyBytesMax: 1024 * 1024,
-  /** A JSON request: decoding blocks all nodes for 35 ms a MB; a snapshot of 1 MB has 1.4 MB. */
+  /** A JSON request: to decode 1 MB blocks all calls for 35 ms. A 1 MB snapshot has 1.4 MB. */
   jsonBytesMax: 4 * 1024 * 1024,
-  /** Messages in one request: 4096 keys, 16 groups of 4096 raw signatures, and room. */
+  /** Protobuf messages in one request: 16 groups of 4096 raw signatures, 4096 keys, and slack. */
   requestMessagesMax: 100_000,
-  /** Arrival of a whole request: 24 MiB at 20 Mbit/s. A slower one is refused. */
+  /** Time for a whole request to arrive: 24 MiB at 20 Mbit/s. A slower one is refused. */
   requestReadMsMax: 10_000,
-  /** Reading of an answer: 16 proofs of 512 KiB at 7 Mbit/s. A slower client is cut off. */
+  /** Time to read an answer: 16 proofs of 512 KiB at 7 Mbit/s. A slower client's call is cut. */
   answerTakeMsMax: 10_000,
-  /** A TLS handshake: a few round trips, with room for a distant or busy client. */
+  /** Time for a TLS handshake: a few round trips, also with a distant or busy client. */
   handshakeMsMax: 3000,
-  /** Arrival of HTTP headers, and of the first bytes, which show the HTTP version. */
+  /** Time for HTTP headers to arrive, and for the first bytes, which show the HTTP version. */
   headersReadMsMax: 5000,
-  /** HTTP headers of a request: names, a timeout, a token of some KiB; Node.js's own limit. */
+  /** HTTP headers of a request: room for a token of some KiB. Node.js has the same limit. */
   headerBytesMax: 16 * 1024,
   /** An idle HTTP/1.1 connection stays open for a few slots, so that a node can reuse it. */
   keepAliveMs: 15_000,
-  /** Between two pings to an HTTP/2 connection, which is cut when the last was not answered. */
+  /** Time between two pings to an HTTP/2 client, whose connection is cut without an answer. */
   pingEveryMs: 10_000,
   /**
    * Pings of a client between two of ours: two a second as keepalive, and one for each frame of
-   * 16 KiB that measures bandwidth while sixteen proofs arrive.
+   * 16 KiB while sixteen proofs arrive, by which gRPC clients measure bandwidth.
    */
   pingsMax: 1000,
   /**
@@ -131,54 +134,54 @@ export const limits = {
    * times while they measure bandwidth.
    */
   settingsMax: 100,
-  /** Connections of the nodes' listener: two for each node, as during its restart. */
+  /** Connections of the nodes' listener: two for each of `nodesMax` nodes, as when they restart. */
   connectionsMax: 512,
   /** Connections of the operator's listener: a few people and scripts. */
   adminConnectionsMax: 16,
-  /** Connections of the probes' listener: each probe or scraper has one for a moment. */
+  /** Connections of the probes' listener: each probe or scraper has one for a short time. */
   probeConnectionsMax: 16,
   /**
-   * Age at which a connection gets a GOAWAY: it ends when its certificate authority is no longer
-   * trusted, and a load balancer can distribute connections anew.
+   * Age at which a connection gets a GOAWAY. The new connection is checked against the current
+   * certificate authorities, and a load balancer can send it to another server.
    */
   connectionAgeMs: 30 * 60_000,
-  /** A connection without a call gets a GOAWAY after this; an adapter always has a stream open. */
+  /** Time without a call after which a connection gets GOAWAY; an adapter always has a stream. */
   connectionIdleMs: 5 * 60_000,
-  /** Time for calls to end after a GOAWAY: the longest wait of GetSession, and room. */
+  /** Time for calls to end after a GOAWAY: `waitMsMax` of GetSession, and 10 s more. */
   connectionGraceMs: 70_000,
-  /** Flow-control window of a connection: today's snapshots arrive without a pause. */
+  /** Flow-control window of a connection and of a stream: today's snapshots fit in it. */
   receiveWindowBytes: 1024 * 1024,
   /**
-   * Calls at once on one HTTP/2 connection: a node has a stream or two and a few unary calls. Each
-   * takes about 0.1 ms of the event loop to start and 0.1 ms to reset, so a connection that opens
-   * twice as many delays all others twice as long.
+   * Open calls of one HTTP/2 connection: a node has a stream or two and a few unary calls. A call
+   * takes 0.1 ms of the event loop to start and 0.1 ms to reset, which delays all connections.
    */
   callsPerConnectionMax: 32,
   /**
-   * Calls reset by the client between two of our pings: four times all that may be open, as when a
-   * client closes and reopens its streams. Each costs us more than it costs the client.
+   * Calls that a client may reset between two of our pings before its connection is cut: four times
+   * `callsPerConnectionMax`, for a client that closes and reopens its streams. A reset costs the
+   * service more than the client.
    */
   resetsMax: 128,
   /**
-   * Between two new connections from an address after a connection of it was cut for misuse: each
-   * misuse costs up to 10 ms, so an address takes at most a twentieth of our time.
+   * Time between new connections from an address of which one was cut for misuse. Each misuse takes
+   * up to 10 ms, so an address takes at most a twentieth of the service's time.
    */
   penaltyEveryMs: 250,
-  /** How long that lasts after each cut, and the longest that a connection waits. */
+  /** How long new connections are spaced after a cut, and the longest that one of them waits. */
   penaltyMs: 1000,
-  /** Addresses remembered for it; the oldest are forgotten first. */
+  /** Addresses remembered because of a cut; the oldest is forgotten first. */
   penaltiesMax: 1024,
 } as const;
 
-/** The service's defaults. */
+/** Defaults of settings: see `config.ts`. */
 export const defaults = {
-  /** A proof of a slot's votes is useful if it is ready 750 ms after the snapshot. */
+  /** A proof of a slot's votes is useful if it is ready within 750 ms of the snapshot. */
   deadlineMs: 750,
-  /** Two slots less two intervals. */
+  /** From interval 2 of slot N, when snapshots come, to slot N + 2: 8 s less 1.6 s. */
   fenceMs: 6400,
   drainMs: 2000,
-  /** The node may call when the operator has added its user to the socket's group. */
+  /** A node on this machine may call once the operator has added its user to the socket's group. */
   socketMode: "0660",
-  /** A proof with four children peaks at 2.6 GB; about 1 GB stays allocated after it. */
+  /** A proof with four children takes 2.6 GB, of which about 1 GB stays allocated after it. */
   proverMemoryMb: 3000,
 } as const;

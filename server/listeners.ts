@@ -1,6 +1,6 @@
 /**
- * The service's listeners: one for nodes with all its addresses, the operator's, and the one for
- * probes. What each serves, and to whom, is decided here.
+ * The service's listeners: one for all addresses where nodes call, the operator's, and one for
+ * probes. This file decides what each of them serves, and how many connections it may have.
  */
 import { file_lean_aggregator_admin_v1_admin } from "../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { file_lean_aggregator_v1_aggregator } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
@@ -20,18 +20,18 @@ import { addOperatorRoutes } from "./rpc/operator-handlers.js";
 import { Pages, ProbeServer } from "./rpc/pages.js";
 import { RpcServer } from "./rpc/server.js";
 
-/** Only the service's own user: a node that may submit must not end other nodes' sessions. */
+/** Only the service's own user may be the operator: a node must not end another node's sessions. */
 const OPERATOR_SOCKET_MODE = 0o600;
-/** What closing may take once results are delivered. */
+/** Time for open calls and streams to end when the listeners close. */
 const CLOSE_MS = 500;
 
-/** Real addresses, ports resolved. */
+/** Where the service listens, with the port that the system chose for port 0. */
 export interface Addresses {
   /** Where nodes call. */
   addresses: string[];
   /** Undefined when the operator's listener is off. */
   operatorAddress: string | undefined;
-  /** Undefined when there is no listener for probes. */
+  /** Undefined when the listener for probes is off. */
   probesAddress: string | undefined;
 }
 
@@ -40,14 +40,14 @@ export interface ListenersModules {
   operatorCalls: AdminHandlers;
   clock: Clock;
   log: Logger;
-  /** What nodes may make the service hold. */
+  /** The budget for what nodes make the service hold; the operator's calls have another. */
   memory: MemoryBudget;
   access: Access;
   metrics: Metrics;
   transport: TransportMetrics;
-  /** For the nodes' TCP addresses; undefined: they are plain text. */
+  /** TLS of the TCP addresses where nodes call; undefined: they are plain text. */
   tls: TlsSource | undefined;
-  /** Why the service is not ready; undefined when it is. */
+  /** Why the service is not ready, as a short text; undefined when it is ready. */
   notReady(): string | undefined;
 }
 
@@ -78,7 +78,7 @@ export class Listeners {
       config.probes === "off" ? undefined : new ProbeServer(socket, { ...modules, pages });
   }
 
-  /** Binds all of them. Rejects when an address cannot be bound. */
+  /** Binds the addresses of all listeners. Rejects when one of them cannot be bound. */
   async listen(): Promise<Addresses> {
     const { listen, admin, probes } = this.config;
     const addresses: string[] = [];
@@ -88,12 +88,12 @@ export class Listeners {
     return { addresses, operatorAddress, probesAddress };
   }
 
-  /** The nodes' health: serving while the service is ready. */
+  /** Sets the health that the nodes' listener reports: SERVING while the service is ready. */
   updateHealth(): void {
     this.nodes.setServing(this.modules.notReady() === undefined);
   }
 
-  /** Lets calls finish and streams deliver for a bounded time, then cuts the rest. */
+  /** Lets calls finish and streams deliver for at most `CLOSE_MS`, then cuts the rest. */
   async close(): Promise<void> {
     const all = [this.nodes, this.operator, this.probes];
     await Promise.all(all.map((server) => server?.close(CLOSE_MS)));
@@ -101,7 +101,8 @@ export class Listeners {
 }
 
 function operatorServer({ operatorCalls, ...modules }: ListenersModules): RpcServer {
-  // Apart from the nodes' budget: the operator calls when that is full. All its calls fit.
+  // Not the nodes' budget: the operator must be able to call when that one is full. This one has
+  // room for the smallest reservation of every call that the listener can have open.
   const callsMax = limits.adminConnectionsMax * limits.callsPerConnectionMax;
   const memory = new MemoryBudget(callsMax * limits.requestBytesMax);
   const { clock, log, access, transport } = modules;
@@ -110,14 +111,14 @@ function operatorServer({ operatorCalls, ...modules }: ListenersModules): RpcSer
       name: "operator",
       connectionsMax: limits.adminConnectionsMax,
       socket: { mode: OPERATOR_SOCKET_MODE },
-      // On loopback only.
+      // Needs no TLS: the address is a loopback address or a Unix socket.
       tls: undefined,
       files: [file_lean_aggregator_admin_v1_admin],
       addRoutes: (routes) => addOperatorRoutes(routes, operatorCalls),
     },
     { clock, log, access, transport, memory },
   );
-  // Whether nodes are served is the health of their listener.
+  // Always SERVING: only the nodes' listener reports whether nodes are served.
   server.setServing(true);
   return server;
 }

@@ -6,7 +6,7 @@ export type Logger = Pick<ReturnType<typeof pino>, "info" | "warn" | "error">;
 export function createLog(level: string): Logger {
   return pino(
     { level, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"` },
-    // Synchronous: at exit an asynchronous destination would write lines out of order.
+    // Synchronous: an asynchronous destination would write the last lines before exit out of order.
     destination({ dest: 2, sync: true }),
   );
 }

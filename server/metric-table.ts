@@ -1,17 +1,17 @@
 /**
- * Creates metrics from a table, one row a metric. Every metric gets the service's prefix (ADR 0005),
- * and every series exists from the start, so that a rate over it counts the first event too.
+ * Creates metrics from a table with one row for each metric. Every metric gets the service's prefix
+ * (ADR 0005). Every series exists from the start, so that a rate over it counts the first event.
  */
 import { Counter, Gauge, Histogram } from "prom-client";
 import type { Registry } from "prom-client";
 
 const PREFIX = "lean_aggregator_server_";
 
-/** Every value that each label can have: series exist for all their combinations. */
+/** All values of each label, by its name. There is a series for each combination of them. */
 type LabelValues = Readonly<Record<string, readonly string[]>>;
 
 interface Row {
-  /** Without the prefix; a unit stands last, and `_total` ends a counter's name. */
+  /** Without the prefix. Ends in the unit, if any; a counter's ends in `_total`. */
   name: string;
   help: string;
   labels?: LabelValues;
@@ -21,12 +21,12 @@ interface CounterRow extends Row {
 }
 interface GaugeRow extends Row {
   kind: "gauge";
-  /** The value at the start, 0 by default; "absent" when a series begins with its first value. */
+  /** Value of each series at the start. "absent": no series before its first value. Default: 0. */
   start?: number | "absent";
 }
 interface HistogramRow extends Row {
   kind: "histogram";
-  /** Upper bounds, in the unit of the name. */
+  /** Upper bounds of the buckets, in the unit of the name. */
   buckets: readonly number[];
 }
 export type MetricTable = Readonly<Record<string, CounterRow | GaugeRow | HistogramRow>>;
@@ -54,10 +54,10 @@ type MetricOf<R> = R extends CounterRow
     ? GaugeOf<R>
     : HistogramOf<R>;
 
-/** One metric for each row, under the row's key, with label values checked by their types. */
+/** The metrics of a table, each under its row's key; the types check label values. */
 export type MetricsOf<T extends MetricTable> = { readonly [Key in keyof T]: MetricOf<T[Key]> };
 
-/** Registers every row; throws when the registry already has a metric of that name. */
+/** Creates and registers the metrics; throws when the registry has one of the names already. */
 export function createFromTable<const T extends MetricTable>(
   registry: Registry,
   table: T,
@@ -92,7 +92,7 @@ function createMetric(registry: Registry, row: MetricTable[string]): Counter | G
   }
 }
 
-/** Every combination of one value for each label; one empty combination without labels. */
+/** Every combination of one value for each label. Without labels: one empty combination. */
 function combinations(labels: LabelValues): Record<string, string>[] {
   return Object.entries(labels).reduce<Record<string, string>[]>(
     (all, [name, values]) =>

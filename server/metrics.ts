@@ -1,6 +1,6 @@
 /**
- * The service's metrics, on a registry of its own. `net/metrics.ts` has those of connections and
- * certificates. Label values are closed lists, most of them in `reasons.ts`.
+ * The service's metrics, in a registry of the service's own; `net/metrics.ts` adds the metrics of
+ * connections and certificates. Label values are closed lists, most of them in `reasons.ts`.
  */
 import { Registry } from "prom-client";
 import { createFromTable } from "./metric-table.js";
@@ -10,7 +10,7 @@ import { deniedReasons, endCauses, outcomeStatuses, quotaNames, skipReasons } fr
 const PROOF_SECONDS = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 10, 15, 20, 30];
 /** A proof verifies in 20 to 100 ms; after 2 s its prover is treated as hung. */
 const VERIFY_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2];
-/** Finest around 1: a few percent decide whether a proof meets its deadline. */
+/** Closest together around 1: a few percent decide whether a proof meets its deadline. */
 const COST_RATIOS = [0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.2, 1.4, 2, 4];
 
 const sessions = {
@@ -151,7 +151,7 @@ const callers = {
   },
 } as const satisfies MetricTable;
 
-/** The metrics of each device; a lane reports its provers with every beat. */
+/** The metrics of devices and their provers. @param device the ids of all devices */
 const devices = (device: readonly string[]) =>
   ({
     proverReady: {

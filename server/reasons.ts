@@ -22,7 +22,7 @@ export const outcomeStatuses = [
 ] as const;
 export type OutcomeStatusName = (typeof outcomeStatuses)[number];
 
-/** What ended a prover process: itself, the kernel, the service on purpose, or the operator. */
+/** Why a prover process ended, or did not start. */
 export const endCauses = [
   "died",
   "start_failed",
@@ -37,7 +37,7 @@ export const endCauses = [
   "restart",
 ] as const;
 
-/** Why a caller is unknown: the call is unauthenticated. */
+/** Why a caller is unknown; the call is refused as unauthenticated. */
 export const unknownReasons = [
   "no_credentials",
   "unknown_certificate",
@@ -48,7 +48,7 @@ export const unknownReasons = [
 ] as const;
 export type UnknownReason = (typeof unknownReasons)[number];
 
-/** What a known caller is not allowed: this call, this node or this priority. */
+/** What the policy does not allow a known caller: the call, the node or the priority. */
 export const forbiddenReasons = ["call", "node", "priority"] as const;
 export type ForbiddenReason = (typeof forbiddenReasons)[number];
 
@@ -56,7 +56,7 @@ export type ForbiddenReason = (typeof forbiddenReasons)[number];
 export const deniedReasons = [...unknownReasons, ...forbiddenReasons] as const;
 export type DeniedReason = (typeof deniedReasons)[number];
 
-/** What a principal has a quota of, under the names of the policy file. */
+/** The quotas of a principal, by their names in the policy file. */
 export const quotaNames = [
   "sessionsInFlight",
   "heldBytes",

@@ -1,15 +1,15 @@
-/** zod's `safeParse` with plain words: no message of the library's own reaches a user. */
+/** zod's `safeParse` with our own messages: none of zod's reaches a user. */
 import { z } from "zod";
 
 export type Parsed<T> =
   { success: true; data: T; error?: never } | { success: false; data?: never; error: z.ZodError };
 
 /**
- * Parses `value`. The issues of a failure carry their input, and a message of the schema or, where it
- * has none, one that says what was expected.
+ * Parses `value`; never throws. Each issue of a failure has its input, and the schema's message for
+ * it or, if the schema has none, a message that says what was expected.
  *
- * zod compares the `length` of any value that has one, and throws when that cannot be compared:
- * `{"length": [{"toString": 1}]}`. Such a value is reported as any other wrong one.
+ * zod compares the `length` of a value with a number, and throws when JavaScript cannot, as with
+ * `{"length": [{"toString": 1}]}`. Such a value is reported like any other invalid value.
  */
 export function safeParse<T>(schema: z.ZodType<T>, value: unknown): Parsed<T> {
   try {
@@ -23,7 +23,7 @@ export function safeParse<T>(schema: z.ZodType<T>, value: unknown): Parsed<T> {
   }
 }
 
-/** What was expected, for an issue whose schema does not say it. */
+/** The message of an issue whose schema has no message: what was expected. */
 function expectation(issue: z.core.$ZodRawIssue): string {
   switch (issue.code) {
     case "invalid_type":
@@ -51,14 +51,14 @@ const TYPES: Readonly<Record<string, string>> = {
   record: "an object",
 };
 
-/** `a, b or c`. */
+/** The names as a text: `a, b or c`. */
 export function alternatives(names: readonly string[]): string {
   return names.length < 2
     ? names.join("")
     : `${names.slice(0, -1).join(", ")} or ${names.at(-1) ?? ""}`;
 }
 
-/** Where a value lies: `principals[2].tokens[0]`; empty for the whole. */
+/** The path of a value as a text: `principals[2].tokens[0]`; empty for the whole value. */
 export function placeOf(path: readonly PropertyKey[]): string {
   const parts = path.map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`));
   return parts.join("").replace(/^\./, "");

@@ -1,6 +1,6 @@
 /**
- * The composition root: builds the service from its configuration, starts it in order, and closes
- * it in order. Its starter (the command line, tests, the demo) passes in clock and log.
+ * The composition root: builds the service from its configuration, and starts and closes its parts
+ * in order. The caller (the command line, tests, tools) passes in the clock and the log.
  */
 import { collectDefaultMetrics } from "prom-client";
 import { Access } from "./access/access.js";
@@ -27,36 +27,39 @@ import { createTransportMetrics } from "./net/metrics.js";
 import { Dispatcher } from "./schedule/dispatcher.js";
 import { Admission } from "./admission/admission.js";
 
-/** How often proofs past their fence are erased and logs trimmed. */
+/** How often proofs past their fence are erased, logs trimmed and the health updated. */
 const EXPIRE_EVERY_MS = 250;
 
 export interface Service extends Addresses {
   metrics: Metrics;
-  /** Resolves once a device can take work, or when the service is closed. */
+  /** Resolves once a device can prove, or when the service is closed. */
   ready(): Promise<void>;
-  /** The provers that live, set up or not, the active one of a device first. */
+  /** The prover processes that live, set up or not; of each device the active one first. */
   provers(): LaneProver[];
-  /** Not ready, deliver, end: bounded by the configured drain. Idempotent. */
+  /**
+   * Drains and ends the service: skips new snapshots, ends queued groups, waits for running ones up
+   * to the configured `drainMs`, lets streams deliver, and ends the provers. Idempotent.
+   */
   close(): Promise<void>;
-  /** SIGKILLs the provers at once; resolves when they have ended. */
+  /** Kills the provers at once, by SIGKILL; resolves when they have ended. */
   kill(): Promise<void>;
 }
 
 export interface ServiceModules {
   clock: Clock;
   log: Logger;
-  /** One for each device of the configuration. */
+  /** The devices of the configuration, with how to start provers on them. */
   devices: readonly Device[];
-  /** Undefined where the configuration names no policy file. */
+  /** Undefined when the configuration names no policy file. */
   policy: PolicySource | undefined;
-  /** Memory that this host or container has, in bytes. */
+  /** Memory of this machine or container, in bytes. */
   memoryBytes: number;
-  /** 16 hexadecimal digits, fresh for each run. */
+  /** Identifies this run of the service: 16 hexadecimal digits. */
   instance: string;
   version: string;
 }
 
-/** Standbys a device, as configured or as memory allows. */
+/** Standbys for each device: as configured, or for `auto` 1 where memory allows. */
 export function standbysOf(
   { standby, devices, proverMemoryMb }: Config,
   memoryBytes: number,
@@ -65,11 +68,12 @@ export function standbysOf(
   return standbysThatFit(memoryBytes, devices.length, proverMemoryMb * 1e6);
 }
 
+/** Reads the TLS files. Undefined when TLS is not configured; rejects when they are invalid. */
 function openTls(config: Config, modules: TlsSourceModules): Promise<TlsSource> | undefined {
   return config.tlsCertificate === undefined ? undefined : TlsSource.open(config, modules);
 }
 
-/** The lanes of the configured devices; none of them is opened yet. */
+/** The lanes of the configured devices. Their provers start when the lanes are opened. */
 function lanesOf(
   config: Config,
   { devices, memoryBytes, clock, log }: ServiceModules,
@@ -86,7 +90,7 @@ function lanesOf(
   );
 }
 
-/** The service's metrics, beside those of the process. */
+/** The service's metrics, in a registry that also has the standard ones of a Node.js process. */
 function serviceMetrics({ devices }: Config): Metrics {
   const metrics = createMetrics(devices.map(({ id }) => id));
   collectDefaultMetrics({ register: metrics.registry });
@@ -106,7 +110,10 @@ function logAddresses(log: Logger, { addresses, operatorAddress, probesAddress }
   log.info({ ...where, probes: probesAddress ?? "off" }, "listening; provers are starting");
 }
 
-/** Listens, and begins to set provers up; `ready` resolves once a device can take work. */
+/**
+ * Resolves once the service listens; its provers are then still being set up, see `ready`. Rejects
+ * when an address cannot be bound or a TLS file is invalid.
+ */
 export async function startService(config: Config, modules: ServiceModules): Promise<Service> {
   const { clock, log, instance, version, policy } = modules;
   const metrics = serviceMetrics(config);
@@ -141,7 +148,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     dispatcher.close();
     await lanes.close();
   };
-  // In this order: nothing new, what runs is delivered, streams end, processes end.
+  // In this order: nothing new is accepted, sessions end, streams deliver and end, provers end.
   const close = async () => {
     log.info({}, "draining");
     const drained = aggregator.drain(config.drainMs);

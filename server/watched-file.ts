@@ -1,32 +1,33 @@
 /**
- * Polls one or more files and reports when their content changed. A file watch would not do:
- * Kubernetes replaces a link above the files, and a watch loses a file that is replaced.
+ * Polls one or more files and reports when their content changed. It does not use `fs.watch`, which
+ * loses a file that is replaced; Kubernetes even replaces a link to the folder of the files.
  */
 import type { Clock } from "./clock.js";
 
 export interface WatchedFileOptions<T> {
-  /** From the end of one poll to the next. */
+  /** From the end of one poll to the start of the next. */
   everyMs: number;
-  /** Reads the content; never throws, so an error of reading is content too. */
+  /** Reads the content. Must not throw: an error of reading has to be returned as content. */
   read: () => T | Promise<T>;
-  /** Equal for equal content. */
+  /** A text that is the same for equal content only, such as a hash. */
   digestOf: (content: T) => string;
-  /** Whether two polls in a row must find the same change, because a writer writes several files. */
+  /** Report a change only once two polls in a row found the same: for files written one by one. */
   mustSettle: boolean;
-  /** Called once for each change. */
+  /** Called once for each change, with the new content. */
   changed: (content: T) => void;
-  /** Called after every poll, changed or not. */
+  /** Called after every poll, whether or not the content changed. */
   polled?: () => void;
 }
 
 export class WatchedFile<T> {
-  /** The content last reported, whether or not it was valid. */
+  /** Digest of the content last reported by `changed`, or of `first`. */
   private knownDigest: string;
+  /** Digest of the content that the last poll found. */
   private lastDigest: string | undefined;
   private cancel = () => {};
   private isClosed = false;
 
-  /** @param first the content in use now; starts polling at once */
+  /** Starts polling. @param first the content that is in use already */
   constructor(
     private readonly options: WatchedFileOptions<T>,
     private readonly clock: Clock,

@@ -1,4 +1,4 @@
-/** Sessions and devices in the operator's messages, where instants are milliseconds left or passed. */
+/** Sessions and devices as messages for the operator. Instants become milliseconds left or past. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type {
   DeviceStatusSchema,

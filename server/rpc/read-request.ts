@@ -40,7 +40,7 @@ export interface ReadOptions {
   /** Monotonic instant at which an incomplete request is refused. */
   lateAtMs: number;
   clock: Clock;
-  /** Called as bytes arrive, with all memory needed so far; returns false when none is free. */
+  /** Called as bytes arrive, with all bytes needed so far; false: no memory is free. */
   hold(bytes: number): boolean;
 }
 

@@ -30,7 +30,7 @@ export interface ResultsModules {
   isInFlight(sessionId: string): boolean;
 }
 
-/** Throws a `Refusal` for an invalid cursor, an unknown session, or too many streams of the node. */
+/** Throws a `Refusal` for an invalid cursor, an unknown session, or one stream too many. */
 export async function* resultsOf(
   record: NodeRecord,
   request: StreamResultsRequest,
