@@ -1,4 +1,4 @@
-/** The nodes' RPC server over handlers, budget and clock of the test's own. */
+/** Starts the RPC server for nodes with the handlers, memory budget and clock of a test. */
 import { create } from "@bufbuild/protobuf";
 import {
   CancelSessionResponseSchema,
@@ -26,7 +26,7 @@ import type { TlsSettings } from "../../server/net/tls-files.js";
 import { TlsSource } from "../../server/net/tls-source.js";
 import { createTransportMetrics } from "../../server/net/metrics.js";
 
-/** Answers every call with nothing in it. */
+/** Handlers that answer every call with an empty response. */
 const emptyCalls: Calls = {
   submitSnapshot: () => create(SubmitSnapshotResponseSchema),
   getSession: () => Promise.resolve(create(GetSessionResponseSchema)),
@@ -36,7 +36,7 @@ const emptyCalls: Calls = {
   streamResults: async function* () {},
 };
 
-/** A budget that notifies when it holds a given number of bytes. */
+/** A memory budget that a test can watch. */
 export class WatchedBudget extends MemoryBudget {
   private readonly waiting: Set<() => void>;
 
@@ -46,6 +46,7 @@ export class WatchedBudget extends MemoryBudget {
     this.waiting = waiting;
   }
 
+  /** Resolves once exactly so many bytes are held. */
   reaches(bytes: number): Promise<void> {
     return new Promise((resolve) => {
       const look = () => {
@@ -59,7 +60,7 @@ export class WatchedBudget extends MemoryBudget {
   }
 }
 
-/** A clock whose timers fire when the test says so, or moves time on. */
+/** A clock whose timers fire only in `fireAll` and `skip`. Otherwise it follows the system's. */
 export class HeldClock implements Clock {
   private skippedMs = 0;
   private readonly timers = new Set<{ instantMs: number; callback: () => void }>();
@@ -72,7 +73,7 @@ export class HeldClock implements Clock {
     return () => void this.timers.delete(timer);
   }
 
-  /** Timers set and neither fired nor cancelled. */
+  /** Number of timers that are set and have neither fired nor been cancelled. */
   get pending(): number {
     return this.timers.size;
   }
@@ -81,7 +82,7 @@ export class HeldClock implements Clock {
     this.fire(() => true);
   }
 
-  /** Moves time on, and fires what is due by then. */
+  /** Moves the clock forward by `ms` milliseconds, and fires the timers that are due by then. */
   skip(ms: number): void {
     this.skippedMs += ms;
     this.fire(({ instantMs }) => instantMs <= this.nowMs());

@@ -1,4 +1,4 @@
-/** `test/chaos/faulty-backend.c`, compiled for one test file, and the orders that it obeys. */
+/** Compiles `test/chaos/faulty-backend.c` for one test file, and orders its faults. */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,7 +11,7 @@ export type FaultyCall = "aggregate" | "verify_signatures" | "verify_aggregate";
 
 const GROUPS = "/sys/fs/cgroup/memory";
 
-/** A memory control group for one process; undefined where this machine lets nobody make one. */
+/** Makes a memory control group for one process; undefined where this process may not. */
 export function memoryGroup(limitBytes: number): MemoryGroup | undefined {
   const path = join(GROUPS, `lean-chaos-${String(process.pid)}`);
   try {
@@ -27,8 +27,9 @@ export function memoryGroup(limitBytes: number): MemoryGroup | undefined {
 }
 
 export interface MemoryGroup {
+  /** Moves the process into the group. */
   hold(pid: number): void;
-  /** Once no process is in it. */
+  /** Removes the group. Throws while a process is in it. */
   dispose(): void;
 }
 
@@ -37,8 +38,8 @@ export class FaultyBackend {
   readonly options: BackendOptions;
 
   /**
-   * Compiles; throws with what the compiler says. `limits` are C initialisers of its description,
-   * for example `.raws_max = 64`; default: no limits.
+   * Compiles the backend. Throws with the compiler's messages. `limits` are C initialisers in the
+   * backend's description of itself, for example `.raws_max = 64`; default: no limits.
    */
   constructor(limits = ".kinds = LEAN_PROVER_KIND_AGGREGATE") {
     const library = join(this.folder, "faulty.so");
@@ -60,12 +61,12 @@ export class FaultyBackend {
     this.options = { library, config: this.folder };
   }
 
-  /** The next call of this kind, in whichever prover, goes wrong. */
+  /** Orders `fault` for the next such call, in whichever prover it comes. */
   orderOnce(call: FaultyCall, fault: Fault): void {
     writeFileSync(join(this.folder, call), fault);
   }
 
-  /** Every such call about a message of this slot goes wrong. */
+  /** Orders `fault` for every such call about a message of this slot. */
   orderForSlot(call: FaultyCall, slot: number, fault: Fault): void {
     writeFileSync(join(this.folder, `${call}.${String(slot)}`), fault);
   }

@@ -1,4 +1,7 @@
-/** What the contract suites share: every way to reach the service, and groups that can be proved. */
+/**
+ * What the tests of the service's contract share: a client over each protocol, and groups that the
+ * fake prover can prove.
+ */
 import { createHash } from "node:crypto";
 import type { SecureContextOptions } from "node:tls";
 import { create } from "@bufbuild/protobuf";
@@ -25,7 +28,7 @@ import type { GroupInit } from "./vectors.js";
 
 export type AggregatorClient = Client<typeof AggregatorService>;
 
-/** Where, and over TLS with what. */
+/** The service's URL, and for TLS the certificates that the client trusts and shows. */
 interface Target {
   baseUrl: string;
   nodeOptions?: SecureContextOptions;
@@ -45,7 +48,10 @@ const protocols: Record<string, Protocol> = {
 /** Every protocol that the service speaks, on one address. */
 export const protocolNames = Object.keys(protocols);
 
-/** @param tls what a client over TLS trusts, and shows; default: plain text */
+/**
+ * Makes a client that speaks the protocol `name`, one of `protocolNames`.
+ * @param tls the certificates that a client over TLS trusts and shows; default: plain text
+ */
 export function clientOver(
   { addresses: [address] }: Service,
   name: string,
@@ -60,13 +66,13 @@ export function clientOver(
   return createClient(AggregatorService, protocol(target));
 }
 
-/** A node of its own for each test, since one node has one session in flight. */
+/** A node for each test and protocol, since a node's second snapshot in flight would be skipped. */
 export function nodeFor(protocol: string, test: string) {
   const digest = createHash("sha256").update(`${protocol}/${test}`).digest("hex").slice(0, 16);
   return { nodeId: `node-${digest}`, nodeEpoch: 1n };
 }
 
-/** A prover whose proofs end when the test opens the gate. */
+/** Starts fake provers whose proofs end only while the gate is open. It is open at first. */
 export class Gate {
   private isOpen = true;
   private readonly waiting: (() => void)[] = [];
@@ -90,7 +96,7 @@ export class Gate {
   }
 }
 
-/** The `n`th of any number of attestation data of slot 100. */
+/** Attestation data number `n` of slot 100, each with another head. */
 export function inventedData(n: number) {
   const data = dataOf(0);
   const root = new Uint8Array(32);
@@ -101,23 +107,24 @@ export function inventedData(n: number) {
 const rootOf = (n: number) =>
   attestationDataRoot(create(AttestationDataSchema, inventedData(n)), "data");
 
-/** A validator's signature, as the fake prover takes it, of the `n`th invented data. */
+/** A validator's signature of `inventedData(n)` that the fake prover accepts. */
 export function inventedRaw(n: number, validator: number, slot = 100) {
   const signature = fakeSignature(publicKey(validator), rootOf(n), slot);
   return { validatorIndex: validator, signature };
 }
 
-/** The `n`th invented data, signed by these validators. */
+/** A group of `inventedData(n)` with raw signatures of these validators. */
 export function inventedGroup(n: number, validators: number[] = [0, 1]): GroupInit {
   return { data: inventedData(n), rawSignatures: validators.map((v) => inventedRaw(n, v)) };
 }
 
+/** The session's id. Throws when the snapshot was skipped. */
 export function sessionIdOf({ result }: SubmitSnapshotResponse): string {
   if (result.case !== "accepted") throw new Error(`skipped: ${JSON.stringify(result.value)}`);
   return result.value.sessionId;
 }
 
-/** Submits groups and waits for how they end. */
+/** Submits groups of slot 100, waits up to 5 s until all have ended, and returns their outcomes. */
 export async function outcomesOf(
   client: AggregatorClient,
   node: { nodeId: string },

@@ -5,7 +5,10 @@ import { dataOf, groupsOfSlot, publicKey, rootOf, snapshot } from "./vectors.js"
 
 const SLOT = 101;
 
-/** A snapshot of so many groups, each with two good raw signatures; `empty` ones come first. */
+/**
+ * A snapshot of `good` groups with two valid raw signatures each, after `empty` groups without any.
+ * Throws when the vectors have too few groups.
+ */
 export function fakeSnapshot(good: number, empty = 0) {
   const all = groupsOfSlot(SLOT).slice(0, empty + good);
   if (all.length < empty + good) throw new Error(`slot ${SLOT} has ${all.length} groups only`);

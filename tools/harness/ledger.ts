@@ -1,6 +1,6 @@
 /**
- * A node's books: what the service accepted and what it reported since. A group that is lost,
- * reported twice, or reported otherwise than by `GetSession`, shows in here. Pure.
+ * Records which sessions the service accepted from one node, and what it reported of them. Finds
+ * groups that are lost, reported twice, or reported in another way than by `GetSession`. Pure.
  */
 import type {
   Outcome,
@@ -9,27 +9,35 @@ import type {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { OutcomeStatus, SessionState } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 
-/** What was reported of one session. An answer may overtake its stream, and a stream its answer. */
+/**
+ * What was reported of one session. The answer to its submission and the events of the stream come
+ * in either order.
+ */
 export interface Account {
-  /** Undefined until the answer to the submission is here. */
+  /** Number of groups; undefined until the answer to the submission has arrived. */
   groups: number | undefined;
+  /** By group index. */
   outcomes: Map<number, Outcome>;
+  /** True once the summary has arrived. */
   isEnded: boolean;
 }
 
 export class Ledger {
-  /** In words, as they were found. */
+  /** One sentence for each problem, in the order in which they were found. */
   readonly problems: string[] = [];
   private readonly accounts = new Map<string, Account>();
   private readonly settled = new Set<string>();
 
+  /** Records the answer to a submission: a session of so many groups. */
   accepted(sessionId: string, groups: number): void {
     const account = this.account(sessionId);
     if (account.groups !== undefined) this.problem(sessionId, "was accepted twice");
     account.groups = groups;
   }
 
-  /** An event of the node's stream. Returns the id of the session that it ends, if it does. */
+  /**
+   * Records an event of the node's stream. Returns the session's id for a summary, which ends it.
+   */
   told({ event }: StreamResultsResponse): string | undefined {
     switch (event.case) {
       case "outcome":
@@ -52,7 +60,7 @@ export class Ledger {
     }
   }
 
-  /** Compares what was reported with what the service says now, and closes the account. */
+  /** Compares what was reported of a session with what `GetSession` returned, and closes it. */
   settle(sessionId: string, session: Session | undefined): void {
     const { groups, outcomes } = this.account(sessionId);
     if (session?.state !== SessionState.ENDED) this.problem(sessionId, "has not ended after all");
@@ -69,7 +77,7 @@ export class Ledger {
     this.settled.add(sessionId);
   }
 
-  /** Sessions that are not settled: never ended, or never answered. */
+  /** Sessions, by id, that are not settled: they have not ended, or their submission no answer. */
   open(): ReadonlyMap<string, Readonly<Account>> {
     return this.accounts;
   }

@@ -1,4 +1,4 @@
-/** A small plot as SVG: one line or row of dots a series, windows shaded. Pure. */
+/** Draws a small plot as SVG: a line or dots for each series, on shaded windows. Pure. */
 
 export interface Point {
   x: number;
@@ -12,14 +12,15 @@ export interface Series {
 
 export interface PlotOptions {
   title: string;
+  /** Unit of the values, at the y axis. */
   unit: string;
-  /** Of the x axis, from 0. */
+  /** Name of the x axis, which starts at 0. */
   xName: string;
-  /** Logarithmic from 0.1 up; else linear from 0. */
+  /** True: the y axis is logarithmic, from 0.1. False: linear, from 0. */
   isLogarithmic: boolean;
-  /** Lines between the points. */
+  /** True: a line through the points of a series. False: dots. */
   isLine: boolean;
-  /** Shaded. */
+  /** Spans of x whose background is shaded. */
   windows: readonly { from: number; to: number }[];
 }
 
@@ -31,7 +32,7 @@ const TOP = 50;
 const BOTTOM = 40;
 const LEGEND_WIDTH = 140;
 const LOG_FLOOR = 0.1;
-/** Told apart by people who see colours differently, and in print. */
+/** Colours that people with colour blindness can distinguish, also in print. */
 const COLOURS = ["#d55e00", "#e69f00", "#0072b2", "#009e73"];
 
 export function plot(series: readonly Series[], options: PlotOptions): string {
@@ -92,7 +93,7 @@ function logScale(top: number) {
   return { ticks, share };
 }
 
-/** Round steps from 0, at most about ten. */
+/** Round numbers from 0 to `top` at equal distances, about ten at most. */
 function steps(top: number): number[] {
   const step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find((each) => top / each <= 10) ?? top;
   return Array.from({ length: Math.floor(top / step) + 1 }, (_, at) => at * step);

@@ -1,14 +1,14 @@
-/** What Linux reports of other processes. */
+/** Reads what Linux reports of other processes. */
 import { readdirSync, readFileSync } from "node:fs";
 
-/** Resident memory, in bytes. */
+/** Resident memory of a process, in bytes. */
 export interface Resident {
   now: number;
-  /** The most since the process began. */
+  /** The largest since the process started. */
   peak: number;
 }
 
-/** False for a process that has ended, also before its parent has taken note. */
+/** False for a process that has ended, even if its parent has not yet collected its exit code. */
 export function isRunning(pid: number): boolean {
   const state = statOf(pid)?.[0];
   return state !== undefined && state !== "Z";
@@ -31,12 +31,15 @@ export function residentOf(pid: number): Resident {
   return { now: bytes("VmRSS"), peak: bytes("VmHWM") };
 }
 
-/** State, parent's id and so on: what follows the name, which may hold anything. */
+/**
+ * The fields of /proc/PID/stat after the process's name, which may have spaces: state, parent's id
+ * and so on. Undefined for a process that does not exist.
+ */
 function statOf(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
-    return undefined; // it has ended
+    return undefined; // the process has ended
   }
 }

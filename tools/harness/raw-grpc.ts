@@ -1,4 +1,4 @@
-/** A gRPC client by hand, on node:http2: sends what no well-behaved client sends, or half of it. */
+/** A gRPC client on node:http2 that can send invalid and unfinished requests. */
 import { connect, constants } from "node:http2";
 import type {
   ClientHttp2Session,
@@ -15,7 +15,7 @@ export interface RawStatus {
 
 export const pathOf = (method: string) => `/${AggregatorService.typeName}/${method}`;
 
-/** A message in gRPC's framing; `length` may lie. */
+/** Puts gRPC's header before a message. A test may pass a `length` that is wrong. */
 export function frame(message: Uint8Array, length = message.length): Buffer {
   const header = Buffer.alloc(5);
   header.writeUInt32BE(length, 1);
@@ -23,7 +23,7 @@ export function frame(message: Uint8Array, length = message.length): Buffer {
 }
 
 export class RawCall {
-  /** Of headers or trailers; rejects when the stream closes without one. */
+  /** The gRPC status, from headers or trailers. Rejects when the stream closes without one. */
   readonly status: Promise<RawStatus>;
 
   constructor(readonly stream: ClientHttp2Stream) {
@@ -36,7 +36,7 @@ export class RawCall {
       stream.on("response", look).on("trailers", look).on("error", reject);
       stream.on("close", () => reject(new Error("closed without a status")));
     });
-    // A test that never asks is not failed by it.
+    // A rejection must not fail a test that does not await the status.
     this.status.catch(() => undefined);
   }
 
@@ -46,7 +46,7 @@ export class RawCall {
     return this;
   }
 
-  /** Ends the request, and lets the answer flow. */
+  /** Ends the request, after `bytes` if given, and resolves with the status of the answer. */
   end(bytes?: Uint8Array): Promise<RawStatus> {
     if (bytes === undefined) this.stream.end();
     else this.stream.end(bytes);
@@ -60,7 +60,7 @@ export class RawClient {
 
   constructor(address: string, settings: Settings = {}) {
     this.session = connect(`http://${address}`, { settings });
-    // The calls report what fails.
+    // Each call reports its own failure.
     this.session.on("error", () => undefined);
   }
 
@@ -78,7 +78,7 @@ export class RawClient {
     return new RawCall(stream);
   }
 
-  /** Resolves once the server has seen all that was sent before. */
+  /** Resolves once the server has received everything that was sent before. */
   ping(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.session.ping((error) => (error === null ? resolve() : reject(error)));

@@ -1,6 +1,6 @@
 /**
- * HTTP/2 frame by frame, on a bare socket: sends what node:http2 would never send, and notes how
- * the other side takes it. Settings and pings of the other side are answered, as a client must.
+ * HTTP/2 frame by frame, on a bare socket: sends what node:http2 would never send, and records what
+ * the peer sends and how the connection ends. SETTINGS and PING of the peer are answered.
  */
 import { connect } from "node:net";
 import type { Socket } from "node:net";
@@ -49,10 +49,12 @@ export function settings(values: Record<number, number> = {}): Buffer {
 }
 
 export const ping = () => frame(FRAME.PING, 0, 0, Buffer.alloc(8));
-/** Takes a call back, for no longer being of use (CANCEL) unless told otherwise. */
+/** A frame that resets a stream, by default with error code CANCEL (8). */
 export const reset = (stream: number, code = 8) => frame(FRAME.RST_STREAM, 0, stream, u32(code));
 
-/** HPACK's integer, behind the flags of its first byte. */
+/**
+ * An integer as HPACK encodes it: in the low `prefixBits` of the first byte, and more if needed.
+ */
 export function hpackInteger(value: number, prefixBits: number, flags = 0): Buffer {
   const most = 2 ** prefixBits - 1;
   if (value < most) return Buffer.from([flags | value]);
@@ -62,13 +64,13 @@ export function hpackInteger(value: number, prefixBits: number, flags = 0): Buff
   return Buffer.from([...bytes, rest]);
 }
 
-/** A header in plain letters; kept in the peer's table when `isIndexed`. */
+/** A header as an HPACK literal. With `isIndexed` the peer adds it to its header table. */
 export function hpackLiteral(name: string, value: string, isIndexed = false): Buffer {
   const text = (of: string) => Buffer.concat([hpackInteger(of.length, 7), Buffer.from(of)]);
   return Buffer.concat([Buffer.from([isIndexed ? 0x40 : 0]), text(name), text(value)]);
 }
 
-/** The header block of a call. */
+/** The header block of a gRPC call. */
 export function callHeaders(path: string, more: Record<string, string> = {}): Buffer {
   const headers = {
     ":method": "POST",
@@ -86,17 +88,17 @@ export const headersFrame = (stream: number, block: Uint8Array, flags: number = 
   frame(FRAME.HEADERS, flags, stream, block);
 
 export class RawConnection {
-  /** Frames received, by type. */
+  /** Number of frames received, by type. */
   readonly received = new Map<number, number>();
   readonly closed: Promise<void>;
-  /** Why the other side said goodbye, or how the connection ended. */
+  /** The error of the peer's GOAWAY, the socket's error, or `closed`; undefined before these. */
   ending: string | undefined;
   private held = Buffer.alloc(0);
   private nextStream = -1;
 
   private constructor(
     readonly socket: Socket,
-    /** Answers nothing of its own accord. */
+    /** Does not answer the peer's SETTINGS and PING. */
     private readonly isMute: boolean,
   ) {
     this.closed = new Promise((resolve) => {
@@ -106,11 +108,11 @@ export class RawConnection {
       });
     });
     socket.on("error", (error: NodeJS.ErrnoException) => (this.ending ??= error.code));
-    // It may say goodbye and leave the rest to us: we are not the ones to go.
+    // A GOAWAY of the peer is recorded; the socket is left for the peer to close.
     socket.on("data", (chunk) => this.read(chunk));
   }
 
-  /** Once connected; an address that refuses gives a connection that is closed. */
+  /** Connects and sends `start`. Never rejects: if connecting fails, the connection is not open. */
   static async open(
     address: string,
     start: Uint8Array = PREFACE,
@@ -127,16 +129,17 @@ export class RawConnection {
     return connection;
   }
 
+  /** False after a GOAWAY of the peer, an error or the end of the connection. */
   get isOpen(): boolean {
     return this.ending === undefined;
   }
 
-  /** A stream id that was not used yet. */
+  /** Returns the id of a new stream. */
   stream(): number {
     return (this.nextStream += 2);
   }
 
-  /** Resolves once there is room for more, or no need for any. */
+  /** Sends the parts. Resolves once the socket has room for more, or has closed. */
   async write(...parts: readonly Uint8Array[]): Promise<void> {
     if (!this.isOpen || this.socket.write(Buffer.concat(parts))) return;
     const drained = new Promise<void>((resolve) => this.socket.once("drain", resolve));

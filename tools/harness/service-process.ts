@@ -1,6 +1,7 @@
 /**
- * A service as an operator runs it: `serve` in a process of its own, watched by its log, sent
- * signals, and waited for. Chaos tests, bench, devnet and the image's test start theirs here.
+ * Runs the service as an operator does: `serve` in a process of its own. Reads its log, sends it
+ * signals, and waits for what it does. Chaos tests, bench, devnet and the test of the container
+ * image start their services here.
  */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
@@ -10,9 +11,9 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { childrenOf } from "./processes.js";
 
-/** Nothing here takes longer, on a loaded machine either. */
+/** Time limit of every wait for the service, in milliseconds: enough on a loaded machine. */
 const WAIT_MS_MAX = 90_000;
-/** Free ports, unless the caller says where. */
+/** Listeners at free ports, unless the caller's `env` or `flags` have others. */
 const LISTENERS = {
   LEAN_AGGREGATOR_LISTEN: "127.0.0.1:0",
   LEAN_AGGREGATOR_ADMIN: "127.0.0.1:0",
@@ -20,19 +21,22 @@ const LISTENERS = {
 };
 
 export interface ServeOptions {
-  /** Of `serve`; they win over the variables. */
+  /** Flags of `serve`; they win over `env`. */
   flags?: readonly string[];
-  /** Beside this process's own, and over them. */
+  /** Environment variables, added to this process's own; they win over those. */
   env?: Readonly<Record<string, string | undefined>>;
-  /** Where it is installed. Default: this checkout. */
+  /** Folder where lean-aggregator is installed. Default: this checkout. */
   folder?: string;
-  /** Below the folder, in place of `serve`; takes its flags and variables. */
+  /** Script in the folder to run instead of `serve`, with the same flags and variables. */
   script?: string;
-  /** In a session of its own, as in another container: niceness counts within a session only. */
+  /**
+   * Runs it in a process session of its own, as in another container: Linux compares niceness only
+   * within such a session. Default false.
+   */
   hasOwnSession?: boolean;
-  /** Only from root. Default: as this process. */
+  /** User and group of the process; needs root. Default: those of this process. */
   user?: { uid?: number; gid?: number };
-  /** Told each line of its log. */
+  /** Called with each line of its standard error, which has the log. */
   onLine?: (line: string) => void;
 }
 
@@ -46,7 +50,7 @@ interface LogLine {
   pid?: number;
   cause?: string;
   detail?: string;
-  /** With the two that follow: where it listens. */
+  /** Addresses for nodes. With `operator` and `probes`, in the line of a service that listens. */
   nodes?: string[];
   operator?: string;
   probes?: string;
@@ -55,10 +59,10 @@ interface LogLine {
 export class ServiceProcess {
   readonly exited: Promise<Exit>;
   readonly log: LogLine[] = [];
-  /** What it wrote that is no log line: errors of the command line. */
+  /** Lines of standard error that are not JSON: errors of the command line. */
   stderr = "";
   private exit: Exit | undefined;
-  /** Of each line of the log, and of the end. */
+  /** Emits `news` at each line of the log and at the end of the process. */
   private readonly news = new EventEmitter();
 
   private constructor(
@@ -78,7 +82,7 @@ export class ServiceProcess {
     createInterface({ input: child.stderr }).on("line", (line) => this.read(line));
   }
 
-  /** Returns at once. The process ends with this one. */
+  /** Starts the process and returns at once. It is killed when this process exits. */
   static spawn(options: ServeOptions = {}): ServiceProcess {
     const { flags = [], env = {}, folder = process.cwd(), hasOwnSession = false, user } = options;
     const main = join(folder, options.script ?? "dist/cli/main.js");
@@ -106,18 +110,19 @@ export class ServiceProcess {
     this.child.kill(name);
   }
 
-  /** SIGTERM; resolves once it has ended. Idempotent, as is `kill`. */
+  /** Sends SIGTERM, and resolves once the process has ended. Idempotent. */
   stop(): Promise<Exit> {
     this.signal("SIGTERM");
     return this.exited;
   }
 
+  /** Sends SIGKILL, and resolves once the process has ended. Idempotent. */
   kill(): Promise<Exit> {
     this.signal("SIGKILL");
     return this.exited;
   }
 
-  /** The first of the nodes' addresses, and the others, ports resolved. */
+  /** Resolves with its addresses, once it listens; `nodes` is the first of those for nodes. */
   listening(): Promise<{ nodes: string; operator: string; probes: string }> {
     return this.until("listens", () => {
       const line = this.log.find((each) => each.nodes);
@@ -127,7 +132,7 @@ export class ServiceProcess {
     });
   }
 
-  /** Resolves once a prover is set up; rejects when it cannot be. */
+  /** Resolves once a prover is set up; rejects when a prover cannot start. */
   async ready(): Promise<void> {
     await this.until("is ready", () => {
       const failed = this.log.find(({ cause }) => cause === "start_failed");
@@ -136,19 +141,19 @@ export class ServiceProcess {
     });
   }
 
-  /** Resolves once so many provers are set up: the active one, and a standby. */
+  /** Resolves once `count` provers are set up; by default two, the active one and a standby. */
   async fullStrength(count = 2): Promise<void> {
     const isThere = () => (this.provers().length >= count ? true : undefined);
     await this.until(`has ${count} provers`, isThere);
   }
 
-  /** What `/metrics` says. */
+  /** The text of `/metrics`. */
   async metrics(): Promise<string> {
     const { probes } = await this.listening();
     return (await fetch(`http://${probes}/metrics`)).text();
   }
 
-  /** Set-up provers that live, the active one first: a standby is always the younger. */
+  /** Pids of the running, set-up provers, the active one first: a standby is always the younger. */
   provers(): number[] {
     const pids = (msg: string) =>
       this.log.flatMap((line) => (line.msg === msg ? (line.pid ?? []) : []));
@@ -156,15 +161,17 @@ export class ServiceProcess {
     return pids("prover ready").filter((pid) => !ended.has(pid));
   }
 
+  /** Pid of the active prover. Throws when none is set up. */
   active(): number {
     return defined(this.provers()[0], "active prover");
   }
 
+  /** Pid of the standby. Throws when none is set up. */
   standby(): number {
     return defined(this.provers()[1], "standby");
   }
 
-  /** Prover processes, set up or not. */
+  /** Pids of all prover processes, set up or not. */
   children(): number[] {
     return childrenOf(this.pid);
   }
@@ -184,7 +191,10 @@ export class ServiceProcess {
     this.news.emit("news");
   }
 
-  /** The value of `find` once it has one: asked now, and after each line of the log. */
+  /**
+   * Calls `find` now and after each line of the log, and resolves with its first value that is not
+   * undefined. Rejects after `WAIT_MS_MAX`, when the process ends, or when `find` throws.
+   */
   private async until<T>(what: string, find: () => T | undefined): Promise<T> {
     const signal = AbortSignal.timeout(WAIT_MS_MAX);
     const tooLate = (cause: unknown) => {

@@ -1,4 +1,4 @@
-/** The system's clock, which may be put forward: past fences and retention without waiting. */
+/** The system's clock, which a test can move forward, for example past a fence, without waiting. */
 import type { Clock } from "../../server/clock.js";
 import { systemClock } from "../../server/clock.js";
 
@@ -9,7 +9,7 @@ export class SkippingClock implements Clock {
   at = (instantMs: number, callback: () => void) =>
     systemClock.at(instantMs - this.skippedMs, callback);
 
-  /** Timers that are set already come when they would have. */
+  /** Moves the clock forward by `ms`. Timers that are set already fire when they would have. */
   skip(ms: number): void {
     this.skippedMs += ms;
   }

@@ -1,6 +1,6 @@
 /**
- * A node with a connection of its own that records all it receives. As the protocol asks, it
- * resumes a broken stream by its cursor and repeats an unanswered call; it counts how often.
+ * A node with a connection of its own that records all results it receives. It resumes a broken
+ * stream by its cursor, repeats a call that got no answer, and counts how often it does either.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -17,12 +17,12 @@ import { Ledger } from "./ledger.js";
 type Request = Exclude<MessageInitShape<typeof SubmitSnapshotRequestSchema>, { $typeName: string }>;
 
 const REPEAT_MS = 100;
-/** Then the service is gone, and the call's error is the caller's. */
+/** How often a call is repeated while the service is unavailable, before its error is thrown. */
 const REPEATS_MAX = 100;
 
 export interface ToldOutcome {
   outcome: Outcome;
-  /** Of the monotonic clock. */
+  /** When the outcome arrived, by `performance.now`. */
   atMs: number;
 }
 
@@ -30,10 +30,11 @@ export class StreamNode {
   readonly ledger = new Ledger();
   readonly client: AggregatorClient;
   readonly node: { nodeId: string; nodeEpoch: bigint };
+  /** True while its stream is up. */
   isStreaming = false;
-  /** Told each outcome as it comes. */
+  /** Called with each outcome when it arrives. */
   onOutcome: (outcome: Outcome) => void = () => {};
-  /** Streams that broke, and calls that were made again. */
+  /** Number of streams that broke, and of calls that were repeated. */
   breaks = 0;
   private requests = 0;
   private onOpened = () => {};
@@ -47,7 +48,7 @@ export class StreamNode {
     this.node = { nodeId, nodeEpoch: 1n };
   }
 
-  /** Resolves once its stream is up. */
+  /** Makes a node, and resolves once its stream is up. */
   static async open(address: string, nodeId: string): Promise<StreamNode> {
     const node = new StreamNode(address, nodeId);
     await new Promise<void>((resolve) => {
@@ -57,6 +58,7 @@ export class StreamNode {
     return node;
   }
 
+  /** Submits a snapshot with a new request id, and records the answer in the ledger. */
   async submit(request: Omit<Request, "node" | "requestId">): Promise<SubmitSnapshotResponse> {
     const whole = { ...request, node: this.node, requestId: String(++this.requests) };
     const answer = await this.reach(() => this.client.submitSnapshot(whole));
@@ -67,7 +69,10 @@ export class StreamNode {
     return answer;
   }
 
-  /** The outcomes of a session in the order told, once its summary is here. Asked once. */
+  /**
+   * Resolves, once the session's summary has arrived, with its outcomes in the order of arrival.
+   * Works once for each session: the node then forgets the outcomes.
+   */
   async outcomesOf(sessionId: string): Promise<ToldOutcome[]> {
     if (!this.ended.has(sessionId))
       await new Promise<void>((resolve) => this.waiting.set(sessionId, resolve));
@@ -77,7 +82,7 @@ export class StreamNode {
     return told;
   }
 
-  /** Asks the service how the session stands, and closes its account. */
+  /** Asks `GetSession` for the session, and settles it in the ledger. */
   async settle(sessionId: string): Promise<void> {
     const request = { node: this.node, sessionId };
     const { session } = await this.reach(() => this.client.getSession(request));

@@ -1,4 +1,4 @@
-/** Reads the committed signature vectors; layout in `test/vectors/generate.py`. */
+/** Reads the committed signature vectors. `test/vectors/generate.py` describes their files. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -71,16 +71,18 @@ export function raw(group: number, validator: number) {
   };
 }
 
-/** Raw signatures of validators `from` up to but not including `to`. */
+/** Raw signatures of group `group` by validators `from` up to but not including `to`. */
 export const raws = (group: number, from: number, to: number) =>
   Array.from({ length: to - from }, (_, i) => raw(group, from + i));
 
+/** A copy of the signature with one bit flipped, so that it is invalid. */
 export function tampered(signature: Uint8Array): Uint8Array<ArrayBuffer> {
   const copy = new Uint8Array(signature);
   copy[100] = (copy[100] ?? 0) ^ 1;
   return copy;
 }
 
+/** A raw signature that was made with another leaf than its slot, so that it is invalid. */
 export function wrongLeafRaw() {
   const { validator, signaturesOffset: start } = manifest.wrongLeaf;
   return {
@@ -89,6 +91,7 @@ export function wrongLeafRaw() {
   };
 }
 
+/** A bit list of the validators, as in `Child.participants`. */
 export function bits(validators: readonly number[]): Uint8Array {
   const out = new Uint8Array(Math.ceil((Math.max(...validators) + 1) / 8));
   for (const v of validators) out[v >> 3] = (out[v >> 3] ?? 0) | (1 << (v & 7));

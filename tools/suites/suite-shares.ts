@@ -1,6 +1,7 @@
 /**
- * A reporter for vitest: after a run, what each suite took of the whole. A suite is a folder of
- * `test/`; its time is the sum over its files of collecting and running them.
+ * A reporter for vitest: prints after a run how much time each suite took, and its share of the
+ * total. A suite is a folder of `test/`; its time is the sum over its files of collecting and
+ * running them.
  */
 import { relative } from "node:path";
 import type { Reporter, TestModule } from "vitest/node";
@@ -12,7 +13,7 @@ export interface SuiteTime {
   seconds: number;
 }
 
-/** One row a suite, the longest first, then their sum. */
+/** Formats one row for each suite, the longest first, with its share of the total time. */
 export function sharesOf(files: readonly SuiteTime[]): string {
   const suites = new Map<string, SuiteTime>();
   for (const file of files) {

@@ -1,4 +1,4 @@
-/** The command behind `npm run lint:words`: prints each finding, exits 1 when there is one. */
+/** The command of `npm run lint:words`: prints each finding, and exits with 1 if there is one. */
 import { findings } from "./plain-words.js";
 
 const found = findings();

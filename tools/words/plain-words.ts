@@ -1,6 +1,7 @@
 /**
- * `npm run lint` names every line that uses a private idiom where the field has a word: the list is
- * `idioms.json`, with the word to use instead. Reads every tracked text but generated ones.
+ * `npm run lint:words` names every line with a private idiom for which there is a common term. The
+ * idioms, with the term to use instead, are in `idioms.json`. Reads every text file in git that
+ * people write.
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -12,7 +13,7 @@ const idioms = z
   .map(({ pattern, instead }) => ({ pattern: new RegExp(pattern, "i"), instead }));
 
 const TEXTS = /\.(ts|mjs|cjs|js|md|proto|cc|c|h|py|yml|json|toml)$|(^|\/)(Makefile|Dockerfile)$/;
-/** Generated, or data of tests. */
+/** Paths of text that is generated, is test data, or has the idioms as examples. */
 const NOT_WRITTEN_BY_HAND =
   /^(proto\/(gen|image)|package-lock|test\/vectors|docs\/(devnet|schedule)\/report|tools\/(words|fuzz\/corpus)|test\/unit\/tools\/plain-words)/;
 
@@ -22,7 +23,7 @@ export interface Finding {
   instead: string;
 }
 
-/** The idioms in one text, at most one a line. */
+/** Finds the idioms in one text, at most one in each line. */
 export function findingsIn(path: string, text: string): Finding[] {
   return text.split("\n").flatMap((line, at) => {
     for (const { pattern, instead } of idioms) {
@@ -33,7 +34,7 @@ export function findingsIn(path: string, text: string): Finding[] {
   });
 }
 
-/** The idioms in every tracked text. */
+/** Finds the idioms in every text file in git, except those not written by hand. */
 export function findings(): Finding[] {
   const tracked = execFileSync("git", ["ls-files"], { encoding: "utf8" }).split("\n");
   return tracked
