@@ -18,7 +18,7 @@ const WRITE_EVERY_MS = 5000;
 
 /** Keeps one cost model for each device. A model is of one proof system: scheme and revision. */
 export interface CostStore {
-  /** The kept model; undefined when none is kept, or none that this proof system can use. */
+  /** The kept model; undefined without a usable model of this proof system. */
   load(deviceId: string, proofSystem: string): CostModel | undefined;
   /** Keeps the model instead of the device's earlier one. Returns at once and writes later. */
   save(deviceId: string, proofSystem: string, costs: CostModel): void;

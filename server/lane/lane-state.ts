@@ -206,7 +206,7 @@ function carryOut(state: LaneState, command: OperatorCommand): Step {
   return done.effects.includes(announce) ? done : { ...done, effects: [...done.effects, announce] };
 }
 
-/** Replaces the active prover after its running proof; no effect while it is replaced anyway. */
+/** Replaces the active prover after its running proof; no effect during setup or replacement. */
 function restartActive(state: LaneState): Step {
   switch (state.phase.kind) {
     case "idle":
@@ -340,7 +340,7 @@ function beat(
   return { state: next.state, effects: [...checked.effects, ...next.effects] };
 }
 
-/** Kills the active prover when it is silent, hangs or exceeds its memory; else undefined. */
+/** Kills the active prover if it is silent, hangs or exceeds its memory; else returns undefined. */
 function judgeActive(
   state: LaneState,
   { activeSilentMs, residentBytes }: Extract<LaneEvent, { kind: "beat" }>,

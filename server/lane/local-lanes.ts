@@ -66,7 +66,7 @@ export class LocalLanes {
     for (const lane of this.lanes) lane.open();
   }
 
-  /** Verifies in any prover that is set up, on each device the standby first; undefined without. */
+  /** Verifies in any prover that is set up, each device's standby first; undefined without any. */
   verifier(): ReadyVerifier | undefined {
     const description = this.failover.describe();
     return description === undefined ? undefined : { description, verifier: this.failover };

@@ -17,7 +17,7 @@ const LAST_WORDS_MS_MAX = 250;
 export interface ChildWatch {
   /** Monotonic clock in milliseconds, which stamps the child's messages. */
   nowMs(): number;
-  /** Number of these kills so far: a higher one after SIGKILL means that the kernel sent it. */
+  /** Number of such kills so far: if higher after a SIGKILL, the kernel sent that SIGKILL. */
   oomKills(): number;
 }
 

@@ -1,8 +1,7 @@
 /**
  * A prover in a forked child process (`child-main.ts`). SIGKILL can cancel its proof, and an abort
  * or leak of native code ends with the process. Checks every message of the child, kills the child
- * when a message is garbled, and settles every request when the child has ended. `device.ts` starts
- * it.
+ * when a message is garbled, and settles every request at the child's end. `device.ts` starts it.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { limits } from "../limits.js";

@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 
-/** Files with that number: of our control group (version 2, then 1), then of the machine. */
+/** Files that count out-of-memory kills: of our control group (version 2, 1), of the machine. */
 const COUNTERS = [
   "/sys/fs/cgroup/memory.events",
   "/sys/fs/cgroup/memory/memory.oom_control",
