@@ -72,8 +72,8 @@ export class LaneHandle implements OperatedDevice {
   }
 
   /**
-   * Notes that the lane gets an attempt; the caller then sends it with `sendAssignment`. Throws when
-   * the lane is not idle.
+   * Notes that the lane gets an attempt; the caller then sends it with `sendAssignment`. Throws
+   * when the lane is not idle.
    */
   assign(attempt: number, assignment: Assignment): void {
     this.belief = assign(this.belief, attempt);

@@ -1,8 +1,8 @@
 /**
- * The results of one node: a bounded sequence of events, numbered from 1. A cursor names the run of
- * the server and the last event that the reader has processed. A reader takes one event at a time,
- * so a slow reader needs no buffer. A proof cannot be read at its fence or later. The oldest events
- * are dropped beyond a number and an age.
+ * The results of one node: a bounded sequence of numbered events. A cursor names the run of the
+ * server and the last event that the reader has processed. A reader takes one event at a time, so a
+ * slow reader needs no buffer. A proof cannot be read at its fence or later. The oldest events are
+ * dropped when they exceed a maximum number or age.
  */
 import type { Outcome, Summary } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { invalid } from "../errors.js";

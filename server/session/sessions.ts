@@ -112,7 +112,7 @@ export class Sessions {
     return session;
   }
 
-  /** Passes an event to the session's state machine and runs the effects, unless it has ended. */
+  /** Passes an event to the session's state machine and runs the effects; none if it has ended. */
   step(session: Session, event: SessionEvent): void {
     if (isEnded(session.state)) return;
     const nowMs = this.modules.clock.nowMs();

@@ -184,7 +184,7 @@ function dot(a: readonly number[], b: readonly number[]): number {
   return sum(a.map((value, i) => value * at(b, i)));
 }
 
-/** A mean of `covariance`, weighted `kept` (0 to 1), and the covariance before anything learned. */
+/** The mean of `covariance`, with weight `kept` (0 to 1), and of the initial covariance. */
 function forget(covariance: CostModel["covariance"], kept: number): number[][] {
   return COVARIANCE_AT_FIRST.map((values, row) =>
     values.map((atFirst, column) => {

@@ -1,4 +1,4 @@
-/** What a prover says about itself. Provers of one service have the same scheme and revision. */
+/** How a prover describes itself. Provers of one service have the same scheme and revision. */
 
 /** Sizes are bytes; 0 in a `…Max` field means no limit. */
 export interface ProverDescription {
