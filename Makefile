@@ -1,7 +1,7 @@
 # Every target installs what is missing first. Needs Node 20 or newer, Python 3.11 or newer with its
 # shared library, and a C++ compiler.
 .PHONY: setup build test test-all check sim fuzz bench load crowd abuse demo devnet devnet-smoke serve doctor
-.PHONY: sbom clean
+.PHONY: sbom clean interop bench-short
 
 setup: node_modules/.package-lock.json build/lean_pq.json
 	@node native/build.mjs
@@ -17,14 +17,28 @@ build/lean_pq.json: native/setup.mjs native/requirements.txt
 build: setup
 	npx tsc -p tsconfig.json
 
-test: build
-	npx vitest run
-
-# Everything that CI runs.
-test-all: test devnet-smoke
-
+# The loop while you work: form, types, and the tests without a prover; 2 min.
 check: build
-	npm run check
+	npm run --silent lint
+	npx vitest run test/unit test/rpc
+
+# With the real prover, 8 min on two idle cores. Which suites are left out: vitest.config.ts.
+test: build
+	LONG=0 npx vitest run
+
+# Everything that CI runs; 30 min on two idle cores.
+test-all: build
+	LONG=1 npx vitest run
+	$(MAKE) devnet-smoke
+	$(MAKE) bench-short
+
+# Suites that others wrote, and clients that others wrote, against a served process.
+interop: build
+	npx vitest run test/interop
+
+# A few samples of each figure, as ratios: what changed by half shows.
+bench-short: build
+	@ONLY=ack,tick,overhead PAIRS=3 ACKS=60 TICKS=200 node dist/tools/bench/bench.js
 
 # SEED=n replays one simulated schedule event by event.
 sim: build

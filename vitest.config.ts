@@ -1,9 +1,20 @@
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 import { SuiteShares } from "./tools/suites/suite-shares.js";
+
+/** Left out of `make test`, which is to take 8 minutes: `make test-all` runs them too. */
+const LONG = [
+  "test/abuse/**",
+  "test/chaos/provers.test.ts",
+  "test/chaos/services.test.ts",
+  "test/e2e/crowd.test.ts",
+  "test/fuzz/malformed-snapshots.test.ts",
+  "test/interop/**",
+];
 
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    exclude: [...configDefaults.exclude, ...(process.env["LONG"] === "0" ? LONG : [])],
     testTimeout: 120_000,
     hookTimeout: 60_000,
     // Suites start services and provers, which want the machine to themselves.

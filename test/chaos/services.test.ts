@@ -124,7 +124,7 @@ describe("a service", () => {
     writeFileSync(site.socket, "precious");
     const service = site.spawn({ LEAN_AGGREGATOR_PROVER: "fake" });
     expect(await service.exited).toEqual({ code: 1, signal: null });
-    expect(service.stderr).toContain("is no socket");
+    expect(service.stderr).toContain("is not a socket");
     expect(readFileSync(site.socket, "utf8")).toBe("precious");
   });
 

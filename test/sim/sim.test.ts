@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { World } from "../../tools/sim/world.js";
 
-const SCHEDULES = 2000;
+const SCHEDULES = process.env["LONG"] === "0" ? 500 : 2000;
 const BATCH = 250;
 
 const kept = JSON.parse(readFileSync(join(process.cwd(), "test/sim/seeds.json"), "utf8")) as {
