@@ -1,6 +1,7 @@
 /**
- * What an acknowledgement of a 1 MB snapshot takes, idle and during a proof. The request is encoded
- * beforehand; the time is from writing it to its answer. Idle and busy alternate in blocks.
+ * Measures how long the service takes to answer the submission of a 1 MB snapshot, idle and during
+ * a proof. The request is encoded beforehand; the time is from writing it to its answer. Blocks of
+ * submissions to the idle and to the busy service alternate.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Client, credentials } from "@grpc/grpc-js";
@@ -38,7 +39,7 @@ export const acknowledgement: Measurement = {
       for (let i = 0; i < WARM_UP; i++) await node.submit("wait");
       for (let i = 1; i <= BLOCKS; i++) {
         await idle.add(block, () => node.submit("wait"));
-        // Behind the load it would never start, and be in the way of the next.
+        // Cancelled, as the session stays queued behind the load and the next one would be skipped.
         await whileProving(service.address, () => busy.add(block, () => node.submit("cancel")));
         progress(`${i * block} of ${BLOCKS * block}, idle and busy`);
       }
@@ -54,7 +55,7 @@ export const acknowledgement: Measurement = {
     }),
 };
 
-/** Samples of one state, and what the server's processor time rose by meanwhile. */
+/** Durations in one state, idle or busy, and the processor time that the server used meanwhile. */
 class Samples {
   private readonly tookMs: number[] = [];
   private serverCpuSeconds = 0;
@@ -99,13 +100,16 @@ class Submitter {
     const snapshot = unprovableSnapshot(BYTES);
     const budgets = { deadlineMs: 60_000, fenceMs: 120_000 };
     const request = { node: NODE, snapshot, priority: Priority.BACKLOG, ...budgets };
-    // A second encoding of a message, appended, is merged into the first: the id is at the end.
+    // Protobuf merges two encodings of a message one after the other. So the id is at the end.
     this.encoded = Buffer.concat([encode(request), encode({ requestId: requestId(0) })]);
   }
 
-  /** Returns how long the answer took; resolves once the session is out of the next one's way. */
+  /**
+   * Submits the snapshot, waits until its session has ended or cancels it, and resolves with the
+   * milliseconds that the answer took.
+   */
   async submit(then: "wait" | "cancel"): Promise<number> {
-    // In place: a megabyte allocated for each would be garbage to collect while the clock runs.
+    // In place: allocating a megabyte for each would cause garbage collection in the time measured.
     const id = requestId(++this.requests);
     this.encoded.write(id, this.encoded.length - id.length);
     const startedMs = performance.now();
@@ -139,7 +143,7 @@ class Submitter {
   }
 }
 
-/** As long as any other. */
+/** A request id of 8 digits, so that all have the same length. */
 function requestId(count: number): string {
   return count.toString().padStart(8, "0");
 }

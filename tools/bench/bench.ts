@@ -1,6 +1,6 @@
 /**
- * `make bench`: measures the service as its users run it, and says of each figure that the design
- * has a goal for whether it is met. See `--help`; what is measured, and how, is in the files beside.
+ * `make bench`: measures the service as its users run it, and reports whether the design's goals
+ * are met. See `--help`. Each measurement has a file in this folder.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, totalmem } from "node:os";
@@ -15,7 +15,7 @@ import { recovery } from "./recovery.js";
 import { sectionJson, sectionText } from "./report.js";
 import { tickCost } from "./tick-cost.js";
 
-/** In this order. A new one needs a file of its own, and a line here. */
+/** The measurements in the order in which they run. */
 const MEASUREMENTS: readonly Measurement[] = [
   acknowledgement,
   loopLag,
@@ -25,7 +25,7 @@ const MEASUREMENTS: readonly Measurement[] = [
   overhead,
 ];
 
-/** Of the cores, by other work at the start: beyond it the figures are the other work's too. */
+/** Share of the cores that other work may use at the start; beyond it, a warning is printed. */
 const BUSY_SHARE = 0.25;
 const RESULT_FILE = "out/bench.json";
 
@@ -69,7 +69,7 @@ async function main(options: BenchOptions): Promise<void> {
 const names = MEASUREMENTS.map(({ name }) => name);
 if (process.argv.includes("--help")) say(usage(names));
 else {
-  // So that the service, in a session of its own, is ended too.
+  // Ctrl-C does not reach the service, as it has a process session of its own. `exit` kills it.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
   try {
     await main(parseOptions(process.env, names));

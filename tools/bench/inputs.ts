@@ -1,23 +1,23 @@
-/** What the measurements submit, from the committed vectors. */
+/** The snapshots of the measurements, made from the committed vectors. */
 import { dataOf, keyTable, raws, tampered, validatorCount } from "../harness/vectors.js";
 import type { GroupInit, SnapshotInit } from "../harness/vectors.js";
 
-/** Of the attestation data whose votes are proved: groups 0 and 4 have votes of all validators. */
+/** Indexes of the vectors' groups whose votes are proved: all validators signed them. */
 export const PROVABLE = [0, 4] as const;
 
 /** A block carries at most 8 distinct attestation data. */
 const GROUPS = 8;
-/** A signature, its index and the tags of both. */
+/** Encoded size of a vote: a signature, the validator's index, and the tags of both. */
 const VOTE_BYTES = 2412;
 
 export const SLOT = 100;
 
-/** The first so many validators' votes for one attestation data. */
+/** A group of the vectors with the votes of its first `count` validators. */
 export function provableGroup(vector: number, count: number): GroupInit {
   return { data: dataOf(vector), rawSignatures: raws(vector, 0, count) };
 }
 
-/** A snapshot whose key table is what the groups need and no more. */
+/** A snapshot with the keys of the first `validators` validators. */
 export function snapshotOf(groups: GroupInit[], validators = validatorCount): SnapshotInit {
   const head = { root: new Uint8Array(32).fill(1), slot: BigInt(SLOT) };
   const keys = keyTable(validators);
@@ -25,8 +25,8 @@ export function snapshotOf(groups: GroupInit[], validators = validatorCount): Sn
 }
 
 /**
- * A snapshot of about so many bytes that costs no proof: 8 attestation data with equally many
- * votes each, every one at the right leaf and none of them valid.
+ * A snapshot of about `bytes` bytes that causes no proof: 8 attestation data with equally many
+ * votes each. Every vote has the right leaf index and an invalid signature.
  */
 export function unprovableSnapshot(bytes: number): SnapshotInit {
   const perGroup = Math.min(validatorCount, Math.max(1, Math.round(bytes / GROUPS / VOTE_BYTES)));

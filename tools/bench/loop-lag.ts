@@ -1,6 +1,6 @@
 /**
- * How late the server's event loop is, as it measures itself and shows on /metrics: at rest, while
- * proving, and while proving with a 1 MB snapshot coming in five times a second.
+ * Measures how late the server's event loop is, by the server's own figures on /metrics: idle,
+ * while it proves, and while it proves and receives a 1 MB snapshot five times a second.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
@@ -13,7 +13,7 @@ import type { BenchService } from "./with-service.js";
 
 const WATCH_MS = 10_000;
 const SUBMIT_EVERY_MS = 200;
-/** prom-client's timer; what it calls lag is the time between two of its ticks. */
+/** Period of prom-client's timer. Its lag is the time between two firings, the period included. */
 const RESOLUTION_MS = 10;
 const NODE = { nodeId: "lag", nodeEpoch: 1n };
 

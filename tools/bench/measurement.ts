@@ -1,12 +1,12 @@
-/** What `bench.ts` runs: each file of a measurement exports one of these. */
+/** A measurement that `bench.ts` runs. Each has a file that exports it. */
 import type { BenchOptions } from "./options.js";
 import type { Section } from "./report.js";
 
 export interface Measurement {
-  /** For ONLY, and the key in `out/bench.json`. */
+  /** Its name in the variable ONLY, and its key in `out/bench.json`. */
   name: string;
-  /** How long it takes on two cores, in seconds, for the progress line. */
+  /** About how many seconds it takes on two cores. */
   seconds(options: BenchOptions): number;
-  /** `progress` takes a line about how far it is. */
+  /** Measures. Calls `progress` with a line about how far it is. */
   run(options: BenchOptions, progress: (line: string) => void): Promise<Section>;
 }

@@ -1,4 +1,4 @@
-/** What the server and its provers hold resident: at rest, after proofs, and after many snapshots. */
+/** Measures resident memory of the server and its provers: idle, after proofs and snapshots. */
 import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import { Priority } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { residentOf } from "../harness/processes.js";

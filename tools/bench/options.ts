@@ -1,11 +1,11 @@
-/** What `make bench` is asked for, by environment and flag. Pure; `bench.ts` hands both in. */
+/** The options of `make bench`, read from the environment that `bench.ts` passes. Pure. */
 
 export interface BenchOptions {
-  /** Pairs of bare and service a shape. */
+  /** For `overhead`: pairs of a bare proof and one by the service, for each shape. */
   pairs: number;
-  /** Acknowledgements, idle and again during a proof. */
+  /** For `ack`: answers to time while idle, and as many while proving. */
   acks: number;
-  /** Ticks for each size of snapshot. */
+  /** For `tick`: ticks for each size of snapshot while proving. */
   ticks: number;
   /** Names of the measurements to take. */
   only: readonly string[];
@@ -28,7 +28,7 @@ export function usage(names: readonly string[]): string {
   ].join("\n");
 }
 
-/** Throws with what is wrong. */
+/** Reads the options. Throws an error that names the invalid variable. */
 export function parseOptions(
   env: Readonly<Record<string, string | undefined>>,
   names: readonly string[],

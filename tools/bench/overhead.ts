@@ -1,6 +1,7 @@
 /**
- * What the service adds to a proof: submit to result over bare verify, prove and verify, on the same
- * input, in interleaved pairs. The bare prover is a process like the service's own.
+ * Measures what the service adds to the time of a proof. Each pair of samples has the same input:
+ * the service from submission to result, and a bare prover that verifies the input, proves, and
+ * verifies the proof. The bare prover is a process like the service's own.
  */
 import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import {
@@ -20,18 +21,18 @@ import { differences, quantile, spread } from "./statistics.js";
 
 const SHAPES = [1, 16, 32, 64];
 const GOAL = { raws: 32, addedMs: 40 };
-/** A pair, all shapes together, on two cores. */
+/** How long one pair of every shape takes on two cores, in seconds. */
 const PAIR_SECONDS = 11;
-/** As `serve` sets it. */
+/** The default niceness of provers in `serve`. */
 const PROVER_NICE = 10;
 const [VECTOR] = PROVABLE;
 const NODE = { nodeId: "overhead", nodeEpoch: 1n };
 const BUDGETS = { deadlineMs: 60_000, fenceMs: 120_000 };
 
-/** One run of one side. */
+/** How long one proof took, by the service or the bare prover. */
 interface Took {
   totalMs: number;
-  /** Of that, between handing the prover process the job and holding the proof. */
+  /** The part of `totalMs` from the request to the prover process until its proof is returned. */
   proveMs: number;
 }
 
@@ -102,7 +103,7 @@ async function shape(
   };
 }
 
-/** Verify the inputs, prove, verify the proof: what any caller of the prover must do. */
+/** Verifies the inputs, proves, and verifies the proof: what every caller of a prover must do. */
 function bareSide(prover: Prover, count: number): () => Promise<Took> {
   const votes = raws(VECTOR, 0, count);
   const message = { root: rootOf(VECTOR), slot: SLOT };
@@ -121,7 +122,7 @@ function bareSide(prover: Prover, count: number): () => Promise<Took> {
   };
 }
 
-/** Submits as a node does, and reads the result off the node's stream. */
+/** Submits as a node does, and reads the outcome from the node's stream. */
 class ServiceSide {
   private constructor(
     private readonly client: AggregatorClient,

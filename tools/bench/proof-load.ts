@@ -1,13 +1,13 @@
 /**
- * Keeps a service's device proving, without a pause, for as long as a measurement needs it busy:
- * two nodes take turns, so that the next proof is queued before the last one ends.
+ * Keeps a service's device proving without a pause, for as long as a measurement needs. Two nodes
+ * submit, so that the next proof is queued before the running one ends.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import { DeviceState, Priority } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { PROVABLE, provableGroup, snapshotOf } from "./inputs.js";
 
-/** About 2 s a proof on two cores. */
+/** Raw signatures of each proof, which takes about 2 s on two cores. */
 const RAWS = 64;
 const PROVING_POLL_MS = 20;
 const BUDGETS = { deadlineMs: 60_000, fenceMs: 120_000 };
@@ -18,11 +18,11 @@ class ProofLoad {
 
   private constructor(private readonly client: AggregatorClient) {
     this.running = Promise.all(PROVABLE.map((vector) => this.keepProving(vector))).then(() => {});
-    // Of a load that fails, `stop` tells; until then it must not end the bench.
+    // If the load fails, `stop` rejects. Before that, the rejection must not end the process.
     this.running.catch(() => undefined);
   }
 
-  /** Resolves once the device proves. */
+  /** Starts the load, and resolves once the device proves. */
   static async start(address: string): Promise<ProofLoad> {
     const client = new AggregatorClient({ address });
     const load = new ProofLoad(client);
@@ -32,7 +32,7 @@ class ProofLoad {
     return load;
   }
 
-  /** Resolves once the device is idle again. Rejects when anything was not proved. */
+  /** Ends the load, and resolves once its last proof has ended. Rejects if one was not proved. */
   async stop(): Promise<void> {
     this.isStopping = true;
     await this.running.finally(() => this.client.close());
@@ -52,7 +52,7 @@ class ProofLoad {
   }
 }
 
-/** Runs while the service proves, and waits until it is idle again. */
+/** Calls `run` while the service proves, then waits until the load's last proof has ended. */
 export async function whileProving<T>(address: string, run: () => Promise<T>): Promise<T> {
   const load = await ProofLoad.start(address);
   try {

@@ -1,6 +1,7 @@
 /**
- * How soon a device proves again after its prover was killed in the middle of a proof, with a
- * standby and without, by the memory that the killed one held; and what the standby costs in memory.
+ * Measures how soon a device proves again after its prover was killed during a proof, with a
+ * standby and without, and how much memory the killed prover had. Also reports the memory of a
+ * standby.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { callAdmin } from "../../client/rpc/operator-client.js";
@@ -22,16 +23,18 @@ const KILLS = 5;
 const KILLS_COLD = 2;
 const NODE = { nodeId: "recovery", nodeEpoch: 1n };
 const BUDGETS = { deadlineMs: 60_000, fenceMs: 120_000 };
-/** The goal: milliseconds, and milliseconds for each gigabyte that the killed prover held. */
+/**
+ * The goal with a standby: so many milliseconds, and more for each GB that the killed prover had.
+ */
 const GOAL_MS = 100;
 const GOAL_MS_PER_GB = 250;
 const POLL_MS = 2;
-/** A cold setup on a loaded machine, twice. */
+/** Time limit of a wait for the device, in milliseconds: two cold setups on a loaded machine. */
 const WAIT_MS_MAX = 60_000;
 
 /**
- * Memory grows with the children. Each proof is killed once it has run so long. No two kills have the
- * same input: one that has ended two provers would be set aside.
+ * The proofs whose prover is killed, once it has proved for `afterMs`. Children need more memory.
+ * Each kill has another input, as the service sets aside an input that has ended two provers.
  */
 const SHAPES: readonly { name: string; group: (kill: number) => GroupInit; afterMs: number }[] = [
   { name: "about 60 raws", group: (kill) => provableGroup(0, 64 - kill), afterMs: 300 },
@@ -109,7 +112,10 @@ async function measure(standbys: 0 | 1, kills: number, progress: (line: string) 
   );
 }
 
-/** The killed proof is tried again by itself: the next proof is the same one. */
+/**
+ * Kills the prover during a proof, and measures the milliseconds until the next proof starts. That
+ * is the same input, which the service tries again by itself.
+ */
 async function killOnce(
   service: BenchService,
   client: AggregatorClient,

@@ -1,15 +1,17 @@
-/** How the bench reports its results: a table and verdicts for people, the same as JSON. Pure. */
+/** Formats the results of a bench: a table and verdicts for people, and the same as JSON. Pure. */
 
-/** Of one table row. Names end in the unit: `ackP99Ms`, `serverRssMb`. */
+/** The cells of one table row, by column. Columns end in the unit: `ackP99Ms`, `serverRssMb`. */
 export type Row = Readonly<Record<string, number | string>>;
 
-/** What the design asks of a figure. */
+/** A figure for which the design has a goal: it must be at most `atMost`. */
 export interface Goal {
+  /** What the figure is. */
   what: string;
   value: number;
   /** Standard error of the value, where it is known. */
   error?: number;
   atMost: number;
+  /** Printed behind the figures, with its space, for example " ms". */
   unit: string;
 }
 
@@ -18,11 +20,11 @@ export interface Section {
   title: string;
   rows: readonly Row[];
   goals: readonly Goal[];
-  /** What a reader has to know to read the figures rightly. */
+  /** What a reader has to know about the figures. */
   notes: readonly string[];
 }
 
-/** NaN misses its goal: a missing figure shows nothing. */
+/** Whether the goal is met. NaN, a missing figure, misses it. */
 export function verdict({ value, atMost }: Goal): "met" | "missed" {
   return value <= atMost ? "met" : "missed";
 }
@@ -31,7 +33,7 @@ function rounded(value: number): number {
   return Number(value.toFixed(2));
 }
 
-/** Columns are as wide as their widest cell; a row without a column's value leaves it empty. */
+/** Formats rows as lines. Columns are as wide as their widest cell; a missing value is empty. */
 export function table(rows: readonly Row[]): string[] {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const lines = [names, ...rows.map((row) => names.map((name) => cell(row[name])))];
@@ -57,7 +59,7 @@ export function sectionText({ title, rows, goals, notes }: Section): string {
   return [title, ...lines.map((line) => `  ${line}`)].join("\n");
 }
 
-/** What goes to `out/bench.json`, rounded to hundredths. */
+/** The section as it is written to `out/bench.json`: figures rounded to hundredths. */
 export function sectionJson({ title, rows, goals }: Section) {
   const roundedRow = (row: Row) =>
     Object.fromEntries(

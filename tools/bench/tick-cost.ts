@@ -1,6 +1,7 @@
 /**
- * What the adapter takes from a node's tick: the time inside its two calls, and the longest single
- * turn of the node's event loop from the tick until 40 ms later, which has the encoding in it.
+ * Measures the adapter's cost to a node's tick: the time inside its two calls, and the longest
+ * single turn of the node's event loop from the tick until 40 ms later. The calls include the
+ * encoding.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as pause } from "node:timers/promises";
@@ -14,16 +15,17 @@ import { withService } from "./with-service.js";
 import { quantile } from "./statistics.js";
 
 const SIZES = [20_000, 200_000, 1_000_000];
-/** At rest the numbers settle sooner, and no goal hangs on them. */
+/** Ticks measured while idle, as a share of those while proving: the figures vary less. */
 const IDLE_SHARE = 0.1;
 const WINDOW_MS = 40;
 const RESOLUTION_MS = 1;
 const GATES = { isAggregator: true, hasState: true };
 const GOAL = { bytes: 1_000_000, turnP99Ms: 20 };
 
-/** In milliseconds. */
 interface Tick {
+  /** Time inside the adapter's two calls. */
   callsMs: number;
+  /** The longest turn of the event loop from the tick until 40 ms later. */
   turnMs: number;
 }
 
@@ -92,7 +94,10 @@ async function run(address: string, nodeId: string, bytes: number, count: number
   return ticks;
 }
 
-/** Replaces the snapshot before, which is still queued while the service proves. */
+/**
+ * One tick of a node. Its snapshot replaces the one before, which is still queued while the service
+ * proves. Without a snapshot the tick only takes results.
+ */
 function tick(adapter: TickAggregator, snapshot: SnapshotInit | undefined): void {
   adapter.takeResults(SLOT);
   if (snapshot === undefined) return;

@@ -1,4 +1,4 @@
-/** A fresh service for a measurement, as its users run it; stopped whatever happens. */
+/** Runs a measurement against a new service in a process of its own, as its users run it. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,23 +6,29 @@ import { ServiceProcess } from "../harness/service-process.js";
 
 export interface BenchService {
   process: ServiceProcess;
-  /** Of the gRPC listener. */
+  /** Address of the listener for nodes. */
   address: string;
-  /** Of the operator's listener. */
+  /** Address of the operator's listener. */
   operatorAddress: string;
-  /** The server's own metrics by name, those with labels left out. Resets the loop's lag. */
+  /**
+   * Reads the service's metrics by name, without those that have labels. Each reading starts the
+   * measurement of the event loop's lag anew.
+   */
   metrics(): Promise<ReadonlyMap<string, number>>;
 }
 
-/** Runs a measurement against a service that is ready to prove; `script` as in `ServeOptions`. */
+/**
+ * Starts a service, calls `run` once it can prove, and stops the service in any case. `flags` and
+ * `script` are as in `ServeOptions`.
+ */
 export async function withService<T>(
   run: (service: BenchService) => Promise<T>,
   flags: readonly string[] = [],
   script?: string,
 ): Promise<T> {
-  // A lock of its own: another service on this machine is no obstacle.
+  // A lock folder of its own, so that another service on this machine does not stop this one.
   const tmp = mkdtempSync(join(tmpdir(), "lean-bench-"));
-  // A session of its own, so that the bench's share of the processor is not the server's.
+  // A process session of its own, so that the bench does not use the service's processor share.
   const options = { flags: ["--lock-dir", tmp, ...flags], hasOwnSession: true };
   const service = ServiceProcess.spawn(script === undefined ? options : { ...options, script });
   try {

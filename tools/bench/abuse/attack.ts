@@ -1,20 +1,25 @@
-/** What an attack on a listener is, and what it does with its connections. */
+/** An attack on a listener, and the attacker's connections. */
 import { once } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 import { PREFACE, RawConnection, settings } from "../../harness/raw-http2.js";
 import type { ListenerName } from "./steady-client.js";
 
-/** Bytes that a connection sends by way of hello. */
+/** The first bytes of an HTTP/2 client: preface and settings. */
 export const HELLO = Buffer.concat([PREFACE, settings()]);
 
-/** An attacker is another host: who shares its address waits a moment for its sins. */
+/**
+ * Source address of the attacks on Linux. The service delays new connections from an address that
+ * misbehaved, so the well-behaved client must have another one.
+ */
 const ELSEWHERE = process.platform === "linux" ? "127.0.0.2" : undefined;
 
 export interface Attack {
   name: string;
+  /** The listeners to attack. */
   on: readonly ListenerName[];
-  /** The listener ends the attacker's connections at once, rather than outlast them. */
+  /** True: the listener must close the attacker's connections. False: it may leave them open. */
   isCut: boolean;
+  /** Attacks until the attacker's signal aborts. */
   run(attacker: Attacker): Promise<void>;
 }
 
@@ -23,10 +28,11 @@ export class Attacker {
 
   constructor(
     readonly address: string,
-    /** Aborted when the time is over. */
+    /** Aborts when the attack is to end. */
     readonly signal: AbortSignal,
   ) {}
 
+  /** Opens a connection that sends `start`; a mute one does not answer SETTINGS and PING. */
   async open(start: Uint8Array = HELLO, isMute = false): Promise<RawConnection> {
     const connection = await RawConnection.open(this.address, start, isMute, ELSEWHERE);
     this.connections.push(connection);
@@ -37,12 +43,12 @@ export class Attacker {
     return Promise.all(Array.from({ length: count }, () => this.open(start)));
   }
 
-  /** Resolves when the time is over. */
+  /** Resolves when the attack is to end. */
   async over(): Promise<void> {
     if (!this.signal.aborted) await once(this.signal, "abort");
   }
 
-  /** Sends what `make` gives, over and over, on a new connection when one is cut. */
+  /** Sends what `make` returns, again and again, on a new connection when one is closed. */
   async flood(
     make: (connection: RawConnection) => Uint8Array,
     options: { start?: Uint8Array; everyMs?: number; isMute?: boolean } = {},
@@ -53,13 +59,13 @@ export class Attacker {
       const connection = await this.open(start, isMute);
       while (connection.isOpen && !this.signal.aborted) {
         await Promise.race([connection.write(make(connection)), over]);
-        // Both ends have their turn: what is measured is the server, not this loop.
+        // A pause, so that the attacker does not take the processor time that the server needs.
         await pause(everyMs);
       }
     }
   }
 
-  /** Sends a little every now and then on each connection, until the time is over. */
+  /** Sends what `make` returns on each connection every `everyMs`, until the attack is to end. */
   async drip(
     connections: readonly RawConnection[],
     make: (connection: RawConnection) => Uint8Array,
@@ -71,12 +77,12 @@ export class Attacker {
     }
   }
 
-  /** The listener has ended one of the connections. */
+  /** True when the listener has closed one of the connections, or sent it a GOAWAY. */
   get isCut(): boolean {
     return this.connections.some(({ isOpen }) => !isOpen);
   }
 
-  /** How the connections ended, by reason, with how often. */
+  /** How the connections ended: each reason with its count, for example `2 open, 1 closed`. */
   endings(): string {
     const counts = new Map<string, number>();
     for (const { ending = "open" } of this.connections) {

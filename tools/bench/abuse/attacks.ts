@@ -1,4 +1,4 @@
-/** Attacks on a listener, each bounded by its own counts and by the attacker's signal. */
+/** The attacks over HTTP/2. */
 import { gzipSync } from "node:zlib";
 import { limits } from "../../../server/limits.js";
 import { frame as message, pathOf } from "../../harness/raw-grpc.js";
@@ -23,18 +23,18 @@ const NONE = new Uint8Array();
 const INFO = callHeaders(pathOf("GetServerInfo"));
 const SUBMIT = callHeaders(pathOf("SubmitSnapshot"));
 const BOTH = ["grpc", "http"] as const;
-/** A window of nothing: not one byte of an answer may be sent. */
+/** The start of a connection with a flow-control window of 0: the server may send no body bytes. */
 const STARVED = Buffer.concat([PREFACE, settings({ [SETTING.INITIAL_WINDOW_SIZE]: 0 })]);
 
 const many = (count: number, make: () => Uint8Array) =>
   Buffer.concat(Array.from({ length: count }, make));
 const data = (stream: number, payload: Uint8Array, flags = 0) =>
   frame(FRAME.DATA, flags, stream, payload);
-/** A whole call, of one empty message unless told otherwise. */
+/** The frames of a whole call; `body` is by default one empty message. */
 const call = (stream: number, block: Uint8Array, body: Uint8Array = message(NONE)) =>
   Buffer.concat([headersFrame(stream, block), data(stream, body, FLAG.END_STREAM)]);
 
-/** Bytes of the size that frames may have. */
+/** Splits a body into DATA frames of the largest size allowed. */
 function inFrames(stream: number, body: Uint8Array): Buffer {
   const frames = [];
   for (let at = 0; at < body.length; at += 16_384) {
@@ -43,9 +43,9 @@ function inFrames(stream: number, body: Uint8Array): Buffer {
   return Buffer.concat([...frames, data(stream, NONE, FLAG.END_STREAM)]);
 }
 
-/** As often as each could be inflated: faster would be a flood of calls, whatever is in them. */
+/** Slow enough that each bomb could be decompressed: faster would only be a flood of calls. */
 const BOMB_EVERY = { everyMs: 20 };
-/** 24 MB of zeros as 24 KB. */
+/** 24 MB of zeros, compressed to 24 KB. */
 const BOMB = gzipSync(Buffer.alloc(24_000_000));
 
 function compressed(body: Uint8Array): Buffer {
@@ -83,7 +83,7 @@ export const attacks: readonly Attack[] = [
       for (const each of connections) {
         await each.write(headersFrame(each.stream(), INFO.subarray(0, 40), 0));
       }
-      // As few frames as keep the connection busy: more of them would be a flood.
+      // Just enough frames to keep the connection busy: more would be a flood.
       await attacker.drip(connections, () => frame(FRAME.CONTINUATION, 0, 1, NONE), 500);
     },
   },
@@ -145,7 +145,7 @@ export const attacks: readonly Attack[] = [
     run: (attacker) => {
       const start = Buffer.concat([HELLO, headersFrame(1, INFO, 0)]);
       const more = frame(FRAME.CONTINUATION, 0, 1, hpackLiteral("x", "y".repeat(1000)));
-      // Mute: an acknowledgement in the middle of a header block would be the fault, and not it.
+      // Mute: acknowledging SETTINGS within a header block would be a protocol error by itself.
       return attacker.flood(() => more, { start, isMute: true });
     },
   },
@@ -198,7 +198,7 @@ export const attacks: readonly Attack[] = [
     on: BOTH,
     isCut: false,
     run: (attacker) => {
-      // One entry of 4000 bytes in the table, and 16000 references of a byte to it.
+      // One entry of 4000 bytes in the header table, and 10 000 references of one byte to it.
       const entry = hpackLiteral("x", "y".repeat(4000 - 33), true);
       const references = many(10_000, () => hpackInteger(62, 7, 0x80));
       const bomb = Buffer.concat([INFO, entry, references]);
@@ -214,7 +214,7 @@ export const attacks: readonly Attack[] = [
       const bodies = inFrames(1, compressed(BOMB));
       return attacker.flood((each) => {
         const stream = each.stream();
-        // The frames carry the stream's number behind their length, type and flags.
+        // Puts this stream's id into each frame, behind its length, type and flags.
         const own = Buffer.from(bodies);
         for (let at = 0; at < own.length; at += 9 + own.readUIntBE(at, 3)) {
           own.writeUInt32BE(stream, at + 5);

@@ -1,4 +1,4 @@
-/** Attacks on the HTTP edge in HTTP/1.1, in which the bytes are all there is. */
+/** The attacks over HTTP/1.1, written as the bytes that are sent. */
 import { gzipSync } from "node:zlib";
 import { pathOf } from "../../harness/raw-grpc.js";
 import type { Attack } from "./attack.js";

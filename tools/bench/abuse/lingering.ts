@@ -1,4 +1,6 @@
-/** Connections that wait for nothing, each in its own way; a listener has to let go of all. */
+/**
+ * Connections that never finish what they start, each at another point. A listener must close all.
+ */
 import { pathOf } from "../../harness/raw-grpc.js";
 import { callHeaders, headersFrame, PREFACE, RawConnection } from "../../harness/raw-http2.js";
 import { HELLO } from "./attack.js";
@@ -21,7 +23,7 @@ export interface Lingering {
   connection: RawConnection;
 }
 
-/** One of each, and mute: not even pings are answered. */
+/** Opens one of each. They are mute: they do not answer SETTINGS and PING. */
 export async function openLingering(addresses: Record<ListenerName, string>): Promise<Lingering[]> {
   const all = starts.flatMap(([what, on, start]) =>
     on.map(async (listener) => {

@@ -1,4 +1,4 @@
-/** How the steady client fared, attack by attack. */
+/** Reports how long the steady client's calls took during each attack. */
 import { quantile } from "../statistics.js";
 import type { ListenerName, Samples } from "./steady-client.js";
 
@@ -7,26 +7,32 @@ export const MB = 1024 * 1024;
 export interface Row {
   attack: string;
   listener: ListenerName;
+  /** The steady client's calls without an attack. */
   normal: Samples;
+  /** Its calls during the attack. */
   attacked: Samples;
+  /** Growth of the service's resident memory since before the first attack. */
   growthBytes: number;
+  /** How the attacker's connections ended. */
   endings: string;
-  /** The listener has ended a connection of the attacker's. */
+  /** True when the listener has closed one of the attacker's connections. */
   isCut: boolean;
-  /** From the attack's end until the service answers at once again. */
+  /** Milliseconds from the attack's end until the service answers without delay again. */
   settleMs: number;
 }
 
-/** What a call takes now and then without any attack. */
+/** How long a call may take without an attack, in milliseconds: less is not counted as slower. */
 export type Noise = Record<"p50" | "p95", number>;
 
-/** How many times longer than normal, or than noise, a call took under attack. */
+/**
+ * How many times longer a call took under attack than normally, or than the noise if that is more.
+ */
 export function times({ normal, attacked }: Row, q: "p50" | "p95", noiseMs: Noise): number {
   const of = (samples: Samples) => quantile(samples.callMs, q === "p50" ? 0.5 : 0.95);
   return of(attacked) / Math.max(of(normal), noiseMs[q]);
 }
 
-/** As `make abuse` shows it. */
+/** Formats the table that `make abuse` prints. */
 export function table(rows: readonly Row[], noiseMs: Noise): string {
   const head = [
     "listener",

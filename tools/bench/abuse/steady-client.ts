@@ -1,4 +1,4 @@
-/** A client that behaves, in a process of its own (`steady-process.ts`), and how it fares. */
+/** A well-behaved client in a process of its own (`steady-process.ts`): it times its calls. */
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -8,11 +8,11 @@ import { z } from "zod";
 export type ListenerName = "grpc" | "http";
 
 const samples = z.object({
-  /** Of calls on a connection that was there before. */
+  /** Durations of calls on a connection that was open before, in milliseconds. */
   callMs: z.array(z.number()),
-  /** Of calls on a new connection, its making included. */
+  /** Durations of calls on a new connection, with the time to connect, in milliseconds. */
   newcomerMs: z.array(z.number()),
-  /** Why calls failed. */
+  /** Error messages of failed calls. */
   failures: z.array(z.string()),
   newcomerFailures: z.array(z.string()),
 });
@@ -28,7 +28,7 @@ export class SteadyClient {
     return new SteadyClient(child);
   }
 
-  /** How calls of one listener fare until the promise settles. */
+  /** Calls one listener until `meanwhile` resolves, and returns what the calls took. */
   async during(listener: ListenerName, meanwhile: Promise<unknown>): Promise<Samples> {
     this.child.send({ start: listener });
     await meanwhile;

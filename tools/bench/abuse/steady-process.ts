@@ -1,7 +1,8 @@
 /**
- * Entry of the steady client: `node steady-process.js GRPC HTTP`, forked by `steady-client.ts`, so
- * that neither the attacker's nor the server's work delays its clock. On `start` it calls one
- * listener at a steady pace, on `stop` it reports how long each call took.
+ * Entry of the steady client: `node steady-process.js GRPC HTTP`, forked by `steady-client.ts`. In
+ * a process of its own, the work of the attacker and the server does not delay its timing. After
+ * the message `start` it calls one listener at a steady pace; after `stop` it reports how long each
+ * call took. GRPC and HTTP are the listeners' addresses.
  */
 import { Agent, request } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
@@ -13,7 +14,7 @@ import { pathOf } from "../../harness/raw-grpc.js";
 import type { ListenerName, Samples } from "./steady-client.js";
 
 const PACE_MS = 5;
-/** Every so many calls a snapshot is submitted, and a connection of its own is made for one. */
+/** Every so many calls, the call submits a snapshot, or is followed by one on a new connection. */
 const SUBMIT_EVERY = 7;
 const NEWCOMER_EVERY = 10;
 const LATE_MS = 2000;
@@ -40,7 +41,7 @@ function grpcCaller(address: string): Caller {
   };
 }
 
-/** Connect in JSON, over HTTP/1.1. */
+/** A caller that uses the Connect protocol in JSON, over HTTP/1.1. */
 function httpCaller(address: string): Caller {
   const snapshot = toJsonString(SubmitSnapshotRequestSchema, snapshotOf("steady-http"));
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });

@@ -1,6 +1,6 @@
 /**
- * `make crowd`: many nodes at one real prover, a served process for each scenario; reports what was
- * expected of the schedule and whether it held. See `--help`.
+ * `make crowd`: many nodes at one service with the real prover, started anew for each scenario.
+ * Reports what was expected of the schedule, and whether it was found. See `--help`.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { table } from "../report.js";
@@ -11,7 +11,7 @@ import { eightMembers, identical } from "./identical.js";
 import type { Expectation, Scenario } from "./scenario.js";
 
 const NODES = 8;
-/** Several times what a scenario takes: then something hangs. */
+/** Time limit of a scenario, in milliseconds: several times what one takes. */
 const SCENARIO_MS_MAX = 240_000;
 const SLOTS = 4;
 
@@ -41,7 +41,7 @@ async function main(): Promise<number> {
   for (const { name, run } of scenarios) {
     tell(`${name}: setting two provers up`);
     const result = await withService(async (service) => {
-      // A setup takes all cores too.
+      // Setting up a prover takes all cores, so the scenario waits for both.
       await service.process.fullStrength();
       const hung = pause(SCENARIO_MS_MAX, undefined, { ref: false }).then(() => {
         throw new Error("the scenario does not end");
@@ -60,7 +60,7 @@ async function main(): Promise<number> {
 
 if (process.argv.includes("--help")) say(usage);
 else {
-  // So that the service, in a session of its own, is ended too.
+  // Ctrl-C does not reach the service, as it has a process session of its own. `exit` kills it.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
   try {
     process.exit(await main());

@@ -1,4 +1,4 @@
-/** Nodes with different votes at once: a proof for each, one after the other. */
+/** Nodes submit different votes at once: each gets a proof of its own, one after the other. */
 import { StreamNode } from "../../harness/stream-node.js";
 import type { Scenario } from "./scenario.js";
 import {

@@ -1,6 +1,6 @@
 /**
- * A node that floods, next to one that submits a group a slot: the quiet one waits for the proof
- * that runs when it comes, and for no other.
+ * One node floods the service, and a quiet one submits a group in each slot. The quiet node waits
+ * only for the proof that runs when its snapshot arrives.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { StreamNode } from "../../harness/stream-node.js";
@@ -16,9 +16,9 @@ import {
 } from "./scenario.js";
 import { covers, FULL, range, snapshotOf, votes } from "./votes.js";
 
-/** Snapshots of the flood, for one of the quiet node. */
+/** Number of snapshots that the flooding node submits for each one of the quiet node. */
 const TIMES = 100;
-/** More than in any group of the flood, so that it is not next for being the shortest. */
+/** More than in any group of the flood, so that the quiet group is not first for being short. */
 const QUIET_VOTES = 24;
 const SLOT_MS = 4000;
 
@@ -36,7 +36,7 @@ export function flood(slots: number): Scenario {
       for (let slot = 0; slot < slots; slot++) {
         const startMs = performance.now();
         floods.burst(TIMES);
-        // Mid-proof, so that what runs when the quiet node comes is known.
+        // When one proof of the flood has ended, the next runs, and the quiet node meets that one.
         await floods.nextProof();
         served.push(await serve(quiet, slot, floods));
         progress(`slot ${String(slot + 1)} of ${String(slots)}: the quiet node has its proof`);
@@ -66,11 +66,11 @@ export function flood(slots: number): Scenario {
 
 interface Served extends Ending {
   isCovered: boolean;
-  /** Proofs of the flood that ended between its call and its result. */
+  /** Number of the flood's proofs that ended between the quiet node's call and its result. */
   proofsAhead: number;
 }
 
-/** One group of the quiet node, from its call to its verified result. */
+/** Submits one group of the quiet node, waits for its outcome, and verifies the proof. */
 async function serve(node: StreamNode, slot: number, floods: Flooder): Promise<Served> {
   const vector = FULL[slot % FULL.length] ?? FULL[0];
   const startedMs = performance.now();

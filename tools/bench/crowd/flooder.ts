@@ -1,4 +1,4 @@
-/** A node that submits far more than can be proved, and never the same twice in a while. */
+/** A node that submits far more than can be proved, and no snapshot twice within 128. */
 import { setTimeout as pause } from "node:timers/promises";
 import { AggregatorError } from "../../../client/index.js";
 import { BusyPolicy, SkipReason } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
@@ -8,17 +8,17 @@ import type { Ending } from "./scenario.js";
 import { ROOMY } from "./scenario.js";
 import { FULL, HALF, snapshotOf, votes } from "./votes.js";
 
-/** One snapshot in so many replaces what the ones before it have queued. */
+/** One snapshot in so many replaces those that are queued. */
 const REPLACING = 10;
-/** A snapshot has a group for each. */
+/** A snapshot has one group for each of these groups of the vectors. */
 const VECTORS = [...FULL, ...HALF];
 const VOTES_MAX = 16;
 const VOTES_MIN = 9;
-/** Where the votes of a group may begin: all validators up to the end have signed all vectors. */
+/** A group's votes begin at validator 0 to 15. Validators 0 to 31 have signed all of `VECTORS`. */
 const OFFSETS = 16;
 
 export class Flooder {
-  /** Made for it so far. */
+  /** Number of proofs made for this node so far. */
   proofs = 0;
   private submitted = 0;
   private readonly counts = new Map<string, number>();
@@ -35,7 +35,7 @@ export class Flooder {
     };
   }
 
-  /** So many snapshots at once. */
+  /** Submits `count` snapshots at once. */
   burst(count: number): void {
     for (let at = 0; at < count; at++) {
       const task = this.submit(at % REPLACING === 0);
@@ -44,6 +44,7 @@ export class Flooder {
     }
   }
 
+  /** Resolves when the next proof for this node has arrived. Rejects when a submission fails. */
   nextProof(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.onProof = resolve;
@@ -58,18 +59,19 @@ export class Flooder {
     return (await Promise.all(this.tasks)).flat();
   }
 
-  /** What its snapshots were answered. */
+  /** The answers to its snapshots, each with its count, for example `3 accepted, 97 in_flight`. */
   answers(): string {
     return [...this.counts].map(([answer, count]) => `${String(count)} ${answer}`).join(", ");
   }
 
   private async submit(isReplacing: boolean): Promise<Ending[]> {
-    // No two of a burst alike: identical work would be one proof, and be counted as two.
+    // All snapshots of a burst differ: identical groups share a proof, which would be counted
+    // twice.
     const nth = this.submitted++;
     const from = nth % OFFSETS;
     const fewer = Math.floor(nth / OFFSETS) % (VOTES_MAX - VOTES_MIN + 1);
     const groups = VECTORS.map((vector) => votes(vector, from, from + VOTES_MAX - fewer));
-    // Not all in one turn: the quiet node shares our loop.
+    // Not all in one turn of the event loop, which the quiet node shares.
     await pause(1);
     const startedMs = performance.now();
     try {
@@ -89,7 +91,7 @@ export class Flooder {
       return told.map(({ outcome, atMs }) => ({ outcome, resultMs: atMs - startedMs }));
     } catch (error) {
       const { kind } = AggregatorError.from(error);
-      // It asks for more at once than the service will read: the flood's own loss.
+      // Expected: the flood sends more at once than the service has room for.
       if (kind !== "overloaded") throw error;
       this.count(kind);
       return [];

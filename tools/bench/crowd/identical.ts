@@ -1,7 +1,7 @@
 /**
- * Nodes with the same votes at once: one proof for all, and to each its own outcome, by its own
- * numbering, deadline, fence and cancelling. Parts are forbidden, so that the first one's short
- * fence does not decide how much is proved.
+ * Nodes submit the same votes at once. The service makes one proof for all, and each node gets an
+ * outcome by its own validator numbers, deadline and fence, or by its cancelling. Parts are
+ * forbidden, so that the short fence of the first node does not decide how much is proved.
  */
 import { createHash } from "node:crypto";
 import type { Outcome } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
@@ -21,24 +21,27 @@ import type { Numbering } from "./votes.js";
 import { covers, FULL, plain, range, snapshotOf, votes } from "./votes.js";
 
 const VOTES = 64;
-/** No machine proves 64 votes in that time. */
+/** A budget in milliseconds that is too short to prove 64 votes on any machine. */
 const SHORT_MS = 250;
 
 interface Member {
   name: string;
+  /** The node's own validator numbers. Default: those of the vectors. */
   number?: Numbering;
   deadlineMs?: number;
   fenceMs?: number;
   priority?: Priority;
-  /** Adds an invalid vote, which this node alone must be informed of. */
+  /** Adds an invalid vote. Only this node's outcome may name it. */
   hasStray?: boolean;
+  /** Cancels its session once it is accepted. */
   cancels?: boolean;
+  /** How its group must end: `endingName` of its outcome. */
   ends: string;
 }
 
 const STRAY = { validatorIndex: 4000, signature: new Uint8Array(3) };
 
-/** The first submits before the others: an idle device starts its group whatever its budgets. */
+/** Submits before the others: an idle device starts its group even with budgets this short. */
 const fenced = { name: "fenced", deadlineMs: SHORT_MS, fenceMs: SHORT_MS, ends: "stopped/fence" };
 const same = { name: "same", ends: "proved" };
 const shifted = { name: "shifted", number: (v: number) => v + 1000, ends: "proved" };

@@ -1,4 +1,4 @@
-/** What `crowd.ts` runs, and what a scenario hands back: figures, and what was expected of them. */
+/** A scenario that `crowd.ts` runs, and its result: figures, and what was expected of them. */
 import type { SubmitSnapshotResponse } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
   OutcomeReason,
@@ -10,19 +10,20 @@ import type { Row } from "../report.js";
 import { quantile } from "../statistics.js";
 import type { StreamNode } from "../../harness/stream-node.js";
 
-/** Every budget outlasts its proof, unless the scenario is about that. */
+/** Deadline and fence that no proof of a scenario misses, in milliseconds. */
 export const ROOMY = { deadlineMs: 60_000, fenceMs: 120_000 };
 
 export interface Expectation {
   what: string;
   /** What was found, in few words. */
   found: string;
+  /** True when what was found is what was expected. */
   holds: boolean;
 }
 
 export interface ScenarioResult {
   rows: readonly Row[];
-  /** What the table has no column for. */
+  /** Lines to print below the table. */
   notes?: readonly string[];
   expectations: readonly Expectation[];
 }
@@ -35,28 +36,29 @@ export interface Scenario {
 /** How one group ended, at its node. */
 export interface Ending {
   outcome: Outcome;
-  /** From the call that submitted it, in milliseconds. */
+  /** Milliseconds from the call that submitted the group to the arrival of its outcome. */
   resultMs: number;
 }
 
+/** An expectation that holds when `found` and `expected` are the same as JSON. */
 export function expectation(what: string, found: unknown, expected: unknown): Expectation {
   const [is, should] = [found, expected].map((each) => JSON.stringify(each));
   return { what, found: is ?? "nothing", holds: is === should };
 }
 
-/** The id of the session of a snapshot that must be accepted. */
+/** Returns the session's id. Throws, naming the node `who`, when the snapshot was skipped. */
 export function acceptedId({ result }: SubmitSnapshotResponse, who: string): string {
   if (result.case === "accepted") return result.value.sessionId;
   throw new Error(`${who} was skipped: ${result.value?.detail ?? "no answer"}`);
 }
 
-/** Status, with the reason where there is one. */
+/** The outcome's status, with its reason if it has one, for example `stopped/fence`. */
 export function endingName({ status, reason }: Outcome): string {
   const of = OutcomeStatus[status].toLowerCase();
   return reason === OutcomeReason.UNSPECIFIED ? of : `${of}/${OutcomeReason[reason].toLowerCase()}`;
 }
 
-/** One row of the table: how groups ended, and what they waited for, in milliseconds. */
+/** A row of the table: how groups ended, and the times of those that were proved, in ms. */
 export function endingsRow(who: string, endings: readonly Ending[]): Row {
   const names = endings.map(({ outcome }) => endingName(outcome));
   const counts = [...new Set(names)].map((name) => {
@@ -86,7 +88,7 @@ export function endingsRow(who: string, endings: readonly Ending[]): Row {
   };
 }
 
-/** Checks the groups of all nodes: each was reported once and in one way, and no group is lost. */
+/** Expects that each group of all nodes was reported once, and as `GetSession` reports it. */
 export function ledgerExpectation(nodes: readonly StreamNode[]): Expectation {
   const problems = nodes.flatMap(({ node, ledger }) => [
     ...ledger.problems.map((what) => `${node.nodeId}: ${what}`),
@@ -95,7 +97,7 @@ export function ledgerExpectation(nodes: readonly StreamNode[]): Expectation {
   return expectation("every accepted group ends once, and GetSession agrees", problems, []);
 }
 
-/** Proofs made, and groups that joined one instead of having their own. */
+/** Reads how many proofs the service has made, and how many groups shared another group's proof. */
 export async function proofCounts(service: BenchService) {
   const metrics = await service.metrics();
   const count = (name: string) => metrics.get(name) ?? NaN;

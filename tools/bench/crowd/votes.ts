@@ -1,21 +1,21 @@
-/** What the crowd submits: real votes of the committed vectors, in a node's own numbering. */
+/** The snapshots of the crowd: real votes from the committed vectors, with a node's own numbers. */
 import type { Outcome } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { bitsToIndices } from "../../../proto/bitlist.js";
 import type { StreamNode } from "../../harness/stream-node.js";
 import { dataOf, keyTable, publicKey, raws, snapshot } from "../../harness/vectors.js";
 import type { GroupInit, SnapshotInit } from "../../harness/vectors.js";
 
-/** The vectors' slots with one attestation data that all 64 validators signed. */
+/** Indexes of the vectors' groups that all 64 validators signed. */
 export const FULL = [0, 4, 8, 12] as const;
-/** Those that validators 0 to 31 signed. */
+/** Indexes of the vectors' groups that validators 0 to 31 signed. */
 export const HALF = [1, 5, 9, 13] as const;
 const SLOT = 107;
 
-/** From the vectors' number of a validator to a node's. */
+/** Converts a validator's number in the vectors to its number at a node. */
 export type Numbering = (validator: number) => number;
 export const plain: Numbering = (validator) => validator;
 
-/** The votes of validators `from` up to but not including `to` for one attestation data. */
+/** A group of the vectors with the votes of validators `from` up to but not including `to`. */
 export function votes(vector: number, from: number, to: number, number = plain): GroupInit {
   const rawSignatures = raws(vector, from, to).map(({ validatorIndex, signature }) => ({
     validatorIndex: number(validatorIndex),
@@ -32,7 +32,7 @@ export function snapshotOf(groups: GroupInit[], number = plain): SnapshotInit {
   return snapshot(SLOT, groups, keys);
 }
 
-/** The proof's bits name exactly these validators, and it verifies against exactly their keys. */
+/** True when the outcome names exactly these validators and its proof verifies for their keys. */
 export async function covers(
   { client, node }: StreamNode,
   { data, proof, participants }: Outcome,

@@ -1,6 +1,6 @@
 /**
- * `serve` with a fake prover whose proofs take a millisecond, for the load to reach results too. No
- * setting of the service: nobody but a test is to ask for it.
+ * `serve` with a fake prover whose proofs take a millisecond, so that nearly all of the load is
+ * proved. The service itself has no such setting: only tests need it.
  */
 import { randomBytes } from "node:crypto";
 import { totalmem } from "node:os";

@@ -1,6 +1,6 @@
 /**
- * `make load`: many nodes at once against a service in a process of its own, whose prover is
- * simulated at two speeds. See `--help`.
+ * `make load`: many nodes at once use a service that runs in a process of its own, with a simulated
+ * prover of two speeds. See `--help`.
  */
 import { quantile } from "../statistics.js";
 import { table } from "../report.js";
@@ -32,7 +32,7 @@ function counts(title: string, of: Counts): string {
   return `  ${title}: ${text === "" ? "none" : text}`;
 }
 
-/** Returns how many problems there are. */
+/** Prints the result. Returns the number of problems, with the streams that are down. */
 function report(result: LoadResult, { streams, warmUpSeconds }: LoadOptions): number {
   const { ackMs, accepted, memory, measuredFrom } = result;
   const measured = memory.filter(({ atMs }) => atMs >= measuredFrom);
@@ -87,7 +87,7 @@ async function main(options: LoadOptions): Promise<number> {
 
 if (process.argv.includes("--help")) say(usage);
 else {
-  // So that the service, in a session of its own, is ended too.
+  // Ctrl-C does not reach the service, as it has a process session of its own. `exit` kills it.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
   try {
     process.exit(await main(parseOptions(process.env)));

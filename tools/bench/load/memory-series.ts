@@ -7,7 +7,9 @@ export interface MemorySample {
 
 const BARS = "▁▂▃▄▅▆▇█";
 
-/** Bytes a minute that the least-squares line through the samples rises by; NaN of fewer than two. */
+/**
+ * Slope of the least-squares line through the samples, in bytes a minute; NaN below two samples.
+ */
 export function slopePerMinute(samples: readonly MemorySample[]): number {
   const mean = (of: (sample: MemorySample) => number) =>
     samples.reduce((sum, sample) => sum + of(sample), 0) / samples.length;
@@ -18,12 +20,15 @@ export function slopePerMinute(samples: readonly MemorySample[]): number {
   return (covariance / variance) * 60_000;
 }
 
-/** Rises by a tenth of what is held at the end at most, a minute: the garbage collector's ups and downs. */
+/**
+ * True when memory rises by at most a tenth of its last value a minute. The garbage collector alone
+ * causes such a slope.
+ */
 export function isFlat(samples: readonly MemorySample[]): boolean {
   return slopePerMinute(samples) <= (samples.at(-1)?.bytes ?? 0) / 10;
 }
 
-/** One bar for each of so many equal spans, from nothing to the most ever held. */
+/** A line of at most `width` bars: the highest memory in each of equal spans, on a scale from 0. */
 export function sparkline(samples: readonly MemorySample[], width: number): string {
   const most = Math.max(...samples.map(({ bytes }) => bytes));
   const bars = Array.from({ length: Math.min(width, samples.length) }, (_, at, spans = width) => {

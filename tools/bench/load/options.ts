@@ -1,20 +1,20 @@
-/** What `make load` is asked for, by environment. Pure; `load.ts` hands it in. */
+/** The options of `make load`, read from the environment that `load.ts` passes. Pure. */
 
 export interface LoadOptions {
-  /** Nodes, each with a connection and a stream of its own. */
+  /** Number of nodes, each with a connection and a stream of its own. */
   streams: number;
   /** Submissions a second, of all nodes together. */
   perSecond: number;
-  /** How long the figures are taken. */
+  /** For how many seconds the figures are taken. */
   seconds: number;
-  /** The same load before, until the service forgets as much as it receives. */
+  /** Seconds of the same load before, until the service forgets as much as it receives. */
   warmUpSeconds: number;
 }
 
-/** Results are retained for a minute after their fence; then the heap finds its size. */
+/** WARM_UP: results are retained for 60 s after their fence; some time later memory is level. */
 const DEFAULTS = { STREAMS: 64, PER_SECOND: 200, SECONDS: 60, WARM_UP: 100 };
 
-/** With less warm-up memory still rises, as it should. */
+/** Least warm-up after which memory must be level, in seconds: with less it still rises. */
 export const LEVEL_AFTER_SECONDS = DEFAULTS.WARM_UP;
 
 export const usage = [
@@ -32,7 +32,7 @@ export const usage = [
   "rises by over a tenth a minute after the default warm-up.",
 ].join("\n");
 
-/** Throws with what is wrong. */
+/** Reads the options. Throws an error that names the invalid variable. */
 export function parseOptions(env: Readonly<Record<string, string | undefined>>): LoadOptions {
   const count = (name: keyof typeof DEFAULTS, min: number) => {
     const value = Number(env[name] ?? DEFAULTS[name]);

@@ -1,6 +1,6 @@
 /**
- * The load itself: nodes that submit small snapshots at a fixed rate, whatever is answered, read
- * their streams, and hold every session against `GetSession` once it has ended.
+ * Makes the load: nodes submit small snapshots at a fixed rate, whatever the answers are, and read
+ * their streams. When a session has ended, what was reported of it is compared with `GetSession`.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { AggregatorError } from "../../../client/index.js";
@@ -18,38 +18,41 @@ import { keyTable, snapshot } from "../../harness/vectors.js";
 import type { MemorySample } from "./memory-series.js";
 import type { LoadOptions } from "./options.js";
 
-/** Short, so that what is retained levels off within the warm-up. */
+/** Fence of every snapshot: short, so that retained memory levels off within the warm-up. */
 const FENCE_MS = 2000;
 const DEADLINE_MS = 750;
-/** After its fence a session has ended; a loaded machine may tell late. */
+/** How long to wait for the last sessions to end: their fence, and more for a loaded machine. */
 const END_MS_MAX = FENCE_MS + 15_000;
 const MEMORY_EVERY_MS = 500;
 const TELL_EVERY_MS = 5000;
 
-/** How many of each, by name. */
+/** Counts by name. */
 export type Counts = Readonly<Record<string, number>>;
 
 export interface LoadResult {
-  /** Made in the time that the figures are taken, and answered. */
+  /** Number of submissions that were made while the figures are taken, and that were answered. */
   submissions: number;
-  /** The rate that was kept up. */
+  /** Submissions a second that were really made. */
   perSecond: number;
+  /** How long each answer took, in milliseconds. */
   ackMs: readonly number[];
   accepted: number;
   skips: Counts;
   /** Calls that ended in an error, by its kind. */
   errors: Counts;
-  /** Groups of the sessions settled, warm-up included. */
+  /** Groups of the settled sessions by how they ended, warm-up included. */
   outcomes: Counts;
+  /** Number of sessions that ended and were compared with `GetSession`. */
   settled: number;
-  /** Streams that are up at the end. */
+  /** Number of streams that are up at the end. */
   streamsAlive: number;
-  /** Streams resumed and calls repeated, because a connection broke. */
+  /** Number of streams resumed and calls repeated because a connection broke. */
   breaks: number;
-  /** What was lost, doubled or told in two ways. */
+  /** One sentence for each group or session that was lost, or reported twice or in two ways. */
   problems: readonly string[];
-  /** From the first submission; `measuredFrom` is where the figures begin. */
+  /** Resident memory from the first submission on. */
   memory: readonly MemorySample[];
+  /** When the warm-up ended, by `performance.now`. */
   measuredFrom: number;
 }
 
@@ -121,7 +124,7 @@ class Load {
     };
   }
 
-  /** At a fixed rate, whether or not earlier ones have been answered. */
+  /** Submits `total` snapshots at a fixed rate, whether or not earlier ones have been answered. */
   private async submitAll(startMs: number, total: number): Promise<void> {
     for (let sent = 0; sent < total; sent++) {
       const dueMs = startMs + (sent * 1000) / this.options.perSecond;
@@ -136,7 +139,7 @@ class Load {
     }
   }
 
-  /** One snapshot to its end, and the question afterwards. */
+  /** Submits one snapshot, waits until its session has ended, and compares it with `GetSession`. */
   private async submit(node: StreamNode): Promise<void> {
     const groups = Array.from({ length: 1 + (this.snapshots++ % 2) }, () =>
       inventedGroup(this.groups++, [0, 1]),
