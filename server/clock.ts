@@ -8,7 +8,7 @@ export interface Clock {
   at(instantMs: number, callback: () => void): () => void;
 }
 
-/** The real clock. Its timers do not keep the process alive, and last 24.8 days at most. */
+/** The real clock. Its timers do not keep the process alive. Beyond 24.8 days they fire at once. */
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   unixMs: () => Date.now(),

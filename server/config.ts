@@ -171,7 +171,7 @@ export function problemText(
   return `${nameOf(key)}${place} ${named}`;
 }
 
-/** All errors of the settings, one a line in the message. */
+/** All errors of the settings; the message has a line for each. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
   constructor(readonly problems: readonly Problem[]) {

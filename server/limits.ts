@@ -66,7 +66,7 @@ export const limits = {
   proverStartMsMax: 60_000,
   /** Silence after which a prover is treated as hung: ten heartbeats, more than load explains. */
   proverSilenceMsMax: 5000,
-  /** Time for a verification, then treated as hung: a proof takes 20 to 100 ms. */
+  /** A verification that takes longer is treated as hung: a proof takes 20 to 100 ms. */
   verifyMsMax: 2000,
   /** Added to `verifyMsMax` for each signature of the request: one takes 0.1 ms. */
   verifyMsPerSignature: 2,
@@ -74,7 +74,7 @@ export const limits = {
   proverMemoryPercentMax: 80,
   /** Heartbeats of a prover, which sends two a second and one after each proof: more are misuse. */
   proverHeartbeatsPerSecondMax: 1000,
-  /** Provers that die over an input before that is set aside: the first may be a coincidence. */
+  /** Provers that an input may end before it is set aside: one death may be a coincidence. */
   setAsideDeathsMax: 2,
   /** Inputs remembered over which provers died: more than an honest network ever sends. */
   setAsideMax: 256,
@@ -106,7 +106,7 @@ export const limits = {
   requestBytesMax: 64 * 1024,
   /** A VerifyAggregate request: a proof and 4096 keys of 32 bytes; in JSON, base64 adds a third. */
   verifyBytesMax: 1024 * 1024,
-  /** A JSON request: to decode 1 MB blocks all calls for 35 ms. A 1 MB snapshot has 1.4 MB. */
+  /** A JSON request: to decode 1 MB blocks all calls for 35 ms. JSON turns 1 MB into 1.4 MB. */
   jsonBytesMax: 4 * 1024 * 1024,
   /** Protobuf messages in one request: 16 groups of 4096 raw signatures, 4096 keys, and slack. */
   requestMessagesMax: 100_000,
@@ -122,7 +122,7 @@ export const limits = {
   headerBytesMax: 16 * 1024,
   /** An idle HTTP/1.1 connection stays open for a few slots, so that a node can reuse it. */
   keepAliveMs: 15_000,
-  /** Time between two pings to an HTTP/2 client, whose connection is cut without an answer. */
+  /** Time between two pings to an HTTP/2 client; one that has not answered by then is cut. */
   pingEveryMs: 10_000,
   /**
    * Pings of a client between two of ours: two a second as keepalive, and one for each frame of

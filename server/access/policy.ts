@@ -14,7 +14,7 @@ export interface Principal {
   /** Patterns for the first name in a certificate, such as `DNS:node-1.example` or `CN:node-1`. */
   readonly certificates: readonly string[];
   readonly tokens: readonly TokenEntry[];
-  /** Paths of Unix sockets of the service: a caller through one of them is this principal. */
+  /** Paths of the service's Unix sockets: a caller there without a token is this principal. */
   readonly sockets: readonly string[];
   /** Whether every caller without a credential at a loopback address is this principal. */
   readonly anonymous: boolean;
@@ -32,7 +32,7 @@ export interface Principal {
 export interface TokenEntry {
   /** SHA-256 of the token. */
   readonly sha256: Buffer;
-  /** Unix time from which the token is denied; undefined when it does not expire. */
+  /** Unix time in milliseconds from which the token is denied; undefined: it does not expire. */
   readonly expiresUnixMs?: number | undefined;
 }
 

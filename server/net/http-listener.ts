@@ -45,7 +45,7 @@ export class HttpListener {
     this.rules = new Http2Rules(options.name, modules);
   }
 
-  /** Binds an address (`host:port` or `unix:/path`); returns the address with its real port. */
+  /** Binds `host:port` or `unix:/path`; returns the address, with the chosen port for port 0. */
   listen(address: string): Promise<string> {
     const peer = this.listener.peerAt(address);
     const http1 = this.createHttp1(peer);

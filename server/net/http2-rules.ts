@@ -1,7 +1,8 @@
 /**
  * The rules of every HTTP/2 connection: its windows, the size of its headers, when its calls begin,
- * how old it may get, and how often the client may ping, change settings or reset calls. One that
- * breaks a rule is cut; one that is old or idle gets GOAWAY. node:http2 has few options for this.
+ * how old it may get, and how often the client may ping, change settings or reset calls. A
+ * connection that breaks a rule is cut; an old or idle one gets GOAWAY. node:http2 has few options
+ * for this.
  */
 import { constants } from "node:http2";
 import type {
@@ -73,7 +74,7 @@ export class Http2Rules {
   private hold(session: ServerHttp2Session, connection: Connection, begin: Begin): void {
     const { clock, transport } = this.modules;
     session.setLocalWindowSize(limits.receiveWindowBytes);
-    // From 0.9 to 1.1, so that clients that all connect at a restart do not all reconnect at once.
+    // From 0.9 to 1.1: clients that connect at once, as after a restart, do not reconnect at once.
     const share = 0.9 + 0.2 * lowDiscrepancy(this.count++);
     const leaveAtMs = connection.startedMs + limits.connectionAgeMs * share;
     let isAnswered = true;

@@ -1,6 +1,6 @@
 /**
  * The client of a connection, as far as the transport knows it: the address that it connected to,
- * and the certificate whose key it has. `access/` decides what the client may do.
+ * and the certificate that it has proved to own. `access/` decides what the client may do.
  */
 import { X509Certificate } from "node:crypto";
 

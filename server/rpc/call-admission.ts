@@ -102,7 +102,7 @@ export class CallAdmission {
     const call = this.callOf(incoming, peer, ended.signal);
     const reading = this.read(incoming, call, ended);
     // connect-es awaits `reading` through the body, and answers a refusal in the caller's protocol.
-    // Not if it refuses the call before: then this keeps the rejection from ending the process.
+    // If it refuses the call earlier, nothing awaits `reading`, whose rejection is ignored here.
     reading.catch(() => undefined);
     const answer = await handler({
       httpVersion: request.httpVersion,

@@ -35,7 +35,7 @@ export interface CallContext {
 export interface HandlersModules {
   aggregator: Admission;
   dispatcher: Dispatcher;
-  /** The prover that verifies proofs for `VerifyAggregate`; undefined before one is set up. */
+  /** The prover that verifies proofs for `VerifyAggregate`; undefined when there is none. */
   verifier(): ReadyVerifier | undefined;
   clock: Clock;
   access: Access;

@@ -186,7 +186,7 @@ function answerBytes({ outcomes }: Session): number {
   );
 }
 
-/** Throws a `Refusal` for keys or a proof of a size or proof system that the prover has not. */
+/** Throws a `Refusal` when the proof system, the keys or the proof do not fit the prover. */
 function checkClaim(request: VerifyAggregateRequest, description: ProverDescription): void {
   checkProofSystem(request.proofSystem, description);
   if (request.publicKeys.length === 0) throw invalid("public_keys", "is empty");

@@ -40,7 +40,7 @@ export interface ReadOptions {
   /** Monotonic instant at which an incomplete request is refused. */
   lateAtMs: number;
   clock: Clock;
-  /** Called as bytes arrive, with all bytes needed so far; false: no memory is free. */
+  /** Reserves memory for what has arrived, `bytes` in all; returns false when no memory is free. */
   hold(bytes: number): boolean;
 }
 

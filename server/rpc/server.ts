@@ -45,7 +45,7 @@ export class RpcServer {
     this.listener = new HttpListener((...call) => this.handle(...call), listenerOptions, modules);
   }
 
-  /** Binds an address (`host:port` or `unix:/path`); returns it with its real port for port 0. */
+  /** Binds `host:port` or `unix:/path`; returns the address, with the chosen port for port 0. */
   listen(address: string): Promise<string> {
     return this.listener.listen(address);
   }

@@ -15,7 +15,7 @@ const codes: Record<RefusalKind, number> = {
 };
 const INTERNAL = 13;
 
-/** Code and message for anything thrown. An error that is not a `Refusal` is not explained. */
+/** Code and message for anything thrown; what is not a `Refusal` is only "internal error". */
 export function statusOf(error: unknown): { code: number; message: string; isExpected: boolean } {
   if (error instanceof Refusal) {
     return { code: codes[error.kind], message: error.message, isExpected: true };

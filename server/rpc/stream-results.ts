@@ -70,7 +70,7 @@ export async function* resultsOf(
           if (request.sessionId !== "") return;
         }
       } else {
-        // All its events are sent if the session has ended; `isInFlight` throws if it is unknown.
+        // All events are sent if the session has ended; `isInFlight` throws for an unknown session.
         if (request.sessionId !== "" && !isInFlight(request.sessionId)) return;
         if (request.noFollow || draining.aborted) return;
         await log.changed(waiting.signal);

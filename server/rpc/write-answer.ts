@@ -4,9 +4,9 @@ import { universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { HttpResponse } from "../net/http-listener.js";
 
 /**
- * Rejects when the body fails, or the caller leaves before the last write. Does not resolve when
- * the answer is written: connect-node then awaits the event `end`, which Node's responses do not
- * emit. One chunk of the body is written at a time, so that a slow reader keeps only one in memory.
+ * Writes the answer, one chunk of the body at a time, so that a slow reader keeps only one in
+ * memory. Rejects when the body fails, or the caller leaves before the last write. Does not resolve
+ * after the last write: connect-node awaits the event `end`, which Node's responses do not emit.
  */
 export function writeAnswer(
   answer: UniversalServerResponse,
