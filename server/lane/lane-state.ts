@@ -64,7 +64,7 @@ export type LaneEvent =
   | { kind: "ended"; attempt: number; residentBytes: number }
   /**
    * Sent every half second. Silences are milliseconds since the prover's last message; -Infinity
-   * where none is to be judged. `residentBytes`: memory of the active prover.
+   * where silence is not judged. `residentBytes`: memory of the active prover.
    */
   | { kind: "beat"; activeSilentMs: number; standbySilentMs: number; residentBytes: number }
   | { kind: "command"; number: number; command: OperatorCommand }
@@ -223,7 +223,7 @@ function restartActive(state: LaneState): Step {
   }
 }
 
-/** Kills the standby; no effect when none is ready. A later beat sets up another. */
+/** Kills the standby; no effect without a ready one. A later beat sets up another. */
 function killStandby(state: LaneState, cause: KillCause): Step {
   const { standby } = state;
   if (standby?.status !== "ready") return { state, effects: [] };

@@ -28,7 +28,7 @@ export interface VerifierModules {
   provers(): readonly Prover[];
 }
 
-/** Asks provers in turn. Rejects with `ProverError("died")` when none is left to ask. */
+/** Asks provers in turn. Rejects with `ProverError("died")` when no prover is left. */
 export class FailoverVerifier implements Verifier {
   deaths = 0;
 

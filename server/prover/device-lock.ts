@@ -1,7 +1,7 @@
 /**
  * The machine-wide lock of a device. The service takes it, and every prover of the device inherits
- * its descriptor. The lock is held as long as the service or one of its provers lives, so also while
- * a prover of a killed service is still ending.
+ * its descriptor. The lock is held as long as the service or one of its provers lives, so also
+ * while a prover of a killed service is still ending.
  */
 import { closeSync, readFileSync, writeFileSync } from "node:fs";
 import type { Addon } from "../../native/addon.js";
