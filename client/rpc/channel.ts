@@ -41,7 +41,7 @@ export function openChannel(options: ChannelOptions): Client {
   const isTls = isEncrypted ?? options.tls !== undefined;
   const fromTls = () => (isTls ? tlsCredentials(tls) : grpcCredentials.createInsecure());
   const credentials = options.credentials ?? fromTls();
-  // Anyone on the way could read the token, and call in its owner's name.
+  // Anyone on the network path could read the token, and call as its owner.
   if (options.token !== undefined && !isLocal && !credentials._isSecure()) {
     throw new TypeError(
       `a token must not go to ${address} in plain text: use TLS, loopback or a Unix socket`,

@@ -33,7 +33,7 @@ export interface AdminCallOptions {
 /**
  * Calls `method` at the operator's listener and returns the response.
  *
- * @param address of the operator's listener, `host:port` or `unix:/path/to/socket`
+ * @param address the operator's listener: `host:port` or `unix:/path/to/socket`
  * @throws AggregatorError and nothing else; `not_found` for an unknown device or session
  */
 export async function callAdmin<M extends AdminMethod>(

@@ -45,7 +45,7 @@ const protocols: Record<string, Protocol> = {
   "Connect/JSON, HTTP/1.1": connect({ httpVersion: "1.1", useBinaryFormat: false }),
 };
 
-/** Every protocol that the service speaks, on one address. */
+/** The names of all protocols that the service speaks, for `clientOver`. */
 export const protocolNames = Object.keys(protocols);
 
 /**

@@ -161,12 +161,12 @@ export class ServiceProcess {
     return pids("prover ready").filter((pid) => !ended.has(pid));
   }
 
-  /** Pid of the active prover. Throws when none is set up. */
+  /** Pid of the active prover. Throws when no prover is set up. */
   active(): number {
     return defined(this.provers()[0], "active prover");
   }
 
-  /** Pid of the standby. Throws when none is set up. */
+  /** Pid of the standby. Throws when no standby is set up. */
   standby(): number {
     return defined(this.provers()[1], "standby");
   }

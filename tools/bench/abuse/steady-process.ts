@@ -14,8 +14,9 @@ import { pathOf } from "../../harness/raw-grpc.js";
 import type { ListenerName, Samples } from "./steady-client.js";
 
 const PACE_MS = 5;
-/** Every so many calls, the call submits a snapshot, or is followed by one on a new connection. */
+/** One call in so many submits a snapshot; the others ask for `GetServerInfo`. */
 const SUBMIT_EVERY = 7;
+/** After so many calls comes one on a new connection. */
 const NEWCOMER_EVERY = 10;
 const LATE_MS = 2000;
 
