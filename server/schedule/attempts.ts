@@ -63,12 +63,17 @@ export class Attempts {
     for (const waiter of plan.waiters) this.join(attemptId, attempt, waiter, shareMs);
   }
 
-  /** Adds the group to the attempt in progress at the same work; charged when the attempt ends. */
+  /**
+   * Adds the group to an attempt in progress at the same work; charged when the attempt ends. Of two
+   * such attempts it joins the one that agrees on shedding inputs: a group runs under one attempt.
+   */
   joinRunning(waiter: Waiter): void {
     const { digest } = groupOf(waiter);
-    for (const [attemptId, attempt] of this.running) {
-      if (attempt.leader.digest === digest) this.join(attemptId, attempt, waiter, 0);
-    }
+    const { mayBeCut } = waiter.session.submission;
+    const same = [...this.running].filter(([, { leader }]) => leader.digest === digest);
+    const agrees = same.find(([, { assignment }]) => assignment.mayBeCut === mayBeCut);
+    const [attemptId, attempt] = agrees ?? same[0] ?? [];
+    if (attemptId !== undefined && attempt !== undefined) this.join(attemptId, attempt, waiter, 0);
   }
 
   /**
