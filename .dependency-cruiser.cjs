@@ -4,6 +4,7 @@
  */
 const GROUND = [
   "errors",
+  "config-error",
   "limits",
   "clock",
   "log",

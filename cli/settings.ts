@@ -7,14 +7,8 @@ import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { Option } from "commander";
 import type { Config } from "../server/config.js";
-import {
-  ConfigError,
-  configFromEnvironment,
-  parseConfig,
-  problemText,
-  settingKeys,
-  variableOf,
-} from "../server/config.js";
+import { ConfigError, problemText } from "../server/config-error.js";
+import { configFromEnvironment, parseConfig, settingKeys, variableOf } from "../server/config.js";
 import { usageError } from "./io/command.js";
 import { parseJson, reasonOf } from "./io/read-input.js";
 
@@ -115,6 +109,7 @@ export function settingsError(error: ConfigError, { flags, env, file }: SettingS
   // A missing setting is named as a variable if the user sets others by variables, not by flags.
   const wantsVariable = !settingKeys.some(isFlag) && settingKeys.some(isVariable);
   const nameOf = (key: string) => {
+    if (!settingKeys.includes(key)) return undefined;
     if (isFlag(key)) return flagOf(key);
     if (isVariable(key)) return variableOf(key);
     if (file !== undefined) return key;

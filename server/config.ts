@@ -4,6 +4,8 @@
  * what was expected.
  */
 import { z } from "zod";
+import { ConfigError } from "./config-error.js";
+import type { Problem } from "./config-error.js";
 import { defaults, limits } from "./limits.js";
 import { ADDRESS_PATTERN, isLocal } from "./net/address.js";
 import { deviceSchema, overlappingDevices } from "./prover/device.js";
@@ -149,35 +151,6 @@ const schema = settings.superRefine((config, context) => {
 });
 
 export type Config = z.infer<typeof schema>;
-
-/** One error of the settings. */
-export interface Problem {
-  /** Name of the setting, as in a settings file. */
-  key: string;
-  /** Place inside the setting's value, such as `[0].cores`. Default: the whole value. */
-  place?: string;
-  /** What is wrong and what to do. `{tlsKey}` stands for the user's name of that setting. */
-  text: string;
-}
-
-/** The message of a problem. @param nameOf returns the user's name of a setting, such as a flag */
-export function problemText(
-  { key, place = "", text }: Problem,
-  nameOf: (key: string) => string = (name) => name,
-): string {
-  const named = text.replaceAll(/\{(\w+)\}/g, (braced, name: string) =>
-    settingKeys.includes(name) ? nameOf(name) : braced,
-  );
-  return `${nameOf(key)}${place} ${named}`;
-}
-
-/** All errors of the settings; the message has a line for each. */
-export class ConfigError extends Error {
-  override readonly name = "ConfigError";
-  constructor(readonly problems: readonly Problem[]) {
-    super(problems.map((problem) => problemText(problem)).join("\n"));
-  }
-}
 
 /** Merges the sources, of which a later one wins. Throws `ConfigError` with every error. */
 export function parseConfig(...sources: readonly Record<string, unknown>[]): Config {

@@ -94,6 +94,6 @@ export class LocalLanes {
 }
 
 /** Scheme and revision as one text, which is equal for provers that verify each other's proofs. */
-export function proofSystemOf({ scheme, revision }: ProverDescription): string {
+function proofSystemOf({ scheme, revision }: ProverDescription): string {
   return `${scheme} ${revision}`;
 }

@@ -13,7 +13,7 @@ export function bindAddressOf(address: string): BindAddress {
 }
 
 /** True for a TCP address that only this machine can reach. */
-export function isLoopback(address: string): boolean {
+function isLoopback(address: string): boolean {
   return /^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):/.test(address);
 }
 

@@ -4,13 +4,14 @@
 import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createSecureContext } from "node:tls";
-import { ConfigError } from "../config.js";
-import type { Config, Problem } from "../config.js";
+import { ConfigError } from "../config-error.js";
+import type { Problem } from "../config-error.js";
 
 const SETTINGS = ["tlsCertificate", "tlsKey", "tlsClientCa"] as const;
 type Setting = (typeof SETTINGS)[number];
 
-export type TlsSettings = Pick<Config, Setting>;
+/** Paths of the files; undefined for a file that is not used. */
+export type TlsSettings = Readonly<Partial<Record<Setting, string | undefined>>>;
 
 /** Certificate, key and client authorities of a TLS server, in PEM, and when they expire. */
 export interface TlsIdentity {

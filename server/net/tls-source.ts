@@ -3,7 +3,7 @@
  * certificate to the listeners. An invalid one is logged, and the current one stays in use.
  */
 import type { Clock } from "../clock.js";
-import { ConfigError, problemText } from "../config.js";
+import { ConfigError, problemText } from "../config-error.js";
 import type { Logger } from "../log.js";
 import { checkTlsFiles, readTlsFiles } from "./tls-files.js";
 import type { TlsFiles, TlsIdentity, TlsSettings } from "./tls-files.js";

@@ -26,7 +26,7 @@ export interface DeviceLockModules {
   onWait(holder: string): void;
 }
 
-export class DeviceLockedError extends Error {
+class DeviceLockedError extends Error {
   override readonly name = "DeviceLockedError";
 }
 

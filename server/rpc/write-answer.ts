@@ -5,14 +5,17 @@ import type { HttpResponse } from "../net/http-listener.js";
 
 /**
  * Writes the answer, one chunk of the body at a time, so that a slow reader keeps only one in
- * memory. Rejects when the body fails, or the caller leaves before the last write. Does not resolve
- * after the last write: connect-node awaits the event `end`, which Node's responses do not emit.
+ * memory. Resolves when the response is closed. Rejects when the body fails, or the caller leaves
+ * before the last write.
  */
-export function writeAnswer(
+export async function writeAnswer(
   answer: UniversalServerResponse,
   response: HttpResponse,
 ): Promise<void> {
-  return universalResponseToNodeResponse({ ...answer, body: bodyOf(answer) }, response);
+  // connect-node awaits the event `end` after the last write, which Node's responses do not emit.
+  const closed = new Promise<void>((resolve) => response.once("close", resolve));
+  const written = universalResponseToNodeResponse({ ...answer, body: bodyOf(answer) }, response);
+  await Promise.race([written, closed]);
 }
 
 /** The body; encodes the status message at its end, where connect-es has filled the trailers in. */
