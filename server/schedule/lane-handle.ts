@@ -88,7 +88,7 @@ export class LaneHandle implements OperatedDevice {
     this.link.send({ kind: "assign", lease: report.lease, attempt: duty.attempt, assignment });
   }
 
-  /** Kills the lane's attempt; `hear` does not return its end. Throws when none is assigned. */
+  /** Kills the lane's attempt; `hear` does not return its end. Throws when no attempt is assigned. */
   kill(reason: StopReason): void {
     this.belief = abandon(this.belief, reason);
     this.sendKill();

@@ -46,6 +46,6 @@ export type SubmitAnswer =
       detail: string;
       /** When the smallest part would be proved, in ms from receipt; absent if not predicted. */
       predictedFinishMs?: number;
-      /** The session in flight because of which the snapshot is skipped; absent if none is. */
+      /** The session in flight because of which the snapshot is skipped; absent for another reason. */
       sessionId?: string;
     };
