@@ -155,19 +155,26 @@ function framedBytes(chunks: Buffer[], bytes: number): number {
   return header.readUInt32BE(1);
 }
 
-/** The message in a frame. Throws a `Refusal` unless the body is one whole frame, uncompressed. */
+/**
+ * The message in a frame. Throws a `Refusal` unless the body is one whole frame, uncompressed. gRPC's
+ * status for a body of no frame, or of several, is UNIMPLEMENTED.
+ */
 function unframed(body: Buffer): Buffer {
+  if (body.length === 0) throw wrongCount("no message");
+  const messageEnd = FRAME_HEADER_BYTES + framedBytes([body], body.length);
+  if (body.length < messageEnd) throw invalid("", "the request is not one whole message");
+  if (body.length > messageEnd) throw wrongCount("more than one message");
   const message = body.subarray(FRAME_HEADER_BYTES);
-  const isWhole = framedBytes([body], body.length) === message.length;
-  if (!isWhole || body.length < FRAME_HEADER_BYTES) {
-    throw invalid("", "the request is not one whole message");
-  }
   const flags = body.readUInt8(0);
   if (flags === 0) return message;
   if (flags === COMPRESSED_FLAG) {
     throw new Refusal("unimplemented", "", "compressed requests are not supported: send identity");
   }
   throw invalid("", `the message has flags ${flags}, expected 0`);
+}
+
+function wrongCount(found: string): Refusal {
+  return new Refusal("unimplemented", "", `the request has ${found}: send exactly one`);
 }
 
 function tooLarge(bytesMax: number): Refusal {

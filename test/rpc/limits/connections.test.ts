@@ -29,7 +29,7 @@ import {
 
 const EMPTY = frame(new Uint8Array());
 const OK = 0;
-const INVALID_ARGUMENT = 3;
+const UNIMPLEMENTED = 12;
 /** What a client begins with. */
 const HELLO = Buffer.concat([PREFACE, settings()]);
 
@@ -212,7 +212,7 @@ describe("over HTTP/2", () => {
 
   test("a request that ends without a body is refused at once", async () => {
     const client = await connected();
-    expect(await client.call("GetServerInfo").end()).toMatchObject({ code: INVALID_ARGUMENT });
+    expect(await client.call("GetServerInfo").end()).toMatchObject({ code: UNIMPLEMENTED });
     client.close();
   });
 
