@@ -8,6 +8,7 @@ import { constants, createServer as createHttp2Server } from "node:http2";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
 import type { Connection } from "./connection.js";
 import { Listener } from "./listener.js";
@@ -108,7 +109,7 @@ export class HttpListener {
   }
 
   private answer(request: HttpRequest, response: HttpResponse, peer: Peer): void {
-    discardRest(request, response);
+    discardRest(request, response, this.modules.clock);
     this.handle(request, response, withCertificate(peer, certificateOf(request)));
   }
 
@@ -146,18 +147,25 @@ function certificateOf({ socket }: HttpRequest): Buffer | undefined {
 
 /**
  * Discards what a caller still sends once its call is answered. An HTTP/2 stream is reset after the
- * trailers. An HTTP/1.1 request is read to its end: closing the connection could lose the answer.
+ * answer's last frame. An HTTP/1.1 request is read to its end: closing the connection could lose the
+ * answer.
  */
-function discardRest(request: HttpRequest, response: HttpResponse): void {
+function discardRest(request: HttpRequest, response: HttpResponse, clock: Clock): void {
   if ("stream" in request) {
     const { stream } = request;
-    // Node sends the trailers after this event: to close the stream in this turn would drop them.
+    const reset = () => stream.close(constants.NGHTTP2_NO_ERROR);
+    const resetOnceSent = () => {
+      if (stream.destroyed) return;
+      if (stream.state.localClose === 1) reset();
+      // Other answers keep the connection busy, and a reset would overtake the last frame.
+      else stream.once("close", clock.at(clock.nowMs() + limits.answerTakeMsMax, reset));
+    };
     stream.once("wantTrailers", () => {
-      setImmediate(() => {
-        stream.close(constants.NGHTTP2_NO_ERROR);
-        // Data that has arrived must be read, or the stream and its memory would stay for ever.
-        request.resume();
-      });
+      // Data that has arrived must be read, or the stream and its memory would stay for ever. Node
+      // itself resets a stream that is never read, and may do it before the last frame.
+      request.resume();
+      // Node submits the last frame in the next turn of the loop, and sends it in the one after.
+      setImmediate(() => setImmediate(resetOnceSent));
     });
   } else response.once("finish", () => request.resume());
 }

@@ -90,6 +90,8 @@ export const headersFrame = (stream: number, block: Uint8Array, flags: number = 
 export class RawConnection {
   /** Number of frames received, by type. */
   readonly received = new Map<number, number>();
+  /** How the other side ended each stream, in order: with its last frame, by a reset, or both. */
+  readonly streamEnds = new Map<number, ("last frame" | "reset")[]>();
   readonly closed: Promise<void>;
   /** The error of the peer's GOAWAY, the socket's error, or `closed`; undefined before these. */
   ending: string | undefined;
@@ -155,10 +157,19 @@ export class RawConnection {
     while (this.held.length >= HEADER_BYTES) {
       const end = HEADER_BYTES + this.held.readUIntBE(0, 3);
       if (this.held.length < end) return;
-      const flags = this.held.readUInt8(4);
-      this.take(this.held.readUInt8(3), flags, this.held.subarray(HEADER_BYTES, end));
+      const [type, flags] = [this.held.readUInt8(3), this.held.readUInt8(4)];
+      this.noteEnd(this.held.readUInt32BE(5), type, flags);
+      this.take(type, flags, this.held.subarray(HEADER_BYTES, end));
       this.held = this.held.subarray(end);
     }
+  }
+
+  private noteEnd(stream: number, type: number, flags: number): void {
+    const isContent = type === FRAME.DATA || type === FRAME.HEADERS;
+    const isLast = isContent && (flags & FLAG.END_STREAM) !== 0;
+    if (!isLast && type !== FRAME.RST_STREAM) return;
+    const ends = this.streamEnds.get(stream) ?? [];
+    this.streamEnds.set(stream, [...ends, isLast ? "last frame" : "reset"]);
   }
 
   private take(type: number, flags: number, payload: Buffer): void {
