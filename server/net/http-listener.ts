@@ -58,6 +58,7 @@ export class HttpListener {
         if (protocol === "http2") return connectHttp2(socket, connection);
         this.connections.set(socket, connection);
         http1.emit("connection", socket);
+        if (peer.isEncrypted) readThroughStream(socket);
       };
       if (!peer.isEncrypted) this.decide(socket, serve);
       else serve(agreedOn(socket) === "h2" ? "http2" : "http1");
@@ -133,6 +134,15 @@ export class HttpListener {
     this.undecided.add(socket);
     socket.on("readable", read).on("end", drop).on("error", drop).on("close", settle);
   }
+}
+
+/**
+ * Makes Node's HTTP/1.1 parser read a TLS socket through its stream: any listener of its data does.
+ * Beneath the stream the parser still gets data while it is paused for an answer that the caller has
+ * not read yet, fails with HPE_PAUSED, and the connection is lost (seen with Node 20.20).
+ */
+function readThroughStream(socket: Socket): void {
+  socket.on("data", () => undefined);
 }
 
 /** The protocol that the TLS handshake agreed on; false when the client offered no protocol. */
