@@ -7,7 +7,7 @@ import type { Calls } from "../../../server/rpc/handlers.js";
 import { startBareServer } from "../../../tools/harness/bare-server.js";
 import type { BareOptions, BareServer } from "../../../tools/harness/bare-server.js";
 import { files } from "../../transport/mutual-tls.js";
-import { frame as grpcFrame, pathOf } from "../../../tools/harness/raw-grpc.js";
+import { frame as grpcFrame, pathOf, RawClient } from "../../../tools/harness/raw-grpc.js";
 import {
   callHeaders,
   FLAG,
@@ -92,4 +92,28 @@ test("over TLS the next call on an HTTP/1.1 connection waits for the answer befo
       if (answers === 2) resolve();
     });
   });
+});
+
+test("a caller that leaves while it waits is not logged", async () => {
+  const lines: unknown[] = [];
+  const note = (...line: unknown[]) => void lines.push(line);
+  let asked = () => {};
+  const isAsked = new Promise<void>((resolve) => (asked = resolve));
+  const getSession: Calls["getSession"] = async (_request, { signal }) => {
+    const gone = new Promise((resolve) => signal.addEventListener("abort", resolve));
+    asked();
+    await gone;
+    return create(GetSessionResponseSchema);
+  };
+  const { address, memory } = await start({
+    log: { info: note, warn: note, error: note },
+    calls: { getSession },
+  });
+  const client = new RawClient(address);
+  client.call("GetSession").stream.end(EMPTY);
+  await isAsked;
+  client.close();
+  await memory.reaches(0);
+  await turns();
+  expect(lines).toEqual([]);
 });
