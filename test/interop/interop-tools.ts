@@ -79,6 +79,15 @@ export async function installPromtool(): Promise<void> {
   await mustRun("go", args, { env: { GOBIN: join(out, "bin") } });
 }
 
+const H2SPEC_VERSION = "v2.2.1";
+export const H2SPEC = join(out, `h2spec-${H2SPEC_VERSION}`);
+
+/** Builds h2spec as its go.mod here says, unless it is there. */
+export async function installH2spec(): Promise<void> {
+  if (existsSync(H2SPEC)) return;
+  await mustRun("go", ["build", "-o", H2SPEC, "tool"], { cwd: "test/interop/h2spec" });
+}
+
 const venv = join(out, "grpcio-venv");
 export const VENV_PYTHON = join(venv, "bin/python");
 export const GRPCIO_GENERATED = join(venv, "generated");

@@ -51,6 +51,13 @@ test("Go programs of the tests name a version", () => {
   for (const module of modules) expect(module).toMatch(/@v\d+\.\d+\.\d+"$/);
 });
 
+test("Go modules that h2spec is built of have a hash", () => {
+  const required = read("test/interop/h2spec/go.mod").match(/^\t\S+ v\S+/gm) ?? [];
+  expect(required).not.toEqual([]);
+  const hashes = read("test/interop/h2spec/go.sum");
+  for (const module of required) expect(hashes).toContain(`${module.trim()} h1:`);
+});
+
 test("npm runs no script of a package that it installs, and pip checks hashes", () => {
   expect(read(".npmrc")).toMatch(/^ignore-scripts=true$/m);
   for (const file of ["native/setup.mjs", "test/interop/interop-tools.ts"])
