@@ -64,6 +64,8 @@ export interface CallAdmissionModules {
   log: Logger;
   memory: MemoryBudget;
   access: Access;
+  /** Limit of a request message, in bytes, by path and media type. Default: by the service's methods. */
+  requestBytesMax?(path: string, type: string): number;
 }
 
 export class CallAdmission {
@@ -147,6 +149,7 @@ export class CallAdmission {
     ended: AbortController,
   ): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
     const { clock, memory, access } = this.modules;
+    const bytesMaxOf = this.modules.requestBytesMax ?? requestBytesMax;
     call.callDeadlineMs = timeoutMsOf(type, request);
     call.principal = admitHeaders(access, call.credential, path)?.name ?? "";
     refuseCompressed(request);
@@ -164,7 +167,7 @@ export class CallAdmission {
     }
     const body = await readRequest(request, response, {
       type,
-      bytesMax: requestBytesMax(path, type),
+      bytesMax: bytesMaxOf(path, type),
       announcedBytes,
       lateAtMs,
       clock,

@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 
 const out = join(process.cwd(), "out");
 export const PROTO_ROOT = join(process.cwd(), "proto");
@@ -86,6 +87,23 @@ export const H2SPEC = join(out, `h2spec-${H2SPEC_VERSION}`);
 export async function installH2spec(): Promise<void> {
   if (existsSync(H2SPEC)) return;
   await mustRun("go", ["build", "-o", H2SPEC, "tool"], { cwd: "test/interop/h2spec" });
+}
+
+const CONFORMANCE_MODULE = "connectrpc.com/conformance@v1.0.7";
+const conformance = join(out, CONFORMANCE_MODULE.replace(/^.*\//, ""));
+export const CONFORMANCE = join(conformance, "connectconformance");
+/** The descriptors of the suite's own messages, in binary. */
+export const CONFORMANCE_DESCRIPTORS = join(conformance, "descriptors.binpb");
+
+/** Builds Connect's conformance runner, and the descriptors of its protos, unless they are there. */
+export async function installConformance(): Promise<void> {
+  if (existsSync(CONFORMANCE_DESCRIPTORS)) return;
+  const command = CONFORMANCE_MODULE.replace("@", "/cmd/connectconformance@");
+  await mustRun("go", ["install", command], { env: { GOBIN: conformance } });
+  const downloaded = await mustRun("go", ["mod", "download", "-json", CONFORMANCE_MODULE]);
+  const { Dir } = z.object({ Dir: z.string() }).parse(JSON.parse(downloaded));
+  const buf = join(process.cwd(), "node_modules/.bin/buf");
+  await mustRun(buf, ["build", join(Dir, "proto"), "-o", CONFORMANCE_DESCRIPTORS]);
 }
 
 const venv = join(out, "grpcio-venv");
