@@ -68,11 +68,6 @@ load: build
 crowd: build
 	@node dist/tools/bench/crowd/crowd.js $(ARGS)
 
-# Clients and suites of others: grpcurl, grpcio, curl, h2spec, Connect's conformance and more. Those in
-# Go are built on first use, which takes minutes.
-interop: build
-	npx vitest run test/interop
-
 # Attacks on both listeners, and how another client fares meanwhile: a table; fails over twice.
 abuse: build
 	ABUSE_TIMES=1 npx vitest run test/abuse
