@@ -1,4 +1,4 @@
-# Every target installs what is missing first. Needs Node 20 or newer, Python 3.11 or newer with its
+# Every target installs what is missing first. Needs Node 20.19 or newer, Python 3.11 or newer with its
 # shared library, and a C++ compiler.
 .PHONY: setup build test test-all check sim fuzz bench load crowd abuse demo devnet devnet-smoke serve doctor
 .PHONY: sbom clean interop bench-short
@@ -26,7 +26,7 @@ check: build
 test: build
 	LONG=0 npx vitest run
 
-# Everything that CI runs; 30 min on two idle cores.
+# Every suite, a short devnet and a short bench; 30 min on two idle cores.
 test-all: build
 	LONG=1 npx vitest run
 	$(MAKE) devnet-smoke

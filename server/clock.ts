@@ -4,7 +4,10 @@ export interface Clock {
   nowMs(): number;
   /** Unix time in milliseconds: for people, and for instants set by others, such as expiries. */
   unixMs(): number;
-  /** Calls `callback` once `nowMs` has reached `instantMs`; the returned function cancels that. */
+  /**
+   * Calls `callback` once `nowMs` has reached `instantMs`; the real clock may be 1 ms early. The
+   * returned function cancels that.
+   */
   at(instantMs: number, callback: () => void): () => void;
 }
 

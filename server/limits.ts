@@ -66,7 +66,10 @@ export const limits = {
   proverStartMsMax: 60_000,
   /** Silence after which a prover is treated as hung: ten heartbeats, more than load explains. */
   proverSilenceMsMax: 5000,
-  /** A verification that takes longer is treated as hung: a proof takes 20 to 100 ms. */
+  /**
+   * Time for a verification, after which the next prover is asked: to verify a proof takes 20 to
+   * 100 ms. For signatures, `verifyMsPerSignature` is added.
+   */
   verifyMsMax: 2000,
   /** Added to `verifyMsMax` for each signature of the request: one takes 0.1 ms. */
   verifyMsPerSignature: 2,

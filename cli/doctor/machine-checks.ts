@@ -11,7 +11,7 @@ const MEMORY_BYTES_ENOUGH = 3 * GIB;
 const OPEN_FILES_ENOUGH = 1024;
 const CPU_FEATURES = ["avx2", "pclmulqdq"];
 
-/** @param range the `engines.node` of package.json, such as `>=20.11` */
+/** @param range the `engines.node` of package.json, such as `>=20.19` */
 export function checkNodeVersion(version: string, range: string): Finding {
   const numbers = (text: string) => (text.match(/\d+/g) ?? []).map(Number);
   const [major = 0, minor = 0] = numbers(version);

@@ -38,9 +38,9 @@ export interface CommandModules {
   env: Readonly<Record<string, string | undefined>>;
   terminal: Terminal;
   version: string;
-  /** The `engines.node` of package.json, such as `>=20.11`. */
+  /** The `engines.node` of package.json, such as `>=20.19`. */
   nodeRange: string;
-  /** Returns a signal that aborts at SIGINT, which from then on does not end the process. */
+  /** Returns a signal that aborts at the first SIGINT, which then does not end the process; a second does. */
   interrupted: () => AbortSignal;
   /** Ends the process with this code once everything printed has been written. */
   exit: (code: number) => void;
@@ -69,7 +69,7 @@ export function usageError(problem: string, todo: string, cause?: unknown): Comm
 export interface CommandTexts {
   /** One line, for the list of commands and the head of the command's own help. */
   summary: string;
-  /** The rest of the help: details, examples, exit codes. Wrapped at 80 columns. */
+  /** The rest of the help: details, examples, exit codes. Printed as it is: wrap it at 80 columns. */
   help: string;
 }
 

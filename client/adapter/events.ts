@@ -7,9 +7,7 @@
 /** The priorities of submissions, highest first. Each has an in-flight latch of its own. */
 export type AdapterPriority = "proposal" | "aggregation" | "backlog";
 
-/**
- * Why a snapshot was not accepted, in the order of the checks: the adapter's, then the server's.
- */
+/** Why a snapshot was not accepted, by the adapter or by the service. */
 export const SKIP_REASONS = [
   "not_aggregator",
   "not_synced",

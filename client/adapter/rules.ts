@@ -178,7 +178,10 @@ function retarget<P>(state: AdapterState<P>, nowMs: number): AdapterState<P> {
   return freeAnsweredLatches({ ...state, target });
 }
 
-/** Applies the passing of time: frees latches, ends groups as lost, and erases proofs. */
+/**
+ * Applies the passing of time: frees latches past their fence, ends groups as lost (at the fence, or
+ * `LOST_GRACE_MS` later while the endpoint is up), and erases proofs past their fence.
+ */
 function expire<P>(state: AdapterState<P>, nowMs: number): AdapterStep<P> {
   const latches = withoutEntries(state.latches, (fence) => isPast(state, fence, nowMs));
   const sessions = withChanges(state.sessions, (session) =>

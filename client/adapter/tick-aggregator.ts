@@ -86,8 +86,8 @@ export class TickAggregator {
   }
 
   /**
-   * Returns each ready result once, in the order in which groups ended, without proofs past their
-   * fence.
+   * Returns each ready result once, in the order in which groups ended. A proof past its fence is
+   * dropped: no result comes for its group.
    */
   takeResults(currentSlot: number): TickResult[] {
     this.shell.dispatch({ kind: "take", slot: currentSlot });

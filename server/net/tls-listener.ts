@@ -10,7 +10,10 @@ import type { TlsSource } from "./tls-source.js";
 export interface TlsListenerOptions {
   /** Protocols to agree on, by their ALPN names, in order of preference. */
   protocols: readonly string[];
-  /** Called with the TLS socket once the handshake is done and the certificate is checked. */
+  /**
+   * Called with the TLS socket once the handshake is done and, where client authorities are
+   * configured, the client's certificate is checked.
+   */
   serve(socket: Socket): void;
   /** Called when the handshake failed, with the reason for the log. */
   refused(reason: string): void;

@@ -40,7 +40,10 @@ function likely(eighth: number): number {
 
 /** One lane as the dispatcher sees it. */
 export interface LaneForecast {
-  /** When the lane takes work again in this scenario; may be past, and infinite if it is down. */
+  /**
+   * When the lane is predicted to take work again in this scenario: now if it is idle, in the past
+   * if its proof is overdue, Infinity if it is down.
+   */
   freeAtMs: number;
   /** Number of the attempt in progress; undefined for a lane without one. */
   attempt: number | undefined;

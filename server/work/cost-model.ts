@@ -24,9 +24,10 @@ const TABLE_MS = [770, 2, 0.3, 2750, 42] as const;
 /** Standard deviation common to all five logarithms: 0.7 is twice or half the speed. */
 const COMMON_DEVIATION = 0.7;
 /**
- * Further standard deviation of each logarithm alone. It is smaller for the costs with children,
- * which vary less between devices: with 0.3, no child would fit before a fence of two slots until a
- * first proof with children was made.
+ * Further standard deviation of each logarithm, beside the common one. It is smaller for the costs
+ * with children, which vary less between devices. With 0.3, a device as slow as the measured one
+ * that has learned from proofs without children alone would not fit a child with eight raw
+ * signatures before a fence of 6.4 s.
  */
 const OWN_DEVIATIONS = [0.3, 0.3, 0.3, 0.2, 0.2] as const;
 /** Variance of the logarithm of the durations of one shape: before any proof, and its bounds. */
