@@ -90,16 +90,16 @@ test("those that wait before it are counted, unless they could not start in time
   await submit("a", 5000, 60_000);
   await prover.untilProofs(1);
   // Each takes 0.4 s at least: a second one behind the running proof starts after 0.8 s.
-  expect((await submit("b", 650, 60_000, RAWS - 2)).case).toBe("accepted");
-  expect((await submit("c", 650, 60_000, RAWS - 1)).case).toBe("skipped");
+  expect((await submit("b", 500, 60_000, RAWS - 2)).case).toBe("accepted");
+  expect((await submit("c", 500, 60_000, RAWS - 1)).case).toBe("skipped");
   expect((await submit("d", 5000, 60_000, RAWS - 1)).case).toBe("accepted");
 });
 
 test("a session that the snapshot would replace is not counted", async () => {
   await submit("a", 5000, 60_000);
   await prover.untilProofs(1);
-  expect((await submit("b", 650, 60_000, RAWS - 2)).case).toBe("accepted");
-  const replaced = await submit("b", 650, 60_000, RAWS - 1, BusyPolicy.REPLACE);
+  expect((await submit("b", 500, 60_000, RAWS - 2)).case).toBe("accepted");
+  const replaced = await submit("b", 500, 60_000, RAWS - 1, BusyPolicy.REPLACE);
   expect(replaced.case).toBe("accepted");
 });
 

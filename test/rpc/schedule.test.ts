@@ -17,9 +17,10 @@ import { limits } from "../../server/limits.js";
 import { fakeSignature, startFakeProver } from "../../server/prover/fake.js";
 import type { LaneProver } from "../../server/lane/lane-messages.js";
 import type { Service } from "../../server/service.js";
+import { SkippingClock } from "../../tools/harness/skipping-clock.js";
 import { GatedProver } from "./gated-prover.js";
 import type { StartProver } from "../helpers/start-service.js";
-import { startTestService } from "../helpers/start-service.js";
+import { listenTestService } from "../helpers/start-service.js";
 import {
   dataOf,
   groupsOfSlot,
@@ -32,6 +33,7 @@ import {
 /** Of the test vectors' slots the one with three groups. */
 const SLOT = 101;
 
+let clock: SkippingClock;
 let service: Service;
 let client: Client<typeof AggregatorService>;
 let prover: GatedProver;
@@ -42,7 +44,9 @@ async function start(standby: "0" | "1"): Promise<void> {
 }
 
 async function serve(startProver: StartProver, standby: "0" | "1"): Promise<void> {
-  service = await startTestService(startProver, { standby });
+  clock = new SkippingClock();
+  service = await listenTestService(startProver, { standby }, { clock });
+  await service.ready();
   client = createClient(
     AggregatorService,
     createGrpcTransport({ baseUrl: `http://${service.addresses[0]}` }),
@@ -277,7 +281,7 @@ test("a first group that has waited is not tried where it would miss", async () 
   await submit("a", { raws: 3 });
   await prover.untilProofs(1);
   const late = await submit("b", { raws: 64, fenceMs: 3000, mayBeCut: false });
-  await delay(1200);
+  clock.skip(1200);
   prover.endProofs();
   expect((await outcome("b", late)).reason).toBe(OutcomeReason.PREDICTED_MISS);
   expect(prover.proofs).toBe(1);
@@ -347,9 +351,9 @@ describe("a running backlog proof", () => {
     await vi.waitFor(hasStandby, 5000);
     const last = await submit("a", backlog);
     await prover.untilProofs(++proofs);
-    // Refused, or accepted and never started, by what was learned: nothing is killed for it.
-    await submit("b", { deadlineMs: 750 }).catch(() => undefined);
-    await delay(800);
+    // Skipped, or accepted and never started, by what was learned: nothing is killed for it.
+    const urgent = await submit("b", { deadlineMs: 750 }).catch(() => undefined);
+    if (urgent !== undefined) await outcome("b", urgent);
     prover.endProofs();
     expect((await outcome("a", last)).status).toBe(OutcomeStatus.PROVED);
   });

@@ -62,7 +62,7 @@ test("submit says that the session is lost when the service has restarted", asyn
 });
 
 test("submit gives up shortly after the fence when the service does not come back", async () => {
-  const { ended } = await submit(100);
+  const { ended } = await submit(1500);
   proxy.cut();
   expect(await ended).toMatchObject({
     exitCode: 1,
