@@ -2,17 +2,15 @@
  * `lean-aggregator health`: one gRPC health check, for container platforms without gRPC probes.
  * Every caller may make that check, whatever the policy, so the command sends no token.
  */
-import { create } from "@bufbuild/protobuf";
 import type { Client } from "@grpc/grpc-js";
 import { Metadata } from "@grpc/grpc-js";
 import type { Command } from "commander";
+import { encodeRequest, pathOf, responseDecoder } from "../client/rpc/method-codec.js";
 import { callUnary } from "../client/rpc/unary-call.js";
 import {
   Health,
-  HealthCheckRequestSchema,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../proto/gen/grpc/health/v1/health_pb.js";
-import { grpcMethodDefinition } from "../proto/grpc-js.js";
 import { callError } from "./io/call-error.js";
 import type { CommandModules, Terminal } from "./io/command.js";
 import { addCommand, ending, exitCodes } from "./io/command.js";
@@ -67,11 +65,12 @@ export async function healthCommand(
 
 /** Resolves with a status of grpc.health.v1, such as `SERVING` or `NOT_SERVING`. */
 function check(client: Client): Promise<string> {
-  const method = grpcMethodDefinition(Health.method.check);
+  const method = Health.method.check;
+  const decode = responseDecoder(method);
   const call = {
-    path: method.path,
-    request: method.requestSerialize(create(HealthCheckRequestSchema)),
-    decode: (response: Buffer) => ServingStatus[method.responseDeserialize(response).status],
+    path: pathOf(method),
+    request: encodeRequest(method, {}),
+    decode: (response: Buffer) => ServingStatus[decode(response).status],
     metadata: new Metadata(),
   };
   return callUnary(client, call, { timeoutMs: CALL_TIMEOUT_MS });

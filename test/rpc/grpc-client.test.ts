@@ -11,7 +11,7 @@ import {
   GetSessionResponseSchema,
   StreamResultsRequestSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { grpcMethodDefinition } from "../../proto/grpc-js.js";
+import { grpcMethodDefinition } from "../../tools/harness/grpc-js.js";
 import { invalid } from "../../server/errors.js";
 import type { CallContext } from "../../server/rpc/call-context.js";
 import type { BareServer } from "../../tools/harness/bare-server.js";

@@ -12,7 +12,7 @@ import {
   HealthCheckResponse_ServingStatus as Status,
 } from "../../proto/gen/grpc/health/v1/health_pb.js";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { grpcMethodDefinition } from "../../proto/grpc-js.js";
+import { grpcMethodDefinition } from "../../tools/harness/grpc-js.js";
 import type { BareServer } from "../../tools/harness/bare-server.js";
 import { startBareServer } from "../../tools/harness/bare-server.js";
 

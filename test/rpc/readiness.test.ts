@@ -9,7 +9,7 @@ import {
   HealthCheckRequestSchema,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../proto/gen/grpc/health/v1/health_pb.js";
-import { grpcServiceDefinition } from "../../proto/grpc-js.js";
+import { grpcServiceDefinition } from "../../tools/harness/grpc-js.js";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Service } from "../../server/service.js";
 import { fakeTerminal } from "../helpers/command-line.js";
