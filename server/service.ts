@@ -122,14 +122,14 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const memory = memoryBudget(metrics);
   const access = new Access(policy?.policy, { clock, log, metrics });
   const watch = policy && new PolicyWatch(policy, { clock, log, metrics, access });
-  const aggregator = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
+  const admission = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
   const handlers = new Handlers(
     { instance, version, deadlineMs: config.deadlineMs, fenceMs: config.fenceMs },
-    { aggregator, dispatcher, clock, access, verifier: () => lanes.verifier() },
+    { admission, dispatcher, clock, access, verifier: () => lanes.verifier() },
   );
-  const operatorCalls = new AdminHandlers({ aggregator, dispatcher, clock, log });
+  const operatorCalls = new AdminHandlers({ admission, dispatcher, clock, log });
   const notReady = () =>
-    aggregator.draining ? "draining" : dispatcher.isUp ? undefined : dispatcher.whyDown();
+    admission.draining ? "draining" : dispatcher.isUp ? undefined : dispatcher.whyDown();
   const transport = createTransportMetrics(metrics.registry);
   const tls = await openTls(config, { clock, log, transport });
   const shared = { clock, log, metrics, memory, access, transport, tls };
@@ -137,10 +137,10 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const addresses = await listeners.listen();
   logAddresses(log, addresses);
   const expire = setInterval(() => {
-    aggregator.expire();
+    admission.expire();
     listeners.updateHealth();
   }, EXPIRE_EVERY_MS);
-  dispatcher.start(aggregator.queue);
+  dispatcher.start(admission.queue);
   lanes.open((deviceId, message) => dispatcher.hear(deviceId, message));
   void dispatcher.ready().then(() => listeners.updateHealth());
 
@@ -151,7 +151,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   // In this order: nothing new is accepted, sessions end, streams deliver and end, provers end.
   const close = async () => {
     log.info({}, "draining");
-    const drained = aggregator.drain(config.drainMs);
+    const drained = admission.drain(config.drainMs);
     listeners.updateHealth();
     await drained;
     clearInterval(expire);

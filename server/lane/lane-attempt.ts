@@ -62,7 +62,7 @@ export class LaneAttempt {
 
   private choosePart(raws: Raws, children: readonly ChildWork[]) {
     const { clock, costs } = this.modules;
-    const { deadlineAtMs, fenceAtMs, isFirstOfSession, isRetry, isTry, mayBeCut, rotation } =
+    const { deadlineAtMs, fenceAtMs, isFirstOfSession, isRetry, isExploration, mayShed, rotation } =
       this.assignment;
     const nowMs = clock.nowMs();
     const isOverdue = nowMs >= deadlineAtMs && !isFirstOfSession && !isRetry;
@@ -70,9 +70,9 @@ export class LaneAttempt {
       raws: raws.validators,
       children: children.map(({ validators }) => validators),
       rotation,
-      mayBeCut,
+      mayShed,
       fits: (shape) => nowMs + pessimisticMs(costs.model, shape) < fenceAtMs,
-      mayStart: (shape) => isTry || nowMs + predictMs(costs.model, shape) < fenceAtMs,
+      mayStart: (shape) => isExploration || nowMs + predictMs(costs.model, shape) < fenceAtMs,
     });
     if (part !== undefined && !isProof(part)) return part;
     if (isOverdue || nowMs >= fenceAtMs) return "deadline";

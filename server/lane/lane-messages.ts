@@ -31,9 +31,9 @@ export interface Assignment {
    * True when the smallest part is proved even if predicted to miss the fence, so that wrongly
    * learned costs exclude no shape for ever: see `exploration.ts`.
    */
-  readonly isTry: boolean;
+  readonly isExploration: boolean;
   /** True when inputs may be left out for lack of time; the result names them as `shed`. */
-  readonly mayBeCut: boolean;
+  readonly mayShed: boolean;
   /** 0 to 1: at which input the kept ones begin when others are shed; see `rotationOf`. */
   readonly rotation: number;
   /** True after an attempt whose prover died by itself: the proof may start until the fence. */

@@ -33,7 +33,7 @@ export interface CallContext {
 }
 
 export interface HandlersModules {
-  aggregator: Admission;
+  admission: Admission;
   dispatcher: Dispatcher;
   /** The prover that verifies proofs for `VerifyAggregate`; undefined when there is none. */
   verifier(): ReadyVerifier | undefined;

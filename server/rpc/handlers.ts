@@ -73,13 +73,13 @@ export class Handlers {
   ): AsyncGenerator<StreamResultsResponse> {
     const nodeId = nodeIdOf(request.node);
     const ask = { call: "StreamResults", nodeId };
-    const { access, aggregator } = this.modules;
+    const { access, admission } = this.modules;
     const grant = access.openStream(context.credential, ask);
     try {
-      const record = aggregator.node(nodeId);
+      const record = admission.node(nodeId);
       const reader = { ...context, revoked: grant.signal };
       const isInFlight = (sessionId: string) =>
-        aggregator.session(nodeId, sessionId).state === SessionState.IN_FLIGHT;
+        admission.session(nodeId, sessionId).state === SessionState.IN_FLIGHT;
       yield* resultsOf(record, request, reader, { ...this.options, isInFlight });
       grant.signal.throwIfAborted();
     } finally {
@@ -106,8 +106,8 @@ export class Handlers {
 
   cancelSession(request: CancelSessionRequest, context: CallContext) {
     const nodeId = this.nodeOf(request, "CancelSession", context);
-    const { aggregator } = this.modules;
-    const session = aggregator.cancel(nodeId, request.sessionId, request.groupIndices);
+    const { admission } = this.modules;
+    const session = admission.cancel(nodeId, request.sessionId, request.groupIndices);
     context.holdAnswer(answerBytes(session));
     return create(CancelSessionResponseSchema, { session });
   }
@@ -151,16 +151,16 @@ export class Handlers {
     { sessionId, waitMs }: GetSessionRequest,
     { receivedAtMs, signal, draining, revoked }: Reader & Pick<CallContext, "receivedAtMs">,
   ): Promise<Session> {
-    const { aggregator, clock } = this.modules;
+    const { admission, clock } = this.modules;
     const timeout = new AbortController();
     const cancel = clock.at(receivedAtMs + waitMs, () => timeout.abort());
     const waiting = createLinkedAbortController(signal, draining, revoked, timeout.signal);
     try {
       for (;;) {
-        const session = aggregator.session(nodeId, sessionId);
+        const session = admission.session(nodeId, sessionId);
         const mayWait = waitMs > 0 && !waiting.signal.aborted;
         if (session.state !== SessionState.IN_FLIGHT || !mayWait) return session;
-        await aggregator.node(nodeId).log.changed(waiting.signal);
+        await admission.node(nodeId).log.changed(waiting.signal);
         revoked.throwIfAborted();
       }
     } finally {

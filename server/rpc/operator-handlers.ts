@@ -37,7 +37,7 @@ const CONFIRM_MS_MAX = 5000;
 type OperatorsCall = Pick<CallContext, "principal" | "signal" | "draining">;
 
 export interface AdminHandlersModules {
-  aggregator: Admission;
+  admission: Admission;
   dispatcher: Dispatcher;
   clock: Clock;
   log: Logger;
@@ -58,9 +58,9 @@ export class AdminHandlers {
   constructor(private readonly modules: AdminHandlersModules) {}
 
   listSessions() {
-    const { aggregator, clock } = this.modules;
-    const sessions = aggregator.listSessions().map((session) => {
-      const { outcomes } = aggregator.session(session.submission.nodeId, session.id);
+    const { admission, clock } = this.modules;
+    const sessions = admission.listSessions().map((session) => {
+      const { outcomes } = admission.session(session.submission.nodeId, session.id);
       return sessionView(session, outcomes, clock.nowMs());
     });
     return create(ListSessionsResponseSchema, { sessions });
@@ -108,17 +108,17 @@ export class AdminHandlers {
   }
 
   endSession({ sessionId }: EndSessionRequest, { principal }: OperatorsCall) {
-    const { aggregator, log } = this.modules;
+    const { admission, log } = this.modules;
     if (sessionId === "") throw invalid("session_id", "is empty");
-    const session = aggregator.listSessions().find(({ id }) => id === sessionId);
+    const session = admission.listSessions().find(({ id }) => id === sessionId);
     if (session === undefined) {
-      if (aggregator.retains(sessionId)) return create(EndSessionResponseSchema);
+      if (admission.retains(sessionId)) return create(EndSessionResponseSchema);
       throw new Refusal("not_found", "session_id", `no session ${JSON.stringify(sessionId)}`);
     }
     const { groups } = session.state;
     const queuedGroupsEnded = groups.filter(({ kind }) => kind === "queued").length;
     const runningGroupsEnded = groups.filter(({ kind }) => kind === "running").length;
-    aggregator.endSession(sessionId);
+    admission.endSession(sessionId);
     const line = {
       principal,
       session: sessionId,
@@ -140,8 +140,8 @@ export class AdminHandlers {
   }
 
   private view({ deviceId }: OperatedDevice, report: LaneReport) {
-    const { aggregator, clock } = this.modules;
-    return deviceView(deviceId, report, aggregator.listSessions(), clock.nowMs());
+    const { admission, clock } = this.modules;
+    return deviceView(deviceId, report, admission.listSessions(), clock.nowMs());
   }
 
   /** Sends a command; resolves with the report that confirms it, else rejects with a `Refusal`. */

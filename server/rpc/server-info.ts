@@ -29,7 +29,7 @@ export const deviceStateOnWire = {
 } as const;
 
 export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
-  const { dispatcher, aggregator, clock } = modules;
+  const { dispatcher, admission, clock } = modules;
   const has = dispatcher.describe();
   return create(GetServerInfoResponseSchema, {
     serverVersion: options.version,
@@ -70,7 +70,7 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
     serverTimeUnixMs: BigInt(clock.unixMs()),
     defaultDeadlineMs: options.deadlineMs,
     defaultFenceMs: options.fenceMs,
-    draining: aggregator.draining,
+    draining: admission.draining,
     fake: has?.fake ?? false,
   });
 }

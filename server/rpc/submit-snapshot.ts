@@ -38,7 +38,7 @@ export function submitSnapshot(
   request: SubmitSnapshotRequest,
   call: CallContext,
   options: HandlersOptions,
-  { access, aggregator }: HandlersModules,
+  { access, admission }: HandlersModules,
 ): SubmitSnapshotResponse {
   const nodeId = nodeIdOf(request.node);
   const priority = priorityOf(request);
@@ -58,7 +58,7 @@ export function submitSnapshot(
     principal,
     priority,
     shouldReplace: request.busyPolicy === BusyPolicy.REPLACE,
-    mayBeCut: request.partialPolicy !== PartialPolicy.FORBID,
+    mayShed: request.partialPolicy !== PartialPolicy.FORBID,
     receivedAtMs: call.receivedAtMs,
     deadlineAtMs: call.receivedAtMs + budgets.deadlineMs,
     fenceAtMs: call.receivedAtMs + budgets.fenceMs,
@@ -66,7 +66,7 @@ export function submitSnapshot(
     accepted: budgets,
   };
   const decode = (prover: ProverDescription) => decodeGroups(request, prover);
-  return submitResponse(aggregator.submit(envelope, decode));
+  return submitResponse(admission.submit(envelope, decode));
 }
 
 /**

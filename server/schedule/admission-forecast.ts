@@ -104,8 +104,8 @@ export class AdmissionForecast {
   }
 
   /** Predicted ms for the cheapest part of the snapshot; `deviations` as in `quantileMs`. */
-  private smallestMs({ groups, mayBeCut }: Submission, deviations: number): number {
-    const shapes = groups.map(({ work }) => smallestPart(shapeOf(work), mayBeCut));
+  private smallestMs({ groups, mayShed }: Submission, deviations: number): number {
+    const shapes = groups.map(({ work }) => smallestPart(shapeOf(work), mayShed));
     const costs = shapes.map((shape) => this.modules.dispatcher.quantileMs(shape, deviations));
     return Math.min(...costs);
   }

@@ -47,9 +47,9 @@ export function assignmentOf(first: Waiter, waiters: readonly Waiter[]): Assignm
     deadlineAtMs: latest((each) => each.deadlineAtMs),
     fenceAtMs: latest((each) => each.fenceAtMs),
     isFirstOfSession: waiters.some(isFirst),
-    isTry: false,
+    isExploration: false,
     isRetry: waiters.some(isRetry),
-    mayBeCut: waiters.every(({ session }) => session.submission.mayBeCut),
+    mayShed: waiters.every(({ session }) => session.submission.mayShed),
     rotation: rotationOf(first.session.submission.slot),
   };
 }
@@ -65,7 +65,7 @@ export function isBacklog({ waiters }: Attempt): boolean {
 }
 
 /**
- * Whether the result might differ had the lane known this waiter's deadline, fence and `mayBeCut`:
+ * Whether the result might differ had the lane known this waiter's deadline, fence and `mayShed`:
  * then its group is queued again. The lane knows only the limits of the waiters at the start, and a
  * group that joined later may have a later deadline or fence.
  */
@@ -75,16 +75,16 @@ export function isDecidedByOthers(
   result: ProofResult,
   nowMs: number,
 ): boolean {
-  const { deadlineAtMs, fenceAtMs, mayBeCut } = session.submission;
+  const { deadlineAtMs, fenceAtMs, mayShed } = session.submission;
   if (result.kind === "not_started") {
     const hasMoreTime = deadlineAtMs > assignment.deadlineAtMs || fenceAtMs > assignment.fenceAtMs;
-    const isCutRefused = mayBeCut && !assignment.mayBeCut && result.reason === "predicted_miss";
+    const isCutRefused = mayShed && !assignment.mayShed && result.reason === "predicted_miss";
     return hasMoreTime || isCutRefused;
   }
   if (result.kind !== "proved" || !result.leftOut.some(isShed)) return false;
   // The whole group may fit if its fence is more than one proof later than the one the lane knew.
   const hasRoom = fenceAtMs - assignment.fenceAtMs > result.proveMs && nowMs < deadlineAtMs;
-  return !mayBeCut || hasRoom;
+  return !mayShed || hasRoom;
 }
 
 function isShed({ reason }: LeftOut): boolean {

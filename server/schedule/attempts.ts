@@ -42,12 +42,12 @@ export class Attempts {
     const { clock, dispatcher } = this.modules;
     const leader = groupOf(first);
     const assignment = assignmentOf(first, waiters);
-    const smallest = smallestPart(shapeOf(leader.work), assignment.mayBeCut);
+    const smallest = smallestPart(shapeOf(leader.work), assignment.mayShed);
     const nowMs = clock.nowMs();
     const cameToIdle = waiters.some((waiter) => isFirst(waiter) && waiter.session.cameToIdle);
     const isUnlikely = nowMs + dispatcher.predictMs(smallest) >= assignment.fenceAtMs;
-    const isTry = cameToIdle && isUnlikely && this.exploration.mayTry(smallest, nowMs);
-    return { leader, waiters, assignment: { ...assignment, isTry }, isBacklogTurn };
+    const isExploration = cameToIdle && isUnlikely && this.exploration.mayTry(smallest, nowMs);
+    return { leader, waiters, assignment: { ...assignment, isExploration }, isBacklogTurn };
   }
 
   start(attemptId: number, plan: Plan): void {
@@ -55,8 +55,8 @@ export class Attempts {
     const nowMs = clock.nowMs();
     const whole = shapeOf(plan.leader.work);
     const attempt: Attempt = { ...plan, waiters: [], startedAtMs: nowMs, charges: [] };
-    if (plan.assignment.isTry) {
-      this.exploration.tried(smallestPart(whole, plan.assignment.mayBeCut), nowMs);
+    if (plan.assignment.isExploration) {
+      this.exploration.tried(smallestPart(whole, plan.assignment.mayShed), nowMs);
     }
     this.running.set(attemptId, attempt);
     const shareMs = dispatcher.predictMs(whole) / plan.waiters.length;
@@ -69,9 +69,9 @@ export class Attempts {
    */
   joinRunning(waiter: Waiter): void {
     const { digest } = groupOf(waiter);
-    const { mayBeCut } = waiter.session.submission;
+    const { mayShed } = waiter.session.submission;
     const same = [...this.running].filter(([, { leader }]) => leader.digest === digest);
-    const agrees = same.find(([, { assignment }]) => assignment.mayBeCut === mayBeCut);
+    const agrees = same.find(([, { assignment }]) => assignment.mayShed === mayShed);
     const [attemptId, attempt] = agrees ?? same[0] ?? [];
     if (attemptId !== undefined && attempt !== undefined) this.join(attemptId, attempt, waiter, 0);
   }
@@ -86,7 +86,7 @@ export class Attempts {
     const { sessions, clock } = this.modules;
     const { leader, assignment } = attempt;
     if (result.kind === "proved") {
-      const smallest = smallestPart(shapeOf(leader.work), assignment.mayBeCut);
+      const smallest = smallestPart(shapeOf(leader.work), assignment.mayShed);
       this.exploration.proved(smallest, clock.nowMs());
     }
     const isDeath = result.kind === "failed" && result.deaths > 0;

@@ -202,6 +202,15 @@ export class Dispatcher {
 /** The attempt as plain data, without its callbacks, so that it can be sent to another machine. */
 function assignmentOf(next: NextAttempt): Assignment {
   const { work, deadlineAtMs, fenceAtMs, rotation } = next;
-  const { isFirstOfSession, isTry, isRetry, mayBeCut } = next;
-  return { work, deadlineAtMs, fenceAtMs, isFirstOfSession, isTry, mayBeCut, rotation, isRetry };
+  const { isFirstOfSession, isExploration, isRetry, mayShed } = next;
+  return {
+    work,
+    deadlineAtMs,
+    fenceAtMs,
+    isFirstOfSession,
+    isExploration,
+    mayShed,
+    rotation,
+    isRetry,
+  };
 }

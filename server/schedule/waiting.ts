@@ -61,7 +61,7 @@ export class Waiting {
 
   /**
    * Every queued group with the same work as `first`. If the whole of it is predicted to miss the
-   * fence, only those whose `mayBeCut` is the same as that of `first`.
+   * fence, only those whose `mayShed` is the same as that of `first`.
    */
   sharing(first: Waiter): Waiter[] {
     const { digest } = groupOf(first);
@@ -71,9 +71,9 @@ export class Waiting {
         return kind === "queued" && groupOf(waiter).digest === digest ? [waiter] : [];
       }),
     );
-    const { fenceAtMs, mayBeCut } = first.session.submission;
+    const { fenceAtMs, mayShed } = first.session.submission;
     if (this.modules.clock.nowMs() + this.pessimisticMs(first) < fenceAtMs) return all;
-    return all.filter(({ session }) => session.submission.mayBeCut === mayBeCut);
+    return all.filter(({ session }) => session.submission.mayShed === mayShed);
   }
 
   /** The latest start with which the group is in time if its proof takes the 98th percentile. */

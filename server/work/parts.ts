@@ -21,7 +21,7 @@ export interface PartRequest {
   /** Where in its list the first kept input stands, from 0 to below 1; see `rotationOf`. */
   rotation: number;
   /** Whether inputs may be shed. */
-  mayBeCut: boolean;
+  mayShed: boolean;
   /** Whether a proof of this shape almost certainly ends before the fence. */
   fits(shape: Shape): boolean;
   /** Whether the smallest possible part, of this shape, may start although it does not fit. */
@@ -51,12 +51,12 @@ export function isProof({ raws, children }: Part): boolean {
  * `mayStart`; undefined when no part may start. A group with nothing to prove is returned whole.
  */
 export function choosePart(request: PartRequest): Part | undefined {
-  const { raws, children, rotation, mayBeCut } = request;
+  const { raws, children, rotation, mayShed } = request;
   const fits = (part: Part) => request.fits(shapeOfPart(part));
   const least = (part: Part) => (request.mayStart(shapeOfPart(part)) ? part : undefined);
   const whole = withChildren(request, children.length);
   if (!isProof(whole) || fits(whole)) return whole;
-  if (!mayBeCut) return least(whole);
+  if (!mayShed) return least(whole);
 
   for (let kept = children.length - 1; kept >= 0; kept--) {
     const part = withChildren(request, kept);

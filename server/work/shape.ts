@@ -16,8 +16,8 @@ export function shapeOf({ raws, children }: Pick<GroupWork, "raws" | "children">
   return { raws: raws.validators.length, children: children.length };
 }
 
-/** The shape of the smallest part of a group that may be proved: the whole if not `mayBeCut`. */
-export function smallestPart(whole: Shape, mayBeCut: boolean): Shape {
-  if (!mayBeCut || whole.raws + whole.children < 2) return whole;
+/** The shape of the smallest part of a group that may be proved: the whole if not `mayShed`. */
+export function smallestPart(whole: Shape, mayShed: boolean): Shape {
+  if (!mayShed || whole.raws + whole.children < 2) return whole;
   return whole.raws > 0 ? smallestShape : { raws: 0, children: 2 };
 }

@@ -23,7 +23,7 @@ export interface Submission extends RequestIdentity {
   /** Whether an earlier session in flight is superseded, instead of this snapshot being skipped. */
   shouldReplace: boolean;
   /** Whether a part of a group may be proved when the whole does not fit. */
-  mayBeCut: boolean;
+  mayShed: boolean;
   receivedAtMs: number;
   deadlineAtMs: number;
   fenceAtMs: number;

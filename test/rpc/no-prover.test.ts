@@ -57,14 +57,14 @@ test("a service that drains says draining, not no_prover", async () => {
   closers.push(() => dispatcher.close());
   const memory = new MemoryBudget(limits.heldBytesMax);
   const instance = "00000000000000aa";
-  const aggregator = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
+  const admission = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
   const access = new Access(undefined, { clock, log, metrics });
   const handlers = new Handlers(
     { instance, version: "test", deadlineMs: 750, fenceMs: 6400 },
-    { aggregator, dispatcher, clock, access, verifier: () => undefined },
+    { admission, dispatcher, clock, access, verifier: () => undefined },
   );
-  dispatcher.start(aggregator.queue);
-  await aggregator.drain(0);
+  dispatcher.start(admission.queue);
+  await admission.drain(0);
   const never = new AbortController().signal;
   const { result } = handlers.submitSnapshot(create(SubmitSnapshotRequestSchema, request), {
     receivedAtMs: clock.nowMs(),

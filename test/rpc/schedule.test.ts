@@ -65,12 +65,12 @@ interface Asked {
   fenceMs?: number;
   /** Added to the index of every validator. */
   shift?: number;
-  mayBeCut?: boolean;
+  mayShed?: boolean;
 }
 
 /** The session of a node that submits groups with so many raw signatures. */
 async function submit(nodeId: string, asked: Asked = {}): Promise<string> {
-  const { raws = 2, groups = 1, shift = 0, mayBeCut = true } = asked;
+  const { raws = 2, groups = 1, shift = 0, mayShed = true } = asked;
   const group = (vector: number) => ({
     data: dataOf(vector),
     rawSignatures: Array.from({ length: raws }, (_, v) => ({
@@ -89,7 +89,7 @@ async function submit(nodeId: string, asked: Asked = {}): Promise<string> {
     priority: asked.priority ?? Priority.AGGREGATION,
     deadlineMs: asked.deadlineMs ?? 30_000,
     fenceMs: asked.fenceMs ?? 60_000,
-    partialPolicy: mayBeCut ? PartialPolicy.ALLOW : PartialPolicy.FORBID,
+    partialPolicy: mayShed ? PartialPolicy.ALLOW : PartialPolicy.FORBID,
   });
   if (result.case !== "accepted") throw new Error(`${nodeId} was skipped: ${result.value?.detail}`);
   return result.value.sessionId;
@@ -183,7 +183,7 @@ describe("identical work", () => {
   test("is shared by one that forbids parts, as long as nothing is shed", async () => {
     const one = await submit("a");
     await prover.untilProofs(1);
-    const two = await submit("b", { mayBeCut: false });
+    const two = await submit("b", { mayShed: false });
     prover.endProofs();
     expect((await outcome("a", one)).status).toBe(OutcomeStatus.PROVED);
     expect((await outcome("b", two)).status).toBe(OutcomeStatus.PROVED);
@@ -193,7 +193,7 @@ describe("identical work", () => {
   test("is proved once more for the one that forbids parts, when some of it was shed", async () => {
     const part = await submit("a", { raws: 64, fenceMs: 3000 });
     await prover.untilProofs(1);
-    const whole = await submit("b", { raws: 64, mayBeCut: false });
+    const whole = await submit("b", { raws: 64, mayShed: false });
     prover.endProofs();
     expect(validators(await outcome("a", part)).length).toBeLessThan(64);
     await prover.untilProofs(2);
@@ -247,14 +247,14 @@ describe("a group that would miss its fence", () => {
 
   test("is started whole on an idle device where its request forbids parts", async () => {
     await start("0");
-    const whole = await proved("a", { ...tooShort, mayBeCut: false });
+    const whole = await proved("a", { ...tooShort, mayShed: false });
     expect(validators(whole)).toHaveLength(64);
   });
 
   test("but a whole that is predicted to miss is tried once in a while only", async () => {
     const sleep = (ms: number) => delay(ms, undefined);
     await serve(() => startFakeProver({ proveMs: ({ raws }) => raws * 60, sleep }), "0");
-    const hopeless = { raws: 63, fenceMs: 1500, mayBeCut: false };
+    const hopeless = { raws: 63, fenceMs: 1500, mayShed: false };
     const tried = await outcome("a", await submit("a", hopeless));
     expect(tried.reason).toBe(OutcomeReason.FENCE);
     const again = await outcome("b", await submit("b", { ...hopeless, raws: 61 }));
@@ -267,7 +267,7 @@ describe("a group that would miss its fence", () => {
   test("and ends predicted_miss where it is not the first of its session", async () => {
     const sleep = (ms: number) => delay(ms, undefined);
     await serve(() => startFakeProver({ proveMs: ({ raws }) => raws * 30, sleep }), "0");
-    const session = await submit("a", { raws: 64, groups: 2, fenceMs: 3000, mayBeCut: false });
+    const session = await submit("a", { raws: 64, groups: 2, fenceMs: 3000, mayShed: false });
     const [, second] = await outcomes("a", session);
     expect(second).toMatchObject({
       status: OutcomeStatus.NOT_STARTED,
@@ -280,7 +280,7 @@ test("a first group that has waited is not tried where it would miss", async () 
   await start("0");
   await submit("a", { raws: 3 });
   await prover.untilProofs(1);
-  const late = await submit("b", { raws: 64, fenceMs: 3000, mayBeCut: false });
+  const late = await submit("b", { raws: 64, fenceMs: 3000, mayShed: false });
   clock.skip(1200);
   prover.endProofs();
   expect((await outcome("b", late)).reason).toBe(OutcomeReason.PREDICTED_MISS);

@@ -53,7 +53,7 @@ function snapshot(atMs: number, groups: GroupSpec[], rest: Partial<SnapshotSpec>
     node: `node-${atMs}`,
     slot: 1,
     priority: 2,
-    mayBeCut: false,
+    mayShed: false,
     ...budget,
     groups,
     ...rest,
@@ -176,7 +176,7 @@ test("shares are of what could have been proved in time, in part at least", () =
   const tooLong = group("long", 0, 2);
   const large = group("large", 96);
   const snapshots = [snapshot(0, [group("a", 4)]), snapshot(1, [tooLong])];
-  snapshots.push(snapshot(2, [large], { mayBeCut: true }), snapshot(3, [large]));
+  snapshots.push(snapshot(2, [large], { mayShed: true }), snapshot(3, [large]));
   const proved: AskResult = {
     ending: "proved",
     startedAtMs: 500,
@@ -261,7 +261,7 @@ test("a refused snapshot would have made it when a lane came free before its dea
 test("a group refused at its start would have made it when its least part ended before the fence", () => {
   const large = group("large", 96);
   const [whole] = asksOf(scenario([snapshot(0, [large])]));
-  const [parts] = asksOf(scenario([snapshot(0, [large], { mayBeCut: true })]));
+  const [parts] = asksOf(scenario([snapshot(0, [large], { mayShed: true })]));
   if (whole === undefined || parts === undefined) throw new Error("one snapshot has one group");
   expect(groupWouldHaveMadeIt(whole, moment({}))).toBe(false);
   expect(groupWouldHaveMadeIt(parts, moment({}))).toBe(true);

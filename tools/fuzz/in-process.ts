@@ -23,7 +23,7 @@ export class InProcess {
   readonly handlers: Handlers;
   readonly admin: AdminHandlers;
   readonly clock = new SkippingClock();
-  private readonly aggregator: Admission;
+  private readonly admission: Admission;
   private readonly lanes: LocalLanes;
   private readonly dispatcher: Dispatcher;
 
@@ -40,23 +40,23 @@ export class InProcess {
     );
     this.dispatcher = new Dispatcher(this.lanes.links, { clock, metrics });
     const { dispatcher } = this;
-    this.aggregator = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
+    this.admission = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
     const options = { instance, version: "fuzz", deadlineMs: 750, fenceMs: 6400 };
     const access = new Access(undefined, { clock, log, metrics });
-    const { aggregator } = this;
+    const { admission } = this;
     this.handlers = new Handlers(options, {
       access,
-      aggregator,
+      admission,
       dispatcher,
       clock,
       verifier: () => this.lanes.verifier(),
     });
-    this.admin = new AdminHandlers({ aggregator, dispatcher, clock, log });
+    this.admin = new AdminHandlers({ admission, dispatcher, clock, log });
   }
 
   static async start(): Promise<InProcess> {
     const made = new InProcess();
-    made.dispatcher.start(made.aggregator.queue);
+    made.dispatcher.start(made.admission.queue);
     made.lanes.open((deviceId, message) => made.dispatcher.hear(deviceId, message));
     await made.dispatcher.ready();
     return made;
@@ -81,7 +81,7 @@ export class InProcess {
   /** Past every fence and retention: nothing may be held from here on. */
   forgetAll(): void {
     this.clock.skip(limits.fenceMsMax + limits.retentionMs + 1);
-    this.aggregator.expire();
+    this.admission.expire();
   }
 
   close(): Promise<void> {

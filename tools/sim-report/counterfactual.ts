@@ -65,7 +65,7 @@ export function snapshotWouldHaveMadeIt(snapshot: SnapshotSpec, moment: Moment):
   return asks.some(
     ({ group }) =>
       startAtMs < deadlineAtMs &&
-      startAtMs + moment.truth.smallestMs(lane, group, snapshot.mayBeCut) < fenceAtMs,
+      startAtMs + moment.truth.smallestMs(lane, group, snapshot.mayShed) < fenceAtMs,
   );
 }
 
@@ -79,8 +79,7 @@ export function groupWouldHaveMadeIt(
 ): boolean {
   return lanes.some(
     ({ isProving }, lane) =>
-      !isProving &&
-      nowMs + truth.smallestMs(lane, group, snapshot.mayBeCut, "verified") < fenceAtMs,
+      !isProving && nowMs + truth.smallestMs(lane, group, snapshot.mayShed, "verified") < fenceAtMs,
   );
 }
 
@@ -127,7 +126,7 @@ class Replay {
     const { snapshot, group, deadlineAtMs, fenceAtMs } = ask;
     const { truth } = this.moment;
     const { lane, startAtMs } = this.earliest();
-    const smallestAtMs = startAtMs + truth.smallestMs(lane, group, snapshot.mayBeCut);
+    const smallestAtMs = startAtMs + truth.smallestMs(lane, group, snapshot.mayShed);
     const content = contentOfGroup(group);
     if (startAtMs >= deadlineAtMs || smallestAtMs >= fenceAtMs) {
       this.take((other) => other === ask, snapshot.node, 0);

@@ -78,7 +78,7 @@ const isJudged = ({ judgedFromMs }: Scenario, { snapshot }: Ask) => snapshot.atM
 /** On an idle lane at once. */
 function isFeasible({ truth, lanes }: Scenario, { group, snapshot }: Ask): boolean {
   return Array.from({ length: lanes }).some(
-    (_, lane) => truth.smallestMs(lane, group, snapshot.mayBeCut) < snapshot.fenceMs,
+    (_, lane) => truth.smallestMs(lane, group, snapshot.mayShed) < snapshot.fenceMs,
   );
 }
 

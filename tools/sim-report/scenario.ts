@@ -13,7 +13,7 @@ export interface SnapshotSpec {
   /** Milliseconds from receipt after which no proof starts (deadline) or is useful (fence). */
   deadlineMs: number;
   fenceMs: number;
-  mayBeCut: boolean;
+  mayShed: boolean;
   groups: readonly GroupSpec[];
 }
 

@@ -41,7 +41,7 @@ export class ServiceRun {
   private readonly clock = new VirtualClock();
   private readonly lanes: LocalLanes;
   private readonly dispatcher: Dispatcher;
-  private readonly aggregator: Admission;
+  private readonly admission: Admission;
   private readonly byRoot = new Map<string, Known>();
   /** Of each accepted session, in its order of groups. */
   private readonly sessions = new Map<string, readonly Ask[]>();
@@ -73,7 +73,7 @@ export class ServiceRun {
     this.dispatcher = new Dispatcher(this.lanes.links, { clock, metrics });
     const memory = new MemoryBudget(limits.heldBytesMax);
     const modules = { clock, log, metrics, dispatcher: this.dispatcher, memory };
-    this.aggregator = new Admission({ instance: "00000000000000aa" }, modules);
+    this.admission = new Admission({ instance: "00000000000000aa" }, modules);
     this.asks = asksOf(scenario);
     this.nodes = new Set(scenario.snapshots.map(({ node }) => node));
     const timing = { root: calibrationRoot, slot: 0, raws: [0], children: [] };
@@ -87,10 +87,10 @@ export class ServiceRun {
   }
 
   async result(): Promise<Run> {
-    const { queue } = this.aggregator;
+    const { queue } = this.admission;
     this.dispatcher.start({ next: () => this.nextAttempt(), offered: () => queue.offered() });
     this.lanes.open((deviceId, message) => this.dispatcher.hear(deviceId, message));
-    this.every(EXPIRE_EVERY_MS, () => this.aggregator.expire());
+    this.every(EXPIRE_EVERY_MS, () => this.admission.expire());
     let at = 0;
     const arrive = () => {
       const snapshot = this.scenario.snapshots[at];
@@ -116,7 +116,7 @@ export class ServiceRun {
   }
 
   private nextAttempt(): NextAttempt | undefined {
-    const attempt = this.aggregator.queue.next();
+    const attempt = this.admission.queue.next();
     if (attempt !== undefined) this.handed.push(this.known(hex(attempt.work.message.root)));
     return attempt;
   }
@@ -183,7 +183,7 @@ export class ServiceRun {
   private submit(snapshot: SnapshotSpec, requestId: string, asks: readonly Ask[]): void {
     const moment = this.moment(snapshot.node);
     const submission = toSubmission(snapshot, requestId);
-    const answer = this.aggregator.submit(submission, () => submission.groups);
+    const answer = this.admission.submit(submission, () => submission.groups);
     if (answer.kind === "accepted") {
       this.sessions.set(answer.accepted.sessionId, asks);
       return;
@@ -197,7 +197,7 @@ export class ServiceRun {
   /** Every outcome that has come since, at the instant at which it came. */
   private readLogs(): void {
     for (const node of this.nodes) {
-      const { log } = this.aggregator.node(node);
+      const { log } = this.admission.node(node);
       for (;;) {
         const read = log.readAfter(this.seqs.get(node) ?? 0);
         if (read.kind === "end") break;
@@ -267,7 +267,7 @@ export class ServiceRun {
           return { freeAtMs: Infinity, ...nothing, isProving: true };
       }
     });
-    const usedMs = this.aggregator.queue.usedByNodeMs(node);
+    const usedMs = this.admission.queue.usedByNodeMs(node);
     const { truth } = this.scenario;
     const predictMs = (shape: Shape) => this.dispatcher.predictMs(shape);
     return { nowMs, truth, lanes, queued: this.queued(), usedMs, predictMs };
@@ -292,11 +292,11 @@ export class ServiceRun {
   }
 
   private queued(): Queued[] {
-    return this.aggregator.listSessions().flatMap(({ id, order, state, submission }) => {
+    return this.admission.listSessions().flatMap(({ id, order, state, submission }) => {
       const asks = this.sessions.get(id) ?? [];
       const waiting = asks.filter((_, at) => state.groups[at]?.kind === "queued");
       const { priority, nodeId: node } = submission;
-      const usedMs = this.aggregator.queue.usedByNodeMs(node);
+      const usedMs = this.admission.queue.usedByNodeMs(node);
       return waiting.length === 0 ? [] : [{ priority, usedMs, order, node, asks: waiting }];
     });
   }

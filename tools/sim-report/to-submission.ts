@@ -10,7 +10,7 @@ import type { GroupSpec } from "./group-spec.js";
 import type { SnapshotSpec } from "./scenario.js";
 
 export function toSubmission(snapshot: SnapshotSpec, requestId: string): Submission {
-  const { atMs, node, slot, priority, mayBeCut, deadlineMs, fenceMs, groups } = snapshot;
+  const { atMs, node, slot, priority, mayShed, deadlineMs, fenceMs, groups } = snapshot;
   return {
     nodeId: node,
     nodeEpoch: 1n,
@@ -20,7 +20,7 @@ export function toSubmission(snapshot: SnapshotSpec, requestId: string): Submiss
     slot: BigInt(slot),
     priority,
     shouldReplace: false,
-    mayBeCut,
+    mayShed,
     receivedAtMs: atMs,
     deadlineAtMs: atMs + deadlineMs,
     fenceAtMs: atMs + fenceMs,

@@ -82,9 +82,9 @@ export class Truth {
   }
 
   /** The least of the group that may be started: one raw, else two children; or the whole. */
-  smallestMs(lane: number, group: GroupSpec, mayBeCut: boolean, inputs?: Inputs): number {
+  smallestMs(lane: number, group: GroupSpec, mayShed: boolean, inputs?: Inputs): number {
     const least = group.raws.length > 0 ? smallestShape : { raws: 0, children: 2 };
-    return this.laneMs(lane, group, mayBeCut ? least : shapeOfGroup(group), inputs);
+    return this.laneMs(lane, group, mayShed ? least : shapeOfGroup(group), inputs);
   }
 
   /** Whether the nth attempt at this content, from 0, ends the prover. */

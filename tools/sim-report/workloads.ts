@@ -150,8 +150,8 @@ class Builder {
     priority: Priority,
     groups: readonly GroupSpec[],
   ): void {
-    const mayBeCut = !this.random.chance(this.workload.uncut ?? 0.05);
-    this.planned.push({ atMs: Math.round(atMs), node, slot, priority, mayBeCut, groups });
+    const mayShed = !this.random.chance(this.workload.uncut ?? 0.05);
+    this.planned.push({ atMs: Math.round(atMs), node, slot, priority, mayShed, groups });
   }
 
   private drawGroups(slot: number, owner: string, node: number): GroupSpec[] {

@@ -42,6 +42,6 @@ function checkOutcome(
   const isOwn = participants.every((validator) => own.has(validator));
   return [
     ...(isOwn ? [] : [`${sessionId}/${groupIndex} names another node's validators`]),
-    ...(isCut && !submission.mayBeCut ? [`${sessionId}/${groupIndex} was cut, forbidden`] : []),
+    ...(isCut && !submission.mayShed ? [`${sessionId}/${groupIndex} was cut, forbidden`] : []),
   ];
 }

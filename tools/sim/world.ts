@@ -61,7 +61,7 @@ export class World implements ProverWitness {
   private readonly weather: Weather;
   private readonly lanes: LocalLanes;
   private readonly dispatcher: Dispatcher;
-  private readonly aggregator: Admission;
+  private readonly admission: Admission;
   private readonly provers = new Set<SimProver>();
   private readonly byRoot = new Map<string, Known>();
   private recent: readonly DecodedGroup[] = [];
@@ -97,16 +97,16 @@ export class World implements ProverWitness {
     );
     this.dispatcher = new Dispatcher(this.lanes.links, { clock, metrics });
     const modules = { clock, log, metrics, dispatcher: this.dispatcher, memory: this.memory };
-    this.aggregator = new Admission({ instance: "00000000000000aa" }, modules);
+    this.admission = new Admission({ instance: "00000000000000aa" }, modules);
     this.trace(`weather ${JSON.stringify(this.weather)}`);
   }
 
   async run(): Promise<Report> {
-    const { queue } = this.aggregator;
+    const { queue } = this.admission;
     this.dispatcher.start({ next: () => this.nextAttempt(), offered: () => queue.offered() });
     this.lanes.open((deviceId, message) => this.dispatcher.hear(deviceId, message));
     const expire = () => {
-      this.aggregator.expire();
+      this.admission.expire();
       this.clock.at(this.clock.nowMs() + EXPIRE_EVERY_MS, expire);
     };
     expire();
@@ -114,7 +114,7 @@ export class World implements ProverWitness {
     const each = () => this.check();
     await this.clock.runUntil(SLOTS * SLOT_MS + QUIET_MS, each);
     if (this.random.chance(0.5)) this.submit(SLOTS + 9, `node-0`);
-    const drained = this.aggregator.drain(DRAIN_MS).then(() => {
+    const drained = this.admission.drain(DRAIN_MS).then(() => {
       this.dispatcher.close();
       return this.lanes.close();
     });
@@ -160,7 +160,7 @@ export class World implements ProverWitness {
   }
 
   private nextAttempt(): NextAttempt | undefined {
-    const attempt = this.aggregator.queue.next();
+    const attempt = this.admission.queue.next();
     if (attempt === undefined) return undefined;
     const known = this.byRoot.get(rootOf(attempt.work));
     if (known !== undefined) known.mayStartLate = attempt.isFirstOfSession || attempt.isRetry;
@@ -213,7 +213,7 @@ export class World implements ProverWitness {
       slot: BigInt(slot),
       priority: random.pick([1, 2, 2, 2, 3]),
       shouldReplace: random.chance(0.2),
-      mayBeCut: random.chance(0.9),
+      mayShed: random.chance(0.9),
       receivedAtMs: nowMs,
       deadlineAtMs: nowMs + deadlineMs,
       fenceAtMs: nowMs + fenceMs,
@@ -228,7 +228,7 @@ export class World implements ProverWitness {
       this.byRoot.set(root, known);
     }
     const decode = () => submission.groups;
-    const answer = this.aggregator.submit(submission, decode);
+    const answer = this.admission.submit(submission, decode);
     this.trace(`${nodeId} submits ${requestId}: ${answer.kind}`);
     if (answer.kind === "skipped") {
       this.report.skipped++;
@@ -238,12 +238,12 @@ export class World implements ProverWitness {
     this.report.groups += count;
     this.accepted.set(answer.accepted.sessionId, submission);
     if (!this.readers.some((reader) => reader.nodeId === nodeId)) {
-      const { log } = this.aggregator.node(nodeId);
+      const { log } = this.admission.node(nodeId);
       const readMs = () => random.whole(1, 900);
       for (const isResumed of [false, true])
         this.readers.push(new LogReader(nodeId, log, { clock, isResumed, readMs }));
     }
-    if (this.aggregator.submit(submission, decode) !== answer)
+    if (this.admission.submit(submission, decode) !== answer)
       this.violation("a retry was answered anew");
   }
 
@@ -276,13 +276,13 @@ export class World implements ProverWitness {
   }
 
   private cancelSomething(): void {
-    const sessions = this.aggregator.listSessions();
+    const sessions = this.admission.listSessions();
     if (sessions.length === 0) return;
     const { id, submission } = this.random.pick(sessions);
     const groups = this.random.chance(0.5) ? [] : [0];
     this.trace(`cancels ${submission.requestId} ${groups.length === 0 ? "whole" : "group 0"}`);
-    const once = this.aggregator.cancel(submission.nodeId, id, groups);
-    const twice = this.aggregator.cancel(submission.nodeId, id, groups);
+    const once = this.admission.cancel(submission.nodeId, id, groups);
+    const twice = this.admission.cancel(submission.nodeId, id, groups);
     if (JSON.stringify(once, plain) !== JSON.stringify(twice, plain))
       this.violation("a second cancel was answered otherwise");
   }
@@ -309,7 +309,7 @@ export class World implements ProverWitness {
 
   /** What must hold whenever everything has settled. */
   private check(): void {
-    const sessions = this.aggregator.listSessions();
+    const sessions = this.admission.listSessions();
     const mayRun = sessions.some(({ state }) => state.groups.some(({ kind }) => kind === "queued"));
     if (this.dispatcher.isIdle && mayRun) this.violation("an idle lane beside a queued group");
     if (sessions.length > limits.sessionsInFlightMax) this.violation("too many sessions");
@@ -367,7 +367,7 @@ export class World implements ProverWitness {
     const alive = [...this.provers].filter(({ isAlive }) => isAlive);
     if (alive.length > 0) this.violation(`${alive.length} provers outlive the service`);
     if (this.serviceTimers.size > 0) this.violation(`${this.serviceTimers.size} timers are left`);
-    if (this.aggregator.listSessions().length > 0) this.violation("sessions are left");
+    if (this.admission.listSessions().length > 0) this.violation("sessions are left");
     if (this.memory.heldBytes > 0) this.violation(`${this.memory.heldBytes} bytes are still held`);
     for (const reader of this.readers) {
       reader.readAll();

@@ -20,7 +20,7 @@ const envelope: Envelope = {
   slot: 1n,
   priority: 2,
   shouldReplace: false,
-  mayBeCut: true,
+  mayShed: true,
   receivedAtMs: 0,
   deadlineAtMs: 750,
   fenceAtMs: 6400,

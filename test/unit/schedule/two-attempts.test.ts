@@ -58,7 +58,7 @@ function scheduler() {
   const modules = { clock, log: createLog("silent"), metrics, dispatcher, memory };
   const admission = new Admission({ instance: "00000000000000aa" }, modules);
   dispatcher.start(admission.queue);
-  const submit = (nodeId: string, mayBeCut: boolean, work: DecodedGroup) =>
+  const submit = (nodeId: string, mayShed: boolean, work: DecodedGroup) =>
     admission.submit(
       {
         nodeId,
@@ -69,7 +69,7 @@ function scheduler() {
         slot: 1n,
         priority: 2,
         shouldReplace: false,
-        mayBeCut,
+        mayShed,
         receivedAtMs: 0,
         deadlineAtMs: 4000,
         fenceAtMs: 6400,
@@ -106,7 +106,7 @@ test("a group that comes later joins one of them, the one that agrees with it", 
     announceIdle(lane, 2);
   }
   const large = assignments().slice(LANES.length);
-  expect(large.map(({ assignment }) => assignment.mayBeCut).sort()).toEqual([false, true]);
+  expect(large.map(({ assignment }) => assignment.mayShed).sort()).toEqual([false, true]);
 
   expect(submit("late", false, group("same", 80))).toMatchObject({ kind: "accepted" });
   expect(assignments()).toHaveLength(2 * LANES.length);

@@ -11,7 +11,7 @@ function request(raws: number, children: number[][], budget: number, more = {}):
     raws: Array.from({ length: raws }, (_, at) => at),
     children,
     rotation: 0,
-    mayBeCut: true,
+    mayShed: true,
     fits: (shape) => shape.raws + 10 * shape.children <= budget,
     mayStart: () => false,
     ...more,
@@ -51,8 +51,8 @@ test("without raws at least two children stay, or nothing starts", () => {
 });
 
 test("a group that may not be cut starts whole or not at all", () => {
-  expect(choosePart(request(4, [], 3, { mayBeCut: false }))).toBeUndefined();
-  const likely = { mayBeCut: false, mayStart: ({ raws }: Shape) => raws === 4 };
+  expect(choosePart(request(4, [], 3, { mayShed: false }))).toBeUndefined();
+  const likely = { mayShed: false, mayStart: ({ raws }: Shape) => raws === 4 };
   expect(choosePart(request(4, [], 3, likely))?.raws).toHaveLength(4);
 });
 
