@@ -1,6 +1,9 @@
 /** `lean-aggregator admin sessions`: the sessions in flight. */
 import type { Command } from "commander";
-import type { LiveGroup, LiveSession } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
+import type {
+  InFlightGroup,
+  InFlightSession,
+} from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { GroupState } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { OutcomeStatus, Priority } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { ending, exitCodes } from "../io/command.js";
@@ -23,14 +26,14 @@ export function addSessionsCommand(admin: Command, modules: AdminModules): void 
   const summary = "list the sessions in flight, oldest first";
   addAdminCommand(admin, "sessions", { summary, help }).action(
     ending(modules, async (options: AdminOptions) => {
-      const text = ({ sessions }: { sessions: LiveSession[] }) => sessionsText(sessions);
+      const text = ({ sessions }: { sessions: InFlightSession[] }) => sessionsText(sessions);
       await ask("listSessions", {}, text, options, modules.terminal);
       return exitCodes.ok;
     }),
   );
 }
 
-const columns: readonly Column<LiveSession>[] = [
+const columns: readonly Column<InFlightSession>[] = [
   { title: "session", cell: ({ sessionId }) => sessionId },
   { title: "node", cell: ({ nodeId }) => nodeId },
   { title: "slot", align: "right", cell: ({ slot }) => String(slot) },
@@ -41,12 +44,12 @@ const columns: readonly Column<LiveSession>[] = [
   { title: "groups", cell: ({ groups }) => groupsText(groups) },
 ];
 
-function sessionsText(sessions: readonly LiveSession[]): string {
+function sessionsText(sessions: readonly InFlightSession[]): string {
   return sessions.length === 0 ? "no sessions in flight\n" : formatTable(columns, sessions);
 }
 
 /** For example `2 proved, running #7, 3 queued`, in the node's order; `#7` is the attempt. */
-function groupsText(groups: readonly LiveGroup[]): string {
+function groupsText(groups: readonly InFlightGroup[]): string {
   const spans: { text: string; count: number }[] = [];
   for (const text of groups.map(groupText)) {
     const last = spans.at(-1);
@@ -56,7 +59,7 @@ function groupsText(groups: readonly LiveGroup[]): string {
   return spans.map(({ text, count }) => (count === 1 ? text : `${count} ${text}`)).join(", ");
 }
 
-function groupText({ state, attempt, status }: LiveGroup): string {
+function groupText({ state, attempt, status }: InFlightGroup): string {
   if (state === GroupState.ENDED && status !== OutcomeStatus.UNSPECIFIED) {
     return lower(OutcomeStatus[status]);
   }

@@ -2,8 +2,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type {
   DeviceStatusSchema,
-  LiveGroupSchema,
-  LiveSessionSchema,
+  InFlightGroupSchema,
+  InFlightSessionSchema,
   RunningAttemptSchema,
 } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { GroupState, ProverRole } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
@@ -23,7 +23,7 @@ export function sessionView(
   { id, submission, state }: Session,
   outcomes: readonly Outcome[],
   nowMs: number,
-): MessageInitShape<typeof LiveSessionSchema> {
+): MessageInitShape<typeof InFlightSessionSchema> {
   const { nodeId, slot, priority, receivedAtMs, deadlineAtMs, fenceAtMs } = submission;
   const outcomeOf = new Map(outcomes.map((outcome) => [outcome.groupIndex, outcome]));
   return {
@@ -41,7 +41,7 @@ export function sessionView(
 function groupView(
   group: SessionGroup,
   outcome: Outcome | undefined,
-): MessageInitShape<typeof LiveGroupSchema> {
+): MessageInitShape<typeof InFlightGroupSchema> {
   switch (group.kind) {
     case "queued":
       return { state: GroupState.QUEUED, attempt: group.failure?.attempt ?? 0 };
