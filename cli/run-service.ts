@@ -98,7 +98,10 @@ function calibrationAt(
   }
 }
 
-/** Runs the service until a signal has ended it, and resolves with the exit code. */
+/**
+ * Runs the service until a signal has ended it. Resolves with the exit code: an error if a second
+ * signal cut the drain short. Rejects when the service cannot start.
+ */
 export async function runService(config: Config, version: string, env: Env): Promise<number> {
   const log = createLog(config.logLevel);
   const policy = config.policy === undefined ? undefined : readPolicy(config.policy);

@@ -12,7 +12,10 @@ export type RefusalKind =
 /** Thrown to refuse a call: the client gets an error status, with this message. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
-  /** @param field path of the field at fault, such as `snapshot.groups[1].message`, or empty */
+  /**
+   * @param field path of the request's field at fault, such as `snapshot.groups[1].message`; empty
+   *   when no field is
+   */
   constructor(
     readonly kind: RefusalKind,
     readonly field: string,

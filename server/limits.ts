@@ -180,7 +180,10 @@ export const limits = {
 export const defaults = {
   /** A proof of a slot's votes is useful if it is ready within 750 ms of the snapshot. */
   deadlineMs: 750,
-  /** From interval 2 of slot N, when snapshots come, to slot N + 2: 8 s less 1.6 s. */
+  /**
+   * Fence of a request that names none: from interval 2 of slot N, when snapshots come, to slot
+   * N + 2, 8 s less 1.6 s.
+   */
   fenceMs: 6400,
   drainMs: 2000,
   /** A node on this machine may call once the operator has added its user to the socket's group. */

@@ -69,7 +69,10 @@ export interface Proof<P> extends Fence {
   readonly payload: P;
 }
 
-/** The participants of each proof of one slot and root so far, kept until the fence. */
+/**
+ * The participants of each proof of one slot and root that was kept for the node so far: a proof
+ * whose participants one of these covers is a duplicate. Kept until the latest of their fences.
+ */
 export interface SeenProofs extends Fence {
   readonly participants: readonly Uint8Array[];
 }

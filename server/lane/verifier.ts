@@ -34,7 +34,7 @@ export class FailoverVerifier implements Verifier {
 
   constructor(private readonly modules: VerifierModules) {}
 
-  /** The description of the first prover; undefined while no prover is set up. */
+  /** The description of the prover that is asked first; undefined while none can be asked. */
   describe(): ProverDescription | undefined {
     return this.modules.provers()[0]?.description;
   }

@@ -9,7 +9,10 @@ export interface SocketAccess {
   group?: string | undefined;
 }
 
-/** Removes a socket file that a dead service left behind. Rejects when one still listens on it. */
+/**
+ * Removes a socket file that a dead service left behind. Rejects when a service still listens on it,
+ * or the path is not a socket.
+ */
 export async function removeStaleSocket(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;

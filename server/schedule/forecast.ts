@@ -38,7 +38,7 @@ function likely(eighth: number): number {
   return Math.log(share / (1 - share)) / LOGISTIC;
 }
 
-/** One lane as the dispatcher sees it. */
+/** What the dispatcher predicts of one lane in one scenario (see `Future`). */
 export interface LaneForecast {
   /**
    * When the lane is predicted to take work again in this scenario: now if it is idle, in the past

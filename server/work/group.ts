@@ -41,7 +41,7 @@ export interface GroupWork {
   children: readonly ChildWork[];
   /** Inputs that decoding left out. */
   leftOut: readonly LeftOut[];
-  /** log2 of the proof system's inverse rate. */
+  /** log2 of the proof system's inverse rate; 0: the backend's default. */
   logInvRate: number;
 }
 
