@@ -24,7 +24,7 @@ export const limits = {
   deadlineMsMax: 60_000,
   /** Longest fence of a session: its proofs are kept in memory until then. */
   fenceMsMax: 120_000,
-  /** Outcomes and summaries can be read this long after the session's fence. */
+  /** Outcomes and summaries can be read at most this long after the session's fence. */
   retentionMs: 60_000,
   /** Events kept in the log of a node: 60 slots with 16 outcomes and a summary each. */
   logEventsMax: 1024,

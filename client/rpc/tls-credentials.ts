@@ -8,7 +8,7 @@ const READ_EVERY_MS = 5000;
 
 /** Paths of PEM files. The client reads them every 5 s; new connections use what it read last. */
 export interface TlsOptions {
-  /** Certificate authorities that the client trusts. Default: those of Node.js. */
+  /** Path of the certificate authorities that the client trusts. Default: those of Node.js. */
   ca?: string | undefined;
   /** The client's own certificate, for a server that asks for one. Needs `key`. Default: none. */
   certificate?: string | undefined;

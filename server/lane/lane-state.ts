@@ -83,7 +83,7 @@ export type LaneEffect =
 export interface LaneOptions {
   /** Number of standbys to keep. */
   standbys: 0 | 1;
-  /** Resident memory, in bytes, above which the active prover is replaced between proofs. */
+  /** Resident bytes above which an active prover that has proved is replaced between proofs. */
   residentBytesMax: number;
 }
 

@@ -122,7 +122,7 @@ async function verifiedRaws(
   });
 }
 
-/** The raw signatures for which `keep` returns true, packed anew; `at` is the index in `raws`. */
+/** The raw signatures for which `keep` returns true, as `Raws`; `at` is the index in `raws`. */
 function keepRaws(
   raws: Raws,
   { publicKeyBytes, signatureBytes }: ProverDescription,

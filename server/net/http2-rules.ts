@@ -153,8 +153,11 @@ class Allowance {
 }
 
 /**
- * Begins the calls of a session in turn, and reports their begin and end to `connection`.
- * @param onReset called for each call that ends unanswered although the session is still open
+ * Reports to `connection` when each call of a session arrives and when it ends. Begins the calls in
+ * order of arrival, one in each turn of the event loop; a call that is reset before its turn never
+ * begins.
+ * @param onReset called for each call that ends without response headers although the session is
+ *   still open
  */
 function takeCalls(
   session: ServerHttp2Session,

@@ -146,7 +146,7 @@ export class Dispatcher {
     return this.onBestLane((model) => quantileMs(model, shape, deviations));
   }
 
-  /** The 98th percentile of the duration of a proof of this shape on the fastest lane, in ms. */
+  /** The 98th percentile of a proof's duration on the fastest lane (drained ones too), in ms. */
   pessimisticMs(shape: Shape): number {
     return this.onBestLane((model) => pessimisticMs(model, shape));
   }

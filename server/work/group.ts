@@ -58,7 +58,10 @@ export interface DecodedGroup {
 /** Why a running attempt was killed; its group ends `stopped` with this reason. */
 export type StopReason = "fence" | "cancelled" | "preempted" | "draining";
 
-/** How an attempt ended; the session later compares the instant with its deadline and fence. */
+/**
+ * How an attempt ended. It does not say whether in time: the session compares the instant at which
+ * it gets the result with its own deadline and fence.
+ */
 export type ProofResult =
   | {
       kind: "proved";
