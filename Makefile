@@ -17,10 +17,11 @@ build/lean_pq.json: native/setup.mjs native/requirements.txt
 build: setup
 	npx tsc -p tsconfig.json
 
-# The loop while you work: form, types, and the tests without a prover; 2 min.
+# The loop while you work: types, form, rooms, words, unit tests, and those of rpc but the slowest; 2 min.
 check: build
 	npm run --silent lint
-	npx vitest run test/unit test/rpc
+	npx vitest run --fileParallelism --maxWorkers=2 --exclude "test/rpc/cli/**" \
+	  --exclude test/rpc/limits/load.test.ts test/unit test/rpc
 
 # With the real prover, 8 min on two idle cores. Which suites are left out: vitest.config.ts.
 test: build

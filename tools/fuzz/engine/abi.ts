@@ -56,7 +56,7 @@ export function sanitizerEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv 
   return {
     ...env,
     ASAN_OPTIONS: "abort_on_error=1",
-    LSAN_OPTIONS: `suppressions=${suppressions}:print_suppressions=0`,
+    LSAN_OPTIONS: `suppressions="${suppressions}":print_suppressions=0`,
   };
 }
 
