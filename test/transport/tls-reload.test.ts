@@ -139,7 +139,7 @@ describe("a renewed certificate", () => {
     ["has expired", expired, /tlsCertificate .*tls\.crt expired at .*: renew it/],
     ["has another's key", { ...second, key: first.key }, /tlsKey .*is not the key of the/],
     ["is no certificate", { ...second, certificate: "soon" }, /tlsCertificate .*in PEM/],
-  ])("that %s is reported, and the current one stays", async (_what, bad, told) => {
+  ])("that %s is reported, and the current one stays", async (_what, bad, reported) => {
     const secret = new MountedSecret(first);
     await serve(secret.settings);
     secret.swap(bad);
@@ -147,7 +147,7 @@ describe("a renewed certificate", () => {
     await twoLooks();
     expect(await shownAt(bare.address)).toBe("CN=first");
     expect(await reloads()).toEqual({ success: 0, failure: 1 });
-    expect(JSON.stringify(errors)).toMatch(told);
+    expect(JSON.stringify(errors)).toMatch(reported);
 
     secret.swap(second);
     await twoLooks();

@@ -28,12 +28,12 @@ export function different(count: number): Scenario {
           const startedMs = performance.now();
           const answer = await node.submit({ snapshot: snapshotOf([group]), ...ROOMY });
           const sessionId = acceptedId(answer, node.node.nodeId);
-          const [told] = await node.outcomesOf(sessionId);
-          if (told === undefined) throw new Error(`${node.node.nodeId} got no result`);
+          const [ended] = await node.outcomesOf(sessionId);
+          if (ended === undefined) throw new Error(`${node.node.nodeId} got no result`);
           progress(`${String(++done)} of ${String(count)} nodes have their proof`);
           await node.settle(sessionId);
-          const isCovered = await covers(node, told.outcome, range(from, from + VOTES));
-          return { outcome: told.outcome, resultMs: told.atMs - startedMs, isCovered };
+          const isCovered = await covers(node, ended.outcome, range(from, from + VOTES));
+          return { outcome: ended.outcome, resultMs: ended.atMs - startedMs, isCovered };
         }),
       );
       const after = await proofCounts(service);

@@ -78,10 +78,10 @@ async function serve(node: StreamNode, slot: number, floods: Flooder): Promise<S
   const group = votes(vector, 0, QUIET_VOTES);
   const answer = await node.submit({ snapshot: snapshotOf([group]), ...ROOMY });
   const sessionId = acceptedId(answer, "the quiet node");
-  const [told] = await node.outcomesOf(sessionId);
+  const [ended] = await node.outcomesOf(sessionId);
   const proofsAhead = floods.proofs - before;
-  if (told === undefined) throw new Error("the quiet node got no result");
+  if (ended === undefined) throw new Error("the quiet node got no result");
   await node.settle(sessionId);
-  const isCovered = await covers(node, told.outcome, range(0, QUIET_VOTES));
-  return { outcome: told.outcome, resultMs: told.atMs - startedMs, isCovered, proofsAhead };
+  const isCovered = await covers(node, ended.outcome, range(0, QUIET_VOTES));
+  return { outcome: ended.outcome, resultMs: ended.atMs - startedMs, isCovered, proofsAhead };
 }

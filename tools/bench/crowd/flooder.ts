@@ -85,10 +85,10 @@ export class Flooder {
       this.count("accepted");
       const { sessionId } = result.value;
       this.open.add(sessionId);
-      const told = await this.node.outcomesOf(sessionId);
+      const ended = await this.node.outcomesOf(sessionId);
       this.open.delete(sessionId);
       await this.node.settle(sessionId);
-      return told.map(({ outcome, atMs }) => ({ outcome, resultMs: atMs - startedMs }));
+      return ended.map(({ outcome, atMs }) => ({ outcome, resultMs: atMs - startedMs }));
     } catch (error) {
       const { kind } = AggregatorError.from(error);
       // Expected: the flood sends more at once than the service has room for.

@@ -134,14 +134,14 @@ async function take(member: Member, node: StreamNode, accepted: () => void): Pro
   const sessionId = acceptedId(answer, member.name);
   accepted();
   if (cancels === true) await node.client.cancelSession({ node: node.node, sessionId });
-  const [told] = await node.outcomesOf(sessionId);
-  if (told === undefined) throw new Error(`${member.name} got no result`);
+  const [ended] = await node.outcomesOf(sessionId);
+  if (ended === undefined) throw new Error(`${member.name} got no result`);
   return {
     member,
     node,
     sessionId,
-    outcome: told.outcome,
-    resultMs: told.atMs - startedMs,
+    outcome: ended.outcome,
+    resultMs: ended.atMs - startedMs,
   };
 }
 
