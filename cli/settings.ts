@@ -28,7 +28,7 @@ function settingsOptions(): Option[] {
   const setting = (flags: string, description: string) => {
     const option = new Option(flags);
     const key = option.attributeName();
-    const from = `(default: ${String(defaults[key] ?? "none")}, env: ${variableOf(key)})`;
+    const from = `(default: ${String(defaults[key] ?? "") || "none"}, env: ${variableOf(key)})`;
     option.description = `${description} ${from}`;
     return option;
   };
@@ -42,6 +42,10 @@ function settingsOptions(): Option[] {
     setting(
       "--probes <address>",
       '/metrics, /livez and /readyz in plain HTTP, for every caller; or "off"',
+    ),
+    setting(
+      "--allowed-hosts <names>",
+      "names by which browsers and proxies may call loopback addresses, besides localhost",
     ),
     setting("--tls-certificate <file>", "PEM file of the certificate for TLS on TCP addresses"),
     setting("--tls-key <file>", "PEM file of the private key of that certificate"),

@@ -24,6 +24,11 @@ const address = z
 /** Most characters of a value that an error quotes. */
 const VALUE_LENGTH_MAX = 100;
 const list = (value: unknown) => (typeof value === "string" ? value.split(",") : value);
+const hostNames = 'expected host names without a port, such as "fleet.example"';
+const hostName = z
+  .string(hostNames)
+  .regex(/^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/, hostNames)
+  .toLowerCase();
 const localAddress = address.refine(isLocal, 'expected a loopback host:port, unix:/path or "off"');
 const path = z.string("expected the path of a file").min(1, "expected the path of a file");
 const oneOf = <const T extends readonly string[]>(names: T) =>
@@ -83,6 +88,11 @@ const settings = z.strictObject({
   probes: z
     .union([z.literal("off"), address], 'expected host:port, unix:/path or "off"')
     .default("127.0.0.1:9191"),
+  /**
+   * Names, besides loopback names and IP addresses, that browsers and proxies may call loopback
+   * addresses by. Others are refused: a page of another site could call by its own name.
+   */
+  allowedHosts: z.preprocess(list, z.array(hostName, hostNames)).default([]),
   /** PEM file: the certificate of the TCP addresses in `listen`, then its chain. */
   tlsCertificate: path.optional(),
   /** PEM file: the private key of the certificate, without a passphrase. */

@@ -61,6 +61,7 @@ export class Listeners {
     private readonly modules: ListenersModules,
   ) {
     const pages = new Pages(modules);
+    const { allowedHosts } = config;
     const socket = { mode: config.socketMode, group: config.socketGroup };
     this.nodes = new RpcServer(
       {
@@ -68,14 +69,17 @@ export class Listeners {
         connectionsMax: limits.connectionsMax,
         socket,
         tls: modules.tls,
+        allowedHosts,
         files: [file_lean_aggregator_v1_aggregator],
         addRoutes: (routes) => addAggregatorRoutes(routes, modules.calls),
       },
       { ...modules, pages },
     );
-    this.operator = config.admin === "off" ? undefined : operatorServer(modules);
+    this.operator = config.admin === "off" ? undefined : operatorServer(allowedHosts, modules);
     this.probes =
-      config.probes === "off" ? undefined : new ProbeServer(socket, { ...modules, pages });
+      config.probes === "off"
+        ? undefined
+        : new ProbeServer({ socket, allowedHosts }, { ...modules, pages });
   }
 
   /** Binds the addresses of all listeners. Rejects when one of them cannot be bound. */
@@ -100,7 +104,10 @@ export class Listeners {
   }
 }
 
-function operatorServer({ operatorCalls, ...modules }: ListenersModules): RpcServer {
+function operatorServer(
+  allowedHosts: readonly string[],
+  { operatorCalls, ...modules }: ListenersModules,
+): RpcServer {
   // Not the nodes' budget: the operator must be able to call when that one is full. This one has
   // room for the smallest reservation of every call that the listener can have open.
   const callsMax = limits.adminConnectionsMax * limits.callsPerConnectionMax;
@@ -113,6 +120,7 @@ function operatorServer({ operatorCalls, ...modules }: ListenersModules): RpcSer
       socket: { mode: OPERATOR_SOCKET_MODE },
       // Needs no TLS: the address is a loopback address or a Unix socket.
       tls: undefined,
+      allowedHosts,
       files: [file_lean_aggregator_admin_v1_admin],
       addRoutes: (routes) => addOperatorRoutes(routes, operatorCalls),
     },

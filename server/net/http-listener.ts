@@ -11,6 +11,7 @@ import { TLSSocket } from "node:tls";
 import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
 import type { Connection } from "./connection.js";
+import { answerForbidden, hostProblem } from "./host-rule.js";
 import { Listener } from "./listener.js";
 import type { ListenerModules, ListenerOptions } from "./listener.js";
 import { withCertificate } from "./peer.js";
@@ -111,6 +112,8 @@ export class HttpListener {
 
   private answer(request: HttpRequest, response: HttpResponse, peer: Peer): void {
     discardRest(request, response, this.modules.clock);
+    const problem = hostProblem(request, peer, this.options.allowedHosts ?? []);
+    if (problem !== undefined) return answerForbidden(request, response, problem);
     this.handle(request, response, withCertificate(peer, certificateOf(request)));
   }
 

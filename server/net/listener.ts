@@ -21,12 +21,14 @@ import type { SocketAccess } from "./unix-socket.js";
 /** Least time between two log lines about failed handshakes. */
 const LOG_EVERY_MS = 1000;
 
-/** Who may open the Unix sockets, and the TLS of the TCP addresses. */
+/** Who may open the Unix sockets, the TLS of the TCP addresses, and the names of the latter. */
 export interface ListenerSecurity {
   /** Permission bits and group of the Unix sockets. */
   socket: SocketAccess;
   /** TLS of the TCP addresses; undefined: they are plain text. Unix sockets always are. */
   tls: TlsSource | undefined;
+  /** Names, besides loopback ones, by which callers may reach loopback addresses. Default: none. */
+  allowedHosts?: readonly string[];
 }
 
 export interface ListenerOptions extends ListenerSecurity {

@@ -61,14 +61,13 @@ export interface ProbeServerModules extends ListenerModules {
 export class ProbeServer {
   private readonly listener: HttpListener;
 
-  /** @param socket who may connect, where the address is a Unix socket */
   constructor(
-    socket: ListenerSecurity["socket"],
+    security: Omit<ListenerSecurity, "tls">,
     private readonly modules: ProbeServerModules,
   ) {
     this.listener = new HttpListener(
       (request, response) => this.handle(request, response),
-      { name: "probes", connectionsMax: limits.probeConnectionsMax, socket, tls: undefined },
+      { name: "probes", connectionsMax: limits.probeConnectionsMax, ...security, tls: undefined },
       modules,
     );
   }

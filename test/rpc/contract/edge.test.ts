@@ -162,7 +162,7 @@ describe("a call's own timeout", () => {
 });
 
 describe("a connection", () => {
-  const HTTP1 = "GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+  const HTTP1 = "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
   test("byte by byte is understood as well", async () => {
     const socket = dial().setNoDelay();
@@ -172,7 +172,7 @@ describe("a connection", () => {
 
   test("that begins like HTTP/2 and is not is closed", async () => {
     const socket = dial();
-    socket.write("PRINT /livez HTTP/1.1\r\nhost: x\r\n\r\n");
+    socket.write("PRINT /livez HTTP/1.1\r\nhost: localhost\r\n\r\n");
     expect(await textOf(socket)).not.toContain("200");
   });
 
@@ -244,7 +244,7 @@ describe("a connection", () => {
     const call = client.call("SubmitSnapshot");
     await bare.memory.reaches(64 * 1024);
     const socket = dial();
-    socket.write(`POST ${pathOf("SubmitSnapshot")} HTTP/1.1\r\nhost: x\r\n`);
+    socket.write(`POST ${pathOf("SubmitSnapshot")} HTTP/1.1\r\nhost: localhost\r\n`);
     socket.write("content-type: application/json\r\ncontent-length: 9\r\n\r\n");
     await bare.memory.reaches(64 * 1024 + 9);
     const closed = bare.server.close(1);

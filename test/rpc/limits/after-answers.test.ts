@@ -70,7 +70,11 @@ test("over TLS the next call on an HTTP/1.1 connection waits for the answer befo
   const socket = connectTls({ host, port: Number(port), rejectUnauthorized: false });
   closers.push(() => socket.destroy());
   const post = (method: string, body: Uint8Array) => {
-    const head = ["host: x", "content-type: application/proto", `content-length: ${body.length}`];
+    const head = [
+      "host: localhost",
+      "content-type: application/proto",
+      `content-length: ${body.length}`,
+    ];
     const text = `POST ${pathOf(method)} HTTP/1.1\r\n${head.join("\r\n")}\r\n\r\n`;
     socket.write(Buffer.concat([Buffer.from(text), body]));
   };

@@ -296,7 +296,7 @@ describe("over HTTP/1.1", () => {
       port: Number(bare.address.split(":")[1]),
     });
     sockets.push(socket);
-    const request = "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
+    const request = "GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
     const ask = async () => {
       socket.write(request);
       const [answer] = (await once(socket, "data")) as [Buffer];

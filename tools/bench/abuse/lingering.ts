@@ -14,8 +14,8 @@ const starts: readonly [what: string, on: readonly ListenerName[], start: Uint8A
   ["half a header block", ["grpc", "http"], Buffer.concat([HELLO, half])],
   ["nothing", ["grpc", "http"], new Uint8Array()],
   ["half a request line", ["http"], http1("GET /livez")],
-  ["half a header", ["http"], http1("GET /livez HTTP/1.1\nhost: x\nx: ")],
-  ["half a body", ["http"], http1("POST /x HTTP/1.1\nhost: x\ncontent-length: 9\n\nhalf")],
+  ["half a header", ["http"], http1("GET /livez HTTP/1.1\nhost: localhost\nx: ")],
+  ["half a body", ["http"], http1("POST /x HTTP/1.1\nhost: localhost\ncontent-length: 9\n\nhalf")],
 ];
 
 export interface Lingering {

@@ -15,20 +15,22 @@ const EMPTY_SETTINGS = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
 const latin1 = (text: string) => Buffer.from(text, "latin1");
 
 const post = (headers: string, body: string) =>
-  latin1(`POST ${pathOf("GetServerInfo")} HTTP/1.1\r\nhost: a\r\n${headers}\r\n\r\n${body}`);
+  latin1(
+    `POST ${pathOf("GetServerInfo")} HTTP/1.1\r\nhost: localhost\r\n${headers}\r\n\r\n${body}`,
+  );
 const json = "content-type: application/json";
 
 const openings = [
-  latin1("GET /livez HTTP/1.1\r\nhost: a\r\n\r\n"),
+  latin1("GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n"),
   latin1("GET /metrics HTTP/1.0\r\n\r\n"),
   latin1("PRI"),
-  latin1("PRI * HTTP/1.1\r\nhost: a\r\n\r\n"),
+  latin1("PRI * HTTP/1.1\r\nhost: localhost\r\n\r\n"),
   post(`${json}\r\ncontent-length: 2`, "{}"),
   post(`${json}\r\ntransfer-encoding: chunked`, "2\r\n{}\r\n0\r\n\r\n"),
   post(`${json}\r\ncontent-length: 2\r\ntransfer-encoding: chunked`, "0\r\n\r\n"),
   post(`${json}\r\nexpect: 100-continue\r\ncontent-length: 2`, "{}"),
   post(`${json}\r\nconnect-timeout-ms: 99999999999\r\ncontent-length: 2`, "{}"),
-  latin1("POST / HTTP/1.1\r\nhost: a\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n"),
+  latin1("POST / HTTP/1.1\r\nhost: localhost\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n"),
   Buffer.concat([latin1(HTTP2_START), EMPTY_SETTINGS, EMPTY_SETTINGS]),
   // HEADERS with END_HEADERS and END_STREAM: ":method: GET", ":scheme: http", ":path: /", no authority.
   Buffer.concat([
