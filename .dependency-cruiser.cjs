@@ -12,6 +12,8 @@ const GROUND = [
   "memory-budget",
   "safe-parse",
   "bytes",
+  "write-file",
+  "file-reason",
   "metric-table",
   "reasons",
 ];

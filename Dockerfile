@@ -1,5 +1,5 @@
 # Three stages: what is compiled, the packages of others that run, and the image, which has neither
-# compiler nor package installer for Python, runs as nobody special and writes to one folder only.
+# compiler nor package installer for Python, runs as nobody special and writes to two folders only.
 FROM node:24-bookworm AS build
 # Debian's archive keeps no old versions: a pin would break with each update.
 # hadolint ignore=DL3008
@@ -20,7 +20,7 @@ FROM node:24-bookworm-slim
 RUN apt-get update \
   && apt-get install -y --no-install-recommends libpython3.11 python3 \
   && rm -rf /var/lib/apt/lists/* \
-  && install -d -o 1000 -g 1000 -m 0750 /run/lean-aggregator
+  && install -d -o 1000 -g 1000 -m 0750 /run/lean-aggregator /var/lib/lean-aggregator
 WORKDIR /app
 COPY LICENSE-APACHE LICENSE-MIT package.json ./
 COPY --from=packages /app/node_modules ./node_modules
@@ -35,12 +35,14 @@ COPY --from=build /app/dist/proto ./dist/proto
 COPY --from=build /app/dist/server ./dist/server
 # The image's user "node", by number so that a host can check it.
 USER 1000
-# The one folder that is written to: sockets and device locks. The root may be mounted read-only.
-VOLUME /run/lean-aggregator
+# The folders that are written to: sockets and device locks, and what was learned of the devices'
+# speed. The root may be mounted read-only.
+VOLUME ["/run/lean-aggregator", "/var/lib/lean-aggregator"]
 ENV NODE_ENV=production \
   LEAN_AGGREGATOR_LISTEN=unix:/run/lean-aggregator/nodes.sock \
   LEAN_AGGREGATOR_SERVER=unix:/run/lean-aggregator/nodes.sock \
-  LEAN_AGGREGATOR_LOCK_DIR=/run/lean-aggregator
+  LEAN_AGGREGATOR_RUNTIME_DIR=/run/lean-aggregator \
+  LEAN_AGGREGATOR_STATE_DIR=/var/lib/lean-aggregator
 # Healthy while it answers: without a prover it is not ready, which a restart does not fix.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s \
   CMD ["node", "dist/cli/main.js", "health", "--live"]

@@ -1,6 +1,7 @@
 /** Runs the service of `lean-aggregator serve` in the foreground until a signal ends it. */
 import { randomBytes } from "node:crypto";
-import { totalmem } from "node:os";
+import { accessSync, constants } from "node:fs";
+import { tmpdir, totalmem } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { loadAddon } from "../native/addon.js";
@@ -19,6 +20,15 @@ import type { Device } from "../server/lane/device.js";
 import type { ProofRequest } from "../server/prover/prover.js";
 import { startService } from "../server/service.js";
 import type { Service } from "../server/service.js";
+import { fileReason } from "../server/file-reason.js";
+import {
+  makeFolder,
+  makeRuntimeFolder,
+  runtimeFolderOf,
+  STATE_TODO,
+  stateFolderOf,
+} from "./folders.js";
+import type { FolderFacts } from "./folders.js";
 import { exitCodes } from "./io/command.js";
 import { readPolicy } from "./policy.js";
 
@@ -47,14 +57,17 @@ async function openDevices(config: Config, env: Env, log: Logger): Promise<OpenD
   }
   const addon = loadAddon();
   confineService(addon);
+  const facts = { env, uid: process.getuid?.(), temporaryFolder: tmpdir() };
+  const runtime = runtimeFolderOf(config.runtimeDir, facts);
+  makeRuntimeFolder(runtime, facts.uid);
   const modules = {
     addon,
     backend: readBackendFile(packageRoot),
     childPath: fileURLToPath(new URL("../server/prover/child-main.js", import.meta.url)),
-    lockDir: config.lockDir,
+    runtimeDir: runtime.path,
     env,
     pid: process.pid,
-    uid: process.getuid?.(),
+    uid: facts.uid,
     nowMs: () => systemClock.nowMs(),
     sleep: (ms: number) => delay(ms, undefined),
     onWait: (device: string, holder: string) =>
@@ -68,17 +81,35 @@ async function openDevices(config: Config, env: Env, log: Logger): Promise<OpenD
     release();
     throw error;
   }
-  const place = { folder: config.lockDir, uid: process.getuid?.() };
-  const costStore = new CostFiles(place, { clock: systemClock, log });
+  const costStore = openCostStore(config, facts, log);
   const devices = [...open].map(([id, device]): Device => {
     const calibration = calibrationAt(id, device.calibration, log);
-    return { id, startProver: () => device.startProver(), calibration, costStore };
+    const startProver = () => device.startProver();
+    return { id, startProver, calibration, ...(costStore && { costStore }) };
   });
   const releaseAll = async () => {
-    await costStore.close();
+    await costStore?.close();
     release();
   };
   return { devices, release: releaseAll };
+}
+
+/** Undefined, with a warning in the log, when learned costs can be kept in memory only. */
+function openCostStore(config: Config, facts: FolderFacts, log: Logger): CostFiles | undefined {
+  const memoryOnly = "learned costs are kept in memory only: every start calibrates again";
+  const folder = stateFolderOf(config.stateDir, facts);
+  if (folder === undefined) {
+    log.warn({ cause: "this user has no home folder", todo: STATE_TODO }, memoryOnly);
+    return undefined;
+  }
+  try {
+    makeFolder(folder);
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    log.warn({ path: folder, cause: fileReason(error, folder), todo: STATE_TODO }, memoryOnly);
+    return undefined;
+  }
+  return new CostFiles({ folder, uid: facts.uid }, { clock: systemClock, log });
 }
 
 /**

@@ -37,6 +37,13 @@ For example:
   {"devices": [{"id": "gpu0", "cores": "0-7", "env": {"CUDA_VISIBLE_DEVICES": "0"}},
                {"id": "gpu1", "cores": "8-15", "env": {"CUDA_VISIBLE_DEVICES": "1"}}]}
 
+Folders, unless set: the locks are in $RUNTIME_DIRECTORY (from systemd), for
+root in /run/lean-aggregator, else in $XDG_RUNTIME_DIR/lean-aggregator or, without
+one, in lean-aggregator-UID of the temporary folder. Learned costs are in
+$STATE_DIRECTORY, for root in /var/lib/lean-aggregator, else in
+$XDG_STATE_HOME/lean-aggregator or ~/.local/state/lean-aggregator. Services of
+several users on the same cores need one --runtime-dir that all may write to.
+
 Examples:
   lean-aggregator serve
   lean-aggregator serve --prover fake --log-level warn

@@ -67,9 +67,10 @@ function settingsOptions(): Option[] {
     ).choices([...["auto", "0", "1"]]),
     setting("--prover-memory-mb <mb>", "replace a prover between proofs when it holds more"),
     setting(
-      "--lock-dir <folder>",
-      "folder of device locks, the same for all services of a machine",
+      "--runtime-dir <folder>",
+      "folder of device locks, which hold between services with the same folder, see below",
     ),
+    setting("--state-dir <folder>", "folder of the costs that devices learned, see below"),
     setting("--deadline-ms <ms>", "deadline of requests that name none: no proof starts later"),
     setting("--fence-ms <ms>", "fence of requests that name none: running proofs are killed"),
     setting("--drain-ms <ms>", "time for running proofs at shutdown"),

@@ -69,7 +69,9 @@ export interface Addon {
   dieWithParent(): void;
   /**
    * Takes an exclusive lock on the file and returns its descriptor; -1 when another process holds
-   * it. The lock lasts as long as the descriptor is open here or in a child that inherited it.
+   * it. Makes the file if it is missing, and opens another user's file to read where it may not be
+   * written to. Throws for a link or anything else that is not a regular file. The lock lasts as
+   * long as the descriptor is open here or in a child that inherited it.
    */
   lockFile(path: string): number;
   /**

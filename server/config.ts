@@ -130,8 +130,13 @@ const settings = z.strictObject({
   standby: oneOf(["auto", "0", "1"]).default("auto"),
   /** Megabytes: a prover with more resident memory is replaced between two proofs. */
   proverMemoryMb: whole("megabytes", 256, 1_000_000).default(defaults.proverMemoryMb),
-  /** Folder of the device locks: must be the same for all services on this machine. */
-  lockDir: z.string(folder).regex(/^\//, folder).default("/tmp"),
+  /**
+   * Folder of the device locks. A lock holds only between services with the same folder. Default:
+   * see `runtimeFolderOf`.
+   */
+  runtimeDir: z.string(folder).regex(/^\//, folder).optional(),
+  /** Folder of what was learned of the devices' speed. Default: see `stateFolderOf`. */
+  stateDir: z.string(folder).regex(/^\//, folder).optional(),
   /** Lowest level that is logged. */
   logLevel: oneOf(["debug", "info", "warn", "error", "silent"]).default("info"),
 });

@@ -23,14 +23,14 @@ Exit codes:
 `;
 
 export function addDoctorCommand(program: Command, modules: CommandModules): void {
-  const { env, nodeRange, terminal } = modules;
+  const { env } = modules;
   const summary = "check this machine for 'serve', and say what to fix";
   addSettingsOptions(addCommand(program, "doctor", { summary, help })).action(
     ending(modules, async (options: Record<string, unknown>) => {
       const config = readSettings(sourcesOf(options, env));
       // Loaded only here: the checks load most of the service.
       const { doctor } = await import("./doctor.js");
-      return doctor(config, nodeRange, terminal);
+      return doctor(config, modules);
     }),
   );
 }

@@ -1,7 +1,7 @@
 /** Runs the checks of `lean-aggregator doctor`: what does `serve` lack on this machine? */
 import { readFileSync } from "node:fs";
-import { availableParallelism, cpus, freemem, totalmem } from "node:os";
-import type { Terminal } from "../io/command.js";
+import { availableParallelism, cpus, freemem, tmpdir, totalmem } from "node:os";
+import type { CommandModules } from "../io/command.js";
 import { exitCodes } from "../io/command.js";
 import type { Config } from "../../server/config.js";
 import { checkAddress } from "./address-check.js";
@@ -24,8 +24,11 @@ import { deviceLockPath } from "../../server/prover/device.js";
 import { readMemoryLimit } from "../../server/prover/kernel-memory.js";
 import { standbysOf } from "../../server/service.js";
 import { packageRoot } from "../run-service.js";
+import { runtimeFolderOf, stateFolderOf } from "../folders.js";
 import { checkPolicy, checkTls } from "./file-checks.js";
+import { checkRuntimeFolder, checkStateFolder } from "./folder-checks.js";
 
+export type DoctorModules = Pick<CommandModules, "env" | "nodeRange" | "terminal">;
 type Check = readonly [name: string, finding: Finding];
 
 /**
@@ -34,10 +37,9 @@ type Check = readonly [name: string, finding: Finding];
  */
 export async function doctor(
   config: Config,
-  nodeRange: string,
-  terminal: Pick<Terminal, "out">,
+  { env, nodeRange, terminal }: DoctorModules,
 ): Promise<number> {
-  const checks: Check[] = [...machineChecks(nodeRange), ...proverChecks(config)];
+  const checks: Check[] = [...machineChecks(nodeRange), ...proverChecks(config, env)];
   if (config.policy !== undefined) checks.push(["policy", checkPolicy(config.policy)]);
   if (config.tlsCertificate !== undefined) checks.push(["TLS", await checkTls(config, Date.now())]);
   const tlsOf = (address: string) =>
@@ -82,18 +84,22 @@ function machineChecks(nodeRange: string): Check[] {
 }
 
 /** Checks what provers need. No checks for the fake prover, which has no addon, backend or lock. */
-function proverChecks(config: Config): Check[] {
-  const { prover, devices, lockDir } = config;
+function proverChecks(config: Config, env: CommandModules["env"]): Check[] {
+  const { prover, devices, runtimeDir, stateDir } = config;
   if (prover === "fake") return [];
   const { platform } = process;
   const memoryBytes = Math.min(totalmem(), readMemoryLimit() ?? Infinity);
+  const facts = { env, uid: process.getuid?.(), temporaryFolder: tmpdir() };
+  const runtime = runtimeFolderOf(runtimeDir, facts);
   return [
     ["native addon", checkAddon()],
     ["backend", checkBackend(packageRoot)],
     ["confinement", checkConfinement({ platform, uid: process.getuid?.(), devices })],
     ["verification", checkVerification(standbysOf(config, memoryBytes))],
+    ["runtime folder", checkRuntimeFolder(runtime, facts.uid)],
+    ["state folder", checkStateFolder(stateFolderOf(stateDir, facts), facts.uid)],
     ...devices.map(({ id }): Check => {
-      return [`device ${id}`, checkDeviceLock(deviceLockPath(lockDir, id))];
+      return [`device ${id}`, checkDeviceLock(deviceLockPath(runtime.path, id))];
     }),
   ];
 }

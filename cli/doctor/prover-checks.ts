@@ -1,12 +1,14 @@
 /** `doctor`'s checks of what a prover process needs: addon, backend, rights, device lock. */
 import { spawnSync } from "node:child_process";
-import { closeSync, existsSync } from "node:fs";
+import { closeSync, existsSync, lstatSync } from "node:fs";
 import { loadAddon } from "../../native/addon.js";
 import type { Addon } from "../../native/addon.js";
 import { limits } from "../../server/limits.js";
 import { readBackendFile } from "../../server/prover/backend-file.js";
 import type { DeviceConfig } from "../../server/prover/device.js";
 import { lockHolder } from "../../server/prover/device-lock.js";
+import { ownerText } from "../../server/file-reason.js";
+import { RUNTIME_TODO } from "../folders.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 
@@ -32,7 +34,8 @@ export function checkBackend(rootPath: string): Finding {
     if (missing.length > 0) return fail(`missing: ${missing.join(", ")}: run 'make setup'`);
     const python = lines.find((line) => line.startsWith("python="))?.slice("python=".length) ?? "";
     const script = "import sys, py_lean_pq; print(sys.version.split()[0])";
-    const ran = spawnSync(python, ["-I", "-c", script], {
+    // -B: a check writes no compiled files beside the sources.
+    const ran = spawnSync(python, ["-I", "-B", "-c", script], {
       encoding: "utf8",
       timeout: IMPORT_TIMEOUT_MS,
     });
@@ -44,12 +47,17 @@ export function checkBackend(rootPath: string): Finding {
   }
 }
 
-/** Only warns if the device is locked: the service that locked it may be the wanted one. */
+/**
+ * Only warns if the device is locked: the service that locked it may be the wanted one. Makes no
+ * file: a device without a lock file is free.
+ */
 export function checkDeviceLock(
   lockPath: string,
   load: () => Pick<Addon, "lockFile"> = loadAddon,
 ): Finding {
   try {
+    if (lstatSync(lockPath, { throwIfNoEntry: false }) === undefined)
+      return ok(`${lockPath} is free`);
     const descriptor = load().lockFile(lockPath);
     if (descriptor >= 0) {
       closeSync(descriptor);
@@ -58,7 +66,8 @@ export function checkDeviceLock(
     const holder = lockHolder(lockPath);
     return warn(`the service with pid ${holder} holds ${lockPath}: stop it to start another`);
   } catch (error) {
-    return fail(textOf(error));
+    const owner = ownerText(lockPath);
+    return fail(`${textOf(error)}${owner === undefined ? "" : `, ${owner}`}: ${RUNTIME_TODO}`);
   }
 }
 

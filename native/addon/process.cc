@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifdef __linux__
@@ -45,6 +46,22 @@ void pin_every_thread(Napi::Env env, const cpu_set_t &cores) {
 }
 #endif
 
+/* Opens the lock file of a device, and makes it where it is missing; -1 with errno on failure. Never
+   follows a link and never waits for the other end of a pipe: others may write to the folder. */
+int open_lock_file(const char *path) {
+  // O_CLOEXEC: only children to which the service passes the descriptor inherit it.
+  const int common = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+  // Without O_CREAT first: with it, Linux refuses another user's file in a folder such as /tmp.
+  int descriptor = open(path, O_RDWR | common);
+  if (descriptor < 0 && errno == ENOENT) descriptor = open(path, O_CREAT | O_RDWR | common, 0600);
+  if (descriptor >= 0 || (errno != EACCES && errno != EROFS)) return descriptor;
+  // A lock needs no right to write.
+  const int code = errno;
+  descriptor = open(path, O_RDONLY | common);
+  if (descriptor < 0) errno = code;
+  return descriptor;
+}
+
 }  // namespace
 
 void die_with_parent(const Napi::CallbackInfo &info) {
@@ -62,9 +79,13 @@ void die_with_parent(const Napi::CallbackInfo &info) {
 
 Napi::Value lock_file(const Napi::CallbackInfo &info) {
   const std::string path = read_string(info[0], "path");
-  // O_CLOEXEC: only children to which the service passes the descriptor inherit it.
-  const int descriptor = open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+  const int descriptor = open_lock_file(path.c_str());
   if (descriptor < 0) throw system_error(info.Env(), "cannot open " + path, errno);
+  struct stat file;
+  if (fstat(descriptor, &file) != 0 || !S_ISREG(file.st_mode)) {
+    close(descriptor);
+    throw Napi::Error::New(info.Env(), path + " is not a regular file");
+  }
   int locked;
   do {
     locked = flock(descriptor, LOCK_EX | LOCK_NB);

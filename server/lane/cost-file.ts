@@ -1,17 +1,19 @@
 /**
- * Keeps the cost models of devices across restarts: one small file for each device, beside the
- * device's lock file. That lock makes this process the only writer. When a file cannot be read or
- * written, the next start calibrates the device again; no proof fails.
+ * Keeps the cost models of devices across restarts: one small file for each device in the state
+ * folder, replaced as a whole. When a file cannot be read or written, the next start calibrates the
+ * device again; no proof fails.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
-import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Clock } from "../clock.js";
 import type { CostModel } from "../work/cost-model.js";
 import { freshCostModel } from "../work/cost-model.js";
+import { codeOf, fileReason } from "../file-reason.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
+import { placeOf, safeParse } from "../safe-parse.js";
+import { replaceFile } from "../write-file.js";
 
 /** Milliseconds between two writes of the files, at least; `close` writes once more. */
 const WRITE_EVERY_MS = 5000;
@@ -41,7 +43,7 @@ const fileSchema = z.strictObject({
 type FileContent = z.infer<typeof fileSchema>;
 
 export interface CostFilesOptions {
-  /** Folder of the devices' lock files. */
+  /** The state folder, which exists. */
   folder: string;
   /** Id of the user that must own the files; undefined on a system without user ids. */
   uid: number | undefined;
@@ -61,7 +63,8 @@ export class CostFiles implements CostStore {
   private readonly pending = new Map<string, FileContent>();
   private writing: Promise<void> = Promise.resolve();
   private cancelWrite: (() => void) | undefined;
-  private isFailureLogged = false;
+  /** True from a failed write, which is logged once, to the next one that succeeds. */
+  private isFailing = false;
 
   constructor(
     private readonly options: CostFilesOptions,
@@ -74,14 +77,15 @@ export class CostFiles implements CostStore {
     try {
       const text = this.read(path);
       if (text === undefined) return undefined;
-      const content = fileSchema.parse(JSON.parse(text));
+      const content = contentOf(text);
       if (content.proofSystem !== proofSystem) throw new Error(`it is for ${content.proofSystem}`);
       const { logMs, covariance, scatter, atUnixMs } = content;
       const ageMs = Math.max(0, clock.unixMs() - atUnixMs);
       log.info({ device: deviceId, path, ageMs }, "learned costs loaded");
       return { logMs, covariance, scatter, atMs: clock.nowMs() - ageMs };
     } catch (error) {
-      log.warn({ device: deviceId, path, cause: textOf(error) }, "learned costs are not used");
+      const cause = causeOf(error, path);
+      log.warn({ device: deviceId, path, cause }, "learned costs are not used");
       return undefined;
     }
   }
@@ -126,17 +130,18 @@ export class CostFiles implements CostStore {
 
   private async replace(deviceId: string, content: FileContent): Promise<void> {
     const path = costFilePath(this.options.folder, deviceId);
-    const fresh = `${path}.new`;
+    const { log } = this.modules;
     try {
-      await rm(fresh, { force: true });
-      // Never writes through an existing link: other users may be able to write to the folder.
-      await writeFile(fresh, `${JSON.stringify(content)}\n`, { flag: "wx", mode: 0o600 });
-      await rename(fresh, path);
+      await replaceFile(path, `${JSON.stringify(content)}\n`, { mode: 0o600 });
+      if (this.isFailing) log.info({ device: deviceId, path }, "learned costs are saved again");
+      this.isFailing = false;
     } catch (error) {
-      if (this.isFailureLogged) return;
-      this.isFailureLogged = true;
-      const line = { device: deviceId, path, cause: textOf(error) };
-      this.modules.log.warn(line, "learned costs not saved; the service continues without");
+      // Tried again with the next write, unless there is a newer model by then.
+      if (!this.pending.has(deviceId)) this.pending.set(deviceId, content);
+      if (this.isFailing) return;
+      this.isFailing = true;
+      const line = { device: deviceId, path, cause: causeOf(error, path), todo: STATE_TODO };
+      log.warn(line, "learned costs not saved; the service goes on and tries again");
     }
   }
 
@@ -165,13 +170,26 @@ function openUnlinked(path: string): number | undefined {
   try {
     return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (codeOf(error) === "ENOENT") return undefined;
     throw error;
   }
 }
 
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+const STATE_TODO = "free disk space, or set --state-dir to a folder that this user can write to";
+
+/** Why a file is not used, in words. */
+function causeOf(error: unknown, path: string): string {
+  return error instanceof SyntaxError ? "it is not JSON" : fileReason(error, path);
+}
+
+/** Throws an `Error` that names what is not as this version writes it. */
+function contentOf(text: string): FileContent {
+  const { data, error } = safeParse(fileSchema, JSON.parse(text));
+  if (data !== undefined) return data;
+  const [issue] = error?.issues ?? [];
+  const place =
+    issue?.code === "unrecognized_keys" ? issue.keys.join() : placeOf(issue?.path ?? []);
+  throw new Error(`it is not as this version writes it (${place}: ${issue?.message})`);
 }
 
 /** True when the matrix is symmetric and positive semidefinite, by Cholesky's decomposition. */

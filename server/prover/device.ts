@@ -150,8 +150,8 @@ export interface DeviceModules {
   backend: BackendOptions;
   /** Path of the compiled `child-main.js`. */
   childPath: string;
-  /** Folder of the lock files, the same for every service of this machine. */
-  lockDir: string;
+  /** Folder of the lock files. A lock holds only between services with the same folder. */
+  runtimeDir: string;
   /** The service's environment, from which provers get a few variables. */
   env: Readonly<Record<string, string | undefined>>;
   /** The service's process id. */
@@ -179,7 +179,7 @@ export async function openDevice(
     );
   }
   const fd = await lockDevice(
-    { path: deviceLockPath(modules.lockDir, id), pid: modules.pid, waitMs: LOCK_WAIT_MS },
+    { path: deviceLockPath(modules.runtimeDir, id), pid: modules.pid, waitMs: LOCK_WAIT_MS },
     {
       lockFile: (path) => modules.addon.lockFile(path),
       nowMs: () => modules.nowMs(),
@@ -209,6 +209,6 @@ export async function openDevice(
   };
 }
 
-export function deviceLockPath(lockDir: string, deviceId: string): string {
-  return join(lockDir, `lean-aggregator-${deviceId}.lock`);
+export function deviceLockPath(runtimeDir: string, deviceId: string): string {
+  return join(runtimeDir, `lean-aggregator-${deviceId}.lock`);
 }

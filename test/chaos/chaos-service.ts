@@ -46,7 +46,7 @@ export class Site {
     settings: Record<string, string> = {},
     user: { uid?: number; gid?: number } = {},
   ): ServiceProcess {
-    const flags = ["--lock-dir", this.folder];
+    const flags = ["--runtime-dir", this.folder, "--state-dir", this.folder];
     return ServiceProcess.spawn({ env: this.environment(settings), flags, user });
   }
 

@@ -43,18 +43,21 @@ const user = process.getuid?.() === 0 ? { uid: 1000, gid: 1000 } : {};
 const root = temporaryFolder();
 const folders = { context: join(root, "context"), packages: join(root, "packages") };
 const app = join(root, "app");
-const writable = join(root, "run");
-/** The image's own variables, with the one writable folder where this test has it. */
+const writable = { run: join(root, "run"), state: join(root, "state") };
+/** The image's own variables, with the writable folders where this test has them. */
 const env = Object.fromEntries(
   Object.entries(environmentOf(image)).map(([name, value]) => {
-    return [name, value.replace("/run/lean-aggregator", writable)];
+    const inRun = value.replace("/run/lean-aggregator", writable.run);
+    return [name, inRun.replace("/var/lib/lean-aggregator", writable.state)];
   }),
 );
 
 beforeAll(() => {
   chmodSync(root, 0o755);
-  for (const folder of [...Object.values(folders), app, writable]) mkdirSync(folder);
-  if (user.uid !== undefined) chownSync(writable, user.uid, user.gid);
+  for (const folder of [...Object.values(folders), app, ...Object.values(writable)])
+    mkdirSync(folder);
+  for (const folder of Object.values(writable))
+    if (user.uid !== undefined) chownSync(folder, user.uid, user.gid);
 
   const allowed = allowedByDockerignore(readFileSync(".dockerignore", "utf8"));
   for (const path of allowed) cpSync(path, join(folders.context, path), { recursive: true });
@@ -78,7 +81,7 @@ beforeAll(() => {
 }, INSTALL_TIMEOUT_MS);
 
 describe("the image", () => {
-  test("serves as its user, who can write nothing but its one folder, and is healthy until it ends", async () => {
+  test("serves as its user, who can write nothing but its two folders, and is healthy until it ends", async () => {
     const [entry, command, health] = ["ENTRYPOINT", "CMD", "HEALTHCHECK"].map((word) =>
       execForm(textsOf(image, word)[0] ?? ""),
     );

@@ -1,7 +1,7 @@
 // The system calls of the addon, each seen from another process.
-import { spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, statSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
@@ -43,6 +43,37 @@ describe("lockFile", () => {
     expect(again).toBeGreaterThanOrEqual(0);
     closeSync(again);
   });
+
+  it("follows no link, and locks nothing but a regular file", () => {
+    const target = join(folder, "target");
+    const link = join(folder, "link");
+    symlinkSync(target, link);
+    expect(() => addon.lockFile(link)).toThrow("link");
+    expect(existsSync(target)).toBe(false);
+    const pipe = join(folder, "pipe");
+    execFileSync("/usr/bin/mkfifo", [pipe]);
+    expect(() => addon.lockFile(pipe)).toThrow(`${pipe} is not a regular file`);
+    expect(() => addon.lockFile(folder)).toThrow(folder);
+  });
+
+  it.runIf(process.getuid?.() === 0)(
+    "excludes services of several users in a folder such as /tmp, no matter whose the file is",
+    () => {
+      const shared = temporaryFolder();
+      chmodSync(shared, 0o1777);
+      const path = join(shared, "file");
+      const script = `${REQUIRE} console.log(addon.lockFile(${JSON.stringify(path)}))`;
+      const as = (uid: number) =>
+        spawnSync(process.execPath, ["-e", script], { uid, gid: uid, encoding: "utf8" });
+      expect(Number(as(65_534).stdout)).toBeGreaterThanOrEqual(0);
+      chmodSync(path, 0o644);
+      const held = addon.lockFile(path);
+      expect(held).toBeGreaterThanOrEqual(0);
+      expect(as(65_533)).toMatchObject({ stdout: "-1\n" });
+      closeSync(held);
+      expect(Number(as(65_533).stdout)).toBeGreaterThanOrEqual(0);
+    },
+  );
 
   it("throws with the path when the file cannot be opened", () => {
     expect(() => addon.lockFile(join(folder, "missing", "file"))).toThrow("missing/file");

@@ -26,10 +26,14 @@ export async function withService<T>(
   flags: readonly string[] = [],
   script?: string,
 ): Promise<T> {
-  // A lock folder of its own, so that another service on this machine does not stop this one.
+  // Folders of its own, so that another service on this machine does not stop this one, and none
+  // gets the other's costs.
   const tmp = mkdtempSync(join(tmpdir(), "lean-bench-"));
   // A process session of its own, so that the bench does not use the service's processor share.
-  const options = { flags: ["--lock-dir", tmp, ...flags], hasOwnSession: true };
+  const options = {
+    flags: ["--runtime-dir", tmp, "--state-dir", tmp, ...flags],
+    hasOwnSession: true,
+  };
   const service = ServiceProcess.spawn(script === undefined ? options : { ...options, script });
   try {
     await service.ready();

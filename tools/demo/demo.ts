@@ -3,6 +3,9 @@
  * the committed vectors; then every proof is verified by another prover process.
  */
 import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { TickAggregator } from "../../client/index.js";
 import type { SnapshotInit, TickResult } from "../../client/index.js";
@@ -82,7 +85,10 @@ function scene(slot: number): Scene | undefined {
 
 async function startServer() {
   const listeners = ["--listen", "127.0.0.1:0", "--probes", "127.0.0.1:0", "--admin", "off"];
-  const args = ["dist/cli/main.js", "serve", ...listeners];
+  // Learns costs of its own, on a machine that also runs nodes; the device's lock is the service's.
+  const state = mkdtempSync(join(tmpdir(), "lean-demo-"));
+  process.once("exit", () => rmSync(state, { recursive: true, force: true }));
+  const args = ["dist/cli/main.js", "serve", ...listeners, "--state-dir", state];
   const server = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
   const addresses = await new Promise<{ nodes: string; probes: string }>((resolve, reject) => {
     server.once("exit", (code) =>

@@ -25,17 +25,20 @@ let folder: string;
 let path: string;
 let clock: VirtualClock;
 let logged: string[];
+let messages: string[];
 
 beforeEach(() => {
   folder = temporaryFolder();
   path = costFilePath(folder, "cpu");
   clock = new VirtualClock();
   logged = [];
+  messages = [];
 });
 
 function costFiles(uid = UID): CostFiles {
   const write = (line: string) => {
     const { msg, cause } = JSON.parse(line) as { msg: string; cause?: string };
+    messages.push(msg);
     if (cause !== undefined) logged.push(`${msg}: ${cause}`);
   };
   return new CostFiles({ folder, uid }, { clock, log: pino({}, { write }) });
@@ -137,7 +140,7 @@ describe("is not used, and the log says why", () => {
     ["another proof system's", () => edit({ proofSystem: "scheme 2" }), "for scheme 2"],
     ["a file of many bytes", () => writeFileSync(path, " ".repeat(20_000)), "20000 bytes"],
     ["a folder", () => (rmSync(path), mkdirSync(path)), "not a regular file"],
-    ["a symbolic link", () => moveBehindLink(), "ELOOP"],
+    ["a symbolic link", () => moveBehindLink(), "it is a symbolic link"],
   ];
   const identityBut = (row: number, column: number, value: number) =>
     [0, 1, 2, 3, 4].map((r) =>
@@ -181,6 +184,22 @@ test("writing replaces a symbolic link and does not follow it", async () => {
   expect(costFiles().load("cpu", SYSTEM)).toBeDefined();
 });
 
+test("what could not be written is written once it can be, and the log says so", async () => {
+  rmSync(folder, { recursive: true });
+  const files = costFiles();
+  files.save("cpu", SYSTEM, model(400));
+  await expect.poll(() => logged.length).toBe(1);
+  await wait(20_000);
+  expect(logged).toEqual([
+    `learned costs not saved; the service goes on and tries again: the folder ${folder} does not exist`,
+  ]);
+  mkdirSync(folder);
+  await wait(5_100);
+  await expect.poll(() => costFiles().load("cpu", SYSTEM)).toBeDefined();
+  await files.close();
+  expect(messages).toContain("learned costs are saved again");
+});
+
 test("a missing folder is logged once, and stops nothing", async () => {
   const files = costFiles();
   rmSync(folder, { recursive: true });
@@ -189,5 +208,5 @@ test("a missing folder is logged once, and stops nothing", async () => {
   await files.close();
   expect(existsSync(folder)).toBe(false);
   expect(logged).toHaveLength(1);
-  expect(logged[0]).toMatch(/^learned costs not saved; .*ENOENT/);
+  expect(logged[0]).toMatch(/^learned costs not saved; .*the folder .* does not exist/);
 });

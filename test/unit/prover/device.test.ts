@@ -25,7 +25,7 @@ test("a user is two numbers, and only a service that is root may give one", asyn
     addon: { lockFile: unused },
     backend: { library: "none", config: "" },
     childPath: "none",
-    lockDir: "none",
+    runtimeDir: "none",
     env: {},
     pid: 1,
     uid: 1000,

@@ -3,6 +3,8 @@
  * what a fault has killed, and stops them. A process that ends unasked fails the run.
  */
 import { createServer, type AddressInfo } from "node:net";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ServiceProcess } from "../../harness/service-process.js";
 import type { NodeSettings } from "../node/messages.js";
@@ -41,8 +43,13 @@ export class Network {
   #isStopping = false;
   /** Killed by a fault: its end is no failure. */
   readonly #killed = new WeakSet<object>();
+  /** Where its services keep their costs: a restarted one knows them, no other service does. */
+  readonly #stateFolder = mkdtempSync(join(tmpdir(), "devnet-state-"));
 
-  constructor(private readonly events: NetworkEvents) {}
+  constructor(private readonly events: NetworkEvents) {
+    const folder = this.#stateFolder;
+    process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  }
 
   /** The address of the service in this mode; a free port, or a socket in this folder. */
   static async endpoint(mode: NodeSettings["mode"], sockets: string): Promise<string> {
@@ -139,7 +146,7 @@ export class Network {
 
   async #startService(endpoint: string): Promise<ServiceProcess> {
     const service = ServiceProcess.spawn({
-      flags: ["--listen", endpoint],
+      flags: ["--listen", endpoint, "--state-dir", this.#stateFolder],
       // A lock of its own: another service of this machine may hold the default device's.
       env: { LEAN_AGGREGATOR_DEVICES: "devnet" },
       onLine: (line) => this.events.onServiceLine(line),

@@ -30,7 +30,7 @@ const seeds: Sources[] = [
   },
   { file: {}, env: { LEAN_AGGREGATOR_DEVICES: '[{"id":"gpu0","threads":4}]' } },
   {
-    file: { standby: "auto", lockDir: "/run" },
+    file: { standby: "auto", runtimeDir: "/run" },
     env: { LEAN_AGGREGATOR_LISTEN: "localhost:1,[::1]:2" },
   },
 ];
