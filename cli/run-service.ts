@@ -1,7 +1,7 @@
 /** Runs the service of `lean-aggregator serve` in the foreground until a signal ends it. */
 import { randomBytes } from "node:crypto";
 import { accessSync, constants } from "node:fs";
-import { tmpdir, totalmem } from "node:os";
+import { tmpdir } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { loadAddon } from "../native/addon.js";
@@ -12,10 +12,13 @@ import { createLog } from "../server/log.js";
 import { readBackendFile, readCalibration } from "../server/prover/backend-file.js";
 import { CostFiles } from "../server/lane/cost-file.js";
 import { confineService } from "../server/prover/confinement.js";
-import type { OpenDevice } from "../server/prover/device.js";
+import type { DeviceConfig, OpenDevice } from "../server/prover/device.js";
 import { openDevice } from "../server/prover/device.js";
 import { startFakeProver } from "../server/prover/fake.js";
-import { readMemoryLimit } from "../server/prover/kernel-memory.js";
+import { grantableCores } from "../server/machine/control-group.js";
+import { readMachine } from "../server/machine/machine.js";
+import { missingCores, proverThreads } from "../server/prover/cores.js";
+import { ConfigError } from "../server/config-error.js";
 import type { Device } from "../server/lane/device.js";
 import type { ProofRequest } from "../server/prover/prover.js";
 import { startService } from "../server/service.js";
@@ -55,6 +58,11 @@ async function openDevices(config: Config, env: Env, log: Logger): Promise<OpenD
     const devices = config.devices.map(({ id }) => ({ id, startProver }));
     return { devices, release: () => Promise.resolve() };
   }
+  const missing = missingCores(config.devices, grantableCores());
+  if (missing !== undefined) {
+    const { at, problem } = missing;
+    throw new ConfigError([{ key: "devices", place: `[${at}].cores`, text: problem }]);
+  }
   const addon = loadAddon();
   confineService(addon);
   const facts = { env, uid: process.getuid?.(), temporaryFolder: tmpdir() };
@@ -65,6 +73,7 @@ async function openDevices(config: Config, env: Env, log: Logger): Promise<OpenD
     backend: readBackendFile(packageRoot),
     childPath: fileURLToPath(new URL("../server/prover/child-main.js", import.meta.url)),
     runtimeDir: runtime.path,
+    threadsOf: (device: DeviceConfig) => proverThreads(device, readMachine(), config.devices),
     env,
     pid: process.pid,
     uid: facts.uid,
@@ -144,7 +153,7 @@ export async function runService(config: Config, version: string, env: Env): Pro
     log,
     devices,
     policy,
-    memoryBytes: Math.min(totalmem(), readMemoryLimit() ?? Infinity),
+    readMachine,
     instance: randomBytes(8).toString("hex"),
     version,
   });

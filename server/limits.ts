@@ -73,6 +73,8 @@ export const limits = {
   verifyMsMax: 2000,
   /** Added to `verifyMsMax` for each signature of the request: one takes 0.1 ms. */
   verifyMsPerSignature: 2,
+  /** Time between two looks at the control group's limits, which an operator may change. */
+  machinePollMs: 5000,
   /** Share of the machine's or container's memory for the proving processes of all devices. */
   proverMemoryPercentMax: 80,
   /** Heartbeats of a prover, which sends two a second and one after each proof: more are misuse. */

@@ -47,6 +47,8 @@ export interface ListenersModules {
   transport: TransportMetrics;
   /** TLS of the TCP addresses where nodes call; undefined: they are plain text. */
   tls: TlsSource | undefined;
+  /** Most connections of nodes, over all their addresses. */
+  nodeConnectionsMax: number;
   /** Why the service is not ready, as a short text; undefined when it is ready. */
   notReady(): string | undefined;
 }
@@ -66,7 +68,7 @@ export class Listeners {
     this.nodes = new RpcServer(
       {
         name: "nodes",
-        connectionsMax: limits.connectionsMax,
+        connectionsMax: modules.nodeConnectionsMax,
         socket,
         tls: modules.tls,
         allowedHosts,

@@ -13,9 +13,11 @@ import type { Logger } from "./log.js";
 import { MemoryBudget } from "./memory-budget.js";
 import { createMetrics } from "./metrics.js";
 import type { Metrics } from "./metrics.js";
-import { proverCeilingBytes, standbysThatFit } from "./prover/device.js";
+import type { Machine } from "./machine/machine.js";
+import { MachineWatch } from "./machine-watch.js";
 import type { Device } from "./lane/device.js";
 import type { LaneProver } from "./lane/lane-messages.js";
+import type { LaneOptions } from "./lane/lane-state.js";
 import { LocalLanes } from "./lane/local-lanes.js";
 import { AdminHandlers } from "./rpc/operator-handlers.js";
 import { Handlers } from "./rpc/handlers.js";
@@ -52,20 +54,11 @@ export interface ServiceModules {
   devices: readonly Device[];
   /** Undefined when the configuration names no policy file. */
   policy: PolicySource | undefined;
-  /** Memory of this machine or container, in bytes. */
-  memoryBytes: number;
+  /** Reads what the service may use of this machine. Called again while it runs. */
+  readMachine(): Machine;
   /** Identifies this run of the service: 16 hexadecimal digits. */
   instance: string;
   version: string;
-}
-
-/** Standbys for each device: as configured, or for `auto` 1 where memory allows. */
-export function standbysOf(
-  { standby, devices, proverMemoryMb }: Config,
-  memoryBytes: number,
-): 0 | 1 {
-  if (standby !== "auto") return standby === "1" ? 1 : 0;
-  return standbysThatFit(memoryBytes, devices.length, proverMemoryMb * 1e6);
 }
 
 /** Reads the TLS files. Undefined when TLS is not configured; rejects when they are invalid. */
@@ -74,20 +67,13 @@ function openTls(config: Config, modules: TlsSourceModules): Promise<TlsSource> 
 }
 
 /** The lanes of the configured devices. Their provers start when the lanes are opened. */
-function lanesOf(
-  config: Config,
-  { devices, memoryBytes, clock, log }: ServiceModules,
-  metrics: Metrics,
-) {
-  const proverBytesMax = config.proverMemoryMb * 1e6;
-  return new LocalLanes(
-    devices,
-    {
-      standbys: standbysOf(config, memoryBytes),
-      residentBytesMax: proverCeilingBytes(memoryBytes, config.devices.length, proverBytesMax),
-    },
-    { clock, log, metrics, post: (message, receive) => queueMicrotask(() => receive(message)) },
-  );
+function lanesOf({ devices, clock, log }: ServiceModules, options: LaneOptions, metrics: Metrics) {
+  return new LocalLanes(devices, options, {
+    clock,
+    log,
+    metrics,
+    post: (message, receive) => queueMicrotask(() => receive(message)),
+  });
 }
 
 /** The service's metrics, in a registry that also has the standard ones of a Node.js process. */
@@ -117,7 +103,8 @@ function logAddresses(log: Logger, { addresses, operatorAddress, probesAddress }
 export async function startService(config: Config, modules: ServiceModules): Promise<Service> {
   const { clock, log, instance, version, policy } = modules;
   const metrics = serviceMetrics(config);
-  const lanes = lanesOf(config, modules, metrics);
+  const machine = new MachineWatch(config, modules);
+  const lanes = lanesOf(modules, machine.laneOptions, metrics);
   const dispatcher = new Dispatcher(lanes.links, { clock, metrics });
   const memory = memoryBudget(metrics);
   const access = new Access(policy?.policy, { clock, log, metrics });
@@ -132,7 +119,8 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     admission.draining ? "draining" : dispatcher.isUp ? undefined : dispatcher.whyDown();
   const transport = createTransportMetrics(metrics.registry);
   const tls = await openTls(config, { clock, log, transport });
-  const shared = { clock, log, metrics, memory, access, transport, tls };
+  const { nodeConnectionsMax } = machine;
+  const shared = { clock, log, metrics, memory, access, transport, tls, nodeConnectionsMax };
   const listeners = new Listeners(config, { ...shared, calls: handlers, operatorCalls, notReady });
   const addresses = await listeners.listen();
   logAddresses(log, addresses);
@@ -155,6 +143,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     listeners.updateHealth();
     await drained;
     clearInterval(expire);
+    machine.close();
     watch?.close();
     await listeners.close();
     tls?.close();

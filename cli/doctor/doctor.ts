@@ -1,6 +1,6 @@
 /** Runs the checks of `lean-aggregator doctor`: what does `serve` lack on this machine? */
 import { readFileSync } from "node:fs";
-import { availableParallelism, cpus, freemem, tmpdir, totalmem } from "node:os";
+import { cpus, freemem, tmpdir, totalmem } from "node:os";
 import type { CommandModules } from "../io/command.js";
 import { exitCodes } from "../io/command.js";
 import type { Config } from "../../server/config.js";
@@ -12,6 +12,7 @@ import {
   checkMemory,
   checkNodeVersion,
   checkOpenFiles,
+  checkTasks,
 } from "./machine-checks.js";
 import {
   checkAddon,
@@ -21,8 +22,11 @@ import {
   checkVerification,
 } from "./prover-checks.js";
 import { deviceLockPath } from "../../server/prover/device.js";
-import { readMemoryLimit } from "../../server/prover/kernel-memory.js";
-import { standbysOf } from "../../server/service.js";
+import { grantableCores } from "../../server/machine/control-group.js";
+import { processLimit, readMachine } from "../../server/machine/machine.js";
+import type { Machine } from "../../server/machine/machine.js";
+import { standbysOf, threadsText } from "../../server/machine-watch.js";
+import { missingCores, proverThreads } from "../../server/prover/cores.js";
 import { packageRoot } from "../run-service.js";
 import { runtimeFolderOf, stateFolderOf } from "../folders.js";
 import { checkPolicy, checkTls } from "./file-checks.js";
@@ -39,7 +43,11 @@ export async function doctor(
   config: Config,
   { env, nodeRange, terminal }: DoctorModules,
 ): Promise<number> {
-  const checks: Check[] = [...machineChecks(nodeRange), ...proverChecks(config, env)];
+  const machine = readMachine();
+  const checks: Check[] = [
+    ...machineChecks(config, machine, nodeRange),
+    ...proverChecks(config, machine, env),
+  ];
   if (config.policy !== undefined) checks.push(["policy", checkPolicy(config.policy)]);
   if (config.tlsCertificate !== undefined) checks.push(["TLS", await checkTls(config, Date.now())]);
   const tlsOf = (address: string) =>
@@ -67,35 +75,48 @@ export function report(checks: readonly Check[]): string {
   return lines.join("");
 }
 
-function machineChecks(nodeRange: string): Check[] {
+function machineChecks(config: Config, machine: Machine, nodeRange: string): Check[] {
   const allowedList = /^Cpus_allowed_list:\s*(\S+)/m.exec(read("/proc/self/status") ?? "")?.[1];
-  const memory = {
-    totalBytes: totalmem(),
-    freeBytes: freemem(),
-    limitBytes: process.constrainedMemory(),
+  const { cores, quotaCores, memoryBytes } = machine;
+  const missing = missingCores(config.devices, grantableCores());
+  const coresFacts = {
+    allowed: cores,
+    machine: cpus().length,
+    allowedList,
+    quotaCores,
+    threads: threadsText(config, machine),
+    missing: missing && `device ${config.devices[missing.at]?.id ?? ""} ${missing.problem}`,
   };
+  const memory = { totalBytes: totalmem(), freeBytes: freemem(), usableBytes: memoryBytes };
+  const threads = config.devices.map((each) => proverThreads(each, machine, config.devices));
+  const tasks = { left: machine.tasksLeft, userMax: processLimit("Max processes") };
   return [
     ["Node.js", checkNodeVersion(process.versions.node, nodeRange)],
     ["CPU features", checkCpuFeatures(process.arch, read("/proc/cpuinfo"))],
-    ["cores", checkCores(availableParallelism(), cpus().length, allowedList)],
+    ["cores", checkCores(coresFacts)],
     ["memory", checkMemory(memory)],
-    ["open files", checkOpenFiles(read("/proc/self/limits"))],
+    ["open files", checkOpenFiles(machine.openFilesMax, config.devices.length)],
+    ["processes", checkTasks(tasks, threads)],
   ];
 }
 
 /** Checks what provers need. No checks for the fake prover, which has no addon, backend or lock. */
-function proverChecks(config: Config, env: CommandModules["env"]): Check[] {
+function proverChecks(
+  config: Config,
+  { memoryBytes }: Machine,
+  env: CommandModules["env"],
+): Check[] {
   const { prover, devices, runtimeDir, stateDir } = config;
   if (prover === "fake") return [];
   const { platform } = process;
-  const memoryBytes = Math.min(totalmem(), readMemoryLimit() ?? Infinity);
+  const fits = standbysOf({ ...config, standby: "auto" }, memoryBytes);
   const facts = { env, uid: process.getuid?.(), temporaryFolder: tmpdir() };
   const runtime = runtimeFolderOf(runtimeDir, facts);
   return [
     ["native addon", checkAddon()],
     ["backend", checkBackend(packageRoot)],
     ["confinement", checkConfinement({ platform, uid: process.getuid?.(), devices })],
-    ["verification", checkVerification(standbysOf(config, memoryBytes))],
+    ["verification", checkVerification(standbysOf(config, memoryBytes), fits)],
     ["runtime folder", checkRuntimeFolder(runtime, facts.uid)],
     ["state folder", checkStateFolder(stateFolderOf(stateDir, facts), facts.uid)],
     ...devices.map(({ id }): Check => {

@@ -1,14 +1,19 @@
 /** `doctor`'s checks of the machine. Each judges values that `doctor.ts` has read. */
+import { MEMORY_BYTES_MIN } from "../../server/machine-watch.js";
+import {
+  nodeConnectionsMax,
+  openFilesNeeded,
+  openFilesWanted,
+} from "../../server/machine/connections.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 
-const GIB = 1024 ** 3;
-/** Peak memory of a prover with a few raw signatures, and the service's. */
-const MEMORY_BYTES_MIN = 1.25 * GIB;
 /** Peak memory of a prover with four children, and the service's. */
-const MEMORY_BYTES_ENOUGH = 3 * GIB;
-/** Twice the connections that the nodes' listener accepts: each takes one file descriptor. */
-const OPEN_FILES_ENOUGH = 1024;
+const MEMORY_BYTES_ENOUGH = 3 * 1024 ** 3;
+/** Threads of a process of Node.js, 11 measured. */
+const THREADS_OF_NODE = 12;
+/** Provers that a device may have at once: two, and one that starts while another ends. */
+const PROVERS_OF_DEVICE = 3;
 const CPU_FEATURES = ["avx2", "pclmulqdq"];
 
 /** @param range the `engines.node` of package.json, such as `>=20.19` */
@@ -33,57 +38,88 @@ export function checkCpuFeatures(arch: string, cpuinfo: string | undefined): Fin
   );
 }
 
-/**
- * @param allowed number of cores on which this process may run
- * @param machine number of cores of the machine
- * @param allowedList the allowed cores as the kernel lists them, such as `0-3,8`; undefined if
- * unknown
- */
-export function checkCores(
-  allowed: number,
-  machine: number,
-  allowedList: string | undefined,
-): Finding {
+export interface Cores {
+  /** Number of cores on which this process may run. */
+  allowed: number;
+  /** Number of cores of the machine. */
+  machine: number;
+  /** The allowed cores as the kernel lists them, such as `0-3,8`; undefined if unknown. */
+  allowedList: string | undefined;
+  /** The control group's CPU quota in cores; Infinity without one. */
+  quotaCores: number;
+  /** Threads of a prover of each device, such as `cpu: 2`. */
+  threads: string;
+  /** Which device names cores that this process cannot use; undefined if none does. */
+  missing: string | undefined;
+}
+
+export function checkCores(cores: Cores): Finding {
+  const { allowed, machine, allowedList, quotaCores, threads, missing } = cores;
+  if (missing !== undefined) return fail(missing);
   const which = allowedList === undefined ? "" : ` (${allowedList})`;
-  const text = `may run on ${allowed} of ${machine} cores${which}`;
+  const isSlower = quotaCores < allowed;
+  const quota = isSlower ? `, with a CPU quota of ${Number(quotaCores.toFixed(2))} cores` : "";
+  const text = `may run on ${allowed} of ${machine} cores${which}${quota}; prover threads: ${threads}`;
+  if (isSlower) {
+    return warn(
+      `${text}: proofs take longer; raise CPUQuota= or the container's CPU limit to use the cores`,
+    );
+  }
   if (allowed > 1) return ok(text);
   const todo = machine > 1 ? "widen the CPU affinity or cpuset" : "use a machine with more cores";
-  return warn(`${text}, which prover and service share: ${todo}`);
+  return warn(`${text}; service and prover share one core: ${todo}`);
 }
 
 export interface Memory {
   totalBytes: number;
   freeBytes: number;
-  /** The control group's limit; 0, very large or undefined without a limit. */
-  limitBytes: number | undefined;
+  /** What the service may use: all of it, or the control group's limit. */
+  usableBytes: number;
 }
 
-export function checkMemory({ totalBytes, freeBytes, limitBytes = 0 }: Memory): Finding {
-  const gib = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
-  const isLimited = limitBytes > 0 && limitBytes < totalBytes;
-  const usableBytes = isLimited ? limitBytes : totalBytes;
-  const limit = isLimited ? `, limited to ${gib(limitBytes)} by the control group` : "";
-  const text = `${gib(totalBytes)}, ${gib(freeBytes)} free${limit}`;
+export function checkMemory({ totalBytes, freeBytes, usableBytes }: Memory): Finding {
+  // In the unit of --prover-memory-mb and of the service's log.
+  const mb = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
+  const isLimited = usableBytes < totalBytes;
+  const limit = isLimited ? `, limited to ${mb(usableBytes)} by the control group` : "";
+  const text = `${mb(totalBytes)}, ${mb(freeBytes)} free${limit}`;
   if (usableBytes < MEMORY_BYTES_MIN)
-    return fail(
-      `${text}: a proof takes 0.8 GiB or more, so allow at least ${gib(MEMORY_BYTES_MIN)}`,
-    );
-  const children = "proofs with children take up to 2.6 GiB";
+    return fail(`${text}: a proof takes 900 MB or more, so allow at least ${mb(MEMORY_BYTES_MIN)}`);
+  const children = "proofs with children take up to 2800 MB";
   if (usableBytes < MEMORY_BYTES_ENOUGH)
-    return warn(`${text}: ${children}, so allow ${gib(MEMORY_BYTES_ENOUGH)}`);
+    return warn(`${text}: ${children}, so allow ${mb(MEMORY_BYTES_ENOUGH)}`);
   if (freeBytes < MEMORY_BYTES_ENOUGH) return warn(`${text}: ${children}, so stop other programs`);
   return ok(text);
 }
 
-/** @param limits the text of /proc/self/limits; undefined if it is missing */
-export function checkOpenFiles(limits: string | undefined): Finding {
-  const soft = /^Max open files\s+(\S+)/m.exec(limits ?? "")?.[1];
-  if (soft === undefined)
-    return warn(
-      `the limit cannot be read here: check that 'ulimit -n' is ${OPEN_FILES_ENOUGH} or more`,
-    );
-  if (soft === "unlimited" || Number(soft) >= OPEN_FILES_ENOUGH) return ok(`at most ${soft}`);
-  return warn(
-    `at most ${soft}: raise the limit to ${OPEN_FILES_ENOUGH} with 'ulimit -n' or LimitNOFILE`,
+/** @param openFilesMax the limit of this process; Infinity when unlimited or unknown */
+export function checkOpenFiles(openFilesMax: number, devices: number): Finding {
+  const wanted = openFilesWanted(devices);
+  if (openFilesMax === Infinity) return ok("no limit known");
+  const todo = `raise the limit to ${wanted} with 'ulimit -n' or LimitNOFILE=`;
+  const needed = openFilesNeeded(devices);
+  if (openFilesMax < needed)
+    return fail(`at most ${openFilesMax}, and the service needs ${needed}: ${todo}`);
+  const text = `at most ${openFilesMax}, for ${nodeConnectionsMax(openFilesMax, devices)} connections of nodes`;
+  return openFilesMax >= wanted ? ok(text) : warn(`${text}: ${todo}`);
+}
+
+export interface Tasks {
+  /** What the control groups leave; Infinity without a limit. */
+  left: number;
+  /** The limit of the user, which the processes of all its sessions share; Infinity without one. */
+  userMax: number;
+}
+
+/** @param proverThreads how many threads a prover of each device proves with */
+export function checkTasks({ left, userMax }: Tasks, proverThreads: readonly number[]): Finding {
+  const wanted = proverThreads.reduce(
+    (sum, threads) => sum + PROVERS_OF_DEVICE * (THREADS_OF_NODE + threads),
+    THREADS_OF_NODE,
   );
+  const shown = (value: number) => (value === Infinity ? "no limit" : String(value));
+  const text = `the control group leaves ${shown(left)}, the user may have ${shown(userMax)}`;
+  if (left >= wanted && userMax >= wanted) return ok(text);
+  const todo = "raise TasksMax=, pids.max or 'ulimit -u'";
+  return warn(`${text}: service and provers take up to ${wanted} with their threads, so ${todo}`);
 }

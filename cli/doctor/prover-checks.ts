@@ -98,8 +98,17 @@ export function checkConfinement({ platform, uid, devices }: ConfinementFacts): 
   );
 }
 
-/** @param standbys number of standby provers of each device, as configured or as memory allows */
-export function checkVerification(standbys: 0 | 1): Finding {
+/**
+ * @param standbys number of standby provers of each device, as configured or as memory allows
+ * @param fits how many of them memory has room for
+ */
+export function checkVerification(standbys: 0 | 1, fits: 0 | 1): Finding {
+  if (standbys > fits) {
+    return warn(
+      "memory has no room for a standby, so the kernel may kill provers: add some, or lower " +
+        "--prover-memory-mb, or leave --standby at auto",
+    );
+  }
   if (standbys === 1) return ok("a standby process verifies what the other one proved");
   return warn("no standby, so a prover verifies its own proofs: add memory, or set --standby 1");
 }

@@ -81,7 +81,7 @@ export type LaneEffect =
   | { kind: "announce" };
 
 export interface LaneOptions {
-  /** Number of standbys to keep. */
+  /** Number of standbys to keep; when it falls to 0, a ready standby is killed. */
   standbys: 0 | 1;
   /** Resident bytes above which an active prover that has proved is replaced between proofs. */
   residentBytesMax: number;
@@ -334,7 +334,8 @@ function beat(
   if (phase.kind === "failed" && nowMs >= phase.retryAtMs) return startActive(state);
   // The standby is judged first, so that a silent standby does not take over.
   const isSilent = event.standbySilentMs > limits.proverSilenceMsMax;
-  const checked: Step = isSilent ? killStandby(state, "wedged") : { state, effects: [] };
+  const cause = isSilent ? "wedged" : options.standbys === 0 ? "memory" : undefined;
+  const checked: Step = cause === undefined ? { state, effects: [] } : killStandby(state, cause);
   const judged = judgeActive(checked.state, event, nowMs, options);
   const next = judged ?? warmStandby(checked.state, nowMs, options);
   return { state: next.state, effects: [...checked.effects, ...next.effects] };

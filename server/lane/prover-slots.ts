@@ -34,7 +34,8 @@ export class ProverSlots {
 
   start(number: number): void {
     const { log, refuse, onReady } = this.modules;
-    const prover = this.device.startProver();
+    const prover = this.startProver(number);
+    if (prover === undefined) return;
     this.slots.set(number, { prover, killCause: undefined });
     prover.ready.then(
       (description) => {
@@ -46,6 +47,18 @@ export class ProverSlots {
       () => undefined, // `exited` reports the failed setup
     );
     void prover.exited.then((exit) => this.exited(number, exit));
+  }
+
+  /** Undefined when the system refuses to start a process: that is a start that failed. */
+  private startProver(number: number): Prover | undefined {
+    try {
+      return this.device.startProver();
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      // In a later turn: the state machine is still carrying out the effect that starts it.
+      setImmediate(() => this.exited(number, { cause: "start_failed", detail }));
+      return undefined;
+    }
   }
 
   /** Kills a prover; the cause of the first call is logged. No effect when it has ended. */

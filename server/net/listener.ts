@@ -18,7 +18,7 @@ import type { Peer } from "./peer.js";
 import { removeStaleSocket, setAccess, underClosedMask } from "./unix-socket.js";
 import type { SocketAccess } from "./unix-socket.js";
 
-/** Least time between two log lines about failed handshakes. */
+/** Least time between two log lines of one kind. */
 const LOG_EVERY_MS = 1000;
 
 /** Who may open the Unix sockets, the TLS of the TCP addresses, and the names of the latter. */
@@ -52,8 +52,8 @@ export class Listener {
   private readonly servers = new Set<Server>();
   private readonly connections = new Set<Connection>();
   private readonly penalties = new Penalties();
-  /** Failed handshakes are not logged before this instant. */
-  private quietUntilMs = -Infinity;
+  /** For each kind of line, the instant before which it is not logged again. */
+  private readonly quietUntilMs = new Map<string, number>();
 
   constructor(
     private readonly options: ListenerOptions,
@@ -83,6 +83,7 @@ export class Listener {
     if ("path" in bind) underClosedMask(() => server.listen(bind));
     else server.listen(bind);
     await listening;
+    server.on("error", (error) => this.acceptFailed(address, error));
     this.servers.add(server);
     if ("path" in bind) {
       setAccess(bind.path, this.options.socket);
@@ -122,7 +123,7 @@ export class Listener {
     }
     const refused = (reason: string) => {
       this.modules.transport.cuts.inc({ listener: name, cause: "handshake" });
-      this.logHandshake({ listener: address, reason });
+      this.warn("TLS handshake failed", { listener: address, reason });
     };
     const secured = (socket: Socket) => {
       // Node does not expose the socket that a TLS socket wraps; both have the same two addresses.
@@ -134,12 +135,18 @@ export class Listener {
     return ({ socket }) => shake(socket);
   }
 
-  /** Logs at most one in `LOG_EVERY_MS`: otherwise any client could fill the disk. */
-  private logHandshake(line: { listener: string; reason: string }): void {
+  /** The system could not accept a connection, for example without a descriptor: go on. */
+  private acceptFailed(address: string, error: Error): void {
+    this.modules.transport.cuts.inc({ listener: this.options.name, cause: "accept" });
+    this.warn("cannot accept a connection", { listener: address, reason: error.message });
+  }
+
+  /** Logs at most one line of a kind in `LOG_EVERY_MS`: any client could fill the disk otherwise. */
+  private warn(kind: string, line: { listener: string; reason: string }): void {
     const { clock, log } = this.modules;
-    if (clock.nowMs() < this.quietUntilMs) return;
-    this.quietUntilMs = clock.nowMs() + LOG_EVERY_MS;
-    log.warn(line, "TLS handshake failed");
+    if (clock.nowMs() < (this.quietUntilMs.get(kind) ?? -Infinity)) return;
+    this.quietUntilMs.set(kind, clock.nowMs() + LOG_EVERY_MS);
+    log.warn(line, kind);
   }
 
   /** Counts the connection. Refuses it (undefined) when the listener is full and all are busy. */

@@ -9,6 +9,7 @@ import { GarbledMessageError, parseFromChild, printable } from "./messages.js";
 import type { ChildDescription, ChildReply, ChildRequest, ChildStart } from "./messages.js";
 import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
 import { ProverError, type ProverExit } from "./prover.js";
+import { explainStartFailure } from "./start-failure.js";
 
 /** Most milliseconds from exit to the end of stderr, which another process may hold open. */
 const LAST_WORDS_MS_MAX = 250;
@@ -58,7 +59,8 @@ export class ProverChild {
   private heartbeats = { sinceMs: 0, count: 0 };
 
   private phase: Phase = { kind: "starting" };
-  private readonly pipe: Duplex;
+  /** Undefined when no process could be started. */
+  private readonly pipe: Duplex | undefined;
   private readonly oomKillsAtStart: number;
   private readonly pending = new Map<number, Pending>();
   private lastId = 0;
@@ -123,7 +125,7 @@ export class ProverChild {
 
   private send(message: ChildStart | ChildRequest): void {
     // A failed write needs no handler: the exit that follows settles the request.
-    writeMessage(this.pipe, message);
+    if (this.pipe !== undefined) writeMessage(this.pipe, message);
   }
 
   private receive(raw: unknown, ready: (description: ChildDescription) => void): void {
@@ -200,7 +202,7 @@ export class ProverChild {
       // The pipe also closes when the process ends by itself; the signal then has no effect.
       onEnd: () => this.endBecause("died", "channel closed"),
     };
-    readMessages(this.pipe, reader, limits.proverReplyBytesMax);
+    if (this.pipe !== undefined) readMessages(this.pipe, reader, limits.proverReplyBytesMax);
     child.on("error", (error) => {
       // When no process could be started, no exit event follows. After any other error one does.
       if (child.pid === undefined) end(error.message, null);
@@ -233,15 +235,18 @@ export class ProverChild {
     }
     this.pending.clear();
     if (phase.kind === "ending" && !isOomKill) return { cause: phase.cause, detail };
-    if (phase.kind === "starting") return { cause: "start_failed", detail };
+    if (phase.kind === "starting") {
+      return { cause: "start_failed", detail: explainStartFailure(detail) };
+    }
     return { cause: isOomKill ? "killed_for_memory" : "died", detail };
   }
 }
 
-function pipeOf(child: ChildProcess): Duplex {
-  const pipe = child.stdio[PIPE_FD];
-  if (!(pipe instanceof Duplex)) throw new Error("the prover process was started without a pipe");
-  return pipe;
+/** Undefined when no process could be started: without descriptors, Node.js makes no pipes. */
+function pipeOf(child: ChildProcess): Duplex | undefined {
+  const stdio: unknown = child.stdio;
+  const pipe: unknown = Array.isArray(stdio) ? stdio[PIPE_FD] : undefined;
+  return pipe instanceof Duplex ? pipe : undefined;
 }
 
 interface Deferred<T> {

@@ -2,7 +2,6 @@
  * A device as configured: its cores, niceness, environment and backend. `openDevice` takes its
  * machine-wide lock and returns how to start provers on it.
  */
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Addon } from "../../native/addon.js";
@@ -48,7 +47,7 @@ export const deviceSchema = z.strictObject({
   cores: cores.default([]),
   /** Niceness of its provers, -20 to 19. */
   nice: whole(-20, 19).default(NICE_DEFAULT),
-  /** Number of threads of a prover; 0: one for each core. */
+  /** Number of threads of a prover; 0: one for each core. A CPU quota may lower it. */
   threads: whole(0, 1024).default(0),
   /** Environment variables of its provers, for example to choose a GPU. */
   env: z
@@ -152,6 +151,8 @@ export interface DeviceModules {
   childPath: string;
   /** Folder of the lock files. A lock holds only between services with the same folder. */
   runtimeDir: string;
+  /** Number of threads of a prover that starts now: a CPU quota may have changed. */
+  threadsOf(device: DeviceConfig): number;
   /** The service's environment, from which provers get a few variables. */
   env: Readonly<Record<string, string | undefined>>;
   /** The service's process id. */
@@ -172,7 +173,7 @@ export async function openDevice(
   device: DeviceConfig,
   modules: DeviceModules,
 ): Promise<OpenDevice> {
-  const { id, nice, threads, user, fileMb, backend = modules.backend } = device;
+  const { id, nice, user, fileMb, backend = modules.backend } = device;
   if (user !== undefined && modules.uid !== 0) {
     throw new Error(
       `device ${id} sets a user, which only a service that runs as root may; remove "user" or run as root`,
@@ -187,9 +188,8 @@ export async function openDevice(
       onWait: (holder) => modules.onWait(id, holder),
     },
   );
-  const count = threads === 0 ? device.cores.length || availableParallelism() : threads;
   // leanVM reads this variable; `env` can set those of another backend.
-  const env = { LEANVM_NUM_THREADS: String(count), ...device.env };
+  const threads = () => ({ LEANVM_NUM_THREADS: String(modules.threadsOf(device)) });
   return {
     startProver: () =>
       forkProver({
@@ -199,7 +199,7 @@ export async function openDevice(
         lockFd: fd,
         nice,
         cores: device.cores,
-        env: proverEnvironment(modules.env, env),
+        env: proverEnvironment(modules.env, { ...threads(), ...device.env }),
         ...(user === undefined ? {} : { user }),
         fileBytesMax: fileMb * 1e6,
         startTimeoutMs: limits.proverStartMsMax,

@@ -9,8 +9,9 @@ import type { BackendOptions } from "./backend-file.js";
 import { ProverChild, type ChildWatch } from "./child-process.js";
 import type { ChildStart } from "./messages.js";
 import { parseBoolean, parseProof, parseVerdicts } from "./messages.js";
-import { readOomKills } from "./kernel-memory.js";
+import { oomKills } from "../machine/control-group.js";
 import { keyCountOf, ProverError, signerCountOf } from "./prover.js";
+import { explainStartFailure } from "./start-failure.js";
 import type {
   AggregateClaim,
   Prover,
@@ -66,13 +67,16 @@ export function proverEnvironment(
   return { ...env, ...device };
 }
 
-/** Forks a prover and returns at once. Its `ready` rejects when the setup fails. */
+/**
+ * Forks a prover and returns at once. Its `ready` rejects when the setup fails. Throws
+ * `ProverError("start_failed")` when the system refuses a process at once, as without memory.
+ */
 export function forkProver(options: ForkedProverOptions): Prover {
   const { nice, cores, startTimeoutMs, deviceId, fileBytesMax = 0 } = options;
   const { library, config } = options.backend;
   const backend = { library, config };
   const start: ChildStart = { kind: "start", backend, nice, cores: [...cores], fileBytesMax };
-  const watch = options.watch ?? { nowMs: () => performance.now(), oomKills: readOomKills };
+  const watch = options.watch ?? { nowMs: () => performance.now(), oomKills: () => oomKills() };
   const child = new ProverChild(forkChild(options), start, watch);
   const timer = setTimeout(() => {
     child.endBecause("start_failed", `not ready after ${startTimeoutMs} ms`);
@@ -90,12 +94,17 @@ export async function startForkedProver(options: ForkedProverOptions): Promise<P
 
 function forkChild({ childPath, deviceId, env, lockFd, user }: ForkedProverOptions): ChildProcess {
   const inherited = lockFd === undefined ? [] : [lockFd];
-  // The argument names the device in process lists; the child does not read it.
-  return spawn(process.execPath, [childPath, deviceId], {
-    env: { ...env },
-    stdio: ["ignore", "ignore", "pipe", "pipe", ...inherited],
-    ...user,
-  });
+  try {
+    // The argument names the device in process lists; the child does not read it.
+    return spawn(process.execPath, [childPath, deviceId], {
+      env: { ...env },
+      stdio: ["ignore", "ignore", "pipe", "pipe", ...inherited],
+      ...user,
+    });
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new ProverError("start_failed", explainStartFailure(detail), { cause });
+  }
 }
 
 /** A copy in a buffer of its own; the given view may lie on a pool that other data shares. */

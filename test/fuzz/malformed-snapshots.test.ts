@@ -16,6 +16,7 @@ import { clientOver, inventedGroup, outcomesOf } from "../../tools/harness/contr
 import type { AggregatorClient } from "../../tools/harness/contract.js";
 import { Flood } from "../../tools/fuzz/flood.js";
 import { submitRequests } from "../../tools/fuzz/seeds.js";
+import { testMachine } from "../helpers/start-service.js";
 import { SkippingClock } from "../../tools/harness/skipping-clock.js";
 
 const SEED = 20_261_124;
@@ -48,7 +49,7 @@ beforeAll(async () => {
     log: createLog("silent"),
     devices: config.devices.map(({ id }) => ({ id, startProver })),
     policy: undefined,
-    memoryBytes: 8e9,
+    readMachine: () => testMachine,
     instance: "00000000000000fa",
     version: "test",
   });

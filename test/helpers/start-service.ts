@@ -5,6 +5,7 @@ import { loadPolicy } from "../../server/access/policy-watch.js";
 import { systemClock } from "../../server/clock.js";
 import { parseConfig } from "../../server/config.js";
 import { createLog } from "../../server/log.js";
+import type { Machine } from "../../server/machine/machine.js";
 import { readBackendFile } from "../../server/prover/backend-file.js";
 import { forkProver, proverEnvironment } from "../../server/prover/forked-prover.js";
 import type { Prover } from "../../server/prover/prover.js";
@@ -12,6 +13,15 @@ import { startService } from "../../server/service.js";
 import type { Service, ServiceModules } from "../../server/service.js";
 
 let instances = 0;
+
+/** A machine that limits nothing. */
+export const testMachine: Machine = {
+  memoryBytes: 8e9,
+  cores: 2,
+  quotaCores: Infinity,
+  openFilesMax: Infinity,
+  tasksLeft: Infinity,
+};
 
 export type StartProver = (deviceId: string) => Prover;
 
@@ -56,7 +66,7 @@ export function listenTestService(
     log: createLog(config.logLevel),
     devices: config.devices.map(({ id }) => ({ id, startProver: () => startProver(id) })),
     policy: config.policy === undefined ? undefined : loadPolicy(config.policy),
-    memoryBytes: 8e9,
+    readMachine: () => testMachine,
     instance: instances.toString(16).padStart(16, "0"),
     version: "test",
     ...modules,

@@ -98,3 +98,20 @@ test("a saturated service is ready; a draining one is alive, and says that it dr
   gate.open();
   await closed;
 });
+
+test("a prover that the system refuses to start is tried again, and the reason is shown", async () => {
+  const gate = new Gate();
+  let starts = 0;
+  const service = closeLater(
+    await listenTestService(() => {
+      starts++;
+      if (starts === 1) throw new Error("no memory is left (spawn ENOMEM)");
+      return gate.startProver();
+    }),
+  );
+  await expect
+    .poll(prober(service))
+    .toEqual(notReady("device cpu failed: no memory is left (spawn ENOMEM)"));
+  await service.ready();
+  expect(starts).toBe(2);
+});

@@ -36,6 +36,8 @@ export interface ServeOptions {
   hasOwnSession?: boolean;
   /** User and group of the process; needs root. Default: those of this process. */
   user?: { uid?: number; gid?: number };
+  /** The limit on open files of the process, soft and hard. Default: that of this process. */
+  openFilesMax?: number;
   /** Called with each line of its standard error, which has the log. */
   onLine?: (line: string) => void;
 }
@@ -88,7 +90,11 @@ export class ServiceProcess {
     const main = join(folder, options.script ?? "dist/cli/main.js");
     if (!existsSync(main)) throw new Error(`${main} is missing; run 'make build'`);
     const command = options.script === undefined ? [main, "serve"] : [main];
-    const child = spawn(process.execPath, [...command, ...flags], {
+    const argv = [process.execPath, ...command, ...flags];
+    const limit = options.openFilesMax;
+    const [file, ...args] =
+      limit === undefined ? argv : ["sh", "-c", `ulimit -n ${limit}; exec "$@"`, "sh", ...argv];
+    const child = spawn(file ?? "", args, {
       env: { ...process.env, ...LISTENERS, ...env },
       stdio: ["ignore", "ignore", "pipe"],
       detached: hasOwnSession,

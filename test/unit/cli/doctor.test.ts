@@ -9,6 +9,7 @@ import {
   checkMemory,
   checkNodeVersion,
   checkOpenFiles,
+  checkTasks,
 } from "../../../cli/doctor/machine-checks.js";
 import {
   checkAddon,
@@ -39,35 +40,72 @@ test("a processor without AVX2 fails, and one of its names inside another is not
 });
 
 test("one core is warned of, for whatever reason the others are not allowed", () => {
-  expect(checkCores(4, 4, "0-3").level).toBe("ok");
-  expect(checkCores(1, 8, "3")).toMatchObject({
+  const facts = { quotaCores: Infinity, threads: "cpu: 4", missing: undefined };
+  expect(checkCores({ ...facts, allowed: 4, machine: 4, allowedList: "0-3" }).level).toBe("ok");
+  expect(checkCores({ ...facts, allowed: 1, machine: 8, allowedList: "3" })).toMatchObject({
     level: "warn",
     text: expect.stringMatching(/1 of 8 cores \(3\).*affinity/),
   });
-  expect(checkCores(1, 1, undefined).level).toBe("warn");
+  expect(checkCores({ ...facts, allowed: 1, machine: 1, allowedList: undefined }).level).toBe(
+    "warn",
+  );
+});
+
+test("a CPU quota below the cores is warned of, with the threads that provers get", () => {
+  const facts = { allowed: 4, machine: 4, allowedList: "0-3", threads: "cpu: 2" };
+  expect(checkCores({ ...facts, quotaCores: 1.5, missing: undefined })).toMatchObject({
+    level: "warn",
+    text: expect.stringMatching(/CPU quota of 1.5 cores; prover threads: cpu: 2: .*CPUQuota=/),
+  });
+  expect(checkCores({ ...facts, quotaCores: 4, missing: undefined }).level).toBe("ok");
+});
+
+test("cores that this process cannot use fail", () => {
+  const facts = { allowed: 2, machine: 2, allowedList: "0-1", threads: "cpu: 2" };
+  const missing = "device gpu0 names core 7";
+  expect(checkCores({ ...facts, quotaCores: Infinity, missing })).toEqual({
+    level: "fail",
+    text: missing,
+  });
 });
 
 test("memory is judged by the control group's limit where there is one", () => {
   const machine = { totalBytes: 16 * GIB, freeBytes: 8 * GIB };
-  expect(checkMemory({ ...machine, limitBytes: undefined }).level).toBe("ok");
-  expect(checkMemory({ ...machine, limitBytes: 2 ** 64 }).level).toBe("ok");
-  expect(checkMemory({ ...machine, limitBytes: 2 * GIB }).level).toBe("warn");
-  expect(checkMemory({ ...machine, limitBytes: GIB })).toMatchObject({
+  expect(checkMemory({ ...machine, usableBytes: 16 * GIB }).level).toBe("ok");
+  expect(checkMemory({ ...machine, usableBytes: 2 * GIB }).level).toBe("warn");
+  expect(checkMemory({ ...machine, usableBytes: GIB })).toMatchObject({
     level: "fail",
-    text: expect.stringContaining("limited to 1.0 GiB by the control group"),
+    text: expect.stringContaining("limited to 1074 MB by the control group"),
   });
-  expect(checkMemory({ ...machine, freeBytes: GIB, limitBytes: 0 }).level).toBe("warn");
+  expect(checkMemory({ ...machine, freeBytes: GIB, usableBytes: 16 * GIB }).level).toBe("warn");
 });
 
-test("a small limit on open files is warned of", () => {
-  const limits = (soft: string) => `Max open files            ${soft}     4096     files`;
-  expect(checkOpenFiles(limits("1024")).level).toBe("ok");
-  expect(checkOpenFiles(limits("unlimited")).level).toBe("ok");
-  expect(checkOpenFiles(limits("256"))).toMatchObject({
-    level: "warn",
-    text: expect.stringContaining("LimitNOFILE"),
+test("a small limit on open files is warned of, and one too small to serve fails", () => {
+  expect(checkOpenFiles(1024, 1)).toEqual({
+    level: "ok",
+    text: "at most 1024, for 512 connections of nodes",
   });
-  expect(checkOpenFiles(undefined).level).toBe("warn");
+  expect(checkOpenFiles(Infinity, 1).level).toBe("ok");
+  expect(checkOpenFiles(256, 1)).toMatchObject({
+    level: "warn",
+    text: expect.stringMatching(/for 160 connections of nodes: .*LimitNOFILE=/),
+  });
+  expect(checkOpenFiles(64, 1)).toMatchObject({
+    level: "fail",
+    text: expect.stringContaining("the service needs 144"),
+  });
+  expect(checkOpenFiles(620, 9).level, "nine devices need more").toBe("warn");
+});
+
+test("a small limit on processes and threads is warned of", () => {
+  const none = { left: Infinity, userMax: Infinity };
+  expect(checkTasks(none, [2]).level).toBe("ok");
+  expect(checkTasks({ ...none, left: 100 }, [2]).level).toBe("ok");
+  expect(checkTasks({ ...none, left: 24 }, [2])).toMatchObject({
+    level: "warn",
+    text: expect.stringMatching(/leaves 24, .* take up to 54 .*TasksMax=/),
+  });
+  expect(checkTasks({ ...none, userMax: 100 }, [64]).level).toBe("warn");
 });
 
 test("an addon that does not load fails with the reason", () => {
@@ -136,10 +174,14 @@ test("confinement is reported, and a prover that would run as root is warned of"
 });
 
 test("provers that verify their own proofs are warned of", () => {
-  expect(checkVerification(1).level).toBe("ok");
-  expect(checkVerification(0)).toMatchObject({
+  expect(checkVerification(1, 1).level).toBe("ok");
+  expect(checkVerification(0, 0)).toMatchObject({
     level: "warn",
     text: expect.stringContaining("its own proofs"),
+  });
+  expect(checkVerification(1, 0), "--standby 1 in too little memory").toMatchObject({
+    level: "warn",
+    text: expect.stringContaining("no room for a standby"),
   });
 });
 

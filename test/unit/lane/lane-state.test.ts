@@ -246,6 +246,16 @@ test("a restart of the standby leaves the active prover at its proof, and anothe
   expect(run([order({ kind: "restart", role: "standby" }, 2)], warming.state).effects).toEqual([]);
 });
 
+test("a standby for which memory no longer suffices is killed, and another when it does again", () => {
+  const none = { ...options, standbys: 0 } as const;
+  const { state, effects } = transitionLane(run([...up, assign]).state, beat(), 0, none);
+  expect(effects).toContainEqual({ kind: "kill_prover", prover: 2, cause: "memory" });
+  const ended: LaneEvent = { kind: "ended", attempt: 7, residentBytes: 1 };
+  const alone = run([exited(2), ended], state);
+  expect(transitionLane(alone.state, beat(), 0, none).effects).toEqual([{ kind: "announce" }]);
+  expect(run([beat()], alone.state).effects).toEqual([{ kind: "start_prover", prover: 3 }]);
+});
+
 test("a closed lane kills both provers and starts none", () => {
   const closed = run([...up, assign, { kind: "close" }]);
   expect(closed.effects.slice(-2)).toEqual([

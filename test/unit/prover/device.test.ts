@@ -26,6 +26,7 @@ test("a user is two numbers, and only a service that is root may give one", asyn
     backend: { library: "none", config: "" },
     childPath: "none",
     runtimeDir: "none",
+    threadsOf: () => 1,
     env: {},
     pid: 1,
     uid: 1000,

@@ -3,12 +3,12 @@
  * proved. The service itself has no such setting: only tests need it.
  */
 import { randomBytes } from "node:crypto";
-import { totalmem } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { Command } from "commander";
 import { systemClock } from "../../../server/clock.js";
 import { addSettingsOptions, readSettings } from "../../../cli/settings.js";
 import { createLog } from "../../../server/log.js";
+import { readMachine } from "../../../server/machine/machine.js";
 import { startFakeProver } from "../../../server/prover/fake.js";
 import { startService } from "../../../server/service.js";
 
@@ -21,7 +21,7 @@ const service = await startService(config, {
   log: createLog(config.logLevel),
   devices: config.devices.map(({ id }) => ({ id, startProver })),
   policy: undefined,
-  memoryBytes: totalmem(),
+  readMachine,
   instance: randomBytes(8).toString("hex"),
   version: "load",
 });

@@ -1,0 +1,119 @@
+/**
+ * What the service makes of this machine's limits: how many connections nodes may have, how many
+ * standbys a lane keeps, and how large a prover may grow. The memory limit can change while the
+ * service runs (`systemctl set-property`, `docker update`), so it is read again from time to time.
+ */
+import type { Clock } from "./clock.js";
+import type { Config } from "./config.js";
+import type { LaneOptions } from "./lane/lane-state.js";
+import { limits } from "./limits.js";
+import type { Logger } from "./log.js";
+import { nodeConnectionsMax } from "./machine/connections.js";
+import type { Machine } from "./machine/machine.js";
+import { proverThreads } from "./prover/cores.js";
+import { proverCeilingBytes, standbysThatFit } from "./prover/device.js";
+
+/** Peak memory of a prover with a few raw signatures, and the service's. */
+export const MEMORY_BYTES_MIN = 1.25 * 1024 ** 3;
+
+export interface MachineWatchModules {
+  clock: Clock;
+  log: Logger;
+  readMachine(): Machine;
+}
+
+export class MachineWatch {
+  /** Changes with the memory limit. */
+  readonly laneOptions: LaneOptions;
+  readonly nodeConnectionsMax: number;
+  private memoryBytes: number;
+  private cancel = () => {};
+
+  /** Throws when the limit on open files is too low to serve. */
+  constructor(
+    private readonly config: Config,
+    private readonly modules: MachineWatchModules,
+  ) {
+    const machine = modules.readMachine();
+    const { memoryBytes, openFilesMax } = machine;
+    this.memoryBytes = memoryBytes;
+    this.laneOptions = laneOptionsOf(config, memoryBytes);
+    this.nodeConnectionsMax = nodeConnectionsMax(openFilesMax, config.devices.length);
+    modules.log.info(
+      {
+        ...this.memoryLine(),
+        cores: machine.cores,
+        cpuQuota: shown(machine.quotaCores),
+        threads: threadsText(config, machine),
+        openFiles: shown(openFilesMax),
+        connections: this.nodeConnectionsMax,
+      },
+      "limits of this machine",
+    );
+    this.warnOfMemory();
+    this.poll();
+  }
+
+  close(): void {
+    this.cancel();
+  }
+
+  private poll(): void {
+    const { clock, log, readMachine } = this.modules;
+    this.cancel = clock.at(clock.nowMs() + limits.machinePollMs, () => {
+      const { memoryBytes } = readMachine();
+      if (memoryBytes !== this.memoryBytes) {
+        this.memoryBytes = memoryBytes;
+        Object.assign(this.laneOptions, laneOptionsOf(this.config, memoryBytes));
+        log.warn(this.memoryLine(), "the memory limit has changed");
+        this.warnOfMemory();
+      }
+      this.poll();
+    });
+  }
+
+  private memoryLine() {
+    const { standbys, residentBytesMax } = this.laneOptions;
+    const proverMemoryMb = Math.round(residentBytesMax / 1e6);
+    return { memoryMb: Math.round(this.memoryBytes / 1e6), standbys, proverMemoryMb };
+  }
+
+  private warnOfMemory(): void {
+    if (this.config.prover === "fake" || this.memoryBytes >= MEMORY_BYTES_MIN) return;
+    const neededMb = Math.round(MEMORY_BYTES_MIN / 1e6);
+    this.modules.log.warn(
+      { memoryMb: Math.round(this.memoryBytes / 1e6), neededMb },
+      "too little memory for one prover, which the kernel will kill: raise the limit",
+    );
+  }
+}
+
+/** Standbys for each device: as configured, or for `auto` 1 where memory allows. */
+export function standbysOf(
+  { standby, devices, proverMemoryMb }: Config,
+  memoryBytes: number,
+): 0 | 1 {
+  if (standby !== "auto") return standby === "1" ? 1 : 0;
+  return standbysThatFit(memoryBytes, devices.length, proverMemoryMb * 1e6);
+}
+
+/** How many standbys each lane keeps, and how large its prover may grow, in this memory. */
+function laneOptionsOf(config: Config, memoryBytes: number): LaneOptions {
+  const proverBytesMax = config.proverMemoryMb * 1e6;
+  return {
+    standbys: standbysOf(config, memoryBytes),
+    residentBytesMax: proverCeilingBytes(memoryBytes, config.devices.length, proverBytesMax),
+  };
+}
+
+/** Threads of the provers of each device, such as `cpu: 2`. */
+export function threadsText({ devices }: Config, machine: Machine): string {
+  return devices
+    .map((device) => `${device.id}: ${proverThreads(device, machine, devices)}`)
+    .join(", ");
+}
+
+/** JSON has no Infinity. */
+function shown(value: number): number | "none" {
+  return value === Infinity ? "none" : value;
+}

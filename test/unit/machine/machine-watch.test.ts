@@ -1,0 +1,41 @@
+/** What the service makes of the machine's limits, and of a memory limit that changes. */
+import { expect, test } from "vitest";
+import { systemClock } from "../../../server/clock.js";
+import { parseConfig } from "../../../server/config.js";
+import { createLog } from "../../../server/log.js";
+import { MachineWatch, standbysOf, threadsText } from "../../../server/machine-watch.js";
+import { testMachine } from "../../helpers/start-service.js";
+
+const log = createLog("silent");
+
+test("a memory limit that changes moves standbys and the ceiling of provers", () => {
+  let look = () => {};
+  const at = (_instantMs: number, callback: () => void) => {
+    look = callback;
+    return () => {};
+  };
+  const clock = { ...systemClock, at };
+  const machine = { ...testMachine };
+  const watch = new MachineWatch(parseConfig(), { clock, log, readMachine: () => machine });
+  expect(watch.laneOptions).toEqual({ standbys: 1, residentBytesMax: 3e9 });
+  machine.memoryBytes = 2e9;
+  look();
+  expect(watch.laneOptions).toEqual({ standbys: 0, residentBytesMax: 1.6e9 });
+  machine.memoryBytes = 8e9;
+  look();
+  expect(watch.laneOptions).toEqual({ standbys: 1, residentBytesMax: 3e9 });
+  watch.close();
+});
+
+test("what the operator has set counts, and auto is what fits", () => {
+  expect(standbysOf(parseConfig({ standby: "1" }), 1e9)).toBe(1);
+  expect(standbysOf(parseConfig({ standby: "0" }), 8e9)).toBe(0);
+  expect(standbysOf(parseConfig(), 1e9)).toBe(0);
+  expect(standbysOf(parseConfig(), 8e9)).toBe(1);
+});
+
+test("the threads of each device are told by name", () => {
+  const { devices } = parseConfig({ devices: '[{"id":"a","cores":"0"},{"id":"b","cores":"1-3"}]' });
+  const config = { ...parseConfig(), devices };
+  expect(threadsText(config, { ...testMachine, cores: 4, quotaCores: 2 })).toBe("a: 1, b: 2");
+});
