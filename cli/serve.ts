@@ -2,9 +2,18 @@
 import type { Command } from "commander";
 import type { Config } from "../server/config.js";
 import { ConfigError } from "../server/config-error.js";
+import { ListenError } from "../server/net/bind.js";
 import type { CommandModules } from "./io/command.js";
 import { addCommand, CommandError, ending } from "./io/command.js";
-import { addSettingsOptions, readSettings, settingsError, sourcesOf } from "./settings.js";
+import { holderOf } from "./port-holder.js";
+import type { SettingSources } from "./settings.js";
+import {
+  addSettingsOptions,
+  readSettings,
+  settingsError,
+  sourcesOf,
+  userNameOf,
+} from "./settings.js";
 
 const help = `
 Runs until SIGTERM or SIGINT: then it accepts nothing new, gives running proofs
@@ -69,48 +78,29 @@ export function addServeCommand(program: Command, modules: CommandModules): void
       const { runService } = await import("./run-service.js");
       return runService(config, version, env).catch((cause: unknown) => {
         if (cause instanceof ConfigError) throw settingsError(cause, sources);
-        throw cause instanceof CommandError ? cause : serviceError(cause, config);
+        throw cause instanceof CommandError ? cause : serviceError(cause, config, sources);
       });
     }),
   );
 }
 
 /** Makes the error to report when the service cannot start or fails. */
-function serviceError(cause: unknown, { listen, admin, probes }: Config): CommandError {
+function serviceError(cause: unknown, config: Config, sources: SettingSources): CommandError {
+  if (cause instanceof ListenError) return listenError(cause, config, sources);
+  const why = cause instanceof Error ? cause.message : String(cause);
   const doctor = "run 'lean-aggregator doctor' with the same settings to see what is missing";
-  if (!isSystemError(cause) || cause.syscall !== "listen") {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    return new CommandError(`the service failed: ${why}`, doctor, { cause });
-  }
-  const { address: host = "", port = -1, code } = cause;
-  const isIt = (address: string) =>
-    port < 0 ? address === `unix:${host}` : address.replace(/[[\]]/g, "") === `${host}:${port}`;
-  const settings = Object.entries({
-    "--listen": listen,
-    "--admin": [admin],
-    "--probes": [probes],
-  });
-  const [flag] = settings.find(([, addresses]) => addresses.some(isIt)) ?? ["--listen"];
-  const where = port < 0 ? `unix:${host}` : `${host}:${port}`;
-  return new CommandError(
-    `cannot listen on ${flag} ${where}: ${LISTEN_REASONS[code ?? ""] ?? code ?? cause.message}`,
-    doctor,
-    { cause },
-  );
+  return new CommandError(`the service failed: ${why}`, doctor, { cause });
 }
 
-const LISTEN_REASONS: Readonly<Record<string, string>> = {
-  EADDRINUSE: "another program listens there",
-  EADDRNOTAVAIL: "this machine does not have that address",
-  EACCES: "permission denied",
-  ENOENT: "the folder does not exist",
-};
-
-interface SystemError extends NodeJS.ErrnoException {
-  address?: string;
-  port?: number;
-}
-
-function isSystemError(error: unknown): error is SystemError {
-  return error instanceof Error && "syscall" in error;
+function listenError(
+  cause: ListenError,
+  { admin, probes }: Config,
+  sources: SettingSources,
+): CommandError {
+  const { address, isTaken } = cause;
+  const key = address === admin ? "admin" : address === probes ? "probes" : "listen";
+  const holder = isTaken ? holderOf(address) : undefined;
+  const why = holder === undefined ? cause.why : `${holder} listens there`;
+  const name = userNameOf(sources)(key) ?? key;
+  return new CommandError(`cannot listen on ${name} ${address}: ${why}`, cause.todo, { cause });
 }

@@ -8,6 +8,7 @@ import type { Command } from "commander";
 import { Option } from "commander";
 import type { Config } from "../server/config.js";
 import { ConfigError, problemText } from "../server/config-error.js";
+import { checkPlaces } from "../server/config-places.js";
 import { configFromEnvironment, parseConfig, settingKeys, variableOf } from "../server/config.js";
 import { usageError } from "./io/command.js";
 import { parseJson, reasonOf } from "./io/read-input.js";
@@ -101,28 +102,37 @@ export function readSettings(sources: SettingSources): Config {
   const { flags, env, file } = sources;
   const inFile = file === undefined ? {} : readSettingsFile(file);
   try {
-    return parseConfig(inFile, configFromEnvironment(env), flags);
+    const config = parseConfig(inFile, configFromEnvironment(env), flags);
+    checkPlaces(config);
+    return config;
   } catch (error) {
     throw error instanceof ConfigError ? settingsError(error, sources) : error;
   }
 }
 
-/** Makes the error to report for wrong settings: each has the name that the user typed. */
-export function settingsError(error: ConfigError, { flags, env, file }: SettingSources) {
+/** The name of a setting as this user gives it: a flag, a variable, or a key of the file. */
+export function userNameOf({ flags, env, file }: SettingSources) {
   const isFlag = (key: string) => flags[key] !== undefined;
   const isVariable = (key: string) => env[variableOf(key)] !== undefined;
   // A missing setting is named as a variable if the user sets others by variables, not by flags.
   const wantsVariable = !settingKeys.some(isFlag) && settingKeys.some(isVariable);
-  const nameOf = (key: string) => {
+  return (key: string) => {
     if (!settingKeys.includes(key)) return undefined;
     if (isFlag(key)) return flagOf(key);
     if (isVariable(key)) return variableOf(key);
     if (file !== undefined) return key;
     return wantsVariable ? variableOf(key) : flagOf(key);
   };
+}
+
+/** Makes the error to report for wrong settings: each has the name that the user typed. */
+export function settingsError(error: ConfigError, sources: SettingSources) {
+  const { flags, env, file } = sources;
+  const nameOf = userNameOf(sources);
   const lines = error.problems.map((problem) => {
     const { key } = problem;
-    const source = file === undefined || isFlag(key) || isVariable(key) ? "" : `${file}: `;
+    const isElsewhere = flags[key] !== undefined || env[variableOf(key)] !== undefined;
+    const source = file === undefined || isElsewhere ? "" : `${file}: `;
     return `\n  ${source}${problemText(problem, nameOf)}`;
   });
   const wrong = [...new Set(lines)];

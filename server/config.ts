@@ -7,29 +7,40 @@ import { z } from "zod";
 import { ConfigError } from "./config-error.js";
 import type { Problem } from "./config-error.js";
 import { defaults, limits } from "./limits.js";
-import { ADDRESS_PATTERN, isLocal } from "./net/address.js";
+import { EXPECTED, isLocalAddress, readAddress, writeAddress } from "../proto/address.js";
+import { isLocal, overlap } from "./net/address.js";
 import { deviceSchema, overlappingDevices } from "./prover/device.js";
 import { alternatives, placeOf, safeParse } from "./safe-parse.js";
 
-const address = z
-  .string("expected host:port or unix:/path")
-  .regex(ADDRESS_PATTERN, {
-    error: "expected host:port or unix:/path",
-    abort: true,
-  })
-  .refine(
-    (at) => Number(/:(\d+)$/.exec(at)?.[1] ?? 0) <= 65_535,
-    "expected a port from 0 to 65535",
-  );
+/** An address of the service, in the one form of `writeAddress`. */
+const addressText = (of: { mayBeOff: boolean; mustBeLocal?: boolean }) => {
+  const { mayBeOff, mustBeLocal = false } = of;
+  const form = `expected ${mustBeLocal ? "a loopback host:port" : "host:port"}`;
+  const expected = mayBeOff ? `${form}, unix:/path or "off"` : EXPECTED;
+  return z.string(expected).transform((text, context) => {
+    if (mayBeOff && text === "off") return text;
+    const address = readAddress(text);
+    if (address.kind === "problem") {
+      const message = address.text === EXPECTED ? expected : address.text;
+      context.addIssue({ code: "custom", message });
+    } else if (mustBeLocal && !isLocalAddress(address)) {
+      context.addIssue({ code: "custom", message: expected });
+    } else {
+      return writeAddress(address);
+    }
+    return z.NEVER;
+  });
+};
+const address = addressText({ mayBeOff: false });
 /** Most characters of a value that an error quotes. */
 const VALUE_LENGTH_MAX = 100;
-const list = (value: unknown) => (typeof value === "string" ? value.split(",") : value);
+const list = (value: unknown) =>
+  typeof value === "string" ? value.split(",").map((part) => part.trim()) : value;
 const hostNames = 'expected host names without a port, such as "fleet.example"';
 const hostName = z
   .string(hostNames)
   .regex(/^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/, hostNames)
   .toLowerCase();
-const localAddress = address.refine(isLocal, 'expected a loopback host:port, unix:/path or "off"');
 const path = z.string("expected the path of a file").min(1, "expected the path of a file");
 const oneOf = <const T extends readonly string[]>(names: T) =>
   z.enum(names, `expected ${alternatives(names)}`);
@@ -45,7 +56,8 @@ const octal = z
 /** A whole number from `min` to `max`, also as text: flags and variables are text. */
 const whole = (unit: string, min: number, max: number) => {
   const expected = `expected whole ${unit} from ${min} to ${max}`;
-  return z.coerce.number(expected).int(expected).min(min, expected).max(max, expected);
+  const issue = { error: expected, abort: true };
+  return z.coerce.number(issue).int(issue).min(min, issue).max(max, issue);
 };
 const ms = (max: number) => whole("milliseconds", 1, max);
 const addresses = "expected addresses, host:port or unix:/path, as a list or separated by commas";
@@ -81,13 +93,9 @@ const settings = z.strictObject({
     .preprocess(list, z.array(address, addresses).min(1, addresses))
     .default(["127.0.0.1:9190"]),
   /** Address where the operator calls, or "off". Without a policy, every caller may do all. */
-  admin: z
-    .union([z.literal("off"), localAddress], 'expected a loopback host:port, unix:/path or "off"')
-    .default("127.0.0.1:9192"),
+  admin: addressText({ mayBeOff: true, mustBeLocal: true }).default("127.0.0.1:9192"),
   /** Address of /metrics, /livez and /readyz, or "off": plain HTTP, open to every caller. */
-  probes: z
-    .union([z.literal("off"), address], 'expected host:port, unix:/path or "off"')
-    .default("127.0.0.1:9191"),
+  probes: addressText({ mayBeOff: true }).default("127.0.0.1:9191"),
   /**
    * Names, besides loopback names and IP addresses, that browsers and proxies may call loopback
    * addresses by. Others are refused: a page of another site could call by its own name.
@@ -147,6 +155,11 @@ const schema = settings.superRefine((config, context) => {
   const problem = (key: keyof typeof config, message: string) => {
     context.addIssue({ code: "custom", path: [key], message });
   };
+  checkOverlaps(config, problem);
+  if (config.fenceMs < config.deadlineMs) {
+    const order = `must not be before the deadline: {deadlineMs} is ${config.deadlineMs}`;
+    problem("fenceMs", `${order}; set {fenceMs} to ${config.deadlineMs} or more`);
+  }
   if (tlsCertificate !== undefined && tlsKey === undefined) {
     problem("tlsKey", "name the private key of {tlsCertificate}");
   }
@@ -164,6 +177,27 @@ const schema = settings.superRefine((config, context) => {
     problem("policy", "other machines can call: name a policy file that says who may do what");
   }
 });
+
+/** Adds an issue for each address that needs a port or path which another address takes. */
+function checkOverlaps(
+  { listen, admin, probes }: z.infer<typeof settings>,
+  problem: (key: "listen" | "admin" | "probes", message: string) => void,
+): void {
+  const taken: { key: string; address: string }[] = [];
+  const take = (key: "listen" | "admin" | "probes", address: string) => {
+    if (address === "off") return;
+    const other = taken.find((each) => overlap(each.address, address));
+    if (other === undefined) taken.push({ key, address });
+    else {
+      const which = other.key === key ? `${other.address} in the same list` : `{${other.key}}`;
+      const what = address.startsWith("unix:") ? "path" : "port";
+      problem(key, `${address} and ${which} need the same ${what}: choose another ${what}`);
+    }
+  };
+  for (const address of listen) take("listen", address);
+  take("probes", probes);
+  take("admin", admin);
+}
 
 export type Config = z.infer<typeof schema>;
 

@@ -1,6 +1,7 @@
 /** `doctor`'s check of an address: can the service listen there, and if not, what listens? */
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { connect as connectTls } from "node:tls";
@@ -8,6 +9,9 @@ import { callAdmin } from "../../client/rpc/operator-client.js";
 import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import { AggregatorError } from "../../client/errors.js";
 import { bindAddressOf } from "../../server/net/address.js";
+import { bind, ListenError } from "../../server/net/bind.js";
+import { isStaleSocket } from "../../server/net/unix-socket.js";
+import { holderOf } from "../port-holder.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 
@@ -33,43 +37,36 @@ export async function checkAddress(
   kind: keyof typeof WHO,
   tlsCertificate?: string,
 ): Promise<Finding> {
-  const code = await bindError(address);
-  if (code === undefined) return ok(`${address} is free`);
-  if (code !== "EADDRINUSE") return fail(`cannot listen on ${address} (${code}): ${todoFor(code)}`);
+  const found = await find(address);
+  if (found !== true) return found;
   const who = await (tlsCertificate === undefined
     ? WHO[kind](address)
     : whoOverTls(address, tlsCertificate));
-  if (who !== undefined) return warn(`${who} runs on ${address}: stop it to start another one`);
-  if (address.startsWith("unix:")) {
-    return warn(`${address} exists: 'serve' replaces it unless a program answers there`);
+  const holder = holderOf(address);
+  if (who !== undefined || holder?.includes("(lean-aggregator)")) {
+    const by = holder === undefined ? "" : ` as ${holder}`;
+    return warn(`${who ?? "a service"} runs on ${address}${by}: stop it to start another one`);
   }
-  return fail(`another program listens on ${address}: stop it, or choose another address`);
+  const program = holder ?? "another program";
+  return fail(`${program} listens on ${address}: stop it, or choose another address`);
 }
 
-function todoFor(code: string): string {
-  switch (code) {
-    case "EACCES":
-    case "ENOENT":
-      return "use a port above 1023, or a folder that exists and is writable";
-    case "EADDRNOTAVAIL":
-    case "ENOTFOUND":
-      return "use an address of this machine";
-    default:
-      return "choose another address";
+/** What to report of an address on which nothing listens; true when something does. */
+async function find(address: string): Promise<Finding | true> {
+  const at = bindAddressOf(address);
+  if ("path" in at && existsSync(at.path)) {
+    if (!(await isStaleSocket(at.path))) return true;
+    return ok(`${address} is free: 'serve' replaces the socket that a dead service left there`);
   }
-}
-
-/** Returns the error's code, such as `EADDRINUSE`, or undefined if the address can be bound. */
-async function bindError(address: string): Promise<string | undefined> {
-  const server = createServer();
-  server.listen(bindAddressOf(address));
   try {
-    await once(server, "listening");
-    server.close();
-    await once(server, "close");
-    return undefined;
+    const { servers } = await bind(address, () => createServer());
+    await Promise.all(
+      servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))),
+    );
+    return ok(`${address} is free`);
   } catch (error) {
-    return error instanceof Error && "code" in error ? String(error.code) : String(error);
+    if (!(error instanceof ListenError)) throw error;
+    return error.isTaken ? true : fail(error.message);
   }
 }
 

@@ -2,20 +2,18 @@
  * Accepts connections at a server's addresses, counts them and passes them to the server; with TLS,
  * after the handshake. A full listener closes its least valuable idle connection for a new one.
  */
-import { once } from "node:events";
 import { createServer } from "node:net";
-import type { AddressInfo, Server, Socket } from "node:net";
+import type { Server, Socket } from "node:net";
 import type { Clock } from "../clock.js";
 import type { Logger } from "../log.js";
 import { Connection } from "./connection.js";
-import { bindAddressOf } from "./address.js";
+import { bind } from "./bind.js";
 import type { ListenerName, TransportMetrics } from "./metrics.js";
 import { tlsListener } from "./tls-listener.js";
 import type { TlsSource } from "./tls-source.js";
 import { Penalties } from "./penalties.js";
 import { peerAt } from "./peer.js";
 import type { Peer } from "./peer.js";
-import { removeStaleSocket, setAccess, underClosedMask } from "./unix-socket.js";
 import type { SocketAccess } from "./unix-socket.js";
 
 /** Least time between two log lines of one kind. */
@@ -68,28 +66,23 @@ export class Listener {
 
   /**
    * Binds an address (`host:port` or `unix:/path`); returns it with the port that the system chose
-   * for port 0. Rejects when the address cannot be bound. `serve` owns the sockets that it gets and
+   * for port 0. A name, such as `localhost`, is bound at each of its IP addresses. Rejects with
+   * `ListenError` when the address cannot be bound. `serve` owns the sockets that it gets and
    * reports every call to the connection; the listener may still destroy a socket, as in `close`.
    */
   async listen(address: string, serve: Serve): Promise<string> {
-    const bind = bindAddressOf(address);
-    if ("path" in bind) await removeStaleSocket(bind.path);
     const welcome = this.welcome(address, serve);
-    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-      const connection = this.enter(socket);
-      if (connection !== undefined) this.whenDue(connection, () => welcome(connection));
-    });
-    const listening = once(server, "listening");
-    if ("path" in bind) underClosedMask(() => server.listen(bind));
-    else server.listen(bind);
-    await listening;
-    server.on("error", (error) => this.acceptFailed(address, error));
-    this.servers.add(server);
-    if ("path" in bind) {
-      setAccess(bind.path, this.options.socket);
-      return address;
+    const make = () =>
+      createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+        const connection = this.enter(socket);
+        if (connection !== undefined) this.whenDue(connection, () => welcome(connection));
+      });
+    const { servers, port } = await bind(address, make, this.options.socket);
+    for (const server of servers) {
+      server.on("error", (error) => this.acceptFailed(address, error));
+      this.servers.add(server);
     }
-    return address.replace(/:\d+$/, `:${(server.address() as AddressInfo).port}`);
+    return port === undefined ? address : address.replace(/:\d+$/, `:${port}`);
   }
 
   /** Accepts no more; resolves when all connections are closed. Cuts them after `boundMs`. */
