@@ -62,10 +62,9 @@ function settingsOptions(): Option[] {
       ...["lean_pq", "fake"],
     ]),
     setting("--devices <devices>", "devices to prove on: names, or a JSON list, see below"),
-    setting(
-      "--standby <count>",
-      "standby provers of each device, which verify and take over",
-    ).choices([...["auto", "0", "1"]]),
+    setting("--standby <count>", "standby provers of each device, to verify and take over").choices(
+      [...["auto", "0", "1"]],
+    ),
     setting("--prover-memory-mb <mb>", "replace a prover between proofs when it holds more"),
     setting(
       "--runtime-dir <folder>",

@@ -64,10 +64,7 @@ export function readAddress(text: string): Address | AddressProblem {
 /** What is wrong with a host as it is written before a port; undefined for a valid host. */
 export function hostProblem(host: string): string | undefined {
   if (host === "" || host === "*") {
-    return (
-      "expected a host before the port: 127.0.0.1 for this machine alone, " +
-      "or 0.0.0.0 for all its addresses"
-    );
+    return "expected a host before the port, such as 127.0.0.1";
   }
   if (host.startsWith("[")) {
     if (isIPv6(withoutBrackets(host))) return undefined;

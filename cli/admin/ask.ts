@@ -3,14 +3,14 @@
  */
 import { toJsonString } from "@bufbuild/protobuf";
 import type { Command } from "commander";
-import { InvalidArgumentError, Option } from "commander";
+import { Option } from "commander";
 import type { AdminMethod, AdminRequest, AdminResponse } from "../../client/rpc/operator-client.js";
 import { callAdmin } from "../../client/rpc/operator-client.js";
 import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { callError } from "../io/call-error.js";
 import type { CommandModules, CommandTexts, Terminal } from "../io/command.js";
 import { addCommand } from "../io/command.js";
-import { tokenOf, tokenOption } from "../io/connect.js";
+import { serverAddress, tokenOf, tokenOption } from "../io/connect.js";
 
 const CALL_TIMEOUT_MS = 5000;
 
@@ -61,7 +61,4 @@ const serverOption = () =>
   new Option("--server <address>", "the service's --admin address: host:port or unix:/path")
     .env("LEAN_AGGREGATOR_ADMIN")
     .default("127.0.0.1:9192")
-    .argParser((text) => {
-      if (/^(unix:\/.+|[^\s:]+:\d{1,5}|\[[0-9a-f:]+\]:\d{1,5})$/.test(text)) return text;
-      throw new InvalidArgumentError("Expected host:port or unix:/path.");
-    });
+    .argParser(serverAddress);

@@ -2,10 +2,11 @@
 import { readFileSync } from "node:fs";
 import type { Client } from "@grpc/grpc-js";
 import type { Command } from "commander";
-import { Option } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import { openChannel } from "../../client/rpc/channel.js";
 import type { ChannelOptions } from "../../client/rpc/channel.js";
+import { AddressError, parseServerAddress } from "../../client/rpc/server-address.js";
 import { usageError } from "./command.js";
 import { reasonOf } from "./read-input.js";
 
@@ -27,7 +28,8 @@ export function addConnectOptions(command: Command): Command {
     .addOption(
       new Option("--server <address>", "the service: host:port, https://host:port or unix:/path")
         .env("LEAN_AGGREGATOR_SERVER")
-        .default("127.0.0.1:9190"),
+        .default("127.0.0.1:9190")
+        .argParser(serverAddress),
     )
     .addOption(
       new Option(
@@ -53,6 +55,19 @@ export function addConnectOptions(command: Command): Command {
       ).env("LEAN_AGGREGATOR_CLIENT_TLS_SERVER_NAME"),
     )
     .addOption(tokenOption());
+}
+
+/** Checks the address of a service, for commander, which names the flag or the variable. */
+export function serverAddress(text: string): string {
+  try {
+    parseServerAddress(text);
+    return text;
+  } catch (error) {
+    if (!(error instanceof AddressError)) throw error;
+    throw new InvalidArgumentError(
+      `${error.expected.replace(/^./, (first) => first.toUpperCase())}.`,
+    );
+  }
 }
 
 export const tokenOption = () =>
