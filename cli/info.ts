@@ -99,6 +99,7 @@ type Pair = readonly [name: string, value: string];
 
 function identity(info: GetServerInfoResponse): Pair[] {
   const { proofSystem, publicKeyBytes, signatureBytes } = info;
+  const scheme = proofSystem?.scheme ?? "";
   return [
     ["version", info.serverVersion],
     ["instance", info.serverInstance],
@@ -106,12 +107,13 @@ function identity(info: GetServerInfoResponse): Pair[] {
     ["time", new Date(Number(info.serverTimeUnixMs)).toISOString()],
     [
       "scheme",
-      `${proofSystem?.scheme || "none: no prover is ready"}${info.fake ? " (FAKE: simulated, not real proofs)" : ""}`,
+      `${scheme || "none: no prover is ready"}${info.fake ? " (FAKE: simulated, not real proofs)" : ""}`,
     ],
     ["revision", proofSystem?.revision || "-"],
     ["proof kinds", info.kinds.map((kind) => lower(ProofKind[kind])).join(", ")],
-    ["public key", `${publicKeyBytes} bytes`],
-    ["signature", `${signatureBytes} bytes`],
+    ["rates", `log_inv_rate ${info.logInvRates.join(", ") || "-"}`],
+    ["public key", scheme === "" ? "-" : `${publicKeyBytes} bytes`],
+    ["signature", scheme === "" ? "-" : `${signatureBytes} bytes`],
   ];
 }
 

@@ -70,7 +70,7 @@ async function openDevices(config: Config, env: Env, log: Logger): Promise<OpenD
   makeRuntimeFolder(runtime, facts.uid);
   const modules = {
     addon,
-    backend: readBackendFile(packageRoot),
+    defaultBackend: () => readBackendFile(packageRoot),
     childPath: fileURLToPath(new URL("../server/prover/child-main.js", import.meta.url)),
     runtimeDir: runtime.path,
     threadsOf: (device: DeviceConfig) => proverThreads(device, readMachine(), config.devices),
@@ -92,9 +92,10 @@ async function openDevices(config: Config, env: Env, log: Logger): Promise<OpenD
   }
   const costStore = openCostStore(config, facts, log);
   const devices = [...open].map(([id, device]): Device => {
-    const calibration = calibrationAt(id, device.calibration, log);
+    const { backend } = device;
+    const calibration = calibrationAt(id, backend.calibration, log);
     const startProver = () => device.startProver();
-    return { id, startProver, calibration, ...(costStore && { costStore }) };
+    return { id, backend, startProver, calibration, ...(costStore && { costStore }) };
   });
   const releaseAll = async () => {
     await costStore?.close();

@@ -63,7 +63,11 @@ export interface NativeProver {
 }
 
 export interface Addon {
-  /** Loads the library and sets the prover up, which takes seconds. Rejects as `NativeProver`. */
+  /**
+   * Loads the library and sets the prover up, which takes seconds. Rejects with an `Error` whose
+   * `status` is `unsupported` when the library itself cannot be used: it lacks a function, has
+   * another ABI version or an incomplete description. Any other failure is `unavailable`.
+   */
   open(libraryPath: string, config: string): Promise<NativeProver>;
   /** Linux: delivers SIGKILL to this process when its parent dies. Elsewhere no effect. */
   dieWithParent(): void;
@@ -133,6 +137,16 @@ export function verdictOf(byte: number): SignatureVerdict {
     default:
       throw new Error(`the backend returned status ${byte} for a signature, expected 0, 1 or 2`);
   }
+}
+
+/** True when `Addon.open` rejected because the library itself cannot be used; see there. */
+export function isUnusableLibrary(error: unknown): boolean {
+  return (
+    typeof error === "object" &&
+    error !== null &&
+    "status" in error &&
+    error.status === status.unsupported
+  );
 }
 
 /** `refused` when the error's status says that the input is at fault, else `internal`. */

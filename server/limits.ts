@@ -62,8 +62,11 @@ export const limits = {
   proverItemBytesMax: 64 * 1024,
   /** Unanswered requests to one prover: far more than its lane ever sends at once. */
   proverRequestsMax: 1024,
-  /** Time for a prover's setup: 4 to 13 s when cold, several times that on a loaded machine. */
-  proverStartMsMax: 60_000,
+  /**
+   * Time for a prover's setup: 4 to 13 s with lean_pq when cold, several times that on a loaded
+   * machine; another library may take a minute.
+   */
+  proverStartMsMax: 120_000,
   /** Silence after which a prover is treated as hung: ten heartbeats, more than load explains. */
   proverSilenceMsMax: 5000,
   /**

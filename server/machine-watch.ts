@@ -1,17 +1,17 @@
 /**
- * What the service makes of this machine's limits: how many connections nodes may have, how many
- * standbys a lane keeps, and how large a prover may grow. The memory limit can change while the
+ * What the service makes of this machine's limits: how many connections nodes may have, how large
+ * a standby may be, and how large a prover may grow. The memory limit can change while the
  * service runs (`systemctl set-property`, `docker update`), so it is read again from time to time.
  */
 import type { Clock } from "./clock.js";
 import type { Config } from "./config.js";
-import type { LaneOptions } from "./lane/lane-state.js";
+import type { LaneOptions } from "./lane/lane-events.js";
 import { limits } from "./limits.js";
 import type { Logger } from "./log.js";
 import { nodeConnectionsMax } from "./machine/connections.js";
 import type { Machine } from "./machine/machine.js";
 import { proverThreads } from "./prover/cores.js";
-import { proverCeilingBytes, standbysThatFit } from "./prover/device.js";
+import { bytesForStandby, proverCeilingBytes } from "./prover/device.js";
 
 /** Peak memory of a prover with a few raw signatures, and the service's. */
 export const MEMORY_BYTES_MIN = 1.25 * 1024 ** 3;
@@ -73,9 +73,11 @@ export class MachineWatch {
   }
 
   private memoryLine() {
-    const { standbys, residentBytesMax } = this.laneOptions;
-    const proverMemoryMb = Math.round(residentBytesMax / 1e6);
-    return { memoryMb: Math.round(this.memoryBytes / 1e6), standbys, proverMemoryMb };
+    const { standbyBytesMax: standbyBytes, residentBytesMax } = this.laneOptions;
+    const mb = (bytes: number) => Math.round(bytes / 1e6);
+    const standbyMemoryMb = standbyBytes === Infinity ? "any" : mb(standbyBytes);
+    const proverMemoryMb = mb(residentBytesMax);
+    return { memoryMb: mb(this.memoryBytes), standbyMemoryMb, proverMemoryMb };
   }
 
   private warnOfMemory(): void {
@@ -88,20 +90,20 @@ export class MachineWatch {
   }
 }
 
-/** Standbys for each device: as configured, or for `auto` 1 where memory allows. */
-export function standbysOf(
+/** A device keeps a standby that holds fewer bytes: 0 for none, Infinity for any. */
+export function standbyBytesMax(
   { standby, devices, proverMemoryMb }: Config,
   memoryBytes: number,
-): 0 | 1 {
-  if (standby !== "auto") return standby === "1" ? 1 : 0;
-  return standbysThatFit(memoryBytes, devices.length, proverMemoryMb * 1e6);
+): number {
+  if (standby !== "auto") return standby === "1" ? Infinity : 0;
+  return Math.max(0, bytesForStandby(memoryBytes, devices.length, proverMemoryMb * 1e6));
 }
 
-/** How many standbys each lane keeps, and how large its prover may grow, in this memory. */
+/** How large the standby of each lane may be, and how large its prover may grow, in this memory. */
 function laneOptionsOf(config: Config, memoryBytes: number): LaneOptions {
   const proverBytesMax = config.proverMemoryMb * 1e6;
   return {
-    standbys: standbysOf(config, memoryBytes),
+    standbyBytesMax: standbyBytesMax(config, memoryBytes),
     residentBytesMax: proverCeilingBytes(memoryBytes, config.devices.length, proverBytesMax),
   };
 }

@@ -17,7 +17,7 @@ import type { Machine } from "./machine/machine.js";
 import { MachineWatch } from "./machine-watch.js";
 import type { Device } from "./lane/device.js";
 import type { LaneProver } from "./lane/lane-messages.js";
-import type { LaneOptions } from "./lane/lane-state.js";
+import type { LaneOptions } from "./lane/lane-events.js";
 import { LocalLanes } from "./lane/local-lanes.js";
 import { AdminHandlers } from "./rpc/operator-handlers.js";
 import { Handlers } from "./rpc/handlers.js";

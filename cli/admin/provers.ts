@@ -66,9 +66,11 @@ function stateText({ state, drained, restartDue }: DeviceStatus): string {
   return [lower(DeviceState[state]), ...also].join(", ");
 }
 
-function causeText({ cause, retryInMs }: DeviceStatus): string {
-  if (cause === "") return "-";
-  return retryInMs === undefined ? cause : `${cause}; retry in ${retryInMs} ms`;
+function causeText({ cause, retryInMs, standbyCause }: DeviceStatus): string {
+  const retry = retryInMs === undefined ? "" : `; retry in ${retryInMs} ms`;
+  const standby = standbyCause === "" ? "" : `no standby: ${standbyCause}`;
+  const causes = [cause === "" ? "" : `${cause}${retry}`, standby].filter((text) => text !== "");
+  return causes.join("; ") || "-";
 }
 
 const textOr = (value: number | undefined) => (value === undefined ? "-" : String(value));

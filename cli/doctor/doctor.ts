@@ -22,15 +22,19 @@ import {
   checkVerification,
 } from "./prover-checks.js";
 import { deviceLockPath } from "../../server/prover/device.js";
+import type { DeviceConfig } from "../../server/prover/device.js";
+import { readBackendFile } from "../../server/prover/backend-file.js";
 import { grantableCores } from "../../server/machine/control-group.js";
 import { processLimit, readMachine } from "../../server/machine/machine.js";
 import type { Machine } from "../../server/machine/machine.js";
-import { standbysOf, threadsText } from "../../server/machine-watch.js";
+import { standbyBytesMax, threadsText } from "../../server/machine-watch.js";
 import { missingCores, proverThreads } from "../../server/prover/cores.js";
 import { packageRoot } from "../run-service.js";
 import { runtimeFolderOf, stateFolderOf } from "../folders.js";
 import { checkPolicy, checkTls } from "./file-checks.js";
 import { checkRuntimeFolder, checkStateFolder } from "./folder-checks.js";
+import { checkLibrary, checkProofSystems } from "./library-check.js";
+import type { LibraryCheck } from "./library-check.js";
 
 export type DoctorModules = Pick<CommandModules, "env" | "nodeRange" | "terminal">;
 type Check = readonly [name: string, finding: Finding];
@@ -46,7 +50,7 @@ export async function doctor(
   const machine = readMachine();
   const checks: Check[] = [
     ...machineChecks(config, machine, nodeRange),
-    ...proverChecks(config, machine, env),
+    ...(await proverChecks(config, machine, { env, terminal })),
   ];
   if (config.policy !== undefined) checks.push(["policy", checkPolicy(config.policy)]);
   if (config.tlsCertificate !== undefined) checks.push(["TLS", await checkTls(config, Date.now())]);
@@ -75,6 +79,11 @@ export function report(checks: readonly Check[]): string {
   return lines.join("");
 }
 
+/** Whether some device proves with the backend that the service ships. */
+function usesLeanPq({ prover, devices }: Config): boolean {
+  return prover !== "fake" && devices.some(({ backend }) => backend === undefined);
+}
+
 function machineChecks(config: Config, machine: Machine, nodeRange: string): Check[] {
   const allowedList = /^Cpus_allowed_list:\s*(\S+)/m.exec(read("/proc/self/status") ?? "")?.[1];
   const { cores, quotaCores, memoryBytes } = machine;
@@ -90,9 +99,13 @@ function machineChecks(config: Config, machine: Machine, nodeRange: string): Che
   const memory = { totalBytes: totalmem(), freeBytes: freemem(), usableBytes: memoryBytes };
   const threads = config.devices.map((each) => proverThreads(each, machine, config.devices));
   const tasks = { left: machine.tasksLeft, userMax: processLimit("Max processes") };
+  const cpuFeatures: Check = [
+    "CPU features",
+    checkCpuFeatures(process.arch, read("/proc/cpuinfo")),
+  ];
   return [
     ["Node.js", checkNodeVersion(process.versions.node, nodeRange)],
-    ["CPU features", checkCpuFeatures(process.arch, read("/proc/cpuinfo"))],
+    ...(usesLeanPq(config) ? [cpuFeatures] : []),
     ["cores", checkCores(coresFacts)],
     ["memory", checkMemory(memory)],
     ["open files", checkOpenFiles(machine.openFilesMax, config.devices.length)],
@@ -101,27 +114,47 @@ function machineChecks(config: Config, machine: Machine, nodeRange: string): Che
 }
 
 /** Checks what provers need. No checks for the fake prover, which has no addon, backend or lock. */
-function proverChecks(
+async function proverChecks(
   config: Config,
-  { memoryBytes }: Machine,
-  env: CommandModules["env"],
-): Check[] {
+  machine: Machine,
+  { env, terminal }: Pick<DoctorModules, "env" | "terminal">,
+): Promise<Check[]> {
   const { prover, devices, runtimeDir, stateDir } = config;
   if (prover === "fake") return [];
   const { platform } = process;
-  const fits = standbysOf({ ...config, standby: "auto" }, memoryBytes);
   const facts = { env, uid: process.getuid?.(), temporaryFolder: tmpdir() };
   const runtime = runtimeFolderOf(runtimeDir, facts);
+  const modules = {
+    defaultBackend: () => readBackendFile(packageRoot),
+    threadsOf: (device: DeviceConfig) => proverThreads(device, machine, devices),
+    env,
+    terminal,
+  };
+  const checks: Check[] = [];
+  const libraries: LibraryCheck[] = [];
+  for (const device of devices) {
+    const name = `device ${device.id}`;
+    const lock = checkDeviceLock(deviceLockPath(runtime.path, device.id));
+    checks.push([name, lock]);
+    // A second prover would disturb the one in use, and might not fit in memory beside it.
+    if (lock.level === "warn") continue;
+    const check = await checkLibrary(device, modules);
+    libraries.push(check);
+    checks.push([name, check.finding]);
+  }
+  const systems = checkProofSystems(libraries);
+  const setupBytes = libraries.flatMap(({ loaded }) => loaded?.residentBytes ?? []);
+  const room = standbyBytesMax({ ...config, standby: "auto" }, machine.memoryBytes);
+  const wanted = standbyBytesMax(config, machine.memoryBytes);
   return [
     ["native addon", checkAddon()],
-    ["backend", checkBackend(packageRoot)],
+    ...(usesLeanPq(config) ? [["backend", checkBackend(packageRoot)] satisfies Check] : []),
     ["confinement", checkConfinement({ platform, uid: process.getuid?.(), devices })],
-    ["verification", checkVerification(standbysOf(config, memoryBytes), fits)],
     ["runtime folder", checkRuntimeFolder(runtime, facts.uid)],
     ["state folder", checkStateFolder(stateFolderOf(stateDir, facts), facts.uid)],
-    ...devices.map(({ id }): Check => {
-      return [`device ${id}`, checkDeviceLock(deviceLockPath(runtime.path, id))];
-    }),
+    ...checks,
+    ...(systems === undefined ? [] : [["proof system", systems] satisfies Check]),
+    ["verification", checkVerification(wanted, room, setupBytes)],
   ];
 }
 

@@ -99,18 +99,27 @@ export function checkConfinement({ platform, uid, devices }: ConfinementFacts): 
 }
 
 /**
- * @param standbys number of standby provers of each device, as configured or as memory allows
- * @param fits how many of them memory has room for
+ * @param wanted most bytes that a standby may hold by the settings; 0: no standby is kept
+ * @param room bytes for which memory has room in a standby
+ * @param setupBytes what a prover of each device holds after its setup, as far as one was set up
  */
-export function checkVerification(standbys: 0 | 1, fits: 0 | 1): Finding {
-  if (standbys > fits) {
+export function checkVerification(
+  wanted: number,
+  room: number,
+  setupBytes: readonly number[],
+): Finding {
+  const mb = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
+  const largest = Math.max(1, ...setupBytes);
+  const sizes = `a standby takes ${mb(largest)}, memory has room for ${mb(room)}`;
+  if (largest < wanted && largest >= room) {
     return warn(
-      "memory has no room for a standby, so the kernel may kill provers: add some, or lower " +
-        "--prover-memory-mb, or leave --standby at auto",
+      `${sizes}, so the kernel may kill provers: add memory, lower --prover-memory-mb, ` +
+        "or leave --standby at auto",
     );
   }
-  if (standbys === 1) return ok("a standby process verifies what the other one proved");
-  return warn("no standby, so a prover verifies its own proofs: add memory, or set --standby 1");
+  if (largest < wanted) return ok("a standby process verifies what the other one proved");
+  const todo = "so a prover verifies its own proofs: add memory, or set --standby 1";
+  return wanted > 0 ? warn(`no standby: ${sizes}, ${todo}`) : warn(`no standby, ${todo}`);
 }
 
 function textOf(error: unknown): string {

@@ -8,6 +8,16 @@ namespace {
 
 Outcome unavailable(std::string message) { return {LEAN_PROVER_UNAVAILABLE, std::move(message)}; }
 
+/* For a library that cannot be used, however often it is opened. */
+Outcome unusable(std::string message) { return {LEAN_PROVER_UNSUPPORTED, std::move(message)}; }
+
+/* A description with room behind it: a library of a later ABI may fill a longer one, and its version
+ * can be read only after that. */
+union RoomyDescription {
+  lean_prover_description description;
+  unsigned char room[4096];
+};
+
 /* The error buffer of one call, and the Outcome that it becomes. */
 class ErrorText {
  public:
@@ -25,9 +35,9 @@ class ErrorText {
 };
 
 template <typename Function>
-bool find(void *loaded, const char *name, Function &function) {
+void find(void *loaded, const char *name, Function &function, std::string &missing) {
   function = reinterpret_cast<Function>(dlsym(loaded, name));
-  return function != nullptr;
+  if (function == nullptr) missing += (missing.empty() ? "" : ", ") + std::string(name);
 }
 
 }  // namespace
@@ -48,35 +58,40 @@ Outcome Library::open(const std::string &path, const std::string &config,
       error.outcome(opening->open_(config.c_str(), &opening->handle_, error.buffer()));
   if (opened.status != LEAN_PROVER_OK) {
     opening->handle_ = nullptr;  // a failed open leaves nothing to close
-    return opened;
+    return unavailable(path + ": lean_prover_open failed: " + opened.message);
   }
-  lean_prover_description &description = opening->description_;
-  if (opening->describe_(opening->handle_, &description) != LEAN_PROVER_OK) {
+  if (opening->handle_ == nullptr) {
+    return unavailable(path + ": lean_prover_open returned OK without a handle");
+  }
+  RoomyDescription filled{};
+  if (opening->describe_(opening->handle_, &filled.description) != LEAN_PROVER_OK) {
     return unavailable(path + ": lean_prover_describe failed");
   }
+  const lean_prover_description &description = opening->description_ = filled.description;
   if (description.abi_version != LEAN_PROVER_ABI_VERSION) {
-    return unavailable(path + " has ABI version " + std::to_string(description.abi_version) +
-                       ", this addon needs " + std::to_string(LEAN_PROVER_ABI_VERSION));
+    return unusable(path + " has ABI version " + std::to_string(description.abi_version) +
+                    ", the service needs " + std::to_string(LEAN_PROVER_ABI_VERSION));
   }
   if (description.public_key_bytes == 0 || description.signature_bytes == 0 ||
       description.backend == nullptr || description.scheme == nullptr ||
       description.revision == nullptr) {
-    return unavailable(path + ": the description lacks a name or a size");
+    return unusable(path + ": the description lacks a name or a size");
   }
   library = std::move(opening);
   return {};
 }
 
 Outcome Library::resolve(void *loaded, const std::string &path) {
-  const bool complete = find(loaded, "lean_prover_open", open_) &&
-                        find(loaded, "lean_prover_describe", describe_) &&
-                        find(loaded, "lean_prover_verify_signatures", verify_signatures_) &&
-                        find(loaded, "lean_prover_verify_aggregate", verify_aggregate_) &&
-                        find(loaded, "lean_prover_aggregate", aggregate_) &&
-                        find(loaded, "lean_prover_free_buffer", free_buffer_) &&
-                        find(loaded, "lean_prover_close", close_);
-  if (complete) return {};
-  return unavailable(path + " does not export every function of lean_prover.h");
+  std::string missing;
+  find(loaded, "lean_prover_open", open_, missing);
+  find(loaded, "lean_prover_describe", describe_, missing);
+  find(loaded, "lean_prover_verify_signatures", verify_signatures_, missing);
+  find(loaded, "lean_prover_verify_aggregate", verify_aggregate_, missing);
+  find(loaded, "lean_prover_aggregate", aggregate_, missing);
+  find(loaded, "lean_prover_free_buffer", free_buffer_, missing);
+  find(loaded, "lean_prover_close", close_, missing);
+  if (missing.empty()) return {};
+  return unusable(path + " does not export " + missing + " of lean_prover.h");
 }
 
 Library::~Library() {

@@ -1,18 +1,27 @@
 /*
  * The C ABI between lean-aggregator and a prover build ("backend"): a shared library that exports
  * the functions below. A process opens one handle; the service kills the process to cancel a proof.
- * The service refuses to start with a library whose limits it cannot honour; see the description.
+ * The service refuses a library whose limits it cannot honour, and the device that names it is out
+ * of service; see the description.
+ *
+ * The process: it has the device's cores, niceness, user and variables, and LEANVM_NUM_THREADS, the
+ * number of threads that the operator wants. Standard input and output are empty. The last 2 KiB of
+ * standard error are reported when the process ends. It opens at most 256 files and writes none
+ * larger than the device's "fileMb", by default none at all. Descriptor 3 is the service's.
  *
  * Memory: inputs belong to the caller, and the library reads them only during the call. A proof's
  * buffer is the library's memory; it stays valid until the caller passes it to
  * lean_prover_free_buffer. Strings in lean_prover_description live as long as the handle.
  *
- * Threads: lean_prover_aggregate is called by one thread at a time. The verify functions may be
- * called by a second thread while a proof runs, and must not wait for the end of the proof.
+ * Threads: lean_prover_aggregate is called by one thread at a time, not always the same one. The
+ * verify functions may be called by a second thread while a proof runs, one of them at a time, and
+ * must not wait for the end of the proof.
  *
  * Errors: calls return a lean_prover_status. A call with the parameter `error`, a buffer of
  * LEAN_PROVER_ERROR_BYTES or NULL, writes a NUL-terminated UTF-8 message there when the status is
- * not LEAN_PROVER_OK.
+ * not LEAN_PROVER_OK. When a verify function or lean_prover_aggregate returns INTERNAL, UNAVAILABLE
+ * or a number that is not listed, the service replaces the process and tries the work once more, as
+ * after a crash. After any other status the process goes on. A library must not end the process.
  */
 #ifndef LEAN_PROVER_H
 #define LEAN_PROVER_H
@@ -24,7 +33,8 @@
 extern "C" {
 #endif
 
-/* Raised when a struct or the meaning of a function changes. The service needs this version. */
+/* Raised when a struct or the meaning of a function changes. The service needs this version, and
+ * refuses a library of another one, of which lean_prover_describe may fill up to 4096 bytes. */
 #define LEAN_PROVER_ABI_VERSION 1u
 /* Size of every signed message, the hash tree root of the attestation data. */
 #define LEAN_PROVER_MESSAGE_BYTES 32u
@@ -38,7 +48,7 @@ typedef enum lean_prover_status {
   LEAN_PROVER_BAD_AGGREGATE = 3,    /* a proof does not verify, or attests other claims */
   LEAN_PROVER_UNSUPPORTED = 4,      /* a kind or rate that the description does not offer */
   LEAN_PROVER_UNAVAILABLE = 5,      /* the prover could not be set up */
-  LEAN_PROVER_INTERNAL = 6          /* the prover failed; the process should be replaced */
+  LEAN_PROVER_INTERNAL = 6          /* the prover failed; the service replaces the process */
 } lean_prover_status;
 
 typedef enum lean_prover_kind {
@@ -49,8 +59,10 @@ typedef enum lean_prover_kind {
 
 /*
  * What the library is. Sizes are bytes; 0 in a *_max field means no limit of the library's own. The
- * service needs the kind AGGREGATE, raws_max 0 or at least 4096, rates 0 or with bit 0, and
- * key_order_matters 0.
+ * service needs the kind AGGREGATE, raws_max 0 or at least 4096, proof_bytes_max 0 or at most
+ * 524288, keys and signatures of 1 to 65536 bytes, rates 0 or with bit 0, and key_order_matters 0.
+ * The three names are 1 to 256 printable ASCII characters. Devices of one service need the same
+ * scheme and revision. A proof of more than 524288 bytes counts as a failure of the library.
  */
 typedef struct lean_prover_description {
   uint32_t abi_version;
@@ -67,7 +79,7 @@ typedef struct lean_prover_description {
   uint32_t key_order_matters;   /* 1: a proof verifies only against keys in its inputs' order */
 } lean_prover_description;
 
-/* `count` public keys, packed without gaps. */
+/* `count` public keys, packed without gaps; bytes may be NULL when count is 0. */
 typedef struct lean_prover_keys {
   const uint8_t *bytes;
   size_t count;
@@ -94,8 +106,9 @@ typedef struct lean_prover_buffer {
 typedef struct lean_prover lean_prover; /* opaque */
 
 /*
- * Sets the prover up, which takes seconds. config is UTF-8 text of a form that the library defines;
- * NULL means no text. On failure there is no handle to close.
+ * Sets the prover up, which takes seconds; the service waits two minutes. config is UTF-8 text of a
+ * form that the library defines; NULL means no text. On failure there is no handle to close. What
+ * the process holds in memory after it decides whether the service keeps a standby.
  */
 lean_prover_status lean_prover_open(const char *config, lean_prover **out, char *error);
 
@@ -120,8 +133,8 @@ lean_prover_status lean_prover_verify_aggregate(lean_prover *prover,
                                                 char *error);
 
 /*
- * Proves that every key of raws and of children signed the message. log_inv_rate 0 means the
- * library's default. Cannot be interrupted. On failure *proof is set to {NULL, 0}.
+ * Proves that every key of raws and of children signed the message. Either may be none, and its
+ * pointers NULL. log_inv_rate 0 means the library's default. Cannot be interrupted. On failure *proof is set to {NULL, 0}.
  */
 lean_prover_status lean_prover_aggregate(lean_prover *prover, const lean_prover_message *message,
                                          lean_prover_keys raws, const uint8_t *signatures,
@@ -132,7 +145,8 @@ lean_prover_status lean_prover_aggregate(lean_prover *prover, const lean_prover_
 /* Frees the bytes of a proof and sets *buffer to {NULL, 0}. */
 void lean_prover_free_buffer(lean_prover *prover, lean_prover_buffer *buffer);
 
-/* Call it while no other call runs. The process ends soon after, so a library may leave memory. */
+/* Call it while no other call runs. The process ends soon after, so a library may leave memory. The
+ * service does not call it: it ends a prover by SIGKILL. */
 void lean_prover_close(lean_prover *prover);
 
 #ifdef __cplusplus

@@ -5,6 +5,8 @@ import type { CostStore } from "./cost-file.js";
 export interface Device {
   /** Names the device in logs, metrics, its lock file and its cost file. */
   readonly id: string;
+  /** What its provers load; undefined for provers without a library, such as the fake one. */
+  readonly backend?: { readonly library: string; readonly config: string } | undefined;
   /** Begins to set a prover up; returns at once. */
   startProver(): Prover;
   /** Inputs of the one-signature proof that measures the device's speed; undefined: none. */

@@ -74,8 +74,12 @@ export interface RunningProof {
 
 /** What a device does at the moment of the report. */
 export type ReportedPhase =
-  /** The active prover is being set up; `isCalibrating`: it makes a proof to measure the device. */
-  | { readonly kind: "starting"; readonly isCalibrating: boolean }
+  /**
+   * The active prover is being set up. `isCalibrating`: it makes a proof to measure the device.
+   * `waitsFor`: it waits for the device of this name, which decides the proof system; null: it
+   * does not wait.
+   */
+  | { readonly kind: "starting"; readonly isCalibrating: boolean; readonly waitsFor: string | null }
   | { readonly kind: "idle" }
   /** `proof` is null while the inputs are verified. */
   | { readonly kind: "proving"; readonly attempt: number; readonly proof: RunningProof | null }
@@ -83,6 +87,21 @@ export type ReportedPhase =
   | { readonly kind: "stopping"; readonly cause: KillCause }
   /** The active prover could not be set up; its setup is tried again at `retryAtMs`. */
   | { readonly kind: "failed"; readonly cause: string; readonly retryAtMs: number };
+
+/** Why the device has failed, or what its setup does or waits for; else empty. */
+export function phaseDetail(phase: ReportedPhase): string {
+  switch (phase.kind) {
+    case "failed":
+      return phase.cause;
+    case "starting":
+      if (phase.waitsFor !== null) {
+        return `set up; waits for device ${phase.waitsFor}, which decides the proof system`;
+      }
+      return phase.isCalibrating ? "calibrating" : "";
+    default:
+      return "";
+  }
+}
 
 /** A prover process of a lane. */
 export interface LaneProver {
@@ -106,6 +125,8 @@ export interface LaneReport {
   readonly isRestartDue: boolean;
   /** True while a standby is set up, which can take over at once. */
   readonly isStandbyReady: boolean;
+  /** Why there is no standby, for people; empty while there is one, and when none may be. */
+  readonly standbyCause: string;
   /** The prover processes that live, the active one first. */
   readonly provers: readonly LaneProver[];
   /** The lane's provers as they describe themselves; null until the first is set up. */

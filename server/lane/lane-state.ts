@@ -5,91 +5,24 @@
  */
 import { assertNever } from "../errors.js";
 import { limits } from "../limits.js";
-import type { StopReason } from "../work/group.js";
+import type {
+  HeldProver,
+  LaneEffect,
+  LaneEvent,
+  LaneOptions,
+  LanePhase,
+  LaneState,
+} from "./lane-events.js";
 import type { KillCause, OperatorCommand } from "./lane-messages.js";
-
-/** A prover process, by the number under which the lane knows it. */
-export interface HeldProver {
-  readonly prover: number;
-  /** `killed`: SIGKILL was sent after the setup, and the process has not ended yet. */
-  readonly status: "starting" | "ready" | "killed";
-  /** True once it was given an attempt: its memory is then no longer that of a fresh prover. */
-  readonly isUsed: boolean;
-}
-
-export type LanePhase =
-  /** The active prover is being set up. */
-  | { kind: "starting" }
-  | { kind: "idle" }
-  | { kind: "proving"; attempt: number; overrunAtMs: number }
-  /** The active prover has been killed; the device is busy until the process has really ended. */
-  | { kind: "stopping"; cause: KillCause }
-  /** The active prover could not be set up; its setup is tried again at `retryAtMs`. */
-  | { kind: "failed"; cause: string; retryAtMs: number };
-
-export interface LaneState {
-  readonly phase: LanePhase;
-  /** Number of the current lease; raised when an attempt ends or an assignment cannot be taken. */
-  readonly lease: number;
-  readonly active: HeldProver | null;
-  readonly standby: HeldProver | null;
-  /** The instant since which there is no standby; without meaning while there is one. */
-  readonly standbyMissingSinceMs: number;
-  /** No standby is set up before this instant. */
-  readonly standbyRetryAtMs: number;
-  /** Number of setups of the active prover that failed in a row. */
-  readonly startFailures: number;
-  /** Number of setups of the standby that failed in a row. */
-  readonly standbyFailures: number;
-  /** Number of the prover that was started last; 0: none was. */
-  readonly lastProver: number;
-  /** True while the operator wants the lane to take no new attempt. */
-  readonly isDrained: boolean;
-  /** True when the operator wants the active prover replaced once its running proof has ended. */
-  readonly isRestartDue: boolean;
-  /** Number of the operator's last command that was carried out; 0: none was. */
-  readonly commandsDone: number;
-}
-
-export type LaneEvent =
-  | { kind: "open" }
-  | { kind: "ready"; prover: number }
-  /** The prover's process has ended; `why` is for people. */
-  | { kind: "exited"; prover: number; why: string }
-  | { kind: "assign"; lease: number; attempt: number }
-  | { kind: "kill"; lease: number; attempt: number; reason: StopReason }
-  /** The attempt's proof begins; after the instant `overrunAtMs` its prover counts as hung. */
-  | { kind: "proof_started"; attempt: number; overrunAtMs: number }
-  /** The attempt has a result. `residentBytes`: memory of its prover. */
-  | { kind: "ended"; attempt: number; residentBytes: number }
-  /**
-   * Sent every half second. Silences are milliseconds since the prover's last message; -Infinity
-   * where silence is not judged. `residentBytes`: memory of the active prover.
-   */
-  | { kind: "beat"; activeSilentMs: number; standbySilentMs: number; residentBytes: number }
-  | { kind: "command"; number: number; command: OperatorCommand }
-  | { kind: "close" };
-
-export type LaneEffect =
-  | { kind: "start_prover"; prover: number }
-  | { kind: "kill_prover"; prover: number; cause: KillCause }
-  | { kind: "run"; attempt: number }
-  /** Send the result of the attempt to the scheduler. */
-  | { kind: "report"; attempt: number }
-  /** Report to the scheduler that the attempt has failed because its prover died. */
-  | { kind: "report_death"; attempt: number; why: string }
-  | { kind: "announce" };
-
-export interface LaneOptions {
-  /** Number of standbys to keep; when it falls to 0, a ready standby is killed. */
-  standbys: 0 | 1;
-  /** Resident bytes above which an active prover that has proved is replaced between proofs. */
-  residentBytesMax: number;
-}
 
 /** A failed setup is tried again after 1 s, then after twice as long each time, up to a minute. */
 const RETRY_MS = 1000;
 const RETRY_MS_MAX = 60_000;
+/**
+ * A refused library is tried again after ten minutes, or when the operator asks for a restart: only
+ * another file can change the result.
+ */
+const REFUSED_RETRY_MS = 600_000;
 /** Milliseconds for which a missing standby waits for an idle device, not to disturb a proof. */
 export const STANDBY_WAIT_MS_MAX = 3000;
 
@@ -100,6 +33,8 @@ export const freshLane: LaneState = {
   standby: null,
   standbyMissingSinceMs: 0,
   standbyRetryAtMs: 0,
+  standbyCause: "",
+  setupBytes: undefined,
   startFailures: 0,
   standbyFailures: 0,
   lastProver: 0,
@@ -131,10 +66,10 @@ export function transitionLane(
     case "open":
       return startActive(state);
     case "ready":
-      return becomeReady(state, event.prover, nowMs);
+      return becomeReady({ ...state, setupBytes: event.residentBytes }, event.prover, nowMs);
     case "exited":
-      if (event.prover === standby?.prover) return standbyExited(state, nowMs);
-      return event.prover === active?.prover ? activeExited(state, event.why, nowMs) : stay;
+      if (event.prover === standby?.prover) return standbyExited(state, event, nowMs);
+      return event.prover === active?.prover ? activeExited(state, event, nowMs) : stay;
     case "assign": {
       // An assignment that came twice or is of an earlier lease gets no answer: replies to stale
       // messages would multiply without bound. The next beat announces the state.
@@ -202,7 +137,7 @@ function carryOut(state: LaneState, command: OperatorCommand): Step {
   if (command.kind === "drain") {
     return { state: { ...state, isDrained: command.isDrained }, effects: [announce] };
   }
-  const done = command.role === "active" ? restartActive(state) : killStandby(state, "restart");
+  const done = command.role === "active" ? restartActive(state) : restartStandby(state);
   return done.effects.includes(announce) ? done : { ...done, effects: [...done.effects, announce] };
 }
 
@@ -223,6 +158,12 @@ function restartActive(state: LaneState): Step {
   }
 }
 
+/** Replaces the standby; without one, the next beat sets one up, however long its retry is off. */
+function restartStandby(state: LaneState): Step {
+  if (state.standby !== null) return killStandby(state, "restart");
+  return { state: { ...state, standbyRetryAtMs: 0 }, effects: [] };
+}
+
 /** Kills the standby; no effect without a ready one. A later beat sets up another. */
 function killStandby(state: LaneState, cause: KillCause): Step {
   const { standby } = state;
@@ -238,7 +179,10 @@ function becomeReady(state: LaneState, prover: number, nowMs: number): Step {
   const { active, standby } = state;
   if (standby?.prover === prover) {
     const ready: HeldProver = { ...standby, status: "ready" };
-    return { state: { ...state, standby: ready, standbyFailures: 0 }, effects: [announce] };
+    return {
+      state: { ...state, standby: ready, standbyFailures: 0, standbyCause: "" },
+      effects: [announce],
+    };
   }
   if (active?.prover !== prover || state.phase.kind !== "starting") return { state, effects: [] };
   return idle({ ...state, active: { ...active, status: "ready" }, startFailures: 0 }, nowMs);
@@ -269,12 +213,14 @@ function attemptEnded(
   return { state: killed.state, effects: [report, ...killed.effects] };
 }
 
-function activeExited(state: LaneState, why: string, nowMs: number): Step {
+type Exited = Extract<LaneEvent, { kind: "exited" }>;
+
+function activeExited(state: LaneState, exited: Exited, nowMs: number): Step {
   const { phase, active } = state;
   const wasReady = active !== null && active.status !== "starting";
   const isProving = phase.kind === "proving";
   const effects: LaneEffect[] = isProving
-    ? [{ kind: "report_death", attempt: phase.attempt, why }]
+    ? [{ kind: "report_death", attempt: phase.attempt, why: exited.why }]
     : [];
   const next: LaneState = {
     ...state,
@@ -283,12 +229,12 @@ function activeExited(state: LaneState, why: string, nowMs: number): Step {
     lease: isProving ? state.lease + 1 : state.lease,
     startFailures: wasReady ? 0 : state.startFailures + 1,
   };
-  const succeeded = succeed(next, why, nowMs);
+  const succeeded = succeed(next, exited, nowMs);
   return { state: succeeded.state, effects: [...effects, ...succeeded.effects] };
 }
 
 /** After the end of the active prover: the standby takes over, or a new prover is set up. */
-function succeed(state: LaneState, why: string, nowMs: number): Step {
+function succeed(state: LaneState, { why, isRefused }: Exited, nowMs: number): Step {
   const { standby, startFailures } = state;
   if (isClosed(state)) return { state, effects: [] };
   if (standby !== null && standby.status !== "killed") {
@@ -297,22 +243,25 @@ function succeed(state: LaneState, why: string, nowMs: number): Step {
     return { state: { ...promoted, phase: { kind: "starting" } }, effects: [announce] };
   }
   if (startFailures === 0) return startActive(state);
-  const retryAtMs = nowMs + backoffMs(startFailures);
+  const retryAtMs = nowMs + (isRefused ? REFUSED_RETRY_MS : backoffMs(startFailures));
   return {
     state: { ...state, phase: { kind: "failed", cause: why, retryAtMs } },
     effects: [announce],
   };
 }
 
-function standbyExited(state: LaneState, nowMs: number): Step {
-  const standbyFailures = state.standby?.status === "starting" ? state.standbyFailures + 1 : 0;
-  const standbyRetryAtMs = nowMs + (standbyFailures === 0 ? 0 : backoffMs(standbyFailures));
+function standbyExited(state: LaneState, { why, isRefused }: Exited, nowMs: number): Step {
+  const hasFailed = state.standby?.status === "starting";
+  const standbyFailures = hasFailed ? state.standbyFailures + 1 : 0;
+  const waitMs = isRefused ? REFUSED_RETRY_MS : hasFailed ? backoffMs(standbyFailures) : 0;
+  const standbyRetryAtMs = nowMs + waitMs;
   return {
     state: {
       ...state,
       standby: null,
       standbyFailures,
       standbyRetryAtMs,
+      standbyCause: hasFailed ? why : "",
       standbyMissingSinceMs: nowMs,
     },
     effects: [announce],
@@ -334,7 +283,7 @@ function beat(
   if (phase.kind === "failed" && nowMs >= phase.retryAtMs) return startActive(state);
   // The standby is judged first, so that a silent standby does not take over.
   const isSilent = event.standbySilentMs > limits.proverSilenceMsMax;
-  const cause = isSilent ? "wedged" : options.standbys === 0 ? "memory" : undefined;
+  const cause = isSilent ? "wedged" : standbyFits(state, options) ? undefined : "memory";
   const checked: Step = cause === undefined ? { state, effects: [] } : killStandby(state, cause);
   const judged = judgeActive(checked.state, event, nowMs, options);
   const next = judged ?? warmStandby(checked.state, nowMs, options);
@@ -365,9 +314,25 @@ function judgeActive(
   return { state: killed.state, effects: [death, ...killed.effects] };
 }
 
-function warmStandby(state: LaneState, nowMs: number, { standbys }: LaneOptions): Step {
+/** Whether memory has room for a standby; it may change while the service runs. */
+function standbyFits({ setupBytes = 0 }: LaneState, { standbyBytesMax }: LaneOptions): boolean {
+  return setupBytes < standbyBytesMax;
+}
+
+/** Why the lane has no standby, for people; empty while it has one, or wants none. */
+export function whyNoStandby(state: LaneState, options: LaneOptions): string {
+  const { standby, standbyCause, setupBytes = 0 } = state;
+  const { standbyBytesMax } = options;
+  if (standby !== null || standbyBytesMax <= 0) return "";
+  if (standbyFits(state, options)) return standbyCause;
+  const mb = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
+  return `a standby takes ${mb(setupBytes)}, memory has room for ${mb(standbyBytesMax)}`;
+}
+
+function warmStandby(state: LaneState, nowMs: number, options: LaneOptions): Step {
   const { phase, active, standby } = state;
-  const isWanted = standbys === 1 && standby === null && active?.status === "ready";
+  const fits = standbyFits(state, options);
+  const isWanted = fits && standby === null && active?.status === "ready";
   const isDue = nowMs >= state.standbyRetryAtMs;
   const mayRun =
     phase.kind === "idle" || nowMs >= state.standbyMissingSinceMs + STANDBY_WAIT_MS_MAX;

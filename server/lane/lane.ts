@@ -20,8 +20,8 @@ import type {
   ReportedPhase,
   ToLane,
 } from "./lane-messages.js";
-import type { HeldProver, LaneEffect, LaneEvent, LaneOptions, LaneState } from "./lane-state.js";
-import { freshLane, transitionLane } from "./lane-state.js";
+import type { HeldProver, LaneEffect, LaneEvent, LaneOptions, LaneState } from "./lane-events.js";
+import { freshLane, transitionLane, whyNoStandby } from "./lane-state.js";
 import { LearnedCosts } from "./learned-costs.js";
 import { ProverSlots } from "./prover-slots.js";
 import { FailoverVerifier } from "./verifier.js";
@@ -32,8 +32,15 @@ export interface LaneModules {
   metrics: Metrics;
   /** Sends a message to the scheduler. */
   emit(message: FromLane): void;
-  /** Why this service cannot use a prover of this description; undefined when it can. */
-  refuse(description: ProverDescription): string | undefined;
+  /**
+   * Resolves once it is known whether this service can use a prover of this description: to the
+   * reason why not, or to undefined when it can.
+   */
+  admit(description: ProverDescription): Promise<string | undefined>;
+  /** Called when the active prover could not be set up. */
+  setupFailed(): void;
+  /** The device for which `admit` waits; undefined while it does not. */
+  waitsFor(): string | undefined;
 }
 
 export class Lane {
@@ -50,14 +57,15 @@ export class Lane {
     private readonly options: LaneOptions,
     private readonly modules: LaneModules,
   ) {
-    const { clock, log, metrics, refuse } = modules;
+    const { clock, log, metrics, admit } = modules;
     this.costs = new LearnedCosts(device, { clock, log });
     this.slots = new ProverSlots(device, {
       log,
       metrics,
-      refuse,
+      admit,
       onReady: (number, prover) => this.proverReady(number, prover),
-      onExited: (number, why) => this.step({ kind: "exited", prover: number, why }),
+      onExited: (number, why, isRefused) =>
+        this.step({ kind: "exited", prover: number, why, isRefused }),
       roleOf: (number) => (this.machine.standby?.prover === number ? "standby" : "active"),
     });
     this.beat = new Beat(clock, (isOnTime) => this.onBeat(isOnTime));
@@ -103,7 +111,7 @@ export class Lane {
   }
 
   private step(event: LaneEvent): void {
-    const wasDrained = this.machine.isDrained;
+    const { isDrained: wasDrained, phase: before } = this.machine;
     const nowMs = this.modules.clock.nowMs();
     const { state, effects } = transitionLane(this.machine, event, nowMs, this.options);
     this.machine = state;
@@ -112,6 +120,7 @@ export class Lane {
       this.modules.metrics.deviceDrained.set({ device: this.device.id }, isDrained ? 1 : 0);
     }
     for (const effect of effects) this.apply(effect);
+    if (state.phase.kind === "failed" && before.kind !== "failed") this.modules.setupFailed();
   }
 
   private apply(effect: LaneEffect): void {
@@ -184,6 +193,7 @@ export class Lane {
       isDrained,
       isRestartDue,
       isStandbyReady: standby?.status === "ready",
+      standbyCause: whyNoStandby(this.machine, this.options),
       provers: this.provers(),
       description: this.description,
       cost: this.costs.model,
@@ -195,7 +205,11 @@ export class Lane {
     const { phase } = this.machine;
     switch (phase.kind) {
       case "starting":
-        return { kind: "starting", isCalibrating: this.costs.isCalibrating };
+        return {
+          kind: "starting",
+          isCalibrating: this.costs.isCalibrating,
+          waitsFor: this.modules.waitsFor() ?? null,
+        };
       case "proving": {
         const { attempt } = phase;
         const proof = this.attempt?.number === attempt ? this.attempt.proof : null;
@@ -208,9 +222,15 @@ export class Lane {
 
   private proverReady(number: number, prover: Prover): void {
     this.description = prover.description;
+    // Before the calibration proof, after which a prover holds more than a standby does.
+    const residentBytes = prover.residentBytes();
     const isReady = () => {
-      this.modules.log.info({ device: this.device.id, pid: prover.pid }, "prover ready");
-      this.step({ kind: "ready", prover: number });
+      const residentMb = Math.round(residentBytes / 1e6);
+      this.modules.log.info(
+        { device: this.device.id, pid: prover.pid, residentMb },
+        "prover ready",
+      );
+      this.step({ kind: "ready", prover: number, residentBytes });
     };
     if (this.costs.isPrepared) return isReady();
     const prepared = this.costs.prepare(prover, () => this.killProver(number, "wedged"));

@@ -10,7 +10,8 @@ import type { ProverDescription } from "../work/prover-description.js";
 import type { Device } from "./device.js";
 import { Lane } from "./lane.js";
 import type { FromLane, LaneLink, LaneProver, Post } from "./lane-messages.js";
-import type { LaneOptions } from "./lane-state.js";
+import type { LaneOptions } from "./lane-events.js";
+import { ProofSystemChoice } from "./proof-system.js";
 import type { Verifier } from "./verifier.js";
 import { FailoverVerifier } from "./verifier.js";
 
@@ -32,20 +33,22 @@ export class LocalLanes {
   readonly links: readonly LaneLink[];
   private readonly failover: FailoverVerifier;
   private hear: (deviceId: string, message: FromLane) => void = () => undefined;
-  private description: ProverDescription | undefined;
 
   constructor(
     devices: readonly Device[],
     options: LaneOptions,
     { clock, log, metrics, post }: LocalLanesModules,
   ) {
+    const choice = new ProofSystemChoice(devices, log);
     this.lanes = devices.map((device) => {
       return new Lane(device, options, {
         clock,
         log,
         metrics,
         emit: (message) => post(message, (received) => this.hear(device.id, received)),
-        refuse: (description) => this.refuse(description),
+        admit: (description) => choice.admit(device.id, description),
+        setupFailed: () => choice.setupFailed(device.id),
+        waitsFor: () => choice.waitsFor(device.id),
       });
     });
     this.links = this.lanes.map((lane) => ({
@@ -81,19 +84,4 @@ export class LocalLanes {
   async close(): Promise<void> {
     await Promise.all(this.lanes.map((lane) => lane.close()));
   }
-
-  /**
-   * Why the prover cannot be used: its proof system is not that of the service's first prover, so
-   * their proofs do not verify each other. Undefined when it can be used.
-   */
-  private refuse(description: ProverDescription): string | undefined {
-    this.description ??= description;
-    const [own, wanted] = [proofSystemOf(description), proofSystemOf(this.description)];
-    return own === wanted ? undefined : `it proves ${own}, this service ${wanted}`;
-  }
-}
-
-/** Scheme and revision as one text, which is equal for provers that verify each other's proofs. */
-function proofSystemOf({ scheme, revision }: ProverDescription): string {
-  return `${scheme} ${revision}`;
 }

@@ -8,24 +8,38 @@ import type { Prover, ProverExit } from "../prover/prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { Device } from "./device.js";
 import type { KillCause, LaneProver, LaneRole } from "./lane-messages.js";
-import type { HeldProver, LaneState } from "./lane-state.js";
+import type { HeldProver, LaneState } from "./lane-events.js";
+
+interface Slot {
+  readonly prover: Prover;
+  /** The lane's first reason to kill the prover; undefined while it has none. */
+  killCause: KillCause | undefined;
+  /** Why the service cannot use the prover; undefined when it can, or while that is not known. */
+  refusal: string | undefined;
+}
 
 const roles = ["active", "standby"] as const;
 
 export interface ProverSlotsModules {
   log: Logger;
   metrics: Metrics;
-  /** Why this service cannot use a prover of this description; undefined when it can. */
-  refuse(description: ProverDescription): string | undefined;
+  /**
+   * Resolves once it is known whether this service can use a prover of this description: to the
+   * reason why not, or to undefined when it can.
+   */
+  admit(description: ProverDescription): Promise<string | undefined>;
   /** Called when a prover is set up and not refused. */
   onReady(number: number, prover: Prover): void;
-  /** Called when a prover process has ended; `why` is for people. */
-  onExited(number: number, why: string): void;
+  /**
+   * Called when a prover process has ended; `why` is for people. `isRefused`: another one of this
+   * library would end in the same way.
+   */
+  onExited(number: number, why: string, isRefused: boolean): void;
   roleOf(number: number): LaneRole;
 }
 
 export class ProverSlots {
-  private readonly slots = new Map<number, { prover: Prover; killCause: KillCause | undefined }>();
+  private readonly slots = new Map<number, Slot>();
 
   constructor(
     private readonly device: Device,
@@ -33,17 +47,12 @@ export class ProverSlots {
   ) {}
 
   start(number: number): void {
-    const { log, refuse, onReady } = this.modules;
     const prover = this.startProver(number);
     if (prover === undefined) return;
-    this.slots.set(number, { prover, killCause: undefined });
+    const slot: Slot = { prover, killCause: undefined, refusal: undefined };
+    this.slots.set(number, slot);
     prover.ready.then(
-      (description) => {
-        const problem = refuse(description);
-        if (problem === undefined) return onReady(number, prover);
-        log.error({ device: this.device.id, pid: prover.pid, cause: problem }, "prover refused");
-        prover.kill();
-      },
+      (description) => this.admit(number, slot, description),
       () => undefined, // `exited` reports the failed setup
     );
     void prover.exited.then((exit) => this.exited(number, exit));
@@ -59,6 +68,15 @@ export class ProverSlots {
       setImmediate(() => this.exited(number, { cause: "start_failed", detail }));
       return undefined;
     }
+  }
+
+  private async admit(number: number, slot: Slot, description: ProverDescription): Promise<void> {
+    const refusal = await this.modules.admit(description);
+    // The process may have ended, or been killed, while the decision was awaited.
+    if (this.slots.get(number) !== slot || slot.killCause !== undefined) return;
+    if (refusal === undefined) return this.modules.onReady(number, slot.prover);
+    slot.refusal = refusal;
+    slot.prover.kill();
   }
 
   /** Kills a prover; the cause of the first call is logged. No effect when it has ended. */
@@ -109,8 +127,11 @@ export class ProverSlots {
   private exited(number: number, exit: ProverExit): void {
     const { log, metrics, onExited, roleOf } = this.modules;
     const slot = this.slots.get(number);
-    const killCause = slot?.killCause;
-    const cause = killCause ?? (exit.cause === "killed_by_us" ? "refused" : exit.cause);
+    const { killCause, refusal } = slot ?? {};
+    // A kill of ours without a cause of the lane follows a refusal.
+    const own = exit.cause === "killed_by_us" ? "refused" : exit.cause;
+    const cause = killCause ?? own;
+    const detail = refusal ?? exit.detail;
     const role = roleOf(number);
     this.slots.delete(number);
     const isOurs = killCause !== undefined && killCause !== "wedged";
@@ -119,10 +140,10 @@ export class ProverSlots {
       role,
       pid: slot?.prover.pid,
       cause,
-      detail: exit.detail,
+      detail,
     };
     log[isOurs ? "info" : "error"](line, "prover ended");
     if (cause !== "closed") metrics.proverRestarts.inc({ cause });
-    onExited(number, exit.detail);
+    onExited(number, detail, cause === "refused");
   }
 }

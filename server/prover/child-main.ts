@@ -1,14 +1,15 @@
 /**
  * Entry of a prover process: the child that `forked-prover.ts` forks for each prover, which loads
  * the addon. The process answers numbered requests and ends when its parent does. It holds the
- * device's lock while it lives, by an inherited descriptor that it never uses. A failed setup or a
- * garbled message ends the process with an error on stderr.
+ * device's lock while it lives, by an inherited descriptor that it never uses. It reports a failed
+ * setup, and the parent ends it; a garbled message ends it with an error on stderr.
  */
 import { existsSync, readdirSync } from "node:fs";
 import { Socket } from "node:net";
 import { setPriority } from "node:os";
 import {
   failureKindOf,
+  isUnusableLibrary,
   loadAddon,
   verdictOf,
   type Addon,
@@ -71,6 +72,11 @@ function setNiceness(nice: number): void {
   }
 }
 
+/** A library that the service cannot use, however often it is set up. */
+class UnusableLibraryError extends Error {
+  override readonly name = "UnusableLibraryError";
+}
+
 async function openBackend(addon: Addon, start: ChildStart): Promise<NativeProver> {
   // All of this before the backend loads, which sizes its own thread pool by the cores.
   setNiceness(start.nice);
@@ -79,7 +85,7 @@ async function openBackend(addon: Addon, start: ChildStart): Promise<NativeProve
   const { library, config } = start.backend;
   const prover = await addon.open(library, config);
   const fault = unmetNeed(library, prover.describe());
-  if (fault !== undefined) throw new Error(fault);
+  if (fault !== undefined) throw new UnusableLibraryError(fault);
   return prover;
 }
 
@@ -122,8 +128,8 @@ function main(): void {
     state = { kind: "starting" };
     const prover = await openBackend(addon, message);
     state = { kind: "serving", prover, verifying: Promise.resolve() };
-    send({ kind: "ready", description: describe(prover) });
-    sendHeartbeat();
+    const residentBytes = process.memoryUsage.rss();
+    send({ kind: "ready", description: describe(prover), residentBytes });
     // Never cleared: heartbeats go on until this process ends.
     setInterval(sendHeartbeat, HEARTBEAT_INTERVAL_MS);
   }
@@ -131,7 +137,7 @@ function main(): void {
   function handle(message: ToChild): void {
     if (message.kind === "start") {
       if (state.kind !== "waiting") throw new Error("garbled message: a second start");
-      start(message).catch((error: unknown) => fail(EXIT_START_FAILED, error));
+      start(message).catch((error: unknown) => send(startFailure(error)));
       return;
     }
     if (state.kind !== "serving") throw new Error("garbled message: a request before ready");
@@ -163,6 +169,13 @@ function main(): void {
   readMessages(pipe, { onMessage, onGarbage, onEnd }, limits.proverRequestBytesMax);
 }
 
+function startFailure(error: unknown): FromChild {
+  const text = error instanceof Error ? error.message : String(error);
+  const why = text.slice(0, limits.proverErrorLengthMax);
+  const isFinal = error instanceof UnusableLibraryError || isUnusableLibrary(error);
+  return { kind: "startFailed", why, isFinal };
+}
+
 /** The part of the description that the service uses after the start. */
 function describe(prover: NativeProver): ChildDescription {
   const d = prover.describe();
@@ -174,6 +187,7 @@ function describe(prover: NativeProver): ChildDescription {
     signatureBytes: d.signatureBytes,
     proofBytesMax: d.proofBytesMax,
     childrenMax: d.childrenMax,
+    rates: d.rates,
   };
 }
 

@@ -4,7 +4,9 @@
  */
 import type { ChildProcess } from "node:child_process";
 import { Duplex } from "node:stream";
+import { assertNever } from "../errors.js";
 import { limits } from "../limits.js";
+import { exitText, functionOf, runningText } from "./end-of-child.js";
 import { GarbledMessageError, parseFromChild, printable } from "./messages.js";
 import type { ChildDescription, ChildReply, ChildRequest, ChildStart } from "./messages.js";
 import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
@@ -13,6 +15,7 @@ import { explainStartFailure } from "./start-failure.js";
 
 /** Most milliseconds from exit to the end of stderr, which another process may hold open. */
 const LAST_WORDS_MS_MAX = 250;
+const CHANNEL_CLOSED = "it closed its channel to the service";
 
 /** The clock, and the kernel's count of out-of-memory kills; tests give their own. */
 export interface ChildWatch {
@@ -26,14 +29,14 @@ type Phase =
   | { kind: "starting" }
   | { kind: "serving" }
   /** SIGKILL is sent; messages that still arrive are ignored. */
-  | { kind: "ending"; cause: ProverExit["cause"]; detail: string }
+  | { kind: "ending"; cause: ProverExit["cause"]; detail: string; running: string }
   | { kind: "ended" };
 
 interface Pending {
   /** Throws `GarbledMessageError` when the value does not fit the request. */
   resolve(value: unknown): void;
   reject(error: ProverError): void;
-  isVerification: boolean;
+  kind: ChildRequest["kind"];
 }
 
 /** A request without its number. */
@@ -95,11 +98,15 @@ export class ProverChild {
     return count === 0 ? this.messageAtMs : Math.min(this.messageAtMs, sinceMs);
   }
 
-  /** Sends SIGKILL. `exited` reports the first cause, which during the setup is `start_failed`. */
+  /**
+   * Sends SIGKILL. `exited` reports the first cause; `died` during the setup becomes `start_failed`.
+   */
   endBecause(cause: ProverExit["cause"], detail: string): void {
-    if (this.phase.kind === "ending" || this.phase.kind === "ended") return;
-    const isStarting = this.phase.kind === "starting";
-    this.phase = { kind: "ending", cause: isStarting ? "start_failed" : cause, detail };
+    const { phase } = this;
+    if (phase.kind === "ending" || phase.kind === "ended") return;
+    const isStarting = phase.kind === "starting";
+    const reported = isStarting && cause === "died" ? "start_failed" : cause;
+    this.phase = { kind: "ending", cause: reported, detail, running: this.running() };
     this.child.kill("SIGKILL");
   }
 
@@ -116,9 +123,9 @@ export class ProverChild {
     }
     const id = ++this.lastId;
     const { promise, resolve, reject } = deferred<T>();
-    const isVerification = question.kind !== "aggregate";
-    if (isVerification) this.countVerification(1);
-    this.pending.set(id, { resolve: (value) => resolve(parse(value)), reject, isVerification });
+    const { kind } = question;
+    if (kind !== "aggregate") this.countVerification(1);
+    this.pending.set(id, { resolve: (value) => resolve(parse(value)), reject, kind });
     this.send({ ...question, id });
     return promise;
   }
@@ -147,7 +154,17 @@ export class ProverChild {
             throw new GarbledMessageError("garbled message: a second ready");
           }
           this.phase = { kind: "serving" };
+          this.residentBytes = message.residentBytes;
           ready(message.description);
+          break;
+        case "startFailed":
+          if (this.phase.kind !== "starting") {
+            throw new GarbledMessageError("garbled message: a failed start after ready");
+          }
+          this.endBecause(message.isFinal ? "refused" : "start_failed", message.why);
+          break;
+        default:
+          assertNever(message);
       }
     } catch (error) {
       if (!(error instanceof GarbledMessageError)) throw error;
@@ -161,9 +178,14 @@ export class ProverChild {
     if (pending === undefined) {
       throw new GarbledMessageError(`garbled reply: no request ${reply.id} is pending`);
     }
-    if (pending.isVerification) this.countVerification(-1);
+    if (reply.kind === "failed" && reply.failure === "internal") {
+      // After this status the C ABI wants the process replaced. The request rejects at its end.
+      const status = `${functionOf(pending.kind)} failed inside the library: ${reply.message}`;
+      return this.endBecause("died", status);
+    }
+    if (pending.kind !== "aggregate") this.countVerification(-1);
     if (reply.kind === "done") pending.resolve(reply.value);
-    else pending.reject(new ProverError(reply.failure, reply.message));
+    else pending.reject(new ProverError("refused", reply.message));
     this.pending.delete(reply.id);
   }
 
@@ -200,7 +222,7 @@ export class ProverChild {
       onMessage: (raw: unknown) => this.receive(raw, ready),
       onGarbage: (why: string) => this.endBecause("died", `garbled message: ${why}`),
       // The pipe also closes when the process ends by itself; the signal then has no effect.
-      onEnd: () => this.endBecause("died", "channel closed"),
+      onEnd: () => this.endBecause("died", CHANNEL_CLOSED),
     };
     if (this.pipe !== undefined) readMessages(this.pipe, reader, limits.proverReplyBytesMax);
     child.on("error", (error) => {
@@ -208,7 +230,7 @@ export class ProverChild {
       if (child.pid === undefined) end(error.message, null);
     });
     child.on("exit", (code, signal) => {
-      const how = signal === null ? `exit code ${String(code)}` : `signal ${signal}`;
+      const how = exitText(code, signal);
       const timer = setTimeout(() => end(how, signal), LAST_WORDS_MS_MAX);
       child.on("close", () => {
         clearTimeout(timer);
@@ -220,26 +242,56 @@ export class ProverChild {
 
   private end(how: string, signal: NodeJS.Signals | null): ProverExit {
     const { phase } = this;
-    // When a process dies, its pipe may close first: then `died` is the cause, not a kill of ours.
-    const isOurs = phase.kind === "ending" && phase.cause !== "died";
+    const running = phase.kind === "ending" ? phase.running : this.running();
+    // A process that dies closes its pipe first: its own end is then the cause, not our SIGKILL.
+    const isByItself = phase.kind !== "ending" || phase.detail === CHANNEL_CLOSED;
     const isOomKill =
-      signal === "SIGKILL" && !isOurs && this.watch.oomKills() > this.oomKillsAtStart;
-    const why = phase.kind === "ending" ? `${phase.detail}, ` : "";
-    const stderr = printable(this.stderrTail.toString("utf8")).trim();
-    const size = `${Math.round(this.residentBytes / 1e6)} MB resident at its last report`;
-    const memory = isOomKill ? `, killed by the kernel for memory, ${size}` : "";
-    const detail = `${why}${how}${memory}${stderr === "" ? "" : `: ${stderr}`}`;
+      signal === "SIGKILL" && isByItself && this.watch.oomKills() > this.oomKillsAtStart;
+    const detail = this.detail(how, signal, { running, isByItself, isOomKill });
     this.phase = { kind: "ended" };
     for (const { reject } of this.pending.values()) {
       reject(new ProverError("died", `prover process ended: ${detail}`));
     }
     this.pending.clear();
-    if (phase.kind === "ending" && !isOomKill) return { cause: phase.cause, detail };
-    if (phase.kind === "starting") {
-      return { cause: "start_failed", detail: explainStartFailure(detail) };
-    }
-    return { cause: isOomKill ? "killed_for_memory" : "died", detail };
+    if (isOomKill) return { cause: "killed_for_memory", detail };
+    const own = phase.kind === "starting" ? "start_failed" : "died";
+    const cause = phase.kind === "ending" ? phase.cause : own;
+    return { cause, detail: cause === "start_failed" ? explainStartFailure(detail) : detail };
   }
+
+  private detail(
+    how: string,
+    signal: NodeJS.Signals | null,
+    { running, isByItself, isOomKill }: EndFacts,
+  ): string {
+    const { phase } = this;
+    const size = `${Math.round(this.residentBytes / 1e6)} MB resident at its last report`;
+    // A process that lives on without its channel ends by the SIGKILL of `endBecause`.
+    const isOwnKill = phase.kind === "ending" && signal === "SIGKILL";
+    const what = isOomKill
+      ? `killed by the kernel for memory, ${size}`
+      : isOwnKill || (phase.kind === "ending" && !isByItself)
+        ? phase.detail
+        : how;
+    const isTold = phase.kind === "ending" && !isByItself && phase.cause !== "died";
+    const where = isTold ? "" : `, ${running}`;
+    const stderr = printable(this.stderrTail.toString("utf8")).trim();
+    return `${what}${where}${stderr === "" ? "" : `: ${stderr}`}`;
+  }
+
+  private running(): string {
+    const unanswered = [...this.pending.values()].map(({ kind }) => kind);
+    return runningText(this.phase.kind !== "starting", unanswered);
+  }
+}
+
+/** What is known of a process that has ended. */
+interface EndFacts {
+  /** The functions of the library that ran; see `runningText`. */
+  running: string;
+  /** False when the service ended the process for a reason of its own. */
+  isByItself: boolean;
+  isOomKill: boolean;
 }
 
 /** Undefined when no process could be started: without descriptors, Node.js makes no pipes. */

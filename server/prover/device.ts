@@ -2,13 +2,14 @@
  * A device as configured: its cores, niceness, environment and backend. `openDevice` takes its
  * machine-wide lock and returns how to start provers on it.
  */
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { z } from "zod";
 import type { Addon } from "../../native/addon.js";
 import type { BackendOptions } from "./backend-file.js";
 import { limits } from "../limits.js";
 import { lockDevice, unlockDevice } from "./device-lock.js";
 import { forkProver, proverEnvironment } from "./forked-prover.js";
+import type { ForkedProverOptions } from "./forked-prover.js";
 import type { Prover } from "./prover.js";
 
 /** Longest wait for the lock, in milliseconds: provers of a killed service need a second to end. */
@@ -107,8 +108,7 @@ export function overlappingDevices(devices: readonly DeviceConfig[]): string | u
   return undefined;
 }
 
-/** Memory of a standby and of the service itself, in bytes; measured 0.5 GB and 0.3 GB. */
-const STANDBY_BYTES = 600e6;
+/** Memory of the service itself, in bytes; measured 0.3 GB. */
 const SERVICE_BYTES = 500e6;
 
 /**
@@ -124,29 +124,31 @@ export function proverCeilingBytes(
   return Math.min(configuredBytes, (memoryBytes * limits.proverMemoryPercentMax) / 100 / devices);
 }
 
-/** Standbys of each device: 1 if a prover of `proverBytesMax` and a standby fit for all, else 0. */
-export function standbysThatFit(
+/**
+ * Bytes that memory has for the standby of each device, beside a prover of `proverBytesMax` on
+ * each. Not above 0 when it has none.
+ */
+export function bytesForStandby(
   memoryBytes: number,
   devices: number,
   proverBytesMax: number,
-): 0 | 1 {
-  const needed = SERVICE_BYTES + devices * (proverBytesMax + STANDBY_BYTES);
-  return memoryBytes >= needed ? 1 : 0;
+): number {
+  return (memoryBytes - SERVICE_BYTES) / devices - proverBytesMax;
 }
 
 export interface OpenDevice {
   /** Begins to set a prover up; returns at once. */
   startProver(): Prover;
-  /** Path of the backend's calibration; undefined when it has none. */
-  calibration: string | undefined;
+  /** What its provers load, and the path of its calibration where it has one. */
+  backend: BackendOptions;
   /** Releases the lock in this process; a prover that still lives goes on holding it. */
   release(): void;
 }
 
 export interface DeviceModules {
   addon: Pick<Addon, "lockFile">;
-  /** The backend of a device that configures none. */
-  backend: BackendOptions;
+  /** Reads the backend of a device that configures none. Throws when it is not set up. */
+  defaultBackend(): BackendOptions;
   /** Path of the compiled `child-main.js`. */
   childPath: string;
   /** Folder of the lock files. A lock holds only between services with the same folder. */
@@ -173,7 +175,8 @@ export async function openDevice(
   device: DeviceConfig,
   modules: DeviceModules,
 ): Promise<OpenDevice> {
-  const { id, nice, user, fileMb, backend = modules.backend } = device;
+  const { id, user } = device;
+  const backend = backendOf(device, modules.defaultBackend);
   if (user !== undefined && modules.uid !== 0) {
     throw new Error(
       `device ${id} sets a user, which only a service that runs as root may; remove "user" or run as root`,
@@ -188,25 +191,49 @@ export async function openDevice(
       onWait: (holder) => modules.onWait(id, holder),
     },
   );
-  // leanVM reads this variable; `env` can set those of another backend.
-  const threads = () => ({ LEANVM_NUM_THREADS: String(modules.threadsOf(device)) });
+  const options = proverOptions(device, backend, modules);
   return {
-    startProver: () =>
-      forkProver({
-        deviceId: id,
-        childPath: modules.childPath,
-        backend,
-        lockFd: fd,
-        nice,
-        cores: device.cores,
-        env: proverEnvironment(modules.env, { ...threads(), ...device.env }),
-        ...(user === undefined ? {} : { user }),
-        fileBytesMax: fileMb * 1e6,
-        startTimeoutMs: limits.proverStartMsMax,
-      }),
-    calibration: backend.calibration,
+    // The number of threads may have changed since the last start.
+    startProver: () => forkProver({ ...options(), lockFd: fd }),
+    backend,
     release: () => unlockDevice(fd),
   };
+}
+
+/**
+ * The backend of a device: its own, or the default one. Throws when the default one is not set up.
+ * The loader would look for a library without a slash in the system's folders, so a relative path
+ * is made absolute, from the service's working folder.
+ */
+export function backendOf(
+  { backend }: DeviceConfig,
+  defaultBackend: () => BackendOptions,
+): BackendOptions {
+  return backend === undefined
+    ? defaultBackend()
+    : { ...backend, library: resolve(backend.library) };
+}
+
+/** Returns how to fork a prover of the device at the time of the call, without its lock. */
+export function proverOptions(
+  device: DeviceConfig,
+  backend: BackendOptions,
+  { childPath, env: serviceEnv, threadsOf }: Pick<DeviceModules, "childPath" | "env" | "threadsOf">,
+): () => ForkedProverOptions {
+  const { id, nice, cores: own, user, fileMb } = device;
+  // leanVM reads this variable; `env` can set those of another backend.
+  const threads = () => ({ LEANVM_NUM_THREADS: String(threadsOf(device)) });
+  return () => ({
+    deviceId: id,
+    childPath,
+    backend,
+    nice,
+    cores: own,
+    env: proverEnvironment(serviceEnv, { ...threads(), ...device.env }),
+    ...(user === undefined ? {} : { user }),
+    fileBytesMax: fileMb * 1e6,
+    startTimeoutMs: limits.proverStartMsMax,
+  });
 }
 
 export function deviceLockPath(runtimeDir: string, deviceId: string): string {

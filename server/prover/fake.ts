@@ -35,6 +35,7 @@ const DESCRIPTION: ProverDescription = {
   signatureBytes: SIGNATURE_BYTES,
   proofBytesMax: 0,
   childrenMax: 0,
+  rates: 0x1ff, // 0 to 8; none of them changes what the fake prover makes
   fake: true,
 };
 

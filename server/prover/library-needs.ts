@@ -15,7 +15,15 @@ const DEFAULT_RATE = 1;
  * the service needs. Undefined when it can use the library.
  */
 export function unmetNeed(library: string, description: BackendDescription): string | undefined {
-  const { kinds, rawsMax, rates, keyOrderMatters } = description;
+  const { kinds, rawsMax, rates, keyOrderMatters, proofBytesMax } = description;
+  const wrong = unusableName(description) ?? unusableSize(description);
+  if (wrong !== undefined) return `library ${library} has ${wrong}`;
+  if (proofBytesMax > limits.proofBytesMax) {
+    return (
+      `library ${library} has proof_bytes_max ${proofBytesMax}; ` +
+      `the service takes proofs of at most ${limits.proofBytesMax} bytes, the chain's limit`
+    );
+  }
   if ((kinds & KIND_AGGREGATE) === 0) {
     return `library ${library} has kinds ${kinds}; the service needs the kind AGGREGATE (bit 0)`;
   }
@@ -38,4 +46,24 @@ export function unmetNeed(library: string, description: BackendDescription): str
     );
   }
   return undefined;
+}
+
+function unusableName(description: BackendDescription): string | undefined {
+  for (const field of ["backend", "scheme", "revision"] as const) {
+    const { length } = description[field];
+    if (length > limits.proverNameLengthMax) {
+      return `a ${field} of ${length} characters; the service takes ${limits.proverNameLengthMax}`;
+    }
+    if (!/^[\x20-\x7e]+$/.test(description[field])) {
+      return `the ${field} ${JSON.stringify(description[field])}; the service needs printable ASCII`;
+    }
+  }
+  return undefined;
+}
+
+function unusableSize({ publicKeyBytes, signatureBytes }: BackendDescription): string | undefined {
+  const sizes = { public_key_bytes: publicKeyBytes, signature_bytes: signatureBytes };
+  const large = Object.entries(sizes).find(([, bytes]) => bytes > limits.proverItemBytesMax);
+  if (large === undefined) return undefined;
+  return `${large.join(" ")}; the service takes at most ${limits.proverItemBytesMax}`;
 }

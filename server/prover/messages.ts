@@ -73,11 +73,24 @@ const description = z.strictObject({
   signatureBytes: u32.min(1).max(limits.proverItemBytesMax),
   proofBytesMax: u32,
   childrenMax: u32,
+  rates: u32,
 });
-const ready = z.strictObject({ kind: z.literal("ready"), description });
+const residentBytes = z.int().min(0);
+const errorText = z.string().max(limits.proverErrorLengthMax).transform(printable);
+/** The child is set up. `residentBytes`: its memory before any call. */
+const ready = z.strictObject({ kind: z.literal("ready"), description, residentBytes });
+/**
+ * The child cannot be set up. `isFinal`: a later setup with the same library would end in the same
+ * way.
+ */
+const startFailed = z.strictObject({
+  kind: z.literal("startFailed"),
+  why: errorText,
+  isFinal: z.boolean(),
+});
 const heartbeat = z.strictObject({
   kind: z.literal("heartbeat"),
-  residentBytes: z.int().min(0),
+  residentBytes,
 });
 /** One of the `parse…` functions below checks `value` against the request with this id. */
 const done = z.strictObject({
@@ -88,11 +101,11 @@ const done = z.strictObject({
 const failed = z.strictObject({
   kind: z.literal("failed"),
   id,
-  /** Kind of the `ProverError` with which the request rejects. */
+  /** `refused`: the input is at fault. `internal`: the library is, so the process is replaced. */
   failure: z.enum(["refused", "internal"]),
-  message: z.string().max(limits.proverErrorLengthMax).transform(printable),
+  message: errorText,
 });
-const fromChild = z.discriminatedUnion("kind", [ready, heartbeat, done, failed]);
+const fromChild = z.discriminatedUnion("kind", [ready, startFailed, heartbeat, done, failed]);
 
 export type ChildDescription = z.infer<typeof description>;
 export type ChildReply = z.infer<typeof done> | z.infer<typeof failed>;
@@ -142,7 +155,7 @@ export function parseProof(value: unknown, proofBytesMax: number): Uint8Array {
   const proof = parse(bytes, value, "proof");
   if (proof.length === 0 || proof.length > proofBytesMax) {
     throw new GarbledMessageError(
-      `garbled proof: ${proof.length} bytes, at most ${proofBytesMax} expected`,
+      `the proof has ${proof.length} bytes, expected 1 to ${proofBytesMax}`,
     );
   }
   return new Uint8Array(proof);

@@ -19,10 +19,12 @@ export interface ProofRequest {
 
 /**
  * How a prover process ended. `killed_for_memory`: the kernel killed it because memory ran out.
- * `died`: it ended by itself, or something outside the service killed it.
+ * `died`: it ended by itself, something outside the service killed it, or its library failed.
+ * `start_failed`: it could not be set up. `refused`: its library cannot be used, however often it
+ * is set up.
  */
 export interface ProverExit {
-  cause: "killed_by_us" | "killed_for_memory" | "died" | "start_failed";
+  cause: "killed_by_us" | "killed_for_memory" | "died" | "start_failed" | "refused";
   /** Explanation for people. */
   detail: string;
 }

@@ -12,6 +12,7 @@ import { assertNever } from "../errors.js";
 import type { CostModel } from "../work/cost-model.js";
 import { predictMs } from "../work/cost-model.js";
 import type { LaneReport, RunningProof } from "../lane/lane-messages.js";
+import { phaseDetail } from "../lane/lane-messages.js";
 import type { GroupState as SessionGroup } from "../session/session-state.js";
 import type { Session } from "../session/session.js";
 import { deviceStateOnWire } from "./server-info.js";
@@ -63,14 +64,15 @@ export function deviceView(
   sessions: readonly Session[],
   nowMs: number,
 ): MessageInitShape<typeof DeviceStatusSchema> {
-  const { phase, isDrained, isRestartDue, lease, provers, cost } = report;
+  const { phase, isDrained, isRestartDue, lease, provers, cost, standbyCause } = report;
   const failed = phase.kind === "failed" ? { retryInMs: whole(phase.retryAtMs - nowMs) } : {};
   const running =
     phase.kind === "proving" ? { running: attemptView(phase, cost, sessions, nowMs) } : {};
   return {
     deviceId,
     state: deviceStateOnWire[phase.kind],
-    cause: phase.kind === "failed" || phase.kind === "stopping" ? phase.cause : "",
+    cause: phase.kind === "stopping" ? phase.cause : phaseDetail(phase),
+    standbyCause,
     drained: isDrained,
     restartDue: isRestartDue,
     lease,

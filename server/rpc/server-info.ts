@@ -5,8 +5,9 @@ import {
   GetServerInfoResponseSchema,
   ProofKind,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { ReportedPhase } from "../lane/lane-messages.js";
+import { phaseDetail } from "../lane/lane-messages.js";
 import { limits } from "../limits.js";
+import { offeredRates } from "../work/prover-description.js";
 import { optimisticMs, pessimisticMs, predictMs } from "../work/cost-model.js";
 import type { HandlersModules, HandlersOptions } from "./call-context.js";
 import { snapshotLimits } from "./request-limits.js";
@@ -57,7 +58,7 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
     devices: dispatcher.devices().map(({ deviceId, report: { phase, isStandbyReady, cost } }) => ({
       id: deviceId,
       state: deviceStateOnWire[phase.kind],
-      detail: detailOf(phase),
+      detail: phaseDetail(phase),
       standbyReady: isStandbyReady,
       learnedCosts: shapes.map(([rawSignatures, children]) => ({
         rawSignatures,
@@ -72,11 +73,6 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
     defaultFenceMs: options.fenceMs,
     draining: admission.draining,
     fake: has?.fake ?? false,
+    logInvRates: has === undefined ? [] : offeredRates(has),
   });
-}
-
-/** Why the device has failed, or `calibrating`; else empty. */
-function detailOf(phase: ReportedPhase): string {
-  if (phase.kind === "failed") return phase.cause;
-  return phase.kind === "starting" && phase.isCalibrating ? "calibrating" : "";
 }

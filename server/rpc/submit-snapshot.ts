@@ -18,6 +18,7 @@ import { decodeSnapshot } from "../admission/decode-snapshot.js";
 import { invalid } from "../errors.js";
 import { limits } from "../limits.js";
 import { priorityNames } from "../work/priority.js";
+import { offeredRates } from "../work/prover-description.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { Envelope, SubmitAnswer } from "../work/submission.js";
 import { nodeIdOf } from "./call-context.js";
@@ -119,8 +120,12 @@ export function checkProofSystem(asked: ProofSystem | undefined, has: ProverDesc
       );
     }
   }
-  if (asked.logInvRate > 8) {
-    throw invalid("proof_system.log_inv_rate", `is ${asked.logInvRate}, expected 0 to 8`);
+  const rates = offeredRates(has);
+  if (!rates.includes(asked.logInvRate)) {
+    throw invalid(
+      "proof_system.log_inv_rate",
+      `is ${asked.logInvRate}, this server offers ${rates.join(", ")}`,
+    );
   }
 }
 

@@ -8,6 +8,7 @@ import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { Assignment, FromLane, LaneLink } from "../lane/lane-messages.js";
+import { phaseDetail } from "../lane/lane-messages.js";
 import type { CostModel } from "../work/cost-model.js";
 import { OPTIMISTIC_AT, pessimisticMs, predictMs, quantileMs } from "../work/cost-model.js";
 import type { ProofResult, StopReason } from "../work/group.js";
@@ -127,8 +128,8 @@ export class Dispatcher {
   whyDown(): string {
     const why = ({ deviceId, report: { phase, isDrained } }: LaneHandle) => {
       if (isDrained) return `device ${deviceId} is drained`;
-      if (phase.kind === "failed") return `device ${deviceId} failed: ${phase.cause}`;
-      return `device ${deviceId} is ${phase.kind}`;
+      const detail = phaseDetail(phase);
+      return `device ${deviceId} is ${phase.kind}${detail === "" ? "" : `: ${detail}`}`;
     };
     return this.lanes.map(why).join("; ");
   }

@@ -43,10 +43,11 @@ export const unknownLane: LaneBelief = {
   sequence: 0,
   report: {
     lease: 0,
-    phase: { kind: "starting", isCalibrating: false },
+    phase: { kind: "starting", isCalibrating: false, waitsFor: null },
     isDrained: false,
     isRestartDue: false,
     isStandbyReady: false,
+    standbyCause: "",
     provers: [],
     description: null,
     cost: freshCostModel,

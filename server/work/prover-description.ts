@@ -9,6 +9,17 @@ export interface ProverDescription {
   signatureBytes: number;
   proofBytesMax: number;
   childrenMax: number;
+  /** Bit n is set when `log_inv_rate` n is offered; 0: the default rate only. */
+  rates: number;
   /** Whether the prover only simulates proofs; no verifier takes such a proof for a real one. */
   fake: boolean;
+}
+
+/** The highest `log_inv_rate` that a description can offer: `rates` is a u32. */
+const RATE_MAX = 31;
+
+/** The values of `log_inv_rate` that the prover offers, ascending; 0 is always one of them. */
+export function offeredRates({ rates }: Pick<ProverDescription, "rates">): number[] {
+  const all = Array.from({ length: RATE_MAX + 1 }, (_, rate) => rate);
+  return all.filter((rate) => rate === 0 || ((rates >>> rate) & 1) === 1);
 }

@@ -5,9 +5,15 @@
  *
  * config is a folder. Before each call (aggregate, verify_signatures, verify_aggregate) a file there
  * of the call's name orders one fault and is used up; `CALL.SLOT` orders it for every message of
- * that slot, and stays. A file holds one word: abort, segfault, hang, garbage, close, leak or lie.
+ * that slot, and stays. A file holds one word: abort, segfault, illegal, exit, quit, hang, print,
+ * garbage, close, leak, internal or lie. The calls open and describe take orders too, with slot 0.
+ *
+ * Further definitions: FAULTY_SCHEME, the scheme's name; FAULTY_ABI_VERSION; FAULTY_TAIL, bytes that
+ * its description is longer than the header's; FAULTY_RESIDENT, bytes that it holds once open;
+ * FAULTY_LACKS_VERIFY, when it does not export lean_prover_verify_aggregate.
  */
 #include <lean_prover.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +22,23 @@
 #define PUBLIC __attribute__((visibility("default")))
 #define PROOF_BYTES 40u
 #define LEAK_BYTES ((size_t)300 << 20)
+#ifndef FAULTY_SCHEME
+#define FAULTY_SCHEME "faulty"
+#endif
+#ifndef FAULTY_ABI_VERSION
+#define FAULTY_ABI_VERSION LEAN_PROVER_ABI_VERSION
+#endif
+#ifndef FAULTY_TAIL
+#define FAULTY_TAIL 0
+#endif
+#ifndef FAULTY_RESIDENT
+#define FAULTY_RESIDENT 0
+#endif
+#ifdef FAULTY_LACKS_VERIFY
+#define VERIFY_AGGREGATE /* hidden, by the compiler's flag */
+#else
+#define VERIFY_AGGREGATE PUBLIC
+#endif
 /* Where the service has connected its channel. */
 #define CHANNEL 3
 
@@ -47,25 +70,39 @@ static void send_garbage(void) {
   if (write(CHANNEL, garbage, sizeof garbage) < 0) abort();
 }
 
-static void leak(void) {
-  volatile char *memory = malloc(LEAK_BYTES);
+static void hold(size_t bytes) {
+  volatile char *memory = malloc(bytes);
   if (memory == NULL) abort();
-  for (size_t at = 0; at < LEAK_BYTES; at += 4096) memory[at] = 1;
+  for (size_t at = 0; at < bytes; at += 4096) memory[at] = 1;
 }
 
-/* Carries the order out. Returns 1 when the call is to lie. */
+/* What a call is to do after `go_wrong`: its work, its work wrongly, or to return INTERNAL. */
+enum { WORK = 0, LIE = 1, FAIL = 2 };
+
+/* Carries the order out. */
 static int go_wrong(lean_prover *prover, const char *call, uint32_t slot) {
   char order[16];
   read_order(prover, call, slot, order);
-  if (order[0] == '\0') return 0;
+  if (order[0] == '\0') return WORK;
   fprintf(stderr, "faulty backend: %s in %s\n", order, call);
   if (strcmp(order, "abort") == 0) abort();
   if (strcmp(order, "segfault") == 0) *(volatile char *volatile)NULL = 0;
   if (strcmp(order, "hang") == 0) for (;;) pause();
   if (strcmp(order, "garbage") == 0) send_garbage();
   if (strcmp(order, "close") == 0) close(CHANNEL);
-  if (strcmp(order, "leak") == 0) leak();
-  return strcmp(order, "lie") == 0;
+  if (strcmp(order, "leak") == 0) hold(LEAK_BYTES);
+  if (strcmp(order, "illegal") == 0) raise(SIGILL);
+  if (strcmp(order, "exit") == 0) exit(0);
+  if (strcmp(order, "quit") == 0) _exit(0);
+  if (strcmp(order, "print") == 0) printf("the library prints\n");
+  fflush(stdout);
+  if (strcmp(order, "internal") == 0) return FAIL;
+  return strcmp(order, "lie") == 0 ? LIE : WORK;
+}
+
+static lean_prover_status internal(char *error) {
+  if (error != NULL) snprintf(error, LEAN_PROVER_ERROR_BYTES, "a panic was caught");
+  return LEAN_PROVER_INTERNAL;
 }
 
 /* FNV-1a. */
@@ -88,21 +125,23 @@ static void write_proof(uint8_t *proof, const lean_prover_message *message, uint
 }
 
 PUBLIC lean_prover_status lean_prover_open(const char *config, lean_prover **out, char *error) {
-  (void)error;
   lean_prover *prover = calloc(1, sizeof *prover);
   if (prover == NULL) return LEAN_PROVER_UNAVAILABLE;
   snprintf(prover->folder, sizeof prover->folder, "%s", config == NULL ? "" : config);
+  if (FAULTY_RESIDENT > 0) hold(FAULTY_RESIDENT);
+  if (go_wrong(prover, "open", 0) == FAIL) return internal(error);
   *out = prover;
   return LEAN_PROVER_OK;
 }
 
 PUBLIC lean_prover_status lean_prover_describe(lean_prover *prover, lean_prover_description *out) {
-  (void)prover;
+  go_wrong(prover, "describe", 0);
+  memset(out, 0xff, sizeof *out + FAULTY_TAIL);
   *out = (lean_prover_description){
-      .abi_version = LEAN_PROVER_ABI_VERSION,
+      .abi_version = FAULTY_ABI_VERSION,
       FAULTY_LIMITS,
       .backend = "faulty",
-      .scheme = "faulty",
+      .scheme = FAULTY_SCHEME,
       .revision = "faulty-1",
       .public_key_bytes = FAULTY_PUBLIC_KEY_BYTES,
       .signature_bytes = FAULTY_SIGNATURE_BYTES,
@@ -117,19 +156,17 @@ PUBLIC lean_prover_status lean_prover_verify_signatures(lean_prover *prover,
                                                         const uint8_t *signatures,
                                                         uint8_t *verdicts, char *error) {
   (void)signatures;
-  (void)error;
-  const int lies = go_wrong(prover, "verify_signatures", message->slot);
-  memset(verdicts, lies ? LEAN_PROVER_BAD_SIGNATURE : LEAN_PROVER_OK, keys.count);
+  const int order = go_wrong(prover, "verify_signatures", message->slot);
+  if (order == FAIL) return internal(error);
+  memset(verdicts, order == LIE ? LEAN_PROVER_BAD_SIGNATURE : LEAN_PROVER_OK, keys.count);
   return LEAN_PROVER_OK;
 }
 
-PUBLIC lean_prover_status lean_prover_verify_aggregate(lean_prover *prover,
-                                                       const lean_prover_message *message,
-                                                       const lean_prover_aggregate_claim *claim,
-                                                       char *error) {
+VERIFY_AGGREGATE lean_prover_status lean_prover_verify_aggregate(
+    lean_prover *prover, const lean_prover_message *message,
+    const lean_prover_aggregate_claim *claim, char *error) {
   uint8_t expected[PROOF_BYTES];
-  (void)error;
-  go_wrong(prover, "verify_aggregate", message->slot);
+  if (go_wrong(prover, "verify_aggregate", message->slot) == FAIL) return internal(error);
   write_proof(expected, message, add_keys(0, claim->keys));
   const int is_same =
       claim->proof_bytes == PROOF_BYTES && memcmp(claim->proof, expected, PROOF_BYTES) == 0;
@@ -144,10 +181,11 @@ PUBLIC lean_prover_status lean_prover_aggregate(lean_prover *prover,
                                                 lean_prover_buffer *proof, char *error) {
   (void)signatures;
   (void)log_inv_rate;
-  (void)error;
   uint64_t keys = add_keys(0, raws);
   for (size_t at = 0; at < children_count; at++) keys = add_keys(keys, children[at].keys);
-  if (go_wrong(prover, "aggregate", message->slot)) keys++;
+  const int order = go_wrong(prover, "aggregate", message->slot);
+  if (order == FAIL) return internal(error);
+  if (order == LIE) keys++;
   proof->bytes = malloc(PROOF_BYTES);
   if (proof->bytes == NULL) return LEAN_PROVER_INTERNAL;
   proof->length = PROOF_BYTES;

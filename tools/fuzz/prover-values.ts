@@ -4,17 +4,19 @@ import type { FromChild, ChildRequest } from "../../server/prover/messages.js";
 
 export const description = {
   ...{ backend: "b", scheme: "s", revision: "r", publicKeyBytes: 32, signatureBytes: 64 },
-  ...{ proofBytesMax: 1000, childrenMax: 4 },
+  ...{ proofBytesMax: 1000, childrenMax: 4, rates: 0 },
 };
 const message = { root: new Uint8Array(32).fill(7), slot: 7 };
 
 export const fromChild: FromChild[] = [
-  { kind: "ready", description },
+  { kind: "ready", description, residentBytes: 1e6 },
   { kind: "heartbeat", residentBytes: 1e6 },
   { kind: "done", id: 1, value: ["ok", "bad_signature"] },
   { kind: "done", id: 2, value: true },
   { kind: "done", id: 3, value: new Uint8Array(100) },
   { kind: "failed", id: 1, failure: "refused", message: "no" },
+  { kind: "failed", id: 2, failure: "internal", message: "no" },
+  { kind: "startFailed", why: "no", isFinal: true },
 ];
 
 /** Requests with two keys each, for a backend with these sizes. */

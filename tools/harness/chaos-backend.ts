@@ -6,8 +6,21 @@ import { join } from "node:path";
 import type { BackendOptions } from "../../server/prover/backend-file.js";
 import { publicKey, raw } from "./vectors.js";
 
-export type Fault = "abort" | "segfault" | "hang" | "garbage" | "close" | "leak" | "lie";
-export type FaultyCall = "aggregate" | "verify_signatures" | "verify_aggregate";
+export type Fault =
+  | "abort"
+  | "segfault"
+  | "illegal"
+  | "exit"
+  | "quit"
+  | "hang"
+  | "print"
+  | "garbage"
+  | "close"
+  | "leak"
+  | "internal"
+  | "lie";
+export type FaultyCall =
+  "open" | "describe" | "aggregate" | "verify_signatures" | "verify_aggregate";
 
 const GROUPS = "/sys/fs/cgroup/memory";
 
@@ -38,10 +51,16 @@ export class FaultyBackend {
   readonly options: BackendOptions;
 
   /**
-   * Compiles the backend. Throws with the compiler's messages. `limits` are C initialisers in the
-   * backend's description of itself, for example `.raws_max = 64`; default: no limits.
+   * Compiles the backend. Throws with the compiler's messages.
+   *
+   * @param limits C initialisers in the backend's description of itself, for example
+   * `.raws_max = 64`; default: no limits
+   * @param defines C macros by name, which `faulty-backend.c` lists
    */
-  constructor(limits = ".kinds = LEAN_PROVER_KIND_AGGREGATE") {
+  constructor(
+    limits = ".kinds = LEAN_PROVER_KIND_AGGREGATE",
+    defines: Readonly<Record<string, string>> = {},
+  ) {
     const library = join(this.folder, "faulty.so");
     const keyBytes = String(publicKey(0).length);
     const signatureBytes = String(raw(0, 0).signature.length);
@@ -53,6 +72,7 @@ export class FaultyBackend {
         `-DFAULTY_PUBLIC_KEY_BYTES=${keyBytes}`,
         `-DFAULTY_SIGNATURE_BYTES=${signatureBytes}`,
         `-DFAULTY_LIMITS=${limits}`,
+        ...Object.entries(defines).map(([name, value]) => `-D${name}=${value}`),
         ...["-o", library, "test/chaos/faulty-backend.c"],
       ],
       { encoding: "utf8" },

@@ -67,7 +67,7 @@ export class ServiceRun {
       Array.from({ length: scenario.lanes }, (_, at) => {
         return { id: `cpu${at}`, startProver: () => this.startProver(at), calibration };
       }),
-      { standbys: 1, residentBytesMax: 3e9 },
+      { standbyBytesMax: Infinity, residentBytesMax: 3e9 },
       { clock, log, metrics, post: (message, receive) => queueMicrotask(() => receive(message)) },
     );
     this.dispatcher = new Dispatcher(this.lanes.links, { clock, metrics });

@@ -29,6 +29,7 @@ const DESCRIPTION: ProverDescription = {
   signatureBytes: SIGNATURE_BYTES,
   proofBytesMax: 0,
   childrenMax: 16,
+  rates: 0,
   fake: true,
 };
 

@@ -92,7 +92,7 @@ export class World implements ProverWitness {
         startProver: () => this.startProver(id),
         calibration: this.weather.isCalibrated ? calibration : undefined,
       })),
-      { standbys: this.weather.standbys, residentBytesMax: 3e9 },
+      { standbyBytesMax: this.weather.standbys === 1 ? Infinity : 0, residentBytesMax: 3e9 },
       { clock, log, metrics, post: unreliablePost(this.weather, this.random, this.clock) },
     );
     this.dispatcher = new Dispatcher(this.lanes.links, { clock, metrics });

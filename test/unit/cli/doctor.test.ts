@@ -174,14 +174,24 @@ test("confinement is reported, and a prover that would run as root is warned of"
 });
 
 test("provers that verify their own proofs are warned of", () => {
-  expect(checkVerification(1, 1).level).toBe("ok");
-  expect(checkVerification(0, 0)).toMatchObject({
+  expect(checkVerification(Infinity, 2e9, [1.1e9]).level).toBe("ok");
+  expect(checkVerification(1.2e9, 1.2e9, [0.3e9, 1.1e9]).level).toBe("ok");
+  expect(checkVerification(0, 2e9, [0.3e9])).toMatchObject({
     level: "warn",
     text: expect.stringContaining("its own proofs"),
   });
-  expect(checkVerification(1, 0), "--standby 1 in too little memory").toMatchObject({
+  expect(checkVerification(1e9, 1e9, [0.3e9, 1.1e9])).toMatchObject({
     level: "warn",
-    text: expect.stringContaining("no room for a standby"),
+    text: expect.stringMatching(
+      /^no standby: a standby takes 1100 MB, memory has room for 1000 MB/,
+    ),
+  });
+  expect(
+    checkVerification(Infinity, 1e9, [1.1e9]),
+    "--standby 1 in too little memory",
+  ).toMatchObject({
+    level: "warn",
+    text: expect.stringMatching(/room for 1000 MB, so the kernel may kill provers/),
   });
 });
 

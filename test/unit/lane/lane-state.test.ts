@@ -2,11 +2,16 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { limits } from "../../../server/limits.js";
-import type { LaneEffect, LaneEvent, LaneState } from "../../../server/lane/lane-state.js";
+import type { LaneEffect, LaneEvent, LaneState } from "../../../server/lane/lane-events.js";
 import type { OperatorCommand } from "../../../server/lane/lane-messages.js";
-import { freshLane, STANDBY_WAIT_MS_MAX, transitionLane } from "../../../server/lane/lane-state.js";
+import {
+  freshLane,
+  STANDBY_WAIT_MS_MAX,
+  transitionLane,
+  whyNoStandby,
+} from "../../../server/lane/lane-state.js";
 
-const options = { standbys: 1, residentBytesMax: 1000 } as const;
+const options = { standbyBytesMax: Infinity, residentBytesMax: 1000 } as const;
 const quiet = { activeSilentMs: 0, standbySilentMs: 0, residentBytes: 0 };
 const beat = (changes: Partial<typeof quiet> = {}): LaneEvent => ({
   kind: "beat",
@@ -29,12 +34,17 @@ function run(events: readonly (LaneEvent | [LaneEvent, number])[], from = freshL
 /** Prover 1 is active and idle, prover 2 stands by. */
 const up: LaneEvent[] = [
   { kind: "open" },
-  { kind: "ready", prover: 1 },
+  { kind: "ready", prover: 1, residentBytes: 100 },
   beat(),
-  { kind: "ready", prover: 2 },
+  { kind: "ready", prover: 2, residentBytes: 100 },
 ];
 const assign: LaneEvent = { kind: "assign", lease: 1, attempt: 7 };
-const exited = (prover: number): LaneEvent => ({ kind: "exited", prover, why: "signal SIGKILL" });
+const exited = (prover: number, isRefused = false): LaneEvent => ({
+  kind: "exited",
+  prover,
+  why: "signal SIGKILL",
+  isRefused,
+});
 
 test("an idle lane runs an assignment, once, and reports its end", () => {
   const ended: LaneEvent = { kind: "ended", attempt: 7, residentBytes: 10 };
@@ -96,7 +106,11 @@ test("a prover that dies in a proof ends its attempt, and the standby takes over
 });
 
 test("without a standby a prover that dies is started anew at once", () => {
-  const { state, effects } = run([{ kind: "open" }, { kind: "ready", prover: 1 }, exited(1)]);
+  const { state, effects } = run([
+    { kind: "open" },
+    { kind: "ready", prover: 1, residentBytes: 100 },
+    exited(1),
+  ]);
   expect(effects.at(-1)).toEqual({ kind: "start_prover", prover: 2 });
   expect(state.phase.kind).toBe("starting");
 });
@@ -132,6 +146,42 @@ test("a standby whose setup fails backs off too, and the active prover works on"
   expect(run([[beat(), 1100]], failed.state).effects).toEqual([
     { kind: "start_prover", prover: 3 },
   ]);
+});
+
+test("a refused library is tried again after ten minutes, or when the operator asks", () => {
+  const { state } = run([{ kind: "open" }, exited(1, true)]);
+  expect(state.phase).toMatchObject({ kind: "failed", retryAtMs: 600_000 });
+  const restart: LaneEvent = {
+    kind: "command",
+    number: 1,
+    command: { kind: "restart", role: "active" },
+  };
+  expect(run([[beat(), 599_999]], state).effects).toEqual([]);
+  expect(run([[restart, 1]], state).effects).toEqual([{ kind: "start_prover", prover: 2 }]);
+});
+
+test("a refused standby says why, and a restart by the operator tries it again at once", () => {
+  const start = { kind: "start_prover", prover: 3 };
+  const starting = run(up.slice(0, -1)).state;
+  const { state } = run([exited(2, true)], starting);
+  expect(whyNoStandby(state, options)).toBe("signal SIGKILL");
+  expect(run([[beat(), 599_999]], state).effects).toEqual([]);
+  expect(run([[beat(), 600_000]], state).effects).toEqual([start]);
+  expect(run([restartStandby, [beat(), 500]], state).effects).toEqual([start]);
+});
+
+test("a standby is set up if what a prover holds after its setup fits in memory", () => {
+  const ready = run([{ kind: "open" }, { kind: "ready", prover: 1, residentBytes: 600e6 }]).state;
+  const withRoom = (standbyBytesMax: number) => ({ ...options, standbyBytesMax });
+  const effectsWith = (bytes: number) =>
+    transitionLane(ready, beat(), 0, withRoom(bytes)).effects.map(({ kind }) => kind);
+  expect(effectsWith(600e6 + 1)).toContain("start_prover");
+  expect(effectsWith(600e6)).not.toContain("start_prover");
+  expect(effectsWith(0)).not.toContain("start_prover");
+  expect(whyNoStandby(ready, withRoom(500e6))).toBe(
+    "a standby takes 600 MB, memory has room for 500 MB",
+  );
+  expect(whyNoStandby(ready, withRoom(0))).toBe("");
 });
 
 test("a silent prover is wedged: killed, its attempt ended, and the standby has the device", () => {
@@ -247,7 +297,7 @@ test("a restart of the standby leaves the active prover at its proof, and anothe
 });
 
 test("a standby for which memory no longer suffices is killed, and another when it does again", () => {
-  const none = { ...options, standbys: 0 } as const;
+  const none = { ...options, standbyBytesMax: 0 } as const;
   const { state, effects } = transitionLane(run([...up, assign]).state, beat(), 0, none);
   expect(effects).toContainEqual({ kind: "kill_prover", prover: 2, cause: "memory" });
   const ended: LaneEvent = { kind: "ended", attempt: 7, residentBytes: 1 };
@@ -269,8 +319,13 @@ test("a closed lane kills both provers and starts none", () => {
 test("over any events: one attempt at a time, each ended once, two provers at most", () => {
   const small = fc.integer({ min: 1, max: 4 });
   const event = fc.oneof(
-    fc.record({ kind: fc.constant("ready" as const), prover: small }),
-    fc.record({ kind: fc.constant("exited" as const), prover: small, why: fc.constant("x") }),
+    fc.record({ kind: fc.constant("ready" as const), prover: small, residentBytes: fc.nat(2000) }),
+    fc.record({
+      kind: fc.constant("exited" as const),
+      prover: small,
+      why: fc.constant("x"),
+      isRefused: fc.boolean(),
+    }),
     fc.record({ kind: fc.constant("assign" as const), lease: small, attempt: small }),
     fc.record({
       kind: fc.constant("kill" as const),

@@ -3,12 +3,12 @@ import { expect, test } from "vitest";
 import { systemClock } from "../../../server/clock.js";
 import { parseConfig } from "../../../server/config.js";
 import { createLog } from "../../../server/log.js";
-import { MachineWatch, standbysOf, threadsText } from "../../../server/machine-watch.js";
+import { MachineWatch, standbyBytesMax, threadsText } from "../../../server/machine-watch.js";
 import { testMachine } from "../../helpers/start-service.js";
 
 const log = createLog("silent");
 
-test("a memory limit that changes moves standbys and the ceiling of provers", () => {
+test("a memory limit that changes moves the room for a standby and the ceiling of provers", () => {
   let look = () => {};
   const at = (_instantMs: number, callback: () => void) => {
     look = callback;
@@ -17,21 +17,21 @@ test("a memory limit that changes moves standbys and the ceiling of provers", ()
   const clock = { ...systemClock, at };
   const machine = { ...testMachine };
   const watch = new MachineWatch(parseConfig(), { clock, log, readMachine: () => machine });
-  expect(watch.laneOptions).toEqual({ standbys: 1, residentBytesMax: 3e9 });
+  expect(watch.laneOptions).toEqual({ standbyBytesMax: 4.5e9, residentBytesMax: 3e9 });
   machine.memoryBytes = 2e9;
   look();
-  expect(watch.laneOptions).toEqual({ standbys: 0, residentBytesMax: 1.6e9 });
+  expect(watch.laneOptions).toEqual({ standbyBytesMax: 0, residentBytesMax: 1.6e9 });
   machine.memoryBytes = 8e9;
   look();
-  expect(watch.laneOptions).toEqual({ standbys: 1, residentBytesMax: 3e9 });
+  expect(watch.laneOptions).toEqual({ standbyBytesMax: 4.5e9, residentBytesMax: 3e9 });
   watch.close();
 });
 
 test("what the operator has set counts, and auto is what fits", () => {
-  expect(standbysOf(parseConfig({ standby: "1" }), 1e9)).toBe(1);
-  expect(standbysOf(parseConfig({ standby: "0" }), 8e9)).toBe(0);
-  expect(standbysOf(parseConfig(), 1e9)).toBe(0);
-  expect(standbysOf(parseConfig(), 8e9)).toBe(1);
+  expect(standbyBytesMax(parseConfig({ standby: "1" }), 1e9)).toBe(Infinity);
+  expect(standbyBytesMax(parseConfig({ standby: "0" }), 8e9)).toBe(0);
+  expect(standbyBytesMax(parseConfig(), 1e9)).toBe(0);
+  expect(standbyBytesMax(parseConfig(), 8e9)).toBe(4.5e9);
 });
 
 test("the threads of each device are told by name", () => {

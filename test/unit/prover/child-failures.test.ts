@@ -2,7 +2,11 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { proverEnvironment, startForkedProver } from "../../../server/prover/forked-prover.js";
+import {
+  forkProver,
+  proverEnvironment,
+  startForkedProver,
+} from "../../../server/prover/forked-prover.js";
 import type { ChildWatch } from "../../../server/prover/child-process.js";
 import type { Prover } from "../../../server/prover/prover.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
@@ -32,7 +36,17 @@ describe("a prover process that goes wrong", () => {
     source: string,
     changes: { startTimeoutMs?: number; watch?: ChildWatch } = {},
   ) {
-    return startForkedProver({
+    return startForkedProver(optionsOf(name, source, changes));
+  }
+
+  const forkWith = (name: string, source: string) => forkProver(optionsOf(name, source, {}));
+
+  function optionsOf(
+    name: string,
+    source: string,
+    changes: { startTimeoutMs?: number; watch?: ChildWatch },
+  ) {
+    return {
       deviceId: "cpu0",
       childPath: childOf(name, source),
       backend: { library: "none", config: "" },
@@ -41,20 +55,66 @@ describe("a prover process that goes wrong", () => {
       env: proverEnvironment(process.env, {}),
       startTimeoutMs: START_MS_MAX,
       ...changes,
-    });
+    };
   }
 
   const READY = `send({ kind: "ready", description: { backend: "b", scheme: "s",
     revision: "r", publicKeyBytes: 32, signatureBytes: 64, proofBytesMax: 10,
-    childrenMax: 0 } });`;
+    childrenMax: 0, rates: 0 }, residentBytes: 1 });`;
   const verify = (prover: Prover) =>
     prover.verifySignatures(message, new Uint8Array(64), new Uint8Array(128));
+
+  it("in its library is replaced, and the call is named", async () => {
+    const source = `onMessage((m) => {
+      if (m.kind === "start") { ${READY} return; }
+      send({ kind: "failed", id: m.id, failure: "internal", message: "panic at lib.rs:7" });
+      setInterval(() => undefined, 1000); });`;
+    const prover = await startWith("panics", source);
+    await expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
+    expect(await prover.exited).toMatchObject({
+      cause: "died",
+      detail: expect.stringMatching(
+        /^lean_prover_verify_signatures failed inside the library: panic at lib.rs:7/,
+      ) as string,
+    });
+  });
+
+  it("with input at fault goes on, and the request is refused", async () => {
+    const source = `onMessage((m) => {
+      if (m.kind === "start") { ${READY} return; }
+      send({ kind: "failed", id: m.id, failure: "refused", message: "too long" }); });`;
+    const prover = await startWith("refuses", source);
+    await expect(verify(prover)).rejects.toMatchObject({ kind: "refused" });
+    await expect(verify(prover)).rejects.toMatchObject({ kind: "refused" });
+    prover.kill();
+    expect(await prover.exited).toEqual({
+      cause: "killed_by_us",
+      detail: "killed by the service",
+    });
+  });
+
+  it.each([
+    [true, "refused"],
+    [false, "start_failed"],
+  ])("by a setup that fails (final: %s) gives the reason alone", async (isFinal, cause) => {
+    const source = `onMessage(() => send({ kind: "startFailed", why: "no such card",
+      isFinal: ${isFinal} })); setInterval(() => undefined, 1000);`;
+    const starting = startWith("cannot", source);
+    await expect(starting).rejects.toMatchObject({
+      message: "prover of cpu0 did not start: no such card",
+      cause: { kind: "start_failed" },
+    });
+    const prover = forkWith("cannot", source);
+    expect(await prover.exited).toEqual({ cause, detail: "no such card" });
+  });
 
   it("by exiting before it is ready is reported with the end of its stderr", async () => {
     const source = `console.error("no such device"); process.exit(7);`;
     await expect(startWith("exits", source)).rejects.toMatchObject({
       kind: "start_failed",
-      message: expect.stringMatching(/cpu0.*exit code 7: no such device/) as string,
+      message: expect.stringMatching(
+        /cpu0.*exit code 7, during its setup: no such device/,
+      ) as string,
     });
   });
 
@@ -104,8 +164,8 @@ describe("a prover process that goes wrong", () => {
   });
 
   it.each([
-    ["larger than its reserved memory", "524289", /garbled proof: 524289 bytes/],
-    ["of no bytes", "0", /garbled proof: 0 bytes/],
+    ["larger than its reserved memory", "524289", /the proof has 524289 bytes/],
+    ["of no bytes", "0", /the proof has 0 bytes/],
   ])("with a proof %s is killed", async (_what, bytes, detail) => {
     const source = `onMessage((m) => {
       if (m.kind === "start") { ${READY.replace("proofBytesMax: 10", "proofBytesMax: 0")} return; }
@@ -126,7 +186,7 @@ describe("a prover process that goes wrong", () => {
     await expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
     expect(await prover.exited).toMatchObject({
       cause: "died",
-      detail: "channel closed, signal SIGKILL",
+      detail: "it closed its channel to the service, in lean_prover_verify_signatures",
     });
   });
 
@@ -176,7 +236,9 @@ describe("a prover process that goes wrong", () => {
     expect(both.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
     expect(await prover.exited).toMatchObject({
       cause: "died",
-      detail: expect.stringContaining("out of  [31mluck") as string,
+      detail: expect.stringMatching(
+        /^SIGABRT: .*, in lean_prover_verify_signatures: .*out of {2}\[31mluck/,
+      ) as string,
     });
     await expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
   });

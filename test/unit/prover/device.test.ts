@@ -1,11 +1,11 @@
 /** Devices: which settings of them fit together, and how much memory they may take. */
 import { expect, test } from "vitest";
 import {
+  bytesForStandby,
   deviceSchema,
   openDevice,
   overlappingDevices,
   proverCeilingBytes,
-  standbysThatFit,
 } from "../../../server/prover/device.js";
 
 const device = (id: string, cores?: string) => deviceSchema.parse({ id, cores });
@@ -23,7 +23,7 @@ test("a user is two numbers, and only a service that is root may give one", asyn
   const unused = () => expect.unreachable();
   const opened = openDevice(withUser("1:1"), {
     addon: { lockFile: unused },
-    backend: { library: "none", config: "" },
+    defaultBackend: () => ({ library: "none", config: "" }),
     childPath: "none",
     runtimeDir: "none",
     threadsOf: () => 1,
@@ -51,10 +51,10 @@ test("two devices on one core or of one name, or one of several on all cores, ar
   );
 });
 
-test("a standby is kept only where every prover can grow to its ceiling beside it", () => {
-  expect(standbysThatFit(8e9, 1, 3e9)).toBe(1);
-  expect(standbysThatFit(4e9, 1, 3e9)).toBe(0);
-  expect(standbysThatFit(8e9, 3, 3e9)).toBe(0);
+test("a standby has the room that is left when every prover has grown to its ceiling", () => {
+  expect(bytesForStandby(8e9, 1, 3e9)).toBe(4.5e9);
+  expect(bytesForStandby(8.5e9, 2, 3e9)).toBe(1e9);
+  expect(bytesForStandby(8e9, 3, 3e9)).toBeLessThan(0);
 });
 
 test("the ceiling of a prover is below the memory of the container, whatever is configured", () => {

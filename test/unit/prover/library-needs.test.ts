@@ -37,5 +37,15 @@ test("each need that is not met is one sentence with library, value and need", (
   expect(fault({ keyOrderMatters: true })).toMatch(
     /^library \/lib\/x\.so has key_order_matters 1;/,
   );
+  expect(fault({ proofBytesMax: 524_289 })).toBe(
+    "library /lib/x.so has proof_bytes_max 524289; " +
+      "the service takes proofs of at most 524288 bytes, the chain's limit",
+  );
+  expect(fault({ signatureBytes: 70_000 })).toBe(
+    "library /lib/x.so has signature_bytes 70000; the service takes at most 65536",
+  );
+  expect(fault({ scheme: "" })).toMatch(/has the scheme ""; the service needs printable ASCII$/);
+  expect(fault({ revision: "a\nb" })).toMatch(/has the revision "a\\nb"; /);
+  expect(fault({ backend: "x".repeat(257) })).toMatch(/has a backend of 257 characters; .* 256$/);
   expect(fault({ kinds: 6 })).toMatch(/^library \/lib\/x\.so has kinds 6;/);
 });

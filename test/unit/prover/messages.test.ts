@@ -17,7 +17,9 @@ const description = {
   signatureBytes: 2404,
   proofBytesMax: 1000,
   childrenMax: 16,
+  rates: 0,
 };
+const residentBytes = 1;
 const message = { root: new Uint8Array(32), slot: 7 };
 const request = {
   kind: "verifySignatures",
@@ -29,7 +31,8 @@ const request = {
 
 describe("messages from the prover process", () => {
   it.each([
-    { kind: "ready", description },
+    { kind: "ready", description, residentBytes },
+    { kind: "startFailed", why: "no", isFinal: true },
     { kind: "heartbeat", residentBytes: 5 },
     { kind: "done", id: 1, value: true },
     { kind: "failed", id: 1, failure: "refused", message: "no" },
@@ -42,13 +45,25 @@ describe("messages from the prover process", () => {
     ["a string", "ready"],
     ["an unknown kind", { kind: "hello" }],
     ["a ready without a description", { kind: "ready" }],
-    ["keys of no size", { kind: "ready", description: { ...description, publicKeyBytes: 0 } }],
-    ["a huge key", { kind: "ready", description: { ...description, publicKeyBytes: 2 ** 31 } }],
-    ["a name of two lines", { kind: "ready", description: { ...description, scheme: "a\nb" } }],
-    ["a long name", { kind: "ready", description: { ...description, scheme: "x".repeat(999) } }],
+    [
+      "keys of no size",
+      { kind: "ready", description: { ...description, publicKeyBytes: 0 }, residentBytes },
+    ],
+    [
+      "a huge key",
+      { kind: "ready", description: { ...description, publicKeyBytes: 2 ** 31 }, residentBytes },
+    ],
+    [
+      "a name of two lines",
+      { kind: "ready", description: { ...description, scheme: "a\nb" }, residentBytes },
+    ],
+    [
+      "a long name",
+      { kind: "ready", description: { ...description, scheme: "x".repeat(999) }, residentBytes },
+    ],
     [
       "a description with more in it",
-      { kind: "ready", description: { ...description, fake: true } },
+      { kind: "ready", description: { ...description, fake: true }, residentBytes },
     ],
     ["negative memory", { kind: "heartbeat", residentBytes: -1 }],
     ["memory that is no number", { kind: "heartbeat", residentBytes: Number.NaN }],

@@ -20,6 +20,7 @@ const description = {
   signatureBytes: 1,
   proofBytesMax: 1000,
   childrenMax: 0,
+  rates: 0,
   fake: true,
 };
 

@@ -15,7 +15,7 @@ import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";
 import { description, framed, fromChild, requests } from "../prover-values.js";
 
-const ready = framed({ kind: "ready", description });
+const ready = framed({ kind: "ready", description, residentBytes: 1e6 });
 
 export const target: FuzzTarget = {
   name: "child-process",

@@ -1,0 +1,152 @@
+/** What a prover process reports of a library that goes wrong: at its setup, or in a call. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { forkProver, proverEnvironment } from "../../server/prover/forked-prover.js";
+import { FaultyBackend, type Fault, type FaultyCall } from "../../tools/harness/chaos-backend.js";
+import { publicKey, raw } from "../../tools/harness/vectors.js";
+import { temporaryFolder } from "../helpers/temporary-folder.js";
+
+const AGGREGATE = ".kinds = LEAN_PROVER_KIND_AGGREGATE";
+const message = { root: new Uint8Array(32), slot: 7 };
+const keys = publicKey(0);
+const { signature } = raw(0, 0);
+const claim = { proof: new Uint8Array(40), keys };
+
+const backends: FaultyBackend[] = [];
+function faulty(limits = AGGREGATE, defines: Record<string, string> = {}): FaultyBackend {
+  const backend = new FaultyBackend(limits, defines);
+  backends.push(backend);
+  return backend;
+}
+afterAll(() => backends.forEach((backend) => backend.dispose()));
+
+function fork(backend: { library: string; config: string }, startTimeoutMs = 60_000) {
+  return forkProver({
+    deviceId: "cpu0",
+    childPath: join(process.cwd(), "dist/server/prover/child-main.js"),
+    backend,
+    nice: 0,
+    cores: [],
+    env: proverEnvironment(process.env, {}),
+    startTimeoutMs,
+  });
+}
+
+describe("a library that goes wrong at its setup", () => {
+  it.each<[string, FaultyCall, Fault, RegExp]>([
+    ["crashes in open", "open", "segfault", /^SIGSEGV: .*, during its setup: faulty backend: segf/],
+    ["crashes in describe", "describe", "segfault", /^SIGSEGV: .*, during its setup/],
+    ["aborts", "open", "abort", /^SIGABRT: abort\(\) ran.*, during its setup/],
+    ["lacks an instruction", "open", "illegal", /^SIGILL: .* processor lacks; .*AVX2/],
+    ["calls exit", "open", "exit", /^SIGABRT: .* a call of exit\(\), during its setup/],
+    ["calls _exit", "open", "quit", /^it ended itself with exit code 0, during its setup/],
+    ["writes to the channel", "open", "garbage", /^garbled message: .*: faulty backend: garbage/],
+    ["closes the channel", "open", "close", /, during its setup/],
+  ])("and %s is reported with the cause", async (_what, call, fault, detail) => {
+    const backend = faulty();
+    backend.orderOnce(call, fault);
+    const exit = await fork(backend.options).exited;
+    expect(exit.detail).toMatch(detail);
+    expect(exit.cause).toBe("start_failed");
+  });
+
+  it("and reports INTERNAL gives its own text, and its path", async () => {
+    const backend = faulty();
+    backend.orderOnce("open", "internal");
+    const { cause, detail } = await fork(backend.options).exited;
+    expect(detail).toContain(
+      `${backend.options.library}: lean_prover_open failed: a panic was caught`,
+    );
+    expect(cause).toBe("start_failed");
+  });
+
+  it("and hangs is killed after the time limit", async () => {
+    const backend = faulty();
+    backend.orderOnce("open", "hang");
+    expect((await fork(backend.options, 1500).exited).detail).toMatch(/^not ready after 1500 ms/);
+  });
+
+  it("but prints to standard output is set up", async () => {
+    const backend = faulty();
+    backend.orderOnce("open", "print");
+    const prover = fork(backend.options);
+    await prover.ready;
+    prover.kill();
+    expect(await prover.exited).toEqual({
+      cause: "killed_by_us",
+      detail: expect.stringMatching(/^killed by the service/) as string,
+    });
+  });
+});
+
+describe("a library that can never be used", () => {
+  it.each<[string, Record<string, string>, RegExp]>([
+    ["has a later ABI", { FAULTY_ABI_VERSION: "2" }, /faulty\.so has ABI version 2, .* needs 1$/],
+    [
+      "has a later ABI and a longer description",
+      { FAULTY_ABI_VERSION: "2", FAULTY_TAIL: "2048" },
+      /has ABI version 2, the service needs 1$/,
+    ],
+    [
+      "lacks a function",
+      { FAULTY_LACKS_VERIFY: "1" },
+      /faulty\.so does not export lean_prover_verify_aggregate of lean_prover\.h$/,
+    ],
+    ["has an empty name", { FAULTY_SCHEME: '""' }, /has the scheme ""/],
+  ])("because it %s is refused with the reason and its path", async (_what, defines, detail) => {
+    const exit = await fork(faulty(AGGREGATE, defines).options).exited;
+    expect(exit.detail).toMatch(detail);
+    expect(exit.cause).toBe("refused");
+  });
+});
+
+describe("a file that is no library", () => {
+  it.each([
+    ["is missing", "nothing.so", undefined, /cannot load .*nothing\.so: .*No such file/],
+    ["is text", "text.so", "not a library", /cannot load .*text\.so: .*(too short|invalid ELF)/],
+  ])("because it %s is reported with its path", async (_what, name, content, detail) => {
+    const library = join(temporaryFolder(), name);
+    if (content !== undefined) writeFileSync(library, content);
+    const exit = await fork({ library, config: "" }).exited;
+    expect(exit.detail).toMatch(detail);
+    expect(exit.cause).toBe("start_failed");
+  });
+});
+
+describe("a library that goes wrong in a call", () => {
+  const calls = {
+    verify_signatures: (p) => p.verifySignatures(message, keys, signature),
+    verify_aggregate: (p) => p.verifyAggregate(message, claim),
+    aggregate: (p) =>
+      p.aggregate({ message, keys, signatures: signature, children: [], logInvRate: 0 }),
+  } satisfies Record<string, (prover: ReturnType<typeof fork>) => Promise<unknown>>;
+
+  it.each<[keyof typeof calls, Fault, RegExp]>([
+    ["verify_signatures", "segfault", /^SIGSEGV: .*, in lean_prover_verify_signatures: faulty/],
+    ["verify_aggregate", "abort", /^SIGABRT: .*, in lean_prover_verify_aggregate: faulty/],
+    ["aggregate", "illegal", /^SIGILL: .*, in lean_prover_aggregate: faulty/],
+    ["aggregate", "quit", /^it ended itself with exit code 0, in lean_prover_aggregate: faulty/],
+    ["aggregate", "close", /^it closed its channel to the service, in lean_prover_aggregate/],
+    ["aggregate", "internal", /^lean_prover_aggregate failed inside the library: a panic was/],
+    ["verify_signatures", "internal", /^lean_prover_verify_signatures failed inside the lib/],
+    ["verify_aggregate", "internal", /^lean_prover_verify_aggregate failed inside the library/],
+  ])("%s: %s ends the process, and the call is named", async (call, fault, detail) => {
+    const backend = faulty();
+    const prover = fork(backend.options);
+    await prover.ready;
+    backend.orderOnce(call, fault);
+    await expect(calls[call](prover)).rejects.toMatchObject({ kind: "died" });
+    const exit = await prover.exited;
+    expect(exit.detail).toMatch(detail);
+    expect(exit.cause).toBe("died");
+  });
+});
+
+it("the memory after the setup is that of the process, known once it is ready", async () => {
+  const prover = fork(faulty(AGGREGATE, { FAULTY_RESIDENT: "300000000" }).options);
+  await prover.ready;
+  expect(prover.residentBytes()).toBeGreaterThan(300e6);
+  prover.kill();
+  await prover.exited;
+});
