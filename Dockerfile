@@ -8,6 +8,8 @@ RUN apt-get update \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY . .
+# The commit, for the metric build_info: docker build --build-arg REVISION="$(git rev-parse HEAD)" .
+ARG REVISION
 RUN make build && .prover-venv/bin/python -m pip uninstall --quiet --yes pip setuptools
 
 FROM node:24-bookworm-slim AS packages

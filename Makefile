@@ -14,8 +14,11 @@ build/lean_pq.json: native/setup.mjs native/requirements.txt
 	node native/setup.mjs
 	@touch $@
 
+# REVISION: the commit for the service's build_info, where the source is no git checkout.
+REVISION ?= $(shell git describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null)
 build: setup
 	npx tsc -p tsconfig.json
+	@echo "$(REVISION)" > dist/cli/revision.txt
 
 # The loop while you work: types, form, rooms, words, unit tests, and those of rpc but the slowest; 2 min.
 check: build

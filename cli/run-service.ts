@@ -1,6 +1,6 @@
 /** Runs the service of `lean-aggregator serve` in the foreground until a signal ends it. */
 import { randomBytes } from "node:crypto";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -122,6 +122,15 @@ function openCostStore(config: Config, facts: FolderFacts, log: Logger): CostFil
   return new CostFiles({ folder, uid: facts.uid }, { clock: systemClock, log });
 }
 
+/** The commit of this build, which `make build` notes beside this file; else "unknown". */
+function readRevision(): string {
+  try {
+    return readFileSync(new URL("revision.txt", import.meta.url), "utf8").trim() || "unknown";
+  } catch {
+    return "unknown";
+  }
+}
+
 /**
  * Reads a device's calibration, the input of a proof that is timed at start. Undefined without a
  * path, or, with a warning in the log, if the file cannot be read.
@@ -157,6 +166,7 @@ export async function runService(config: Config, version: string, env: Env): Pro
     readMachine,
     instance: randomBytes(8).toString("hex"),
     version,
+    revision: readRevision(),
   });
   const code = await signals.end(service);
   await release();

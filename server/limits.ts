@@ -30,6 +30,10 @@ export const limits = {
   logEventsMax: 1024,
   /** Nodes that have a log: more than the largest fleet that shares one service. */
   nodesMax: 256,
+  /** Values of a metric's label `node`: a fleet of that size is read node by node. */
+  nodeLabelsMax: 64,
+  /** Time without a snapshot after which a node may lose its label to another: a devnet's restart. */
+  nodeLabelMs: 10 * 60_000,
   /** Sessions in flight, of all nodes together: each may keep a snapshot in memory. */
   sessionsInFlightMax: 64,
   /** Memory for requests, snapshots, proofs and answers: about twenty of the largest snapshots. */
@@ -122,6 +126,8 @@ export const limits = {
   requestReadMsMax: 10_000,
   /** Time to read an answer: 16 proofs of 512 KiB at 7 Mbit/s. A slower client's call is cut. */
   answerTakeMsMax: 10_000,
+  /** Time to read a page: /metrics has about 60 KB. A prober or scraper waits 1 to 10 s itself. */
+  pageTakeMsMax: 5000,
   /** Time for a TLS handshake: a few round trips, also with a distant or busy client. */
   handshakeMsMax: 3000,
   /** Time for HTTP headers to arrive, and for the first bytes, which show the HTTP version. */

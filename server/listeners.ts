@@ -64,6 +64,7 @@ export class Listeners {
   ) {
     const pages = new Pages(modules);
     const { allowedHosts } = config;
+    modules.metrics.ready.readBy(() => (modules.notReady() === undefined ? 1 : 0));
     const socket = { mode: config.socketMode, group: config.socketGroup };
     this.nodes = new RpcServer(
       {
@@ -114,7 +115,7 @@ function operatorServer(
   // room for the smallest reservation of every call that the listener can have open.
   const callsMax = limits.adminConnectionsMax * limits.callsPerConnectionMax;
   const memory = new MemoryBudget(callsMax * limits.requestBytesMax);
-  const { clock, log, access, transport } = modules;
+  const { clock, log, access, transport, metrics } = modules;
   const server = new RpcServer(
     {
       name: "operator",
@@ -126,7 +127,7 @@ function operatorServer(
       files: [file_lean_aggregator_admin_v1_admin],
       addRoutes: (routes) => addOperatorRoutes(routes, operatorCalls),
     },
-    { clock, log, access, transport, memory },
+    { clock, log, access, transport, memory, metrics },
   );
   // Always SERVING: only the nodes' listener reports whether nodes are served.
   server.setServing(true);

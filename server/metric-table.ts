@@ -3,12 +3,18 @@
  * (ADR 0005). Every series exists from the start, so that a rate over it counts the first event.
  */
 import { Counter, Gauge, Histogram } from "prom-client";
-import type { Registry } from "prom-client";
+import type { GaugeConfiguration, Registry } from "prom-client";
 
-const PREFIX = "lean_aggregator_server_";
+export const PREFIX = "lean_aggregator_server_";
 
-/** All values of each label, by its name. There is a series for each combination of them. */
-type LabelValues = Readonly<Record<string, readonly string[]>>;
+/** Instead of a label's values: they are known only at run time, and whoever sets them bounds them. */
+export const AT_RUN_TIME = "at run time";
+
+/**
+ * All values of each label, by its name. There is a series for each combination of them from the
+ * start; with a label `AT_RUN_TIME` a series exists from its first value on.
+ */
+type LabelValues = Readonly<Record<string, readonly string[] | typeof AT_RUN_TIME>>;
 
 interface Row {
   /** Without the prefix. Ends in the unit, if any; a counter's ends in `_total`. */
@@ -31,19 +37,24 @@ interface HistogramRow extends Row {
 }
 export type MetricTable = Readonly<Record<string, CounterRow | GaugeRow | HistogramRow>>;
 
+type ValueOf<V> = V extends readonly string[] ? V[number] : string;
 type Labels<R> = R extends { labels: infer L extends LabelValues }
-  ? [labels: { readonly [Name in keyof L]: L[Name][number] }]
+  ? [labels: { readonly [Name in keyof L]: ValueOf<L[Name]> }]
   : [];
 interface Readable {
   get(): Promise<{ values: { value: number; labels: object }[] }>;
 }
 export interface CounterOf<R> extends Readable {
   inc(...args: [...Labels<R>, count?: number]): void;
+  /** Ends the series with these labels. */
+  remove(...args: Labels<R>): void;
 }
 export interface GaugeOf<R> extends Readable {
   inc(...args: [...Labels<R>, count?: number]): void;
   dec(...args: [...Labels<R>, count?: number]): void;
   set(...args: [...Labels<R>, value: number]): void;
+  /** Reads the value at each scrape. Only for a gauge without labels. */
+  readBy(read: () => number): void;
 }
 export interface HistogramOf<R> extends Readable {
   observe(...args: [...Labels<R>, value: number]): void;
@@ -67,6 +78,16 @@ export function createFromTable(registry: Registry, table: MetricTable): object 
   return Object.fromEntries(entries);
 }
 
+/** prom-client calls `collect` before each scrape. */
+function createGauge(options: GaugeConfiguration<string>) {
+  let update = () => {};
+  const gauge = new Gauge({ ...options, collect: () => update() });
+  const readBy = (read: () => number) => {
+    update = () => gauge.set(read());
+  };
+  return Object.assign(gauge, { readBy });
+}
+
 function createMetric(registry: Registry, row: MetricTable[string]): Counter | Gauge | Histogram {
   const { name, help, labels = {} } = row;
   const common = { help, labelNames: Object.keys(labels), registers: [registry] };
@@ -80,7 +101,7 @@ function createMetric(registry: Registry, row: MetricTable[string]): Counter | G
     }
     case "gauge": {
       const { start = 0 } = row;
-      const gauge = new Gauge(options);
+      const gauge = createGauge(options);
       if (start !== "absent") for (const values of series) gauge.set(values, start);
       return gauge;
     }
@@ -92,11 +113,16 @@ function createMetric(registry: Registry, row: MetricTable[string]): Counter | G
   }
 }
 
-/** Every combination of one value for each label. Without labels: one empty combination. */
+/**
+ * Every combination of one value for each label. Without labels: one empty combination. None when a
+ * label's values are known only at run time.
+ */
 function combinations(labels: LabelValues): Record<string, string>[] {
   return Object.entries(labels).reduce<Record<string, string>[]>(
-    (all, [name, values]) =>
-      all.flatMap((before) => values.map((value) => ({ ...before, [name]: value }))),
+    (all, [name, values]) => {
+      const known = values === AT_RUN_TIME ? [] : values;
+      return all.flatMap((before) => known.map((value) => ({ ...before, [name]: value })));
+    },
     [{}],
   );
 }

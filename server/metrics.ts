@@ -3,20 +3,80 @@
  * connections and certificates. Label values are closed lists, most of them in `reasons.ts`.
  */
 import { Registry } from "prom-client";
-import { createFromTable } from "./metric-table.js";
+import { AdminService } from "../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
+import { AggregatorService } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { AT_RUN_TIME, createFromTable } from "./metric-table.js";
 import type { MetricTable } from "./metric-table.js";
-import { deniedReasons, endCauses, outcomeStatuses, quotaNames, skipReasons } from "./reasons.js";
+import {
+  callCodes,
+  deniedReasons,
+  endCauses,
+  leftOutReasons,
+  outcomeStatuses,
+  quotaNames,
+  skipReasons,
+} from "./reasons.js";
 
-const PROOF_SECONDS = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 10, 15, 20, 30];
+/** Up to the longest deadline, 60 s: backlog may wait that long. */
+const PROOF_SECONDS = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
 /** A proof verifies in 20 to 100 ms; after 2 s its prover is treated as hung. */
 const VERIFY_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2];
 /** Closest together around 1: a few percent decide whether a proof meets its deadline. */
 const COST_RATIOS = [0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.2, 1.4, 2, 4];
 
+/** A submission takes about 1 ms; a call may wait for 60 s. */
+const CALL_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 4, 16, 64];
+const services = [AggregatorService, AdminService];
+/** The methods of both services by name; `other`: health, reflection, and what is not served. */
+const callMethods = [...services.flatMap((each) => each.methods.map(({ name }) => name)), "other"];
+const unaryMethods = services.flatMap((each) =>
+  each.methods.filter(({ methodKind }) => methodKind === "unary").map(({ name }) => name),
+);
+
+const service = {
+  buildInfo: {
+    kind: "gauge",
+    name: "build_info",
+    help: "1, with the service's version, the commit that it was built from, and Node.js's version",
+    labels: { version: AT_RUN_TIME, revision: AT_RUN_TIME, nodejs: AT_RUN_TIME },
+  },
+  ready: {
+    kind: "gauge",
+    name: "ready",
+    help: "1 while the service accepts snapshots, as /readyz says, else 0",
+  },
+  draining: {
+    kind: "gauge",
+    name: "draining",
+    help: "1 while the service shuts down, else 0",
+  },
+  unixTime: {
+    kind: "gauge",
+    name: "unix_time_seconds",
+    help: "The service's clock at the scrape: compare it with the time of the scrape",
+  },
+} as const satisfies MetricTable;
+
 const sessions = {
+  accepted: {
+    kind: "counter",
+    name: "accepted_total",
+    help: "Snapshots accepted, each as one session",
+  },
+  nodeSnapshots: {
+    kind: "counter",
+    name: "node_snapshots_total",
+    help: "Snapshots accepted and skipped, by node; beyond 64 nodes the rest is `(other)`",
+    labels: { node: AT_RUN_TIME, result: ["accepted", "skipped"] },
+  },
+  streamsOpen: {
+    kind: "gauge",
+    name: "streams_open",
+    help: "Open streams of results; a node with the adapter has one",
+  },
   skips: {
     kind: "counter",
-    name: "skip_total",
+    name: "skipped_total",
     help: "Snapshots skipped, by reason",
     labels: { reason: skipReasons },
   },
@@ -37,6 +97,17 @@ const sessions = {
     help: "Groups ended, by status",
     labels: { status: outcomeStatuses },
   },
+  inputs: {
+    kind: "counter",
+    name: "inputs_total",
+    help: "Raw signatures and children of the groups that ended",
+  },
+  leftOut: {
+    kind: "counter",
+    name: "left_out_total",
+    help: "Raw signatures and children that are not in their group's proof, by reason",
+    labels: { reason: leftOutReasons },
+  },
   deadlines: {
     kind: "counter",
     name: "deadline_total",
@@ -51,6 +122,11 @@ const sessions = {
 } as const satisfies MetricTable;
 
 const schedule = {
+  groupsWaiting: {
+    kind: "gauge",
+    name: "groups_waiting",
+    help: "Groups that wait for a prover, of all sessions",
+  },
   queueSeconds: {
     kind: "histogram",
     name: "queue_seconds",
@@ -121,6 +197,25 @@ const proofs = {
 } as const satisfies MetricTable;
 
 const callers = {
+  calls: {
+    kind: "counter",
+    name: "calls_total",
+    help: "Calls that ended, by method and gRPC code; `canceled`: the caller left before the end",
+    labels: { method: callMethods, code: callCodes },
+  },
+  callSeconds: {
+    kind: "histogram",
+    name: "call_seconds",
+    help: "From a call's headers to the end of its answer; GetSession and DrainDevice may wait",
+    labels: { method: unaryMethods },
+    buckets: CALL_SECONDS,
+  },
+  requestBytes: {
+    kind: "counter",
+    name: "request_bytes_total",
+    help: "Bytes of the requests that were read, without headers",
+    labels: { method: callMethods },
+  },
   denied: {
     kind: "counter",
     name: "denied_total",
@@ -192,6 +287,13 @@ export type Metrics = ReturnType<typeof createMetrics>;
 /** @param deviceIds every device of the service, the values of the label `device` */
 export function createMetrics(deviceIds: readonly string[] = []) {
   const registry = new Registry();
-  const table = { ...sessions, ...schedule, ...proofs, ...callers, ...devices(deviceIds) };
+  const table = {
+    ...service,
+    ...sessions,
+    ...schedule,
+    ...proofs,
+    ...callers,
+    ...devices(deviceIds),
+  };
   return { registry, ...createFromTable(registry, table) };
 }

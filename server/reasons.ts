@@ -22,6 +22,34 @@ export const outcomeStatuses = [
 ] as const;
 export type OutcomeStatusName = (typeof outcomeStatuses)[number];
 
+/** Why an input is not in its group's proof. */
+export const leftOutReasons = [
+  "bad_signature",
+  "wrong_leaf",
+  "unknown_key",
+  "bad_child",
+  "covered",
+  "shed",
+] as const;
+export type LeftOutReason = (typeof leftOutReasons)[number];
+
+/** How a call ended: the gRPC codes that the service answers. `canceled`: the caller left before. */
+export const callCodes = [
+  "ok",
+  "canceled",
+  "unknown",
+  "invalid_argument",
+  "deadline_exceeded",
+  "not_found",
+  "permission_denied",
+  "resource_exhausted",
+  "unimplemented",
+  "internal",
+  "unavailable",
+  "unauthenticated",
+] as const;
+export type CallCode = (typeof callCodes)[number];
+
 /** Why a prover process ended, or did not start. */
 export const endCauses = [
   "died",

@@ -2,7 +2,6 @@
  * The composition root: builds the service from its configuration, and starts and closes its parts
  * in order. The caller (the command line, tests, tools) passes in the clock and the log.
  */
-import { collectDefaultMetrics } from "prom-client";
 import { Access } from "./access/access.js";
 import type { PolicySource } from "./access/policy-watch.js";
 import { PolicyWatch } from "./access/policy-watch.js";
@@ -15,6 +14,7 @@ import { createMetrics } from "./metrics.js";
 import type { Metrics } from "./metrics.js";
 import type { Machine } from "./machine/machine.js";
 import { MachineWatch } from "./machine-watch.js";
+import { addProcessMetrics } from "./process-metrics.js";
 import type { Device } from "./lane/device.js";
 import type { LaneProver } from "./lane/lane-messages.js";
 import type { LaneOptions } from "./lane/lane-events.js";
@@ -59,6 +59,8 @@ export interface ServiceModules {
   /** Identifies this run of the service: 16 hexadecimal digits. */
   instance: string;
   version: string;
+  /** The commit that the service was built from. Default: "unknown". */
+  revision?: string;
 }
 
 /** Reads the TLS files. Undefined when TLS is not configured; rejects when they are invalid. */
@@ -76,10 +78,14 @@ function lanesOf({ devices, clock, log }: ServiceModules, options: LaneOptions, 
   });
 }
 
-/** The service's metrics, in a registry that also has the standard ones of a Node.js process. */
-function serviceMetrics({ devices }: Config): Metrics {
+/** The service's metrics, in a registry that also has those of its process. */
+function serviceMetrics(
+  { devices }: Config,
+  { version, revision = "unknown" }: ServiceModules,
+): Metrics {
   const metrics = createMetrics(devices.map(({ id }) => id));
-  collectDefaultMetrics({ register: metrics.registry });
+  metrics.buildInfo.set({ version, revision, nodejs: process.versions.node }, 1);
+  addProcessMetrics(metrics.registry);
   return metrics;
 }
 
@@ -102,7 +108,8 @@ function logAddresses(log: Logger, { addresses, operatorAddress, probesAddress }
  */
 export async function startService(config: Config, modules: ServiceModules): Promise<Service> {
   const { clock, log, instance, version, policy } = modules;
-  const metrics = serviceMetrics(config);
+  const metrics = serviceMetrics(config, modules);
+  metrics.unixTime.readBy(() => clock.unixMs() / 1000);
   const machine = new MachineWatch(config, modules);
   const lanes = lanesOf(modules, machine.laneOptions, metrics);
   const dispatcher = new Dispatcher(lanes.links, { clock, metrics });

@@ -19,7 +19,7 @@ export interface AdapterMetrics {
 export function createAdapterMetrics(registry: Registry): AdapterMetrics {
   const registers = [registry];
   const skips = new Counter({
-    name: "lean_aggregator_skip_total",
+    name: "lean_aggregator_skipped_total",
     help: "Snapshots that the node did not submit or that the service skipped, by reason",
     labelNames: ["reason"] as const,
     registers,

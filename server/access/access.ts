@@ -48,7 +48,9 @@ export class Access {
   constructor(
     private policy: Policy | undefined,
     private readonly modules: AccessModules,
-  ) {}
+  ) {
+    modules.metrics.streamsOpen.readBy(() => this.streamsOpen);
+  }
 
   /** The caller's principal. Throws a `Refusal` when the caller is unknown or may not do this. */
   check(credential: Credential, ask: Ask): Principal {
@@ -104,6 +106,11 @@ export class Access {
       this.note(decision);
       revoked.abort(refusalOf(decision));
     }
+  }
+
+  /** How many streams are open, of all principals. */
+  private get streamsOpen(): number {
+    return [...this.open].filter(({ kind }) => kind === "stream").length;
   }
 
   private grant(of: Omit<OpenCall, "revoked">): CallGrant {

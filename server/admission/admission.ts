@@ -29,6 +29,7 @@ import type { DecodedGroup } from "../work/group.js";
 import { shapeOf } from "../work/shape.js";
 import type { Envelope, SubmitAnswer, Submission } from "../work/submission.js";
 import { bytesToHold } from "./bytes-to-hold.js";
+import { NodeSnapshots } from "./node-snapshots.js";
 
 export interface AdmissionModules {
   clock: Clock;
@@ -45,6 +46,7 @@ export class Admission {
   readonly queue: GroupQueue;
   private readonly nodes: Nodes;
   private readonly sessions: Sessions;
+  private readonly nodeSnapshots: NodeSnapshots;
   private isDraining = false;
 
   constructor(
@@ -53,6 +55,8 @@ export class Admission {
   ) {
     const { clock, log, metrics, dispatcher } = modules;
     const nowMs = () => clock.nowMs();
+    this.nodeSnapshots = new NodeSnapshots({ metrics, nowMs });
+    metrics.draining.readBy(() => (this.isDraining ? 1 : 0));
     this.nodes = new Nodes(
       { ...options, nowMs },
       (nodeId) => this.sessions.ofNode(nodeId).length > 0,
@@ -80,7 +84,10 @@ export class Admission {
     decode: (prover: ProverDescription) => readonly DecodedGroup[],
   ): SubmitAnswer {
     const answer = this.nodes.remembered(envelope) ?? this.decide(envelope, decode);
-    if (answer.kind === "skipped") this.modules.metrics.skips.inc({ reason: answer.reason });
+    if (answer.kind === "skipped") {
+      this.modules.metrics.skips.inc({ reason: answer.reason });
+      this.nodeSnapshots.count(envelope.nodeId, "skipped");
+    }
     return answer;
   }
 
@@ -204,7 +211,7 @@ export class Admission {
     share: MemoryShare,
     { startAtMs }: Forecast,
   ): SubmitAnswer {
-    const { clock, dispatcher } = this.modules;
+    const { clock, dispatcher, metrics } = this.modules;
     const session = this.sessions.open(submission, { log, share, cameToIdle: dispatcher.isIdle });
     // The session may join an attempt that has already run for longer than predicted.
     const finishAtMs = Math.max(clock.nowMs(), startAtMs + this.predictedMs(submission));
@@ -212,6 +219,8 @@ export class Admission {
     const accepted = { ...submission.accepted, sessionId: session.id, predictedFinishMs };
     const answer: SubmitAnswer = { kind: "accepted", accepted };
     this.nodes.remember(submission, answer);
+    metrics.accepted.inc();
+    this.nodeSnapshots.count(submission.nodeId, "accepted");
     this.queue.enter(session);
     dispatcher.wake();
     return answer;

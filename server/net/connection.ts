@@ -8,8 +8,8 @@ import type { Clock } from "../clock.js";
 export class Connection {
   /** When the connection was accepted, on the monotonic clock. */
   readonly startedMs: number;
-  /** When its last call ended, else when it was accepted. Meaningless while it is busy. */
-  idleSinceMs: number;
+  /** When it became idle, else when it was accepted; while it is busy, when it became busy. */
+  sinceMs: number;
   private calls = 0;
   private hasCalled = false;
 
@@ -23,7 +23,7 @@ export class Connection {
     readonly blame: () => void,
   ) {
     this.startedMs = clock.nowMs();
-    this.idleSinceMs = this.startedMs;
+    this.sinceMs = this.startedMs;
   }
 
   /** True while a call is in progress or waits to begin. */
@@ -32,18 +32,20 @@ export class Connection {
   }
 
   beginCall(): void {
+    if (!this.isBusy) this.sinceMs = this.clock.nowMs();
     this.calls++;
     this.hasCalled = true;
   }
 
   endCall(): void {
     this.calls--;
-    this.idleSinceMs = this.clock.nowMs();
+    if (!this.isBusy) this.sinceMs = this.clock.nowMs();
   }
 
-  /** Of two idle connections, one that never had a call is worth less, else the longer idle. */
+  /** An idle connection is worth less than a busy one, one that never had a call less than both. */
   isWorthLessThan(other: Connection): boolean {
+    if (this.isBusy !== other.isBusy) return other.isBusy;
     if (this.hasCalled !== other.hasCalled) return other.hasCalled;
-    return this.idleSinceMs < other.idleSinceMs;
+    return this.sinceMs < other.sinceMs;
   }
 }

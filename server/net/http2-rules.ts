@@ -104,7 +104,7 @@ export class Http2Rules {
       after(limits.connectionGraceMs, () => session.destroy());
     };
     const isIdle = () =>
-      !connection.isBusy && clock.nowMs() >= connection.idleSinceMs + limits.connectionIdleMs;
+      !connection.isBusy && clock.nowMs() >= connection.sinceMs + limits.connectionIdleMs;
     const beat = () => {
       if (session.destroyed) return;
       if (!isAnswered) cut("silent");

@@ -33,6 +33,12 @@ export interface ListenerOptions extends ListenerSecurity {
   name: ListenerName;
   /** Most open connections, over all addresses of the listener. */
   connectionsMax: number;
+  /**
+   * Whether a full listener closes the connection that is busy longest when none is idle. For calls
+   * that take milliseconds: a caller that does not read its answer then keeps nobody else out.
+   * Default: false, the new connection is refused.
+   */
+  displacesBusy?: boolean;
   /** Protocols to agree on over TLS, by their ALPN names, in order of preference. */
   protocols: readonly string[];
 }
@@ -165,11 +171,13 @@ export class Listener {
     return connection;
   }
 
-  /** Closes the least valuable idle connection; returns false when all are busy. */
+  /** Closes the least valuable connection; returns false when all are busy and have to stay. */
   private makeRoom(): boolean {
+    const { displacesBusy = false } = this.options;
     let least: Connection | undefined;
     for (const each of this.connections) {
-      if (!each.isBusy && (least === undefined || each.isWorthLessThan(least))) least = each;
+      if (each.isBusy && !displacesBusy) continue;
+      if (least === undefined || each.isWorthLessThan(least)) least = each;
     }
     if (least === undefined) return false;
     this.modules.transport.cuts.inc({ listener: this.options.name, cause: "displaced" });

@@ -15,21 +15,26 @@ import { invalid, Refusal } from "../errors.js";
 import { HeldAnswer } from "../held-answer.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
+import type { CallCode } from "../reasons.js";
 import { overloaded } from "../memory-budget.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import type { HttpRequest, HttpResponse } from "../net/http-listener.js";
 import type { Peer } from "../net/peer.js";
 import type { CallContext } from "./call-context.js";
+import { countCall, methodLabel } from "./call-metrics.js";
+import type { CallMetricsModules } from "./call-metrics.js";
 import { admitHeaders, credentialOf } from "./permission.js";
 import { decodeRequest, emptyMessage, readRequest, streamRequest } from "./read-request.js";
 import { bytesToHold, mediaTypeOf, notReadInTime, requestBytesMax } from "./request-limits.js";
-import { connectErrorOf } from "./status.js";
+import { codeNameOf, connectErrorOf } from "./status.js";
 import { writeAnswer } from "./write-answer.js";
 
 /** A call whose headers have arrived. */
 export interface AdmittedCall extends CallContext {
   /** The decoded request; undefined until it is read, and in calls that stream their requests. */
   request: Message | undefined;
+  /** How the call was answered, for metrics; undefined until then. */
+  code: CallCode | undefined;
 }
 
 const callKey = createContextKey<AdmittedCall | undefined>(undefined);
@@ -64,6 +69,7 @@ export interface CallAdmissionModules {
   log: Logger;
   memory: MemoryBudget;
   access: Access;
+  metrics: CallMetricsModules["metrics"];
   /** Limit of a request message, in bytes, by path and media type. Default: by the service's methods. */
   requestBytesMax?(path: string, type: string): number;
 }
@@ -102,10 +108,13 @@ export class CallAdmission {
     const ended = new AbortController();
     response.once("close", () => ended.abort(LEFT));
     const call = this.callOf(incoming, peer, ended.signal);
+    countCall(path, response, () => call.code, this.modules);
     const reading = this.read(incoming, call, ended);
     // connect-es awaits `reading` through the body, and answers a refusal in the caller's protocol.
-    // If it refuses the call earlier, nothing awaits `reading`, whose rejection is ignored here.
-    reading.catch(() => undefined);
+    // If it refuses the call earlier, nothing awaits `reading`, whose rejection is only noted here.
+    reading.catch((error: unknown) => {
+      call.code = codeNameOf(error);
+    });
     const answer = await handler({
       httpVersion: request.httpVersion,
       method: "POST",
@@ -136,6 +145,7 @@ export class CallAdmission {
       holdAnswer: (bytes) => held.hold(bytes),
       draining: this.draining,
       request: undefined,
+      code: undefined,
     };
   }
 
@@ -148,7 +158,7 @@ export class CallAdmission {
     call: AdmittedCall,
     ended: AbortController,
   ): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
-    const { clock, memory, access } = this.modules;
+    const { clock, memory, access, metrics } = this.modules;
     const bytesMaxOf = this.modules.requestBytesMax ?? requestBytesMax;
     call.callDeadlineMs = timeoutMsOf(type, request);
     call.principal = admitHeaders(access, call.credential, path)?.name ?? "";
@@ -174,6 +184,7 @@ export class CallAdmission {
       hold: (bytes) => share.resize(toHold(bytes)),
     });
     share.resize(body.length);
+    metrics.requestBytes.inc({ method: methodLabel(path) }, body.length);
     call.request = decodeRequest(method.input, type, body);
     this.endAtDeadline(call, response, ended);
     return emptyMessage(type);

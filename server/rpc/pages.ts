@@ -2,54 +2,55 @@
  * The pages /metrics, /livez and /readyz. The nodes' listener serves them beside its calls. So does
  * a listener for probes, in plain HTTP: its clients have neither certificate nor token.
  */
+import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics.js";
 import { Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { HttpRequest, HttpResponse } from "../net/http-listener.js";
 import { HttpListener } from "../net/http-listener.js";
 import type { ListenerModules, ListenerSecurity } from "../net/listener.js";
+import { Scraper } from "./scrape.js";
 import { connectErrorOf } from "./status.js";
 
 const PATHS = ["/metrics", "/livez", "/readyz"];
 
 export interface PagesModules {
+  clock: Clock;
   metrics: Metrics;
   /** Why the service is not ready; undefined when it is. */
   notReady(): string | undefined;
 }
 
 export class Pages {
-  /** The text of /metrics while it is being gathered; undefined otherwise. */
-  private gathering: Promise<Uint8Array> | undefined;
+  private readonly scraper: Scraper;
 
-  constructor(private readonly modules: PagesModules) {}
+  constructor(private readonly modules: PagesModules) {
+    this.scraper = new Scraper(modules.metrics.registry);
+  }
 
   has(path: string): boolean {
     return PATHS.includes(path);
   }
 
   /** Answers the request for a page. The path must be one that it `has`. */
-  answer(path: string, { method = "" }: HttpRequest, response: HttpResponse): void {
+  answer(path: string, { method = "", headers }: HttpRequest, response: HttpResponse): void {
+    this.cutWhenSlow(response);
     if (!["GET", "HEAD"].includes(method)) refuseMethod(response, "GET, HEAD");
-    else if (path === "/metrics") void this.answerMetrics(response);
-    else {
+    else if (path === "/metrics") {
+      void this.scraper
+        .scrape(headers)
+        .then((scrape) => answerText(response, 200, scrape.body, scrape.headers));
+    } else {
       const reason = path === "/readyz" ? this.modules.notReady() : undefined;
       answerText(response, reason === undefined ? 200 : 503, `${reason ?? "ok"}\n`);
     }
   }
 
-  /** Never rejects: the registry has only our own metrics, and reading them does not fail. */
-  private async answerMetrics(response: HttpResponse): Promise<void> {
-    const { contentType } = this.modules.metrics.registry;
-    answerText(response, 200, await this.gather(), { "content-type": contentType });
-  }
-
-  /** Gathers once for all requests of a turn of the event loop: it takes about 1 ms and 50 KB. */
-  private gather(): Promise<Uint8Array> {
-    return (this.gathering ??= new Promise((resolve) => setImmediate(resolve)).then(async () => {
-      this.gathering = undefined;
-      return Buffer.from(await this.modules.metrics.registry.metrics());
-    }));
+  /** A caller that does not read its answer would keep its connection busy, and its memory. */
+  private cutWhenSlow(response: HttpResponse): void {
+    const { clock } = this.modules;
+    const cancel = clock.at(clock.nowMs() + limits.pageTakeMsMax, () => response.destroy());
+    response.once("close", cancel);
   }
 }
 
@@ -67,7 +68,13 @@ export class ProbeServer {
   ) {
     this.listener = new HttpListener(
       (request, response) => this.handle(request, response),
-      { name: "probes", connectionsMax: limits.probeConnectionsMax, ...security, tls: undefined },
+      {
+        name: "probes",
+        connectionsMax: limits.probeConnectionsMax,
+        displacesBusy: true,
+        ...security,
+        tls: undefined,
+      },
       modules,
     );
   }
@@ -96,7 +103,12 @@ export function answerText(
   body: string | Uint8Array,
   headers: Record<string, string> = {},
 ): void {
-  response.writeHead(status, { "content-type": "text/plain", ...headers });
+  const length = String(Buffer.byteLength(body));
+  response.writeHead(status, {
+    "content-type": "text/plain",
+    "content-length": length,
+    ...headers,
+  });
   response.end(body);
 }
 

@@ -38,7 +38,7 @@ import type { AdmittedCall } from "./call-admission.js";
 import type { CallContext } from "./call-context.js";
 import type { Health } from "./health.js";
 import { Reflection } from "./reflection.js";
-import { connectErrorOf, statusOf } from "./status.js";
+import { codeNameOf, connectErrorOf, statusOf } from "./status.js";
 
 type Answer<O extends DescMessage> = MessageInitShape<O> | Promise<MessageInitShape<O>>;
 
@@ -67,9 +67,10 @@ export class Routes {
       try {
         const answer = await handle(requestOf(method.input, call), call);
         call.signal.throwIfAborted();
+        call.code = "ok";
         return answer;
       } catch (error) {
-        throw this.refusal(error);
+        throw this.refusal(error, call);
       }
     };
     return this.add({ kind: "unary", method, impl });
@@ -80,15 +81,16 @@ export class Routes {
     method: DescMethodServerStreaming<I, O>,
     handle: (request: MessageShape<I>, call: CallContext) => AsyncIterable<MessageInitShape<O>>,
   ): this {
-    const refusal = (error: unknown) => this.refusal(error);
+    const refusal = (error: unknown, call: AdmittedCall) => this.refusal(error, call);
     const impl = async function* (_empty: unknown, context: HandlerContext) {
       const call = callOf(context);
       try {
         yield* handle(requestOf(method.input, call), call);
         // The handler may have ended because the call's own deadline has passed: that is an error.
         call.signal.throwIfAborted();
+        call.code = "ok";
       } catch (error) {
-        throw refusal(error);
+        throw refusal(error, call);
       }
     };
     return this.add({ kind: "server_streaming", method, impl });
@@ -99,11 +101,12 @@ export class Routes {
     method: DescMethodBiDiStreaming<I, O>,
     answer: (request: MessageShape<I>) => MessageInitShape<O>,
   ): this {
-    const impl = async function* (requests: AsyncIterable<unknown>) {
+    const impl = async function* (requests: AsyncIterable<unknown>, context: HandlerContext) {
       for await (const request of requests) {
         if (!isMessage(request, method.input)) throw new Error(`not a ${method.input.typeName}`);
         yield answer(request);
       }
+      callOf(context).code = "ok";
     };
     return this.add({ kind: "bidi_streaming", method, impl });
   }
@@ -138,7 +141,8 @@ export class Routes {
   }
 
   /** The error for the caller; logs one that is not a refusal. */
-  private refusal(error: unknown): ConnectError {
+  private refusal(error: unknown, call: AdmittedCall): ConnectError {
+    call.code = codeNameOf(error);
     if (!statusOf(error).isExpected) this.log.error({ err: error }, "call failed");
     return connectErrorOf(error);
   }

@@ -11,6 +11,7 @@ import type { ListenerModules, ListenerOptions } from "../net/listener.js";
 import type { Peer } from "../net/peer.js";
 import { CallAdmission } from "./call-admission.js";
 import type { CallAdmissionModules } from "./call-admission.js";
+import { countCall } from "./call-metrics.js";
 import { Health } from "./health.js";
 import type { Pages } from "./pages.js";
 import { answerDenied, answerText, answerUnimplemented, refuseMethod } from "./pages.js";
@@ -67,7 +68,10 @@ export class RpcServer {
     if (pages?.has(path) === true) this.answerPage(pages, path, request, response, peer);
     else if (request.method === "POST") {
       if (this.admission.serves(path)) this.admission.handle(path, request, response, peer);
-      else answerUnimplemented(path, request, response);
+      else {
+        countCall(path, response, () => "unimplemented", this.modules);
+        answerUnimplemented(path, request, response);
+      }
     } else if (this.admission.serves(path)) refuseMethod(response, "POST");
     else answerText(response, 404, "not found: there are only calls, by POST\n");
   }

@@ -2,6 +2,7 @@
 import { ConnectError } from "@connectrpc/connect";
 import { Refusal } from "../errors.js";
 import type { RefusalKind } from "../errors.js";
+import type { CallCode } from "../reasons.js";
 
 const codes: Record<RefusalKind, number> = {
   invalid_argument: 3,
@@ -21,6 +22,11 @@ export function statusOf(error: unknown): { code: number; message: string; isExp
     return { code: codes[error.kind], message: error.message, isExpected: true };
   }
   return { code: INTERNAL, message: "internal error", isExpected: false };
+}
+
+/** The code's name in metrics. */
+export function codeNameOf(error: unknown): CallCode {
+  return error instanceof Refusal ? error.kind : "internal";
 }
 
 /** Like `statusOf`, as an error of connect-es, which writes it in the caller's protocol. */

@@ -43,6 +43,7 @@ export class GroupQueue implements AttemptSource {
     this.waiting = new Waiting({ clock, dispatcher, accounts, sessions });
     this.attempts = new Attempts({ clock, metrics, dispatcher, accounts, sessions });
     const { waiting, attempts } = this;
+    metrics.groupsWaiting.readBy(() => waiting.size);
     this.forecasts = new AdmissionForecast({ clock, dispatcher, waiting, attempts });
   }
 

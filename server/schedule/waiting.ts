@@ -24,6 +24,12 @@ export interface WaitingModules {
 export class Waiting {
   constructor(private readonly modules: WaitingModules) {}
 
+  /** How many groups are queued, of all sessions. */
+  get size(): number {
+    const queued = ({ state }: Session) => state.groups.filter(({ kind }) => kind === "queued");
+    return this.modules.sessions.all().reduce((sum, session) => sum + queued(session).length, 0);
+  }
+
   /** The first queued group of each session: a session's groups are proved in the node's order. */
   all(): WaitingGroup[] {
     return this.modules.sessions.all().flatMap((session) => {

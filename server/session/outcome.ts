@@ -62,8 +62,16 @@ const reasonOnWire = {
   prover_error: OutcomeReason.PROVER_ERROR,
 } as const;
 
-/** Returns the outcome message of an ended group, and its status under the name in metrics. */
-export function toOutcome(ended: EndedGroup): { outcome: Outcome; status: OutcomeStatusName } {
+/** The outcome message of an ended group, and what metrics count of it. */
+export interface CountedOutcome {
+  outcome: Outcome;
+  status: OutcomeStatusName;
+  /** Raw signatures and children of the group, those left out included. */
+  inputs: number;
+  leftOut: readonly LeftOut[];
+}
+
+export function toOutcome(ended: EndedGroup): CountedOutcome {
   const { ending, decoded, description } = ended;
   const status = statusOf(ending);
   const reason = reasonOf(ending);
@@ -91,7 +99,9 @@ export function toOutcome(ended: EndedGroup): { outcome: Outcome; status: Outcom
     fake: description?.fake ?? false,
   });
   if (result?.kind === "proved") addProof(outcome, result);
-  return { outcome, status };
+  const { raws, children } = decoded.work;
+  const inputs = raws.validators.length + children.length + decoded.work.leftOut.length;
+  return { outcome, status, inputs, leftOut };
 }
 
 /** Whether the group met its deadline; undefined if it ended for a reason other than time. */

@@ -167,7 +167,7 @@ export class Sessions {
     const { id, log, submission, startedAtMs } = session;
     const { group, ending } = effect;
     const queuedUntilMs = startedAtMs.get(group) ?? clock.nowMs();
-    const { outcome, status } = toOutcome({
+    const { outcome, status, inputs, leftOut } = toOutcome({
       sessionId: id,
       slot: submission.slot,
       groupIndex: group,
@@ -178,6 +178,8 @@ export class Sessions {
     });
     if (ending.kind === "stopped" && ending.reason === "fence") metrics.fenced.inc();
     metrics.outcomes.inc({ status });
+    metrics.inputs.inc(inputs);
+    for (const { reason } of leftOut) metrics.leftOut.inc({ reason });
     const result = deadlineResult(ending);
     if (result !== undefined) metrics.deadlines.inc({ result });
     session.proofBytes += outcome.proof.length;

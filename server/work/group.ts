@@ -4,9 +4,7 @@
  */
 import type { AttestationData } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { SignedMessage } from "../../native/addon.js";
-
-export type LeftOutReason =
-  "bad_signature" | "wrong_leaf" | "unknown_key" | "bad_child" | "covered" | "shed";
+import type { LeftOutReason } from "../reasons.js";
 
 /** An input that is not in the proof. */
 export interface LeftOut {

@@ -95,7 +95,7 @@ class TickingNode {
     const ends = this.results.map((each) => `${each.requestId} ${String(each.groupIndex)}`);
     expect(new Set(ends).size, "no group ends twice").toBe(ends.length);
     await eventually(async () => {
-      const skipped = (await this.#sum("lean_aggregator_skip_total")) - this.skips.length;
+      const skipped = (await this.#sum("lean_aggregator_skipped_total")) - this.skips.length;
       const fenced = await this.#sum("lean_aggregator_fenced_results_total");
       const accepted = this.#submitted - skipped;
       expect(ends.length + fenced, "every group ends").toBe(accepted * GROUPS.length);
@@ -107,7 +107,7 @@ class TickingNode {
 
   /** Skips of one reason, the service's own included. */
   async skipped(reason: string): Promise<number> {
-    return this.#sum("lean_aggregator_skip_total", reason);
+    return this.#sum("lean_aggregator_skipped_total", reason);
   }
 
   async #sum(name: string, reason?: string): Promise<number> {

@@ -235,7 +235,7 @@ export class Oracle {
 
   /** Snapshots that the service did not accept. */
   private async skippedByService(): Promise<number> {
-    const metric = await this.registry.getSingleMetric("lean_aggregator_skip_total")?.get();
+    const metric = await this.registry.getSingleMetric("lean_aggregator_skipped_total")?.get();
     const all = metric?.values.reduce((sum, { value }) => sum + value, 0) ?? 0;
     return all - this.skippedByAdapter;
   }

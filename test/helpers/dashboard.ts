@@ -1,11 +1,12 @@
-/** Dashboard, rules, and what a devnet run really exported: the scrapes of a node and of the service. */
+/** Dashboard, rules, and what a service and a node with the adapter export. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { nodeRegistry, serviceRegistry } from "../../tools/metrics/exported.js";
 
 const read = (path: string) => readFileSync(join(process.cwd(), path), "utf8");
 export const scrapes = {
-  node: read("test/vectors/devnet/node.metrics.txt"),
-  service: read("test/vectors/devnet/service.metrics.txt"),
+  node: await nodeRegistry().metrics(),
+  service: await serviceRegistry().metrics(),
 };
 export type Job = keyof typeof scrapes;
 export const JOBS: readonly Job[] = ["node", "service"];

@@ -83,7 +83,9 @@ class Samples {
   }
 
   private async cpuSeconds(): Promise<number> {
-    return (await this.service.metrics()).get("process_cpu_seconds_total") ?? NaN;
+    return (
+      (await this.service.metrics()).get("lean_aggregator_server_process_cpu_seconds_total") ?? NaN
+    );
   }
 }
 

@@ -39,11 +39,10 @@ async function lagDuring(service: BenchService, meanwhile: Promise<unknown>) {
   await service.metrics();
   await meanwhile;
   const metrics = await service.metrics();
-  const lagMs = (which: string) =>
-    Math.max(
-      0,
-      (metrics.get(`nodejs_eventloop_lag_${which}_seconds`) ?? NaN) * 1000 - RESOLUTION_MS,
-    );
+  const lagMs = (which: string) => {
+    const name = `lean_aggregator_server_nodejs_eventloop_lag_${which}_seconds`;
+    return Math.max(0, (metrics.get(name) ?? NaN) * 1000 - RESOLUTION_MS);
+  };
   return { lagP50Ms: lagMs("p50"), lagP99Ms: lagMs("p99"), lagMaxMs: lagMs("max") };
 }
 

@@ -122,7 +122,7 @@ export async function startBareServer(options: BareOptions = {}): Promise<BareSe
   const memory = new WatchedBudget(bytesMax, () => metrics.unreadRefusals.inc());
   const access = new Access(options.policy, { clock, log, metrics });
   const transport = createTransportMetrics(metrics.registry);
-  const modules = { clock, memory, transport, log, access };
+  const modules = { clock, memory, transport, log, access, metrics };
   const tls = options.tls && (await TlsSource.open(options.tls, modules));
   const server = new RpcServer(
     {
@@ -133,7 +133,7 @@ export async function startBareServer(options: BareOptions = {}): Promise<BareSe
       files: [file_lean_aggregator_v1_aggregator],
       addRoutes: (routes) => addAggregatorRoutes(routes, handlers),
     },
-    { ...modules, pages: new Pages({ metrics, notReady: () => undefined }) },
+    { ...modules, pages: new Pages({ clock, metrics, notReady: () => undefined }) },
   );
   const address = await server.listen("127.0.0.1:0");
   const close = async () => {

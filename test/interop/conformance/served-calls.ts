@@ -83,7 +83,7 @@ export async function serveCalls(options: ServeOptions): Promise<ServedCalls> {
   const admission = new CallAdmission(
     new Map(router.handlers.map((handler) => [handler.requestPath, handler])),
     new AbortController().signal,
-    { clock, log, memory, access, requestBytesMax: () => options.requestBytesMax },
+    { clock, log, memory, access, metrics, requestBytesMax: () => options.requestBytesMax },
   );
   const listener = new HttpListener(
     (request, response, peer) => {

@@ -47,7 +47,7 @@ beforeEach(() => {
 });
 
 const skips = (reason: string) =>
-  metricValue(metrics.registry, "lean_aggregator_server_skip_total", { reason });
+  metricValue(metrics.registry, "lean_aggregator_server_skipped_total", { reason });
 
 test("without a prover a snapshot is skipped and counted, and not decoded", async () => {
   expect(admission.submit(envelope, decode)).toMatchObject({ reason: "no_prover" });

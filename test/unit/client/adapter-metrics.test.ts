@@ -17,7 +17,7 @@ it("has the names that the protocol lists", async () => {
 it("starts every label value at zero", async () => {
   const registry = new Registry();
   createAdapterMetrics(registry);
-  const skips = await registry.getSingleMetric("lean_aggregator_skip_total")?.get();
+  const skips = await registry.getSingleMetric("lean_aggregator_skipped_total")?.get();
   expect(skips?.values.map(({ labels, value }) => [labels.reason, value])).toEqual(
     SKIP_REASONS.map((reason) => [reason, 0]),
   );

@@ -83,7 +83,7 @@ it("delivers an outcome once and frees the latch with the summary", async () => 
   script.summary("c2");
   await submitOnceFree(aggregator);
   expect(aggregator.takeResults(5)).toEqual([]);
-  expect(await metric("lean_aggregator_skip_total", { reason: "no_prover" })).toBe(0);
+  expect(await metric("lean_aggregator_skipped_total", { reason: "no_prover" })).toBe(0);
 });
 
 it("counts the service's skip and takes the next snapshot", async () => {
@@ -91,7 +91,7 @@ it("counts the service's skip and takes the next snapshot", async () => {
   script.answer = { result: { case: "skipped", value: { reason: SkipReason.OVERLOADED } } };
   aggregator.submitOrSkip(5, GATES, snapshot);
   await eventually(async () =>
-    expect(await metric("lean_aggregator_skip_total", { reason: "overloaded" })).toBe(1),
+    expect(await metric("lean_aggregator_skipped_total", { reason: "overloaded" })).toBe(1),
   );
   expect(aggregator.submitOrSkip(5, GATES, snapshot)).toMatchObject({ submitted: true });
 });
@@ -108,7 +108,7 @@ it("never throws from the tick", async () => {
   const bad = { keys: [{ validatorIndex: -1 }], groups: [] };
   expect(aggregator.submitOrSkip(5, GATES, () => bad)).toEqual({ skipped: "invalid" });
   expect(aggregator.submitOrSkip(0.5, GATES, snapshot)).toEqual({ skipped: "invalid" });
-  expect(await metric("lean_aggregator_skip_total", { reason: "invalid" })).toBe(2);
+  expect(await metric("lean_aggregator_skipped_total", { reason: "invalid" })).toBe(2);
   expect(aggregator.submitOrSkip(5, GATES, snapshot)).toMatchObject({ submitted: true });
   expect(onError).toHaveBeenCalledTimes(3);
 });
@@ -244,7 +244,7 @@ it("closes within its bound, cancels what is in flight, and stays closed", async
 it("sends nothing for a slot whose time is over, as after a stall of the node", async () => {
   const { script, aggregator, metric } = await start({ timeToFence: () => -1 });
   expect(aggregator.submitOrSkip(5, GATES, snapshot)).toMatchObject({ submitted: true });
-  const skips = () => metric("lean_aggregator_skip_total", { reason: "predicted_miss" });
+  const skips = () => metric("lean_aggregator_skipped_total", { reason: "predicted_miss" });
   await eventually(async () => expect(await skips()).toBe(1));
   expect(script.submits).toEqual([]);
 });

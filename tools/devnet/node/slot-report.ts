@@ -85,7 +85,7 @@ export class SlotReport {
 
   /** From the metric that adapter and in-process modes share; empty where nothing aggregates. */
   async #skips(): Promise<Record<string, number>> {
-    const skips = this.registry.getSingleMetric("lean_aggregator_skip_total") as
+    const skips = this.registry.getSingleMetric("lean_aggregator_skipped_total") as
       Counter<"reason"> | undefined;
     const values = (await skips?.get())?.values ?? [];
     return Object.fromEntries(

@@ -9,7 +9,7 @@ export function createInProcessMetrics(registry: Registry) {
   const registers = [registry];
   return {
     skips: new Counter({
-      name: "lean_aggregator_skip_total",
+      name: "lean_aggregator_skipped_total",
       help: "Snapshots that were not taken, by reason",
       labelNames: ["reason"] as const,
       registers,

@@ -1,4 +1,4 @@
-/** Dashboard and rules name what a devnet run really exported: see `test/vectors/devnet/`. */
+/** Dashboard and rules name what the service and a node with the adapter export. */
 import { expect, test } from "vitest";
 import { JOBS, queries, rules, scrapes, seriesOf } from "../../helpers/dashboard.js";
 

@@ -1,0 +1,35 @@
+/**
+ * What a service and a node with the adapter export, without starting either: the registries of
+ * both, with one example of each label value that is known only at run time.
+ */
+import { Registry } from "prom-client";
+import { createAdapterMetrics } from "../../client/adapter/metrics.js";
+import { createMetrics } from "../../server/metrics.js";
+import { createTransportMetrics } from "../../server/net/metrics.js";
+import { addProcessMetrics } from "../../server/process-metrics.js";
+import { createNodeMetrics } from "../devnet/node/metrics.js";
+
+/** The service's, on one device named `cpu`. */
+export function serviceRegistry(): Registry {
+  const metrics = createMetrics(["cpu"]);
+  createTransportMetrics(metrics.registry);
+  addProcessMetrics(metrics.registry);
+  metrics.buildInfo.set({ version: "0.1.0", revision: "unknown", nodejs: "20.19.0" }, 1);
+  metrics.nodeSnapshots.inc({ node: "node-0", result: "accepted" });
+  metrics.nodeSnapshots.inc({ node: "node-0", result: "skipped" }, 0);
+  return metrics.registry;
+}
+
+/** The adapter's alone, on the registry of its node. */
+export function adapterRegistry(): Registry {
+  const registry = new Registry();
+  createAdapterMetrics(registry);
+  return registry;
+}
+
+/** A node's with the adapter: it has the names that lean clients share, and those of its process. */
+export function nodeRegistry(): Registry {
+  const registry = adapterRegistry();
+  createNodeMetrics(registry).tickSeconds.observe({ interval: "2" }, 0.01);
+  return registry;
+}
