@@ -1,8 +1,8 @@
 /** The page /metrics as scrapers ask for it: formats, encodings, and while others hold the listener. */
+import { once } from "node:events";
 import { gunzipSync } from "node:zlib";
 import { request as httpRequest } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
-import type { ClientHttp2Session } from "node:http2";
 import { connect as connectTcp } from "node:net";
 import type { Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
@@ -15,7 +15,7 @@ import { listenTestService, startTestService } from "../helpers/start-service.js
 
 vi.mock("../../server/limits.js", async (original) => {
   const real = await original<typeof Limits>();
-  return { ...real, limits: { ...real.limits, pageTakeMsMax: 300 } };
+  return { ...real, limits: { ...real.limits, pageTakeMsMax: 1500 } };
 });
 
 const TEXT = "text/plain; version=0.0.4; charset=utf-8";
@@ -127,15 +127,15 @@ describe("whatever the service does", () => {
 describe("callers that hold connections of the probes' listener", () => {
   const address = () => String(service.probesAddress);
   const port = () => Number(address().split(":")[1]);
-  const many = Array.from({ length: 2 * limits.probeConnectionsMax });
 
   /** Asks for the page and has no window to receive it. */
-  function withoutWindow(): ClientHttp2Session {
+  async function withoutWindow(): Promise<void> {
     const session = connectHttp2(`http://${address()}`, { settings: { initialWindowSize: 0 } });
     open.push(session);
     session.on("error", () => undefined);
-    session.request({ ":path": "/metrics" }).on("error", () => undefined);
-    return session;
+    const stream = session.request({ ":path": "/metrics" });
+    stream.on("error", () => undefined);
+    await once(stream, "response");
   }
   function asking(bytes: string): Socket {
     const socket = connectTcp({ host: "127.0.0.1", port: port() });
@@ -149,7 +149,7 @@ describe("callers that hold connections of the probes' listener", () => {
     });
 
   test.each([
-    { who: "that do not read", hold: () => void withoutWindow() },
+    { who: "that do not read", hold: withoutWindow },
     { who: "that never end their request", hold: () => void asking("GET /metrics HTTP/1.1\r\n") },
     { who: "that send nothing", hold: () => void asking("") },
     {
@@ -157,7 +157,7 @@ describe("callers that hold connections of the probes' listener", () => {
       hold: () => void asking("GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n".repeat(500)).pause(),
     },
   ])("a scrape is answered beside callers $who", async ({ hold }) => {
-    many.forEach(hold);
+    for (let at = 0; at < limits.probeConnectionsMax; at++) await hold();
     await expect.poll(connections).toBeGreaterThan(3);
     for (let scrape = 0; scrape < 3; scrape++) {
       expect((await get("/metrics")).status).toBe(200);
