@@ -58,6 +58,11 @@ fuzz: build
 sim-report: build
 	@node dist/tools/sim-report/sim-report.js $(ARGS)
 
+# Every metric with its meaning, and the alerts and panels that use it, into docs/operate/metrics.md.
+.PHONY: metrics-doc
+metrics-doc: build
+	@node dist/tools/metrics/write-metrics-doc.js
+
 demo: build
 	@node dist/tools/demo/demo.js
 
