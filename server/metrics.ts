@@ -239,6 +239,11 @@ const callers = {
     name: "unread_refusals_total",
     help: "Calls refused with RESOURCE_EXHAUSTED before they were read, for lack of memory",
   },
+  logLinesDropped: {
+    kind: "counter",
+    name: "log_lines_dropped_total",
+    help: "Log lines dropped because they could not be written: a full disk, or nobody reads",
+  },
   heldBytes: {
     kind: "gauge",
     name: "held_bytes",

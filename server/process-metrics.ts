@@ -7,13 +7,20 @@ import { collectDefaultMetrics } from "prom-client";
 import type { Registry } from "prom-client";
 import { PREFIX } from "./metric-table.js";
 
-/** Gauges whose names end like a counter's; the same figures exist by type of handle. */
-const MISNAMED = ["handles", "requests", "resources"].map(
-  (what) => `${PREFIX}nodejs_active_${what}_total`,
-);
+/**
+ * Left out: gauges whose names end like a counter's, and handles and requests, which
+ * `nodejs_active_resources` contains.
+ */
+const LEFT_OUT = [
+  "nodejs_active_handles",
+  "nodejs_active_handles_total",
+  "nodejs_active_requests",
+  "nodejs_active_requests_total",
+  "nodejs_active_resources_total",
+];
 
 /** Adds the metrics to the registry. Throws when it has one of the names already. */
 export function addProcessMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry, prefix: PREFIX });
-  for (const name of MISNAMED) registry.removeSingleMetric(name);
+  for (const name of LEFT_OUT) registry.removeSingleMetric(`${PREFIX}${name}`);
 }

@@ -50,7 +50,9 @@ export function readDashboard(root: string): Dashboard {
 
 /** The names of metrics in a query, without a histogram's suffix; recorded names among them. */
 export function metricsIn(expr: string): string[] {
-  const withoutLabels = expr.replace(/\{[^}]*\}/g, "").replace(/\b(by|on|ignoring|group_left) *\([^)]*\)/g, "");
+  const withoutLabels = expr
+    .replace(/\{[^}]*\}/g, "")
+    .replace(/\b(by|on|ignoring|group_left) *\([^)]*\)/g, "");
   const names = withoutLabels.match(/\b(?:lean_[a-z0-9_:]+|up|ALERTS|scrape_[a-z_]+)\b/g) ?? [];
   return [...new Set(names.map((name) => name.replace(/_bucket$|_sum$|_count$/, "")))];
 }

@@ -48,8 +48,6 @@ const AT_RUN_TIME: Readonly<Record<string, string>> = {
   revision: "",
   nodejs: "",
 };
-/** More values than this are not listed. */
-const VALUES_MAX = 24;
 
 type MetricJson = Awaited<ReturnType<Registry["getMetricsAsJSON"]>>[number];
 
@@ -61,7 +59,8 @@ export async function metricsDocument(root: string): Promise<string> {
     const rows = metrics
       .sort((a, b) => a.name.localeCompare(b.name, "en"))
       .map((metric) => rowOf(metric, uses.get(metric.name) ?? []));
-    const head = "| name | type | unit | labels | meaning | used by |\n| --- | --- | --- | --- | --- | --- |";
+    const head =
+      "| name | type | unit | labels | meaning | used by |\n| --- | --- | --- | --- | --- | --- |";
     return `## ${title}\n\n${[head, ...rows].join("\n")}\n`;
   });
   return [INTRO, ...(await Promise.all(sections))].join("\n");
@@ -85,7 +84,7 @@ function unitOf(name: string): string {
   return "";
 }
 
-function labelsOf({ values }: MetricJson): string {
+function labelsOf({ name, values }: MetricJson): string {
   const byName = new Map<string, Set<string>>();
   for (const { labels } of values) {
     for (const [label, value] of Object.entries(labels)) {
@@ -96,7 +95,7 @@ function labelsOf({ values }: MetricJson): string {
   return [...byName]
     .map(([label, known]) => {
       const listed = [...known].map((value) => `\`${value}\``).join(" ");
-      const words = AT_RUN_TIME[label] ?? (known.size > VALUES_MAX ? "" : listed);
+      const words = isOfProcess(name) ? "" : (AT_RUN_TIME[label] ?? listed);
       return words === "" ? `\`${label}\`` : `\`${label}\`: ${words}`;
     })
     .join("; ");
