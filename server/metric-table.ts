@@ -7,7 +7,7 @@ import type { GaugeConfiguration, Registry } from "prom-client";
 
 export const PREFIX = "lean_aggregator_server_";
 
-/** Instead of a label's values: they are known only at run time, and whoever sets them bounds them. */
+/** Instead of a label's values: they are known only at run time, and the code that sets them bounds their number. */
 export const AT_RUN_TIME = "at run time";
 
 /**

@@ -34,7 +34,7 @@ export interface ListenerOptions extends ListenerSecurity {
   /** Most open connections, over all addresses of the listener. */
   connectionsMax: number;
   /**
-   * Whether a full listener closes the connection that is busy longest when none is idle. For calls
+   * Whether a full listener closes the connection that is busy longest when all are busy. For calls
    * that take milliseconds: a caller that does not read its answer then keeps nobody else out.
    * Default: false, the new connection is refused.
    */

@@ -56,7 +56,7 @@ function accepts(header: string | string[] | undefined, value: string): boolean 
 
 /**
  * The same in OpenMetrics: a counter is declared without its `_total`, no line is empty, the end is
- * marked. prom-client's own form of it renames the metrics of the registry for good.
+ * marked. prom-client's own form of it would rename the registry's metrics until the process ends.
  */
 function openMetricsOf(text: string): string {
   const declared = text.replace(/^# (HELP|TYPE) (\S+)_total /gm, "# $1 $2 ");

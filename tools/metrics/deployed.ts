@@ -25,8 +25,8 @@ export interface Dashboard {
   templating: { list: { name: string; allValue?: string; query: string | { query: string } }[] };
 }
 
-export const RULES_FILE = "deploy/prometheus/rules.yml";
-export const DASHBOARD_FILE = "deploy/grafana/lean-aggregator.json";
+const RULES_FILE = "deploy/prometheus/rules.yml";
+const DASHBOARD_FILE = "deploy/grafana/lean-aggregator.json";
 
 /** @param root the folder of the checkout */
 export function readRules(root: string): Rule[] {
