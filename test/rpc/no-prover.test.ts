@@ -42,9 +42,13 @@ test("a snapshot is skipped as no_prover, with the device's state, and counted",
     case: "skipped",
     value: { reason: SkipReason.NO_PROVER, detail: "device cpu is starting" },
   });
-  const skips = await metricValue(service.metrics.registry, "lean_aggregator_server_skipped_total", {
-    reason: "no_prover",
-  });
+  const skips = await metricValue(
+    service.metrics.registry,
+    "lean_aggregator_server_skipped_total",
+    {
+      reason: "no_prover",
+    },
+  );
   expect(skips).toBe(1);
 });
 
