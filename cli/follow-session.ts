@@ -6,6 +6,7 @@
 import type { Outcome, Session, Summary } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AggregatorClient } from "../client/rpc/aggregator-client.js";
 import { AggregatorError } from "../client/errors.js";
+import { TIMER_MS_MAX } from "../client/rpc/unary-call.js";
 import { resumeResults } from "../client/rpc/result-stream.js";
 import { CommandError } from "./io/command.js";
 
@@ -44,7 +45,7 @@ export async function followSession(
     seen.add(outcome.groupIndex);
     onOutcome(outcome);
   };
-  const signal = AbortSignal.timeout(fenceMs + GRACE_MS);
+  const signal = AbortSignal.timeout(Math.min(fenceMs + GRACE_MS, TIMER_MS_MAX));
   for await (const streamed of resumeResults(client, { node, sessionId }, signal)) {
     if (streamed.kind === "broken") {
       if (streamed.isFinal) throw streamed.error;

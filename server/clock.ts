@@ -11,13 +11,21 @@ export interface Clock {
   at(instantMs: number, callback: () => void): () => void;
 }
 
-/** The real clock. Its timers do not keep the process alive. Beyond 24.8 days they fire at once. */
+/** Most milliseconds of a timer of Node, 24.8 days: it fires a longer one at once. */
+export const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** The real clock. Its timers do not keep the process alive. */
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   unixMs: () => Date.now(),
   at(instantMs, callback) {
-    const timer = setTimeout(callback, Math.max(0, Math.ceil(instantMs - performance.now())));
-    timer.unref();
+    let timer: NodeJS.Timeout;
+    const set = () => {
+      const ms = Math.max(0, Math.ceil(instantMs - performance.now()));
+      timer = ms > TIMER_MS_MAX ? setTimeout(set, TIMER_MS_MAX) : setTimeout(callback, ms);
+      timer.unref();
+    };
+    set();
     return () => clearTimeout(timer);
   },
 };

@@ -5,6 +5,7 @@
  */
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { AggregatorError, assertNever } from "../errors.js";
+import { TIMER_MS_MAX } from "../rpc/unary-call.js";
 import type { Endpoint } from "./endpoints.js";
 import type { AdapterEffect, AdapterEvent, AdapterResult, GroupRef } from "./events.js";
 import type { AdapterMetrics } from "./metrics.js";
@@ -73,7 +74,7 @@ export class AdapterShell {
   async untilIdle(timeoutMs: number): Promise<void> {
     if (isIdle(this.state)) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, timeoutMs);
+      const timer = setTimeout(resolve, Math.min(timeoutMs, TIMER_MS_MAX));
       this.onIdle = () => {
         clearTimeout(timer);
         resolve();

@@ -112,6 +112,7 @@ export class TickAggregator {
     options: SubmitOptions,
   ): SubmitAnswer {
     const { priority = "aggregation", mayReplace = false } = options;
+    const { deadlineMs = this.options.deadlineMs ?? DEADLINE_MS_DEFAULT } = options;
     const effects = this.shell.dispatch({ kind: "ask", slot, gates, priority, mayReplace });
     for (const effect of effects) if (effect.kind === "skip") return { skipped: effect.reason };
     let snapshotInit: SnapshotInit;
@@ -127,6 +128,7 @@ export class TickAggregator {
     try {
       if (!Number.isFinite(fenceMs))
         throw new TypeError(`invalid time to the fence ${fenceMs}: return finite milliseconds`);
+      if (Number.isNaN(deadlineMs)) throw new TypeError("deadlineMs is NaN: give milliseconds");
       request = this.encode(requestId, slot, snapshotInit, options);
     } catch (error) {
       return this.skip("invalid", error);
@@ -140,7 +142,6 @@ export class TickAggregator {
       fenceSlot: options.fenceMs === undefined ? slot + 2 : null,
     };
     this.shell.dispatch({ kind: "submitted", submission });
-    const deadlineMs = options.deadlineMs ?? this.options.deadlineMs ?? DEADLINE_MS_DEFAULT;
     // After the tick, as grpc-js copies the bytes once more. `send` never rejects.
     setImmediate(() => void this.send(submission, request, startMs + deadlineMs));
     return { submitted: true, requestId };

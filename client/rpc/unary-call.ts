@@ -2,8 +2,14 @@
 import type { CallOptions, Client, Metadata } from "@grpc/grpc-js";
 import { AggregatorError } from "../errors.js";
 
+/** Most milliseconds of a timer of Node, 24.8 days: it fires a longer one at once. */
+export const TIMER_MS_MAX = 2 ** 31 - 1;
+
 export interface CallTimeout {
-  /** Time for the whole call, in milliseconds. Default: no limit. */
+  /**
+   * Time for the whole call, in milliseconds. More than 24.8 days, and `Infinity`, mean no limit.
+   * Default: no limit.
+   */
   timeoutMs?: number;
   /** When it aborts, the call ends as `cancelled`. Default: none. */
   signal?: AbortSignal;
@@ -25,8 +31,7 @@ export async function callUnary<Response>(
   { timeoutMs, signal }: CallTimeout = {},
 ): Promise<Response> {
   if (signal?.aborted) throw new AggregatorError("cancelled", "aborted before the call");
-  const options: CallOptions =
-    timeoutMs === undefined ? {} : { deadline: Date.now() + Math.max(0, timeoutMs) };
+  const options = callOptions(timeoutMs);
   let cancel = (): void => undefined;
   try {
     return await new Promise<Response>((resolve, reject) => {
@@ -51,6 +56,14 @@ export async function callUnary<Response>(
   } finally {
     signal?.removeEventListener("abort", cancel);
   }
+}
+
+function callOptions(timeoutMs = Infinity): CallOptions {
+  if (Number.isNaN(timeoutMs)) {
+    throw new AggregatorError("invalid_argument", "timeoutMs is NaN, expected milliseconds");
+  }
+  // grpc-js writes a deadline of 1,157 days or more as an invalid header, or throws.
+  return timeoutMs > TIMER_MS_MAX ? {} : { deadline: Date.now() + Math.max(0, timeoutMs) };
 }
 
 /**

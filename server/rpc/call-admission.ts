@@ -10,6 +10,7 @@ import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { parseTimeout as parseConnectTimeout } from "@connectrpc/connect/protocol-connect";
 import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc";
 import type { Access } from "../access/access.js";
+import { TIMER_MS_MAX } from "../clock.js";
 import type { Clock } from "../clock.js";
 import { invalid, Refusal } from "../errors.js";
 import { HeldAnswer } from "../held-answer.js";
@@ -46,8 +47,6 @@ export function callOf({ values }: HandlerContext): AdmittedCall {
   return call;
 }
 
-/** 24.8 days: Node fires a longer timer at once. A deadline beyond it is not enforced. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 /** Reasons of a call's signal. Made once: every call ends, and a stack trace is slow to make. */
 const LEFT = new Refusal("unavailable", "", "the caller has left");
 const TOO_LATE = new Refusal("deadline_exceeded", "", "the call's deadline has passed");
@@ -192,8 +191,8 @@ export class CallAdmission {
 
   /** Aborts the call's signal when its own deadline has passed. */
   private endAtDeadline(call: AdmittedCall, response: HttpResponse, ended: AbortController): void {
-    const { callDeadlineMs = Infinity, receivedAtMs } = call;
-    if (callDeadlineMs > TIMER_MS_MAX) return;
+    const { callDeadlineMs, receivedAtMs } = call;
+    if (callDeadlineMs === undefined) return;
     const { clock } = this.modules;
     const cancel = clock.at(receivedAtMs + callDeadlineMs, () => ended.abort(TOO_LATE));
     response.once("close", cancel);
@@ -201,8 +200,8 @@ export class CallAdmission {
 }
 
 /**
- * The timeout in the call's headers, in milliseconds; undefined when there is none. Throws a
- * `Refusal` when the header is malformed.
+ * The timeout in the call's headers, in milliseconds; undefined when there is none, or one of more
+ * than 24.8 days, by which callers mean none. Throws a `Refusal` when the header is malformed.
  */
 function timeoutMsOf(type: string, { headers }: HttpRequest): number | undefined {
   const isGrpc = type.startsWith("application/grpc");
@@ -211,8 +210,11 @@ function timeoutMsOf(type: string, { headers }: HttpRequest): number | undefined
   if (value === undefined) return undefined;
   const parse = isGrpc ? parseGrpcTimeout : parseConnectTimeout;
   const { timeoutMs, error } = parse(String(value), Infinity);
-  if (error !== undefined) throw invalid(name, error.rawMessage);
-  return timeoutMs;
+  if (error !== undefined) {
+    const expected = isGrpc ? "1 to 8 digits and one of H M S m u n" : "1 to 10 digits";
+    throw invalid(name, `is ${JSON.stringify(String(value).slice(0, 100))}, expected ${expected}`);
+  }
+  return timeoutMs !== undefined && timeoutMs > TIMER_MS_MAX ? undefined : timeoutMs;
 }
 
 /** The body's length in bytes, if the headers announce it. */

@@ -119,8 +119,11 @@ describe("a call's own timeout", () => {
   test.each([
     ["1500m", 1500],
     ["2S", 2000],
-    // Longer than any timer: as good as none, and not over at once.
-    ["99999999H", 99_999_999 * 3_600_000],
+    ["2147483S", 2_147_483_000],
+    // Longer than any timer: means none, and is not over at once.
+    ["720H", undefined],
+    ["2147484S", undefined],
+    ["99999999H", undefined],
   ])("grpc-timeout %s reaches the handler", async (timeout, callDeadlineMs) => {
     expect(await grpc(timeout)).toEqual({
       code: 13,
@@ -132,19 +135,32 @@ describe("a call's own timeout", () => {
     expect(await grpc("0m")).toEqual({ code: 4, seen: [] });
   });
 
-  test("a timeout that cannot be read is refused", async () => {
-    expect(await grpc("soon")).toEqual({ code: 3, seen: [] });
-  });
+  test.each(["soon", "-1S", "1", "S", "1.5S", "1 S", "1s", "123456789m", "1e3m", "", "1S, 2S"])(
+    "grpc-timeout %j, which cannot be read, is refused by name",
+    async (timeout) => {
+      const client = new RawClient(bare.address);
+      const call = client.call("GetSession", { "grpc-timeout": timeout });
+      const { code, message } = await call.end(EMPTY);
+      client.close();
+      expect({ code, seen }).toEqual({ code: 3, seen: [] });
+      expect(message).toMatch(/^grpc-timeout: is ".*", expected 1 to 8 digits and one of/);
+    },
+  );
 
   test.each([
     ["30", 500, 30],
-    ["9999999999", 500, 9_999_999_999],
+    ["2147483647", 500, 2_147_483_647],
+    ["2147483648", 500, "none"],
+    ["9999999999", 500, "none"],
     ["0", 504, undefined],
+    ["99999999999", 400, undefined],
+    ["-1", 400, undefined],
+    ["soon", 400, undefined],
   ])("connect-timeout-ms %s", async (timeout, status, callDeadlineMs) => {
     const headers = { "content-type": "application/json", "connect-timeout-ms": timeout };
     const request = { method: "POST", headers, body: "{}" };
     expect((await fetch(url(pathOf("GetSession")), request)).status).toBe(status);
-    expect(seen.map((call) => call.callDeadlineMs)).toEqual(
+    expect(seen.map((call) => call.callDeadlineMs ?? "none")).toEqual(
       callDeadlineMs === undefined ? [] : [callDeadlineMs],
     );
   });

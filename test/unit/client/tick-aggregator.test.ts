@@ -299,3 +299,30 @@ it("asks GetSession for the outcomes that a gap has lost", async () => {
   script.send({ cursor: "c9", event: { case: "gap", value: { sessionIds: ["s1"] } } });
   expect(await takeOne(aggregator)).toMatchObject([{ kind: "outcome", groupIndex: 1 }]);
 });
+
+it.each([Infinity, 30 * 24 * 3_600_000])(
+  "waits for what is in flight when it closes with %d ms to drain",
+  async (drainMs) => {
+    const { script, aggregator } = await start();
+    aggregator.submitOrSkip(5, GATES, snapshot);
+    await eventually(() => expect(script.submits).toHaveLength(1));
+    const closing = aggregator.close({ drainMs });
+    script.proved("c1");
+    await takeOne(aggregator);
+    script.summary("c2");
+    await closing;
+    expect(script.cancels).toEqual([]);
+  },
+);
+
+it("refuses a deadline that is no number, and takes one without an end", async () => {
+  const errors: Error[] = [];
+  const { script, aggregator } = await start({ onError: (error) => errors.push(error) });
+  const submit = (deadlineMs: number) =>
+    aggregator.submitOrSkip(5, GATES, snapshot, { deadlineMs });
+  expect(submit(NaN)).toEqual({ skipped: "invalid" });
+  expect(errors.map(({ message }) => message)).toEqual(["deadlineMs is NaN: give milliseconds"]);
+  expect(submit(Infinity)).toMatchObject({ submitted: true });
+  await eventually(() => expect(script.submits).toHaveLength(1));
+  expect(script.submits[0]?.deadlineMs).toBeLessThanOrEqual(7000);
+});

@@ -1576,7 +1576,7 @@ export enum DeadlineSource {
   REQUEST = 1,
 
   /**
-   * The deadline of the gRPC call.
+   * The deadline of the call, of 24.8 days or less. A longer one means none.
    *
    * @generated from enum value: DEADLINE_SOURCE_CALL = 2;
    */
