@@ -11,6 +11,8 @@ const GROUND = [
   "metrics",
   "memory-budget",
   "safe-parse",
+  "json-text",
+  "json-message",
   "bytes",
   "write-file",
   "file-reason",

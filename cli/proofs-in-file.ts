@@ -3,7 +3,6 @@
  * `watch --json` and `GetSession` through grpcurl print them. An outcome names validators; their
  * public keys come from the snapshot's key table.
  */
-import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import { bitsToIndices } from "../proto/bitlist.js";
 import type {
@@ -18,7 +17,7 @@ import {
 } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { usageError } from "./io/command.js";
 import { isProved } from "./io/outcome-line.js";
-import { messageFromBinary, messageFromJson, nameOf, parseJson } from "./io/read-input.js";
+import { messageFromBinary, messageFromJson, nameOf, parseJson, textOf } from "./io/read-input.js";
 
 export type Proofs =
   { kind: "request"; request: VerifyAggregateRequest } | { kind: "outcomes"; outcomes: Outcome[] };
@@ -33,9 +32,7 @@ export function proofsInFile(bytes: Uint8Array, file: string): Proofs {
     return { kind: "request", request };
   }
   // One or more JSON objects, each on one line or on several.
-  const texts = Buffer.from(bytes)
-    .toString()
-    .split(/(?<=\})\s*\n(?=\{)/);
+  const texts = textOf(bytes, file).split(/(?<=\})\s*\n(?=\{)/);
   const documents = texts.map((text) => parseJson(text, file));
   const [only] = documents;
   if (documents.length === 1 && isObject(only) && ("publicKeys" in only || "public_keys" in only)) {
@@ -80,7 +77,7 @@ export function verifyRequestOf(
 export const hasProof = (outcome: Outcome) => isProved(outcome) && outcome.proof.length > 0;
 
 /** Returns the outcomes in one JSON object; none for an event without outcome, as a summary. */
-function outcomesIn(json: JsonValue, file: string): Outcome[] {
+function outcomesIn(json: unknown, file: string): Outcome[] {
   if (!isObject(json)) {
     const problem = `${nameOf(file)} has no outcomes: expected JSON objects`;
     throw usageError(problem, "name a file that 'submit --out' wrote");
@@ -93,6 +90,6 @@ function outcomesIn(json: JsonValue, file: string): Outcome[] {
   return [messageFromJson(OutcomeSchema, json, file)];
 }
 
-function isObject(json: JsonValue | undefined): json is JsonObject {
+function isObject(json: unknown): json is Record<string, unknown> {
   return typeof json === "object" && json !== null && !Array.isArray(json);
 }

@@ -145,7 +145,7 @@ export function settingsError(error: ConfigError, sources: SettingSources) {
 function readSettingsFile(file: string): Record<string, unknown> {
   const settings = parseJson(readText(file), file);
   if (typeof settings === "object" && settings !== null && !Array.isArray(settings)) {
-    return settings;
+    return { ...settings };
   }
   throw usageError(`--config ${file} is not a JSON object`, 'write it as {"deadlineMs": 750}');
 }

@@ -25,7 +25,8 @@ import { readMessage } from "./io/read-input.js";
 const help = `
 FILE is a SubmitSnapshotRequest in JSON, or in binary if its name ends in .bin.
 "-" reads JSON from standard input. A snapshot that names no node is submitted
-as node "${NODE_DEFAULT}".
+as node "${NODE_DEFAULT}". Roots, keys, signatures and proofs are hex after 0x, or base64;
+--json and --out print hex.
 
 The deadline is the last moment at which a proof may start. The fence is the
 moment after which a proof is worthless: one that still runs is killed. The

@@ -29,7 +29,7 @@ FILE is one of:
 - a VerifyAggregateRequest in JSON, or in binary if its name ends in .bin. It
   has the keys itself.
 "-" reads JSON from standard input. A proof is valid if it verifies and covers
-exactly these keys and this attestation data.
+exactly these keys and this attestation data. Bytes are hex after 0x, or base64.
 
 Examples:
   lean-aggregator submit snapshot.json --out outcomes.jsonl

@@ -1,6 +1,9 @@
-/** The lines of `--json`: each is a response of the service as one JSON object. */
+/**
+ * The lines of `--json`: each is a response of the service as one JSON object, with bytes
+ * in hex.
+ */
 import { closeSync, openSync, writeSync } from "node:fs";
-import { create, toJsonString } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { Option } from "commander";
 import type {
   StreamResultsResponse,
@@ -10,6 +13,7 @@ import {
   StreamResultsResponseSchema,
   SubmitSnapshotResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { messageToHexJson } from "../../server/json-message.js";
 import { usageError } from "./command.js";
 import { reasonOf } from "./read-input.js";
 
@@ -17,7 +21,7 @@ export const jsonLinesOption = () => new Option("--json", "print one JSON object
 
 /** The line for the answer to a submission: `{"accepted": …}` or `{"skipped": …}`. */
 export function answerJsonLine(answer: SubmitSnapshotResponse): string {
-  return `${toJsonString(SubmitSnapshotResponseSchema, answer)}\n`;
+  return `${JSON.stringify(messageToHexJson(SubmitSnapshotResponseSchema, answer))}\n`;
 }
 
 /** The line for a streamed event: `{"outcome": …}`, `{"summary": …}` and so on, with its cursor. */
@@ -26,7 +30,7 @@ export function eventJsonLine(
   cursor: StreamResultsResponse["cursor"] = "",
 ): string {
   const response = create(StreamResultsResponseSchema, { event, cursor });
-  return `${toJsonString(StreamResultsResponseSchema, response)}\n`;
+  return `${JSON.stringify(messageToHexJson(StreamResultsResponseSchema, response))}\n`;
 }
 
 /**

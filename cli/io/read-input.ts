@@ -1,7 +1,9 @@
 /** Reads the input of a command, a file or standard input, as bytes, JSON or a message. */
 import { readFile } from "node:fs/promises";
-import type { DescMessage, JsonValue, MessageShape } from "@bufbuild/protobuf";
-import { fromBinary, fromJson } from "@bufbuild/protobuf";
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
+import { messageFromJson as readMessageFromJson } from "../../server/json-message.js";
+import { decodeText, JsonError, parseJsonText } from "../../server/json-text.js";
 import type { Terminal } from "./command.js";
 import { usageError } from "./command.js";
 
@@ -21,28 +23,35 @@ export async function readInput(file: string, terminal: Terminal): Promise<Uint8
 }
 
 /** Parses JSON. Throws a usage error with line and column where the text is not JSON. */
-export function parseJson(text: string, file: string): JsonValue {
-  try {
-    return JSON.parse(text) as JsonValue;
-  } catch (cause) {
-    const problem = `${nameOf(file)} is not JSON${placeOf(cause, text)}: ${messageOf(cause)}`;
-    throw usageError(problem, "fix the text there", cause);
-  }
+export function parseJson(text: string, file: string): unknown {
+  return orUsageError(file, () => parseJsonText(text));
 }
 
-/** Converts JSON to a message. Throws a usage error that names the invalid field. */
+/**
+ * Converts JSON to a message; bytes are base64, or hex after `0x`. Throws a usage error that names
+ * the invalid field.
+ */
 export function messageFromJson<D extends DescMessage>(
   schema: D,
-  json: JsonValue,
+  json: unknown,
   file: string,
 ): MessageShape<D> {
+  return orUsageError(file, () => readMessageFromJson(schema, json, "hex"));
+}
+
+/** The text of an input. Throws a usage error when it is not UTF-8. */
+export function textOf(bytes: Uint8Array, file: string): string {
+  return orUsageError(file, () => decodeText(bytes));
+}
+
+function orUsageError<T>(file: string, read: () => T): T {
   try {
-    return fromJson(schema, json);
+    return read();
   } catch (cause) {
-    // A full name such as lean.aggregator.v1.Node is only noise here.
-    const why = messageOf(cause).replaceAll(`${schema.file.proto.package}.`, "");
-    const problem = `${nameOf(file)} is not a valid ${schema.name}: ${why}`;
-    throw usageError(problem, "fix that field", cause);
+    if (!(cause instanceof JsonError)) throw cause;
+    const where = cause.place === "" ? "" : `: ${cause.place}:`;
+    const todo = cause.place === "" ? "fix the text there" : "fix that field";
+    throw usageError(`${nameOf(file)}${where} ${cause.detail}`, todo, cause);
   }
 }
 
@@ -55,7 +64,7 @@ export async function readMessage<D extends DescMessage>(
   const bytes = await readInput(file, terminal);
   return file.endsWith(".bin")
     ? messageFromBinary(schema, bytes, file)
-    : messageFromJson(schema, parseJson(Buffer.from(bytes).toString(), file), file);
+    : messageFromJson(schema, parseJson(textOf(bytes, file), file), file);
 }
 
 /** Decodes a binary message. Throws a usage error when the bytes are not such a message. */
@@ -70,14 +79,6 @@ export function messageFromBinary<D extends DescMessage>(
     const problem = `${file} is not a valid binary ${schema.name}: ${messageOf(cause)}`;
     throw usageError(problem, "give JSON a name that does not end in .bin", cause);
   }
-}
-
-/** Returns ` at line L column C`, or "" if the error of `JSON.parse` has no "position N". */
-function placeOf(error: unknown, text: string): string {
-  const position = /\bposition (\d+)/.exec(messageOf(error))?.[1];
-  if (position === undefined) return "";
-  const lines = text.slice(0, Number(position)).split("\n");
-  return ` at line ${lines.length} column ${(lines.at(-1)?.length ?? 0) + 1}`;
 }
 
 /** Shortens `ENOENT: no such file or directory, open 'x'` to `no such file or directory`. */

@@ -8,6 +8,7 @@ import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator
 import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { limits } from "../limits.js";
 import type { Policy, Principal } from "./policy.js";
+import { decodeText, JsonError, parseJsonText } from "../json-text.js";
 import { alternatives, placeOf, safeParse } from "../safe-parse.js";
 import { priorityNames } from "../work/priority.js";
 
@@ -139,7 +140,7 @@ export function parsePolicy(text: string): Policy {
 export function readPolicyText(path: string): string {
   try {
     const bytes = readFileSync(path);
-    if (bytes.length <= limits.policyBytesMax) return bytes.toString("utf8");
+    if (bytes.length <= limits.policyBytesMax) return decodeText(bytes);
     throw new Error(`has ${bytes.length} bytes, at most ${limits.policyBytesMax}`);
   } catch (cause) {
     const text = cause instanceof Error ? cause.message : String(cause);
@@ -149,19 +150,11 @@ export function readPolicyText(path: string): string {
 
 function fromJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJsonText(text);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw new PolicyError([{ place: placeInText(message, text), text: `not JSON: ${message}` }]);
+    if (!(error instanceof JsonError)) throw error;
+    throw new PolicyError([{ place: error.place || "the file", text: error.detail }]);
   }
-}
-
-/** Line and column of a JSON error, whose message may say "at position N"; else "the file". */
-function placeInText(message: string, text: string): string {
-  const position = /\bposition (\d+)/.exec(message)?.[1];
-  if (position === undefined) return "the file";
-  const lines = text.slice(0, Number(position)).split("\n");
-  return `line ${lines.length} column ${(lines.at(-1)?.length ?? 0) + 1}`;
 }
 
 function problemsOf({ issues }: z.ZodError, prefix: (string | number)[]): PolicyProblem[] {

@@ -4,10 +4,12 @@
  * connection open, so that the caller can read the reason.
  */
 import type { DescMessage, Message } from "@bufbuild/protobuf";
-import { fromBinary, fromJsonString } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import type { Clock } from "../clock.js";
 import { invalid, Refusal } from "../errors.js";
+import { messageFromJson } from "../json-message.js";
+import { JsonError, parseJsonBytes } from "../json-text.js";
 import { overloaded } from "../memory-budget.js";
 import type { HttpRequest, HttpResponse } from "../net/http-listener.js";
 import {
@@ -21,14 +23,11 @@ import {
 /** Flags and a length, which gRPC, gRPC-Web and Connect's streams put before each message. */
 const FRAME_HEADER_BYTES = 5;
 const COMPRESSED_FLAG = 1;
-/** Most characters of an error about JSON: it may quote the whole invalid value. */
-const JSON_ERROR_LENGTH_MAX = 500;
 
 const EMPTY = new Uint8Array();
 const EMPTY_JSON = new TextEncoder().encode("{}");
 const EMPTY_FRAME = encodeEnvelope(0, EMPTY);
 const EMPTY_JSON_FRAME = encodeEnvelope(0, EMPTY_JSON);
-const utf8 = new TextDecoder();
 
 export interface ReadOptions {
   /** Media type of the request, without parameters, in lower case. */
@@ -138,12 +137,10 @@ function decodeBinary(schema: DescMessage, message: Buffer): Message {
 function decodeJson(schema: DescMessage, message: Buffer): Message {
   checkJsonCount(message);
   try {
-    return fromJsonString(schema, utf8.decode(message), { ignoreUnknownFields: true });
+    return messageFromJson(schema, parseJsonBytes(message), "base64");
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    // Replaces half surrogate pairs, quoted or made by the cut: a status cannot carry them.
-    const wellFormed = Buffer.from(text.slice(0, JSON_ERROR_LENGTH_MAX)).toString();
-    throw invalid("", wellFormed);
+    if (!(error instanceof JsonError)) throw error;
+    throw invalid(error.place, error.place === "" ? `the request ${error.detail}` : error.detail);
   }
 }
 

@@ -50,6 +50,8 @@ export class Routes {
   constructor(private readonly log: Logger) {
     const options = {
       acceptCompression: [],
+      // Of a client's stream, too: `call-admission.ts` decodes single requests.
+      jsonOptions: { ignoreUnknownFields: false },
       // Applies to the messages of a client's stream: single requests are limited before.
       readMaxBytes: limits.requestBytesMax,
       writeMaxBytes: limits.snapshotBytesMax,

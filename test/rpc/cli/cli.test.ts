@@ -93,12 +93,12 @@ describe("submit", () => {
     [
       "has an unknown field",
       jsonFile('{"nod": 1}'),
-      /request.json is not a valid SubmitSnapshotRequest: .*"nod" is unknown; fix/,
+      /request.json: nod: no such field; did you mean "node"; fix/,
     ],
     [
       "has a wrong value",
       jsonFile('{"node": {"nodeId": 1}}'),
-      /request.json is not a valid SubmitSnapshotRequest: .*Node.node_id .*; fix/,
+      /request.json: node.nodeId: is 1, expected text; fix/,
     ],
   ])("ends with 2 and says where when the file %s", async (_fault, file, message) => {
     const { code, stderr, stdout } = await cli("submit", file);

@@ -1,11 +1,11 @@
 /** What is said of requests in JSON alone. */
 import { create, toJson } from "@bufbuild/protobuf";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SubmitSnapshotRequestSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
 import type { Service } from "../../../server/service.js";
 import { Gate, inventedGroup, nodeFor } from "../../../tools/harness/contract.js";
-import { frame, pathOf } from "../../../tools/harness/raw-grpc.js";
+import { frame, pathOf, RawClient } from "../../../tools/harness/raw-grpc.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { snapshot } from "../../../tools/harness/vectors.js";
 
@@ -63,19 +63,118 @@ test("and so has gRPC-Web, in its framing", async () => {
   expect(await status(Buffer.from("{}"))).toBe("3");
 });
 
-test.each([
-  ["deadlineMs", "deadline_ms"],
-  ["fenceMs", "fence_ms"],
-])("a negative %s in JSON is refused, naming the field", async (name, field) => {
-  const request = create(SubmitSnapshotRequestSchema, {
-    node: nodeFor("json", "negative"),
-    snapshot: snapshot(100, [inventedGroup(0)]),
+test.each(["deadlineMs", "fenceMs"])(
+  "a negative %s in JSON is refused, naming the field",
+  async (name) => {
+    const request = create(SubmitSnapshotRequestSchema, {
+      node: nodeFor("json", "negative"),
+      snapshot: snapshot(100, [inventedGroup(0)]),
+    });
+    const json = toJson(SubmitSnapshotRequestSchema, request) as Record<string, unknown>;
+    const response = await post(JSON.stringify({ ...json, [name]: -1 }));
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({
+      code: "invalid_argument",
+      message: expect.stringContaining(name),
+    });
+  },
+);
+
+const grpcStatus = async (response: Response) => ({
+  code: response.headers.get("grpc-status") ?? "",
+  message: decodeURIComponent(response.headers.get("grpc-message") ?? ""),
+});
+
+/** The refusal of a body in JSON, by content type: each protocol says it in its own way. */
+const refusals: Record<string, (body: string | Buffer) => Promise<string>> = {
+  "application/json": async (body) => {
+    const response = await post(new Uint8Array(Buffer.from(body)));
+    const { code, message } = (await response.json()) as { code?: string; message?: string };
+    expect([response.status, code]).toEqual([400, "invalid_argument"]);
+    return message ?? "";
+  },
+  "application/grpc-web+json": async (body) => {
+    const bytes = new Uint8Array(frame(Buffer.from(body)));
+    const response = await post(bytes, "application/grpc-web+json");
+    const inHeaders = await grpcStatus(response);
+    const text = decodeURIComponent(await response.text());
+    const code = inHeaders.code || /grpc-status: (\d+)/.exec(text)?.[1];
+    expect(code).toBe("3");
+    return inHeaders.message || (/grpc-message: (.*)/.exec(text)?.[1] ?? "");
+  },
+  "application/connect+json": async (body) => {
+    const response = await fetch(`http://${service.addresses[0]}${pathOf("StreamResults")}`, {
+      method: "POST",
+      headers: { "content-type": "application/connect+json" },
+      body: new Uint8Array(frame(Buffer.from(body))),
+    });
+    const end = Buffer.from(await response.arrayBuffer()).subarray(5);
+    const { error } = JSON.parse(end.toString()) as { error: { code: string; message: string } };
+    expect(error.code).toBe("invalid_argument");
+    return error.message;
+  },
+  "application/grpc+json": async (body) => {
+    const client = new RawClient(service.addresses[0] ?? "");
+    const call = client.call("SubmitSnapshot", { "content-type": "application/grpc+json" });
+    const { code, message } = await call.end(frame(Buffer.from(body)));
+    client.close();
+    expect(code).toBe(3);
+    return message;
+  },
+};
+
+describe.each(Object.entries(refusals))("%s refuses, with the place,", (_type, refusalOf) => {
+  test.each([
+    ['{"node":{"nodeId":"a","nodeIdd":1}}', 'node.nodeIdd: no such field; did you mean "nodeId"'],
+    ['{"node":{"nodeEpoch":9007199254740993}}', "node.nodeEpoch: is a number of 2^53 or more"],
+    ['{"node":{"nodeEpoch":1,"nodeEpoch":2}}', "node.nodeEpoch: is there twice, again at line 1"],
+    ['{"node":{"nodeId":"a"},}', "the request is not JSON at line 1 column 24: "],
+    ['{"node":{"nodeEpoch":NaN}}', "the request is not JSON at line 1 column 22: "],
+    ['// a\n{"node":{}}', "the request is not JSON at line 1 column 1: "],
+    ["", "the request is not JSON at line 1 column 1: "],
+    ["null", "the request is null, expected an object"],
+  ])("%s", async (body, message) => {
+    expect((await refusalOf(body)).slice(0, message.length)).toBe(message);
   });
-  const json = toJson(SubmitSnapshotRequestSchema, request) as Record<string, unknown>;
-  const response = await post(JSON.stringify({ ...json, [name]: -1 }));
-  expect(response.status).toBe(400);
-  expect(await response.json()).toMatchObject({
-    code: "invalid_argument",
-    message: expect.stringContaining(field),
+
+  test("text that is not UTF-8, and nesting without end", async () => {
+    expect(await refusalOf(Buffer.from([0x7b, 0x22, 0xff, 0x22]))).toBe(
+      "the request is not UTF-8 at line 1 column 3",
+    );
+    const deep = '{"node":'.repeat(4_000) + "1" + "}".repeat(4_000);
+    expect(await refusalOf(deep)).toBe("node.node: no such field; Node has nodeId, nodeEpoch");
   });
+
+  test("but for a byte order mark: it is skipped", async () => {
+    expect(await refusalOf('\uFEFF{"node":{"nodeId":"a b"}}')).toMatch(/^node.node_id: must be/);
+  });
+});
+
+test("priorities and hex that are typed wrongly are refused over HTTP, not taken for others", async () => {
+  const refusal = refusals["application/json"] ?? (() => Promise.resolve(""));
+  expect(await refusal('{"priority":"backlog"}')).toMatch(/did you mean "PRIORITY_BACKLOG"$/);
+  expect(await refusal('{"busyPolicy":7}')).toMatch(/^busyPolicy: is 7, expected /);
+  const root = `0x${"ab".repeat(32)}`;
+  expect(await refusal(`{"snapshot":{"head":{"root":"${root}"}}}`)).toMatch(
+    /^snapshot.head.root: is "0xabab.*": JSON over HTTP takes base64; hex is for files/,
+  );
+});
+
+test("binary requests stay lenient: a field of a newer client is skipped", async () => {
+  const unknown = Buffer.from([0x98, 0x3f, 0x05]); // field 1011, varint 5
+  const info = await fetch(`http://${service.addresses[0]}${pathOf("GetServerInfo")}`, {
+    method: "POST",
+    headers: { "content-type": "application/proto" },
+    body: unknown,
+  });
+  expect(info.status).toBe(200);
+});
+
+test("the stream of reflection refuses an unknown field, too", async () => {
+  const path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+  const client = new RawClient(service.addresses[0] ?? "");
+  const call = client.call(path, { "content-type": "application/grpc+json" });
+  const { code, message } = await call.end(frame(Buffer.from('{"listServicez":"*"}')));
+  client.close();
+  expect([code, message]).toEqual([3, expect.stringContaining("listServicez")]);
 });

@@ -78,12 +78,22 @@ test("a credential that a second principal repeats is an error: it would never m
 test("text that is not JSON is reported with its line and column, another shape with its field", () => {
   const text = '{\n  "principals": [],\n}';
   expect(problemsOf(() => parsePolicy(text))).toEqual([
-    expect.stringMatching(/^line 3 column 1: not JSON/),
+    expect.stringMatching(/^the file: is not JSON at line 3 column 1: /),
   ]);
   expect(problemsOf(() => parsePolicy("[]"))).toEqual([expect.stringMatching(/^the whole file: /)]);
   expect(problemsOf(() => parsePolicy("{}"))).toEqual([expect.stringMatching(/^principals: /)]);
   const many = Array.from({ length: limits.principalsMax + 1 }, () => ({}));
   expect(ofPolicy(many)).toEqual([expect.stringMatching(/^principals: /)]);
+});
+
+test("a byte order mark is skipped; a key that is there twice is reported with its place", () => {
+  const principal = '{"name": "a", "anonymous": true}';
+  const policy = parsePolicy(`\uFEFF{"principals": [${principal}]}`);
+  expect(policy.principals.map(({ name }) => name)).toEqual(["a"]);
+  const twice = `{"principals": [${principal.replace("}", ', "name": "b"}')}]}`;
+  expect(problemsOf(() => parsePolicy(twice))).toEqual([
+    "principals[0].name: is there twice, again at line 1 column 50",
+  ]);
 });
 
 test("an object with a strange length is reported, and does not throw", () => {

@@ -3,6 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { callError } from "../../../cli/io/call-error.js";
 import { infoText } from "../../../cli/info.js";
+import { eventJsonLine } from "../../../cli/io/json-lines.js";
 import { outcomeHeader, outcomeLine, outcomeTable } from "../../../cli/io/outcome-line.js";
 import { Progress } from "../../../cli/io/progress.js";
 import { proofsInFile, verifyRequestOf } from "../../../cli/proofs-in-file.js";
@@ -142,11 +143,11 @@ describe("the proofs in a file", () => {
     [
       "an unknown field",
       '{"groupIndx": 1}',
-      /^o.json is not a valid Outcome: .*"groupIndx" is unknown; fix that field$/,
+      /^o.json: groupIndx: no such field; did you mean "groupIndex"; fix that field$/,
     ],
     ["no object", "[1]", /^o.json has no outcomes: /],
-    ["broken JSON", '{"a": }', /^o.json is not JSON: .*; fix the text there$/],
-    ["nothing", "", /^o.json is not JSON: /],
+    ["broken JSON", '{"a": }', /^o.json is not JSON at line 1 column 7: .*; fix the text there$/],
+    ["nothing", "", /^o.json is not JSON at line 1 column 1: /],
   ])("are refused when it has %s", (_fault, text, message) => {
     expect(() => read(text)).toThrow(message);
   });
@@ -156,6 +157,27 @@ describe("the proofs in a file", () => {
       "r.bin is not a valid binary VerifyAggregateRequest: ",
     );
   });
+});
+
+test("a line of --json has hex for bytes, and is read back as it was", () => {
+  const bytes = (length: number, first: number) =>
+    Uint8Array.from({ length }, (_, at) => (first + at) & 0xff);
+  const outcome = create(OutcomeSchema, {
+    groupIndex: 1,
+    status: OutcomeStatus.PROVED,
+    message: bytes(32, 0xf0),
+    proof: bytes(3000, 7),
+    // In base64 this would be "0x0x".
+    participants: new Uint8Array([0xd3, 0x1d, 0x31]),
+    data: { slot: 2n ** 63n, head: { root: new Uint8Array(32), slot: 2n ** 53n + 1n } },
+    leftOut: [{ digest: bytes(32, 1), input: { case: "childIndex", value: 0 } }],
+  });
+  const line = eventJsonLine({ case: "outcome", value: outcome }, "c1");
+  expect(line).toContain('"participants":"0xd31d31"');
+  expect(line).toContain(`"message":"0x${Buffer.from(outcome.message).toString("hex")}"`);
+  expect(line).not.toContain("=");
+  const read = proofsInFile(new TextEncoder().encode(`\uFEFF${line}${line}`), "o.json");
+  expect(read).toEqual({ kind: "outcomes", outcomes: [outcome, outcome] });
 });
 
 describe("the request that verifies an outcome", () => {
