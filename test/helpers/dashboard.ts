@@ -1,6 +1,7 @@
 /** Dashboard, rules, and what a service and a node with the adapter export. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { readDashboard } from "../../tools/metrics/deployed.js";
 import { nodeRegistry, serviceRegistry } from "../../tools/metrics/exported.js";
 
 const read = (path: string) => readFileSync(join(process.cwd(), path), "utf8");
@@ -11,10 +12,7 @@ export const scrapes = {
 export type Job = keyof typeof scrapes;
 export const JOBS: readonly Job[] = ["node", "service"];
 
-interface Dashboard {
-  panels: { title: string; targets?: { expr: string }[] }[];
-}
-const dashboard = JSON.parse(read("deploy/grafana/lean-aggregator.json")) as Dashboard;
+export const dashboard = readDashboard(process.cwd());
 export const queries = dashboard.panels.flatMap(({ title, targets = [] }) =>
   targets.map(({ expr }) => ({ title, expr })),
 );

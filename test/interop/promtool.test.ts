@@ -53,6 +53,10 @@ function evaluationOf(expressions: readonly string[]) {
       values: "0+1x40",
     })),
   );
+  const up = JOBS.map((job) => ({
+    series: `up{job="${job}", instance="${job}-0"}`,
+    values: "1x40",
+  }));
   const resolved = expressions.map((expr) =>
     expr
       .replaceAll("$__rate_interval", "1m")
@@ -65,8 +69,8 @@ function evaluationOf(expressions: readonly string[]) {
     exp_samples: [],
   }));
   return {
-    rule_files: [],
+    rule_files: [join(process.cwd(), "deploy/prometheus/rules.yml")],
     evaluation_interval: "15s",
-    tests: [{ interval: "15s", input_series: input, promql_expr_test }],
+    tests: [{ interval: "15s", input_series: [...input, ...up], promql_expr_test }],
   };
 }
