@@ -4,6 +4,7 @@
 // place.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { devNull } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -13,6 +14,20 @@ const VENV = join(ROOT, ".prover-venv");
 const VENV_PYTHON = join(VENV, "bin", "python");
 const MANIFEST = join(ROOT, "build", "lean_pq.json");
 const REQUIREMENTS = join(ROOT, "native", "requirements.txt");
+
+/** Settings of pip that say how it reaches its index; all others would change what is installed. */
+const PIP_NETWORK = [
+  ...["index-url", "extra-index-url", "no-index", "find-links", "trusted-host", "cert"],
+  ...[
+    "client-cert",
+    "proxy",
+    "timeout",
+    "default-timeout",
+    "retries",
+    "keyring-provider",
+    "use-feature",
+  ],
+];
 
 const PROBE = `
 import json, os, sys, sysconfig as s
@@ -38,9 +53,49 @@ print(json.dumps({"version": importlib.metadata.version("py-lean-pq"),
                   "sitepackages": sysconfig.get_path("purelib")}))
 `;
 
+/**
+ * This process's environment without what changes Python or pip: PYTHONHOME and the like, and pip's
+ * options, such as PIP_USER, which would put the wheel elsewhere.
+ */
+function pythonEnvironment() {
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !/^(PYTHON|PIP_|__PYVENV)/i.test(name),
+  );
+  return Object.fromEntries(kept);
+}
+
+const variableOf = (option) => `PIP_${option.replaceAll("-", "_").toUpperCase()}`;
+
+/**
+ * The environment of the installation: none of pip's files and variables are heeded, but for how it
+ * reaches its index.
+ */
+function pipEnvironment() {
+  const script = [
+    "import ast, json, subprocess, sys",
+    'args = [sys.executable, "-I", "-m", "pip", "config", "list"]',
+    "lines = subprocess.run(args, capture_output=True, text=True).stdout.splitlines()",
+    'pairs = [line.partition("=") for line in lines]',
+    "print(json.dumps({name: ast.literal_eval(value) for name, _, value in pairs}))",
+  ].join("\n");
+  const names = ["PIP_CONFIG_FILE", ...PIP_NETWORK.map(variableOf)];
+  const pip = Object.entries(process.env).filter(([name]) => names.includes(name));
+  const settings =
+    ask(VENV_PYTHON, script, { ...pythonEnvironment(), ...Object.fromEntries(pip) }) ?? {};
+  const kept = { ...pythonEnvironment(), PIP_CONFIG_FILE: devNull };
+  for (const option of PIP_NETWORK) {
+    // Variables win over the files, as with pip itself.
+    const [value] = [":env:", "install", "global"].flatMap(
+      (section) => settings[`${section}.${option}`] ?? [],
+    );
+    if (value !== undefined) kept[variableOf(option)] = String(value).trim();
+  }
+  return kept;
+}
+
 /** What the script printed as JSON in this interpreter, or null when it could not run. */
-function ask(python, script) {
-  const run = spawnSync(python, ["-I", "-c", script], { encoding: "utf8" });
+function ask(python, script, env = pythonEnvironment()) {
+  const run = spawnSync(python, ["-I", "-c", script], { encoding: "utf8", env });
   if (run.error !== undefined || run.status !== 0) return null;
   try {
     return JSON.parse(run.stdout);
@@ -90,9 +145,9 @@ function fail(text) {
 }
 
 /** Runs one step of the setup; its messages go to the terminal. Exits with `advice` on failure. */
-function run(step, advice, command, args) {
+function run(step, advice, command, args, env) {
   console.log(`prover: ${step}`);
-  const done = spawnSync(command, args, { stdio: "inherit" });
+  const done = spawnSync(command, args, { stdio: "inherit", env });
   if (done.status === 0) return;
   const why = done.error?.message ?? (done.signal ? `signal ${done.signal}` : "see above");
   fail(
@@ -129,11 +184,17 @@ function main() {
   console.log(`prover: using Python ${python.version.join(".")} with ${python.libpython}`);
   rmSync(VENV, { recursive: true, force: true });
   const space = "Check that the folder is writable and the disk has space.";
-  run(`making ${VENV}`, space, python.executable, ["-m", "venv", VENV]);
-  const pip = ["-m", "pip", "install", "--disable-pip-version-check", "--quiet"];
+  run(`making ${VENV}`, space, python.executable, ["-I", "-m", "venv", VENV], pythonEnvironment());
+  const pip = ["-I", "-m", "pip", "install", "--disable-pip-version-check", "--quiet"];
   const pinned = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "-r", REQUIREMENTS];
   const index = "Check that pip can reach its package index (PIP_INDEX_URL, default pypi.org).";
-  run(`installing py-lean-pq ${WHEEL_VERSION}`, index, VENV_PYTHON, [...pip, ...pinned]);
+  run(
+    `installing py-lean-pq ${WHEEL_VERSION}`,
+    index,
+    VENV_PYTHON,
+    [...pip, ...pinned],
+    pipEnvironment(),
+  );
   const installed = ask(VENV_PYTHON, INSTALLED);
   if (installed?.version !== WHEEL_VERSION) {
     fail(
