@@ -3,7 +3,10 @@ import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { Agent, get } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { createServer } from "node:net";
+import { text } from "node:stream/consumers";
 import { connect as connectTls } from "node:tls";
 import { callAdmin } from "../../client/rpc/operator-client.js";
 import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
@@ -84,10 +87,13 @@ async function whoOverGrpc(address: string): Promise<string | undefined> {
 
 async function whoAtProbes(address: string): Promise<string | undefined> {
   try {
-    const answer = await fetch(`http://${address}/`, {
+    // Not by `fetch`, which goes through a proxy where NODE_USE_ENV_PROXY asks it to.
+    const request = get(`http://${address}/`, {
+      agent: new Agent(),
       signal: AbortSignal.timeout(ASK_TIMEOUT_MS),
     });
-    return (await answer.text()).startsWith("lean-aggregator")
+    const [answer] = (await once(request, "response")) as [IncomingMessage];
+    return (await text(answer)).startsWith("lean-aggregator")
       ? "lean-aggregator's listener for probes"
       : undefined;
   } catch {

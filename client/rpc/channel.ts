@@ -50,6 +50,9 @@ export function openChannel(options: ChannelOptions): Client {
   const { serverName } = tls;
   return new Client(target, credentials, {
     ...(serverName !== undefined && { "grpc.ssl_target_name_override": serverName }),
+    // Never through a proxy of the environment (http_proxy and its like). A proxy cannot reach this
+    // machine's loopback, would read a token sent in plain text, and costs a slot's time elsewhere.
+    "grpc.enable_http_proxy": 0,
     // No limit here, as the server has one.
     "grpc.max_send_message_length": -1,
     "grpc.max_receive_message_length": options.receiveBytesMax ?? RECEIVE_BYTES_MAX_DEFAULT,
