@@ -9,8 +9,10 @@ import { addDoctorCommand } from "./doctor/command.js";
 import { addHealthCommand } from "./health.js";
 import { addInfoCommand } from "./info.js";
 import type { CommandModules } from "./io/command.js";
+import { unknownVariables } from "./io/environment.js";
 import { addPolicyCommands } from "./policy.js";
 import { addServeCommand } from "./serve.js";
+import { knownVariables } from "./settings.js";
 import { addSubmitCommand } from "./submit.js";
 import { addTokenCommand } from "./token.js";
 import { addVerifyCommand } from "./verify.js";
@@ -42,8 +44,16 @@ export function createProgram(modules: CommandModules): Command {
     .exitOverride()
     .showHelpAfterError("Add --help for the usage and examples of the command.")
     .configureOutput({
+      writeOut: (text) => modules.terminal.out(text),
+      writeErr: (text) => modules.terminal.err(text),
       outputError: (text, write) => write(text.replace(/^error:/, "lean-aggregator:")),
     });
+  // Only a warning: a call that goes elsewhere, or without its token, tells so itself.
+  program.hook("preAction", (_program, { options }) => {
+    if (!options.some(({ envVar }) => envVar !== undefined)) return;
+    for (const text of unknownVariables(modules.env, knownVariables))
+      modules.terminal.err(`warning: ${text}\n`);
+  });
   addServeCommand(program, modules);
   addDoctorCommand(program, modules);
   addSubmitCommand(program, modules);

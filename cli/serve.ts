@@ -21,8 +21,9 @@ the time of --drain-ms, delivers their results and ends. A second signal kills
 the provers and ends it at once.
 
 Settings: a flag wins over its variable, a variable over the file of --config,
-the file over the default. The file is a JSON object with the flags' names in
-camel case:
+the file over the default. An empty variable is not set, and an unknown one that
+begins with LEAN_AGGREGATOR_ is an error. The file is a JSON object with the
+flags' names in camel case:
   {"listen": ["unix:/run/lean-aggregator.sock"], "deadlineMs": 750}
 
 Who may call: without --policy every caller may do everything, so keep to

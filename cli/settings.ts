@@ -4,13 +4,14 @@
  * errors are reported at once, each under the name that the user typed.
  */
 import { readFileSync } from "node:fs";
-import type { Command } from "commander";
-import { Option } from "commander";
+import { Command, Option } from "commander";
 import type { Config } from "../server/config.js";
 import { ConfigError, problemText } from "../server/config-error.js";
 import { checkPlaces } from "../server/config-places.js";
 import { configFromEnvironment, parseConfig, settingKeys, variableOf } from "../server/config.js";
 import { usageError } from "./io/command.js";
+import { addConnectOptions } from "./io/connect.js";
+import { unknownVariables } from "./io/environment.js";
 import { parseJson, reasonOf } from "./io/read-input.js";
 
 /** Adds a flag for each setting, and --config. */
@@ -19,65 +20,70 @@ export function addSettingsOptions(command: Command): Command {
   return command;
 }
 
+/** A setting's flag, its help, and the values that it takes if they are few. */
+type SettingHelp = readonly [flags: string, description: string, choices?: readonly string[]];
+
+const SETTINGS: readonly SettingHelp[] = [
+  [
+    "--listen <addresses>",
+    "for nodes (gRPC, gRPC-Web, Connect, JSON): host:port or unix:/path, separated by commas",
+  ],
+  ["--admin <address>", "for 'lean-aggregator admin', this machine only; or \"off\""],
+  ["--probes <address>", '/metrics, /livez and /readyz in plain HTTP, for every caller; or "off"'],
+  [
+    "--allowed-hosts <names>",
+    "names by which browsers and proxies may call loopback addresses, besides localhost",
+  ],
+  ["--tls-certificate <file>", "PEM file of the certificate for TLS on TCP addresses"],
+  ["--tls-key <file>", "PEM file of the private key of that certificate"],
+  ["--tls-client-ca <file>", "PEM file of the authority that signs client certificates"],
+  [
+    "--insecure-plaintext-on-network",
+    "serve other machines without TLS: anyone on the way can read and change everything",
+  ],
+  ["--socket-mode <octal>", "permissions of Unix sockets: users who may write may call"],
+  ["--socket-group <group>", "group of Unix sockets, a name or a number"],
+  ["--policy <file>", "JSON file that says who may do what, see below"],
+  ["--prover <name>", "lean_pq proves; fake simulates, and marks its results", ["lean_pq", "fake"]],
+  ["--devices <devices>", "devices to prove on: names, or a JSON list, see below"],
+  [
+    "--standby <count>",
+    "standby provers of each device, to verify and take over",
+    ["auto", "0", "1"],
+  ],
+  ["--prover-memory-mb <mb>", "replace a prover between proofs when it holds more"],
+  [
+    "--runtime-dir <folder>",
+    "folder of device locks, which hold between services with the same folder",
+  ],
+  ["--state-dir <folder>", "folder of the costs that devices learned"],
+  ["--deadline-ms <ms>", "deadline of requests that name none: no proof starts later"],
+  ["--fence-ms <ms>", "fence of requests that name none: running proofs are killed"],
+  ["--drain-ms <ms>", "time for running proofs at shutdown"],
+  ["--log-level <level>", "lowest level to log", ["debug", "info", "warn", "error", "silent"]],
+];
+
 function settingsOptions(): Option[] {
   const config = parseConfig();
   const defaults: Record<string, unknown> = {
     ...config,
     devices: config.devices.map(({ id }) => id),
     socketMode: `0${config.socketMode.toString(8)}`,
+    runtimeDir: "see below",
+    stateDir: "see below",
   };
-  const setting = (flags: string, description: string) => {
+  const options = SETTINGS.map(([flags, description, choices]) => {
     const option = new Option(flags);
     const key = option.attributeName();
     const from = `(default: ${String(defaults[key] ?? "") || "none"}, env: ${variableOf(key)})`;
     option.description = `${description} ${from}`;
-    return option;
-  };
-  return [
-    new Option("--config <file>", "settings in a JSON file; flags and variables win over it"),
-    setting(
-      "--listen <addresses>",
-      "for nodes (gRPC, gRPC-Web, Connect, JSON): host:port or unix:/path, separated by commas",
-    ),
-    setting("--admin <address>", "for 'lean-aggregator admin', this machine only; or \"off\""),
-    setting(
-      "--probes <address>",
-      '/metrics, /livez and /readyz in plain HTTP, for every caller; or "off"',
-    ),
-    setting(
-      "--allowed-hosts <names>",
-      "names by which browsers and proxies may call loopback addresses, besides localhost",
-    ),
-    setting("--tls-certificate <file>", "PEM file of the certificate for TLS on TCP addresses"),
-    setting("--tls-key <file>", "PEM file of the private key of that certificate"),
-    setting("--tls-client-ca <file>", "PEM file of the authority that signs client certificates"),
-    setting(
-      "--insecure-plaintext-on-network",
-      "serve other machines without TLS: anyone on the way can read and change everything",
-    ),
-    setting("--socket-mode <octal>", "permissions of Unix sockets: users who may write may call"),
-    setting("--socket-group <group>", "group of Unix sockets, a name or a number"),
-    setting("--policy <file>", "JSON file that says who may do what, see below"),
-    setting("--prover <name>", "lean_pq proves; fake simulates, and marks its results").choices([
-      ...["lean_pq", "fake"],
-    ]),
-    setting("--devices <devices>", "devices to prove on: names, or a JSON list, see below"),
-    setting("--standby <count>", "standby provers of each device, to verify and take over").choices(
-      [...["auto", "0", "1"]],
-    ),
-    setting("--prover-memory-mb <mb>", "replace a prover between proofs when it holds more"),
-    setting(
-      "--runtime-dir <folder>",
-      "folder of device locks, which hold between services with the same folder, see below",
-    ),
-    setting("--state-dir <folder>", "folder of the costs that devices learned, see below"),
-    setting("--deadline-ms <ms>", "deadline of requests that name none: no proof starts later"),
-    setting("--fence-ms <ms>", "fence of requests that name none: running proofs are killed"),
-    setting("--drain-ms <ms>", "time for running proofs at shutdown"),
-    setting("--log-level <level>", "lowest level to log").choices([
-      ...["debug", "info", "warn", "error", "silent"],
-    ]),
-  ];
+    return choices === undefined ? option : option.choices(choices);
+  });
+  const file = new Option(
+    "--config <file>",
+    "settings in a JSON file; flags and variables win over it",
+  );
+  return [file, ...options];
 }
 
 export interface SettingSources {
@@ -100,14 +106,23 @@ export function sourcesOf(
 export function readSettings(sources: SettingSources): Config {
   const { flags, env, file } = sources;
   const inFile = file === undefined ? {} : readSettingsFile(file);
+  // An error, as in a file: a misspelt policy would leave the service open to every caller.
+  const unknown = unknownVariables(env, knownVariables);
   try {
     const config = parseConfig(inFile, configFromEnvironment(env), flags);
     checkPlaces(config);
+    if (unknown.length > 0) throw settingsError(new ConfigError([]), sources, unknown);
     return config;
   } catch (error) {
-    throw error instanceof ConfigError ? settingsError(error, sources) : error;
+    throw error instanceof ConfigError ? settingsError(error, sources, unknown) : error;
   }
 }
+
+/** All environment variables that a command reads. */
+export const knownVariables: readonly string[] = [
+  ...settingKeys.map(variableOf),
+  ...addConnectOptions(new Command()).options.flatMap(({ envVar }) => envVar ?? []),
+];
 
 /** The name of a setting as this user gives it: a flag, a variable, or a key of the file. */
 export function userNameOf({ flags, env, file }: SettingSources) {
@@ -125,7 +140,11 @@ export function userNameOf({ flags, env, file }: SettingSources) {
 }
 
 /** Makes the error to report for wrong settings: each has the name that the user typed. */
-export function settingsError(error: ConfigError, sources: SettingSources) {
+export function settingsError(
+  error: ConfigError,
+  sources: SettingSources,
+  unknown: readonly string[] = [],
+) {
   const { flags, env, file } = sources;
   const nameOf = userNameOf(sources);
   const lines = error.problems.map((problem) => {
@@ -134,7 +153,7 @@ export function settingsError(error: ConfigError, sources: SettingSources) {
     const source = file === undefined || isElsewhere ? "" : `${file}: `;
     return `\n  ${source}${problemText(problem, nameOf)}`;
   });
-  const wrong = [...new Set(lines)];
+  const wrong = [...new Set(lines), ...unknown.map((text) => `\n  ${text}`)];
   return usageError(
     `invalid settings: ${wrong.length} ${wrong.length === 1 ? "error" : "errors"}`,
     `see 'lean-aggregator serve --help'${wrong.join("")}`,

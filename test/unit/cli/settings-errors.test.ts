@@ -139,6 +139,11 @@ describe("variables", () => {
       { LEAN_AGGREGATOR_DEVICES: "CPU" },
       'LEAN_AGGREGATOR_DEVICES[0].id is "CPU": expected a name of 1 to 32 characters of a-z, 0-9 and -',
     ],
+    [
+      { LEAN_AGGREGATOR_POLICI: "p.json", LEAN_AGGREGATOR_FENCE_MS: "soon" },
+      'LEAN_AGGREGATOR_FENCE_MS is "soon": expected whole milliseconds from 1 to 120000',
+      "LEAN_AGGREGATOR_POLICI is set: there is no such variable: did you mean LEAN_AGGREGATOR_POLICY?",
+    ],
   ])("%j", (env, ...errors) => {
     expect(errorsOf({ env })).toEqual(errors);
   });
