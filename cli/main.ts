@@ -6,6 +6,8 @@ import { CommanderError } from "commander";
 import { z } from "zod";
 import type { Terminal } from "./io/command.js";
 import { CommandError, exitCodes } from "./io/command.js";
+import { dropEmptyVariables } from "./io/environment.js";
+import { ReaderGone, writeErr, writeOut } from "./io/standard-output.js";
 import { createProgram } from "./program.js";
 
 const manifest = z
@@ -13,8 +15,8 @@ const manifest = z
   .parse(JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")));
 
 const terminal: Terminal = {
-  out: (text) => void process.stdout.write(text),
-  err: (text) => void process.stderr.write(text),
+  out: (text) => writeOut(text),
+  err: (text) => writeErr(text),
   isErrTty: Boolean(process.stderr.isTTY),
   readStdin: () => buffer(process.stdin),
 };
@@ -25,28 +27,20 @@ function interrupted(): AbortSignal {
   return abort.signal;
 }
 
-/** Ends the process once everything printed has been written: a pipe may be slow. */
-function exit(code: number): void {
-  process.stdout.write("", () => process.exit(code));
-}
-
-// A reader that closes the pipe early, such as `head`, is not a failure.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === "EPIPE" ? exitCodes.ok : exitCodes.error);
-});
-
+dropEmptyVariables(process.env);
 const program = createProgram({
   env: process.env,
   terminal,
   version: manifest.version,
   nodeRange: manifest.engines.node,
   interrupted,
-  exit,
+  exit: (code) => process.exit(code),
 });
 
 program.parseAsync().catch((error: unknown) => {
   if (error instanceof CommanderError)
-    return exit(error.exitCode === 0 ? exitCodes.ok : exitCodes.usage);
-  terminal.err(`lean-aggregator: ${error instanceof Error ? error.message : String(error)}\n`);
-  exit(error instanceof CommandError ? error.exitCode : exitCodes.error);
+    process.exit(error.exitCode === 0 ? exitCodes.ok : exitCodes.usage);
+  if (!(error instanceof ReaderGone))
+    terminal.err(`lean-aggregator: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(error instanceof CommandError ? error.exitCode : exitCodes.error);
 });

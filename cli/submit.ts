@@ -17,7 +17,8 @@ import type { CommandModules, Terminal } from "./io/command.js";
 import { addCommand, ending, exitCodes, msOption, NODE_DEFAULT } from "./io/command.js";
 import type { ConnectOptions } from "./io/connect.js";
 import { addConnectOptions, connect } from "./io/connect.js";
-import { answerJsonLine, eventJsonLine, jsonLinesOption, LinesFile } from "./io/json-lines.js";
+import { answerJsonLine, eventJsonLine, jsonLinesOption } from "./io/json-lines.js";
+import { openLinesFile } from "./io/lines-file.js";
 import { lower, outcomeTable, summaryLine } from "./io/outcome-line.js";
 import { Progress } from "./io/progress.js";
 import { readMessage } from "./io/read-input.js";
@@ -66,7 +67,7 @@ export function addSubmitCommand(program: Command, modules: CommandModules): voi
   addConnectOptions(addCommand(program, "submit", { summary, help }))
     .argument("<file>", "the snapshot, or - for standard input")
     .addOption(jsonLinesOption())
-    .option("--out <file>", "also write the lines of --json to this file")
+    .option("--out <file>", "also write the lines of --json to this file, at the end")
     .addOption(
       msOption("--deadline-ms <ms>", "no proof starts later (default: FILE's, or 5000)", MS_MAX),
     )
@@ -94,7 +95,7 @@ export async function submitCommand(
   request.node ??= create(NodeSchema, { nodeId: NODE_DEFAULT });
   if (deadlineMs !== undefined) request.deadlineMs = deadlineMs;
   if (fenceMs !== undefined) request.fenceMs = fenceMs;
-  const lines = out === undefined ? undefined : new LinesFile(out);
+  const lines = out === undefined ? undefined : openLinesFile(out);
   const print = (jsonLine: string, text: string) => {
     lines?.write(jsonLine);
     terminal.out(json ? jsonLine : text);
@@ -130,8 +131,8 @@ export async function submitCommand(
   } catch (error) {
     throw callError(error, server);
   } finally {
-    lines?.close();
     client.close();
+    await lines?.close();
   }
 }
 

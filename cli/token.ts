@@ -1,11 +1,12 @@
 /** `lean-aggregator token`: makes a token, shown once, and its entry for the policy file. */
 import { randomBytes } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import type { Command } from "commander";
 import { TOKEN_BYTES, tokenHash, tokenOf } from "../server/access/token.js";
+import { fileReason } from "../server/file-reason.js";
+import { createFile } from "../server/write-file.js";
 import type { CommandModules, Terminal } from "./io/command.js";
 import { addCommand, ending, exitCodes, usageError } from "./io/command.js";
-import { reasonOf } from "./io/read-input.js";
 
 const help = `
 Prints a new random token, and an entry for "tokens" in the policy file. The
@@ -39,20 +40,32 @@ export function addTokenCommand(
     .action(ending(modules, (options: TokenOptions) => tokenCommand(options, modules.terminal)));
 }
 
-export function tokenCommand({ out }: TokenOptions, terminal: Pick<Terminal, "out">): number {
+export async function tokenCommand(
+  { out }: TokenOptions,
+  terminal: Pick<Terminal, "out">,
+): Promise<number> {
   const token = tokenOf(randomBytes(TOKEN_BYTES));
-  if (out !== undefined) writeNew(out, token);
-  else terminal.out(`${token}\n`);
-  terminal.out(`${JSON.stringify({ sha256: tokenHash(token).toString("hex") })}\n`);
+  const entry = `${JSON.stringify({ sha256: tokenHash(token).toString("hex") })}\n`;
+  if (out === undefined) {
+    terminal.out(`${token}\n${entry}`);
+    return exitCodes.ok;
+  }
+  await writeNew(out, token);
+  try {
+    terminal.out(entry);
+  } catch (error) {
+    await rm(out); // nobody saw the entry that makes this token valid
+    throw error;
+  }
   return exitCodes.ok;
 }
 
-/** Creates the file with mode 0600. Throws a usage error if it exists or cannot be written. */
-function writeNew(path: string, token: string): void {
+/** Makes the file with mode 0600. Rejects with a usage error if it exists or cannot be written. */
+async function writeNew(path: string, token: string): Promise<void> {
   try {
-    writeFileSync(path, `${token}\n`, { mode: 0o600, flag: "wx" });
+    await createFile(path, `${token}\n`, { mode: 0o600 });
   } catch (cause) {
-    const problem = `cannot write the token to --out ${path}: ${reasonOf(cause)}`;
+    const problem = `cannot write the token to --out ${path}: ${fileReason(cause, path)}`;
     throw usageError(problem, "name a new file", cause);
   }
 }

@@ -1,7 +1,8 @@
 /**
- * Writes files whole: whoever reads, a crash or a power cut finds the old content or the new, never
- * a part. Not by the package write-file-atomic: on a disk with little space left, its 7.0.1 renames
- * a cut-off file into place and reports success, as it does not look at how much was written.
+ * Writes files whole: a reader, or the next start after a crash or a power cut, finds the old content
+ * or the new, never a part. Not by the package write-file-atomic: on a disk with little space left,
+ * its 7.0.1 renames a cut-off file into place and reports success, as it does not look at how much
+ * was written.
  */
 import { link, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";

@@ -130,14 +130,17 @@ async function proverChecks(
     env,
     terminal,
   };
+  const runtimeFolder = checkRuntimeFolder(runtime, facts.uid);
   const checks: Check[] = [];
   const libraries: LibraryCheck[] = [];
   for (const device of devices) {
     const name = `device ${device.id}`;
-    const lock = checkDeviceLock(deviceLockPath(runtime.path, device.id));
-    checks.push([name, lock]);
-    // A second prover would disturb the one in use, and might not fit in memory beside it.
-    if (lock.level === "warn") continue;
+    if (runtimeFolder.level !== "fail") {
+      const lock = checkDeviceLock(deviceLockPath(runtime.path, device.id));
+      checks.push([name, lock]);
+      // A second prover would disturb the one in use, and might not fit in memory beside it.
+      if (lock.level === "warn") continue;
+    }
     const check = await checkLibrary(device, modules);
     libraries.push(check);
     checks.push([name, check.finding]);
@@ -150,7 +153,7 @@ async function proverChecks(
     ["native addon", checkAddon()],
     ...(usesLeanPq(config) ? [["backend", checkBackend(packageRoot)] satisfies Check] : []),
     ["confinement", checkConfinement({ platform, uid: process.getuid?.(), devices })],
-    ["runtime folder", checkRuntimeFolder(runtime, facts.uid)],
+    ["runtime folder", runtimeFolder],
     ["state folder", checkStateFolder(stateFolderOf(stateDir, facts), facts.uid)],
     ...checks,
     ...(systems === undefined ? [] : [["proof system", systems] satisfies Check]),

@@ -25,8 +25,10 @@ export function checkRuntimeFolder(
 export function checkStateFolder(path: string | undefined, uid: number | undefined): Finding {
   const so = "every start calibrates again";
   if (path === undefined) return warn(`this user has no home folder, so ${so}: ${STATE_TODO}`);
-  const reason = unusableReason(path) ?? (isFull(path, uid) ? "the disk is full" : undefined);
-  return reason === undefined ? ok(path) : warn(`${path}: ${reason}, so ${so}: ${STATE_TODO}`);
+  const reason = unusableReason(path);
+  if (reason !== undefined) return warn(`${path}: ${reason}, so ${so}: ${STATE_TODO}`);
+  if (isFull(path, uid)) return warn(`${path}: the disk is full, so ${so}: free disk space`);
+  return ok(path);
 }
 
 /** Why no file can be made in the folder, or the folder cannot be made; undefined if it can. */

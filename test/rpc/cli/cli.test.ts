@@ -110,7 +110,7 @@ describe("submit", () => {
   test("ends with 2 before it submits when --out cannot be written", async () => {
     const { code, stdout, stderr } = await cli("submit", snapshotFile, "--out", "/nowhere/o");
     expect(stderr).toContain(
-      "cannot write --out /nowhere/o: no such file or directory; name another file",
+      "cannot write --out /nowhere/o: the folder /nowhere does not exist; name another file",
     );
     expect([code, stdout]).toEqual([2, ""]);
   });

@@ -12,23 +12,23 @@ import { fakeTerminal, freshPath } from "../../helpers/command-line.js";
 const usage = (text: string) =>
   expect.objectContaining({ exitCode: exitCodes.usage, message: expect.stringContaining(text) });
 
-test("a token is printed once, with its entry for the policy file", () => {
+test("a token is printed once, with its entry for the policy file", async () => {
   const terminal = fakeTerminal();
-  expect(tokenCommand({}, terminal)).toBe(exitCodes.ok);
+  expect(await tokenCommand({}, terminal)).toBe(exitCodes.ok);
   const [token = "", line = "", ...more] = terminal.stdout.trimEnd().split("\n");
   expect(token).toMatch(/^lagg_[\w-]{43}$/);
   expect(JSON.parse(line)).toEqual({ sha256: tokenHash(token).toString("hex") });
   expect(more).toEqual([]);
 });
 
-test("--out keeps the token from the terminal and from others, and replaces no file", () => {
+test("--out keeps the token from the terminal and from others, and replaces no file", async () => {
   const out = freshPath("token");
   const terminal = fakeTerminal();
-  tokenCommand({ out }, terminal);
+  await tokenCommand({ out }, terminal);
   const token = readFileSync(out, "utf8").trimEnd();
   expect(terminal.stdout).toBe(`${JSON.stringify({ sha256: tokenHash(token).toString("hex") })}\n`);
   expect(statSync(out).mode & 0o777).toBe(0o600);
-  expect(() => tokenCommand({ out }, terminal)).toThrow(usage(out));
+  await expect(tokenCommand({ out }, terminal)).rejects.toEqual(usage(out));
   expect(readFileSync(out, "utf8").trimEnd()).toBe(token);
 });
 
