@@ -159,7 +159,7 @@ const proofs = {
   proofs: {
     kind: "counter",
     name: "proofs_total",
-    help: "Proofs made; disturbed ones ran beside a prover's setup and teach no cost",
+    help: "Proofs made; disturbed ones teach no cost: a prover was set up or the service stood still",
     labels: { disturbed: ["true", "false"] },
   },
   proveSeconds: {

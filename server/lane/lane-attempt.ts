@@ -9,6 +9,7 @@ import type { ProofRequest, Prover } from "../prover/prover.js";
 import { overrunMs, pessimisticMs, predictMs } from "../work/cost-model.js";
 import type { ChildWork, ProofResult, Raws } from "../work/group.js";
 import { choosePart, isProof } from "../work/parts.js";
+import type { AwakeClock } from "./awake-clock.js";
 import type { Assignment, RunningProof } from "./lane-messages.js";
 import type { LearnedCosts } from "./learned-costs.js";
 import { proveGroup } from "./prove-group.js";
@@ -17,10 +18,14 @@ import type { FailoverVerifier } from "./verifier.js";
 export interface LaneAttemptModules {
   deviceId: string;
   clock: Clock;
+  awake: AwakeClock;
   metrics: Metrics;
   costs: LearnedCosts;
   verifier: FailoverVerifier;
-  /** Called when the proof begins; after the instant `overrunAtMs` its prover counts as hung. */
+  /**
+   * Called when the proof begins; after the instant `overrunAtMs` of the clock `awake` its prover
+   * counts as hung.
+   */
   onProofStarted(overrunAtMs: number): void;
   /** True while a standby is being set up, which uses all cores of the device, as a proof does. */
   isStandbyStarting(): boolean;
@@ -29,6 +34,8 @@ export interface LaneAttemptModules {
 export class LaneAttempt {
   /** The attempt's proof; null until the inputs are verified. */
   proof: RunningProof | null = null;
+  /** When the proof began, on the clock `awake`. */
+  private proofAwakeAtMs = 0;
   /** How the attempt ended; undefined until `run` resolves. */
   result: ProofResult | undefined;
 
@@ -56,8 +63,9 @@ export class LaneAttempt {
   /** Call it when the prover is killed: learns that the proof takes at least as long as it ran. */
   abandon(): void {
     if (this.proof === null) return;
-    const { clock, costs } = this.modules;
-    costs.learnAtLeast(this.proof.shape, clock.nowMs() - this.proof.startedAtMs);
+    const { awake, costs } = this.modules;
+    // While the service stood still, the prover may have proved or not: it ran at least this long.
+    costs.learnAtLeast(this.proof.shape, awake.nowMs() - this.proofAwakeAtMs);
   }
 
   private choosePart(raws: Raws, children: readonly ChildWork[]) {
@@ -80,17 +88,22 @@ export class LaneAttempt {
   }
 
   private async prove(prover: Prover, request: ProofRequest) {
-    const { clock, costs, metrics, deviceId, onProofStarted, isStandbyStarting } = this.modules;
+    const { clock, awake, costs, metrics, deviceId, onProofStarted } = this.modules;
+    const { isStandbyStarting } = this.modules;
     const raws = request.keys.length / prover.description.publicKeyBytes;
     const shape = { raws, children: request.children.length };
     const startedAtMs = clock.nowMs();
     this.proof = { startedAtMs, shape };
-    onProofStarted(startedAtMs + overrunMs(costs.model, shape));
+    this.proofAwakeAtMs = awake.nowMs();
+    onProofStarted(this.proofAwakeAtMs + overrunMs(costs.model, shape));
+    const { stoodStillMs } = awake;
     const wasDisturbed = isStandbyStarting();
     const proof = await prover.aggregate(request);
     const proveMs = clock.nowMs() - startedAtMs;
-    // A proof beside the setup of a standby is slower than usual: nothing is learned from it.
-    const isDisturbed = wasDisturbed || isStandbyStarting();
+    // A proof beside the setup of a standby is slower than usual, and while the service stood still
+    // nobody knows when the proof was ready: nothing is learned from either.
+    const didStandStill = awake.stoodStillMs > stoodStillMs;
+    const isDisturbed = wasDisturbed || isStandbyStarting() || didStandStill;
     if (!isDisturbed) {
       const ratio = proveMs / predictMs(costs.model, shape);
       metrics.costModelRatio.observe({ device: deviceId }, ratio);

@@ -66,7 +66,7 @@ export type LaneEvent =
   | { kind: "ended"; attempt: number; residentBytes: number }
   /**
    * Sent every half second. Silences are milliseconds since the prover's last message; -Infinity
-   * where silence is not judged. `residentBytes`: memory of the active prover.
+   * where no prover is set up. `residentBytes`: memory of the active prover.
    */
   | { kind: "beat"; activeSilentMs: number; standbySilentMs: number; residentBytes: number }
   | { kind: "command"; number: number; command: OperatorCommand }

@@ -9,6 +9,7 @@ import type { Logger } from "../log.js";
 import type { Metrics } from "../metrics.js";
 import type { Prover } from "../prover/prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
+import { AwakeClock } from "./awake-clock.js";
 import { Beat } from "./beat.js";
 import type { Device } from "./device.js";
 import { LaneAttempt } from "./lane-attempt.js";
@@ -45,6 +46,8 @@ export interface LaneModules {
 
 export class Lane {
   private machine: LaneState = freshLane;
+  /** Provers are timed by it; the state machine runs on it. */
+  private readonly awake: AwakeClock;
   private readonly costs: LearnedCosts;
   private readonly slots: ProverSlots;
   private readonly beat: Beat;
@@ -58,7 +61,8 @@ export class Lane {
     private readonly modules: LaneModules,
   ) {
     const { clock, log, metrics, admit } = modules;
-    this.costs = new LearnedCosts(device, { clock, log });
+    this.awake = new AwakeClock(clock);
+    this.costs = new LearnedCosts(device, { clock, log, awake: this.awake });
     this.slots = new ProverSlots(device, {
       log,
       metrics,
@@ -68,7 +72,7 @@ export class Lane {
         this.step({ kind: "exited", prover: number, why, isRefused }),
       roleOf: (number) => (this.machine.standby?.prover === number ? "standby" : "active"),
     });
-    this.beat = new Beat(clock, (isOnTime) => this.onBeat(isOnTime));
+    this.beat = new Beat(clock, this.awake, () => this.onBeat());
   }
 
   /** Begins to set the first prover up, and starts the beat. Returns at once. */
@@ -112,7 +116,7 @@ export class Lane {
 
   private step(event: LaneEvent): void {
     const { isDrained: wasDrained, phase: before } = this.machine;
-    const nowMs = this.modules.clock.nowMs();
+    const nowMs = this.awake.nowMs();
     const { state, effects } = transitionLane(this.machine, event, nowMs, this.options);
     this.machine = state;
     const { isDrained } = state;
@@ -143,13 +147,16 @@ export class Lane {
   }
 
   private attemptAt(number: number, assignment: Assignment): LaneAttempt {
+    const { awake } = this;
     const { clock, metrics } = this.modules;
+    const provers = () => this.verifyingProvers();
     return new LaneAttempt(number, assignment, {
       deviceId: this.device.id,
       clock,
+      awake,
       metrics,
       costs: this.costs,
-      verifier: new FailoverVerifier({ clock, metrics, provers: () => this.verifyingProvers() }),
+      verifier: new FailoverVerifier({ clock: awake, metrics, provers }),
       onProofStarted: (overrunAtMs) =>
         this.step({ kind: "proof_started", attempt: number, overrunAtMs }),
       isStandbyStarting: () => this.machine.standby?.status === "starting",
@@ -215,6 +222,8 @@ export class Lane {
         const proof = this.attempt?.number === attempt ? this.attempt.proof : null;
         return { kind: "proving", attempt, proof };
       }
+      case "failed":
+        return { ...phase, retryAtMs: phase.retryAtMs + this.awake.stoodStillMs };
       default:
         return phase;
     }
@@ -247,12 +256,13 @@ export class Lane {
     this.slots.kill(number, cause);
   }
 
-  private onBeat(isOnTime: boolean): void {
+  private onBeat(): void {
     const nowMs = this.modules.clock.nowMs();
+    const { resumedAtMs } = this.awake;
     const { active, standby } = this.machine;
     const silenceOf = (held: HeldProver | null) => {
       const prover = this.slots.readyProverOf(held);
-      return prover === undefined || !isOnTime ? -Infinity : nowMs - prover.heardAtMs();
+      return prover === undefined ? -Infinity : nowMs - Math.max(prover.heardAtMs(), resumedAtMs);
     };
     this.step({
       kind: "beat",

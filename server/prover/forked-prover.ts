@@ -22,6 +22,9 @@ import type {
 } from "./prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
 
+/** Milliseconds in which the time that a start may take is counted. */
+const START_SLICE_MS = 500;
+
 export interface ForkedProverOptions {
   /** The device's name in errors. */
   deviceId: string;
@@ -78,10 +81,14 @@ export function forkProver(options: ForkedProverOptions): Prover {
   const start: ChildStart = { kind: "start", backend, nice, cores: [...cores], fileBytesMax };
   const watch = options.watch ?? { nowMs: () => performance.now(), oomKills: () => oomKills() };
   const child = new ProverChild(forkChild(options), start, watch);
-  const timer = setTimeout(() => {
-    child.endBecause("start_failed", `not ready after ${startTimeoutMs} ms`);
-  }, startTimeoutMs);
-  void child.ready.catch(() => undefined).finally(() => clearTimeout(timer));
+  // Counted in slices: while the service stands still, the child may do so too.
+  let leftMs = startTimeoutMs;
+  const sliceMs = Math.min(START_SLICE_MS, startTimeoutMs);
+  const timer = setInterval(() => {
+    leftMs -= sliceMs;
+    if (leftMs <= 0) child.endBecause("start_failed", `not ready after ${startTimeoutMs} ms`);
+  }, sliceMs);
+  void child.ready.catch(() => undefined).finally(() => clearInterval(timer));
   return new ForkedProver(child, deviceId);
 }
 

@@ -35,13 +35,18 @@ export class VirtualClock implements Clock {
     return this.timers.size;
   }
 
+  /** Time passes in which no timer runs, as when a process is stopped; the timers due are late. */
+  standStill(ms: number): void {
+    this.nowAtMs += ms;
+  }
+
   /** Runs every timer due until then; `each` is called once all that a timer set off has settled. */
   async runUntil(instantMs: number, each: () => void): Promise<void> {
     for (;;) {
       const next = this.earliest();
       if (next === undefined || next.atMs > instantMs) break;
       this.timers.delete(next);
-      this.nowAtMs = next.atMs;
+      this.nowAtMs = Math.max(this.nowAtMs, next.atMs);
       next.callback();
       await settle();
       each();

@@ -5,6 +5,7 @@ import type { CostModel } from "../../../server/work/cost-model.js";
 import { fakeSignature, startFakeProver } from "../../../server/prover/fake.js";
 import type { Prover, ProofRequest } from "../../../server/prover/prover.js";
 import { freshCostModel, learn, overrunMs, predictMs } from "../../../server/work/cost-model.js";
+import { AwakeClock } from "../../../server/lane/awake-clock.js";
 import { LearnedCosts } from "../../../server/lane/learned-costs.js";
 import { VirtualClock } from "../../../tools/sim/virtual-clock.js";
 
@@ -19,11 +20,13 @@ const calibration: ProofRequest = {
 };
 
 let clock: VirtualClock;
+let awake: AwakeClock;
 let saved: [device: string, system: string, costs: CostModel][];
 let logged: string[];
 
 beforeEach(() => {
   clock = new VirtualClock();
+  awake = new AwakeClock(clock);
   saved = [];
   logged = [];
 });
@@ -41,7 +44,7 @@ function learnedCosts(options: { calibration?: ProofRequest; kept?: CostModel })
         save: (...args) => saved.push(args),
       },
     },
-    { clock, log: pino({}, { write }) },
+    { clock, awake, log: pino({}, { write }) },
   );
 }
 
