@@ -69,7 +69,7 @@ async function infoCommand(options: InfoOptions, terminal: Terminal): Promise<nu
 const deviceColumns: readonly Column<Device>[] = [
   { title: "device", cell: ({ id }) => id },
   { title: "state", cell: ({ state }) => lower(DeviceState[state]) },
-  { title: "verified by", cell: (device) => (device.standbyReady ? "standby" : "its prover") },
+  { title: "verified by", cell: verifierText },
   { title: "detail", cell: ({ detail }) => detail || "-" },
 ];
 
@@ -93,6 +93,13 @@ export function infoText(info: GetServerInfoResponse): string {
     formatTable(deviceColumns, devices),
     ...(costs.length === 0 ? [] : [formatTable(costColumns, costs)]),
   ].join("\n");
+}
+
+/** Which process verifies the device's proofs; none does while no prover of it is set up. */
+function verifierText({ state, standbyReady }: Device): string {
+  if (standbyReady) return "standby";
+  const isUp = state === DeviceState.IDLE || state === DeviceState.PROVING;
+  return isUp ? "its prover" : "-";
 }
 
 type Pair = readonly [name: string, value: string];

@@ -3,6 +3,7 @@
  * its message is for people, and may change.
  */
 import { status } from "@grpc/grpc-js";
+import { httpStatusIn, meaningOfHttpStatus } from "./http-status.js";
 
 /**
  * What went wrong. The set is closed:
@@ -57,6 +58,12 @@ export class AggregatorError extends Error {
   static from(error: unknown): AggregatorError {
     if (error instanceof AggregatorError) return error;
     if (!(error instanceof Error)) return new AggregatorError("internal", String(error));
+    const details = "details" in error && typeof error.details === "string" ? error.details : "";
+    const httpStatus = httpStatusIn(details);
+    if (httpStatus !== undefined) {
+      const { kind, problem, todo } = meaningOfHttpStatus(httpStatus);
+      return new AggregatorError(kind, `${problem}; ${todo}`, { cause: error });
+    }
     const code = "code" in error && typeof error.code === "number" ? error.code : undefined;
     const kind = code === undefined ? undefined : KIND_OF_STATUS.get(code);
     return new AggregatorError(kind ?? "internal", error.message, { cause: error });

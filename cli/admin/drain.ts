@@ -70,5 +70,5 @@ function isBusy(device: DeviceStatus | undefined): boolean {
 function workText(device: DeviceStatus | undefined): string {
   if (!isBusy(device)) return "nothing runs on it";
   if (device?.running === undefined) return "a killed prover has not yet ended";
-  return `attempt ${device.running.attempt} still runs`;
+  return "its attempt still runs";
 }

@@ -33,7 +33,6 @@ export function addProversCommand(admin: Command, modules: AdminModules): void {
 const deviceColumns: readonly Column<DeviceStatus>[] = [
   { title: "device", cell: ({ deviceId }) => deviceId },
   { title: "state", cell: stateText },
-  { title: "attempt", align: "right", cell: ({ running }) => textOr(running?.attempt) },
   { title: "session", cell: ({ running }) => running?.sessionId || "-" },
   { title: "group", align: "right", cell: ({ running }) => textOr(running?.groupIndex) },
   { title: "running ms", align: "right", cell: (each) => textOr(each.running?.proof?.runningMs) },

@@ -43,5 +43,5 @@ export function addRestartCommand(admin: Command, modules: AdminModules): void {
 
 function restartText(device: DeviceStatus | undefined): string {
   if (device?.restartDue !== true) return "a new prover starts";
-  return `a new prover starts when attempt ${device.running?.attempt ?? 0} has ended`;
+  return "a new prover starts when its running attempt has ended";
 }

@@ -14,8 +14,8 @@ import type { AdminModules, AdminOptions } from "./ask.js";
 import { addAdminCommand, ask } from "./ask.js";
 
 const help = `
-'groups' lists the state of each group in the node's order. #7 is the attempt
-that works on it, as in 'admin provers'.
+'groups' lists the state of each group in the node's order. 'attempt 2' follows
+a first one without a result, as after a prover's death.
 
 Examples:
   lean-aggregator admin sessions
@@ -48,7 +48,7 @@ function sessionsText(sessions: readonly InFlightSession[]): string {
   return sessions.length === 0 ? "no sessions in flight\n" : formatTable(columns, sessions);
 }
 
-/** For example `2 proved, running #7, 3 queued`, in the node's order; `#7` is the attempt. */
+/** For example `2 proved, running (attempt 2), 3 queued`, in the node's order. */
 function groupsText(groups: readonly InFlightGroup[]): string {
   const spans: { text: string; count: number }[] = [];
   for (const text of groups.map(groupText)) {
@@ -64,7 +64,8 @@ function groupText({ state, attempt, status }: InFlightGroup): string {
     return lower(OutcomeStatus[status]);
   }
   const name = lower(GroupState[state]);
-  return state === GroupState.ENDED || attempt === 0 ? name : `${name} #${attempt}`;
+  if (state === GroupState.QUEUED && attempt > 0) return `${name} (after attempt ${attempt})`;
+  return state === GroupState.RUNNING && attempt > 1 ? `${name} (attempt ${attempt})` : name;
 }
 
 const leftText = (ms: number) => (ms === 0 ? "over" : String(ms));

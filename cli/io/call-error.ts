@@ -1,5 +1,6 @@
 /** Turns failed calls into errors for the user of the command line. */
 import { AggregatorError } from "../../client/errors.js";
+import { httpStatusIn, meaningOfHttpStatus } from "../../client/http-status.js";
 import { CommandError } from "./command.js";
 
 /** Which listener was called: the one for nodes, or the operator's. */
@@ -18,6 +19,11 @@ export function callError(
   const cause = AggregatorError.from(thrown);
   const error = (problem: string, todo: string) => new CommandError(problem, todo, { cause });
   const details = detailsOf(cause);
+  const httpStatus = httpStatusIn(details);
+  if (httpStatus !== undefined) {
+    const { problem, todo } = meaningOfHttpStatus(httpStatus);
+    return error(`${server}: ${problem}`, todo);
+  }
   const at = `${server}: ${details}`;
   switch (cause.kind) {
     case "unavailable":

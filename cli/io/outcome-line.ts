@@ -36,7 +36,7 @@ const columns: readonly Column<Outcome>[] = [
   {
     title: "proof KiB",
     align: "right",
-    cell: ofProof(({ proof }) => Math.round(proof.length / 1024)),
+    cell: ofProof((each) => (isErased(each) ? "erased" : Math.round(each.proof.length / 1024))),
   },
   { title: "queue ms", align: "right", cell: ({ queueMs }) => String(queueMs) },
   { title: "prove ms", align: "right", cell: ofProof(({ proveMs }) => proveMs) },
@@ -69,11 +69,14 @@ export function lower(name: string | undefined): string {
   return name?.toLowerCase() ?? "unknown";
 }
 
+/** True for a proof whose bytes the service has erased at its fence. */
+const isErased = ({ proofErased, proof }: Outcome) => proofErased || proof.length === 0;
+
 function statusText({ status, fake }: Outcome): string {
   return `${lower(OutcomeStatus[status])}${fake ? " FAKE" : ""}`;
 }
 
-function ofProof(value: (outcome: Outcome) => number): (outcome: Outcome) => string {
+function ofProof(value: (outcome: Outcome) => number | string): (outcome: Outcome) => string {
   return (outcome) => (isProved(outcome) ? String(value(outcome)) : "-");
 }
 

@@ -25,7 +25,8 @@ export function endOutcome<P>(
   const { fenceAtMs, fenceSlot } = session;
   const proofKey = `${session.slot}|${event.message}`;
   const proof: Proof<P> = { ref, key: proofKey, participants, payload, fenceAtMs, fenceSlot };
-  const step = endProof(marked, proof, isPast(state, session, nowMs));
+  const isFenced = event.isErased === true || isPast(state, session, nowMs);
+  const step = endProof(marked, proof, isFenced);
   return event.isLate ? { ...step, effects: [{ kind: "late", ref }, ...step.effects] } : step;
 }
 

@@ -68,6 +68,8 @@ export interface WireOutcome<P> {
   message: string;
   isProof: boolean;
   isLate: boolean;
+  /** The service has erased the proof's bytes at its fence. Absent: it has not. */
+  isErased?: boolean;
   /** Validator i is bit i % 8 of byte i / 8, from the lowest bit. */
   participants: Uint8Array;
   payload: P;

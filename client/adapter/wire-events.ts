@@ -47,6 +47,7 @@ export function eventsOfSession(endpoint: string, session: Session): AdapterEven
 
 function outcomeEvent(endpoint: string, outcome: Outcome): AdapterEvent<Outcome> {
   const isLate = outcome.status === OutcomeStatus.PROVED_LATE;
+  const isProof = isLate || outcome.status === OutcomeStatus.PROVED;
   return {
     kind: "outcome",
     endpoint,
@@ -54,8 +55,10 @@ function outcomeEvent(endpoint: string, outcome: Outcome): AdapterEvent<Outcome>
     groupIndex: outcome.groupIndex,
     slot: Number(outcome.slot),
     message: Buffer.from(outcome.message).toString("hex"),
-    isProof: isLate || outcome.status === OutcomeStatus.PROVED,
+    isProof,
     isLate,
+    // A service of an earlier version erases the bytes without `proof_erased`.
+    isErased: isProof && (outcome.proofErased || outcome.proof.length === 0),
     participants: outcome.participants,
     payload: outcome,
   };

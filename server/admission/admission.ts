@@ -41,6 +41,9 @@ export interface AdmissionModules {
 
 type Skipped = Extract<SubmitAnswer, { kind: "skipped" }>;
 
+const NO_TIME_LEFT =
+  "deadline_ms or fence_ms is 0, and no earlier request with this request_id was answered";
+
 export class Admission {
   /** The groups that wait for a prover; the dispatcher takes its attempts from here. */
   readonly queue: GroupQueue;
@@ -182,6 +185,7 @@ export class Admission {
     decode: (prover: ProverDescription) => readonly DecodedGroup[],
   ): SubmitAnswer {
     const { dispatcher, memory } = this.modules;
+    if (envelope.isLookup === true) return skipped("predicted_miss", NO_TIME_LEFT);
     if (this.isDraining) return skipped("draining", "the service is shutting down");
     const prover = dispatcher.describe();
     if (prover === undefined || !dispatcher.isUp) {

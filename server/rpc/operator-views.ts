@@ -21,7 +21,7 @@ const roleOnWire = { active: ProverRole.ACTIVE, standby: ProverRole.STANDBY } as
 
 /** @param outcomes the outcomes of the groups that have ended */
 export function sessionView(
-  { id, submission, state }: Session,
+  { id, submission, state, attempts }: Session,
   outcomes: readonly Outcome[],
   nowMs: number,
 ): MessageInitShape<typeof InFlightSessionSchema> {
@@ -35,7 +35,10 @@ export function sessionView(
     ageMs: whole(nowMs - receivedAtMs),
     deadlineLeftMs: whole(deadlineAtMs - nowMs),
     fenceLeftMs: whole(fenceAtMs - nowMs),
-    groups: state.groups.map((group, index) => groupView(group, outcomeOf.get(index))),
+    groups: state.groups.map((group, index) => ({
+      ...groupView(group, outcomeOf.get(index)),
+      attempt: attempts.get(index) ?? 0,
+    })),
   };
 }
 
@@ -45,13 +48,11 @@ function groupView(
 ): MessageInitShape<typeof InFlightGroupSchema> {
   switch (group.kind) {
     case "queued":
-      return { state: GroupState.QUEUED, attempt: group.failure?.attempt ?? 0 };
+      return { state: GroupState.QUEUED };
     case "running":
-      return { state: GroupState.RUNNING, attempt: group.attempt };
-    case "ended": {
-      const { attempt = 0, status = 0 } = outcome ?? {};
-      return { state: GroupState.ENDED, attempt, status };
-    }
+      return { state: GroupState.RUNNING };
+    case "ended":
+      return { state: GroupState.ENDED, status: outcome?.status ?? 0 };
     default:
       return assertNever(group);
   }

@@ -15,6 +15,7 @@ import {
 import { Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { NodeRecord } from "../session/nodes.js";
+import type { LogEntry } from "../session/results-log.js";
 import type { CallContext } from "./call-context.js";
 
 /** What ends a stream or a waiting call from outside. */
@@ -62,7 +63,7 @@ export async function* resultsOf(
         yield message(seq, gap(GapCause.TRIMMED, read.events, read.sessionIds));
       } else if (read.kind === "entry") {
         ({ seq } = read.entry);
-        if (request.sessionId !== "" && read.entry.sessionId !== request.sessionId) continue;
+        if (!isWanted(request, read.entry)) continue;
         const { event } = read.entry;
         if (event.kind === "outcome") yield message(seq, { case: "outcome", value: event.outcome });
         else {
@@ -80,6 +81,16 @@ export async function* resultsOf(
     record.streams--;
     waiting.abort();
   }
+}
+
+/**
+ * A stream of one session has that session's events alone. Any other stream leaves out what an
+ * earlier or later run of the node has submitted: no one there waits for it.
+ */
+function isWanted({ sessionId, node }: StreamResultsRequest, entry: LogEntry): boolean {
+  if (sessionId !== "") return entry.sessionId === sessionId;
+  const nodeEpoch = node?.nodeEpoch ?? 0n;
+  return nodeEpoch === 0n || entry.nodeEpoch === 0n || entry.nodeEpoch === nodeEpoch;
 }
 
 function gap(

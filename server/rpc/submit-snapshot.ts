@@ -65,6 +65,7 @@ export function submitSnapshot(
     fenceAtMs: call.receivedAtMs + budgets.fenceMs,
     bytes,
     accepted: budgets,
+    isLookup: request.deadlineMs === 0 || request.fenceMs === 0,
   };
   const decode = (prover: ProverDescription) => decodeGroups(request, prover);
   return submitResponse(admission.submit(envelope, decode));
@@ -72,7 +73,8 @@ export function submitSnapshot(
 
 /**
  * Deadline and fence, in milliseconds from receipt. The deadline is the request's, else the call's,
- * else the service's, and never after the fence. Throws a `Refusal` when one is out of range.
+ * else the service's, and never after the fence. 0 means that no time is left, as for a client that
+ * asks again for a lost answer. Throws a `Refusal` when one is out of range.
  */
 function budgetsOf(
   request: SubmitSnapshotRequest,
@@ -94,7 +96,7 @@ function budgetsOf(
 }
 
 function budget(value: number, field: string, max: number): number {
-  if (value < 1 || value > max) throw invalid(field, `is ${value}, expected 1 to ${max}`);
+  if (value > max) throw invalid(field, `is ${value}, expected 0 to ${max}`);
   return value;
 }
 

@@ -27,6 +27,8 @@ export interface EndedGroup {
   description: ProverDescription | undefined;
   /** From receipt of the snapshot to the group's first attempt, or to its end without one. */
   queueMs: number;
+  /** Number of attempts that were started at the group. */
+  attempts: number;
 }
 
 const statusOnWire: Record<OutcomeStatusName, OutcomeStatus> = {
@@ -95,7 +97,7 @@ export function toOutcome(ended: EndedGroup): CountedOutcome {
     leftOut: leftOut.map(leftOutMessage),
     proofSystem,
     queueMs: Math.round(ended.queueMs),
-    attempt: ending.kind === "not_started" ? 0 : ending.attempt,
+    attempt: ended.attempts,
     fake: description?.fake ?? false,
   });
   if (result?.kind === "proved") addProof(outcome, result);

@@ -14,6 +14,8 @@ export type LogEvent =
 export interface LogEntry {
   seq: number;
   sessionId: string;
+  /** Epoch of the node when it submitted the session; 0: it named none. */
+  nodeEpoch: bigint;
   event: LogEvent;
   /** The instant at which the proof is erased from the outcome. */
   fenceAtMs: number;
@@ -167,5 +169,7 @@ export class ResultsLog {
 }
 
 function eraseIfFenced({ event, fenceAtMs }: LogEntry, nowMs: number): void {
-  if (fenceAtMs <= nowMs && event.kind === "outcome") event.outcome.proof = new Uint8Array(0);
+  if (fenceAtMs > nowMs || event.kind !== "outcome" || event.outcome.proof.length === 0) return;
+  event.outcome.proof = new Uint8Array(0);
+  event.outcome.proofErased = true;
 }

@@ -18,6 +18,8 @@ export interface Session {
   readonly cameToIdle: boolean;
   /** When the first attempt at each group started; absent for a group that was never started. */
   readonly startedAtMs: Map<number, number>;
+  /** Number of attempts that were started at each group; absent for 0. */
+  readonly attempts: Map<number, number>;
   /** Number of outcomes by status. */
   readonly counts: Map<string, number>;
   /** Functions that cancel the timers of deadline and fence. */

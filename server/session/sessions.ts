@@ -97,6 +97,7 @@ export class Sessions {
       state: { deadlineAtMs, fenceAtMs, groups: groups.map(() => queuedGroup) },
       cameToIdle,
       startedAtMs: new Map(),
+      attempts: new Map(),
       counts: new Map(),
       cancelTimers: [],
       share,
@@ -118,8 +119,10 @@ export class Sessions {
     const nowMs = this.modules.clock.nowMs();
     const { state, effects } = transitionSession(session.state, event, nowMs);
     session.state = state;
-    if (event.kind === "started" && !session.startedAtMs.has(event.group)) {
-      session.startedAtMs.set(event.group, nowMs);
+    if (event.kind === "started") {
+      const { startedAtMs, attempts } = session;
+      if (!startedAtMs.has(event.group)) startedAtMs.set(event.group, nowMs);
+      attempts.set(event.group, (attempts.get(event.group) ?? 0) + 1);
     }
     for (const effect of effects) this.apply(session, effect);
   }
@@ -175,6 +178,7 @@ export class Sessions {
       ending,
       description: this.modules.describeProver(),
       queueMs: queuedUntilMs - submission.receivedAtMs,
+      attempts: session.attempts.get(group) ?? 0,
     });
     if (ending.kind === "stopped" && ending.reason === "fence") metrics.fenced.inc();
     metrics.outcomes.inc({ status });
@@ -186,13 +190,14 @@ export class Sessions {
     session.leftOutBytes += outcome.leftOut.length * limits.leftOutBytes;
     session.counts.set(status, (session.counts.get(status) ?? 0) + 1);
     const event = { kind: "outcome", outcome } as const;
-    log.append({ sessionId: id, fenceAtMs: submission.fenceAtMs, event });
+    const { fenceAtMs, nodeEpoch } = submission;
+    log.append({ sessionId: id, nodeEpoch, fenceAtMs, event });
   }
 
   private endSession(session: Session): void {
     const { clock, metrics, log } = this.modules;
     const { id, submission, share, proofBytes, leftOutBytes } = session;
-    const { nodeId, fenceAtMs, slot, groups, receivedAtMs } = submission;
+    const { nodeId, nodeEpoch, fenceAtMs, slot, groups, receivedAtMs } = submission;
     const { name: principal } = submission.principal;
     const durationMs = clock.nowMs() - receivedAtMs;
     const counts = Object.fromEntries(session.counts);
@@ -203,7 +208,8 @@ export class Sessions {
     this.endedShares.push({ share, leftOutBytes, fenceAtMs, principal });
     metrics.sessionsInFlight.set(this.inFlight.size);
     metrics.sessionSeconds.observe(durationMs / 1000);
-    session.log.append({ sessionId: id, fenceAtMs, event: { kind: "summary", summary } });
+    const event = { kind: "summary", summary } as const;
+    session.log.append({ sessionId: id, nodeEpoch, fenceAtMs, event });
     const who = { session: id, principal, node: nodeId };
     const line = { ...who, slot: String(slot), groups: groups.length };
     log.info({ ...line, durationMs: Math.round(durationMs), ...counts }, "session ended");

@@ -35,7 +35,10 @@ export interface Submission extends RequestIdentity {
 }
 
 /** A submission before its groups are decoded. */
-export type Envelope = Omit<Submission, "groups">;
+export interface Envelope extends Omit<Submission, "groups"> {
+  /** True when no time is left: only the answer to an earlier request with this id is wanted. */
+  isLookup?: boolean;
+}
 
 /** The answer to a submitted snapshot. */
 export type SubmitAnswer =

@@ -111,9 +111,9 @@ describe.each(protocolNames)("over %s", (protocol) => {
       /proof_system\.revision/,
     ],
     [
-      "no time",
-      { node, snapshot: snapshot(100, [inventedGroup(0)]), deadlineMs: 0 },
-      /deadline_ms: is 0/,
+      "a rate that is not offered",
+      { node, snapshot: snapshot(100, [inventedGroup(0)]), proofSystem: { logInvRate: 9 } },
+      /log_inv_rate: is 9, this server offers 0, 1, 2, 3, 4, 5, 6, 7, 8/,
     ],
     [
       "an absurd fence",

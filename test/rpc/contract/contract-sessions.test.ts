@@ -68,8 +68,25 @@ describe.each(protocolNames)("over %s", (protocol) => {
     gate.shut();
     const first = await client.submitSnapshot(request);
     expect(await client.submitSnapshot({ ...request, deadlineMs: 9 })).toEqual(first);
+    expect(await client.submitSnapshot({ ...request, deadlineMs: 0 })).toEqual(first);
+    expect(await client.submitSnapshot({ ...request, fenceMs: 0 })).toEqual(first);
     const other = { ...request, snapshot: snapshot(101, [inventedGroup(0)]) };
     await expect(client.submitSnapshot(other)).rejects.toThrow(/request_id/);
+  });
+
+  test("a retry without time left under an unknown id is skipped, and starts nothing", async () => {
+    const request = { ...requestOf(nodeFor(protocol, "late-retry")), requestId: "a" };
+    for (const none of [{ deadlineMs: 0 }, { fenceMs: 0 }]) {
+      const { result } = await client.submitSnapshot({ ...request, ...none });
+      expect(result).toMatchObject({
+        case: "skipped",
+        value: {
+          reason: SkipReason.PREDICTED_MISS,
+          detail: expect.stringContaining("no earlier request with this request_id") as string,
+        },
+      });
+    }
+    expect((await client.submitSnapshot(request)).result.case).toBe("accepted");
   });
 
   test("a skip is not remembered: the same request is accepted once there is room", async () => {

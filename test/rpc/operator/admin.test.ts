@@ -66,7 +66,7 @@ test("a session in flight is listed with each group's state", async () => {
     priority: Priority.AGGREGATION,
     groups: [
       { state: GroupState.ENDED, attempt: 1, status: OutcomeStatus.NOTHING_TO_PROVE },
-      { state: GroupState.RUNNING, attempt: 2 },
+      { state: GroupState.RUNNING, attempt: 1 },
       { state: GroupState.QUEUED, attempt: 0 },
     ],
   });

@@ -83,7 +83,7 @@ test("info shows a server whose device is down, and one without limits", () => {
   expect(lines).toContain("version      1.2.3");
   expect(lines).toContain("state        draining: accepts no snapshots");
   expect(lines).toContain("scheme       fake (FAKE: simulated, not real proofs)");
-  expect(lines).toContain("cpu     failed  its prover   no memory");
+  expect(lines).toContain("cpu     failed  -            no memory");
   expect(lines).toContain("gpu     idle    standby      -");
   expect(lines).toContain("cpu                  0         0         9    7     0");
 });

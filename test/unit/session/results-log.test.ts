@@ -10,7 +10,12 @@ function logOf(events: number, eventsMax: number, { nowMs = (): number => 0, aft
   const log = new ResultsLog({ instance, eventsMax, nowMs, afterSeq });
   for (let i = 0; i < events; i++) {
     const outcome = create(OutcomeSchema, { groupIndex: i, proof: new Uint8Array(3) });
-    log.append({ sessionId: `s${i}`, fenceAtMs: 100, event: { kind: "outcome", outcome } });
+    log.append({
+      sessionId: `s${i}`,
+      nodeEpoch: 0n,
+      fenceAtMs: 100,
+      event: { kind: "outcome", outcome },
+    });
   }
   return log;
 }
@@ -35,6 +40,21 @@ test("a cursor that the log has moved past gets a gap naming what is missing, th
   expect(log.readAfter(3)).toMatchObject({ entry: { seq: 4 } });
 });
 
+test("an outcome whose proof is erased at the fence says so; one without a proof does not", () => {
+  let nowMs = 99;
+  const log = logOf(1, 10, { nowMs: () => nowMs });
+  const without = create(OutcomeSchema);
+  const event = { kind: "outcome", outcome: without } as const;
+  log.append({ sessionId: "s0", nodeEpoch: 0n, fenceAtMs: 100, event });
+  const erased = () =>
+    log
+      .ofSession("s0")
+      .map(({ event: each }) => each.kind === "outcome" && each.outcome.proofErased);
+  expect(erased()).toEqual([false, false]);
+  nowMs = 100;
+  expect(erased()).toEqual([true, false]);
+});
+
 test("an empty cursor reads every retained event, without a gap", () => {
   const log = logOf(5, 2);
   const { seq } = log.parseCursor("");
@@ -46,7 +66,7 @@ test("a cursor from before the first event gets every event or a gap", () => {
   const cursor = log.cursor(log.parseCursor("").seq);
   for (let count = 0; count < 3; count++) {
     const event = { kind: "outcome", outcome: create(OutcomeSchema) } as const;
-    log.append({ sessionId: `s${count}`, fenceAtMs: 100, event });
+    log.append({ sessionId: `s${count}`, nodeEpoch: 0n, fenceAtMs: 100, event });
   }
   const { seq } = log.parseCursor(cursor);
   expect(log.readAfter(seq)).toMatchObject({ kind: "gap", events: 1, sessionIds: ["s0"] });

@@ -51,7 +51,7 @@ export const target: FuzzTarget = {
     });
     for (let count = 0; count < EVENTS; count++) {
       const event = { kind: "summary", summary: create(SummarySchema) } as const;
-      log.append({ sessionId: `session-${count}`, fenceAtMs: 1, event });
+      log.append({ sessionId: `session-${count}`, nodeEpoch: 0n, fenceAtMs: 1, event });
     }
     return { run: (input) => run(log, Buffer.from(input).toString()) };
   },

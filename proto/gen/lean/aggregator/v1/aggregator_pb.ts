@@ -644,8 +644,8 @@ export type Outcome = Message<"lean.aggregator.v1.Outcome"> & {
   queueMs: number;
 
   /**
-   * Attempts that were started for this group, from 1 for the first: more than 1 after a prover's
-   * death or a preemption. 0: none was started.
+   * Attempts that were started for this group: 0 when none was, and more than 1 when an attempt ended
+   * without a result for the group, as after a prover's death.
    *
    * @generated from field: uint32 attempt = 17;
    */
@@ -787,13 +787,15 @@ export const OpenedSchema: GenMessage<Opened> = /*@__PURE__*/
  */
 export type StreamResultsRequest = Message<"lean.aggregator.v1.StreamResultsRequest"> & {
   /**
+   * With a `node_epoch`, events of sessions of another epoch are left out without a Gap: a restarted
+   * node gets nothing of its earlier run. 0, or a `session_id`: events of every epoch.
+   *
    * @generated from field: lean.aggregator.v1.Node node = 1;
    */
   node?: Node;
 
   /**
-   * Cursor of the last event that the node has processed. Empty: from the oldest retained event of
-   * this `node_epoch` on, or of any epoch when that is 0.
+   * Cursor of the last event that the node has processed. Empty: from the oldest retained event on.
    *
    * @generated from field: string cursor = 2;
    */

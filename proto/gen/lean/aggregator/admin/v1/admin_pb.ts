@@ -126,8 +126,8 @@ export type InFlightGroup = Message<"lean.aggregator.admin.v1.InFlightGroup"> & 
   state: GroupState;
 
   /**
-   * Number of the latest attempt, from 1; 0 when none was started. Present on a queued group whose
-   * first attempt failed, so that the group waits for a second one.
+   * Attempts that were started for this group, from 1; 0 when none was. 1 on a queued group: its first
+   * attempt failed, and the group waits for a second one.
    *
    * @generated from field: uint32 attempt = 2;
    */
@@ -307,7 +307,8 @@ export const ProverSchema: GenMessage<Prover> = /*@__PURE__*/
  */
 export type RunningAttempt = Message<"lean.aggregator.admin.v1.RunningAttempt"> & {
   /**
-   * Number of the attempt.
+   * Identifies the attempt in this run of the service. It counts nothing: an attempt may be shared by
+   * groups of several sessions.
    *
    * @generated from field: uint32 attempt = 1;
    */

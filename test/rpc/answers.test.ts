@@ -1,0 +1,113 @@
+/** What an outcome or a stream says is what happened: attempts, erased proofs, the node's epoch. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
+import { OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { StreamResultsResponse } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { startFakeProver } from "../../server/prover/fake.js";
+import type { Prover } from "../../server/prover/prover.js";
+import { ProverError } from "../../server/prover/prover.js";
+import type { Service } from "../../server/service.js";
+import { fakeSnapshot } from "../../tools/harness/fake-snapshots.js";
+import { startTestService } from "../helpers/start-service.js";
+
+let service: Service;
+let client: AggregatorClient;
+/** Number of proofs that end with the death of their prover. */
+let deaths = 0;
+
+/** A prover whose next `deaths` proofs report that it has died. */
+function mortalProver(): Prover {
+  const prover = startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() });
+  const aggregate = prover.aggregate.bind(prover);
+  return Object.assign(prover, {
+    aggregate: (job: Parameters<Prover["aggregate"]>[0]) => {
+      if (deaths === 0) return aggregate(job);
+      deaths--;
+      prover.kill();
+      return Promise.reject(new ProverError("died", "killed by the test"));
+    },
+  });
+}
+
+beforeEach(async () => {
+  deaths = 0;
+  service = await startTestService(mortalProver, { drainMs: 1 });
+  client = new AggregatorClient({ address: service.addresses[0] ?? "" });
+});
+afterEach(async () => {
+  client.close();
+  await service.close();
+});
+
+async function submit(nodeEpoch: bigint, fenceMs = 60_000, slots = 2): Promise<string> {
+  const node = { nodeId: "node-1", nodeEpoch };
+  const budgets = { deadlineMs: Math.min(fenceMs, 50_000), fenceMs };
+  const { result } = await client.submitSnapshot({
+    node,
+    snapshot: fakeSnapshot(slots),
+    ...budgets,
+  });
+  if (result.case !== "accepted") throw new Error(`skipped: ${JSON.stringify(result.value)}`);
+  return result.value.sessionId;
+}
+
+async function outcomesOf(sessionId: string) {
+  const node = { nodeId: "node-1" };
+  const { session } = await client.getSession({ node, sessionId, waitMs: 10_000 });
+  return session?.outcomes ?? [];
+}
+
+async function streamOf(nodeEpoch: bigint, sessionId = ""): Promise<StreamResultsResponse[]> {
+  const node = { nodeId: "node-1", nodeEpoch };
+  const events: StreamResultsResponse[] = [];
+  const { signal } = new AbortController();
+  for await (const each of client.streamResults({ node, sessionId, noFollow: true }, signal)) {
+    events.push(each);
+  }
+  return events;
+}
+
+const sessionsIn = (events: readonly StreamResultsResponse[]) =>
+  new Set(
+    events.flatMap(({ event }) =>
+      event.case === "outcome" || event.case === "summary" ? [event.value.sessionId] : [],
+    ),
+  );
+
+test("attempt counts the attempts of the group, not those of the device", async () => {
+  expect((await outcomesOf(await submit(1n))).map(({ attempt }) => attempt)).toEqual([1, 1]);
+  expect((await outcomesOf(await submit(1n))).map(({ attempt }) => attempt)).toEqual([1, 1]);
+  deaths = 1;
+  const retried = await outcomesOf(await submit(1n, 60_000, 1));
+  expect(retried).toMatchObject([{ status: OutcomeStatus.PROVED, attempt: 2 }]);
+});
+
+test("a proved group whose bytes are erased at the fence says so, in session and stream", async () => {
+  const sessionId = await submit(1n, 400, 1);
+  const [fresh] = await outcomesOf(sessionId);
+  expect(fresh).toMatchObject({ status: OutcomeStatus.PROVED, proofErased: false });
+  expect(fresh?.proof.length).toBeGreaterThan(0);
+  await expect
+    .poll(async () => (await outcomesOf(sessionId))[0])
+    .toMatchObject({ status: OutcomeStatus.PROVED, proofErased: true, proof: new Uint8Array() });
+  const outcome = (await streamOf(1n)).find(({ event }) => event.case === "outcome");
+  expect(outcome?.event.value).toMatchObject({ proofErased: true });
+});
+
+test("a restarted node is not sent the results of its earlier run", async () => {
+  const before = await submit(1n);
+  await outcomesOf(before);
+  expect(sessionsIn(await streamOf(2n))).toEqual(new Set());
+  const after = await submit(2n);
+  await outcomesOf(after);
+  expect(sessionsIn(await streamOf(2n))).toEqual(new Set([after]));
+  expect(sessionsIn(await streamOf(1n))).toEqual(new Set([before]));
+  expect(sessionsIn(await streamOf(0n)), "without an epoch").toEqual(new Set([before, after]));
+  expect(sessionsIn(await streamOf(2n, before)), "asked for by name").toEqual(new Set([before]));
+});
+
+test("a session without an epoch is in the stream of every run", async () => {
+  const sessionId = await submit(0n);
+  await outcomesOf(sessionId);
+  expect(sessionsIn(await streamOf(7n))).toEqual(new Set([sessionId]));
+});
