@@ -2,6 +2,7 @@
 /** The command line. Only this file reads the arguments and the environment of the process. */
 import { readFileSync } from "node:fs";
 import { buffer } from "node:stream/consumers";
+import { isatty } from "node:tty";
 import { CommanderError } from "commander";
 import { z } from "zod";
 import type { Terminal } from "./io/command.js";
@@ -17,7 +18,7 @@ const manifest = z
 const terminal: Terminal = {
   out: (text) => writeOut(text),
   err: (text) => writeErr(text),
-  isErrTty: Boolean(process.stderr.isTTY),
+  isErrTty: isatty(2),
   readStdin: () => buffer(process.stdin),
 };
 

@@ -3,12 +3,14 @@ import { randomBytes } from "node:crypto";
 import { accessSync, constants, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
+import { isatty } from "node:tty";
 import { fileURLToPath } from "node:url";
 import { loadAddon } from "../native/addon.js";
 import { systemClock } from "../server/clock.js";
 import type { Config } from "../server/config.js";
-import type { Logger } from "../server/log.js";
-import { createLog } from "../server/log.js";
+import { limits } from "../server/limits.js";
+import type { LogFormat, Logger } from "../server/log.js";
+import { openLog } from "../server/log.js";
 import { readBackendFile, readCalibration } from "../server/prover/backend-file.js";
 import { CostFiles } from "../server/lane/cost-file.js";
 import { confineService } from "../server/prover/confinement.js";
@@ -153,7 +155,9 @@ function calibrationAt(
  * signal cut the drain short. Rejects when the service cannot start.
  */
 export async function runService(config: Config, version: string, env: Env): Promise<number> {
-  const log = createLog(config.logLevel);
+  const { log, output } = openLog(config.logLevel, formatFor(env));
+  logInsteadOfPrinting(log);
+  process.once("exit", () => output.close(limits.logCloseMsMax));
   const policy = config.policy === undefined ? undefined : readPolicy(config.policy);
   // Before the setup, so that a signal during setup ends the service as a later signal does.
   const signals = new Signals();
@@ -161,6 +165,7 @@ export async function runService(config: Config, version: string, env: Env): Pro
   const service = await startService(config, {
     clock: systemClock,
     log,
+    logOutput: output,
     devices,
     policy,
     readMachine,
@@ -171,6 +176,25 @@ export async function runService(config: Config, version: string, env: Env): Pro
   const code = await signals.end(service);
   await release();
   return code;
+}
+
+/** For people when standard error is a terminal, in colour unless the user wants none. */
+function formatFor({ NO_COLOR = "", TERM }: Env): LogFormat {
+  if (!isatty(2)) return "json";
+  return NO_COLOR === "" && TERM !== "dumb" ? "colored" : "plain";
+}
+
+/**
+ * Logs warnings of Node.js, and the error that ends the process with exit code 1. Node.js itself
+ * would print them, and a print to standard error waits for ever while nobody reads it.
+ */
+function logInsteadOfPrinting(log: Logger): void {
+  process.removeAllListeners("warning");
+  process.on("warning", (warning) => log.warn({ err: warning }, "warning of Node.js"));
+  process.on("uncaughtException", (error) => {
+    log.error({ err: error }, "unexpected error; the service ends");
+    process.exit(exitCodes.error);
+  });
 }
 
 /**

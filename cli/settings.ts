@@ -9,6 +9,7 @@ import type { Config } from "../server/config.js";
 import { ConfigError, problemText } from "../server/config-error.js";
 import { checkPlaces } from "../server/config-places.js";
 import { configFromEnvironment, parseConfig, settingKeys, variableOf } from "../server/config.js";
+import { logLevels } from "../server/log.js";
 import { usageError } from "./io/command.js";
 import { addConnectOptions } from "./io/connect.js";
 import { unknownVariables } from "./io/environment.js";
@@ -60,7 +61,7 @@ const SETTINGS: readonly SettingHelp[] = [
   ["--deadline-ms <ms>", "deadline of requests that name none: no proof starts later"],
   ["--fence-ms <ms>", "fence of requests that name none: running proofs are killed"],
   ["--drain-ms <ms>", "time for running proofs at shutdown"],
-  ["--log-level <level>", "lowest level to log", ["debug", "info", "warn", "error", "silent"]],
+  ["--log-level <level>", "lowest level to log", logLevels],
 ];
 
 function settingsOptions(): Option[] {

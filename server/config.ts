@@ -7,6 +7,7 @@ import { z } from "zod";
 import { ConfigError } from "./config-error.js";
 import type { Problem } from "./config-error.js";
 import { defaults, limits } from "./limits.js";
+import { logLevels } from "./log.js";
 import { EXPECTED, isLocalAddress, readAddress, writeAddress } from "../proto/address.js";
 import { isLocal, overlap } from "./net/address.js";
 import { deviceSchema, overlappingDevices } from "./prover/device.js";
@@ -146,7 +147,7 @@ const settings = z.strictObject({
   /** Folder of what was learned of the devices' speed. Default: see `stateFolderOf`. */
   stateDir: z.string(folder).regex(/^\//, folder).optional(),
   /** Lowest level that is logged. */
-  logLevel: oneOf(["debug", "info", "warn", "error", "silent"]).default("info"),
+  logLevel: oneOf(logLevels).default("info"),
 });
 
 /** Adds rules about several settings. Messages name a setting as in `Problem`: `{tlsKey}`. */

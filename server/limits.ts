@@ -90,6 +90,10 @@ export const limits = {
   setAsideDeathsMax: 2,
   /** Inputs remembered over which provers died: more than an honest network ever sends. */
   setAsideMax: 256,
+  /** Log lines kept while the log cannot be written: some minutes of lines of 200 bytes. */
+  logBufferBytesMax: 1024 * 1024,
+  /** Time at exit for a slow reader to take the last log lines: a stuck one delays the exit so. */
+  logCloseMsMax: 200,
   /** Principals of a policy: one for each of `nodesMax` nodes, and as many for people and tools. */
   principalsMax: 512,
   /** The file with the learned costs of a device: the service writes less than 1 KB. */

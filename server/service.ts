@@ -8,7 +8,7 @@ import { PolicyWatch } from "./access/policy-watch.js";
 import type { Clock } from "./clock.js";
 import type { Config } from "./config.js";
 import { limits } from "./limits.js";
-import type { Logger } from "./log.js";
+import type { Logger, StderrLog } from "./log.js";
 import { MemoryBudget } from "./memory-budget.js";
 import { createMetrics } from "./metrics.js";
 import type { Metrics } from "./metrics.js";
@@ -50,6 +50,8 @@ export interface Service extends Addresses {
 export interface ServiceModules {
   clock: Clock;
   log: Logger;
+  /** Where the log goes, to count the lines that were dropped. Default: they are not counted. */
+  logOutput?: StderrLog["output"];
   /** The devices of the configuration, with how to start provers on them. */
   devices: readonly Device[];
   /** Undefined when the configuration names no policy file. */
@@ -110,6 +112,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const { clock, log, instance, version, policy } = modules;
   const metrics = serviceMetrics(config, modules);
   metrics.unixTime.readBy(() => clock.unixMs() / 1000);
+  modules.logOutput?.onDropped((lines) => metrics.logLinesDropped.inc(lines));
   const machine = new MachineWatch(config, modules);
   const lanes = lanesOf(modules, machine.laneOptions, metrics);
   const dispatcher = new Dispatcher(lanes.links, { clock, metrics });

@@ -67,6 +67,7 @@ async function serve(tls: TlsSettings): Promise<void> {
   const released = new Promise<void>((resolve) => (release = resolve));
   const quiet = () => undefined;
   const log: Logger = {
+    debug: quiet,
     info: quiet,
     warn: quiet,
     error: (line: unknown) => void errors.push(line),

@@ -61,7 +61,8 @@ export class ServiceRun {
 
   constructor(private readonly scenario: Scenario) {
     const { clock } = this;
-    const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+    const quiet = () => undefined;
+    const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
     const metrics = createMetrics();
     this.lanes = new LocalLanes(
       Array.from({ length: scenario.lanes }, (_, at) => {

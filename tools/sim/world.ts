@@ -83,7 +83,8 @@ export class World implements ProverWitness {
     const endings = {};
     this.report = { seed, violations: [], accepted: 0, skipped: 0, groups: 0, endings, trace: [] };
     const clock = countedClock(this.clock, this.serviceTimers);
-    const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+    const quiet = () => undefined;
+    const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
     const { metrics } = this;
     const ids = Array.from({ length: this.weather.devices }, (_, at) => `cpu${at}`);
     this.lanes = new LocalLanes(

@@ -110,7 +110,7 @@ test("a caller that leaves while it waits is not logged", async () => {
     return create(GetSessionResponseSchema);
   };
   const { address, memory } = await start({
-    log: { info: note, warn: note, error: note },
+    log: { debug: note, info: note, warn: note, error: note },
     calls: { getSession },
   });
   const client = new RawClient(address);

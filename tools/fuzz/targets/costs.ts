@@ -62,7 +62,7 @@ export const target: FuzzTarget = {
     const path = costFilePath(folder, "cpu");
     let lines = 0;
     const count = () => void lines++;
-    const log = { info: count, warn: count, error: count };
+    const log = { debug: count, info: count, warn: count, error: count };
     const options = { folder, uid: process.getuid?.() };
     const files = new CostFiles(options, { clock: new SkippingClock(), log });
     return {
