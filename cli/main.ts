@@ -3,13 +3,18 @@
 import { readFileSync } from "node:fs";
 import { buffer } from "node:stream/consumers";
 import { isatty } from "node:tty";
-import { CommanderError } from "commander";
-import { z } from "zod";
 import type { Terminal } from "./io/command.js";
-import { CommandError, exitCodes } from "./io/command.js";
-import { dropEmptyVariables } from "./io/environment.js";
-import { ReaderGone, writeErr, writeOut } from "./io/standard-output.js";
-import { createProgram } from "./program.js";
+import { ServiceSignals } from "./io/signals.js";
+
+const isService = process.argv[2] === "serve";
+const signals = new ServiceSignals(isService);
+// The rest is loaded only after that, because it takes a while.
+const { CommanderError } = await import("commander");
+const { z } = await import("zod");
+const { CommandError, exitCodes } = await import("./io/command.js");
+const { dropEmptyVariables } = await import("./io/environment.js");
+const { ReaderGone, writeErr, writeErrBounded, writeOut } = await import("./io/standard-output.js");
+const { createProgram } = await import("./program.js");
 
 const manifest = z
   .object({ version: z.string(), engines: z.object({ node: z.string() }) })
@@ -17,7 +22,8 @@ const manifest = z
 
 const terminal: Terminal = {
   out: (text) => writeOut(text),
-  err: (text) => writeErr(text),
+  // A service that cannot start must end, also when nobody reads why.
+  err: isService ? writeErrBounded : (text) => writeErr(text),
   isErrTty: isatty(2),
   readStdin: () => buffer(process.stdin),
 };
@@ -35,6 +41,7 @@ const program = createProgram({
   version: manifest.version,
   nodeRange: manifest.engines.node,
   interrupted,
+  signals,
   exit: (code) => process.exit(code),
 });
 

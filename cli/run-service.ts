@@ -24,7 +24,6 @@ import { ConfigError } from "../server/config-error.js";
 import type { Device } from "../server/lane/device.js";
 import type { ProofRequest } from "../server/prover/prover.js";
 import { startService } from "../server/service.js";
-import type { Service } from "../server/service.js";
 import { fileReason } from "../server/file-reason.js";
 import {
   makeFolder,
@@ -35,7 +34,10 @@ import {
 } from "./folders.js";
 import type { FolderFacts } from "./folders.js";
 import { exitCodes } from "./io/command.js";
+import type { ServiceSignals } from "./io/signals.js";
 import { readPolicy } from "./policy.js";
+import { reload } from "./reload.js";
+import { SignalHandler } from "./service-signals.js";
 
 const FAKE_PROVE_MS = 200;
 
@@ -150,18 +152,31 @@ function calibrationAt(
   }
 }
 
+/** What `serve` passes to the service from its process. */
+export interface RunModules {
+  version: string;
+  env: Env;
+  signals: Pick<ServiceSignals, "listen">;
+  /** Reads the settings again, for SIGHUP; undefined without a settings file. */
+  readSettings: (() => Config) | undefined;
+}
+
 /**
  * Runs the service until a signal has ended it. Resolves with the exit code: an error if a second
  * signal cut the drain short. Rejects when the service cannot start.
  */
-export async function runService(config: Config, version: string, env: Env): Promise<number> {
+export async function runService(config: Config, modules: RunModules): Promise<number> {
+  const { version, env, signals, readSettings } = modules;
   const { log, output } = openLog(config.logLevel, formatFor(env));
   logInsteadOfPrinting(log);
   process.once("exit", () => output.close(limits.logCloseMsMax));
+  const handler = new SignalHandler({ signals, log });
   const policy = config.policy === undefined ? undefined : readPolicy(config.policy);
-  // Before the setup, so that a signal during setup ends the service as a later signal does.
-  const signals = new Signals();
-  const { devices, release } = await openDevices(config, env, log);
+  // The locks of the devices may take seconds; nothing runs yet that would have to drain.
+  const stopped = handler.stopAsked.then(() => undefined);
+  const opened = await Promise.race([openDevices(config, env, log), stopped]);
+  if (opened === undefined) return exitCodes.ok;
+  const { devices, release } = opened;
   const service = await startService(config, {
     clock: systemClock,
     log,
@@ -173,7 +188,8 @@ export async function runService(config: Config, version: string, env: Env): Pro
     version,
     revision: readRevision(),
   });
-  const code = await signals.end(service);
+  const reloadFiles = () => reload(config, { log, service, readSettings });
+  const code = await handler.end({ service, reload: reloadFiles });
   await release();
   return code;
 }
@@ -195,32 +211,4 @@ function logInsteadOfPrinting(log: Logger): void {
     log.error({ err: error }, "unexpected error; the service ends");
     process.exit(exitCodes.error);
   });
-}
-
-/**
- * The first SIGTERM or SIGINT drains the service, the second kills the provers. A signal that
- * arrives before `end` is called takes effect when it is.
- */
-class Signals {
-  private count = 0;
-  private onSignal = () => {};
-
-  constructor() {
-    for (const name of ["SIGTERM", "SIGINT"] as const) {
-      process.on(name, () => {
-        this.count++;
-        this.onSignal();
-      });
-    }
-  }
-
-  end(service: Service): Promise<number> {
-    return new Promise((resolve) => {
-      this.onSignal = () => {
-        if (this.count > 1) void service.kill().then(() => resolve(exitCodes.error));
-        else if (this.count === 1) void service.close().then(() => resolve(exitCodes.ok));
-      };
-      this.onSignal();
-    });
-  }
 }

@@ -16,9 +16,14 @@ import {
 } from "./settings.js";
 
 const help = `
-Runs until SIGTERM or SIGINT: then it accepts nothing new, gives running proofs
-the time of --drain-ms, delivers their results and ends. A second signal kills
-the provers and ends it at once.
+Runs until SIGTERM, SIGINT (Ctrl-C), SIGQUIT or SIGUSR2: then it accepts nothing
+new, gives running proofs the time of --drain-ms, delivers their results and
+ends. A second one kills the provers and ends it at once. SIGHUP, also that of a
+closed terminal, reloads the policy, the certificates and the log level of
+--config. SIGUSR1 does nothing.
+
+The log goes to standard error: JSON, or lines for people on a terminal. Lines
+that cannot be written (a full disk, nobody reads) are dropped and counted.
 
 Settings: a flag wins over its variable, a variable over the file of --config,
 the file over the default. An empty variable is not set, and an unknown one that
@@ -69,7 +74,7 @@ Exit codes:
 `;
 
 export function addServeCommand(program: Command, modules: CommandModules): void {
-  const { env, version } = modules;
+  const { env, version, signals } = modules;
   const summary = "run the service until SIGTERM";
   addSettingsOptions(addCommand(program, "serve", { summary, help })).action(
     ending(modules, async (options: Record<string, unknown>) => {
@@ -77,10 +82,13 @@ export function addServeCommand(program: Command, modules: CommandModules): void
       const config = readSettings(sources);
       // Loaded only here: the service takes most of a second to load.
       const { runService } = await import("./run-service.js");
-      return runService(config, version, env).catch((cause: unknown) => {
-        if (cause instanceof ConfigError) throw settingsError(cause, sources);
-        throw cause instanceof CommandError ? cause : serviceError(cause, config, sources);
-      });
+      const reread = sources.file === undefined ? undefined : () => readSettings(sources);
+      return runService(config, { version, env, signals, readSettings: reread }).catch(
+        (cause: unknown) => {
+          if (cause instanceof ConfigError) throw settingsError(cause, sources);
+          throw cause instanceof CommandError ? cause : serviceError(cause, config, sources);
+        },
+      );
     }),
   );
 }

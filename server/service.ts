@@ -43,8 +43,17 @@ export interface Service extends Addresses {
    * to the configured `drainMs`, lets streams deliver, and ends the provers. Idempotent.
    */
   close(): Promise<void>;
+  /** Reads the policy and the TLS files again, each if configured. A wrong one changes nothing. */
+  reload(): Promise<Reloaded[]>;
   /** Kills the provers at once, by SIGKILL; resolves when they have ended. */
   kill(): Promise<void>;
+}
+
+/** One of the things that were read again. */
+export interface Reloaded {
+  what: "policy" | "certificates" | "settings";
+  /** False when it is wrong: the old one stays in use, and the log says why. */
+  isTaken: boolean;
 }
 
 export interface ServiceModules {
@@ -102,6 +111,16 @@ function memoryBudget(metrics: Metrics): MemoryBudget {
 function logAddresses(log: Logger, { addresses, operatorAddress, probesAddress }: Addresses): void {
   const where = { nodes: addresses, operator: operatorAddress ?? "off" };
   log.info({ ...where, probes: probesAddress ?? "off" }, "listening; provers are starting");
+}
+
+async function reloadFiles(
+  policy: PolicyWatch | undefined,
+  tls: TlsSource | undefined,
+): Promise<Reloaded[]> {
+  const results: Reloaded[] = [];
+  if (policy) results.push({ what: "policy", isTaken: await policy.reload() });
+  if (tls) results.push({ what: "certificates", isTaken: await tls.reload() });
+  return results;
 }
 
 /**
@@ -167,6 +186,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     ready: () => dispatcher.ready(),
     provers: () => lanes.provers(),
     close: () => (closing ??= close()),
+    reload: () => reloadFiles(watch, tls),
     kill,
   };
 }

@@ -43,6 +43,14 @@ export class WatchedFile<T> {
     this.cancel();
   }
 
+  /** Reads now, and reports the content even if it did not change or settle. */
+  async reload(): Promise<void> {
+    const content = await this.options.read();
+    if (this.isClosed) return;
+    this.lastDigest = this.knownDigest = this.options.digestOf(content);
+    this.options.changed(content);
+  }
+
   private pollLater(): void {
     const dueMs = this.clock.nowMs() + this.options.everyMs;
     this.cancel = this.clock.at(dueMs, () => void this.poll());

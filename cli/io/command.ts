@@ -4,6 +4,7 @@
  */
 import type { Command } from "commander";
 import { InvalidArgumentError, Option } from "commander";
+import type { ServiceSignals } from "./signals.js";
 
 /** Exit codes, for scripts. The help of each command lists those that it uses. */
 export const exitCodes = {
@@ -42,6 +43,8 @@ export interface CommandModules {
   nodeRange: string;
   /** Returns a signal that aborts at the first SIGINT, which then does not end the process; a second does. */
   interrupted: () => AbortSignal;
+  /** The signals of `serve`. */
+  signals: Pick<ServiceSignals, "listen">;
   /** Ends the process with this code once everything printed has been written. */
   exit: (code: number) => void;
 }

@@ -5,6 +5,8 @@
  */
 import { writeSync } from "node:fs";
 import { codeOf, fileReason } from "../../server/file-reason.js";
+import { limits } from "../../server/limits.js";
+import { stderrOutput } from "../../server/log-output.js";
 import { CommandError, exitCodes } from "./command.js";
 
 /** Milliseconds between two tries to write to a pipe whose reader is slow. */
@@ -42,6 +44,13 @@ export function writeErr(text: string, descriptor = 2): void {
   } catch {
     // there is no other place to say so
   }
+}
+
+/** The same, but a reader that does not read delays it by `limits.logCloseMsMax` at most. */
+export function writeErrBounded(text: string): void {
+  const output = stderrOutput(() => "");
+  output.write(text);
+  output.close(limits.logCloseMsMax);
 }
 
 /** Throws the system's error. Not by `process.stdout`, which does not look how much was written. */

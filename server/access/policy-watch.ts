@@ -34,6 +34,8 @@ export interface PolicyWatchModules {
 /** Starts to poll the policy file when it is constructed. */
 export class PolicyWatch {
   private readonly watched: WatchedFile<string | PolicyError>;
+  /** Whether the policy that was last read is in force. */
+  private isValid = true;
 
   constructor(
     { path, text }: PolicySource,
@@ -56,12 +58,18 @@ export class PolicyWatch {
     this.watched.close();
   }
 
+  /** Reads the file now. Resolves with whether its policy is in force; otherwise logs why not. */
+  async reload(): Promise<boolean> {
+    await this.watched.reload();
+    return this.isValid;
+  }
+
   private take(path: string, found: string | PolicyError): void {
     const { access, log, metrics } = this.modules;
     const policy = found instanceof PolicyError ? found : attempt(() => parsePolicy(found));
-    const isValid = !(policy instanceof PolicyError);
-    metrics.policyReloadSuccessful.set(isValid ? 1 : 0);
-    if (isValid) {
+    this.isValid = !(policy instanceof PolicyError);
+    metrics.policyReloadSuccessful.set(this.isValid ? 1 : 0);
+    if (!(policy instanceof PolicyError)) {
       access.replace(policy);
       log.info({ path, principals: policy.principals.length }, "policy replaced");
       return;

@@ -23,6 +23,8 @@ export class TlsSource {
   /** Called with each new certificate. */
   private readonly servers = new Set<(identity: TlsIdentity) => void>();
   private readonly watched: WatchedFile<TlsFiles>;
+  /** Whether the files that were last read are in use. */
+  private isValid = true;
 
   private constructor(
     settings: TlsSettings,
@@ -60,17 +62,25 @@ export class TlsSource {
     this.watched.close();
   }
 
+  /** Reads the files now. Resolves with whether they are in use; otherwise logs why not. */
+  async reload(): Promise<boolean> {
+    await this.watched.reload();
+    return this.isValid;
+  }
+
   private take(files: TlsFiles): void {
     const { clock, log, transport } = this.modules;
     try {
       this.current = checkTlsFiles(files, clock.unixMs());
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
+      this.isValid = false;
       transport.certificateReloads.inc({ result: "failure" });
       const problems = error.problems.map((problem) => problemText(problem));
       log.error({ problems }, "new certificate rejected; the current one stays in use");
       return;
     }
+    this.isValid = true;
     for (const serve of this.servers) serve(this.current);
     transport.certificateReloads.inc({ result: "success" });
     this.exportExpiry();

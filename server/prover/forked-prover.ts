@@ -99,11 +99,16 @@ export async function startForkedProver(options: ForkedProverOptions): Promise<P
   return prover;
 }
 
+/** The child ignores SIGUSR1 once it runs; a newer Node.js can ignore it from the start. */
+const NODE_FLAGS = ["--disable-sigusr1"].filter((flag) =>
+  process.allowedNodeEnvironmentFlags.has(flag),
+);
+
 function forkChild({ childPath, deviceId, env, lockFd, user }: ForkedProverOptions): ChildProcess {
   const inherited = lockFd === undefined ? [] : [lockFd];
   try {
     // The argument names the device in process lists; the child does not read it.
-    return spawn(process.execPath, [childPath, deviceId], {
+    return spawn(process.execPath, [...NODE_FLAGS, childPath, deviceId], {
       env: { ...env },
       stdio: ["ignore", "ignore", "pipe", "pipe", ...inherited],
       ...user,

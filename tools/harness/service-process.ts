@@ -38,6 +38,8 @@ export interface ServeOptions {
   user?: { uid?: number; gid?: number };
   /** The limit on open files of the process, soft and hard. Default: that of this process. */
   openFilesMax?: number;
+  /** Its standard error. Default: a pipe, of which `log` has the lines. */
+  stderr?: number | undefined;
   /** Called with each line of its standard error, which has the log. */
   onLine?: (line: string) => void;
 }
@@ -80,7 +82,7 @@ export class ServiceProcess {
         this.news.emit("news");
       });
     });
-    if (child.stderr === null) throw new Error("standard error is not piped");
+    if (child.stderr === null) return;
     createInterface({ input: child.stderr }).on("line", (line) => this.read(line));
   }
 
@@ -96,7 +98,7 @@ export class ServiceProcess {
       limit === undefined ? argv : ["sh", "-c", `ulimit -n ${limit}; exec "$@"`, "sh", ...argv];
     const child = spawn(file ?? "", args, {
       env: { ...process.env, ...LISTENERS, ...env },
-      stdio: ["ignore", "ignore", "pipe"],
+      stdio: ["ignore", "ignore", options.stderr ?? "pipe"],
       detached: hasOwnSession,
       ...user,
     });

@@ -16,6 +16,7 @@ const program = createProgram({
   version: "1",
   nodeRange: ">=20",
   interrupted: () => new AbortController().signal,
+  signals: { listen: () => undefined },
   exit: () => undefined,
 });
 

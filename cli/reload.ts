@@ -1,0 +1,50 @@
+/** What SIGHUP reloads: the policy, the certificates, and the log level of the settings file. */
+import type { Config } from "../server/config.js";
+import { settingKeys } from "../server/config.js";
+import type { LeveledLogger } from "../server/log.js";
+import type { Service } from "../server/service.js";
+
+export interface ReloadModules {
+  log: LeveledLogger;
+  service: Pick<Service, "reload">;
+  /** Reads the settings again; undefined without a settings file. Throws for wrong settings. */
+  readSettings: (() => Config) | undefined;
+}
+
+/** @param running the settings that the service was started with */
+export async function reload(running: Config, modules: ReloadModules): Promise<void> {
+  const { log, service, readSettings } = modules;
+  const results = await service.reload();
+  if (readSettings !== undefined) {
+    results.push({ what: "settings", isTaken: takeSettings(running, readSettings, log) });
+  }
+  if (results.length === 0) {
+    log.info({}, "nothing to reload: no policy, no certificate and no settings file is configured");
+    return;
+  }
+  const named = (isTaken: boolean) =>
+    results.filter((each) => each.isTaken === isTaken).map(({ what }) => what);
+  const failed = named(false);
+  if (failed.length === 0) log.info({ reloaded: named(true) }, "reloaded");
+  else log.error({ reloaded: named(true), failed }, "not all reloaded; see the lines before");
+}
+
+/** Sets the log level, the one setting that can change while the service runs. */
+function takeSettings(running: Config, readSettings: () => Config, log: LeveledLogger): boolean {
+  let config: Config;
+  try {
+    config = readSettings();
+  } catch (error) {
+    const cause = error instanceof Error ? error.message : String(error);
+    log.error({ cause }, "new settings rejected; the log level stays as it is");
+    return false;
+  }
+  const textOf = (of: Config, key: string) =>
+    JSON.stringify(Object.entries(of).find(([name]) => name === key));
+  const settings = settingKeys.filter(
+    (key) => key !== "logLevel" && textOf(config, key) !== textOf(running, key),
+  );
+  if (settings.length > 0) log.warn({ settings }, "changed settings need a restart");
+  log.level = config.logLevel;
+  return true;
+}
