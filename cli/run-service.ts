@@ -1,6 +1,6 @@
 /** Runs the service of `lean-aggregator serve` in the foreground until a signal ends it. */
 import { randomBytes } from "node:crypto";
-import { accessSync, constants, readFileSync } from "node:fs";
+import { accessSync, closeSync, constants, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { isatty } from "node:tty";
@@ -170,6 +170,7 @@ export async function runService(config: Config, modules: RunModules): Promise<n
   const { log, output } = openLog(config.logLevel, formatFor(env));
   logInsteadOfPrinting(log);
   process.once("exit", () => output.close(limits.logCloseMsMax));
+  outliveTerminal();
   const handler = new SignalHandler({ signals, log });
   const policy = config.policy === undefined ? undefined : readPolicy(config.policy);
   // The locks of the devices may take seconds; nothing runs yet that would have to drain.
@@ -198,6 +199,15 @@ export async function runService(config: Config, modules: RunModules): Promise<n
 function formatFor({ NO_COLOR = "", TERM }: Env): LogFormat {
   if (!isatty(2)) return "json";
   return NO_COLOR === "" && TERM !== "dumb" ? "colored" : "plain";
+}
+
+/**
+ * At its exit Node.js resets the terminal that it was started on, and aborts when that is closed; it
+ * skips a descriptor that is not open.
+ */
+function outliveTerminal(): void {
+  const terminals = [0, 1, 2].filter((fd) => isatty(fd));
+  process.once("exit", () => terminals.filter((fd) => !isatty(fd)).forEach((fd) => closeSync(fd)));
 }
 
 /**

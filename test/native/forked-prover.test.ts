@@ -141,6 +141,19 @@ describe("a prover process", () => {
     expect(await prover.verifySignatures(message, key(1), signatures)).toEqual(["bad_signature"]);
   });
 
+  it(
+    "signals of a process group do not end a proof",
+    async () => {
+      const { keys, signatures } = signers(16);
+      const proving = prover.aggregate({ message, keys, signatures, children: [], logInvRate: 0 });
+      for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"]) {
+        process.kill(prover.pid ?? 0, signal);
+      }
+      expect((await proving).length).toBeGreaterThan(0);
+    },
+    PROVE_MS_MAX,
+  );
+
   it("holds its device's lock on when the service has let go of it", async () => {
     closeSync(lockFd);
     const again = lockDevice(

@@ -1,9 +1,9 @@
-/** Whatever becomes of standard error, the service goes on, and ends when it is told to. */
+/** Whatever becomes of standard error, the service goes on, and ends at SIGTERM. */
 import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, constants, openSync, readFileSync, readSync } from "node:fs";
-import { writeFileSync, writeSync } from "node:fs";
+import { truncateSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { MAIN } from "../../helpers/command-line.js";
@@ -34,7 +34,7 @@ async function stop(child: ChildProcess) {
 /** A named pipe, open at both ends, which has no more room. */
 function fullPipe(place: ServedPlace): { path: string; fd: number } {
   const path = join(place.folder, "log");
-  execFileSync("mkfifo", [path]);
+  execFileSync("bash", ["-c", `mkfifo ${path}`]);
   const fd = openSync(path, O_RDWR | O_NONBLOCK);
   const filler = Buffer.alloc(4096, "x");
   for (;;) {
@@ -93,6 +93,13 @@ test("nobody reads the log: the service goes on, and ends when told, hardly late
   expect(ms).toBeLessThan(5000);
 });
 
+test("a service that cannot start ends also when nobody reads why", async () => {
+  const place = new ServedPlace();
+  const { path } = fullPipe(place);
+  const child = serveBy(place, `exec "$0" "$@" --admin unix:/nowhere/socket 2>${path}`);
+  expect(await once(child, "exit")).toEqual([2, null]);
+});
+
 test("another program has made the pipe blocking again: the service does not wait", async () => {
   const place = new ServedPlace();
   const { path, fd } = fullPipe(place);
@@ -145,7 +152,7 @@ test("a log file has room again: the lines that waited follow, no line is cut", 
     await place.isLive();
   }
   const before = readFileSync(path, "utf8");
-  execFileSync("truncate", ["-s", "0", path]);
+  truncateSync(path);
   await until("lines follow", () => readFileSync(path, "utf8") !== "");
   const after = readFileSync(path, "utf8");
   const lines = `${before}${after}`.split("\n").slice(0, -1);

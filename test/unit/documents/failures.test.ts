@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { quotedIn, rowsUnder, testTitles } from "./documents.js";
 
 const failures = rowsUnder("docs/operate/failures.md", "What fails, what follows");
-const titles = testTitles("chaos", "native", "unit");
+const titles = testTitles("chaos", "native", "rpc", "transport", "unit");
 
 test("the table has its rows, each with what follows", () => {
   expect(failures.length).toBeGreaterThan(10);
