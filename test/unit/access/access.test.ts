@@ -31,7 +31,12 @@ function accessOf(path: string) {
   const lines: { level: string; text: unknown }[] = [];
   const logTo = (level: string) => (fields: object, text?: string) =>
     void lines.push({ level, text: `${text ?? ""} ${JSON.stringify(fields)}` });
-  const log = { debug: logTo("debug"), info: logTo("info"), warn: logTo("warn"), error: logTo("error") };
+  const log = {
+    debug: logTo("debug"),
+    info: logTo("info"),
+    warn: logTo("warn"),
+    error: logTo("error"),
+  };
   const metrics = createMetrics();
   let tick = () => {};
   const time = { nowMs: 0, unixMs: TOKEN_END - 1 };
