@@ -28,6 +28,15 @@ export type AggregatorErrorKind =
   | "unsupported"
   | "internal";
 
+const FINAL: ReadonlySet<AggregatorErrorKind> = new Set([
+  "invalid_argument",
+  "unauthorized",
+  "unsupported",
+]);
+
+/** Whether a retry of the same call would fail in the same way. */
+export const isFinal = (kind: AggregatorErrorKind) => FINAL.has(kind);
+
 const KIND_OF_STATUS: ReadonlyMap<number, AggregatorErrorKind> = new Map([
   [status.UNAVAILABLE, "unavailable"],
   [status.DEADLINE_EXCEEDED, "deadline_exceeded"],

@@ -53,7 +53,10 @@ export interface TickAggregatorOptions {
   registry?: Registry;
   /** A monotonic clock, in milliseconds. Default `performance.now`. */
   nowMs?: () => number;
-  /** Called with each error that the adapter handles itself. Default: none. */
+  /**
+   * Called with each error that the adapter handles itself. Default: an error that every try would
+   * meet again, such as keys of another scheme, is a warning of the process (`emitWarning`), once.
+   */
   onError?: (error: Error) => void;
 }
 

@@ -4,7 +4,7 @@
  * `TickAggregator` has one `AdapterShell`. No method throws or rejects.
  */
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { AggregatorError, assertNever } from "../errors.js";
+import { AggregatorError, assertNever, isFinal } from "../errors.js";
 import { TIMER_MS_MAX } from "../rpc/unary-call.js";
 import type { Endpoint } from "./endpoints.js";
 import type { AdapterEffect, AdapterEvent, AdapterResult, GroupRef } from "./events.js";
@@ -29,6 +29,8 @@ export class AdapterShell {
   private state: AdapterState<Outcome>;
   private results: TickResult[] = [];
   private onIdle: (() => void) | null = null;
+  /** The text of the last warning. */
+  private warned = "";
 
   constructor(
     private readonly options: Pick<TickAggregatorOptions, "verify" | "onError">,
@@ -83,13 +85,26 @@ export class AdapterShell {
     this.onIdle = null;
   }
 
-  /** Passes an error on to the node's `onError`. */
+  /**
+   * Passes an error on to the node's `onError`. Without one, an error that every try would meet
+   * again is a warning of the process, once for each text: else a node could be refused for ever in
+   * silence.
+   */
   report(error: unknown): void {
+    const failure = error instanceof Error ? error : new Error(String(error));
+    const { onError = (unheard: Error) => this.warn(unheard) } = this.options;
     try {
-      this.options.onError?.(error instanceof Error ? error : new Error(String(error)));
+      onError(failure);
     } catch {
       // An error from the node's own `onError` must not reach the tick, and has no other listener.
     }
+  }
+
+  private warn(error: Error): void {
+    const mayPass = error instanceof AggregatorError && !isFinal(error.kind);
+    if (mayPass || error.message === this.warned) return;
+    this.warned = error.message;
+    process.emitWarning(error.message, { type: "LeanAggregatorWarning" });
   }
 
   private run(effect: AdapterEffect<Outcome>): void {

@@ -9,8 +9,7 @@ import type {
   StreamResultsRequestSchema,
   StreamResultsResponse,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { AggregatorError } from "../errors.js";
-import type { AggregatorErrorKind } from "../errors.js";
+import { AggregatorError, isFinal as isFinalKind } from "../errors.js";
 import type { AggregatorClient } from "./aggregator-client.js";
 
 const BACKOFF_MS_MIN = 100;
@@ -18,13 +17,6 @@ const BACKOFF_MS_MAX = 2000;
 
 /** The server sends `opened` at once. A stream that is silent for this many ms counts as broken. */
 const OPEN_TIMEOUT_MS = 2000;
-
-/** Kinds of errors that a retry does not change. */
-const FINAL: ReadonlySet<AggregatorErrorKind> = new Set([
-  "invalid_argument",
-  "unauthorized",
-  "unsupported",
-]);
 
 export type StreamEvent =
   /** The cursor moves to this response once the reader asks for the next event. */
@@ -67,7 +59,7 @@ export async function* resumeResults(
       // Another version of the service may write cursors in another way, and refuse this one.
       // Without a cursor, the server sends all that it retains.
       if (error.kind === "invalid_argument" && cursor !== "") cursor = "";
-      else isFinal = FINAL.has(error.kind);
+      else isFinal = isFinalKind(error.kind);
     }
     if (signal.aborted) return;
     yield { kind: "broken", error, isFinal };

@@ -5,6 +5,7 @@ import type {
   Checkpoint,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { invalid } from "../errors.js";
+import { wrongLength } from "./byte-lengths.js";
 
 const Bytes32 = new ByteVectorType(32);
 const Uint64 = new UintBigintType(8);
@@ -45,7 +46,7 @@ export function attestationDataRoot(data: AttestationData | undefined, field: st
 export function checkpoint(value: Checkpoint | undefined, field: string) {
   if (value === undefined) throw invalid(field, "is missing");
   if (value.root.length !== 32) {
-    throw invalid(`${field}.root`, `has ${value.root.length} bytes, expected 32`);
+    throw invalid(`${field}.root`, wrongLength(value.root, 32));
   }
   return { root: value.root, slot: value.slot };
 }

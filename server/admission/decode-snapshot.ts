@@ -2,7 +2,8 @@
  * Decodes the snapshot of a request into groups of work. A request with an invalid structure is
  * refused with the field's name; one with excessive counts, before anything is hashed. An invalid
  * input (an unknown validator, a signature or key of the wrong length, an oversized child) is left
- * out of its own group and named, so that one bad vote never blocks a node. Everything kept is
+ * out of its own group and named, so that one bad vote never blocks a node; but a snapshot in which
+ * all of a kind have a wrong length is refused. Everything kept is
  * copied: protobuf-es returns views that would keep the whole request in memory. Raw signatures are
  * sorted by public key and children by proof, so that equal work of two nodes has one digest.
  */
@@ -18,10 +19,12 @@ import { ProofKind } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { invalid } from "../errors.js";
 import type { ChildWork, DecodedGroup, GroupWork, LeftOut, Raws } from "../work/group.js";
 import { concat, sha256 } from "../bytes.js";
+import { checkByteLengths, checkChildProofs, wrongLength } from "./byte-lengths.js";
+import type { ByteLengths } from "./byte-lengths.js";
 import { attestationDataRoot, checkpoint } from "./attestation-data.js";
 
 /** Limits and sizes that the backend and the configuration set. */
-export interface SnapshotLimits {
+export interface SnapshotLimits extends ByteLengths {
   /** Groups beyond this number are accepted but not decoded; they end `not_started: limit`. */
   groupsMax: number;
   /** A snapshot with more groups is refused. */
@@ -32,9 +35,6 @@ export interface SnapshotLimits {
   inputsMax: number;
   /** Children of a group beyond this number are left out. */
   childrenMax: number;
-  proofBytesMax: number;
-  publicKeyBytes: number;
-  signatureBytes: number;
 }
 
 export function decodeSnapshot(
@@ -47,9 +47,10 @@ export function decodeSnapshot(
   checkpoint(snapshot.justified, "snapshot.justified");
   if (snapshot.groups.length === 0) throw invalid("snapshot.groups", "is empty: nothing to prove");
   checkCounts(snapshot.groups, limits);
+  checkByteLengths(snapshot, limits);
   const keys = keyTable(snapshot, limits);
   const seen = new Map<string, number>();
-  return snapshot.groups.map((group, at) => {
+  const groups = snapshot.groups.map((group, at) => {
     const field = `snapshot.groups[${at}]`;
     const root = checkedMessage(group, field);
     const hex = Buffer.from(root).toString("hex");
@@ -63,6 +64,8 @@ export function decodeSnapshot(
     const looked = isOverLimit ? { ...group, rawSignatures: [], children: [] } : group;
     return decodeGroup(looked, { root, keys, logInvRate, field, limits, isOverLimit });
   });
+  checkChildProofs(snapshot, limits);
+  return groups;
 }
 
 /**
@@ -111,7 +114,7 @@ function checkedMessage(group: Group, field: string): Uint8Array {
  */
 export function checkGivenMessage(given: Uint8Array, root: Uint8Array, field: string): void {
   if (given.length === 0) return;
-  if (given.length !== 32) throw invalid(field, `has ${given.length} bytes, expected 32`);
+  if (given.length !== 32) throw invalid(field, wrongLength(given, 32));
   if (Buffer.compare(given, root) !== 0) {
     const expected = Buffer.from(root).toString("hex");
     throw invalid(field, `is not hash_tree_root(data), which is ${expected}`);

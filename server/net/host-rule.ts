@@ -39,10 +39,10 @@ export function hostProblem(
   peer: Peer,
   allowedHosts: readonly string[],
 ): string | undefined {
-  if (peer.transport !== "tcp" || peer.isEncrypted || !isLocal(peer.listener)) return undefined;
   const { origin, "content-type": type = "" } = request.headers;
   // A page's GET has no `Origin`, whatever its content type.
   if (origin === undefined && request.method === "POST" && GRPC_TYPE.test(type)) return undefined;
+  if (peer.transport !== "tcp" || peer.isEncrypted || !isLocal(peer.listener)) return undefined;
   for (const { header, value, host } of hostsIn(request)) {
     if (host !== undefined && isAllowed(host, allowedHosts)) continue;
     const name = host === undefined || host === "" ? "a name" : "it";

@@ -26,6 +26,7 @@ import { limits } from "../limits.js";
 import { ProverError } from "../prover/prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import { concat } from "../bytes.js";
+import { wrongLength } from "../admission/byte-lengths.js";
 import { attestationDataRoot } from "../admission/attestation-data.js";
 import { checkGivenMessage } from "../admission/decode-snapshot.js";
 import { nodeIdOf } from "./call-context.js";
@@ -192,10 +193,7 @@ function checkClaim(request: VerifyAggregateRequest, description: ProverDescript
   if (request.publicKeys.length === 0) throw invalid("public_keys", "is empty");
   request.publicKeys.forEach((key, at) => {
     if (key.length === description.publicKeyBytes) return;
-    throw invalid(
-      `public_keys[${at}]`,
-      `has ${key.length} bytes, expected ${description.publicKeyBytes}`,
-    );
+    throw invalid(`public_keys[${at}]`, wrongLength(key, description.publicKeyBytes));
   });
   if (request.proof.length > limits.proofBytesMax || request.proof.length === 0) {
     throw invalid(

@@ -32,10 +32,10 @@ export function requestBytesMax(path: string, contentType = ""): number {
 
 /** The limits on a snapshot: of the service's and the backend's, the lower. */
 export function snapshotLimits(of: ProverDescription): SnapshotLimits {
-  const { publicKeyBytes, signatureBytes } = of;
+  const { scheme, publicKeyBytes, signatureBytes } = of;
   const childrenMax = Math.min(limits.childrenMax, of.childrenMax || Infinity);
   const proofBytesMax = Math.min(limits.proofBytesMax, of.proofBytesMax || Infinity);
-  return { ...limits, childrenMax, proofBytesMax, publicKeyBytes, signatureBytes };
+  return { ...limits, childrenMax, proofBytesMax, scheme, publicKeyBytes, signatureBytes };
 }
 
 export function isJson(contentType: string): boolean {

@@ -178,3 +178,42 @@ test("the stream of reflection refuses an unknown field, too", async () => {
   client.close();
   expect([code, message]).toEqual([3, expect.stringContaining("listServicez")]);
 });
+
+test("a node whose keys or signatures are hex, or of another scheme, learns it at once", async () => {
+  const valid = create(SubmitSnapshotRequestSchema, {
+    node: nodeFor("json", "lengths"),
+    snapshot: snapshot(100, [inventedGroup(0)]),
+  });
+  const asHex = (bytes: Uint8Array) => Buffer.from(Buffer.from(bytes).toString("hex"), "base64");
+  const changed = (change: (given: NonNullable<typeof valid.snapshot>) => void) => {
+    const request = structuredClone(valid);
+    if (request.snapshot !== undefined) change(request.snapshot);
+    return toJson(SubmitSnapshotRequestSchema, request);
+  };
+  const messageOf = async (json: unknown) =>
+    ((await (await post(JSON.stringify(json))).json()) as { message?: string }).message ?? "";
+  const keys = changed((given) => {
+    for (const key of given.keys) key.publicKey = asHex(key.publicKey);
+  });
+  expect(await messageOf(keys)).toMatch(
+    /^snapshot.keys\[0\].public_key: has 48 bytes, and none of the \d+ public keys has the 32 of .*: this is hex/,
+  );
+  const signatures = changed(({ groups }) => {
+    for (const { rawSignatures } of groups) {
+      for (const raw of rawSignatures) raw.signature = new Uint8Array(100);
+    }
+  });
+  expect(await messageOf(signatures)).toMatch(
+    /^snapshot.groups\[0\].raw_signatures\[0\].signature: has 100 bytes, and none of .*: are they of another scheme\?/,
+  );
+  const root = changed(({ head }) => {
+    if (head !== undefined) head.root = asHex(head.root);
+  });
+  expect(await messageOf(root)).toMatch(
+    /^snapshot.head.root: has 48 bytes, expected 32: this is hex/,
+  );
+  const one = changed(({ keys: [first] }) => {
+    if (first !== undefined) first.publicKey = new Uint8Array(5);
+  });
+  expect(await messageOf(one)).toBe("");
+});

@@ -18,11 +18,13 @@ afterAll(() => service.close());
 
 test("a thousand unknown validators count as held once their group has ended", async () => {
   const heldBytes = async () => (await service.metrics.heldBytes.get()).values[0]?.value;
+  const client = clientOver(service, "gRPC");
+  const { signatureBytes } = await client.getServerInfo({});
   const rawSignatures = Array.from({ length: INPUTS }, (_, validatorIndex) => ({
     validatorIndex,
-    signature: new Uint8Array(),
+    // One with the length of a signature: when none has it, the snapshot is refused.
+    signature: new Uint8Array(validatorIndex === 0 ? signatureBytes : 0),
   }));
-  const client = clientOver(service, "gRPC");
   const group = { data: dataOf(0), rawSignatures };
   const [outcome] = await outcomesOf(client, { nodeId: "node" }, [group], []);
   expect(outcome?.leftOut.length).toBe(INPUTS);

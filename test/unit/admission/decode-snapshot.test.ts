@@ -8,7 +8,13 @@ import { bits, keyTable, publicKey, snapshot } from "../../../tools/harness/vect
 import type { GroupInit } from "../../../tools/harness/vectors.js";
 
 const few = { groupsMax: 2, groupsSentMax: 4, validatorsMax: 8, inputsMax: 12, childrenMax: 2 };
-const sizes = { ...few, proofBytesMax: 100, publicKeyBytes: 32, signatureBytes: 64 };
+const sizes = {
+  ...few,
+  proofBytesMax: 100,
+  publicKeyBytes: 32,
+  signatureBytes: 64,
+  scheme: "xmss",
+};
 const decode = (groups: GroupInit[], keys = keyTable(8)) =>
   decodeSnapshot(create(SnapshotSchema, snapshot(100, groups, keys)), 0, sizes);
 
@@ -16,7 +22,7 @@ const many = <T>(count: number, each: (at: number) => T) =>
   Array.from({ length: count }, (_, at) => each(at));
 /** Signers whom the key table does not have. */
 const unknown = (count: number) =>
-  many(count, (at) => ({ validatorIndex: 100 + at, signature: new Uint8Array(1) }));
+  many(count, (at) => ({ validatorIndex: 100 + at, signature: new Uint8Array(64) }));
 const child = { participants: bits([0]), proof: new Uint8Array(1) };
 
 test("a snapshot of the maximum size is decoded, and each unknown signer named", () => {

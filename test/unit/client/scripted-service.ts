@@ -36,6 +36,8 @@ export class ScriptedService {
   readonly cancels: string[] = [];
   instance = "i1";
   refusedCursor = "";
+  /** The error for every submission; null: they get `answer`. */
+  refuseWith: { code: number; details: string } | null = null;
   session: MessageInitShape<typeof SessionSchema> = {};
   answer: Answer = { result: { case: "accepted", value: { sessionId: "s1", fenceMs: 60_000 } } };
   answerTo: (request: SubmitSnapshotRequest) => Answer = () => this.answer;
@@ -48,6 +50,7 @@ export class ScriptedService {
         reply: sendUnaryData<SubmitSnapshotResponse>,
       ) => {
         this.submits.push(call.request);
+        if (this.refuseWith !== null) return reply(this.refuseWith);
         reply(null, create(SubmitSnapshotResponseSchema, this.answerTo(call.request)));
       },
       streamResults: (call: ResultsCall) => {

@@ -1,5 +1,6 @@
 /** `TickAggregator` and `AggregatorClient` against a scripted service. No sleeps. */
 import dns from "node:dns";
+import { status } from "@grpc/grpc-js";
 import { Registry } from "prom-client";
 import { afterEach, expect, it, vi } from "vitest";
 import {
@@ -325,4 +326,27 @@ it("refuses a deadline that is no number, and takes one without an end", async (
   expect(submit(Infinity)).toMatchObject({ submitted: true });
   await eventually(() => expect(script.submits).toHaveLength(1));
   expect(script.submits[0]?.deadlineMs).toBeLessThanOrEqual(7000);
+});
+
+it("is loud at once about a refusal that every snapshot would get, with the service's words", async () => {
+  const warnings: Error[] = [];
+  const hear = (warning: Error) => warnings.push(warning);
+  process.on("warning", hear);
+  cleanups.push(() => process.off("warning", hear));
+  const { script, aggregator, metric } = await start();
+  const text =
+    "snapshot.keys[0].public_key: has 48 bytes, and none of the 4 public keys has the 32";
+  script.refuseWith = { code: status.INVALID_ARGUMENT, details: text };
+  for (const skips of [1, 2]) {
+    await submitOnceFree(aggregator);
+    await eventually(async () =>
+      expect(await metric("lean_aggregator_skipped_total", { reason: "invalid" })).toBe(skips),
+    );
+  }
+  await eventually(() => expect(warnings).toHaveLength(1));
+  expect(warnings[0]).toMatchObject({
+    name: "LeanAggregatorWarning",
+    message: expect.stringContaining(text),
+  });
+  expect(aggregator.takeResults(5)).toEqual([]);
 });

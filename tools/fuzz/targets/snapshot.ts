@@ -13,7 +13,13 @@ import { decodeRequest } from "../in-process.js";
 import { checkRefusal } from "../refusals.js";
 import { encoded, snapshots } from "../seeds.js";
 
-const sizes = { publicKeyBytes: 32, signatureBytes: 64, proofBytesMax: 4096, childrenMax: 4 };
+const sizes = {
+  scheme: "s",
+  publicKeyBytes: 32,
+  signatureBytes: 64,
+  proofBytesMax: 4096,
+  childrenMax: 4,
+};
 const few = { ...sizes, groupsMax: 3, groupsSentMax: 16, validatorsMax: 256, inputsMax: 512 };
 
 export const target: FuzzTarget = {

@@ -1,0 +1,96 @@
+/**
+ * Finds the fault of a whole node, not of one vote: when no key, no signature or no child proof of a
+ * snapshot has a length that the prover can take, the node encodes them wrongly or has another
+ * scheme. Left out one by one, they would end every group as rejected, for ever, without the reason.
+ */
+import type { Group, Snapshot } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { invalid } from "../errors.js";
+
+/** The lengths in bytes that the prover takes. */
+export interface ByteLengths {
+  /** Name of the proof system. */
+  scheme: string;
+  publicKeyBytes: number;
+  signatureBytes: number;
+  proofBytesMax: number;
+}
+
+/**
+ * Throws a `Refusal` when all public keys or all signatures of a snapshot have a wrong length.
+ * It names the first of them, both lengths and, where it shows, the cause.
+ */
+export function checkByteLengths({ keys, groups }: Snapshot, lengths: ByteLengths): void {
+  const { scheme, publicKeyBytes, signatureBytes } = lengths;
+  if (keys[0] !== undefined && !keys.some((key) => key.publicKey.length === publicKeyBytes)) {
+    const none = `none of the ${keys.length} public keys has the ${publicKeyBytes} of ${scheme}`;
+    const { publicKey } = keys[0];
+    throw invalid("snapshot.keys[0].public_key", allWrong(publicKey, publicKeyBytes, none));
+  }
+  const signature = firstOf(groups, "rawSignatures");
+  const hasLength = (length: number) => length === signatureBytes;
+  if (
+    signature !== undefined &&
+    !groups.some((group) => group.rawSignatures.some((raw) => hasLength(raw.signature.length)))
+  ) {
+    const { group, input, count } = signature;
+    const none = `none of the ${count} signatures has the ${signatureBytes} of ${scheme}`;
+    const field = `snapshot.groups[${group}].raw_signatures[0].signature`;
+    throw invalid(field, allWrong(input.signature, signatureBytes, none));
+  }
+}
+
+/** Throws a `Refusal` when all child proofs of a snapshot are empty or too long. */
+export function checkChildProofs({ groups }: Snapshot, lengths: ByteLengths): void {
+  const { scheme, proofBytesMax } = lengths;
+  const child = firstOf(groups, "children");
+  const isPossible = (length: number) => length > 0 && length <= proofBytesMax;
+  if (
+    child !== undefined &&
+    !groups.some(({ children }) => children.some(({ proof }) => isPossible(proof.length)))
+  ) {
+    const { group, input, count } = child;
+    throw invalid(
+      `snapshot.groups[${group}].children[0].proof`,
+      `has ${input.proof.length} bytes, and none of the ${count} child proofs has ` +
+        `the 1 to ${proofBytesMax} of ${scheme}`,
+    );
+  }
+}
+
+/** The first input of a kind in a snapshot, its group, and how many there are in all groups. */
+function firstOf<K extends "rawSignatures" | "children">(groups: readonly Group[], kind: K) {
+  const group = groups.findIndex((each) => each[kind].length > 0);
+  const input: Group[K][number] | undefined = groups[group]?.[kind][0];
+  if (input === undefined) return undefined;
+  return { group, input, count: groups.reduce((sum, each) => sum + each[kind].length, 0) };
+}
+
+function allWrong(first: Uint8Array, expected: number, none: string): string {
+  const cause = encodingFault(first, expected) ?? "are they of another scheme?";
+  return `has ${first.length} bytes, and ${none}: ${cause}`;
+}
+
+/** Says that bytes do not have the length `expected` and, where it shows, how they came about. */
+export function wrongLength(bytes: Uint8Array, expected: number): string {
+  const cause = encodingFault(bytes, expected);
+  return `has ${bytes.length} bytes, expected ${expected}${cause === undefined ? "" : `: ${cause}`}`;
+}
+
+/** What was sent instead of `expected` bytes; undefined when it does not show. */
+function encodingFault(bytes: Uint8Array, expected: number): string | undefined {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  // What is longer has no such cause, and is not converted.
+  if (bytes.length > 2 * expected + 2) return undefined;
+  const isHexOf = (text: string) =>
+    /^(0x)?[0-9a-f]+$/i.test(text) && text.replace(/^0x/i, "").length === 2 * expected;
+  const text = buffer.toString("latin1");
+  if (isHexOf(text)) return "this is hex as text: send the bytes themselves";
+  if (/^[A-Za-z0-9+/_-]+={0,2}$/.test(text)) {
+    const isBase64 = Buffer.from(text, "base64").length === expected;
+    if (isBase64) return "this is base64 as text: send the bytes themselves";
+  }
+  // The last digit of base64 may stand for fewer bits than the hex digit that was typed.
+  const typed = buffer.toString("base64").replace(/.=*$/, "0");
+  if (!isHexOf(typed)) return undefined;
+  return "this is hex that was read as base64; JSON takes base64, and files also hex after 0x";
+}
