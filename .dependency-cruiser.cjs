@@ -15,6 +15,7 @@ const GROUND = [
   "json-message",
   "bytes",
   "write-file",
+  "read-file",
   "file-reason",
   "metric-table",
   "reasons",
