@@ -15,7 +15,6 @@ const GROUND = [
   "json-message",
   "bytes",
   "write-file",
-  "read-file",
   "file-reason",
   "metric-table",
   "reasons",

@@ -1,5 +1,5 @@
 /** Makes a command's client from the flags for the service's address, TLS and token. */
-import { statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import type { Client } from "@grpc/grpc-js";
 import type { Command } from "commander";
 import { InvalidArgumentError, Option } from "commander";
@@ -7,11 +7,8 @@ import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import { openChannel } from "../../client/rpc/channel.js";
 import type { ChannelOptions } from "../../client/rpc/channel.js";
 import { AddressError, parseServerAddress } from "../../client/rpc/server-address.js";
-import { readFileWithin } from "../../server/read-file.js";
 import { usageError } from "./command.js";
 import { reasonOf } from "./read-input.js";
-
-const TOKEN_FILE = { bytesMax: 64 * 1024, mustBeFile: false };
 
 export interface ConnectOptions {
   /** Address of the service. */
@@ -115,13 +112,12 @@ function withUsableFlags<T>(open: () => T): T {
  */
 export function tokenOf(file: string | undefined): (() => string) | undefined {
   if (file === undefined) return undefined;
-  const read = () => readFileWithin(file, TOKEN_FILE).toString().trim();
+  const read = () => readFileSync(file, "utf8").trim();
   try {
     const first = read();
     if (first === "") throw new Error("the file is empty");
     // A pipe can be read only once: then the first token stays in use.
-    const isFile = statSync(file, { throwIfNoEntry: false })?.isFile() === true;
-    return () => (isFile ? readAgain(read) || first : first);
+    return () => readAgain(read) || first;
   } catch (cause) {
     const problem = `cannot read the token from --token-file ${file}: ${reasonOf(cause)}`;
     throw usageError(problem, "name a file that holds one token", cause);

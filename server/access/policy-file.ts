@@ -2,14 +2,13 @@
  * Reads and checks the policy file, which is JSON. All errors are reported at once, each with its
  * place but without the value, which may be a token put there by mistake.
  */
+import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
-import { fileReason } from "../file-reason.js";
 import { limits } from "../limits.js";
 import type { Policy, Principal } from "./policy.js";
 import { decodeText, JsonError, parseJsonText } from "../json-text.js";
-import { readFileWithin } from "../read-file.js";
 import { alternatives, placeOf, safeParse } from "../safe-parse.js";
 import { priorityNames } from "../work/priority.js";
 
@@ -140,10 +139,12 @@ export function parsePolicy(text: string): Policy {
 /** The content of a policy file. Throws `PolicyError` when it cannot be read or is too large. */
 export function readPolicyText(path: string): string {
   try {
-    const options = { bytesMax: limits.policyBytesMax, mustBeFile: true };
-    return decodeText(readFileWithin(path, options));
+    const bytes = readFileSync(path);
+    if (bytes.length <= limits.policyBytesMax) return decodeText(bytes);
+    throw new Error(`has ${bytes.length} bytes, at most ${limits.policyBytesMax}`);
   } catch (cause) {
-    throw new PolicyError([{ place: "the file", text: fileReason(cause, path) }]);
+    const text = cause instanceof Error ? cause.message : String(cause);
+    throw new PolicyError([{ place: "the file", text }]);
   }
 }
 

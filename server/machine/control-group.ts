@@ -91,16 +91,14 @@ export function grantableCores(read: ReadText = readText): string {
 }
 
 /**
- * Number of processes that the kernel has killed because memory ran out: of the own group, or of
- * the whole machine where the group does not count them; 0 where the kernel does not report it.
+ * Number of processes that the kernel has killed because memory ran out; 0 where it does not report
+ * it. Counts the own group and those below it. Version 1 does not add up the groups below, so the
+ * kills of the whole machine are counted there, as in the root group of version 2.
  */
 export function oomKills(read: ReadText = readText): number {
   const { version, folders } = groupFolders("memory", read);
-  const [own = MOUNT] = folders;
-  const path = join(own, version === 1 ? "memory.oom_control" : "memory.events");
-  // The counter of the root group of version 1 stays at 0.
-  const isRootOfVersion1 = read(join(own, "cgroup.sane_behavior")) !== "";
-  for (const text of [isRootOfVersion1 ? "" : read(path), read("/proc/vmstat")]) {
+  const own = version === 1 ? [] : folders.map((folder) => read(join(folder, "memory.events")));
+  for (const text of [...own, read("/proc/vmstat")]) {
     const count = /^oom_kill (\d+)$/m.exec(text)?.[1];
     if (count !== undefined) return Number(count);
   }

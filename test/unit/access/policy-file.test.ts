@@ -104,13 +104,11 @@ test("an object with a strange length is reported, and does not throw", () => {
 test("a file that is missing or too large is reported", () => {
   const folder = temporaryFolder();
   expect(problemsOf(() => readPolicyText(join(folder, "none")))).toEqual([
-    "the file: it does not exist",
+    expect.stringContaining("ENOENT"),
   ]);
   const large = join(folder, "large.json");
   writeFileSync(large, " ".repeat(limits.policyBytesMax + 1));
-  expect(problemsOf(() => readPolicyText(large))).toEqual([
-    "the file: it has more than 1048576 bytes",
-  ]);
+  expect(problemsOf(() => readPolicyText(large))).toEqual([expect.stringContaining("at most")]);
 });
 
 test("the example in deploy/ is valid", () => {

@@ -112,13 +112,17 @@ test("kills for memory are counted in the own group, else on the whole machine",
   expect(oomKills(kernel(UNIT))).toBe(2);
   const machine = { "/proc/vmstat": "pgfault 4\noom_kill 7\n" };
   expect(oomKills(kernel(machine))).toBe(7);
-  const root = {
+  const version1 = {
     ...machine,
-    "/proc/self/cgroup": "4:memory:/\n",
-    "/sys/fs/cgroup/memory/memory.oom_control": "oom_kill 0\n",
-    "/sys/fs/cgroup/memory/cgroup.sane_behavior": "0\n",
+    "/proc/self/cgroup": "4:memory:/lean\n",
+    "/sys/fs/cgroup/memory/lean/memory.oom_control": "oom_kill 0\n",
   };
-  expect(oomKills(kernel(root)), "the root group of version 1 counts none").toBe(7);
+  expect(oomKills(kernel(version1)), "a group of version 1 does not count those below").toBe(7);
+  const container = {
+    "/proc/self/cgroup": "0::/host/pod/lean\n",
+    "/sys/fs/cgroup/memory.events": "oom_kill 3\n",
+  };
+  expect(oomKills(kernel(container)), "the own folder is not mounted").toBe(3);
   expect(oomKills(kernel({}))).toBe(0);
 });
 
