@@ -57,6 +57,7 @@ interface OpenDevices {
  */
 async function openDevices(config: Config, env: Env, log: Logger): Promise<OpenDevices> {
   if (config.prover === "fake") {
+    log.warn({}, "the prover is fake: it simulates proofs, and no result is a proof");
     const startProver = () =>
       startFakeProver({ proveMs: () => FAKE_PROVE_MS, sleep: (ms) => delay(ms, undefined) });
     const devices = config.devices.map(({ id }) => ({ id, startProver }));

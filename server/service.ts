@@ -92,9 +92,10 @@ function lanesOf({ devices, clock, log }: ServiceModules, options: LaneOptions, 
 /** The service's metrics, in a registry that also has those of its process. */
 function serviceMetrics(
   { devices }: Config,
-  { version, revision = "unknown" }: ServiceModules,
+  { version, revision = "unknown", logOutput }: ServiceModules,
 ): Metrics {
   const metrics = createMetrics(devices.map(({ id }) => id));
+  logOutput?.onDropped((lines) => metrics.logLinesDropped.inc(lines));
   metrics.buildInfo.set({ version, revision, nodejs: process.versions.node }, 1);
   addProcessMetrics(metrics.registry);
   return metrics;
@@ -131,7 +132,6 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const { clock, log, instance, version, policy } = modules;
   const metrics = serviceMetrics(config, modules);
   metrics.unixTime.readBy(() => clock.unixMs() / 1000);
-  modules.logOutput?.onDropped((lines) => metrics.logLinesDropped.inc(lines));
   const machine = new MachineWatch(config, modules);
   const lanes = lanesOf(modules, machine.laneOptions, metrics);
   const dispatcher = new Dispatcher(lanes.links, { clock, metrics });

@@ -88,7 +88,10 @@ export class Admission {
   ): SubmitAnswer {
     const answer = this.nodes.remembered(envelope) ?? this.decide(envelope, decode);
     if (answer.kind === "skipped") {
-      this.modules.metrics.skips.inc({ reason: answer.reason });
+      const { nodeId: node, slot } = envelope;
+      const { reason, detail } = answer;
+      this.modules.metrics.skips.inc({ reason });
+      this.modules.log.debug({ node, slot: String(slot), reason, detail }, "snapshot skipped");
       this.nodeSnapshots.count(envelope.nodeId, "skipped");
     }
     return answer;

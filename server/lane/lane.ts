@@ -179,6 +179,10 @@ export class Lane {
       throw new Error(`lane ${this.device.id} has no result of attempt ${number}`);
     }
     this.attempt = undefined;
+    this.modules.log.debug(
+      { device: this.device.id, attempt: number, result: attempt.result.kind },
+      "attempt ended",
+    );
     this.modules.emit({ kind: "ended", attempt: number, result: attempt.result });
   }
 
@@ -192,6 +196,8 @@ export class Lane {
   private announce(): void {
     const { lease, standby, isDrained, isRestartDue, commandsDone } = this.machine;
     this.announcements++;
+    const { kind } = this.machine.phase;
+    this.modules.log.debug({ device: this.device.id, phase: kind, lease }, "lane announces");
     this.modules.emit({
       kind: "announce",
       sequence: this.announcements,

@@ -107,7 +107,7 @@ export class CallAdmission {
     const ended = new AbortController();
     response.once("close", () => ended.abort(LEFT));
     const call = this.callOf(incoming, peer, ended.signal);
-    countCall(path, response, () => call.code, this.modules);
+    countCall(path, response, call, this.modules);
     const reading = this.read(incoming, call, ended);
     // connect-es awaits `reading` through the body, and answers a refusal in the caller's protocol.
     // If it refuses the call earlier, nothing awaits `reading`, whose rejection is only noted here.

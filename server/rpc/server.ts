@@ -69,7 +69,8 @@ export class RpcServer {
     else if (request.method === "POST") {
       if (this.admission.serves(path)) this.admission.handle(path, request, response, peer);
       else {
-        countCall(path, response, () => "unimplemented", this.modules);
+        const call = { code: "unimplemented", principal: "" } as const;
+        countCall(path, response, call, this.modules);
         answerUnimplemented(path, request, response);
       }
     } else if (this.admission.serves(path)) refuseMethod(response, "POST");

@@ -26,6 +26,8 @@ export interface Session {
   readonly cancelTimers: (() => void)[];
   /** Memory for the snapshot and its results; for the results alone once the session has ended. */
   readonly share: MemoryShare;
+  /** Votes in the proofs so far. */
+  votesProved: number;
   /** Size of all proofs in the outcomes so far. */
   proofBytes: number;
   /** Memory for what outcomes so far say about left-out inputs; held until retention ends. */

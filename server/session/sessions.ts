@@ -17,6 +17,7 @@ import { deadlineResult, toOutcome, toSummary } from "./outcome.js";
 import type { ResultsLog } from "./results-log.js";
 import { groupOf } from "./session.js";
 import type { Session } from "./session.js";
+import { logAccepted, logEnded } from "./session-log.js";
 import type { SessionEffect, SessionEvent } from "./session-state.js";
 import { isEnded, queuedGroup, transitionSession } from "./session-state.js";
 
@@ -101,6 +102,7 @@ export class Sessions {
       counts: new Map(),
       cancelTimers: [],
       share,
+      votesProved: 0,
       proofBytes: 0,
       leftOutBytes: 0,
     };
@@ -110,6 +112,7 @@ export class Sessions {
       clock.at(deadlineAtMs, () => this.step(session, { kind: "deadline" })),
       clock.at(fenceAtMs, () => this.step(session, { kind: "fence" })),
     );
+    logAccepted(this.modules.log, session);
     return session;
   }
 
@@ -123,6 +126,8 @@ export class Sessions {
       const { startedAtMs, attempts } = session;
       if (!startedAtMs.has(event.group)) startedAtMs.set(event.group, nowMs);
       attempts.set(event.group, (attempts.get(event.group) ?? 0) + 1);
+      const { group, attempt } = event;
+      this.modules.log.debug({ session: session.id, group, attempt }, "group started");
     }
     for (const effect of effects) this.apply(session, effect);
   }
@@ -186,6 +191,11 @@ export class Sessions {
     for (const { reason } of leftOut) metrics.leftOut.inc({ reason });
     const result = deadlineResult(ending);
     if (result !== undefined) metrics.deadlines.inc({ result });
+    if (ending.kind === "result" && ending.result.kind === "proved") {
+      session.votesProved += ending.result.validators.length;
+    }
+    const { queueMs, proveMs } = outcome;
+    this.modules.log.debug({ session: id, group, status, queueMs, proveMs }, "group ended");
     session.proofBytes += outcome.proof.length;
     session.leftOutBytes += outcome.leftOut.length * limits.leftOutBytes;
     session.counts.set(status, (session.counts.get(status) ?? 0) + 1);
@@ -197,7 +207,7 @@ export class Sessions {
   private endSession(session: Session): void {
     const { clock, metrics, log } = this.modules;
     const { id, submission, share, proofBytes, leftOutBytes } = session;
-    const { nodeId, nodeEpoch, fenceAtMs, slot, groups, receivedAtMs } = submission;
+    const { nodeEpoch, fenceAtMs, receivedAtMs } = submission;
     const { name: principal } = submission.principal;
     const durationMs = clock.nowMs() - receivedAtMs;
     const counts = Object.fromEntries(session.counts);
@@ -210,9 +220,7 @@ export class Sessions {
     metrics.sessionSeconds.observe(durationMs / 1000);
     const event = { kind: "summary", summary } as const;
     session.log.append({ sessionId: id, nodeEpoch, fenceAtMs, event });
-    const who = { session: id, principal, node: nodeId };
-    const line = { ...who, slot: String(slot), groups: groups.length };
-    log.info({ ...line, durationMs: Math.round(durationMs), ...counts }, "session ended");
+    logEnded(log, session, durationMs, counts);
     for (const wake of [...this.endWaiters]) wake();
   }
 }

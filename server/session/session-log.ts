@@ -1,0 +1,46 @@
+/** The log lines of a session: that it was accepted, what became of its groups, and its end. */
+import type { Logger } from "../log.js";
+import type { DecodedGroup } from "../work/group.js";
+import { priorityNames } from "../work/priority.js";
+import type { Session } from "./session.js";
+
+/** Validators whose votes a group claims: those of its raw signatures and of its children. */
+function votesOf({ work }: DecodedGroup): number {
+  const { raws, children } = work;
+  return new Set([raws.validators, ...children.map((each) => each.validators)].flat()).size;
+}
+
+const votesIn = (groups: readonly DecodedGroup[]) =>
+  groups.reduce((sum, group) => sum + votesOf(group), 0);
+
+function whoOf({ id, submission }: Session) {
+  const { principal, nodeId, slot } = submission;
+  return { session: id, principal: principal.name, node: nodeId, slot: String(slot) };
+}
+
+/** Deadline and fence are in milliseconds from the receipt of the snapshot. */
+export function logAccepted(log: Logger, session: Session): void {
+  const { groups, priority, receivedAtMs, deadlineAtMs, fenceAtMs } = session.submission;
+  const line = {
+    ...whoOf(session),
+    priority: Object.values(priorityNames)[priority - 1],
+    groups: groups.length,
+    votes: votesIn(groups),
+    deadlineMs: Math.round(deadlineAtMs - receivedAtMs),
+    fenceMs: Math.round(fenceAtMs - receivedAtMs),
+  };
+  log.info(line, "snapshot accepted");
+}
+
+/** @param counts number of groups by outcome status */
+export function logEnded(
+  log: Logger,
+  session: Session,
+  durationMs: number,
+  counts: Readonly<Record<string, number>>,
+): void {
+  const { groups } = session.submission;
+  const votes = { votes: votesIn(groups), votesProved: session.votesProved };
+  const line = { ...whoOf(session), groups: groups.length, ...votes };
+  log.info({ ...line, durationMs: Math.round(durationMs), ...counts }, "session ended");
+}

@@ -1,0 +1,49 @@
+/** What the log says of snapshots, groups and calls, and of the prover. */
+import { afterEach, expect, test } from "vitest";
+import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
+import { fakeSnapshot } from "../../../tools/harness/fake-snapshots.js";
+import { ServiceProcess } from "../../../tools/harness/service-process.js";
+import { ServedPlace, until } from "./served.js";
+
+let service: ServiceProcess | undefined;
+afterEach(() => service?.kill());
+
+/** The log of a service that has proved one snapshot, by message. */
+async function logAt(level: string) {
+  const place = new ServedPlace();
+  const started = (service = ServiceProcess.spawn({
+    flags: [...place.flags, "--log-level", level],
+  }));
+  await place.ready();
+  const client = new AggregatorClient({ address: place.nodes });
+  const budgets = { deadlineMs: 5000, fenceMs: 8000 };
+  const node = { nodeId: "node-1", nodeEpoch: 1n };
+  await client.submitSnapshot({ node, snapshot: fakeSnapshot(2), ...budgets });
+  client.close();
+  await until("the session ends", () => started.log.some(({ msg }) => msg === "session ended"));
+  return { line: (msg: string) => started.log.find((line) => line.msg === msg) };
+}
+
+test("info: a fake prover, an accepted snapshot and its end, with votes", async () => {
+  const { line } = await logAt("info");
+  expect(line("the prover is fake: it simulates proofs, and no result is a proof")).toMatchObject({
+    level: "warn",
+  });
+  const who = { node: "node-1", session: expect.stringMatching(/^[0-9a-f]{16}$/) as unknown };
+  expect(line("snapshot accepted")).toMatchObject({
+    ...{ level: "info", ...who, priority: "aggregation", groups: 2 },
+    ...{ votes: expect.any(Number) as unknown, deadlineMs: 5000, fenceMs: 8000 },
+  });
+  const votes = (line("snapshot accepted") as { votes?: number }).votes;
+  expect(line("session ended")).toMatchObject({ ...who, votes, votesProved: votes, proved: 2 });
+  expect(line("call ended")).toBeUndefined();
+});
+
+test("debug: also each call, group, attempt and lane", async () => {
+  const { line } = await logAt("debug");
+  expect(line("call ended")).toMatchObject({ level: "debug", code: "ok" });
+  expect(line("group started")).toMatchObject({ group: 0 });
+  expect(line("group ended")).toMatchObject({ group: 0, status: "proved" });
+  expect(line("attempt ended")).toMatchObject({ device: "cpu", result: "proved" });
+  expect(line("lane announces")).toMatchObject({ device: "cpu" });
+});
