@@ -236,7 +236,7 @@ function noSuchField(schema: DescMessage, key: string): string {
     : `no such field; ${schema.name} has ${names.join(", ")}`;
 }
 
-/** The name that `typed` is probably meant to be; undefined when none is similar. */
+/** The name that `typed` is probably meant to be; undefined without a similar one. */
 function similarTo(typed: string, names: readonly string[]): string | undefined {
   if (typed.length > SIMILAR_LENGTH_MAX) return undefined;
   const plain = (name: string) => name.toLowerCase().replaceAll(/[-_ ]/g, "");

@@ -1,4 +1,4 @@
-/** The limits of control groups of both versions, as the kernel's files tell them. */
+/** The limits of control groups of both versions, as the kernel's files state them. */
 import { describe, expect, test } from "vitest";
 import {
   cpuQuotaCores,
@@ -126,7 +126,7 @@ test("kills for memory are counted in the own group, else on the whole machine",
   expect(oomKills(kernel({}))).toBe(0);
 });
 
-test("a limit of the process is read by its name; 'unlimited' is none", () => {
+test("a limit of the process is read by its name; 'unlimited' counts as no limit", () => {
   const limits = [
     "Limit                     Soft Limit           Hard Limit           Units",
     "Max processes             unlimited            unlimited            processes",

@@ -34,7 +34,7 @@ test("what the operator has set counts, and auto is what fits", () => {
   expect(standbyBytesMax(parseConfig(), 8e9)).toBe(4.5e9);
 });
 
-test("the threads of each device are told by name", () => {
+test("the threads of each device are logged by name", () => {
   const { devices } = parseConfig({ devices: '[{"id":"a","cores":"0"},{"id":"b","cores":"1-3"}]' });
   const config = { ...parseConfig(), devices };
   expect(threadsText(config, { ...testMachine, cores: 4, quotaCores: 2 })).toBe("a: 1, b: 2");

@@ -18,7 +18,7 @@ const options = {
   startTimeoutMs: 60_000,
 };
 
-/** Opens files until none is left, then starts a prover, and prints how that ended. */
+/** Opens files until it can open no more, then starts a prover, and prints how that ended. */
 const SCRIPT = `
   import { openSync } from "node:fs";
   import { startForkedProver } from "${ROOT}/dist/server/prover/forked-prover.js";
