@@ -8,7 +8,7 @@ import { PolicyWatch } from "./access/policy-watch.js";
 import type { Clock } from "./clock.js";
 import type { Config } from "./config.js";
 import { limits } from "./limits.js";
-import type { Logger, StderrLog } from "./log.js";
+import type { LeveledLogger, Logger, StderrLog } from "./log.js";
 import { MemoryBudget } from "./memory-budget.js";
 import { createMetrics } from "./metrics.js";
 import type { Metrics } from "./metrics.js";
@@ -58,7 +58,7 @@ export interface Reloaded {
 
 export interface ServiceModules {
   clock: Clock;
-  log: Logger;
+  log: LeveledLogger;
   /** Where the log goes, to count the lines that were dropped. Default: they are not counted. */
   logOutput?: StderrLog["output"];
   /** The devices of the configuration, with how to start provers on them. */

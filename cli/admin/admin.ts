@@ -4,6 +4,7 @@ import { addCommand } from "../io/command.js";
 import type { AdminModules } from "./ask.js";
 import { addDrainCommands } from "./drain.js";
 import { addEndCommand } from "./end.js";
+import { addLogLevelCommand } from "./log-level.js";
 import { addProversCommand } from "./provers.js";
 import { addRestartCommand } from "./restart.js";
 import { addSessionsCommand } from "./sessions.js";
@@ -17,6 +18,7 @@ Examples:
   lean-aggregator admin provers
   lean-aggregator admin drain cpu --wait 20000
   lean-aggregator admin end 0f1e2d3c4b5a6978
+  lean-aggregator admin log-level debug
 
 Exit codes:
   0  done
@@ -32,4 +34,5 @@ export function addAdminCommands(program: Command, modules: AdminModules): void 
   addDrainCommands(admin, modules);
   addRestartCommand(admin, modules);
   addEndCommand(admin, modules);
+  addLogLevelCommand(admin, modules);
 }

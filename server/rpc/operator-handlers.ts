@@ -8,20 +8,25 @@ import type {
   DrainDeviceRequest,
   EndSessionRequest,
   RestartProverRequest,
+  SetLogLevelRequest,
 } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import {
   AdminService,
   DrainDeviceResponseSchema,
   EndSessionResponseSchema,
+  GetLogLevelResponseSchema,
   ListProversResponseSchema,
   ListSessionsResponseSchema,
+  LogLevel,
   ProverRole,
   RestartProverResponseSchema,
+  SetLogLevelResponseSchema,
 } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import type { Clock } from "../clock.js";
 import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
-import type { Logger } from "../log.js";
+import { logLevels } from "../log.js";
+import type { LeveledLogger, LogLevel as LevelName } from "../log.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 import type { LaneReport, LaneRole, OperatorCommand } from "../lane/lane-messages.js";
 import type { OperatedDevice } from "../schedule/lane-handle.js";
@@ -40,7 +45,7 @@ export interface AdminHandlersModules {
   admission: Admission;
   dispatcher: Dispatcher;
   clock: Clock;
-  log: Logger;
+  log: LeveledLogger;
 }
 
 /** Adds the calls of AdminService to a server's routes. */
@@ -51,7 +56,9 @@ export function addOperatorRoutes(routes: Routes, calls: AdminHandlers): void {
     .unary(method.listProvers, () => calls.listProvers())
     .unary(method.drainDevice, (request, call) => calls.drainDevice(request, call))
     .unary(method.restartProver, (request, call) => calls.restartProver(request, call))
-    .unary(method.endSession, (request, call) => calls.endSession(request, call));
+    .unary(method.endSession, (request, call) => calls.endSession(request, call))
+    .unary(method.getLogLevel, () => calls.getLogLevel())
+    .unary(method.setLogLevel, (request, call) => calls.setLogLevel(request, call));
 }
 
 export class AdminHandlers {
@@ -129,6 +136,20 @@ export class AdminHandlers {
     return create(EndSessionResponseSchema, { queuedGroupsEnded, runningGroupsEnded });
   }
 
+  getLogLevel() {
+    return create(GetLogLevelResponseSchema, { level: levelOnWire(this.modules.log.level) });
+  }
+
+  setLogLevel({ level }: SetLogLevelRequest, { principal }: OperatorsCall) {
+    const { log } = this.modules;
+    const name = levelOf(level);
+    if (name === undefined) throw invalid("level", `${String(level)} is no level to log`);
+    const previous = levelOnWire(log.level);
+    log.level = name;
+    log.info({ principal, level: name }, "operator: set log level");
+    return create(SetLogLevelResponseSchema, { previous });
+  }
+
   private device(deviceId: string): OperatedDevice {
     if (deviceId === "") throw invalid("device_id", "is empty");
     const devices = this.modules.dispatcher.devices();
@@ -172,6 +193,22 @@ export class AdminHandlers {
       ended.abort();
     }
   }
+}
+
+const levelsOnWire: Readonly<Record<LevelName, LogLevel>> = {
+  debug: LogLevel.DEBUG,
+  info: LogLevel.INFO,
+  warn: LogLevel.WARN,
+  error: LogLevel.ERROR,
+  silent: LogLevel.SILENT,
+};
+
+function levelOnWire(level: string): LogLevel {
+  return Object.entries(levelsOnWire).find(([name]) => name === level)?.[1] ?? LogLevel.UNSPECIFIED;
+}
+
+function levelOf(level: LogLevel): LevelName | undefined {
+  return logLevels.find((name) => levelsOnWire[name] === level);
 }
 
 function roleOf({ role }: RestartProverRequest): LaneRole {

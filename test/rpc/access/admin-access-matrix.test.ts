@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AdminMethod } from "../../../client/rpc/operator-client.js";
 import { callAdmin } from "../../../client/rpc/operator-client.js";
 import { AggregatorError } from "../../../client/errors.js";
-import { AdminService } from "../../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
+import { AdminService, LogLevel } from "../../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { startFakeProver } from "../../../server/prover/fake.js";
 import type { Service } from "../../../server/service.js";
 import type { Verdict } from "./access-matrix.js";
@@ -18,19 +18,19 @@ import { freshPath } from "../../helpers/command-line.js";
 import { startTestService } from "../../helpers/start-service.js";
 
 const everyCall = parseMatrix(`
-who                                       | listSessions | listProvers | drainDevice | restartProver | endSession
-token of an operator                      | yes          | yes         | yes         | yes           | yes
-token for lists                           | yes          | yes         | no          | no            | no
-token of a node, for all of a node's calls | no          | no          | no          | no            | no
-token that has expired                    | who?         | who?        | who?        | who?          | who?
-token that is unknown                     | who?         | who?        | who?        | who?          | who?
-loopback                                  | no           | no          | no          | no            | no
-loopback, the policy has nobody anonymous | who?         | who?        | who?        | who?          | who?
-loopback, no policy file                  | yes          | yes         | yes         | yes           | yes
-Unix socket                               | yes          | yes         | yes         | yes           | yes
-Unix socket for lists                     | yes          | yes         | no          | no            | no
-Unix socket of nobody                     | who?         | who?        | who?        | who?          | who?
-Unix socket of nobody, with a token       | yes          | yes         | yes         | yes           | yes
+who                                       | listSessions | listProvers | drainDevice | restartProver | endSession | getLogLevel | setLogLevel
+token of an operator                      | yes          | yes         | yes         | yes           | yes        | yes         | yes
+token for lists                           | yes          | yes         | no          | no            | no         | no          | no
+token of a node, for all of a node's calls | no          | no          | no          | no            | no         | no          | no
+token that has expired                    | who?         | who?        | who?        | who?          | who?       | who?        | who?
+token that is unknown                     | who?         | who?        | who?        | who?          | who?       | who?        | who?
+loopback                                  | no           | no          | no          | no            | no         | no          | no
+loopback, the policy has nobody anonymous | who?         | who?        | who?        | who?          | who?       | who?        | who?
+loopback, no policy file                  | yes          | yes         | yes         | yes           | yes        | yes         | yes
+Unix socket                               | yes          | yes         | yes         | yes           | yes        | yes         | yes
+Unix socket for lists                     | yes          | yes         | no          | no            | no         | no          | no
+Unix socket of nobody                     | who?         | who?        | who?        | who?          | who?       | who?        | who?
+Unix socket of nobody, with a token       | yes          | yes         | yes         | yes           | yes        | yes         | yes
 `);
 
 const tokens = {
@@ -99,7 +99,7 @@ const verdicts = new Map<status | undefined, Verdict>([
 
 /** Asks for what is not there, where a call would change something. */
 async function attempt(door: Door, method: AdminMethod, token?: string): Promise<Verdict> {
-  const request = { deviceId: "none", sessionId: "none" };
+  const request = { deviceId: "none", sessionId: "none", level: LogLevel.SILENT };
   const address = services.get(door)?.operatorAddress ?? "";
   try {
     await callAdmin(address, method, request, token === undefined ? {} : { token });

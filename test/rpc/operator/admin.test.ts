@@ -4,7 +4,11 @@ import { callAdmin } from "../../../client/rpc/operator-client.js";
 import type { AdminMethod, AdminRequest } from "../../../client/rpc/operator-client.js";
 import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
 import type { AggregatorErrorKind } from "../../../client/errors.js";
-import { GroupState, ProverRole } from "../../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
+import {
+  GroupState,
+  LogLevel,
+  ProverRole,
+} from "../../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import {
   DeviceState,
   OutcomeReason,
@@ -52,6 +56,19 @@ async function outcomes(sessionId: string) {
   const { session } = await client.getSession({ node, sessionId, waitMs: 10_000 });
   return session?.outcomes ?? [];
 }
+
+test("the log level is read and set; one that does not exist is refused", async () => {
+  expect((await admin("getLogLevel", {})).level).toBe(LogLevel.SILENT);
+  const { previous } = await admin("setLogLevel", { level: LogLevel.ERROR });
+  expect(previous).toBe(LogLevel.SILENT);
+  expect((await admin("getLogLevel", {})).level).toBe(LogLevel.ERROR);
+  for (const level of [LogLevel.UNSPECIFIED, 99 as LogLevel]) {
+    await expect(admin("setLogLevel", { level })).rejects.toMatchObject({
+      kind: "invalid_argument",
+    });
+  }
+  expect((await admin("getLogLevel", {})).level).toBe(LogLevel.ERROR);
+});
 
 test("a session in flight is listed with each group's state", async () => {
   expect(await sessions()).toEqual([]);

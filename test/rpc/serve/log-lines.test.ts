@@ -3,6 +3,7 @@ import { afterEach, expect, test } from "vitest";
 import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
 import { fakeSnapshot } from "../../../tools/harness/fake-snapshots.js";
 import { ServiceProcess } from "../../../tools/harness/service-process.js";
+import { commandLine } from "../../helpers/command-line.js";
 import { ServedPlace, until } from "./served.js";
 
 let service: ServiceProcess | undefined;
@@ -46,4 +47,16 @@ test("debug: also each call, group, attempt and lane", async () => {
   expect(line("group ended")).toMatchObject({ group: 0, status: "proved" });
   expect(line("attempt ended")).toMatchObject({ device: "cpu", result: "proved" });
   expect(line("lane announces")).toMatchObject({ device: "cpu" });
+});
+
+test("'admin log-level' prints and sets the level of the running service", async () => {
+  const place = new ServedPlace();
+  const started = (service = ServiceProcess.spawn({ flags: place.flags }));
+  await place.ready();
+  const admin = (...args: string[]) => commandLine(["admin", "log-level", ...args, ...place.admin]);
+  expect(await admin()).toMatchObject({ code: 0, stdout: "info\n" });
+  expect((await admin("debug")).stdout).toBe("the log level is debug, it was info\n");
+  expect(await admin()).toMatchObject({ code: 0, stdout: "debug\n" });
+  expect((await admin("loud")).code).toBe(2);
+  await until("calls are logged", () => started.log.some(({ msg }) => msg === "call ended"));
 });

@@ -16,7 +16,73 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file lean/aggregator/admin/v1/admin.proto.
  */
 export const file_lean_aggregator_admin_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("CiRsZWFuL2FnZ3JlZ2F0b3IvYWRtaW4vdjEvYWRtaW4ucHJvdG8SGGxlYW4uYWdncmVnYXRvci5hZG1pbi52MSIVChNMaXN0U2Vzc2lvbnNSZXF1ZXN0IlMKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEjsKCHNlc3Npb25zGAEgAygLMikubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkluRmxpZ2h0U2Vzc2lvbiLuAQoPSW5GbGlnaHRTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSDwoHbm9kZV9pZBgCIAEoCRIMCgRzbG90GAMgASgEEi4KCHByaW9yaXR5GAQgASgOMhwubGVhbi5hZ2dyZWdhdG9yLnYxLlByaW9yaXR5Eg4KBmFnZV9tcxgFIAEoDRIYChBkZWFkbGluZV9sZWZ0X21zGAYgASgNEhUKDWZlbmNlX2xlZnRfbXMYByABKA0SNwoGZ3JvdXBzGAggAygLMicubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkluRmxpZ2h0R3JvdXAiiAEKDUluRmxpZ2h0R3JvdXASMwoFc3RhdGUYASABKA4yJC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuR3JvdXBTdGF0ZRIPCgdhdHRlbXB0GAIgASgNEjEKBnN0YXR1cxgDIAEoDjIhLmxlYW4uYWdncmVnYXRvci52MS5PdXRjb21lU3RhdHVzIhQKEkxpc3RQcm92ZXJzUmVxdWVzdCJOChNMaXN0UHJvdmVyc1Jlc3BvbnNlEjcKB2RldmljZXMYASADKAsyJi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuRGV2aWNlU3RhdHVzIsQCCgxEZXZpY2VTdGF0dXMSEQoJZGV2aWNlX2lkGAEgASgJEi4KBXN0YXRlGAIgASgOMh8ubGVhbi5hZ2dyZWdhdG9yLnYxLkRldmljZVN0YXRlEg0KBWNhdXNlGAMgASgJEhgKC3JldHJ5X2luX21zGAQgASgNSACIAQESDwoHZHJhaW5lZBgFIAEoCBITCgtyZXN0YXJ0X2R1ZRgGIAEoCBINCgVsZWFzZRgHIAEoDRIxCgdwcm92ZXJzGAggAygLMiAubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlByb3ZlchI5CgdydW5uaW5nGAkgASgLMigubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlJ1bm5pbmdBdHRlbXB0EhUKDXN0YW5kYnlfY2F1c2UYCiABKAlCDgoMX3JldHJ5X2luX21zIn0KBlByb3ZlchIyCgRyb2xlGAEgASgOMiQubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlByb3ZlclJvbGUSEAoDcGlkGAIgASgNSACIAQESDQoFcmVhZHkYAyABKAgSFgoOcmVzaWRlbnRfYnl0ZXMYBCABKARCBgoEX3BpZCKBAQoOUnVubmluZ0F0dGVtcHQSDwoHYXR0ZW1wdBgBIAEoDRISCgpzZXNzaW9uX2lkGAIgASgJEhMKC2dyb3VwX2luZGV4GAMgASgNEjUKBXByb29mGAQgASgLMiYubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlJ1bm5pbmdQcm9vZiJiCgxSdW5uaW5nUHJvb2YSFgoOcmF3X3NpZ25hdHVyZXMYASABKA0SEAoIY2hpbGRyZW4YAiABKA0SEgoKcnVubmluZ19tcxgDIAEoDRIUCgxwcmVkaWN0ZWRfbXMYBCABKA0iWgoSRHJhaW5EZXZpY2VSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIUCgdkcmFpbmVkGAIgASgISACIAQESDwoHd2FpdF9tcxgDIAEoDUIKCghfZHJhaW5lZCJNChNEcmFpbkRldmljZVJlc3BvbnNlEjYKBmRldmljZRgBIAEoCzImLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5EZXZpY2VTdGF0dXMiXQoUUmVzdGFydFByb3ZlclJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEjIKBHJvbGUYAiABKA4yJC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuUHJvdmVyUm9sZSJPChVSZXN0YXJ0UHJvdmVyUmVzcG9uc2USNgoGZGV2aWNlGAEgASgLMiYubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkRldmljZVN0YXR1cyInChFFbmRTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIk8KEkVuZFNlc3Npb25SZXNwb25zZRIbChNxdWV1ZWRfZ3JvdXBzX2VuZGVkGAEgASgNEhwKFHJ1bm5pbmdfZ3JvdXBzX2VuZGVkGAIgASgNKnEKCkdyb3VwU3RhdGUSGwoXR1JPVVBfU1RBVEVfVU5TUEVDSUZJRUQQABIWChJHUk9VUF9TVEFURV9RVUVVRUQQARIXChNHUk9VUF9TVEFURV9SVU5OSU5HEAISFQoRR1JPVVBfU1RBVEVfRU5ERUQQAypaCgpQcm92ZXJSb2xlEhsKF1BST1ZFUl9ST0xFX1VOU1BFQ0lGSUVEEAASFgoSUFJPVkVSX1JPTEVfQUNUSVZFEAESFwoTUFJPVkVSX1JPTEVfU1RBTkRCWRACMrAECgxBZG1pblNlcnZpY2USbQoMTGlzdFNlc3Npb25zEi0ubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaLi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuTGlzdFNlc3Npb25zUmVzcG9uc2USagoLTGlzdFByb3ZlcnMSLC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuTGlzdFByb3ZlcnNSZXF1ZXN0Gi0ubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkxpc3RQcm92ZXJzUmVzcG9uc2USagoLRHJhaW5EZXZpY2USLC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuRHJhaW5EZXZpY2VSZXF1ZXN0Gi0ubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkRyYWluRGV2aWNlUmVzcG9uc2UScAoNUmVzdGFydFByb3ZlchIuLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5SZXN0YXJ0UHJvdmVyUmVxdWVzdBovLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5SZXN0YXJ0UHJvdmVyUmVzcG9uc2USZwoKRW5kU2Vzc2lvbhIrLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5FbmRTZXNzaW9uUmVxdWVzdBosLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5FbmRTZXNzaW9uUmVzcG9uc2ViBnByb3RvMw", [file_lean_aggregator_v1_aggregator]);
+  fileDesc("CiRsZWFuL2FnZ3JlZ2F0b3IvYWRtaW4vdjEvYWRtaW4ucHJvdG8SGGxlYW4uYWdncmVnYXRvci5hZG1pbi52MSIUChJHZXRMb2dMZXZlbFJlcXVlc3QiSAoTR2V0TG9nTGV2ZWxSZXNwb25zZRIxCgVsZXZlbBgBIAEoDjIiLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5Mb2dMZXZlbCJHChJTZXRMb2dMZXZlbFJlcXVlc3QSMQoFbGV2ZWwYASABKA4yIi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuTG9nTGV2ZWwiSwoTU2V0TG9nTGV2ZWxSZXNwb25zZRI0CghwcmV2aW91cxgBIAEoDjIiLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5Mb2dMZXZlbCIVChNMaXN0U2Vzc2lvbnNSZXF1ZXN0IlMKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEjsKCHNlc3Npb25zGAEgAygLMikubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkluRmxpZ2h0U2Vzc2lvbiLuAQoPSW5GbGlnaHRTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSDwoHbm9kZV9pZBgCIAEoCRIMCgRzbG90GAMgASgEEi4KCHByaW9yaXR5GAQgASgOMhwubGVhbi5hZ2dyZWdhdG9yLnYxLlByaW9yaXR5Eg4KBmFnZV9tcxgFIAEoDRIYChBkZWFkbGluZV9sZWZ0X21zGAYgASgNEhUKDWZlbmNlX2xlZnRfbXMYByABKA0SNwoGZ3JvdXBzGAggAygLMicubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkluRmxpZ2h0R3JvdXAiiAEKDUluRmxpZ2h0R3JvdXASMwoFc3RhdGUYASABKA4yJC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuR3JvdXBTdGF0ZRIPCgdhdHRlbXB0GAIgASgNEjEKBnN0YXR1cxgDIAEoDjIhLmxlYW4uYWdncmVnYXRvci52MS5PdXRjb21lU3RhdHVzIhQKEkxpc3RQcm92ZXJzUmVxdWVzdCJOChNMaXN0UHJvdmVyc1Jlc3BvbnNlEjcKB2RldmljZXMYASADKAsyJi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuRGV2aWNlU3RhdHVzIsQCCgxEZXZpY2VTdGF0dXMSEQoJZGV2aWNlX2lkGAEgASgJEi4KBXN0YXRlGAIgASgOMh8ubGVhbi5hZ2dyZWdhdG9yLnYxLkRldmljZVN0YXRlEg0KBWNhdXNlGAMgASgJEhgKC3JldHJ5X2luX21zGAQgASgNSACIAQESDwoHZHJhaW5lZBgFIAEoCBITCgtyZXN0YXJ0X2R1ZRgGIAEoCBINCgVsZWFzZRgHIAEoDRIxCgdwcm92ZXJzGAggAygLMiAubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlByb3ZlchI5CgdydW5uaW5nGAkgASgLMigubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlJ1bm5pbmdBdHRlbXB0EhUKDXN0YW5kYnlfY2F1c2UYCiABKAlCDgoMX3JldHJ5X2luX21zIn0KBlByb3ZlchIyCgRyb2xlGAEgASgOMiQubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlByb3ZlclJvbGUSEAoDcGlkGAIgASgNSACIAQESDQoFcmVhZHkYAyABKAgSFgoOcmVzaWRlbnRfYnl0ZXMYBCABKARCBgoEX3BpZCKBAQoOUnVubmluZ0F0dGVtcHQSDwoHYXR0ZW1wdBgBIAEoDRISCgpzZXNzaW9uX2lkGAIgASgJEhMKC2dyb3VwX2luZGV4GAMgASgNEjUKBXByb29mGAQgASgLMiYubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlJ1bm5pbmdQcm9vZiJiCgxSdW5uaW5nUHJvb2YSFgoOcmF3X3NpZ25hdHVyZXMYASABKA0SEAoIY2hpbGRyZW4YAiABKA0SEgoKcnVubmluZ19tcxgDIAEoDRIUCgxwcmVkaWN0ZWRfbXMYBCABKA0iWgoSRHJhaW5EZXZpY2VSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIUCgdkcmFpbmVkGAIgASgISACIAQESDwoHd2FpdF9tcxgDIAEoDUIKCghfZHJhaW5lZCJNChNEcmFpbkRldmljZVJlc3BvbnNlEjYKBmRldmljZRgBIAEoCzImLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5EZXZpY2VTdGF0dXMiXQoUUmVzdGFydFByb3ZlclJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEjIKBHJvbGUYAiABKA4yJC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuUHJvdmVyUm9sZSJPChVSZXN0YXJ0UHJvdmVyUmVzcG9uc2USNgoGZGV2aWNlGAEgASgLMiYubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkRldmljZVN0YXR1cyInChFFbmRTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIk8KEkVuZFNlc3Npb25SZXNwb25zZRIbChNxdWV1ZWRfZ3JvdXBzX2VuZGVkGAEgASgNEhwKFHJ1bm5pbmdfZ3JvdXBzX2VuZGVkGAIgASgNKo0BCghMb2dMZXZlbBIZChVMT0dfTEVWRUxfVU5TUEVDSUZJRUQQABITCg9MT0dfTEVWRUxfREVCVUcQARISCg5MT0dfTEVWRUxfSU5GTxACEhIKDkxPR19MRVZFTF9XQVJOEAMSEwoPTE9HX0xFVkVMX0VSUk9SEAQSFAoQTE9HX0xFVkVMX1NJTEVOVBAFKnEKCkdyb3VwU3RhdGUSGwoXR1JPVVBfU1RBVEVfVU5TUEVDSUZJRUQQABIWChJHUk9VUF9TVEFURV9RVUVVRUQQARIXChNHUk9VUF9TVEFURV9SVU5OSU5HEAISFQoRR1JPVVBfU1RBVEVfRU5ERUQQAypaCgpQcm92ZXJSb2xlEhsKF1BST1ZFUl9ST0xFX1VOU1BFQ0lGSUVEEAASFgoSUFJPVkVSX1JPTEVfQUNUSVZFEAESFwoTUFJPVkVSX1JPTEVfU1RBTkRCWRACMogGCgxBZG1pblNlcnZpY2USbQoMTGlzdFNlc3Npb25zEi0ubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaLi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuTGlzdFNlc3Npb25zUmVzcG9uc2USagoLTGlzdFByb3ZlcnMSLC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuTGlzdFByb3ZlcnNSZXF1ZXN0Gi0ubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkxpc3RQcm92ZXJzUmVzcG9uc2USagoLRHJhaW5EZXZpY2USLC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuRHJhaW5EZXZpY2VSZXF1ZXN0Gi0ubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkRyYWluRGV2aWNlUmVzcG9uc2UScAoNUmVzdGFydFByb3ZlchIuLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5SZXN0YXJ0UHJvdmVyUmVxdWVzdBovLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5SZXN0YXJ0UHJvdmVyUmVzcG9uc2USZwoKRW5kU2Vzc2lvbhIrLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5FbmRTZXNzaW9uUmVxdWVzdBosLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5FbmRTZXNzaW9uUmVzcG9uc2USagoLR2V0TG9nTGV2ZWwSLC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuR2V0TG9nTGV2ZWxSZXF1ZXN0Gi0ubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkdldExvZ0xldmVsUmVzcG9uc2USagoLU2V0TG9nTGV2ZWwSLC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuU2V0TG9nTGV2ZWxSZXF1ZXN0Gi0ubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlNldExvZ0xldmVsUmVzcG9uc2ViBnByb3RvMw", [file_lean_aggregator_v1_aggregator]);
+
+/**
+ * @generated from message lean.aggregator.admin.v1.GetLogLevelRequest
+ */
+export type GetLogLevelRequest = Message<"lean.aggregator.admin.v1.GetLogLevelRequest"> & {
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.GetLogLevelRequest.
+ * Use `create(GetLogLevelRequestSchema)` to create a new message.
+ */
+export const GetLogLevelRequestSchema: GenMessage<GetLogLevelRequest> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 0);
+
+/**
+ * @generated from message lean.aggregator.admin.v1.GetLogLevelResponse
+ */
+export type GetLogLevelResponse = Message<"lean.aggregator.admin.v1.GetLogLevelResponse"> & {
+  /**
+   * @generated from field: lean.aggregator.admin.v1.LogLevel level = 1;
+   */
+  level: LogLevel;
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.GetLogLevelResponse.
+ * Use `create(GetLogLevelResponseSchema)` to create a new message.
+ */
+export const GetLogLevelResponseSchema: GenMessage<GetLogLevelResponse> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 1);
+
+/**
+ * @generated from message lean.aggregator.admin.v1.SetLogLevelRequest
+ */
+export type SetLogLevelRequest = Message<"lean.aggregator.admin.v1.SetLogLevelRequest"> & {
+  /**
+   * @generated from field: lean.aggregator.admin.v1.LogLevel level = 1;
+   */
+  level: LogLevel;
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.SetLogLevelRequest.
+ * Use `create(SetLogLevelRequestSchema)` to create a new message.
+ */
+export const SetLogLevelRequestSchema: GenMessage<SetLogLevelRequest> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 2);
+
+/**
+ * @generated from message lean.aggregator.admin.v1.SetLogLevelResponse
+ */
+export type SetLogLevelResponse = Message<"lean.aggregator.admin.v1.SetLogLevelResponse"> & {
+  /**
+   * The level before the call.
+   *
+   * @generated from field: lean.aggregator.admin.v1.LogLevel previous = 1;
+   */
+  previous: LogLevel;
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.SetLogLevelResponse.
+ * Use `create(SetLogLevelResponseSchema)` to create a new message.
+ */
+export const SetLogLevelResponseSchema: GenMessage<SetLogLevelResponse> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 3);
 
 /**
  * @generated from message lean.aggregator.admin.v1.ListSessionsRequest
@@ -29,7 +95,7 @@ export type ListSessionsRequest = Message<"lean.aggregator.admin.v1.ListSessions
  * Use `create(ListSessionsRequestSchema)` to create a new message.
  */
 export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 0);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 4);
 
 /**
  * @generated from message lean.aggregator.admin.v1.ListSessionsResponse
@@ -48,7 +114,7 @@ export type ListSessionsResponse = Message<"lean.aggregator.admin.v1.ListSession
  * Use `create(ListSessionsResponseSchema)` to create a new message.
  */
 export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 1);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 5);
 
 /**
  * One session in flight.
@@ -112,7 +178,7 @@ export type InFlightSession = Message<"lean.aggregator.admin.v1.InFlightSession"
  * Use `create(InFlightSessionSchema)` to create a new message.
  */
 export const InFlightSessionSchema: GenMessage<InFlightSession> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 2);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 6);
 
 /**
  * The state of one group of a session in flight.
@@ -146,7 +212,7 @@ export type InFlightGroup = Message<"lean.aggregator.admin.v1.InFlightGroup"> & 
  * Use `create(InFlightGroupSchema)` to create a new message.
  */
 export const InFlightGroupSchema: GenMessage<InFlightGroup> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 3);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 7);
 
 /**
  * @generated from message lean.aggregator.admin.v1.ListProversRequest
@@ -159,7 +225,7 @@ export type ListProversRequest = Message<"lean.aggregator.admin.v1.ListProversRe
  * Use `create(ListProversRequestSchema)` to create a new message.
  */
 export const ListProversRequestSchema: GenMessage<ListProversRequest> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 4);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 8);
 
 /**
  * @generated from message lean.aggregator.admin.v1.ListProversResponse
@@ -176,7 +242,7 @@ export type ListProversResponse = Message<"lean.aggregator.admin.v1.ListProversR
  * Use `create(ListProversResponseSchema)` to create a new message.
  */
 export const ListProversResponseSchema: GenMessage<ListProversResponse> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 5);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 9);
 
 /**
  * One device and its prover processes.
@@ -258,7 +324,7 @@ export type DeviceStatus = Message<"lean.aggregator.admin.v1.DeviceStatus"> & {
  * Use `create(DeviceStatusSchema)` to create a new message.
  */
 export const DeviceStatusSchema: GenMessage<DeviceStatus> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 6);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 10);
 
 /**
  * One prover process.
@@ -298,7 +364,7 @@ export type Prover = Message<"lean.aggregator.admin.v1.Prover"> & {
  * Use `create(ProverSchema)` to create a new message.
  */
 export const ProverSchema: GenMessage<Prover> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 7);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 11);
 
 /**
  * The attempt that a device works on.
@@ -341,7 +407,7 @@ export type RunningAttempt = Message<"lean.aggregator.admin.v1.RunningAttempt"> 
  * Use `create(RunningAttemptSchema)` to create a new message.
  */
 export const RunningAttemptSchema: GenMessage<RunningAttempt> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 8);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 12);
 
 /**
  * The running proof of an attempt.
@@ -383,7 +449,7 @@ export type RunningProof = Message<"lean.aggregator.admin.v1.RunningProof"> & {
  * Use `create(RunningProofSchema)` to create a new message.
  */
 export const RunningProofSchema: GenMessage<RunningProof> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 9);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 13);
 
 /**
  * @generated from message lean.aggregator.admin.v1.DrainDeviceRequest
@@ -415,7 +481,7 @@ export type DrainDeviceRequest = Message<"lean.aggregator.admin.v1.DrainDeviceRe
  * Use `create(DrainDeviceRequestSchema)` to create a new message.
  */
 export const DrainDeviceRequestSchema: GenMessage<DrainDeviceRequest> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 10);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 14);
 
 /**
  * @generated from message lean.aggregator.admin.v1.DrainDeviceResponse
@@ -432,7 +498,7 @@ export type DrainDeviceResponse = Message<"lean.aggregator.admin.v1.DrainDeviceR
  * Use `create(DrainDeviceResponseSchema)` to create a new message.
  */
 export const DrainDeviceResponseSchema: GenMessage<DrainDeviceResponse> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 11);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 15);
 
 /**
  * @generated from message lean.aggregator.admin.v1.RestartProverRequest
@@ -456,7 +522,7 @@ export type RestartProverRequest = Message<"lean.aggregator.admin.v1.RestartProv
  * Use `create(RestartProverRequestSchema)` to create a new message.
  */
 export const RestartProverRequestSchema: GenMessage<RestartProverRequest> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 12);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 16);
 
 /**
  * @generated from message lean.aggregator.admin.v1.RestartProverResponse
@@ -473,7 +539,7 @@ export type RestartProverResponse = Message<"lean.aggregator.admin.v1.RestartPro
  * Use `create(RestartProverResponseSchema)` to create a new message.
  */
 export const RestartProverResponseSchema: GenMessage<RestartProverResponse> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 13);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 17);
 
 /**
  * @generated from message lean.aggregator.admin.v1.EndSessionRequest
@@ -490,7 +556,7 @@ export type EndSessionRequest = Message<"lean.aggregator.admin.v1.EndSessionRequ
  * Use `create(EndSessionRequestSchema)` to create a new message.
  */
 export const EndSessionRequestSchema: GenMessage<EndSessionRequest> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 14);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 18);
 
 /**
  * Both numbers are 0 when the session had ended before the call.
@@ -518,7 +584,50 @@ export type EndSessionResponse = Message<"lean.aggregator.admin.v1.EndSessionRes
  * Use `create(EndSessionResponseSchema)` to create a new message.
  */
 export const EndSessionResponseSchema: GenMessage<EndSessionResponse> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 15);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 19);
+
+/**
+ * @generated from enum lean.aggregator.admin.v1.LogLevel
+ */
+export enum LogLevel {
+  /**
+   * @generated from enum value: LOG_LEVEL_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: LOG_LEVEL_DEBUG = 1;
+   */
+  DEBUG = 1,
+
+  /**
+   * @generated from enum value: LOG_LEVEL_INFO = 2;
+   */
+  INFO = 2,
+
+  /**
+   * @generated from enum value: LOG_LEVEL_WARN = 3;
+   */
+  WARN = 3,
+
+  /**
+   * @generated from enum value: LOG_LEVEL_ERROR = 4;
+   */
+  ERROR = 4,
+
+  /**
+   * Nothing is logged.
+   *
+   * @generated from enum value: LOG_LEVEL_SILENT = 5;
+   */
+  SILENT = 5,
+}
+
+/**
+ * Describes the enum lean.aggregator.admin.v1.LogLevel.
+ */
+export const LogLevelSchema: GenEnum<LogLevel> = /*@__PURE__*/
+  enumDesc(file_lean_aggregator_admin_v1_admin, 0);
 
 /**
  * @generated from enum lean.aggregator.admin.v1.GroupState
@@ -551,7 +660,7 @@ export enum GroupState {
  * Describes the enum lean.aggregator.admin.v1.GroupState.
  */
 export const GroupStateSchema: GenEnum<GroupState> = /*@__PURE__*/
-  enumDesc(file_lean_aggregator_admin_v1_admin, 0);
+  enumDesc(file_lean_aggregator_admin_v1_admin, 1);
 
 /**
  * @generated from enum lean.aggregator.admin.v1.ProverRole
@@ -581,7 +690,7 @@ export enum ProverRole {
  * Describes the enum lean.aggregator.admin.v1.ProverRole.
  */
 export const ProverRoleSchema: GenEnum<ProverRole> = /*@__PURE__*/
-  enumDesc(file_lean_aggregator_admin_v1_admin, 1);
+  enumDesc(file_lean_aggregator_admin_v1_admin, 2);
 
 /**
  * @generated from service lean.aggregator.admin.v1.AdminService
@@ -641,6 +750,27 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof EndSessionRequestSchema;
     output: typeof EndSessionResponseSchema;
+  },
+  /**
+   * Returns the lowest level that the service logs.
+   *
+   * @generated from rpc lean.aggregator.admin.v1.AdminService.GetLogLevel
+   */
+  getLogLevel: {
+    methodKind: "unary";
+    input: typeof GetLogLevelRequestSchema;
+    output: typeof GetLogLevelResponseSchema;
+  },
+  /**
+   * Sets that level until the service restarts or reloads its settings. INVALID_ARGUMENT for
+   * UNSPECIFIED and for a level that this version does not know.
+   *
+   * @generated from rpc lean.aggregator.admin.v1.AdminService.SetLogLevel
+   */
+  setLogLevel: {
+    methodKind: "unary";
+    input: typeof SetLogLevelRequestSchema;
+    output: typeof SetLogLevelResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_lean_aggregator_admin_v1_admin, 0);
