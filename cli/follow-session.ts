@@ -25,8 +25,8 @@ export interface FollowedSession {
 
 export interface SessionEvents {
   onOutcome(outcome: Outcome): void;
-  /** The stream broke and is being resumed. */
-  onBroken(error: AggregatorError): void;
+  /** The stream broke and is being resumed (false), or is up again (true): once for each change. */
+  onConnection(isUp: boolean): void;
 }
 
 /**
@@ -36,7 +36,7 @@ export interface SessionEvents {
 export async function followSession(
   client: Pick<AggregatorClient, "streamResults" | "getSession">,
   session: FollowedSession,
-  { onOutcome, onBroken }: SessionEvents,
+  { onOutcome, onConnection }: SessionEvents,
 ): Promise<Summary> {
   const { node, sessionId, fenceMs } = session;
   const seen = new Set<number>();
@@ -45,12 +45,18 @@ export async function followSession(
     seen.add(outcome.groupIndex);
     onOutcome(outcome);
   };
+  let isUp = true;
+  const turn = (now: boolean) => {
+    if (now !== isUp) onConnection(now);
+    isUp = now;
+  };
   const signal = AbortSignal.timeout(Math.min(fenceMs + GRACE_MS, TIMER_MS_MAX));
   for await (const streamed of resumeResults(client, { node, sessionId }, signal)) {
     if (streamed.kind === "broken") {
       if (streamed.isFinal) throw streamed.error;
-      onBroken(streamed.error);
+      turn(false);
     } else {
+      turn(true);
       const { event } = streamed.response;
       if (event.case === "outcome") report(event.value);
       if (event.case === "summary") return event.value;

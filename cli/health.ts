@@ -50,14 +50,14 @@ export async function healthCommand(
   options: HealthOptions,
   terminal: Pick<Terminal, "out">,
 ): Promise<number> {
-  const { server, live = false } = options;
+  const { live = false } = options;
   const client = connectChannel(options);
   try {
     const status = await check(client);
     terminal.out(`${status}\n`);
     return live || status === "SERVING" ? exitCodes.ok : exitCodes.error;
   } catch (error) {
-    throw callError(error, server);
+    throw await callError(error, options);
   } finally {
     client.close();
   }

@@ -52,7 +52,7 @@ export function addInfoCommand(program: Command, modules: CommandModules): void 
 }
 
 async function infoCommand(options: InfoOptions, terminal: Terminal): Promise<number> {
-  const { server, json = false } = options;
+  const { json = false } = options;
   const client = connect(options);
   try {
     const info = await client.getServerInfo({}, { timeoutMs: CALL_TIMEOUT_MS });
@@ -60,7 +60,7 @@ async function infoCommand(options: InfoOptions, terminal: Terminal): Promise<nu
     terminal.out(json ? `${raw()}\n` : infoText(info));
     return exitCodes.ok;
   } catch (error) {
-    throw callError(error, server);
+    throw await callError(error, options);
   } finally {
     client.close();
   }

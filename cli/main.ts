@@ -9,12 +9,10 @@ import { ServiceSignals } from "./io/signals.js";
 const isService = process.argv[2] === "serve";
 const signals = new ServiceSignals(isService);
 // The rest is loaded only after that, because it takes a while.
-const { CommanderError } = await import("commander");
 const { z } = await import("zod");
-const { CommandError, exitCodes } = await import("./io/command.js");
 const { dropEmptyVariables } = await import("./io/environment.js");
-const { ReaderGone, writeErr, writeErrBounded, writeOut } = await import("./io/standard-output.js");
-const { createProgram } = await import("./program.js");
+const { writeErr, writeErrBounded, writeOut } = await import("./io/standard-output.js");
+const { runProgram } = await import("./program.js");
 
 const manifest = z
   .object({ version: z.string(), engines: z.object({ node: z.string() }) })
@@ -35,7 +33,7 @@ function interrupted(): AbortSignal {
 }
 
 dropEmptyVariables(process.env);
-const program = createProgram({
+await runProgram(process.argv.slice(2), {
   env: process.env,
   terminal,
   version: manifest.version,
@@ -43,12 +41,4 @@ const program = createProgram({
   interrupted,
   signals,
   exit: (code) => process.exit(code),
-});
-
-program.parseAsync().catch((error: unknown) => {
-  if (error instanceof CommanderError)
-    process.exit(error.exitCode === 0 ? exitCodes.ok : exitCodes.usage);
-  if (!(error instanceof ReaderGone))
-    terminal.err(`lean-aggregator: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(error instanceof CommandError ? error.exitCode : exitCodes.error);
 });

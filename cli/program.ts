@@ -2,13 +2,15 @@
  * The command tree of `lean-aggregator`. Each command's file has its flags, help and action. None
  * reads the process: `main.ts` passes the environment, the streams and `exit` in.
  */
-import { Command } from "commander";
+import { Command, CommanderError } from "commander";
 import { addAdminCommands } from "./admin/admin.js";
 import { addCompletionCommand } from "./completion.js";
 import { addDoctorCommand } from "./doctor/command.js";
 import { addHealthCommand } from "./health.js";
 import { addInfoCommand } from "./info.js";
 import type { CommandModules } from "./io/command.js";
+import { CommandError, exitCodes } from "./io/command.js";
+import { ReaderGone } from "./io/standard-output.js";
 import { unknownVariables } from "./io/environment.js";
 import { addPolicyCommands } from "./policy.js";
 import { addServeCommand } from "./serve.js";
@@ -33,6 +35,25 @@ Examples:
 
 'lean-aggregator <command> --help' explains a command, with examples and exit codes.
 `;
+
+/**
+ * Runs a command to its end, which is a call of `modules.exit`. An error is printed, and decides
+ * the exit code. @param args the words after the name of the program
+ */
+export async function runProgram(args: readonly string[], modules: CommandModules): Promise<void> {
+  const { terminal, exit } = modules;
+  try {
+    await createProgram(modules).parseAsync(args, { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      return exit(error.exitCode === 0 ? exitCodes.ok : exitCodes.usage);
+    }
+    if (!(error instanceof ReaderGone)) {
+      terminal.err(`lean-aggregator: ${error instanceof Error ? error.message : String(error)}\n`);
+    }
+    exit(error instanceof CommandError ? error.exitCode : exitCodes.error);
+  }
+}
 
 export function createProgram(modules: CommandModules): Command {
   const program = new Command("lean-aggregator")

@@ -119,9 +119,12 @@ export async function submitCommand(
         progress.clear();
         print(eventJsonLine({ case: "outcome", value }), "");
       },
-      onBroken: ({ message }) => {
+      onConnection: (isUp) => {
         progress.clear();
-        terminal.err(`connection to ${server} lost, reconnecting: ${message}\n`);
+        const text = isUp
+          ? `reconnected to ${server}`
+          : `connection to ${server} lost, reconnecting`;
+        terminal.err(`${text}\n`);
       },
     }).finally(() => progress.stop());
     const table = `\n${outcomeTable(outcomes)}\n${summaryLine(summary)}\n`;
@@ -129,7 +132,7 @@ export async function submitCommand(
     const isComplete = summary.proved + summary.provedLate === summary.groups;
     return isComplete ? exitCodes.ok : exitCodes.notAll;
   } catch (error) {
-    throw callError(error, server);
+    throw await callError(error, options);
   } finally {
     client.close();
     await lines?.close();

@@ -82,7 +82,7 @@ async function verifyCommand(
     terminal.out(verdictText(verdicts, info, server));
     return verdicts.every(({ answer }) => answer.valid) ? exitCodes.ok : exitCodes.notAll;
   } catch (error) {
-    throw callError(error, server);
+    throw await callError(error, options);
   } finally {
     client.close();
   }

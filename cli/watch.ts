@@ -1,12 +1,11 @@
 /** `lean-aggregator watch`: shows a node's results as they arrive, until interrupted. */
 import type { Command } from "commander";
-import { Option } from "commander";
 import type { StreamResultsResponse } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { GapCause } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { resumeResults } from "../client/rpc/result-stream.js";
 import { callError } from "./io/call-error.js";
 import type { CommandModules, Terminal } from "./io/command.js";
-import { addCommand, ending, exitCodes, NODE_DEFAULT } from "./io/command.js";
+import { addCommand, ending, exitCodes, NODE_DEFAULT, nodeOption } from "./io/command.js";
 import type { ConnectOptions } from "./io/connect.js";
 import { addConnectOptions, connect } from "./io/connect.js";
 import { eventJsonLine, jsonLinesOption } from "./io/json-lines.js";
@@ -38,7 +37,7 @@ export function addWatchCommand(program: Command, modules: CommandModules): void
   const summary = "show a node's results as they arrive, until Ctrl-C";
   addConnectOptions(addCommand(program, "watch", { summary, help }))
     .addOption(jsonLinesOption())
-    .addOption(new Option("--node <id>", "node id whose results to show").default(NODE_DEFAULT))
+    .addOption(nodeOption("--node <id>", "node id whose results to show").default(NODE_DEFAULT))
     .action(
       ending(modules, (options: WatchOptions) =>
         watchCommand(options, modules.interrupted(), modules.terminal),
@@ -76,7 +75,7 @@ export async function watchCommand(
     }
     return exitCodes.ok;
   } catch (error) {
-    throw callError(error, server);
+    throw await callError(error, options);
   } finally {
     client.close();
   }

@@ -116,7 +116,7 @@ export function isLocalAddress(address: Address): boolean {
 }
 
 /** True for `localhost`, for all of 127.0.0.0/8, and for `::1`, however they are written. */
-export function isLoopbackHost(host: string): boolean {
+function isLoopbackHost(host: string): boolean {
   const canonical = canonicalHost(host);
   return (
     canonical === "localhost" ||

@@ -48,8 +48,8 @@ export async function ask<M extends AdminMethod>(
   const response = await callAdmin(server, method, request, {
     timeoutMs,
     ...(token && { token }),
-  }).catch((thrown: unknown) => {
-    throw callError(thrown, server, "operator");
+  }).catch(async (thrown: unknown) => {
+    throw await callError(thrown, { server }, "operator");
   });
   const schema = AdminService.method[method].output;
   const raw = () => toJsonString(schema, response, { prettySpaces: 2, alwaysEmitImplicit: true });

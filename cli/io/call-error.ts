@@ -1,23 +1,48 @@
 /** Turns failed calls into errors for the user of the command line. */
 import { AggregatorError } from "../../client/errors.js";
 import { httpStatusIn, meaningOfHttpStatus } from "../../client/http-status.js";
+import { httpStatusIn, meaningOfHttpStatus } from "../../client/http-status.js";
 import { CommandError } from "./command.js";
+import type { ConnectOptions } from "./connect.js";
+import { findObstacle } from "./obstacle.js";
+import type { Obstacle } from "./obstacle.js";
 
 /** Which listener was called: the one for nodes, or the operator's. */
 export type Listener = "service" | "operator";
 
 /**
- * Returns the error to report for a failed call; a `CommandError` as it is.
- * @param server the address that was called
+ * Resolves with the error to report for a failed call; with a `CommandError` as it is. When no call
+ * got through, it connects once more to find out why.
  */
-export function callError(
+export async function callError(
   thrown: unknown,
-  server: string,
+  options: ConnectOptions,
   listener: Listener = "service",
-): CommandError {
+): Promise<CommandError> {
   if (thrown instanceof CommandError) return thrown;
   const cause = AggregatorError.from(thrown);
-  const error = (problem: string, todo: string) => new CommandError(problem, todo, { cause });
+  const { server } = options;
+  const whose = listener === "service" ? "the service" : "the operator's listener";
+  const error = ({ why, todo }: Obstacle) =>
+    new CommandError(`cannot reach ${whose} at ${server}: ${why}`, todo, { cause });
+  const httpStatus = httpStatusIn(detailsOf(cause));
+  if (httpStatus !== undefined) {
+    const { problem, todo } = meaningOfHttpStatus(httpStatus);
+    return new CommandError(`${server}: ${problem}`, todo, { cause });
+  }
+  if (["unavailable", "internal", "deadline_exceeded"].includes(cause.kind)) {
+    const obstacle = await findObstacle(options);
+    if (obstacle !== undefined) return error(obstacle);
+  }
+  const { problem, todo } = refusalText(cause, server, listener);
+  return new CommandError(problem, todo, { cause });
+}
+
+function refusalText(
+  cause: AggregatorError,
+  server: string,
+  listener: Listener,
+): { problem: string; todo: string } {
   const details = detailsOf(cause);
   const httpStatus = httpStatusIn(details);
   if (httpStatus !== undefined) {
@@ -25,45 +50,49 @@ export function callError(
     return error(`${server}: ${problem}`, todo);
   }
   const at = `${server}: ${details}`;
+  const isService = listener === "service";
   switch (cause.kind) {
     case "unavailable":
-      return listener === "service"
-        ? error(
-            `cannot reach the service at ${at}`,
-            "start it with 'lean-aggregator serve', or fix --server and the --tls flags",
-          )
-        : error(
-            `cannot reach the operator's listener at ${at}`,
-            "start the service with 'lean-aggregator serve', or set --server to its --admin address",
-          );
+      return { problem: `the service is not available at ${at}`, todo: "retry, or see its log" };
     case "deadline_exceeded":
-      return error(`the service at ${server} did not answer in time`, "see its log, then retry");
+      return {
+        problem: `the service at ${server} did not answer in time`,
+        todo: "see its log, then retry",
+      };
     case "invalid_argument":
-      return error(`the service refused the request: ${details}`, "fix that field and retry");
+      return {
+        problem: `the service refused the request: ${details}`,
+        todo: "fix that field and retry",
+      };
     case "not_found":
-      return listener === "service"
-        ? error(`not found: ${details}`, "the service may have restarted: submit again")
-        : error(
-            `not found: ${details}`,
-            "see 'lean-aggregator admin provers' and 'admin sessions'",
-          );
+      return {
+        problem: `not found: ${details}`,
+        todo: isService
+          ? "the service may have restarted: submit again"
+          : "see 'lean-aggregator admin provers' and 'admin sessions'",
+      };
     case "overloaded":
-      return error(`the service is overloaded, ${at}`, "retry later");
+      return { problem: `the service is overloaded, ${at}`, todo: "retry later" };
     case "unauthorized":
-      return error(`permission denied by ${at}`, "check --token-file and the service's policy");
+      return {
+        problem: `permission denied by ${at}`,
+        todo: "check --token-file and the service's policy",
+      };
     case "unsupported":
-      return listener === "service"
-        ? error(
-            `the service does not support this call, ${at}`,
-            "compare its version with this one's: 'lean-aggregator info', 'lean-aggregator --version'",
-          )
-        : error(
-            `not the operator's listener, ${at}`,
-            "set --server to the service's --admin address, not to a --listen address",
-          );
+      return isService
+        ? {
+            problem: `the service does not support this call, ${at}`,
+            todo:
+              "compare its version with this one's: " +
+              "'lean-aggregator info', 'lean-aggregator --version'",
+          }
+        : {
+            problem: `not the operator's listener, ${at}`,
+            todo: "set --server to the service's --admin address, not to a --listen address",
+          };
     case "cancelled":
     case "internal":
-      return error(`the call failed, ${at}`, "see the service's log");
+      return { problem: `the call failed, ${at}`, todo: "see the service's log" };
   }
 }
 

@@ -7,6 +7,7 @@ import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import { openChannel } from "../../client/rpc/channel.js";
 import type { ChannelOptions } from "../../client/rpc/channel.js";
 import { AddressError, parseServerAddress } from "../../client/rpc/server-address.js";
+import { TlsFileError } from "../../client/rpc/tls-credentials.js";
 import { usageError } from "./command.js";
 import { reasonOf } from "./read-input.js";
 
@@ -20,7 +21,16 @@ export interface ConnectOptions {
   tlsServerName?: string;
   /** File with the token. The token itself is no argument, as `ps` shows arguments to all users. */
   tokenFile?: string;
+  /** For options that come from the environment: the names of their variables. */
+  variables?: Readonly<Record<string, string>>;
 }
+
+const FLAGS = {
+  ca: ["tlsCa", "--tls-ca"],
+  certificate: ["tlsCertificate", "--tls-certificate"],
+  key: ["tlsKey", "--tls-key"],
+  serverName: ["tlsServerName", "--tls-server-name"],
+} as const;
 
 /** Adds the flags of `ConnectOptions`, with other environment variables than those of `serve`. */
 export function addConnectOptions(command: Command): Command {
@@ -54,7 +64,15 @@ export function addConnectOptions(command: Command): Command {
         "name expected in the service's certificate, if not the host of --server",
       ).env("LEAN_AGGREGATOR_CLIENT_TLS_SERVER_NAME"),
     )
-    .addOption(tokenOption());
+    .addOption(tokenOption())
+    .hook("preAction", (_, called) => {
+      const given = called.options.flatMap((option): [string, string][] => {
+        const key = option.attributeName();
+        const isVariable = called.getOptionValueSource(key) === "env";
+        return isVariable && option.envVar !== undefined ? [[key, option.envVar]] : [];
+      });
+      called.setOptionValue("variables", Object.fromEntries(given));
+    });
 }
 
 /** Checks the address of a service, for commander, which names the flag or the variable. */
@@ -79,13 +97,14 @@ export const tokenOption = () =>
 export function connect(options: ConnectOptions): AggregatorClient {
   const token = tokenOf(options.tokenFile);
   return withUsableFlags(
+    options,
     () => new AggregatorClient({ ...channelOptions(options), ...(token && { token }) }),
   );
 }
 
 /** Makes a bare grpc-js channel, which sends no token. Throws as `connect` does. */
 export function connectChannel(options: ConnectOptions): Client {
-  return withUsableFlags(() => openChannel(channelOptions(options)));
+  return withUsableFlags(options, () => openChannel(channelOptions(options)));
 }
 
 function channelOptions(options: ConnectOptions): ChannelOptions {
@@ -95,13 +114,22 @@ function channelOptions(options: ConnectOptions): ChannelOptions {
   return { address: server, ...(isTls && { tls: given }) };
 }
 
-function withUsableFlags<T>(open: () => T): T {
+function withUsableFlags<T>({ variables = {} }: ConnectOptions, open: () => T): T {
+  const nameOf = (option: keyof typeof FLAGS) => {
+    const [key, flag] = FLAGS[option];
+    return variables[key] ?? flag;
+  };
   try {
     return open();
   } catch (cause) {
+    if (cause instanceof TlsFileError) {
+      const why = cause.why.replace(/\btls\.(ca|certificate|key)\b/, (_, option: "ca") =>
+        nameOf(option),
+      );
+      throw usageError(`${nameOf(cause.option)} ${why}`, "name the right file", cause);
+    }
     if (!(cause instanceof TypeError)) throw cause;
-    const todo = "fix --server, --token-file or the --tls flags";
-    throw usageError(`invalid connection flags: ${cause.message}`, todo, cause);
+    throw usageError(cause.message, "fix --server, --token-file or the --tls flags", cause);
   }
 }
 

@@ -37,9 +37,9 @@ export interface ChannelOptions {
  */
 export function openChannel(options: ChannelOptions): Client {
   const { address, tls = {} } = options;
-  const { target, isEncrypted, isLocal } = parseServerAddress(address);
+  const { target, host, isEncrypted, isLocal } = parseServerAddress(address);
   const isTls = isEncrypted ?? options.tls !== undefined;
-  const fromTls = () => (isTls ? tlsCredentials(tls) : grpcCredentials.createInsecure());
+  const fromTls = () => (isTls ? tlsCredentials(tls, host) : grpcCredentials.createInsecure());
   const credentials = options.credentials ?? fromTls();
   // Anyone on the network path could read the token, and call as its owner.
   if (options.token !== undefined && !isLocal && !credentials._isSecure()) {
@@ -47,9 +47,7 @@ export function openChannel(options: ChannelOptions): Client {
       `a token must not go to ${address} in plain text: use TLS, loopback or a Unix socket`,
     );
   }
-  const { serverName } = tls;
   return new Client(target, credentials, {
-    ...(serverName !== undefined && { "grpc.ssl_target_name_override": serverName }),
     // Never through a proxy of the environment (http_proxy and its like). A proxy cannot reach this
     // machine's loopback, would read a token sent in plain text, and costs a slot's time elsewhere.
     "grpc.enable_http_proxy": 0,

@@ -1,9 +1,11 @@
 /** Parses the address of a service as a user writes it, and what it says about encryption. */
-import { hostProblem, isLocalAddress, isLoopbackHost, readAddress } from "../../proto/address.js";
+import { hostProblem, isLocalAddress, readAddress } from "../../proto/address.js";
 
 export interface ServerAddress {
   /** The address in the form that grpc-js takes. */
   target: string;
+  /** The host, or the first of several, without brackets; empty for a Unix socket. */
+  host: string;
   /** True for TLS, false for plain text, undefined when the address does not say. */
   isEncrypted: boolean | undefined;
   /** True for a Unix socket or a loopback address: nothing that is sent leaves this machine. */
@@ -39,7 +41,8 @@ export function parseServerAddress(text: string): ServerAddress {
     case "ipv4":
     case "ipv6": {
       const all = rest.split(",").map((each) => parseHostPort(text, each));
-      return { target: text, isEncrypted: undefined, isLocal: all.every(({ isLocal }) => isLocal) };
+      const isLocal = all.every((each) => each.isLocal);
+      return { target: text, host: all[0]?.host ?? "", isEncrypted: undefined, isLocal };
     }
     default:
       return parseHostPort(text, text);
@@ -51,10 +54,11 @@ function parseHostPort(text: string, part: string): ServerAddress {
   const address = readAddress(part);
   if (address.kind === "problem") throw new AddressError(text, address.text);
   if (address.kind === "unix") {
-    return { target: `unix:${address.path}`, isEncrypted: false, isLocal: true };
+    return { target: `unix:${address.path}`, host: "", isEncrypted: false, isLocal: true };
   }
   if (address.port === 0) throw new AddressError(text, "expected a port from 1 to 65535");
-  return { target: part, isEncrypted: undefined, isLocal: isLocalAddress(address) };
+  const { host } = address;
+  return { target: part, host, isEncrypted: undefined, isLocal: isLocalAddress(address) };
 }
 
 function parseUrl(text: string, isEncrypted: boolean): ServerAddress {
@@ -66,6 +70,6 @@ function parseUrl(text: string, isEncrypted: boolean): ServerAddress {
   const [, host = "", port = isEncrypted ? ":443" : ":80"] = bare;
   const wrong = hostProblem(host);
   if (wrong !== undefined) throw new AddressError(text, wrong);
-  const { target } = parseHostPort(text, `${host}${port}`);
-  return { target: `dns:${target}`, isEncrypted, isLocal: isLoopbackHost(host) };
+  const address = parseHostPort(text, `${host}${port}`);
+  return { ...address, target: `dns:${address.target}`, isEncrypted };
 }

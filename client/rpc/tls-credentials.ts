@@ -1,12 +1,13 @@
-/** TLS credentials from files that may change: grpc-js reads the files again and again. */
+/** TLS credentials from files that may change: each new connection reads the files again. */
 import { readFileSync } from "node:fs";
-import { createSecureContext, rootCertificates } from "node:tls";
-import type { ChannelCredentials } from "@grpc/grpc-js";
-import { experimental } from "@grpc/grpc-js";
+import { readFile } from "node:fs/promises";
+import { isIP } from "node:net";
+import type { Socket } from "node:net";
+import { checkServerIdentity, connect, createSecureContext, rootCertificates } from "node:tls";
+import type { SecureContext } from "node:tls";
+import { CallCredentials, ChannelCredentials } from "@grpc/grpc-js";
 
-const READ_EVERY_MS = 5000;
-
-/** Paths of PEM files. The client reads them every 5 s; new connections use what it read last. */
+/** Paths of PEM files. A new connection uses what they hold then, or held last when valid. */
 export interface TlsOptions {
   /** Path of the certificate authorities that the client trusts. Default: those of Node.js. */
   ca?: string | undefined;
@@ -18,64 +19,166 @@ export interface TlsOptions {
   serverName?: string | undefined;
 }
 
-/** Makes credentials for a channel. Throws `TypeError` when a file cannot be used. */
-export function tlsCredentials(options: TlsOptions): ChannelCredentials {
-  const { ca, certificate, key } = options;
-  check(options);
-  const { FileWatcherCertificateProvider } = experimental;
-  const own =
-    certificate === undefined || key === undefined
-      ? null
-      : new FileWatcherCertificateProvider({
-          certificateFile: certificate,
-          privateKeyFile: key,
-          refreshIntervalMs: READ_EVERY_MS,
-        });
-  const authorities =
-    ca === undefined
-      ? builtIn
-      : new FileWatcherCertificateProvider({
-          caCertificateFile: ca,
-          refreshIntervalMs: READ_EVERY_MS,
-        });
-  return experimental.createCertificateProviderChannelCredentials(authorities, own);
+/** A file of `TlsOptions` cannot be used. */
+export class TlsFileError extends TypeError {
+  override readonly name = "TlsFileError";
+  /**
+   * @param option the option at fault
+   * @param why what is wrong with it
+   */
+  constructor(
+    readonly option: keyof TlsOptions,
+    readonly why: string,
+    options?: ErrorOptions,
+  ) {
+    super(`tls.${option} ${why}`, options);
+  }
 }
 
-/** Throws `TypeError` for an invalid file: grpc-js would retry for ever and not name the file. */
-function check({ ca, certificate, key }: TlsOptions): void {
-  if ((certificate === undefined) !== (key === undefined)) {
-    throw new TypeError("TLS certificate without key, or key without certificate: set both");
+/**
+ * Makes credentials for a channel. Throws `TlsFileError` when a file cannot be used.
+ * @param host the host of the address, without brackets; the server's certificate must be for it,
+ *   unless `serverName` is given
+ */
+export function tlsCredentials(options: TlsOptions, host: string): ChannelCredentials {
+  checkFiles(options);
+  const { ca, certificate, key } = options;
+  const context = contextOf({
+    ca: ca === undefined ? undefined : readFileSync(ca),
+    cert: certificate === undefined ? undefined : readFileSync(certificate),
+    key: key === undefined ? undefined : readFileSync(key),
+  });
+  return new FileCredentials(options, host, context);
+}
+
+interface Contents {
+  ca: Buffer | undefined;
+  cert: Buffer | undefined;
+  key: Buffer | undefined;
+}
+
+function contextOf({ ca, cert, key }: Contents): SecureContext {
+  return createSecureContext({
+    ca: ca ?? [...rootCertificates],
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+  });
+}
+
+/**
+ * grpc-js's own credentials give an IP address as the server's name, which RFC 6066 forbids and
+ * Node.js warns of.
+ */
+class FileCredentials extends ChannelCredentials {
+  constructor(
+    private readonly options: TlsOptions,
+    private readonly host: string,
+    private context: SecureContext,
+  ) {
+    super();
   }
-  const read = (what: string, path: string | undefined) => {
-    if (path === undefined) return {};
+
+  override _isSecure(): boolean {
+    return true;
+  }
+
+  override _equals(other: ChannelCredentials): boolean {
+    return this === other;
+  }
+
+  override _createSecureConnector(
+    ...[, , callCredentials]: Parameters<ChannelCredentials["_createSecureConnector"]>
+  ): ReturnType<ChannelCredentials["_createSecureConnector"]> {
+    return {
+      connect: async (socket) => {
+        await this.readAgain();
+        return { socket: await this.shake(socket), secure: true };
+      },
+      waitForReady: () => Promise.resolve(),
+      getCallCredentials: () => callCredentials ?? CallCredentials.createEmpty(),
+      destroy: () => undefined,
+    };
+  }
+
+  /** Keeps the files that were read last when the present ones cannot be used. */
+  private async readAgain(): Promise<void> {
+    const read = async (path: string | undefined) =>
+      path === undefined ? undefined : await readFile(path);
+    const { ca, certificate, key } = this.options;
     try {
-      return { [what]: readFileSync(path) };
+      this.context = contextOf({
+        ca: await read(ca),
+        cert: await read(certificate),
+        key: await read(key),
+      });
+    } catch {
+      // A file is being replaced: the next connection reads it again.
+    }
+  }
+
+  private shake(socket: Socket): Promise<Socket> {
+    const name = this.options.serverName ?? this.host;
+    return new Promise((resolve, reject) => {
+      const secured = connect({
+        socket,
+        secureContext: this.context,
+        servername: isIP(name) === 0 ? name : "",
+        checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
+        ALPNProtocols: ["h2"],
+      });
+      const closed = () => reject(new Error("the connection was closed during the TLS handshake"));
+      secured.once("error", reject).once("close", closed);
+      secured.once("secureConnect", () => {
+        secured.off("error", reject).off("close", closed);
+        resolve(secured);
+      });
+    });
+  }
+}
+
+/** Throws `TlsFileError`: grpc-js would retry for ever, and name no file. */
+function checkFiles({ ca, certificate, key }: TlsOptions): void {
+  if (certificate !== undefined && key === undefined) {
+    throw new TlsFileError("key", "is missing: it is needed with tls.certificate");
+  }
+  if (certificate === undefined && key !== undefined) {
+    throw new TlsFileError("certificate", "is missing: it is needed with tls.key");
+  }
+  const use = (option: "ca" | "certificate" | "key", path: string | undefined, what: string) => {
+    if (path === undefined) return undefined;
+    const content = read(option, path);
+    try {
+      createSecureContext({ [option === "certificate" ? "cert" : option]: content });
+      if (option === "key" || content.includes("-----BEGIN CERTIFICATE-----")) return content;
+      throw new Error("no certificate");
     } catch (cause) {
-      const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
-      throw new TypeError(`TLS ${what} ${path} cannot be read (${code})`, { cause });
+      throw new TlsFileError(option, `${path} is not ${what} in PEM`, { cause });
     }
   };
-  const files = { ...read("ca", ca), ...read("cert", certificate), ...read("key", key) };
+  use("ca", ca, "a certificate");
+  const cert = use("certificate", certificate, "a certificate");
+  const privateKey = use("key", key, "a private key without a passphrase");
   try {
-    createSecureContext(files);
+    if (cert !== undefined) createSecureContext({ cert, key: privateKey });
   } catch (cause) {
-    const paths = [ca, certificate, key].filter((path) => path !== undefined).join(", ");
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new TypeError(`TLS cannot use ${paths}: ${why}`, { cause });
+    const why = `${key ?? ""} is not the key of the certificate ${certificate ?? ""}`;
+    throw new TlsFileError("key", why, { cause });
   }
 }
 
-type AuthorityProvider = Parameters<
-  typeof experimental.createCertificateProviderChannelCredentials
->[0];
+function read(option: keyof TlsOptions, path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+    const why = READ_REASONS[code] ?? `(${code})`;
+    throw new TlsFileError(option, `${path} cannot be read: ${why}`, { cause });
+  }
+}
 
-/** The certificate authorities that Node.js trusts. */
-const builtIn: AuthorityProvider = {
-  addCaCertificateListener(listener) {
-    const caCertificate = Buffer.from(rootCertificates.join("\n"));
-    process.nextTick(listener, { caCertificate });
-  },
-  removeCaCertificateListener: () => undefined,
-  addIdentityCertificateListener: () => undefined,
-  removeIdentityCertificateListener: () => undefined,
+const READ_REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "it does not exist",
+  ENOTDIR: "a part of the path is a file, not a folder",
+  EACCES: "permission denied",
+  EISDIR: "it is a folder",
 };

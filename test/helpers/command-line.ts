@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import type { Terminal } from "../../cli/io/command.js";
+import { runProgram } from "../../cli/program.js";
 import type { Ran, RunOptions } from "../interop/interop-tools.js";
 import { run } from "../interop/interop-tools.js";
 import { temporaryFolder } from "./temporary-folder.js";
@@ -14,6 +15,22 @@ export const freshPath = (name: string) => join(temporaryFolder(), name);
 /** Runs `lean-aggregator` to its end. */
 export function commandLine(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
   return run(process.execPath, [MAIN, ...args], options);
+}
+
+/** Runs `lean-aggregator` to its end inside this process, which takes milliseconds. */
+export async function commandInProcess(args: readonly string[], stdin = ""): Promise<Ran> {
+  const terminal = fakeTerminal(false, stdin);
+  const code = await new Promise<number>((resolve) => {
+    void runProgram(args, {
+      env: process.env,
+      terminal,
+      version: "test",
+      nodeRange: ">=20.19",
+      interrupted: () => new AbortController().signal,
+      exit: resolve,
+    });
+  });
+  return { code, stdout: terminal.stdout, stderr: terminal.stderr };
 }
 
 export interface Interruption {

@@ -48,7 +48,7 @@ test("over TLS the certificate says whether a service of ours answers", async ()
     const { port } = plain.address() as AddressInfo;
     expect(await checkAddress(`127.0.0.1:${port}`, "nodes", files.server)).toMatchObject({
       level: "fail",
-      text: expect.stringContaining("another program listens"),
+      text: expect.stringContaining(`pid ${process.pid} (node) listens on`),
     });
   } finally {
     plain.close();
@@ -62,7 +62,7 @@ test("an address of another program, of another machine, or without its folder f
   const { port } = other.address() as AddressInfo;
   const fails = (text: string) => ({ level: "fail", text: expect.stringContaining(text) });
   try {
-    const taken = fails("another program listens");
+    const taken = fails(`pid ${process.pid} (node) listens on`);
     expect(await checkAddress(`127.0.0.1:${port}`, "nodes")).toMatchObject(taken);
     expect(await checkAddress(`127.0.0.1:${port}`, "probes")).toMatchObject(taken);
     expect(await checkAddress(`127.0.0.1:${port}`, "operator")).toMatchObject(taken);
@@ -70,9 +70,11 @@ test("an address of another program, of another machine, or without its folder f
     other.close();
   }
   // 192.0.2.0/24 is set aside for documentation: no machine has an address in it.
-  expect(await checkAddress("192.0.2.1:0", "nodes")).toMatchObject(fails("EADDRNOTAVAIL"));
+  expect(await checkAddress("192.0.2.1:0", "nodes")).toMatchObject(
+    fails("this machine does not have that address"),
+  );
   expect(await checkAddress(`unix:${freshPath("none")}/socket`, "nodes")).toMatchObject(
-    fails("a folder"),
+    fails("does not exist; create it"),
   );
 });
 

@@ -44,7 +44,7 @@ test("submit has every outcome once although its connection was cut", async () =
   proxy.cut(addressOf(service));
   openGate();
   expect(await ended).toBe(0);
-  expect(terminal.stderr).toContain(`connection to ${proxy.address} lost, reconnecting: `);
+  expect(terminal.stderr).toContain(`connection to ${proxy.address} lost, reconnecting\n`);
   expect(terminal.stdout.match(/ proved FAKE /g)).toHaveLength(1);
 });
 

@@ -136,7 +136,7 @@ test.each([
 ])("%s ends with 1, the address and what to do when nobody answers", async (...args) => {
   const { code, stderr } = await cli(...args, "--server", "127.0.0.1:1");
   expect(stderr).toMatch(
-    /cannot reach the service at 127.0.0.1:1: .*ECONNREFUSED.*; start it with 'lean-aggregator serve'/,
+    /cannot reach the service at 127.0.0.1:1: nothing listens there; start it with 'lean-aggregator serve'/,
   );
   expect(code).toBe(1);
 });
@@ -272,7 +272,9 @@ describe("serve", () => {
     const args = ["serve", "--prover", "fake", "--listen", taken, ...free];
     const { code, stderr } = await cli(...args);
     expect(stderr).toMatch(
-      new RegExp(`cannot listen on --listen ${taken}: another program listens there; run .*doctor`),
+      new RegExp(
+        `cannot listen on --listen ${taken}: pid ${process.pid} .* listens there; stop it, or choose`,
+      ),
     );
     expect(code).toBe(1);
   });

@@ -57,11 +57,12 @@ async function follow(
   };
   const groups: number[] = [];
   const session = { server: "host:1", node: { nodeId: "n" }, sessionId: "s", fenceMs: 10_000 };
+  const changes: boolean[] = [];
   const ended = await followSession(client, session, {
     onOutcome: ({ groupIndex }) => groups.push(groupIndex),
-    onBroken: () => undefined,
+    onConnection: (isUp) => changes.push(isUp),
   });
-  return { groups, cursors, ended };
+  return { groups, cursors, ended, changes };
 }
 
 test("each group is reported once, whether a stream, the session itself, or both have it", async () => {
@@ -101,6 +102,21 @@ test("a cursor that is refused is dropped, a request that is refused is not repe
   expect(groups).toEqual([0, 1]);
   expect(cursors).toEqual(["", "1", ""]);
   await expect(follow([refused], [])).rejects.toMatchObject({ kind: "invalid_argument" });
+});
+
+test("each loss of the connection, and each return, is reported once", async () => {
+  const down = { events: [], error: "unavailable" } as const;
+  const { changes } = await follow(
+    [
+      down,
+      down,
+      { events: [outcome(0)], error: "unavailable" },
+      down,
+      { events: [outcome(1), outcome(2), summary], error: "unavailable" },
+    ],
+    [],
+  );
+  expect(changes).toEqual([false, true, false, true]);
 });
 
 test("a gap is filled from the session", async () => {

@@ -198,7 +198,7 @@ describe("the request that verifies an outcome", () => {
   });
 });
 
-test("every kind of failed call says where and what to do", () => {
+test("every kind of failed call says where and what to do", async () => {
   const kinds = [
     ...([
       "unavailable",
@@ -209,10 +209,11 @@ test("every kind of failed call says where and what to do", () => {
     ] as const),
     ...(["overloaded", "unauthorized", "unsupported", "internal"] as const),
   ];
+  const server = "unix:/nonexistent/a.sock";
   for (const kind of kinds) {
     for (const listener of ["service", "operator"] as const) {
-      const error = callError(new AggregatorError(kind, "some field"), "host:1", listener);
-      expect(error.message, kind).toMatch(/^[^;]+(host:1|some field)[^;]*; [^;]+$/);
+      const error = await callError(new AggregatorError(kind, "some field"), { server }, listener);
+      expect(error.message, kind).toMatch(/^[^;]+(nonexistent|some field)[^;]*; [^;]+$/);
       expect(error.exitCode).toBe(1);
     }
   }

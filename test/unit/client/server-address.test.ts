@@ -23,7 +23,7 @@ test.each([
   ["ipv6:[::1]:9190", "ipv6:[::1]:9190", undefined, true],
   ["unix:///run/a.sock", "unix:/run/a.sock", false, true],
 ])("%s", (text, target, isEncrypted, isLocal) => {
-  expect(parseServerAddress(text)).toEqual({ target, isEncrypted, isLocal });
+  expect(parseServerAddress(text)).toMatchObject({ target, isEncrypted, isLocal });
 });
 
 const URL_FORM = "expected https://host:port without a path, a query or a user";
