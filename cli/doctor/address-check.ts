@@ -1,7 +1,7 @@
 /** `doctor`'s check of an address: can the service listen there, and if not, what listens? */
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { Agent, get } from "node:http";
 import type { IncomingMessage } from "node:http";
@@ -57,7 +57,7 @@ export async function checkAddress(
 /** What to report of an address on which nothing listens; true when something does. */
 async function find(address: string): Promise<Finding | true> {
   const at = bindAddressOf(address);
-  if ("path" in at && existsSync(at.path)) {
+  if ("path" in at && lstatSync(at.path, { throwIfNoEntry: false })?.isSocket()) {
     if (!(await isStaleSocket(at.path))) return true;
     return ok(`${address} is free: 'serve' replaces the socket that a dead service left there`);
   }

@@ -23,8 +23,15 @@ export async function callError(
   const cause = AggregatorError.from(thrown);
   const { server } = options;
   const whose = listener === "service" ? "the service" : "the operator's listener";
+  const fix = listener === "service" ? "fix --server" : "set --server to its --admin address";
   const error = ({ why, todo }: Obstacle) =>
-    new CommandError(`cannot reach ${whose} at ${server}: ${why}`, todo, { cause });
+  const fix = listener === "service" ? "fix --server" : "set --server to its --admin address";
+  const error = ({ why, todo }: Obstacle) =>
+    new CommandError(
+      `cannot reach ${whose} at ${server}: ${why}`,
+      todo.replace("fix --server", fix),
+      { cause },
+    );
   const httpStatus = httpStatusIn(detailsOf(cause));
   if (httpStatus !== undefined) {
     const { problem, todo } = meaningOfHttpStatus(httpStatus);

@@ -73,8 +73,10 @@ export function underClosedMask(make: () => void): void {
 /** Sets the group before the mode: the old group never gets the new mode. Throws `SocketError`. */
 export function setAccess(path: string, { mode, group }: SocketAccess): void {
   if (group !== undefined) {
+    const id = groupIdOf(group);
+    if (id === undefined) throw new SocketError(`/etc/group has no group ${group}`, GIVE_GROUP);
     try {
-      chownSync(path, lstatSync(path).uid, groupIdOf(group) ?? NaN);
+      chownSync(path, lstatSync(path).uid, id);
     } catch (cause) {
       const what = `its group cannot be set to ${group}`;
       throw new SocketError(what, "use a group that this user is in", { cause });
@@ -85,10 +87,10 @@ export function setAccess(path: string, { mode, group }: SocketAccess): void {
 
 /** What is wrong with the group of a socket and what to do; undefined if nothing is. */
 export function groupProblem(group: string): string | undefined {
-  return groupIdOf(group) === undefined
-    ? "/etc/group has no such group: give a group that it has, or a number"
-    : undefined;
+  return groupIdOf(group) === undefined ? `/etc/group has no such group; ${GIVE_GROUP}` : undefined;
 }
+
+const GIVE_GROUP = "give a group that it has, or a number";
 
 /** The number of a group in /etc/group, or undefined: Node cannot look up others. */
 function groupIdOf(group: string): number | undefined {

@@ -84,7 +84,10 @@ describe("with a certificate", () => {
     const wrong = await commandLine(["info", "--tls-ca", "/no/ca.pem"]);
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("/no/ca.pem")]);
     const odd = await commandLine(["info", "--server", "https://host/path"]);
-    expect([odd.code, odd.stderr]).toEqual([2, expect.stringContaining("write https://host:port")]);
+    expect([odd.code, odd.stderr]).toEqual([
+      2,
+      expect.stringContaining("Expected https://host:port without a path"),
+    ]);
   });
 
   test("files that cannot be used end serve with 2, under the flag's name", async () => {
@@ -172,7 +175,7 @@ describe("a Unix socket", () => {
   test("of a group that is not there is refused", async () => {
     const settings = { listen: [`unix:${socketPath()}`], socketGroup: "no-such-group" };
     await expect(startTestService(startProver, settings)).rejects.toThrow(
-      "/etc/group has no group no-such-group: give its number",
+      "/etc/group has no group no-such-group; give a group that it has, or a number",
     );
   });
 });

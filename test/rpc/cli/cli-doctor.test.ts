@@ -1,6 +1,6 @@
 /** Doctor's check of the listeners, with somebody there and with nobody. */
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
@@ -78,8 +78,22 @@ test("an address of another program, of another machine, or without its folder f
   );
 });
 
-test("a socket file that is left over is warned of", async () => {
-  const path = freshPath("socket");
-  writeFileSync(path, "");
-  expect(await checkAddress(`unix:${path}`, "nodes")).toMatchObject({ level: "warn" });
+test("a socket that a dead service left is fine, a file in its place is not, and both stay", async () => {
+  const [path, left, file] = ["socket", "left", "file"].map(freshPath);
+  const server = createServer().listen(path);
+  await once(server, "listening");
+  renameSync(path ?? "", left ?? ""); // closing removes `path` alone
+  server.close();
+  writeFileSync(file ?? "", "");
+  expect(await checkAddress(`unix:${left}`, "nodes")).toEqual({
+    level: "ok",
+    text: `unix:${left} is free: 'serve' replaces the socket that a dead service left there`,
+  });
+  expect(await checkAddress(`unix:${file}`, "nodes")).toEqual({
+    level: "fail",
+    text:
+      `cannot listen on unix:${file}: ${file} is a file, not a socket; ` +
+      "remove it, or choose another path",
+  });
+  expect([left, file].map((each) => existsSync(each ?? ""))).toEqual([true, true]);
 });

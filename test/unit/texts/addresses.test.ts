@@ -188,7 +188,7 @@ test("a socket that cannot be made where the settings want it is refused, and no
     `the folder ${at("file/below")} does not exist, as a part of its path is a file; choose another path`,
   ]);
   expect(problemsOf(() => checkPlaces(parseConfig({ socketGroup: "no such" })))).toEqual([
-    'socketGroup is "no such": /etc/group has no such group: give a group that it has, or a number',
+    'socketGroup is "no such": /etc/group has no such group; give a group that it has, or a number',
   ]);
 });
 
