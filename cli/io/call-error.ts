@@ -1,7 +1,6 @@
 /** Turns failed calls into errors for the user of the command line. */
 import { AggregatorError } from "../../client/errors.js";
 import { httpStatusIn, meaningOfHttpStatus } from "../../client/http-status.js";
-import { httpStatusIn, meaningOfHttpStatus } from "../../client/http-status.js";
 import { CommandError } from "./command.js";
 import type { ConnectOptions } from "./connect.js";
 import { findObstacle } from "./obstacle.js";
@@ -23,8 +22,6 @@ export async function callError(
   const cause = AggregatorError.from(thrown);
   const { server } = options;
   const whose = listener === "service" ? "the service" : "the operator's listener";
-  const fix = listener === "service" ? "fix --server" : "set --server to its --admin address";
-  const error = ({ why, todo }: Obstacle) =>
   const fix = listener === "service" ? "fix --server" : "set --server to its --admin address";
   const error = ({ why, todo }: Obstacle) =>
     new CommandError(
@@ -51,11 +48,6 @@ function refusalText(
   listener: Listener,
 ): { problem: string; todo: string } {
   const details = detailsOf(cause);
-  const httpStatus = httpStatusIn(details);
-  if (httpStatus !== undefined) {
-    const { problem, todo } = meaningOfHttpStatus(httpStatus);
-    return error(`${server}: ${problem}`, todo);
-  }
   const at = `${server}: ${details}`;
   const isService = listener === "service";
   switch (cause.kind) {

@@ -45,7 +45,7 @@ test.each([
   expect(failure.kind).toBe(kind);
   expect(failure.message).toMatch(/^a proxy or another program answered with HTTP status /);
   expect(failure.message).toMatch(message);
-  const shown = callError(failure, "proxy.example:443").message;
+  const shown = (await callError(failure, { server: "proxy.example:443" })).message;
   expect(shown).toMatch(/^proxy\.example:443: a proxy or another program answered with HTTP/);
   expect(shown).toMatch(message);
   expect(shown).not.toContain("log");
