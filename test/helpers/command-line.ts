@@ -27,6 +27,7 @@ export async function commandInProcess(args: readonly string[], stdin = ""): Pro
       version: "test",
       nodeRange: ">=20.19",
       interrupted: () => new AbortController().signal,
+      signals: { listen: () => undefined },
       exit: resolve,
     });
   });
