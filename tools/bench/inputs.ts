@@ -37,5 +37,7 @@ export function unprovableSnapshot(bytes: number): SnapshotInit {
       signature: tampered(signature),
     })),
   }));
+  // One signature of the fake prover's length: a snapshot is refused when none has the right one.
+  groups[0]?.rawSignatures.push({ validatorIndex: 0, signature: new Uint8Array(64) });
   return snapshotOf(groups, perGroup);
 }

@@ -98,7 +98,7 @@ test("over TLS the next call on an HTTP/1.1 connection waits for the answer befo
   });
 });
 
-test("a caller that leaves while it waits is not logged", async () => {
+test("a caller that leaves while it waits is no warning in the log", async () => {
   const lines: unknown[] = [];
   const note = (...line: unknown[]) => void lines.push(line);
   let asked = () => {};
@@ -110,7 +110,7 @@ test("a caller that leaves while it waits is not logged", async () => {
     return create(GetSessionResponseSchema);
   };
   const { address, memory } = await start({
-    log: { debug: note, info: note, warn: note, error: note },
+    log: { debug: () => {}, info: note, warn: note, error: note },
     calls: { getSession },
   });
   const client = new RawClient(address);

@@ -137,7 +137,7 @@ test.each(["GetSession", "CancelSession"])(
     const service = await startTestService(new Gate().startProver);
     closers.push(() => service.close());
     const heldBytes = async () => (await service.metrics.heldBytes.get()).values[0]?.value;
-    const signature = new Uint8Array();
+    const signature = new Uint8Array(64);
     const rawSignatures = Array.from({ length: INPUTS }, (_, at) => ({
       validatorIndex: at,
       signature,

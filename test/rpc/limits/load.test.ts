@@ -43,7 +43,9 @@ test("results that are retained hold nothing of the requests that they answer", 
         }
         node.close();
       }
-      expect((await metrics()).get("nodejs_external_memory_bytes")).toBeLessThan(150e6);
+      expect(
+        (await metrics()).get("lean_aggregator_server_nodejs_external_memory_bytes"),
+      ).toBeLessThan(150e6);
     },
     ["--prover", "fake"],
   ));
