@@ -13,6 +13,7 @@ const GROUND = [
   "safe-parse",
   "json-text",
   "json-message",
+  "json-file",
   "bytes",
   "write-file",
   "file-reason",

@@ -122,6 +122,16 @@ export function readPolicy(path: string): PolicySource {
   }
 }
 
+/** The sockets that principals are identified by and on which this service does not listen. */
+export function socketsNotServed(
+  { principals }: Policy,
+  { listen, admin }: { listen: readonly string[]; admin: string },
+): string[] {
+  const served = [...listen, admin];
+  const named = principals.flatMap(({ sockets }) => sockets);
+  return [...new Set(named)].filter((path) => !served.includes(`unix:${path}`));
+}
+
 /**
  * Prints a line for each principal or, with `principal` in the options, whether that one may do
  * what the other options name. Returns the exit code.

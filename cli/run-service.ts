@@ -35,7 +35,7 @@ import {
 import type { FolderFacts } from "./folders.js";
 import { exitCodes } from "./io/command.js";
 import type { ServiceSignals } from "./io/signals.js";
-import { readPolicy } from "./policy.js";
+import { readPolicy, socketsNotServed } from "./policy.js";
 import { reload } from "./reload.js";
 import { SignalHandler } from "./service-signals.js";
 
@@ -148,7 +148,8 @@ function calibrationAt(
   try {
     return path === undefined ? undefined : readCalibration(path);
   } catch (cause) {
-    log.warn({ device, path, cause: String(cause) }, "cannot read the calibration");
+    const why = cause instanceof Error ? cause.message : String(cause);
+    log.warn({ device, path, cause: why }, "cannot use the calibration");
     return undefined;
   }
 }
@@ -174,6 +175,9 @@ export async function runService(config: Config, modules: RunModules): Promise<n
   outliveTerminal();
   const handler = new SignalHandler({ signals, log });
   const policy = config.policy === undefined ? undefined : readPolicy(config.policy);
+  for (const socket of policy === undefined ? [] : socketsNotServed(policy.policy, config)) {
+    log.warn({ policy: policy?.path, socket }, "the policy names a socket that is not listened on");
+  }
   // The locks of the devices may take seconds; nothing runs yet that would have to drain.
   const stopped = handler.stopAsked.then(() => undefined);
   const opened = await Promise.race([openDevices(config, env, log), stopped]);
@@ -217,7 +221,10 @@ function outliveTerminal(): void {
  */
 function logInsteadOfPrinting(log: Logger): void {
   process.removeAllListeners("warning");
-  process.on("warning", (warning) => log.warn({ err: warning }, "warning of Node.js"));
+  // Not the warning itself: one of listeners holds the process, with its environment.
+  process.on("warning", ({ name, message, stack }) =>
+    log.warn({ name, message, stack }, "warning of Node.js"),
+  );
   process.on("uncaughtException", (error) => {
     log.error({ err: error }, "unexpected error; the service ends");
     process.exit(exitCodes.error);

@@ -13,7 +13,8 @@ import { logLevels } from "../server/log.js";
 import { usageError } from "./io/command.js";
 import { addConnectOptions } from "./io/connect.js";
 import { unknownVariables } from "./io/environment.js";
-import { parseJson, reasonOf } from "./io/read-input.js";
+import { fileReason } from "../server/file-reason.js";
+import { parseJson } from "./io/read-input.js";
 
 /** Adds a flag for each setting, and --config. */
 export function addSettingsOptions(command: Command): Command {
@@ -174,7 +175,7 @@ function readText(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (cause) {
-    const problem = `cannot read --config ${file}: ${reasonOf(cause)}`;
+    const problem = `cannot read --config ${file}: ${fileReason(cause, file)}`;
     throw usageError(problem, "check the file's name and permissions", cause);
   }
 }

@@ -73,7 +73,8 @@ function deviceList(value: unknown): unknown {
       return value; // the schema rejects the text
     }
   }
-  return value.split(",").map((id) => ({ id }));
+  if (value.trimStart().startsWith("{")) return value; // the same: JSON, but no list
+  return value.split(",").map((id) => ({ id: id.trim() }));
 }
 const devices =
   `expected 1 to ${limits.devicesMax} devices: names separated by commas, ` +

@@ -52,7 +52,7 @@ export async function doctor(
     ...machineChecks(config, machine, nodeRange),
     ...(await proverChecks(config, machine, { env, terminal })),
   ];
-  if (config.policy !== undefined) checks.push(["policy", checkPolicy(config.policy)]);
+  if (config.policy !== undefined) checks.push(["policy", checkPolicy(config.policy, config)]);
   if (config.tlsCertificate !== undefined) checks.push(["TLS", await checkTls(config, Date.now())]);
   const tlsOf = (address: string) =>
     address.startsWith("unix:") ? undefined : config.tlsCertificate;

@@ -4,6 +4,7 @@ import { loadPolicy } from "../../server/access/policy-watch.js";
 import { ConfigError } from "../../server/config-error.js";
 import { checkTlsFiles, readTlsFiles } from "../../server/net/tls-files.js";
 import type { TlsSettings } from "../../server/net/tls-files.js";
+import { socketsNotServed } from "../policy.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 
@@ -22,10 +23,18 @@ export async function checkTls(settings: TlsSettings, nowUnixMs: number): Promis
   }
 }
 
-export function checkPolicy(path: string): Finding {
+/** @param addresses where the service would listen: a policy may name other sockets by mistake */
+export function checkPolicy(
+  path: string,
+  addresses: { listen: readonly string[]; admin: string },
+): Finding {
   try {
-    const { principals } = loadPolicy(path).policy;
-    return ok(`${path} is valid: ${principals.length} principals`);
+    const { policy } = loadPolicy(path);
+    const missing = socketsNotServed(policy, addresses);
+    const text = `${path} is valid: ${policy.principals.length} principals`;
+    if (missing.length === 0) return ok(text);
+    const sockets = missing.join(", ");
+    return warn(`${text}; it names ${sockets}, where 'serve' does not listen: add to --listen`);
   } catch (error) {
     if (!(error instanceof PolicyError)) throw error;
     return fail(`${path} is invalid: ${error.message.replaceAll("\n", "; ")}`);

@@ -8,8 +8,9 @@ import { openChannel } from "../../client/rpc/channel.js";
 import type { ChannelOptions } from "../../client/rpc/channel.js";
 import { AddressError, parseServerAddress } from "../../client/rpc/server-address.js";
 import { TlsFileError } from "../../client/rpc/tls-credentials.js";
+import { isToken } from "../../client/rpc/token.js";
 import { usageError } from "./command.js";
-import { reasonOf } from "./read-input.js";
+import { fileReason } from "../../server/file-reason.js";
 
 export interface ConnectOptions {
   /** Address of the service. */
@@ -141,15 +142,22 @@ function withUsableFlags<T>({ variables = {} }: ConnectOptions, open: () => T): 
 export function tokenOf(file: string | undefined): (() => string) | undefined {
   if (file === undefined) return undefined;
   const read = () => readFileSync(file, "utf8").trim();
+  const wrong = (why: string, cause?: unknown) =>
+    usageError(
+      `cannot read the token from --token-file ${file}: ${why}`,
+      "name a file that holds one token",
+      cause,
+    );
+  let first: string;
   try {
-    const first = read();
-    if (first === "") throw new Error("the file is empty");
-    // A pipe can be read only once: then the first token stays in use.
-    return () => readAgain(read) || first;
+    first = read();
   } catch (cause) {
-    const problem = `cannot read the token from --token-file ${file}: ${reasonOf(cause)}`;
-    throw usageError(problem, "name a file that holds one token", cause);
+    throw wrong(fileReason(cause, file), cause);
   }
+  if (first === "") throw wrong("the file is empty");
+  if (!isToken(first)) throw wrong("it has spaces, or characters other than printable ASCII");
+  // A pipe can be read only once: then the first token stays in use.
+  return () => readAgain(read) || first;
 }
 
 function readAgain(read: () => string): string {

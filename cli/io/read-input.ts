@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { fromBinary } from "@bufbuild/protobuf";
+import { fileReason } from "../../server/file-reason.js";
 import { messageFromJson as readMessageFromJson } from "../../server/json-message.js";
 import { decodeText, JsonError, parseJsonText } from "../../server/json-text.js";
 import type { Terminal } from "./command.js";
@@ -17,7 +18,7 @@ export async function readInput(file: string, terminal: Terminal): Promise<Uint8
   try {
     return file === STDIN ? await terminal.readStdin() : await readFile(file);
   } catch (cause) {
-    const problem = `cannot read ${nameOf(file)}: ${reasonOf(cause)}`;
+    const problem = `cannot read ${nameOf(file)}: ${fileReason(cause, file)}`;
     throw usageError(problem, "check the file's name and permissions", cause);
   }
 }
@@ -76,16 +77,7 @@ export function messageFromBinary<D extends DescMessage>(
   try {
     return fromBinary(schema, bytes);
   } catch (cause) {
-    const problem = `${file} is not a valid binary ${schema.name}: ${messageOf(cause)}`;
-    throw usageError(problem, "give JSON a name that does not end in .bin", cause);
+    const problem = `${file} is not a ${schema.name} in binary: its bytes are of another kind, or cut`;
+    throw usageError(problem, "write it again, or give JSON a name without .bin", cause);
   }
-}
-
-/** Shortens `ENOENT: no such file or directory, open 'x'` to `no such file or directory`. */
-export function reasonOf(error: unknown): string {
-  return messageOf(error).replace(/^[A-Z]+: |, \w+( '.*')?$/g, "");
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

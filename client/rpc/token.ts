@@ -5,8 +5,10 @@ import { AggregatorError } from "../errors.js";
 /** The token, or a function that returns the current one; the client calls it before each call. */
 export type TokenSource = string | (() => string);
 
-/** Printable ASCII without spaces: what a header can carry. Excludes a line end from a file. */
-const TOKEN = /^[\x21-\x7e]+$/;
+/** True for printable ASCII without spaces, which a header can carry; false for an empty text. */
+export function isToken(text: string): boolean {
+  return /^[\x21-\x7e]+$/.test(text);
+}
 
 /**
  * Makes the metadata of one call; empty if `token` is undefined. Throws `AggregatorError` of kind
@@ -17,7 +19,7 @@ export function metadataWith(token: TokenSource | undefined): Metadata {
   if (token === undefined) return metadata;
   const value = read(token);
   // grpc-js would refuse the value too, but its error would show the token.
-  if (!TOKEN.test(value)) {
+  if (!isToken(value)) {
     throw new AggregatorError(
       "unauthorized",
       "invalid token: it is empty or has characters other than printable ASCII",

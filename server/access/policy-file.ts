@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
+import { fileReason } from "../file-reason.js";
 import { limits } from "../limits.js";
 import type { Policy, Principal } from "./policy.js";
 import { decodeText, JsonError, parseJsonText } from "../json-text.js";
@@ -138,13 +139,21 @@ export function parsePolicy(text: string): Policy {
 
 /** The content of a policy file. Throws `PolicyError` when it cannot be read or is too large. */
 export function readPolicyText(path: string): string {
+  const wrong = (text: string) => new PolicyError([{ place: "the file", text }]);
+  let bytes: Uint8Array;
   try {
-    const bytes = readFileSync(path);
-    if (bytes.length <= limits.policyBytesMax) return decodeText(bytes);
-    throw new Error(`has ${bytes.length} bytes, at most ${limits.policyBytesMax}`);
+    bytes = readFileSync(path);
   } catch (cause) {
-    const text = cause instanceof Error ? cause.message : String(cause);
-    throw new PolicyError([{ place: "the file", text }]);
+    throw wrong(`cannot be read: ${fileReason(cause, path)}`);
+  }
+  const { policyBytesMax } = limits;
+  if (bytes.length > policyBytesMax) {
+    throw wrong(`has ${bytes.length} bytes, expected at most ${policyBytesMax}`);
+  }
+  try {
+    return decodeText(bytes);
+  } catch (error) {
+    throw error instanceof JsonError ? wrong(error.detail) : error;
   }
 }
 

@@ -12,7 +12,7 @@ import { freshCostModel } from "../work/cost-model.js";
 import { codeOf, fileReason } from "../file-reason.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
-import { placeOf, safeParse } from "../safe-parse.js";
+import { valueIn } from "../json-file.js";
 import { replaceFile } from "../write-file.js";
 
 /** Milliseconds between two writes of the files, at least; `close` writes once more. */
@@ -77,7 +77,7 @@ export class CostFiles implements CostStore {
     try {
       const text = this.read(path);
       if (text === undefined) return undefined;
-      const content = contentOf(text);
+      const content = valueIn(text, fileSchema);
       if (content.proofSystem !== proofSystem) throw new Error(`it is for ${content.proofSystem}`);
       const { logMs, covariance, scatter, atUnixMs } = content;
       const ageMs = Math.max(0, clock.unixMs() - atUnixMs);
@@ -180,16 +180,6 @@ const STATE_TODO = "free disk space, or set --state-dir to a folder that this us
 /** Why a file is not used, in words. */
 function causeOf(error: unknown, path: string): string {
   return error instanceof SyntaxError ? "it is not JSON" : fileReason(error, path);
-}
-
-/** Throws an `Error` that names what is not as this version writes it. */
-function contentOf(text: string): FileContent {
-  const { data, error } = safeParse(fileSchema, JSON.parse(text));
-  if (data !== undefined) return data;
-  const [issue] = error?.issues ?? [];
-  const place =
-    issue?.code === "unrecognized_keys" ? issue.keys.join() : placeOf(issue?.path ?? []);
-  throw new Error(`it is not as this version writes it (${place}: ${issue?.message})`);
 }
 
 /** True when the matrix is symmetric and positive semidefinite, by Cholesky's decomposition. */

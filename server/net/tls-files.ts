@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import { createSecureContext } from "node:tls";
 import { ConfigError } from "../config-error.js";
 import type { Problem } from "../config-error.js";
+import { codeOf, fileReason } from "../file-reason.js";
 
 const SETTINGS = ["tlsCertificate", "tlsKey", "tlsClientCa"] as const;
 type Setting = (typeof SETTINGS)[number];
@@ -32,7 +33,7 @@ export interface TlsFiles {
 
 interface TlsFile {
   path: string;
-  /** The content; text is the reason why the file cannot be read, such as `ENOENT`. */
+  /** The content; text is the reason why the file cannot be read. */
   content: Buffer | string;
 }
 
@@ -43,9 +44,7 @@ export async function readTlsFiles(settings: TlsSettings): Promise<TlsFiles> {
   for (const setting of SETTINGS) {
     const path = settings[setting];
     if (path === undefined) continue;
-    const content = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-      return error.code ?? error.message;
-    });
+    const content = await readFile(path).catch((error: unknown) => fileReason(error, path));
     files.set(setting, { path, content });
     hash.update(`${setting} ${content.length} `).update(content);
   }
@@ -61,7 +60,7 @@ export function checkTlsFiles({ files }: TlsFiles, nowUnixMs: number): TlsIdenti
     if (file === undefined) return undefined;
     try {
       if (typeof file.content !== "string") return check(file.content);
-      throw new Wrong(`cannot be read (${file.content}): name a readable file`);
+      throw new Wrong(`cannot be read: ${file.content}; name a readable file`);
     } catch (error) {
       if (!(error instanceof Wrong)) throw error;
       problems.push({ key: setting, text: `${file.path} ${error.message}` });
@@ -149,8 +148,9 @@ function usable(cert: Buffer, key: Buffer): void {
   try {
     createSecureContext({ cert, key });
   } catch (error) {
-    throw new Wrong(
-      `cannot be used with its key: replace both (${error instanceof Error ? error.message : String(error)})`,
-    );
+    const code = codeOf(error) ?? "";
+    const isWeak = /_TOO_(SMALL|WEAK)$/.test(code);
+    const why = isWeak ? "is too weak for TLS" : `cannot be used with its key (${code})`;
+    throw new Wrong(`${why}: replace both with ones of at least 2048 bits (RSA) or 256 (EC)`);
   }
 }

@@ -3,9 +3,9 @@
  * library and its configuration. The calibration holds one signed message; with its proof a device
  * measures its speed.
  */
-import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { readJsonFile } from "../json-file.js";
 import type { ProofRequest } from "./prover.js";
 
 /** A backend's shared library, its configuration text and, where it has one, its calibration. */
@@ -17,10 +17,8 @@ export interface BackendOptions {
 }
 
 // The configuration has one line for each value: a line break in a value would forge another line.
-const path = z
-  .string()
-  .min(1)
-  .regex(/^[^\r\n]+$/, "must be one line");
+const PATH = "expected a path in one line";
+const path = z.string(PATH).regex(/^[^\r\n]+$/, PATH);
 const backendFile = z.object({
   library: path,
   libpython: path,
@@ -35,9 +33,7 @@ const backendFile = z.object({
 export function readBackendFile(rootPath: string): BackendOptions {
   const file = join(rootPath, "build", "lean_pq.json");
   try {
-    const { library, libpython, python, sitepackages } = backendFile.parse(
-      JSON.parse(readFileSync(file, "utf8")),
-    );
+    const { library, libpython, python, sitepackages } = readJsonFile(file, backendFile);
     const values = Object.entries({ libpython, python, sitepackages });
     return {
       library: resolve(rootPath, library),
@@ -46,16 +42,19 @@ export function readBackendFile(rootPath: string): BackendOptions {
     };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`prover backend not set up (${file}: ${why}); run 'make setup'`, { cause });
+    throw new Error(`the prover backend is not set up (${why}); run 'make setup'`, { cause });
   }
 }
 
-const bytes = z.hex().transform((text) => new Uint8Array(Buffer.from(text, "hex")));
+const SLOT = "expected a whole number from 0 to 4294967295";
+const bytes = z
+  .hex("expected hexadecimal digits")
+  .transform((text) => new Uint8Array(Buffer.from(text, "hex")));
 const calibrationFile = z.strictObject({
   publicKey: bytes,
   /** The message that was signed, 32 bytes. */
   root: bytes,
-  slot: z.number().int().min(0).max(0xffffffff),
+  slot: z.number(SLOT).int(SLOT).min(0, SLOT).max(0xffffffff, SLOT),
   signature: bytes,
 });
 
@@ -64,8 +63,7 @@ const calibrationFile = z.strictObject({
  * the file is missing or invalid. The backend checks the lengths of key and signature.
  */
 export function readCalibration(path: string): ProofRequest {
-  const text = readFileSync(path, "utf8");
-  const { publicKey, root, slot, signature } = calibrationFile.parse(JSON.parse(text));
+  const { publicKey, root, slot, signature } = readJsonFile(path, calibrationFile);
   return {
     message: { root, slot },
     keys: publicKey,

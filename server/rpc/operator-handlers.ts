@@ -156,7 +156,7 @@ export class AdminHandlers {
     const device = devices.find((each) => each.deviceId === deviceId);
     if (device !== undefined) return device;
     const names = devices.map((each) => each.deviceId).join(", ");
-    const detail = `no device ${JSON.stringify(deviceId)}, there are: ${names}`;
+    const detail = `no device ${JSON.stringify(deviceId)}: this service has ${names}`;
     throw new Refusal("not_found", "device_id", detail);
   }
 

@@ -36,8 +36,12 @@ test("a pair, a chain, and a client authority are taken", async () => {
 });
 
 test.each([
-  ["tlsCertificate", "/no/such.pem", "cannot be read (ENOENT): name a readable file"],
-  ["tlsCertificate", "/", "cannot be read (EISDIR): name a readable file"],
+  [
+    "tlsCertificate",
+    "/no/such.pem",
+    "cannot be read: the folder /no does not exist; name a readable file",
+  ],
+  ["tlsCertificate", "/", "cannot be read: it is a folder; name a readable file"],
   ["tlsCertificate", files.text, "is not a certificate in PEM (-----BEGIN CERTIFICATE-----)"],
   ["tlsCertificate", files.broken, "has a certificate that cannot be decoded"],
   ["tlsKey", files.text, "is not a private key in PEM (-----BEGIN PRIVATE KEY-----)"],

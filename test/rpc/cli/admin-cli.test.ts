@@ -93,7 +93,7 @@ test("restart says what it waits for", async () => {
 test("a missing device, session or listener ends with 1, and the error says what to do", async () => {
   const fails = (text: RegExp) => ({ code: 1, stdout: "", stderr: expect.stringMatching(text) });
   const noDevice = fails(
-    /not found: device_id: no device "gpu", there are: cpu; see 'lean-aggregator admin prov/,
+    /not found: device_id: no device "gpu": this service has cpu; see 'lean-aggregator admin prov/,
   );
   expect(await admin("drain", "gpu")).toMatchObject(noDevice);
   expect(await admin("restart", "cpu", "--standby")).toMatchObject(fails(/role: .* no standby/));

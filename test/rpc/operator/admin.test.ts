@@ -242,7 +242,7 @@ const refusals: [string, AggregatorErrorKind, RegExp, () => Promise<unknown>][] 
   [
     "a device that is not there",
     "not_found",
-    /device_id: no device "gpu", there are: cpu/,
+    /device_id: no device "gpu": this service has cpu/,
     () => admin("drainDevice", { deviceId: "gpu" }),
   ],
   [

@@ -81,11 +81,15 @@ test("a question without principal, or about an unknown one, is a wrong flag", (
 });
 
 test("doctor says how many principals a policy has, or what is wrong with it", () => {
-  expect(checkPolicy(file)).toEqual({ level: "ok", text: `${file} is valid: 2 principals` });
+  const addresses = { listen: ["127.0.0.1:9190"], admin: "off" };
+  expect(checkPolicy(file, addresses)).toEqual({
+    level: "ok",
+    text: `${file} is valid: 2 principals`,
+  });
   const wrong = freshPath("wrong.json");
-  expect(checkPolicy(wrong)).toMatchObject({
+  expect(checkPolicy(wrong, addresses)).toMatchObject({
     level: "fail",
-    text: expect.stringMatching(/is invalid: the file: ENOENT/),
+    text: expect.stringMatching(/is invalid: the file: cannot be read: it does not exist/),
   });
 });
 

@@ -154,7 +154,7 @@ describe("the proofs in a file", () => {
 
   test("are refused when a binary file is not a request", () => {
     expect(() => read("\u0001\u0002{", "r.bin")).toThrow(
-      "r.bin is not a valid binary VerifyAggregateRequest: ",
+      "r.bin is not a VerifyAggregateRequest in binary: ",
     );
   });
 });
