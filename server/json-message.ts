@@ -179,9 +179,8 @@ class Check {
         `is a number of 2^53 or more without quotes, which JSON rounds: put it in quotes`,
       );
     }
-    const isWhole =
-      typeof value === "number" ? Number.isInteger(value) : /^-?\d{1,30}$/.test(String(value));
-    if (isWhole && (typeof value === "number" || typeof value === "string")) {
+    const isNumber = typeof value === "number" && Number.isInteger(value);
+    if (isNumber || (typeof value === "string" && /^-?\d{1,30}$/.test(value))) {
       const number = BigInt(value);
       if (number >= min && number <= max) return;
     }

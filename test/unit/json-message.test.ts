@@ -99,14 +99,23 @@ describe("whole numbers", () => {
     );
   });
 
-  test.each(["1.5", "-1", "4294967296", '"1.5"', '""', '" 5"', '"0x10"', "true", "[1]", "1e400"])(
-    "%s is refused for a uint32",
-    (value) => {
-      expect(problemOf(`{"deadlineMs":${value}}`)).toMatch(
-        /^deadlineMs: is .*, expected a whole number from 0 to 4294967295$/,
-      );
-    },
-  );
+  test.each([
+    "1.5",
+    "-1",
+    "4294967296",
+    '"1.5"',
+    '""',
+    '" 5"',
+    '"0x10"',
+    "true",
+    "[1]",
+    '{"toString":1}',
+    "1e400",
+  ])("%s is refused for a uint32", (value) => {
+    expect(problemOf(`{"deadlineMs":${value}}`)).toMatch(
+      /^deadlineMs: is .*, expected a whole number from 0 to 4294967295$/,
+    );
+  });
 
   test.each([
     ["9007199254740991", 2n ** 53n - 1n],

@@ -87,7 +87,10 @@ async function run(input: Uint8Array): Promise<void> {
   holds(process.kills === 1, "a child without a pipe is killed exactly once");
   process.end();
   const { cause, detail } = await child.exited;
-  holds(["died", "start_failed"].includes(cause) && detail !== "", "its end is explained");
+  holds(
+    ["died", "start_failed", "refused"].includes(cause) && detail !== "",
+    "its end is explained",
+  );
   for (const result of await settled) {
     if (result.status === "rejected") checked(result.reason);
   }
