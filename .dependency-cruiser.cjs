@@ -16,6 +16,7 @@ const GROUND = [
   "json-file",
   "bytes",
   "write-file",
+  "read-file",
   "file-reason",
   "metric-table",
   "reasons",

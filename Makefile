@@ -7,7 +7,7 @@ setup: node_modules/.package-lock.json build/lean_pq.json
 	@node native/build.mjs
 
 node_modules/.package-lock.json: package.json package-lock.json
-	npm ci --ignore-scripts --no-audit --no-fund
+	npm ci --include=dev --no-global --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 build/lean_pq.json: native/setup.mjs native/requirements.txt

@@ -3,13 +3,14 @@
  * environment variable, a variable over the file of `--config`, the file over the default. All
  * errors are reported at once, each under the name that the user typed.
  */
-import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import type { Config } from "../server/config.js";
 import { ConfigError, problemText } from "../server/config-error.js";
 import { checkPlaces } from "../server/config-places.js";
 import { configFromEnvironment, parseConfig, settingKeys, variableOf } from "../server/config.js";
+import { limits } from "../server/limits.js";
 import { logLevels } from "../server/log.js";
+import { readFileWithin } from "../server/read-file.js";
 import { usageError } from "./io/command.js";
 import { addConnectOptions } from "./io/connect.js";
 import { unknownVariables } from "./io/environment.js";
@@ -173,7 +174,8 @@ function readSettingsFile(file: string): Record<string, unknown> {
 
 function readText(file: string): string {
   try {
-    return readFileSync(file, "utf8");
+    const options = { bytesMax: limits.settingsFileBytesMax, mustBeFile: false };
+    return readFileWithin(file, options).toString();
   } catch (cause) {
     const problem = `cannot read --config ${file}: ${fileReason(cause, file)}`;
     throw usageError(problem, "check the file's name and permissions", cause);

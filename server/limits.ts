@@ -100,6 +100,11 @@ export const limits = {
   costFileBytesMax: 16 * 1024,
   /** A policy file: `principalsMax` principals of 2 KiB each. */
   policyBytesMax: 1024 * 1024,
+  /** A file of settings, and one of certificates or a key: far above any. */
+  settingsFileBytesMax: 1024 * 1024,
+  tlsFileBytesMax: 1024 * 1024,
+  /** The input of a command: some thousand proofs in JSON. */
+  inputFileBytesMax: 256 * 1024 * 1024,
   /** Time between two polls of the policy file; after each, open streams are checked again. */
   policyPollMs: 1000,
   /** Least time between two log lines about denied calls with the same reason. */

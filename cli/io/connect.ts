@@ -1,5 +1,5 @@
 /** Makes a command's client from the flags for the service's address, TLS and token. */
-import { readFileSync } from "node:fs";
+import { statSync } from "node:fs";
 import type { Client } from "@grpc/grpc-js";
 import type { Command } from "commander";
 import { InvalidArgumentError, Option } from "commander";
@@ -9,8 +9,11 @@ import type { ChannelOptions } from "../../client/rpc/channel.js";
 import { AddressError, parseServerAddress } from "../../client/rpc/server-address.js";
 import { TlsFileError } from "../../client/rpc/tls-credentials.js";
 import { isToken } from "../../client/rpc/token.js";
+import { readFileWithin } from "../../server/read-file.js";
 import { usageError } from "./command.js";
 import { fileReason } from "../../server/file-reason.js";
+
+const TOKEN_FILE = { bytesMax: 64 * 1024, mustBeFile: false };
 
 export interface ConnectOptions {
   /** Address of the service. */
@@ -141,7 +144,7 @@ function withUsableFlags<T>({ variables = {} }: ConnectOptions, open: () => T): 
  */
 export function tokenOf(file: string | undefined): (() => string) | undefined {
   if (file === undefined) return undefined;
-  const read = () => readFileSync(file, "utf8").trim();
+  const read = () => readFileWithin(file, TOKEN_FILE).toString().trim();
   const wrong = (why: string, cause?: unknown) =>
     usageError(
       `cannot read the token from --token-file ${file}: ${why}`,
@@ -157,7 +160,8 @@ export function tokenOf(file: string | undefined): (() => string) | undefined {
   if (first === "") throw wrong("the file is empty");
   if (!isToken(first)) throw wrong("it has spaces, or characters other than printable ASCII");
   // A pipe can be read only once: then the first token stays in use.
-  return () => readAgain(read) || first;
+  const isFile = statSync(file, { throwIfNoEntry: false })?.isFile() === true;
+  return () => (isFile ? readAgain(read) || first : first);
 }
 
 function readAgain(read: () => string): string {

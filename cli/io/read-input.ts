@@ -1,22 +1,25 @@
 /** Reads the input of a command, a file or standard input, as bytes, JSON or a message. */
-import { readFile } from "node:fs/promises";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { fromBinary } from "@bufbuild/protobuf";
 import { fileReason } from "../../server/file-reason.js";
 import { messageFromJson as readMessageFromJson } from "../../server/json-message.js";
 import { decodeText, JsonError, parseJsonText } from "../../server/json-text.js";
+import { limits } from "../../server/limits.js";
+import { readFileWithin } from "../../server/read-file.js";
 import type { Terminal } from "./command.js";
 import { usageError } from "./command.js";
 
 /** The file name that stands for standard input, which is read as JSON. */
 const STDIN = "-";
 
+const INPUT = { bytesMax: limits.inputFileBytesMax, mustBeFile: false };
+
 export const nameOf = (file: string) => (file === STDIN ? "standard input" : file);
 
 /** Reads a file or standard input. Rejects with a usage error (exit code 2) when it cannot. */
 export async function readInput(file: string, terminal: Terminal): Promise<Uint8Array> {
   try {
-    return file === STDIN ? await terminal.readStdin() : await readFile(file);
+    return file === STDIN ? await terminal.readStdin() : readFileWithin(file, INPUT);
   } catch (cause) {
     const problem = `cannot read ${nameOf(file)}: ${fileReason(cause, file)}`;
     throw usageError(problem, "check the file's name and permissions", cause);

@@ -2,7 +2,6 @@
  * Reads and checks the policy file, which is JSON. All errors are reported at once, each with its
  * place but without the value, which may be a token put there by mistake.
  */
-import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
@@ -10,6 +9,7 @@ import { fileReason } from "../file-reason.js";
 import { limits } from "../limits.js";
 import type { Policy, Principal } from "./policy.js";
 import { decodeText, JsonError, parseJsonText } from "../json-text.js";
+import { readFileWithin } from "../read-file.js";
 import { alternatives, placeOf, safeParse } from "../safe-parse.js";
 import { priorityNames } from "../work/priority.js";
 
@@ -142,13 +142,9 @@ export function readPolicyText(path: string): string {
   const wrong = (text: string) => new PolicyError([{ place: "the file", text }]);
   let bytes: Uint8Array;
   try {
-    bytes = readFileSync(path);
+    bytes = readFileWithin(path, { bytesMax: limits.policyBytesMax, mustBeFile: true });
   } catch (cause) {
     throw wrong(`cannot be read: ${fileReason(cause, path)}`);
-  }
-  const { policyBytesMax } = limits;
-  if (bytes.length > policyBytesMax) {
-    throw wrong(`has ${bytes.length} bytes, expected at most ${policyBytesMax}`);
   }
   try {
     return decodeText(bytes);

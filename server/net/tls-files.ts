@@ -2,11 +2,12 @@
  * Reads and checks the files that TLS needs. An error names the setting, the file, and what to do.
  */
 import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { createSecureContext } from "node:tls";
 import { ConfigError } from "../config-error.js";
 import type { Problem } from "../config-error.js";
 import { codeOf, fileReason } from "../file-reason.js";
+import { limits } from "../limits.js";
+import { readFileWithin } from "../read-file.js";
 
 const SETTINGS = ["tlsCertificate", "tlsKey", "tlsClientCa"] as const;
 type Setting = (typeof SETTINGS)[number];
@@ -33,7 +34,7 @@ export interface TlsFiles {
 
 interface TlsFile {
   path: string;
-  /** The content; text is the reason why the file cannot be read. */
+  /** The content; text is the reason why the file cannot be read, such as "it is a folder". */
   content: Buffer | string;
 }
 
@@ -44,11 +45,21 @@ export async function readTlsFiles(settings: TlsSettings): Promise<TlsFiles> {
   for (const setting of SETTINGS) {
     const path = settings[setting];
     if (path === undefined) continue;
-    const content = await readFile(path).catch((error: unknown) => fileReason(error, path));
+    const content = await readContent(path);
     files.set(setting, { path, content });
     hash.update(`${setting} ${content.length} `).update(content);
   }
   return { digest: hash.digest("hex"), files };
+}
+
+function readContent(path: string): Promise<Buffer | string> {
+  return new Promise((resolve) => {
+    try {
+      resolve(readFileWithin(path, { bytesMax: limits.tlsFileBytesMax, mustBeFile: true }));
+    } catch (error) {
+      resolve(fileReason(error, path));
+    }
+  });
 }
 
 /** Checks the files and that they fit each other. Throws `ConfigError` with every problem. */
