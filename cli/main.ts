@@ -1,30 +1,30 @@
 #!/usr/bin/env node
 /** The command line. Only this file reads the arguments and the environment of the process. */
 import { readFileSync } from "node:fs";
-import { buffer } from "node:stream/consumers";
 import { isatty } from "node:tty";
-import type { Terminal } from "./io/command.js";
+import { limits } from "../server/limits.js";
+import { stderrOutput } from "../server/log-output.js";
+import { loaded } from "./io/load.js";
 import { ServiceSignals } from "./io/signals.js";
 
 const isService = process.argv[2] === "serve";
 const signals = new ServiceSignals(isService);
-// The rest is loaded only after that, because it takes a while.
-const { z } = await import("zod");
-const { dropEmptyVariables } = await import("./io/environment.js");
-const { writeErr, writeErrBounded, writeOut } = await import("./io/standard-output.js");
-const { runProgram } = await import("./program.js");
+// Never waits: what this process says there only informs, and it must end when told.
+const errors = stderrOutput((count) => `lean-aggregator: ${count} lines are not shown\n`);
+process.once("exit", () => errors.close(limits.logCloseMsMax));
 
-const manifest = z
-  .object({ version: z.string(), engines: z.object({ node: z.string() }) })
-  .parse(JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")));
-
-const terminal: Terminal = {
-  out: (text) => writeOut(text),
-  // A service that cannot start must end, also when nobody reads why.
-  err: isService ? writeErrBounded : (text) => writeErr(text),
-  isErrTty: isatty(2),
-  readStdin: () => buffer(process.stdin),
-};
+/** The rest of the program, which is loaded after the signals are taken, as it takes a while. */
+async function load() {
+  const { z } = await import("zod");
+  const manifest = z
+    .object({ version: z.string(), engines: z.object({ node: z.string() }) })
+    .parse(JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")));
+  const { dropEmptyVariables } = await import("./io/environment.js");
+  const { readStdin } = await import("./io/read-stdin.js");
+  const output = await import("./io/standard-output.js");
+  const { runProgram } = await import("./program.js");
+  return { manifest, dropEmptyVariables, readStdin, output, runProgram };
+}
 
 function interrupted(): AbortSignal {
   const abort = new AbortController();
@@ -32,13 +32,28 @@ function interrupted(): AbortSignal {
   return abort.signal;
 }
 
-dropEmptyVariables(process.env);
-await runProgram(process.argv.slice(2), {
-  env: process.env,
-  terminal,
-  version: manifest.version,
-  nodeRange: manifest.engines.node,
-  interrupted,
-  signals,
-  exit: (code) => process.exit(code),
+async function main(): Promise<void> {
+  const { manifest, dropEmptyVariables, readStdin, output, runProgram } = await loaded(load);
+  dropEmptyVariables(process.env);
+  await runProgram(process.argv.slice(2), {
+    env: process.env,
+    terminal: {
+      // A service takes the signals that end other commands, so it must not wait for a reader.
+      out: isService ? output.writeOutBounded : output.writeOut,
+      outUntil: output.writeOutUntil,
+      err: (text) => errors.write(text),
+      isErrTty: isatty(2),
+      readStdin: () => readStdin(process.stdin, limits.inputFileBytesMax),
+    },
+    version: manifest.version,
+    nodeRange: manifest.engines.node,
+    interrupted,
+    signals,
+    exit: (code) => process.exit(code),
+  });
+}
+
+await main().catch((error: unknown) => {
+  errors.write(`lean-aggregator: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
 });

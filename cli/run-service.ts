@@ -24,7 +24,7 @@ import { ConfigError } from "../server/config-error.js";
 import type { Device } from "../server/lane/device.js";
 import type { ProofRequest } from "../server/prover/prover.js";
 import { startService } from "../server/service.js";
-import { fileReason } from "../server/file-reason.js";
+import { codeOf, fileReason } from "../server/file-reason.js";
 import {
   makeFolder,
   makeRuntimeFolder,
@@ -221,12 +221,18 @@ function outliveTerminal(): void {
  */
 function logInsteadOfPrinting(log: Logger): void {
   process.removeAllListeners("warning");
-  // Not the warning itself: one of listeners holds the process, with its environment.
-  process.on("warning", ({ name, message, stack }) =>
-    log.warn({ name, message, stack }, "warning of Node.js"),
-  );
+  // Not the objects: a warning of listeners holds the process, with its environment.
+  process.on("warning", (warning) => log.warn(errorLine(warning), "warning of Node.js"));
   process.on("uncaughtException", (error) => {
-    log.error({ err: error }, "unexpected error; the service ends");
+    log.error(errorLine(error), "unexpected error; the service ends");
     process.exit(exitCodes.error);
   });
+}
+
+/** What the log says of an error. Whatever else it holds may be secret, or have no end. */
+function errorLine(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const { name, message, stack, cause } = error;
+  const code = codeOf(error);
+  return { name, message, code, stack, ...(cause !== undefined && { cause: String(cause) }) };
 }

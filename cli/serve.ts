@@ -1,10 +1,12 @@
 /** `lean-aggregator serve`: runs the service with the settings given. */
+import { statSync } from "node:fs";
 import type { Command } from "commander";
 import type { Config } from "../server/config.js";
 import { ConfigError } from "../server/config-error.js";
 import { ListenError } from "../server/net/bind.js";
 import type { CommandModules } from "./io/command.js";
 import { addCommand, CommandError, ending } from "./io/command.js";
+import { loaded } from "./io/load.js";
 import { holderOf } from "./port-holder.js";
 import type { SettingSources } from "./settings.js";
 import {
@@ -81,8 +83,12 @@ export function addServeCommand(program: Command, modules: CommandModules): void
       const sources = sourcesOf(options, env);
       const config = readSettings(sources);
       // Loaded only here: the service takes most of a second to load.
-      const { runService } = await import("./run-service.js");
-      const reread = sources.file === undefined ? undefined : () => readSettings(sources);
+      const { runService } = await loaded(() => import("./run-service.js"));
+      // A pipe can be read only once.
+      const isFile =
+        sources.file !== undefined &&
+        statSync(sources.file, { throwIfNoEntry: false })?.isFile() === true;
+      const reread = isFile ? () => readSettings(sources) : undefined;
       return runService(config, { version, env, signals, readSettings: reread }).catch(
         (cause: unknown) => {
           if (cause instanceof ConfigError) throw settingsError(cause, sources);

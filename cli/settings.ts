@@ -15,7 +15,7 @@ import { usageError } from "./io/command.js";
 import { addConnectOptions } from "./io/connect.js";
 import { unknownVariables } from "./io/environment.js";
 import { fileReason } from "../server/file-reason.js";
-import { parseJson } from "./io/read-input.js";
+import { parseJson, textOf } from "./io/read-input.js";
 
 /** Adds a flag for each setting, and --config. */
 export function addSettingsOptions(command: Command): Command {
@@ -165,17 +165,17 @@ export function settingsError(
 }
 
 function readSettingsFile(file: string): Record<string, unknown> {
-  const settings = parseJson(readText(file), file);
+  const settings = parseJson(textOf(readBytes(file), file), file);
   if (typeof settings === "object" && settings !== null && !Array.isArray(settings)) {
     return { ...settings };
   }
   throw usageError(`--config ${file} is not a JSON object`, 'write it as {"deadlineMs": 750}');
 }
 
-function readText(file: string): string {
+function readBytes(file: string): Uint8Array {
   try {
     const options = { bytesMax: limits.settingsFileBytesMax, mustBeFile: false };
-    return readFileWithin(file, options).toString();
+    return readFileWithin(file, options);
   } catch (cause) {
     const problem = `cannot read --config ${file}: ${fileReason(cause, file)}`;
     throw usageError(problem, "check the file's name and permissions", cause);

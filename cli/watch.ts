@@ -68,10 +68,10 @@ export async function watchCommand(
         continue;
       }
       if (connection === "broken") terminal.err(`reconnected to ${server}\n`);
-      if (connection === "new" && !json) terminal.out(`${outcomeHeader()}\n`);
+      if (connection === "new" && !json) await terminal.outUntil(`${outcomeHeader()}\n`, signal);
       connection = "up";
       const { event: received, cursor } = event.response;
-      terminal.out(json ? eventJsonLine(received, cursor) : textOf(received));
+      await terminal.outUntil(json ? eventJsonLine(received, cursor) : textOf(received), signal);
     }
     return exitCodes.ok;
   } catch (error) {

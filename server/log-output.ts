@@ -5,7 +5,7 @@
  */
 import { writeSync } from "node:fs";
 import { limits } from "./limits.js";
-import { openStderr } from "./stderr.js";
+import { openNonBlocking } from "./non-blocking.js";
 
 /** Between two tries: a pipe of 64 KiB then takes up to 640 KiB of lines a second. */
 const RETRY_EVERY_MS = 100;
@@ -120,7 +120,7 @@ export class LogOutput {
 export function stderrOutput(droppedLine: (count: number) => string): LogOutput {
   let fd: number | undefined;
   return new LogOutput({
-    write: (bytes) => writeSync((fd ??= openStderr()), bytes),
+    write: (bytes) => writeSync((fd ??= openNonBlocking(2)), bytes),
     droppedLine,
     later: (ms, callback) => void setTimeout(callback, ms).unref(),
   });

@@ -27,6 +27,8 @@ export const NODE_DEFAULT = "cli";
 /** Where a command reads and prints: the process's own streams, or a test's. */
 export interface Terminal {
   out(text: string): void;
+  /** Prints, too, but an abort of `signal` ends the wait for a reader; the rest is lost then. */
+  outUntil(text: string, signal: AbortSignal): Promise<void>;
   err(text: string): void;
   /** Whether `err` is a terminal, where a line may be rewritten. */
   isErrTty: boolean;

@@ -1,12 +1,13 @@
 /**
- * Writes to the process's standard output and error. Each text is written as a whole before `write`
- * returns, so that nothing is lost when the process ends, and one that cannot be written ends the
- * command: a script must not take an empty or cut-off output for a result.
+ * Writes to the process's standard output. Each text is written as a whole before `write` returns, so
+ * that nothing is lost when the process ends, and one that cannot be written ends the command: a
+ * script must not take an empty or cut-off output for a result.
  */
 import { writeSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import { codeOf, fileReason } from "../../server/file-reason.js";
 import { limits } from "../../server/limits.js";
-import { stderrOutput } from "../../server/log-output.js";
+import { openNonBlocking } from "../../server/non-blocking.js";
 import { CommandError, exitCodes } from "./command.js";
 
 /** Milliseconds between two tries to write to a pipe whose reader is slow. */
@@ -24,45 +25,62 @@ export class ReaderGone extends CommandError {
 }
 
 /** Writes to standard output. Throws `ReaderGone`, or `CommandError` when it cannot be written. */
-export function writeOut(text: string, descriptor = 1): void {
+export function writeOut(text: string): void {
+  writeAll(1, text, Infinity);
+}
+
+/** The same, but throws also when nobody reads for `limits.logCloseMsMax`. */
+export function writeOutBounded(text: string): void {
+  writeAll(ownStdout(), text, limits.logCloseMsMax);
+}
+
+/**
+ * The same, but this process can do other things while nobody reads. An abort of `signal` ends the
+ * wait; the rest of the text is lost then.
+ */
+export async function writeOutUntil(text: string, signal: AbortSignal): Promise<void> {
+  let rest: Uint8Array = Buffer.from(text);
+  while (!signal.aborted) {
+    rest = writeSome(ownStdout(), rest);
+    if (rest.length === 0) return;
+    await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+let stdoutFd: number | undefined;
+const ownStdout = () => (stdoutFd ??= openNonBlocking(1));
+
+function writeAll(fd: number, text: string, boundMs: number): void {
+  let rest: Uint8Array = Buffer.from(text);
+  for (let leftMs = boundMs; ; leftMs -= RETRY_MS) {
+    rest = writeSome(fd, rest);
+    if (rest.length === 0) return;
+    if (leftMs <= 0) throw outputError("nobody reads it");
+    Atomics.wait(sleeper, 0, 0, RETRY_MS);
+  }
+}
+
+/**
+ * Writes what can be written now, and returns the rest. Not by `process.stdout`, which does not look
+ * how much was written.
+ */
+function writeSome(fd: number, bytes: Uint8Array): Uint8Array {
+  let rest = bytes;
   try {
-    writeAll(descriptor, text);
+    while (rest.length > 0) rest = rest.subarray(writeSync(fd, rest));
   } catch (cause) {
-    if (codeOf(cause) === "EPIPE") throw new ReaderGone(cause);
-    throw new CommandError(
-      `cannot write to standard output: ${fileReason(cause, "/dev/stdout")}`,
-      "the output is lost or cut off: write it to another place",
-      { cause },
-    );
+    const code = codeOf(cause);
+    if (code === "EPIPE") throw new ReaderGone(cause);
+    // A blocking pipe fails so, too: another program that has it open may have set it so.
+    if (code !== "EAGAIN") throw outputError(fileReason(cause, "/dev/stdout"), cause);
   }
+  return rest;
 }
 
-/** Writes to standard error. What cannot be written there is lost: it only informs. */
-export function writeErr(text: string, descriptor = 2): void {
-  try {
-    writeAll(descriptor, text);
-  } catch {
-    // there is no other place to say so
-  }
-}
-
-/** The same, but a reader that does not read delays it by `limits.logCloseMsMax` at most. */
-export function writeErrBounded(text: string): void {
-  const output = stderrOutput(() => "");
-  output.write(text);
-  output.close(limits.logCloseMsMax);
-}
-
-/** Throws the system's error. Not by `process.stdout`, which does not look how much was written. */
-function writeAll(descriptor: number, text: string): void {
-  let rest = Buffer.from(text);
-  while (rest.length > 0) {
-    try {
-      rest = rest.subarray(writeSync(descriptor, rest));
-    } catch (error) {
-      // The pipe does not wait, as another program that has it open set it so.
-      if (codeOf(error) !== "EAGAIN") throw error;
-      Atomics.wait(sleeper, 0, 0, RETRY_MS);
-    }
-  }
+function outputError(why: string, cause?: unknown): CommandError {
+  return new CommandError(
+    `cannot write to standard output: ${why}`,
+    "the output is lost or cut off: write it to another place",
+    { cause },
+  );
 }

@@ -76,6 +76,7 @@ export function fakeTerminal(isErrTty = false, stdin = "") {
     stderr: "",
     isErrTty,
     out: (text: string) => void (terminal.stdout += text),
+    outUntil: (text: string) => Promise.resolve(terminal.out(text)),
     err: (text: string) => void (terminal.stderr += text),
     readStdin: () => Promise.resolve(new TextEncoder().encode(stdin)),
   };

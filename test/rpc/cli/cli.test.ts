@@ -87,7 +87,7 @@ describe("submit", () => {
     [
       "is missing",
       "/nowhere/s.json",
-      /cannot read \/nowhere\/s.json: no such file or directory; check/,
+      /cannot read \/nowhere\/s.json: the folder \/nowhere does not exist; check/,
     ],
     ["is not JSON", jsonFile('{\n"node": {,}}'), /request.json is not JSON at line 2 column 10: /],
     [

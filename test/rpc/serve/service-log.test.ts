@@ -2,14 +2,14 @@
 import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, constants, openSync, readFileSync, readSync } from "node:fs";
-import { truncateSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
+import { drainPipe, fullPipe } from "../../helpers/full-pipe.js";
 import { MAIN } from "../../helpers/command-line.js";
 import { ServedPlace, until } from "./served.js";
 
-const { O_RDWR, O_NONBLOCK, O_WRONLY } = constants;
+const { O_WRONLY } = constants;
 const started: ChildProcess[] = [];
 afterEach(() => {
   for (const child of started.splice(0)) child.kill("SIGKILL");
@@ -29,34 +29,6 @@ async function stop(child: ChildProcess) {
   child.kill("SIGTERM");
   const code = await new Promise<number | null>((resolve) => child.once("exit", resolve));
   return { code, ms: performance.now() - startedMs };
-}
-
-/** A named pipe, open at both ends, which has no more room. */
-function fullPipe(place: ServedPlace): { path: string; fd: number } {
-  const path = join(place.folder, "log");
-  execFileSync("bash", ["-c", `mkfifo ${path}`]);
-  const fd = openSync(path, O_RDWR | O_NONBLOCK);
-  const filler = Buffer.alloc(4096, "x");
-  for (;;) {
-    try {
-      writeSync(fd, filler);
-    } catch {
-      return { path, fd };
-    }
-  }
-}
-
-/** What can be read from a pipe now. */
-function drainPipe(fd: number): string {
-  const buffer = Buffer.alloc(4096);
-  let text = "";
-  for (;;) {
-    try {
-      text += buffer.subarray(0, readSync(fd, buffer)).toString();
-    } catch {
-      return text.replace(/^x+/, "");
-    }
-  }
 }
 
 const messages = (text: string) =>
@@ -84,7 +56,7 @@ test.each([
 
 test("nobody reads the log: the service goes on, and ends when told, hardly later", async () => {
   const place = new ServedPlace();
-  const { path } = fullPipe(place);
+  const { path } = fullPipe(place.folder);
   const child = serveBy(place, `exec "$0" "$@" 2>${path}`);
   await place.ready();
   expect(await place.isLive()).toBe(true);
@@ -95,14 +67,14 @@ test("nobody reads the log: the service goes on, and ends when told, hardly late
 
 test("a service that cannot start ends also when nobody reads why", async () => {
   const place = new ServedPlace();
-  const { path } = fullPipe(place);
+  const { path } = fullPipe(place.folder);
   const child = serveBy(place, `exec "$0" "$@" --admin unix:/nowhere/socket 2>${path}`);
   expect(await once(child, "exit")).toEqual([2, null]);
 });
 
 test("another program has made the pipe blocking again: the service does not wait", async () => {
   const place = new ServedPlace();
-  const { path, fd } = fullPipe(place);
+  const { path, fd } = fullPipe(place.folder);
   const shared = openSync(path, O_WRONLY);
   const child = serveBy(place, 'exec "$0" "$@"', shared);
   await place.ready();
@@ -118,7 +90,7 @@ test("another program has made the pipe blocking again: the service does not wai
 
 test("the reader reads again: it gets the lines that waited, in order", async () => {
   const place = new ServedPlace();
-  const { path, fd } = fullPipe(place);
+  const { path, fd } = fullPipe(place.folder);
   const child = serveBy(place, `exec "$0" "$@" 2>${path}`);
   await place.ready();
   let text = "";
@@ -131,7 +103,7 @@ test("the reader reads again: it gets the lines that waited, in order", async ()
 
 test("a reader that is slow at the exit gets the last lines", async () => {
   const place = new ServedPlace();
-  const { path, fd } = fullPipe(place);
+  const { path, fd } = fullPipe(place.folder);
   const child = serveBy(place, `exec "$0" "$@" 2>${path}`);
   await place.ready();
   const stopped = stop(child);
@@ -162,13 +134,20 @@ test("a log file has room again: the lines that waited follow, no line is cut", 
 
 test("an error that ends the process while nobody reads the log ends it all the same", async () => {
   const place = new ServedPlace();
-  const { path, fd } = fullPipe(place);
+  const { path, fd } = fullPipe(place.folder);
   const crash = join(place.folder, "crash.mjs");
-  const planted =
-    'process.on("SIGALRM", () => { throw new Error("planted"); });' +
-    'process.on("SIGVTALRM", () => process.emitWarning("planted warning"));';
+  const planted = `
+    process.on("SIGALRM", () => {
+      throw Object.assign(new Error("planted"), { process, cause: new Error("a cause") });
+    });
+    process.on("SIGVTALRM", () => {
+      process.emitWarning("planted warning");
+      process.emitWarning(Object.assign(new Error("one more"), { emitter: process }));
+      process.emitWarning("old", "DeprecationWarning", "DEP0000");
+      for (let at = 0; at < 20; at++) process.on("planted", () => undefined);
+    });`;
   writeFileSync(crash, planted);
-  const child = serveBy(place, `exec "$0" --import ${crash} "$@" 2>${path}`);
+  const child = serveBy(place, `PLANTED=secret exec "$0" --import ${crash} "$@" 2>${path}`);
   await place.ready();
   child.kill("SIGVTALRM");
   expect(await place.isLive()).toBe(true);
@@ -180,6 +159,9 @@ test("an error that ends the process while nobody reads the log ends it all the 
   expect(messages(text)).toEqual(
     expect.arrayContaining(["warning of Node.js", "unexpected error; the service ends"]),
   );
-  expect(text).toContain("planted");
+  for (const told of ["planted", "a cause", "one more", "DEP0000", "MaxListenersExceeded"])
+    expect(text).toContain(told);
+  // Of the process and its environment, which some warnings hold, the log says nothing.
+  expect(text).not.toContain("secret");
   closeSync(fd);
 });

@@ -1,30 +1,29 @@
 /**
- * Opens standard error so that a write to it never waits. `O_NONBLOCK` belongs to an open file
- * description, which the service may share with others: a command that exits would reset it. So a
- * pipe or a terminal is opened once more, for a description of the service's own.
+ * Opens standard output or error so that a write to it never waits. `O_NONBLOCK` belongs to an open
+ * file description, which this process may share with others: a command that exits would reset it.
+ * So a pipe or a terminal is opened once more, for a description of this process's own.
  */
 import { constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { isatty } from "node:tty";
 
-const STDERR_FD = 2;
 const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants;
 
 /**
- * A descriptor of what standard error is open on. Writing to it throws `EAGAIN` instead of waiting
+ * A descriptor of what `fd` (1 or 2) is open on. Writing to it throws `EAGAIN` instead of waiting
  * while nobody reads. Two cases still wait: a file on a network disk that hangs, and a terminal
  * that this user may not open and that does not control this process.
  */
-export function openStderr(): number {
-  const stat = fstatSync(STDERR_FD);
-  if (isatty(STDERR_FD)) {
-    const own = openAgain("/proc/self/fd/2");
+export function openNonBlocking(fd: 1 | 2): number {
+  const stat = fstatSync(fd);
+  if (isatty(fd)) {
+    const own = openAgain(`/proc/self/fd/${fd}`);
     if (own !== undefined) return own;
     // After `su` or `sudo` the terminal belongs to another user; everyone may open /dev/tty.
-    return (stat.rdev === controllingTerminal() ? openAgain("/dev/tty") : undefined) ?? STDERR_FD;
+    return (stat.rdev === controllingTerminal() ? openAgain("/dev/tty") : undefined) ?? fd;
   }
-  if (!stat.isFIFO() && !stat.isSocket()) return STDERR_FD;
-  return openAgain("/proc/self/fd/2") ?? sharedNonBlocking();
+  if (!stat.isFIFO() && !stat.isSocket()) return fd;
+  return openAgain(`/proc/self/fd/${fd}`) ?? sharedNonBlocking(fd);
 }
 
 function openAgain(path: string): number | undefined {
@@ -36,13 +35,13 @@ function openAgain(path: string): number | undefined {
 }
 
 /** Makes the shared description non-blocking. Node.js restores it when the process exits. */
-function sharedNonBlocking(): number {
+function sharedNonBlocking(fd: number): number {
   try {
-    new Socket({ fd: STDERR_FD, readable: false, writable: true }).unref();
+    new Socket({ fd, readable: false, writable: true }).unref();
   } catch {
     // Not a socket that Node.js knows: it stays as it is.
   }
-  return STDERR_FD;
+  return fd;
 }
 
 /** The device number of the terminal that controls this process, 0 without one. */
