@@ -5,6 +5,7 @@
  */
 import type { DescEnum, DescField, DescMessage, JsonValue, MessageShape } from "@bufbuild/protobuf";
 import { fromJson, ScalarType, toJson } from "@bufbuild/protobuf";
+import { cut, quoted } from "./errors.js";
 import { JsonError } from "./json-text.js";
 import { alternatives, placeOf } from "./safe-parse.js";
 
@@ -14,17 +15,16 @@ import { alternatives, placeOf } from "./safe-parse.js";
  */
 export type BytesForm = "base64" | "hex";
 
-/** Most characters of a value that an error quotes. */
-const QUOTED_LENGTH_MAX = 100;
 /** Most characters of a library's error, which may quote a whole value. */
 const ERROR_LENGTH_MAX = 500;
 /** Longest unknown name for which a similar one is looked up. */
 const SIMILAR_LENGTH_MAX = 64;
 
-const HEX_DIGITS = /^0x([0-9a-f]{2})*$/i;
-/** Hex of 16 bytes or more: random base64 does not look so. */
-const LONG_HEX = /^0x([0-9a-f]{2}){16,}$/i;
-const BASE64 = /^[A-Za-z0-9+/_\s-]*={0,2}\s*$/;
+/** Shortest text after 0x that counts as hex where base64 is expected: random base64 is no hex. */
+const HEX_LENGTH_MIN = 32;
+/** What no character may belong to twice: the time of a match must not grow with the square. */
+const HEX_DIGITS = /^0x[0-9a-f]*$/i;
+const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
 
 /**
  * The message that a JSON value stands for; converts hex in `json` itself. Throws `JsonError`, with
@@ -147,18 +147,21 @@ class Check {
     if (typeof value !== "string") throw this.wrong(`is ${shown(value)}, expected ${this.form}`);
     if (this.print !== undefined) return this.print(value);
     if (this.form === "hex" && /^0x/i.test(value)) {
-      if (HEX_DIGITS.test(value)) return Buffer.from(value.slice(2), "hex").toString("base64");
+      if (isHex(value)) return Buffer.from(value.slice(2), "hex").toString("base64");
       throw this.wrong(`is ${shown(value)}, expected an even number of hex digits after 0x`);
     }
-    if (LONG_HEX.test(value)) {
+    if (value.length >= "0x".length + HEX_LENGTH_MIN && isHex(value)) {
       throw this.wrong(
         `is ${shown(value)}: JSON over HTTP takes base64; ` +
           "hex is for files given to the command line",
       );
     }
-    if (BASE64.test(value)) return value;
+    const digits = value.replaceAll(/\s+/g, "");
     const expected = this.form === "hex" ? "base64, or hex after 0x" : "base64";
-    throw this.wrong(`is ${shown(value)}, expected ${expected}`);
+    if (!BASE64.test(digits)) throw this.wrong(`is ${shown(value)}, expected ${expected}`);
+    if (digits.replace(/=+$/, "").length % 4 !== 1) return value;
+    const count = `${digits.length} characters of base64, which are no whole number of bytes`;
+    throw this.wrong(`is ${shown(value)}, expected ${expected}: has ${count}; is it cut off?`);
   }
 
   private scalar(type: ScalarType | undefined, value: unknown): void {
@@ -260,15 +263,11 @@ function editsBetween(a: string, b: string): number {
   return row.at(-1) ?? 0;
 }
 
+const isHex = (text: string) => text.length % 2 === 0 && HEX_DIGITS.test(text);
+
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
-
-function cut(text: string): string {
-  return text.length <= QUOTED_LENGTH_MAX ? text : `${text.slice(0, QUOTED_LENGTH_MAX)}…`;
-}
-
-const quoted = (text: string) => JSON.stringify(cut(text));
 
 /** A value as an error quotes it: in JSON, or its kind when it is not a single value. */
 function shown(value: unknown): string {

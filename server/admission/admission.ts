@@ -11,7 +11,7 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { brokenQuota } from "../access/quota.js";
 import type { Clock } from "../clock.js";
-import { invalid, Refusal } from "../errors.js";
+import { invalid, quoted, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
 import type { MemoryBudget, MemoryShare } from "../memory-budget.js";
@@ -104,10 +104,16 @@ export class Admission {
 
   /** State and outcomes of a session. Throws a `Refusal` if the node has no session of this id. */
   session(nodeId: string, sessionId: string): WireSession {
+    if (sessionId === "") {
+      throw invalid(
+        "session_id",
+        "is empty: give the session_id with which a snapshot was accepted",
+      );
+    }
     const session = this.sessions.get(sessionId);
     const entries = this.nodes.find(nodeId)?.log.ofSession(sessionId) ?? [];
     if (session?.submission.nodeId !== nodeId && entries.length === 0) {
-      const detail = `no session ${JSON.stringify(sessionId)} of this node`;
+      const detail = `no session ${quoted(sessionId)} of this node`;
       throw new Refusal("not_found", "session_id", detail);
     }
     const events = entries.map(({ event }) => event);

@@ -6,11 +6,10 @@
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { Http2ServerResponse } from "node:http2";
 import { isIP } from "node:net";
+import { quoted } from "../errors.js";
 import { isLocal } from "./address.js";
 import type { Peer } from "./peer.js";
 
-/** Most characters of a header that a refusal quotes. */
-const QUOTED_LENGTH_MAX = 100;
 /** A host, in brackets if it is an IPv6 address, and a port. */
 const HOST_PATTERN = /^(\[[^[\]]*\]|[^:[\]/@?#\\\s]*)(?::\d*)?$/;
 const LOOPBACK_NAME = /^([a-z0-9_-]+\.)*localhost$/;
@@ -107,9 +106,4 @@ function hostOf(authority: string): string | undefined {
 
 function isAllowed(host: string, allowedHosts: readonly string[]): boolean {
   return isIP(host) !== 0 || LOOPBACK_NAME.test(host) || allowedHosts.includes(host);
-}
-
-function quoted(value: string): string {
-  const isLong = value.length > QUOTED_LENGTH_MAX;
-  return JSON.stringify(isLong ? `${value.slice(0, QUOTED_LENGTH_MAX)}…` : value);
 }

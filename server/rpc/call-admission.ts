@@ -12,7 +12,7 @@ import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-g
 import type { Access } from "../access/access.js";
 import { TIMER_MS_MAX } from "../clock.js";
 import type { Clock } from "../clock.js";
-import { invalid, Refusal } from "../errors.js";
+import { invalid, quoted, Refusal } from "../errors.js";
 import { HeldAnswer } from "../held-answer.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
@@ -212,7 +212,7 @@ function timeoutMsOf(type: string, { headers }: HttpRequest): number | undefined
   const { timeoutMs, error } = parse(String(value), Infinity);
   if (error !== undefined) {
     const expected = isGrpc ? "1 to 8 digits and one of H M S m u n" : "1 to 10 digits";
-    throw invalid(name, `is ${JSON.stringify(String(value).slice(0, 100))}, expected ${expected}`);
+    throw invalid(name, `is ${quoted(String(value))}, expected ${expected}`);
   }
   return timeoutMs !== undefined && timeoutMs > TIMER_MS_MAX ? undefined : timeoutMs;
 }
@@ -231,7 +231,7 @@ function refuseCompressed({ headers }: HttpRequest): void {
   for (const name of ENCODING_HEADERS) {
     const encoding = String(headers[name] ?? "identity");
     if (encoding === "identity") continue;
-    const detail = `is ${JSON.stringify(encoding)}, only identity is supported`;
+    const detail = `is ${quoted(encoding)}, only identity is supported`;
     throw new Refusal("unimplemented", name, detail);
   }
 }

@@ -4,7 +4,7 @@ import type { Access } from "../access/access.js";
 import type { Credential } from "../access/policy.js";
 import type { Admission } from "../admission/admission.js";
 import type { Clock } from "../clock.js";
-import { invalid } from "../errors.js";
+import { invalid, quoted } from "../errors.js";
 import { limits } from "../limits.js";
 import type { ReadyVerifier } from "../lane/local-lanes.js";
 import type { Peer } from "../net/peer.js";
@@ -56,7 +56,8 @@ export function nodeIdOf(node: Node | undefined): string {
   if (node === undefined) throw invalid("node", "is missing");
   const { idLengthMax } = limits;
   if (node.nodeId.length > idLengthMax || !/^[A-Za-z0-9._-]+$/.test(node.nodeId)) {
-    throw invalid("node.node_id", `must be 1 to ${idLengthMax} characters of A-Z a-z 0-9 . _ -`);
+    const expected = `expected 1 to ${idLengthMax} characters of A-Z a-z 0-9 . _ -`;
+    throw invalid("node.node_id", `is ${quoted(node.nodeId)}, ${expected}`);
   }
   return node.nodeId;
 }

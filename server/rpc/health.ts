@@ -12,7 +12,7 @@ import {
   HealthCheckResponseSchema,
 } from "../../proto/gen/grpc/health/v1/health_pb.js";
 import { create } from "@bufbuild/protobuf";
-import { Refusal } from "../errors.js";
+import { quoted, Refusal } from "../errors.js";
 import type { CallContext } from "./call-context.js";
 
 export class Health {
@@ -36,7 +36,7 @@ export class Health {
   /** The status of one service. Throws a `Refusal` for a service that is not served here. */
   check({ service }: HealthCheckRequest): HealthCheckResponse {
     if (this.names.has(service)) return create(HealthCheckResponseSchema, this.statusOf(service));
-    throw new Refusal("not_found", "service", `${JSON.stringify(service)} is not served here`);
+    throw new Refusal("not_found", "service", `${quoted(service)} is not served here`);
   }
 
   list() {

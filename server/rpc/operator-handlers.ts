@@ -23,7 +23,7 @@ import {
   SetLogLevelResponseSchema,
 } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import type { Clock } from "../clock.js";
-import { invalid, Refusal } from "../errors.js";
+import { invalid, quoted, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import { logLevels } from "../log.js";
 import type { LeveledLogger, LogLevel as LevelName } from "../log.js";
@@ -120,7 +120,7 @@ export class AdminHandlers {
     const session = admission.listSessions().find(({ id }) => id === sessionId);
     if (session === undefined) {
       if (admission.retains(sessionId)) return create(EndSessionResponseSchema);
-      throw new Refusal("not_found", "session_id", `no session ${JSON.stringify(sessionId)}`);
+      throw new Refusal("not_found", "session_id", `no session ${quoted(sessionId)}`);
     }
     const { groups } = session.state;
     const queuedGroupsEnded = groups.filter(({ kind }) => kind === "queued").length;
@@ -156,7 +156,7 @@ export class AdminHandlers {
     const device = devices.find((each) => each.deviceId === deviceId);
     if (device !== undefined) return device;
     const names = devices.map((each) => each.deviceId).join(", ");
-    const detail = `no device ${JSON.stringify(deviceId)}: this service has ${names}`;
+    const detail = `no device ${quoted(deviceId)}: this service has ${names}`;
     throw new Refusal("not_found", "device_id", detail);
   }
 

@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics.js";
-import { Refusal } from "../errors.js";
+import { cut, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { HttpRequest, HttpResponse } from "../net/http-listener.js";
 import { HttpListener } from "../net/http-listener.js";
@@ -132,7 +132,7 @@ export function answerUnimplemented(
   response: HttpResponse,
 ): void {
   const type = request.headers["content-type"] ?? "";
-  const error = connectErrorOf(new Refusal("unimplemented", "", `${path} is not served here`));
+  const error = connectErrorOf(new Refusal("unimplemented", "", `${cut(path)} is not served here`));
   const status = { "grpc-status": String(error.code), "grpc-message": encodeURI(error.rawMessage) };
   if (type.startsWith("application/grpc-web")) {
     response.writeHead(200, { "content-type": type, ...status });

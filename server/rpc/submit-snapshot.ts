@@ -15,7 +15,7 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { contentOf } from "../admission/content-digest.js";
 import { decodeSnapshot } from "../admission/decode-snapshot.js";
-import { invalid } from "../errors.js";
+import { invalid, quoted } from "../errors.js";
 import { limits } from "../limits.js";
 import { priorityNames } from "../work/priority.js";
 import { offeredRates } from "../work/prover-description.js";
@@ -118,7 +118,7 @@ export function checkProofSystem(asked: ProofSystem | undefined, has: ProverDesc
     if (asked[field] !== "" && asked[field] !== has[field]) {
       throw invalid(
         `proof_system.${field}`,
-        `is ${asked[field]}, this server proves ${has[field]}`,
+        `is ${quoted(asked[field])}, this server proves ${quoted(has[field])}`,
       );
     }
   }

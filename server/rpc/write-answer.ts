@@ -22,7 +22,7 @@ export async function writeAnswer(
 async function* bodyOf({ body, trailer }: UniversalServerResponse): AsyncGenerator<Uint8Array> {
   yield* body ?? [];
   const message = trailer?.get("grpc-message");
-  if (message != null) trailer?.set("grpc-message", recoded(message));
+  if (message != null) trailer?.set("grpc-message", encodeStatusMessage(message));
 }
 
 /**
@@ -30,7 +30,10 @@ async function* bodyOf({ body, trailer }: UniversalServerResponse): AsyncGenerat
  * encodes more, such as colons, and grpc-js does not decode all of it. Spaces at both ends are
  * encoded too: HTTP/2 forbids them in a header.
  */
-function recoded(message: string): string {
-  const toEncode = /[^\x20-\x24\x26-\x7e]+|^ +| +$/g;
-  return decodeURIComponent(message).replace(toEncode, encodeURIComponent);
+export function encodeStatusMessage(message: string): string {
+  const toEncode = /[^\x20-\x24\x26-\x7e]+/g;
+  const encoded = decodeURIComponent(message).replace(toEncode, encodeURIComponent);
+  const { length } = encoded.trimStart();
+  const inner = encoded.trim();
+  return "%20".repeat(encoded.length - length) + inner + "%20".repeat(length - inner.length);
 }

@@ -202,3 +202,26 @@ describe("hex", () => {
     expect(messageFromJson(VerifyAggregateRequestSchema, plain, "base64")).toEqual(request);
   });
 });
+
+test.each([
+  ["blanks and a wrong character", `${" ".repeat(500_000)}!`],
+  ["blanks between padding", `A${" ".repeat(250_000)}=${" ".repeat(250_000)}!`],
+  ["hex digits and a wrong character", `0x${"ab".repeat(250_000)}!`],
+  ["hex digits, an odd number", `0x${"ab".repeat(250_000)}a!`],
+])("the time to refuse bytes grows with their length alone: %s", (_, value) => {
+  const begin = performance.now();
+  for (const form of ["base64", "hex"] as const) {
+    expect(problemOf(JSON.stringify({ snapshot: { keys: [{ publicKey: value }] } }), form)).toMatch(
+      /^snapshot\.keys\[0\]\.publicKey: is ".*…", expected /,
+    );
+  }
+  expect(performance.now() - begin).toBeLessThan(2000);
+});
+
+test("bytes that are cut off are refused with their path", () => {
+  const text = '{"snapshot":{"keys":[{"publicKey":"AAAAA"}]}}';
+  expect(problemOf(text)).toBe(
+    'snapshot.keys[0].publicKey: is "AAAAA", expected base64: ' +
+      "has 5 characters of base64, which are no whole number of bytes; is it cut off?",
+  );
+});

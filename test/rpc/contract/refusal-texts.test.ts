@@ -21,12 +21,13 @@ const child = (participants: string) => ({ data, children: [{ participants, proo
 const key = (validatorIndex: number, publicKey = root) => ({ validatorIndex, publicKey });
 const submit = (fields: object) => ({ node, snapshot, ...fields });
 const groups = (...some: object[]) => submit({ snapshot: { ...snapshot, groups: some } });
-const ID = "must be 1 to 64 characters of A-Z a-z 0-9 . _ -";
+const ID = "expected 1 to 64 characters of A-Z a-z 0-9 . _ -";
+const NO_SESSION_ID = "is empty: give the session_id with which a snapshot was accepted";
 
 test.each<[call: string, request: object, text: string]>([
   ["SubmitSnapshot", {}, "node: is missing"],
-  ["SubmitSnapshot", { node: {} }, `node.node_id: ${ID}`],
-  ["SubmitSnapshot", { node: { nodeId: "a b" } }, `node.node_id: ${ID}`],
+  ["SubmitSnapshot", { node: {} }, `node.node_id: is "", ${ID}`],
+  ["SubmitSnapshot", { node: { nodeId: "a b" } }, `node.node_id: is "a b", ${ID}`],
   ["SubmitSnapshot", { node }, "snapshot: is missing"],
   [
     "SubmitSnapshot",
@@ -38,7 +39,7 @@ test.each<[call: string, request: object, text: string]>([
   [
     "SubmitSnapshot",
     submit({ proofSystem: { scheme: "other" } }),
-    "proof_system.scheme: is other, this server proves fake",
+    'proof_system.scheme: is "other", this server proves "fake"',
   ],
   [
     "SubmitSnapshot",
@@ -81,7 +82,13 @@ test.each<[call: string, request: object, text: string]>([
     submit({ snapshot: { ...snapshot, keys: [key(1), key(2)] } }),
     "snapshot.keys[1].public_key: is validator 1's key too",
   ],
-  ["GetSession", { node }, 'session_id: no session "" of this node'],
+  ["GetSession", { node }, `session_id: ${NO_SESSION_ID}`],
+  ["CancelSession", { node }, `session_id: ${NO_SESSION_ID}`],
+  [
+    "GetSession",
+    { node, sessionId: `a${" ".repeat(60_000)}b` },
+    `session_id: no session "a${" ".repeat(99)}…" of this node`,
+  ],
   ["GetSession", { node, sessionId: "x", waitMs: 60_001 }, "wait_ms: is 60001, at most 60000"],
   ["CancelSession", { node, sessionId: "x" }, 'session_id: no session "x" of this node'],
   ["VerifyAggregate", { node }, "data: is missing"],
