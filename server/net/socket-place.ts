@@ -16,11 +16,13 @@ export function socketPlaceProblem(path: string): PlaceProblem | undefined {
   const folder = dirname(path);
   try {
     if (!statSync(folder).isDirectory()) return { why: `${folder} is not a folder`, todo: ANOTHER };
-    accessSync(folder, constants.W_OK | constants.X_OK);
     const found = lstatSync(path, { throwIfNoEntry: false });
-    if (found === undefined || found.isSocket()) return undefined;
-    const why = `${path} is ${kindOf(found)}, not a socket`;
-    return { why, todo: `remove it, or ${ANOTHER}` };
+    if (found !== undefined && !found.isSocket()) {
+      const why = `${path} is ${kindOf(found)}, not a socket`;
+      return { why, todo: `remove it, or ${ANOTHER}` };
+    }
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    return undefined;
   } catch (error) {
     return folderProblem(folder, error);
   }

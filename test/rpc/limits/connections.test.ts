@@ -216,14 +216,23 @@ describe("over HTTP/2", () => {
     client.close();
   });
 
-  /** Begun and reset before they can be answered. */
-  function takeBack(client: RawConnection, count: number, code?: number): Promise<void> {
+  const pingsOf = (client: RawConnection) => client.received.get(FRAME.PING) ?? 0;
+
+  /**
+   * Starts calls and resets each before it can be answered: as many at a time as may be open, since
+   * Node.js from 22 on does not report more of them. Then a ping shows that the server has read them.
+   */
+  async function takeBack(client: RawConnection, count: number, code?: number): Promise<void> {
     const block = callHeaders(pathOf("GetServerInfo"));
-    const calls = Array.from({ length: count }, () => {
-      const stream = client.stream();
-      return Buffer.concat([headersFrame(stream, block), reset(stream, code)]);
-    });
-    return client.write(...calls);
+    for (let left = count; left > 0; left -= limits.callsPerConnectionMax) {
+      const calls = Array.from({ length: Math.min(left, limits.callsPerConnectionMax) }, () => {
+        const stream = client.stream();
+        return Buffer.concat([headersFrame(stream, block), reset(stream, code)]);
+      });
+      const before = pingsOf(client);
+      await client.write(...calls, ping());
+      await expect.poll(() => pingsOf(client) > before || !client.isOpen).toBe(true);
+    }
   }
 
   test.each([
@@ -239,16 +248,11 @@ describe("over HTTP/2", () => {
 
   test("one that resets as many calls as it may is kept, and is cut at one more", async () => {
     const client = await RawConnection.open(bare.address, HELLO);
-    // Its ping is answered once what came before has been read.
-    const pings = () => client.received.get(FRAME.PING);
     await takeBack(client, limits.resetsMax);
-    await client.write(ping());
-    await expect.poll(pings).toBe(1);
+    const before = pingsOf(client);
     clock.skip(limits.pingEveryMs);
-    await expect.poll(pings).toBe(2);
+    await expect.poll(() => pingsOf(client)).toBe(before + 1);
     await takeBack(client, limits.resetsMax);
-    await client.write(ping());
-    await expect.poll(pings).toBe(3);
     expect([client.isOpen, await cuts("resets")]).toEqual([true, 0]);
     await takeBack(client, 1);
     await client.closed;

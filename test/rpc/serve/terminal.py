@@ -1,6 +1,7 @@
 """Runs a command on a terminal of its own. Standard input goes to the terminal as if typed, what the
 terminal shows goes to standard output, and the end of standard input closes the terminal. Prints
-the command's process id first, and its exit status last, on standard error."""
+on standard error the command's process id first, "typed" after each input, and "ended" with the
+exit status last."""
 
 import os
 import pty
@@ -19,6 +20,7 @@ while terminal in watched:
         if typed == b"":
             break
         os.write(terminal, typed)
+        print("typed", file=sys.stderr, flush=True)
     if terminal in readable:
         try:
             shown = os.read(terminal, 4096)
@@ -29,4 +31,4 @@ while terminal in watched:
         os.write(1, shown)
 os.close(terminal)
 _, status = os.waitpid(pid, 0)
-print(os.waitstatus_to_exitcode(status), file=sys.stderr, flush=True)
+print("ended", os.waitstatus_to_exitcode(status), file=sys.stderr, flush=True)

@@ -37,12 +37,17 @@ async function onTerminal(...args: readonly string[]) {
   return {
     pid,
     shown: () => shown,
-    type: (keys: string) => void child.stdin.write(keys),
+    /** Types keys; resolves when the terminal has taken them. */
+    type: async (keys: string) => {
+      const before = told.length;
+      child.stdin.write(keys);
+      await until("it is typed", () => told.includes("typed", before));
+    },
     close: () => void child.stdin.end(),
     /** The exit code, once it has ended. */
     exitCode: async () => {
-      await until("the command ends", () => told.split("\n").length > 2);
-      return Number(told.split("\n")[1]);
+      await until("the command ends", () => /^ended .*\n/m.test(told));
+      return Number(/^ended (.*)$/m.exec(told)?.[1]);
     },
   };
 }
@@ -66,23 +71,23 @@ test.each([
   ["Ctrl-backslash", CTRL_BACKSLASH],
 ])("%s drains the service", async (_name, key) => {
   const { terminal } = await serveOnTerminal();
-  terminal.type(key);
+  await terminal.type(key);
   expect(await terminal.exitCode()).toBe(0);
   expect(terminal.shown()).toContain("closed");
 });
 
 test("stopped by Ctrl-S: the service goes on, and ends when told; Ctrl-Q shows what waited", async () => {
   const { place, terminal } = await serveOnTerminal();
-  terminal.type(CTRL_S);
+  await terminal.type(CTRL_S);
   // More than a terminal keeps.
   for (let at = 0; at < 100; at++) {
     process.kill(terminal.pid, "SIGHUP");
     expect(await place.isLive()).toBe(true);
   }
   expect(terminal.shown()).not.toContain("nothing to reload");
-  terminal.type(CTRL_Q);
+  await terminal.type(CTRL_Q);
   await until("it shows", () => terminal.shown().includes("nothing to reload"));
-  terminal.type(CTRL_S);
+  await terminal.type(CTRL_S);
   await delay(100);
   process.kill(terminal.pid, "SIGTERM");
   expect(await terminal.exitCode()).toBe(0);
