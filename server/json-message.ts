@@ -167,6 +167,9 @@ class Check {
   private scalar(type: ScalarType | undefined, value: unknown): void {
     if (type === ScalarType.STRING) {
       if (typeof value !== "string") throw this.wrong(`is ${shown(value)}, expected text`);
+      if (LONE_SURROGATE.test(value)) {
+        throw this.wrong(`is ${shown(value)}, which has half of a surrogate pair: write the whole`);
+      }
     } else if (type === ScalarType.BOOL) {
       if (typeof value !== "boolean")
         throw this.wrong(`is ${shown(value)}, expected true or false`);
@@ -196,6 +199,8 @@ class Check {
   }
 }
 
+/** Half of a character that UTF-16 writes as two units: it has no form in UTF-8. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
 const INT32 = [-(2n ** 31n), 2n ** 31n - 1n] as const;
 const UINT32 = [0n, 2n ** 32n - 1n] as const;
 const INT64 = [-(2n ** 63n), 2n ** 63n - 1n] as const;

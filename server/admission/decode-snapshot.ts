@@ -2,8 +2,9 @@
  * Decodes the snapshot of a request into groups of work. A request with an invalid structure is
  * refused with the field's name; one with excessive counts, before anything is hashed. An invalid
  * input (an unknown validator, a signature or key of the wrong length, an oversized child) is left
- * out of its own group and named, so that one bad vote never blocks a node; but a snapshot in which
- * all of a kind have a wrong length is refused. Everything kept is
+ * out of its own group and named, so that one bad vote never blocks a node; but a snapshot is
+ * refused when all keys, all signatures, or all children that it has without signatures, have a wrong
+ * length. Everything kept is
  * copied: protobuf-es returns views that would keep the whole request in memory. Raw signatures are
  * sorted by public key and children by proof, so that equal work of two nodes has one digest.
  */

@@ -225,3 +225,9 @@ test("bytes that are cut off are refused with their path", () => {
       "has 5 characters of base64, which are no whole number of bytes; is it cut off?",
   );
 });
+
+test("half of a surrogate pair is refused with its path", () => {
+  expect(problemOf('{"node":{"nodeId":"a\\ud800"}}')).toBe(
+    'node.nodeId: is "a\\ud800", which has half of a surrogate pair: write the whole',
+  );
+});

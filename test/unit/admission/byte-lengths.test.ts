@@ -93,6 +93,13 @@ test("one that is right among them lets the others be judged one by one", () => 
   expect(problemOf({ signatures: [[]], proofs: [new Uint8Array(), wrong] })).toBe("none");
 });
 
+test.each([0, 1001])("a peer's proof of %d bytes does not get votes refused", (length) => {
+  expect(problemOf({ signatures: [[SIGNATURE]], proofs: [new Uint8Array(length)] })).toBe("none");
+  expect(problemOf({ signatures: [[], [SIGNATURE]], proofs: [new Uint8Array(length)] })).toBe(
+    "none",
+  );
+});
+
 test("a snapshot without keys, signatures or children has none that is wrong", () => {
   expect(problemOf({ keys: [], signatures: [[]] })).toBe("none");
 });
