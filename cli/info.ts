@@ -151,7 +151,7 @@ function leaveText({ connectionAgeMs, connectionIdleMs, connectionGraceMs }: Lim
 }
 
 function childrenText({ childrenMax }: { childrenMax: number }): string {
-  return childrenMax === 0 ? "any number of children" : `${childrenMax} children`;
+  return childrenMax === 0 ? "children: no prover is ready" : `${childrenMax} children`;
 }
 
 function pairsText(pairs: readonly Pair[]): string {
