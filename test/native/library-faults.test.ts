@@ -1,7 +1,7 @@
 /** What a prover process reports of a library that goes wrong: at its setup, or in a call. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, test } from "vitest";
 import { forkProver, proverEnvironment } from "../../server/prover/forked-prover.js";
 import { FaultyBackend, type Fault, type FaultyCall } from "../../tools/harness/chaos-backend.js";
 import { publicKey, raw } from "../../tools/harness/vectors.js";
@@ -80,6 +80,15 @@ describe("a library that goes wrong at its setup", () => {
   });
 });
 
+test("a prover that another program kills names that as a cause", async () => {
+  const prover = fork(faulty().options);
+  await prover.ready;
+  process.kill(prover.pid ?? 0, "SIGKILL");
+  const { cause, detail } = await prover.exited;
+  expect(cause).toBe("died");
+  expect(detail).toMatch(/another program killed it|something outside the service killed it/);
+});
+
 describe("a library that can never be used", () => {
   it.each<[string, Record<string, string>, RegExp]>([
     ["has a later ABI", { FAULTY_ABI_VERSION: "2" }, /faulty\.so has ABI version 2, .* needs 1$/],
@@ -127,7 +136,7 @@ describe("a library that goes wrong in a call", () => {
     ["verify_aggregate", "abort", /^SIGABRT: .*, in lean_prover_verify_aggregate: faulty/],
     ["aggregate", "illegal", /^SIGILL: .*, in lean_prover_aggregate: faulty/],
     ["aggregate", "quit", /^it ended itself with exit code 0, in lean_prover_aggregate: faulty/],
-    ["aggregate", "close", /^it closed its channel to the service, in lean_prover_aggregate/],
+    ["aggregate", "close", /it closed its channel to the service, in lean_prover_aggregate/],
     ["aggregate", "internal", /^lean_prover_aggregate failed inside the library: a panic was/],
     ["verify_signatures", "internal", /^lean_prover_verify_signatures failed inside the lib/],
     ["verify_aggregate", "internal", /^lean_prover_verify_aggregate failed inside the library/],
