@@ -97,8 +97,15 @@ async function plainObstacle(to: NetConnectOpts, answer: Answer): Promise<Obstac
       "name its certificate authority with --tls-ca, or write https:// before the address";
     if (code !== WRONG_VERSION) return { why: "it wants TLS", todo };
   }
+  if (code === TIMED_OUT) return SILENT;
   return { why: "another program listens there, not the service", todo: FIX };
 }
+
+/** A stopped or starved service looks the same as a program that waits for other bytes. */
+const SILENT: Obstacle = {
+  why: "it takes the connection and does not answer",
+  todo: "check that the service is not stopped or overloaded, or fix --server",
+};
 
 /** Code of OpenSSL when what came back is not TLS. */
 const WRONG_VERSION = "ERR_SSL_WRONG_VERSION_NUMBER";
@@ -127,7 +134,7 @@ async function tlsObstacle(
   });
   const { isConnected, code, isHttp2 } = await answerOf(socket, "secureConnect", HTTP2_START);
   if (!isConnected) {
-    if (code === TIMED_OUT) return { why: "it does not answer in TLS", todo: NO_TLS };
+    if (code === TIMED_OUT) return SILENT;
     if (code === ALERT_VERSION) {
       return { why: "it speaks another version of TLS", todo: "use a service with TLS 1.2 or 1.3" };
     }

@@ -155,7 +155,8 @@ test("what listens there, if anything", async () => {
     "AT: another program listens there, not the service; fix --server",
   );
   expect(await said(silent)).toBe(
-    "AT: another program listens there, not the service; fix --server",
+    "AT: it takes the connection and does not answer; " +
+      "check that the service is not stopped or overloaded, or fix --server",
   );
   expect(await said("no-such-host.invalid:1")).toMatch(
     /^AT: the name (does not resolve; fix --server|cannot be resolved now; check the DNS, or fix --server)$/,
