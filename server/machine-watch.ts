@@ -13,7 +13,7 @@ import type { Machine } from "./machine/machine.js";
 import { proverThreads } from "./prover/cores.js";
 import { bytesForStandby, proverCeilingBytes } from "./prover/device.js";
 
-/** Peak memory of a prover with a few raw signatures, and the service's. */
+/** Peak memory of a prover of lean_pq with a few raw signatures, and the service's. */
 export const MEMORY_BYTES_MIN = 1.25 * 1024 ** 3;
 
 export interface MachineWatchModules {
@@ -81,13 +81,18 @@ export class MachineWatch {
   }
 
   private warnOfMemory(): void {
-    if (this.config.prover === "fake" || this.memoryBytes >= MEMORY_BYTES_MIN) return;
+    if (!usesLeanPq(this.config) || this.memoryBytes >= MEMORY_BYTES_MIN) return;
     const neededMb = Math.round(MEMORY_BYTES_MIN / 1e6);
     this.modules.log.warn(
       { memoryMb: Math.round(this.memoryBytes / 1e6), neededMb },
       "too little memory for one prover, which the kernel will kill: raise the limit",
     );
   }
+}
+
+/** Whether some device proves with lean_pq, the backend that the service ships. */
+export function usesLeanPq({ prover, devices }: Pick<Config, "prover" | "devices">): boolean {
+  return prover !== "fake" && devices.some(({ backend }) => backend === undefined);
 }
 
 /** A device keeps a standby that holds fewer bytes: 0 for none, Infinity for any. */

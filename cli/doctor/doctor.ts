@@ -27,7 +27,7 @@ import { readBackendFile } from "../../server/prover/backend-file.js";
 import { grantableCores } from "../../server/machine/control-group.js";
 import { processLimit, readMachine } from "../../server/machine/machine.js";
 import type { Machine } from "../../server/machine/machine.js";
-import { standbyBytesMax, threadsText } from "../../server/machine-watch.js";
+import { standbyBytesMax, threadsText, usesLeanPq } from "../../server/machine-watch.js";
 import { missingCores, proverThreads } from "../../server/prover/cores.js";
 import { packageRoot } from "../run-service.js";
 import { runtimeFolderOf, stateFolderOf } from "../folders.js";
@@ -79,11 +79,6 @@ export function report(checks: readonly Check[]): string {
   return lines.join("");
 }
 
-/** Whether some device proves with the backend that the service ships. */
-function usesLeanPq({ prover, devices }: Config): boolean {
-  return prover !== "fake" && devices.some(({ backend }) => backend === undefined);
-}
-
 function machineChecks(config: Config, machine: Machine, nodeRange: string): Check[] {
   const allowedList = /^Cpus_allowed_list:\s*(\S+)/m.exec(read("/proc/self/status") ?? "")?.[1];
   const { cores, quotaCores, memoryBytes } = machine;
@@ -96,7 +91,12 @@ function machineChecks(config: Config, machine: Machine, nodeRange: string): Che
     threads: threadsText(config, machine),
     missing: missing && `device ${config.devices[missing.at]?.id ?? ""} ${missing.problem}`,
   };
-  const memory = { totalBytes: totalmem(), freeBytes: freemem(), usableBytes: memoryBytes };
+  const memory = {
+    usesLeanPq: usesLeanPq(config),
+    totalBytes: totalmem(),
+    freeBytes: freemem(),
+    usableBytes: memoryBytes,
+  };
   const threads = config.devices.map((each) => proverThreads(each, machine, config.devices));
   const tasks = { left: machine.tasksLeft, userMax: processLimit("Max processes") };
   const cpuFeatures: Check = [

@@ -8,7 +8,7 @@ import {
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 
-/** Peak memory of a prover with four children, and the service's. */
+/** Peak memory of a prover of lean_pq with four children, and the service's. */
 const MEMORY_BYTES_ENOUGH = 3 * 1024 ** 3;
 /** Threads of a process of Node.js, 11 measured. */
 const THREADS_OF_NODE = 12;
@@ -71,18 +71,21 @@ export function checkCores(cores: Cores): Finding {
 }
 
 export interface Memory {
+  /** Whether some device proves with lean_pq, whose needs are known. */
+  usesLeanPq: boolean;
   totalBytes: number;
   freeBytes: number;
   /** What the service may use: all of it, or the control group's limit. */
   usableBytes: number;
 }
 
-export function checkMemory({ totalBytes, freeBytes, usableBytes }: Memory): Finding {
+export function checkMemory({ usesLeanPq, totalBytes, freeBytes, usableBytes }: Memory): Finding {
   // In the unit of --prover-memory-mb and of the service's log.
   const mb = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
   const isLimited = usableBytes < totalBytes;
   const limit = isLimited ? `, limited to ${mb(usableBytes)} by the control group` : "";
   const text = `${mb(totalBytes)}, ${mb(freeBytes)} free${limit}`;
+  if (!usesLeanPq) return ok(`${text}; how much a proof takes, only its library knows`);
   if (usableBytes < MEMORY_BYTES_MIN)
     return fail(`${text}: a proof takes 900 MB or more, so allow at least ${mb(MEMORY_BYTES_MIN)}`);
   const children = "proofs with children take up to 2800 MB";

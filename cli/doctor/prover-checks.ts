@@ -64,7 +64,10 @@ export function checkDeviceLock(
       return ok(`${lockPath} is free`);
     }
     const holder = lockHolder(lockPath);
-    return warn(`the service with pid ${holder} holds ${lockPath}: stop it to start another`);
+    return warn(
+      `the service with pid ${holder} holds ${lockPath}, so its library is not tried here: ` +
+        "'lean-aggregator admin provers' says how it is; stop the service to start another",
+    );
   } catch (error) {
     const owner = ownerText(lockPath);
     return fail(`${textOf(error)}${owner === undefined ? "" : `, ${owner}`}: ${RUNTIME_TODO}`);
@@ -118,8 +121,10 @@ export function checkVerification(
     );
   }
   if (largest < wanted) return ok("a standby process verifies what the other one proved");
-  const todo = "so a prover verifies its own proofs: add memory, or set --standby 1";
-  return wanted > 0 ? warn(`no standby: ${sizes}, ${todo}`) : warn(`no standby, ${todo}`);
+  const todo = "so a prover verifies its own proofs: add memory";
+  if (wanted > 0) return warn(`no standby: ${sizes}, ${todo}`);
+  if (room < largest) return warn(`no standby: memory has no room for one, ${todo}`);
+  return warn("no standby, so a prover verifies its own proofs: set --standby auto");
 }
 
 function textOf(error: unknown): string {

@@ -70,7 +70,7 @@ test("cores that this process cannot use fail", () => {
 });
 
 test("memory is judged by the control group's limit where there is one", () => {
-  const machine = { totalBytes: 16 * GIB, freeBytes: 8 * GIB };
+  const machine = { usesLeanPq: true, totalBytes: 16 * GIB, freeBytes: 8 * GIB };
   expect(checkMemory({ ...machine, usableBytes: 16 * GIB }).level).toBe("ok");
   expect(checkMemory({ ...machine, usableBytes: 2 * GIB }).level).toBe("warn");
   expect(checkMemory({ ...machine, usableBytes: GIB })).toMatchObject({
@@ -78,6 +78,16 @@ test("memory is judged by the control group's limit where there is one", () => {
     text: expect.stringContaining("limited to 1074 MB by the control group"),
   });
   expect(checkMemory({ ...machine, freeBytes: GIB, usableBytes: 16 * GIB }).level).toBe("warn");
+});
+
+test("memory is not judged by lean_pq's needs where other provers prove", () => {
+  const memory = { totalBytes: 2 * GIB, freeBytes: GIB / 4, usableBytes: GIB / 2 };
+  expect(checkMemory({ ...memory, usesLeanPq: false })).toEqual({
+    level: "ok",
+    text:
+      "2147 MB, 268 MB free, limited to 537 MB by the control group; " +
+      "how much a proof takes, only its library knows",
+  });
 });
 
 test("a small limit on open files is warned of, and one too small to serve fails", () => {
@@ -176,9 +186,13 @@ test("confinement is reported, and a prover that would run as root is warned of"
 test("provers that verify their own proofs are warned of", () => {
   expect(checkVerification(Infinity, 2e9, [1.1e9]).level).toBe("ok");
   expect(checkVerification(1.2e9, 1.2e9, [0.3e9, 1.1e9]).level).toBe("ok");
-  expect(checkVerification(0, 2e9, [0.3e9])).toMatchObject({
+  expect(checkVerification(0, 2e9, [0.3e9])).toEqual({
     level: "warn",
-    text: expect.stringContaining("its own proofs"),
+    text: "no standby, so a prover verifies its own proofs: set --standby auto",
+  });
+  expect(checkVerification(0, 0, [0.3e9]), "a standby would be killed").toEqual({
+    level: "warn",
+    text: "no standby: memory has no room for one, so a prover verifies its own proofs: add memory",
   });
   expect(checkVerification(1e9, 1e9, [0.3e9, 1.1e9])).toMatchObject({
     level: "warn",

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { systemClock } from "../../../server/clock.js";
 import { parseConfig } from "../../../server/config.js";
-import { createLog } from "../../../server/log.js";
+import { createLog, type Logger } from "../../../server/log.js";
 import { MachineWatch, standbyBytesMax, threadsText } from "../../../server/machine-watch.js";
 import { testMachine } from "../../helpers/start-service.js";
 
@@ -25,6 +25,23 @@ test("a memory limit that changes moves the room for a standby and the ceiling o
   look();
   expect(watch.laneOptions).toEqual({ standbyBytesMax: 4.5e9, residentBytesMax: 3e9 });
   watch.close();
+});
+
+test("too little memory for lean_pq is warned of where a device uses it", () => {
+  const machine = { ...testMachine, memoryBytes: 1e9 };
+  const warnings = (devices: string) => {
+    const lines: string[] = [];
+    const warn = (_fields: unknown, text: string) => lines.push(text);
+    const modules = { clock: systemClock, readMachine: () => machine };
+    const quiet: Logger = Object.assign(Object.create(log), { warn });
+    new MachineWatch(parseConfig({ devices }), { ...modules, log: quiet }).close();
+    return lines;
+  };
+  const own = '{"id":"own","cores":"1","backend":{"library":"/own.so","config":""}}';
+  expect(warnings(`[${own}]`)).toEqual([]);
+  expect(warnings(`[{"id":"cpu","cores":"0"},${own}]`)).toEqual([
+    expect.stringContaining("too little memory"),
+  ]);
 });
 
 test("what the operator has set counts, and auto is what fits", () => {
