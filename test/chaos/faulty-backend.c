@@ -6,7 +6,8 @@
  * config is a folder. Before each call (aggregate, verify_signatures, verify_aggregate) a file there
  * of the call's name orders one fault and is used up; `CALL.SLOT` orders it for every message of
  * that slot, and stays. A file holds one word: abort, segfault, illegal, exit, quit, hang, print,
- * garbage, close, leak, internal or lie. The calls open and describe take orders too, with slot 0.
+ * garbage, close, leak, internal, lie or slow, which takes two seconds more. The calls open and
+ * describe take orders too, with slot 0.
  *
  * Further definitions: FAULTY_SCHEME, the scheme's name; FAULTY_ABI_VERSION; FAULTY_TAIL, bytes that
  * its description is longer than the header's; FAULTY_RESIDENT, bytes that it holds once open;
@@ -93,6 +94,7 @@ static int go_wrong(lean_prover *prover, const char *call, uint32_t slot) {
   if (strcmp(order, "leak") == 0) hold(LEAK_BYTES);
   if (strcmp(order, "illegal") == 0) raise(SIGILL);
   if (strcmp(order, "exit") == 0) exit(0);
+  if (strcmp(order, "slow") == 0) sleep(2);
   if (strcmp(order, "quit") == 0) _exit(0);
   if (strcmp(order, "print") == 0) printf("the library prints\n");
   fflush(stdout);

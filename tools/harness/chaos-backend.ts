@@ -18,7 +18,8 @@ export type Fault =
   | "close"
   | "leak"
   | "internal"
-  | "lie";
+  | "lie"
+  | "slow";
 export type FaultyCall =
   "open" | "describe" | "aggregate" | "verify_signatures" | "verify_aggregate";
 

@@ -1,0 +1,50 @@
+/** Two libraries with two signature schemes in one service: the first configured device decides. */
+import { expect, test } from "vitest";
+import { FaultyBackend } from "../../tools/harness/chaos-backend.js";
+import { Site, until } from "./chaos-service.js";
+
+const AGGREGATE = ".kinds = LEAN_PROVER_KIND_AGGREGATE";
+
+interface Info {
+  proofSystem: { scheme: string };
+  devices: { id: string; state: string; detail?: string }[];
+}
+
+test("the first device decides though it is slower, and the other one says why it is refused", async () => {
+  const first = new FaultyBackend(AGGREGATE, { FAULTY_SCHEME: '"first"' });
+  const second = new FaultyBackend(AGGREGATE, { FAULTY_SCHEME: '"second"' });
+  const site = new Site();
+  first.orderOnce("open", "slow");
+  const devices = [
+    { id: site.device, cores: "0", backend: first.options },
+    { id: `${site.device}-other`, cores: "1", backend: second.options },
+  ];
+  const service = site.spawn({
+    LEAN_AGGREGATOR_DEVICES: JSON.stringify(devices),
+    LEAN_AGGREGATOR_LISTEN: "127.0.0.1:0",
+    LEAN_AGGREGATOR_STANDBY: "0",
+  });
+  try {
+    const { nodes, probes } = await service.listening();
+    const url = `http://${nodes}/lean.aggregator.v1.AggregatorService/GetServerInfo`;
+    const headers = { "content-type": "application/json" };
+    const info = async () =>
+      (await (await fetch(url, { method: "POST", headers, body: "{}" })).json()) as Info;
+    const settled = await until(async () => {
+      const answer = await info();
+      const [one, other] = answer.devices.map(({ state }) => state);
+      return one === "DEVICE_STATE_IDLE" && other === "DEVICE_STATE_FAILED" && answer;
+    });
+    expect(settled.proofSystem.scheme).toBe("first");
+    expect(settled.devices[1]?.detail).toMatch(/second .*first/);
+    expect((await fetch(`http://${probes}/readyz`)).status).toBe(200);
+    expect(service.endings(), "the other one is not tried again and again").toEqual(["refused"]);
+    service.signal("SIGTERM");
+    expect(await service.exited).toEqual({ code: 0, signal: null });
+    expect(await site.leftovers()).toEqual([]);
+  } finally {
+    site.dispose();
+    first.dispose();
+    second.dispose();
+  }
+});
