@@ -47,6 +47,22 @@ print(json.dumps({"version": list(sys.version_info[:3]), "executable": sys.execu
                   "libpython": next((p for p in paths if os.path.isfile(p)), None)}))
 `;
 
+/** pip itself leaves out a file that it may not read, without a word. */
+const PIP_SETTINGS = `
+import ast, json, os, re, subprocess, sys
+def pip_config(what):
+    args = [sys.executable, "-I", "-m", "pip", "config", what]
+    return subprocess.run(args, capture_output=True, text=True, errors="replace")
+listed = pip_config("list")
+if listed.returncode != 0:
+    print(json.dumps({"problem": " ".join(listed.stderr.split())}))
+else:
+    pairs = [line.partition("=") for line in listed.stdout.splitlines()]
+    files = re.findall(r"^ +(.+), exists: True$", pip_config("debug").stdout, re.M)
+    print(json.dumps({"settings": {name: ast.literal_eval(value) for name, _, value in pairs},
+                      "unreadable": [f for f in files if not os.access(f, os.R_OK)]}))
+`;
+
 const INSTALLED = `
 import importlib.metadata, json, py_lean_pq, sysconfig
 print(json.dumps({"version": importlib.metadata.version("py-lean-pq"),
@@ -71,17 +87,19 @@ const variableOf = (option) => `PIP_${option.replaceAll("-", "_").toUpperCase()}
  * reaches its index.
  */
 function pipEnvironment() {
-  const script = [
-    "import ast, json, subprocess, sys",
-    'args = [sys.executable, "-I", "-m", "pip", "config", "list"]',
-    "lines = subprocess.run(args, capture_output=True, text=True).stdout.splitlines()",
-    'pairs = [line.partition("=") for line in lines]',
-    "print(json.dumps({name: ast.literal_eval(value) for name, _, value in pairs}))",
-  ].join("\n");
   const names = ["PIP_CONFIG_FILE", ...PIP_NETWORK.map(variableOf)];
   const pip = Object.entries(process.env).filter(([name]) => names.includes(name));
-  const settings =
-    ask(VENV_PYTHON, script, { ...pythonEnvironment(), ...Object.fromEntries(pip) }) ?? {};
+  const found = ask(VENV_PYTHON, PIP_SETTINGS, {
+    ...pythonEnvironment(),
+    ...Object.fromEntries(pip),
+  });
+  if (found?.settings === undefined) {
+    const why = found?.problem || "pip does not start";
+    fail(`prover: cannot read the settings of pip, which name its index: ${why}`);
+  }
+  for (const file of found.unreadable)
+    console.error(`prover: pip ignores ${file}, as this user may not read it`);
+  const { settings } = found;
   const kept = { ...pythonEnvironment(), PIP_CONFIG_FILE: devNull };
   for (const option of PIP_NETWORK) {
     // Variables win over the files, as with pip itself.

@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { ConfigError } from "./config-error.js";
 import type { Problem } from "./config-error.js";
+import { JsonError, parseJsonText } from "./json-text.js";
 import { defaults, limits } from "./limits.js";
 import { logLevels } from "./log.js";
 import { EXPECTED, isLocalAddress, readAddress, writeAddress } from "../proto/address.js";
@@ -64,13 +65,15 @@ const ms = (max: number) => whole("milliseconds", 1, max);
 const addresses = "expected addresses, host:port or unix:/path, as a list or separated by commas";
 
 /** Text to a list of devices: `a,b` names two devices with defaults; `[` begins a list in JSON. */
-function deviceList(value: unknown): unknown {
+function deviceList(value: unknown, context: z.RefinementCtx): unknown {
   if (typeof value !== "string") return value;
   if (value.trimStart().startsWith("[")) {
     try {
-      return JSON.parse(value);
-    } catch {
-      return value; // the schema rejects the text
+      return parseJsonText(value.trim());
+    } catch (error) {
+      if (!(error instanceof JsonError)) throw error;
+      context.addIssue({ code: "custom", message: `the list ${error.message}` });
+      return z.NEVER;
     }
   }
   if (value.trimStart().startsWith("{")) return value; // the same: JSON, but no list

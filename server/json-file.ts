@@ -1,15 +1,15 @@
 /** Reads a JSON file of the service by its schema; errors name the file, the place and the cause. */
-import { readFileSync } from "node:fs";
 import type { z } from "zod";
 import { fileReason } from "./file-reason.js";
 import { decodeText, JsonError, parseJsonText } from "./json-text.js";
+import { readFileWithin } from "./read-file.js";
 import { placeOf, safeParse } from "./safe-parse.js";
 
-/** The value in the file. Throws `Error` when it cannot be read or is not as the schema says. */
-export function readJsonFile<T>(path: string, schema: z.ZodType<T>): T {
+/** The value in the file, of at most `bytesMax`. Throws `Error` when it cannot be read or is not as the schema says. */
+export function readJsonFile<T>(path: string, bytesMax: number, schema: z.ZodType<T>): T {
   let bytes: Uint8Array;
   try {
-    bytes = readFileSync(path);
+    bytes = readFileWithin(path, { bytesMax, mustBeFile: true });
   } catch (cause) {
     throw new Error(`cannot read ${path}: ${fileReason(cause, path)}`, { cause });
   }

@@ -103,8 +103,12 @@ export const limits = {
   /** A file of settings, and one of certificates or a key: far above any. */
   settingsFileBytesMax: 1024 * 1024,
   tlsFileBytesMax: 1024 * 1024,
+  /** A file that describes a backend, and a calibration: a few KiB. */
+  backendFileBytesMax: 64 * 1024,
   /** The input of a command: some thousand proofs in JSON. */
   inputFileBytesMax: 256 * 1024 * 1024,
+  /** Time that a command waits for the next bytes of a pipe that is named as its file. */
+  pipeReadMsMax: 30_000,
   /** Time between two polls of the policy file; after each, open streams are checked again. */
   policyPollMs: 1000,
   /** Least time between two log lines about denied calls with the same reason. */

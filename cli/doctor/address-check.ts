@@ -2,7 +2,6 @@
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { lstatSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { Agent, get } from "node:http";
 import type { IncomingMessage } from "node:http";
 import { createServer } from "node:net";
@@ -14,6 +13,8 @@ import { AggregatorError } from "../../client/errors.js";
 import { bindAddressOf } from "../../server/net/address.js";
 import { bind, ListenError } from "../../server/net/bind.js";
 import { isStaleSocket } from "../../server/net/unix-socket.js";
+import { limits } from "../../server/limits.js";
+import { readFileWithin } from "../../server/read-file.js";
 import { holderOf } from "../port-holder.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
@@ -120,7 +121,7 @@ async function whoOverTls(address: string, certificatePath: string): Promise<str
   try {
     await once(socket, "secureConnect", { signal: AbortSignal.timeout(ASK_TIMEOUT_MS) });
     const shown = socket.getPeerX509Certificate()?.fingerprint256;
-    return shown === (await fingerprintOf(certificatePath))
+    return shown === fingerprintOf(certificatePath)
       ? "a service with the same certificate"
       : "a TLS service with another certificate";
   } catch {
@@ -131,9 +132,10 @@ async function whoOverTls(address: string, certificatePath: string): Promise<str
 }
 
 /** Undefined if the file is not a certificate: another check reports that. */
-async function fingerprintOf(path: string): Promise<string | undefined> {
+function fingerprintOf(path: string): string | undefined {
   try {
-    return new X509Certificate(await readFile(path)).fingerprint256;
+    const file = readFileWithin(path, { bytesMax: limits.tlsFileBytesMax, mustBeFile: true });
+    return new X509Certificate(file).fingerprint256;
   } catch {
     return undefined;
   }

@@ -4,15 +4,18 @@
  * come back. It sends no call and no token.
  */
 import type { X509Certificate } from "node:crypto";
-import { lstatSync, readFileSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { connect as connectPlain, isIP } from "node:net";
 import type { NetConnectOpts, Socket } from "node:net";
 import { checkServerIdentity, connect as connectTls } from "node:tls";
 import type { TLSSocket } from "node:tls";
 import { readAddress } from "../../proto/address.js";
 import { parseServerAddress } from "../../client/rpc/server-address.js";
+import { limits } from "../../server/limits.js";
+import { readFileWithin } from "../../server/read-file.js";
 import type { ConnectOptions } from "./connect.js";
 
+const TLS_FILE = { bytesMax: limits.tlsFileBytesMax, mustBeFile: true };
 /** Time for each of the connections, in milliseconds. */
 const TIMEOUT_MS = 1500;
 /** What every HTTP/2 client sends first, and an empty SETTINGS frame. */
@@ -117,7 +120,8 @@ async function tlsObstacle(
 ): Promise<Obstacle | undefined> {
   const { tlsCa, tlsCertificate, tlsKey, tlsServerName } = options;
   const name = tlsServerName ?? host;
-  const read = (path: string | undefined) => (path === undefined ? undefined : readFileSync(path));
+  const read = (path: string | undefined) =>
+    path === undefined ? undefined : readFileWithin(path, TLS_FILE);
   const files = { ca: read(tlsCa), cert: read(tlsCertificate), key: read(tlsKey) };
   const socket = connectTls({
     ...to,

@@ -1,11 +1,13 @@
 /** TLS credentials from files that may change: each new connection reads the files again. */
-import { readFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFileSync, statSync } from "node:fs";
 import { isIP } from "node:net";
 import type { Socket } from "node:net";
 import { checkServerIdentity, connect, createSecureContext, rootCertificates } from "node:tls";
 import type { SecureContext } from "node:tls";
 import { CallCredentials, ChannelCredentials } from "@grpc/grpc-js";
+
+/** Far above any list of certificates. */
+const FILE_BYTES_MAX = 1024 * 1024;
 
 /** Paths of PEM files. A new connection uses what they hold then, or held last when valid. */
 export interface TlsOptions {
@@ -42,13 +44,7 @@ export class TlsFileError extends TypeError {
  */
 export function tlsCredentials(options: TlsOptions, host: string): ChannelCredentials {
   checkFiles(options);
-  const { ca, certificate, key } = options;
-  const context = contextOf({
-    ca: ca === undefined ? undefined : readFileSync(ca),
-    cert: certificate === undefined ? undefined : readFileSync(certificate),
-    key: key === undefined ? undefined : readFileSync(key),
-  });
-  return new FileCredentials(options, host, context);
+  return new FileCredentials(options, host, contextOf(readAll(options)));
 }
 
 interface Contents {
@@ -91,7 +87,7 @@ class FileCredentials extends ChannelCredentials {
   ): ReturnType<ChannelCredentials["_createSecureConnector"]> {
     return {
       connect: async (socket) => {
-        await this.readAgain();
+        this.readAgain();
         return { socket: await this.shake(socket), secure: true };
       },
       waitForReady: () => Promise.resolve(),
@@ -101,16 +97,9 @@ class FileCredentials extends ChannelCredentials {
   }
 
   /** Keeps the files that were read last when the present ones cannot be used. */
-  private async readAgain(): Promise<void> {
-    const read = async (path: string | undefined) =>
-      path === undefined ? undefined : await readFile(path);
-    const { ca, certificate, key } = this.options;
+  private readAgain(): void {
     try {
-      this.context = contextOf({
-        ca: await read(ca),
-        cert: await read(certificate),
-        key: await read(key),
-      });
+      this.context = contextOf(readAll(this.options));
     } catch {
       // A file is being replaced: the next connection reads it again.
     }
@@ -134,6 +123,14 @@ class FileCredentials extends ChannelCredentials {
       });
     });
   }
+}
+
+function readAll({ ca, certificate, key }: TlsOptions): Contents {
+  return {
+    ca: ca === undefined ? undefined : read("ca", ca),
+    cert: certificate === undefined ? undefined : read("certificate", certificate),
+    key: key === undefined ? undefined : read("key", key),
+  };
 }
 
 /** Throws `TlsFileError`: grpc-js would retry for ever, and name no file. */
@@ -166,13 +163,20 @@ function checkFiles({ ca, certificate, key }: TlsOptions): void {
   }
 }
 
+/** Each connection reads the file again: a pipe or a device could make it wait, or never end. */
 function read(option: keyof TlsOptions, path: string): Buffer {
+  const wrong = (why: string, cause?: unknown) =>
+    new TlsFileError(option, `${path} cannot be read: ${why}`, { cause });
   try {
+    const found = statSync(path);
+    if (found.isDirectory()) throw wrong("it is a folder");
+    if (!found.isFile()) throw wrong("it is not a regular file");
+    if (found.size > FILE_BYTES_MAX) throw wrong(`it has more than ${FILE_BYTES_MAX} bytes`);
     return readFileSync(path);
   } catch (cause) {
+    if (cause instanceof TlsFileError) throw cause;
     const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
-    const why = READ_REASONS[code] ?? `(${code})`;
-    throw new TlsFileError(option, `${path} cannot be read: ${why}`, { cause });
+    throw wrong(READ_REASONS[code] ?? `(${code})`, cause);
   }
 }
 
@@ -180,5 +184,4 @@ const READ_REASONS: Readonly<Record<string, string>> = {
   ENOENT: "it does not exist",
   ENOTDIR: "a part of the path is a file, not a folder",
   EACCES: "permission denied",
-  EISDIR: "it is a folder",
 };

@@ -6,6 +6,7 @@
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { readJsonFile } from "../json-file.js";
+import { limits } from "../limits.js";
 import type { ProofRequest } from "./prover.js";
 
 /** A backend's shared library, its configuration text and, where it has one, its calibration. */
@@ -33,7 +34,11 @@ const backendFile = z.object({
 export function readBackendFile(rootPath: string): BackendOptions {
   const file = join(rootPath, "build", "lean_pq.json");
   try {
-    const { library, libpython, python, sitepackages } = readJsonFile(file, backendFile);
+    const { library, libpython, python, sitepackages } = readJsonFile(
+      file,
+      limits.backendFileBytesMax,
+      backendFile,
+    );
     const values = Object.entries({ libpython, python, sitepackages });
     return {
       library: resolve(rootPath, library),
@@ -63,7 +68,11 @@ const calibrationFile = z.strictObject({
  * the file is missing or invalid. The backend checks the lengths of key and signature.
  */
 export function readCalibration(path: string): ProofRequest {
-  const { publicKey, root, slot, signature } = readJsonFile(path, calibrationFile);
+  const { publicKey, root, slot, signature } = readJsonFile(
+    path,
+    limits.backendFileBytesMax,
+    calibrationFile,
+  );
   return {
     message: { root, slot },
     keys: publicKey,

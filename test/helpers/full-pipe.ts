@@ -8,7 +8,7 @@ const { O_RDWR, O_NONBLOCK } = constants;
 /** A named pipe in `folder`, open at both ends, which has no more room. */
 export function fullPipe(folder: string): { path: string; fd: number } {
   const path = join(folder, "pipe");
-  execFileSync("mkfifo", [path]);
+  execFileSync("bash", ["-c", `mkfifo ${path}`]);
   const fd = openSync(path, O_RDWR | O_NONBLOCK);
   for (const filler of ["x".repeat(4096), "x"]) {
     try {

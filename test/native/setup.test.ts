@@ -1,6 +1,13 @@
 /** `make setup` in an environment that has options for Python and pip, seen by a stand-in Python. */
 import { spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
@@ -29,12 +36,14 @@ if (flag === "-m" && what === "venv") {
   const settings = { "global.proxy": "http://proxy:1", "install.user": "true", "global.user": "true" };
   if (given !== undefined) settings[":env:.index-url"] = given;
   settings["global.index-url"] = "http://file/simple";
-  console.log(JSON.stringify(settings));
+  const problem = process.env.PIP_CONFIG_FILE;
+  if (problem !== undefined) console.log(JSON.stringify({ problem: "File " + problem + " is broken" }));
+  else console.log(JSON.stringify({ settings, unreadable: process.env.HOME ? ["/a file"] : [] }));
 }
 `;
 
-/** The `PIP_*` variables with which setup.mjs installs the wheel. */
-function installedWith(env: Record<string, string>): unknown {
+/** Runs setup.mjs in a fresh checkout, `root`. */
+function setUp(env: Record<string, string>) {
   const root = join(temporaryFolder(), "with a space");
   mkdirSync(join(root, "native"), { recursive: true });
   for (const name of ["setup.mjs", "requirements.txt"])
@@ -46,8 +55,14 @@ function installedWith(env: Record<string, string>): unknown {
     env: { PATH: process.env["PATH"], STAND_IN: root, PYTHON: python, ...env },
     encoding: "utf8",
   });
-  expect(ran.stderr).toBe("");
-  expect(ran.status).toBe(0);
+  return { root, ...ran };
+}
+
+/** The `PIP_*` variables with which setup.mjs installs the wheel. */
+function installedWith(env: Record<string, string>): unknown {
+  const { root, stderr, status } = setUp(env);
+  expect(stderr).toBe("");
+  expect(status).toBe(0);
   return JSON.parse(readFileSync(join(root, "pip.json"), "utf8"));
 }
 
@@ -68,4 +83,18 @@ test("no option for Python and pip is heeded, in variables or files, but for the
 
 test("the index of pip's files is kept", () => {
   expect(installedWith({})).toMatchObject({ PIP_INDEX_URL: "http://file/simple" });
+});
+
+test("settings of pip that cannot be read are named, and nothing is installed without them", () => {
+  const { root, stderr, status } = setUp({ PIP_CONFIG_FILE: "/broken" });
+  expect(stderr).toBe(
+    "prover: cannot read the settings of pip, which name its index: File /broken is broken\n",
+  );
+  expect([status, existsSync(join(root, "pip.json"))]).toEqual([1, false]);
+});
+
+test("a file of pip that this user may not read is named", () => {
+  const { stderr, status } = setUp({ HOME: "/somewhere" });
+  expect(stderr).toBe("prover: pip ignores /a file, as this user may not read it\n");
+  expect(status).toBe(0);
 });

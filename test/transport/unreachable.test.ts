@@ -113,6 +113,11 @@ test("a file of a TLS flag that cannot be used", async () => {
   expect(await refused("--tls-ca", missing)).toBe(
     `--tls-ca ${missing} cannot be read: it does not exist${todo}`,
   );
+  for (const [none, why] of [
+    ["/", "it is a folder"],
+    ["/dev/zero", "it is not a regular file"],
+  ] as const)
+    expect(await refused("--tls-ca", none)).toBe(`--tls-ca ${none} cannot be read: ${why}${todo}`);
   expect(await refused("--tls-ca", files.nodeKey)).toBe(
     `--tls-ca ${files.nodeKey} is not a certificate in PEM${todo}`,
   );

@@ -1,5 +1,5 @@
 /** What a user may name as a file by mistake ends in a sentence, at once, and not in a hang. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -35,4 +35,10 @@ test.each([polled, once])(
 test("a pipe is refused without waiting where a file is polled", () => {
   execFileSync("/usr/bin/mkfifo", [at("pipe")]);
   expect(() => readFileWithin(at("pipe"), polled)).toThrow("it is not a regular file");
+});
+
+test("a pipe is read to its end where it is read once, also when its writer comes later", () => {
+  execFileSync("bash", ["-c", `mkfifo ${at("late")}`]);
+  spawn("bash", ["-c", `sleep 0.2; (printf 12; sleep 0.2; printf 34) > ${at("late")}`]);
+  expect(readFileWithin(at("late"), once).toString()).toBe("1234");
 });

@@ -159,8 +159,8 @@ test("an error that ends the process while nobody reads the log ends it all the 
   expect(messages(text)).toEqual(
     expect.arrayContaining(["warning of Node.js", "unexpected error; the service ends"]),
   );
-  for (const told of ["planted", "a cause", "one more", "DEP0000", "MaxListenersExceeded"])
-    expect(text).toContain(told);
+  for (const part of ["planted", "a cause", "one more", "DEP0000", "MaxListenersExceeded"])
+    expect(text).toContain(part);
   // Of the process and its environment, which some warnings hold, the log says nothing.
   expect(text).not.toContain("secret");
   closeSync(fd);

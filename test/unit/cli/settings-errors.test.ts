@@ -83,8 +83,8 @@ describe("flags", () => {
     ],
     [
       { devices: "[{]" },
-      '--devices is "[{]": expected 1 to 16 devices: names separated by commas, or a JSON list' +
-        ' such as [{"id": "gpu0", "cores": "0-3"}]',
+      '--devices is "[{]": the list is not JSON at line 1 column 3: quoted object key ' +
+        "expected but got ']'",
     ],
     [
       { devices: '[{"id": "gpu", "backend": {"library": "/prover.so"}}]' },
@@ -105,6 +105,11 @@ describe("flags", () => {
     [
       { devices: '[{"id": "gpu", "user": "root"}]' },
       '--devices[0].user is "root": expected numbers, such as "1000:1000"',
+    ],
+    [
+      { devices: '[{"id": "a", "id": "b"}]' },
+      '--devices is "[{\\"id\\": \\"a\\", \\"id\\": \\"b\\"}]": ' +
+        "the list [0].id: is there twice, again at line 1 column 14",
     ],
     [{ devices: "a,a" }, '--devices is "a,a": two devices are named a: give each its own name'],
     [

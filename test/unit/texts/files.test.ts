@@ -39,9 +39,20 @@ test.each<[text: string, wrong: string]>([
     "FILE is invalid at signature: expected hexadecimal digits",
   ],
   [JSON.stringify({ ...calibration, more: 5 }), "FILE is invalid at more: there is no such key"],
-])("a calibration %s", (text, wrong) => {
+  ['{"slot": 1, "slot": 2}', "FILE slot: is there twice, again at line 1 column 13"],
+  [" ".repeat(65_537), "cannot read FILE: it has more than 65536 bytes"],
+])("a calibration %#", (text, wrong) => {
   writeFileSync(path, text);
   expect(said(() => readCalibration(path))).toBe(wrong);
+});
+
+test("a calibration with a byte order mark is taken", () => {
+  writeFileSync(path, `\uFEFF${JSON.stringify({ ...calibration, root: "00".repeat(32) })}`);
+  expect(said(() => readCalibration(path))).toBe("");
+});
+
+test.each(["/dev/zero", folder])("a calibration that is no file, %#, ends at once", (at) => {
+  expect(said(() => readCalibration(at))).toMatch(/: it is (a folder|not a regular file)$/);
 });
 
 test.each<[text: string | undefined, wrong: string]>([
