@@ -4,9 +4,11 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { connect as connectTls } from "node:tls";
 import { afterEach, describe, expect, test } from "vitest";
 import { ServiceProcess } from "../../../tools/harness/service-process.js";
 import { MAIN } from "../../helpers/command-line.js";
+import { Authority, filesOf } from "../../transport/certificates.js";
 import { ServedPlace, takesSignals, until } from "./served.js";
 
 const started: ServiceProcess[] = [];
@@ -115,6 +117,44 @@ describe("SIGHUP", () => {
     expect((await service.stop()).code).toBe(0);
     expect(service.log.length).toBe(length);
   });
+});
+
+/** The subject of the certificate that a new connection is shown. */
+async function shownAt(address: string): Promise<string | undefined> {
+  const [host, port] = address.split(":");
+  const socket = connectTls({ host, port: Number(port), rejectUnauthorized: false });
+  await once(socket, "secureConnect");
+  const subject = socket.getPeerX509Certificate()?.subject;
+  socket.destroy();
+  return subject;
+}
+
+test("SIGHUP reads the certificate at once; a wrong one is named, and the current one stays", async () => {
+  const authority = new Authority("fleet");
+  const [first, second] = [
+    authority.issue({ commonName: "first" }),
+    authority.issue({ commonName: "second" }),
+  ];
+  const place = new ServedPlace();
+  const files = filesOf({ crt: first.certificate, key: first.key });
+  const tls = ["--tls-certificate", files.crt, "--tls-key", files.key];
+  const service = serve(place, ...tls, "--listen", "127.0.0.1:0");
+  await place.ready();
+  const address = (await service.listening()).nodes;
+  expect(await shownAt(address)).toBe("CN=first");
+
+  writeFileSync(files.crt, second.certificate);
+  writeFileSync(files.key, second.key);
+  service.signal("SIGHUP");
+  await until("it has reloaded", hasLogged(service, "reloaded"));
+  expect(service.log.at(-1)).toMatchObject({ reloaded: ["certificates"] });
+  expect(await shownAt(address)).toBe("CN=second");
+
+  writeFileSync(files.key, first.key);
+  service.signal("SIGHUP");
+  await until("it has failed", hasLogged(service, "not all reloaded"));
+  expect(service.log.at(-1)).toMatchObject({ reloaded: [], failed: ["certificates"] });
+  expect(await shownAt(address)).toBe("CN=second");
 });
 
 test("SIGUSR1 opens no debugger in another command", async () => {
