@@ -12,6 +12,11 @@ export interface HttpStatusMeaning {
 }
 
 const MEANINGS: Readonly<Record<number, Omit<HttpStatusMeaning, "problem"> & { what: string }>> = {
+  200: {
+    kind: "unsupported",
+    what: "its answer is not gRPC",
+    todo: "give the address of the service, or let the proxy pass gRPC",
+  },
   401: {
     kind: "unauthorized",
     what: "it wants credentials of its own",
@@ -70,9 +75,12 @@ export function meaningOfHttpStatus(status: number): HttpStatusMeaning {
 }
 
 /**
- * The HTTP status in the text of a failed call; undefined without one. grpc-js puts it nowhere else.
+ * The HTTP status in the text of a failed call; undefined without one. grpc-js puts it nowhere else,
+ * and takes the first letters of a page of status 200 for the length of a message: no message of the
+ * service exceeds the client's limit.
  */
 export function httpStatusIn(details: string): number | undefined {
+  if (details.startsWith("Received message larger than max")) return 200;
   const [, status] = /^Received HTTP status code (\d{3})$/.exec(details) ?? [];
   return status === undefined ? undefined : Number(status);
 }

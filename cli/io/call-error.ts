@@ -82,8 +82,8 @@ function refusalText(
         ? {
             problem: `the service does not support this call, ${at}`,
             todo:
-              "compare its version with this one's: " +
-              "'lean-aggregator info', 'lean-aggregator --version'",
+              "give a --listen address of the service, not its --admin address, or compare the " +
+              "versions: 'lean-aggregator info', 'lean-aggregator --version'",
           }
         : {
             problem: `not the operator's listener, ${at}`,

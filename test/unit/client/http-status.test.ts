@@ -30,6 +30,7 @@ async function failureOf(status: number): Promise<AggregatorError> {
 }
 
 test.each([
+  [200, "unsupported", /200: its answer is not gRPC; give the address of the service/],
   [301, "unsupported", /301: it redirects elsewhere; give the address that it redirects to/],
   [401, "unauthorized", /401: it wants credentials of its own/],
   [403, "unauthorized", /403: it forbids the call/],
