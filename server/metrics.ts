@@ -37,7 +37,7 @@ const service = {
   buildInfo: {
     kind: "gauge",
     name: "build_info",
-    help: "1, with the service's version, the commit that it was built from, and Node.js's version",
+    help: "1, with the service's version, the commit that 'make build' found (else 'unknown'), and Node.js's version",
     labels: { version: AT_RUN_TIME, revision: AT_RUN_TIME, nodejs: AT_RUN_TIME },
   },
   ready: {
