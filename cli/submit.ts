@@ -11,6 +11,7 @@ import {
   SkipReason,
   SubmitSnapshotRequestSchema,
 } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { limits } from "../server/limits.js";
 import { followSession } from "./follow-session.js";
 import { callError } from "./io/call-error.js";
 import type { CommandModules, Terminal } from "./io/command.js";
@@ -48,8 +49,6 @@ Exit codes:
 `;
 
 const CALL_TIMEOUT_MS = 5000;
-/** Largest value of the flags, for a field of 32 bits. The service's own limits are lower. */
-const MS_MAX = 999_999_999;
 
 export interface SubmitOptions extends ConnectOptions {
   /** Print JSON lines instead of a table. */
@@ -69,13 +68,17 @@ export function addSubmitCommand(program: Command, modules: CommandModules): voi
     .addOption(jsonLinesOption())
     .option("--out <file>", "also write the lines of --json to this file, at the end")
     .addOption(
-      msOption("--deadline-ms <ms>", "no proof starts later (default: FILE's, or 5000)", MS_MAX),
+      msOption(
+        "--deadline-ms <ms>",
+        "no proof starts later (default: FILE's, or 5000)",
+        limits.deadlineMsMax,
+      ),
     )
     .addOption(
       msOption(
         "--fence-ms <ms>",
         "running proofs are killed (default: FILE's, or the service's)",
-        MS_MAX,
+        limits.fenceMsMax,
       ),
     )
     .action(

@@ -48,7 +48,7 @@ const policy = (...lines: string[]) =>
   lines.map((line) => `\n  ${line}`).join("");
 const flag = (name: string, value: string, expected: string) =>
   `option '${name}' argument '${value}' is invalid. ${expected}`;
-const MS = "Expected whole milliseconds from 1 to 999999999.";
+const ms = (max: number) => `Expected whole milliseconds from 1 to ${max}.`;
 const NODE = "Expected 1 to 64 characters of A-Z a-z 0-9 . _ -";
 
 test.each<[command: string, text: string]>([
@@ -132,8 +132,10 @@ test.each<[command: string, text: string]>([
     "damaged.bin is not a SubmitSnapshotRequest in binary: its bytes are of another kind, or cut; " +
       "write it again, or give JSON a name without .bin",
   ],
-  ["submit x --deadline-ms 0", flag("--deadline-ms <ms>", "0", MS)],
-  ["submit x --fence-ms 1e3", flag("--fence-ms <ms>", "1e3", MS)],
+  ["submit x --deadline-ms 0", flag("--deadline-ms <ms>", "0", ms(60_000))],
+  ["submit x --deadline-ms 60001", flag("--deadline-ms <ms>", "60001", ms(60_000))],
+  ["submit x --fence-ms 1e3", flag("--fence-ms <ms>", "1e3", ms(120_000))],
+  ["submit x --fence-ms 120001", flag("--fence-ms <ms>", "120001", ms(120_000))],
   [
     "submit object.json --out nowhere/x",
     "cannot write --out nowhere/x: the folder nowhere does not exist; name another file",
