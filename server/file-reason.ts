@@ -28,6 +28,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EISDIR: "it is a folder",
   ENOTDIR: "a part of the path is a file, not a folder",
   ENOSPC: "the disk is full",
+  EFBIG: "it would be larger than files may be (ulimit -f)",
   EDQUOT: "the disk quota is used up",
   EROFS: "the file system is read-only",
   ELOOP: "it is a symbolic link, or its links form a circle",
