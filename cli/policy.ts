@@ -148,7 +148,10 @@ export function policyCheckCommand(
     if (asked !== undefined) {
       throw usageError(`--${asked} needs --principal`, "name a principal of the policy");
     }
-    terminal.out(`${formatTable(columns, policy.principals)}\nthe policy is valid\n`);
+    const { principals } = policy;
+    const table = `${formatTable(columns, principals)}\nthe policy is valid`;
+    const denial = "the policy is valid, and denies every call: it has no principals";
+    terminal.out(`${principals.length === 0 ? denial : table}\n`);
     return exitCodes.ok;
   }
   const decision = permit(principalOf(policy, name, file), {

@@ -80,6 +80,16 @@ test("a question without principal, or about an unknown one, is a wrong flag", (
   expect(() => check({ principal: "node-2" })).toThrow(usage("node-1, operator"));
 });
 
+test("a policy without principals is valid, and its check says that it denies every call", () => {
+  const empty = freshPath("empty.json");
+  writeFileSync(empty, '{"principals": []}');
+  const terminal = fakeTerminal();
+  expect(policyCheckCommand(empty, {}, terminal)).toBe(exitCodes.ok);
+  expect(terminal.stdout).toBe(
+    "the policy is valid, and denies every call: it has no principals\n",
+  );
+});
+
 test("doctor says how many principals a policy has, or what is wrong with it", () => {
   const addresses = { listen: ["127.0.0.1:9190"], admin: "off" };
   expect(checkPolicy(file, addresses)).toEqual({
