@@ -15,7 +15,7 @@ import { explainStartFailure } from "./start-failure.js";
 
 /** Most milliseconds from exit to the end of stderr, which another process may hold open. */
 const LAST_WORDS_MS_MAX = 250;
-/** Both end in SIGKILL, its own or another program's, and cannot be told apart. */
+/** Both end in SIGKILL, its own or another program's, and look alike. */
 const CHANNEL_CLOSED = "another program killed it, or it closed its channel to the service";
 
 /** The clock, and the kernel's count of out-of-memory kills; tests give their own. */
