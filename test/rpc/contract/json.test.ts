@@ -31,6 +31,16 @@ test("JSON has a limit of its own, below that of binary requests", async () => {
   });
 });
 
+test("an object with many keys is refused before it is parsed", async () => {
+  const keys = (count: number) => Array.from({ length: count }, (_, at) => `"k\\"${at}":1`).join();
+  const begin = performance.now();
+  const many = await post(`{"snapshot":{"groups":[{},{${keys(300_000)}}]}}`);
+  expect(await many.text()).toContain("the request has an object with more than 32 keys");
+  expect(performance.now() - begin).toBeLessThan(700);
+  const few = await post(`{"snapshot":{"groups":[{},{${keys(32)}}]}}`);
+  expect(await few.text()).toContain("no such field");
+});
+
 /** More entries than a request may have. */
 const nested = `{"snapshot":{"groups":[${Array<string>(4 * limits.requestMessagesMax)
   .fill("{}")
