@@ -112,6 +112,8 @@ class FileCredentials extends ChannelCredentials {
         socket,
         secureContext: this.context,
         servername: isIP(name) === 0 ? name : "",
+        // Otherwise NODE_TLS_REJECT_UNAUTHORIZED could send the token to anybody.
+        rejectUnauthorized: true,
         checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
         ALPNProtocols: ["h2"],
       });

@@ -7,7 +7,7 @@ import type { ConnectionOptions } from "node:tls";
 import { create } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import type { TlsOptions } from "../../client/rpc/tls-credentials.js";
 import {
@@ -165,6 +165,16 @@ describe("our own client", () => {
   test("refuses a server that it has no reason to trust", async () => {
     expect(await call(oneWay, {})).toMatch(/unable to verify|unable to get|self.signed/);
     expect(await call(oneWay, { ca: files.strangerCa })).not.toBe("served");
+  });
+
+  test("refuses it also where the environment turns the checks of Node.js off", async () => {
+    vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
+    const answers = [
+      await call(oneWay, { ca: files.strangerCa }),
+      await call(oneWay, { ca: files.ca, serverName: "other.example" }),
+    ];
+    vi.unstubAllEnvs();
+    for (const answer of answers) expect(answer).not.toBe("served");
   });
 
   test("expects the address's host in the certificate, or the name that it was given", async () => {
