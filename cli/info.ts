@@ -110,7 +110,7 @@ function identity(info: GetServerInfoResponse): Pair[] {
   return [
     ["version", info.serverVersion],
     ["instance", info.serverInstance],
-    ["state", info.draining ? "draining: accepts no snapshots" : "accepting snapshots"],
+    ["state", stateText(info)],
     ["time", new Date(Number(info.serverTimeUnixMs)).toISOString()],
     [
       "scheme",
@@ -122,6 +122,16 @@ function identity(info: GetServerInfoResponse): Pair[] {
     ["public key", scheme === "" ? "-" : `${publicKeyBytes} bytes`],
     ["signature", scheme === "" ? "-" : `${signatureBytes} bytes`],
   ];
+}
+
+/** The service does not tell clients of drained devices; `admin provers` shows them. */
+function stateText({ draining, devices }: GetServerInfoResponse): string {
+  if (draining) return "draining: accepts no snapshots";
+  const isDown = ({ state }: Device) =>
+    state === DeviceState.STARTING || state === DeviceState.FAILED;
+  return devices.length > 0 && devices.every(isDown)
+    ? "accepts no snapshots: no prover is ready"
+    : "accepting snapshots";
 }
 
 function limitPairs(info: GetServerInfoResponse): Pair[] {

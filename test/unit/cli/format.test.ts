@@ -9,6 +9,7 @@ import { Progress } from "../../../cli/io/progress.js";
 import { proofsInFile, verifyRequestOf } from "../../../cli/proofs-in-file.js";
 import { AggregatorError } from "../../../client/errors.js";
 import {
+  DeviceState,
   GetServerInfoResponseSchema,
   LeftOutReason,
   OutcomeReason,
@@ -86,6 +87,19 @@ test("info shows a server whose device is down, and one without limits", () => {
   expect(lines).toContain("cpu     failed  -            no memory");
   expect(lines).toContain("gpu     idle    standby      -");
   expect(lines).toContain("cpu                  0         0         9    7     0");
+});
+
+test.each([
+  ["accepts no snapshots: no prover is ready", [DeviceState.STARTING, DeviceState.FAILED]],
+  ["accepting snapshots", [DeviceState.FAILED, DeviceState.IDLE]],
+  ["accepting snapshots", [DeviceState.PROVING]],
+])("info says '%s' by the states of the devices", (text, states) => {
+  const devices = states.map((state, at) => ({ id: `cpu${at}`, state }));
+  const lines = infoText(create(GetServerInfoResponseSchema, { devices, limits: {} })).split("\n");
+  expect(lines).toContain(`state        ${text}`);
+  expect(lines, "0 children").toContainEqual(
+    expect.stringMatching(/children: no prover is ready$/),
+  );
 });
 
 describe("progress", () => {
