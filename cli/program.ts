@@ -86,5 +86,12 @@ export function createProgram(modules: CommandModules): Command {
   addTokenCommand(program, modules);
   addPolicyCommands(program, modules);
   addCompletionCommand(program, modules);
+  program
+    .command("version")
+    .description("print the version, as --version does")
+    .action(() => {
+      modules.terminal.out(`${modules.version}\n`);
+      modules.exit(exitCodes.ok);
+    });
   return program;
 }

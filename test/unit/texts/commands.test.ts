@@ -212,3 +212,11 @@ test.each<[command: string, text: string]>([
     code: 2,
   });
 });
+
+test("'version' prints what --version does", async () => {
+  const { code, stdout } = await commandInProcess(["version"]);
+  expect({ code, stdout }).toEqual({
+    code: 0,
+    stdout: (await commandInProcess(["--version"])).stdout,
+  });
+});
