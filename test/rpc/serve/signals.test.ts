@@ -61,11 +61,11 @@ describe.each(["SIGHUP", "SIGUSR1", "SIGPIPE", "SIGWINCH", "SIGCONT"] as const)(
   });
 });
 
-test("stopped and continued (Ctrl-Z, fg), the service goes on", async () => {
+test("stopped and continued, the service goes on", async () => {
   const place = new ServedPlace();
   const service = serve(place);
   await place.ready();
-  service.signal("SIGTSTP");
+  service.signal("SIGSTOP");
   await until("it is stopped", async () => !(await place.isLive()));
   service.signal("SIGCONT");
   await until("it goes on", () => place.isLive());
