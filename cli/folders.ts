@@ -75,18 +75,18 @@ export function makeRuntimeFolder({ path, mustBeOwn }: RuntimeFolder, uid: numbe
     makeFolder(path);
   } catch (cause) {
     const problem = `cannot make the runtime folder ${path}: ${fileReason(cause, path)}`;
-    throw new CommandError(problem, RUNTIME_TODO, { cause });
+    throw new CommandError(problem, RUNTIME_ADVICE, { cause });
   }
   const foreign = mustBeOwn ? foreignReason(path, uid) : undefined;
   if (foreign !== undefined) {
-    throw new CommandError(`cannot use the runtime folder ${path}: ${foreign}`, RUNTIME_TODO);
+    throw new CommandError(`cannot use the runtime folder ${path}: ${foreign}`, RUNTIME_ADVICE);
   }
   // An earlier umask or user may have opened it to others.
   if (mustBeOwn) chmodSync(path, MODE);
 }
 
-export const RUNTIME_TODO = "set --runtime-dir to a folder that this user can write to";
-export const STATE_TODO = "set --state-dir to a folder that this user can write to";
+export const RUNTIME_ADVICE = "set --runtime-dir to a folder that this user can write to";
+export const STATE_ADVICE = "set --state-dir to a folder that this user can write to";
 
 /** Says why a folder in the system's temporary folder cannot be trusted; undefined if it can. */
 export function foreignReason(path: string, uid: number | undefined): string | undefined {

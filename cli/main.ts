@@ -9,7 +9,7 @@ import { ServiceSignals } from "./io/signals.js";
 
 const isService = process.argv[2] === "serve";
 const signals = new ServiceSignals(isService);
-// Never waits: what this process says there only informs, and it must end when told.
+// Never waits for a reader: a signal must end the process at once.
 const errors = stderrOutput((count) => `lean-aggregator: ${count} lines are not shown\n`);
 process.once("exit", () => errors.close(limits.logCloseMsMax));
 

@@ -69,7 +69,7 @@ export function createProgram(modules: CommandModules): Command {
       writeErr: (text) => modules.terminal.err(text),
       outputError: (text, write) => write(text.replace(/^error:/, "lean-aggregator:")),
     });
-  // Only a warning: a call that goes elsewhere, or without its token, tells so itself.
+  // Only a warning: a call to a wrong address, or without its token, fails with its own error.
   program.hook("preAction", (_program, { options }) => {
     if (!options.some(({ envVar }) => envVar !== undefined)) return;
     for (const text of unknownVariables(modules.env, knownVariables))

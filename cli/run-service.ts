@@ -29,7 +29,7 @@ import {
   makeFolder,
   makeRuntimeFolder,
   runtimeFolderOf,
-  STATE_TODO,
+  STATE_ADVICE,
   stateFolderOf,
 } from "./folders.js";
 import type { FolderFacts } from "./folders.js";
@@ -114,14 +114,14 @@ function openCostStore(config: Config, facts: FolderFacts, log: Logger): CostFil
   const memoryOnly = "learned costs are kept in memory only: every start calibrates again";
   const folder = stateFolderOf(config.stateDir, facts);
   if (folder === undefined) {
-    log.warn({ cause: "this user has no home folder", todo: STATE_TODO }, memoryOnly);
+    log.warn({ cause: "this user has no home folder", todo: STATE_ADVICE }, memoryOnly);
     return undefined;
   }
   try {
     makeFolder(folder);
     accessSync(folder, constants.W_OK | constants.X_OK);
   } catch (error) {
-    log.warn({ path: folder, cause: fileReason(error, folder), todo: STATE_TODO }, memoryOnly);
+    log.warn({ path: folder, cause: fileReason(error, folder), todo: STATE_ADVICE }, memoryOnly);
     return undefined;
   }
   return new CostFiles({ folder, uid: facts.uid }, { clock: systemClock, log });

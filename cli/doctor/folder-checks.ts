@@ -3,7 +3,7 @@ import { accessSync, constants, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileReason } from "../../server/file-reason.js";
 import type { RuntimeFolder } from "../folders.js";
-import { foreignReason, RUNTIME_TODO, STATE_TODO } from "../folders.js";
+import { foreignReason, RUNTIME_ADVICE, STATE_ADVICE } from "../folders.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 
@@ -16,7 +16,7 @@ export function checkRuntimeFolder(
   uid: number | undefined,
 ): Finding {
   const reason = (mustBeOwn ? foreignReason(path, uid) : undefined) ?? unusableReason(path);
-  if (reason !== undefined) return fail(`${path}: ${reason}: ${RUNTIME_TODO}`);
+  if (reason !== undefined) return fail(`${path}: ${reason}: ${RUNTIME_ADVICE}`);
   if (isFull(path, uid)) return warn(`${path}: the disk is full: free disk space`);
   return ok(`${path}: services with the same folder share the locks of the devices`);
 }
@@ -24,9 +24,9 @@ export function checkRuntimeFolder(
 /** Warns if learned costs would be kept in memory only, with which the service works too. */
 export function checkStateFolder(path: string | undefined, uid: number | undefined): Finding {
   const so = "every start calibrates again";
-  if (path === undefined) return warn(`this user has no home folder, so ${so}: ${STATE_TODO}`);
+  if (path === undefined) return warn(`this user has no home folder, so ${so}: ${STATE_ADVICE}`);
   const reason = unusableReason(path);
-  if (reason !== undefined) return warn(`${path}: ${reason}, so ${so}: ${STATE_TODO}`);
+  if (reason !== undefined) return warn(`${path}: ${reason}, so ${so}: ${STATE_ADVICE}`);
   if (isFull(path, uid)) return warn(`${path}: the disk is full, so ${so}: free disk space`);
   return ok(path);
 }

@@ -8,7 +8,7 @@ import { readBackendFile } from "../../server/prover/backend-file.js";
 import type { DeviceConfig } from "../../server/prover/device.js";
 import { lockHolder } from "../../server/prover/device-lock.js";
 import { ownerText } from "../../server/file-reason.js";
-import { RUNTIME_TODO } from "../folders.js";
+import { RUNTIME_ADVICE } from "../folders.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 
@@ -70,7 +70,7 @@ export function checkDeviceLock(
     );
   } catch (error) {
     const owner = ownerText(lockPath);
-    return fail(`${textOf(error)}${owner === undefined ? "" : `, ${owner}`}: ${RUNTIME_TODO}`);
+    return fail(`${textOf(error)}${owner === undefined ? "" : `, ${owner}`}: ${RUNTIME_ADVICE}`);
   }
 }
 

@@ -11,11 +11,11 @@ export async function loaded<T>(load: () => Promise<T>): Promise<T> {
     const text = cause instanceof Error ? cause.message : String(cause);
     const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
     const [why = ""] = text.split("\n");
-    const told =
+    const reason =
       code === "EMFILE" || code === "ENFILE"
         ? "too many files are open; raise the limit to " +
           `${OPEN_FILES} or more with 'ulimit -n' or LimitNOFILE=`
         : `${why}; build it again with 'make'`;
-    throw new Error(`cannot load the program: ${told}`, { cause });
+    throw new Error(`cannot load the program: ${reason}`, { cause });
   }
 }

@@ -140,7 +140,7 @@ export class CostFiles implements CostStore {
       if (!this.pending.has(deviceId)) this.pending.set(deviceId, content);
       if (this.isFailing) return;
       this.isFailing = true;
-      const line = { device: deviceId, path, cause: causeOf(error, path), todo: STATE_TODO };
+      const line = { device: deviceId, path, cause: causeOf(error, path), todo: STATE_ADVICE };
       log.warn(line, "learned costs not saved; the service goes on and tries again");
     }
   }
@@ -175,7 +175,7 @@ function openUnlinked(path: string): number | undefined {
   }
 }
 
-const STATE_TODO = "free disk space, or set --state-dir to a folder that this user can write to";
+const STATE_ADVICE = "free disk space, or set --state-dir to a folder that this user can write to";
 
 /** Why a file is not used, in words. */
 function causeOf(error: unknown, path: string): string {

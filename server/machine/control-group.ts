@@ -62,7 +62,7 @@ export function cpuQuotaCores(read: ReadText = readText): number | undefined {
           ? read(join(folder, "cpu.max")).trim().split(" ")
           : ["quota", "period"].map((name) => read(join(folder, `cpu.cfs_${name}_us`)));
       const cores = number(quota) / number(period);
-      return cores > 0 ? cores : NaN; // version 1 has a quota of -1 where there is none
+      return cores > 0 ? cores : NaN; // version 1 writes "no quota" as -1
     }),
   );
 }

@@ -30,7 +30,7 @@ export function readMachine(read: ReadText = readText, totalBytes = totalmem()):
   };
 }
 
-/** The soft limit of this process by its name in `/proc/self/limits`; Infinity when there is none. */
+/** The soft limit of this process by its name in `/proc/self/limits`; Infinity if not set. */
 export function processLimit(name: string, read: ReadText = readText): number {
   const line = read("/proc/self/limits")
     .split("\n")

@@ -45,7 +45,7 @@ function fail(exitCode: number, error: unknown): never {
   process.exit(exitCode);
 }
 
-/** Opens the pipe to the parent. Throws when there is none, as after a start by hand. */
+/** Opens the pipe to the parent. Throws without a pipe, as after a start by hand. */
 function openPipe(): Socket {
   try {
     return new Socket({ fd: PIPE_FD, readable: true, writable: true });

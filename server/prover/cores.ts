@@ -26,7 +26,7 @@ export function proverThreads(
 
 /**
  * Names the first device that has cores which the kernel will not give this process; undefined when
- * there is none. @param grantable as the kernel lists cores, such as `0-3,8`; "" when unknown
+ * every device has its cores. @param grantable as the kernel lists cores, such as `0-3,8`; "" when unknown
  */
 export function missingCores(
   devices: readonly DeviceCores[],

@@ -200,7 +200,7 @@ export class CallAdmission {
 }
 
 /**
- * The timeout in the call's headers, in milliseconds; undefined when there is none, or one of more
+ * The timeout in the call's headers, in milliseconds; undefined without one, or with one of more
  * than 24.8 days, by which callers mean none. Throws a `Refusal` when the header is malformed.
  */
 function timeoutMsOf(type: string, { headers }: HttpRequest): number | undefined {

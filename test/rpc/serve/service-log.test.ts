@@ -54,7 +54,7 @@ test.each([
   },
 );
 
-test("nobody reads the log: the service goes on, and ends when told, hardly later", async () => {
+test("nobody reads the log: the service goes on, and SIGTERM still ends it", async () => {
   const place = new ServedPlace();
   const { path } = fullPipe(place.folder);
   const child = serveBy(place, `exec "$0" "$@" 2>${path}`);

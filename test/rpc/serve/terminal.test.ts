@@ -28,26 +28,26 @@ async function onTerminal(...args: readonly string[]) {
   });
   started.push(child);
   let shown = "";
-  let told = "";
+  let reported = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (shown += text));
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (told += text));
-  await until("the command runs", () => told.includes("\n"));
-  const pid = Number.parseInt(told, 10);
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (reported += text));
+  await until("the command runs", () => reported.includes("\n"));
+  const pid = Number.parseInt(reported, 10);
   pids.push(pid);
   return {
     pid,
     shown: () => shown,
     /** Types keys; resolves when the terminal has taken them. */
     type: async (keys: string) => {
-      const before = told.length;
+      const before = reported.length;
       child.stdin.write(keys);
-      await until("it is typed", () => told.includes("typed", before));
+      await until("it is typed", () => reported.includes("typed", before));
     },
     close: () => void child.stdin.end(),
     /** The exit code, once it has ended. */
     exitCode: async () => {
-      await until("the command ends", () => /^ended .*\n/m.test(told));
-      return Number(/^ended (.*)$/m.exec(told)?.[1]);
+      await until("the command ends", () => /^ended .*\n/m.test(reported));
+      return Number(/^ended (.*)$/m.exec(reported)?.[1]);
     },
   };
 }
@@ -76,7 +76,7 @@ test.each([
   expect(terminal.shown()).toContain("closed");
 });
 
-test("stopped by Ctrl-S: the service goes on, and ends when told; Ctrl-Q shows what waited", async () => {
+test("stopped by Ctrl-S: the service goes on, and ends when reported; Ctrl-Q shows what waited", async () => {
   const { place, terminal } = await serveOnTerminal();
   await terminal.type(CTRL_S);
   // More than a terminal keeps.
@@ -93,7 +93,7 @@ test("stopped by Ctrl-S: the service goes on, and ends when told; Ctrl-Q shows w
   expect(await terminal.exitCode()).toBe(0);
 });
 
-test("closed: the service goes on, and ends when told", async () => {
+test("closed: the service goes on, and ends when reported", async () => {
   const { place, terminal } = await serveOnTerminal();
   terminal.close();
   await delay(300);
