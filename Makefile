@@ -20,13 +20,13 @@ build: setup
 	npx tsc -p tsconfig.json
 	@echo "$(REVISION)" > dist/cli/revision.txt
 
-# The loop while you work: types, form, rooms, words, unit tests, and those of rpc but the slowest; 2 min.
+# The loop while you work: types, form, rooms, words, unit tests, and those of rpc but the slowest; 3 min.
 check: build
 	npm run --silent lint
 	npx vitest run --fileParallelism --maxWorkers=2 --exclude "test/rpc/cli/**" \
 	  --exclude test/rpc/limits/load.test.ts test/unit test/rpc
 
-# With the real prover, 8 min on two idle cores. Which suites are left out: vitest.config.ts.
+# With the real prover, 10 min on two idle cores. Which suites are left out: vitest.config.ts.
 test: build
 	LONG=0 npx vitest run
 
