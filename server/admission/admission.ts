@@ -53,7 +53,7 @@ export class Admission {
   private isDraining = false;
 
   constructor(
-    options: { instance: string },
+    private readonly options: { instance: string },
     private readonly modules: AdmissionModules,
   ) {
     const { clock, log, metrics, dispatcher } = modules;
@@ -229,7 +229,10 @@ export class Admission {
     // The session may join an attempt that has already run for longer than predicted.
     const finishAtMs = Math.max(clock.nowMs(), startAtMs + this.predictedMs(submission));
     const predictedFinishMs = Math.round(finishAtMs - submission.receivedAtMs);
-    const accepted = { ...submission.accepted, sessionId: session.id, predictedFinishMs };
+    const requestId = submission.requestId || session.id;
+    const serviceId = this.options.instance;
+    const ids = { requestId, serviceId, sessionId: session.id };
+    const accepted = { ...submission.accepted, ...ids, predictedFinishMs };
     const answer: SubmitAnswer = { kind: "accepted", accepted };
     this.nodes.remember(submission, answer);
     metrics.accepted.inc();

@@ -10,6 +10,7 @@ import type {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
   GapCause,
+  OpenedSchema,
   StreamResultsResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { Refusal } from "../errors.js";
@@ -50,11 +51,8 @@ export async function* resultsOf(
   const waiting = createLinkedAbortController(signal, draining, revoked);
   record.streams++;
   try {
-    const opened = {
-      $typeName: "lean.aggregator.v1.Opened",
-      serverInstance: instance,
-    } as const;
-    yield message(seq, { case: "opened", value: opened });
+    const opened = { serviceId: instance, run: instance, serverInstance: instance };
+    yield message(seq, { case: "opened", value: create(OpenedSchema, opened) });
     if (position.isOtherInstance) yield message(seq, gap(GapCause.SERVER_RESTARTED, 0, []));
     while (!signal.aborted && !revoked.aborted) {
       const read = log.readAfter(seq);

@@ -142,6 +142,7 @@ function submitResponse(answer: SubmitAnswer) {
     reason: skipOnWire[reason],
     detail,
     sessionId,
+    inFlightRequestId: "",
     ...(predictedFinishMs === undefined ? {} : { predictedFinishMs }),
   } as const;
   return create(SubmitSnapshotResponseSchema, { result: { case: "skipped", value } });

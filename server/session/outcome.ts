@@ -18,6 +18,7 @@ import { indicesToBits } from "../../proto/bitlist.js";
 import type { Ending } from "./session-state.js";
 
 export interface EndedGroup {
+  requestId: string;
   sessionId: string;
   slot: bigint;
   groupIndex: number;
@@ -86,6 +87,7 @@ export function toOutcome(ended: EndedGroup): CountedOutcome {
     logInvRate: decoded.work.logInvRate,
   });
   const outcome = create(OutcomeSchema, {
+    requestId: ended.requestId,
     sessionId: ended.sessionId,
     groupIndex: ended.groupIndex,
     slot: ended.slot,
@@ -118,12 +120,12 @@ export function deadlineResult(ending: Ending): "hit" | "miss" | undefined {
 
 export function toSummary(
   sessionId: string,
-  { slot, groups }: { slot: bigint; groups: readonly unknown[] },
+  { requestId, slot, groups }: { requestId: string; slot: bigint; groups: readonly unknown[] },
   counts: Record<string, number>,
   durationMs: number,
 ) {
   const { proved = 0, proved_late: provedLate = 0 } = counts;
-  const summary = { sessionId, slot, groups: groups.length, proved, provedLate };
+  const summary = { requestId, sessionId, slot, groups: groups.length, proved, provedLate };
   return create(SummarySchema, { ...summary, durationMs: Math.round(durationMs) });
 }
 

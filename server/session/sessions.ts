@@ -176,6 +176,7 @@ export class Sessions {
     const { group, ending } = effect;
     const queuedUntilMs = startedAtMs.get(group) ?? clock.nowMs();
     const { outcome, status, inputs, leftOut } = toOutcome({
+      requestId: submission.requestId || id,
       sessionId: id,
       slot: submission.slot,
       groupIndex: group,
@@ -211,7 +212,12 @@ export class Sessions {
     const { name: principal } = submission.principal;
     const durationMs = clock.nowMs() - receivedAtMs;
     const counts = Object.fromEntries(session.counts);
-    const summary = toSummary(id, submission, counts, durationMs);
+    const summary = toSummary(
+      id,
+      { ...submission, requestId: submission.requestId || id },
+      counts,
+      durationMs,
+    );
     for (const cancel of session.cancelTimers) cancel();
     this.inFlight.delete(id);
     share.resize(proofBytes + leftOutBytes);

@@ -31,7 +31,7 @@ export interface Submission extends RequestIdentity {
   bytes: number;
   groups: readonly DecodedGroup[];
   /** The answer if the snapshot is accepted, without the fields that admission fills in. */
-  accepted: Omit<Accepted, "sessionId" | "predictedFinishMs" | "$typeName" | "$unknown">;
+  accepted: Pick<Accepted, "deadlineMs" | "fenceMs" | "deadlineSource">;
 }
 
 /** A submission before its groups are decoded. */

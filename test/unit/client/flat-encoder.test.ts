@@ -36,7 +36,7 @@ const group = some({
   message: bytes,
   rawSignatures: list(some({ validatorIndex: uint32, signature: bytes })),
   children: list(some({ participants: bytes, proof: bytes })),
-  kind: fc.constantFrom(0, 1, 3),
+  kind: fc.constantFrom(0, 1, 2),
 });
 const request = some({
   node: some({ nodeId: fc.string({ unit: "grapheme" }), nodeEpoch: uint64 }),

@@ -3,8 +3,10 @@
 /* eslint-disable */
 
 // The aggregation service of a lean consensus node: it takes a snapshot of votes and returns
-// verified aggregate proofs. docs/glossary.md defines the terms. Deadline, fence and predicted end
-// are milliseconds from receipt, when the request's headers arrive; no instant crosses the wire.
+// verified aggregate proofs. docs/glossary.md defines the terms, client/PROTOCOL.md what an adapter
+// does. A node names each snapshot by a request id; that id is the key of all that follows.
+// Deadline, fence, steps and predicted end are milliseconds from receipt, when the request's headers
+// arrive; no instant crosses the wire.
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
@@ -14,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file lean/aggregator/v1/aggregator.proto.
  */
 export const file_lean_aggregator_v1_aggregator: GenFile = /*@__PURE__*/
-  fileDesc("CiNsZWFuL2FnZ3JlZ2F0b3IvdjEvYWdncmVnYXRvci5wcm90bxISbGVhbi5hZ2dyZWdhdG9yLnYxIigKCkNoZWNrcG9pbnQSDAoEcm9vdBgBIAEoDBIMCgRzbG90GAIgASgEIq0BCg9BdHRlc3RhdGlvbkRhdGESDAoEc2xvdBgBIAEoBBIsCgRoZWFkGAIgASgLMh4ubGVhbi5hZ2dyZWdhdG9yLnYxLkNoZWNrcG9pbnQSLgoGdGFyZ2V0GAMgASgLMh4ubGVhbi5hZ2dyZWdhdG9yLnYxLkNoZWNrcG9pbnQSLgoGc291cmNlGAQgASgLMh4ubGVhbi5hZ2dyZWdhdG9yLnYxLkNoZWNrcG9pbnQiRQoLUHJvb2ZTeXN0ZW0SDgoGc2NoZW1lGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEhQKDGxvZ19pbnZfcmF0ZRgDIAEoDSI7CgxWYWxpZGF0b3JLZXkSFwoPdmFsaWRhdG9yX2luZGV4GAEgASgNEhIKCnB1YmxpY19rZXkYAiABKAwiOgoMUmF3U2lnbmF0dXJlEhcKD3ZhbGlkYXRvcl9pbmRleBgBIAEoDRIRCglzaWduYXR1cmUYAiABKAwiLAoFQ2hpbGQSFAoMcGFydGljaXBhbnRzGAEgASgMEg0KBXByb29mGAIgASgMIt8BCgVHcm91cBIxCgRkYXRhGAEgASgLMiMubGVhbi5hZ2dyZWdhdG9yLnYxLkF0dGVzdGF0aW9uRGF0YRIPCgdtZXNzYWdlGAIgASgMEjgKDnJhd19zaWduYXR1cmVzGAMgAygLMiAubGVhbi5hZ2dyZWdhdG9yLnYxLlJhd1NpZ25hdHVyZRIrCghjaGlsZHJlbhgEIAMoCzIZLmxlYW4uYWdncmVnYXRvci52MS5DaGlsZBIrCgRraW5kGAUgASgOMh0ubGVhbi5hZ2dyZWdhdG9yLnYxLlByb29mS2luZCLUAQoIU25hcHNob3QSDAoEc2xvdBgBIAEoBBIsCgRoZWFkGAIgASgLMh4ubGVhbi5hZ2dyZWdhdG9yLnYxLkNoZWNrcG9pbnQSMQoJanVzdGlmaWVkGAMgASgLMh4ubGVhbi5hZ2dyZWdhdG9yLnYxLkNoZWNrcG9pbnQSLgoEa2V5cxgEIAMoCzIgLmxlYW4uYWdncmVnYXRvci52MS5WYWxpZGF0b3JLZXkSKQoGZ3JvdXBzGAUgAygLMhkubGVhbi5hZ2dyZWdhdG9yLnYxLkdyb3VwIisKBE5vZGUSDwoHbm9kZV9pZBgBIAEoCRISCgpub2RlX2Vwb2NoGAIgASgEIqgDChVTdWJtaXRTbmFwc2hvdFJlcXVlc3QSJgoEbm9kZRgBIAEoCzIYLmxlYW4uYWdncmVnYXRvci52MS5Ob2RlEi4KCHNuYXBzaG90GAIgASgLMhwubGVhbi5hZ2dyZWdhdG9yLnYxLlNuYXBzaG90EjUKDHByb29mX3N5c3RlbRgDIAEoCzIfLmxlYW4uYWdncmVnYXRvci52MS5Qcm9vZlN5c3RlbRISCgpyZXF1ZXN0X2lkGAQgASgJEhgKC2RlYWRsaW5lX21zGAUgASgNSACIAQESFQoIZmVuY2VfbXMYBiABKA1IAYgBARIuCghwcmlvcml0eRgHIAEoDjIcLmxlYW4uYWdncmVnYXRvci52MS5Qcmlvcml0eRIzCgtidXN5X3BvbGljeRgIIAEoDjIeLmxlYW4uYWdncmVnYXRvci52MS5CdXN5UG9saWN5EjkKDnBhcnRpYWxfcG9saWN5GAkgASgOMiEubGVhbi5hZ2dyZWdhdG9yLnYxLlBhcnRpYWxQb2xpY3lCDgoMX2RlYWRsaW5lX21zQgsKCV9mZW5jZV9tcyKfAQoIQWNjZXB0ZWQSEgoKc2Vzc2lvbl9pZBgBIAEoCRITCgtkZWFkbGluZV9tcxgCIAEoDRIQCghmZW5jZV9tcxgDIAEoDRI7Cg9kZWFkbGluZV9zb3VyY2UYBCABKA4yIi5sZWFuLmFnZ3JlZ2F0b3IudjEuRGVhZGxpbmVTb3VyY2USGwoTcHJlZGljdGVkX2ZpbmlzaF9tcxgFIAEoDSKXAQoHU2tpcHBlZBIuCgZyZWFzb24YASABKA4yHi5sZWFuLmFnZ3JlZ2F0b3IudjEuU2tpcFJlYXNvbhIOCgZkZXRhaWwYAiABKAkSIAoTcHJlZGljdGVkX2ZpbmlzaF9tcxgDIAEoDUgAiAEBEhIKCnNlc3Npb25faWQYBCABKAlCFgoUX3ByZWRpY3RlZF9maW5pc2hfbXMihAEKFlN1Ym1pdFNuYXBzaG90UmVzcG9uc2USMAoIYWNjZXB0ZWQYASABKAsyHC5sZWFuLmFnZ3JlZ2F0b3IudjEuQWNjZXB0ZWRIABIuCgdza2lwcGVkGAIgASgLMhsubGVhbi5hZ2dyZWdhdG9yLnYxLlNraXBwZWRIAEIICgZyZXN1bHQihwEKB0xlZnRPdXQSMQoGcmVhc29uGAEgASgOMiEubGVhbi5hZ2dyZWdhdG9yLnYxLkxlZnRPdXRSZWFzb24SGQoPdmFsaWRhdG9yX2luZGV4GAIgASgNSAASFQoLY2hpbGRfaW5kZXgYAyABKA1IABIOCgZkaWdlc3QYBCABKAxCBwoFaW5wdXQiiAQKB091dGNvbWUSEgoKc2Vzc2lvbl9pZBgBIAEoCRITCgtncm91cF9pbmRleBgCIAEoDRIMCgRzbG90GAMgASgEEjEKBGRhdGEYBCABKAsyIy5sZWFuLmFnZ3JlZ2F0b3IudjEuQXR0ZXN0YXRpb25EYXRhEg8KB21lc3NhZ2UYBSABKAwSMQoGc3RhdHVzGAYgASgOMiEubGVhbi5hZ2dyZWdhdG9yLnYxLk91dGNvbWVTdGF0dXMSMQoGcmVhc29uGAcgASgOMiEubGVhbi5hZ2dyZWdhdG9yLnYxLk91dGNvbWVSZWFzb24SDgoGZGV0YWlsGAggASgJEg0KBXByb29mGAkgASgMEhQKDHBhcnRpY2lwYW50cxgKIAEoDBIXCg9jaGlsZHJlbl9mb2xkZWQYCyADKA0SLQoIbGVmdF9vdXQYDCADKAsyGy5sZWFuLmFnZ3JlZ2F0b3IudjEuTGVmdE91dBI1Cgxwcm9vZl9zeXN0ZW0YDiABKAsyHy5sZWFuLmFnZ3JlZ2F0b3IudjEuUHJvb2ZTeXN0ZW0SEAoIcHJvdmVfbXMYDyABKA0SEAoIcXVldWVfbXMYECABKA0SDwoHYXR0ZW1wdBgRIAEoDRIMCgRmYWtlGBIgASgIEhQKDHByb29mX2VyYXNlZBgTIAEoCEoECA0QDlIJa2V5X29yZGVyInUKB1N1bW1hcnkSEgoKc2Vzc2lvbl9pZBgBIAEoCRIMCgRzbG90GAIgASgEEg4KBmdyb3VwcxgDIAEoDRIOCgZwcm92ZWQYBCABKA0SEwoLcHJvdmVkX2xhdGUYBSABKA0SEwoLZHVyYXRpb25fbXMYBiABKA0iVwoDR2FwEisKBWNhdXNlGAEgASgOMhwubGVhbi5hZ2dyZWdhdG9yLnYxLkdhcENhdXNlEhMKC3Nlc3Npb25faWRzGAIgAygJEg4KBmV2ZW50cxgDIAEoBCIhCgZPcGVuZWQSFwoPc2VydmVyX2luc3RhbmNlGAEgASgJInUKFFN0cmVhbVJlc3VsdHNSZXF1ZXN0EiYKBG5vZGUYASABKAsyGC5sZWFuLmFnZ3JlZ2F0b3IudjEuTm9kZRIOCgZjdXJzb3IYAiABKAkSEgoKc2Vzc2lvbl9pZBgDIAEoCRIRCglub19mb2xsb3cYBCABKAgi5gEKFVN0cmVhbVJlc3VsdHNSZXNwb25zZRIOCgZjdXJzb3IYASABKAkSLAoGb3BlbmVkGAIgASgLMhoubGVhbi5hZ2dyZWdhdG9yLnYxLk9wZW5lZEgAEi4KB291dGNvbWUYAyABKAsyGy5sZWFuLmFnZ3JlZ2F0b3IudjEuT3V0Y29tZUgAEi4KB3N1bW1hcnkYBCABKAsyGy5sZWFuLmFnZ3JlZ2F0b3IudjEuU3VtbWFyeUgAEiYKA2dhcBgFIAEoCzIXLmxlYW4uYWdncmVnYXRvci52MS5HYXBIAEIHCgVldmVudCK7AQoHU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAEgASgJEi8KBXN0YXRlGAIgASgOMiAubGVhbi5hZ2dyZWdhdG9yLnYxLlNlc3Npb25TdGF0ZRItCghvdXRjb21lcxgDIAMoCzIbLmxlYW4uYWdncmVnYXRvci52MS5PdXRjb21lEg4KBmdyb3VwcxgEIAEoDRIsCgdzdW1tYXJ5GAUgASgLMhsubGVhbi5hZ2dyZWdhdG9yLnYxLlN1bW1hcnkiYAoRR2V0U2Vzc2lvblJlcXVlc3QSJgoEbm9kZRgBIAEoCzIYLmxlYW4uYWdncmVnYXRvci52MS5Ob2RlEhIKCnNlc3Npb25faWQYAiABKAkSDwoHd2FpdF9tcxgDIAEoDSJCChJHZXRTZXNzaW9uUmVzcG9uc2USLAoHc2Vzc2lvbhgBIAEoCzIbLmxlYW4uYWdncmVnYXRvci52MS5TZXNzaW9uImkKFENhbmNlbFNlc3Npb25SZXF1ZXN0EiYKBG5vZGUYASABKAsyGC5sZWFuLmFnZ3JlZ2F0b3IudjEuTm9kZRISCgpzZXNzaW9uX2lkGAIgASgJEhUKDWdyb3VwX2luZGljZXMYAyADKA0iRQoVQ2FuY2VsU2Vzc2lvblJlc3BvbnNlEiwKB3Nlc3Npb24YASABKAsyGy5sZWFuLmFnZ3JlZ2F0b3IudjEuU2Vzc2lvbiLfAQoWVmVyaWZ5QWdncmVnYXRlUmVxdWVzdBImCgRub2RlGAEgASgLMhgubGVhbi5hZ2dyZWdhdG9yLnYxLk5vZGUSMQoEZGF0YRgCIAEoCzIjLmxlYW4uYWdncmVnYXRvci52MS5BdHRlc3RhdGlvbkRhdGESDwoHbWVzc2FnZRgDIAEoDBITCgtwdWJsaWNfa2V5cxgEIAMoDBINCgVwcm9vZhgFIAEoDBI1Cgxwcm9vZl9zeXN0ZW0YBiABKAsyHy5sZWFuLmFnZ3JlZ2F0b3IudjEuUHJvb2ZTeXN0ZW0iSwoXVmVyaWZ5QWdncmVnYXRlUmVzcG9uc2USDQoFdmFsaWQYASABKAgSDgoGZGV0YWlsGAIgASgJEhEKCXZlcmlmeV9tcxgDIAEoDSI+ChRHZXRTZXJ2ZXJJbmZvUmVxdWVzdBImCgRub2RlGAEgASgLMhgubGVhbi5hZ2dyZWdhdG9yLnYxLk5vZGUi/wIKBkxpbWl0cxIaChJzbmFwc2hvdF9ieXRlc19tYXgYASABKA0SEgoKZ3JvdXBzX21heBgCIAEoDRIaChJyYXdfc2lnbmF0dXJlc19tYXgYAyABKA0SFAoMY2hpbGRyZW5fbWF4GAQgASgNEhcKD3Byb29mX2J5dGVzX21heBgFIAEoDRIWCg52YWxpZGF0b3JzX21heBgGIAEoDRIXCg9kZWFkbGluZV9tc19tYXgYByABKA0SFAoMZmVuY2VfbXNfbWF4GAggASgNEhYKDmpzb25fYnl0ZXNfbWF4GAkgASgNEiAKGGNhbGxzX3Blcl9jb25uZWN0aW9uX21heBgKIAEoDRIZChFjb25uZWN0aW9uX2FnZV9tcxgLIAEoDRIaChJjb25uZWN0aW9uX2lkbGVfbXMYDCABKA0SGwoTY29ubmVjdGlvbl9ncmFjZV9tcxgNIAEoDRIYChBoZWFkZXJfYnl0ZXNfbWF4GA4gASgNSgQIDxAQUgVldmVyeSKjAQoGRGV2aWNlEgoKAmlkGAEgASgJEi4KBXN0YXRlGAIgASgOMh8ubGVhbi5hZ2dyZWdhdG9yLnYxLkRldmljZVN0YXRlEg4KBmRldGFpbBgDIAEoCRI2Cg1sZWFybmVkX2Nvc3RzGAQgAygLMh8ubGVhbi5hZ2dyZWdhdG9yLnYxLkxlYXJuZWRDb3N0EhUKDXN0YW5kYnlfcmVhZHkYBSABKAgidgoLTGVhcm5lZENvc3QSFgoOcmF3X3NpZ25hdHVyZXMYASABKA0SEAoIY2hpbGRyZW4YAiABKA0SEAoIcHJvdmVfbXMYAyABKA0SFAoMcHJvdmVfbXNfbG93GAQgASgNEhUKDXByb3ZlX21zX2hpZ2gYBSABKA0i3wMKFUdldFNlcnZlckluZm9SZXNwb25zZRIWCg5zZXJ2ZXJfdmVyc2lvbhgBIAEoCRIXCg9zZXJ2ZXJfaW5zdGFuY2UYAiABKAkSNQoMcHJvb2Zfc3lzdGVtGAMgASgLMh8ubGVhbi5hZ2dyZWdhdG9yLnYxLlByb29mU3lzdGVtEhgKEHB1YmxpY19rZXlfYnl0ZXMYBCABKA0SFwoPc2lnbmF0dXJlX2J5dGVzGAUgASgNEiwKBWtpbmRzGAYgAygOMh0ubGVhbi5hZ2dyZWdhdG9yLnYxLlByb29mS2luZBIZChFrZXlfb3JkZXJfbWF0dGVycxgHIAEoCBIqCgZsaW1pdHMYCCABKAsyGi5sZWFuLmFnZ3JlZ2F0b3IudjEuTGltaXRzEisKB2RldmljZXMYCSADKAsyGi5sZWFuLmFnZ3JlZ2F0b3IudjEuRGV2aWNlEhsKE3NlcnZlcl90aW1lX3VuaXhfbXMYCiABKAQSGwoTZGVmYXVsdF9kZWFkbGluZV9tcxgLIAEoDRIYChBkZWZhdWx0X2ZlbmNlX21zGAwgASgNEhAKCGRyYWluaW5nGA0gASgIEgwKBGZha2UYDiABKAgSFQoNbG9nX2ludl9yYXRlcxgPIAMoDSptCglQcm9vZktpbmQSGgoWUFJPT0ZfS0lORF9VTlNQRUNJRklFRBAAEhgKFFBST09GX0tJTkRfQUdHUkVHQVRFEAESFAoQUFJPT0ZfS0lORF9NRVJHRRACEhQKEFBST09GX0tJTkRfU1BMSVQQAyprCghQcmlvcml0eRIYChRQUklPUklUWV9VTlNQRUNJRklFRBAAEhUKEVBSSU9SSVRZX1BST1BPU0FMEAESGAoUUFJJT1JJVFlfQUdHUkVHQVRJT04QAhIUChBQUklPUklUWV9CQUNLTE9HEAMqWAoKQnVzeVBvbGljeRIbChdCVVNZX1BPTElDWV9VTlNQRUNJRklFRBAAEhQKEEJVU1lfUE9MSUNZX1NLSVAQARIXChNCVVNZX1BPTElDWV9SRVBMQUNFEAIqZAoNUGFydGlhbFBvbGljeRIeChpQQVJUSUFMX1BPTElDWV9VTlNQRUNJRklFRBAAEhgKFFBBUlRJQUxfUE9MSUNZX0FMTE9XEAESGQoVUEFSVElBTF9QT0xJQ1lfRk9SQklEEAIqhAEKDkRlYWRsaW5lU291cmNlEh8KG0RFQURMSU5FX1NPVVJDRV9VTlNQRUNJRklFRBAAEhsKF0RFQURMSU5FX1NPVVJDRV9SRVFVRVNUEAESGAoUREVBRExJTkVfU09VUkNFX0NBTEwQAhIaChZERUFETElORV9TT1VSQ0VfU0VSVkVSEAMqtQEKClNraXBSZWFzb24SGwoXU0tJUF9SRUFTT05fVU5TUEVDSUZJRUQQABIZChVTS0lQX1JFQVNPTl9JTl9GTElHSFQQARIeChpTS0lQX1JFQVNPTl9QUkVESUNURURfTUlTUxACEhgKFFNLSVBfUkVBU09OX0RSQUlOSU5HEAMSGgoWU0tJUF9SRUFTT05fT1ZFUkxPQURFRBAEEhkKFVNLSVBfUkVBU09OX05PX1BST1ZFUhAFKoMCCg1PdXRjb21lU3RhdHVzEh4KGk9VVENPTUVfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGQoVT1VUQ09NRV9TVEFUVVNfUFJPVkVEEAESHgoaT1VUQ09NRV9TVEFUVVNfUFJPVkVEX0xBVEUQAhIjCh9PVVRDT01FX1NUQVRVU19OT1RISU5HX1RPX1BST1ZFEAMSGwoXT1VUQ09NRV9TVEFUVVNfUkVKRUNURUQQBBIeChpPVVRDT01FX1NUQVRVU19OT1RfU1RBUlRFRBAFEhoKFk9VVENPTUVfU1RBVFVTX1NUT1BQRUQQBhIZChVPVVRDT01FX1NUQVRVU19GQUlMRUQQByr6AgoNT3V0Y29tZVJlYXNvbhIeChpPVVRDT01FX1JFQVNPTl9VTlNQRUNJRklFRBAAEhsKF09VVENPTUVfUkVBU09OX0RFQURMSU5FEAESIQodT1VUQ09NRV9SRUFTT05fUFJFRElDVEVEX01JU1MQAhIdChlPVVRDT01FX1JFQVNPTl9TVVBFUlNFREVEEAMSHAoYT1VUQ09NRV9SRUFTT05fQ0FOQ0VMTEVEEAQSGwoXT1VUQ09NRV9SRUFTT05fRFJBSU5JTkcQBRIYChRPVVRDT01FX1JFQVNPTl9MSU1JVBAGEhgKFE9VVENPTUVfUkVBU09OX0ZFTkNFEAcSHAoYT1VUQ09NRV9SRUFTT05fUFJFRU1QVEVEEAgSHgoaT1VUQ09NRV9SRUFTT05fUFJPVkVSX0RJRUQQCRIfChtPVVRDT01FX1JFQVNPTl9QUk9WRVJfRVJST1IQChIcChhPVVRDT01FX1JFQVNPTl9TRVRfQVNJREUQCyrqAQoNTGVmdE91dFJlYXNvbhIfChtMRUZUX09VVF9SRUFTT05fVU5TUEVDSUZJRUQQABIhCh1MRUZUX09VVF9SRUFTT05fQkFEX1NJR05BVFVSRRABEh4KGkxFRlRfT1VUX1JFQVNPTl9XUk9OR19MRUFGEAISHwobTEVGVF9PVVRfUkVBU09OX1VOS05PV05fS0VZEAMSHQoZTEVGVF9PVVRfUkVBU09OX0JBRF9DSElMRBAEEhsKF0xFRlRfT1VUX1JFQVNPTl9DT1ZFUkVEEAUSGAoUTEVGVF9PVVRfUkVBU09OX1NIRUQQBipcCghHYXBDYXVzZRIZChVHQVBfQ0FVU0VfVU5TUEVDSUZJRUQQABIVChFHQVBfQ0FVU0VfVFJJTU1FRBABEh4KGkdBUF9DQVVTRV9TRVJWRVJfUkVTVEFSVEVEEAIqYwoMU2Vzc2lvblN0YXRlEh0KGVNFU1NJT05fU1RBVEVfVU5TUEVDSUZJRUQQABIbChdTRVNTSU9OX1NUQVRFX0lOX0ZMSUdIVBABEhcKE1NFU1NJT05fU1RBVEVfRU5ERUQQAiqrAQoLRGV2aWNlU3RhdGUSHAoYREVWSUNFX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVREVWSUNFX1NUQVRFX1NUQVJUSU5HEAESFQoRREVWSUNFX1NUQVRFX0lETEUQAhIYChRERVZJQ0VfU1RBVEVfUFJPVklORxADEhkKFURFVklDRV9TVEFURV9TVE9QUElORxAEEhcKE0RFVklDRV9TVEFURV9GQUlMRUQQBTL5BAoRQWdncmVnYXRvclNlcnZpY2USZwoOU3VibWl0U25hcHNob3QSKS5sZWFuLmFnZ3JlZ2F0b3IudjEuU3VibWl0U25hcHNob3RSZXF1ZXN0GioubGVhbi5hZ2dyZWdhdG9yLnYxLlN1Ym1pdFNuYXBzaG90UmVzcG9uc2USZgoNU3RyZWFtUmVzdWx0cxIoLmxlYW4uYWdncmVnYXRvci52MS5TdHJlYW1SZXN1bHRzUmVxdWVzdBopLmxlYW4uYWdncmVnYXRvci52MS5TdHJlYW1SZXN1bHRzUmVzcG9uc2UwARJbCgpHZXRTZXNzaW9uEiUubGVhbi5hZ2dyZWdhdG9yLnYxLkdldFNlc3Npb25SZXF1ZXN0GiYubGVhbi5hZ2dyZWdhdG9yLnYxLkdldFNlc3Npb25SZXNwb25zZRJkCg1DYW5jZWxTZXNzaW9uEigubGVhbi5hZ2dyZWdhdG9yLnYxLkNhbmNlbFNlc3Npb25SZXF1ZXN0GikubGVhbi5hZ2dyZWdhdG9yLnYxLkNhbmNlbFNlc3Npb25SZXNwb25zZRJqCg9WZXJpZnlBZ2dyZWdhdGUSKi5sZWFuLmFnZ3JlZ2F0b3IudjEuVmVyaWZ5QWdncmVnYXRlUmVxdWVzdBorLmxlYW4uYWdncmVnYXRvci52MS5WZXJpZnlBZ2dyZWdhdGVSZXNwb25zZRJkCg1HZXRTZXJ2ZXJJbmZvEigubGVhbi5hZ2dyZWdhdG9yLnYxLkdldFNlcnZlckluZm9SZXF1ZXN0GikubGVhbi5hZ2dyZWdhdG9yLnYxLkdldFNlcnZlckluZm9SZXNwb25zZWIGcHJvdG8z");
+  fileDesc("CiNsZWFuL2FnZ3JlZ2F0b3IvdjEvYWdncmVnYXRvci5wcm90bxISbGVhbi5hZ2dyZWdhdG9yLnYxIigKCkNoZWNrcG9pbnQSDAoEcm9vdBgBIAEoDBIMCgRzbG90GAIgASgEIq0BCg9BdHRlc3RhdGlvbkRhdGESDAoEc2xvdBgBIAEoBBIsCgRoZWFkGAIgASgLMh4ubGVhbi5hZ2dyZWdhdG9yLnYxLkNoZWNrcG9pbnQSLgoGdGFyZ2V0GAMgASgLMh4ubGVhbi5hZ2dyZWdhdG9yLnYxLkNoZWNrcG9pbnQSLgoGc291cmNlGAQgASgLMh4ubGVhbi5hZ2dyZWdhdG9yLnYxLkNoZWNrcG9pbnQiKAoKU2lnbmVkUm9vdBIMCgRyb290GAEgASgMEgwKBHNsb3QYAiABKAQitwEKBUNsYWltEjMKBGRhdGEYASABKAsyIy5sZWFuLmFnZ3JlZ2F0b3IudjEuQXR0ZXN0YXRpb25EYXRhSAASLgoEcm9vdBgCIAEoCzIeLmxlYW4uYWdncmVnYXRvci52MS5TaWduZWRSb290SAASFAoMcGFydGljaXBhbnRzGAMgASgMEikKBHJvbGUYBCABKA4yGy5sZWFuLmFnZ3JlZ2F0b3IudjEuS2V5Um9sZUIICgZzaWduZWQiRQoLUHJvb2ZTeXN0ZW0SDgoGc2NoZW1lGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEhQKDGxvZ19pbnZfcmF0ZRgDIAEoDSJmCgxWYWxpZGF0b3JLZXkSFwoPdmFsaWRhdG9yX2luZGV4GAEgASgNEhIKCnB1YmxpY19rZXkYAiABKAwSKQoEcm9sZRgDIAEoDjIbLmxlYW4uYWdncmVnYXRvci52MS5LZXlSb2xlIjoKDFJhd1NpZ25hdHVyZRIXCg92YWxpZGF0b3JfaW5kZXgYASABKA0SEQoJc2lnbmF0dXJlGAIgASgMIiwKBUNoaWxkEhQKDHBhcnRpY2lwYW50cxgBIAEoDBINCgVwcm9vZhgCIAEoDCKBAQoJQ29tcG9uZW50EigKBWNsYWltGAEgASgLMhkubGVhbi5hZ2dyZWdhdG9yLnYxLkNsYWltEg8KBXByb29mGAIgASgMSAASMQoEcmF3cxgDIAEoCzIhLmxlYW4uYWdncmVnYXRvci52MS5SYXdTaWduYXR1cmVzSABCBgoEZnJvbSJFCg1SYXdTaWduYXR1cmVzEjQKCnNpZ25hdHVyZXMYASADKAsyIC5sZWFuLmFnZ3JlZ2F0b3IudjEuUmF3U2lnbmF0dXJlIpgCCgVHcm91cBIxCgRkYXRhGAEgASgLMiMubGVhbi5hZ2dyZWdhdG9yLnYxLkF0dGVzdGF0aW9uRGF0YRIPCgdtZXNzYWdlGAIgASgMEjgKDnJhd19zaWduYXR1cmVzGAMgAygLMiAubGVhbi5hZ2dyZWdhdG9yLnYxLlJhd1NpZ25hdHVyZRIrCghjaGlsZHJlbhgEIAMoCzIZLmxlYW4uYWdncmVnYXRvci52MS5DaGlsZBIrCgRraW5kGAUgASgOMh0ubGVhbi5hZ2dyZWdhdG9yLnYxLlByb29mS2luZBIxCgpjb21wb25lbnRzGAYgAygLMh0ubGVhbi5hZ2dyZWdhdG9yLnYxLkNvbXBvbmVudEoECAcQCCLqAQoIU25hcHNob3QSDAoEc2xvdBgBIAEoBBIsCgRoZWFkGAIgASgLMh4ubGVhbi5hZ2dyZWdhdG9yLnYxLkNoZWNrcG9pbnQSMQoJanVzdGlmaWVkGAMgASgLMh4ubGVhbi5hZ2dyZWdhdG9yLnYxLkNoZWNrcG9pbnQSLgoEa2V5cxgEIAMoCzIgLmxlYW4uYWdncmVnYXRvci52MS5WYWxpZGF0b3JLZXkSKQoGZ3JvdXBzGAUgAygLMhkubGVhbi5hZ2dyZWdhdG9yLnYxLkdyb3VwEhQKDHNzel9iaXRsaXN0cxgGIAEoCCIrCgROb2RlEg8KB25vZGVfaWQYASABKAkSEgoKbm9kZV9lcG9jaBgCIAEoBCIoCgRTdGVwEhAKCHVudGlsX21zGAEgASgNEg4KBndlaWdodBgCIAEoDSLlAwoVU3VibWl0U25hcHNob3RSZXF1ZXN0EiYKBG5vZGUYASABKAsyGC5sZWFuLmFnZ3JlZ2F0b3IudjEuTm9kZRIuCghzbmFwc2hvdBgCIAEoCzIcLmxlYW4uYWdncmVnYXRvci52MS5TbmFwc2hvdBI1Cgxwcm9vZl9zeXN0ZW0YAyABKAsyHy5sZWFuLmFnZ3JlZ2F0b3IudjEuUHJvb2ZTeXN0ZW0SEgoKcmVxdWVzdF9pZBgEIAEoCRIYCgtkZWFkbGluZV9tcxgFIAEoDUgAiAEBEhUKCGZlbmNlX21zGAYgASgNSAGIAQESLgoIcHJpb3JpdHkYByABKA4yHC5sZWFuLmFnZ3JlZ2F0b3IudjEuUHJpb3JpdHkSMwoLYnVzeV9wb2xpY3kYCCABKA4yHi5sZWFuLmFnZ3JlZ2F0b3IudjEuQnVzeVBvbGljeRI5Cg5wYXJ0aWFsX3BvbGljeRgJIAEoDjIhLmxlYW4uYWdncmVnYXRvci52MS5QYXJ0aWFsUG9saWN5EhIKCm1pbl9pbnB1dHMYCiABKA0SJwoFc3RlcHMYCyADKAsyGC5sZWFuLmFnZ3JlZ2F0b3IudjEuU3RlcEIOCgxfZGVhZGxpbmVfbXNCCwoJX2ZlbmNlX21zIsgBCghBY2NlcHRlZBISCgpyZXF1ZXN0X2lkGAEgASgJEhMKC2RlYWRsaW5lX21zGAIgASgNEhAKCGZlbmNlX21zGAMgASgNEjsKD2RlYWRsaW5lX3NvdXJjZRgEIAEoDjIiLmxlYW4uYWdncmVnYXRvci52MS5EZWFkbGluZVNvdXJjZRIbChNwcmVkaWN0ZWRfZmluaXNoX21zGAUgASgNEhIKCnNlcnZpY2VfaWQYBiABKAkSEwoKc2Vzc2lvbl9pZBiFByABKAkitgEKB1NraXBwZWQSLgoGcmVhc29uGAEgASgOMh4ubGVhbi5hZ2dyZWdhdG9yLnYxLlNraXBSZWFzb24SDgoGZGV0YWlsGAIgASgJEiAKE3ByZWRpY3RlZF9maW5pc2hfbXMYAyABKA1IAIgBARIcChRpbl9mbGlnaHRfcmVxdWVzdF9pZBgEIAEoCRITCgpzZXNzaW9uX2lkGIUHIAEoCUIWChRfcHJlZGljdGVkX2ZpbmlzaF9tcyKEAQoWU3VibWl0U25hcHNob3RSZXNwb25zZRIwCghhY2NlcHRlZBgBIAEoCzIcLmxlYW4uYWdncmVnYXRvci52MS5BY2NlcHRlZEgAEi4KB3NraXBwZWQYAiABKAsyGy5sZWFuLmFnZ3JlZ2F0b3IudjEuU2tpcHBlZEgAQggKBnJlc3VsdCKiAQoHTGVmdE91dBIxCgZyZWFzb24YASABKA4yIS5sZWFuLmFnZ3JlZ2F0b3IudjEuTGVmdE91dFJlYXNvbhIZCg92YWxpZGF0b3JfaW5kZXgYAiABKA1IABIVCgtjaGlsZF9pbmRleBgDIAEoDUgAEhkKD2NvbXBvbmVudF9pbmRleBgFIAEoDUgAEg4KBmRpZ2VzdBgEIAEoDEIHCgVpbnB1dCK/AQoFVm90ZXMSDgoGcHJvdmVkGAEgAygNEgwKBHNoZWQYAiABKA0SFQoNYmFkX3NpZ25hdHVyZRgDIAEoDRISCgp3cm9uZ19sZWFmGAQgASgNEhMKC3Vua25vd25fa2V5GAUgASgNEhEKCWJhZF9jaGlsZBgGIAEoDRIPCgdjb3ZlcmVkGAcgASgNEhMKC25vdF9zdGFydGVkGAggASgNEg8KB3N0b3BwZWQYCSABKA0SDgoGZmFpbGVkGAogASgNIuEECgdPdXRjb21lEhIKCnJlcXVlc3RfaWQYASABKAkSEwoLZ3JvdXBfaW5kZXgYAiABKA0SDAoEc2xvdBgDIAEoBBIxCgRkYXRhGAQgASgLMiMubGVhbi5hZ2dyZWdhdG9yLnYxLkF0dGVzdGF0aW9uRGF0YRIPCgdtZXNzYWdlGAUgASgMEjEKBnN0YXR1cxgGIAEoDjIhLmxlYW4uYWdncmVnYXRvci52MS5PdXRjb21lU3RhdHVzEjEKBnJlYXNvbhgHIAEoDjIhLmxlYW4uYWdncmVnYXRvci52MS5PdXRjb21lUmVhc29uEg4KBmRldGFpbBgIIAEoCRINCgVwcm9vZhgJIAEoDBIUCgxwYXJ0aWNpcGFudHMYCiABKAwSFwoPY2hpbGRyZW5fZm9sZGVkGAsgAygNEi0KCGxlZnRfb3V0GAwgAygLMhsubGVhbi5hZ2dyZWdhdG9yLnYxLkxlZnRPdXQSKQoGY2xhaW1zGA0gAygLMhkubGVhbi5hZ2dyZWdhdG9yLnYxLkNsYWltEjUKDHByb29mX3N5c3RlbRgOIAEoCzIfLmxlYW4uYWdncmVnYXRvci52MS5Qcm9vZlN5c3RlbRIQCghwcm92ZV9tcxgPIAEoDRIQCghxdWV1ZV9tcxgQIAEoDRIPCgdhdHRlbXB0GBEgASgNEgwKBGZha2UYEiABKAgSFAoMcHJvb2ZfZXJhc2VkGBMgASgIEigKBXZvdGVzGBQgASgLMhkubGVhbi5hZ2dyZWdhdG9yLnYxLlZvdGVzEhMKCnNlc3Npb25faWQYhQcgASgJIrQBCgdTdW1tYXJ5EhIKCnJlcXVlc3RfaWQYASABKAkSDAoEc2xvdBgCIAEoBBIOCgZncm91cHMYAyABKA0SDgoGcHJvdmVkGAQgASgNEhMKC3Byb3ZlZF9sYXRlGAUgASgNEhMKC2R1cmF0aW9uX21zGAYgASgNEigKBXZvdGVzGAcgASgLMhkubGVhbi5hZ2dyZWdhdG9yLnYxLlZvdGVzEhMKCnNlc3Npb25faWQYhQcgASgJIp0CCgVPZmZlchI1Cgxwcm9vZl9zeXN0ZW0YASABKAsyHy5sZWFuLmFnZ3JlZ2F0b3IudjEuUHJvb2ZTeXN0ZW0SGAoQcHVibGljX2tleV9ieXRlcxgCIAEoDRIXCg9zaWduYXR1cmVfYnl0ZXMYAyABKA0SLAoFa2luZHMYBCADKA4yHS5sZWFuLmFnZ3JlZ2F0b3IudjEuUHJvb2ZLaW5kEhUKDWxvZ19pbnZfcmF0ZXMYBSADKA0SFAoMY2hpbGRyZW5fbWF4GAYgASgNEhcKD3Byb29mX2J5dGVzX21heBgHIAEoDRIUCgxtZXNzYWdlc19tYXgYCCABKA0SEgoKZGV2aWNlX2lkcxgJIAMoCRIMCgRmYWtlGAogASgIInQKBlN0YXR1cxIvCgVzdGF0ZRgBIAEoDjIgLmxlYW4uYWdncmVnYXRvci52MS5TZXJ2aWNlU3RhdGUSDgoGZGV0YWlsGAIgASgJEikKBm9mZmVycxgDIAMoCzIZLmxlYW4uYWdncmVnYXRvci52MS5PZmZlciJTCgxBd2FpdGVkU3RhdGUSEgoKcmVxdWVzdF9pZBgBIAEoCRIvCgVzdGF0ZRgCIAEoDjIgLmxlYW4uYWdncmVnYXRvci52MS5SZXF1ZXN0U3RhdGUizgEKBk9wZW5lZBISCgpzZXJ2aWNlX2lkGAEgASgJEgsKA3J1bhgCIAEoCRIqCgZzdGF0dXMYAyABKAsyGi5sZWFuLmFnZ3JlZ2F0b3IudjEuU3RhdHVzEioKBmxpbWl0cxgEIAEoCzIaLmxlYW4uYWdncmVnYXRvci52MS5MaW1pdHMSMQoHYXdhaXRlZBgFIAMoCzIgLmxlYW4uYWdncmVnYXRvci52MS5Bd2FpdGVkU3RhdGUSGAoPc2VydmVyX2luc3RhbmNlGIUHIAEoCSILCglIZWFydGJlYXQiGAoHU2VuZGluZxINCgVieXRlcxgBIAEoDSI2CgdBd2FpdGVkEhIKCnJlcXVlc3RfaWQYASABKAkSFwoPcmVjZWl2ZWRfZ3JvdXBzGAIgAygNIs0BChRTdHJlYW1SZXN1bHRzUmVxdWVzdBImCgRub2RlGAEgASgLMhgubGVhbi5hZ2dyZWdhdG9yLnYxLk5vZGUSLAoHYXdhaXRlZBgCIAMoCzIbLmxlYW4uYWdncmVnYXRvci52MS5Bd2FpdGVkEhAKCHJldGFpbmVkGAMgASgIEhEKCW5vX2ZvbGxvdxgEIAEoCBIUCgxhd2FpdGVkX29ubHkYBSABKAgSDwoGY3Vyc29yGIUHIAEoCRITCgpzZXNzaW9uX2lkGIYHIAEoCSL6AgoVU3RyZWFtUmVzdWx0c1Jlc3BvbnNlEiwKBm9wZW5lZBgBIAEoCzIaLmxlYW4uYWdncmVnYXRvci52MS5PcGVuZWRIABIuCgdvdXRjb21lGAIgASgLMhsubGVhbi5hZ2dyZWdhdG9yLnYxLk91dGNvbWVIABIuCgdzdW1tYXJ5GAMgASgLMhsubGVhbi5hZ2dyZWdhdG9yLnYxLlN1bW1hcnlIABIsCgZzdGF0dXMYBCABKAsyGi5sZWFuLmFnZ3JlZ2F0b3IudjEuU3RhdHVzSAASMgoJaGVhcnRiZWF0GAUgASgLMh0ubGVhbi5hZ2dyZWdhdG9yLnYxLkhlYXJ0YmVhdEgAEi4KB3NlbmRpbmcYBiABKAsyGy5sZWFuLmFnZ3JlZ2F0b3IudjEuU2VuZGluZ0gAEicKA2dhcBiFByABKAsyFy5sZWFuLmFnZ3JlZ2F0b3IudjEuR2FwSAASDwoGY3Vyc29yGIYHIAEoCUIHCgVldmVudCJXCgNHYXASKwoFY2F1c2UYASABKA4yHC5sZWFuLmFnZ3JlZ2F0b3IudjEuR2FwQ2F1c2USEwoLc2Vzc2lvbl9pZHMYAiADKAkSDgoGZXZlbnRzGAMgASgEItABCgdTZXNzaW9uEhIKCnJlcXVlc3RfaWQYASABKAkSLwoFc3RhdGUYAiABKA4yIC5sZWFuLmFnZ3JlZ2F0b3IudjEuU2Vzc2lvblN0YXRlEi0KCG91dGNvbWVzGAMgAygLMhsubGVhbi5hZ2dyZWdhdG9yLnYxLk91dGNvbWUSDgoGZ3JvdXBzGAQgASgNEiwKB3N1bW1hcnkYBSABKAsyGy5sZWFuLmFnZ3JlZ2F0b3IudjEuU3VtbWFyeRITCgpzZXNzaW9uX2lkGIUHIAEoCSJ1ChFHZXRTZXNzaW9uUmVxdWVzdBImCgRub2RlGAEgASgLMhgubGVhbi5hZ2dyZWdhdG9yLnYxLk5vZGUSEgoKcmVxdWVzdF9pZBgCIAEoCRIPCgd3YWl0X21zGAMgASgNEhMKCnNlc3Npb25faWQYhQcgASgJIkIKEkdldFNlc3Npb25SZXNwb25zZRIsCgdzZXNzaW9uGAEgASgLMhsubGVhbi5hZ2dyZWdhdG9yLnYxLlNlc3Npb24ifgoUQ2FuY2VsU2Vzc2lvblJlcXVlc3QSJgoEbm9kZRgBIAEoCzIYLmxlYW4uYWdncmVnYXRvci52MS5Ob2RlEhIKCnJlcXVlc3RfaWQYAiABKAkSFQoNZ3JvdXBfaW5kaWNlcxgDIAMoDRITCgpzZXNzaW9uX2lkGIUHIAEoCSJFChVDYW5jZWxTZXNzaW9uUmVzcG9uc2USLAoHc2Vzc2lvbhgBIAEoCzIbLmxlYW4uYWdncmVnYXRvci52MS5TZXNzaW9uIrsCChZWZXJpZnlBZ2dyZWdhdGVSZXF1ZXN0EiYKBG5vZGUYASABKAsyGC5sZWFuLmFnZ3JlZ2F0b3IudjEuTm9kZRIxCgRkYXRhGAIgASgLMiMubGVhbi5hZ2dyZWdhdG9yLnYxLkF0dGVzdGF0aW9uRGF0YRIPCgdtZXNzYWdlGAMgASgMEhMKC3B1YmxpY19rZXlzGAQgAygMEg0KBXByb29mGAUgASgMEjUKDHByb29mX3N5c3RlbRgGIAEoCzIfLmxlYW4uYWdncmVnYXRvci52MS5Qcm9vZlN5c3RlbRIrCgRraW5kGAcgASgOMh0ubGVhbi5hZ2dyZWdhdG9yLnYxLlByb29mS2luZBItCgZjbGFpbXMYCCADKAsyHS5sZWFuLmFnZ3JlZ2F0b3IudjEuQ2xhaW1LZXlzIo8BCglDbGFpbUtleXMSMwoEZGF0YRgBIAEoCzIjLmxlYW4uYWdncmVnYXRvci52MS5BdHRlc3RhdGlvbkRhdGFIABIuCgRyb290GAIgASgLMh4ubGVhbi5hZ2dyZWdhdG9yLnYxLlNpZ25lZFJvb3RIABITCgtwdWJsaWNfa2V5cxgDIAMoDEIICgZzaWduZWQiSwoXVmVyaWZ5QWdncmVnYXRlUmVzcG9uc2USDQoFdmFsaWQYASABKAgSDgoGZGV0YWlsGAIgASgJEhEKCXZlcmlmeV9tcxgDIAEoDSI+ChRHZXRTZXJ2ZXJJbmZvUmVxdWVzdBImCgRub2RlGAEgASgLMhgubGVhbi5hZ2dyZWdhdG9yLnYxLk5vZGUi1AMKBkxpbWl0cxIaChJzbmFwc2hvdF9ieXRlc19tYXgYASABKA0SEgoKZ3JvdXBzX21heBgCIAEoDRIaChJyYXdfc2lnbmF0dXJlc19tYXgYAyABKA0SFgoOdmFsaWRhdG9yc19tYXgYBiABKA0SFwoPZGVhZGxpbmVfbXNfbWF4GAcgASgNEhQKDGZlbmNlX21zX21heBgIIAEoDRIWCg5qc29uX2J5dGVzX21heBgJIAEoDRIgChhjYWxsc19wZXJfY29ubmVjdGlvbl9tYXgYCiABKA0SGQoRY29ubmVjdGlvbl9hZ2VfbXMYCyABKA0SGgoSY29ubmVjdGlvbl9pZGxlX21zGAwgASgNEhsKE2Nvbm5lY3Rpb25fZ3JhY2VfbXMYDSABKA0SGAoQaGVhZGVyX2J5dGVzX21heBgOIAEoDRITCgthd2FpdGVkX21heBgPIAEoDRIUCgxoZWFydGJlYXRfbXMYECABKA0SFAoMcmV0ZW50aW9uX21zGBEgASgNEhEKCXN0ZXBzX21heBgSIAEoDRIVCgxjaGlsZHJlbl9tYXgYhQcgASgNEhgKD3Byb29mX2J5dGVzX21heBiGByABKA1KBAgEEAVKBAgFEAYitAEKBkRldmljZRIKCgJpZBgBIAEoCRIuCgVzdGF0ZRgCIAEoDjIfLmxlYW4uYWdncmVnYXRvci52MS5EZXZpY2VTdGF0ZRIOCgZkZXRhaWwYAyABKAkSNgoNbGVhcm5lZF9jb3N0cxgEIAMoCzIfLmxlYW4uYWdncmVnYXRvci52MS5MZWFybmVkQ29zdBIVCg1zdGFuZGJ5X3JlYWR5GAUgASgIEg8KB2RyYWluZWQYBiABKAgiywEKC0xlYXJuZWRDb3N0EhYKDnJhd19zaWduYXR1cmVzGAEgASgNEhAKCGNoaWxkcmVuGAIgASgNEhAKCHByb3ZlX21zGAMgASgNEhQKDHByb3ZlX21zX2xvdxgEIAEoDRIVCg1wcm92ZV9tc19oaWdoGAUgASgNEisKBGtpbmQYBiABKA4yHS5sZWFuLmFnZ3JlZ2F0b3IudjEuUHJvb2ZLaW5kEhQKDGxvZ19pbnZfcmF0ZRgHIAEoDRIQCghtZXNzYWdlcxgIIAEoDSKZBAoVR2V0U2VydmVySW5mb1Jlc3BvbnNlEhYKDnNlcnZlcl92ZXJzaW9uGAEgASgJEhIKCnNlcnZpY2VfaWQYAiABKAkSCwoDcnVuGAMgASgJEioKBnN0YXR1cxgEIAEoCzIaLmxlYW4uYWdncmVnYXRvci52MS5TdGF0dXMSKgoGbGltaXRzGAUgASgLMhoubGVhbi5hZ2dyZWdhdG9yLnYxLkxpbWl0cxIrCgdkZXZpY2VzGAYgAygLMhoubGVhbi5hZ2dyZWdhdG9yLnYxLkRldmljZRIbChNzZXJ2ZXJfdGltZV91bml4X21zGAcgASgEEhsKE2RlZmF1bHRfZGVhZGxpbmVfbXMYCCABKA0SGAoQZGVmYXVsdF9mZW5jZV9tcxgJIAEoDRIYCg9zZXJ2ZXJfaW5zdGFuY2UYhQcgASgJEjYKDHByb29mX3N5c3RlbRiGByABKAsyHy5sZWFuLmFnZ3JlZ2F0b3IudjEuUHJvb2ZTeXN0ZW0SGQoQcHVibGljX2tleV9ieXRlcxiHByABKA0SGAoPc2lnbmF0dXJlX2J5dGVzGIgHIAEoDRItCgVraW5kcxiJByADKA4yHS5sZWFuLmFnZ3JlZ2F0b3IudjEuUHJvb2ZLaW5kEhEKCGRyYWluaW5nGIoHIAEoCBINCgRmYWtlGIsHIAEoCBIWCg1sb2dfaW52X3JhdGVzGIwHIAMoDSpUCgdLZXlSb2xlEhgKFEtFWV9ST0xFX1VOU1BFQ0lGSUVEEAASGAoUS0VZX1JPTEVfQVRURVNUQVRJT04QARIVChFLRVlfUk9MRV9QUk9QT1NBTBACKm8KCVByb29mS2luZBIaChZQUk9PRl9LSU5EX1VOU1BFQ0lGSUVEEAASGAoUUFJPT0ZfS0lORF9BR0dSRUdBVEUQARIUChBQUk9PRl9LSU5EX01FUkdFEAIiBAgDEAMqEFBST09GX0tJTkRfU1BMSVQqawoIUHJpb3JpdHkSGAoUUFJJT1JJVFlfVU5TUEVDSUZJRUQQABIVChFQUklPUklUWV9QUk9QT1NBTBABEhgKFFBSSU9SSVRZX0FHR1JFR0FUSU9OEAISFAoQUFJJT1JJVFlfQkFDS0xPRxADKlgKCkJ1c3lQb2xpY3kSGwoXQlVTWV9QT0xJQ1lfVU5TUEVDSUZJRUQQABIUChBCVVNZX1BPTElDWV9TS0lQEAESFwoTQlVTWV9QT0xJQ1lfUkVQTEFDRRACKmQKDVBhcnRpYWxQb2xpY3kSHgoaUEFSVElBTF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIYChRQQVJUSUFMX1BPTElDWV9BTExPVxABEhkKFVBBUlRJQUxfUE9MSUNZX0ZPUkJJRBACKoQBCg5EZWFkbGluZVNvdXJjZRIfChtERUFETElORV9TT1VSQ0VfVU5TUEVDSUZJRUQQABIbChdERUFETElORV9TT1VSQ0VfUkVRVUVTVBABEhgKFERFQURMSU5FX1NPVVJDRV9DQUxMEAISGgoWREVBRExJTkVfU09VUkNFX1NFUlZFUhADKrUBCgpTa2lwUmVhc29uEhsKF1NLSVBfUkVBU09OX1VOU1BFQ0lGSUVEEAASGQoVU0tJUF9SRUFTT05fSU5fRkxJR0hUEAESHgoaU0tJUF9SRUFTT05fUFJFRElDVEVEX01JU1MQAhIYChRTS0lQX1JFQVNPTl9EUkFJTklORxADEhoKFlNLSVBfUkVBU09OX09WRVJMT0FERUQQBBIZChVTS0lQX1JFQVNPTl9OT19QUk9WRVIQBSqDAgoNT3V0Y29tZVN0YXR1cxIeChpPVVRDT01FX1NUQVRVU19VTlNQRUNJRklFRBAAEhkKFU9VVENPTUVfU1RBVFVTX1BST1ZFRBABEh4KGk9VVENPTUVfU1RBVFVTX1BST1ZFRF9MQVRFEAISIwofT1VUQ09NRV9TVEFUVVNfTk9USElOR19UT19QUk9WRRADEhsKF09VVENPTUVfU1RBVFVTX1JFSkVDVEVEEAQSHgoaT1VUQ09NRV9TVEFUVVNfTk9UX1NUQVJURUQQBRIaChZPVVRDT01FX1NUQVRVU19TVE9QUEVEEAYSGQoVT1VUQ09NRV9TVEFUVVNfRkFJTEVEEAcq+gIKDU91dGNvbWVSZWFzb24SHgoaT1VUQ09NRV9SRUFTT05fVU5TUEVDSUZJRUQQABIbChdPVVRDT01FX1JFQVNPTl9ERUFETElORRABEiEKHU9VVENPTUVfUkVBU09OX1BSRURJQ1RFRF9NSVNTEAISHQoZT1VUQ09NRV9SRUFTT05fU1VQRVJTRURFRBADEhwKGE9VVENPTUVfUkVBU09OX0NBTkNFTExFRBAEEhsKF09VVENPTUVfUkVBU09OX0RSQUlOSU5HEAUSGAoUT1VUQ09NRV9SRUFTT05fTElNSVQQBhIYChRPVVRDT01FX1JFQVNPTl9GRU5DRRAHEhwKGE9VVENPTUVfUkVBU09OX1BSRUVNUFRFRBAIEh4KGk9VVENPTUVfUkVBU09OX1BST1ZFUl9ESUVEEAkSHwobT1VUQ09NRV9SRUFTT05fUFJPVkVSX0VSUk9SEAoSHAoYT1VUQ09NRV9SRUFTT05fU0VUX0FTSURFEAsq6gEKDUxlZnRPdXRSZWFzb24SHwobTEVGVF9PVVRfUkVBU09OX1VOU1BFQ0lGSUVEEAASIQodTEVGVF9PVVRfUkVBU09OX0JBRF9TSUdOQVRVUkUQARIeChpMRUZUX09VVF9SRUFTT05fV1JPTkdfTEVBRhACEh8KG0xFRlRfT1VUX1JFQVNPTl9VTktOT1dOX0tFWRADEh0KGUxFRlRfT1VUX1JFQVNPTl9CQURfQ0hJTEQQBBIbChdMRUZUX09VVF9SRUFTT05fQ09WRVJFRBAFEhgKFExFRlRfT1VUX1JFQVNPTl9TSEVEEAYqfwoMU2VydmljZVN0YXRlEh0KGVNFUlZJQ0VfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNTRVJWSUNFX1NUQVRFX1JFQURZEAESGwoXU0VSVklDRV9TVEFURV9OT19QUk9WRVIQAhIaChZTRVJWSUNFX1NUQVRFX0RSQUlOSU5HEAMqfgoMUmVxdWVzdFN0YXRlEh0KGVJFUVVFU1RfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVSRVFVRVNUX1NUQVRFX1VOS05PV04QARIbChdSRVFVRVNUX1NUQVRFX0lOX0ZMSUdIVBACEhcKE1JFUVVFU1RfU1RBVEVfRU5ERUQQAypcCghHYXBDYXVzZRIZChVHQVBfQ0FVU0VfVU5TUEVDSUZJRUQQABIVChFHQVBfQ0FVU0VfVFJJTU1FRBABEh4KGkdBUF9DQVVTRV9TRVJWRVJfUkVTVEFSVEVEEAIqYwoMU2Vzc2lvblN0YXRlEh0KGVNFU1NJT05fU1RBVEVfVU5TUEVDSUZJRUQQABIbChdTRVNTSU9OX1NUQVRFX0lOX0ZMSUdIVBABEhcKE1NFU1NJT05fU1RBVEVfRU5ERUQQAiqrAQoLRGV2aWNlU3RhdGUSHAoYREVWSUNFX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVREVWSUNFX1NUQVRFX1NUQVJUSU5HEAESFQoRREVWSUNFX1NUQVRFX0lETEUQAhIYChRERVZJQ0VfU1RBVEVfUFJPVklORxADEhkKFURFVklDRV9TVEFURV9TVE9QUElORxAEEhcKE0RFVklDRV9TVEFURV9GQUlMRUQQBTL5BAoRQWdncmVnYXRvclNlcnZpY2USZwoOU3VibWl0U25hcHNob3QSKS5sZWFuLmFnZ3JlZ2F0b3IudjEuU3VibWl0U25hcHNob3RSZXF1ZXN0GioubGVhbi5hZ2dyZWdhdG9yLnYxLlN1Ym1pdFNuYXBzaG90UmVzcG9uc2USZgoNU3RyZWFtUmVzdWx0cxIoLmxlYW4uYWdncmVnYXRvci52MS5TdHJlYW1SZXN1bHRzUmVxdWVzdBopLmxlYW4uYWdncmVnYXRvci52MS5TdHJlYW1SZXN1bHRzUmVzcG9uc2UwARJbCgpHZXRTZXNzaW9uEiUubGVhbi5hZ2dyZWdhdG9yLnYxLkdldFNlc3Npb25SZXF1ZXN0GiYubGVhbi5hZ2dyZWdhdG9yLnYxLkdldFNlc3Npb25SZXNwb25zZRJkCg1DYW5jZWxTZXNzaW9uEigubGVhbi5hZ2dyZWdhdG9yLnYxLkNhbmNlbFNlc3Npb25SZXF1ZXN0GikubGVhbi5hZ2dyZWdhdG9yLnYxLkNhbmNlbFNlc3Npb25SZXNwb25zZRJqCg9WZXJpZnlBZ2dyZWdhdGUSKi5sZWFuLmFnZ3JlZ2F0b3IudjEuVmVyaWZ5QWdncmVnYXRlUmVxdWVzdBorLmxlYW4uYWdncmVnYXRvci52MS5WZXJpZnlBZ2dyZWdhdGVSZXNwb25zZRJkCg1HZXRTZXJ2ZXJJbmZvEigubGVhbi5hZ2dyZWdhdG9yLnYxLkdldFNlcnZlckluZm9SZXF1ZXN0GikubGVhbi5hZ2dyZWdhdG9yLnYxLkdldFNlcnZlckluZm9SZXNwb25zZUKKAQoWb3JnLmxlYW4uYWdncmVnYXRvci52MVABWllnaXRodWIuY29tL2xlYW4tYWdncmVnYXRvci9sZWFuLWFnZ3JlZ2F0b3IvY2xpZW50cy9nby9nZW4vbGVhbi9hZ2dyZWdhdG9yL3YxO2FnZ3JlZ2F0b3J2MaoCEkxlYW4uQWdncmVnYXRvci5WMWIGcHJvdG8z");
 
 /**
  * A block root and its slot.
@@ -79,8 +81,82 @@ export const AttestationDataSchema: GenMessage<AttestationData> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 1);
 
 /**
+ * A message of 32 bytes that validators sign at a slot, other than the root of an attestation data;
+ * a proposer signs its block's root.
+ *
+ * @generated from message lean.aggregator.v1.SignedRoot
+ */
+export type SignedRoot = Message<"lean.aggregator.v1.SignedRoot"> & {
+  /**
+   * 32 bytes.
+   *
+   * @generated from field: bytes root = 1;
+   */
+  root: Uint8Array;
+
+  /**
+   * Slot and XMSS leaf index of the signatures; at most 2^32 - 1.
+   *
+   * @generated from field: uint64 slot = 2;
+   */
+  slot: bigint;
+};
+
+/**
+ * Describes the message lean.aggregator.v1.SignedRoot.
+ * Use `create(SignedRootSchema)` to create a new message.
+ */
+export const SignedRootSchema: GenMessage<SignedRoot> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_v1_aggregator, 2);
+
+/**
+ * That these validators have signed this message.
+ *
+ * @generated from message lean.aggregator.v1.Claim
+ */
+export type Claim = Message<"lean.aggregator.v1.Claim"> & {
+  /**
+   * @generated from oneof lean.aggregator.v1.Claim.signed
+   */
+  signed: {
+    /**
+     * @generated from field: lean.aggregator.v1.AttestationData data = 1;
+     */
+    value: AttestationData;
+    case: "data";
+  } | {
+    /**
+     * @generated from field: lean.aggregator.v1.SignedRoot root = 2;
+     */
+    value: SignedRoot;
+    case: "root";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Encoded as in Child.
+   *
+   * @generated from field: bytes participants = 3;
+   */
+  participants: Uint8Array;
+
+  /**
+   * Default: ATTESTATION.
+   *
+   * @generated from field: lean.aggregator.v1.KeyRole role = 4;
+   */
+  role: KeyRole;
+};
+
+/**
+ * Describes the message lean.aggregator.v1.Claim.
+ * Use `create(ClaimSchema)` to create a new message.
+ */
+export const ClaimSchema: GenMessage<Claim> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_v1_aggregator, 3);
+
+/**
  * The signature scheme, the exact prover build, and the rate. In a request, an empty name means the
- * server's own; INVALID_ARGUMENT when a name differs from the server's.
+ * server's first offer; INVALID_ARGUMENT when no offer has the name.
  *
  * @generated from message lean.aggregator.v1.ProofSystem
  */
@@ -113,7 +189,7 @@ export type ProofSystem = Message<"lean.aggregator.v1.ProofSystem"> & {
  * Use `create(ProofSystemSchema)` to create a new message.
  */
 export const ProofSystemSchema: GenMessage<ProofSystem> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 2);
+  messageDesc(file_lean_aggregator_v1_aggregator, 4);
 
 /**
  * One entry of a snapshot's key table.
@@ -127,11 +203,18 @@ export type ValidatorKey = Message<"lean.aggregator.v1.ValidatorKey"> & {
   validatorIndex: number;
 
   /**
-   * The key in the prover's encoding; its size is `public_key_bytes` of GetServerInfo.
+   * The key in the prover's encoding; its size is `public_key_bytes` of the offer.
    *
    * @generated from field: bytes public_key = 2;
    */
   publicKey: Uint8Array;
+
+  /**
+   * Default: ATTESTATION. PROPOSAL is for MERGE.
+   *
+   * @generated from field: lean.aggregator.v1.KeyRole role = 3;
+   */
+  role: KeyRole;
 };
 
 /**
@@ -139,7 +222,7 @@ export type ValidatorKey = Message<"lean.aggregator.v1.ValidatorKey"> & {
  * Use `create(ValidatorKeySchema)` to create a new message.
  */
 export const ValidatorKeySchema: GenMessage<ValidatorKey> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 3);
+  messageDesc(file_lean_aggregator_v1_aggregator, 5);
 
 /**
  * One validator's XMSS signature of the group's message.
@@ -153,7 +236,7 @@ export type RawSignature = Message<"lean.aggregator.v1.RawSignature"> & {
   validatorIndex: number;
 
   /**
-   * The signature in the prover's encoding; its size is `signature_bytes` of GetServerInfo.
+   * The signature in the prover's encoding; its size is `signature_bytes` of the offer.
    *
    * @generated from field: bytes signature = 2;
    */
@@ -165,7 +248,7 @@ export type RawSignature = Message<"lean.aggregator.v1.RawSignature"> & {
  * Use `create(RawSignatureSchema)` to create a new message.
  */
 export const RawSignatureSchema: GenMessage<RawSignature> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 4);
+  messageDesc(file_lean_aggregator_v1_aggregator, 6);
 
 /**
  * An aggregate proof that already covers some validators, as an input of a new proof.
@@ -174,8 +257,8 @@ export const RawSignatureSchema: GenMessage<RawSignature> = /*@__PURE__*/
  */
 export type Child = Message<"lean.aggregator.v1.Child"> & {
   /**
-   * The validators that the proof covers: an SSZ bitlist without its length bit. Validator i is bit
-   * i % 8, lowest first, of byte i / 8.
+   * The validators that the proof covers. Validator i is bit i % 8, lowest first, of byte i / 8. An
+   * SSZ bitlist has one more bit, which marks its length: see `ssz_bitlists` of Snapshot.
    *
    * @generated from field: bytes participants = 1;
    */
@@ -192,7 +275,62 @@ export type Child = Message<"lean.aggregator.v1.Child"> & {
  * Use `create(ChildSchema)` to create a new message.
  */
 export const ChildSchema: GenMessage<Child> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 5);
+  messageDesc(file_lean_aggregator_v1_aggregator, 7);
+
+/**
+ * One message of a MERGE, with its signatures or its proof.
+ *
+ * @generated from message lean.aggregator.v1.Component
+ */
+export type Component = Message<"lean.aggregator.v1.Component"> & {
+  /**
+   * Participants are given with `proof`, and empty with `raws`.
+   *
+   * @generated from field: lean.aggregator.v1.Claim claim = 1;
+   */
+  claim?: Claim;
+
+  /**
+   * @generated from oneof lean.aggregator.v1.Component.from
+   */
+  from: {
+    /**
+     * @generated from field: bytes proof = 2;
+     */
+    value: Uint8Array;
+    case: "proof";
+  } | {
+    /**
+     * @generated from field: lean.aggregator.v1.RawSignatures raws = 3;
+     */
+    value: RawSignatures;
+    case: "raws";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message lean.aggregator.v1.Component.
+ * Use `create(ComponentSchema)` to create a new message.
+ */
+export const ComponentSchema: GenMessage<Component> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_v1_aggregator, 8);
+
+/**
+ * @generated from message lean.aggregator.v1.RawSignatures
+ */
+export type RawSignatures = Message<"lean.aggregator.v1.RawSignatures"> & {
+  /**
+   * @generated from field: repeated lean.aggregator.v1.RawSignature signatures = 1;
+   */
+  signatures: RawSignature[];
+};
+
+/**
+ * Describes the message lean.aggregator.v1.RawSignatures.
+ * Use `create(RawSignaturesSchema)` to create a new message.
+ */
+export const RawSignaturesSchema: GenMessage<RawSignatures> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_v1_aggregator, 9);
 
 /**
  * One attestation data with the signatures and children to fold into one proof.
@@ -224,11 +362,19 @@ export type Group = Message<"lean.aggregator.v1.Group"> & {
   children: Child[];
 
   /**
-   * Kind of proof to make; default AGGREGATE, the only one offered.
+   * Kind of proof to make; default AGGREGATE. UNIMPLEMENTED for one that no offer has.
    *
    * @generated from field: lean.aggregator.v1.ProofKind kind = 5;
    */
   kind: ProofKind;
+
+  /**
+   * For MERGE, in the block's order; then `data`, `message`, `raw_signatures` and `children` are
+   * empty.
+   *
+   * @generated from field: repeated lean.aggregator.v1.Component components = 6;
+   */
+  components: Component[];
 };
 
 /**
@@ -236,7 +382,7 @@ export type Group = Message<"lean.aggregator.v1.Group"> & {
  * Use `create(GroupSchema)` to create a new message.
  */
 export const GroupSchema: GenMessage<Group> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 6);
+  messageDesc(file_lean_aggregator_v1_aggregator, 10);
 
 /**
  * The votes of a node at one moment. It does not change after submission.
@@ -274,6 +420,14 @@ export type Snapshot = Message<"lean.aggregator.v1.Snapshot"> & {
    * @generated from field: repeated lean.aggregator.v1.Group groups = 5;
    */
   groups: Group[];
+
+  /**
+   * Every `participants`, here and in the outcomes, is an SSZ bitlist with its length bit: the
+   * highest bit set is no validator. INVALID_ARGUMENT for one without it. Default: bits alone.
+   *
+   * @generated from field: bool ssz_bitlists = 6;
+   */
+  sszBitlists: boolean;
 };
 
 /**
@@ -281,10 +435,10 @@ export type Snapshot = Message<"lean.aggregator.v1.Snapshot"> & {
  * Use `create(SnapshotSchema)` to create a new message.
  */
 export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 7);
+  messageDesc(file_lean_aggregator_v1_aggregator, 11);
 
 /**
- * The calling node. A snapshot of a new epoch ends the queued groups of sessions of other epochs.
+ * The calling node.
  *
  * @generated from message lean.aggregator.v1.Node
  */
@@ -297,7 +451,9 @@ export type Node = Message<"lean.aggregator.v1.Node"> & {
   nodeId: string;
 
   /**
-   * Number of this run of the node; a restarted node chooses a new one.
+   * Number of this run of the node, which grows with each run: its start in milliseconds since 1970.
+   * A call with a higher epoch ends the sessions and streams of earlier runs; one with a lower epoch
+   * is refused as `node_id_in_use`. 0, for people: takes no part in this.
    *
    * @generated from field: uint64 node_epoch = 2;
    */
@@ -309,7 +465,36 @@ export type Node = Message<"lean.aggregator.v1.Node"> & {
  * Use `create(NodeSchema)` to create a new message.
  */
 export const NodeSchema: GenMessage<Node> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 8);
+  messageDesc(file_lean_aggregator_v1_aggregator, 12);
+
+/**
+ * An instant until which a vote is worth this much, if a proof that contains it is ready.
+ *
+ * @generated from message lean.aggregator.v1.Step
+ */
+export type Step = Message<"lean.aggregator.v1.Step"> & {
+  /**
+   * Milliseconds from receipt.
+   *
+   * @generated from field: uint32 until_ms = 1;
+   */
+  untilMs: number;
+
+  /**
+   * Worth of a vote in a proof that is ready before `until_ms`, relative to the other steps; 1 to
+   * 1000000.
+   *
+   * @generated from field: uint32 weight = 2;
+   */
+  weight: number;
+};
+
+/**
+ * Describes the message lean.aggregator.v1.Step.
+ * Use `create(StepSchema)` to create a new message.
+ */
+export const StepSchema: GenMessage<Step> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_v1_aggregator, 13);
 
 /**
  * @generated from message lean.aggregator.v1.SubmitSnapshotRequest
@@ -331,8 +516,9 @@ export type SubmitSnapshotRequest = Message<"lean.aggregator.v1.SubmitSnapshotRe
   proofSystem?: ProofSystem;
 
   /**
-   * Makes a retry safe: the same id with the same content returns the first response. At most 64
-   * characters. Empty: no check.
+   * The node's name for this snapshot: 1 to 64 characters of A-Z a-z 0-9 . _ -, new for each
+   * snapshot. The same id with the same content returns the first response, so a retry is safe.
+   * Empty: the server chooses one.
    *
    * @generated from field: string request_id = 4;
    */
@@ -372,6 +558,23 @@ export type SubmitSnapshotRequest = Message<"lean.aggregator.v1.SubmitSnapshotRe
    * @generated from field: lean.aggregator.v1.PartialPolicy partial_policy = 9;
    */
   partialPolicy: PartialPolicy;
+
+  /**
+   * Fewest inputs of a group that are worth a proof: verified raw signatures that no child contains,
+   * plus good children. A group with fewer ends NOTHING_TO_PROVE. Default 1.
+   *
+   * @generated from field: uint32 min_inputs = 10;
+   */
+  minInputs: number;
+
+  /**
+   * What a vote is worth by when: at most 8 steps, with ascending `until_ms` and descending weights.
+   * Empty: 1 until the fence. Outcomes count votes by step; the order of proofs ignores the weights
+   * for now.
+   *
+   * @generated from field: repeated lean.aggregator.v1.Step steps = 11;
+   */
+  steps: Step[];
 };
 
 /**
@@ -379,28 +582,30 @@ export type SubmitSnapshotRequest = Message<"lean.aggregator.v1.SubmitSnapshotRe
  * Use `create(SubmitSnapshotRequestSchema)` to create a new message.
  */
 export const SubmitSnapshotRequestSchema: GenMessage<SubmitSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 9);
+  messageDesc(file_lean_aggregator_v1_aggregator, 14);
 
 /**
- * The snapshot became a session, with this deadline and fence.
+ * The snapshot became a session, with this deadline and fence. All times count from receipt of the
+ * request that this response answers; one that repeats an earlier answer counts what has passed off,
+ * down to 0.
  *
  * @generated from message lean.aggregator.v1.Accepted
  */
 export type Accepted = Message<"lean.aggregator.v1.Accepted"> & {
   /**
-   * @generated from field: string session_id = 1;
+   * @generated from field: string request_id = 1;
    */
-  sessionId: string;
+  requestId: string;
 
   /**
-   * Milliseconds from receipt to the deadline.
+   * Milliseconds to the deadline.
    *
    * @generated from field: uint32 deadline_ms = 2;
    */
   deadlineMs: number;
 
   /**
-   * Milliseconds from receipt to the fence.
+   * Milliseconds to the fence.
    *
    * @generated from field: uint32 fence_ms = 3;
    */
@@ -412,11 +617,23 @@ export type Accepted = Message<"lean.aggregator.v1.Accepted"> & {
   deadlineSource: DeadlineSource;
 
   /**
-   * Predicted end of the last group, in milliseconds from receipt.
+   * Milliseconds to the predicted end of the last group.
    *
    * @generated from field: uint32 predicted_finish_ms = 5;
    */
   predictedFinishMs: number;
+
+  /**
+   * The service that has accepted: see Opened.
+   *
+   * @generated from field: string service_id = 6;
+   */
+  serviceId: string;
+
+  /**
+   * @generated from field: string session_id = 901;
+   */
+  sessionId: string;
 };
 
 /**
@@ -424,7 +641,7 @@ export type Accepted = Message<"lean.aggregator.v1.Accepted"> & {
  * Use `create(AcceptedSchema)` to create a new message.
  */
 export const AcceptedSchema: GenMessage<Accepted> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 10);
+  messageDesc(file_lean_aggregator_v1_aggregator, 15);
 
 /**
  * The snapshot was not taken. The node makes the proofs by itself or submits a later snapshot.
@@ -452,9 +669,14 @@ export type Skipped = Message<"lean.aggregator.v1.Skipped"> & {
   predictedFinishMs?: number;
 
   /**
-   * For IN_FLIGHT, the session that is in flight; else empty.
+   * For IN_FLIGHT, the request that is in flight; else empty.
    *
-   * @generated from field: string session_id = 4;
+   * @generated from field: string in_flight_request_id = 4;
+   */
+  inFlightRequestId: string;
+
+  /**
+   * @generated from field: string session_id = 901;
    */
   sessionId: string;
 };
@@ -464,7 +686,7 @@ export type Skipped = Message<"lean.aggregator.v1.Skipped"> & {
  * Use `create(SkippedSchema)` to create a new message.
  */
 export const SkippedSchema: GenMessage<Skipped> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 11);
+  messageDesc(file_lean_aggregator_v1_aggregator, 16);
 
 /**
  * @generated from message lean.aggregator.v1.SubmitSnapshotResponse
@@ -493,7 +715,7 @@ export type SubmitSnapshotResponse = Message<"lean.aggregator.v1.SubmitSnapshotR
  * Use `create(SubmitSnapshotResponseSchema)` to create a new message.
  */
 export const SubmitSnapshotResponseSchema: GenMessage<SubmitSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 12);
+  messageDesc(file_lean_aggregator_v1_aggregator, 17);
 
 /**
  * One input that is not in the proof.
@@ -525,6 +747,14 @@ export type LeftOut = Message<"lean.aggregator.v1.LeftOut"> & {
      */
     value: number;
     case: "childIndex";
+  } | {
+    /**
+     * For a component of a MERGE, its index in the group.
+     *
+     * @generated from field: uint32 component_index = 5;
+     */
+    value: number;
+    case: "componentIndex";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -540,7 +770,87 @@ export type LeftOut = Message<"lean.aggregator.v1.LeftOut"> & {
  * Use `create(LeftOutSchema)` to create a new message.
  */
 export const LeftOutSchema: GenMessage<LeftOut> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 13);
+  messageDesc(file_lean_aggregator_v1_aggregator, 18);
+
+/**
+ * How many votes of a group met which fate. A vote is a validator and a message; each validator of
+ * the raw signatures and the children counts once, and all fields add up to the group's votes.
+ *
+ * @generated from message lean.aggregator.v1.Votes
+ */
+export type Votes = Message<"lean.aggregator.v1.Votes"> & {
+  /**
+   * In the proof, by the step of the request in which the proof was ready: as many entries as the
+   * request has steps, or one without steps; then one entry for a proof after the last step.
+   *
+   * @generated from field: repeated uint32 proved = 1;
+   */
+  proved: number[];
+
+  /**
+   * Left out for lack of time.
+   *
+   * @generated from field: uint32 shed = 2;
+   */
+  shed: number;
+
+  /**
+   * @generated from field: uint32 bad_signature = 3;
+   */
+  badSignature: number;
+
+  /**
+   * @generated from field: uint32 wrong_leaf = 4;
+   */
+  wrongLeaf: number;
+
+  /**
+   * @generated from field: uint32 unknown_key = 5;
+   */
+  unknownKey: number;
+
+  /**
+   * Only in a child that is bad or exceeds a limit.
+   *
+   * @generated from field: uint32 bad_child = 6;
+   */
+  badChild: number;
+
+  /**
+   * Only in a child that the group proves nothing new about: NOTHING_TO_PROVE.
+   *
+   * @generated from field: uint32 covered = 7;
+   */
+  covered: number;
+
+  /**
+   * The group was not started; its `reason` says why.
+   *
+   * @generated from field: uint32 not_started = 8;
+   */
+  notStarted: number;
+
+  /**
+   * The group's proof was stopped; its `reason` says why.
+   *
+   * @generated from field: uint32 stopped = 9;
+   */
+  stopped: number;
+
+  /**
+   * The group's proof failed; its `reason` says why.
+   *
+   * @generated from field: uint32 failed = 10;
+   */
+  failed: number;
+};
+
+/**
+ * Describes the message lean.aggregator.v1.Votes.
+ * Use `create(VotesSchema)` to create a new message.
+ */
+export const VotesSchema: GenMessage<Votes> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_v1_aggregator, 19);
 
 /**
  * How one group ended. Each accepted group gets exactly one outcome, which never changes.
@@ -549,9 +859,9 @@ export const LeftOutSchema: GenMessage<LeftOut> = /*@__PURE__*/
  */
 export type Outcome = Message<"lean.aggregator.v1.Outcome"> & {
   /**
-   * @generated from field: string session_id = 1;
+   * @generated from field: string request_id = 1;
    */
-  sessionId: string;
+  requestId: string;
 
   /**
    * Index of the group in the snapshot.
@@ -625,6 +935,13 @@ export type Outcome = Message<"lean.aggregator.v1.Outcome"> & {
   leftOut: LeftOut[];
 
   /**
+   * For MERGE: what the proof claims, in its order. Empty for AGGREGATE.
+   *
+   * @generated from field: repeated lean.aggregator.v1.Claim claims = 13;
+   */
+  claims: Claim[];
+
+  /**
    * @generated from field: lean.aggregator.v1.ProofSystem proof_system = 14;
    */
   proofSystem?: ProofSystem;
@@ -665,6 +982,16 @@ export type Outcome = Message<"lean.aggregator.v1.Outcome"> & {
    * @generated from field: bool proof_erased = 19;
    */
   proofErased: boolean;
+
+  /**
+   * @generated from field: lean.aggregator.v1.Votes votes = 20;
+   */
+  votes?: Votes;
+
+  /**
+   * @generated from field: string session_id = 901;
+   */
+  sessionId: string;
 };
 
 /**
@@ -672,7 +999,7 @@ export type Outcome = Message<"lean.aggregator.v1.Outcome"> & {
  * Use `create(OutcomeSchema)` to create a new message.
  */
 export const OutcomeSchema: GenMessage<Outcome> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 14);
+  messageDesc(file_lean_aggregator_v1_aggregator, 20);
 
 /**
  * The last event of a session.
@@ -681,9 +1008,9 @@ export const OutcomeSchema: GenMessage<Outcome> = /*@__PURE__*/
  */
 export type Summary = Message<"lean.aggregator.v1.Summary"> & {
   /**
-   * @generated from field: string session_id = 1;
+   * @generated from field: string request_id = 1;
    */
-  sessionId: string;
+  requestId: string;
 
   /**
    * Slot in which the snapshot was submitted.
@@ -719,6 +1046,18 @@ export type Summary = Message<"lean.aggregator.v1.Summary"> & {
    * @generated from field: uint32 duration_ms = 6;
    */
   durationMs: number;
+
+  /**
+   * The votes of all groups.
+   *
+   * @generated from field: lean.aggregator.v1.Votes votes = 7;
+   */
+  votes?: Votes;
+
+  /**
+   * @generated from field: string session_id = 901;
+   */
+  sessionId: string;
 };
 
 /**
@@ -726,7 +1065,376 @@ export type Summary = Message<"lean.aggregator.v1.Summary"> & {
  * Use `create(SummarySchema)` to create a new message.
  */
 export const SummarySchema: GenMessage<Summary> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 15);
+  messageDesc(file_lean_aggregator_v1_aggregator, 21);
+
+/**
+ * A proof system that the service proves with.
+ *
+ * @generated from message lean.aggregator.v1.Offer
+ */
+export type Offer = Message<"lean.aggregator.v1.Offer"> & {
+  /**
+   * @generated from field: lean.aggregator.v1.ProofSystem proof_system = 1;
+   */
+  proofSystem?: ProofSystem;
+
+  /**
+   * @generated from field: uint32 public_key_bytes = 2;
+   */
+  publicKeyBytes: number;
+
+  /**
+   * @generated from field: uint32 signature_bytes = 3;
+   */
+  signatureBytes: number;
+
+  /**
+   * Kinds of proof.
+   *
+   * @generated from field: repeated lean.aggregator.v1.ProofKind kinds = 4;
+   */
+  kinds: ProofKind[];
+
+  /**
+   * The values of `log_inv_rate`; 0, the prover's default, is one of them.
+   *
+   * @generated from field: repeated uint32 log_inv_rates = 5;
+   */
+  logInvRates: number[];
+
+  /**
+   * Children of a group; each further one is left out.
+   *
+   * @generated from field: uint32 children_max = 6;
+   */
+  childrenMax: number;
+
+  /**
+   * Bytes of one proof.
+   *
+   * @generated from field: uint32 proof_bytes_max = 7;
+   */
+  proofBytesMax: number;
+
+  /**
+   * Messages of a MERGE; 0 without that kind.
+   *
+   * @generated from field: uint32 messages_max = 8;
+   */
+  messagesMax: number;
+
+  /**
+   * Devices with this proof system.
+   *
+   * @generated from field: repeated string device_ids = 9;
+   */
+  deviceIds: string[];
+
+  /**
+   * The prover is simulated: its results prove nothing.
+   *
+   * @generated from field: bool fake = 10;
+   */
+  fake: boolean;
+};
+
+/**
+ * Describes the message lean.aggregator.v1.Offer.
+ * Use `create(OfferSchema)` to create a new message.
+ */
+export const OfferSchema: GenMessage<Offer> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_v1_aggregator, 22);
+
+/**
+ * What the service can do now. An event of its own when it changes.
+ *
+ * @generated from message lean.aggregator.v1.Status
+ */
+export type Status = Message<"lean.aggregator.v1.Status"> & {
+  /**
+   * @generated from field: lean.aggregator.v1.ServiceState state = 1;
+   */
+  state: ServiceState;
+
+  /**
+   * Explanation for people.
+   *
+   * @generated from field: string detail = 2;
+   */
+  detail: string;
+
+  /**
+   * What the service proves, the default first; empty until a prover has been ready.
+   *
+   * @generated from field: repeated lean.aggregator.v1.Offer offers = 3;
+   */
+  offers: Offer[];
+};
+
+/**
+ * Describes the message lean.aggregator.v1.Status.
+ * Use `create(StatusSchema)` to create a new message.
+ */
+export const StatusSchema: GenMessage<Status> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_v1_aggregator, 23);
+
+/**
+ * Whether the service knows an awaited request.
+ *
+ * @generated from message lean.aggregator.v1.AwaitedState
+ */
+export type AwaitedState = Message<"lean.aggregator.v1.AwaitedState"> & {
+  /**
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * @generated from field: lean.aggregator.v1.RequestState state = 2;
+   */
+  state: RequestState;
+};
+
+/**
+ * Describes the message lean.aggregator.v1.AwaitedState.
+ * Use `create(AwaitedStateSchema)` to create a new message.
+ */
+export const AwaitedStateSchema: GenMessage<AwaitedState> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_v1_aggregator, 24);
+
+/**
+ * The first event of every stream, sent at once.
+ *
+ * @generated from message lean.aggregator.v1.Opened
+ */
+export type Opened = Message<"lean.aggregator.v1.Opened"> & {
+  /**
+   * Names the service, over all its runs.
+   *
+   * @generated from field: string service_id = 1;
+   */
+  serviceId: string;
+
+  /**
+   * Names this run of the service.
+   *
+   * @generated from field: string run = 2;
+   */
+  run: string;
+
+  /**
+   * @generated from field: lean.aggregator.v1.Status status = 3;
+   */
+  status?: Status;
+
+  /**
+   * @generated from field: lean.aggregator.v1.Limits limits = 4;
+   */
+  limits?: Limits;
+
+  /**
+   * One entry for each awaited request, in the order of the request.
+   *
+   * @generated from field: repeated lean.aggregator.v1.AwaitedState awaited = 5;
+   */
+  awaited: AwaitedState[];
+
+  /**
+   * @generated from field: string server_instance = 901;
+   */
+  serverInstance: string;
+};
+
+/**
+ * Describes the message lean.aggregator.v1.Opened.
+ * Use `create(OpenedSchema)` to create a new message.
+ */
+export const OpenedSchema: GenMessage<Opened> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_v1_aggregator, 25);
+
+/**
+ * Sent when nothing else was sent for `heartbeat_ms` of Limits.
+ *
+ * @generated from message lean.aggregator.v1.Heartbeat
+ */
+export type Heartbeat = Message<"lean.aggregator.v1.Heartbeat"> & {
+};
+
+/**
+ * Describes the message lean.aggregator.v1.Heartbeat.
+ * Use `create(HeartbeatSchema)` to create a new message.
+ */
+export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_v1_aggregator, 26);
+
+/**
+ * A large event follows: a reader of a slow link allows more silence before it arrives.
+ *
+ * @generated from message lean.aggregator.v1.Sending
+ */
+export type Sending = Message<"lean.aggregator.v1.Sending"> & {
+  /**
+   * Size of the event in bytes.
+   *
+   * @generated from field: uint32 bytes = 1;
+   */
+  bytes: number;
+};
+
+/**
+ * Describes the message lean.aggregator.v1.Sending.
+ * Use `create(SendingSchema)` to create a new message.
+ */
+export const SendingSchema: GenMessage<Sending> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_v1_aggregator, 27);
+
+/**
+ * A request whose events the caller awaits.
+ *
+ * @generated from message lean.aggregator.v1.Awaited
+ */
+export type Awaited = Message<"lean.aggregator.v1.Awaited"> & {
+  /**
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * Indices of the groups whose outcomes it has: these are not sent again.
+   *
+   * @generated from field: repeated uint32 received_groups = 2;
+   */
+  receivedGroups: number[];
+};
+
+/**
+ * Describes the message lean.aggregator.v1.Awaited.
+ * Use `create(AwaitedSchema)` to create a new message.
+ */
+export const AwaitedSchema: GenMessage<Awaited> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_v1_aggregator, 28);
+
+/**
+ * @generated from message lean.aggregator.v1.StreamResultsRequest
+ */
+export type StreamResultsRequest = Message<"lean.aggregator.v1.StreamResultsRequest"> & {
+  /**
+   * With a `node_epoch`, only events of this run of the node; 0: of every run.
+   *
+   * @generated from field: lean.aggregator.v1.Node node = 1;
+   */
+  node?: Node;
+
+  /**
+   * Requests of which the caller wants what it has missed; at most 64.
+   *
+   * @generated from field: repeated lean.aggregator.v1.Awaited awaited = 2;
+   */
+  awaited: Awaited[];
+
+  /**
+   * Treat every retained request of the node as awaited. For people.
+   *
+   * @generated from field: bool retained = 3;
+   */
+  retained: boolean;
+
+  /**
+   * End the stream when nothing is left to send, instead of waiting for new events. For people.
+   *
+   * @generated from field: bool no_follow = 4;
+   */
+  noFollow: boolean;
+
+  /**
+   * Send events of the awaited requests only, and end the stream when all of them have ended.
+   * NOT_FOUND when one is unknown. For people.
+   *
+   * @generated from field: bool awaited_only = 5;
+   */
+  awaitedOnly: boolean;
+
+  /**
+   * @generated from field: string cursor = 901;
+   */
+  cursor: string;
+
+  /**
+   * @generated from field: string session_id = 902;
+   */
+  sessionId: string;
+};
+
+/**
+ * Describes the message lean.aggregator.v1.StreamResultsRequest.
+ * Use `create(StreamResultsRequestSchema)` to create a new message.
+ */
+export const StreamResultsRequestSchema: GenMessage<StreamResultsRequest> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_v1_aggregator, 29);
+
+/**
+ * @generated from message lean.aggregator.v1.StreamResultsResponse
+ */
+export type StreamResultsResponse = Message<"lean.aggregator.v1.StreamResultsResponse"> & {
+  /**
+   * @generated from oneof lean.aggregator.v1.StreamResultsResponse.event
+   */
+  event: {
+    /**
+     * @generated from field: lean.aggregator.v1.Opened opened = 1;
+     */
+    value: Opened;
+    case: "opened";
+  } | {
+    /**
+     * @generated from field: lean.aggregator.v1.Outcome outcome = 2;
+     */
+    value: Outcome;
+    case: "outcome";
+  } | {
+    /**
+     * @generated from field: lean.aggregator.v1.Summary summary = 3;
+     */
+    value: Summary;
+    case: "summary";
+  } | {
+    /**
+     * @generated from field: lean.aggregator.v1.Status status = 4;
+     */
+    value: Status;
+    case: "status";
+  } | {
+    /**
+     * @generated from field: lean.aggregator.v1.Heartbeat heartbeat = 5;
+     */
+    value: Heartbeat;
+    case: "heartbeat";
+  } | {
+    /**
+     * @generated from field: lean.aggregator.v1.Sending sending = 6;
+     */
+    value: Sending;
+    case: "sending";
+  } | {
+    /**
+     * @generated from field: lean.aggregator.v1.Gap gap = 901;
+     */
+    value: Gap;
+    case: "gap";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * @generated from field: string cursor = 902;
+   */
+  cursor: string;
+};
+
+/**
+ * Describes the message lean.aggregator.v1.StreamResultsResponse.
+ * Use `create(StreamResultsResponseSchema)` to create a new message.
+ */
+export const StreamResultsResponseSchema: GenMessage<StreamResultsResponse> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_v1_aggregator, 30);
 
 /**
  * Events after the cursor that the stream cannot deliver.
@@ -759,118 +1467,7 @@ export type Gap = Message<"lean.aggregator.v1.Gap"> & {
  * Use `create(GapSchema)` to create a new message.
  */
 export const GapSchema: GenMessage<Gap> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 16);
-
-/**
- * The first message of every stream, sent at once to show that the stream is open.
- *
- * @generated from message lean.aggregator.v1.Opened
- */
-export type Opened = Message<"lean.aggregator.v1.Opened"> & {
-  /**
-   * Id of this run of the server.
-   *
-   * @generated from field: string server_instance = 1;
-   */
-  serverInstance: string;
-};
-
-/**
- * Describes the message lean.aggregator.v1.Opened.
- * Use `create(OpenedSchema)` to create a new message.
- */
-export const OpenedSchema: GenMessage<Opened> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 17);
-
-/**
- * @generated from message lean.aggregator.v1.StreamResultsRequest
- */
-export type StreamResultsRequest = Message<"lean.aggregator.v1.StreamResultsRequest"> & {
-  /**
-   * With a `node_epoch`, events of sessions of another epoch are left out without a Gap: a restarted
-   * node gets nothing of its earlier run. 0, or a `session_id`: events of every epoch.
-   *
-   * @generated from field: lean.aggregator.v1.Node node = 1;
-   */
-  node?: Node;
-
-  /**
-   * Cursor of the last event that the node has processed. Empty: from the oldest retained event on.
-   *
-   * @generated from field: string cursor = 2;
-   */
-  cursor: string;
-
-  /**
-   * Send only this session's events, and end the stream after its summary. Events of other sessions
-   * are left out without a Gap. Empty: all sessions.
-   *
-   * @generated from field: string session_id = 3;
-   */
-  sessionId: string;
-
-  /**
-   * End the stream after the retained events instead of waiting for new ones.
-   *
-   * @generated from field: bool no_follow = 4;
-   */
-  noFollow: boolean;
-};
-
-/**
- * Describes the message lean.aggregator.v1.StreamResultsRequest.
- * Use `create(StreamResultsRequestSchema)` to create a new message.
- */
-export const StreamResultsRequestSchema: GenMessage<StreamResultsRequest> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 18);
-
-/**
- * @generated from message lean.aggregator.v1.StreamResultsResponse
- */
-export type StreamResultsResponse = Message<"lean.aggregator.v1.StreamResultsResponse"> & {
-  /**
-   * Opaque. A new stream that is opened with this cursor resumes after this event.
-   *
-   * @generated from field: string cursor = 1;
-   */
-  cursor: string;
-
-  /**
-   * @generated from oneof lean.aggregator.v1.StreamResultsResponse.event
-   */
-  event: {
-    /**
-     * @generated from field: lean.aggregator.v1.Opened opened = 2;
-     */
-    value: Opened;
-    case: "opened";
-  } | {
-    /**
-     * @generated from field: lean.aggregator.v1.Outcome outcome = 3;
-     */
-    value: Outcome;
-    case: "outcome";
-  } | {
-    /**
-     * @generated from field: lean.aggregator.v1.Summary summary = 4;
-     */
-    value: Summary;
-    case: "summary";
-  } | {
-    /**
-     * @generated from field: lean.aggregator.v1.Gap gap = 5;
-     */
-    value: Gap;
-    case: "gap";
-  } | { case: undefined; value?: undefined };
-};
-
-/**
- * Describes the message lean.aggregator.v1.StreamResultsResponse.
- * Use `create(StreamResultsResponseSchema)` to create a new message.
- */
-export const StreamResultsResponseSchema: GenMessage<StreamResultsResponse> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 19);
+  messageDesc(file_lean_aggregator_v1_aggregator, 31);
 
 /**
  * The state of one session and its outcomes so far.
@@ -879,9 +1476,9 @@ export const StreamResultsResponseSchema: GenMessage<StreamResultsResponse> = /*
  */
 export type Session = Message<"lean.aggregator.v1.Session"> & {
   /**
-   * @generated from field: string session_id = 1;
+   * @generated from field: string request_id = 1;
    */
-  sessionId: string;
+  requestId: string;
 
   /**
    * @generated from field: lean.aggregator.v1.SessionState state = 2;
@@ -908,6 +1505,11 @@ export type Session = Message<"lean.aggregator.v1.Session"> & {
    * @generated from field: lean.aggregator.v1.Summary summary = 5;
    */
   summary?: Summary;
+
+  /**
+   * @generated from field: string session_id = 901;
+   */
+  sessionId: string;
 };
 
 /**
@@ -915,7 +1517,7 @@ export type Session = Message<"lean.aggregator.v1.Session"> & {
  * Use `create(SessionSchema)` to create a new message.
  */
 export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 20);
+  messageDesc(file_lean_aggregator_v1_aggregator, 32);
 
 /**
  * @generated from message lean.aggregator.v1.GetSessionRequest
@@ -927,9 +1529,9 @@ export type GetSessionRequest = Message<"lean.aggregator.v1.GetSessionRequest"> 
   node?: Node;
 
   /**
-   * @generated from field: string session_id = 2;
+   * @generated from field: string request_id = 2;
    */
-  sessionId: string;
+  requestId: string;
 
   /**
    * Longest wait for the session's end in milliseconds, at most 60000; 0 answers at once.
@@ -937,6 +1539,11 @@ export type GetSessionRequest = Message<"lean.aggregator.v1.GetSessionRequest"> 
    * @generated from field: uint32 wait_ms = 3;
    */
   waitMs: number;
+
+  /**
+   * @generated from field: string session_id = 901;
+   */
+  sessionId: string;
 };
 
 /**
@@ -944,7 +1551,7 @@ export type GetSessionRequest = Message<"lean.aggregator.v1.GetSessionRequest"> 
  * Use `create(GetSessionRequestSchema)` to create a new message.
  */
 export const GetSessionRequestSchema: GenMessage<GetSessionRequest> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 21);
+  messageDesc(file_lean_aggregator_v1_aggregator, 33);
 
 /**
  * @generated from message lean.aggregator.v1.GetSessionResponse
@@ -961,7 +1568,7 @@ export type GetSessionResponse = Message<"lean.aggregator.v1.GetSessionResponse"
  * Use `create(GetSessionResponseSchema)` to create a new message.
  */
 export const GetSessionResponseSchema: GenMessage<GetSessionResponse> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 22);
+  messageDesc(file_lean_aggregator_v1_aggregator, 34);
 
 /**
  * @generated from message lean.aggregator.v1.CancelSessionRequest
@@ -973,9 +1580,9 @@ export type CancelSessionRequest = Message<"lean.aggregator.v1.CancelSessionRequ
   node?: Node;
 
   /**
-   * @generated from field: string session_id = 2;
+   * @generated from field: string request_id = 2;
    */
-  sessionId: string;
+  requestId: string;
 
   /**
    * Indices of the groups to end. Empty: all groups.
@@ -983,6 +1590,11 @@ export type CancelSessionRequest = Message<"lean.aggregator.v1.CancelSessionRequ
    * @generated from field: repeated uint32 group_indices = 3;
    */
   groupIndices: number[];
+
+  /**
+   * @generated from field: string session_id = 901;
+   */
+  sessionId: string;
 };
 
 /**
@@ -990,7 +1602,7 @@ export type CancelSessionRequest = Message<"lean.aggregator.v1.CancelSessionRequ
  * Use `create(CancelSessionRequestSchema)` to create a new message.
  */
 export const CancelSessionRequestSchema: GenMessage<CancelSessionRequest> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 23);
+  messageDesc(file_lean_aggregator_v1_aggregator, 35);
 
 /**
  * @generated from message lean.aggregator.v1.CancelSessionResponse
@@ -1007,7 +1619,7 @@ export type CancelSessionResponse = Message<"lean.aggregator.v1.CancelSessionRes
  * Use `create(CancelSessionResponseSchema)` to create a new message.
  */
 export const CancelSessionResponseSchema: GenMessage<CancelSessionResponse> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 24);
+  messageDesc(file_lean_aggregator_v1_aggregator, 36);
 
 /**
  * @generated from message lean.aggregator.v1.VerifyAggregateRequest
@@ -1046,6 +1658,20 @@ export type VerifyAggregateRequest = Message<"lean.aggregator.v1.VerifyAggregate
    * @generated from field: lean.aggregator.v1.ProofSystem proof_system = 6;
    */
   proofSystem?: ProofSystem;
+
+  /**
+   * Kind of the proof; default AGGREGATE. UNIMPLEMENTED for one that no offer has.
+   *
+   * @generated from field: lean.aggregator.v1.ProofKind kind = 7;
+   */
+  kind: ProofKind;
+
+  /**
+   * For MERGE, all claims in the proof's order; then `data`, `message` and `public_keys` are empty.
+   *
+   * @generated from field: repeated lean.aggregator.v1.ClaimKeys claims = 8;
+   */
+  claims: ClaimKeys[];
 };
 
 /**
@@ -1053,7 +1679,43 @@ export type VerifyAggregateRequest = Message<"lean.aggregator.v1.VerifyAggregate
  * Use `create(VerifyAggregateRequestSchema)` to create a new message.
  */
 export const VerifyAggregateRequestSchema: GenMessage<VerifyAggregateRequest> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 25);
+  messageDesc(file_lean_aggregator_v1_aggregator, 37);
+
+/**
+ * One claim of a merged proof: exactly the holders of these keys have signed this message.
+ *
+ * @generated from message lean.aggregator.v1.ClaimKeys
+ */
+export type ClaimKeys = Message<"lean.aggregator.v1.ClaimKeys"> & {
+  /**
+   * @generated from oneof lean.aggregator.v1.ClaimKeys.signed
+   */
+  signed: {
+    /**
+     * @generated from field: lean.aggregator.v1.AttestationData data = 1;
+     */
+    value: AttestationData;
+    case: "data";
+  } | {
+    /**
+     * @generated from field: lean.aggregator.v1.SignedRoot root = 2;
+     */
+    value: SignedRoot;
+    case: "root";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * @generated from field: repeated bytes public_keys = 3;
+   */
+  publicKeys: Uint8Array[];
+};
+
+/**
+ * Describes the message lean.aggregator.v1.ClaimKeys.
+ * Use `create(ClaimKeysSchema)` to create a new message.
+ */
+export const ClaimKeysSchema: GenMessage<ClaimKeys> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_v1_aggregator, 38);
 
 /**
  * @generated from message lean.aggregator.v1.VerifyAggregateResponse
@@ -1086,7 +1748,7 @@ export type VerifyAggregateResponse = Message<"lean.aggregator.v1.VerifyAggregat
  * Use `create(VerifyAggregateResponseSchema)` to create a new message.
  */
 export const VerifyAggregateResponseSchema: GenMessage<VerifyAggregateResponse> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 26);
+  messageDesc(file_lean_aggregator_v1_aggregator, 39);
 
 /**
  * @generated from message lean.aggregator.v1.GetServerInfoRequest
@@ -1103,7 +1765,7 @@ export type GetServerInfoRequest = Message<"lean.aggregator.v1.GetServerInfoRequ
  * Use `create(GetServerInfoRequestSchema)` to create a new message.
  */
 export const GetServerInfoRequestSchema: GenMessage<GetServerInfoRequest> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 27);
+  messageDesc(file_lean_aggregator_v1_aggregator, 40);
 
 /**
  * The largest requests that the server takes.
@@ -1131,20 +1793,6 @@ export type Limits = Message<"lean.aggregator.v1.Limits"> & {
    * @generated from field: uint32 raw_signatures_max = 3;
    */
   rawSignaturesMax: number;
-
-  /**
-   * Children of a group; each further one is left out. 0 while no prover is ready.
-   *
-   * @generated from field: uint32 children_max = 4;
-   */
-  childrenMax: number;
-
-  /**
-   * Bytes of one proof.
-   *
-   * @generated from field: uint32 proof_bytes_max = 5;
-   */
-  proofBytesMax: number;
 
   /**
    * Validators of the key table.
@@ -1208,6 +1856,44 @@ export type Limits = Message<"lean.aggregator.v1.Limits"> & {
    * @generated from field: uint32 header_bytes_max = 14;
    */
   headerBytesMax: number;
+
+  /**
+   * Awaited requests of a stream.
+   *
+   * @generated from field: uint32 awaited_max = 15;
+   */
+  awaitedMax: number;
+
+  /**
+   * Milliseconds of silence after which a stream gets a heartbeat.
+   *
+   * @generated from field: uint32 heartbeat_ms = 16;
+   */
+  heartbeatMs: number;
+
+  /**
+   * Milliseconds for which a session's outcomes are retained after its fence.
+   *
+   * @generated from field: uint32 retention_ms = 17;
+   */
+  retentionMs: number;
+
+  /**
+   * Steps of a request.
+   *
+   * @generated from field: uint32 steps_max = 18;
+   */
+  stepsMax: number;
+
+  /**
+   * @generated from field: uint32 children_max = 901;
+   */
+  childrenMax: number;
+
+  /**
+   * @generated from field: uint32 proof_bytes_max = 902;
+   */
+  proofBytesMax: number;
 };
 
 /**
@@ -1215,7 +1901,7 @@ export type Limits = Message<"lean.aggregator.v1.Limits"> & {
  * Use `create(LimitsSchema)` to create a new message.
  */
 export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 28);
+  messageDesc(file_lean_aggregator_v1_aggregator, 41);
 
 /**
  * One set of cores or one GPU that proves.
@@ -1254,6 +1940,13 @@ export type Device = Message<"lean.aggregator.v1.Device"> & {
    * @generated from field: bool standby_ready = 5;
    */
   standbyReady: boolean;
+
+  /**
+   * The operator has stopped new work for the device.
+   *
+   * @generated from field: bool drained = 6;
+   */
+  drained: boolean;
 };
 
 /**
@@ -1261,7 +1954,7 @@ export type Device = Message<"lean.aggregator.v1.Device"> & {
  * Use `create(DeviceSchema)` to create a new message.
  */
 export const DeviceSchema: GenMessage<Device> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 29);
+  messageDesc(file_lean_aggregator_v1_aggregator, 42);
 
 /**
  * The learned duration of proofs with this many inputs.
@@ -1299,6 +1992,25 @@ export type LearnedCost = Message<"lean.aggregator.v1.LearnedCost"> & {
    * @generated from field: uint32 prove_ms_high = 5;
    */
   proveMsHigh: number;
+
+  /**
+   * Kind of the proof.
+   *
+   * @generated from field: lean.aggregator.v1.ProofKind kind = 6;
+   */
+  kind: ProofKind;
+
+  /**
+   * @generated from field: uint32 log_inv_rate = 7;
+   */
+  logInvRate: number;
+
+  /**
+   * Number of messages: 1, or more for a MERGE.
+   *
+   * @generated from field: uint32 messages = 8;
+   */
+  messages: number;
 };
 
 /**
@@ -1306,7 +2018,7 @@ export type LearnedCost = Message<"lean.aggregator.v1.LearnedCost"> & {
  * Use `create(LearnedCostSchema)` to create a new message.
  */
 export const LearnedCostSchema: GenMessage<LearnedCost> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 30);
+  messageDesc(file_lean_aggregator_v1_aggregator, 43);
 
 /**
  * @generated from message lean.aggregator.v1.GetServerInfoResponse
@@ -1318,96 +2030,92 @@ export type GetServerInfoResponse = Message<"lean.aggregator.v1.GetServerInfoRes
   serverVersion: string;
 
   /**
-   * Id of this run of the server.
+   * Names the service, over all its runs.
    *
-   * @generated from field: string server_instance = 2;
+   * @generated from field: string service_id = 2;
    */
-  serverInstance: string;
+  serviceId: string;
 
   /**
-   * Empty fields while no prover is ready.
+   * Names this run of the service.
    *
-   * @generated from field: lean.aggregator.v1.ProofSystem proof_system = 3;
+   * @generated from field: string run = 3;
    */
-  proofSystem?: ProofSystem;
+  run: string;
 
   /**
-   * Size of a public key in bytes; 0 while no prover is ready.
-   *
-   * @generated from field: uint32 public_key_bytes = 4;
+   * @generated from field: lean.aggregator.v1.Status status = 4;
    */
-  publicKeyBytes: number;
+  status?: Status;
 
   /**
-   * Size of a signature in bytes; 0 while no prover is ready.
-   *
-   * @generated from field: uint32 signature_bytes = 5;
-   */
-  signatureBytes: number;
-
-  /**
-   * Kinds of proof on offer.
-   *
-   * @generated from field: repeated lean.aggregator.v1.ProofKind kinds = 6;
-   */
-  kinds: ProofKind[];
-
-  /**
-   * Always false: the server does not start with a prover whose key order matters.
-   *
-   * @generated from field: bool key_order_matters = 7;
-   */
-  keyOrderMatters: boolean;
-
-  /**
-   * @generated from field: lean.aggregator.v1.Limits limits = 8;
+   * @generated from field: lean.aggregator.v1.Limits limits = 5;
    */
   limits?: Limits;
 
   /**
-   * @generated from field: repeated lean.aggregator.v1.Device devices = 9;
+   * @generated from field: repeated lean.aggregator.v1.Device devices = 6;
    */
   devices: Device[];
 
   /**
    * Wall clock in milliseconds since 1970, for people; the service computes nothing from it.
    *
-   * @generated from field: uint64 server_time_unix_ms = 10;
+   * @generated from field: uint64 server_time_unix_ms = 7;
    */
   serverTimeUnixMs: bigint;
 
   /**
    * Deadline in milliseconds of a session whose request and call give none.
    *
-   * @generated from field: uint32 default_deadline_ms = 11;
+   * @generated from field: uint32 default_deadline_ms = 8;
    */
   defaultDeadlineMs: number;
 
   /**
    * Fence in milliseconds of a session whose request gives none.
    *
-   * @generated from field: uint32 default_fence_ms = 12;
+   * @generated from field: uint32 default_fence_ms = 9;
    */
   defaultFenceMs: number;
 
   /**
-   * The server is shutting down and skips every snapshot.
-   *
-   * @generated from field: bool draining = 13;
+   * @generated from field: string server_instance = 901;
+   */
+  serverInstance: string;
+
+  /**
+   * @generated from field: lean.aggregator.v1.ProofSystem proof_system = 902;
+   */
+  proofSystem?: ProofSystem;
+
+  /**
+   * @generated from field: uint32 public_key_bytes = 903;
+   */
+  publicKeyBytes: number;
+
+  /**
+   * @generated from field: uint32 signature_bytes = 904;
+   */
+  signatureBytes: number;
+
+  /**
+   * @generated from field: repeated lean.aggregator.v1.ProofKind kinds = 905;
+   */
+  kinds: ProofKind[];
+
+  /**
+   * @generated from field: bool draining = 906;
    */
   draining: boolean;
 
   /**
-   * The prover is simulated: its results prove nothing.
-   *
-   * @generated from field: bool fake = 14;
+   * @generated from field: bool fake = 907;
    */
   fake: boolean;
 
   /**
-   * The values of `log_inv_rate` that the prover offers; empty while no prover is ready.
-   *
-   * @generated from field: repeated uint32 log_inv_rates = 15;
+   * @generated from field: repeated uint32 log_inv_rates = 908;
    */
   logInvRates: number[];
 };
@@ -1417,7 +2125,39 @@ export type GetServerInfoResponse = Message<"lean.aggregator.v1.GetServerInfoRes
  * Use `create(GetServerInfoResponseSchema)` to create a new message.
  */
 export const GetServerInfoResponseSchema: GenMessage<GetServerInfoResponse> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_v1_aggregator, 31);
+  messageDesc(file_lean_aggregator_v1_aggregator, 44);
+
+/**
+ * Which of a validator's keys made a signature.
+ *
+ * @generated from enum lean.aggregator.v1.KeyRole
+ */
+export enum KeyRole {
+  /**
+   * @generated from enum value: KEY_ROLE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The key for votes. Default.
+   *
+   * @generated from enum value: KEY_ROLE_ATTESTATION = 1;
+   */
+  ATTESTATION = 1,
+
+  /**
+   * The key for the validator's own blocks.
+   *
+   * @generated from enum value: KEY_ROLE_PROPOSAL = 2;
+   */
+  PROPOSAL = 2,
+}
+
+/**
+ * Describes the enum lean.aggregator.v1.KeyRole.
+ */
+export const KeyRoleSchema: GenEnum<KeyRole> = /*@__PURE__*/
+  enumDesc(file_lean_aggregator_v1_aggregator, 0);
 
 /**
  * @generated from enum lean.aggregator.v1.ProofKind
@@ -1436,25 +2176,18 @@ export enum ProofKind {
   AGGREGATE = 1,
 
   /**
-   * Reserved: merges proofs of several messages into one. Not offered.
+   * Merges signatures and proofs of several messages into one proof. No offer has it yet.
    *
    * @generated from enum value: PROOF_KIND_MERGE = 2;
    */
   MERGE = 2,
-
-  /**
-   * Reserved: splits the proof of one message off a merged one. Not offered.
-   *
-   * @generated from enum value: PROOF_KIND_SPLIT = 3;
-   */
-  SPLIT = 3,
 }
 
 /**
  * Describes the enum lean.aggregator.v1.ProofKind.
  */
 export const ProofKindSchema: GenEnum<ProofKind> = /*@__PURE__*/
-  enumDesc(file_lean_aggregator_v1_aggregator, 0);
+  enumDesc(file_lean_aggregator_v1_aggregator, 1);
 
 /**
  * How urgent a session is. A more urgent one goes first, and may preempt a running backlog proof.
@@ -1493,7 +2226,7 @@ export enum Priority {
  * Describes the enum lean.aggregator.v1.Priority.
  */
 export const PrioritySchema: GenEnum<Priority> = /*@__PURE__*/
-  enumDesc(file_lean_aggregator_v1_aggregator, 1);
+  enumDesc(file_lean_aggregator_v1_aggregator, 2);
 
 /**
  * What happens when the node already has a session in flight at this priority.
@@ -1525,7 +2258,7 @@ export enum BusyPolicy {
  * Describes the enum lean.aggregator.v1.BusyPolicy.
  */
 export const BusyPolicySchema: GenEnum<BusyPolicy> = /*@__PURE__*/
-  enumDesc(file_lean_aggregator_v1_aggregator, 2);
+  enumDesc(file_lean_aggregator_v1_aggregator, 3);
 
 /**
  * Whether a group that cannot be proved whole before the fence may be proved in part.
@@ -1557,7 +2290,7 @@ export enum PartialPolicy {
  * Describes the enum lean.aggregator.v1.PartialPolicy.
  */
 export const PartialPolicySchema: GenEnum<PartialPolicy> = /*@__PURE__*/
-  enumDesc(file_lean_aggregator_v1_aggregator, 3);
+  enumDesc(file_lean_aggregator_v1_aggregator, 4);
 
 /**
  * Which setting decided a session's deadline.
@@ -1596,7 +2329,7 @@ export enum DeadlineSource {
  * Describes the enum lean.aggregator.v1.DeadlineSource.
  */
 export const DeadlineSourceSchema: GenEnum<DeadlineSource> = /*@__PURE__*/
-  enumDesc(file_lean_aggregator_v1_aggregator, 4);
+  enumDesc(file_lean_aggregator_v1_aggregator, 5);
 
 /**
  * Why a whole snapshot was not taken.
@@ -1649,7 +2382,7 @@ export enum SkipReason {
  * Describes the enum lean.aggregator.v1.SkipReason.
  */
 export const SkipReasonSchema: GenEnum<SkipReason> = /*@__PURE__*/
-  enumDesc(file_lean_aggregator_v1_aggregator, 5);
+  enumDesc(file_lean_aggregator_v1_aggregator, 6);
 
 /**
  * How a group ended.
@@ -1677,7 +2410,8 @@ export enum OutcomeStatus {
   PROVED_LATE = 2,
 
   /**
-   * The group has no bad input, fewer than two children, and no raw signature beyond the child's.
+   * The group has no bad input, fewer than two children, and no raw signature beyond the child's; or
+   * fewer inputs than `min_inputs`.
    *
    * @generated from enum value: OUTCOME_STATUS_NOTHING_TO_PROVE = 3;
    */
@@ -1716,7 +2450,7 @@ export enum OutcomeStatus {
  * Describes the enum lean.aggregator.v1.OutcomeStatus.
  */
 export const OutcomeStatusSchema: GenEnum<OutcomeStatus> = /*@__PURE__*/
-  enumDesc(file_lean_aggregator_v1_aggregator, 6);
+  enumDesc(file_lean_aggregator_v1_aggregator, 7);
 
 /**
  * Why a group was not started, was stopped, or failed. UNSPECIFIED for other outcomes.
@@ -1811,7 +2545,7 @@ export enum OutcomeReason {
  * Describes the enum lean.aggregator.v1.OutcomeReason.
  */
 export const OutcomeReasonSchema: GenEnum<OutcomeReason> = /*@__PURE__*/
-  enumDesc(file_lean_aggregator_v1_aggregator, 7);
+  enumDesc(file_lean_aggregator_v1_aggregator, 8);
 
 /**
  * Why an input is not in the proof.
@@ -1871,7 +2605,82 @@ export enum LeftOutReason {
  * Describes the enum lean.aggregator.v1.LeftOutReason.
  */
 export const LeftOutReasonSchema: GenEnum<LeftOutReason> = /*@__PURE__*/
-  enumDesc(file_lean_aggregator_v1_aggregator, 8);
+  enumDesc(file_lean_aggregator_v1_aggregator, 9);
+
+/**
+ * @generated from enum lean.aggregator.v1.ServiceState
+ */
+export enum ServiceState {
+  /**
+   * @generated from enum value: SERVICE_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Snapshots are accepted.
+   *
+   * @generated from enum value: SERVICE_STATE_READY = 1;
+   */
+  READY = 1,
+
+  /**
+   * No prover is ready: snapshots are skipped with reason NO_PROVER.
+   *
+   * @generated from enum value: SERVICE_STATE_NO_PROVER = 2;
+   */
+  NO_PROVER = 2,
+
+  /**
+   * The service shuts down, or every device is drained: snapshots are skipped with reason DRAINING
+   * or NO_PROVER.
+   *
+   * @generated from enum value: SERVICE_STATE_DRAINING = 3;
+   */
+  DRAINING = 3,
+}
+
+/**
+ * Describes the enum lean.aggregator.v1.ServiceState.
+ */
+export const ServiceStateSchema: GenEnum<ServiceState> = /*@__PURE__*/
+  enumDesc(file_lean_aggregator_v1_aggregator, 10);
+
+/**
+ * @generated from enum lean.aggregator.v1.RequestState
+ */
+export enum RequestState {
+  /**
+   * @generated from enum value: REQUEST_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The service does not know the request: it never arrived, or is forgotten.
+   *
+   * @generated from enum value: REQUEST_STATE_UNKNOWN = 1;
+   */
+  UNKNOWN = 1,
+
+  /**
+   * Some group has no outcome yet.
+   *
+   * @generated from enum value: REQUEST_STATE_IN_FLIGHT = 2;
+   */
+  IN_FLIGHT = 2,
+
+  /**
+   * Every group has its outcome. The stream sends those that are missing.
+   *
+   * @generated from enum value: REQUEST_STATE_ENDED = 3;
+   */
+  ENDED = 3,
+}
+
+/**
+ * Describes the enum lean.aggregator.v1.RequestState.
+ */
+export const RequestStateSchema: GenEnum<RequestState> = /*@__PURE__*/
+  enumDesc(file_lean_aggregator_v1_aggregator, 11);
 
 /**
  * Why events are missing.
@@ -1903,7 +2712,7 @@ export enum GapCause {
  * Describes the enum lean.aggregator.v1.GapCause.
  */
 export const GapCauseSchema: GenEnum<GapCause> = /*@__PURE__*/
-  enumDesc(file_lean_aggregator_v1_aggregator, 9);
+  enumDesc(file_lean_aggregator_v1_aggregator, 12);
 
 /**
  * @generated from enum lean.aggregator.v1.SessionState
@@ -1933,7 +2742,7 @@ export enum SessionState {
  * Describes the enum lean.aggregator.v1.SessionState.
  */
 export const SessionStateSchema: GenEnum<SessionState> = /*@__PURE__*/
-  enumDesc(file_lean_aggregator_v1_aggregator, 10);
+  enumDesc(file_lean_aggregator_v1_aggregator, 13);
 
 /**
  * @generated from enum lean.aggregator.v1.DeviceState
@@ -1984,11 +2793,13 @@ export enum DeviceState {
  * Describes the enum lean.aggregator.v1.DeviceState.
  */
 export const DeviceStateSchema: GenEnum<DeviceState> = /*@__PURE__*/
-  enumDesc(file_lean_aggregator_v1_aggregator, 11);
+  enumDesc(file_lean_aggregator_v1_aggregator, 14);
 
 /**
  * Every method may return UNAUTHENTICATED, PERMISSION_DENIED or RESOURCE_EXHAUSTED (a quota, or no
- * memory free). INVALID_ARGUMENT names the field that is missing or out of range.
+ * memory free). INVALID_ARGUMENT names the field that is missing or out of range. UNIMPLEMENTED
+ * names a field that asks for what this service does not offer. FAILED_PRECONDITION
+ * `node_id_in_use`: a later run of the node, with a higher epoch, has called.
  *
  * @generated from service lean.aggregator.v1.AggregatorService
  */
@@ -2005,8 +2816,9 @@ export const AggregatorService: GenService<{
     output: typeof SubmitSnapshotResponseSchema;
   },
   /**
-   * Streams the node's outcomes and session summaries as they happen, from after a cursor on.
-   * NOT_FOUND for an unknown `session_id`, after the retained events have been sent.
+   * Streams the node's results. The first event, `opened`, answers for each request that the caller
+   * awaits whether it is known. Then come the missing events of those requests, then what happens.
+   * ABORTED `behind`: the reader was too slow; it opens a new stream.
    *
    * @generated from rpc lean.aggregator.v1.AggregatorService.StreamResults
    */
@@ -2016,8 +2828,9 @@ export const AggregatorService: GenService<{
     output: typeof StreamResultsResponseSchema;
   },
   /**
-   * Returns the state and outcomes of one session; can wait for the session's end before. NOT_FOUND
-   * for an unknown session. A client that does not read the response within 10 s is cut off.
+   * Returns the state and outcomes of one session; can wait for the session's end before. For people
+   * and tests: an adapter reads its stream. NOT_FOUND for an unknown request id. A client that does
+   * not read the response within 10 s is cut off.
    *
    * @generated from rpc lean.aggregator.v1.AggregatorService.GetSession
    */
@@ -2028,7 +2841,7 @@ export const AggregatorService: GenService<{
   },
   /**
    * Ends a session or some of its groups, and returns the session. Idempotent. NOT_FOUND for an
-   * unknown session.
+   * unknown request id.
    *
    * @generated from rpc lean.aggregator.v1.AggregatorService.CancelSession
    */
@@ -2038,7 +2851,7 @@ export const AggregatorService: GenService<{
     output: typeof CancelSessionResponseSchema;
   },
   /**
-   * Verifies a proof against exactly the given keys. UNAVAILABLE while no prover can verify.
+   * Verifies a proof against exactly the given claims. UNAVAILABLE while no prover can verify.
    *
    * @generated from rpc lean.aggregator.v1.AggregatorService.VerifyAggregate
    */
@@ -2048,7 +2861,7 @@ export const AggregatorService: GenService<{
     output: typeof VerifyAggregateResponseSchema;
   },
   /**
-   * Returns the proof system, sizes, limits, devices with their learned costs, and server time.
+   * Returns what the service proves, limits, devices with their learned costs, and server time.
    *
    * @generated from rpc lean.aggregator.v1.AggregatorService.GetServerInfo
    */
