@@ -80,11 +80,18 @@ class BackwardWriter {
 
 type Write = (writer: BackwardWriter, value: unknown) => void;
 
+interface Field {
+  /** Name of the message's property that has the value. */
+  name: string;
+  isOwnOnly: boolean;
+  write: Write;
+}
+
 /** Makes the writer of a schema. `known` has the writers made so far: fields may share a schema. */
 function messageWriter(schema: DescMessage, known: Map<DescMessage, Write>): Write {
   const earlier = known.get(schema);
   if (earlier !== undefined) return earlier;
-  const fields: { name: string; isOwnOnly: boolean; write: Write }[] = [];
+  const fields: Field[] = [];
   const writeMessage: Write = (writer, message) => {
     if (!isRecord(message)) throw new TypeError(`${schema.typeName}: expected an object`);
     for (const { name, isOwnOnly, write } of fields) {
@@ -97,14 +104,27 @@ function messageWriter(schema: DescMessage, known: Map<DescMessage, Write>): Wri
   };
   known.set(schema, writeMessage);
   for (const field of [...schema.fields].sort((a, b) => b.number - a.number)) {
+    if (field.oneof !== undefined) {
+      fields.push(oneofField(field, field.oneof.localName, known));
+      continue;
+    }
     const isOwnOnly = field.presence === FeatureSet_FieldPresence.EXPLICIT;
     fields.push({ name: field.localName, isOwnOnly, write: fieldWriter(field, known) });
   }
   return writeMessage;
 }
 
+/** A member of a oneof, whose property `name` is `{ case, value }`. */
+function oneofField(field: DescField, name: string, known: Map<DescMessage, Write>): Field {
+  const writeValue = fieldWriter(field, known);
+  const write: Write = (writer, either) => {
+    if (!isRecord(either)) throw badValue(field);
+    if (either.case === field.localName) writeValue(writer, either.value);
+  };
+  return { name, isOwnOnly: false, write };
+}
+
 function fieldWriter(field: DescField, known: Map<DescMessage, Write>): Write {
-  if (field.oneof !== undefined) throw unknownKind(field);
   if (field.fieldKind === "message")
     return delimited(field, messageWriter(field.message, known), true);
   if (field.fieldKind === "list" && field.listKind === "message") {
@@ -136,6 +156,8 @@ function scalarWriter(field: DescField, scalar: ScalarType): Write {
       };
       return delimited(field, writeString, isWrittenEmpty);
     }
+    case ScalarType.BOOL:
+      return bool(field);
     case ScalarType.UINT32:
       return unsigned(field, UINT32_MAX);
     case ScalarType.UINT64:
@@ -165,6 +187,14 @@ function unsigned(field: DescField, max: number): Write {
     if (value === 0 && !isWrittenEmpty) return;
     writer.varint(value);
     writer.varint(tag);
+  };
+}
+
+function bool(field: DescField): Write {
+  const writeBit = unsigned(field, 1);
+  return (writer, value) => {
+    if (typeof value !== "boolean") throw badValue(field);
+    writeBit(writer, value ? 1 : 0);
   };
 }
 

@@ -31,12 +31,25 @@ const some = <T extends object>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }) 
 const list = <T>(item: fc.Arbitrary<T>) => fc.array(item, { maxLength: 4 });
 
 const checkpoint = some({ root: bytes, slot: uint64 });
+const data = some({ slot: uint64, head: checkpoint, target: checkpoint, source: checkpoint });
+const signatures = list(some({ validatorIndex: uint32, signature: bytes }));
+const either = <C extends string, T>(name: C, value: fc.Arbitrary<T>) =>
+  fc.record({ case: fc.constant(name), value });
+const component = some({
+  claim: some({
+    signed: fc.oneof(either("data", data), either("root", some({ root: bytes, slot: uint64 }))),
+    participants: bytes,
+    role: fc.constantFrom(0, 1, 2),
+  }),
+  from: fc.oneof(either("proof", bytes), either("raws", some({ signatures }))),
+});
 const group = some({
-  data: some({ slot: uint64, head: checkpoint, target: checkpoint, source: checkpoint }),
+  data,
   message: bytes,
-  rawSignatures: list(some({ validatorIndex: uint32, signature: bytes })),
+  rawSignatures: signatures,
   children: list(some({ participants: bytes, proof: bytes })),
   kind: fc.constantFrom(0, 1, 2),
+  components: list(component),
 });
 const request = some({
   node: some({ nodeId: fc.string({ unit: "grapheme" }), nodeEpoch: uint64 }),
@@ -45,12 +58,15 @@ const request = some({
     head: checkpoint,
     keys: list(some({ validatorIndex: uint32, publicKey: bytes })),
     groups: list(group),
+    sszBitlists: fc.boolean(),
   }),
   proofSystem: some({ scheme: fc.string(), logInvRate: uint32 }),
   requestId: fc.string(),
   deadlineMs: uint32,
   fenceMs: uint32,
   priority: fc.constantFrom(0, 2),
+  minInputs: uint32,
+  steps: list(some({ untilMs: uint32, weight: uint32 })),
 });
 
 it("gives the bytes of toBinary, for plain objects and for messages", () => {
