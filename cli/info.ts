@@ -6,11 +6,14 @@ import type {
   GetServerInfoResponse,
   LearnedCost,
   Limits,
+  Offer,
+  Status,
 } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
   DeviceState,
   GetServerInfoResponseSchema,
   ProofKind,
+  ServiceState,
 } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { callError } from "./io/call-error.js";
 import type { CommandModules, Terminal } from "./io/command.js";
@@ -68,7 +71,7 @@ async function infoCommand(options: InfoOptions, terminal: Terminal): Promise<nu
 
 const deviceColumns: readonly Column<Device>[] = [
   { title: "device", cell: ({ id }) => id },
-  { title: "state", cell: ({ state }) => lower(DeviceState[state]) },
+  { title: "state", cell: deviceStateText },
   { title: "verified by", cell: verifierText },
   { title: "detail", cell: ({ detail }) => detail || "-" },
 ];
@@ -89,10 +92,14 @@ export function infoText(info: GetServerInfoResponse): string {
     learnedCosts.map((cost) => ({ ...cost, id })),
   );
   return [
-    pairsText([...identity(info), ...limitPairs(info)]),
+    pairsText([...identity(info), ...offerPairs(info.status?.offers ?? []), ...limitPairs(info)]),
     formatTable(deviceColumns, devices),
     ...(costs.length === 0 ? [] : [formatTable(costColumns, costs)]),
   ].join("\n");
+}
+
+function deviceStateText({ state, drained }: Device): string {
+  return `${lower(DeviceState[state])}${drained ? ", drained" : ""}`;
 }
 
 /** Which process verifies the device's proofs; none does while no prover of it is set up. */
@@ -104,34 +111,43 @@ function verifierText({ state, standbyReady }: Device): string {
 
 type Pair = readonly [name: string, value: string];
 
+const NO_STATUS = { state: ServiceState.UNSPECIFIED, detail: "" };
+
+const kib = (bytes: number) => `${Math.floor(bytes / 1024)} KiB`;
+
 function identity(info: GetServerInfoResponse): Pair[] {
-  const { proofSystem, publicKeyBytes, signatureBytes } = info;
-  const scheme = proofSystem?.scheme ?? "";
   return [
     ["version", info.serverVersion],
-    ["instance", info.serverInstance],
-    ["state", stateText(info)],
+    ["service", info.serviceId],
+    ["run", info.run],
+    ["state", stateText(info.status)],
     ["time", new Date(Number(info.serverTimeUnixMs)).toISOString()],
-    [
-      "scheme",
-      `${scheme || "none: no prover is ready"}${info.fake ? " (FAKE: simulated, not real proofs)" : ""}`,
-    ],
-    ["revision", proofSystem?.revision || "-"],
-    ["proof kinds", info.kinds.map((kind) => lower(ProofKind[kind])).join(", ")],
-    ["rates", `log_inv_rate ${info.logInvRates.join(", ") || "-"}`],
-    ["public key", scheme === "" ? "-" : `${publicKeyBytes} bytes`],
-    ["signature", scheme === "" ? "-" : `${signatureBytes} bytes`],
   ];
 }
 
-/** The service does not tell clients of drained devices; `admin provers` shows them. */
-function stateText({ draining, devices }: GetServerInfoResponse): string {
-  if (draining) return "draining: accepts no snapshots";
-  const isDown = ({ state }: Device) =>
-    state === DeviceState.STARTING || state === DeviceState.FAILED;
-  return devices.length > 0 && devices.every(isDown)
-    ? "accepts no snapshots: no prover is ready"
-    : "accepting snapshots";
+function stateText({ state, detail }: Pick<Status, "state" | "detail"> = NO_STATUS): string {
+  if (state === ServiceState.READY) return "accepting snapshots";
+  const why = detail === "" ? "" : `: ${detail}`;
+  return `${lower(ServiceState[state])}, accepts no snapshots${why}`;
+}
+
+/** What the service proves. */
+function offerPairs(offers: readonly Offer[]): Pair[] {
+  if (offers.length === 0) return [["scheme", "none: no prover has been ready"]];
+  return offers.flatMap((offer): Pair[] => [
+    [
+      "scheme",
+      `${offer.proofSystem?.scheme ?? ""}${offer.fake ? " (FAKE: simulated, not real proofs)" : ""}`,
+    ],
+    ["revision", offer.proofSystem?.revision || "-"],
+    ["proof kinds", offer.kinds.map((kind) => lower(ProofKind[kind])).join(", ")],
+    ["rates", `log_inv_rate ${offer.logInvRates.join(", ")}`],
+    ["public key", `${offer.publicKeyBytes} bytes`],
+    ["signature", `${offer.signatureBytes} bytes`],
+    ["children", `at most ${offer.childrenMax} in a group`],
+    ["proof", `at most ${kib(offer.proofBytesMax)}`],
+    ["on devices", offer.deviceIds.join(", ")],
+  ]);
 }
 
 function limitPairs(info: GetServerInfoResponse): Pair[] {
@@ -141,13 +157,11 @@ function limitPairs(info: GetServerInfoResponse): Pair[] {
     ["fence", `${info.defaultFenceMs} ms, at most ${limits?.fenceMsMax ?? 0}`],
   ];
   if (limits === undefined) return budgets;
-  const kib = (bytes: number) => `${Math.floor(bytes / 1024)} KiB`;
   return [
     ...budgets,
     ["snapshot", `at most ${limits.groupsMax} groups, ${kib(limits.snapshotBytesMax)}`],
     ["in JSON", `at most ${kib(limits.jsonBytesMax)}`],
-    ["group", `at most ${limits.rawSignaturesMax} raw signatures, ${childrenText(limits)}`],
-    ["proof", `at most ${kib(limits.proofBytesMax)}`],
+    ["group", `at most ${limits.rawSignaturesMax} raw signatures`],
     ["validators", `at most ${limits.validatorsMax}`],
     ["connection", `at most ${limits.callsPerConnectionMax} calls, ${leaveText(limits)}`],
     ["headers", `at most ${kib(limits.headerBytesMax)}`],
@@ -158,10 +172,6 @@ function leaveText({ connectionAgeMs, connectionIdleMs, connectionGraceMs }: Lim
   const seconds = (ms: number) => `${ms / 1000} s`;
   const [age, idle, grace] = [connectionAgeMs, connectionIdleMs, connectionGraceMs].map(seconds);
   return `GOAWAY after ${age}, or ${idle} without a call; closed ${grace} later`;
-}
-
-function childrenText({ childrenMax }: { childrenMax: number }): string {
-  return childrenMax === 0 ? "children: no prover is ready" : `${childrenMax} children`;
 }
 
 function pairsText(pairs: readonly Pair[]): string {

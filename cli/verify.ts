@@ -131,10 +131,11 @@ const columns: readonly Column<Verdict>[] = [
 
 function verdictText(
   verdicts: readonly Verdict[],
-  { proofSystem, fake }: GetServerInfoResponse,
+  { status }: GetServerInfoResponse,
   server: string,
 ): string {
   const valid = verdicts.filter(({ answer }) => answer.valid).length;
+  const { proofSystem, fake = false } = status?.offers[0] ?? {};
   const by = `${proofSystem?.scheme ?? ""} ${proofSystem?.revision ?? ""} at ${server}`;
   const simulated = fake ? "; FAKE: a simulated prover, so this verifies nothing" : "";
   const total = `${valid} of ${verdicts.length} proofs valid for exactly these keys`;

@@ -34,6 +34,9 @@ export const limits = {
   nodeLabelsMax: 64,
   /** Time without a snapshot after which a node may lose its label to another: a devnet's restart. */
   nodeLabelMs: 10 * 60_000,
+  /** Steps of a request, and the worth of a vote in one: a slot has four intervals, and 20 bits. */
+  stepsMax: 8,
+  stepWeightMax: 1_000_000,
   /** Sessions in flight, of all nodes together: each may keep a snapshot in memory. */
   sessionsInFlightMax: 64,
   /** Memory for requests, snapshots, proofs and answers: about twenty of the largest snapshots. */

@@ -1,16 +1,17 @@
 /** The answer of `GetServerInfo`. */
 import { create } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { DeviceSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
   DeviceState,
   GetServerInfoResponseSchema,
   ProofKind,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { phaseDetail } from "../lane/lane-messages.js";
-import { limits } from "../limits.js";
-import { offeredRates } from "../work/prover-description.js";
+import type { OperatedDevice } from "../schedule/lane-handle.js";
 import { optimisticMs, pessimisticMs, predictMs } from "../work/cost-model.js";
 import type { HandlersModules, HandlersOptions } from "./call-context.js";
-import { snapshotLimits } from "./request-limits.js";
+import { limitsView, statusView } from "./status-view.js";
 
 /** Shapes whose learned cost is reported: raw signatures, children. */
 const shapes = [
@@ -30,49 +31,36 @@ export const deviceStateOnWire = {
 } as const;
 
 export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
-  const { dispatcher, admission, clock } = modules;
-  const has = dispatcher.describe();
+  const { dispatcher, clock } = modules;
   return create(GetServerInfoResponseSchema, {
     serverVersion: options.version,
-    serverInstance: options.instance,
-    proofSystem: { scheme: has?.scheme ?? "", revision: has?.revision ?? "" },
-    publicKeyBytes: has?.publicKeyBytes ?? 0,
-    signatureBytes: has?.signatureBytes ?? 0,
-    kinds: [ProofKind.AGGREGATE],
-    limits: {
-      snapshotBytesMax: limits.snapshotBytesMax,
-      groupsMax: limits.groupsMax,
-      rawSignaturesMax: limits.validatorsMax,
-      childrenMax: has === undefined ? 0 : snapshotLimits(has).childrenMax,
-      proofBytesMax: limits.proofBytesMax,
-      validatorsMax: limits.validatorsMax,
-      deadlineMsMax: limits.deadlineMsMax,
-      fenceMsMax: limits.fenceMsMax,
-      jsonBytesMax: limits.jsonBytesMax,
-      callsPerConnectionMax: limits.callsPerConnectionMax,
-      connectionAgeMs: limits.connectionAgeMs,
-      connectionIdleMs: limits.connectionIdleMs,
-      connectionGraceMs: limits.connectionGraceMs,
-      headerBytesMax: limits.headerBytesMax,
-    },
-    devices: dispatcher.devices().map(({ deviceId, report: { phase, isStandbyReady, cost } }) => ({
-      id: deviceId,
-      state: deviceStateOnWire[phase.kind],
-      detail: phaseDetail(phase),
-      standbyReady: isStandbyReady,
-      learnedCosts: shapes.map(([rawSignatures, children]) => ({
-        rawSignatures,
-        children,
-        proveMs: Math.round(predictMs(cost, { raws: rawSignatures, children })),
-        proveMsLow: Math.round(optimisticMs(cost, { raws: rawSignatures, children })),
-        proveMsHigh: Math.round(pessimisticMs(cost, { raws: rawSignatures, children })),
-      })),
-    })),
+    serviceId: options.instance,
+    run: options.instance,
+    status: statusView(modules),
+    limits: limitsView(),
+    devices: dispatcher.devices().map(deviceInfo),
     serverTimeUnixMs: BigInt(clock.unixMs()),
     defaultDeadlineMs: options.deadlineMs,
     defaultFenceMs: options.fenceMs,
-    draining: admission.draining,
-    fake: has?.fake ?? false,
-    logInvRates: has === undefined ? [] : offeredRates(has),
   });
+}
+
+function deviceInfo({ deviceId, report }: OperatedDevice): MessageInitShape<typeof DeviceSchema> {
+  const { phase, isStandbyReady, isDrained, cost } = report;
+  return {
+    id: deviceId,
+    state: deviceStateOnWire[phase.kind],
+    detail: phaseDetail(phase),
+    standbyReady: isStandbyReady,
+    drained: isDrained,
+    learnedCosts: shapes.map(([raws, children]) => ({
+      kind: ProofKind.AGGREGATE,
+      rawSignatures: raws,
+      children,
+      messages: 1,
+      proveMs: Math.round(predictMs(cost, { raws, children })),
+      proveMsLow: Math.round(optimisticMs(cost, { raws, children })),
+      proveMsHigh: Math.round(pessimisticMs(cost, { raws, children })),
+    })),
+  };
 }

@@ -6,7 +6,7 @@ import { Site, until } from "./chaos-service.js";
 const AGGREGATE = ".kinds = LEAN_PROVER_KIND_AGGREGATE";
 
 interface Info {
-  proofSystem: { scheme: string };
+  status: { offers: { proofSystem: { scheme: string }; deviceIds: string[] }[] };
   devices: { id: string; state: string; detail?: string }[];
 }
 
@@ -35,7 +35,9 @@ test("the first device decides though it is slower, and the other one says why i
       const [one, other] = answer.devices.map(({ state }) => state);
       return one === "DEVICE_STATE_IDLE" && other === "DEVICE_STATE_FAILED" && answer;
     });
-    expect(settled.proofSystem.scheme).toBe("first");
+    expect(settled.status.offers).toMatchObject([
+      { proofSystem: { scheme: "first" }, deviceIds: [site.device] },
+    ]);
     expect(settled.devices[1]?.detail).toMatch(/second .*first/);
     expect((await fetch(`http://${probes}/readyz`)).status).toBe(200);
     expect(service.endings(), "the other one is not tried again and again").toEqual(["refused"]);

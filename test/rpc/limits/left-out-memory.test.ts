@@ -19,7 +19,8 @@ afterAll(() => service.close());
 test("a thousand unknown validators count as held once their group has ended", async () => {
   const heldBytes = async () => (await service.metrics.heldBytes.get()).values[0]?.value;
   const client = clientOver(service, "gRPC");
-  const { signatureBytes } = await client.getServerInfo({});
+  const { status } = await client.getServerInfo({});
+  const signatureBytes = status?.offers[0]?.signatureBytes ?? 0;
   const rawSignatures = Array.from({ length: INPUTS }, (_, validatorIndex) => ({
     validatorIndex,
     // One with the length of a signature: when none has it, the snapshot is refused.

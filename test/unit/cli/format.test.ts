@@ -1,5 +1,6 @@
 /** What the commands print and read, without a service. */
 import { create } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { callError } from "../../../cli/io/call-error.js";
 import { infoText } from "../../../cli/info.js";
@@ -9,12 +10,12 @@ import { Progress } from "../../../cli/io/progress.js";
 import { proofsInFile, verifyRequestOf } from "../../../cli/proofs-in-file.js";
 import { AggregatorError } from "../../../client/errors.js";
 import {
-  DeviceState,
   GetServerInfoResponseSchema,
   LeftOutReason,
   OutcomeReason,
   OutcomeSchema,
   OutcomeStatus,
+  ServiceState,
   ValidatorKeySchema,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { fakeTerminal } from "../../helpers/command-line.js";
@@ -69,37 +70,53 @@ describe("a table of outcomes", () => {
   });
 });
 
-test("info shows a server whose device is down, and one without limits", () => {
-  const info = create(GetServerInfoResponseSchema, {
-    serverVersion: "1.2.3",
-    draining: true,
-    fake: true,
-    proofSystem: { scheme: "fake", revision: "r1" },
-    devices: [
-      { id: "cpu", state: 5, detail: "no memory", learnedCosts: [{ proveMs: 9, proveMsLow: 7 }] },
-      { id: "gpu", state: 2, standbyReady: true },
-    ],
-  });
-  const lines = infoText(info).split("\n");
-  expect(lines).toContain("version      1.2.3");
-  expect(lines).toContain("state        draining: accepts no snapshots");
-  expect(lines).toContain("scheme       fake (FAKE: simulated, not real proofs)");
-  expect(lines).toContain("cpu     failed  -            no memory");
-  expect(lines).toContain("gpu     idle    standby      -");
-  expect(lines).toContain("cpu                  0         0         9    7     0");
-});
+describe("info", () => {
+  const linesOf = (info: MessageInitShape<typeof GetServerInfoResponseSchema>) =>
+    infoText(create(GetServerInfoResponseSchema, info)).split("\n");
 
-test.each([
-  ["accepts no snapshots: no prover is ready", [DeviceState.STARTING, DeviceState.FAILED]],
-  ["accepting snapshots", [DeviceState.FAILED, DeviceState.IDLE]],
-  ["accepting snapshots", [DeviceState.PROVING]],
-])("info says '%s' by the states of the devices", (text, states) => {
-  const devices = states.map((state, at) => ({ id: `cpu${at}`, state }));
-  const lines = infoText(create(GetServerInfoResponseSchema, { devices, limits: {} })).split("\n");
-  expect(lines).toContain(`state        ${text}`);
-  expect(lines, "0 children").toContainEqual(
-    expect.stringMatching(/children: no prover is ready$/),
-  );
+  test("shows a service that shuts down, its devices and what it proves", () => {
+    const offer = {
+      proofSystem: { scheme: "fake", revision: "r1" },
+      ...{ kinds: [1], logInvRates: [0, 1], childrenMax: 3, proofBytesMax: 2048 },
+      ...{ publicKeyBytes: 52, deviceIds: ["gpu"], fake: true },
+    };
+    const lines = linesOf({
+      serverVersion: "1.2.3",
+      status: { state: ServiceState.DRAINING, detail: "it shuts down", offers: [offer] },
+      devices: [
+        { id: "cpu", state: 5, detail: "no memory", learnedCosts: [{ proveMs: 9, proveMsLow: 7 }] },
+        { id: "gpu", state: 2, standbyReady: true, drained: true },
+      ],
+    });
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        "version      1.2.3",
+        "state        draining, accepts no snapshots: it shuts down",
+        "scheme       fake (FAKE: simulated, not real proofs)",
+        "proof kinds  aggregate",
+        "rates        log_inv_rate 0, 1",
+        "public key   52 bytes",
+        "children     at most 3 in a group",
+        "proof        at most 2 KiB",
+        "on devices   gpu",
+        "cpu     failed         -            no memory",
+        "gpu     idle, drained  standby      -",
+        "cpu                  0         0         9    7     0",
+      ]),
+    );
+  });
+
+  test.each([
+    ["accepting snapshots", { state: ServiceState.READY }],
+    [
+      "no_prover, accepts no snapshots: device cpu is starting",
+      { state: ServiceState.NO_PROVER, detail: "device cpu is starting" },
+    ],
+  ])("says '%s' by the service's state", (text, status) => {
+    const lines = linesOf({ status, limits: {} });
+    expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^state +${text}$`)));
+    expect(lines).toContainEqual(expect.stringMatching(/^scheme +none: no prover has been ready$/));
+  });
 });
 
 describe("progress", () => {
