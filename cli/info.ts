@@ -113,6 +113,8 @@ type Pair = readonly [name: string, value: string];
 
 const NO_STATUS = { state: ServiceState.UNSPECIFIED, detail: "" };
 
+const sizeText = (bytes: number) => (bytes === 0 ? "any size" : `${bytes} bytes`);
+
 const kib = (bytes: number) => `${Math.floor(bytes / 1024)} KiB`;
 
 function identity(info: GetServerInfoResponse): Pair[] {
@@ -142,8 +144,8 @@ function offerPairs(offers: readonly Offer[]): Pair[] {
     ["revision", offer.proofSystem?.revision || "-"],
     ["proof kinds", offer.kinds.map((kind) => lower(ProofKind[kind])).join(", ")],
     ["rates", `log_inv_rate ${offer.logInvRates.join(", ")}`],
-    ["public key", `${offer.publicKeyBytes} bytes`],
-    ["signature", `${offer.signatureBytes} bytes`],
+    ["public key", sizeText(offer.publicKeyBytes)],
+    ["signature", sizeText(offer.signatureBytes)],
     ["children", `at most ${offer.childrenMax} in a group`],
     ["proof", `at most ${kib(offer.proofBytesMax)}`],
     ["on devices", offer.deviceIds.join(", ")],

@@ -17,6 +17,7 @@ import { confineService } from "../server/prover/confinement.js";
 import type { DeviceConfig, OpenDevice } from "../server/prover/device.js";
 import { openDevice } from "../server/prover/device.js";
 import { startFakeProver } from "../server/prover/fake.js";
+import { fakeCosts, fakePlan, planText } from "../server/prover/fake-plan.js";
 import { grantableCores } from "../server/machine/control-group.js";
 import { readMachine } from "../server/machine/machine.js";
 import { missingCores, proverThreads } from "../server/prover/cores.js";
@@ -39,8 +40,6 @@ import { readPolicy, socketsNotServed } from "./policy.js";
 import { reload } from "./reload.js";
 import { SignalHandler } from "./service-signals.js";
 
-const FAKE_PROVE_MS = 200;
-
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** Path of the package's root. This file runs as dist/cli/run-service.js in it. */
@@ -57,11 +56,7 @@ interface OpenDevices {
  */
 async function openDevices(config: Config, env: Env, log: Logger): Promise<OpenDevices> {
   if (config.prover === "fake") {
-    log.warn({}, "the prover is fake: it simulates proofs, and no result is a proof");
-    const startProver = () =>
-      startFakeProver({ proveMs: () => FAKE_PROVE_MS, sleep: (ms) => delay(ms, undefined) });
-    const devices = config.devices.map(({ id }) => ({ id, startProver }));
-    return { devices, release: () => Promise.resolve() };
+    return { devices: fakeDevices(config, log), release: () => Promise.resolve() };
   }
   const missing = missingCores(config.devices, grantableCores());
   if (missing !== undefined) {
@@ -107,6 +102,24 @@ async function openDevices(config: Config, env: Env, log: Logger): Promise<OpenD
     release();
   };
   return { devices, release: releaseAll };
+}
+
+function fakeDevices(config: Config, log: Logger): Device[] {
+  const { fakeAccepts: accepts = "own" } = config;
+  const unchecked = accepts === "any" ? ", and no key or signature is checked" : "";
+  log.warn(
+    { accepts, ...planText(config) },
+    `the prover is fake: it simulates proofs, and no result is a proof${unchecked}`,
+  );
+  const sleep = (ms: number) => delay(ms, undefined);
+  const costStore = {
+    load: () => fakeCosts(config, systemClock.nowMs()),
+    save: () => undefined,
+  };
+  return config.devices.map(({ id }, at) => {
+    const plan = fakePlan(config, at);
+    return { id, costStore, startProver: () => startFakeProver({ accepts, ...plan, sleep }) };
+  });
 }
 
 /** Undefined, with a warning in the log, when learned costs can be kept in memory only. */

@@ -54,6 +54,14 @@ For example:
   {"devices": [{"id": "gpu0", "cores": "0-7", "env": {"CUDA_VISIBLE_DEVICES": "0"}},
                {"id": "gpu1", "cores": "8-15", "env": {"CUDA_VISIBLE_DEVICES": "1"}}]}
 
+--prover fake proves for tests of clients: no cores, no library, no real keys.
+Every outcome says "fake", and no verifier takes its proofs for real ones. With
+--fake-accepts any it takes keys and signatures of any size, unchecked; children
+are its own proofs only. Times and failures by --fake-time, --fake-seed and
+--fake-failures are the same in every run, proof by proof of a device. An error
+ends its group as failed; after a death the group is proved once more; a hang
+ends at the fence, or after 10 s.
+
 Folders, unless set: the locks are in $RUNTIME_DIRECTORY (from systemd), for
 root in /run/lean-aggregator, else in $XDG_RUNTIME_DIR/lean-aggregator or, without
 one, in lean-aggregator-UID of the temporary folder. Learned costs are in
@@ -64,6 +72,7 @@ several users on the same cores need one --runtime-dir that all may write to.
 Examples:
   lean-aggregator serve
   lean-aggregator serve --prover fake --log-level warn
+  lean-aggregator serve --prover fake --fake-accepts any --fake-time 100-900
   lean-aggregator serve --listen unix:/run/lean-aggregator.sock
   lean-aggregator serve --listen 0.0.0.0:9190 --tls-certificate tls.crt \\
     --tls-key tls.key --tls-client-ca ca.crt --policy policy.json

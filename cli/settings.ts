@@ -48,6 +48,20 @@ const SETTINGS: readonly SettingHelp[] = [
   ["--socket-group <group>", "group of Unix sockets, a name or a number"],
   ["--policy <file>", "JSON file that says who may do what, see below"],
   ["--prover <name>", "lean_pq proves; fake simulates, and marks its results", ["lean_pq", "fake"]],
+  [
+    "--fake-accepts <inputs>",
+    "keys and signatures that the fake prover takes: its own form, or any size unchecked",
+    ["own", "any"],
+  ],
+  [
+    "--fake-time <ms>",
+    "time of a simulated proof: 200, 100-900 (random) or 100+4/raw+60/child (for each input)",
+  ],
+  ["--fake-seed <number>", "seed of random times: the same seed, the same times"],
+  [
+    "--fake-failures <list>",
+    "simulated proofs that fail: error:10,death:25,hang:40 is every 10th, 25th and 40th",
+  ],
   ["--devices <devices>", "devices to prove on: names, or a JSON list, see below"],
   [
     "--standby <count>",
@@ -72,6 +86,9 @@ function settingsOptions(): Option[] {
     ...config,
     devices: config.devices.map(({ id }) => id),
     socketMode: `0${config.socketMode.toString(8)}`,
+    fakeAccepts: "own",
+    fakeTime: "200",
+    fakeSeed: "1",
     runtimeDir: "see below",
     stateDir: "see below",
   };

@@ -12,6 +12,7 @@ import { logLevels } from "./log.js";
 import { EXPECTED, isLocalAddress, readAddress, writeAddress } from "../proto/address.js";
 import { isLocal, overlap } from "./net/address.js";
 import { deviceSchema, overlappingDevices } from "./prover/device.js";
+import { fakeFailuresSchema, fakeTimeSchema } from "./prover/fake-plan.js";
 import { alternatives, placeOf, safeParse } from "./safe-parse.js";
 
 /** An address of the service, in the one form of `writeAddress`. */
@@ -133,6 +134,17 @@ const settings = z.strictObject({
     .prefault(["cpu"]),
   /** "lean_pq" is the real prover; "fake" simulates proofs and marks them as fake. */
   prover: oneOf(["lean_pq", "fake"]).default("lean_pq"),
+  /**
+   * Which keys and signatures the fake prover takes: its "own" form, or "any", of any size and
+   * unchecked. Default: own.
+   */
+  fakeAccepts: oneOf(["own", "any"]).optional(),
+  /** Time of a simulated proof, in milliseconds: 200, 100-900 or 100+4/raw+60/child. Default: 200. */
+  fakeTime: fakeTimeSchema.optional(),
+  /** Seed of random times. Default: 1. */
+  fakeSeed: whole("numbers", 0, 2 ** 32 - 1).optional(),
+  /** Which simulated proofs fail, and how: `error:10` fails every 10th. Default: none. */
+  fakeFailures: fakeFailuresSchema.optional(),
   /** Deadline of snapshots that have none, in milliseconds from receipt. */
   deadlineMs: ms(limits.deadlineMsMax).default(defaults.deadlineMs),
   /** Fence of snapshots that have none, in milliseconds from receipt. */
@@ -161,6 +173,7 @@ const schema = settings.superRefine((config, context) => {
     context.addIssue({ code: "custom", path: [key], message });
   };
   checkOverlaps(config, problem);
+  checkFake(config, problem);
   if (config.fenceMs < config.deadlineMs) {
     const order = `must not be before the deadline: {deadlineMs} is ${config.deadlineMs}`;
     problem("fenceMs", `${order}; set {fenceMs} to ${config.deadlineMs} or more`);
@@ -202,6 +215,22 @@ function checkOverlaps(
   for (const address of listen) take("listen", address);
   take("probes", probes);
   take("admin", admin);
+}
+
+/** Adds an issue for each setting of the fake prover that has no use. */
+function checkFake(
+  config: z.infer<typeof settings>,
+  problem: (key: keyof typeof config, message: string) => void,
+): void {
+  for (const key of ["fakeAccepts", "fakeTime", "fakeSeed", "fakeFailures"] as const) {
+    if (config.prover === "fake" || config[key] === undefined) continue;
+    problem(key, `only the fake prover takes it: set {prover} to fake, or leave {${key}} out`);
+  }
+  const { fakeTime, fakeSeed } = config;
+  if (config.prover !== "fake" || fakeSeed === undefined) return;
+  if (fakeTime === undefined || fakeTime.minMs === fakeTime.maxMs) {
+    problem("fakeSeed", "no time is random: set {fakeTime} to a range such as 100-900");
+  }
 }
 
 export type Config = z.infer<typeof schema>;

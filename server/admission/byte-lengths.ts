@@ -4,6 +4,7 @@
  * scheme. Left out one by one, they would end every group as rejected, for ever, without the reason.
  */
 import type { Group, Snapshot } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { sha256 } from "../bytes.js";
 import { invalid } from "../errors.js";
 
 /** The lengths in bytes that the prover takes. */
@@ -13,6 +14,21 @@ export interface ByteLengths {
   publicKeyBytes: number;
   signatureBytes: number;
   proofBytesMax: number;
+  /** See `ProverDescription`: every length but 0 is taken. Default: those above. */
+  anySize?: boolean;
+}
+
+/**
+ * What the prover gets for a public key or signature: the bytes, or their SHA-256 with `anySize`.
+ * Undefined for a length that the prover cannot take.
+ */
+export function packable(
+  bytes: Uint8Array,
+  expected: number,
+  { anySize = false }: Pick<ByteLengths, "anySize">,
+): Uint8Array | undefined {
+  if (anySize) return bytes.length === 0 ? undefined : sha256(bytes);
+  return bytes.length === expected ? bytes : undefined;
 }
 
 /**
@@ -20,22 +36,25 @@ export interface ByteLengths {
  * It names the first of them, both lengths and, where it shows, the cause.
  */
 export function checkByteLengths({ keys, groups }: Snapshot, lengths: ByteLengths): void {
-  const { scheme, publicKeyBytes, signatureBytes } = lengths;
-  if (keys[0] !== undefined && !keys.some((key) => key.publicKey.length === publicKeyBytes)) {
-    const none = `none of the ${keys.length} public keys has the ${publicKeyBytes} of ${scheme}`;
+  const { publicKeyBytes, signatureBytes, anySize = false } = lengths;
+  const isPossible = (bytes: Uint8Array, expected: number) =>
+    anySize ? bytes.length > 0 : bytes.length === expected;
+  if (keys[0] !== undefined && !keys.some((key) => isPossible(key.publicKey, publicKeyBytes))) {
+    const all = `${keys.length} public keys`;
     const { publicKey } = keys[0];
-    throw invalid("snapshot.keys[0].public_key", allWrong(publicKey, publicKeyBytes, none));
+    throw invalid("snapshot.keys[0].public_key", allWrong(publicKey, publicKeyBytes, all, lengths));
   }
-  const signature = firstOf(groups, "rawSignatures");
-  const hasLength = (length: number) => length === signatureBytes;
+  const first = firstOf(groups, "rawSignatures");
   if (
-    signature !== undefined &&
-    !groups.some((group) => group.rawSignatures.some((raw) => hasLength(raw.signature.length)))
+    first !== undefined &&
+    !groups.some(({ rawSignatures }) =>
+      rawSignatures.some(({ signature }) => isPossible(signature, signatureBytes)),
+    )
   ) {
-    const { group, input, count } = signature;
-    const none = `none of the ${count} signatures has the ${signatureBytes} of ${scheme}`;
+    const { group, input, count } = first;
+    const all = `${count} signatures`;
     const field = `snapshot.groups[${group}].raw_signatures[0].signature`;
-    throw invalid(field, allWrong(input.signature, signatureBytes, none));
+    throw invalid(field, allWrong(input.signature, signatureBytes, all, lengths));
   }
 }
 
@@ -70,9 +89,15 @@ function firstOf<K extends "rawSignatures" | "children">(groups: readonly Group[
   return { group, input, count: groups.reduce((sum, each) => sum + each[kind].length, 0) };
 }
 
-function allWrong(first: Uint8Array, expected: number, none: string): string {
+function allWrong(
+  first: Uint8Array,
+  expected: number,
+  all: string,
+  { scheme, anySize = false }: ByteLengths,
+): string {
+  if (anySize) return `is empty, and so is each of the ${all}`;
   const cause = encodingFault(first, expected) ?? "are they of another scheme?";
-  return `has ${first.length} bytes, and ${none}: ${cause}`;
+  return `has ${first.length} bytes, and none of the ${all} has the ${expected} of ${scheme}: ${cause}`;
 }
 
 /** Says that bytes do not have the length `expected` and, where it shows, how they came about. */

@@ -20,7 +20,7 @@ import { ProofKind } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { invalid } from "../errors.js";
 import type { ChildWork, DecodedGroup, GroupWork, LeftOut, Raws } from "../work/group.js";
 import { concat, sha256 } from "../bytes.js";
-import { checkByteLengths, checkChildProofs, wrongLength } from "./byte-lengths.js";
+import { checkByteLengths, checkChildProofs, packable, wrongLength } from "./byte-lengths.js";
 import type { ByteLengths } from "./byte-lengths.js";
 import { attestationDataRoot, checkpoint } from "./attestation-data.js";
 
@@ -156,8 +156,10 @@ function keyTable(snapshot: Snapshot, limits: SnapshotLimits): KeyTable {
     table.set(validatorIndex, publicKey);
   });
   const members = [...table]
-    .map(([validator, key]) => ({ validator, key }))
-    .filter(({ key }) => key.length === limits.publicKeyBytes)
+    .flatMap(([validator, given]) => {
+      const key = packable(given, limits.publicKeyBytes, limits);
+      return key === undefined ? [] : [{ validator, key }];
+    })
     .sort((a, b) => Buffer.compare(a.key, b.key));
   const byValidator = new Map(members.map(({ validator, key }) => [validator, key]));
   return { byValidator, inKeyOrder: members };
@@ -202,10 +204,11 @@ function decodeRaws(group: Group, context: GroupContext, leftOut: LeftOut[]): Ra
   for (const { validatorIndex, signature } of group.rawSignatures) {
     const refuse = (reason: "unknown_key" | "bad_signature" | "covered") =>
       leftOut.push({ reason, input: { kind: "raw", validatorIndex }, digest: sha256(signature) });
+    const packed = packable(signature, limits.signatureBytes, limits);
     if (!keys.byValidator.has(validatorIndex)) refuse("unknown_key");
-    else if (signature.length !== limits.signatureBytes) refuse("bad_signature");
+    else if (packed === undefined) refuse("bad_signature");
     else if (good.has(validatorIndex)) refuse("covered");
-    else good.set(validatorIndex, signature);
+    else good.set(validatorIndex, packed);
   }
   const signers = keys.inKeyOrder.filter(({ validator }) => good.has(validator));
   return {

@@ -125,16 +125,19 @@ async function verifiedRaws(
 /** The raw signatures for which `keep` returns true, as `Raws`; `at` is the index in `raws`. */
 function keepRaws(
   raws: Raws,
-  { publicKeyBytes, signatureBytes }: ProverDescription,
+  { publicKeyBytes, signatureBytes, anySize = false }: ProverDescription,
   keep: (validator: number, digest: () => Uint8Array, at: number) => boolean,
 ): Raws {
   const slice = (packed: Uint8Array, size: number, at: number) =>
     packed.subarray(at * size, (at + 1) * size);
+  // With `anySize` the prover's signatures are digests already.
+  const digestAt = (at: number) => {
+    const signature = slice(raws.signatures, signatureBytes, at);
+    return anySize ? signature.slice() : sha256(signature);
+  };
   const kept = raws.validators
     .map((validator, at) => ({ validator, at }))
-    .filter(({ validator, at }) =>
-      keep(validator, () => sha256(slice(raws.signatures, signatureBytes, at)), at),
-    );
+    .filter(({ validator, at }) => keep(validator, () => digestAt(at), at));
   if (kept.length === raws.validators.length) return raws;
   return {
     validators: kept.map(({ validator }) => validator),

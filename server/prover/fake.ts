@@ -1,6 +1,7 @@
 /**
  * A prover for simulation and tests: SHA-256 stands for signatures, and a proof takes the time that
- * the options say. Its description says `fake`, and none of its proofs passes for a real one.
+ * the options say. Its description says `fake`, and none of its proofs passes for a real one. For
+ * tests of clients it also accepts keys and signatures of any size, unchecked.
  */
 import { createHash } from "node:crypto";
 import type { Shape } from "../work/shape.js";
@@ -14,20 +15,29 @@ import type {
   SignedMessage,
 } from "./prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
+import type { FakeFailure } from "./fake-plan.js";
+
+/** `own`: keys of 32 bytes with signatures of `fakeSignature`. `any`: all, of any size. */
+export type FakeAccepts = "own" | "any";
 
 export interface FakeProverOptions {
-  /** Duration of a proof of this shape, in milliseconds. */
+  /** Which keys and signatures are taken. Default: `own`. */
+  accepts?: FakeAccepts;
+  /** Duration of a proof of this shape, in milliseconds; called once for each proof. */
   proveMs: (shape: Shape) => number;
+  /** How the proof that begins fails; called once for each proof. Default: none fails. */
+  failure?: () => FakeFailure | undefined;
   /** Resolves after that many milliseconds. */
   sleep: (ms: number) => Promise<void>;
 }
 
 const KEY_BYTES = 32;
 const SIGNATURE_BYTES = 64;
+const DIGEST_BYTES = 32;
 const SLOT_BYTES = 4;
 const PROOF_PREFIX = Buffer.from("FAKE");
 
-const DESCRIPTION: ProverDescription = {
+const OWN: ProverDescription = {
   backend: "fake",
   scheme: "fake",
   revision: "fake-1",
@@ -37,6 +47,15 @@ const DESCRIPTION: ProverDescription = {
   childrenMax: 0,
   rates: 0x1ff, // 0 to 8; none of them changes what the fake prover makes
   fake: true,
+};
+
+/** Another revision: its proofs name the SHA-256 of keys, so neither verifies the other's. */
+const ANY: ProverDescription = {
+  ...OWN,
+  revision: "fake-any-1",
+  publicKeyBytes: DIGEST_BYTES,
+  signatureBytes: DIGEST_BYTES,
+  anySize: true,
 };
 
 function sha256(...parts: readonly Uint8Array[]): Buffer {
@@ -81,8 +100,8 @@ export function startFakeProver(options: FakeProverOptions): Prover {
 }
 
 class FakeProver implements Prover {
-  readonly ready = Promise.resolve(DESCRIPTION);
-  readonly description = DESCRIPTION;
+  readonly ready: Promise<ProverDescription>;
+  readonly description: ProverDescription;
   readonly pid = undefined;
   readonly exited: Promise<ProverExit>;
 
@@ -92,6 +111,8 @@ class FakeProver implements Prover {
   private interrupt: () => void = () => undefined;
 
   constructor(private readonly options: FakeProverOptions) {
+    this.description = options.accepts === "any" ? ANY : OWN;
+    this.ready = Promise.resolve(this.description);
     this.exited = new Promise((resolve) => (this.exit = resolve));
   }
 
@@ -105,9 +126,13 @@ class FakeProver implements Prover {
   }
 
   kill(): void {
+    this.end({ cause: "killed_by_us", detail: "killed by the service" });
+  }
+
+  private end(exit: ProverExit): void {
     this.state = "ended";
     this.interrupt();
-    this.exit({ cause: "killed_by_us", detail: "killed by the service" });
+    this.exit(exit);
   }
 
   async verifySignatures(
@@ -121,7 +146,7 @@ class FakeProver implements Prover {
 
   async verifyAggregate(message: SignedMessage, claim: AggregateClaim): Promise<boolean> {
     this.assertAlive();
-    keyCountOf(DESCRIPTION, claim.keys);
+    keyCountOf(this.description, claim.keys);
     return attests(message, claim);
   }
 
@@ -131,16 +156,18 @@ class FakeProver implements Prover {
     const proof = this.prove(job);
     this.state = "proving";
     const raws = job.keys.length / KEY_BYTES;
+    const proveMs = this.options.proveMs({ raws, children: job.children.length });
+    const failure = this.options.failure?.();
     try {
-      const slept = this.options.sleep(
-        this.options.proveMs({ raws, children: job.children.length }),
-      );
       // Not a race with `exited`, which would keep each race in memory until the prover ends.
       const killed = new Promise<void>((resolve) => (this.interrupt = resolve));
-      await Promise.race([slept, killed]);
+      await (failure === "hang" ? killed : Promise.race([this.options.sleep(proveMs), killed]));
     } finally {
       if (this.state === "proving") this.state = "idle";
     }
+    this.assertAlive();
+    if (failure === "error") throw new ProverError("internal", "a failure that was asked for");
+    if (failure === "death") this.end({ cause: "died", detail: "a death that was asked for" });
     this.assertAlive();
     return proof;
   }
@@ -150,7 +177,8 @@ class FakeProver implements Prover {
     keys: Uint8Array,
     signatures: Uint8Array,
   ): SignatureVerdict[] {
-    signerCountOf(DESCRIPTION, keys, signatures);
+    const count = signerCountOf(this.description, keys, signatures);
+    if (this.description.anySize === true) return Array.from({ length: count }, () => "ok");
     const ofKeys = split(signatures, SIGNATURE_BYTES);
     return split(keys, KEY_BYTES).map((key, i) =>
       verdictOn(message, key, ofKeys[i] ?? Buffer.alloc(SIGNATURE_BYTES)),
@@ -164,7 +192,7 @@ class FakeProver implements Prover {
     const bad = this.verdicts(message, keys, signatures).findIndex((verdict) => verdict !== "ok");
     if (bad !== -1) throw new ProverError("refused", `raw signature ${bad} does not verify`);
     for (const child of children) {
-      keyCountOf(DESCRIPTION, child.keys);
+      keyCountOf(this.description, child.keys);
       if (!attests(message, child)) throw new ProverError("refused", "a child does not verify");
     }
     const packed = [keys, ...children.map((child) => child.keys)];
@@ -177,6 +205,6 @@ class FakeProver implements Prover {
   }
 
   private assertAlive(): void {
-    if (this.state === "ended") throw new ProverError("died", "the fake prover was killed");
+    if (this.state === "ended") throw new ProverError("died", "the fake prover has ended");
   }
 }

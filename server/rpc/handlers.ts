@@ -26,7 +26,7 @@ import { limits } from "../limits.js";
 import { ProverError } from "../prover/prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import { concat } from "../bytes.js";
-import { wrongLength } from "../admission/byte-lengths.js";
+import { packable, wrongLength } from "../admission/byte-lengths.js";
 import { attestationDataRoot } from "../admission/attestation-data.js";
 import { checkGivenMessage } from "../admission/decode-snapshot.js";
 import { nodeIdOf } from "./call-context.js";
@@ -121,7 +121,7 @@ export class Handlers {
     const ready = this.modules.verifier();
     if (ready === undefined) throw new Refusal("unavailable", "", "no prover is up to verify with");
     const { description, verifier } = ready;
-    checkClaim(request, description);
+    const keys = claimedKeys(request, description);
     if (this.verifying >= limits.verifyCallsMax) {
       const detail = `overloaded: ${limits.verifyCallsMax} proofs are being verified already`;
       throw new Refusal("resource_exhausted", "", detail);
@@ -129,7 +129,7 @@ export class Handlers {
     const startedMs = clock.nowMs();
     this.verifying++;
     const message = { root, slot: Number(request.data?.slot ?? 0n) };
-    const claim = { proof: request.proof.slice(), keys: concat(request.publicKeys) };
+    const claim = { proof: request.proof.slice(), keys };
     const valid = await verifier
       .verifyAggregate(message, claim)
       .catch((error: unknown) => {
@@ -187,13 +187,19 @@ function answerBytes({ outcomes }: Session): number {
   );
 }
 
-/** Throws a `Refusal` when the proof system, the keys or the proof do not fit the prover. */
-function checkClaim(request: VerifyAggregateRequest, description: ProverDescription): void {
+/**
+ * The claim's keys, packed. Throws a `Refusal` when the proof system, the keys or the proof do not
+ * fit the prover.
+ */
+function claimedKeys(request: VerifyAggregateRequest, description: ProverDescription): Uint8Array {
+  const { publicKeyBytes } = description;
   checkProofSystem(request.proofSystem, description);
   if (request.publicKeys.length === 0) throw invalid("public_keys", "is empty");
-  request.publicKeys.forEach((key, at) => {
-    if (key.length === description.publicKeyBytes) return;
-    throw invalid(`public_keys[${at}]`, wrongLength(key, description.publicKeyBytes));
+  const keys = request.publicKeys.map((key, at) => {
+    const packed = packable(key, publicKeyBytes, description);
+    if (packed !== undefined) return packed;
+    const what = description.anySize === true ? "is empty" : wrongLength(key, publicKeyBytes);
+    throw invalid(`public_keys[${at}]`, what);
   });
   if (request.proof.length > limits.proofBytesMax || request.proof.length === 0) {
     throw invalid(
@@ -201,4 +207,5 @@ function checkClaim(request: VerifyAggregateRequest, description: ProverDescript
       `has ${request.proof.length} bytes, expected 1 to ${limits.proofBytesMax}`,
     );
   }
+  return concat(keys);
 }

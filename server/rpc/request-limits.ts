@@ -32,10 +32,11 @@ export function requestBytesMax(path: string, contentType = ""): number {
 
 /** The limits on a snapshot: of the service's and the backend's, the lower. */
 export function snapshotLimits(of: ProverDescription): SnapshotLimits {
-  const { scheme, publicKeyBytes, signatureBytes } = of;
+  const { scheme, publicKeyBytes, signatureBytes, anySize = false } = of;
   const childrenMax = Math.min(limits.childrenMax, of.childrenMax || Infinity);
   const proofBytesMax = Math.min(limits.proofBytesMax, of.proofBytesMax || Infinity);
-  return { ...limits, childrenMax, proofBytesMax, scheme, publicKeyBytes, signatureBytes };
+  const sizes = { publicKeyBytes, signatureBytes, anySize };
+  return { ...limits, childrenMax, proofBytesMax, scheme, ...sizes };
 }
 
 export function isJson(contentType: string): boolean {

@@ -46,7 +46,9 @@ function offersView(
 ): MessageInitShape<typeof OfferSchema>[] {
   const has = dispatcher.describe();
   if (has === undefined) return [];
-  const { scheme, revision, publicKeyBytes, signatureBytes, fake } = has;
+  const { scheme, revision, fake } = has;
+  const sizes = has.anySize === true ? { publicKeyBytes: 0, signatureBytes: 0 } : has;
+  const { publicKeyBytes, signatureBytes } = sizes;
   const { childrenMax, proofBytesMax } = snapshotLimits(has);
   const deviceIds = dispatcher.devices().flatMap(({ deviceId, report: { description } }) => {
     const isSame = description !== null && proofSystemOf(description) === proofSystemOf(has);

@@ -13,6 +13,11 @@ export interface ProverDescription {
   rates: number;
   /** Whether the prover only simulates proofs; no verifier takes such a proof for a real one. */
   fake: boolean;
+  /**
+   * Keys and signatures of any size are taken: the prover gets the SHA-256 of each, and the sizes
+   * here are those of a SHA-256. Only of a fake prover.
+   */
+  anySize?: boolean;
 }
 
 /** The highest `log_inv_rate` that a description can offer: `rates` is a u32. */

@@ -75,6 +75,37 @@ describe("flags", () => {
     [{ runtimeDir: "locks" }, '--runtime-dir is "locks": expected the absolute path of a folder'],
     [{ stateDir: "" }, '--state-dir is "": expected the absolute path of a folder'],
     [{ prover: "real" }, '--prover is "real": expected lean_pq or fake'],
+    [
+      { fakeAccepts: "any" },
+      '--fake-accepts is "any": only the fake prover takes it: set --prover to fake, or leave ' +
+        "--fake-accepts out",
+    ],
+    [
+      { prover: "lean_pq", fakeTime: "1", fakeFailures: "error:1" },
+      '--fake-time is "1": only the fake prover takes it: set --prover to fake, or leave ' +
+        "--fake-time out",
+      '--fake-failures is "error:1": only the fake prover takes it: set --prover to fake, or ' +
+        "leave --fake-failures out",
+    ],
+    [{ prover: "fake", fakeAccepts: "all" }, '--fake-accepts is "all": expected own or any'],
+    [
+      { prover: "fake", fakeSeed: "7" },
+      '--fake-seed is "7": no time is random: set --fake-time to a range such as 100-900',
+    ],
+    ...["fast", "900-100", "100+4/key", "100-900-1000", "700000"].map(
+      (fakeTime): [Record<string, unknown>, string] => [
+        { prover: "fake", fakeTime },
+        `--fake-time is "${fakeTime}": expected milliseconds such as 200, 100-900 (random) or ` +
+          "100+4/raw+60/child (for each input), each at most 600000",
+      ],
+    ),
+    ...["error", "error:0", "crash:3", "error:3,error:4"].map(
+      (fakeFailures): [Record<string, unknown>, string] => [
+        { prover: "fake", fakeFailures },
+        `--fake-failures is "${fakeFailures}": expected failures such as error:10, which fails ` +
+          "every 10th proof; a failure is error, death or hang, and is named once",
+      ],
+    ),
     [{ standby: "2" }, '--standby is "2": expected auto, 0 or 1'],
     [{ logLevel: "loud" }, '--log-level is "loud": expected debug, info, warn, error or silent'],
     [

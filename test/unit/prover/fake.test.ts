@@ -1,6 +1,7 @@
 /** The fake prover keeps the promises of the real one. */
 import { describe, expect, it } from "vitest";
 import { fakeSignature, startFakeProver } from "../../../server/prover/fake.js";
+import type { FakeProverOptions } from "../../../server/prover/fake.js";
 import type { Prover, ProofRequest } from "../../../server/prover/prover.js";
 
 const SLOT = 100;
@@ -93,5 +94,51 @@ describe("the fake prover", () => {
       prover.verifyAggregate(message, { proof: new Uint8Array(1), keys: keys(1) }),
     ).rejects.toMatchObject({ kind: "died" });
     expect(await prover.exited).toMatchObject({ cause: "killed_by_us" });
+  });
+});
+
+describe("the fake prover that accepts any", () => {
+  const any = (options: Partial<FakeProverOptions> = {}) =>
+    startFakeProver({
+      accepts: "any",
+      proveMs: () => 1,
+      sleep: () => Promise.resolve(),
+      ...options,
+    });
+  /** As admission packs them: the SHA-256 of what the client sent. */
+  const anyJob = (...numbers: number[]): ProofRequest => ({
+    ...job(...numbers),
+    signatures: Buffer.concat(numbers.map((n) => Buffer.alloc(32, n))),
+  });
+
+  it("says so, and with another revision, since neither verifies the other's proofs", async () => {
+    const { description } = await any();
+    expect(description).toMatchObject({ fake: true, anySize: true, revision: "fake-any-1" });
+    expect((await start()).description.anySize).toBeUndefined();
+  });
+
+  it("takes every signature, proves exactly the keys, and folds its own proofs only", async () => {
+    const prover = await any();
+    const { signatures: unchecked } = anyJob(1, 2);
+    expect(await prover.verifySignatures(message, keys(1, 2), unchecked)).toEqual(["ok", "ok"]);
+    const child = { proof: await prover.aggregate(anyJob(5, 2)), keys: keys(2, 5) };
+    const proof = await prover.aggregate({ ...anyJob(3), children: [child] });
+    expect(await prover.verifyAggregate(message, { proof, keys: keys(2, 3, 5) })).toBe(true);
+    expect(await prover.verifyAggregate(message, { proof, keys: keys(3, 5) })).toBe(false);
+    const foreign = { proof: new Uint8Array(2000).fill(7), keys: keys(9) };
+    expect(await prover.verifyAggregate(message, foreign)).toBe(false);
+  });
+
+  it("reports the errors, dies the deaths and hangs the hangs of its plan", async () => {
+    const failing = await any({ failure: () => "error" });
+    await expect(failing.aggregate(anyJob(1))).rejects.toMatchObject({ kind: "internal" });
+    const dying = await any({ failure: () => "death" });
+    await expect(dying.aggregate(anyJob(1))).rejects.toMatchObject({ kind: "died" });
+    expect(await dying.exited).toMatchObject({ cause: "died" });
+    const hanging = await any({ failure: () => "hang" });
+    const proof = hanging.aggregate(anyJob(1));
+    expect(await Promise.race([proof, Promise.resolve("waits")])).toBe("waits");
+    hanging.kill();
+    await expect(proof).rejects.toMatchObject({ kind: "died" });
   });
 });

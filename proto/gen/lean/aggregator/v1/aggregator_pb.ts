@@ -1079,11 +1079,15 @@ export type Offer = Message<"lean.aggregator.v1.Offer"> & {
   proofSystem?: ProofSystem;
 
   /**
+   * Size of a public key; 0: any size, as a simulated prover may offer.
+   *
    * @generated from field: uint32 public_key_bytes = 2;
    */
   publicKeyBytes: number;
 
   /**
+   * Size of a signature; 0: any size.
+   *
    * @generated from field: uint32 signature_bytes = 3;
    */
   signatureBytes: number;
