@@ -8,6 +8,15 @@ export type {
   TickResult,
 } from "./adapter/options.js";
 export type { SlotClock } from "./adapter/slot-clock.js";
+export {
+  fenceAtMs,
+  intervalAtMs,
+  mayStart,
+  nextBoundaryAtMs,
+  slotAt,
+  stepsOf,
+} from "./adapter/slot-times.js";
+export type { Duty, SlotTimes, StepAt } from "./adapter/slot-times.js";
 export { AggregatorClient } from "./rpc/aggregator-client.js";
 export type { AggregatorClientOptions } from "./rpc/aggregator-client.js";
 export type { CallTimeout } from "./rpc/unary-call.js";
