@@ -1,7 +1,7 @@
 # Every target installs what is missing first. Needs Node 20.19 or newer, Python 3.11 or newer with its
 # shared library, and a C++ compiler.
 .PHONY: setup build test test-all check sim fuzz bench load crowd abuse demo devnet devnet-smoke serve doctor
-.PHONY: sbom clean interop bench-short
+.PHONY: sbom clean interop clients bench-short
 
 setup: node_modules/.package-lock.json build/lean_pq.json
 	@node native/build.mjs
@@ -33,12 +33,17 @@ test: build
 # Every suite, a short devnet and a short bench; 30 min on two idle cores.
 test-all: build
 	LONG=1 npx vitest run
+	$(MAKE) clients
 	$(MAKE) devnet-smoke
 	$(MAKE) bench-short
 
 # Suites that others wrote, and clients that others wrote, against a served process.
 interop: build
 	npx vitest run test/interop
+
+# The adapters in Go and Rust: vet, clippy, form and tests. One without its toolchain is skipped, and says so.
+clients: build
+	@tools/suites/other-languages.sh
 
 # A few samples of each figure, as ratios: what changed by half shows.
 bench-short: build

@@ -1,5 +1,5 @@
 /** Every `make` command that a document names is one of the Makefile's. */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 
@@ -7,7 +7,9 @@ const inFolder = (folder: string, recursive: boolean) =>
   readdirSync(folder, { recursive, encoding: "utf8" }).map((name) => join(folder, name));
 const documents = [
   ...inFolder(".", false),
-  ...["client", "deploy", "docs", "test", "tools"].flatMap((folder) => inFolder(folder, true)),
+  ...["client", "clients", "deploy", "docs", "test", "tools"]
+    .filter(existsSync)
+    .flatMap((folder) => inFolder(folder, true)),
 ].filter((path) => path.endsWith(".md"));
 
 const makefile = readFileSync("Makefile", "utf8");

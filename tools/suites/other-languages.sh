@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# The suites of the adapters in Go and Rust. One that has no toolchain here, or no folder, is skipped
+# with a line that says so. Fails when a suite that ran has failed.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+
+failed=0
+
+# Runs a command in a folder: run FOLDER COMMAND…
+run() {
+  local folder=$1
+  shift
+  echo "== $folder: $*"
+  (cd "$folder" && "$@") || {
+    echo "== $folder: FAILED: $*"
+    failed=1
+  }
+}
+
+# Says whether a suite can run: can LANGUAGE FOLDER PROGRAM
+can() {
+  if [ ! -d "$2" ]; then
+    echo "== $1: skipped, there is no $2"
+  elif ! command -v "$3" > /dev/null; then
+    echo "== $1: skipped, there is no $3 on the PATH"
+  else
+    return 0
+  fi
+  return 1
+}
+
+if can Go clients/go go; then
+  run clients/go go vet ./...
+  run clients/go go test -race -count=5 ./...
+fi
+
+if can Rust clients/rust cargo; then
+  run clients/rust cargo test --locked
+  for tool in clippy fmt; do
+    case $tool in clippy) options=(--locked --all-targets -- -D warnings) ;; fmt) options=(--check) ;; esac
+    if cargo "$tool" --version > /dev/null 2>&1; then
+      run clients/rust cargo "$tool" "${options[@]}"
+    else
+      echo "== Rust: skipped cargo $tool, which is not installed: rustup component add ${tool/fmt/rustfmt}"
+    fi
+  done
+fi
+
+exit "$failed"
