@@ -1,0 +1,19 @@
+/** The adapter's machine, usable without the rest of the client. */
+export type {
+  AdapterEffect,
+  AdapterEvent,
+  AdapterPriority,
+  AdapterResult,
+  AdapterSkipReason,
+  EventOf,
+  Fence,
+  Gates,
+  GroupRef,
+  ServiceState,
+  Submission,
+  WireOutcome,
+} from "./events.js";
+export { SKIP_REASONS } from "./events.js";
+export type { MachineOptions, MachineState, MachineStep } from "./state.js";
+export { createMachine, isIdle, LOST_GRACE_MS } from "./state.js";
+export { transition } from "./transition.js";

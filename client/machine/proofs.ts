@@ -1,0 +1,129 @@
+/** Rules 8, 9, 11 and 12 for proofs and results: what is kept for the node, and until when. */
+import type { EventOf, Fence, GroupRef, WireOutcome } from "./events.js";
+import type { Draft } from "./draft.js";
+import { EMPTY_QUEUE, pushResult, queueOf, resultsOf, shiftResult } from "./result-queue.js";
+import type { ReadyResult } from "./result-queue.js";
+import type { Proof, Request } from "./state.js";
+import { NEVER } from "./state.js";
+
+/** Counts a proof as late or fenced, has it verified, or keeps it as a result or a duplicate. */
+export function endProof<P>(
+  draft: Draft<P>,
+  request: Request,
+  event: WireOutcome<P>,
+  ref: GroupRef,
+): void {
+  if (event.isLate) draft.emit({ kind: "late", ref });
+  if (event.isErased || draft.isFenced(request)) return draft.emit({ kind: "fenced", ref });
+  const { participants, payload } = event;
+  const { slot, fenceAtMs, fenceSlot, holdUntilMs } = request;
+  const key = `${slot}|${event.message}`;
+  const proof = { ref, key, participants, payload, fenceAtMs, fenceSlot, holdUntilMs };
+  if (!draft.next.hasVerifyHook || isCovered(draft, proof)) return keepProof(draft, proof);
+  draft.next.verifying = new Map(draft.next.verifying).set(groupKey(ref), proof);
+  awaitFence(draft, proof);
+  draft.emit({ kind: "verify", ref, payload });
+}
+
+/** Takes the result of the node's own verification. A proof that is gone is ignored. */
+export function endVerified<P>(
+  draft: Draft<P>,
+  { ref, isValid }: Pick<EventOf<P, "verified">, "ref" | "isValid">,
+): void {
+  const proof = draft.next.verifying.get(groupKey(ref));
+  if (proof === undefined) return;
+  const verifying = new Map(draft.next.verifying);
+  verifying.delete(groupKey(ref));
+  draft.next.verifying = verifying;
+  if (isValid) keepProof(draft, proof);
+  else keepEnd(draft, proof, "refused");
+}
+
+function groupKey({ requestId, groupIndex }: GroupRef): string {
+  return `${requestId}|${groupIndex}`;
+}
+
+function keepProof<P>(draft: Draft<P>, proof: Proof<P>): void {
+  if (isCovered(draft, proof)) return keepEnd(draft, proof, "duplicate");
+  const { ref, key, payload, fenceAtMs, fenceSlot, holdUntilMs } = proof;
+  const earlier = draft.next.seen.get(key);
+  // A copy: the decoded array may be a view into the buffer that also has the proof's bytes.
+  const participants = [...(earlier?.participants ?? []), proof.participants.slice()];
+  const latest = earlier === undefined ? proof : laterFence(earlier, proof);
+  const entry = { participants, fenceAtMs: latest.fenceAtMs, fenceSlot: latest.fenceSlot };
+  draft.next.seen = new Map(draft.next.seen).set(key, entry);
+  awaitFence(draft, proof);
+  const result = { kind: "outcome", ref, payload } as const;
+  keepResult(draft, { result, fenceAtMs, fenceSlot, holdUntilMs });
+}
+
+function keepEnd<P>(
+  draft: Draft<P>,
+  { ref, holdUntilMs }: Proof<P>,
+  kind: "duplicate" | "refused",
+): void {
+  keepResult(draft, { ...NEVER, holdUntilMs, result: { kind, ref } });
+}
+
+/** Returns true when one earlier proof of the same slot and root has all its participants. */
+function isCovered<P>(draft: Draft<P>, { key, participants }: Proof<P>): boolean {
+  const earlier = draft.next.seen.get(key)?.participants ?? [];
+  return earlier.some((all) => participants.every((byte, at) => (byte & ~(all[at] ?? 0)) === 0));
+}
+
+/** Adds a result to those that the node can take. Beyond the limit, the oldest is dropped. */
+export function keepResult<P>(draft: Draft<P>, entry: ReadyResult<P>): void {
+  draft.next.results = pushResult(draft.next.results, entry);
+  if (draft.next.results.size <= draft.next.resultsMax) return;
+  const shifted = shiftResult(draft.next.results);
+  if (shifted === null) return;
+  draft.next.results = shifted.rest;
+  draft.emit({ kind: "dropped", ref: shifted.oldest.result.ref });
+}
+
+/** Answers `take` with every result that is not held back. */
+export function answerTake<P>(draft: Draft<P>): void {
+  if (draft.next.results.size === 0) return;
+  const held: ReadyResult<P>[] = [];
+  for (const entry of resultsOf(draft.next.results))
+    if (draft.nowMs < entry.holdUntilMs) held.push(entry);
+    else draft.emit({ kind: "deliver", result: entry.result });
+  draft.next.results = held.length === 0 ? EMPTY_QUEUE : queueOf(held);
+}
+
+/** Drops every proof past its fence, and forgets the participants of such proofs. */
+export function fenceProofs<P>(draft: Draft<P>): void {
+  if (!draft.isPast(draft.next.nextFence)) return;
+  const verifying = new Map(draft.next.verifying);
+  for (const [key, proof] of verifying)
+    if (draft.isPast(proof)) {
+      verifying.delete(key);
+      draft.emit({ kind: "fenced", ref: proof.ref });
+    }
+  const kept: ReadyResult<P>[] = [];
+  for (const entry of resultsOf(draft.next.results))
+    if (draft.isPast(entry)) draft.emit({ kind: "fenced", ref: entry.result.ref });
+    else kept.push(entry);
+  const seen = new Map([...draft.next.seen].filter(([, proofs]) => !draft.isPast(proofs)));
+  draft.next.verifying = verifying;
+  draft.next.results = queueOf(kept);
+  draft.next.seen = seen;
+  draft.next.nextFence = NEVER;
+  for (const fence of [...seen.values(), ...verifying.values(), ...kept]) awaitFence(draft, fence);
+}
+
+function awaitFence<P>(draft: Draft<P>, fence: Fence): void {
+  const { nextFence } = draft.next;
+  draft.next.nextFence = {
+    fenceAtMs: Math.min(nextFence.fenceAtMs, fence.fenceAtMs),
+    fenceSlot: Math.min(nextFence.fenceSlot ?? Infinity, fence.fenceSlot ?? Infinity),
+  };
+}
+
+function laterFence(a: Fence, b: Fence): Fence {
+  const isOpenEnded = a.fenceSlot === null || b.fenceSlot === null;
+  return {
+    fenceAtMs: Math.max(a.fenceAtMs, b.fenceAtMs),
+    fenceSlot: isOpenEnded ? null : Math.max(a.fenceSlot ?? 0, b.fenceSlot ?? 0),
+  };
+}
