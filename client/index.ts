@@ -38,3 +38,11 @@ export type {
   GroupRef,
   Submission,
 } from "./adapter/events.js";
+export {
+  bitsToIndices,
+  decodeSszBitlist,
+  encodeSszBitlist,
+  hasBit,
+  indicesToBits,
+} from "../proto/bitlist.js";
+export type { SszBitlist } from "../proto/bitlist.js";

@@ -1,4 +1,38 @@
-/** Bitlists of validators: validator `i` is bit `i % 8`, lowest first, of byte `i / 8`. */
+/**
+ * Bitlists of validators: validator `i` is bit `i % 8`, lowest first, of byte `i / 8`. An SSZ bitlist
+ * has one more bit after the last validator's, which marks the list's length.
+ */
+
+/** Bits without the length bit, and the number of validators that they may name. */
+export interface SszBitlist {
+  bits: Uint8Array;
+  length: number;
+}
+
+/**
+ * Takes the length bit, the highest one that is set, from an SSZ bitlist. Undefined for bytes without
+ * a length bit, which are no SSZ bitlist: no bytes, or a last byte of 0.
+ */
+export function decodeSszBitlist(bytes: Uint8Array): SszBitlist | undefined {
+  const last = bytes.at(-1) ?? 0;
+  if (last === 0) return undefined;
+  const lengthBit = 31 - Math.clz32(last);
+  const bits = lengthBit === 0 ? bytes.slice(0, -1) : bytes.slice();
+  if (lengthBit > 0) bits[bits.length - 1] = last & ~(1 << lengthBit);
+  return { bits, length: (bytes.length - 1) * 8 + lengthBit };
+}
+
+/**
+ * The SSZ bitlist of this length with exactly these bits set. Throws `RangeError` for an index that
+ * is not below the length.
+ */
+export function encodeSszBitlist(indices: readonly number[], length: number): Uint8Array {
+  const outside = indices.find((index) => index >= length);
+  if (outside !== undefined) {
+    throw new RangeError(`validator ${outside} is outside a bitlist of length ${length}`);
+  }
+  return indicesToBits([...indices, length]);
+}
 
 /** Whether bit `index` is set; false beyond the end of the list. */
 export function hasBit(bits: Uint8Array, index: number): boolean {

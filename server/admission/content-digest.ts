@@ -1,8 +1,8 @@
 /**
- * A digest of what a request asks for, without its deadline and fence. A request that repeats a
- * request id must have the digest of the first one. Keys, signatures and proofs are hashed in
- * place: encoding the request again would copy every signature four times, once for each enclosing
- * message.
+ * A digest of what a request asks for, without its budgets: deadline, fence and the ends of steps. A
+ * request that repeats a request id must have the digest of the first one. Keys, signatures and
+ * proofs are hashed in place: encoding the request again would copy every signature four times, once
+ * for each enclosing message.
  */
 import { createHash } from "node:crypto";
 import type { Hash } from "node:crypto";
@@ -49,10 +49,11 @@ export function contentOf(request: SubmitSnapshotRequest): Content {
   return { digest: hash.digest("hex"), bytes };
 }
 
-/** The request without its deadline and fence, and without keys, raw signatures and children. */
+/** The request without its budgets, which differ with each try, and without keys, raw signatures and children. */
 function frameOf(request: SubmitSnapshotRequest): SubmitSnapshotRequest {
   const { snapshot } = request;
-  const withoutBudgets = { ...request, deadlineMs: 0, fenceMs: 0 };
+  const steps = request.steps.map((step) => ({ ...step, untilMs: 0 }));
+  const withoutBudgets = { ...request, deadlineMs: 0, fenceMs: 0, steps };
   if (snapshot === undefined) return withoutBudgets;
   const bare = (group: Group): Group => ({ ...group, rawSignatures: [], children: [] });
   const groups = snapshot.groups.map(bare);

@@ -16,13 +16,14 @@ import type {
   Snapshot,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { bitsToIndices, hasBit } from "../../proto/bitlist.js";
-import { ProofKind } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { SszBitlist } from "../../proto/bitlist.js";
 import { invalid } from "../errors.js";
 import type { ChildWork, DecodedGroup, GroupWork, LeftOut, Raws } from "../work/group.js";
 import { concat, sha256 } from "../bytes.js";
 import { checkByteLengths, checkChildProofs, packable, wrongLength } from "./byte-lengths.js";
 import type { ByteLengths } from "./byte-lengths.js";
 import { attestationDataRoot, checkpoint } from "./attestation-data.js";
+import { countVotes, participantsOf, Union } from "./participants.js";
 
 /** Limits and sizes that the backend and the configuration set. */
 export interface SnapshotLimits extends ByteLengths {
@@ -50,6 +51,12 @@ export function decodeSnapshot(
   checkCounts(snapshot.groups, limits);
   checkByteLengths(snapshot, limits);
   const keys = keyTable(snapshot, limits);
+  const { sszBitlists: isSsz } = snapshot;
+  const participants = snapshot.groups.map((group, at) =>
+    participantsOf(group, `snapshot.groups[${at}]`, { ...limits, isSsz }),
+  );
+  const lengths = participants.flat().map(({ length }) => length);
+  const sszLength = isSsz ? lengths.reduce((max, length) => Math.max(max, length), 0) : undefined;
   const seen = new Map<string, number>();
   const groups = snapshot.groups.map((group, at) => {
     const field = `snapshot.groups[${at}]`;
@@ -61,9 +68,11 @@ export function decodeSnapshot(
     }
     seen.set(hex, at);
     const isOverLimit = at >= limits.groupsMax;
+    const votes = countVotes(group, participants[at] ?? [], limits.validatorsMax);
     // The inputs of a group that will not be started are not decoded.
     const looked = isOverLimit ? { ...group, rawSignatures: [], children: [] } : group;
-    return decodeGroup(looked, { root, keys, logInvRate, field, limits, isOverLimit });
+    const context = { root, keys, logInvRate, field, limits, participants: participants[at] ?? [] };
+    return { ...decodeGroup(looked, context), isOverLimit, votes, sszLength };
   });
   checkChildProofs(snapshot, limits);
   return groups;
@@ -98,12 +107,6 @@ function checkCounts(groups: readonly Group[], limits: SnapshotLimits): void {
 }
 
 function checkedMessage(group: Group, field: string): Uint8Array {
-  if (group.kind !== ProofKind.UNSPECIFIED && group.kind !== ProofKind.AGGREGATE) {
-    throw invalid(
-      `${field}.kind`,
-      `${ProofKind[group.kind] ?? group.kind} is not offered by this prover`,
-    );
-  }
   const root = attestationDataRoot(group.data, `${field}.data`);
   checkGivenMessage(group.message, root, `${field}.message`);
   return root;
@@ -171,21 +174,32 @@ interface GroupContext {
   logInvRate: number;
   field: string;
   limits: SnapshotLimits;
-  isOverLimit: boolean;
+  /** Those of the group's children, by index. */
+  participants: readonly SszBitlist[];
 }
 
-function decodeGroup(group: Group, context: GroupContext): DecodedGroup {
-  const { root, logInvRate, field, isOverLimit } = context;
+type Decoded = Omit<DecodedGroup, "isOverLimit" | "votes" | "sszLength">;
+
+function decodeGroup(group: Group, context: GroupContext): Decoded {
+  const { root, logInvRate, field, limits } = context;
   if (group.data === undefined) throw invalid(`${field}.data`, "is missing");
   const leftOut: LeftOut[] = [];
   const raws = decodeRaws(group, context, leftOut);
+  const union = () => new Union(limits.validatorsMax);
+  const votesLeftOut = { unknown_key: union(), bad_child: union() };
   const children = group.children
-    .flatMap((child, at) => decodeChild(child, at, context, leftOut))
+    .flatMap((child, at) => decodeChild(child, at, context, { leftOut, votesLeftOut }))
     .sort((a, b) => Buffer.compare(a.proof, b.proof));
   const message = { root, slot: Number(group.data.slot) };
   const data = copyData(group.data);
   const work = { message, raws, children, leftOut, logInvRate };
-  return { data, work, isOverLimit, digest: inputDigest(work) };
+  const { unknown_key, bad_child } = votesLeftOut;
+  return {
+    data,
+    work,
+    digest: inputDigest(work),
+    votesLeftOut: { unknown_key: unknown_key.bits, bad_child: bad_child.bits },
+  };
 }
 
 /** SHA-256, in hexadecimal, of all that the prover sees, which excludes validator indices. */
@@ -227,19 +241,14 @@ function packed(members: readonly Member[]): { validators: number[]; keys: Uint8
 function decodeChild(
   child: Child,
   index: number,
-  { keys, limits, field }: GroupContext,
-  leftOut: LeftOut[],
+  { keys, limits, participants }: GroupContext,
+  out: { leftOut: LeftOut[]; votesLeftOut: Record<"unknown_key" | "bad_child", Union> },
 ): ChildWork[] {
-  const where = `${field}.children[${index}].participants`;
-  if (child.participants.length > Math.ceil(limits.validatorsMax / 8)) {
-    throw invalid(
-      where,
-      `has ${child.participants.length} bytes, at most ${Math.ceil(limits.validatorsMax / 8)}`,
-    );
-  }
+  const { bits } = participants[index] ?? { bits: new Uint8Array() };
   const refuse = (reason: "bad_child" | "unknown_key") => {
     const input = { kind: "child", childIndex: index } as const;
-    leftOut.push({ reason, input, digest: sha256(child.proof) });
+    out.leftOut.push({ reason, input, digest: sha256(child.proof) });
+    out.votesLeftOut[reason].add(bits);
     return [];
   };
   // Checked first, because the lookup of the participants takes a step for every validator.
@@ -248,9 +257,8 @@ function decodeChild(
   if (isOverLimit || proofBytes === 0 || proofBytes > limits.proofBytesMax) {
     return refuse("bad_child");
   }
-  const { participants } = child;
-  const members = keys.inKeyOrder.filter(({ validator }) => hasBit(participants, validator));
-  if (members.length !== bitsToIndices(participants).length) return refuse("unknown_key");
+  const members = keys.inKeyOrder.filter(({ validator }) => hasBit(bits, validator));
+  if (members.length !== bitsToIndices(bits).length) return refuse("unknown_key");
   if (members.length === 0) return refuse("bad_child");
   return [{ index, ...packed(members), proof: child.proof.slice() }];
 }

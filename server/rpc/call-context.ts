@@ -51,13 +51,17 @@ export interface HandlersOptions {
   fenceMs: number;
 }
 
+/** What a node id and a request id have to be. */
+export const ID_EXPECTED = `1 to ${limits.idLengthMax} characters of A-Z a-z 0-9 . _ -`;
+
+/** Whether the text can be a node id or a request id. */
+export function isId(text: string): boolean {
+  return text.length <= limits.idLengthMax && /^[A-Za-z0-9._-]+$/.test(text);
+}
+
 /** The id of the request's node. Throws a `Refusal` when it is missing or malformed. */
 export function nodeIdOf(node: Node | undefined): string {
   if (node === undefined) throw invalid("node", "is missing");
-  const { idLengthMax } = limits;
-  if (node.nodeId.length > idLengthMax || !/^[A-Za-z0-9._-]+$/.test(node.nodeId)) {
-    const expected = `expected 1 to ${idLengthMax} characters of A-Z a-z 0-9 . _ -`;
-    throw invalid("node.node_id", `is ${quoted(node.nodeId)}, ${expected}`);
-  }
-  return node.nodeId;
+  if (isId(node.nodeId)) return node.nodeId;
+  throw invalid("node.node_id", `is ${quoted(node.nodeId)}, expected ${ID_EXPECTED}`);
 }

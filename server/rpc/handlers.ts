@@ -32,6 +32,7 @@ import { checkGivenMessage } from "../admission/decode-snapshot.js";
 import { nodeIdOf } from "./call-context.js";
 import type { CallContext, HandlersModules, HandlersOptions } from "./call-context.js";
 import type { Routes } from "./routes.js";
+import { checkVerifyOffered } from "./offered.js";
 import { serverInfo } from "./server-info.js";
 import { resultsOf } from "./stream-results.js";
 import type { Reader } from "./stream-results.js";
@@ -116,6 +117,7 @@ export class Handlers {
   async verifyAggregate(request: VerifyAggregateRequest, context: CallContext) {
     this.nodeOf(request, "VerifyAggregate", context);
     const { clock } = this.modules;
+    checkVerifyOffered(request);
     const root = attestationDataRoot(request.data, "data");
     checkGivenMessage(request.message, root, "message");
     const ready = this.modules.verifier();

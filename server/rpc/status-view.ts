@@ -8,12 +8,13 @@ import type {
   OfferSchema,
   StatusSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { ProofKind, ServiceState } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { ServiceState } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Admission } from "../admission/admission.js";
 import { proofSystemOf } from "../lane/proof-system.js";
 import { limits } from "../limits.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 import { offeredRates } from "../work/prover-description.js";
+import { offeredKinds } from "./offered.js";
 import { snapshotLimits } from "./request-limits.js";
 
 export interface StatusModules {
@@ -59,7 +60,7 @@ function offersView(
       proofSystem: { scheme, revision },
       publicKeyBytes,
       signatureBytes,
-      kinds: [ProofKind.AGGREGATE],
+      kinds: [...offeredKinds],
       logInvRates: offeredRates(has),
       childrenMax,
       proofBytesMax,

@@ -21,8 +21,9 @@ import { priorityNames } from "../work/priority.js";
 import { offeredRates } from "../work/prover-description.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { Envelope, SubmitAnswer } from "../work/submission.js";
-import { nodeIdOf } from "./call-context.js";
+import { ID_EXPECTED, isId, nodeIdOf } from "./call-context.js";
 import type { CallContext, HandlersModules, HandlersOptions } from "./call-context.js";
+import { checkSnapshotOffered } from "./offered.js";
 import { snapshotLimits } from "./request-limits.js";
 
 const skipOnWire = {
@@ -46,9 +47,8 @@ export function submitSnapshot(
   const ask = { call: "SubmitSnapshot", nodeId, priority: priorityNames[priority] };
   const principal = access.check(call.credential, ask);
   const { snapshot } = request;
-  if (request.requestId.length > limits.idLengthMax) {
-    throw invalid("request_id", `is longer than ${limits.idLengthMax} characters`);
-  }
+  checkRequestId(request.requestId);
+  checkSnapshotOffered(request);
   const { digest: contentDigest, bytes } = contentOf(request);
   const identity = { nodeId, requestId: request.requestId, contentDigest };
   const budgets = budgetsOf(request, call, options);
@@ -93,6 +93,12 @@ function budgetsOf(
     fenceMs,
     deadlineSource,
   };
+}
+
+/** Throws a `Refusal` for an id that is neither empty nor well-formed. */
+function checkRequestId(requestId: string): void {
+  if (requestId === "" || isId(requestId)) return;
+  throw invalid("request_id", `is ${quoted(requestId)}, expected no id or ${ID_EXPECTED}`);
 }
 
 function budget(value: number, field: string, max: number): number {

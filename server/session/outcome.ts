@@ -14,7 +14,7 @@ import { assertNever } from "../errors.js";
 import type { OutcomeStatusName } from "../reasons.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { DecodedGroup, LeftOut, ProofResult } from "../work/group.js";
-import { indicesToBits } from "../../proto/bitlist.js";
+import { encodeSszBitlist, indicesToBits } from "../../proto/bitlist.js";
 import type { Ending } from "./session-state.js";
 
 export interface EndedGroup {
@@ -102,7 +102,7 @@ export function toOutcome(ended: EndedGroup): CountedOutcome {
     attempt: ended.attempts,
     fake: description?.fake ?? false,
   });
-  if (result?.kind === "proved") addProof(outcome, result);
+  if (result?.kind === "proved") addProof(outcome, result, decoded.sszLength);
   const { raws, children } = decoded.work;
   const inputs = raws.validators.length + children.length + decoded.work.leftOut.length;
   return { outcome, status, inputs, leftOut };
@@ -129,9 +129,17 @@ export function toSummary(
   return create(SummarySchema, { ...summary, durationMs: Math.round(durationMs) });
 }
 
-function addProof(outcome: Outcome, result: Extract<ProofResult, { kind: "proved" }>): void {
+/** @param sszLength the least length of an SSZ bitlist; undefined: bits alone */
+function addProof(
+  outcome: Outcome,
+  result: Extract<ProofResult, { kind: "proved" }>,
+  sszLength: number | undefined,
+): void {
+  const { validators } = result;
+  const length = validators.reduce((max, index) => Math.max(max, index + 1), sszLength ?? 0);
   outcome.proof = result.proof;
-  outcome.participants = indicesToBits(result.validators);
+  outcome.participants =
+    sszLength === undefined ? indicesToBits(validators) : encodeSszBitlist(validators, length);
   outcome.childrenFolded = [...result.childrenFolded];
   outcome.proveMs = Math.round(result.proveMs);
 }

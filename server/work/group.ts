@@ -51,6 +51,15 @@ export interface DecodedGroup {
   isOverLimit: boolean;
   /** SHA-256, in hexadecimal, of all that the prover sees: equal for equal work of any node. */
   digest: string;
+  /** Number of validators of its raw signatures and children, those left out included. */
+  votes: number;
+  /** Validators of the children that decoding left out, as bitlists, by the reason. */
+  votesLeftOut: Readonly<Record<"unknown_key" | "bad_child", Uint8Array>>;
+  /**
+   * Length of the longest SSZ bitlist in the snapshot, which the outcome's gets at least; undefined
+   * when participants have no length bit.
+   */
+  sszLength: number | undefined;
 }
 
 /** Why a running attempt was killed; its group ends `stopped` with this reason. */

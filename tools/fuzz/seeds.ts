@@ -2,6 +2,7 @@
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { encodeSszBitlist } from "../../proto/bitlist.js";
 import { fakeSnapshot } from "../harness/fake-snapshots.js";
 import * as vectors from "../harness/vectors.js";
 
@@ -43,6 +44,19 @@ export const snapshots: vectors.SnapshotInit[] = [
     ],
     few,
   ),
+  {
+    ...vectors.snapshot(
+      100,
+      [
+        {
+          data: vectors.dataOf(0),
+          children: [{ participants: encodeSszBitlist([0, 2], 4), proof: new Uint8Array(100) }],
+        },
+      ],
+      few,
+    ),
+    sszBitlists: true,
+  },
 ];
 
 export function submitRequests(): Uint8Array[] {
@@ -54,6 +68,14 @@ export function submitRequests(): Uint8Array[] {
       proofSystem: at === 1 ? { scheme: "fake", revision: "fake-1" } : {},
       priority: at,
       busyPolicy: at % 3,
+      minInputs: at,
+      steps:
+        at === 2
+          ? [
+              { untilMs: 800, weight: 10 },
+              { untilMs: 4000, weight: 1 },
+            ]
+          : [],
       deadlineMs: 700,
       fenceMs: 6000,
     }),

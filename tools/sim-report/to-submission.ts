@@ -1,9 +1,7 @@
 /** From a scenario's snapshot to what admission is given, as if it had been decoded. */
-import { create } from "@bufbuild/protobuf";
-import { AttestationDataSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { DecodedGroup } from "../../server/work/group.js";
-import { inputDigest } from "../../server/admission/decode-snapshot.js";
 import type { Submission } from "../../server/work/submission.js";
+import { decodedGroup } from "../harness/decoded-group.js";
 import { proofOf, SIGNATURE_BYTES } from "../sim/sim-prover.js";
 import { keysOf } from "./reported-prover.js";
 import type { GroupSpec } from "./group-spec.js";
@@ -44,6 +42,5 @@ function toGroup({ root, slot, raws, children }: GroupSpec): DecodedGroup {
     leftOut: [],
     logInvRate: 0,
   };
-  const data = create(AttestationDataSchema, {});
-  return { data, work, isOverLimit: false, digest: inputDigest(work) };
+  return decodedGroup(work);
 }

@@ -1,9 +1,7 @@
 /** Groups of the simulation: some with bad or deadly inputs, some the same work as another node's. */
-import { create } from "@bufbuild/protobuf";
-import { AttestationDataSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../server/limits.js";
 import type { DecodedGroup } from "../../server/work/group.js";
-import { inputDigest } from "../../server/admission/decode-snapshot.js";
+import { decodedGroup } from "../harness/decoded-group.js";
 import type { Random } from "./random.js";
 import { BAD, POISON, proofOf } from "./sim-prover.js";
 
@@ -26,7 +24,6 @@ export function drawGroup(random: Random, { name, at, poison }: GroupOptions): D
   validators.forEach((v) => (keys[v * 4] = v + 1));
   if (raws > 0 && random.chance(poison)) signatures[0] = POISON;
   else if (raws > 0 && random.chance(0.1)) signatures[0] = BAD;
-  const data = create(AttestationDataSchema, {});
   const message = { root, slot: 1 };
   const childKeys = new Uint8Array([0xc, 0, 0, 1, 0xc, 0, 0, 2]);
   const count = random.chance(0.2) ? random.whole(1, 2) : 0;
@@ -37,7 +34,7 @@ export function drawGroup(random: Random, { name, at, poison }: GroupOptions): D
   });
   const raw = { validators, keys, signatures };
   const work = { message, raws: raw, children, leftOut: [], logInvRate: 0 };
-  return { data, work, isOverLimit: at >= limits.groupsMax, digest: inputDigest(work) };
+  return { ...decodedGroup(work), isOverLimit: at >= limits.groupsMax };
 }
 
 /** The same inputs under another node's validator indices. */

@@ -3,7 +3,9 @@ import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
+  KeyRole,
   Priority,
+  ProofKind,
   SubmitSnapshotRequestSchema,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
@@ -25,6 +27,15 @@ beforeAll(async () => {
   service = await startTestService(new Gate().startProver);
 });
 afterAll(() => service.close());
+
+const SIGNED_ROOT = { case: "root", value: { root: new Uint8Array(32), slot: 100n } } as const;
+
+/** A snapshot of SSZ bitlists with one child, whose participants are these bytes. */
+function sszSnapshot(...participants: number[]) {
+  const child = { participants: Uint8Array.from(participants), proof: new Uint8Array(1) };
+  const group = { ...inventedGroup(0), children: [child] };
+  return { ...snapshot(100, [group]), sszBitlists: true };
+}
 
 async function refusalOf(call: Promise<unknown>): Promise<ConnectError> {
   const error = await call.catch((reason: unknown) => reason);
@@ -136,9 +147,24 @@ describe.each(protocolNames)("over %s", (protocol) => {
       /priority/,
     ],
     [
-      "a merge",
-      { node, snapshot: snapshot(100, [{ ...inventedGroup(0), kind: 2 }]) },
-      /groups\[0\]\.kind/,
+      "an odd request id",
+      { node, snapshot: snapshot(100, [inventedGroup(0)]), requestId: "a/b" },
+      /^request_id: is "a\/b", expected no id or 1 to 64 characters of A-Z a-z 0-9 \. _ -$/,
+    ],
+    [
+      "an SSZ bitlist of no bytes",
+      { node, snapshot: sszSnapshot() },
+      /^snapshot\.groups\[0\]\.children\[0\]\.participants: is empty, expected an SSZ bitlist/,
+    ],
+    [
+      "an SSZ bitlist without length bit",
+      { node, snapshot: sszSnapshot(1, 0) },
+      /^snapshot\.groups\[0\]\.children\[0\]\.participants: ends with a byte of 0, expected an/,
+    ],
+    [
+      "an SSZ bitlist of too great a length",
+      { node, snapshot: sszSnapshot(...new Uint8Array(512), 0b10) },
+      /^snapshot\.groups\[0\]\.children\[0\]\.participants: has length 4097, at most 4096$/,
     ],
   ])("%s is refused, naming the field", async (_name, request, message) => {
     const error = await refusalOf(
@@ -147,6 +173,46 @@ describe.each(protocolNames)("over %s", (protocol) => {
     expect([error.code, error.rawMessage]).toEqual([
       Code.InvalidArgument,
       expect.stringMatching(message),
+    ]);
+  });
+
+  test.each<[string, Parameters<typeof create<typeof SubmitSnapshotRequestSchema>>[1], string]>([
+    [
+      "a merge",
+      { node, snapshot: snapshot(100, [inventedGroup(0), { kind: ProofKind.MERGE }]) },
+      "snapshot.groups[1].kind: MERGE is not offered; this service offers AGGREGATE",
+    ],
+    [
+      "a root in a component",
+      { node, snapshot: snapshot(100, [{ components: [{ claim: { signed: SIGNED_ROOT } }] }]) },
+      "snapshot.groups[0].components: MERGE is not offered; this service offers AGGREGATE",
+    ],
+    [
+      "a proposal key",
+      {
+        node,
+        snapshot: {
+          keys: [{ validatorIndex: 0, publicKey: publicKey(1), role: KeyRole.PROPOSAL }],
+        },
+      },
+      "snapshot.keys[0].role: PROPOSAL is for MERGE, which is not offered; " +
+        "this service offers AGGREGATE",
+    ],
+  ])("%s is refused as not offered, naming the field", async (_name, request, message) => {
+    const error = await refusalOf(
+      client.submitSnapshot(create(SubmitSnapshotRequestSchema, request)),
+    );
+    expect([error.code, error.rawMessage]).toEqual([Code.Unimplemented, message]);
+  });
+
+  test.each<[string, object, string]>([
+    ["kind", { kind: ProofKind.MERGE }, "kind: MERGE"],
+    ["claims", { claims: [{ signed: SIGNED_ROOT }] }, "claims: MERGE"],
+  ])("to verify with %s of a merge is refused as not offered", async (_name, request, what) => {
+    const error = await refusalOf(client.verifyAggregate({ node, ...request }));
+    expect([error.code, error.rawMessage]).toEqual([
+      Code.Unimplemented,
+      `${what} is not offered; this service offers AGGREGATE`,
     ]);
   });
 

@@ -45,12 +45,17 @@ const withKeys = (...of: unknown[]) =>
 
 test("a retry with other budgets is the same request", () => {
   expect(digest({ ...base, deadlineMs: 10, fenceMs: 20 })).toBe(digest(base));
+  const steps = (untilMs: number) => ({ ...base, steps: [{ untilMs, weight: 2 }] });
+  expect(digest(steps(10))).toBe(digest(steps(20)));
 });
 
 test.each<[string, Init]>([
   ["another node", { ...base, node: { nodeId: "m", nodeEpoch: 7n } }],
   ["another epoch", { ...base, node: { nodeId: "n", nodeEpoch: 8n } }],
   ["another priority", { ...base, priority: 3 }],
+  ["another number of inputs", { ...base, minInputs: 2 }],
+  ["another step", { ...base, steps: [{ untilMs: 0, weight: 2 }] }],
+  ["SSZ bitlists", { ...base, snapshot: { ...base.snapshot, sszBitlists: true } }],
   ["no snapshot", { ...base, snapshot: undefined as never }],
   ["another slot", { ...base, snapshot: { ...base.snapshot, slot: 6n } as never }],
   ["another key", withKeys(key(0, 1), key(1, 3))],

@@ -2,6 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { SnapshotSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { bitsToIndices, encodeSszBitlist } from "../../../proto/bitlist.js";
 import { decodeSnapshot } from "../../../server/admission/decode-snapshot.js";
 import { inventedData, inventedGroup, inventedRaw } from "../../../tools/harness/contract.js";
 import { bits, keyTable, publicKey, snapshot } from "../../../tools/harness/vectors.js";
@@ -93,4 +94,47 @@ test("inputs are sorted by their keys, each with its own validator", () => {
   expect(raws?.signatures).toEqual(new Uint8Array(Buffer.concat(signatures)));
   expect(of([7, 2, 5, 1])?.digest).toBe(group?.digest);
   expect(of([7, 2, 5])?.digest).not.toBe(group?.digest);
+});
+
+test("SSZ bitlists give the work of bits alone, and the longest length", () => {
+  const of = (sszBitlists: boolean, ...participants: Uint8Array[]) => {
+    const children = participants.map((each, at) => ({
+      participants: each,
+      proof: Uint8Array.of(at + 1),
+    }));
+    const groups = [{ data: inventedData(0), children }, inventedGroup(1)];
+    const message = create(SnapshotSchema, { ...snapshot(100, groups, keyTable(8)), sszBitlists });
+    return decodeSnapshot(message, 0, sizes);
+  };
+  const plain = of(false, bits([0, 2]), bits([1]));
+  const ssz = of(true, encodeSszBitlist([0, 2], 3), encodeSszBitlist([1], 8));
+  expect(ssz.map(({ digest, votes }) => [digest, votes])).toEqual(
+    plain.map(({ digest, votes }) => [digest, votes]),
+  );
+  expect(plain.map(({ sszLength }) => sszLength)).toEqual([undefined, undefined]);
+  expect(ssz.map(({ sszLength }) => sszLength)).toEqual([8, 8]);
+});
+
+test("the votes of a group are the validators of all that was sent, each once", () => {
+  const children = [
+    { participants: bits([0, 1]), proof: new Uint8Array(1) },
+    { participants: bits([1, 7]), proof: new Uint8Array(1) },
+    { participants: bits([5]), proof: new Uint8Array(1) },
+  ];
+  const rawSignatures = [...unknown(2), ...unknown(1), inventedRaw(0, 1), inventedRaw(0, 2)];
+  const groups = [0, 1, 2].map((n) => ({ data: inventedData(n), rawSignatures, children }));
+  const decoded = decode(groups.slice(0, 1), keyTable(4));
+  expect(decoded.map(({ votes }) => votes)).toEqual([2 + 1 + 4]);
+  const [group] = decoded;
+  expect(bitsToIndices(group?.votesLeftOut.unknown_key ?? bits([]))).toEqual([1, 7]);
+  expect(bitsToIndices(group?.votesLeftOut.bad_child ?? bits([]))).toEqual([5]);
+});
+
+test("a group over the limit has its votes too", () => {
+  const decoded = decode([inventedGroup(0), inventedGroup(1), inventedGroup(2, [0, 1, 3])]);
+  expect(decoded.map(({ isOverLimit, votes }) => [isOverLimit, votes])).toEqual([
+    ...[[false, 2]],
+    ...[[false, 2]],
+    ...[[true, 3]],
+  ]);
 });

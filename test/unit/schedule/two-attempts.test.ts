@@ -1,7 +1,5 @@
 /** Two attempts may run at the same work, for groups that differ in whether inputs may be shed. */
-import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { AttestationDataSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { Admission } from "../../../server/admission/admission.js";
 import type { ToLane } from "../../../server/lane/lane-messages.js";
 import { createLog } from "../../../server/log.js";
@@ -10,6 +8,7 @@ import { createMetrics } from "../../../server/metrics.js";
 import { Dispatcher } from "../../../server/schedule/dispatcher.js";
 import { unknownLane } from "../../../server/schedule/lane-belief.js";
 import type { DecodedGroup } from "../../../server/work/group.js";
+import { decodedGroup } from "../../../tools/harness/decoded-group.js";
 import { VirtualClock } from "../../../tools/sim/virtual-clock.js";
 
 const description = {
@@ -26,22 +25,18 @@ const description = {
 
 /** A group of so many raw signatures; `digest` says which groups are the same work. */
 function group(digest: string, raws: number): DecodedGroup {
-  return {
-    data: create(AttestationDataSchema),
-    isOverLimit: false,
-    digest,
-    work: {
-      message: { root: new Uint8Array(32), slot: 1 },
-      raws: {
-        validators: Array.from({ length: raws }, (_, at) => at),
-        keys: new Uint8Array(raws),
-        signatures: new Uint8Array(raws),
-      },
-      children: [],
-      leftOut: [],
-      logInvRate: 0,
+  const work = {
+    message: { root: new Uint8Array(32), slot: 1 },
+    raws: {
+      validators: Array.from({ length: raws }, (_, at) => at),
+      keys: new Uint8Array(raws),
+      signatures: new Uint8Array(raws),
     },
+    children: [],
+    leftOut: [],
+    logInvRate: 0,
   };
+  return { ...decodedGroup(work), digest };
 }
 
 const LANES = ["a", "b"];

@@ -1,5 +1,10 @@
-/** Bits to indices and back: nothing is lost but trailing zero bytes. */
-import { bitsToIndices, indicesToBits } from "../../../proto/bitlist.js";
+/** Bits to indices and back: nothing is lost but trailing zero bytes, and of an SSZ bitlist nothing. */
+import {
+  bitsToIndices,
+  decodeSszBitlist,
+  encodeSszBitlist,
+  indicesToBits,
+} from "../../../proto/bitlist.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";
 
@@ -30,4 +35,10 @@ function run(bits: Uint8Array): void {
     indices.every((index, at) => at === 0 || (indices[at - 1] ?? index) < index),
     "indices ascend",
   );
+
+  const ssz = decodeSszBitlist(bits);
+  holds((ssz === undefined) === ((bits.at(-1) ?? 0) === 0), "only a length bit is needed");
+  if (ssz === undefined) return;
+  const again = encodeSszBitlist(bitsToIndices(ssz.bits), ssz.length);
+  holds(Buffer.compare(again, bits) === 0, "an SSZ bitlist goes round");
 }

@@ -63,7 +63,13 @@ const calls: Call[] = [
   },
 ];
 
-const kinds = ["invalid_argument", "not_found", "resource_exhausted", "unavailable"] as const;
+const kinds = [
+  "invalid_argument",
+  "not_found",
+  "resource_exhausted",
+  "unavailable",
+  "unimplemented",
+] as const;
 
 export const target: FuzzTarget = {
   name: "calls",

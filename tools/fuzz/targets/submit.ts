@@ -60,7 +60,7 @@ async function run(service: InProcess, answered: Set<string>, input: Uint8Array)
     request = decodeRequest(SubmitSnapshotRequestSchema, input);
     answer = service.handlers.submitSnapshot(request, context);
   } catch (error) {
-    checkRefusal(error, ["invalid_argument", "resource_exhausted"]);
+    checkRefusal(error, ["invalid_argument", "resource_exhausted", "unimplemented"]);
     return holds(service.memory.heldBytes === 0, "a refused snapshot holds nothing");
   }
   const { result } = answer;

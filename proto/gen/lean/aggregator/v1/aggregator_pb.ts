@@ -408,7 +408,7 @@ export type Snapshot = Message<"lean.aggregator.v1.Snapshot"> & {
   justified?: Checkpoint;
 
   /**
-   * Key table. INVALID_ARGUMENT when a validator index or a key occurs twice.
+   * Key table. INVALID_ARGUMENT when a validator index occurs twice in one role, or a key twice.
    *
    * @generated from field: repeated lean.aggregator.v1.ValidatorKey keys = 4;
    */
@@ -422,8 +422,10 @@ export type Snapshot = Message<"lean.aggregator.v1.Snapshot"> & {
   groups: Group[];
 
   /**
-   * Every `participants`, here and in the outcomes, is an SSZ bitlist with its length bit: the
-   * highest bit set is no validator. INVALID_ARGUMENT for one without it. Default: bits alone.
+   * Every `participants`, here and in the outcomes of proofs, is an SSZ bitlist with its length bit:
+   * the highest bit set is no validator. INVALID_ARGUMENT for one without it. An outcome's length is
+   * the greatest in the snapshot, or its highest validator + 1 where that is greater. Default: bits
+   * alone.
    *
    * @generated from field: bool ssz_bitlists = 6;
    */
@@ -474,7 +476,8 @@ export const NodeSchema: GenMessage<Node> = /*@__PURE__*/
  */
 export type Step = Message<"lean.aggregator.v1.Step"> & {
   /**
-   * Milliseconds from receipt.
+   * Milliseconds from receipt; at most `fence_ms_max`. A retry counts the time that has passed off,
+   * down to 0.
    *
    * @generated from field: uint32 until_ms = 1;
    */
@@ -568,9 +571,9 @@ export type SubmitSnapshotRequest = Message<"lean.aggregator.v1.SubmitSnapshotRe
   minInputs: number;
 
   /**
-   * What a vote is worth by when: at most 8 steps, with ascending `until_ms` and descending weights.
-   * Empty: 1 until the fence. Outcomes count votes by step; the order of proofs ignores the weights
-   * for now.
+   * What a vote is worth by when: at most 8 steps, with ascending `until_ms`, of which some may be
+   * equal, and descending weights. Empty: 1 until the fence. Outcomes count votes by step; the order
+   * of proofs ignores the weights for now.
    *
    * @generated from field: repeated lean.aggregator.v1.Step steps = 11;
    */
@@ -817,14 +820,15 @@ export type Votes = Message<"lean.aggregator.v1.Votes"> & {
   badChild: number;
 
   /**
-   * Only in a child that the group proves nothing new about: NOTHING_TO_PROVE.
+   * Only in a good child of a group without a proof: NOTHING_TO_PROVE or REJECTED.
    *
    * @generated from field: uint32 covered = 7;
    */
   covered: number;
 
   /**
-   * The group was not started; its `reason` says why.
+   * The group was not started; its `reason` says why. Without one, it has fewer inputs than
+   * `min_inputs`.
    *
    * @generated from field: uint32 not_started = 8;
    */
