@@ -4,7 +4,7 @@ import { SnapshotSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator
 import { limits } from "../../../server/limits.js";
 import { sha256 } from "../../../server/bytes.js";
 import type { DecodedGroup } from "../../../server/work/group.js";
-import { bitsToIndices, indicesToBits } from "../../../proto/bitlist.js";
+import { bitsToIndices, decodeSszBitlist, indicesToBits } from "../../../proto/bitlist.js";
 import { decodeSnapshot } from "../../../server/admission/decode-snapshot.js";
 import { protobufMutator } from "../engine/mutate-protobuf.js";
 import type { FuzzTarget } from "../engine/target.js";
@@ -39,13 +39,29 @@ function run(input: Uint8Array): void {
   try {
     const snapshot = decodeRequest(SnapshotSchema, input);
     groups = snapshot.groups;
-    for (const { validatorIndex, publicKey } of snapshot.keys) keys.set(validatorIndex, publicKey);
     decoded = decodeSnapshot(snapshot, 0, few);
+    if (snapshot.sszBitlists) groups = groups.map(withoutLengthBits);
+    for (const { validatorIndex, publicKey } of snapshot.keys) keys.set(validatorIndex, publicKey);
   } catch (error) {
     return checkRefusal(error, ["invalid_argument", "resource_exhausted"]);
   }
   holds(decoded.length === groups.length, "every group of the snapshot is there");
   groups.forEach((group, at) => checkGroup(group, decoded[at], at, keys, input));
+}
+
+function withoutLengthBits(group: Group): Group {
+  const children = group.children.map((child) => {
+    const participants = decodeSszBitlist(child.participants)?.bits;
+    holds(participants !== undefined, "an SSZ bitlist without length bit is refused");
+    return { ...child, participants };
+  });
+  return { ...group, children };
+}
+
+function checkVotes({ rawSignatures, children }: Group, { votes }: DecodedGroup): void {
+  const inChildren = children.flatMap(({ participants }) => bitsToIndices(participants));
+  const all = [...rawSignatures.map(({ validatorIndex }) => validatorIndex), ...inChildren];
+  holds(votes === new Set(all).size, "each validator has one vote");
 }
 
 function checkGroup(
@@ -60,6 +76,7 @@ function checkGroup(
   holds(decoded.isOverLimit === at >= few.groupsMax, "groups over the limit are marked");
   holds(message.root.length === 32, "a message has 32 bytes");
   holds(message.slot >= 0 && message.slot <= 0xffff_ffff, "a leaf index is a u32");
+  checkVotes(group, decoded);
   const { length } = raws.validators;
   if (decoded.isOverLimit) {
     holds(length + children.length + leftOut.length === 0, "a group over the limit has no inputs");
