@@ -1,0 +1,179 @@
+//! One endpoint: its address, its connection, and the calls that are made on it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::uri::PathAndQuery;
+use tonic::body::Body;
+use tonic::client::{Grpc, GrpcService};
+use tonic::codec::Codec;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status, Streaming};
+
+use super::clock::Clock;
+use super::codec::{ProstCodec, TryCodec};
+use super::encode::TryBody;
+use super::hooks::TokenSource;
+use super::status::HttpStatus;
+use crate::machine::Millis;
+use crate::proto;
+
+/// Largest answer or event.
+const RECEIVE_BYTES_MAX: usize = 32 << 20;
+
+/// How much of an answer may be on its way: a proof and what is said of it.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+
+const CONNECT_LIMIT: Duration = Duration::from_millis(2000);
+const CANCEL_LIMIT: Duration = Duration::from_millis(500);
+
+const SUBMIT: &str = "/lean.aggregator.v1.AggregatorService/SubmitSnapshot";
+const STREAM: &str = "/lean.aggregator.v1.AggregatorService/StreamResults";
+const CANCEL: &str = "/lean.aggregator.v1.AggregatorService/CancelSession";
+
+/// An endpoint's connection, made when it is needed and made anew when it is silent.
+pub(super) struct Connection {
+    pub name: Arc<str>,
+    endpoint: Endpoint,
+    token: Option<TokenSource>,
+    channel: Mutex<Option<Channel>>,
+}
+
+impl Connection {
+    pub fn new(name: Arc<str>, endpoint: Endpoint, token: Option<TokenSource>) -> Self {
+        let endpoint = endpoint
+            .connect_timeout(CONNECT_LIMIT)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+        Connection {
+            name,
+            endpoint,
+            token,
+            channel: Mutex::new(None),
+        }
+    }
+
+    /// Leaves the connection to the calls that are on it; the next call makes a new one.
+    pub fn renew(&self) {
+        *self.channel.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn grpc(&self) -> Grpc<Checked> {
+        let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
+        let channel = channel.get_or_insert_with(|| self.endpoint.connect_lazy());
+        Grpc::new(Checked(channel.clone())).max_decoding_message_size(RECEIVE_BYTES_MAX)
+    }
+
+    fn request<T>(&self, message: T) -> Result<Request<T>, Status> {
+        let mut request = Request::new(message);
+        if let Some(token) = &self.token {
+            let value: Result<MetadataValue<Ascii>, _> = format!("Bearer {}", token()).parse();
+            let value = value.map_err(|_| {
+                Status::unauthenticated("the token has characters that no HTTP header may have")
+            })?;
+            request.metadata_mut().insert("authorization", value);
+        }
+        Ok(request)
+    }
+
+    /// Sends a try. Returns the answer, and when the try was sent.
+    pub async fn submit(
+        &self,
+        body: TryBody,
+        limit: Duration,
+        clock: Clock,
+    ) -> Result<(proto::SubmitSnapshotResponse, Millis), Status> {
+        let sent_at_ms = Arc::new(AtomicU64::new(clock.now_ms()));
+        let codec = TryCodec {
+            clock,
+            sent_at_ms: sent_at_ms.clone(),
+        };
+        let answer = self.unary(SUBMIT, body, limit, codec).await?;
+        Ok((answer, sent_at_ms.load(Ordering::Relaxed)))
+    }
+
+    pub async fn cancel(&self, message: proto::CancelSessionRequest) -> Result<(), Status> {
+        let codec: ProstCodec<_, proto::CancelSessionResponse> = ProstCodec::default();
+        self.unary(CANCEL, message, CANCEL_LIMIT, codec).await?;
+        Ok(())
+    }
+
+    pub async fn stream(
+        &self,
+        message: proto::StreamResultsRequest,
+    ) -> Result<Streaming<proto::StreamResultsResponse>, Status> {
+        let request = self.request(message)?;
+        let mut grpc = self.grpc();
+        ready(&mut grpc).await?;
+        let codec = ProstCodec::default();
+        let path = PathAndQuery::from_static(STREAM);
+        let response = grpc.server_streaming(request, path, codec).await?;
+        Ok(response.into_inner())
+    }
+
+    async fn unary<C: Codec>(
+        &self,
+        path: &'static str,
+        message: C::Encode,
+        limit: Duration,
+        codec: C,
+    ) -> Result<C::Decode, Status>
+    where
+        C::Encode: Send + Sync + 'static,
+        C::Decode: Send + Sync + 'static,
+    {
+        let mut request = self.request(message)?;
+        // `Endpoint::timeout` would send no `grpc-timeout`, and the service would work on.
+        request.set_timeout(limit);
+        let mut grpc = self.grpc();
+        let call = async {
+            ready(&mut grpc).await?;
+            let path = PathAndQuery::from_static(path);
+            grpc.unary(request, path, codec).await
+        };
+        match tokio::time::timeout(limit, call).await {
+            Ok(answer) => Ok(answer?.into_inner()),
+            Err(_) => Err(Status::deadline_exceeded("no answer within the time limit")),
+        }
+    }
+}
+
+async fn ready(grpc: &mut Grpc<Checked>) -> Result<(), Status> {
+    grpc.ready().await.map_err(Status::from_error)
+}
+
+/// A channel that reports an HTTP status which is not gRPC's as an error of its own.
+struct Checked(Channel);
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type Answer = Result<http::Response<Body>, BoxError>;
+
+impl GrpcService<Body> for Checked {
+    type ResponseBody = Body;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        GrpcService::poll_ready(&mut self.0, cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        // The channel takes the request here, in the order of the calls.
+        let answer = GrpcService::call(&mut self.0, request);
+        Box::pin(async move {
+            let answer = answer.await?;
+            let is_grpc = answer.headers().contains_key("grpc-status");
+            match answer.status() {
+                http::StatusCode::OK => Ok(answer),
+                _ if is_grpc => Ok(answer),
+                status => Err(HttpStatus(status.as_u16()).into()),
+            }
+        })
+    }
+}

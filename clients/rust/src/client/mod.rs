@@ -1,0 +1,24 @@
+//! The shell: connections, a runtime thread, and the calls of a node's tick.
+
+mod aggregator;
+mod builder;
+mod clock;
+mod codec;
+mod connection;
+mod encode;
+mod hooks;
+mod metrics;
+mod options;
+mod runtime;
+mod shared;
+mod status;
+mod stream;
+
+pub use aggregator::{Aggregator, Ready};
+#[cfg(feature = "tls")]
+pub use builder::Tls;
+pub use builder::{BuildError, Builder};
+pub use metrics::Stats;
+pub use options::{
+    Ending, InFlightGroup, Problem, Proof, Skip, Step, SubmitOptions, TickResult, Unreachable,
+};

@@ -1,0 +1,228 @@
+//! The runtime thread: it sends, cancels and verifies what the machine wants, in its order.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, Semaphore};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, sleep_until, timeout};
+use tonic::Status;
+
+use super::connection::Connection;
+use super::encode::TryBody;
+use super::options::Problem;
+use super::shared::{Command, Shared};
+use super::status::{failure, is_node_id_in_use, Failure};
+use super::stream::{keep_open, narrow};
+use crate::machine::{EndpointIndex, Event, RequestId, Send, SkipReason};
+use crate::proto;
+use crate::proto::submit_snapshot_response::Result as Answer;
+
+/// A submission may take this much more than what is left of its deadline.
+const ANSWER_LIMIT: Duration = Duration::from_millis(2000);
+/// Closing waits this long for the cancels.
+const FLUSH_LIMIT: Duration = Duration::from_millis(500);
+/// Time acts on the machine at least this often while something is in flight.
+const TICK: Duration = Duration::from_millis(100);
+/// Verifications of the node that run at a time.
+const VERIFIERS: usize = 4;
+
+/// Runs until `Command::Flush`, the last command.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    connections: Vec<Arc<Connection>>,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+) {
+    let mut streams = JoinSet::new();
+    for (index, connection) in connections.iter().enumerate() {
+        streams.spawn(keep_open(shared.clone(), connection.clone(), index));
+    }
+    let ticks = tokio::spawn(tick(shared.clone()));
+    let verifiers = Arc::new(Semaphore::new(VERIFIERS));
+    let mut tries: HashMap<RequestId, AbortHandle> = HashMap::new();
+    let mut cancels = JoinSet::new();
+    while let Some(command) = commands.recv().await {
+        match command {
+            Command::Send(send) => {
+                tries.retain(|_, handle| !handle.is_finished());
+                let connection = connections[send.endpoint].clone();
+                let request_id = send.request_id.clone();
+                let task = tokio::spawn(try_once(shared.clone(), connection, send));
+                if let Some(earlier) = tries.insert(request_id, task.abort_handle()) {
+                    earlier.abort();
+                }
+            }
+            Command::Cancel {
+                endpoint,
+                request_id,
+                groups,
+            } => {
+                let connection = connections[endpoint].clone();
+                let message = proto::CancelSessionRequest {
+                    node: Some(shared.header.node.clone()),
+                    request_id: request_id.to_string(),
+                    group_indices: groups.into_iter().map(narrow).collect(),
+                    ..Default::default()
+                };
+                cancels.spawn(async move {
+                    // Nobody waits for the answer: it changes nothing.
+                    let _ = connection.cancel(message).await;
+                });
+            }
+            Command::Verify { group, outcome } => {
+                let (shared, verifiers) = (shared.clone(), verifiers.clone());
+                tokio::spawn(async move {
+                    let _permit = verifiers.acquire().await;
+                    let hooks = shared.hooks.clone();
+                    let check = tokio::task::spawn_blocking(move || hooks.verify(&outcome));
+                    let is_valid = check.await.unwrap_or(false);
+                    shared.handle(Event::Verified { group, is_valid });
+                });
+            }
+            Command::Flush(done) => {
+                let all = async { while cancels.join_next().await.is_some() {} };
+                let _ = timeout(FLUSH_LIMIT, all).await;
+                streams.shutdown().await;
+                ticks.abort();
+                for (_, task) in tries.drain() {
+                    task.abort();
+                }
+                let _ = done.send(());
+                return;
+            }
+        }
+        while cancels.try_join_next().is_some() {}
+    }
+}
+
+/// Passes time to the machine: regularly, and when a result is held back no longer.
+async fn tick(shared: Arc<Shared>) {
+    loop {
+        match shared.next_hold_ms() {
+            Some(at_ms) => {
+                tokio::select! {
+                    () = sleep_until(shared.clock.instant(at_ms)) => {}
+                    () = sleep(TICK) => {}
+                }
+            }
+            None => sleep(TICK).await,
+        }
+        shared.handle(Event::Tick);
+    }
+}
+
+async fn try_once(shared: Arc<Shared>, connection: Arc<Connection>, send: Send) {
+    if send.after_ms > 0 {
+        sleep(Duration::from_millis(send.after_ms)).await;
+    }
+    let (request_id, endpoint) = (send.request_id.clone(), send.endpoint);
+    let Some((body, is_first_try)) = body_of(&shared, &send) else {
+        return;
+    };
+    let (deadline_ms, fence_ms) = body.budgets(&shared.clock);
+    if is_first_try && (deadline_ms == 0 || fence_ms == 0) {
+        let reason = SkipReason::PredictedMiss;
+        refused(&shared, request_id, endpoint, reason);
+        return;
+    }
+    let left_ms = send.deadline_at_ms.saturating_sub(shared.clock.now_ms());
+    let limit = ANSWER_LIMIT + Duration::from_millis(left_ms.min(86_400_000));
+    match connection.submit(body, limit, shared.clock).await {
+        Ok((answer, sent_at_ms)) => answered(&shared, request_id, endpoint, answer, sent_at_ms),
+        Err(status) => failed(&shared, &connection, request_id, endpoint, &status),
+    }
+}
+
+fn body_of(shared: &Shared, send: &Send) -> Option<(TryBody, bool)> {
+    let mut state = shared.state();
+    let frozen = state.frozen.get_mut(&send.request_id)?;
+    let is_first_try = std::mem::take(&mut frozen.is_first_try);
+    let body = TryBody {
+        frozen: frozen.bytes.clone(),
+        steps: frozen.steps.clone(),
+        deadline_at_ms: send.deadline_at_ms,
+        fence_at_ms: send.fence_at_ms,
+        is_lookup: send.is_lookup,
+    };
+    Some((body, is_first_try))
+}
+
+fn answered(
+    shared: &Shared,
+    request_id: RequestId,
+    endpoint: EndpointIndex,
+    answer: proto::SubmitSnapshotResponse,
+    sent_at_ms: u64,
+) {
+    match answer.result {
+        Some(Answer::Accepted(accepted)) => {
+            shared.handle(Event::Accepted {
+                request_id,
+                endpoint,
+                service_id: accepted.service_id.into(),
+                fence_at_ms: sent_at_ms + u64::from(accepted.fence_ms),
+            });
+        }
+        Some(Answer::Skipped(skipped)) => {
+            tracing::debug!(
+                target: "lean_aggregator",
+                request_id = &*request_id, detail = skipped.detail, "the service skipped"
+            );
+            refused(shared, request_id, endpoint, skip_reason(skipped.reason()));
+        }
+        None => refused(shared, request_id, endpoint, SkipReason::Overloaded),
+    }
+}
+
+fn failed(
+    shared: &Shared,
+    connection: &Connection,
+    request_id: RequestId,
+    endpoint: EndpointIndex,
+    status: &Status,
+) {
+    tracing::debug!(
+        target: "lean_aggregator",
+        request_id = &*request_id, endpoint = &*connection.name, error = %status, "a try failed"
+    );
+    let is_timeout = match failure(status) {
+        Failure::Timeout => true,
+        Failure::NoAnswer => false,
+        Failure::Refused(reason) => {
+            if reason == SkipReason::Invalid {
+                let endpoint = connection.name.clone();
+                let message = status.message().to_owned();
+                shared.hooks.problem(match is_node_id_in_use(status) {
+                    true => Problem::NodeIdInUse { endpoint, message },
+                    false => Problem::Invalid { endpoint, message },
+                });
+            }
+            refused(shared, request_id, endpoint, reason);
+            return;
+        }
+    };
+    shared.handle(Event::Failed {
+        request_id,
+        endpoint,
+        is_timeout,
+    });
+}
+
+fn refused(shared: &Shared, request_id: RequestId, endpoint: EndpointIndex, reason: SkipReason) {
+    shared.handle(Event::Refused {
+        request_id,
+        endpoint,
+        reason,
+    });
+}
+
+fn skip_reason(reason: proto::SkipReason) -> SkipReason {
+    match reason {
+        proto::SkipReason::InFlight => SkipReason::InFlight,
+        proto::SkipReason::PredictedMiss => SkipReason::PredictedMiss,
+        proto::SkipReason::Draining => SkipReason::Draining,
+        proto::SkipReason::NoProver => SkipReason::NoProver,
+        proto::SkipReason::Overloaded | proto::SkipReason::Unspecified => SkipReason::Overloaded,
+    }
+}

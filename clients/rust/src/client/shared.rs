@@ -1,0 +1,287 @@
+//! The machine under its lock, and what its effects do: some here, the rest on the runtime thread.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, Notify};
+
+use super::clock::Clock;
+use super::encode::{FrozenStep, Header};
+use super::hooks::Hooks;
+use super::metrics::{Count, Metrics};
+use super::options::{Ending, Problem, Skip, TickResult, Unreachable};
+use crate::machine::{
+    AwaitedRequest, Effect, EndpointIndex, Event, GroupRef, GroupResult, Machine, Millis,
+    RequestId, Send, SkipReason,
+};
+use crate::proto;
+
+/// What an outcome carries through the machine.
+pub(super) type Payload = Arc<proto::Outcome>;
+
+/// What the runtime thread does, in order.
+pub(super) enum Command {
+    Send(Send),
+    Cancel {
+        endpoint: EndpointIndex,
+        request_id: RequestId,
+        groups: Vec<usize>,
+    },
+    Verify {
+        group: GroupRef,
+        outcome: Payload,
+    },
+    /// The last command: waits for the cancels, ends everything, answers.
+    Flush(std::sync::mpsc::Sender<()>),
+}
+
+/// What the shell knows of a submission.
+pub(super) struct Frozen {
+    /// Empty once the machine has given them up.
+    pub bytes: Bytes,
+    pub steps: Vec<FrozenStep>,
+    /// What the votes of each group say.
+    pub data: Vec<Option<proto::AttestationData>>,
+    pub is_ssz: bool,
+    pub slot: u64,
+    /// No try has left yet.
+    pub is_first_try: bool,
+}
+
+pub(super) struct State {
+    pub machine: Machine<Payload>,
+    pub frozen: BTreeMap<RequestId, Frozen>,
+    /// Told in the node's next tick.
+    unreachable: Vec<Unreachable>,
+    /// Results that can be taken and of which the node has been told.
+    told_results: usize,
+}
+
+pub(super) struct Shared {
+    pub clock: Clock,
+    pub header: Header,
+    pub names: Vec<Arc<str>>,
+    pub hooks: Hooks,
+    pub metrics: Metrics,
+    pub ready: Arc<Notify>,
+    state: Mutex<State>,
+    idle: Condvar,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+/// What an event gave that its caller wants.
+#[derive(Default)]
+pub(super) struct Answer {
+    pub skip: Option<SkipReason>,
+    pub results: Vec<TickResult>,
+    pub awaited: Vec<AwaitedRequest>,
+}
+
+impl Shared {
+    pub fn new(
+        header: Header,
+        names: Vec<Arc<str>>,
+        hooks: Hooks,
+        metrics: Metrics,
+        commands: mpsc::UnboundedSender<Command>,
+    ) -> Self {
+        let machine = Machine::new(names.len(), hooks.verify.is_some());
+        Shared {
+            clock: Clock::start(),
+            header,
+            names,
+            hooks,
+            metrics,
+            ready: Arc::new(Notify::new()),
+            state: Mutex::new(State {
+                machine,
+                frozen: BTreeMap::new(),
+                unreachable: Vec::new(),
+                told_results: 0,
+            }),
+            idle: Condvar::new(),
+            commands,
+        }
+    }
+
+    /// The lock is held for computing only, never across a call or a closure of the node.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn command(&self, command: Command) {
+        // Fails only when the runtime thread has ended, after which nothing is sent.
+        let _ = self.commands.send(command);
+    }
+
+    /// Passes one event to the machine, and carries out what it returns.
+    pub fn handle(&self, event: Event<Payload>) -> Answer {
+        self.handle_with(event, |_| {})
+    }
+
+    /// As `handle`; `prepare` runs before the event, under the same lock.
+    pub fn handle_with(&self, event: Event<Payload>, prepare: impl FnOnce(&mut State)) -> Answer {
+        let mut answer = Answer::default();
+        let mut told = Vec::new();
+        let is_ready = {
+            let mut state = self.state();
+            prepare(&mut state);
+            let now_ms = self.clock.now_ms();
+            for effect in state.machine.handle(event, now_ms) {
+                self.carry_out(effect, &mut state, &mut answer, &mut told);
+            }
+            if state.machine.is_idle() {
+                self.idle.notify_all();
+            }
+            let waiting = state.machine.results_ready(self.clock.now_ms());
+            let is_ready = waiting > state.told_results;
+            state.told_results = waiting;
+            is_ready
+        };
+        for tell in told {
+            self.tell(tell);
+        }
+        if is_ready {
+            self.ready.notify_one();
+            self.hooks.ready();
+        }
+        answer
+    }
+
+    /// Tells the node of requests that no service answered. Called in the node's tick.
+    pub fn tell_unreachable(&self) {
+        let unreachable = std::mem::take(&mut self.state().unreachable);
+        for each in &unreachable {
+            self.hooks.unreachable(each);
+        }
+    }
+
+    /// Waits until every group has ended and no verification runs, for a bounded time.
+    pub fn wait_idle(&self, limit: Duration) {
+        let end = Instant::now() + limit;
+        let mut state = self.state();
+        while !state.machine.is_idle() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let waited = self.idle.wait_timeout(state, left);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn carry_out(
+        &self,
+        effect: Effect<Payload>,
+        state: &mut State,
+        answer: &mut Answer,
+        told: &mut Vec<Tell>,
+    ) {
+        match effect {
+            Effect::Go => {}
+            Effect::Skip { request_id, reason } => {
+                self.metrics.skip(reason);
+                match request_id {
+                    None => answer.skip = Some(reason),
+                    Some(request_id) => {
+                        if reason == SkipReason::Unreachable {
+                            let slot = state
+                                .frozen
+                                .get(&request_id)
+                                .map_or(0, |frozen| frozen.slot);
+                            state.unreachable.push(Unreachable {
+                                slot,
+                                request_id: Some(request_id.clone()),
+                            });
+                        }
+                        told.push(Tell::Skip(Skip {
+                            request_id: Some(request_id),
+                            reason,
+                            detail: String::new(),
+                        }));
+                    }
+                }
+            }
+            Effect::Send(send) => {
+                if send.is_resubmission {
+                    self.metrics.count(Count::Resubmitted);
+                }
+                self.command(Command::Send(send));
+            }
+            Effect::Cancel {
+                endpoint,
+                request_id,
+                groups,
+            } => self.command(Command::Cancel {
+                endpoint,
+                request_id,
+                groups,
+            }),
+            Effect::Forget { request_id } => {
+                state.frozen.remove(&request_id);
+            }
+            Effect::Await { requests, .. } => answer.awaited = requests,
+            Effect::Verify { group, payload } => self.command(Command::Verify {
+                group,
+                outcome: payload,
+            }),
+            Effect::Deliver(result) => answer.results.push(self.tick_result(result)),
+            Effect::Summarised { duration_ms, .. } => {
+                self.metrics.worker_took(Duration::from_millis(duration_ms));
+            }
+            Effect::Balanced { endpoint } => {
+                let endpoint = self.names[endpoint].clone();
+                told.push(Tell::Problem(Problem::EndpointIsBalanced { endpoint }));
+            }
+            Effect::Late(_) => self.metrics.count(Count::Late),
+            Effect::Fenced(_) => self.metrics.count(Count::Fenced),
+            Effect::Lost(_) => self.metrics.count(Count::Lost),
+            Effect::Dropped(_) => self.metrics.count(Count::Dropped),
+        }
+    }
+
+    fn tell(&self, tell: Tell) {
+        match tell {
+            Tell::Skip(skip) => {
+                tracing::info!(
+                    target: "lean_aggregator",
+                    request_id = skip.request_id.as_deref(),
+                    reason = skip.reason.name(),
+                    "snapshot skipped"
+                );
+                self.hooks.skip(&skip);
+            }
+            Tell::Problem(problem) => self.hooks.problem(problem),
+        }
+    }
+
+    fn tick_result(&self, result: GroupResult<Payload>) -> TickResult {
+        let (group, ending) = match result {
+            GroupResult::Outcome(group, outcome) => (group, Ending::Outcome(outcome)),
+            GroupResult::Duplicate(group) => (group, Ending::Duplicate),
+            GroupResult::Refused(group) => (group, Ending::Refused),
+            GroupResult::Cancelled(group) => (group, Ending::Cancelled),
+            GroupResult::Lost(group) => (group, Ending::Lost),
+        };
+        TickResult {
+            request_id: group.request_id,
+            group_index: group.group_index,
+            slot: group.slot,
+            endpoint: group.endpoint.map(|index| self.names[index].clone()),
+            ending,
+        }
+    }
+
+    /// When the node is to be told of a result that is held back until then.
+    pub fn next_hold_ms(&self) -> Option<Millis> {
+        self.state().machine.next_hold_ms(self.clock.now_ms())
+    }
+}
+
+/// What is told after the lock is free.
+enum Tell {
+    Skip(Skip),
+    Problem(Problem),
+}

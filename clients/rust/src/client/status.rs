@@ -1,0 +1,104 @@
+//! What an error of a call means for the machine.
+
+use std::fmt;
+
+use tonic::{Code, Status};
+
+use crate::machine::SkipReason;
+
+/// The answer of something that speaks HTTP but no gRPC, such as a proxy.
+#[derive(Debug)]
+pub(super) struct HttpStatus(pub u16);
+
+impl fmt::Display for HttpStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "HTTP status {} without a gRPC status: a proxy answered",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for HttpStatus {}
+
+/// How a call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// Its time limit passed.
+    Timeout,
+    /// It had no answer: the endpoint was not reached, or the connection broke.
+    NoAnswer,
+    /// The service refused it for good.
+    Refused(SkipReason),
+}
+
+/// Reads the error of a call.
+pub(super) fn failure(status: &Status) -> Failure {
+    if let Some(HttpStatus(code)) = http_status(status) {
+        return match code {
+            429 | 502 | 503 | 504 => Failure::NoAnswer,
+            _ => Failure::Refused(SkipReason::Invalid),
+        };
+    }
+    // An error that was made on this side has its cause; the server's has none.
+    if std::error::Error::source(status).is_some() {
+        return Failure::NoAnswer;
+    }
+    match status.code() {
+        Code::DeadlineExceeded => Failure::Timeout,
+        Code::Unavailable | Code::Aborted | Code::Cancelled => Failure::NoAnswer,
+        Code::InvalidArgument
+        | Code::OutOfRange
+        | Code::FailedPrecondition
+        | Code::Unauthenticated
+        | Code::PermissionDenied
+        | Code::NotFound
+        | Code::Unimplemented => Failure::Refused(SkipReason::Invalid),
+        Code::ResourceExhausted => Failure::Refused(SkipReason::Overloaded),
+        _ => Failure::Refused(SkipReason::Unreachable),
+    }
+}
+
+/// Whether the service says that another process has this node's id.
+pub(super) fn is_node_id_in_use(status: &Status) -> bool {
+    status.code() == Code::FailedPrecondition && status.message().contains("node_id_in_use")
+}
+
+fn http_status(status: &Status) -> Option<&HttpStatus> {
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_means_what_the_protocol_says() {
+        let of = |code| failure(&Status::new(code, ""));
+        assert_eq!(of(Code::DeadlineExceeded), Failure::Timeout);
+        assert_eq!(of(Code::Unavailable), Failure::NoAnswer);
+        assert_eq!(of(Code::Cancelled), Failure::NoAnswer);
+        let invalid = Failure::Refused(SkipReason::Invalid);
+        assert_eq!(of(Code::Unimplemented), invalid);
+        assert_eq!(of(Code::FailedPrecondition), invalid);
+        let overloaded = Failure::Refused(SkipReason::Overloaded);
+        assert_eq!(of(Code::ResourceExhausted), overloaded);
+        let unreachable = Failure::Refused(SkipReason::Unreachable);
+        assert_eq!(of(Code::Internal), unreachable);
+    }
+
+    #[test]
+    fn a_proxys_status_is_no_answer_or_a_limit() {
+        let of = |code| failure(&Status::from_error(Box::new(HttpStatus(code))));
+        assert_eq!(of(503), Failure::NoAnswer);
+        assert_eq!(of(413), Failure::Refused(SkipReason::Invalid));
+    }
+}

@@ -1,0 +1,233 @@
+//! The result stream of one endpoint: opened, read, watched for silence, opened again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{sleep, sleep_until, timeout, Instant};
+use tonic::{Status, Streaming};
+
+use super::connection::Connection;
+use super::options::{is_proved, Problem};
+use super::shared::Shared;
+use super::status::{failure, is_node_id_in_use, Failure};
+use crate::bits;
+use crate::machine::{AwaitedState, EndpointIndex, Event, RequestId, ServiceState, WireOutcome};
+use crate::proto;
+use crate::proto::stream_results_response::Event as Wire;
+
+/// An attempt without `opened` has failed after this.
+const OPEN_LIMIT: Duration = Duration::from_millis(2000);
+/// A stream without an event is broken after this.
+const SILENCE: Duration = Duration::from_millis(1500);
+/// A timer that is later than this says that the node itself stalled.
+const STALL: Duration = Duration::from_millis(500);
+const WAIT_MIN: Duration = Duration::from_millis(100);
+const WAIT_MAX: Duration = Duration::from_millis(2000);
+/// An event that was announced may be as slow as this.
+const BYTES_PER_MS: u32 = 64;
+
+type Events = Streaming<proto::StreamResultsResponse>;
+
+/// How a stream ended.
+enum End {
+    Silent,
+    Broken(Status),
+}
+
+/// Keeps the endpoint's result stream open, for ever.
+pub(super) async fn keep_open(shared: Arc<Shared>, connection: Arc<Connection>, index: usize) {
+    let mut wait = WAIT_MIN;
+    loop {
+        let mut was_open = false;
+        let end = read(&shared, &connection, index, &mut was_open).await;
+        let is_silent = matches!(end, End::Silent);
+        report(&shared, &connection, end);
+        if is_silent || !was_open {
+            connection.renew();
+        }
+        shared.handle(Event::Disconnected {
+            endpoint: index,
+            is_silent,
+        });
+        if was_open {
+            wait = WAIT_MIN;
+        }
+        sleep(wait).await;
+        wait = (wait * 2).min(WAIT_MAX);
+    }
+}
+
+async fn read(
+    shared: &Shared,
+    connection: &Connection,
+    endpoint: EndpointIndex,
+    was_open: &mut bool,
+) -> End {
+    let awaited = shared.handle(Event::Opening { endpoint }).awaited;
+    let awaited = awaited.into_iter().map(|request| proto::Awaited {
+        request_id: request.request_id.to_string(),
+        received_groups: request.received_groups.into_iter().map(narrow).collect(),
+    });
+    let request = proto::StreamResultsRequest {
+        node: Some(shared.header.node.clone()),
+        awaited: awaited.collect(),
+        ..Default::default()
+    };
+    let open = async {
+        let mut events = connection.stream(request).await?;
+        while let Some(event) = events.message().await? {
+            if let Some(Wire::Opened(opened)) = event.event {
+                return Ok((events, opened));
+            }
+        }
+        Err(Status::unavailable("the stream ended before it was opened"))
+    };
+    match timeout(OPEN_LIMIT, open).await {
+        Err(_) => End::Silent,
+        Ok(Err(status)) => End::Broken(status),
+        Ok(Ok((mut events, opened))) => {
+            *was_open = true;
+            tracing::info!(
+                target: "lean_aggregator",
+                endpoint = &*connection.name, service_id = opened.service_id, run = opened.run,
+                "result stream open"
+            );
+            shared.handle(opened_event(endpoint, opened));
+            read_open(shared, endpoint, &mut events).await
+        }
+    }
+}
+
+async fn read_open(shared: &Shared, endpoint: EndpointIndex, events: &mut Events) -> End {
+    let mut silent_at = Instant::now() + SILENCE;
+    loop {
+        let event = tokio::select! {
+            biased;
+            event = events.message() => event,
+            () = sleep_until(silent_at) => {
+                if Instant::now() < silent_at + STALL {
+                    return End::Silent;
+                }
+                silent_at = Instant::now() + SILENCE;
+                continue;
+            }
+        };
+        silent_at = Instant::now() + SILENCE;
+        match event {
+            Err(status) => return End::Broken(status),
+            Ok(None) => return End::Broken(Status::unavailable("the service ended the stream")),
+            Ok(Some(event)) => match event.event {
+                Some(Wire::Sending(sending)) => {
+                    let ms = u64::from(sending.bytes.div_ceil(BYTES_PER_MS));
+                    silent_at += Duration::from_millis(ms);
+                }
+                Some(wire) => pass(shared, endpoint, wire),
+                None => {}
+            },
+        }
+    }
+}
+
+fn pass(shared: &Shared, endpoint: EndpointIndex, wire: Wire) {
+    match wire {
+        Wire::Opened(opened) => {
+            shared.handle(opened_event(endpoint, opened));
+        }
+        Wire::Status(status) => {
+            let state = service_state(status.state());
+            shared.handle(Event::Status { endpoint, state });
+        }
+        Wire::Summary(summary) => {
+            shared.handle(Event::Summary {
+                endpoint,
+                request_id: summary.request_id.into(),
+                duration_ms: summary.duration_ms.into(),
+            });
+        }
+        Wire::Outcome(outcome) => {
+            let request_id: RequestId = outcome.request_id.as_str().into();
+            let is_ssz = shared
+                .state()
+                .frozen
+                .get(&request_id)
+                .is_some_and(|frozen| frozen.is_ssz);
+            let event = outcome_event(endpoint, request_id, outcome, is_ssz);
+            shared.handle(Event::Outcome(event));
+        }
+        _ => {}
+    }
+}
+
+fn outcome_event(
+    endpoint: EndpointIndex,
+    request_id: RequestId,
+    outcome: proto::Outcome,
+    is_ssz: bool,
+) -> WireOutcome<Arc<proto::Outcome>> {
+    let participants = match is_ssz {
+        true => bits::from_bitlist(&outcome.participants).unwrap_or_default(),
+        false => outcome.participants.to_vec(),
+    };
+    let is_proof = is_proved(&outcome);
+    WireOutcome {
+        endpoint,
+        request_id,
+        group_index: outcome.group_index as usize,
+        message: outcome.message.to_vec(),
+        is_proof,
+        is_late: outcome.status() == proto::OutcomeStatus::ProvedLate,
+        is_erased: outcome.proof_erased || (is_proof && outcome.proof.is_empty()),
+        is_drained: outcome.reason() == proto::OutcomeReason::Draining,
+        participants,
+        payload: Arc::new(outcome),
+    }
+}
+
+fn opened_event(endpoint: EndpointIndex, opened: proto::Opened) -> Event<Arc<proto::Outcome>> {
+    let state = opened.status.as_ref().map(proto::Status::state);
+    let awaited = opened.awaited.into_iter().map(|entry| AwaitedState {
+        is_known: entry.state() != proto::RequestState::Unknown,
+        request_id: entry.request_id.into(),
+    });
+    Event::Opened {
+        endpoint,
+        service_id: opened.service_id.into(),
+        state: service_state(state.unwrap_or_default()),
+        awaited: awaited.collect(),
+    }
+}
+
+fn service_state(state: proto::ServiceState) -> ServiceState {
+    match state {
+        proto::ServiceState::NoProver => ServiceState::NoProver,
+        proto::ServiceState::Draining => ServiceState::Draining,
+        proto::ServiceState::Ready | proto::ServiceState::Unspecified => ServiceState::Ready,
+    }
+}
+
+fn report(shared: &Shared, connection: &Connection, end: End) {
+    let endpoint = connection.name.clone();
+    match end {
+        End::Silent => {
+            tracing::warn!(target: "lean_aggregator", endpoint = &*endpoint, "result stream silent");
+        }
+        End::Broken(status) => {
+            tracing::info!(
+                target: "lean_aggregator", endpoint = &*endpoint, error = %status, "result stream broke"
+            );
+            let message = status.message().to_owned();
+            if is_node_id_in_use(&status) {
+                shared
+                    .hooks
+                    .problem(Problem::NodeIdInUse { endpoint, message });
+            } else if let Failure::Refused(crate::machine::SkipReason::Invalid) = failure(&status) {
+                shared.hooks.problem(Problem::Invalid { endpoint, message });
+            }
+        }
+    }
+}
+
+/// Group indices come from the wire's 32 bits, or are bounded by the size of a request.
+pub(super) fn narrow(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
