@@ -5,6 +5,8 @@ export type RefusalKind =
   | "not_found"
   | "permission_denied"
   | "resource_exhausted"
+  | "failed_precondition"
+  | "aborted"
   | "unimplemented"
   | "unavailable"
   | "unauthenticated";

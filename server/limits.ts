@@ -26,9 +26,16 @@ export const limits = {
   fenceMsMax: 120_000,
   /** Outcomes and summaries can be read at most this long after the session's fence. */
   retentionMs: 60_000,
-  /** Events kept in the log of a node: 60 slots with 16 outcomes and a summary each. */
-  logEventsMax: 1024,
-  /** Nodes that have a log: more than the largest fleet that shares one service. */
+  /**
+   * Events kept for the readers that follow a node, and outcomes of its ended requests: 60 slots
+   * with 16 outcomes and a summary each.
+   */
+  nodeEventsMax: 1024,
+  /** Awaited requests of a stream: a node has one in flight a priority, and merges its backlog. */
+  awaitedMax: 64,
+  /** Silence after which a stream gets a heartbeat: three of them fit in what a reader allows. */
+  heartbeatMs: 500,
+  /** Nodes that have a record: more than the largest fleet that shares one service. */
   nodesMax: 256,
   /** Values of a metric's label `node`: a fleet of that size is read node by node. */
   nodeLabelsMax: 64,
@@ -47,7 +54,7 @@ export const limits = {
   answersPercentMax: 25,
   /** Characters of a node id or request id: a UUID and more. Both are kept and logged. */
   idLengthMax: 64,
-  /** Request ids remembered for each node: enough, since a client retries within seconds. */
+  /** Ended requests kept for each node: enough, since a client retries within seconds. */
   requestIdsMax: 256,
   /** Groups that may overtake waiting backlog before it gets a turn: those of a full block. */
   proofsBeforeBacklog: 8,

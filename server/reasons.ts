@@ -43,6 +43,8 @@ export const callCodes = [
   "not_found",
   "permission_denied",
   "resource_exhausted",
+  "failed_precondition",
+  "aborted",
   "unimplemented",
   "internal",
   "unavailable",

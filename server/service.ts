@@ -21,6 +21,7 @@ import type { LaneOptions } from "./lane/lane-events.js";
 import { LocalLanes } from "./lane/local-lanes.js";
 import { AdminHandlers } from "./rpc/operator-handlers.js";
 import { Handlers } from "./rpc/handlers.js";
+import { ServiceStatus } from "./rpc/service-status.js";
 import { Listeners } from "./listeners.js";
 import type { Addresses } from "./listeners.js";
 import type { TlsSourceModules } from "./net/tls-source.js";
@@ -29,7 +30,7 @@ import { createTransportMetrics } from "./net/metrics.js";
 import { Dispatcher } from "./schedule/dispatcher.js";
 import { Admission } from "./admission/admission.js";
 
-/** How often proofs past their fence are erased, logs trimmed and the health updated. */
+/** How often proofs past their fence are erased, requests forgotten and the health updated. */
 const EXPIRE_EVERY_MS = 250;
 
 export interface Service extends Addresses {
@@ -109,9 +110,36 @@ function memoryBudget(metrics: Metrics): MemoryBudget {
   );
 }
 
+function whyNotReady({ draining }: Admission, dispatcher: Dispatcher): string | undefined {
+  return draining ? "draining" : dispatcher.isUp ? undefined : dispatcher.whyDown();
+}
+
 function logAddresses(log: Logger, { addresses, operatorAddress, probesAddress }: Addresses): void {
   const where = { nodes: addresses, operator: operatorAddress ?? "off" };
   log.info({ ...where, probes: probesAddress ?? "off" }, "listening; provers are starting");
+}
+
+interface Working {
+  admission: Admission;
+  dispatcher: Dispatcher;
+  lanes: LocalLanes;
+}
+
+/** Starts provers and scheduling. Returns the timer that erases what is past its time. */
+function startWork(
+  { admission, dispatcher, lanes }: Working,
+  updateHealth: () => void,
+): NodeJS.Timeout {
+  const expire = setInterval(() => {
+    admission.expire();
+    updateHealth();
+  }, EXPIRE_EVERY_MS);
+  dispatcher.start(admission.queue);
+  lanes.open((deviceId, message) => {
+    dispatcher.hear(deviceId, message);
+    updateHealth();
+  });
+  return expire;
 }
 
 async function reloadFiles(
@@ -139,13 +167,13 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const access = new Access(policy?.policy, { clock, log, metrics });
   const watch = policy && new PolicyWatch(policy, { clock, log, metrics, access });
   const admission = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
+  const status = new ServiceStatus({ admission, dispatcher });
   const handlers = new Handlers(
     { instance, version, deadlineMs: config.deadlineMs, fenceMs: config.fenceMs },
-    { admission, dispatcher, clock, access, verifier: () => lanes.verifier() },
+    { admission, status, dispatcher, clock, access, verifier: () => lanes.verifier() },
   );
   const operatorCalls = new AdminHandlers({ admission, dispatcher, clock, log });
-  const notReady = () =>
-    admission.draining ? "draining" : dispatcher.isUp ? undefined : dispatcher.whyDown();
+  const notReady = () => whyNotReady(admission, dispatcher);
   const transport = createTransportMetrics(metrics.registry);
   const tls = await openTls(config, { clock, log, transport });
   const { nodeConnectionsMax } = machine;
@@ -153,13 +181,11 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const listeners = new Listeners(config, { ...shared, calls: handlers, operatorCalls, notReady });
   const addresses = await listeners.listen();
   logAddresses(log, addresses);
-  const expire = setInterval(() => {
-    admission.expire();
+  const updateHealth = () => {
+    status.update();
     listeners.updateHealth();
-  }, EXPIRE_EVERY_MS);
-  dispatcher.start(admission.queue);
-  lanes.open((deviceId, message) => dispatcher.hear(deviceId, message));
-  void dispatcher.ready().then(() => listeners.updateHealth());
+  };
+  const expire = startWork({ admission, dispatcher, lanes }, updateHealth);
 
   const kill = async () => {
     dispatcher.close();
@@ -169,7 +195,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const close = async () => {
     log.info({}, "draining");
     const drained = admission.drain(config.drainMs);
-    listeners.updateHealth();
+    updateHealth();
     await drained;
     clearInterval(expire);
     machine.close();

@@ -47,7 +47,7 @@ export async function* resumeResults(
     let error = new AggregatorError("unavailable", "the server has ended the stream");
     let isFinal = false;
     try {
-      for await (const response of openInTime(client, { ...request, cursor }, signal)) {
+      for await (const response of openInTime(client, streamRequest(request, cursor), signal)) {
         failures = 0;
         // The reader has stopped: drop what was received in advance.
         if (signal.aborted) return;
@@ -71,7 +71,7 @@ export async function* resumeResults(
 /** One stream. Throws kind `deadline_exceeded` when it sends nothing for `OPEN_TIMEOUT_MS`. */
 async function* openInTime(
   client: Pick<AggregatorClient, "streamResults">,
-  request: StreamRequest & { cursor: string },
+  request: StreamRequest & { cursor: string; retained: boolean },
   signal: AbortSignal,
 ): AsyncGenerator<StreamResultsResponse, void, undefined> {
   const tooLate = new AbortController();
@@ -89,4 +89,9 @@ async function* openInTime(
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Without a cursor, all that the server retains is asked for. */
+function streamRequest(request: StreamRequest, cursor: string) {
+  return { ...request, cursor, retained: cursor === "" };
 }

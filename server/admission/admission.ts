@@ -3,12 +3,6 @@
  * the same id, is skipped, or is accepted as a session whose groups enter the schedule. The RPC
  * handlers also find, cancel and drain sessions here. Every method but `drain` is synchronous.
  */
-import { create } from "@bufbuild/protobuf";
-import type { Session as WireSession } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import {
-  SessionSchema,
-  SessionState as WireSessionState,
-} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { brokenQuota } from "../access/quota.js";
 import type { Clock } from "../clock.js";
 import { invalid, quoted, Refusal } from "../errors.js";
@@ -21,7 +15,7 @@ import type { SkipReason } from "../reasons.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 import type { Forecast } from "../schedule/admission-forecast.js";
 import { GroupQueue } from "../schedule/queue.js";
-import type { NodeRecord } from "../session/nodes.js";
+import type { NodeRecord, RequestRecord } from "../session/node-record.js";
 import { Nodes } from "../session/nodes.js";
 import type { Session } from "../session/session.js";
 import { Sessions } from "../session/sessions.js";
@@ -60,10 +54,7 @@ export class Admission {
     const nowMs = () => clock.nowMs();
     this.nodeSnapshots = new NodeSnapshots({ metrics, nowMs });
     metrics.draining.readBy(() => (this.isDraining ? 1 : 0));
-    this.nodes = new Nodes(
-      { ...options, nowMs },
-      (nodeId) => this.sessions.ofNode(nodeId).length > 0,
-    );
+    this.nodes = new Nodes(nowMs);
     this.sessions = new Sessions(options, {
       clock,
       log,
@@ -86,7 +77,7 @@ export class Admission {
     envelope: Envelope,
     decode: (prover: ProverDescription) => readonly DecodedGroup[],
   ): SubmitAnswer {
-    const answer = this.nodes.remembered(envelope) ?? this.decide(envelope, decode);
+    const answer = this.earlier(envelope) ?? this.decide(envelope, decode);
     if (answer.kind === "skipped") {
       const { nodeId: node, slot } = envelope;
       const { reason, detail } = answer;
@@ -102,41 +93,24 @@ export class Admission {
     return this.nodes.get(nodeId);
   }
 
-  /** State and outcomes of a session. Throws a `Refusal` if the node has no session of this id. */
-  session(nodeId: string, sessionId: string): WireSession {
-    if (sessionId === "") {
-      throw invalid(
-        "session_id",
-        "is empty: give the session_id with which a snapshot was accepted",
-      );
-    }
-    const session = this.sessions.get(sessionId);
-    const entries = this.nodes.find(nodeId)?.log.ofSession(sessionId) ?? [];
-    if (session?.submission.nodeId !== nodeId && entries.length === 0) {
-      const detail = `no session ${quoted(sessionId)} of this node`;
-      throw new Refusal("not_found", "session_id", detail);
-    }
-    const events = entries.map(({ event }) => event);
-    const outcomes = events.flatMap((event) => (event.kind === "outcome" ? [event.outcome] : []));
-    const summary = events.flatMap((event) => (event.kind === "summary" ? [event.summary] : []))[0];
-    return create(SessionSchema, {
-      sessionId,
-      state: summary === undefined ? WireSessionState.IN_FLIGHT : WireSessionState.ENDED,
-      outcomes: outcomes.sort((a, b) => a.groupIndex - b.groupIndex),
-      groups: summary?.groups ?? session?.state.groups.length ?? outcomes.length,
-      ...(summary === undefined ? {} : { summary }),
-    });
+  /** A request of the node. Throws a `Refusal` if the node has no request of this id. */
+  request(nodeId: string, requestId: string): RequestRecord {
+    const request = this.nodes.find(nodeId)?.get(requestId);
+    if (request !== undefined) return request;
+    const detail = `no request ${quoted(requestId)} of this node`;
+    throw new Refusal("not_found", "request_id", detail);
   }
 
   /**
-   * Ends the groups of these indices in the node's session; an empty list means all. Returns the
-   * session; one that has ended is returned unchanged. Throws a `Refusal` for an unknown session or
-   * an index that the session does not have.
+   * Ends the groups of these indices in the node's request; an empty list means all. Returns the
+   * request; one that has ended is returned unchanged. Throws a `Refusal` for an unknown request or
+   * an index that it does not have.
    */
-  cancel(nodeId: string, sessionId: string, groups: readonly number[]): WireSession {
-    const session = this.sessions.get(sessionId);
-    if (session?.submission.nodeId === nodeId) this.cancelGroups(session, groups);
-    return this.session(nodeId, sessionId);
+  cancel(nodeId: string, requestId: string, groups: readonly number[]): RequestRecord {
+    const request = this.request(nodeId, requestId);
+    const session = this.sessions.get(request.sessionId);
+    if (session !== undefined) this.cancelGroups(session, groups);
+    return request;
   }
 
   /** For the operator: every session that has not ended, of any node. */
@@ -151,9 +125,9 @@ export class Admission {
     return session !== undefined;
   }
 
-  /** For the operator: whether the results log of any node still has events of the session. */
+  /** For the operator: whether the record of any node still has the session. */
   retains(sessionId: string): boolean {
-    return this.nodes.retains(sessionId);
+    return this.nodes.all().some((node) => node.ofSession(sessionId) !== undefined);
   }
 
   /** Erases proofs past their fence, and drops what is kept no longer. Called by a timer. */
@@ -220,26 +194,54 @@ export class Admission {
 
   private accept(
     submission: Submission,
-    { log }: NodeRecord,
+    node: NodeRecord,
     share: MemoryShare,
     { startAtMs }: Forecast,
   ): SubmitAnswer {
     const { clock, dispatcher, metrics } = this.modules;
-    const session = this.sessions.open(submission, { log, share, cameToIdle: dispatcher.isIdle });
     // The session may join an attempt that has already run for longer than predicted.
     const finishAtMs = Math.max(clock.nowMs(), startAtMs + this.predictedMs(submission));
     const predictedFinishMs = Math.round(finishAtMs - submission.receivedAtMs);
-    const requestId = submission.requestId || session.id;
-    const serviceId = this.options.instance;
-    const ids = { requestId, serviceId, sessionId: session.id };
-    const accepted = { ...submission.accepted, ...ids, predictedFinishMs };
-    const answer: SubmitAnswer = { kind: "accepted", accepted };
-    this.nodes.remember(submission, answer);
+    const accepted = { ...submission.accepted, predictedFinishMs };
+    const cameToIdle = dispatcher.isIdle;
+    const session = this.sessions.open(submission, { node, accepted, share, cameToIdle });
     metrics.accepted.inc();
     this.nodeSnapshots.count(submission.nodeId, "accepted");
     this.queue.enter(session);
     dispatcher.wake();
-    return answer;
+    return this.acceptedAnswer(session.request, 0);
+  }
+
+  /**
+   * The answer to the earlier request of this id; undefined for a new or an empty id. Throws a
+   * `Refusal` if the earlier request had other content.
+   */
+  private earlier({ nodeId, requestId, contentDigest, receivedAtMs }: Envelope) {
+    const request = this.nodes.find(nodeId)?.get(requestId);
+    if (request === undefined) return undefined;
+    if (request.contentDigest !== contentDigest) {
+      throw invalid("request_id", `${requestId} was used for a request with other content`);
+    }
+    return this.acceptedAnswer(request, receivedAtMs - request.receivedAtMs);
+  }
+
+  /** @param ageMs milliseconds from the receipt of the accepted try to that of the answered one */
+  private acceptedAnswer(request: RequestRecord, ageMs: number): SubmitAnswer {
+    const { requestId, sessionId, accepted } = request;
+    const left = (ms: number) => Math.max(0, Math.floor(ms - ageMs));
+    const { deadlineMs, fenceMs, deadlineSource, predictedFinishMs } = accepted;
+    return {
+      kind: "accepted",
+      accepted: {
+        requestId,
+        deadlineMs: left(deadlineMs),
+        fenceMs: left(fenceMs),
+        deadlineSource,
+        predictedFinishMs: left(predictedFinishMs),
+        serviceId: this.options.instance,
+        sessionId,
+      },
+    };
   }
 
   /** Predicted milliseconds for proving all groups on one lane, one after the other. */
@@ -262,8 +264,9 @@ export class Admission {
         ({ submission }) => submission.nodeEpoch === nodeEpoch && submission.priority === priority,
       );
     if (inWay !== undefined && !shouldReplace) {
-      const detail = `session ${inWay.id} of slot ${inWay.submission.slot} is in flight`;
-      return { ...skipped("in_flight", detail), sessionId: inWay.id };
+      const { requestId } = inWay.request;
+      const detail = `request ${requestId} of slot ${inWay.submission.slot} is in flight`;
+      return { ...skipped("in_flight", detail), inFlight: { requestId, sessionId: inWay.id } };
     }
     if (this.sessions.size < limits.sessionsInFlightMax) return undefined;
     return skipped("overloaded", `${this.sessions.size} sessions are in flight`);

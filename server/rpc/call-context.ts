@@ -9,6 +9,7 @@ import { limits } from "../limits.js";
 import type { ReadyVerifier } from "../lane/local-lanes.js";
 import type { Peer } from "../net/peer.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
+import type { ServiceStatus } from "./service-status.js";
 
 /** What the server knows of a call besides its request. */
 export interface CallContext {
@@ -34,6 +35,7 @@ export interface CallContext {
 
 export interface HandlersModules {
   admission: Admission;
+  status: ServiceStatus;
   dispatcher: Dispatcher;
   /** The prover that verifies proofs for `VerifyAggregate`; undefined when there is none. */
   verifier(): ReadyVerifier | undefined;
@@ -62,6 +64,11 @@ export function isId(text: string): boolean {
 /** The id of the request's node. Throws a `Refusal` when it is missing or malformed. */
 export function nodeIdOf(node: Node | undefined): string {
   if (node === undefined) throw invalid("node", "is missing");
-  if (isId(node.nodeId)) return node.nodeId;
-  throw invalid("node.node_id", `is ${quoted(node.nodeId)}, expected ${ID_EXPECTED}`);
+  checkId("node.node_id", node.nodeId);
+  return node.nodeId;
+}
+
+/** Throws a `Refusal` unless `id`, the value of this field, can be a node id or a request id. */
+export function checkId(field: string, id: string): void {
+  if (!isId(id)) throw invalid(field, `is ${quoted(id)}, expected ${ID_EXPECTED}`);
 }

@@ -18,10 +18,10 @@ import {
   AggregatorService,
   CancelSessionResponseSchema,
   GetSessionResponseSchema,
-  SessionState,
   VerifyAggregateResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { invalid, Refusal } from "../errors.js";
+import { nextChange } from "../changes.js";
+import { invalid, quoted, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import { ProverError } from "../prover/prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
@@ -29,11 +29,12 @@ import { concat } from "../bytes.js";
 import { packable, wrongLength } from "../admission/byte-lengths.js";
 import { attestationDataRoot } from "../admission/attestation-data.js";
 import { checkGivenMessage } from "../admission/decode-snapshot.js";
-import { nodeIdOf } from "./call-context.js";
+import { checkId, nodeIdOf } from "./call-context.js";
 import type { CallContext, HandlersModules, HandlersOptions } from "./call-context.js";
 import type { Routes } from "./routes.js";
 import { checkVerifyOffered } from "./offered.js";
 import { serverInfo } from "./server-info.js";
+import { sessionMessage } from "./session-message.js";
 import { resultsOf } from "./stream-results.js";
 import type { Reader } from "./stream-results.js";
 import { checkProofSystem, submitSnapshot } from "./submit-snapshot.js";
@@ -80,9 +81,10 @@ export class Handlers {
     try {
       const record = admission.node(nodeId);
       const reader = { ...context, revoked: grant.signal };
-      const isInFlight = (sessionId: string) =>
-        admission.session(nodeId, sessionId).state === SessionState.IN_FLIGHT;
-      yield* resultsOf(record, request, reader, { ...this.options, isInFlight });
+      const { instance } = this.options;
+      const names = { serviceId: instance, run: instance };
+      const modules = { ...this.modules, ...names };
+      yield* resultsOf(record, request, reader, modules);
       grant.signal.throwIfAborted();
     } finally {
       grant.close();
@@ -98,7 +100,8 @@ export class Handlers {
         throw invalid("wait_ms", `is ${request.waitMs}, at most ${limits.waitMsMax}`);
       }
       const reader = { ...context, revoked: grant.signal };
-      const session = await this.sessionAfterWait(nodeId, request, reader);
+      const requestId = this.requestIdOf(nodeId, request);
+      const session = await this.sessionAfterWait({ nodeId, requestId }, request.waitMs, reader);
       context.holdAnswer(answerBytes(session));
       return create(GetSessionResponseSchema, { session });
     } finally {
@@ -109,7 +112,8 @@ export class Handlers {
   cancelSession(request: CancelSessionRequest, context: CallContext) {
     const nodeId = this.nodeOf(request, "CancelSession", context);
     const { admission } = this.modules;
-    const session = admission.cancel(nodeId, request.sessionId, request.groupIndices);
+    const requestId = this.requestIdOf(nodeId, request);
+    const session = sessionMessage(admission.cancel(nodeId, requestId, request.groupIndices));
     context.holdAnswer(answerBytes(session));
     return create(CancelSessionResponseSchema, { session });
   }
@@ -150,8 +154,8 @@ export class Handlers {
 
   /** The session, once it ends or the wait is over. Rejects when the caller may no longer wait. */
   private async sessionAfterWait(
-    nodeId: string,
-    { sessionId, waitMs }: GetSessionRequest,
+    { nodeId, requestId }: { nodeId: string; requestId: string },
+    waitMs: number,
     { receivedAtMs, signal, draining, revoked }: Reader & Pick<CallContext, "receivedAtMs">,
   ): Promise<Session> {
     const { admission, clock } = this.modules;
@@ -160,16 +164,29 @@ export class Handlers {
     const waiting = createLinkedAbortController(signal, draining, revoked, timeout.signal);
     try {
       for (;;) {
-        const session = admission.session(nodeId, sessionId);
+        const request = admission.request(nodeId, requestId);
         const mayWait = waitMs > 0 && !waiting.signal.aborted;
-        if (session.state !== SessionState.IN_FLIGHT || !mayWait) return session;
-        await admission.node(nodeId).log.changed(waiting.signal);
+        if (request.summary !== undefined || !mayWait) return sessionMessage(request);
+        await nextChange([admission.node(nodeId).changes], waiting.signal);
         revoked.throwIfAborted();
       }
     } finally {
       cancel();
       waiting.abort();
     }
+  }
+
+  /** Throws a `Refusal` for a malformed request id. */
+  private requestIdOf(nodeId: string, request: { requestId: string; sessionId: string }): string {
+    const { requestId, sessionId } = request;
+    if (sessionId === "") {
+      checkId("request_id", requestId);
+      return requestId;
+    }
+    const found = this.modules.admission.node(nodeId).ofSession(sessionId)?.requestId;
+    if (found !== undefined) return found;
+    const detail = `no session ${quoted(sessionId)} of this node`;
+    throw new Refusal("not_found", "session_id", detail);
   }
 
   /** The request's node id. Throws a `Refusal` when the caller may not call this for that node. */

@@ -66,10 +66,8 @@ export class AdminHandlers {
 
   listSessions() {
     const { admission, clock } = this.modules;
-    const sessions = admission.listSessions().map((session) => {
-      const { outcomes } = admission.session(session.submission.nodeId, session.id);
-      return sessionView(session, outcomes, clock.nowMs());
-    });
+    const nowMs = clock.nowMs();
+    const sessions = admission.listSessions().map((session) => sessionView(session, nowMs));
     return create(ListSessionsResponseSchema, { sessions });
   }
 

@@ -19,16 +19,14 @@ import { deviceStateOnWire } from "./server-info.js";
 
 const roleOnWire = { active: ProverRole.ACTIVE, standby: ProverRole.STANDBY } as const;
 
-/** @param outcomes the outcomes of the groups that have ended */
 export function sessionView(
-  { id, submission, state, attempts }: Session,
-  outcomes: readonly Outcome[],
+  { id, request, submission, state, attempts }: Session,
   nowMs: number,
 ): MessageInitShape<typeof InFlightSessionSchema> {
   const { nodeId, slot, priority, receivedAtMs, deadlineAtMs, fenceAtMs } = submission;
-  const outcomeOf = new Map(outcomes.map((outcome) => [outcome.groupIndex, outcome]));
   return {
     sessionId: id,
+    requestId: request.requestId,
     nodeId,
     slot,
     priority,
@@ -36,7 +34,7 @@ export function sessionView(
     deadlineLeftMs: whole(deadlineAtMs - nowMs),
     fenceLeftMs: whole(fenceAtMs - nowMs),
     groups: state.groups.map((group, index) => ({
-      ...groupView(group, outcomeOf.get(index)),
+      ...groupView(group, request.outcomes.get(index)),
       attempt: attempts.get(index) ?? 0,
     })),
   };

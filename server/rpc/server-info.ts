@@ -11,7 +11,7 @@ import { phaseDetail } from "../lane/lane-messages.js";
 import type { OperatedDevice } from "../schedule/lane-handle.js";
 import { optimisticMs, pessimisticMs, predictMs } from "../work/cost-model.js";
 import type { HandlersModules, HandlersOptions } from "./call-context.js";
-import { limitsView, statusView } from "./status-view.js";
+import { limitsView } from "./status-view.js";
 
 /** Shapes whose learned cost is reported: raw signatures, children. */
 const shapes = [
@@ -36,7 +36,7 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
     serverVersion: options.version,
     serviceId: options.instance,
     run: options.instance,
-    status: statusView(modules),
+    status: modules.status.update(),
     limits: limitsView(),
     devices: dispatcher.devices().map(deviceInfo),
     serverTimeUnixMs: BigInt(clock.unixMs()),

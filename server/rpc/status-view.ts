@@ -85,6 +85,8 @@ export function limitsView(): MessageInitShape<typeof LimitsSchema> {
     connectionIdleMs: limits.connectionIdleMs,
     connectionGraceMs: limits.connectionGraceMs,
     headerBytesMax: limits.headerBytesMax,
+    awaitedMax: limits.awaitedMax,
+    heartbeatMs: limits.heartbeatMs,
     retentionMs: limits.retentionMs,
     stepsMax: limits.stepsMax,
   };

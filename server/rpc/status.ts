@@ -10,6 +10,8 @@ const codes: Record<RefusalKind, number> = {
   not_found: 5,
   permission_denied: 7,
   resource_exhausted: 8,
+  failed_precondition: 9,
+  aborted: 10,
   unimplemented: 12,
   unavailable: 14,
   unauthenticated: 16,

@@ -1,23 +1,39 @@
 /**
- * `StreamResults`: sends the events of a node's log from the caller's cursor on, one at a time. A
- * stream of a single session ends with that session.
+ * `StreamResults`: tells first which awaited requests are known, then sends what the caller has
+ * missed of those, then the node's events as they come, one at a time. No event is sent twice or
+ * left out: what is missing is fixed at the moment after which the stream follows. A heartbeat, like
+ * every event, is made when the caller has taken the event before, so nothing queues up.
  */
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { createLinkedAbortController } from "@connectrpc/connect/protocol";
 import type {
+  Status,
   StreamResultsRequest,
   StreamResultsResponse,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
-  GapCause,
+  HeartbeatSchema,
   OpenedSchema,
+  SendingSchema,
   StreamResultsResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { nextChange } from "../changes.js";
+import type { Clock } from "../clock.js";
 import { Refusal } from "../errors.js";
 import { limits } from "../limits.js";
-import type { NodeRecord } from "../session/nodes.js";
-import type { LogEntry } from "../session/results-log.js";
+import type {
+  NodeRecord,
+  NumberedEvent,
+  RequestRecord,
+  ResultEvent,
+} from "../session/node-record.js";
+import type { Asked } from "./awaited.js";
+import { askedOf, isOfEpoch, missingOf } from "./awaited.js";
 import type { CallContext } from "./call-context.js";
+import { legacyCursor, legacyStart } from "./legacy-stream.js";
+import type { LegacyStart } from "./legacy-stream.js";
+import type { ServiceStatus } from "./service-status.js";
+import { limitsView } from "./status-view.js";
 
 /** What ends a stream or a waiting call from outside. */
 export interface Reader extends Pick<CallContext, "signal" | "draining"> {
@@ -26,81 +42,185 @@ export interface Reader extends Pick<CallContext, "signal" | "draining"> {
 }
 
 export interface ResultsModules {
-  /** Identifies this run of the service. */
-  instance: string;
-  /** Throws a `Refusal` for a session that this node does not have or that is forgotten. */
-  isInFlight(sessionId: string): boolean;
+  clock: Clock;
+  status: Pick<ServiceStatus, "current" | "changes">;
+  /** Names the service, over all its runs. */
+  serviceId: string;
+  /** Names this run of the service. */
+  run: string;
 }
 
-/** Throws a `Refusal` for an invalid cursor, an unknown session, or one stream too many. */
+type Event = StreamResultsResponse["event"];
+
+/**
+ * Throws a `Refusal` for a malformed or unknown request (see `askedOf`), for one stream too many,
+ * for a reader that is too slow, and for an epoch that is lower than that of a later call.
+ */
 export async function* resultsOf(
   record: NodeRecord,
   request: StreamResultsRequest,
-  { signal, draining, revoked }: Reader,
-  { instance, isInFlight }: ResultsModules,
+  reader: Reader,
+  modules: ResultsModules,
 ): AsyncGenerator<StreamResultsResponse> {
-  const { log } = record;
-  const position = log.parseCursor(request.cursor);
   if (record.streams >= limits.streamsPerNodeMax) {
     const detail = `${limits.streamsPerNodeMax} streams of this node are open`;
     throw new Refusal("resource_exhausted", "node.node_id", detail);
   }
-  let { seq } = position;
-  const message = (at: number, event: StreamResultsResponse["event"]) =>
-    create(StreamResultsResponseSchema, { cursor: log.cursor(at), event });
-  const waiting = createLinkedAbortController(signal, draining, revoked);
+  const start = legacyStart(record, request, modules.run);
+  const stream = new ResultStream(record, start, reader, modules);
   record.streams++;
   try {
-    const opened = { serviceId: instance, run: instance, serverInstance: instance };
-    yield message(seq, { case: "opened", value: create(OpenedSchema, opened) });
-    if (position.isOtherInstance) yield message(seq, gap(GapCause.SERVER_RESTARTED, 0, []));
-    while (!signal.aborted && !revoked.aborted) {
-      const read = log.readAfter(seq);
-      if (read.kind === "gap") {
-        seq = read.resumeSeq;
-        yield message(seq, gap(GapCause.TRIMMED, read.events, read.sessionIds));
-      } else if (read.kind === "entry") {
-        ({ seq } = read.entry);
-        if (!isWanted(request, read.entry)) continue;
-        const { event } = read.entry;
-        if (event.kind === "outcome") yield message(seq, { case: "outcome", value: event.outcome });
-        else {
-          yield message(seq, { case: "summary", value: event.summary });
-          if (request.sessionId !== "") return;
-        }
-      } else {
-        // All events are sent if the session has ended; `isInFlight` throws for an unknown session.
-        if (request.sessionId !== "" && !isInFlight(request.sessionId)) return;
-        if (request.noFollow || draining.aborted) return;
-        await log.changed(waiting.signal);
-      }
+    for await (const event of stream.events()) {
+      yield create(StreamResultsResponseSchema, { event, cursor: stream.cursor });
+      stream.taken();
     }
   } finally {
     record.streams--;
-    waiting.abort();
+    stream.end();
   }
 }
 
-/**
- * A stream of one session has that session's events alone. Any other stream leaves out what an
- * earlier or later run of the node has submitted: no one there waits for it.
- */
-function isWanted({ sessionId, node }: StreamResultsRequest, entry: LogEntry): boolean {
-  if (sessionId !== "") return entry.sessionId === sessionId;
-  const nodeEpoch = node?.nodeEpoch ?? 0n;
-  return nodeEpoch === 0n || entry.nodeEpoch === 0n || entry.nodeEpoch === nodeEpoch;
+class ResultStream {
+  private readonly asked: Asked;
+  /** Ids of the awaited requests whose summary is not sent yet. */
+  private readonly open: Set<string>;
+  /** Number of the last event that is sent, or was there when the stream began. */
+  private seq: number;
+  private status: Status;
+  /** When the caller had taken the last event. */
+  private takenAtMs: number;
+  private readonly waiting: AbortController;
+  private readonly request: StreamResultsRequest;
+  cursor = "";
+
+  constructor(
+    private readonly record: NodeRecord,
+    private readonly start: LegacyStart,
+    private readonly reader: Reader,
+    private readonly modules: ResultsModules,
+  ) {
+    const { request } = start;
+    this.request = request;
+    this.asked = askedOf(request, record);
+    this.open = new Set(this.asked.known.map(({ requestId }) => requestId));
+    this.seq = start.afterSeq ?? record.lastSeq;
+    this.status = modules.status.current;
+    this.takenAtMs = modules.clock.nowMs();
+    this.waiting = createLinkedAbortController(reader.signal, reader.draining, reader.revoked);
+  }
+
+  taken(): void {
+    this.takenAtMs = this.modules.clock.nowMs();
+  }
+
+  end(): void {
+    this.waiting.abort();
+  }
+
+  async *events(): AsyncGenerator<Event> {
+    // Fixed before the first event is taken: what comes later has a number above `seq`.
+    const missing = this.asked.known.flatMap((request) =>
+      missingOf(request, this.asked).map((event) => ({ request, event })),
+    );
+    if (missing.length === 0) this.moveCursor();
+    yield this.opened();
+    if (this.start.gap !== undefined) yield this.start.gap;
+    for (const [at, { request, event }] of missing.entries()) {
+      if (this.isOver) return;
+      if (at === missing.length - 1) this.moveCursor();
+      yield* this.result(request, event);
+    }
+    yield* this.live();
+  }
+
+  private moveCursor(): void {
+    this.cursor = legacyCursor(this.modules.run, this.seq);
+  }
+
+  private async *live(): AsyncGenerator<Event> {
+    while (!this.isOver) {
+      this.record.checkEpoch(this.epoch);
+      const isDone = this.request.awaitedOnly && this.open.size === 0;
+      if (isDone) return;
+      const next = this.record.readAfter(this.seq);
+      if (next === "behind") throw behind();
+      if (next !== undefined) {
+        this.seq = next.seq;
+        this.moveCursor();
+        if (this.isWanted(next)) yield* this.result(next.request, next.event);
+      } else if (this.status !== this.modules.status.current) {
+        this.status = this.modules.status.current;
+        yield { case: "status", value: this.status };
+      } else if (this.request.noFollow || this.reader.draining.aborted) {
+        return;
+      } else {
+        yield* this.wait();
+      }
+    }
+  }
+
+  /** Waits for something to send; sends a heartbeat when there was nothing for so long. */
+  private async *wait(): AsyncGenerator<Event> {
+    const { clock, status } = this.modules;
+    const atMs = this.takenAtMs + limits.heartbeatMs;
+    if (clock.nowMs() >= atMs) yield { case: "heartbeat", value: create(HeartbeatSchema) };
+    else {
+      const sources = [this.record.changes, status.changes];
+      await nextChange(sources, this.waiting.signal, { clock, atMs });
+    }
+  }
+
+  /**
+   * The event, after the announcement of its size if it has a proof. Throws a `Refusal` when the
+   * request was forgotten while the caller took what came before.
+   */
+  private *result(request: RequestRecord, event: ResultEvent): Generator<Event> {
+    const { requestId } = request;
+    if (event.kind === "summary") {
+      this.open.delete(requestId);
+      yield { case: "summary", value: event.summary };
+      return;
+    }
+    const value: Event = { case: "outcome", value: event.outcome };
+    // `get` erases a proof that has met its fence.
+    if (this.record.get(requestId) !== request) throw behind();
+    if (event.outcome.proof.length > 0) {
+      const message = create(StreamResultsResponseSchema, { event: value });
+      const bytes = toBinary(StreamResultsResponseSchema, message).length;
+      yield { case: "sending", value: create(SendingSchema, { bytes }) };
+      if (this.record.get(requestId) !== request) throw behind();
+    }
+    yield value;
+  }
+
+  private isWanted({ request, event }: NumberedEvent): boolean {
+    const received = this.asked.received.get(request.requestId);
+    const isReceived = event.kind === "outcome" && received?.has(event.outcome.groupIndex) === true;
+    if (isReceived) return false;
+    if (this.request.awaitedOnly) return this.open.has(request.requestId);
+    return isOfEpoch(request, this.epoch);
+  }
+
+  private get isOver(): boolean {
+    return this.reader.signal.aborted || this.reader.revoked.aborted;
+  }
+
+  private get epoch(): bigint {
+    return this.request.node?.nodeEpoch ?? 0n;
+  }
+
+  private opened(): Event {
+    const { serviceId, run } = this.modules;
+    const { status } = this;
+    const awaited = this.asked.states;
+    const opened = { serviceId, run, status, limits: limitsView(), awaited, serverInstance: run };
+    return { case: "opened", value: create(OpenedSchema, opened) };
+  }
 }
 
-function gap(
-  cause: GapCause,
-  events: number,
-  sessionIds: string[],
-): StreamResultsResponse["event"] {
-  const value = {
-    $typeName: "lean.aggregator.v1.Gap",
-    cause,
-    events: BigInt(events),
-    sessionIds,
-  } as const;
-  return { case: "gap", value };
+function behind(): Refusal {
+  const detail =
+    "behind: the reader was too slow, and events after its last one are dropped: open a new " +
+    "stream and name the awaited requests";
+  return new Refusal("aborted", "", detail);
 }

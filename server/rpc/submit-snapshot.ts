@@ -142,13 +142,13 @@ function submitResponse(answer: SubmitAnswer) {
     const value = { ...answer.accepted, $typeName: "lean.aggregator.v1.Accepted" } as const;
     return create(SubmitSnapshotResponseSchema, { result: { case: "accepted", value } });
   }
-  const { reason, detail, sessionId = "", predictedFinishMs } = answer;
+  const { reason, detail, inFlight, predictedFinishMs } = answer;
   const value = {
     $typeName: "lean.aggregator.v1.Skipped",
     reason: skipOnWire[reason],
     detail,
-    sessionId,
-    inFlightRequestId: "",
+    sessionId: inFlight?.sessionId ?? "",
+    inFlightRequestId: inFlight?.requestId ?? "",
     ...(predictedFinishMs === undefined ? {} : { predictedFinishMs }),
   } as const;
   return create(SubmitSnapshotResponseSchema, { result: { case: "skipped", value } });

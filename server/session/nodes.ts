@@ -1,33 +1,22 @@
-/**
- * What the service keeps for each node: its results log, and the answers to its submissions by
- * request id. The number of nodes and the number of request ids per node are bounded.
- */
-import { invalid, Refusal } from "../errors.js";
+/** The records of the nodes. Their number is bounded: an idle node is forgotten for a new one. */
+import { Refusal } from "../errors.js";
 import { limits } from "../limits.js";
-import type { RequestIdentity, SubmitAnswer } from "../work/submission.js";
-import { ResultsLog } from "./results-log.js";
+import { NodeRecord } from "./node-record.js";
 
-export interface NodeRecord {
-  log: ResultsLog;
-  /** By request id, the oldest first. */
-  requests: Map<string, { contentDigest: string; answer: SubmitAnswer }>;
-  /** Number of open `StreamResults` calls. */
-  streams: number;
-}
+const bounds = { requestsMax: limits.requestIdsMax, eventsMax: limits.nodeEventsMax };
 
 export class Nodes {
   private readonly records = new Map<string, NodeRecord>();
-  /** Highest sequence number in any forgotten log: a returning node may have a cursor up to it. */
-  private forgottenSeq = 0;
 
-  /** @param isBusy whether the node has a session in flight: such a node is not forgotten */
-  constructor(
-    private readonly options: { instance: string; nowMs: () => number },
-    private readonly isBusy: (nodeId: string) => boolean,
-  ) {}
+  /** @param nowMs the service's monotonic clock, in milliseconds */
+  constructor(private readonly nowMs: () => number) {}
 
   find(nodeId: string): NodeRecord | undefined {
     return this.records.get(nodeId);
+  }
+
+  all(): NodeRecord[] {
+    return [...this.records.values()];
   }
 
   /**
@@ -42,52 +31,19 @@ export class Nodes {
       const detail = `${limits.nodesMax} nodes are known already`;
       throw new Refusal("resource_exhausted", "node.node_id", detail);
     }
-    const log = new ResultsLog({
-      ...this.options,
-      eventsMax: limits.logEventsMax,
-      afterSeq: this.forgottenSeq,
-    });
-    const record: NodeRecord = { log, requests: new Map(), streams: 0 };
+    const record = new NodeRecord(bounds, this.nowMs);
     this.records.set(nodeId, record);
     return record;
   }
 
-  /** Whether any node's log still has events of the session. */
-  retains(sessionId: string): boolean {
-    return [...this.records.values()].some(({ log }) => log.ofSession(sessionId).length > 0);
-  }
-
-  /**
-   * The earlier answer to this request id; undefined for a new or an empty id. Throws a `Refusal`
-   * if the earlier request had other content.
-   */
-  remembered({ nodeId, requestId, contentDigest }: RequestIdentity): SubmitAnswer | undefined {
-    if (requestId === "") return undefined;
-    const earlier = this.records.get(nodeId)?.requests.get(requestId);
-    if (earlier !== undefined && earlier.contentDigest !== contentDigest) {
-      throw invalid("request_id", `${requestId} was used for a request with other content`);
-    }
-    return earlier?.answer;
-  }
-
-  remember({ nodeId, requestId, contentDigest }: RequestIdentity, answer: SubmitAnswer): void {
-    if (requestId === "") return;
-    const { requests } = this.get(nodeId);
-    requests.set(requestId, { contentDigest, answer });
-    const oldest = requests.keys().next();
-    if (requests.size > limits.requestIdsMax && !oldest.done) requests.delete(oldest.value);
-  }
-
-  /** Erases proofs past their fence, and drops events kept longer than `limits.retentionMs`. */
+  /** Erases proofs past their fence, and forgets requests kept longer than `limits.retentionMs`. */
   expire(): void {
-    for (const { log } of this.records.values()) log.expire(limits.retentionMs);
+    for (const record of this.records.values()) record.expire();
   }
 
   private forgetIdle(): void {
-    for (const [nodeId, { log, streams }] of this.records) {
-      if (log.size > 0 || streams > 0 || this.isBusy(nodeId)) continue;
-      this.forgottenSeq = Math.max(this.forgottenSeq, log.lastSeq);
-      this.records.delete(nodeId);
+    for (const [nodeId, { size, streams }] of this.records) {
+      if (size === 0 && streams === 0) this.records.delete(nodeId);
     }
   }
 }

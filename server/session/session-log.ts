@@ -13,9 +13,10 @@ function votesOf({ work }: DecodedGroup): number {
 const votesIn = (groups: readonly DecodedGroup[]) =>
   groups.reduce((sum, group) => sum + votesOf(group), 0);
 
-function whoOf({ id, submission }: Session) {
+function whoOf({ id, request: { requestId }, submission }: Session) {
   const { principal, nodeId, slot } = submission;
-  return { session: id, principal: principal.name, node: nodeId, slot: String(slot) };
+  const who = { session: id, request: requestId, principal: principal.name, node: nodeId };
+  return { ...who, slot: String(slot) };
 }
 
 /** Deadline and fence are in milliseconds from the receipt of the snapshot. */

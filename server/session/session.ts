@@ -2,16 +2,19 @@
 import type { MemoryShare } from "../memory-budget.js";
 import type { DecodedGroup, GroupWork } from "../work/group.js";
 import type { Submission } from "../work/submission.js";
-import type { ResultsLog } from "./results-log.js";
+import type { NodeRecord, RequestRecord } from "./node-record.js";
 import type { SessionState } from "./session-state.js";
 
 export interface Session {
+  /** The operator's handle. A node knows the session by its request id. */
   readonly id: string;
   /** Number of the session in order of arrival, from 1. */
   readonly order: number;
   readonly submission: Submission;
-  /** The node's results log, which gets the outcomes and the summary. */
-  readonly log: ResultsLog;
+  /** The node's record, which gets the outcomes and the summary. */
+  readonly node: NodeRecord;
+  /** What the node can read of this session. */
+  readonly request: RequestRecord;
   /** Changed by `Sessions.step` only. */
   state: SessionState;
   /** Whether a device was idle when the snapshot was accepted. */

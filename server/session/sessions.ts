@@ -1,6 +1,6 @@
 /**
  * The sessions in flight. Runs the state machine of each with its timers and effects, and writes
- * outcomes to the node's results log. Admission opens sessions; admission and the schedule send
+ * outcomes to the node's record. Admission opens sessions; admission and the schedule send
  * them events by `step`.
  */
 import { createHash } from "node:crypto";
@@ -14,7 +14,7 @@ import type { ProverDescription } from "../work/prover-description.js";
 import type { StopReason } from "../work/group.js";
 import type { Submission } from "../work/submission.js";
 import { deadlineResult, toOutcome, toSummary } from "./outcome.js";
-import type { ResultsLog } from "./results-log.js";
+import type { AcceptedTimes, NodeRecord, RequestRecord } from "./node-record.js";
 import { groupOf } from "./session.js";
 import type { Session } from "./session.js";
 import { logAccepted, logEnded } from "./session-log.js";
@@ -33,8 +33,8 @@ export interface SessionsModules {
 
 /** What admission provides for the session of a snapshot that it accepts. */
 export interface OpenSession {
-  /** The results log of the node. */
-  log: ResultsLog;
+  node: NodeRecord;
+  accepted: AcceptedTimes;
   /** Memory reserved for the snapshot and its results. */
   share: MemoryShare;
   /** Whether a device was idle when the snapshot was accepted. */
@@ -45,7 +45,7 @@ export interface OpenSession {
 interface EndedShare {
   share: MemoryShare;
   leftOutBytes: number;
-  fenceAtMs: number;
+  request: RequestRecord;
   principal: string;
 }
 
@@ -85,16 +85,21 @@ export class Sessions {
   }
 
   /** Opens the session of an accepted snapshot, with every group queued, and starts its timers. */
-  open(submission: Submission, { log, share, cameToIdle }: OpenSession): Session {
+  open(submission: Submission, { node, accepted, share, cameToIdle }: OpenSession): Session {
     const { clock, metrics } = this.modules;
-    const { deadlineAtMs, fenceAtMs, groups } = submission;
+    const { nodeEpoch, contentDigest, receivedAtMs, deadlineAtMs, fenceAtMs, groups } = submission;
     const order = this.nextOrder++;
     const name = `${this.options.instance}/${order}`;
+    const id = createHash("sha256").update(name).digest("hex").slice(0, 16);
+    const identity = { sessionId: id, requestId: submission.requestId || freeId(node, id) };
+    const times = { receivedAtMs, fenceAtMs, accepted };
+    const what = { nodeEpoch, contentDigest, groups: groups.length };
     const session: Session = {
-      id: createHash("sha256").update(name).digest("hex").slice(0, 16),
+      id,
       order,
       submission,
-      log,
+      node,
+      request: node.add({ ...identity, ...times, ...what }),
       state: { deadlineAtMs, fenceAtMs, groups: groups.map(() => queuedGroup) },
       cameToIdle,
       startedAtMs: new Map(),
@@ -146,12 +151,13 @@ export class Sessions {
     });
   }
 
-  /** Releases the memory of ended sessions: of proofs at the fence, of the rest after retention. */
+  /** Releases the memory of ended sessions: of proofs at the fence, of the rest once forgotten. */
   expire(): void {
     const nowMs = this.modules.clock.nowMs();
-    this.endedShares = this.endedShares.filter(({ share, leftOutBytes, fenceAtMs }) => {
+    this.endedShares = this.endedShares.filter(({ share, leftOutBytes, request }) => {
+      const { fenceAtMs, isForgotten } = request;
       if (nowMs >= fenceAtMs) share.resize(leftOutBytes);
-      const isRetained = nowMs < fenceAtMs + (leftOutBytes > 0 ? limits.retentionMs : 0);
+      const isRetained = !isForgotten && (nowMs < fenceAtMs || leftOutBytes > 0);
       if (!isRetained) share.release();
       return isRetained;
     });
@@ -172,11 +178,11 @@ export class Sessions {
 
   private endGroup(session: Session, effect: Extract<SessionEffect, { kind: "end" }>): void {
     const { clock, metrics } = this.modules;
-    const { id, log, submission, startedAtMs } = session;
+    const { id, node, request, submission, startedAtMs } = session;
     const { group, ending } = effect;
     const queuedUntilMs = startedAtMs.get(group) ?? clock.nowMs();
     const { outcome, status, inputs, leftOut } = toOutcome({
-      requestId: submission.requestId || id,
+      requestId: request.requestId,
       sessionId: id,
       slot: submission.slot,
       groupIndex: group,
@@ -200,33 +206,33 @@ export class Sessions {
     session.proofBytes += outcome.proof.length;
     session.leftOutBytes += outcome.leftOut.length * limits.leftOutBytes;
     session.counts.set(status, (session.counts.get(status) ?? 0) + 1);
-    const event = { kind: "outcome", outcome } as const;
-    const { fenceAtMs, nodeEpoch } = submission;
-    log.append({ sessionId: id, nodeEpoch, fenceAtMs, event });
+    node.append(request.requestId, { kind: "outcome", outcome });
   }
 
   private endSession(session: Session): void {
     const { clock, metrics, log } = this.modules;
-    const { id, submission, share, proofBytes, leftOutBytes } = session;
-    const { nodeEpoch, fenceAtMs, receivedAtMs } = submission;
+    const { id, submission, node, request, share, proofBytes, leftOutBytes } = session;
+    const { receivedAtMs } = submission;
+    const { requestId } = request;
     const { name: principal } = submission.principal;
     const durationMs = clock.nowMs() - receivedAtMs;
     const counts = Object.fromEntries(session.counts);
-    const summary = toSummary(
-      id,
-      { ...submission, requestId: submission.requestId || id },
-      counts,
-      durationMs,
-    );
+    const summary = toSummary(id, { ...submission, requestId }, counts, durationMs);
     for (const cancel of session.cancelTimers) cancel();
     this.inFlight.delete(id);
     share.resize(proofBytes + leftOutBytes);
-    this.endedShares.push({ share, leftOutBytes, fenceAtMs, principal });
+    this.endedShares.push({ share, leftOutBytes, request, principal });
     metrics.sessionsInFlight.set(this.inFlight.size);
     metrics.sessionSeconds.observe(durationMs / 1000);
-    const event = { kind: "summary", summary } as const;
-    session.log.append({ sessionId: id, nodeEpoch, fenceAtMs, event });
+    node.append(requestId, { kind: "summary", summary });
     logEnded(log, session, durationMs, counts);
     for (const wake of [...this.endWaiters]) wake();
   }
+}
+
+/** A request id for a request without one: the session's id, which no earlier request has. */
+function freeId(node: NodeRecord, sessionId: string): string {
+  let id = sessionId;
+  while (node.get(id) !== undefined) id += "_";
+  return id;
 }

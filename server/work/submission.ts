@@ -49,6 +49,6 @@ export type SubmitAnswer =
       detail: string;
       /** When the smallest part would be proved, in ms from receipt; absent if not predicted. */
       predictedFinishMs?: number;
-      /** The session in flight because of which the snapshot is skipped; absent for another reason. */
-      sessionId?: string;
+      /** The request in flight because of which the snapshot is skipped; absent for another reason. */
+      inFlight?: { requestId: string; sessionId: string };
     };

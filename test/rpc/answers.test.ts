@@ -1,7 +1,7 @@
 /** What an outcome or a stream says is what happened: attempts, erased proofs, the node's epoch. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
-import { OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { OutcomeStatus, RequestState } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { StreamResultsResponse } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { startFakeProver } from "../../server/prover/fake.js";
 import type { Prover } from "../../server/prover/prover.js";
@@ -48,29 +48,32 @@ async function submit(nodeEpoch: bigint, fenceMs = 60_000, slots = 2): Promise<s
     ...budgets,
   });
   if (result.case !== "accepted") throw new Error(`skipped: ${JSON.stringify(result.value)}`);
-  return result.value.sessionId;
+  return result.value.requestId;
 }
 
-async function outcomesOf(sessionId: string) {
+async function outcomesOf(requestId: string) {
   const node = { nodeId: "node-1" };
-  const { session } = await client.getSession({ node, sessionId, waitMs: 10_000 });
+  const { session } = await client.getSession({ node, requestId, waitMs: 10_000 });
   return session?.outcomes ?? [];
 }
 
-async function streamOf(nodeEpoch: bigint, sessionId = ""): Promise<StreamResultsResponse[]> {
+async function streamOf(nodeEpoch: bigint, ...awaited: string[]): Promise<StreamResultsResponse[]> {
   const node = { nodeId: "node-1", nodeEpoch };
   const events: StreamResultsResponse[] = [];
-  const { signal } = new AbortController();
-  for await (const each of client.streamResults({ node, sessionId, noFollow: true }, signal)) {
-    events.push(each);
-  }
+  const request = {
+    node,
+    awaited: awaited.map((requestId) => ({ requestId })),
+    retained: awaited.length === 0,
+    noFollow: true,
+  };
+  for await (const each of client.streamResults(request)) events.push(each);
   return events;
 }
 
-const sessionsIn = (events: readonly StreamResultsResponse[]) =>
+const requestsIn = (events: readonly StreamResultsResponse[]) =>
   new Set(
     events.flatMap(({ event }) =>
-      event.case === "outcome" || event.case === "summary" ? [event.value.sessionId] : [],
+      event.case === "outcome" || event.case === "summary" ? [event.value.requestId] : [],
     ),
   );
 
@@ -83,31 +86,33 @@ test("attempt counts the attempts of the group, not those of the device", async 
 });
 
 test("a proved group whose bytes are erased at the fence says so, in session and stream", async () => {
-  const sessionId = await submit(1n, 400, 1);
-  const [fresh] = await outcomesOf(sessionId);
+  const requestId = await submit(1n, 400, 1);
+  const [fresh] = await outcomesOf(requestId);
   expect(fresh).toMatchObject({ status: OutcomeStatus.PROVED, proofErased: false });
   expect(fresh?.proof.length).toBeGreaterThan(0);
   await expect
-    .poll(async () => (await outcomesOf(sessionId))[0])
+    .poll(async () => (await outcomesOf(requestId))[0])
     .toMatchObject({ status: OutcomeStatus.PROVED, proofErased: true, proof: new Uint8Array() });
   const outcome = (await streamOf(1n)).find(({ event }) => event.case === "outcome");
   expect(outcome?.event.value).toMatchObject({ proofErased: true });
 });
 
 test("a restarted node is not sent the results of its earlier run", async () => {
+  const none = await submit(0n);
+  await outcomesOf(none);
   const before = await submit(1n);
   await outcomesOf(before);
-  expect(sessionsIn(await streamOf(2n))).toEqual(new Set());
+  expect(requestsIn(await streamOf(1n))).toEqual(new Set([before]));
+  expect(requestsIn(await streamOf(2n))).toEqual(new Set());
   const after = await submit(2n);
   await outcomesOf(after);
-  expect(sessionsIn(await streamOf(2n))).toEqual(new Set([after]));
-  expect(sessionsIn(await streamOf(1n))).toEqual(new Set([before]));
-  expect(sessionsIn(await streamOf(0n)), "without an epoch").toEqual(new Set([before, after]));
-  expect(sessionsIn(await streamOf(2n, before)), "asked for by name").toEqual(new Set([before]));
-});
-
-test("a session without an epoch is in the stream of every run", async () => {
-  const sessionId = await submit(0n);
-  await outcomesOf(sessionId);
-  expect(sessionsIn(await streamOf(7n))).toEqual(new Set([sessionId]));
+  expect(requestsIn(await streamOf(2n))).toEqual(new Set([after]));
+  expect(requestsIn(await streamOf(0n)), "without an epoch").toEqual(
+    new Set([none, before, after]),
+  );
+  const [opened, ...named] = await streamOf(2n, before, none, after);
+  const { UNKNOWN, ENDED } = RequestState;
+  const states = [UNKNOWN, UNKNOWN, ENDED].map((state) => ({ state }));
+  expect(opened?.event.value).toMatchObject({ awaited: states });
+  expect(requestsIn(named)).toEqual(new Set([after]));
 });

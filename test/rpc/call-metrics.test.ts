@@ -11,7 +11,8 @@ import {
   inventedGroup,
   nodeFor,
   protocolNames,
-  sessionIdOf,
+  requestIdOf,
+  streamOf,
 } from "../../tools/harness/contract.js";
 import type { AggregatorClient } from "../../tools/harness/contract.js";
 import { snapshot } from "../../tools/harness/vectors.js";
@@ -56,8 +57,8 @@ describe.each(protocolNames)("over %s", (protocol) => {
 
   test("an answer is ok, a refusal has its code", async () => {
     await client.getServerInfo({});
-    expect(await codeOf(client.getSession({ node, sessionId: "none" }))).toBe(Code.NotFound);
-    const malformed = { node: { nodeId: "two words" }, sessionId: "" };
+    expect(await codeOf(client.getSession({ node, requestId: "none" }))).toBe(Code.NotFound);
+    const malformed = { node: { nodeId: "two words" }, requestId: "" };
     expect(await codeOf(client.getSession(malformed))).toBe(Code.InvalidArgument);
     await expect.poll(counted).toEqual({
       "GetServerInfo ok": 1,
@@ -66,14 +67,14 @@ describe.each(protocolNames)("over %s", (protocol) => {
     });
   });
 
-  test("a caller that leaves is canceled, a stream that ends with its session is ok", async () => {
+  test("a caller that leaves is canceled, a stream that ends with its request is ok", async () => {
     gate.shut();
-    const sessionId = sessionIdOf(await submit());
+    const requestId = requestIdOf(await submit());
     const leaving = new AbortController();
-    const waiting = client.getSession({ node, sessionId, waitMs: 30_000 }, leaving);
+    const waiting = client.getSession({ node, requestId, waitMs: 30_000 }, leaving);
     const left = codeOf(waiting);
     const reading = (async () => {
-      for await (const { event } of client.streamResults({ node, sessionId }))
+      for await (const { event } of client.streamResults(streamOf(node, requestId)))
         expect(event.case).toBeDefined();
     })();
     const streams = () =>
@@ -94,8 +95,8 @@ describe.each(protocolNames)("over %s", (protocol) => {
 
   test("a call whose own deadline passes is deadline_exceeded", async () => {
     gate.shut();
-    const sessionId = sessionIdOf(await submit());
-    const call = client.getSession({ node, sessionId, waitMs: 30_000 }, { timeoutMs: 50 });
+    const requestId = requestIdOf(await submit());
+    const call = client.getSession({ node, requestId, waitMs: 30_000 }, { timeoutMs: 50 });
     expect(await codeOf(call)).toBe(Code.DeadlineExceeded);
     const ended = async () =>
       Object.keys(await counted()).filter((each) => each.startsWith("GetSession"));
@@ -107,7 +108,7 @@ describe.each(protocolNames)("over %s", (protocol) => {
 
 test("the bytes and the time of unary calls are counted by method", async () => {
   await clientOver(service, "gRPC")
-    .getSession({ node: nodeFor("x", "y"), sessionId: "none" })
+    .getSession({ node: nodeFor("x", "y"), requestId: "none" })
     .catch(() => 0);
   const { registry } = service.metrics;
   const of = { method: "GetSession" };

@@ -47,11 +47,11 @@ async function submit(group: GroupInit, deadlineMs = 60_000, fenceMs = 120_000):
   const request = { node, snapshot: snapshot(SLOT, [group]), deadlineMs, fenceMs };
   const { result } = await client.submitSnapshot(request);
   if (result.case !== "accepted") throw new Error("skipped");
-  return result.value.sessionId;
+  return result.value.requestId;
 }
 
-async function ended(sessionId: string): Promise<Session["outcomes"]> {
-  const { session } = await client.getSession({ node, sessionId, waitMs: 10_000 });
+async function ended(requestId: string): Promise<Session["outcomes"]> {
+  const { session } = await client.getSession({ node, requestId, waitMs: 10_000 });
   return session?.outcomes ?? [];
 }
 
@@ -65,10 +65,10 @@ async function value(series: string): Promise<number> {
 test("every verdict on a signature or a proof is counted, and each proof's time taken", async () => {
   const garbage = { participants: bits([3, 4]), proof: new Uint8Array([1, 2, 3]) };
   const rawSignatures = [raw(0), raw(1), badSignature, raw(5, SLOT + 1)];
-  const sessionId = await submit({ data: dataOf(0), rawSignatures, children: [garbage] });
+  const requestId = await submit({ data: dataOf(0), rawSignatures, children: [garbage] });
   await prover.untilProofs(1);
   prover.endProofs();
-  const [outcome] = await ended(sessionId);
+  const [outcome] = await ended(requestId);
   expect(outcome?.status).toBe(OutcomeStatus.PROVED);
   expect(outcome?.leftOut).toHaveLength(3);
   expect(await value("lean_aggregator_server_valid_signatures_total")).toBe(2);
@@ -89,24 +89,24 @@ describe("a group's deadline", () => {
   const group = { data: dataOf(0), rawSignatures: [raw(0), raw(1)] };
 
   test("is a hit when it is proved before", async () => {
-    const sessionId = await submit(group);
+    const requestId = await submit(group);
     await prover.untilProofs(1);
     prover.endProofs();
-    expect((await ended(sessionId))[0]?.status).toBe(OutcomeStatus.PROVED);
+    expect((await ended(requestId))[0]?.status).toBe(OutcomeStatus.PROVED);
     expect([await hits(), await misses()]).toEqual([1, 0]);
   });
 
   test("is a miss when its proof is killed at the fence", async () => {
-    const sessionId = await submit(group, 1, 50);
-    expect((await ended(sessionId))[0]?.status).toBe(OutcomeStatus.STOPPED);
+    const requestId = await submit(group, 1, 50);
+    expect((await ended(requestId))[0]?.status).toBe(OutcomeStatus.STOPPED);
     expect([await hits(), await misses()]).toEqual([0, 1]);
   });
 
   test("is neither when the node cancels it", async () => {
-    const sessionId = await submit(group);
+    const requestId = await submit(group);
     await prover.untilProofs(1);
-    await client.cancelSession({ node, sessionId });
-    expect((await ended(sessionId))[0]?.status).toBe(OutcomeStatus.STOPPED);
+    await client.cancelSession({ node, requestId });
+    expect((await ended(requestId))[0]?.status).toBe(OutcomeStatus.STOPPED);
     expect([await hits(), await misses()]).toEqual([0, 0]);
   });
 });

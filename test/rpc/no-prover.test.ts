@@ -14,6 +14,7 @@ import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics.js";
 import { peerAt } from "../../server/net/peer.js";
 import { Handlers } from "../../server/rpc/handlers.js";
+import { ServiceStatus } from "../../server/rpc/service-status.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
 import { clientOver, Gate, inventedGroup, nodeFor } from "../../tools/harness/contract.js";
 import { snapshot } from "../../tools/harness/vectors.js";
@@ -63,9 +64,10 @@ test("a service that drains says draining, not no_prover", async () => {
   const instance = "00000000000000aa";
   const admission = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
   const access = new Access(undefined, { clock, log, metrics });
+  const status = new ServiceStatus({ admission, dispatcher });
   const handlers = new Handlers(
     { instance, version: "test", deadlineMs: 750, fenceMs: 6400 },
-    { admission, dispatcher, clock, access, verifier: () => undefined },
+    { admission, status, dispatcher, clock, access, verifier: () => undefined },
   );
   dispatcher.start(admission.queue);
   await admission.drain(0);

@@ -92,16 +92,16 @@ async function submit(nodeId: string, asked: Asked = {}): Promise<string> {
     partialPolicy: mayShed ? PartialPolicy.ALLOW : PartialPolicy.FORBID,
   });
   if (result.case !== "accepted") throw new Error(`${nodeId} was skipped: ${result.value?.detail}`);
-  return result.value.sessionId;
+  return result.value.requestId;
 }
 
-async function outcomes(nodeId: string, sessionId: string): Promise<Outcome[]> {
-  const request = { node: { nodeId }, sessionId, waitMs: 10_000 };
+async function outcomes(nodeId: string, requestId: string): Promise<Outcome[]> {
+  const request = { node: { nodeId }, requestId, waitMs: 10_000 };
   return (await client.getSession(request)).session?.outcomes ?? [];
 }
 
-async function outcome(nodeId: string, sessionId: string): Promise<Outcome> {
-  const [only] = await outcomes(nodeId, sessionId);
+async function outcome(nodeId: string, requestId: string): Promise<Outcome> {
+  const [only] = await outcomes(nodeId, requestId);
   if (only === undefined) throw new Error(`${nodeId} has no outcome`);
   return only;
 }
@@ -169,10 +169,10 @@ describe("identical work", () => {
     const one = await submit("a");
     await prover.untilProofs(1);
     const two = await submit("b");
-    await client.cancelSession({ node: { nodeId: "a" }, sessionId: one });
+    await client.cancelSession({ node: { nodeId: "a" }, requestId: one });
     expect((await outcome("a", one)).reason).toBe(OutcomeReason.CANCELLED);
     expect(prover.provers).toBe(1);
-    await client.cancelSession({ node: { nodeId: "b" }, sessionId: two });
+    await client.cancelSession({ node: { nodeId: "b" }, requestId: two });
     const three = await submit("c");
     await prover.untilProofs(2);
     expect(prover.provers).toBe(2);
@@ -298,7 +298,7 @@ describe("the order between nodes", () => {
     await prover.untilProofs(2);
     prover.endProofs();
     expect((await outcome("quiet", quiet)).status).toBe(OutcomeStatus.PROVED);
-    expect(await client.getSession({ node: { nodeId: "flood" }, sessionId: flood })).toMatchObject({
+    expect(await client.getSession({ node: { nodeId: "flood" }, requestId: flood })).toMatchObject({
       session: { outcomes: [{ status: OutcomeStatus.PROVED }] },
     });
   });

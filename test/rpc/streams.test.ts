@@ -7,10 +7,14 @@ import {
   AggregatorService,
   OutcomeReason,
   OutcomeSchema,
+  ServiceState,
   StreamResultsRequestSchema,
   StreamResultsResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { StreamResultsResponse } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type {
+  Outcome,
+  StreamResultsResponse,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { fakeSignature, startFakeProver } from "../../server/prover/fake.js";
 import { startBareServer } from "../../tools/harness/bare-server.js";
 import { frame, RawClient } from "../../tools/harness/raw-grpc.js";
@@ -31,7 +35,7 @@ function open(address: string, nodeId: string): { client: RawClient; call: RawCa
   const client = new RawClient(address, NARROW);
   closers.push(() => client.close());
   const call = client.call("StreamResults");
-  const request = create(StreamResultsRequestSchema, { node: { nodeId } });
+  const request = create(StreamResultsRequestSchema, { node: { nodeId }, retained: true });
   call.stream.end(frame(toBinary(StreamResultsRequestSchema, request)));
   return { client, call };
 }
@@ -60,11 +64,10 @@ describe("a stream", () => {
         async *streamResults() {
           try {
             for (; given < 5; given++) {
-              const outcome = create(OutcomeSchema, { proof: new Uint8Array(PROOF_BYTES) });
+              const proof = new Uint8Array(PROOF_BYTES);
+              const outcome = create(OutcomeSchema, { groupIndex: given, proof });
               const event = { case: "outcome", value: outcome } as const;
-              yield await Promise.resolve(
-                create(StreamResultsResponseSchema, { cursor: String(given), event }),
-              );
+              yield await Promise.resolve(create(StreamResultsResponseSchema, { event }));
             }
           } finally {
             isEnded.value = true;
@@ -80,7 +83,8 @@ describe("a stream", () => {
     expect(given).toBe(0);
     client.session.settings({ initialWindowSize: 4 * PROOF_BYTES });
     const events = await read(call);
-    expect(events.map(({ cursor }) => cursor)).toEqual(["0", "1", "2", "3", "4"]);
+    const groups = events.map(({ event }) => (event.value as Outcome).groupIndex);
+    expect(groups).toEqual([0, 1, 2, 3, 4]);
     expect((await call.status).code).toBe(0);
     expect(isEnded.value).toBe(true);
   });
@@ -131,10 +135,10 @@ describe("a stream", () => {
     const submit = async () => {
       const { result } = await client.submitSnapshot({ node, snapshot: snapshot(100, groups) });
       if (result.case !== "accepted") throw new Error("skipped");
-      return result.value.sessionId;
+      return result.value.requestId;
     };
     for (let done = 0; done < 5; done++) {
-      await client.getSession({ node, sessionId: await submit(), waitMs: 5000 });
+      await client.getSession({ node, requestId: await submit(), waitMs: 5000 });
     }
     gate.isOpen = false;
     await submit();
@@ -147,8 +151,11 @@ describe("a stream", () => {
     const events = await read(call);
     expect((await call.status).code).toBe(0);
     const cases = events.map(({ event }) => event.case);
-    expect(cases).toEqual(["opened", ...Array(6).fill(["outcome", "summary"]).flat()]);
+    const proved = Array(5).fill(["sending", "outcome", "summary"]).flat() as string[];
+    // The status changes at once, and what still ran ends later.
+    expect(cases).toEqual(["opened", ...proved, "status", "outcome", "summary"]);
     expect(events.at(-2)?.event.value).toMatchObject({ reason: OutcomeReason.DRAINING });
+    expect(events.at(-3)?.event.value).toMatchObject({ state: ServiceState.DRAINING });
     await closed;
   });
 });

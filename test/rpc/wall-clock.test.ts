@@ -18,7 +18,7 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Accepted, Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Service } from "../../server/service.js";
-import { clientOver, inventedGroup, sessionIdOf } from "../../tools/harness/contract.js";
+import { clientOver, inventedGroup, requestIdOf, streamOf } from "../../tools/harness/contract.js";
 import { GatedProver } from "./gated-prover.js";
 import { frame, RawClient } from "../../tools/harness/raw-grpc.js";
 import { startTestService } from "../helpers/start-service.js";
@@ -64,20 +64,20 @@ describe.each(["gRPC", "Connect, HTTP/2"])("over %s", (protocol) => {
   ): Promise<string> {
     const work = Array.from({ length: groups }, () => newGroup());
     const request = { node: { nodeId }, snapshot: snapshot(100, work), ...budgets };
-    return sessionIdOf(await client.submitSnapshot(request));
+    return requestIdOf(await client.submitSnapshot(request));
   }
 
-  const sessionOf = async (nodeId: string, sessionId: string, waitMs = 0) =>
-    (await client.getSession({ node: { nodeId }, sessionId, waitMs })).session;
+  const sessionOf = async (nodeId: string, requestId: string, waitMs = 0) =>
+    (await client.getSession({ node: { nodeId }, requestId, waitMs })).session;
 
   /** Every outcome of a session that has ended, each group told once and the summary last. */
-  async function endOf(nodeId: string, sessionId: string): Promise<Outcome[]> {
-    const session = await sessionOf(nodeId, sessionId, 5000);
+  async function endOf(nodeId: string, requestId: string): Promise<Outcome[]> {
+    const session = await sessionOf(nodeId, requestId, 5000);
     expect(session?.state).toBe(SessionState.ENDED);
     const told: string[] = [];
-    for await (const { event } of client.streamResults({ node: { nodeId }, sessionId })) {
+    for await (const { event } of client.streamResults(streamOf({ nodeId }, requestId))) {
       if (event.case === "outcome") told.push(`group ${String(event.value.groupIndex)}`);
-      else if (event.case !== "opened") told.push(String(event.case));
+      else if (event.case === "summary") told.push(String(event.case));
     }
     const outcomes = session?.outcomes ?? [];
     const groups = outcomes.map(({ groupIndex }) => `group ${String(groupIndex)}`);
@@ -113,16 +113,16 @@ describe.each(["gRPC", "Connect, HTTP/2"])("over %s", (protocol) => {
         case: "accepted",
         value: { deadlineMs: 30_000, deadlineSource: DeadlineSource.CALL },
       });
-      const { sessionId } = accepted.value as Accepted;
+      const { requestId } = accepted.value as Accepted;
       // With four before it no device can be free by then.
       expect(await tight()).toMatchObject({
         case: "skipped",
         value: { reason: SkipReason.PREDICTED_MISS },
       });
       raw.close();
-      while ((await sessionOf("roomy", sessionId))?.state !== SessionState.ENDED)
+      while ((await sessionOf("roomy", requestId))?.state !== SessionState.ENDED)
         prover.endProofs();
-      const [outcome] = await endOf("roomy", sessionId);
+      const [outcome] = await endOf("roomy", requestId);
       expect(outcome?.status).toBe(OutcomeStatus.PROVED);
       expect(outcome?.queueMs).toBeLessThan(30_000);
     },
@@ -196,8 +196,8 @@ describe.each(["gRPC", "Connect, HTTP/2"])("over %s", (protocol) => {
   test.each(jumps)(
     "a call that waits ends with its own timeout and not with the clock, which jumps an hour %s meanwhile",
     async (_, byMs) => {
-      const [sessionId] = await occupyDevices();
-      const request = { node: { nodeId: "first" }, sessionId, waitMs: LONG_MS };
+      const [requestId] = await occupyDevices();
+      const request = { node: { nodeId: "first" }, requestId, waitMs: LONG_MS };
       const startedMs = performance.now();
       const cut = client.getSession(request, { timeoutMs: SHORT_MS });
       const whole = client.getSession(request, { timeoutMs: LONG_MS });
@@ -212,8 +212,8 @@ describe.each(["gRPC", "Connect, HTTP/2"])("over %s", (protocol) => {
   );
 
   /** The outcome of one group, though others of its session still run. */
-  async function outcomeOf(nodeId: string, sessionId: string, group: number): Promise<Outcome> {
-    const request = { node: { nodeId }, sessionId };
+  async function outcomeOf(nodeId: string, requestId: string, group: number): Promise<Outcome> {
+    const request = streamOf({ nodeId }, requestId);
     const enough = new AbortController();
     try {
       for await (const { event } of client.streamResults(request, { signal: enough.signal })) {
@@ -227,7 +227,8 @@ describe.each(["gRPC", "Connect, HTTP/2"])("over %s", (protocol) => {
 
   async function streamedProofBytes(nodeId: string): Promise<number> {
     let bytes = 0;
-    for await (const { event } of client.streamResults({ node: { nodeId }, noFollow: true })) {
+    const request = { node: { nodeId }, retained: true, noFollow: true };
+    for await (const { event } of client.streamResults(request)) {
       if (event.case === "outcome") bytes += event.value.proof.length;
     }
     return bytes;

@@ -12,6 +12,7 @@ import { checkMessageCount } from "../../server/rpc/request-limits.js";
 import { AdminHandlers } from "../../server/rpc/operator-handlers.js";
 import type { CallContext } from "../../server/rpc/call-context.js";
 import { Handlers } from "../../server/rpc/handlers.js";
+import { ServiceStatus } from "../../server/rpc/service-status.js";
 import { peerAt } from "../../server/net/peer.js";
 import { LocalLanes } from "../../server/lane/local-lanes.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
@@ -47,6 +48,7 @@ export class InProcess {
     this.handlers = new Handlers(options, {
       access,
       admission,
+      status: new ServiceStatus({ admission, dispatcher }),
       dispatcher,
       clock,
       verifier: () => this.lanes.verifier(),

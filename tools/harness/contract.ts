@@ -118,10 +118,15 @@ export function inventedGroup(n: number, validators: number[] = [0, 1]): GroupIn
   return { data: inventedData(n), rawSignatures: validators.map((v) => inventedRaw(n, v)) };
 }
 
-/** The session's id. Throws when the snapshot was skipped. */
-export function sessionIdOf({ result }: SubmitSnapshotResponse): string {
+/** The request's id. Throws when the snapshot was skipped. */
+export function requestIdOf({ result }: SubmitSnapshotResponse): string {
   if (result.case !== "accepted") throw new Error(`skipped: ${JSON.stringify(result.value)}`);
-  return result.value.sessionId;
+  return result.value.requestId;
+}
+
+/** The request for a stream of one request's events, which ends with its summary. */
+export function streamOf(node: { nodeId: string }, requestId: string) {
+  return { node, awaited: [{ requestId }], awaitedOnly: true };
 }
 
 /** Submits groups of slot 100, waits up to 5 s until all have ended, and returns their outcomes. */
@@ -132,7 +137,7 @@ export async function outcomesOf(
   keys = keyTable(),
 ): Promise<Outcome[]> {
   const request = { node, snapshot: snapshot(100, groups, keys), deadlineMs: 5000 };
-  const sessionId = sessionIdOf(await client.submitSnapshot(request));
-  const { session } = await client.getSession({ node, sessionId, waitMs: 5000 });
+  const requestId = requestIdOf(await client.submitSnapshot(request));
+  const { session } = await client.getSession({ node, requestId, waitMs: 5000 });
   return session?.outcomes ?? [];
 }

@@ -43,8 +43,8 @@ export class ServiceRun {
   private readonly dispatcher: Dispatcher;
   private readonly admission: Admission;
   private readonly byRoot = new Map<string, Known>();
-  /** Of each accepted session, in its order of groups. */
-  private readonly sessions = new Map<string, readonly Ask[]>();
+  /** Of each accepted request, in its order of groups. */
+  private readonly requests = new Map<string, readonly Ask[]>();
   private readonly results = new Map<Ask, AskResult>();
   private readonly asks: Ask[];
   private readonly nodes: ReadonlySet<string>;
@@ -103,7 +103,7 @@ export class ServiceRun {
       });
     };
     arrive();
-    await this.clock.runUntil(this.scenario.endMs, () => this.readLogs());
+    await this.clock.runUntil(this.scenario.endMs, () => this.readResults());
     this.run.asks = this.asks.map((ask) => this.results.get(ask) ?? notProved("lost"));
     this.run.proofs = this.proofs;
     return this.run;
@@ -186,7 +186,7 @@ export class ServiceRun {
     const submission = toSubmission(snapshot, requestId);
     const answer = this.admission.submit(submission, () => submission.groups);
     if (answer.kind === "accepted") {
-      this.sessions.set(answer.accepted.sessionId, asks);
+      this.requests.set(answer.accepted.requestId, asks);
       return;
     }
     for (const ask of asks) this.results.set(ask, notProved(`skipped ${answer.reason}`));
@@ -196,17 +196,17 @@ export class ServiceRun {
   }
 
   /** Every outcome that has come since, at the instant at which it came. */
-  private readLogs(): void {
+  private readResults(): void {
     for (const node of this.nodes) {
-      const { log } = this.admission.node(node);
+      const record = this.admission.node(node);
       for (;;) {
-        const read = log.readAfter(this.seqs.get(node) ?? 0);
-        if (read.kind === "end") break;
-        if (read.kind === "gap") throw new Error("a log that is read all along has no gap");
-        this.seqs.set(node, read.entry.seq);
-        const { event, sessionId } = read.entry;
+        const read = record.readAfter(this.seqs.get(node) ?? 0);
+        if (read === undefined) break;
+        if (read === "behind") throw new Error("a record that is read all along is never behind");
+        this.seqs.set(node, read.seq);
+        const { event, request } = read;
         if (event.kind === "summary") continue;
-        const ask = this.sessions.get(sessionId)?.[event.outcome.groupIndex];
+        const ask = this.requests.get(request.requestId)?.[event.outcome.groupIndex];
         if (ask === undefined) throw new Error("an outcome of a group that nobody submitted");
         this.ended(ask, event.outcome);
       }
@@ -293,8 +293,8 @@ export class ServiceRun {
   }
 
   private queued(): Queued[] {
-    return this.admission.listSessions().flatMap(({ id, order, state, submission }) => {
-      const asks = this.sessions.get(id) ?? [];
+    return this.admission.listSessions().flatMap(({ request, order, state, submission }) => {
+      const asks = this.requests.get(request.requestId) ?? [];
       const waiting = asks.filter((_, at) => state.groups[at]?.kind === "queued");
       const { priority, nodeId: node } = submission;
       const usedMs = this.admission.queue.usedByNodeMs(node);

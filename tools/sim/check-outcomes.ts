@@ -1,11 +1,11 @@
 /** What must hold of all that was read once every session has ended. */
 import type { Submission } from "../../server/work/submission.js";
-import type { LogReader, ReadOutcome } from "./log-reader.js";
+import type { ReadOutcome, ResultReader } from "./result-reader.js";
 import { validatorsOf } from "./sim-group.js";
 
-/** `readers`: of each log one that reads it whole, then one that resumes. */
+/** `readers`: of each node one that follows its events, then one that resumes. */
 export function checkOutcomes(
-  readers: readonly LogReader[],
+  readers: readonly ResultReader[],
   accepted: ReadonlyMap<string, Submission>,
 ): string[] {
   const [whole, resumed] = [false, true].map((isResumed) =>
@@ -13,35 +13,37 @@ export function checkOutcomes(
   );
   const outcomes = (whole ?? []).flatMap((reader) => reader.outcomes);
   const ended = new Map<string, number[]>();
-  for (const { sessionId, groupIndex } of outcomes)
-    ended.set(sessionId, [...(ended.get(sessionId) ?? []), groupIndex]);
+  for (const { requestId, groupIndex } of outcomes)
+    ended.set(requestId, [...(ended.get(requestId) ?? []), groupIndex]);
   return [
     ...(whole ?? []).flatMap(({ seen }, at) =>
-      JSON.stringify(seen) === JSON.stringify(resumed?.[at]?.seen)
+      sorted(seen) === sorted(resumed?.[at]?.seen ?? [])
         ? []
         : ["a resumed stream differs from an uninterrupted one"],
     ),
-    ...outcomes.flatMap((outcome) => checkOutcome(outcome, accepted.get(outcome.sessionId))),
-    ...[...accepted].flatMap(([sessionId, { groups, requestId }]) => {
-      const got = (ended.get(sessionId) ?? []).sort((a, b) => a - b);
+    ...outcomes.flatMap((outcome) => checkOutcome(outcome, accepted.get(outcome.requestId))),
+    ...[...accepted].flatMap(([requestId, { groups }]) => {
+      const got = (ended.get(requestId) ?? []).sort((a, b) => a - b);
       const want = [...groups.keys()];
       if (JSON.stringify(got) === JSON.stringify(want)) return [];
-      return [`session ${requestId}: groups ended ${got.join()}, not ${want.join()}`];
+      return [`request ${requestId}: groups ended ${got.join()}, not ${want.join()}`];
     }),
   ];
 }
 
+const sorted = (lines: readonly string[]) => JSON.stringify([...lines].sort());
+
 function checkOutcome(
-  { sessionId, groupIndex, participants, isCut }: ReadOutcome,
+  { requestId, groupIndex, participants, isCut }: ReadOutcome,
   submission: Submission | undefined,
 ): string[] {
   const group = submission?.groups[groupIndex];
   if (submission === undefined || group === undefined)
-    return [`${sessionId}/${groupIndex} ended, and nobody submitted it`];
+    return [`${requestId}/${groupIndex} ended, and nobody submitted it`];
   const own = validatorsOf(group);
   const isOwn = participants.every((validator) => own.has(validator));
   return [
-    ...(isOwn ? [] : [`${sessionId}/${groupIndex} names another node's validators`]),
-    ...(isCut && !submission.mayShed ? [`${sessionId}/${groupIndex} was cut, forbidden`] : []),
+    ...(isOwn ? [] : [`${requestId}/${groupIndex} names another node's validators`]),
+    ...(isCut && !submission.mayShed ? [`${requestId}/${groupIndex} was cut, forbidden`] : []),
   ];
 }

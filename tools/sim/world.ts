@@ -12,14 +12,16 @@ import { LocalLanes } from "../../server/lane/local-lanes.js";
 import type { OperatedDevice } from "../../server/schedule/lane-handle.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
 import { Admission } from "../../server/admission/admission.js";
+import { sessionMessage } from "../../server/rpc/session-message.js";
 import type { DecodedGroup, GroupWork } from "../../server/work/group.js";
 import type { Session } from "../../server/session/session.js";
 import type { Submission } from "../../server/work/submission.js";
 import { calibration, calibrationRoot } from "./calibration.js";
 import { checkOutcomes } from "./check-outcomes.js";
 import { countedClock } from "./counted-clock.js";
-import { LogReader } from "./log-reader.js";
 import { Random } from "./random.js";
+import { openReaders } from "./result-reader.js";
+import type { ResultReader } from "./result-reader.js";
 import { drawGroup, sameWork } from "./sim-group.js";
 import { SimProver } from "./sim-prover.js";
 import type { ProverWitness } from "./sim-prover.js";
@@ -68,7 +70,7 @@ export class World implements ProverWitness {
   /** Provers that work for nobody, since when. */
   private readonly unwanted = new Map<SimProver, number>();
   private readonly accepted = new Map<string, Submission>();
-  private readonly readers: LogReader[] = [];
+  private readonly readers: ResultReader[] = [];
   private readonly metrics = createMetrics();
   private readonly memory = new MemoryBudget(limits.heldBytesMax);
   private requests = 0;
@@ -237,15 +239,18 @@ export class World implements ProverWitness {
     }
     this.report.accepted++;
     this.report.groups += count;
-    this.accepted.set(answer.accepted.sessionId, submission);
-    if (!this.readers.some((reader) => reader.nodeId === nodeId)) {
-      const { log } = this.admission.node(nodeId);
-      const readMs = () => random.whole(1, 900);
-      for (const isResumed of [false, true])
-        this.readers.push(new LogReader(nodeId, log, { clock, isResumed, readMs }));
-    }
-    if (this.admission.submit(submission, decode) !== answer)
+    this.accepted.set(answer.accepted.requestId, submission);
+    this.awaitResults(nodeId, requestId);
+    if (JSON.stringify(this.admission.submit(submission, decode)) !== JSON.stringify(answer))
       this.violation("a retry was answered anew");
+  }
+
+  private awaitResults(nodeId: string, requestId: string): void {
+    if (!this.readers.some((reader) => reader.nodeId === nodeId)) {
+      const options = { clock: this.clock, readMs: () => this.random.whole(1, 900) };
+      this.readers.push(...openReaders(nodeId, this.admission.node(nodeId), options));
+    }
+    for (const reader of this.readers) if (reader.nodeId === nodeId) reader.awaits(requestId);
   }
 
   /** Each its own, or the same work as one submitted shortly before; a message once a snapshot. */
@@ -279,12 +284,12 @@ export class World implements ProverWitness {
   private cancelSomething(): void {
     const sessions = this.admission.listSessions();
     if (sessions.length === 0) return;
-    const { id, submission } = this.random.pick(sessions);
+    const { submission } = this.random.pick(sessions);
+    const { nodeId, requestId } = submission;
     const groups = this.random.chance(0.5) ? [] : [0];
-    this.trace(`cancels ${submission.requestId} ${groups.length === 0 ? "whole" : "group 0"}`);
-    const once = this.admission.cancel(submission.nodeId, id, groups);
-    const twice = this.admission.cancel(submission.nodeId, id, groups);
-    if (JSON.stringify(once, plain) !== JSON.stringify(twice, plain))
+    this.trace(`cancels ${requestId} ${groups.length === 0 ? "whole" : "group 0"}`);
+    const cancelled = () => sessionMessage(this.admission.cancel(nodeId, requestId, groups));
+    if (JSON.stringify(cancelled(), plain) !== JSON.stringify(cancelled(), plain))
       this.violation("a second cancel was answered otherwise");
   }
 
@@ -352,10 +357,9 @@ export class World implements ProverWitness {
     const attempts = new Set(
       this.lanes.lanes.map(({ phase }) => (phase.kind === "proving" ? phase.attempt : undefined)),
     );
-    const isLost = sessions.some(({ state }) =>
-      state.groups.some((group) => group.kind === "running" && !attempts.has(group.attempt)),
-    );
-    if (isLost) this.violation("a group waits for an attempt that no lane works on");
+    const groups = sessions.flatMap(({ state }) => state.groups);
+    if (groups.some((group) => group.kind === "running" && !attempts.has(group.attempt)))
+      this.violation("a group waits for an attempt that no lane works on");
   }
 
   /** At once; where messages get lost, once a beat has announced the proof and the kill was repeated. */
@@ -365,8 +369,8 @@ export class World implements ProverWitness {
   }
 
   private checkQuiet(): void {
-    const alive = [...this.provers].filter(({ isAlive }) => isAlive);
-    if (alive.length > 0) this.violation(`${alive.length} provers outlive the service`);
+    const alive = [...this.provers].filter(({ isAlive }) => isAlive).length;
+    if (alive > 0) this.violation(`${alive} provers outlive the service`);
     if (this.serviceTimers.size > 0) this.violation(`${this.serviceTimers.size} timers are left`);
     if (this.admission.listSessions().length > 0) this.violation("sessions are left");
     if (this.memory.heldBytes > 0) this.violation(`${this.memory.heldBytes} bytes are still held`);

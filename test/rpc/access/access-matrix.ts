@@ -62,12 +62,12 @@ export const attempts: Record<string, Attempt> = {
   Get: {
     method: "getSession",
     served: Code.NotFound,
-    call: (client, nodeId) => client.getSession({ node: { nodeId }, sessionId: "none" }),
+    call: (client, nodeId) => client.getSession({ node: { nodeId }, requestId: "none" }),
   },
   Cancel: {
     method: "cancelSession",
     served: Code.NotFound,
-    call: (client, nodeId) => client.cancelSession({ node: { nodeId }, sessionId: "none" }),
+    call: (client, nodeId) => client.cancelSession({ node: { nodeId }, requestId: "none" }),
   },
   Verify: {
     method: "verifyAggregate",

@@ -11,7 +11,7 @@ import { tokenHash } from "../../../server/access/token.js";
 import type { Service } from "../../../server/service.js";
 import { HeldClock, startBareServer } from "../../../tools/harness/bare-server.js";
 import { freshPath } from "../../helpers/command-line.js";
-import { Gate, inventedGroup, sessionIdOf } from "../../../tools/harness/contract.js";
+import { Gate, inventedGroup, requestIdOf } from "../../../tools/harness/contract.js";
 import { frame, RawClient } from "../../../tools/harness/raw-grpc.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { snapshot } from "../../../tools/harness/vectors.js";
@@ -91,19 +91,19 @@ describe.each(protocols)("over %s", (protocol) => {
   test("another's session does not exist, and another's node is denied", async () => {
     const [mine, other] = [clientOf(protocol, "two"), clientOf(protocol, "three")];
     const node = { nodeId: `two-${protocol.length}` };
-    const sessionId = sessionIdOf(await mine.submitSnapshot(request(node.nodeId)));
+    const requestId = requestIdOf(await mine.submitSnapshot(request(node.nodeId)));
     const own = { nodeId: "three-1" };
     const notFound = { code: Code.NotFound };
-    expect(await errorOf(mine.getSession({ node, sessionId }))).toBeUndefined();
+    expect(await errorOf(mine.getSession({ node, requestId }))).toBeUndefined();
     for (const call of ["getSession", "cancelSession"] as const) {
-      expect(await errorOf(other[call]({ node: own, sessionId }))).toMatchObject(notFound);
-      const denied = await errorOf(other[call]({ node, sessionId }));
+      expect(await errorOf(other[call]({ node: own, requestId }))).toMatchObject(notFound);
+      const denied = await errorOf(other[call]({ node, requestId }));
       expect(denied).toEqual({
         code: Code.PermissionDenied,
         message: `principal three may not speak for node ${node.nodeId}`,
       });
       // A node that was never named is denied in the same words.
-      const unknown = await errorOf(other[call]({ node: { nodeId: "two-0" }, sessionId: "none" }));
+      const unknown = await errorOf(other[call]({ node: { nodeId: "two-0" }, requestId: "none" }));
       expect(unknown?.message).toBe(denied?.message.replace(node.nodeId, "two-0"));
     }
     const events = [];
@@ -117,7 +117,7 @@ describe.each(protocols)("over %s", (protocol) => {
     const before = await valueOf(service.metrics.overQuota, "sessionsInFlight");
     const [one, two] = [clientOf(protocol, "one"), clientOf(protocol, "two")];
     // Work that no other test has, or it would end with theirs.
-    sessionIdOf(await one.submitSnapshot(request("one-a", protocol.length)));
+    requestIdOf(await one.submitSnapshot(request("one-a", protocol.length)));
     expect((await one.submitSnapshot(request("one-b"))).result).toMatchObject({
       case: "skipped",
       value: {
@@ -126,7 +126,7 @@ describe.each(protocols)("over %s", (protocol) => {
       },
     });
     expect(await valueOf(service.metrics.overQuota, "sessionsInFlight")).toBe(before + 1);
-    sessionIdOf(await two.submitSnapshot(request(`two-q${protocol.length}`, protocol.length)));
+    requestIdOf(await two.submitSnapshot(request(`two-q${protocol.length}`, protocol.length)));
   });
 
   test("a stream over its principal's quota is refused until the first has ended", async () => {
@@ -155,7 +155,7 @@ describe.each(protocols)("over %s", (protocol) => {
       const node = { nodeId: "two-1" };
       gate.shut();
       const submitted = await client.submitSnapshot(request(node.nodeId), { headers });
-      const wait = { node, sessionId: sessionIdOf(submitted), waitMs: 60_000 };
+      const wait = { node, requestId: requestIdOf(submitted), waitMs: 60_000 };
       const waiting = errorOf(client.getSession(wait, { headers }));
       const read = async () => {
         for await (const { event } of client.streamResults({ node }, { headers })) {
@@ -184,7 +184,7 @@ async function secondSkip(quota: object): Promise<string> {
     const node = { nodeId: "three-a" };
     const first = await client.submitSnapshot(request(node.nodeId), { headers });
     if (first.result.case === "skipped") return first.result.value.detail;
-    await client.getSession({ node, sessionId: sessionIdOf(first), waitMs: 5000 }, { headers });
+    await client.getSession({ node, requestId: requestIdOf(first), waitMs: 5000 }, { headers });
     const { result } = await client.submitSnapshot(request("three-b"), { headers });
     return result.case === "skipped" ? result.value.detail : "";
   } finally {

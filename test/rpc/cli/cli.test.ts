@@ -206,16 +206,14 @@ describe("watch", () => {
     expect([code, stderr]).toEqual([0, ""]);
   });
 
-  test("--json prints a response a line, each with its cursor", async () => {
+  test("--json prints a response a line", async () => {
     const { code, stdout } = await watch("--json");
     const cases = stdout
       .trimEnd()
       .split("\n")
       .map((line) => fromJsonString(StreamResultsResponseSchema, line));
-    expect(cases.map(({ event }) => event.case).slice(0, 3)).toEqual([
-      ...["opened", "outcome", "summary"],
-    ]);
-    expect(cases.every(({ cursor }) => cursor !== "")).toBe(true);
+    const kinds = cases.map(({ event }) => event.case).filter((kind) => kind !== "sending");
+    expect(kinds.slice(0, 3)).toEqual(["opened", "outcome", "summary"]);
     expect(code).toBe(0);
   });
 });

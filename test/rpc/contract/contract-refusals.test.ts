@@ -222,16 +222,16 @@ describe.each(protocolNames)("over %s", (protocol) => {
     expect(error.code).toBe(Code.ResourceExhausted);
   });
 
-  test("an unknown session is not found", async () => {
-    const error = await refusalOf(client.getSession({ node, sessionId: "nope" }));
+  test("an unknown request is not found", async () => {
+    const error = await refusalOf(client.getSession({ node, requestId: "nope" }));
     expect([error.code, error.rawMessage]).toEqual([
       Code.NotFound,
-      expect.stringMatching(/^session_id: /),
+      expect.stringMatching(/^request_id: no request "nope" of this node$/),
     ]);
   });
 
   test("a wait over the limit is refused", async () => {
-    const request = { node, sessionId: "nope", waitMs: limits.waitMsMax + 1 };
+    const request = { node, requestId: "nope", waitMs: limits.waitMsMax + 1 };
     const error = await refusalOf(client.getSession(request));
     expect([error.code, error.rawMessage]).toEqual([
       Code.InvalidArgument,
@@ -239,14 +239,26 @@ describe.each(protocolNames)("over %s", (protocol) => {
     ]);
   });
 
-  test("a forged cursor is refused", async () => {
+  test.each<[string, object[], RegExp]>([
+    ["too many", Array.from({ length: 65 }, (_, n) => ({ requestId: `${n}` })), /^awaited: has 65/],
+    [
+      "a malformed one",
+      [{ requestId: "a" }, {}],
+      /^awaited\[1\]\.request_id: is "", expected 1 to/,
+    ],
+    [
+      "one twice",
+      [{ requestId: "a" }, { requestId: "a" }],
+      /^awaited\[1\]\.request_id: "a" occurs/,
+    ],
+  ])("awaited requests: %s is refused", async (_, awaited, text) => {
     const read = async () => {
-      for await (const _event of client.streamResults({ node, cursor: "AAAA" })) return;
+      for await (const _event of client.streamResults({ node, awaited })) return;
     };
     const error = await refusalOf(read());
     expect([error.code, error.rawMessage]).toEqual([
       Code.InvalidArgument,
-      expect.stringMatching(/^cursor: /),
+      expect.stringMatching(text),
     ]);
   });
 

@@ -1,20 +1,23 @@
 /** One contract over every protocol: retries, busy nodes, new epochs, cancelling. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Accepted } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
   BusyPolicy,
   OutcomeReason,
   OutcomeStatus,
+  RequestState,
   SessionState,
   SkipReason,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { StreamResultsResponse } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Service } from "../../../server/service.js";
 import {
   clientOver,
   Gate,
   inventedGroup,
   nodeFor,
-  sessionIdOf,
+  requestIdOf,
   protocolNames,
 } from "../../../tools/harness/contract.js";
 import type { AggregatorClient } from "../../../tools/harness/contract.js";
@@ -44,8 +47,8 @@ describe.each(protocolNames)("over %s", (protocol) => {
     deadlineMs: 5000,
   });
   /** Every outcome's status and reason, once the session has ended. */
-  async function endOf(node: { nodeId: string }, sessionId: string) {
-    const { session } = await client.getSession({ node, sessionId, waitMs: 5000 });
+  async function endOf(node: { nodeId: string }, requestId: string) {
+    const { session } = await client.getSession({ node, requestId, waitMs: 5000 });
     expect(session?.state).toBe(SessionState.ENDED);
     return session?.outcomes.map(({ status, reason }) => [status, reason]);
   }
@@ -55,21 +58,30 @@ describe.each(protocolNames)("over %s", (protocol) => {
   test("a second snapshot is skipped while the first is in flight, and told what is in the way", async () => {
     const node = nodeFor(protocol, "busy");
     gate.shut();
-    const sessionId = sessionIdOf(await client.submitSnapshot(requestOf(node)));
+    const requestId = requestIdOf(await client.submitSnapshot(requestOf(node)));
     const { result } = await client.submitSnapshot(requestOf(node));
     expect(result).toMatchObject({
       case: "skipped",
-      value: { reason: SkipReason.IN_FLIGHT, sessionId },
+      value: { reason: SkipReason.IN_FLIGHT, inFlightRequestId: requestId },
     });
   });
 
   test("a retry gets the first answer, whatever its budgets; other content is refused", async () => {
     const request = { ...requestOf(nodeFor(protocol, "retry")), requestId: "a" };
     gate.shut();
-    const first = await client.submitSnapshot(request);
-    expect(await client.submitSnapshot({ ...request, deadlineMs: 9 })).toEqual(first);
-    expect(await client.submitSnapshot({ ...request, deadlineMs: 0 })).toEqual(first);
-    expect(await client.submitSnapshot({ ...request, fenceMs: 0 })).toEqual(first);
+    const { result } = await client.submitSnapshot(request);
+    const first = result.value as Accepted;
+    for (const other of [{ deadlineMs: 9 }, { deadlineMs: 0 }, { fenceMs: 0 }]) {
+      const again = await client.submitSnapshot({ ...request, ...other });
+      expect(again.result).toMatchObject({
+        case: "accepted",
+        value: { requestId: "a", serviceId: first.serviceId, deadlineSource: first.deadlineSource },
+      });
+      // The times count from the receipt of this try.
+      const { deadlineMs, fenceMs } = again.result.value as Accepted;
+      expect(deadlineMs).toBeLessThanOrEqual(first.deadlineMs);
+      expect(first.fenceMs - fenceMs).toBe(first.deadlineMs - deadlineMs);
+    }
     const other = { ...request, snapshot: snapshot(101, [inventedGroup(0)]) };
     await expect(client.submitSnapshot(other)).rejects.toThrow(/request_id/);
   });
@@ -92,21 +104,21 @@ describe.each(protocolNames)("over %s", (protocol) => {
   test("a skip is not remembered: the same request is accepted once there is room", async () => {
     const node = nodeFor(protocol, "skip");
     gate.shut();
-    const sessionId = sessionIdOf(await client.submitSnapshot(requestOf(node)));
+    const requestId = requestIdOf(await client.submitSnapshot(requestOf(node)));
     const request = { ...requestOf(node, 2), requestId: "a" };
     expect((await client.submitSnapshot(request)).result.case).toBe("skipped");
-    await client.cancelSession({ node, sessionId });
-    const answer = await client.submitSnapshot(request);
-    expect(answer.result.case).toBe("accepted");
-    expect(await client.submitSnapshot(request)).toEqual(answer);
+    await client.cancelSession({ node, requestId });
+    const answers = [await client.submitSnapshot(request), await client.submitSnapshot(request)];
+    const accepted = { result: { case: "accepted", value: { requestId: "a" } } };
+    expect(answers).toMatchObject([accepted, accepted]);
   });
 
   test("with REPLACE the new session takes the place of what the old one has queued", async () => {
     const node = nodeFor(protocol, "replace");
     gate.shut();
-    const old = sessionIdOf(await client.submitSnapshot(requestOf(node, 3)));
+    const old = requestIdOf(await client.submitSnapshot(requestOf(node, 3)));
     const busyPolicy = BusyPolicy.REPLACE;
-    const next = sessionIdOf(await client.submitSnapshot({ ...requestOf(node), busyPolicy }));
+    const next = requestIdOf(await client.submitSnapshot({ ...requestOf(node), busyPolicy }));
     gate.open();
     expect(await endOf(node, old)).toEqual([proved, superseded, superseded]);
     expect(await endOf(node, next)).toEqual([proved]);
@@ -115,60 +127,56 @@ describe.each(protocolNames)("over %s", (protocol) => {
   test("a new epoch of the node supersedes what its predecessor has queued", async () => {
     const node = nodeFor(protocol, "epoch");
     gate.shut();
-    const old = sessionIdOf(await client.submitSnapshot(requestOf(node, 2)));
+    const old = requestIdOf(await client.submitSnapshot(requestOf(node, 2)));
     const reborn = { ...node, nodeEpoch: 2n };
-    const next = sessionIdOf(await client.submitSnapshot(requestOf(reborn)));
+    const next = requestIdOf(await client.submitSnapshot(requestOf(reborn)));
     gate.open();
     expect(await endOf(node, old)).toEqual([proved, superseded]);
     expect(await endOf(reborn, next)).toEqual([proved]);
   });
 
-  test("a stream of one session ends when there is nothing to come, or with what GetSession says", async () => {
+  test("a stream of awaited requests alone ends with them, and refuses an unknown one", async () => {
     const node = nodeFor(protocol, "one session");
-    const kindsOf = async (of: { nodeId: string }, sessionId: string, cursor = "") => {
-      const kinds: (string | undefined)[] = [];
-      let last = cursor;
+    const read = async (of: { nodeId: string }, ...awaited: object[]) => {
+      const events: StreamResultsResponse["event"][] = [];
+      const request = { node: of, awaited, awaitedOnly: true };
       const ended = await (async () => {
-        for await (const { event, cursor } of client.streamResults({
-          node: of,
-          sessionId,
-          cursor: last,
-        })) {
-          kinds.push(event.case);
-          last = cursor;
-        }
+        for await (const { event } of client.streamResults(request)) events.push(event);
       })().catch((error: unknown) => ConnectError.from(error));
-      return { kinds, last, ended };
+      return { events, ended, kinds: events.map((event) => event.case) };
     };
-    const sessionId = sessionIdOf(await client.submitSnapshot(requestOf(node)));
-    const whole = await kindsOf(node, sessionId);
-    expect(whole).toMatchObject({ kinds: ["opened", "outcome", "summary"], ended: undefined });
-    // It has ended, and the cursor is behind its summary.
-    expect(await kindsOf(node, sessionId, whole.last)).toMatchObject({
-      kinds: ["opened"],
+    const requestId = requestIdOf(await client.submitSnapshot(requestOf(node)));
+    const whole = await read(node, { requestId });
+    expect(whole).toMatchObject({
+      kinds: ["opened", "sending", "outcome", "summary"],
       ended: undefined,
     });
-    // An unknown session, and another node's.
-    const unknown = { code: Code.NotFound, rawMessage: expect.stringMatching(/^session_id: no /) };
-    expect((await kindsOf(node, "none")).ended).toMatchObject(unknown);
+    const again = await read(node, { requestId, receivedGroups: [0] });
+    expect(again).toMatchObject({ kinds: ["opened", "summary"], ended: undefined });
+    const opened = { awaited: [{ requestId, state: RequestState.ENDED }] };
+    expect(again.events[0]).toMatchObject({ value: opened });
+    // An unknown request, and another node's.
+    const text = expect.stringMatching(/^awaited\[0\].request_id: no request /) as string;
+    const unknown = { code: Code.NotFound, rawMessage: text };
+    expect((await read(node, { requestId: "none" })).ended).toMatchObject(unknown);
     const stranger = nodeFor(protocol, "stranger");
-    expect((await kindsOf(stranger, sessionId)).ended).toMatchObject(unknown);
+    expect((await read(stranger, { requestId })).ended).toMatchObject(unknown);
   });
 
   test("cancelling ends a session or some of its groups, again and again, for its node only", async () => {
     const node = nodeFor(protocol, "cancel");
     gate.shut();
-    const sessionId = sessionIdOf(await client.submitSnapshot(requestOf(node, 3)));
-    const stranger = { node: nodeFor(protocol, "stranger"), sessionId };
-    await expect(client.cancelSession(stranger)).rejects.toThrow(/session_id/);
-    const outside = { node, sessionId, groupIndices: [3] };
+    const requestId = requestIdOf(await client.submitSnapshot(requestOf(node, 3)));
+    const stranger = { node: nodeFor(protocol, "stranger"), requestId };
+    await expect(client.cancelSession(stranger)).rejects.toThrow(/request_id/);
+    const outside = { node, requestId, groupIndices: [3] };
     await expect(client.cancelSession(outside)).rejects.toThrow(/group_indices/);
-    const some = await client.cancelSession({ node, sessionId, groupIndices: [1] });
+    const some = await client.cancelSession({ node, requestId, groupIndices: [1] });
     expect(some.session?.outcomes.map(({ groupIndex }) => groupIndex)).toEqual([1]);
-    const whole = await client.cancelSession({ node, sessionId });
+    const whole = await client.cancelSession({ node, requestId });
     expect(whole.session?.outcomes.map(({ reason }) => reason)).toEqual(
       Array(3).fill(OutcomeReason.CANCELLED),
     );
-    expect(await client.cancelSession({ node, sessionId })).toEqual(whole);
+    expect(await client.cancelSession({ node, requestId })).toEqual(whole);
   });
 });

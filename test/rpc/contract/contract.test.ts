@@ -1,9 +1,11 @@
 /** One contract over every protocol: proofs, streams, deadlines. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   DeadlineSource,
   OutcomeStatus,
+  StreamResultsResponseSchema,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type {
   StreamResultsRequestSchema,
@@ -17,7 +19,7 @@ import {
   inventedGroup,
   nodeFor,
   outcomesOf,
-  sessionIdOf,
+  requestIdOf,
   protocolNames,
 } from "../../../tools/harness/contract.js";
 import type { AggregatorClient } from "../../../tools/harness/contract.js";
@@ -43,6 +45,22 @@ async function read(open: Open, count = Infinity): Promise<StreamResultsResponse
     abort.abort();
   }
   return events;
+}
+
+/** What a reader that has `head` of `whole` awaits: each request without its summary. */
+function awaitedAfter(head: StreamResultsResponse[], whole: StreamResultsResponse[]) {
+  const idOf = ({ event }: StreamResultsResponse) =>
+    event.case === "outcome" || event.case === "summary" ? event.value.requestId : "";
+  const ended = new Set(head.filter(({ event }) => event.case === "summary").map(idOf));
+  const open = new Set(whole.map(idOf).filter((requestId) => !ended.has(requestId)));
+  return [...open].map((requestId) => ({
+    requestId,
+    receivedGroups: head.flatMap(({ event }) =>
+      event.case === "outcome" && event.value.requestId === requestId
+        ? [event.value.groupIndex]
+        : [],
+    ),
+  }));
 }
 
 describe.each(protocolNames)("over %s", (protocol) => {
@@ -72,12 +90,19 @@ describe.each(protocolNames)("over %s", (protocol) => {
     expect(fewer.valid).toBe(false);
   });
 
-  test("a stream opens, gives outcome and summary, and ends with its session", async () => {
+  test("a stream opens, gives what is missing and then what comes", async () => {
     const node = nodeFor(protocol, "stream");
     const request = { node, snapshot: snapshot(100, [inventedGroup(0)]) };
-    const sessionId = sessionIdOf(await client.submitSnapshot(request));
-    const events = await results({ node, sessionId });
-    expect(events.map(({ event }) => event.case)).toEqual(["opened", "outcome", "summary"]);
+    const requestId = requestIdOf(await client.submitSnapshot(request));
+    const [, ...events] = await results({ node, awaited: [{ requestId }] }, 4);
+    expect(events.map(({ event }) => event.case)).toEqual(["sending", "outcome", "summary"]);
+    const [sending, outcome] = events;
+    const event = outcome?.event ?? { case: undefined };
+    const bytes = toBinary(
+      StreamResultsResponseSchema,
+      create(StreamResultsResponseSchema, { event }),
+    );
+    expect(sending?.event.value).toMatchObject({ bytes: bytes.length });
   });
 
   test("a stream resumed anywhere gives what one without a break would have given", async () => {
@@ -85,33 +110,16 @@ describe.each(protocolNames)("over %s", (protocol) => {
     for (let done = 0; done < 3; done++) {
       await outcomesOf(client, node, [inventedGroup(0), inventedGroup(1)]);
     }
-    const [, ...whole] = await results({ node, noFollow: true });
+    const isResult = ({ event }: StreamResultsResponse) =>
+      event.case === "outcome" || event.case === "summary";
+    const all = await results({ node, retained: true, noFollow: true });
+    const whole = all.filter(isResult);
     expect(whole).toHaveLength(9);
-    for (let cut = 1; cut <= whole.length; cut++) {
-      const [, ...head] = await results({ node }, cut + 1);
-      const cursor = head.at(-1)?.cursor ?? "";
-      const [opened, ...rest] = await results({ node, cursor, noFollow: true });
-      expect(opened?.event.case).toBe("opened");
-      expect([...head, ...rest]).toEqual(whole);
+    for (let cut = 1; cut <= all.length; cut++) {
+      const head = (await results({ node, retained: true }, cut)).filter(isResult);
+      const rest = await results({ node, awaited: awaitedAfter(head, whole), noFollow: true });
+      expect([...head, ...rest.filter(isResult)]).toEqual(whole);
     }
-  });
-
-  test("a filter makes no gaps: its cursor resumes past other sessions' events", async () => {
-    const node = nodeFor(protocol, "filter");
-    for (let done = 0; done < 3; done++) await outcomesOf(client, node, [inventedGroup(0)]);
-    const [, , first, , , last] = await results({ node, noFollow: true });
-    const sessionId = (last?.event.value as { sessionId: string }).sessionId;
-    const resumed = await results({ node, sessionId, cursor: first?.cursor ?? "" });
-    expect(resumed.map(({ event }) => event.case)).toEqual(["opened", "outcome", "summary"]);
-  });
-
-  test("a reader of another instance's cursor gets a gap, then what there is", async () => {
-    const node = nodeFor(protocol, "instance");
-    await outcomesOf(client, node, [inventedGroup(0)]);
-    const cursor = Buffer.from("ffffffffffffffff:3").toString("base64url");
-    const events = await results({ node, cursor, noFollow: true });
-    const cases = events.map(({ event }) => event.case);
-    expect(cases).toEqual(["opened", "gap", "outcome", "summary"]);
   });
 
   test("the call's deadline is the budget where the request has none", async () => {

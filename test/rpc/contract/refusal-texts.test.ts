@@ -22,7 +22,6 @@ const key = (validatorIndex: number, publicKey = root) => ({ validatorIndex, pub
 const submit = (fields: object) => ({ node, snapshot, ...fields });
 const groups = (...some: object[]) => submit({ snapshot: { ...snapshot, groups: some } });
 const ID = "expected 1 to 64 characters of A-Z a-z 0-9 . _ -";
-const NO_SESSION_ID = "is empty: give the session_id with which a snapshot was accepted";
 
 test.each<[call: string, request: object, text: string]>([
   ["SubmitSnapshot", {}, "node: is missing"],
@@ -82,15 +81,15 @@ test.each<[call: string, request: object, text: string]>([
     submit({ snapshot: { ...snapshot, keys: [key(1), key(2)] } }),
     "snapshot.keys[1].public_key: is validator 1's key too",
   ],
-  ["GetSession", { node }, `session_id: ${NO_SESSION_ID}`],
-  ["CancelSession", { node }, `session_id: ${NO_SESSION_ID}`],
+  ["GetSession", { node }, `request_id: is "", ${ID}`],
+  ["CancelSession", { node }, `request_id: is "", ${ID}`],
   [
     "GetSession",
-    { node, sessionId: `a${" ".repeat(60_000)}b` },
-    `session_id: no session "a${" ".repeat(99)}…" of this node`,
+    { node, requestId: `a${" ".repeat(60_000)}b` },
+    `request_id: is "a${" ".repeat(99)}…", ${ID}`,
   ],
-  ["GetSession", { node, sessionId: "x", waitMs: 60_001 }, "wait_ms: is 60001, at most 60000"],
-  ["CancelSession", { node, sessionId: "x" }, 'session_id: no session "x" of this node'],
+  ["GetSession", { node, requestId: "x", waitMs: 60_001 }, "wait_ms: is 60001, at most 60000"],
+  ["CancelSession", { node, requestId: "x" }, 'request_id: no request "x" of this node'],
   ["VerifyAggregate", { node }, "data: is missing"],
   ["VerifyAggregate", { node, data }, "public_keys: is empty"],
   [

@@ -9,7 +9,7 @@ import {
 import { limits } from "../../../server/limits.js";
 import type { Calls } from "../../../server/rpc/handlers.js";
 import { HeldClock, startBareServer } from "../../../tools/harness/bare-server.js";
-import { clientOver, Gate, sessionIdOf } from "../../../tools/harness/contract.js";
+import { clientOver, Gate, requestIdOf } from "../../../tools/harness/contract.js";
 import { frame, pathOf, RawClient } from "../../../tools/harness/raw-grpc.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { dataOf, snapshot } from "../../../tools/harness/vectors.js";
@@ -145,10 +145,10 @@ test.each(["GetSession", "CancelSession"])(
     const node = { nodeId: "node" };
     const client = clientOver(service, "gRPC");
     const group = { data: dataOf(0), rawSignatures };
-    const sessionId = sessionIdOf(
+    const requestId = requestIdOf(
       await client.submitSnapshot({ node, snapshot: snapshot(100, [group], []) }),
     );
-    await client.getSession({ node, sessionId, waitMs: 5000 });
+    await client.getSession({ node, requestId, waitMs: 5000 });
     const ended = INPUTS * limits.leftOutBytes;
     await expect.poll(heldBytes).toBe(ended);
 
@@ -157,7 +157,7 @@ test.each(["GetSession", "CancelSession"])(
     // Both requests have these fields under the same numbers.
     const bytes = toBinary(
       GetSessionRequestSchema,
-      create(GetSessionRequestSchema, { node, sessionId }),
+      create(GetSessionRequestSchema, { node, requestId }),
     );
     raw.call(method).stream.end(frame(bytes));
     await expect.poll(heldBytes).toBeGreaterThanOrEqual(2 * ended);

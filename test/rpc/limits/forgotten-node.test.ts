@@ -1,7 +1,10 @@
-/** A node that comes back after the service has forgotten it resumes, and learns what it may miss. */
+/** A node that comes back after the service has forgotten it goes on, and learns what is unknown. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { TickAggregator } from "../../../client/index.js";
-import { GapCause, OutcomeStatus } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  OutcomeStatus,
+  RequestState,
+} from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { StreamResultsResponse } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
 import { startFakeProver } from "../../../server/prover/fake.js";
@@ -29,9 +32,10 @@ afterEach(() => service.close());
 
 const node = (nodeId: string) => ({ nodeId, nodeEpoch: 1n });
 
-async function retained(nodeId: string, cursor = ""): Promise<StreamResultsResponse[]> {
+async function retained(nodeId: string, ...awaited: string[]): Promise<StreamResultsResponse[]> {
   const events = [];
-  const request = { node: node(nodeId), cursor, noFollow: true };
+  const named = awaited.map((requestId) => ({ requestId }));
+  const request = { node: node(nodeId), awaited: named, retained: true, noFollow: true };
   for await (const event of client.streamResults(request)) events.push(event);
   return events;
 }
@@ -45,23 +49,20 @@ async function forgetIdleNodes(nodeIds: readonly string[]): Promise<void> {
   for (let other = 0; other < limits.nodesMax; other++) await retained(`newcomer-${other}`);
 }
 
-test("a forgotten node's cursor gets a gap, then all that there is", async () => {
-  for (let done = 0; done < 2; done++) await outcomesOf(client, node("busy"), [inventedGroup(0)]);
-  await outcomesOf(client, node("away"), [inventedGroup(0)]);
-  const cursor = (await retained("away")).at(-1)?.cursor ?? "";
+test("a forgotten node's request is unknown, and its next one is sent", async () => {
+  await outcomesOf(client, node("busy"), [inventedGroup(0)]);
+  const [before] = await outcomesOf(client, node("away"), [inventedGroup(0)]);
+  const requestId = before?.requestId ?? "";
+  const [told] = await retained("away", requestId);
+  expect(told?.event.value).toMatchObject({ awaited: [{ requestId, state: RequestState.ENDED }] });
   await forgetIdleNodes(["busy", "away"]);
-  const gap = { case: "gap", value: { cause: GapCause.TRIMMED, events: 0n, sessionIds: [] } };
-  const [, told, ...none] = await retained("away", cursor);
-  expect(told?.event).toMatchObject(gap);
+  const unknown = { awaited: [{ requestId, state: RequestState.UNKNOWN }] };
+  const [opened, ...none] = await retained("away", requestId);
+  expect(opened?.event.value).toMatchObject(unknown);
   expect(none).toEqual([]);
-  // As many events again as the cursor had seen, and more: none of them is skipped.
-  for (let done = 0; done < 2; done++) await outcomesOf(client, node("away"), [inventedGroup(0)]);
-  const [, again, ...events] = await retained("away", cursor);
-  expect(again?.event).toMatchObject(gap);
-  const proved = ["outcome", "summary", "outcome", "summary"];
-  expect(events.map(({ event }) => event.case)).toEqual(proved);
-  // Once told, it is not told again.
-  expect(await retained("away", told?.cursor)).toHaveLength(1 + proved.length);
+  await outcomesOf(client, node("away"), [inventedGroup(0)]);
+  const [, ...events] = await retained("away", requestId);
+  expect(events.map(({ event }) => event.case)).toEqual(["sending", "outcome", "summary"]);
 });
 
 test("an adapter that was cut off until it was forgotten goes on with its next snapshot", async () => {

@@ -39,7 +39,7 @@ test("results that are retained hold nothing of the requests that they answer", 
         for (let at = 0; at < 100; at++) {
           const { result } = await node.submit({ snapshot, deadlineMs: 1000, fenceMs: 1000 });
           if (result.case !== "accepted") throw new Error(`skipped: ${result.value?.detail}`);
-          await node.outcomesOf(result.value.sessionId);
+          await node.outcomesOf(result.value.requestId);
         }
         node.close();
       }

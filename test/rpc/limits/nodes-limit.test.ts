@@ -21,7 +21,7 @@ test("a node beyond the limit is refused and holds no memory", async () => {
     const request = { node, snapshot: snapshot(100, [{ data: dataOf(0) }]), deadlineMs: 5000 };
     const { result } = await client.submitSnapshot(request);
     if (result.case !== "accepted") throw new Error(`skipped: ${result.value?.detail ?? ""}`);
-    await client.getSession({ node, sessionId: result.value.sessionId, waitMs: 5000 });
+    await client.getSession({ node, requestId: result.value.requestId, waitMs: 5000 });
   };
   for (let node = 0; node < limits.nodesMax; node++) await submit(`node-${node}`);
   await expect.poll(heldBytes).toBe(0);

@@ -1,0 +1,87 @@
+/** Checks the awaited requests of `StreamResults`, and finds what the caller has missed of them. */
+import { create } from "@bufbuild/protobuf";
+import type {
+  AwaitedState,
+  StreamResultsRequest,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  AwaitedStateSchema,
+  RequestState,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { invalid, quoted, Refusal } from "../errors.js";
+import { limits } from "../limits.js";
+import type { NodeRecord, RequestRecord, ResultEvent } from "../session/node-record.js";
+import { checkId } from "./call-context.js";
+
+/** What a stream was asked for, by request id. */
+export interface Asked {
+  /** The indices of the groups that the caller has. */
+  received: ReadonlyMap<string, ReadonlySet<number>>;
+  /** One entry for each request in `awaited`, in its order. */
+  states: AwaitedState[];
+  /** The awaited requests that the service knows, at most those of the caller's epoch. */
+  known: RequestRecord[];
+}
+
+/**
+ * Throws a `Refusal` when an awaited request is malformed, occurs twice, or is unknown to a stream
+ * that is only for the awaited ones.
+ */
+export function askedOf(request: StreamResultsRequest, record: NodeRecord): Asked {
+  const { awaited, awaitedOnly, retained, node } = request;
+  if (awaited.length > limits.awaitedMax) {
+    throw invalid("awaited", `has ${awaited.length} entries, at most ${limits.awaitedMax}`);
+  }
+  const received = new Map<string, ReadonlySet<number>>();
+  for (const [at, { requestId, receivedGroups }] of awaited.entries()) {
+    const field = `awaited[${at}].request_id`;
+    checkId(field, requestId);
+    if (received.has(requestId)) throw invalid(field, `${quoted(requestId)} occurs twice`);
+    received.set(requestId, new Set(receivedGroups));
+  }
+  const nodeEpoch = node?.nodeEpoch ?? 0n;
+  const find = (requestId: string) => {
+    const found = record.get(requestId);
+    return found !== undefined && isOfEpoch(found, nodeEpoch) ? found : undefined;
+  };
+  const named = [...received.keys()];
+  const unknown = named.findIndex((requestId) => find(requestId) === undefined);
+  if (awaitedOnly && unknown >= 0) {
+    const detail = `no request ${quoted(named[unknown] ?? "")} of this node`;
+    throw new Refusal("not_found", `awaited[${unknown}].request_id`, detail);
+  }
+  return {
+    received,
+    states: named.map((requestId) => stateOf(requestId, find(requestId))),
+    known: record
+      .all()
+      .filter((each) => isOfEpoch(each, nodeEpoch))
+      .filter(({ requestId }) => retained || received.has(requestId)),
+  };
+}
+
+/** Whether a stream of this epoch has the request's events. Epoch 0 has those of every run. */
+export function isOfEpoch(request: Pick<RequestRecord, "nodeEpoch">, epoch: bigint): boolean {
+  return epoch === 0n || request.nodeEpoch === epoch;
+}
+
+/** The events so far that the caller does not have, in the order of group indices. */
+export function missingOf(request: RequestRecord, { received }: Asked): ResultEvent[] {
+  const has = received.get(request.requestId);
+  const outcomes = [...request.outcomes.values()]
+    .filter(({ groupIndex }) => has?.has(groupIndex) !== true)
+    .sort((a, b) => a.groupIndex - b.groupIndex);
+  const events = outcomes.map((outcome): ResultEvent => ({ kind: "outcome", outcome }));
+  const { summary } = request;
+  return summary === undefined ? events : [...events, { kind: "summary", summary }];
+}
+
+function stateOf(requestId: string, found: RequestRecord | undefined): AwaitedState {
+  const state =
+    found === undefined
+      ? RequestState.UNKNOWN
+      : found.summary === undefined
+        ? RequestState.IN_FLIGHT
+        : RequestState.ENDED;
+  return create(AwaitedStateSchema, { requestId, state });
+}

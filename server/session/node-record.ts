@@ -1,0 +1,219 @@
+/**
+ * What the service keeps of one node: its requests, each with its answer, outcomes and summary, and
+ * the order of their events for readers that follow. A request is known with everything or not at
+ * all. The number of requests, of outcomes and of events is bounded, and nothing is kept longer than
+ * `limits.retentionMs` after its fence. A proof cannot be read at its fence or later.
+ */
+import type {
+  Accepted,
+  Outcome,
+  Summary,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { Changes } from "../changes.js";
+import { Refusal } from "../errors.js";
+import { limits } from "../limits.js";
+
+/** An accepted snapshot, from its acceptance until it is forgotten. */
+export interface RequestRecord {
+  readonly requestId: string;
+  /** The operator's name for the request's session. */
+  readonly sessionId: string;
+  /** Epoch of the node when it submitted the request; 0: it named none. */
+  readonly nodeEpoch: bigint;
+  readonly contentDigest: string;
+  readonly receivedAtMs: number;
+  /** The instant at which the proofs are erased. */
+  readonly fenceAtMs: number;
+  /** Number of groups. */
+  readonly groups: number;
+  /** What the node was answered, in milliseconds from `receivedAtMs`. */
+  readonly accepted: AcceptedTimes;
+  /** By group index, in the order in which the groups ended. */
+  readonly outcomes: ReadonlyMap<number, Outcome>;
+  /** Absent until every group has ended. */
+  readonly summary: Summary | undefined;
+  /** True once the record no longer has the request: nobody can read its outcomes any more. */
+  readonly isForgotten: boolean;
+}
+
+export type AcceptedTimes = Pick<
+  Accepted,
+  "deadlineMs" | "fenceMs" | "deadlineSource" | "predictedFinishMs"
+>;
+
+export type NewRequest = Omit<RequestRecord, "outcomes" | "summary" | "isForgotten">;
+
+/** The outcome of one group, or the summary that ends the request. */
+export type ResultEvent =
+  { kind: "outcome"; outcome: Outcome } | { kind: "summary"; summary: Summary };
+
+/** An event in the order in which the node's events came. */
+export interface NumberedEvent {
+  seq: number;
+  request: RequestRecord;
+  event: ResultEvent;
+}
+
+interface Kept extends NewRequest {
+  outcomes: Map<number, Outcome>;
+  summary: Summary | undefined;
+  isForgotten: boolean;
+  isErased: boolean;
+  /** Number of its latest event. */
+  lastSeq: number;
+}
+
+export interface NodeRecordBounds {
+  /** Ended requests beyond which the one that ended first is forgotten. */
+  requestsMax: number;
+  /** Events for readers that follow, and outcomes of ended requests; see `limits.nodeEventsMax`. */
+  eventsMax: number;
+}
+
+export class NodeRecord {
+  /** Number of open `StreamResults` calls. */
+  streams = 0;
+  /** Announces every event, and every new epoch. */
+  readonly changes = new Changes();
+  private highestEpoch = 0n;
+  private readonly requests = new Map<string, Kept>();
+  /** In the order of their ends. */
+  private readonly ended = new Set<Kept>();
+  private endedOutcomes = 0;
+  private events: (NumberedEvent & { request: Kept })[] = [];
+  private nextSeq = 1;
+
+  /** @param nowMs the service's monotonic clock, in milliseconds */
+  constructor(
+    private readonly bounds: NodeRecordBounds,
+    private readonly nowMs: () => number,
+  ) {}
+
+  /** Number of requests, in flight or ended. */
+  get size(): number {
+    return this.requests.size;
+  }
+
+  /** Number of the newest event; 0 before the first. */
+  get lastSeq(): number {
+    return this.nextSeq - 1;
+  }
+
+  /** The request, without proofs that are past their fence; undefined for an unknown one. */
+  get(requestId: string): RequestRecord | undefined {
+    return this.fresh(this.requests.get(requestId));
+  }
+
+  /** The request of this session; undefined for an unknown one. */
+  ofSession(sessionId: string): RequestRecord | undefined {
+    return this.all().find((request) => request.sessionId === sessionId);
+  }
+
+  /** Every request, in the order of acceptance. */
+  all(): RequestRecord[] {
+    return [...this.requests.values()].flatMap((request) => this.fresh(request) ?? []);
+  }
+
+  /** Adds an accepted request. Throws when the node has one of this id. */
+  add(request: NewRequest): RequestRecord {
+    const { requestId } = request;
+    if (this.requests.has(requestId)) throw new Error(`request ${requestId} is known already`);
+    const state = { outcomes: new Map(), summary: undefined, isForgotten: false };
+    const kept: Kept = { ...request, ...state, isErased: false, lastSeq: 0 };
+    this.requests.set(requestId, kept);
+    return kept;
+  }
+
+  /** Adds an event of a request that has not ended. Throws for any other request. */
+  append(requestId: string, event: ResultEvent): void {
+    const request = this.requests.get(requestId);
+    if (request === undefined || request.summary !== undefined) {
+      throw new Error(`request ${requestId} is not in flight`);
+    }
+    request.lastSeq = this.nextSeq++;
+    this.events.push({ seq: request.lastSeq, request, event });
+    if (event.kind === "outcome") request.outcomes.set(event.outcome.groupIndex, event.outcome);
+    else {
+      request.summary = event.summary;
+      this.ended.add(request);
+      this.endedOutcomes += request.outcomes.size;
+      this.forgetBeyondBounds();
+    }
+    if (this.events.length > this.bounds.eventsMax) this.events.shift();
+    this.changes.announce();
+  }
+
+  /**
+   * The first event after number `seq`, undefined if there is none yet. `behind`: it is kept no
+   * longer.
+   */
+  readAfter(seq: number): NumberedEvent | "behind" | undefined {
+    const firstKept = this.events[0]?.seq ?? this.nextSeq;
+    if (seq < firstKept - 1) return "behind";
+    const found = this.events[seq + 1 - firstKept];
+    this.fresh(found?.request);
+    return found;
+  }
+
+  /** Erases proofs past their fence, and forgets requests `limits.retentionMs` after theirs. */
+  expire(): void {
+    const nowMs = this.nowMs();
+    for (const request of this.requests.values()) {
+      this.fresh(request);
+      const isOver = request.fenceAtMs + limits.retentionMs <= nowMs;
+      if (isOver && request.summary !== undefined) this.forget(request);
+    }
+  }
+
+  /**
+   * Notes the epoch of a call. Returns true for one that is higher than all before. Throws a
+   * `Refusal` for a lower one: a later run of the node has called. Epoch 0 takes no part.
+   */
+  enterEpoch(epoch: bigint): boolean {
+    this.checkEpoch(epoch);
+    if (epoch <= this.highestEpoch) return false;
+    this.highestEpoch = epoch;
+    this.changes.announce();
+    return true;
+  }
+
+  /** Throws a `Refusal` when a call had a higher epoch than this one, unless this one is 0. */
+  checkEpoch(epoch: bigint): void {
+    if (epoch === 0n || epoch >= this.highestEpoch) return;
+    const detail =
+      `node_id_in_use: node_epoch is ${epoch}, and a run of this node with epoch ` +
+      `${this.highestEpoch} has called: give each node an id of its own`;
+    throw new Refusal("failed_precondition", "", detail);
+  }
+
+  private fresh(request: Kept | undefined): Kept | undefined {
+    if (request === undefined || request.isErased || this.nowMs() < request.fenceAtMs) {
+      return request;
+    }
+    for (const outcome of request.outcomes.values()) {
+      if (outcome.proof.length === 0) continue;
+      outcome.proof = new Uint8Array(0);
+      outcome.proofErased = true;
+    }
+    request.isErased = request.summary !== undefined;
+    return request;
+  }
+
+  private forgetBeyondBounds(): void {
+    for (const oldest of this.ended) {
+      const isTooMany = this.ended.size > this.bounds.requestsMax;
+      if (!isTooMany && this.endedOutcomes <= this.bounds.eventsMax) return;
+      this.forget(oldest);
+    }
+  }
+
+  /** Forgets an ended request, and the events up to its last: a reader of those is behind. */
+  private forget(request: Kept): void {
+    this.requests.delete(request.requestId);
+    this.ended.delete(request);
+    this.endedOutcomes -= request.outcomes.size;
+    request.isForgotten = true;
+    const later = this.events.findIndex(({ seq }) => seq > request.lastSeq);
+    this.events = later < 0 ? [] : this.events.slice(later);
+  }
+}
