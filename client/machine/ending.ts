@@ -2,6 +2,7 @@
 import type { EventOf, GroupRef, WireOutcome } from "./events.js";
 import type { Draft } from "./draft.js";
 import { placeAt, unendedOf } from "./draft.js";
+import { noteService, RANK, targetOf } from "./endpoints.js";
 import { hold, isLive, leave } from "./places.js";
 import { endProof, keepResult } from "./proofs.js";
 import type { Place, Request } from "./state.js";
@@ -15,8 +16,8 @@ export function receive<P>(draft: Draft<P>, event: WireOutcome<P>): void {
   let request = arrive(draft, before, endpoint);
   const place = placeAt(request, endpoint);
   if (place === undefined && !isProof) return;
-  if (isDrained && place !== undefined && hasReadyBeside(draft, endpoint))
-    return void leave(draft, request, endpoint);
+  if (place !== undefined && isDrained) noteService(draft, endpoint, "draining");
+  if (place !== undefined && isDrained && hasReady(draft)) return leave(draft, request, endpoint);
   if (place !== undefined) request = endAtPlace(draft, request, place, [groupIndex]);
   if (request.ended.has(groupIndex)) return;
   if (!isProof && isOpenElsewhere(draft, request, event)) return;
@@ -29,10 +30,8 @@ function arrive<P>(draft: Draft<P>, request: Request, endpoint: string): Request
   return hold(draft, request, endpoint, draft.link(endpoint)?.serviceId ?? null);
 }
 
-function hasReadyBeside<P>(draft: Draft<P>, endpoint: string): boolean {
-  return [...draft.next.links].some(
-    ([other, { kind, service }]) => other !== endpoint && kind === "up" && service === "ready",
-  );
+function hasReady<P>(draft: Draft<P>): boolean {
+  return targetOf(draft, null)?.rank === RANK.ready;
 }
 
 function isOpenElsewhere<P>(draft: Draft<P>, request: Request, event: WireOutcome<P>): boolean {

@@ -1,7 +1,7 @@
 /** Rules 5 and 6: the endpoints that may hold a request, and what follows when none or two do. */
 import type { EventOf } from "./events.js";
 import type { Draft } from "./draft.js";
-import { placeAt } from "./draft.js";
+import { placeAt, unendedOf } from "./draft.js";
 import { isOpenTo } from "./endpoints.js";
 import type { Place, Request } from "./state.js";
 import { RESUBMISSIONS_MAX } from "./state.js";
@@ -64,13 +64,15 @@ export function hold<P>(
 
 /**
  * Cancels and removes the places later than one that is held, at an endpoint that is up and reaches
- * the service that holds it. After the deadline both go on.
+ * the service that holds it, if that one can still end every unended group. After the deadline both go on.
  */
 function dropLater<P>(draft: Draft<P>, request: Request): Request {
   if (request.places.length < 2 || draft.nowMs >= request.deadlineAtMs) return request;
-  const first = request.places.findIndex(({ endpoint, isHeld, serviceId }) => {
+  const unended = unendedOf(request);
+  const first = request.places.findIndex(({ endpoint, isHeld, serviceId, ended }) => {
     const link = draft.link(endpoint);
-    return isHeld && link?.kind === "up" && link.serviceId === serviceId;
+    if (!isHeld || link?.kind !== "up" || link.serviceId !== serviceId) return false;
+    return !unended.some((group) => ended.has(group));
   });
   if (first === -1) return request;
   const { requestId } = request;
@@ -81,8 +83,8 @@ function dropLater<P>(draft: Draft<P>, request: Request): Request {
 }
 
 /** Removes the request's place at this endpoint. */
-export function leave<P>(draft: Draft<P>, request: Request, endpoint: string): Request {
-  return draft.put(request, {
+export function leave<P>(draft: Draft<P>, request: Request, endpoint: string): void {
+  draft.put(request, {
     places: request.places.filter((place) => place.endpoint !== endpoint),
   });
 }

@@ -3,7 +3,7 @@ import type { EventOf, Fence, GroupRef, WireOutcome } from "./events.js";
 import type { Draft } from "./draft.js";
 import { EMPTY_QUEUE, pushResult, queueOf, resultsOf, shiftResult } from "./result-queue.js";
 import type { ReadyResult } from "./result-queue.js";
-import type { Proof, Request } from "./state.js";
+import type { Proof, Request, SeenProofs } from "./state.js";
 import { NEVER } from "./state.js";
 
 /** Counts a proof as late or fenced, has it verified, or keeps it as a result or a duplicate. */
@@ -46,7 +46,7 @@ function groupKey({ requestId, groupIndex }: GroupRef): string {
 function keepProof<P>(draft: Draft<P>, proof: Proof<P>): void {
   if (isCovered(draft, proof)) return keepEnd(draft, proof, "duplicate");
   const { ref, key, payload, fenceAtMs, fenceSlot, holdUntilMs } = proof;
-  const earlier = draft.next.seen.get(key);
+  const earlier = earlierOf(draft, key);
   // A copy: the decoded array may be a view into the buffer that also has the proof's bytes.
   const participants = [...(earlier?.participants ?? []), proof.participants.slice()];
   const latest = earlier === undefined ? proof : laterFence(earlier, proof);
@@ -67,8 +67,14 @@ function keepEnd<P>(
 
 /** Returns true when one earlier proof of the same slot and root has all its participants. */
 function isCovered<P>(draft: Draft<P>, { key, participants }: Proof<P>): boolean {
-  const earlier = draft.next.seen.get(key)?.participants ?? [];
+  const earlier = earlierOf(draft, key)?.participants ?? [];
   return earlier.some((all) => participants.every((byte, at) => (byte & ~(all[at] ?? 0)) === 0));
+}
+
+/** Returns the earlier proofs of this slot and root, unless all of them are past their fence. */
+function earlierOf<P>(draft: Draft<P>, key: string): SeenProofs | undefined {
+  const seen = draft.next.seen.get(key);
+  return seen === undefined || draft.isPast(seen) ? undefined : seen;
 }
 
 /** Adds a result to those that the node can take. Beyond the limit, the oldest is dropped. */
