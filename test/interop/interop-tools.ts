@@ -112,7 +112,7 @@ export const GRPCIO_GENERATED = join(venv, "generated");
 
 /** Makes the environment with the pinned grpcio unless it is there, then generates the code. */
 export async function installGrpcio(): Promise<void> {
-  await installRequirements(venv, "test/interop/requirements.txt");
+  await installRequirements(venv, "examples/python/requirements.txt");
   mkdirSync(GRPCIO_GENERATED, { recursive: true });
   const outputs = [`--python_out=${GRPCIO_GENERATED}`, `--grpc_python_out=${GRPCIO_GENERATED}`];
   const protoc = ["-m", "grpc_tools.protoc", `-I${PROTO_ROOT}`, ...outputs, PROTO_FILE];

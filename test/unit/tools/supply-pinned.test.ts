@@ -27,7 +27,7 @@ test("package-lock.json has the versions of package.json and a SHA-512 of every 
 
 test.each([
   "native/requirements.txt",
-  "test/interop/requirements.txt",
+  "examples/python/requirements.txt",
   "test/interop/hadolint.txt",
 ])("%s has one version and hashes of every package", (file) => {
   const requirements = parseRequirements(read(file));
