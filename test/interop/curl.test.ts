@@ -40,12 +40,12 @@ describe(`curl${reason}`, () => {
     expect(submitted.status).toBe(200);
     const accepted = submitted.json["accepted"] as Record<string, unknown>;
     expect(accepted).toMatchObject({ deadlineSource: "DEADLINE_SOURCE_CALL" });
-    const { sessionId } = accepted;
+    const { requestId } = accepted;
 
-    const got = await post("GetSession", JSON.stringify({ node, sessionId, waitMs: 5000 }));
+    const got = await post("GetSession", JSON.stringify({ node, requestId, waitMs: 5000 }));
     expect(got.status).toBe(200);
     expect(got.json["session"]).toMatchObject({
-      sessionId,
+      requestId,
       state: "SESSION_STATE_ENDED",
       outcomes: [{ status: "OUTCOME_STATUS_PROVED", participants: PARTICIPANTS_BASE64 }],
       summary: { proved: 1 },
@@ -61,8 +61,8 @@ describe(`curl${reason}`, () => {
     },
   );
 
-  test.skipIf(isMissing)(`an unknown session is not found${reason}`, async () => {
-    const { status, json } = await post("GetSession", JSON.stringify({ node, sessionId: "no" }));
+  test.skipIf(isMissing)(`an unknown request is not found${reason}`, async () => {
+    const { status, json } = await post("GetSession", JSON.stringify({ node, requestId: "no" }));
     expect(status).toBe(404);
     expect(json["code"]).toBe("not_found");
   });

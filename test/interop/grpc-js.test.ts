@@ -17,11 +17,10 @@ import { PROTO_FILE, PROTO_ROOT } from "./interop-tools.js";
 import { startTestService } from "../helpers/start-service.js";
 
 interface Event {
-  event: "opened" | "outcome" | "summary" | "gap";
-  cursor: string;
+  event: "opened" | "sending" | "outcome" | "summary";
 }
 interface Submitted {
-  accepted: { sessionId: string; deadlineSource: string } | null;
+  accepted: { requestId: string; deadlineSource: string } | null;
 }
 interface PlainClient {
   submitSnapshot(
@@ -79,7 +78,7 @@ describe("grpc-js with proto-loader", () => {
     await service.close();
   });
 
-  test("submits and streams the session to its summary", async () => {
+  test("submits and streams the request's events to its summary", async () => {
     const request: unknown = JSON.parse(submitSnapshotJson("grpc-js"));
     const submitted = await new Promise<Submitted | undefined>((resolve, reject) => {
       client.submitSnapshot(request, { deadline: Date.now() + 20_000 }, (error, answer) =>
@@ -87,18 +86,19 @@ describe("grpc-js with proto-loader", () => {
       );
     });
     expect(submitted?.accepted?.deadlineSource).toBe("DEADLINE_SOURCE_CALL");
-    const sessionId = submitted?.accepted?.sessionId ?? "";
+    const requestId = submitted?.accepted?.requestId ?? "";
+    const node = { nodeId: "grpc-js" };
     const events: Event[] = [];
-    for await (const event of client.streamResults({ node: { nodeId: "grpc-js" }, sessionId })) {
-      events.push(event as Event);
-    }
+    const asked = { node, awaited: [{ requestId }], awaitedOnly: true };
+    for await (const event of client.streamResults(asked)) events.push(event as Event);
     expect(events).toMatchObject([
       { event: "opened" },
+      { event: "sending" },
       {
         event: "outcome",
-        outcome: { sessionId, status: "OUTCOME_STATUS_PROVED", participants: PARTICIPANTS_BASE64 },
+        outcome: { requestId, status: "OUTCOME_STATUS_PROVED", participants: PARTICIPANTS_BASE64 },
       },
-      { event: "summary", summary: { sessionId, proved: 1 } },
+      { event: "summary", summary: { requestId, proved: 1 } },
     ]);
   });
 

@@ -19,7 +19,7 @@ const reason = isMissing ? " (skipped: no python3 with venv)" : "";
 const script = join(process.cwd(), "test/interop/grpcio_client.py");
 
 interface Report {
-  submitted: { accepted: { sessionId: string; deadlineSource: string } };
+  submitted: { accepted: { requestId: string; deadlineSource: string } };
   events: Record<string, unknown>[];
   unknown: { code: string; details: string };
   overLimit: { code: string; details: string };
@@ -45,23 +45,24 @@ describe(`grpcio${reason}`, () => {
   test.skipIf(isMissing)(`submits, its timeout being the budget${reason}`, () => {
     const { accepted } = report.submitted;
     expect(accepted.deadlineSource).toBe("DEADLINE_SOURCE_CALL");
-    expect(accepted.sessionId).not.toBe("");
+    expect(accepted.requestId).not.toBe("");
   });
 
-  test.skipIf(isMissing)(`streams the session to its summary${reason}`, () => {
-    const { sessionId } = report.submitted.accepted;
+  test.skipIf(isMissing)(`streams the request's events to its summary${reason}`, () => {
+    const { requestId } = report.submitted.accepted;
     expect(report.events).toMatchObject([
       { opened: {} },
+      { sending: {} },
       {
-        outcome: { sessionId, status: "OUTCOME_STATUS_PROVED", participants: PARTICIPANTS_BASE64 },
+        outcome: { requestId, status: "OUTCOME_STATUS_PROVED", participants: PARTICIPANTS_BASE64 },
       },
-      { summary: { sessionId, proved: 1 } },
+      { summary: { requestId, proved: 1 } },
     ]);
   });
 
-  test.skipIf(isMissing)(`an unknown session is NOT_FOUND${reason}`, () => {
+  test.skipIf(isMissing)(`an unknown request is NOT_FOUND${reason}`, () => {
     expect(report.unknown.code).toBe("NOT_FOUND");
-    expect(report.unknown.details).toContain("session_id");
+    expect(report.unknown.details).toContain("request_id");
   });
 
   test.skipIf(isMissing)(`a wait over the limit is INVALID_ARGUMENT${reason}`, () => {

@@ -1,4 +1,4 @@
-"""Submits a request, streams its session, and asks for what the server must refuse.
+"""Submits a request, streams its events, and asks for what the server must refuse.
 
 Usage: grpcio_client.py ADDRESS REQUEST.json (generated code on PYTHONPATH); prints JSON.
 """
@@ -29,12 +29,13 @@ def main(address, request_path):
     with grpc.insecure_channel(address, options=options) as channel:
         stub = rpc.AggregatorServiceStub(channel)
         submitted = stub.SubmitSnapshot(request, timeout=TIMEOUT_S)
-        session_id = submitted.accepted.session_id
-        stream = pb.StreamResultsRequest(node=request.node, session_id=session_id)
+        request_id = submitted.accepted.request_id
+        awaited = [pb.Awaited(request_id=request_id)]
+        stream = pb.StreamResultsRequest(node=request.node, awaited=awaited, awaited_only=True)
         events = list(stub.StreamResults(stream, timeout=TIMEOUT_S))
-        unknown = pb.GetSessionRequest(node=request.node, session_id="nope")
+        unknown = pb.GetSessionRequest(node=request.node, request_id="nope")
         too_long = pb.GetSessionRequest(
-            node=request.node, session_id=session_id, wait_ms=2**32 - 1
+            node=request.node, request_id=request_id, wait_ms=2**32 - 1
         )
         report = {
             "submitted": json_format.MessageToDict(submitted),

@@ -21,7 +21,7 @@ const node = { nodeId: "grpcurl" };
 
 describe(`grpcurl${reason}`, () => {
   let service: Service;
-  let sessionId = "";
+  let requestId = "";
   beforeAll(async () => {
     if (isMissing) return;
     await installGrpcurl();
@@ -62,27 +62,28 @@ describe(`grpcurl${reason}`, () => {
     const method = `${SERVICE}/SubmitSnapshot`;
     const args = ["-plaintext", "-max-time", "5", "-d", "@", address(), method];
     const { accepted } = JSON.parse(await mustRun(GRPCURL, args, { stdinFile })) as {
-      accepted: { sessionId: string; deadlineMs: number; deadlineSource: string };
+      accepted: { requestId: string; deadlineMs: number; deadlineSource: string };
     };
     expect(accepted.deadlineSource).toBe("DEADLINE_SOURCE_CALL");
     expect(accepted.deadlineMs).toBeGreaterThan(0);
     expect(accepted.deadlineMs).toBeLessThanOrEqual(5000);
-    ({ sessionId } = accepted);
+    ({ requestId } = accepted);
   });
 
   test.skipIf(isMissing)(`streams what is retained, up to the summary${reason}`, async () => {
-    await call("GetSession", { node, sessionId, waitMs: 5000 });
-    const printed = await call("StreamResults", { node, noFollow: true });
+    await call("GetSession", { node, requestId, waitMs: 5000 });
+    const printed = await call("StreamResults", { node, retained: true, noFollow: true });
     const messages = printed
       .split(/(?<=^\})\n/m)
       .filter((text) => text.trim() !== "")
       .map((text): unknown => JSON.parse(text));
     expect(messages).toMatchObject([
       { opened: {} },
+      { sending: {} },
       {
-        outcome: { sessionId, status: "OUTCOME_STATUS_PROVED", participants: PARTICIPANTS_BASE64 },
+        outcome: { requestId, status: "OUTCOME_STATUS_PROVED", participants: PARTICIPANTS_BASE64 },
       },
-      { summary: { sessionId, groups: 1, proved: 1 } },
+      { summary: { requestId, groups: 1, proved: 1 } },
     ]);
   });
 
