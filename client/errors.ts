@@ -7,14 +7,17 @@ import { httpStatusIn, meaningOfHttpStatus } from "./http-status.js";
 
 /**
  * What went wrong. The set is closed:
- * - `unavailable`: the server cannot be reached, or the connection broke; a retry may succeed
+ * - `unavailable`: the server cannot be reached, the connection broke, or the stream fell behind; a
+ *   retry may succeed
  * - `deadline_exceeded`: the call's own timeout passed
  * - `cancelled`: the caller's signal or `close()` ended the call
  * - `invalid_argument`: a field is invalid, as the client or the server found
- * - `not_found`: the server does not know the session
+ * - `not_found`: the server does not know the request
  * - `overloaded`: the server has no room for the request
  * - `unauthorized`: the policy does not allow the call, or the token is missing or invalid
- * - `unsupported`: the server proves with another scheme or revision, or does not have the method
+ * - `unsupported`: the server does not have the method, or what the request asks for
+ * - `node_id_in_use`: another process has this node's id, and started later
+ * - `endpoint_is_balanced`: several services answer at one endpoint of an adapter
  * - `internal`: anything else
  */
 export type AggregatorErrorKind =
@@ -26,12 +29,16 @@ export type AggregatorErrorKind =
   | "overloaded"
   | "unauthorized"
   | "unsupported"
+  | "node_id_in_use"
+  | "endpoint_is_balanced"
   | "internal";
 
 const FINAL: ReadonlySet<AggregatorErrorKind> = new Set([
   "invalid_argument",
   "unauthorized",
   "unsupported",
+  "node_id_in_use",
+  "endpoint_is_balanced",
 ]);
 
 /** Whether a retry of the same call would fail in the same way. */
@@ -39,6 +46,7 @@ export const isFinal = (kind: AggregatorErrorKind) => FINAL.has(kind);
 
 const KIND_OF_STATUS: ReadonlyMap<number, AggregatorErrorKind> = new Map([
   [status.UNAVAILABLE, "unavailable"],
+  [status.ABORTED, "unavailable"],
   [status.DEADLINE_EXCEEDED, "deadline_exceeded"],
   [status.CANCELLED, "cancelled"],
   [status.INVALID_ARGUMENT, "invalid_argument"],
@@ -47,7 +55,7 @@ const KIND_OF_STATUS: ReadonlyMap<number, AggregatorErrorKind> = new Map([
   [status.RESOURCE_EXHAUSTED, "overloaded"],
   [status.UNAUTHENTICATED, "unauthorized"],
   [status.PERMISSION_DENIED, "unauthorized"],
-  [status.FAILED_PRECONDITION, "unsupported"],
+  [status.FAILED_PRECONDITION, "node_id_in_use"],
   [status.UNIMPLEMENTED, "unsupported"],
 ]);
 

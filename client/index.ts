@@ -7,7 +7,9 @@ export type {
   TickAggregatorOptions,
   TickResult,
 } from "./adapter/options.js";
-export type { SlotClock } from "./adapter/slot-clock.js";
+export type { OpenGroup, SubmittedData } from "./adapter/open-groups.js";
+export type { SlotClock, StepInit } from "./adapter/slot-clock.js";
+export { slotTimesOf } from "./adapter/slot-clock.js";
 export {
   fenceAtMs,
   intervalAtMs,
@@ -24,10 +26,7 @@ export type { TlsOptions } from "./rpc/tls-credentials.js";
 export type { TokenSource } from "./rpc/token.js";
 export { AggregatorError } from "./errors.js";
 export type { AggregatorErrorKind } from "./errors.js";
-export { transitionAdapter } from "./adapter/rules.js";
-export { createAdapterState, LOST_GRACE_MS } from "./adapter/state.js";
-export type { AdapterState, AdapterStep } from "./adapter/state.js";
-export { SKIP_REASONS } from "./adapter/events.js";
+export { createMachine, isIdle, LOST_GRACE_MS, SKIP_REASONS, transition } from "./machine/index.js";
 export type {
   AdapterEffect,
   AdapterEvent,
@@ -36,8 +35,11 @@ export type {
   AdapterSkipReason,
   Gates,
   GroupRef,
+  MachineOptions,
+  MachineState,
+  MachineStep,
   Submission,
-} from "./adapter/events.js";
+} from "./machine/index.js";
 export {
   bitsToIndices,
   decodeSszBitlist,

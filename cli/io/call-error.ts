@@ -89,7 +89,10 @@ function refusalText(
             problem: `not the operator's listener, ${at}`,
             todo: "set --server to the service's --admin address, not to a --listen address",
           };
+    case "node_id_in_use":
+      return { problem: details, todo: "give each node a --node of its own" };
     case "cancelled":
+    case "endpoint_is_balanced":
     case "internal":
       return { problem: `the call failed, ${at}`, todo: "see the service's log" };
   }

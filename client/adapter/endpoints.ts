@@ -15,9 +15,10 @@ export function connectEndpoints(
     TickAggregatorOptions,
     "endpoints" | "tls" | "credentials" | "token" | "receiveBytesMax"
   >,
-): [Endpoint, ...Endpoint[]] {
+): readonly Endpoint[] {
   const addresses = [options.endpoints].flat();
-  const [first, ...rest] = [...new Set(addresses)].map((address) => ({
+  if (addresses.length === 0) throw new TypeError("endpoints is empty: name at least one");
+  return [...new Set(addresses)].map((address) => ({
     address,
     client: new AggregatorClient({
       address,
@@ -27,6 +28,4 @@ export function connectEndpoints(
       ...(options.receiveBytesMax && { receiveBytesMax: options.receiveBytesMax }),
     }),
   }));
-  if (first === undefined) throw new TypeError("endpoints is empty: name at least one");
-  return [first, ...rest];
 }

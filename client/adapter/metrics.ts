@@ -3,12 +3,13 @@
  * share. A registry has room for one adapter: a second one throws, as the names are taken.
  */
 import { Counter, Histogram, type Registry } from "prom-client";
-import { SKIP_REASONS } from "./events.js";
+import { SKIP_REASONS } from "../machine/index.js";
 
 export interface AdapterMetrics {
   skips: Counter<"reason">;
   workerSeconds: Histogram;
   submitSeconds: Histogram;
+  resubmitted: Counter;
   lateResults: Counter;
   fencedResults: Counter;
   lostGroups: Counter;
@@ -39,19 +40,24 @@ export function createAdapterMetrics(registry: Registry): AdapterMetrics {
       buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1],
       registers,
     }),
+    resubmitted: new Counter({
+      name: "lean_aggregator_resubmitted_total",
+      help: "Times that a lost request was sent to a service again",
+      registers,
+    }),
     lateResults: new Counter({
       name: "lean_aggregator_late_results_total",
-      help: "Proofs made after the deadline of their session",
+      help: "Proofs made after the deadline of their request",
       registers,
     }),
     fencedResults: new Counter({
       name: "lean_aggregator_fenced_results_total",
-      help: "Proofs dropped because the fence of their session had passed",
+      help: "Proofs dropped because the fence of their request had passed",
       registers,
     }),
     lostGroups: new Counter({
       name: "lean_aggregator_lost_groups_total",
-      help: "Accepted groups whose end the service never reported",
+      help: "Groups that no service has ended",
       registers,
     }),
     droppedResults: new Counter({

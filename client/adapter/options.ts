@@ -8,26 +8,28 @@ import type {
   ProofSystem,
   SnapshotSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { AdapterPriority, AdapterSkipReason, GroupRef } from "./events.js";
+import type { AdapterPriority, AdapterSkipReason, GroupRef } from "../machine/index.js";
 import type { TokenSource } from "../rpc/token.js";
-import type { SlotClock } from "./slot-clock.js";
+import type { SlotClock, StepInit } from "./slot-clock.js";
 import type { TlsOptions } from "../rpc/tls-credentials.js";
 
 export interface TickAggregatorOptions {
   /**
    * One or more addresses in order of preference: `host:port`, `https://host:port` or `unix:/path`,
    * as in `AggregatorClientOptions.address`. The adapter keeps a connection to each. A snapshot
-   * goes to the first one that is reachable. One that skipped a snapshot as `draining` or
-   * `no_prover` comes last for 5 s.
+   * goes to the first one that is ready. What one of them loses goes to the next, in time.
    */
   endpoints: string | readonly string[];
   /** 1 to 64 characters of `A-Z a-z 0-9 . _ -`. */
   nodeId: string;
-  /** A number that differs for each run of the node. Default: random. */
+  /**
+   * Number of this run of the node, which grows with each run: a later one ends the work of an
+   * earlier one. Default: the time at which the adapter is made, in milliseconds since 1970.
+   */
   nodeEpoch?: bigint;
   /**
    * Gives the milliseconds until the proofs of a snapshot of slot N are worthless. A `SlotClock`
-   * gives the time until slot N+2 starts; a function returns its own figure.
+   * gives the time until slot N+2 starts, and the default steps; a function returns its own figure.
    */
   timeToFence: SlotClock | ((slot: number) => number);
   /** Time in which the service may start a proof, in milliseconds. Default 750. */
@@ -54,16 +56,30 @@ export interface TickAggregatorOptions {
   /** A monotonic clock, in milliseconds. Default `performance.now`. */
   nowMs?: () => number;
   /**
-   * Called with each error that the adapter handles itself. Default: an error that every try would
-   * meet again, such as keys of another scheme, is a warning of the process (`emitWarning`), once.
+   * Called with each error that the adapter handles itself: an `AggregatorError` where its kind
+   * matters, such as `endpoint_is_balanced` or `node_id_in_use`. Default: an error that every try
+   * would meet again is a warning of the process (`emitWarning`), once.
    */
   onError?: (error: Error) => void;
+  /**
+   * Called when a snapshot that was submitted is skipped after all: by the service, or because no
+   * endpoint took it. Its votes are free for the next snapshot. Default: none.
+   */
+  onSkip?: (reason: AdapterSkipReason, requestId: string) => void;
+  /**
+   * Called within `submitOrSkip` when no endpoint can be reached: the node may prove by itself. The
+   * adapter never does. Default: none.
+   */
+  onUnreachable?: (slot: number) => void;
 }
 
 export interface SubmitOptions {
   /** A snapshot is skipped while one of the same priority is in flight. Default `aggregation`. */
   priority?: AdapterPriority;
-  /** Time in which the service may start a proof, in milliseconds. Default: the adapter's. */
+  /**
+   * Time in which the service may start a proof, in milliseconds. Default: the adapter's; for
+   * `backlog`, the time until the fence.
+   */
   deadlineMs?: number;
   /** Time until the proofs are worthless, in milliseconds. Default: from `timeToFence`. */
   fenceMs?: number;
@@ -71,6 +87,19 @@ export interface SubmitOptions {
   mayReplace?: boolean;
   /** Whether the service may prove a part of a group. Default: the server's, which allows it. */
   partialPolicy?: PartialPolicy;
+  /**
+   * Fewest inputs of a group that are worth a proof: verified raw signatures that no child contains,
+   * plus good children. Default 1.
+   */
+  minInputs?: number;
+  /**
+   * What votes are worth by when: at most 8 steps, with ascending times and descending weights.
+   * Default: the starts of the last two intervals of the slot and the fence, if `timeToFence` is a
+   * `SlotClock`; else none.
+   */
+  steps?: readonly StepInit[];
+  /** No result is taken before this many milliseconds have passed. Default 0. */
+  holdMs?: number;
 }
 
 /**
@@ -85,14 +114,15 @@ export type SnapshotInit = Omit<MessageInitShape<typeof SnapshotSchema>, "slot" 
 export type SubmitAnswer = { submitted: true; requestId: string } | { skipped: AdapterSkipReason };
 
 /**
- * How one accepted group ended:
+ * How one submitted group ended. Its `endpoint` is null when the adapter ended it.
  * - `outcome`: as the service reported. It has a proof if its status is `PROVED` or `PROVED_LATE`
  * - `duplicate`: an earlier proof of the same slot and root has all its participants
  * - `refused`: the `verify` hook did not accept its proof
- * - `lost`: the service restarted, or could not be reached until the fence
+ * - `cancelled`: the node cancelled it
+ * - `lost`: no service ended it by its fence
  *
  * The node acts on `outcome` only. Votes that are in no proof go into its next snapshot.
  */
 export type TickResult =
   | (GroupRef & { kind: "outcome"; outcome: Outcome })
-  | (GroupRef & { kind: "duplicate" | "refused" | "lost" });
+  | (GroupRef & { kind: "duplicate" | "refused" | "cancelled" | "lost" });

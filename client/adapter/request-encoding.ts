@@ -8,13 +8,20 @@ import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/
 
 const encode = createFlatEncoder(SubmitSnapshotRequestSchema);
 
-/** Room for the budgets: two tags of 1 byte, and two varints of a uint32, at most 5 bytes each. */
-const BUDGETS_BYTES_MAX = 12;
+/** Most steps of a request, as the service has it. */
+export const STEPS_MAX = 8;
 
-/** The time left until deadline and fence at one try, in milliseconds. */
+/**
+ * Room for the budgets: deadline and fence with a tag of 1 byte and a varint of a uint32, at most 5
+ * bytes. Each step has a tag, a length and two such fields.
+ */
+const BUDGETS_BYTES_MAX = 2 * 6 + STEPS_MAX * (2 + 2 * 6);
+
+/** The time left at one try, in milliseconds. */
 export interface Budgets {
   deadlineMs: number;
   fenceMs: number;
+  steps: readonly { untilMs: number; weight: number }[];
 }
 
 /**
@@ -29,17 +36,18 @@ export function encodeRequest(
 
 /**
  * Returns the request with the budgets, which it writes into the room behind the request's bytes.
- * The next call for the same request overwrites these budgets.
+ * Steps that have passed are left out. The next call for the same request overwrites these budgets.
  */
-export function withBudgets(
-  { buffer, length }: FlatEncoded,
-  { deadlineMs, fenceMs }: Budgets,
-): Buffer {
-  const budgets = encode({ deadlineMs: wireMs(deadlineMs), fenceMs: wireMs(fenceMs) });
-  return buffer.subarray(0, length + budgets.buffer.copy(buffer, length));
+export function withBudgets({ buffer, length }: FlatEncoded, budgets: Budgets): Buffer {
+  const steps = budgets.steps
+    .map(({ untilMs, weight }) => ({ untilMs: wireMs(untilMs), weight }))
+    .filter(({ untilMs }) => untilMs > 0);
+  const deadlineMs = wireMs(budgets.deadlineMs);
+  const appended = encode({ deadlineMs, fenceMs: wireMs(budgets.fenceMs), steps });
+  return buffer.subarray(0, length + appended.buffer.copy(buffer, length));
 }
 
 /** Rounds down to whole milliseconds, and limits them to the range of a uint32. */
-function wireMs(ms: number): number {
+export function wireMs(ms: number): number {
   return Math.min(0xffffffff, Math.max(0, Math.floor(ms)));
 }

@@ -1,60 +1,85 @@
 /**
- * Carries out the effects of the adapter's state machine: updates metrics, verifies proofs, asks
- * the service for missed outcomes, and keeps results until the node takes them. Each
- * `TickAggregator` has one `AdapterShell`. No method throws or rejects.
+ * Carries out the effects of the adapter's machine: sends and cancels requests, verifies proofs,
+ * updates metrics, and keeps results until the node takes them. Each `TickAggregator` has one
+ * `AdapterShell`. No method throws or rejects.
  */
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { AggregatorError, assertNever, isFinal } from "../errors.js";
+import { createMachine, isIdle, transition } from "../machine/index.js";
+import type { AdapterEffect, AdapterEvent, AdapterResult, GroupRef } from "../machine/index.js";
+import type { LiveRequest } from "../rpc/live-results.js";
+import { liveResults } from "../rpc/live-results.js";
 import { TIMER_MS_MAX } from "../rpc/unary-call.js";
 import type { Endpoint } from "./endpoints.js";
-import type { AdapterEffect, AdapterEvent, AdapterResult, GroupRef } from "./events.js";
 import type { AdapterMetrics } from "./metrics.js";
+import { OpenGroups } from "./open-groups.js";
 import type { TickAggregatorOptions, TickResult } from "./options.js";
-import { transitionAdapter } from "./rules.js";
-import { createAdapterState, isIdle, targetOf } from "./state.js";
-import type { AdapterState, OpenSession } from "./state.js";
-import { eventsOfSession } from "./wire-events.js";
+import { RequestSender } from "./request-sender.js";
+import { eventOf } from "./wire-events.js";
 
-/** Time limit of GetSession and CancelSession, in milliseconds: the server answers from memory. */
-const CALL_TIMEOUT_MS = 500;
+/** Time limit of CancelSession, in milliseconds: the server answers from memory. */
+const CANCEL_TIMEOUT_MS = 500;
 
 export interface AdapterShellModules {
   node: { nodeId: string; nodeEpoch: bigint };
-  endpoints: readonly [Endpoint, ...Endpoint[]];
+  endpoints: readonly Endpoint[];
   metrics: AdapterMetrics;
   nowMs: () => number;
 }
 
+type ShellOptions = Pick<TickAggregatorOptions, "verify" | "onError" | "onSkip">;
+type Effect<K extends AdapterEffect<Outcome>["kind"]> = Extract<
+  AdapterEffect<Outcome>,
+  { kind: K }
+>;
+
 export class AdapterShell {
-  private state: AdapterState<Outcome>;
+  readonly sender: RequestSender;
+  readonly openGroups = new OpenGroups();
+  private state;
   private results: TickResult[] = [];
+  private readonly cancels = new Set<Promise<void>>();
   private onIdle: (() => void) | null = null;
   /** The text of the last warning. */
   private warned = "";
 
   constructor(
-    private readonly options: Pick<TickAggregatorOptions, "verify" | "onError">,
+    private readonly options: ShellOptions,
     private readonly modules: AdapterShellModules,
   ) {
-    this.state = createAdapterState({
-      endpoints: addressesOf(modules.endpoints),
+    this.state = createMachine<Outcome>({
+      endpoints: modules.endpoints.map(({ address }) => address),
       hasVerifyHook: options.verify !== undefined,
+    });
+    this.sender = new RequestSender({
+      endpointAt: (address) => this.endpointAt(address),
+      nowMs: modules.nowMs,
+      onAnswer: (answer) => void this.dispatch(answer),
+      onError: (error) => this.report(error),
     });
   }
 
   /** Applies one event, carries out its effects, and returns them. */
   dispatch(event: AdapterEvent<Outcome>): readonly AdapterEffect<Outcome>[] {
-    const { state, effects } = transitionAdapter(this.state, event, this.modules.nowMs());
+    const { state, effects } = transition(this.state, event, this.modules.nowMs());
     this.state = state;
     for (const effect of effects) this.run(effect);
     if (this.onIdle !== null && isIdle(this.state)) this.onIdle();
     return effects;
   }
 
-  /** The endpoint to which a submission goes now. Null: no endpoint can be reached. */
-  target(): Endpoint | null {
-    const address = targetOf(this.state, this.modules.nowMs());
-    return address === null ? null : (this.endpointAt(address) ?? null);
+  /** Reads the endpoint's result stream until `signal` aborts. Never rejects. */
+  async readFrom({ address: endpoint, client }: Endpoint, signal: AbortSignal): Promise<void> {
+    const isSszBitlists = (requestId: string) => this.openGroups.isSszBitlists(requestId);
+    for await (const event of liveResults(client, () => this.streamRequest(endpoint), signal)) {
+      if (event.kind === "broken") {
+        this.dispatch({ kind: "disconnected", endpoint, isSilent: event.isSilent });
+        this.report(event.error);
+      } else {
+        const wireEvent = eventOf(endpoint, event.response, isSszBitlists);
+        if (wireEvent !== null) this.dispatch(wireEvent);
+      }
+    }
   }
 
   /** Returns the results that were delivered since the last call. */
@@ -64,10 +89,9 @@ export class AdapterShell {
     return results;
   }
 
-  /** Cancels every open session at the service. Its groups end by the service's answer. */
-  async cancelAll(): Promise<void> {
-    const open = [...this.state.sessions.values()].filter((each) => each.ended.size < each.groups);
-    await Promise.all(open.map((session) => this.cancel(session)));
+  /** Resolves when no cancel is under way any more: each ends within 500 ms. */
+  async untilCancelled(): Promise<void> {
+    await Promise.all(this.cancels);
   }
 
   /**
@@ -111,28 +135,63 @@ export class AdapterShell {
     const { metrics } = this.modules;
     switch (effect.kind) {
       case "go":
+      case "await": // The answers to `ask` and `opening`: who dispatched those reads them.
         return;
       case "skip":
-        return metrics.skips.inc({ reason: effect.reason });
+        return this.skip(effect);
+      case "send":
+        if (effect.isResubmission) metrics.resubmitted.inc();
+        return this.sender.send(effect);
+      case "cancel":
+        return this.cancel(effect);
+      case "forget":
+        return this.sender.forget(effect.requestId);
       case "verify":
         return void this.verify(effect.ref, effect.payload); // never rejects
-      case "reconcile":
-        return void this.reconcile(effect.endpoint, effect.sessionId); // never rejects
       case "deliver":
+        this.openGroups.end(effect.result.ref);
         return void this.results.push(resultOf(effect.result));
       case "summarised":
         return metrics.workerSeconds.observe(effect.durationMs / 1000);
+      case "balanced":
+        return this.report(balancedError(effect.endpoint));
       case "late":
         return metrics.lateResults.inc();
-      case "fenced":
-        return metrics.fencedResults.inc();
       case "lost":
         return metrics.lostGroups.inc();
+      case "fenced":
+        this.openGroups.end(effect.ref);
+        return metrics.fencedResults.inc();
       case "dropped":
+        this.openGroups.end(effect.ref);
         return metrics.droppedResults.inc();
       default:
         return assertNever(effect);
     }
+  }
+
+  private skip({ requestId, reason }: Effect<"skip">): void {
+    this.modules.metrics.skips.inc({ reason });
+    if (requestId === null) return;
+    this.openGroups.endRequest(requestId);
+    try {
+      this.options.onSkip?.(reason, requestId);
+    } catch (error) {
+      this.report(error);
+    }
+  }
+
+  private streamRequest(endpoint: string): LiveRequest {
+    const { node } = this.modules;
+    const effects = this.dispatch({ kind: "opening", endpoint });
+    const awaited = effects.flatMap((effect) => (effect.kind === "await" ? effect.requests : []));
+    return {
+      node,
+      awaited: awaited.map(({ requestId, receivedGroups }) => ({
+        requestId,
+        receivedGroups: [...receivedGroups],
+      })),
+    };
   }
 
   private async verify(ref: GroupRef, outcome: Outcome): Promise<void> {
@@ -145,34 +204,19 @@ export class AdapterShell {
     this.dispatch({ kind: "verified", ref, isValid });
   }
 
-  /**
-   * Asks the service for a session's outcomes. Without an answer, the session ends at its fence.
-   */
-  private async reconcile(endpoint: string, sessionId: string): Promise<void> {
-    try {
-      const request = { node: this.modules.node, sessionId };
-      const { client } = this.endpointAt(endpoint) ?? {};
-      const response = await client?.getSession(request, { timeoutMs: CALL_TIMEOUT_MS });
-      if (response?.session === undefined) return;
-      for (const event of eventsOfSession(endpoint, response.session)) this.dispatch(event);
-    } catch (error) {
-      const failure = AggregatorError.from(error);
-      if (failure.kind === "not_found")
-        this.dispatch({ kind: "reconciled", endpoint, sessionId, isEnded: true });
-      else this.report(failure);
-    }
-  }
-
-  private async cancel({ endpoint, sessionId }: OpenSession): Promise<void> {
-    try {
-      const request = { node: this.modules.node, sessionId };
-      const { client } = this.endpointAt(endpoint) ?? {};
-      const response = await client?.cancelSession(request, { timeoutMs: CALL_TIMEOUT_MS });
-      if (response?.session === undefined) return;
-      for (const event of eventsOfSession(endpoint, response.session)) this.dispatch(event);
-    } catch (error) {
-      this.report(error);
-    }
+  /** Nobody waits for the answer, and it changes nothing: the stream says how groups end. */
+  private cancel({ endpoint, requestId, groups }: Effect<"cancel">): void {
+    const { client } = this.endpointAt(endpoint) ?? {};
+    if (client === undefined) return;
+    const request = { node: this.modules.node, requestId, groupIndices: [...groups] };
+    const call = client
+      .cancelSession(request, { timeoutMs: CANCEL_TIMEOUT_MS })
+      .catch((error: unknown) => {
+        // The service has forgotten the request, or never had it: nothing is left to cancel.
+        if (AggregatorError.from(error).kind !== "not_found") this.report(error);
+      })
+      .then(() => void this.cancels.delete(call));
+    this.cancels.add(call);
   }
 
   private endpointAt(address: string): Endpoint | undefined {
@@ -180,14 +224,18 @@ export class AdapterShell {
   }
 }
 
-function addressesOf([first, ...rest]: readonly [Endpoint, ...Endpoint[]]): [string, ...string[]] {
-  return [first.address, ...rest.map(({ address }) => address)];
+function balancedError(endpoint: string): AggregatorError {
+  return new AggregatorError(
+    "endpoint_is_balanced",
+    `several services answer at ${endpoint}: give each of them an endpoint of its own, as what one ` +
+      "of them holds, the others do not know",
+  );
 }
 
 /** Copies field by field: thousands of results may wait, and spreading them takes milliseconds. */
 function resultOf(result: AdapterResult<Outcome>): TickResult {
-  const { requestId, endpoint, sessionId, groupIndex, slot } = result.ref;
+  const { requestId, endpoint, groupIndex, slot } = result.ref;
   return result.kind === "outcome"
-    ? { kind: "outcome", requestId, endpoint, sessionId, groupIndex, slot, outcome: result.payload }
-    : { kind: result.kind, requestId, endpoint, sessionId, groupIndex, slot };
+    ? { kind: "outcome", requestId, endpoint, groupIndex, slot, outcome: result.payload }
+    : { kind: result.kind, requestId, endpoint, groupIndex, slot };
 }

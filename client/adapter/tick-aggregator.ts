@@ -1,17 +1,17 @@
 /**
  * The adapter: submits frozen snapshots from the node's tick, and returns the results when the node
- * asks. No method for the tick blocks, awaits or throws. The rules are in `rules.ts`;
+ * asks. No method for the tick blocks, awaits or throws. The rules are in `client/machine`;
  * `AdapterShell` carries out their effects.
  */
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { Registry } from "prom-client";
 import type { FlatEncoded } from "./flat-encoder.js";
 import { BusyPolicy, Priority } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { resumeResults } from "../rpc/result-stream.js";
+import type { AdapterPriority, AdapterSkipReason, Gates } from "../machine/index.js";
 import { connectEndpoints, type Endpoint } from "./endpoints.js";
-import type { AdapterPriority, AdapterSkipReason, Gates, Submission } from "./events.js";
 import { createAdapterMetrics, type AdapterMetrics } from "./metrics.js";
+import type { OpenGroup } from "./open-groups.js";
 import type {
   SnapshotInit,
   SubmitAnswer,
@@ -19,11 +19,9 @@ import type {
   TickAggregatorOptions,
   TickResult,
 } from "./options.js";
-import { encodeRequest } from "./request-encoding.js";
+import { encodeRequest, STEPS_MAX } from "./request-encoding.js";
 import { AdapterShell } from "./shell.js";
-import { timeToFenceMs } from "./slot-clock.js";
-import { sendSnapshot } from "./snapshot-sender.js";
-import { eventOf } from "./wire-events.js";
+import { defaultSteps, timeToFenceMs, type StepInit } from "./slot-clock.js";
 
 const DEADLINE_MS_DEFAULT = 750;
 const DRAIN_MS_DEFAULT = 2000;
@@ -34,6 +32,14 @@ const PRIORITIES: Readonly<Record<AdapterPriority, Priority>> = {
   backlog: Priority.BACKLOG,
 };
 
+/** Milliseconds from the tick. */
+interface SubmissionTimes {
+  deadlineMs: number;
+  fenceMs: number;
+  holdMs: number;
+  steps: readonly StepInit[];
+}
+
 /**
  * The adapter, one for each node. In each tick, take the results, apply them, then submit:
  * otherwise the node submits votes that are already in a proof. An adapter keeps the process alive
@@ -41,7 +47,7 @@ const PRIORITIES: Readonly<Record<AdapterPriority, Priority>> = {
  */
 export class TickAggregator {
   private readonly node: { nodeId: string; nodeEpoch: bigint };
-  private readonly endpoints: readonly [Endpoint, ...Endpoint[]];
+  private readonly endpoints: readonly Endpoint[];
   private readonly metrics: AdapterMetrics;
   private readonly nowMs: () => number;
   private readonly shell: AdapterShell;
@@ -56,25 +62,26 @@ export class TickAggregator {
   constructor(private readonly options: TickAggregatorOptions) {
     this.nowMs = options.nowMs ?? (() => performance.now());
     this.metrics = createAdapterMetrics(options.registry ?? new Registry());
-    const nodeEpoch = options.nodeEpoch ?? randomBytes(8).readBigUInt64LE();
+    const nodeEpoch = options.nodeEpoch ?? BigInt(Date.now());
     this.node = { nodeId: options.nodeId, nodeEpoch };
     this.endpoints = connectEndpoints(options);
     const { node, endpoints, metrics, nowMs } = this;
     this.shell = new AdapterShell(options, { node, endpoints, metrics, nowMs });
-    // Every call in flight adds a listener. The time limits of calls bound how many there are.
+    // Every stream adds listeners.
     setMaxListeners(0, this.stop.signal);
-    this.streams = this.endpoints.map((endpoint) => this.readFrom(endpoint));
+    this.streams = endpoints.map((endpoint) => this.shell.readFrom(endpoint, this.stop.signal));
   }
 
   /**
    * Submits a snapshot, or returns why not. Calls `snapshot` only when it is to be submitted, and
-   * copies its result before returning: about 1 ms for 1 MB. The service's answer comes later: it
-   * shows in `takeResults` and in the skip metric.
+   * copies its result before returning: about 1 ms for 1 MB. Null or undefined, or a snapshot
+   * without groups, says that there is nothing to submit. The service's answer comes later: it shows
+   * in `takeResults`, in `onSkip` and in the skip metric.
    */
   submitOrSkip(
     slot: number,
     gates: Gates,
-    snapshot: () => SnapshotInit,
+    snapshot: () => SnapshotInit | null | undefined,
     options: SubmitOptions = {},
   ): SubmitAnswer {
     const startMs = this.nowMs();
@@ -95,8 +102,22 @@ export class TickAggregator {
   }
 
   /**
-   * Stops submitting, waits up to `drainMs` milliseconds (default 2000) for sessions in flight,
-   * then cancels the rest, which takes at most 500 ms more. Results can still be taken afterwards.
+   * Cancels every group that matches and has not ended, for example because its source, target or
+   * keys have left the chain. These groups end as `cancelled`. If the predicate throws, nothing is
+   * cancelled.
+   */
+  cancelWhere(predicate: (group: OpenGroup) => boolean): void {
+    try {
+      for (const { requestId, groups } of this.shell.openGroups.matching(predicate))
+        this.shell.dispatch({ kind: "cancel", requestId, groups });
+    } catch (error) {
+      this.shell.report(error);
+    }
+  }
+
+  /**
+   * Stops submitting, waits up to `drainMs` milliseconds (default 2000) for what is in flight, then
+   * cancels the rest, which takes at most 500 ms more. Results can still be taken afterwards.
    * Idempotent; never rejects.
    */
   close({ drainMs = DRAIN_MS_DEFAULT }: { drainMs?: number } = {}): Promise<void> {
@@ -108,43 +129,63 @@ export class TickAggregator {
     startMs: number,
     slot: number,
     gates: Gates,
-    snapshot: () => SnapshotInit,
+    snapshot: () => SnapshotInit | null | undefined,
     options: SubmitOptions,
   ): SubmitAnswer {
     const { priority = "aggregation", mayReplace = false } = options;
-    const { deadlineMs = this.options.deadlineMs ?? DEADLINE_MS_DEFAULT } = options;
     const effects = this.shell.dispatch({ kind: "ask", slot, gates, priority, mayReplace });
-    for (const effect of effects) if (effect.kind === "skip") return { skipped: effect.reason };
-    let snapshotInit: SnapshotInit;
-    let fenceMs: number;
+    for (const effect of effects)
+      if (effect.kind === "skip") return this.skippedByGate(effect.reason, slot);
+    let init: SnapshotInit | null | undefined;
+    let times: SubmissionTimes;
     try {
-      snapshotInit = snapshot();
-      fenceMs = options.fenceMs ?? timeToFenceMs(this.options.timeToFence, slot);
+      init = snapshot();
+      if ((init?.groups?.length ?? 0) === 0) init = null;
+      times = this.timesOf(slot, options);
     } catch (error) {
       return this.skip("snapshot_threw", error);
     }
+    if (init === null || init === undefined) return this.skip("nothing_to_submit");
     const requestId = randomUUID();
     let request: FlatEncoded;
     try {
-      if (!Number.isFinite(fenceMs))
-        throw new TypeError(`invalid time to the fence ${fenceMs}: return finite milliseconds`);
-      if (Number.isNaN(deadlineMs)) throw new TypeError("deadlineMs is NaN: give milliseconds");
-      request = this.encode(requestId, slot, snapshotInit, options);
+      checkTimes(times);
+      request = this.encode(requestId, slot, init, options);
     } catch (error) {
       return this.skip("invalid", error);
     }
-    const submission: Submission = {
+    const { deadlineMs, fenceMs, holdMs } = times;
+    const leftMs = Math.min(deadlineMs, fenceMs) - (this.nowMs() - startMs);
+    // A node that stalled submits for slots whose time is already over.
+    if (leftMs < 1) return this.skip("predicted_miss");
+    const steps = times.steps.map(({ untilMs, weight }) => ({
+      untilAtMs: startMs + untilMs,
+      weight,
+    }));
+    this.shell.sender.freeze(requestId, request, steps);
+    this.shell.openGroups.add(requestId, slot, init);
+    const submission = {
       requestId,
       priority,
       slot,
-      groups: snapshotInit.groups?.length ?? 0,
+      groups: init.groups?.length ?? 0,
+      bytes: request.buffer.length,
+      deadlineAtMs: startMs + Math.min(deadlineMs, fenceMs),
       fenceAtMs: startMs + fenceMs,
       fenceSlot: options.fenceMs === undefined ? slot + 2 : null,
+      holdUntilMs: holdMs > 0 ? startMs + holdMs : 0,
     };
     this.shell.dispatch({ kind: "submitted", submission });
-    // After the tick, as grpc-js copies the bytes once more. `send` never rejects.
-    setImmediate(() => void this.send(submission, request, startMs + deadlineMs));
     return { submitted: true, requestId };
+  }
+
+  private timesOf(slot: number, options: SubmitOptions): SubmissionTimes {
+    const { timeToFence, deadlineMs: usualMs = DEADLINE_MS_DEFAULT } = this.options;
+    const fenceMs = options.fenceMs ?? timeToFenceMs(timeToFence, slot);
+    const defaultMs = options.priority === "backlog" ? fenceMs : usualMs;
+    const steps = options.steps ?? defaultSteps(timeToFence, slot, fenceMs);
+    const { deadlineMs = defaultMs, holdMs = 0 } = options;
+    return { deadlineMs, fenceMs, holdMs, steps };
   }
 
   /** Encodes in the tick: another thread would save nothing, as it would need the same copy. */
@@ -152,7 +193,7 @@ export class TickAggregator {
     requestId: string,
     slot: number,
     snapshot: SnapshotInit,
-    { priority = "aggregation", mayReplace = false, partialPolicy }: SubmitOptions,
+    { priority = "aggregation", mayReplace = false, partialPolicy, minInputs }: SubmitOptions,
   ): FlatEncoded {
     return encodeRequest({
       node: this.node,
@@ -162,54 +203,23 @@ export class TickAggregator {
       priority: PRIORITIES[priority],
       busyPolicy: mayReplace ? BusyPolicy.REPLACE : BusyPolicy.SKIP,
       ...(partialPolicy !== undefined && { partialPolicy }),
+      ...(minInputs !== undefined && { minInputs }),
     });
   }
 
-  /** Sends the submission until it is accepted or given up. Never rejects. */
-  private async send(
-    submission: Submission,
-    request: FlatEncoded,
-    deadlineAtMs: number,
-  ): Promise<void> {
-    const { requestId, fenceAtMs } = submission;
-    for (;;) {
-      const answer = await sendSnapshot({
-        request,
-        deadlineAtMs: Math.min(deadlineAtMs, fenceAtMs),
-        fenceAtMs,
-        nowMs: this.nowMs,
-        target: () => this.shell.target(),
-        signal: this.stop.signal,
-      });
-      if (answer.kind === "accepted") {
-        const { sessionId, fenceMs } = answer.accepted;
-        const endpoint = answer.endpoint.address;
-        this.shell.dispatch({ kind: "accepted", requestId, endpoint, sessionId, fenceMs });
-        return;
-      }
-      const { reason, error } = answer;
-      const endpoint = answer.endpoint?.address ?? null;
-      if (error !== null) this.shell.report(error);
-      const effects = this.shell.dispatch({ kind: "refused", requestId, endpoint, reason });
-      if (!effects.some((effect) => effect.kind === "go")) return;
-    }
-  }
-
-  /** Passes the endpoint's streamed events to the state machine, until `close()`. Never rejects. */
-  private async readFrom({ address: endpoint, client }: Endpoint): Promise<void> {
-    for await (const event of resumeResults(client, { node: this.node }, this.stop.signal)) {
-      if (event.kind === "broken") {
-        this.shell.dispatch({ kind: "disconnected", endpoint });
-        this.shell.report(event.error);
-      } else {
-        const wireEvent = eventOf(endpoint, event.response);
-        if (wireEvent !== null) this.shell.dispatch(wireEvent);
+  private skippedByGate(reason: AdapterSkipReason, slot: number): SubmitAnswer {
+    if (reason === "unreachable") {
+      try {
+        this.options.onUnreachable?.(slot);
+      } catch (error) {
+        this.shell.report(error);
       }
     }
+    return { skipped: reason };
   }
 
-  private skip(reason: AdapterSkipReason, error: unknown): SubmitAnswer {
-    this.shell.report(error);
+  private skip(reason: AdapterSkipReason, error?: unknown): SubmitAnswer {
+    if (error !== undefined) this.shell.report(error);
     this.metrics.skips.inc({ reason });
     return { skipped: reason };
   }
@@ -217,10 +227,27 @@ export class TickAggregator {
   private async closeAfter(drainMs: number): Promise<void> {
     this.shell.dispatch({ kind: "closing" });
     await this.shell.untilIdle(drainMs);
-    this.stop.abort();
-    await this.shell.cancelAll();
     this.shell.dispatch({ kind: "closed" });
+    await this.shell.untilCancelled();
+    this.shell.sender.close();
+    this.stop.abort();
     for (const { client } of this.endpoints) client.close();
     await Promise.all(this.streams);
   }
+}
+
+/** Throws `TypeError` for times that cannot be sent. */
+function checkTimes({ deadlineMs, fenceMs, holdMs, steps }: SubmissionTimes): void {
+  if (!Number.isFinite(fenceMs))
+    throw new TypeError(`invalid time to the fence ${fenceMs}: return finite milliseconds`);
+  if (Number.isNaN(deadlineMs)) throw new TypeError("deadlineMs is NaN: give milliseconds");
+  if (Number.isNaN(holdMs)) throw new TypeError("holdMs is NaN: give milliseconds");
+  if (steps.length > STEPS_MAX)
+    throw new TypeError(`steps has ${steps.length} entries: give at most ${STEPS_MAX}`);
+  for (const { untilMs, weight } of steps)
+    if (Number.isNaN(untilMs) || !Number.isInteger(weight) || weight < 1 || weight > 1_000_000)
+      throw new TypeError(
+        `invalid step ${JSON.stringify({ untilMs, weight })}: give milliseconds and a weight from ` +
+          "1 to 1000000",
+      );
 }

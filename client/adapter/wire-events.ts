@@ -1,65 +1,95 @@
-/** Turns the service's messages into events of the adapter's state machine. */
+/** Turns the service's messages into events of the adapter's machine. */
 import type {
+  AwaitedState,
   Outcome,
-  Session,
   StreamResultsResponse,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
-  GapCause,
+  OutcomeReason,
   OutcomeStatus,
-  SessionState,
+  RequestState,
+  ServiceState as WireState,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { AdapterEvent } from "./events.js";
+import { decodeSszBitlist } from "../../proto/bitlist.js";
+import type { AdapterEvent, ServiceState } from "../machine/index.js";
 
-/** Converts a streamed event. Null for one that this client does not know: servers may add some. */
+/**
+ * Converts a streamed event. Null for one that says nothing to the machine, or that this client does
+ * not know: servers may add some. `isSszBitlists`: whether participants of the request's outcomes
+ * have a length bit.
+ */
 export function eventOf(
   endpoint: string,
   { event }: StreamResultsResponse,
+  isSszBitlists: (requestId: string) => boolean,
 ): AdapterEvent<Outcome> | null {
   switch (event.case) {
-    case "opened":
-      return { kind: "opened", endpoint, instance: event.value.serverInstance };
+    case "opened": {
+      const { serviceId, status, awaited } = event.value;
+      const known = awaited.flatMap(awaitedOf);
+      return { kind: "opened", endpoint, serviceId, state: stateOf(status?.state), awaited: known };
+    }
     case "outcome":
-      return outcomeEvent(endpoint, event.value);
+      return outcomeEvent(endpoint, event.value, isSszBitlists(event.value.requestId));
     case "summary": {
-      const { sessionId, durationMs } = event.value;
-      return { kind: "summary", endpoint, sessionId, durationMs };
+      const { requestId, durationMs } = event.value;
+      return { kind: "summary", endpoint, requestId, durationMs };
     }
-    case "gap": {
-      const isRestart = event.value.cause === GapCause.SERVER_RESTARTED;
-      const { sessionIds } = event.value;
-      return { kind: "gap", endpoint, cause: isRestart ? "restarted" : "trimmed", sessionIds };
-    }
+    case "status":
+      return { kind: "status", endpoint, state: stateOf(event.value.state) };
     default:
       return null;
   }
 }
 
-/** Returns an `outcome` for each group of the session that has ended, then `reconciled`. */
-export function eventsOfSession(endpoint: string, session: Session): AdapterEvent<Outcome>[] {
-  const { sessionId, state, outcomes } = session;
-  const isEnded = state === SessionState.ENDED;
-  return [
-    ...outcomes.map((outcome) => outcomeEvent(endpoint, outcome)),
-    { kind: "reconciled", endpoint, sessionId, isEnded },
-  ];
+function awaitedOf({ requestId, state }: AwaitedState): { requestId: string; isKnown: boolean }[] {
+  switch (state) {
+    case RequestState.IN_FLIGHT:
+    case RequestState.ENDED:
+      return [{ requestId, isKnown: true }];
+    case RequestState.UNKNOWN:
+      return [{ requestId, isKnown: false }];
+    default:
+      return [];
+  }
 }
 
-function outcomeEvent(endpoint: string, outcome: Outcome): AdapterEvent<Outcome> {
-  const isLate = outcome.status === OutcomeStatus.PROVED_LATE;
-  const isProof = isLate || outcome.status === OutcomeStatus.PROVED;
+/** A state that this client does not know says nothing against sending. */
+function stateOf(state: WireState | undefined): ServiceState {
+  switch (state) {
+    case WireState.NO_PROVER:
+      return "no_prover";
+    case WireState.DRAINING:
+      return "draining";
+    default:
+      return "ready";
+  }
+}
+
+function outcomeEvent(
+  endpoint: string,
+  outcome: Outcome,
+  hasLengthBit: boolean,
+): AdapterEvent<Outcome> {
+  const { status, participants } = outcome;
+  const isLate = status === OutcomeStatus.PROVED_LATE;
+  const isProof = isLate || status === OutcomeStatus.PROVED;
   return {
     kind: "outcome",
     endpoint,
-    sessionId: outcome.sessionId,
+    requestId: outcome.requestId,
     groupIndex: outcome.groupIndex,
-    slot: Number(outcome.slot),
     message: Buffer.from(outcome.message).toString("hex"),
     isProof,
     isLate,
-    // A service of an earlier version erases the bytes without `proof_erased`.
     isErased: isProof && (outcome.proofErased || outcome.proof.length === 0),
-    participants: outcome.participants,
+    isDrained: !isProof && outcome.reason === OutcomeReason.DRAINING,
+    participants: hasLengthBit ? bitsOf(participants) : participants,
     payload: outcome,
   };
+}
+
+/** Outcomes without a proof have no participants, and so no length bit. */
+function bitsOf(participants: Uint8Array): Uint8Array {
+  return decodeSszBitlist(participants)?.bits ?? participants;
 }

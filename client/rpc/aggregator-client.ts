@@ -2,11 +2,12 @@
  * A typed client of `lean.aggregator.v1` with promises: one grpc-js channel to one address. It
  * makes each call once; `TickAggregator` retries, and chooses among addresses.
  */
+import { setMaxListeners } from "node:events";
 import type { DescMethod, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { Client } from "@grpc/grpc-js";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { AggregatorError } from "../errors.js";
-import { openChannel } from "./channel.js";
+import { channelOpener } from "./channel.js";
 import type { ChannelOptions } from "./channel.js";
 import { asBuffer, encodeRequest, pathOf, responseDecoder } from "./method-codec.js";
 import type { TokenSource } from "./token.js";
@@ -27,7 +28,11 @@ export type AggregatorClientOptions = ChannelOptions;
  * returned its promise.
  */
 export class AggregatorClient {
-  private readonly client: Client;
+  private readonly open: () => Client;
+  private client: Client;
+  /** Aborts the calls on the present connection. */
+  private connection = newConnection();
+  private isClosed = false;
   private readonly token: TokenSource | undefined;
 
   /**
@@ -35,7 +40,8 @@ export class AggregatorClient {
    * cannot be used, or when a token would go to another machine in plain text.
    */
   constructor(options: AggregatorClientOptions) {
-    this.client = openChannel(options);
+    this.open = channelOpener(options);
+    this.client = this.open();
     this.token = options.token;
   }
 
@@ -111,21 +117,38 @@ export class AggregatorClient {
     // Cancelling emits an error after the loop has ended. Without a listener it would be uncaught.
     call.on("error", () => undefined);
     const cancel = () => call.cancel();
-    signal?.addEventListener("abort", cancel, { once: true });
+    const { connection } = this;
+    const signals = [connection.signal, ...(signal ? [signal] : [])];
+    for (const each of signals) each.addEventListener("abort", cancel, { once: true });
     try {
       for await (const response of call as AsyncIterable<Output<typeof method>>) yield response;
     } catch (error) {
-      throw AggregatorError.from(error);
+      throw connection.signal.aborted && !signal?.aborted ? gaveUp() : AggregatorError.from(error);
     } finally {
-      signal?.removeEventListener("abort", cancel);
+      for (const each of signals) each.removeEventListener("abort", cancel);
       call.cancel();
     }
+  }
+
+  /**
+   * Ends all calls in flight as `unavailable`. Later calls go over a new connection, to an address
+   * that DNS gives anew. Has no effect once the client is closed. For a connection that is silent:
+   * it looks alive until the system gives it up, which takes minutes.
+   */
+  reconnect(): void {
+    if (this.isClosed) return;
+    const { client, connection } = this;
+    this.client = this.open();
+    this.connection = newConnection();
+    connection.abort();
+    client.close();
   }
 
   /**
    * Closes the channel: calls in flight fail, and later calls reject as `cancelled`. Idempotent.
    */
   close(): void {
+    this.isClosed = true;
     this.client.close();
   }
 
@@ -144,6 +167,25 @@ export class AggregatorClient {
   ): Promise<Output<M>> {
     const metadata = metadataWith(this.token);
     const decode = responseDecoder(method);
-    return callUnary(this.client, { path: pathOf(method), request, decode, metadata }, options);
+    const call = { path: pathOf(method), request, decode, metadata };
+    const { client, connection } = this;
+    const { signal } = options;
+    const either = signal ? AbortSignal.any([signal, connection.signal]) : connection.signal;
+    try {
+      return await callUnary(client, call, { ...options, signal: either });
+    } catch (error) {
+      throw connection.signal.aborted && !signal?.aborted ? gaveUp() : error;
+    }
   }
+}
+
+function newConnection(): AbortController {
+  const connection = new AbortController();
+  // Every call in flight adds a listener.
+  setMaxListeners(0, connection.signal);
+  return connection;
+}
+
+function gaveUp(): AggregatorError {
+  return new AggregatorError("unavailable", "the connection was silent and has been given up");
 }

@@ -1,4 +1,4 @@
-/** One grpc-js channel to one address, set up for a node's tick: it notices a dead server fast. */
+/** One grpc-js channel to one address, set up for a node's tick: it reconnects fast. */
 import type { ChannelCredentials } from "@grpc/grpc-js";
 import { Client, credentials as grpcCredentials } from "@grpc/grpc-js";
 import { parseServerAddress } from "./server-address.js";
@@ -31,11 +31,17 @@ export interface ChannelOptions {
   receiveBytesMax?: number;
 }
 
-/**
- * Makes a channel, which connects with the first call. Throws `TypeError` when the address or a TLS
- * file cannot be used, or when a token would go to another machine in plain text.
- */
+/** As `channelOpener`, for one channel. */
 export function openChannel(options: ChannelOptions): Client {
+  return channelOpener(options)();
+}
+
+/**
+ * Returns a function that makes a channel, which connects with the first call; the function does not
+ * throw. Throws `TypeError` when the address or a TLS file cannot be used, or when a token would go
+ * to another machine in plain text.
+ */
+export function channelOpener(options: ChannelOptions): () => Client {
   const { address, tls = {} } = options;
   const { target, host, isEncrypted, isLocal } = parseServerAddress(address);
   const isTls = isEncrypted ?? options.tls !== undefined;
@@ -47,24 +53,21 @@ export function openChannel(options: ChannelOptions): Client {
       `a token must not go to ${address} in plain text: use TLS, loopback or a Unix socket`,
     );
   }
-  return new Client(target, credentials, {
-    // Never through a proxy of the environment (http_proxy and its like). A proxy cannot reach this
-    // machine's loopback, would read a token sent in plain text, and costs a slot's time elsewhere.
-    "grpc.enable_http_proxy": 0,
-    // No limit here, as the server has one.
-    "grpc.max_send_message_length": -1,
-    "grpc.max_receive_message_length": options.receiveBytesMax ?? RECEIVE_BYTES_MAX_DEFAULT,
-    "grpc-node.flow_control_window": RECEIVE_WINDOW_BYTES,
-    // The client notices a dead server within 1 s, about one interval of a slot.
-    "grpc.keepalive_time_ms": 500,
-    "grpc.keepalive_timeout_ms": 500,
-    "grpc.keepalive_permit_without_calls": 1,
-    // grpc-js would back off from 1 s to 120 s; a slot lasts 4 s.
-    "grpc.initial_reconnect_backoff_ms": 100,
-    "grpc.max_reconnect_backoff_ms": 2000,
-    // A service that was moved has a new address. By default grpc-js asks DNS once in 30 s.
-    "grpc.dns_min_time_between_resolutions_ms": 2000,
-    // The connection is not shared with other clients of this process, so that `close` closes it.
-    "grpc.use_local_subchannel_pool": 1,
-  });
+  return () =>
+    new Client(target, credentials, {
+      // Never through a proxy of the environment (http_proxy and its like). A proxy cannot reach this
+      // machine's loopback, would read a token sent in plain text, and costs a slot's time elsewhere.
+      "grpc.enable_http_proxy": 0,
+      // No limit here, as the server has one.
+      "grpc.max_send_message_length": -1,
+      "grpc.max_receive_message_length": options.receiveBytesMax ?? RECEIVE_BYTES_MAX_DEFAULT,
+      "grpc-node.flow_control_window": RECEIVE_WINDOW_BYTES,
+      // grpc-js would back off from 1 s to 120 s; a slot lasts 4 s.
+      "grpc.initial_reconnect_backoff_ms": 100,
+      "grpc.max_reconnect_backoff_ms": 2000,
+      // A service that was moved has a new address. By default grpc-js asks DNS once in 30 s.
+      "grpc.dns_min_time_between_resolutions_ms": 2000,
+      // The connection is not shared with other clients of this process, so that `close` closes it.
+      "grpc.use_local_subchannel_pool": 1,
+    });
 }

@@ -184,10 +184,10 @@ export class Oracle {
     const told = new Map<string, Outcome[]>();
     for (const result of this.unchecked.splice(0)) {
       if (result.kind !== "outcome") continue;
-      told.set(result.sessionId, [...(told.get(result.sessionId) ?? []), result.outcome]);
+      told.set(result.requestId, [...(told.get(result.requestId) ?? []), result.outcome]);
     }
-    for (const [sessionId, outcomes] of told) {
-      const { session } = await this.client.getSession({ node: this.node, sessionId });
+    for (const [requestId, outcomes] of told) {
+      const { session } = await this.client.getSession({ node: this.node, requestId });
       for (const before of outcomes) {
         const after = session?.outcomes.find((each) => each.groupIndex === before.groupIndex);
         const isErased = after?.proofErased === true;

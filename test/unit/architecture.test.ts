@@ -52,12 +52,8 @@ test("the state machines have no clock, timer, randomness or I/O", () => {
     "server/work/parts.ts",
     "server/schedule/preemption.ts",
     "server/schedule/usage.ts",
-    "client/adapter/rules.ts",
-    "client/adapter/open-sessions.ts",
-    "client/adapter/end-groups.ts",
-    "client/adapter/map-copies.ts",
-    "client/adapter/state.ts",
     "client/adapter/slot-times.ts",
+    ...files("client/machine"),
   ]) {
     const code = readFileSync(join(root, file), "utf8").replace(/\/\*\*[\s\S]*?\*\//g, "");
     expect(banned.exec(code)?.[0], file).toBeUndefined();

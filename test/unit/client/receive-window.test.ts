@@ -44,7 +44,7 @@ test("the largest proof arrives whole although no window update reaches the serv
   const results = client.streamResults({});
   expect((await results.next()).value?.event.case).toBe("opened");
   proxy.silence();
-  service.proved("c1", 0, new Uint8Array(PROOF_BYTES));
+  service.proved({ proof: new Uint8Array(PROOF_BYTES) });
   const { value } = await results.next();
   expect(value?.event.case === "outcome" && value.event.value.proof.length).toBe(PROOF_BYTES);
   await results.return();

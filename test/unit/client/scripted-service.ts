@@ -3,7 +3,6 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   Server,
   ServerCredentials,
-  status,
   type sendUnaryData,
   type ServerUnaryCall,
   type ServerWritableStream,
@@ -11,11 +10,12 @@ import {
 import {
   AggregatorService,
   CancelSessionResponseSchema,
-  GetSessionResponseSchema,
   OutcomeStatus,
-  type SessionSchema,
+  RequestState,
+  ServiceState,
   StreamResultsResponseSchema,
   SubmitSnapshotResponseSchema,
+  type CancelSessionRequest,
   type StreamResultsRequest,
   type StreamResultsResponse,
   type SubmitSnapshotRequest,
@@ -25,7 +25,14 @@ import { grpcServiceDefinition } from "../../../tools/harness/grpc-js.js";
 
 type ResultsCall = ServerWritableStream<StreamResultsRequest, StreamResultsResponse>;
 type Answer = MessageInitShape<typeof SubmitSnapshotResponseSchema>;
-type Response = MessageInitShape<typeof StreamResultsResponseSchema>;
+type Event = NonNullable<
+  Exclude<MessageInitShape<typeof StreamResultsResponseSchema>, StreamResultsResponse>["event"]
+>;
+interface OutcomeFields {
+  groupIndex?: number;
+  proof?: Uint8Array;
+  participants?: Uint8Array;
+}
 
 /** The bytes of every proof that it streams. */
 export const PROOF = new Uint8Array(32).fill(7);
@@ -33,15 +40,21 @@ export const PROOF = new Uint8Array(32).fill(7);
 export class ScriptedService {
   readonly submits: SubmitSnapshotRequest[] = [];
   readonly streams: ResultsCall[] = [];
-  readonly cancels: string[] = [];
-  instance = "i1";
-  refusedCursor = "";
-  /** The error for every submission; null: they get `answer`. */
+  readonly cancels: CancelSessionRequest[] = [];
+  /** The error for every submission; null: they get `answerTo`. */
   refuseWith: { code: number; details: string } | null = null;
-  session: MessageInitShape<typeof SessionSchema> = {};
-  answer: Answer = { result: { case: "accepted", value: { sessionId: "s1", fenceMs: 60_000 } } };
-  answerTo: (request: SubmitSnapshotRequest) => Answer = () => this.answer;
+  /** Whether it knows the requests that a stream awaits. */
+  isKnowing = true;
   private readonly server = new Server();
+
+  constructor(readonly serviceId = "s1") {}
+
+  answerTo: (request: SubmitSnapshotRequest) => Answer = (request) => this.accepted(request);
+
+  accepted({ requestId }: SubmitSnapshotRequest): Answer {
+    const value = { requestId, fenceMs: 60_000, serviceId: this.serviceId };
+    return { result: { case: "accepted", value } };
+  }
 
   async listen(): Promise<string> {
     this.server.addService(grpcServiceDefinition(AggregatorService), {
@@ -55,21 +68,20 @@ export class ScriptedService {
       },
       streamResults: (call: ResultsCall) => {
         this.streams.push(call);
-        if (call.request.cursor !== "" && call.request.cursor === this.refusedCursor)
-          return call.emit("error", { code: status.INVALID_ARGUMENT, details: "cursor: refused" });
-        const opened = { case: "opened", value: { serverInstance: this.instance } } as const;
-        call.write(create(StreamResultsResponseSchema, { event: opened }));
+        const state = this.isKnowing ? RequestState.IN_FLIGHT : RequestState.UNKNOWN;
+        const awaited = call.request.awaited.map(({ requestId }) => ({ requestId, state }));
+        const { serviceId } = this;
+        const status = { state: ServiceState.READY };
+        this.send({ case: "opened", value: { serviceId, run: "r1", status, awaited } });
       },
       cancelSession: (
-        call: ServerUnaryCall<{ sessionId: string }, unknown>,
+        call: ServerUnaryCall<CancelSessionRequest, unknown>,
         reply: sendUnaryData<unknown>,
       ) => {
-        this.cancels.push(call.request.sessionId);
+        this.cancels.push(call.request);
         reply(null, create(CancelSessionResponseSchema));
       },
-      getSession: (_call: unknown, reply: sendUnaryData<unknown>) => {
-        reply(null, create(GetSessionResponseSchema, { session: this.session }));
-      },
+      getSession: () => undefined,
       verifyAggregate: () => undefined,
       getServerInfo: () => undefined,
     });
@@ -82,20 +94,24 @@ export class ScriptedService {
     return `127.0.0.1:${port}`;
   }
 
-  send(response: Response): void {
-    this.streams.at(-1)?.write(create(StreamResultsResponseSchema, response));
+  /** Sends the event on the newest stream. */
+  send(event: Event): void {
+    this.streams.at(-1)?.write(create(StreamResultsResponseSchema, { event }));
   }
 
-  proved(cursor: string, groupIndex = 0, proof = PROOF): void {
+  /** Sends a proof for a group of the request, or of the last one. */
+  proved(
+    { groupIndex = 0, proof = PROOF, participants }: OutcomeFields = {},
+    requestId = this.submits.at(-1)?.requestId ?? "",
+  ): void {
     const status = OutcomeStatus.PROVED;
-    const value = { sessionId: "s1", groupIndex, slot: 5n, message: PROOF, status };
-    const bytes = { participants: new Uint8Array([3 + groupIndex * 4]), proof };
-    this.send({ cursor, event: { case: "outcome", value: { ...value, ...bytes } } });
+    const bits = participants ?? new Uint8Array([3 + groupIndex * 4]);
+    const value = { requestId, groupIndex, slot: 5n, message: PROOF, status, proof };
+    this.send({ case: "outcome", value: { ...value, participants: bits } });
   }
 
-  summary(cursor: string): void {
-    const value = { sessionId: "s1", slot: 5n, groups: 1, proved: 1, durationMs: 1200 };
-    this.send({ cursor, event: { case: "summary", value } });
+  summary(requestId = this.submits.at(-1)?.requestId ?? ""): void {
+    this.send({ case: "summary", value: { requestId, slot: 5n, groups: 1, durationMs: 1200 } });
   }
 
   stop(): void {

@@ -1,67 +1,23 @@
 /** `TickAggregator` and `AggregatorClient` against a scripted service. No sleeps. */
 import dns from "node:dns";
 import { status } from "@grpc/grpc-js";
-import { Registry } from "prom-client";
 import { afterEach, expect, it, vi } from "vitest";
+import { AggregatorClient, TickAggregator } from "../../../client/index.js";
+import { SkipReason } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
-  AggregatorClient,
-  TickAggregator,
-  type TickAggregatorOptions,
-  type TickResult,
-} from "../../../client/index.js";
-import {
-  OutcomeStatus,
-  SessionState,
-  SkipReason,
-} from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+  cleanups,
+  cleanUp,
+  eventually,
+  GATES,
+  skippedAs,
+  snapshot,
+  start,
+  takeOne,
+} from "./adapter-setup.js";
 import { PROOF, ScriptedService } from "./scripted-service.js";
 
-const GATES = { isAggregator: true, hasState: true };
-
-/** Wide, as a prover may have the machine. */
-const eventually = <T>(check: () => T | Promise<T>) =>
-  vi.waitFor(check, { timeout: 10_000, interval: 10 });
 vi.setConfig({ testTimeout: 30_000 });
-
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-async function start(options: Partial<TickAggregatorOptions> = {}) {
-  const script = new ScriptedService();
-  const address = await script.listen();
-  cleanups.push(() => script.stop());
-  const clock = { nowMs: 0 };
-  const registry = new Registry();
-  const aggregator = new TickAggregator({
-    endpoints: address,
-    nodeId: "test",
-    timeToFence: () => 7000,
-    nowMs: () => clock.nowMs,
-    registry,
-    ...options,
-  });
-  cleanups.push(() => aggregator.close({ drainMs: 0 }));
-  await eventually(() => expect(script.streams).toHaveLength(1));
-  const metric = async (name: string, labels: Record<string, string> = {}) => {
-    const values = (await registry.getSingleMetric(name)?.get())?.values ?? [];
-    const isAsked = (each: { labels: object }) =>
-      Object.entries(labels).every(([key, value]) => Reflect.get(each.labels, key) === value);
-    return values.find(isAsked)?.value;
-  };
-  return { script, aggregator, clock, metric };
-}
-
-const snapshot = (groups = 1) => ({ groups: Array.from({ length: groups }, () => ({})) });
-
-async function takeOne(aggregator: TickAggregator, slot = 5): Promise<TickResult[]> {
-  return eventually(() => {
-    const results = aggregator.takeResults(slot);
-    expect(results.length).toBeGreaterThan(0);
-    return results;
-  });
-}
+afterEach(cleanUp);
 
 /** Submits until the latch lets it: what frees it comes over the wire. */
 async function submitOnceFree(aggregator: TickAggregator): Promise<void> {
@@ -77,11 +33,11 @@ it("delivers an outcome once and frees the latch with the summary", async () => 
   await eventually(() => expect(script.submits).toHaveLength(1));
   expect(script.submits[0]).toMatchObject({ deadlineMs: 750, fenceMs: 7000 });
   expect(script.submits[0]?.snapshot?.slot).toBe(5n);
-  script.proved("c1");
-  script.proved("c1");
+  script.proved();
+  script.proved();
   const results = await takeOne(aggregator);
-  expect(results).toMatchObject([{ kind: "outcome", sessionId: "s1", outcome: { proof: PROOF } }]);
-  script.summary("c2");
+  expect(results).toMatchObject([{ kind: "outcome", outcome: { proof: PROOF } }]);
+  script.summary();
   await submitOnceFree(aggregator);
   expect(aggregator.takeResults(5)).toEqual([]);
   expect(await metric("lean_aggregator_skipped_total", { reason: "no_prover" })).toBe(0);
@@ -89,7 +45,7 @@ it("delivers an outcome once and frees the latch with the summary", async () => 
 
 it("counts the service's skip and takes the next snapshot", async () => {
   const { script, aggregator, metric } = await start();
-  script.answer = { result: { case: "skipped", value: { reason: SkipReason.OVERLOADED } } };
+  script.answerTo = () => skippedAs(SkipReason.OVERLOADED);
   aggregator.submitOrSkip(5, GATES, snapshot);
   await eventually(async () =>
     expect(await metric("lean_aggregator_skipped_total", { reason: "overloaded" })).toBe(1),
@@ -106,7 +62,7 @@ it("never throws from the tick", async () => {
     throw new Error("no snapshot");
   };
   expect(aggregator.submitOrSkip(5, GATES, broken)).toEqual({ skipped: "snapshot_threw" });
-  const bad = { keys: [{ validatorIndex: -1 }], groups: [] };
+  const bad = { keys: [{ validatorIndex: -1 }], groups: [{}] };
   expect(aggregator.submitOrSkip(5, GATES, () => bad)).toEqual({ skipped: "invalid" });
   expect(aggregator.submitOrSkip(0.5, GATES, snapshot)).toEqual({ skipped: "invalid" });
   expect(await metric("lean_aggregator_skipped_total", { reason: "invalid" })).toBe(2);
@@ -114,32 +70,21 @@ it("never throws from the tick", async () => {
   expect(onError).toHaveBeenCalledTimes(3);
 });
 
-it("resumes a broken stream by its cursor", async () => {
+it("awaits what is missing on a new stream when one breaks", async () => {
   const { script, aggregator } = await start();
-  aggregator.submitOrSkip(5, GATES, () => snapshot(2));
+  const answer = aggregator.submitOrSkip(5, GATES, () => snapshot(2));
+  const { requestId } = "submitted" in answer ? answer : { requestId: "" };
   await eventually(() => expect(script.submits).toHaveLength(1));
-  script.proved("c1");
+  script.proved();
   expect(await takeOne(aggregator)).toHaveLength(1);
   script.streams[0]?.end();
   await eventually(() => expect(script.streams).toHaveLength(2));
-  expect(script.streams[1]?.request.cursor).toBe("c1");
-  script.proved("c1");
-  script.proved("c2", 1);
-  expect(await takeOne(aggregator)).toMatchObject([{ kind: "outcome", groupIndex: 1 }]);
-});
-
-it("starts over without a cursor that the service refuses", async () => {
-  const { script, aggregator } = await start();
-  script.refusedCursor = "c1";
-  aggregator.submitOrSkip(5, GATES, () => snapshot(2));
-  await eventually(() => expect(script.submits).toHaveLength(1));
-  script.proved("c1");
-  expect(await takeOne(aggregator)).toHaveLength(1);
-  script.streams[0]?.end();
-  await eventually(() => expect(script.streams).toHaveLength(3));
-  expect(script.streams.map(({ request }) => request.cursor)).toEqual(["", "c1", ""]);
-  script.proved("c1");
-  script.proved("c2", 1);
+  expect(script.streams[1]?.request).toMatchObject({
+    node: { nodeId: "test" },
+    awaited: [{ requestId, receivedGroups: [0] }],
+  });
+  script.proved();
+  script.proved({ groupIndex: 1 });
   expect(await takeOne(aggregator)).toMatchObject([{ kind: "outcome", groupIndex: 1 }]);
 });
 
@@ -147,7 +92,7 @@ it("skips as unreachable when the service is gone, and loses what it held at the
   const { script, aggregator, clock, metric } = await start();
   aggregator.submitOrSkip(5, GATES, () => snapshot(2));
   await eventually(() => expect(script.submits).toHaveLength(1));
-  script.proved("c1");
+  script.proved();
   // One of the two ends, which shows that the answer to the submission is in.
   expect(await takeOne(aggregator)).toHaveLength(1);
   script.stop();
@@ -164,13 +109,12 @@ it("skips as unreachable when the service is gone, and loses what it held at the
 
 /** Two services, both connected, the first preferred. */
 async function startTwo() {
-  const second = new ScriptedService();
+  const second = new ScriptedService("s2");
   const secondAddress = await second.listen();
   cleanups.push(() => second.stop());
   const first = new ScriptedService();
   const firstAddress = await first.listen();
   cleanups.push(() => first.stop());
-  second.instance = "i2";
   const endpoints = [firstAddress, secondAddress];
   const timeToFence = () => 7000;
   const aggregator = new TickAggregator({ endpoints, nodeId: "test", timeToFence });
@@ -191,14 +135,14 @@ it("goes to the next endpoint when the first is gone", async () => {
 
 it("sends a snapshot to the next endpoint when the first is draining", async () => {
   const { first, second, aggregator } = await startTwo();
-  first.answer = { result: { case: "skipped", value: { reason: SkipReason.DRAINING } } };
+  first.answerTo = () => skippedAs(SkipReason.DRAINING);
   await eventually(() => {
     aggregator.submitOrSkip(5, GATES, snapshot);
     expect(second.submits).toHaveLength(1);
   });
   expect(second.submits[0]?.requestId).toBe(first.submits.at(-1)?.requestId);
-  second.proved("c1");
-  expect(await takeOne(aggregator)).toMatchObject([{ kind: "outcome", sessionId: "s1" }]);
+  second.proved();
+  expect(await takeOne(aggregator)).toMatchObject([{ kind: "outcome" }]);
 });
 
 it("has copied the snapshot when the call returns", async () => {
@@ -219,7 +163,7 @@ it("delivers a proof only after the node's own verification", async () => {
   const { script, aggregator } = await start({ verify });
   aggregator.submitOrSkip(5, GATES, snapshot);
   await eventually(() => expect(script.submits).toHaveLength(1));
-  script.proved("c1");
+  script.proved();
   await eventually(() => expect(checks).toHaveLength(1));
   expect(aggregator.takeResults(5)).toEqual([]);
   checks[0]?.(false);
@@ -230,23 +174,29 @@ it("closes within its bound, cancels what is in flight, and stays closed", async
   const { script, aggregator } = await start();
   aggregator.submitOrSkip(5, GATES, () => snapshot(2));
   await eventually(() => expect(script.submits).toHaveLength(1));
-  script.proved("c1");
+  script.proved();
   expect(await takeOne(aggregator)).toHaveLength(1);
   const startMs = performance.now();
   const closing = aggregator.close({ drainMs: 200 });
   expect(aggregator.close()).toBe(closing);
   await closing;
   expect(performance.now() - startMs).toBeLessThan(2000);
-  expect(script.cancels).toEqual(["s1"]);
+  expect(script.cancels).toMatchObject([{ groupIndices: [1] }]);
   expect(aggregator.takeResults(5)).toMatchObject([{ kind: "lost" }]);
   expect(aggregator.submitOrSkip(5, GATES, snapshot)).toEqual({ skipped: "draining" });
 });
 
-it("sends nothing for a slot whose time is over, as after a stall of the node", async () => {
-  const { script, aggregator, metric } = await start({ timeToFence: () => -1 });
-  expect(aggregator.submitOrSkip(5, GATES, snapshot)).toMatchObject({ submitted: true });
-  const skips = () => metric("lean_aggregator_skipped_total", { reason: "predicted_miss" });
-  await eventually(async () => expect(await skips()).toBe(1));
+it.each([
+  ["its fence", -1, 750],
+  ["its fence by less than a millisecond", 0.9, 750],
+  ["its deadline", 7000, 0],
+])("sends nothing past %s, as after a stall of the node", async (_what, fenceMs, deadlineMs) => {
+  const { script, aggregator, metric } = await start({ timeToFence: () => fenceMs });
+  const options = { deadlineMs };
+  expect(aggregator.submitOrSkip(5, GATES, snapshot, options)).toEqual({
+    skipped: "predicted_miss",
+  });
+  expect(await metric("lean_aggregator_skipped_total", { reason: "predicted_miss" })).toBe(1);
   expect(script.submits).toEqual([]);
 });
 
@@ -289,18 +239,6 @@ it("cancels the call when the loop over a stream is left, and refuses calls once
   await expect(client.getServerInfo()).rejects.toMatchObject({ kind: "cancelled" });
 });
 
-it("asks GetSession for the outcomes that a gap has lost", async () => {
-  const { script, aggregator } = await start();
-  aggregator.submitOrSkip(5, GATES, () => snapshot(2));
-  await eventually(() => expect(script.submits).toHaveLength(1));
-  script.proved("c1");
-  expect(await takeOne(aggregator)).toHaveLength(1);
-  const missed = { sessionId: "s1", groupIndex: 1, status: OutcomeStatus.REJECTED };
-  script.session = { sessionId: "s1", state: SessionState.ENDED, outcomes: [missed] };
-  script.send({ cursor: "c9", event: { case: "gap", value: { sessionIds: ["s1"] } } });
-  expect(await takeOne(aggregator)).toMatchObject([{ kind: "outcome", groupIndex: 1 }]);
-});
-
 it.each([Infinity, 30 * 24 * 3_600_000])(
   "waits for what is in flight when it closes with %d ms to drain",
   async (drainMs) => {
@@ -308,9 +246,9 @@ it.each([Infinity, 30 * 24 * 3_600_000])(
     aggregator.submitOrSkip(5, GATES, snapshot);
     await eventually(() => expect(script.submits).toHaveLength(1));
     const closing = aggregator.close({ drainMs });
-    script.proved("c1");
+    script.proved();
     await takeOne(aggregator);
-    script.summary("c2");
+    script.summary();
     await closing;
     expect(script.cancels).toEqual([]);
   },

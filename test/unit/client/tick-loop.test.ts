@@ -35,8 +35,8 @@ it("submits in interval 2, this slot's votes first, and applies the proof in a l
   expect(service.submits).toEqual([]);
 
   const skipped = { case: "skipped", value: { reason: SkipReason.OVERLOADED } } as const;
-  service.answerTo = ({ priority }) =>
-    priority === Priority.BACKLOG ? { result: skipped } : service.answer;
+  service.answerTo = (request) =>
+    request.priority === Priority.BACKLOG ? { result: skipped } : service.accepted(request);
   loop.onInterval(5, 2);
   await vi.waitFor(() => expect(service.submits).toHaveLength(2), { timeout: 10_000 });
   const sent = service.submits.map(({ priority, snapshot }) => [priority, snapshot?.groups.length]);
@@ -45,7 +45,7 @@ it("submits in interval 2, this slot's votes first, and applies the proof in a l
     [Priority.BACKLOG, 3],
   ]);
 
-  service.proved("c1");
+  service.proved({}, service.submits[0]?.requestId);
   await vi.waitFor(
     () => {
       loop.onInterval(5, 3);
