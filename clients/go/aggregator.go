@@ -1,0 +1,355 @@
+package leanagg
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	aggregatorv1 "github.com/lean-aggregator/lean-aggregator/clients/go/gen/lean/aggregator/v1"
+	"github.com/lean-aggregator/lean-aggregator/clients/go/internal/machine"
+)
+
+// Aggregator is a node's adapter. Its methods may be called from any goroutine.
+type Aggregator struct {
+	options   Options
+	metrics   *metrics
+	clock     clock
+	node      *aggregatorv1.Node
+	runName   string
+	requests  atomic.Uint64
+	endpoints []*endpoint
+	ready     chan struct{}
+	verifiers chan struct{}
+	warned    sync.Map
+
+	// mu guards what follows.
+	mu      sync.Mutex
+	machine *machine.Machine[*Outcome]
+	records map[string]*record
+	stats   Stats
+	holding *time.Timer
+	// idle is closed by the dispatch after which the machine is idle; nil: nobody waits.
+	idle     chan struct{}
+	isClosed bool
+
+	// lives ends the streams and calls; running counts their goroutines, cancels those
+	// of CancelSession.
+	lives   context.Context
+	die     context.CancelFunc
+	running sync.WaitGroup
+	cancels sync.WaitGroup
+	closing sync.Mutex
+}
+
+// record is what the shell keeps of a request that is not over.
+type record struct {
+	slot         uint64
+	priority     Priority
+	frozen       []byte
+	steps        []stepAt
+	groups       []*AttestationData
+	hasLengthBit bool
+	isSent       bool
+	endTry       context.CancelFunc
+}
+
+// New checks the options, opens a stream to each endpoint in the background, and returns. An endpoint
+// that cannot be reached is no error. Call [Aggregator.Close] at the end.
+func New(options Options) (*Aggregator, error) {
+	options, err := options.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("leanagg: %w", err)
+	}
+	a := &Aggregator{
+		options:   options,
+		clock:     clock{start: time.Now()},
+		node:      &aggregatorv1.Node{NodeId: options.NodeID, NodeEpoch: options.NodeEpoch},
+		ready:     make(chan struct{}, 1),
+		verifiers: make(chan struct{}, verificationsMax),
+		records:   map[string]*record{},
+	}
+	a.stats.Skipped = map[SkipReason]uint64{}
+	a.lives, a.die = context.WithCancel(context.Background())
+	random := make([]byte, 6)
+	if _, err := rand.Read(random); err != nil {
+		return nil, fmt.Errorf("leanagg: no randomness: %w", err)
+	}
+	a.runName = hex.EncodeToString(random)
+	names, err := a.addEndpoints()
+	if err != nil {
+		return nil, fmt.Errorf("leanagg: %w", err)
+	}
+	if a.metrics, err = newMetrics(options.Registerer, options.MetricsNamespace); err != nil {
+		return nil, fmt.Errorf("leanagg: %w", err)
+	}
+	a.machine = machine.New[*Outcome](machine.Options{
+		Endpoints:     names,
+		HasVerifyHook: options.Verify != nil,
+	})
+	for _, each := range a.endpoints {
+		a.running.Add(2)
+		go each.follow()
+		go each.sendTries()
+	}
+	return a, nil
+}
+
+// addEndpoints makes the endpoints, each address once.
+func (a *Aggregator) addEndpoints() ([]string, error) {
+	names := []string{}
+	for _, text := range a.options.Endpoints {
+		to, err := parseAddress(text, a.options.TLS != nil)
+		if err != nil {
+			return nil, err
+		}
+		if a.options.Token != nil && !to.isPrivate() {
+			return nil, fmt.Errorf("endpoint %q would get the token in clear text; use https://", text)
+		}
+		if a.endpointAt(text) != nil {
+			continue
+		}
+		names = append(names, text)
+		a.endpoints = append(a.endpoints, newEndpoint(a, to))
+	}
+	return names, nil
+}
+
+func (a *Aggregator) endpointAt(name string) *endpoint {
+	for _, each := range a.endpoints {
+		if each.address.text == name {
+			return each
+		}
+	}
+	return nil
+}
+
+// SubmitOrSkip submits a snapshot at the node's slot, or says why not. snapshot is called only if all
+// gates are open, before SubmitOrSkip returns; it may return [ErrNothing]. SubmitOrSkip encodes the
+// snapshot, so the node may reuse its memory afterwards. It waits for no service and never panics.
+func (a *Aggregator) SubmitOrSkip(
+	slot uint64, gates Gates, snapshot func() (*Snapshot, error), options SubmitOptions,
+) Answer {
+	if options.Priority == "" {
+		options.Priority = Aggregation
+	}
+	ask := machine.Ask{
+		Slot:       slot,
+		Gates:      machine.Gates(gates),
+		Priority:   options.Priority,
+		MayReplace: options.MayReplace,
+	}
+	skip := Skip{Slot: slot, Priority: options.Priority}
+	if skip.Reason = a.ask(ask); skip.Reason != "" {
+		return a.skipped(skip)
+	}
+	start := time.Now()
+	defer func() { a.metrics.submitSeconds.Observe(time.Since(start).Seconds()) }()
+	made, err := call(snapshot)
+	switch {
+	case errors.Is(err, ErrNothing) || err == nil && len(made.GetGroups()) == 0:
+		skip.Reason = NothingToSubmit
+		return a.skipped(skip)
+	case err != nil:
+		skip.Reason, skip.Err = SnapshotThrew, err
+		return a.skipped(skip)
+	}
+	submission, kept, err := a.freeze(slot, made, options)
+	if err != nil {
+		skip.Reason, skip.Err = Invalid, err
+		return a.skipped(skip)
+	}
+	a.dispatch(machine.Submitted{Submission: submission}, kept)
+	return Answer{RequestID: submission.RequestID}
+}
+
+// ask returns the reason of a skip, or "".
+func (a *Aggregator) ask(ask machine.Ask) SkipReason {
+	for _, effect := range a.dispatch(ask, nil) {
+		if skip, isSkip := effect.(machine.Skip); isSkip && skip.RequestID == nil {
+			return skip.Reason
+		}
+	}
+	return ""
+}
+
+// skipped counts and reports a snapshot that was not submitted.
+func (a *Aggregator) skipped(skip Skip) Answer {
+	a.countSkip(skip.Reason)
+	a.report(skip)
+	return Answer{Skipped: skip.Reason}
+}
+
+// call calls the snapshot function of the node; a panic is an error.
+func call(snapshot func() (*Snapshot, error)) (made *Snapshot, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("snapshot function panicked: %v", cause)
+		}
+	}()
+	return snapshot()
+}
+
+// freeze encodes a snapshot, and says what the machine and the shell need of it.
+func (a *Aggregator) freeze(
+	slot uint64, made *Snapshot, options SubmitOptions,
+) (machine.Submission, *record, error) {
+	nowMs := a.clock.nowMs()
+	id := a.options.NodeID[:min(len(a.options.NodeID), 24)] + "-" + a.runName + "-" +
+		strconv.FormatUint(a.requests.Add(1), 10)
+	kept := &record{
+		slot:         slot,
+		priority:     options.Priority,
+		hasLengthBit: made.GetSszBitlists(),
+	}
+	for _, step := range options.Steps {
+		at := stepAt{untilMs: nowMs + step.Within.Milliseconds(), weight: step.Weight}
+		kept.steps = append(kept.steps, at)
+	}
+	var err error
+	if kept.frozen, kept.groups, err = a.encodeSnapshot(slot, id, made, options); err != nil {
+		return machine.Submission{}, nil, err
+	}
+	deadline := options.Deadline
+	if deadline <= 0 {
+		deadline = a.options.Deadline
+	}
+	submission := machine.Submission{
+		RequestID:    id,
+		Priority:     options.Priority,
+		Slot:         slot,
+		Groups:       len(kept.groups),
+		Bytes:        len(kept.frozen),
+		DeadlineAtMs: nowMs + deadline.Milliseconds(),
+	}
+	if options.Fence > 0 {
+		submission.FenceAtMs = nowMs + options.Fence.Milliseconds()
+	} else {
+		fenceSlot := slot + 2
+		submission.FenceSlot = &fenceSlot
+		submission.FenceAtMs = a.clock.atMs(a.options.Clock.Start(fenceSlot))
+	}
+	if !options.HoldUntil.IsZero() {
+		submission.HoldUntilMs = a.clock.atMs(options.HoldUntil)
+	}
+	return submission, kept, nil
+}
+
+// encodeSnapshot freezes a snapshot, and copies the data of its groups. A panic in it is an error:
+// the snapshot may have a nil where none is allowed.
+func (a *Aggregator) encodeSnapshot(
+	slot uint64, id string, made *Snapshot, options SubmitOptions,
+) (frozen []byte, groups []*AttestationData, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("snapshot cannot be encoded: %v", cause)
+		}
+	}()
+	made.Slot = slot
+	request := &aggregatorv1.SubmitSnapshotRequest{
+		Node:        a.node,
+		Snapshot:    made,
+		ProofSystem: a.options.ProofSystem,
+		RequestId:   id,
+		Priority:    wirePriority[options.Priority],
+		MinInputs:   options.MinInputs,
+	}
+	if options.MayReplace {
+		request.BusyPolicy = aggregatorv1.BusyPolicy_BUSY_POLICY_REPLACE
+	}
+	if options.WholeGroups {
+		request.PartialPolicy = aggregatorv1.PartialPolicy_PARTIAL_POLICY_FORBID
+	}
+	if frozen, err = encode(request); err != nil {
+		return nil, nil, err
+	}
+	for _, group := range made.GetGroups() {
+		data, _ := proto.Clone(group.GetData()).(*AttestationData)
+		groups = append(groups, data)
+	}
+	return frozen, groups, nil
+}
+
+// Ready returns a channel that receives when results wait to be taken. It holds one signal, however
+// many results wait. It is never closed.
+func (a *Aggregator) Ready() <-chan struct{} { return a.ready }
+
+// TakeResults returns the results since the last call, at the node's slot, in the order in which they
+// came to be. Results that are held back, or past their fence, are not among them.
+func (a *Aggregator) TakeResults(slot uint64) []Result {
+	var results []Result
+	for _, effect := range a.dispatch(machine.Take{Slot: slot}, nil) {
+		if each, isResult := effect.(machine.Deliver[*Outcome]); isResult {
+			results = append(results, resultOf(each.Result))
+		}
+	}
+	return results
+}
+
+func resultOf(result machine.Result[*Outcome]) Result {
+	taken := Result{
+		Kind:       result.Kind,
+		RequestID:  result.Ref.RequestID,
+		GroupIndex: result.Ref.GroupIndex,
+		Slot:       result.Ref.Slot,
+		Outcome:    result.Payload,
+	}
+	if result.Ref.Endpoint != nil {
+		taken.Endpoint = *result.Ref.Endpoint
+	}
+	return taken
+}
+
+// Cancel ends each group for which isUnwanted returns true, and returns how many it named. The groups
+// end as [Cancelled], here and at the services. isUnwanted must not call the adapter.
+func (a *Aggregator) Cancel(isUnwanted func(GroupInfo) bool) int {
+	a.mu.Lock()
+	infos := []GroupInfo{}
+	for id, kept := range a.records {
+		for i, data := range kept.groups {
+			infos = append(infos, GroupInfo{
+				RequestID: id, GroupIndex: i, Slot: kept.slot, Priority: kept.priority, Data: data,
+			})
+		}
+	}
+	a.mu.Unlock()
+	named := map[string][]int{}
+	count := 0
+	for _, info := range infos {
+		if isUnwanted(info) {
+			named[info.RequestID] = append(named[info.RequestID], info.GroupIndex)
+			count++
+		}
+	}
+	for id, groups := range named {
+		a.dispatch(machine.Cancel{RequestID: id, Groups: groups}, nil)
+	}
+	return count
+}
+
+// Stats returns a picture of the adapter.
+func (a *Aggregator) Stats() Stats {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	stats := a.stats
+	stats.Skipped = map[SkipReason]uint64{}
+	for reason, count := range a.stats.Skipped {
+		stats.Skipped[reason] = count
+	}
+	stats.InFlight, stats.Waiting = a.machine.InFlight(), a.machine.Waiting()
+	stats.Endpoints = make([]EndpointStats, len(a.endpoints))
+	for i, state := range a.machine.EndpointStates() {
+		each := a.endpoints[i]
+		stats.Endpoints[i] = EndpointStats{
+			Address: each.address.text, State: state, ServiceID: each.serviceID, Offers: each.offers,
+		}
+	}
+	return stats
+}

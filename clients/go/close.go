@@ -1,0 +1,75 @@
+package leanagg
+
+import (
+	"context"
+	"time"
+
+	"github.com/lean-aggregator/lean-aggregator/clients/go/internal/machine"
+)
+
+// Close takes no more snapshots, waits until every group has ended or ctx is done, cancels what is
+// left, and closes the connections. It returns ctx.Err() when something was cut off. Later calls do
+// nothing. Results can still be taken.
+func (a *Aggregator) Close(ctx context.Context) error {
+	a.closing.Lock()
+	defer a.closing.Unlock()
+	a.mu.Lock()
+	isClosed := a.isClosed
+	a.mu.Unlock()
+	if isClosed {
+		return nil
+	}
+	a.dispatch(machine.Closing{}, nil)
+	err := a.untilIdle(ctx)
+	a.dispatch(machine.Closed{}, nil)
+	a.endCalls()
+	return err
+}
+
+// untilIdle waits until every group has ended and no verification runs. Time goes on meanwhile.
+func (a *Aggregator) untilIdle(ctx context.Context) error {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		a.mu.Lock()
+		if a.machine.IsIdle() {
+			a.mu.Unlock()
+			return nil
+		}
+		idle := make(chan struct{})
+		a.idle = idle
+		a.mu.Unlock()
+		select {
+		case <-idle:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+			a.dispatch(machine.Tick{}, nil)
+		}
+	}
+}
+
+// endCalls waits for the cancels of Closed, then ends streams and calls and closes connections.
+func (a *Aggregator) endCalls() {
+	a.mu.Lock()
+	a.isClosed = true
+	if a.holding != nil {
+		a.holding.Stop()
+	}
+	a.mu.Unlock()
+	cancelled := make(chan struct{})
+	go func() {
+		a.cancels.Wait()
+		close(cancelled)
+	}()
+	select {
+	case <-cancelled:
+	case <-time.After(cancelTimeout):
+	}
+	a.die()
+	a.running.Wait()
+	for _, each := range a.endpoints {
+		each.close()
+	}
+}

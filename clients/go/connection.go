@@ -1,0 +1,146 @@
+package leanagg
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
+
+	aggregatorv1 "github.com/lean-aggregator/lean-aggregator/clients/go/gen/lean/aggregator/v1"
+	rpc "github.com/lean-aggregator/lean-aggregator/clients/go/gen/lean/aggregator/v1/aggregatorv1connect"
+)
+
+// receiveBytesMax is the largest message that the adapter accepts.
+const receiveBytesMax = 32 << 20
+
+// connection is one HTTP/2 connection to an endpoint, with a client for each method. It is replaced
+// by a new one when its endpoint was silent.
+type connection struct {
+	transport *http.Transport
+	submit    *connect.Client[frozenRequest, aggregatorv1.SubmitSnapshotResponse]
+	stream    *connect.Client[aggregatorv1.StreamResultsRequest, aggregatorv1.StreamResultsResponse]
+	cancel    *connect.Client[aggregatorv1.CancelSessionRequest, aggregatorv1.CancelSessionResponse]
+}
+
+// frozenRequest is an encoded SubmitSnapshotRequest: the frozen bytes and the budgets of one try.
+type frozenRequest struct {
+	frozen  []byte
+	budgets []byte
+}
+
+// dial makes a connection that is opened by the first call.
+func dial(to address, tlsConfig *tls.Config, token func(context.Context) (string, error)) *connection {
+	protocols := new(http.Protocols)
+	if to.isTLS {
+		protocols.SetHTTP2(true)
+	} else {
+		protocols.SetUnencryptedHTTP2(true)
+	}
+	dialer := &net.Dialer{Timeout: openTimeout}
+	transport := &http.Transport{
+		Protocols:          protocols,
+		DisableCompression: true,
+		IdleConnTimeout:    time.Minute,
+		DialContext: func(ctx context.Context, network, host string) (net.Conn, error) {
+			if to.socket != "" {
+				network, host = "unix", to.socket
+			}
+			return dialer.DialContext(ctx, network, host)
+		},
+	}
+	if to.isTLS && tlsConfig != nil {
+		transport.TLSClientConfig = tlsConfig.Clone()
+	}
+	caller := &http.Client{Transport: &caller{transport: transport, token: token}}
+	options := connect.WithClientOptions(
+		connect.WithGRPC(),
+		connect.WithCodec(codec{}),
+		connect.WithReadMaxBytes(receiveBytesMax),
+		connect.WithAcceptCompression("gzip", nil, nil),
+	)
+	return &connection{
+		transport: transport,
+		submit: connect.NewClient[frozenRequest, aggregatorv1.SubmitSnapshotResponse](
+			caller, to.base+rpc.AggregatorServiceSubmitSnapshotProcedure, options),
+		stream: connect.NewClient[aggregatorv1.StreamResultsRequest, aggregatorv1.StreamResultsResponse](
+			caller, to.base+rpc.AggregatorServiceStreamResultsProcedure, options),
+		cancel: connect.NewClient[aggregatorv1.CancelSessionRequest, aggregatorv1.CancelSessionResponse](
+			caller, to.base+rpc.AggregatorServiceCancelSessionProcedure, options),
+	}
+}
+
+// caller sends requests with the node's token, and turns answers that are not gRPC into errors.
+type caller struct {
+	transport *http.Transport
+	token     func(context.Context) (string, error)
+}
+
+// httpStatusError is an answer of a proxy or of another program: an HTTP status without a gRPC one.
+type httpStatusError struct{ status int }
+
+func (e *httpStatusError) Error() string {
+	return fmt.Sprintf("HTTP status %d instead of a gRPC answer; a proxy or another program is at this address", e.status)
+}
+
+// tokenError is an error of the node's own token function.
+type tokenError struct{ cause error }
+
+func (e *tokenError) Error() string { return "Token: " + e.cause.Error() }
+func (e *tokenError) Unwrap() error { return e.cause }
+
+// RoundTrip implements [http.RoundTripper].
+func (c *caller) RoundTrip(request *http.Request) (*http.Response, error) {
+	if c.token != nil {
+		token, err := c.token(request.Context())
+		if err != nil {
+			return nil, &tokenError{cause: err}
+		}
+		request = request.Clone(request.Context())
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := c.transport.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	isGRPC := strings.HasPrefix(response.Header.Get("Content-Type"), "application/grpc")
+	if response.StatusCode != http.StatusOK || !isGRPC {
+		response.Body.Close()
+		return nil, &httpStatusError{status: response.StatusCode}
+	}
+	return response, nil
+}
+
+// codec is protobuf, and takes a request that is encoded already.
+type codec struct{}
+
+func (codec) Name() string { return "proto" }
+
+func (c codec) Marshal(message any) ([]byte, error) {
+	if request, isFrozen := message.(*frozenRequest); isFrozen {
+		return c.MarshalAppend(make([]byte, 0, len(request.frozen)+len(request.budgets)), message)
+	}
+	return c.MarshalAppend(nil, message)
+}
+
+func (codec) MarshalAppend(to []byte, message any) ([]byte, error) {
+	switch m := message.(type) {
+	case *frozenRequest:
+		return append(append(to, m.frozen...), m.budgets...), nil
+	case proto.Message:
+		return proto.MarshalOptions{}.MarshalAppend(to, m)
+	}
+	return nil, fmt.Errorf("cannot encode %T", message)
+}
+
+func (codec) Unmarshal(bytes []byte, message any) error {
+	if m, isProto := message.(proto.Message); isProto {
+		return proto.Unmarshal(bytes, m)
+	}
+	return fmt.Errorf("cannot decode into %T", message)
+}

@@ -1,0 +1,211 @@
+package leanagg
+
+import (
+	"context"
+	"time"
+
+	"connectrpc.com/connect"
+
+	aggregatorv1 "github.com/lean-aggregator/lean-aggregator/clients/go/gen/lean/aggregator/v1"
+	"github.com/lean-aggregator/lean-aggregator/clients/go/internal/machine"
+)
+
+const (
+	// verificationsMax is how many verifications of the node run side by side.
+	verificationsMax = 4
+	// cancelTimeout is the time limit of CancelSession.
+	cancelTimeout = 500 * time.Millisecond
+)
+
+// dispatch passes an event to the machine and carries its effects out. It returns them. kept is the
+// record of a submission. Hooks of the node run after it has let go of the lock.
+func (a *Aggregator) dispatch(event machine.Event, kept *record) []machine.Effect {
+	a.mu.Lock()
+	if submitted, isSubmitted := event.(machine.Submitted); isSubmitted {
+		a.records[submitted.Submission.RequestID] = kept
+		a.stats.Submitted++
+	}
+	nowMs := a.clock.nowMs()
+	effects := a.machine.Handle(event, nowMs)
+	skips := []Skip{}
+	for _, effect := range effects {
+		if skip, isSkip := effect.(machine.Skip); isSkip && skip.RequestID != nil {
+			skips = append(skips, a.skipOf(skip))
+		}
+		a.carryOut(effect)
+	}
+	a.signal(nowMs)
+	if a.idle != nil && a.machine.IsIdle() {
+		close(a.idle)
+		a.idle = nil
+	}
+	a.mu.Unlock()
+	for _, skip := range skips {
+		a.countSkip(skip.Reason)
+		a.report(skip)
+	}
+	return effects
+}
+
+func (a *Aggregator) skipOf(skip machine.Skip) Skip {
+	reported := Skip{RequestID: *skip.RequestID, Reason: skip.Reason}
+	if kept := a.records[*skip.RequestID]; kept != nil {
+		reported.Slot, reported.Priority = kept.slot, kept.priority
+	}
+	return reported
+}
+
+// carryOut does what one effect asks for. The lock is held: it starts, and waits for nothing.
+func (a *Aggregator) carryOut(effect machine.Effect) {
+	switch e := effect.(type) {
+	case machine.Send:
+		a.startTry(e)
+	case machine.CancelCall:
+		if !a.isClosed {
+			a.cancels.Add(1)
+			a.start(func() { defer a.cancels.Done(); a.cancelAt(e) })
+		}
+	case machine.Forget:
+		a.forget(e.RequestID)
+	case machine.Verify[*Outcome]:
+		a.start(func() { a.verify(e) })
+	case machine.Summarised:
+		a.metrics.workerSeconds.Observe(float64(e.DurationMs) / 1000)
+	case machine.Balanced:
+		a.options.Logger.Warn("several services answer at this endpoint; give each one as an endpoint",
+			"code", "endpoint_is_balanced", "endpoint", e.Endpoint)
+	case machine.Count:
+		a.count(e.Kind)
+	}
+}
+
+func (a *Aggregator) count(kind machine.CountKind) {
+	switch kind {
+	case machine.CountLate:
+		a.stats.Late++
+		a.metrics.late.Inc()
+	case machine.CountFenced:
+		a.stats.Fenced++
+		a.metrics.fenced.Inc()
+	case machine.CountLost:
+		a.stats.Lost++
+		a.metrics.lost.Inc()
+	case machine.CountDropped:
+		a.stats.Dropped++
+		a.metrics.dropped.Inc()
+	}
+}
+
+// start runs a function beside the tick. It returns false when the adapter is closed.
+func (a *Aggregator) start(run func()) bool {
+	if a.isClosed {
+		return false
+	}
+	a.running.Add(1)
+	go func() {
+		defer a.running.Done()
+		run()
+	}()
+	return true
+}
+
+// forget drops the frozen bytes of a request, and all of it when it is over.
+func (a *Aggregator) forget(requestID string) {
+	kept := a.records[requestID]
+	if kept == nil {
+		return
+	}
+	kept.frozen = nil
+	if a.machine.Knows(requestID) {
+		return
+	}
+	if kept.endTry != nil {
+		kept.endTry()
+	}
+	delete(a.records, requestID)
+}
+
+// signal tells the node that results wait, now or when the first of them is no longer held back.
+func (a *Aggregator) signal(nowMs int64) {
+	if a.machine.HasResults(nowMs) {
+		a.notify()
+		return
+	}
+	atMs, isHolding := a.machine.NextHoldMs(nowMs)
+	if a.holding != nil {
+		a.holding.Stop()
+		a.holding = nil
+	}
+	if isHolding && !a.isClosed {
+		a.holding = time.AfterFunc(time.Duration(atMs-nowMs)*time.Millisecond, a.notify)
+	}
+}
+
+func (a *Aggregator) notify() {
+	select {
+	case a.ready <- struct{}{}:
+	default:
+	}
+}
+
+func (a *Aggregator) cancelAt(e machine.CancelCall) {
+	at := a.endpointAt(e.Endpoint)
+	ctx, end := context.WithTimeout(a.lives, cancelTimeout)
+	defer end()
+	request := &aggregatorv1.CancelSessionRequest{Node: a.node, RequestId: e.RequestID}
+	for _, group := range e.Groups {
+		request.GroupIndices = append(request.GroupIndices, uint32(group))
+	}
+	if _, err := at.connection().cancel.CallUnary(ctx, connect.NewRequest(request)); err != nil {
+		a.options.Logger.Debug("cancel failed", "endpoint", e.Endpoint, "request", e.RequestID, "error", err)
+	}
+}
+
+func (a *Aggregator) verify(e machine.Verify[*Outcome]) {
+	a.verifiers <- struct{}{}
+	isValid := a.callVerify(e.Payload)
+	<-a.verifiers
+	a.dispatch(machine.Verified{Ref: e.Ref, IsValid: isValid}, nil)
+}
+
+func (a *Aggregator) callVerify(outcome *Outcome) (isValid bool) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			a.options.Logger.Error("Verify panicked", "panic", cause)
+			isValid = false
+		}
+	}()
+	return a.options.Verify(a.lives, outcome)
+}
+
+func (a *Aggregator) countSkip(reason SkipReason) {
+	a.metrics.skipped.WithLabelValues(string(reason)).Inc()
+	a.mu.Lock()
+	a.stats.Skipped[reason]++
+	a.mu.Unlock()
+}
+
+// report calls the node's hooks. A panic in one is logged.
+func (a *Aggregator) report(skip Skip) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			a.options.Logger.Error("hook panicked", "panic", cause)
+		}
+	}()
+	if skip.Err != nil {
+		a.options.Logger.Warn("no snapshot", "slot", skip.Slot, "reason", string(skip.Reason), "error", skip.Err)
+	}
+	if a.options.OnSkip != nil {
+		a.options.OnSkip(skip)
+	}
+	if skip.Reason == Unreachable && skip.RequestID == "" && a.options.OnUnreachable != nil {
+		a.options.OnUnreachable(skip.Slot)
+	}
+}
+
+// warnOnce logs what every call will meet again, once for each text.
+func (a *Aggregator) warnOnce(endpoint string, err error) {
+	if _, isKnown := a.warned.LoadOrStore(endpoint+err.Error(), true); !isKnown {
+		a.options.Logger.Error("service refuses this node", "endpoint", endpoint, "error", err)
+	}
+}

@@ -1,0 +1,215 @@
+package leanagg
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	aggregatorv1 "github.com/lean-aggregator/lean-aggregator/clients/go/gen/lean/aggregator/v1"
+	"github.com/lean-aggregator/lean-aggregator/clients/go/internal/machine"
+)
+
+const (
+	// openTimeout is the time in which a stream must open.
+	openTimeout = 2000 * time.Millisecond
+	// silenceMax is the time without any event after which a stream is broken.
+	silenceMax = 1500 * time.Millisecond
+	// bytesPerMs is the slowest link for which a large event is no silence.
+	bytesPerMs = 64
+	// reconnectMin and reconnectMax bound the wait before a stream is opened again.
+	reconnectMin = 100 * time.Millisecond
+	reconnectMax = 2000 * time.Millisecond
+)
+
+// endpoint keeps a result stream open and sends tries, in order, on one connection.
+type endpoint struct {
+	owner   *Aggregator
+	address address
+	tries   *queue
+
+	// mu guards current and former.
+	mu      sync.Mutex
+	current *connection
+	former  []*connection
+
+	// serviceID and offers are guarded by the aggregator's lock.
+	serviceID string
+	offers    []*Offer
+}
+
+func newEndpoint(owner *Aggregator, to address) *endpoint {
+	e := &endpoint{owner: owner, address: to, tries: newQueue()}
+	e.current = dial(to, owner.options.TLS, owner.options.Token)
+	return e
+}
+
+func (e *endpoint) connection() *connection {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.current
+}
+
+// reconnect makes later calls use a new connection. Calls on the former one may still end.
+func (e *endpoint) reconnect() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.former = append(e.former, e.current)
+	if len(e.former) > 2 {
+		e.former = e.former[1:]
+	}
+	for _, each := range e.former {
+		each.transport.CloseIdleConnections()
+	}
+	e.current = dial(e.address, e.owner.options.TLS, e.owner.options.Token)
+}
+
+func (e *endpoint) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, each := range append(e.former, e.current) {
+		each.transport.CloseIdleConnections()
+	}
+}
+
+// follow keeps the result stream open until the adapter is closed.
+func (e *endpoint) follow() {
+	defer e.owner.running.Done()
+	ctx := e.owner.lives
+	wait := reconnectMin
+	for {
+		hasOpened, isSilent := e.readStream(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if isSilent {
+			e.reconnect()
+		}
+		e.owner.dispatch(machine.Disconnected{Endpoint: e.address.text, IsSilent: isSilent}, nil)
+		if hasOpened {
+			wait = reconnectMin
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+		wait = min(2*wait, reconnectMax)
+	}
+}
+
+// errSilent ends a stream on which nothing has arrived for too long.
+var errSilent = errors.New("nothing has arrived for longer than is allowed")
+
+// readStream opens a stream and reads it until it breaks.
+func (e *endpoint) readStream(parent context.Context) (hasOpened, isSilent bool) {
+	ctx, end := context.WithCancelCause(parent)
+	defer end(nil)
+	silence := startSilence(openTimeout, func() { end(errSilent) })
+	defer silence.stop()
+	stream, err := e.connection().stream.CallServerStream(ctx, connect.NewRequest(e.streamRequest()))
+	if err == nil {
+		for stream.Receive() {
+			event := stream.Msg()
+			hasOpened = hasOpened || event.GetOpened() != nil
+			if hasOpened {
+				silence.allow(silenceMax + sendingTime(event.GetSending()))
+			}
+			e.take(event)
+		}
+		err = stream.Err()
+		_ = stream.Close()
+	}
+	isSilent = errors.Is(context.Cause(ctx), errSilent)
+	if parent.Err() == nil && !isSilent && err != nil {
+		e.logBroken(err)
+	}
+	return hasOpened, isSilent
+}
+
+func sendingTime(sending *aggregatorv1.Sending) time.Duration {
+	return time.Duration(sending.GetBytes()/bytesPerMs) * time.Millisecond
+}
+
+func (e *endpoint) logBroken(err error) {
+	if failureOf(err).reason != "" {
+		e.owner.warnOnce(e.address.text, err)
+		return
+	}
+	e.owner.options.Logger.Debug("result stream broke", "endpoint", e.address.text, "error", err)
+}
+
+// streamRequest names the requests that the node awaits from this endpoint.
+func (e *endpoint) streamRequest() *aggregatorv1.StreamResultsRequest {
+	request := &aggregatorv1.StreamResultsRequest{Node: e.owner.node}
+	for _, effect := range e.owner.dispatch(machine.Opening{Endpoint: e.address.text}, nil) {
+		await, isAwait := effect.(machine.Await)
+		if !isAwait {
+			continue
+		}
+		for _, each := range await.Requests {
+			awaited := &aggregatorv1.Awaited{RequestId: each.RequestID}
+			for _, group := range each.ReceivedGroups {
+				awaited.ReceivedGroups = append(awaited.ReceivedGroups, uint32(group))
+			}
+			request.Awaited = append(request.Awaited, awaited)
+		}
+	}
+	return request
+}
+
+// take passes one event of the stream to the machine. An unknown event is ignored.
+func (e *endpoint) take(event *aggregatorv1.StreamResultsResponse) {
+	name := e.address.text
+	switch each := event.GetEvent().(type) {
+	case *aggregatorv1.StreamResultsResponse_Opened:
+		e.note(each.Opened.GetServiceId(), each.Opened.GetStatus())
+		e.owner.dispatch(openedEvent(name, each.Opened), nil)
+	case *aggregatorv1.StreamResultsResponse_Status:
+		e.note("", each.Status)
+		e.owner.dispatch(machine.Status{Endpoint: name, State: stateOf(each.Status)}, nil)
+	case *aggregatorv1.StreamResultsResponse_Outcome:
+		e.owner.takeOutcome(name, each.Outcome)
+	case *aggregatorv1.StreamResultsResponse_Summary:
+		e.owner.dispatch(machine.Summary{
+			Endpoint:   name,
+			RequestID:  each.Summary.GetRequestId(),
+			DurationMs: int64(each.Summary.GetDurationMs()),
+		}, nil)
+	}
+}
+
+func openedEvent(name string, opened *aggregatorv1.Opened) machine.Opened {
+	event := machine.Opened{
+		Endpoint: name, ServiceID: opened.GetServiceId(), State: stateOf(opened.GetStatus()),
+	}
+	for _, each := range opened.GetAwaited() {
+		isKnown := each.GetState() == aggregatorv1.RequestState_REQUEST_STATE_IN_FLIGHT ||
+			each.GetState() == aggregatorv1.RequestState_REQUEST_STATE_ENDED
+		event.Awaited = append(event.Awaited,
+			machine.AwaitedState{RequestID: each.GetRequestId(), IsKnown: isKnown})
+	}
+	return event
+}
+
+// note remembers what the service says of itself, for Stats.
+func (e *endpoint) note(serviceID string, status *aggregatorv1.Status) {
+	e.owner.mu.Lock()
+	defer e.owner.mu.Unlock()
+	if serviceID != "" {
+		e.serviceID = serviceID
+	}
+	e.offers = status.GetOffers()
+}
+
+// takeOutcome passes an outcome on. That of a request that is over says nothing.
+func (a *Aggregator) takeOutcome(endpoint string, outcome *Outcome) {
+	a.mu.Lock()
+	kept := a.records[outcome.GetRequestId()]
+	a.mu.Unlock()
+	if kept != nil {
+		a.dispatch(outcomeEvent(endpoint, outcome, kept.hasLengthBit), nil)
+	}
+}

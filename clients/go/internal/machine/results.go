@@ -1,0 +1,145 @@
+package machine
+
+// pending is a result that waits for its verification, or for the node to take it.
+type pending[P any] struct {
+	Result[P]
+	// owner has the fence, which a later answer may still shorten.
+	owner        *request
+	isProof      bool
+	message      string
+	participants Bits
+}
+
+func (m *Machine[P]) resultOf(r *request, group int, at *endpoint, kind ResultKind) *pending[P] {
+	ref := GroupRef{RequestID: r.RequestID, GroupIndex: group, Slot: r.Slot}
+	if at != nil {
+		ref.Endpoint = &at.name
+	}
+	return &pending[P]{
+		Result: Result[P]{Kind: kind, Ref: ref},
+		owner:  r,
+	}
+}
+
+// keep is rule 11: a result waits until the node takes it; the oldest is dropped beyond the limit.
+func (m *Machine[P]) keep(result *pending[P]) {
+	m.results = append(m.results, result)
+	if len(m.results) > resultsMax {
+		m.emit(Count{Kind: CountDropped, Ref: m.results[0].Ref})
+		m.results[0] = nil
+		m.results = m.results[1:]
+	}
+}
+
+// deliver hands out the results that are not held back, in the order in which they came to be.
+func (m *Machine[P]) deliver() {
+	kept := m.results[:0]
+	for _, result := range m.results {
+		if result.owner.HoldUntilMs > m.nowMs {
+			kept = append(kept, result)
+		} else {
+			m.emit(Deliver[P]{Result: result.Result})
+		}
+	}
+	clear(m.results[len(kept):])
+	m.results = kept
+}
+
+// applyOutcome is rules 5, 6 and 8.
+func (m *Machine[P]) applyOutcome(e Outcome[P]) {
+	r, at := m.byID[e.RequestID], m.endpoint(e.Endpoint)
+	if r == nil || at == nil || e.GroupIndex < 0 || e.GroupIndex >= r.Groups {
+		return
+	}
+	p := r.placeAt(at)
+	m.hold(r, p, at.serviceID)
+	if e.IsDrained && !e.IsProof && m.hasOtherReady(at) {
+		r.removePlace(at)
+		return
+	}
+	if p != nil {
+		p.ended[e.GroupIndex] = true
+	}
+	if !r.ended[e.GroupIndex] && (e.IsProof || !r.hasOtherPlaceFor(e.GroupIndex, at)) {
+		m.endGroup(r, e.GroupIndex, at)
+		m.judge(r, at, e)
+	}
+	m.cancelLaterPlaces()
+}
+
+// hasOtherPlaceFor reports whether a place elsewhere, at an endpoint that is not down, could still
+// end the group.
+func (r *request) hasOtherPlaceFor(group int, at *endpoint) bool {
+	for _, p := range r.places {
+		if p.endpoint != at && p.endpoint.connection != down && !p.ended[group] {
+			return true
+		}
+	}
+	return false
+}
+
+// judge is rules 8 and 12: what the outcome that ended a group is for the node.
+func (m *Machine[P]) judge(r *request, at *endpoint, e Outcome[P]) {
+	result := m.resultOf(r, e.GroupIndex, at, ResultOutcome)
+	result.Payload = e.Payload
+	if !e.IsProof {
+		m.keep(result)
+		return
+	}
+	result.isProof, result.message, result.participants = true, e.Message, e.Participants
+	if e.IsLate {
+		m.emit(Count{Kind: CountLate, Ref: result.Ref})
+	}
+	switch {
+	case e.IsErased || m.isFencePast(r):
+		m.emit(Count{Kind: CountFenced, Ref: result.Ref})
+	case m.isDuplicate(result):
+		m.keep(result.asDuplicate())
+	case m.hasVerifyHook:
+		m.verifying = append(m.verifying, result)
+		m.emit(Verify[P]{Ref: result.Ref, Payload: result.Payload})
+	default:
+		m.keepProof(result)
+	}
+}
+
+func (p *pending[P]) key() proofKey { return proofKey{slot: p.Ref.Slot, message: p.message} }
+
+func (m *Machine[P]) isDuplicate(result *pending[P]) bool {
+	return m.proofs.isDuplicate(result.key(), result.participants)
+}
+
+func (m *Machine[P]) keepProof(result *pending[P]) {
+	m.proofs.add(result.key(), result.participants, result.owner)
+	m.keep(result)
+}
+
+// withoutPayload turns a proof into a result of another kind, which carries no proof.
+func (p *pending[P]) withoutPayload(kind ResultKind) *pending[P] {
+	var none P
+	p.Kind, p.Payload, p.isProof = kind, none, false
+	return p
+}
+
+func (p *pending[P]) asDuplicate() *pending[P] { return p.withoutPayload(ResultDuplicate) }
+
+// applyVerified is rule 12.
+func (m *Machine[P]) applyVerified(e Verified) {
+	for i, result := range m.verifying {
+		if result.Ref.RequestID != e.Ref.RequestID || result.Ref.GroupIndex != e.Ref.GroupIndex {
+			continue
+		}
+		m.verifying = append(m.verifying[:i:i], m.verifying[i+1:]...)
+		switch {
+		case !e.IsValid:
+			m.keep(result.withoutPayload(ResultRefused))
+		case m.isFencePast(result.owner):
+			m.emit(Count{Kind: CountFenced, Ref: result.Ref})
+		case m.isDuplicate(result):
+			m.keep(result.asDuplicate())
+		default:
+			m.keepProof(result)
+		}
+		return
+	}
+}

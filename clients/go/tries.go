@@ -1,0 +1,199 @@
+package leanagg
+
+import (
+	"context"
+	"net/http/httptrace"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	aggregatorv1 "github.com/lean-aggregator/lean-aggregator/clients/go/gen/lean/aggregator/v1"
+	"github.com/lean-aggregator/lean-aggregator/clients/go/internal/machine"
+)
+
+const (
+	// answerTime is how long a try may take beyond its deadline.
+	answerTime = 2000 * time.Millisecond
+	// writeTime is how long a try waits for the one before it to be written.
+	writeTime = 250 * time.Millisecond
+)
+
+// tryJob is one try of a request at one endpoint.
+type tryJob struct {
+	send machine.Send
+	kept *record
+	ctx  context.Context
+	end  context.CancelFunc
+}
+
+// queue is an unbounded queue of tries: the machine bounds them.
+type queue struct {
+	mu   sync.Mutex
+	jobs []tryJob
+	wake chan struct{}
+}
+
+func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
+
+func (q *queue) push(job tryJob) {
+	q.mu.Lock()
+	q.jobs = append(q.jobs, job)
+	q.mu.Unlock()
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (q *queue) pop() (job tryJob, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.jobs) == 0 {
+		return tryJob{}, false
+	}
+	job = q.jobs[0]
+	q.jobs = q.jobs[1:]
+	return job, true
+}
+
+// startTry ends the request's earlier try and queues a new one. The lock is held.
+func (a *Aggregator) startTry(send machine.Send) {
+	kept := a.records[send.RequestID]
+	at := a.endpointAt(send.Endpoint)
+	if kept == nil || at == nil || a.isClosed {
+		return
+	}
+	if send.IsResubmission {
+		a.stats.Resubmitted++
+		a.metrics.resubmitted.Inc()
+	}
+	if kept.endTry != nil {
+		kept.endTry()
+	}
+	ctx, end := context.WithCancel(a.lives)
+	kept.endTry = end
+	job := tryJob{send: send, kept: kept, ctx: ctx, end: end}
+	if send.AfterMs == 0 {
+		at.tries.push(job)
+		return
+	}
+	time.AfterFunc(time.Duration(send.AfterMs)*time.Millisecond, func() { at.tries.push(job) })
+}
+
+// sendTries sends the tries of one endpoint in their order, until the adapter is closed.
+func (e *endpoint) sendTries() {
+	defer e.owner.running.Done()
+	for {
+		select {
+		case <-e.owner.lives.Done():
+			return
+		case <-e.tries.wake:
+		}
+		for {
+			job, ok := e.tries.pop()
+			if !ok {
+				break
+			}
+			e.sendOne(job)
+		}
+	}
+}
+
+// sendOne starts a try, and returns when its request is written, so that the next one follows it.
+func (e *endpoint) sendOne(job tryJob) {
+	a := e.owner
+	nowMs := a.clock.nowMs()
+	deadlineMs, fenceMs := job.send.DeadlineAtMs-nowMs, job.send.FenceAtMs-nowMs
+	a.mu.Lock()
+	frozen := job.kept.frozen
+	isFirst := !job.kept.isSent
+	job.kept.isSent = true
+	a.mu.Unlock()
+	if job.ctx.Err() != nil || frozen == nil {
+		return
+	}
+	if isFirst && (deadlineMs < 1 || fenceMs < 1) {
+		a.dispatch(machine.Refused{
+			RequestID: job.send.RequestID, Endpoint: e.address.text, Reason: machine.PredictedMiss,
+		}, nil)
+		return
+	}
+	limit := time.Duration(max(0, deadlineMs))*time.Millisecond + answerTime
+	if job.send.IsLookup {
+		deadlineMs = 0
+	}
+	request := &frozenRequest{frozen: frozen, budgets: budgets(deadlineMs, fenceMs, job.kept.steps, nowMs)}
+	written := make(chan struct{})
+	a.mu.Lock()
+	isStarted := a.start(func() { e.call(job, request, nowMs, limit, written) })
+	a.mu.Unlock()
+	if !isStarted {
+		return
+	}
+	select {
+	case <-written:
+	case <-time.After(writeTime):
+	}
+}
+
+// call makes one try and passes its answer to the machine. It closes written when the request is
+// written, or when the try has ended.
+func (e *endpoint) call(
+	job tryJob, request *frozenRequest, sentAtMs int64, limit time.Duration, written chan struct{},
+) {
+	defer job.end()
+	var once sync.Once
+	onWritten := func() { once.Do(func() { close(written) }) }
+	defer onWritten()
+	ctx, end := context.WithTimeout(job.ctx, limit)
+	defer end()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteRequest: func(httptrace.WroteRequestInfo) { onWritten() },
+	})
+	response, err := e.connection().submit.CallUnary(ctx, connect.NewRequest(request))
+	if job.ctx.Err() != nil {
+		return // another try has taken its place, or the adapter is closed
+	}
+	if err != nil {
+		e.failed(job.send.RequestID, err)
+		return
+	}
+	e.answered(job.send.RequestID, response.Msg, sentAtMs)
+}
+
+func (e *endpoint) failed(requestID string, err error) {
+	name := e.address.text
+	failure := failureOf(err)
+	if failure.reason == "" {
+		e.owner.options.Logger.Debug("try failed", "endpoint", name, "request", requestID, "error", err)
+		e.owner.dispatch(machine.Failed{
+			RequestID: requestID, Endpoint: name, IsTimeout: failure.isTimeout,
+		}, nil)
+		return
+	}
+	e.owner.warnOnce(name, err)
+	e.owner.dispatch(machine.Refused{
+		RequestID: requestID, Endpoint: name, Reason: failure.reason,
+	}, nil)
+}
+
+func (e *endpoint) answered(
+	requestID string, answer *aggregatorv1.SubmitSnapshotResponse, sentAtMs int64,
+) {
+	name := e.address.text
+	if accepted := answer.GetAccepted(); accepted != nil {
+		e.owner.dispatch(machine.Accepted{
+			RequestID: requestID,
+			Endpoint:  name,
+			ServiceID: accepted.GetServiceId(),
+			FenceAtMs: sentAtMs + int64(accepted.GetFenceMs()),
+		}, nil)
+		return
+	}
+	e.owner.dispatch(machine.Refused{
+		RequestID: requestID,
+		Endpoint:  name,
+		Reason:    skipReason(answer.GetSkipped().GetReason()),
+	}, nil)
+}
