@@ -1,0 +1,156 @@
+// Package faultnet serves HTTP/2 without TLS on a loopback port that can be killed, served again and
+// frozen, as a process can.
+package faultnet
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// Server is an HTTP/2 server with faults. Its methods may be called from any goroutine.
+type Server struct {
+	handler http.Handler
+
+	mu       sync.Mutex
+	address  string
+	listener net.Listener
+	http     *http.Server
+	gate     *gate
+	ended    chan struct{}
+}
+
+// Listen serves on a free port of the loopback address.
+func Listen(handler http.Handler) (*Server, error) {
+	s := &Server{handler: handler, address: "127.0.0.1:0"}
+	return s, s.Serve()
+}
+
+// Address is the server's host:port, which it keeps.
+func (s *Server) Address() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.address
+}
+
+// Serve begins to serve, after New or Kill.
+func (s *Server) Serve() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener != nil {
+		return errors.New("the server is serving already")
+	}
+	listener, err := net.Listen("tcp", s.address)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", s.address, err)
+	}
+	s.address = listener.Addr().String()
+	s.gate = newGate()
+	s.listener = &gatedListener{Listener: listener, gate: s.gate}
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	s.http = &http.Server{Handler: s.handler, Protocols: protocols}
+	s.ended = make(chan struct{})
+	go func(server *http.Server, on net.Listener, ended chan struct{}) {
+		defer close(ended)
+		_ = server.Serve(on) // it ends with an error always: Kill has closed it
+	}(s.http, s.listener, s.ended)
+	return nil
+}
+
+// Kill closes the port and all connections at once.
+func (s *Server) Kill() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener == nil {
+		return
+	}
+	s.gate.open()
+	_ = s.http.Close()
+	<-s.ended
+	s.listener = nil
+}
+
+// Freeze stops reading and writing, as a stopped process does: connections are accepted by the
+// kernel and never answered.
+func (s *Server) Freeze() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gate.close()
+}
+
+// Thaw ends a freeze.
+func (s *Server) Thaw() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gate.open()
+}
+
+// gate is passed while it is open.
+type gate struct {
+	mu     sync.Mutex
+	opened chan struct{}
+	isOpen bool
+}
+
+func newGate() *gate {
+	g := &gate{opened: make(chan struct{}), isOpen: true}
+	close(g.opened)
+	return g
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.isOpen {
+		g.isOpen = true
+		close(g.opened)
+	}
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.isOpen {
+		g.isOpen = false
+		g.opened = make(chan struct{})
+	}
+}
+
+func (g *gate) pass() {
+	g.mu.Lock()
+	opened := g.opened
+	g.mu.Unlock()
+	<-opened
+}
+
+type gatedListener struct {
+	net.Listener
+	gate *gate
+}
+
+func (l *gatedListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &gatedConn{Conn: conn, gate: l.gate}, nil
+}
+
+type gatedConn struct {
+	net.Conn
+	gate *gate
+}
+
+func (c *gatedConn) Read(to []byte) (int, error) {
+	n, err := c.Conn.Read(to)
+	c.gate.pass()
+	return n, err
+}
+
+func (c *gatedConn) Write(from []byte) (int, error) {
+	c.gate.pass()
+	return c.Conn.Write(from)
+}
