@@ -159,8 +159,12 @@ func (run *transcriptRun) do(step transcriptStep) {
 		service.answer(run.t, run.id(step.Request), func(r *aggregatorv1.SubmitSnapshotRequest) scriptedAnswer {
 			return answerOf(service, step, r)
 		})
+		if step.Do == "accept" {
+			time.Sleep(50 * time.Millisecond) // a kill must not overtake the answer
+		}
 	case "outcome", "summary", "status", "sending":
 		service.newest().events <- run.eventOf(step)
+		time.Sleep(20 * time.Millisecond) // nor an event
 	case "end":
 		service.newest().end <- statusOf(step)
 	case "submit":
@@ -210,6 +214,19 @@ func (run *transcriptRun) doOpened(service *scripted, step transcriptStep) {
 		Event: &aggregatorv1.StreamResultsResponse_Opened{Opened: opened},
 	}
 	go st.beat()
+	run.awaitOpened(service.server.Address())
+}
+
+// awaitOpened waits until the adapter has read the event: the next step may be the node's.
+func (run *transcriptRun) awaitOpened(address string) {
+	for range 1000 {
+		for _, each := range run.node.Stats().Endpoints {
+			if each.Address == address && each.State != "connecting" && each.State != "down" {
+				return
+			}
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func stateNamed(name string) aggregatorv1.ServiceState {

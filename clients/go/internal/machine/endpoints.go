@@ -22,6 +22,13 @@ type endpoint struct {
 func (e *endpoint) isUp() bool    { return e.connection == up }
 func (e *endpoint) isReady() bool { return e.connection == up && e.state == StateReady }
 
+// note remembers what the service has said of itself. It counts only while the endpoint is up.
+func (e *endpoint) note(state ServiceState) {
+	if e.isUp() {
+		e.state = state
+	}
+}
+
 func (m *Machine[P]) endpoint(name string) *endpoint {
 	for _, each := range m.endpoints {
 		if each.name == name {
@@ -37,8 +44,7 @@ func (m *Machine[P]) target(r *request) *endpoint {
 	var firstUp, firstConnecting *endpoint
 	for _, each := range m.endpoints {
 		switch {
-		case r != nil && r.isRefusedBy(each):
-			continue
+		case r != nil && !r.isOpenTo(each):
 		case each.isReady():
 			return each
 		case each.isUp() && firstUp == nil:
@@ -61,44 +67,6 @@ func (m *Machine[P]) hasOtherReady(than *endpoint) bool {
 		}
 	}
 	return false
-}
-
-// applyOpened is rules 2, 5 and 6 for a stream that has opened.
-func (m *Machine[P]) applyOpened(e Opened) {
-	at := m.endpoint(e.Endpoint)
-	if at == nil {
-		return
-	}
-	at.connection, at.state, at.serviceID = up, e.State, e.ServiceID
-	answers := make(map[string]bool, len(e.Awaited))
-	for _, each := range e.Awaited {
-		answers[each.RequestID] = each.IsKnown
-	}
-	for _, r := range m.requests {
-		if isKnown, isNamed := answers[r.RequestID]; isNamed && isKnown {
-			m.hold(r, r.placeAt(at), e.ServiceID)
-		} else if isNamed {
-			m.removeUnknown(r, at)
-		}
-	}
-	m.cancelLaterPlaces()
-}
-
-// removeUnknown is rule 5 for a request that the endpoint's service does not know.
-func (m *Machine[P]) removeUnknown(r *request, at *endpoint) {
-	p := r.placeAt(at)
-	switch {
-	case p == nil:
-	case !p.isHeld:
-		if r.try.endpoint != at {
-			r.removePlace(at)
-		}
-	case p.serviceID == at.serviceID:
-		r.removePlace(at)
-	case !at.isBalanced:
-		at.isBalanced = true
-		m.emit(Balanced{Endpoint: at.name})
-	}
 }
 
 // applyDisconnected is rule 2 for a stream that broke, or did not open.

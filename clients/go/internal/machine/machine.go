@@ -7,16 +7,6 @@
 // each function names its rule.
 package machine
 
-// Limits of rules 4, 5, 7, 9 and 11.
-const (
-	retryMs          = 100
-	resubmissionsMax = 3
-	awaitedMax       = 64
-	graceMs          = 1000
-	bytesMax         = 64 << 20
-	resultsMax       = 4096
-)
-
 // Options configure a machine.
 type Options struct {
 	// Endpoints in the node's order of preference, each name once.
@@ -33,10 +23,10 @@ type Machine[P any] struct {
 	// requests in the order of their submission; byID has the same.
 	requests  []*request
 	byID      map[string]*request
-	submitted int
-	bytes     int
 	slot      uint64
+	hasSlot   bool // the node has named one
 	isClosing bool
+	isClosed  bool
 
 	verifying []*pending[P]
 	results   []*pending[P]
@@ -52,7 +42,7 @@ func New[P any](options Options) *Machine[P] {
 		hasVerifyHook: options.HasVerifyHook,
 		latches:       map[Priority]string{},
 		byID:          map[string]*request{},
-		proofs:        proofMemory{byKey: map[proofKey]*proofSet{}},
+		proofs:        proofMemory{},
 	}
 	for _, name := range options.Endpoints {
 		m.endpoints = append(m.endpoints, &endpoint{name: name, state: StateReady})
@@ -97,10 +87,11 @@ func (m *Machine[P]) EndpointStates() []string {
 // InFlight returns the number of requests that are not over.
 func (m *Machine[P]) InFlight() int { return len(m.requests) }
 
-// IsIdle reports whether every group has ended and no verification runs.
+// IsIdle reports whether every submission has its answer, every group has ended, and no verification
+// runs.
 func (m *Machine[P]) IsIdle() bool {
 	for _, r := range m.requests {
-		if r.hasUnended() {
+		if !r.isAccepted || len(r.unended()) > 0 {
 			return false
 		}
 	}
@@ -110,7 +101,7 @@ func (m *Machine[P]) IsIdle() bool {
 // HasResults reports whether a Take at this instant would deliver something.
 func (m *Machine[P]) HasResults(nowMs int64) bool {
 	for _, result := range m.results {
-		if result.owner.HoldUntilMs <= nowMs {
+		if result.holdUntilMs <= nowMs {
 			return true
 		}
 	}
@@ -120,8 +111,8 @@ func (m *Machine[P]) HasResults(nowMs int64) bool {
 // NextHoldMs returns the earliest later instant at which a waiting result may be taken, if any.
 func (m *Machine[P]) NextHoldMs(nowMs int64) (atMs int64, ok bool) {
 	for _, result := range m.results {
-		if result.owner.HoldUntilMs > nowMs && (!ok || result.owner.HoldUntilMs < atMs) {
-			atMs, ok = result.owner.HoldUntilMs, true
+		if result.holdUntilMs > nowMs && (!ok || result.holdUntilMs < atMs) {
+			atMs, ok = result.holdUntilMs, true
 		}
 	}
 	return atMs, ok
@@ -132,9 +123,9 @@ func (m *Machine[P]) emit(effect Effect) { m.effects = append(m.effects, effect)
 func (m *Machine[P]) apply(event Event) {
 	switch e := event.(type) {
 	case Ask:
-		m.slot = e.Slot
+		m.slot, m.hasSlot = e.Slot, true
 	case Take:
-		m.slot = e.Slot
+		m.slot, m.hasSlot = e.Slot, true
 	case Submitted:
 		m.applySubmitted(e.Submission)
 	case Accepted:
@@ -147,7 +138,7 @@ func (m *Machine[P]) apply(event Event) {
 		m.applyOpened(e)
 	case Status:
 		if at := m.endpoint(e.Endpoint); at != nil {
-			at.state = e.State
+			at.note(e.State)
 		}
 	case Disconnected:
 		m.applyDisconnected(e)
@@ -178,7 +169,9 @@ func (m *Machine[P]) answer(event Event) {
 	case Take:
 		m.deliver()
 	case Opening:
-		m.emit(Await{Endpoint: e.Endpoint, Requests: m.awaited(m.endpoint(e.Endpoint))})
+		if at := m.endpoint(e.Endpoint); at != nil {
+			m.emit(Await{Endpoint: at.name, Requests: m.awaited(at)})
+		}
 	}
 }
 

@@ -1,41 +1,101 @@
 package machine
 
-// hold makes a place held (rules 5 and 6). serviceID is that of the answer, or of the stream.
-func (m *Machine[P]) hold(r *request, p *place, serviceID string) {
+import "slices"
+
+// awaitedMax is how many requests a result stream names: the service refuses more.
+const awaitedMax = 64
+
+// hold notes that an endpoint holds a request (rules 5 and 6): it has accepted or knows it, or has
+// sent an event of it. serviceID is that of the answer, or of the stream.
+func (m *Machine[P]) hold(r *request, at *endpoint, serviceID string) {
 	r.isAccepted = true
-	if p == nil || p.isHeld {
+	if r.isTriedAt(at) {
+		r.openTry = nil
+	}
+	p := r.placeAt(at)
+	if p != nil && p.isHeld {
+		m.dropLater(r)
 		return
 	}
+	if p == nil {
+		p = &place{endpoint: at, ended: make([]bool, r.Groups)}
+		r.places = append(r.places, p)
+	}
 	p.isHeld, p.serviceID = true, serviceID
+	m.dropLater(r)
 	groups := []int{}
 	for i, isEnded := range r.ended {
-		if isEnded && !p.ended[i] {
+		if isEnded {
 			groups = append(groups, i)
 		}
 	}
-	if len(groups) > 0 {
-		m.emit(CancelCall{Endpoint: p.endpoint.name, RequestID: r.RequestID, Groups: groups})
+	if len(groups) > 0 && r.placeAt(at) != nil {
+		m.emit(CancelCall{Endpoint: at.name, RequestID: r.RequestID, Groups: groups})
 	}
 }
 
-// cancelLaterPlaces is rule 6: while the submission's deadline has not passed, an earlier place that
-// is held at an endpoint that is up makes later ones needless.
-func (m *Machine[P]) cancelLaterPlaces() {
+// dropLater is rule 6: until the submission's deadline, a place that is held at an endpoint that is
+// up, and reaches the service that holds it, makes later ones needless.
+func (m *Machine[P]) dropLater(r *request) {
+	if len(r.places) < 2 || m.nowMs >= r.DeadlineAtMs {
+		return
+	}
+	first := slices.IndexFunc(r.places, func(p *place) bool {
+		return p.isHeld && p.endpoint.isUp() && p.endpoint.serviceID == p.serviceID
+	})
+	if first < 0 {
+		return
+	}
+	later := r.places[first+1:]
+	for _, each := range m.endpoints {
+		if slices.ContainsFunc(later, func(p *place) bool { return p.endpoint == each }) {
+			m.emit(CancelCall{Endpoint: each.name, RequestID: r.RequestID, Groups: []int{}})
+		}
+	}
+	r.places = r.places[: first+1 : first+1]
+}
+
+// applyOpened is rules 2, 5 and 6 for a stream that has opened.
+func (m *Machine[P]) applyOpened(e Opened) {
+	at := m.endpoint(e.Endpoint)
+	if at == nil {
+		return
+	}
+	at.connection, at.state, at.serviceID = up, e.State, e.ServiceID
+	answers := make(map[string]bool, len(e.Awaited))
+	for _, each := range e.Awaited {
+		answers[each.RequestID] = each.IsKnown
+	}
 	for _, r := range m.requests {
-		if r.isOver || len(r.places) < 2 || m.nowMs >= r.DeadlineAtMs {
+		p := r.placeAt(at)
+		if p == nil {
 			continue
 		}
-		hasEarlier := false
-		kept := r.places[:0:0]
-		for _, p := range r.places {
-			if hasEarlier && p.isHeld {
-				m.emit(CancelCall{Endpoint: p.endpoint.name, RequestID: r.RequestID, Groups: []int{}})
-				continue
-			}
-			hasEarlier = hasEarlier || p.isHeld && p.endpoint.isUp()
-			kept = append(kept, p)
+		isKnown, isNamed := answers[r.RequestID]
+		switch {
+		case isNamed && isKnown:
+			m.hold(r, at, e.ServiceID)
+		case isNamed:
+			m.doubt(r, p)
+		default:
+			m.dropLater(r)
 		}
-		r.places = kept
+	}
+}
+
+// doubt is rule 5 for a request that the service at one of its places does not know.
+func (m *Machine[P]) doubt(r *request, p *place) {
+	at := p.endpoint
+	switch {
+	case !p.isHeld:
+		if !r.isTriedAt(at) { // an open try may still arrive there
+			r.removePlace(at)
+		}
+	case p.serviceID == at.serviceID:
+		r.removePlace(at)
+	case !at.isBalanced:
+		at.isBalanced = true
+		m.emit(Balanced{Endpoint: at.name})
 	}
 }
 
@@ -44,7 +104,7 @@ func (m *Machine[P]) awaited(at *endpoint) []AwaitedRequest {
 	requests := []AwaitedRequest{}
 	for _, r := range m.requests {
 		p := r.placeAt(at)
-		if p == nil || !r.hasUnended() {
+		if p == nil || len(r.unended()) == 0 {
 			continue
 		}
 		received := []int{}
@@ -58,18 +118,6 @@ func (m *Machine[P]) awaited(at *endpoint) []AwaitedRequest {
 	return requests[max(0, len(requests)-awaitedMax):]
 }
 
-// endGroup marks a group as ended and cancels it at every other place that is held (rule 6).
-// at is the endpoint whose service ended it; nil: the adapter did.
-func (m *Machine[P]) endGroup(r *request, group int, at *endpoint) {
-	r.ended[group] = true
-	for _, each := range m.endpoints {
-		p := r.placeAt(each)
-		if p != nil && p.isHeld && each != at && !p.ended[group] {
-			m.emit(CancelCall{Endpoint: each.name, RequestID: r.RequestID, Groups: []int{group}})
-		}
-	}
-}
-
 // applyCancel is rule 10 for groups that the node no longer wants.
 func (m *Machine[P]) applyCancel(e Cancel) {
 	r := m.byID[e.RequestID]
@@ -78,33 +126,34 @@ func (m *Machine[P]) applyCancel(e Cancel) {
 	}
 	groups := []int{}
 	for _, group := range r.unended() {
-		if e.Groups == nil || containsInt(e.Groups, group) {
+		if e.Groups == nil || slices.Contains(e.Groups, group) {
 			groups = append(groups, group)
 		}
 	}
 	if len(groups) == 0 {
 		return
 	}
-	named := groups
-	if e.Groups == nil {
-		named = []int{}
-	}
+	m.cancelAt(r, groups, func(*endpoint) bool { return true })
+	m.endAll(r, groups, ResultCancelled)
+}
+
+// cancelAt cancels groups at each place of a request, in the node's order of endpoints.
+func (m *Machine[P]) cancelAt(r *request, groups []int, isReached func(*endpoint) bool) {
 	for _, each := range m.endpoints {
-		if r.placeAt(each) != nil {
-			m.emit(CancelCall{Endpoint: each.name, RequestID: r.RequestID, Groups: named})
+		if r.placeAt(each) != nil && isReached(each) {
+			m.emit(CancelCall{Endpoint: each.name, RequestID: r.RequestID, Groups: groups})
 		}
-	}
-	for _, group := range groups {
-		r.ended[group] = true
-		m.keep(m.resultOf(r, group, nil, ResultCancelled))
 	}
 }
 
-func containsInt(list []int, wanted int) bool {
-	for _, each := range list {
-		if each == wanted {
-			return true
+// endAll ends groups by the adapter's own decision: they are cancelled or lost.
+func (m *Machine[P]) endAll(r *request, groups []int, kind ResultKind) {
+	for _, group := range groups {
+		r.ended[group] = true
+		result := m.resultOf(r, group, nil, kind)
+		if kind == ResultLost {
+			m.emit(Count{Kind: CountLost, Ref: result.Ref})
 		}
+		m.keep(result)
 	}
-	return false
 }

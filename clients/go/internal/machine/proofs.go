@@ -6,20 +6,17 @@ type proofKey struct {
 	message string
 }
 
+// proofSet has the participants of the proofs of one slot and root, and the latest of their fences.
 type proofSet struct {
 	participants []Bits
-	owners       []*request // whose fences count
+	latest       fence
 }
 
 // proofMemory has the proofs that became results, until the latest fence of each slot and root.
-type proofMemory struct {
-	byKey map[proofKey]*proofSet
-	// keys in the order in which they came, for a deterministic sweep.
-	keys []proofKey
-}
+type proofMemory map[proofKey]*proofSet
 
-func (p *proofMemory) isDuplicate(key proofKey, participants Bits) bool {
-	set := p.byKey[key]
+func (p proofMemory) isDuplicate(key proofKey, participants Bits) bool {
+	set := p[key]
 	if set == nil {
 		return false
 	}
@@ -31,30 +28,32 @@ func (p *proofMemory) isDuplicate(key proofKey, participants Bits) bool {
 	return false
 }
 
-func (p *proofMemory) add(key proofKey, participants Bits, owner *request) {
-	set := p.byKey[key]
+// add remembers a proof. It copies the participants, which may share memory with the proof.
+func (p proofMemory) add(key proofKey, participants Bits, until fence) {
+	set := p[key]
 	if set == nil {
-		set = &proofSet{}
-		p.byKey[key] = set
-		p.keys = append(p.keys, key)
+		set = &proofSet{latest: until}
+		p[key] = set
+	} else {
+		set.latest = laterFence(set.latest, until)
 	}
-	set.participants = append(set.participants, participants)
-	set.owners = append(set.owners, owner)
+	set.participants = append(set.participants, append(Bits(nil), participants...))
 }
 
-// sweepProofs forgets what is past its latest fence.
-func (m *Machine[P]) sweepProofs() {
-	kept := m.proofs.keys[:0]
-	for _, key := range m.proofs.keys {
-		isOpen := false
-		for _, owner := range m.proofs.byKey[key].owners {
-			isOpen = isOpen || !m.isFencePast(owner)
-		}
-		if isOpen {
-			kept = append(kept, key)
-		} else {
-			delete(m.proofs.byKey, key)
+func laterFence(a, b fence) fence {
+	later := fence{atMs: max(a.atMs, b.atMs)}
+	if a.slot != nil && b.slot != nil {
+		slot := max(*a.slot, *b.slot)
+		later.slot = &slot
+	}
+	return later
+}
+
+// forgetProofs forgets what is past its latest fence.
+func (m *Machine[P]) forgetProofs() {
+	for key, set := range m.proofs {
+		if m.isPast(set.latest) {
+			delete(m.proofs, key) // the order of a map shows in no effect
 		}
 	}
-	m.proofs.keys = kept
 }

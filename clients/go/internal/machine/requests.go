@@ -1,21 +1,30 @@
 package machine
 
+// graceMs is how long after its fence a group waits for the word of a service that can report.
+const graceMs = 1000
+
+// fence is when a proof becomes worthless.
+type fence struct {
+	atMs int64
+	slot *uint64 // nil: only time decides
+}
+
 // request is a submission that is not over.
 type request struct {
 	Submission
-	// seq numbers submissions.
-	seq      int
 	ended    []bool
 	places   []*place // in the order in which they came to be
 	refusers []*endpoint
-	// isAccepted: some endpoint has accepted it, in an answer, in Opened or by an event.
+	// isAccepted: some endpoint has accepted it, so that its groups have results.
 	isAccepted    bool
-	hasBytes      bool
-	isSuperseded  bool // a later submission of its priority has been made
+	isSkipped     bool
 	isSummarised  bool
-	isOver        bool
+	isSuperseded  bool // a later submission of its priority has been made
+	hasBytes      bool
+	isFenced      bool // an event has shown that its fence has passed
+	fencedAtMs    int64
 	resubmissions int
-	try           try
+	openTry       *openTry // nil: no try waits for an answer
 }
 
 // place is an endpoint that may hold a request (rule 5). Not held: asked, without an answer yet.
@@ -26,24 +35,14 @@ type place struct {
 	ended     []bool // the groups that this endpoint has ended
 }
 
-// try is the last sending of a request. The zero value is none.
-type try struct {
+// openTry is a Send that has no answer yet.
+type openTry struct {
 	endpoint     *endpoint
-	sendAtMs     int64
 	deadlineAtMs int64
-	fenceAtMs    int64
-	isAnswered   bool
-	timeouts     int
+	isLookup     bool
 }
 
-func (r *request) hasUnended() bool {
-	for _, isEnded := range r.ended {
-		if !isEnded {
-			return true
-		}
-	}
-	return false
-}
+func (r *request) fence() fence { return fence{atMs: r.FenceAtMs, slot: r.FenceSlot} }
 
 // unended returns the indices of the groups that have not ended.
 func (r *request) unended() []int {
@@ -75,101 +74,81 @@ func (r *request) removePlace(at *endpoint) {
 	r.places = kept
 }
 
-func (r *request) isRefusedBy(at *endpoint) bool {
-	for _, each := range r.refusers {
-		if each == at {
-			return true
+// isOpenTo reports whether an endpoint has neither refused the request nor holds it.
+func (r *request) isOpenTo(at *endpoint) bool {
+	for _, refuser := range r.refusers {
+		if refuser == at {
+			return false
 		}
 	}
-	return false
+	p := r.placeAt(at)
+	return p == nil || !p.isHeld
 }
 
-// isHeldUp reports whether a place of the request is held at an endpoint that is up.
-func (r *request) isHeldUp() bool {
-	for _, p := range r.places {
-		if p.isHeld && p.endpoint.isUp() {
-			return true
-		}
-	}
-	return false
+// isTriedAt reports whether a try waits for an answer of this endpoint.
+func (r *request) isTriedAt(at *endpoint) bool {
+	return r.openTry != nil && r.openTry.endpoint == at
 }
 
-func (r *request) isHeldAnywhere() bool {
-	for _, p := range r.places {
-		if p.isHeld {
-			return true
-		}
-	}
-	return false
+// isLive reports whether a place may still report: its endpoint is not down, and it is held or its
+// try is open.
+func (r *request) isLive(p *place) bool {
+	return p.endpoint.connection != down && (p.isHeld || r.isTriedAt(p.endpoint))
 }
 
-// hasPlaceFor reports whether a place could still end the group. isReachable: at an endpoint that is
-// not down.
-func (r *request) hasPlaceFor(group int, isReachable bool) bool {
-	for _, p := range r.places {
-		if !p.ended[group] && (!isReachable || p.endpoint.connection != down) {
-			return true
-		}
-	}
-	return false
-}
-
-// isFencePast is rule 9.
-func (m *Machine[P]) isFencePast(r *request) bool {
-	return m.nowMs >= r.FenceAtMs || r.FenceSlot != nil && m.slot >= *r.FenceSlot
-}
-
-// isHomeless is rule 5: an unended group has no place, or no endpoint has answered and the next try
-// goes to an endpoint that is not up.
-func (m *Machine[P]) isHomeless(r *request) bool {
-	isWaiting := !r.isAccepted && r.try.endpoint != nil && m.nowMs < r.try.sendAtMs &&
-		!r.try.endpoint.isUp()
-	for i, isEnded := range r.ended {
-		if !isEnded && (isWaiting || !r.hasPlaceFor(i, true)) {
-			return true
-		}
-	}
-	return false
-}
-
-// mayResend is rule 5: whether the request may ever be sent again.
-func (m *Machine[P]) mayResend(r *request) bool {
-	if m.isClosing || !r.hasBytes || r.isSuperseded || r.resubmissions >= resubmissionsMax {
+// isHomeless is rule 5: an unended group has no live place.
+func (r *request) isHomeless() bool {
+	if r.isSkipped {
 		return false
 	}
-	return !m.isFencePast(r) && (len(r.places) > 0 || r.isAccepted || m.nowMs < r.DeadlineAtMs)
-}
-
-// over takes a request away: it is over, or skipped.
-func (m *Machine[P]) over(r *request) {
-	r.isOver = true
-	m.freeLatch(r)
-	delete(m.byID, r.RequestID)
-	m.dropBytes(r)
-}
-
-// dropBytes is rule 11: the bytes are not needed any more.
-func (m *Machine[P]) dropBytes(r *request) {
-	if !r.hasBytes {
-		return
+	for _, group := range r.unended() {
+		if !r.hasLivePlace(group, nil) {
+			return true
+		}
 	}
-	r.hasBytes = false
-	m.bytes -= r.Bytes
-	m.emit(Forget{RequestID: r.RequestID})
+	return false
 }
 
-// skip ends a request of which no group has a result.
-func (m *Machine[P]) skip(r *request, reason SkipReason) {
-	id := r.RequestID
-	m.emit(Skip{RequestID: &id, Reason: reason})
-	m.over(r)
+// hasLivePlace reports whether a live place, at another endpoint than the given one, has not ended
+// the group.
+func (r *request) hasLivePlace(group int, than *endpoint) bool {
+	for _, p := range r.places {
+		if p.endpoint != than && !p.ended[group] && r.isLive(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// isPast is rule 9.
+func (m *Machine[P]) isPast(f fence) bool {
+	return m.nowMs >= f.atMs || f.slot != nil && m.hasSlot && m.slot >= *f.slot
+}
+
+// isFencePast reports whether the request's fence has passed. It stays passed.
+func (m *Machine[P]) isFencePast(r *request) bool { return r.isFenced || m.isPast(r.fence()) }
+
+// isGraceOver reports whether no service can say anything more of the request that counts.
+func (m *Machine[P]) isGraceOver(r *request) bool {
+	if !r.isFenced {
+		return false
+	}
+	if m.nowMs >= r.fencedAtMs+graceMs {
+		return true
+	}
+	for _, p := range r.places {
+		if p.isHeld && p.endpoint.isUp() {
+			return false
+		}
+	}
+	return true
 }
 
 // sweep removes the requests that are over from the list.
 func (m *Machine[P]) sweep() {
 	kept := m.requests[:0]
 	for _, r := range m.requests {
-		if !r.isOver {
+		if m.byID[r.RequestID] == r {
 			kept = append(kept, r)
 		}
 	}

@@ -1,11 +1,15 @@
 package machine
 
+// resultsMax is how many results wait to be taken: hundreds of slots.
+const resultsMax = 4096
+
 // pending is a result that waits for its verification, or for the node to take it.
 type pending[P any] struct {
 	Result[P]
-	// owner has the fence, which a later answer may still shorten.
-	owner        *request
+	holdUntilMs int64
+	// isProof: fence, message and participants count.
 	isProof      bool
+	fence        fence
 	message      string
 	participants Bits
 }
@@ -15,10 +19,7 @@ func (m *Machine[P]) resultOf(r *request, group int, at *endpoint, kind ResultKi
 	if at != nil {
 		ref.Endpoint = &at.name
 	}
-	return &pending[P]{
-		Result: Result[P]{Kind: kind, Ref: ref},
-		owner:  r,
-	}
+	return &pending[P]{Result: Result[P]{Kind: kind, Ref: ref}, holdUntilMs: r.HoldUntilMs}
 }
 
 // keep is rule 11: a result waits until the node takes it; the oldest is dropped beyond the limit.
@@ -35,7 +36,7 @@ func (m *Machine[P]) keep(result *pending[P]) {
 func (m *Machine[P]) deliver() {
 	kept := m.results[:0]
 	for _, result := range m.results {
-		if result.owner.HoldUntilMs > m.nowMs {
+		if result.holdUntilMs > m.nowMs {
 			kept = append(kept, result)
 		} else {
 			m.emit(Deliver[P]{Result: result.Result})
@@ -45,37 +46,34 @@ func (m *Machine[P]) deliver() {
 	m.results = kept
 }
 
-// applyOutcome is rules 5, 6 and 8.
+// applyOutcome is rules 5, 6 and 8. From an endpoint without a place, only a proof counts.
 func (m *Machine[P]) applyOutcome(e Outcome[P]) {
 	r, at := m.byID[e.RequestID], m.endpoint(e.Endpoint)
 	if r == nil || at == nil || e.GroupIndex < 0 || e.GroupIndex >= r.Groups {
 		return
 	}
+	if r.placeAt(at) != nil {
+		m.hold(r, at, at.serviceID)
+	}
 	p := r.placeAt(at)
-	m.hold(r, p, at.serviceID)
-	if e.IsDrained && !e.IsProof && m.hasOtherReady(at) {
+	switch {
+	case p == nil && !e.IsProof:
+		return
+	case p != nil && e.IsDrained && m.hasOtherReady(at):
 		r.removePlace(at)
 		return
-	}
-	if p != nil {
+	case p != nil:
 		p.ended[e.GroupIndex] = true
 	}
-	if !r.ended[e.GroupIndex] && (e.IsProof || !r.hasOtherPlaceFor(e.GroupIndex, at)) {
-		m.endGroup(r, e.GroupIndex, at)
-		m.judge(r, at, e)
+	if r.ended[e.GroupIndex] || !e.IsProof && r.hasLivePlace(e.GroupIndex, at) {
+		return
 	}
-	m.cancelLaterPlaces()
-}
-
-// hasOtherPlaceFor reports whether a place elsewhere, at an endpoint that is not down, could still
-// end the group.
-func (r *request) hasOtherPlaceFor(group int, at *endpoint) bool {
-	for _, p := range r.places {
-		if p.endpoint != at && p.endpoint.connection != down && !p.ended[group] {
-			return true
-		}
-	}
-	return false
+	r.ended[e.GroupIndex], r.isAccepted = true, true
+	m.cancelAt(r, []int{e.GroupIndex}, func(other *endpoint) bool {
+		held := r.placeAt(other)
+		return other != at && held.isHeld && !held.ended[e.GroupIndex]
+	})
+	m.judge(r, at, e)
 }
 
 // judge is rules 8 and 12: what the outcome that ended a group is for the node.
@@ -86,16 +84,15 @@ func (m *Machine[P]) judge(r *request, at *endpoint, e Outcome[P]) {
 		m.keep(result)
 		return
 	}
-	result.isProof, result.message, result.participants = true, e.Message, e.Participants
+	result.isProof, result.fence = true, r.fence()
+	result.message, result.participants = e.Message, e.Participants
 	if e.IsLate {
 		m.emit(Count{Kind: CountLate, Ref: result.Ref})
 	}
 	switch {
 	case e.IsErased || m.isFencePast(r):
 		m.emit(Count{Kind: CountFenced, Ref: result.Ref})
-	case m.isDuplicate(result):
-		m.keep(result.asDuplicate())
-	case m.hasVerifyHook:
+	case m.hasVerifyHook && !m.isDuplicate(result):
 		m.verifying = append(m.verifying, result)
 		m.emit(Verify[P]{Ref: result.Ref, Payload: result.Payload})
 	default:
@@ -109,8 +106,13 @@ func (m *Machine[P]) isDuplicate(result *pending[P]) bool {
 	return m.proofs.isDuplicate(result.key(), result.participants)
 }
 
+// keepProof keeps a proof as a result, or as a duplicate.
 func (m *Machine[P]) keepProof(result *pending[P]) {
-	m.proofs.add(result.key(), result.participants, result.owner)
+	if m.isDuplicate(result) {
+		m.keep(result.withoutPayload(ResultDuplicate))
+		return
+	}
+	m.proofs.add(result.key(), result.participants, result.fence)
 	m.keep(result)
 }
 
@@ -121,24 +123,17 @@ func (p *pending[P]) withoutPayload(kind ResultKind) *pending[P] {
 	return p
 }
 
-func (p *pending[P]) asDuplicate() *pending[P] { return p.withoutPayload(ResultDuplicate) }
-
-// applyVerified is rule 12.
+// applyVerified is rule 12. The verification of a proof that is gone is ignored.
 func (m *Machine[P]) applyVerified(e Verified) {
 	for i, result := range m.verifying {
 		if result.Ref.RequestID != e.Ref.RequestID || result.Ref.GroupIndex != e.Ref.GroupIndex {
 			continue
 		}
 		m.verifying = append(m.verifying[:i:i], m.verifying[i+1:]...)
-		switch {
-		case !e.IsValid:
-			m.keep(result.withoutPayload(ResultRefused))
-		case m.isFencePast(result.owner):
-			m.emit(Count{Kind: CountFenced, Ref: result.Ref})
-		case m.isDuplicate(result):
-			m.keep(result.asDuplicate())
-		default:
+		if e.IsValid {
 			m.keepProof(result)
+		} else {
+			m.keep(result.withoutPayload(ResultRefused))
 		}
 		return
 	}

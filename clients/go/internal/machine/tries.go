@@ -1,8 +1,17 @@
 package machine
 
+import "math"
+
+// Limits of rules 4, 5 and 11.
+const (
+	retryMs          = 100
+	resubmissionsMax = 3
+	bytesMax         = 64 << 20
+)
+
 // applySubmitted is rules 3, 4 and 11 for a new request.
 func (m *Machine[P]) applySubmitted(s Submission) {
-	if m.byID[s.RequestID] != nil || s.Groups < 1 {
+	if m.byID[s.RequestID] != nil {
 		return
 	}
 	for _, earlier := range m.requests {
@@ -10,83 +19,96 @@ func (m *Machine[P]) applySubmitted(s Submission) {
 			earlier.isSuperseded = true
 		}
 	}
-	m.submitted++
-	r := &request{Submission: s, seq: m.submitted, ended: make([]bool, s.Groups), hasBytes: true}
+	r := &request{Submission: s, ended: make([]bool, s.Groups), hasBytes: true}
 	m.requests = append(m.requests, r)
 	m.byID[s.RequestID] = r
 	m.latches[s.Priority] = s.RequestID
-	m.bytes += s.Bytes
-	if at := m.target(r); at != nil {
-		m.send(r, at, s.DeadlineAtMs)
+	if m.isClosed {
+		m.skip(r, Draining)
+		return
 	}
-	for _, oldest := range m.requests {
-		if m.bytes <= bytesMax {
-			break
+	if at := m.target(r); at != nil && !m.isFencePast(r) {
+		m.send(r, at, Send{DeadlineAtMs: s.DeadlineAtMs})
+	}
+	m.boundBytes()
+}
+
+// boundBytes is rule 11: the oldest request loses its bytes first, and the newest keeps them.
+func (m *Machine[P]) boundBytes() {
+	total := 0
+	for _, r := range m.requests {
+		if r.hasBytes {
+			total += r.Bytes
 		}
-		m.dropBytes(oldest)
+	}
+	for _, r := range m.requests[:len(m.requests)-1] {
+		if total <= bytesMax {
+			return
+		}
+		if r.hasBytes {
+			total -= r.Bytes
+			r.hasBytes = false
+			m.emit(Forget{RequestID: r.RequestID})
+		}
 	}
 }
 
-// send makes a first try at an endpoint, at once.
-func (m *Machine[P]) send(r *request, at *endpoint, deadlineAtMs int64) {
-	m.sendTry(r, at, try{deadlineAtMs: deadlineAtMs, fenceAtMs: r.FenceAtMs, sendAtMs: m.nowMs}, Send{})
-}
-
-// sendTry records a try and its place, and emits it. Only the flags of the effect are taken.
-func (m *Machine[P]) sendTry(r *request, at *endpoint, t try, flags Send) {
-	t.endpoint = at
-	r.try = t
+// send makes a try at an endpoint, with the deadline, delay and flags of how. Its place there is
+// asked, if it has none yet.
+func (m *Machine[P]) send(r *request, at *endpoint, how Send) {
 	if r.placeAt(at) == nil {
 		r.places = append(r.places, &place{endpoint: at, ended: make([]bool, r.Groups)})
 	}
-	m.emit(Send{
-		RequestID:      r.RequestID,
-		Endpoint:       at.name,
-		AfterMs:        t.sendAtMs - m.nowMs,
-		DeadlineAtMs:   t.deadlineAtMs,
-		FenceAtMs:      t.fenceAtMs,
-		IsLookup:       flags.IsLookup,
-		IsResubmission: flags.IsResubmission,
-	})
+	r.openTry = &openTry{endpoint: at, deadlineAtMs: how.DeadlineAtMs, isLookup: how.IsLookup}
+	how.RequestID, how.Endpoint, how.FenceAtMs = r.RequestID, at.name, r.FenceAtMs
+	m.emit(how)
 }
 
-// isAwaited reports whether an answer to the last try may come from this endpoint.
-func (r *request) isAwaited(at *endpoint) bool {
-	return at != nil && r.try.endpoint == at && !r.try.isAnswered
+// canSend reports whether the bytes are there, and deadline and fence are later than afterMs from
+// now.
+func (m *Machine[P]) canSend(r *request, deadlineAtMs, afterMs int64) bool {
+	atMs := m.nowMs + afterMs
+	return r.hasBytes && !m.isFencePast(r) && deadlineAtMs > atMs && r.FenceAtMs > atMs
+}
+
+// skip ends a request that no endpoint has accepted.
+func (m *Machine[P]) skip(r *request, reason SkipReason) {
+	r.isSkipped, r.openTry = true, nil
+	id := r.RequestID
+	m.emit(Skip{RequestID: &id, Reason: reason})
 }
 
 // applyAccepted is rules 4, 5 and 9.
 func (m *Machine[P]) applyAccepted(e Accepted) {
 	r, at := m.byID[e.RequestID], m.endpoint(e.Endpoint)
-	if r == nil || at == nil || !r.isAwaited(at) && r.placeAt(at) == nil {
+	if r == nil || at == nil || !r.isTriedAt(at) && r.placeAt(at) == nil {
 		return
 	}
-	if r.try.endpoint == at {
-		r.try.isAnswered = true
-	}
 	r.FenceAtMs = min(r.FenceAtMs, e.FenceAtMs)
-	m.hold(r, r.placeAt(at), e.ServiceID)
-	m.cancelLaterPlaces()
+	m.hold(r, at, e.ServiceID)
 }
 
 // applyRefused is rule 4 for a skip, or an error that a retry would meet again.
 func (m *Machine[P]) applyRefused(e Refused) {
 	r, at := m.byID[e.RequestID], m.endpoint(e.Endpoint)
-	if r == nil || !r.isAwaited(at) {
+	if r == nil || at == nil || !r.isTriedAt(at) {
 		return
 	}
-	r.try.isAnswered = true
-	r.refusers = append(r.refusers, at)
+	deadlineAtMs := r.openTry.deadlineAtMs
+	r.openTry = nil
 	r.removePlace(at)
-	isElsewhere := e.Reason == Draining || e.Reason == NoProver
-	if isElsewhere {
-		at.state = ServiceState(e.Reason)
+	r.refusers = append(r.refusers, at)
+	isResting := e.Reason == Draining || e.Reason == NoProver
+	if isResting {
+		at.note(ServiceState(e.Reason))
 	}
 	if r.isAccepted {
 		return // homeless there
 	}
-	if next := m.target(r); isElsewhere && next != nil && (next.isReady() || !next.isUp()) {
-		m.send(r, next, r.try.deadlineAtMs)
+	next := m.target(r)
+	canGo := isResting && next != nil && (next.isReady() || !next.isUp())
+	if canGo && m.canSend(r, deadlineAtMs, 0) {
+		m.send(r, next, Send{DeadlineAtMs: deadlineAtMs})
 		return
 	}
 	m.skip(r, e.Reason)
@@ -95,67 +117,69 @@ func (m *Machine[P]) applyRefused(e Refused) {
 // applyFailed is rule 4 for a try without an answer.
 func (m *Machine[P]) applyFailed(e Failed) {
 	r, at := m.byID[e.RequestID], m.endpoint(e.Endpoint)
-	if r == nil || !r.isAwaited(at) {
+	if r == nil || at == nil || !r.isTriedAt(at) {
 		return
 	}
-	t := r.try
+	tried := *r.openTry
+	r.openTry = nil
 	switch {
-	case e.IsTimeout && t.timeouts == 0 && r.hasBytes:
-		t.timeouts++
-		t.sendAtMs = m.nowMs
-		m.sendTry(r, at, t, Send{IsLookup: true})
-	case !e.IsTimeout && m.nowMs+retryMs < t.deadlineAtMs && r.hasBytes:
-		m.retry(r, t)
-	default:
-		m.giveUp(r, at)
-	}
-}
-
-// retry sends a failed try again, a little later. Without an endpoint, the request stays homeless.
-func (m *Machine[P]) retry(r *request, t try) {
-	at := m.target(r)
-	if at == nil {
-		r.try.isAnswered = true
-		return
-	}
-	t.sendAtMs = m.nowMs + retryMs
-	t.timeouts = 0
-	m.sendTry(r, at, t, Send{})
-}
-
-// giveUp ends the tries at an endpoint: the request is skipped, or homeless there.
-func (m *Machine[P]) giveUp(r *request, at *endpoint) {
-	r.try.isAnswered = true
-	if !r.isAccepted {
+	case r.isAccepted && !(r.isHomeless() && m.mayResend(r)):
+	case e.IsTimeout && !tried.isLookup && m.canSend(r, math.MaxInt64, 0):
+		m.send(r, at, Send{DeadlineAtMs: tried.deadlineAtMs, IsLookup: true})
+	case !e.IsTimeout && m.canSend(r, tried.deadlineAtMs, retryMs):
+		// Without an endpoint the request is homeless: rule 5 sends it, or its deadline ends it.
+		if next := m.target(r); next != nil {
+			m.send(r, next, Send{DeadlineAtMs: tried.deadlineAtMs, AfterMs: retryMs})
+		}
+	case !r.isAccepted:
 		m.skip(r, Unreachable)
-		return
-	}
-	if p := r.placeAt(at); p != nil && !p.isHeld {
-		r.removePlace(at)
 	}
 }
 
 // placeHomeless is the second step, rules 3 and 5.
 func (m *Machine[P]) placeHomeless() {
-	m.sweep()
 	for _, r := range m.requests {
-		if !m.isHomeless(r) {
-			continue
-		}
-		if at := m.target(r); at != nil && at.isUp() && m.mayResend(r) {
-			m.resend(r, at)
-		} else {
+		if r.isHomeless() && !m.resend(r) {
 			m.freeLatch(r)
 		}
 	}
 }
 
-func (m *Machine[P]) resend(r *request, at *endpoint) {
-	if len(r.places) == 0 && !r.isAccepted {
-		m.send(r, at, r.DeadlineAtMs)
-		return
+// resend sends a homeless request to the endpoint of rule 2, if rule 5 allows it.
+func (m *Machine[P]) resend(r *request) bool {
+	// When nobody can have it, this is still the node's own try.
+	isResubmission := r.isAccepted || len(r.places) > 0
+	deadlineAtMs := r.DeadlineAtMs
+	if isResubmission {
+		deadlineAtMs = r.FenceAtMs
 	}
-	r.resubmissions++
-	t := try{sendAtMs: m.nowMs, deadlineAtMs: r.FenceAtMs, fenceAtMs: r.FenceAtMs}
-	m.sendTry(r, at, t, Send{IsResubmission: true})
+	at := m.target(r)
+	isAllowed := m.mayResend(r) && r.resubmissions < resubmissionsMax
+	if !isAllowed || at == nil || !at.isUp() || m.nowMs >= deadlineAtMs {
+		return false
+	}
+	if isResubmission {
+		r.resubmissions++
+	}
+	m.send(r, at, Send{DeadlineAtMs: deadlineAtMs, IsResubmission: isResubmission})
+	return true
+}
+
+// mayResend reports whether nothing but the number of resubmissions, or a lack of endpoints, keeps a
+// request from being sent again.
+func (m *Machine[P]) mayResend(r *request) bool {
+	return !m.isClosing && r.hasBytes && !m.isFencePast(r) && !r.isSuperseded
+}
+
+// willResend reports whether rule 5 may send the request some time: an endpoint is left for it.
+func (m *Machine[P]) willResend(r *request) bool {
+	if !m.mayResend(r) || r.resubmissions >= resubmissionsMax {
+		return false
+	}
+	for _, each := range m.endpoints {
+		if r.isOpenTo(each) {
+			return true
+		}
+	}
+	return false
 }
