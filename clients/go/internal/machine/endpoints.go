@@ -59,10 +59,10 @@ func (m *Machine[P]) target(r *request) *endpoint {
 	return firstConnecting
 }
 
-// hasOtherReady reports whether another endpoint is up and ready.
-func (m *Machine[P]) hasOtherReady(than *endpoint) bool {
+// hasReady reports whether some endpoint is up and ready.
+func (m *Machine[P]) hasReady() bool {
 	for _, each := range m.endpoints {
-		if each != than && each.isReady() {
+		if each.isReady() {
 			return true
 		}
 	}

@@ -7,19 +7,26 @@
 // each function names its rule.
 package machine
 
+import "cmp"
+
 // Options configure a machine.
 type Options struct {
 	// Endpoints in the node's order of preference, each name once.
 	Endpoints []string
 	// HasVerifyHook: the node verifies proofs by itself.
 	HasVerifyHook bool
+	// ResultsMax is how many results wait to be taken. Default 4096: hundreds of slots.
+	ResultsMax int
+	// BytesMax bounds the frozen bytes of all requests. Default 64 MiB.
+	BytesMax int
 }
 
 // Machine is the state of one adapter. It is not safe for concurrent use.
 type Machine[P any] struct {
-	hasVerifyHook bool
-	endpoints     []*endpoint
-	latches       map[Priority]string
+	hasVerifyHook        bool
+	resultsMax, bytesMax int
+	endpoints            []*endpoint
+	latches              map[Priority]string
 	// requests in the order of their submission; byID has the same.
 	requests  []*request
 	byID      map[string]*request
@@ -30,7 +37,7 @@ type Machine[P any] struct {
 
 	verifying []*pending[P]
 	results   []*pending[P]
-	proofs    proofMemory
+	proofs    map[proofKey]*proofSet
 
 	nowMs   int64
 	effects []Effect
@@ -40,9 +47,11 @@ type Machine[P any] struct {
 func New[P any](options Options) *Machine[P] {
 	m := &Machine[P]{
 		hasVerifyHook: options.HasVerifyHook,
+		resultsMax:    cmp.Or(options.ResultsMax, 4096),
+		bytesMax:      cmp.Or(options.BytesMax, 64<<20),
 		latches:       map[Priority]string{},
 		byID:          map[string]*request{},
-		proofs:        proofMemory{},
+		proofs:        map[proofKey]*proofSet{},
 	}
 	for _, name := range options.Endpoints {
 		m.endpoints = append(m.endpoints, &endpoint{name: name, state: StateReady})

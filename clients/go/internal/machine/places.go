@@ -35,13 +35,15 @@ func (m *Machine[P]) hold(r *request, at *endpoint, serviceID string) {
 }
 
 // dropLater is rule 6: until the submission's deadline, a place that is held at an endpoint that is
-// up, and reaches the service that holds it, makes later ones needless.
+// up, reaches the service that holds it, and can still end every unended group, makes later ones
+// needless.
 func (m *Machine[P]) dropLater(r *request) {
 	if len(r.places) < 2 || m.nowMs >= r.DeadlineAtMs {
 		return
 	}
 	first := slices.IndexFunc(r.places, func(p *place) bool {
-		return p.isHeld && p.endpoint.isUp() && p.endpoint.serviceID == p.serviceID
+		isEnding := slices.ContainsFunc(r.unended(), func(group int) bool { return p.ended[group] })
+		return p.isHeld && p.endpoint.isUp() && p.endpoint.serviceID == p.serviceID && !isEnding
 	})
 	if first < 0 {
 		return

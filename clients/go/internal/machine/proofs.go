@@ -12,32 +12,38 @@ type proofSet struct {
 	latest       fence
 }
 
-// proofMemory has the proofs that became results, until the latest fence of each slot and root.
-type proofMemory map[proofKey]*proofSet
+// earlier returns the proofs of a slot and root that became results, unless all of them are past
+// their fence.
+func (m *Machine[P]) earlier(key proofKey) *proofSet {
+	if set := m.proofs[key]; set != nil && !m.isPast(set.latest) {
+		return set
+	}
+	return nil
+}
 
-func (p proofMemory) isDuplicate(key proofKey, participants Bits) bool {
-	set := p[key]
+func (m *Machine[P]) isDuplicate(result *pending[P]) bool {
+	set := m.earlier(result.key())
 	if set == nil {
 		return false
 	}
 	for _, earlier := range set.participants {
-		if earlier.contains(participants) {
+		if earlier.contains(result.participants) {
 			return true
 		}
 	}
 	return false
 }
 
-// add remembers a proof. It copies the participants, which may share memory with the proof.
-func (p proofMemory) add(key proofKey, participants Bits, until fence) {
-	set := p[key]
+// remember remembers a proof. It copies the participants, which may share memory with the proof.
+func (m *Machine[P]) remember(result *pending[P]) {
+	set := m.earlier(result.key())
 	if set == nil {
-		set = &proofSet{latest: until}
-		p[key] = set
+		set = &proofSet{latest: result.fence}
+		m.proofs[result.key()] = set
 	} else {
-		set.latest = laterFence(set.latest, until)
+		set.latest = laterFence(set.latest, result.fence)
 	}
-	set.participants = append(set.participants, append(Bits(nil), participants...))
+	set.participants = append(set.participants, append(Bits(nil), result.participants...))
 }
 
 func laterFence(a, b fence) fence {

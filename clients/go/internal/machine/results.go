@@ -1,8 +1,5 @@
 package machine
 
-// resultsMax is how many results wait to be taken: hundreds of slots.
-const resultsMax = 4096
-
 // pending is a result that waits for its verification, or for the node to take it.
 type pending[P any] struct {
 	Result[P]
@@ -25,7 +22,7 @@ func (m *Machine[P]) resultOf(r *request, group int, at *endpoint, kind ResultKi
 // keep is rule 11: a result waits until the node takes it; the oldest is dropped beyond the limit.
 func (m *Machine[P]) keep(result *pending[P]) {
 	m.results = append(m.results, result)
-	if len(m.results) > resultsMax {
+	if len(m.results) > m.resultsMax {
 		m.emit(Count{Kind: CountDropped, Ref: m.results[0].Ref})
 		m.results[0] = nil
 		m.results = m.results[1:]
@@ -56,10 +53,13 @@ func (m *Machine[P]) applyOutcome(e Outcome[P]) {
 		m.hold(r, at, at.serviceID)
 	}
 	p := r.placeAt(at)
+	if p != nil && e.IsDrained {
+		at.note(StateDraining)
+	}
 	switch {
 	case p == nil && !e.IsProof:
 		return
-	case p != nil && e.IsDrained && m.hasOtherReady(at):
+	case p != nil && e.IsDrained && m.hasReady():
 		r.removePlace(at)
 		return
 	case p != nil:
@@ -102,17 +102,13 @@ func (m *Machine[P]) judge(r *request, at *endpoint, e Outcome[P]) {
 
 func (p *pending[P]) key() proofKey { return proofKey{slot: p.Ref.Slot, message: p.message} }
 
-func (m *Machine[P]) isDuplicate(result *pending[P]) bool {
-	return m.proofs.isDuplicate(result.key(), result.participants)
-}
-
 // keepProof keeps a proof as a result, or as a duplicate.
 func (m *Machine[P]) keepProof(result *pending[P]) {
 	if m.isDuplicate(result) {
 		m.keep(result.withoutPayload(ResultDuplicate))
 		return
 	}
-	m.proofs.add(result.key(), result.participants, result.fence)
+	m.remember(result)
 	m.keep(result)
 }
 

@@ -2,11 +2,10 @@ package machine
 
 import "math"
 
-// Limits of rules 4, 5 and 11.
+// Limits of rules 4 and 5.
 const (
 	retryMs          = 100
 	resubmissionsMax = 3
-	bytesMax         = 64 << 20
 )
 
 // applySubmitted is rules 3, 4 and 11 for a new request.
@@ -42,7 +41,7 @@ func (m *Machine[P]) boundBytes() {
 		}
 	}
 	for _, r := range m.requests[:len(m.requests)-1] {
-		if total <= bytesMax {
+		if total <= m.bytesMax {
 			return
 		}
 		if r.hasBytes {

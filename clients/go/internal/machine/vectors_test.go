@@ -20,6 +20,8 @@ type vectorCase struct {
 	Name          string       `json:"name"`
 	HasVerifyHook bool         `json:"hasVerifyHook"`
 	Endpoints     []string     `json:"endpoints"`
+	ResultsMax    int          `json:"resultsMax"`
+	BytesMax      int          `json:"bytesMax"`
 	Steps         []vectorStep `json:"steps"`
 }
 
@@ -54,7 +56,10 @@ func TestVectors(t *testing.T) {
 }
 
 func playCase(t *testing.T, c vectorCase) {
-	m := machine.New[payload](machine.Options{Endpoints: c.Endpoints, HasVerifyHook: c.HasVerifyHook})
+	m := machine.New[payload](machine.Options{
+		Endpoints: c.Endpoints, HasVerifyHook: c.HasVerifyHook,
+		ResultsMax: c.ResultsMax, BytesMax: c.BytesMax,
+	})
 	for i, step := range c.Steps {
 		event, err := readEvent(step.Event)
 		if err != nil {
