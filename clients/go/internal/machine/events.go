@@ -108,7 +108,8 @@ type Accepted struct {
 	FenceAtMs int64  `json:"fenceAtMs"`
 }
 
-// Refused says that the service skipped the snapshot, or refused the call for good.
+// Refused says that the service skipped the snapshot, or refused the call with an error that a retry
+// would meet again.
 type Refused struct {
 	RequestID string     `json:"requestId"`
 	Endpoint  string     `json:"endpoint"`
