@@ -7,7 +7,7 @@ const VECTORS = new URL("../vectors/", import.meta.url);
 export interface VectorStep {
   atMs: number;
   event: Record<string, unknown>;
-  effects: unknown[];
+  effects: { kind: string; reason?: string; result?: { kind: string } }[];
 }
 
 export interface VectorCase extends MachineOptions {
@@ -24,6 +24,14 @@ export interface CaseFile {
 export function loadCases(): Map<string, CaseFile> {
   const load = (name: string) => JSON.parse(readVector(`adapter/${name}`)) as CaseFile;
   return new Map(filesOf("adapter", ".json").map((name) => [name, load(name)]));
+}
+
+/** Returns the generated sequences: one case a line. */
+export function loadSequences(): VectorCase[] {
+  const lines = filesOf("generated", ".ndjson").flatMap((name) =>
+    readVector(`generated/${name}`).trimEnd().split("\n"),
+  );
+  return lines.map((line) => JSON.parse(line) as VectorCase);
 }
 
 /** Returns the names of this folder's files with this ending. */

@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from "node:util";
 import { describe, expect, it } from "vitest";
 import { createMachine, transition } from "../../../../client/machine/index.js";
 import type { VectorCase } from "../../../helpers/machine-vectors.js";
-import { decodeEvent, loadCases } from "../../../helpers/machine-vectors.js";
+import { decodeEvent, loadCases, loadSequences } from "../../../helpers/machine-vectors.js";
 
 function run({ steps, ...options }: VectorCase): void {
   let state = createMachine<string>(options);
@@ -21,3 +21,5 @@ function run({ steps, ...options }: VectorCase): void {
 describe.each([...loadCases()])("cases in %s", (_name, { cases }) => {
   it.each(cases)("$name", run);
 });
+
+it.each(loadSequences())("the generated sequence of $name", run);
