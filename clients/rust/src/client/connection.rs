@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::uri::PathAndQuery;
 use tonic::body::Body;
@@ -137,9 +137,14 @@ impl Connection {
             let path = PathAndQuery::from_static(path);
             grpc.unary(request, path, codec).await
         };
+        let late = || Status::deadline_exceeded("no answer within the time limit");
+        let start = Instant::now();
         match tokio::time::timeout(limit, call).await {
-            Ok(answer) => Ok(answer?.into_inner()),
-            Err(_) => Err(Status::deadline_exceeded("no answer within the time limit")),
+            Ok(Ok(answer)) => Ok(answer.into_inner()),
+            // The channel has a timer for the same limit, and reports it as cancelled.
+            Ok(Err(_)) if start.elapsed() >= limit => Err(late()),
+            Ok(Err(status)) => Err(status),
+            Err(_) => Err(late()),
         }
     }
 }

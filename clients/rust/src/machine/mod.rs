@@ -183,6 +183,7 @@ impl<P: Clone> Machine<P> {
     }
 
     fn apply(&mut self, event: Event<P>, now_ms: Millis, effects: &mut Vec<Effect<P>>) {
+        self.results.forget_past(now_ms, self.slot);
         match event {
             Event::Ask { slot, .. } | Event::Take { slot } => self.slot = Some(slot),
             Event::Submitted(submission) => self.submit(submission, now_ms, effects),

@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::event::{EndpointIndex, Millis, RequestId, SkipReason, WireOutcome};
+use super::event::{EndpointIndex, Millis, RequestId, ServiceState, SkipReason, WireOutcome};
 use super::request::Request;
 use super::results::Proof;
-use super::{Effect, Machine};
+use super::{Effect, Endpoint, Machine};
 
 impl<P: Clone> Machine<P> {
     /// Takes an outcome. From an endpoint without a place, only a proof counts.
@@ -26,18 +26,24 @@ impl<P: Clone> Machine<P> {
             return;
         }
         self.arrive(number, endpoint, now_ms, effects);
-        let has_other_ready = self.has_other_ready(endpoint);
+        let has_place = self.requests[&number].places.contains_key(&endpoint);
+        if !has_place && !outcome.is_proof {
+            return;
+        }
+        let is_drained = has_place && outcome.is_drained;
+        if is_drained {
+            self.set_state(endpoint, ServiceState::Draining);
+        }
+        let has_ready = self.endpoints.iter().any(Endpoint::is_ready);
         let Some(request) = self.requests.get_mut(&number) else {
             return;
         };
-        match request.places.get_mut(&endpoint) {
-            None if !outcome.is_proof => return,
-            None => {}
-            Some(_) if outcome.is_drained && has_other_ready => {
-                request.places.remove(&endpoint);
-                return;
-            }
-            Some(place) => place.ended[group] = true,
+        if is_drained && has_ready {
+            request.places.remove(&endpoint);
+            return;
+        }
+        if let Some(place) = request.places.get_mut(&endpoint) {
+            place.ended[group] = true;
         }
         let request = &self.requests[&number];
         if request.ended[group]
@@ -59,11 +65,6 @@ impl<P: Clone> Machine<P> {
         if self.requests[&number].places.contains_key(&endpoint) {
             self.hold(number, endpoint, None, now_ms, effects);
         }
-    }
-
-    fn has_other_ready(&self, endpoint: EndpointIndex) -> bool {
-        let mut others = self.endpoints.iter().enumerate();
-        others.any(|(index, each)| index != endpoint && each.is_ready())
     }
 
     fn is_open_elsewhere(&self, request: &Request, endpoint: EndpointIndex, group: usize) -> bool {

@@ -121,7 +121,8 @@ impl<P: Clone> Machine<P> {
     }
 
     /// Rule 6: cancels and removes the places later than one that is held, at an endpoint that is
-    /// up and reaches the service that holds it. After the deadline both go on.
+    /// up and reaches the service that holds it, if that one can still end every unended group.
+    /// After the deadline both go on.
     fn drop_later(&mut self, number: u64, now_ms: Millis, effects: &mut Vec<Effect<P>>) {
         let Some(request) = self.requests.get_mut(&number) else {
             return;
@@ -130,9 +131,13 @@ impl<P: Clone> Machine<P> {
             return;
         }
         let endpoints = &self.endpoints;
+        let unended = request.unended();
         let is_sure = |endpoint: EndpointIndex, place: &Place| {
             let link = &endpoints[endpoint];
-            place.held_by.is_some() && link.link == Link::Up && link.service_id == place.held_by
+            place.held_by.is_some()
+                && link.link == Link::Up
+                && link.service_id == place.held_by
+                && !unended.iter().any(|group| place.ended[*group])
         };
         let sure = request.places.iter();
         let sure = sure.filter(|(endpoint, place)| is_sure(**endpoint, place));

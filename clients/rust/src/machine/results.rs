@@ -138,8 +138,7 @@ impl<P: Clone> Results<P> {
 
     /// Rule 9: drops every proof whose fence has passed, and forgets what such proofs had.
     pub fn expire(&mut self, now_ms: Millis, slot: Option<u64>, effects: &mut Vec<Effect<P>>) {
-        self.seen
-            .retain(|_, seen| !is_past(seen.fence, now_ms, slot));
+        self.forget_past(now_ms, slot);
         self.verifying.retain(|proof| {
             let is_over = is_past(proof.fence, now_ms, slot);
             if is_over {
@@ -156,6 +155,12 @@ impl<P: Clone> Results<P> {
             }
             !is_over
         });
+    }
+
+    /// Forgets the earlier proofs that are past their latest fence: they make no duplicates more.
+    pub fn forget_past(&mut self, now_ms: Millis, slot: Option<u64>) {
+        self.seen
+            .retain(|_, seen| !is_past(seen.fence, now_ms, slot));
     }
 
     fn refuse(&mut self, proof: Proof<P>, effects: &mut Vec<Effect<P>>) {

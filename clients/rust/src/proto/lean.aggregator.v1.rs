@@ -155,14 +155,16 @@ pub struct Snapshot {
     pub head: ::core::option::Option<Checkpoint>,
     #[prost(message, optional, tag = "3")]
     pub justified: ::core::option::Option<Checkpoint>,
-    /// Key table. INVALID_ARGUMENT when a validator index or a key occurs twice.
+    /// Key table. INVALID_ARGUMENT when a validator index occurs twice in one role, or a key twice.
     #[prost(message, repeated, tag = "4")]
     pub keys: ::prost::alloc::vec::Vec<ValidatorKey>,
     /// Groups in the node's order of preference.
     #[prost(message, repeated, tag = "5")]
     pub groups: ::prost::alloc::vec::Vec<Group>,
-    /// Every `participants`, here and in the outcomes, is an SSZ bitlist with its length bit: the
-    /// highest bit set is no validator. INVALID_ARGUMENT for one without it. Default: bits alone.
+    /// Every `participants`, here and in the outcomes of proofs, is an SSZ bitlist with its length bit:
+    /// the highest bit set is no validator. INVALID_ARGUMENT for one without it. An outcome's length is
+    /// the greatest in the snapshot, or its highest validator + 1 where that is greater. Default: bits
+    /// alone.
     #[prost(bool, tag = "6")]
     pub ssz_bitlists: bool,
 }
@@ -181,7 +183,8 @@ pub struct Node {
 /// An instant until which a vote is worth this much, if a proof that contains it is ready.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Step {
-    /// Milliseconds from receipt.
+    /// Milliseconds from receipt; at most `fence_ms_max`. A retry counts the time that has passed off,
+    /// down to 0.
     #[prost(uint32, tag = "1")]
     pub until_ms: u32,
     /// Worth of a vote in a proof that is ready before `until_ms`, relative to the other steps; 1 to
@@ -223,9 +226,9 @@ pub struct SubmitSnapshotRequest {
     /// plus good children. A group with fewer ends NOTHING_TO_PROVE. Default 1.
     #[prost(uint32, tag = "10")]
     pub min_inputs: u32,
-    /// What a vote is worth by when: at most 8 steps, with ascending `until_ms` and descending weights.
-    /// Empty: 1 until the fence. Outcomes count votes by step; the order of proofs ignores the weights
-    /// for now.
+    /// What a vote is worth by when: at most 8 steps, with ascending `until_ms`, of which some may be
+    /// equal, and descending weights. Empty: 1 until the fence. Outcomes count votes by step; the order
+    /// of proofs ignores the weights for now.
     #[prost(message, repeated, tag = "11")]
     pub steps: ::prost::alloc::vec::Vec<Step>,
 }
@@ -331,10 +334,11 @@ pub struct Votes {
     /// Only in a child that is bad or exceeds a limit.
     #[prost(uint32, tag = "6")]
     pub bad_child: u32,
-    /// Only in a child that the group proves nothing new about: NOTHING_TO_PROVE.
+    /// Only in a good child of a group without a proof: NOTHING_TO_PROVE or REJECTED.
     #[prost(uint32, tag = "7")]
     pub covered: u32,
-    /// The group was not started; its `reason` says why.
+    /// The group was not started; its `reason` says why. Without one, it has fewer inputs than
+    /// `min_inputs`.
     #[prost(uint32, tag = "8")]
     pub not_started: u32,
     /// The group's proof was stopped; its `reason` says why.
@@ -437,8 +441,10 @@ pub struct Summary {
 pub struct Offer {
     #[prost(message, optional, tag = "1")]
     pub proof_system: ::core::option::Option<ProofSystem>,
+    /// Size of a public key; 0: any size, as a simulated prover may offer.
     #[prost(uint32, tag = "2")]
     pub public_key_bytes: u32,
+    /// Size of a signature; 0: any size.
     #[prost(uint32, tag = "3")]
     pub signature_bytes: u32,
     /// Kinds of proof.

@@ -1,0 +1,7 @@
+//! What several tests use.
+#![allow(dead_code)]
+
+pub mod json;
+#[cfg(feature = "client")]
+pub mod scripted;
+pub mod vectors;
