@@ -15,6 +15,7 @@ import {
   outcomeStatuses,
   quotaNames,
   skipReasons,
+  voteFates,
 } from "./reasons.js";
 
 /** Up to the longest deadline, 60 s: backlog may wait that long. */
@@ -96,6 +97,12 @@ const sessions = {
     name: "outcomes_total",
     help: "Groups ended, by status",
     labels: { status: outcomeStatuses },
+  },
+  votes: {
+    kind: "counter",
+    name: "votes_total",
+    help: "Validators of the groups that ended, each once for a group, by the fate of their votes",
+    labels: { fate: voteFates },
   },
   inputs: {
     kind: "counter",

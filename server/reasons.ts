@@ -33,6 +33,17 @@ export const leftOutReasons = [
 ] as const;
 export type LeftOutReason = (typeof leftOutReasons)[number];
 
+/** What became of a vote of a group that has ended. */
+export const voteFates = [
+  "proved",
+  "proved_late",
+  ...leftOutReasons,
+  "not_started",
+  "stopped",
+  "failed",
+] as const;
+export type VoteFate = (typeof voteFates)[number];
+
 /** How a call ended: the gRPC codes that the service answers. `canceled`: the caller left before. */
 export const callCodes = [
   "ok",

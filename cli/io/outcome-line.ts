@@ -1,9 +1,9 @@
 /** Formats outcomes for people: as a table, or one line for each as it arrives. */
-import { bitsToIndices } from "../../proto/bitlist.js";
 import type {
   LeftOut,
   Outcome,
   Summary,
+  Votes,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
   LeftOutReason,
@@ -28,11 +28,7 @@ const columns: readonly Column<Outcome>[] = [
     width: 14,
     cell: ({ reason }) => (reason ? lower(OutcomeReason[reason]) : "-"),
   },
-  {
-    title: "validators",
-    align: "right",
-    cell: ofProof((each) => bitsToIndices(each.participants).length),
-  },
+  { title: "votes", align: "right", width: 10, cell: ({ votes }) => votesText(votes) },
   {
     title: "proof KiB",
     align: "right",
@@ -57,9 +53,19 @@ export const outcomeHeader = () => formatHeader(columns);
 /** One outcome, in columns of fixed width. */
 export const outcomeLine = (outcome: Outcome) => formatRow(columns, outcome);
 
-export function summaryLine({ slot, groups, proved, provedLate, durationMs }: Summary): string {
+export function summaryLine(summary: Summary): string {
+  const { slot, groups, proved, provedLate, votes, durationMs } = summary;
   const late = provedLate === 0 ? "" : ` (${provedLate} late)`;
-  return `slot ${slot}: ${proved + provedLate} of ${groups} groups proved${late} in ${durationMs} ms`;
+  const inProofs = `${proved + provedLate} of ${groups} groups proved${late}`;
+  return `slot ${slot}: ${inProofs}, ${votesText(votes)} votes, in ${durationMs} ms`;
+}
+
+/** Number of votes in a proof, of all votes that were submitted. */
+function votesText(votes: Votes | undefined): string {
+  if (votes === undefined) return "-";
+  const sum = (counts: readonly unknown[]) =>
+    counts.reduce<number>((total, each) => total + (typeof each === "number" ? each : 0), 0);
+  return `${sum(votes.proved)} of ${sum(Object.values(votes).flat())}`;
 }
 
 /**

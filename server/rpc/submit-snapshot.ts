@@ -25,6 +25,7 @@ import { ID_EXPECTED, isId, nodeIdOf } from "./call-context.js";
 import type { CallContext, HandlersModules, HandlersOptions } from "./call-context.js";
 import { checkSnapshotOffered } from "./offered.js";
 import { snapshotLimits } from "./request-limits.js";
+import { stepsOf } from "./steps.js";
 
 const skipOnWire = {
   in_flight: SkipReason.IN_FLIGHT,
@@ -63,6 +64,7 @@ export function submitSnapshot(
     receivedAtMs: call.receivedAtMs,
     deadlineAtMs: call.receivedAtMs + budgets.deadlineMs,
     fenceAtMs: call.receivedAtMs + budgets.fenceMs,
+    steps: stepsOf(request.steps, call.receivedAtMs),
     bytes,
     accepted: budgets,
     isLookup: request.deadlineMs === 0 || request.fenceMs === 0,

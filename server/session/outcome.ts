@@ -1,6 +1,6 @@
 /** Turns an ended group into the `Outcome` message that nodes get, and into labels of metrics. */
 import { create } from "@bufbuild/protobuf";
-import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Outcome, Votes } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
   LeftOutReason,
   LeftOutSchema,
@@ -15,7 +15,10 @@ import type { OutcomeStatusName } from "../reasons.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { DecodedGroup, LeftOut, ProofResult } from "../work/group.js";
 import { encodeSszBitlist, indicesToBits } from "../../proto/bitlist.js";
+import type { Step } from "../work/submission.js";
 import type { Ending } from "./session-state.js";
+import { leftOutOf, toVotes, votesByFate } from "./votes.js";
+import type { VotesByFate } from "./votes.js";
 
 export interface EndedGroup {
   requestId: string;
@@ -30,6 +33,9 @@ export interface EndedGroup {
   queueMs: number;
   /** Number of attempts that were started at the group. */
   attempts: number;
+  /** The steps of the request, and when the group ended. */
+  steps: readonly Step[];
+  endedAtMs: number;
 }
 
 const statusOnWire: Record<OutcomeStatusName, OutcomeStatus> = {
@@ -72,6 +78,8 @@ export interface CountedOutcome {
   /** Raw signatures and children of the group, those left out included. */
   inputs: number;
   leftOut: readonly LeftOut[];
+  fates: VotesByFate;
+  votes: Votes;
 }
 
 export function toOutcome(ended: EndedGroup): CountedOutcome {
@@ -79,8 +87,9 @@ export function toOutcome(ended: EndedGroup): CountedOutcome {
   const status = statusOf(ending);
   const reason = reasonOf(ending);
   const result = ending.kind === "result" ? ending.result : undefined;
-  const leftOut =
-    result !== undefined && "leftOut" in result ? result.leftOut : decoded.work.leftOut;
+  const leftOut = leftOutOf(ending, decoded);
+  const fates = votesByFate(decoded, ending);
+  const votes = toVotes(fates, ended.steps, ended.endedAtMs);
   const proofSystem = create(ProofSystemSchema, {
     scheme: description?.scheme ?? "",
     revision: description?.revision ?? "",
@@ -101,11 +110,12 @@ export function toOutcome(ended: EndedGroup): CountedOutcome {
     queueMs: Math.round(ended.queueMs),
     attempt: ended.attempts,
     fake: description?.fake ?? false,
+    votes,
   });
   if (result?.kind === "proved") addProof(outcome, result, decoded.sszLength);
   const { raws, children } = decoded.work;
   const inputs = raws.validators.length + children.length + decoded.work.leftOut.length;
-  return { outcome, status, inputs, leftOut };
+  return { outcome, status, inputs, leftOut, fates, votes };
 }
 
 /** Whether the group met its deadline; undefined if it ended for a reason other than time. */
@@ -120,12 +130,13 @@ export function deadlineResult(ending: Ending): "hit" | "miss" | undefined {
 
 export function toSummary(
   sessionId: string,
-  { requestId, slot, groups }: { requestId: string; slot: bigint; groups: readonly unknown[] },
+  ended: { requestId: string; slot: bigint; groups: readonly unknown[]; votes: Votes },
   counts: Record<string, number>,
   durationMs: number,
 ) {
+  const { requestId, slot, groups, votes } = ended;
   const { proved = 0, proved_late: provedLate = 0 } = counts;
-  const summary = { requestId, sessionId, slot, groups: groups.length, proved, provedLate };
+  const summary = { requestId, sessionId, slot, groups: groups.length, proved, provedLate, votes };
   return create(SummarySchema, { ...summary, durationMs: Math.round(durationMs) });
 }
 

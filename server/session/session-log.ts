@@ -4,14 +4,8 @@ import type { DecodedGroup } from "../work/group.js";
 import { priorityNames } from "../work/priority.js";
 import type { Session } from "./session.js";
 
-/** Validators whose votes a group claims: those of its raw signatures and of its children. */
-function votesOf({ work }: DecodedGroup): number {
-  const { raws, children } = work;
-  return new Set([raws.validators, ...children.map((each) => each.validators)].flat()).size;
-}
-
 const votesIn = (groups: readonly DecodedGroup[]) =>
-  groups.reduce((sum, group) => sum + votesOf(group), 0);
+  groups.reduce((sum, { votes }) => sum + votes, 0);
 
 function whoOf({ id, request: { requestId }, submission }: Session) {
   const { principal, nodeId, slot } = submission;
@@ -41,7 +35,8 @@ export function logEnded(
   counts: Readonly<Record<string, number>>,
 ): void {
   const { groups } = session.submission;
-  const votes = { votes: votesIn(groups), votesProved: session.votesProved };
+  const votesProved = session.votes.proved.reduce((sum, count) => sum + count, 0);
+  const votes = { votes: votesIn(groups), votesProved };
   const line = { ...whoOf(session), groups: groups.length, ...votes };
   log.info({ ...line, durationMs: Math.round(durationMs), ...counts }, "session ended");
 }

@@ -1,4 +1,5 @@
 /** A session, which is one accepted snapshot until its last group has ended, and its groups. */
+import type { Votes } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { MemoryShare } from "../memory-budget.js";
 import type { DecodedGroup, GroupWork } from "../work/group.js";
 import type { Submission } from "../work/submission.js";
@@ -29,8 +30,8 @@ export interface Session {
   readonly cancelTimers: (() => void)[];
   /** Memory for the snapshot and its results; for the results alone once the session has ended. */
   readonly share: MemoryShare;
-  /** Votes in the proofs so far. */
-  votesProved: number;
+  /** The votes of the groups that have ended. */
+  votes: Votes;
   /** Size of all proofs in the outcomes so far. */
   proofBytes: number;
   /** Memory for what outcomes so far say about left-out inputs; held until retention ends. */

@@ -20,6 +20,7 @@ import type { Session } from "./session.js";
 import { logAccepted, logEnded } from "./session-log.js";
 import type { SessionEffect, SessionEvent } from "./session-state.js";
 import { isEnded, queuedGroup, transitionSession } from "./session-state.js";
+import { noVotes, sumOfVotes } from "./votes.js";
 
 export interface SessionsModules {
   clock: Clock;
@@ -107,7 +108,7 @@ export class Sessions {
       counts: new Map(),
       cancelTimers: [],
       share,
-      votesProved: 0,
+      votes: noVotes(submission.steps),
       proofBytes: 0,
       leftOutBytes: 0,
     };
@@ -181,7 +182,7 @@ export class Sessions {
     const { id, node, request, submission, startedAtMs } = session;
     const { group, ending } = effect;
     const queuedUntilMs = startedAtMs.get(group) ?? clock.nowMs();
-    const { outcome, status, inputs, leftOut } = toOutcome({
+    const { outcome, status, inputs, leftOut, fates, votes } = toOutcome({
       requestId: request.requestId,
       sessionId: id,
       slot: submission.slot,
@@ -191,6 +192,8 @@ export class Sessions {
       description: this.modules.describeProver(),
       queueMs: queuedUntilMs - submission.receivedAtMs,
       attempts: session.attempts.get(group) ?? 0,
+      steps: submission.steps,
+      endedAtMs: clock.nowMs(),
     });
     if (ending.kind === "stopped" && ending.reason === "fence") metrics.fenced.inc();
     metrics.outcomes.inc({ status });
@@ -198,9 +201,8 @@ export class Sessions {
     for (const { reason } of leftOut) metrics.leftOut.inc({ reason });
     const result = deadlineResult(ending);
     if (result !== undefined) metrics.deadlines.inc({ result });
-    if (ending.kind === "result" && ending.result.kind === "proved") {
-      session.votesProved += ending.result.validators.length;
-    }
+    for (const [fate, count] of fates) metrics.votes.inc({ fate }, count);
+    session.votes = sumOfVotes(session.votes, votes);
     const { queueMs, proveMs } = outcome;
     this.modules.log.debug({ session: id, group, status, queueMs, proveMs }, "group ended");
     session.proofBytes += outcome.proof.length;
@@ -217,7 +219,8 @@ export class Sessions {
     const { name: principal } = submission.principal;
     const durationMs = clock.nowMs() - receivedAtMs;
     const counts = Object.fromEntries(session.counts);
-    const summary = toSummary(id, { ...submission, requestId }, counts, durationMs);
+    const ended = { ...submission, requestId, votes: session.votes };
+    const summary = toSummary(id, ended, counts, durationMs);
     for (const cancel of session.cancelTimers) cancel();
     this.inFlight.delete(id);
     share.resize(proofBytes + leftOutBytes);

@@ -13,6 +13,12 @@ export interface RequestIdentity {
   contentDigest: string;
 }
 
+/** A vote is worth `weight` in a proof that is ready before `untilAtMs`. */
+export interface Step {
+  untilAtMs: number;
+  weight: number;
+}
+
 /** A checked snapshot. Instants (`…AtMs`) are milliseconds of the service's monotonic clock. */
 export interface Submission extends RequestIdentity {
   principal: SubmittingPrincipal;
@@ -27,6 +33,8 @@ export interface Submission extends RequestIdentity {
   receivedAtMs: number;
   deadlineAtMs: number;
   fenceAtMs: number;
+  /** In order of their instants; empty: a vote is worth the same until the fence. */
+  steps: readonly Step[];
   /** Size of the request in bytes, approximately: see `contentOf`. */
   bytes: number;
   groups: readonly DecodedGroup[];

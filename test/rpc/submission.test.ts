@@ -6,10 +6,13 @@ import {
   decodeSszBitlist,
   encodeSszBitlist,
 } from "../../client/index.js";
+import { OutcomeReason } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { limits } from "../../server/limits.js";
 import type { Service } from "../../server/service.js";
 import { Gate, inventedData, inventedGroup, inventedRaw } from "../../tools/harness/contract.js";
 import { keyTable, snapshot } from "../../tools/harness/vectors.js";
 import type { GroupInit } from "../../tools/harness/vectors.js";
+import { metricValue } from "../helpers/metric-value.js";
 import { startTestService } from "../helpers/start-service.js";
 
 const KEYS = 16;
@@ -39,7 +42,7 @@ async function submit(nodeId: string, groups: GroupInit[], asked: Asked = {}) {
   const request = { node, snapshot: sent, deadlineMs: 30_000, fenceMs: 60_000, ...more };
   const { result } = await client.submitSnapshot(request);
   if (result.case !== "accepted") throw new Error(`skipped: ${JSON.stringify(result.value)}`);
-  return { node, sessionId: result.value.sessionId };
+  return { node, requestId: result.value.requestId };
 }
 
 async function ended(of: Awaited<ReturnType<typeof submit>>) {
@@ -78,4 +81,34 @@ test("SSZ bitlists come in with their length bit, and go out with it", async () 
     ...[[[0, 1, 3], 4]],
     ...[[[9], 10]],
   ]);
+});
+
+test("outcomes and summary count each vote once, and the metric too", async () => {
+  const bad = { ...inventedRaw(4, 2), signature: inventedRaw(4, 3).signature };
+  const unknown = { ...inventedRaw(4, 3), validatorIndex: 90 };
+  const mixed = { data: inventedData(4), rawSignatures: [inventedRaw(4, 1), bad, unknown] };
+  const steps = [
+    { untilMs: 0, weight: 3 },
+    { untilMs: 60_000, weight: 1 },
+  ];
+  const session = await ended(await submit("votes", [mixed, inventedGroup(5)], { steps }));
+  const votes = { proved: [0, 1, 0], badSignature: 1, unknownKey: 1, notStarted: 0 };
+  expect(session?.outcomes.map((outcome) => outcome.votes)).toMatchObject([
+    votes,
+    { proved: [0, 2, 0], badSignature: 0 },
+  ]);
+  expect(session?.summary?.votes).toMatchObject({ ...votes, proved: [0, 3, 0] });
+  const counted = (fate: string) =>
+    metricValue(service.metrics.registry, "lean_aggregator_server_votes_total", { fate });
+  expect(await counted("bad_signature")).toBe(1);
+  expect(await counted("unknown_key")).toBe(1);
+  expect(await counted("shed")).toBe(0);
+});
+
+test("the votes of a group over the limit were not started", async () => {
+  const groups = Array.from({ length: limits.groupsMax + 1 }, (_, n) => inventedGroup(10 + n));
+  const session = await ended(await submit("many", groups));
+  const over = session?.outcomes.at(-1);
+  expect(over).toMatchObject({ reason: OutcomeReason.LIMIT, votes: { notStarted: 2 } });
+  expect(session?.summary?.votes).toMatchObject({ proved: [32, 0], notStarted: 2 });
 });

@@ -220,6 +220,7 @@ export class World implements ProverWitness {
       receivedAtMs: nowMs,
       deadlineAtMs: nowMs + deadlineMs,
       fenceAtMs: nowMs + fenceMs,
+      steps: [],
       bytes: 1000,
       groups: this.groups(count, requestId),
       accepted: { deadlineMs, fenceMs, deadlineSource: 1 },

@@ -43,7 +43,7 @@ describe("submit", () => {
     const { code, stdout } = await cli("submit", snapshotFile);
     expect(stdout).toMatch(/^accepted: session [0-9a-f]+, /);
     expect(stdout).toMatch(/\n +0 +100 +proved FAKE +- +2 /);
-    expect(stdout).toMatch(/\nslot 100: 1 of 1 groups proved in \d+ ms\n$/);
+    expect(stdout).toMatch(/\nslot 100: 1 of 1 groups proved, (\d+) of \1 votes, in \d+ ms\n$/);
     expect(code).toBe(0);
   });
 

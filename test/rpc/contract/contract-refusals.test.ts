@@ -30,6 +30,8 @@ afterAll(() => service.close());
 
 const SIGNED_ROOT = { case: "root", value: { root: new Uint8Array(32), slot: 100n } } as const;
 
+const step = (untilMs: number, weight: number) => ({ untilMs, weight });
+
 /** A snapshot of SSZ bitlists with one child, whose participants are these bytes. */
 function sszSnapshot(...participants: number[]) {
   const child = { participants: Uint8Array.from(participants), proof: new Uint8Array(1) };
@@ -150,6 +152,36 @@ describe.each(protocolNames)("over %s", (protocol) => {
       "an odd request id",
       { node, snapshot: snapshot(100, [inventedGroup(0)]), requestId: "a/b" },
       /^request_id: is "a\/b", expected no id or 1 to 64 characters of A-Z a-z 0-9 \. _ -$/,
+    ],
+    [
+      "more steps than a request has",
+      { node, steps: Array.from({ length: 9 }, () => ({ untilMs: 1, weight: 1 })) },
+      /^steps: has 9 entries, at most 8$/,
+    ],
+    [
+      "a step after the longest fence",
+      { node, steps: [{ untilMs: 120_001, weight: 1 }] },
+      /^steps\[0\]\.until_ms: is 120001, expected 0 to 120000$/,
+    ],
+    [
+      "a step without weight",
+      { node, steps: [{ untilMs: 100, weight: 0 }] },
+      /^steps\[0\]\.weight: is 0, expected 1 to 1000000$/,
+    ],
+    [
+      "a step of too great a weight",
+      { node, steps: [{ untilMs: 100, weight: 1_000_001 }] },
+      /^steps\[0\]\.weight: is 1000001, expected 1 to 1000000$/,
+    ],
+    [
+      "steps whose ends do not ascend",
+      { node, steps: [step(100, 2), step(99, 1)] },
+      /^steps\[1\]\.until_ms: is 99, below the 100 of the step before$/,
+    ],
+    [
+      "steps whose weights do not descend",
+      { node, steps: [step(100, 2), step(100, 2)] },
+      /^steps\[1\]\.weight: is 2, not below the 2 of the step before$/,
     ],
     [
       "an SSZ bitlist of no bytes",

@@ -28,6 +28,7 @@ const proved = create(OutcomeSchema, {
   proof: new Uint8Array(3 * 1024),
   proveMs: 812,
   queueMs: 3,
+  votes: { proved: [2, 1], wrongLeaf: 1, notStarted: 0 },
 });
 const stopped = create(OutcomeSchema, {
   groupIndex: 12,
@@ -35,6 +36,7 @@ const stopped = create(OutcomeSchema, {
   status: OutcomeStatus.STOPPED,
   reason: OutcomeReason.FENCE,
   detail: "killed",
+  votes: { proved: [0, 0], badSignature: 5, stopped: 7 },
   leftOut: [0, 1, 2, 3, 4, 5].map((value) => ({
     $typeName: "lean.aggregator.v1.LeftOut" as const,
     reason: LeftOutReason.BAD_SIGNATURE,
@@ -46,9 +48,9 @@ const stopped = create(OutcomeSchema, {
 describe("a table of outcomes", () => {
   test("is in order of group, its columns aligned, what has no proof a dash", () => {
     expect(outcomeTable([stopped, proved]).split("\n")).toEqual([
-      "group     slot  status       reason  validators  proof KiB  queue ms  prove ms  left out",
-      "    0  1234567  proved_late  -                3          3         3       812  -",
-      "   12        7  stopped      fence            -          -         0         -  child 0 " +
+      "group     slot  status       reason    votes  proof KiB  queue ms  prove ms  left out",
+      "    0  1234567  proved_late  -        3 of 4          3         3       812  -",
+      "   12        7  stopped      fence   0 of 12          -         0         -  child 0 " +
         "bad_signature, validator 1 bad_signature, validator 2 bad_signature, validator 3 " +
         "bad_signature, 2 more: killed",
       "",

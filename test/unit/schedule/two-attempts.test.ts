@@ -69,6 +69,7 @@ function scheduler() {
         receivedAtMs: 0,
         deadlineAtMs: 4000,
         fenceAtMs: 6400,
+        steps: [],
         bytes: 1000,
         accepted: { deadlineMs: 4000, fenceMs: 6400, deadlineSource: 1 },
       },

@@ -16,7 +16,7 @@ import {
   SubmitSnapshotRequestSchema,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { create } from "@bufbuild/protobuf";
-import { bitsToIndices } from "../../../proto/bitlist.js";
+import { bitsToIndices, decodeSszBitlist } from "../../../proto/bitlist.js";
 import { protobufMutator } from "../engine/mutate-protobuf.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";
@@ -122,7 +122,27 @@ function checkEvents(
   for (const outcome of outcomes) {
     holds(outcome.sessionId === sessionId, "an outcome is its session's");
     checkOutcome(outcome, groups[outcome.groupIndex], isFenced);
+    const group = groups[outcome.groupIndex];
+    if (group !== undefined) checkVotes(outcome, group, request);
   }
+}
+
+function checkVotes({ votes }: Outcome, group: Group, request: SubmitSnapshotRequest): void {
+  holds(votes !== undefined, "an outcome counts its votes");
+  const { proved } = votes;
+  const counts = Object.values(votes)
+    .flat()
+    .filter((each) => typeof each === "number");
+  const sum = counts.reduce((total, count) => total + count, 0);
+  const inChildren = group.children.flatMap(({ participants }) => {
+    const isSsz = request.snapshot?.sszBitlists === true;
+    return bitsToIndices(
+      isSsz ? (decodeSszBitlist(participants)?.bits ?? participants) : participants,
+    );
+  });
+  const raws = group.rawSignatures.map(({ validatorIndex }) => validatorIndex);
+  holds(sum === new Set([...raws, ...inChildren]).size, "every vote has one fate");
+  holds(proved.length === Math.max(1, request.steps.length) + 1, "one entry for each step");
 }
 
 function checkOutcome(outcome: Outcome, group: Group | undefined, isFenced: boolean): void {

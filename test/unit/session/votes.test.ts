@@ -1,0 +1,246 @@
+/** What became of each vote of a group, however the group ended. */
+import { create } from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { encodeSszBitlist, indicesToBits } from "../../../proto/bitlist.js";
+import { SnapshotSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { decodeSnapshot } from "../../../server/admission/decode-snapshot.js";
+import { proveGroup } from "../../../server/lane/prove-group.js";
+import { voteFates } from "../../../server/reasons.js";
+import type { VoteFate } from "../../../server/reasons.js";
+import { resultFor } from "../../../server/schedule/shared-result.js";
+import type { Ending } from "../../../server/session/session-state.js";
+import { noVotes, sumOfVotes, toVotes, votesByFate } from "../../../server/session/votes.js";
+import type { DecodedGroup, GroupWork, LeftOut } from "../../../server/work/group.js";
+import { choosePart } from "../../../server/work/parts.js";
+import { inventedData } from "../../../tools/harness/contract.js";
+import { decodedGroup } from "../../../tools/harness/decoded-group.js";
+import { keyTable, snapshot } from "../../../tools/harness/vectors.js";
+import type { GroupInit } from "../../../tools/harness/vectors.js";
+
+const sizes = { publicKeyBytes: 32, signatureBytes: 64, proofBytesMax: 4, scheme: "s" };
+const few = { groupsMax: 1, groupsSentMax: 2, validatorsMax: 16, inputsMax: 64, childrenMax: 3 };
+const KNOWN = 8;
+
+function decoded(groups: GroupInit[], sszBitlists = false): DecodedGroup[] {
+  const sent = Object.assign(snapshot(100, groups, keyTable(KNOWN)), { sszBitlists });
+  return decodeSnapshot(create(SnapshotSchema, sent), 0, { ...sizes, ...few });
+}
+
+/** How the prover finds the inputs, by a number of each, and which parts are in time. */
+interface Fortune {
+  verdicts: readonly number[];
+  fitsUpTo: number;
+  mayShed: boolean;
+  outcome: "prove" | "deadline" | "fail";
+}
+
+const signatureVerdicts = ["ok", "ok", "ok", "wrong_leaf", "bad_signature"] as const;
+
+/** The ending of a group whose attempt the lane has made. */
+async function attempted(group: DecodedGroup, fortune: Fortune): Promise<Ending> {
+  const { verdicts, fitsUpTo, mayShed, outcome } = fortune;
+  const verdict = (at: number) => verdicts[at % verdicts.length] ?? 0;
+  const description = {
+    ...sizes,
+    backend: "b",
+    revision: "r",
+    childrenMax: 0,
+    rates: 0,
+    fake: true,
+  };
+  const result = await proveGroup(group.work, {
+    description,
+    verifier: {
+      deaths: 0,
+      verifySignatures: () =>
+        Promise.resolve(
+          group.work.raws.validators.map((_, at) => signatureVerdicts[verdict(at) % 5] ?? "ok"),
+        ),
+      verifyAggregate: (_message, { proof }) =>
+        Promise.resolve(proof.length === 4 || verdict(proof[0] ?? 0) % 3 > 0),
+    },
+    choosePart: (raws, children) =>
+      outcome === "deadline"
+        ? outcome
+        : (choosePart({
+            raws: raws.validators,
+            children: children.map(({ validators }) => validators),
+            rotation: 0.4,
+            mayShed,
+            fits: (shape) => shape.raws + 3 * shape.children <= fitsUpTo,
+            mayStart: () => verdict(0) % 2 === 0,
+          }) ?? "predicted_miss"),
+    prove: () => Promise.resolve({ proof: new Uint8Array(4), proveMs: 1 }),
+  });
+  const failed = { kind: "failed", reason: "prover_died", detail: "", deaths: 1 } as const;
+  const own = resultFor(group.work, group.work, outcome === "fail" ? failed : result);
+  return { kind: "result", result: own, isLate: verdict(1) % 2 === 0, attempt: 1 };
+}
+
+const validator = fc.integer({ min: 0, max: KNOWN + 2 });
+const raws = fc.array(
+  fc.record({ validatorIndex: validator, bytes: fc.constantFrom(64, 64, 64, 3), fill: fc.nat(2) }),
+  { maxLength: 14 },
+);
+const children = fc.array(
+  fc.record({
+    validators: fc.uniqueArray(validator, { maxLength: 6 }),
+    bytes: fc.integer({ min: 0, max: 5 }),
+  }),
+  { maxLength: 5 },
+);
+const ending = fc.oneof<fc.Arbitrary<Ending | Fortune>[]>(
+  fc.constantFrom<Ending>(
+    { kind: "not_started", reason: "superseded" },
+    { kind: "stopped", reason: "fence", attempt: 1 },
+  ),
+  fc.record<Fortune>({
+    verdicts: fc.array(fc.nat(20), { minLength: 1, maxLength: 6 }),
+    fitsUpTo: fc.nat(20),
+    mayShed: fc.boolean(),
+    outcome: fc.constantFrom("prove", "prove", "prove", "deadline", "fail"),
+  }),
+);
+
+test("the fates of all votes add up to the validators of the group as submitted", async () => {
+  const seen = new Set<VoteFate>();
+  await fc.assert(
+    fc.asyncProperty(raws, children, ending, fc.boolean(), async (sent, of, how, isSsz) => {
+      const bits = (of: readonly number[]) =>
+        isSsz ? encodeSszBitlist(of, 16) : indicesToBits(of);
+      const group = {
+        rawSignatures: sent.map(({ validatorIndex, bytes, fill }) => ({
+          validatorIndex,
+          signature: new Uint8Array(bytes).fill(fill),
+        })),
+        children: of.map(({ validators, bytes }, at) => ({
+          participants: bits(validators),
+          proof: new Uint8Array(bytes).fill(at),
+        })),
+      };
+      // One signature and one child of the right sizes: a snapshot without any is refused.
+      const good = {
+        rawSignatures: [
+          ...group.rawSignatures,
+          { validatorIndex: 0, signature: new Uint8Array(64) },
+        ],
+        children: group.children,
+      };
+      const groups = [good, good].map((each, n) => ({ data: inventedData(n), ...each }));
+      const validators = new Set([
+        ...good.rawSignatures.map(({ validatorIndex }) => validatorIndex),
+        ...of.flatMap((child) => child.validators),
+      ]);
+      for (const each of decoded(groups, isSsz)) {
+        const end = "kind" in how ? how : await attempted(each, how);
+        const fates = votesByFate(each, end);
+        for (const fate of fates.keys()) seen.add(fate);
+        const sum = [...fates.values()].reduce((total, count) => total + count, 0);
+        expect([each.votes, sum]).toEqual([validators.size, validators.size]);
+        if (each.isOverLimit || end.kind !== "result" || end.result.kind !== "proved") continue;
+        const proved = (fates.get("proved") ?? 0) + (fates.get("proved_late") ?? 0);
+        expect(proved).toBe(end.result.validators.length);
+      }
+    }),
+    { numRuns: 400 },
+  );
+  expect([...seen].sort(), "every fate occurs").toEqual([...voteFates].sort());
+});
+
+const digest = new Uint8Array(32);
+const raw = (reason: LeftOut["reason"], validatorIndex: number): LeftOut => {
+  return { reason, input: { kind: "raw", validatorIndex }, digest };
+};
+const child = (reason: LeftOut["reason"], childIndex: number): LeftOut => {
+  return { reason, input: { kind: "child", childIndex }, digest };
+};
+const result = (of: Extract<Ending, { kind: "result" }>["result"], isLate = false): Ending => {
+  return { kind: "result", result: of, isLate, attempt: 1 };
+};
+/** Validators 0 to 2 with raw signatures, and 2 and 3 in a child. */
+const work: GroupWork = {
+  message: { root: digest, slot: 1 },
+  raws: { validators: [0, 1, 2], keys: digest, signatures: digest },
+  children: [{ index: 0, validators: [2, 3], keys: digest, proof: digest }],
+  leftOut: [],
+  logInvRate: 0,
+};
+const proof = { kind: "proved", proof: digest, childrenFolded: [], proveMs: 1 } as const;
+
+test.each<[string, Ending, Partial<Record<VoteFate, number>>]>([
+  [
+    "proved: a vote in the proof counts so, though its raw signature is covered",
+    result({ ...proof, validators: [0, 2, 3], leftOut: [raw("wrong_leaf", 1), raw("covered", 2)] }),
+    { proved: 3, wrong_leaf: 1 },
+  ],
+  [
+    "proved late, and a child shed whose other validator is in the proof",
+    result({ ...proof, validators: [0, 1, 2], leftOut: [child("shed", 0)] }, true),
+    { proved_late: 3, shed: 1 },
+  ],
+  [
+    "proved: a vote in a shed child and with a bad signature is shed",
+    result({
+      ...proof,
+      validators: [0, 1],
+      leftOut: [raw("bad_signature", 2), child("shed", 0)],
+    }),
+    { proved: 2, shed: 2 },
+  ],
+  [
+    "rejected: a vote with a bad signature in a bad child has the reason of its signature",
+    result({
+      kind: "rejected",
+      leftOut: [0, 1, 2].map((v) => raw("bad_signature", v)).concat(child("bad_child", 0)),
+    }),
+    { bad_signature: 3, bad_child: 1 },
+  ],
+  [
+    "rejected: votes in the good child are covered",
+    result({ kind: "rejected", leftOut: [raw("bad_signature", 0), raw("bad_signature", 1)] }),
+    { bad_signature: 2, covered: 2 },
+  ],
+  [
+    "not started after its inputs were verified",
+    result({ kind: "not_started", reason: "deadline", leftOut: [raw("bad_signature", 0)] }),
+    { bad_signature: 1, not_started: 3 },
+  ],
+  ["superseded", { kind: "not_started", reason: "superseded" }, { not_started: 4 }],
+  ["fenced", { kind: "stopped", reason: "fence", attempt: 1 }, { stopped: 4 }],
+  [
+    "failed",
+    result({ kind: "failed", reason: "prover_died", detail: "", deaths: 1 }),
+    { failed: 4 },
+  ],
+])("a group that is %s", (_how, ending, expected) => {
+  expect(Object.fromEntries(votesByFate(decodedGroup(work), ending))).toEqual(expected);
+});
+
+test("a good signature counts before another one of the validator that decoding left out", () => {
+  const group = { ...decodedGroup(work), work: { ...work, leftOut: [raw("bad_signature", 0)] } };
+  const superseded: Ending = { kind: "not_started", reason: "superseded" };
+  expect(Object.fromEntries(votesByFate(group, superseded))).toEqual({ not_started: 4 });
+});
+
+test.each([
+  [99, [31, 0, 0]],
+  [100, [0, 31, 0]],
+  [499, [0, 31, 0]],
+  [500, [0, 0, 31]],
+])("votes proved after %i ms are in the step of that instant", (readyAtMs, proved) => {
+  const steps = [
+    { untilAtMs: 100, weight: 9 },
+    { untilAtMs: 500, weight: 4 },
+  ];
+  const counts = new Map([["proved", 30] as const, ["proved_late", 1] as const]);
+  expect(toVotes(counts, steps, readyAtMs)).toMatchObject({ proved, shed: 0 });
+  expect(toVotes(counts, [], readyAtMs)).toMatchObject({ proved: [31, 0] });
+});
+
+test("the votes of groups add up field by field", () => {
+  const one = toVotes(new Map(voteFates.map((fate, at) => [fate, at + 1])), [], 0);
+  const sum = sumOfVotes(sumOfVotes(noVotes([]), one), one);
+  const double = new Map(voteFates.map((fate, at) => [fate, 2 * at + 2]));
+  expect(sum).toEqual(toVotes(double, [], 0));
+});
