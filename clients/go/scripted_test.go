@@ -1,8 +1,11 @@
 package leanagg_test
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -24,6 +27,7 @@ type scripted struct {
 	streams        []*scriptedStream
 	submissions    []*scriptedCall
 	cancels        []*aggregatorv1.CancelSessionRequest
+	arrived        []byte // all bytes that have arrived, over all connections
 	seenStreams    int
 	seenSubmits    int
 	seenCancels    int
@@ -59,6 +63,11 @@ func newScripted(t *testing.T) *scripted {
 		t.Fatal(err)
 	}
 	server.Kill()
+	server.OnRead = func(bytes []byte) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.arrived = append(s.arrived, bytes...)
+	}
 	s.server = server
 	t.Cleanup(server.Kill)
 	return s
@@ -80,6 +89,9 @@ func (s *scripted) SubmitSnapshot(
 	each := &scriptedCall{request: call.Msg, answer: make(chan scriptedAnswer, 1)}
 	s.mu.Lock()
 	s.submissions = append(s.submissions, each)
+	slices.SortStableFunc(s.submissions[s.seenSubmits:], func(a, b *scriptedCall) int {
+		return cmp.Compare(s.arrivedAt(a), s.arrivedAt(b))
+	})
 	s.mu.Unlock()
 	select {
 	case answer := <-each.answer:
@@ -90,6 +102,12 @@ func (s *scripted) SubmitSnapshot(
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// arrivedAt says where a request arrived on the wire: net/http may start the handlers of two requests
+// in another order. It is exact for the first submission of a request id.
+func (s *scripted) arrivedAt(call *scriptedCall) int {
+	return bytes.Index(s.arrived, []byte(call.request.GetRequestId()))
 }
 
 func (s *scripted) CancelSession(

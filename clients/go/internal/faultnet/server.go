@@ -13,6 +13,8 @@ import (
 // Server is an HTTP/2 server with faults. Its methods may be called from any goroutine.
 type Server struct {
 	handler http.Handler
+	// OnRead, if set before the first connection, gets all bytes that arrive, in their order.
+	OnRead func([]byte)
 
 	mu       sync.Mutex
 	address  string
@@ -48,7 +50,7 @@ func (s *Server) Serve() error {
 	}
 	s.address = listener.Addr().String()
 	s.gate = newGate()
-	s.listener = &gatedListener{Listener: listener, gate: s.gate}
+	s.listener = &gatedListener{Listener: listener, gate: s.gate, onRead: s.OnRead}
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
 	s.http = &http.Server{Handler: s.handler, Protocols: protocols}
@@ -128,7 +130,8 @@ func (g *gate) pass() {
 
 type gatedListener struct {
 	net.Listener
-	gate *gate
+	gate   *gate
+	onRead func([]byte)
 }
 
 func (l *gatedListener) Accept() (net.Conn, error) {
@@ -136,17 +139,21 @@ func (l *gatedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &gatedConn{Conn: conn, gate: l.gate}, nil
+	return &gatedConn{Conn: conn, gate: l.gate, onRead: l.onRead}, nil
 }
 
 type gatedConn struct {
 	net.Conn
-	gate *gate
+	gate   *gate
+	onRead func([]byte)
 }
 
 func (c *gatedConn) Read(to []byte) (int, error) {
 	n, err := c.Conn.Read(to)
 	c.gate.pass()
+	if c.onRead != nil {
+		c.onRead(to[:n])
+	}
 	return n, err
 }
 
