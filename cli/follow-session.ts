@@ -1,92 +1,80 @@
 /**
- * Follows one accepted session up to its summary and reports each group's outcome once. Resumes a
- * broken stream, and asks GetSession for outcomes that the stream missed. Gives up shortly after
- * the session's fence, when every group must have ended.
+ * Follows one accepted request up to its summary and reports each group's outcome once. Opens a
+ * broken stream anew, and names the groups that it has. Gives up shortly after the session's fence,
+ * when every group must have ended.
  */
-import type { Outcome, Session, Summary } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Outcome, Summary } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AggregatorClient } from "../client/rpc/aggregator-client.js";
-import { AggregatorError } from "../client/errors.js";
+import { liveResults } from "../client/rpc/live-results.js";
 import { TIMER_MS_MAX } from "../client/rpc/unary-call.js";
-import { resumeResults } from "../client/rpc/result-stream.js";
 import { CommandError } from "./io/command.js";
 
 /** Time for the last outcome to arrive after the fence, in milliseconds. */
 const GRACE_MS = 2000;
-const GET_TIMEOUT_MS = 2000;
 
 export interface FollowedSession {
   /** Address of the service, for errors. */
   server: string;
   node: { nodeId: string };
-  sessionId: string;
+  requestId: string;
   /** Milliseconds from now to the session's fence. */
   fenceMs: number;
+  /** Aborts when the user interrupts the command. */
+  interrupted: AbortSignal;
 }
 
 export interface SessionEvents {
   onOutcome(outcome: Outcome): void;
-  /** The stream broke and is being resumed (false), or is up again (true): once for each change. */
+  /** The stream broke and is being opened anew (false), or is up again (true): once for each change. */
   onConnection(isUp: boolean): void;
 }
 
 /**
- * Resolves with the session's summary. Rejects with `CommandError` when the session is lost, and
- * with `AggregatorError` when the service refuses the stream.
+ * Resolves with the session's summary. Rejects with `CommandError` when the session is lost or the
+ * user interrupts, and with `AggregatorError` when the service refuses the stream.
  */
 export async function followSession(
-  client: Pick<AggregatorClient, "streamResults" | "getSession">,
+  client: Pick<AggregatorClient, "streamResults" | "reconnect">,
   session: FollowedSession,
   { onOutcome, onConnection }: SessionEvents,
 ): Promise<Summary> {
-  const { node, sessionId, fenceMs } = session;
-  const seen = new Set<number>();
-  const report = (outcome: Outcome) => {
-    if (seen.has(outcome.groupIndex)) return;
-    seen.add(outcome.groupIndex);
-    onOutcome(outcome);
-  };
+  const { server, node, requestId, fenceMs, interrupted } = session;
+  const received = new Set<number>();
   let isUp = true;
   const turn = (now: boolean) => {
     if (now !== isUp) onConnection(now);
     isUp = now;
   };
-  const signal = AbortSignal.timeout(Math.min(fenceMs + GRACE_MS, TIMER_MS_MAX));
-  for await (const streamed of resumeResults(client, { node, sessionId }, signal)) {
+  const request = () => ({
+    node: { nodeId: node.nodeId },
+    awaited: [{ requestId, receivedGroups: [...received] }],
+    awaitedOnly: true,
+  });
+  const tooLate = AbortSignal.timeout(Math.min(fenceMs + GRACE_MS, TIMER_MS_MAX));
+  const signal = AbortSignal.any([interrupted, tooLate]);
+  for await (const streamed of liveResults(client, request, signal)) {
     if (streamed.kind === "broken") {
+      if (streamed.error.kind === "not_found") {
+        throw lost(session, "the service does not know it and may have restarted");
+      }
       if (streamed.isFinal) throw streamed.error;
       turn(false);
-    } else {
-      turn(true);
-      const { event } = streamed.response;
-      if (event.case === "outcome") report(event.value);
-      if (event.case === "summary") return event.value;
-      if (event.case !== "gap") continue;
+      continue;
     }
-    const known = await askForSession(client, session);
-    known?.outcomes.forEach(report);
-    if (known?.summary !== undefined) return known.summary;
+    turn(true);
+    const { event } = streamed.response;
+    if (event.case === "summary") return event.value;
+    if (event.case !== "outcome" || received.has(event.value.groupIndex)) continue;
+    received.add(event.value.groupIndex);
+    onOutcome(event.value);
   }
-  throw lost(session, "no summary arrived by its fence");
+  if (!interrupted.aborted) throw lost(session, "no summary arrived by its fence");
+  throw new CommandError(
+    `interrupted: request ${requestId} goes on at ${server}`,
+    `to see how it ends, submit again with --request-id ${requestId}`,
+  );
 }
 
-/**
- * Returns the session from GetSession; undefined when the call fails. Rejects with `CommandError`
- * when the service does not know the session.
- */
-async function askForSession(
-  client: Pick<AggregatorClient, "getSession">,
-  session: FollowedSession,
-): Promise<Session | undefined> {
-  const { node, sessionId } = session;
-  try {
-    return (await client.getSession({ node, sessionId }, { timeoutMs: GET_TIMEOUT_MS })).session;
-  } catch (error) {
-    const { kind } = AggregatorError.from(error);
-    if (kind !== "not_found") return undefined;
-    throw lost(session, "the service no longer knows it and may have restarted");
-  }
-}
-
-function lost({ sessionId, server }: FollowedSession, why: string): CommandError {
-  return new CommandError(`session ${sessionId} at ${server} is lost: ${why}`, "submit again");
+function lost({ requestId, server }: FollowedSession, why: string): CommandError {
+  return new CommandError(`request ${requestId} at ${server} is lost: ${why}`, "submit again");
 }

@@ -9,7 +9,7 @@ import { loadPolicy } from "../server/access/policy-watch.js";
 import { priorityNames } from "../server/work/priority.js";
 import type { PriorityName } from "../server/work/priority.js";
 import type { CommandModules, Terminal } from "./io/command.js";
-import { addCommand, ending, exitCodes, nodeOption, usageError } from "./io/command.js";
+import { addCommand, ending, exitCodes, idOption, usageError } from "./io/command.js";
 import type { Column } from "./io/table.js";
 import { formatTable } from "./io/table.js";
 
@@ -90,7 +90,7 @@ export function addPolicyCommands(
     .addOption(
       new Option("--call <name>", "may it make this call?").choices([...calls, ...operatorCalls]),
     )
-    .addOption(nodeOption("--node <id>", "may it act for this node?"))
+    .addOption(idOption("--node <id>", "may it act for this node?"))
     .addOption(
       new Option("--priority <name>", "may it submit at this priority?").choices(
         Object.values(priorityNames),

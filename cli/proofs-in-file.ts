@@ -82,11 +82,11 @@ function outcomesIn(json: unknown, file: string): Outcome[] {
     const problem = `${nameOf(file)} has no outcomes: expected JSON objects`;
     throw usageError(problem, "name a file that 'submit --out' wrote");
   }
-  const { session, outcome, accepted, skipped, summary, opened, gap } = json;
+  const { session, outcome, accepted, skipped, summary, opened, status } = json;
   if (isObject(session)) return outcomesIn(session, file);
   if ("outcomes" in json) return messageFromJson(SessionSchema, json, file).outcomes;
   if (isObject(outcome)) return [messageFromJson(OutcomeSchema, outcome, file)];
-  if ([accepted, skipped, summary, opened, gap].some(isObject)) return [];
+  if ([accepted, skipped, summary, opened, status].some(isObject)) return [];
   return [messageFromJson(OutcomeSchema, json, file)];
 }
 

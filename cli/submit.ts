@@ -14,8 +14,8 @@ import {
 import { limits } from "../server/limits.js";
 import { followSession } from "./follow-session.js";
 import { callError } from "./io/call-error.js";
-import type { CommandModules, Terminal } from "./io/command.js";
-import { addCommand, ending, exitCodes, msOption, NODE_DEFAULT } from "./io/command.js";
+import type { CommandModules } from "./io/command.js";
+import { addCommand, ending, exitCodes, idOption, msOption, NODE_DEFAULT } from "./io/command.js";
 import type { ConnectOptions } from "./io/connect.js";
 import { addConnectOptions, connect } from "./io/connect.js";
 import { answerJsonLine, eventJsonLine, jsonLinesOption } from "./io/json-lines.js";
@@ -34,15 +34,20 @@ The deadline is the last moment at which a proof may start. The fence is the
 moment after which a proof is worthless: one that still runs is killed. The
 command waits until every group has ended, so at most until the fence.
 
+A request id names the snapshot. The same id with the same snapshot is no second
+submission: the command shows how the first one ends, or has ended. Ctrl-C ends
+the command only, not what it has submitted.
+
 Examples:
   lean-aggregator submit snapshot.json
   lean-aggregator submit snapshot.json --deadline-ms 20000 --fence-ms 30000
   lean-aggregator submit snapshot.json --out outcomes.jsonl
+  lean-aggregator submit snapshot.json --request-id slot-100
   lean-aggregator submit - --json < snapshot.json | jq .outcome.status
 
 Exit codes:
   0  every group is proved
-  1  the service failed, refused the request or cannot be reached
+  1  the service failed, refused the request or cannot be reached; or Ctrl-C
   2  a flag or FILE is wrong; nothing was sent
   3  not every group is proved
   4  the service skipped the snapshot
@@ -55,6 +60,8 @@ export interface SubmitOptions extends ConnectOptions {
   json?: boolean;
   /** Also write the JSON lines to this file. */
   out?: string;
+  /** Replaces the file's request id. Default: the file's, else the service chooses one. */
+  requestId?: string;
   /** In milliseconds; replaces the file's deadline. Default: the file's, else 5000. */
   deadlineMs?: number;
   /** In milliseconds; replaces the file's fence. Default: the file's, else the service's. */
@@ -67,6 +74,9 @@ export function addSubmitCommand(program: Command, modules: CommandModules): voi
     .argument("<file>", "the snapshot, or - for standard input")
     .addOption(jsonLinesOption())
     .option("--out <file>", "also write the lines of --json to this file, at the end")
+    .addOption(
+      idOption("--request-id <id>", "name of the snapshot (default: FILE's, or a new one)"),
+    )
     .addOption(
       msOption(
         "--deadline-ms <ms>",
@@ -83,7 +93,7 @@ export function addSubmitCommand(program: Command, modules: CommandModules): voi
     )
     .action(
       ending(modules, (file: string, options: SubmitOptions) =>
-        submitCommand(file, options, modules.terminal),
+        submitCommand(file, options, modules),
       ),
     );
 }
@@ -91,13 +101,13 @@ export function addSubmitCommand(program: Command, modules: CommandModules): voi
 export async function submitCommand(
   file: string,
   options: SubmitOptions,
-  terminal: Terminal,
+  { terminal, interrupted }: Pick<CommandModules, "terminal" | "interrupted">,
 ): Promise<number> {
-  const { server, deadlineMs, fenceMs, json = false, out } = options;
-  const request = await readMessage(SubmitSnapshotRequestSchema, file, terminal);
-  request.node ??= create(NodeSchema, { nodeId: NODE_DEFAULT });
-  if (deadlineMs !== undefined) request.deadlineMs = deadlineMs;
-  if (fenceMs !== undefined) request.fenceMs = fenceMs;
+  const { server, json = false, out } = options;
+  const request = requestOf(
+    await readMessage(SubmitSnapshotRequestSchema, file, terminal),
+    options,
+  );
   const lines = out === undefined ? undefined : openLinesFile(out);
   const print = (jsonLine: string, text: string) => {
     lines?.write(jsonLine);
@@ -110,13 +120,15 @@ export async function submitCommand(
     print(answerJsonLine(answer), answerLine(result));
     if (result.case !== "accepted") return exitCodes.skipped;
     const outcomes: Outcome[] = [];
-    const { sessionId, fenceMs: toFenceMs } = result.value;
+    const { requestId, fenceMs } = result.value;
     const progress = new Progress(
-      (elapsedMs) => progressText(elapsedMs, request, outcomes, toFenceMs),
+      (elapsedMs) => progressText(elapsedMs, request, outcomes, fenceMs),
       terminal,
     );
-    const session = { server, node: request.node, sessionId, fenceMs: toFenceMs };
-    const summary = await followSession(client, session, {
+    const { node } = request;
+    // Called only here: before, Ctrl-C ends the process.
+    const followed = { server, node, requestId, fenceMs, interrupted: interrupted() };
+    const summary = await followSession(client, followed, {
       onOutcome: (value) => {
         outcomes.push(value);
         progress.clear();
@@ -142,12 +154,26 @@ export async function submitCommand(
   }
 }
 
+/** The file's request with what the options replace. */
+function requestOf(
+  { node = create(NodeSchema, { nodeId: NODE_DEFAULT }), ...file }: SubmitSnapshotRequest,
+  { requestId = file.requestId, deadlineMs, fenceMs }: SubmitOptions,
+) {
+  return {
+    ...file,
+    node,
+    requestId,
+    ...(deadlineMs !== undefined && { deadlineMs }),
+    ...(fenceMs !== undefined && { fenceMs }),
+  };
+}
+
 function answerLine(result: SubmitSnapshotResponse["result"]): string {
   switch (result.case) {
     case "accepted": {
-      const { sessionId, deadlineMs, fenceMs, predictedFinishMs } = result.value;
+      const { requestId, deadlineMs, fenceMs, predictedFinishMs } = result.value;
       const budgets = `deadline in ${deadlineMs} ms, fence in ${fenceMs} ms`;
-      return `accepted: session ${sessionId}, ${budgets}, ready in about ${predictedFinishMs} ms\n`;
+      return `accepted: request ${requestId}, ${budgets}, ready in about ${predictedFinishMs} ms\n`;
     }
     case "skipped":
       return `skipped: ${lower(SkipReason[result.value.reason])}: ${result.value.detail}\n`;
@@ -158,7 +184,7 @@ function answerLine(result: SubmitSnapshotResponse["result"]): string {
 
 function progressText(
   elapsedMs: number,
-  { snapshot }: SubmitSnapshotRequest,
+  { snapshot }: Pick<SubmitSnapshotRequest, "snapshot">,
   outcomes: readonly Outcome[],
   fenceMs: number,
 ): string {

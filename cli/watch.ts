@@ -1,20 +1,25 @@
 /** `lean-aggregator watch`: shows a node's results as they arrive, until interrupted. */
 import type { Command } from "commander";
-import type { StreamResultsResponse } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { GapCause } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { resumeResults } from "../client/rpc/result-stream.js";
+import type {
+  Opened,
+  Status,
+  StreamResultsResponse,
+} from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { ServiceState } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { liveResults } from "../client/rpc/live-results.js";
 import { callError } from "./io/call-error.js";
 import type { CommandModules, Terminal } from "./io/command.js";
-import { addCommand, ending, exitCodes, NODE_DEFAULT, nodeOption } from "./io/command.js";
+import { addCommand, ending, exitCodes, NODE_DEFAULT, idOption } from "./io/command.js";
 import type { ConnectOptions } from "./io/connect.js";
 import { addConnectOptions, connect } from "./io/connect.js";
 import { eventJsonLine, jsonLinesOption } from "./io/json-lines.js";
+import { ShownResults } from "./shown-results.js";
 import { lower, outcomeHeader, outcomeLine, summaryLine } from "./io/outcome-line.js";
 
 const help = `
-Starts with the results that the service still keeps. After a broken connection
-it reconnects and goes on where it was. With --json every line has the cursor of
-its event. Ctrl-C ends it.
+Starts with the results that the service still keeps. After a broken connection,
+or 1.5 s of silence, it reconnects and goes on where it was. A line says when the
+service gets ready or stops accepting snapshots. Ctrl-C ends it.
 
 Examples:
   lean-aggregator watch --node node-1
@@ -29,7 +34,7 @@ Exit codes:
 export interface WatchOptions extends ConnectOptions {
   /** Id of the node whose results to show. */
   node: string;
-  /** Print JSON lines, each with its cursor. */
+  /** Print JSON lines instead of a table. */
   json?: boolean;
 }
 
@@ -37,7 +42,7 @@ export function addWatchCommand(program: Command, modules: CommandModules): void
   const summary = "show a node's results as they arrive, until Ctrl-C";
   addConnectOptions(addCommand(program, "watch", { summary, help }))
     .addOption(jsonLinesOption())
-    .addOption(nodeOption("--node <id>", "node id whose results to show").default(NODE_DEFAULT))
+    .addOption(idOption("--node <id>", "node id whose results to show").default(NODE_DEFAULT))
     .action(
       ending(modules, (options: WatchOptions) =>
         watchCommand(options, modules.interrupted(), modules.terminal),
@@ -57,21 +62,26 @@ export async function watchCommand(
 ): Promise<number> {
   const { server, node, json = false } = options;
   const client = connect(options);
+  const shown = new ShownResults();
+  const service = new WatchedService(server);
+  const request = () => ({ node: { nodeId: node }, retained: true, awaited: shown.awaited() });
   let connection: "new" | "up" | "broken" = "new";
   try {
-    const request = { node: { nodeId: node } };
-    for await (const event of resumeResults(client, request, signal)) {
-      if (event.kind === "broken") {
-        if (connection === "new" || event.isFinal) throw event.error;
+    for await (const streamed of liveResults(client, request, signal)) {
+      if (streamed.kind === "broken") {
+        if (connection === "new" || streamed.isFinal) throw streamed.error;
         if (connection === "up") terminal.err(`connection to ${server} lost, reconnecting\n`);
         connection = "broken";
         continue;
       }
-      if (connection === "broken") terminal.err(`reconnected to ${server}\n`);
+      const { event } = streamed.response;
+      const note = event.case === "opened" ? service.opened(event.value) : "";
+      if (note !== "") terminal.err(note);
       if (connection === "new" && !json) await terminal.outUntil(`${outcomeHeader()}\n`, signal);
       connection = "up";
-      const { event: received, cursor } = event.response;
-      await terminal.outUntil(json ? eventJsonLine(received, cursor) : textOf(received), signal);
+      if (!shown.isNew(event)) continue;
+      const text = json ? eventJsonLine(event) : textOf(event, service);
+      if (text !== "") await terminal.outUntil(text, signal);
     }
     return exitCodes.ok;
   } catch (error) {
@@ -81,18 +91,48 @@ export async function watchCommand(
   }
 }
 
-function textOf(event: StreamResultsResponse["event"]): string {
+function textOf(event: StreamResultsResponse["event"], service: WatchedService): string {
   switch (event.case) {
+    case "opened":
+      return service.statusText(event.value.status);
+    case "status":
+      return service.statusText(event.value);
     case "outcome":
       return `${outcomeLine(event.value)}\n`;
     case "summary":
       return `${summaryLine(event.value)}\n`;
-    case "gap": {
-      const { cause, events } = event.value;
-      const missing = events === 0n ? "events may be missing" : `${events} events are missing`;
-      return `gap: ${missing} (${lower(GapCause[cause])})\n`;
-    }
     default:
       return "";
   }
+}
+
+/** What was said about the service: its run, and whether it accepts snapshots. */
+class WatchedService {
+  private run = "";
+  private lastText = statusLine({ state: ServiceState.READY, detail: "" });
+
+  constructor(private readonly server: string) {}
+
+  /** What to tell of a stream that was opened: nothing of the first. */
+  opened({ run }: Opened): string {
+    const before = this.run;
+    this.run = run;
+    if (before === "") return "";
+    const restarted = before === run ? "" : ", which has restarted and lost its earlier results";
+    return `reconnected to ${this.server}${restarted}\n`;
+  }
+
+  /** The line for a status; empty when it is the line of the status before. At first, of READY. */
+  statusText(status: Status | undefined): string {
+    const text = statusLine(status ?? { state: ServiceState.UNSPECIFIED, detail: "" });
+    if (text === this.lastText) return "";
+    this.lastText = text;
+    return text;
+  }
+}
+
+function statusLine({ state, detail }: Pick<Status, "state" | "detail">): string {
+  const isReady = state === ServiceState.READY;
+  const why = detail === "" ? "" : `: ${detail}`;
+  return `service ${lower(ServiceState[state])}, ${isReady ? "accepts" : "accepts no"} snapshots${why}\n`;
 }

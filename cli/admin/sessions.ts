@@ -15,7 +15,8 @@ import { addAdminCommand, ask } from "./ask.js";
 
 const help = `
 'groups' lists the state of each group in the node's order. 'attempt 2' follows
-a first one without a result, as after a prover's death.
+a first one without a result, as after a prover's death. 'request' is the node's
+name for its snapshot, 'session' the one that 'admin end' takes.
 
 Examples:
   lean-aggregator admin sessions
@@ -36,6 +37,7 @@ export function addSessionsCommand(admin: Command, modules: AdminModules): void 
 const columns: readonly Column<InFlightSession>[] = [
   { title: "session", cell: ({ sessionId }) => sessionId },
   { title: "node", cell: ({ nodeId }) => nodeId },
+  { title: "request", cell: ({ requestId }) => requestId },
   { title: "slot", align: "right", cell: ({ slot }) => String(slot) },
   { title: "priority", cell: ({ priority }) => lower(Priority[priority]) },
   { title: "age ms", align: "right", cell: ({ ageMs }) => String(ageMs) },

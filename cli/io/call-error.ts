@@ -90,7 +90,7 @@ function refusalText(
             todo: "set --server to the service's --admin address, not to a --listen address",
           };
     case "node_id_in_use":
-      return { problem: details, todo: "give each node a --node of its own" };
+      return { problem: details, todo: "leave node_epoch out, or name another node" };
     case "cancelled":
     case "endpoint_is_balanced":
     case "internal":

@@ -92,8 +92,8 @@ export function ending<Arguments extends unknown[]>(
   return async (...args) => exit(await action(...args));
 }
 
-/** Makes a flag that takes the id of a node, as the service accepts it. */
-export function nodeOption(flags: string, description: string): Option {
+/** Makes a flag that takes the id of a node or a request, as the service accepts it. */
+export function idOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text: string) => {
     if (/^[A-Za-z0-9._-]{1,64}$/.test(text)) return text;
     throw new InvalidArgumentError("Expected 1 to 64 characters of A-Z a-z 0-9 . _ -");

@@ -21,11 +21,8 @@ export function answerJsonLine(answer: SubmitSnapshotResponse): string {
   return `${JSON.stringify(messageToHexJson(SubmitSnapshotResponseSchema, answer))}\n`;
 }
 
-/** The line for a streamed event: `{"outcome": …}`, `{"summary": …}` and so on, with its cursor. */
-export function eventJsonLine(
-  event: StreamResultsResponse["event"],
-  cursor: StreamResultsResponse["cursor"] = "",
-): string {
-  const response = create(StreamResultsResponseSchema, { event, cursor });
+/** The line for a streamed event: `{"outcome": …}`, `{"summary": …}` and so on. */
+export function eventJsonLine(event: StreamResultsResponse["event"]): string {
+  const response = create(StreamResultsResponseSchema, { event });
   return `${JSON.stringify(messageToHexJson(StreamResultsResponseSchema, response))}\n`;
 }

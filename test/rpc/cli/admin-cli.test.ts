@@ -32,26 +32,34 @@ function admin(...args: string[]) {
   return commandLine(["admin", ...args], { env });
 }
 
-/** A session whose first proof runs and whose second group waits. */
+interface Listed {
+  sessions: { sessionId: string; requestId: string }[];
+}
+
+/** The id of a session whose first proof runs and whose second group waits. */
 async function proving(): Promise<string> {
   const { proofs } = prover;
   const { result } = await client.submitSnapshot({
     node: { nodeId: `node-${proofs}` },
+    requestId: `request-${proofs}`,
     snapshot: fakeSnapshot(2),
     deadlineMs: 50_000,
     fenceMs: 60_000,
   });
   if (result.case !== "accepted") throw new Error(`skipped: ${JSON.stringify(result.value)}`);
   await prover.untilProofs(proofs + 1);
-  return result.value.sessionId;
+  const { sessions } = JSON.parse((await admin("sessions", "--json")).stdout) as Listed;
+  const session = sessions.find(({ requestId }) => requestId === `request-${proofs}`);
+  if (session === undefined) throw new Error("the session is not listed");
+  return session.sessionId;
 }
 
 test("sessions and provers are tables for people, whole messages with --json", async () => {
   expect(await admin("sessions")).toMatchObject({ code: 0, stdout: "no sessions in flight\n" });
   const sessionId = await proving();
   const sessions = await admin("sessions");
-  expect(sessions.stdout).toMatch(/^session +node +slot +priority +age ms /);
-  const row = `${sessionId} +node-\\d+ +101 +aggregation +\\d+ +\\d+ +\\d+ +running, queued\n`;
+  expect(sessions.stdout).toMatch(/^session +node +request +slot +priority +age ms /);
+  const row = `${sessionId} +node-\\d+ +request-\\d+ +101 +aggregation +\\d+ +\\d+ +\\d+ +running, queued\n`;
   expect(sessions.stdout).toMatch(new RegExp(row));
   const provers = await admin("provers");
   expect(provers.stdout).toMatch(new RegExp(`\ncpu +proving +${sessionId} +0 +\\d+ +\\d+ `));

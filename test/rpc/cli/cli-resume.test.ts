@@ -4,7 +4,8 @@ import { submitCommand } from "../../../cli/submit.js";
 import { watchCommand } from "../../../cli/watch.js";
 import { startFakeProver } from "../../../server/prover/fake.js";
 import type { Service } from "../../../server/service.js";
-import { fakeTerminal } from "../../helpers/command-line.js";
+import type { Terminal } from "../../../cli/io/command.js";
+import { commandInProcess, fakeTerminal } from "../../helpers/command-line.js";
 import { jsonFile, submitSnapshotJson } from "../../helpers/interop-json.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { startTcpProxy } from "../tcp-proxy.js";
@@ -12,6 +13,10 @@ import type { TcpProxy } from "../tcp-proxy.js";
 
 const NODE = "cli-resume";
 const snapshotFile = jsonFile(submitSnapshotJson(NODE));
+const modules = (terminal: Terminal, interrupted = new AbortController().signal) => ({
+  terminal,
+  interrupted: () => interrupted,
+});
 const WAIT = { timeout: 20_000 };
 
 /** Proofs end when the test says so. */
@@ -34,7 +39,9 @@ afterEach(async () => {
 async function submit(fenceMs: number) {
   const terminal = fakeTerminal();
   const options = { server: proxy.address, fenceMs };
-  const ended = submitCommand(snapshotFile, options, terminal).catch((error: unknown) => error);
+  const ended = submitCommand(snapshotFile, options, modules(terminal)).catch(
+    (error: unknown) => error,
+  );
   await vi.waitFor(() => expect(terminal.stdout).toContain("accepted"), WAIT);
   return { terminal, ended };
 }
@@ -56,7 +63,7 @@ test("submit says that the session is lost when the service has restarted", asyn
   proxy.cut(addressOf(other));
   expect(await ended).toMatchObject({
     exitCode: 1,
-    message: expect.stringMatching(/^session [0-9a-f]+ at .* is lost: .*restarted; submit again$/),
+    message: expect.stringMatching(/^request \S+ at .* is lost: .*restarted; submit again$/),
   });
   await other.close();
 });
@@ -79,10 +86,10 @@ test("watch shows each result once although its connection was cut in between", 
   const summaries = (count: number) => () =>
     expect(terminal.stdout.match(/groups proved/g)).toHaveLength(count);
   const direct = { server: addressOf(service) };
-  await submitCommand(snapshotFile, direct, fakeTerminal());
+  await submitCommand(snapshotFile, direct, modules(fakeTerminal()));
   await vi.waitFor(summaries(1), WAIT);
   proxy.cut(addressOf(service));
-  await submitCommand(snapshotFile, direct, fakeTerminal());
+  await submitCommand(snapshotFile, direct, modules(fakeTerminal()));
   await vi.waitFor(summaries(2), WAIT);
   abort.abort();
   expect(await ended).toBe(0);
@@ -92,7 +99,7 @@ test("watch shows each result once although its connection was cut in between", 
   );
 });
 
-test("watch says what is missing when the service has restarted, and goes on", async () => {
+test("watch says that the service has restarted, and goes on", async () => {
   openGate();
   const other = await startTestService(() =>
     startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() }),
@@ -102,10 +109,51 @@ test("watch says what is missing when the service has restarted, and goes on", a
   const ended = watchCommand({ server: proxy.address, node: NODE }, abort.signal, terminal);
   await vi.waitFor(() => expect(terminal.stdout).toContain("group"), WAIT);
   proxy.cut(addressOf(other));
-  await vi.waitFor(() => expect(terminal.stdout).toContain("server_restarted"), WAIT);
-  await submitCommand(snapshotFile, { server: addressOf(other) }, fakeTerminal());
+  const restarted = `reconnected to ${proxy.address}, which has restarted and lost its earlier results`;
+  await vi.waitFor(() => expect(terminal.stderr).toContain(restarted), WAIT);
+  await submitCommand(snapshotFile, { server: addressOf(other) }, modules(fakeTerminal()));
   await vi.waitFor(() => expect(terminal.stdout).toContain("1 of 1 groups proved"), WAIT);
   abort.abort();
   expect(await ended).toBe(0);
   await other.close();
+});
+
+test("watch says when the service stops accepting snapshots, and accepts them again", async () => {
+  const terminal = fakeTerminal();
+  const abort = new AbortController();
+  const ended = watchCommand({ server: proxy.address, node: NODE }, abort.signal, terminal);
+  await vi.waitFor(() => expect(terminal.stdout).toContain("group"), WAIT);
+  const operator = ["--server", service.operatorAddress ?? ""];
+  await commandInProcess(["admin", "drain", "cpu", ...operator]);
+  await vi.waitFor(() => expect(terminal.stdout).toContain("accepts no snapshots"), WAIT);
+  await commandInProcess(["admin", "undrain", "cpu", ...operator]);
+  await vi.waitFor(() => expect(terminal.stdout).toContain("service ready, accepts"), WAIT);
+  abort.abort();
+  expect(await ended).toBe(0);
+  expect(terminal.stdout.match(/^service .*$/gm)).toHaveLength(2);
+});
+
+test("submit with the request id of an earlier one shows how that ended", async () => {
+  openGate();
+  const options = { server: addressOf(service), requestId: "again" };
+  const terminals = [fakeTerminal(), fakeTerminal()];
+  for (const terminal of terminals) {
+    expect(await submitCommand(snapshotFile, options, modules(terminal))).toBe(0);
+    expect(terminal.stdout).toMatch(/^accepted: request again, /);
+    expect(terminal.stdout.match(/ proved FAKE /g)).toHaveLength(1);
+  }
+});
+
+test("Ctrl-C ends submit, but not the session", async () => {
+  const abort = new AbortController();
+  const terminal = fakeTerminal();
+  const options = { server: addressOf(service), requestId: "interrupted", fenceMs: 60_000 };
+  const ended = submitCommand(snapshotFile, options, modules(terminal, abort.signal));
+  await vi.waitFor(() => expect(terminal.stdout).toContain("accepted"), WAIT);
+  abort.abort();
+  await expect(ended).rejects.toThrow(
+    /^interrupted: request interrupted goes on at .*; to see how it ends, submit again with --request-id interrupted$/,
+  );
+  openGate();
+  expect(await submitCommand(snapshotFile, options, modules(fakeTerminal()))).toBe(0);
 });

@@ -205,7 +205,7 @@ test("a line of --json has hex for bytes, and is read back as it was", () => {
     data: { slot: 2n ** 63n, head: { root: new Uint8Array(32), slot: 2n ** 53n + 1n } },
     leftOut: [{ digest: bytes(32, 1), input: { case: "childIndex", value: 0 } }],
   });
-  const line = eventJsonLine({ case: "outcome", value: outcome }, "c1");
+  const line = eventJsonLine({ case: "outcome", value: outcome });
   expect(line).toContain('"participants":"0xd31d31"');
   expect(line).toContain(`"message":"0x${Buffer.from(outcome.message).toString("hex")}"`);
   expect(line).not.toContain("=");
