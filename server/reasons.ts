@@ -74,6 +74,7 @@ export const endCauses = [
   "fence",
   "cancelled",
   "preempted",
+  "superseded",
   "draining",
   "restart",
 ] as const;

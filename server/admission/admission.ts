@@ -67,8 +67,9 @@ export class Admission {
 
   /**
    * Returns the answer to a snapshot: the earlier answer if the node has used this request id for
-   * the same content. Throws a `Refusal` when the id was used for other content, and when the node
-   * is new and the maximum number of nodes is reached. Errors of `decode` pass through.
+   * the same content. Throws a `Refusal` when the id was used for other content, when the node is
+   * new and the maximum number of nodes is reached, and when a later run of the node has called.
+   * Errors of `decode` pass through.
    *
    * @param decode decodes the snapshot's groups; called at most once, and only if the snapshot is
    * not answered or skipped without them
@@ -77,6 +78,9 @@ export class Admission {
     envelope: Envelope,
     decode: (prover: ProverDescription) => readonly DecodedGroup[],
   ): SubmitAnswer {
+    const { nodeId, nodeEpoch } = envelope;
+    const known = this.nodes.find(nodeId);
+    if (known !== undefined) this.enterEpoch(known, nodeId, nodeEpoch);
     const answer = this.earlier(envelope) ?? this.decide(envelope, decode);
     if (answer.kind === "skipped") {
       const { nodeId: node, slot } = envelope;
@@ -91,6 +95,16 @@ export class Admission {
   /** The record of a node, made on first use. Throws a `Refusal` at the maximum number of nodes. */
   node(nodeId: string): NodeRecord {
     return this.nodes.get(nodeId);
+  }
+
+  /**
+   * Like `node`, for a call of a run of the node that follows its results. An epoch that is higher
+   * than all before ends the sessions of earlier runs. Throws a `Refusal` for a lower one.
+   */
+  enter(nodeId: string, nodeEpoch: bigint): NodeRecord {
+    const node = this.nodes.get(nodeId);
+    this.enterEpoch(node, nodeId, nodeEpoch);
+    return node;
   }
 
   /** A request of the node. Throws a `Refusal` if the node has no request of this id. */
@@ -182,7 +196,7 @@ export class Admission {
     // With an idle device the forecast does not decide: the lane itself decides what it can start.
     if (!dispatcher.isIdle && !forecast.isInTime) return predictedMiss(submission, forecast);
 
-    const node = this.nodes.get(submission.nodeId);
+    const node = this.enter(submission.nodeId, submission.nodeEpoch);
     const share = memory.reserve(bytesToHold(submission));
     if (share === undefined) {
       const detail = `${memory.heldBytes} bytes are held, and the snapshot and its results do not fit`;
@@ -283,15 +297,20 @@ export class Admission {
     return skipped("overloaded", broken.detail);
   }
 
-  /**
-   * The node's sessions whose queued groups end when this snapshot is accepted: those of another
-   * node epoch and, if the snapshot is to replace a session, those of the same priority.
-   */
+  /** The sessions of this run of the node whose queued groups end when this snapshot is accepted. */
   private supersededBy({ nodeId, nodeEpoch, priority, shouldReplace }: Submission): Session[] {
-    return this.sessions.ofNode(nodeId).filter(({ submission }) => {
-      const isOldEpoch = submission.nodeEpoch !== nodeEpoch;
-      return isOldEpoch || (shouldReplace && submission.priority === priority);
-    });
+    if (!shouldReplace) return [];
+    return this.sessions
+      .ofNode(nodeId)
+      .filter(({ submission: each }) => each.nodeEpoch === nodeEpoch && each.priority === priority);
+  }
+
+  private enterEpoch(node: NodeRecord, nodeId: string, nodeEpoch: bigint): void {
+    if (!node.enterEpoch(nodeEpoch)) return;
+    for (const session of this.sessions.ofNode(nodeId)) {
+      const { nodeEpoch: own } = session.submission;
+      if (own !== 0n && own < nodeEpoch) this.sessions.step(session, { kind: "outdate" });
+    }
   }
 }
 

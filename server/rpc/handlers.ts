@@ -79,7 +79,7 @@ export class Handlers {
     const { access, admission } = this.modules;
     const grant = access.openStream(context.credential, ask);
     try {
-      const record = admission.node(nodeId);
+      const record = admission.enter(nodeId, request.node?.nodeEpoch ?? 0n);
       const reader = { ...context, revoked: grant.signal };
       const { instance } = this.options;
       const names = { serviceId: instance, run: instance };

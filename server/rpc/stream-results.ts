@@ -127,6 +127,7 @@ class ResultStream {
     if (this.start.gap !== undefined) yield this.start.gap;
     for (const [at, { request, event }] of missing.entries()) {
       if (this.isOver) return;
+      this.record.checkEpoch(this.epoch);
       if (at === missing.length - 1) this.moveCursor();
       yield* this.result(request, event);
     }

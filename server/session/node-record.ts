@@ -89,9 +89,9 @@ export class NodeRecord {
     private readonly nowMs: () => number,
   ) {}
 
-  /** Number of requests, in flight or ended. */
-  get size(): number {
-    return this.requests.size;
+  /** Whether the node has no request, in flight or ended, and no open stream. */
+  get isIdle(): boolean {
+    return this.requests.size === 0 && this.streams === 0;
   }
 
   /** Number of the newest event; 0 before the first. */
@@ -155,7 +155,10 @@ export class NodeRecord {
     return found;
   }
 
-  /** Erases proofs past their fence, and forgets requests `limits.retentionMs` after theirs. */
+  /**
+   * Erases proofs past their fence, and forgets requests `limits.retentionMs` after theirs. Forgets
+   * the epoch of an idle node.
+   */
   expire(): void {
     const nowMs = this.nowMs();
     for (const request of this.requests.values()) {
@@ -163,6 +166,8 @@ export class NodeRecord {
       const isOver = request.fenceAtMs + limits.retentionMs <= nowMs;
       if (isOver && request.summary !== undefined) this.forget(request);
     }
+    // So a node whose clock was wrong in one run is refused for minutes, not for ever.
+    if (this.isIdle) this.highestEpoch = 0n;
   }
 
   /**
@@ -199,10 +204,12 @@ export class NodeRecord {
     return request;
   }
 
+  /** Keeps the request that has just ended, whatever its size. */
   private forgetBeyondBounds(): void {
     for (const oldest of this.ended) {
-      const isTooMany = this.ended.size > this.bounds.requestsMax;
-      if (!isTooMany && this.endedOutcomes <= this.bounds.eventsMax) return;
+      const { requestsMax, eventsMax } = this.bounds;
+      const fits = this.ended.size <= requestsMax && this.endedOutcomes <= eventsMax;
+      if (fits || this.ended.size === 1) return;
       this.forget(oldest);
     }
   }

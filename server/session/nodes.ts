@@ -42,8 +42,8 @@ export class Nodes {
   }
 
   private forgetIdle(): void {
-    for (const [nodeId, { size, streams }] of this.records) {
-      if (size === 0 && streams === 0) this.records.delete(nodeId);
+    for (const [nodeId, { isIdle }] of this.records) {
+      if (isIdle) this.records.delete(nodeId);
     }
   }
 }

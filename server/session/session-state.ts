@@ -43,7 +43,10 @@ export type SessionEvent =
   | { kind: "refused"; group: number; reason: NotStartedReason }
   | { kind: "deadline" }
   | { kind: "fence" }
+  /** A later snapshot takes the place of the queued groups. */
   | { kind: "supersede" }
+  /** A later run of the node has called: nobody waits for any group. */
+  | { kind: "outdate" }
   /** The service drains: queued groups end. */
   | { kind: "drain" }
   /** The time limit of the drain has passed: running groups end too. */
@@ -105,6 +108,9 @@ class Change {
         return this.endRunning("fence");
       case "supersede":
         return this.endQueued("superseded");
+      case "outdate":
+        this.endQueued("superseded");
+        return this.endRunning("superseded");
       case "drain":
         return this.endQueued("draining");
       case "drained":

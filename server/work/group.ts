@@ -63,7 +63,7 @@ export interface DecodedGroup {
 }
 
 /** Why a running attempt was killed; its group ends `stopped` with this reason. */
-export type StopReason = "fence" | "cancelled" | "preempted" | "draining";
+export type StopReason = "fence" | "cancelled" | "preempted" | "superseded" | "draining";
 
 /**
  * How an attempt ended. It does not say whether in time: the session compares the instant at which

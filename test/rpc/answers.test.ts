@@ -104,6 +104,7 @@ test("a restarted node is not sent the results of its earlier run", async () => 
   await outcomesOf(before);
   expect(requestsIn(await streamOf(1n))).toEqual(new Set([before]));
   expect(requestsIn(await streamOf(2n))).toEqual(new Set());
+  await expect(streamOf(1n)).rejects.toThrow(/node_id_in_use/);
   const after = await submit(2n);
   await outcomesOf(after);
   expect(requestsIn(await streamOf(2n))).toEqual(new Set([after]));

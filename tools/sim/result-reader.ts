@@ -57,6 +57,7 @@ export class ResultReader {
     private readonly record: NodeRecord,
     private readonly options: ResultReaderOptions,
   ) {
+    record.streams++; // it never leaves
     this.schedule();
   }
 

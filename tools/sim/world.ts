@@ -3,6 +3,7 @@
  * and messages that a seed makes misbehave. Broken promises are collected, not thrown, so that a
  * replay shows all of them with the events that led there.
  */
+import { Refusal } from "../../server/errors.js";
 import { limits } from "../../server/limits.js";
 import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics.js";
@@ -13,16 +14,16 @@ import type { OperatedDevice } from "../../server/schedule/lane-handle.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
 import { Admission } from "../../server/admission/admission.js";
 import { sessionMessage } from "../../server/rpc/session-message.js";
-import type { DecodedGroup, GroupWork } from "../../server/work/group.js";
+import type { GroupWork } from "../../server/work/group.js";
 import type { Session } from "../../server/session/session.js";
 import type { Submission } from "../../server/work/submission.js";
 import { calibration, calibrationRoot } from "./calibration.js";
 import { checkOutcomes } from "./check-outcomes.js";
 import { countedClock } from "./counted-clock.js";
+import { GroupSource, NodeEpochs } from "./group-source.js";
 import { Random } from "./random.js";
 import { openReaders } from "./result-reader.js";
 import type { ResultReader } from "./result-reader.js";
-import { drawGroup, sameWork } from "./sim-group.js";
 import { SimProver } from "./sim-prover.js";
 import type { ProverWitness } from "./sim-prover.js";
 import { isCalm, unreliablePost } from "./unreliable-post.js";
@@ -34,8 +35,6 @@ const SLOT_MS = 4000;
 const SLOTS = 6;
 const EXPIRE_EVERY_MS = 250;
 const DRAIN_MS = 2000;
-/** What several nodes may have alike. */
-const RECENT_GROUPS = 6;
 /** After the last submission: the longest fence, a retention, and time for all to be replaced. */
 const QUIET_MS = 20_000;
 
@@ -61,12 +60,13 @@ export class World implements ProverWitness {
   private readonly clock = new VirtualClock();
   private readonly serviceTimers = new Set<object>();
   private readonly weather: Weather;
+  private readonly source: GroupSource;
+  private readonly epochs: NodeEpochs;
   private readonly lanes: LocalLanes;
   private readonly dispatcher: Dispatcher;
   private readonly admission: Admission;
   private readonly provers = new Set<SimProver>();
   private readonly byRoot = new Map<string, Known>();
-  private recent: readonly DecodedGroup[] = [];
   /** Provers that work for nobody, since when. */
   private readonly unwanted = new Map<SimProver, number>();
   private readonly accepted = new Map<string, Submission>();
@@ -82,6 +82,8 @@ export class World implements ProverWitness {
   ) {
     this.random = new Random(seed);
     this.weather = drawWeather(this.random);
+    this.source = new GroupSource(this.random, this.weather);
+    this.epochs = new NodeEpochs(this.random);
     const endings = {};
     this.report = { seed, violations: [], accepted: 0, skipped: 0, groups: 0, endings, trace: [] };
     const clock = countedClock(this.clock, this.serviceTimers);
@@ -209,7 +211,7 @@ export class World implements ProverWitness {
     const count = random.chance(0.02) ? limits.groupsMax + 2 : random.whole(1, 4);
     const submission: Submission = {
       nodeId,
-      nodeEpoch: BigInt(random.chance(0.05) ? slot : 1),
+      nodeEpoch: this.epochs.draw(nodeId),
       principal: { name: "sim", quota: {} },
       requestId,
       contentDigest: requestId,
@@ -222,9 +224,11 @@ export class World implements ProverWitness {
       fenceAtMs: nowMs + fenceMs,
       steps: [],
       bytes: 1000,
-      groups: this.groups(count, requestId),
+      groups: this.source.draw(count, requestId),
       accepted: { deadlineMs, fenceMs, deadlineSource: 1 },
     };
+    this.meet(nodeId);
+    if (this.epochs.isStale(submission)) return this.submitStale(submission);
     for (const { work } of submission.groups) {
       const root = rootOf(work);
       const known = this.byRoot.get(root) ?? { submissions: [], mayStartLate: false };
@@ -241,32 +245,26 @@ export class World implements ProverWitness {
     this.report.accepted++;
     this.report.groups += count;
     this.accepted.set(answer.accepted.requestId, submission);
-    this.awaitResults(nodeId, requestId);
+    for (const reader of this.readers) if (reader.nodeId === nodeId) reader.awaits(requestId);
     if (JSON.stringify(this.admission.submit(submission, decode)) !== JSON.stringify(answer))
       this.violation("a retry was answered anew");
   }
 
-  private awaitResults(nodeId: string, requestId: string): void {
-    if (!this.readers.some((reader) => reader.nodeId === nodeId)) {
-      const options = { clock: this.clock, readMs: () => this.random.whole(1, 900) };
-      this.readers.push(...openReaders(nodeId, this.admission.node(nodeId), options));
-    }
-    for (const reader of this.readers) if (reader.nodeId === nodeId) reader.awaits(requestId);
+  /** Opens the readers of a node at its first call. */
+  private meet(nodeId: string): void {
+    if (this.readers.some((reader) => reader.nodeId === nodeId)) return;
+    const options = { clock: this.clock, readMs: () => this.random.whole(1, 900) };
+    this.readers.push(...openReaders(nodeId, this.admission.node(nodeId), options));
   }
 
-  /** Each its own, or the same work as one submitted shortly before; a message once a snapshot. */
-  private groups(count: number, requestId: string): DecodedGroup[] {
-    const { random, weather } = this;
-    const earlier = [...this.recent];
-    const groups = Array.from({ length: count }, (_, at) => {
-      if (random.chance(weather.identical)) {
-        const [same] = earlier.splice(random.whole(0, earlier.length), 1);
-        if (same !== undefined) return sameWork(same, at, random.whole(0, 3));
-      }
-      return drawGroup(random, { name: `${requestId}/${at}`, at, poison: weather.poison });
-    });
-    this.recent = [...earlier, ...groups].slice(-RECENT_GROUPS);
-    return groups;
+  /** A call of a run that a later one has followed is refused. */
+  private submitStale(submission: Submission): void {
+    try {
+      this.admission.submit(submission, () => submission.groups);
+      this.violation("an earlier run of a node was answered");
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.kind !== "failed_precondition") throw error;
+    }
   }
 
   private drainForAWhile(): void {

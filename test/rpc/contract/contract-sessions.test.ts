@@ -124,15 +124,19 @@ describe.each(protocolNames)("over %s", (protocol) => {
     expect(await endOf(node, next)).toEqual([proved]);
   });
 
-  test("a new epoch of the node supersedes what its predecessor has queued", async () => {
+  test("a later run of the node ends the sessions of the earlier one, which is refused", async () => {
     const node = nodeFor(protocol, "epoch");
     gate.shut();
     const old = requestIdOf(await client.submitSnapshot(requestOf(node, 2)));
     const reborn = { ...node, nodeEpoch: 2n };
     const next = requestIdOf(await client.submitSnapshot(requestOf(reborn)));
     gate.open();
-    expect(await endOf(node, old)).toEqual([proved, superseded]);
+    const stopped = [OutcomeStatus.STOPPED, OutcomeReason.SUPERSEDED];
+    expect(await endOf(node, old)).toEqual([stopped, superseded]);
     expect(await endOf(reborn, next)).toEqual([proved]);
+    const refused = await client.submitSnapshot(requestOf(node)).catch((error: unknown) => error);
+    const text = expect.stringMatching(/^node_id_in_use: node_epoch is 1/) as string;
+    expect(refused).toMatchObject({ code: Code.FailedPrecondition, rawMessage: text });
   });
 
   test("a stream of awaited requests alone ends with them, and refuses an unknown one", async () => {

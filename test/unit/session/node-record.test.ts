@@ -151,10 +151,10 @@ test("a request is forgotten whole when it was retained for long enough", () => 
   const request = record.get("a");
   time.nowMs = FENCE_MS + limits.retentionMs - 1;
   record.expire();
-  expect(record.size).toBe(1);
+  expect(record.all()).toHaveLength(1);
   time.nowMs++;
   record.expire();
-  expect(record.size).toBe(0);
+  expect(record.all()).toHaveLength(0);
   expect(request?.isForgotten).toBe(true);
   expect(record.readAfter(0)).toBe("behind");
   expect(record.readAfter(2)).toBeUndefined();
@@ -167,4 +167,10 @@ test("a higher epoch is entered once, a lower one is refused, and 0 takes no par
   expect(record.enterEpoch(5n)).toBe(false);
   expect(record.enterEpoch(0n)).toBe(false);
   expect(() => record.enterEpoch(4n)).toThrow(/^node_id_in_use: node_epoch is 4/);
+  record.streams = 1;
+  record.expire();
+  expect(() => record.checkEpoch(4n)).toThrow(/node_id_in_use/);
+  record.streams = 0;
+  record.expire();
+  expect(record.enterEpoch(4n)).toBe(true);
 });

@@ -166,6 +166,7 @@ test("over any sequence of events every group ends at most once, the summary is 
       { kind: "deadline" },
       { kind: "fence" },
       { kind: "supersede" },
+      { kind: "outdate" },
       { kind: "drain" },
       { kind: "drained" },
     ),

@@ -454,8 +454,9 @@ export type Node = Message<"lean.aggregator.v1.Node"> & {
 
   /**
    * Number of this run of the node, which grows with each run: its start in milliseconds since 1970.
-   * A call with a higher epoch ends the sessions and streams of earlier runs; one with a lower epoch
-   * is refused as `node_id_in_use`. 0, for people: takes no part in this.
+   * A submission or stream with a higher epoch ends the sessions and streams of earlier runs; one with
+   * a lower epoch is refused as `node_id_in_use`, until the service retains nothing of the later run.
+   * 0, for people: takes no part in this.
    *
    * @generated from field: uint64 node_epoch = 2;
    */
@@ -2436,7 +2437,7 @@ export enum OutcomeReason {
   PREDICTED_MISS = 2,
 
   /**
-   * A later session of the node replaced this one.
+   * A later session of the node replaced this one, or a later run of the node has called.
    *
    * @generated from enum value: OUTCOME_REASON_SUPERSEDED = 3;
    */

@@ -1,0 +1,52 @@
+/** The groups that the simulated nodes submit, and the epochs of their runs. */
+import type { DecodedGroup } from "../../server/work/group.js";
+import type { Random } from "./random.js";
+import { drawGroup, sameWork } from "./sim-group.js";
+import type { Weather } from "./weather.js";
+
+/** Groups that several nodes may have alike. */
+const RECENT_GROUPS = 6;
+
+export class GroupSource {
+  private recent: readonly DecodedGroup[] = [];
+
+  constructor(
+    private readonly random: Random,
+    private readonly weather: Weather,
+  ) {}
+
+  /** Each new, or the same work as one drawn shortly before; a message once a snapshot. */
+  draw(count: number, requestId: string): DecodedGroup[] {
+    const { random, weather } = this;
+    const earlier = [...this.recent];
+    const groups = Array.from({ length: count }, (_, at) => {
+      if (random.chance(weather.identical)) {
+        const [same] = earlier.splice(random.whole(0, earlier.length), 1);
+        if (same !== undefined) return sameWork(same, at, random.whole(0, 3));
+      }
+      return drawGroup(random, { name: `${requestId}/${at}`, at, poison: weather.poison });
+    });
+    this.recent = [...earlier, ...groups].slice(-RECENT_GROUPS);
+    return groups;
+  }
+}
+
+export class NodeEpochs {
+  private readonly latest = new Map<string, bigint>();
+
+  constructor(private readonly random: Random) {}
+
+  /** The epoch of the node's next call: seldom of a new run, and more seldom of an earlier one. */
+  draw(nodeId: string): bigint {
+    const latest = this.latest.get(nodeId) ?? 1n;
+    if (latest > 1n && this.random.chance(0.03)) return latest - 1n;
+    const epoch = this.random.chance(0.05) ? latest + 1n : latest;
+    this.latest.set(nodeId, epoch);
+    return epoch;
+  }
+
+  /** Whether a later run of the node has called. */
+  isStale({ nodeId, nodeEpoch }: { nodeId: string; nodeEpoch: bigint }): boolean {
+    return nodeEpoch < (this.latest.get(nodeId) ?? 1n);
+  }
+}
