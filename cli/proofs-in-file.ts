@@ -4,10 +4,10 @@
  * public keys come from the snapshot's key table.
  */
 import { create } from "@bufbuild/protobuf";
-import { bitsToIndices } from "../proto/bitlist.js";
+import { bitsToIndices, decodeSszBitlist } from "../proto/bitlist.js";
 import type {
   Outcome,
-  ValidatorKey,
+  Snapshot,
   VerifyAggregateRequest,
 } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
@@ -44,15 +44,17 @@ export function proofsInFile(bytes: Uint8Array, file: string): Proofs {
 
 /**
  * Makes the request to verify the outcome's proof against the keys of exactly its participants.
- * Throws a usage error when `keys`, read from `keysFile`, lacks one of them.
+ * Throws a usage error when the snapshot, read from `keysFile`, lacks one of them.
  */
 export function verifyRequestOf(
   outcome: Outcome,
-  keys: readonly ValidatorKey[],
+  { keys, sszBitlists }: Pick<Snapshot, "keys" | "sszBitlists">,
   keysFile: string,
 ): VerifyAggregateRequest {
   const keyOf = new Map(keys.map(({ validatorIndex, publicKey }) => [validatorIndex, publicKey]));
-  const validators = bitsToIndices(outcome.participants);
+  const { participants } = outcome;
+  const bits = sszBitlists ? decodeSszBitlist(participants)?.bits : participants;
+  const validators = bitsToIndices(bits ?? participants);
   const publicKeys = validators.flatMap((validator) => keyOf.get(validator) ?? []);
   const missing = validators.filter((validator) => !keyOf.has(validator));
   if (missing.length > 0) {

@@ -109,8 +109,9 @@ async function readRequests(
     const problem = `${nameOf(file)} has ${proofs.outcomes.length} outcomes and no proof`;
     throw usageError(problem, "save proofs before their fence, when the service erases them");
   }
+  const { keys = [], sszBitlists = false } = snapshot ?? {};
   return proved.map((outcome) => ({
-    ...verifyRequestOf(outcome, snapshot?.keys ?? [], keysFile),
+    ...verifyRequestOf(outcome, { keys, sszBitlists }, keysFile),
     node,
   }));
 }

@@ -18,6 +18,7 @@ import {
   ServiceState,
   ValidatorKeySchema,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { encodeSszBitlist } from "../../../proto/bitlist.js";
 import { fakeTerminal } from "../../helpers/command-line.js";
 
 const proved = create(OutcomeSchema, {
@@ -217,15 +218,26 @@ describe("the request that verifies an outcome", () => {
   const keys = [0, 2, 8].map((validatorIndex) =>
     create(ValidatorKeySchema, { validatorIndex, publicKey: new Uint8Array([validatorIndex]) }),
   );
+  const snapshotWith = (of: typeof keys, sszBitlists = false) => ({ keys: of, sszBitlists });
 
   test("names the keys of exactly its participants", () => {
-    const { publicKeys, proof } = verifyRequestOf(proved, keys.toReversed(), "s.json");
+    const { publicKeys, proof } = verifyRequestOf(
+      proved,
+      snapshotWith(keys.toReversed()),
+      "s.json",
+    );
     expect(publicKeys).toEqual([new Uint8Array([0]), new Uint8Array([2]), new Uint8Array([8])]);
     expect(proof).toBe(proved.proof);
   });
 
+  test("takes the length bit from participants of a snapshot with SSZ bitlists", () => {
+    const ssz = { ...proved, participants: encodeSszBitlist([0, 2], 9) };
+    const { publicKeys } = verifyRequestOf(ssz, snapshotWith(keys, true), "s.json");
+    expect(publicKeys).toEqual([new Uint8Array([0]), new Uint8Array([2])]);
+  });
+
   test("is refused when the key of a participant is missing", () => {
-    expect(() => verifyRequestOf(proved, keys.slice(1), "s.json")).toThrow(
+    expect(() => verifyRequestOf(proved, snapshotWith(keys.slice(1)), "s.json")).toThrow(
       "--keys s.json has no key for validator 0; name the snapshot that was submitted",
     );
   });
