@@ -7,14 +7,14 @@ import { SLOT_MS } from "./world.js";
 
 type Event = AdapterEvent<string>;
 
-export function ask({ random, ...world }: Pick<World, "random" | "slot">): Event {
-  const mayReplace = random.chance(0.3);
+export function ask(world: World): Event {
+  const { random } = world;
   return {
     kind: "ask",
-    slot: toldSlot({ random, ...world }),
+    slot: toldSlot(world),
     gates: gates(random),
     priority: priority(random),
-    mayReplace,
+    mayReplace: random.chance(0.3),
   };
 }
 
@@ -52,12 +52,12 @@ export function submitted(world: World): Event {
   return { kind: "submitted", submission };
 }
 
-export function take(world: Pick<World, "random" | "slot">): Event {
+export function take(world: World): Event {
   return { kind: "take", slot: toldSlot(world) };
 }
 
 /** The node's slot: its clock may be ahead or behind. */
-function toldSlot({ random, slot }: Pick<World, "random" | "slot">): number {
+function toldSlot({ random, slot }: World): number {
   return slot + random.pick([0, 0, 0, 0, 0, 0, 0, 0, 1, 2, -1]);
 }
 

@@ -86,7 +86,8 @@ function opened(world: World, endpoint: Endpoint, named: readonly { requestId: s
     return { requestId, isKnown };
   });
   const answers = random.chance(0.1) ? awaited.slice(1) : awaited;
-  const rest = { serviceId: serviceId(world), state: state(world), awaited: answers };
+  const id = hasForgotten && random.chance(0.4) ? "s2" : serviceId(world);
+  const rest = { serviceId: id, state: state(world), awaited: answers };
   return { kind: "opened", endpoint: endpoint.name, ...rest };
 }
 

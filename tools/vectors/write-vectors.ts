@@ -1,9 +1,15 @@
-/** Writes the generated sequences into test/vectors/generated: `npm run vectors`. */
+/**
+ * Writes the generated sequences, and the schemas of events and effects, into test/vectors:
+ * `npm run vectors`.
+ */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { generatedFiles } from "./files.js";
+import { schemaFiles } from "./schema.js";
 
-const folder = process.argv[2] ?? "test/vectors/generated";
-rmSync(folder, { recursive: true, force: true });
-mkdirSync(folder, { recursive: true });
-for (const [name, text] of generatedFiles()) writeFileSync(join(folder, name), text);
+const folder = process.argv[2] ?? "test/vectors";
+const generated = join(folder, "generated");
+rmSync(generated, { recursive: true, force: true });
+mkdirSync(generated, { recursive: true });
+for (const [name, text] of generatedFiles()) writeFileSync(join(generated, name), text);
+for (const [name, text] of schemaFiles()) writeFileSync(join(folder, "schema", name), text);
