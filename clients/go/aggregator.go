@@ -232,9 +232,9 @@ func (a *Aggregator) freeze(
 	if options.Fence > 0 {
 		submission.FenceAtMs = nowMs + options.Fence.Milliseconds()
 	} else {
-		fenceSlot := slot + 2
+		fenceSlot := slot + fenceSlots
 		submission.FenceSlot = &fenceSlot
-		submission.FenceAtMs = a.clock.atMs(a.options.Clock.Start(fenceSlot))
+		submission.FenceAtMs = a.clock.atMs(a.options.Clock.Fence(slot))
 	}
 	if !options.HoldUntil.IsZero() {
 		submission.HoldUntilMs = a.clock.atMs(options.HoldUntil)

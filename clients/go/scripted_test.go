@@ -58,7 +58,7 @@ func newScripted(t *testing.T) *scripted {
 	s := &scripted{}
 	mux := http.NewServeMux()
 	mux.Handle(rpc.NewAggregatorServiceHandler(s))
-	server, err := faultnet.Listen(mux)
+	server, err := faultnet.Listen(mux, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@
 package leanaggtest
 
 import (
+	"crypto/tls"
 	"net/http"
 	"strconv"
 	"sync"
@@ -29,6 +30,10 @@ type Options struct {
 	Heartbeat time.Duration
 	// ProofBytes is the size of a proof. Default 64.
 	ProofBytes int
+	// TLS is the configuration of TLS, with a certificate. Default: none, plain HTTP/2.
+	TLS *tls.Config
+	// Token is what callers must present. Default: none.
+	Token string
 }
 
 // Service is an aggregation service that proves nothing. Its methods may be called from any
@@ -74,7 +79,7 @@ func New(options Options) (*Service, error) {
 	s.begin()
 	mux := http.NewServeMux()
 	mux.Handle(rpc.NewAggregatorServiceHandler(&handler{service: s}))
-	server, err := faultnet.Listen(mux)
+	server, err := faultnet.Listen(s.authenticated(mux), options.TLS)
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +90,19 @@ func New(options Options) (*Service, error) {
 		s.options.ServiceID = server.Address()
 	}
 	return s, nil
+}
+
+// authenticated refuses calls without the token.
+func (s *Service) authenticated(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(to http.ResponseWriter, request *http.Request) {
+		if s.options.Token != "" && request.Header.Get("Authorization") != "Bearer "+s.options.Token {
+			to.Header().Set("Content-Type", "application/grpc")
+			to.Header().Set("Grpc-Status", "16")
+			to.Header().Set("Grpc-Message", "the token is missing or invalid")
+			return
+		}
+		next.ServeHTTP(to, request)
+	})
 }
 
 // begin forgets everything, as a new process does, and starts a prover.

@@ -1,10 +1,13 @@
-// Package faultnet serves HTTP/2 without TLS on a loopback port that can be killed, served again and
-// frozen, as a process can.
+// Package faultnet serves HTTP/2 on a loopback port that can be killed, served again and frozen, as a
+// process can.
 package faultnet
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"sync"
@@ -15,6 +18,8 @@ type Server struct {
 	handler http.Handler
 	// OnRead, if set before the first connection, gets all bytes that arrive, in their order.
 	OnRead func([]byte)
+	// TLS is the configuration of TLS; nil: none.
+	TLS *tls.Config
 
 	mu       sync.Mutex
 	address  string
@@ -24,9 +29,9 @@ type Server struct {
 	ended    chan struct{}
 }
 
-// Listen serves on a free port of the loopback address.
-func Listen(handler http.Handler) (*Server, error) {
-	s := &Server{handler: handler, address: "127.0.0.1:0"}
+// Listen serves on a free port of the loopback address; over TLS, if tlsConfig is not nil.
+func Listen(handler http.Handler, tlsConfig *tls.Config) (*Server, error) {
+	s := &Server{handler: handler, address: "127.0.0.1:0", TLS: tlsConfig}
 	return s, s.Serve()
 }
 
@@ -52,12 +57,21 @@ func (s *Server) Serve() error {
 	s.gate = newGate()
 	s.listener = &gatedListener{Listener: listener, gate: s.gate, onRead: s.OnRead}
 	protocols := new(http.Protocols)
-	protocols.SetUnencryptedHTTP2(true)
-	s.http = &http.Server{Handler: s.handler, Protocols: protocols}
+	protocols.SetUnencryptedHTTP2(s.TLS == nil)
+	protocols.SetHTTP2(s.TLS != nil)
+	s.http = &http.Server{
+		Handler: s.handler, Protocols: protocols, TLSConfig: s.TLS,
+		ErrorLog: log.New(io.Discard, "", 0), // broken connections are what it is for
+	}
 	s.ended = make(chan struct{})
 	go func(server *http.Server, on net.Listener, ended chan struct{}) {
 		defer close(ended)
-		_ = server.Serve(on) // it ends with an error always: Kill has closed it
+		// Both end with an error always: Kill has closed the listener.
+		if server.TLSConfig != nil {
+			_ = server.ServeTLS(on, "", "")
+		} else {
+			_ = server.Serve(on)
+		}
 	}(s.http, s.listener, s.ended)
 	return nil
 }

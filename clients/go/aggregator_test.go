@@ -1,0 +1,384 @@
+package leanagg_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	leanagg "github.com/lean-aggregator/lean-aggregator/clients/go"
+	"github.com/lean-aggregator/lean-aggregator/clients/go/leanaggtest"
+	"github.com/lean-aggregator/lean-aggregator/clients/go/ssz"
+)
+
+var open = leanagg.Gates{IsAggregator: true, HasState: true}
+
+// start makes an adapter for a test, and waits until its first endpoint is up if there is one.
+func start(t *testing.T, options leanagg.Options) *leanagg.Aggregator {
+	t.Helper()
+	options.NodeID = "node-1"
+	options.Clock = leanagg.SlotClock{Genesis: time.Now(), Slot: 4 * time.Second}
+	options.Logger = slog.New(slog.DiscardHandler)
+	node, err := leanagg.New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cutOff(node) })
+	return node
+}
+
+// cutOff closes an adapter without waiting for what is in flight.
+func cutOff(node *leanagg.Aggregator) {
+	ctx, end := context.WithCancel(context.Background())
+	end()
+	_ = node.Close(ctx) // what is cut off does not matter here
+}
+
+func awaitState(t *testing.T, node *leanagg.Aggregator, endpoint int, state string) {
+	t.Helper()
+	for range 5000 {
+		if node.Stats().Endpoints[endpoint].State == state {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatalf("endpoint %d is not %s: %+v", endpoint, state, node.Stats())
+}
+
+// votes makes a snapshot with one group for each number: that many signatures.
+func votes(groups ...int) *leanagg.Snapshot {
+	snapshot := &leanagg.Snapshot{}
+	for i, count := range groups {
+		point := &leanagg.Checkpoint{Root: bytes.Repeat([]byte{byte(i + 1)}, 32), Slot: 5}
+		group := &leanagg.Group{
+			Data: &leanagg.AttestationData{Slot: 5, Head: point, Target: point, Source: point},
+		}
+		for validator := range count {
+			group.RawSignatures = append(group.RawSignatures, &leanagg.RawSignature{
+				ValidatorIndex: uint32(validator), Signature: bytes.Repeat([]byte{7}, 40),
+			})
+		}
+		snapshot.Groups = append(snapshot.Groups, group)
+	}
+	return snapshot
+}
+
+func submit(
+	t *testing.T, node *leanagg.Aggregator, options leanagg.SubmitOptions, groups ...int,
+) leanagg.Answer {
+	t.Helper()
+	if options.Fence == 0 {
+		options.Fence = 10 * time.Second
+	}
+	answer := node.SubmitOrSkip(5, open, func() (*leanagg.Snapshot, error) { return votes(groups...), nil }, options)
+	if !answer.Submitted() {
+		t.Fatalf("skipped: %s; %+v", answer.Skipped, node.Stats())
+	}
+	return answer
+}
+
+// take returns results until there are as many.
+func take(t *testing.T, node *leanagg.Aggregator, count int) []leanagg.Result {
+	t.Helper()
+	var results []leanagg.Result
+	timeout := time.After(15 * time.Second)
+	for len(results) < count {
+		select {
+		case <-node.Ready():
+			results = append(results, node.TakeResults(5)...)
+		case <-timeout:
+			t.Fatalf("%d of %d results: %+v; %+v", len(results), count, results, node.Stats())
+		}
+	}
+	return results
+}
+
+func isProof(result leanagg.Result) bool {
+	return result.Kind == leanagg.Ended && len(result.Outcome.GetProof()) > 0
+}
+
+func TestProofsComeBackForAllGroups(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{})
+	node := start(t, leanagg.Options{Endpoints: []string{service.Address()}})
+	answer := submit(t, node, leanagg.SubmitOptions{}, 3, 9)
+	for i, result := range take(t, node, 2) {
+		validators := ssz.Validators(result.Outcome.GetParticipants())
+		if !isProof(result) || result.RequestID != answer.RequestID || result.GroupIndex != i ||
+			result.Endpoint != service.Address() || len(validators) != []int{3, 9}[i] {
+			t.Errorf("result %d: %+v", i, result)
+		}
+	}
+}
+
+func TestTheSnapshotIsFrozenWhenTheCallReturns(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{})
+	node := start(t, leanagg.Options{Endpoints: []string{service.Address()}})
+	snapshot := votes(2)
+	node.SubmitOrSkip(5, open, func() (*leanagg.Snapshot, error) { return snapshot, nil }, leanagg.SubmitOptions{})
+	for _, raw := range snapshot.GetGroups()[0].GetRawSignatures() {
+		clear(raw.Signature)
+	}
+	take(t, node, 1)
+	received := service.Requests()[0]
+	raw := received.GetSnapshot().GetGroups()[0].GetRawSignatures()[1]
+	if received.GetSnapshot().GetSlot() != 5 || !bytes.Equal(raw.GetSignature(), bytes.Repeat([]byte{7}, 40)) {
+		t.Errorf("received %v", received)
+	}
+}
+
+func TestASnapshotThatCannotBeMadeIsSkipped(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{})
+	var skips []leanagg.Skip
+	node := start(t, leanagg.Options{
+		Endpoints: []string{service.Address()},
+		OnSkip:    func(skip leanagg.Skip) { skips = append(skips, skip) },
+	})
+	failure := errors.New("no state")
+	for i, each := range []struct {
+		snapshot func() (*leanagg.Snapshot, error)
+		reason   leanagg.SkipReason
+	}{
+		{func() (*leanagg.Snapshot, error) { return nil, leanagg.ErrNothing }, leanagg.NothingToSubmit},
+		{func() (*leanagg.Snapshot, error) { return votes(), nil }, leanagg.NothingToSubmit},
+		{func() (*leanagg.Snapshot, error) { return nil, nil }, leanagg.NothingToSubmit},
+		{func() (*leanagg.Snapshot, error) { return nil, failure }, leanagg.SnapshotThrew},
+		{func() (*leanagg.Snapshot, error) { panic("no state") }, leanagg.SnapshotThrew},
+	} {
+		answer := node.SubmitOrSkip(5, open, each.snapshot, leanagg.SubmitOptions{})
+		if answer.Skipped != each.reason || answer.Submitted() || skips[i].Reason != each.reason {
+			t.Errorf("%d: %+v, %+v", i, answer, skips)
+		}
+	}
+	if !errors.Is(skips[3].Err, failure) {
+		t.Errorf("%+v", skips[3])
+	}
+}
+
+func TestUnreachableIsToldInTheTick(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{})
+	service.Kill()
+	var slots []uint64
+	node := start(t, leanagg.Options{
+		Endpoints:     []string{service.Address()},
+		OnUnreachable: func(slot uint64) { slots = append(slots, slot); panic("a hook that panics") },
+	})
+	awaitState(t, node, 0, "down")
+	answer := node.SubmitOrSkip(7, open, func() (*leanagg.Snapshot, error) { return votes(1), nil }, leanagg.SubmitOptions{})
+	if answer.Skipped != leanagg.Unreachable || len(slots) != 1 || slots[0] != 7 {
+		t.Errorf("%+v, %v", answer, slots)
+	}
+}
+
+func TestResultsAreHeldBack(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{})
+	node := start(t, leanagg.Options{Endpoints: []string{service.Address()}})
+	until := time.Now().Add(300 * time.Millisecond)
+	submit(t, node, leanagg.SubmitOptions{HoldUntil: until}, 1)
+	take(t, node, 1)
+	if early := time.Until(until); early > 5*time.Millisecond {
+		t.Errorf("taken %v early", early)
+	}
+}
+
+func TestGroupsAreCancelledByTheirData(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{ProveTime: 200 * time.Millisecond})
+	node := start(t, leanagg.Options{Endpoints: []string{service.Address()}})
+	submit(t, node, leanagg.SubmitOptions{}, 1, 1, 1)
+	named := node.Cancel(func(g leanagg.GroupInfo) bool { return g.Data.GetTarget().GetRoot()[0] == 2 })
+	kinds := map[int]leanagg.ResultKind{}
+	for _, result := range take(t, node, 3) {
+		kinds[result.GroupIndex] = result.Kind
+	}
+	if named != 1 || kinds[0] != leanagg.Ended || kinds[1] != leanagg.Cancelled || kinds[2] != leanagg.Ended {
+		t.Errorf("%d named, %v", named, kinds)
+	}
+}
+
+func TestTheNodesVerificationDecides(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{})
+	node := start(t, leanagg.Options{
+		Endpoints: []string{service.Address()},
+		Verify: func(_ context.Context, outcome *leanagg.Outcome) bool {
+			if outcome.GetGroupIndex() == 2 {
+				panic("a verification that panics")
+			}
+			return outcome.GetGroupIndex() == 0
+		},
+	})
+	submit(t, node, leanagg.SubmitOptions{}, 1, 1, 1)
+	for _, result := range take(t, node, 3) {
+		if (result.Kind == leanagg.Ended) != (result.GroupIndex == 0) ||
+			(result.Kind == leanagg.Refused) != (result.GroupIndex != 0) {
+			t.Errorf("%+v", result)
+		}
+	}
+}
+
+func TestBitlistsWithALengthBit(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{})
+	node := start(t, leanagg.Options{Endpoints: []string{service.Address()}})
+	answers := 0
+	for _, count := range []int{8, 3} { // the second proof has no participant that the first lacks
+		snapshot := votes(count)
+		snapshot.SszBitlists = true
+		node.SubmitOrSkip(5, open, func() (*leanagg.Snapshot, error) { return snapshot, nil },
+			leanagg.SubmitOptions{Fence: 10 * time.Second})
+		result := take(t, node, 1)[0]
+		answers++
+		if answers == 1 {
+			_, length, err := ssz.FromBitlist(result.Outcome.GetParticipants())
+			if err != nil || length != 8 {
+				t.Errorf("%x: %d, %v", result.Outcome.GetParticipants(), length, err)
+			}
+		} else if result.Kind != leanagg.Duplicate {
+			t.Errorf("%+v", result)
+		}
+		awaitInFlight(t, node, 0)
+	}
+}
+
+func awaitInFlight(t *testing.T, node *leanagg.Aggregator, count int) {
+	t.Helper()
+	for range 5000 {
+		if node.Stats().InFlight == count {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatalf("%+v", node.Stats())
+}
+
+func TestCloseWaitsForWhatIsInFlight(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{ProveTime: 100 * time.Millisecond})
+	node := start(t, leanagg.Options{Endpoints: []string{service.Address()}})
+	submit(t, node, leanagg.SubmitOptions{}, 1)
+	if err := node.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if results := node.TakeResults(5); len(results) != 1 || !isProof(results[0]) {
+		t.Errorf("%+v", results)
+	}
+	answer := node.SubmitOrSkip(6, open, func() (*leanagg.Snapshot, error) { return votes(1), nil }, leanagg.SubmitOptions{})
+	if answer.Skipped != leanagg.Draining {
+		t.Errorf("%+v", answer)
+	}
+	if err := node.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCloseCutsOffWhatTakesTooLong(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{ProveTime: time.Minute})
+	node := start(t, leanagg.Options{Endpoints: []string{service.Address()}})
+	submit(t, node, leanagg.SubmitOptions{}, 1)
+	ctx, end := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer end()
+	if err := node.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	results := node.TakeResults(5)
+	if len(results)+int(node.Stats().Skipped[leanagg.Draining]) != 1 || len(results) == 1 && results[0].Kind != leanagg.Lost {
+		t.Errorf("%+v, %+v", results, node.Stats())
+	}
+}
+
+func TestInvalidOptionsAreErrors(t *testing.T) {
+	valid := leanagg.Options{
+		Endpoints: []string{"127.0.0.1:1"}, NodeID: "n",
+		Clock: leanagg.SlotClock{Genesis: time.Now(), Slot: time.Second},
+	}
+	for want, change := range map[string]func(*leanagg.Options){
+		"Endpoints":  func(o *leanagg.Options) { o.Endpoints = nil },
+		"NodeID":     func(o *leanagg.Options) { o.NodeID = "two words" },
+		"Genesis":    func(o *leanagg.Options) { o.Clock.Genesis = time.Time{} },
+		"Clock.Slot": func(o *leanagg.Options) { o.Clock.Slot = 0 },
+		"host:port":  func(o *leanagg.Options) { o.Endpoints = []string{"nowhere"} },
+		"absolute":   func(o *leanagg.Options) { o.Endpoints = []string{"unix:socket"} },
+		"scheme":     func(o *leanagg.Options) { o.Endpoints = []string{"ftp://a:1"} },
+		"clear text": func(o *leanagg.Options) {
+			o.Endpoints = []string{"example.org:1"}
+			o.Token = func(context.Context) (string, error) { return "t", nil }
+		},
+	} {
+		options := valid
+		change(&options)
+		if _, err := leanagg.New(options); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+// TestManyGoroutines calls everything at once while services fail. Each group ends once.
+func TestManyGoroutines(t *testing.T) {
+	first := leanaggtest.Start(t, leanaggtest.Options{ProveTime: 2 * time.Millisecond})
+	second := leanaggtest.Start(t, leanaggtest.Options{ProveTime: 2 * time.Millisecond})
+	node := start(t, leanagg.Options{Endpoints: []string{first.Address(), second.Address()}})
+	ends := map[string]int{}
+	var all sync.WaitGroup
+	stop := make(chan struct{})
+	all.Add(1)
+	go func() {
+		defer all.Done()
+		for {
+			for _, result := range node.TakeResults(5) {
+				ends[fmt.Sprint(result.RequestID, "/", result.GroupIndex)]++
+			}
+			select {
+			case <-stop:
+				return
+			case <-node.Ready():
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}()
+	submitted := sync.Map{}
+	var submitters sync.WaitGroup
+	for i, priority := range []leanagg.Priority{leanagg.Proposal, leanagg.Aggregation, leanagg.Backlog} {
+		submitters.Add(1)
+		go func() {
+			defer submitters.Done()
+			for range 60 {
+				options := leanagg.SubmitOptions{Priority: priority, Fence: 6 * time.Second, MayReplace: i == 1}
+				answer := node.SubmitOrSkip(5, open,
+					func() (*leanagg.Snapshot, error) { return votes(1, 2), nil }, options)
+				if answer.Submitted() {
+					submitted.Store(answer.RequestID, true)
+				}
+				node.Cancel(func(g leanagg.GroupInfo) bool { return g.GroupIndex == 1 && i == 0 })
+				node.Stats()
+				time.Sleep(3 * time.Millisecond)
+			}
+		}()
+	}
+	first.LoseAcknowledgements(3)
+	time.Sleep(50 * time.Millisecond)
+	first.Kill()
+	submitters.Wait()
+	if err := first.Restart(); err != nil {
+		t.Error(err)
+	}
+	ctx, end := context.WithTimeout(context.Background(), 10*time.Second)
+	defer end()
+	if err := node.Close(ctx); err != nil {
+		t.Errorf("%v: %+v", err, node.Stats())
+	}
+	close(stop)
+	all.Wait()
+	for _, result := range node.TakeResults(5) {
+		ends[fmt.Sprint(result.RequestID, "/", result.GroupIndex)]++
+	}
+	for group, count := range ends {
+		id, _, _ := strings.Cut(group, "/")
+		if _, isKnown := submitted.Load(id); count != 1 || !isKnown {
+			t.Errorf("%s has ended %d times", group, count)
+		}
+	}
+	if len(ends) == 0 || node.Stats().InFlight != 0 {
+		t.Errorf("%d groups ended; %+v", len(ends), node.Stats())
+	}
+}
