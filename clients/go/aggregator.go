@@ -260,6 +260,7 @@ func (a *Aggregator) encodeSnapshot(
 		RequestId:   id,
 		Priority:    wirePriority[options.Priority],
 		MinInputs:   options.MinInputs,
+		BusyPolicy:  aggregatorv1.BusyPolicy_BUSY_POLICY_SKIP,
 	}
 	if options.MayReplace {
 		request.BusyPolicy = aggregatorv1.BusyPolicy_BUSY_POLICY_REPLACE

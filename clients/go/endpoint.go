@@ -3,6 +3,7 @@ package leanagg
 import (
 	"context"
 	"errors"
+	"net/http/httptrace"
 	"sync"
 	"time"
 
@@ -30,10 +31,13 @@ type endpoint struct {
 	address address
 	tries   *queue
 
-	// mu guards current and former.
+	// mu guards what follows.
 	mu      sync.Mutex
 	current *connection
 	former  []*connection
+	// streamWritten is closed when the request of the newest stream is written, or has failed. A try
+	// that overtakes it could have events that neither the stream's request names nor the stream has.
+	streamWritten chan struct{}
 
 	// serviceID and offers are guarded by the aggregator's lock.
 	serviceID string
@@ -41,7 +45,8 @@ type endpoint struct {
 }
 
 func newEndpoint(owner *Aggregator, to address) *endpoint {
-	e := &endpoint{owner: owner, address: to, tries: newQueue()}
+	e := &endpoint{owner: owner, address: to, tries: newQueue(), streamWritten: make(chan struct{})}
+	close(e.streamWritten)
 	e.current = dial(to, owner.options.TLS, owner.options.Token)
 	return e
 }
@@ -100,6 +105,26 @@ func (e *endpoint) follow() {
 	}
 }
 
+// opening holds tries back until the returned function is called.
+func (e *endpoint) opening() (onWritten func()) {
+	written := make(chan struct{})
+	e.mu.Lock()
+	e.streamWritten = written
+	e.mu.Unlock()
+	return sync.OnceFunc(func() { close(written) })
+}
+
+// awaitStream waits, for a bounded time, until no stream is about to be opened.
+func (e *endpoint) awaitStream() {
+	e.mu.Lock()
+	written := e.streamWritten
+	e.mu.Unlock()
+	select {
+	case <-written:
+	case <-time.After(writeTime):
+	}
+}
+
 // errSilent ends a stream on which nothing has arrived for too long.
 var errSilent = errors.New("nothing has arrived for longer than is allowed")
 
@@ -109,7 +134,13 @@ func (e *endpoint) readStream(parent context.Context) (hasOpened, isSilent bool)
 	defer end(nil)
 	silence := startSilence(openTimeout, func() { end(errSilent) })
 	defer silence.stop()
-	stream, err := e.connection().stream.CallServerStream(ctx, connect.NewRequest(e.streamRequest()))
+	onWritten := e.opening()
+	defer onWritten()
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteRequest: func(httptrace.WroteRequestInfo) { onWritten() },
+	})
+	request := connect.NewRequest(e.streamRequest())
+	stream, err := e.connection().stream.CallServerStream(traced, request)
 	if err == nil {
 		for stream.Receive() {
 			event := stream.Msg()

@@ -58,7 +58,7 @@ type resultStep struct {
 }
 
 func TestTranscripts(t *testing.T) {
-	for _, file := range vectors.Files(t, "transcripts") {
+	for _, file := range vectors.Files(t, "transcripts", "*.json") {
 		var script transcript
 		vectors.Read(t, file, &script)
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
@@ -69,13 +69,14 @@ func TestTranscripts(t *testing.T) {
 }
 
 type transcriptRun struct {
-	t        *testing.T
-	node     *leanagg.Aggregator
-	services map[string]*scripted
-	names    map[string]string // by address
-	ids      map[string]string
-	registry *prometheus.Registry
-	closed   chan struct{}
+	t         *testing.T
+	node      *leanagg.Aggregator
+	services  map[string]*scripted
+	addresses []string
+	names     map[string]string // by address
+	ids       map[string]string
+	registry  *prometheus.Registry
+	closed    chan struct{}
 
 	mu    sync.Mutex
 	skips []leanagg.Skip
@@ -88,15 +89,24 @@ func newTranscriptRun(t *testing.T, script transcript) *transcriptRun {
 		t: t, services: map[string]*scripted{}, names: map[string]string{}, ids: map[string]string{},
 		registry: prometheus.NewRegistry(), closed: make(chan struct{}),
 	}
-	addresses := []string{}
 	for _, name := range script.Endpoints {
 		service := newScripted(t)
 		run.services[name] = service
 		run.names[service.server.Address()] = name
-		addresses = append(addresses, service.server.Address())
+		run.addresses = append(run.addresses, service.server.Address())
 	}
+	return run
+}
+
+// isOfService has the steps after which the runner waits until the adapter has what was sent.
+var isOfService = map[string]bool{
+	"stop": true, "opened": true, "silence": true, "accept": true, "skip": true, "fail": true,
+	"outcome": true, "summary": true, "status": true, "sending": true, "end": true,
+}
+
+func (run *transcriptRun) makeNode() {
 	node, err := leanagg.New(leanagg.Options{
-		Endpoints:  addresses,
+		Endpoints:  run.addresses,
 		NodeID:     "node-1",
 		Clock:      leanagg.SlotClock{Genesis: time.Now(), Slot: 4 * time.Second},
 		Registerer: run.registry,
@@ -110,15 +120,14 @@ func newTranscriptRun(t *testing.T, script transcript) *transcriptRun {
 		},
 	})
 	if err != nil {
-		t.Fatal(err)
+		run.t.Fatal(err)
 	}
 	run.node = node
-	t.Cleanup(func() {
+	run.t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		_ = node.Close(ctx) // cut off
 	})
-	return run
 }
 
 func (run *transcriptRun) play(steps []transcriptStep) {
@@ -127,8 +136,14 @@ func (run *transcriptRun) play(steps []transcriptStep) {
 		if step.AfterMs > 0 {
 			time.Sleep(time.Duration(step.AfterMs) * time.Millisecond)
 		}
+		if run.node == nil && step.Do != "start" {
+			run.makeNode()
+		}
 		if step.Do != "" {
 			run.do(step)
+			if isOfService[step.Do] {
+				time.Sleep(100 * time.Millisecond) // the adapter has what was sent
+			}
 		} else {
 			run.see(step)
 		}
@@ -159,12 +174,8 @@ func (run *transcriptRun) do(step transcriptStep) {
 		service.answer(run.t, run.id(step.Request), func(r *aggregatorv1.SubmitSnapshotRequest) scriptedAnswer {
 			return answerOf(service, step, r)
 		})
-		if step.Do == "accept" {
-			time.Sleep(50 * time.Millisecond) // a kill must not overtake the answer
-		}
 	case "outcome", "summary", "status", "sending":
 		service.newest().events <- run.eventOf(step)
-		time.Sleep(20 * time.Millisecond) // nor an event
 	case "end":
 		service.newest().end <- statusOf(step)
 	case "submit":
@@ -214,19 +225,6 @@ func (run *transcriptRun) doOpened(service *scripted, step transcriptStep) {
 		Event: &aggregatorv1.StreamResultsResponse_Opened{Opened: opened},
 	}
 	go st.beat()
-	run.awaitOpened(service.server.Address())
-}
-
-// awaitOpened waits until the adapter has read the event: the next step may be the node's.
-func (run *transcriptRun) awaitOpened(address string) {
-	for range 1000 {
-		for _, each := range run.node.Stats().Endpoints {
-			if each.Address == address && each.State != "connecting" && each.State != "down" {
-				return
-			}
-		}
-		time.Sleep(time.Millisecond)
-	}
 }
 
 func stateNamed(name string) aggregatorv1.ServiceState {

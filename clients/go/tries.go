@@ -103,6 +103,7 @@ func (e *endpoint) sendTries() {
 // sendOne starts a try, and returns when its request is written, so that the next one follows it.
 func (e *endpoint) sendOne(job tryJob) {
 	a := e.owner
+	e.awaitStream()
 	nowMs := a.clock.nowMs()
 	deadlineMs, fenceMs := job.send.DeadlineAtMs-nowMs, job.send.FenceAtMs-nowMs
 	a.mu.Lock()
@@ -143,8 +144,7 @@ func (e *endpoint) call(
 	job tryJob, request *frozenRequest, sentAtMs int64, limit time.Duration, written chan struct{},
 ) {
 	defer job.end()
-	var once sync.Once
-	onWritten := func() { once.Do(func() { close(written) }) }
+	onWritten := sync.OnceFunc(func() { close(written) })
 	defer onWritten()
 	ctx, end := context.WithTimeout(job.ctx, limit)
 	defer end()

@@ -244,10 +244,16 @@ func (s *Service) open(request *aggregatorv1.StreamResultsRequest) *stream {
 	st.push(&aggregatorv1.StreamResultsResponse{
 		Event: &aggregatorv1.StreamResultsResponse_Opened{Opened: opened},
 	})
+	for _, each := range s.order {
+		if each.isOf(st) {
+			missed = append(missed, each.unsent...)
+			each.unsent = nil
+		}
+	}
+	s.streams[st] = true
 	for _, event := range missed {
 		st.push(event)
 	}
-	s.streams[st] = true
 	if s.isKilled {
 		st.end(nil)
 	}
@@ -273,12 +279,22 @@ func missedOf(each *session, received []uint32) []*aggregatorv1.StreamResultsRes
 	return missed
 }
 
-// publish sends an event to the streams of the session's node and run.
+// publish sends an event to the streams of the session's node and run. Without one, the next stream
+// gets it: net/http may run the handler of a submission before that of an earlier stream.
 func (s *Service) publish(each *session, event *aggregatorv1.StreamResultsResponse) {
+	isSent := false
 	for st := range s.streams {
-		isOfRun := st.epoch == 0 || st.epoch == each.node.GetNodeEpoch()
-		if st.nodeID == each.node.GetNodeId() && isOfRun {
+		if each.isOf(st) {
 			st.push(event)
+			isSent = true
 		}
 	}
+	if !isSent {
+		each.unsent = append(each.unsent, event)
+	}
+}
+
+func (s *session) isOf(st *stream) bool {
+	isOfRun := st.epoch == 0 || st.epoch == s.node.GetNodeEpoch()
+	return st.nodeID == s.node.GetNodeId() && isOfRun
 }

@@ -19,6 +19,8 @@ type session struct {
 	fenceAt    time.Time
 	groups     []*groupState
 	summary    *aggregatorv1.Summary
+	// unsent has the events that no stream was there for.
+	unsent []*aggregatorv1.StreamResultsResponse
 }
 
 type groupState struct {

@@ -34,25 +34,38 @@ type vectorStep struct {
 // payload stands for an outcome: carried, never looked at.
 type payload = any
 
-// TestVectors plays every case of test/vectors through a fresh machine.
-func TestVectors(t *testing.T) {
-	for _, folder := range []string{"adapter", "generated"} {
-		t.Run(folder, func(t *testing.T) {
-			steps, cases := 0, 0
-			for _, file := range vectors.Files(t, folder) {
-				var read vectorFile
-				vectors.Read(t, file, &read)
-				for _, each := range read.Cases {
-					steps += len(each.Steps)
-					cases++
-					t.Run(strings.TrimSuffix(filepath.Base(file), ".json")+"/"+each.Name, func(t *testing.T) {
-						playCase(t, each)
-					})
-				}
+// TestCases plays every case of test/vectors/adapter through a fresh machine.
+func TestCases(t *testing.T) {
+	steps, cases := 0, 0
+	for _, file := range vectors.Files(t, "adapter", "*.json") {
+		var read vectorFile
+		vectors.Read(t, file, &read)
+		for _, each := range read.Cases {
+			steps += len(each.Steps)
+			cases++
+			t.Run(strings.TrimSuffix(filepath.Base(file), ".json")+"/"+each.Name, func(t *testing.T) {
+				playCase(t, each)
+			})
+		}
+	}
+	t.Logf("%d cases, %d steps", cases, steps)
+}
+
+// TestGenerated plays the sequences that the reference machine has made.
+func TestGenerated(t *testing.T) {
+	steps, sequences := 0, 0
+	for _, file := range vectors.Files(t, "generated", "*.ndjson") {
+		vectors.Lines(t, file, func(line []byte) {
+			var each vectorCase
+			if err := json.Unmarshal(line, &each); err != nil {
+				t.Fatalf("%s: %v", file, err)
 			}
-			t.Logf("%d cases, %d steps", cases, steps)
+			steps += len(each.Steps)
+			sequences++
+			t.Run(each.Name, func(t *testing.T) { playCase(t, each) })
 		})
 	}
+	t.Logf("%d sequences, %d steps", sequences, steps)
 }
 
 func playCase(t *testing.T, c vectorCase) {

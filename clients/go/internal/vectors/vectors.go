@@ -2,6 +2,7 @@
 package vectors
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -21,10 +22,10 @@ func Folder(t testing.TB, name string) string {
 	return folder
 }
 
-// Files returns the JSON files of a folder of test/vectors.
-func Files(t testing.TB, folder string) []string {
+// Files returns the files of a folder of test/vectors whose names match.
+func Files(t testing.TB, folder, pattern string) []string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(Folder(t, folder), "*.json"))
+	files, err := filepath.Glob(filepath.Join(Folder(t, folder), pattern))
 	if err != nil || len(files) == 0 {
 		t.Skipf("skipped: test/vectors/%s has no files", folder)
 	}
@@ -40,5 +41,19 @@ func Read(t testing.TB, file string, into any) {
 	}
 	if err := json.Unmarshal(text, into); err != nil {
 		t.Fatalf("%s: %v", file, err)
+	}
+}
+
+// Lines reads a file of JSON values, one a line, and calls each with every line.
+func Lines(t testing.TB, file string, each func(line []byte)) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range bytes.Split(text, []byte("\n")) {
+		if len(line) > 0 {
+			each(line)
+		}
 	}
 }
