@@ -118,9 +118,8 @@ class Submitter {
     const { result } = await this.call();
     const tookMs = performance.now() - startedMs;
     if (result.case !== "accepted") throw new Error(`skipped: ${result.value?.detail}`);
-    const { sessionId } = result.value;
-    if (then === "cancel") await this.client.cancelSession({ node: NODE, sessionId });
-    await this.client.getSession({ node: NODE, sessionId, waitMs: 60_000 });
+    if (then === "cancel") await this.client.cancelSession({ node: NODE, requestId: id });
+    await this.client.getSession({ node: NODE, requestId: id, waitMs: 60_000 });
     return tookMs;
   }
 

@@ -55,7 +55,7 @@ async function submitForAWhile(address: string): Promise<void> {
   while (performance.now() < untilMs) {
     const { result } = await client.submitSnapshot(request);
     if (result.case !== "accepted") throw new Error(`skipped: ${result.value?.detail}`);
-    await client.cancelSession({ node: NODE, sessionId: result.value.sessionId });
+    await client.cancelSession({ node: NODE, requestId: result.value.requestId });
     await pause(SUBMIT_EVERY_MS);
   }
   client.close();

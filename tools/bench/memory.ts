@@ -62,7 +62,7 @@ async function submit(client: AggregatorClient, snapshot: SnapshotInit) {
   const request = { node: NODE, snapshot, priority: Priority.AGGREGATION, ...budgets };
   const { result } = await client.submitSnapshot(request);
   if (result.case !== "accepted") throw new Error(`skipped: ${result.value?.detail}`);
-  const { sessionId } = result.value;
-  const { session } = await client.getSession({ node: NODE, sessionId, waitMs: 60_000 });
+  const { requestId } = result.value;
+  const { session } = await client.getSession({ node: NODE, requestId, waitMs: 60_000 });
   return session;
 }

@@ -45,8 +45,8 @@ class ProofLoad {
     while (!this.isStopping) {
       const { result } = await this.client.submitSnapshot(request);
       if (result.case !== "accepted") throw new Error(`load was skipped: ${result.value?.detail}`);
-      const { sessionId } = result.value;
-      const { session } = await this.client.getSession({ node, sessionId, waitMs: 60_000 });
+      const { requestId } = result.value;
+      const { session } = await this.client.getSession({ node, requestId, waitMs: 60_000 });
       if (session?.summary?.proved !== 1) throw new Error("load was not proved");
     }
   }

@@ -137,8 +137,8 @@ async function killOnce(
     return (running?.attempt ?? 0) > first && running?.proof !== undefined;
   });
   const backMs = performance.now() - killedAtMs - (again.running?.proof?.runningMs ?? 0);
-  const { sessionId } = result.value;
-  await client.cancelSession({ node: NODE, sessionId });
+  const { requestId } = result.value;
+  await client.cancelSession({ node: NODE, requestId });
   return { heldGb, backMs };
 }
 

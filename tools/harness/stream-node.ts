@@ -1,11 +1,11 @@
 /**
- * A node with a connection of its own that records all results it receives. It resumes a broken
- * stream by its cursor, repeats a call that got no answer, and counts how often it does either.
+ * A node with a connection of its own that records all results it receives. It opens a broken stream
+ * anew, naming what it awaits, repeats a call that got no answer, and counts how often it does either.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { AggregatorClient, AggregatorError } from "../../client/index.js";
-import { resumeResults } from "../../client/rpc/result-stream.js";
+import { liveResults } from "../../client/rpc/live-results.js";
 import type {
   Outcome,
   StreamResultsResponse,
@@ -17,6 +17,8 @@ import { Ledger } from "./ledger.js";
 type Request = Exclude<MessageInitShape<typeof SubmitSnapshotRequestSchema>, { $typeName: string }>;
 
 const REPEAT_MS = 100;
+/** Requests that a stream may name. */
+const AWAITED_MAX = 64;
 /** How often a call is repeated while the service is unavailable, before its error is thrown. */
 const REPEATS_MAX = 100;
 
@@ -37,6 +39,8 @@ export class StreamNode {
   /** Number of streams that broke, and of calls that were repeated. */
   breaks = 0;
   private requests = 0;
+  /** By request id, for requests that have not ended: the groups whose outcomes have come. */
+  private readonly awaited = new Map<string, number[]>();
   private onOpened = () => {};
   private readonly stop = new AbortController();
   private readonly told = new Map<string, ToldOutcome[]>();
@@ -60,11 +64,14 @@ export class StreamNode {
 
   /** Submits a snapshot with a new request id, and records the answer in the ledger. */
   async submit(request: Omit<Request, "node" | "requestId">): Promise<SubmitSnapshotResponse> {
-    const whole = { ...request, node: this.node, requestId: String(++this.requests) };
+    const requestId = String(++this.requests);
+    const whole = { ...request, node: this.node, requestId };
+    this.awaited.set(requestId, []);
     const answer = await this.reach(() => this.client.submitSnapshot(whole));
     if (answer.result.case === "accepted") {
-      const groups = request.snapshot?.groups?.length ?? 0;
-      this.ledger.accepted(answer.result.value.sessionId, groups);
+      this.ledger.accepted(requestId, request.snapshot?.groups?.length ?? 0);
+    } else {
+      this.awaited.delete(requestId);
     }
     return answer;
   }
@@ -73,20 +80,20 @@ export class StreamNode {
    * Resolves, once the session's summary has arrived, with its outcomes in the order of arrival.
    * Works once for each session: the node then forgets the outcomes.
    */
-  async outcomesOf(sessionId: string): Promise<ToldOutcome[]> {
-    if (!this.ended.has(sessionId))
-      await new Promise<void>((resolve) => this.waiting.set(sessionId, resolve));
-    const told = this.told.get(sessionId) ?? [];
-    this.told.delete(sessionId);
-    this.ended.delete(sessionId);
+  async outcomesOf(requestId: string): Promise<ToldOutcome[]> {
+    if (!this.ended.has(requestId))
+      await new Promise<void>((resolve) => this.waiting.set(requestId, resolve));
+    const told = this.told.get(requestId) ?? [];
+    this.told.delete(requestId);
+    this.ended.delete(requestId);
     return told;
   }
 
   /** Asks `GetSession` for the session, and settles it in the ledger. */
-  async settle(sessionId: string): Promise<void> {
-    const request = { node: this.node, sessionId };
+  async settle(requestId: string): Promise<void> {
+    const request = { node: this.node, requestId };
     const { session } = await this.reach(() => this.client.getSession(request));
-    this.ledger.settle(sessionId, session);
+    this.ledger.settle(requestId, session);
   }
 
   close(): void {
@@ -96,7 +103,13 @@ export class StreamNode {
 
   private async read(): Promise<void> {
     const { client, node } = this;
-    for await (const event of resumeResults(client, { node }, this.stop.signal)) {
+    const request = () => ({
+      node,
+      awaited: [...this.awaited]
+        .slice(-AWAITED_MAX)
+        .map(([requestId, receivedGroups]) => ({ requestId, receivedGroups })),
+    });
+    for await (const event of liveResults(client, request, this.stop.signal)) {
       if (event.kind === "broken") {
         this.isStreaming = false;
         this.breaks++;
@@ -125,16 +138,18 @@ export class StreamNode {
   private take(response: StreamResultsResponse): void {
     const { event } = response;
     if (event.case === "outcome") {
-      const { sessionId } = event.value;
-      const told = this.told.get(sessionId) ?? [];
+      const { requestId, groupIndex } = event.value;
+      this.awaited.get(requestId)?.push(groupIndex);
+      const told = this.told.get(requestId) ?? [];
       told.push({ outcome: event.value, atMs: performance.now() });
-      this.told.set(sessionId, told);
+      this.told.set(requestId, told);
       this.onOutcome(event.value);
     }
-    const sessionId = this.ledger.told(response);
-    if (sessionId === undefined) return;
-    this.ended.add(sessionId);
-    this.waiting.get(sessionId)?.();
-    this.waiting.delete(sessionId);
+    const requestId = this.ledger.told(response);
+    if (requestId === undefined) return;
+    this.awaited.delete(requestId);
+    this.ended.add(requestId);
+    this.waiting.get(requestId)?.();
+    this.waiting.delete(requestId);
   }
 }

@@ -27,11 +27,11 @@ export function different(count: number): Scenario {
           const group = votes(FULL[0], from, from + VOTES);
           const startedMs = performance.now();
           const answer = await node.submit({ snapshot: snapshotOf([group]), ...ROOMY });
-          const sessionId = acceptedId(answer, node.node.nodeId);
-          const [ended] = await node.outcomesOf(sessionId);
+          const requestId = acceptedId(answer, node.node.nodeId);
+          const [ended] = await node.outcomesOf(requestId);
           if (ended === undefined) throw new Error(`${node.node.nodeId} got no result`);
           progress(`${String(++done)} of ${String(count)} nodes have their proof`);
-          await node.settle(sessionId);
+          await node.settle(requestId);
           const isCovered = await covers(node, ended.outcome, range(from, from + VOTES));
           return { outcome: ended.outcome, resultMs: ended.atMs - startedMs, isCovered };
         }),

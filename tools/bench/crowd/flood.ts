@@ -77,11 +77,11 @@ async function serve(node: StreamNode, slot: number, floods: Flooder): Promise<S
   const before = floods.proofs;
   const group = votes(vector, 0, QUIET_VOTES);
   const answer = await node.submit({ snapshot: snapshotOf([group]), ...ROOMY });
-  const sessionId = acceptedId(answer, "the quiet node");
-  const [ended] = await node.outcomesOf(sessionId);
+  const requestId = acceptedId(answer, "the quiet node");
+  const [ended] = await node.outcomesOf(requestId);
   const proofsAhead = floods.proofs - before;
   if (ended === undefined) throw new Error("the quiet node got no result");
-  await node.settle(sessionId);
+  await node.settle(requestId);
   const isCovered = await covers(node, ended.outcome, range(0, QUIET_VOTES));
   return { outcome: ended.outcome, resultMs: ended.atMs - startedMs, isCovered, proofsAhead };
 }

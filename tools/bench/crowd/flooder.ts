@@ -55,7 +55,7 @@ export class Flooder {
   /** Cancels what is left, and returns how every accepted group ended. */
   async end(): Promise<Ending[]> {
     const { client, node } = this.node;
-    for (const sessionId of this.open) await client.cancelSession({ node, sessionId });
+    for (const requestId of this.open) await client.cancelSession({ node, requestId });
     return (await Promise.all(this.tasks)).flat();
   }
 
@@ -83,11 +83,11 @@ export class Flooder {
         return [];
       }
       this.count("accepted");
-      const { sessionId } = result.value;
-      this.open.add(sessionId);
-      const ended = await this.node.outcomesOf(sessionId);
-      this.open.delete(sessionId);
-      await this.node.settle(sessionId);
+      const { requestId } = result.value;
+      this.open.add(requestId);
+      const ended = await this.node.outcomesOf(requestId);
+      this.open.delete(requestId);
+      await this.node.settle(requestId);
       return ended.map(({ outcome, atMs }) => ({ outcome, resultMs: atMs - startedMs }));
     } catch (error) {
       const { kind } = AggregatorError.from(error);

@@ -59,7 +59,7 @@ export const threeMembers: readonly [Member, ...Member[]] = [fenced, reversed, l
 interface Answer extends Ending {
   member: Member;
   node: StreamNode;
-  sessionId: string;
+  requestId: string;
 }
 
 export function identical([first, ...others]: readonly [Member, ...Member[]]): Scenario {
@@ -88,7 +88,7 @@ export function identical([first, ...others]: readonly [Member, ...Member[]]): S
         all[0]?.catch(reject);
       });
       const after = await proofCounts(service);
-      for (const { node, sessionId } of answers) await node.settle(sessionId);
+      for (const { node, requestId } of answers) await node.settle(requestId);
 
       const delivered = answers.filter(({ outcome }) => outcome.proof.length > 0);
       const proofs = new Set(delivered.map(({ outcome }) => digestOf(outcome)));
@@ -131,15 +131,15 @@ async function take(member: Member, node: StreamNode, accepted: () => void): Pro
     priority: priority ?? Priority.AGGREGATION,
     partialPolicy: PartialPolicy.FORBID,
   });
-  const sessionId = acceptedId(answer, member.name);
+  const requestId = acceptedId(answer, member.name);
   accepted();
-  if (cancels === true) await node.client.cancelSession({ node: node.node, sessionId });
-  const [ended] = await node.outcomesOf(sessionId);
+  if (cancels === true) await node.client.cancelSession({ node: node.node, requestId });
+  const [ended] = await node.outcomesOf(requestId);
   if (ended === undefined) throw new Error(`${member.name} got no result`);
   return {
     member,
     node,
-    sessionId,
+    requestId,
     outcome: ended.outcome,
     resultMs: ended.atMs - startedMs,
   };

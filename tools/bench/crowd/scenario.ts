@@ -48,7 +48,7 @@ export function expectation(what: string, found: unknown, expected: unknown): Ex
 
 /** Returns the session's id. Throws, naming the node `who`, when the snapshot was skipped. */
 export function acceptedId({ result }: SubmitSnapshotResponse, who: string): string {
-  if (result.case === "accepted") return result.value.sessionId;
+  if (result.case === "accepted") return result.value.requestId;
   throw new Error(`${who} was skipped: ${result.value?.detail ?? "no answer"}`);
 }
 
@@ -92,7 +92,7 @@ export function endingsRow(who: string, endings: readonly Ending[]): Row {
 export function ledgerExpectation(nodes: readonly StreamNode[]): Expectation {
   const problems = nodes.flatMap(({ node, ledger }) => [
     ...ledger.problems.map((what) => `${node.nodeId}: ${what}`),
-    ...[...ledger.open().keys()].map((id) => `${node.nodeId}: session ${id} is open`),
+    ...[...ledger.open().keys()].map((id) => `${node.nodeId}: request ${id} is open`),
   ]);
   return expectation("every accepted group ends once, and GetSession agrees", problems, []);
 }

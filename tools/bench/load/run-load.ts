@@ -157,9 +157,9 @@ class Load {
       if (result.case === "skipped") count(this.skips, lower(SkipReason[result.value.reason]));
     }
     if (result.case !== "accepted") return;
-    const { sessionId } = result.value;
-    for (const { outcome } of await node.outcomesOf(sessionId)) count(this.outcomes, name(outcome));
-    await node.settle(sessionId);
+    const { requestId } = result.value;
+    for (const { outcome } of await node.outcomesOf(requestId)) count(this.outcomes, name(outcome));
+    await node.settle(requestId);
     this.settled++;
   }
 
@@ -172,10 +172,10 @@ class Load {
 
   private problems(): string[] {
     return this.nodes.flatMap(({ node, ledger }) => {
-      const open = [...ledger.open()].map(([sessionId, { groups, outcomes }]) =>
+      const open = [...ledger.open()].map(([requestId, { groups, outcomes }]) =>
         groups === undefined
-          ? `session ${sessionId} was reported and never accepted`
-          : `session ${sessionId} got ${outcomes.size} of ${groups} outcomes`,
+          ? `request ${requestId} was reported and never accepted`
+          : `request ${requestId} got ${outcomes.size} of ${groups} outcomes`,
       );
       return [...ledger.problems, ...open].map((what) => `${node.nodeId}: ${what}`);
     });
