@@ -34,16 +34,18 @@ if can Go clients/go go; then
   run clients/go go test -race -count=5 ./...
 fi
 
+# Says whether a part of the Rust toolchain is there: has CARGO-COMMAND COMPONENT
+has() {
+  cargo "$1" --version > /dev/null 2>&1 && return 0
+  echo "== Rust: skipped cargo $1, which is not installed: rustup component add $2"
+  return 1
+}
+
 if can Rust clients/rust cargo; then
-  run clients/rust cargo test --locked
-  for tool in clippy fmt; do
-    case $tool in clippy) options=(--locked --all-targets -- -D warnings) ;; fmt) options=(--check) ;; esac
-    if cargo "$tool" --version > /dev/null 2>&1; then
-      run clients/rust cargo "$tool" "${options[@]}"
-    else
-      echo "== Rust: skipped cargo $tool, which is not installed: rustup component add ${tool/fmt/rustfmt}"
-    fi
-  done
+  all=(--locked --workspace --all-features)
+  run clients/rust cargo test "${all[@]}"
+  has clippy clippy && run clients/rust cargo clippy "${all[@]}" --all-targets -- -D warnings
+  has fmt rustfmt && run clients/rust cargo fmt --all --check
 fi
 
 exit "$failed"
