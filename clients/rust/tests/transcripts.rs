@@ -18,7 +18,7 @@ use support::vectors::{files, hex, number, numbers, text};
 use tonic::{Code, Status};
 
 /// Time in which what a service sent reaches the machine.
-const SETTLE: Duration = Duration::from_millis(60);
+const SETTLE: Duration = Duration::from_millis(100);
 
 /// What the adapter told the node and no step has seen.
 #[derive(Default)]

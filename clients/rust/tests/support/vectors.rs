@@ -71,7 +71,7 @@ pub fn lines(folder: &str) -> Vec<(String, Vec<Value>)> {
         return Vec::new();
     };
     let paths = entries.map(|entry| entry.unwrap().path());
-    let paths = paths.filter(|path| path.to_string_lossy().ends_with("l"));
+    let paths = paths.filter(|path| path.to_string_lossy().ends_with(".ndjson"));
     paths
         .map(|path| {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
