@@ -45,6 +45,11 @@ interop: build
 clients: build
 	@tools/suites/other-languages.sh
 
+# The adapter of the wire's tag against the newest service, and the reverse.
+.PHONY: two-versions
+two-versions: build
+	@tools/two-versions/two-versions.sh
+
 # A few samples of each figure, as ratios: what changed by half shows.
 bench-short: build
 	@ONLY=ack,tick,overhead PAIRS=3 ACKS=60 TICKS=200 node dist/tools/bench/bench.js
