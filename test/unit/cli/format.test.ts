@@ -81,7 +81,7 @@ describe("info", () => {
     const offer = {
       proofSystem: { scheme: "fake", revision: "r1" },
       ...{ kinds: [1], logInvRates: [0, 1], childrenMax: 3, proofBytesMax: 2048 },
-      ...{ publicKeyBytes: 52, deviceIds: ["gpu"], fake: true },
+      ...{ publicKeyBytes: 52, signatureBytes: 0, deviceIds: ["gpu"], fake: true },
     };
     const lines = linesOf({
       serverVersion: "1.2.3",
@@ -99,6 +99,7 @@ describe("info", () => {
         "proof kinds  aggregate",
         "rates        log_inv_rate 0, 1",
         "public key   52 bytes",
+        "signature    any size",
         "children     at most 3 in a group",
         "proof        at most 2 KiB",
         "on devices   gpu",
