@@ -15,7 +15,7 @@ export interface Target {
 
 /**
  * Returns the endpoint of rule 2, for any request when `request` is null. An endpoint that has
- * refused the request or holds it is none. Null: no endpoint can take it.
+ * refused the request or holds it is skipped. Null: no endpoint can take it.
  */
 export function targetOf<P>(draft: Draft<P>, request: Request | null): Target | null {
   let best: Target | null = null;

@@ -98,7 +98,7 @@ export interface Link {
   readonly service: ServiceState;
   /** The service that the last stream found. Null: none so far. */
   readonly serviceId: string | null;
-  /** It was told that several services answer here. */
+  /** It was reported that several services answer here. */
   readonly isBalanced: boolean;
 }
 

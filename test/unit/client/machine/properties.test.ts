@@ -117,7 +117,7 @@ function outcome(requestId: string, step: StepOf<"outcome">): AdapterEvent<Paylo
   };
 }
 
-/** Makes the event of a step; newer requests are picked first. Null: the step is none. */
+/** Makes the event of a step; newer requests are picked first. Null: no event. */
 function eventOf(
   model: Model,
   step: Exclude<Step, StepOf<"submit" | "wait">>,
