@@ -84,7 +84,7 @@ impl TryBody {
         let left = |at_ms: Millis| u32::try_from(at_ms.saturating_sub(now_ms)).unwrap_or(u32::MAX);
         let deadline_ms = match self.is_lookup {
             true => 0,
-            false => left(self.deadline_at_ms.min(self.fence_at_ms)),
+            false => left(self.deadline_at_ms),
         };
         (deadline_ms, left(self.fence_at_ms))
     }
@@ -93,30 +93,39 @@ impl TryBody {
     pub fn write(&self, clock: &Clock, out: &mut impl BufMut) {
         out.put_slice(&self.frozen);
         let (deadline_ms, fence_ms) = self.budgets(clock);
-        out.put_u8(DEADLINE_TAG);
-        put_varint(out, deadline_ms);
-        out.put_u8(FENCE_TAG);
-        put_varint(out, fence_ms);
         let now_ms = clock.now_ms_up();
-        for step in &self.steps {
-            let left_ms = u32::try_from(step.until_at_ms.saturating_sub(now_ms));
-            let left_ms = left_ms.unwrap_or(u32::MAX);
-            if left_ms == 0 {
-                continue;
-            }
-            let length = 2 + varint_length(left_ms) + varint_length(step.weight);
-            out.put_u8(STEPS_TAG);
-            put_varint(out, length);
-            out.put_u8(UNTIL_TAG);
-            put_varint(out, left_ms);
-            out.put_u8(WEIGHT_TAG);
-            put_varint(out, step.weight);
-        }
+        let steps = self.steps.iter().map(|step| {
+            let left_ms = step.until_at_ms.saturating_sub(now_ms);
+            (u32::try_from(left_ms).unwrap_or(u32::MAX), step.weight)
+        });
+        append(out, deadline_ms, fence_ms, steps);
     }
 
     /// A bound on the bytes that `write` writes.
     pub fn bytes_max(&self) -> usize {
         self.frozen.len() + 12 + 14 * self.steps.len()
+    }
+}
+
+/// Appends the budgets and the steps (milliseconds that are left, weight) to a frozen request.
+fn append(
+    out: &mut impl BufMut,
+    deadline_ms: u32,
+    fence_ms: u32,
+    steps: impl Iterator<Item = (u32, u32)>,
+) {
+    out.put_u8(DEADLINE_TAG);
+    put_varint(out, deadline_ms);
+    out.put_u8(FENCE_TAG);
+    put_varint(out, fence_ms);
+    // A step that has passed is left out.
+    for (left_ms, weight) in steps.filter(|(left_ms, _)| *left_ms > 0) {
+        out.put_u8(STEPS_TAG);
+        put_varint(out, 2 + varint_length(left_ms) + varint_length(weight));
+        out.put_u8(UNTIL_TAG);
+        put_varint(out, left_ms);
+        out.put_u8(WEIGHT_TAG);
+        put_varint(out, weight);
     }
 }
 
@@ -176,6 +185,58 @@ mod tests {
         let weights: Vec<u32> = request.steps.iter().map(|step| step.weight).collect();
         assert_eq!(weights, [4, 1]);
         assert!((20_000..=30_000).contains(&request.steps[0].until_ms));
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_the_vectors() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../test/vectors/requests/frozen.json"
+        );
+        let Ok(text) = std::fs::read_to_string(path) else {
+            eprintln!("skipped: there is no file {path}");
+            return;
+        };
+        let vectors: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for case in vectors["cases"].as_array().unwrap() {
+            let frozen = hex(&case["frozen"]);
+            let request = proto::SubmitSnapshotRequest::decode(frozen.as_slice()).unwrap();
+            let header = Header {
+                node: request.node.clone().unwrap(),
+                proof_system: request.proof_system.clone(),
+            };
+            let options = SubmitOptions {
+                priority: match request.priority() {
+                    proto::Priority::Proposal => Priority::Proposal,
+                    proto::Priority::Backlog => Priority::Backlog,
+                    _ => Priority::Aggregation,
+                },
+                may_replace: request.busy_policy() == proto::BusyPolicy::Replace,
+                may_be_partial: request.partial_policy() != proto::PartialPolicy::Forbid,
+                min_inputs: request.min_inputs,
+                ..SubmitOptions::default()
+            };
+            let snapshot = request.snapshot.clone().unwrap();
+            let refrozen = freeze(&header, &request.request_id, snapshot, &options);
+            assert_eq!(refrozen, frozen, "{}", case["name"]);
+            for each in case["tries"].as_array().unwrap() {
+                let left = |value: &serde_json::Value| value.as_f64().unwrap().max(0.0) as u32;
+                let steps = each["steps"].as_array().unwrap().iter();
+                let steps = steps.map(|step| (left(&step["untilMs"]), left(&step["weight"])));
+                let mut appended = Vec::new();
+                let (deadline_ms, fence_ms) = (left(&each["deadlineMs"]), left(&each["fenceMs"]));
+                append(&mut appended, deadline_ms, fence_ms, steps);
+                assert_eq!(appended, hex(&each["appended"]), "{}: {each}", case["name"]);
+            }
+        }
+    }
+
+    fn hex(value: &serde_json::Value) -> Vec<u8> {
+        let text = value.as_str().unwrap();
+        let pairs = (0..text.len()).step_by(2);
+        pairs
+            .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+            .collect()
     }
 
     #[test]
