@@ -3,18 +3,30 @@
  * slot, and nothing in it waits. A node that wants its proofs at the other nodes within the slot
  * calls `takeResults` more often, for example every 100 ms.
  */
-import { TickAggregator } from "../../client/index.js";
-import type { SnapshotInit, TickAggregatorOptions, TickResult } from "../../client/index.js";
+import { intervalAtMs, mayStart, slotTimesOf, TickAggregator } from "../../client/index.js";
+import type {
+  SlotClock,
+  SnapshotInit,
+  SubmittedData,
+  TickAggregatorOptions,
+  TickResult,
+} from "../../client/index.js";
 import { OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 
 /** What the example needs of a node. Every method returns at once. */
 export interface ExampleNode {
   isAggregator(): boolean;
   hasState(slot: number): boolean;
+  /** The node is about to make a block of its own. */
+  isProposing(slot: number): boolean;
+  /** How many votes of this slot have arrived, and how many the node expects. */
+  voteCount(slot: number): { votes: number; expectedVotes: number };
   /** The votes of this slot that are in no proof yet, most wanted attestation data first. */
-  pendingVotes(slot: number): SnapshotInit;
+  pendingVotes(slot: number): SnapshotInit | null;
   /** The votes of earlier slots that are in no proof yet; null if there are none. */
   olderVotes(slot: number): SnapshotInit | null;
+  /** Whether source and target are on the node's chain. */
+  isOnChain(data: SubmittedData): boolean;
   /** Stores the proof, and deletes raw signature v if bit v of the participants is set. */
   applyProof(proof: Uint8Array, participants: Uint8Array): void;
   log(result: TickResult): void;
@@ -23,9 +35,14 @@ export interface ExampleNode {
 /** The interval of a slot in which its votes have arrived and aggregation starts. */
 const AGGREGATION_INTERVAL = 2;
 
-/** Returns the function that the node's timer calls, and the one that ends the adapter. */
-export function startTickLoop(node: ExampleNode, slotMs: number, options: TickAggregatorOptions) {
-  const aggregator = new TickAggregator(options);
+/** Returns what the node calls in its intervals, at votes and at reorgs, and what ends the adapter. */
+export function startTickLoop(
+  node: ExampleNode,
+  clock: SlotClock,
+  options: Omit<TickAggregatorOptions, "timeToFence">,
+) {
+  const aggregator = new TickAggregator({ ...options, timeToFence: clock });
+  let submittedSlot = -1;
 
   function onInterval(slot: number, interval: number): void {
     // Take and apply first. Otherwise the node submits votes that a proof already represents.
@@ -37,23 +54,41 @@ export function startTickLoop(node: ExampleNode, slotMs: number, options: TickAg
       if (isProof) node.applyProof(result.outcome.proof, result.outcome.participants);
       else node.log(result);
     }
-    if (interval !== AGGREGATION_INTERVAL) return;
-    const gates = { isAggregator: node.isAggregator(), hasState: node.hasState(slot) };
-    aggregator.submitOrSkip(slot, gates, () => node.pendingVotes(slot));
-    // Backlog uses the prover when this slot's votes do not, and is preempted when they need it.
-    const older = node.olderVotes(slot);
-    const asBacklog = { priority: "backlog", deadlineMs: 2 * slotMs } as const;
-    if (older !== null) aggregator.submitOrSkip(slot, gates, () => older, asBacklog);
+    if (interval === AGGREGATION_INTERVAL) submit(slot);
   }
 
-  return { onInterval, close: () => aggregator.close({ drainMs: 2000 }) };
+  /** Two thirds of the votes start the aggregation up to 600 ms early. */
+  function onVotes(slot: number): void {
+    const dutyAtMs = intervalAtMs(slotTimesOf(clock), slot, AGGREGATION_INTERVAL);
+    const { wallNowMs = Date.now } = clock;
+    if (mayStart({ dutyAtMs, ...node.voteCount(slot) }, wallNowMs())) submit(slot);
+  }
+
+  function submit(slot: number): void {
+    if (submittedSlot >= slot) return;
+    submittedSlot = slot;
+    const gates = {
+      isAggregator: node.isAggregator(),
+      hasState: node.hasState(slot),
+      isPaused: node.isProposing(slot),
+    };
+    aggregator.submitOrSkip(slot, gates, () => node.pendingVotes(slot));
+    // Backlog uses the prover when this slot's votes do not, and is preempted when they need it.
+    aggregator.submitOrSkip(slot, gates, () => node.olderVotes(slot), { priority: "backlog" });
+  }
+
+  /** The chain has changed: proofs for what has left it are of no use. */
+  function onReorg(): void {
+    aggregator.cancelWhere(({ data }) => !node.isOnChain(data));
+  }
+
+  return { onInterval, onVotes, onReorg, close: () => aggregator.close({ drainMs: 2000 }) };
 }
 
 /** Options for example: the service at the Unix socket, and a second one if the first is gone. */
-export function exampleOptions(genesisUnixMs: number, slotMs: number): TickAggregatorOptions {
+export function exampleOptions(): Omit<TickAggregatorOptions, "timeToFence"> {
   return {
     endpoints: ["unix:/run/lean-aggregator.sock", "127.0.0.1:9190"],
     nodeId: "example-0",
-    timeToFence: { slotMs, genesisUnixMs },
   };
 }

@@ -1,7 +1,7 @@
 /** The example of docs/adopt, with a node that only keeps what it is given. */
 import { afterEach, expect, it, vi } from "vitest";
 import type { SnapshotInit, TickResult } from "../../../client/index.js";
-import { exampleOptions, startTickLoop } from "../../../docs/adopt/tick-loop.js";
+import { exampleOptions, startTickLoop, type ExampleNode } from "../../../docs/adopt/tick-loop.js";
 import { Priority, SkipReason } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { PROOF, ScriptedService } from "./scripted-service.js";
 
@@ -11,26 +11,44 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-it("submits in interval 2, this slot's votes first, and applies the proof in a later interval", async () => {
+const eventually = (check: () => void) => vi.waitFor(check, { timeout: 10_000 });
+
+/** The loop of a node in slot 5, so many ms after its start. */
+async function start(slotTimeMs: number, voteCount = { votes: 0, expectedVotes: 6 }) {
   const service = new ScriptedService();
   const address = await service.listen();
   cleanups.push(() => service.stop());
   const applied: Uint8Array[] = [];
   const logged: TickResult[] = [];
   const votes = (groups: number): SnapshotInit => ({ groups: Array(groups).fill({}) });
-  const node = {
+  const node: ExampleNode = {
     isAggregator: () => true,
     hasState: () => true,
+    isProposing: () => false,
+    voteCount: () => voteCount,
     pendingVotes: () => votes(1),
-    olderVotes: (slot: number) => (slot === 5 ? votes(3) : null),
-    applyProof: (proof: Uint8Array) => void applied.push(proof),
-    log: (result: TickResult) => void logged.push(result),
+    olderVotes: (slot) => (slot === 5 ? votes(3) : null),
+    isOnChain: () => false,
+    applyProof: (proof) => void applied.push(proof),
+    log: (result) => void logged.push(result),
   };
-  // Slot 5 starts now.
-  const options = exampleOptions(Date.now() - 5 * SLOT_MS, SLOT_MS);
-  const loop = startTickLoop(node, SLOT_MS, { ...options, endpoints: address });
-  cleanups.push(() => loop.close());
-  await vi.waitFor(() => expect(service.streams).toHaveLength(1), { timeout: 10_000 });
+  const clock = {
+    slotMs: SLOT_MS,
+    genesisUnixMs: 0,
+    wallNowMs: () => 5 * SLOT_MS + slotTimeMs,
+  };
+  const loop = startTickLoop(node, clock, { ...exampleOptions(), endpoints: address });
+  cleanups.push(() => {
+    // Else closing waits for what nobody will end.
+    loop.onReorg();
+    return loop.close();
+  });
+  await eventually(() => expect(service.streams).toHaveLength(1));
+  return { service, loop, applied, logged };
+}
+
+it("submits in interval 2, this slot's votes first, and applies the proof in a later interval", async () => {
+  const { service, loop, applied, logged } = await start(1600);
   for (const interval of [0, 1]) loop.onInterval(5, interval);
   expect(service.submits).toEqual([]);
 
@@ -38,7 +56,7 @@ it("submits in interval 2, this slot's votes first, and applies the proof in a l
   service.answerTo = (request) =>
     request.priority === Priority.BACKLOG ? { result: skipped } : service.accepted(request);
   loop.onInterval(5, 2);
-  await vi.waitFor(() => expect(service.submits).toHaveLength(2), { timeout: 10_000 });
+  await eventually(() => expect(service.submits).toHaveLength(2));
   const sent = service.submits.map(({ priority, snapshot }) => [priority, snapshot?.groups.length]);
   expect(sent).toEqual([
     [Priority.AGGREGATION, 1],
@@ -46,12 +64,34 @@ it("submits in interval 2, this slot's votes first, and applies the proof in a l
   ]);
 
   service.proved({}, service.submits[0]?.requestId);
-  await vi.waitFor(
-    () => {
-      loop.onInterval(5, 3);
-      expect(applied).toEqual([PROOF]);
-    },
-    { timeout: 10_000 },
-  );
+  await eventually(() => {
+    loop.onInterval(5, 3);
+    expect(applied).toEqual([PROOF]);
+  });
   expect(logged).toEqual([]);
+});
+
+it("submits early once two thirds of the votes are there, and then not again", async () => {
+  const voteCount = { votes: 3, expectedVotes: 6 };
+  const { service, loop } = await start(1100, voteCount);
+  loop.onVotes(5);
+  voteCount.votes = 4;
+  loop.onVotes(5);
+  loop.onInterval(5, 2);
+  await eventually(() => expect(service.submits).toHaveLength(2));
+  expect(service.submits.map(({ priority }) => priority)).toEqual([
+    Priority.AGGREGATION,
+    Priority.BACKLOG,
+  ]);
+});
+
+it("cancels what has left the chain", async () => {
+  const { service, loop, logged } = await start(1600);
+  loop.onInterval(5, 2);
+  await eventually(() => expect(service.submits).toHaveLength(2));
+  loop.onReorg();
+  await eventually(() => {
+    loop.onInterval(5, 3);
+    expect(logged.map(({ kind }) => kind)).toEqual(Array(4).fill("cancelled"));
+  });
 });
