@@ -3,7 +3,6 @@
  * `PROTOCOL.md` has the rules; a "rule 3" in a comment is one of them. Each file of this room holds
  * some of them.
  */
-import { assertNever } from "../errors.js";
 import { close, forgetOver } from "./closing.js";
 import { Draft } from "./draft.js";
 import { answerOpening, disconnect, noteService } from "./endpoints.js";
@@ -70,6 +69,6 @@ function apply<P>(draft: Draft<P>, event: AdapterEvent<P>): void {
     case "tick":
       return;
     default:
-      return assertNever(event);
+      event satisfies never;
   }
 }
