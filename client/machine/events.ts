@@ -105,7 +105,7 @@ export type AdapterEvent<P> =
       serviceId: string;
       fenceAtMs: number;
     }
-  /** The service skipped the snapshot, or refused the call with an error that a retry would meet too. */
+  /** The service skipped the snapshot, or refused the call, and a retry would fail too. */
   | { kind: "refused"; requestId: string; endpoint: string; reason: AdapterSkipReason }
   /**
    * A try had no answer. `isTimeout`: its time limit passed; else the endpoint could not be reached

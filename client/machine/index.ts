@@ -6,12 +6,10 @@ export type {
   AdapterResult,
   AdapterSkipReason,
   EventOf,
-  Fence,
   Gates,
   GroupRef,
   ServiceState,
   Submission,
-  WireOutcome,
 } from "./events.js";
 export { SKIP_REASONS } from "./events.js";
 export type { MachineOptions, MachineState, MachineStep } from "./state.js";

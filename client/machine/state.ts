@@ -26,10 +26,10 @@ export const RESUBMISSIONS_MAX = 3;
 export const AWAITED_MAX = 64;
 
 /** Default limit on results that the node has not taken: hundreds of slots. */
-export const RESULTS_MAX = 4096;
+const RESULTS_MAX = 4096;
 
 /** Default limit on the frozen bytes of all requests: 64 MiB. */
-export const BYTES_MAX = 64 * 1024 * 1024;
+const BYTES_MAX = 64 * 1024 * 1024;
 
 /** A fence that never passes: that of a result without a proof. */
 export const NEVER: Fence = { fenceAtMs: Infinity, fenceSlot: null };
