@@ -1,7 +1,7 @@
 # Every target installs what is missing first. Needs Node 20.19 or newer, Python 3.11 or newer with its
 # shared library, and a C++ compiler.
 .PHONY: setup build test test-all check sim fuzz bench load crowd abuse demo devnet devnet-smoke serve doctor
-.PHONY: sbom clean interop clients bench-short
+.PHONY: sbom clean interop clients bench-short mutate
 
 setup: node_modules/.package-lock.json build/lean_pq.json
 	@node native/build.mjs
@@ -72,6 +72,11 @@ sim-report: build
 .PHONY: metrics-doc
 metrics-doc: build
 	@node dist/tools/metrics/write-metrics-doc.js
+
+# The changes of the adapter's machine that its vectors do not find: test/vectors/MUTANTS.md. 10 min.
+# ARGS="--mutate client/machine/tries.ts" for one file.
+mutate: setup
+	npx stryker run $(ARGS)
 
 demo: build
 	@node dist/tools/demo/demo.js

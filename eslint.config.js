@@ -12,6 +12,7 @@ export default tseslint.config(
       "**/*.cjs",
       "eslint.config.js",
       "vitest.config.ts",
+      "vitest.mutation.config.ts",
     ],
   },
   ...tseslint.configs.strict,

@@ -16,6 +16,7 @@ export const shippedLicences: readonly string[] = [
 export const toolLicences: readonly string[] = [
   ...shippedLicences,
   "BlueOak-1.0.0",
+  "CC-BY-4.0",
   "CC0-1.0",
   "MPL-2.0",
   "Python-2.0",
