@@ -37,6 +37,7 @@ import type { FolderFacts } from "./folders.js";
 import { exitCodes } from "./io/command.js";
 import type { ServiceSignals } from "./io/signals.js";
 import { readPolicy, socketsNotServed } from "./policy.js";
+import { serviceIdOf } from "./service-id.js";
 import { reload } from "./reload.js";
 import { SignalHandler } from "./service-signals.js";
 
@@ -54,7 +55,10 @@ interface OpenDevices {
 /**
  * Opens the configured devices. Rejects with `DeviceLockedError` when another service holds one.
  */
-async function openDevices(config: Config, env: Env, log: Logger): Promise<OpenDevices> {
+async function openDevices(
+  config: Config,
+  { env, log, stateFolder }: { env: Env; log: Logger; stateFolder: () => string | undefined },
+): Promise<OpenDevices> {
   if (config.prover === "fake") {
     return { devices: fakeDevices(config, log), release: () => Promise.resolve() };
   }
@@ -65,7 +69,7 @@ async function openDevices(config: Config, env: Env, log: Logger): Promise<OpenD
   }
   const addon = loadAddon();
   confineService(addon);
-  const facts = { env, uid: process.getuid?.(), temporaryFolder: tmpdir() };
+  const facts = factsOf(env);
   const runtime = runtimeFolderOf(config.runtimeDir, facts);
   makeRuntimeFolder(runtime, facts.uid);
   const modules = {
@@ -90,7 +94,10 @@ async function openDevices(config: Config, env: Env, log: Logger): Promise<OpenD
     release();
     throw error;
   }
-  const costStore = openCostStore(config, facts, log);
+  const folder = stateFolder();
+  const { uid } = facts;
+  const costStore =
+    folder === undefined ? undefined : new CostFiles({ folder, uid }, { clock: systemClock, log });
   const devices = [...open].map(([id, device]): Device => {
     const { backend } = device;
     const calibration = calibrationAt(id, backend.calibration, log);
@@ -122,10 +129,21 @@ function fakeDevices(config: Config, log: Logger): Device[] {
   });
 }
 
-/** Undefined, with a warning in the log, when learned costs can be kept in memory only. */
-function openCostStore(config: Config, facts: FolderFacts, log: Logger): CostFiles | undefined {
-  const memoryOnly = "learned costs are kept in memory only: every start calibrates again";
-  const folder = stateFolderOf(config.stateDir, facts);
+const factsOf = (env: Env): FolderFacts => ({
+  env,
+  uid: process.getuid?.(),
+  temporaryFolder: tmpdir(),
+});
+
+/**
+ * The state folder, made where it is missing. Undefined, with a warning in the log, when nothing can
+ * be kept over restarts.
+ */
+function openStateFolder(config: Config, env: Env, log: Logger): string | undefined {
+  const memoryOnly =
+    "learned costs and the service id are kept in memory only: every start calibrates again, and " +
+    "has another id";
+  const folder = stateFolderOf(config.stateDir, factsOf(env));
   if (folder === undefined) {
     log.warn({ cause: "this user has no home folder", todo: STATE_ADVICE }, memoryOnly);
     return undefined;
@@ -137,7 +155,13 @@ function openCostStore(config: Config, facts: FolderFacts, log: Logger): CostFil
     log.warn({ path: folder, cause: fileReason(error, folder), todo: STATE_ADVICE }, memoryOnly);
     return undefined;
   }
-  return new CostFiles({ folder, uid: facts.uid }, { clock: systemClock, log });
+  return folder;
+}
+
+/** Calls `make` once, when the value is first asked for. */
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }
 
 /** The commit of this build, which `make build` notes beside this file; else "unknown". */
@@ -193,9 +217,11 @@ export async function runService(config: Config, modules: RunModules): Promise<n
   }
   // The locks of the devices may take seconds; nothing runs yet that would have to drain.
   const stopped = handler.stopAsked.then(() => undefined);
-  const opened = await Promise.race([openDevices(config, env, log), stopped]);
+  const stateFolder = once(() => openStateFolder(config, env, log));
+  const opened = await Promise.race([openDevices(config, { env, log, stateFolder }), stopped]);
   if (opened === undefined) return exitCodes.ok;
   const { devices, release } = opened;
+  const random = () => randomBytes(8).toString("hex");
   const service = await startService(config, {
     clock: systemClock,
     log,
@@ -203,7 +229,8 @@ export async function runService(config: Config, modules: RunModules): Promise<n
     devices,
     policy,
     readMachine,
-    instance: randomBytes(8).toString("hex"),
+    instance: random(),
+    serviceId: await serviceIdOf(config, { log, stateFolder, random }),
     version,
     revision: readRevision(),
   });

@@ -64,8 +64,8 @@ ends at the fence, or after 10 s.
 
 Folders, unless set: the locks are in $RUNTIME_DIRECTORY (from systemd), for
 root in /run/lean-aggregator, else in $XDG_RUNTIME_DIR/lean-aggregator or, without
-one, in lean-aggregator-UID of the temporary folder. Learned costs are in
-$STATE_DIRECTORY, for root in /var/lib/lean-aggregator, else in
+one, in lean-aggregator-UID of the temporary folder. Learned costs and the id of
+the service are in $STATE_DIRECTORY, for root in /var/lib/lean-aggregator, else in
 $XDG_STATE_HOME/lean-aggregator or ~/.local/state/lean-aggregator. Services of
 several users on the same cores need one --runtime-dir that all may write to.
 

@@ -73,7 +73,8 @@ const SETTINGS: readonly SettingHelp[] = [
     "--runtime-dir <folder>",
     "folder of device locks, which hold between services with the same folder",
   ],
-  ["--state-dir <folder>", "folder of the costs that devices learned"],
+  ["--state-dir <folder>", "folder of learned costs and of the service's id"],
+  ["--service-id <id>", "names the service over all its runs, as a pod's name does"],
   ["--deadline-ms <ms>", "deadline of requests that name none: no proof starts later"],
   ["--fence-ms <ms>", "fence of requests that name none: running proofs are killed"],
   ["--drain-ms <ms>", "time for running proofs at shutdown"],
@@ -91,6 +92,7 @@ function settingsOptions(): Option[] {
     fakeSeed: "1",
     runtimeDir: "see below",
     stateDir: "see below",
+    serviceId: "kept in the state folder",
   };
   const options = SETTINGS.map(([flags, description, choices]) => {
     const option = new Option(flags);

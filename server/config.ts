@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { ConfigError } from "./config-error.js";
 import type { Problem } from "./config-error.js";
+import { ID_EXPECTED, idPattern } from "./id.js";
 import { JsonError, parseJsonText } from "./json-text.js";
 import { defaults, limits } from "./limits.js";
 import { logLevels } from "./log.js";
@@ -85,6 +86,7 @@ const devices =
   'or a JSON list such as [{"id": "gpu0", "cores": "0-3"}]';
 const group = "expected the name or number of a group";
 const folder = "expected the absolute path of a folder";
+const id = `expected ${ID_EXPECTED}`;
 const nameOrDevice = z.preprocess(
   (value) => (typeof value === "string" ? { id: value } : value),
   deviceSchema,
@@ -162,6 +164,11 @@ const settings = z.strictObject({
   runtimeDir: z.string(folder).regex(/^\//, folder).optional(),
   /** Folder of what was learned of the devices' speed. Default: see `stateFolderOf`. */
   stateDir: z.string(folder).regex(/^\//, folder).optional(),
+  /**
+   * Names the service over all its runs, as a pod's name does. Default: an id that is kept in the
+   * state folder for these addresses in `listen`.
+   */
+  serviceId: z.string(id).regex(idPattern, id).optional(),
   /** Lowest level that is logged. */
   logLevel: oneOf(logLevels).default("info"),
 });

@@ -70,6 +70,8 @@ export interface ServiceModules {
   readMachine(): Machine;
   /** Identifies this run of the service: 16 hexadecimal digits. */
   instance: string;
+  /** Names the service, over all its runs. */
+  serviceId: string;
   version: string;
   /** The commit that the service was built from. Default: "unknown". */
   revision?: string;
@@ -157,7 +159,7 @@ async function reloadFiles(
  * when an address cannot be bound or a TLS file is invalid.
  */
 export async function startService(config: Config, modules: ServiceModules): Promise<Service> {
-  const { clock, log, instance, version, policy } = modules;
+  const { clock, log, instance, serviceId, version, policy } = modules;
   const metrics = serviceMetrics(config, modules);
   metrics.unixTime.readBy(() => clock.unixMs() / 1000);
   const machine = new MachineWatch(config, modules);
@@ -169,7 +171,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const admission = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
   const status = new ServiceStatus({ admission, dispatcher });
   const handlers = new Handlers(
-    { instance, version, deadlineMs: config.deadlineMs, fenceMs: config.fenceMs },
+    { instance, serviceId, version, deadlineMs: config.deadlineMs, fenceMs: config.fenceMs },
     { admission, status, dispatcher, clock, access, verifier: () => lanes.verifier() },
   );
   const operatorCalls = new AdminHandlers({ admission, dispatcher, clock, log });

@@ -23,7 +23,7 @@ export function checkRuntimeFolder(
 
 /** Warns if learned costs would be kept in memory only, with which the service works too. */
 export function checkStateFolder(path: string | undefined, uid: number | undefined): Finding {
-  const so = "every start calibrates again";
+  const so = "every start calibrates again and has another service id";
   if (path === undefined) return warn(`this user has no home folder, so ${so}: ${STATE_ADVICE}`);
   const reason = unusableReason(path);
   if (reason !== undefined) return warn(`${path}: ${reason}, so ${so}: ${STATE_ADVICE}`);

@@ -47,7 +47,7 @@ export class Admission {
   private isDraining = false;
 
   constructor(
-    private readonly options: { instance: string },
+    options: { instance: string },
     private readonly modules: AdmissionModules,
   ) {
     const { clock, log, metrics, dispatcher } = modules;
@@ -252,7 +252,6 @@ export class Admission {
         fenceMs: left(fenceMs),
         deadlineSource,
         predictedFinishMs: left(predictedFinishMs),
-        serviceId: this.options.instance,
         sessionId,
       },
     };

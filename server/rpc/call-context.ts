@@ -5,7 +5,7 @@ import type { Credential } from "../access/policy.js";
 import type { Admission } from "../admission/admission.js";
 import type { Clock } from "../clock.js";
 import { invalid, quoted } from "../errors.js";
-import { limits } from "../limits.js";
+import { ID_EXPECTED, idPattern } from "../id.js";
 import type { ReadyVerifier } from "../lane/local-lanes.js";
 import type { Peer } from "../net/peer.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
@@ -46,19 +46,13 @@ export interface HandlersModules {
 export interface HandlersOptions {
   /** Identifies this run of the service: 16 hexadecimal digits. */
   instance: string;
+  /** Names the service, over all its runs. */
+  serviceId: string;
   version: string;
   /** Deadline of a snapshot when neither its request nor its call has one. */
   deadlineMs: number;
   /** Fence of a snapshot whose request has none. */
   fenceMs: number;
-}
-
-/** What a node id and a request id have to be. */
-export const ID_EXPECTED = `1 to ${limits.idLengthMax} characters of A-Z a-z 0-9 . _ -`;
-
-/** Whether the text can be a node id or a request id. */
-export function isId(text: string): boolean {
-  return text.length <= limits.idLengthMax && /^[A-Za-z0-9._-]+$/.test(text);
 }
 
 /** The id of the request's node. Throws a `Refusal` when it is missing or malformed. */
@@ -70,5 +64,5 @@ export function nodeIdOf(node: Node | undefined): string {
 
 /** Throws a `Refusal` unless `id`, the value of this field, can be a node id or a request id. */
 export function checkId(field: string, id: string): void {
-  if (!isId(id)) throw invalid(field, `is ${quoted(id)}, expected ${ID_EXPECTED}`);
+  if (!idPattern.test(id)) throw invalid(field, `is ${quoted(id)}, expected ${ID_EXPECTED}`);
 }

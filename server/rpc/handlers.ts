@@ -81,8 +81,8 @@ export class Handlers {
     try {
       const record = admission.enter(nodeId, request.node?.nodeEpoch ?? 0n);
       const reader = { ...context, revoked: grant.signal };
-      const { instance } = this.options;
-      const names = { serviceId: instance, run: instance };
+      const { instance: run, serviceId } = this.options;
+      const names = { serviceId, run };
       const modules = { ...this.modules, ...names };
       yield* resultsOf(record, request, reader, modules);
       grant.signal.throwIfAborted();

@@ -34,7 +34,7 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
   const { dispatcher, clock } = modules;
   return create(GetServerInfoResponseSchema, {
     serverVersion: options.version,
-    serviceId: options.instance,
+    serviceId: options.serviceId,
     run: options.instance,
     status: modules.status.update(),
     limits: limitsView(),

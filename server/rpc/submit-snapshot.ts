@@ -16,12 +16,13 @@ import {
 import { contentOf } from "../admission/content-digest.js";
 import { decodeSnapshot } from "../admission/decode-snapshot.js";
 import { invalid, quoted } from "../errors.js";
+import { ID_EXPECTED, idPattern } from "../id.js";
 import { limits } from "../limits.js";
 import { priorityNames } from "../work/priority.js";
 import { offeredRates } from "../work/prover-description.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { Envelope, SubmitAnswer } from "../work/submission.js";
-import { ID_EXPECTED, isId, nodeIdOf } from "./call-context.js";
+import { nodeIdOf } from "./call-context.js";
 import type { CallContext, HandlersModules, HandlersOptions } from "./call-context.js";
 import { checkSnapshotOffered } from "./offered.js";
 import { snapshotLimits } from "./request-limits.js";
@@ -70,7 +71,7 @@ export function submitSnapshot(
     isLookup: request.deadlineMs === 0 || request.fenceMs === 0,
   };
   const decode = (prover: ProverDescription) => decodeGroups(request, prover);
-  return submitResponse(admission.submit(envelope, decode));
+  return submitResponse(admission.submit(envelope, decode), options);
 }
 
 /**
@@ -99,7 +100,7 @@ function budgetsOf(
 
 /** Throws a `Refusal` for an id that is neither empty nor well-formed. */
 function checkRequestId(requestId: string): void {
-  if (requestId === "" || isId(requestId)) return;
+  if (requestId === "" || idPattern.test(requestId)) return;
   throw invalid("request_id", `is ${quoted(requestId)}, expected no id or ${ID_EXPECTED}`);
 }
 
@@ -139,9 +140,10 @@ export function checkProofSystem(asked: ProofSystem | undefined, has: ProverDesc
   }
 }
 
-function submitResponse(answer: SubmitAnswer) {
+function submitResponse(answer: SubmitAnswer, { serviceId }: HandlersOptions) {
   if (answer.kind === "accepted") {
-    const value = { ...answer.accepted, $typeName: "lean.aggregator.v1.Accepted" } as const;
+    const $typeName = "lean.aggregator.v1.Accepted";
+    const value = { ...answer.accepted, serviceId, $typeName } as const;
     return create(SubmitSnapshotResponseSchema, { result: { case: "accepted", value } });
   }
   const { reason, detail, inFlight, predictedFinishMs } = answer;

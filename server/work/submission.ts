@@ -50,7 +50,7 @@ export interface Envelope extends Omit<Submission, "groups"> {
 
 /** The answer to a submitted snapshot. */
 export type SubmitAnswer =
-  | { kind: "accepted"; accepted: Omit<Accepted, "$typeName" | "$unknown"> }
+  | { kind: "accepted"; accepted: Omit<Accepted, "$typeName" | "$unknown" | "serviceId"> }
   | {
       kind: "skipped";
       reason: SkipReason;

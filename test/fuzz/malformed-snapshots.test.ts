@@ -50,6 +50,7 @@ beforeAll(async () => {
     devices: config.devices.map(({ id }) => ({ id, startProver })),
     policy: undefined,
     readMachine: () => testMachine,
+    serviceId: "fuzz",
     instance: "00000000000000fa",
     version: "test",
   });

@@ -68,6 +68,7 @@ export function listenTestService(
     policy: config.policy === undefined ? undefined : loadPolicy(config.policy),
     readMachine: () => testMachine,
     instance: instances.toString(16).padStart(16, "0"),
+    serviceId: "test-service",
     version: "test",
     ...modules,
   });

@@ -66,7 +66,7 @@ test("a service that drains says draining, not no_prover", async () => {
   const access = new Access(undefined, { clock, log, metrics });
   const status = new ServiceStatus({ admission, dispatcher });
   const handlers = new Handlers(
-    { instance, version: "test", deadlineMs: 750, fenceMs: 6400 },
+    { instance, serviceId: "test", version: "test", deadlineMs: 750, fenceMs: 6400 },
     { admission, status, dispatcher, clock, access, verifier: () => undefined },
   );
   dispatcher.start(admission.queue);

@@ -42,7 +42,13 @@ export class InProcess {
     this.dispatcher = new Dispatcher(this.lanes.links, { clock, metrics });
     const { dispatcher } = this;
     this.admission = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
-    const options = { instance, version: "fuzz", deadlineMs: 750, fenceMs: 6400 };
+    const options = {
+      instance,
+      serviceId: "fuzz",
+      version: "fuzz",
+      deadlineMs: 750,
+      fenceMs: 6400,
+    };
     const access = new Access(undefined, { clock, log, metrics });
     const { admission } = this;
     this.handlers = new Handlers(options, {

@@ -16,6 +16,7 @@ export class ServedPlace {
   readonly flags = [
     ...["--prover", "fake", "--listen", `unix:${join(this.folder, "nodes")}`],
     ...["--admin", `unix:${join(this.folder, "admin")}`, "--probes", `unix:${this.probes}`],
+    ...["--state-dir", join(this.folder, "state")],
   ];
 
   readonly nodes = `unix:${join(this.folder, "nodes")}`;

@@ -22,6 +22,7 @@ const service = await startService(config, {
   devices: config.devices.map(({ id }) => ({ id, startProver })),
   policy: undefined,
   readMachine,
+  serviceId: "bench",
   instance: randomBytes(8).toString("hex"),
   version: "load",
 });
