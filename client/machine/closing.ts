@@ -21,7 +21,7 @@ function endRequest<P>(draft: Draft<P>, request: Request): void {
   if (unended.length === 0) return;
   const reached = draft
     .placesOf(request)
-    .filter(({ endpoint }) => draft.link(endpoint)?.kind !== "down");
+    .filter(({ endpoint }) => draft.kindOf(endpoint) !== "down");
   cancelAt(draft, request.requestId, reached, unended);
   if (request.isAccepted) endAll(draft, request, unended, "lost");
   else skip(draft, request, "draining");

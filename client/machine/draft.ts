@@ -47,6 +47,10 @@ export class Draft<P> {
     return this.next.links.get(endpoint);
   }
 
+  kindOf(endpoint: string): Link["kind"] | undefined {
+    return this.link(endpoint)?.kind;
+  }
+
   setLink(endpoint: string, link: Link): void {
     this.next.links = new Map(this.next.links).set(endpoint, link);
   }

@@ -35,5 +35,5 @@ export function isGraceOver<P>(draft: Draft<P>, request: Request): boolean {
   const { fencedAtMs, places } = request;
   if (fencedAtMs === null) return false;
   if (draft.nowMs >= fencedAtMs + LOST_GRACE_MS) return true;
-  return !places.some(({ endpoint, isHeld }) => isHeld && draft.link(endpoint)?.kind === "up");
+  return !places.some(({ endpoint, isHeld }) => isHeld && draft.kindOf(endpoint) === "up");
 }

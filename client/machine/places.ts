@@ -12,7 +12,7 @@ import { RESUBMISSIONS_MAX } from "./state.js";
  */
 export function isLive<P>(draft: Draft<P>, request: Request, place: Place): boolean {
   if (!place.isHeld && request.openTry?.endpoint !== place.endpoint) return false;
-  return draft.link(place.endpoint)?.kind !== "down";
+  return draft.kindOf(place.endpoint) !== "down";
 }
 
 /** Returns true if an unended group has no live place that could end it. */
@@ -48,10 +48,9 @@ export function hold<P>(
   serviceId: string | null,
 ): Request {
   const before = placeAt(request, endpoint);
+  if (before?.isHeld === true) return dropLater(draft, draft.put(request));
   const openTry = request.openTry?.endpoint === endpoint ? null : request.openTry;
-  if (before?.isHeld === true)
-    return dropLater(draft, draft.put(request, { openTry, isAccepted: true }));
-  const held: Place = { endpoint, isHeld: true, serviceId, ended: before?.ended ?? new Set() };
+  const held: Place = { endpoint, isHeld: true, serviceId, ended: new Set() };
   const places = before
     ? request.places.map((place) => (place === before ? held : place))
     : [...request.places, held];

@@ -69,6 +69,6 @@ function apply<P>(draft: Draft<P>, event: AdapterEvent<P>): void {
     case "tick":
       return;
     default:
-      event satisfies never;
+      throw new TypeError(event satisfies never);
   }
 }
