@@ -55,6 +55,7 @@ export class LaneAttempt {
     this.result = await proveGroup(this.assignment.work, {
       description: prover.description,
       verifier: this.modules.verifier,
+      minInputs: this.assignment.minInputs,
       choosePart: (raws, children) => this.choosePart(raws, children),
       prove: (request) => this.prove(prover, request),
     });

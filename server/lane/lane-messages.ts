@@ -34,6 +34,8 @@ export interface Assignment {
   readonly isExploration: boolean;
   /** True when inputs may be left out for lack of time; the result names them as `shed`. */
   readonly mayShed: boolean;
+  /** Fewest inputs that are worth a proof to some waiter: see `work/inputs.ts`. */
+  readonly minInputs: number;
   /** 0 to 1: at which input the kept ones begin when others are shed; see `rotationOf`. */
   readonly rotation: number;
   /** True after an attempt whose prover died by itself: the proof may start until the fence. */

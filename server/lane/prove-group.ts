@@ -10,11 +10,14 @@ import type { ProverDescription } from "../work/prover-description.js";
 import { ProverError } from "../prover/prover.js";
 import type { Verifier } from "./verifier.js";
 import type { ChildWork, GroupWork, LeftOut, ProofResult, Raws } from "../work/group.js";
+import { tooFewInputs } from "../work/inputs.js";
 import type { Part } from "../work/parts.js";
 
 export interface ProveGroupModules {
   description: ProverDescription;
   verifier: Verifier;
+  /** Fewest inputs that are worth a proof: see `work/inputs.ts`. */
+  minInputs: number;
   /** Called once the inputs are verified: the part to prove now, or why no proof may start. */
   choosePart(raws: Raws, children: readonly ChildWork[]): Part | "deadline" | "predicted_miss";
   /** Makes the proof, in `proveMs` milliseconds. Rejects with `ProverError`. */
@@ -41,7 +44,8 @@ async function attemptGroup(group: GroupWork, modules: ProveGroupModules): Promi
   const goodChildren = await verifiedChildren(group, verifier, leftOut);
   const goodRaws = await verifiedRaws(group, modules, leftOut);
   const part = modules.choosePart(goodRaws, goodChildren);
-  if (typeof part === "string") return { kind: "not_started", reason: part, leftOut };
+  const tooFew = tooFewInputs(group, leftOut, modules.minInputs);
+  if (typeof part === "string") return tooFew ?? { kind: "not_started", reason: part, leftOut };
 
   const raws = partOfRaws(goodRaws, part, description, leftOut);
   const children = partOfChildren(goodChildren, part, leftOut);
@@ -49,6 +53,7 @@ async function attemptGroup(group: GroupWork, modules: ProveGroupModules): Promi
     const anyBad = leftOut.some((input) => input.reason !== "covered");
     return { kind: anyBad ? "rejected" : "nothing_to_prove", leftOut };
   }
+  if (tooFew !== undefined) return tooFew;
 
   const { proof, proveMs } = await modules.prove({
     message: group.message,

@@ -62,6 +62,7 @@ export function submitSnapshot(
     priority,
     shouldReplace: request.busyPolicy === BusyPolicy.REPLACE,
     mayShed: request.partialPolicy !== PartialPolicy.FORBID,
+    minInputs: Math.max(1, request.minInputs),
     receivedAtMs: call.receivedAtMs,
     deadlineAtMs: call.receivedAtMs + budgets.deadlineMs,
     fenceAtMs: call.receivedAtMs + budgets.fenceMs,

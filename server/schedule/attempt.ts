@@ -37,7 +37,8 @@ interface Charge {
 
 /**
  * What a lane needs to prove the first waiter's work: with the latest deadline and the latest fence
- * of all waiters. A part of the work may be proved only if all waiters allow it.
+ * of all waiters. A part of the work may be proved only if all waiters allow it, and the fewest
+ * inputs for which one of them wants a proof suffice.
  */
 export function assignmentOf(first: Waiter, waiters: readonly Waiter[]): Assignment {
   const latest = (of: (submission: Submission) => number) =>
@@ -50,6 +51,7 @@ export function assignmentOf(first: Waiter, waiters: readonly Waiter[]): Assignm
     isExploration: false,
     isRetry: waiters.some(isRetry),
     mayShed: waiters.every(({ session }) => session.submission.mayShed),
+    minInputs: Math.min(...waiters.map(({ session }) => session.submission.minInputs)),
     rotation: rotationOf(first.session.submission.slot),
   };
 }
@@ -65,7 +67,7 @@ export function isBacklog({ waiters }: Attempt): boolean {
 }
 
 /**
- * Whether the result might differ had the lane known this waiter's deadline, fence and `mayShed`:
+ * Whether the result might differ had the lane known what this waiter asks for:
  * then its group is queued again. The lane knows only the limits of the waiters at the start, and a
  * group that joined later may have a later deadline or fence.
  */
@@ -75,7 +77,8 @@ export function isDecidedByOthers(
   result: ProofResult,
   nowMs: number,
 ): boolean {
-  const { deadlineAtMs, fenceAtMs, mayShed } = session.submission;
+  const { deadlineAtMs, fenceAtMs, mayShed, minInputs } = session.submission;
+  if (result.kind === "too_few_inputs") return result.inputs >= minInputs;
   if (result.kind === "not_started") {
     const hasMoreTime = deadlineAtMs > assignment.deadlineAtMs || fenceAtMs > assignment.fenceAtMs;
     const isCutRefused = mayShed && !assignment.mayShed && result.reason === "predicted_miss";

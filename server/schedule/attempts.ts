@@ -9,6 +9,7 @@ import { groupOf, isRetry, workOf } from "../session/session.js";
 import type { Session, Waiter } from "../session/session.js";
 import type { SessionEvent } from "../session/session-state.js";
 import type { ProofResult, StopReason } from "../work/group.js";
+import { judgedByInputs } from "../work/inputs.js";
 import { shapeOf, smallestPart } from "../work/shape.js";
 import { assignmentOf, isBacklog, isDecidedByOthers, isFirst } from "./attempt.js";
 import type { Attempt, Plan } from "./attempt.js";
@@ -94,11 +95,12 @@ export class Attempts {
     const isSetAside = this.isSetAside(leader.digest);
     for (const waiter of attempt.waiters) {
       const { session, group } = waiter;
-      if (isDecidedByOthers(waiter, attempt, result, clock.nowMs())) {
+      const judged = judgedByInputs(result, leader.work, session.submission.minInputs);
+      if (isDecidedByOthers(waiter, attempt, judged, clock.nowMs())) {
         sessions.step(session, { kind: "lost", group, attempt: attemptId });
         continue;
       }
-      const own = resultFor(workOf(waiter), leader.work, result);
+      const own = resultFor(workOf(waiter), leader.work, judged);
       const mayRetry = isDeath && !isSetAside && this.fits(waiter);
       sessions.step(session, { kind: "result", group, attempt: attemptId, result: own, mayRetry });
     }

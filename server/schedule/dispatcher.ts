@@ -203,7 +203,7 @@ export class Dispatcher {
 /** The attempt as plain data, without its callbacks, so that it can be sent to another machine. */
 function assignmentOf(next: NextAttempt): Assignment {
   const { work, deadlineAtMs, fenceAtMs, rotation } = next;
-  const { isFirstOfSession, isExploration, isRetry, mayShed } = next;
+  const { isFirstOfSession, isExploration, isRetry, mayShed, minInputs } = next;
   return {
     work,
     deadlineAtMs,
@@ -211,6 +211,7 @@ function assignmentOf(next: NextAttempt): Assignment {
     isFirstOfSession,
     isExploration,
     mayShed,
+    minInputs,
     rotation,
     isRetry,
   };

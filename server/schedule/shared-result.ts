@@ -22,6 +22,7 @@ export function resultFor(own: GroupWork, proved: GroupWork, result: ProofResult
       const isBad = leftOut.some(({ reason }) => reason !== "covered");
       return { kind: isBad ? "rejected" : "nothing_to_prove", leftOut };
     }
+    case "too_few_inputs":
     case "not_started":
       return { ...result, leftOut };
     default:

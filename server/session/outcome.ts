@@ -172,6 +172,7 @@ function statusOf(ending: Ending): OutcomeStatusName {
     case "stopped":
       return ending.kind;
     case "result":
+      if (ending.result.kind === "too_few_inputs") return "nothing_to_prove";
       if (ending.result.kind !== "proved") return ending.result.kind;
       return ending.isLate ? "proved_late" : "proved";
     default:
@@ -183,8 +184,13 @@ function detailOf(ending: Ending): string {
   if (ending.kind === "not_started" && ending.reason === "set_aside") {
     return "this input ended two provers; it is set aside until the fence of that session";
   }
-  if (ending.kind !== "result" || ending.result.kind !== "failed") return "";
-  const { detail, deaths } = ending.result;
+  if (ending.kind !== "result") return "";
+  const { result } = ending;
+  if (result.kind === "too_few_inputs") {
+    return `the group has ${result.inputs} inputs, fewer than min_inputs`;
+  }
+  if (result.kind !== "failed") return "";
+  const { detail, deaths } = result;
   return deaths > 1 ? `${detail} (${deaths} provers ended over this input)` : detail;
 }
 

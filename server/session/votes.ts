@@ -87,6 +87,8 @@ function fateOfGood(ending: Ending): { inChild: VoteFate; asRaw: VoteFate } {
     case "nothing_to_prove":
     case "rejected":
       return both("covered");
+    case "too_few_inputs":
+      return { inChild: "covered", asRaw: "not_started" };
     default:
       return assertNever(ending.result);
   }

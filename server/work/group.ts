@@ -80,6 +80,8 @@ export type ProofResult =
     }
   | { kind: "nothing_to_prove"; leftOut: readonly LeftOut[] }
   | { kind: "rejected"; leftOut: readonly LeftOut[] }
+  /** The group has so many inputs, fewer than its request asks for; ends `nothing_to_prove`. */
+  | { kind: "too_few_inputs"; inputs: number; leftOut: readonly LeftOut[] }
   | { kind: "not_started"; reason: "deadline" | "predicted_miss"; leftOut: readonly LeftOut[] }
   /** `deaths`: how many provers died during the attempt that the service had not killed. */
   | { kind: "failed"; reason: "prover_died" | "prover_error"; detail: string; deaths: number };

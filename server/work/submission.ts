@@ -30,6 +30,8 @@ export interface Submission extends RequestIdentity {
   shouldReplace: boolean;
   /** Whether a part of a group may be proved when the whole does not fit. */
   mayShed: boolean;
+  /** Fewest inputs of a group that are worth a proof, at least 1. */
+  minInputs: number;
   receivedAtMs: number;
   deadlineAtMs: number;
   fenceAtMs: number;

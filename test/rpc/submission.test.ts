@@ -1,12 +1,17 @@
 /** What a request asks of its groups beyond a proof, and how the outcomes answer it. */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   AggregatorClient,
   bitsToIndices,
   decodeSszBitlist,
   encodeSszBitlist,
+  indicesToBits,
 } from "../../client/index.js";
-import { OutcomeReason } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  LeftOutReason,
+  OutcomeReason,
+  OutcomeStatus,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../server/limits.js";
 import type { Service } from "../../server/service.js";
 import { Gate, inventedData, inventedGroup, inventedRaw } from "../../tools/harness/contract.js";
@@ -27,6 +32,12 @@ afterAll(async () => {
   client.close();
   await service.close();
 });
+
+/** Proofs that a service has made, disturbed or not. */
+async function proofsMade(): Promise<number> {
+  const { values } = await service.metrics.proofs.get();
+  return values.reduce((sum, { value }) => sum + value, 0);
+}
 
 interface Asked {
   minInputs?: number;
@@ -111,4 +122,70 @@ test("the votes of a group over the limit were not started", async () => {
   const over = session?.outcomes.at(-1);
   expect(over).toMatchObject({ reason: OutcomeReason.LIMIT, votes: { notStarted: 2 } });
   expect(session?.summary?.votes).toMatchObject({ proved: [32, 0], notStarted: 2 });
+});
+
+describe("min_inputs", () => {
+  const outcomeOf = async (of: Promise<Awaited<ReturnType<typeof submit>>>) =>
+    (await ended(await of))?.outcomes[0];
+  const tooFew = (inputs: number) => ({
+    status: OutcomeStatus.NOTHING_TO_PROVE,
+    detail: `the group has ${inputs} inputs, fewer than min_inputs`,
+    leftOut: [],
+    attempt: 1,
+  });
+
+  test("no proof is made of fewer, and the votes say so", async () => {
+    const before = await proofsMade();
+    const outcome = await outcomeOf(submit("few", [inventedGroup(40)], { minInputs: 3 }));
+    expect(outcome).toMatchObject({ ...tooFew(2), votes: { proved: [0, 0], notStarted: 2 } });
+    expect(await proofsMade()).toBe(before);
+    const enough = await outcomeOf(submit("enough", [inventedGroup(40)], { minInputs: 2 }));
+    expect(enough).toMatchObject({ status: OutcomeStatus.PROVED, detail: "" });
+  });
+
+  test.each([
+    ["first", 3, 1],
+    ["second", 1, 3],
+  ])("of two nodes with one attempt, the %s asks for too much", async (which, one, other) => {
+    const before = await proofsMade();
+    gate.shut();
+    // The device is busy, so the two wait and start together.
+    const busy = await submit(`busy-${which}`, [inventedGroup(41)]);
+    const group = inventedGroup(42 + one);
+    const asked = [one, other].map((minInputs) =>
+      submit(`${which}-${minInputs}`, [group], { minInputs }),
+    );
+    const sessions = await Promise.all(asked);
+    gate.open();
+    const [first, second] = await Promise.all(sessions.map(ended));
+    const by = new Map([
+      [one, first?.outcomes[0]],
+      [other, second?.outcomes[0]],
+    ]);
+    expect(by.get(1)).toMatchObject({ status: OutcomeStatus.PROVED, attempt: 1 });
+    expect(by.get(3)).toMatchObject(tooFew(2));
+    await ended(busy);
+    expect(await proofsMade()).toBe(before + 2);
+  });
+
+  test("counts good children, and raw signatures that no good child has", async () => {
+    const proof = (await outcomeOf(submit("child", [inventedGroup(50)])))?.proof;
+    const child = { participants: indicesToBits([0, 1]), proof: proof ?? new Uint8Array() };
+    const data = inventedData(50);
+    const rawSignatures = [0, 1, 2].map((validator) => inventedRaw(50, validator));
+    const bad = { ...child, participants: indicesToBits([0]) };
+    const group = { data, rawSignatures, children: [child, bad] };
+    const outcome = await outcomeOf(submit("covered", [group], { minInputs: 3 }));
+    expect(outcome).toMatchObject({ ...tooFew(2), leftOut: [{ reason: LeftOutReason.BAD_CHILD }] });
+    expect(outcome?.votes).toMatchObject({ covered: 2, notStarted: 1 });
+    const enough = await outcomeOf(submit("three", [group], { minInputs: 2 }));
+    expect(enough).toMatchObject({ status: OutcomeStatus.PROVED, votes: { proved: [3, 0] } });
+  });
+
+  test("does not change how a group ends of which nothing can be proved", async () => {
+    const bad = { ...inventedRaw(60, 2), signature: inventedRaw(60, 3).signature };
+    const group = { data: inventedData(60), rawSignatures: [bad] };
+    const outcome = await outcomeOf(submit("bad", [group], { minInputs: 4 }));
+    expect(outcome).toMatchObject({ status: OutcomeStatus.REJECTED, detail: "" });
+  });
 });

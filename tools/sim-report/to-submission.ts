@@ -22,6 +22,7 @@ export function toSubmission(snapshot: SnapshotSpec, requestId: string): Submiss
     receivedAtMs: atMs,
     deadlineAtMs: atMs + deadlineMs,
     fenceAtMs: atMs + fenceMs,
+    minInputs: 1,
     steps: [],
     bytes: 1000,
     groups: groups.map(toGroup),

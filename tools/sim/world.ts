@@ -222,6 +222,7 @@ export class World implements ProverWitness {
       receivedAtMs: nowMs,
       deadlineAtMs: nowMs + deadlineMs,
       fenceAtMs: nowMs + fenceMs,
+      minInputs: random.chance(0.1) ? random.whole(1, 40) : 1,
       steps: [],
       bytes: 1000,
       groups: this.source.draw(count, requestId),

@@ -24,6 +24,7 @@ const envelope: Envelope = {
   receivedAtMs: 0,
   deadlineAtMs: 750,
   fenceAtMs: 6400,
+  minInputs: 1,
   steps: [],
   bytes: 1000,
   accepted: { deadlineMs: 750, fenceMs: 6400, deadlineSource: 1 },

@@ -110,6 +110,7 @@ describe("a lane", () => {
       isFirstOfSession: true,
       isExploration: false,
       mayShed: false,
+      minInputs: 1,
       rotation: 0,
       isRetry: false,
     };

@@ -54,7 +54,7 @@ function scheduler() {
   const modules = { clock, log: createLog("silent"), metrics, dispatcher, memory };
   const admission = new Admission({ instance: "00000000000000aa" }, modules);
   dispatcher.start(admission.queue);
-  const submit = (nodeId: string, mayShed: boolean, work: DecodedGroup) =>
+  const submit = (nodeId: string, mayShed: boolean, work: DecodedGroup, minInputs = 1) =>
     admission.submit(
       {
         nodeId,
@@ -69,6 +69,7 @@ function scheduler() {
         receivedAtMs: 0,
         deadlineAtMs: 4000,
         fenceAtMs: 6400,
+        minInputs,
         steps: [],
         bytes: 1000,
         accepted: { deadlineMs: 4000, fenceMs: 6400, deadlineSource: 1 },
@@ -107,4 +108,17 @@ test("a group that comes later joins one of them, the one that agrees with it", 
 
   expect(submit("late", false, group("same", 80))).toMatchObject({ kind: "accepted" });
   expect(assignments()).toHaveLength(2 * LANES.length);
+});
+
+test("a group is proved though the attempt that it joined had too few inputs for the others", () => {
+  const { dispatcher, submit, announceIdle, assignments } = scheduler();
+  announceIdle("a", 1);
+  submit("wants-three", true, group("same", 2), 3);
+  submit("wants-one", true, group("same", 2), 1);
+  const [first] = assignments();
+  expect(first?.assignment.minInputs).toBe(3);
+  const result = { kind: "too_few_inputs", inputs: 2, leftOut: [] } as const;
+  dispatcher.hear("a", { kind: "ended", attempt: first?.attempt ?? 0, result });
+  announceIdle("a", 2);
+  expect(assignments().map(({ assignment }) => assignment.minInputs)).toEqual([3, 1]);
 });

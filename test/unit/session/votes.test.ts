@@ -32,6 +32,7 @@ interface Fortune {
   verdicts: readonly number[];
   fitsUpTo: number;
   mayShed: boolean;
+  minInputs: number;
   outcome: "prove" | "deadline" | "fail";
 }
 
@@ -39,7 +40,7 @@ const signatureVerdicts = ["ok", "ok", "ok", "wrong_leaf", "bad_signature"] as c
 
 /** The ending of a group whose attempt the lane has made. */
 async function attempted(group: DecodedGroup, fortune: Fortune): Promise<Ending> {
-  const { verdicts, fitsUpTo, mayShed, outcome } = fortune;
+  const { verdicts, fitsUpTo, mayShed, minInputs, outcome } = fortune;
   const verdict = (at: number) => verdicts[at % verdicts.length] ?? 0;
   const description = {
     ...sizes,
@@ -51,6 +52,7 @@ async function attempted(group: DecodedGroup, fortune: Fortune): Promise<Ending>
   };
   const result = await proveGroup(group.work, {
     description,
+    minInputs,
     verifier: {
       deaths: 0,
       verifySignatures: () =>
@@ -99,6 +101,7 @@ const ending = fc.oneof<fc.Arbitrary<Ending | Fortune>[]>(
     verdicts: fc.array(fc.nat(20), { minLength: 1, maxLength: 6 }),
     fitsUpTo: fc.nat(20),
     mayShed: fc.boolean(),
+    minInputs: fc.constantFrom(1, 1, 3, 5),
     outcome: fc.constantFrom("prove", "prove", "prove", "deadline", "fail"),
   }),
 );
@@ -205,6 +208,11 @@ test.each<[string, Ending, Partial<Record<VoteFate, number>>]>([
     "not started after its inputs were verified",
     result({ kind: "not_started", reason: "deadline", leftOut: [raw("bad_signature", 0)] }),
     { bad_signature: 1, not_started: 3 },
+  ],
+  [
+    "too small for its request: what a child has is covered, and the rest was not started",
+    result({ kind: "too_few_inputs", inputs: 2, leftOut: [raw("bad_signature", 1)] }),
+    { bad_signature: 1, covered: 2, not_started: 1 },
   ],
   ["superseded", { kind: "not_started", reason: "superseded" }, { not_started: 4 }],
   ["fenced", { kind: "stopped", reason: "fence", attempt: 1 }, { stopped: 4 }],
