@@ -28,21 +28,27 @@ beforeAll(async () => {
 }, 90_000);
 afterAll(() => service.close());
 
-async function submit(slot: number, groups: GroupInit[], keys = vectors.keyTable(65)) {
+async function submit(
+  slot: number,
+  groups: GroupInit[],
+  keys = vectors.keyTable(65),
+  minInputs = 1,
+) {
   const snapshot = vectors.snapshot(slot, groups, keys);
   const { result } = await client.submitSnapshot({
     node,
     snapshot,
     deadlineMs: 30_000,
     fenceMs: 60_000,
+    minInputs,
   });
   if (result.case !== "accepted")
     throw new Error(`skipped: ${result.value?.detail ?? "no answer"}`);
   return result.value.sessionId;
 }
 
-async function prove(group: GroupInit, slot = 100): Promise<Outcome> {
-  const sessionId = await submit(slot, [group]);
+async function prove(group: GroupInit, slot = 100, minInputs = 1): Promise<Outcome> {
+  const sessionId = await submit(slot, [group], vectors.keyTable(65), minInputs);
   const { session } = await client.getSession({ node, sessionId, waitMs: 60_000 });
   const [outcome] = session?.outcomes ?? [];
   if (outcome === undefined) throw new Error("no outcome");
@@ -110,6 +116,19 @@ describe("with the real prover", () => {
     expect(await verified(outcome)).toEqual(range(0, 17));
     expect(outcome.childrenFolded).toEqual([0]);
     expect(leftOut(outcome)).toEqual([[LeftOutReason.COVERED, 15]]);
+  });
+
+  test("raws that a child covers are no inputs: with min_inputs 3, nothing is proved", async () => {
+    const group = { rawSignatures: vectors.raws(0, 14, 17), children: [vectors.child(0)] };
+    expect(await prove(group0(group), 100, 3)).toMatchObject({
+      status: OutcomeStatus.NOTHING_TO_PROVE,
+      detail: "the group has 2 inputs, fewer than min_inputs",
+      votes: { proved: [0, 0], covered: 16, notStarted: 1 },
+      leftOut: [],
+    });
+    const outcome = await prove(group0(group), 100, 2);
+    expect(await verified(outcome)).toEqual(range(0, 17));
+    expect(outcome.votes).toMatchObject({ proved: [17, 0], covered: 0, notStarted: 0 });
   });
 
   test("two children are folded", async () => {
