@@ -77,7 +77,7 @@ export function startTickLoop(
     aggregator.submitOrSkip(slot, gates, () => node.olderVotes(slot), { priority: "backlog" });
   }
 
-  /** The chain has changed: proofs for what has left it are of no use. */
+  /** The chain has changed: proofs for what has left it are useless. */
   function onReorg(): void {
     aggregator.cancelWhere(({ data }) => !node.isOnChain(data));
   }
