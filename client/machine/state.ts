@@ -172,7 +172,7 @@ export function createMachine<P>(options: MachineOptions): MachineState<P> {
  */
 export function isIdle(state: MachineState<unknown>): boolean {
   if (state.verifying.size > 0) return false;
-  for (const { isAccepted, ended, groups } of state.requests.values())
-    if (!isAccepted || ended.size < groups) return false;
+  // A submission without an answer has an unended group: with none, it is over.
+  for (const { ended, groups } of state.requests.values()) if (ended.size < groups) return false;
   return true;
 }

@@ -8,6 +8,7 @@ export interface VectorStep {
   atMs: number;
   event: Record<string, unknown>;
   effects: { kind: string; reason?: string; result?: { kind: string } }[];
+  isIdle?: boolean;
 }
 
 export interface VectorCase extends MachineOptions {

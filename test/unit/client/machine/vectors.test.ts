@@ -4,17 +4,18 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { describe, expect, it } from "vitest";
-import { createMachine, transition } from "../../../../client/machine/index.js";
+import { createMachine, isIdle, transition } from "../../../../client/machine/index.js";
 import type { VectorCase } from "../../../helpers/machine-vectors.js";
 import { decodeEvent, loadCases, loadSequences } from "../../../helpers/machine-vectors.js";
 
 function run({ steps, ...options }: VectorCase): void {
   let state = createMachine<string>(options);
-  for (const [index, { atMs, event, effects }] of steps.entries()) {
+  for (const [index, { atMs, event, effects, isIdle: idle }] of steps.entries()) {
     const step = transition(state, decodeEvent(event), atMs);
     ({ state } = step);
     if (!isDeepStrictEqual(step.effects, effects))
       expect(step.effects, `step ${index}: ${JSON.stringify(event)}`).toEqual(effects);
+    if (idle !== undefined) expect(isIdle(state), `idle after step ${index}`).toBe(idle);
   }
 }
 
