@@ -1,6 +1,6 @@
 /**
- * How many inputs of a group are worth something: verified raw signatures that no good child
- * contains, and good children. A request may ask for a least number of them. Pure.
+ * How many inputs of a group are worth something: good children, and verified raw signatures that are
+ * in none of them. A request may ask for a least number of them. Pure.
  */
 import type { GroupWork, LeftOut, ProofResult } from "./group.js";
 

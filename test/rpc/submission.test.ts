@@ -168,7 +168,7 @@ describe("min_inputs", () => {
     expect(await proofsMade()).toBe(before + 2);
   });
 
-  test("counts good children, and raw signatures that no good child has", async () => {
+  test("counts good children, and raw signatures that are in none of them", async () => {
     const proof = (await outcomeOf(submit("child", [inventedGroup(50)])))?.proof;
     const child = { participants: indicesToBits([0, 1]), proof: proof ?? new Uint8Array() };
     const data = inventedData(50);
