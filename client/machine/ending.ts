@@ -16,9 +16,11 @@ export function receive<P>(draft: Draft<P>, event: WireOutcome<P>): void {
   let request = arrive(draft, before, endpoint);
   const place = placeAt(request, endpoint);
   if (place === undefined && !isProof) return;
-  if (place !== undefined && isDrained) noteService(draft, endpoint, "draining");
-  if (place !== undefined && isDrained && hasReady(draft)) return leave(draft, request, endpoint);
-  if (place !== undefined) request = endAtPlace(draft, request, place, [groupIndex]);
+  if (place !== undefined) {
+    if (isDrained) noteService(draft, endpoint, "draining");
+    if (isDrained && hasReady(draft)) return leave(draft, request, endpoint);
+    request = endAtPlace(draft, request, place, [groupIndex]);
+  }
   if (request.ended.has(groupIndex)) return;
   if (!isProof && isOpenElsewhere(draft, request, event)) return;
   endByOutcome(draft, request, event);
@@ -36,10 +38,7 @@ function hasReady<P>(draft: Draft<P>): boolean {
 
 function isOpenElsewhere<P>(draft: Draft<P>, request: Request, event: WireOutcome<P>): boolean {
   return request.places.some(
-    (place) =>
-      place.endpoint !== event.endpoint &&
-      !place.ended.has(event.groupIndex) &&
-      isLive(draft, request, place),
+    (place) => !place.ended.has(event.groupIndex) && isLive(draft, request, place),
   );
 }
 
@@ -59,7 +58,7 @@ function endByOutcome<P>(draft: Draft<P>, request: Request, event: WireOutcome<P
   const ended = new Set(request.ended).add(groupIndex);
   draft.put(request, { ended, isAccepted: true });
   for (const place of draft.placesOf(request))
-    if (place.isHeld && place.endpoint !== endpoint && !place.ended.has(groupIndex))
+    if (place.isHeld && !place.ended.has(groupIndex))
       draft.emit({ kind: "cancel", endpoint: place.endpoint, requestId, groups: [groupIndex] });
   const ref: GroupRef = { requestId, groupIndex, slot: request.slot, endpoint };
   const { holdUntilMs } = request;

@@ -1,7 +1,7 @@
 /** Rules 8, 9, 11 and 12 for proofs and results: what is kept for the node, and until when. */
 import type { EventOf, Fence, GroupRef, WireOutcome } from "./events.js";
 import type { Draft } from "./draft.js";
-import { EMPTY_QUEUE, pushResult, queueOf, resultsOf, shiftResult } from "./result-queue.js";
+import { pushResult, queueOf, resultsOf, shiftResult } from "./result-queue.js";
 import type { ReadyResult } from "./result-queue.js";
 import type { Proof, Request, SeenProofs } from "./state.js";
 import { NEVER } from "./state.js";
@@ -89,12 +89,11 @@ export function keepResult<P>(draft: Draft<P>, entry: ReadyResult<P>): void {
 
 /** Answers `take` with every result that is not held back. */
 export function answerTake<P>(draft: Draft<P>): void {
-  if (draft.next.results.size === 0) return;
   const held: ReadyResult<P>[] = [];
   for (const entry of resultsOf(draft.next.results))
     if (draft.nowMs < entry.holdUntilMs) held.push(entry);
     else draft.emit({ kind: "deliver", result: entry.result });
-  draft.next.results = held.length === 0 ? EMPTY_QUEUE : queueOf(held);
+  draft.next.results = queueOf(held);
 }
 
 /** Drops every proof past its fence, and forgets the participants of such proofs. */
