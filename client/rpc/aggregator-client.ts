@@ -94,8 +94,9 @@ export class AggregatorClient {
   }
 
   /**
-   * Streams the node's results after the request's cursor. The call starts with the first `next()`,
-   * and is cancelled when the caller leaves its loop. Throws kind `cancelled` when `signal` aborts.
+   * Streams the node's results: what is missing of the awaited requests, then what comes. The call
+   * starts with the first `next()`, and is cancelled when the caller leaves its loop. Throws kind
+   * `cancelled` when `signal` aborts.
    */
   async *streamResults(
     request: Input<Methods["streamResults"]>,

@@ -241,7 +241,7 @@ export class Admission {
 
   /** @param ageMs milliseconds from the receipt of the accepted try to that of the answered one */
   private acceptedAnswer(request: RequestRecord, ageMs: number): SubmitAnswer {
-    const { requestId, sessionId, accepted } = request;
+    const { requestId, accepted } = request;
     const left = (ms: number) => Math.max(0, Math.floor(ms - ageMs));
     const { deadlineMs, fenceMs, deadlineSource, predictedFinishMs } = accepted;
     return {
@@ -252,7 +252,6 @@ export class Admission {
         fenceMs: left(fenceMs),
         deadlineSource,
         predictedFinishMs: left(predictedFinishMs),
-        sessionId,
       },
     };
   }
@@ -279,7 +278,7 @@ export class Admission {
     if (inWay !== undefined && !shouldReplace) {
       const { requestId } = inWay.request;
       const detail = `request ${requestId} of slot ${inWay.submission.slot} is in flight`;
-      return { ...skipped("in_flight", detail), inFlight: { requestId, sessionId: inWay.id } };
+      return { ...skipped("in_flight", detail), inFlightRequestId: requestId };
     }
     if (this.sessions.size < limits.sessionsInFlightMax) return undefined;
     return skipped("overloaded", `${this.sessions.size} sessions are in flight`);

@@ -21,7 +21,7 @@ import {
   VerifyAggregateResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { nextChange } from "../changes.js";
-import { invalid, quoted, Refusal } from "../errors.js";
+import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import { ProverError } from "../prover/prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
@@ -100,8 +100,8 @@ export class Handlers {
         throw invalid("wait_ms", `is ${request.waitMs}, at most ${limits.waitMsMax}`);
       }
       const reader = { ...context, revoked: grant.signal };
-      const requestId = this.requestIdOf(nodeId, request);
-      const session = await this.sessionAfterWait({ nodeId, requestId }, request.waitMs, reader);
+      checkId("request_id", request.requestId);
+      const session = await this.sessionAfterWait(nodeId, request, reader);
       context.holdAnswer(answerBytes(session));
       return create(GetSessionResponseSchema, { session });
     } finally {
@@ -112,8 +112,9 @@ export class Handlers {
   cancelSession(request: CancelSessionRequest, context: CallContext) {
     const nodeId = this.nodeOf(request, "CancelSession", context);
     const { admission } = this.modules;
-    const requestId = this.requestIdOf(nodeId, request);
-    const session = sessionMessage(admission.cancel(nodeId, requestId, request.groupIndices));
+    const { requestId, groupIndices } = request;
+    checkId("request_id", requestId);
+    const session = sessionMessage(admission.cancel(nodeId, requestId, groupIndices));
     context.holdAnswer(answerBytes(session));
     return create(CancelSessionResponseSchema, { session });
   }
@@ -154,8 +155,8 @@ export class Handlers {
 
   /** The session, once it ends or the wait is over. Rejects when the caller may no longer wait. */
   private async sessionAfterWait(
-    { nodeId, requestId }: { nodeId: string; requestId: string },
-    waitMs: number,
+    nodeId: string,
+    { requestId, waitMs }: GetSessionRequest,
     { receivedAtMs, signal, draining, revoked }: Reader & Pick<CallContext, "receivedAtMs">,
   ): Promise<Session> {
     const { admission, clock } = this.modules;
@@ -174,19 +175,6 @@ export class Handlers {
       cancel();
       waiting.abort();
     }
-  }
-
-  /** Throws a `Refusal` for a malformed request id. */
-  private requestIdOf(nodeId: string, request: { requestId: string; sessionId: string }): string {
-    const { requestId, sessionId } = request;
-    if (sessionId === "") {
-      checkId("request_id", requestId);
-      return requestId;
-    }
-    const found = this.modules.admission.node(nodeId).ofSession(sessionId)?.requestId;
-    if (found !== undefined) return found;
-    const detail = `no session ${quoted(sessionId)} of this node`;
-    throw new Refusal("not_found", "session_id", detail);
   }
 
   /** The request's node id. Throws a `Refusal` when the caller may not call this for that node. */

@@ -5,10 +5,9 @@ import { SessionSchema, SessionState } from "../../proto/gen/lean/aggregator/v1/
 import type { RequestRecord } from "../session/node-record.js";
 
 export function sessionMessage(request: RequestRecord): Session {
-  const { requestId, sessionId, groups, outcomes, summary } = request;
+  const { requestId, groups, outcomes, summary } = request;
   return create(SessionSchema, {
     requestId,
-    sessionId,
     state: summary === undefined ? SessionState.IN_FLIGHT : SessionState.ENDED,
     outcomes: [...outcomes.values()].sort((a, b) => a.groupIndex - b.groupIndex),
     groups,

@@ -30,8 +30,6 @@ import type {
 import type { Asked } from "./awaited.js";
 import { askedOf, isOfEpoch, missingOf } from "./awaited.js";
 import type { CallContext } from "./call-context.js";
-import { legacyCursor, legacyStart } from "./legacy-stream.js";
-import type { LegacyStart } from "./legacy-stream.js";
 import type { ServiceStatus } from "./service-status.js";
 import { limitsView } from "./status-view.js";
 
@@ -66,12 +64,11 @@ export async function* resultsOf(
     const detail = `${limits.streamsPerNodeMax} streams of this node are open`;
     throw new Refusal("resource_exhausted", "node.node_id", detail);
   }
-  const start = legacyStart(record, request, modules.run);
-  const stream = new ResultStream(record, start, reader, modules);
+  const stream = new ResultStream(record, request, reader, modules);
   record.streams++;
   try {
     for await (const event of stream.events()) {
-      yield create(StreamResultsResponseSchema, { event, cursor: stream.cursor });
+      yield create(StreamResultsResponseSchema, { event });
       stream.taken();
     }
   } finally {
@@ -90,20 +87,16 @@ class ResultStream {
   /** When the caller had taken the last event. */
   private takenAtMs: number;
   private readonly waiting: AbortController;
-  private readonly request: StreamResultsRequest;
-  cursor = "";
 
   constructor(
     private readonly record: NodeRecord,
-    private readonly start: LegacyStart,
+    private readonly request: StreamResultsRequest,
     private readonly reader: Reader,
     private readonly modules: ResultsModules,
   ) {
-    const { request } = start;
-    this.request = request;
     this.asked = askedOf(request, record);
     this.open = new Set(this.asked.known.map(({ requestId }) => requestId));
-    this.seq = start.afterSeq ?? record.lastSeq;
+    this.seq = record.lastSeq;
     this.status = modules.status.current;
     this.takenAtMs = modules.clock.nowMs();
     this.waiting = createLinkedAbortController(reader.signal, reader.draining, reader.revoked);
@@ -122,20 +115,13 @@ class ResultStream {
     const missing = this.asked.known.flatMap((request) =>
       missingOf(request, this.asked).map((event) => ({ request, event })),
     );
-    if (missing.length === 0) this.moveCursor();
     yield this.opened();
-    if (this.start.gap !== undefined) yield this.start.gap;
-    for (const [at, { request, event }] of missing.entries()) {
+    for (const { request, event } of missing) {
       if (this.isOver) return;
       this.record.checkEpoch(this.epoch);
-      if (at === missing.length - 1) this.moveCursor();
       yield* this.result(request, event);
     }
     yield* this.live();
-  }
-
-  private moveCursor(): void {
-    this.cursor = legacyCursor(this.modules.run, this.seq);
   }
 
   private async *live(): AsyncGenerator<Event> {
@@ -147,7 +133,6 @@ class ResultStream {
       if (next === "behind") throw behind();
       if (next !== undefined) {
         this.seq = next.seq;
-        this.moveCursor();
         if (this.isWanted(next)) yield* this.result(next.request, next.event);
       } else if (this.status !== this.modules.status.current) {
         this.status = this.modules.status.current;
@@ -214,7 +199,7 @@ class ResultStream {
     const { serviceId, run } = this.modules;
     const { status } = this;
     const awaited = this.asked.states;
-    const opened = { serviceId, run, status, limits: limitsView(), awaited, serverInstance: run };
+    const opened = { serviceId, run, status, limits: limitsView(), awaited };
     return { case: "opened", value: create(OpenedSchema, opened) };
   }
 }

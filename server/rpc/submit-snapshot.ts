@@ -147,13 +147,12 @@ function submitResponse(answer: SubmitAnswer, { serviceId }: HandlersOptions) {
     const value = { ...answer.accepted, serviceId, $typeName } as const;
     return create(SubmitSnapshotResponseSchema, { result: { case: "accepted", value } });
   }
-  const { reason, detail, inFlight, predictedFinishMs } = answer;
+  const { reason, detail, inFlightRequestId = "", predictedFinishMs } = answer;
   const value = {
     $typeName: "lean.aggregator.v1.Skipped",
     reason: skipOnWire[reason],
     detail,
-    sessionId: inFlight?.sessionId ?? "",
-    inFlightRequestId: inFlight?.requestId ?? "",
+    inFlightRequestId,
     ...(predictedFinishMs === undefined ? {} : { predictedFinishMs }),
   } as const;
   return create(SubmitSnapshotResponseSchema, { result: { case: "skipped", value } });

@@ -22,7 +22,6 @@ import type { VotesByFate } from "./votes.js";
 
 export interface EndedGroup {
   requestId: string;
-  sessionId: string;
   slot: bigint;
   groupIndex: number;
   decoded: DecodedGroup;
@@ -97,7 +96,6 @@ export function toOutcome(ended: EndedGroup): CountedOutcome {
   });
   const outcome = create(OutcomeSchema, {
     requestId: ended.requestId,
-    sessionId: ended.sessionId,
     groupIndex: ended.groupIndex,
     slot: ended.slot,
     data: decoded.data,
@@ -129,14 +127,13 @@ export function deadlineResult(ending: Ending): "hit" | "miss" | undefined {
 }
 
 export function toSummary(
-  sessionId: string,
   ended: { requestId: string; slot: bigint; groups: readonly unknown[]; votes: Votes },
   counts: Record<string, number>,
   durationMs: number,
 ) {
   const { requestId, slot, groups, votes } = ended;
   const { proved = 0, proved_late: provedLate = 0 } = counts;
-  const summary = { requestId, sessionId, slot, groups: groups.length, proved, provedLate, votes };
+  const summary = { requestId, slot, groups: groups.length, proved, provedLate, votes };
   return create(SummarySchema, { ...summary, durationMs: Math.round(durationMs) });
 }
 

@@ -184,7 +184,6 @@ export class Sessions {
     const queuedUntilMs = startedAtMs.get(group) ?? clock.nowMs();
     const { outcome, status, inputs, leftOut, fates, votes } = toOutcome({
       requestId: request.requestId,
-      sessionId: id,
       slot: submission.slot,
       groupIndex: group,
       decoded: groupOf({ session, group }),
@@ -220,7 +219,7 @@ export class Sessions {
     const durationMs = clock.nowMs() - receivedAtMs;
     const counts = Object.fromEntries(session.counts);
     const ended = { ...submission, requestId, votes: session.votes };
-    const summary = toSummary(id, ended, counts, durationMs);
+    const summary = toSummary(ended, counts, durationMs);
     for (const cancel of session.cancelTimers) cancel();
     this.inFlight.delete(id);
     share.resize(proofBytes + leftOutBytes);

@@ -60,5 +60,5 @@ export type SubmitAnswer =
       /** When the smallest part would be proved, in ms from receipt; absent if not predicted. */
       predictedFinishMs?: number;
       /** The request in flight because of which the snapshot is skipped; absent for another reason. */
-      inFlight?: { requestId: string; sessionId: string };
+      inFlightRequestId?: string;
     };

@@ -130,11 +130,11 @@ export class Oracle {
     return outcomes;
   }
 
-  /** Bytes of proofs that the service still gives out for a session, in whichever way. */
-  async retainedProofBytes(sessionId: string): Promise<number> {
-    const { session } = await this.client.getSession({ node: this.node, sessionId });
+  /** Bytes of proofs that the service still gives out for a request, in whichever way. */
+  async retainedProofBytes(requestId: string): Promise<number> {
+    const { session } = await this.client.getSession({ node: this.node, requestId });
     let bytes = session?.outcomes.reduce((sum, { proof }) => sum + proof.length, 0) ?? 0;
-    const request = { node: this.node, sessionId, noFollow: true };
+    const request = { node: this.node, awaited: [{ requestId }], noFollow: true };
     for await (const { event } of this.client.streamResults(request)) {
       if (event.case === "outcome") bytes += event.value.proof.length;
     }

@@ -179,18 +179,18 @@ describe("real provers", () => {
       expect(outcome?.proof).toHaveLength(0);
       await oracle.expectProved(await oracle.submit([group()]));
       expect(service.active()).toBe(standby);
-      expect(await oracle.retainedProofBytes(outcome?.sessionId ?? "")).toBe(0);
+      expect(await oracle.retainedProofBytes(outcome?.requestId ?? "")).toBe(0);
     });
 
     test("proof past its fence: its bytes are gone from session and stream", async () => {
       const fenceAtMs = performance.now() + 4000;
       const submitted = await oracle.submit([group(8)], { fenceMs: 4000 });
       const [outcome] = await oracle.expectProved(submitted);
-      const sessionId = outcome?.sessionId ?? "";
-      expect(await oracle.retainedProofBytes(sessionId)).toBeGreaterThan(0);
+      const requestId = outcome?.requestId ?? "";
+      expect(await oracle.retainedProofBytes(requestId)).toBeGreaterThan(0);
       // The service counts from its receipt of the snapshot: some milliseconds later.
       await until(() => performance.now() > fenceAtMs + 50);
-      expect(await oracle.retainedProofBytes(sessionId)).toBe(0);
+      expect(await oracle.retainedProofBytes(requestId)).toBe(0);
     });
 
     test("running group cancelled: its prover is killed, the standby proves", async () => {

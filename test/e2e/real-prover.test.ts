@@ -44,12 +44,12 @@ async function submit(
   });
   if (result.case !== "accepted")
     throw new Error(`skipped: ${result.value?.detail ?? "no answer"}`);
-  return result.value.sessionId;
+  return result.value.requestId;
 }
 
 async function prove(group: GroupInit, slot = 100, minInputs = 1): Promise<Outcome> {
-  const sessionId = await submit(slot, [group], vectors.keyTable(65), minInputs);
-  const { session } = await client.getSession({ node, sessionId, waitMs: 60_000 });
+  const requestId = await submit(slot, [group], vectors.keyTable(65), minInputs);
+  const { session } = await client.getSession({ node, requestId, waitMs: 60_000 });
   const [outcome] = session?.outcomes ?? [];
   if (outcome === undefined) throw new Error("no outcome");
   return outcome;
@@ -147,9 +147,9 @@ describe("with the real prover", () => {
   });
 
   test("a prover that is killed from outside costs its group one more attempt", async () => {
-    const sessionId = await submit(100, [group0({ rawSignatures: vectors.raws(0, 0, 64) })]);
+    const requestId = await submit(100, [group0({ rawSignatures: vectors.raws(0, 0, 64) })]);
     process.kill(proverPid(service), "SIGKILL");
-    const { session } = await client.getSession({ node, sessionId, waitMs: 30_000 });
+    const { session } = await client.getSession({ node, requestId, waitMs: 30_000 });
     const [outcome] = session?.outcomes ?? [];
     if (outcome === undefined) throw new Error("no outcome");
     expect(await verified(outcome)).toEqual(range(0, 64));
@@ -170,8 +170,8 @@ describe("with the real prover", () => {
       deadlineMs: 100,
       fenceMs: 20_000,
     });
-    const sessionId = result.case === "accepted" ? result.value.sessionId : "";
-    const { session } = await client.getSession({ node, sessionId, waitMs: 30_000 });
+    const requestId = result.case === "accepted" ? result.value.requestId : "";
+    const { session } = await client.getSession({ node, requestId, waitMs: 30_000 });
     expect(session?.outcomes.map(({ status, reason }) => [status, reason])).toEqual([
       [OutcomeStatus.PROVED_LATE, OutcomeReason.UNSPECIFIED],
       [OutcomeStatus.NOT_STARTED, OutcomeReason.DEADLINE],

@@ -61,6 +61,11 @@ let errors: unknown[];
 /** Ends the wait of a stream that has given its first event. */
 let release: () => void;
 
+/** The two events of the stream. */
+const [before, after] = [1, 2].map((bytes) => ({
+  event: { case: "sending", value: { $typeName: "lean.aggregator.v1.Sending", bytes } } as const,
+}));
+
 async function serve(tls: TlsSettings): Promise<void> {
   clock = new HeldClock();
   errors = [];
@@ -73,9 +78,9 @@ async function serve(tls: TlsSettings): Promise<void> {
     error: (line: unknown) => void errors.push(line),
   };
   const streamResults = async function* () {
-    yield create(StreamResultsResponseSchema, { cursor: "before" });
+    yield create(StreamResultsResponseSchema, before);
     await released;
-    yield create(StreamResultsResponseSchema, { cursor: "after" });
+    yield create(StreamResultsResponseSchema, after);
   };
   const getSession = () => Promise.resolve(create(GetSessionResponseSchema));
   bare = await startBareServer({ clock, tls, log, calls: { streamResults, getSession } });
@@ -123,13 +128,13 @@ describe("a renewed certificate", () => {
     const { ca } = filesOf({ ca: authority.certificate });
     const client = new AggregatorClient({ address: bare.address, tls: { ca } });
     const stream = client.streamResults({});
-    expect(await stream.next()).toMatchObject({ value: { cursor: "before" } });
+    expect(await stream.next()).toMatchObject({ value: before });
 
     secret.swap(second);
     await twoLooks();
     expect(await shownAt(bare.address)).toBe("CN=second");
     release();
-    expect(await stream.next()).toMatchObject({ value: { cursor: "after" } });
+    expect(await stream.next()).toMatchObject({ value: after });
     expect(await reloads()).toEqual({ success: 1, failure: 0 });
     const expiry = await measured("expiry_timestamp_seconds", { certificate: "server" });
     expect(expiry).toBe(secondExpiresMs / 1000);

@@ -81,13 +81,13 @@ export class Flood {
     if (result.case === "skipped") return this.count(`skipped ${SkipReason[result.value.reason]}`);
     if (result.case !== "accepted") throw new Error("neither accepted nor skipped");
     this.count("accepted");
-    await this.checkSession(client, message, result.value.sessionId);
+    await this.checkSession(client, message, result.value.requestId);
   }
 
   /** Every group has ended, once. */
-  private async checkSession(client: RawClient, message: Uint8Array, sessionId: string) {
+  private async checkSession(client: RawClient, message: Uint8Array, acceptedId: string) {
     const { node, snapshot, requestId } = fromBinary(SubmitSnapshotRequestSchema, message);
-    const request = { node: node ?? {}, sessionId, waitMs: WAIT_MS };
+    const request = { node: node ?? {}, requestId: acceptedId, waitMs: WAIT_MS };
     const body = frame(encoded(GetSessionRequestSchema, request));
     const { code, answer, text } = await call(client, "GetSession", body);
     // The answer to an earlier request of that id, whose results are retained no more.

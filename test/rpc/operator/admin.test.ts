@@ -46,14 +46,24 @@ const readiness = async () => (await fetch(`http://${service.probesAddress}/read
 const node = { nodeId: "node-1", nodeEpoch: 1n };
 const budgets = { deadlineMs: 50_000, fenceMs: 60_000 };
 
+let requests = 0;
+
 async function submit(snapshot = fakeSnapshot(2), by = node): Promise<string> {
-  const { result } = await client.submitSnapshot({ node: by, snapshot, ...budgets });
+  const requestId = `request-${++requests}`;
+  const { result } = await client.submitSnapshot({ node: by, requestId, snapshot, ...budgets });
   if (result.case !== "accepted") throw new Error(`skipped: ${JSON.stringify(result.value)}`);
-  return result.value.sessionId;
+  return requestId;
 }
 
-async function outcomes(sessionId: string) {
-  const { session } = await client.getSession({ node, sessionId, waitMs: 10_000 });
+/** The operator's id of a request's session in flight. */
+async function sessionOf(requestId: string): Promise<string> {
+  const session = (await sessions()).find((each) => each.requestId === requestId);
+  if (session === undefined) throw new Error("the session is not listed");
+  return session.sessionId;
+}
+
+async function outcomes(requestId: string) {
+  const { session } = await client.getSession({ node, requestId, waitMs: 10_000 });
   return session?.outcomes ?? [];
 }
 
@@ -72,12 +82,13 @@ test("the log level is read and set; one that does not exist is refused", async 
 
 test("a session in flight is listed with each group's state", async () => {
   expect(await sessions()).toEqual([]);
-  const sessionId = await submit(fakeSnapshot(2, 1));
+  const requestId = await submit(fakeSnapshot(2, 1));
   await prover.untilProofs(1);
   const [session, ...others] = await sessions();
   expect(others).toEqual([]);
   expect(session).toMatchObject({
-    sessionId,
+    sessionId: expect.stringMatching(/^[0-9a-f]{16}$/) as string,
+    requestId,
     nodeId: "node-1",
     slot: 101n,
     priority: Priority.AGGREGATION,
@@ -98,13 +109,13 @@ test("a device is listed with its provers and the attempt that it works at", asy
   expect(idle).toMatchObject({ deviceId: "cpu", state: DeviceState.IDLE, drained: false });
   expect(idle?.provers).toMatchObject([{ role: ProverRole.ACTIVE, ready: true }]);
   expect(idle?.running).toBeUndefined();
-  const sessionId = await submit(fakeSnapshot(1));
+  const requestId = await submit(fakeSnapshot(1));
   await prover.untilProofs(1);
   const [proving] = await devices();
   expect(proving).toMatchObject({ state: DeviceState.PROVING, lease: idle?.lease });
   expect(proving?.running).toMatchObject({
     attempt: 1,
-    sessionId,
+    sessionId: await sessionOf(requestId),
     groupIndex: 0,
     proof: { rawSignatures: 2, children: 0 },
   });
@@ -112,7 +123,7 @@ test("a device is listed with its provers and the attempt that it works at", asy
 });
 
 test("a drained device ends what it works at and starts nothing; undrained it goes on", async () => {
-  const sessionId = await submit();
+  const requestId = await submit();
   await prover.untilProofs(1);
   const drained = admin("drainDevice", { deviceId: "cpu", waitMs: 10_000 });
   await expect.poll(readiness).toBe("device cpu is drained\n");
@@ -140,7 +151,7 @@ test("a drained device ends what it works at and starts nothing; undrained it go
   expect(await readiness()).toBe("ok\n");
   prover.endProofs();
   const proved = { status: OutcomeStatus.PROVED };
-  expect(await outcomes(sessionId)).toMatchObject([proved, proved]);
+  expect(await outcomes(requestId)).toMatchObject([proved, proved]);
 });
 
 test("the wait of a drain is bounded, and the answer names what still runs", async () => {
@@ -186,13 +197,13 @@ test("with one of two devices drained the service is ready and the other has the
 });
 
 test("a restart waits for the running proof, then a fresh prover has the device", async () => {
-  const sessionId = await submit(fakeSnapshot(1));
+  const requestId = await submit(fakeSnapshot(1));
   await prover.untilProofs(1);
   const { device } = await admin("restartProver", { deviceId: "cpu" });
   expect(device).toMatchObject({ state: DeviceState.PROVING, restartDue: true });
   expect(prover.provers).toBe(1);
   prover.endProofs();
-  expect(await outcomes(sessionId)).toMatchObject([{ status: OutcomeStatus.PROVED }]);
+  expect(await outcomes(requestId)).toMatchObject([{ status: OutcomeStatus.PROVED }]);
   await expect.poll(() => prover.provers).toBe(2);
   const next = await submit(fakeSnapshot(1));
   await prover.untilProofs(2);
@@ -205,21 +216,22 @@ test("a restart of the standby leaves the running proof alone", async () => {
   await start({ standby: "1", drainMs: 1 });
   const roles = async () => (await devices())[0]?.provers.map(({ role }) => role);
   await expect.poll(roles, { timeout: 5000 }).toEqual([ProverRole.ACTIVE, ProverRole.STANDBY]);
-  const sessionId = await submit(fakeSnapshot(1));
+  const requestId = await submit(fakeSnapshot(1));
   await prover.untilProofs(1);
   await admin("restartProver", { deviceId: "cpu", role: ProverRole.STANDBY });
   await expect.poll(roles).toEqual([ProverRole.ACTIVE]);
   prover.endProofs();
-  expect(await outcomes(sessionId)).toMatchObject([{ status: OutcomeStatus.PROVED, attempt: 1 }]);
+  expect(await outcomes(requestId)).toMatchObject([{ status: OutcomeStatus.PROVED, attempt: 1 }]);
   await expect.poll(() => prover.provers, { timeout: 5000 }).toBe(3);
 });
 
 test("ending a session kills its running attempt and drops what is queued", async () => {
-  const sessionId = await submit();
+  const requestId = await submit();
   await prover.untilProofs(1);
+  const sessionId = await sessionOf(requestId);
   const ended = await admin("endSession", { sessionId });
   expect(ended).toMatchObject({ queuedGroupsEnded: 1, runningGroupsEnded: 1 });
-  expect(await outcomes(sessionId)).toMatchObject([
+  expect(await outcomes(requestId)).toMatchObject([
     { status: OutcomeStatus.STOPPED, reason: OutcomeReason.CANCELLED },
     { status: OutcomeStatus.NOT_STARTED, reason: OutcomeReason.CANCELLED },
   ]);

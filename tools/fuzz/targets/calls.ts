@@ -78,9 +78,9 @@ export const target: FuzzTarget = {
   msPerKb: 5,
   seeds: () =>
     [
-      encoded(GetSessionRequestSchema, { node, sessionId: "0123456789abcdef", waitMs: 10 }),
-      encoded(CancelSessionRequestSchema, { node, sessionId: "a", groupIndices: [0, 1] }),
-      encoded(StreamResultsRequestSchema, { node, cursor: "", sessionId: "", noFollow: true }),
+      encoded(GetSessionRequestSchema, { node, requestId: "0123456789abcdef", waitMs: 10 }),
+      encoded(CancelSessionRequestSchema, { node, requestId: "a", groupIndices: [0, 1] }),
+      encoded(StreamResultsRequestSchema, { node, retained: true, noFollow: true }),
       encoded(VerifyAggregateRequestSchema, {
         node,
         data: dataOf(0),

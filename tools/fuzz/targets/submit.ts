@@ -69,19 +69,19 @@ async function run(service: InProcess, answered: Set<string>, input: Uint8Array)
     holds(SkipReason[result.value.reason] !== undefined, "a skip has a reason");
     return holds(result.value.reason !== SkipReason.UNSPECIFIED, "a skip has a reason");
   }
-  const { sessionId, deadlineMs, fenceMs } = result.value;
+  const { requestId, deadlineMs, fenceMs } = result.value;
   holds(deadlineMs <= fenceMs, "no deadline is past its fence");
   if (request.requestId !== "") {
     const again = service.handlers.submitSnapshot(request, service.context());
     holds(again.result.case === "accepted", "a retry is answered as the first time");
-    holds(again.result.value.sessionId === sessionId, "a retry is answered as the first time");
+    holds(again.result.value.requestId === requestId, "a retry is answered as the first time");
   }
   // An id that an earlier input used: answered as it was then, and its events are forgotten.
-  if (answered.has(sessionId)) return;
-  answered.add(sessionId);
-  const events = await eventsOf(service, request, sessionId);
+  if (answered.has(requestId)) return;
+  answered.add(requestId);
+  const events = await eventsOf(service, request, requestId);
   const isFenced = service.clock.nowMs() >= context.receivedAtMs + fenceMs;
-  checkEvents({ request, sessionId, isFenced }, events);
+  checkEvents({ request, requestId, isFenced }, events);
   service.forgetAll();
   holds(service.memory.heldBytes === 0, "nothing is held once all is over");
 }
@@ -89,9 +89,13 @@ async function run(service: InProcess, answered: Set<string>, input: Uint8Array)
 async function eventsOf(
   service: InProcess,
   { node }: SubmitSnapshotRequest,
-  sessionId: string,
+  requestId: string,
 ): Promise<StreamResultsResponse["event"][]> {
-  const follow = create(StreamResultsRequestSchema, { node: node ?? {}, sessionId });
+  const follow = create(StreamResultsRequestSchema, {
+    node: node ?? {},
+    awaited: [{ requestId }],
+    awaitedOnly: true,
+  });
   const events = [];
   for await (const { event } of service.handlers.streamResults(follow, service.context())) {
     events.push(event);
@@ -101,13 +105,13 @@ async function eventsOf(
 
 interface Accepted {
   request: SubmitSnapshotRequest;
-  sessionId: string;
+  requestId: string;
   /** Its proofs may be erased by now. */
   isFenced: boolean;
 }
 
 function checkEvents(
-  { request, sessionId, isFenced }: Accepted,
+  { request, requestId, isFenced }: Accepted,
   events: readonly StreamResultsResponse["event"][],
 ): void {
   const groups = request.snapshot?.groups ?? [];
@@ -120,7 +124,7 @@ function checkEvents(
   const proved = outcomes.filter(({ status }) => status === OutcomeStatus.PROVED).length;
   holds(last.value.proved === proved, "the summary counts what was proved");
   for (const outcome of outcomes) {
-    holds(outcome.sessionId === sessionId, "an outcome is its session's");
+    holds(outcome.requestId === requestId, "an outcome is its session's");
     checkOutcome(outcome, groups[outcome.groupIndex], isFenced);
     const group = groups[outcome.groupIndex];
     if (group !== undefined) checkVotes(outcome, group, request);
