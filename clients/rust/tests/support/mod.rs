@@ -4,4 +4,5 @@
 pub mod json;
 #[cfg(feature = "client")]
 pub mod scripted;
+pub mod served;
 pub mod vectors;

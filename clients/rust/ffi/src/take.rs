@@ -1,0 +1,112 @@
+//! Results, copied out.
+
+use std::ffi::c_char;
+use std::sync::PoisonError;
+
+use lean_aggregator_client::{Ending, TickResult};
+
+use super::{guard, put_text, Adapter};
+
+/// `la_result` of the header.
+#[repr(C)]
+pub struct CResult {
+    request_id: [c_char; 65],
+    group_index: u32,
+    slot: u64,
+    ending: u32,
+    proof: *mut u8,
+    proof_len: usize,
+    participants: *mut u8,
+    participants_len: usize,
+}
+
+/// # Safety
+/// `adapter` is NULL or of `la_new`, `results` has room for `capacity`.
+#[no_mangle]
+pub unsafe extern "C" fn la_take(
+    adapter: *mut Adapter,
+    slot: u64,
+    results: *mut CResult,
+    capacity: usize,
+) -> usize {
+    guard(0, || {
+        // SAFETY: the caller's promise.
+        let Some(adapter) = (unsafe { adapter.as_ref() }) else {
+            return 0;
+        };
+        if results.is_null() {
+            return 0;
+        }
+        let mut taken = adapter.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.extend(adapter.inner.take_results(slot));
+        let count = taken.len().min(capacity);
+        for (index, result) in taken.drain(..count).enumerate() {
+            // SAFETY: `index` is less than `capacity`.
+            unsafe { results.add(index).write(c_result(&result)) };
+        }
+        count
+    })
+}
+
+fn c_result(result: &TickResult) -> CResult {
+    let proof = result.proof();
+    let (proof, participants) = proof.map(|proof| (proof.bytes, proof.participants)).unzip();
+    let (proof, proof_len) = leak(proof.as_deref());
+    let (participants, participants_len) = leak(participants.as_deref());
+    let mut c_result = CResult {
+        request_id: [0; 65],
+        group_index: u32::try_from(result.group_index).unwrap_or(u32::MAX),
+        slot: result.slot,
+        ending: match result.ending {
+            Ending::Outcome(_) => 0,
+            Ending::Duplicate => 1,
+            Ending::Refused => 2,
+            Ending::Cancelled => 3,
+            Ending::Lost => 4,
+        },
+        proof,
+        proof_len,
+        participants,
+        participants_len,
+    };
+    // SAFETY: the array has this length.
+    unsafe { put_text(&result.request_id, c_result.request_id.as_mut_ptr(), 65) };
+    c_result
+}
+
+/// A copy that `la_result_free` frees.
+fn leak(bytes: Option<&[u8]>) -> (*mut u8, usize) {
+    match bytes {
+        None => (std::ptr::null_mut(), 0),
+        Some(bytes) => {
+            let copy: Box<[u8]> = bytes.into();
+            let len = copy.len();
+            (Box::into_raw(copy).cast(), len)
+        }
+    }
+}
+
+/// # Safety
+/// `pointer` and `len` are of `leak`, or NULL.
+unsafe fn free(pointer: &mut *mut u8, len: &mut usize) {
+    if !pointer.is_null() {
+        let slice = std::ptr::slice_from_raw_parts_mut(*pointer, *len);
+        // SAFETY: the caller's promise.
+        drop(unsafe { Box::from_raw(slice) });
+    }
+    (*pointer, *len) = (std::ptr::null_mut(), 0);
+}
+
+/// # Safety
+/// `result` is NULL or of `la_take`.
+#[no_mangle]
+pub unsafe extern "C" fn la_result_free(result: *mut CResult) {
+    // SAFETY: the caller's promise.
+    if let Some(result) = unsafe { result.as_mut() } {
+        // SAFETY: `la_take` made both.
+        unsafe {
+            free(&mut result.proof, &mut result.proof_len);
+            free(&mut result.participants, &mut result.participants_len);
+        }
+    }
+}

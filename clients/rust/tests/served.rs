@@ -1,0 +1,295 @@
+//! The adapter against the project's own service. Skipped without `LEAN_AGGREGATOR_SERVICE`.
+//!
+//! `LEAN_AGGREGATOR_SERVICE=../../dist/cli/main.js cargo test --test served`; with
+//! `LEAN_AGGREGATOR_REAL_PROVER=1` too, one test proves for real.
+#![cfg(feature = "client")]
+
+mod support;
+
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use lean_aggregator_client::machine::Gates;
+use lean_aggregator_client::{proto, Aggregator, Ending, SubmitOptions, TickResult};
+use support::served::{program, Service};
+use support::vectors::{hex, number, numbers, text};
+
+const FAKE: [&str; 6] = [
+    "--prover",
+    "fake",
+    "--fake-accepts",
+    "any",
+    "--fake-time",
+    "600",
+];
+
+fn adapter(services: &[&Service]) -> Aggregator {
+    let mut builder = Aggregator::builder()
+        .node_id("rust-node")
+        .on_skip(|skip| eprintln!("{skip}"))
+        .on_problem(|problem| eprintln!("{problem}"));
+    for service in services {
+        builder = builder.endpoint(service.endpoint());
+    }
+    builder.build().unwrap()
+}
+
+fn wait_until(what: &str, limit: Duration, mut is_true: impl FnMut() -> bool) -> Duration {
+    let start = Instant::now();
+    while !is_true() {
+        assert!(start.elapsed() < limit, "{what}: not within {limit:?}");
+        sleep(Duration::from_millis(10));
+    }
+    start.elapsed()
+}
+
+/// Waits until the first service takes submissions.
+fn warm_up(adapter: &Aggregator) {
+    wait_until("the first proof", Duration::from_secs(40), || {
+        let options = SubmitOptions {
+            deadline: Some(Duration::from_secs(5)),
+            ..options(10)
+        };
+        if submit(adapter, 1, &options).is_err() {
+            sleep(Duration::from_millis(200));
+            return false;
+        }
+        let mut results = Vec::new();
+        let start = Instant::now();
+        while results.is_empty() && start.elapsed() < Duration::from_secs(5) {
+            results = adapter.take_results(1);
+            sleep(Duration::from_millis(20));
+        }
+        results.iter().any(|result| result.proof().is_some())
+    });
+}
+
+fn options(fence_s: u64) -> SubmitOptions {
+    SubmitOptions {
+        deadline: Some(Duration::from_secs(fence_s / 2)),
+        fence: Some(Duration::from_secs(fence_s)),
+        ..SubmitOptions::default()
+    }
+}
+
+fn submit(
+    adapter: &Aggregator,
+    slot: u64,
+    options: &SubmitOptions,
+) -> Result<(), lean_aggregator_client::Skip> {
+    let snapshot = || Ok::<_, String>(Some(snapshot(slot)));
+    adapter
+        .submit_or_skip(slot, Gates::OPEN, snapshot, options)
+        .map(|_| ())
+}
+
+fn snapshot(slot: u64) -> proto::Snapshot {
+    let checkpoint = |byte: u8| {
+        Some(proto::Checkpoint {
+            root: vec![byte; 32].into(),
+            slot,
+        })
+    };
+    let validators = 0..3u32;
+    proto::Snapshot {
+        head: checkpoint(1),
+        justified: checkpoint(2),
+        keys: validators
+            .clone()
+            .map(|validator_index| proto::ValidatorKey {
+                validator_index,
+                public_key: vec![validator_index as u8 + 1; 52].into(),
+                ..Default::default()
+            })
+            .collect(),
+        groups: vec![proto::Group {
+            data: Some(proto::AttestationData {
+                slot,
+                head: checkpoint(1),
+                target: checkpoint(2),
+                source: checkpoint(3),
+            }),
+            raw_signatures: validators
+                .map(|validator_index| proto::RawSignature {
+                    validator_index,
+                    signature: vec![slot as u8; 2536].into(),
+                })
+                .collect(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
+fn take(adapter: &Aggregator, slot: u64, limit: Duration) -> Vec<TickResult> {
+    let mut results = Vec::new();
+    wait_until("a result", limit, || {
+        results.extend(adapter.take_results(slot));
+        !results.is_empty()
+    });
+    results
+}
+
+#[test]
+fn a_request_survives_the_death_of_its_only_service() {
+    let Some(program) = program() else { return };
+    let mut service = Service::start(&program, &FAKE);
+    let adapter = adapter(&[&service]);
+    warm_up(&adapter);
+    submit(&adapter, 2, &options(30)).unwrap();
+    sleep(Duration::from_millis(250));
+    service.kill();
+    service.start_again();
+    let results = take(&adapter, 2, Duration::from_secs(29));
+    assert!(
+        results[0].proof().is_some(),
+        "{results:?}\n{}",
+        service.log()
+    );
+    assert_eq!(adapter.stats().resubmitted, 1);
+    assert_eq!(adapter.stats().lost_groups, 0);
+    adapter.close(Duration::from_secs(1));
+}
+
+#[test]
+fn of_two_services_either_may_die_or_freeze() {
+    let Some(program) = program() else { return };
+    let mut first = Service::start(&program, &FAKE);
+    let second = Service::start(&program, &FAKE);
+    let adapter = adapter(&[&first, &second]);
+    warm_up(&adapter);
+    submit(&adapter, 2, &options(8)).unwrap();
+    sleep(Duration::from_millis(250));
+    first.kill();
+    let results = take(&adapter, 2, Duration::from_secs(7));
+    assert!(results[0].proof().is_some(), "{results:?}");
+    assert_eq!(results[0].endpoint.as_deref(), Some(&*second.endpoint()));
+
+    first.start_again();
+    wait_until("the first again", Duration::from_secs(20), || {
+        submit(&adapter, 3, &options(8)).unwrap();
+        let results = take(&adapter, 3, Duration::from_secs(7));
+        results[0].endpoint.as_deref() == Some(&*first.endpoint())
+    });
+    submit(&adapter, 4, &options(8)).unwrap();
+    sleep(Duration::from_millis(100));
+    first.signal("-STOP");
+    let frozen_at = Instant::now();
+    let results = take(&adapter, 4, Duration::from_secs(7));
+    println!("proved {:?} after the freeze", frozen_at.elapsed());
+    assert!(results[0].proof().is_some(), "{results:?}");
+    assert_eq!(results[0].endpoint.as_deref(), Some(&*second.endpoint()));
+    // From now on the frozen one is known: nothing waits for it.
+    submit(&adapter, 5, &options(8)).unwrap();
+    let results = take(&adapter, 5, Duration::from_secs(3));
+    assert_eq!(results[0].endpoint.as_deref(), Some(&*second.endpoint()));
+    first.signal("-CONT");
+    assert_eq!(adapter.stats().lost_groups, 0);
+    adapter.close(Duration::from_secs(1));
+}
+
+#[test]
+fn closing_cancels_what_is_in_flight() {
+    let Some(program) = program() else { return };
+    let service = Service::start(&program, &["--prover", "fake", "--fake-accepts", "any"]);
+    let adapter = adapter(&[&service]);
+    warm_up(&adapter);
+    submit(&adapter, 2, &options(30)).unwrap();
+    let start = Instant::now();
+    adapter.close(Duration::ZERO);
+    assert!(start.elapsed() < Duration::from_secs(2));
+    let results = adapter.take_results(2);
+    assert!(
+        results
+            .iter()
+            .all(|result| !matches!(result.ending, Ending::Duplicate)),
+        "{results:?}"
+    );
+    assert!(submit(&adapter, 3, &options(30)).is_err());
+}
+
+#[test]
+fn real_signatures_become_a_real_proof() {
+    let Some(program) = program() else { return };
+    if std::env::var_os("LEAN_AGGREGATOR_REAL_PROVER").is_none() {
+        eprintln!(
+            "skipped: set LEAN_AGGREGATOR_REAL_PROVER=1 to prove for real, which takes a minute"
+        );
+        return;
+    }
+    let service = Service::start(&program, &["--standby", "0"]);
+    let adapter = adapter(&[&service]);
+    let snapshot = real_snapshot();
+    wait_until("a real proof", Duration::from_secs(120), || {
+        let made = || Ok::<_, String>(Some(snapshot.clone()));
+        let options = options(30);
+        if adapter
+            .submit_or_skip(101, Gates::OPEN, made, &options)
+            .is_err()
+        {
+            sleep(Duration::from_millis(500));
+            return false;
+        }
+        let mut results = Vec::new();
+        let start = Instant::now();
+        while results.is_empty() && start.elapsed() < Duration::from_secs(31) {
+            results = adapter.take_results(101);
+            sleep(Duration::from_millis(20));
+        }
+        let proof = results.iter().find_map(TickResult::proof);
+        proof.is_some_and(|proof| proof.bytes.len() > 1000 && proof.participants[..] == [0xff])
+    });
+    adapter.close(Duration::from_secs(1));
+}
+
+/// Eight real signatures of one message of `test/vectors/xmss`.
+fn real_snapshot() -> proto::Snapshot {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../test/vectors/xmss");
+    let text_of = std::fs::read_to_string(folder.join("vectors.json")).unwrap();
+    let vectors: serde_json::Value = serde_json::from_str(&text_of).unwrap();
+    let signatures = std::fs::read(folder.join("signatures.bin")).unwrap();
+    let group = &vectors["groups"][0];
+    let point = |point: &serde_json::Value| {
+        Some(proto::Checkpoint {
+            root: hex(text(point, "root")).into(),
+            slot: number(point, "slot"),
+        })
+    };
+    let data = &group["data"];
+    let (size, offset) = (
+        number(&vectors, "signatureBytes") as usize,
+        number(group, "signaturesOffset") as usize,
+    );
+    let validators = numbers(group, "validators").into_iter().take(8);
+    let raw_signatures = validators.enumerate().map(|(index, validator)| {
+        let start = offset + index * size;
+        proto::RawSignature {
+            validator_index: validator as u32,
+            signature: signatures[start..start + size].to_vec().into(),
+        }
+    });
+    let keys = vectors["validators"].as_array().unwrap().iter().take(8);
+    let keys = keys.map(|key| proto::ValidatorKey {
+        validator_index: number(key, "index") as u32,
+        public_key: hex(text(key, "publicKey")).into(),
+        ..Default::default()
+    });
+    proto::Snapshot {
+        head: point(&data["head"]),
+        justified: point(&data["target"]),
+        keys: keys.collect(),
+        groups: vec![proto::Group {
+            data: Some(proto::AttestationData {
+                slot: number(data, "slot"),
+                head: point(&data["head"]),
+                target: point(&data["target"]),
+                source: point(&data["source"]),
+            }),
+            message: hex(text(group, "root")).into(),
+            raw_signatures: raw_signatures.collect(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}

@@ -1,0 +1,98 @@
+//! The project's own service as a process: started, killed, frozen.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// The service's program. `None`, and a line that says so, when the variable is not set.
+pub fn program() -> Option<PathBuf> {
+    let program = std::env::var_os("LEAN_AGGREGATOR_SERVICE");
+    if program.is_none() {
+        eprintln!("skipped: set LEAN_AGGREGATOR_SERVICE to the service's dist/cli/main.js");
+    }
+    program.map(PathBuf::from)
+}
+
+static NEXT: AtomicU16 = AtomicU16::new(0);
+
+/// A service with a socket of its own, which it keeps over its runs.
+pub struct Service {
+    program: PathBuf,
+    folder: PathBuf,
+    options: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Service {
+    pub fn start(program: &Path, options: &[&str]) -> Self {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("la-rust-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let mut service = Service {
+            program: program.to_owned(),
+            folder,
+            options: options.iter().map(|each| (*each).into()).collect(),
+            child: None,
+        };
+        service.start_again();
+        service
+    }
+
+    pub fn start_again(&mut self) {
+        let log = fs::File::create(self.folder.join("log")).unwrap();
+        let child = Command::new("node")
+            .arg(&self.program)
+            .args(["serve", "--admin", "off", "--probes", "off"])
+            .args(["--listen", &self.endpoint()])
+            .args([
+                std::ffi::OsStr::new("--runtime-dir"),
+                self.folder.as_os_str(),
+            ])
+            .args(&self.options)
+            // The service refuses variables of its prefix that it does not know.
+            .env_remove("LEAN_AGGREGATOR_SERVICE")
+            .env_remove("LEAN_AGGREGATOR_REAL_PROVER")
+            .env("XDG_STATE_HOME", &self.folder)
+            .env("STATE_DIRECTORY", &self.folder)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .expect("node is needed to run the service");
+        self.child = Some(child);
+    }
+
+    pub fn endpoint(&self) -> String {
+        format!("unix:{}", self.folder.join("socket").display())
+    }
+
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Freezes the process, or lets it go on.
+    pub fn signal(&self, signal: &str) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        let status = Command::new("kill").args([signal, &id]).status();
+        assert!(status.unwrap().success());
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if self.child.is_some() {
+            self.signal("-CONT");
+        }
+        self.kill();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
