@@ -27,3 +27,8 @@ pub use client::*;
 pub mod proto {
     include!("proto/lean.aggregator.v1.rs");
 }
+
+/// The example of the README compiles.
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
