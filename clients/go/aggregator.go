@@ -58,7 +58,9 @@ type record struct {
 	groups       []*AttestationData
 	hasLengthBit bool
 	isSent       bool
-	endTry       context.CancelFunc
+	// endTry ends the last try; triedAt is its endpoint until it is answered.
+	endTry  context.CancelFunc
+	triedAt string
 }
 
 // New checks the options, opens a stream to each endpoint in the background, and returns. An endpoint

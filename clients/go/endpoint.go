@@ -139,8 +139,8 @@ func (e *endpoint) readStream(parent context.Context) (hasOpened, isSilent bool)
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteRequest: func(httptrace.WroteRequestInfo) { onWritten() },
 	})
-	request := connect.NewRequest(e.streamRequest())
-	stream, err := e.connection().stream.CallServerStream(traced, request)
+	request, crossing := e.streamRequest()
+	stream, err := e.connection().stream.CallServerStream(traced, connect.NewRequest(request))
 	if err == nil {
 		for stream.Receive() {
 			event := stream.Msg()
@@ -148,7 +148,7 @@ func (e *endpoint) readStream(parent context.Context) (hasOpened, isSilent bool)
 			if hasOpened {
 				silence.allow(silenceMax + sendingTime(event.GetSending()))
 			}
-			e.take(event)
+			e.take(event, crossing)
 		}
 		err = stream.Err()
 		_ = stream.Close()
@@ -172,9 +172,18 @@ func (e *endpoint) logBroken(err error) {
 	e.owner.options.Logger.Debug("result stream broke", "endpoint", e.address.text, "error", err)
 }
 
-// streamRequest names the requests that the node awaits from this endpoint.
-func (e *endpoint) streamRequest() *aggregatorv1.StreamResultsRequest {
-	request := &aggregatorv1.StreamResultsRequest{Node: e.owner.node}
+// streamRequest names the requests that the node awaits from this endpoint. Those with an open try
+// there are also returned in crossing: their answer and the stream's may cross.
+func (e *endpoint) streamRequest() (
+	request *aggregatorv1.StreamResultsRequest, crossing map[string]bool,
+) {
+	request = &aggregatorv1.StreamResultsRequest{Node: e.owner.node}
+	crossing = map[string]bool{}
+	e.owner.mu.Lock()
+	for id, kept := range e.owner.records {
+		crossing[id] = kept.triedAt == e.address.text
+	}
+	e.owner.mu.Unlock()
 	for _, effect := range e.owner.dispatch(machine.Opening{Endpoint: e.address.text}, nil) {
 		await, isAwait := effect.(machine.Await)
 		if !isAwait {
@@ -188,16 +197,16 @@ func (e *endpoint) streamRequest() *aggregatorv1.StreamResultsRequest {
 			request.Awaited = append(request.Awaited, awaited)
 		}
 	}
-	return request
+	return request, crossing
 }
 
 // take passes one event of the stream to the machine. An unknown event is ignored.
-func (e *endpoint) take(event *aggregatorv1.StreamResultsResponse) {
+func (e *endpoint) take(event *aggregatorv1.StreamResultsResponse, crossing map[string]bool) {
 	name := e.address.text
 	switch each := event.GetEvent().(type) {
 	case *aggregatorv1.StreamResultsResponse_Opened:
 		e.note(each.Opened.GetServiceId(), each.Opened.GetStatus())
-		e.owner.dispatch(openedEvent(name, each.Opened), nil)
+		e.owner.dispatch(openedEvent(name, each.Opened, crossing), nil)
 	case *aggregatorv1.StreamResultsResponse_Status:
 		e.note("", each.Status)
 		e.owner.dispatch(machine.Status{Endpoint: name, State: stateOf(each.Status)}, nil)
@@ -212,15 +221,20 @@ func (e *endpoint) take(event *aggregatorv1.StreamResultsResponse) {
 	}
 }
 
-func openedEvent(name string, opened *aggregatorv1.Opened) machine.Opened {
+// openedEvent leaves out that a request is unknown whose try was open when the stream's request was
+// made: the service may have accepted it meanwhile.
+func openedEvent(
+	name string, opened *aggregatorv1.Opened, crossing map[string]bool,
+) machine.Opened {
 	event := machine.Opened{
 		Endpoint: name, ServiceID: opened.GetServiceId(), State: stateOf(opened.GetStatus()),
 	}
 	for _, each := range opened.GetAwaited() {
 		isKnown := each.GetState() == aggregatorv1.RequestState_REQUEST_STATE_IN_FLIGHT ||
 			each.GetState() == aggregatorv1.RequestState_REQUEST_STATE_ENDED
-		event.Awaited = append(event.Awaited,
-			machine.AwaitedState{RequestID: each.GetRequestId(), IsKnown: isKnown})
+		if id := each.GetRequestId(); isKnown || !crossing[id] {
+			event.Awaited = append(event.Awaited, machine.AwaitedState{RequestID: id, IsKnown: isKnown})
+		}
 	}
 	return event
 }
