@@ -53,6 +53,9 @@ type Service struct {
 	streams  map[*stream]bool
 	received []*aggregatorv1.SubmitSnapshotRequest
 	isKilled bool
+	// killed is closed when this run is killed.
+	killed chan struct{}
+	prover sync.WaitGroup
 }
 
 // Start starts a service and stops it at the end of the test.
@@ -115,7 +118,12 @@ func (s *Service) begin() {
 	s.sessions = map[sessionKey]*session{}
 	s.order = nil
 	s.streams = map[*stream]bool{}
-	go s.prove(s.runs)
+	s.killed = make(chan struct{})
+	s.prover.Add(1)
+	go func() {
+		defer s.prover.Done()
+		s.prove()
+	}()
 }
 
 // Address is the service's host:port, which it keeps.
@@ -124,7 +132,10 @@ func (s *Service) Address() string { return s.server.Address() }
 // Kill ends the service at once, as kill -9 does: connections break, and all sessions are lost.
 func (s *Service) Kill() {
 	s.mu.Lock()
-	s.isKilled = true
+	if !s.isKilled {
+		s.isKilled = true
+		close(s.killed)
+	}
 	s.losses = 0
 	for each := range s.streams {
 		each.end(nil)
@@ -132,6 +143,7 @@ func (s *Service) Kill() {
 	s.wake.Broadcast()
 	s.mu.Unlock()
 	s.server.Kill()
+	s.prover.Wait()
 }
 
 // Restart starts a killed service again, at the same address, with the same ServiceID and a new run.

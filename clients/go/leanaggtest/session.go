@@ -40,10 +40,10 @@ func (s *session) unended() int {
 }
 
 // prove makes one proof after the other until the run ends, the most urgent first.
-func (s *Service) prove(run int) {
+func (s *Service) prove() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.runs == run && !s.isKilled {
+	for !s.isKilled {
 		each, index := s.next()
 		if each == nil {
 			s.wake.Wait()
@@ -91,6 +91,7 @@ func (s *Service) proveOne(each *session, index int) {
 	case <-timer.C:
 	case <-group.stop:
 		stopped = true
+	case <-s.killed:
 	}
 	timer.Stop()
 	s.mu.Lock()

@@ -492,7 +492,7 @@ const (
 	OutcomeReason_OUTCOME_REASON_DEADLINE OutcomeReason = 1
 	// No part of the group was predicted to be proved before the fence.
 	OutcomeReason_OUTCOME_REASON_PREDICTED_MISS OutcomeReason = 2
-	// A later session of the node replaced this one.
+	// A later session of the node replaced this one, or a later run of the node has called.
 	OutcomeReason_OUTCOME_REASON_SUPERSEDED OutcomeReason = 3
 	// The node or the operator ended the session or group.
 	OutcomeReason_OUTCOME_REASON_CANCELLED OutcomeReason = 4
@@ -1668,12 +1668,14 @@ type Snapshot struct {
 	Slot      uint64      `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
 	Head      *Checkpoint `protobuf:"bytes,2,opt,name=head,proto3" json:"head,omitempty"`
 	Justified *Checkpoint `protobuf:"bytes,3,opt,name=justified,proto3" json:"justified,omitempty"`
-	// Key table. INVALID_ARGUMENT when a validator index or a key occurs twice.
+	// Key table. INVALID_ARGUMENT when a validator index occurs twice in one role, or a key twice.
 	Keys []*ValidatorKey `protobuf:"bytes,4,rep,name=keys,proto3" json:"keys,omitempty"`
 	// Groups in the node's order of preference.
 	Groups []*Group `protobuf:"bytes,5,rep,name=groups,proto3" json:"groups,omitempty"`
-	// Every `participants`, here and in the outcomes, is an SSZ bitlist with its length bit: the
-	// highest bit set is no validator. INVALID_ARGUMENT for one without it. Default: bits alone.
+	// Every `participants`, here and in the outcomes of proofs, is an SSZ bitlist with its length bit:
+	// the highest bit set is no validator. INVALID_ARGUMENT for one without it. An outcome's length is
+	// the greatest in the snapshot, or its highest validator + 1 where that is greater. Default: bits
+	// alone.
 	SszBitlists   bool `protobuf:"varint,6,opt,name=ssz_bitlists,json=sszBitlists,proto3" json:"ssz_bitlists,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1757,8 +1759,9 @@ type Node struct {
 	// 1 to 64 characters of A-Z a-z 0-9 . _ -
 	NodeId string `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
 	// Number of this run of the node, which grows with each run: its start in milliseconds since 1970.
-	// A call with a higher epoch ends the sessions and streams of earlier runs; one with a lower epoch
-	// is refused as `node_id_in_use`. 0, for people: takes no part in this.
+	// A submission or stream with a higher epoch ends the sessions and streams of earlier runs; one with
+	// a lower epoch is refused as `node_id_in_use`, until the service retains nothing of the later run.
+	// 0, for people: takes no part in this.
 	NodeEpoch     uint64 `protobuf:"varint,2,opt,name=node_epoch,json=nodeEpoch,proto3" json:"node_epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1811,7 +1814,8 @@ func (x *Node) GetNodeEpoch() uint64 {
 // An instant until which a vote is worth this much, if a proof that contains it is ready.
 type Step struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Milliseconds from receipt.
+	// Milliseconds from receipt; at most `fence_ms_max`. A retry counts the time that has passed off,
+	// down to 0.
 	UntilMs uint32 `protobuf:"varint,1,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"`
 	// Worth of a vote in a proof that is ready before `until_ms`, relative to the other steps; 1 to
 	// 1000000.
@@ -1888,9 +1892,9 @@ type SubmitSnapshotRequest struct {
 	// Fewest inputs of a group that are worth a proof: verified raw signatures that no child contains,
 	// plus good children. A group with fewer ends NOTHING_TO_PROVE. Default 1.
 	MinInputs uint32 `protobuf:"varint,10,opt,name=min_inputs,json=minInputs,proto3" json:"min_inputs,omitempty"`
-	// What a vote is worth by when: at most 8 steps, with ascending `until_ms` and descending weights.
-	// Empty: 1 until the fence. Outcomes count votes by step; the order of proofs ignores the weights
-	// for now.
+	// What a vote is worth by when: at most 8 steps, with ascending `until_ms`, of which some may be
+	// equal, and descending weights. Empty: 1 until the fence. Outcomes count votes by step; the order
+	// of proofs ignores the weights for now.
 	Steps         []*Step `protobuf:"bytes,11,rep,name=steps,proto3" json:"steps,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2397,9 +2401,10 @@ type Votes struct {
 	UnknownKey   uint32 `protobuf:"varint,5,opt,name=unknown_key,json=unknownKey,proto3" json:"unknown_key,omitempty"`
 	// Only in a child that is bad or exceeds a limit.
 	BadChild uint32 `protobuf:"varint,6,opt,name=bad_child,json=badChild,proto3" json:"bad_child,omitempty"`
-	// Only in a child that the group proves nothing new about: NOTHING_TO_PROVE.
+	// Only in a good child of a group without a proof: NOTHING_TO_PROVE or REJECTED.
 	Covered uint32 `protobuf:"varint,7,opt,name=covered,proto3" json:"covered,omitempty"`
-	// The group was not started; its `reason` says why.
+	// The group was not started; its `reason` says why. Without one, it has fewer inputs than
+	// `min_inputs`.
 	NotStarted uint32 `protobuf:"varint,8,opt,name=not_started,json=notStarted,proto3" json:"not_started,omitempty"`
 	// The group's proof was stopped; its `reason` says why.
 	Stopped uint32 `protobuf:"varint,9,opt,name=stopped,proto3" json:"stopped,omitempty"`
@@ -2839,10 +2844,12 @@ func (x *Summary) GetSessionId() string {
 
 // A proof system that the service proves with.
 type Offer struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	ProofSystem    *ProofSystem           `protobuf:"bytes,1,opt,name=proof_system,json=proofSystem,proto3" json:"proof_system,omitempty"`
-	PublicKeyBytes uint32                 `protobuf:"varint,2,opt,name=public_key_bytes,json=publicKeyBytes,proto3" json:"public_key_bytes,omitempty"`
-	SignatureBytes uint32                 `protobuf:"varint,3,opt,name=signature_bytes,json=signatureBytes,proto3" json:"signature_bytes,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	ProofSystem *ProofSystem           `protobuf:"bytes,1,opt,name=proof_system,json=proofSystem,proto3" json:"proof_system,omitempty"`
+	// Size of a public key; 0: any size, as a simulated prover may offer.
+	PublicKeyBytes uint32 `protobuf:"varint,2,opt,name=public_key_bytes,json=publicKeyBytes,proto3" json:"public_key_bytes,omitempty"`
+	// Size of a signature; 0: any size.
+	SignatureBytes uint32 `protobuf:"varint,3,opt,name=signature_bytes,json=signatureBytes,proto3" json:"signature_bytes,omitempty"`
 	// Kinds of proof.
 	Kinds []ProofKind `protobuf:"varint,4,rep,packed,name=kinds,proto3,enum=lean.aggregator.v1.ProofKind" json:"kinds,omitempty"`
 	// The values of `log_inv_rate`; 0, the prover's default, is one of them.
