@@ -750,58 +750,6 @@ func (RequestState) EnumDescriptor() ([]byte, []int) {
 	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{11}
 }
 
-// Why events are missing.
-type GapCause int32
-
-const (
-	GapCause_GAP_CAUSE_UNSPECIFIED GapCause = 0
-	// The server has dropped the events that followed the cursor.
-	GapCause_GAP_CAUSE_TRIMMED GapCause = 1
-	// The cursor is from an earlier run of the server.
-	GapCause_GAP_CAUSE_SERVER_RESTARTED GapCause = 2
-)
-
-// Enum value maps for GapCause.
-var (
-	GapCause_name = map[int32]string{
-		0: "GAP_CAUSE_UNSPECIFIED",
-		1: "GAP_CAUSE_TRIMMED",
-		2: "GAP_CAUSE_SERVER_RESTARTED",
-	}
-	GapCause_value = map[string]int32{
-		"GAP_CAUSE_UNSPECIFIED":      0,
-		"GAP_CAUSE_TRIMMED":          1,
-		"GAP_CAUSE_SERVER_RESTARTED": 2,
-	}
-)
-
-func (x GapCause) Enum() *GapCause {
-	p := new(GapCause)
-	*p = x
-	return p
-}
-
-func (x GapCause) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (GapCause) Descriptor() protoreflect.EnumDescriptor {
-	return file_lean_aggregator_v1_aggregator_proto_enumTypes[12].Descriptor()
-}
-
-func (GapCause) Type() protoreflect.EnumType {
-	return &file_lean_aggregator_v1_aggregator_proto_enumTypes[12]
-}
-
-func (x GapCause) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use GapCause.Descriptor instead.
-func (GapCause) EnumDescriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{12}
-}
-
 type SessionState int32
 
 const (
@@ -837,11 +785,11 @@ func (x SessionState) String() string {
 }
 
 func (SessionState) Descriptor() protoreflect.EnumDescriptor {
-	return file_lean_aggregator_v1_aggregator_proto_enumTypes[13].Descriptor()
+	return file_lean_aggregator_v1_aggregator_proto_enumTypes[12].Descriptor()
 }
 
 func (SessionState) Type() protoreflect.EnumType {
-	return &file_lean_aggregator_v1_aggregator_proto_enumTypes[13]
+	return &file_lean_aggregator_v1_aggregator_proto_enumTypes[12]
 }
 
 func (x SessionState) Number() protoreflect.EnumNumber {
@@ -850,7 +798,7 @@ func (x SessionState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SessionState.Descriptor instead.
 func (SessionState) EnumDescriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{13}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{12}
 }
 
 type DeviceState int32
@@ -900,11 +848,11 @@ func (x DeviceState) String() string {
 }
 
 func (DeviceState) Descriptor() protoreflect.EnumDescriptor {
-	return file_lean_aggregator_v1_aggregator_proto_enumTypes[14].Descriptor()
+	return file_lean_aggregator_v1_aggregator_proto_enumTypes[13].Descriptor()
 }
 
 func (DeviceState) Type() protoreflect.EnumType {
-	return &file_lean_aggregator_v1_aggregator_proto_enumTypes[14]
+	return &file_lean_aggregator_v1_aggregator_proto_enumTypes[13]
 }
 
 func (x DeviceState) Number() protoreflect.EnumNumber {
@@ -913,7 +861,7 @@ func (x DeviceState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DeviceState.Descriptor instead.
 func (DeviceState) EnumDescriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{14}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{13}
 }
 
 // A block root and its slot.
@@ -2022,7 +1970,6 @@ type Accepted struct {
 	PredictedFinishMs uint32 `protobuf:"varint,5,opt,name=predicted_finish_ms,json=predictedFinishMs,proto3" json:"predicted_finish_ms,omitempty"`
 	// The service that has accepted: see Opened.
 	ServiceId     string `protobuf:"bytes,6,opt,name=service_id,json=serviceId,proto3" json:"service_id,omitempty"`
-	SessionId     string `protobuf:"bytes,901,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2099,13 +2046,6 @@ func (x *Accepted) GetServiceId() string {
 	return ""
 }
 
-func (x *Accepted) GetSessionId() string {
-	if x != nil {
-		return x.SessionId
-	}
-	return ""
-}
-
 // The snapshot was not taken. The node makes the proofs by itself or submits a later snapshot.
 type Skipped struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -2116,7 +2056,6 @@ type Skipped struct {
 	PredictedFinishMs *uint32 `protobuf:"varint,3,opt,name=predicted_finish_ms,json=predictedFinishMs,proto3,oneof" json:"predicted_finish_ms,omitempty"`
 	// For IN_FLIGHT, the request that is in flight; else empty.
 	InFlightRequestId string `protobuf:"bytes,4,opt,name=in_flight_request_id,json=inFlightRequestId,proto3" json:"in_flight_request_id,omitempty"`
-	SessionId         string `protobuf:"bytes,901,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -2175,13 +2114,6 @@ func (x *Skipped) GetPredictedFinishMs() uint32 {
 func (x *Skipped) GetInFlightRequestId() string {
 	if x != nil {
 		return x.InFlightRequestId
-	}
-	return ""
-}
-
-func (x *Skipped) GetSessionId() string {
-	if x != nil {
-		return x.SessionId
 	}
 	return ""
 }
@@ -2553,7 +2485,6 @@ type Outcome struct {
 	// read returns them. Everything else in the outcome still holds.
 	ProofErased   bool   `protobuf:"varint,19,opt,name=proof_erased,json=proofErased,proto3" json:"proof_erased,omitempty"`
 	Votes         *Votes `protobuf:"bytes,20,opt,name=votes,proto3" json:"votes,omitempty"`
-	SessionId     string `protobuf:"bytes,901,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2728,13 +2659,6 @@ func (x *Outcome) GetVotes() *Votes {
 	return nil
 }
 
-func (x *Outcome) GetSessionId() string {
-	if x != nil {
-		return x.SessionId
-	}
-	return ""
-}
-
 // The last event of a session.
 type Summary struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -2751,7 +2675,6 @@ type Summary struct {
 	DurationMs uint32 `protobuf:"varint,6,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
 	// The votes of all groups.
 	Votes         *Votes `protobuf:"bytes,7,opt,name=votes,proto3" json:"votes,omitempty"`
-	SessionId     string `protobuf:"bytes,901,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2833,13 +2756,6 @@ func (x *Summary) GetVotes() *Votes {
 		return x.Votes
 	}
 	return nil
-}
-
-func (x *Summary) GetSessionId() string {
-	if x != nil {
-		return x.SessionId
-	}
-	return ""
 }
 
 // A proof system that the service proves with.
@@ -3094,10 +3010,9 @@ type Opened struct {
 	Status *Status `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`
 	Limits *Limits `protobuf:"bytes,4,opt,name=limits,proto3" json:"limits,omitempty"`
 	// One entry for each awaited request, in the order of the request.
-	Awaited        []*AwaitedState `protobuf:"bytes,5,rep,name=awaited,proto3" json:"awaited,omitempty"`
-	ServerInstance string          `protobuf:"bytes,901,opt,name=server_instance,json=serverInstance,proto3" json:"server_instance,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	Awaited       []*AwaitedState `protobuf:"bytes,5,rep,name=awaited,proto3" json:"awaited,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Opened) Reset() {
@@ -3163,13 +3078,6 @@ func (x *Opened) GetAwaited() []*AwaitedState {
 		return x.Awaited
 	}
 	return nil
-}
-
-func (x *Opened) GetServerInstance() string {
-	if x != nil {
-		return x.ServerInstance
-	}
-	return ""
 }
 
 // Sent when nothing else was sent for `heartbeat_ms` of Limits.
@@ -3321,9 +3229,7 @@ type StreamResultsRequest struct {
 	NoFollow bool `protobuf:"varint,4,opt,name=no_follow,json=noFollow,proto3" json:"no_follow,omitempty"`
 	// Send events of the awaited requests only, and end the stream when all of them have ended.
 	// NOT_FOUND when one is unknown. For people.
-	AwaitedOnly   bool   `protobuf:"varint,5,opt,name=awaited_only,json=awaitedOnly,proto3" json:"awaited_only,omitempty"`
-	Cursor        string `protobuf:"bytes,901,opt,name=cursor,proto3" json:"cursor,omitempty"`
-	SessionId     string `protobuf:"bytes,902,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	AwaitedOnly   bool `protobuf:"varint,5,opt,name=awaited_only,json=awaitedOnly,proto3" json:"awaited_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3393,20 +3299,6 @@ func (x *StreamResultsRequest) GetAwaitedOnly() bool {
 	return false
 }
 
-func (x *StreamResultsRequest) GetCursor() string {
-	if x != nil {
-		return x.Cursor
-	}
-	return ""
-}
-
-func (x *StreamResultsRequest) GetSessionId() string {
-	if x != nil {
-		return x.SessionId
-	}
-	return ""
-}
-
 type StreamResultsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Event:
@@ -3417,9 +3309,7 @@ type StreamResultsResponse struct {
 	//	*StreamResultsResponse_Status
 	//	*StreamResultsResponse_Heartbeat
 	//	*StreamResultsResponse_Sending
-	//	*StreamResultsResponse_Gap
 	Event         isStreamResultsResponse_Event `protobuf_oneof:"event"`
-	Cursor        string                        `protobuf:"bytes,902,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3515,22 +3405,6 @@ func (x *StreamResultsResponse) GetSending() *Sending {
 	return nil
 }
 
-func (x *StreamResultsResponse) GetGap() *Gap {
-	if x != nil {
-		if x, ok := x.Event.(*StreamResultsResponse_Gap); ok {
-			return x.Gap
-		}
-	}
-	return nil
-}
-
-func (x *StreamResultsResponse) GetCursor() string {
-	if x != nil {
-		return x.Cursor
-	}
-	return ""
-}
-
 type isStreamResultsResponse_Event interface {
 	isStreamResultsResponse_Event()
 }
@@ -3559,10 +3433,6 @@ type StreamResultsResponse_Sending struct {
 	Sending *Sending `protobuf:"bytes,6,opt,name=sending,proto3,oneof"`
 }
 
-type StreamResultsResponse_Gap struct {
-	Gap *Gap `protobuf:"bytes,901,opt,name=gap,proto3,oneof"`
-}
-
 func (*StreamResultsResponse_Opened) isStreamResultsResponse_Event() {}
 
 func (*StreamResultsResponse_Outcome) isStreamResultsResponse_Event() {}
@@ -3575,71 +3445,6 @@ func (*StreamResultsResponse_Heartbeat) isStreamResultsResponse_Event() {}
 
 func (*StreamResultsResponse_Sending) isStreamResultsResponse_Event() {}
 
-func (*StreamResultsResponse_Gap) isStreamResultsResponse_Event() {}
-
-// Events after the cursor that the stream cannot deliver.
-type Gap struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Cause GapCause               `protobuf:"varint,1,opt,name=cause,proto3,enum=lean.aggregator.v1.GapCause" json:"cause,omitempty"`
-	// Sessions with missing events, where known. GetSession may still return their outcomes.
-	SessionIds []string `protobuf:"bytes,2,rep,name=session_ids,json=sessionIds,proto3" json:"session_ids,omitempty"`
-	// Number of missing events; 0: the number is unknown, and perhaps no event is missing.
-	Events        uint64 `protobuf:"varint,3,opt,name=events,proto3" json:"events,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Gap) Reset() {
-	*x = Gap{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[31]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Gap) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Gap) ProtoMessage() {}
-
-func (x *Gap) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[31]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Gap.ProtoReflect.Descriptor instead.
-func (*Gap) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{31}
-}
-
-func (x *Gap) GetCause() GapCause {
-	if x != nil {
-		return x.Cause
-	}
-	return GapCause_GAP_CAUSE_UNSPECIFIED
-}
-
-func (x *Gap) GetSessionIds() []string {
-	if x != nil {
-		return x.SessionIds
-	}
-	return nil
-}
-
-func (x *Gap) GetEvents() uint64 {
-	if x != nil {
-		return x.Events
-	}
-	return 0
-}
-
 // The state of one session and its outcomes so far.
 type Session struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -3651,14 +3456,13 @@ type Session struct {
 	Groups uint32 `protobuf:"varint,4,opt,name=groups,proto3" json:"groups,omitempty"`
 	// Present once the session has ended.
 	Summary       *Summary `protobuf:"bytes,5,opt,name=summary,proto3" json:"summary,omitempty"`
-	SessionId     string   `protobuf:"bytes,901,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[32]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3670,7 +3474,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[32]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3683,7 +3487,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{32}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Session) GetRequestId() string {
@@ -3721,27 +3525,19 @@ func (x *Session) GetSummary() *Summary {
 	return nil
 }
 
-func (x *Session) GetSessionId() string {
-	if x != nil {
-		return x.SessionId
-	}
-	return ""
-}
-
 type GetSessionRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Node      *Node                  `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
 	RequestId string                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Longest wait for the session's end in milliseconds, at most 60000; 0 answers at once.
 	WaitMs        uint32 `protobuf:"varint,3,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
-	SessionId     string `protobuf:"bytes,901,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetSessionRequest) Reset() {
 	*x = GetSessionRequest{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[33]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3753,7 +3549,7 @@ func (x *GetSessionRequest) String() string {
 func (*GetSessionRequest) ProtoMessage() {}
 
 func (x *GetSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[33]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3766,7 +3562,7 @@ func (x *GetSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSessionRequest.ProtoReflect.Descriptor instead.
 func (*GetSessionRequest) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{33}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GetSessionRequest) GetNode() *Node {
@@ -3790,13 +3586,6 @@ func (x *GetSessionRequest) GetWaitMs() uint32 {
 	return 0
 }
 
-func (x *GetSessionRequest) GetSessionId() string {
-	if x != nil {
-		return x.SessionId
-	}
-	return ""
-}
-
 type GetSessionResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -3806,7 +3595,7 @@ type GetSessionResponse struct {
 
 func (x *GetSessionResponse) Reset() {
 	*x = GetSessionResponse{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[34]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3818,7 +3607,7 @@ func (x *GetSessionResponse) String() string {
 func (*GetSessionResponse) ProtoMessage() {}
 
 func (x *GetSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[34]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3831,7 +3620,7 @@ func (x *GetSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSessionResponse.ProtoReflect.Descriptor instead.
 func (*GetSessionResponse) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{34}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetSessionResponse) GetSession() *Session {
@@ -3847,14 +3636,13 @@ type CancelSessionRequest struct {
 	RequestId string                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Indices of the groups to end. Empty: all groups.
 	GroupIndices  []uint32 `protobuf:"varint,3,rep,packed,name=group_indices,json=groupIndices,proto3" json:"group_indices,omitempty"`
-	SessionId     string   `protobuf:"bytes,901,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CancelSessionRequest) Reset() {
 	*x = CancelSessionRequest{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[35]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3866,7 +3654,7 @@ func (x *CancelSessionRequest) String() string {
 func (*CancelSessionRequest) ProtoMessage() {}
 
 func (x *CancelSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[35]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3879,7 +3667,7 @@ func (x *CancelSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelSessionRequest.ProtoReflect.Descriptor instead.
 func (*CancelSessionRequest) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{35}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CancelSessionRequest) GetNode() *Node {
@@ -3903,13 +3691,6 @@ func (x *CancelSessionRequest) GetGroupIndices() []uint32 {
 	return nil
 }
 
-func (x *CancelSessionRequest) GetSessionId() string {
-	if x != nil {
-		return x.SessionId
-	}
-	return ""
-}
-
 type CancelSessionResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -3919,7 +3700,7 @@ type CancelSessionResponse struct {
 
 func (x *CancelSessionResponse) Reset() {
 	*x = CancelSessionResponse{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[36]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3931,7 +3712,7 @@ func (x *CancelSessionResponse) String() string {
 func (*CancelSessionResponse) ProtoMessage() {}
 
 func (x *CancelSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[36]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3944,7 +3725,7 @@ func (x *CancelSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelSessionResponse.ProtoReflect.Descriptor instead.
 func (*CancelSessionResponse) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{36}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CancelSessionResponse) GetSession() *Session {
@@ -3974,7 +3755,7 @@ type VerifyAggregateRequest struct {
 
 func (x *VerifyAggregateRequest) Reset() {
 	*x = VerifyAggregateRequest{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[37]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3986,7 +3767,7 @@ func (x *VerifyAggregateRequest) String() string {
 func (*VerifyAggregateRequest) ProtoMessage() {}
 
 func (x *VerifyAggregateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[37]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3999,7 +3780,7 @@ func (x *VerifyAggregateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAggregateRequest.ProtoReflect.Descriptor instead.
 func (*VerifyAggregateRequest) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{37}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *VerifyAggregateRequest) GetNode() *Node {
@@ -4073,7 +3854,7 @@ type ClaimKeys struct {
 
 func (x *ClaimKeys) Reset() {
 	*x = ClaimKeys{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[38]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4085,7 +3866,7 @@ func (x *ClaimKeys) String() string {
 func (*ClaimKeys) ProtoMessage() {}
 
 func (x *ClaimKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[38]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4098,7 +3879,7 @@ func (x *ClaimKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimKeys.ProtoReflect.Descriptor instead.
 func (*ClaimKeys) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{38}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ClaimKeys) GetSigned() isClaimKeys_Signed {
@@ -4163,7 +3944,7 @@ type VerifyAggregateResponse struct {
 
 func (x *VerifyAggregateResponse) Reset() {
 	*x = VerifyAggregateResponse{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[39]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4175,7 +3956,7 @@ func (x *VerifyAggregateResponse) String() string {
 func (*VerifyAggregateResponse) ProtoMessage() {}
 
 func (x *VerifyAggregateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[39]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4188,7 +3969,7 @@ func (x *VerifyAggregateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAggregateResponse.ProtoReflect.Descriptor instead.
 func (*VerifyAggregateResponse) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{39}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *VerifyAggregateResponse) GetValid() bool {
@@ -4221,7 +4002,7 @@ type GetServerInfoRequest struct {
 
 func (x *GetServerInfoRequest) Reset() {
 	*x = GetServerInfoRequest{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[40]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4233,7 +4014,7 @@ func (x *GetServerInfoRequest) String() string {
 func (*GetServerInfoRequest) ProtoMessage() {}
 
 func (x *GetServerInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[40]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4246,7 +4027,7 @@ func (x *GetServerInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetServerInfoRequest) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{40}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetServerInfoRequest) GetNode() *Node {
@@ -4297,7 +4078,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[41]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4309,7 +4090,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[41]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4322,7 +4103,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{41}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Limits) GetSnapshotBytesMax() uint32 {
@@ -4457,7 +4238,7 @@ type Device struct {
 
 func (x *Device) Reset() {
 	*x = Device{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[42]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4469,7 +4250,7 @@ func (x *Device) String() string {
 func (*Device) ProtoMessage() {}
 
 func (x *Device) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[42]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4482,7 +4263,7 @@ func (x *Device) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Device.ProtoReflect.Descriptor instead.
 func (*Device) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{42}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Device) GetId() string {
@@ -4549,7 +4330,7 @@ type LearnedCost struct {
 
 func (x *LearnedCost) Reset() {
 	*x = LearnedCost{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[43]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4561,7 +4342,7 @@ func (x *LearnedCost) String() string {
 func (*LearnedCost) ProtoMessage() {}
 
 func (x *LearnedCost) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[43]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4574,7 +4355,7 @@ func (x *LearnedCost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LearnedCost.ProtoReflect.Descriptor instead.
 func (*LearnedCost) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{43}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *LearnedCost) GetRawSignatures() uint32 {
@@ -4655,7 +4436,7 @@ type GetServerInfoResponse struct {
 
 func (x *GetServerInfoResponse) Reset() {
 	*x = GetServerInfoResponse{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[44]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4667,7 +4448,7 @@ func (x *GetServerInfoResponse) String() string {
 func (*GetServerInfoResponse) ProtoMessage() {}
 
 func (x *GetServerInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[44]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4680,7 +4461,7 @@ func (x *GetServerInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetServerInfoResponse) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{44}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GetServerInfoResponse) GetServerVersion() string {
@@ -4836,7 +4617,7 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	" \x01(\rR\tminInputs\x12.\n" +
 	"\x05steps\x18\v \x03(\v2\x18.lean.aggregator.v1.StepR\x05stepsB\x0e\n" +
 	"\f_deadline_msB\v\n" +
-	"\t_fence_ms\"\xa1\x02\n" +
+	"\t_fence_ms\"\x81\x02\n" +
 	"\bAccepted\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1f\n" +
@@ -4846,16 +4627,12 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"\x0fdeadline_source\x18\x04 \x01(\x0e2\".lean.aggregator.v1.DeadlineSourceR\x0edeadlineSource\x12.\n" +
 	"\x13predicted_finish_ms\x18\x05 \x01(\rR\x11predictedFinishMs\x12\x1d\n" +
 	"\n" +
-	"service_id\x18\x06 \x01(\tR\tserviceId\x12\x1e\n" +
-	"\n" +
-	"session_id\x18\x85\a \x01(\tR\tsessionId\"\xf7\x01\n" +
+	"service_id\x18\x06 \x01(\tR\tserviceId\"\xd7\x01\n" +
 	"\aSkipped\x126\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1e.lean.aggregator.v1.SkipReasonR\x06reason\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x123\n" +
 	"\x13predicted_finish_ms\x18\x03 \x01(\rH\x00R\x11predictedFinishMs\x88\x01\x01\x12/\n" +
-	"\x14in_flight_request_id\x18\x04 \x01(\tR\x11inFlightRequestId\x12\x1e\n" +
-	"\n" +
-	"session_id\x18\x85\a \x01(\tR\tsessionIdB\x16\n" +
+	"\x14in_flight_request_id\x18\x04 \x01(\tR\x11inFlightRequestIdB\x16\n" +
 	"\x14_predicted_finish_ms\"\x97\x01\n" +
 	"\x16SubmitSnapshotResponse\x12:\n" +
 	"\baccepted\x18\x01 \x01(\v2\x1c.lean.aggregator.v1.AcceptedH\x00R\baccepted\x127\n" +
@@ -4883,7 +4660,7 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"notStarted\x12\x18\n" +
 	"\astopped\x18\t \x01(\rR\astopped\x12\x16\n" +
 	"\x06failed\x18\n" +
-	" \x01(\rR\x06failed\"\xa8\x06\n" +
+	" \x01(\rR\x06failed\"\x88\x06\n" +
 	"\aOutcome\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1f\n" +
@@ -4907,9 +4684,7 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"\aattempt\x18\x11 \x01(\rR\aattempt\x12\x12\n" +
 	"\x04fake\x18\x12 \x01(\bR\x04fake\x12!\n" +
 	"\fproof_erased\x18\x13 \x01(\bR\vproofErased\x12/\n" +
-	"\x05votes\x18\x14 \x01(\v2\x19.lean.aggregator.v1.VotesR\x05votes\x12\x1e\n" +
-	"\n" +
-	"session_id\x18\x85\a \x01(\tR\tsessionId\"\xff\x01\n" +
+	"\x05votes\x18\x14 \x01(\v2\x19.lean.aggregator.v1.VotesR\x05votes\"\xdf\x01\n" +
 	"\aSummary\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x12\n" +
@@ -4920,9 +4695,7 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"provedLate\x12\x1f\n" +
 	"\vduration_ms\x18\x06 \x01(\rR\n" +
 	"durationMs\x12/\n" +
-	"\x05votes\x18\a \x01(\v2\x19.lean.aggregator.v1.VotesR\x05votes\x12\x1e\n" +
-	"\n" +
-	"session_id\x18\x85\a \x01(\tR\tsessionId\"\x98\x03\n" +
+	"\x05votes\x18\a \x01(\v2\x19.lean.aggregator.v1.VotesR\x05votes\"\x98\x03\n" +
 	"\x05Offer\x12B\n" +
 	"\fproof_system\x18\x01 \x01(\v2\x1f.lean.aggregator.v1.ProofSystemR\vproofSystem\x12(\n" +
 	"\x10public_key_bytes\x18\x02 \x01(\rR\x0epublicKeyBytes\x12'\n" +
@@ -4943,71 +4716,54 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"\fAwaitedState\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x126\n" +
-	"\x05state\x18\x02 \x01(\x0e2 .lean.aggregator.v1.RequestStateR\x05state\"\x87\x02\n" +
+	"\x05state\x18\x02 \x01(\x0e2 .lean.aggregator.v1.RequestStateR\x05state\"\xdd\x01\n" +
 	"\x06Opened\x12\x1d\n" +
 	"\n" +
 	"service_id\x18\x01 \x01(\tR\tserviceId\x12\x10\n" +
 	"\x03run\x18\x02 \x01(\tR\x03run\x122\n" +
 	"\x06status\x18\x03 \x01(\v2\x1a.lean.aggregator.v1.StatusR\x06status\x122\n" +
 	"\x06limits\x18\x04 \x01(\v2\x1a.lean.aggregator.v1.LimitsR\x06limits\x12:\n" +
-	"\aawaited\x18\x05 \x03(\v2 .lean.aggregator.v1.AwaitedStateR\aawaited\x12(\n" +
-	"\x0fserver_instance\x18\x85\a \x01(\tR\x0eserverInstance\"\v\n" +
+	"\aawaited\x18\x05 \x03(\v2 .lean.aggregator.v1.AwaitedStateR\aawaited\"\v\n" +
 	"\tHeartbeat\"\x1f\n" +
 	"\aSending\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\rR\x05bytes\"Q\n" +
 	"\aAwaited\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12'\n" +
-	"\x0freceived_groups\x18\x02 \x03(\rR\x0ereceivedGroups\"\x90\x02\n" +
+	"\x0freceived_groups\x18\x02 \x03(\rR\x0ereceivedGroups\"\xd7\x01\n" +
 	"\x14StreamResultsRequest\x12,\n" +
 	"\x04node\x18\x01 \x01(\v2\x18.lean.aggregator.v1.NodeR\x04node\x125\n" +
 	"\aawaited\x18\x02 \x03(\v2\x1b.lean.aggregator.v1.AwaitedR\aawaited\x12\x1a\n" +
 	"\bretained\x18\x03 \x01(\bR\bretained\x12\x1b\n" +
 	"\tno_follow\x18\x04 \x01(\bR\bnoFollow\x12!\n" +
-	"\fawaited_only\x18\x05 \x01(\bR\vawaitedOnly\x12\x17\n" +
-	"\x06cursor\x18\x85\a \x01(\tR\x06cursor\x12\x1e\n" +
-	"\n" +
-	"session_id\x18\x86\a \x01(\tR\tsessionId\"\xbd\x03\n" +
+	"\fawaited_only\x18\x05 \x01(\bR\vawaitedOnly\"\xf6\x02\n" +
 	"\x15StreamResultsResponse\x124\n" +
 	"\x06opened\x18\x01 \x01(\v2\x1a.lean.aggregator.v1.OpenedH\x00R\x06opened\x127\n" +
 	"\aoutcome\x18\x02 \x01(\v2\x1b.lean.aggregator.v1.OutcomeH\x00R\aoutcome\x127\n" +
 	"\asummary\x18\x03 \x01(\v2\x1b.lean.aggregator.v1.SummaryH\x00R\asummary\x124\n" +
 	"\x06status\x18\x04 \x01(\v2\x1a.lean.aggregator.v1.StatusH\x00R\x06status\x12=\n" +
 	"\theartbeat\x18\x05 \x01(\v2\x1d.lean.aggregator.v1.HeartbeatH\x00R\theartbeat\x127\n" +
-	"\asending\x18\x06 \x01(\v2\x1b.lean.aggregator.v1.SendingH\x00R\asending\x12,\n" +
-	"\x03gap\x18\x85\a \x01(\v2\x17.lean.aggregator.v1.GapH\x00R\x03gap\x12\x17\n" +
-	"\x06cursor\x18\x86\a \x01(\tR\x06cursorB\a\n" +
-	"\x05event\"r\n" +
-	"\x03Gap\x122\n" +
-	"\x05cause\x18\x01 \x01(\x0e2\x1c.lean.aggregator.v1.GapCauseR\x05cause\x12\x1f\n" +
-	"\vsession_ids\x18\x02 \x03(\tR\n" +
-	"sessionIds\x12\x16\n" +
-	"\x06events\x18\x03 \x01(\x04R\x06events\"\x88\x02\n" +
+	"\asending\x18\x06 \x01(\v2\x1b.lean.aggregator.v1.SendingH\x00R\asendingB\a\n" +
+	"\x05event\"\xe8\x01\n" +
 	"\aSession\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x126\n" +
 	"\x05state\x18\x02 \x01(\x0e2 .lean.aggregator.v1.SessionStateR\x05state\x127\n" +
 	"\boutcomes\x18\x03 \x03(\v2\x1b.lean.aggregator.v1.OutcomeR\boutcomes\x12\x16\n" +
 	"\x06groups\x18\x04 \x01(\rR\x06groups\x125\n" +
-	"\asummary\x18\x05 \x01(\v2\x1b.lean.aggregator.v1.SummaryR\asummary\x12\x1e\n" +
-	"\n" +
-	"session_id\x18\x85\a \x01(\tR\tsessionId\"\x99\x01\n" +
+	"\asummary\x18\x05 \x01(\v2\x1b.lean.aggregator.v1.SummaryR\asummary\"y\n" +
 	"\x11GetSessionRequest\x12,\n" +
 	"\x04node\x18\x01 \x01(\v2\x18.lean.aggregator.v1.NodeR\x04node\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12\x17\n" +
-	"\await_ms\x18\x03 \x01(\rR\x06waitMs\x12\x1e\n" +
-	"\n" +
-	"session_id\x18\x85\a \x01(\tR\tsessionId\"K\n" +
+	"\await_ms\x18\x03 \x01(\rR\x06waitMs\"K\n" +
 	"\x12GetSessionResponse\x125\n" +
-	"\asession\x18\x01 \x01(\v2\x1b.lean.aggregator.v1.SessionR\asession\"\xa8\x01\n" +
+	"\asession\x18\x01 \x01(\v2\x1b.lean.aggregator.v1.SessionR\asession\"\x88\x01\n" +
 	"\x14CancelSessionRequest\x12,\n" +
 	"\x04node\x18\x01 \x01(\v2\x18.lean.aggregator.v1.NodeR\x04node\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12#\n" +
-	"\rgroup_indices\x18\x03 \x03(\rR\fgroupIndices\x12\x1e\n" +
-	"\n" +
-	"session_id\x18\x85\a \x01(\tR\tsessionId\"N\n" +
+	"\rgroup_indices\x18\x03 \x03(\rR\fgroupIndices\"N\n" +
 	"\x15CancelSessionResponse\x125\n" +
 	"\asession\x18\x01 \x01(\v2\x1b.lean.aggregator.v1.SessionR\asession\"\xfe\x02\n" +
 	"\x16VerifyAggregateRequest\x12,\n" +
@@ -5157,11 +4913,7 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"\x19REQUEST_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15REQUEST_STATE_UNKNOWN\x10\x01\x12\x1b\n" +
 	"\x17REQUEST_STATE_IN_FLIGHT\x10\x02\x12\x17\n" +
-	"\x13REQUEST_STATE_ENDED\x10\x03*\\\n" +
-	"\bGapCause\x12\x19\n" +
-	"\x15GAP_CAUSE_UNSPECIFIED\x10\x00\x12\x15\n" +
-	"\x11GAP_CAUSE_TRIMMED\x10\x01\x12\x1e\n" +
-	"\x1aGAP_CAUSE_SERVER_RESTARTED\x10\x02*c\n" +
+	"\x13REQUEST_STATE_ENDED\x10\x03*c\n" +
 	"\fSessionState\x12\x1d\n" +
 	"\x19SESSION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17SESSION_STATE_IN_FLIGHT\x10\x01\x12\x17\n" +
@@ -5195,8 +4947,8 @@ func file_lean_aggregator_v1_aggregator_proto_rawDescGZIP() []byte {
 	return file_lean_aggregator_v1_aggregator_proto_rawDescData
 }
 
-var file_lean_aggregator_v1_aggregator_proto_enumTypes = make([]protoimpl.EnumInfo, 15)
-var file_lean_aggregator_v1_aggregator_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_lean_aggregator_v1_aggregator_proto_enumTypes = make([]protoimpl.EnumInfo, 14)
+var file_lean_aggregator_v1_aggregator_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_lean_aggregator_v1_aggregator_proto_goTypes = []any{
 	(KeyRole)(0),                    // 0: lean.aggregator.v1.KeyRole
 	(ProofKind)(0),                  // 1: lean.aggregator.v1.ProofKind
@@ -5210,151 +4962,147 @@ var file_lean_aggregator_v1_aggregator_proto_goTypes = []any{
 	(LeftOutReason)(0),              // 9: lean.aggregator.v1.LeftOutReason
 	(ServiceState)(0),               // 10: lean.aggregator.v1.ServiceState
 	(RequestState)(0),               // 11: lean.aggregator.v1.RequestState
-	(GapCause)(0),                   // 12: lean.aggregator.v1.GapCause
-	(SessionState)(0),               // 13: lean.aggregator.v1.SessionState
-	(DeviceState)(0),                // 14: lean.aggregator.v1.DeviceState
-	(*Checkpoint)(nil),              // 15: lean.aggregator.v1.Checkpoint
-	(*AttestationData)(nil),         // 16: lean.aggregator.v1.AttestationData
-	(*SignedRoot)(nil),              // 17: lean.aggregator.v1.SignedRoot
-	(*Claim)(nil),                   // 18: lean.aggregator.v1.Claim
-	(*ProofSystem)(nil),             // 19: lean.aggregator.v1.ProofSystem
-	(*ValidatorKey)(nil),            // 20: lean.aggregator.v1.ValidatorKey
-	(*RawSignature)(nil),            // 21: lean.aggregator.v1.RawSignature
-	(*Child)(nil),                   // 22: lean.aggregator.v1.Child
-	(*Component)(nil),               // 23: lean.aggregator.v1.Component
-	(*RawSignatures)(nil),           // 24: lean.aggregator.v1.RawSignatures
-	(*Group)(nil),                   // 25: lean.aggregator.v1.Group
-	(*Snapshot)(nil),                // 26: lean.aggregator.v1.Snapshot
-	(*Node)(nil),                    // 27: lean.aggregator.v1.Node
-	(*Step)(nil),                    // 28: lean.aggregator.v1.Step
-	(*SubmitSnapshotRequest)(nil),   // 29: lean.aggregator.v1.SubmitSnapshotRequest
-	(*Accepted)(nil),                // 30: lean.aggregator.v1.Accepted
-	(*Skipped)(nil),                 // 31: lean.aggregator.v1.Skipped
-	(*SubmitSnapshotResponse)(nil),  // 32: lean.aggregator.v1.SubmitSnapshotResponse
-	(*LeftOut)(nil),                 // 33: lean.aggregator.v1.LeftOut
-	(*Votes)(nil),                   // 34: lean.aggregator.v1.Votes
-	(*Outcome)(nil),                 // 35: lean.aggregator.v1.Outcome
-	(*Summary)(nil),                 // 36: lean.aggregator.v1.Summary
-	(*Offer)(nil),                   // 37: lean.aggregator.v1.Offer
-	(*Status)(nil),                  // 38: lean.aggregator.v1.Status
-	(*AwaitedState)(nil),            // 39: lean.aggregator.v1.AwaitedState
-	(*Opened)(nil),                  // 40: lean.aggregator.v1.Opened
-	(*Heartbeat)(nil),               // 41: lean.aggregator.v1.Heartbeat
-	(*Sending)(nil),                 // 42: lean.aggregator.v1.Sending
-	(*Awaited)(nil),                 // 43: lean.aggregator.v1.Awaited
-	(*StreamResultsRequest)(nil),    // 44: lean.aggregator.v1.StreamResultsRequest
-	(*StreamResultsResponse)(nil),   // 45: lean.aggregator.v1.StreamResultsResponse
-	(*Gap)(nil),                     // 46: lean.aggregator.v1.Gap
-	(*Session)(nil),                 // 47: lean.aggregator.v1.Session
-	(*GetSessionRequest)(nil),       // 48: lean.aggregator.v1.GetSessionRequest
-	(*GetSessionResponse)(nil),      // 49: lean.aggregator.v1.GetSessionResponse
-	(*CancelSessionRequest)(nil),    // 50: lean.aggregator.v1.CancelSessionRequest
-	(*CancelSessionResponse)(nil),   // 51: lean.aggregator.v1.CancelSessionResponse
-	(*VerifyAggregateRequest)(nil),  // 52: lean.aggregator.v1.VerifyAggregateRequest
-	(*ClaimKeys)(nil),               // 53: lean.aggregator.v1.ClaimKeys
-	(*VerifyAggregateResponse)(nil), // 54: lean.aggregator.v1.VerifyAggregateResponse
-	(*GetServerInfoRequest)(nil),    // 55: lean.aggregator.v1.GetServerInfoRequest
-	(*Limits)(nil),                  // 56: lean.aggregator.v1.Limits
-	(*Device)(nil),                  // 57: lean.aggregator.v1.Device
-	(*LearnedCost)(nil),             // 58: lean.aggregator.v1.LearnedCost
-	(*GetServerInfoResponse)(nil),   // 59: lean.aggregator.v1.GetServerInfoResponse
+	(SessionState)(0),               // 12: lean.aggregator.v1.SessionState
+	(DeviceState)(0),                // 13: lean.aggregator.v1.DeviceState
+	(*Checkpoint)(nil),              // 14: lean.aggregator.v1.Checkpoint
+	(*AttestationData)(nil),         // 15: lean.aggregator.v1.AttestationData
+	(*SignedRoot)(nil),              // 16: lean.aggregator.v1.SignedRoot
+	(*Claim)(nil),                   // 17: lean.aggregator.v1.Claim
+	(*ProofSystem)(nil),             // 18: lean.aggregator.v1.ProofSystem
+	(*ValidatorKey)(nil),            // 19: lean.aggregator.v1.ValidatorKey
+	(*RawSignature)(nil),            // 20: lean.aggregator.v1.RawSignature
+	(*Child)(nil),                   // 21: lean.aggregator.v1.Child
+	(*Component)(nil),               // 22: lean.aggregator.v1.Component
+	(*RawSignatures)(nil),           // 23: lean.aggregator.v1.RawSignatures
+	(*Group)(nil),                   // 24: lean.aggregator.v1.Group
+	(*Snapshot)(nil),                // 25: lean.aggregator.v1.Snapshot
+	(*Node)(nil),                    // 26: lean.aggregator.v1.Node
+	(*Step)(nil),                    // 27: lean.aggregator.v1.Step
+	(*SubmitSnapshotRequest)(nil),   // 28: lean.aggregator.v1.SubmitSnapshotRequest
+	(*Accepted)(nil),                // 29: lean.aggregator.v1.Accepted
+	(*Skipped)(nil),                 // 30: lean.aggregator.v1.Skipped
+	(*SubmitSnapshotResponse)(nil),  // 31: lean.aggregator.v1.SubmitSnapshotResponse
+	(*LeftOut)(nil),                 // 32: lean.aggregator.v1.LeftOut
+	(*Votes)(nil),                   // 33: lean.aggregator.v1.Votes
+	(*Outcome)(nil),                 // 34: lean.aggregator.v1.Outcome
+	(*Summary)(nil),                 // 35: lean.aggregator.v1.Summary
+	(*Offer)(nil),                   // 36: lean.aggregator.v1.Offer
+	(*Status)(nil),                  // 37: lean.aggregator.v1.Status
+	(*AwaitedState)(nil),            // 38: lean.aggregator.v1.AwaitedState
+	(*Opened)(nil),                  // 39: lean.aggregator.v1.Opened
+	(*Heartbeat)(nil),               // 40: lean.aggregator.v1.Heartbeat
+	(*Sending)(nil),                 // 41: lean.aggregator.v1.Sending
+	(*Awaited)(nil),                 // 42: lean.aggregator.v1.Awaited
+	(*StreamResultsRequest)(nil),    // 43: lean.aggregator.v1.StreamResultsRequest
+	(*StreamResultsResponse)(nil),   // 44: lean.aggregator.v1.StreamResultsResponse
+	(*Session)(nil),                 // 45: lean.aggregator.v1.Session
+	(*GetSessionRequest)(nil),       // 46: lean.aggregator.v1.GetSessionRequest
+	(*GetSessionResponse)(nil),      // 47: lean.aggregator.v1.GetSessionResponse
+	(*CancelSessionRequest)(nil),    // 48: lean.aggregator.v1.CancelSessionRequest
+	(*CancelSessionResponse)(nil),   // 49: lean.aggregator.v1.CancelSessionResponse
+	(*VerifyAggregateRequest)(nil),  // 50: lean.aggregator.v1.VerifyAggregateRequest
+	(*ClaimKeys)(nil),               // 51: lean.aggregator.v1.ClaimKeys
+	(*VerifyAggregateResponse)(nil), // 52: lean.aggregator.v1.VerifyAggregateResponse
+	(*GetServerInfoRequest)(nil),    // 53: lean.aggregator.v1.GetServerInfoRequest
+	(*Limits)(nil),                  // 54: lean.aggregator.v1.Limits
+	(*Device)(nil),                  // 55: lean.aggregator.v1.Device
+	(*LearnedCost)(nil),             // 56: lean.aggregator.v1.LearnedCost
+	(*GetServerInfoResponse)(nil),   // 57: lean.aggregator.v1.GetServerInfoResponse
 }
 var file_lean_aggregator_v1_aggregator_proto_depIdxs = []int32{
-	15, // 0: lean.aggregator.v1.AttestationData.head:type_name -> lean.aggregator.v1.Checkpoint
-	15, // 1: lean.aggregator.v1.AttestationData.target:type_name -> lean.aggregator.v1.Checkpoint
-	15, // 2: lean.aggregator.v1.AttestationData.source:type_name -> lean.aggregator.v1.Checkpoint
-	16, // 3: lean.aggregator.v1.Claim.data:type_name -> lean.aggregator.v1.AttestationData
-	17, // 4: lean.aggregator.v1.Claim.root:type_name -> lean.aggregator.v1.SignedRoot
+	14, // 0: lean.aggregator.v1.AttestationData.head:type_name -> lean.aggregator.v1.Checkpoint
+	14, // 1: lean.aggregator.v1.AttestationData.target:type_name -> lean.aggregator.v1.Checkpoint
+	14, // 2: lean.aggregator.v1.AttestationData.source:type_name -> lean.aggregator.v1.Checkpoint
+	15, // 3: lean.aggregator.v1.Claim.data:type_name -> lean.aggregator.v1.AttestationData
+	16, // 4: lean.aggregator.v1.Claim.root:type_name -> lean.aggregator.v1.SignedRoot
 	0,  // 5: lean.aggregator.v1.Claim.role:type_name -> lean.aggregator.v1.KeyRole
 	0,  // 6: lean.aggregator.v1.ValidatorKey.role:type_name -> lean.aggregator.v1.KeyRole
-	18, // 7: lean.aggregator.v1.Component.claim:type_name -> lean.aggregator.v1.Claim
-	24, // 8: lean.aggregator.v1.Component.raws:type_name -> lean.aggregator.v1.RawSignatures
-	21, // 9: lean.aggregator.v1.RawSignatures.signatures:type_name -> lean.aggregator.v1.RawSignature
-	16, // 10: lean.aggregator.v1.Group.data:type_name -> lean.aggregator.v1.AttestationData
-	21, // 11: lean.aggregator.v1.Group.raw_signatures:type_name -> lean.aggregator.v1.RawSignature
-	22, // 12: lean.aggregator.v1.Group.children:type_name -> lean.aggregator.v1.Child
+	17, // 7: lean.aggregator.v1.Component.claim:type_name -> lean.aggregator.v1.Claim
+	23, // 8: lean.aggregator.v1.Component.raws:type_name -> lean.aggregator.v1.RawSignatures
+	20, // 9: lean.aggregator.v1.RawSignatures.signatures:type_name -> lean.aggregator.v1.RawSignature
+	15, // 10: lean.aggregator.v1.Group.data:type_name -> lean.aggregator.v1.AttestationData
+	20, // 11: lean.aggregator.v1.Group.raw_signatures:type_name -> lean.aggregator.v1.RawSignature
+	21, // 12: lean.aggregator.v1.Group.children:type_name -> lean.aggregator.v1.Child
 	1,  // 13: lean.aggregator.v1.Group.kind:type_name -> lean.aggregator.v1.ProofKind
-	23, // 14: lean.aggregator.v1.Group.components:type_name -> lean.aggregator.v1.Component
-	15, // 15: lean.aggregator.v1.Snapshot.head:type_name -> lean.aggregator.v1.Checkpoint
-	15, // 16: lean.aggregator.v1.Snapshot.justified:type_name -> lean.aggregator.v1.Checkpoint
-	20, // 17: lean.aggregator.v1.Snapshot.keys:type_name -> lean.aggregator.v1.ValidatorKey
-	25, // 18: lean.aggregator.v1.Snapshot.groups:type_name -> lean.aggregator.v1.Group
-	27, // 19: lean.aggregator.v1.SubmitSnapshotRequest.node:type_name -> lean.aggregator.v1.Node
-	26, // 20: lean.aggregator.v1.SubmitSnapshotRequest.snapshot:type_name -> lean.aggregator.v1.Snapshot
-	19, // 21: lean.aggregator.v1.SubmitSnapshotRequest.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	22, // 14: lean.aggregator.v1.Group.components:type_name -> lean.aggregator.v1.Component
+	14, // 15: lean.aggregator.v1.Snapshot.head:type_name -> lean.aggregator.v1.Checkpoint
+	14, // 16: lean.aggregator.v1.Snapshot.justified:type_name -> lean.aggregator.v1.Checkpoint
+	19, // 17: lean.aggregator.v1.Snapshot.keys:type_name -> lean.aggregator.v1.ValidatorKey
+	24, // 18: lean.aggregator.v1.Snapshot.groups:type_name -> lean.aggregator.v1.Group
+	26, // 19: lean.aggregator.v1.SubmitSnapshotRequest.node:type_name -> lean.aggregator.v1.Node
+	25, // 20: lean.aggregator.v1.SubmitSnapshotRequest.snapshot:type_name -> lean.aggregator.v1.Snapshot
+	18, // 21: lean.aggregator.v1.SubmitSnapshotRequest.proof_system:type_name -> lean.aggregator.v1.ProofSystem
 	2,  // 22: lean.aggregator.v1.SubmitSnapshotRequest.priority:type_name -> lean.aggregator.v1.Priority
 	3,  // 23: lean.aggregator.v1.SubmitSnapshotRequest.busy_policy:type_name -> lean.aggregator.v1.BusyPolicy
 	4,  // 24: lean.aggregator.v1.SubmitSnapshotRequest.partial_policy:type_name -> lean.aggregator.v1.PartialPolicy
-	28, // 25: lean.aggregator.v1.SubmitSnapshotRequest.steps:type_name -> lean.aggregator.v1.Step
+	27, // 25: lean.aggregator.v1.SubmitSnapshotRequest.steps:type_name -> lean.aggregator.v1.Step
 	5,  // 26: lean.aggregator.v1.Accepted.deadline_source:type_name -> lean.aggregator.v1.DeadlineSource
 	6,  // 27: lean.aggregator.v1.Skipped.reason:type_name -> lean.aggregator.v1.SkipReason
-	30, // 28: lean.aggregator.v1.SubmitSnapshotResponse.accepted:type_name -> lean.aggregator.v1.Accepted
-	31, // 29: lean.aggregator.v1.SubmitSnapshotResponse.skipped:type_name -> lean.aggregator.v1.Skipped
+	29, // 28: lean.aggregator.v1.SubmitSnapshotResponse.accepted:type_name -> lean.aggregator.v1.Accepted
+	30, // 29: lean.aggregator.v1.SubmitSnapshotResponse.skipped:type_name -> lean.aggregator.v1.Skipped
 	9,  // 30: lean.aggregator.v1.LeftOut.reason:type_name -> lean.aggregator.v1.LeftOutReason
-	16, // 31: lean.aggregator.v1.Outcome.data:type_name -> lean.aggregator.v1.AttestationData
+	15, // 31: lean.aggregator.v1.Outcome.data:type_name -> lean.aggregator.v1.AttestationData
 	7,  // 32: lean.aggregator.v1.Outcome.status:type_name -> lean.aggregator.v1.OutcomeStatus
 	8,  // 33: lean.aggregator.v1.Outcome.reason:type_name -> lean.aggregator.v1.OutcomeReason
-	33, // 34: lean.aggregator.v1.Outcome.left_out:type_name -> lean.aggregator.v1.LeftOut
-	18, // 35: lean.aggregator.v1.Outcome.claims:type_name -> lean.aggregator.v1.Claim
-	19, // 36: lean.aggregator.v1.Outcome.proof_system:type_name -> lean.aggregator.v1.ProofSystem
-	34, // 37: lean.aggregator.v1.Outcome.votes:type_name -> lean.aggregator.v1.Votes
-	34, // 38: lean.aggregator.v1.Summary.votes:type_name -> lean.aggregator.v1.Votes
-	19, // 39: lean.aggregator.v1.Offer.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	32, // 34: lean.aggregator.v1.Outcome.left_out:type_name -> lean.aggregator.v1.LeftOut
+	17, // 35: lean.aggregator.v1.Outcome.claims:type_name -> lean.aggregator.v1.Claim
+	18, // 36: lean.aggregator.v1.Outcome.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	33, // 37: lean.aggregator.v1.Outcome.votes:type_name -> lean.aggregator.v1.Votes
+	33, // 38: lean.aggregator.v1.Summary.votes:type_name -> lean.aggregator.v1.Votes
+	18, // 39: lean.aggregator.v1.Offer.proof_system:type_name -> lean.aggregator.v1.ProofSystem
 	1,  // 40: lean.aggregator.v1.Offer.kinds:type_name -> lean.aggregator.v1.ProofKind
 	10, // 41: lean.aggregator.v1.Status.state:type_name -> lean.aggregator.v1.ServiceState
-	37, // 42: lean.aggregator.v1.Status.offers:type_name -> lean.aggregator.v1.Offer
+	36, // 42: lean.aggregator.v1.Status.offers:type_name -> lean.aggregator.v1.Offer
 	11, // 43: lean.aggregator.v1.AwaitedState.state:type_name -> lean.aggregator.v1.RequestState
-	38, // 44: lean.aggregator.v1.Opened.status:type_name -> lean.aggregator.v1.Status
-	56, // 45: lean.aggregator.v1.Opened.limits:type_name -> lean.aggregator.v1.Limits
-	39, // 46: lean.aggregator.v1.Opened.awaited:type_name -> lean.aggregator.v1.AwaitedState
-	27, // 47: lean.aggregator.v1.StreamResultsRequest.node:type_name -> lean.aggregator.v1.Node
-	43, // 48: lean.aggregator.v1.StreamResultsRequest.awaited:type_name -> lean.aggregator.v1.Awaited
-	40, // 49: lean.aggregator.v1.StreamResultsResponse.opened:type_name -> lean.aggregator.v1.Opened
-	35, // 50: lean.aggregator.v1.StreamResultsResponse.outcome:type_name -> lean.aggregator.v1.Outcome
-	36, // 51: lean.aggregator.v1.StreamResultsResponse.summary:type_name -> lean.aggregator.v1.Summary
-	38, // 52: lean.aggregator.v1.StreamResultsResponse.status:type_name -> lean.aggregator.v1.Status
-	41, // 53: lean.aggregator.v1.StreamResultsResponse.heartbeat:type_name -> lean.aggregator.v1.Heartbeat
-	42, // 54: lean.aggregator.v1.StreamResultsResponse.sending:type_name -> lean.aggregator.v1.Sending
-	46, // 55: lean.aggregator.v1.StreamResultsResponse.gap:type_name -> lean.aggregator.v1.Gap
-	12, // 56: lean.aggregator.v1.Gap.cause:type_name -> lean.aggregator.v1.GapCause
-	13, // 57: lean.aggregator.v1.Session.state:type_name -> lean.aggregator.v1.SessionState
-	35, // 58: lean.aggregator.v1.Session.outcomes:type_name -> lean.aggregator.v1.Outcome
-	36, // 59: lean.aggregator.v1.Session.summary:type_name -> lean.aggregator.v1.Summary
-	27, // 60: lean.aggregator.v1.GetSessionRequest.node:type_name -> lean.aggregator.v1.Node
-	47, // 61: lean.aggregator.v1.GetSessionResponse.session:type_name -> lean.aggregator.v1.Session
-	27, // 62: lean.aggregator.v1.CancelSessionRequest.node:type_name -> lean.aggregator.v1.Node
-	47, // 63: lean.aggregator.v1.CancelSessionResponse.session:type_name -> lean.aggregator.v1.Session
-	27, // 64: lean.aggregator.v1.VerifyAggregateRequest.node:type_name -> lean.aggregator.v1.Node
-	16, // 65: lean.aggregator.v1.VerifyAggregateRequest.data:type_name -> lean.aggregator.v1.AttestationData
-	19, // 66: lean.aggregator.v1.VerifyAggregateRequest.proof_system:type_name -> lean.aggregator.v1.ProofSystem
-	1,  // 67: lean.aggregator.v1.VerifyAggregateRequest.kind:type_name -> lean.aggregator.v1.ProofKind
-	53, // 68: lean.aggregator.v1.VerifyAggregateRequest.claims:type_name -> lean.aggregator.v1.ClaimKeys
-	16, // 69: lean.aggregator.v1.ClaimKeys.data:type_name -> lean.aggregator.v1.AttestationData
-	17, // 70: lean.aggregator.v1.ClaimKeys.root:type_name -> lean.aggregator.v1.SignedRoot
-	27, // 71: lean.aggregator.v1.GetServerInfoRequest.node:type_name -> lean.aggregator.v1.Node
-	14, // 72: lean.aggregator.v1.Device.state:type_name -> lean.aggregator.v1.DeviceState
-	58, // 73: lean.aggregator.v1.Device.learned_costs:type_name -> lean.aggregator.v1.LearnedCost
-	1,  // 74: lean.aggregator.v1.LearnedCost.kind:type_name -> lean.aggregator.v1.ProofKind
-	38, // 75: lean.aggregator.v1.GetServerInfoResponse.status:type_name -> lean.aggregator.v1.Status
-	56, // 76: lean.aggregator.v1.GetServerInfoResponse.limits:type_name -> lean.aggregator.v1.Limits
-	57, // 77: lean.aggregator.v1.GetServerInfoResponse.devices:type_name -> lean.aggregator.v1.Device
-	29, // 78: lean.aggregator.v1.AggregatorService.SubmitSnapshot:input_type -> lean.aggregator.v1.SubmitSnapshotRequest
-	44, // 79: lean.aggregator.v1.AggregatorService.StreamResults:input_type -> lean.aggregator.v1.StreamResultsRequest
-	48, // 80: lean.aggregator.v1.AggregatorService.GetSession:input_type -> lean.aggregator.v1.GetSessionRequest
-	50, // 81: lean.aggregator.v1.AggregatorService.CancelSession:input_type -> lean.aggregator.v1.CancelSessionRequest
-	52, // 82: lean.aggregator.v1.AggregatorService.VerifyAggregate:input_type -> lean.aggregator.v1.VerifyAggregateRequest
-	55, // 83: lean.aggregator.v1.AggregatorService.GetServerInfo:input_type -> lean.aggregator.v1.GetServerInfoRequest
-	32, // 84: lean.aggregator.v1.AggregatorService.SubmitSnapshot:output_type -> lean.aggregator.v1.SubmitSnapshotResponse
-	45, // 85: lean.aggregator.v1.AggregatorService.StreamResults:output_type -> lean.aggregator.v1.StreamResultsResponse
-	49, // 86: lean.aggregator.v1.AggregatorService.GetSession:output_type -> lean.aggregator.v1.GetSessionResponse
-	51, // 87: lean.aggregator.v1.AggregatorService.CancelSession:output_type -> lean.aggregator.v1.CancelSessionResponse
-	54, // 88: lean.aggregator.v1.AggregatorService.VerifyAggregate:output_type -> lean.aggregator.v1.VerifyAggregateResponse
-	59, // 89: lean.aggregator.v1.AggregatorService.GetServerInfo:output_type -> lean.aggregator.v1.GetServerInfoResponse
-	84, // [84:90] is the sub-list for method output_type
-	78, // [78:84] is the sub-list for method input_type
-	78, // [78:78] is the sub-list for extension type_name
-	78, // [78:78] is the sub-list for extension extendee
-	0,  // [0:78] is the sub-list for field type_name
+	37, // 44: lean.aggregator.v1.Opened.status:type_name -> lean.aggregator.v1.Status
+	54, // 45: lean.aggregator.v1.Opened.limits:type_name -> lean.aggregator.v1.Limits
+	38, // 46: lean.aggregator.v1.Opened.awaited:type_name -> lean.aggregator.v1.AwaitedState
+	26, // 47: lean.aggregator.v1.StreamResultsRequest.node:type_name -> lean.aggregator.v1.Node
+	42, // 48: lean.aggregator.v1.StreamResultsRequest.awaited:type_name -> lean.aggregator.v1.Awaited
+	39, // 49: lean.aggregator.v1.StreamResultsResponse.opened:type_name -> lean.aggregator.v1.Opened
+	34, // 50: lean.aggregator.v1.StreamResultsResponse.outcome:type_name -> lean.aggregator.v1.Outcome
+	35, // 51: lean.aggregator.v1.StreamResultsResponse.summary:type_name -> lean.aggregator.v1.Summary
+	37, // 52: lean.aggregator.v1.StreamResultsResponse.status:type_name -> lean.aggregator.v1.Status
+	40, // 53: lean.aggregator.v1.StreamResultsResponse.heartbeat:type_name -> lean.aggregator.v1.Heartbeat
+	41, // 54: lean.aggregator.v1.StreamResultsResponse.sending:type_name -> lean.aggregator.v1.Sending
+	12, // 55: lean.aggregator.v1.Session.state:type_name -> lean.aggregator.v1.SessionState
+	34, // 56: lean.aggregator.v1.Session.outcomes:type_name -> lean.aggregator.v1.Outcome
+	35, // 57: lean.aggregator.v1.Session.summary:type_name -> lean.aggregator.v1.Summary
+	26, // 58: lean.aggregator.v1.GetSessionRequest.node:type_name -> lean.aggregator.v1.Node
+	45, // 59: lean.aggregator.v1.GetSessionResponse.session:type_name -> lean.aggregator.v1.Session
+	26, // 60: lean.aggregator.v1.CancelSessionRequest.node:type_name -> lean.aggregator.v1.Node
+	45, // 61: lean.aggregator.v1.CancelSessionResponse.session:type_name -> lean.aggregator.v1.Session
+	26, // 62: lean.aggregator.v1.VerifyAggregateRequest.node:type_name -> lean.aggregator.v1.Node
+	15, // 63: lean.aggregator.v1.VerifyAggregateRequest.data:type_name -> lean.aggregator.v1.AttestationData
+	18, // 64: lean.aggregator.v1.VerifyAggregateRequest.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	1,  // 65: lean.aggregator.v1.VerifyAggregateRequest.kind:type_name -> lean.aggregator.v1.ProofKind
+	51, // 66: lean.aggregator.v1.VerifyAggregateRequest.claims:type_name -> lean.aggregator.v1.ClaimKeys
+	15, // 67: lean.aggregator.v1.ClaimKeys.data:type_name -> lean.aggregator.v1.AttestationData
+	16, // 68: lean.aggregator.v1.ClaimKeys.root:type_name -> lean.aggregator.v1.SignedRoot
+	26, // 69: lean.aggregator.v1.GetServerInfoRequest.node:type_name -> lean.aggregator.v1.Node
+	13, // 70: lean.aggregator.v1.Device.state:type_name -> lean.aggregator.v1.DeviceState
+	56, // 71: lean.aggregator.v1.Device.learned_costs:type_name -> lean.aggregator.v1.LearnedCost
+	1,  // 72: lean.aggregator.v1.LearnedCost.kind:type_name -> lean.aggregator.v1.ProofKind
+	37, // 73: lean.aggregator.v1.GetServerInfoResponse.status:type_name -> lean.aggregator.v1.Status
+	54, // 74: lean.aggregator.v1.GetServerInfoResponse.limits:type_name -> lean.aggregator.v1.Limits
+	55, // 75: lean.aggregator.v1.GetServerInfoResponse.devices:type_name -> lean.aggregator.v1.Device
+	28, // 76: lean.aggregator.v1.AggregatorService.SubmitSnapshot:input_type -> lean.aggregator.v1.SubmitSnapshotRequest
+	43, // 77: lean.aggregator.v1.AggregatorService.StreamResults:input_type -> lean.aggregator.v1.StreamResultsRequest
+	46, // 78: lean.aggregator.v1.AggregatorService.GetSession:input_type -> lean.aggregator.v1.GetSessionRequest
+	48, // 79: lean.aggregator.v1.AggregatorService.CancelSession:input_type -> lean.aggregator.v1.CancelSessionRequest
+	50, // 80: lean.aggregator.v1.AggregatorService.VerifyAggregate:input_type -> lean.aggregator.v1.VerifyAggregateRequest
+	53, // 81: lean.aggregator.v1.AggregatorService.GetServerInfo:input_type -> lean.aggregator.v1.GetServerInfoRequest
+	31, // 82: lean.aggregator.v1.AggregatorService.SubmitSnapshot:output_type -> lean.aggregator.v1.SubmitSnapshotResponse
+	44, // 83: lean.aggregator.v1.AggregatorService.StreamResults:output_type -> lean.aggregator.v1.StreamResultsResponse
+	47, // 84: lean.aggregator.v1.AggregatorService.GetSession:output_type -> lean.aggregator.v1.GetSessionResponse
+	49, // 85: lean.aggregator.v1.AggregatorService.CancelSession:output_type -> lean.aggregator.v1.CancelSessionResponse
+	52, // 86: lean.aggregator.v1.AggregatorService.VerifyAggregate:output_type -> lean.aggregator.v1.VerifyAggregateResponse
+	57, // 87: lean.aggregator.v1.AggregatorService.GetServerInfo:output_type -> lean.aggregator.v1.GetServerInfoResponse
+	82, // [82:88] is the sub-list for method output_type
+	76, // [76:82] is the sub-list for method input_type
+	76, // [76:76] is the sub-list for extension type_name
+	76, // [76:76] is the sub-list for extension extendee
+	0,  // [0:76] is the sub-list for field type_name
 }
 
 func init() { file_lean_aggregator_v1_aggregator_proto_init() }
@@ -5388,9 +5136,8 @@ func file_lean_aggregator_v1_aggregator_proto_init() {
 		(*StreamResultsResponse_Status)(nil),
 		(*StreamResultsResponse_Heartbeat)(nil),
 		(*StreamResultsResponse_Sending)(nil),
-		(*StreamResultsResponse_Gap)(nil),
 	}
-	file_lean_aggregator_v1_aggregator_proto_msgTypes[38].OneofWrappers = []any{
+	file_lean_aggregator_v1_aggregator_proto_msgTypes[37].OneofWrappers = []any{
 		(*ClaimKeys_Data)(nil),
 		(*ClaimKeys_Root)(nil),
 	}
@@ -5399,8 +5146,8 @@ func file_lean_aggregator_v1_aggregator_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lean_aggregator_v1_aggregator_proto_rawDesc), len(file_lean_aggregator_v1_aggregator_proto_rawDesc)),
-			NumEnums:      15,
-			NumMessages:   45,
+			NumEnums:      14,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
