@@ -175,8 +175,9 @@ pub struct Node {
     #[prost(string, tag = "1")]
     pub node_id: ::prost::alloc::string::String,
     /// Number of this run of the node, which grows with each run: its start in milliseconds since 1970.
-    /// A call with a higher epoch ends the sessions and streams of earlier runs; one with a lower epoch
-    /// is refused as `node_id_in_use`. 0, for people: takes no part in this.
+    /// A submission or stream with a higher epoch ends the sessions and streams of earlier runs; one with
+    /// a lower epoch is refused as `node_id_in_use`, until the service retains nothing of the later run.
+    /// 0, for people: takes no part in this.
     #[prost(uint64, tag = "2")]
     pub node_epoch: u64,
 }
@@ -253,8 +254,6 @@ pub struct Accepted {
     /// The service that has accepted: see Opened.
     #[prost(string, tag = "6")]
     pub service_id: ::prost::alloc::string::String,
-    #[prost(string, tag = "901")]
-    pub session_id: ::prost::alloc::string::String,
 }
 /// The snapshot was not taken. The node makes the proofs by itself or submits a later snapshot.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -270,8 +269,6 @@ pub struct Skipped {
     /// For IN_FLIGHT, the request that is in flight; else empty.
     #[prost(string, tag = "4")]
     pub in_flight_request_id: ::prost::alloc::string::String,
-    #[prost(string, tag = "901")]
-    pub session_id: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SubmitSnapshotResponse {
@@ -407,8 +404,6 @@ pub struct Outcome {
     pub proof_erased: bool,
     #[prost(message, optional, tag = "20")]
     pub votes: ::core::option::Option<Votes>,
-    #[prost(string, tag = "901")]
-    pub session_id: ::prost::alloc::string::String,
 }
 /// The last event of a session.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -433,8 +428,6 @@ pub struct Summary {
     /// The votes of all groups.
     #[prost(message, optional, tag = "7")]
     pub votes: ::core::option::Option<Votes>,
-    #[prost(string, tag = "901")]
-    pub session_id: ::prost::alloc::string::String,
 }
 /// A proof system that the service proves with.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -505,8 +498,6 @@ pub struct Opened {
     /// One entry for each awaited request, in the order of the request.
     #[prost(message, repeated, tag = "5")]
     pub awaited: ::prost::alloc::vec::Vec<AwaitedState>,
-    #[prost(string, tag = "901")]
-    pub server_instance: ::prost::alloc::string::String,
 }
 /// Sent when nothing else was sent for `heartbeat_ms` of Limits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -545,16 +536,10 @@ pub struct StreamResultsRequest {
     /// NOT_FOUND when one is unknown. For people.
     #[prost(bool, tag = "5")]
     pub awaited_only: bool,
-    #[prost(string, tag = "901")]
-    pub cursor: ::prost::alloc::string::String,
-    #[prost(string, tag = "902")]
-    pub session_id: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StreamResultsResponse {
-    #[prost(string, tag = "902")]
-    pub cursor: ::prost::alloc::string::String,
-    #[prost(oneof = "stream_results_response::Event", tags = "1, 2, 3, 4, 5, 6, 901")]
+    #[prost(oneof = "stream_results_response::Event", tags = "1, 2, 3, 4, 5, 6")]
     pub event: ::core::option::Option<stream_results_response::Event>,
 }
 /// Nested message and enum types in `StreamResultsResponse`.
@@ -573,21 +558,7 @@ pub mod stream_results_response {
         Heartbeat(super::Heartbeat),
         #[prost(message, tag = "6")]
         Sending(super::Sending),
-        #[prost(message, tag = "901")]
-        Gap(super::Gap),
     }
-}
-/// Events after the cursor that the stream cannot deliver.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Gap {
-    #[prost(enumeration = "GapCause", tag = "1")]
-    pub cause: i32,
-    /// Sessions with missing events, where known. GetSession may still return their outcomes.
-    #[prost(string, repeated, tag = "2")]
-    pub session_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Number of missing events; 0: the number is unknown, and perhaps no event is missing.
-    #[prost(uint64, tag = "3")]
-    pub events: u64,
 }
 /// The state of one session and its outcomes so far.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -605,8 +576,6 @@ pub struct Session {
     /// Present once the session has ended.
     #[prost(message, optional, tag = "5")]
     pub summary: ::core::option::Option<Summary>,
-    #[prost(string, tag = "901")]
-    pub session_id: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetSessionRequest {
@@ -617,8 +586,6 @@ pub struct GetSessionRequest {
     /// Longest wait for the session's end in milliseconds, at most 60000; 0 answers at once.
     #[prost(uint32, tag = "3")]
     pub wait_ms: u32,
-    #[prost(string, tag = "901")]
-    pub session_id: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetSessionResponse {
@@ -634,8 +601,6 @@ pub struct CancelSessionRequest {
     /// Indices of the groups to end. Empty: all groups.
     #[prost(uint32, repeated, tag = "3")]
     pub group_indices: ::prost::alloc::vec::Vec<u32>,
-    #[prost(string, tag = "901")]
-    pub session_id: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CancelSessionResponse {
@@ -1129,7 +1094,7 @@ pub enum OutcomeReason {
     Deadline = 1,
     /// No part of the group was predicted to be proved before the fence.
     PredictedMiss = 2,
-    /// A later session of the node replaced this one.
+    /// A later session of the node replaced this one, or a later run of the node has called.
     Superseded = 3,
     /// The node or the operator ended the session or group.
     Cancelled = 4,
@@ -1303,38 +1268,6 @@ impl RequestState {
             "REQUEST_STATE_UNKNOWN" => Some(Self::Unknown),
             "REQUEST_STATE_IN_FLIGHT" => Some(Self::InFlight),
             "REQUEST_STATE_ENDED" => Some(Self::Ended),
-            _ => None,
-        }
-    }
-}
-/// Why events are missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum GapCause {
-    Unspecified = 0,
-    /// The server has dropped the events that followed the cursor.
-    Trimmed = 1,
-    /// The cursor is from an earlier run of the server.
-    ServerRestarted = 2,
-}
-impl GapCause {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "GAP_CAUSE_UNSPECIFIED",
-            Self::Trimmed => "GAP_CAUSE_TRIMMED",
-            Self::ServerRestarted => "GAP_CAUSE_SERVER_RESTARTED",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "GAP_CAUSE_UNSPECIFIED" => Some(Self::Unspecified),
-            "GAP_CAUSE_TRIMMED" => Some(Self::Trimmed),
-            "GAP_CAUSE_SERVER_RESTARTED" => Some(Self::ServerRestarted),
             _ => None,
         }
     }
