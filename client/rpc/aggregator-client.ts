@@ -61,7 +61,7 @@ export class AggregatorClient {
     return this.callEncoded(METHODS.submitSnapshot, asBuffer(request), options);
   }
 
-  /** Returns state and outcomes of one session. Rejects as `not_found` for an unknown session. */
+  /** Returns state and outcomes of one session. Rejects as `not_found` for an unknown request. */
   getSession(
     request: Input<Methods["getSession"]>,
     options: CallTimeout = {},
@@ -85,7 +85,7 @@ export class AggregatorClient {
     return this.call(METHODS.verifyAggregate, request, options);
   }
 
-  /** Returns the service's scheme, revision, sizes, limits, devices and learned costs. */
+  /** Returns what the service proves, its limits, its devices and their learned costs. */
   getServerInfo(
     request: Input<Methods["getServerInfo"]> = {},
     options: CallTimeout = {},
