@@ -1,0 +1,252 @@
+//! What the shell does beside the transcripts: the node's closures, the token, the metrics.
+#![cfg(feature = "client")]
+
+mod support;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lean_aggregator_client::machine::{Gates, SkipReason};
+use lean_aggregator_client::{proto, Aggregator, Builder, Ending, SubmitOptions};
+use proto::stream_results_response::Event;
+use proto::submit_snapshot_response::Result as Answer;
+use support::scripted::Scripted;
+
+fn builder(service: &Scripted) -> Builder {
+    Aggregator::builder()
+        .node_id("node-1")
+        .endpoint(service.address.to_string())
+}
+
+/// Starts a service, and opens the adapter's stream.
+fn connect(builder: Builder, service: &Scripted) -> Aggregator {
+    let adapter = builder.build().unwrap();
+    wait(|| !service.calls().streams.is_empty());
+    service.send(Event::Opened(proto::Opened {
+        service_id: "s".into(),
+        ..Default::default()
+    }));
+    service.beat();
+    adapter
+}
+
+fn started() -> Scripted {
+    let mut service = Scripted::new();
+    service.start();
+    service
+}
+
+fn wait(mut is_true: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_true() {
+        assert!(start.elapsed() < Duration::from_secs(5), "did not come");
+        std::thread::yield_now();
+    }
+}
+
+fn options() -> SubmitOptions {
+    SubmitOptions {
+        fence: Some(Duration::from_secs(30)),
+        deadline: Some(Duration::from_secs(10)),
+        ..SubmitOptions::default()
+    }
+}
+
+fn snapshot() -> proto::Snapshot {
+    proto::Snapshot {
+        groups: vec![proto::Group {
+            data: Some(proto::AttestationData {
+                slot: 7,
+                ..Default::default()
+            }),
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
+fn submit(adapter: &Aggregator) -> String {
+    let made = || Ok::<_, String>(Some(snapshot()));
+    let id = adapter.submit_or_skip(1, Gates::OPEN, made, &options());
+    id.unwrap().to_string()
+}
+
+fn accept(service: &Scripted) {
+    wait(|| !service.calls().submits.is_empty());
+    let answer = service.calls().submits[0].answer.take().unwrap();
+    let accepted = proto::Accepted {
+        fence_ms: 30_000,
+        service_id: "s".into(),
+        ..Default::default()
+    };
+    let result = Some(Answer::Accepted(accepted));
+    let _ = answer.send(Ok(proto::SubmitSnapshotResponse { result }));
+}
+
+fn prove(service: &Scripted, request_id: String) {
+    service.send(Event::Outcome(proto::Outcome {
+        request_id,
+        message: vec![1; 32].into(),
+        status: proto::OutcomeStatus::Proved.into(),
+        proof: vec![1, 2, 3].into(),
+        participants: vec![1].into(),
+        ..Default::default()
+    }));
+}
+
+#[test]
+fn a_snapshot_that_panics_fails_or_is_nothing_is_skipped() {
+    let service = started();
+    let adapter = connect(builder(&service), &service);
+    let none = || Ok::<_, String>(None);
+    let skip = adapter.submit_or_skip(1, Gates::OPEN, none, &options());
+    assert_eq!(skip.unwrap_err().reason, SkipReason::NothingToSubmit);
+    let fails = || Err::<Option<proto::Snapshot>, _>("no state");
+    let skip = adapter.submit_or_skip(1, Gates::OPEN, fails, &options());
+    let skip = skip.unwrap_err();
+    assert_eq!(skip.reason, SkipReason::SnapshotThrew);
+    assert_eq!(skip.detail, "no state");
+    let panics = || -> Result<Option<proto::Snapshot>, String> { panic!("in the node") };
+    let skip = adapter.submit_or_skip(1, Gates::OPEN, panics, &options());
+    assert_eq!(skip.unwrap_err().reason, SkipReason::SnapshotThrew);
+    let stats = adapter.stats();
+    assert_eq!(stats.skipped_for(SkipReason::SnapshotThrew), 2);
+    submit(&adapter);
+}
+
+#[test]
+fn a_token_and_a_time_limit_go_with_each_submission() {
+    let service = started();
+    let adapter = connect(builder(&service).token("secret"), &service);
+    submit(&adapter);
+    wait(|| !service.calls().submits.is_empty());
+    let calls = service.calls();
+    assert_eq!(
+        calls.submits[0].authorization.as_deref(),
+        Some("Bearer secret")
+    );
+    assert!(calls.submits[0].has_time_limit);
+}
+
+#[test]
+fn a_token_never_goes_over_a_network_in_plain_text() {
+    let far = Aggregator::builder()
+        .node_id("node-1")
+        .endpoint("192.0.2.1:9190")
+        .token("secret");
+    let error = far.build().err().unwrap().to_string();
+    assert!(
+        error.starts_with("endpoint 192.0.2.1:9190: a token goes"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_proof_that_the_node_does_not_accept_is_refused() {
+    let service = started();
+    let calls = Arc::new(AtomicU64::new(0));
+    let seen = calls.clone();
+    let verify = move |outcome: &proto::Outcome| {
+        seen.fetch_add(1, Ordering::Relaxed);
+        // A panic is no approval either.
+        assert_ne!(outcome.proof[..], [1, 2, 3], "not this proof");
+        true
+    };
+    let adapter = connect(builder(&service).verify(verify), &service);
+    let request_id = submit(&adapter);
+    accept(&service);
+    prove(&service, request_id);
+    let mut results = Vec::new();
+    wait(|| {
+        results = adapter.take_results(1);
+        !results.is_empty()
+    });
+    assert!(matches!(results[0].ending, Ending::Refused), "{results:?}");
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn the_node_is_told_when_results_can_be_taken_and_copies_no_proof() {
+    let service = started();
+    let told = Arc::new(AtomicU64::new(0));
+    let hook = told.clone();
+    let builder = builder(&service).on_ready(move || {
+        hook.fetch_add(1, Ordering::Relaxed);
+    });
+    let adapter = connect(builder, &service);
+    let request_id = submit(&adapter);
+    accept(&service);
+    prove(&service, request_id);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(adapter.ready().wait());
+    wait(|| told.load(Ordering::Relaxed) == 1);
+    let results = adapter.take_results(1);
+    let (one, two) = (results[0].proof().unwrap(), results[0].proof().unwrap());
+    assert_eq!(one.bytes.as_ptr(), two.bytes.as_ptr());
+}
+
+#[test]
+fn groups_that_left_the_chain_are_cancelled() {
+    let service = started();
+    let adapter = connect(builder(&service), &service);
+    submit(&adapter);
+    accept(&service);
+    assert_eq!(
+        adapter.cancel_where(|group| group.data.is_some_and(|data| data.slot == 6)),
+        0
+    );
+    assert_eq!(
+        adapter.cancel_where(|group| group.data.is_some_and(|data| data.slot == 7)),
+        1
+    );
+    wait(|| !service.calls().cancels.is_empty());
+    let results = adapter.take_results(1);
+    assert!(
+        matches!(results[0].ending, Ending::Cancelled),
+        "{results:?}"
+    );
+}
+
+#[test]
+fn an_unreachable_service_is_told_in_the_tick() {
+    let told = Arc::new(AtomicU64::new(0));
+    let hook = told.clone();
+    let service = Scripted::new();
+    let builder = builder(&service).on_unreachable(move |unreachable| {
+        assert_eq!(unreachable.slot, 1);
+        hook.fetch_add(1, Ordering::Relaxed);
+    });
+    let adapter = builder.build().unwrap();
+    wait(|| !adapter.is_reachable());
+    let made = || Ok::<_, String>(Some(snapshot()));
+    let skip = adapter.submit_or_skip(1, Gates::OPEN, made, &options());
+    assert_eq!(skip.unwrap_err().reason, SkipReason::Unreachable);
+    assert_eq!(told.load(Ordering::Relaxed), 1);
+}
+
+#[cfg(feature = "prometheus")]
+#[test]
+fn every_metric_is_there_from_the_start() {
+    let service = Scripted::new();
+    let registry = prometheus::Registry::new();
+    let adapter = builder(&service).registry(&registry).build().unwrap();
+    let names: Vec<String> = registry
+        .gather()
+        .iter()
+        .map(|each| each.name().into())
+        .collect();
+    assert_eq!(names.len(), 8, "{names:?}");
+    let skipped = registry.gather();
+    let skipped = skipped
+        .iter()
+        .find(|each| each.name() == "lean_aggregator_skipped_total");
+    assert_eq!(skipped.unwrap().get_metric().len(), SkipReason::ALL.len());
+    drop(adapter);
+    assert!(
+        builder(&service).registry(&registry).build().is_err(),
+        "room for one"
+    );
+}
