@@ -113,7 +113,7 @@ class WatchedService {
 
   constructor(private readonly server: string) {}
 
-  /** What to tell of a stream that was opened: nothing of the first. */
+  /** The line to print when a stream was opened; empty for the first one. */
   opened({ run }: Opened): string {
     const before = this.run;
     this.run = run;
