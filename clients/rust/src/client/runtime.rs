@@ -63,7 +63,6 @@ pub(super) async fn run(
                     node: Some(shared.header.node.clone()),
                     request_id: request_id.to_string(),
                     group_indices: groups.into_iter().map(narrow).collect(),
-                    ..Default::default()
                 };
                 cancels.spawn(async move {
                     // Nobody waits for the answer: it changes nothing.

@@ -114,10 +114,7 @@ impl Scripted {
     pub fn send(&self, event: Event) {
         let calls = self.calls();
         let stream = calls.streams.last().expect("no stream is open");
-        let event = proto::StreamResultsResponse {
-            event: Some(event),
-            ..Default::default()
-        };
+        let event = proto::StreamResultsResponse { event: Some(event) };
         let _ = stream.events.send(Ok(event));
     }
 
@@ -135,7 +132,6 @@ impl Scripted {
                 }
                 let event = proto::StreamResultsResponse {
                     event: Some(Event::Heartbeat(proto::Heartbeat {})),
-                    ..Default::default()
                 };
                 if events.send(Ok(event)).is_err() {
                     return;
