@@ -52,7 +52,13 @@ func awaitState(t *testing.T, node *leanagg.Aggregator, endpoint int, state stri
 
 // votes makes a snapshot with one group for each number: that many signatures.
 func votes(groups ...int) *leanagg.Snapshot {
-	snapshot := &leanagg.Snapshot{}
+	head := &leanagg.Checkpoint{Root: bytes.Repeat([]byte{9}, 32), Slot: 4}
+	snapshot := &leanagg.Snapshot{Head: head, Justified: head}
+	for validator := range 16 {
+		snapshot.Keys = append(snapshot.Keys, &leanagg.ValidatorKey{
+			ValidatorIndex: uint32(validator), PublicKey: bytes.Repeat([]byte{byte(validator + 1)}, 32),
+		})
+	}
 	for i, count := range groups {
 		point := &leanagg.Checkpoint{Root: bytes.Repeat([]byte{byte(i + 1)}, 32), Slot: 5}
 		group := &leanagg.Group{

@@ -1,0 +1,168 @@
+package leanagg_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	leanagg "github.com/lean-aggregator/lean-aggregator/clients/go"
+)
+
+// served is a process of the project's service, with the fake prover.
+type served struct {
+	t       *testing.T
+	program string
+	folder  string
+	address string
+	prove   string
+	process *exec.Cmd
+}
+
+// serve starts the service that LEANAGG_SERVICE names.
+func serve(t *testing.T, name, proveMs string) *served {
+	t.Helper()
+	program := os.Getenv("LEANAGG_SERVICE")
+	if program == "" {
+		t.Skip("skipped: LEANAGG_SERVICE does not name the service's dist/cli/main.js")
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &served{
+		t: t, program: program, folder: filepath.Join(t.TempDir(), name),
+		address: listener.Addr().String(), prove: proveMs,
+	}
+	_ = listener.Close() // only its port was wanted
+	s.start()
+	t.Cleanup(s.kill)
+	return s
+}
+
+func (s *served) start() {
+	s.t.Helper()
+	s.process = exec.Command("node", s.program, "serve", "--prover", "fake", "--fake-accepts", "any",
+		"--fake-time", s.prove, "--listen", s.address, "--probes", "127.0.0.1:0", "--admin", "127.0.0.1:0",
+		"--devices", filepath.Base(s.folder), "--runtime-dir", s.folder+"/run", "--state-dir", s.folder+"/state",
+		"--log-level", "warn")
+	for _, sub := range []string{"run", "state"} {
+		if err := os.MkdirAll(filepath.Join(s.folder, sub), 0o700); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	s.process.Stderr = os.Stderr
+	if err := s.process.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// kill ends the service and its provers at once.
+func (s *served) kill() {
+	if s.process == nil {
+		return
+	}
+	_ = syscall.Kill(-s.process.Process.Pid, syscall.SIGKILL) // it may have ended already
+	_ = s.process.Wait()
+	s.process = nil
+}
+
+func (s *served) signal(signal syscall.Signal) {
+	if err := syscall.Kill(-s.process.Process.Pid, signal); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func awaitServed(t *testing.T, node *leanagg.Aggregator, endpoint int, state string) {
+	t.Helper()
+	for range 600 {
+		if node.Stats().Endpoints[endpoint].State == state {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("endpoint %d is not %s: %+v", endpoint, state, node.Stats())
+}
+
+func TestServedProofsComeBack(t *testing.T) {
+	service := serve(t, "a", "100")
+	node := start(t, leanagg.Options{Endpoints: []string{service.address}})
+	awaitServed(t, node, 0, "ready")
+	submit(t, node, leanagg.SubmitOptions{}, 4, 8)
+	checkProofs(t, take(t, node, 2), service.address)
+	awaitInFlight(t, node, 0)
+	if err := node.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestServedKillInAProofAndRestart(t *testing.T) {
+	service := serve(t, "a", "700")
+	node := start(t, leanagg.Options{Endpoints: []string{service.address}})
+	awaitServed(t, node, 0, "ready")
+	submit(t, node, leanagg.SubmitOptions{Fence: 30 * time.Second}, 4)
+	time.Sleep(300 * time.Millisecond)
+	service.kill()
+	service.start()
+	checkProofs(t, takeSlowly(t, node, 1), service.address)
+	if stats := node.Stats(); stats.Lost != 0 || stats.Resubmitted != 1 {
+		t.Errorf("%+v", stats)
+	}
+}
+
+// takeSlowly is take for a service whose start takes seconds.
+func takeSlowly(t *testing.T, node *leanagg.Aggregator, count int) []leanagg.Result {
+	t.Helper()
+	var results []leanagg.Result
+	for range 1500 {
+		results = append(results, node.TakeResults(5)...)
+		if len(results) >= count {
+			return results
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatalf("%d of %d results: %+v", len(results), count, node.Stats())
+	return nil
+}
+
+func TestServedKillOneOfTwo(t *testing.T) { servedFault(t, (*served).kill) }
+
+func TestServedFreezeOneOfTwo(t *testing.T) {
+	servedFault(t, func(s *served) {
+		s.signal(syscall.SIGSTOP)
+		time.AfterFunc(10*time.Second, func() {
+			if s.process != nil {
+				_ = syscall.Kill(-s.process.Process.Pid, syscall.SIGCONT)
+			}
+		})
+	})
+}
+
+// servedFault lets the first of two services fail in a proof. No votes are lost.
+func servedFault(t *testing.T, fault func(*served)) {
+	first, second := serve(t, "a", "700"), serve(t, "b", "200")
+	node := start(t, leanagg.Options{Endpoints: []string{first.address, second.address}})
+	awaitServed(t, node, 0, "ready")
+	awaitServed(t, node, 1, "ready")
+	submit(t, node, leanagg.SubmitOptions{Fence: 8 * time.Second}, 4, 4)
+	time.Sleep(300 * time.Millisecond)
+	begin := time.Now()
+	fault(first)
+	for node.Stats().Resubmitted == 0 && time.Since(begin) < 8*time.Second {
+		time.Sleep(time.Millisecond)
+	}
+	noticed := time.Since(begin)
+	checkProofs(t, takeSlowly(t, node, 2), "")
+	stats := node.Stats()
+	fmt.Printf("%s: the other endpoint is used after %v; groups lost: %d of 2\n",
+		t.Name(), noticed.Round(time.Millisecond), stats.Lost)
+	if stats.Lost != 0 || stats.Fenced != 0 {
+		t.Errorf("%+v", stats)
+	}
+}
