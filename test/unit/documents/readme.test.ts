@@ -3,12 +3,11 @@
  * folder, against a service in this process. Only addresses and programs' places are replaced.
  */
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startFakeProver } from "../../../server/prover/fake.js";
 import type { Service } from "../../../server/service.js";
 import { commandLine, MAIN, runUntil } from "../../helpers/command-line.js";
-import { jsonFile, submitSnapshotJson } from "../../helpers/interop-json.js";
 import {
   GRPCURL,
   hasProgram,
@@ -21,8 +20,6 @@ import { temporaryFolder } from "../../helpers/temporary-folder.js";
 const COMMAND = "node dist/cli/main.js";
 const README_NODES = "127.0.0.1:9190";
 const README_PROBES = "127.0.0.1:9191";
-/** The node that the README's examples name. */
-const NODE = "node-1";
 
 const PAGES = ["README.md", "docs/start.md", "docs/operate/access.md"];
 const lines = PAGES.map((page) => readFileSync(page, "utf8"))
@@ -73,11 +70,12 @@ describe("the documents' shell lines", () => {
       await installGrpcurl();
     }
     service = await startTestService(() =>
-      startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() }),
+      startFakeProver({ accepts: "any", proveMs: () => 1, sleep: () => Promise.resolve() }),
     );
-    copyFileSync(jsonFile(submitSnapshotJson(NODE)), join(cwd, "snapshot.json"));
-    mkdirSync(join(cwd, "deploy"));
-    copyFileSync("deploy/policy.json", join(cwd, "deploy/policy.json"));
+    for (const file of ["examples/snapshot.json", "deploy/policy.json"]) {
+      mkdirSync(join(cwd, dirname(file)));
+      copyFileSync(file, join(cwd, file));
+    }
     env = {
       LEAN_AGGREGATOR_SERVER: service.addresses[0] ?? "",
       // Of `serve` and `doctor`, which would else take the README's own ports.
