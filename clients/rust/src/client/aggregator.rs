@@ -29,8 +29,8 @@ const FLUSH_LIMIT: Duration = Duration::from_millis(1000);
 ///
 /// In each tick, take the results, apply them, then submit: otherwise the node submits votes that
 /// are in a proof already. No call but [`close`](Aggregator::close) waits for anything, and none
-/// panics. All calls may be made from any thread. Dropping the adapter without closing it gives up
-/// what is in flight at once.
+/// panics. All calls may be made from any thread. Dropping the adapter closes it without
+/// waiting for what is in flight, which takes about a second at most.
 pub struct Aggregator {
     shared: Arc<Shared>,
     slot_times: Option<SlotTimes>,
@@ -298,7 +298,7 @@ impl Aggregator {
             .saturating_sub(unix_ms());
         Some(Fence {
             at_ms: now_ms.saturating_add(left_ms),
-            slot: Some(slot + FENCE_SLOTS),
+            slot: Some(slot.saturating_add(FENCE_SLOTS)),
         })
     }
 
