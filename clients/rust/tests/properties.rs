@@ -223,9 +223,9 @@ fn handle(
     }
 }
 
-#[test]
-fn a_proof_past_its_fence_is_never_delivered() {
-    let mut machine: Machine<u8> = Machine::new(1, false);
+/// A machine that has had a proof for its only request.
+fn proved(has_verify_hook: bool) -> Machine<u8> {
+    let mut machine: Machine<u8> = Machine::new(1, has_verify_hook);
     let opened = Event::Opened {
         endpoint: 0,
         service_id: "s".into(),
@@ -262,6 +262,33 @@ fn a_proof_past_its_fence_is_never_delivered() {
         payload: 7,
     });
     machine.handle(outcome, 10);
+    machine
+}
+
+#[test]
+fn a_proof_past_its_fence_is_never_delivered() {
+    let mut machine = proved(false);
     let effects = machine.handle(Event::Take { slot: 3 }, 20);
     assert!(matches!(effects[..], [Effect::Fenced(_)]), "{effects:?}");
+}
+
+#[test]
+fn a_machine_that_waits_for_a_verification_is_not_idle() {
+    let mut machine = proved(true);
+    assert!(!machine.is_idle());
+    let group = lean_aggregator_client::machine::GroupRef {
+        request_id: "r".into(),
+        group_index: 0,
+        slot: 1,
+        endpoint: Some(0),
+    };
+    let is_valid = true;
+    machine.handle(Event::Verified { group, is_valid }, 20);
+    assert!(machine.is_idle());
+}
+
+#[test]
+fn a_stream_of_an_unknown_endpoint_has_no_answer() {
+    let mut machine = proved(false);
+    assert_eq!(machine.handle(Event::Opening { endpoint: 1 }, 20), []);
 }
