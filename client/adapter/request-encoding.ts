@@ -36,12 +36,11 @@ export function encodeRequest(
 
 /**
  * Returns the request with the budgets, which it writes into the room behind the request's bytes.
- * Steps that have passed are left out. The next call for the same request overwrites these budgets.
+ * A step that has passed is sent with 0: with another number of steps, a try
+ * would be another request. The next call for the same request overwrites these budgets.
  */
 export function withBudgets({ buffer, length }: FlatEncoded, budgets: Budgets): Buffer {
-  const steps = budgets.steps
-    .map(({ untilMs, weight }) => ({ untilMs: wireMs(untilMs), weight }))
-    .filter(({ untilMs }) => untilMs > 0);
+  const steps = budgets.steps.map(({ untilMs, weight }) => ({ untilMs: wireMs(untilMs), weight }));
   const deadlineMs = wireMs(budgets.deadlineMs);
   const appended = encode({ deadlineMs, fenceMs: wireMs(budgets.fenceMs), steps });
   return buffer.subarray(0, length + appended.buffer.copy(buffer, length));

@@ -41,13 +41,13 @@ func budgets(deadlineMs, fenceMs int64, steps []stepAt, nowMs int64) []byte {
 	to = protowire.AppendTag(to, fieldFence, protowire.VarintType)
 	to = protowire.AppendVarint(to, left(fenceMs))
 	for _, step := range steps {
-		until := left(step.untilMs - nowMs)
-		if until == 0 {
-			continue
-		}
 		var inner []byte
-		inner = protowire.AppendTag(inner, fieldUntil, protowire.VarintType)
-		inner = protowire.AppendVarint(inner, until)
+		// A step that has passed stays, with 0: with another number of steps, a try would be another
+		// request.
+		if until := left(step.untilMs - nowMs); until > 0 {
+			inner = protowire.AppendTag(inner, fieldUntil, protowire.VarintType)
+			inner = protowire.AppendVarint(inner, until)
+		}
 		inner = protowire.AppendTag(inner, fieldWeight, protowire.VarintType)
 		inner = protowire.AppendVarint(inner, uint64(step.weight))
 		to = protowire.AppendTag(to, fieldSteps, protowire.BytesType)

@@ -1,9 +1,10 @@
 /** The bytes of a request, on the cases that every language holds. */
 import { readFileSync } from "node:fs";
-import { fromBinary, fromJson, type JsonValue } from "@bufbuild/protobuf";
+import { create, fromBinary, fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
 import { encodeRequest, withBudgets } from "../../../client/adapter/request-encoding.js";
 import { SubmitSnapshotRequestSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { contentOf } from "../../../server/admission/content-digest.js";
 
 interface Case {
   name: string;
@@ -30,6 +31,18 @@ it.each(cases)("freezes $name once, and appends what is left at each try", (one)
     expect(hex(bytes)).toBe(one.frozen + appended);
     const sent = fromBinary(SubmitSnapshotRequestSchema, new Uint8Array(bytes));
     expect(sent).toMatchObject({ requestId: request.requestId, snapshot: request.snapshot });
-    expect(sent.steps.length).toBeLessThanOrEqual(budgets.steps.length);
+    expect(sent.steps.length).toBe(budgets.steps.length);
   }
+});
+
+it("makes each try the same request for the service, however many steps have passed", () => {
+  const node = { nodeId: "n", nodeEpoch: 1n };
+  const frozen = encodeRequest(create(SubmitSnapshotRequestSchema, { node, requestId: "r" }));
+  const digests = [0, 900, 2000, 9000].map((passedMs) => {
+    const left = (ms: number) => ms - passedMs;
+    const steps = [800, 1600, 6400].map((ms, at) => ({ untilMs: left(ms), weight: 4 >> at }));
+    const sent = withBudgets(frozen, { deadlineMs: left(750), fenceMs: left(6400), steps });
+    return contentOf(fromBinary(SubmitSnapshotRequestSchema, new Uint8Array(sent))).digest;
+  });
+  expect(new Set(digests).size).toBe(1);
 });

@@ -118,12 +118,16 @@ fn append(
     put_varint(out, deadline_ms);
     out.put_u8(FENCE_TAG);
     put_varint(out, fence_ms);
-    // A step that has passed is left out.
-    for (left_ms, weight) in steps.filter(|(left_ms, _)| *left_ms > 0) {
+    // A step that has passed stays, with 0: with another number of steps, a try would be another
+    // request.
+    for (left_ms, weight) in steps {
+        let until_length = if left_ms > 0 { 1 + varint_length(left_ms) } else { 0 };
         out.put_u8(STEPS_TAG);
-        put_varint(out, 2 + varint_length(left_ms) + varint_length(weight));
-        out.put_u8(UNTIL_TAG);
-        put_varint(out, left_ms);
+        put_varint(out, until_length + 1 + varint_length(weight));
+        if left_ms > 0 {
+            out.put_u8(UNTIL_TAG);
+            put_varint(out, left_ms);
+        }
         out.put_u8(WEIGHT_TAG);
         put_varint(out, weight);
     }
@@ -183,8 +187,9 @@ mod tests {
         let fence_ms = request.fence_ms.unwrap();
         assert!((990_000..=1_000_000).contains(&fence_ms), "{fence_ms}");
         let weights: Vec<u32> = request.steps.iter().map(|step| step.weight).collect();
-        assert_eq!(weights, [4, 1]);
-        assert!((20_000..=30_000).contains(&request.steps[0].until_ms));
+        assert_eq!(weights, [9, 4, 1]);
+        assert_eq!(request.steps[0].until_ms, 0);
+        assert!((20_000..=30_000).contains(&request.steps[1].until_ms));
     }
 
     #[test]
