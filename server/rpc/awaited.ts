@@ -8,6 +8,7 @@ import {
   AwaitedStateSchema,
   RequestState,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { hasBit, indicesToBits } from "../../proto/bitlist.js";
 import { invalid, quoted, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { NodeRecord, RequestRecord, ResultEvent } from "../session/node-record.js";
@@ -15,8 +16,8 @@ import { checkId } from "./call-context.js";
 
 /** What a stream was asked for, by request id. */
 export interface Asked {
-  /** The indices of the groups that the caller has. */
-  received: ReadonlyMap<string, ReadonlySet<number>>;
+  /** The groups that the caller has: bit `i` is set for index `i`. */
+  received: ReadonlyMap<string, Uint8Array>;
   /** One entry for each request in `awaited`, in its order. */
   states: AwaitedState[];
   /** The awaited requests that the service knows, at most those of the caller's epoch. */
@@ -32,12 +33,12 @@ export function askedOf(request: StreamResultsRequest, record: NodeRecord): Aske
   if (awaited.length > limits.awaitedMax) {
     throw invalid("awaited", `has ${awaited.length} entries, at most ${limits.awaitedMax}`);
   }
-  const received = new Map<string, ReadonlySet<number>>();
+  const received = new Map<string, Uint8Array>();
   for (const [at, { requestId, receivedGroups }] of awaited.entries()) {
     const field = `awaited[${at}].request_id`;
     checkId(field, requestId);
     if (received.has(requestId)) throw invalid(field, `${quoted(requestId)} occurs twice`);
-    received.set(requestId, new Set(receivedGroups));
+    received.set(requestId, receivedBits(receivedGroups, `awaited[${at}].received_groups`));
   }
   const nodeEpoch = node?.nodeEpoch ?? 0n;
   const find = (requestId: string) => {
@@ -67,13 +68,29 @@ export function isOfEpoch(request: Pick<RequestRecord, "nodeEpoch">, epoch: bigi
 
 /** The events so far that the caller does not have, in the order of group indices. */
 export function missingOf(request: RequestRecord, { received }: Asked): ResultEvent[] {
-  const has = received.get(request.requestId);
+  const has = received.get(request.requestId) ?? new Uint8Array();
   const outcomes = [...request.outcomes.values()]
-    .filter(({ groupIndex }) => has?.has(groupIndex) !== true)
+    .filter(({ groupIndex }) => !hasBit(has, groupIndex))
     .sort((a, b) => a.groupIndex - b.groupIndex);
   const events = outcomes.map((outcome): ResultEvent => ({ kind: "outcome", outcome }));
   const { summary } = request;
   return summary === undefined ? events : [...events, { kind: "summary", summary }];
+}
+
+/**
+ * The indices as bits: a stream keeps them while it is open, and thousands of numbers would fit in
+ * its request. Throws a `Refusal` when there are more than a request has groups, or one is too high.
+ */
+function receivedBits(groups: readonly number[], field: string): Uint8Array {
+  const { groupsSentMax } = limits;
+  if (groups.length > groupsSentMax) {
+    throw invalid(field, `has ${groups.length} entries, at most ${groupsSentMax}`);
+  }
+  const outside = groups.find((group) => group >= groupsSentMax);
+  if (outside !== undefined) {
+    throw invalid(field, `${outside}: a request has at most ${groupsSentMax} groups`);
+  }
+  return indicesToBits(groups);
 }
 
 function stateOf(requestId: string, found: RequestRecord | undefined): AwaitedState {

@@ -79,7 +79,9 @@ export class Handlers {
     const { access, admission } = this.modules;
     const grant = access.openStream(context.credential, ask);
     try {
-      const record = admission.enter(nodeId, request.node?.nodeEpoch ?? 0n);
+      const nodeEpoch = request.node?.nodeEpoch ?? 0n;
+      if (nodeEpoch !== 0n) this.checkMaySubmit(nodeId, context);
+      const record = admission.enter(nodeId, nodeEpoch);
       const reader = { ...context, revoked: grant.signal };
       const { instance: run, serviceId } = this.options;
       const names = { serviceId, run };
@@ -174,6 +176,20 @@ export class Handlers {
     } finally {
       cancel();
       waiting.abort();
+    }
+  }
+
+  /**
+   * Throws a `Refusal` when the caller may not submit for the node: an epoch ends what earlier runs
+   * of the node have submitted, which a caller that may only read must not do.
+   */
+  private checkMaySubmit(nodeId: string, { credential }: CallContext): void {
+    try {
+      this.modules.access.check(credential, { call: "SubmitSnapshot", nodeId });
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      const detail = `${error.message}; leave it out to read the results of every run`;
+      throw new Refusal(error.kind, "node.node_epoch", detail);
     }
   }
 

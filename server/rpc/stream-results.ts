@@ -17,6 +17,7 @@ import {
   SendingSchema,
   StreamResultsResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { hasBit } from "../../proto/bitlist.js";
 import { nextChange } from "../changes.js";
 import type { Clock } from "../clock.js";
 import { Refusal } from "../errors.js";
@@ -60,19 +61,20 @@ export async function* resultsOf(
   reader: Reader,
   modules: ResultsModules,
 ): AsyncGenerator<StreamResultsResponse> {
-  if (record.streams >= limits.streamsPerNodeMax) {
+  if (record.streams.size >= limits.streamsPerNodeMax) {
     const detail = `${limits.streamsPerNodeMax} streams of this node are open`;
     throw new Refusal("resource_exhausted", "node.node_id", detail);
   }
   const stream = new ResultStream(record, request, reader, modules);
-  record.streams++;
+  const open = { nodeEpoch: request.node?.nodeEpoch ?? 0n };
+  record.streams.add(open);
   try {
     for await (const event of stream.events()) {
       yield create(StreamResultsResponseSchema, { event });
       stream.taken();
     }
   } finally {
-    record.streams--;
+    record.streams.delete(open);
     stream.end();
   }
 }
@@ -181,7 +183,10 @@ class ResultStream {
 
   private isWanted({ request, event }: NumberedEvent): boolean {
     const received = this.asked.received.get(request.requestId);
-    const isReceived = event.kind === "outcome" && received?.has(event.outcome.groupIndex) === true;
+    const isReceived =
+      event.kind === "outcome" &&
+      received !== undefined &&
+      hasBit(received, event.outcome.groupIndex);
     if (isReceived) return false;
     if (this.request.awaitedOnly) return this.open.has(request.requestId);
     return isOfEpoch(request, this.epoch);

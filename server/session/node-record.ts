@@ -71,8 +71,8 @@ export interface NodeRecordBounds {
 }
 
 export class NodeRecord {
-  /** Number of open `StreamResults` calls. */
-  streams = 0;
+  /** The open `StreamResults` calls, each with its epoch; 0: it named none. */
+  readonly streams = new Set<{ readonly nodeEpoch: bigint }>();
   /** Announces every event, and every new epoch. */
   readonly changes = new Changes();
   private highestEpoch = 0n;
@@ -91,7 +91,7 @@ export class NodeRecord {
 
   /** Whether the node has no request, in flight or ended, and no open stream. */
   get isIdle(): boolean {
-    return this.requests.size === 0 && this.streams === 0;
+    return this.requests.size === 0 && this.streams.size === 0;
   }
 
   /** Number of the newest event; 0 before the first. */
@@ -157,7 +157,7 @@ export class NodeRecord {
 
   /**
    * Erases proofs past their fence, and forgets requests `limits.retentionMs` after theirs. Forgets
-   * the epoch of an idle node.
+   * the highest epoch once its run has neither an open stream nor a request in flight.
    */
   expire(): void {
     const nowMs = this.nowMs();
@@ -166,8 +166,9 @@ export class NodeRecord {
       const isOver = request.fenceAtMs + limits.retentionMs <= nowMs;
       if (isOver && request.summary !== undefined) this.forget(request);
     }
-    // So a node whose clock was wrong in one run is refused for minutes, not for ever.
-    if (this.isIdle) this.highestEpoch = 0n;
+    // So a node whose clock was ahead in its last run is refused until that run's last fence at most,
+    // whoever else reads or submits under its id.
+    if (!this.isHighestEpochInUse) this.highestEpoch = 0n;
   }
 
   /**
@@ -189,6 +190,11 @@ export class NodeRecord {
       `node_id_in_use: node_epoch is ${epoch}, and a run of this node with epoch ` +
       `${this.highestEpoch} has called: give each node an id of its own`;
     throw new Refusal("failed_precondition", "", detail);
+  }
+
+  private get isHighestEpochInUse(): boolean {
+    const inFlight = [...this.requests.values()].filter(({ summary }) => summary === undefined);
+    return [...this.streams, ...inFlight].some(({ nodeEpoch }) => nodeEpoch === this.highestEpoch);
   }
 
   private fresh(request: Kept | undefined): Kept | undefined {

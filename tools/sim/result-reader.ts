@@ -57,7 +57,7 @@ export class ResultReader {
     private readonly record: NodeRecord,
     private readonly options: ResultReaderOptions,
   ) {
-    record.streams++; // it never leaves
+    record.streams.add({ nodeEpoch: 0n }); // it never leaves
     this.schedule();
   }
 

@@ -144,6 +144,39 @@ describe.each(protocols)("over %s", (protocol) => {
     await expect(reader.next()).rejects.toThrow();
   });
 
+  test("a caller that may only read names no epoch, which would end what others submitted", async () => {
+    const calls = ["StreamResults", "GetSession"];
+    const path = freshPath("policy.json");
+    const reading = principal("one", { calls, nodes: ["two-*"] });
+    writeFileSync(path, policyOf(principal("two"), reading));
+    const its = await startTestService(gate.startProver, { policy: path });
+    try {
+      const baseUrl = `http://${its.addresses[0]}`;
+      const client = createClient(AggregatorService, createGrpcTransport({ baseUrl }));
+      const as = (name: keyof typeof tokens) => ({
+        headers: { authorization: `Bearer ${tokens[name]}` },
+      });
+      gate.shut();
+      const requestId = requestIdOf(await client.submitSnapshot(request("two-1"), as("two")));
+      const read = async (nodeEpoch: bigint) => {
+        const node = { nodeId: "two-1", nodeEpoch };
+        const stream = client.streamResults({ node, noFollow: true }, as("one"));
+        for await (const { event } of stream) expect(event.case).toBe("opened");
+      };
+      const message =
+        "node.node_epoch: principal one may not call SubmitSnapshot; " +
+        "leave it out to read the results of every run";
+      expect(await errorOf(read(2n))).toEqual({ code: Code.PermissionDenied, message });
+      expect(await errorOf(read(0n))).toBeUndefined();
+      const node = { nodeId: "two-1", nodeEpoch: 1n };
+      const { session } = await client.getSession({ node, requestId }, as("two"));
+      expect(session?.outcomes).toEqual([]);
+    } finally {
+      gate.open();
+      await its.close();
+    }
+  });
+
   test("a stream and a wait end when the policy no longer allows them", async () => {
     const path = freshPath("policy.json");
     writeFileSync(path, policyOf(principal("two")));

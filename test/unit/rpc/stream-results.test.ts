@@ -153,6 +153,21 @@ test("a stream of awaited requests only ends when the last of them has ended", a
   await expect(unknown.next()).rejects.toThrow(/^awaited\[1\]\.request_id: no request "none"/);
 });
 
+test("more received groups than a request can have are refused", async () => {
+  const { open } = start();
+  const refusalOf = (groups: number[]) =>
+    open({ awaited: [awaited("a", groups)] })
+      .next()
+      .then(
+        () => "",
+        (error: unknown) => String(error),
+      );
+  const all = [...Array(limits.groupsSentMax).keys()];
+  expect(await refusalOf(all)).toBe("");
+  expect(await refusalOf([...all, 0])).toMatch(/awaited\[0\]\.received_groups: has 257 entries/);
+  expect(await refusalOf([256])).toMatch(/awaited\[0\]\.received_groups: 256: a request has/);
+});
+
 test("the size of a proof's event is announced right before it", async () => {
   const { add, outcome, open } = start();
   add("a");
@@ -262,7 +277,7 @@ test("a stream of an epoch has its own requests only, and ends when a later run 
   });
   record.enterEpoch(3n);
   await ended;
-  expect(record.streams).toBe(0);
+  expect(record.streams.size).toBe(0);
 });
 
 test("a reader that is too slow is ended as behind, and a new stream has what it missed", async () => {
@@ -278,7 +293,7 @@ test("a reader that is too slow is ended as behind, and a new stream has what it
   end("a");
   const again = await lines(open({ ...awaits("a"), awaitedOnly: true }));
   expect(again).toEqual(["opened", ...[0, 1, 2, 3, 4, 5].map((group) => `a/${group}`), "a ended"]);
-  expect(record.streams).toBe(0);
+  expect(record.streams.size).toBe(0);
 });
 
 test("a reader whose awaited request is forgotten while it catches up is behind", async () => {
@@ -356,7 +371,7 @@ test("however reads, events and new streams mix, a reader gets every event once"
         const own = got.filter((line) => line.startsWith(requestId));
         if (own.includes(`${requestId} ended`)) expect(own.at(-1)).toBe(`${requestId} ended`);
       }
-      expect([record.streams, clock.pending]).toEqual([0, 0]);
+      expect([record.streams.size, clock.pending]).toEqual([0, 0]);
     }),
     { numRuns: 300 },
   );

@@ -13,11 +13,11 @@ const FENCE_MS = 100;
 function recordOf(bounds: { requestsMax?: number; eventsMax?: number } = {}) {
   const time = { nowMs: 0 };
   const record = new NodeRecord({ requestsMax: 10, eventsMax: 100, ...bounds }, () => time.nowMs);
-  const add = (requestId: string) =>
+  const add = (requestId: string, nodeEpoch = 0n) =>
     record.add({
       requestId,
       sessionId: `session-${requestId}`,
-      nodeEpoch: 0n,
+      nodeEpoch,
       contentDigest: "",
       receivedAtMs: 0,
       fenceAtMs: FENCE_MS,
@@ -167,10 +167,31 @@ test("a higher epoch is entered once, a lower one is refused, and 0 takes no par
   expect(record.enterEpoch(5n)).toBe(false);
   expect(record.enterEpoch(0n)).toBe(false);
   expect(() => record.enterEpoch(4n)).toThrow(/^node_id_in_use: node_epoch is 4/);
-  record.streams = 1;
-  record.expire();
-  expect(() => record.checkEpoch(4n)).toThrow(/node_id_in_use/);
-  record.streams = 0;
-  record.expire();
+});
+
+test("the highest epoch holds while its run has a stream or a request in flight, and no longer", () => {
+  const { record, add, end, time } = recordOf();
+  const isRefused = () => {
+    record.expire();
+    try {
+      record.checkEpoch(4n);
+      return false;
+    } catch {
+      return true;
+    }
+  };
+  record.enterEpoch(5n);
+  const stream = { nodeEpoch: 5n };
+  record.streams.add(stream);
+  expect(isRefused()).toBe(true);
+  add("a", 5n);
+  record.streams.delete(stream);
+  expect(isRefused()).toBe(true);
+  // What others read and submit under the node's id does not hold it, nor what has ended.
+  record.streams.add({ nodeEpoch: 0n });
+  add("b");
+  end("a");
+  expect(isRefused()).toBe(false);
+  expect(time.nowMs).toBe(0);
   expect(record.enterEpoch(4n)).toBe(true);
 });

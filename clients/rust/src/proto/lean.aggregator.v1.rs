@@ -176,7 +176,8 @@ pub struct Node {
     pub node_id: ::prost::alloc::string::String,
     /// Number of this run of the node, which grows with each run: its start in milliseconds since 1970.
     /// A submission or stream with a higher epoch ends the sessions and streams of earlier runs; one with
-    /// a lower epoch is refused as `node_id_in_use`, until the service retains nothing of the later run.
+    /// a lower epoch is refused as `node_id_in_use`, until the later run has neither a stream nor a
+    /// session in flight. PERMISSION_DENIED for a stream whose caller may not submit for the node.
     /// 0, for people: takes no part in this.
     #[prost(uint64, tag = "2")]
     pub node_epoch: u64,
@@ -514,7 +515,8 @@ pub struct Sending {
 pub struct Awaited {
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// Indices of the groups whose outcomes it has: these are not sent again.
+    /// Indices of the groups whose outcomes it has: these are not sent again. At most 256, each below
+    /// 256.
     #[prost(uint32, repeated, tag = "2")]
     pub received_groups: ::prost::alloc::vec::Vec<u32>,
 }

@@ -455,7 +455,8 @@ export type Node = Message<"lean.aggregator.v1.Node"> & {
   /**
    * Number of this run of the node, which grows with each run: its start in milliseconds since 1970.
    * A submission or stream with a higher epoch ends the sessions and streams of earlier runs; one with
-   * a lower epoch is refused as `node_id_in_use`, until the service retains nothing of the later run.
+   * a lower epoch is refused as `node_id_in_use`, until the later run has neither a stream nor a
+   * session in flight. PERMISSION_DENIED for a stream whose caller may not submit for the node.
    * 0, for people: takes no part in this.
    *
    * @generated from field: uint64 node_epoch = 2;
@@ -1284,7 +1285,8 @@ export type Awaited = Message<"lean.aggregator.v1.Awaited"> & {
   requestId: string;
 
   /**
-   * Indices of the groups whose outcomes it has: these are not sent again.
+   * Indices of the groups whose outcomes it has: these are not sent again. At most 256, each below
+   * 256.
    *
    * @generated from field: repeated uint32 received_groups = 2;
    */

@@ -1708,7 +1708,8 @@ type Node struct {
 	NodeId string `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
 	// Number of this run of the node, which grows with each run: its start in milliseconds since 1970.
 	// A submission or stream with a higher epoch ends the sessions and streams of earlier runs; one with
-	// a lower epoch is refused as `node_id_in_use`, until the service retains nothing of the later run.
+	// a lower epoch is refused as `node_id_in_use`, until the later run has neither a stream nor a
+	// session in flight. PERMISSION_DENIED for a stream whose caller may not submit for the node.
 	// 0, for people: takes no part in this.
 	NodeEpoch     uint64 `protobuf:"varint,2,opt,name=node_epoch,json=nodeEpoch,proto3" json:"node_epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -3167,7 +3168,8 @@ func (x *Sending) GetBytes() uint32 {
 type Awaited struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	RequestId string                 `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Indices of the groups whose outcomes it has: these are not sent again.
+	// Indices of the groups whose outcomes it has: these are not sent again. At most 256, each below
+	// 256.
 	ReceivedGroups []uint32 `protobuf:"varint,2,rep,packed,name=received_groups,json=receivedGroups,proto3" json:"received_groups,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
