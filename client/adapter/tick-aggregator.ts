@@ -9,6 +9,7 @@ import { Registry } from "prom-client";
 import type { FlatEncoded } from "./flat-encoder.js";
 import { BusyPolicy, Priority } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AdapterPriority, AdapterSkipReason, Gates } from "../machine/index.js";
+import { checkAdapterOptions, checkSubmission, type SubmissionValues } from "./check-options.js";
 import { connectEndpoints, type Endpoint } from "./endpoints.js";
 import { createAdapterMetrics, type AdapterMetrics } from "./metrics.js";
 import type { OpenGroup } from "./open-groups.js";
@@ -19,9 +20,9 @@ import type {
   TickAggregatorOptions,
   TickResult,
 } from "./options.js";
-import { encodeRequest, STEPS_MAX } from "./request-encoding.js";
+import { encodeRequest } from "./request-encoding.js";
 import { AdapterShell } from "./shell.js";
-import { defaultSteps, timeToFenceMs, type StepInit } from "./slot-clock.js";
+import { defaultSteps, timeToFenceMs } from "./slot-clock.js";
 
 const DEADLINE_MS_DEFAULT = 750;
 const DRAIN_MS_DEFAULT = 2000;
@@ -31,14 +32,6 @@ const PRIORITIES: Readonly<Record<AdapterPriority, Priority>> = {
   aggregation: Priority.AGGREGATION,
   backlog: Priority.BACKLOG,
 };
-
-/** Milliseconds from the tick. */
-interface SubmissionTimes {
-  deadlineMs: number;
-  fenceMs: number;
-  holdMs: number;
-  steps: readonly StepInit[];
-}
 
 /**
  * The adapter, one for each node. In each tick, take the results, apply them, then submit:
@@ -56,14 +49,16 @@ export class TickAggregator {
   private closing: Promise<void> | null = null;
 
   /**
-   * Starts to connect at once. Throws `TypeError` when no endpoint is given or one cannot be used,
-   * and `Error` when the registry has these metrics already.
+   * Starts to connect at once. Throws `TypeError` when no endpoint is given or one cannot be used, or
+   * for an invalid node id, epoch or slot clock, and `Error` when the registry has these metrics
+   * already.
    */
   constructor(private readonly options: TickAggregatorOptions) {
+    const { nodeId, nodeEpoch = BigInt(Date.now()), timeToFence } = options;
+    checkAdapterOptions({ nodeId, nodeEpoch, timeToFence });
+    this.node = { nodeId, nodeEpoch };
     this.nowMs = options.nowMs ?? (() => performance.now());
     this.metrics = createAdapterMetrics(options.registry ?? new Registry());
-    const nodeEpoch = options.nodeEpoch ?? BigInt(Date.now());
-    this.node = { nodeId: options.nodeId, nodeEpoch };
     this.endpoints = connectEndpoints(options);
     const { node, endpoints, metrics, nowMs } = this;
     this.shell = new AdapterShell(options, { node, endpoints, metrics, nowMs });
@@ -137,28 +132,28 @@ export class TickAggregator {
     for (const effect of effects)
       if (effect.kind === "skip") return this.skippedByGate(effect.reason, slot);
     let init: SnapshotInit | null | undefined;
-    let times: SubmissionTimes;
     try {
       init = snapshot();
-      if ((init?.groups?.length ?? 0) === 0) init = null;
-      times = this.timesOf(slot, options);
     } catch (error) {
       return this.skip("snapshot_threw", error);
     }
-    if (init === null || init === undefined) return this.skip("nothing_to_submit");
+    const groups = init?.groups?.length ?? 0;
+    if (init === null || init === undefined || groups === 0) return this.skip("nothing_to_submit");
     const requestId = randomUUID();
+    let values: SubmissionValues;
     let request: FlatEncoded;
     try {
-      checkTimes(times);
+      values = this.valuesOf(slot, options);
+      checkSubmission(values);
       request = this.encode(requestId, slot, init, options);
     } catch (error) {
       return this.skip("invalid", error);
     }
-    const { deadlineMs, fenceMs, holdMs } = times;
+    const { deadlineMs, fenceMs, holdMs } = values;
     const leftMs = Math.min(deadlineMs, fenceMs) - (this.nowMs() - startMs);
     // A node that stalled submits for slots whose time is already over.
     if (leftMs < 1) return this.skip("predicted_miss");
-    const steps = times.steps.map(({ untilMs, weight }) => ({
+    const steps = values.steps.map(({ untilMs, weight }) => ({
       untilAtMs: startMs + untilMs,
       weight,
     }));
@@ -168,7 +163,7 @@ export class TickAggregator {
       requestId,
       priority,
       slot,
-      groups: init.groups?.length ?? 0,
+      groups,
       bytes: request.buffer.length,
       deadlineAtMs: startMs + Math.min(deadlineMs, fenceMs),
       fenceAtMs: startMs + fenceMs,
@@ -179,13 +174,13 @@ export class TickAggregator {
     return { submitted: true, requestId };
   }
 
-  private timesOf(slot: number, options: SubmitOptions): SubmissionTimes {
+  private valuesOf(slot: number, options: SubmitOptions): SubmissionValues {
     const { timeToFence, deadlineMs: usualMs = DEADLINE_MS_DEFAULT } = this.options;
     const fenceMs = options.fenceMs ?? timeToFenceMs(timeToFence, slot);
     const defaultMs = options.priority === "backlog" ? fenceMs : usualMs;
     const steps = options.steps ?? defaultSteps(timeToFence, slot, fenceMs);
-    const { deadlineMs = defaultMs, holdMs = 0 } = options;
-    return { deadlineMs, fenceMs, holdMs, steps };
+    const { deadlineMs = defaultMs, holdMs = 0, minInputs } = options;
+    return { deadlineMs, fenceMs, holdMs, steps, ...(minInputs !== undefined && { minInputs }) };
   }
 
   /** Encodes in the tick: another thread would save nothing, as it would need the same copy. */
@@ -234,20 +229,4 @@ export class TickAggregator {
     for (const { client } of this.endpoints) client.close();
     await Promise.all(this.streams);
   }
-}
-
-/** Throws `TypeError` for times that cannot be sent. */
-function checkTimes({ deadlineMs, fenceMs, holdMs, steps }: SubmissionTimes): void {
-  if (!Number.isFinite(fenceMs))
-    throw new TypeError(`invalid time to the fence ${fenceMs}: return finite milliseconds`);
-  if (Number.isNaN(deadlineMs)) throw new TypeError("deadlineMs is NaN: give milliseconds");
-  if (Number.isNaN(holdMs)) throw new TypeError("holdMs is NaN: give milliseconds");
-  if (steps.length > STEPS_MAX)
-    throw new TypeError(`steps has ${steps.length} entries: give at most ${STEPS_MAX}`);
-  for (const { untilMs, weight } of steps)
-    if (Number.isNaN(untilMs) || !Number.isInteger(weight) || weight < 1 || weight > 1_000_000)
-      throw new TypeError(
-        `invalid step ${JSON.stringify({ untilMs, weight })}: give milliseconds and a weight from ` +
-          "1 to 1000000",
-      );
 }
