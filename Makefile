@@ -92,6 +92,12 @@ load: build
 crowd: build
 	@node dist/tools/bench/crowd/crowd.js $(ARGS)
 
+# What the adapters in TypeScript, Go and Rust cost a tick, and two services of which one is killed or
+# frozen; 12 min, most of them waiting. COUNT=200 is quick, ONLY=typescript,go picks.
+.PHONY: adapters
+adapters: build
+	@node dist/tools/bench/adapters/adapters.js
+
 # Attacks on both listeners, and how another client fares meanwhile: a table; fails over twice.
 abuse: build
 	ABUSE_TIMES=1 npx vitest run test/abuse

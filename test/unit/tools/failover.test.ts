@@ -1,0 +1,26 @@
+/** The count of the adapters' bench: what became of the votes around a fault. */
+import { expect, it } from "vitest";
+import { countFailover } from "../../../tools/bench/adapters/failover.js";
+
+it("counts groups, and the time until another service proves", () => {
+  const lines = [
+    { kind: "submitted", atMs: 0 },
+    { kind: "proved", endpoint: "a", atMs: 100 },
+    { kind: "submitted", atMs: 250 },
+    { kind: "skipped", atMs: 500 },
+    { kind: "proved", endpoint: "a", atMs: 600 },
+    { kind: "submitted", atMs: 750 },
+    { kind: "lost", endpoint: "", atMs: 800 },
+    { kind: "proved", endpoint: "b", atMs: 900 },
+  ];
+  const counted = countFailover(lines, "a", 550);
+  expect(counted).toEqual({ submitted: 3, proved: 3, skipped: 1, takeoverMs: 350 });
+});
+
+it("has no takeover when only the faulty service has proved", () => {
+  const lines = [
+    { kind: "proved", endpoint: "b", atMs: 10 },
+    { kind: "proved", endpoint: "a", atMs: 90 },
+  ];
+  expect(countFailover(lines, "a", 50).takeoverMs).toBeUndefined();
+});

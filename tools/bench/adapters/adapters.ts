@@ -1,0 +1,150 @@
+/**
+ * `make adapters`: the adapters in TypeScript, Go and Rust side by side, each as a node in a process
+ * of its own. What a submission costs the node's tick, at a service at rest and while the real
+ * prover has the cores; and what becomes of the votes when one of two services is killed or frozen.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as pause } from "node:timers/promises";
+import { ServiceProcess } from "../../harness/service-process.js";
+import { whileProving } from "../proof-load.js";
+import { withService } from "../with-service.js";
+import { countFailover, type Failover, type NodeLine } from "./failover.js";
+
+const COUNT = Number(process.env.COUNT ?? 2000);
+const FAKE = ["--prover", "fake", "--fake-accepts", "any", "--fake-time", "100"];
+const RUST_TARGET = process.env.CARGO_TARGET_DIR ?? "clients/rust/target";
+/** Time before and after the fault, in milliseconds. */
+const BEFORE_MS = 2000;
+const AFTER_MS = 8000;
+
+interface Language {
+  name: string;
+  /** Builds the node; undefined: nothing to build. */
+  build?: readonly [folder: string, ...command: string[]];
+  node: readonly [string, ...string[]];
+}
+
+const LANGUAGES: readonly Language[] = [
+  { name: "TypeScript", node: [process.execPath, "dist/tools/bench/adapters/bench-node.js"] },
+  {
+    name: "Go",
+    build: ["clients/go", "go", "build", "-o", "../../out/bench-node-go", "./cmd/leanagg-bench"],
+    node: ["out/bench-node-go"],
+  },
+  {
+    name: "Rust",
+    build: ["clients/rust", "cargo", "build", "--locked", "--release", "--example", "bench_node"],
+    node: [join(RUST_TARGET, "release/examples/bench_node")],
+  },
+];
+
+interface TickLine {
+  bytes: number;
+  p50Ms: number;
+  p99Ms: number;
+  skipped: number;
+}
+
+const say = (line: string) => process.stdout.write(`${line}\n`);
+const progress = (line: string) => process.stderr.write(`${line}\n`);
+
+/** Whether the node is built. Prints why not. */
+function isBuilt({ name, build }: Language): boolean {
+  if (build === undefined) return true;
+  const [cwd, command = "", ...args] = build;
+  progress(`${name}: building`);
+  const { status, error } = spawnSync(command, args, { cwd, stdio: ["ignore", 2, 2] });
+  if (status !== 0) say(`${name}: not measured, ${error?.message ?? `${command} failed`}`);
+  return status === 0;
+}
+
+/** Starts the node; `lines` has what it has printed so far. */
+function startNode({ node: [file, ...args] }: Language, more: readonly string[]) {
+  const child = spawn(file, [...args, ...more], { stdio: ["pipe", "pipe", "inherit"] });
+  const lines: { atMs: number; value: unknown }[] = [];
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    lines.push({ atMs: performance.now(), value: JSON.parse(line) });
+  });
+  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  return { lines, ended, stop: () => child.stdin.end() };
+}
+
+async function ticks(language: Language, endpoint: string): Promise<TickLine[]> {
+  const { lines, ended } = startNode(language, ["tick", String(COUNT), endpoint]);
+  await ended;
+  return lines.map(({ value }) => value as TickLine);
+}
+
+async function failover(language: Language, fault: "SIGKILL" | "SIGSTOP"): Promise<Failover> {
+  const folders = [1, 2].map(() => mkdtempSync(join(tmpdir(), "lean-adapters-")));
+  const services = folders.map((folder) =>
+    ServiceProcess.spawn({ flags: ["--runtime-dir", folder, "--state-dir", folder, ...FAKE] }),
+  );
+  try {
+    const addresses = await Promise.all(
+      services.map(async (service) => {
+        await service.ready();
+        return (await service.listening()).nodes;
+      }),
+    );
+    const node = startNode(language, ["votes", ...addresses]);
+    await pause(BEFORE_MS);
+    const faultAtMs = performance.now();
+    services[0]?.signal(fault);
+    await pause(AFTER_MS);
+    node.stop();
+    await node.ended;
+    const lines = node.lines.map(({ atMs, value }) => ({ ...(value as NodeLine), atMs }));
+    return countFailover(lines, addresses[0] ?? "", faultAtMs);
+  } finally {
+    services[0]?.signal("SIGCONT");
+    await Promise.all(services.map((service) => service.kill()));
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const ms = (value: number | undefined) => (value === undefined ? "–" : value.toFixed(2));
+
+say(`${cpus().length} cores, ${cpus()[0]?.model ?? "unknown"}; ${COUNT} submissions of each size`);
+const only = process.env.ONLY?.toLowerCase() ?? "";
+const isAsked = ({ name }: Language) => only === "" || only.split(",").includes(name.toLowerCase());
+const languages = LANGUAGES.filter(isAsked).filter(isBuilt);
+say(
+  "\n| adapter | service | 20 KB p50 | p99 | 1 MB p50 | p99 ms |\n| --- | --- | --- | --- | --- | --- |",
+);
+await withService(async ({ address }) => {
+  const rows = async (state: string) => {
+    for (const language of languages) {
+      progress(`${language.name}: ${state}`);
+      const [small, large] = await ticks(language, address);
+      const cells = [small?.p50Ms, small?.p99Ms, large?.p50Ms, large?.p99Ms].map(ms);
+      say(`| ${language.name} | ${state} | ${cells.join(" | ")} |`);
+    }
+  };
+  await rows("at rest");
+  // A service of its own proves meanwhile, and has the cores.
+  await withService((proving) => whileProving(proving.address, () => rows("beside a proof")));
+}, FAKE);
+
+say(
+  "\n| adapter | fault of one of two | groups | proved | lost | skipped | other one's first proof after |",
+);
+say("| --- | --- | --- | --- | --- | --- | --- |");
+let lost = 0;
+for (const [fault, name] of [
+  ["SIGKILL", "killed"],
+  ["SIGSTOP", "frozen"],
+] as const)
+  for (const language of languages) {
+    progress(`${language.name}: one of two services ${name}`);
+    const row = await failover(language, fault);
+    lost += row.submitted - row.proved;
+    const { submitted, proved, skipped, takeoverMs } = row;
+    const cells = [submitted, proved, submitted - proved, skipped, `${ms(takeoverMs)} ms`];
+    say(`| ${language.name} | ${name} | ${cells.join(" | ")} |`);
+  }
+process.exitCode = lost === 0 ? 0 : 1;
