@@ -167,7 +167,7 @@ export class NodeRecord {
       if (isOver && request.summary !== undefined) this.forget(request);
     }
     // So a node whose clock was ahead in its last run is refused until that run's last fence at most,
-    // whoever else reads or submits under its id.
+    // even while others read or submit under its id.
     if (!this.isHighestEpochInUse) this.highestEpoch = 0n;
   }
 
