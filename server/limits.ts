@@ -123,7 +123,10 @@ export const limits = {
   policyPollMs: 1000,
   /** Least time between two log lines about denied calls with the same reason. */
   deniedLogEveryMs: 10_000,
-  /** Open `StreamResults` calls of a node: for its adapter, for a person, some for reconnects. */
+  /**
+   * Open `StreamResults` calls of a node: its adapter has one, and some for reconnects. As many more
+   * without an epoch, for people.
+   */
   streamsPerNodeMax: 8,
   /**
    * Highest quota of calls in a policy: more than one event loop can answer. Without a quota, calls

@@ -61,12 +61,9 @@ export async function* resultsOf(
   reader: Reader,
   modules: ResultsModules,
 ): AsyncGenerator<StreamResultsResponse> {
-  if (record.streams.size >= limits.streamsPerNodeMax) {
-    const detail = `${limits.streamsPerNodeMax} streams of this node are open`;
-    throw new Refusal("resource_exhausted", "node.node_id", detail);
-  }
-  const stream = new ResultStream(record, request, reader, modules);
   const open = { nodeEpoch: request.node?.nodeEpoch ?? 0n };
+  checkStreams(record, open.nodeEpoch);
+  const stream = new ResultStream(record, request, reader, modules);
   record.streams.add(open);
   try {
     for await (const event of stream.events()) {
@@ -77,6 +74,20 @@ export async function* resultsOf(
     record.streams.delete(open);
     stream.end();
   }
+}
+
+/**
+ * Throws a `Refusal` for one stream too many. Streams without an epoch count apart: people who read
+ * must not take the places of the node itself.
+ */
+function checkStreams({ streams }: NodeRecord, nodeEpoch: bigint): void {
+  const { streamsPerNodeMax } = limits;
+  const isPersons = nodeEpoch === 0n;
+  const alike = [...streams].filter((each) => (each.nodeEpoch === 0n) === isPersons);
+  if (alike.length < streamsPerNodeMax) return;
+  const which = isPersons ? "without a node_epoch" : "with a node_epoch";
+  const detail = `${streamsPerNodeMax} streams of this node ${which} are open`;
+  throw new Refusal("resource_exhausted", "node.node_id", detail);
 }
 
 class ResultStream {

@@ -318,6 +318,17 @@ test("streams of a node are bounded, and one that ends makes room", async () => 
   expect(lineOf(await take(open()))).toBe("opened");
 });
 
+test("streams without an epoch take no place of the node's own", async () => {
+  const { open } = start();
+  const own = { node: { nodeId: "n", nodeEpoch: 1n } };
+  const full = (request: Request) =>
+    Array.from({ length: limits.streamsPerNodeMax }, () => open(request));
+  for (const stream of full({})) await take(stream);
+  await expect(open().next()).rejects.toThrow(/8 streams of this node without a node_epoch/);
+  for (const stream of full(own)) expect(lineOf(await take(stream))).toBe("opened");
+  await expect(open(own).next()).rejects.toThrow(/8 streams of this node with a node_epoch/);
+});
+
 test("however reads, events and new streams mix, a reader gets every event once", async () => {
   const REQUESTS = ["a", "b", "c"];
   const step = fc.oneof(
