@@ -232,7 +232,8 @@ func openedEvent(
 	for _, each := range opened.GetAwaited() {
 		isKnown := each.GetState() == aggregatorv1.RequestState_REQUEST_STATE_IN_FLIGHT ||
 			each.GetState() == aggregatorv1.RequestState_REQUEST_STATE_ENDED
-		if id := each.GetRequestId(); isKnown || !crossing[id] {
+		isUnknown := each.GetState() == aggregatorv1.RequestState_REQUEST_STATE_UNKNOWN
+		if id := each.GetRequestId(); isKnown || (isUnknown && !crossing[id]) {
 			event.Awaited = append(event.Awaited, machine.AwaitedState{RequestID: id, IsKnown: isKnown})
 		}
 	}

@@ -107,8 +107,8 @@ func outcomeEvent(endpoint string, o *Outcome, hasLengthBit bool) machine.Outcom
 		Message:      hex.EncodeToString(o.GetMessage()),
 		IsProof:      isProof,
 		IsLate:       o.GetStatus() == aggregatorv1.OutcomeStatus_OUTCOME_STATUS_PROVED_LATE,
-		IsErased:     o.GetProofErased(),
-		IsDrained:    o.GetReason() == aggregatorv1.OutcomeReason_OUTCOME_REASON_DRAINING,
+		IsErased:     isProof && (o.GetProofErased() || len(o.GetProof()) == 0),
+		IsDrained:    !isProof && o.GetReason() == aggregatorv1.OutcomeReason_OUTCOME_REASON_DRAINING,
 		Participants: participants,
 		Payload:      o,
 	}

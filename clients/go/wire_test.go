@@ -3,6 +3,7 @@ package leanagg
 import (
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"math"
 	"testing"
 
@@ -50,5 +51,45 @@ func TestFrozenBytes(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestOutcomeEvent: a proof without bytes counts as erased, and no proof as drained.
+func TestOutcomeEvent(t *testing.T) {
+	proved := aggregatorv1.OutcomeStatus_OUTCOME_STATUS_PROVED
+	draining := aggregatorv1.OutcomeReason_OUTCOME_REASON_DRAINING
+	for _, c := range []struct {
+		outcome             *Outcome
+		isErased, isDrained bool
+	}{
+		{&Outcome{Status: proved, Proof: []byte{1}}, false, false},
+		{&Outcome{Status: proved}, true, false},
+		{&Outcome{Status: proved, Proof: []byte{1}, Reason: draining}, false, false},
+		{&Outcome{Reason: draining}, false, true},
+	} {
+		event := outcomeEvent("A", c.outcome, false)
+		if event.IsErased != c.isErased || event.IsDrained != c.isDrained {
+			t.Errorf("%v: erased %v, drained %v", c.outcome, event.IsErased, event.IsDrained)
+		}
+	}
+}
+
+// TestAwaitedState: a state that this client does not know says nothing.
+func TestAwaitedState(t *testing.T) {
+	opened := &aggregatorv1.Opened{}
+	for state := range aggregatorv1.RequestState_name {
+		opened.Awaited = append(opened.Awaited, &aggregatorv1.AwaitedState{
+			RequestId: aggregatorv1.RequestState(state).String(), State: aggregatorv1.RequestState(state),
+		})
+	}
+	want := map[string]bool{
+		"REQUEST_STATE_UNKNOWN": false, "REQUEST_STATE_IN_FLIGHT": true, "REQUEST_STATE_ENDED": true,
+	}
+	got := map[string]bool{}
+	for _, each := range openedEvent("A", opened, nil).Awaited {
+		got[each.RequestID] = each.IsKnown
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
