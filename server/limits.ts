@@ -140,7 +140,7 @@ export const limits = {
   verifyCallsMax: 8,
   /** Longest `wait_ms` of GetSession and DrainDevice: a client that waits longer calls again. */
   waitMsMax: 60_000,
-  /** A request without snapshot or proof: it has ids, a cursor, or group indices. */
+  /** A request without snapshot or proof: it has ids, or group indices. */
   requestBytesMax: 64 * 1024,
   /** A VerifyAggregate request: a proof and 4096 keys of 32 bytes; in JSON, base64 adds a third. */
   verifyBytesMax: 1024 * 1024,
