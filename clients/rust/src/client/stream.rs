@@ -176,8 +176,8 @@ fn outcome_event(
         message: outcome.message.to_vec(),
         is_proof,
         is_late: outcome.status() == proto::OutcomeStatus::ProvedLate,
-        is_erased: outcome.proof_erased || (is_proof && outcome.proof.is_empty()),
-        is_drained: outcome.reason() == proto::OutcomeReason::Draining,
+        is_erased: is_proof && (outcome.proof_erased || outcome.proof.is_empty()),
+        is_drained: !is_proof && outcome.reason() == proto::OutcomeReason::Draining,
         participants,
         payload: Arc::new(outcome),
     }
@@ -185,9 +185,16 @@ fn outcome_event(
 
 fn opened_event(endpoint: EndpointIndex, opened: proto::Opened) -> Event<Arc<proto::Outcome>> {
     let state = opened.status.as_ref().map(proto::Status::state);
-    let awaited = opened.awaited.into_iter().map(|entry| AwaitedState {
-        is_known: entry.state() != proto::RequestState::Unknown,
-        request_id: entry.request_id.into(),
+    let awaited = opened.awaited.into_iter().filter_map(|entry| {
+        let is_known = match entry.state() {
+            proto::RequestState::InFlight | proto::RequestState::Ended => true,
+            proto::RequestState::Unknown => false,
+            proto::RequestState::Unspecified => return None,
+        };
+        Some(AwaitedState {
+            is_known,
+            request_id: entry.request_id.into(),
+        })
     });
     Event::Opened {
         endpoint,
