@@ -121,7 +121,11 @@ fn append(
     // A step that has passed stays, with 0: with another number of steps, a try would be another
     // request.
     for (left_ms, weight) in steps {
-        let until_length = if left_ms > 0 { 1 + varint_length(left_ms) } else { 0 };
+        let until_length = if left_ms > 0 {
+            1 + varint_length(left_ms)
+        } else {
+            0
+        };
         out.put_u8(STEPS_TAG);
         put_varint(out, until_length + 1 + varint_length(weight));
         if left_ms > 0 {
