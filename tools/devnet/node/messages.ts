@@ -12,7 +12,7 @@ export interface NodeSettings {
   sockets: { signer: string; verifier: string };
   mode: Mode;
   isAggregator: boolean;
-  /** The service, in modes `remote` and `sidecar`. */
+  /** The service, in modes `remote`, `sidecar` and `go`. */
   endpoint: string;
   backend: BackendOptions;
   slotMs: number;

@@ -3,7 +3,8 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Registry } from "prom-client";
 import { CryptoClient } from "../crypto/crypto-client.js";
-import type { Aggregator } from "./aggregators/aggregator.js";
+import { isServed, type Aggregator } from "./aggregators/aggregator.js";
+import { GoAdapter } from "./aggregators/go-adapter.js";
 import { createInProcessMetrics } from "./aggregators/in-process-metrics.js";
 import { InProcessProver } from "./aggregators/in-process-prover.js";
 import { InlineAggregator } from "./aggregators/inline-aggregator.js";
@@ -56,9 +57,21 @@ async function startAggregator(
     return new WorkerAggregator({ prover, metrics, onError }, deadlineMs);
   }
   const { endpoint, keys } = settings;
+  const nodeId = `devnet-${settings.node}`;
+  const start = {
+    endpoint,
+    nodeId,
+    ...time,
+    deadlineMs,
+    keys,
+    verifier: settings.sockets.verifier,
+  };
   return new ServiceAggregator(
-    { endpoint, nodeId: `devnet-${settings.node}`, time, deadlineMs, keys },
+    { endpoint, nodeId, time, deadlineMs, keys },
     {
+      ...(settings.mode === "go" && {
+        adapter: new GoAdapter(start, { metrics: createInProcessMetrics(registry), onNews }),
+      }),
       registry,
       checkpoints: () => ({
         head: { root: node().store.headBlock.root, slot: node().store.headBlock.slot },
@@ -104,9 +117,8 @@ async function main(): Promise<void> {
   const registry = new Registry();
   const report = new SlotReport(registry, (record) => tell({ type: "record", record }));
   const crypto = new CryptoClient(settings.sockets);
-  const isInProcess = settings.mode === "inline" || settings.mode === "worker";
   const prover =
-    settings.isAggregator && isInProcess
+    settings.isAggregator && !isServed(settings.mode)
       ? await InProcessProver.start(settings.backend, settings.keys)
       : null;
   const metricsServer = await startMetricsServer(registry);

@@ -1,5 +1,6 @@
 /** What the devnet is to show, each aim judged on the runs there are. Pure. */
 import { nextJustifiableDelta } from "../chain/justification.js";
+import { isServed } from "../node/aggregators/aggregator.js";
 import { AGGREGATE } from "../node/slot-time.js";
 import type { Quantiles, Summary } from "./summary.js";
 
@@ -32,8 +33,6 @@ export function judge(summaries: readonly Summary[]): Aim[] {
     ),
   ];
 }
-
-const isServed = (mode: string) => mode === "remote" || mode === "sidecar";
 
 function rules({
   header: { mode, slots },

@@ -9,9 +9,12 @@ import { startCryptoProcess } from "../crypto/crypto-process.js";
 import { writeReport } from "../report/write-report.js";
 import { MODES, type Mode } from "../node/aggregators/aggregator.js";
 import { fitTo, readScenario } from "./scenario.js";
+import { buildGoAdapter } from "./build-go.js";
 import { runMode } from "./run-mode.js";
 
 const NODES = 4;
+/** `go` needs a toolchain that not everyone has. */
+const MODES_DEFAULT = "inline,worker,remote,sidecar";
 const SEED = "lean-aggregator devnet validator";
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
@@ -19,7 +22,7 @@ const say = (text: string) => process.stdout.write(`${text}\n`);
 /** `remote:12,inline:6` or `remote,inline`: modes, and how many slots if not `SLOTS`. */
 function plannedRuns(env: NodeJS.ProcessEnv): { mode: Mode; slots: number }[] {
   const slots = Number(env["SLOTS"] ?? "200");
-  return (env["MODES"] ?? MODES.join(",")).split(",").map((entry) => {
+  return (env["MODES"] ?? MODES_DEFAULT).split(",").map((entry) => {
     const [name, own] = entry.split(":");
     const mode = MODES.find((each) => each === name);
     if (mode === undefined)
@@ -32,6 +35,7 @@ function plannedRuns(env: NodeJS.ProcessEnv): { mode: Mode; slots: number }[] {
 async function main(): Promise<boolean> {
   const { env } = process;
   const runs = plannedRuns(env);
+  if (runs.some(({ mode }) => mode === "go")) buildGoAdapter();
   const slotMs = Number(env["SLOT_MS"] ?? "6000");
   const validators = Number(env["VALIDATORS"] ?? "8");
   const lookaheadSlots = Number(env["LOOKAHEAD"] ?? "0");

@@ -1,5 +1,5 @@
 /** Does what one fault of the scenario says, and undoes it at its end. */
-import type { Mode } from "../node/aggregators/aggregator.js";
+import { isServed, type Mode } from "../node/aggregators/aggregator.js";
 import type { Network } from "./network.js";
 import type { Fault } from "./scenario.js";
 
@@ -11,7 +11,7 @@ export interface FaultContext {
 
 /** Returns in words what was done. Restarts go on after it. */
 export function beginFault(fault: Fault, { network, mode, aggregator }: FaultContext): string {
-  const hasService = mode === "remote" || mode === "sidecar";
+  const hasService = isServed(mode);
   switch (fault.kind) {
     case "freeze":
       for (const node of fault.nodes) network.node(node).signal("SIGSTOP");

@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ServiceProcess } from "../../harness/service-process.js";
+import { isServed } from "../node/aggregators/aggregator.js";
 import type { NodeSettings } from "../node/messages.js";
 import type { NodeRecord } from "../node/records.js";
 import { NodeProcess } from "./node-process.js";
@@ -60,7 +61,7 @@ export class Network {
 
   async start(settings: readonly NodeSettings[]): Promise<void> {
     const [first] = settings;
-    if (first?.mode === "remote" || first?.mode === "sidecar")
+    if (first !== undefined && isServed(first.mode))
       this.service = await this.#startService(first.endpoint);
     for (const each of settings) this.nodes[each.node] = this.#startNode(each);
     await Promise.all(this.nodes.map((node) => node.ready));

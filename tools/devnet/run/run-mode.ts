@@ -4,7 +4,7 @@ import { cpus, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { readBackendFile } from "../../../server/prover/backend-file.js";
 import type { CryptoProcess } from "../crypto/crypto-process.js";
-import type { Mode } from "../node/aggregators/aggregator.js";
+import { isServed, type Mode } from "../node/aggregators/aggregator.js";
 import type { NodeSettings } from "../node/messages.js";
 import type { NodeRecord } from "../node/records.js";
 import { beginFault, endFault } from "./inject-fault.js";
@@ -141,7 +141,7 @@ function scheduleFaults(
 
 /** A kill of the process that counts the prover's work: what it counted is taken before. */
 function endsProverMetrics(fault: Fault, { mode, aggregator }: RunOptions): boolean {
-  const isInProcess = mode === "inline" || mode === "worker";
+  const isInProcess = !isServed(mode);
   if (fault.kind === "kill-service") return !isInProcess;
   if (fault.kind === "kill-prover") return isInProcess;
   return fault.kind === "kill-node" && isInProcess && fault.nodes.includes(aggregator);

@@ -2,8 +2,11 @@
 import type { AttestationData } from "../../chain/containers.js";
 import type { VoteGroup } from "../../chain/freeze-votes.js";
 
-export const MODES = ["inline", "worker", "remote", "sidecar"] as const;
+export const MODES = ["inline", "worker", "remote", "sidecar", "go"] as const;
 export type Mode = (typeof MODES)[number];
+
+/** Whether the service makes the proofs. */
+export const isServed = (mode: Mode): boolean => mode !== "inline" && mode !== "worker";
 
 /** A proof to apply and publish. */
 export interface ProvedGroup {

@@ -1,6 +1,6 @@
 /**
- * Modes `remote` and `sidecar`: the project's adapter in front of the service, over TCP or a Unix
- * socket. All that a node has to write to use it.
+ * Modes `remote`, `sidecar` and `go`: an adapter of the project in front of the service, over TCP or
+ * a Unix socket. All that a node has to write to use it.
  */
 import { BitArray } from "@chainsafe/ssz";
 import type { Registry } from "prom-client";
@@ -26,6 +26,9 @@ import type { Aggregator, ProvedGroup } from "./aggregator.js";
  */
 const BACKLOG_INTERVALS = 2;
 
+/** What a node uses of an adapter. */
+export type ServiceAdapter = Pick<TickAggregator, "submitOrSkip" | "takeResults" | "close">;
+
 export interface ServiceAggregatorModules {
   registry: Registry;
   /** Head and justified checkpoints at submission. */
@@ -33,10 +36,12 @@ export interface ServiceAggregatorModules {
   verify(keys: readonly Uint8Array[], message: Uint8Array, proof: Uint8Array): Promise<boolean>;
   /** Of what a session left unproved, and of what the adapter deals with. */
   onNews(text: string): void;
+  /** Default: a `TickAggregator`. */
+  adapter?: ServiceAdapter;
 }
 
 export class ServiceAggregator implements Aggregator {
-  readonly #adapter: TickAggregator;
+  readonly #adapter: ServiceAdapter;
 
   constructor(
     private readonly options: {
@@ -48,7 +53,12 @@ export class ServiceAggregator implements Aggregator {
     },
     private readonly modules: ServiceAggregatorModules,
   ) {
-    this.#adapter = new TickAggregator({
+    this.#adapter = modules.adapter ?? this.#tickAggregator();
+  }
+
+  #tickAggregator(): TickAggregator {
+    const { options, modules } = this;
+    return new TickAggregator({
       endpoints: options.endpoint,
       nodeId: options.nodeId,
       timeToFence: options.time,
