@@ -24,7 +24,7 @@ again when it changes.
     "sockets": ["/run/lean-aggregator/node.sock"],
     "anonymous": false,
     "nodes": ["node-1", "node-1-*"],
-    "calls": ["SubmitSnapshot", "StreamResults", "GetServerInfo"],
+    "calls": ["SubmitSnapshot", "StreamResults", "CancelSession"],
     "priorities": ["proposal", "aggregation", "backlog"],
     "quota": {"sessionsInFlight": 4, "heldBytes": 67108864,
               "proverSecondsPerMinute": 30, "streams": 4, "callsPerMinute": 600}
@@ -39,7 +39,8 @@ Who calls is decided by the first of these that the caller shows:
 
 What a principal may do:
   "nodes"         the node ids it may act for; a trailing * matches the rest
-  "calls"         calls of AggregatorService, and Metrics for /metrics; * for all
+  "calls"         calls of AggregatorService, and Metrics for /metrics; * for all.
+                  A node's adapter needs the three above
   "operatorCalls" calls of 'lean-aggregator admin'; * for all
   "priorities"    the priorities at which it may submit; * for all
   "quota"         limits of its own, below those of the service

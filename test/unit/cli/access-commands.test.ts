@@ -2,12 +2,13 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { exitCodes } from "../../../cli/io/command.js";
+import { parsePolicy } from "../../../server/access/policy-file.js";
 import { tokenHash } from "../../../server/access/token.js";
 import type { PolicyCheckOptions } from "../../../cli/policy.js";
 import { policyCheckCommand } from "../../../cli/policy.js";
 import { checkPolicy } from "../../../cli/doctor/file-checks.js";
 import { tokenCommand } from "../../../cli/token.js";
-import { fakeTerminal, freshPath } from "../../helpers/command-line.js";
+import { commandInProcess, fakeTerminal, freshPath } from "../../helpers/command-line.js";
 
 const usage = (text: string) =>
   expect.objectContaining({ exitCode: exitCodes.usage, message: expect.stringContaining(text) });
@@ -73,6 +74,17 @@ test("the check says what a principal may do, and why something is denied", () =
   });
   expect(check({ principal: "operator", call: "DrainDevice" }).code).toBe(exitCodes.ok);
   expect(check({ principal: "node-1", call: "DrainDevice" }).code).toBe(exitCodes.notAll);
+});
+
+test("the policy in the help is valid, and lets a node's adapter make its calls", async () => {
+  const { stdout } = await commandInProcess(["policy", "--help"]);
+  const [text = ""] = /^ {2}\{"principals"[^]*?^ {2}\}\]\}$/m.exec(stdout) ?? [];
+  const { principals } = parsePolicy(text.replace("…", "a".repeat(64)));
+  const needed = ["SubmitSnapshot", "StreamResults", "CancelSession"];
+  expect(principals[0]?.calls).toEqual(expect.arrayContaining(needed));
+  const deployed = parsePolicy(readFileSync("deploy/policy.json", "utf8")).principals;
+  const node = deployed.find(({ calls }) => calls.includes("SubmitSnapshot"));
+  expect(node?.calls).toEqual(expect.arrayContaining(needed));
 });
 
 test("a question without principal, or about an unknown one, is a wrong flag", () => {
