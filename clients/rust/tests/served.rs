@@ -1,7 +1,7 @@
-//! The adapter against the project's own service. Skipped without `LEAN_AGGREGATOR_SERVICE`.
+//! The adapter against the project's own service. Skipped without `LEANAGG_SERVICE`.
 //!
-//! `LEAN_AGGREGATOR_SERVICE=../../dist/cli/main.js cargo test --test served`; with
-//! `LEAN_AGGREGATOR_REAL_PROVER=1` too, one test proves for real.
+//! `LEANAGG_SERVICE=../../dist/cli/main.js cargo test --test served`; with
+//! `LEANAGG_REAL_PROVER=1` too, one test proves for real.
 #![cfg(feature = "client")]
 
 mod support;
@@ -212,9 +212,9 @@ fn closing_cancels_what_is_in_flight() {
 #[test]
 fn real_signatures_become_a_real_proof() {
     let Some(program) = program() else { return };
-    if std::env::var_os("LEAN_AGGREGATOR_REAL_PROVER").is_none() {
+    if std::env::var_os("LEANAGG_REAL_PROVER").is_none() {
         eprintln!(
-            "skipped: set LEAN_AGGREGATOR_REAL_PROVER=1 to prove for real, which takes a minute"
+            "skipped: set LEANAGG_REAL_PROVER=1 to prove for real, which takes a minute"
         );
         return;
     }

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 /// The service's program. `None`, and a line that says so, when the variable is not set.
 pub fn program() -> Option<PathBuf> {
-    let program = std::env::var_os("LEAN_AGGREGATOR_SERVICE");
+    let program = std::env::var_os("LEANAGG_SERVICE");
     if program.is_none() {
-        eprintln!("skipped: set LEAN_AGGREGATOR_SERVICE to the service's dist/cli/main.js");
+        eprintln!("skipped: set LEANAGG_SERVICE to the service's dist/cli/main.js");
     }
     program.map(PathBuf::from)
 }
@@ -51,9 +51,6 @@ impl Service {
                 self.folder.as_os_str(),
             ])
             .args(&self.options)
-            // The service refuses variables of its prefix that it does not know.
-            .env_remove("LEAN_AGGREGATOR_SERVICE")
-            .env_remove("LEAN_AGGREGATOR_REAL_PROVER")
             .env("XDG_STATE_HOME", &self.folder)
             .env("STATE_DIRECTORY", &self.folder)
             .stdin(Stdio::null())
