@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"math/big"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -149,11 +150,19 @@ func TestTLSAndToken(t *testing.T) {
 func TestAWrongTokenIsInvalid(t *testing.T) {
 	service := leanaggtest.Start(t, leanaggtest.Options{Token: "secret"})
 	skips := make(chan leanagg.Skip, 1)
+	var isWrong atomic.Bool
 	node := start(t, leanagg.Options{
 		Endpoints: []string{service.Address()},
-		Token:     func(context.Context) (string, error) { return "guess", nil },
-		OnSkip:    func(skip leanagg.Skip) { skips <- skip },
+		Token: func(context.Context) (string, error) {
+			if isWrong.Load() {
+				return "guess", nil
+			}
+			return "secret", nil
+		},
+		OnSkip: func(skip leanagg.Skip) { skips <- skip },
 	})
+	awaitState(t, node, 0, "ready")
+	isWrong.Store(true)
 	submit(t, node, leanagg.SubmitOptions{}, 1)
 	if skip := <-skips; skip.Reason != leanagg.Invalid {
 		t.Errorf("%+v", skip)
