@@ -13,20 +13,31 @@ import {
 import { decodeSszBitlist } from "../../proto/bitlist.js";
 import type { AdapterEvent, ServiceState } from "../machine/index.js";
 
+export interface RequestFacts {
+  /** Whether participants of the request's outcomes have a length bit. */
+  isSszBitlists(requestId: string): boolean;
+  /**
+   * The requests whose try was open when the stream's request was made. That `opened` says unknown
+   * of them is left out: it may be older than their acceptance.
+   */
+  crossing: ReadonlySet<string>;
+}
+
 /**
  * Converts a streamed event. Null for one that says nothing to the machine, or that this client does
- * not know: servers may add some. `isSszBitlists`: whether participants of the request's outcomes
- * have a length bit.
+ * not know: servers may add some.
  */
 export function eventOf(
   endpoint: string,
   { event }: StreamResultsResponse,
-  isSszBitlists: (requestId: string) => boolean,
+  { isSszBitlists, crossing }: RequestFacts,
 ): AdapterEvent<Outcome> | null {
   switch (event.case) {
     case "opened": {
       const { serviceId, status, awaited } = event.value;
-      const known = awaited.flatMap(awaitedOf);
+      const known = awaited
+        .flatMap(awaitedOf)
+        .filter(({ requestId, isKnown }) => isKnown || !crossing.has(requestId));
       return { kind: "opened", endpoint, serviceId, state: stateOf(status?.state), awaited: known };
     }
     case "outcome":

@@ -176,3 +176,12 @@ export function isIdle(state: MachineState<unknown>): boolean {
   for (const { ended, groups } of state.requests.values()) if (ended.size < groups) return false;
   return true;
 }
+
+/** Returns the ids of the requests of which a try waits for an answer of the endpoint. */
+export function openTriesAt(state: MachineState<unknown>, endpoint: string): ReadonlySet<string> {
+  const ids = new Set<string>();
+  for (const [requestId, { openTry }] of state.requests) {
+    if (openTry?.endpoint === endpoint) ids.add(requestId);
+  }
+  return ids;
+}

@@ -58,9 +58,8 @@ type record struct {
 	groups       []*AttestationData
 	hasLengthBit bool
 	isSent       bool
-	// endTry ends the last try; triedAt is its endpoint until it is answered.
-	endTry  context.CancelFunc
-	triedAt string
+	// endTry ends the last try.
+	endTry context.CancelFunc
 }
 
 // New checks the options, opens a stream to each endpoint in the background, and returns. An endpoint

@@ -177,14 +177,15 @@ func (e *endpoint) logBroken(err error) {
 func (e *endpoint) streamRequest() (
 	request *aggregatorv1.StreamResultsRequest, crossing map[string]bool,
 ) {
-	request = &aggregatorv1.StreamResultsRequest{Node: e.owner.node}
+	a, name := e.owner, e.address.text
+	request = &aggregatorv1.StreamResultsRequest{Node: a.node}
 	crossing = map[string]bool{}
-	e.owner.mu.Lock()
-	for id, kept := range e.owner.records {
-		crossing[id] = kept.triedAt == e.address.text
+	a.mu.Lock()
+	for id := range a.records {
+		crossing[id] = a.machine.IsTriedAt(id, name)
 	}
-	e.owner.mu.Unlock()
-	for _, effect := range e.owner.dispatch(machine.Opening{Endpoint: e.address.text}, nil) {
+	a.mu.Unlock()
+	for _, effect := range a.dispatch(machine.Opening{Endpoint: name}, nil) {
 		await, isAwait := effect.(machine.Await)
 		if !isAwait {
 			continue
@@ -222,7 +223,7 @@ func (e *endpoint) take(event *aggregatorv1.StreamResultsResponse, crossing map[
 }
 
 // openedEvent leaves out that a request is unknown whose try was open when the stream's request was
-// made: the service may have accepted it meanwhile.
+// made: the service may have accepted it meanwhile. So it does with a state that it does not know.
 func openedEvent(
 	name string, opened *aggregatorv1.Opened, crossing map[string]bool,
 ) machine.Opened {

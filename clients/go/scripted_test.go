@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/binary"
 	"net/http"
 	"slices"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
 	aggregatorv1 "github.com/lean-aggregator/lean-aggregator/clients/go/gen/lean/aggregator/v1"
 	rpc "github.com/lean-aggregator/lean-aggregator/clients/go/gen/lean/aggregator/v1/aggregatorv1connect"
@@ -108,6 +110,16 @@ func (s *scripted) SubmitSnapshot(
 // in another order. It is exact for the first submission of a request id.
 func (s *scripted) arrivedAt(call *scriptedCall) int {
 	return bytes.Index(s.arrived, []byte(call.request.GetRequestId()))
+}
+
+// streamArrivedAt is arrivedAt for a stream. It is exact for the first stream with its request.
+func (s *scripted) streamArrivedAt(request *aggregatorv1.StreamResultsRequest) int {
+	message, err := proto.Marshal(request)
+	if err != nil {
+		return -1
+	}
+	frame := binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message)))
+	return bytes.Index(s.arrived, append(frame, message...))
 }
 
 func (s *scripted) CancelSession(

@@ -137,6 +137,14 @@ func (run *transcriptRun) isCallSeen(step transcriptStep, s *scripted) bool {
 		run.checkSubmission(step, s.submissions[s.seenSubmits].request)
 		s.seenSubmits++
 		return true
+	case "both":
+		if s.seenStreams == len(s.streams) || s.seenSubmits == len(s.submissions) {
+			return false
+		}
+		run.checkBoth(step, s, s.streams[s.seenStreams].request, s.submissions[s.seenSubmits])
+		s.seenStreams++
+		s.seenSubmits++
+		return true
 	case "cancel":
 		if s.seenCancels == len(s.cancels) {
 			return false
@@ -152,6 +160,23 @@ func (run *transcriptRun) isCallSeen(step transcriptStep, s *scripted) bool {
 	}
 	run.t.Fatalf("unknown step %q", step.See)
 	return false
+}
+
+// checkBoth holds that a stream awaits a submission that arrived before it.
+func (run *transcriptRun) checkBoth(
+	step transcriptStep, s *scripted, stream *aggregatorv1.StreamResultsRequest, call *scriptedCall,
+) {
+	id := call.request.GetRequestId()
+	isAwaited := false
+	for _, each := range stream.GetAwaited() {
+		isAwaited = isAwaited || each.GetRequestId() == id
+	}
+	if isFirst := s.arrivedAt(call) < s.streamArrivedAt(stream); isFirst && !isAwaited {
+		run.t.Errorf("the submission of %s arrived before a stream that does not await it", step.Request)
+	}
+	if id != run.id(step.Request) {
+		run.t.Errorf("submission of %s (%s)", id, run.id(step.Request))
+	}
 }
 
 func (run *transcriptRun) checkStream(step transcriptStep, request *aggregatorv1.StreamResultsRequest) {

@@ -72,7 +72,7 @@ func (a *Aggregator) startTry(send machine.Send) {
 		kept.endTry()
 	}
 	ctx, end := context.WithCancel(a.lives)
-	kept.endTry, kept.triedAt = end, send.Endpoint
+	kept.endTry = end
 	job := tryJob{send: send, kept: kept, ctx: ctx, end: end}
 	if send.AfterMs == 0 {
 		at.tries.push(job)
@@ -155,21 +155,11 @@ func (e *endpoint) call(
 	if job.ctx.Err() != nil {
 		return // another try has taken its place, or the adapter is closed
 	}
-	e.owner.endOpenTry(job)
 	if err != nil {
 		e.failed(job.send.RequestID, err)
 		return
 	}
 	e.answered(job.send.RequestID, response.Msg, sentAtMs)
-}
-
-// endOpenTry notes that a try has its answer. The machine may send another one for it.
-func (a *Aggregator) endOpenTry(job tryJob) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if job.ctx.Err() == nil {
-		job.kept.triedAt = ""
-	}
 }
 
 func (e *endpoint) failed(requestID string, err error) {

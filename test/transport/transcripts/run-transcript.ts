@@ -232,6 +232,8 @@ class TranscriptRun {
         return this.hasStream(sight);
       case "submission":
         return this.hasSubmission(sight);
+      case "both":
+        return this.hasBoth(sight);
       case "cancel": {
         const cancel = this.at(sight.endpoint).cancels.shift();
         if (cancel === undefined) return false;
@@ -286,6 +288,20 @@ class TranscriptRun {
       expect(submission[field], field).toBeGreaterThanOrEqual(from);
       expect(submission[field], field).toBeLessThanOrEqual(to);
     }
+    return true;
+  }
+
+  private hasBoth(sight: Extract<Sight, { see: "both" }>): boolean {
+    const { streams, submissions, arrivals } = this.at(sight.endpoint);
+    const [stream] = streams;
+    const [submission] = submissions;
+    if (stream === undefined || submission === undefined) return false;
+    streams.shift();
+    submissions.shift();
+    expect(this.labelOf(submission.requestId)).toBe(sight.request);
+    const [streamAt = 0, submissionAt = 0] = [arrivals.get(stream), arrivals.get(submission)];
+    const awaited = stream.awaited.map(({ requestId }) => this.labelOf(requestId));
+    if (submissionAt < streamAt) expect(awaited, "of a later stream").toContain(sight.request);
     return true;
   }
 

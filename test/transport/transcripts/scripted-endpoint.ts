@@ -43,6 +43,8 @@ export class ScriptedEndpoint {
   broken = 0;
   /** Number of all calls and breaks so far. */
   seen = 0;
+  /** By call: its number among all calls and breaks. */
+  readonly arrivals = new WeakMap<object, number>();
   port = 0;
   private run = { serviceId: "", run: "" };
   private server: Server | null = null;
@@ -131,12 +133,12 @@ export class ScriptedEndpoint {
         { request }: ServerUnaryCall<SubmitSnapshotRequest, SubmitSnapshotResponse>,
         reply: sendUnaryData<SubmitSnapshotResponse>,
       ) => {
-        this.seen++;
+        this.arrivals.set(request, ++this.seen);
         this.submissions.push(request);
         this.unanswered.push({ request, reply });
       },
       streamResults: (call: ResultsCall) => {
-        this.seen++;
+        this.arrivals.set(call.request, ++this.seen);
         this.streams.push(call.request);
         this.newest = call;
         call.on("cancelled", () => {

@@ -63,6 +63,7 @@ export interface SeenResult {
 export type Sight =
   | { see: "stream"; endpoint: string; awaited: { request: string; receivedGroups: number[] }[] }
   | { see: "submission"; endpoint: string; request: string; deadlineMs: Bounds; fenceMs: Bounds }
+  | { see: "both"; endpoint: string; request: string }
   | { see: "cancel"; endpoint: string; request: string; groups: number[] }
   | { see: "broken"; endpoint: string }
   | { see: "results"; slot: number; results: SeenResult[] }

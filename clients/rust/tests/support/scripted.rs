@@ -25,6 +25,8 @@ type Events = Result<proto::StreamResultsResponse, Status>;
 
 /// A `StreamResults` call.
 pub struct StreamCall {
+    /// Number of calls to streams and submissions before this one.
+    pub number: usize,
     pub request: proto::StreamResultsRequest,
     pub is_seen: bool,
     pub events: mpsc::UnboundedSender<Events>,
@@ -33,6 +35,7 @@ pub struct StreamCall {
 
 /// A `SubmitSnapshot` call.
 pub struct SubmitCall {
+    pub number: usize,
     pub request: proto::SubmitSnapshotRequest,
     pub has_time_limit: bool,
     pub authorization: Option<String>,
@@ -52,6 +55,12 @@ pub struct Calls {
     pub streams: Vec<StreamCall>,
     pub submits: Vec<SubmitCall>,
     pub cancels: Vec<CancelCall>,
+}
+
+impl Calls {
+    fn number(&self) -> usize {
+        self.streams.len() + self.submits.len()
+    }
 }
 
 /// A service at a port of its own, which it keeps over stops and starts.
@@ -199,14 +208,19 @@ async fn submit(
 ) -> Result<Response<proto::SubmitSnapshotResponse>, Status> {
     let (answer, is_answered) = oneshot::channel();
     let header = |name| request.metadata().get(name);
-    let call = SubmitCall {
+    let mut call = SubmitCall {
+        number: 0,
         has_time_limit: header("grpc-timeout").is_some(),
         authorization: header("authorization").map(|value| value.to_str().unwrap().to_owned()),
         request: request.into_inner(),
         is_seen: false,
         answer: Some(answer),
     };
-    calls.lock().unwrap().submits.push(call);
+    {
+        let mut calls = calls.lock().unwrap();
+        call.number = calls.number();
+        calls.submits.push(call);
+    }
     match is_answered.await {
         Ok(answer) => answer.map(Response::new),
         Err(_) => Err(Status::unavailable("the test ended")),
@@ -218,7 +232,10 @@ async fn stream(
     request: Request<proto::StreamResultsRequest>,
 ) -> Result<Response<UnboundedReceiverStream<Events>>, Status> {
     let (events, receiver) = mpsc::unbounded_channel();
-    calls.lock().unwrap().streams.push(StreamCall {
+    let mut calls = calls.lock().unwrap();
+    let number = calls.number();
+    calls.streams.push(StreamCall {
+        number,
         request: request.into_inner(),
         is_seen: false,
         events,

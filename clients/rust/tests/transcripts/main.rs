@@ -30,8 +30,11 @@ struct Told {
     problems: Vec<String>,
 }
 
+/// By name: a service, its id and its run.
+type Services = BTreeMap<String, (Scripted, String, String)>;
+
 struct Run {
-    services: BTreeMap<String, (Scripted, String, String)>,
+    services: Services,
     adapter: Arc<Aggregator>,
     names: BTreeMap<String, String>,
     told: Arc<Mutex<Told>>,
@@ -68,12 +71,26 @@ fn every_transcript_goes_as_written() {
 
 fn play(transcript: &Value) -> Result<(), String> {
     let mut run = Run::new(transcript);
-    for (index, step) in transcript["steps"].as_array().unwrap().iter().enumerate() {
+    let steps = transcript["steps"].as_array().unwrap().iter().enumerate();
+    for (index, step) in steps.skip(first_starts(transcript).count()) {
         run.step(step)
             .map_err(|why| format!("step {index} {step}: {why}"))?;
     }
     run.nothing_unseen()
         .map_or(Ok(()), |what| Err(format!("after the last step: {what}")))
+}
+
+fn start(services: &mut Services, step: &Value) {
+    let service = services.get_mut(text(step, "endpoint")).unwrap();
+    service.1 = step["serviceId"].as_str().unwrap_or_default().into();
+    service.2 = step["run"].as_str().unwrap_or_default().into();
+    service.0.start();
+}
+
+/// The `start` steps before which there is no adapter.
+fn first_starts(transcript: &Value) -> impl Iterator<Item = &Value> {
+    let steps = transcript["steps"].as_array().unwrap().iter();
+    steps.take_while(|step| step["do"] == "start")
 }
 
 impl Run {
@@ -88,6 +105,9 @@ impl Run {
             builder = builder.endpoint(service.address.to_string());
             names.insert(service.address.to_string(), name.clone());
             services.insert(name, (service, String::new(), String::new()));
+        }
+        for step in first_starts(transcript) {
+            start(&mut services, step);
         }
         let told = Arc::new(Mutex::new(Told::default()));
         let (for_skips, for_problems) = (told.clone(), told.clone());
@@ -141,12 +161,7 @@ impl Run {
 
     fn act(&mut self, action: &str, step: &Value) -> Result<(), String> {
         match action {
-            "start" => {
-                let service = self.services.get_mut(text(step, "endpoint")).unwrap();
-                service.1 = step["serviceId"].as_str().unwrap_or_default().into();
-                service.2 = step["run"].as_str().unwrap_or_default().into();
-                service.0.start();
-            }
+            "start" => start(&mut self.services, step),
             "stop" => {
                 let service = self.services.get_mut(text(step, "endpoint")).unwrap();
                 service.0.stop();

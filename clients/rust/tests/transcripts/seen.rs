@@ -46,6 +46,7 @@ impl Run {
         match what {
             "stream" => self.see_stream(step),
             "submission" => self.see_submission(step),
+            "both" => self.see_both(step),
             "cancel" => self.see_cancel(step),
             "broken" => {
                 let calls = self.service(step).calls();
@@ -146,6 +147,29 @@ impl Run {
                 "{} came with {:?} and {:?}",
                 request.request_id, request.deadline_ms, request.fence_ms
             )),
+        }
+    }
+
+    /// A stream and a submission: one that arrived before the stream is awaited by it.
+    fn see_both(&self, step: &Value) -> Result<Result<(), String>, String> {
+        let mut calls = self.service(step).calls();
+        let calls = &mut *calls;
+        let stream = calls.streams.iter_mut().find(|call| !call.is_seen);
+        let submit = calls.submits.iter_mut().find(|call| !call.is_seen);
+        let (Some(stream), Some(submit)) = (stream, submit) else {
+            return Ok(Err("not both".into()));
+        };
+        (stream.is_seen, submit.is_seen) = (true, true);
+        let id = self.id(step);
+        let is_awaited = stream
+            .request
+            .awaited
+            .iter()
+            .any(|each| each.request_id == id);
+        let is_kept = stream.number < submit.number || is_awaited;
+        match submit.request.request_id == id && is_kept {
+            true => Ok(Ok(())),
+            false => Err("the submission overtook a stream that does not await it".into()),
         }
     }
 
