@@ -38,7 +38,7 @@ export class NodeEpochs {
 
   /** The epoch of the node's next call: seldom of a new run, and more seldom of an earlier one. */
   draw(nodeId: string): bigint {
-    const latest = this.latest.get(nodeId) ?? 1n;
+    const latest = this.latestOf(nodeId);
     if (latest > 1n && this.random.chance(0.03)) return latest - 1n;
     const epoch = this.random.chance(0.05) ? latest + 1n : latest;
     this.latest.set(nodeId, epoch);
@@ -47,6 +47,11 @@ export class NodeEpochs {
 
   /** Whether a later run of the node has called. */
   isStale({ nodeId, nodeEpoch }: { nodeId: string; nodeEpoch: bigint }): boolean {
-    return nodeEpoch < (this.latest.get(nodeId) ?? 1n);
+    return nodeEpoch < this.latestOf(nodeId);
+  }
+
+  /** The epoch of the node's latest run. */
+  latestOf(nodeId: string): bigint {
+    return this.latest.get(nodeId) ?? 1n;
   }
 }

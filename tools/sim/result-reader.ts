@@ -14,12 +14,15 @@ import {
 import { bitsToIndices } from "../../proto/bitlist.js";
 import { askedOf, missingOf } from "../../server/rpc/awaited.js";
 import type { NodeRecord, RequestRecord, ResultEvent } from "../../server/session/node-record.js";
+import type { NodeEpochs } from "./group-source.js";
+import type { Random } from "./random.js";
 import type { VirtualClock } from "./virtual-clock.js";
 
 export interface ResultReaderOptions {
   clock: VirtualClock;
   isResumed: boolean;
-  readMs: () => number;
+  random: Random;
+  epochs: NodeEpochs;
 }
 
 export interface ReadOutcome {
@@ -57,7 +60,12 @@ export class ResultReader {
     private readonly record: NodeRecord,
     private readonly options: ResultReaderOptions,
   ) {
-    record.streams.add({ nodeEpoch: 0n }); // it never leaves
+    // It never leaves: each run of the node reads from its start on.
+    record.streams.add({
+      get nodeEpoch() {
+        return options.epochs.latestOf(nodeId);
+      },
+    });
     this.schedule();
   }
 
@@ -104,8 +112,8 @@ export class ResultReader {
   }
 
   private schedule(): void {
-    const { clock, readMs } = this.options;
-    clock.at(clock.nowMs() + readMs(), () => {
+    const { clock, random } = this.options;
+    clock.at(clock.nowMs() + random.whole(1, 900), () => {
       this.readAll();
       this.schedule();
     });

@@ -254,7 +254,7 @@ export class World implements ProverWitness {
   /** Opens the readers of a node at its first call. */
   private meet(nodeId: string): void {
     if (this.readers.some((reader) => reader.nodeId === nodeId)) return;
-    const options = { clock: this.clock, readMs: () => this.random.whole(1, 900) };
+    const options = { clock: this.clock, random: this.random, epochs: this.epochs };
     this.readers.push(...openReaders(nodeId, this.admission.node(nodeId), options));
   }
 
