@@ -97,7 +97,7 @@ func (e *tokenError) Unwrap() error { return e.cause }
 // RoundTrip implements [http.RoundTripper].
 func (c *caller) RoundTrip(request *http.Request) (*http.Response, error) {
 	if c.token != nil {
-		token, err := c.token(request.Context())
+		token, err := c.callToken(request.Context())
 		if err != nil {
 			return nil, &tokenError{cause: err}
 		}
@@ -114,6 +114,16 @@ func (c *caller) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, &httpStatusError{status: response.StatusCode}
 	}
 	return response, nil
+}
+
+// callToken turns a panic of the node's function into an error.
+func (c *caller) callToken(ctx context.Context) (token string, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panicked: %v", cause)
+		}
+	}()
+	return c.token(ctx)
 }
 
 // codec is protobuf, and takes a request that is encoded already.

@@ -169,6 +169,28 @@ func TestAWrongTokenIsInvalid(t *testing.T) {
 	}
 }
 
+func TestATokenThatPanicsIsInvalid(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{Token: "secret"})
+	skips := make(chan leanagg.Skip, 1)
+	var isWrong atomic.Bool
+	node := start(t, leanagg.Options{
+		Endpoints: []string{service.Address()},
+		Token: func(context.Context) (string, error) {
+			if isWrong.Load() {
+				panic("no token")
+			}
+			return "secret", nil
+		},
+		OnSkip: func(skip leanagg.Skip) { skips <- skip },
+	})
+	awaitState(t, node, 0, "ready")
+	isWrong.Store(true)
+	submit(t, node, leanagg.SubmitOptions{}, 1)
+	if skip := <-skips; skip.Reason != leanagg.Invalid {
+		t.Errorf("%+v", skip)
+	}
+}
+
 // selfSigned makes a certificate for the loopback address, and the roots that trust it.
 func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	t.Helper()

@@ -130,6 +130,18 @@ fn a_token_and_a_time_limit_go_with_each_submission() {
 }
 
 #[test]
+fn a_token_source_that_panics_ends_no_stream_for_ever() {
+    let service = started();
+    let calls = AtomicU64::new(0);
+    let source = move || match calls.fetch_add(1, Ordering::Relaxed) {
+        0 => panic!("the first token cannot be made"),
+        _ => "secret".to_owned(),
+    };
+    let adapter = connect(builder(&service).token_source(source), &service);
+    adapter.close(Duration::ZERO);
+}
+
+#[test]
 fn a_token_never_goes_over_a_network_in_plain_text() {
     let far = Aggregator::builder()
         .node_id("node-1")

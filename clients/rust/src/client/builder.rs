@@ -145,6 +145,7 @@ impl Builder {
     }
 
     /// Makes the token of each call, on the adapter's thread; it must return at once.
+    /// If it panics, the call is refused.
     pub fn token_source(mut self, source: impl Fn() -> String + Send + Sync + 'static) -> Self {
         self.token = Some(Arc::new(source));
         self

@@ -1,6 +1,7 @@
 //! One endpoint: its address, its connection, and the calls that are made on it.
 
 use std::future::Future;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,7 +74,9 @@ impl Connection {
     fn request<T>(&self, message: T) -> Result<Request<T>, Status> {
         let mut request = Request::new(message);
         if let Some(token) = &self.token {
-            let value: Result<MetadataValue<Ascii>, _> = format!("Bearer {}", token()).parse();
+            let token = catch_unwind(AssertUnwindSafe(|| token()))
+                .map_err(|_| Status::unauthenticated("the node's token source panicked"))?;
+            let value: Result<MetadataValue<Ascii>, _> = format!("Bearer {token}").parse();
             let value = value.map_err(|_| {
                 Status::unauthenticated("the token has characters that no HTTP header may have")
             })?;
