@@ -20,12 +20,18 @@ type served struct {
 	program string
 	folder  string
 	address string
-	prove   string
+	prover  []string
 	process *exec.Cmd
 }
 
 // serve starts the service that LEANAGG_SERVICE names.
 func serve(t *testing.T, name, proveMs string) *served {
+	t.Helper()
+	return serveWith(t, name, "--prover", "fake", "--fake-accepts", "any", "--fake-time", proveMs,
+		"--devices", name)
+}
+
+func serveWith(t *testing.T, name string, prover ...string) *served {
 	t.Helper()
 	program := os.Getenv("LEANAGG_SERVICE")
 	if program == "" {
@@ -37,7 +43,7 @@ func serve(t *testing.T, name, proveMs string) *served {
 	}
 	s := &served{
 		t: t, program: program, folder: filepath.Join(t.TempDir(), name),
-		address: listener.Addr().String(), prove: proveMs,
+		address: listener.Addr().String(), prover: prover,
 	}
 	_ = listener.Close() // only its port was wanted
 	s.start()
@@ -47,10 +53,10 @@ func serve(t *testing.T, name, proveMs string) *served {
 
 func (s *served) start() {
 	s.t.Helper()
-	s.process = exec.Command("node", s.program, "serve", "--prover", "fake", "--fake-accepts", "any",
-		"--fake-time", s.prove, "--listen", s.address, "--probes", "127.0.0.1:0", "--admin", "127.0.0.1:0",
-		"--devices", filepath.Base(s.folder), "--runtime-dir", s.folder+"/run", "--state-dir", s.folder+"/state",
-		"--log-level", "warn")
+	s.process = exec.Command("node", append([]string{s.program, "serve",
+		"--listen", s.address, "--probes", "127.0.0.1:0", "--admin", "127.0.0.1:0",
+		"--runtime-dir", s.folder + "/run", "--state-dir", s.folder + "/state",
+		"--log-level", "warn"}, s.prover...)...)
 	for _, sub := range []string{"run", "state"} {
 		if err := os.MkdirAll(filepath.Join(s.folder, sub), 0o700); err != nil {
 			s.t.Fatal(err)

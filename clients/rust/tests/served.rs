@@ -213,9 +213,7 @@ fn closing_cancels_what_is_in_flight() {
 fn real_signatures_become_a_real_proof() {
     let Some(program) = program() else { return };
     if std::env::var_os("LEANAGG_REAL_PROVER").is_none() {
-        eprintln!(
-            "skipped: set LEANAGG_REAL_PROVER=1 to prove for real, which takes a minute"
-        );
+        eprintln!("skipped: set LEANAGG_REAL_PROVER=1 to prove for real, which takes a minute");
         return;
     }
     let service = Service::start(&program, &["--standby", "0"]);
