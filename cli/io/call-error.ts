@@ -6,6 +6,9 @@ import type { ConnectOptions } from "./connect.js";
 import { findObstacle } from "./obstacle.js";
 import type { Obstacle } from "./obstacle.js";
 
+/** The start of a refusal that names a field, such as `snapshot.groups[0].kind: `. */
+const FIELD = /^[a-z_]+(\[\d+\])?(\.[a-z_]+(\[\d+\])?)*: /;
+
 /** Which listener was called: the one for nodes, or the operator's. */
 export type Listener = "service" | "operator";
 
@@ -78,6 +81,11 @@ function refusalText(
         todo: "check --token-file and the service's policy",
       };
     case "unsupported":
+      if (isService && FIELD.test(details))
+        return {
+          problem: `the service does not offer this: ${details}`,
+          todo: "change that field; 'lean-aggregator info' shows what it offers",
+        };
       return isService
         ? {
             problem: `the service does not support this call, ${at}`,

@@ -30,7 +30,7 @@ export interface LinesFile {
 export function openLinesFile(path: string): LinesFile {
   try {
     const found = statSync(path, { throwIfNoEntry: false });
-    if (found?.isFile() === false) return new DeviceLines(openSync(path, "w"));
+    if (found?.isFile() === false) return new DeviceLines(path, openSync(path, "w"));
     if (found !== undefined) accessSync(path, constants.W_OK);
     const target = found === undefined ? path : realpathSync(path);
     accessSync(dirname(target), constants.W_OK | constants.X_OK);
@@ -45,10 +45,19 @@ export function openLinesFile(path: string): LinesFile {
 }
 
 class DeviceLines implements LinesFile {
-  constructor(private readonly descriptor: number) {}
+  constructor(
+    private readonly path: string,
+    private readonly descriptor: number,
+  ) {}
 
+  /** Throws `CommandError` when the line cannot be written. */
   write(line: string): void {
-    writeSync(this.descriptor, line);
+    try {
+      writeSync(this.descriptor, line);
+    } catch (cause) {
+      const problem = `cannot write --out ${this.path}: ${fileReason(cause, this.path)}`;
+      throw new CommandError(problem, "name another file, and submit again", { cause });
+    }
   }
 
   close(): Promise<void> {

@@ -128,6 +128,15 @@ describe("submit --out", () => {
     expect([code, readFileSync(out, "utf8")]).toEqual([1, "old"]);
   });
 
+  test.runIf(existsSync("/dev/full"))("says of a device that takes nothing", async () => {
+    const { code, stderr } = await submit("/dev/full");
+    expect(stderr).toBe(
+      "lean-aggregator: cannot write --out /dev/full: the disk is full; " +
+        "name another file, and submit again\n",
+    );
+    expect(code).toBe(1);
+  });
+
   test("writes to a device, and refuses a folder before it submits", async () => {
     expect(await submit("/dev/null")).toMatchObject({ code: 0 });
     const folder = freshPath("folder");
