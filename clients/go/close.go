@@ -2,6 +2,7 @@ package leanagg
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/lean-aggregator/lean-aggregator/clients/go/internal/machine"
@@ -58,18 +59,24 @@ func (a *Aggregator) endCalls() {
 		a.holding.Stop()
 	}
 	a.mu.Unlock()
-	cancelled := make(chan struct{})
-	go func() {
-		a.cancels.Wait()
-		close(cancelled)
-	}()
-	select {
-	case <-cancelled:
-	case <-time.After(cancelTimeout):
-	}
+	waitBriefly(&a.cancels)
 	a.die()
-	a.running.Wait()
+	// A function of the node that does not return must not hold the node's stop up.
+	waitBriefly(&a.running)
 	for _, each := range a.endpoints {
 		each.close()
+	}
+}
+
+// waitBriefly waits for a group, for a bounded time.
+func waitBriefly(group *sync.WaitGroup) {
+	ended := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(cancelTimeout):
 	}
 }

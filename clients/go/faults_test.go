@@ -191,6 +191,29 @@ func TestATokenThatPanicsIsInvalid(t *testing.T) {
 	}
 }
 
+func TestATokenThatBlocksHoldsNothingUp(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{})
+	block := make(chan struct{})
+	node := start(t, leanagg.Options{
+		Endpoints: []string{service.Address()},
+		Token:     func(context.Context) (string, error) { <-block; return "secret", nil },
+	})
+	submit(t, node, leanagg.SubmitOptions{}, 1) // returns
+	ctx, end := context.WithCancel(context.Background())
+	end()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		_ = node.Close(ctx) // cut off
+	}()
+	select {
+	case <-closed:
+	case <-time.After(10 * time.Second):
+		t.Error("Close waits for the token")
+	}
+	close(block)
+}
+
 // selfSigned makes a certificate for the loopback address, and the roots that trust it.
 func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
