@@ -19,7 +19,7 @@ import { protobufMutator } from "./engine/mutate-protobuf.js";
 import { encoded } from "./seeds.js";
 
 /** Invalid argument, resource exhausted, unimplemented: what a caller may have coming. */
-const REFUSALS = [3, 8, 12];
+const REFUSALS = [3, 8, 9, 12];
 /** What gRPC asks for where a message is compressed and no encoding was named. */
 const INTERNAL = 13;
 const NOT_FOUND = 5;

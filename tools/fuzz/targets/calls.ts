@@ -65,6 +65,7 @@ const calls: Call[] = [
 
 const kinds = [
   "invalid_argument",
+  "failed_precondition",
   "not_found",
   "resource_exhausted",
   "unavailable",
