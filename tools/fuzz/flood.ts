@@ -18,7 +18,7 @@ import { mutateBytes } from "./engine/mutate-bytes.js";
 import { protobufMutator } from "./engine/mutate-protobuf.js";
 import { encoded } from "./seeds.js";
 
-/** Invalid argument, resource exhausted, unimplemented: what a caller may have coming. */
+/** Invalid argument, resource exhausted, a lower epoch, unimplemented: what a caller may get. */
 const REFUSALS = [3, 8, 9, 12];
 /** What gRPC asks for where a message is compressed and no encoding was named. */
 const INTERNAL = 13;
