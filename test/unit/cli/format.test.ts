@@ -265,7 +265,7 @@ test("every kind of failed call says where and what to do", async () => {
   }
 });
 
-test("a field that asks for what is not offered is told from a method that is not there", async () => {
+test("a field that asks for what is not offered differs from a method that is not there", async () => {
   const refused = (text: string) => callError(new AggregatorError("unsupported", text), { server });
   const server = "127.0.0.1:1";
   expect((await refused("snapshot.groups[0].kind: MERGE is not offered")).message).toBe(
