@@ -87,6 +87,12 @@ export class AggregatorError extends Error {
   }
 }
 
+/** The same error with the endpoint's address before its message: a node may have several. */
+export function errorAt(endpoint: string, error: unknown): AggregatorError {
+  const { kind, message } = AggregatorError.from(error);
+  return new AggregatorError(kind, `${endpoint}: ${message}`, { cause: error });
+}
+
 /** Ends a `switch` over every kind. The compiler fails when a kind is missing. Always throws. */
 export function assertNever(value: never): never {
   throw new Error(`unreachable: ${JSON.stringify(value)}`);

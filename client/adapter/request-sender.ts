@@ -5,7 +5,7 @@
  */
 import { SkipReason } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { AggregatorError, assertNever } from "../errors.js";
+import { AggregatorError, assertNever, errorAt } from "../errors.js";
 import type { AdapterEffect, AdapterSkipReason, EventOf } from "../machine/index.js";
 import { TIMER_MS_MAX } from "../rpc/unary-call.js";
 import type { Endpoint } from "./endpoints.js";
@@ -15,6 +15,9 @@ import type { StepAt } from "./slot-times.js";
 
 /** How long after its deadline a try waits for its answer, in milliseconds. */
 const ANSWER_GRACE_MS = 2000;
+
+/** Timers may fire this much early, in milliseconds. */
+const CLOCK_SLACK_MS = 10;
 
 export type Sending = Extract<AdapterEffect<Outcome>, { kind: "send" }>;
 export type Answer = EventOf<Outcome, "accepted" | "refused" | "failed">;
@@ -114,8 +117,9 @@ export class RequestSender {
       return { kind: "accepted", ...ref, serviceId, fenceAtMs: sentAtMs + answeredMs };
     } catch (thrown) {
       const error = AggregatorError.from(thrown);
-      if (!signal.aborted) this.modules.onError(error);
-      return answerOfError(ref, error);
+      if (!signal.aborted) this.modules.onError(errorAt(ref.endpoint, error));
+      const isOver = this.modules.nowMs() - sentAtMs >= timeoutMs - CLOCK_SLACK_MS;
+      return answerOfError(ref, error, isOver);
     }
   }
 }
@@ -136,16 +140,19 @@ function reasonOf(reason: SkipReason): AdapterSkipReason {
   }
 }
 
+/** `isOver`: the call's time limit has passed. */
 function answerOfError(
   ref: { requestId: string; endpoint: string },
   { kind }: AggregatorError,
+  isOver: boolean,
 ): Answer {
   switch (kind) {
     case "unavailable":
     case "cancelled":
       return { kind: "failed", ...ref, isTimeout: false };
     case "deadline_exceeded":
-      return { kind: "failed", ...ref, isTimeout: true };
+      // Of grpc-js, an early one means that the wall clock has jumped: the try may not have arrived.
+      return { kind: "failed", ...ref, isTimeout: isOver };
     case "invalid_argument":
     case "unauthorized":
     case "unsupported":

@@ -4,7 +4,7 @@
  * `AdapterShell`. No method throws or rejects.
  */
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { AggregatorError, assertNever, isFinal } from "../errors.js";
+import { AggregatorError, assertNever, errorAt, isFinal } from "../errors.js";
 import { createMachine, isIdle, openTriesAt, transition } from "../machine/index.js";
 import type { AdapterEffect, AdapterEvent, AdapterResult, GroupRef } from "../machine/index.js";
 import type { LiveRequest } from "../rpc/live-results.js";
@@ -80,7 +80,7 @@ export class AdapterShell {
     for await (const event of liveResults(client, request, signal)) {
       if (event.kind === "broken") {
         this.dispatch({ kind: "disconnected", endpoint, isSilent: event.isSilent });
-        this.report(event.error);
+        this.report(errorAt(endpoint, event.error));
       } else {
         const wireEvent = eventOf(endpoint, event.response, { isSszBitlists, crossing });
         if (wireEvent !== null) this.dispatch(wireEvent);
@@ -219,7 +219,7 @@ export class AdapterShell {
       .cancelSession(request, { timeoutMs: CANCEL_TIMEOUT_MS })
       .catch((error: unknown) => {
         // The service has forgotten the request, or never had it: nothing is left to cancel.
-        if (AggregatorError.from(error).kind !== "not_found") this.report(error);
+        if (AggregatorError.from(error).kind !== "not_found") this.report(errorAt(endpoint, error));
       })
       .then(() => void this.cancels.delete(call));
     this.cancels.add(call);

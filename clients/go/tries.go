@@ -151,24 +151,26 @@ func (e *endpoint) call(
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteRequest: func(httptrace.WroteRequestInfo) { onWritten() },
 	})
+	start := time.Now()
 	response, err := e.connection().submit.CallUnary(ctx, connect.NewRequest(request))
 	if job.ctx.Err() != nil {
 		return // another try has taken its place, or the adapter is closed
 	}
 	if err != nil {
-		e.failed(job.send.RequestID, err)
+		e.failed(job.send.RequestID, err, time.Since(start) >= limit)
 		return
 	}
 	e.answered(job.send.RequestID, response.Msg, sentAtMs)
 }
 
-func (e *endpoint) failed(requestID string, err error) {
+// failed passes the end of a try without an answer to the machine. isOver: its time limit has passed.
+func (e *endpoint) failed(requestID string, err error, isOver bool) {
 	name := e.address.text
 	failure := failureOf(err)
 	if failure.reason == "" {
 		e.owner.options.Logger.Debug("try failed", "endpoint", name, "request", requestID, "error", err)
 		e.owner.dispatch(machine.Failed{
-			RequestID: requestID, Endpoint: name, IsTimeout: failure.isTimeout,
+			RequestID: requestID, Endpoint: name, IsTimeout: failure.isTimeout && isOver,
 		}, nil)
 		return
 	}

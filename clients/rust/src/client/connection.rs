@@ -14,7 +14,7 @@ use tonic::client::{Grpc, GrpcService};
 use tonic::codec::Codec;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 
 use super::clock::Clock;
 use super::codec::{ProstCodec, TryCodec};
@@ -146,6 +146,10 @@ impl Connection {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
             // The channel has a timer for the same limit, and reports it as cancelled.
             Ok(Err(_)) if start.elapsed() >= limit => Err(late()),
+            // The try may never have arrived: the wall clock of a proxy, or of the service, jumped.
+            Ok(Err(status)) if status.code() == Code::DeadlineExceeded => {
+                Err(Status::unavailable(status.message()))
+            }
             Ok(Err(status)) => Err(status),
             Err(_) => Err(late()),
         }
