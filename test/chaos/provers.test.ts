@@ -198,7 +198,7 @@ describe("real provers", () => {
       const leaving = new Oracle(site.address, "leaving");
       const submitted = await leaving.submitAndStart([group(63)]);
       await leaving.close(0); // an adapter that closes cancels what is in flight
-      expect(await leaving.endings(submitted)).toEqual([["STOPPED", "CANCELLED"]]);
+      expect(await leaving.endings(submitted)).toEqual([["LOST"]]);
       await until(() => !isRunning(active));
       await oracle.expectProved(await oracle.submit([group()]));
       expect(service.active()).toBe(standby);

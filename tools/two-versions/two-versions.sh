@@ -16,7 +16,11 @@ TEXT
 fi
 
 commit=${1:-$(sed '/^#/d' proto/v1-commit 2> /dev/null)}
-if [ -z "$commit" ] || ! git cat-file -e "$commit^{commit}" 2> /dev/null; then
+if [ -z "$commit" ]; then
+  echo "two versions: skipped, the wire has no tag yet (no proto/v1-commit)"
+  exit 0
+fi
+if ! git cat-file -e "$commit^{commit}" 2> /dev/null; then
   echo "two versions: skipped, this clone does not have the commit '$commit' of the wire's tag"
   exit 0
 fi

@@ -130,13 +130,14 @@ describe.each(protocolNames)("over %s", (protocol) => {
     const old = requestIdOf(await client.submitSnapshot(requestOf(node, 2)));
     const reborn = { ...node, nodeEpoch: 2n };
     const next = requestIdOf(await client.submitSnapshot(requestOf(reborn)));
+    // While the later run has work in flight.
+    const refused = await client.submitSnapshot(requestOf(node)).catch((error: unknown) => error);
+    const text = expect.stringMatching(/^node_id_in_use: node_epoch is 1/) as string;
+    expect(refused).toMatchObject({ code: Code.FailedPrecondition, rawMessage: text });
     gate.open();
     const stopped = [OutcomeStatus.STOPPED, OutcomeReason.SUPERSEDED];
     expect(await endOf(node, old)).toEqual([stopped, superseded]);
     expect(await endOf(reborn, next)).toEqual([proved]);
-    const refused = await client.submitSnapshot(requestOf(node)).catch((error: unknown) => error);
-    const text = expect.stringMatching(/^node_id_in_use: node_epoch is 1/) as string;
-    expect(refused).toMatchObject({ code: Code.FailedPrecondition, rawMessage: text });
   });
 
   test("a stream of awaited requests alone ends with them, and refuses an unknown one", async () => {

@@ -34,15 +34,16 @@ test("with both toolchains the suites run, in their folders", () => {
   const { code, lines } = runWith({ go: "pwd", cargo: "pwd" });
   const folders = lines.filter((line) => !line.startsWith("=="));
   const [go, rust] = ["clients/go", "clients/rust"].map((path) => join(process.cwd(), path));
-  expect(folders).toEqual([go, go, rust, rust, rust]);
-  expect(lines).toContain("== clients/go: go test -race -count=5 ./...");
+  expect(folders).toEqual([go, go, go, rust, rust, rust]);
+  expect(lines).toContain("== clients/go: go test -race ./...");
   expect(code).toBe(0);
 });
 
 test("a suite that fails is named, the others run, and the whole fails", () => {
   const { code, lines } = runWith({ go: '[ "$1" = vet ]', cargo: '[ "$1" != clippy ]' });
   expect(lines.filter((line) => /FAILED|skipped/.test(line))).toEqual([
-    "== clients/go: FAILED: go test -race -count=5 ./...",
+    "== clients/go: FAILED: go test -race ./...",
+    expect.stringContaining("== clients/go: FAILED: go test -race -count=4"),
     "== Rust: skipped cargo clippy, which is not installed: rustup component add clippy",
   ]);
   expect(lines.at(-1)).toBe("== clients/rust: cargo fmt --all --check");
