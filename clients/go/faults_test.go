@@ -124,7 +124,11 @@ func TestAServiceThatIsBackInTimeTakesTheLatch(t *testing.T) {
 	node := start(t, leanagg.Options{Endpoints: []string{service.Address()}})
 	submit(t, node, leanagg.SubmitOptions{}, 1)
 	busy := node.SubmitOrSkip(5, open, func() (*leanagg.Snapshot, error) { return votes(1), nil }, leanagg.SubmitOptions{})
-	backlog := submit(t, node, leanagg.SubmitOptions{Priority: leanagg.Backlog, Deadline: 5 * time.Second}, 2)
+	// Another validator: else the proof that ends first could make the other one a duplicate.
+	other := votes(2)
+	other.Groups[0].RawSignatures = other.Groups[0].RawSignatures[1:]
+	backlog := node.SubmitOrSkip(5, open, func() (*leanagg.Snapshot, error) { return other, nil },
+		leanagg.SubmitOptions{Priority: leanagg.Backlog, Deadline: 5 * time.Second, Fence: 10 * time.Second})
 	if busy.Skipped != leanagg.InFlight || !backlog.Submitted() {
 		t.Errorf("%+v, %+v", busy, backlog)
 	}
