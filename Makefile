@@ -34,6 +34,7 @@ test: build
 test-all: build
 	LONG=1 npx vitest run
 	$(MAKE) clients
+	$(MAKE) two-versions
 	$(MAKE) devnet-smoke
 	$(MAKE) bench-short
 
