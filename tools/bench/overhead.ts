@@ -157,14 +157,20 @@ class ServiceSide {
     this.abort.abort();
   }
 
+  /** The next event but for those that only keep a stream alive or say what the service can do. */
   private async next<C extends "opened" | "outcome" | "summary">(expected: C) {
-    const { value } = await this.events.next();
-    const event = value?.event;
-    if (event?.case !== expected)
-      throw new Error(`the stream gave ${event?.case}, not ${expected}`);
-    return event.value as Extract<StreamResultsResponse["event"], { case: C }>["value"];
+    for (;;) {
+      const { value } = await this.events.next();
+      const event = value?.event;
+      if (event?.case !== undefined && BESIDE.has(event.case)) continue;
+      if (event?.case !== expected)
+        throw new Error(`the stream gave ${event?.case}, not ${expected}`);
+      return event.value as Extract<StreamResultsResponse["event"], { case: C }>["value"];
+    }
   }
 }
+
+const BESIDE: ReadonlySet<string> = new Set(["heartbeat", "sending", "status"]);
 
 async function withBareProver<T>(run: (prover: Prover) => Promise<T>): Promise<T> {
   const prover = await startForkedProver({

@@ -99,7 +99,7 @@ fn votes(endpoints: &[&str]) {
         let made = || Ok::<_, Infallible>(Some(snapshot(slot, VOTES)));
         match adapter.submit_or_skip(slot, Gates::OPEN, made, &options) {
             Ok(_) => println!("{{\"kind\":\"submitted\"}}"),
-            Err(skip) => println!("{{\"kind\":\"skipped\",\"reason\":\"{skip:?}\"}}"),
+            Err(skip) => println!("{{\"kind\":\"skipped\",\"reason\":\"{:?}\"}}", skip.reason),
         }
         for _ in 0..TICKS {
             sleep(SUBMIT_EVERY / TICKS);
