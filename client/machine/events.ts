@@ -189,7 +189,7 @@ export type AdapterEffect<P> =
   | { kind: "deliver"; result: AdapterResult<P> }
   /** For the metrics: a session's end, once for each request. */
   | { kind: "summarised"; requestId: string; endpoint: string; durationMs: number }
-  /** Several services answer at this endpoint; told once for each endpoint. */
+  /** Several services answer at this endpoint; once for each endpoint. */
   | { kind: "balanced"; endpoint: string }
   /**
    * For the metrics: a proof made after the deadline (`late`); a proof past its fence (`fenced`); a

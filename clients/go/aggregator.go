@@ -244,7 +244,7 @@ func (a *Aggregator) freeze(
 }
 
 // encodeSnapshot freezes a snapshot, and copies the data of its groups. A panic in it is an error:
-// the snapshot may have a nil where none is allowed.
+// the snapshot may have a nil message.
 func (a *Aggregator) encodeSnapshot(
 	slot uint64, id string, made *Snapshot, options SubmitOptions,
 ) (frozen []byte, groups []*AttestationData, err error) {

@@ -125,7 +125,7 @@ func (a *Aggregator) forget(requestID string) {
 	delete(a.records, requestID)
 }
 
-// signal tells the node that results wait, now or when the first of them is no longer held back.
+// signal wakes the reader of Ready when results wait, now or when the first of them is no longer held back.
 func (a *Aggregator) signal(nowMs int64) {
 	if a.machine.HasResults(nowMs) {
 		a.notify()

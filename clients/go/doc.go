@@ -12,7 +12,7 @@
 // endpoint dies or freezes, the adapter sends the frozen snapshot to the next one. No proof is
 // delivered after its fence: by default the start of the slot after the next one.
 //
-// The adapter never proves, and never decides for the node. [Options.OnUnreachable] tells the node in
+// The adapter never proves, and never decides for the node. [Options.OnUnreachable] informs the node in
 // its tick that no service can be reached, so that it may prove by itself.
 //
 // The rules are in client/PROTOCOL.md of the repository; internal/machine is those rules, without a

@@ -12,10 +12,11 @@ const idioms = z
   .parse(JSON.parse(readFileSync("tools/words/idioms.json", "utf8")))
   .map(({ pattern, instead }) => ({ pattern: new RegExp(pattern, "i"), instead }));
 
-const TEXTS = /\.(ts|mjs|cjs|js|md|proto|cc|c|h|py|yml|json|toml)$|(^|\/)(Makefile|Dockerfile)$/;
+const TEXTS =
+  /\.(ts|mjs|cjs|js|md|proto|cc|c|h|py|go|rs|sh|yml|json|toml)$|(^|\/)(Makefile|Dockerfile)$/;
 /** Paths of text that is generated, is test data, or has the idioms as examples. */
 const NOT_WRITTEN_BY_HAND =
-  /^(proto\/(gen|image)|package-lock|test\/vectors|docs\/(devnet|schedule)\/report|tools\/(words|fuzz\/corpus)|test\/unit\/tools\/plain-words)/;
+  /^(proto\/(gen|image)|clients\/go\/gen|clients\/rust\/src\/proto|package-lock|test\/vectors|docs\/(devnet|schedule)\/report|tools\/(words|fuzz\/corpus)|test\/unit\/tools\/plain-words)/;
 
 export interface Finding {
   place: string;

@@ -107,7 +107,7 @@ func (s *Service) proveOne(each *session, index int) {
 	}
 }
 
-// endGroup ends a group, and the session with its last one, and tells the streams.
+// endGroup ends a group, and the session with its last one, and sends its outcome to the streams.
 func (s *Service) endGroup(
 	each *session, index int, status aggregatorv1.OutcomeStatus, reason aggregatorv1.OutcomeReason,
 ) {

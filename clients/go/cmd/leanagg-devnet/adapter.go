@@ -137,17 +137,17 @@ func (a *adapter) submit(s submit) (submitAnswer, error) {
 func (a *adapter) take(t take) (taken, error) {
 	answer := taken{Results: []result{}, News: a.news.take()}
 	for _, each := range a.node.TakeResults(t.Slot) {
-		told := result{
+		ended := result{
 			Kind: each.Kind, RequestID: each.RequestID, GroupIndex: each.GroupIndex,
 			Slot: each.Slot, Endpoint: each.Endpoint,
 		}
 		if each.Outcome != nil {
 			var err error
-			if told.Outcome, err = proto.Marshal(each.Outcome); err != nil {
+			if ended.Outcome, err = proto.Marshal(each.Outcome); err != nil {
 				return taken{}, fmt.Errorf("take: %w", err)
 			}
 		}
-		answer.Results = append(answer.Results, told)
+		answer.Results = append(answer.Results, ended)
 	}
 	stats := a.node.Stats()
 	answer.Skips, answer.Fenced = stats.Skipped, stats.Fenced

@@ -87,7 +87,7 @@ type Summarised struct {
 	DurationMs int64  `json:"durationMs"`
 }
 
-// Balanced says that several services answer at this endpoint; told once for each endpoint.
+// Balanced says that several services answer at this endpoint; once for each endpoint.
 type Balanced struct {
 	Endpoint string `json:"endpoint"`
 }

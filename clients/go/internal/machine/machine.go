@@ -190,7 +190,7 @@ func (m *Machine[P]) answer(event Event) {
 	}
 }
 
-// skipReason is rule 1: the first gate that is closed, or "" if none is.
+// skipReason is rule 1: the first gate that is closed, or "" when all are open.
 func (m *Machine[P]) skipReason(ask Ask) SkipReason {
 	_, isBusy := m.latches[ask.Priority]
 	switch {

@@ -65,7 +65,7 @@ la_adapter *la_new(const la_options *options, char *error, size_t error_len);
 void la_close(la_adapter *adapter, uint64_t drain_ms);
 
 /* An eventfd that is readable when results can be taken; read 8 bytes from it, then take. It is
- * the adapter's: never close it. -1: there is none. */
+ * the adapter's: never close it. -1: the adapter has no eventfd. */
 int la_ready_fd(const la_adapter *adapter);
 
 /* Begins a snapshot. It is freed by la_snapshot_submit or la_snapshot_free. */

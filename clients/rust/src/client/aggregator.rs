@@ -268,7 +268,7 @@ impl Aggregator {
         let _ = is_done.recv_timeout(FLUSH_LIMIT);
     }
 
-    /// The error of a skip, after the node's closures have been told.
+    /// Calls the node's closures for a skip, and returns its error.
     fn skipped(&self, slot: u64, reason: SkipReason, detail: String) -> Skip {
         let skip = Skip {
             request_id: None,

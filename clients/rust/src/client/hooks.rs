@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::options::{Problem, Skip, Unreachable};
 use crate::proto;
 
-/// A closure of the node that is told something.
+/// A closure of the node, called when something happens.
 type Hook<F> = Option<Arc<F>>;
 
 /// Makes the token of a call.
@@ -51,7 +51,7 @@ impl Hooks {
         }
     }
 
-    /// Logs a problem, and tells the node.
+    /// Logs a problem, and calls the node's closure.
     pub fn problem(&self, problem: Problem) {
         tracing::warn!(target: "lean_aggregator", "{problem}");
         if let Some(hook) = &self.on_problem {

@@ -209,7 +209,7 @@ pub enum Problem {
         /// The service's message.
         message: String,
     },
-    /// The service refuses the snapshots for good: every one will get this answer again.
+    /// The service refuses the snapshot, and every later one will get this answer again.
     Invalid {
         /// The endpoint, as given.
         endpoint: Arc<str>,

@@ -55,7 +55,7 @@ pub(super) struct State {
     pub frozen: BTreeMap<RequestId, Frozen>,
     /// Told in the node's next tick.
     unreachable: Vec<Unreachable>,
-    /// Results that can be taken and of which the node has been told.
+    /// Results that can be taken and for which the node was woken.
     told_results: usize,
 }
 
@@ -150,7 +150,7 @@ impl Shared {
         answer
     }
 
-    /// Tells the node of requests that no service answered. Called in the node's tick.
+    /// Reports requests that no service answered to the node. Called in the node's tick.
     pub fn tell_unreachable(&self) {
         let unreachable = std::mem::take(&mut self.state().unreachable);
         for each in &unreachable {
@@ -274,13 +274,13 @@ impl Shared {
         }
     }
 
-    /// When the node is to be told of a result that is held back until then.
+    /// When the node is woken for a result that is held back until then.
     pub fn next_hold_ms(&self) -> Option<Millis> {
         self.state().machine.next_hold_ms(self.clock.now_ms())
     }
 }
 
-/// What is told after the lock is free.
+/// What the node learns after the lock is free.
 enum Tell {
     Skip(Skip),
     Problem(Problem),

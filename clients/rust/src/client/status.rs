@@ -29,7 +29,7 @@ pub(super) enum Failure {
     Timeout,
     /// It had no answer: the endpoint was not reached, or the connection broke.
     NoAnswer,
-    /// The service refused it for good.
+    /// The service refused it with an error that a retry would meet too.
     Refused(SkipReason),
 }
 

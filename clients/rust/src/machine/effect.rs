@@ -113,7 +113,7 @@ pub enum Effect<P> {
         /// From the service's receipt to its last outcome.
         duration_ms: Millis,
     },
-    /// Several services answer at this endpoint; told once for each endpoint.
+    /// Several services answer at this endpoint; once for each endpoint.
     Balanced {
         /// The endpoint.
         endpoint: EndpointIndex,

@@ -1,4 +1,4 @@
-//! What the machine is told.
+//! The events that the machine takes.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -42,7 +42,7 @@ pub enum SkipReason {
     NothingToSubmit,
     /// The snapshot function failed or panicked.
     SnapshotThrew,
-    /// The snapshot cannot be encoded, or the service refused the call for good.
+    /// The snapshot cannot be encoded, or the service refused the call with an error that a retry would meet.
     Invalid,
     /// No group could have been proved in time.
     PredictedMiss,
@@ -244,7 +244,7 @@ pub enum Event<P> {
         /// The sending of the try that was answered, plus the answer's `fence_ms`.
         fence_at_ms: Millis,
     },
-    /// A service skipped the submission, or refused the call for good.
+    /// A service skipped the submission, or refused the call with an error that a retry would meet.
     Refused {
         /// The request.
         request_id: RequestId,

@@ -1,4 +1,4 @@
-//! A service that does what a test tells it, one for each endpoint.
+//! A service that does what a test says, one for each endpoint.
 
 use std::convert::Infallible;
 use std::future::Future;
