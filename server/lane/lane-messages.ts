@@ -20,6 +20,8 @@ export type KillCause = StopReason | "wedged" | "memory" | "restart" | "closed";
 /** What the lane needs for one attempt at proving a group. */
 export interface Assignment {
   readonly work: GroupWork;
+  /** The digest of the group (see `DecodedGroup`), by which another door may adopt the attempt. */
+  readonly digest: string;
   readonly deadlineAtMs: number;
   readonly fenceAtMs: number;
   /**
@@ -65,6 +67,17 @@ export type ToLane =
       readonly attempt: number;
       readonly reason: StopReason;
     }
+  /**
+   * Takes part in an attempt at the same work that another door has on the lane, or in its proof
+   * that is held: the lane has listed the digest as `adoptable`. From then on the attempt is the
+   * sender's too, under its own number, and ends for it at `fenceAtMs`.
+   */
+  | {
+      readonly kind: "adopt";
+      readonly attempt: number;
+      readonly digest: string;
+      readonly fenceAtMs: number;
+    }
   /** Numbered from 1; a lane carries out each command once and reports it in `commandsDone`. */
   | { readonly kind: "command"; readonly number: number; readonly command: OperatorCommand };
 
@@ -83,8 +96,15 @@ export type ReportedPhase =
    */
   | { readonly kind: "starting"; readonly isCalibrating: boolean; readonly waitsFor: string | null }
   | { readonly kind: "idle" }
-  /** `proof` is null while the inputs are verified. */
-  | { readonly kind: "proving"; readonly attempt: number; readonly proof: RunningProof | null }
+  /**
+   * `attempt`: the reader's; null: another door's alone. `proof` is null while the inputs are
+   * verified.
+   */
+  | {
+      readonly kind: "proving";
+      readonly attempt: number | null;
+      readonly proof: RunningProof | null;
+    }
   /** The active prover was killed, and its process has not ended yet. */
   | { readonly kind: "stopping"; readonly cause: KillCause }
   /** The active prover could not be set up; its setup is tried again at `retryAtMs`. */
@@ -116,6 +136,15 @@ export interface LaneProver {
   readonly residentBytes: number;
 }
 
+/** Work of other doors that a lane proves, or whose proof it holds until the fence. */
+export interface Adoptable {
+  readonly digest: string;
+  /** When the lane kills the proof, or forgets it. */
+  readonly fenceAtMs: number;
+  /** True while it is proved. */
+  readonly isRunning: boolean;
+}
+
 /** The whole state of a lane: its reader needs no earlier report. */
 export interface LaneReport {
   /** While the lane is idle and not drained, one attempt may be assigned under this lease. */
@@ -137,6 +166,8 @@ export interface LaneReport {
   readonly cost: CostModel;
   /** Number of the operator's last command that was carried out; 0: none was. */
   readonly commandsDone: number;
+  /** What the reader may adopt; always empty of a lane in its own process. */
+  readonly adoptable: readonly Adoptable[];
 }
 
 /**
@@ -156,6 +187,15 @@ export interface LaneLink {
   readonly deviceId: string;
   /** Sends the message and returns at once. The message may get lost. */
   send(message: ToLane): void;
+}
+
+/** Hears of the lanes of one source, which come and go while the service runs. */
+export interface LaneListener {
+  /** A lane has come; of a device that came before and has gone, it is a new one. */
+  added(link: LaneLink): void;
+  heard(deviceId: string, message: FromLane): void;
+  /** The lane has gone, with what it was assigned. `why`: for people, such as "h1 is silent". */
+  gone(deviceId: string, why: string): void;
 }
 
 /** Delivers a message later; the simulation's version also loses, delays, doubles and reorders. */

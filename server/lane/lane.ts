@@ -83,6 +83,8 @@ export class Lane {
 
   /** Takes a message of the scheduler. */
   receive(message: ToLane): void {
+    // A lane of this process has one scheduler, and so lists nothing that another might adopt.
+    if (message.kind === "adopt") return;
     if (message.kind === "assign" && this.machine.phase.kind !== "proving") {
       // Kept before the state machine decides: its `run` effect names the attempt by number only.
       this.attempt = this.attemptAt(message.attempt, message.assignment);
@@ -211,6 +213,7 @@ export class Lane {
       description: this.description,
       cost: this.costs.model,
       commandsDone,
+      adoptable: [],
     });
   }
 

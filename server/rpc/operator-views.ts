@@ -87,7 +87,7 @@ export function deviceView(
 }
 
 function attemptView(
-  { attempt, proof }: { attempt: number; proof: RunningProof | null },
+  { attempt, proof }: { attempt: number | null; proof: RunningProof | null },
   cost: CostModel,
   sessions: readonly Session[],
   nowMs: number,
@@ -95,7 +95,7 @@ function attemptView(
   const isIts = (group: SessionGroup) => group.kind === "running" && group.attempt === attempt;
   const session = sessions.find(({ state }) => state.groups.some(isIts));
   return {
-    attempt,
+    attempt: attempt ?? 0,
     sessionId: session?.id ?? "",
     groupIndex: session?.state.groups.findIndex(isIts) ?? 0,
     ...(proof === null

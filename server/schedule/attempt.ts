@@ -43,8 +43,10 @@ interface Charge {
 export function assignmentOf(first: Waiter, waiters: readonly Waiter[]): Assignment {
   const latest = (of: (submission: Submission) => number) =>
     Math.max(...waiters.map(({ session }) => of(session.submission)));
+  const { work, digest } = groupOf(first);
   return {
-    work: groupOf(first).work,
+    work,
+    digest,
     deadlineAtMs: latest((each) => each.deadlineAtMs),
     fenceAtMs: latest((each) => each.fenceAtMs),
     isFirstOfSession: waiters.some(isFirst),

@@ -202,10 +202,11 @@ export class Dispatcher {
 
 /** The attempt as plain data, without its callbacks, so that it can be sent to another machine. */
 function assignmentOf(next: NextAttempt): Assignment {
-  const { work, deadlineAtMs, fenceAtMs, rotation } = next;
+  const { work, digest, deadlineAtMs, fenceAtMs, rotation } = next;
   const { isFirstOfSession, isExploration, isRetry, mayShed, minInputs } = next;
   return {
     work,
+    digest,
     deadlineAtMs,
     fenceAtMs,
     isFirstOfSession,

@@ -52,6 +52,7 @@ export const unknownLane: LaneBelief = {
     description: null,
     cost: freshCostModel,
     commandsDone: 0,
+    adoptable: [],
   },
   duty: { kind: "down" },
 };

@@ -113,6 +113,7 @@ describe("a lane", () => {
       minInputs: 1,
       rotation: 0,
       isRetry: false,
+      digest: "00",
     };
     lane.receive({ kind: "assign", lease: attempt, attempt, assignment });
     await run(100);
