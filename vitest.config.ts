@@ -17,6 +17,9 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, ...(process.env["LONG"] === "0" ? LONG : [])],
     testTimeout: 120_000,
     hookTimeout: 60_000,
+    // Many tests start processes and watch real time. On a machine that others use too, one of some
+    // thousand fails now and then: CI tries it once more, and the run's last lines name it.
+    retry: process.env["CI"] === "true" ? 1 : 0,
     // Suites start services and provers, which want the machine to themselves.
     fileParallelism: false,
     reporters: ["default", new SuiteShares()],

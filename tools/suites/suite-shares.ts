@@ -1,10 +1,10 @@
 /**
- * A reporter for vitest: prints after a run how much time each suite took, and its share of the
- * total. A suite is a folder of `test/`; its time is the sum over its files of collecting and
- * running them.
+ * A reporter for vitest: prints after a run how much time each suite took, its share of the total,
+ * and, last of all, which tests failed and which passed only when they were tried again. A suite is
+ * a folder of `test/`; its time is the sum over its files of collecting and running them.
  */
 import { relative } from "node:path";
-import type { Reporter, TestModule } from "vitest/node";
+import type { Reporter, TestCase, TestModule } from "vitest/node";
 
 export interface SuiteTime {
   suite: string;
@@ -33,6 +33,33 @@ export function sharesOf(files: readonly SuiteTime[]): string {
   return [head, ...lines].join("\n");
 }
 
+/** What became of a test, of which the reader of a log's last lines has to hear. */
+export interface Unsteady {
+  name: string;
+  /** True when it failed at every try; false when it passed at a later one. */
+  hasFailed: boolean;
+}
+
+/** A list of the tests that failed, then of those that were tried again; empty without any. */
+export function unsteadyOf(tests: readonly Unsteady[]): string {
+  const listed = (title: string, hasFailed: boolean) => {
+    const names = tests.filter((test) => test.hasFailed === hasFailed).map(({ name }) => name);
+    return names.length === 0 ? "" : `\n${title}:\n${names.map((name) => `  ${name}\n`).join("")}`;
+  };
+  return listed("failed", true) + listed("passed only when tried again", false);
+}
+
+function unsteady(test: TestCase): Unsteady[] {
+  const hasFailed = test.result().state === "failed";
+  if (!hasFailed && test.diagnostic()?.flaky !== true) return [];
+  return [{ name: `${relative(".", test.module.moduleId)} > ${test.fullName}`, hasFailed }];
+}
+
+/** A file whose tests could not be collected, or whose hooks failed. */
+function unloaded({ moduleId }: TestModule): Unsteady {
+  return { name: relative(".", moduleId), hasFailed: true };
+}
+
 function cell(value: string | number): string {
   return String(value).padStart(8);
 }
@@ -48,6 +75,8 @@ export class SuiteShares implements Reporter {
         seconds: (duration + collectDuration) / 1000,
       };
     });
-    process.stdout.write(`\n${sharesOf(files)}\n`);
+    const tests = modules.flatMap((module) => [...module.children.allTests()].flatMap(unsteady));
+    const broken = modules.filter((module) => module.errors().length > 0).map(unloaded);
+    process.stdout.write(`\n${sharesOf(files)}\n${unsteadyOf([...broken, ...tests])}`);
   }
 }

@@ -1,6 +1,6 @@
 /** What a run's summary says of its suites. */
 import { expect, test } from "vitest";
-import { sharesOf } from "../../../tools/suites/suite-shares.js";
+import { sharesOf, unsteadyOf } from "../../../tools/suites/suite-shares.js";
 
 test("adds files up by suite, the longest first, with each one's share", () => {
   const file = (suite: string, tests: number, seconds: number) => ({
@@ -15,4 +15,13 @@ test("adds files up by suite, the longest first, with each one's share", () => {
     ["rpc", "1", "2", "6.0", "75", "%"],
     ["unit", "2", "8", "2.0", "25", "%"],
   ]);
+});
+
+test("names the tests that failed, and those that passed at a later try", () => {
+  const names = unsteadyOf([
+    { name: "a > late", hasFailed: false },
+    { name: "b > wrong", hasFailed: true },
+  ]);
+  expect(names).toBe("\nfailed:\n  b > wrong\n\npassed only when tried again:\n  a > late\n");
+  expect(unsteadyOf([])).toBe("");
 });
