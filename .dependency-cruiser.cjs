@@ -80,6 +80,38 @@ module.exports = {
       to: { path: "^server/(rpc|net|admission|schedule|session|lane|prover|access)/" },
     },
     {
+      name: "engine-stands-on-ground",
+      severity: "error",
+      comment: "It carries bytes and knows nothing of what they mean.",
+      from: { path: "^server/engine/" },
+      to: { path: "^server/", pathNot: `^server/(engine/|(${GROUND.join("|")})\\.ts)` },
+    },
+    {
+      name: "fleet-knows-lanes-and-the-engine",
+      severity: "error",
+      from: { path: "^server/fleet/" },
+      to: {
+        path: "^server/",
+        pathNot: `^server/((fleet|engine|lane|work)/|(${GROUND.join("|")})\\.ts)`,
+      },
+    },
+    {
+      name: "only-the-service-composes-the-fleet",
+      severity: "error",
+      comment: "The embedded service is one process without an engine.",
+      from: { path: "^server/", pathNot: "^server/(service\\.ts|config[^/]*\\.ts|fleet/|engine/)" },
+      to: { path: "^server/(fleet|engine)/" },
+    },
+    {
+      name: "only-one-file-knows-nats",
+      severity: "error",
+      from: {
+        path: "^(cli|client|server|native|proto)/",
+        pathNot: "^server/engine/nats-[^/]*\\.ts",
+      },
+      to: { path: "node_modules/@nats-io/" },
+    },
+    {
       name: "client-sees-the-proto-alone",
       severity: "error",
       comment: "A node links it without the service.",

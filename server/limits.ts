@@ -76,6 +76,8 @@ export const limits = {
   proverItemBytesMax: 64 * 1024,
   /** Unanswered requests to one prover: far more than its lane ever sends at once. */
   proverRequestsMax: 1024,
+  /** One message of the engine: the limit of a NATS server that nobody configured. */
+  enginePayloadBytesMax: 1024 * 1024,
   /**
    * Time for a prover's setup: 4 to 13 s with lean_pq when cold, several times that on a loaded
    * machine; another library may take a minute.

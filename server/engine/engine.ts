@@ -1,21 +1,26 @@
 /**
- * The messaging engine between doors and lane hosts, behind one interface: NATS in the service, and
- * an engine in memory for tests and the simulation. A message may be lost, doubled, delayed or
- * reordered; nothing is stored.
+ * The messaging engine between doors and lane hosts, behind one interface: NATS in the service
+ * (`nats-engine.ts`), and an engine in memory for tests and the simulation (`memory-engine.ts`). A
+ * message may be lost, doubled, delayed or reordered; nothing is stored.
  */
 
+/** A message of the engine: where it was published, its bytes, and how to answer it. */
 export interface EngineMessage {
-  /** Where it was published. */
   readonly subject: string;
   readonly bytes: Uint8Array;
   /** Answers a request; undefined for a message that wants no answer. */
   readonly answer: ((bytes: Uint8Array) => void) | undefined;
 }
 
-/** `gone`: nobody listens on the subject. `timeout`: no answer in time. `down`: not connected. */
+/**
+ * Why a request has no answer. `gone`: nobody listens on the subject. `timeout`: no answer came in
+ * time. `down`: the engine is not connected.
+ */
 export type EngineErrorKind = "gone" | "timeout" | "down";
 
+/** Thrown by a request that has no answer. */
 export class EngineError extends Error {
+  override readonly name = "EngineError";
   constructor(
     readonly kind: EngineErrorKind,
     message: string,
@@ -24,27 +29,37 @@ export class EngineError extends Error {
   }
 }
 
+/** Whether the engine is connected. */
 export interface EngineStatus {
   readonly isUp: boolean;
-  /** Which server, or why there is none, for people. */
+  /** To which server the engine is connected, or why it is not, for people. */
   readonly detail: string;
 }
 
+/**
+ * One connection to the engine. It is up or down, connects by itself again and again, and never
+ * ends the process. A connection never hears what it published itself.
+ */
 export interface Engine {
-  /** Publishes and returns at once. Lost while the engine is down. At most `payloadBytesMax`. */
+  /**
+   * Publishes and returns at once; lost while the engine is down. The bytes must not change later.
+   * Throws RangeError when they exceed `limits.enginePayloadBytesMax`.
+   */
   publish(subject: string, bytes: Uint8Array): void;
-  /** Resolves with the first answer; rejects with `EngineError`. */
+  /**
+   * Resolves with the first answer; rejects with EngineError, also when the connection breaks
+   * meanwhile. Throws RangeError as `publish` does.
+   */
   request(subject: string, bytes: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
   /**
-   * Calls `hear`, which must not throw, with every message on the subject. A token of the subject may
-   * be `*`, and the last one `>`.
-   *
-   * @returns what ends the subscription
+   * Calls `hear` with every message on the subject, of which a token may be `*` and the last `>`;
+   * returns what ends it. `hear` must not throw. Holds over a broken connection: it begins again
+   * with the next one.
    */
   subscribe(subject: string, hear: (message: EngineMessage) => void): () => void;
   readonly status: EngineStatus;
   /** Calls `changed` at each change of `status`. */
   onStatus(changed: () => void): void;
-  /** Sends what was published, and ends the connection. Idempotent. */
+  /** Ends the connection after what was published is sent, or after a second. Idempotent. */
   close(): Promise<void>;
 }
