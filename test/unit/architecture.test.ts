@@ -44,6 +44,7 @@ test("the state machines have no clock, timer, randomness or I/O", () => {
     "server/access/policy.ts",
     "server/session/session-state.ts",
     "server/access/quota.ts",
+    "server/fleet/hosts.ts",
     "server/lane/lane-state.ts",
     "server/schedule/lane-belief.ts",
     "server/work/cost-model.ts",
