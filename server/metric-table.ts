@@ -53,11 +53,15 @@ export interface GaugeOf<R> extends Readable {
   inc(...args: [...Labels<R>, count?: number]): void;
   dec(...args: [...Labels<R>, count?: number]): void;
   set(...args: [...Labels<R>, value: number]): void;
+  /** Ends the series with these labels. */
+  remove(...args: Labels<R>): void;
   /** Reads the value at each scrape. Only for a gauge without labels. */
   readBy(read: () => number): void;
 }
 export interface HistogramOf<R> extends Readable {
   observe(...args: [...Labels<R>, value: number]): void;
+  /** Ends the series with these labels. */
+  remove(...args: Labels<R>): void;
 }
 type MetricOf<R> = R extends CounterRow
   ? CounterOf<R>

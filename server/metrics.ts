@@ -258,6 +258,8 @@ const callers = {
   },
 } as const satisfies MetricTable;
 
+const laneRoles = ["active", "standby"] as const;
+
 /** The metrics of devices and their provers. @param device the ids of all devices */
 const devices = (device: readonly string[]) =>
   ({
@@ -265,13 +267,13 @@ const devices = (device: readonly string[]) =>
       kind: "gauge",
       name: "prover_ready",
       help: "1 while the prover of this role is set up, else 0",
-      labels: { device, role: ["active", "standby"] },
+      labels: { device, role: laneRoles },
     },
     proverResidentBytes: {
       kind: "gauge",
       name: "prover_resident_bytes",
       help: "Resident memory of the prover of this role, as it last reported it",
-      labels: { device, role: ["active", "standby"] },
+      labels: { device, role: laneRoles },
     },
     deviceDrained: {
       kind: "gauge",
@@ -308,4 +310,14 @@ export function createMetrics(deviceIds: readonly string[] = []) {
     ...devices(deviceIds),
   };
   return { registry, ...createFromTable(registry, table) };
+}
+
+/** Ends the series of a device that has gone, so that hosts that come and go leave none behind. */
+export function removeDevice(metrics: Metrics, device: string): void {
+  metrics.deviceDrained.remove({ device });
+  metrics.costModelRatio.remove({ device });
+  for (const role of laneRoles) {
+    metrics.proverReady.remove({ device, role });
+    metrics.proverResidentBytes.remove({ device, role });
+  }
 }

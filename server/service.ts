@@ -16,7 +16,7 @@ import type { Machine } from "./machine/machine.js";
 import { MachineWatch } from "./machine-watch.js";
 import { addProcessMetrics } from "./process-metrics.js";
 import type { Device } from "./lane/device.js";
-import type { LaneProver } from "./lane/lane-messages.js";
+import type { LaneListener, LaneProver } from "./lane/lane-messages.js";
 import type { LaneOptions } from "./lane/lane-events.js";
 import { LocalLanes } from "./lane/local-lanes.js";
 import { AdminHandlers } from "./rpc/operator-handlers.js";
@@ -127,6 +127,24 @@ interface Working {
   lanes: LocalLanes;
 }
 
+/** Passes all to `listener`, and calls `after` each time. */
+function thenDo(listener: LaneListener, after: () => void): LaneListener {
+  return {
+    added: (link) => {
+      listener.added(link);
+      after();
+    },
+    heard: (deviceId, message) => {
+      listener.heard(deviceId, message);
+      after();
+    },
+    gone: (deviceId, why) => {
+      listener.gone(deviceId, why);
+      after();
+    },
+  };
+}
+
 /** Starts provers and scheduling. Returns the timer that erases what is past its time. */
 function startWork(
   { admission, dispatcher, lanes }: Working,
@@ -137,10 +155,7 @@ function startWork(
     updateHealth();
   }, EXPIRE_EVERY_MS);
   dispatcher.start(admission.queue);
-  lanes.open((deviceId, message) => {
-    dispatcher.hear(deviceId, message);
-    updateHealth();
-  });
+  lanes.open(thenDo(dispatcher, updateHealth));
   return expire;
 }
 
@@ -164,7 +179,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   metrics.unixTime.readBy(() => clock.unixMs() / 1000);
   const machine = new MachineWatch(config, modules);
   const lanes = lanesOf(modules, machine.laneOptions, metrics);
-  const dispatcher = new Dispatcher(lanes.links, { clock, metrics });
+  const dispatcher = new Dispatcher({ clock, metrics });
   const memory = memoryBudget(metrics);
   const access = new Access(policy?.policy, { clock, log, metrics });
   const watch = policy && new PolicyWatch(policy, { clock, log, metrics, access });

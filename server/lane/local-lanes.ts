@@ -1,5 +1,5 @@
 /**
- * The lanes of this process, one for each device. Gives the scheduler a link to each lane, the
+ * The lanes of this process, one for each device. Tells a listener of each lane, gives the
  * service a verifier, and metrics and tests the list of provers. All lanes must prove with the same
  * proof system.
  */
@@ -9,7 +9,7 @@ import type { Metrics } from "../metrics.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { Device } from "./device.js";
 import { Lane } from "./lane.js";
-import type { FromLane, LaneLink, LaneProver, Post } from "./lane-messages.js";
+import type { FromLane, LaneListener, LaneProver, Post } from "./lane-messages.js";
 import type { LaneOptions } from "./lane-events.js";
 import { ProofSystemChoice } from "./proof-system.js";
 import type { Verifier } from "./verifier.js";
@@ -30,15 +30,15 @@ export interface LocalLanesModules {
 
 export class LocalLanes {
   readonly lanes: readonly Lane[];
-  readonly links: readonly LaneLink[];
   private readonly failover: FailoverVerifier;
   private hear: (deviceId: string, message: FromLane) => void = () => undefined;
 
   constructor(
     devices: readonly Device[],
     options: LaneOptions,
-    { clock, log, metrics, post }: LocalLanesModules,
+    private readonly modules: LocalLanesModules,
   ) {
+    const { clock, log, metrics, post } = modules;
     const choice = new ProofSystemChoice(devices, log);
     this.lanes = devices.map((device) => {
       return new Lane(device, options, {
@@ -51,21 +51,23 @@ export class LocalLanes {
         waitsFor: () => choice.waitsFor(device.id),
       });
     });
-    this.links = this.lanes.map((lane) => ({
-      deviceId: lane.device.id,
-      send: (message) => post(message, (received) => lane.receive(received)),
-    }));
     const provers = () => this.lanes.flatMap((lane) => lane.verifyingProvers());
     this.failover = new FailoverVerifier({ clock, metrics, provers });
   }
 
   /**
-   * Begins to set provers up. Returns at once.
-   *
-   * @param hear called with every message of every lane
+   * Tells the listener of each lane, and of its messages from now on, and begins to set provers up.
+   * Returns at once. No lane of this process ever goes.
    */
-  open(hear: (deviceId: string, message: FromLane) => void): void {
-    this.hear = hear;
+  open(listener: LaneListener): void {
+    const { post } = this.modules;
+    this.hear = (deviceId, message) => listener.heard(deviceId, message);
+    for (const lane of this.lanes) {
+      listener.added({
+        deviceId: lane.device.id,
+        send: (message) => post(message, (received) => lane.receive(received)),
+      });
+    }
     for (const lane of this.lanes) lane.open();
   }
 

@@ -93,7 +93,8 @@ export class AdminHandlers {
     const report = await this.order(device, { kind: "drain", isDrained: drained }, call);
     if (waitMs === 0)
       return create(DrainDeviceResponseSchema, { device: this.view(device, report) });
-    await this.within(waitMs, call, (ended) => device.untilQuiet(ended));
+    const quiet = await this.within(waitMs, call, (ended) => device.untilQuiet(ended));
+    if (quiet.kind === "gone") throw hasGone(device, quiet.why);
     return create(DrainDeviceResponseSchema, { device: this.view(device, device.report) });
   }
 
@@ -154,7 +155,8 @@ export class AdminHandlers {
     const device = devices.find((each) => each.deviceId === deviceId);
     if (device !== undefined) return device;
     const names = devices.map((each) => each.deviceId).join(", ");
-    const detail = `no device ${quoted(deviceId)}: this service has ${names}`;
+    const has = names === "" ? "none" : names;
+    const detail = `no device ${quoted(deviceId)}: this service has ${has}`;
     throw new Refusal("not_found", "device_id", detail);
   }
 
@@ -169,8 +171,9 @@ export class AdminHandlers {
     command: OperatorCommand,
     call: OperatorsCall,
   ): Promise<LaneReport> {
-    const report = await this.within(CONFIRM_MS_MAX, call, (ended) => device.order(command, ended));
-    if (report !== undefined) return report;
+    const done = await this.within(CONFIRM_MS_MAX, call, (ended) => device.order(command, ended));
+    if (done.kind === "reported") return done.report;
+    if (done.kind === "gone") throw hasGone(device, done.why);
     const detail = `device ${device.deviceId} has not confirmed in time; the command stays pending`;
     throw new Refusal("unavailable", "device_id", detail);
   }
@@ -191,6 +194,10 @@ export class AdminHandlers {
       ended.abort();
     }
   }
+}
+
+function hasGone({ deviceId }: OperatedDevice, why: string): Refusal {
+  return new Refusal("unavailable", "device_id", `device ${deviceId} has gone: ${why}`);
 }
 
 const levelsOnWire: Readonly<Record<LevelName, LogLevel>> = {

@@ -1,16 +1,24 @@
 /**
  * The scheduler's side of all lanes: gives each idle lane the next attempt, with a number, and
  * notifies the attempt's owner once how the attempt ended. The dispatcher and the lanes exchange
- * only messages, so a lane may run in another process or on another machine.
+ * only messages, so a lane may run in another process or on another machine. Lanes come and go while
+ * the service runs, and there may be none.
  */
 import { assertNever } from "../errors.js";
 import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics.js";
+import { removeDevice } from "../metrics.js";
 import type { ProverDescription } from "../work/prover-description.js";
-import type { Assignment, FromLane, LaneLink } from "../lane/lane-messages.js";
+import type { Assignment, FromLane, LaneLink, LaneListener } from "../lane/lane-messages.js";
 import { phaseDetail } from "../lane/lane-messages.js";
 import type { CostModel } from "../work/cost-model.js";
-import { OPTIMISTIC_AT, pessimisticMs, predictMs, quantileMs } from "../work/cost-model.js";
+import {
+  freshCostModel,
+  OPTIMISTIC_AT,
+  pessimisticMs,
+  predictMs,
+  quantileMs,
+} from "../work/cost-model.js";
 import type { ProofResult, StopReason } from "../work/group.js";
 import type { Shape } from "../work/shape.js";
 import { smallestShape } from "../work/shape.js";
@@ -42,36 +50,52 @@ export interface DispatcherModules {
   metrics: Metrics;
 }
 
-export class Dispatcher {
-  private readonly lanes: readonly LaneHandle[];
+export class Dispatcher implements LaneListener {
+  /** The lanes by device, in the order in which they came. */
+  private readonly lanes = new Map<string, LaneHandle>();
   private readonly attempts = new Map<number, { owner: NextAttempt; lane: LaneHandle }>();
   private readonly whenUp = new Set<() => void>();
   private lastAttempt = 0;
   private isClosed = false;
   private description: ProverDescription | undefined;
+  /** The costs of the lane that went last: without any lane, predictions are for its return. */
+  private lastCost: CostModel = freshCostModel;
   private source: AttemptSource = { next: () => undefined, offered: () => undefined };
 
-  /** @param links one for each lane; the lanes' messages have to be passed to `hear` */
-  constructor(
-    links: readonly LaneLink[],
-    private readonly modules: DispatcherModules,
-  ) {
-    this.lanes = links.map((link) => new LaneHandle(link));
-  }
+  constructor(private readonly modules: DispatcherModules) {}
 
   /** Sets the source from which idle lanes get attempts from now on. */
   start(source: AttemptSource): void {
     this.source = source;
   }
 
-  /** Takes a message of the lane of this device. Throws when no link leads to that device. */
-  hear(deviceId: string, message: FromLane): void {
-    if (this.isClosed) return;
-    const lane = this.lanes.find((each) => each.deviceId === deviceId);
-    if (lane === undefined) throw new Error(`no link leads to device ${deviceId}`);
+  /** Takes in a lane. One of the same device that is still there is taken to have gone. */
+  added(link: LaneLink): void {
+    this.gone(link.deviceId, `device ${link.deviceId} has come again`);
+    if (!this.isClosed) this.lanes.set(link.deviceId, new LaneHandle(link));
+  }
+
+  /** Takes a message of the lane of this device; of a device that has gone, it is ignored. */
+  heard(deviceId: string, message: FromLane): void {
+    const lane = this.lanes.get(deviceId);
+    if (this.isClosed || lane === undefined) return;
     for (const end of lane.hear(message)) this.end(end);
     this.description ??= lane.report.description ?? undefined;
     if (this.isUp) for (const resolve of this.whenUp) resolve();
+    this.wake();
+  }
+
+  /**
+   * Removes the lane of this device. The attempt that it was assigned has failed, as if its prover
+   * had died, and the operator's commands to the device end.
+   */
+  gone(deviceId: string, why: string): void {
+    const lane = this.lanes.get(deviceId);
+    if (this.isClosed || lane === undefined) return;
+    this.lanes.delete(deviceId);
+    this.lastCost = lane.report.cost;
+    removeDevice(this.modules.metrics, deviceId);
+    for (const end of lane.end(why)) this.end(end);
     this.wake();
   }
 
@@ -85,7 +109,7 @@ export class Dispatcher {
   wake(): void {
     if (this.isClosed) return;
     const smallMs = ({ report }: LaneHandle) => predictMs(report.cost, smallestShape);
-    const idle = this.lanes.filter(({ duty }) => duty.kind === "idle");
+    const idle = [...this.lanes.values()].filter(({ duty }) => duty.kind === "idle");
     for (const lane of idle.sort((a, b) => smallMs(a) - smallMs(b))) {
       const next = this.source.next();
       if (next === undefined) break;
@@ -121,17 +145,18 @@ export class Dispatcher {
 
   /** Whether some lane waits for work. */
   get isIdle(): boolean {
-    return this.lanes.some(({ duty }) => duty.kind === "idle");
+    return [...this.lanes.values()].some(({ duty }) => duty.kind === "idle");
   }
 
   /** A text for people that says why each lane takes no work. */
   whyDown(): string {
+    if (this.lanes.size === 0) return "no lane host is heard";
     const why = ({ deviceId, report: { phase, isDrained } }: LaneHandle) => {
       if (isDrained) return `device ${deviceId} is drained`;
       const detail = phaseDetail(phase);
       return `device ${deviceId} is ${phase.kind}${detail === "" ? "" : `: ${detail}`}`;
     };
-    return this.lanes.map(why).join("; ");
+    return [...this.lanes.values()].map(why).join("; ");
   }
 
   /** Median of the predicted milliseconds for a proof of this shape on the fastest lane. */
@@ -167,7 +192,7 @@ export class Dispatcher {
 
   /** The devices, for the operator and for `GetServerInfo`. */
   devices(): readonly OperatedDevice[] {
-    return this.lanes;
+    return [...this.lanes.values()];
   }
 
   /** Ignores messages and assigns nothing from now on. Idempotent. */
@@ -177,11 +202,12 @@ export class Dispatcher {
   }
 
   private onBestLane(costMs: (model: CostModel) => number): number {
-    return Math.min(...this.lanes.map(({ report }) => costMs(report.cost)));
+    if (this.lanes.size === 0) return costMs(this.lastCost);
+    return Math.min(...[...this.lanes.values()].map(({ report }) => costMs(report.cost)));
   }
 
   private lanesInUse(): LaneHandle[] {
-    return this.lanes.filter(({ report }) => !report.isDrained);
+    return [...this.lanes.values()].filter(({ report }) => !report.isDrained);
   }
 
   private end(end: AttemptEnd): void {

@@ -24,14 +24,22 @@ export type AttemptEnd =
   /** The lane has a later lease, and no result of the attempt has arrived. */
   | { kind: "lost"; attempt: number };
 
+/** How waiting for a report of a device ended. */
+export type Awaited =
+  | { readonly kind: "reported"; readonly report: LaneReport }
+  /** The signal aborted before such a report. */
+  | { readonly kind: "aborted" }
+  /** The device has gone. `why`: for people. */
+  | { readonly kind: "gone"; readonly why: string };
+
 /** A device as the operator sees and commands it. */
 export interface OperatedDevice {
   readonly deviceId: string;
   readonly report: LaneReport;
-  /** Resolves with the report that confirms the command; undefined when the signal aborts first. */
-  order(command: OperatorCommand, signal: AbortSignal): Promise<LaneReport | undefined>;
-  /** Resolves once no proof runs and no prover is being stopped, or when the signal aborts. */
-  untilQuiet(signal: AbortSignal): Promise<void>;
+  /** Resolves with the report that confirms the command. */
+  order(command: OperatorCommand, signal: AbortSignal): Promise<Awaited>;
+  /** Resolves once no proof runs and no prover is being stopped. */
+  untilQuiet(signal: AbortSignal): Promise<Awaited>;
 }
 
 export class LaneHandle implements OperatedDevice {
@@ -39,8 +47,10 @@ export class LaneHandle implements OperatedDevice {
   private commands: CommandQueue = noCommands;
   /** The last assignment, to send again and for forecasts; undefined before the first. */
   private assignment: Assignment | undefined;
-  /** Functions called with each new report. */
-  private readonly watchers = new Set<(report: LaneReport) => void>();
+  /** Functions called after each new report, and once the lane has gone. */
+  private readonly watchers = new Set<() => void>();
+  /** Why the lane has gone; undefined while it is there. */
+  private goneBecause: string | undefined;
 
   constructor(private readonly link: LaneLink) {}
 
@@ -66,9 +76,23 @@ export class LaneHandle implements OperatedDevice {
     if (belief.sequence > sequence) {
       this.commands = confirm(this.commands, belief.report.commandsDone);
       this.sendCommand();
-      for (const look of [...this.watchers]) look(belief.report);
+      this.wakeWatchers();
     }
     return ends;
+  }
+
+  /**
+   * Notes that the lane has gone, and ends what waits for its reports. Returns the end of its
+   * attempt, which counts as one death of a prover, or an empty list for none.
+   */
+  end(why: string): AttemptEnd[] {
+    this.goneBecause = why;
+    this.wakeWatchers();
+    const { duty } = this.belief;
+    if (duty.kind !== "assigned") return [];
+    const detail = `${why}; device ${this.deviceId} has gone with the attempt`;
+    const result = { kind: "failed", reason: "prover_died", detail, deaths: 1 } as const;
+    return [{ kind: "finished", attempt: duty.attempt, result }];
   }
 
   /**
@@ -113,16 +137,20 @@ export class LaneHandle implements OperatedDevice {
     return proof.startedAtMs + quantileMs(cost, proof.shape, deviations);
   }
 
-  async order(command: OperatorCommand, signal: AbortSignal): Promise<LaneReport | undefined> {
+  order(command: OperatorCommand, signal: AbortSignal): Promise<Awaited> {
     this.commands = issue(this.commands, command);
     const { lastNumber } = this.commands;
     if (this.commands.pending.length === 1) this.sendCommand();
     return this.until(({ commandsDone }) => commandsDone >= lastNumber, signal);
   }
 
-  async untilQuiet(signal: AbortSignal): Promise<void> {
+  untilQuiet(signal: AbortSignal): Promise<Awaited> {
     const isQuiet = ({ phase: { kind } }: LaneReport) => kind !== "proving" && kind !== "stopping";
-    await this.until(isQuiet, signal);
+    return this.until(isQuiet, signal);
+  }
+
+  private wakeWatchers(): void {
+    for (const look of [...this.watchers]) look();
   }
 
   private apply(effect: BeliefEffect): AttemptEnd[] {
@@ -156,22 +184,23 @@ export class LaneHandle implements OperatedDevice {
     if (due !== undefined) this.link.send({ kind: "command", ...due });
   }
 
-  /** Resolves with the first report that `holds` accepts; undefined if the signal aborts first. */
-  private until(
-    holds: (report: LaneReport) => boolean,
-    signal: AbortSignal,
-  ): Promise<LaneReport | undefined> {
+  /** Resolves with the first report that `holds` accepts. */
+  private until(holds: (report: LaneReport) => boolean, signal: AbortSignal): Promise<Awaited> {
     return new Promise((resolve) => {
-      const end = (report: LaneReport | undefined) => {
+      const end = (awaited: Awaited) => {
         this.watchers.delete(look);
         signal.removeEventListener("abort", abort);
-        resolve(report);
+        resolve(awaited);
       };
-      const look = (report: LaneReport) => (holds(report) ? end(report) : undefined);
-      const abort = () => end(undefined);
+      const look = () => {
+        const { report, goneBecause } = this;
+        if (goneBecause !== undefined) end({ kind: "gone", why: goneBecause });
+        else if (holds(report)) end({ kind: "reported", report });
+      };
+      const abort = () => end({ kind: "aborted" });
       this.watchers.add(look);
       signal.addEventListener("abort", abort);
-      look(this.report);
+      look();
       if (signal.aborted) abort();
     });
   }

@@ -57,8 +57,8 @@ test("a service that drains says draining, not no_prover", async () => {
   const log = createLog("silent");
   const metrics = createMetrics();
   // A lane of which nothing is heard.
-  const links = [{ deviceId: "cpu", send: () => undefined }];
-  const dispatcher = new Dispatcher(links, { clock, metrics });
+  const dispatcher = new Dispatcher({ clock, metrics });
+  dispatcher.added({ deviceId: "cpu", send: () => undefined });
   closers.push(() => dispatcher.close());
   const memory = new MemoryBudget(limits.heldBytesMax);
   const instance = "00000000000000aa";

@@ -39,7 +39,7 @@ export class InProcess {
       { standbyBytesMax: 0, residentBytesMax: 1e9 },
       { clock, log, metrics, post: (message, receive) => queueMicrotask(() => receive(message)) },
     );
-    this.dispatcher = new Dispatcher(this.lanes.links, { clock, metrics });
+    this.dispatcher = new Dispatcher({ clock, metrics });
     const { dispatcher } = this;
     this.admission = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
     const options = {
@@ -65,7 +65,7 @@ export class InProcess {
   static async start(): Promise<InProcess> {
     const made = new InProcess();
     made.dispatcher.start(made.admission.queue);
-    made.lanes.open((deviceId, message) => made.dispatcher.hear(deviceId, message));
+    made.lanes.open(made.dispatcher);
     await made.dispatcher.ready();
     return made;
   }

@@ -71,7 +71,7 @@ export class ServiceRun {
       { standbyBytesMax: Infinity, residentBytesMax: 3e9 },
       { clock, log, metrics, post: (message, receive) => queueMicrotask(() => receive(message)) },
     );
-    this.dispatcher = new Dispatcher(this.lanes.links, { clock, metrics });
+    this.dispatcher = new Dispatcher({ clock, metrics });
     const memory = new MemoryBudget(limits.heldBytesMax);
     const modules = { clock, log, metrics, dispatcher: this.dispatcher, memory };
     this.admission = new Admission({ instance: "00000000000000aa" }, modules);
@@ -90,7 +90,7 @@ export class ServiceRun {
   async result(): Promise<Run> {
     const { queue } = this.admission;
     this.dispatcher.start({ next: () => this.nextAttempt(), offered: () => queue.offered() });
-    this.lanes.open((deviceId, message) => this.dispatcher.hear(deviceId, message));
+    this.lanes.open(this.dispatcher);
     this.every(EXPIRE_EVERY_MS, () => this.admission.expire());
     let at = 0;
     const arrive = () => {

@@ -100,7 +100,7 @@ export class World implements ProverWitness {
       { standbyBytesMax: this.weather.standbys === 1 ? Infinity : 0, residentBytesMax: 3e9 },
       { clock, log, metrics, post: unreliablePost(this.weather, this.random, this.clock) },
     );
-    this.dispatcher = new Dispatcher(this.lanes.links, { clock, metrics });
+    this.dispatcher = new Dispatcher({ clock, metrics });
     const modules = { clock, log, metrics, dispatcher: this.dispatcher, memory: this.memory };
     this.admission = new Admission({ instance: "00000000000000aa" }, modules);
     this.trace(`weather ${JSON.stringify(this.weather)}`);
@@ -109,7 +109,7 @@ export class World implements ProverWitness {
   async run(): Promise<Report> {
     const { queue } = this.admission;
     this.dispatcher.start({ next: () => this.nextAttempt(), offered: () => queue.offered() });
-    this.lanes.open((deviceId, message) => this.dispatcher.hear(deviceId, message));
+    this.lanes.open(this.dispatcher);
     const expire = () => {
       this.admission.expire();
       this.clock.at(this.clock.nowMs() + EXPIRE_EVERY_MS, expire);

@@ -39,10 +39,8 @@ let metrics: Metrics;
 beforeEach(() => {
   const clock = new VirtualClock();
   metrics = createMetrics();
-  const dispatcher = new Dispatcher([{ deviceId: "cpu", send: () => undefined }], {
-    clock,
-    metrics,
-  });
+  const dispatcher = new Dispatcher({ clock, metrics });
+  dispatcher.added({ deviceId: "cpu", send: () => undefined });
   const memory = new MemoryBudget(limits.heldBytesMax);
   const modules = { clock, log: createLog("silent"), metrics, dispatcher, memory };
   admission = new Admission({ instance: "00000000000000aa" }, modules);

@@ -1,0 +1,138 @@
+/** Admission, queue and dispatcher on virtual time, with lanes that the test speaks for. */
+import { Admission } from "../../server/admission/admission.js";
+import type { FromLane, LaneReport, ToLane } from "../../server/lane/lane-messages.js";
+import { createLog } from "../../server/log.js";
+import { MemoryBudget } from "../../server/memory-budget.js";
+import { createMetrics } from "../../server/metrics.js";
+import { Dispatcher } from "../../server/schedule/dispatcher.js";
+import { unknownLane } from "../../server/schedule/lane-belief.js";
+import type { DecodedGroup } from "../../server/work/group.js";
+import type { Submission } from "../../server/work/submission.js";
+import { decodedGroup } from "../../tools/harness/decoded-group.js";
+import { VirtualClock } from "../../tools/sim/virtual-clock.js";
+
+const description = {
+  backend: "test",
+  scheme: "test",
+  revision: "test",
+  publicKeyBytes: 1,
+  signatureBytes: 1,
+  proofBytesMax: 1000,
+  childrenMax: 0,
+  rates: 0,
+  fake: true,
+};
+
+/** A group of so many raw signatures; `digest` says which groups are the same work. */
+export function groupOfRaws(digest: string, raws: number): DecodedGroup {
+  const work = {
+    message: { root: new Uint8Array(32), slot: 1 },
+    raws: {
+      validators: Array.from({ length: raws }, (_, at) => at),
+      keys: new Uint8Array(raws),
+      signatures: new Uint8Array(raws),
+    },
+    children: [],
+    leftOut: [],
+    logInvRate: 0,
+  };
+  return { ...decodedGroup(work), digest };
+}
+
+export class TestScheduler {
+  readonly clock = new VirtualClock();
+  readonly metrics = createMetrics();
+  readonly dispatcher = new Dispatcher({ clock: this.clock, metrics: this.metrics });
+  readonly admission: Admission;
+  /** What was sent to lanes, in order. */
+  readonly sent: { lane: string; message: ToLane }[] = [];
+  private sequence = 0;
+  private requests = 0;
+
+  /** @param lanes devices of lanes that come at once */
+  constructor(lanes: readonly string[]) {
+    const { clock, metrics, dispatcher } = this;
+    const memory = new MemoryBudget(1e9);
+    const modules = { clock, log: createLog("silent"), metrics, dispatcher, memory };
+    this.admission = new Admission({ instance: "00000000000000aa" }, modules);
+    dispatcher.start(this.admission.queue);
+    for (const lane of lanes) this.add(lane);
+  }
+
+  add(lane: string): void {
+    this.dispatcher.added({
+      deviceId: lane,
+      send: (message) => void this.sent.push({ lane, message }),
+    });
+  }
+
+  /** Submits one group of the node `nodeId`, with 4 s to start and a fence after 6.4 s. */
+  submit(nodeId: string, group: DecodedGroup, changes: Partial<Submission> = {}) {
+    const requestId = `${++this.requests}`;
+    const nowMs = this.clock.nowMs();
+    const submission = {
+      nodeId,
+      requestId,
+      contentDigest: `${requestId} ${group.digest}`,
+      principal: { name: nodeId, quota: {} },
+      nodeEpoch: 1n,
+      slot: 1n,
+      priority: 2,
+      shouldReplace: false,
+      mayShed: true,
+      receivedAtMs: nowMs,
+      deadlineAtMs: nowMs + 4000,
+      fenceAtMs: nowMs + 6400,
+      minInputs: 1,
+      steps: [],
+      bytes: 1000,
+      accepted: { deadlineMs: 4000, fenceMs: 6400, deadlineSource: 1 },
+      ...changes,
+    };
+    return this.admission.submit(submission, () => [group]);
+  }
+
+  hear(lane: string, message: FromLane): void {
+    this.dispatcher.heard(lane, message);
+  }
+
+  announce(lane: string, lease: number, changes: Partial<LaneReport>): void {
+    const sequence = ++this.sequence;
+    const report = { ...unknownLane.report, lease, description, ...changes };
+    this.hear(lane, { kind: "announce", sequence, ...report });
+  }
+
+  announceIdle(lane: string, lease: number, changes: Partial<LaneReport> = {}): void {
+    this.announce(lane, lease, { phase: { kind: "idle" }, ...changes });
+  }
+
+  sentOf<Kind extends ToLane["kind"]>(kind: Kind) {
+    return this.sent.flatMap(({ lane, message }) =>
+      isOf(message, kind) ? [{ lane, ...message }] : [],
+    );
+  }
+
+  get assignments() {
+    return this.sentOf("assign");
+  }
+
+  /** The outcomes of the node so far, in order. */
+  outcomes(nodeId: string) {
+    const record = this.admission.node(nodeId);
+    const outcomes = [];
+    for (let seq = 0; ;) {
+      const read = record.readAfter(seq);
+      if (read === undefined) return outcomes;
+      if (read === "behind") throw new Error("the record was cut");
+      ({ seq } = read);
+      if (read.event.kind === "outcome") outcomes.push(read.event.outcome);
+    }
+  }
+}
+
+function isOf<Kind extends ToLane["kind"]>(
+  message: ToLane,
+  kind: Kind,
+): message is Extract<ToLane, { kind: Kind }> {
+  return message.kind === kind;
+}
