@@ -75,6 +75,8 @@ export type ToLane =
   | {
       readonly kind: "adopt";
       readonly attempt: number;
+      /** Not sent: the link names with it the inputs of the result. */
+      readonly work: GroupWork;
       readonly digest: string;
       readonly fenceAtMs: number;
     }
