@@ -5,7 +5,7 @@
  */
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { AggregatorError, assertNever, errorAt, isFinal } from "../errors.js";
-import { createMachine, isIdle, openTriesAt, transition } from "../machine/index.js";
+import { createMachine, isIdle, transition } from "../machine/index.js";
 import type { AdapterEffect, AdapterEvent, AdapterResult, GroupRef } from "../machine/index.js";
 import type { LiveRequest } from "../rpc/live-results.js";
 import { liveResults } from "../rpc/live-results.js";
@@ -71,18 +71,13 @@ export class AdapterShell {
   /** Reads the endpoint's result stream until `signal` aborts. Never rejects. */
   async readFrom({ address: endpoint, client }: Endpoint, signal: AbortSignal): Promise<void> {
     const isSszBitlists = (requestId: string) => this.openGroups.isSszBitlists(requestId);
-    // Of a try that was open when the stream's request was made, the service may not have known.
-    let crossing: ReadonlySet<string> = new Set();
-    const request = () => {
-      crossing = openTriesAt(this.state, endpoint);
-      return this.streamRequest(endpoint);
-    };
+    const request = () => this.streamRequest(endpoint);
     for await (const event of liveResults(client, request, signal)) {
       if (event.kind === "broken") {
         this.dispatch({ kind: "disconnected", endpoint, isSilent: event.isSilent });
         this.report(errorAt(endpoint, event.error));
       } else {
-        const wireEvent = eventOf(endpoint, event.response, { isSszBitlists, crossing });
+        const wireEvent = eventOf(endpoint, event.response, isSszBitlists);
         if (wireEvent !== null) this.dispatch(wireEvent);
       }
     }

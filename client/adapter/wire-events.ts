@@ -13,32 +13,21 @@ import {
 import { decodeSszBitlist } from "../../proto/bitlist.js";
 import type { AdapterEvent, ServiceState } from "../machine/index.js";
 
-export interface RequestFacts {
-  /** Whether participants of the request's outcomes have a length bit. */
-  isSszBitlists(requestId: string): boolean;
-  /**
-   * The requests whose try was open when the stream's request was made. That `opened` says unknown
-   * of them is left out: it may be older than their acceptance.
-   */
-  crossing: ReadonlySet<string>;
-}
-
 /**
  * Converts a streamed event. Null for one that says nothing to the machine, or that this client does
- * not know: servers may add some.
+ * not know: servers may add some. `isSszBitlists` says whether the participants of a request's
+ * outcomes have a length bit.
  */
 export function eventOf(
   endpoint: string,
   { event }: StreamResultsResponse,
-  { isSszBitlists, crossing }: RequestFacts,
+  isSszBitlists: (requestId: string) => boolean,
 ): AdapterEvent<Outcome> | null {
   switch (event.case) {
     case "opened": {
       const { serviceId, status, awaited } = event.value;
-      const known = awaited
-        .flatMap(awaitedOf)
-        .filter(({ requestId, isKnown }) => isKnown || !crossing.has(requestId));
-      return { kind: "opened", endpoint, serviceId, state: stateOf(status?.state), awaited: known };
+      const named = awaited.flatMap(awaitedOf);
+      return { kind: "opened", endpoint, serviceId, state: stateOf(status?.state), awaited: named };
     }
     case "outcome":
       return outcomeEvent(endpoint, event.value, isSszBitlists(event.value.requestId));

@@ -57,10 +57,21 @@ export function answerOpening<P>(draft: Draft<P>, { endpoint }: EventOf<P, "open
   if (draft.link(endpoint) === undefined) return;
   const requests = draft.all().flatMap((request) => {
     const place = placeAt(request, endpoint);
-    if (place === undefined || request.ended.size === request.groups) return [];
+    if (place === undefined) return [];
+    noteCrossing(draft, request, endpoint);
+    if (request.ended.size === request.groups) return [];
     const received = new Set([...request.ended, ...place.ended]);
     const receivedGroups = [...received].sort((a, b) => a - b);
     return [{ requestId: request.requestId, receivedGroups }];
   });
   draft.emit({ kind: "await", endpoint, requests: requests.slice(-AWAITED_MAX) });
+}
+
+/** Of a try that is open now, the service may not know yet when it answers the stream's request. */
+function noteCrossing<P>(draft: Draft<P>, request: Request, endpoint: string): void {
+  const isCrossing = request.openTry?.endpoint === endpoint;
+  const places = request.places.map((place) =>
+    place.endpoint === endpoint ? { ...place, isCrossing } : place,
+  );
+  draft.put(request, { places });
 }

@@ -13,5 +13,5 @@ export type {
 } from "./events.js";
 export { SKIP_REASONS } from "./events.js";
 export type { MachineOptions, MachineState, MachineStep } from "./state.js";
-export { createMachine, isIdle, LOST_GRACE_MS, openTriesAt } from "./state.js";
+export { createMachine, isIdle, LOST_GRACE_MS } from "./state.js";
 export { transition } from "./transition.js";

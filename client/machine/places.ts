@@ -50,7 +50,8 @@ export function hold<P>(
   const before = placeAt(request, endpoint);
   if (before?.isHeld === true) return dropLater(draft, draft.put(request));
   const openTry = request.openTry?.endpoint === endpoint ? null : request.openTry;
-  const held: Place = { endpoint, isHeld: true, serviceId, ended: new Set() };
+  const isCrossing = before?.isCrossing === true;
+  const held: Place = { endpoint, isHeld: true, serviceId, ended: new Set(), isCrossing };
   const places = before
     ? request.places.map((place) => (place === before ? held : place))
     : [...request.places, held];
@@ -100,7 +101,7 @@ export function open<P>(draft: Draft<P>, event: EventOf<P, "opened">): void {
     if (place === undefined) continue;
     const answer = isKnown.get(request.requestId);
     if (answer === true) hold(draft, request, endpoint, serviceId);
-    else if (answer === false) doubt(draft, request, place, serviceId);
+    else if (answer === false && !place.isCrossing) doubt(draft, request, place, serviceId);
     else dropLater(draft, request);
   }
 }

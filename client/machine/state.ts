@@ -43,6 +43,8 @@ export interface Place {
   readonly serviceId: string | null;
   /** Groups that have ended at this endpoint. */
   readonly ended: ReadonlySet<number>;
+  /** Its try was open at the last `opening`: a service that says unknown may not have had it yet. */
+  readonly isCrossing: boolean;
 }
 
 /** A `send` that has no answer yet. */
@@ -175,13 +177,4 @@ export function isIdle(state: MachineState<unknown>): boolean {
   // A submission without an answer has an unended group: with none, it is over.
   for (const { ended, groups } of state.requests.values()) if (ended.size < groups) return false;
   return true;
-}
-
-/** Returns the ids of the requests of which a try waits for an answer of the endpoint. */
-export function openTriesAt(state: MachineState<unknown>, endpoint: string): ReadonlySet<string> {
-  const ids = new Set<string>();
-  for (const [requestId, { openTry }] of state.requests) {
-    if (openTry?.endpoint === endpoint) ids.add(requestId);
-  }
-  return ids;
 }

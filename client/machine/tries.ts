@@ -20,7 +20,13 @@ const NO_GROUPS: ReadonlySet<number> = new Set();
 export function send<P>(draft: Draft<P>, request: Request, endpoint: string, how: Sending): void {
   const { afterMs, deadlineAtMs, isLookup, isResubmission } = how;
   const { requestId, fenceAtMs } = request;
-  const place = { endpoint, isHeld: false, serviceId: null, ended: NO_GROUPS };
+  const place = {
+    endpoint,
+    isHeld: false,
+    serviceId: null,
+    ended: NO_GROUPS,
+    isCrossing: false,
+  };
   const places = placeAt(request, endpoint) ? request.places : [...request.places, place];
   const resubmissions = request.resubmissions + (isResubmission ? 1 : 0);
   draft.put(request, {

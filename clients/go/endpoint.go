@@ -139,7 +139,7 @@ func (e *endpoint) readStream(parent context.Context) (hasOpened, isSilent bool)
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteRequest: func(httptrace.WroteRequestInfo) { onWritten() },
 	})
-	request, crossing := e.streamRequest()
+	request := e.streamRequest()
 	stream, err := e.connection().stream.CallServerStream(traced, connect.NewRequest(request))
 	if err == nil {
 		for stream.Receive() {
@@ -148,7 +148,7 @@ func (e *endpoint) readStream(parent context.Context) (hasOpened, isSilent bool)
 			if hasOpened {
 				silence.allow(silenceMax + sendingTime(event.GetSending()))
 			}
-			e.take(event, crossing)
+			e.take(event)
 		}
 		err = stream.Err()
 		_ = stream.Close()
@@ -172,19 +172,10 @@ func (e *endpoint) logBroken(err error) {
 	e.owner.options.Logger.Debug("result stream broke", "endpoint", e.address.text, "error", err)
 }
 
-// streamRequest names the requests that the node awaits from this endpoint. Those with an open try
-// there are also returned in crossing: their answer and the stream's may cross.
-func (e *endpoint) streamRequest() (
-	request *aggregatorv1.StreamResultsRequest, crossing map[string]bool,
-) {
+// streamRequest names the requests that the node awaits from this endpoint.
+func (e *endpoint) streamRequest() *aggregatorv1.StreamResultsRequest {
 	a, name := e.owner, e.address.text
-	request = &aggregatorv1.StreamResultsRequest{Node: a.node}
-	crossing = map[string]bool{}
-	a.mu.Lock()
-	for id := range a.records {
-		crossing[id] = a.machine.IsTriedAt(id, name)
-	}
-	a.mu.Unlock()
+	request := &aggregatorv1.StreamResultsRequest{Node: a.node}
 	for _, effect := range a.dispatch(machine.Opening{Endpoint: name}, nil) {
 		await, isAwait := effect.(machine.Await)
 		if !isAwait {
@@ -198,16 +189,16 @@ func (e *endpoint) streamRequest() (
 			request.Awaited = append(request.Awaited, awaited)
 		}
 	}
-	return request, crossing
+	return request
 }
 
 // take passes one event of the stream to the machine. An unknown event is ignored.
-func (e *endpoint) take(event *aggregatorv1.StreamResultsResponse, crossing map[string]bool) {
+func (e *endpoint) take(event *aggregatorv1.StreamResultsResponse) {
 	name := e.address.text
 	switch each := event.GetEvent().(type) {
 	case *aggregatorv1.StreamResultsResponse_Opened:
 		e.note(each.Opened.GetServiceId(), each.Opened.GetStatus())
-		e.owner.dispatch(openedEvent(name, each.Opened, crossing), nil)
+		e.owner.dispatch(openedEvent(name, each.Opened), nil)
 	case *aggregatorv1.StreamResultsResponse_Status:
 		e.note("", each.Status)
 		e.owner.dispatch(machine.Status{Endpoint: name, State: stateOf(each.Status)}, nil)
@@ -222,11 +213,8 @@ func (e *endpoint) take(event *aggregatorv1.StreamResultsResponse, crossing map[
 	}
 }
 
-// openedEvent leaves out that a request is unknown whose try was open when the stream's request was
-// made: the service may have accepted it meanwhile. So it does with a state that it does not know.
-func openedEvent(
-	name string, opened *aggregatorv1.Opened, crossing map[string]bool,
-) machine.Opened {
+// openedEvent leaves out a request with a state that this client does not know.
+func openedEvent(name string, opened *aggregatorv1.Opened) machine.Opened {
 	event := machine.Opened{
 		Endpoint: name, ServiceID: opened.GetServiceId(), State: stateOf(opened.GetStatus()),
 	}
@@ -234,8 +222,9 @@ func openedEvent(
 		isKnown := each.GetState() == aggregatorv1.RequestState_REQUEST_STATE_IN_FLIGHT ||
 			each.GetState() == aggregatorv1.RequestState_REQUEST_STATE_ENDED
 		isUnknown := each.GetState() == aggregatorv1.RequestState_REQUEST_STATE_UNKNOWN
-		if id := each.GetRequestId(); isKnown || (isUnknown && !crossing[id]) {
-			event.Awaited = append(event.Awaited, machine.AwaitedState{RequestID: id, IsKnown: isKnown})
+		if isKnown || isUnknown {
+			awaited := machine.AwaitedState{RequestID: each.GetRequestId(), IsKnown: isKnown}
+			event.Awaited = append(event.Awaited, awaited)
 		}
 	}
 	return event

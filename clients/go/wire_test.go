@@ -86,7 +86,7 @@ func TestAwaitedState(t *testing.T) {
 		"REQUEST_STATE_UNKNOWN": false, "REQUEST_STATE_IN_FLIGHT": true, "REQUEST_STATE_ENDED": true,
 	}
 	got := map[string]bool{}
-	for _, each := range openedEvent("A", opened, nil).Awaited {
+	for _, each := range openedEvent("A", opened).Awaited {
 		got[each.RequestID] = each.IsKnown
 	}
 	if !maps.Equal(got, want) {

@@ -61,6 +61,13 @@ fn run(case: &Value) -> Result<(), String> {
                 Value::from(effects)
             ));
         }
+        if step["isIdle"]
+            .as_bool()
+            .is_some_and(|is_idle| is_idle != machine.is_idle())
+        {
+            let is_idle = machine.is_idle();
+            return Err(format!("step {index} at {at_ms}: idle is {is_idle}"));
+        }
     }
     Ok(())
 }

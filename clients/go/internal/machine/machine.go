@@ -74,12 +74,6 @@ func (m *Machine[P]) Handle(event Event, nowMs int64) []Effect {
 // Knows reports whether the request is not over.
 func (m *Machine[P]) Knows(requestID string) bool { return m.byID[requestID] != nil }
 
-// IsTriedAt reports whether a try of the request waits for an answer of the endpoint.
-func (m *Machine[P]) IsTriedAt(requestID, endpoint string) bool {
-	r := m.byID[requestID]
-	return r != nil && r.openTry != nil && r.openTry.endpoint.name == endpoint
-}
-
 // Waiting returns the number of results that wait to be taken.
 func (m *Machine[P]) Waiting() int { return len(m.results) }
 

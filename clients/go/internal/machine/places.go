@@ -77,7 +77,7 @@ func (m *Machine[P]) applyOpened(e Opened) {
 		switch {
 		case isNamed && isKnown:
 			m.hold(r, at, e.ServiceID)
-		case isNamed:
+		case isNamed && !p.isCrossing:
 			m.doubt(r, p)
 		default:
 			m.dropLater(r)
@@ -101,12 +101,17 @@ func (m *Machine[P]) doubt(r *request, p *place) {
 	}
 }
 
-// awaited is rule 7: what the request of an endpoint's stream names.
+// awaited is rule 7: what the request of an endpoint's stream names. Of a try that is open now, the
+// service may not know yet when it answers that request.
 func (m *Machine[P]) awaited(at *endpoint) []AwaitedRequest {
 	requests := []AwaitedRequest{}
 	for _, r := range m.requests {
 		p := r.placeAt(at)
-		if p == nil || len(r.unended()) == 0 {
+		if p == nil {
+			continue
+		}
+		p.isCrossing = r.isTriedAt(at)
+		if len(r.unended()) == 0 {
 			continue
 		}
 		received := []int{}

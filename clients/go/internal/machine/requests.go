@@ -33,6 +33,9 @@ type place struct {
 	isHeld    bool
 	serviceID string // by which it came to be held
 	ended     []bool // the groups that this endpoint has ended
+	// isCrossing: its try was open at the last Opening, so that a service that says unknown may not
+	// have had it yet.
+	isCrossing bool
 }
 
 // openTry is a Send that has no answer yet.

@@ -29,6 +29,7 @@ type vectorStep struct {
 	AtMs    int64             `json:"atMs"`
 	Event   json.RawMessage   `json:"event"`
 	Effects []json.RawMessage `json:"effects"`
+	IsIdle  *bool             `json:"isIdle"`
 }
 
 // payload stands for an outcome: carried, never looked at.
@@ -92,6 +93,9 @@ func playCase(t *testing.T, c vectorCase) {
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("step %d at %d ms, %s:\ngot  %s\nwant %s", i, step.AtMs, step.Event, text(got), text(want))
+		}
+		if step.IsIdle != nil && m.IsIdle() != *step.IsIdle {
+			t.Fatalf("step %d at %d ms, %s: idle is %t", i, step.AtMs, step.Event, m.IsIdle())
 		}
 	}
 }

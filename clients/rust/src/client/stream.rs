@@ -1,6 +1,5 @@
 //! The result stream of one endpoint: opened, read, watched for silence, opened again.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,10 +64,6 @@ async fn read(
     was_open: &mut bool,
 ) -> End {
     let awaited = shared.handle(Event::Opening { endpoint }).awaited;
-    // Of these, the service may learn after it has made `opened`.
-    let is_tried = |id: &RequestId| shared.state().machine.is_tried_at(id, endpoint);
-    let ids = awaited.iter().map(|request| &request.request_id);
-    let crossing: HashSet<RequestId> = ids.filter(|id| is_tried(id)).cloned().collect();
     let awaited = awaited.into_iter().map(|request| proto::Awaited {
         request_id: request.request_id.to_string(),
         received_groups: request.received_groups.into_iter().map(narrow).collect(),
@@ -97,18 +92,13 @@ async fn read(
                 endpoint = &*connection.name, service_id = opened.service_id, run = opened.run,
                 "result stream open"
             );
-            shared.handle(opened_event(endpoint, opened, &crossing));
-            read_open(shared, endpoint, &mut events, &crossing).await
+            shared.handle(opened_event(endpoint, opened));
+            read_open(shared, endpoint, &mut events).await
         }
     }
 }
 
-async fn read_open(
-    shared: &Shared,
-    endpoint: EndpointIndex,
-    events: &mut Events,
-    crossing: &HashSet<RequestId>,
-) -> End {
+async fn read_open(shared: &Shared, endpoint: EndpointIndex, events: &mut Events) -> End {
     let mut silent_at = Instant::now() + SILENCE;
     loop {
         let event = tokio::select! {
@@ -131,17 +121,17 @@ async fn read_open(
                     let ms = u64::from(sending.bytes.div_ceil(BYTES_PER_MS));
                     silent_at += Duration::from_millis(ms);
                 }
-                Some(wire) => pass(shared, endpoint, wire, crossing),
+                Some(wire) => pass(shared, endpoint, wire),
                 None => {}
             },
         }
     }
 }
 
-fn pass(shared: &Shared, endpoint: EndpointIndex, wire: Wire, crossing: &HashSet<RequestId>) {
+fn pass(shared: &Shared, endpoint: EndpointIndex, wire: Wire) {
     match wire {
         Wire::Opened(opened) => {
-            shared.handle(opened_event(endpoint, opened, crossing));
+            shared.handle(opened_event(endpoint, opened));
         }
         Wire::Status(status) => {
             let state = service_state(status.state());
@@ -193,13 +183,8 @@ fn outcome_event(
     }
 }
 
-/// Leaves out that a request is unknown whose try was open when the stream's request was made, and
-/// what says a state that this client does not know.
-fn opened_event(
-    endpoint: EndpointIndex,
-    opened: proto::Opened,
-    crossing: &HashSet<RequestId>,
-) -> Event<Arc<proto::Outcome>> {
+/// Leaves out a request with a state that this client does not know.
+fn opened_event(endpoint: EndpointIndex, opened: proto::Opened) -> Event<Arc<proto::Outcome>> {
     let state = opened.status.as_ref().map(proto::Status::state);
     let awaited = opened.awaited.into_iter().filter_map(|entry| {
         let is_known = match entry.state() {
@@ -207,9 +192,8 @@ fn opened_event(
             proto::RequestState::Unknown => false,
             proto::RequestState::Unspecified => return None,
         };
-        let request_id: RequestId = entry.request_id.into();
-        (is_known || !crossing.contains(&request_id)).then_some(AwaitedState {
-            request_id,
+        Some(AwaitedState {
+            request_id: entry.request_id.into(),
             is_known,
         })
     });

@@ -28,8 +28,15 @@ impl<P: Clone> Machine<P> {
         }
     }
 
-    /// What the request of the endpoint's next stream names.
-    pub(super) fn awaited(&self, endpoint: EndpointIndex) -> Effect<P> {
+    /// What the request of the endpoint's next stream names. Of a try that is open now, the service
+    /// may not know yet when it answers that request.
+    pub(super) fn awaited(&mut self, endpoint: EndpointIndex) -> Effect<P> {
+        for request in self.requests.values_mut() {
+            let is_crossing = request.awaits_answer(endpoint);
+            if let Some(place) = request.places.get_mut(&endpoint) {
+                place.is_crossing = is_crossing;
+            }
+        }
         let mut requests: Vec<AwaitedRequest> = self
             .requests
             .values()

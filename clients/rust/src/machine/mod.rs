@@ -167,13 +167,6 @@ impl<P: Clone> Machine<P> {
         request.map(Request::unended).unwrap_or_default()
     }
 
-    /// Whether a try of the request waits for an answer of the endpoint.
-    pub fn is_tried_at(&self, request_id: &str, endpoint: EndpointIndex) -> bool {
-        let number = self.numbers.get(request_id);
-        let request = number.and_then(|number| self.requests.get(number));
-        request.is_some_and(|request| request.awaits_answer(endpoint))
-    }
-
     /// Number of results that can be taken at this instant.
     pub fn results_ready(&self, now_ms: Millis) -> usize {
         self.results.ready_count(now_ms)

@@ -36,16 +36,18 @@ impl<P: Clone> Machine<P> {
             .collect();
         for number in self.numbers_in_order() {
             let request = &self.requests[&number];
-            if !request.places.contains_key(&endpoint) {
+            let Some(place) = request.places.get(&endpoint) else {
                 continue;
-            }
+            };
             match answers.get(&**request.id()) {
                 Some(true) => {
                     let service_id = Some(service_id.clone());
                     self.hold(number, endpoint, service_id, now_ms, effects);
                 }
-                Some(false) => self.doubt(number, endpoint, &service_id, effects),
-                None => self.drop_later(number, now_ms, effects),
+                Some(false) if !place.is_crossing => {
+                    self.doubt(number, endpoint, &service_id, effects);
+                }
+                _ => self.drop_later(number, now_ms, effects),
             }
         }
     }
@@ -104,6 +106,7 @@ impl<P: Clone> Machine<P> {
         let place = request.places.entry(endpoint).or_insert_with(|| Place {
             held_by: None,
             ended: vec![false; groups],
+            is_crossing: false,
             order,
         });
         let is_new = place.held_by.is_none();

@@ -14,6 +14,8 @@ pub(super) struct Place {
     pub held_by: Option<Arc<str>>,
     /// Groups that this endpoint has ended.
     pub ended: Vec<bool>,
+    /// Its try was open at the last `Opening`: a service that says unknown may not have had it yet.
+    pub is_crossing: bool,
     /// Grows with each place of the machine: earlier places are smaller.
     pub order: u64,
 }

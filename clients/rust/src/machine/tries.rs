@@ -98,6 +98,7 @@ impl<P: Clone> Machine<P> {
         request.places.entry(endpoint).or_insert_with(|| Place {
             held_by: None,
             ended: vec![false; groups],
+            is_crossing: false,
             order,
         });
         request.resubmissions += u32::from(sending.is_resubmission);
