@@ -1,17 +1,29 @@
 //! The vectors of the repository. A crate that was unpacked alone has none.
 
-use std::fs;
 use std::path::PathBuf;
+use std::{env, fs};
 
 use serde_json::Value;
 
+/// A folder of `test/vectors`, or of the folder that `LEANAGG_VECTORS` names, for a copy of the crate.
+/// `None`, with a line that says so, when there is none.
+fn folder(name: &str) -> Option<fs::ReadDir> {
+    let named = env::var_os("LEANAGG_VECTORS").map(PathBuf::from);
+    let own = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../test/vectors");
+    let path = named.clone().unwrap_or_else(own).join(name);
+    match fs::read_dir(&path) {
+        Ok(entries) => Some(entries),
+        Err(error) if named.is_some() => panic!("LEANAGG_VECTORS: {}: {error}", path.display()),
+        Err(_) => {
+            eprintln!("skipped: there is no folder {}", path.display());
+            None
+        }
+    }
+}
+
 /// The files of a folder of `test/vectors`, by name. Says so when the folder is missing.
-pub fn files(folder: &str) -> Vec<(String, Value)> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../test/vectors")
-        .join(folder);
-    let Ok(entries) = fs::read_dir(&path) else {
-        eprintln!("skipped: there is no folder {}", path.display());
+pub fn files(name: &str) -> Vec<(String, Value)> {
+    let Some(entries) = folder(name) else {
         return Vec::new();
     };
     let mut files: Vec<(String, Value)> = entries
@@ -62,12 +74,8 @@ pub fn hex(text: &str) -> Vec<u8> {
 }
 
 /// The files of a folder that have one JSON value in each line, by name.
-pub fn lines(folder: &str) -> Vec<(String, Vec<Value>)> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../test/vectors")
-        .join(folder);
-    let Ok(entries) = fs::read_dir(&path) else {
-        eprintln!("skipped: there is no folder {}", path.display());
+pub fn lines(name: &str) -> Vec<(String, Vec<Value>)> {
+    let Some(entries) = folder(name) else {
         return Vec::new();
     };
     let paths = entries.map(|entry| entry.unwrap().path());
