@@ -6,6 +6,7 @@ const LONG = [
   "test/abuse/**",
   "test/chaos/provers.test.ts",
   "test/chaos/services.test.ts",
+  "test/deploy/**",
   "test/e2e/crowd.test.ts",
   "test/fuzz/malformed-snapshots.test.ts",
   "test/interop/**",

@@ -29,6 +29,7 @@ test.each([
   "native/requirements.txt",
   "examples/python/requirements.txt",
   "test/interop/hadolint.txt",
+  "test/deploy/schemas.txt",
 ])("%s has one version and hashes of every package", (file) => {
   const requirements = parseRequirements(read(file));
   expect(requirements).not.toEqual([]);
@@ -46,9 +47,10 @@ test("a requirement without a hash, or of a range, does not pass for a pinned on
 });
 
 test("Go programs of the tests name a version", () => {
-  const module = /"(github|connectrpc)\.com\/[^"]+"/g;
-  const modules = read("test/interop/interop-tools.ts").match(module) ?? [];
-  expect(modules.length).toBeGreaterThanOrEqual(3);
+  const module = /"(github|connectrpc|helm)\.(com|sh)\/[^"]+"/g;
+  const files = ["test/interop/interop-tools.ts", "test/deploy/deploy-tools.ts"];
+  const modules = files.flatMap((file) => read(file).match(module) ?? []);
+  expect(modules.length).toBeGreaterThanOrEqual(7);
   for (const module of modules) expect(module).toMatch(/@v\d+\.\d+\.\d+"$/);
 });
 
@@ -61,6 +63,10 @@ test("Go modules that h2spec is built of have a hash", () => {
 
 test("npm runs no script of a package that it installs, and pip checks hashes", () => {
   expect(read(".npmrc")).toMatch(/^ignore-scripts=true$/m);
-  for (const file of ["native/setup.mjs", "test/interop/interop-tools.ts"])
+  for (const file of [
+    "native/setup.mjs",
+    "test/interop/interop-tools.ts",
+    "test/deploy/deploy-tools.ts",
+  ])
     expect(read(file), file).toContain('"--require-hashes"');
 });
