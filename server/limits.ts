@@ -213,6 +213,16 @@ export const limits = {
   penaltyMs: 1000,
   /** Addresses remembered because of a cut; the oldest is forgotten first. */
   penaltiesMax: 1024,
+  /** Doors that a lane of a host remembers: more than a cell has, with the run before of each. */
+  doorsMax: 64,
+  /** Doors that wait for one attempt: more than serve one network. */
+  ownersMax: 16,
+  /** Proofs that a lane keeps until their fence: a fence later than four proofs is backlog's. */
+  heldProofsMax: 4,
+  /** Least time between two answers to a door with one held proof of 512 KiB. */
+  heldAnswerEveryMs: 200,
+  /** Commands of doors that wait for a lane: people give them. */
+  laneCommandsMax: 16,
 } as const;
 
 /** Defaults of settings: see `config.ts`. */

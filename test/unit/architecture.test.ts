@@ -53,6 +53,10 @@ test("the state machines have no clock, timer, randomness or I/O", () => {
     "server/work/parts.ts",
     "server/schedule/preemption.ts",
     "server/schedule/usage.ts",
+    "server/fleet/lane-share.ts",
+    "server/fleet/lane-owners.ts",
+    "server/fleet/lane-doors.ts",
+    "server/fleet/shared-report.ts",
     "client/adapter/slot-times.ts",
     ...files("client/machine"),
   ]) {
