@@ -79,6 +79,13 @@ export const limits = {
   /** One message of the engine: the limit of a NATS server that nobody configured. */
   enginePayloadBytesMax: 1024 * 1024,
   /**
+   * Messages that a service reads of one lane host in a second; the rest is dropped. A host with 16
+   * devices that each end a proof every 50 ms sends as many. To read one takes 20 to 50 µs.
+   */
+  fleetMessagesPerSecond: 2000,
+  /** Lane hosts that a service hears: as many as a large fleet has, and a few more. */
+  fleetHostsMax: 512,
+  /**
    * Time for a prover's setup: 4 to 13 s with lean_pq when cold, several times that on a loaded
    * machine; another library may take a minute.
    */

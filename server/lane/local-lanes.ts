@@ -18,7 +18,7 @@ import { FailoverVerifier } from "./verifier.js";
 /** A verifier, and the description of the provers that it asks. */
 export interface ReadyVerifier {
   description: ProverDescription;
-  verifier: Verifier;
+  verifier: Pick<Verifier, "verifyAggregate">;
 }
 
 export interface LocalLanesModules {

@@ -62,6 +62,14 @@ export interface DecodedGroup {
   sszLength: number | undefined;
 }
 
+/**
+ * Who verified a proof before it was told. `other_host`: a prover of another host than its maker's.
+ * `standby`: another process of this service than the one that made it. `prover`: the process that
+ * made it, for lack of another. `same_host`: the lane host that made it, for lack of another, or
+ * because the operator wants it so.
+ */
+export type VerifiedBy = "other_host" | "standby" | "prover" | "same_host";
+
 /** Why a running attempt was killed; its group ends `stopped` with this reason. */
 export type StopReason = "fence" | "cancelled" | "preempted" | "superseded" | "draining";
 
@@ -77,6 +85,8 @@ export type ProofResult =
       childrenFolded: readonly number[];
       leftOut: readonly LeftOut[];
       proveMs: number;
+      /** Undefined while that is not decided. */
+      verifiedBy?: VerifiedBy;
     }
   | { kind: "nothing_to_prove"; leftOut: readonly LeftOut[] }
   | { kind: "rejected"; leftOut: readonly LeftOut[] }
