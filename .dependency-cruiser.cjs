@@ -15,6 +15,7 @@ const GROUND = [
   "json-message",
   "json-file",
   "bytes",
+  "printable",
   "write-file",
   "read-file",
   "file-reason",

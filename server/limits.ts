@@ -60,6 +60,18 @@ export const limits = {
   proofsBeforeBacklog: 8,
   /** Devices of one service: a machine with eight GPUs and a CPU has nine. */
   devicesMax: 16,
+  /** Doors of a cell that a lane host tells of: a service for each of some networks, and reserves. */
+  doorsMax: 64,
+  /** Proofs that a lane holds for doors: one a second while each is kept for some seconds. */
+  heldProofsMax: 4,
+  /** A message between doors and lane hosts, as NATS has it by default; work and proofs in chunks. */
+  fleetMessageBytesMax: 1024 * 1024,
+  /** What a lane host publishes: an announcement with the longest texts takes a third of this. */
+  fleetReportBytesMax: 64 * 1024,
+  /** Times that a lane host tells of: the longest is that between two tries to set a prover up. */
+  fleetDurationMsMax: 60 * 60_000,
+  /** Deaths of provers in one attempt: the active one and its standby, and some more at odds. */
+  deathsMax: 16,
   /** File descriptors of a prover: 20 while it proves, and some dozens for a GPU driver. */
   proverFilesMax: 256,
   /** One request to a prover: a group of the largest snapshot takes half of this. */

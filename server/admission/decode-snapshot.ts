@@ -8,7 +8,6 @@
  * copied: protobuf-es returns views that would keep the whole request in memory. Raw signatures are
  * sorted by public key and children by proof, so that equal work of two nodes has one digest.
  */
-import { createHash } from "node:crypto";
 import type {
   AttestationData,
   Child,
@@ -18,7 +17,8 @@ import type {
 import { bitsToIndices, hasBit } from "../../proto/bitlist.js";
 import type { SszBitlist } from "../../proto/bitlist.js";
 import { invalid } from "../errors.js";
-import type { ChildWork, DecodedGroup, GroupWork, LeftOut, Raws } from "../work/group.js";
+import type { ChildWork, DecodedGroup, LeftOut, Raws } from "../work/group.js";
+import { inputDigest } from "../work/input-digest.js";
 import { concat, sha256 } from "../bytes.js";
 import { checkByteLengths, checkChildProofs, packable, wrongLength } from "./byte-lengths.js";
 import type { ByteLengths } from "./byte-lengths.js";
@@ -200,16 +200,6 @@ function decodeGroup(group: Group, context: GroupContext): Decoded {
     digest: inputDigest(work),
     votesLeftOut: { unknown_key: unknown_key.bits, bad_child: bad_child.bits },
   };
-}
-
-/** SHA-256, in hexadecimal, of all that the prover sees, which excludes validator indices. */
-export function inputDigest({ message, raws, children, logInvRate }: GroupWork): string {
-  const hash = createHash("sha256");
-  const add = (bytes: Uint8Array) => hash.update(`${bytes.length}:`).update(bytes);
-  hash.update(`${logInvRate},${message.slot},`);
-  for (const part of [message.root, raws.keys, raws.signatures]) add(part);
-  for (const { keys, proof } of children) for (const part of [keys, proof]) add(part);
-  return hash.digest("hex");
 }
 
 function decodeRaws(group: Group, context: GroupContext, leftOut: LeftOut[]): Raws {

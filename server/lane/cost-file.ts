@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { Clock } from "../clock.js";
 import type { CostModel } from "../work/cost-model.js";
-import { freshCostModel } from "../work/cost-model.js";
+import { costBounds, isCovariance } from "../work/cost-bounds.js";
 import { codeOf, fileReason } from "../file-reason.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
@@ -26,19 +26,15 @@ export interface CostStore {
   save(deviceId: string, proofSystem: string, costs: CostModel): void;
 }
 
-const COEFFICIENTS = freshCostModel.logMs.length;
-/** Least scatter in a file: far below any that is learned, and far above its rounding error. */
-const SCATTER_MIN = 1e-6;
-/** Rounding error that is accepted in the covariance. */
-const ROUNDING = 1e-9;
-const row = z.array(z.number().min(-1).max(1)).length(COEFFICIENTS);
+const { coefficients, logMax, covarianceMax, scatterMin, scatterMax } = costBounds;
+const row = z.array(z.number().min(-covarianceMax).max(covarianceMax)).length(coefficients);
 const fileSchema = z.strictObject({
   format: z.literal(2),
   proofSystem: z.string(),
   atUnixMs: z.number(),
-  logMs: z.array(z.number().min(-20).max(20)).length(COEFFICIENTS),
-  covariance: z.array(row).length(COEFFICIENTS).refine(isCovariance, "is not a covariance matrix"),
-  scatter: z.number().min(SCATTER_MIN).max(1),
+  logMs: z.array(z.number().min(-logMax).max(logMax)).length(coefficients),
+  covariance: z.array(row).length(coefficients).refine(isCovariance, "is not a covariance matrix"),
+  scatter: z.number().min(scatterMin).max(scatterMax),
 });
 type FileContent = z.infer<typeof fileSchema>;
 
@@ -180,20 +176,4 @@ const STATE_ADVICE = "free disk space, or set --state-dir to a folder that this 
 /** Why a file is not used, in words. */
 function causeOf(error: unknown, path: string): string {
   return error instanceof SyntaxError ? "it is not JSON" : fileReason(error, path);
-}
-
-/** True when the matrix is symmetric and positive semidefinite, by Cholesky's decomposition. */
-function isCovariance(rows: readonly (readonly number[])[]): boolean {
-  const of = (row: number, column: number) => rows[row]?.[column] ?? NaN;
-  const lower = rows.map(() => rows.map(() => 0));
-  for (const [row, left] of lower.entries()) {
-    for (const [column, right] of lower.slice(0, row + 1).entries()) {
-      if (Math.abs(of(row, column) - of(column, row)) > ROUNDING) return false;
-      const rest = left.reduce((sum, value, at) => sum - value * (right[at] ?? 0), of(row, column));
-      if (column < row) left[column] = rest / (right[column] ?? 1);
-      else if (rest + ROUNDING <= 0) return false;
-      else left[column] = Math.sqrt(rest + ROUNDING);
-    }
-  }
-  return true;
 }

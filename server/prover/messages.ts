@@ -5,14 +5,10 @@
  */
 import { z } from "zod";
 import { limits } from "../limits.js";
+import { printable } from "../printable.js";
 import { safeParse } from "../safe-parse.js";
 
 const U32_MAX = 0xffff_ffff;
-
-/** Replaces control characters, which would act in logs and terminals, by blanks. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ");
-}
 
 const u32 = z.int().min(0).max(U32_MAX);
 const id = z.int().min(1);

@@ -1,7 +1,7 @@
 /** A decoded group of given work, for tests and simulations that decode no snapshot. */
 import { create } from "@bufbuild/protobuf";
 import { AttestationDataSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { inputDigest } from "../../server/admission/decode-snapshot.js";
+import { inputDigest } from "../../server/work/input-digest.js";
 import type { DecodedGroup, GroupWork } from "../../server/work/group.js";
 
 /** The group of which decoding has left nothing out, with the digest of its work. */

@@ -3,15 +3,27 @@ export class FleetMessageError extends Error {
   override readonly name = "FleetMessageError";
 
   /**
-   * @param field path of the field at fault, such as `announcement.cost.log_ms`
+   * @param field path of the field at fault, such as `announcement.cost.log_ms`; empty when the
+   *   message as a whole is
    * @param detail what is wrong with its value
    * @param otherVersion the version of the sender, when that is the reason; else undefined
    */
   constructor(
     readonly field: string,
-    detail: string,
+    readonly detail: string,
     readonly otherVersion?: number,
   ) {
-    super(`${field}: ${detail}`);
+    super(field === "" ? detail : `${field}: ${detail}`);
   }
+}
+
+/** The same error, seen from the message that has the field's message in its field `outer`. */
+export function inField(outer: string, { field, detail, otherVersion }: FleetMessageError) {
+  const path = field === "" ? outer : `${outer}.${field}`;
+  return new FleetMessageError(path, detail, otherVersion);
+}
+
+/** Throws the error for the value that is being read; its message adds the name of the field. */
+export function garbled(detail: string): never {
+  throw new FleetMessageError("", detail);
 }
