@@ -60,10 +60,6 @@ export const limits = {
   proofsBeforeBacklog: 8,
   /** Devices of one service: a machine with eight GPUs and a CPU has nine. */
   devicesMax: 16,
-  /** Doors of a cell that a lane host tells of: a service for each of some networks, and reserves. */
-  doorsMax: 64,
-  /** Proofs that a lane holds for doors: one a second while each is kept for some seconds. */
-  heldProofsMax: 4,
   /** A message between doors and lane hosts, as NATS has it by default; work and proofs in chunks. */
   fleetMessageBytesMax: 1024 * 1024,
   /** What a lane host publishes: an announcement with the longest texts takes a third of this. */
