@@ -29,7 +29,7 @@ import { processLimit, readMachine } from "../../server/machine/machine.js";
 import type { Machine } from "../../server/machine/machine.js";
 import { standbyBytesMax, threadsText, usesLeanPq } from "../../server/machine-watch.js";
 import { missingCores, proverThreads } from "../../server/prover/cores.js";
-import { packageRoot } from "../run-service.js";
+import { packageRoot } from "../open-devices.js";
 import { runtimeFolderOf, stateFolderOf } from "../folders.js";
 import { checkPolicy, checkTls } from "./file-checks.js";
 import { checkRuntimeFolder, checkStateFolder } from "./folder-checks.js";

@@ -1,0 +1,191 @@
+/** Opens the devices of `serve` and `prove`: their locks, their learned costs, their provers. */
+import { tmpdir } from "node:os";
+import { accessSync, constants } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { loadAddon } from "../native/addon.js";
+import { systemClock } from "../server/clock.js";
+import type { Config } from "../server/config.js";
+import { ConfigError } from "../server/config-error.js";
+import { fileReason } from "../server/file-reason.js";
+import { CostFiles } from "../server/lane/cost-file.js";
+import type { Device } from "../server/lane/device.js";
+import type { Logger } from "../server/log.js";
+import { grantableCores } from "../server/machine/control-group.js";
+import { readMachine } from "../server/machine/machine.js";
+import { readBackendFile, readCalibration } from "../server/prover/backend-file.js";
+import { confineService } from "../server/prover/confinement.js";
+import { missingCores, proverThreads } from "../server/prover/cores.js";
+import type { DeviceConfig, OpenDevice } from "../server/prover/device.js";
+import { openDevice } from "../server/prover/device.js";
+import { startFakeProver } from "../server/prover/fake.js";
+import { fakeCosts, fakePlan, planText } from "../server/prover/fake-plan.js";
+import type { ProofRequest } from "../server/prover/prover.js";
+import type { FolderFacts } from "./folders.js";
+import {
+  makeFolder,
+  makeRuntimeFolder,
+  runtimeFolderOf,
+  STATE_ADVICE,
+  stateFolderOf,
+} from "./folders.js";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** Path of the package's root. This file runs as dist/cli/open-devices.js in it. */
+export const packageRoot = fileURLToPath(new URL("../../", import.meta.url));
+
+/** The settings that devices depend on. */
+export type DeviceSettings = Pick<
+  Config,
+  "prover" | "devices" | "runtimeDir" | "fakeAccepts" | "fakeTime" | "fakeSeed" | "fakeFailures"
+>;
+
+export interface DevicesModules {
+  env: Env;
+  log: Logger;
+  /** Returns the state folder, which exists; undefined, after a warning, when none can be used. */
+  stateFolder(): string | undefined;
+}
+
+export interface OpenDevices {
+  devices: readonly Device[];
+  /** Writes the learned costs that are not on disk yet, then releases the locks of the devices. */
+  release(): Promise<void>;
+}
+
+/**
+ * Opens the configured devices. Rejects with `DeviceLockedError` when another service holds one.
+ */
+export async function openDevices(
+  config: DeviceSettings,
+  { env, log, stateFolder }: DevicesModules,
+): Promise<OpenDevices> {
+  if (config.prover === "fake") {
+    return { devices: fakeDevices(config, log), release: () => Promise.resolve() };
+  }
+  const missing = missingCores(config.devices, grantableCores());
+  if (missing !== undefined) {
+    const { at, problem } = missing;
+    throw new ConfigError([{ key: "devices", place: `[${at}].cores`, text: problem }]);
+  }
+  const addon = loadAddon();
+  confineService(addon);
+  const facts = factsOf(env);
+  const runtime = runtimeFolderOf(config.runtimeDir, facts);
+  makeRuntimeFolder(runtime, facts.uid);
+  const modules = {
+    addon,
+    defaultBackend: () => readBackendFile(packageRoot),
+    childPath: fileURLToPath(new URL("../server/prover/child-main.js", import.meta.url)),
+    runtimeDir: runtime.path,
+    threadsOf: (device: DeviceConfig) => proverThreads(device, readMachine(), config.devices),
+    env,
+    pid: process.pid,
+    uid: facts.uid,
+    nowMs: () => systemClock.nowMs(),
+    sleep: (ms: number) => delay(ms, undefined),
+    onWait: (device: string, holder: string) =>
+      log.warn({ device, holder }, "device is locked; waiting for it"),
+  };
+  const open = new Map<string, OpenDevice>();
+  const release = () => open.forEach((device) => device.release());
+  try {
+    for (const device of config.devices) open.set(device.id, await openDevice(device, modules));
+  } catch (error) {
+    release();
+    throw error;
+  }
+  const folder = stateFolder();
+  const { uid } = facts;
+  const costStore =
+    folder === undefined ? undefined : new CostFiles({ folder, uid }, { clock: systemClock, log });
+  const devices = [...open].map(([id, device]): Device => {
+    const { backend } = device;
+    const calibration = calibrationAt(id, backend.calibration, log);
+    const startProver = () => device.startProver();
+    return { id, backend, startProver, calibration, ...(costStore && { costStore }) };
+  });
+  const releaseAll = async () => {
+    await costStore?.close();
+    release();
+  };
+  return { devices, release: releaseAll };
+}
+
+function fakeDevices(config: DeviceSettings, log: Logger): Device[] {
+  const { fakeAccepts: accepts = "own" } = config;
+  const unchecked = accepts === "any" ? ", and no key or signature is checked" : "";
+  log.warn(
+    { accepts, ...planText(config) },
+    `the prover is fake: it simulates proofs, and no result is a proof${unchecked}`,
+  );
+  const sleep = (ms: number) => delay(ms, undefined);
+  const costStore = {
+    load: () => fakeCosts(config, systemClock.nowMs()),
+    save: () => undefined,
+  };
+  return config.devices.map(({ id }, at) => {
+    const plan = fakePlan(config, at);
+    return { id, costStore, startProver: () => startFakeProver({ accepts, ...plan, sleep }) };
+  });
+}
+
+/**
+ * Reads a device's calibration, the input of a proof that is timed at start. Undefined without a
+ * path, or, with a warning in the log, if the file cannot be read.
+ */
+function calibrationAt(
+  device: string,
+  path: string | undefined,
+  log: Logger,
+): ProofRequest | undefined {
+  try {
+    return path === undefined ? undefined : readCalibration(path);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    log.warn({ device, path, cause: why }, "cannot use the calibration");
+    return undefined;
+  }
+}
+
+const factsOf = (env: Env): FolderFacts => ({
+  env,
+  uid: process.getuid?.(),
+  temporaryFolder: tmpdir(),
+});
+
+/**
+ * Returns a function that returns the state folder, and makes it at the first call where it is
+ * missing. Undefined, with a warning in the log, when nothing can be kept over restarts.
+ */
+export function stateFolderFor(
+  settings: Pick<Config, "stateDir">,
+  { env, log }: Pick<DevicesModules, "env" | "log">,
+): () => string | undefined {
+  let made: { folder: string | undefined } | undefined;
+  return () => (made ??= { folder: openStateFolder(settings, env, log) }).folder;
+}
+
+function openStateFolder(
+  { stateDir }: Pick<Config, "stateDir">,
+  env: Env,
+  log: Logger,
+): string | undefined {
+  const memoryOnly =
+    "learned costs and the service id are kept in memory only: every start calibrates again, and " +
+    "has another id";
+  const folder = stateFolderOf(stateDir, factsOf(env));
+  if (folder === undefined) {
+    log.warn({ cause: "this user has no home folder", todo: STATE_ADVICE }, memoryOnly);
+    return undefined;
+  }
+  try {
+    makeFolder(folder);
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    log.warn({ path: folder, cause: fileReason(error, folder), todo: STATE_ADVICE }, memoryOnly);
+    return undefined;
+  }
+  return folder;
+}
