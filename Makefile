@@ -3,8 +3,10 @@
 .PHONY: setup build test test-all check sim fuzz bench load crowd abuse demo devnet devnet-smoke serve doctor
 .PHONY: sbom clean interop clients bench-short mutate
 
+# The image of the service has no tools, and so no nats-server either.
 setup: node_modules/.package-lock.json build/lean_pq.json
 	@node native/build.mjs
+	@[ ! -d tools/fleet ] || node tools/fleet/setup-nats.mjs
 
 node_modules/.package-lock.json: package.json package-lock.json
 	npm ci --include=dev --no-global --ignore-scripts --no-audit --no-fund

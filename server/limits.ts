@@ -86,6 +86,10 @@ export const limits = {
   proverRequestsMax: 1024,
   /** One message of the engine: the limit of a NATS server that nobody configured. */
   enginePayloadBytesMax: 1024 * 1024,
+  /** Bytes published that a server has not taken yet: more than what a host gets in one burst. */
+  engineUnsentBytesMax: 64 * 1024 * 1024,
+  /** Servers of one engine: clusters have 3 or 5. */
+  engineServersMax: 16,
   /**
    * Messages that a service reads of one lane host in a second; the rest is dropped. A host with 16
    * devices that each end a proof every 50 ms sends as many. To read one takes 20 to 50 µs.

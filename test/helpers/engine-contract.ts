@@ -106,7 +106,7 @@ const promises: Record<string, (world: World) => Promise<void>> = {
     await expect(one.request("lean.big", tooBig, 1000)).rejects.toThrow(RangeError);
   },
 
-  "a subject that is none is refused where it is used": async ({ one }) => {
+  "an invalid subject is refused where it is used": async ({ one }) => {
     expect(() => one.publish("lean.*", bytes(""))).toThrow(RangeError);
     expect(() => one.subscribe("lean..x", () => {})).toThrow(RangeError);
     await expect(one.request("", bytes(""), 1000)).rejects.toThrow(RangeError);

@@ -46,7 +46,7 @@ if (flag === "-m" && what === "venv") {
 function setUp(env: Record<string, string>) {
   const root = join(temporaryFolder(), "with a space");
   mkdirSync(join(root, "native"), { recursive: true });
-  for (const name of ["setup.mjs", "requirements.txt"])
+  for (const name of ["setup.mjs", "pip.mjs", "requirements.txt"])
     copyFileSync(join("native", name), join(root, "native", name));
   const python = join(root, "python");
   writeFileSync(python, PYTHON);

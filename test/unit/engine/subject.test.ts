@@ -1,4 +1,4 @@
-/** Subjects: what a subscription hears, and what is none. */
+/** Subjects: what a subscription hears, and what is invalid. */
 import { expect, test } from "vitest";
 import { limits } from "../../../server/limits.js";
 import { checkMessage, checkPattern, matches } from "../../../server/engine/subject.js";

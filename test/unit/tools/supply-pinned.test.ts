@@ -27,6 +27,7 @@ test("package-lock.json has the versions of package.json and a SHA-512 of every 
 
 test.each([
   "native/requirements.txt",
+  "tools/fleet/requirements.txt",
   "examples/python/requirements.txt",
   "test/interop/hadolint.txt",
   "test/deploy/schemas.txt",
@@ -64,7 +65,7 @@ test("Go modules that h2spec is built of have a hash", () => {
 test("npm runs no script of a package that it installs, and pip checks hashes", () => {
   expect(read(".npmrc")).toMatch(/^ignore-scripts=true$/m);
   for (const file of [
-    "native/setup.mjs",
+    "native/pip.mjs",
     "test/interop/interop-tools.ts",
     "test/deploy/deploy-tools.ts",
   ])

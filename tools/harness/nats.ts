@@ -1,0 +1,229 @@
+/**
+ * The pinned nats-server in processes of its own: one, or a cluster on this machine. Each takes
+ * ports that are free, and keeps them when it is started again.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
+
+const SERVER = join(process.cwd(), "build/nats-server/bin/nats-server");
+const SETUP = join(process.cwd(), "tools/fleet/setup-nats.mjs");
+const START_TIMEOUT_MS = 20_000;
+const POLL_MS = 5;
+
+export interface NatsOptions {
+  /** Default: 1. */
+  readonly servers?: 1 | 3;
+  /** PEM files: TLS for clients, who need a certificate of `ca`. Default: plain text. */
+  readonly tls?: { readonly ca: string; readonly certificate: string; readonly key: string };
+  /** File with more of the server's configuration, such as its permissions. */
+  readonly include?: string;
+  /** More of the server's configuration, such as `max_payload: 4096`. */
+  readonly config?: string;
+}
+
+export interface Nats {
+  /** One URL for each server, at the host name `localhost`. */
+  readonly urls: readonly string[];
+  /** Process ids of the servers. */
+  readonly pids: readonly number[];
+  /** Ends the server at once, as a crash would; resolves when it has ended. */
+  kill(at: number): Promise<void>;
+  /** Ends the server in order; resolves when it has ended. */
+  stop(at: number): Promise<void>;
+  /** Starts an ended server again on the same ports; resolves when the cluster is whole. */
+  start(at: number): Promise<void>;
+  /** Stops the server's process, which then answers nothing, until `thaw`. */
+  freeze(at: number): void;
+  thaw(at: number): void;
+  /** Kills all servers, and removes their files. Idempotent. */
+  close(): Promise<void>;
+}
+
+const portsFile = z.object({
+  nats: z.array(z.string()),
+  monitoring: z.array(z.string()),
+  cluster: z.array(z.string()).default([]),
+});
+const routes = z.object({ routes: z.array(z.object({ remote_id: z.string() })).default([]) });
+
+interface Ports {
+  readonly client: number;
+  readonly monitoring: number;
+  /** 0 for a single server. */
+  readonly cluster: number;
+}
+
+/** Starts the servers; resolves when each knows all others. Rejects with what a server printed. */
+export async function startNats(options: NatsOptions = {}): Promise<Nats> {
+  installNats();
+  const folder = mkdtempSync(join(tmpdir(), "lean-nats-"));
+  const count = options.servers ?? 1;
+  const servers: NatsServer[] = [];
+  const whole = () => Promise.all(servers.map((each) => each.waitForRoutes(count - 1)));
+  const removeAll = async () => {
+    await Promise.all(servers.map((each) => each.end("SIGKILL")));
+    rmSync(folder, { recursive: true, force: true });
+  };
+  const dieWithParent = () => servers.forEach((each) => each.process?.kill("SIGKILL"));
+  process.once("exit", dieWithParent);
+  try {
+    for (let at = 0; at < count; at++) {
+      const server = new NatsServer(join(folder, `${at}`), `nats-${at}`, count, options);
+      servers.push(server);
+      await server.start(servers.slice(0, 1).flatMap(({ ports }) => ports?.cluster ?? []));
+    }
+    await whole();
+  } catch (error) {
+    await removeAll();
+    throw error;
+  }
+  const of = (at: number) => {
+    const server = servers[at];
+    if (server === undefined) throw new RangeError(`no server ${at}: there are ${count}`);
+    return server;
+  };
+  return {
+    urls: servers.map((each) => each.url),
+    get pids() {
+      return servers.map(({ process: { pid = 0 } = {} }) => pid);
+    },
+    kill: (at) => of(at).end("SIGKILL"),
+    stop: (at) => of(at).end("SIGTERM"),
+    async start(at) {
+      const others = servers.filter((each) => each !== of(at));
+      await of(at).start(others.flatMap(({ ports }) => ports?.cluster ?? []));
+      const alive = servers.filter(({ process: child }) => child !== undefined);
+      await Promise.all(alive.map((each) => each.waitForRoutes(alive.length - 1)));
+    },
+    freeze: (at) => void of(at).process?.kill("SIGSTOP"),
+    thaw: (at) => void of(at).process?.kill("SIGCONT"),
+    async close() {
+      process.off("exit", dieWithParent);
+      await removeAll();
+    },
+  };
+}
+
+/** Installs the pinned server unless it is there. */
+function installNats(): void {
+  if (existsSync(SERVER)) return;
+  const { status, stderr } = spawnSync(process.execPath, [SETUP], { encoding: "utf8" });
+  if (status !== 0) throw new Error(`nats-server cannot be installed: ${stderr}`);
+}
+
+class NatsServer {
+  /** Undefined while it does not run. */
+  process: ChildProcess | undefined;
+  /** Undefined until it has started once. */
+  ports: Ports | undefined;
+  #output = "";
+
+  constructor(
+    private readonly folder: string,
+    private readonly name: string,
+    private readonly count: number,
+    private readonly options: NatsOptions,
+  ) {
+    mkdirSync(folder);
+    if (options.include !== undefined) copyFileSync(options.include, join(folder, "include.conf"));
+  }
+
+  get url(): string {
+    const scheme = this.options.tls === undefined ? "nats" : "tls";
+    return `${scheme}://localhost:${this.ports?.client ?? 0}`;
+  }
+
+  async start(clusterPorts: readonly number[]): Promise<void> {
+    const file = join(this.folder, "nats.conf");
+    writeFileSync(file, this.#config(clusterPorts));
+    const child = spawn(SERVER, ["-c", file], { stdio: ["ignore", "ignore", "pipe"] });
+    this.process = child;
+    this.#output = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      this.#output = (this.#output + text).slice(-4096);
+    });
+    child.once("exit", () => {
+      if (this.process === child) this.process = undefined;
+    });
+    await once(child, "spawn");
+    const ports = await this.#eventually(async () => {
+      const text = readFileSync(join(this.folder, `nats-server_${child.pid ?? 0}.ports`), "utf8");
+      return portsFile.parse(JSON.parse(text));
+    });
+    const port = ([url]: readonly string[]) => Number(url?.split(":").at(-1) ?? 0);
+    const { nats, monitoring, cluster } = ports;
+    this.ports = { client: port(nats), monitoring: port(monitoring), cluster: port(cluster) };
+  }
+
+  /** Resolves when this server has a route to as many others. */
+  async waitForRoutes(count: number): Promise<void> {
+    if (count === 0) return;
+    await this.#eventually(async () => {
+      const answer = await fetch(`http://127.0.0.1:${this.ports?.monitoring ?? 0}/routez`);
+      const known = routes.parse(await answer.json()).routes.map((each) => each.remote_id);
+      if (new Set(known).size < count) throw new Error("the cluster has not formed");
+    });
+  }
+
+  async end(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+    const child = this.process;
+    if (child === undefined) return;
+    const ended = once(child, "exit");
+    child.kill(signal);
+    await ended;
+  }
+
+  /** Tries until it works; rejects when the server has ended, or after `START_TIMEOUT_MS`. */
+  async #eventually<T>(attempt: () => Promise<T>): Promise<T> {
+    const endAtMs = performance.now() + START_TIMEOUT_MS;
+    for (;;) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (this.process === undefined) throw new Error(`nats-server has ended: ${this.#output}`);
+        if (performance.now() > endAtMs) throw error;
+        await sleep(POLL_MS);
+      }
+    }
+  }
+
+  #config(clusterPorts: readonly number[]): string {
+    const { tls, include, config = "" } = this.options;
+    const ports = this.ports ?? { client: -1, monitoring: -1, cluster: -1 };
+    const quote = (text: string) => JSON.stringify(text);
+    const peers = clusterPorts.map((port) => `"nats://127.0.0.1:${port}"`).join(", ");
+    return [
+      `server_name: ${quote(this.name)}`,
+      `listen: "127.0.0.1:${ports.client}"`,
+      `http: "127.0.0.1:${ports.monitoring}"`,
+      `ports_file_dir: ${quote(this.folder)}`,
+      `ping_interval: "1s"`,
+      ...(this.count === 1
+        ? []
+        : [`cluster { name: "lean", listen: "127.0.0.1:${ports.cluster}", routes: [${peers}] }`]),
+      ...(tls === undefined
+        ? []
+        : [
+            `tls { cert_file: ${quote(tls.certificate)}, key_file: ${quote(tls.key)},`,
+            `  ca_file: ${quote(tls.ca)}, ${include === undefined ? "verify" : "verify_and_map"}: true }`,
+          ]),
+      ...(include === undefined ? [] : [`include "include.conf"`]),
+      config,
+      "",
+    ].join("\n");
+  }
+}
