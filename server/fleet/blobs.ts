@@ -2,14 +2,13 @@
  * Bytes by their SHA-256: what a message names, and its receiver fetches in chunks if it did not come
  * along. The receiver trusts neither the length nor the bytes.
  */
-import type { Clock } from "../clock.js";
+import { createHash } from "node:crypto";
 import { sha256 } from "../bytes.js";
+import type { Clock } from "../clock.js";
+import { EngineError } from "../engine/engine.js";
+import { decodeChunk, FleetMessageError } from "./codec.js";
 import type { Blob, FetchRequest } from "./messages.js";
 import { CHUNK_BYTES } from "./messages.js";
-
-const missing = (): never => {
-  throw new Error("is not there yet");
-};
 
 /** Names the bytes; they come along if they fit into one chunk. */
 export function blobOf(bytes: Uint8Array): Blob {
@@ -100,14 +99,114 @@ export interface FetchOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Asks the sender of a blob: resolves with the encoded `Chunk`, rejects with `EngineError`. */
+export type RequestChunk = (fetch: FetchRequest, timeoutMs: number) => Promise<Uint8Array>;
+
+/** Chunks that are asked for at once: the next are on their way while one is copied. */
+const WINDOW = 4;
+/** Time for the answer to one request; each retry has twice the time before. */
+const TIMEOUT_MS = 500;
+const TIMEOUT_MS_MAX = 4000;
+/** Time before a request is sent again when the engine could not deliver it. */
+const RETRY_MS = 100;
+
 /**
- * Returns the blob's bytes: those that came along, or fetched ones, checked against its SHA-256.
- * Rejects with `FetchError`.
- *
- * @param request asks the sender: resolves with the encoded `Chunk`, rejects with `EngineError`
+ * Returns the blob's bytes: those that came along, which decoding has checked, or fetched ones, checked
+ * here. Lost chunks are asked for again until the deadline. Rejects with `FetchError`.
  */
-export const fetchBlob: (
+export async function fetchBlob(
   blob: Blob,
-  request: (fetch: FetchRequest, timeoutMs: number) => Promise<Uint8Array>,
+  request: RequestChunk,
   options: FetchOptions,
-) => Promise<Uint8Array> = missing;
+): Promise<Uint8Array> {
+  if (blob.inline !== undefined) return blob.inline;
+  const ended = new AbortController();
+  const fetching = new Fetching(blob, request, options.clock, ended.signal);
+  try {
+    return await Promise.race([fetching.all(), untilStopped(options, ended.signal)]);
+  } finally {
+    ended.abort();
+  }
+}
+
+/** Rejects when the deadline is there, or the signal is aborted; cleans up once `ended` is. */
+function untilStopped(
+  { clock, deadlineAtMs, signal }: FetchOptions,
+  ended: AbortSignal,
+): Promise<never> {
+  return new Promise((_, reject) => {
+    const late = () => reject(new FetchError("late", "not all bytes came by the deadline"));
+    const stop = () => reject(new FetchError("stopped", "nobody needs the bytes any more"));
+    const cancel = clock.at(deadlineAtMs, late);
+    signal?.addEventListener("abort", stop, { once: true, signal: ended });
+    ended.addEventListener("abort", cancel, { once: true });
+    if (signal?.aborted === true) stop();
+    else if (clock.nowMs() >= deadlineAtMs) late();
+  });
+}
+
+/** One blob on its way. The length was checked by decoding: `limits` bounds each kind of blob. */
+class Fetching {
+  private readonly hash = createHash("sha256");
+  private readonly bytes: Uint8Array;
+  private readonly isThere: boolean[] = [];
+  private asked = 0;
+  private hashed = 0;
+
+  constructor(
+    private readonly blob: Blob,
+    private readonly request: RequestChunk,
+    private readonly clock: Clock,
+    private readonly ended: AbortSignal,
+  ) {
+    this.bytes = new Uint8Array(blob.size);
+  }
+
+  async all(): Promise<Uint8Array> {
+    const chunks = Math.ceil(this.blob.size / CHUNK_BYTES);
+    const workers = Array.from({ length: WINDOW }, async () => {
+      while (this.asked < chunks && !this.ended.aborted) await this.take(this.asked++);
+    });
+    await Promise.all(workers);
+    if (this.hash.digest("hex") === this.blob.sha256) return this.bytes;
+    throw new FetchError("wrong", "the bytes have another SHA-256");
+  }
+
+  private async take(chunk: number): Promise<void> {
+    const offset = chunk * CHUNK_BYTES;
+    const bytes = await this.chunk(offset);
+    if (bytes === undefined) return;
+    if (bytes.length === 0) throw new FetchError("gone", "the sender no longer has the bytes");
+    const expected = Math.min(CHUNK_BYTES, this.blob.size - offset);
+    if (bytes.length !== expected) {
+      throw new FetchError("wrong", `a chunk has ${bytes.length} bytes, expected ${expected}`);
+    }
+    this.bytes.set(bytes, offset);
+    this.isThere[chunk] = true;
+    while (this.isThere[this.hashed] === true) {
+      const from = this.hashed++ * CHUNK_BYTES;
+      this.hash.update(this.bytes.subarray(from, from + CHUNK_BYTES));
+    }
+  }
+
+  /** Asks until there is an answer; undefined once the fetch has ended. */
+  private async chunk(offset: number): Promise<Uint8Array | undefined> {
+    const fetch: FetchRequest = { kind: "fetch", sha256: this.blob.sha256, offset };
+    for (let timeoutMs = TIMEOUT_MS; !this.ended.aborted; timeoutMs *= 2) {
+      try {
+        return decodeChunk(await this.request(fetch, Math.min(timeoutMs, TIMEOUT_MS_MAX)));
+      } catch (error) {
+        if (error instanceof FleetMessageError) throw new FetchError("wrong", error.message);
+        if (!(error instanceof EngineError)) throw error;
+        if (error.kind !== "timeout") await this.pause();
+      }
+    }
+    return undefined;
+  }
+
+  private pause(): Promise<void> {
+    return new Promise((resolve) => {
+      this.clock.at(this.clock.nowMs() + RETRY_MS, resolve);
+    });
+  }
+}

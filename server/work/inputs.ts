@@ -8,7 +8,10 @@ import type { GroupWork, LeftOut, ProofResult } from "./group.js";
  * Number of the group's inputs, of which `leftOut` names those that were found bad. An input that was
  * shed or is covered by a child counts as good.
  */
-function countInputs({ raws, children }: GroupWork, leftOut: readonly LeftOut[]): number {
+export function countInputs(
+  { raws, children }: Pick<GroupWork, "raws" | "children">,
+  leftOut: readonly LeftOut[],
+): number {
   const bad = leftOut.filter(({ reason }) => !isGood(reason)).map(({ input }) => input);
   const badRaws = new Set(bad.map((input) => input.kind === "raw" && input.validatorIndex));
   const badChildren = new Set(bad.map((input) => input.kind === "child" && input.childIndex));
