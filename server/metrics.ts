@@ -160,6 +160,16 @@ const schedule = {
     name: "lost_attempts_total",
     help: "Attempts whose end the lane never reported",
   },
+  fleetTaken: {
+    kind: "counter",
+    name: "fleet_taken_total",
+    help: "Attempts whose lane another service had taken first; their groups wait again",
+  },
+  fleetAdopted: {
+    kind: "counter",
+    name: "fleet_adopted_total",
+    help: "Proofs of another service that were joined for groups that waited for the same work",
+  },
 } as const satisfies MetricTable;
 
 const proofs = {

@@ -1,5 +1,5 @@
 /**
- * The lanes of this process, one for each device. Tells a listener of each lane, gives the
+ * The lanes of this process, one for each device. Reports each lane to a listener, gives the
  * service a verifier, and metrics and tests the list of provers. All lanes must prove with the same
  * proof system.
  */
@@ -56,8 +56,8 @@ export class LocalLanes {
   }
 
   /**
-   * Tells the listener of each lane, and of its messages from now on, and begins to set provers up.
-   * Returns at once. No lane of this process ever goes.
+   * Adds each lane to the listener, passes it their messages from now on, and begins to set provers
+   * up. Returns at once. No lane of this process ever goes.
    */
   open(listener: LaneListener): void {
     const { post } = this.modules;

@@ -1,5 +1,6 @@
 /** Predicts when a snapshot that arrives now could start and finish; admission decides by that. */
 import type { Clock } from "../clock.js";
+import type { Adoptable } from "../lane/lane-messages.js";
 import { workOf } from "../session/session.js";
 import type { Session } from "../session/session.js";
 import { shapeOf, smallestPart } from "../work/shape.js";
@@ -75,12 +76,22 @@ export class AdmissionForecast {
 
   /**
    * Start and predicted end of the attempt in progress that already proves one of the snapshot's
-   * groups. If several do, the one that ends first; undefined if none does.
+   * groups, here or for another door. If several do, the one that ends first; undefined if none
+   * does. A proof that another door has made comes at once.
    */
   private sharedAttempt({ groups }: Submission, lanes: readonly LaneForecast[]) {
     const nowMs = this.modules.clock.nowMs();
+    const isWanted = ({ digest, fenceAtMs }: Adoptable) =>
+      fenceAtMs > nowMs && groups.some((group) => group.digest === digest);
     const [soonest] = lanes
-      .flatMap(({ attempt: attemptId, freeAtMs }) => {
+      .flatMap(({ attempt: attemptId, freeAtMs, isTaken, adoptable }) => {
+        const found = adoptable.filter(isWanted);
+        if (found.some(({ isRunning }) => !isRunning)) {
+          return [{ startAtMs: nowMs, finishAtMs: nowMs }];
+        }
+        if (isTaken && found.length > 0) {
+          return [{ startAtMs: nowMs, finishAtMs: Math.max(nowMs, freeAtMs) }];
+        }
         const attempt = attemptId === undefined ? undefined : this.modules.attempts.get(attemptId);
         if (!groups.some(({ digest }) => digest === attempt?.leader.digest)) return [];
         const startAtMs = attempt?.startedAtMs ?? nowMs;

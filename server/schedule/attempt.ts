@@ -9,6 +9,7 @@ import type { DecodedGroup, LeftOut, ProofResult } from "../work/group.js";
 import { rotationOf } from "../work/parts.js";
 import { BACKLOG } from "../work/priority.js";
 import type { Submission } from "../work/submission.js";
+import type { AdoptableWork } from "./lane-handle.js";
 import type { Payer } from "./usage.js";
 
 /** An attempt that is about to start. */
@@ -19,6 +20,11 @@ export interface Plan {
   assignment: Assignment;
   /** Whether this is backlog's turn, ahead of higher classes: then the attempt is not preempted. */
   isBacklogTurn: boolean;
+  /**
+   * What another door has started, by limits of its own, of which only the fence is known; null for
+   * an attempt of this door. A kill of an adopted attempt frees no lane, so it is not preempted.
+   */
+  adopted: AdoptableWork | null;
 }
 
 export interface Attempt extends Plan {
@@ -75,20 +81,24 @@ export function isBacklog({ waiters }: Attempt): boolean {
  */
 export function isDecidedByOthers(
   { session }: Waiter,
-  { assignment }: Attempt,
+  { assignment, adopted }: Attempt,
   result: ProofResult,
   nowMs: number,
 ): boolean {
   const { deadlineAtMs, fenceAtMs, mayShed, minInputs } = session.submission;
   if (result.kind === "too_few_inputs") return result.inputs >= minInputs;
+  // Such as when the other door has died, and with it the inputs that the lane had not fetched yet.
+  if (adopted !== null && result.kind === "failed") return result.deaths === 0;
   if (result.kind === "not_started") {
+    if (adopted !== null) return true;
     const hasMoreTime = deadlineAtMs > assignment.deadlineAtMs || fenceAtMs > assignment.fenceAtMs;
     const isCutRefused = mayShed && !assignment.mayShed && result.reason === "predicted_miss";
     return hasMoreTime || isCutRefused;
   }
   if (result.kind !== "proved" || !result.leftOut.some(isShed)) return false;
   // The whole group may fit if its fence is more than one proof later than the one the lane knew.
-  const hasRoom = fenceAtMs - assignment.fenceAtMs > result.proveMs && nowMs < deadlineAtMs;
+  const knownFenceAtMs = (adopted ?? assignment).fenceAtMs;
+  const hasRoom = fenceAtMs - knownFenceAtMs > result.proveMs && nowMs < deadlineAtMs;
   return !mayShed || hasRoom;
 }
 

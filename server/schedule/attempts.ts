@@ -1,7 +1,8 @@
 /**
  * The attempts in progress, by number: which groups wait for each, whose accounts are charged, and
  * how it ends for each waiter. A waiter keeps its own deadline and fence, and its own validator and
- * child indices. An attempt that the last waiter has left is killed.
+ * child indices. An attempt that the last waiter has left is killed. An attempt may be another
+ * door's, which its waiters have adopted; they are charged for the time from then on.
  */
 import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics.js";
@@ -14,6 +15,7 @@ import { shapeOf, smallestPart } from "../work/shape.js";
 import { assignmentOf, isBacklog, isDecidedByOthers, isFirst } from "./attempt.js";
 import type { Attempt, Plan } from "./attempt.js";
 import type { Dispatcher } from "./dispatcher.js";
+import type { AdoptableWork } from "./lane-handle.js";
 import { Exploration } from "./exploration.js";
 import { SetAside } from "./set-aside.js";
 import { resultFor } from "./shared-result.js";
@@ -31,6 +33,8 @@ export class Attempts {
   private readonly running = new Map<number, Attempt>();
   private readonly setAside = new SetAside();
   private readonly exploration = new Exploration();
+  /** Groups that got a result which they do not take: they adopt no proof of such work again. */
+  private readonly unsuited = new WeakMap<Session, Set<number>>();
 
   constructor(private readonly modules: AttemptsModules) {}
 
@@ -48,7 +52,26 @@ export class Attempts {
     const cameToIdle = waiters.some((waiter) => isFirst(waiter) && waiter.session.cameToIdle);
     const isUnlikely = nowMs + dispatcher.predictMs(smallest) >= assignment.fenceAtMs;
     const isExploration = cameToIdle && isUnlikely && this.exploration.mayTry(smallest, nowMs);
-    return { leader, waiters, assignment: { ...assignment, isExploration }, isBacklogTurn };
+    return {
+      leader,
+      waiters,
+      assignment: { ...assignment, isExploration },
+      isBacklogTurn,
+      adopted: null,
+    };
+  }
+
+  /**
+   * Makes the plan to adopt the offered proof for those of the waiters that it may suit; undefined
+   * when it suits none. Starts nothing.
+   */
+  planAdoption(waiting: readonly Waiter[], offered: AdoptableWork): Plan | undefined {
+    const waiters = waiting.filter((waiter) => this.maySuit(waiter, offered));
+    const [first] = waiters;
+    if (first === undefined) return undefined;
+    const leader = groupOf(first);
+    const assignment = assignmentOf(first, waiters);
+    return { leader, waiters, assignment, isBacklogTurn: false, adopted: offered };
   }
 
   start(attemptId: number, plan: Plan): void {
@@ -60,7 +83,9 @@ export class Attempts {
       this.exploration.tried(smallestPart(whole, plan.assignment.mayShed), nowMs);
     }
     this.running.set(attemptId, attempt);
-    const shareMs = dispatcher.predictMs(whole) / plan.waiters.length;
+    // What is left of an adopted proof is not known, and may be nothing.
+    const predictedMs = plan.adopted === null ? dispatcher.predictMs(whole) : 0;
+    const shareMs = predictedMs / plan.waiters.length;
     for (const waiter of plan.waiters) this.join(attemptId, attempt, waiter, shareMs);
   }
 
@@ -97,6 +122,7 @@ export class Attempts {
       const { session, group } = waiter;
       const judged = judgedByInputs(result, leader.work, session.submission.minInputs);
       if (isDecidedByOthers(waiter, attempt, judged, clock.nowMs())) {
+        this.adoptsNoMore(waiter);
         sessions.step(session, { kind: "lost", group, attempt: attemptId });
         continue;
       }
@@ -107,7 +133,7 @@ export class Attempts {
     return attempt;
   }
 
-  /** Queues every waiter again: the lane has a later lease, and the attempt's result never came. */
+  /** Queues every waiter again: no result of the attempt will come. */
   lost(attemptId: number): void {
     for (const { session, group } of this.end(attemptId)?.waiters ?? []) {
       this.modules.sessions.step(session, { kind: "lost", group, attempt: attemptId });
@@ -134,7 +160,8 @@ export class Attempts {
 
   isPreemptible(attemptId: number): boolean {
     const attempt = this.running.get(attemptId);
-    return attempt !== undefined && !attempt.isBacklogTurn && isBacklog(attempt);
+    if (attempt === undefined || attempt.isBacklogTurn || attempt.adopted !== null) return false;
+    return isBacklog(attempt);
   }
 
   hasPreemptible(): boolean {
@@ -176,6 +203,23 @@ export class Attempts {
       this.modules.accounts.charge(payer, shareMs - ms, nowMs);
     }
     return attempt;
+  }
+
+  private adoptsNoMore({ session, group }: Waiter): void {
+    const groups = this.unsuited.get(session) ?? new Set();
+    this.unsuited.set(session, groups.add(group));
+  }
+
+  /**
+   * Whether the waiter may take the result. One that forbids shedding waits only for a proof that
+   * is known to have all inputs; of a held proof the result tells at once.
+   */
+  private maySuit(waiter: Waiter, { isRunning, proof }: AdoptableWork): boolean {
+    const { session, group } = waiter;
+    if (this.unsuited.get(session)?.has(group) === true) return false;
+    if (session.submission.mayShed || !isRunning) return true;
+    const { raws, children } = shapeOf(workOf(waiter));
+    return proof?.shape.raws === raws && proof.shape.children === children;
   }
 
   /** Whether a proof of the whole group, started now, is predicted to end before the fence. */

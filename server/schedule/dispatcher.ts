@@ -23,7 +23,7 @@ import type { ProofResult, StopReason } from "../work/group.js";
 import type { Shape } from "../work/shape.js";
 import { smallestShape } from "../work/shape.js";
 import type { Future, LaneForecast } from "./forecast.js";
-import type { AttemptEnd, OperatedDevice } from "./lane-handle.js";
+import type { AdoptableWork, AttemptEnd, OperatedDevice } from "./lane-handle.js";
 import { LaneHandle } from "./lane-handle.js";
 
 /**
@@ -33,12 +33,17 @@ import { LaneHandle } from "./lane-handle.js";
 export interface NextAttempt extends Assignment {
   started(attempt: number): void;
   finished(attempt: number, result: ProofResult): void;
-  /** The lane has a later lease, and no result of the attempt has arrived. */
+  /** No result of the attempt has arrived, and none will. */
   lost(attempt: number): void;
 }
 
 /** Where the dispatcher gets attempts from. */
 export interface AttemptSource {
+  /**
+   * Takes the groups that wait for such work, to which a running or held proof of another door is
+   * offered; undefined when none waits.
+   */
+  adopt(offered: AdoptableWork): NextAttempt | undefined;
   /** Takes the next attempt, which the dispatcher then starts; undefined when no group waits. */
   next(): NextAttempt | undefined;
   /** Called each time after the idle lanes were given attempts, as far as there were any. */
@@ -60,7 +65,11 @@ export class Dispatcher implements LaneListener {
   private description: ProverDescription | undefined;
   /** The costs of the lane that went last: without any lane, predictions are for its return. */
   private lastCost: CostModel = freshCostModel;
-  private source: AttemptSource = { next: () => undefined, offered: () => undefined };
+  private source: AttemptSource = {
+    adopt: () => undefined,
+    next: () => undefined,
+    offered: () => undefined,
+  };
 
   constructor(private readonly modules: DispatcherModules) {}
 
@@ -79,7 +88,7 @@ export class Dispatcher implements LaneListener {
   heard(deviceId: string, message: FromLane): void {
     const lane = this.lanes.get(deviceId);
     if (this.isClosed || lane === undefined) return;
-    for (const end of lane.hear(message)) this.end(end);
+    for (const end of lane.hear(message, this.modules.clock.nowMs())) this.end(end);
     this.description ??= lane.report.description ?? undefined;
     if (this.isUp) for (const resolve of this.whenUp) resolve();
     this.wake();
@@ -105,9 +114,13 @@ export class Dispatcher implements LaneListener {
     await new Promise<void>((resolve) => this.whenUp.add(resolve));
   }
 
-  /** Gives idle lanes attempts, the fastest lane first. Called whenever a group may be waiting. */
+  /**
+   * Adopts for groups that wait what other doors prove or have proved, then gives idle lanes
+   * attempts, the fastest lane first. Called whenever a group may be waiting.
+   */
   wake(): void {
     if (this.isClosed) return;
+    this.adopt();
     const smallMs = ({ report }: LaneHandle) => predictMs(report.cost, smallestShape);
     const idle = [...this.lanes.values()].filter(({ duty }) => duty.kind === "idle");
     for (const lane of idle.sort((a, b) => smallMs(a) - smallMs(b))) {
@@ -127,7 +140,7 @@ export class Dispatcher implements LaneListener {
     const known = this.attempts.get(attempt);
     if (known === undefined) return;
     this.attempts.delete(attempt);
-    known.lane.kill(reason);
+    known.lane.kill(attempt, reason);
   }
 
   /** Backend, revision and sizes of the provers; undefined until the first prover is up. */
@@ -136,11 +149,11 @@ export class Dispatcher implements LaneListener {
   }
 
   /**
-   * Whether some lane is idle, has an attempt, or is about to be taken over by a standby. A lane
+   * Whether some lane is idle, proves, or is about to be taken over by a standby. A lane
    * that the operator has drained does not count, even while it still proves.
    */
   get isUp(): boolean {
-    return this.lanesInUse().some(({ duty }) => duty.kind !== "down");
+    return this.lanesInUse().some(({ isDown }) => !isDown);
   }
 
   /** Whether some lane waits for work. */
@@ -185,6 +198,8 @@ export class Dispatcher implements LaneListener {
     const nowMs = this.modules.clock.nowMs();
     return this.lanesInUse().map((lane, nth) => ({
       attempt: lane.duty.kind === "assigned" ? lane.duty.attempt : undefined,
+      isTaken: lane.duty.kind === "taken",
+      adoptable: lane.report.adoptable,
       hasStandby: lane.report.isStandbyReady,
       freeAtMs: lane.freeAtMs(nowMs, future(nth)),
     }));
@@ -210,6 +225,30 @@ export class Dispatcher implements LaneListener {
     return [...this.lanes.values()].filter(({ report }) => !report.isDrained);
   }
 
+  /** Proofs that are held come first: they need no waiting. */
+  private adopt(): void {
+    const nowMs = this.modules.clock.nowMs();
+    const lanes = [...this.lanes.values()].filter(({ report }) => report.adoptable.length > 0);
+    for (const isRunning of [false, true]) {
+      for (const lane of lanes) {
+        for (const offered of lane.adoptable(nowMs)) {
+          if (offered.isRunning === isRunning) this.adoptOn(lane, offered, nowMs);
+        }
+      }
+    }
+  }
+
+  private adoptOn(lane: LaneHandle, offered: AdoptableWork, nowMs: number): void {
+    const next = this.source.adopt(offered);
+    if (next === undefined) return;
+    const attempt = ++this.lastAttempt;
+    this.modules.metrics.fleetAdopted.inc();
+    this.attempts.set(attempt, { owner: next, lane });
+    lane.adopt(attempt, next, nowMs);
+    next.started(attempt);
+    lane.sendAdoption(attempt);
+  }
+
   private end(end: AttemptEnd): void {
     const { attempt } = end;
     const owner = this.attempts.get(attempt)?.owner;
@@ -219,6 +258,9 @@ export class Dispatcher implements LaneListener {
         return owner?.finished(attempt, end.result);
       case "lost":
         this.modules.metrics.lostAttempts.inc();
+        return owner?.lost(attempt);
+      case "taken":
+        this.modules.metrics.fleetTaken.inc();
         return owner?.lost(attempt);
       default:
         return assertNever(end);

@@ -1,4 +1,5 @@
 /** Predicts when a group could start, given what the lanes do and which groups come before. */
+import type { Adoptable } from "../lane/lane-messages.js";
 import { lowDiscrepancy } from "../low-discrepancy.js";
 import { LOGISTIC, OPTIMISTIC_AT } from "../work/cost-model.js";
 
@@ -45,8 +46,12 @@ export interface LaneForecast {
    * if its proof is overdue, Infinity if it is down.
    */
   freeAtMs: number;
-  /** Number of the attempt in progress; undefined for a lane without one. */
+  /** Number of this door's attempt in progress; undefined for a lane without one. */
   attempt: number | undefined;
+  /** Whether the lane proves another door's attempt. */
+  isTaken: boolean;
+  /** What the lane proves or holds for any door; some may be this door's own. */
+  adoptable: readonly Adoptable[];
   /** Whether a ready standby takes over at once when the prover is killed. */
   hasStandby: boolean;
 }

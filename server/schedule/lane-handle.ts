@@ -1,18 +1,22 @@
 /**
  * The scheduler's handle on one lane: the link to the lane, the belief about it, the last
- * assignment, and the operator's commands. Owned by the dispatcher.
+ * assignment, what is adopted there, and the operator's commands. Owned by the dispatcher.
  */
 import { assertNever } from "../errors.js";
 import type {
+  Adoptable,
   Assignment,
   FromLane,
   LaneLink,
   LaneReport,
   OperatorCommand,
+  RunningProof,
 } from "../lane/lane-messages.js";
 import { quantileMs } from "../work/cost-model.js";
-import type { ProofResult, StopReason } from "../work/group.js";
-import { shapeOf } from "../work/shape.js";
+import type { GroupWork, ProofResult, StopReason } from "../work/group.js";
+import { shapeOf, smallestShape } from "../work/shape.js";
+import { review } from "./adoptions.js";
+import type { Adoption, AdoptMessage } from "./adoptions.js";
 import type { BeliefEffect, LaneBelief, LaneDuty } from "./lane-belief.js";
 import { abandon, assign, hear, unknownLane } from "./lane-belief.js";
 import type { CommandQueue } from "./operator-commands.js";
@@ -21,8 +25,16 @@ import { confirm, issue, next, noCommands } from "./operator-commands.js";
 /** How an attempt ended; reported once for each attempt that is not killed. */
 export type AttemptEnd =
   | { kind: "finished"; attempt: number; result: ProofResult }
-  /** The lane has a later lease, and no result of the attempt has arrived. */
-  | { kind: "lost"; attempt: number };
+  /** No result of the attempt has arrived, and none will. */
+  | { kind: "lost"; attempt: number }
+  /** The lane has taken another attempt under the lease. */
+  | { kind: "taken"; attempt: number };
+
+/** Work that a lane proves for another door, or of which it holds the proof. */
+export interface AdoptableWork extends Adoptable {
+  /** The proof that runs; null while the inputs are verified, and when the proof is held. */
+  readonly proof: RunningProof | null;
+}
 
 /** How waiting for a report of a device ended. */
 export type Awaited =
@@ -31,6 +43,13 @@ export type Awaited =
   | { readonly kind: "aborted" }
   /** The device has gone. `why`: for people. */
   | { readonly kind: "gone"; readonly why: string };
+
+/** What an adopted attempt proves, and when it ends for this door. */
+interface Adopted {
+  readonly work: GroupWork;
+  readonly digest: string;
+  readonly fenceAtMs: number;
+}
 
 /** A device as the operator sees and commands it. */
 export interface OperatedDevice {
@@ -47,6 +66,9 @@ export class LaneHandle implements OperatedDevice {
   private commands: CommandQueue = noCommands;
   /** The last assignment, to send again and for forecasts; undefined before the first. */
   private assignment: Assignment | undefined;
+  private adoptions: readonly Adoption[] = [];
+  /** Digest of an adopted attempt that has ended since the newest report; undefined for none. */
+  private endedDigest: string | undefined;
   /** Functions called after each new report, and once the lane has gone. */
   private readonly watchers = new Set<() => void>();
   /** Why the lane has gone; undefined while it is there. */
@@ -67,13 +89,30 @@ export class LaneHandle implements OperatedDevice {
     return this.belief.duty;
   }
 
-  /** Takes a message of the lane. Returns the end of its attempt, or an empty list for none. */
-  hear(message: FromLane): AttemptEnd[] {
+  /** Whether the lane takes no attempt, now or soon, and ends none that is known of. */
+  get isDown(): boolean {
+    return this.duty.kind === "down" || this.report.phase.kind === "failed";
+  }
+
+  /** Takes a message of the lane. Returns how attempts on it have ended; mostly an empty list. */
+  hear(message: FromLane, nowMs: number): AttemptEnd[] {
     const { sequence } = this.belief;
-    const { belief, effects } = hear(this.belief, message);
+    const isAdopted = (attempt: number) => this.adoption(attempt) !== undefined;
+    const { belief, effects } = hear(this.belief, message, isAdopted);
     this.belief = belief;
     const ends = effects.flatMap((effect) => this.apply(effect));
+    const ended = message.kind === "ended" ? this.adoption(message.attempt) : undefined;
+    if (message.kind === "ended" && ended !== undefined) {
+      this.endedDigest = ended.message.digest;
+      this.forget(message.attempt);
+      ends.push({ kind: "finished", attempt: message.attempt, result: message.result });
+    }
     if (belief.sequence > sequence) {
+      this.endedDigest = undefined;
+      const { adoptions, resend, lost } = review(this.adoptions, belief.report, nowMs);
+      this.adoptions = adoptions;
+      for (const again of resend) this.link.send(again);
+      for (const attempt of lost) ends.push({ kind: "lost", attempt });
       this.commands = confirm(this.commands, belief.report.commandsDone);
       this.sendCommand();
       this.wakeWatchers();
@@ -82,17 +121,45 @@ export class LaneHandle implements OperatedDevice {
   }
 
   /**
-   * Notes that the lane has gone, and ends what waits for its reports. Returns the end of its
-   * attempt, which counts as one death of a prover, or an empty list for none.
+   * Notes that the lane has gone, and ends what waits for its reports. Returns how attempts on it
+   * have ended: its own counts as one death of a prover, what was only adopted is lost.
    */
   end(why: string): AttemptEnd[] {
     this.goneBecause = why;
     this.wakeWatchers();
+    const ends = this.adoptions.map(
+      ({ message: { attempt } }) => ({ kind: "lost", attempt }) as const,
+    );
     const { duty } = this.belief;
-    if (duty.kind !== "assigned") return [];
+    if (duty.kind !== "assigned") return ends;
     const detail = `${why}; device ${this.deviceId} has gone with the attempt`;
     const result = { kind: "failed", reason: "prover_died", detail, deaths: 1 } as const;
-    return [{ kind: "finished", attempt: duty.attempt, result }];
+    return [...ends, { kind: "finished", attempt: duty.attempt, result }];
+  }
+
+  /** What may be adopted: not what this door has on the lane already. */
+  adoptable(nowMs: number): AdoptableWork[] {
+    const { phase, adoptable } = this.report;
+    const isOwn = phase.kind === "proving" && phase.attempt !== null;
+    return adoptable.flatMap((each) => {
+      const { digest, fenceAtMs, isRunning } = each;
+      if (nowMs >= fenceAtMs) return [];
+      if (isRunning && (isOwn || digest === this.endedDigest)) return [];
+      if (this.adoptions.some(({ message }) => message.digest === digest)) return [];
+      return [{ ...each, proof: isRunning && phase.kind === "proving" ? phase.proof : null }];
+    });
+  }
+
+  /** Adopts work on the lane under a number of this door; the caller then calls `sendAdoption`. */
+  adopt(attempt: number, { work, digest, fenceAtMs }: Adopted, nowMs: number): void {
+    const message: AdoptMessage = { kind: "adopt", attempt, work, digest, fenceAtMs };
+    this.adoptions = [...this.adoptions, { message, sends: 1, sentAtMs: nowMs }];
+  }
+
+  /** Sends the adoption, unless it has ended or been killed since. */
+  sendAdoption(attempt: number): void {
+    const adoption = this.adoption(attempt);
+    if (adoption !== undefined) this.link.send(adoption.message);
   }
 
   /**
@@ -112,10 +179,14 @@ export class LaneHandle implements OperatedDevice {
     this.link.send({ kind: "assign", lease: report.lease, attempt: duty.attempt, assignment });
   }
 
-  /** Kills the lane's attempt; `hear` does not return its end. Throws when no attempt is assigned. */
-  kill(reason: StopReason): void {
-    this.belief = abandon(this.belief, reason);
-    this.sendKill();
+  /**
+   * Kills an attempt of this door; `hear` does not return its end. Of an adopted one the lane only
+   * forgets this door. Throws when the attempt is neither adopted nor assigned.
+   */
+  kill(attempt: number, reason: StopReason): void {
+    if (this.adoption(attempt) === undefined) this.belief = abandon(this.belief, reason);
+    this.forget(attempt);
+    this.sendKill(attempt, reason);
   }
 
   /**
@@ -125,16 +196,32 @@ export class LaneHandle implements OperatedDevice {
    * deviations
    */
   freeAtMs(nowMs: number, deviations: number): number {
+    if (this.isDown) return Infinity;
+    const proof = this.expectedProof(nowMs);
+    if (proof === undefined) return nowMs;
+    return proof.startedAtMs + quantileMs(this.report.cost, proof.shape, deviations);
+  }
+
+  /** The proof that runs, or else the one that will; undefined when the lane is to make none. */
+  private expectedProof(nowMs: number): RunningProof | undefined {
     const { duty, report } = this.belief;
-    if (duty.kind === "down") return Infinity;
-    if (duty.kind !== "assigned" || this.assignment === undefined) return nowMs;
-    const { phase, cost } = report;
-    const isProving = phase.kind === "proving" && phase.attempt === duty.attempt;
-    const proof = (isProving ? phase.proof : null) ?? {
-      startedAtMs: nowMs,
-      shape: shapeOf(this.assignment.work),
-    };
-    return proof.startedAtMs + quantileMs(cost, proof.shape, deviations);
+    const { phase } = report;
+    if (duty.kind === "assigned" && this.assignment !== undefined) {
+      const isProving = phase.kind === "proving" && phase.attempt === duty.attempt;
+      const whole = { startedAtMs: nowMs, shape: shapeOf(this.assignment.work) };
+      return (isProving ? phase.proof : null) ?? whole;
+    }
+    if (duty.kind !== "taken" || phase.kind !== "proving") return undefined;
+    // How large another door's work is, its proof tells first.
+    return phase.proof ?? { startedAtMs: nowMs, shape: smallestShape };
+  }
+
+  private adoption(attempt: number): Adoption | undefined {
+    return this.adoptions.find(({ message }) => message.attempt === attempt);
+  }
+
+  private forget(attempt: number): void {
+    this.adoptions = this.adoptions.filter(({ message }) => message.attempt !== attempt);
   }
 
   order(command: OperatorCommand, signal: AbortSignal): Promise<Awaited> {
@@ -160,23 +247,21 @@ export class LaneHandle implements OperatedDevice {
         return [{ kind: "finished", attempt, result }];
       }
       case "lost":
-        return [{ kind: "lost", attempt: effect.attempt }];
+      case "taken":
+        return [effect];
       case "resend_assign":
         this.sendAssignment();
         return [];
-      case "resend_kill":
-        this.sendKill();
+      case "kill":
+        this.sendKill(effect.attempt, effect.reason);
         return [];
       default:
         return assertNever(effect);
     }
   }
 
-  private sendKill(): void {
-    const { duty, report } = this.belief;
-    if (duty.kind !== "abandoned") return;
-    const { attempt, reason } = duty;
-    this.link.send({ kind: "kill", lease: report.lease, attempt, reason });
+  private sendKill(attempt: number, reason: StopReason): void {
+    this.link.send({ kind: "kill", lease: this.report.lease, attempt, reason });
   }
 
   private sendCommand(): void {

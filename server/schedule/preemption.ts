@@ -32,8 +32,9 @@ export function preemption(
   const [victim] = victims.sort((a, b) => b.freeAtMs - a.freeAtMs);
   if (victim === undefined || nowMs >= startByMs) return { kind: "none" };
   // A lane without an attempt that is free in time, such as after a kill, takes the waiting group.
-  if (lanes.some(({ attempt, freeAtMs }) => attempt === undefined && freeAtMs <= startByMs))
-    return { kind: "none" };
+  const isFree = ({ attempt, isTaken, freeAtMs }: LaneForecast) =>
+    attempt === undefined && !isTaken && freeAtMs <= startByMs;
+  if (lanes.some(isFree)) return { kind: "none" };
   const mayComeFree = lanes.some(({ freeAtMs }) => Math.max(nowMs, freeAtMs) < decideAtMs);
   if (mayComeFree) return { kind: "look_again", atMs: decideAtMs };
   return { kind: "kill", attempt: victim.attempt };

@@ -13,8 +13,10 @@ import type { Submission } from "../work/submission.js";
 import { AdmissionForecast } from "./admission-forecast.js";
 import type { Forecast } from "./admission-forecast.js";
 import { isBacklog } from "./attempt.js";
+import type { Plan } from "./attempt.js";
 import { Attempts } from "./attempts.js";
 import type { Dispatcher, NextAttempt, AttemptSource } from "./dispatcher.js";
+import type { AdoptableWork } from "./lane-handle.js";
 import { takeNext } from "./order.js";
 import type { TimesOvertaken } from "./order.js";
 import { preemption } from "./preemption.js";
@@ -79,12 +81,22 @@ export class GroupQueue implements AttemptSource {
     });
   }
 
+  adopt(offered: AdoptableWork): NextAttempt | undefined {
+    const plan = this.attempts.planAdoption(this.waiting.withDigest(offered.digest), offered);
+    return plan && this.attemptOf(plan);
+  }
+
   next(): NextAttempt | undefined {
     const taken = takeNext(this.waiting.all(), this.timesOvertaken);
     if (taken === undefined) return undefined;
     this.timesOvertaken = taken.timesOvertaken;
     const { waiter } = taken.next;
-    const plan = this.attempts.plan(waiter, this.waiting.sharing(waiter), taken.isBacklogTurn);
+    return this.attemptOf(
+      this.attempts.plan(waiter, this.waiting.sharing(waiter), taken.isBacklogTurn),
+    );
+  }
+
+  private attemptOf(plan: Plan): NextAttempt {
     return {
       ...plan.assignment,
       started: (attemptId) => this.attempts.start(attemptId, plan),

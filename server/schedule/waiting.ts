@@ -70,16 +70,20 @@ export class Waiting {
    * fence, only those whose `mayShed` is the same as that of `first`.
    */
   sharing(first: Waiter): Waiter[] {
-    const { digest } = groupOf(first);
-    const all = this.modules.sessions.all().flatMap((session) =>
+    const all = this.withDigest(groupOf(first).digest);
+    const { fenceAtMs, mayShed } = first.session.submission;
+    if (this.modules.clock.nowMs() + this.pessimisticMs(first) < fenceAtMs) return all;
+    return all.filter(({ session }) => session.submission.mayShed === mayShed);
+  }
+
+  /** Every queued group with this digest. */
+  withDigest(digest: string): Waiter[] {
+    return this.modules.sessions.all().flatMap((session) =>
       session.state.groups.flatMap(({ kind }, group) => {
         const waiter = { session, group };
         return kind === "queued" && groupOf(waiter).digest === digest ? [waiter] : [];
       }),
     );
-    const { fenceAtMs, mayShed } = first.session.submission;
-    if (this.modules.clock.nowMs() + this.pessimisticMs(first) < fenceAtMs) return all;
-    return all.filter(({ session }) => session.submission.mayShed === mayShed);
   }
 
   /** The latest start with which the group is in time if its proof takes the 98th percentile. */

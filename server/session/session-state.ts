@@ -8,12 +8,17 @@ import type { ProofResult, StopReason } from "../work/group.js";
 
 /**
  * `failure`: how the first attempt ended, if its prover died and the group waits for its second
- * attempt; else null. `isRetry`: the running attempt is that second one.
+ * attempt or has it; else null.
  */
 export type GroupState =
-  | { kind: "queued"; failure: { attempt: number; result: ProofResult } | null }
-  | { kind: "running"; attempt: number; isRetry: boolean }
+  | { kind: "queued"; failure: Failure | null }
+  | { kind: "running"; attempt: number; failure: Failure | null }
   | { kind: "ended" };
+
+interface Failure {
+  attempt: number;
+  result: ProofResult;
+}
 
 export type NotStartedReason =
   "deadline" | "predicted_miss" | "superseded" | "cancelled" | "draining" | "limit" | "set_aside";
@@ -129,7 +134,7 @@ class Change {
   private start(at: number, attempt: number): void {
     const group = this.groups[at];
     if (group?.kind !== "queued") throw new Error("only a queued group starts");
-    this.groups[at] = { kind: "running", attempt, isRetry: group.failure !== null };
+    this.groups[at] = { kind: "running", attempt, failure: group.failure };
   }
 
   private takeResult(event: Extract<SessionEvent, { kind: "result" }>): void {
@@ -138,7 +143,7 @@ class Change {
     if (group?.kind !== "running" || group.attempt !== attempt) return;
     if (this.nowMs >= this.state.fenceAtMs) {
       this.end(at, { kind: "stopped", reason: "fence", attempt });
-    } else if (mayRetry && !group.isRetry) {
+    } else if (mayRetry && group.failure === null) {
       this.groups[at] = { kind: "queued", failure: { attempt, result } };
     } else {
       const isLate = this.nowMs >= this.state.deadlineAtMs;
@@ -149,8 +154,10 @@ class Change {
   private queueAgain(at: number, attempt: number): void {
     const group = this.groups[at];
     if (group?.kind !== "running" || group.attempt !== attempt) return;
-    this.groups[at] = queuedGroup;
-    if (this.nowMs >= this.state.deadlineAtMs) this.endQueued("deadline", [at]);
+    const { failure } = group;
+    this.groups[at] = { kind: "queued", failure };
+    // A second attempt that is lost is made up for until the fence: the first was in time.
+    if (failure === null && this.nowMs >= this.state.deadlineAtMs) this.endQueued("deadline", [at]);
   }
 
   /** Queued groups, except those that wait for a second attempt: their first was in time. */

@@ -89,7 +89,11 @@ export class ServiceRun {
 
   async result(): Promise<Run> {
     const { queue } = this.admission;
-    this.dispatcher.start({ next: () => this.nextAttempt(), offered: () => queue.offered() });
+    this.dispatcher.start({
+      adopt: (offered) => queue.adopt(offered),
+      next: () => this.nextAttempt(),
+      offered: () => queue.offered(),
+    });
     this.lanes.open(this.dispatcher);
     this.every(EXPIRE_EVERY_MS, () => this.admission.expire());
     let at = 0;

@@ -108,7 +108,11 @@ export class World implements ProverWitness {
 
   async run(): Promise<Report> {
     const { queue } = this.admission;
-    this.dispatcher.start({ next: () => this.nextAttempt(), offered: () => queue.offered() });
+    this.dispatcher.start({
+      adopt: (offered) => queue.adopt(offered),
+      next: () => this.nextAttempt(),
+      offered: () => queue.offered(),
+    });
     this.lanes.open(this.dispatcher);
     const expire = () => {
       this.admission.expire();

@@ -63,6 +63,13 @@ describe("backlog is preempted", () => {
     attempt,
     freeAtMs,
     hasStandby,
+    isTaken: false,
+    adoptable: [],
+  });
+  const taken = (freeAtMs: number) => ({
+    ...running(0, freeAtMs),
+    attempt: undefined,
+    isTaken: true,
   });
   const isBacklog = (attempt: number) => attempt < 10;
   const at = (nowMs: number, startByMs: number, ...lanes: LaneForecast[]) =>
@@ -94,7 +101,14 @@ describe("backlog is preempted", () => {
   });
 
   test("one at a time: a lane that is about to be free is waited for", () => {
-    const ending = { attempt: undefined, freeAtMs: 900, hasStandby: false };
+    const ending = { ...running(1, 900, false), attempt: undefined };
     expect(at(NOW, 1750, ending, running(1, 4000))).toEqual({ kind: "none" });
+  });
+
+  test("another door's proof is never killed; its lane may come free in time by itself", () => {
+    expect(at(NOW, 1750, taken(4000))).toEqual({ kind: "none" });
+    expect(at(NOW, 1750, taken(4000), running(1, 3000))).toEqual({ kind: "kill", attempt: 1 });
+    const lookAgain = { kind: "look_again", atMs: 1750 - TAKEOVER_MS };
+    expect(at(NOW, 1750, taken(1200), running(1, 3000))).toEqual(lookAgain);
   });
 });

@@ -58,7 +58,49 @@ test("a lane that does not know of its assignment gets it again; one that proves
 
 test("a killed attempt is never delivered nor lost, and the kill is repeated until it is heard", () => {
   const killed = abandon(held, "fence");
-  expect(effectsOf([proving, ended, idleAt(4)], killed)).toEqual(["resend_kill"]);
+  expect(effectsOf([proving, ended, idleAt(4)], killed)).toEqual(["kill"]);
+});
+
+const provingOf = (attempt: number | null, lease: number, sequence: number) =>
+  announce(lease, { phase: { kind: "proving", attempt, proof: null } }, sequence);
+
+test("a lane that proves another door's attempt is taken until its next lease", () => {
+  const { belief } = hear(unknownLane, provingOf(null, 3, 3));
+  expect(belief.duty).toEqual({ kind: "taken" });
+  expect(() => assign(belief, 8)).toThrow("a lane that is taken takes no attempt");
+  expect(hear(belief, idleAt(4)).belief.duty).toEqual({ kind: "idle" });
+});
+
+test("another door was first under the lease: the attempt is taken, not lost, and once", () => {
+  const first = hear(held, provingOf(null, 3, 3.5));
+  expect(first.effects).toEqual([{ kind: "taken", attempt: 7 }]);
+  expect(first.belief.duty).toEqual({ kind: "taken" });
+  expect(effectsOf([provingOf(null, 3, 3.6), ended, idleAt(4)], first.belief)).toEqual([]);
+});
+
+test("a lane that has forgotten this door's killed attempt goes on for another door", () => {
+  const killed = abandon(held, "cancelled");
+  const { belief, effects } = hear(killed, provingOf(null, 3, 3.5));
+  expect(effects).toEqual([]);
+  expect(belief.duty).toEqual({ kind: "taken" });
+});
+
+test("an attempt of this door that it does not know is killed until it ends", () => {
+  const first = hear(unknownLane, provingOf(5, 3, 3));
+  expect(first.effects).toEqual([{ kind: "kill", attempt: 5, reason: "cancelled" }]);
+  expect(effectsOf([provingOf(5, 3, 4), idleAt(4, 5)], first.belief)).toEqual(["kill"]);
+  // One that took the lease before the attempt that was assigned now.
+  expect(effectsOf([provingOf(5, 3, 3.5), provingOf(5, 3, 3.6)])).toEqual([
+    "taken",
+    "kill",
+    "kill",
+  ]);
+});
+
+test("an attempt that this door has adopted is not killed", () => {
+  const { belief, effects } = hear(unknownLane, provingOf(5, 3, 3), (attempt) => attempt === 5);
+  expect(effects).toEqual([]);
+  expect(belief.duty).toEqual({ kind: "taken" });
 });
 
 test("a lane that is stopping comes back soon where a standby is ready, unless it closes", () => {

@@ -137,6 +137,17 @@ test("a group whose prover died gets a second attempt, past the deadline too, an
   ]);
 });
 
+test("a second attempt that is lost past the deadline is made up for until the fence", () => {
+  const { effects, state } = run(1, [
+    [started, 1],
+    [failed(1, true), 50],
+    [{ kind: "started", group: 0, attempt: 2 }, 60],
+    [{ kind: "lost", group: 0, attempt: 2 }, 150],
+  ]);
+  expect(effects).toEqual([]);
+  expect(state.groups[0]).toMatchObject({ kind: "queued", failure: { attempt: 1 } });
+});
+
 test("a group that waits for its second attempt at the fence ends as the first failed", () => {
   const { effects } = run(1, [
     [started, 1],
