@@ -110,7 +110,8 @@ describe.skipIf(missingTools !== undefined)(`selectors${missingTools ?? ""}`, ()
       expect(principals.length).toBeGreaterThan(1);
       const [door] = release.pods().filter(({ container }) => container.args[0] === "serve");
       const socket = door && flag(door.container, "admin")?.replace("unix:", "");
-      expect(principals.at(-1)).toMatchObject({ sockets: [socket], operatorCalls: ["*"] });
+      expect(principals.at(-1)).toMatchObject({ operatorCalls: ["*"] });
+      expect(principals.at(-1)?.sockets).toContain(socket);
     });
   });
 });

@@ -109,9 +109,10 @@ describe.skipIf(missingTools !== undefined)(`pods${missingTools ?? ""}`, () => {
         const isWithin = (path: string, paths: { mountPath: string }[]) =>
           paths.some(({ mountPath }) => path === mountPath || path.startsWith(`${mountPath}/`));
         for (const arg of container.args) {
-          const [, key = "", path = ""] = /^--([a-z-]+)=(?:unix:)?(\/.*)$/.exec(arg) ?? [];
+          const [, key = "", path = ""] =
+            /^--([a-z-]+)=(?:[\d.:]+,)?(?:unix:)?(\/.*)$/.exec(arg) ?? [];
           if (path === "") continue;
-          const isWritten = /-dir$|^admin$/.test(key);
+          const isWritten = /-dir$|^admin$|^listen$/.test(key);
           expect(isWithin(path, isWritten ? writable : container.volumeMounts), arg).toBe(true);
         }
       }

@@ -1,10 +1,6 @@
-{{/*
-The servers' configuration. Each door and lane host is a user, known by the DNS name in its
-certificate, with the subjects of its role: docs/adr/0018-the-fleet.md.
-*/}}
+{{/* The configuration of each server. */}}
 {{- define "fleet.natsConfig" -}}
 {{- $name := include "fleet.name" . -}}
-{{- $cell := .Values.cell -}}
 server_name: $POD_NAME
 port: 4222
 http_port: 8222
@@ -15,6 +11,7 @@ ping_max: 2
 # Inputs and proofs travel in chunks of 512 KB.
 max_payload: 1MB
 max_pending: 256MB
+# A server that is told to end: its clients go elsewhere within 30 s, a few at a time.
 lame_duck_grace_period: "2s"
 lame_duck_duration: "30s"
 tls {
@@ -42,6 +39,17 @@ cluster {
     timeout: 2
   }
 }
+include "permissions.conf"
+{{- end -}}
+
+{{/*
+Each door and lane host is a user, known by the DNS name in its certificate. It publishes as itself
+only, for the last token of a subject names the sender; it hears what is meant for it. The subjects are
+those of server/fleet/subjects.ts.
+*/}}
+{{- define "fleet.natsPermissions" -}}
+{{- $name := include "fleet.name" . -}}
+{{- $cell := .Values.cell -}}
 authorization {
   users: [
     {{- range until (int .Values.doors.replicas) }}
