@@ -19,7 +19,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 
-const SERVER = join(process.cwd(), "build/nats-server/bin/nats-server");
+/** The installed program. */
+export const NATS_SERVER = join(process.cwd(), "build/nats-server/bin/nats-server");
 const SETUP = join(process.cwd(), "tools/fleet/setup-nats.mjs");
 const START_TIMEOUT_MS = 20_000;
 const POLL_MS = 5;
@@ -120,7 +121,7 @@ export async function startNats(options: NatsOptions = {}): Promise<Nats> {
 
 /** Installs the pinned server unless it is there. */
 function installNats(): void {
-  if (existsSync(SERVER)) return;
+  if (existsSync(NATS_SERVER)) return;
   const { status, stderr } = spawnSync(process.execPath, [SETUP], { encoding: "utf8" });
   if (status !== 0) throw new Error(`nats-server cannot be installed: ${stderr}`);
 }
@@ -150,7 +151,7 @@ class NatsServer {
   async start(clusterPorts: readonly number[]): Promise<void> {
     const file = join(this.folder, "nats.conf");
     writeFileSync(file, this.#config(clusterPorts));
-    const child = spawn(SERVER, ["-c", file], { stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn(NATS_SERVER, ["-c", file], { stdio: ["ignore", "ignore", "pipe"] });
     this.process = child;
     this.#output = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
