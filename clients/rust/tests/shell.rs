@@ -3,11 +3,11 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lean_aggregator_client::machine::{Gates, SkipReason};
+use lean_aggregator_client::machine::{Gates, Priority, SkipReason};
 use lean_aggregator_client::{proto, Aggregator, Builder, Ending, SubmitOptions};
 use proto::stream_results_response::Event;
 use proto::submit_snapshot_response::Result as Answer;
@@ -139,6 +139,50 @@ fn a_token_source_that_panics_ends_no_stream_for_ever() {
     };
     let adapter = connect(builder(&service).token_source(source), &service);
     adapter.close(Duration::ZERO);
+}
+
+#[test]
+fn a_token_source_that_blocks_holds_up_no_result() {
+    let service = started();
+    let is_blocking = Arc::new(AtomicBool::new(false));
+    let gate = is_blocking.clone();
+    let source = move || {
+        while gate.load(Ordering::Relaxed) {
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        "secret".to_owned()
+    };
+    let adapter = connect(builder(&service).token_source(source), &service);
+    let request_id = submit(&adapter);
+    accept(&service);
+    is_blocking.store(true, Ordering::Relaxed);
+    let backlog = SubmitOptions {
+        priority: Priority::Backlog,
+        ..options()
+    };
+    let made = || Ok::<_, String>(Some(snapshot()));
+    adapter
+        .submit_or_skip(1, Gates::OPEN, made, &backlog)
+        .unwrap();
+    // Its token is being made, and the stream is read all the same.
+    prove(&service, request_id);
+    wait(|| !adapter.take_results(1).is_empty());
+    assert_eq!(service.calls().submits.len(), 1);
+    is_blocking.store(false, Ordering::Relaxed);
+    wait(|| service.calls().submits.len() == 2);
+    assert_eq!(
+        service.calls().submits[1].authorization.as_deref(),
+        Some("Bearer secret")
+    );
+    is_blocking.store(true, Ordering::Relaxed);
+    let start = Instant::now();
+    adapter.close(Duration::ZERO);
+    assert!(
+        start.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        start.elapsed()
+    );
+    is_blocking.store(false, Ordering::Relaxed);
 }
 
 #[test]

@@ -11,11 +11,12 @@ use super::aggregator::Aggregator;
 use super::clock::unix_ms;
 use super::connection::Connection;
 use super::encode::Header;
-use super::hooks::{Hooks, TokenSource};
+use super::hooks::Hooks;
 use super::metrics::Metrics;
 use super::options::{Problem, Skip, Unreachable};
 use super::runtime;
 use super::shared::Shared;
+use super::token::{Source, Token};
 use crate::proto;
 use crate::slot::SlotTimes;
 
@@ -69,7 +70,7 @@ pub struct Builder {
     slot_times: Option<SlotTimes>,
     deadline: Duration,
     proof_system: Option<proto::ProofSystem>,
-    token: Option<TokenSource>,
+    token: Option<Token>,
     hooks: Hooks,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
@@ -139,15 +140,15 @@ impl Builder {
     }
 
     /// A token that identifies the caller. It goes over TLS, to loopback or to a Unix socket only.
-    pub fn token(self, token: impl Into<String>) -> Self {
-        let token = token.into();
-        self.token_source(move || token.clone())
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(Token::Fixed(token.into()));
+        self
     }
 
-    /// Makes the token of each call, on the adapter's thread; it must return at once.
-    /// If it panics, the call is refused.
+    /// Makes the token of each call, on a thread of its own, one call at a time. It may block: a
+    /// call waits for it within its time limit. If it panics, the call is refused.
     pub fn token_source(mut self, source: impl Fn() -> String + Send + Sync + 'static) -> Self {
-        self.token = Some(Arc::new(source));
+        self.token = Some(Token::Source(Source::new(Arc::new(source))));
         self
     }
 
@@ -250,7 +251,11 @@ impl Builder {
         let for_thread = shared.clone();
         let thread = std::thread::Builder::new()
             .name("lean-aggregator".into())
-            .spawn(move || runtime.block_on(runtime::run(for_thread, connections, receiver)))
+            .spawn(move || {
+                runtime.block_on(runtime::run(for_thread, connections, receiver));
+                // A closure of the node that blocks keeps its own thread, and not this one.
+                runtime.shutdown_background();
+            })
             .map_err(BuildError::Thread)?;
         Ok(Aggregator::new(
             shared,

@@ -1,7 +1,6 @@
 //! One endpoint: its address, its connection, and the calls that are made on it.
 
 use std::future::Future;
-use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,15 +11,14 @@ use http::uri::PathAndQuery;
 use tonic::body::Body;
 use tonic::client::{Grpc, GrpcService};
 use tonic::codec::Codec;
-use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
 
 use super::clock::Clock;
 use super::codec::{ProstCodec, TryCodec};
 use super::encode::TryBody;
-use super::hooks::TokenSource;
 use super::status::HttpStatus;
+use super::token::Token;
 use crate::machine::Millis;
 use crate::proto;
 
@@ -42,12 +40,12 @@ const CANCEL: &str = "/lean.aggregator.v1.AggregatorService/CancelSession";
 pub(super) struct Connection {
     pub name: Arc<str>,
     endpoint: Endpoint,
-    token: Option<TokenSource>,
+    token: Option<Token>,
     channel: Mutex<Option<Channel>>,
 }
 
 impl Connection {
-    pub fn new(name: Arc<str>, endpoint: Endpoint, token: Option<TokenSource>) -> Self {
+    pub fn new(name: Arc<str>, endpoint: Endpoint, token: Option<Token>) -> Self {
         let endpoint = endpoint
             .connect_timeout(CONNECT_LIMIT)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -71,15 +69,10 @@ impl Connection {
         Grpc::new(Checked(channel.clone())).max_decoding_message_size(RECEIVE_BYTES_MAX)
     }
 
-    fn request<T>(&self, message: T) -> Result<Request<T>, Status> {
+    async fn request<T>(&self, message: T) -> Result<Request<T>, Status> {
         let mut request = Request::new(message);
         if let Some(token) = &self.token {
-            let token = catch_unwind(AssertUnwindSafe(|| token()))
-                .map_err(|_| Status::unauthenticated("the node's token source panicked"))?;
-            let value: Result<MetadataValue<Ascii>, _> = format!("Bearer {token}").parse();
-            let value = value.map_err(|_| {
-                Status::unauthenticated("the token has characters that no HTTP header may have")
-            })?;
+            let value = token.header().await?;
             request.metadata_mut().insert("authorization", value);
         }
         Ok(request)
@@ -111,7 +104,7 @@ impl Connection {
         &self,
         message: proto::StreamResultsRequest,
     ) -> Result<Streaming<proto::StreamResultsResponse>, Status> {
-        let request = self.request(message)?;
+        let request = self.request(message).await?;
         let mut grpc = self.grpc();
         ready(&mut grpc).await?;
         let codec = ProstCodec::default();
@@ -131,17 +124,17 @@ impl Connection {
         C::Encode: Send + Sync + 'static,
         C::Decode: Send + Sync + 'static,
     {
-        let mut request = self.request(message)?;
-        // `Endpoint::timeout` would send no `grpc-timeout`, and the service would work on.
-        request.set_timeout(limit);
-        let mut grpc = self.grpc();
+        let start = Instant::now();
         let call = async {
+            let mut request = self.request(message).await?;
+            // `Endpoint::timeout` would send no `grpc-timeout`, and the service would work on.
+            request.set_timeout(limit.saturating_sub(start.elapsed()));
+            let mut grpc = self.grpc();
             ready(&mut grpc).await?;
             let path = PathAndQuery::from_static(path);
             grpc.unary(request, path, codec).await
         };
         let late = || Status::deadline_exceeded("no answer within the time limit");
-        let start = Instant::now();
         match tokio::time::timeout(limit, call).await {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
             // The channel has a timer for the same limit, and reports it as cancelled.

@@ -9,8 +9,8 @@ use crate::proto;
 /// A closure of the node, called when something happens.
 type Hook<F> = Option<Arc<F>>;
 
-/// Makes the token of a call.
-pub(super) type TokenSource = Arc<dyn Fn() -> String + Send + Sync>;
+/// A closure of the node that makes the token of a call.
+pub(super) type MakeToken = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// Whether a proof is valid.
 pub(super) type Verify = Arc<dyn Fn(&proto::Outcome) -> bool + Send + Sync>;

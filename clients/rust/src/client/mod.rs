@@ -13,6 +13,7 @@ mod runtime;
 mod shared;
 mod status;
 mod stream;
+mod token;
 
 pub use aggregator::{Aggregator, Ready};
 #[cfg(feature = "tls")]
