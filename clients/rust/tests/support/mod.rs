@@ -3,6 +3,10 @@
 
 pub mod json;
 #[cfg(feature = "client")]
+pub mod node;
+#[cfg(feature = "client")]
 pub mod scripted;
 pub mod served;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod vectors;

@@ -1,6 +1,7 @@
 //! The project's own service as a process: started, killed, frozen.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -21,17 +22,26 @@ pub struct Service {
     program: PathBuf,
     folder: PathBuf,
     options: Vec<String>,
+    listen: String,
     child: Option<Child>,
 }
 
 impl Service {
+    /// Starts a service at a Unix socket.
     pub fn start(program: &Path, options: &[&str]) -> Self {
+        Service::start_at(program, None, options)
+    }
+
+    /// Starts a service at this address. `None`: at a Unix socket.
+    pub fn start_at(program: &Path, listen: Option<SocketAddr>, options: &[&str]) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("la-rust-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(&folder).unwrap();
+        let socket = || format!("unix:{}", folder.join("socket").display());
         let mut service = Service {
             program: program.to_owned(),
+            listen: listen.map_or_else(socket, |address| address.to_string()),
             folder,
             options: options.iter().map(|each| (*each).into()).collect(),
             child: None,
@@ -62,7 +72,7 @@ impl Service {
     }
 
     pub fn endpoint(&self) -> String {
-        format!("unix:{}", self.folder.join("socket").display())
+        self.listen.clone()
     }
 
     pub fn kill(&mut self) {
