@@ -50,7 +50,7 @@ impl SlotTimes {
     /// The first start of an interval after an instant.
     pub fn next_boundary_at(&self, at_ms: i64) -> i64 {
         let slot = self.slot_at(at_ms);
-        (1..=self.intervals)
+        (1..self.intervals)
             .map(|interval| self.interval_at(slot, interval))
             .find(|boundary| *boundary > at_ms)
             .unwrap_or_else(|| self.interval_at(slot + 1, 0))

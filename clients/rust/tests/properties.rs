@@ -223,46 +223,97 @@ fn handle(
     }
 }
 
-/// A machine that has had a proof for its only request.
-fn proved(has_verify_hook: bool) -> Machine<u8> {
-    let mut machine: Machine<u8> = Machine::new(1, has_verify_hook);
-    let opened = Event::Opened {
+fn opened() -> Event<u8> {
+    Event::Opened {
         endpoint: 0,
         service_id: "s".into(),
         state: ServiceState::Ready,
         awaited: Vec::new(),
-    };
-    machine.handle(opened, 0);
-    machine.handle(
-        Event::Submitted(Submission {
-            request_id: "r".into(),
-            priority: Priority::Aggregation,
-            slot: 1,
-            groups: 1,
-            bytes: 1,
-            deadline_at_ms: 750,
-            fence: Fence {
-                at_ms: FENCE_MS,
-                slot: Some(3),
-            },
-            hold_until_ms: 0,
-        }),
-        0,
-    );
-    let outcome = Event::Outcome(WireOutcome {
+    }
+}
+
+fn submitted(request_id: &str, groups: usize, hold_until_ms: u64) -> Event<u8> {
+    Event::Submitted(Submission {
+        request_id: request_id.into(),
+        priority: Priority::Aggregation,
+        slot: 1,
+        groups,
+        bytes: 1,
+        deadline_at_ms: 750,
+        fence: Fence {
+            at_ms: FENCE_MS,
+            slot: Some(3),
+        },
+        hold_until_ms,
+    })
+}
+
+fn proof(request_id: &str, group_index: usize) -> Event<u8> {
+    Event::Outcome(WireOutcome {
         endpoint: 0,
-        request_id: "r".into(),
-        group_index: 0,
+        request_id: request_id.into(),
+        group_index,
         message: vec![1],
         is_proof: true,
         is_late: false,
         is_erased: false,
         is_drained: false,
-        participants: vec![1],
+        participants: vec![1 << group_index],
         payload: 7,
-    });
-    machine.handle(outcome, 10);
+    })
+}
+
+/// A machine that has had a proof for its only request.
+fn proved(has_verify_hook: bool) -> Machine<u8> {
+    let mut machine: Machine<u8> = Machine::new(1, has_verify_hook);
+    machine.handle(opened(), 0);
+    machine.handle(submitted("r", 1, 0), 0);
+    machine.handle(proof("r", 0), 10);
     machine
+}
+
+#[test]
+fn the_shells_questions_have_their_answers() {
+    let mut machine: Machine<u8> = Machine::new(1, false);
+    assert!(machine.is_reachable(), "connecting");
+    let is_silent = true;
+    let endpoint = 0;
+    let disconnected = Event::Disconnected {
+        endpoint,
+        is_silent,
+    };
+    machine.handle(disconnected, 0);
+    assert!(!machine.is_reachable(), "down");
+    machine.handle(opened(), 0);
+    assert!(machine.is_reachable(), "up");
+
+    machine.handle(submitted("r1", 2, 0), 0);
+    machine.handle(submitted("r2", 1, 900), 0);
+    machine.handle(submitted("r3", 1, 400), 0);
+    let in_flight = |machine: &Machine<u8>| -> Vec<String> {
+        let submissions = machine.in_flight();
+        submissions
+            .map(|each| each.request_id.to_string())
+            .collect()
+    };
+    assert_eq!(in_flight(&machine), ["r1", "r2", "r3"]);
+    assert_eq!(machine.unended_groups("r1"), [0, 1]);
+    assert_eq!(machine.unended_groups("r9"), []);
+    assert_eq!(machine.results_ready(10), 0);
+
+    machine.handle(proof("r1", 0), 10);
+    assert_eq!(machine.unended_groups("r1"), [1]);
+    assert_eq!(machine.results_ready(10), 1);
+    assert_eq!(machine.next_hold_ms(10), None);
+    machine.handle(proof("r1", 1), 20);
+    machine.handle(proof("r2", 0), 20);
+    machine.handle(proof("r3", 0), 20);
+    assert_eq!(in_flight(&machine), [""; 0]);
+    assert_eq!(machine.results_ready(20), 2);
+    assert_eq!(machine.next_hold_ms(20), Some(400));
+    assert_eq!(machine.results_ready(400), 3);
+    assert_eq!(machine.next_hold_ms(400), Some(900));
+    assert_eq!(machine.next_hold_ms(900), None);
 }
 
 #[test]
