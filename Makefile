@@ -81,6 +81,11 @@ metrics-doc: build
 mutate: setup
 	npx stryker run $(ARGS)
 
+# The same of the Rust adapter's machine, by cargo-mutants; 40 min. ARGS="--shard 1/8" for a part.
+.PHONY: mutate-rust
+mutate-rust:
+	@tools/suites/mutate-rust.sh $(ARGS)
+
 demo: build
 	@node dist/tools/demo/demo.js
 

@@ -29,6 +29,9 @@ can() {
   return 1
 }
 
+# With it, the suites also run against the service that is built here.
+[ ! -f dist/cli/main.js ] || export LEANAGG_SERVICE=$PWD/dist/cli/main.js
+
 if can Go clients/go go; then
   run clients/go go vet ./...
   run clients/go go test -race ./...
@@ -36,18 +39,30 @@ if can Go clients/go go; then
   run clients/go go test -race -count=4 -run 'Endpoint|Service|Lost|Close|Goroutines' .
 fi
 
-# Says whether a part of the Rust toolchain is there: has CARGO-COMMAND COMPONENT
+# Says whether a part of the Rust toolchain is there: has CARGO-COMMAND HOW-TO-INSTALL
 has() {
   cargo "$1" --version > /dev/null 2>&1 && return 0
-  echo "== Rust: skipped cargo $1, which is not installed: rustup component add $2"
+  echo "== Rust: skipped cargo $1, which is not installed: $2"
   return 1
 }
 
 if can Rust clients/rust cargo; then
   all=(--locked --workspace --all-features)
   run clients/rust cargo test "${all[@]}"
-  has clippy clippy && run clients/rust cargo clippy "${all[@]}" --all-targets -- -D warnings
-  has fmt rustfmt && run clients/rust cargo fmt --all --check
+  command -v cbindgen > /dev/null ||
+    echo "== Rust: skipped the comparison of the C header, there is no cbindgen: cargo install cbindgen"
+  has clippy "rustup component add clippy" &&
+    run clients/rust cargo clippy "${all[@]}" --all-targets -- -D warnings
+  has fmt "rustup component add rustfmt" && run clients/rust cargo fmt --all --check
+  if has deny "cargo install cargo-deny"; then
+    deny=(cargo deny check --hide-inclusion-graph)
+    run clients/rust "${deny[@]}" bans licenses sources
+    if (cd clients/rust && cargo deny fetch db > /dev/null 2>&1); then
+      run clients/rust "${deny[@]}" advisories
+    else
+      echo "== Rust: skipped cargo deny check advisories, whose database cannot be fetched"
+    fi
+  fi
 fi
 
 exit "$failed"

@@ -1,10 +1,24 @@
-/* Submits one snapshot and waits for its result: submit ENDPOINT. */
+/* Submits one snapshot and waits for its result: submit ENDPOINT [CA.pem [CERTIFICATE.pem KEY.pem]].
+ * The environment variable TOKEN may have a token. */
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lean_aggregator.h"
+
+/* A text from a file; the example keeps it until it exits. */
+static char *read_file(const char *path) {
+  FILE *file = fopen(path, "rb");
+  char *text = calloc(1, 1 << 16);
+  if (file == NULL || text == NULL || fread(text, 1, (1 << 16) - 1, file) == 0) {
+    perror(path);
+    exit(1);
+  }
+  fclose(file);
+  return text;
+}
 
 static la_snapshot *make_snapshot(void) {
   la_checkpoint checkpoint = {{1}, 1};
@@ -19,15 +33,35 @@ static la_snapshot *make_snapshot(void) {
   return snapshot;
 }
 
+/* A node calls its own verifier here. This is called on a thread of the adapter. */
+static int verify(void *context, const la_proof *proof) {
+  (void)context;
+  return proof->proof_len > 0 && proof->message_len == 32;
+}
+
 int main(int argc, char **argv) {
-  la_options options = {sizeof options, argc > 1 ? argv[1] : "127.0.0.1:9190", "c-node", 0};
+  la_options options = {
+      .size = sizeof options,
+      .endpoints = argc > 1 ? argv[1] : "127.0.0.1:9190",
+      .node_id = "c-node",
+      .token = getenv("TOKEN"),
+      .verify = verify,
+  };
+  char *texts[3] = {NULL, NULL, NULL};
+  for (int i = 0; i < 3 && i + 2 < argc; i++) texts[i] = read_file(argv[i + 2]);
+  options.ca_pem = texts[0];
+  options.certificate_pem = texts[1];
+  options.key_pem = texts[2];
+
   char error[256];
   la_adapter *adapter = la_new(&options, error, sizeof error);
+  for (int i = 0; i < 3; i++) free(texts[i]); /* la_new has copied them. */
   if (adapter == NULL) {
     fprintf(stderr, "%s\n", error);
     return 1;
   }
-  la_submit_options submit = {sizeof submit, 1, 5000, 10000, LA_AGGREGATION, 0};
+  la_submit_options submit = {
+      .size = sizeof submit, .slot = 1, .deadline_ms = 2000, .fence_ms = 4000};
   char request_id[65];
   int reason = la_snapshot_submit(adapter, make_snapshot(), &submit, request_id);
   printf("%s\n", reason == 0 ? "submitted" : la_skip_reason(reason));
@@ -35,7 +69,7 @@ int main(int argc, char **argv) {
   struct pollfd ready = {la_ready_fd(adapter), POLLIN, 0};
   la_result results[4];
   size_t count = 0;
-  if (reason == 0 && poll(&ready, 1, argc > 2 ? 200 : 12000) > 0) {
+  if (reason == 0 && poll(&ready, 1, 5000) > 0) {
     uint64_t wakes;
     if (read(ready.fd, &wakes, sizeof wakes) > 0) count = la_take(adapter, 1, results, 4);
   }

@@ -3,97 +3,250 @@
  *
  * Every call copies what it is given and returns at once, but la_close. No call unwinds across this
  * border. All calls may be made from any thread; a snapshot is made by one thread.
+ *
+ * cbindgen makes this file from the Rust source.
  */
+
 #ifndef LEAN_AGGREGATOR_H
 #define LEAN_AGGREGATOR_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+// For the node's duty as aggregator.
+#define LA_AGGREGATION 0
 
+// For a block that the node proposes.
+#define LA_PROPOSAL 1
+
+// For older votes; yields to the others.
+#define LA_BACKLOG 2
+
+// As a service reported: with a proof, or without one.
+#define LA_OUTCOME 0
+
+// An earlier proof of the same slot and root has all participants of this one.
+#define LA_DUPLICATE 1
+
+// The node's own check did not accept the proof.
+#define LA_REFUSED 2
+
+// The node cancelled the group.
+#define LA_CANCELLED 3
+
+// No service will end the group before its fence.
+#define LA_LOST 4
+
+// An adapter. One for each node.
 typedef struct la_adapter la_adapter;
+
+// A snapshot that is being made.
 typedef struct la_snapshot la_snapshot;
 
-/* Options. Set `size` to sizeof(la_options): later versions append fields. */
+// A proof to be checked. Its bytes are the adapter's, until the call returns.
+typedef struct la_proof {
+  const char *request_id;
+  uint32_t group_index;
+  // Slot of the submission.
+  uint64_t slot;
+  // Root of the attestation data, 32 bytes.
+  const uint8_t *message;
+  size_t message_len;
+  const uint8_t *proof;
+  size_t proof_len;
+  // Validator i is bit i % 8 of byte i / 8.
+  const uint8_t *participants;
+  size_t participants_len;
+} la_proof;
+
+// Returns whether a proof is valid: 0 ends its group as LA_REFUSED. Called on threads of the adapter,
+// up to 4 at a time; it may take its time, and must not unwind.
+typedef int (*la_verify_fn)(void *context, const struct la_proof *proof);
+
+// Options. Set them to 0, then `size` to sizeof(la_options): later versions append fields, and 0 is the
+// default of each.
 typedef struct la_options {
   size_t size;
-  const char *endpoints; /* addresses in order of preference, separated by commas */
-  const char *node_id;   /* 1 to 64 characters of A-Z a-z 0-9 . _ - */
-  uint64_t node_epoch;   /* start of the node in milliseconds since 1970; 0: now */
+  // Addresses in order of preference, separated by commas: host:port, https://host:port or
+  // unix:/path. Needed.
+  const char *endpoints;
+  // 1 to 64 characters of A-Z a-z 0-9 . _ -, the same over all runs of the node. Needed.
+  const char *node_id;
+  // Start of the node in milliseconds since 1970. 0: now.
+  uint64_t node_epoch;
+  // Certificates in PEM that sign the services'. NULL: the roots of the system.
+  const char *ca_pem;
+  // The node's certificate in PEM, with `key_pem`. NULL: none.
+  const char *certificate_pem;
+  // The private key of `certificate_pem` in PEM.
+  const char *key_pem;
+  // The name in the services' certificates. NULL: the host of the endpoint.
+  const char *server_name;
+  // Identifies the caller; over TLS, to loopback or to a Unix socket only. NULL: none.
+  const char *token;
+  // The node's own check of a proof. NULL: none.
+  la_verify_fn verify;
+  // The first argument of `verify`.
+  void *verify_context;
 } la_options;
 
-/* One submission. Set `size` to sizeof(la_submit_options). */
-typedef struct la_submit_options {
-  size_t size;
-  uint64_t slot;
-  uint64_t deadline_ms; /* time in which a proof may start; 0: 750 */
-  uint64_t fence_ms;    /* time until the proofs are worthless; needed */
-  uint32_t priority;    /* LA_AGGREGATION, LA_PROPOSAL or LA_BACKLOG */
-  uint32_t min_inputs;  /* fewest inputs of a group that are worth a proof; 0: one */
-} la_submit_options;
-
-enum { LA_AGGREGATION = 0, LA_PROPOSAL = 1, LA_BACKLOG = 2 };
-
-/* How a group ended. */
-enum { LA_OUTCOME = 0, LA_DUPLICATE = 1, LA_REFUSED = 2, LA_CANCELLED = 3, LA_LOST = 4 };
-
-/* A checkpoint: a block root and its slot. */
+// A checkpoint: a block root and its slot.
 typedef struct la_checkpoint {
   uint8_t root[32];
   uint64_t slot;
 } la_checkpoint;
 
-/* One result. Free it with la_result_free. */
+// One submission. Set `size` to sizeof(la_submit_options): later versions append fields.
+typedef struct la_submit_options {
+  size_t size;
+  uint64_t slot;
+  // Time in which a proof may start. 0: 750.
+  uint64_t deadline_ms;
+  // Time until the proofs are worthless. Needed.
+  uint64_t fence_ms;
+  // LA_AGGREGATION, LA_PROPOSAL or LA_BACKLOG.
+  uint32_t priority;
+  // Fewest inputs of a group that are worth a proof. 0: one.
+  uint32_t min_inputs;
+} la_submit_options;
+
+// One result. Free it with la_result_free.
 typedef struct la_result {
   char request_id[65];
   uint32_t group_index;
+  // Slot of the submission.
   uint64_t slot;
+  // LA_OUTCOME, LA_DUPLICATE, LA_REFUSED, LA_CANCELLED or LA_LOST.
   uint32_t ending;
-  uint8_t *proof; /* NULL: the group has no proof */
+  // NULL: the group has no proof.
+  uint8_t *proof;
   size_t proof_len;
-  uint8_t *participants; /* validator i is bit i % 8 of byte i / 8 */
+  // Validator i is bit i % 8 of byte i / 8.
+  uint8_t *participants;
   size_t participants_len;
 } la_result;
 
-/* Starts an adapter. NULL: an option is invalid; `error` (may be NULL) says which. */
-la_adapter *la_new(const la_options *options, char *error, size_t error_len);
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
 
-/* Closes the adapter within drain_ms and about one second, and frees it. NULL is ignored. */
-void la_close(la_adapter *adapter, uint64_t drain_ms);
+// Starts an adapter. NULL: an option is invalid; `error` (may be NULL) has `error_len` bytes and says
+// which.
+//
+// # Safety
+// `options` is NULL or has `options->size` bytes, `error` is NULL or has `error_len` bytes.
+struct la_adapter *la_new(const struct la_options *options,
+                          char *error,
+                          size_t error_len);
 
-/* An eventfd that is readable when results can be taken; read 8 bytes from it, then take. It is
- * the adapter's: never close it. -1: the adapter has no eventfd. */
-int la_ready_fd(const la_adapter *adapter);
+// Closes the adapter within `drain_ms` and about one second, and frees it. NULL is ignored.
+//
+// # Safety
+// `adapter` is NULL or of `la_new`, and is not used any more.
+void la_close(struct la_adapter *adapter, uint64_t drain_ms);
 
-/* Begins a snapshot. It is freed by la_snapshot_submit or la_snapshot_free. */
-la_snapshot *la_snapshot_new(const la_checkpoint *head, const la_checkpoint *justified);
-void la_snapshot_free(la_snapshot *snapshot);
+// An eventfd that is readable when results can be taken; read 8 bytes from it, then take. It is
+// the adapter's: never close it. -1: `adapter` is NULL.
+//
+// # Safety
+// `adapter` is NULL or of `la_new`.
+int la_ready_fd(const struct la_adapter *adapter);
 
-/* Each adds one thing and copies its bytes. 0: done. -1: an argument is NULL or no group is begun. */
-int la_snapshot_key(la_snapshot *snapshot, uint32_t validator, const uint8_t *key, size_t len);
-int la_snapshot_group(la_snapshot *snapshot, uint64_t slot, const la_checkpoint *head,
-                      const la_checkpoint *target, const la_checkpoint *source);
-int la_snapshot_raw(la_snapshot *snapshot, uint32_t validator, const uint8_t *signature, size_t len);
-int la_snapshot_child(la_snapshot *snapshot, const uint8_t *participants, size_t participants_len,
-                      const uint8_t *proof, size_t proof_len);
+// Cancels each group of a request that has not ended, for example because its votes have left the
+// chain. Returns their number; each is taken as `LA_CANCELLED`. 0: the request is unknown or over, or
+// an argument is NULL.
+//
+// # Safety
+// `adapter` is NULL or of `la_new`, `request_id` is NULL or a text that ends with 0.
+size_t la_cancel(const struct la_adapter *adapter,
+                 const char *request_id);
 
-/* Submits, and frees the snapshot in any case. 0: submitted, and request_id has its id. Else the
- * reason for which it was skipped: see la_skip_reason. -1: an argument is NULL. */
-int la_snapshot_submit(la_adapter *adapter, la_snapshot *snapshot,
-                       const la_submit_options *options, char request_id[65]);
+// Begins a snapshot. It is freed by la_snapshot_submit or la_snapshot_free.
+//
+// # Safety
+// The pointers are NULL or valid.
+struct la_snapshot *la_snapshot_new(const struct la_checkpoint *head,
+                                    const struct la_checkpoint *justified);
 
-/* The name of a skip reason, for example "in_flight". Never NULL. */
+// Frees a snapshot that is not submitted. NULL is ignored.
+//
+// # Safety
+// `snapshot` is NULL or of `la_snapshot_new`, and is not used any more.
+void la_snapshot_free(struct la_snapshot *snapshot);
+
+// Adds the public key of a validator. 0: done. -1: an argument is NULL.
+//
+// # Safety
+// `snapshot` is NULL or of `la_snapshot_new`, `key` has `len` bytes.
+int la_snapshot_key(struct la_snapshot *snapshot,
+                    uint32_t validator,
+                    const uint8_t *key,
+                    size_t len);
+
+// Begins a group: what its votes say. 0: done. -1: `snapshot` is NULL.
+//
+// # Safety
+// `snapshot` is NULL or of `la_snapshot_new`, the other pointers are NULL or valid.
+int la_snapshot_group(struct la_snapshot *snapshot,
+                      uint64_t slot,
+                      const struct la_checkpoint *head,
+                      const struct la_checkpoint *target,
+                      const struct la_checkpoint *source);
+
+// Adds a validator's signature to the newest group. 0: done. -1: an argument is NULL, or no group is
+// begun.
+//
+// # Safety
+// `snapshot` is NULL or of `la_snapshot_new`, `signature` has `len` bytes.
+int la_snapshot_raw(struct la_snapshot *snapshot,
+                    uint32_t validator,
+                    const uint8_t *signature,
+                    size_t len);
+
+// Adds a proof that exists already to the newest group. 0: done. -1: an argument is NULL, or no group is
+// begun.
+//
+// # Safety
+// `snapshot` is NULL or of `la_snapshot_new`, the other pointers have their bytes.
+int la_snapshot_child(struct la_snapshot *snapshot,
+                      const uint8_t *participants,
+                      size_t participants_len,
+                      const uint8_t *proof,
+                      size_t proof_len);
+
+// Submits, and frees the snapshot in any case. 0: submitted, and `request_id` (may be NULL), which has
+// 65 bytes, has its id. Else the reason for which it was skipped: see la_skip_reason. -1: an argument
+// is NULL, or the options have no fence, an unknown priority or a wrong size.
+//
+// # Safety
+// `adapter` is NULL or of `la_new`, `snapshot` is NULL or of `la_snapshot_new` and is not used any more,
+// `options` is NULL or valid, `request_id` is NULL or has 65 bytes.
+int la_snapshot_submit(struct la_adapter *adapter,
+                       struct la_snapshot *snapshot,
+                       const struct la_submit_options *options,
+                       char *request_id);
+
+// The name of a skip reason, for example "in_flight". Never NULL; it lives as long as the library.
 const char *la_skip_reason(int reason);
 
-/* Takes up to `capacity` results. Returns their number. Call until it returns less than `capacity`:
- * what is left for a later tick may pass its fence meanwhile. */
-size_t la_take(la_adapter *adapter, uint64_t slot, la_result *results, size_t capacity);
-void la_result_free(la_result *result);
+// Takes up to `capacity` results. Returns their number. Call until it returns less than `capacity`:
+// what is left for a later tick may pass its fence meanwhile.
+//
+// # Safety
+// `adapter` is NULL or of `la_new`, `results` has room for `capacity`.
+size_t la_take(struct la_adapter *adapter,
+               uint64_t slot,
+               struct la_result *results,
+               size_t capacity);
+
+// Frees the bytes of a result. NULL is ignored.
+//
+// # Safety
+// `result` is NULL or of `la_take`.
+void la_result_free(struct la_result *result);
 
 #ifdef __cplusplus
-}
-#endif
-#endif
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* LEAN_AGGREGATOR_H */

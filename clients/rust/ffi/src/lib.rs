@@ -1,9 +1,11 @@
-//! C interface of lean-aggregator-client. `include/lean_aggregator.h` documents it.
+//! C interface of lean-aggregator-client. cbindgen makes `include/lean_aggregator.h` from it.
 //!
 //! Every function guards against NULL and against panics: none unwinds into C.
 
+mod options;
 mod snapshot;
 mod take;
+mod verify;
 
 use std::collections::VecDeque;
 use std::ffi::{c_char, c_int, CStr};
@@ -13,17 +15,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lean_aggregator_client::{Aggregator, TickResult};
+use options::Options;
 
-/// `la_options` of the header.
-#[repr(C)]
-pub struct Options {
-    size: usize,
-    endpoints: *const c_char,
-    node_id: *const c_char,
-    node_epoch: u64,
-}
-
-/// `la_adapter` of the header.
+/// An adapter. One for each node.
 pub struct Adapter {
     inner: Aggregator,
     /// The adapter's thread has it too, and may be the last one.
@@ -37,8 +31,11 @@ fn guard<T>(otherwise: T, run: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or(otherwise)
 }
 
+/// Starts an adapter. NULL: an option is invalid; `error` (may be NULL) has `error_len` bytes and says
+/// which.
+///
 /// # Safety
-/// As the header says: `options` is NULL or valid, `error` is NULL or has `error_len` bytes.
+/// `options` is NULL or has `options->size` bytes, `error` is NULL or has `error_len` bytes.
 #[no_mangle]
 pub unsafe extern "C" fn la_new(
     options: *const Options,
@@ -59,17 +56,10 @@ pub unsafe extern "C" fn la_new(
 }
 
 /// # Safety
-/// `options` is NULL or valid.
+/// As `la_new`.
 unsafe fn new(options: *const Options) -> Result<Adapter, String> {
     // SAFETY: the caller's promise.
-    let options = unsafe { options.as_ref() }.ok_or("options is NULL")?;
-    if options.size < std::mem::size_of::<Options>() {
-        return Err("options.size is too small: set it to sizeof(la_options)".into());
-    }
-    // SAFETY: the caller's promise.
-    let endpoints = unsafe { text(options.endpoints) }.ok_or("options.endpoints is no text")?;
-    // SAFETY: the caller's promise.
-    let node_id = unsafe { text(options.node_id) }.ok_or("options.node_id is no text")?;
+    let builder = unsafe { Options::read(options)?.builder()? };
     // SAFETY: an eventfd needs no memory.
     let ready_fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
     if ready_fd < 0 {
@@ -78,25 +68,20 @@ unsafe fn new(options: *const Options) -> Result<Adapter, String> {
     // SAFETY: it was opened above, and nobody else has it.
     let ready_fd = Arc::new(unsafe { OwnedFd::from_raw_fd(ready_fd) });
     let for_thread = ready_fd.clone();
-    let mut builder = Aggregator::builder().node_id(node_id).on_ready(move || {
+    let builder = builder.on_ready(move || {
         let one = 1u64.to_ne_bytes();
         // SAFETY: the descriptor is open. A full counter is readable already.
         unsafe { libc::write(for_thread.as_raw_fd(), one.as_ptr().cast(), one.len()) };
     });
-    if options.node_epoch != 0 {
-        builder = builder.node_epoch(options.node_epoch);
-    }
-    for endpoint in endpoints.split(',').map(str::trim) {
-        builder = builder.endpoint(endpoint);
-    }
-    let inner = builder.build().map_err(|error| error.to_string())?;
     Ok(Adapter {
-        inner,
+        inner: builder.build().map_err(|error| error.to_string())?,
         ready_fd,
         taken: Mutex::default(),
     })
 }
 
+/// Closes the adapter within `drain_ms` and about one second, and frees it. NULL is ignored.
+///
 /// # Safety
 /// `adapter` is NULL or of `la_new`, and is not used any more.
 #[no_mangle]
@@ -110,12 +95,35 @@ pub unsafe extern "C" fn la_close(adapter: *mut Adapter, drain_ms: u64) {
     });
 }
 
+/// An eventfd that is readable when results can be taken; read 8 bytes from it, then take. It is
+/// the adapter's: never close it. -1: `adapter` is NULL.
+///
 /// # Safety
 /// `adapter` is NULL or of `la_new`.
 #[no_mangle]
 pub unsafe extern "C" fn la_ready_fd(adapter: *const Adapter) -> c_int {
     // SAFETY: the caller's promise.
     unsafe { adapter.as_ref() }.map_or(-1, |adapter| adapter.ready_fd.as_raw_fd())
+}
+
+/// Cancels each group of a request that has not ended, for example because its votes have left the
+/// chain. Returns their number; each is taken as `LA_CANCELLED`. 0: the request is unknown or over, or
+/// an argument is NULL.
+///
+/// # Safety
+/// `adapter` is NULL or of `la_new`, `request_id` is NULL or a text that ends with 0.
+#[no_mangle]
+pub unsafe extern "C" fn la_cancel(adapter: *const Adapter, request_id: *const c_char) -> usize {
+    guard(0, || {
+        // SAFETY: the caller's promise.
+        let (adapter, request_id) = unsafe { (adapter.as_ref(), text(request_id)) };
+        adapter.zip(request_id).map_or(0, |(adapter, request_id)| {
+            let is_unwanted = |group: &str| group == request_id;
+            adapter
+                .inner
+                .cancel_where(|group| is_unwanted(group.request_id))
+        })
+    })
 }
 
 /// # Safety

@@ -7,29 +7,42 @@ use std::time::Duration;
 use lean_aggregator_client::machine::{Gates, Priority, SkipReason};
 use lean_aggregator_client::{proto, SubmitOptions};
 
+use super::options::read_sized;
 use super::{guard, put_text, Adapter};
 
 const REQUEST_ID_BYTES: usize = 65;
 
-/// `la_checkpoint` of the header.
+/// A checkpoint: a block root and its slot.
 #[repr(C)]
 pub struct Checkpoint {
     root: [u8; 32],
     slot: u64,
 }
 
-/// `la_submit_options` of the header.
+/// For the node's duty as aggregator.
+pub const LA_AGGREGATION: u32 = 0;
+/// For a block that the node proposes.
+pub const LA_PROPOSAL: u32 = 1;
+/// For older votes; yields to the others.
+pub const LA_BACKLOG: u32 = 2;
+
+/// One submission. Set `size` to sizeof(la_submit_options): later versions append fields.
 #[repr(C)]
+#[derive(Default)]
 pub struct CSubmitOptions {
     size: usize,
     slot: u64,
+    /// Time in which a proof may start. 0: 750.
     deadline_ms: u64,
+    /// Time until the proofs are worthless. Needed.
     fence_ms: u64,
+    /// LA_AGGREGATION, LA_PROPOSAL or LA_BACKLOG.
     priority: u32,
+    /// Fewest inputs of a group that are worth a proof. 0: one.
     min_inputs: u32,
 }
 
-/// `la_snapshot` of the header.
+/// A snapshot that is being made.
 pub struct Snapshot(proto::Snapshot);
 
 /// # Safety
@@ -59,6 +72,8 @@ fn done(result: Option<()>) -> c_int {
     result.map_or(-1, |()| 0)
 }
 
+/// Begins a snapshot. It is freed by la_snapshot_submit or la_snapshot_free.
+///
 /// # Safety
 /// The pointers are NULL or valid.
 #[no_mangle]
@@ -77,6 +92,8 @@ pub unsafe extern "C" fn la_snapshot_new(
     })
 }
 
+/// Frees a snapshot that is not submitted. NULL is ignored.
+///
 /// # Safety
 /// `snapshot` is NULL or of `la_snapshot_new`, and is not used any more.
 #[no_mangle]
@@ -87,6 +104,8 @@ pub unsafe extern "C" fn la_snapshot_free(snapshot: *mut Snapshot) {
     }
 }
 
+/// Adds the public key of a validator. 0: done. -1: an argument is NULL.
+///
 /// # Safety
 /// `snapshot` is NULL or of `la_snapshot_new`, `key` has `len` bytes.
 #[no_mangle]
@@ -109,6 +128,8 @@ pub unsafe extern "C" fn la_snapshot_key(
     })
 }
 
+/// Begins a group: what its votes say. 0: done. -1: `snapshot` is NULL.
+///
 /// # Safety
 /// `snapshot` is NULL or of `la_snapshot_new`, the other pointers are NULL or valid.
 #[no_mangle]
@@ -139,6 +160,9 @@ pub unsafe extern "C" fn la_snapshot_group(
     })
 }
 
+/// Adds a validator's signature to the newest group. 0: done. -1: an argument is NULL, or no group is
+/// begun.
+///
 /// # Safety
 /// `snapshot` is NULL or of `la_snapshot_new`, `signature` has `len` bytes.
 #[no_mangle]
@@ -161,6 +185,9 @@ pub unsafe extern "C" fn la_snapshot_raw(
     })
 }
 
+/// Adds a proof that exists already to the newest group. 0: done. -1: an argument is NULL, or no group is
+/// begun.
+///
 /// # Safety
 /// `snapshot` is NULL or of `la_snapshot_new`, the other pointers have their bytes.
 #[no_mangle]
@@ -188,8 +215,13 @@ pub unsafe extern "C" fn la_snapshot_child(
     })
 }
 
+/// Submits, and frees the snapshot in any case. 0: submitted, and `request_id` (may be NULL), which has
+/// 65 bytes, has its id. Else the reason for which it was skipped: see la_skip_reason. -1: an argument
+/// is NULL, or the options have no fence, an unknown priority or a wrong size.
+///
 /// # Safety
-/// As the header says. The snapshot is not used any more.
+/// `adapter` is NULL or of `la_new`, `snapshot` is NULL or of `la_snapshot_new` and is not used any more,
+/// `options` is NULL or valid, `request_id` is NULL or has 65 bytes.
 #[no_mangle]
 pub unsafe extern "C" fn la_snapshot_submit(
     adapter: *mut Adapter,
@@ -204,21 +236,24 @@ pub unsafe extern "C" fn la_snapshot_submit(
         // SAFETY: the caller's promise.
         let (snapshot, adapter, options) = unsafe {
             let snapshot = Box::from_raw(snapshot);
-            (snapshot, adapter.as_ref(), options.as_ref())
+            let options = read_sized(options, size_of::<CSubmitOptions>());
+            (snapshot, adapter.as_ref(), options)
         };
-        let Some((adapter, options)) = adapter.zip(options) else {
+        let (Some(adapter), Ok(options)) = (adapter, options) else {
             return -1;
         };
-        if options.size < std::mem::size_of::<CSubmitOptions>() || options.fence_ms == 0 {
+        let priority = match options.priority {
+            LA_AGGREGATION => Priority::Aggregation,
+            LA_PROPOSAL => Priority::Proposal,
+            LA_BACKLOG => Priority::Backlog,
+            _ => return -1,
+        };
+        if options.fence_ms == 0 {
             return -1;
         }
         let deadline = Duration::from_millis(options.deadline_ms);
         let submit = SubmitOptions {
-            priority: match options.priority {
-                1 => Priority::Proposal,
-                2 => Priority::Backlog,
-                _ => Priority::Aggregation,
-            },
+            priority,
             deadline: (!deadline.is_zero()).then_some(deadline),
             fence: Some(Duration::from_millis(options.fence_ms)),
             min_inputs: options.min_inputs,
@@ -237,7 +272,7 @@ pub unsafe extern "C" fn la_snapshot_submit(
     })
 }
 
-/// A text that lives as long as the library.
+/// The name of a skip reason, for example "in_flight". Never NULL; it lives as long as the library.
 #[no_mangle]
 pub extern "C" fn la_skip_reason(reason: c_int) -> *const c_char {
     let name = match usize::try_from(reason - 1)

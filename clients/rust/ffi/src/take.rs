@@ -7,19 +7,37 @@ use lean_aggregator_client::{Ending, TickResult};
 
 use super::{guard, put_text, Adapter};
 
-/// `la_result` of the header.
+/// As a service reported: with a proof, or without one.
+pub const LA_OUTCOME: u32 = 0;
+/// An earlier proof of the same slot and root has all participants of this one.
+pub const LA_DUPLICATE: u32 = 1;
+/// The node's own check did not accept the proof.
+pub const LA_REFUSED: u32 = 2;
+/// The node cancelled the group.
+pub const LA_CANCELLED: u32 = 3;
+/// No service will end the group before its fence.
+pub const LA_LOST: u32 = 4;
+
+/// One result. Free it with la_result_free.
 #[repr(C)]
 pub struct CResult {
     request_id: [c_char; 65],
     group_index: u32,
+    /// Slot of the submission.
     slot: u64,
+    /// LA_OUTCOME, LA_DUPLICATE, LA_REFUSED, LA_CANCELLED or LA_LOST.
     ending: u32,
+    /// NULL: the group has no proof.
     proof: *mut u8,
     proof_len: usize,
+    /// Validator i is bit i % 8 of byte i / 8.
     participants: *mut u8,
     participants_len: usize,
 }
 
+/// Takes up to `capacity` results. Returns their number. Call until it returns less than `capacity`:
+/// what is left for a later tick may pass its fence meanwhile.
+///
 /// # Safety
 /// `adapter` is NULL or of `la_new`, `results` has room for `capacity`.
 #[no_mangle]
@@ -58,11 +76,11 @@ fn c_result(result: &TickResult) -> CResult {
         group_index: u32::try_from(result.group_index).unwrap_or(u32::MAX),
         slot: result.slot,
         ending: match result.ending {
-            Ending::Outcome(_) => 0,
-            Ending::Duplicate => 1,
-            Ending::Refused => 2,
-            Ending::Cancelled => 3,
-            Ending::Lost => 4,
+            Ending::Outcome(_) => LA_OUTCOME,
+            Ending::Duplicate => LA_DUPLICATE,
+            Ending::Refused => LA_REFUSED,
+            Ending::Cancelled => LA_CANCELLED,
+            Ending::Lost => LA_LOST,
         },
         proof,
         proof_len,
@@ -97,6 +115,8 @@ unsafe fn free(pointer: &mut *mut u8, len: &mut usize) {
     (*pointer, *len) = (std::ptr::null_mut(), 0);
 }
 
+/// Frees the bytes of a result. NULL is ignored.
+///
 /// # Safety
 /// `result` is NULL or of `la_take`.
 #[no_mangle]

@@ -1,0 +1,106 @@
+/* What the example does not show: arguments that are wrong, a check that says no, a cancel.
+ * exercise ENDPOINT of a service whose proofs take a second. */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lean_aggregator.h"
+
+#define CHECK(condition)                                              \
+  do {                                                                \
+    if (!(condition)) {                                               \
+      fprintf(stderr, "line %d: not %s\n", __LINE__, #condition);     \
+      exit(1);                                                        \
+    }                                                                 \
+  } while (0)
+
+static int reject(void *context, const la_proof *proof) {
+  CHECK(strlen(proof->request_id) > 0 && proof->slot == 1 && proof->group_index == 0);
+  CHECK(proof->participants_len == 1 && proof->participants[0] == 1);
+  *(int *)context += 1;
+  return 0;
+}
+
+static la_snapshot *make_snapshot(uint8_t tag) {
+  la_checkpoint checkpoint = {{tag}, 1};
+  uint8_t bytes[2536] = {tag};
+  la_snapshot *snapshot = la_snapshot_new(&checkpoint, &checkpoint);
+  CHECK(la_snapshot_raw(snapshot, 0, bytes, sizeof bytes) == -1); /* No group is begun. */
+  CHECK(la_snapshot_key(snapshot, 0, bytes, 52) == 0);
+  CHECK(la_snapshot_group(snapshot, 1, &checkpoint, &checkpoint, &checkpoint) == 0);
+  CHECK(la_snapshot_raw(snapshot, 0, bytes, sizeof bytes) == 0);
+  return snapshot;
+}
+
+/* A call with wrong options says which, and frees the snapshot. */
+static void misuse(const char *endpoint) {
+  char error[256];
+  la_options options = {.size = 8, .endpoints = endpoint, .node_id = "c-node"};
+  CHECK(la_new(NULL, error, sizeof error) == NULL && strstr(error, "NULL"));
+  CHECK(la_new(&options, error, sizeof error) == NULL && strstr(error, "options.size"));
+  options.size = sizeof options;
+  options.node_id = NULL;
+  CHECK(la_new(&options, error, sizeof error) == NULL && strstr(error, "node_id"));
+  options.node_id = "a node";
+  CHECK(la_new(&options, error, 8) == NULL && strlen(error) == 7);
+  options.node_id = "c-node";
+  options.key_pem = "a key";
+  CHECK(la_new(&options, error, sizeof error) == NULL && strstr(error, "certificate_pem"));
+  struct {
+    la_options known;
+    uint64_t later;
+  } newer = {{.size = sizeof newer, .endpoints = endpoint, .node_id = "c-node"}, 1};
+  CHECK(la_new(&newer.known, error, sizeof error) == NULL && strstr(error, "does not know"));
+  la_submit_options submit = {.size = sizeof submit};
+  CHECK(la_snapshot_submit(NULL, make_snapshot(9), &submit, NULL) == -1);
+  CHECK(la_take(NULL, 1, NULL, 1) == 0 && la_ready_fd(NULL) == -1 && la_cancel(NULL, "r") == 0);
+  la_snapshot_free(NULL);
+  la_result_free(NULL);
+  la_close(NULL, 0);
+}
+
+/* Waits for one result, and returns its ending. */
+static uint32_t take(la_adapter *adapter) {
+  struct pollfd ready = {la_ready_fd(adapter), POLLIN, 0};
+  la_result result;
+  size_t count = 0;
+  while (count == 0) {
+    uint64_t wakes;
+    CHECK(poll(&ready, 1, 9000) > 0 && read(ready.fd, &wakes, sizeof wakes) == 8);
+    count = la_take(adapter, 1, &result, 1);
+  }
+  la_result_free(&result);
+  return result.ending;
+}
+
+int main(int argc, char **argv) {
+  CHECK(argc == 2);
+  misuse(argv[1]);
+  int checks = 0;
+  char error[256];
+  la_options options = {.size = sizeof options,
+                        .endpoints = argv[1],
+                        .node_id = "c-node",
+                        .verify = reject,
+                        .verify_context = &checks};
+  la_adapter *adapter = la_new(&options, error, sizeof error);
+  CHECK(adapter != NULL);
+  la_submit_options submit = {
+      .size = sizeof submit, .slot = 1, .deadline_ms = 4000, .fence_ms = 8000};
+  char request_id[65];
+  submit.priority = 7;
+  CHECK(la_snapshot_submit(adapter, make_snapshot(1), &submit, request_id) == -1);
+  submit.priority = LA_AGGREGATION;
+  CHECK(la_snapshot_submit(adapter, make_snapshot(1), &submit, request_id) == 0);
+  CHECK(take(adapter) == LA_REFUSED && checks == 1);
+  CHECK(la_cancel(adapter, request_id) == 0); /* It is over. */
+  CHECK(la_snapshot_submit(adapter, make_snapshot(2), &submit, request_id) == 0);
+  CHECK(la_cancel(adapter, "another") == 0 && la_cancel(adapter, NULL) == 0);
+  CHECK(la_cancel(adapter, request_id) == 1);
+  CHECK(take(adapter) == LA_CANCELLED);
+  la_close(adapter, 1000);
+  puts("done");
+  return 0;
+}
