@@ -18,6 +18,7 @@ const GROUND = [
   "printable",
   "write-file",
   "read-file",
+  "pem",
   "file-reason",
   "metric-table",
   "reasons",

@@ -41,6 +41,13 @@ TLS is version 1.3, on every TCP address but --admin and --probes. With
 --tls-client-ca a client needs a certificate of that authority. Changed files
 are read again within 10 s and serve new connections.
 
+With --engine the service also proves on the lane hosts of its cell, see
+'lean-aggregator prove --help'. An engine is one or more servers of NATS; without
+one that can be reached the service works on with its own devices. Servers that
+other machines can reach need tls:// and know this process by its certificate,
+which allows what a door may do: see deploy/nats/permissions.conf. Its files are
+read anew for each connection.
+
 A device is a name, or an object with "id" and any of:
   "cores"    cores to prove on, such as "0-3,6"; default: all
   "nice"     niceness from -20 to 19; default: 10

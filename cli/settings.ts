@@ -42,7 +42,7 @@ const SETTINGS: readonly SettingHelp[] = [
   ["--tls-client-ca <file>", "PEM file of the authority that signs client certificates"],
   [
     "--insecure-plaintext-on-network",
-    "serve other machines without TLS: anyone on the way can read and change everything",
+    "serve other machines, or use their engine, without TLS: all on the way can read and change all",
   ],
   ["--socket-mode <octal>", "permissions of Unix sockets: users who may write may call"],
   ["--socket-group <group>", "group of Unix sockets, a name or a number"],
@@ -75,6 +75,17 @@ const SETTINGS: readonly SettingHelp[] = [
   ],
   ["--state-dir <folder>", "folder of learned costs and of the service's id"],
   ["--service-id <id>", "names the service over all its runs, as a pod's name does"],
+  [
+    "--engine <urls>",
+    "servers of NATS to share lane hosts by, see below: tls://host:port, by commas",
+  ],
+  ["--engine-cell <name>", "services and lane hosts of one cell work together"],
+  ["--engine-ca <file>", "PEM file of the authority that signs the servers' certificates"],
+  [
+    "--engine-certificate <file>",
+    "PEM file of the certificate by which the servers know this process",
+  ],
+  ["--engine-key <file>", "PEM file of the private key of that certificate"],
   ["--deadline-ms <ms>", "deadline of requests that name none: no proof starts later"],
   ["--fence-ms <ms>", "fence of requests that name none: running proofs are killed"],
   ["--drain-ms <ms>", "time for running proofs at shutdown"],
@@ -93,6 +104,7 @@ function settingsOptions(): Option[] {
     runtimeDir: "see below",
     stateDir: "see below",
     serviceId: "kept in the state folder",
+    engineCa: "those of Node.js",
   };
   const options = SETTINGS.map(([flags, description, choices]) => {
     const option = new Option(flags);

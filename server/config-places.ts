@@ -1,13 +1,18 @@
-/** Checks the settings against the file system: sockets' folders, and the group of the sockets. */
+/**
+ * Checks the settings against the file system: sockets' folders, the group of the sockets, and the
+ * engine's certificates.
+ */
 import type { Problem } from "./config-error.js";
 import { ConfigError } from "./config-error.js";
 import type { Config } from "./config.js";
+import { checkEngineFiles } from "./engine/engine-files.js";
 import { addressOf } from "./net/address.js";
 import { groupProblem } from "./net/unix-socket.js";
 import { socketPlaceProblem } from "./net/socket-place.js";
 
-/** Throws `ConfigError` with each socket that cannot be made where the settings want it. */
-export function checkPlaces({ listen, admin, probes, socketGroup }: Config): void {
+/** Throws `ConfigError` with each socket that cannot be made, and each invalid certificate. */
+export function checkPlaces(config: Config): void {
+  const { listen, admin, probes, socketGroup } = config;
   const problems: Problem[] = [];
   const check = (key: string, text: string) => {
     const address = text === "off" ? undefined : addressOf(text);
@@ -24,5 +29,6 @@ export function checkPlaces({ listen, admin, probes, socketGroup }: Config): voi
   if (wrongGroup !== undefined) {
     problems.push({ key: "socketGroup", text: `is ${JSON.stringify(socketGroup)}: ${wrongGroup}` });
   }
+  problems.push(...checkEngineFiles(config).problems);
   if (problems.length > 0) throw new ConfigError(problems);
 }

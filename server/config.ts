@@ -6,6 +6,8 @@
 import { z } from "zod";
 import { ConfigError } from "./config-error.js";
 import type { Problem } from "./config-error.js";
+import { checkEngine, engineSettings } from "./engine/engine-settings.js";
+import { TOKEN_EXPECTED, tokenPattern } from "./engine/subject.js";
 import { ID_EXPECTED, idPattern } from "./id.js";
 import { JsonError, parseJsonText } from "./json-text.js";
 import { defaults, limits } from "./limits.js";
@@ -115,7 +117,10 @@ const settings = z.strictObject({
   tlsKey: path.optional(),
   /** PEM file: authorities of client certificates. When set, every client over TLS needs one. */
   tlsClientCa: path.optional(),
-  /** Allows `listen` to serve other machines without TLS: the network can read and change all. */
+  /**
+   * Allows plain text to other machines, for `listen` and `engine`: the network can read and change
+   * all.
+   */
   insecurePlaintextOnNetwork: yesOrNo.default(false),
   /** Permission bits of Unix sockets, except the operator's: a user that may write may call. */
   socketMode: octal.prefault(defaults.socketMode),
@@ -147,6 +152,7 @@ const settings = z.strictObject({
   fakeSeed: whole("numbers", 0, 2 ** 32 - 1).optional(),
   /** Which simulated proofs fail, and how: `error:10` fails every 10th. Default: none. */
   fakeFailures: fakeFailuresSchema.optional(),
+  ...engineSettings,
   /** Deadline of snapshots that have none, in milliseconds from receipt. */
   deadlineMs: ms(limits.deadlineMsMax).default(defaults.deadlineMs),
   /** Fence of snapshots that have none, in milliseconds from receipt. */
@@ -181,6 +187,11 @@ const schema = settings.superRefine((config, context) => {
   };
   checkOverlaps(config, problem);
   checkFake(config, problem);
+  checkEngine(config, problem);
+  const { engine, serviceId } = config;
+  if (engine.length > 0 && serviceId !== undefined && !tokenPattern.test(serviceId)) {
+    problem("serviceId", `names this door to {engine}: expected ${TOKEN_EXPECTED}`);
+  }
   if (config.fenceMs < config.deadlineMs) {
     const order = `must not be before the deadline: {deadlineMs} is ${config.deadlineMs}`;
     problem("fenceMs", `${order}; set {fenceMs} to ${config.deadlineMs} or more`);
@@ -273,9 +284,9 @@ function problemsOf(issue: z.core.$ZodIssue, merged: Record<string, unknown>): P
   return [{ key, place: isPart ? "" : placeOf(below), text: `${is}: ${issue.message}` }];
 }
 
-/** The value as JSON, cut to `VALUE_LENGTH_MAX` characters. */
+/** The value as JSON, cut to `VALUE_LENGTH_MAX` characters, without the password of a URL. */
 function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  const text = (JSON.stringify(value) ?? String(value)).replace(/:\/\/[^/,"]*@/g, "://…@");
   return text.length <= VALUE_LENGTH_MAX ? text : `${text.slice(0, VALUE_LENGTH_MAX)}…`;
 }
 

@@ -2,6 +2,13 @@
 import { quoted } from "../errors.js";
 import { limits } from "../limits.js";
 
+/** Ids of cells, doors and lane hosts: a dot would split the token. */
+export const tokenPattern = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** What a token has to be, for errors. */
+export const TOKEN_EXPECTED = "1 to 64 characters of A-Z a-z 0-9 _ -";
+
+/** Tokens of the engine itself, such as those of inboxes, have more. */
 const TOKEN = /^[A-Za-z0-9_$-]+$/;
 
 /** Throws RangeError when a message cannot be published so. */

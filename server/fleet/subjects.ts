@@ -3,11 +3,7 @@
  * last token, to which the engine's permissions bind a certificate. Ids are tokens: no dot.
  */
 
-/** Ids of cells, doors and lane hosts: a dot would split the token. */
-export const tokenPattern = /^[A-Za-z0-9_-]{1,64}$/;
-
-/** What a token has to be, for errors. */
-export const TOKEN_EXPECTED = "1 to 64 characters of A-Z a-z 0-9 _ -";
+export { TOKEN_EXPECTED, tokenPattern } from "../engine/subject.js";
 
 export const subjects = (cell: string) => ({
   /** What a lane host tells all doors. */

@@ -1,12 +1,12 @@
 /**
  * Reads and checks the files that TLS needs. An error names the setting, the file, and what to do.
  */
-import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
-import { createSecureContext } from "node:tls";
+import { createHash } from "node:crypto";
 import { ConfigError } from "../config-error.js";
 import type { Problem } from "../config-error.js";
-import { codeOf, fileReason } from "../file-reason.js";
+import { fileReason } from "../file-reason.js";
 import { limits } from "../limits.js";
+import { certificatesIn, checkTime, expiryOf, PemProblem, privateKeyIn, usable } from "../pem.js";
 import { readFileWithin } from "../read-file.js";
 
 const SETTINGS = ["tlsCertificate", "tlsKey", "tlsClientCa"] as const;
@@ -65,15 +65,15 @@ function readContent(path: string): Promise<Buffer | string> {
 /** Checks the files and that they fit each other. Throws `ConfigError` with every problem. */
 export function checkTlsFiles({ files }: TlsFiles, nowUnixMs: number): TlsIdentity {
   const problems: Problem[] = [];
-  /** What `check` returns. A `Wrong` that it throws becomes a problem; then undefined. */
+  /** What `check` returns. A `PemProblem` that it throws becomes a problem; then undefined. */
   const attempt = <T>(setting: Setting, check: (content: Buffer) => T): T | undefined => {
     const file = files.get(setting);
     if (file === undefined) return undefined;
     try {
       if (typeof file.content !== "string") return check(file.content);
-      throw new Wrong(`cannot be read: ${file.content}; name a readable file`);
+      throw new PemProblem(`cannot be read: ${file.content}; name a readable file`);
     } catch (error) {
-      if (!(error instanceof Wrong)) throw error;
+      if (!(error instanceof PemProblem)) throw error;
       problems.push({ key: setting, text: `${file.path} ${error.message}` });
       return undefined;
     }
@@ -86,7 +86,7 @@ export function checkTlsFiles({ files }: TlsFiles, nowUnixMs: number): TlsIdenti
   const key = attempt("tlsKey", (content) => {
     const privateKey = privateKeyIn(content);
     if (cert !== undefined && !cert.leaf.checkPrivateKey(privateKey)) {
-      throw new Wrong("is not the key of the certificate in {tlsCertificate}: name a pair");
+      throw new PemProblem("is not the key of the certificate in {tlsCertificate}: name a pair");
     }
     return content;
   });
@@ -95,7 +95,7 @@ export function checkTlsFiles({ files }: TlsFiles, nowUnixMs: number): TlsIdenti
     for (const authority of authorities) {
       checkTime(authority, nowUnixMs);
       if (!authority.ca)
-        throw new Wrong("has a certificate that is not an authority's: name the authority's");
+        throw new PemProblem("has a certificate that is not an authority's: name the authority's");
     }
     return { content, expiresAtMs: Math.min(...authorities.map(expiryOf)) };
   });
@@ -110,58 +110,4 @@ export function checkTlsFiles({ files }: TlsFiles, nowUnixMs: number): TlsIdenti
     }
   }
   throw new ConfigError(problems);
-}
-
-/** What is wrong with one file, and what to do; the message continues its path. */
-class Wrong extends Error {}
-
-/** The certificates of a PEM file, at least one. Throws `Wrong`. */
-function certificatesIn(content: Buffer): [X509Certificate, ...X509Certificate[]] {
-  const blocks = content
-    .toString("latin1")
-    .match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
-  const [first, ...rest] = (blocks ?? []).map((block) => {
-    try {
-      return new X509Certificate(block);
-    } catch {
-      throw new Wrong("has a certificate that cannot be decoded: replace the file");
-    }
-  });
-  if (first !== undefined) return [first, ...rest];
-  throw new Wrong("is not a certificate in PEM (-----BEGIN CERTIFICATE-----): convert it");
-}
-
-function privateKeyIn(content: Buffer) {
-  const text = content.toString("latin1");
-  if (text.includes("ENCRYPTED")) throw new Wrong("is encrypted: name a key without a passphrase");
-  try {
-    return createPrivateKey(content);
-  } catch {
-    throw new Wrong("is not a private key in PEM (-----BEGIN PRIVATE KEY-----): convert it");
-  }
-}
-
-function checkTime(certificate: X509Certificate, nowUnixMs: number): void {
-  const { validFrom, validTo } = certificate;
-  if (expiryOf(certificate) <= nowUnixMs) throw new Wrong(`expired at ${validTo}: renew it`);
-  if (Date.parse(validFrom) > nowUnixMs) {
-    throw new Wrong(`is not valid before ${validFrom}: check this machine's clock`);
-  }
-}
-
-/** Unix time in milliseconds. */
-function expiryOf({ validTo }: X509Certificate): number {
-  return Date.parse(validTo);
-}
-
-/** Throws `Wrong` for what only OpenSSL finds, such as a key that is too short. */
-function usable(cert: Buffer, key: Buffer): void {
-  try {
-    createSecureContext({ cert, key });
-  } catch (error) {
-    const code = codeOf(error) ?? "";
-    const isWeak = /_TOO_(SMALL|WEAK)$/.test(code);
-    const why = isWeak ? "is too weak for TLS" : `cannot be used with its key (${code})`;
-    throw new Wrong(`${why}: replace both with ones of at least 2048 bits (RSA) or 256 (EC)`);
-  }
 }
