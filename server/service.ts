@@ -7,6 +7,8 @@ import type { PolicySource } from "./access/policy-watch.js";
 import { PolicyWatch } from "./access/policy-watch.js";
 import type { Clock } from "./clock.js";
 import type { Config } from "./config.js";
+import type { Engine } from "./engine/engine.js";
+import type { RemoteLanes } from "./fleet/remote-lanes.js";
 import { limits } from "./limits.js";
 import type { LeveledLogger, Logger, StderrLog } from "./log.js";
 import { MemoryBudget } from "./memory-budget.js";
@@ -50,6 +52,15 @@ export interface Service extends Addresses {
   kill(): Promise<void>;
 }
 
+/** How lane hosts prove for the service. */
+export interface FleetModules {
+  /** Connected or not. */
+  engine: Engine;
+  cell: string;
+  /** Who verifies a proof of a lane host before it is told. */
+  verify: "other-host" | "same-host";
+}
+
 /** One of the things that were read again. */
 export interface Reloaded {
   what: "policy" | "certificates" | "settings";
@@ -66,6 +77,12 @@ export interface ServiceModules {
   devices: readonly Device[];
   /** Undefined when the configuration names no policy file. */
   policy: PolicySource | undefined;
+  /**
+   * The engine, connected or not, over which the lane hosts of a cell prove for this service; the
+   * service closes it. Then `serviceId` has to be a token of a subject, and there may be no devices.
+   * Default: only the own devices prove.
+   */
+  fleet?: FleetModules | undefined;
   /** Reads what the service may use of this machine. Called again while it runs. */
   readMachine(): Machine;
   /** Identifies this run of the service: 16 hexadecimal digits. */
@@ -90,6 +107,26 @@ function lanesOf({ devices, clock, log }: ServiceModules, options: LaneOptions, 
     metrics,
     post: (message, receive) => queueMicrotask(() => receive(message)),
   });
+}
+
+/** The lanes of other hosts; undefined without an engine, and then nothing of them is loaded. */
+async function remoteLanesOf(
+  { fleet, devices, clock, log, serviceId, instance }: ServiceModules,
+  { lanes, dispatcher, memory, metrics }: Working,
+): Promise<RemoteLanes | undefined> {
+  if (fleet === undefined) return undefined;
+  const { engine, cell, verify } = fleet;
+  const { RemoteLanes } = await import("./fleet/remote-lanes.js");
+  const { createDoorMetrics } = await import("./fleet/door-metrics.js");
+  const door = { id: serviceId, run: instance };
+  return new RemoteLanes(
+    { cell, verify, door, hasOwnDevices: devices.length > 0 },
+    {
+      ...{ clock, log, engine, memory, metrics: createDoorMetrics(metrics.registry) },
+      ownDescription: () => dispatcher.describe(),
+      ownVerifier: () => lanes.verifier(),
+    },
+  );
 }
 
 /** The service's metrics, in a registry that also has those of its process. */
@@ -122,9 +159,10 @@ function logAddresses(log: Logger, { addresses, operatorAddress, probesAddress }
 }
 
 interface Working {
-  admission: Admission;
   dispatcher: Dispatcher;
   lanes: LocalLanes;
+  memory: MemoryBudget;
+  metrics: Metrics;
 }
 
 /** Passes all to `listener`, and calls `after` each time. */
@@ -147,7 +185,12 @@ function thenDo(listener: LaneListener, after: () => void): LaneListener {
 
 /** Starts provers and scheduling. Returns the timer that erases what is past its time. */
 function startWork(
-  { admission, dispatcher, lanes }: Working,
+  {
+    admission,
+    dispatcher,
+    lanes,
+  }: Pick<Working, "dispatcher" | "lanes"> & { admission: Admission },
+  remote: RemoteLanes | undefined,
   updateHealth: () => void,
 ): NodeJS.Timeout {
   const expire = setInterval(() => {
@@ -156,6 +199,8 @@ function startWork(
   }, EXPIRE_EVERY_MS);
   dispatcher.start(admission.queue);
   lanes.open(thenDo(dispatcher, updateHealth));
+  // Hosts announce too often to look at the health each time: the timer does.
+  remote?.open(dispatcher, updateHealth);
   return expire;
 }
 
@@ -181,13 +226,14 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const lanes = lanesOf(modules, machine.laneOptions, metrics);
   const dispatcher = new Dispatcher({ clock, metrics });
   const memory = memoryBudget(metrics);
+  const remote = await remoteLanesOf(modules, { lanes, dispatcher, memory, metrics });
   const access = new Access(policy?.policy, { clock, log, metrics });
   const watch = policy && new PolicyWatch(policy, { clock, log, metrics, access });
   const admission = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
   const status = new ServiceStatus({ admission, dispatcher });
   const handlers = new Handlers(
     { instance, serviceId, version, deadlineMs: config.deadlineMs, fenceMs: config.fenceMs },
-    { admission, status, dispatcher, clock, access, verifier: () => lanes.verifier() },
+    { admission, status, dispatcher, clock, access, verifier: () => (remote ?? lanes).verifier() },
   );
   const operatorCalls = new AdminHandlers({ admission, dispatcher, clock, log });
   const notReady = () => whyNotReady(admission, dispatcher);
@@ -202,11 +248,12 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     status.update();
     listeners.updateHealth();
   };
-  const expire = startWork({ admission, dispatcher, lanes }, updateHealth);
+  const expire = startWork({ admission, dispatcher, lanes }, remote, updateHealth);
 
   const kill = async () => {
     dispatcher.close();
-    await lanes.close();
+    remote?.close();
+    await Promise.all([lanes.close(), modules.fleet?.engine.close()]);
   };
   // In this order: nothing new is accepted, sessions end, streams deliver and end, provers end.
   const close = async () => {
