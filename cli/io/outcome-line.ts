@@ -9,6 +9,7 @@ import {
   LeftOutReason,
   OutcomeReason,
   OutcomeStatus,
+  VerifiedBy,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Column } from "./table.js";
 import { formatHeader, formatRow, formatTable } from "./table.js";
@@ -86,11 +87,12 @@ function ofProof(value: (outcome: Outcome) => number | string): (outcome: Outcom
   return (outcome) => (isProved(outcome) ? String(value(outcome)) : "-");
 }
 
-function leftOutText({ leftOut, detail }: Outcome): string {
+function leftOutText({ leftOut, detail, verifiedBy }: Outcome): string {
   const shown = leftOut.slice(0, LEFT_OUT_SHOWN_MAX).map(inputText);
   const more = leftOut.length - shown.length;
   const inputs = [...shown, ...(more > 0 ? [`${more} more`] : [])].join(", ");
-  return [inputs, detail].filter((text) => text !== "").join(": ") || "-";
+  const judged = verifiedBy === VerifiedBy.SAME_HOST ? "verified by the host that made it" : "";
+  return [inputs, detail, judged].filter((text) => text !== "").join(": ") || "-";
 }
 
 function inputText({ reason, input }: LeftOut): string {

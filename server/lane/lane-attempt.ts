@@ -55,6 +55,7 @@ export class LaneAttempt {
     this.result = await proveGroup(this.assignment.work, {
       description: prover.description,
       verifier: this.modules.verifier,
+      verifiedBy: () => (this.modules.verifier.lastAsked === prover ? "prover" : "standby"),
       minInputs: this.assignment.minInputs,
       choosePart: (raws, children) => this.choosePart(raws, children),
       prove: (request) => this.prove(prover, request),

@@ -9,13 +9,22 @@ import type { ProofRequest } from "../prover/prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import { ProverError } from "../prover/prover.js";
 import type { Verifier } from "./verifier.js";
-import type { ChildWork, GroupWork, LeftOut, ProofResult, Raws } from "../work/group.js";
+import type {
+  ChildWork,
+  GroupWork,
+  LeftOut,
+  ProofResult,
+  Raws,
+  VerifiedBy,
+} from "../work/group.js";
 import { tooFewInputs } from "../work/inputs.js";
 import type { Part } from "../work/parts.js";
 
 export interface ProveGroupModules {
   description: ProverDescription;
   verifier: Verifier;
+  /** Who has answered last for `verifier`. */
+  verifiedBy(): VerifiedBy;
   /** Fewest inputs that are worth a proof: see `work/inputs.ts`. */
   minInputs: number;
   /** Called once the inputs are verified: the part to prove now, or why no proof may start. */
@@ -67,8 +76,15 @@ async function attemptGroup(group: GroupWork, modules: ProveGroupModules): Promi
     const detail = "the prover's own proof does not verify against the expected claims";
     return { kind: "failed", reason: "prover_error", detail, deaths: 0 };
   }
-  const childrenFolded = children.map((child) => child.index);
-  return { kind: "proved", proof, validators: claim.validators, childrenFolded, leftOut, proveMs };
+  return {
+    kind: "proved",
+    proof,
+    validators: claim.validators,
+    childrenFolded: children.map((child) => child.index),
+    leftOut,
+    proveMs,
+    verifiedBy: modules.verifiedBy(),
+  };
 }
 
 /** The raw signatures of the part; those that are not in it are added to `leftOut`. */

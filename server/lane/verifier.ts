@@ -31,6 +31,8 @@ export interface VerifierModules {
 /** Asks provers in turn. Rejects with `ProverError("died")` when no prover is left. */
 export class FailoverVerifier implements Verifier {
   deaths = 0;
+  /** The prover that has answered last. */
+  lastAsked: Prover | undefined;
 
   constructor(private readonly modules: VerifierModules) {}
 
@@ -73,7 +75,9 @@ export class FailoverVerifier implements Verifier {
       if (prover === undefined) throw last;
       asked.add(prover);
       try {
-        return await this.within(limits.verifyMsMax + extraMs(prover), question(prover));
+        const answer = await this.within(limits.verifyMsMax + extraMs(prover), question(prover));
+        this.lastAsked = prover;
+        return answer;
       } catch (error) {
         if (!(error instanceof ProverError) || error.kind !== "died") throw error;
         last = error;

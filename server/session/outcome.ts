@@ -9,6 +9,7 @@ import {
   OutcomeStatus,
   ProofSystemSchema,
   SummarySchema,
+  VerifiedBy,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { assertNever } from "../errors.js";
 import type { OutcomeStatusName } from "../reasons.js";
@@ -68,6 +69,13 @@ const reasonOnWire = {
   preempted: OutcomeReason.PREEMPTED,
   prover_died: OutcomeReason.PROVER_DIED,
   prover_error: OutcomeReason.PROVER_ERROR,
+} as const;
+
+const verifiedByOnWire = {
+  other_host: VerifiedBy.OTHER_HOST,
+  standby: VerifiedBy.STANDBY,
+  prover: VerifiedBy.SAME_PROVER,
+  same_host: VerifiedBy.SAME_HOST,
 } as const;
 
 /** The outcome message of an ended group, and what metrics count of it. */
@@ -150,6 +158,7 @@ function addProof(
     sszLength === undefined ? indicesToBits(validators) : encodeSszBitlist(validators, length);
   outcome.childrenFolded = [...result.childrenFolded];
   outcome.proveMs = Math.round(result.proveMs);
+  if (result.verifiedBy !== undefined) outcome.verifiedBy = verifiedByOnWire[result.verifiedBy];
 }
 
 function leftOutMessage({ reason, input, digest }: LeftOut) {

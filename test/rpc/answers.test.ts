@@ -1,7 +1,11 @@
 /** What an outcome or a stream says is what happened: attempts, erased proofs, the node's epoch. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
-import { OutcomeStatus, RequestState } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  OutcomeStatus,
+  RequestState,
+  VerifiedBy,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { StreamResultsResponse } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { startFakeProver } from "../../server/prover/fake.js";
 import type { Prover } from "../../server/prover/prover.js";
@@ -83,6 +87,27 @@ test("attempt counts the attempts of the group, not those of the device", async 
   deaths = 1;
   const retried = await outcomesOf(await submit(1n, 60_000, 1));
   expect(retried).toMatchObject([{ status: OutcomeStatus.PROVED, attempt: 2 }]);
+});
+
+test.each([
+  ["1", VerifiedBy.STANDBY],
+  ["0", VerifiedBy.SAME_PROVER],
+] as const)("with --standby %s an outcome says who verified its proof", async (standby, by) => {
+  const other = await startTestService(mortalProver, { standby });
+  const caller = new AggregatorClient({ address: other.addresses[0] ?? "" });
+  try {
+    const hasStandby = async () => (await caller.getServerInfo({})).devices[0]?.standbyReady;
+    await expect.poll(hasStandby, { timeout: 5000 }).toBe(standby === "1");
+    const node = { nodeId: "node-1" };
+    const { result } = await caller.submitSnapshot({ node, snapshot: fakeSnapshot(1) });
+    if (result.case !== "accepted") throw new Error(`skipped: ${JSON.stringify(result.value)}`);
+    const { requestId } = result.value;
+    const { session } = await caller.getSession({ node, requestId, waitMs: 10_000 });
+    expect(session?.outcomes.map(({ verifiedBy }) => verifiedBy)).toEqual([by]);
+  } finally {
+    caller.close();
+    await other.close();
+  }
 });
 
 test("a proved group whose bytes are erased at the fence says so, in session and stream", async () => {

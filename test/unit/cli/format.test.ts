@@ -17,6 +17,7 @@ import {
   OutcomeStatus,
   ServiceState,
   ValidatorKeySchema,
+  VerifiedBy,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { encodeSszBitlist } from "../../../proto/bitlist.js";
 import { fakeTerminal } from "../../helpers/command-line.js";
@@ -70,6 +71,9 @@ describe("a table of outcomes", () => {
 
   test("marks the fake prover's results", () => {
     expect(outcomeLine({ ...proved, fake: true })).toContain("proved_late FAKE");
+    expect(outcomeLine({ ...proved, verifiedBy: VerifiedBy.SAME_HOST })).toContain(
+      "verified by the host that made it",
+    );
   });
 });
 
