@@ -639,6 +639,67 @@ func (LeftOutReason) EnumDescriptor() ([]byte, []int) {
 	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{9}
 }
 
+// Who verified a proof before it was told, from the most independent of its maker to the least.
+type VerifiedBy int32
+
+const (
+	VerifiedBy_VERIFIED_BY_UNSPECIFIED VerifiedBy = 0
+	// A prover of another host than the one that made the proof.
+	VerifiedBy_VERIFIED_BY_OTHER_HOST VerifiedBy = 1
+	// Another process of the service than the one that made the proof: the standby, as a rule.
+	VerifiedBy_VERIFIED_BY_STANDBY VerifiedBy = 2
+	// The process of the service that made the proof, because no other was up.
+	VerifiedBy_VERIFIED_BY_SAME_PROVER VerifiedBy = 3
+	// The lane host that made the proof, which says so: no other host could verify, or the operator
+	// wants no other to.
+	VerifiedBy_VERIFIED_BY_SAME_HOST VerifiedBy = 4
+)
+
+// Enum value maps for VerifiedBy.
+var (
+	VerifiedBy_name = map[int32]string{
+		0: "VERIFIED_BY_UNSPECIFIED",
+		1: "VERIFIED_BY_OTHER_HOST",
+		2: "VERIFIED_BY_STANDBY",
+		3: "VERIFIED_BY_SAME_PROVER",
+		4: "VERIFIED_BY_SAME_HOST",
+	}
+	VerifiedBy_value = map[string]int32{
+		"VERIFIED_BY_UNSPECIFIED": 0,
+		"VERIFIED_BY_OTHER_HOST":  1,
+		"VERIFIED_BY_STANDBY":     2,
+		"VERIFIED_BY_SAME_PROVER": 3,
+		"VERIFIED_BY_SAME_HOST":   4,
+	}
+)
+
+func (x VerifiedBy) Enum() *VerifiedBy {
+	p := new(VerifiedBy)
+	*p = x
+	return p
+}
+
+func (x VerifiedBy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (VerifiedBy) Descriptor() protoreflect.EnumDescriptor {
+	return file_lean_aggregator_v1_aggregator_proto_enumTypes[10].Descriptor()
+}
+
+func (VerifiedBy) Type() protoreflect.EnumType {
+	return &file_lean_aggregator_v1_aggregator_proto_enumTypes[10]
+}
+
+func (x VerifiedBy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use VerifiedBy.Descriptor instead.
+func (VerifiedBy) EnumDescriptor() ([]byte, []int) {
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{10}
+}
+
 type ServiceState int32
 
 const (
@@ -679,11 +740,11 @@ func (x ServiceState) String() string {
 }
 
 func (ServiceState) Descriptor() protoreflect.EnumDescriptor {
-	return file_lean_aggregator_v1_aggregator_proto_enumTypes[10].Descriptor()
+	return file_lean_aggregator_v1_aggregator_proto_enumTypes[11].Descriptor()
 }
 
 func (ServiceState) Type() protoreflect.EnumType {
-	return &file_lean_aggregator_v1_aggregator_proto_enumTypes[10]
+	return &file_lean_aggregator_v1_aggregator_proto_enumTypes[11]
 }
 
 func (x ServiceState) Number() protoreflect.EnumNumber {
@@ -692,7 +753,7 @@ func (x ServiceState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ServiceState.Descriptor instead.
 func (ServiceState) EnumDescriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{10}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{11}
 }
 
 type RequestState int32
@@ -734,11 +795,11 @@ func (x RequestState) String() string {
 }
 
 func (RequestState) Descriptor() protoreflect.EnumDescriptor {
-	return file_lean_aggregator_v1_aggregator_proto_enumTypes[11].Descriptor()
+	return file_lean_aggregator_v1_aggregator_proto_enumTypes[12].Descriptor()
 }
 
 func (RequestState) Type() protoreflect.EnumType {
-	return &file_lean_aggregator_v1_aggregator_proto_enumTypes[11]
+	return &file_lean_aggregator_v1_aggregator_proto_enumTypes[12]
 }
 
 func (x RequestState) Number() protoreflect.EnumNumber {
@@ -747,7 +808,7 @@ func (x RequestState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RequestState.Descriptor instead.
 func (RequestState) EnumDescriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{11}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{12}
 }
 
 type SessionState int32
@@ -785,11 +846,11 @@ func (x SessionState) String() string {
 }
 
 func (SessionState) Descriptor() protoreflect.EnumDescriptor {
-	return file_lean_aggregator_v1_aggregator_proto_enumTypes[12].Descriptor()
+	return file_lean_aggregator_v1_aggregator_proto_enumTypes[13].Descriptor()
 }
 
 func (SessionState) Type() protoreflect.EnumType {
-	return &file_lean_aggregator_v1_aggregator_proto_enumTypes[12]
+	return &file_lean_aggregator_v1_aggregator_proto_enumTypes[13]
 }
 
 func (x SessionState) Number() protoreflect.EnumNumber {
@@ -798,7 +859,7 @@ func (x SessionState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SessionState.Descriptor instead.
 func (SessionState) EnumDescriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{12}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{13}
 }
 
 type DeviceState int32
@@ -848,11 +909,11 @@ func (x DeviceState) String() string {
 }
 
 func (DeviceState) Descriptor() protoreflect.EnumDescriptor {
-	return file_lean_aggregator_v1_aggregator_proto_enumTypes[13].Descriptor()
+	return file_lean_aggregator_v1_aggregator_proto_enumTypes[14].Descriptor()
 }
 
 func (DeviceState) Type() protoreflect.EnumType {
-	return &file_lean_aggregator_v1_aggregator_proto_enumTypes[13]
+	return &file_lean_aggregator_v1_aggregator_proto_enumTypes[14]
 }
 
 func (x DeviceState) Number() protoreflect.EnumNumber {
@@ -861,7 +922,7 @@ func (x DeviceState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DeviceState.Descriptor instead.
 func (DeviceState) EnumDescriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{13}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{14}
 }
 
 // A block root and its slot.
@@ -2484,8 +2545,10 @@ type Outcome struct {
 	Fake bool `protobuf:"varint,18,opt,name=fake,proto3" json:"fake,omitempty"`
 	// The group was proved, but `proof` is empty: its bytes were erased at the fence, and no later
 	// read returns them. Everything else in the outcome still holds.
-	ProofErased   bool   `protobuf:"varint,19,opt,name=proof_erased,json=proofErased,proto3" json:"proof_erased,omitempty"`
-	Votes         *Votes `protobuf:"bytes,20,opt,name=votes,proto3" json:"votes,omitempty"`
+	ProofErased bool   `protobuf:"varint,19,opt,name=proof_erased,json=proofErased,proto3" json:"proof_erased,omitempty"`
+	Votes       *Votes `protobuf:"bytes,20,opt,name=votes,proto3" json:"votes,omitempty"`
+	// Who verified the proof; UNSPECIFIED without a proof, and of a service that does not say.
+	VerifiedBy    VerifiedBy `protobuf:"varint,21,opt,name=verified_by,json=verifiedBy,proto3,enum=lean.aggregator.v1.VerifiedBy" json:"verified_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2658,6 +2721,13 @@ func (x *Outcome) GetVotes() *Votes {
 		return x.Votes
 	}
 	return nil
+}
+
+func (x *Outcome) GetVerifiedBy() VerifiedBy {
+	if x != nil {
+		return x.VerifiedBy
+	}
+	return VerifiedBy_VERIFIED_BY_UNSPECIFIED
 }
 
 // The last event of a session.
@@ -4662,7 +4732,7 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"notStarted\x12\x18\n" +
 	"\astopped\x18\t \x01(\rR\astopped\x12\x16\n" +
 	"\x06failed\x18\n" +
-	" \x01(\rR\x06failed\"\x88\x06\n" +
+	" \x01(\rR\x06failed\"\xc9\x06\n" +
 	"\aOutcome\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1f\n" +
@@ -4686,7 +4756,9 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"\aattempt\x18\x11 \x01(\rR\aattempt\x12\x12\n" +
 	"\x04fake\x18\x12 \x01(\bR\x04fake\x12!\n" +
 	"\fproof_erased\x18\x13 \x01(\bR\vproofErased\x12/\n" +
-	"\x05votes\x18\x14 \x01(\v2\x19.lean.aggregator.v1.VotesR\x05votes\"\xdf\x01\n" +
+	"\x05votes\x18\x14 \x01(\v2\x19.lean.aggregator.v1.VotesR\x05votes\x12?\n" +
+	"\vverified_by\x18\x15 \x01(\x0e2\x1e.lean.aggregator.v1.VerifiedByR\n" +
+	"verifiedBy\"\xdf\x01\n" +
 	"\aSummary\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x12\n" +
@@ -4905,7 +4977,14 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"\x1bLEFT_OUT_REASON_UNKNOWN_KEY\x10\x03\x12\x1d\n" +
 	"\x19LEFT_OUT_REASON_BAD_CHILD\x10\x04\x12\x1b\n" +
 	"\x17LEFT_OUT_REASON_COVERED\x10\x05\x12\x18\n" +
-	"\x14LEFT_OUT_REASON_SHED\x10\x06*\x7f\n" +
+	"\x14LEFT_OUT_REASON_SHED\x10\x06*\x96\x01\n" +
+	"\n" +
+	"VerifiedBy\x12\x1b\n" +
+	"\x17VERIFIED_BY_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16VERIFIED_BY_OTHER_HOST\x10\x01\x12\x17\n" +
+	"\x13VERIFIED_BY_STANDBY\x10\x02\x12\x1b\n" +
+	"\x17VERIFIED_BY_SAME_PROVER\x10\x03\x12\x19\n" +
+	"\x15VERIFIED_BY_SAME_HOST\x10\x04*\x7f\n" +
 	"\fServiceState\x12\x1d\n" +
 	"\x19SERVICE_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13SERVICE_STATE_READY\x10\x01\x12\x1b\n" +
@@ -4949,7 +5028,7 @@ func file_lean_aggregator_v1_aggregator_proto_rawDescGZIP() []byte {
 	return file_lean_aggregator_v1_aggregator_proto_rawDescData
 }
 
-var file_lean_aggregator_v1_aggregator_proto_enumTypes = make([]protoimpl.EnumInfo, 14)
+var file_lean_aggregator_v1_aggregator_proto_enumTypes = make([]protoimpl.EnumInfo, 15)
 var file_lean_aggregator_v1_aggregator_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_lean_aggregator_v1_aggregator_proto_goTypes = []any{
 	(KeyRole)(0),                    // 0: lean.aggregator.v1.KeyRole
@@ -4962,149 +5041,151 @@ var file_lean_aggregator_v1_aggregator_proto_goTypes = []any{
 	(OutcomeStatus)(0),              // 7: lean.aggregator.v1.OutcomeStatus
 	(OutcomeReason)(0),              // 8: lean.aggregator.v1.OutcomeReason
 	(LeftOutReason)(0),              // 9: lean.aggregator.v1.LeftOutReason
-	(ServiceState)(0),               // 10: lean.aggregator.v1.ServiceState
-	(RequestState)(0),               // 11: lean.aggregator.v1.RequestState
-	(SessionState)(0),               // 12: lean.aggregator.v1.SessionState
-	(DeviceState)(0),                // 13: lean.aggregator.v1.DeviceState
-	(*Checkpoint)(nil),              // 14: lean.aggregator.v1.Checkpoint
-	(*AttestationData)(nil),         // 15: lean.aggregator.v1.AttestationData
-	(*SignedRoot)(nil),              // 16: lean.aggregator.v1.SignedRoot
-	(*Claim)(nil),                   // 17: lean.aggregator.v1.Claim
-	(*ProofSystem)(nil),             // 18: lean.aggregator.v1.ProofSystem
-	(*ValidatorKey)(nil),            // 19: lean.aggregator.v1.ValidatorKey
-	(*RawSignature)(nil),            // 20: lean.aggregator.v1.RawSignature
-	(*Child)(nil),                   // 21: lean.aggregator.v1.Child
-	(*Component)(nil),               // 22: lean.aggregator.v1.Component
-	(*RawSignatures)(nil),           // 23: lean.aggregator.v1.RawSignatures
-	(*Group)(nil),                   // 24: lean.aggregator.v1.Group
-	(*Snapshot)(nil),                // 25: lean.aggregator.v1.Snapshot
-	(*Node)(nil),                    // 26: lean.aggregator.v1.Node
-	(*Step)(nil),                    // 27: lean.aggregator.v1.Step
-	(*SubmitSnapshotRequest)(nil),   // 28: lean.aggregator.v1.SubmitSnapshotRequest
-	(*Accepted)(nil),                // 29: lean.aggregator.v1.Accepted
-	(*Skipped)(nil),                 // 30: lean.aggregator.v1.Skipped
-	(*SubmitSnapshotResponse)(nil),  // 31: lean.aggregator.v1.SubmitSnapshotResponse
-	(*LeftOut)(nil),                 // 32: lean.aggregator.v1.LeftOut
-	(*Votes)(nil),                   // 33: lean.aggregator.v1.Votes
-	(*Outcome)(nil),                 // 34: lean.aggregator.v1.Outcome
-	(*Summary)(nil),                 // 35: lean.aggregator.v1.Summary
-	(*Offer)(nil),                   // 36: lean.aggregator.v1.Offer
-	(*Status)(nil),                  // 37: lean.aggregator.v1.Status
-	(*AwaitedState)(nil),            // 38: lean.aggregator.v1.AwaitedState
-	(*Opened)(nil),                  // 39: lean.aggregator.v1.Opened
-	(*Heartbeat)(nil),               // 40: lean.aggregator.v1.Heartbeat
-	(*Sending)(nil),                 // 41: lean.aggregator.v1.Sending
-	(*Awaited)(nil),                 // 42: lean.aggregator.v1.Awaited
-	(*StreamResultsRequest)(nil),    // 43: lean.aggregator.v1.StreamResultsRequest
-	(*StreamResultsResponse)(nil),   // 44: lean.aggregator.v1.StreamResultsResponse
-	(*Session)(nil),                 // 45: lean.aggregator.v1.Session
-	(*GetSessionRequest)(nil),       // 46: lean.aggregator.v1.GetSessionRequest
-	(*GetSessionResponse)(nil),      // 47: lean.aggregator.v1.GetSessionResponse
-	(*CancelSessionRequest)(nil),    // 48: lean.aggregator.v1.CancelSessionRequest
-	(*CancelSessionResponse)(nil),   // 49: lean.aggregator.v1.CancelSessionResponse
-	(*VerifyAggregateRequest)(nil),  // 50: lean.aggregator.v1.VerifyAggregateRequest
-	(*ClaimKeys)(nil),               // 51: lean.aggregator.v1.ClaimKeys
-	(*VerifyAggregateResponse)(nil), // 52: lean.aggregator.v1.VerifyAggregateResponse
-	(*GetServerInfoRequest)(nil),    // 53: lean.aggregator.v1.GetServerInfoRequest
-	(*Limits)(nil),                  // 54: lean.aggregator.v1.Limits
-	(*Device)(nil),                  // 55: lean.aggregator.v1.Device
-	(*LearnedCost)(nil),             // 56: lean.aggregator.v1.LearnedCost
-	(*GetServerInfoResponse)(nil),   // 57: lean.aggregator.v1.GetServerInfoResponse
+	(VerifiedBy)(0),                 // 10: lean.aggregator.v1.VerifiedBy
+	(ServiceState)(0),               // 11: lean.aggregator.v1.ServiceState
+	(RequestState)(0),               // 12: lean.aggregator.v1.RequestState
+	(SessionState)(0),               // 13: lean.aggregator.v1.SessionState
+	(DeviceState)(0),                // 14: lean.aggregator.v1.DeviceState
+	(*Checkpoint)(nil),              // 15: lean.aggregator.v1.Checkpoint
+	(*AttestationData)(nil),         // 16: lean.aggregator.v1.AttestationData
+	(*SignedRoot)(nil),              // 17: lean.aggregator.v1.SignedRoot
+	(*Claim)(nil),                   // 18: lean.aggregator.v1.Claim
+	(*ProofSystem)(nil),             // 19: lean.aggregator.v1.ProofSystem
+	(*ValidatorKey)(nil),            // 20: lean.aggregator.v1.ValidatorKey
+	(*RawSignature)(nil),            // 21: lean.aggregator.v1.RawSignature
+	(*Child)(nil),                   // 22: lean.aggregator.v1.Child
+	(*Component)(nil),               // 23: lean.aggregator.v1.Component
+	(*RawSignatures)(nil),           // 24: lean.aggregator.v1.RawSignatures
+	(*Group)(nil),                   // 25: lean.aggregator.v1.Group
+	(*Snapshot)(nil),                // 26: lean.aggregator.v1.Snapshot
+	(*Node)(nil),                    // 27: lean.aggregator.v1.Node
+	(*Step)(nil),                    // 28: lean.aggregator.v1.Step
+	(*SubmitSnapshotRequest)(nil),   // 29: lean.aggregator.v1.SubmitSnapshotRequest
+	(*Accepted)(nil),                // 30: lean.aggregator.v1.Accepted
+	(*Skipped)(nil),                 // 31: lean.aggregator.v1.Skipped
+	(*SubmitSnapshotResponse)(nil),  // 32: lean.aggregator.v1.SubmitSnapshotResponse
+	(*LeftOut)(nil),                 // 33: lean.aggregator.v1.LeftOut
+	(*Votes)(nil),                   // 34: lean.aggregator.v1.Votes
+	(*Outcome)(nil),                 // 35: lean.aggregator.v1.Outcome
+	(*Summary)(nil),                 // 36: lean.aggregator.v1.Summary
+	(*Offer)(nil),                   // 37: lean.aggregator.v1.Offer
+	(*Status)(nil),                  // 38: lean.aggregator.v1.Status
+	(*AwaitedState)(nil),            // 39: lean.aggregator.v1.AwaitedState
+	(*Opened)(nil),                  // 40: lean.aggregator.v1.Opened
+	(*Heartbeat)(nil),               // 41: lean.aggregator.v1.Heartbeat
+	(*Sending)(nil),                 // 42: lean.aggregator.v1.Sending
+	(*Awaited)(nil),                 // 43: lean.aggregator.v1.Awaited
+	(*StreamResultsRequest)(nil),    // 44: lean.aggregator.v1.StreamResultsRequest
+	(*StreamResultsResponse)(nil),   // 45: lean.aggregator.v1.StreamResultsResponse
+	(*Session)(nil),                 // 46: lean.aggregator.v1.Session
+	(*GetSessionRequest)(nil),       // 47: lean.aggregator.v1.GetSessionRequest
+	(*GetSessionResponse)(nil),      // 48: lean.aggregator.v1.GetSessionResponse
+	(*CancelSessionRequest)(nil),    // 49: lean.aggregator.v1.CancelSessionRequest
+	(*CancelSessionResponse)(nil),   // 50: lean.aggregator.v1.CancelSessionResponse
+	(*VerifyAggregateRequest)(nil),  // 51: lean.aggregator.v1.VerifyAggregateRequest
+	(*ClaimKeys)(nil),               // 52: lean.aggregator.v1.ClaimKeys
+	(*VerifyAggregateResponse)(nil), // 53: lean.aggregator.v1.VerifyAggregateResponse
+	(*GetServerInfoRequest)(nil),    // 54: lean.aggregator.v1.GetServerInfoRequest
+	(*Limits)(nil),                  // 55: lean.aggregator.v1.Limits
+	(*Device)(nil),                  // 56: lean.aggregator.v1.Device
+	(*LearnedCost)(nil),             // 57: lean.aggregator.v1.LearnedCost
+	(*GetServerInfoResponse)(nil),   // 58: lean.aggregator.v1.GetServerInfoResponse
 }
 var file_lean_aggregator_v1_aggregator_proto_depIdxs = []int32{
-	14, // 0: lean.aggregator.v1.AttestationData.head:type_name -> lean.aggregator.v1.Checkpoint
-	14, // 1: lean.aggregator.v1.AttestationData.target:type_name -> lean.aggregator.v1.Checkpoint
-	14, // 2: lean.aggregator.v1.AttestationData.source:type_name -> lean.aggregator.v1.Checkpoint
-	15, // 3: lean.aggregator.v1.Claim.data:type_name -> lean.aggregator.v1.AttestationData
-	16, // 4: lean.aggregator.v1.Claim.root:type_name -> lean.aggregator.v1.SignedRoot
+	15, // 0: lean.aggregator.v1.AttestationData.head:type_name -> lean.aggregator.v1.Checkpoint
+	15, // 1: lean.aggregator.v1.AttestationData.target:type_name -> lean.aggregator.v1.Checkpoint
+	15, // 2: lean.aggregator.v1.AttestationData.source:type_name -> lean.aggregator.v1.Checkpoint
+	16, // 3: lean.aggregator.v1.Claim.data:type_name -> lean.aggregator.v1.AttestationData
+	17, // 4: lean.aggregator.v1.Claim.root:type_name -> lean.aggregator.v1.SignedRoot
 	0,  // 5: lean.aggregator.v1.Claim.role:type_name -> lean.aggregator.v1.KeyRole
 	0,  // 6: lean.aggregator.v1.ValidatorKey.role:type_name -> lean.aggregator.v1.KeyRole
-	17, // 7: lean.aggregator.v1.Component.claim:type_name -> lean.aggregator.v1.Claim
-	23, // 8: lean.aggregator.v1.Component.raws:type_name -> lean.aggregator.v1.RawSignatures
-	20, // 9: lean.aggregator.v1.RawSignatures.signatures:type_name -> lean.aggregator.v1.RawSignature
-	15, // 10: lean.aggregator.v1.Group.data:type_name -> lean.aggregator.v1.AttestationData
-	20, // 11: lean.aggregator.v1.Group.raw_signatures:type_name -> lean.aggregator.v1.RawSignature
-	21, // 12: lean.aggregator.v1.Group.children:type_name -> lean.aggregator.v1.Child
+	18, // 7: lean.aggregator.v1.Component.claim:type_name -> lean.aggregator.v1.Claim
+	24, // 8: lean.aggregator.v1.Component.raws:type_name -> lean.aggregator.v1.RawSignatures
+	21, // 9: lean.aggregator.v1.RawSignatures.signatures:type_name -> lean.aggregator.v1.RawSignature
+	16, // 10: lean.aggregator.v1.Group.data:type_name -> lean.aggregator.v1.AttestationData
+	21, // 11: lean.aggregator.v1.Group.raw_signatures:type_name -> lean.aggregator.v1.RawSignature
+	22, // 12: lean.aggregator.v1.Group.children:type_name -> lean.aggregator.v1.Child
 	1,  // 13: lean.aggregator.v1.Group.kind:type_name -> lean.aggregator.v1.ProofKind
-	22, // 14: lean.aggregator.v1.Group.components:type_name -> lean.aggregator.v1.Component
-	14, // 15: lean.aggregator.v1.Snapshot.head:type_name -> lean.aggregator.v1.Checkpoint
-	14, // 16: lean.aggregator.v1.Snapshot.justified:type_name -> lean.aggregator.v1.Checkpoint
-	19, // 17: lean.aggregator.v1.Snapshot.keys:type_name -> lean.aggregator.v1.ValidatorKey
-	24, // 18: lean.aggregator.v1.Snapshot.groups:type_name -> lean.aggregator.v1.Group
-	26, // 19: lean.aggregator.v1.SubmitSnapshotRequest.node:type_name -> lean.aggregator.v1.Node
-	25, // 20: lean.aggregator.v1.SubmitSnapshotRequest.snapshot:type_name -> lean.aggregator.v1.Snapshot
-	18, // 21: lean.aggregator.v1.SubmitSnapshotRequest.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	23, // 14: lean.aggregator.v1.Group.components:type_name -> lean.aggregator.v1.Component
+	15, // 15: lean.aggregator.v1.Snapshot.head:type_name -> lean.aggregator.v1.Checkpoint
+	15, // 16: lean.aggregator.v1.Snapshot.justified:type_name -> lean.aggregator.v1.Checkpoint
+	20, // 17: lean.aggregator.v1.Snapshot.keys:type_name -> lean.aggregator.v1.ValidatorKey
+	25, // 18: lean.aggregator.v1.Snapshot.groups:type_name -> lean.aggregator.v1.Group
+	27, // 19: lean.aggregator.v1.SubmitSnapshotRequest.node:type_name -> lean.aggregator.v1.Node
+	26, // 20: lean.aggregator.v1.SubmitSnapshotRequest.snapshot:type_name -> lean.aggregator.v1.Snapshot
+	19, // 21: lean.aggregator.v1.SubmitSnapshotRequest.proof_system:type_name -> lean.aggregator.v1.ProofSystem
 	2,  // 22: lean.aggregator.v1.SubmitSnapshotRequest.priority:type_name -> lean.aggregator.v1.Priority
 	3,  // 23: lean.aggregator.v1.SubmitSnapshotRequest.busy_policy:type_name -> lean.aggregator.v1.BusyPolicy
 	4,  // 24: lean.aggregator.v1.SubmitSnapshotRequest.partial_policy:type_name -> lean.aggregator.v1.PartialPolicy
-	27, // 25: lean.aggregator.v1.SubmitSnapshotRequest.steps:type_name -> lean.aggregator.v1.Step
+	28, // 25: lean.aggregator.v1.SubmitSnapshotRequest.steps:type_name -> lean.aggregator.v1.Step
 	5,  // 26: lean.aggregator.v1.Accepted.deadline_source:type_name -> lean.aggregator.v1.DeadlineSource
 	6,  // 27: lean.aggregator.v1.Skipped.reason:type_name -> lean.aggregator.v1.SkipReason
-	29, // 28: lean.aggregator.v1.SubmitSnapshotResponse.accepted:type_name -> lean.aggregator.v1.Accepted
-	30, // 29: lean.aggregator.v1.SubmitSnapshotResponse.skipped:type_name -> lean.aggregator.v1.Skipped
+	30, // 28: lean.aggregator.v1.SubmitSnapshotResponse.accepted:type_name -> lean.aggregator.v1.Accepted
+	31, // 29: lean.aggregator.v1.SubmitSnapshotResponse.skipped:type_name -> lean.aggregator.v1.Skipped
 	9,  // 30: lean.aggregator.v1.LeftOut.reason:type_name -> lean.aggregator.v1.LeftOutReason
-	15, // 31: lean.aggregator.v1.Outcome.data:type_name -> lean.aggregator.v1.AttestationData
+	16, // 31: lean.aggregator.v1.Outcome.data:type_name -> lean.aggregator.v1.AttestationData
 	7,  // 32: lean.aggregator.v1.Outcome.status:type_name -> lean.aggregator.v1.OutcomeStatus
 	8,  // 33: lean.aggregator.v1.Outcome.reason:type_name -> lean.aggregator.v1.OutcomeReason
-	32, // 34: lean.aggregator.v1.Outcome.left_out:type_name -> lean.aggregator.v1.LeftOut
-	17, // 35: lean.aggregator.v1.Outcome.claims:type_name -> lean.aggregator.v1.Claim
-	18, // 36: lean.aggregator.v1.Outcome.proof_system:type_name -> lean.aggregator.v1.ProofSystem
-	33, // 37: lean.aggregator.v1.Outcome.votes:type_name -> lean.aggregator.v1.Votes
-	33, // 38: lean.aggregator.v1.Summary.votes:type_name -> lean.aggregator.v1.Votes
-	18, // 39: lean.aggregator.v1.Offer.proof_system:type_name -> lean.aggregator.v1.ProofSystem
-	1,  // 40: lean.aggregator.v1.Offer.kinds:type_name -> lean.aggregator.v1.ProofKind
-	10, // 41: lean.aggregator.v1.Status.state:type_name -> lean.aggregator.v1.ServiceState
-	36, // 42: lean.aggregator.v1.Status.offers:type_name -> lean.aggregator.v1.Offer
-	11, // 43: lean.aggregator.v1.AwaitedState.state:type_name -> lean.aggregator.v1.RequestState
-	37, // 44: lean.aggregator.v1.Opened.status:type_name -> lean.aggregator.v1.Status
-	54, // 45: lean.aggregator.v1.Opened.limits:type_name -> lean.aggregator.v1.Limits
-	38, // 46: lean.aggregator.v1.Opened.awaited:type_name -> lean.aggregator.v1.AwaitedState
-	26, // 47: lean.aggregator.v1.StreamResultsRequest.node:type_name -> lean.aggregator.v1.Node
-	42, // 48: lean.aggregator.v1.StreamResultsRequest.awaited:type_name -> lean.aggregator.v1.Awaited
-	39, // 49: lean.aggregator.v1.StreamResultsResponse.opened:type_name -> lean.aggregator.v1.Opened
-	34, // 50: lean.aggregator.v1.StreamResultsResponse.outcome:type_name -> lean.aggregator.v1.Outcome
-	35, // 51: lean.aggregator.v1.StreamResultsResponse.summary:type_name -> lean.aggregator.v1.Summary
-	37, // 52: lean.aggregator.v1.StreamResultsResponse.status:type_name -> lean.aggregator.v1.Status
-	40, // 53: lean.aggregator.v1.StreamResultsResponse.heartbeat:type_name -> lean.aggregator.v1.Heartbeat
-	41, // 54: lean.aggregator.v1.StreamResultsResponse.sending:type_name -> lean.aggregator.v1.Sending
-	12, // 55: lean.aggregator.v1.Session.state:type_name -> lean.aggregator.v1.SessionState
-	34, // 56: lean.aggregator.v1.Session.outcomes:type_name -> lean.aggregator.v1.Outcome
-	35, // 57: lean.aggregator.v1.Session.summary:type_name -> lean.aggregator.v1.Summary
-	26, // 58: lean.aggregator.v1.GetSessionRequest.node:type_name -> lean.aggregator.v1.Node
-	45, // 59: lean.aggregator.v1.GetSessionResponse.session:type_name -> lean.aggregator.v1.Session
-	26, // 60: lean.aggregator.v1.CancelSessionRequest.node:type_name -> lean.aggregator.v1.Node
-	45, // 61: lean.aggregator.v1.CancelSessionResponse.session:type_name -> lean.aggregator.v1.Session
-	26, // 62: lean.aggregator.v1.VerifyAggregateRequest.node:type_name -> lean.aggregator.v1.Node
-	15, // 63: lean.aggregator.v1.VerifyAggregateRequest.data:type_name -> lean.aggregator.v1.AttestationData
-	18, // 64: lean.aggregator.v1.VerifyAggregateRequest.proof_system:type_name -> lean.aggregator.v1.ProofSystem
-	1,  // 65: lean.aggregator.v1.VerifyAggregateRequest.kind:type_name -> lean.aggregator.v1.ProofKind
-	51, // 66: lean.aggregator.v1.VerifyAggregateRequest.claims:type_name -> lean.aggregator.v1.ClaimKeys
-	15, // 67: lean.aggregator.v1.ClaimKeys.data:type_name -> lean.aggregator.v1.AttestationData
-	16, // 68: lean.aggregator.v1.ClaimKeys.root:type_name -> lean.aggregator.v1.SignedRoot
-	26, // 69: lean.aggregator.v1.GetServerInfoRequest.node:type_name -> lean.aggregator.v1.Node
-	13, // 70: lean.aggregator.v1.Device.state:type_name -> lean.aggregator.v1.DeviceState
-	56, // 71: lean.aggregator.v1.Device.learned_costs:type_name -> lean.aggregator.v1.LearnedCost
-	1,  // 72: lean.aggregator.v1.LearnedCost.kind:type_name -> lean.aggregator.v1.ProofKind
-	37, // 73: lean.aggregator.v1.GetServerInfoResponse.status:type_name -> lean.aggregator.v1.Status
-	54, // 74: lean.aggregator.v1.GetServerInfoResponse.limits:type_name -> lean.aggregator.v1.Limits
-	55, // 75: lean.aggregator.v1.GetServerInfoResponse.devices:type_name -> lean.aggregator.v1.Device
-	28, // 76: lean.aggregator.v1.AggregatorService.SubmitSnapshot:input_type -> lean.aggregator.v1.SubmitSnapshotRequest
-	43, // 77: lean.aggregator.v1.AggregatorService.StreamResults:input_type -> lean.aggregator.v1.StreamResultsRequest
-	46, // 78: lean.aggregator.v1.AggregatorService.GetSession:input_type -> lean.aggregator.v1.GetSessionRequest
-	48, // 79: lean.aggregator.v1.AggregatorService.CancelSession:input_type -> lean.aggregator.v1.CancelSessionRequest
-	50, // 80: lean.aggregator.v1.AggregatorService.VerifyAggregate:input_type -> lean.aggregator.v1.VerifyAggregateRequest
-	53, // 81: lean.aggregator.v1.AggregatorService.GetServerInfo:input_type -> lean.aggregator.v1.GetServerInfoRequest
-	31, // 82: lean.aggregator.v1.AggregatorService.SubmitSnapshot:output_type -> lean.aggregator.v1.SubmitSnapshotResponse
-	44, // 83: lean.aggregator.v1.AggregatorService.StreamResults:output_type -> lean.aggregator.v1.StreamResultsResponse
-	47, // 84: lean.aggregator.v1.AggregatorService.GetSession:output_type -> lean.aggregator.v1.GetSessionResponse
-	49, // 85: lean.aggregator.v1.AggregatorService.CancelSession:output_type -> lean.aggregator.v1.CancelSessionResponse
-	52, // 86: lean.aggregator.v1.AggregatorService.VerifyAggregate:output_type -> lean.aggregator.v1.VerifyAggregateResponse
-	57, // 87: lean.aggregator.v1.AggregatorService.GetServerInfo:output_type -> lean.aggregator.v1.GetServerInfoResponse
-	82, // [82:88] is the sub-list for method output_type
-	76, // [76:82] is the sub-list for method input_type
-	76, // [76:76] is the sub-list for extension type_name
-	76, // [76:76] is the sub-list for extension extendee
-	0,  // [0:76] is the sub-list for field type_name
+	33, // 34: lean.aggregator.v1.Outcome.left_out:type_name -> lean.aggregator.v1.LeftOut
+	18, // 35: lean.aggregator.v1.Outcome.claims:type_name -> lean.aggregator.v1.Claim
+	19, // 36: lean.aggregator.v1.Outcome.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	34, // 37: lean.aggregator.v1.Outcome.votes:type_name -> lean.aggregator.v1.Votes
+	10, // 38: lean.aggregator.v1.Outcome.verified_by:type_name -> lean.aggregator.v1.VerifiedBy
+	34, // 39: lean.aggregator.v1.Summary.votes:type_name -> lean.aggregator.v1.Votes
+	19, // 40: lean.aggregator.v1.Offer.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	1,  // 41: lean.aggregator.v1.Offer.kinds:type_name -> lean.aggregator.v1.ProofKind
+	11, // 42: lean.aggregator.v1.Status.state:type_name -> lean.aggregator.v1.ServiceState
+	37, // 43: lean.aggregator.v1.Status.offers:type_name -> lean.aggregator.v1.Offer
+	12, // 44: lean.aggregator.v1.AwaitedState.state:type_name -> lean.aggregator.v1.RequestState
+	38, // 45: lean.aggregator.v1.Opened.status:type_name -> lean.aggregator.v1.Status
+	55, // 46: lean.aggregator.v1.Opened.limits:type_name -> lean.aggregator.v1.Limits
+	39, // 47: lean.aggregator.v1.Opened.awaited:type_name -> lean.aggregator.v1.AwaitedState
+	27, // 48: lean.aggregator.v1.StreamResultsRequest.node:type_name -> lean.aggregator.v1.Node
+	43, // 49: lean.aggregator.v1.StreamResultsRequest.awaited:type_name -> lean.aggregator.v1.Awaited
+	40, // 50: lean.aggregator.v1.StreamResultsResponse.opened:type_name -> lean.aggregator.v1.Opened
+	35, // 51: lean.aggregator.v1.StreamResultsResponse.outcome:type_name -> lean.aggregator.v1.Outcome
+	36, // 52: lean.aggregator.v1.StreamResultsResponse.summary:type_name -> lean.aggregator.v1.Summary
+	38, // 53: lean.aggregator.v1.StreamResultsResponse.status:type_name -> lean.aggregator.v1.Status
+	41, // 54: lean.aggregator.v1.StreamResultsResponse.heartbeat:type_name -> lean.aggregator.v1.Heartbeat
+	42, // 55: lean.aggregator.v1.StreamResultsResponse.sending:type_name -> lean.aggregator.v1.Sending
+	13, // 56: lean.aggregator.v1.Session.state:type_name -> lean.aggregator.v1.SessionState
+	35, // 57: lean.aggregator.v1.Session.outcomes:type_name -> lean.aggregator.v1.Outcome
+	36, // 58: lean.aggregator.v1.Session.summary:type_name -> lean.aggregator.v1.Summary
+	27, // 59: lean.aggregator.v1.GetSessionRequest.node:type_name -> lean.aggregator.v1.Node
+	46, // 60: lean.aggregator.v1.GetSessionResponse.session:type_name -> lean.aggregator.v1.Session
+	27, // 61: lean.aggregator.v1.CancelSessionRequest.node:type_name -> lean.aggregator.v1.Node
+	46, // 62: lean.aggregator.v1.CancelSessionResponse.session:type_name -> lean.aggregator.v1.Session
+	27, // 63: lean.aggregator.v1.VerifyAggregateRequest.node:type_name -> lean.aggregator.v1.Node
+	16, // 64: lean.aggregator.v1.VerifyAggregateRequest.data:type_name -> lean.aggregator.v1.AttestationData
+	19, // 65: lean.aggregator.v1.VerifyAggregateRequest.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	1,  // 66: lean.aggregator.v1.VerifyAggregateRequest.kind:type_name -> lean.aggregator.v1.ProofKind
+	52, // 67: lean.aggregator.v1.VerifyAggregateRequest.claims:type_name -> lean.aggregator.v1.ClaimKeys
+	16, // 68: lean.aggregator.v1.ClaimKeys.data:type_name -> lean.aggregator.v1.AttestationData
+	17, // 69: lean.aggregator.v1.ClaimKeys.root:type_name -> lean.aggregator.v1.SignedRoot
+	27, // 70: lean.aggregator.v1.GetServerInfoRequest.node:type_name -> lean.aggregator.v1.Node
+	14, // 71: lean.aggregator.v1.Device.state:type_name -> lean.aggregator.v1.DeviceState
+	57, // 72: lean.aggregator.v1.Device.learned_costs:type_name -> lean.aggregator.v1.LearnedCost
+	1,  // 73: lean.aggregator.v1.LearnedCost.kind:type_name -> lean.aggregator.v1.ProofKind
+	38, // 74: lean.aggregator.v1.GetServerInfoResponse.status:type_name -> lean.aggregator.v1.Status
+	55, // 75: lean.aggregator.v1.GetServerInfoResponse.limits:type_name -> lean.aggregator.v1.Limits
+	56, // 76: lean.aggregator.v1.GetServerInfoResponse.devices:type_name -> lean.aggregator.v1.Device
+	29, // 77: lean.aggregator.v1.AggregatorService.SubmitSnapshot:input_type -> lean.aggregator.v1.SubmitSnapshotRequest
+	44, // 78: lean.aggregator.v1.AggregatorService.StreamResults:input_type -> lean.aggregator.v1.StreamResultsRequest
+	47, // 79: lean.aggregator.v1.AggregatorService.GetSession:input_type -> lean.aggregator.v1.GetSessionRequest
+	49, // 80: lean.aggregator.v1.AggregatorService.CancelSession:input_type -> lean.aggregator.v1.CancelSessionRequest
+	51, // 81: lean.aggregator.v1.AggregatorService.VerifyAggregate:input_type -> lean.aggregator.v1.VerifyAggregateRequest
+	54, // 82: lean.aggregator.v1.AggregatorService.GetServerInfo:input_type -> lean.aggregator.v1.GetServerInfoRequest
+	32, // 83: lean.aggregator.v1.AggregatorService.SubmitSnapshot:output_type -> lean.aggregator.v1.SubmitSnapshotResponse
+	45, // 84: lean.aggregator.v1.AggregatorService.StreamResults:output_type -> lean.aggregator.v1.StreamResultsResponse
+	48, // 85: lean.aggregator.v1.AggregatorService.GetSession:output_type -> lean.aggregator.v1.GetSessionResponse
+	50, // 86: lean.aggregator.v1.AggregatorService.CancelSession:output_type -> lean.aggregator.v1.CancelSessionResponse
+	53, // 87: lean.aggregator.v1.AggregatorService.VerifyAggregate:output_type -> lean.aggregator.v1.VerifyAggregateResponse
+	58, // 88: lean.aggregator.v1.AggregatorService.GetServerInfo:output_type -> lean.aggregator.v1.GetServerInfoResponse
+	83, // [83:89] is the sub-list for method output_type
+	77, // [77:83] is the sub-list for method input_type
+	77, // [77:77] is the sub-list for extension type_name
+	77, // [77:77] is the sub-list for extension extendee
+	0,  // [0:77] is the sub-list for field type_name
 }
 
 func init() { file_lean_aggregator_v1_aggregator_proto_init() }
@@ -5148,7 +5229,7 @@ func file_lean_aggregator_v1_aggregator_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lean_aggregator_v1_aggregator_proto_rawDesc), len(file_lean_aggregator_v1_aggregator_proto_rawDesc)),
-			NumEnums:      14,
+			NumEnums:      15,
 			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
