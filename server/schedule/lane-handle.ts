@@ -100,7 +100,7 @@ export class LaneHandle implements OperatedDevice {
     const isAdopted = (attempt: number) => this.adoption(attempt) !== undefined;
     const { belief, effects } = hear(this.belief, message, isAdopted);
     this.belief = belief;
-    const ends = effects.flatMap((effect) => this.apply(effect));
+    const ends = effects.flatMap((effect) => this.apply(effect, nowMs));
     const ended = message.kind === "ended" ? this.adoption(message.attempt) : undefined;
     if (message.kind === "ended" && ended !== undefined) {
       this.endedDigest = ended.message.digest;
@@ -240,13 +240,14 @@ export class LaneHandle implements OperatedDevice {
     for (const look of [...this.watchers]) look();
   }
 
-  private apply(effect: BeliefEffect): AttemptEnd[] {
+  private apply(effect: BeliefEffect, nowMs: number): AttemptEnd[] {
     switch (effect.kind) {
       case "deliver": {
         const { attempt, result } = effect;
         return [{ kind: "finished", attempt, result }];
       }
       case "lost":
+        return this.adoptOwn(effect.attempt, nowMs) ? [] : [effect];
       case "taken":
         return [effect];
       case "resend_assign":
@@ -258,6 +259,22 @@ export class LaneHandle implements OperatedDevice {
       default:
         return assertNever(effect);
     }
+  }
+
+  /**
+   * Adopts the assigned attempt's own proof, if the lane holds it: then only its result got lost. The
+   * attempt goes on, for its groups may be past the deadline by which a new one would have to start.
+   */
+  private adoptOwn(attempt: number, nowMs: number): boolean {
+    const { assignment, report } = this;
+    const isHeld = report.adoptable.some(
+      ({ digest, fenceAtMs, isRunning }) =>
+        digest === assignment?.digest && !isRunning && nowMs < fenceAtMs,
+    );
+    if (assignment === undefined || !isHeld) return false;
+    this.adopt(attempt, assignment, nowMs);
+    this.sendAdoption(attempt);
+    return true;
   }
 
   private sendKill(attempt: number, reason: StopReason): void {

@@ -114,14 +114,17 @@ test("an adopted attempt is lost with its lane, and counts as no death", () => {
   expect(scheduler.assignments).toMatchObject([{ lane: "b", assignment: { isRetry: false } }]);
 });
 
-test("an attempt whose end was lost is adopted again from what is held", () => {
+test("an attempt whose result got lost goes on with the proof that is held, deadline or not", () => {
   const scheduler = new TestScheduler(["a"]);
   scheduler.announceIdle("a", 1);
-  scheduler.submit("node", work);
+  scheduler.submit("node", work, { deadlineAtMs: 100 });
   scheduler.announce("a", 1, provedBy(1));
+  scheduler.clock.standStill(2000);
   scheduler.announceIdle("a", 2, { adoptable: held });
   expect(scheduler.assignments).toHaveLength(1);
-  expect(scheduler.sentOf("adopt")).toMatchObject([{ attempt: 2 }]);
+  expect(scheduler.sentOf("adopt")).toMatchObject([{ attempt: 1 }]);
+  scheduler.hear("a", { kind: "ended", attempt: 1, result: proved });
+  expect(scheduler.outcomes("node")).toMatchObject([{ status: OutcomeStatus.PROVED_LATE }]);
 });
 
 test("an attempt of this door is not adopted by it", () => {

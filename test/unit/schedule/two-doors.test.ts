@@ -216,7 +216,7 @@ class Pair {
 
 test("each attempt of each door ends once, and all settles once messages arrive again", () => {
   const seen = new Set<string>();
-  const property = fc.property(fc.array(steps, { maxLength: 120 }), (taken) => {
+  const property = fc.property(fc.array(steps, { maxLength: 120, size: "max" }), (taken) => {
     const pair = new Pair();
     for (const step of taken) pair.take(step);
     pair.settle();
@@ -232,7 +232,7 @@ test("each attempt of each door ends once, and all settles once messages arrive 
 });
 
 test("the lane works only for doors that want it once messages have arrived", () => {
-  const property = fc.property(fc.array(steps, { maxLength: 60 }), (taken) => {
+  const property = fc.property(fc.array(steps, { maxLength: 60, size: "max" }), (taken) => {
     const pair = new Pair();
     for (const step of taken) pair.take(step);
     pair.settle();
