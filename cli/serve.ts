@@ -8,14 +8,9 @@ import type { CommandModules } from "./io/command.js";
 import { addCommand, CommandError, ending } from "./io/command.js";
 import { loaded } from "./io/load.js";
 import { holderOf } from "./port-holder.js";
-import type { SettingSources } from "./settings.js";
-import {
-  addSettingsOptions,
-  readSettings,
-  settingsError,
-  sourcesOf,
-  userNameOf,
-} from "./settings.js";
+import { addSettingsOptions, readSettings, settingsError, userNameOf } from "./settings.js";
+import type { SettingSources } from "./settings-sources.js";
+import { sourcesOf } from "./settings-sources.js";
 
 const help = `
 Runs until SIGTERM, SIGINT (Ctrl-C), SIGQUIT or SIGUSR2: then it accepts nothing

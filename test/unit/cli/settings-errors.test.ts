@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { exitCodes } from "../../../cli/io/command.js";
-import type { SettingSources } from "../../../cli/settings.js";
+import type { SettingSources } from "../../../cli/settings-sources.js";
 import { readSettings } from "../../../cli/settings.js";
 import { freshPath } from "../../helpers/command-line.js";
 

@@ -1,0 +1,46 @@
+/** The flags of settings of the devices and the engine, the same for every command that proves. */
+import type { SettingHelp } from "./settings-sources.js";
+
+export const DEVICE_SETTINGS: readonly SettingHelp[] = [
+  ["--prover <name>", "lean_pq proves; fake simulates, and marks its results", ["lean_pq", "fake"]],
+  [
+    "--fake-accepts <inputs>",
+    "keys and signatures that the fake prover takes: its own form, or any size unchecked",
+    ["own", "any"],
+  ],
+  [
+    "--fake-time <ms>",
+    "time of a simulated proof: 200, 100-900 (random) or 100+4/raw+60/child (for each input)",
+  ],
+  ["--fake-seed <number>", "seed of random times: the same seed, the same times"],
+  [
+    "--fake-failures <list>",
+    "simulated proofs that fail: error:10,death:25,hang:40 is every 10th, 25th and 40th",
+  ],
+  ["--devices <devices>", "devices to prove on: names, or a JSON list, see below"],
+  [
+    "--standby <count>",
+    "standby provers of each device, to verify and take over",
+    ["auto", "0", "1"],
+  ],
+  ["--prover-memory-mb <mb>", "replace a prover between proofs when it holds more"],
+  [
+    "--runtime-dir <folder>",
+    "folder of device locks, which hold between services with the same folder",
+  ],
+  ["--state-dir <folder>", "folder of learned costs and of the service's id"],
+];
+
+export const ENGINE_SETTINGS: readonly SettingHelp[] = [
+  [
+    "--engine <urls>",
+    "servers of NATS to share lane hosts by, see below: tls://host:port, by commas",
+  ],
+  ["--engine-cell <name>", "services and lane hosts of one cell work together"],
+  ["--engine-ca <file>", "PEM file of the authority that signs the servers' certificates"],
+  [
+    "--engine-certificate <file>",
+    "PEM file of the certificate by which the servers know this process",
+  ],
+  ["--engine-key <file>", "PEM file of the private key of that certificate"],
+];
