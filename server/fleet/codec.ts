@@ -14,7 +14,7 @@ import { toHost, verdict } from "./codec/to-host.js";
 import { checkWork, sentWork } from "./codec/work.js";
 import type { FromHost, SentWork, ToDoor, ToHost, Verdict } from "./messages.js";
 
-export { FleetMessageError } from "./codec/fleet-message-error.js";
+export { FleetMessageError, UnknownKindError } from "./codec/fleet-message-error.js";
 
 const { fleetMessageBytesMax, fleetReportBytesMax, snapshotBytesMax } = limits;
 

@@ -5,7 +5,7 @@
 import type { Clock } from "../clock.js";
 import type { Engine } from "../engine/engine.js";
 import { limits } from "../limits.js";
-import { encodeToHost, FleetMessageError } from "./codec.js";
+import { encodeToHost, FleetMessageError, UnknownKindError } from "./codec.js";
 import type { DoorMetrics, HostFault } from "./door-metrics.js";
 import type { HostFaults } from "./host-faults.js";
 import type { Peer, ToHost } from "./messages.js";
@@ -82,6 +82,7 @@ export class HostWire {
       return { kind: "message", message: decode(bytes) };
     } catch (error) {
       if (!(error instanceof FleetMessageError)) throw error;
+      if (error instanceof UnknownKindError) return { kind: "none" };
       const { otherVersion: version } = error;
       if (version !== undefined) return { kind: "version", version };
       this.fault("garbage", error.message);

@@ -1,6 +1,6 @@
 /**
  * Describes messages of protobuf by tables: what each field is called, its number, and the kind of its
- * value. One table reads and writes. `fleet-wire.test.ts` holds the tables against `fleet.proto`.
+ * value. One table reads and writes. `wire-format.test.ts` holds the tables against `fleet.proto`.
  */
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { FleetMessageError, garbled, inField } from "./fleet-message-error.js";

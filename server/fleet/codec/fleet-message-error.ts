@@ -17,6 +17,12 @@ export class FleetMessageError extends Error {
   }
 }
 
+/**
+ * Thrown for a message of a version beside ours whose kind is not known: it has to be ignored, and its
+ * sender is not at fault.
+ */
+export class UnknownKindError extends FleetMessageError {}
+
 /** The same error, seen from the message that has the field's message in its field `outer`. */
 export function inField(outer: string, { field, detail, otherVersion }: FleetMessageError) {
   const path = field === "" ? outer : `${outer}.${field}`;

@@ -8,7 +8,7 @@ import { FLEET_VERSION } from "../messages.js";
 import { field, list, literal, mapped, message, only, optional, packed } from "./fields.js";
 import { garbled } from "./fleet-message-error.js";
 import * as scalars from "./scalars.js";
-import { killCauses, lease, ordinal, version } from "./shared.js";
+import { killCauses, lease, ordinal, said, versionKind } from "./shared.js";
 
 const { bool, device, digest, duration, oneFrom, peerId, real, run, text, u32, whole } = scalars;
 
@@ -36,16 +36,16 @@ const proofStart = mapped(
   ({ ranMs, shape: { raws, children } }) => ({ ranMs, raws, children }),
 );
 
-const owner = message<Owner>({
-  id: field(1, peerId),
-  run: field(2, run),
-  attempt: field(3, ordinal),
-});
+const owner = mapped(
+  message({ door: field(1, peerId), run: field(2, run), attempt: field(3, ordinal) }),
+  ({ door: id, ...rest }): Owner => ({ id, ...rest }),
+  ({ id: door, ...rest }) => ({ door, ...rest }),
+);
 
 const proving = mapped(
   message({
     digest: field(1, digest),
-    owners: list(2, owner, limits.doorsMax),
+    owners: list(2, owner, limits.ownersMax),
     fenceInMs: field(3, duration),
     proof: optional(4, proofStart),
   }),
@@ -206,7 +206,7 @@ const bye = message<Of<"bye">>({ kind: literal("bye") });
 
 export const fromHost = mapped(
   message({
-    version: field(1, version),
+    version: field(1, versionKind),
     run: field(2, run),
     beat: optional(3, beat),
     announcement: optional(4, announcement),
@@ -214,7 +214,11 @@ export const fromHost = mapped(
   }),
   (wire): FromHost => ({
     run: wire.run,
-    ...only<Of<"beat"> | Of<"announce"> | Of<"bye">>([wire.beat, wire.announcement, wire.bye]),
+    ...said<Of<"beat"> | Of<"announce"> | Of<"bye">>(wire.version, [
+      wire.beat,
+      wire.announcement,
+      wire.bye,
+    ]),
   }),
   (value) => ({
     version: FLEET_VERSION,

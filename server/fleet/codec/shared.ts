@@ -5,14 +5,14 @@ import type { Blob, FetchRequest } from "../messages.js";
 import { CHUNK_BYTES, FLEET_VERSION } from "../messages.js";
 import { sha256 } from "../../bytes.js";
 import type { Kind } from "./fields.js";
-import { field, literal, mapped, message, optional } from "./fields.js";
-import { FleetMessageError, garbled } from "./fleet-message-error.js";
+import { field, literal, mapped, message, only, optional } from "./fields.js";
+import { FleetMessageError, garbled, UnknownKindError } from "./fleet-message-error.js";
 import { bytes, sha256Hex, u32, whole } from "./scalars.js";
 
 const anyVersion = u32();
 
 /** Our version; a reader takes those beside it too. */
-export const version: Kind<number> = {
+export const versionKind: Kind<number> = {
   ...anyVersion,
   read: (reader) => checkedVersion(anyVersion.read(reader)),
   absent: () => garbled("is missing"),
@@ -22,6 +22,17 @@ function checkedVersion(value: number): number {
   if (value >= 1 && Math.abs(value - FLEET_VERSION) <= 1) return value;
   const detail = `is ${value}, expected ${FLEET_VERSION} or one beside it`;
   throw new FleetMessageError("", detail, value);
+}
+
+/**
+ * What a message of this version says: the one of `members` that is there. A version beside ours may
+ * have kinds that we do not know.
+ */
+export function said<T>(version: number, members: readonly (T | undefined)[]): T {
+  if (version !== FLEET_VERSION && members.every((member) => member === undefined)) {
+    throw new UnknownKindError("", `version ${version} says what is not known`);
+  }
+  return only(members);
 }
 
 /** Numbers of attempts, announcements and commands, which begin at 1. */

@@ -5,7 +5,7 @@ import { CHUNK_BYTES, FLEET_VERSION } from "../messages.js";
 import { field, list, mapped, message, only, optional } from "./fields.js";
 import { garbled } from "./fleet-message-error.js";
 import { bool, bytes, device, duration, oneFrom, run, text, u32 } from "./scalars.js";
-import { fetchRequest, ordinal, proofBlob, version } from "./shared.js";
+import { fetchRequest, ordinal, proofBlob, said, versionKind } from "./shared.js";
 
 const reasons = ["bad_signature", "wrong_leaf", "bad_child", "covered", "shed"] as const;
 /** The reasons for which each kind of input may be left out. */
@@ -110,7 +110,7 @@ const ended = message({
 
 export const toDoor = mapped(
   message({
-    version: field(1, version),
+    version: field(1, versionKind),
     run: field(2, run),
     doorRun: field(3, run),
     ended: optional(4, ended),
@@ -119,7 +119,7 @@ export const toDoor = mapped(
   ({ run: hostRun, doorRun, ...wire }): ToDoor => ({
     run: hostRun,
     doorRun,
-    ...only([wire.ended && { kind: "ended" as const, ...wire.ended }, wire.fetch]),
+    ...said(wire.version, [wire.ended && { kind: "ended" as const, ...wire.ended }, wire.fetch]),
   }),
   (value) => ({
     version: FLEET_VERSION,

@@ -7,7 +7,16 @@ import { field, literal, mapped, message, only, optional } from "./fields.js";
 import { garbled } from "./fleet-message-error.js";
 import { bool, bytes, device, digest, instant, oneFrom, real } from "./scalars.js";
 import { run, runOrNone, text, u32 } from "./scalars.js";
-import { blob, fetchRequest, lease, ordinal, proofBlob, stopReasons, version } from "./shared.js";
+import {
+  blob,
+  fetchRequest,
+  lease,
+  ordinal,
+  proofBlob,
+  said,
+  stopReasons,
+  versionKind,
+} from "./shared.js";
 
 type Member = ToHost extends infer Each
   ? Each extends ToHost
@@ -110,7 +119,7 @@ const ping = message<Of<"ping">>({ kind: literal("ping") });
 
 export const toHost = mapped(
   message({
-    version: field(1, version),
+    version: field(1, versionKind),
     run: field(2, run),
     hostRun: field(3, runOrNone),
     assign: optional(4, assign),
@@ -123,7 +132,7 @@ export const toHost = mapped(
   }),
   (wire): ToHost => {
     const { run: doorRun, hostRun } = wire;
-    const member = only<Member>([
+    const member = said<Member>(wire.version, [
       wire.assign,
       wire.adopt,
       wire.kill,
