@@ -1,0 +1,112 @@
+/** The fleet on one machine: its compose file is valid, finds its files, and has the chart's rules. */
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, normalize } from "node:path";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import { beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { z } from "zod";
+import { parsePolicy } from "../../server/access/policy-file.js";
+import { NATS_SERVER, startNats } from "../../tools/harness/nats.js";
+import { temporaryFolder } from "../helpers/temporary-folder.js";
+import { composeSchema, HELM_TIMEOUT_MS, installHelm, installSchemas } from "./deploy-tools.js";
+import { missingTools } from "./missing-tools.js";
+import { mustRender, valueSets } from "./rendered.js";
+
+const FOLDER = "deploy/compose";
+const read = (file: string) => readFileSync(join(FOLDER, file), "utf8");
+const text = read("compose.yaml");
+const file: unknown = parse(text, { merge: true });
+const { services } = z
+  .object({
+    services: z.record(
+      z.string(),
+      z.looseObject({
+        environment: z.record(z.string(), z.string()).default({}),
+        command: z.array(z.string()).default([]),
+        volumes: z.array(z.string()).default([]),
+        user: z.string().optional(),
+        read_only: z.boolean().optional(),
+        cap_drop: z.array(z.string()),
+        stop_grace_period: z.string().optional(),
+      }),
+    ),
+  })
+  .parse(file);
+const own = Object.entries(services).filter(([name]) => name !== "prometheus");
+
+beforeAll(async () => {
+  if (missingTools !== undefined) return;
+  await installHelm();
+  await installSchemas();
+}, HELM_TIMEOUT_MS);
+
+describe.skipIf(missingTools !== undefined)(`compose${missingTools ?? ""}`, () => {
+  test("the file is a compose file", () => {
+    const check = new Ajv2020({ strict: false, validateFormats: false }).compile(composeSchema());
+    expect(check(file), JSON.stringify(check.errors)).toBe(true);
+    expect(check({ services: { door: { imag: "lean-aggregator" } } })).toBe(false);
+  });
+
+  test("the engine has the chart's permissions, for the names in the file", async () => {
+    const { file: values = "" } = valueSets.find(({ name }) => name === "minimal") ?? {};
+    const set = ["pools.cpu.replicasMax=2"];
+    const chart = (await mustRender({ values, set })).file(
+      "fleet-lean-aggregator-engine",
+      "permissions.conf",
+    );
+    const named = chart
+      .replaceAll("fleet-lean-aggregator-door", "door")
+      .replaceAll("fleet-lean-aggregator-cpu", "host");
+    expect(
+      read("permissions.conf")
+        .replace(/^#.*\n/gm, "")
+        .trim(),
+    ).toBe(named.trim());
+  });
+});
+
+test("every service has its files, or makes them by the command at the top", () => {
+  const named = [...text.matchAll(/^# .*certificates (.*) \\\n#(.*)$/gm)];
+  const made = named.flatMap(([, first = "", more = ""]) =>
+    `${first} ${more}`.split(/\s+/).map((each) => each.split("=")[0] ?? ""),
+  );
+  for (const [name, { volumes }] of Object.entries(services)) {
+    for (const volume of volumes) {
+      const [from = "", , mode] = volume.split(":");
+      expect(mode, volume).toBe("ro");
+      const [, certificate] = /^\.\/certificates\/(.*)\.(crt|key)$/.exec(from) ?? [];
+      if (certificate === undefined)
+        expect(existsSync(normalize(join(FOLDER, from))), from).toBe(true);
+      else expect(["ca", ...made], `${name}: ${from}`).toContain(certificate);
+    }
+  }
+});
+
+test("every service of ours is nobody special, and has time to drain", () => {
+  for (const [name, service] of own) {
+    expect(service.read_only, name).toBe(true);
+    expect(service.user, name).toBe("${FLEET_USER:-1000:1000}");
+    const seconds = Number(/^(\d+)s$/.exec(service.stop_grace_period ?? "")?.[1]);
+    const drainMs = Number(service.environment["LEAN_AGGREGATOR_DRAIN_MS"] ?? 2000);
+    expect(1000 * seconds, name).toBeGreaterThanOrEqual(drainMs + 10_000);
+  }
+  for (const { cap_drop } of Object.values(services)) expect(cap_drop).toEqual(["ALL"]);
+});
+
+test("the policy is one that a door takes", () => {
+  expect(parsePolicy(read("policy.json")).principals).toHaveLength(2);
+});
+
+test("nats-server takes its configuration", async () => {
+  await (await startNats()).close(); // installs it
+  const folder = temporaryFolder();
+  mkdirSync(join(folder, "tls"));
+  execFileSync("deploy/certificates.sh", [join(folder, "tls"), "tls=nats-0"]);
+  writeFileSync(join(folder, "permissions.conf"), read("permissions.conf"));
+  writeFileSync(join(folder, "nats.conf"), read("nats.conf").replaceAll("/etc/nats", folder));
+  const env = { ...process.env, NATS_NAME: "nats-0" };
+  const check = () =>
+    execFileSync(NATS_SERVER, ["-c", join(folder, "nats.conf"), "-t"], { env, stdio: "pipe" });
+  expect(check).not.toThrow();
+});
