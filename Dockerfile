@@ -22,7 +22,9 @@ FROM node:24-bookworm-slim
 RUN apt-get update \
   && apt-get install -y --no-install-recommends libpython3.11 python3 \
   && rm -rf /var/lib/apt/lists/* \
-  && install -d -o 1000 -g 1000 -m 0750 /run/lean-aggregator /var/lib/lean-aggregator
+  && install -d -o 1000 -g 1000 -m 0750 /run/lean-aggregator /var/lib/lean-aggregator \
+  && printf '#!/bin/sh\nexec node /app/dist/cli/main.js "$@"\n' > /usr/local/bin/lean-aggregator \
+  && chmod 0755 /usr/local/bin/lean-aggregator
 WORKDIR /app
 COPY LICENSE-APACHE LICENSE-MIT package.json ./
 COPY --from=packages /app/node_modules ./node_modules
