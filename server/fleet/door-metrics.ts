@@ -51,17 +51,6 @@ const table = {
     name: "fleet_attempts_gone_total",
     help: "Attempts that ended because their lane host was gone",
   },
-  adopted: {
-    kind: "counter",
-    name: "fleet_adopted_total",
-    help: "Proofs of other services that this one adopted, by whether they still ran or had ended",
-    labels: { proof: ["running", "ended"] },
-  },
-  taken: {
-    kind: "counter",
-    name: "fleet_taken_total",
-    help: "Assignments that came too late, because another service had taken the lane",
-  },
   verified: {
     kind: "counter",
     name: "fleet_proofs_verified_total",

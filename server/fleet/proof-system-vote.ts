@@ -1,11 +1,13 @@
 /**
- * Which proof system a door without devices proves with: the one of most lane hosts, decided once, a
- * second after the first of them is heard. So no single host decides it, unless it is alone.
+ * Which proof system a door without devices proves with: the one of most lane hosts, decided once,
+ * half a second after the first of them is heard, or as soon as three agree and none differs. So no
+ * single host decides it, unless it is alone.
  */
 import { proofSystemOf } from "../lane/proof-system.js";
 import type { ProverDescription } from "../work/prover-description.js";
 
-const VOTE_MS = 1000;
+const VOTE_MS = 500;
+const AGREED = 3;
 
 export class ProofSystemVote {
   private readonly votes = new Map<string, ProverDescription>();
@@ -28,14 +30,15 @@ export class ProofSystemVote {
   /** What was decided; undefined before. */
   result(nowMs: number): ProverDescription | undefined {
     if (this.chosen !== undefined || this.beganAtMs === undefined) return this.chosen;
-    if (nowMs - this.beganAtMs < VOTE_MS) return undefined;
     const counts = new Map<string, { count: number; description: ProverDescription }>();
     for (const [, description] of [...this.votes].sort(([a], [b]) => (a < b ? -1 : 1))) {
       const system = sizesOf(description);
       const { count } = counts.get(system) ?? { count: 0 };
       counts.set(system, { count: count + 1, description });
     }
-    const [most] = [...counts.values()].sort((a, b) => b.count - a.count);
+    const [most, ...others] = [...counts.values()].sort((a, b) => b.count - a.count);
+    const doAgree = others.length === 0 && (most?.count ?? 0) >= AGREED;
+    if (!doAgree && nowMs - this.beganAtMs < VOTE_MS) return undefined;
     this.chosen = most?.description;
     return this.chosen;
   }

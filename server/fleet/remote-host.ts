@@ -94,6 +94,8 @@ export class RemoteHost implements VerifyingHost {
   private gone = new AbortController();
   private otherVersion: { version: number; heardAtMs: number } | undefined;
   private leftOut = "";
+  /** Whether it is left out only until the proof system is decided. */
+  private isUndecided = false;
 
   constructor(
     readonly id: string,
@@ -240,7 +242,7 @@ export class RemoteHost implements VerifyingHost {
     const fastestMs = toPeer(this.peerClock, nowMs, nowMs);
     if (fastestMs === undefined) return;
     metrics.beatDelay.observe(Math.max(0, fastestMs - hostNowMs) / 1000);
-    if (wasKnown) return;
+    if (wasKnown && !this.isUndecided) return;
     for (const known of this.lanes.values()) this.admit(known);
   }
 
@@ -301,6 +303,7 @@ export class RemoteHost implements VerifyingHost {
 
   private noteLeftOut(refusal: Refusal | undefined): void {
     const why = refusal?.why ?? "";
+    this.isUndecided = refusal?.isFinal === false;
     if (why === this.leftOut) return;
     this.leftOut = why;
     const { log } = this.modules;
@@ -357,6 +360,7 @@ export class RemoteHost implements VerifyingHost {
     const known = [...this.lanes.values()];
     this.lanes.clear();
     this.leftOut = "";
+    this.isUndecided = false;
     for (const each of known) this.dismiss(each, `lane host ${this.id} ${goneTexts[cause]}`);
     this.modules.changed();
   }

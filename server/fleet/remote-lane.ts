@@ -54,7 +54,6 @@ export class RemoteLane implements LaneLink {
   private announcements = 0;
   /** Whether the newest report was not passed on yet. */
   private isHeldBack = false;
-  private strayKilledAtMs = -Infinity;
 
   /**
    * @param device the host's name of the device
@@ -183,24 +182,12 @@ export class RemoteLane implements LaneLink {
     for (const attempt of [...this.attempts.values()]) {
       if (isOver(attempt, report)) this.forget(attempt.number);
     }
-    this.killStray(report);
     this.announce(report);
   }
 
   private announce(report: LaneReport): void {
     this.announcements++;
     this.modules.emit({ ...report, kind: "announce", sequence: this.announcements });
-  }
-
-  /** Kills an attempt of this door on the lane that it no longer knows. */
-  private killStray({ phase, lease }: LaneReport): void {
-    const attempt = phase.kind === "proving" ? phase.attempt : null;
-    const nowMs = this.modules.clock.nowMs();
-    if (attempt === null || this.attempts.has(attempt)) return;
-    if (nowMs - this.strayKilledAtMs < RESEND_MS) return;
-    this.strayKilledAtMs = nowMs;
-    const { device } = this;
-    this.modules.post({ kind: "kill", device, lease, attempt, reason: "cancelled" });
   }
 
   private forget(number: number): void {
