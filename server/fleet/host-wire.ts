@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../clock.js";
 import type { Engine } from "../engine/engine.js";
+import { EngineError } from "../engine/engine.js";
 import { limits } from "../limits.js";
 import { encodeToHost, FleetMessageError, UnknownKindError } from "./codec.js";
 import type { DoorMetrics, HostFault } from "./door-metrics.js";
@@ -43,13 +44,15 @@ export class HostWire {
     this.share = { left: limits.fleetMessagesPerSecond, atMs: modules.clock.nowMs() };
   }
 
-  /** Sends the message and returns at once; it may get lost. */
+  /** Sends the message and returns at once; it may get lost, as it does when the host is gone. */
   post(message: HostMessage): void {
+    if (this.hostRun() === "") return;
     this.modules.engine.publish(this.subject, this.encoded(message));
   }
 
   /** Resolves with the answer; rejects with `EngineError`. */
   async request(question: HostMessage, timeoutMs: number): Promise<Uint8Array> {
+    if (this.hostRun() === "") throw new EngineError("gone", `lane host ${this.host} is gone`);
     const answer = await this.modules.engine.request(
       this.subject,
       this.encoded(question),

@@ -361,7 +361,10 @@ export class RemoteHost implements VerifyingHost {
     this.lanes.clear();
     this.leftOut = "";
     this.isUndecided = false;
-    for (const each of known) this.dismiss(each, `lane host ${this.id} ${goneTexts[cause]}`);
+    const why = `lane host ${this.id} ${goneTexts[cause]}`;
+    // None of them takes the retry of what another one had.
+    for (const { lane, isAdded } of known) if (isAdded) lane.unreachable(why);
+    for (const each of known) this.dismiss(each, why);
     this.modules.changed();
   }
 

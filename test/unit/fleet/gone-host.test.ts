@@ -1,0 +1,26 @@
+/** A host with several lanes goes: none of them takes work any more, and nothing is sent to it. */
+import { expect, test } from "vitest";
+import { fleet } from "./door.js";
+
+test("no lane of a host that has gone is free while another one of it is told gone", async () => {
+  const { host, door, run } = fleet();
+  const d1 = door();
+  const h1 = host("h1").start({ cpu: {}, gpu: {} });
+  await run(300);
+  const link = d1.links.get("h1.gpu");
+  await h1.kill();
+  await run(1000);
+  for (const device of ["h1.cpu", "h1.gpu"]) {
+    expect(d1.of(device).slice(-2)).toMatchObject([
+      {
+        kind: "announce",
+        phase: { kind: "failed", cause: "lane host h1 has vanished: nobody listens for it" },
+      },
+      { kind: "gone" },
+    ]);
+  }
+  link?.send({ kind: "kill", lease: 1, attempt: 1, reason: "cancelled" });
+  h1.restart();
+  await run(10);
+  expect(h1.ofKind("kill")).toEqual([]);
+});
