@@ -94,7 +94,7 @@ module.exports = {
       from: { path: "^server/fleet/" },
       to: {
         path: "^server/",
-        pathNot: `^server/((fleet|engine|lane|work)/|(${GROUND.join("|")})\\.ts)`,
+        pathNot: `^server/((fleet|engine|lane|work)/|prover/prover\\.ts|(${GROUND.join("|")})\\.ts)`,
       },
     },
     {

@@ -54,6 +54,7 @@ export async function doctor(
   ];
   if (config.policy !== undefined) checks.push(["policy", checkPolicy(config.policy, config)]);
   if (config.tlsCertificate !== undefined) checks.push(["TLS", await checkTls(config, Date.now())]);
+  if (config.engine.length > 0) checks.push(...(await engineChecks(config)));
   const tlsOf = (address: string) =>
     address.startsWith("unix:") ? undefined : config.tlsCertificate;
   for (const address of config.listen) {
@@ -67,6 +68,14 @@ export async function doctor(
   }
   terminal.out(report(checks));
   return checks.some(([, { level }]) => level === "fail") ? exitCodes.error : exitCodes.ok;
+}
+
+async function engineChecks(config: Config): Promise<Check[]> {
+  const { serviceId: id, devices } = config;
+  // Loaded only here, as the package of NATS is with it.
+  const { checkEngine } = await import("./engine-checks.js");
+  const role = { role: "door", id, isNeeded: devices.length === 0 } as const;
+  return checkEngine(config, role, Date.now());
 }
 
 /** Formats one line for each check: level, name and text. */

@@ -9,7 +9,7 @@ import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 
 /** A certificate that expires this soon, in milliseconds, was not renewed automatically. */
-const SOON_MS = 7 * 86_400_000;
+export const SOON_MS = 7 * 86_400_000;
 
 export async function checkTls(settings: TlsSettings, nowUnixMs: number): Promise<Finding> {
   try {

@@ -32,7 +32,7 @@ export interface DialOptions {
 }
 
 /** Time for each step to a connection: a server far away under load takes a tenth. */
-const DIAL_MS = 2000;
+export const DIAL_MS = 2000;
 /** A server that does not answer two pings is left: one that is frozen, after 1.5 s. */
 const PING_MS = 500;
 const PINGS_UNANSWERED_MAX = 2;
@@ -51,12 +51,15 @@ export async function dial(
   url: string,
   { name, inboxPrefix, tls }: DialOptions,
 ): Promise<NatsConnection> {
-  const { protocol, hostname, port } = new URL(url);
-  const tlsOptions = protocol === "tls:" ? readTls(tls) : null;
   try {
-    await greet(hostname.replace(/^\[|\]$/g, ""), Number(port || "4222"));
+    const tlsOptions = url.startsWith("tls:") ? readTls(tls) : null;
+    const { socket, hostname, port, greeting } = await greet(url);
+    socket.destroy();
+    if (tlsOptions === null && /"tls_required": ?true/.test(greeting)) {
+      throw new DialError("the server wants TLS: name it with tls://");
+    }
     return await nats.connect({
-      servers: [`${hostname}:${port || "4222"}`],
+      servers: [`${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`],
       name,
       inboxPrefix,
       tls: tlsOptions,
@@ -69,24 +72,34 @@ export async function dial(
       maxPingOut: PINGS_UNANSWERED_MAX,
     });
   } catch (error) {
+    if (error instanceof DialError) throw error;
     throw new DialError(dialReason(nats, error), { cause: error });
   }
 }
 
 /**
- * Resolves when the server greets a first connection, which ends with that: the package keeps the
- * socket of a connection for ever that a frozen server accepts and never answers.
+ * Resolves when the server has greeted a connection. One that is ended at once precedes each dial,
+ * as the package keeps for ever the socket of a connection that a frozen server takes and never
+ * greets.
  */
-async function greet(host: string, port: number): Promise<void> {
-  const socket = connectSocket({ host, port });
+export async function greet(url: string) {
+  const { hostname: host, port: given } = new URL(url);
+  const hostname = host.replace(/^\[|\]$/g, "");
+  const port = Number(given || "4222");
+  const socket = connectSocket({ host: hostname, port });
   try {
-    await once(socket, "data", { signal: AbortSignal.timeout(DIAL_MS) });
-  } finally {
+    const signal = AbortSignal.timeout(DIAL_MS);
+    const greeting = String((await once(socket, "data", { signal }))[0]);
+    if (!greeting.startsWith("INFO ")) throw new DialError("another program listens there");
+    return { socket, hostname, port, greeting };
+  } catch (error) {
     socket.destroy();
+    throw error;
   }
 }
 
-function readTls({ ca, certificate, key }: EngineTlsFiles): TlsOptions {
+/** The contents of the files. Throws `DialError`. */
+export function readTls({ ca, certificate, key }: EngineTlsFiles): TlsOptions {
   const read = (path: string) => {
     try {
       const { tlsFileBytesMax } = limits;
@@ -125,7 +138,7 @@ const REASONS: Readonly<Record<string, string>> = {
 
 function dialReason(nats: NatsPackage, error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  const known = REASONS[codeOf(cause) ?? codeOf(error) ?? ""];
+  const known = REASONS[codeOf(error) ?? ""] ?? REASONS[codeOf(cause) ?? ""];
   if (known !== undefined) return known;
   if (error instanceof nats.errors.TimeoutError) return REASONS["ABORT_ERR"] ?? "";
   if (error instanceof nats.errors.AuthorizationError) {

@@ -102,7 +102,7 @@ class NatsEngine implements Engine {
     }
     try {
       const options = { timeout: Math.max(1, Math.ceil(timeoutMs)) };
-      return (await live.connection.request(subject, bytes, options)).data;
+      return plain((await live.connection.request(subject, bytes, options)).data);
     } catch (error) {
       throw this.#requestError(error, subject, timeoutMs);
     }
@@ -228,12 +228,13 @@ class NatsEngine implements Engine {
   }
 
   #message({ subject, data, reply }: Msg, connection: NatsConnection): EngineMessage {
-    if (reply === undefined || reply === "") return { subject, bytes: data, answer: undefined };
+    if (reply === undefined || reply === "")
+      return { subject, bytes: plain(data), answer: undefined };
     const answer = (bytes: Uint8Array) => {
       checkMessage(reply, bytes);
       if (!connection.isClosed()) connection.publish(reply, bytes);
     };
-    return { subject, bytes: data, answer };
+    return { subject, bytes: plain(data), answer };
   }
 
   /** False when the server is so slow that the message is dropped, as memory would fill up. */
@@ -311,4 +312,9 @@ class NatsEngine implements Engine {
       promise.then(settled, settled);
     });
   }
+}
+
+/** The same bytes as no `Buffer`, whose `slice` shares memory. */
+function plain({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, length);
 }

@@ -73,6 +73,7 @@ const promises: Record<string, (world: World) => Promise<void>> = {
     expect(await there.until(1)).toEqual(["hello"]);
     expect(here.heard[0]?.subject).toBe("lean.a.hosts.h1");
     expect(here.heard[0]?.answer).toBeUndefined();
+    expect(here.heard[0]?.bytes).toEqual(bytes("hello"));
     expect(own.heard).toEqual([]);
   },
 
