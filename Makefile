@@ -92,6 +92,11 @@ demo: build
 bench: build
 	@node dist/tools/bench/bench.js $(ARGS)
 
+# What a door's schedule costs with up to 256 nodes and lanes; 1 min. ARGS="64 256" for some sizes.
+.PHONY: bench-schedule
+bench-schedule: build
+	@node dist/tools/bench/schedule/schedule.js $(ARGS)
+
 # Many nodes at a simulated prover: what is answered, told and held. About 5 min; ARGS=--help.
 load: build
 	@node dist/tools/bench/load/load.js $(ARGS)

@@ -44,8 +44,8 @@ export const limits = {
   /** Steps of a request, and the worth of a vote in one: a slot has four intervals, and 20 bits. */
   stepsMax: 8,
   stepWeightMax: 1_000_000,
-  /** Sessions in flight, of all nodes together: each may keep a snapshot in memory. */
-  sessionsInFlightMax: 64,
+  /** Sessions in flight, of all nodes together: two of each, as far as `heldBytesMax` has room. */
+  sessionsInFlightMax: 512,
   /** Memory for requests, snapshots, proofs and answers: about twenty of the largest snapshots. */
   heldBytesMax: 512 * 1024 * 1024,
   /** Memory counted for each input that an outcome names as left out: 350 bytes measured. */

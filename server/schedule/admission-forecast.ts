@@ -1,6 +1,5 @@
 /** Predicts when a snapshot that arrives now could start and finish; admission decides by that. */
 import type { Clock } from "../clock.js";
-import type { Adoptable } from "../lane/lane-messages.js";
 import { workOf } from "../session/session.js";
 import type { Session } from "../session/session.js";
 import { shapeOf, smallestPart } from "../work/shape.js";
@@ -9,7 +8,7 @@ import type { Submission } from "../work/submission.js";
 import type { Attempts } from "./attempts.js";
 import type { Dispatcher } from "./dispatcher.js";
 import { futures, startAfter } from "./forecast.js";
-import type { Ahead, Future, LaneForecast } from "./forecast.js";
+import type { Ahead, Future, LaneOutlook } from "./forecast.js";
 import { TAKEOVER_MS } from "./preemption.js";
 import type { Waiting, WaitingGroup } from "./waiting.js";
 
@@ -20,6 +19,23 @@ export interface Forecast {
   finishAtMs: number;
   /** Whether the start is before the deadline and the finish before the fence. */
   isInTime: boolean;
+}
+
+/** An attempt in progress on lane number `nth`; its end is predicted by the deviation there. */
+interface SharedAttempt {
+  readonly nth: number;
+  readonly startAtMs: number;
+  readonly finishAtMs: (deviations: number) => number;
+}
+
+/** What is the same in all scenarios. */
+interface AdmissionOutlook {
+  readonly submission: Submission;
+  readonly lanes: readonly LaneOutlook[];
+  /** For each lane, whether its attempt would be preempted for the snapshot. */
+  readonly isPreempted: readonly boolean[];
+  readonly shared: readonly SharedAttempt[];
+  readonly before: readonly WaitingGroup[];
 }
 
 export interface AdmissionForecastModules {
@@ -44,10 +60,14 @@ export class AdmissionForecast {
     const [head] = groups;
     const nowMs = clock.nowMs();
     if (head === undefined) return { startAtMs: nowMs, finishAtMs: nowMs, isInTime: true };
+    const lanes = this.modules.dispatcher.outlook();
+    const isPreempted = lanes.map((lane) => this.isPreemptedFor(submission, lane));
+    const shared = this.sharedAttempts(submission, lanes);
     const before = waiting.before(submission, head, superseded);
+    const outlook = { submission, lanes, isPreempted, shared, before };
     let soonest: Forecast = { startAtMs: Infinity, finishAtMs: Infinity, isInTime: false };
     for (const future of futures) {
-      const { startAtMs, finishAtMs } = this.inFuture(future, submission, before);
+      const { startAtMs, finishAtMs } = this.inFuture(future, outlook);
       const isInTime = startAtMs < deadlineAtMs && finishAtMs < fenceAtMs;
       if (isInTime) return { startAtMs, finishAtMs, isInTime };
       if (finishAtMs < soonest.finishAtMs) soonest = { startAtMs, finishAtMs, isInTime };
@@ -55,18 +75,17 @@ export class AdmissionForecast {
     return soonest;
   }
 
-  private inFuture(future: Future, submission: Submission, before: readonly WaitingGroup[]) {
-    const { clock, dispatcher } = this.modules;
-    const nowMs = clock.nowMs();
-    const lanes = dispatcher.forecast(future);
-    const shared = this.sharedAttempt(submission, lanes);
-    if (shared !== undefined) return shared;
+  private inFuture(
+    future: Future,
+    { submission, lanes, isPreempted, shared, before }: AdmissionOutlook,
+  ): Pick<Forecast, "startAtMs" | "finishAtMs"> {
+    const nowMs = this.modules.clock.nowMs();
+    if (shared.length > 0) return soonestIn(future, shared);
 
-    const free = lanes.map((lane) => ({
-      freeAtMs: this.isPreemptedFor(submission, lane)
-        ? Math.min(lane.freeAtMs, nowMs + TAKEOVER_MS)
-        : lane.freeAtMs,
-    }));
+    const free = lanes.map((lane, nth) => {
+      const freeAtMs = lane.freeAtMs(future(nth));
+      return isPreempted[nth] === true ? Math.min(freeAtMs, nowMs + TAKEOVER_MS) : freeAtMs;
+    });
     const inQueue: Future = (nth) => future(lanes.length + nth);
     const ahead = this.ahead(before, inQueue);
     const startAtMs = startAfter(nowMs, free, ahead, submission.deadlineAtMs);
@@ -75,33 +94,29 @@ export class AdmissionForecast {
   }
 
   /**
-   * Start and predicted end of the attempt in progress that already proves one of the snapshot's
-   * groups, here or for another door. If several do, the one that ends first; undefined if none
-   * does. A proof that another door has made comes at once.
+   * The attempts in progress that already prove one of the snapshot's groups, here or for another
+   * door. A proof that another door has made comes at once.
    */
-  private sharedAttempt({ groups }: Submission, lanes: readonly LaneForecast[]) {
+  private sharedAttempts(
+    { groups }: Submission,
+    lanes: readonly LaneOutlook[],
+  ): readonly SharedAttempt[] {
     const nowMs = this.modules.clock.nowMs();
-    const isWanted = ({ digest, fenceAtMs }: Adoptable) =>
-      fenceAtMs > nowMs && groups.some((group) => group.digest === digest);
-    const [soonest] = lanes
-      .flatMap(({ attempt: attemptId, freeAtMs, isTaken, adoptable }) => {
-        const found = adoptable.filter(isWanted);
-        if (found.some(({ isRunning }) => !isRunning)) {
-          return [{ startAtMs: nowMs, finishAtMs: nowMs }];
-        }
-        if (isTaken && found.length > 0) {
-          return [{ startAtMs: nowMs, finishAtMs: Math.max(nowMs, freeAtMs) }];
-        }
-        const attempt = attemptId === undefined ? undefined : this.modules.attempts.get(attemptId);
-        if (!groups.some(({ digest }) => digest === attempt?.leader.digest)) return [];
-        const startAtMs = attempt?.startedAtMs ?? nowMs;
-        return [{ startAtMs, finishAtMs: Math.max(nowMs, freeAtMs) }];
-      })
-      .sort((a, b) => a.finishAtMs - b.finishAtMs);
-    return soonest;
+    const digests = new Set(groups.map(({ digest }) => digest));
+    return lanes.flatMap(({ attempt: attemptId, freeAtMs, isTaken, adoptable }, nth) => {
+      const found = adoptable.filter((each) => each.fenceAtMs > nowMs && digests.has(each.digest));
+      if (found.some(({ isRunning }) => !isRunning)) {
+        return [{ nth, startAtMs: nowMs, finishAtMs: () => nowMs }];
+      }
+      const attempt = attemptId === undefined ? undefined : this.modules.attempts.get(attemptId);
+      const isShared = attempt !== undefined && digests.has(attempt.leader.digest);
+      if (!isShared && !(isTaken && found.length > 0)) return [];
+      const finishAtMs = (deviations: number) => Math.max(nowMs, freeAtMs(deviations));
+      return [{ nth, startAtMs: attempt?.startedAtMs ?? nowMs, finishAtMs }];
+    });
   }
 
-  private isPreemptedFor({ priority }: Submission, { attempt, hasStandby }: LaneForecast): boolean {
+  private isPreemptedFor({ priority }: Submission, { attempt, hasStandby }: LaneOutlook): boolean {
     if (priority === BACKLOG || !hasStandby || attempt === undefined) return false;
     return this.modules.attempts.isPreemptible(attempt);
   }
@@ -120,4 +135,12 @@ export class AdmissionForecast {
     const costs = shapes.map((shape) => this.modules.dispatcher.quantileMs(shape, deviations));
     return Math.min(...costs);
   }
+}
+
+/** Start and predicted end, in this scenario, of the attempt that ends first. */
+function soonestIn(future: Future, shared: readonly SharedAttempt[]) {
+  const ends = shared.map(({ nth, startAtMs, finishAtMs }) => {
+    return { startAtMs, finishAtMs: finishAtMs(future(nth)) };
+  });
+  return ends.reduce((best, each) => (each.finishAtMs < best.finishAtMs ? each : best));
 }

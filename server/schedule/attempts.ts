@@ -160,12 +160,12 @@ export class Attempts {
 
   isPreemptible(attemptId: number): boolean {
     const attempt = this.running.get(attemptId);
-    if (attempt === undefined || attempt.isBacklogTurn || attempt.adopted !== null) return false;
-    return isBacklog(attempt);
+    return attempt !== undefined && mayPreempt(attempt);
   }
 
   hasPreemptible(): boolean {
-    return [...this.running.keys()].some((attemptId) => this.isPreemptible(attemptId));
+    for (const attempt of this.running.values()) if (mayPreempt(attempt)) return true;
+    return false;
   }
 
   /** Whether this input is set aside: it has ended too many provers to be tried again. */
@@ -228,4 +228,8 @@ export class Attempts {
     const tookMs = dispatcher.predictMs(shapeOf(workOf(waiter)));
     return clock.nowMs() + tookMs < waiter.session.submission.fenceAtMs;
   }
+}
+
+function mayPreempt(attempt: Attempt): boolean {
+  return !attempt.isBacklogTurn && attempt.adopted === null && isBacklog(attempt);
 }

@@ -11,18 +11,12 @@ import { removeDevice } from "../metrics.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { Assignment, FromLane, LaneLink, LaneListener } from "../lane/lane-messages.js";
 import { phaseDetail } from "../lane/lane-messages.js";
-import type { CostModel } from "../work/cost-model.js";
-import {
-  freshCostModel,
-  OPTIMISTIC_AT,
-  pessimisticMs,
-  predictMs,
-  quantileMs,
-} from "../work/cost-model.js";
+import { OPTIMISTIC_AT, PESSIMISTIC_AT } from "../work/cost-model.js";
 import type { ProofResult, StopReason } from "../work/group.js";
 import type { Shape } from "../work/shape.js";
 import { smallestShape } from "../work/shape.js";
-import type { Future, LaneForecast } from "./forecast.js";
+import { FleetCosts } from "./fleet-costs.js";
+import type { Future, LaneForecast, LaneOutlook } from "./forecast.js";
 import type { AdoptableWork, AttemptEnd, OperatedDevice } from "./lane-handle.js";
 import { LaneHandle } from "./lane-handle.js";
 
@@ -44,6 +38,8 @@ export interface AttemptSource {
    * offered; undefined when none waits.
    */
   adopt(offered: AdoptableWork): NextAttempt | undefined;
+  /** Whether some group waits. */
+  readonly hasWaiting: boolean;
   /** Takes the next attempt, which the dispatcher then starts; undefined when no group waits. */
   next(): NextAttempt | undefined;
   /** Called each time after the idle lanes were given attempts, as far as there were any. */
@@ -63,9 +59,11 @@ export class Dispatcher implements LaneListener {
   private lastAttempt = 0;
   private isClosed = false;
   private description: ProverDescription | undefined;
-  /** The costs of the lane that went last: without any lane, predictions are for its return. */
-  private lastCost: CostModel = freshCostModel;
+  private readonly idle = new Set<LaneHandle>();
+  private lanesSoFar = 0;
+  private readonly costs = new FleetCosts();
   private source: AttemptSource = {
+    hasWaiting: false,
     adopt: () => undefined,
     next: () => undefined,
     offered: () => undefined,
@@ -81,17 +79,23 @@ export class Dispatcher implements LaneListener {
   /** Takes in a lane. One of the same device that is still there is taken to have gone. */
   added(link: LaneLink): void {
     this.gone(link.deviceId, `device ${link.deviceId} has come again`);
-    if (!this.isClosed) this.lanes.set(link.deviceId, new LaneHandle(link));
+    if (this.isClosed) return;
+    const lane = new LaneHandle(link, this.costs.add(), ++this.lanesSoFar);
+    this.lanes.set(link.deviceId, lane);
   }
 
   /** Takes a message of the lane of this device; of a device that has gone, it is ignored. */
   heard(deviceId: string, message: FromLane): void {
     const lane = this.lanes.get(deviceId);
     if (this.isClosed || lane === undefined) return;
-    for (const end of lane.hear(message, this.modules.clock.nowMs())) this.end(end);
+    const ends = lane.hear(message, this.modules.clock.nowMs());
+    if (lane.duty.kind === "idle") this.idle.add(lane);
+    else this.idle.delete(lane);
+    for (const end of ends) this.end(end);
     this.description ??= lane.report.description ?? undefined;
-    if (this.isUp) for (const resolve of this.whenUp) resolve();
-    this.wake();
+    if (this.whenUp.size > 0 && this.isUp) this.resolveUp();
+    // Groups that wait again may find what they wait for on any lane, others only on this one.
+    this.match(ends.length > 0 ? this.lanes.values() : [lane]);
   }
 
   /**
@@ -102,7 +106,8 @@ export class Dispatcher implements LaneListener {
     const lane = this.lanes.get(deviceId);
     if (this.isClosed || lane === undefined) return;
     this.lanes.delete(deviceId);
-    this.lastCost = lane.report.cost;
+    this.idle.delete(lane);
+    this.costs.remove(lane.costs);
     removeDevice(this.modules.metrics, deviceId);
     for (const end of lane.end(why)) this.end(end);
     this.wake();
@@ -119,15 +124,19 @@ export class Dispatcher implements LaneListener {
    * attempts, the fastest lane first. Called whenever a group may be waiting.
    */
   wake(): void {
+    this.match(this.lanes.values());
+  }
+
+  /** As `wake`. @param adoptFrom the lanes that may have proofs to adopt */
+  private match(adoptFrom: Iterable<LaneHandle>): void {
     if (this.isClosed) return;
-    this.adopt();
-    const smallMs = ({ report }: LaneHandle) => predictMs(report.cost, smallestShape);
-    const idle = [...this.lanes.values()].filter(({ duty }) => duty.kind === "idle");
-    for (const lane of idle.sort((a, b) => smallMs(a) - smallMs(b))) {
+    this.adopt(adoptFrom);
+    for (const lane of this.source.hasWaiting ? this.idleLanes() : []) {
       const next = this.source.next();
       if (next === undefined) break;
       const attempt = ++this.lastAttempt;
       this.attempts.set(attempt, { owner: next, lane });
+      this.idle.delete(lane);
       lane.assign(attempt, assignmentOf(next));
       next.started(attempt);
       lane.sendAssignment();
@@ -158,7 +167,7 @@ export class Dispatcher implements LaneListener {
 
   /** Whether some lane waits for work. */
   get isIdle(): boolean {
-    return [...this.lanes.values()].some(({ duty }) => duty.kind === "idle");
+    return this.idle.size > 0;
   }
 
   /** A text for people that says why each lane takes no work. */
@@ -174,7 +183,7 @@ export class Dispatcher implements LaneListener {
 
   /** Median of the predicted milliseconds for a proof of this shape on the fastest lane. */
   predictMs(shape: Shape): number {
-    return this.onBestLane((model) => predictMs(model, shape));
+    return this.costs.quantileMs(shape, 0);
   }
 
   /**
@@ -182,12 +191,12 @@ export class Dispatcher implements LaneListener {
    * standard deviations above the median.
    */
   quantileMs(shape: Shape, deviations: number): number {
-    return this.onBestLane((model) => quantileMs(model, shape, deviations));
+    return this.costs.quantileMs(shape, deviations);
   }
 
   /** The 98th percentile of a proof's duration on the fastest lane (drained ones too), in ms. */
   pessimisticMs(shape: Shape): number {
-    return this.onBestLane((model) => pessimisticMs(model, shape));
+    return this.costs.quantileMs(shape, PESSIMISTIC_AT);
   }
 
   /**
@@ -195,13 +204,18 @@ export class Dispatcher implements LaneListener {
    * operator has drained are left out.
    */
   forecast(future: Future = () => OPTIMISTIC_AT): LaneForecast[] {
+    return this.outlook().map((lane, nth) => ({ ...lane, freeAtMs: lane.freeAtMs(future(nth)) }));
+  }
+
+  /** As `forecast`, for several scenarios. */
+  outlook(): LaneOutlook[] {
     const nowMs = this.modules.clock.nowMs();
-    return this.lanesInUse().map((lane, nth) => ({
+    return this.lanesInUse().map((lane) => ({
       attempt: lane.duty.kind === "assigned" ? lane.duty.attempt : undefined,
       isTaken: lane.duty.kind === "taken",
       adoptable: lane.report.adoptable,
       hasStandby: lane.report.isStandbyReady,
-      freeAtMs: lane.freeAtMs(nowMs, future(nth)),
+      freeAtMs: lane.freeAt(nowMs),
     }));
   }
 
@@ -213,12 +227,18 @@ export class Dispatcher implements LaneListener {
   /** Ignores messages and assigns nothing from now on. Idempotent. */
   close(): void {
     this.isClosed = true;
-    for (const resolve of this.whenUp) resolve();
+    this.resolveUp();
   }
 
-  private onBestLane(costMs: (model: CostModel) => number): number {
-    if (this.lanes.size === 0) return costMs(this.lastCost);
-    return Math.min(...[...this.lanes.values()].map(({ report }) => costMs(report.cost)));
+  /** The fastest first, by the median for the smallest proof; of equal ones the first to come. */
+  private idleLanes(): LaneHandle[] {
+    const smallMs = ({ costs }: LaneHandle) => costs.of(smallestShape).medianMs;
+    return [...this.idle].sort((a, b) => smallMs(a) - smallMs(b) || a.arrival - b.arrival);
+  }
+
+  private resolveUp(): void {
+    for (const resolve of this.whenUp) resolve();
+    this.whenUp.clear();
   }
 
   private lanesInUse(): LaneHandle[] {
@@ -226,9 +246,10 @@ export class Dispatcher implements LaneListener {
   }
 
   /** Proofs that are held come first: they need no waiting. */
-  private adopt(): void {
+  private adopt(from: Iterable<LaneHandle>): void {
+    if (!this.source.hasWaiting) return;
     const nowMs = this.modules.clock.nowMs();
-    const lanes = [...this.lanes.values()].filter(({ report }) => report.adoptable.length > 0);
+    const lanes = [...from].filter(({ report }) => report.adoptable.length > 0);
     for (const isRunning of [false, true]) {
       for (const lane of lanes) {
         for (const offered of lane.adoptable(nowMs)) {

@@ -12,11 +12,12 @@ import type {
   OperatorCommand,
   RunningProof,
 } from "../lane/lane-messages.js";
-import { quantileMs } from "../work/cost-model.js";
+import { quantileOf } from "../work/cost-model.js";
 import type { GroupWork, ProofResult, StopReason } from "../work/group.js";
 import { shapeOf, smallestShape } from "../work/shape.js";
 import { review } from "./adoptions.js";
 import type { Adoption, AdoptMessage } from "./adoptions.js";
+import type { LaneCosts } from "./fleet-costs.js";
 import type { BeliefEffect, LaneBelief, LaneDuty } from "./lane-belief.js";
 import { abandon, assign, hear, unknownLane } from "./lane-belief.js";
 import type { CommandQueue } from "./operator-commands.js";
@@ -74,7 +75,15 @@ export class LaneHandle implements OperatedDevice {
   /** Why the lane has gone; undefined while it is there. */
   private goneBecause: string | undefined;
 
-  constructor(private readonly link: LaneLink) {}
+  /**
+   * @param costs the predicted durations of proofs on the lane, as its reports say
+   * @param arrival number of the lane in the order in which lanes came
+   */
+  constructor(
+    private readonly link: LaneLink,
+    readonly costs: LaneCosts,
+    readonly arrival: number,
+  ) {}
 
   get deviceId(): string {
     return this.link.deviceId;
@@ -108,6 +117,7 @@ export class LaneHandle implements OperatedDevice {
       ends.push({ kind: "finished", attempt: message.attempt, result: message.result });
     }
     if (belief.sequence > sequence) {
+      this.costs.model = belief.report.cost;
       this.endedDigest = undefined;
       const { adoptions, resend, lost } = review(this.adoptions, belief.report, nowMs);
       this.adoptions = adoptions;
@@ -190,16 +200,15 @@ export class LaneHandle implements OperatedDevice {
   }
 
   /**
-   * The instant at which the lane is predicted to take work again; Infinity while the lane is down.
-   *
-   * @param deviations how far the running proof's duration is above the median, in standard
-   * deviations
+   * The instant at which the lane is predicted to take work again, by how far the running proof's
+   * duration is above the median, in standard deviations; Infinity while the lane is down.
    */
-  freeAtMs(nowMs: number, deviations: number): number {
-    if (this.isDown) return Infinity;
+  freeAt(nowMs: number): (deviations: number) => number {
+    if (this.isDown) return () => Infinity;
     const proof = this.expectedProof(nowMs);
-    if (proof === undefined) return nowMs;
-    return proof.startedAtMs + quantileMs(this.report.cost, proof.shape, deviations);
+    if (proof === undefined) return () => nowMs;
+    const duration = this.costs.of(proof.shape);
+    return (deviations) => proof.startedAtMs + quantileOf(duration, deviations);
   }
 
   /** The proof that runs, or else the one that will; undefined when the lane is to make none. */

@@ -28,6 +28,15 @@ export function compareStanding(a: Standing, b: Standing): number {
   );
 }
 
+/** The one that comes first; of equal ones the earlier in the list; undefined for an empty list. */
+export function firstOf<T extends Standing>(waiting: readonly T[]): T | undefined {
+  let best: T | undefined;
+  for (const each of waiting) {
+    if (best === undefined || compareStanding(each, best) < 0) best = each;
+  }
+  return best;
+}
+
 /**
  * How often backlog was overtaken: a group of a higher class started while backlog waited, or
  * preempted it. Counted since backlog last had a turn or an attempt that ended with a result.
@@ -42,10 +51,10 @@ export function takeNext<T extends Standing>(
   waiting: readonly T[],
   timesOvertaken: TimesOvertaken,
 ): { next: T; isBacklogTurn: boolean; timesOvertaken: TimesOvertaken } | undefined {
-  const [first, ...rest] = [...waiting].sort(compareStanding);
+  const first = firstOf(waiting);
   if (first === undefined) return undefined;
   const isBacklog = ({ priority }: Standing) => priority === BACKLOG;
-  const backlog = isBacklog(first) ? first : rest.find(isBacklog);
+  const backlog = isBacklog(first) ? first : firstOf(waiting.filter(isBacklog));
   if (backlog !== undefined && timesOvertaken >= limits.proofsBeforeBacklog) {
     return { next: backlog, isBacklogTurn: true, timesOvertaken: 0 };
   }

@@ -6,7 +6,7 @@
 import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics.js";
 import type { Session } from "../session/session.js";
-import type { SessionEvent } from "../session/session-state.js";
+import type { Sessions } from "../session/sessions.js";
 import type { ProofResult, StopReason } from "../work/group.js";
 import { BACKLOG } from "../work/priority.js";
 import type { Submission } from "../work/submission.js";
@@ -28,7 +28,7 @@ export interface GroupQueueModules {
   metrics: Metrics;
   dispatcher: Dispatcher;
   /** The sessions in flight, and their state machine. */
-  sessions: { all(): Session[]; step(session: Session, event: SessionEvent): void };
+  sessions: Pick<Sessions, "waiting" | "queued" | "step">;
 }
 
 export class GroupQueue implements AttemptSource {
@@ -81,7 +81,12 @@ export class GroupQueue implements AttemptSource {
     });
   }
 
+  get hasWaiting(): boolean {
+    return this.waiting.size > 0;
+  }
+
   adopt(offered: AdoptableWork): NextAttempt | undefined {
+    if (!this.waiting.hasDigest(offered.digest)) return undefined;
     const plan = this.attempts.planAdoption(this.waiting.withDigest(offered.digest), offered);
     return plan && this.attemptOf(plan);
   }
@@ -112,9 +117,9 @@ export class GroupQueue implements AttemptSource {
   offered(): void {
     const { clock, dispatcher } = this.modules;
     this.cancelLook();
-    if (!this.attempts.hasPreemptible()) return;
+    if (!this.hasWaiting || !this.attempts.hasPreemptible() || dispatcher.isIdle) return;
     const urgent = this.waiting.first();
-    if (urgent === undefined || urgent.priority === BACKLOG || dispatcher.isIdle) return;
+    if (urgent === undefined || urgent.priority === BACKLOG) return;
     const startByMs = this.waiting.startByMs(urgent.waiter);
     const decision = preemption(clock.nowMs(), startByMs, dispatcher.forecast(), (attemptId) =>
       this.attempts.isPreemptible(attemptId),

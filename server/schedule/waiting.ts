@@ -2,11 +2,12 @@
 import type { Clock } from "../clock.js";
 import { groupOf, workOf } from "../session/session.js";
 import type { Session, Waiter } from "../session/session.js";
+import type { GroupState } from "../session/session-state.js";
 import type { DecodedGroup } from "../work/group.js";
 import { shapeOf, smallestShape } from "../work/shape.js";
 import type { Submission } from "../work/submission.js";
 import type { Dispatcher } from "./dispatcher.js";
-import { compareStanding } from "./order.js";
+import { compareStanding, firstOf } from "./order.js";
 import type { Standing } from "./order.js";
 import type { Accounts } from "./usage.js";
 
@@ -18,31 +19,45 @@ export interface WaitingModules {
   clock: Clock;
   dispatcher: Dispatcher;
   accounts: Accounts;
-  sessions: { all(): Session[] };
+  sessions: {
+    /** The sessions with queued groups, in any order. */
+    waiting(): Iterable<Session>;
+    /** Number of queued groups; `changes` grows whenever one is added or removed. */
+    readonly queued: { groups: number; changes: number };
+  };
 }
 
+const isQueued = ({ kind }: GroupState) => kind === "queued";
+
 export class Waiting {
+  /** The digests of all queued groups, of the moment at which `queued.changes` was `at`. */
+  private digests = { at: -1, all: new Set<string>() };
+
   constructor(private readonly modules: WaitingModules) {}
 
   /** How many groups are queued, of all sessions. */
   get size(): number {
-    const queued = ({ state }: Session) => state.groups.filter(({ kind }) => kind === "queued");
-    return this.modules.sessions.all().reduce((sum, session) => sum + queued(session).length, 0);
+    return this.modules.sessions.queued.groups;
   }
 
   /** The first queued group of each session: a session's groups are proved in the node's order. */
   all(): WaitingGroup[] {
-    return this.modules.sessions.all().flatMap((session) => {
-      const group = session.state.groups.findIndex(({ kind }) => kind === "queued");
-      if (group < 0) return [];
+    const waiting: WaitingGroup[] = [];
+    if (this.size === 0) return waiting;
+    const standingOf = this.standings();
+    for (const session of this.modules.sessions.waiting()) {
+      const group = session.state.groups.findIndex(isQueued);
+      if (group < 0) continue;
       const waiter = { session, group };
-      return [{ ...this.standingOf(session.submission, groupOf(waiter), session.order), waiter }];
-    });
+      const standing = standingOf(session.submission, groupOf(waiter), session.order);
+      waiting.push({ ...standing, waiter });
+    }
+    return waiting;
   }
 
   /** The next group by `compareStanding`, ignoring turns of backlog; undefined when none waits. */
   first(): WaitingGroup | undefined {
-    return this.all().sort(compareStanding)[0];
+    return firstOf(this.all());
   }
 
   /**
@@ -56,7 +71,7 @@ export class Waiting {
     head: DecodedGroup,
     superseded: readonly Session[],
   ): WaitingGroup[] {
-    const standing = this.standingOf(submission, head, Infinity);
+    const standing = this.standings()(submission, head, Infinity);
     const digests = new Set(submission.groups.map(({ digest }) => digest));
     return this.all()
       .filter(({ waiter }) => !superseded.includes(waiter.session))
@@ -76,14 +91,31 @@ export class Waiting {
     return all.filter(({ session }) => session.submission.mayShed === mayShed);
   }
 
+  /** Whether a queued group has this digest. */
+  hasDigest(digest: string): boolean {
+    const { queued } = this.modules.sessions;
+    if (this.digests.at !== queued.changes) {
+      const all = new Set<string>();
+      for (const { state, submission } of this.modules.sessions.waiting()) {
+        submission.groups.forEach(({ digest: each }, group) => {
+          if (state.groups[group]?.kind === "queued") all.add(each);
+        });
+      }
+      this.digests = { at: queued.changes, all };
+    }
+    return this.digests.all.has(digest);
+  }
+
   /** Every queued group with this digest. */
   withDigest(digest: string): Waiter[] {
-    return this.modules.sessions.all().flatMap((session) =>
-      session.state.groups.flatMap(({ kind }, group) => {
-        const waiter = { session, group };
-        return kind === "queued" && groupOf(waiter).digest === digest ? [waiter] : [];
-      }),
-    );
+    const found: Waiter[] = [];
+    for (const session of this.modules.sessions.waiting()) {
+      session.submission.groups.forEach((each, group) => {
+        if (each.digest !== digest || session.state.groups[group]?.kind !== "queued") return;
+        found.push({ session, group });
+      });
+    }
+    return found;
   }
 
   /** The latest start with which the group is in time if its proof takes the 98th percentile. */
@@ -92,16 +124,15 @@ export class Waiting {
     return Math.min(deadlineAtMs, fenceAtMs - this.pessimisticMs(waiter));
   }
 
-  private standingOf(
-    { priority, nodeId }: Submission,
-    { work }: DecodedGroup,
-    order: number,
-  ): Standing {
+  /** Returns the function that gives the standing of a group at this moment. */
+  private standings() {
     const { clock, dispatcher, accounts } = this.modules;
-    const usedMs = accounts.nodes.of(nodeId, clock.nowMs());
-    const usedProofs = Math.round(usedMs / dispatcher.predictMs(smallestShape));
-    const costMs = dispatcher.predictMs(shapeOf(work));
-    return { priority, usedProofs, costMs, order };
+    const nowMs = clock.nowMs();
+    const smallestMs = dispatcher.predictMs(smallestShape);
+    return ({ priority, nodeId }: Submission, { work }: DecodedGroup, order: number): Standing => {
+      const usedProofs = Math.round(accounts.nodes.of(nodeId, nowMs) / smallestMs);
+      return { priority, usedProofs, costMs: dispatcher.predictMs(shapeOf(work)), order };
+    };
   }
 
   private pessimisticMs(waiter: Waiter): number {

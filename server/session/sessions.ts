@@ -18,7 +18,7 @@ import type { AcceptedTimes, NodeRecord, RequestRecord } from "./node-record.js"
 import { groupOf } from "./session.js";
 import type { Session } from "./session.js";
 import { logAccepted, logEnded } from "./session-log.js";
-import type { SessionEffect, SessionEvent } from "./session-state.js";
+import type { SessionEffect, SessionEvent, SessionState } from "./session-state.js";
 import { isEnded, queuedGroup, transitionSession } from "./session-state.js";
 import { noVotes, sumOfVotes } from "./votes.js";
 
@@ -54,6 +54,10 @@ export class Sessions {
   private readonly inFlight = new Map<string, Session>();
   private readonly endWaiters = new Set<() => void>();
   private nextOrder = 1;
+  /** The sessions with queued groups. */
+  private readonly withQueued = new Set<Session>();
+  private queuedGroups = 0;
+  private queueChanges = 0;
   private endedShares: EndedShare[] = [];
 
   constructor(
@@ -71,6 +75,16 @@ export class Sessions {
 
   all(): Session[] {
     return [...this.inFlight.values()];
+  }
+
+  /** The sessions with queued groups, in no order. */
+  waiting(): Iterable<Session> {
+    return this.withQueued;
+  }
+
+  /** Number of queued groups of all sessions; `changes` grows whenever one is added or removed. */
+  get queued(): { groups: number; changes: number } {
+    return { groups: this.queuedGroups, changes: this.queueChanges };
   }
 
   ofNode(nodeId: string): Session[] {
@@ -113,6 +127,7 @@ export class Sessions {
       leftOutBytes: 0,
     };
     this.inFlight.set(session.id, session);
+    this.queueChanged(session, groups.length);
     metrics.sessionsInFlight.set(this.inFlight.size);
     session.cancelTimers.push(
       clock.at(deadlineAtMs, () => this.step(session, { kind: "deadline" })),
@@ -127,7 +142,9 @@ export class Sessions {
     if (isEnded(session.state)) return;
     const nowMs = this.modules.clock.nowMs();
     const { state, effects } = transitionSession(session.state, event, nowMs);
+    const queued = queuedIn(state) - queuedIn(session.state);
     session.state = state;
+    this.queueChanged(session, queued);
     if (event.kind === "started") {
       const { startedAtMs, attempts } = session;
       if (!startedAtMs.has(event.group)) startedAtMs.set(event.group, nowMs);
@@ -162,6 +179,14 @@ export class Sessions {
       if (!isRetained) share.release();
       return isRetained;
     });
+  }
+
+  private queueChanged(session: Session, by: number): void {
+    if (by === 0) return;
+    if (queuedIn(session.state) > 0) this.withQueued.add(session);
+    else this.withQueued.delete(session);
+    this.queuedGroups += by;
+    this.queueChanges++;
   }
 
   private apply(session: Session, effect: SessionEffect): void {
@@ -230,6 +255,10 @@ export class Sessions {
     logEnded(log, session, durationMs, counts);
     for (const wake of [...this.endWaiters]) wake();
   }
+}
+
+function queuedIn({ groups }: SessionState): number {
+  return groups.reduce((sum, { kind }) => sum + (kind === "queued" ? 1 : 0), 0);
 }
 
 /** A request id for a request without one: the session's id, which no earlier request has. */

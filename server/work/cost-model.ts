@@ -44,7 +44,7 @@ const SURPRISE_MAX = 3;
 const KEPT_AT_SURPRISE = 0.9;
 /** The 2nd and 98th percentile of a normal distribution, in standard deviations from the median. */
 export const OPTIMISTIC_AT = -2.054;
-const PESSIMISTIC_AT = 2.054;
+export const PESSIMISTIC_AT = 2.054;
 /** `1 / (1 + exp(-LOGISTIC · z))` is within 0.01 of the standard normal distribution function. */
 export const LOGISTIC = 1.702;
 /** A prover counts as hung after this multiple of the 98th percentile, but not before 10 s. */
@@ -167,8 +167,25 @@ function predict(model: CostModel, shape: Shape): Prediction {
 
 /** A quantile of the duration in ms, `deviations` standard deviations above the median. */
 export function quantileMs(model: CostModel, shape: Shape, deviations: number): number {
+  return quantileOf(durationOf(model, shape), deviations);
+}
+
+/** The predicted duration of a proof of one shape, to ask for several quantiles of it. */
+export interface Duration {
+  /** Median in milliseconds. */
+  readonly medianMs: number;
+  /** Standard deviation of the logarithm of the duration. */
+  readonly deviation: number;
+}
+
+export function durationOf(model: CostModel, shape: Shape): Duration {
   const { ms, variance } = predict(model, shape);
-  return ms * Math.exp(deviations * Math.sqrt(variance));
+  return { medianMs: ms, deviation: Math.sqrt(variance) };
+}
+
+/** A quantile of the duration in ms, `deviations` standard deviations above the median. */
+export function quantileOf({ medianMs, deviation }: Duration, deviations: number): number {
+  return deviations === 0 ? medianMs : medianMs * Math.exp(deviations * deviation);
 }
 
 /** Mean of those values of a standard normal variable that exceed z, accurate to a fifth. */

@@ -90,6 +90,9 @@ export class ServiceRun {
   async result(): Promise<Run> {
     const { queue } = this.admission;
     this.dispatcher.start({
+      get hasWaiting() {
+        return queue.hasWaiting;
+      },
       adopt: (offered) => queue.adopt(offered),
       next: () => this.nextAttempt(),
       offered: () => queue.offered(),

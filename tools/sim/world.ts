@@ -109,6 +109,9 @@ export class World implements ProverWitness {
   async run(): Promise<Report> {
     const { queue } = this.admission;
     this.dispatcher.start({
+      get hasWaiting() {
+        return queue.hasWaiting;
+      },
       adopt: (offered) => queue.adopt(offered),
       next: () => this.nextAttempt(),
       offered: () => queue.offered(),

@@ -8,28 +8,27 @@ import { preemption, TAKEOVER_MS } from "../../../server/schedule/preemption.js"
 const NOW = 1000;
 
 describe("the start behind others", () => {
-  const lane = (freeAtMs: number) => ({ freeAtMs });
   const ahead = (costMs: number, latestStartAtMs = Infinity) => ({ costMs, latestStartAtMs });
 
   test("is now with a free lane, else when the first lane is free", () => {
-    expect(startAfter(NOW, [lane(900), lane(5000)], [])).toBe(NOW);
-    expect(startAfter(NOW, [lane(3000), lane(5000)], [])).toBe(3000);
+    expect(startAfter(NOW, [900, 5000], [])).toBe(NOW);
+    expect(startAfter(NOW, [3000, 5000], [])).toBe(3000);
   });
 
   test("is after the groups before it, each on the lane that is free first", () => {
-    expect(startAfter(NOW, [lane(0), lane(2000)], [ahead(500), ahead(700)])).toBe(2000);
-    expect(startAfter(NOW, [lane(0)], [ahead(500), ahead(700)])).toBe(2200);
+    expect(startAfter(NOW, [0, 2000], [ahead(500), ahead(700)])).toBe(2000);
+    expect(startAfter(NOW, [0], [ahead(500), ahead(700)])).toBe(2200);
   });
 
   test("is not behind groups that cannot start in time themselves", () => {
-    expect(startAfter(NOW, [lane(0)], [ahead(500), ahead(700, 1500), ahead(9)])).toBe(1509);
+    expect(startAfter(NOW, [0], [ahead(500), ahead(700, 1500), ahead(9)])).toBe(1509);
   });
 
   test("stops counting at the deadline", () => {
     function* endless() {
       for (;;) yield ahead(500);
     }
-    expect(startAfter(NOW, [lane(0)], endless(), 2600)).toBe(3000);
+    expect(startAfter(NOW, [0], endless(), 2600)).toBe(3000);
   });
 
   test("is infinity without a lane", () => {

@@ -12,6 +12,7 @@ import type {
   ToLane,
 } from "../../../server/lane/lane-messages.js";
 import { unknownLane } from "../../../server/schedule/lane-belief.js";
+import { FleetCosts } from "../../../server/schedule/fleet-costs.js";
 import type { AttemptEnd } from "../../../server/schedule/lane-handle.js";
 import { LaneHandle } from "../../../server/schedule/lane-handle.js";
 import { groupOfRaws } from "../../helpers/scheduler.js";
@@ -103,7 +104,7 @@ class Door {
   private last = 0;
 
   constructor(send: (message: ToLane) => void) {
-    this.handle = new LaneHandle({ deviceId: "a", send });
+    this.handle = new LaneHandle({ deviceId: "a", send }, new FleetCosts().add(), 1);
   }
 
   hear(message: FromLane, nowMs: number): void {
