@@ -35,13 +35,14 @@ fi
 
 for argument in "$@"; do
   name=${argument%%=*}
+  names=${argument#*=}
   key "$name"
   openssl req -new -key "$name.key" -subj "/CN=$name" -out "$name.csr"
   cat > "$name.ext" << END
 basicConstraints=critical,CA:FALSE
 keyUsage=critical,digitalSignature
 extendedKeyUsage=serverAuth,clientAuth
-subjectAltName=DNS:$(echo "${argument#*=}" | sed 's/,/,DNS:/g')
+subjectAltName=DNS:${names//,/,DNS:}
 END
   openssl x509 -req -in "$name.csr" -CA ca.crt -CAkey ca.key -CAcreateserial -sha256 -days "$days" \
     -extfile "$name.ext" -out "$name.crt" 2> /dev/null
