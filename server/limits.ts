@@ -232,7 +232,7 @@ export const limits = {
   penaltyMs: 1000,
   /** Addresses remembered because of a cut; the oldest is forgotten first. */
   penaltiesMax: 1024,
-  /** Doors that a lane of a host remembers: more than a cell has, with the run before of each. */
+  /** Doors that a host, and each of its lanes, remembers: more than a cell has, with the run before of each. */
   doorsMax: 64,
   /** Doors that wait for one attempt: more than serve one network. */
   ownersMax: 16,
@@ -240,6 +240,8 @@ export const limits = {
   heldProofsMax: 4,
   /** Least time between two answers to a door with one held proof of 512 KiB. */
   heldAnswerEveryMs: 200,
+  /** Proofs that a lane host verifies at once: each takes up to 0.1 s of a standby. */
+  hostVerificationsMax: 4,
   /** Commands of doors that wait for a lane: people give them. */
   laneCommandsMax: 16,
 } as const;

@@ -1,5 +1,6 @@
 /** What a lane host announces of a shared lane: its state, in times that any clock can read. Pure. */
 import type { Announcement } from "../lane/lane-messages.js";
+import { limits } from "../limits.js";
 import type { ShareState } from "./lane-share-events.js";
 import type { SharedPhase, SharedReport } from "./messages.js";
 
@@ -23,7 +24,8 @@ export function sharedReport(state: ShareState, heard: Announcement, nowMs: numb
     provers,
     description,
     cost: { ...cost, atMs: 0 },
-    costAgeMs: Math.max(0, nowMs - cost.atMs),
+    // What was learned longer ago is as uncertain as it gets.
+    costAgeMs: Math.min(Math.max(0, nowMs - cost.atMs), limits.fleetDurationMsMax),
     commandsDone: state.doors.flatMap(({ id, run, commandsDone: number }) =>
       number === 0 ? [] : [{ door: { id, run }, number }],
     ),

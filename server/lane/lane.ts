@@ -109,6 +109,13 @@ export class Lane {
     return held.flatMap((each) => this.slots.readyProverOf(each) ?? []);
   }
 
+  /** Provers that can verify now and delay no proof by it: the standby, and an idle one. */
+  spareProvers(): Prover[] {
+    const { standby, active, phase } = this.machine;
+    const held = [standby, phase.kind === "idle" ? active : null];
+    return held.flatMap((each) => this.slots.readyProverOf(each) ?? []);
+  }
+
   /** Kills every prover and resolves once all processes have ended. Idempotent. */
   async close(): Promise<void> {
     this.beat.stop();

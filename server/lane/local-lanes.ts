@@ -31,6 +31,7 @@ export interface LocalLanesModules {
 export class LocalLanes {
   readonly lanes: readonly Lane[];
   private readonly failover: FailoverVerifier;
+  private readonly spare: FailoverVerifier;
   private hear: (deviceId: string, message: FromLane) => void = () => undefined;
 
   constructor(
@@ -53,6 +54,8 @@ export class LocalLanes {
     });
     const provers = () => this.lanes.flatMap((lane) => lane.verifyingProvers());
     this.failover = new FailoverVerifier({ clock, metrics, provers });
+    const spareProvers = () => this.lanes.flatMap((lane) => lane.spareProvers());
+    this.spare = new FailoverVerifier({ clock, metrics, provers: spareProvers });
   }
 
   /**
@@ -75,6 +78,12 @@ export class LocalLanes {
   verifier(): ReadyVerifier | undefined {
     const description = this.failover.describe();
     return description === undefined ? undefined : { description, verifier: this.failover };
+  }
+
+  /** As `verifier`, but only in provers that delay no proof by it. */
+  spareVerifier(): ReadyVerifier | undefined {
+    const description = this.spare.describe();
+    return description === undefined ? undefined : { description, verifier: this.spare };
   }
 
   /** The prover processes that live, set up or not, the active one of a device first. */
