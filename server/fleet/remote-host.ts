@@ -363,7 +363,7 @@ export class RemoteHost implements VerifyingHost {
     this.isUndecided = false;
     const why = `lane host ${this.id} ${goneTexts[cause]}`;
     // None of them takes the retry of what another one had.
-    for (const { lane, isAdded } of known) if (isAdded) lane.unreachable(why);
+    for (const { lane, isAdded } of known) if (isAdded) lane.goneWithHost(why);
     for (const each of known) this.dismiss(each, why);
     this.modules.changed();
   }

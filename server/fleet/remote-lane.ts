@@ -54,6 +54,7 @@ export class RemoteLane implements LaneLink {
   private announcements = 0;
   /** Whether the newest report was not passed on yet. */
   private isHeldBack = false;
+  private isGone = false;
 
   /**
    * @param device the host's name of the device
@@ -71,6 +72,7 @@ export class RemoteLane implements LaneLink {
   }
 
   send(message: ToLane): void {
+    if (this.isGone) return;
     switch (message.kind) {
       case "assign":
         return this.assign(message);
@@ -103,6 +105,13 @@ export class RemoteLane implements LaneLink {
     if (this.report === undefined) return;
     const retryAtMs = this.modules.clock.nowMs();
     this.announce({ ...this.report, phase: { kind: "failed", cause, retryAtMs } });
+  }
+
+  /** The host has gone: nothing more is sent, least of all to its next run. */
+  goneWithHost(why: string): void {
+    this.isGone = true;
+    this.close();
+    this.unreachable(why);
   }
 
   /** Takes a result of the host. False when the lane was never given this attempt. */

@@ -1,4 +1,4 @@
-/** A host with several lanes goes: none of them takes work any more, and nothing is sent to it. */
+/** A host goes: none of its lanes takes work any more, and nothing is sent to it or its next run. */
 import { expect, test } from "vitest";
 import { fleet } from "./door.js";
 
@@ -21,6 +21,21 @@ test("no lane of a host that has gone is free while another one of it is told go
   }
   link?.send({ kind: "kill", lease: 1, attempt: 1, reason: "cancelled" });
   h1.restart();
+  await run(10);
+  expect(h1.ofKind("kill")).toEqual([]);
+});
+
+test("what a lane's earlier run was assigned is not sent to the host's next run", async () => {
+  const { host, door, run } = fleet();
+  const d1 = door();
+  const h1 = host("h1").start();
+  await run(300);
+  const link = d1.links.get("h1.cpu");
+  await h1.kill();
+  h1.restart();
+  await run(400);
+  expect(d1.events("h1.cpu")).toEqual(["added", "gone", "added"]);
+  link?.send({ kind: "kill", lease: 1, attempt: 1, reason: "cancelled" });
   await run(10);
   expect(h1.ofKind("kill")).toEqual([]);
 });
