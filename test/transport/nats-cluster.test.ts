@@ -1,8 +1,11 @@
 /** The engine where servers are missing, die, freeze, or show other certificates. */
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
+import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { limits } from "../../server/limits.js";
 import { startNats } from "../../tools/harness/nats.js";
@@ -135,6 +138,28 @@ test("a server that takes nothing is sent no more than the limit", async () => {
     return heard;
   };
   await expect.poll(again, { timeout: 20_000 }).toBeGreaterThan(0);
+});
+
+test("a listener that throws ends the process, rather than hear nothing more", async () => {
+  const [url = ""] = (await serve({})).urls;
+  const sender = await connect({ servers: [url] });
+  await sender.until(isUp);
+  const script = `
+    import { systemClock as clock } from "./dist/server/clock.js";
+    import { openNatsEngine } from "./dist/server/engine/nats-engine.js";
+    const options = { servers: ["${url}"], name: "thrower", inboxPrefix: "thrower", tls: {} };
+    const log = { info() {}, warn() {} };
+    const engine = await openNatsEngine(options, { clock, log, random: () => 0 });
+    engine.subscribe("ask", () => { throw new Error("a defect of the listener"); });
+  `;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script]);
+  const printed = text(child.stderr);
+  const ended = once(child, "exit");
+  let isOver = false;
+  void ended.then(() => (isOver = true));
+  while (!isOver) await sender.engine.request("ask", none, 200).catch(() => sleep(5));
+  expect(await ended).toEqual([1, null]);
+  expect(await printed).toContain("a defect of the listener");
 });
 
 describe("certificates", () => {

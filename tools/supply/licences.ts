@@ -12,6 +12,7 @@ export const shippedLicences: readonly string[] = [
   "ISC",
   "MIT",
   "Unicode-3.0",
+  "Unlicense",
 ];
 export const toolLicences: readonly string[] = [
   ...shippedLicences,
