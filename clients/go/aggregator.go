@@ -309,31 +309,55 @@ func resultOf(result machine.Result[*Outcome]) Result {
 	return taken
 }
 
-// Cancel ends each group for which isUnwanted returns true, and returns how many it named. The groups
-// end as [Cancelled], here and at the services. isUnwanted must not call the adapter.
+// Cancel ends each group that has not ended and for which isUnwanted returns true, and returns how many
+// these are. They end as [Cancelled], here and at the services. isUnwanted must not call the adapter; a
+// group for which it panics is kept.
 func (a *Aggregator) Cancel(isUnwanted func(GroupInfo) bool) int {
-	a.mu.Lock()
-	infos := []GroupInfo{}
-	for id, kept := range a.records {
-		for i, data := range kept.groups {
-			infos = append(infos, GroupInfo{
-				RequestID: id, GroupIndex: i, Slot: kept.slot, Priority: kept.priority, Data: data,
-			})
-		}
-	}
-	a.mu.Unlock()
-	named := map[string][]int{}
 	count := 0
-	for _, info := range infos {
-		if isUnwanted(info) {
-			named[info.RequestID] = append(named[info.RequestID], info.GroupIndex)
-			count++
+	for _, request := range a.unended() {
+		groups := []int{}
+		for _, info := range request {
+			if a.callIsUnwanted(isUnwanted, info) {
+				groups = append(groups, info.GroupIndex)
+			}
 		}
-	}
-	for id, groups := range named {
-		a.dispatch(machine.Cancel{RequestID: id, Groups: groups}, nil)
+		if len(groups) > 0 {
+			count += len(groups)
+			a.dispatch(machine.Cancel{RequestID: request[0].RequestID, Groups: groups}, nil)
+		}
 	}
 	return count
+}
+
+// unended returns the groups that have not ended, by request in the order of submission.
+func (a *Aggregator) unended() [][]GroupInfo {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	requests := [][]GroupInfo{}
+	for _, each := range a.machine.Unended() {
+		kept := a.records[each.RequestID]
+		infos := make([]GroupInfo, len(each.Groups))
+		for i, group := range each.Groups {
+			infos[i] = GroupInfo{
+				RequestID: each.RequestID, GroupIndex: group, Slot: kept.slot, Priority: kept.priority,
+				Data: kept.groups[group],
+			}
+		}
+		requests = append(requests, infos)
+	}
+	return requests
+}
+
+func (a *Aggregator) callIsUnwanted(
+	isUnwanted func(GroupInfo) bool, info GroupInfo,
+) (answer bool) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			a.options.Logger.Error("function of Cancel panicked", "panic", cause)
+			answer = false
+		}
+	}()
+	return isUnwanted(info)
 }
 
 // Stats returns a picture of the adapter.

@@ -205,6 +205,27 @@ func TestGroupsAreCancelledByTheirData(t *testing.T) {
 	}
 }
 
+func TestOnlyGroupsThatHaveNotEndedAreCancelled(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{ProveTime: 150 * time.Millisecond})
+	node := start(t, leanagg.Options{Endpoints: []string{service.Address()}})
+	submit(t, node, leanagg.SubmitOptions{}, 1, 1, 1)
+	if named := node.Cancel(func(leanagg.GroupInfo) bool { panic("a predicate that panics") }); named != 0 {
+		t.Errorf("%d named by a panic", named)
+	}
+	<-node.Ready()
+	named := node.Cancel(func(leanagg.GroupInfo) bool { return true })
+	kinds := map[leanagg.ResultKind]int{}
+	for _, result := range take(t, node, 3) {
+		kinds[result.Kind]++
+	}
+	if named == 3 || kinds[leanagg.Cancelled] != named || kinds[leanagg.Ended] != 3-named {
+		t.Errorf("%d named, %v", named, kinds)
+	}
+	if named := node.Cancel(func(leanagg.GroupInfo) bool { return true }); named != 0 {
+		t.Errorf("%d named that have ended", named)
+	}
+}
+
 func TestTheNodesVerificationDecides(t *testing.T) {
 	service := leanaggtest.Start(t, leanaggtest.Options{})
 	node := start(t, leanagg.Options{

@@ -74,6 +74,23 @@ func (m *Machine[P]) Handle(event Event, nowMs int64) []Effect {
 // Knows reports whether the request is not over.
 func (m *Machine[P]) Knows(requestID string) bool { return m.byID[requestID] != nil }
 
+// Unended returns the requests that have groups which have not ended, in the order of their submission.
+func (m *Machine[P]) Unended() []UnendedGroups {
+	requests := []UnendedGroups{}
+	for _, r := range m.requests {
+		if groups := r.unended(); len(groups) > 0 {
+			requests = append(requests, UnendedGroups{RequestID: r.RequestID, Groups: groups})
+		}
+	}
+	return requests
+}
+
+// UnendedGroups are the groups of a request that have not ended, ascending.
+type UnendedGroups struct {
+	RequestID string
+	Groups    []int
+}
+
 // Waiting returns the number of results that wait to be taken.
 func (m *Machine[P]) Waiting() int { return len(m.results) }
 
