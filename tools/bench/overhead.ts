@@ -28,6 +28,8 @@ const PROVER_NICE = 10;
 const [VECTOR] = PROVABLE;
 const NODE = { nodeId: "overhead", nodeEpoch: 1n };
 const BUDGETS = { deadlineMs: 60_000, fenceMs: 120_000 };
+/** Events that may come between those that a sample waits for. */
+const BESIDE: ReadonlySet<string> = new Set(["heartbeat", "sending", "status"]);
 
 /** How long one proof took, by the service or the bare prover. */
 interface Took {
@@ -169,8 +171,6 @@ class ServiceSide {
     }
   }
 }
-
-const BESIDE: ReadonlySet<string> = new Set(["heartbeat", "sending", "status"]);
 
 async function withBareProver<T>(run: (prover: Prover) => Promise<T>): Promise<T> {
   const prover = await startForkedProver({
