@@ -150,7 +150,8 @@ export class Sessions {
       if (!startedAtMs.has(event.group)) startedAtMs.set(event.group, nowMs);
       attempts.set(event.group, (attempts.get(event.group) ?? 0) + 1);
       const { group, attempt } = event;
-      this.modules.log.debug({ session: session.id, group, attempt }, "group started");
+      const { requestId: request } = session.request;
+      this.modules.log.debug({ session: session.id, request, group, attempt }, "group started");
     }
     for (const effect of effects) this.apply(session, effect);
   }
@@ -228,7 +229,8 @@ export class Sessions {
     for (const [fate, count] of fates) metrics.votes.inc({ fate }, count);
     session.votes = sumOfVotes(session.votes, votes);
     const { queueMs, proveMs } = outcome;
-    this.modules.log.debug({ session: id, group, status, queueMs, proveMs }, "group ended");
+    const line = { session: id, request: request.requestId, group, status, queueMs, proveMs };
+    this.modules.log.debug(line, "group ended");
     session.proofBytes += outcome.proof.length;
     session.leftOutBytes += outcome.leftOut.length * limits.leftOutBytes;
     session.counts.set(status, (session.counts.get(status) ?? 0) + 1);

@@ -43,8 +43,10 @@ test("info: a fake prover, an accepted snapshot and its end, with votes", async 
 test("debug: also each call, group, attempt and lane", async () => {
   const { line } = await logAt("debug");
   expect(line("call ended")).toMatchObject({ level: "debug", code: "ok" });
-  expect(line("group started")).toMatchObject({ group: 0 });
-  expect(line("group ended")).toMatchObject({ group: 0, status: "proved" });
+  const { request } = line("session ended") as { request?: string };
+  expect(request).toBeTypeOf("string");
+  expect(line("group started")).toMatchObject({ request, group: 0 });
+  expect(line("group ended")).toMatchObject({ request, group: 0, status: "proved" });
   expect(line("attempt ended")).toMatchObject({ device: "cpu", result: "proved" });
   expect(line("lane announces")).toMatchObject({ device: "cpu" });
 });
