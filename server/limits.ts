@@ -150,6 +150,12 @@ export const limits = {
    */
   streamsPerNodeMax: 8,
   /**
+   * How often within a minute a run of a node may end the sessions of earlier runs. Each time may kill a
+   * running proof with its prover process, which takes seconds to start: a node that starts again and
+   * again would cost others a lane.
+   */
+  takeoversPerMinuteMax: 6,
+  /**
    * Highest quota of calls in a policy: more than one event loop can answer. Without a quota, calls
    * are not counted: a whole fleet may share one principal, such as that of a socket, and other
    * limits bound each call.

@@ -70,12 +70,16 @@ export interface NodeRecordBounds {
   eventsMax: number;
 }
 
+const MINUTE_MS = 60_000;
+
 export class NodeRecord {
   /** The open `StreamResults` calls, each with its epoch; 0: it named none. */
   readonly streams = new Set<{ readonly nodeEpoch: bigint }>();
   /** Announces every event, and every new epoch. */
   readonly changes = new Changes();
   private highestEpoch = 0n;
+  /** When runs of the node ended requests of earlier runs, within the last minute. */
+  private takeoversAtMs: number[] = [];
   private readonly requests = new Map<string, Kept>();
   /** In the order of their ends. */
   private readonly ended = new Set<Kept>();
@@ -173,11 +177,14 @@ export class NodeRecord {
 
   /**
    * Notes the epoch of a call. Returns true for one that is higher than all before. Throws a
-   * `Refusal` for a lower one: a later run of the node has called. Epoch 0 takes no part.
+   * `Refusal` for a lower one: a later run of the node has called; and for one that would end requests
+   * of earlier runs, where `limits.takeoversPerMinuteMax` others did so within a minute. Epoch 0 takes
+   * no part.
    */
   enterEpoch(epoch: bigint): boolean {
     this.checkEpoch(epoch);
     if (epoch <= this.highestEpoch) return false;
+    if (this.inFlight().some(({ nodeEpoch }) => nodeEpoch !== 0n)) this.countTakeover(epoch);
     this.highestEpoch = epoch;
     this.changes.announce();
     return true;
@@ -192,9 +199,28 @@ export class NodeRecord {
     throw new Refusal("failed_precondition", "", detail);
   }
 
+  private countTakeover(epoch: bigint): void {
+    const nowMs = this.nowMs();
+    const recent = this.takeoversAtMs.filter((atMs) => nowMs < atMs + MINUTE_MS);
+    const [oldest = nowMs] = recent;
+    if (recent.length >= limits.takeoversPerMinuteMax) {
+      const waitMs = Math.ceil(oldest + MINUTE_MS - nowMs);
+      const detail =
+        `${epoch}: new runs of this node have ended requests of earlier ones ${recent.length} times ` +
+        `within a minute, the next may in ${waitMs} ms: find out why the node starts so often`;
+      throw new Refusal("resource_exhausted", "node.node_epoch", detail);
+    }
+    this.takeoversAtMs = [...recent, nowMs];
+  }
+
+  private inFlight(): Kept[] {
+    return [...this.requests.values()].filter(({ summary }) => summary === undefined);
+  }
+
   private get isHighestEpochInUse(): boolean {
-    const inFlight = [...this.requests.values()].filter(({ summary }) => summary === undefined);
-    return [...this.streams, ...inFlight].some(({ nodeEpoch }) => nodeEpoch === this.highestEpoch);
+    return [...this.streams, ...this.inFlight()].some(
+      ({ nodeEpoch }) => nodeEpoch === this.highestEpoch,
+    );
   }
 
   private fresh(request: Kept | undefined): Kept | undefined {

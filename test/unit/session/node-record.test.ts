@@ -169,6 +169,37 @@ test("a higher epoch is entered once, a lower one is refused, and 0 takes no par
   expect(() => record.enterEpoch(4n)).toThrow(/^node_id_in_use: node_epoch is 4/);
 });
 
+test("runs of a node end requests of earlier ones a few times a minute, and no more often", () => {
+  const { record, add, end, time } = recordOf({ requestsMax: 100 });
+  let epoch = 0n;
+  const restart = () => {
+    const isNew = record.enterEpoch(++epoch);
+    add(`r${epoch}`, epoch);
+    return isNew;
+  };
+  restart();
+  for (let times = 0; times < limits.takeoversPerMinuteMax; times++) {
+    time.nowMs += 1000;
+    expect(restart()).toBe(true);
+  }
+  time.nowMs += 1000;
+  const last = epoch;
+  expect(restart).toThrow(
+    /^node.node_epoch: 8: new runs of this node .* may in 54000 ms: find out/,
+  );
+  // The earlier run keeps its place.
+  record.checkEpoch(last);
+  expect(record.enterEpoch(last)).toBe(false);
+  time.nowMs += 53_999;
+  expect(restart).toThrow(/may in 1 ms/);
+  time.nowMs += 1;
+  expect(restart()).toBe(true);
+  expect(restart).toThrow(/may in 1000 ms/);
+  // A run that has nothing in flight is nobody's loss.
+  for (const { requestId, summary } of record.all()) if (summary === undefined) end(requestId);
+  for (let times = 0; times < 20; times++) expect(record.enterEpoch(++epoch)).toBe(true);
+});
+
 test("the highest epoch holds while its run has a stream or a request in flight, and no longer", () => {
   const { record, add, end, time } = recordOf();
   const isRefused = () => {

@@ -178,6 +178,8 @@ pub struct Node {
     /// A submission or stream with a higher epoch ends the sessions and streams of earlier runs; one with
     /// a lower epoch is refused as `node_id_in_use`, until the later run has neither a stream nor a
     /// session in flight. PERMISSION_DENIED for a stream whose caller may not submit for the node.
+    /// RESOURCE_EXHAUSTED for one that would end sessions of earlier runs for the seventh time within a
+    /// minute: each time may kill a running proof.
     /// 0, for people: takes no part in this.
     #[prost(uint64, tag = "2")]
     pub node_epoch: u64,

@@ -457,6 +457,8 @@ export type Node = Message<"lean.aggregator.v1.Node"> & {
    * A submission or stream with a higher epoch ends the sessions and streams of earlier runs; one with
    * a lower epoch is refused as `node_id_in_use`, until the later run has neither a stream nor a
    * session in flight. PERMISSION_DENIED for a stream whose caller may not submit for the node.
+   * RESOURCE_EXHAUSTED for one that would end sessions of earlier runs for the seventh time within a
+   * minute: each time may kill a running proof.
    * 0, for people: takes no part in this.
    *
    * @generated from field: uint64 node_epoch = 2;

@@ -1771,6 +1771,8 @@ type Node struct {
 	// A submission or stream with a higher epoch ends the sessions and streams of earlier runs; one with
 	// a lower epoch is refused as `node_id_in_use`, until the later run has neither a stream nor a
 	// session in flight. PERMISSION_DENIED for a stream whose caller may not submit for the node.
+	// RESOURCE_EXHAUSTED for one that would end sessions of earlier runs for the seventh time within a
+	// minute: each time may kill a running proof.
 	// 0, for people: takes no part in this.
 	NodeEpoch     uint64 `protobuf:"varint,2,opt,name=node_epoch,json=nodeEpoch,proto3" json:"node_epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
