@@ -1,5 +1,8 @@
 /** The groups that the simulated nodes submit, and the epochs of their runs. */
+import type { Admission } from "../../server/admission/admission.js";
+import { Refusal } from "../../server/errors.js";
 import type { DecodedGroup } from "../../server/work/group.js";
+import type { Submission, SubmitAnswer } from "../../server/work/submission.js";
 import type { Random } from "./random.js";
 import { drawGroup, sameWork } from "./sim-group.js";
 import type { Weather } from "./weather.js";
@@ -43,6 +46,23 @@ export class NodeEpochs {
     const epoch = this.random.chance(0.05) ? latest + 1n : latest;
     this.latest.set(nodeId, epoch);
     return epoch;
+  }
+
+  /**
+   * Submits. Null: the call was refused, as one of an earlier run must be, and one of a new run may be
+   * that follows too many others within a minute; the run before it is the latest again.
+   */
+  submit(admission: Admission, submission: Submission): SubmitAnswer | null {
+    try {
+      return admission.submit(submission, () => submission.groups);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      const isStale = this.isStale(submission);
+      if (isStale && error.kind === "failed_precondition") return null;
+      if (isStale || error.field !== "node.node_epoch") throw error;
+      this.latest.set(submission.nodeId, submission.nodeEpoch - 1n);
+      return null;
+    }
   }
 
   /** Whether a later run of the node has called. */

@@ -3,7 +3,6 @@
  * and messages that a seed makes misbehave. Broken promises are collected, not thrown, so that a
  * replay shows all of them with the events that led there.
  */
-import { Refusal } from "../../server/errors.js";
 import { limits } from "../../server/limits.js";
 import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics.js";
@@ -236,15 +235,16 @@ export class World implements ProverWitness {
       accepted: { deadlineMs, fenceMs, deadlineSource: 1 },
     };
     this.meet(nodeId);
-    if (this.epochs.isStale(submission)) return this.submitStale(submission);
+    const isStale = this.epochs.isStale(submission);
     for (const { work } of submission.groups) {
       const root = rootOf(work);
       const known = this.byRoot.get(root) ?? { submissions: [], mayStartLate: false };
       known.submissions.push(submission);
       this.byRoot.set(root, known);
     }
-    const decode = () => submission.groups;
-    const answer = this.admission.submit(submission, decode);
+    const answer = this.epochs.submit(this.admission, submission);
+    if (answer === null) return;
+    if (isStale) this.violation("an earlier run of a node was answered");
     this.trace(`${nodeId} submits ${requestId}: ${answer.kind}`);
     if (answer.kind === "skipped") {
       this.report.skipped++;
@@ -254,7 +254,8 @@ export class World implements ProverWitness {
     this.report.groups += count;
     this.accepted.set(answer.accepted.requestId, submission);
     for (const reader of this.readers) if (reader.nodeId === nodeId) reader.awaits(requestId);
-    if (JSON.stringify(this.admission.submit(submission, decode)) !== JSON.stringify(answer))
+    const again = this.epochs.submit(this.admission, submission);
+    if (JSON.stringify(again) !== JSON.stringify(answer))
       this.violation("a retry was answered anew");
   }
 
@@ -263,16 +264,6 @@ export class World implements ProverWitness {
     if (this.readers.some((reader) => reader.nodeId === nodeId)) return;
     const options = { clock: this.clock, random: this.random, epochs: this.epochs };
     this.readers.push(...openReaders(nodeId, this.admission.node(nodeId), options));
-  }
-
-  /** A call of a run that a later one has followed is refused. */
-  private submitStale(submission: Submission): void {
-    try {
-      this.admission.submit(submission, () => submission.groups);
-      this.violation("an earlier run of a node was answered");
-    } catch (error) {
-      if (!(error instanceof Refusal) || error.kind !== "failed_precondition") throw error;
-    }
   }
 
   private drainForAWhile(): void {
