@@ -84,7 +84,8 @@ export function heardBeat(
 
 /**
  * The instant by the peer's clock, in milliseconds. It is never late; it is early by at most the way
- * of the fastest of the last five beats, and 400 ppm of the time between that beat and the instant.
+ * of the fastest of the last five beats, of those of the last 30 s and since the clock was taken as new,
+ * and 400 ppm of the time between that beat and the instant.
  * Undefined until three beats were heard, and when none was heard for 30 s.
  */
 export function toPeer(clock: PeerClock, instantMs: number, nowMs: number): number | undefined {
