@@ -110,3 +110,14 @@ test("nats-server takes its configuration", async () => {
     execFileSync(NATS_SERVER, ["-c", join(folder, "nats.conf"), "-t"], { env, stdio: "pipe" });
   expect(check).not.toThrow();
 });
+
+test("the engine's permissions are those that operators of their own NATS get", () => {
+  const entries = (conf: string) =>
+    [...conf.matchAll(/(?:user|publish|subscribe|allow_responses): .*/g)].map(([line]) =>
+      line.replace(/, permissions.*/, ""),
+    );
+  const all = entries(read("permissions.conf"));
+  const each = entries(readFileSync("deploy/nats/permissions.conf", "utf8"));
+  expect(each).toHaveLength(8);
+  expect(all).toEqual(expect.arrayContaining(each));
+});

@@ -5,16 +5,18 @@
 import { Registry } from "prom-client";
 import { createAdapterMetrics } from "../../client/adapter/metrics.js";
 import { createMetrics } from "../../server/metrics.js";
+import { createDoorMetrics } from "../../server/fleet/door-metrics.js";
 import { createTransportMetrics } from "../../server/net/metrics.js";
 import { addProcessMetrics } from "../../server/process-metrics.js";
 import { createNodeMetrics } from "../devnet/node/metrics.js";
 
-/** The service's, on one device named `cpu`. */
+/** The service's, on one device named `cpu`, as a door to lane hosts. */
 export function serviceRegistry(): Registry {
   const metrics = createMetrics(["cpu"]);
   const transport = createTransportMetrics(metrics.registry);
   transport.certificateExpiry.set({ certificate: "server" }, 0);
   transport.certificateExpiry.set({ certificate: "client_ca" }, 0);
+  createDoorMetrics(metrics.registry);
   addProcessMetrics(metrics.registry);
   metrics.buildInfo.set({ version: "0.1.0", revision: "unknown", nodejs: "20.19.0" }, 1);
   metrics.nodeSnapshots.inc({ node: "node-0", result: "accepted" });
