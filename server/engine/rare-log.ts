@@ -3,7 +3,7 @@ import type { Clock } from "../clock.js";
 import type { Logger } from "../log.js";
 
 const EVERY_MS = 60_000;
-/** Kinds that are told apart; beyond that, all others count as one. */
+/** Kinds that count apart; beyond that, all others count as one. */
 const KINDS_MAX = 100;
 
 export class RareLog {

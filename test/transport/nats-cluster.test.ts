@@ -184,7 +184,7 @@ describe("certificates", () => {
     expect(await until(isUp)).toEqual({ isUp: true, detail: `connected to ${urls[0] ?? ""}` });
   });
 
-  test("that are missing, expired, or of another authority are told apart", async () => {
+  test("that are missing, expired, or of another authority get reasons of their own", async () => {
     const { urls } = await serve({ tls });
     const expired = userFiles(authority, "door-0", { notAfterMs: Date.now() - 1000 });
     const stranger = userFiles(new Authority("other"), "door-0");
