@@ -274,6 +274,7 @@ fn proved(has_verify_hook: bool) -> Machine<u8> {
 
 #[test]
 fn the_shells_questions_have_their_answers() {
+    assert_eq!(SkipReason::InFlight.to_string(), "in_flight");
     let mut machine: Machine<u8> = Machine::new(1, false);
     assert!(machine.is_reachable(), "connecting");
     let is_silent = true;
