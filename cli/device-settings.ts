@@ -31,6 +31,13 @@ export const DEVICE_SETTINGS: readonly SettingHelp[] = [
   ["--state-dir <folder>", "folder of learned costs and of the service's id"],
 ];
 
+/** Who verifies, of a service that uses lane hosts. */
+export const VERIFY_SETTING: SettingHelp = [
+  "--verify <by>",
+  "who verifies a proof of a lane host: another host, or the one that made it",
+  ["other-host", "same-host"],
+];
+
 export const ENGINE_SETTINGS: readonly SettingHelp[] = [
   [
     "--engine <urls>",

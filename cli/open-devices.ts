@@ -61,6 +61,7 @@ export async function openDevices(
   config: DeviceSettings,
   { env, log, stateFolder }: DevicesModules,
 ): Promise<OpenDevices> {
+  if (config.devices.length === 0) return { devices: [], release: () => Promise.resolve() };
   if (config.prover === "fake") {
     return { devices: fakeDevices(config, log), release: () => Promise.resolve() };
   }

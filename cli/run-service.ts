@@ -2,10 +2,13 @@
 import { randomBytes } from "node:crypto";
 import { systemClock } from "../server/clock.js";
 import type { Config } from "../server/config.js";
+import { engineTlsFiles } from "../server/engine/engine-settings.js";
 import { readMachine } from "../server/machine/machine.js";
+import type { FleetModules } from "../server/service.js";
 import { startService } from "../server/service.js";
 import { exitCodes } from "./io/command.js";
 import type { ServiceSignals } from "./io/signals.js";
+import type { Logger } from "../server/log.js";
 import { openDevices, stateFolderFor } from "./open-devices.js";
 import { readPolicy, socketsNotServed } from "./policy.js";
 import { openProcessLog, readRevision } from "./process-log.js";
@@ -43,6 +46,7 @@ export async function runService(config: Config, modules: RunModules): Promise<n
   if (opened === undefined) return exitCodes.ok;
   const { devices, release } = opened;
   const random = () => randomBytes(8).toString("hex");
+  const serviceId = await serviceIdOf(config, { log, stateFolder, random });
   const service = await startService(config, {
     clock: systemClock,
     log,
@@ -51,7 +55,8 @@ export async function runService(config: Config, modules: RunModules): Promise<n
     policy,
     readMachine,
     instance: random(),
-    serviceId: await serviceIdOf(config, { log, stateFolder, random }),
+    serviceId,
+    fleet: await openFleet(config, serviceId, log),
     version,
     revision: readRevision(),
   });
@@ -59,4 +64,26 @@ export async function runService(config: Config, modules: RunModules): Promise<n
   const code = await handler.end({ service, reload: reloadFiles });
   await release();
   return code;
+}
+
+/** Begins to connect to the engine. Undefined, and nothing is loaded, when none is configured. */
+async function openFleet(
+  config: Config,
+  serviceId: string,
+  log: Logger,
+): Promise<FleetModules | undefined> {
+  const { engine: servers, engineCell: cell, verify } = config;
+  if (servers.length === 0) return undefined;
+  const { openNatsEngine } = await import("../server/engine/nats-engine.js");
+  const { subjects } = await import("../server/fleet/subjects.js");
+  const engine = await openNatsEngine(
+    {
+      servers,
+      name: `door ${serviceId}`,
+      inboxPrefix: subjects(cell).inbox("door", serviceId),
+      tls: engineTlsFiles(config),
+    },
+    { clock: systemClock, log, random: Math.random },
+  );
+  return { engine, cell, verify };
 }

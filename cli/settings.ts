@@ -6,7 +6,7 @@ import { variableOf } from "../server/config-parse.js";
 import { checkPlaces } from "../server/config-places.js";
 import { parseConfig, settingKeys } from "../server/config.js";
 import { logLevels } from "../server/log.js";
-import { DEVICE_SETTINGS, ENGINE_SETTINGS } from "./device-settings.js";
+import { DEVICE_SETTINGS, ENGINE_SETTINGS, VERIFY_SETTING } from "./device-settings.js";
 import { addConnectOptions } from "./io/connect.js";
 import { unknownVariables } from "./io/environment.js";
 import type { CommandSettings, SettingHelp, SettingSources } from "./settings-sources.js";
@@ -35,6 +35,7 @@ const SETTINGS: readonly SettingHelp[] = [
   ["--policy <file>", "JSON file that says who may do what, see below"],
   ...DEVICE_SETTINGS,
   ...ENGINE_SETTINGS,
+  VERIFY_SETTING,
   ["--service-id <id>", "names the service over all its runs, as a pod's name does"],
   ["--deadline-ms <ms>", "deadline of requests that name none: no proof starts later"],
   ["--fence-ms <ms>", "fence of requests that name none: running proofs are killed"],

@@ -22,8 +22,8 @@ function deviceList(value: unknown, context: z.RefinementCtx): unknown {
   if (value.trimStart().startsWith("{")) return value; // the same: JSON, but no list
   return value.split(",").map((id) => ({ id: id.trim() }));
 }
-const devices =
-  `expected 1 to ${limits.devicesMax} devices: names separated by commas, ` +
+const devices = (orNone: string) =>
+  `expected 1 to ${limits.devicesMax} devices${orNone}: names separated by commas, ` +
   'or a JSON list such as [{"id": "gpu0", "cores": "0-3"}]';
 const nameOrDevice = z.preprocess(
   (value) => (typeof value === "string" ? { id: value } : value),
@@ -33,18 +33,27 @@ const nameOrDevice = z.preprocess(
 /** Address of /metrics, /livez and /readyz, or "off": plain HTTP, open to every caller. */
 export const probes = addressText({ mayBeOff: true }).default("127.0.0.1:9191");
 
-export const deviceSettings = {
-  /** Devices to prove on: names, or objects such as `{"id": "gpu0", "cores": "0-3"}`. */
-  devices: z
+/** A list of devices. With `mayBeNone` it may be empty, which is "none" as a text. */
+export function devicesSetting({ mayBeNone }: { mayBeNone: boolean }) {
+  const expected = devices(mayBeNone ? ', or "none"' : "");
+  return z
     .preprocess(
-      deviceList,
-      z.array(nameOrDevice, devices).min(1, devices).max(limits.devicesMax, devices),
+      (value, context) => (mayBeNone && value === "none" ? [] : deviceList(value, context)),
+      z
+        .array(nameOrDevice, expected)
+        .min(mayBeNone ? 0 : 1, expected)
+        .max(limits.devicesMax, expected),
     )
     .superRefine((given, context) => {
       const overlap = overlappingDevices(given);
       if (overlap !== undefined) context.addIssue({ code: "custom", message: overlap });
     })
-    .prefault(["cpu"]),
+    .prefault(["cpu"]);
+}
+
+export const deviceSettings = {
+  /** Devices to prove on: names, or objects such as `{"id": "gpu0", "cores": "0-3"}`. */
+  devices: devicesSetting({ mayBeNone: false }),
   /** "lean_pq" is the real prover; "fake" simulates proofs and marks them as fake. */
   prover: oneOf(["lean_pq", "fake"]).default("lean_pq"),
   /**

@@ -4,8 +4,8 @@
  * what was expected.
  */
 import { z } from "zod";
-import { checkFake, deviceSettings, probes } from "./config-devices.js";
-import { addressText, list, ms, path, yesOrNo } from "./config-kinds.js";
+import { checkFake, deviceSettings, devicesSetting, probes } from "./config-devices.js";
+import { addressText, list, ms, oneOf, path, yesOrNo } from "./config-kinds.js";
 import { parseSettings, settingsIn } from "./config-parse.js";
 import { checkEngine, engineSettings } from "./engine/engine-settings.js";
 import { TOKEN_EXPECTED, tokenPattern } from "./engine/subject.js";
@@ -66,12 +66,19 @@ const settings = z.strictObject({
   /** Fence of snapshots that have none, in milliseconds from receipt. */
   fenceMs: ms(limits.fenceMsMax).default(defaults.fenceMs),
   ...deviceSettings,
+  /** Devices of this service; with `engine` there may be none, when lane hosts prove alone. */
+  devices: devicesSetting({ mayBeNone: true }),
   /**
    * Names the service over all its runs, as a pod's name does. Default: an id that is kept in the
    * state folder for these addresses in `listen`.
    */
   serviceId: z.string(id).regex(idPattern, id).optional(),
   ...engineSettings,
+  /**
+   * Who verifies a proof of a lane host before it is told: another host than the one that made it,
+   * or that one itself.
+   */
+  verify: oneOf(["other-host", "same-host"]).default("other-host"),
 });
 
 /** Adds rules about several settings. Messages name a setting as in `Problem`: `{tlsKey}`. */
@@ -83,7 +90,13 @@ const schema = settings.superRefine((config, context) => {
   checkOverlaps(config, problem);
   checkFake(config, problem);
   checkEngine(config, problem);
-  const { engine, serviceId } = config;
+  const { engine, serviceId, devices, verify } = config;
+  if (engine.length === 0 && devices.length === 0) {
+    problem("devices", "nothing would prove: name a device, or {engine} to use lane hosts");
+  }
+  if (engine.length === 0 && verify === "same-host") {
+    problem("verify", "is for proofs of lane hosts: name {engine} to use some");
+  }
   if (engine.length > 0 && serviceId !== undefined && !tokenPattern.test(serviceId)) {
     problem("serviceId", `names this door to {engine}: expected ${TOKEN_EXPECTED}`);
   }

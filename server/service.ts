@@ -109,13 +109,12 @@ function lanesOf({ devices, clock, log }: ServiceModules, options: LaneOptions, 
   });
 }
 
-/** The lanes of other hosts; undefined without an engine, and then nothing of them is loaded. */
+/** The lanes of other hosts; nothing of them is loaded without an engine. */
 async function remoteLanesOf(
-  { fleet, devices, clock, log, serviceId, instance }: ServiceModules,
-  { lanes, dispatcher, memory, metrics }: Working,
-): Promise<RemoteLanes | undefined> {
-  if (fleet === undefined) return undefined;
-  const { engine, cell, verify } = fleet;
+  { engine, cell, verify }: FleetModules,
+  { devices, clock, log, serviceId, instance }: ServiceModules,
+  { lanes, dispatcher, memory, metrics }: Omit<Working, "remote">,
+): Promise<RemoteLanes> {
   const { RemoteLanes } = await import("./fleet/remote-lanes.js");
   const { createDoorMetrics } = await import("./fleet/door-metrics.js");
   const door = { id: serviceId, run: instance };
@@ -127,6 +126,24 @@ async function remoteLanesOf(
       ownVerifier: () => lanes.verifier(),
     },
   );
+}
+
+/** What proves, here and elsewhere, and what assigns to it. Starts nothing. */
+async function workingParts(
+  modules: ServiceModules,
+  options: LaneOptions,
+  metrics: Metrics,
+): Promise<Working> {
+  const { clock, fleet } = modules;
+  const elsewhere: { remote?: RemoteLanes } = {};
+  const whyMissing = () => elsewhere.remote?.whyMissing() ?? "";
+  const dispatcher = new Dispatcher({ clock, metrics, whyMissing });
+  const parts = {
+    ...{ dispatcher, metrics, memory: memoryBudget(metrics) },
+    lanes: lanesOf(modules, options, metrics),
+  };
+  if (fleet !== undefined) elsewhere.remote = await remoteLanesOf(fleet, modules, parts);
+  return { ...parts, remote: elsewhere.remote };
 }
 
 /** The service's metrics, in a registry that also has those of its process. */
@@ -163,6 +180,8 @@ interface Working {
   lanes: LocalLanes;
   memory: MemoryBudget;
   metrics: Metrics;
+  /** The lanes of other hosts; undefined without an engine. */
+  remote: RemoteLanes | undefined;
 }
 
 /** Passes all to `listener`, and calls `after` each time. */
@@ -185,12 +204,8 @@ function thenDo(listener: LaneListener, after: () => void): LaneListener {
 
 /** Starts provers and scheduling. Returns the timer that erases what is past its time. */
 function startWork(
-  {
-    admission,
-    dispatcher,
-    lanes,
-  }: Pick<Working, "dispatcher" | "lanes"> & { admission: Admission },
-  remote: RemoteLanes | undefined,
+  { dispatcher, lanes, remote }: Working,
+  admission: Admission,
   updateHealth: () => void,
 ): NodeJS.Timeout {
   const expire = setInterval(() => {
@@ -223,10 +238,8 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const metrics = serviceMetrics(config, modules);
   metrics.unixTime.readBy(() => clock.unixMs() / 1000);
   const machine = new MachineWatch(config, modules);
-  const lanes = lanesOf(modules, machine.laneOptions, metrics);
-  const dispatcher = new Dispatcher({ clock, metrics });
-  const memory = memoryBudget(metrics);
-  const remote = await remoteLanesOf(modules, { lanes, dispatcher, memory, metrics });
+  const parts = await workingParts(modules, machine.laneOptions, metrics);
+  const { lanes, dispatcher, memory, remote } = parts;
   const access = new Access(policy?.policy, { clock, log, metrics });
   const watch = policy && new PolicyWatch(policy, { clock, log, metrics, access });
   const admission = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
@@ -248,7 +261,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     status.update();
     listeners.updateHealth();
   };
-  const expire = startWork({ admission, dispatcher, lanes }, remote, updateHealth);
+  const expire = startWork(parts, admission, updateHealth);
 
   const kill = async () => {
     dispatcher.close();

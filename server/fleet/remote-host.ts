@@ -174,10 +174,10 @@ export class RemoteHost implements VerifyingHost {
   }
 
   /** The door's engine is up again, or down: then the lanes cannot be reached. */
-  engineChanged(isUp: boolean, detail: string): void {
+  engineChanged(isUp: boolean): void {
     this.step({ kind: "engine", isUp });
     if (isUp) return;
-    for (const { lane } of this.used()) lane.unreachable(`the engine is down: ${detail}`);
+    for (const { lane } of this.used()) lane.unreachable("out of reach without the engine");
   }
 
   async verify(

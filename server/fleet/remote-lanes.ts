@@ -107,9 +107,7 @@ export class RemoteLanes {
       ),
     );
     engine.onStatus(() => this.engineChanged(changed));
-    const { isUp, detail } = engine.status;
-    if (isUp) log.info({ cell, engine: detail }, "the engine is up");
-    else log.warn({ cell, cause: detail }, "the engine is down");
+    log.info({ cell, door: door.id, run: door.run }, "lane hosts are heard on the engine");
   }
 
   /** What verifies for callers; undefined when neither a device nor a lane host is up. */
@@ -125,12 +123,13 @@ export class RemoteLanes {
       .sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
-  /** A text for people that says why no lane of another host takes work. */
-  whyDown(): string {
+  /** Why lane hosts or their lanes are missing, for people; empty when none is known to be. */
+  whyMissing(): string {
     const { isUp, detail } = this.modules.engine.status;
     if (!isUp) return `the engine is down: ${detail}`;
-    const leftOut = this.views().filter((host) => host.leftOut !== "");
-    if (leftOut.length === 0) return `no lane host is heard on cell ${this.options.cell}`;
+    const hosts = this.views();
+    if (hosts.length === 0) return `no lane host is heard on cell ${this.options.cell}`;
+    const leftOut = hosts.filter((host) => host.leftOut !== "");
     return leftOut.map(({ id, leftOut: why }) => `lane host ${id} is left out: ${why}`).join("; ");
   }
 
@@ -185,12 +184,10 @@ export class RemoteLanes {
   }
 
   private engineChanged(changed: () => void): void {
-    const { isUp, detail } = this.modules.engine.status;
+    const { isUp } = this.modules.engine.status;
     if (this.isClosed || isUp === this.wasUp) return;
     this.wasUp = isUp;
-    if (isUp) this.modules.log.info({ engine: detail }, "the engine is up");
-    else this.modules.log.warn({ cause: detail }, "the engine is down");
-    for (const host of this.hosts.values()) host.engineChanged(isUp, detail);
+    for (const host of this.hosts.values()) host.engineChanged(isUp);
     this.setTimer(this.firstDueAtMs());
     changed();
   }

@@ -49,6 +49,8 @@ export interface AttemptSource {
 export interface DispatcherModules {
   clock: Clock;
   metrics: Metrics;
+  /** Why lanes are missing, for people; empty when none is known to be. Default: empty. */
+  whyMissing?: () => string;
 }
 
 export class Dispatcher implements LaneListener {
@@ -172,13 +174,14 @@ export class Dispatcher implements LaneListener {
 
   /** A text for people that says why each lane takes no work. */
   whyDown(): string {
-    if (this.lanes.size === 0) return "no lane host is heard";
     const why = ({ deviceId, report: { phase, isDrained } }: LaneHandle) => {
       if (isDrained) return `device ${deviceId} is drained`;
       const detail = phaseDetail(phase);
       return `device ${deviceId} is ${phase.kind}${detail === "" ? "" : `: ${detail}`}`;
     };
-    return [...this.lanes.values()].map(why).join("; ");
+    const missing = this.modules.whyMissing?.() ?? "";
+    const causes = [...[...this.lanes.values()].map(why), ...(missing === "" ? [] : [missing])];
+    return causes.join("; ") || "no lane is there";
   }
 
   /** Median of the predicted milliseconds for a proof of this shape on the fastest lane. */

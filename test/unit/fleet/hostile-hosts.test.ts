@@ -226,7 +226,7 @@ test("a host of another version or proof system is left out and named", async ()
   h2.tellVersion(9);
   await run(600);
   expect(d.links.size).toBe(0);
-  expect(d.lanes.whyDown()).toBe(
+  expect(d.lanes.whyMissing()).toBe(
     "lane host h1 is left out: it proves scheme 1 with keys or signatures of other sizes, but " +
       "this service proves scheme 1; lane host h2 is left out: it speaks version 9 of the fleet's " +
       "messages",

@@ -182,7 +182,7 @@ test("a killed host's lane is gone within 400 ms, and its attempts with it", asy
   expect(d1.memory.heldBytes).toBe(0);
   expect(await d1.count("fleet_gone_total", { cause: "vanished" })).toBe(1);
   expect(await d1.count("fleet_attempts_gone_total")).toBe(1);
-  expect(d1.lanes.whyDown()).toBe("no lane host is heard on cell test");
+  expect(d1.lanes.whyMissing()).toBe("no lane host is heard on cell test");
 });
 
 test("a frozen host's lane is gone after a second, and joins as a new one when it is back", async () => {
@@ -246,7 +246,7 @@ test("while the engine is down lanes cannot be reached, and no host is blamed", 
   await run(5000);
   expect(d1.events("h1.cpu")).toEqual(["added"]);
   expect(d1.last("h1.cpu")).toMatchObject({ lease: 1, phase: { kind: "failed" } });
-  expect(d1.lanes.whyDown()).toBe("the engine is down: connection refused");
+  expect(d1.lanes.whyMissing()).toBe("the engine is down: connection refused");
   expect(await d1.count("fleet_engine_up")).toBe(0);
   const owners = [{ id: "d1", run: DOOR_RUN, attempt: 1 }];
   const digest = inputDigest(workOf(3));
@@ -331,7 +331,7 @@ test("without own devices, most hosts decide the proof system, and the others ar
     { id: "h1", leftOut: "" },
     { id: "h2", leftOut: "" },
   ]);
-  expect(d1.lanes.whyDown()).toBe(`lane host a-liar is left out: ${why}`);
+  expect(d1.lanes.whyMissing()).toBe(`lane host a-liar is left out: ${why}`);
   expect(await d1.count("fleet_hosts", { state: "left_out" })).toBe(1);
 });
 

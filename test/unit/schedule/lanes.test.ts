@@ -14,7 +14,7 @@ const rejected = { kind: "rejected", leftOut: [] } as const;
 test("without any lane a snapshot is skipped as no_prover; with one it is proved", async () => {
   const scheduler = new TestScheduler([]);
   const { dispatcher } = scheduler;
-  const skipped = { kind: "skipped", reason: "no_prover", detail: "no lane host is heard" };
+  const skipped = { kind: "skipped", reason: "no_prover", detail: "no lane is there" };
   expect(scheduler.submit("node", work)).toMatchObject(skipped);
   expect(dispatcher.describe()).toBeUndefined();
   scheduler.add("a");

@@ -407,6 +407,9 @@ pub struct Outcome {
     pub proof_erased: bool,
     #[prost(message, optional, tag = "20")]
     pub votes: ::core::option::Option<Votes>,
+    /// Who verified the proof; UNSPECIFIED without a proof, and of a service that does not say.
+    #[prost(enumeration = "VerifiedBy", tag = "21")]
+    pub verified_by: i32,
 }
 /// The last event of a session.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1201,6 +1204,47 @@ impl LeftOutReason {
             "LEFT_OUT_REASON_BAD_CHILD" => Some(Self::BadChild),
             "LEFT_OUT_REASON_COVERED" => Some(Self::Covered),
             "LEFT_OUT_REASON_SHED" => Some(Self::Shed),
+            _ => None,
+        }
+    }
+}
+/// Who verified a proof before it was told, from the most independent of its maker to the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum VerifiedBy {
+    Unspecified = 0,
+    /// A prover of another host than the one that made the proof.
+    OtherHost = 1,
+    /// Another process of the service than the one that made the proof: the standby, as a rule.
+    Standby = 2,
+    /// The process of the service that made the proof, because no other was up.
+    SameProver = 3,
+    /// The lane host that made the proof, which says so: no other host could verify, or the operator
+    /// wants no other to.
+    SameHost = 4,
+}
+impl VerifiedBy {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "VERIFIED_BY_UNSPECIFIED",
+            Self::OtherHost => "VERIFIED_BY_OTHER_HOST",
+            Self::Standby => "VERIFIED_BY_STANDBY",
+            Self::SameProver => "VERIFIED_BY_SAME_PROVER",
+            Self::SameHost => "VERIFIED_BY_SAME_HOST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VERIFIED_BY_UNSPECIFIED" => Some(Self::Unspecified),
+            "VERIFIED_BY_OTHER_HOST" => Some(Self::OtherHost),
+            "VERIFIED_BY_STANDBY" => Some(Self::Standby),
+            "VERIFIED_BY_SAME_PROVER" => Some(Self::SameProver),
+            "VERIFIED_BY_SAME_HOST" => Some(Self::SameHost),
             _ => None,
         }
     }
