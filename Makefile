@@ -61,6 +61,11 @@ bench-short: build
 sim: build
 	@node dist/tools/sim/replay.js
 
+# A simulated fleet: SEED=n event by event, and SCENARIO=name one that tools/sim/README.md names.
+.PHONY: sim-fleet
+sim-fleet: build
+	@node dist/tools/sim/fleet/replay.js
+
 # TIME=s a target, TARGET=name for one; INPUT=file runs one input again; SEED=n the same inputs.
 fuzz: build
 	@node dist/tools/fuzz/fuzz.js

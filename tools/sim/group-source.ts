@@ -15,7 +15,7 @@ export class GroupSource {
 
   constructor(
     private readonly random: Random,
-    private readonly weather: Weather,
+    private readonly weather: Pick<Weather, "identical" | "poison">,
   ) {}
 
   /** Each new, or the same work as one drawn shortly before; a message once a snapshot. */

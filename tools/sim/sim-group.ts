@@ -37,6 +37,23 @@ export function drawGroup(random: Random, { name, at, poison }: GroupOptions): D
   return { ...decodedGroup(work), isOverLimit: at >= limits.groupsMax };
 }
 
+/** A group of raw signatures that are all valid. `name`: of the message; unique. */
+export function plainGroup(random: Random, name: string): DecodedGroup {
+  const root = new Uint8Array(32);
+  Buffer.from(name).copy(root);
+  const validators = Array.from({ length: random.whole(1, 40) }, (_, v) => v);
+  const keys = new Uint8Array(validators.length * 4);
+  validators.forEach((v) => (keys[v * 4] = v + 1));
+  const raws = { validators, keys, signatures: new Uint8Array(validators.length * 4) };
+  return decodedGroup({
+    message: { root, slot: 1 },
+    raws,
+    children: [],
+    leftOut: [],
+    logInvRate: 0,
+  });
+}
+
 /** The same inputs under another node's validator indices. */
 export function sameWork(group: DecodedGroup, at: number, shift: number): DecodedGroup {
   const { raws, children } = group.work;

@@ -49,6 +49,8 @@ export interface SimProverOptions {
   verifyMs: () => number;
   proveMs: (shape: Shape, root: string) => number;
   residentBytes: () => number;
+  /** What the prover tells is heard in turns of this process. Default: at once. */
+  host?: { nowMs: () => number; turn: (hear: () => void) => void };
 }
 
 type Phase = "starting" | "serving" | "dying" | "ended";
@@ -66,12 +68,14 @@ export class SimProver implements Prover {
   private readonly pending = new Set<(error: ProverError) => void>();
   private resolveExit: (exit: ProverExit) => void = () => undefined;
   private rejectReady: (error: ProverError) => void = () => undefined;
+  private readonly host: NonNullable<SimProverOptions["host"]>;
 
   constructor(
     private readonly options: SimProverOptions,
     private readonly clock: VirtualClock,
     private readonly witness: ProverWitness,
   ) {
+    this.host = options.host ?? { nowMs: () => clock.nowMs(), turn: (hear) => hear() };
     this.exited = new Promise((resolve) => (this.resolveExit = resolve));
     this.ready = new Promise((resolve, reject) => {
       this.rejectReady = reject;
@@ -79,7 +83,7 @@ export class SimProver implements Prover {
         if (this.phase !== "starting") return;
         if (!options.doesStart) return this.end("start_failed", "setup failed");
         this.phase = "serving";
-        resolve(DESCRIPTION);
+        this.host.turn(() => resolve(DESCRIPTION));
       });
     });
     this.ready.catch(() => undefined);
@@ -103,12 +107,12 @@ export class SimProver implements Prover {
   }
 
   heardAtMs(): number {
-    return this.silentSinceMs ?? this.clock.nowMs();
+    return this.silentSinceMs ?? this.host.nowMs();
   }
 
   /** SIGSTOP: it answers nothing more until it is killed. */
   fallSilent(): void {
-    this.silentSinceMs ??= this.clock.nowMs();
+    this.silentSinceMs ??= this.host.nowMs();
   }
 
   /** From outside: SIGKILL, an abort, the kernel. */
@@ -137,7 +141,7 @@ export class SimProver implements Prover {
   }
 
   async aggregate({ message, keys, signatures, children }: ProofRequest): Promise<Uint8Array> {
-    if (this.phase !== "serving") throw new ProverError("died", "not serving");
+    if (this.phase !== "serving") await this.work(0);
     this.witness.proofStarted(this, message.root);
     this.isProving = true;
     this.root = Buffer.from(message.root).toString("hex");
@@ -146,24 +150,23 @@ export class SimProver implements Prover {
     const tookMs = this.options.proveMs(shape, this.root);
     const isPoisoned = signatures.some((byte, at) => at % SIGNATURE_BYTES === 0 && byte === POISON);
     if (isPoisoned) this.clock.at(this.clock.nowMs() + tookMs / 2, () => this.die("poison"));
-    try {
-      await this.work(tookMs);
-      return proofOf(packed);
-    } finally {
-      // A killed process computes until it has really ended.
-      if (this.phase === "serving") this.isProving = false;
-    }
+    // A killed process computes until it has really ended.
+    await this.work(tookMs, () => (this.isProving = false));
+    return proofOf(packed);
   }
 
   /** Takes its time, unless the process falls silent or ends first. */
-  private work(ms: number): Promise<void> {
+  private work(ms: number, done: () => void = () => undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (this.phase !== "serving") return reject(new ProverError("died", "not serving"));
+      if (this.phase === "starting" || this.phase === "ended")
+        return reject(new ProverError("died", "not serving"));
+      // Of a process that dies, nobody knows until it has ended.
       this.pending.add(reject);
       this.clock.at(this.clock.nowMs() + ms, () => {
         if (this.silentSinceMs !== undefined || this.phase !== "serving") return;
         this.pending.delete(reject);
-        resolve();
+        done();
+        this.host.turn(resolve);
       });
     });
   }
@@ -180,11 +183,14 @@ export class SimProver implements Prover {
   private end(cause: ProverExit["cause"], detail: string): void {
     this.phase = "ended";
     this.isProving = false;
-    this.rejectReady(new ProverError("start_failed", detail));
-    for (const reject of this.pending) reject(new ProverError("died", detail));
-    this.pending.clear();
+    const { pending } = this;
     this.witness.ended(this);
-    this.resolveExit({ cause, detail });
+    this.host.turn(() => {
+      this.rejectReady(new ProverError("start_failed", detail));
+      for (const reject of pending) reject(new ProverError("died", detail));
+      pending.clear();
+      this.resolveExit({ cause, detail });
+    });
   }
 }
 

@@ -1,0 +1,135 @@
+/**
+ * What is true of a simulated fleet: which work the doors have accepted until when, by true time, and
+ * which proofs run. Checks each proof against it.
+ */
+import { calibrationRoot } from "../calibration.js";
+import type { SimProver } from "../sim-prover.js";
+import type { SimProcess } from "./sim-process.js";
+
+/** A proof may run on for so long after its fence, in milliseconds. */
+const OVERRUN_MS = 5;
+
+/** A door has accepted work, with these budgets by true time. */
+export interface Ask {
+  door: string;
+  requestId: string;
+  digest: string;
+  deadlineAtMs: number;
+  fenceAtMs: number;
+}
+
+/** Work that doors have accepted, by the root of its message. */
+interface Work {
+  readonly asked: Ask[];
+  /** By door: whether its last attempt may start after the deadline. */
+  readonly mayStartLate: Map<string, boolean>;
+}
+
+/** A prover that proves for a process, and since when. */
+interface Running {
+  prover: SimProver;
+  process: SimProcess;
+  root: string;
+}
+
+export class Ledger {
+  private readonly works = new Map<string, Work>();
+  private readonly provers = new Map<SimProver, SimProcess>();
+  private readonly reported = new Set<string>();
+  proofs = 0;
+
+  /** @param broken called with each promise that is broken */
+  constructor(private readonly broken: (what: string) => void) {}
+
+  asked(root: string, ask: Ask): void {
+    this.workOf(root).asked.push(ask);
+  }
+
+  attempted(root: string, door: string, mayStartLate: boolean): void {
+    this.workOf(root).mayStartLate.set(door, mayStartLate);
+  }
+
+  proverStarted(prover: SimProver, process: SimProcess): void {
+    this.provers.set(prover, process);
+    const alive = this.on(prover.device).filter(({ isAlive }) => isAlive);
+    if (alive.length > 2) this.broken(`${alive.length} provers live on ${prover.device}`);
+  }
+
+  proverEnded(prover: SimProver): void {
+    this.provers.delete(prover);
+  }
+
+  proofStarted(prover: SimProver, root: string, nowMs: number): void {
+    const others = this.on(prover.device).filter((each) => each !== prover && each.isProving);
+    if (others.length > 0) this.broken(`two provers prove on ${prover.device}`);
+    if (root === calibrationRoot) return;
+    this.proofs++;
+    const work = this.works.get(root);
+    if (work === undefined || work.asked.length === 0)
+      return this.broken(`${prover.device} proves what nobody has submitted`);
+    const late = nowMs - Math.max(...work.asked.map(({ deadlineAtMs }) => deadlineAtMs));
+    const mayStartLate = [...work.mayStartLate.values()].some((may) => may);
+    if (late >= 0 && !mayStartLate)
+      this.broken(`a proof on ${prover.device} started ${late.toFixed(1)} ms after its deadline`);
+    const past = nowMs - this.fenceOf(root);
+    if (past >= 0)
+      this.broken(`a proof on ${prover.device} started ${past.toFixed(1)} ms after its fence`);
+  }
+
+  /** To be called whenever all has settled. @param resumedAtMs when the process last went on */
+  check(nowMs: number, resumedAtMs: (process: SimProcess) => number): void {
+    for (const { prover, process, root } of this.running()) {
+      if (root === calibrationRoot || !process.isRunning) continue;
+      const endByMs = Math.max(this.fenceOf(root), resumedAtMs(process)) + OVERRUN_MS;
+      const key = `${prover.device} ${root}`;
+      if (nowMs <= endByMs || this.reported.has(key)) continue;
+      this.reported.add(key);
+      this.broken(`a proof on ${prover.device} runs on after its fence`);
+    }
+  }
+
+  /** The proofs that run now, whoever lives that waits for them. */
+  running(): Running[] {
+    return [...this.provers].flatMap(([prover, process]) => {
+      const { isServing, isProving, root } = prover;
+      return isServing && isProving ? [{ prover, process, root }] : [];
+    });
+  }
+
+  /** Provers of the process that live. */
+  proversOf(process: SimProcess): SimProver[] {
+    return [...this.provers].flatMap(([prover, of]) =>
+      of === process && prover.isAlive ? [prover] : [],
+    );
+  }
+
+  get livingProvers(): number {
+    return [...this.provers.keys()].filter(({ isAlive }) => isAlive).length;
+  }
+
+  /** What doors have asked for on this message. */
+  asksOf(root: string): readonly Ask[] {
+    return this.works.get(root)?.asked ?? [];
+  }
+
+  requestsOf(root: string): string {
+    const ids = this.asksOf(root).map(({ requestId }) => requestId);
+    return [...new Set(ids)].join();
+  }
+
+  /** The latest fence of all that have asked for this work. */
+  private fenceOf(root: string): number {
+    const { asked } = this.workOf(root);
+    return Math.max(...asked.map(({ fenceAtMs }) => fenceAtMs));
+  }
+
+  private on(device: string): SimProver[] {
+    return [...this.provers.keys()].filter((each) => each.device === device);
+  }
+
+  private workOf(root: string): Work {
+    const known = this.works.get(root) ?? { asked: [], mayStartLate: new Map() };
+    this.works.set(root, known);
+    return known;
+  }
+}
