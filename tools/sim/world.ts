@@ -86,8 +86,6 @@ export class World implements ProverWitness {
     const endings = {};
     this.report = { seed, violations: [], accepted: 0, skipped: 0, groups: 0, endings, trace: [] };
     const clock = countedClock(this.clock, this.serviceTimers);
-    const quiet = () => undefined;
-    const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
     const { metrics } = this;
     const ids = Array.from({ length: this.weather.devices }, (_, at) => `cpu${at}`);
     this.lanes = new LocalLanes(
@@ -107,13 +105,14 @@ export class World implements ProverWitness {
 
   async run(): Promise<Report> {
     const { queue } = this.admission;
+    const source = { next: () => this.nextAttempt(), offered: () => queue.offered() };
+    const adopt = queue.adopt.bind(queue);
     this.dispatcher.start({
+      ...source,
+      adopt,
       get hasWaiting() {
         return queue.hasWaiting;
       },
-      adopt: (offered) => queue.adopt(offered),
-      next: () => this.nextAttempt(),
-      offered: () => queue.offered(),
     });
     this.lanes.open(this.dispatcher);
     const expire = () => {
@@ -394,5 +393,7 @@ export class World implements ProverWitness {
   }
 }
 
+const quiet = () => undefined;
+const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
 const rootOf = (work: GroupWork) => Buffer.from(work.message.root).toString("hex");
 const plain = (_key: string, value: unknown) => (typeof value === "bigint" ? String(value) : value);
