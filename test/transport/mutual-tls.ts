@@ -1,5 +1,6 @@
 /** One authority with a certificate for the service and one for a node, for suites over TLS. */
-import { Authority, filesOf } from "./certificates.js";
+import { Authority } from "../../tools/harness/authority.js";
+import { filesOf } from "./certificates.js";
 
 const authority = new Authority("fleet");
 const server = authority.issue({ commonName: "service" });

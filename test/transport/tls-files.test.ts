@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import { ConfigError } from "../../server/config-error.js";
 import { checkTlsFiles, readTlsFiles } from "../../server/net/tls-files.js";
 import type { TlsSettings } from "../../server/net/tls-files.js";
-import { Authority, filesOf } from "./certificates.js";
+import { Authority } from "../../tools/harness/authority.js";
+import { filesOf } from "./certificates.js";
 
 const DAY_MS = 86_400_000;
 const authority = new Authority("fleet");

@@ -13,8 +13,9 @@ import type { Logger } from "../../server/log.js";
 import type { TlsSettings } from "../../server/net/tls-files.js";
 import { HeldClock, startBareServer } from "../../tools/harness/bare-server.js";
 import type { BareServer } from "../../tools/harness/bare-server.js";
-import { Authority, filesOf } from "./certificates.js";
-import type { Identity } from "./certificates.js";
+import { Authority } from "../../tools/harness/authority.js";
+import { filesOf } from "./certificates.js";
+import type { Identity } from "../../tools/harness/authority.js";
 import { metricValue } from "../helpers/metric-value.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 

@@ -18,8 +18,9 @@ import { limits } from "../../server/limits.js";
 import type { Peer } from "../../server/net/peer.js";
 import { startBareServer } from "../../tools/harness/bare-server.js";
 import type { BareServer } from "../../tools/harness/bare-server.js";
-import { Authority, filesOf } from "./certificates.js";
-import type { Identity } from "./certificates.js";
+import { Authority } from "../../tools/harness/authority.js";
+import { filesOf } from "./certificates.js";
+import type { Identity } from "../../tools/harness/authority.js";
 import { metricValue } from "../helpers/metric-value.js";
 
 const YEAR_MS = 365 * 86_400_000;

@@ -10,7 +10,8 @@ import { startFakeProver } from "../../server/prover/fake.js";
 import type { Service } from "../../server/service.js";
 import { commandInProcess, freshPath } from "../helpers/command-line.js";
 import { startTestService } from "../helpers/start-service.js";
-import { Authority, filesOf } from "./certificates.js";
+import { Authority } from "../../tools/harness/authority.js";
+import { filesOf } from "./certificates.js";
 import { files, mutualTlsSettings } from "./mutual-tls.js";
 
 const DAY_MS = 86_400_000;

@@ -20,8 +20,16 @@ const LISTENERS = {
   LEAN_AGGREGATOR_PROBES: "127.0.0.1:0",
 };
 
+/** A lane host has probes only, and takes no setting that it does not know. */
+function listenersOf(command: "serve" | "prove") {
+  const { LEAN_AGGREGATOR_PROBES } = LISTENERS;
+  return command === "serve" ? LISTENERS : { LEAN_AGGREGATOR_PROBES };
+}
+
 export interface ServeOptions {
-  /** Flags of `serve`; they win over `env`. */
+  /** `prove`: a lane host. Default: serve. */
+  command?: "serve" | "prove";
+  /** Flags of the command; they win over `env`. */
   flags?: readonly string[];
   /** Environment variables, added to this process's own; they win over those. */
   env?: Readonly<Record<string, string | undefined>>;
@@ -91,13 +99,14 @@ export class ServiceProcess {
     const { flags = [], env = {}, folder = process.cwd(), hasOwnSession = false, user } = options;
     const main = join(folder, options.script ?? "dist/cli/main.js");
     if (!existsSync(main)) throw new Error(`${main} is missing; run 'make build'`);
-    const command = options.script === undefined ? [main, "serve"] : [main];
+    const name = options.command ?? "serve";
+    const command = options.script === undefined ? [main, name] : [main];
     const argv = [process.execPath, ...command, ...flags];
     const limit = options.openFilesMax;
     const [file, ...args] =
       limit === undefined ? argv : ["sh", "-c", `ulimit -n ${limit}; exec "$@"`, "sh", ...argv];
     const child = spawn(file ?? "", args, {
-      env: { ...process.env, ...LISTENERS, ...env },
+      env: { ...process.env, ...listenersOf(name), ...env },
       stdio: ["ignore", "ignore", options.stderr ?? "pipe"],
       detached: hasOwnSession,
       ...user,

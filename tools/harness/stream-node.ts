@@ -96,6 +96,11 @@ export class StreamNode {
     this.ledger.settle(requestId, session);
   }
 
+  /** Number of snapshots submitted so far: the request id of the last one. */
+  get submissions(): number {
+    return this.requests;
+  }
+
   close(): void {
     this.stop.abort();
     this.client.close();

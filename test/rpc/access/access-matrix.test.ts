@@ -12,7 +12,8 @@ import { startFakeProver } from "../../../server/prover/fake.js";
 import type { Service } from "../../../server/service.js";
 import { attempt, attempts, parseMatrix, policyFile, tokenOf } from "./access-matrix.js";
 import type { AggregatorClient } from "../../../tools/harness/contract.js";
-import { Authority, filesOf } from "../../transport/certificates.js";
+import { Authority } from "../../../tools/harness/authority.js";
+import { filesOf } from "../../transport/certificates.js";
 import { freshPath } from "../../helpers/command-line.js";
 import { startTestService } from "../../helpers/start-service.js";
 

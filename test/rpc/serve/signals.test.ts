@@ -8,7 +8,8 @@ import { connect as connectTls } from "node:tls";
 import { afterEach, describe, expect, test } from "vitest";
 import { ServiceProcess } from "../../../tools/harness/service-process.js";
 import { MAIN } from "../../helpers/command-line.js";
-import { Authority, filesOf } from "../../transport/certificates.js";
+import { Authority } from "../../../tools/harness/authority.js";
+import { filesOf } from "../../transport/certificates.js";
 import { ServedPlace, takesSignals, until } from "./served.js";
 
 const started: ServiceProcess[] = [];

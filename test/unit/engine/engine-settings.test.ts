@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { parseConfig } from "../../../server/config.js";
 import { ConfigError } from "../../../server/config-error.js";
 import { checkEngineFiles } from "../../../server/engine/engine-files.js";
-import { Authority, filesOf } from "../../transport/certificates.js";
+import { Authority } from "../../../tools/harness/authority.js";
+import { filesOf } from "../../transport/certificates.js";
 
 function problemsOf(settings: Record<string, unknown>): string[] {
   try {

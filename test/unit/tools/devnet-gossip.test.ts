@@ -1,7 +1,7 @@
 /** The devnet's gossip: whole frames from any chunks, and links that drop and come back. */
 import { expect, test } from "vitest";
 import { frameReader, Gossip, type FrameKind } from "../../../tools/devnet/node/gossip.js";
-import { freePorts } from "../../../tools/devnet/run/network.js";
+import { freePorts } from "../../../tools/harness/free-ports.js";
 
 test("frames come out whole, however the bytes were cut", () => {
   const frames: [FrameKind, number[]][] = [];

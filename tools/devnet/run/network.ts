@@ -2,32 +2,15 @@
  * Four nodes and what they lean on: the service where the mode has one. Starts them, starts again
  * what a fault has killed, and stops them. A process that ends unasked fails the run.
  */
-import { createServer, type AddressInfo } from "node:net";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePorts } from "../../harness/free-ports.js";
 import { ServiceProcess } from "../../harness/service-process.js";
 import { isServed } from "../node/aggregators/aggregator.js";
 import type { NodeSettings } from "../node/messages.js";
 import type { NodeRecord } from "../node/records.js";
 import { NodeProcess } from "./node-process.js";
-
-/** Free ports of the loopback, as of now. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve) => {
-          const server = createServer();
-          server.listen(0, "127.0.0.1", () => resolve(server));
-        }),
-    ),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
 
 export interface NetworkEvents {
   onRecord(node: number, record: NodeRecord): void;

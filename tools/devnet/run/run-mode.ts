@@ -8,7 +8,8 @@ import { isServed, type Mode } from "../node/aggregators/aggregator.js";
 import type { NodeSettings } from "../node/messages.js";
 import type { NodeRecord } from "../node/records.js";
 import { beginFault, endFault } from "./inject-fault.js";
-import { freePorts, Network } from "./network.js";
+import { freePorts } from "../../harness/free-ports.js";
+import { Network } from "./network.js";
 import { RunFile, type RunRecord } from "./run-file.js";
 import type { Fault, Scenario } from "./scenario.js";
 

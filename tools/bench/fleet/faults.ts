@@ -1,0 +1,175 @@
+/** How long a session notices the fault of a part of the fleet. */
+import { setTimeout as pause } from "node:timers/promises";
+import { TickAggregator } from "../../../client/index.js";
+import { madeUp } from "../../fleet/snapshots.js";
+import { Fleet } from "../../harness/fleet-processes.js";
+import type { FleetOptions } from "../../harness/fleet-processes.js";
+import { quantile } from "../statistics.js";
+
+const PROOF_MS = 1500;
+const FENCE_MS = 8000;
+const TICK_MS = 5;
+const GATES = { isAggregator: true, hasState: true };
+const FLAGS = ["--prover", "fake", "--fake-accepts", "any", "--fake-time", String(PROOF_MS)];
+
+export interface Session {
+  /** From the submission to the end of its only group. */
+  ms: number;
+  isProved: boolean;
+  /** How often the group ended at the adapter: 1, or something is wrong. */
+  ends: number;
+}
+
+/** A node with one session at a time, of one group with four votes. */
+class SessionNode {
+  private readonly adapter: TickAggregator;
+  private slot = 0;
+
+  constructor(doors: readonly string[]) {
+    this.adapter = new TickAggregator({
+      endpoints: doors,
+      nodeId: "bench",
+      deadlineMs: 5000,
+      timeToFence: () => FENCE_MS,
+      onError: () => undefined,
+    });
+  }
+
+  /** Submits, and calls `meanwhile` beside the session. Resolves when the session has ended. */
+  async session(meanwhile: () => Promise<void> = () => Promise.resolve()): Promise<Session> {
+    const slot = ++this.slot;
+    const startMs = performance.now();
+    const answer = this.adapter.submitOrSkip(slot, GATES, () => madeUp(0, slot, 1, 4));
+    if ("skipped" in answer) throw new Error(`skipped: ${answer.skipped}`);
+    const fault = meanwhile();
+    const session: Session = { ms: NaN, isProved: false, ends: 0 };
+    while (performance.now() < startMs + FENCE_MS + 1000) {
+      for (const result of this.adapter.takeResults(0)) {
+        if (result.requestId !== answer.requestId) continue;
+        session.ends++;
+        session.ms = performance.now() - startMs;
+        session.isProved = result.kind === "outcome" && result.outcome.proof.length > 0;
+      }
+      if (session.ends > 0) break;
+      await pause(TICK_MS);
+    }
+    await fault;
+    return session;
+  }
+
+  close(): Promise<void> {
+    return this.adapter.close({ drainMs: 0 });
+  }
+}
+
+export interface Fault {
+  what: string;
+  options: FleetOptions;
+  /** Does the fault while a proof runs. */
+  strike(fleet: Fleet): Promise<void>;
+  /** Undoes it, and resolves once the fleet is whole again. */
+  mend(fleet: Fleet): Promise<void>;
+}
+
+const door = { doors: 2, hosts: 2, hostFlags: FLAGS };
+
+export const FAULTS: readonly Fault[] = [
+  {
+    what: "door killed",
+    options: door,
+    strike: async (fleet) => void (await fleet.doors[0]?.process.kill()),
+    mend: async (fleet) => {
+      fleet.doors[0]?.restart();
+      await fleet.ready();
+    },
+  },
+  {
+    what: "door frozen",
+    options: door,
+    strike: async (fleet) => fleet.doors[0]?.process.signal("SIGSTOP"),
+    mend: async (fleet) => {
+      fleet.doors[0]?.process.signal("SIGCONT");
+      await fleet.ready();
+    },
+  },
+  {
+    what: "every host killed but one",
+    options: { ...door, doors: 1 },
+    // The lane that proves is one of two: whichever is killed, every second time it was that one.
+    strike: async (fleet) => void (await fleet.hosts[0]?.process.kill()),
+    mend: async (fleet) => {
+      fleet.hosts[0]?.restart();
+      await fleet.ready();
+    },
+  },
+  {
+    what: "one nats-server of three killed",
+    options: { ...door, doors: 1, nats: { servers: 3 } },
+    strike: (fleet) => fleet.nats.kill(0),
+    mend: (fleet) => fleet.nats.start(0),
+  },
+];
+
+export interface FaultRow {
+  what: string;
+  sessions: number;
+  lost: number;
+  doubled: number;
+  undisturbedMs: number;
+  medianMs: number;
+  maxMs: number;
+  /** Proofs that a door took over from another one. */
+  adopted: number;
+}
+
+/** Sessions of one group, with the fault in each at another moment of its proof. */
+export async function faultRow(fault: Fault, count: number): Promise<FaultRow> {
+  const fleet = await Fleet.start(fault.options);
+  try {
+    await fleet.ready();
+    const node = new SessionNode(await fleet.addresses());
+    await pause(1000); // the adapter connects
+    const calm: Session[] = [];
+    for (let nth = 0; nth < 5; nth++) calm.push(await node.session());
+    const struck: Session[] = [];
+    for (let nth = 0; nth < count; nth++) {
+      const atMs = 100 + (PROOF_MS - 300) * ((nth + 0.5) / count);
+      const strike = async () => {
+        await pause(atMs);
+        await fault.strike(fleet);
+      };
+      struck.push(await node.session(strike));
+      await fault.mend(fleet);
+      await pause(2000); // the adapter finds the first door again
+    }
+    await node.close();
+    return {
+      what: fault.what,
+      sessions: count,
+      lost: struck.filter(({ isProved }) => !isProved).length,
+      doubled: struck.filter(({ ends }) => ends > 1).length,
+      undisturbedMs: quantile(
+        calm.map(({ ms }) => ms),
+        0.5,
+      ),
+      medianMs: quantile(
+        struck.map(({ ms }) => ms),
+        0.5,
+      ),
+      maxMs: Math.max(...struck.map(({ ms }) => ms)),
+      adopted: await adoptedBy(fleet),
+    };
+  } finally {
+    await fleet.close();
+  }
+}
+
+async function adoptedBy(fleet: Fleet): Promise<number> {
+  const counts = await Promise.all(
+    fleet.doors.map(async ({ process }) => {
+      const text = await process.metrics();
+      return Number(/^lean_aggregator_server_fleet_adopted_total (\d+)/m.exec(text)?.[1] ?? 0);
+    }),
+  );
+  return counts.reduce((sum, each) => sum + each, 0);
+}

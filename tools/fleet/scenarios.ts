@@ -1,0 +1,185 @@
+/** What `make drill` does to a fleet: each scenario with its fault, and how that is mended. */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Authority } from "../harness/authority.js";
+import type { Identity } from "../harness/authority.js";
+import type { Fleet, FleetMember, FleetOptions } from "../harness/fleet-processes.js";
+
+const FAKE = ["--prover", "fake", "--fake-accepts", "any", "--fake-time", "300-500"];
+const DAY_MS = 86_400_000;
+const DISK_BYTES = 1024 * 1024;
+
+/** A scenario on stage: what the fleet needs from the start, and the fault. */
+export interface Stage {
+  options: FleetOptions;
+  strike(fleet: Fleet): Promise<void>;
+  mend(fleet: Fleet): Promise<void>;
+  /** Removes what was prepared. */
+  clear(): Promise<void>;
+}
+
+export interface Scenario {
+  name: string;
+  /** What happens, for people. */
+  story: string;
+  /** Why it cannot be run on this machine; undefined: it can. */
+  whyNot?(): string | undefined;
+  prepare(): Promise<Stage>;
+}
+
+const plain = (fault: Pick<Stage, "strike" | "mend">): Stage => ({
+  options: { hostFlags: FAKE },
+  ...fault,
+  clear: () => Promise.resolve(),
+});
+
+const killAll = async (members: readonly FleetMember[]) => {
+  await Promise.all(members.map(({ process }) => process.kill()));
+};
+const restartAll = (members: readonly FleetMember[]) => {
+  for (const member of members) member.restart();
+  return Promise.resolve();
+};
+
+const allHosts: Scenario = {
+  name: "hosts-gone",
+  story: "every lane host is killed; later all start again",
+  prepare: () =>
+    Promise.resolve(
+      plain({ strike: ({ hosts }) => killAll(hosts), mend: ({ hosts }) => restartAll(hosts) }),
+    ),
+};
+
+const allDoors: Scenario = {
+  name: "doors-gone",
+  story: "every door is killed; later all start again",
+  prepare: () =>
+    Promise.resolve(
+      plain({ strike: ({ doors }) => killAll(doors), mend: ({ doors }) => restartAll(doors) }),
+    ),
+};
+
+const servers = [0, 1, 2] as const;
+const killServers = async ({ nats }: Fleet) => {
+  for (const at of servers) await nats.kill(at);
+};
+const startServers = async ({ nats }: Fleet) => {
+  for (const at of servers) await nats.start(at);
+};
+
+const engine: Scenario = {
+  name: "engine-gone",
+  story: "every nats-server is killed; later all start again",
+  prepare: () => {
+    const stage = plain({ strike: killServers, mend: startServers });
+    return Promise.resolve({ ...stage, options: { ...stage.options, nats: { servers: 3 } } });
+  },
+};
+
+/** Files of an identity, which `write` replaces. */
+function identityFiles(folder: string, name: string) {
+  const files = { certificate: join(folder, `${name}.crt`), key: join(folder, `${name}.key`) };
+  const write = ({ certificate, key }: Identity) => {
+    writeFileSync(files.certificate, certificate);
+    writeFileSync(files.key, key, { mode: 0o600 });
+  };
+  return { ...files, write };
+}
+
+const certificate: Scenario = {
+  name: "certificate-expired",
+  story: "the hosts' certificate expires, and the engine is restarted; later it is renewed",
+  prepare: () => {
+    const folder = mkdtempSync(join(tmpdir(), "lean-drill-"));
+    const authority = new Authority("drill");
+    const ca = join(folder, "ca.crt");
+    writeFileSync(ca, authority.certificate);
+    const server = identityFiles(folder, "engine");
+    server.write(authority.issue());
+    const [door, host] = ["door", "host"].map((name) => identityFiles(folder, name));
+    if (door === undefined || host === undefined) throw new Error("no identities");
+    door.write(authority.issue({ commonName: "door" }));
+    const fresh = () => host.write(authority.issue({ commonName: "host" }));
+    fresh();
+    const flags = ({ certificate: file, key }: { certificate: string; key: string }) => [
+      ...["--engine-ca", ca, "--engine-certificate", file, "--engine-key", key],
+    ];
+    const tls = { ca, certificate: server.certificate, key: server.key };
+    return Promise.resolve({
+      options: {
+        nats: { servers: 3, tls },
+        doorFlags: flags(door),
+        hostFlags: [...FAKE, ...flags(host)],
+      },
+      strike: async (fleet: Fleet) => {
+        const past = { notBeforeMs: Date.now() - 2 * DAY_MS, notAfterMs: Date.now() - DAY_MS };
+        host.write(authority.issue({ commonName: "host", ...past }));
+        await killServers(fleet);
+        await startServers(fleet);
+      },
+      mend: () => Promise.resolve(fresh()),
+      clear: () => Promise.resolve(rmSync(folder, { recursive: true, force: true })),
+    });
+  },
+};
+
+const clockJump: Scenario = {
+  name: "clock-jump",
+  story: "the wall clocks of a door and a host jump ahead by 2 s, and later back",
+  whyNot: () => (process.platform === "linux" ? undefined : "needs Linux"),
+  prepare: () => {
+    const folder = mkdtempSync(join(tmpdir(), "lean-drill-"));
+    const [library, file] = [join(folder, "wall-clock.so"), join(folder, "ahead")];
+    const compile = ["-shared", "-fPIC", "-O1", "-o", library, "tools/fleet/wall-clock.c", "-ldl"];
+    execFileSync(process.env.CC ?? "cc", compile);
+    const set = (seconds: number) => Promise.resolve(writeFileSync(file, String(seconds)));
+    writeFileSync(file, "0");
+    return Promise.resolve({
+      options: { hostFlags: FAKE, env: { LD_PRELOAD: library, WALL_CLOCK_FILE: file } },
+      strike: () => set(2),
+      mend: () => set(0),
+      clear: () => Promise.resolve(rmSync(folder, { recursive: true, force: true })),
+    });
+  },
+};
+
+const fullDisk: Scenario = {
+  name: "disk-full",
+  story: "the disk with every folder of the doors and hosts is full; later there is room again",
+  whyNot: () => {
+    const isRoot = process.platform === "linux" && process.getuid?.() === 0;
+    return isRoot ? undefined : "needs root on Linux, to mount a small disk";
+  },
+  prepare: () => {
+    const folder = mkdtempSync(join(tmpdir(), "lean-drill-"));
+    const disk = join(folder, "disk");
+    const filler = join(disk, "filler");
+    mkdirSync(disk);
+    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${DISK_BYTES}`, "tmpfs", disk]);
+    return Promise.resolve({
+      options: { hostFlags: FAKE, folder: disk },
+      strike: () => {
+        const { bavail, bsize } = statfsSync(disk);
+        writeFileSync(filler, new Uint8Array(bavail * bsize));
+        return Promise.resolve();
+      },
+      mend: () => Promise.resolve(rmSync(filler)),
+      clear: () => {
+        execFileSync("umount", [disk]);
+        rmSync(folder, { recursive: true, force: true });
+        return Promise.resolve();
+      },
+    });
+  },
+};
+
+export const scenarios: readonly Scenario[] = [
+  allHosts,
+  allDoors,
+  engine,
+  certificate,
+  clockJump,
+  fullDisk,
+];
