@@ -7,7 +7,7 @@ import { stderrOutput } from "../server/log-output.js";
 import { loaded } from "./io/load.js";
 import { ServiceSignals } from "./io/signals.js";
 
-const isService = process.argv[2] === "serve";
+const isService = ["serve", "prove"].includes(process.argv[2] ?? "");
 const signals = new ServiceSignals(isService);
 // Never waits for a reader: a signal must end the process at once.
 const errors = stderrOutput((count) => `lean-aggregator: ${count} lines are not shown\n`);

@@ -13,6 +13,7 @@ import { CommandError, exitCodes } from "./io/command.js";
 import { ReaderGone } from "./io/standard-output.js";
 import { unknownVariables } from "./io/environment.js";
 import { addPolicyCommands } from "./policy.js";
+import { addProveCommand } from "./prove.js";
 import { addServeCommand } from "./serve.js";
 import { knownVariables } from "./settings.js";
 import { addSubmitCommand } from "./submit.js";
@@ -76,6 +77,7 @@ export function createProgram(modules: CommandModules): Command {
       modules.terminal.err(`warning: ${text}\n`);
   });
   addServeCommand(program, modules);
+  addProveCommand(program, modules);
   addDoctorCommand(program, modules);
   addSubmitCommand(program, modules);
   addWatchCommand(program, modules);

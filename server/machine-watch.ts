@@ -16,6 +16,9 @@ import { bytesForStandby, proverCeilingBytes } from "./prover/device.js";
 /** Peak memory of a prover of lean_pq with a few raw signatures, and the service's. */
 export const MEMORY_BYTES_MIN = 1.25 * 1024 ** 3;
 
+/** The settings that decide what the provers may take. */
+type WatchedSettings = Pick<Config, "prover" | "devices" | "standby" | "proverMemoryMb">;
+
 export interface MachineWatchModules {
   clock: Clock;
   log: Logger;
@@ -31,7 +34,7 @@ export class MachineWatch {
 
   /** Throws when the limit on open files is too low to serve. */
   constructor(
-    private readonly config: Config,
+    private readonly config: WatchedSettings,
     private readonly modules: MachineWatchModules,
   ) {
     const machine = modules.readMachine();
@@ -97,7 +100,7 @@ export function usesLeanPq({ prover, devices }: Pick<Config, "prover" | "devices
 
 /** A device keeps a standby that holds fewer bytes: 0 for none, Infinity for any. */
 export function standbyBytesMax(
-  { standby, devices, proverMemoryMb }: Config,
+  { standby, devices, proverMemoryMb }: WatchedSettings,
   memoryBytes: number,
 ): number {
   if (standby !== "auto") return standby === "1" ? Infinity : 0;
@@ -105,7 +108,7 @@ export function standbyBytesMax(
 }
 
 /** How large the standby of each lane may be, and how large its prover may grow, in this memory. */
-function laneOptionsOf(config: Config, memoryBytes: number): LaneOptions {
+function laneOptionsOf(config: WatchedSettings, memoryBytes: number): LaneOptions {
   const proverBytesMax = config.proverMemoryMb * 1e6;
   return {
     standbyBytesMax: standbyBytesMax(config, memoryBytes),
@@ -114,7 +117,7 @@ function laneOptionsOf(config: Config, memoryBytes: number): LaneOptions {
 }
 
 /** Threads of the provers of each device, such as `cpu: 2`. */
-export function threadsText({ devices }: Config, machine: Machine): string {
+export function threadsText({ devices }: WatchedSettings, machine: Machine): string {
   return devices
     .map((device) => `${device.id}: ${proverThreads(device, machine, devices)}`)
     .join(", ");

@@ -1,0 +1,71 @@
+/** `lean-aggregator prove`: runs a lane host with the settings given. */
+import type { Command } from "commander";
+import { ConfigError } from "../server/config-error.js";
+import { ListenError } from "../server/net/bind.js";
+import type { CommandModules } from "./io/command.js";
+import { addCommand, CommandError, ending } from "./io/command.js";
+import { loaded } from "./io/load.js";
+import { holderOf } from "./port-holder.js";
+import {
+  addProveOptions,
+  proveNameOf,
+  proveSettingsError,
+  readProveSettings,
+} from "./prove-settings.js";
+import { sourcesOf } from "./settings-sources.js";
+
+const help = `
+A lane host has devices and serves no node. Services that run with the same
+--engine and --engine-cell ('lean-aggregator serve --help') find it there and
+assign to its lanes; the first that asks gets a lane. A proof that runs goes on
+when its service dies, until its fence, and the next service takes it over.
+
+Runs until SIGTERM, SIGINT (Ctrl-C), SIGQUIT or SIGUSR2: then its lanes take
+nothing new, running proofs have the time of --drain-ms, their results are sent,
+and it says goodbye. A second one kills the provers and ends it at once. SIGHUP
+and SIGUSR1 do nothing.
+
+A host without the engine waits for it. What runs is ended at its fence in any
+case. The host learns the votes that it proves, not which node sent them.
+
+Devices, folders and the fake prover are as in 'lean-aggregator serve --help'.
+Settings: a flag wins over its variable, a variable over the file of --config,
+the file over the default. docs/operate/fleet.md has the whole of a fleet.
+
+Examples:
+  lean-aggregator prove --engine nats://127.0.0.1:4222 --prover fake
+  lean-aggregator prove --engine tls://nats-0.example:4222,tls://nats-1.example:4222 \\
+    --engine-ca ca.crt --engine-certificate host-0.crt --engine-key host-0.key \\
+    --host-id host-0 --devices '[{"id": "a", "cores": "0-3"}, {"id": "b", "cores": "4-7"}]'
+
+Exit codes:
+  0  ended after one signal
+  1  the host failed, or a second signal ended it
+  2  a flag or setting is wrong
+`;
+
+export function addProveCommand(program: Command, modules: CommandModules): void {
+  const { env, version, signals } = modules;
+  const summary = "run a lane host, which proves for services over an engine, until SIGTERM";
+  addProveOptions(addCommand(program, "prove", { summary, help })).action(
+    ending(modules, async (options: Record<string, unknown>) => {
+      const sources = sourcesOf(options, env);
+      const config = readProveSettings(sources);
+      const { runHost } = await loaded(() => import("./run-host.js"));
+      return runHost(config, { version, env, signals }).catch((cause: unknown) => {
+        if (cause instanceof ConfigError) throw proveSettingsError(cause, sources);
+        if (cause instanceof ListenError) {
+          const { address, isTaken, todo } = cause;
+          const holder = isTaken ? holderOf(address) : undefined;
+          const why = holder === undefined ? cause.why : `${holder} listens there`;
+          const name = proveNameOf(sources)("probes") ?? "probes";
+          throw new CommandError(`cannot listen on ${name} ${address}: ${why}`, todo, { cause });
+        }
+        if (cause instanceof CommandError) throw cause;
+        const why = cause instanceof Error ? cause.message : String(cause);
+        const doctor = "run 'lean-aggregator doctor' with the same devices to see what is missing";
+        throw new CommandError(`the lane host failed: ${why}`, doctor, { cause });
+      });
+    }),
+  );
+}

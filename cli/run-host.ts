@@ -1,0 +1,47 @@
+/** Runs the lane host of `lean-aggregator prove` in the foreground until a signal ends it. */
+import { randomBytes } from "node:crypto";
+import { systemClock } from "../server/clock.js";
+import { startHost } from "../server/host.js";
+import { readMachine } from "../server/machine/machine.js";
+import type { ProveConfig } from "../server/prove-config.js";
+import { exitCodes } from "./io/command.js";
+import type { ServiceSignals } from "./io/signals.js";
+import { openDevices, stateFolderFor } from "./open-devices.js";
+import { openProcessLog, readRevision } from "./process-log.js";
+import { SignalHandler } from "./service-signals.js";
+
+/** What `prove` passes on from its process. */
+export interface HostRunModules {
+  version: string;
+  env: Readonly<Record<string, string | undefined>>;
+  signals: Pick<ServiceSignals, "listen">;
+}
+
+/**
+ * Runs the host until a signal has ended it. Resolves with the exit code: an error if a second
+ * signal cut the drain short. Rejects when the host cannot start.
+ */
+export async function runHost(config: ProveConfig, modules: HostRunModules): Promise<number> {
+  const { version, env, signals } = modules;
+  const { log, output } = openProcessLog(config.logLevel, env);
+  const handler = new SignalHandler({ signals, log });
+  const stopped = handler.stopAsked.then(() => undefined);
+  const stateFolder = stateFolderFor(config, { env, log });
+  const opened = await Promise.race([openDevices(config, { env, log, stateFolder }), stopped]);
+  if (opened === undefined) return exitCodes.ok;
+  const { devices, release } = opened;
+  const host = await startHost(config, {
+    clock: systemClock,
+    log,
+    logOutput: output,
+    devices,
+    readMachine,
+    run: randomBytes(8).toString("hex"),
+    version,
+    revision: readRevision(),
+  });
+  const nothing = () => Promise.resolve(log.info({ signal: "SIGHUP" }, "signal ignored"));
+  const code = await handler.end({ service: host, reload: nothing });
+  await release();
+  return code;
+}

@@ -1,0 +1,134 @@
+/**
+ * The composition root of a lane host: builds it from its configuration, and starts and closes its
+ * parts in order. The caller (the command line, tests, tools) passes in the clock and the log.
+ */
+import type { Clock } from "./clock.js";
+import { engineTlsFiles } from "./engine/engine-settings.js";
+import type { Engine } from "./engine/engine.js";
+import { openNatsEngine } from "./engine/nats-engine.js";
+import { createHostMetrics } from "./fleet/host-metrics.js";
+import { LaneHost } from "./fleet/lane-host.js";
+import { subjects } from "./fleet/subjects.js";
+import { defaults } from "./limits.js";
+import type { Device } from "./lane/device.js";
+import { LocalLanes } from "./lane/local-lanes.js";
+import type { LeveledLogger, StderrLog } from "./log.js";
+import type { Machine } from "./machine/machine.js";
+import { MachineWatch } from "./machine-watch.js";
+import { createMetrics } from "./metrics.js";
+import type { Metrics } from "./metrics.js";
+import { createTransportMetrics } from "./net/metrics.js";
+import { addProcessMetrics } from "./process-metrics.js";
+import type { ProveConfig } from "./prove-config.js";
+import { Pages, ProbeServer } from "./rpc/pages.js";
+
+/** Time for open requests for pages to end when the host closes. */
+const CLOSE_MS = 500;
+
+export interface HostModules {
+  clock: Clock;
+  log: LeveledLogger;
+  /** Where the log goes, to count the lines that were dropped. Default: they are not counted. */
+  logOutput?: StderrLog["output"];
+  /** The devices of the configuration, with how to start provers on them. */
+  devices: readonly Device[];
+  /** Reads what the host may use of this machine. Called again while it runs. */
+  readMachine(): Machine;
+  /** Identifies this run of the host: 16 hexadecimal digits. */
+  run: string;
+  version: string;
+  /** The commit that the host was built from. */
+  revision: string;
+}
+
+export interface Host {
+  /** Where the probes are; undefined when they are off. */
+  probesAddress: string | undefined;
+  /**
+   * Drains and ends the host: its lanes take nothing new, what runs has up to the configured
+   * `drainMs`, then it says goodbye and ends the provers. Idempotent.
+   */
+  close(): Promise<void>;
+  /** Kills the provers at once, by SIGKILL; resolves when they have ended. */
+  kill(): Promise<void>;
+}
+
+/** Resolves once the probes listen; provers and the engine may still be on their way. */
+export async function startHost(config: ProveConfig, modules: HostModules): Promise<Host> {
+  const { clock, log, devices, run } = modules;
+  const metrics = hostMetrics(config, modules);
+  const machine = new MachineWatch(config, modules);
+  const engine = await openEngine(config, modules);
+  const lanes = new LocalLanes(devices, machine.laneOptions, {
+    clock,
+    log,
+    metrics,
+    post: (message, receive) => queueMicrotask(() => receive(message)),
+  });
+  const host = new LaneHost(
+    { cell: config.engineCell, host: { id: config.hostId, run } },
+    { clock, log, engine, lanes, metrics: createHostMetrics(metrics.registry) },
+  );
+  const notReady = () =>
+    engine.status.isUp ? host.whyNoLane() : `the engine is down: ${engine.status.detail}`;
+  metrics.ready.readBy(() => (notReady() === undefined ? 1 : 0));
+  const probes = probesOf(config, modules, metrics, notReady);
+  const probesAddress = await probes?.listen(config.probes);
+  const where = { host: config.hostId, cell: config.engineCell, engine: config.engine };
+  log.info({ ...where, probes: probesAddress ?? "off" }, "offering lanes; provers are starting");
+  host.open();
+  const kill = async () => {
+    host.close();
+    await lanes.close();
+  };
+  const close = async () => {
+    log.info({}, "draining");
+    await host.drain(config.drainMs);
+    await kill();
+    await engine.close();
+    machine.close();
+    await probes?.close(CLOSE_MS);
+    log.info({}, "closed");
+  };
+  let closing: Promise<void> | undefined;
+  return { probesAddress, close: () => (closing ??= close()), kill };
+}
+
+function hostMetrics(
+  { devices }: ProveConfig,
+  { version, revision, clock, logOutput }: HostModules,
+): Metrics {
+  const metrics = createMetrics(devices.map(({ id }) => id));
+  logOutput?.onDropped((lines) => metrics.logLinesDropped.inc(lines));
+  metrics.buildInfo.set({ version, revision, nodejs: process.versions.node }, 1);
+  metrics.unixTime.readBy(() => clock.unixMs() / 1000);
+  addProcessMetrics(metrics.registry);
+  return metrics;
+}
+
+function openEngine(config: ProveConfig, { clock, log }: HostModules): Promise<Engine> {
+  const { hostId, engine: servers, engineCell } = config;
+  return openNatsEngine(
+    {
+      name: hostId,
+      servers,
+      inboxPrefix: subjects(engineCell).inbox("host", hostId),
+      tls: engineTlsFiles(config),
+    },
+    { clock, log, random: Math.random },
+  );
+}
+
+/** The listener for probes; undefined where it is off. */
+function probesOf(
+  { probes }: ProveConfig,
+  { clock, log }: HostModules,
+  metrics: Metrics,
+  notReady: () => string | undefined,
+): ProbeServer | undefined {
+  if (probes === "off") return undefined;
+  const transport = createTransportMetrics(metrics.registry);
+  const socket = { mode: Number.parseInt(defaults.socketMode, 8), group: undefined };
+  const pages = new Pages({ clock, metrics, notReady });
+  return new ProbeServer({ socket, allowedHosts: [] }, { clock, log, transport, pages });
+}
