@@ -101,7 +101,10 @@ module.exports = {
       name: "only-the-service-composes-the-fleet",
       severity: "error",
       comment: "The embedded service is one process without an engine.",
-      from: { path: "^server/", pathNot: "^server/(service\\.ts|config[^/]*\\.ts|fleet/|engine/)" },
+      from: {
+        path: "^server/",
+        pathNot: "^server/((service|host|prove-config|config[^/]*)\\.ts|fleet/|engine/)",
+      },
       to: { path: "^server/(fleet|engine)/" },
     },
     {

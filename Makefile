@@ -102,6 +102,19 @@ bench: build
 bench-schedule: build
 	@node dist/tools/bench/schedule/schedule.js $(ARGS)
 
+# Two doors, four lane hosts and three nats-servers on this machine, whose parts you kill; ARGS=--help.
+.PHONY: fleet drill bench-fleet
+fleet: build
+	@node dist/tools/fleet/fleet.js $(ARGS)
+
+# What an operator fears, done to a fleet: votes lost, and slots until all is well; 4 min.
+drill: build
+	@node dist/tools/fleet/drill.js $(ARGS)
+
+# What a lane over the engine adds, what a session notices of a fault, proofs a second by lanes; 15 min.
+bench-fleet: build
+	@node dist/tools/bench/fleet/bench-fleet.js $(ARGS)
+
 # Many nodes at a simulated prover: what is answered, told and held. About 5 min; ARGS=--help.
 load: build
 	@node dist/tools/bench/load/load.js $(ARGS)

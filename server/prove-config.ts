@@ -41,7 +41,7 @@ const schema = settings
     }
     if (config.hostId === undefined && !tokenPattern.test(hostIdOfMachine())) {
       const name = JSON.stringify(hostIdOfMachine());
-      problem("hostId", `this machine's name, ${name}, is none: expected ${TOKEN_EXPECTED}`);
+      problem("hostId", `this machine's name, ${name}, is not usable: expected ${TOKEN_EXPECTED}`);
     }
   })
   .transform((config) => ({ ...config, hostId: config.hostId ?? hostIdOfMachine() }));

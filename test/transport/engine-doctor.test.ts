@@ -7,7 +7,8 @@ import { parseConfig } from "../../server/config.js";
 import { startNats } from "../../tools/harness/nats.js";
 import type { Nats, NatsOptions } from "../../tools/harness/nats.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
-import { Authority, filesOf } from "./certificates.js";
+import { Authority } from "../../tools/harness/authority.js";
+import { filesOf } from "./certificates.js";
 import { userFiles } from "./engine-clients.js";
 
 const door = { role: "door", id: "door-0", isNeeded: false } as const;

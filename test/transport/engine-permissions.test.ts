@@ -6,7 +6,8 @@ import { subjects } from "../../server/fleet/subjects.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 import { startNats } from "../../tools/harness/nats.js";
 import type { Nats } from "../../tools/harness/nats.js";
-import { Authority, filesOf } from "./certificates.js";
+import { Authority } from "../../tools/harness/authority.js";
+import { filesOf } from "./certificates.js";
 import type { Client } from "./engine-clients.js";
 import { openClient, userFiles } from "./engine-clients.js";
 

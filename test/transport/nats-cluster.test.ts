@@ -10,7 +10,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { limits } from "../../server/limits.js";
 import { startNats } from "../../tools/harness/nats.js";
 import type { Nats, NatsOptions } from "../../tools/harness/nats.js";
-import { Authority, filesOf } from "./certificates.js";
+import { Authority } from "../../tools/harness/authority.js";
+import { filesOf } from "./certificates.js";
 import type { Client, ClientOptions } from "./engine-clients.js";
 import { openClient, userFiles } from "./engine-clients.js";
 

@@ -12,9 +12,9 @@ import type { SlotAccount } from "./votes-node.js";
 
 const SLOT_MS = 2000;
 const SLOTS = 14;
-/** The fault begins in the middle of this slot, and is mended in the middle of that one. */
+/** The fault begins in the middle of this slot, and is repaired in the middle of that one. */
 const FAULT_SLOT = 3;
-const MEND_SLOT = 6;
+const REPAIR_SLOT = 6;
 const NODES = 2;
 const GROUPS = 2;
 const VOTES = 8;
@@ -22,7 +22,7 @@ const VOTES = 8;
 const HELP = `Usage: make drill
 
 Does to a fleet of two doors and two lane hosts what an operator fears, one thing after the other, each in
-a fleet of its own, and prints for each the slots and votes lost, and how many slots after the mending
+a fleet of its own, and prints for each the slots and votes lost, and how many slots after the repair
 all was well. Slots of ${SLOT_MS / 1000} s, the fake prover; about ${Math.ceil((scenarios.length * (SLOTS + 4) * SLOT_MS) / 60_000)} minutes.
 
   ONLY=name,name   these only:
@@ -38,7 +38,7 @@ interface Result {
   votes: number;
   lost: number;
   doubled: number;
-  /** Slots from the mending to the first from which on all votes were proved; undefined: never. */
+  /** Slots from the repair to the first from which on all votes were proved; undefined: never. */
   slotsUntilWell: number | undefined;
 }
 
@@ -65,9 +65,9 @@ async function drill(scenario: Scenario): Promise<Result> {
     for (const node of nodes) node.start();
     await pause((FAULT_SLOT - 0.7) * SLOT_MS);
     await stage.strike(fleet);
-    await pause((MEND_SLOT - FAULT_SLOT) * SLOT_MS);
-    await stage.mend(fleet);
-    await pause((SLOTS - MEND_SLOT) * SLOT_MS);
+    await pause((REPAIR_SLOT - FAULT_SLOT) * SLOT_MS);
+    await stage.repair(fleet);
+    await pause((SLOTS - REPAIR_SLOT) * SLOT_MS);
     await Promise.all(nodes.map((node) => node.stop()));
     return resultOf(nodes.flatMap(({ accounts }) => accounts));
   } finally {
@@ -88,7 +88,7 @@ function resultOf(accounts: readonly SlotAccount[]): Result {
     votes,
     lost: votes - total((account) => account.proved),
     doubled: total((account) => account.doubled),
-    slotsUntilWell: lastHit === last ? undefined : Math.max(0, lastHit + 1 - MEND_SLOT),
+    slotsUntilWell: lastHit === last ? undefined : Math.max(0, lastHit + 1 - REPAIR_SLOT),
   };
 }
 

@@ -14,7 +14,7 @@ import { VotesNode } from "./votes-node.js";
 const HELP = `Usage: make fleet
 
 Starts three nats-servers, two doors and four lane hosts, and nodes that submit the votes of each slot.
-Each slot prints which door told the proofs, which hosts made them, and what became of the votes.
+Each slot prints which door sent the proofs, which hosts made them, and what became of the votes.
 Type an act, then Enter:
 
   kill door-0     SIGKILL        stop host-1    SIGTERM, in order
@@ -124,7 +124,7 @@ async function drive(fleet: Fleet, script: Map<number, Act[]>): Promise<number> 
   process.once("SIGINT", () => (isOver = true));
   await pause(1000); // the adapters connect
   say("doors, in the nodes' order: door-0, door-1. Type 'kill door-0', or 'quit'.\n");
-  say("  slot  told by          votes      after    proofs made since");
+  say("  slot  sent by          votes      after    proofs made since");
   const proofs = proofCounter(fleet);
   for (const node of nodes) node.start();
   for (let slot = 1; slot <= SLOTS && !isOver; slot++) {

@@ -1,4 +1,4 @@
-/** What `make drill` does to a fleet: each scenario with its fault, and how that is mended. */
+/** What `make drill` does to a fleet: each scenario with its fault, and how that is repaired. */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,7 +15,7 @@ const DISK_BYTES = 1024 * 1024;
 export interface Stage {
   options: FleetOptions;
   strike(fleet: Fleet): Promise<void>;
-  mend(fleet: Fleet): Promise<void>;
+  repair(fleet: Fleet): Promise<void>;
   /** Removes what was prepared. */
   clear(): Promise<void>;
 }
@@ -29,7 +29,7 @@ export interface Scenario {
   prepare(): Promise<Stage>;
 }
 
-const plain = (fault: Pick<Stage, "strike" | "mend">): Stage => ({
+const plain = (fault: Pick<Stage, "strike" | "repair">): Stage => ({
   options: { hostFlags: FAKE },
   ...fault,
   clear: () => Promise.resolve(),
@@ -48,7 +48,7 @@ const allHosts: Scenario = {
   story: "every lane host is killed; later all start again",
   prepare: () =>
     Promise.resolve(
-      plain({ strike: ({ hosts }) => killAll(hosts), mend: ({ hosts }) => restartAll(hosts) }),
+      plain({ strike: ({ hosts }) => killAll(hosts), repair: ({ hosts }) => restartAll(hosts) }),
     ),
 };
 
@@ -57,7 +57,7 @@ const allDoors: Scenario = {
   story: "every door is killed; later all start again",
   prepare: () =>
     Promise.resolve(
-      plain({ strike: ({ doors }) => killAll(doors), mend: ({ doors }) => restartAll(doors) }),
+      plain({ strike: ({ doors }) => killAll(doors), repair: ({ doors }) => restartAll(doors) }),
     ),
 };
 
@@ -73,7 +73,7 @@ const engine: Scenario = {
   name: "engine-gone",
   story: "every nats-server is killed; later all start again",
   prepare: () => {
-    const stage = plain({ strike: killServers, mend: startServers });
+    const stage = plain({ strike: killServers, repair: startServers });
     return Promise.resolve({ ...stage, options: { ...stage.options, nats: { servers: 3 } } });
   },
 };
@@ -119,7 +119,7 @@ const certificate: Scenario = {
         await killServers(fleet);
         await startServers(fleet);
       },
-      mend: () => Promise.resolve(fresh()),
+      repair: () => Promise.resolve(fresh()),
       clear: () => Promise.resolve(rmSync(folder, { recursive: true, force: true })),
     });
   },
@@ -139,7 +139,7 @@ const clockJump: Scenario = {
     return Promise.resolve({
       options: { hostFlags: FAKE, env: { LD_PRELOAD: library, WALL_CLOCK_FILE: file } },
       strike: () => set(2),
-      mend: () => set(0),
+      repair: () => set(0),
       clear: () => Promise.resolve(rmSync(folder, { recursive: true, force: true })),
     });
   },
@@ -165,7 +165,7 @@ const fullDisk: Scenario = {
         writeFileSync(filler, new Uint8Array(bavail * bsize));
         return Promise.resolve();
       },
-      mend: () => Promise.resolve(rmSync(filler)),
+      repair: () => Promise.resolve(rmSync(filler)),
       clear: () => {
         execFileSync("umount", [disk]);
         rmSync(folder, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 /**
  * A node that submits the votes of each slot to the first of its doors that is up, by the adapter,
- * and keeps account of them: which were proved, by when, and told by which door.
+ * and keeps account of them: which were proved, and by when.
  */
 import { performance } from "node:perf_hooks";
 import { TickAggregator } from "../../client/index.js";
@@ -31,7 +31,7 @@ export interface SlotAccount {
   proved: number;
   /** Groups that ended in another way, with how. */
   readonly otherwise: string[];
-  /** Groups whose end was told more than once. */
+  /** Groups that ended more than once. */
   doubled: number;
   /** Why the slot's snapshot was not taken; undefined: it was. */
   skipped: string | undefined;

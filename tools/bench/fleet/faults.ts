@@ -68,7 +68,7 @@ export interface Fault {
   /** Does the fault while a proof runs. */
   strike(fleet: Fleet): Promise<void>;
   /** Undoes it, and resolves once the fleet is whole again. */
-  mend(fleet: Fleet): Promise<void>;
+  repair(fleet: Fleet): Promise<void>;
 }
 
 const door = { doors: 2, hosts: 2, hostFlags: FLAGS };
@@ -78,7 +78,7 @@ export const FAULTS: readonly Fault[] = [
     what: "door killed",
     options: door,
     strike: async (fleet) => void (await fleet.doors[0]?.process.kill()),
-    mend: async (fleet) => {
+    repair: async (fleet) => {
       fleet.doors[0]?.restart();
       await fleet.ready();
     },
@@ -87,7 +87,7 @@ export const FAULTS: readonly Fault[] = [
     what: "door frozen",
     options: door,
     strike: async (fleet) => fleet.doors[0]?.process.signal("SIGSTOP"),
-    mend: async (fleet) => {
+    repair: async (fleet) => {
       fleet.doors[0]?.process.signal("SIGCONT");
       await fleet.ready();
     },
@@ -97,7 +97,7 @@ export const FAULTS: readonly Fault[] = [
     options: { ...door, doors: 1 },
     // The lane that proves is one of two: whichever is killed, every second time it was that one.
     strike: async (fleet) => void (await fleet.hosts[0]?.process.kill()),
-    mend: async (fleet) => {
+    repair: async (fleet) => {
       fleet.hosts[0]?.restart();
       await fleet.ready();
     },
@@ -106,7 +106,7 @@ export const FAULTS: readonly Fault[] = [
     what: "one nats-server of three killed",
     options: { ...door, doors: 1, nats: { servers: 3 } },
     strike: (fleet) => fleet.nats.kill(0),
-    mend: (fleet) => fleet.nats.start(0),
+    repair: (fleet) => fleet.nats.start(0),
   },
 ];
 
@@ -139,7 +139,7 @@ export async function faultRow(fault: Fault, count: number): Promise<FaultRow> {
         await fault.strike(fleet);
       };
       struck.push(await node.session(strike));
-      await fault.mend(fleet);
+      await fault.repair(fleet);
       await pause(2000); // the adapter finds the first door again
     }
     await node.close();
