@@ -3,7 +3,7 @@
  * last token, to which the engine's permissions bind a certificate. Ids are tokens: no dot.
  */
 
-export { TOKEN_EXPECTED, tokenPattern } from "../engine/subject.js";
+export { tokenPattern } from "../engine/subject.js";
 
 export const subjects = (cell: string) => ({
   /** What a lane host tells all doors. */

@@ -65,7 +65,7 @@ function checkedBlob(value: Blob): Blob {
   return value;
 }
 
-export const hexOf = (value: Uint8Array) => Buffer.from(value).toString("hex");
+const hexOf = (value: Uint8Array) => Buffer.from(value).toString("hex");
 
 export const proofBlob = blob(limits.proofBytesMax);
 
