@@ -1,0 +1,209 @@
+/** Services without devices over lane hosts with the fake prover, and the engine in memory. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
+import {
+  DeviceState,
+  OutcomeStatus,
+  VerifiedBy,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { systemClock } from "../../server/clock.js";
+import type { MemoryEngine } from "../../server/engine/memory-engine.js";
+import { MemoryBroker } from "../../server/engine/memory-engine.js";
+import { decodeFromHost } from "../../server/fleet/codec.js";
+import { createHostMetrics } from "../../server/fleet/host-metrics.js";
+import { LaneHost } from "../../server/fleet/lane-host.js";
+import { subjects } from "../../server/fleet/subjects.js";
+import { LocalLanes } from "../../server/lane/local-lanes.js";
+import { createLog } from "../../server/log.js";
+import { createMetrics } from "../../server/metrics.js";
+import type { Service } from "../../server/service.js";
+import { fakeSnapshot } from "../../tools/harness/fake-snapshots.js";
+import { metricValue } from "../helpers/metric-value.js";
+import { listenTestService } from "../helpers/start-service.js";
+import { GatedProver } from "./gated-prover.js";
+
+const CELL = "main";
+const node = { nodeId: "node-1" };
+const log = createLog("silent");
+let broker: MemoryBroker;
+let closers: (() => unknown)[];
+let runs = 0;
+
+beforeEach(() => {
+  broker = new MemoryBroker({ clock: systemClock });
+  closers = [];
+});
+afterEach(async () => {
+  for (const close of closers.reverse()) await close();
+});
+
+class Host {
+  readonly prover = new GatedProver();
+  readonly engine: MemoryEngine;
+  private readonly lanes: LocalLanes;
+  private readonly host: LaneHost;
+
+  constructor(id: string) {
+    const metrics = createMetrics(["cpu"]);
+    this.engine = broker.connect(id);
+    this.lanes = new LocalLanes(
+      [{ id: "cpu", startProver: this.prover.start }],
+      { standbyBytesMax: Infinity, residentBytesMax: 1e9 },
+      { clock: systemClock, log, metrics, post: (message, receive) => receive(message) },
+    );
+    this.host = new LaneHost(
+      { cell: CELL, host: { id, run: (++runs).toString(16).padStart(16, "f") } },
+      {
+        ...{ clock: systemClock, log, engine: this.engine, lanes: this.lanes },
+        metrics: createHostMetrics(metrics.registry),
+      },
+    );
+    this.host.open();
+    closers.push(() => this.close());
+  }
+
+  /** Ends without a word, as a killed process does. */
+  kill(): Promise<void> {
+    return this.engine.close();
+  }
+
+  private async close(): Promise<void> {
+    this.prover.endProofs();
+    this.host.close();
+    await this.lanes.close();
+    await this.engine.close();
+  }
+}
+
+interface Door {
+  service: Service;
+  client: AggregatorClient;
+  engine: MemoryEngine;
+}
+
+async function startDoor(id: string): Promise<Door> {
+  const engine = broker.connect(id);
+  const unused = () => {
+    throw new Error("this door has no device");
+  };
+  const settings = { devices: "none", engine: "nats://127.0.0.1:4222", drainMs: 1 };
+  const fleet = { engine, cell: CELL, verify: "other-host" } as const;
+  const service = await listenTestService(unused, settings, { serviceId: id, fleet });
+  const client = new AggregatorClient({ address: service.addresses[0] ?? "" });
+  closers.push(async () => {
+    client.close();
+    await service.close();
+  });
+  return { service, client, engine };
+}
+
+/** Submits one group; equal for every door. */
+async function submit({ client }: Door, fenceMs = 20_000): Promise<string> {
+  const snapshot = fakeSnapshot(1);
+  const budgets = { deadlineMs: 10_000, fenceMs };
+  const { result } = await client.submitSnapshot({ node, snapshot, ...budgets });
+  if (result.case !== "accepted") throw new Error(`skipped: ${JSON.stringify(result.value)}`);
+  return result.value.requestId;
+}
+
+async function outcomeOf({ client }: Door, requestId: string) {
+  const { session } = await client.getSession({ node, requestId, waitMs: 15_000 });
+  return session?.outcomes[0];
+}
+
+const count = ({ service }: Door, name: string) =>
+  metricValue(service.metrics.registry, `lean_aggregator_server_${name}`);
+
+/** Resolves once some host announces that it holds a proof. */
+function heldProof(): Promise<void> {
+  const watcher = broker.connect("watcher");
+  return new Promise((resolve) => {
+    watcher.subscribe(subjects(CELL).fromHost("*"), ({ bytes }) => {
+      const message = decodeFromHost(bytes);
+      if (message.kind === "announce" && message.report.held.length > 0) resolve();
+    });
+  });
+}
+
+/** The first of the hosts on which a proof has begun. */
+const proving = (hosts: readonly Host[], proofs = 1) =>
+  Promise.race(hosts.map((host) => host.prover.untilProofs(proofs).then(() => host)));
+
+test("a door without devices has a group proved on a lane host, and verified by another", async () => {
+  const hosts = [new Host("h1"), new Host("h2")];
+  const door = await startDoor("d1");
+  await door.service.ready();
+  await expect.poll(async () => (await door.client.getServerInfo({})).devices).toHaveLength(2);
+  const requestId = await submit(door);
+  (await proving(hosts)).prover.endProofs();
+  expect(await outcomeOf(door, requestId)).toMatchObject({
+    status: OutcomeStatus.PROVED,
+    verifiedBy: VerifiedBy.OTHER_HOST,
+  });
+});
+
+test("a group whose lane host is killed is proved on another", async () => {
+  const hosts = [new Host("h1"), new Host("h2")];
+  const door = await startDoor("d1");
+  await door.service.ready();
+  await expect.poll(async () => (await door.client.getServerInfo({})).devices).toHaveLength(2);
+  const requestId = await submit(door);
+  const first = await proving(hosts);
+  await first.kill();
+  const others = hosts.filter((host) => host !== first);
+  (await proving(others)).prover.endProofs();
+  expect(await outcomeOf(door, requestId)).toMatchObject({
+    status: OutcomeStatus.PROVED,
+    attempt: 2,
+    verifiedBy: VerifiedBy.SAME_HOST,
+  });
+});
+
+test("what a door has begun, the next one adopts, so that one proof is made", async () => {
+  const hosts = [new Host("h1"), new Host("h2")];
+  const first = await startDoor("d1");
+  const second = await startDoor("d2");
+  await Promise.all([first.service.ready(), second.service.ready()]);
+  await submit(first);
+  const maker = await proving(hosts);
+  await first.engine.close();
+  // Before it has heard what runs, it would have another lane prove it again.
+  const states = async () =>
+    (await second.client.getServerInfo({})).devices.map(({ state }) => state);
+  await expect.poll(states, { timeout: 5000 }).toContain(DeviceState.PROVING);
+  const requestId = await submit(second);
+  await expect.poll(() => count(second, "fleet_adopted_total")).toBe(1);
+  maker.prover.endProofs();
+  expect(await outcomeOf(second, requestId)).toMatchObject({ status: OutcomeStatus.PROVED });
+  expect(hosts.reduce((sum, { prover }) => sum + prover.proofs, 0)).toBe(1);
+});
+
+test("without its engine a door skips, and takes the proof that ended meanwhile once it is back", async () => {
+  const hosts = [new Host("h1"), new Host("h2")];
+  const door = await startDoor("d1");
+  await door.service.ready();
+  const requestId = await submit(door);
+  const maker = await proving(hosts);
+  door.engine.cut("connection refused");
+  const snapshot = fakeSnapshot(2);
+  const { result } = await door.client.submitSnapshot({ node, snapshot, deadlineMs: 9000 });
+  expect(result.value).toMatchObject({ detail: expect.stringContaining("the engine is down") });
+  const held = heldProof();
+  maker.prover.endProofs();
+  await held;
+  door.engine.restore();
+  expect(await outcomeOf(door, requestId)).toMatchObject({ status: OutcomeStatus.PROVED });
+});
+
+test("a door that closes delivers what runs on a lane host, and leaves nothing there", async () => {
+  const host = new Host("h1");
+  const door = await startDoor("d1");
+  await door.service.ready();
+  await submit(door);
+  await host.prover.untilProofs(1);
+  const closed = door.service.close();
+  host.prover.endProofs();
+  await closed;
+  expect(door.engine.status.detail).toBe("closed");
+  expect(await count(door, "fleet_kept_bytes")).toBe(0);
+});
