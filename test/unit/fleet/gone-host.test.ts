@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { fleet } from "./door.js";
 
-test("no lane of a host that has gone is free while another one of it is told gone", async () => {
+test("no lane of a host that has gone is free while another one of it goes", async () => {
   const { host, door, run } = fleet();
   const d1 = door();
   const h1 = host("h1").start({ cpu: {}, gpu: {} });

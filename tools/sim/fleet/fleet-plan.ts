@@ -41,7 +41,7 @@ export type Fault = { atMs: number } &
     | { kind: "restart"; process: string }
     /** The process's connection to the engine breaks, and both sides know. */
     | { kind: "cut"; process: string; forMs: number }
-    /** What the process sends by the engine, or what it is sent, gets lost, and nobody is told. */
+    /** What the process sends by the engine, or what it is sent, gets lost, and neither side notices. */
     | { kind: "mute" | "deaf"; process: string; forMs: number }
     /** All servers of the engine are down. */
     | { kind: "outage"; forMs: number }

@@ -271,7 +271,7 @@ export class FleetWorld {
   }
 
   private async closeAll(): Promise<void> {
-    this.truth.trace("world", "every process is told to end");
+    this.truth.trace("world", "every process gets SIGTERM");
     const parts = [...this.doors, ...this.hosts].map((seat) => seat.current);
     await Promise.all(parts.map((part) => part?.close(DRAIN_MS)));
   }

@@ -1,5 +1,5 @@
 /**
- * Compares the instants that a door means with those that a host is told, by true time. A translated
+ * Compares the instants that a door means with those that a host gets, by true time. A translated
  * instant is never late. It is early by under 2 ms, and what two clocks may drift apart until it, unless the engine
  * delays beats.
  */
@@ -57,8 +57,8 @@ export class Instants {
     const lateMs = host.trueOf(toldMs) - meantMs;
     const earlyMs = EARLY_MS_MAX + EARLY_SHARE_MAX * Math.max(0, meantMs - nowMs);
     if (lateMs > LATE_MS_MAX)
-      this.broken(`${host.name} is told an instant that is ${lateMs.toFixed(3)} ms late`);
+      this.broken(`${host.name} gets an instant that is ${lateMs.toFixed(3)} ms late`);
     if (lateMs < -earlyMs && !this.options.mayBeEarly)
-      this.broken(`${host.name} is told an instant that is ${(-lateMs).toFixed(3)} ms early`);
+      this.broken(`${host.name} gets an instant that is ${(-lateMs).toFixed(3)} ms early`);
   }
 }

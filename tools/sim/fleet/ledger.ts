@@ -88,7 +88,7 @@ export class Ledger {
     }
   }
 
-  /** The proofs that run now, whoever lives that waits for them. */
+  /** The proofs that run now, even when nobody waits for them. */
   running(): Running[] {
     return [...this.provers].flatMap(([prover, process]) => {
       const { isServing, isProving, root } = prover;

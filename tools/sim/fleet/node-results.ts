@@ -1,4 +1,4 @@
-/** What the nodes of a simulated fleet were told of their snapshots, and what must hold of it. */
+/** What the nodes of a simulated fleet learned of their snapshots, and what must hold of it. */
 import type { Outcome } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { LeftOutReason } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { bitsToIndices } from "../../../proto/bitlist.js";
