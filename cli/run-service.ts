@@ -66,7 +66,7 @@ export async function runService(config: Config, modules: RunModules): Promise<n
   return code;
 }
 
-/** Begins to connect to the engine. Undefined, and nothing is loaded, when none is configured. */
+/** Begins to connect to the engine. Undefined, and nothing is loaded, without one in the settings. */
 async function openFleet(
   config: Config,
   serviceId: string,

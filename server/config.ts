@@ -75,7 +75,7 @@ const settings = z.strictObject({
   serviceId: z.string(id).regex(idPattern, id).optional(),
   ...engineSettings,
   /**
-   * Who verifies a proof of a lane host before it is told: another host than the one that made it,
+   * Who verifies a proof of a lane host before it is delivered: another host than the one that made it,
    * or that one itself.
    */
   verify: oneOf(["other-host", "same-host"]).default("other-host"),

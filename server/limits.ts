@@ -64,7 +64,7 @@ export const limits = {
   fleetMessageBytesMax: 1024 * 1024,
   /** What a lane host publishes: an announcement with the longest texts takes a third of this. */
   fleetReportBytesMax: 64 * 1024,
-  /** Times that a lane host tells of: the longest is that between two tries to set a prover up. */
+  /** Times that a lane host names: the longest is that between two tries to set a prover up. */
   fleetDurationMsMax: 60 * 60_000,
   /** Deaths of provers in one attempt: the active one and its standby, and some more at odds. */
   deathsMax: 16,

@@ -57,7 +57,7 @@ export interface FleetModules {
   /** Connected or not. */
   engine: Engine;
   cell: string;
-  /** Who verifies a proof of a lane host before it is told. */
+  /** Who verifies a proof of a lane host before it is delivered. */
   verify: "other-host" | "same-host";
 }
 

@@ -22,7 +22,7 @@ interface Kept {
   users: number;
 }
 
-/** Keeps bytes for whoever fetches them, by SHA-256; equal bytes are kept once. */
+/** Keeps bytes for those who fetch them, by SHA-256; equal bytes are kept once. */
 export class Blobs {
   private readonly kept = new Map<string, Kept>();
   private heldBytesNow = 0;

@@ -22,7 +22,7 @@ const table = {
   ended: {
     kind: "counter",
     name: "lane_host_ended_total",
-    help: "Results that services were told, by result: one for each service that waited",
+    help: "Results sent to services, by result: one for each service that waited",
     labels: {
       result: ["proved", "nothing_to_prove", "rejected", "too_few_inputs", "not_started", "failed"],
     },

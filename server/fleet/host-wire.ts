@@ -35,7 +35,7 @@ export class HostWire {
   /** Messages that the host may still send now, and since when that counts. */
   private share: { left: number; atMs: number };
 
-  /** @param hostRun the run of the host that is meant; empty while none is known */
+  /** @param hostRun the run of the host that is meant; empty while it is unknown */
   constructor(
     readonly host: string,
     private readonly hostRun: () => string,

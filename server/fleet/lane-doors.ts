@@ -13,7 +13,7 @@ import type { Peer } from "./messages.js";
 /** Runs remembered of one door: a new one, and late messages of the one before. */
 const RUNS_MAX = 2;
 
-/** `isNews`: doors have to be told. */
+/** `isNews`: doors have to learn it. */
 export interface Step {
   readonly state: ShareState;
   readonly effects: readonly ShareEffect[];

@@ -106,7 +106,7 @@ export class LaneHost {
 
   /**
    * Drains every lane: resolves once no attempt has one, or after `drainMs`. What runs has until its
-   * fence, and its owners are told.
+   * fence, and its owners get the results.
    */
   async drain(drainMs: number): Promise<void> {
     if (this.state !== "open") return;

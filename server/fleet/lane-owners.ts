@@ -1,6 +1,6 @@
 /**
  * Who waits for the attempt of a shared lane: doors that adopt it and leave it, and its result, which
- * is told to all and held. Part of `lane-share.ts`; pure.
+ * is sent to all and held. Part of `lane-share.ts`; pure.
  */
 import { limits } from "../limits.js";
 import type { StopReason } from "../work/group.js";

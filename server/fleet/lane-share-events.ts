@@ -112,7 +112,7 @@ export type ShareEvent =
   | { readonly kind: "fetch_failed"; readonly attempt: number }
   /** The instant of `nextAtMs` has come. */
   | { readonly kind: "tick" }
-  /** The host ends: the lane is drained for good. */
+  /** The host ends: the lane stays drained. */
   | { readonly kind: "close" };
 
 /**
@@ -146,7 +146,7 @@ export type ShareEffect =
       readonly reason: StopReason;
     }
   | { readonly kind: "command"; readonly number: number; readonly command: OperatorCommand }
-  /** Tell the door how its attempt ended. */
+  /** Send the door how its attempt ended. */
   | { readonly kind: "end"; readonly owner: Owner; readonly result: RemoteResult }
   /** Publish to all doors. */
   | { readonly kind: "announce"; readonly sequence: number; readonly report: SharedReport }

@@ -120,7 +120,7 @@ function assign(
   nowMs: number,
 ): Step {
   const { heard, attempt } = state;
-  // No answer to a stale message: answers would multiply. The next announcement tells the state.
+  // No answer to a stale message: answers would multiply. The next announcement has the state.
   if (heard === null || lease !== leaseOf(state)) return ignore(state, "stale");
   if (attempt !== null) {
     const isOwner = attempt.owners.some((owner) => isSamePeer(owner, door));

@@ -2,7 +2,7 @@
  * The messages between doors and lane hosts as the fleet's code sees them: checked, and in the terms
  * of `lane-messages.ts`. `codec.ts` translates them from and to `lean/fleet/v1/fleet.proto`, which
  * says what each field means. No instant crosses but in `beat`, `assign` and `adopt`: the first is of
- * the host's clock, and so are the others, translated by the door. What else tells a time tells how
+ * the host's clock, and so are the others, translated by the door. Every other time says how
  * long ago, or in how long, when the message was sent.
  */
 import type { Assignment, KillCause, LaneProver, OperatorCommand } from "../lane/lane-messages.js";
@@ -59,7 +59,7 @@ export interface Held {
   readonly fenceInMs: number;
 }
 
-/** The state of one lane as its host tells every door; see `LaneReport`. */
+/** The state of one lane as its host announces it to every door; see `LaneReport`. */
 export interface SharedReport {
   readonly lease: number;
   readonly phase: SharedPhase;

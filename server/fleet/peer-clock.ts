@@ -38,7 +38,7 @@ export interface PeerClock {
   /** The newest instant that the peer has told. */
   readonly peerNowMs: number;
   readonly heardAtMs: number;
-  /** The beats that may tell the offset: a later one never tells it better than an earlier one. */
+  /** The beats that may give the offset: a later one never gives it better than an earlier one. */
   readonly beats: readonly Beat[];
   /** The last beats in a row that were odd. */
   readonly odd: readonly Beat[];

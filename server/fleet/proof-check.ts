@@ -1,5 +1,5 @@
 /**
- * Has each proof of a lane host verified by somebody else before it is told: by this service's own
+ * Has each proof of a lane host verified by somebody else before it is delivered: by this service's own
  * devices, else by other lane hosts, of which one that dies or gives no verdict is followed by the
  * next. With nobody left, the host that made the proof has verified it.
  */
@@ -38,7 +38,7 @@ export interface ProofCheckModules {
   log: Logger;
   metrics: Pick<DoorMetrics, "verified" | "verifySeconds">;
   faults: Pick<HostFaults, "add">;
-  /** The verifier of this service's own devices; undefined while none is set up. */
+  /** The verifier of this service's own devices; undefined while no prover is set up. */
   own(): ReadyVerifier | undefined;
   /** The lane hosts that prove the same. */
   hosts(): readonly VerifyingHost[];

@@ -1,6 +1,6 @@
 /**
  * The lanes of other hosts, for one door: hears lane hosts over the engine, gives the dispatcher a
- * link to each of their lanes, and tells it when they are gone. docs/adr/0018-the-fleet.md has the
+ * link to each of their lanes, and says when they are gone. docs/adr/0018-the-fleet.md has the
  * rules.
  */
 import type { Clock } from "../clock.js";
@@ -42,7 +42,7 @@ export interface RemoteLanesModules {
   memory: MemoryBudget;
   /** What the own devices prove; undefined until one is set up. */
   ownDescription(): ProverDescription | undefined;
-  /** The verifier of the own devices; undefined while none is set up. */
+  /** The verifier of the own devices; undefined while no prover is set up. */
   ownVerifier(): ReadyVerifier | undefined;
 }
 
@@ -123,7 +123,7 @@ export class RemoteLanes {
       .sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
-  /** Why lane hosts or their lanes are missing, for people; empty when none is known to be. */
+  /** Why lane hosts or their lanes are missing, for people; empty when all are there. */
   whyMissing(): string {
     const { isUp, detail } = this.modules.engine.status;
     if (!isUp) return `the engine is down: ${detail}`;
@@ -178,7 +178,7 @@ export class RemoteLanes {
     const ours = this.description();
     if (ours !== undefined) return refused(otherSystem(theirs, ours));
     const why = this.options.hasOwnDevices
-      ? "the devices of this service decide the proof system, and none is set up"
+      ? "the devices of this service decide the proof system, and no prover of theirs is set up"
       : "the proof system is not decided yet";
     return { why, isFinal: false };
   }

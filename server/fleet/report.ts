@@ -1,5 +1,5 @@
 /**
- * Translates the state of a lane, which its host tells every door, into the report that one door's
+ * Translates the state of a lane, which its host announces to every door, into the report that one door's
  * dispatcher knows, with instants of the door's clock. Pure.
  */
 import type { Adoptable, LaneReport, ReportedPhase } from "../lane/lane-messages.js";

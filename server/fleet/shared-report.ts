@@ -39,7 +39,7 @@ function sharedPhase({ attempt }: ShareState, { phase }: Announcement, nowMs: nu
       const { cause, retryAtMs } = phase;
       return { kind: "failed", cause, retryInMs: Math.max(0, retryAtMs - nowMs) };
     }
-    // The share is the lane's one scheduler: what it proves is nobody's any more.
+    // The share is the lane's one scheduler: what it proves has no owner any more.
     return phase.kind === "proving" ? { kind: "stopping", cause: "cancelled" } : phase;
   }
   const { number, stage, owners, assignment } = attempt;

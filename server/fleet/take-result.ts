@@ -25,7 +25,7 @@ export interface TakeResultModules {
   fault(fault: HostFault, detail: string): void;
 }
 
-/** Never rejects. When the signal is aborted, the result is of no use. */
+/** Never rejects. When the signal is aborted, the result is useless. */
 export async function takeResult(
   remote: RemoteResult,
   attempt: GivenAttempt,

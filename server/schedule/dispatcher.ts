@@ -49,7 +49,7 @@ export interface AttemptSource {
 export interface DispatcherModules {
   clock: Clock;
   metrics: Metrics;
-  /** Why lanes are missing, for people; empty when none is known to be. Default: empty. */
+  /** Why lanes are missing, for people; empty when all are there. Default: empty. */
   whyMissing?: () => string;
 }
 

@@ -63,7 +63,7 @@ export interface DecodedGroup {
 }
 
 /**
- * Who verified a proof before it was told. `other_host`: a prover of another host than its maker's.
+ * Who verified a proof before it was delivered. `other_host`: a prover of another host than its maker's.
  * `standby`: another process of this service than the one that made it. `prover`: the process that
  * made it, for lack of another. `same_host`: the lane host that made it, for lack of another, or
  * because the operator wants it so.

@@ -118,7 +118,7 @@ export class ScriptedHost {
     this.tell({ kind: "announce", run: this.run, device, sequence: this.sequence, report });
   }
 
-  /** Tells the door how its attempt ended. */
+  /** Sends the door how its attempt ended. */
   end(door: { door: string; run: string }, attempt: number, result: RemoteResult): void {
     const { run, engine } = this;
     const message = {

@@ -60,7 +60,7 @@ afterEach(async () => {
 const fetchProof = async (door: ScriptedDoor, sha256: string) =>
   decodeChunk(await door.request({ kind: "fetch", sha256, offset: 0 }));
 
-test("a door's work is proved, and each owner is told; the proof is there until its fence", async () => {
+test("a door's work is proved, and each owner gets the result; the proof is there until its fence", async () => {
   a.assign("cpu", 1, workOf(1), 5000);
   await prover.untilProofs(1);
   b.adopt("cpu", 7, workOf(1), 5000);

@@ -115,7 +115,7 @@ const cost = mapped(
     if (logMs.length !== coefficients || covariance.length !== coefficients ** 2) {
       garbled(`has not ${coefficients} coefficients and their covariance`);
     }
-    if (!isCovariance(rows)) garbled("has a covariance that is none");
+    if (!isCovariance(rows)) garbled("has a matrix that is no covariance");
     return { cost: { logMs, covariance: rows, scatter, atMs: 0 }, costAgeMs: ageMs };
   },
   ({ cost: { logMs, covariance, scatter }, costAgeMs }) => ({

@@ -1,4 +1,4 @@
-/** What a lane host tells a door, or asks of it: how an attempt ended, and bytes that the door named. */
+/** What a lane host sends a door, or asks of it: how an attempt ended, and bytes that the door named. */
 import { limits } from "../../limits.js";
 import type { LeftOutAt, RemoteResult, ToDoor } from "../messages.js";
 import { CHUNK_BYTES, FLEET_VERSION } from "../messages.js";

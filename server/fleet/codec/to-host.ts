@@ -1,4 +1,4 @@
-/** What a door tells a lane host, or asks of it. */
+/** What a door sends a lane host, or asks of it. */
 import type { OperatorCommand } from "../../lane/lane-messages.js";
 import { limits } from "../../limits.js";
 import type { RemoteAssignment, ToHost, Verdict } from "../messages.js";

@@ -1,6 +1,6 @@
 /**
  * What is proved. A work is at most `snapshotBytesMax` long and fits the prover of its lane. Its
- * validators are the door's numbers: they must tell the same as the keys, which alone the digest names.
+ * validators are the door's numbers: they must agree with the keys, which alone the digest names.
  */
 import { limits } from "../../limits.js";
 import type { ChildWork } from "../../work/group.js";

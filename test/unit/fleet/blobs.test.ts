@@ -199,7 +199,7 @@ describe("fetched bytes", () => {
     expect(await kindOf(fetching(name, request).result)).toBe(kind);
   });
 
-  test("pass on an error that is none of the engine's", async () => {
+  test("pass on an error that the engine does not know", async () => {
     const bug = new Error("bug");
     expect(await fetching(name, () => Promise.reject(bug)).result).toBe(bug);
   });

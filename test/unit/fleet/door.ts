@@ -93,7 +93,7 @@ export class TestDoor {
     return this.told.get(deviceId) ?? [];
   }
 
-  /** What it was told of the device but for announcements. */
+  /** What it heard of the device but for announcements. */
   events(deviceId: string): string[] {
     return this.of(deviceId).flatMap(({ kind }) => (kind === "announce" ? [] : [kind]));
   }

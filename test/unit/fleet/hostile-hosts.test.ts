@@ -154,7 +154,7 @@ test("a verifier that dies, hangs or cannot is followed by the next", async () =
   expect(d.memory.heldBytes).toBe(0);
 });
 
-test("when no verifier answers, the proof is told in bounded time, and says so", async () => {
+test("when no verifier answers, the proof is delivered in bounded time, and says so", async () => {
   const { host, door, run } = fleet();
   const d = door();
   const h1 = host("h1").start();
@@ -169,7 +169,7 @@ test("when no verifier answers, the proof is told in bounded time, and says so",
   expect(d.results("h1.cpu")[0]?.result).toMatchObject({ verifiedBy: "same_host" });
 });
 
-test("a proof whose bytes are not those of its name is no proof", async () => {
+test("a proof whose bytes are not those of its name is refused", async () => {
   const { host, door, run } = fleet();
   const d = door();
   const h1 = host("h1").start();

@@ -208,7 +208,7 @@ class Model {
   }
 }
 
-test("whatever doors send, one proof runs, owners are told once, and nothing outlives its fence", () => {
+test("whatever doors send, one proof runs, owners hear once, and nothing outlives its fence", () => {
   fc.assert(
     fc.property(fc.array(move, { maxLength: 60, size: "max" }), (moves) => {
       const model = new Model();

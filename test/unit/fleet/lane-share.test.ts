@@ -1,4 +1,4 @@
-/** One lane shared by doors: who owns an attempt, until when, and what each is told. */
+/** One lane shared by doors: who owns an attempt, until when, and what each hears. */
 import { expect, test } from "vitest";
 import type { ShareEffect } from "../../../server/fleet/lane-share-events.js";
 import { nextTickMs } from "../../../server/fleet/lane-share.js";
@@ -248,7 +248,7 @@ test("no more than a bounded number of commands, owners and doors is remembered"
   expect(lane.share.doors.filter(({ id }) => id === "x")).toHaveLength(2);
 });
 
-test("a lane of a host that ends is drained for good", () => {
+test("a lane of a host that ends stays drained", () => {
   const lane = new SharedLane();
   expect(reports(lane.send({ kind: "close" }))[0]).toMatchObject({ isDrained: true });
   const undrain = { kind: "drain", isDrained: false } as const;

@@ -1,4 +1,4 @@
-/** What a lane host tells every door becomes the report of one door's dispatcher. */
+/** What a lane host announces becomes the report of one door's dispatcher. */
 import { expect, test } from "vitest";
 import type { Peer, SharedPhase } from "../../../server/fleet/messages.js";
 import { reportFor } from "../../../server/fleet/report.js";
@@ -33,7 +33,7 @@ test("a proof of another door, or of the door's run before, has none", () => {
   expect(seen(proving, before).phase).toMatchObject({ attempt: null });
 });
 
-test("inputs that are fetched or verified are no proof yet", () => {
+test("inputs that are fetched or verified do not count as a proof yet", () => {
   expect(seen({ ...proving, proof: null }).phase).toMatchObject({ attempt: 5, proof: null });
 });
 
@@ -64,7 +64,7 @@ test("costs are as old as they are, and commands are the door's own", () => {
   expect(seen({ kind: "idle" }, { ...door, run: examples.hostRun }).commandsDone).toBe(0);
 });
 
-test("everything else is as the host tells it", () => {
+test("everything else is as the host says", () => {
   const { lease, isDrained, isRestartDue, isStandbyReady, standbyCause, provers } = report;
   expect(seen({ kind: "stopping", cause: "memory" })).toMatchObject({
     ...{ lease, isDrained, isRestartDue, isStandbyReady, standbyCause, provers },

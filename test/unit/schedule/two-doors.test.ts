@@ -65,7 +65,7 @@ class SharedLane {
     return [...ends, ...this.announceAll()];
   }
 
-  /** One report, as each door is told of it. */
+  /** One report, as each door hears it. */
   announceAll(): [door: number, message: FromLane][] {
     this.sequence++;
     return DOORS.map((door): [number, FromLane] => [door, this.announcement(door)]);

@@ -195,7 +195,7 @@ test("runs of a node end requests of earlier ones a few times a minute, and no m
   time.nowMs += 1;
   expect(restart()).toBe(true);
   expect(restart).toThrow(/may in 1000 ms/);
-  // A run that has nothing in flight is nobody's loss.
+  // A run that has nothing in flight loses nothing.
   for (const { requestId, summary } of record.all()) if (summary === undefined) end(requestId);
   for (let times = 0; times < 20; times++) expect(record.enterEpoch(++epoch)).toBe(true);
 });

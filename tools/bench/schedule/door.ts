@@ -27,7 +27,7 @@ export interface DoorFigures {
   readonly submitP99Ms: number;
   readonly accepted: number;
   readonly skipped: number;
-  /** Groups by how they ended, which tells whether two versions decide alike. */
+  /** Groups by how they ended, which shows whether two versions decide alike. */
   readonly endings: Readonly<Record<string, number>>;
 }
 

@@ -105,7 +105,7 @@ impl Options {
     }
 
     /// # Safety
-    /// None is needed.
+    /// Needs none.
     #[cfg(not(feature = "tls"))]
     unsafe fn with_tls(&self, builder: Builder) -> Result<Builder, String> {
         let texts = [

@@ -1208,7 +1208,7 @@ impl LeftOutReason {
         }
     }
 }
-/// Who verified a proof before it was told, from the most independent of its maker to the least.
+/// Who verified a proof before it was delivered, from the most independent of its maker to the least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum VerifiedBy {

@@ -2484,7 +2484,7 @@ export const LeftOutReasonSchema: GenEnum<LeftOutReason> = /*@__PURE__*/
   enumDesc(file_lean_aggregator_v1_aggregator, 9);
 
 /**
- * Who verified a proof before it was told, from the most independent of its maker to the least.
+ * Who verified a proof before it was delivered, from the most independent of its maker to the least.
  *
  * @generated from enum lean.aggregator.v1.VerifiedBy
  */

@@ -5,8 +5,8 @@
 // The messages between doors, which serve nodes, and lane hosts, which prove, over a messaging engine
 // that may lose, delay, double or reorder each of them. docs/adr/0018-the-fleet.md has the rules.
 //
-// Every message is taken as untrusted. Who sent it is told by the subject on which it came, which the
-// engine's permissions bind to a certificate; `run` tells a restarted sender from its earlier self.
+// Every message is taken as untrusted. Who sent it is known from the subject on which it came, which the
+// engine's permissions bind to a certificate; `run` distinguishes a restarted sender from its earlier self.
 // A reader ignores fields that it does not know, and refuses a message whose `version` is not its own
 // or one beside it.
 

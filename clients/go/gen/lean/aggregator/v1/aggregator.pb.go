@@ -639,7 +639,7 @@ func (LeftOutReason) EnumDescriptor() ([]byte, []int) {
 	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{9}
 }
 
-// Who verified a proof before it was told, from the most independent of its maker to the least.
+// Who verified a proof before it was delivered, from the most independent of its maker to the least.
 type VerifiedBy int32
 
 const (
