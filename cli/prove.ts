@@ -12,7 +12,7 @@ import {
   proveSettingsError,
   readProveSettings,
 } from "./prove-settings.js";
-import { sourcesOf } from "./settings-sources.js";
+import { canReadAgain, sourcesOf } from "./settings-sources.js";
 
 const help = `
 A lane host has devices and serves no node. Services that run with the same
@@ -23,7 +23,9 @@ when its service dies, until its fence, and the next service takes it over.
 Runs until SIGTERM, SIGINT (Ctrl-C), SIGQUIT or SIGUSR2: then its lanes take
 nothing new, running proofs have the time of --drain-ms, their results are sent,
 and it says goodbye. A second one kills the provers and ends it at once. SIGHUP
-and SIGUSR1 do nothing.
+reloads the log level of --config. SIGUSR1 does nothing.
+
+Ready (/readyz of --probes) means: the engine is connected, and a lane can prove.
 
 A host without the engine waits for it. What runs is ended at its fence in any
 case. The host learns the votes that it proves, not which node sent them.
@@ -52,7 +54,8 @@ export function addProveCommand(program: Command, modules: CommandModules): void
       const sources = sourcesOf(options, env);
       const config = readProveSettings(sources);
       const { runHost } = await loaded(() => import("./run-host.js"));
-      return runHost(config, { version, env, signals }).catch((cause: unknown) => {
+      const readSettings = canReadAgain(sources) ? () => readProveSettings(sources) : undefined;
+      return runHost(config, { version, env, signals, readSettings }).catch((cause: unknown) => {
         if (cause instanceof ConfigError) throw proveSettingsError(cause, sources);
         if (cause instanceof ListenError) {
           const { address, isTaken, todo } = cause;

@@ -1,22 +1,33 @@
 /** What SIGHUP reloads: the policy, the certificates, and the log level of the settings file. */
-import type { Config } from "../server/config.js";
-import { settingKeys } from "../server/config.js";
-import type { LeveledLogger } from "../server/log.js";
+import type { LeveledLogger, LogLevel } from "../server/log.js";
 import type { Service } from "../server/service.js";
 
-export interface ReloadModules {
+/** Settings, of which one can change while the process runs. */
+interface Settings {
+  readonly logLevel: LogLevel;
+}
+
+export interface ReloadModules<T extends Settings> {
+  /** Names of the settings. */
+  keys: readonly string[];
   log: LeveledLogger;
   service: Pick<Service, "reload">;
   /** Reads the settings again; undefined without a settings file. Throws for wrong settings. */
-  readSettings: (() => Config) | undefined;
+  readSettings: (() => T) | undefined;
 }
 
 /** @param running the settings that the service was started with */
-export async function reload(running: Config, modules: ReloadModules): Promise<void> {
+export async function reload<T extends Settings>(
+  running: T,
+  modules: ReloadModules<T>,
+): Promise<void> {
   const { log, service, readSettings } = modules;
   const results = await service.reload();
   if (readSettings !== undefined) {
-    results.push({ what: "settings", isTaken: takeSettings(running, readSettings, log) });
+    results.push({
+      what: "settings",
+      isTaken: takeSettings(running, { ...modules, readSettings }),
+    });
   }
   if (results.length === 0) {
     log.info({}, "nothing to reload: no policy, no certificate and no settings file is configured");
@@ -30,8 +41,11 @@ export async function reload(running: Config, modules: ReloadModules): Promise<v
 }
 
 /** Sets the log level, the one setting that can change while the service runs. */
-function takeSettings(running: Config, readSettings: () => Config, log: LeveledLogger): boolean {
-  let config: Config;
+function takeSettings<T extends Settings>(
+  running: T,
+  { keys, log, readSettings }: ReloadModules<T> & { readSettings: () => T },
+): boolean {
+  let config: T;
   try {
     config = readSettings();
   } catch (error) {
@@ -39,9 +53,9 @@ function takeSettings(running: Config, readSettings: () => Config, log: LeveledL
     log.error({ cause }, "new settings rejected; the log level stays as it is");
     return false;
   }
-  const textOf = (of: Config, key: string) =>
+  const textOf = (of: T, key: string) =>
     JSON.stringify(Object.entries(of).find(([name]) => name === key));
-  const settings = settingKeys.filter(
+  const settings = keys.filter(
     (key) => key !== "logLevel" && textOf(config, key) !== textOf(running, key),
   );
   if (settings.length > 0) log.warn({ settings }, "changed settings need a restart");

@@ -4,10 +4,12 @@ import { systemClock } from "../server/clock.js";
 import { startHost } from "../server/host.js";
 import { readMachine } from "../server/machine/machine.js";
 import type { ProveConfig } from "../server/prove-config.js";
+import { proveSettingKeys } from "../server/prove-config.js";
 import { exitCodes } from "./io/command.js";
 import type { ServiceSignals } from "./io/signals.js";
 import { openDevices, stateFolderFor } from "./open-devices.js";
 import { openProcessLog, readRevision } from "./process-log.js";
+import { reload } from "./reload.js";
 import { SignalHandler } from "./service-signals.js";
 
 /** What `prove` passes on from its process. */
@@ -15,6 +17,8 @@ export interface HostRunModules {
   version: string;
   env: Readonly<Record<string, string | undefined>>;
   signals: Pick<ServiceSignals, "listen">;
+  /** Reads the settings again, for SIGHUP; undefined without a settings file. */
+  readSettings: (() => ProveConfig) | undefined;
 }
 
 /**
@@ -22,7 +26,7 @@ export interface HostRunModules {
  * signal cut the drain short. Rejects when the host cannot start.
  */
 export async function runHost(config: ProveConfig, modules: HostRunModules): Promise<number> {
-  const { version, env, signals } = modules;
+  const { version, env, signals, readSettings } = modules;
   const { log, output } = openProcessLog(config.logLevel, env);
   const handler = new SignalHandler({ signals, log });
   const stopped = handler.stopAsked.then(() => undefined);
@@ -40,8 +44,12 @@ export async function runHost(config: ProveConfig, modules: HostRunModules): Pro
     version,
     revision: readRevision(),
   });
-  const nothing = () => Promise.resolve(log.info({ signal: "SIGHUP" }, "signal ignored"));
-  const code = await handler.end({ service: host, reload: nothing });
+  // There is no policy, and the engine's client reads its certificates at each connection.
+  const service = { reload: () => Promise.resolve([]) };
+  const code = await handler.end({
+    service: host,
+    reload: () => reload(config, { log, service, readSettings, keys: proveSettingKeys }),
+  });
   await release();
   return code;
 }

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { systemClock } from "../server/clock.js";
 import type { Config } from "../server/config.js";
+import { settingKeys } from "../server/config.js";
 import { engineTlsFiles } from "../server/engine/engine-settings.js";
 import { readMachine } from "../server/machine/machine.js";
 import type { FleetModules } from "../server/service.js";
@@ -60,7 +61,7 @@ export async function runService(config: Config, modules: RunModules): Promise<n
     version,
     revision: readRevision(),
   });
-  const reloadFiles = () => reload(config, { log, service, readSettings });
+  const reloadFiles = () => reload(config, { log, service, readSettings, keys: settingKeys });
   const code = await handler.end({ service, reload: reloadFiles });
   await release();
   return code;

@@ -1,5 +1,4 @@
 /** `lean-aggregator serve`: runs the service with the settings given. */
-import { statSync } from "node:fs";
 import type { Command } from "commander";
 import type { Config } from "../server/config.js";
 import { ConfigError } from "../server/config-error.js";
@@ -10,7 +9,7 @@ import { loaded } from "./io/load.js";
 import { holderOf } from "./port-holder.js";
 import { addSettingsOptions, readSettings, settingsError, userNameOf } from "./settings.js";
 import type { SettingSources } from "./settings-sources.js";
-import { sourcesOf } from "./settings-sources.js";
+import { canReadAgain, sourcesOf } from "./settings-sources.js";
 
 const help = `
 Runs until SIGTERM, SIGINT (Ctrl-C), SIGQUIT or SIGUSR2: then it accepts nothing
@@ -95,11 +94,7 @@ export function addServeCommand(program: Command, modules: CommandModules): void
       const config = readSettings(sources);
       // Loaded only here: the service takes most of a second to load.
       const { runService } = await loaded(() => import("./run-service.js"));
-      // A pipe can be read only once.
-      const isFile =
-        sources.file !== undefined &&
-        statSync(sources.file, { throwIfNoEntry: false })?.isFile() === true;
-      const reread = isFile ? () => readSettings(sources) : undefined;
+      const reread = canReadAgain(sources) ? () => readSettings(sources) : undefined;
       return runService(config, { version, env, signals, readSettings: reread }).catch(
         (cause: unknown) => {
           if (cause instanceof ConfigError) throw settingsError(cause, sources);

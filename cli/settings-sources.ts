@@ -3,6 +3,7 @@
  * variable, a variable over the file of `--config`, the file over the default. All errors are
  * reported at once, each under the name that the user typed.
  */
+import { statSync } from "node:fs";
 import { Option } from "commander";
 import { ConfigError, problemText } from "../server/config-error.js";
 import { settingsIn, variableOf } from "../server/config-parse.js";
@@ -65,6 +66,11 @@ export function sourcesOf(
   env: SettingSources["env"],
 ): SettingSources {
   return { flags, env, file: typeof file === "string" ? file : undefined };
+}
+
+/** Whether the settings can be read again: a pipe can be read only once, and without a file nothing changes. */
+export function canReadAgain({ file }: SettingSources): boolean {
+  return file !== undefined && statSync(file, { throwIfNoEntry: false })?.isFile() === true;
 }
 
 /** Reads the settings from all sources. Throws `CommandError` with exit code 2 and all errors. */

@@ -13,7 +13,7 @@ export class ServiceSignals {
   private readonly held: ServiceSignal[] = [];
   private deliver = (name: ServiceSignal): void => void this.held.push(name);
 
-  /** @param isService false for a command other than `serve`: only SIGUSR1 is taken, and ignored */
+  /** @param isService false for a command other than `serve` and `prove`: only SIGUSR1 is taken, and ignored */
   constructor(isService: boolean) {
     const taken = isService ? names : (["SIGUSR1"] as const);
     for (const name of taken) process.on(name, () => this.deliver(name));

@@ -6,6 +6,7 @@ import { Registry } from "prom-client";
 import { createAdapterMetrics } from "../../client/adapter/metrics.js";
 import { createMetrics } from "../../server/metrics.js";
 import { createDoorMetrics } from "../../server/fleet/door-metrics.js";
+import { createHostMetrics } from "../../server/fleet/host-metrics.js";
 import { createTransportMetrics } from "../../server/net/metrics.js";
 import { addProcessMetrics } from "../../server/process-metrics.js";
 import { createNodeMetrics } from "../devnet/node/metrics.js";
@@ -22,6 +23,13 @@ export function serviceRegistry(): Registry {
   metrics.nodeSnapshots.inc({ node: "node-0", result: "accepted" });
   metrics.nodeSnapshots.inc({ node: "node-0", result: "skipped" }, 0);
   return metrics.registry;
+}
+
+/** What a lane host exports besides: of its devices and its process, the service's. */
+export function laneHostRegistry(): Registry {
+  const registry = new Registry();
+  createHostMetrics(registry);
+  return registry;
 }
 
 /** The adapter's alone, on the registry of its node. */

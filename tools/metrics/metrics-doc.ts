@@ -1,6 +1,6 @@
 /** The text of docs/operate/metrics.md: every metric of the service and of the adapter. */
 import type { Registry } from "prom-client";
-import { adapterRegistry, serviceRegistry } from "./exported.js";
+import { adapterRegistry, laneHostRegistry, serviceRegistry } from "./exported.js";
 import { metricsIn, readDashboard, readRules } from "./deployed.js";
 
 /** From the root of the checkout. */
@@ -9,10 +9,11 @@ export const METRICS_DOCUMENT = "docs/operate/metrics.md";
 const INTRO = `# Metrics
 
 <!-- Written by \`make metrics-doc\`. Change server/metrics.ts, server/net/metrics.ts,
+server/fleet/door-metrics.ts, server/fleet/host-metrics.ts,
 client/adapter/metrics.ts or tools/metrics/metrics-doc.ts instead. -->
 
 The service exports what is listed here at \`/metrics\` of \`--probes\`, in plain HTTP, and of \`--listen\`
-for callers with the permission \`Metrics\`. A node exports the adapter's metrics itself.
+for callers with the permission \`Metrics\`; a lane host at \`--probes\`. A node exports the adapter's metrics itself.
 
 - **Formats**: Prometheus text, or OpenMetrics when \`Accept\` names it; gzip when \`Accept-Encoding\` does.
 - **Names**: the service's begin with \`lean_aggregator_server_\`, those of its process too; no node exports
@@ -34,6 +35,7 @@ The column "used by" names [alerts](alerts.md), panels of the dashboard and reco
 const SECTIONS: { title: string; registry: () => Registry; has(name: string): boolean }[] = [
   { title: "Service", registry: serviceRegistry, has: (name) => !isOfProcess(name) },
   { title: "The service's process", registry: serviceRegistry, has: isOfProcess },
+  { title: "Lane host", registry: laneHostRegistry, has: () => true },
   { title: "Adapter", registry: adapterRegistry, has: () => true },
 ];
 function isOfProcess(name: string): boolean {
