@@ -6,7 +6,7 @@ import type { Clock } from "../clock.js";
 import { RareLog } from "../engine/rare-log.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log.js";
-import { FleetMessageError } from "./codec.js";
+import { FleetMessageError, UnknownKindError } from "./codec.js";
 import type { HostMetrics } from "./host-metrics.js";
 
 /** A door that was not heard for so long counts no more. */
@@ -50,6 +50,8 @@ export class DoorTraffic {
       return decode(bytes);
     } catch (error) {
       if (!(error instanceof FleetMessageError)) throw error;
+      // A newer door may send what only newer hosts know.
+      if (error instanceof UnknownKindError) return undefined;
       const { otherVersion } = error;
       if (otherVersion === undefined) this.fault(door, error.message);
       else {
