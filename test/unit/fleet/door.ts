@@ -37,7 +37,7 @@ export type Told =
   | { kind: "gone"; atMs: number; why: string }
   | (FromLane & { atMs: number });
 
-export class TestDoor {
+class TestDoor {
   readonly engine: MemoryEngine;
   readonly registry = new Registry();
   readonly memory = new MemoryBudget(1e9);

@@ -15,7 +15,7 @@ const ANNOUNCE_EVERY_MS = 500;
 /** Until a message of the lane is heard, and from the assignment until the proof begins. */
 const WAY_MS = 1;
 const VERIFY_MS = 20;
-export const PROVE_MS = 2000;
+const PROVE_MS = 2000;
 /** Proofs take up to this share more or less than `PROVE_MS`. */
 const SCATTER = 0.05;
 

@@ -1,10 +1,36 @@
 /** Lets the faults of a plan happen to the processes of a simulated fleet, and end again. */
 import { assertNever } from "../../../server/errors.js";
 import type { Fault } from "./fleet-plan.js";
-import type { FleetWorld, Seat } from "./fleet-world.js";
+import type { Random } from "../random.js";
+import type { VirtualClock } from "../virtual-clock.js";
+import type { FleetEngine } from "./fleet-engine.js";
+import type { FleetTruth } from "./fleet-truth.js";
+import type { SimDoor } from "./sim-door.js";
+import type { SimHost } from "./sim-host.js";
 import type { SimProcess } from "./sim-process.js";
 
 const DRAIN_MS = 2000;
+
+/** A place for a door or a host: the processes that follow each other there. */
+export interface Seat<Part> {
+  readonly name: string;
+  runs: number;
+  current: Part | undefined;
+}
+
+/** What the faults need of the fleet. */
+export interface FaultedFleet {
+  readonly time: VirtualClock;
+  readonly random: Random;
+  readonly engine: FleetEngine;
+  readonly truth: FleetTruth;
+  readonly doors: readonly Seat<SimDoor>[];
+  readonly hosts: readonly Seat<SimHost>[];
+  /** Starts a process at the place of this name. */
+  start(name: string): void;
+  /** Notes that the process goes on after a freeze. */
+  resumed(process: SimProcess): void;
+}
 
 interface Part {
   process: SimProcess;
@@ -18,7 +44,7 @@ export class FleetFaults {
   private readonly ends = new Set<() => void>();
   private hasEnded = false;
 
-  constructor(private readonly world: FleetWorld) {}
+  constructor(private readonly world: FaultedFleet) {}
 
   isReachable(door: string): boolean {
     return (this.unreachable.get(door) ?? 0) === 0;

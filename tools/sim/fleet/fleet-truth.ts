@@ -18,7 +18,8 @@ import { Instants } from "./instants.js";
 import { Ledger } from "./ledger.js";
 import { NodeResults } from "./node-results.js";
 import type { DoorWitness, SimDoor } from "./sim-door.js";
-import type { NodeWitness, Snapshot } from "./sim-node.js";
+import type { NodeWitness } from "./sim-node.js";
+import type { Snapshot } from "./snapshot.js";
 import type { SimHost } from "./sim-host.js";
 import type { SimProcess } from "./sim-process.js";
 

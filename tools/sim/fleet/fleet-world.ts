@@ -16,6 +16,7 @@ import { VirtualClock } from "../virtual-clock.js";
 import { FleetEngine } from "./fleet-engine.js";
 import type { FleetPlan } from "./fleet-plan.js";
 import { doorName, faultText, hostName, SLOT_MS, SUBMIT_AT_MS } from "./fleet-plan.js";
+import type { Seat } from "./fleet-faults.js";
 import { FleetFaults } from "./fleet-faults.js";
 import { FleetTruth } from "./fleet-truth.js";
 import type { FleetReport } from "./fleet-truth.js";
@@ -23,7 +24,7 @@ import { lie } from "./lies.js";
 import { NodeLink } from "./node-link.js";
 import { SimDoor } from "./sim-door.js";
 import { SimHost } from "./sim-host.js";
-import type { Snapshot } from "./sim-node.js";
+import type { Snapshot } from "./snapshot.js";
 import { SimNode } from "./sim-node.js";
 import { SimProcess } from "./sim-process.js";
 
@@ -41,13 +42,6 @@ const FENCE_MS_MAX = 9000;
 /** Running proofs are compared with their fences so often. */
 const CHECK_EVERY_MS = 1;
 const CELL = "sim";
-
-/** A place for a door or a host: the processes that follow each other there. */
-export interface Seat<Part> {
-  readonly name: string;
-  runs: number;
-  current: Part | undefined;
-}
 
 export class FleetWorld {
   readonly time = new VirtualClock();

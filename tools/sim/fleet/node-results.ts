@@ -4,7 +4,7 @@ import { LeftOutReason } from "../../../proto/gen/lean/aggregator/v1/aggregator_
 import { bitsToIndices } from "../../../proto/bitlist.js";
 import type { DecodedGroup } from "../../../server/work/group.js";
 import { KEY_BYTES, proofOf } from "../sim-prover.js";
-import type { Snapshot } from "./sim-node.js";
+import type { Snapshot } from "./snapshot.js";
 
 interface Told {
   snapshot: Snapshot;

@@ -26,7 +26,7 @@ import { resultsOf } from "../../../server/rpc/stream-results.js";
 import type { NextAttempt } from "../../../server/schedule/dispatcher.js";
 import { Dispatcher } from "../../../server/schedule/dispatcher.js";
 import type { SubmitAnswer, Submission } from "../../../server/work/submission.js";
-import type { Snapshot } from "./sim-node.js";
+import type { Snapshot } from "./snapshot.js";
 import type { SimProcess } from "./sim-process.js";
 
 const EXPIRE_EVERY_MS = 250;

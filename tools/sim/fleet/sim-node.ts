@@ -16,13 +16,12 @@ import { eventOf } from "../../../client/adapter/wire-events.js";
 import type {
   AdapterEffect,
   AdapterEvent,
-  AdapterPriority,
   AdapterSkipReason,
   MachineState,
 } from "../../../client/machine/index.js";
 import { createMachine, transition } from "../../../client/machine/index.js";
 import type { SubmitAnswer } from "../../../server/work/submission.js";
-import type { DecodedGroup } from "../../../server/work/group.js";
+import type { Snapshot } from "./snapshot.js";
 import type { NodeLink } from "./node-link.js";
 import type { SimProcess } from "./sim-process.js";
 
@@ -34,17 +33,6 @@ const BACKOFF_MS_MAX = 2000;
 const ANSWER_GRACE_MS = 2000;
 
 const TICK_MS = 200;
-
-/** What a node submits; the same object at every door. */
-export interface Snapshot {
-  nodeId: string;
-  requestId: string;
-  slot: number;
-  priority: AdapterPriority;
-  groups: readonly DecodedGroup[];
-  mayShed: boolean;
-  minInputs: number;
-}
 
 /** How a group, or a whole request, ended at the adapter. */
 export interface NodeWitness {
