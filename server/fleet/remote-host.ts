@@ -173,10 +173,8 @@ export class RemoteHost implements VerifyingHost {
     for (const effect of effects) this.apply(effect, run);
   }
 
-  /** The door's engine is up again, or down: then the lanes cannot be reached. */
-  engineChanged(isUp: boolean): void {
-    this.step({ kind: "engine", isUp });
-    if (isUp) return;
+  /** Shows the lanes as out of reach, until they are announced again. */
+  loseReach(): void {
     for (const { lane } of this.used()) lane.unreachable("out of reach without the engine");
   }
 

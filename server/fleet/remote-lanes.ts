@@ -22,6 +22,8 @@ import { senderOf, subjects, tokenPattern } from "./subjects.js";
 
 /** A timer that fires so much later than it should: the service's loop stood still. */
 const LATE_MS_MAX = 250;
+/** Lanes stay in use for so long without the engine: a lost server of it is replaced in a third. */
+const REACH_MS = 300;
 /** How often hosts and faults of long ago are forgotten. */
 const EXPIRE_EVERY_MS = 10_000;
 
@@ -56,6 +58,7 @@ export class RemoteLanes {
   /** When the timer is due. */
   private dueAtMs = Infinity;
   private cancelTimer = () => {};
+  private cancelReach = () => {};
   private expiredAtMs: number;
   private wasUp: boolean;
   private isClosed = false;
@@ -137,6 +140,7 @@ export class RemoteLanes {
   close(): void {
     this.isClosed = true;
     this.cancelTimer();
+    this.cancelReach();
     for (const end of this.ends.splice(0)) end();
     for (const host of this.hosts.values()) host.close();
     this.hosts.clear();
@@ -187,9 +191,16 @@ export class RemoteLanes {
     const { isUp } = this.modules.engine.status;
     if (this.isClosed || isUp === this.wasUp) return;
     this.wasUp = isUp;
-    for (const host of this.hosts.values()) host.engineChanged(isUp);
+    for (const host of this.hosts.values()) host.step({ kind: "engine", isUp });
     this.setTimer(this.firstDueAtMs());
+    this.cancelReach();
     changed();
+    if (isUp) return;
+    const { clock } = this.modules;
+    this.cancelReach = clock.at(clock.nowMs() + REACH_MS, () => {
+      for (const host of this.hosts.values()) host.loseReach();
+      changed();
+    });
   }
 
   /** Sets the timer to this instant, unless it is due before. */
