@@ -12,6 +12,8 @@ import { openProcessLog, readRevision } from "./process-log.js";
 import { reload } from "./reload.js";
 import { SignalHandler } from "./service-signals.js";
 
+const ALIVE_MS = 60_000;
+
 /** What `prove` passes on from its process. */
 export interface HostRunModules {
   version: string;
@@ -46,10 +48,13 @@ export async function runHost(config: ProveConfig, modules: HostRunModules): Pro
   });
   // There is no policy, and the engine's client reads its certificates at each connection.
   const service = { reload: () => Promise.resolve([]) };
+  // A host that waits for the engine, without probes, has no socket by which Node.js would live on.
+  const alive = setInterval(() => undefined, ALIVE_MS);
   const code = await handler.end({
     service: host,
     reload: () => reload(config, { log, service, readSettings, keys: proveSettingKeys }),
   });
+  clearInterval(alive);
   await release();
   return code;
 }

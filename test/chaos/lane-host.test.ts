@@ -1,4 +1,5 @@
 /** `lean-aggregator prove` as a process, over a real server of the engine. */
+import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { systemClock } from "../../server/clock.js";
 import type { Engine } from "../../server/engine/engine.js";
@@ -58,4 +59,13 @@ test("SIGTERM drains: what runs ends and is told, and the host says goodbye", as
   expect((await door.untilEnded(1)).result.kind).toBe("proved");
   await door.until(() => door.heard.some(({ kind }) => kind === "bye"));
   expect(await host.exited).toBe(0);
+}, 60_000);
+
+test("a host without engine and probes waits, and ends by a signal only", async () => {
+  const lonely = startProcess(["--engine", "nats://127.0.0.1:1", "--host-id", "h2"]);
+  await lonely.untilLog("engine unreachable");
+  const first = await Promise.race([lonely.exited, setTimeout(4000, "waits")]);
+  expect(first).toBe("waits");
+  lonely.signal("SIGTERM");
+  expect(await lonely.exited).toBe(0);
 }, 60_000);
