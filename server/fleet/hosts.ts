@@ -16,7 +16,10 @@ const SILENT_AFTER_MS = 1000;
  * After that such a run counts as a new one, in case the host was taken for ended wrongly.
  */
 const ENDED_RUN_MS = 10_000;
-/** Most ended runs of a host that are remembered. */
+/**
+ * Most ended runs of a host that are remembered. While so many have just ended, no other run of it is
+ * heard: two hosts of one name, or one that lies, would cost all others their time.
+ */
 const ENDED_RUNS_MAX = 4;
 
 /**
@@ -112,9 +115,10 @@ export function isForgettable({ phase, ended }: HostLife, nowMs: number): boolea
 
 function heard(host: HostLife, run: string, nowMs: number): Step {
   const { phase, ended } = host;
-  if (ended.some((each) => each.run === run && nowMs - each.atMs < ENDED_RUN_MS)) {
-    return { host, effects: [] };
-  }
+  const lately = ended.filter(({ atMs }) => nowMs - atMs < ENDED_RUN_MS);
+  if (lately.some((each) => each.run === run)) return { host, effects: [] };
+  const isPresent = phase.kind === "joined" && phase.run === run;
+  if (!isPresent && lately.length >= ENDED_RUNS_MAX) return { host, effects: [] };
   const joined: JoinedHost = {
     kind: "joined",
     run,
@@ -123,11 +127,11 @@ function heard(host: HostLife, run: string, nowMs: number): Step {
     pingAtMs: nowMs + PING_AFTER_MS,
     nobodyAtMs: null,
   };
-  const isKnown = phase.kind === "joined";
-  if (isKnown && phase.run === run) return { host: { ...host, phase: joined }, effects: [] };
-  const before: Step = isKnown
-    ? leave({ ...host, ended: withEnded(host, phase.run, nowMs) }, "restarted", nowMs)
-    : { host, effects: [] };
+  if (isPresent) return { host: { ...host, phase: joined }, effects: [] };
+  const before: Step =
+    phase.kind === "joined"
+      ? leave({ ...host, ended: withEnded(host, phase.run, nowMs) }, "restarted", nowMs)
+      : { host, effects: [] };
   return {
     host: { ...before.host, phase: joined },
     effects: [...before.effects, { kind: "joined", run }],

@@ -104,6 +104,19 @@ test("another run of the host ends the earlier one, whose late messages are then
   expect(host.gone()).toEqual([{ cause: "restarted", atMs: 50 }]);
 });
 
+test("a name of which every message is of another run costs its door a few changes, not each", () => {
+  const host = new Subject();
+  const run = (nth: number) => String(nth).padStart(16, "0");
+  for (let nth = 0; nth < 1000; nth++) host.step({ kind: "heard", run: run(nth) }, nth);
+  expect(host.gone()).toHaveLength(4);
+  expect(host.step({ kind: "heard", run: run(4) }, 1001).life.phase).toMatchObject({
+    run: run(4),
+    heardAtMs: 1001,
+  });
+  host.step({ kind: "heard", run: run(1000) }, 10_020);
+  expect(host.gone()).toHaveLength(5);
+});
+
 test("a host that says bye is gone at once, and its late messages do not bring it back", () => {
   const host = new Subject().step(heard, 0).step({ kind: "bye", run: RUN }, 10).step(heard, 20);
   expect(host.gone()).toEqual([{ cause: "ended", atMs: 10 }]);
