@@ -10,8 +10,8 @@ import type {
 } from "./lane-share-events.js";
 import type { Peer } from "./messages.js";
 
-/** Runs remembered of one door: a new one, and late messages of the one before. */
-const RUNS_MAX = 2;
+/** Runs remembered of one door: a new one, and the one before, whose messages may come late. */
+export const RUNS_MAX = 2;
 
 /** `isNews`: doors have to learn it. */
 export interface Step {

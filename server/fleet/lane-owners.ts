@@ -5,7 +5,16 @@
 import { limits } from "../limits.js";
 import type { StopReason } from "../work/group.js";
 import type { Step } from "./lane-doors.js";
-import { ignore, isSamePeer, news, recordOf, stay, withLeft, withRecord } from "./lane-doors.js";
+import {
+  ignore,
+  isSamePeer,
+  news,
+  recordOf,
+  RUNS_MAX,
+  stay,
+  withLeft,
+  withRecord,
+} from "./lane-doors.js";
 import type {
   HeldProof,
   OwnerUntil,
@@ -47,13 +56,14 @@ export function adopt(state: ShareState, event: EventOf<"adopt">, nowMs: number)
   const fenceAtMs = fenceWithin(event.fenceAtMs, nowMs);
   if (own <= last) return ignore(state, "repeated");
   if (fenceAtMs <= nowMs) return ignore(state, "stale");
-  if (before === undefined && attempt.owners.length >= limits.ownersMax) {
-    return ignore(state, "full");
-  }
   // A door that adopts what it has already does not know its earlier attempt any more.
-  const others = attempt.owners.filter((owner) => owner !== before);
+  const rest = attempt.owners.filter((owner) => owner !== before);
+  // A door that starts again and again takes no more places than two.
+  const past = rest.filter(({ id }) => id === door.id).slice(0, -(RUNS_MAX - 1));
+  const others = rest.filter((owner) => !past.includes(owner));
+  if (others.length >= limits.ownersMax) return ignore(state, "full");
   const owners = [...others, { ...door, attempt: own, fenceAtMs }];
-  const next = withRecord(state, recordOf(state, door));
+  const next = withRecord(withoutOwners(state, past), recordOf(state, door));
   return news({ ...next, attempt: { ...attempt, owners } });
 }
 

@@ -248,6 +248,15 @@ test("no more than a bounded number of commands, owners and doors is remembered"
   expect(lane.share.doors.filter(({ id }) => id === "x")).toHaveLength(2);
 });
 
+test("a door under many runs leaves room for the other doors that adopt", () => {
+  const lane = proving();
+  for (let run = 1; run <= 100; run++) {
+    lane.send(adopt({ id: "x", run: String(run).padStart(16, "0") }, 1, 3000));
+  }
+  expect(kinds(lane.send(adopt(b, 9, 3000)))).toEqual(["announce"]);
+  expect(lane.share.attempt?.owners.map(({ id }) => id)).toEqual(["a", "x", "x", "b"]);
+});
+
 test("a lane of a host that ends stays drained", () => {
   const lane = new SharedLane();
   expect(reports(lane.send({ kind: "close" }))[0]).toMatchObject({ isDrained: true });
