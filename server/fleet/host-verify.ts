@@ -22,16 +22,18 @@ export interface HostVerifyModules {
 }
 
 export class HostVerify {
-  private running = 0;
+  /** The doors that have a verification in progress, once for each. */
+  private readonly running: string[] = [];
 
   constructor(private readonly modules: HostVerifyModules) {}
 
   /** Never rejects. @param request asks the door for chunks */
   async verify(
+    door: string,
     question: Extract<ToHost, { kind: "verify" }>,
     request: RequestChunk,
   ): Promise<Verdict> {
-    const verdict = await this.judge(question, request);
+    const verdict = await this.judge(door, question, request);
     const isValid = verdict.kind === "verdict" && verdict.isValid;
     const label = verdict.kind === "unable" ? "unable" : isValid ? "valid" : "invalid";
     this.modules.metrics.verified.inc({ verdict: label });
@@ -39,13 +41,19 @@ export class HostVerify {
   }
 
   private async judge(
+    door: string,
     { message, keys, proof }: Extract<ToHost, { kind: "verify" }>,
     request: RequestChunk,
   ): Promise<Verdict> {
     const ready = this.modules.spareVerifier();
     if (ready === undefined) return unable("no standby or idle prover is set up");
-    if (this.running >= limits.hostVerificationsMax) {
+    // One place is left for other doors: without a verdict, they would take the maker's word.
+    const own = this.running.filter((each) => each === door).length;
+    if (this.running.length >= limits.hostVerificationsMax) {
       return unable(`${limits.hostVerificationsMax} verifications are in progress`);
+    }
+    if (own >= limits.hostVerificationsMax - 1) {
+      return unable(`${own} verifications of door ${door} are in progress`);
     }
     const { publicKeyBytes, proofBytesMax } = ready.description;
     if (keys.size === 0 || keys.size % publicKeyBytes !== 0) {
@@ -54,7 +62,7 @@ export class HostVerify {
     if (proofBytesMax > 0 && proof.size > proofBytesMax) {
       return unable(`a proof of ${proof.size} bytes is too long for this prover`);
     }
-    this.running++;
+    this.running.push(door);
     try {
       const { clock } = this.modules;
       const options = { clock, deadlineAtMs: clock.nowMs() + FETCH_MS };
@@ -69,7 +77,7 @@ export class HostVerify {
       if (isExpected) return unable(`cannot fetch what to verify: ${error.message}`);
       return unable(`the prover cannot verify: ${error instanceof Error ? error.message : "?"}`);
     } finally {
-      this.running--;
+      this.running.splice(this.running.indexOf(door), 1);
     }
   }
 }

@@ -186,7 +186,7 @@ export class LaneHost {
         if (answer === undefined) return;
         // `verify` never rejects.
         void this.verifying
-          .verify(message, this.chunksOf(door))
+          .verify(door.id, message, this.chunksOf(door))
           .then((verdict) => answer(encodeVerdict(verdict)));
         return;
       case "ping":

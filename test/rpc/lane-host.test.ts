@@ -137,6 +137,24 @@ test("proofs of other hosts are verified by a standby, or the host says why not"
   expect(await ask(new Uint8Array(31))).toMatchObject({ kind: "unable" });
 });
 
+test("a door whose proofs take long to fetch leaves another one a verification", async () => {
+  const { message } = workOf(1);
+  const named = (bytes: Uint8Array) => ({ ...blobOf(bytes), inline: undefined });
+  const question = (bytes: Uint8Array) => {
+    return { kind: "verify", message, keys: named(bytes), proof: named(bytes) } as const;
+  };
+  const ask = async (door: ScriptedDoor, keys: Uint8Array) =>
+    decodeVerdict(await door.request(question(keys)));
+  const { keys } = workOf(1).raws;
+  const asked = await Promise.all(
+    [...Array(6).keys()].map(() => ask(a, keys)).concat(ask(b, keys)),
+  );
+  const busy = asked.map(
+    (verdict) => verdict.kind === "unable" && verdict.why.includes("progress"),
+  );
+  expect(busy).toEqual([false, false, false, true, true, true, false]);
+});
+
 test("garbage and floods of a door are counted, and cost other doors nothing", async () => {
   const subject = subjects("main").toHost("h1", "b");
   for (let at = 0; at < 3 * limits.fleetMessagesPerSecond; at++) {
