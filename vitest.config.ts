@@ -4,6 +4,7 @@ import { SuiteShares } from "./tools/suites/suite-shares.js";
 /** Left out of `make test`, which is to take 8 minutes: `make test-all` runs them too. */
 const LONG = [
   "test/abuse/**",
+  "test/chaos/fleet.test.ts",
   "test/chaos/provers.test.ts",
   "test/chaos/services.test.ts",
   "test/deploy/**",
