@@ -34,7 +34,7 @@ test("with both toolchains the suites run, in their folders", () => {
   const { code, lines } = runWith({ go: "pwd", cargo: "pwd" });
   const folders = lines.filter((line) => !line.startsWith("=="));
   const [go, rust] = ["clients/go", "clients/rust"].map((path) => join(process.cwd(), path));
-  expect(folders).toEqual([go, go, go, rust, rust, rust]);
+  expect(folders).toEqual([go, go, go, ...Array.from({ length: 5 }, () => rust)]);
   expect(lines).toContain("== clients/go: go test -race ./...");
   expect(code).toBe(0);
 });
@@ -44,8 +44,10 @@ test("a suite that fails is named, the others run, and the whole fails", () => {
   expect(lines.filter((line) => /FAILED|skipped/.test(line))).toEqual([
     "== clients/go: FAILED: go test -race ./...",
     expect.stringContaining("== clients/go: FAILED: go test -race -count=4"),
+    expect.stringContaining("skipped the comparison of the C header"),
     "== Rust: skipped cargo clippy, which is not installed: rustup component add clippy",
   ]);
-  expect(lines.at(-1)).toBe("== clients/rust: cargo fmt --all --check");
+  expect(lines).toContain("== clients/rust: cargo fmt --all --check");
+  expect(lines.at(-1)).toMatch(/cargo deny check .* advisories$/);
   expect(code).toBe(1);
 });
