@@ -215,7 +215,8 @@ describe("the engine", () => {
     await proving(hosts);
     await nats.kill(0);
     const downAtMs = performance.now();
-    await until(async () => (await metric(door, "fleet_engine_up")) === 0);
+    // For some 0.3 s it may be one server that restarts: until then a door accepts.
+    await until(() => performance.now() - downAtMs > 1000);
     later.start();
     other.start();
     await until(() => later.accounts.at(-1)?.skipped !== undefined);
