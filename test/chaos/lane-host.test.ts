@@ -51,7 +51,7 @@ test("a proof ends at its fence on its host, with the engine gone", async () => 
   expect(door.ended).toEqual([]);
 }, 60_000);
 
-test("SIGTERM drains: what runs ends and is told, and the host says goodbye", async () => {
+test("SIGTERM drains: what runs ends and is delivered, and the host says goodbye", async () => {
   door.assign("cpu", 1, workOf(1), 20_000);
   await door.untilPhase("cpu", "proving");
   host.signal("SIGTERM");
