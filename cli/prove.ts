@@ -36,9 +36,9 @@ the file over the default. docs/operate/fleet.md has the whole of a fleet.
 
 Examples:
   lean-aggregator prove --engine nats://127.0.0.1:4222 --prover fake
-  lean-aggregator prove --engine tls://nats-0.example:4222,tls://nats-1.example:4222 \\
+  lean-aggregator prove --engine tls://nats-0.example,tls://nats-1.example \\
     --engine-ca ca.crt --engine-certificate host-0.crt --engine-key host-0.key \\
-    --host-id host-0 --devices '[{"id": "a", "cores": "0-3"}, {"id": "b", "cores": "4-7"}]'
+    --devices '[{"id": "a", "cores": "0-3"}, {"id": "b", "cores": "4-7"}]'
 
 Exit codes:
   0  ended after one signal

@@ -5,8 +5,10 @@
 import { once } from "node:events";
 import { connect as connectSocket } from "node:net";
 import type { NatsConnection, TlsOptions } from "@nats-io/transport-node";
+import { systemClock } from "../clock.js";
 import { codeOf, fileReason } from "../file-reason.js";
 import { limits } from "../limits.js";
+import { certificatesIn, expiryOf } from "../pem.js";
 import { readFileWithin } from "../read-file.js";
 
 export type NatsPackage = typeof import("@nats-io/transport-node");
@@ -51,8 +53,9 @@ export async function dial(
   url: string,
   { name, inboxPrefix, tls }: DialOptions,
 ): Promise<NatsConnection> {
+  let tlsOptions: TlsOptions | null = null;
   try {
-    const tlsOptions = url.startsWith("tls:") ? readTls(tls) : null;
+    tlsOptions = url.startsWith("tls:") ? readTls(tls) : null;
     const { socket, hostname, port, greeting } = await greet(url);
     socket.destroy();
     if (tlsOptions === null && /"tls_required": ?true/.test(greeting)) {
@@ -73,7 +76,10 @@ export async function dial(
     });
   } catch (error) {
     if (error instanceof DialError) throw error;
-    throw new DialError(dialReason(nats, error), { cause: error });
+    const reason = dialReason(nats, error);
+    // A server that refuses the certificate may end the connection before its reason is read.
+    const isOver = reason === REASONS["ECONNRESET"] && hasExpired(tlsOptions);
+    throw new DialError(isOver ? EXPIRED : reason, { cause: error });
   }
 }
 
@@ -115,6 +121,15 @@ export function readTls({ ca, certificate, key }: EngineTlsFiles): TlsOptions {
   };
 }
 
+/** Whether this process's own certificate has expired; false without one. */
+function hasExpired(options: TlsOptions | null): boolean {
+  if (typeof options?.cert !== "string") return false;
+  const [own] = certificatesIn(Buffer.from(options.cert));
+  return expiryOf(own) <= systemClock.unixMs();
+}
+
+const EXPIRED = "the certificate has expired: renew it";
+
 const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: "nothing listens there: start the server, or name another one",
   ENOTFOUND: "there is no such host name",
@@ -132,7 +147,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: "the server's certificate is for another host name",
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: "the server wants a certificate: name one",
   ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: "the server does not know who signed the certificate",
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: "the certificate has expired: renew it",
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: EXPIRED,
   ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: "the server refused the certificate",
 };
 
