@@ -11,13 +11,13 @@ import { createTransportMetrics } from "../../server/net/metrics.js";
 import { addProcessMetrics } from "../../server/process-metrics.js";
 import { createNodeMetrics } from "../devnet/node/metrics.js";
 
-/** The service's, on one device named `cpu`, as a door to lane hosts. */
-export function serviceRegistry(): Registry {
+/** The service's, on one device named `cpu`. `isDoor`: with an engine, by which it has lane hosts. */
+export function serviceRegistry({ isDoor = true } = {}): Registry {
   const metrics = createMetrics(["cpu"]);
   const transport = createTransportMetrics(metrics.registry);
   transport.certificateExpiry.set({ certificate: "server" }, 0);
   transport.certificateExpiry.set({ certificate: "client_ca" }, 0);
-  createDoorMetrics(metrics.registry);
+  if (isDoor) createDoorMetrics(metrics.registry);
   addProcessMetrics(metrics.registry);
   metrics.buildInfo.set({ version: "0.1.0", revision: "unknown", nodejs: "20.19.0" }, 1);
   metrics.nodeSnapshots.inc({ node: "node-0", result: "accepted" });
