@@ -78,14 +78,18 @@ export function heardBeat(
   }
   if (tooLargeMs > STEP_MS && nowMs > clock.peerNowMs) return renewed(times, [heard]);
   const odd = [...clock.odd, heard];
-  if (odd.length >= ODD_BEATS_MIN) return renewed({ ...times, peerNowMs: nowMs }, odd);
+  if (odd.length >= ODD_BEATS_MIN) {
+    // Not the newest of all: the clock may have been set back. Copies of old beats come late too.
+    const newestMs = Math.max(...odd.map(({ atMs, offsetMs }) => atMs - offsetMs));
+    return renewed({ ...times, peerNowMs: newestMs }, odd);
+  }
   return { ...clock, ...times, count: clock.count + 1, odd };
 }
 
 /**
  * The instant by the peer's clock, in milliseconds. It is never late; it is early by at most the way
  * of the fastest of the last five beats, of those of the last 30 s and since the clock was taken as new,
- * and 400 ppm of the time between that beat and the instant.
+ * and 400 ppm of the time from that beat to now and from there to the instant.
  * Undefined until three beats were heard, and when none was heard for 30 s.
  */
 export function toPeer(clock: PeerClock, instantMs: number, nowMs: number): number | undefined {

@@ -69,9 +69,9 @@ describe("whatever way beats take", () => {
           if (translated === undefined) return;
           const earlyMs = peerNowMs(of, instantMs) - translated;
           const last = sent.slice(Math.max(0, at - 4), at + 1);
-          const bounds = last.map(
-            (each) => each.wayMs + 2 * DRIFT * Math.abs(instantMs - receiptOf(each)),
-          );
+          // From the beat to now, and from there to the instant, which may lie before the beat.
+          const spanMs = (each: SentBeat) => nowMs - receiptOf(each) + Math.abs(aheadMs);
+          const bounds = last.map((each) => each.wayMs + 2 * DRIFT * spanMs(each));
           // Instants are up to 10^9 ms: doubles have 10^-7 ms there.
           expect(earlyMs).toBeGreaterThan(-1e-4);
           expect(earlyMs).toBeLessThan(Math.min(...bounds) * (1 + DRIFT) + DRIFT * 1000 + 1e-4);
