@@ -28,11 +28,11 @@ check: build
 	npx vitest run --fileParallelism --maxWorkers=2 --exclude "test/rpc/cli/**" \
 	  --exclude test/rpc/limits/load.test.ts test/unit test/rpc
 
-# With the real prover, 10 min on two idle cores. Which suites are left out: vitest.config.ts.
+# With the real prover, 13 min on two idle cores. Which suites are left out: vitest.config.ts.
 test: build
 	LONG=0 npx vitest run
 
-# Every suite, a short devnet and a short bench; 30 min on two idle cores.
+# Every suite, a short devnet and a short bench; 40 min on two idle cores.
 test-all: build
 	LONG=1 npx vitest run
 	$(MAKE) clients

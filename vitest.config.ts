@@ -1,7 +1,7 @@
 import { configDefaults, defineConfig } from "vitest/config";
 import { SuiteShares } from "./tools/suites/suite-shares.js";
 
-/** Left out of `make test`, which is to take 8 minutes: `make test-all` runs them too. */
+/** Left out of `make test`, which is to be quick: `make test-all` runs them too. */
 const LONG = [
   "test/abuse/**",
   "test/chaos/fleet.test.ts",
