@@ -26,6 +26,8 @@ export interface Load {
 }
 
 const FAKE = ["--prover", "fake", "--fake-accepts", "any", "--fake-time", "200"];
+/** Shorter than four turns of both: until its fence a lane host gives equal work the proof it has. */
+const FENCE_MS = 4000;
 /** About 476 KB, and 10 MB, of signatures. */
 export const LOADS: readonly Load[] = [
   { what: "476 KB, fake", flags: FAKE, snapshot: (slot) => madeUp(0, slot, 1, 188) },
@@ -93,8 +95,8 @@ async function timed(node: StreamNode, snapshot: SnapshotInit): Promise<number> 
   const startMs = performance.now();
   const { result } = await node.submit({
     snapshot: { slot: 1n, ...snapshot },
-    deadlineMs: 10_000,
-    fenceMs: 30_000,
+    deadlineMs: FENCE_MS,
+    fenceMs: FENCE_MS,
   });
   if (result.case !== "accepted") throw new Error(`not accepted: ${result.case ?? "no answer"}`);
   const [told] = await node.outcomesOf(String(node.submissions));
