@@ -131,7 +131,7 @@ class NatsEngine implements Engine {
     await this.#within(CLOSE_MS, this.#ended);
   }
 
-  /** The connection in use; undefined when there is none, or it has just broken. */
+  /** The connection in use; undefined without one, and when it has just broken. */
   #live(): Live | undefined {
     const { kind } = this.#link;
     if (kind !== "up" || this.#link.live.connection.isClosed()) return undefined;

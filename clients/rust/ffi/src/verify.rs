@@ -34,7 +34,7 @@ unsafe impl Send for Context {}
 // SAFETY: as above, up to 4 at a time.
 unsafe impl Sync for Context {}
 
-/// The check as the adapter calls it. `None`: there is none.
+/// The check as the adapter calls it. `None`: no check was given.
 pub fn verifier(
     verify: VerifyFn,
     context: *mut c_void,

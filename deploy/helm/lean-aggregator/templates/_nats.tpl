@@ -11,7 +11,7 @@ ping_max: 2
 # Inputs and proofs travel in chunks of 512 KB.
 max_payload: 1MB
 max_pending: 256MB
-# A server that is told to end: its clients go elsewhere within 30 s, a few at a time.
+# A server that is asked to end: its clients go elsewhere within 30 s, a few at a time.
 lame_duck_grace_period: "2s"
 lame_duck_duration: "30s"
 tls {

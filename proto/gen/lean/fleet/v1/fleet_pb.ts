@@ -762,7 +762,7 @@ export type ToHost = Message<"lean.fleet.v1.ToHost"> & {
     case: "ping";
   } | {
     /**
-     * Answered by `Chunk`: a part of a proof that the host has told this door of.
+     * Answered by `Chunk`: a part of a proof that the host has named to this door.
      *
      * @generated from field: lean.fleet.v1.Fetch fetch = 9;
      */
