@@ -4,7 +4,7 @@
  */
 import { chmodSync, lstatSync, mkdirSync, statSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve } from "node:path";
-import { codeOf, fileReason } from "../server/file-reason.js";
+import { codeOf, fileReason } from "../server/files/file-reason.js";
 import { CommandError } from "./io/command.js";
 
 const NAME = "lean-aggregator";

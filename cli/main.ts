@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { isatty } from "node:tty";
 import { limits } from "../server/limits.js";
-import { stderrOutput } from "../server/log-output.js";
+import { stderrOutput } from "../server/log/log-output.js";
 import { loaded } from "./io/load.js";
 import { ServiceSignals } from "./io/signals.js";
 

@@ -1,10 +1,10 @@
 /** The log and the revision of a process that runs until a signal ends it: `serve` and `prove`. */
 import { closeSync, readFileSync } from "node:fs";
 import { isatty } from "node:tty";
-import { codeOf } from "../server/file-reason.js";
+import { codeOf } from "../server/files/file-reason.js";
 import { limits } from "../server/limits.js";
-import type { LogFormat, Logger, LogLevel } from "../server/log.js";
-import { openLog } from "../server/log.js";
+import type { LogFormat, Logger, LogLevel } from "../server/log/log.js";
+import { openLog } from "../server/log/log.js";
 import { exitCodes } from "./io/command.js";
 
 type Env = Readonly<Record<string, string | undefined>>;

@@ -1,6 +1,6 @@
 /** `lean-aggregator prove`: runs a lane host with the settings given. */
 import type { Command } from "commander";
-import { ConfigError } from "../server/config-error.js";
+import { ConfigError } from "../server/config/config-error.js";
 import { ListenError } from "../server/net/bind.js";
 import type { CommandModules } from "./io/command.js";
 import { addCommand, CommandError, ending } from "./io/command.js";

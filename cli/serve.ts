@@ -1,7 +1,7 @@
 /** `lean-aggregator serve`: runs the service with the settings given. */
 import type { Command } from "commander";
-import type { Config } from "../server/config.js";
-import { ConfigError } from "../server/config-error.js";
+import type { Config } from "../server/config/config.js";
+import { ConfigError } from "../server/config/config-error.js";
 import { ListenError } from "../server/net/bind.js";
 import type { CommandModules } from "./io/command.js";
 import { addCommand, CommandError, ending } from "./io/command.js";

@@ -4,7 +4,7 @@
  * starts take effect as soon as they can.
  */
 import { assertNever } from "../server/errors.js";
-import type { Logger } from "../server/log.js";
+import type { Logger } from "../server/log/log.js";
 import type { Service } from "../server/service.js";
 import { exitCodes } from "./io/command.js";
 import type { ServiceSignal, ServiceSignals } from "./io/signals.js";

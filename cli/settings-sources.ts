@@ -5,11 +5,11 @@
  */
 import { statSync } from "node:fs";
 import { Option } from "commander";
-import { ConfigError, problemText } from "../server/config-error.js";
-import { settingsIn, variableOf } from "../server/config-parse.js";
-import { fileReason } from "../server/file-reason.js";
+import { ConfigError, problemText } from "../server/config/config-error.js";
+import { settingsIn, variableOf } from "../server/config/parse.js";
+import { fileReason } from "../server/files/file-reason.js";
 import { limits } from "../server/limits.js";
-import { readFileWithin } from "../server/read-file.js";
+import { readFileWithin } from "../server/files/read-file.js";
 import { usageError } from "./io/command.js";
 import { parseJson, textOf } from "./io/read-input.js";
 

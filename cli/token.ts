@@ -3,8 +3,8 @@ import { randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
 import type { Command } from "commander";
 import { TOKEN_BYTES, tokenHash, tokenOf } from "../server/access/token.js";
-import { fileReason } from "../server/file-reason.js";
-import { createFile } from "../server/write-file.js";
+import { fileReason } from "../server/files/file-reason.js";
+import { createFile } from "../server/files/write-file.js";
 import type { CommandModules, Terminal } from "./io/command.js";
 import { addCommand, ending, exitCodes, usageError } from "./io/command.js";
 

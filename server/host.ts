@@ -6,20 +6,20 @@ import type { Clock } from "./clock.js";
 import { engineTlsFiles } from "./engine/engine-settings.js";
 import type { Engine } from "./engine/engine.js";
 import { openNatsEngine } from "./engine/nats-engine.js";
-import { createHostMetrics } from "./fleet/host-metrics.js";
-import { LaneHost } from "./fleet/lane-host.js";
-import { subjects } from "./fleet/subjects.js";
+import { createHostMetrics } from "./fleet/host/host-metrics.js";
+import { LaneHost } from "./fleet/host/lane-host.js";
+import { subjects } from "./fleet/wire/subjects.js";
 import { defaults } from "./limits.js";
 import type { Device } from "./lane/device.js";
 import { LocalLanes } from "./lane/local-lanes.js";
-import type { LeveledLogger, StderrLog } from "./log.js";
+import type { LeveledLogger, StderrLog } from "./log/log.js";
 import type { Machine } from "./machine/machine.js";
 import { MachineWatch } from "./machine-watch.js";
-import { createMetrics } from "./metrics.js";
-import type { Metrics } from "./metrics.js";
+import { createMetrics } from "./metrics/metrics.js";
+import type { Metrics } from "./metrics/metrics.js";
 import { createTransportMetrics } from "./net/metrics.js";
-import { addProcessMetrics } from "./process-metrics.js";
-import type { ProveConfig } from "./prove-config.js";
+import { addProcessMetrics } from "./metrics/process-metrics.js";
+import type { ProveConfig } from "./config/prove-config.js";
 import { Pages, ProbeServer } from "./rpc/pages.js";
 
 /** Time for open requests for pages to end when the host closes. */

@@ -6,11 +6,11 @@ import { file_lean_aggregator_admin_v1_admin } from "../proto/gen/lean/aggregato
 import { file_lean_aggregator_v1_aggregator } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Access } from "./access/access.js";
 import type { Clock } from "./clock.js";
-import type { Config } from "./config.js";
+import type { Config } from "./config/config.js";
 import { limits } from "./limits.js";
-import type { Logger } from "./log.js";
+import type { Logger } from "./log/log.js";
 import { MemoryBudget } from "./memory-budget.js";
-import type { Metrics } from "./metrics.js";
+import type { Metrics } from "./metrics/metrics.js";
 import type { TransportMetrics } from "./net/metrics.js";
 import type { TlsSource } from "./net/tls-source.js";
 import type { Calls } from "./rpc/handlers.js";

@@ -4,10 +4,10 @@
  * service runs (`systemctl set-property`, `docker update`), so it is read again from time to time.
  */
 import type { Clock } from "./clock.js";
-import type { Config } from "./config.js";
+import type { Config } from "./config/config.js";
 import type { LaneOptions } from "./lane/lane-events.js";
 import { limits } from "./limits.js";
-import type { Logger } from "./log.js";
+import type { Logger } from "./log/log.js";
 import { nodeConnectionsMax } from "./machine/connections.js";
 import type { Machine } from "./machine/machine.js";
 import { proverThreads } from "./prover/cores.js";

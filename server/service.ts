@@ -6,17 +6,17 @@ import { Access } from "./access/access.js";
 import type { PolicySource } from "./access/policy-watch.js";
 import { PolicyWatch } from "./access/policy-watch.js";
 import type { Clock } from "./clock.js";
-import type { Config } from "./config.js";
+import type { Config } from "./config/config.js";
 import type { Engine } from "./engine/engine.js";
-import type { RemoteLanes } from "./fleet/remote-lanes.js";
+import type { RemoteLanes } from "./fleet/door/remote-lanes.js";
 import { limits } from "./limits.js";
-import type { LeveledLogger, Logger, StderrLog } from "./log.js";
+import type { LeveledLogger, Logger, StderrLog } from "./log/log.js";
 import { MemoryBudget } from "./memory-budget.js";
-import { createMetrics } from "./metrics.js";
-import type { Metrics } from "./metrics.js";
+import { createMetrics } from "./metrics/metrics.js";
+import type { Metrics } from "./metrics/metrics.js";
 import type { Machine } from "./machine/machine.js";
 import { MachineWatch } from "./machine-watch.js";
-import { addProcessMetrics } from "./process-metrics.js";
+import { addProcessMetrics } from "./metrics/process-metrics.js";
 import type { Device } from "./lane/device.js";
 import type { LaneListener, LaneProver } from "./lane/lane-messages.js";
 import type { LaneOptions } from "./lane/lane-events.js";
@@ -115,8 +115,8 @@ async function remoteLanesOf(
   { devices, clock, log, serviceId, instance }: ServiceModules,
   { lanes, dispatcher, memory, metrics }: Omit<Working, "remote">,
 ): Promise<RemoteLanes> {
-  const { RemoteLanes } = await import("./fleet/remote-lanes.js");
-  const { createDoorMetrics } = await import("./fleet/door-metrics.js");
+  const { RemoteLanes } = await import("./fleet/door/remote-lanes.js");
+  const { createDoorMetrics } = await import("./fleet/door/door-metrics.js");
   const door = { id: serviceId, run: instance };
   return new RemoteLanes(
     { cell, verify, door, hasOwnDevices: devices.length > 0 },

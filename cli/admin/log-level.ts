@@ -2,8 +2,8 @@
 import type { Command } from "commander";
 import { Argument } from "commander";
 import { LogLevel } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
-import type { LogLevel as LevelName } from "../../server/log.js";
-import { logLevels } from "../../server/log.js";
+import type { LogLevel as LevelName } from "../../server/log/log.js";
+import { logLevels } from "../../server/log/log.js";
 import { ending, exitCodes } from "../io/command.js";
 import { lower } from "../io/outcome-line.js";
 import type { AdminModules, AdminOptions } from "./ask.js";

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { cpus, freemem, tmpdir, totalmem } from "node:os";
 import type { CommandModules } from "../io/command.js";
 import { exitCodes } from "../io/command.js";
-import type { Config } from "../../server/config.js";
+import type { Config } from "../../server/config/config.js";
 import { checkAddress } from "./address-check.js";
 import type { Finding } from "./finding.js";
 import {

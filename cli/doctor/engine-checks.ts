@@ -1,11 +1,11 @@
 /** `doctor`'s checks of the engine: its servers, this process's certificate, and its permissions. */
-import type { Config } from "../../server/config.js";
-import { problemText } from "../../server/config-error.js";
+import type { Config } from "../../server/config/config.js";
+import { problemText } from "../../server/config/config-error.js";
 import { checkEngineFiles } from "../../server/engine/engine-files.js";
 import { engineTlsFiles } from "../../server/engine/engine-settings.js";
 import type { Needs, ServerCheck } from "../../server/engine/nats-check.js";
 import { checkServer, isLargeEnough } from "../../server/engine/nats-check.js";
-import { subjects } from "../../server/fleet/subjects.js";
+import { subjects } from "../../server/fleet/wire/subjects.js";
 import { limits } from "../../server/limits.js";
 import { SOON_MS } from "./file-checks.js";
 import type { Finding } from "./finding.js";

@@ -1,7 +1,7 @@
 /** `doctor`'s checks of the files that settings name: certificates and policy. */
 import { PolicyError } from "../../server/access/policy-file.js";
 import { loadPolicy } from "../../server/access/policy-watch.js";
-import { ConfigError } from "../../server/config-error.js";
+import { ConfigError } from "../../server/config/config-error.js";
 import { checkTlsFiles, readTlsFiles } from "../../server/net/tls-files.js";
 import type { TlsSettings } from "../../server/net/tls-files.js";
 import { socketsNotServed } from "../policy.js";

@@ -1,7 +1,7 @@
 /** `doctor`'s checks of the service's folders. They look only: no folder or file is made. */
 import { accessSync, constants, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { fileReason } from "../../server/file-reason.js";
+import { fileReason } from "../../server/files/file-reason.js";
 import type { RuntimeFolder } from "../folders.js";
 import { foreignReason, RUNTIME_ADVICE, STATE_ADVICE } from "../folders.js";
 import type { Finding } from "./finding.js";

@@ -9,9 +9,9 @@ import type { ChannelOptions } from "../../client/rpc/channel.js";
 import { AddressError, parseServerAddress } from "../../client/rpc/server-address.js";
 import { TlsFileError } from "../../client/rpc/tls-credentials.js";
 import { isToken } from "../../client/rpc/token.js";
-import { readFileWithin } from "../../server/read-file.js";
+import { readFileWithin } from "../../server/files/read-file.js";
 import { usageError } from "./command.js";
-import { fileReason } from "../../server/file-reason.js";
+import { fileReason } from "../../server/files/file-reason.js";
 
 const TOKEN_FILE = { bytesMax: 64 * 1024, mustBeFile: false };
 

@@ -12,7 +12,7 @@ import {
   StreamResultsResponseSchema,
   SubmitSnapshotResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { messageToHexJson } from "../../server/json-message.js";
+import { messageToHexJson } from "../../server/json/json-message.js";
 
 export const jsonLinesOption = () => new Option("--json", "print one JSON object a line");
 

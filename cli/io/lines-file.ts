@@ -10,8 +10,8 @@ import {
 } from "node:fs";
 import type { Stats } from "node:fs";
 import { dirname } from "node:path";
-import { fileReason } from "../../server/file-reason.js";
-import { replaceFile } from "../../server/write-file.js";
+import { fileReason } from "../../server/files/file-reason.js";
+import { replaceFile } from "../../server/files/write-file.js";
 import { CommandError, usageError } from "./command.js";
 
 /** Takes the lines; `close` is called once. */

@@ -12,7 +12,7 @@ import type { TLSSocket } from "node:tls";
 import { readAddress } from "../../proto/address.js";
 import { parseServerAddress } from "../../client/rpc/server-address.js";
 import { limits } from "../../server/limits.js";
-import { readFileWithin } from "../../server/read-file.js";
+import { readFileWithin } from "../../server/files/read-file.js";
 import type { ConnectOptions } from "./connect.js";
 
 const TLS_FILE = { bytesMax: limits.tlsFileBytesMax, mustBeFile: true };

@@ -1,11 +1,11 @@
 /** Reads the input of a command, a file or standard input, as bytes, JSON or a message. */
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { fromBinary } from "@bufbuild/protobuf";
-import { fileReason } from "../../server/file-reason.js";
-import { messageFromJson as readMessageFromJson } from "../../server/json-message.js";
-import { decodeText, JsonError, parseJsonText } from "../../server/json-text.js";
+import { fileReason } from "../../server/files/file-reason.js";
+import { messageFromJson as readMessageFromJson } from "../../server/json/json-message.js";
+import { decodeText, JsonError, parseJsonText } from "../../server/json/json-text.js";
 import { limits } from "../../server/limits.js";
-import { readFileWithin } from "../../server/read-file.js";
+import { readFileWithin } from "../../server/files/read-file.js";
 import type { Terminal } from "./command.js";
 import { usageError } from "./command.js";
 

@@ -5,9 +5,9 @@
  */
 import { writeSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { codeOf, fileReason } from "../../server/file-reason.js";
+import { codeOf, fileReason } from "../../server/files/file-reason.js";
 import { limits } from "../../server/limits.js";
-import { openNonBlocking } from "../../server/non-blocking.js";
+import { openNonBlocking } from "../../server/log/non-blocking.js";
 import { CommandError, exitCodes } from "./command.js";
 
 /** Milliseconds between two tries to write to a pipe whose reader is slow. */

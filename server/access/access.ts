@@ -6,8 +6,8 @@
 import type { Clock } from "../clock.js";
 import { Refusal } from "../errors.js";
 import { limits } from "../limits.js";
-import type { Logger } from "../log.js";
-import type { Metrics } from "../metrics.js";
+import type { Logger } from "../log/log.js";
+import type { Metrics } from "../metrics/metrics.js";
 import { CallRate } from "./call-rate.js";
 import type { DeniedReason, QuotaName } from "../reasons.js";
 import type { Ask, Credential, Decision, Policy, Principal } from "./policy.js";

@@ -5,12 +5,12 @@
 import { z } from "zod";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
-import { fileReason } from "../file-reason.js";
+import { fileReason } from "../files/file-reason.js";
 import { limits } from "../limits.js";
 import type { Policy, Principal } from "./policy.js";
-import { decodeText, JsonError, parseJsonText } from "../json-text.js";
-import { readFileWithin } from "../read-file.js";
-import { alternatives, placeOf, safeParse } from "../safe-parse.js";
+import { decodeText, JsonError, parseJsonText } from "../json/json-text.js";
+import { readFileWithin } from "../files/read-file.js";
+import { alternatives, placeOf, safeParse } from "../json/safe-parse.js";
 import { priorityNames } from "../work/priority.js";
 
 /** Stands among the calls for the page `/metrics`: it shows all nodes, so it needs a permission. */

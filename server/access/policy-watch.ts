@@ -1,9 +1,9 @@
 /** Applies each change of the policy file. An invalid file leaves the current policy in force. */
 import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
-import type { Logger } from "../log.js";
-import type { Metrics } from "../metrics.js";
-import { WatchedFile } from "../watched-file.js";
+import type { Logger } from "../log/log.js";
+import type { Metrics } from "../metrics/metrics.js";
+import { WatchedFile } from "../files/watched-file.js";
 import type { Access } from "./access.js";
 import type { Policy } from "./policy.js";
 import { parsePolicy, PolicyError, readPolicyText } from "./policy-file.js";

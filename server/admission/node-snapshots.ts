@@ -4,7 +4,7 @@
  * the labels and nobody else's: to be skipped costs a caller nothing.
  */
 import { limits } from "../limits.js";
-import type { Metrics } from "../metrics.js";
+import type { Metrics } from "../metrics/metrics.js";
 
 /** Not a node id: ids have no such character. */
 const OTHER = "(other)";

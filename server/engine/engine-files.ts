@@ -1,9 +1,16 @@
 /** Checks the certificates that the settings of the engine name, before the engine reads them. */
-import type { Problem } from "../config-error.js";
-import { fileReason } from "../file-reason.js";
+import type { Problem } from "../config/config-error.js";
+import { fileReason } from "../files/file-reason.js";
 import { limits } from "../limits.js";
-import { certificatesIn, checkTime, expiryOf, PemProblem, privateKeyIn, usable } from "../pem.js";
-import { readFileWithin } from "../read-file.js";
+import {
+  certificatesIn,
+  checkTime,
+  expiryOf,
+  PemProblem,
+  privateKeyIn,
+  usable,
+} from "../files/pem.js";
+import { readFileWithin } from "../files/read-file.js";
 import type { EngineSettings } from "./engine-settings.js";
 
 type Setting = "engineCa" | "engineCertificate" | "engineKey";

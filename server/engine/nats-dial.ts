@@ -6,10 +6,10 @@ import { once } from "node:events";
 import { connect as connectSocket } from "node:net";
 import type { NatsConnection, TlsOptions } from "@nats-io/transport-node";
 import { systemClock } from "../clock.js";
-import { codeOf, fileReason } from "../file-reason.js";
+import { codeOf, fileReason } from "../files/file-reason.js";
 import { limits } from "../limits.js";
-import { certificatesIn, expiryOf } from "../pem.js";
-import { readFileWithin } from "../read-file.js";
+import { certificatesIn, expiryOf } from "../files/pem.js";
+import { readFileWithin } from "../files/read-file.js";
 
 export type NatsPackage = typeof import("@nats-io/transport-node");
 

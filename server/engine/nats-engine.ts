@@ -5,7 +5,7 @@
  */
 import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
 import type { Clock } from "../clock.js";
-import type { Logger } from "../log.js";
+import type { Logger } from "../log/log.js";
 import { limits } from "../limits.js";
 import { EngineError } from "./engine.js";
 import type { Engine, EngineMessage, EngineStatus } from "./engine.js";

@@ -9,11 +9,11 @@ import { z } from "zod";
 import type { Clock } from "../clock.js";
 import type { CostModel } from "../work/cost-model.js";
 import { costBounds, isCovariance } from "../work/cost-bounds.js";
-import { codeOf, fileReason } from "../file-reason.js";
+import { codeOf, fileReason } from "../files/file-reason.js";
 import { limits } from "../limits.js";
-import type { Logger } from "../log.js";
-import { valueIn } from "../json-file.js";
-import { replaceFile } from "../write-file.js";
+import type { Logger } from "../log/log.js";
+import { valueIn } from "../files/json-file.js";
+import { replaceFile } from "../files/write-file.js";
 
 /** Milliseconds between two writes of the files, at least; `close` writes once more. */
 const WRITE_EVERY_MS = 5000;

@@ -4,7 +4,7 @@
  * ended or is abandoned.
  */
 import type { Clock } from "../clock.js";
-import type { Metrics } from "../metrics.js";
+import type { Metrics } from "../metrics/metrics.js";
 import type { ProofRequest, Prover } from "../prover/prover.js";
 import { overrunMs, pessimisticMs, predictMs } from "../work/cost-model.js";
 import type { ChildWork, ProofResult, Raws } from "../work/group.js";

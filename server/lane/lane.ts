@@ -5,8 +5,8 @@
  */
 import { assertNever } from "../errors.js";
 import type { Clock } from "../clock.js";
-import type { Logger } from "../log.js";
-import type { Metrics } from "../metrics.js";
+import type { Logger } from "../log/log.js";
+import type { Metrics } from "../metrics/metrics.js";
 import type { Prover } from "../prover/prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import { AwakeClock } from "./awake-clock.js";

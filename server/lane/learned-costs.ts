@@ -3,7 +3,7 @@
  * scaled by one calibration proof; every later proof teaches it. Owned by the device's lane.
  */
 import type { Clock } from "../clock.js";
-import type { Logger } from "../log.js";
+import type { Logger } from "../log/log.js";
 import type { AwakeClock } from "./awake-clock.js";
 import type { Device } from "./device.js";
 import type { Prover, ProofRequest } from "../prover/prover.js";

@@ -4,8 +4,8 @@
  * proof system.
  */
 import type { Clock } from "../clock.js";
-import type { Logger } from "../log.js";
-import type { Metrics } from "../metrics.js";
+import type { Logger } from "../log/log.js";
+import type { Metrics } from "../metrics/metrics.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { Device } from "./device.js";
 import { Lane } from "./lane.js";

@@ -3,7 +3,7 @@
  * that is ready first: a prover of another backend waits until the decision is made. Devices with
  * another proof system are refused, because proofs of two systems do not verify each other.
  */
-import type { Logger } from "../log.js";
+import type { Logger } from "../log/log.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { Device } from "./device.js";
 

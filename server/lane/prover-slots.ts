@@ -2,8 +2,8 @@
  * The prover processes of one lane, by the numbers that its state machine gives them: starts and
  * kills them, logs and counts how they end. Owned by the lane.
  */
-import type { Logger } from "../log.js";
-import type { Metrics } from "../metrics.js";
+import type { Logger } from "../log/log.js";
+import type { Metrics } from "../metrics/metrics.js";
 import type { Prover, ProverExit } from "../prover/prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { Device } from "./device.js";

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
-import type { Metrics } from "../metrics.js";
+import type { Metrics } from "../metrics/metrics.js";
 import type { AggregateClaim, Prover, SignatureVerdict, SignedMessage } from "../prover/prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import { ProverError } from "../prover/prover.js";

@@ -5,7 +5,7 @@
 import { createServer } from "node:net";
 import type { Server, Socket } from "node:net";
 import type { Clock } from "../clock.js";
-import type { Logger } from "../log.js";
+import type { Logger } from "../log/log.js";
 import { Connection } from "./connection.js";
 import { bind } from "./bind.js";
 import type { ListenerName, TransportMetrics } from "./metrics.js";

@@ -1,7 +1,7 @@
 /** The metrics of connections and certificates. */
 import type { Registry } from "prom-client";
-import { createFromTable } from "../metric-table.js";
-import type { MetricTable } from "../metric-table.js";
+import { createFromTable } from "../metrics/metric-table.js";
+import type { MetricTable } from "../metrics/metric-table.js";
 
 /** The service's listeners: one for all addresses where nodes call, the operator's, the probes'. */
 export const listenerNames = ["nodes", "operator", "probes"] as const;

@@ -2,12 +2,19 @@
  * Reads and checks the files that TLS needs. An error names the setting, the file, and what to do.
  */
 import { createHash } from "node:crypto";
-import { ConfigError } from "../config-error.js";
-import type { Problem } from "../config-error.js";
-import { fileReason } from "../file-reason.js";
+import { ConfigError } from "../config/config-error.js";
+import type { Problem } from "../config/config-error.js";
+import { fileReason } from "../files/file-reason.js";
 import { limits } from "../limits.js";
-import { certificatesIn, checkTime, expiryOf, PemProblem, privateKeyIn, usable } from "../pem.js";
-import { readFileWithin } from "../read-file.js";
+import {
+  certificatesIn,
+  checkTime,
+  expiryOf,
+  PemProblem,
+  privateKeyIn,
+  usable,
+} from "../files/pem.js";
+import { readFileWithin } from "../files/read-file.js";
 
 const SETTINGS = ["tlsCertificate", "tlsKey", "tlsClientCa"] as const;
 type Setting = (typeof SETTINGS)[number];

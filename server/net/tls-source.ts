@@ -3,12 +3,12 @@
  * certificate to the listeners. An invalid one is logged, and the current one stays in use.
  */
 import type { Clock } from "../clock.js";
-import { ConfigError, problemText } from "../config-error.js";
-import type { Logger } from "../log.js";
+import { ConfigError, problemText } from "../config/config-error.js";
+import type { Logger } from "../log/log.js";
 import { checkTlsFiles, readTlsFiles } from "./tls-files.js";
 import type { TlsFiles, TlsIdentity, TlsSettings } from "./tls-files.js";
 import type { TransportMetrics } from "./metrics.js";
-import { WatchedFile } from "../watched-file.js";
+import { WatchedFile } from "../files/watched-file.js";
 
 /** Seconds are often enough: certificates are renewed hours before they expire. */
 const POLL_EVERY_MS = 5000;

@@ -5,7 +5,7 @@
  */
 import { join, resolve } from "node:path";
 import { z } from "zod";
-import { readJsonFile } from "../json-file.js";
+import { readJsonFile } from "../files/json-file.js";
 import { limits } from "../limits.js";
 import type { ProofRequest } from "./prover.js";
 

@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import type { Addon } from "../../native/addon.js";
-import { ownerText } from "../file-reason.js";
+import { ownerText } from "../files/file-reason.js";
 
 /** Milliseconds between two tries to take a lock that another process holds. */
 const RETRY_MS = 50;

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { CostModel } from "../work/cost-model.js";
 import type { Shape } from "../work/shape.js";
-import { alternatives } from "../safe-parse.js";
+import { alternatives } from "../json/safe-parse.js";
 
 /** Longest time that a part of `fakeTime` may name, in milliseconds. */
 const TIME_MS_MAX = 600_000;

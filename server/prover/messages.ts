@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { limits } from "../limits.js";
 import { printable } from "../printable.js";
-import { safeParse } from "../safe-parse.js";
+import { safeParse } from "../json/safe-parse.js";
 
 const U32_MAX = 0xffff_ffff;
 

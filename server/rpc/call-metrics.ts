@@ -2,8 +2,8 @@
 import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Clock } from "../clock.js";
-import type { Logger } from "../log.js";
-import type { Metrics } from "../metrics.js";
+import type { Logger } from "../log/log.js";
+import type { Metrics } from "../metrics/metrics.js";
 import type { HttpResponse } from "../net/http-listener.js";
 import type { CallCode } from "../reasons.js";
 import { methodPath } from "./request-limits.js";

@@ -25,8 +25,8 @@ import {
 import type { Clock } from "../clock.js";
 import { invalid, quoted, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
-import { logLevels } from "../log.js";
-import type { LeveledLogger, LogLevel as LevelName } from "../log.js";
+import { logLevels } from "../log/log.js";
+import type { LeveledLogger, LogLevel as LevelName } from "../log/log.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 import type { LaneReport, LaneRole, OperatorCommand } from "../lane/lane-messages.js";
 import type { OperatedDevice } from "../schedule/lane-handle.js";

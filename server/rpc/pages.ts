@@ -3,7 +3,7 @@
  * a listener for probes, in plain HTTP: its clients have neither certificate nor token.
  */
 import type { Clock } from "../clock.js";
-import type { Metrics } from "../metrics.js";
+import type { Metrics } from "../metrics/metrics.js";
 import { cut, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { HttpRequest, HttpResponse } from "../net/http-listener.js";

@@ -8,8 +8,8 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import type { Clock } from "../clock.js";
 import { invalid, Refusal } from "../errors.js";
-import { messageFromJson } from "../json-message.js";
-import { JsonError, parseJsonBytes } from "../json-text.js";
+import { messageFromJson } from "../json/json-message.js";
+import { JsonError, parseJsonBytes } from "../json/json-text.js";
 import { overloaded } from "../memory-budget.js";
 import type { HttpRequest, HttpResponse } from "../net/http-listener.js";
 import {

@@ -32,7 +32,7 @@ import {
   ServerReflection as AlphaReflection,
 } from "../../proto/gen/grpc/reflection/v1alpha/reflection_pb.js";
 import { limits } from "../limits.js";
-import type { Logger } from "../log.js";
+import type { Logger } from "../log/log.js";
 import { callOf } from "./call-admission.js";
 import type { AdmittedCall } from "./call-admission.js";
 import type { CallContext } from "./call-context.js";

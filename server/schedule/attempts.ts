@@ -5,7 +5,7 @@
  * door's, which its waiters have adopted; they are charged for the time from then on.
  */
 import type { Clock } from "../clock.js";
-import type { Metrics } from "../metrics.js";
+import type { Metrics } from "../metrics/metrics.js";
 import { groupOf, isRetry, workOf } from "../session/session.js";
 import type { Session, Waiter } from "../session/session.js";
 import type { SessionEvent } from "../session/session-state.js";

@@ -6,8 +6,8 @@
  */
 import { assertNever } from "../errors.js";
 import type { Clock } from "../clock.js";
-import type { Metrics } from "../metrics.js";
-import { removeDevice } from "../metrics.js";
+import type { Metrics } from "../metrics/metrics.js";
+import { removeDevice } from "../metrics/metrics.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { Assignment, FromLane, LaneLink, LaneListener } from "../lane/lane-messages.js";
 import { phaseDetail } from "../lane/lane-messages.js";

@@ -4,7 +4,7 @@
  * attempts that run in `attempts.ts`, and the predictions in `admission-forecast.ts`.
  */
 import type { Clock } from "../clock.js";
-import type { Metrics } from "../metrics.js";
+import type { Metrics } from "../metrics/metrics.js";
 import type { Session } from "../session/session.js";
 import type { Sessions } from "../session/sessions.js";
 import type { ProofResult, StopReason } from "../work/group.js";

@@ -1,5 +1,5 @@
 /** The log lines of a session: that it was accepted, what became of its groups, and its end. */
-import type { Logger } from "../log.js";
+import type { Logger } from "../log/log.js";
 import type { DecodedGroup } from "../work/group.js";
 import { priorityNames } from "../work/priority.js";
 import type { Session } from "./session.js";

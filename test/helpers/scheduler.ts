@@ -1,9 +1,9 @@
 /** Admission, queue and dispatcher on virtual time, with lanes that the test speaks for. */
 import { Admission } from "../../server/admission/admission.js";
 import type { FromLane, LaneReport, ToLane } from "../../server/lane/lane-messages.js";
-import { createLog } from "../../server/log.js";
+import { createLog } from "../../server/log/log.js";
 import { MemoryBudget } from "../../server/memory-budget.js";
-import { createMetrics } from "../../server/metrics.js";
+import { createMetrics } from "../../server/metrics/metrics.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
 import { unknownLane } from "../../server/schedule/lane-belief.js";
 import type { DecodedGroup } from "../../server/work/group.js";

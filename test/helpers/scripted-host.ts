@@ -4,7 +4,7 @@ import { FromHostSchema } from "../../proto/gen/lean/fleet/v1/fleet_pb.js";
 import type { Clock } from "../../server/clock.js";
 import type { EngineMessage } from "../../server/engine/engine.js";
 import type { MemoryBroker, MemoryEngine } from "../../server/engine/memory-engine.js";
-import { blobOf } from "../../server/fleet/blobs.js";
+import { blobOf } from "../../server/fleet/wire/blobs.js";
 import {
   decodeChunk,
   decodeToHost,
@@ -12,15 +12,15 @@ import {
   encodeFromHost,
   encodeToDoor,
   encodeVerdict,
-} from "../../server/fleet/codec.js";
+} from "../../server/fleet/wire/codec.js";
 import type {
   FromHost,
   RemoteResult,
   SharedReport,
   ToHost,
   Verdict,
-} from "../../server/fleet/messages.js";
-import { senderOf, subjects } from "../../server/fleet/subjects.js";
+} from "../../server/fleet/wire/messages.js";
+import { senderOf, subjects } from "../../server/fleet/wire/subjects.js";
 import { freshCostModel } from "../../server/work/cost-model.js";
 import type { ProverDescription } from "../../server/work/prover-description.js";
 

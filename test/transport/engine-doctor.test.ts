@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { checkEngine } from "../../cli/doctor/engine-checks.js";
-import { parseConfig } from "../../server/config.js";
+import { parseConfig } from "../../server/config/config.js";
 import { startNats } from "../../tools/harness/nats.js";
 import type { Nats, NatsOptions } from "../../tools/harness/nats.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";

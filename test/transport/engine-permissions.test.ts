@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { subjects } from "../../server/fleet/subjects.js";
+import { subjects } from "../../server/fleet/wire/subjects.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 import { startNats } from "../../tools/harness/nats.js";
 import type { Nats } from "../../tools/harness/nats.js";

@@ -3,7 +3,7 @@ import { expect } from "vitest";
 import { systemClock } from "../../server/clock.js";
 import type { Engine } from "../../server/engine/engine.js";
 import { openNatsEngine } from "../../server/engine/nats-engine.js";
-import { createLog } from "../../server/log.js";
+import { createLog } from "../../server/log/log.js";
 import { startNats } from "../../tools/harness/nats.js";
 import { engineContract } from "../helpers/engine-contract.js";
 

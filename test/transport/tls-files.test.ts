@@ -1,6 +1,6 @@
 /** What is said of certificate files that cannot be used. */
 import { expect, test } from "vitest";
-import { ConfigError } from "../../server/config-error.js";
+import { ConfigError } from "../../server/config/config-error.js";
 import { checkTlsFiles, readTlsFiles } from "../../server/net/tls-files.js";
 import type { TlsSettings } from "../../server/net/tls-files.js";
 import { Authority } from "../../tools/harness/authority.js";

@@ -9,7 +9,7 @@ import {
   GetSessionResponseSchema,
   StreamResultsResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { Logger } from "../../server/log.js";
+import type { Logger } from "../../server/log/log.js";
 import type { TlsSettings } from "../../server/net/tls-files.js";
 import { HeldClock, startBareServer } from "../../tools/harness/bare-server.js";
 import type { BareServer } from "../../tools/harness/bare-server.js";

@@ -11,9 +11,9 @@ import type {
   ToDoor,
   ToHost,
   Verdict,
-} from "../../server/fleet/messages.js";
-import { blobOf } from "../../server/fleet/blobs.js";
-import { encodeWork } from "../../server/fleet/codec.js";
+} from "../../server/fleet/wire/messages.js";
+import { blobOf } from "../../server/fleet/wire/blobs.js";
+import { encodeWork } from "../../server/fleet/wire/codec.js";
 import { freshCostModel } from "../../server/work/cost-model.js";
 import { inputDigest } from "../../server/work/input-digest.js";
 import type { ProverDescription } from "../../server/work/prover-description.js";

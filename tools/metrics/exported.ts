@@ -4,11 +4,11 @@
  */
 import { Registry } from "prom-client";
 import { createAdapterMetrics } from "../../client/adapter/metrics.js";
-import { createMetrics } from "../../server/metrics.js";
-import { createDoorMetrics } from "../../server/fleet/door-metrics.js";
-import { createHostMetrics } from "../../server/fleet/host-metrics.js";
+import { createMetrics } from "../../server/metrics/metrics.js";
+import { createDoorMetrics } from "../../server/fleet/door/door-metrics.js";
+import { createHostMetrics } from "../../server/fleet/host/host-metrics.js";
 import { createTransportMetrics } from "../../server/net/metrics.js";
-import { addProcessMetrics } from "../../server/process-metrics.js";
+import { addProcessMetrics } from "../../server/metrics/process-metrics.js";
 import { createNodeMetrics } from "../devnet/node/metrics.js";
 
 /** The service's, on one device named `cpu`. `isDoor`: with an engine, by which it has lane hosts. */

@@ -8,8 +8,8 @@ export const METRICS_DOCUMENT = "docs/operate/metrics.md";
 
 const INTRO = `# Metrics
 
-<!-- Written by \`make metrics-doc\`. Change server/metrics.ts, server/net/metrics.ts,
-server/fleet/door-metrics.ts, server/fleet/host-metrics.ts,
+<!-- Written by \`make metrics-doc\`. Change server/metrics/metrics.ts, server/net/metrics.ts,
+server/fleet/door/door-metrics.ts, server/fleet/host/host-metrics.ts,
 client/adapter/metrics.ts or tools/metrics/metrics-doc.ts instead. -->
 
 The service exports what is listed here at \`/metrics\` of \`--probes\`, in plain HTTP, and of \`--listen\`

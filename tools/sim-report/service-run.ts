@@ -7,7 +7,7 @@ import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.j
 import { OutcomeReason, OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../server/limits.js";
 import { MemoryBudget } from "../../server/memory-budget.js";
-import { createMetrics } from "../../server/metrics.js";
+import { createMetrics } from "../../server/metrics/metrics.js";
 import type { NextAttempt } from "../../server/schedule/dispatcher.js";
 import { LocalLanes } from "../../server/lane/local-lanes.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";

@@ -5,7 +5,7 @@
  */
 import { limits } from "../../server/limits.js";
 import { MemoryBudget } from "../../server/memory-budget.js";
-import { createMetrics } from "../../server/metrics.js";
+import { createMetrics } from "../../server/metrics/metrics.js";
 import type { NextAttempt } from "../../server/schedule/dispatcher.js";
 import type { OperatorCommand } from "../../server/lane/lane-messages.js";
 import { LocalLanes } from "../../server/lane/local-lanes.js";

@@ -10,9 +10,9 @@ import type { ConnectError, ConnectRouter, HandlerContext } from "@connectrpc/co
 import { Access } from "../../../server/access/access.js";
 import { systemClock } from "../../../server/clock.js";
 import { limits } from "../../../server/limits.js";
-import { createLog } from "../../../server/log.js";
+import { createLog } from "../../../server/log/log.js";
 import { MemoryBudget } from "../../../server/memory-budget.js";
-import { createMetrics } from "../../../server/metrics.js";
+import { createMetrics } from "../../../server/metrics/metrics.js";
 import { HttpListener } from "../../../server/net/http-listener.js";
 import { createTransportMetrics } from "../../../server/net/metrics.js";
 import type { TlsSettings } from "../../../server/net/tls-files.js";

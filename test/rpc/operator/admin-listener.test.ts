@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { callAdmin } from "../../../client/rpc/operator-client.js";
 import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
 import { AdminService } from "../../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
-import { parseConfig } from "../../../server/config.js";
+import { parseConfig } from "../../../server/config/config.js";
 import { startFakeProver } from "../../../server/prover/fake.js";
 import type { Service } from "../../../server/service.js";
 import { freshPath } from "../../helpers/command-line.js";

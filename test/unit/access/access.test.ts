@@ -8,7 +8,7 @@ import type { Credential } from "../../../server/access/policy.js";
 import { loadPolicy, PolicyWatch } from "../../../server/access/policy-watch.js";
 import { tokenHash } from "../../../server/access/token.js";
 import type { Clock } from "../../../server/clock.js";
-import { createMetrics } from "../../../server/metrics.js";
+import { createMetrics } from "../../../server/metrics/metrics.js";
 import { freshPath } from "../../helpers/command-line.js";
 
 const TOKEN_END = Date.parse("2026-06-01T00:00:00Z");

@@ -2,10 +2,10 @@
 import { beforeEach, expect, test } from "vitest";
 import { Admission } from "../../../server/admission/admission.js";
 import { limits } from "../../../server/limits.js";
-import { createLog } from "../../../server/log.js";
+import { createLog } from "../../../server/log/log.js";
 import { MemoryBudget } from "../../../server/memory-budget.js";
-import { createMetrics } from "../../../server/metrics.js";
-import type { Metrics } from "../../../server/metrics.js";
+import { createMetrics } from "../../../server/metrics/metrics.js";
+import type { Metrics } from "../../../server/metrics/metrics.js";
 import { Dispatcher } from "../../../server/schedule/dispatcher.js";
 import type { Envelope } from "../../../server/work/submission.js";
 import { VirtualClock } from "../../../tools/sim/virtual-clock.js";

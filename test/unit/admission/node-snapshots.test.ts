@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { NodeSnapshots } from "../../../server/admission/node-snapshots.js";
 import { limits } from "../../../server/limits.js";
-import { createMetrics } from "../../../server/metrics.js";
+import { createMetrics } from "../../../server/metrics/metrics.js";
 
 const { nodeLabelsMax, nodeLabelMs } = limits;
 

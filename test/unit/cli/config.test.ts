@@ -3,8 +3,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { exitCodes } from "../../../cli/io/command.js";
 import { readSettings } from "../../../cli/settings.js";
-import { ConfigError } from "../../../server/config-error.js";
-import { parseConfig } from "../../../server/config.js";
+import { ConfigError } from "../../../server/config/config-error.js";
+import { parseConfig } from "../../../server/config/config.js";
 import { freshPath } from "../../helpers/command-line.js";
 
 function problemsOf(...sources: Record<string, unknown>[]): readonly string[] {

@@ -2,8 +2,8 @@
 import { expect, test } from "vitest";
 import { dropEmptyVariables, unknownVariables } from "../../../cli/io/environment.js";
 import { knownVariables, readSettings } from "../../../cli/settings.js";
-import { settingKeys } from "../../../server/config.js";
-import { variableOf } from "../../../server/config-parse.js";
+import { settingKeys } from "../../../server/config/config.js";
+import { variableOf } from "../../../server/config/parse.js";
 
 const unknown = (env: Record<string, string>) => unknownVariables(env, knownVariables);
 

@@ -2,7 +2,7 @@
 import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { beforeEach, expect, test } from "vitest";
 import { serviceIdOf, serviceIdPath } from "../../../cli/service-id.js";
-import { parseConfig } from "../../../server/config.js";
+import { parseConfig } from "../../../server/config/config.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
 
 const listen = ["127.0.0.1:9190", "unix:/run/nodes"];

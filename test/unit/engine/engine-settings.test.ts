@@ -1,7 +1,7 @@
 /** The settings of the engine: what they may be, and what the user reads about the others. */
 import { describe, expect, test } from "vitest";
-import { parseConfig } from "../../../server/config.js";
-import { ConfigError } from "../../../server/config-error.js";
+import { parseConfig } from "../../../server/config/config.js";
+import { ConfigError } from "../../../server/config/config-error.js";
 import { checkEngineFiles } from "../../../server/engine/engine-files.js";
 import { Authority } from "../../../tools/harness/authority.js";
 import { filesOf } from "../../transport/certificates.js";

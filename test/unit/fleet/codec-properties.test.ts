@@ -9,7 +9,7 @@ import {
   encodeToDoor,
   encodeToHost,
   FleetMessageError,
-} from "../../../server/fleet/codec.js";
+} from "../../../server/fleet/wire/codec.js";
 import { limits } from "../../../server/limits.js";
 import { learn, optimisticMs, pessimisticMs } from "../../../server/work/cost-model.js";
 import * as examples from "../../../tools/harness/fleet-messages.js";

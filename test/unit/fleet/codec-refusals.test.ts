@@ -22,7 +22,7 @@ import {
   decodeVerdict,
   encodeFromHost,
   encodeToHost,
-} from "../../../server/fleet/codec.js";
+} from "../../../server/fleet/wire/codec.js";
 import { limits } from "../../../server/limits.js";
 import { refusal } from "./refusal.js";
 import * as examples from "../../../tools/harness/fleet-messages.js";

@@ -1,10 +1,10 @@
 /** Any traffic of three doors over one lane: what must hold whatever is lost, doubled or overtaken. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { ShareEffect, ShareEvent } from "../../../server/fleet/lane-share-events.js";
-import { nextTickMs } from "../../../server/fleet/lane-share.js";
-import { leaseOf } from "../../../server/fleet/shared-report.js";
-import type { SharedReport } from "../../../server/fleet/messages.js";
+import type { ShareEffect, ShareEvent } from "../../../server/fleet/host/lane-share-events.js";
+import { nextTickMs } from "../../../server/fleet/host/lane-share.js";
+import { leaseOf } from "../../../server/fleet/host/shared-report.js";
+import type { SharedReport } from "../../../server/fleet/wire/messages.js";
 import { assignment, doorNamed, SharedLane } from "./shared-lane.js";
 
 type DoorId = "a" | "b" | "c";

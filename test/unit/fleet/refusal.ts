@@ -1,5 +1,5 @@
 /** For tests of messages that have to be refused. */
-import { FleetMessageError } from "../../../server/fleet/codec.js";
+import { FleetMessageError } from "../../../server/fleet/wire/codec.js";
 
 /** The error with which `act` refuses a message. Throws when it takes it, or throws another error. */
 export function refusal(act: () => unknown): FleetMessageError {

@@ -1,22 +1,22 @@
 /** A door that does what a test says, over any engine. It hears one lane host. */
 import type { Engine, EngineMessage } from "../../../server/engine/engine.js";
-import { blobOf } from "../../../server/fleet/blobs.js";
+import { blobOf } from "../../../server/fleet/wire/blobs.js";
 import {
   decodeFromHost,
   decodeToDoor,
   encodeChunk,
   encodeToHost,
   encodeWork,
-} from "../../../server/fleet/codec.js";
+} from "../../../server/fleet/wire/codec.js";
 import type {
   FromHost,
   Peer,
   SharedReport,
   ToDoor,
   ToHost,
-} from "../../../server/fleet/messages.js";
-import { CHUNK_BYTES } from "../../../server/fleet/messages.js";
-import { subjects } from "../../../server/fleet/subjects.js";
+} from "../../../server/fleet/wire/messages.js";
+import { CHUNK_BYTES } from "../../../server/fleet/wire/messages.js";
+import { subjects } from "../../../server/fleet/wire/subjects.js";
 import type { GroupWork } from "../../../server/work/group.js";
 import { inputDigest } from "../../../server/work/input-digest.js";
 import { fakeSignature } from "../../../server/prover/fake.js";

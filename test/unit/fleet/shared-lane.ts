@@ -3,9 +3,9 @@ import type {
   ShareEffect,
   ShareEvent,
   ShareState,
-} from "../../../server/fleet/lane-share-events.js";
-import { freshShare, transitionShare } from "../../../server/fleet/lane-share.js";
-import type { Peer, RemoteAssignment, RemoteResult } from "../../../server/fleet/messages.js";
+} from "../../../server/fleet/host/lane-share-events.js";
+import { freshShare, transitionShare } from "../../../server/fleet/host/lane-share.js";
+import type { Peer, RemoteAssignment, RemoteResult } from "../../../server/fleet/wire/messages.js";
 import type { LaneEvent, LaneState } from "../../../server/lane/lane-events.js";
 import { freshLane, transitionLane } from "../../../server/lane/lane-state.js";
 import type { Announcement, ReportedPhase } from "../../../server/lane/lane-messages.js";

@@ -15,7 +15,7 @@ import {
   encodeToDoor,
   encodeToHost,
   UnknownKindError,
-} from "../../../server/fleet/codec.js";
+} from "../../../server/fleet/wire/codec.js";
 import * as examples from "../../../tools/harness/fleet-messages.js";
 import { refusal } from "./refusal.js";
 

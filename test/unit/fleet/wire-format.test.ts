@@ -25,7 +25,7 @@ import {
   encodeToHost,
   encodeVerdict,
   encodeWork,
-} from "../../../server/fleet/codec.js";
+} from "../../../server/fleet/wire/codec.js";
 import * as examples from "../../../tools/harness/fleet-messages.js";
 
 interface Case {

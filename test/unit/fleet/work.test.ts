@@ -1,8 +1,8 @@
 /** Work crosses as it is, or is refused: by the prover's sizes, its digest, and whose keys it names. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeWork, encodeWork } from "../../../server/fleet/codec.js";
-import type { SentWork } from "../../../server/fleet/messages.js";
+import { decodeWork, encodeWork } from "../../../server/fleet/wire/codec.js";
+import type { SentWork } from "../../../server/fleet/wire/messages.js";
 import { limits } from "../../../server/limits.js";
 import type { GroupWork } from "../../../server/work/group.js";
 import { inputDigest } from "../../../server/work/input-digest.js";

@@ -1,8 +1,8 @@
 /** What the service makes of the machine's limits, and of a memory limit that changes. */
 import { expect, test } from "vitest";
 import { systemClock } from "../../../server/clock.js";
-import { parseConfig } from "../../../server/config.js";
-import { createLog, type Logger } from "../../../server/log.js";
+import { parseConfig } from "../../../server/config/config.js";
+import { createLog, type Logger } from "../../../server/log/log.js";
 import { MachineWatch, standbyBytesMax, threadsText } from "../../../server/machine-watch.js";
 import { testMachine } from "../../helpers/start-service.js";
 

@@ -2,7 +2,7 @@
 import type { Server } from "node:net";
 import { Registry } from "prom-client";
 import { expect, test, vi } from "vitest";
-import type { Logger } from "../../../server/log.js";
+import type { Logger } from "../../../server/log/log.js";
 import { Listener } from "../../../server/net/listener.js";
 import { createTransportMetrics } from "../../../server/net/metrics.js";
 import { HeldClock } from "../../../tools/harness/bare-server.js";

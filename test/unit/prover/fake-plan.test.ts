@@ -1,6 +1,6 @@
 /** The fake prover's times and failures, as the settings say them. */
 import { expect, test } from "vitest";
-import { parseConfig } from "../../../server/config.js";
+import { parseConfig } from "../../../server/config/config.js";
 import { fakeCosts, fakePlan, planText } from "../../../server/prover/fake-plan.js";
 import { pessimisticMs, predictMs } from "../../../server/work/cost-model.js";
 

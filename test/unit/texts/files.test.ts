@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { checkPolicy } from "../../../cli/doctor/file-checks.js";
-import { valueIn } from "../../../server/json-file.js";
+import { valueIn } from "../../../server/files/json-file.js";
 import { readBackendFile, readCalibration } from "../../../server/prover/backend-file.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
 

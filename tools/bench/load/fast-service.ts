@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Command } from "commander";
 import { systemClock } from "../../../server/clock.js";
 import { addSettingsOptions, readSettings } from "../../../cli/settings.js";
-import { createLog } from "../../../server/log.js";
+import { createLog } from "../../../server/log/log.js";
 import { readMachine } from "../../../server/machine/machine.js";
 import { startFakeProver } from "../../../server/prover/fake.js";
 import { startService } from "../../../server/service.js";

@@ -1,9 +1,9 @@
 /** A door with many nodes and many fake lanes on virtual time, and the CPU time of its schedule. */
 import { performance } from "node:perf_hooks";
 import { Admission } from "../../../server/admission/admission.js";
-import { createLog } from "../../../server/log.js";
+import { createLog } from "../../../server/log/log.js";
 import { MemoryBudget } from "../../../server/memory-budget.js";
-import { createMetrics } from "../../../server/metrics.js";
+import { createMetrics } from "../../../server/metrics/metrics.js";
 import { Dispatcher } from "../../../server/schedule/dispatcher.js";
 import type { DecodedGroup } from "../../../server/work/group.js";
 import type { Submission } from "../../../server/work/submission.js";

@@ -1,6 +1,6 @@
 /** Settings are refused with every problem named, or parse to what parses to itself again. */
-import { ConfigError } from "../../../server/config-error.js";
-import { configFromEnvironment, parseConfig } from "../../../server/config.js";
+import { ConfigError } from "../../../server/config/config-error.js";
+import { configFromEnvironment, parseConfig } from "../../../server/config/config.js";
 import { limits } from "../../../server/limits.js";
 import { mutateValue } from "../engine/mutate-value.js";
 import type { FuzzTarget } from "../engine/target.js";

@@ -25,10 +25,10 @@ import {
   encodeVerdict,
   encodeWork,
   FleetMessageError,
-} from "../../../server/fleet/codec.js";
-import type { FromHost, ToDoor } from "../../../server/fleet/messages.js";
-import { reportFor } from "../../../server/fleet/report.js";
-import { resultFrom } from "../../../server/fleet/result.js";
+} from "../../../server/fleet/wire/codec.js";
+import type { FromHost, ToDoor } from "../../../server/fleet/wire/messages.js";
+import { reportFor } from "../../../server/fleet/wire/report.js";
+import { resultFrom } from "../../../server/fleet/wire/result.js";
 import { limits } from "../../../server/limits.js";
 import { optimisticMs, pessimisticMs } from "../../../server/work/cost-model.js";
 import * as examples from "../../harness/fleet-messages.js";

@@ -3,8 +3,8 @@
  * says its clock is, and its run. What is translated is a number, and early by at most the way of the
  * fastest of the last five beats that count.
  */
-import type { PeerClock } from "../../../server/fleet/peer-clock.js";
-import { heardBeat, toPeer, unheardClock } from "../../../server/fleet/peer-clock.js";
+import type { PeerClock } from "../../../server/fleet/door/peer-clock.js";
+import { heardBeat, toPeer, unheardClock } from "../../../server/fleet/door/peer-clock.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";
 

@@ -5,9 +5,9 @@
 import type { StreamResultsResponse } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Passage } from "../../../server/engine/memory-engine.js";
 import { assertNever } from "../../../server/errors.js";
-import { decodeToHost, FleetMessageError } from "../../../server/fleet/codec.js";
+import { decodeToHost, FleetMessageError } from "../../../server/fleet/wire/codec.js";
 import type { ToLane } from "../../../server/lane/lane-messages.js";
-import type { Logger } from "../../../server/log.js";
+import type { Logger } from "../../../server/log/log.js";
 import type { GroupWork } from "../../../server/work/group.js";
 import type { SubmitAnswer, Submission } from "../../../server/work/submission.js";
 import type { ProverWitness } from "../sim-prover.js";

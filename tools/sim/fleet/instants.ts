@@ -3,7 +3,7 @@
  * instant is never late. It is early by under 2 ms, and what two clocks may drift apart until it, unless the engine
  * delays beats.
  */
-import type { ToHost } from "../../../server/fleet/messages.js";
+import type { ToHost } from "../../../server/fleet/wire/messages.js";
 import type { ToLane } from "../../../server/lane/lane-messages.js";
 import type { SimProcess } from "./sim-process.js";
 

@@ -1,6 +1,6 @@
 /** Changes a byte of the work, keys or proof that a message of the engine carries. */
 import type { Passage } from "../../../server/engine/memory-engine.js";
-import { decodeToDoor, decodeToHost } from "../../../server/fleet/codec.js";
+import { decodeToDoor, decodeToHost } from "../../../server/fleet/wire/codec.js";
 import type { Random } from "../random.js";
 
 /** Changes one byte of the message in place. Returns false when it carries no such bytes. */

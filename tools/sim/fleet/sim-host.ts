@@ -1,12 +1,12 @@
 /** A lane host of the simulated fleet in one of its runs: the real one, in one simulated process. */
 import type { Engine } from "../../../server/engine/engine.js";
-import { createHostMetrics } from "../../../server/fleet/host-metrics.js";
-import { LaneHost } from "../../../server/fleet/lane-host.js";
+import { createHostMetrics } from "../../../server/fleet/host/host-metrics.js";
+import { LaneHost } from "../../../server/fleet/host/lane-host.js";
 import type { Device } from "../../../server/lane/device.js";
 import type { LaneOptions } from "../../../server/lane/lane-events.js";
 import { LocalLanes } from "../../../server/lane/local-lanes.js";
-import type { Logger } from "../../../server/log.js";
-import { createMetrics } from "../../../server/metrics.js";
+import type { Logger } from "../../../server/log/log.js";
+import { createMetrics } from "../../../server/metrics/metrics.js";
 import type { SimProcess } from "./sim-process.js";
 
 export interface SimHostOptions {

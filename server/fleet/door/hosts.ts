@@ -1,0 +1,184 @@
+/**
+ * What a door knows of one lane host's life: whether it has joined, and when it is gone because it
+ * has ended, vanished, restarted or fallen silent. Pure: `(host, event, now) → (host, effects)`; the
+ * shell is `remote-lanes.ts`. A host is judged only while the door itself could have heard it.
+ */
+import { assertNever } from "../../errors.js";
+
+/** A host that was not heard for so long is pinged: two beats are missing. */
+const PING_AFTER_MS = 200;
+/** Time between two pings. Two answers that nobody listens, so far apart, mean that it vanished. */
+const PING_EVERY_MS = 100;
+/** A host that was not heard for so long is silent: frozen, or cut off. */
+const SILENT_AFTER_MS = 1000;
+/**
+ * Messages of a run that has ended are ignored for so long, because they may have been delayed.
+ * After that such a run counts as a new one, in case the host was taken for ended wrongly.
+ */
+const ENDED_RUN_MS = 10_000;
+/**
+ * Most ended runs of a host that are remembered. While so many have just ended, no other run of it is
+ * heard: two hosts of one name, or one that lies, would cost all others their time.
+ */
+const ENDED_RUNS_MAX = 4;
+
+/**
+ * Why a host is gone. `ended`: it said so. `vanished`: nobody listens for it. `silent`: it was not
+ * heard for a second. `restarted`: another run of it is heard.
+ */
+export const goneCauses = ["ended", "vanished", "silent", "restarted"] as const;
+export type GoneCause = (typeof goneCauses)[number];
+
+export interface JoinedHost {
+  readonly kind: "joined";
+  readonly run: string;
+  readonly heardAtMs: number;
+  /** The instant from which its silence counts: the latest of `heardAtMs` and when judging began. */
+  readonly silentSinceMs: number;
+  /** When it is pinged next, unless it is heard before. */
+  readonly pingAtMs: number;
+  /** When it was first told, since the host was heard, that nobody listens; null: not told. */
+  readonly nobodyAtMs: number | null;
+}
+
+export interface HostLife {
+  readonly phase: { readonly kind: "away" } | JoinedHost;
+  /** Runs that have ended lately. */
+  readonly ended: readonly { readonly run: string; readonly atMs: number }[];
+  /** False while the door's own engine is down: then the host is not judged. */
+  readonly isJudged: boolean;
+}
+
+export const unheardHost: HostLife = { phase: { kind: "away" }, ended: [], isJudged: true };
+
+export type HostEvent =
+  /** A message of this run of the host has come. */
+  | { readonly kind: "heard"; readonly run: string }
+  /** The host has said that it ends. */
+  | { readonly kind: "bye"; readonly run: string }
+  /** A ping was answered: nobody listens. */
+  | { readonly kind: "nobody" }
+  /** Time has passed: see `dueAtMs`. */
+  | { readonly kind: "tick" }
+  /** The door's own engine is up again, or down. */
+  | { readonly kind: "engine"; readonly isUp: boolean }
+  /** The door's own loop stood still, so that it could hear nothing. */
+  | { readonly kind: "stood_still" };
+
+export type HostEffect =
+  | { readonly kind: "ping" }
+  | { readonly kind: "joined"; readonly run: string }
+  | {
+      readonly kind: "gone";
+      readonly cause: GoneCause;
+      /** How long it was not heard. */
+      readonly silentMs: number;
+    };
+
+interface Step {
+  host: HostLife;
+  effects: readonly HostEffect[];
+}
+
+export function transitionHost(host: HostLife, event: HostEvent, nowMs: number): Step {
+  switch (event.kind) {
+    case "heard":
+      return heard(host, event.run, nowMs);
+    case "bye": {
+      const noted = { ...host, ended: withEnded(host, event.run, nowMs) };
+      const isJoined = host.phase.kind === "joined" && host.phase.run === event.run;
+      return isJoined ? leave(noted, "ended", nowMs) : { host: noted, effects: [] };
+    }
+    case "nobody":
+      return nobodyListens(host, nowMs);
+    case "tick":
+      return tick(host, nowMs);
+    case "engine":
+      return { host: judgedAnew({ ...host, isJudged: event.isUp }, nowMs), effects: [] };
+    case "stood_still":
+      return { host: judgedAnew(host, nowMs), effects: [] };
+    default:
+      return assertNever(event);
+  }
+}
+
+/** When the next `tick` is due; Infinity while there is nothing to judge. */
+export function dueAtMs({ phase, isJudged }: HostLife): number {
+  if (!isJudged || phase.kind === "away") return Infinity;
+  return Math.min(phase.pingAtMs, phase.silentSinceMs + SILENT_AFTER_MS);
+}
+
+/** Whether nothing needs to be remembered of the host. */
+export function isForgettable({ phase, ended }: HostLife, nowMs: number): boolean {
+  return phase.kind === "away" && ended.every(({ atMs }) => nowMs - atMs >= ENDED_RUN_MS);
+}
+
+function heard(host: HostLife, run: string, nowMs: number): Step {
+  const { phase, ended } = host;
+  const lately = ended.filter(({ atMs }) => nowMs - atMs < ENDED_RUN_MS);
+  if (lately.some((each) => each.run === run)) return { host, effects: [] };
+  const isPresent = phase.kind === "joined" && phase.run === run;
+  if (!isPresent && lately.length >= ENDED_RUNS_MAX) return { host, effects: [] };
+  const joined: JoinedHost = {
+    kind: "joined",
+    run,
+    heardAtMs: nowMs,
+    silentSinceMs: nowMs,
+    pingAtMs: nowMs + PING_AFTER_MS,
+    nobodyAtMs: null,
+  };
+  if (isPresent) return { host: { ...host, phase: joined }, effects: [] };
+  const before: Step =
+    phase.kind === "joined"
+      ? leave({ ...host, ended: withEnded(host, phase.run, nowMs) }, "restarted", nowMs)
+      : { host, effects: [] };
+  return {
+    host: { ...before.host, phase: joined },
+    effects: [...before.effects, { kind: "joined", run }],
+  };
+}
+
+function nobodyListens(host: HostLife, nowMs: number): Step {
+  const { phase, isJudged } = host;
+  // The ping of an answer that comes sooner was sent before the host was heard, or judged anew.
+  if (phase.kind === "away" || !isJudged || nowMs - phase.silentSinceMs < PING_AFTER_MS) {
+    return { host, effects: [] };
+  }
+  const { nobodyAtMs } = phase;
+  if (nobodyAtMs === null) {
+    const once = { ...phase, nobodyAtMs: nowMs, pingAtMs: nowMs + PING_EVERY_MS };
+    return { host: { ...host, phase: once }, effects: [] };
+  }
+  if (nowMs - nobodyAtMs < PING_EVERY_MS) return { host, effects: [] };
+  return leave(host, "vanished", nowMs);
+}
+
+function tick(host: HostLife, nowMs: number): Step {
+  const { phase, isJudged } = host;
+  if (!isJudged || phase.kind === "away") return { host, effects: [] };
+  if (nowMs - phase.silentSinceMs >= SILENT_AFTER_MS) return leave(host, "silent", nowMs);
+  if (nowMs < phase.pingAtMs) return { host, effects: [] };
+  const pinged = { ...phase, pingAtMs: nowMs + PING_EVERY_MS };
+  return { host: { ...host, phase: pinged }, effects: [{ kind: "ping" }] };
+}
+
+/** The host, not judged by what was before now. */
+function judgedAnew(host: HostLife, nowMs: number): HostLife {
+  const { phase } = host;
+  if (phase.kind === "away") return host;
+  const anew = { silentSinceMs: nowMs, pingAtMs: nowMs + PING_AFTER_MS, nobodyAtMs: null };
+  return { ...host, phase: { ...phase, ...anew } };
+}
+
+function leave(host: HostLife, cause: GoneCause, nowMs: number): Step {
+  const silentMs = host.phase.kind === "joined" ? nowMs - host.phase.heardAtMs : 0;
+  return {
+    host: { ...host, phase: { kind: "away" } },
+    effects: [{ kind: "gone", cause, silentMs }],
+  };
+}
+
+function withEnded({ ended }: HostLife, run: string, nowMs: number): HostLife["ended"] {
+  const others = ended.filter((each) => each.run !== run);
+  return [...others, { run, atMs: nowMs }].slice(-ENDED_RUNS_MAX);
+}

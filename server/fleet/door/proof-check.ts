@@ -1,0 +1,177 @@
+/**
+ * Has each proof of a lane host verified by somebody else before it is delivered: by this service's own
+ * devices, else by other lane hosts, of which one that dies or gives no verdict is followed by the
+ * next. With nobody left, the host that made the proof has verified it.
+ */
+import type { Clock } from "../../clock.js";
+import type { Logger } from "../../log/log.js";
+import type { ReadyVerifier } from "../../lane/local-lanes.js";
+import type { AggregateClaim, SignedMessage } from "../../prover/prover.js";
+import { ProverError } from "../../prover/prover.js";
+import type { VerifiedBy } from "../../work/group.js";
+import type { ProverDescription } from "../../work/prover-description.js";
+import type { DoorMetrics } from "./door-metrics.js";
+import type { HostFaults } from "./host-faults.js";
+import type { Verdict } from "../wire/messages.js";
+
+/** Most hosts that are asked about one proof. Each has a second, so the answer comes in three. */
+const ASKED_MAX = 3;
+const LOG_EVERY_MS = 60_000;
+
+/** A lane host that may verify. */
+export interface VerifyingHost {
+  readonly id: string;
+  readonly heardAtMs: number;
+  /** Whether one of its provers is set up and not proving. */
+  readonly isFree: boolean;
+  /** Rejects when the host gives no verdict in time, or is gone. */
+  verify(message: SignedMessage, claim: AggregateClaim, signal: AbortSignal): Promise<Verdict>;
+}
+
+export type Checked =
+  | { readonly kind: "valid"; readonly by: VerifiedBy }
+  /** `by`: who says so, for people. */
+  | { readonly kind: "invalid"; readonly by: string };
+
+export interface ProofCheckModules {
+  clock: Clock;
+  log: Logger;
+  metrics: Pick<DoorMetrics, "verified" | "verifySeconds">;
+  faults: Pick<HostFaults, "add">;
+  /** The verifier of this service's own devices; undefined while no prover is set up. */
+  own(): ReadyVerifier | undefined;
+  /** The lane hosts that prove the same. */
+  hosts(): readonly VerifyingHost[];
+  /** How proofs of lane hosts are described; undefined before the first. */
+  describe(): ProverDescription | undefined;
+}
+
+export class ProofCheck {
+  private unverifiedAtMs = -Infinity;
+
+  constructor(
+    private readonly by: "other-host" | "same-host",
+    private readonly modules: ProofCheckModules,
+  ) {}
+
+  /** The verdict on a proof of the host `maker`. Never rejects. */
+  async check(
+    maker: string,
+    message: SignedMessage,
+    claim: AggregateClaim,
+    signal: AbortSignal,
+  ): Promise<Checked> {
+    const { clock, metrics } = this.modules;
+    if (this.by === "same-host") return this.sameHost();
+    const startedAtMs = clock.nowMs();
+    const checked =
+      (await this.checkHere(message, claim)) ??
+      (await this.checkElsewhere(maker, message, claim, signal));
+    if (checked !== undefined) {
+      metrics.verifySeconds.observe((clock.nowMs() - startedAtMs) / 1000);
+      return checked;
+    }
+    this.logUnverified(maker, signal);
+    return this.sameHost();
+  }
+
+  /** What verifies for callers: own devices first, else a lane host; undefined without either. */
+  verifier(): ReadyVerifier | undefined {
+    const { own, hosts, describe } = this.modules;
+    const description = describe();
+    const ready = own();
+    if (ready !== undefined || description === undefined) return ready;
+    if (!hosts().some(({ isFree }) => isFree)) return undefined;
+    const verifyAggregate = async (message: SignedMessage, claim: AggregateClaim) => {
+      const { signal } = new AbortController();
+      for await (const { verdict } of this.verdicts("", message, claim, signal)) return verdict;
+      throw new ProverError("died", "no lane host gave a verdict");
+    };
+    return { description, verifier: { verifyAggregate } };
+  }
+
+  private sameHost(): Checked {
+    this.modules.metrics.verified.inc({ by: "same_host" });
+    return { kind: "valid", by: "same_host" };
+  }
+
+  private async checkHere(
+    message: SignedMessage,
+    claim: AggregateClaim,
+  ): Promise<Checked | undefined> {
+    try {
+      const isValid = await this.modules.own()?.verifier.verifyAggregate(message, claim);
+      if (isValid === undefined) return undefined;
+      this.modules.metrics.verified.inc({ by: "own" });
+      return isValid
+        ? { kind: "valid", by: "other_host" }
+        : { kind: "invalid", by: "this service" };
+    } catch (error) {
+      if (error instanceof ProverError) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * The verdict of other hosts; undefined when none gives one. A host that calls a proof invalid
+   * may lie, so another one is asked, and of the two the one that calls it valid is believed: it
+   * agrees with the maker.
+   */
+  private async checkElsewhere(
+    maker: string,
+    message: SignedMessage,
+    claim: AggregateClaim,
+    signal: AbortSignal,
+  ): Promise<Checked | undefined> {
+    const { clock, faults, metrics } = this.modules;
+    const against: string[] = [];
+    for await (const { host, verdict } of this.verdicts(maker, message, claim, signal)) {
+      if (verdict) {
+        metrics.verified.inc({ by: "other_host" });
+        const detail = `it called a proof of ${maker} invalid, which ${host} calls valid`;
+        for (const liar of against) faults.add(liar, "false_verdict", detail, clock.nowMs());
+        return { kind: "valid", by: "other_host" };
+      }
+      against.push(host);
+      if (against.length === 2) break;
+    }
+    return against.length === 0 ? undefined : { kind: "invalid", by: against.join(" and ") };
+  }
+
+  /** The verdicts of hosts other than the maker, one after the other; each is asked once. */
+  private async *verdicts(
+    maker: string,
+    message: SignedMessage,
+    claim: AggregateClaim,
+    signal: AbortSignal,
+  ): AsyncGenerator<{ host: string; verdict: boolean }> {
+    const asked = new Set([maker]);
+    for (let nth = 0; nth < ASKED_MAX && !signal.aborted; nth++) {
+      const host = latest(
+        this.modules.hosts().filter((each) => each.isFree && !asked.has(each.id)),
+      );
+      if (host === undefined) return;
+      asked.add(host.id);
+      const verdict = await host.verify(message, claim, signal).catch(() => undefined);
+      if (verdict?.kind === "verdict") yield { host: host.id, verdict: verdict.isValid };
+    }
+  }
+
+  private logUnverified(maker: string, { aborted }: AbortSignal): void {
+    const { clock, log } = this.modules;
+    const nowMs = clock.nowMs();
+    if (aborted || nowMs - this.unverifiedAtMs < LOG_EVERY_MS) return;
+    this.unverifiedAtMs = nowMs;
+    log.warn(
+      { host: maker, todo: "add a lane host, or set --verify same-host if all hosts are yours" },
+      "no other host could verify a proof; its maker's word is taken",
+    );
+  }
+}
+
+/** The host that was heard last. */
+function latest(hosts: readonly VerifyingHost[]): VerifyingHost | undefined {
+  const [first, ...rest] = hosts;
+  if (first === undefined) return undefined;
+  return rest.reduce((best, each) => (each.heardAtMs > best.heardAtMs ? each : best), first);
+}

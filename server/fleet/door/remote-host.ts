@@ -1,0 +1,392 @@
+/**
+ * One lane host as a door knows it: its life (`hosts.ts`), its clock, its lanes, and the bytes that
+ * it may fetch. What it sends is untrusted: see `host-wire.ts`. A result is taken only for an
+ * attempt that the host was given. Owned by `RemoteLanes`.
+ */
+import type { EngineMessage } from "../../engine/engine.js";
+import { EngineError } from "../../engine/engine.js";
+import { assertNever } from "../../errors.js";
+import type { LaneListener } from "../../lane/lane-messages.js";
+import { limits } from "../../limits.js";
+import type { Logger } from "../../log/log.js";
+import type { MemoryBudget } from "../../memory-budget.js";
+import type { AggregateClaim, SignedMessage } from "../../prover/prover.js";
+import type { ProverDescription } from "../../work/prover-description.js";
+import { decodeFromHost, decodeToDoor, decodeVerdict, encodeChunk } from "../wire/codec.js";
+import type { DoorMetrics } from "./door-metrics.js";
+import type { HostWireModules } from "./host-wire.js";
+import { HostWire } from "./host-wire.js";
+import type { GoneCause, HostEffect, HostEvent, HostLife } from "./hosts.js";
+import { dueAtMs, isForgettable, transitionHost, unheardHost } from "./hosts.js";
+import { KeptBytes } from "./kept-bytes.js";
+import type { FromHost, ToDoor, Verdict } from "../wire/messages.js";
+import type { PeerClock } from "./peer-clock.js";
+import { heardBeat, toPeer, unheardClock } from "./peer-clock.js";
+import type { ProofCheck, VerifyingHost } from "./proof-check.js";
+import { RemoteLane } from "./remote-lane.js";
+import { reportFor } from "../wire/report.js";
+import { takeResult } from "./take-result.js";
+
+const PING_MS = 500;
+/** A host verifies in 20 to 100 ms; one that hangs is silent by then. */
+const VERIFY_MS = 1000;
+/** Share of a message that inline bytes may take. */
+const INLINE_SHARE = 0.9;
+/** How long a host of another version is remembered after its last message. */
+const VERSION_KEPT_MS = 10_000;
+
+const goneTexts: Readonly<Record<GoneCause, string>> = {
+  ended: "has ended",
+  vanished: "has vanished: nobody listens for it",
+  silent: "is silent: it was not heard for a second",
+  restarted: "has restarted",
+};
+
+export interface RemoteHostModules extends HostWireModules {
+  log: Logger;
+  metrics: DoorMetrics;
+  memory: MemoryBudget;
+  check: Pick<ProofCheck, "check">;
+  listener: LaneListener;
+  /** Why lanes of this description are left out, for people; undefined when they are used. */
+  refusal(host: string, description: ProverDescription | null): Refusal | undefined;
+  /** Called when the host has joined or is gone, and when its lanes are used or no longer. */
+  changed(): void;
+}
+
+/** Why lanes are not used. `why`: for people. `isFinal`: false while it is about to be decided. */
+export interface Refusal {
+  readonly why: string;
+  readonly isFinal: boolean;
+}
+
+/** A device of the host. */
+interface KnownLane {
+  readonly lane: RemoteLane;
+  /** Number of the newest announcement. */
+  sequence: number;
+  /** Whether the dispatcher has the lane. */
+  isAdded: boolean;
+}
+
+/** A lane host, for the operator. */
+export interface HostView {
+  readonly id: string;
+  /** Empty while it is not known. */
+  readonly run: string;
+  readonly heardAtMs: number;
+  /** This service's clock less the host's, in milliseconds; undefined until that is known. */
+  readonly offsetMs: number | undefined;
+  /** The devices whose lanes are used, as this service names them. */
+  readonly devices: readonly string[];
+  readonly attempts: number;
+  /** Why its lanes are not used, for people; empty when they are. */
+  readonly leftOut: string;
+}
+
+export class RemoteHost implements VerifyingHost {
+  private life: HostLife = unheardHost;
+  private peerClock: PeerClock = unheardClock;
+  private readonly lanes = new Map<string, KnownLane>();
+  private readonly kept: KeptBytes;
+  private readonly wire: HostWire;
+  /** Aborted when the host is gone: ends what waits for it. */
+  private gone = new AbortController();
+  private otherVersion: { version: number; heardAtMs: number } | undefined;
+  private leftOut = "";
+  /** Whether it is left out only until the proof system is decided. */
+  private isUndecided = false;
+
+  constructor(
+    readonly id: string,
+    private readonly modules: RemoteHostModules,
+  ) {
+    const { memory, metrics } = modules;
+    this.kept = new KeptBytes(memory, (more) => metrics.keptBytes.inc(more));
+    this.wire = new HostWire(id, () => this.run, modules);
+  }
+
+  get heardAtMs(): number {
+    const { phase } = this.life;
+    return phase.kind === "joined" ? phase.heardAtMs : (this.otherVersion?.heardAtMs ?? -Infinity);
+  }
+
+  get isJoined(): boolean {
+    return this.life.phase.kind === "joined";
+  }
+
+  get isFree(): boolean {
+    return this.used().some(
+      ({ lane: { report } }) => report?.phase.kind === "idle" || report?.isStandbyReady === true,
+    );
+  }
+
+  /** When `step({ kind: "tick" })` is due. */
+  get dueAtMs(): number {
+    return dueAtMs(this.life);
+  }
+
+  /** Whether nothing needs to be remembered of the host. */
+  get isForgettable(): boolean {
+    const nowMs = this.modules.clock.nowMs();
+    const isSpeaking = nowMs - (this.otherVersion?.heardAtMs ?? -Infinity) < VERSION_KEPT_MS;
+    return !isSpeaking && isForgettable(this.life, nowMs);
+  }
+
+  view(): HostView {
+    const nowMs = this.modules.clock.nowMs();
+    const hostNowMs = toPeer(this.peerClock, nowMs, nowMs);
+    const used = this.used();
+    return {
+      id: this.id,
+      run: this.run,
+      heardAtMs: this.heardAtMs,
+      offsetMs: hostNowMs === undefined ? undefined : nowMs - hostNowMs,
+      devices: used.map(({ lane }) => lane.deviceId),
+      attempts: used.reduce((sum, { lane }) => sum + lane.load, 0),
+      leftOut: this.leftOut,
+    };
+  }
+
+  /** Takes what the host tells all doors. */
+  hear({ bytes }: EngineMessage): void {
+    const decoded = this.wire.heard(bytes, decodeFromHost);
+    if (decoded.kind === "message") this.take(decoded.message);
+    else if (decoded.kind === "version") this.hearVersion(decoded.version);
+  }
+
+  /** Takes what the host tells, or asks of, this door. */
+  hearAsDoor({ bytes, answer }: EngineMessage): void {
+    const decoded = this.wire.heard(bytes, decodeToDoor);
+    if (decoded.kind !== "message") return;
+    const { message } = decoded;
+    if (message.doorRun !== this.modules.door.run) return;
+    if (message.kind === "ended") return this.takeEnded(message);
+    const chunk = this.kept.chunk(message.sha256, message.offset);
+    this.wire.answer(answer, encodeChunk(chunk));
+  }
+
+  step(event: HostEvent): void {
+    const { run } = this;
+    const { host, effects } = transitionHost(this.life, event, this.modules.clock.nowMs());
+    this.life = host;
+    for (const effect of effects) this.apply(effect, run);
+  }
+
+  /** Shows the lanes as out of reach, until they are announced again. */
+  loseReach(): void {
+    for (const { lane } of this.used()) lane.unreachable("out of reach without the engine");
+  }
+
+  async verify(
+    message: SignedMessage,
+    claim: AggregateClaim,
+    signal: AbortSignal,
+  ): Promise<Verdict> {
+    const keys = this.kept.keep(claim.keys);
+    const proof = this.kept.keep(claim.proof);
+    try {
+      if (keys === undefined || proof === undefined) throw new Error("no memory is free");
+      const inlineMax = limits.enginePayloadBytesMax * INLINE_SHARE;
+      const fits = claim.keys.length + claim.proof.length < inlineMax;
+      const named = fits ? keys.blob : { ...keys.blob, inline: undefined };
+      const question = { kind: "verify", message, keys: named, proof: proof.blob } as const;
+      const answer = this.wire.request(question, VERIFY_MS);
+      return decodeVerdict(await unlessAborted(answer, [signal, this.gone.signal]));
+    } finally {
+      keys?.release();
+      proof?.release();
+    }
+  }
+
+  /** Frees what is kept, and ends what waits for the host. */
+  close(): void {
+    for (const { lane } of this.lanes.values()) lane.close();
+    this.lanes.clear();
+    this.gone.abort();
+  }
+
+  private get run(): string {
+    return this.life.phase.kind === "joined" ? this.life.phase.run : "";
+  }
+
+  private used(): KnownLane[] {
+    return [...this.lanes.values()].filter(({ isAdded }) => isAdded);
+  }
+
+  private hearVersion(version: number): void {
+    if (this.otherVersion?.version !== version) {
+      const { log } = this.modules;
+      log.warn({ host: this.id, version }, "lane host is left out: it speaks another version");
+    }
+    this.otherVersion = { version, heardAtMs: this.modules.clock.nowMs() };
+    if (!this.isJoined) this.leftOut = `it speaks version ${version} of the fleet's messages`;
+  }
+
+  private take(message: FromHost): void {
+    const { run } = message;
+    if (message.kind === "bye") return this.step({ kind: "bye", run });
+    this.step({ kind: "heard", run });
+    if (this.run !== run) return; // a run that has ended
+    if (message.kind === "beat") this.takeBeat(run, message.nowMs);
+    else this.takeAnnouncement(message);
+  }
+
+  private takeBeat(run: string, hostNowMs: number): void {
+    const { clock, metrics } = this.modules;
+    const nowMs = clock.nowMs();
+    const wasKnown = toPeer(this.peerClock, nowMs, nowMs) !== undefined;
+    this.peerClock = heardBeat(this.peerClock, { run, nowMs: hostNowMs }, nowMs);
+    const fastestMs = toPeer(this.peerClock, nowMs, nowMs);
+    if (fastestMs === undefined) return;
+    metrics.beatDelay.observe(Math.max(0, fastestMs - hostNowMs) / 1000);
+    if (wasKnown && !this.isUndecided) return;
+    for (const known of this.lanes.values()) this.admit(known);
+  }
+
+  private takeAnnouncement(message: Extract<FromHost, { kind: "announce" }>): void {
+    const { device, sequence, report } = message;
+    const known = this.lanes.get(device) ?? this.meet(device);
+    if (known === undefined || sequence <= known.sequence) return;
+    known.sequence = sequence;
+    const { door, clock } = this.modules;
+    known.lane.report = reportFor(door, known.lane.deviceId, report, clock.nowMs());
+    this.admit(known);
+  }
+
+  private meet(device: string): KnownLane | undefined {
+    if (this.lanes.size >= limits.devicesMax) {
+      this.wire.fault("device", `device ${device} is one more than ${limits.devicesMax}`);
+      return undefined;
+    }
+    const { clock, listener, log, check } = this.modules;
+    const deviceId = `${this.id}.${device}`;
+    const taking = {
+      ...{ clock, log, check, host: this.id, deviceId },
+      request: this.wire.request.bind(this.wire),
+      fault: this.wire.fault.bind(this.wire),
+    };
+    const lane = new RemoteLane(device, deviceId, {
+      clock,
+      post: (order) => this.wire.post(order),
+      toHost: (instantMs) => toPeer(this.peerClock, instantMs, clock.nowMs()),
+      keep: (bytes) => this.kept.keep(bytes),
+      emit: (message) => listener.heard(deviceId, message),
+      take: (remote, attempt, signal) => takeResult(remote, attempt, signal, taking),
+    });
+    const known = { lane, sequence: 0, isAdded: false };
+    this.lanes.set(device, known);
+    return known;
+  }
+
+  /** Passes the lane's newest report to the dispatcher, if the lane may be used. */
+  private admit(known: KnownLane): void {
+    const { lane } = known;
+    const { report } = lane;
+    if (report === undefined) return;
+    const nowMs = this.modules.clock.nowMs();
+    const refusal = this.modules.refusal(this.id, report.description);
+    this.noteLeftOut(refusal);
+    if (refusal !== undefined) {
+      return this.dismiss(known, `lane host ${this.id} is left out: ${refusal.why}`);
+    }
+    if (toPeer(this.peerClock, nowMs, nowMs) === undefined) return;
+    if (!known.isAdded) {
+      known.isAdded = true;
+      this.modules.listener.added(lane);
+      this.modules.changed();
+    }
+    lane.announced(report);
+  }
+
+  private noteLeftOut(refusal: Refusal | undefined): void {
+    const why = refusal?.why ?? "";
+    this.isUndecided = refusal?.isFinal === false;
+    if (why === this.leftOut) return;
+    this.leftOut = why;
+    const { log } = this.modules;
+    if (refusal === undefined) log.info({ host: this.id }, "lane host is used");
+    else if (refusal.isFinal) log.warn({ host: this.id, why }, "lane host is left out");
+    this.modules.changed();
+  }
+
+  private takeEnded({ run, device, attempt, result }: Extract<ToDoor, { kind: "ended" }>): void {
+    if (run !== this.run) return;
+    if (this.lanes.get(device)?.lane.endedAt(result, attempt) === true) return;
+    this.wire.fault("unassigned", `device ${device} was not given attempt ${attempt}`);
+  }
+
+  private apply(effect: HostEffect, runBefore: string): void {
+    switch (effect.kind) {
+      case "ping":
+        return void this.ping();
+      case "joined":
+        this.peerClock = unheardClock;
+        this.gone = new AbortController();
+        this.otherVersion = undefined;
+        this.leftOut = "";
+        this.modules.log.info({ host: this.id, run: effect.run }, "lane host is heard");
+        return this.modules.changed();
+      case "gone":
+        return this.leave(effect.cause, runBefore, effect.silentMs);
+      default:
+        return assertNever(effect);
+    }
+  }
+
+  private async ping(): Promise<void> {
+    const { run } = this;
+    try {
+      const answer = await this.wire.request({ kind: "ping" }, PING_MS);
+      const decoded = this.wire.received(answer, decodeFromHost);
+      if (decoded.kind === "message" && decoded.message.kind === "beat") this.take(decoded.message);
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      if (error.kind === "gone" && this.run === run) this.step({ kind: "nobody" });
+    }
+  }
+
+  private leave(cause: GoneCause, run: string, silentMs: number): void {
+    const { log, metrics } = this.modules;
+    const { attempts, devices } = this.view();
+    metrics.gone.inc({ cause });
+    metrics.attemptsGone.inc(attempts);
+    const line = { host: this.id, run, cause, silentMs: Math.round(silentMs), devices, attempts };
+    if (attempts === 0 && cause === "ended") log.info(line, "lane host is gone");
+    else log.warn(line, "lane host is gone");
+    this.gone.abort();
+    const known = [...this.lanes.values()];
+    this.lanes.clear();
+    this.leftOut = "";
+    this.isUndecided = false;
+    const why = `lane host ${this.id} ${goneTexts[cause]}`;
+    // None of them takes the retry of what another one had.
+    for (const { lane, isAdded } of known) if (isAdded) lane.goneWithHost(why);
+    for (const each of known) this.dismiss(each, why);
+    this.modules.changed();
+  }
+
+  private dismiss(known: KnownLane, why: string): void {
+    if (!known.isAdded) return;
+    known.isAdded = false;
+    known.lane.close();
+    this.modules.listener.gone(known.lane.deviceId, why);
+    this.modules.changed();
+  }
+}
+
+/** The answer, unless one of the signals aborts first: then it rejects. */
+async function unlessAborted<T>(answer: Promise<T>, signals: readonly AbortSignal[]): Promise<T> {
+  const any = AbortSignal.any([...signals]);
+  any.throwIfAborted();
+  let stop = () => {};
+  const aborted = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(new Error("no verdict is wanted any more, or the host is gone"));
+    any.addEventListener("abort", stop);
+  });
+  try {
+    return await Promise.race([answer, aborted]);
+  } finally {
+    any.removeEventListener("abort", stop);
+  }
+}

@@ -1,0 +1,227 @@
+/**
+ * One lane of a lane host, as a link of the dispatcher: translates messages both ways, keeps the
+ * work of its attempts while the host may fetch it, and holds announcements back while the result of
+ * an attempt is fetched and verified. So the dispatcher hears the result before it hears that the
+ * lane is free.
+ */
+import type { Clock } from "../../clock.js";
+import { assertNever } from "../../errors.js";
+import type { FromLane, LaneLink, LaneReport, ToLane } from "../../lane/lane-messages.js";
+import type { GroupWork, ProofResult } from "../../work/group.js";
+import { encodeWork } from "../wire/codec.js";
+import type { HostMessage } from "./host-wire.js";
+import type { Kept } from "./kept-bytes.js";
+import type { RemoteResult } from "../wire/messages.js";
+
+/** An assignment is sent again after so long, when the lane does not show that it has it. */
+const RESEND_MS = 300;
+/** Attempts that are remembered after their end: a late result of one of them is no fault. */
+const ENDED_MAX = 64;
+
+/** An attempt that the lane was given, until its end. */
+export interface GivenAttempt {
+  readonly number: number;
+  readonly work: GroupWork;
+  readonly fenceAtMs: number;
+  /** How the lane got it. Only an assigned one uses the lease. */
+  readonly given:
+    | { readonly kind: "assigned"; readonly lease: number; readonly kept: Kept }
+    | { readonly kind: "adopted"; readonly digest: string };
+  readonly sentAtMs: number;
+  /** While the result is fetched and verified: what stops that. */
+  readonly ending: AbortController | undefined;
+}
+
+export interface RemoteLaneModules {
+  clock: Clock;
+  /** Sends to the host; the message may get lost. */
+  post(order: HostMessage): void;
+  /** The instant by the host's clock; undefined while that is not known. */
+  toHost(instantMs: number): number | undefined;
+  /** Keeps bytes for the host to fetch; undefined when no memory is free. */
+  keep(bytes: Uint8Array): Kept | undefined;
+  /** Sends to the dispatcher. */
+  emit(message: FromLane): void;
+  /** Resolves to the verified result. Its signal stops it; what it then returns is ignored. */
+  take(remote: RemoteResult, attempt: GivenAttempt, signal: AbortSignal): Promise<ProofResult>;
+}
+
+export class RemoteLane implements LaneLink {
+  /** What was announced last, as this door's dispatcher reads it. */
+  report: LaneReport | undefined;
+  private readonly attempts = new Map<number, GivenAttempt>();
+  private readonly ended: number[] = [];
+  private announcements = 0;
+  /** Whether the newest report was not passed on yet. */
+  private isHeldBack = false;
+  private isGone = false;
+
+  /**
+   * @param device the host's name of the device
+   * @param deviceId the door's name of it, `<host>.<device>`
+   */
+  constructor(
+    readonly device: string,
+    readonly deviceId: string,
+    private readonly modules: RemoteLaneModules,
+  ) {}
+
+  /** How many attempts it has. */
+  get load(): number {
+    return this.attempts.size;
+  }
+
+  send(message: ToLane): void {
+    if (this.isGone) return;
+    switch (message.kind) {
+      case "assign":
+        return this.assign(message);
+      case "adopt":
+        return this.adopt(message);
+      case "kill": {
+        const { lease, attempt, reason } = message;
+        this.forget(attempt);
+        this.modules.post({ kind: "kill", device: this.device, lease, attempt, reason });
+        return this.passOn();
+      }
+      case "command": {
+        const { number, command } = message;
+        return this.modules.post({ kind: "command", device: this.device, number, command });
+      }
+      default:
+        return assertNever(message);
+    }
+  }
+
+  /** Takes the newest report of the host. */
+  announced(report: LaneReport): void {
+    this.report = report;
+    this.isHeldBack = true;
+    this.passOn();
+  }
+
+  /** The lane cannot be reached for now; the next announcement shows it as it is. */
+  unreachable(cause: string): void {
+    if (this.report === undefined) return;
+    const retryAtMs = this.modules.clock.nowMs();
+    this.announce({ ...this.report, phase: { kind: "failed", cause, retryAtMs } });
+  }
+
+  /** The host has gone: nothing more is sent, least of all to its next run. */
+  goneWithHost(why: string): void {
+    this.isGone = true;
+    this.close();
+    this.unreachable(why);
+  }
+
+  /** Takes a result of the host. False when the lane was never given this attempt. */
+  endedAt(host: RemoteResult, number: number): boolean {
+    const attempt = this.attempts.get(number);
+    if (attempt === undefined) return this.ended.includes(number);
+    if (attempt.ending !== undefined) return true;
+    release(attempt);
+    const ending = new AbortController();
+    this.attempts.set(number, { ...attempt, ending });
+    void this.modules.take(host, attempt, ending.signal).then((result) => {
+      if (this.attempts.get(number)?.ending !== ending) return;
+      this.forget(number);
+      this.modules.emit({ kind: "ended", attempt: number, result });
+      this.passOn();
+    }); // `take` never rejects
+    return true;
+  }
+
+  /** Forgets the attempts, as the lane has gone. */
+  close(): void {
+    for (const number of [...this.attempts.keys()]) this.forget(number);
+    this.isHeldBack = false;
+  }
+
+  private assign({
+    lease,
+    attempt: number,
+    assignment,
+  }: Extract<ToLane, { kind: "assign" }>): void {
+    const { clock, keep } = this.modules;
+    const known = this.attempts.get(number);
+    const isSoon = known !== undefined && clock.nowMs() - known.sentAtMs < RESEND_MS;
+    if (isSoon || known?.ending !== undefined) return;
+    const deadlineAtMs = this.modules.toHost(assignment.deadlineAtMs);
+    const fenceAtMs = this.modules.toHost(assignment.fenceAtMs);
+    if (deadlineAtMs === undefined || fenceAtMs === undefined) return;
+    const { work } = assignment;
+    const kept = known?.given.kind === "assigned" ? known.given.kept : keep(encodeWork(work));
+    // Without memory, the dispatcher sends it again after the lane's next announcement.
+    if (kept === undefined) return;
+    const given = { kind: "assigned", lease, kept } as const;
+    this.note({ number, work, fenceAtMs: assignment.fenceAtMs, given });
+    // The host fetches the bytes if it has not got the first message.
+    const blob = known === undefined ? kept.blob : { ...kept.blob, inline: undefined };
+    this.modules.post({
+      kind: "assign",
+      device: this.device,
+      lease,
+      attempt: number,
+      assignment: { ...assignment, work: blob, deadlineAtMs, fenceAtMs },
+    });
+  }
+
+  private adopt({ attempt: number, digest, work, fenceAtMs }: Extract<ToLane, { kind: "adopt" }>) {
+    const { clock } = this.modules;
+    const known = this.attempts.get(number);
+    const isSoon = known !== undefined && clock.nowMs() - known.sentAtMs < RESEND_MS;
+    const hostFenceAtMs = this.modules.toHost(fenceAtMs);
+    if (isSoon || known?.ending !== undefined || hostFenceAtMs === undefined) return;
+    this.note({ number, work, fenceAtMs, given: { kind: "adopted", digest } });
+    const { device } = this;
+    this.modules.post({ kind: "adopt", device, attempt: number, digest, fenceAtMs: hostFenceAtMs });
+  }
+
+  private note(attempt: Omit<GivenAttempt, "sentAtMs" | "ending">): void {
+    const sentAtMs = this.modules.clock.nowMs();
+    this.attempts.set(attempt.number, { ...attempt, sentAtMs, ending: undefined });
+  }
+
+  /** Passes the newest report on, unless a result has to be heard before it. */
+  private passOn(): void {
+    const { report } = this;
+    const isEnding = [...this.attempts.values()].some(({ ending }) => ending !== undefined);
+    if (!this.isHeldBack || isEnding || report === undefined) return;
+    this.isHeldBack = false;
+    for (const attempt of [...this.attempts.values()]) {
+      if (isOver(attempt, report)) this.forget(attempt.number);
+    }
+    this.announce(report);
+  }
+
+  private announce(report: LaneReport): void {
+    this.announcements++;
+    this.modules.emit({ ...report, kind: "announce", sequence: this.announcements });
+  }
+
+  private forget(number: number): void {
+    const attempt = this.attempts.get(number);
+    if (attempt === undefined) return;
+    this.attempts.delete(number);
+    this.ended.push(number);
+    if (this.ended.length > ENDED_MAX) this.ended.shift();
+    release(attempt);
+    attempt.ending?.abort();
+  }
+}
+
+/** Frees the work: the host has it, or needs it no more. */
+function release({ given }: GivenAttempt): void {
+  if (given.kind === "assigned") given.kept.release();
+}
+
+/** Whether the lane is done with the attempt, or another door has taken the lane. */
+function isOver({ number, given }: GivenAttempt, report: LaneReport): boolean {
+  const { phase, lease, adoptable } = report;
+  const isRunning = phase.kind === "proving" && phase.attempt === number;
+  if (given.kind === "adopted") {
+    return !isRunning && !adoptable.some(({ digest }) => digest === given.digest);
+  }
+  const isTaken = phase.kind === "proving" && !isRunning && lease === given.lease;
+  return isTaken || lease > given.lease;
+}

@@ -1,0 +1,246 @@
+/**
+ * The lanes of other hosts, for one door: hears lane hosts over the engine, gives the dispatcher a
+ * link to each of their lanes, and says when they are gone. docs/adr/0018-the-fleet.md has the
+ * rules.
+ */
+import type { Clock } from "../../clock.js";
+import type { Engine, EngineMessage } from "../../engine/engine.js";
+import type { LaneListener } from "../../lane/lane-messages.js";
+import type { ReadyVerifier } from "../../lane/local-lanes.js";
+import { limits } from "../../limits.js";
+import type { Logger } from "../../log/log.js";
+import type { MemoryBudget } from "../../memory-budget.js";
+import type { ProverDescription } from "../../work/prover-description.js";
+import type { DoorMetrics } from "./door-metrics.js";
+import { HostFaults } from "./host-faults.js";
+import type { Peer } from "../wire/messages.js";
+import { ProofCheck } from "./proof-check.js";
+import { otherSystem, ProofSystemVote } from "./proof-system-vote.js";
+import type { HostView, Refusal } from "./remote-host.js";
+import { RemoteHost } from "./remote-host.js";
+import { senderOf, subjects, tokenPattern } from "../wire/subjects.js";
+
+/** A timer that fires so much later than it should: the service's loop stood still. */
+const LATE_MS_MAX = 250;
+/** Lanes stay in use for so long without the engine: a lost server of it is replaced in a third. */
+const REACH_MS = 300;
+/** How often hosts and faults of long ago are forgotten. */
+const EXPIRE_EVERY_MS = 10_000;
+
+export interface RemoteLanesOptions {
+  readonly cell: string;
+  /** This service, in this run. */
+  readonly door: Peer;
+  readonly verify: "other-host" | "same-host";
+  /** Whether the service has devices of its own: then they decide the proof system. */
+  readonly hasOwnDevices: boolean;
+}
+
+export interface RemoteLanesModules {
+  clock: Clock;
+  log: Logger;
+  metrics: DoorMetrics;
+  engine: Engine;
+  memory: MemoryBudget;
+  /** What the own devices prove; undefined until one is set up. */
+  ownDescription(): ProverDescription | undefined;
+  /** The verifier of the own devices; undefined while no prover is set up. */
+  ownVerifier(): ReadyVerifier | undefined;
+}
+
+export class RemoteLanes {
+  private readonly hosts = new Map<string, RemoteHost>();
+  private readonly faults: HostFaults;
+  private readonly vote = new ProofSystemVote();
+  private readonly check: ProofCheck;
+  private readonly subjects: ReturnType<typeof subjects>;
+  private readonly ends: (() => void)[] = [];
+  /** When the timer is due. */
+  private dueAtMs = Infinity;
+  private cancelTimer = () => {};
+  private cancelReach = () => {};
+  private expiredAtMs: number;
+  private wasUp: boolean;
+  private isClosed = false;
+
+  constructor(
+    private readonly options: RemoteLanesOptions,
+    private readonly modules: RemoteLanesModules,
+  ) {
+    const { clock, log, metrics, engine, ownVerifier } = modules;
+    this.subjects = subjects(options.cell);
+    this.faults = new HostFaults({ log, metrics });
+    this.expiredAtMs = clock.nowMs();
+    this.wasUp = engine.status.isUp;
+    this.check = new ProofCheck(options.verify, {
+      ...{ clock, log, metrics, faults: this.faults },
+      own: ownVerifier,
+      hosts: () => [...this.hosts.values()],
+      describe: () => this.description(),
+    });
+    metrics.engineUp.readBy(() => (engine.status.isUp ? 1 : 0));
+    metrics.lanes.readBy(() => this.views().reduce((sum, { devices }) => sum + devices.length, 0));
+  }
+
+  /**
+   * Begins to hear hosts.
+   *
+   * @param listener hears of the hosts' lanes
+   * @param changed called when a host comes or goes, and when the engine is up or down
+   */
+  open(listener: LaneListener, changed: () => void): void {
+    const { engine, log } = this.modules;
+    const { cell, door } = this.options;
+    const hearBy = (hear: (host: RemoteHost, message: EngineMessage) => void) => {
+      return (message: EngineMessage) => {
+        const host = this.host(senderOf(message.subject), listener, changed);
+        if (host === undefined || this.isClosed) return;
+        hear(host, message);
+        this.setTimer(host.dueAtMs);
+      };
+    };
+    this.ends.push(
+      engine.subscribe(
+        this.subjects.fromHost("*"),
+        hearBy((host, message) => host.hear(message)),
+      ),
+      engine.subscribe(
+        this.subjects.toDoor(door.id, "*"),
+        hearBy((host, message) => host.hearAsDoor(message)),
+      ),
+    );
+    engine.onStatus(() => this.engineChanged(changed));
+    log.info({ cell, door: door.id, run: door.run }, "lane hosts are heard on the engine");
+  }
+
+  /** What verifies for callers; undefined when neither a device nor a lane host is up. */
+  verifier(): ReadyVerifier | undefined {
+    return this.check.verifier();
+  }
+
+  /** The lane hosts that are heard, by their id. */
+  views(): readonly HostView[] {
+    return [...this.hosts.values()]
+      .map((host) => host.view())
+      .filter(({ run, leftOut }) => run !== "" || leftOut !== "")
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** Why lane hosts or their lanes are missing, for people; empty when all are there. */
+  whyMissing(): string {
+    const { isUp, detail } = this.modules.engine.status;
+    if (!isUp) return `the engine is down: ${detail}`;
+    const hosts = this.views();
+    if (hosts.length === 0) return `no lane host is heard on cell ${this.options.cell}`;
+    const leftOut = hosts.filter((host) => host.leftOut !== "");
+    return leftOut.map(({ id, leftOut: why }) => `lane host ${id} is left out: ${why}`).join("; ");
+  }
+
+  /** Frees what is kept, and hears nothing from now on. Idempotent. */
+  close(): void {
+    this.isClosed = true;
+    this.cancelTimer();
+    this.cancelReach();
+    for (const end of this.ends.splice(0)) end();
+    for (const host of this.hosts.values()) host.close();
+    this.hosts.clear();
+  }
+
+  /** The host of this id, as it is known or new; undefined when it cannot be one. */
+  private host(id: string, listener: LaneListener, changed: () => void): RemoteHost | undefined {
+    const known = this.hosts.get(id);
+    if (known !== undefined) return known;
+    if (!tokenPattern.test(id)) return undefined;
+    if (this.hosts.size >= limits.fleetHostsMax) this.expire(this.modules.clock.nowMs());
+    if (this.hosts.size >= limits.fleetHostsMax) return undefined;
+    const { door } = this.options;
+    const host = new RemoteHost(id, {
+      ...this.modules,
+      ...{ faults: this.faults, check: this.check, subjects: this.subjects, door, listener },
+      refusal: (from, description) => this.refusal(from, description),
+      changed: () => {
+        this.countHosts();
+        changed();
+      },
+    });
+    this.hosts.set(id, host);
+    return host;
+  }
+
+  /** What is proved here; undefined until that is decided. */
+  private description(): ProverDescription | undefined {
+    const { clock, ownDescription } = this.modules;
+    return this.options.hasOwnDevices ? ownDescription() : this.vote.result(clock.nowMs());
+  }
+
+  private refusal(host: string, theirs: ProverDescription | null): Refusal | undefined {
+    const nowMs = this.modules.clock.nowMs();
+    const refused = (why: string | undefined) => (why === undefined ? why : { why, isFinal: true });
+    const wrong = this.faults.whyLeftOut(host, nowMs);
+    if (wrong !== undefined || theirs === null) return refused(wrong);
+    this.vote.vote(host, theirs, nowMs);
+    const ours = this.description();
+    if (ours !== undefined) return refused(otherSystem(theirs, ours));
+    const why = this.options.hasOwnDevices
+      ? "the devices of this service decide the proof system, and no prover of theirs is set up"
+      : "the proof system is not decided yet";
+    return { why, isFinal: false };
+  }
+
+  private engineChanged(changed: () => void): void {
+    const { isUp } = this.modules.engine.status;
+    if (this.isClosed || isUp === this.wasUp) return;
+    this.wasUp = isUp;
+    for (const host of this.hosts.values()) host.step({ kind: "engine", isUp });
+    this.setTimer(this.firstDueAtMs());
+    this.cancelReach();
+    changed();
+    if (isUp) return;
+    const { clock } = this.modules;
+    this.cancelReach = clock.at(clock.nowMs() + REACH_MS, () => {
+      for (const host of this.hosts.values()) host.loseReach();
+      changed();
+    });
+  }
+
+  /** Sets the timer to this instant, unless it is due before. */
+  private setTimer(dueAtMs: number): void {
+    if (dueAtMs >= this.dueAtMs || this.isClosed) return;
+    this.cancelTimer();
+    this.dueAtMs = dueAtMs;
+    this.cancelTimer = this.modules.clock.at(dueAtMs, () => this.onTimer());
+  }
+
+  private firstDueAtMs(): number {
+    return Math.min(Infinity, ...[...this.hosts.values()].map(({ dueAtMs }) => dueAtMs));
+  }
+
+  private onTimer(): void {
+    const nowMs = this.modules.clock.nowMs();
+    const stoodStill = nowMs - this.dueAtMs > LATE_MS_MAX;
+    this.dueAtMs = Infinity;
+    for (const host of this.hosts.values()) {
+      host.step({ kind: stoodStill ? "stood_still" : "tick" });
+    }
+    if (nowMs - this.expiredAtMs >= EXPIRE_EVERY_MS) this.expire(nowMs);
+    this.setTimer(this.firstDueAtMs());
+  }
+
+  private expire(nowMs: number): void {
+    this.expiredAtMs = nowMs;
+    this.faults.expire(nowMs);
+    for (const [id, host] of this.hosts) {
+      if (!host.isForgettable) continue;
+      this.hosts.delete(id);
+      this.vote.withdraw(id);
+    }
+  }
+
+  private countHosts(): void {
+    const { metrics } = this.modules;
+    const views = this.views();
+    const used = views.filter(({ leftOut }) => leftOut === "").length;
+    metrics.hosts.set({ state: "used" }, used);
+    metrics.hosts.set({ state: "left_out" }, views.length - used);
+  }
+}

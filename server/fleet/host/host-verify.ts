@@ -1,0 +1,85 @@
+/**
+ * Verifies proofs of other hosts for doors, in a standby or an idle prover, so that no running proof
+ * waits for long. A few at once: a door asks another host when this one is busy.
+ */
+import type { Clock } from "../../clock.js";
+import { EngineError } from "../../engine/engine.js";
+import type { ReadyVerifier } from "../../lane/local-lanes.js";
+import { limits } from "../../limits.js";
+import type { RequestChunk } from "../wire/blobs.js";
+import { FetchError, fetchBlob } from "../wire/blobs.js";
+import type { HostMetrics } from "./host-metrics.js";
+import type { ToHost, Verdict } from "../wire/messages.js";
+
+/** Time to fetch what is verified; the door asks another host before. */
+const FETCH_MS = 1000;
+
+export interface HostVerifyModules {
+  readonly clock: Clock;
+  readonly metrics: HostMetrics;
+  /** A verifier that delays no proof; undefined while there is none. */
+  spareVerifier(): ReadyVerifier | undefined;
+}
+
+export class HostVerify {
+  /** The doors that have a verification in progress, once for each. */
+  private readonly running: string[] = [];
+
+  constructor(private readonly modules: HostVerifyModules) {}
+
+  /** Never rejects. @param request asks the door for chunks */
+  async verify(
+    door: string,
+    question: Extract<ToHost, { kind: "verify" }>,
+    request: RequestChunk,
+  ): Promise<Verdict> {
+    const verdict = await this.judge(door, question, request);
+    const isValid = verdict.kind === "verdict" && verdict.isValid;
+    const label = verdict.kind === "unable" ? "unable" : isValid ? "valid" : "invalid";
+    this.modules.metrics.verified.inc({ verdict: label });
+    return verdict;
+  }
+
+  private async judge(
+    door: string,
+    { message, keys, proof }: Extract<ToHost, { kind: "verify" }>,
+    request: RequestChunk,
+  ): Promise<Verdict> {
+    const ready = this.modules.spareVerifier();
+    if (ready === undefined) return unable("no standby or idle prover is set up");
+    // One place is left for other doors: without a verdict, they would take the maker's word.
+    const own = this.running.filter((each) => each === door).length;
+    if (this.running.length >= limits.hostVerificationsMax) {
+      return unable(`${limits.hostVerificationsMax} verifications are in progress`);
+    }
+    if (own >= limits.hostVerificationsMax - 1) {
+      return unable(`${own} verifications of door ${door} are in progress`);
+    }
+    const { publicKeyBytes, proofBytesMax } = ready.description;
+    if (keys.size === 0 || keys.size % publicKeyBytes !== 0) {
+      return unable(`${keys.size} bytes of keys are not whole keys of ${publicKeyBytes} bytes`);
+    }
+    if (proofBytesMax > 0 && proof.size > proofBytesMax) {
+      return unable(`a proof of ${proof.size} bytes is too long for this prover`);
+    }
+    this.running.push(door);
+    try {
+      const { clock } = this.modules;
+      const options = { clock, deadlineAtMs: clock.nowMs() + FETCH_MS };
+      const [keyBytes, proofBytes] = await Promise.all([
+        fetchBlob(keys, request, options),
+        fetchBlob(proof, request, options),
+      ]);
+      const claim = { keys: keyBytes, proof: proofBytes };
+      return { kind: "verdict", isValid: await ready.verifier.verifyAggregate(message, claim) };
+    } catch (error) {
+      const isExpected = error instanceof FetchError || error instanceof EngineError;
+      if (isExpected) return unable(`cannot fetch what to verify: ${error.message}`);
+      return unable(`the prover cannot verify: ${error instanceof Error ? error.message : "?"}`);
+    } finally {
+      this.running.splice(this.running.indexOf(door), 1);
+    }
+  }
+}
+
+const unable = (why: string): Verdict => ({ kind: "unable", why });

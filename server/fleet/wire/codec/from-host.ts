@@ -1,0 +1,230 @@
+/** What a lane host publishes: beats, and the state of its lanes. */
+import type { LaneProver } from "../../../lane/lane-messages.js";
+import { limits } from "../../../limits.js";
+import { costBounds, isCovariance } from "../../../work/cost-bounds.js";
+import type { ProverDescription } from "../../../work/prover-description.js";
+import type { FromHost, Held, Owner, SharedPhase, SharedReport } from "../messages.js";
+import { FLEET_VERSION } from "../messages.js";
+import { field, list, literal, mapped, message, only, optional, packed } from "./fields.js";
+import { garbled } from "./fleet-message-error.js";
+import * as scalars from "./scalars.js";
+import { killCauses, lease, ordinal, said, versionKind } from "./shared.js";
+
+const { bool, device, digest, duration, oneFrom, peerId, real, run, text, u32, whole } = scalars;
+
+type Phase<Name extends SharedPhase["kind"]> = Extract<SharedPhase, { kind: Name }>;
+
+const starting = mapped(
+  message({ isCalibrating: field(1, bool), waitsFor: field(2, scalars.deviceOrNone) }),
+  ({ isCalibrating, waitsFor }): Phase<"starting"> => ({
+    kind: "starting",
+    isCalibrating,
+    waitsFor: waitsFor === "" ? null : waitsFor,
+  }),
+  ({ isCalibrating, waitsFor }) => ({ isCalibrating, waitsFor: waitsFor ?? "" }),
+);
+
+const idle = message<Phase<"idle">>({ kind: literal("idle") });
+
+const proofStart = mapped(
+  message({
+    ranMs: field(1, duration),
+    raws: field(2, u32(0, limits.validatorsMax)),
+    children: field(3, u32(0, limits.childrenMax)),
+  }),
+  ({ ranMs, raws, children }) => ({ ranMs, shape: { raws, children } }),
+  ({ ranMs, shape: { raws, children } }) => ({ ranMs, raws, children }),
+);
+
+const owner = mapped(
+  message({ door: field(1, peerId), run: field(2, run), attempt: field(3, ordinal) }),
+  ({ door: id, ...rest }): Owner => ({ id, ...rest }),
+  ({ id: door, ...rest }) => ({ door, ...rest }),
+);
+
+const proving = mapped(
+  message({
+    digest: field(1, digest),
+    owners: list(2, owner, limits.ownersMax),
+    fenceInMs: field(3, duration),
+    proof: optional(4, proofStart),
+  }),
+  ({ proof = null, ...rest }): Phase<"proving"> => ({ kind: "proving", ...rest, proof }),
+  ({ proof, ...rest }) => ({ ...rest, proof: proof ?? undefined }),
+);
+
+const stopping = message<Phase<"stopping">>({
+  kind: literal("stopping"),
+  cause: field(1, oneFrom(killCauses)),
+});
+
+const failed = message<Phase<"failed">>({
+  kind: literal("failed"),
+  cause: field(1, text),
+  retryInMs: field(2, duration),
+});
+
+const prover = mapped(
+  message({
+    isStandby: field(1, bool),
+    pid: field(2, u32()),
+    isReady: field(3, bool),
+    residentBytes: field(4, whole()),
+  }),
+  ({ isStandby, pid, ...rest }): LaneProver => ({
+    role: isStandby ? "standby" : "active",
+    pid: pid === 0 ? undefined : pid,
+    ...rest,
+  }),
+  ({ role, pid = 0, ...rest }) => ({ isStandby: role === "standby", pid, ...rest }),
+);
+
+const item = u32(1, limits.proverItemBytesMax);
+const description = mapped(
+  message({
+    backend: field(1, scalars.name),
+    scheme: field(2, scalars.name),
+    revision: field(3, scalars.name),
+    publicKeyBytes: field(4, item),
+    signatureBytes: field(5, item),
+    proofBytesMax: field(6, u32()),
+    childrenMax: field(7, u32()),
+    rates: field(8, u32()),
+    fake: field(9, bool),
+    anySize: field(10, bool),
+  }),
+  ({ anySize, ...rest }): ProverDescription => {
+    if (anySize && !rest.fake) garbled("takes any size, but is no fake prover");
+    return anySize ? { ...rest, anySize } : rest;
+  },
+  ({ anySize = false, ...rest }) => ({ ...rest, anySize }),
+);
+
+const { coefficients, logMax, covarianceMax, scatterMin, scatterMax } = costBounds;
+const cost = mapped(
+  message({
+    logMs: packed(1, real(-logMax, logMax), coefficients),
+    covariance: packed(2, real(-covarianceMax, covarianceMax), coefficients ** 2),
+    scatter: field(3, real(scatterMin, scatterMax)),
+    ageMs: field(4, scalars.age),
+  }),
+  ({ logMs, covariance, scatter, ageMs }): Pick<SharedReport, "cost" | "costAgeMs"> => {
+    const rows = logMs.map((_, row) =>
+      covariance.slice(row * coefficients, (row + 1) * coefficients),
+    );
+    if (logMs.length !== coefficients || covariance.length !== coefficients ** 2) {
+      garbled(`has not ${coefficients} coefficients and their covariance`);
+    }
+    if (!isCovariance(rows)) garbled("has a matrix that is no covariance");
+    return { cost: { logMs, covariance: rows, scatter, atMs: 0 }, costAgeMs: ageMs };
+  },
+  ({ cost: { logMs, covariance, scatter }, costAgeMs }) => ({
+    logMs,
+    covariance: covariance.flat(),
+    scatter,
+    ageMs: costAgeMs,
+  }),
+);
+
+const commandsDone = mapped(
+  message({ door: field(1, peerId), run: field(2, run), number: field(3, whole()) }),
+  ({ door, run: doorRun, number }) => ({ door: { id: door, run: doorRun }, number }),
+  ({ door, number }) => ({ door: door.id, run: door.run, number }),
+);
+
+const held = message<Held>({ digest: field(1, digest), fenceInMs: field(2, duration) });
+
+type Of<Name extends FromHost["kind"]> = Omit<Extract<FromHost, { kind: Name }>, "run">;
+
+const announcement = mapped(
+  message({
+    device: field(1, device),
+    sequence: field(2, ordinal),
+    lease: field(3, lease),
+    starting: optional(4, starting),
+    idle: optional(5, idle),
+    proving: optional(6, proving),
+    stopping: optional(7, stopping),
+    failed: optional(8, failed),
+    isDrained: field(9, bool),
+    isRestartDue: field(10, bool),
+    isStandbyReady: field(11, bool),
+    standbyCause: field(12, text),
+    provers: list(13, prover, 2),
+    description: optional(14, description),
+    cost: field(15, cost),
+    commandsDone: list(16, commandsDone, limits.doorsMax),
+    held: list(17, held, limits.heldProofsMax),
+  }),
+  (wire): Of<"announce"> => {
+    const { device: deviceId, sequence, cost: costs, description: prover = null } = wire;
+    const phase = only<SharedPhase>([
+      wire.starting,
+      wire.idle,
+      wire.proving,
+      wire.stopping,
+      wire.failed,
+    ]);
+    const report: SharedReport = {
+      lease: wire.lease,
+      phase,
+      isDrained: wire.isDrained,
+      isRestartDue: wire.isRestartDue,
+      isStandbyReady: wire.isStandbyReady,
+      standbyCause: wire.standbyCause,
+      provers: wire.provers,
+      description: prover,
+      ...costs,
+      commandsDone: wire.commandsDone,
+      held: wire.held,
+    };
+    return { kind: "announce", device: deviceId, sequence, report };
+  },
+  ({ device: deviceId, sequence, report: { phase, cost: model, costAgeMs, ...report } }) => ({
+    ...report,
+    device: deviceId,
+    sequence,
+    starting: phase.kind === "starting" ? phase : undefined,
+    idle: phase.kind === "idle" ? phase : undefined,
+    proving: phase.kind === "proving" ? phase : undefined,
+    stopping: phase.kind === "stopping" ? phase : undefined,
+    failed: phase.kind === "failed" ? phase : undefined,
+    description: report.description ?? undefined,
+    cost: { cost: model, costAgeMs },
+  }),
+);
+
+const latest = message({ device: field(1, device), sequence: field(2, whole()) });
+
+const beat = message<Of<"beat">>({
+  kind: literal("beat"),
+  nowMs: field(1, scalars.instant),
+  devices: list(2, latest, limits.devicesMax),
+});
+
+const bye = message<Of<"bye">>({ kind: literal("bye") });
+
+export const fromHost = mapped(
+  message({
+    version: field(1, versionKind),
+    run: field(2, run),
+    beat: optional(3, beat),
+    announcement: optional(4, announcement),
+    bye: optional(5, bye),
+  }),
+  (wire): FromHost => ({
+    run: wire.run,
+    ...said<Of<"beat"> | Of<"announce"> | Of<"bye">>(wire.version, [
+      wire.beat,
+      wire.announcement,
+      wire.bye,
+    ]),
+  }),
+  (value) => ({
+    version: FLEET_VERSION,
+    run: value.run,
+    beat: value.kind === "beat" ? value : undefined,
+    announcement: value.kind === "announce" ? value : undefined,
+    bye: value.kind === "bye" ? value : undefined,
+  }),
+);

@@ -1,0 +1,59 @@
+/**
+ * Translates the state of a lane, which its host announces to every door, into the report that one door's
+ * dispatcher knows, with instants of the door's clock. Pure.
+ */
+import type { Adoptable, LaneReport, ReportedPhase } from "../../lane/lane-messages.js";
+import { assertNever } from "../../errors.js";
+import type { Peer, SharedPhase, SharedReport } from "./messages.js";
+
+/**
+ * The report for one door's dispatcher. What runs and what is held is adoptable, the door's own too: an
+ * adopted attempt lasts while it is listed.
+ *
+ * @param deviceId of the lane at the door, `<host>.<device>`
+ * @param nowMs when the message was received, by the door's clock
+ */
+export function reportFor(
+  door: Peer,
+  deviceId: string,
+  shared: SharedReport,
+  nowMs: number,
+): LaneReport {
+  const { phase, cost, costAgeMs, commandsDone, held, ...rest } = shared;
+  const running = phase.kind === "proving" ? [{ ...phase, isRunning: true }] : [];
+  const all = [...running, ...held.map((each) => ({ ...each, isRunning: false }))];
+  return {
+    ...rest,
+    phase: phaseFor(door, deviceId, phase, nowMs),
+    cost: { ...cost, atMs: nowMs - costAgeMs },
+    commandsDone: commandsDone.find((done) => isPeer(done.door, door))?.number ?? 0,
+    adoptable: all.map(({ digest, fenceInMs, isRunning }): Adoptable => {
+      return { digest, fenceAtMs: nowMs + fenceInMs, isRunning };
+    }),
+  };
+}
+
+function phaseFor(door: Peer, deviceId: string, phase: SharedPhase, nowMs: number): ReportedPhase {
+  switch (phase.kind) {
+    case "starting": {
+      const { waitsFor } = phase;
+      const host = deviceId.slice(0, deviceId.indexOf("."));
+      return { ...phase, waitsFor: waitsFor === null ? null : `${host}.${waitsFor}` };
+    }
+    case "idle":
+    case "stopping":
+      return phase;
+    case "proving": {
+      const { owners, proof } = phase;
+      const attempt = owners.find((owner) => isPeer(owner, door))?.attempt ?? null;
+      const running = proof && { startedAtMs: nowMs - proof.ranMs, shape: proof.shape };
+      return { kind: "proving", attempt, proof: running };
+    }
+    case "failed":
+      return { kind: "failed", cause: phase.cause, retryAtMs: nowMs + phase.retryInMs };
+    default:
+      return assertNever(phase);
+  }
+}
+
+const isPeer = (a: Peer, b: Peer) => a.id === b.id && a.run === b.run;

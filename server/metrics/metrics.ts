@@ -1,0 +1,333 @@
+/**
+ * The service's metrics, in a registry of the service's own; `net/metrics.ts` adds the metrics of
+ * connections and certificates. Label values are closed lists, most of them in `reasons.ts`.
+ */
+import { Registry } from "prom-client";
+import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
+import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { AT_RUN_TIME, createFromTable } from "./metric-table.js";
+import type { MetricTable } from "./metric-table.js";
+import {
+  callCodes,
+  deniedReasons,
+  endCauses,
+  leftOutReasons,
+  outcomeStatuses,
+  quotaNames,
+  skipReasons,
+  voteFates,
+} from "../reasons.js";
+
+/** Up to the longest deadline, 60 s: backlog may wait that long. */
+const PROOF_SECONDS = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
+/** A proof verifies in 20 to 100 ms; after 2 s its prover is treated as hung. */
+const VERIFY_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2];
+/** Closest together around 1: a few percent decide whether a proof meets its deadline. */
+const COST_RATIOS = [0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.2, 1.4, 2, 4];
+
+/** A submission takes about 1 ms; a call may wait for 60 s. */
+const CALL_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 4, 16, 64];
+const services = [AggregatorService, AdminService];
+/** The methods of both services by name; `other`: health, reflection, and what is not served. */
+const callMethods = [...services.flatMap((each) => each.methods.map(({ name }) => name)), "other"];
+const unaryMethods = services.flatMap((each) =>
+  each.methods.filter(({ methodKind }) => methodKind === "unary").map(({ name }) => name),
+);
+
+const service = {
+  buildInfo: {
+    kind: "gauge",
+    name: "build_info",
+    help: "1, with the service's version, the commit that 'make build' found (else 'unknown'), and Node.js's version",
+    labels: { version: AT_RUN_TIME, revision: AT_RUN_TIME, nodejs: AT_RUN_TIME },
+  },
+  ready: {
+    kind: "gauge",
+    name: "ready",
+    help: "1 while the service accepts snapshots, as /readyz says, else 0",
+  },
+  draining: {
+    kind: "gauge",
+    name: "draining",
+    help: "1 while the service shuts down, else 0",
+  },
+  unixTime: {
+    kind: "gauge",
+    name: "unix_time_seconds",
+    help: "The service's clock at the scrape: compare it with the time of the scrape",
+  },
+} as const satisfies MetricTable;
+
+const sessions = {
+  accepted: {
+    kind: "counter",
+    name: "accepted_total",
+    help: "Snapshots accepted, each as one session",
+  },
+  nodeSnapshots: {
+    kind: "counter",
+    name: "node_snapshots_total",
+    help: "Snapshots accepted and skipped, by node; beyond 64 nodes the rest is `(other)`",
+    labels: { node: AT_RUN_TIME, result: ["accepted", "skipped"] },
+  },
+  streamsOpen: {
+    kind: "gauge",
+    name: "streams_open",
+    help: "Open streams of results; a node with the adapter has one",
+  },
+  skips: {
+    kind: "counter",
+    name: "skipped_total",
+    help: "Snapshots skipped, by reason",
+    labels: { reason: skipReasons },
+  },
+  sessionsInFlight: {
+    kind: "gauge",
+    name: "sessions_in_flight",
+    help: "Accepted sessions without a summary yet",
+  },
+  sessionSeconds: {
+    kind: "histogram",
+    name: "session_seconds",
+    help: "From receipt of a snapshot to its session's last outcome",
+    buckets: PROOF_SECONDS,
+  },
+  outcomes: {
+    kind: "counter",
+    name: "outcomes_total",
+    help: "Groups ended, by status",
+    labels: { status: outcomeStatuses },
+  },
+  votes: {
+    kind: "counter",
+    name: "votes_total",
+    help: "Validators of the groups that ended, each once for a group, by the fate of their votes",
+    labels: { fate: voteFates },
+  },
+  inputs: {
+    kind: "counter",
+    name: "inputs_total",
+    help: "Raw signatures and children of the groups that ended",
+  },
+  leftOut: {
+    kind: "counter",
+    name: "left_out_total",
+    help: "Raw signatures and children that are not in their group's proof, by reason",
+    labels: { reason: leftOutReasons },
+  },
+  deadlines: {
+    kind: "counter",
+    name: "deadline_total",
+    help: "Groups proved by their deadline (hit), or late or not at all for lack of time (miss)",
+    labels: { result: ["hit", "miss"] },
+  },
+  fenced: {
+    kind: "counter",
+    name: "fenced_total",
+    help: "Groups whose proof was still running at their fence and was killed",
+  },
+} as const satisfies MetricTable;
+
+const schedule = {
+  groupsWaiting: {
+    kind: "gauge",
+    name: "groups_waiting",
+    help: "Groups that wait for a prover, of all sessions",
+  },
+  queueSeconds: {
+    kind: "histogram",
+    name: "queue_seconds",
+    help: "From receipt of a snapshot to the first start of a group",
+    buckets: PROOF_SECONDS,
+  },
+  retries: {
+    kind: "counter",
+    name: "retries_total",
+    help: "Groups started again after their prover died",
+  },
+  preemptions: {
+    kind: "counter",
+    name: "preemptions_total",
+    help: "Backlog proofs killed for a group of a higher priority that would have missed",
+  },
+  sharedGroups: {
+    kind: "counter",
+    name: "shared_groups_total",
+    help: "Groups that shared the proof of identical work instead of starting their own",
+  },
+  lostAttempts: {
+    kind: "counter",
+    name: "lost_attempts_total",
+    help: "Attempts whose end the lane never reported",
+  },
+  fleetTaken: {
+    kind: "counter",
+    name: "fleet_taken_total",
+    help: "Attempts whose lane another service had taken first; their groups wait again",
+  },
+  fleetAdopted: {
+    kind: "counter",
+    name: "fleet_adopted_total",
+    help: "Proofs of another service that were joined for groups that waited for the same work",
+  },
+} as const satisfies MetricTable;
+
+const proofs = {
+  proofs: {
+    kind: "counter",
+    name: "proofs_total",
+    help: "Proofs made; disturbed ones teach no cost: a prover was set up or the service stood still",
+    labels: { disturbed: ["true", "false"] },
+  },
+  proveSeconds: {
+    kind: "histogram",
+    name: "proof_seconds",
+    help: "Time of one proof in the prover",
+    buckets: PROOF_SECONDS,
+  },
+  verifySeconds: {
+    kind: "histogram",
+    name: "verification_seconds",
+    help: "Time to verify one proof: a child, a new proof, or one of a VerifyAggregate call",
+    buckets: VERIFY_SECONDS,
+  },
+  validProofs: {
+    kind: "counter",
+    name: "valid_proofs_total",
+    help: "Proofs that verified",
+  },
+  invalidProofs: {
+    kind: "counter",
+    name: "invalid_proofs_total",
+    help: "Proofs that did not verify against exactly the keys expected",
+  },
+  validSignatures: {
+    kind: "counter",
+    name: "valid_signatures_total",
+    help: "Raw signatures that verified",
+  },
+  invalidSignatures: {
+    kind: "counter",
+    name: "invalid_signatures_total",
+    help: "Raw signatures rejected: invalid, or made with another slot's leaf",
+  },
+} as const satisfies MetricTable;
+
+const callers = {
+  calls: {
+    kind: "counter",
+    name: "calls_total",
+    help: "Calls that ended, by method and gRPC code; `canceled`: the caller left before the end",
+    labels: { method: callMethods, code: callCodes },
+  },
+  callSeconds: {
+    kind: "histogram",
+    name: "call_seconds",
+    help: "From a call's headers to the end of its answer; GetSession and DrainDevice may wait",
+    labels: { method: unaryMethods },
+    buckets: CALL_SECONDS,
+  },
+  requestBytes: {
+    kind: "counter",
+    name: "request_bytes_total",
+    help: "Bytes of the requests that were read, without headers",
+    labels: { method: callMethods },
+  },
+  denied: {
+    kind: "counter",
+    name: "denied_total",
+    help: "Calls denied, by reason: the caller is unknown, or not allowed to do this",
+    labels: { reason: deniedReasons },
+  },
+  overQuota: {
+    kind: "counter",
+    name: "over_quota_total",
+    help: "Snapshots skipped, and calls and streams refused, for the quota of their principal",
+    labels: { quota: quotaNames },
+  },
+  policyReloadSuccessful: {
+    kind: "gauge",
+    name: "policy_last_reload_successful",
+    help: "0 while the policy file is invalid and an older policy is in force, else 1",
+    start: 1,
+  },
+  unreadRefusals: {
+    kind: "counter",
+    name: "unread_refusals_total",
+    help: "Calls refused with RESOURCE_EXHAUSTED before they were read, for lack of memory",
+  },
+  logLinesDropped: {
+    kind: "counter",
+    name: "log_lines_dropped_total",
+    help: "Log lines dropped because they could not be written: a full disk, or nobody reads",
+  },
+  heldBytes: {
+    kind: "gauge",
+    name: "held_bytes",
+    help: "Memory reserved for requests, sessions and answers, of a fixed budget",
+  },
+} as const satisfies MetricTable;
+
+const laneRoles = ["active", "standby"] as const;
+
+/** The metrics of devices and their provers. @param device the ids of all devices */
+const devices = (device: readonly string[]) =>
+  ({
+    proverReady: {
+      kind: "gauge",
+      name: "prover_ready",
+      help: "1 while the prover of this role is set up, else 0",
+      labels: { device, role: laneRoles },
+    },
+    proverResidentBytes: {
+      kind: "gauge",
+      name: "prover_resident_bytes",
+      help: "Resident memory of the prover of this role, as it last reported it",
+      labels: { device, role: laneRoles },
+    },
+    deviceDrained: {
+      kind: "gauge",
+      name: "device_drained",
+      help: "1 while the operator keeps new work from the device, else 0",
+      labels: { device },
+    },
+    costModelRatio: {
+      kind: "histogram",
+      name: "cost_model_ratio",
+      help: "Time of an undisturbed proof divided by the time predicted for its shape",
+      labels: { device },
+      buckets: COST_RATIOS,
+    },
+    proverRestarts: {
+      kind: "counter",
+      name: "prover_restarts_total",
+      help: "Prover processes that ended or did not start, by cause",
+      labels: { cause: endCauses },
+    },
+  }) as const satisfies MetricTable;
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/** @param deviceIds every device of the service, the values of the label `device` */
+export function createMetrics(deviceIds: readonly string[] = []) {
+  const registry = new Registry();
+  const table = {
+    ...service,
+    ...sessions,
+    ...schedule,
+    ...proofs,
+    ...callers,
+    ...devices(deviceIds),
+  };
+  return { registry, ...createFromTable(registry, table) };
+}
+
+/** Ends the series of a device that has gone, so that hosts that come and go leave none behind. */
+export function removeDevice(metrics: Metrics, device: string): void {
+  metrics.deviceDrained.remove({ device });
+  metrics.costModelRatio.remove({ device });
+  for (const role of laneRoles) {
+    metrics.proverReady.remove({ device, role });
+    metrics.proverResidentBytes.remove({ device, role });
+  }
+}

@@ -1,0 +1,59 @@
+/** Who verifies a proof of a lane host before it is delivered. */
+import { expect, test } from "vitest";
+import { description } from "../../../helpers/scripted-host.js";
+import { DOOR_RUN, fleet, workOf } from "../door.js";
+
+const PROOF = new Uint8Array(100).fill(9);
+
+test("what its maker alone has verified says so", async () => {
+  const { host, door, run } = fleet();
+  const d1 = door();
+  const h1 = host("h1").start();
+  await run(300);
+  d1.assign("h1.cpu", 1, workOf(1));
+  await run(1);
+  h1.end({ door: "d1", run: DOOR_RUN }, 1, h1.proved(PROOF));
+  await run(10);
+  expect(d1.results("h1.cpu")[0]?.result).toMatchObject({ verifiedBy: "same_host" });
+  expect(d1.logged.map(({ text }) => text)).toContain(
+    "no other host could verify a proof; its maker's word is taken",
+  );
+});
+
+test("with --verify same-host no other host is asked", async () => {
+  const { host, door, run } = fleet();
+  const d1 = door("d1", { verify: "same-host" });
+  const [h1, h2] = [host("h1").start(), host("h2").start()];
+  await run(300);
+  d1.assign("h1.cpu", 1, workOf(1));
+  await run(1);
+  h1.end({ door: "d1", run: DOOR_RUN }, 1, h1.proved(PROOF));
+  await run(10);
+  expect(d1.results("h1.cpu")[0]?.result).toMatchObject({ verifiedBy: "same_host" });
+  expect(h2.ofKind("verify")).toEqual([]);
+});
+
+test("own devices verify first", async () => {
+  const { host, door, run } = fleet();
+  const d1 = door();
+  const claims: Uint8Array[] = [];
+  d1.own = {
+    description,
+    verifier: {
+      verifyAggregate: (_message, { keys }) => {
+        claims.push(keys);
+        return Promise.resolve(true);
+      },
+    },
+  };
+  const [h1, h2] = [host("h1").start(), host("h2").start()];
+  await run(300);
+  const work = workOf(2);
+  d1.assign("h1.cpu", 1, work);
+  await run(1);
+  h1.end({ door: "d1", run: DOOR_RUN }, 1, h1.proved(PROOF));
+  await run(10);
+  expect(claims).toEqual([work.raws.keys]);
+  expect(h2.ofKind("verify")).toEqual([]);
+  expect(d1.results("h1.cpu")[0]?.result).toMatchObject({ verifiedBy: "other_host" });
+});
