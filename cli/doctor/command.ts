@@ -2,8 +2,8 @@
 import type { Command } from "commander";
 import type { CommandModules } from "../io/command.js";
 import { addCommand, ending } from "../io/command.js";
-import { addSettingsOptions, readSettings } from "../settings.js";
-import { sourcesOf } from "../settings-sources.js";
+import { addSettingsOptions, readSettings } from "../run/settings.js";
+import { sourcesOf } from "../run/settings-sources.js";
 
 const help = `
 Checks what 'serve' needs with the same settings, and prints a line for each

@@ -2,8 +2,8 @@
 import { accessSync, constants, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileReason } from "../../server/files/file-reason.js";
-import type { RuntimeFolder } from "../folders.js";
-import { foreignReason, RUNTIME_ADVICE, STATE_ADVICE } from "../folders.js";
+import type { RuntimeFolder } from "../run/folders.js";
+import { foreignReason, RUNTIME_ADVICE, STATE_ADVICE } from "../run/folders.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 

@@ -8,7 +8,7 @@ import { readBackendFile } from "../../server/prover/backend-file.js";
 import type { DeviceConfig } from "../../server/prover/device.js";
 import { lockHolder } from "../../server/prover/device-lock.js";
 import { ownerText } from "../../server/files/file-reason.js";
-import { RUNTIME_ADVICE } from "../folders.js";
+import { RUNTIME_ADVICE } from "../run/folders.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { exitCodes } from "../../../cli/io/command.js";
-import { readSettings } from "../../../cli/settings.js";
+import { readSettings } from "../../../cli/run/settings.js";
 import { ConfigError } from "../../../server/config/config-error.js";
 import { parseConfig } from "../../../server/config/config.js";
 import { freshPath } from "../../helpers/command-line.js";

@@ -1,7 +1,7 @@
 /** Variables that are empty, misspelt, or added by Kubernetes for a service of our name. */
 import { expect, test } from "vitest";
 import { dropEmptyVariables, unknownVariables } from "../../../cli/io/environment.js";
-import { knownVariables, readSettings } from "../../../cli/settings.js";
+import { knownVariables, readSettings } from "../../../cli/run/settings.js";
 import { settingKeys } from "../../../server/config/config.js";
 import { variableOf } from "../../../server/config/parse.js";
 

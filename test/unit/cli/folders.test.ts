@@ -7,7 +7,7 @@ import {
   makeRuntimeFolder,
   runtimeFolderOf,
   stateFolderOf,
-} from "../../../cli/folders.js";
+} from "../../../cli/run/folders.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
 
 const UID = process.getuid?.() ?? 0;

@@ -1,7 +1,7 @@
 /** The service id: configured, or kept in the state folder for each set of listen addresses. */
 import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { beforeEach, expect, test } from "vitest";
-import { serviceIdOf, serviceIdPath } from "../../../cli/service-id.js";
+import { serviceIdOf, serviceIdPath } from "../../../cli/run/service-id.js";
 import { parseConfig } from "../../../server/config/config.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
 

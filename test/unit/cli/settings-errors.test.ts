@@ -2,8 +2,8 @@
 import { writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { exitCodes } from "../../../cli/io/command.js";
-import type { SettingSources } from "../../../cli/settings-sources.js";
-import { readSettings } from "../../../cli/settings.js";
+import type { SettingSources } from "../../../cli/run/settings-sources.js";
+import { readSettings } from "../../../cli/run/settings.js";
 import { freshPath } from "../../helpers/command-line.js";
 
 /** The lines of the error, the first one apart; none when the settings are valid. */

@@ -9,7 +9,7 @@ import { checkPlaces } from "../../../server/config/places.js";
 import { parseConfig } from "../../../server/config/config.js";
 import { bind } from "../../../server/net/bind.js";
 import { folderProblem } from "../../../server/net/socket-place.js";
-import { holderOf } from "../../../cli/port-holder.js";
+import { holderOf } from "../../../cli/run/port-holder.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
 
 const PORT = "expected a port from 0 to 65535";

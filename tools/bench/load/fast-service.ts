@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { Command } from "commander";
 import { systemClock } from "../../../server/clock.js";
-import { addSettingsOptions, readSettings } from "../../../cli/settings.js";
+import { addSettingsOptions, readSettings } from "../../../cli/run/settings.js";
 import { createLog } from "../../../server/log/log.js";
 import { readMachine } from "../../../server/machine/machine.js";
 import { startFakeProver } from "../../../server/prover/fake.js";

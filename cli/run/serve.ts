@@ -1,11 +1,11 @@
 /** `lean-aggregator serve`: runs the service with the settings given. */
 import type { Command } from "commander";
-import type { Config } from "../server/config/config.js";
-import { ConfigError } from "../server/config/config-error.js";
-import { ListenError } from "../server/net/bind.js";
-import type { CommandModules } from "./io/command.js";
-import { addCommand, CommandError, ending } from "./io/command.js";
-import { loaded } from "./io/load.js";
+import type { Config } from "../../server/config/config.js";
+import { ConfigError } from "../../server/config/config-error.js";
+import { ListenError } from "../../server/net/bind.js";
+import type { CommandModules } from "../io/command.js";
+import { addCommand, CommandError, ending } from "../io/command.js";
+import { loaded } from "../io/load.js";
 import { holderOf } from "./port-holder.js";
 import { addSettingsOptions, readSettings, settingsError, userNameOf } from "./settings.js";
 import type { SettingSources } from "./settings-sources.js";

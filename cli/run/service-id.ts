@@ -5,13 +5,13 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { Config } from "../server/config/config.js";
-import { codeOf, fileReason } from "../server/files/file-reason.js";
-import { idPattern } from "../server/id.js";
-import { limits } from "../server/limits.js";
-import type { Logger } from "../server/log/log.js";
-import { readFileWithin } from "../server/files/read-file.js";
-import { createFile, replaceFile } from "../server/files/write-file.js";
+import type { Config } from "../../server/config/config.js";
+import { codeOf, fileReason } from "../../server/files/file-reason.js";
+import { idPattern } from "../../server/id.js";
+import { limits } from "../../server/limits.js";
+import type { Logger } from "../../server/log/log.js";
+import { readFileWithin } from "../../server/files/read-file.js";
+import { createFile, replaceFile } from "../../server/files/write-file.js";
 import { STATE_ADVICE } from "./folders.js";
 
 export interface ServiceIdModules {

@@ -5,13 +5,13 @@
  */
 import { statSync } from "node:fs";
 import { Option } from "commander";
-import { ConfigError, problemText } from "../server/config/config-error.js";
-import { settingsIn, variableOf } from "../server/config/parse.js";
-import { fileReason } from "../server/files/file-reason.js";
-import { limits } from "../server/limits.js";
-import { readFileWithin } from "../server/files/read-file.js";
-import { usageError } from "./io/command.js";
-import { parseJson, textOf } from "./io/read-input.js";
+import { ConfigError, problemText } from "../../server/config/config-error.js";
+import { settingsIn, variableOf } from "../../server/config/parse.js";
+import { fileReason } from "../../server/files/file-reason.js";
+import { limits } from "../../server/limits.js";
+import { readFileWithin } from "../../server/files/read-file.js";
+import { usageError } from "../io/command.js";
+import { parseJson, textOf } from "../io/read-input.js";
 
 /** A setting's flag, its help, and the values that it takes if they are few. */
 export type SettingHelp = readonly [

@@ -1,17 +1,17 @@
 /** Runs the service of `lean-aggregator serve` in the foreground until a signal ends it. */
 import { randomBytes } from "node:crypto";
-import { systemClock } from "../server/clock.js";
-import type { Config } from "../server/config/config.js";
-import { settingKeys } from "../server/config/config.js";
-import { engineTlsFiles } from "../server/engine/engine-settings.js";
-import { readMachine } from "../server/machine/machine.js";
-import type { FleetModules } from "../server/service.js";
-import { startService } from "../server/service.js";
-import { exitCodes } from "./io/command.js";
-import type { ServiceSignals } from "./io/signals.js";
-import type { Logger } from "../server/log/log.js";
+import { systemClock } from "../../server/clock.js";
+import type { Config } from "../../server/config/config.js";
+import { settingKeys } from "../../server/config/config.js";
+import { engineTlsFiles } from "../../server/engine/engine-settings.js";
+import { readMachine } from "../../server/machine/machine.js";
+import type { FleetModules } from "../../server/service.js";
+import { startService } from "../../server/service.js";
+import { exitCodes } from "../io/command.js";
+import type { ServiceSignals } from "../io/signals.js";
+import type { Logger } from "../../server/log/log.js";
 import { openDevices, stateFolderFor } from "./open-devices.js";
-import { readPolicy, socketsNotServed } from "./policy.js";
+import { readPolicy, socketsNotServed } from "../policy.js";
 import { openProcessLog, readRevision } from "./process-log.js";
 import { reload } from "./reload.js";
 import { serviceIdOf } from "./service-id.js";
@@ -75,8 +75,8 @@ async function openFleet(
 ): Promise<FleetModules | undefined> {
   const { engine: servers, engineCell: cell, verify } = config;
   if (servers.length === 0) return undefined;
-  const { openNatsEngine } = await import("../server/engine/nats-engine.js");
-  const { subjects } = await import("../server/fleet/wire/subjects.js");
+  const { openNatsEngine } = await import("../../server/engine/nats-engine.js");
+  const { subjects } = await import("../../server/fleet/wire/subjects.js");
   const engine = await openNatsEngine(
     {
       servers,

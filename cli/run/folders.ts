@@ -4,8 +4,8 @@
  */
 import { chmodSync, lstatSync, mkdirSync, statSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve } from "node:path";
-import { codeOf, fileReason } from "../server/files/file-reason.js";
-import { CommandError } from "./io/command.js";
+import { codeOf, fileReason } from "../../server/files/file-reason.js";
+import { CommandError } from "../io/command.js";
 
 const NAME = "lean-aggregator";
 /** Folders that the service makes are for its own user. */

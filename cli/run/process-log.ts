@@ -1,11 +1,11 @@
 /** The log and the revision of a process that runs until a signal ends it: `serve` and `prove`. */
 import { closeSync, readFileSync } from "node:fs";
 import { isatty } from "node:tty";
-import { codeOf } from "../server/files/file-reason.js";
-import { limits } from "../server/limits.js";
-import type { LogFormat, Logger, LogLevel } from "../server/log/log.js";
-import { openLog } from "../server/log/log.js";
-import { exitCodes } from "./io/command.js";
+import { codeOf } from "../../server/files/file-reason.js";
+import { limits } from "../../server/limits.js";
+import type { LogFormat, Logger, LogLevel } from "../../server/log/log.js";
+import { openLog } from "../../server/log/log.js";
+import { exitCodes } from "../io/command.js";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -21,7 +21,7 @@ export function openProcessLog(level: LogLevel, env: Env) {
 /** The commit of this build, which `make build` notes beside this file; else "unknown". */
 export function readRevision(): string {
   try {
-    return readFileSync(new URL("revision.txt", import.meta.url), "utf8").trim() || "unknown";
+    return readFileSync(new URL("../revision.txt", import.meta.url), "utf8").trim() || "unknown";
   } catch {
     return "unknown";
   }

@@ -3,24 +3,24 @@ import { tmpdir } from "node:os";
 import { accessSync, constants } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { loadAddon } from "../native/addon.js";
-import { systemClock } from "../server/clock.js";
-import type { Config } from "../server/config/config.js";
-import { ConfigError } from "../server/config/config-error.js";
-import { fileReason } from "../server/files/file-reason.js";
-import { CostFiles } from "../server/lane/cost-file.js";
-import type { Device } from "../server/lane/device.js";
-import type { Logger } from "../server/log/log.js";
-import { grantableCores } from "../server/machine/control-group.js";
-import { readMachine } from "../server/machine/machine.js";
-import { readBackendFile, readCalibration } from "../server/prover/backend-file.js";
-import { confineService } from "../server/prover/confinement.js";
-import { missingCores, proverThreads } from "../server/prover/cores.js";
-import type { DeviceConfig, OpenDevice } from "../server/prover/device.js";
-import { openDevice } from "../server/prover/device.js";
-import { startFakeProver } from "../server/prover/fake.js";
-import { fakeCosts, fakePlan, planText } from "../server/prover/fake-plan.js";
-import type { ProofRequest } from "../server/prover/prover.js";
+import { loadAddon } from "../../native/addon.js";
+import { systemClock } from "../../server/clock.js";
+import type { Config } from "../../server/config/config.js";
+import { ConfigError } from "../../server/config/config-error.js";
+import { fileReason } from "../../server/files/file-reason.js";
+import { CostFiles } from "../../server/lane/cost-file.js";
+import type { Device } from "../../server/lane/device.js";
+import type { Logger } from "../../server/log/log.js";
+import { grantableCores } from "../../server/machine/control-group.js";
+import { readMachine } from "../../server/machine/machine.js";
+import { readBackendFile, readCalibration } from "../../server/prover/backend-file.js";
+import { confineService } from "../../server/prover/confinement.js";
+import { missingCores, proverThreads } from "../../server/prover/cores.js";
+import type { DeviceConfig, OpenDevice } from "../../server/prover/device.js";
+import { openDevice } from "../../server/prover/device.js";
+import { startFakeProver } from "../../server/prover/fake.js";
+import { fakeCosts, fakePlan, planText } from "../../server/prover/fake-plan.js";
+import type { ProofRequest } from "../../server/prover/prover.js";
 import type { FolderFacts } from "./folders.js";
 import {
   makeFolder,
@@ -32,8 +32,8 @@ import {
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** Path of the package's root. This file runs as dist/cli/open-devices.js in it. */
-export const packageRoot = fileURLToPath(new URL("../../", import.meta.url));
+/** Path of the package's root. This file runs as dist/cli/run/open-devices.js in it. */
+export const packageRoot = fileURLToPath(new URL("../../../", import.meta.url));
 
 /** The settings that devices depend on. */
 export type DeviceSettings = Pick<
@@ -78,7 +78,7 @@ export async function openDevices(
   const modules = {
     addon,
     defaultBackend: () => readBackendFile(packageRoot),
-    childPath: fileURLToPath(new URL("../server/prover/child-main.js", import.meta.url)),
+    childPath: fileURLToPath(new URL("../../server/prover/child-main.js", import.meta.url)),
     runtimeDir: runtime.path,
     threadsOf: (device: DeviceConfig) => proverThreads(device, readMachine(), config.devices),
     env,

@@ -1,17 +1,17 @@
 /** The settings of `prove`: their flags, and how they are read. */
 import type { Command } from "commander";
-import type { ConfigError } from "../server/config/config-error.js";
-import { variableOf } from "../server/config/parse.js";
-import { logLevels } from "../server/log/log.js";
-import type { ProveConfig } from "../server/config/prove-config.js";
+import type { ConfigError } from "../../server/config/config-error.js";
+import { variableOf } from "../../server/config/parse.js";
+import { logLevels } from "../../server/log/log.js";
+import type { ProveConfig } from "../../server/config/prove-config.js";
 import {
   hostIdOfMachine,
   parseProveConfig,
   proveDefaults,
   proveSettingKeys,
-} from "../server/config/prove-config.js";
+} from "../../server/config/prove-config.js";
 import { DEVICE_SETTINGS, ENGINE_SETTINGS } from "./device-settings.js";
-import { unknownVariables } from "./io/environment.js";
+import { unknownVariables } from "../io/environment.js";
 import { knownVariables } from "./settings.js";
 import type { CommandSettings, SettingHelp, SettingSources } from "./settings-sources.js";
 import { errorOf, readFrom, settingsOptions, userNameIn } from "./settings-sources.js";

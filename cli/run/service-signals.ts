@@ -3,11 +3,11 @@
  * drain it, or kill its provers when it drains already. Signals that arrive while the service
  * starts take effect as soon as they can.
  */
-import { assertNever } from "../server/errors.js";
-import type { Logger } from "../server/log/log.js";
-import type { Service } from "../server/service.js";
-import { exitCodes } from "./io/command.js";
-import type { ServiceSignal, ServiceSignals } from "./io/signals.js";
+import { assertNever } from "../../server/errors.js";
+import type { Logger } from "../../server/log/log.js";
+import type { Service } from "../../server/service.js";
+import { exitCodes } from "../io/command.js";
+import type { ServiceSignal, ServiceSignals } from "../io/signals.js";
 
 export interface ServiceSignalsModules {
   signals: Pick<ServiceSignals, "listen">;

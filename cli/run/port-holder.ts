@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { basename } from "node:path";
-import { canonicalHost, isEveryHost, readAddress } from "../proto/address.js";
+import { canonicalHost, isEveryHost, readAddress } from "../../proto/address.js";
 
 /** State of a listening TCP socket in /proc/net/tcp. */
 const LISTENING = "0A";

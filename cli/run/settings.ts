@@ -1,14 +1,14 @@
 /** The settings of `serve` and `doctor`: their flags, and how they are read. */
 import { Command } from "commander";
-import type { Config } from "../server/config/config.js";
-import type { ConfigError } from "../server/config/config-error.js";
-import { variableOf } from "../server/config/parse.js";
-import { checkPlaces } from "../server/config/places.js";
-import { parseConfig, settingKeys } from "../server/config/config.js";
-import { logLevels } from "../server/log/log.js";
+import type { Config } from "../../server/config/config.js";
+import type { ConfigError } from "../../server/config/config-error.js";
+import { variableOf } from "../../server/config/parse.js";
+import { checkPlaces } from "../../server/config/places.js";
+import { parseConfig, settingKeys } from "../../server/config/config.js";
+import { logLevels } from "../../server/log/log.js";
 import { DEVICE_SETTINGS, ENGINE_SETTINGS, VERIFY_SETTING } from "./device-settings.js";
-import { addConnectOptions } from "./io/connect.js";
-import { unknownVariables } from "./io/environment.js";
+import { addConnectOptions } from "../io/connect.js";
+import { unknownVariables } from "../io/environment.js";
 import type { CommandSettings, SettingHelp, SettingSources } from "./settings-sources.js";
 import { errorOf, readFrom, settingsOptions, userNameIn } from "./settings-sources.js";
 

@@ -1,6 +1,6 @@
 /** What SIGHUP reloads: the policy, the certificates, and the log level of the settings file. */
-import type { LeveledLogger, LogLevel } from "../server/log/log.js";
-import type { Service } from "../server/service.js";
+import type { LeveledLogger, LogLevel } from "../../server/log/log.js";
+import type { Service } from "../../server/service.js";
 
 /** Settings, of which one can change while the process runs. */
 interface Settings {

@@ -1,12 +1,12 @@
 /** Runs the lane host of `lean-aggregator prove` in the foreground until a signal ends it. */
 import { randomBytes } from "node:crypto";
-import { systemClock } from "../server/clock.js";
-import { startHost } from "../server/host.js";
-import { readMachine } from "../server/machine/machine.js";
-import type { ProveConfig } from "../server/config/prove-config.js";
-import { proveSettingKeys } from "../server/config/prove-config.js";
-import { exitCodes } from "./io/command.js";
-import type { ServiceSignals } from "./io/signals.js";
+import { systemClock } from "../../server/clock.js";
+import { startHost } from "../../server/host.js";
+import { readMachine } from "../../server/machine/machine.js";
+import type { ProveConfig } from "../../server/config/prove-config.js";
+import { proveSettingKeys } from "../../server/config/prove-config.js";
+import { exitCodes } from "../io/command.js";
+import type { ServiceSignals } from "../io/signals.js";
 import { openDevices, stateFolderFor } from "./open-devices.js";
 import { openProcessLog, readRevision } from "./process-log.js";
 import { reload } from "./reload.js";

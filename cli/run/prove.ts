@@ -1,10 +1,10 @@
 /** `lean-aggregator prove`: runs a lane host with the settings given. */
 import type { Command } from "commander";
-import { ConfigError } from "../server/config/config-error.js";
-import { ListenError } from "../server/net/bind.js";
-import type { CommandModules } from "./io/command.js";
-import { addCommand, CommandError, ending } from "./io/command.js";
-import { loaded } from "./io/load.js";
+import { ConfigError } from "../../server/config/config-error.js";
+import { ListenError } from "../../server/net/bind.js";
+import type { CommandModules } from "../io/command.js";
+import { addCommand, CommandError, ending } from "../io/command.js";
+import { loaded } from "../io/load.js";
 import { holderOf } from "./port-holder.js";
 import {
   addProveOptions,
