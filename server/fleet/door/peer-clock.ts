@@ -57,25 +57,30 @@ export const unheardClock: PeerClock = {
 /**
  * The clock after a beat. Beats may come late, doubled or overtaken.
  *
- * @param beat the peer's run, and its monotonic clock when it sent the beat, in milliseconds
+ * @param beat the peer's run, and its monotonic clock when it sent the beat, in milliseconds.
+ *   `hasWaited`: it may have waited here while this process stood still, so it shows no change of
+ *   the clock; default false.
  * @param receivedAtMs by this process's monotonic clock
  */
 export function heardBeat(
   clock: PeerClock,
-  beat: { readonly run: string; readonly nowMs: number },
+  beat: { readonly run: string; readonly nowMs: number; readonly hasWaited?: boolean },
   receivedAtMs: number,
 ): PeerClock {
-  const { run, nowMs } = beat;
+  const { run, nowMs, hasWaited = false } = beat;
   const heard: Beat = { offsetMs: receivedAtMs - nowMs, atMs: receivedAtMs };
   const isOther = run !== clock.run || receivedAtMs - clock.heardAtMs > WINDOW_MS;
   const expectedMs = isOther ? undefined : offsetAt(clock, receivedAtMs, receivedAtMs);
   const times = { run, peerNowMs: Math.max(nowMs, clock.peerNowMs), heardAtMs: receivedAtMs };
-  if (expectedMs === undefined) return renewed({ ...times, peerNowMs: nowMs }, [heard]);
+  if (expectedMs === undefined) {
+    return hasWaited ? clock : renewed({ ...times, peerNowMs: nowMs }, [heard]);
+  }
   const tooLargeMs = heard.offsetMs - expectedMs;
   if (tooLargeMs <= ODD_MS) {
     const beats = withBeat(clock.beats, heard);
     return { ...times, count: clock.count + 1, beats, odd: [] };
   }
+  if (hasWaited) return { ...clock, ...times };
   if (tooLargeMs > STEP_MS && nowMs > clock.peerNowMs) return renewed(times, [heard]);
   const odd = [...clock.odd, heard];
   if (odd.length >= ODD_BEATS_MIN) {

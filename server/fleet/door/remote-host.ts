@@ -50,6 +50,8 @@ export interface RemoteHostModules extends HostWireModules {
   listener: LaneListener;
   /** Why lanes of this description are left out, for people; undefined when they are used. */
   refusal(host: string, description: ProverDescription | null): Refusal | undefined;
+  /** Whether what comes now may have waited here, as this process stood still. */
+  isCatchingUp(): boolean;
   /** Called when the host has joined or is gone, and when its lanes are used or no longer. */
   changed(): void;
 }
@@ -235,8 +237,9 @@ export class RemoteHost implements VerifyingHost {
   private takeBeat(run: string, hostNowMs: number): void {
     const { clock, metrics } = this.modules;
     const nowMs = clock.nowMs();
+    const hasWaited = this.modules.isCatchingUp();
     const wasKnown = toPeer(this.peerClock, nowMs, nowMs) !== undefined;
-    this.peerClock = heardBeat(this.peerClock, { run, nowMs: hostNowMs }, nowMs);
+    this.peerClock = heardBeat(this.peerClock, { run, nowMs: hostNowMs, hasWaited }, nowMs);
     const fastestMs = toPeer(this.peerClock, nowMs, nowMs);
     if (fastestMs === undefined) return;
     metrics.beatDelay.observe(Math.max(0, fastestMs - hostNowMs) / 1000);

@@ -22,6 +22,8 @@ import { senderOf, subjects, tokenPattern } from "../wire/subjects.js";
 
 /** A timer that fires so much later than it should: the service's loop stood still. */
 const LATE_MS_MAX = 250;
+/** Time in which a service that stood still reads what has waited for it meanwhile. */
+const CATCH_UP_MS = 500;
 /** Lanes stay in use for so long without the engine: a lost server of it is replaced in a third. */
 const REACH_MS = 300;
 /** How often hosts and faults of long ago are forgotten. */
@@ -57,6 +59,8 @@ export class RemoteLanes {
   private readonly ends: (() => void)[] = [];
   /** When the timer is due. */
   private dueAtMs = Infinity;
+  /** Until then, what comes may have waited while the service's loop stood still. */
+  private catchesUpUntilMs = -Infinity;
   private cancelTimer = () => {};
   private cancelReach = () => {};
   private expiredAtMs: number;
@@ -93,6 +97,7 @@ export class RemoteLanes {
     const { cell, door } = this.options;
     const hearBy = (hear: (host: RemoteHost, message: EngineMessage) => void) => {
       return (message: EngineMessage) => {
+        this.noteStandstill(this.modules.clock.nowMs());
         const host = this.host(senderOf(message.subject), listener, changed);
         if (host === undefined || this.isClosed) return;
         hear(host, message);
@@ -158,6 +163,7 @@ export class RemoteLanes {
       ...this.modules,
       ...{ faults: this.faults, check: this.check, subjects: this.subjects, door, listener },
       refusal: (from, description) => this.refusal(from, description),
+      isCatchingUp: () => this.modules.clock.nowMs() < this.catchesUpUntilMs,
       changed: () => {
         this.countHosts();
         changed();
@@ -217,13 +223,20 @@ export class RemoteLanes {
 
   private onTimer(): void {
     const nowMs = this.modules.clock.nowMs();
-    const stoodStill = nowMs - this.dueAtMs > LATE_MS_MAX;
+    const stoodStill = this.noteStandstill(nowMs);
     this.dueAtMs = Infinity;
     for (const host of this.hosts.values()) {
       host.step({ kind: stoodStill ? "stood_still" : "tick" });
     }
     if (nowMs - this.expiredAtMs >= EXPIRE_EVERY_MS) this.expire(nowMs);
     this.setTimer(this.firstDueAtMs());
+  }
+
+  /** Whether the timer is so late that the loop stood still. Messages may be read before it fires. */
+  private noteStandstill(nowMs: number): boolean {
+    if (nowMs - this.dueAtMs <= LATE_MS_MAX) return false;
+    this.catchesUpUntilMs = nowMs + CATCH_UP_MS;
+    return true;
   }
 
   private expire(nowMs: number): void {

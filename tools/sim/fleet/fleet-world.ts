@@ -67,9 +67,7 @@ export class FleetWorld {
     const { time, random } = this;
     const { weather } = plan;
     this.source = new GroupSource(random, weather);
-    // Beats that a frozen door hears late look as if the host's clock had stood still.
-    const areBeatsLate = weather.delayed > 0 || plan.faults.some(({ kind }) => kind === "freeze");
-    this.truth = new FleetTruth(time, { isTraced, areBeatsLate });
+    this.truth = new FleetTruth(time, { isTraced, areBeatsLate: weather.delayed > 0 });
     const onMessage = (passage: Passage) => this.crosses(passage);
     this.engine = new FleetEngine({ time, random, weather, onMessage });
     this.doors = seats(plan.doors, doorName);
@@ -110,7 +108,8 @@ export class FleetWorld {
     await time.runUntil(time.nowMs() + QUIET_MS, each);
     const listening = this.engine.connections;
     if (listening > 0) this.truth.violation(`${listening} connections to the engine are left`);
-    // Results are held for so long, also those that a frozen door has accepted at its last moment.
+    // Results are held for so long after their fence. A door takes what came while it was frozen when
+    // it goes on: such a request's fence is later than that of the node, which has left.
     time.standStill(limits.retentionMs + FENCE_MS_MAX);
     this.checkQuiet();
     return this.truth.report();

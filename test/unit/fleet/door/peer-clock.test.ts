@@ -140,6 +140,18 @@ describe("a clock that changes", () => {
   });
 });
 
+test("beats that waited while this process stood still show no change of the clock", () => {
+  const before = heardEvery(unheardClock, 20, 0, 1);
+  const waited = Array.from({ length: 30 }, (_, at) => 2000 + at * EVERY_MS).reduce(
+    (clock, nowMs) => heardBeat(clock, { run: RUN, nowMs, hasWaited: true }, 5000),
+    before,
+  );
+  expect(toPeer(waited, 6000, 5000)).toBeGreaterThan(5996);
+  expect(toPeer(waited, 6000, 5000)).toBeLessThanOrEqual(6000);
+  const first = heardBeat(unheardClock, { run: RUN, nowMs: 0, hasWaited: true }, 4000);
+  expect(first).toEqual(unheardClock);
+});
+
 test("a peer whose beats each come later keeps no more than some of them", () => {
   let clock = unheardClock;
   for (let at = 0; at < 5000; at++) clock = hear(clock, at, at + at * 3 * DRIFT);

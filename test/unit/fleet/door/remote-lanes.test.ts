@@ -232,6 +232,26 @@ test("a door whose loop stood still blames no host", async () => {
   expect(d1.events("h1.cpu")).toEqual(["added"]);
 });
 
+test("beats that waited while a door stood still make no instant early", async () => {
+  const { host, door, run, clock } = fleet();
+  const d1 = door();
+  const h1 = host("h1").start();
+  await run(300);
+  const fromMs = clock.nowMs();
+  clock.standStill(3000);
+  // What the host has sent meanwhile is read before the door's timers fire.
+  for (let atMs = 100; atMs < 2500; atMs += 100) {
+    h1.tell({ kind: "beat", run: h1.run, nowMs: fromMs + atMs, devices: [] });
+  }
+  await new Promise((resolve) => setImmediate(resolve));
+  d1.assign("h1.cpu", 7, workOf(3));
+  await run(1);
+  const [assigned] = h1.ofKind("assign");
+  const earlyMs = fromMs + 9000 - (assigned?.assignment.fenceAtMs ?? 0);
+  expect(earlyMs).toBeGreaterThanOrEqual(0);
+  expect(earlyMs).toBeLessThan(4);
+});
+
 test("a killed attempt frees its work, and its late result is no fault", async () => {
   const { host, door, run } = fleet();
   const d1 = door();
