@@ -44,6 +44,30 @@ export const voteFates = [
 ] as const;
 export type VoteFate = (typeof voteFates)[number];
 
+/** Why a group was not started. `min_inputs`: it has fewer inputs than its request asks for. */
+export const notStartedReasons = [
+  "deadline",
+  "predicted_miss",
+  "superseded",
+  "cancelled",
+  "draining",
+  "limit",
+  "set_aside",
+  "min_inputs",
+] as const;
+
+/** Why a running proof was stopped. */
+export const stopReasons = ["fence", "cancelled", "preempted", "superseded", "draining"] as const;
+
+/** Why a proof failed. */
+export const failureReasons = ["prover_died", "prover_error"] as const;
+
+/** Why the votes of a whole group are in no proof. */
+export const groupReasons = [
+  ...new Set([...notStartedReasons, ...stopReasons, ...failureReasons]),
+] as const;
+export type GroupReason = (typeof groupReasons)[number];
+
 /** How a call ended: the gRPC codes that the service answers. `canceled`: the caller left before. */
 export const callCodes = [
   "ok",

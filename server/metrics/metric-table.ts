@@ -11,8 +11,8 @@ export const PREFIX = "lean_aggregator_server_";
 export const AT_RUN_TIME = "at run time";
 
 /**
- * All values of each label, by its name. There is a series for each combination of them from the
- * start; with a label `AT_RUN_TIME` a series exists from its first value on.
+ * All values of each label, by its name. There is a series for each combination of them, or for each
+ * of the row's `series`, from the start; with a label `AT_RUN_TIME` a series exists from its first value on.
  */
 type LabelValues = Readonly<Record<string, readonly string[] | typeof AT_RUN_TIME>>;
 
@@ -21,6 +21,8 @@ interface Row {
   name: string;
   help: string;
   labels?: LabelValues;
+  /** The combinations of labels that exist. Default: all. */
+  series?: readonly Readonly<Record<string, string>>[];
 }
 interface CounterRow extends Row {
   kind: "counter";
@@ -96,7 +98,7 @@ function createMetric(registry: Registry, row: MetricTable[string]): Counter | G
   const { name, help, labels = {} } = row;
   const common = { help, labelNames: Object.keys(labels), registers: [registry] };
   const options = { ...common, name: `${PREFIX}${name}` };
-  const series = combinations(labels);
+  const series = row.series ?? combinations(labels);
   switch (row.kind) {
     case "counter": {
       const counter = new Counter(options);

@@ -11,12 +11,13 @@ import {
   callCodes,
   deniedReasons,
   endCauses,
-  leftOutReasons,
+  groupReasons,
   outcomeStatuses,
   quotaNames,
   skipReasons,
   voteFates,
 } from "../reasons.js";
+import { voteSeries, voteSteps } from "./vote-labels.js";
 
 /** Up to the longest deadline, 60 s: backlog may wait that long. */
 const PROOF_SECONDS = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
@@ -101,25 +102,9 @@ const sessions = {
   votes: {
     kind: "counter",
     name: "votes_total",
-    help: "Validators of the groups that ended, each once for a group, by the fate of their votes",
-    labels: { fate: voteFates },
-  },
-  inputs: {
-    kind: "counter",
-    name: "inputs_total",
-    help: "Raw signatures and children of the groups that ended",
-  },
-  leftOut: {
-    kind: "counter",
-    name: "left_out_total",
-    help: "Raw signatures and children that are not in their group's proof, by reason",
-    labels: { reason: leftOutReasons },
-  },
-  deadlines: {
-    kind: "counter",
-    name: "deadline_total",
-    help: "Groups proved by their deadline (hit), or late or not at all for lack of time (miss)",
-    labels: { result: ["hit", "miss"] },
+    help: "Votes of the groups that ended, each once: by fate, by the reason of the group if it was not started, stopped or failed, and by the step of the request in which the proof was ready",
+    labels: { fate: voteFates, reason: ["", ...groupReasons], step: ["", ...voteSteps] },
+    series: voteSeries(),
   },
   fenced: {
     kind: "counter",

@@ -12,14 +12,15 @@ import {
   VerifiedBy,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { assertNever } from "../errors.js";
-import type { OutcomeStatusName } from "../reasons.js";
+import type { VoteLabels } from "../metrics/vote-labels.js";
+import { voteLabels } from "../metrics/vote-labels.js";
+import type { GroupReason, OutcomeStatusName } from "../reasons.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { DecodedGroup, LeftOut, ProofResult } from "../work/group.js";
 import { encodeSszBitlist, indicesToBits } from "../../proto/bitlist.js";
 import type { Step } from "../work/submission.js";
 import type { Ending } from "./session-state.js";
-import { leftOutOf, toVotes, votesByFate } from "./votes.js";
-import type { VotesByFate } from "./votes.js";
+import { leftOutOf, stepAt, toVotes, votesByFate } from "./votes.js";
 
 export interface EndedGroup {
   requestId: string;
@@ -82,10 +83,8 @@ const verifiedByOnWire = {
 export interface CountedOutcome {
   outcome: Outcome;
   status: OutcomeStatusName;
-  /** Raw signatures and children of the group, those left out included. */
-  inputs: number;
-  leftOut: readonly LeftOut[];
-  fates: VotesByFate;
+  /** Number of the group's votes by what became of them; together all votes of the group. */
+  counted: readonly { labels: VoteLabels; count: number }[];
   votes: Votes;
 }
 
@@ -119,19 +118,12 @@ export function toOutcome(ended: EndedGroup): CountedOutcome {
     votes,
   });
   if (result?.kind === "proved") addProof(outcome, result, decoded.sszLength);
-  const { raws, children } = decoded.work;
-  const inputs = raws.validators.length + children.length + decoded.work.leftOut.length;
-  return { outcome, status, inputs, leftOut, fates, votes };
-}
-
-/** Whether the group met its deadline; undefined if it ended for a reason other than time. */
-export function deadlineResult(ending: Ending): "hit" | "miss" | undefined {
-  if (ending.kind === "result" && ending.result.kind === "proved") {
-    return ending.isLate ? "miss" : "hit";
-  }
-  const reason = reasonOf(ending);
-  const isLackOfTime = reason === "deadline" || reason === "predicted_miss" || reason === "fence";
-  return isLackOfTime ? "miss" : undefined;
+  const ready = { step: stepAt(ended.steps, ended.endedAtMs), steps: ended.steps.length };
+  const counted = [...fates].map(([fate, count]) => ({
+    labels: voteLabels(fate, groupReasonOf(ending), ready),
+    count,
+  }));
+  return { outcome, status, counted, votes };
 }
 
 export function toSummary(
@@ -198,6 +190,12 @@ function detailOf(ending: Ending): string {
   if (result.kind !== "failed") return "";
   const { detail, deaths } = result;
   return deaths > 1 ? `${detail} (${deaths} provers ended over this input)` : detail;
+}
+
+/** As on the wire, where a group with too few inputs has no reason. */
+function groupReasonOf(ending: Ending): GroupReason | undefined {
+  const isTooSmall = ending.kind === "result" && ending.result.kind === "too_few_inputs";
+  return isTooSmall ? "min_inputs" : reasonOf(ending);
 }
 
 function reasonOf(ending: Ending): keyof typeof reasonOnWire | undefined {

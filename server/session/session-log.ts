@@ -1,5 +1,6 @@
 /** The log lines of a session: that it was accepted, what became of its groups, and its end. */
 import type { Logger } from "../log/log.js";
+import type { VoteLabels } from "../metrics/vote-labels.js";
 import type { DecodedGroup } from "../work/group.js";
 import { priorityNames } from "../work/priority.js";
 import type { Session } from "./session.js";
@@ -27,16 +28,39 @@ export function logAccepted(log: Logger, session: Session): void {
   log.info(line, "snapshot accepted");
 }
 
-/** @param counts number of groups by outcome status */
+/** Adds votes in no proof to those of their session, as `shed` or `not_started: deadline`. */
+export function noteLeftOut(
+  leftOut: Map<string, number>,
+  { fate, reason }: VoteLabels,
+  count: number,
+): void {
+  if (fate === "proved" || fate === "proved_late") return;
+  const name = reason === "" ? fate : `${fate}: ${reason}`;
+  leftOut.set(name, (leftOut.get(name) ?? 0) + count);
+}
+
+/**
+ * Votes first: how many there were, how many are in a proof, by step where the request has steps, and
+ * what became of the others.
+ * @param counts number of groups by outcome status
+ */
 export function logEnded(
   log: Logger,
   session: Session,
   durationMs: number,
   counts: Readonly<Record<string, number>>,
 ): void {
-  const { groups } = session.submission;
-  const votesProved = session.votes.proved.reduce((sum, count) => sum + count, 0);
-  const votes = { votes: votesIn(groups), votesProved };
-  const line = { ...whoOf(session), groups: groups.length, ...votes };
-  log.info({ ...line, durationMs: Math.round(durationMs), ...counts }, "session ended");
+  const { groups, steps } = session.submission;
+  const { proved } = session.votes;
+  const line = {
+    ...whoOf(session),
+    votes: votesIn(groups),
+    votesProved: proved.reduce((sum, count) => sum + count, 0),
+    ...(steps.length > 0 && { votesProvedByStep: proved }),
+    ...(session.leftOut.size > 0 && { votesLeftOut: Object.fromEntries(session.leftOut) }),
+    groups: groups.length,
+    groupsByStatus: counts,
+    durationMs: Math.round(durationMs),
+  };
+  log.info(line, "session ended");
 }

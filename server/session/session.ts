@@ -32,6 +32,8 @@ export interface Session {
   readonly share: MemoryShare;
   /** The votes of the groups that have ended. */
   votes: Votes;
+  /** Number of those in no proof, by fate and reason, for the log; absent for 0. */
+  readonly leftOut: Map<string, number>;
   /** Size of all proofs in the outcomes so far. */
   proofBytes: number;
   /** Memory for what outcomes so far say about left-out inputs; held until retention ends. */

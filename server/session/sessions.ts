@@ -13,11 +13,11 @@ import type { Metrics } from "../metrics/metrics.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { StopReason } from "../work/group.js";
 import type { Submission } from "../work/submission.js";
-import { deadlineResult, toOutcome, toSummary } from "./outcome.js";
+import { toOutcome, toSummary } from "./outcome.js";
 import type { AcceptedTimes, NodeRecord, RequestRecord } from "./node-record.js";
 import { groupOf } from "./session.js";
 import type { Session } from "./session.js";
-import { logAccepted, logEnded } from "./session-log.js";
+import { logAccepted, logEnded, noteLeftOut } from "./session-log.js";
 import type { SessionEffect, SessionEvent, SessionState } from "./session-state.js";
 import { isEnded, queuedGroup, transitionSession } from "./session-state.js";
 import { noVotes, sumOfVotes } from "./votes.js";
@@ -123,6 +123,7 @@ export class Sessions {
       cancelTimers: [],
       share,
       votes: noVotes(submission.steps),
+      leftOut: new Map(),
       proofBytes: 0,
       leftOutBytes: 0,
     };
@@ -208,7 +209,7 @@ export class Sessions {
     const { id, node, request, submission, startedAtMs } = session;
     const { group, ending } = effect;
     const queuedUntilMs = startedAtMs.get(group) ?? clock.nowMs();
-    const { outcome, status, inputs, leftOut, fates, votes } = toOutcome({
+    const { outcome, status, counted, votes } = toOutcome({
       requestId: request.requestId,
       slot: submission.slot,
       groupIndex: group,
@@ -222,11 +223,10 @@ export class Sessions {
     });
     if (ending.kind === "stopped" && ending.reason === "fence") metrics.fenced.inc();
     metrics.outcomes.inc({ status });
-    metrics.inputs.inc(inputs);
-    for (const { reason } of leftOut) metrics.leftOut.inc({ reason });
-    const result = deadlineResult(ending);
-    if (result !== undefined) metrics.deadlines.inc({ result });
-    for (const [fate, count] of fates) metrics.votes.inc({ fate }, count);
+    for (const { labels, count } of counted) {
+      metrics.votes.inc(labels, count);
+      noteLeftOut(session.leftOut, labels, count);
+    }
     session.votes = sumOfVotes(session.votes, votes);
     const { queueMs, proveMs } = outcome;
     const line = { session: id, request: request.requestId, group, status, queueMs, proveMs };

@@ -104,12 +104,18 @@ function countsOf(fates: Iterable<VoteFate>): VotesByFate {
 export function toVotes(counts: VotesByFate, steps: readonly Step[], readyAtMs: number): Votes {
   const votes = noVotes(steps);
   const of = (fate: VoteFate) => counts.get(fate) ?? 0;
-  const step = steps.findIndex(({ untilAtMs }) => readyAtMs < untilAtMs);
-  // Without steps, a vote is worth the same until the fence, and no proof is ready after it.
-  const entry = step !== -1 || steps.length === 0 ? Math.max(0, step) : steps.length;
-  votes.proved[entry] = of("proved") + of("proved_late");
+  votes.proved[stepAt(steps, readyAtMs)] = of("proved") + of("proved_late");
   for (const [fate, field] of fields) votes[field] = of(fate);
   return votes;
+}
+
+/**
+ * Index of the step in which a proof was ready; the number of steps when after the last one. Without
+ * steps 0: a vote is worth the same until the fence, and no proof is ready after it.
+ */
+export function stepAt(steps: readonly Step[], readyAtMs: number): number {
+  const step = steps.findIndex(({ untilAtMs }) => readyAtMs < untilAtMs);
+  return step === -1 ? steps.length : step;
 }
 
 /** The votes of a request of which no group has ended. */

@@ -83,31 +83,50 @@ test("every verdict on a signature or a proof is counted, and each proof's time 
   expect(await value(VERIFIED)).toBe(3);
 });
 
-describe("a group's deadline", () => {
-  const hits = () => value('lean_aggregator_server_deadline_total{result="hit"}');
-  const misses = () => value('lean_aggregator_server_deadline_total{result="miss"}');
+describe("the votes of a group", () => {
+  const votes = "lean_aggregator_server_votes_total";
+  const series = (fate: string, reason = "", step = "") =>
+    value(`${votes}{fate="${fate}",reason="${reason}",step="${step}"}`);
   const group = { data: dataOf(0), rawSignatures: [raw(0), raw(1)] };
 
-  test("is a hit when it is proved before", async () => {
+  /** Every series of the metric that is not zero. */
+  async function counted(): Promise<string[]> {
+    const lines = (await service.metrics.registry.metrics()).split("\n");
+    return lines.filter((line) => line.startsWith(`${votes}{`) && !line.endsWith(" 0"));
+  }
+
+  test("are counted from the start, so that a rate has the first of them", async () => {
+    expect(await series("proved")).toBe(0);
+    expect(await series("proved", "", "1")).toBe(0);
+    expect(await series("proved_late", "", "after")).toBe(0);
+    expect(await series("not_started", "min_inputs")).toBe(0);
+    expect(await series("failed", "prover_died")).toBe(0);
+    expect(await series("shed", "fence")).toBeNaN();
+  });
+
+  test("are proved before its deadline", async () => {
     const requestId = await submit(group);
     await prover.untilProofs(1);
     prover.endProofs();
     expect((await ended(requestId))[0]?.status).toBe(OutcomeStatus.PROVED);
-    expect([await hits(), await misses()]).toEqual([1, 0]);
+    expect(await series("proved")).toBe(2);
+    expect(await counted()).toHaveLength(1);
   });
 
-  test("is a miss when its proof is killed at the fence", async () => {
+  test("are stopped with its proof at the fence", async () => {
     const requestId = await submit(group, 1, 50);
     expect((await ended(requestId))[0]?.status).toBe(OutcomeStatus.STOPPED);
-    expect([await hits(), await misses()]).toEqual([0, 1]);
+    expect(await series("stopped", "fence")).toBe(2);
+    expect(await counted()).toHaveLength(1);
   });
 
-  test("is neither when the node cancels it", async () => {
+  test("are stopped with its proof when the node cancels it", async () => {
     const requestId = await submit(group);
     await prover.untilProofs(1);
     await client.cancelSession({ node, requestId });
     expect((await ended(requestId))[0]?.status).toBe(OutcomeStatus.STOPPED);
-    expect([await hits(), await misses()]).toEqual([0, 0]);
+    expect(await series("stopped", "cancelled")).toBe(2);
+    expect(await counted()).toHaveLength(1);
   });
 });
 

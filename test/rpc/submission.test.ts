@@ -109,8 +109,13 @@ test("outcomes and summary count each vote once, and the metric too", async () =
     { proved: [0, 2, 0], badSignature: 0 },
   ]);
   expect(session?.summary?.votes).toMatchObject({ ...votes, proved: [0, 3, 0] });
-  const counted = (fate: string) =>
-    metricValue(service.metrics.registry, "lean_aggregator_server_votes_total", { fate });
+  const counted = (fate: string, labels = {}) =>
+    metricValue(service.metrics.registry, "lean_aggregator_server_votes_total", {
+      fate,
+      ...labels,
+    });
+  expect(await counted("proved", { step: "2" })).toBe(3);
+  expect(await counted("proved", { step: "1" })).toBe(0);
   expect(await counted("bad_signature")).toBe(1);
   expect(await counted("unknown_key")).toBe(1);
   expect(await counted("shed")).toBe(0);
@@ -122,6 +127,13 @@ test("the votes of a group over the limit were not started", async () => {
   const over = session?.outcomes.at(-1);
   expect(over).toMatchObject({ reason: OutcomeReason.LIMIT, votes: { notStarted: 2 } });
   expect(session?.summary?.votes).toMatchObject({ proved: [32, 0], notStarted: 2 });
+  const labels = { fate: "not_started", reason: "limit" };
+  const counted = metricValue(
+    service.metrics.registry,
+    "lean_aggregator_server_votes_total",
+    labels,
+  );
+  expect(await counted).toBe(2);
 });
 
 describe("min_inputs", () => {

@@ -91,7 +91,9 @@ function labelsOf({ name, values }: MetricJson): string {
   for (const { labels } of values) {
     for (const [label, value] of Object.entries(labels)) {
       if (label === "le" || label === "quantile") continue;
-      byName.set(label, (byName.get(label) ?? new Set()).add(String(value)));
+      const known = byName.get(label) ?? new Set();
+      byName.set(label, known);
+      if (value !== "") known.add(String(value)); // an empty label is absent
     }
   }
   return [...byName]

@@ -36,7 +36,9 @@ test("info: a fake prover, an accepted snapshot and its end, with votes", async 
     ...{ votes: expect.any(Number) as unknown, deadlineMs: 5000, fenceMs: 8000 },
   });
   const votes = (line("snapshot accepted") as { votes?: number }).votes;
-  expect(line("session ended")).toMatchObject({ ...who, votes, votesProved: votes, proved: 2 });
+  const ended = { ...who, votes, votesProved: votes, groups: 2, groupsByStatus: { proved: 2 } };
+  expect(line("session ended")).toMatchObject(ended);
+  expect(line("session ended")).not.toHaveProperty("votesLeftOut");
   expect(line("call ended")).toBeUndefined();
 });
 

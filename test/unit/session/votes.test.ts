@@ -6,9 +6,11 @@ import { encodeSszBitlist, indicesToBits } from "../../../proto/bitlist.js";
 import { SnapshotSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { decodeSnapshot } from "../../../server/admission/decode-snapshot.js";
 import { proveGroup } from "../../../server/lane/prove-group.js";
+import { voteSeries } from "../../../server/metrics/vote-labels.js";
 import { voteFates } from "../../../server/reasons.js";
 import type { VoteFate } from "../../../server/reasons.js";
 import { resultFor } from "../../../server/schedule/shared-result.js";
+import { toOutcome } from "../../../server/session/outcome.js";
 import type { Ending } from "../../../server/session/session-state.js";
 import { noVotes, sumOfVotes, toVotes, votesByFate } from "../../../server/session/votes.js";
 import type { DecodedGroup, GroupWork, LeftOut } from "../../../server/work/group.js";
@@ -96,7 +98,9 @@ const children = fc.array(
 const ending = fc.oneof<fc.Arbitrary<Ending | Fortune>[]>(
   fc.constantFrom<Ending>(
     { kind: "not_started", reason: "superseded" },
+    { kind: "not_started", reason: "set_aside" },
     { kind: "stopped", reason: "fence", attempt: 1 },
+    { kind: "stopped", reason: "preempted", attempt: 1 },
   ),
   fc.record<Fortune>({
     verdicts: fc.array(fc.nat(20), { minLength: 1, maxLength: 6 }),
@@ -106,6 +110,16 @@ const ending = fc.oneof<fc.Arbitrary<Ending | Fortune>[]>(
     outcome: fc.constantFrom("prove", "prove", "prove", "deadline", "fail"),
   }),
 );
+
+const steps = [
+  { untilAtMs: 100, weight: 9 },
+  { untilAtMs: 500, weight: 4 },
+];
+const ended = {
+  ...{ requestId: "r", slot: 1n, groupIndex: 0, description: undefined },
+  ...{ queueMs: 0, attempts: 1, steps, endedAtMs: 100 },
+};
+const series = voteSeries().map((labels) => JSON.stringify(labels));
 
 test("the fates of all votes add up to the validators of the group as submitted", async () => {
   const seen = new Set<VoteFate>();
@@ -137,11 +151,22 @@ test("the fates of all votes add up to the validators of the group as submitted"
         ...of.flatMap((child) => child.validators),
       ]);
       for (const each of decoded(groups, isSsz)) {
-        const end = "kind" in how ? how : await attempted(each, how);
+        const overLimit: Ending = { kind: "not_started", reason: "limit" };
+        const itsHow = each.isOverLimit ? overLimit : how;
+        const end = "kind" in itsHow ? itsHow : await attempted(each, itsHow);
         const fates = votesByFate(each, end);
         for (const fate of fates.keys()) seen.add(fate);
         const sum = [...fates.values()].reduce((total, count) => total + count, 0);
         expect([each.votes, sum]).toEqual([validators.size, validators.size]);
+        const { counted, votes } = toOutcome({ ...ended, decoded: each, ending: end });
+        const labelled = counted.map(({ labels }) => JSON.stringify(labels));
+        expect(series, "every combination of labels exists from the start").toEqual(
+          expect.arrayContaining(labelled),
+        );
+        expect(new Set(labelled).size).toBe(labelled.length);
+        expect(counted.reduce((total, { count }) => total + count, 0)).toBe(validators.size);
+        const inMessage = Object.values(votes).flat().filter(Number.isInteger).map(Number);
+        expect(inMessage.reduce((total, count) => total + count, 0)).toBe(validators.size);
         if (each.isOverLimit || end.kind !== "result" || end.result.kind !== "proved") continue;
         const proved = (fates.get("proved") ?? 0) + (fates.get("proved_late") ?? 0);
         expect(proved).toBe(end.result.validators.length);
@@ -238,10 +263,6 @@ test.each([
   [499, [0, 31, 0]],
   [500, [0, 0, 31]],
 ])("votes proved after %i ms are in the step of that instant", (readyAtMs, proved) => {
-  const steps = [
-    { untilAtMs: 100, weight: 9 },
-    { untilAtMs: 500, weight: 4 },
-  ];
   const counts = new Map([["proved", 30] as const, ["proved_late", 1] as const]);
   expect(toVotes(counts, steps, readyAtMs)).toMatchObject({ proved, shed: 0 });
   expect(toVotes(counts, [], readyAtMs)).toMatchObject({ proved: [31, 0] });
