@@ -24,15 +24,16 @@ function drawScenario(seed: number): Scenario {
   const speed = random.between(0.5, 1.4);
   const options = { childFactor: 1, scatter: 0.07, slow: 0, crashes: 0, drift: 0.15 };
   const truth = new Truth({ seed, speeds: [speed], ...options });
-  const budget = { deadlineMs: 3000, fenceMs: 6400, mayShed: true, priority: 2 as const };
+  const budget = { deadlineMs: 3000, fenceMs: 6400, steps: [], mayShed: true };
+  const given = { ...budget, priority: 2 as const };
   const large = { root: "aa".repeat(32), slot: FIRST_SLOT, raws: range(raws), children };
   const snapshots = range(SLOTS, FIRST_SLOT).flatMap((slot): SnapshotSpec[] => {
     const other = Buffer.alloc(32, `other ${slot}`).toString("hex");
     const groups = [{ root: other, slot, raws: range(random.whole(1, 32)), children: [] }];
     const atMs = slot * SLOT_MS;
     return [
-      { ...budget, atMs, node: "other", slot, groups },
-      { ...budget, atMs: atMs + 1, node: "large", slot, groups: [large] },
+      { ...given, atMs, node: "other", slot, groups },
+      { ...given, atMs: atMs + 1, node: "large", slot, groups: [large] },
     ];
   });
   const endMs = (FIRST_SLOT + SLOTS + 1) * SLOT_MS;

@@ -1,82 +1,31 @@
 /**
  * The judge of the schedule, judged: the same seed gives the same report, nobody beats the optimum,
- * and baselines and measures come to what was worked out by hand for tiny cases.
+ * and measures come to what was worked out by hand for tiny cases.
  */
 import { expect, test } from "vitest";
-import { firstCome, skipWhenBusy } from "../../tools/sim-report/baselines.js";
+import { ArgumentError, readArguments } from "../../tools/sim-report/arguments.js";
+import { firstCome } from "../../tools/sim-report/baselines.js";
 import type { Moment } from "../../tools/sim-report/counterfactual.js";
 import {
   groupWouldHaveMadeIt,
   snapshotWouldHaveMadeIt,
 } from "../../tools/sim-report/counterfactual.js";
 import type { BurstComparison } from "../../tools/sim-report/evaluate.js";
+import type { Evaluation } from "../../tools/sim-report/evaluate.js";
 import { compareWithOptimum, evaluate, policies } from "../../tools/sim-report/evaluate.js";
 import { judge } from "../../tools/sim-report/goals.js";
 import { jain, measure } from "../../tools/sim-report/measures.js";
-import { optimum } from "../../tools/sim-report/optimum.js";
 import { plots } from "../../tools/sim-report/plots.js";
-import type { AskResult, ProofRecord, RefusalRecord, Run } from "../../tools/sim-report/run.js";
+import type { AskResult, ProofRecord, RefusalRecord } from "../../tools/sim-report/run.js";
 import { notProved } from "../../tools/sim-report/run.js";
-import type { GroupSpec } from "../../tools/sim-report/group-spec.js";
-import type { Scenario, SnapshotSpec } from "../../tools/sim-report/scenario.js";
 import { asksOf, contentOfGroup } from "../../tools/sim-report/scenario.js";
-import { tables, total } from "../../tools/sim-report/tables.js";
+import { tables } from "../../tools/sim-report/tables.js";
 import { asMarkdown } from "../../tools/sim-report/text.js";
-import { addUp, quantile, unusableShare } from "../../tools/sim-report/total.js";
-import type { TruthOptions } from "../../tools/sim-report/truth.js";
+import { quantile, wastedShare } from "../../tools/sim-report/total.js";
 import { tableMs, Truth, VERIFY_MS } from "../../tools/sim-report/truth.js";
+import { countVotes, votesOf, weightAt } from "../../tools/sim-report/votes.js";
 import { drawScenario, smallWorkloads, workloads } from "../../tools/sim-report/workloads.js";
-
-const exact: TruthOptions = {
-  seed: 1,
-  speeds: [1, 1],
-  childFactor: 1,
-  scatter: 0,
-  slow: 0,
-  crashes: 0,
-  drift: 0,
-};
-/** One raw signature on a lane: 800 ms, verified before and after. */
-const ONE_MS = 800 + 2 * VERIFY_MS;
-const range = (count: number, from = 0) => Array.from({ length: count }, (_, at) => from + at);
-
-function group(root: string, raws: number, children = 0): GroupSpec {
-  const validators = range(raws);
-  const sets = range(children).map((child) => [1000 + 2 * child, 1001 + 2 * child]);
-  return { root, slot: 1, raws: validators, children: sets };
-}
-
-function snapshot(atMs: number, groups: GroupSpec[], rest: Partial<SnapshotSpec> = {}) {
-  const budget = { deadlineMs: 1000, fenceMs: 2000 };
-  const spec: SnapshotSpec = {
-    atMs,
-    node: `node-${atMs}`,
-    slot: 1,
-    priority: 2,
-    mayShed: false,
-    ...budget,
-    groups,
-    ...rest,
-  };
-  return spec;
-}
-
-function scenario(snapshots: SnapshotSpec[], lanes = 1): Scenario {
-  return {
-    workload: "tiny",
-    seed: 1,
-    lanes,
-    snapshots,
-    truth: new Truth(exact),
-    typicalMs: ONE_MS,
-    budgetOverCost: 1,
-    judgedFromMs: 0,
-    endMs: 60_000,
-    flooder: undefined,
-  };
-}
-
-const endings = ({ asks }: Run) => asks.map(({ ending }) => ending);
+import { exact, group, ONE_MS, range, scenario, snapshot } from "./tiny-scenario.js";
 
 test("a proof takes what was measured for its shape", () => {
   expect(tableMs({ raws: 1, children: 0 })).toEqual({ rawMs: 800, childMs: 0 });
@@ -88,61 +37,34 @@ test("a proof takes what was measured for its shape", () => {
   expect(new Truth(exact).wholeMs(0, group("a", 0, 2))).toBe(5500 + 3 * VERIFY_MS);
 });
 
-test("first come, first served: in order of arrival, until the deadline, for nothing past the fence", () => {
-  const many = [group("a", 1), group("b", 1), group("c", 1)];
-  const { asks, proofs } = firstCome(scenario([snapshot(0, many), snapshot(10, [group("d", 1)])]));
-  // a from 0, b from 840 under a deadline of 1000; c and d would start at 1680.
-  expect(asks.map(({ ending, startedAtMs }) => [ending, startedAtMs])).toEqual([
-    ["proved", 0],
-    ["proved", ONE_MS],
-    ["not_started deadline", undefined],
-    ["not_started deadline", undefined],
+test("votes are those beyond the best child, each once with its largest weight", () => {
+  const children = [[1, 2, 3], [4]];
+  expect(votesOf({ root: "a", slot: 1, raws: [3, 5], children })).toEqual([5, 4]);
+  expect(votesOf({ root: "a", slot: 1, raws: [3, 5], children: [] })).toEqual([3, 5]);
+  const steps = [
+    { untilAtMs: 100, weight: 4 },
+    { untilAtMs: 200, weight: 1 },
+  ];
+  expect([99, 100, 199, 200].map((atMs) => weightAt(steps, atMs))).toEqual([4, 1, 1, 0]);
+  const counted = countVotes([
+    { root: "a", validators: [1, 2], weight: 1 },
+    { root: "a", validators: [2, 3], weight: 4 },
+    { root: "b", validators: [2], weight: 2 },
   ]);
-  expect(proofs.map(({ endedAtMs }) => endedAtMs)).toEqual([ONE_MS, 2 * ONE_MS]);
-  const long = snapshot(0, [group("a", 0, 2)]);
-  expect(endings(firstCome(scenario([long])))).toEqual(["after its fence"]);
+  expect(counted).toEqual({ votes: 4, worth: 1 + 4 + 4 + 2 });
 });
 
-test("first come, first served: a node's second snapshot waits for the end of its first", () => {
-  const own = { node: "one" };
-  const early = snapshot(0, [group("a", 1)], own);
-  const during = snapshot(ONE_MS - 1, [group("b", 1)], own);
-  const after = snapshot(ONE_MS, [group("c", 1)], own);
-  const run = firstCome(scenario([early, during, after]));
-  expect(endings(run)).toEqual(["proved", "skipped in_flight", "proved"]);
-});
-
-test("skip when busy: a lane keeps to its snapshot, and all others are skipped", () => {
-  const first = snapshot(0, [group("a", 1), group("b", 1)]);
-  const second = snapshot(10, [group("c", 1)]);
-  const third = snapshot(20, [group("d", 1)]);
-  const afterAll = snapshot(2 * ONE_MS, [group("e", 1)]);
-  const run = skipWhenBusy(scenario([first, second, third, afterAll]));
-  expect(endings(run)).toEqual(["proved", "proved", "skipped busy", "skipped busy", "proved"]);
-  const two = skipWhenBusy(scenario([first, second, third], 2));
-  expect(endings(two)).toEqual(["proved", "proved", "proved", "skipped busy"]);
-});
-
-test("the optimum takes the short before the long, and waits only when it may", () => {
-  const long = snapshot(0, [group("long", 64)]);
-  const short = snapshot(0, [group("short", 1)]);
-  const known = scenario([long, short]);
-  // Long takes 2140 of a fence of 2000 ms: only short. With a longer fence, short and then long.
-  expect(optimum([long, short], known, { mayWait: false })).toEqual({ groups: 1, votes: 1 });
-  const roomy = [long, short].map((each) => ({ ...each, fenceMs: 4000 }));
-  expect(optimum(roomy, known, { mayWait: false })).toEqual({ groups: 2, votes: 65 });
-  // Short comes 100 ms later: who must not wait starts long, which leaves short no time.
-  const late = roomy.map((each, at) => ({ ...each, atMs: 100 * at }));
-  expect(optimum(late, known, { mayWait: true }).groups).toBe(2);
-  expect(optimum(late, known, { mayWait: false })).toEqual({ groups: 1, votes: 64 });
-});
-
-test("the optimum keeps to the node's order", () => {
-  const ordered = snapshot(0, [group("long", 64), group("short", 1)], { fenceMs: 4000 });
-  const known = scenario([ordered]);
-  expect(optimum([ordered], known, { mayWait: true })).toEqual({ groups: 1, votes: 64 });
-  const two = { ...known, lanes: 2 };
-  expect(optimum([ordered], two, { mayWait: true })).toEqual({ groups: 2, votes: 65 });
+test("a vote's best possible weight is that of the smallest part on an idle lane", () => {
+  const steps = [
+    { untilAtMs: ONE_MS + 1, weight: 4 },
+    { untilAtMs: 2000, weight: 1 },
+  ];
+  const parts = snapshot(0, [group("a", 64)], { mayShed: true, steps, fenceMs: 3000 });
+  const whole = snapshot(0, [group("b", 32)], { steps, node: "other" });
+  const run = firstCome(scenario([parts, whole], 2));
+  // Of a in parts: 64 votes at 4, proved whole after the last step; of b: 32 votes at 1.
+  const measures = measure(scenario([parts, whole], 2), run);
+  expect(measures).toMatchObject({ worthMax: 64 * 4 + 32, worth: 32, votes: 96 });
 });
 
 const proof = (content: string, rest: Partial<ProofRecord>): ProofRecord => ({
@@ -155,7 +77,7 @@ const proof = (content: string, rest: Partial<ProofRecord>): ProofRecord => ({
   ...rest,
 });
 
-test("prover time is unusable when missed, preempted or a duplicate, and a crash is neither", () => {
+test("prover time is wasted when missed, preempted or a duplicate, and a crash is neither", () => {
   const empty = { asks: [], refusals: [], preemptions: [] };
   const proofs = [
     proof("a", {}),
@@ -166,9 +88,9 @@ test("prover time is unusable when missed, preempted or a duplicate, and a crash
     proof("e", { end: "died", served: 0, endedAtMs: 500 }),
   ];
   const measures = measure(scenario([]), { ...empty, proofs });
-  expect(measures.unusableMs).toEqual({ missed: 500, preempted: 400, duplicate: 100 });
+  expect(measures.wastedMs).toEqual({ missed: 500, preempted: 400, duplicate: 100 });
   expect(measures.proverMs).toBe(2500);
-  expect(unusableShare(measures)).toBe(0.4);
+  expect(wastedShare(measures)).toBe(0.4);
   expect([measures.missed, measures.proofs]).toEqual([2, 6]);
 });
 
@@ -290,30 +212,75 @@ test("what was refused while devices are learned is not judged", () => {
   expect(measures.refusals.dispatch).toEqual({ all: 2, wouldHaveMadeIt: 1 });
 });
 
+/** One run in which ours has this share of the weighted votes, and every baseline 0.5. */
+function evaluation(worth: number, rest: Partial<Evaluation["measures"]["ours"]> = {}): Evaluation {
+  const empty = { asks: [], proofs: [], refusals: [], preemptions: [] };
+  const base = { ...measure(scenario([]), empty), worthMax: 1, worth: 0.5 };
+  const ours = { ...base, worth, ...rest };
+  const [runs, others] = [
+    { gateway: empty, "first come": empty, "skip when busy": empty },
+    { gateway: base, "first come": base, "skip when busy": base },
+  ];
+  return {
+    workload: "tiny",
+    budgetOverCost: 1,
+    seed: 1,
+    runs: { ours: empty, ...runs },
+    measures: { ours, ...others },
+  };
+}
+
 test("goals are met up to their bound", () => {
-  const base = measure(scenario([]), { asks: [], proofs: [], refusals: [], preemptions: [] });
   const refusals = {
-    accept: { all: 60, wouldHaveMadeIt: 5 },
+    accept: { all: 60, wouldHaveMadeIt: 4 },
     dispatch: { all: 40, wouldHaveMadeIt: 0 },
   };
-  const reached = { groups: 90, votes: 90 };
+  const reached = { groups: 90, votes: 90, worth: 92 };
+  const asked = { groups: 100, votes: 100, worth: 100 };
   const burst: BurstComparison = {
     budgetOverCost: 1,
-    asked: { groups: 100, votes: 100 },
-    optimum: { groups: 95, votes: 96 },
-    allKnowing: { groups: 100, votes: 100 },
-    reached: { ours: reached, "first come": reached, "skip when busy": reached },
+    asked,
+    optimum: { groups: 95, votes: 96, worth: 100 },
+    allKnowing: asked,
+    reached: { ours: reached, gateway: reached, "first come": reached, "skip when busy": reached },
   };
-  const measures = { ...base, proofs: 100, missed: 1, refusals };
-  const further = { ...burst, optimum: { groups: 96, votes: 96 } };
-  expect(judge(measures, [burst]).map(({ isMet }) => isMet)).toEqual([true, true, true, true]);
-  expect(judge(measures, [further]).at(-1)).toMatchObject({ isMet: false });
-  const worse = addUp([
-    measures,
-    { ...measures, missed: 3, unusableMs: { ...base.unusableMs, missed: 3 }, proverMs: 100 },
-  ]);
-  expect(judge(worse, []).map(({ isMet }) => isMet)).toEqual([false, false, true, true]);
+  const wastedMs = { missed: 6, preempted: 0, duplicate: 0 };
+  const met = evaluation(0.51, { refusals, wastedMs, proverMs: 100 });
+  const metBy = (own: Evaluation, bursts: readonly BurstComparison[]) =>
+    judge([own], bursts).map(({ isMet }) => isMet);
+  expect(metBy(met, [burst])).toEqual([true, true, true, true, true]);
+  const further = { ...burst, reached: { ...burst.reached, ours: { ...reached, worth: 91 } } };
+  expect(metBy(met, [further])).toEqual([true, true, false, true, true]);
+  const worse = evaluation(0.49, {
+    refusals: { ...refusals, accept: { all: 60, wouldHaveMadeIt: 5 } },
+    wastedMs: { ...wastedMs, preempted: 1 },
+    proverMs: 100,
+  });
+  expect(metBy(worse, [])).toEqual([false, false, true, false, false]);
+  const [atEveryBudget] = judge([worse], []);
+  expect(atEveryBudget?.found).toBe("behind in 1 of 1: 1: -1.0 points (gateway)");
   expect(quantile([3, 1, 2], 0.5)).toBe(2);
+});
+
+test("the command line chooses work by name and budget, and says what is wrong", () => {
+  const args = readArguments(["--workloads", "small,backlog", "--budgets", "0.7,2"]);
+  if ("print" in args) throw new Error("nothing was asked for but a run");
+  expect(args.chosen.map(({ name }) => name)).toEqual([
+    "backlog",
+    "small, 1 lane",
+    "small, 2 lanes",
+  ]);
+  expect(args).toMatchObject({ budgets: [0.7, 2], out: "out/schedule", isStrict: false });
+  expect(readArguments(["--help"])).toMatchObject({ print: expect.stringContaining("--strict") });
+  expect(readArguments([])).toMatchObject({ out: "docs/schedule", scenarios: 2 });
+  const wrong = [
+    ["--seed", "x"],
+    ["--scenarios", "0"],
+    ["--budgets", "1,-2"],
+    ["--workloads", "nothing"],
+    ["--unknown"],
+  ];
+  for (const argv of wrong) expect(() => readArguments(argv)).toThrow(ArgumentError);
 });
 
 const [small] = smallWorkloads.slice(-1);
@@ -327,7 +294,7 @@ test("the same seed gives the same report, byte for byte", async () => {
     const evaluation = await evaluate(own);
     const evaluations = [evaluation, other];
     const bursts = compareWithOptimum(own, evaluation);
-    const findings = { evaluations, bursts, goals: judge(total(evaluations, "ours"), bursts) };
+    const findings = { evaluations, bursts, goals: judge(evaluations, bursts) };
     const drawn = plots(findings);
     const text = asMarkdown(tables(findings), { command: "make", plots: drawn });
     return [text, ...drawn.map(({ svg }) => svg)].join("\n");
@@ -348,6 +315,7 @@ test.each([0.7, 1.5, 4])("nobody beats the optimum with a budget of %d proofs", 
       for (const policy of policies) {
         expect(reached[policy].groups).toBeLessThanOrEqual(allKnowing.groups);
         expect(reached[policy].votes).toBeLessThanOrEqual(allKnowing.votes);
+        expect(reached[policy].worth).toBeLessThanOrEqual(allKnowing.worth);
       }
     }
   }

@@ -1,62 +1,41 @@
 /**
- * What the schedule is compared with, as small discrete-event simulations over the same arrivals
- * and true durations. Neither predicts, cuts, kills or tries again; one session a node and priority
- * at a time is the protocol's rule, so they keep it too.
+ * What needs no prediction: first come, first served, and what clients do today. Neither cuts,
+ * kills or tries again; one session a node and priority at a time is the protocol's rule, so they
+ * keep it too.
  */
 import type { Ask, Scenario, SnapshotSpec } from "./scenario.js";
-import { asksOfSnapshot, contentOfGroup } from "./scenario.js";
-import type { AskResult, ProofRecord, Run } from "./run.js";
-import { notProved } from "./run.js";
-import { EXIT_MS } from "./truth.js";
-
-/** Decides who is heard and what an idle lane takes up; each ask not started it ends itself. */
-interface Policy {
-  arrive(asks: readonly Ask[], snapshot: SnapshotSpec, nowMs: number): void;
-  /** Undefined when there is nothing for the lane. */
-  next(lane: number, nowMs: number): Ask | undefined;
-  finished(ask: Ask): void;
-}
-
-type End = (ask: Ask, ending: string) => void;
-
-interface Proving {
-  ask: Ask;
-  proof: ProofRecord;
-  /** The lane takes the next group from here on. */
-  freeAtMs: number;
-}
+import type { Run } from "./run.js";
+import { simulate } from "./simulate.js";
 
 /** First come, first served: one queue, a group starts while its deadline is not over. */
 export function firstCome(scenario: Scenario): Run {
   return simulate(scenario, (end) => {
     let queue: Ask[] = [];
-    const open = new Map<string, number>();
-    const owner = ({ node, priority }: SnapshotSpec) => `${node}/${priority}`;
-    const close = ({ snapshot }: Ask) =>
-      open.set(owner(snapshot), (open.get(owner(snapshot)) ?? 1) - 1);
+    const sessions = new OpenSessions();
     const dropExpired = (nowMs: number) => {
       const expired = queue.filter(({ deadlineAtMs }) => nowMs >= deadlineAtMs);
       for (const ask of expired) {
         end(ask, "not_started deadline");
-        close(ask);
+        sessions.close(ask);
       }
       queue = queue.filter((ask) => !expired.includes(ask));
     };
     return {
+      killsAtFence: false,
       arrive(asks, snapshot, nowMs) {
         dropExpired(nowMs);
-        if ((open.get(owner(snapshot)) ?? 0) > 0) {
+        if (sessions.hasOpen(snapshot)) {
           for (const ask of asks) end(ask, "skipped in_flight");
           return;
         }
-        open.set(owner(snapshot), asks.length);
+        sessions.open(asks);
         queue.push(...asks);
       },
       next(_lane, nowMs) {
         dropExpired(nowMs);
         return queue.shift();
       },
-      finished: close,
+      finished: (ask) => sessions.close(ask),
     };
   });
 }
@@ -67,6 +46,7 @@ export function skipWhenBusy(scenario: Scenario): Run {
     const own: Ask[][] = Array.from({ length: scenario.lanes }, () => []);
     const proving = new Set<number>();
     return {
+      killsAtFence: false,
       arrive(asks) {
         const idle = own.findIndex((queue, lane) => queue.length === 0 && !proving.has(lane));
         if (idle < 0) for (const ask of asks) end(ask, "skipped busy");
@@ -87,81 +67,27 @@ export function skipWhenBusy(scenario: Scenario): Run {
   });
 }
 
-function simulate(scenario: Scenario, makePolicy: (end: End) => Policy): Run {
-  const run: Run = { asks: [], proofs: [], refusals: [], preemptions: [] };
-  const results = new Map<Ask, AskResult>();
-  const policy = makePolicy((ask, ending) => results.set(ask, notProved(ending)));
-  const lanes: (Proving | undefined)[] = Array.from({ length: scenario.lanes }, () => undefined);
-  const attempts = new Map<string, number>();
-  const arrivals = [...scenario.snapshots];
-  const all: Ask[] = [];
-  for (;;) {
-    const ends = lanes.flatMap((lane) => (lane === undefined ? [] : [lane.freeAtMs]));
-    const nowMs = Math.min(arrivals[0]?.atMs ?? Infinity, ...ends);
-    if (nowMs === Infinity) break;
-    lanes.forEach((proving, at) => {
-      if (proving === undefined || proving.freeAtMs > nowMs) return;
-      lanes[at] = undefined;
-      policy.finished(proving.ask);
-    });
-    offer(nowMs);
-    while (arrivals[0]?.atMs === nowMs) {
-      const snapshot = arrivals.shift();
-      if (snapshot === undefined) break;
-      const asks = asksOfSnapshot(snapshot);
-      all.push(...asks);
-      policy.arrive(asks, snapshot, nowMs);
-      // At once, so that the next one finds the lane taken.
-      offer(nowMs);
-    }
-  }
-  run.asks = all.map((ask) => results.get(ask) ?? notProved("lost"));
-  return run;
+/** Counts the groups that have not ended, by node and priority. */
+export class OpenSessions {
+  private readonly groups = new Map<string, number>();
 
-  function offer(nowMs: number): void {
-    lanes.forEach((proving, lane) => {
-      const ask = proving === undefined ? policy.next(lane, nowMs) : undefined;
-      if (ask === undefined) return;
-      const content = contentOfGroup(ask.group);
-      const nth = attempts.get(content) ?? 0;
-      attempts.set(content, nth + 1);
-      const started = prove({ scenario, lane, ask, nowMs, nth });
-      lanes[lane] = started.proving;
-      run.proofs.push(started.proving.proof);
-      results.set(ask, started.result);
-    });
+  hasOpen(snapshot: SnapshotSpec): boolean {
+    return (this.groups.get(ownerOf(snapshot)) ?? 0) > 0;
+  }
+
+  open(asks: readonly Ask[]): void {
+    for (const { snapshot } of asks) this.add(snapshot, 1);
+  }
+
+  /** One of the groups has ended. */
+  close({ snapshot }: Ask): void {
+    this.add(snapshot, -1);
+  }
+
+  private add(snapshot: SnapshotSpec, count: number): void {
+    const owner = ownerOf(snapshot);
+    this.groups.set(owner, (this.groups.get(owner) ?? 0) + count);
   }
 }
 
-interface Attempt {
-  scenario: Scenario;
-  lane: number;
-  ask: Ask;
-  nowMs: number;
-  nth: number;
-}
-
-/** How it will go is known at its start: nothing here is ever killed. */
-function prove({ scenario: { truth }, lane, ask, nowMs, nth }: Attempt) {
-  const { group, fenceAtMs } = ask;
-  const content = contentOfGroup(group);
-  const tookMs = truth.wholeMs(lane, group);
-  const isCrash = truth.crashes(content, nth);
-  const endedAtMs = nowMs + (isCrash ? tookMs / 2 : tookMs);
-  const isInTime = !isCrash && endedAtMs < fenceAtMs;
-  const proof: ProofRecord = {
-    lane,
-    content,
-    startedAtMs: nowMs,
-    endedAtMs,
-    end: isCrash ? "died" : "proved",
-    served: isInTime ? 1 : 0,
-  };
-  const result: AskResult = {
-    ...notProved(isInTime ? "proved" : isCrash ? "failed" : "after its fence"),
-    startedAtMs: nowMs,
-    ...(isInTime ? { provedAtMs: endedAtMs, represented: group.raws, isWhole: true } : {}),
-  };
-  const freeAtMs = isCrash ? endedAtMs + EXIT_MS : endedAtMs;
-  return { proving: { ask, proof, freeAtMs }, result };
-}
+const ownerOf = ({ node, priority }: SnapshotSpec) => `${node}/${priority}`;

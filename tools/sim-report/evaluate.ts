@@ -1,14 +1,17 @@
 /** One scenario under every policy. */
 import { firstCome, skipWhenBusy } from "./baselines.js";
+import { gateway } from "./gateway.js";
 import type { Measures } from "./measures.js";
-import { measure } from "./measures.js";
+import { bestWeight, measure } from "./measures.js";
 import { optimum } from "./optimum.js";
 import type { Run } from "./run.js";
 import type { Ask, Scenario, SnapshotSpec } from "./scenario.js";
-import { asksOf, distinctVotes } from "./scenario.js";
+import { asksOf } from "./scenario.js";
 import { ServiceRun } from "./service-run.js";
+import { countVotes, votesOf, weightAt } from "./votes.js";
 
-export const policies = ["ours", "first come", "skip when busy"] as const;
+export const baselines = ["gateway", "first come", "skip when busy"] as const;
+export const policies = ["ours", ...baselines] as const;
 export type Policy = (typeof policies)[number];
 
 export interface Evaluation {
@@ -23,21 +26,29 @@ export async function evaluate(scenario: Scenario): Promise<Evaluation> {
   const { workload, budgetOverCost, seed } = scenario;
   const runs = {
     ours: await new ServiceRun(scenario).result(),
+    gateway: gateway(scenario),
     "first come": firstCome(scenario),
     "skip when busy": skipWhenBusy(scenario),
   };
-  const measures = {
-    ours: measure(scenario, runs.ours),
-    "first come": measure(scenario, runs["first come"]),
-    "skip when busy": measure(scenario, runs["skip when busy"]),
-  };
+  const measures = byPolicy((policy) => measure(scenario, runs[policy]));
   return { workload, budgetOverCost, seed, runs, measures };
+}
+
+function byPolicy<T>(of: (policy: Policy) => T): Record<Policy, T> {
+  return {
+    ours: of("ours"),
+    gateway: of("gateway"),
+    "first come": of("first come"),
+    "skip when busy": of("skip when busy"),
+  };
 }
 
 /** What a policy reached in one burst, whole groups only, and what was within reach. */
 export interface Reached {
   groups: number;
   votes: number;
+  /** Sum of what each vote is worth. */
+  worth: number;
 }
 
 export interface BurstComparison {
@@ -52,30 +63,38 @@ export interface BurstComparison {
 
 /** Of each judged burst of a small scenario. */
 export function compareWithOptimum(scenario: Scenario, { runs }: Evaluation): BurstComparison[] {
-  const asks = asksOf(scenario);
+  const asks = asksOf(scenario).map((ask, at) => ({ ask, at }));
   const bursts = new Map<number, SnapshotSpec[]>();
   for (const snapshot of scenario.snapshots) {
     if (snapshot.atMs < scenario.judgedFromMs) continue;
     bursts.set(snapshot.slot, [...(bursts.get(snapshot.slot) ?? []), snapshot]);
   }
   return [...bursts].map(([slot, snapshots]) => {
-    const reachedBy = (isCounted: (at: number) => boolean) =>
-      reached(asks.filter((ask, at) => ask.snapshot.slot === slot && isCounted(at)));
-    const by = (policy: Policy) => reachedBy((at) => runs[policy].asks[at]?.isWhole === true);
+    const own = asks.filter(({ ask }) => ask.snapshot.slot === slot);
     return {
       budgetOverCost: scenario.budgetOverCost,
-      asked: reachedBy(() => true),
+      asked: reached(own, ({ ask }) => bestWeight(scenario, ask)),
       optimum: optimum(snapshots, scenario, { mayWait: false }),
       allKnowing: optimum(snapshots, scenario, { mayWait: true }),
-      reached: {
-        ours: by("ours"),
-        "first come": by("first come"),
-        "skip when busy": by("skip when busy"),
-      },
+      reached: byPolicy((policy) => {
+        const whole = own.filter(({ at }) => runs[policy].asks[at]?.isWhole === true);
+        const readyAtMs = (at: number) => runs[policy].asks[at]?.provedAtMs ?? Infinity;
+        return reached(whole, ({ ask, at }) => weightAt(ask.snapshot.steps, readyAtMs(at)));
+      }),
     };
   });
 }
 
-function reached(asks: readonly Ask[]): Reached {
-  return { groups: asks.length, votes: distinctVotes(asks) };
+interface AskAt {
+  ask: Ask;
+  /** Its place in the run's asks. */
+  at: number;
+}
+
+function reached(asks: readonly AskAt[], weightOf: (ask: AskAt) => number): Reached {
+  const parts = asks.map((each) => {
+    const { group } = each.ask;
+    return { root: group.root, validators: votesOf(group), weight: weightOf(each) };
+  });
+  return { groups: asks.length, ...countVotes(parts) };
 }

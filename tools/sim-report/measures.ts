@@ -4,7 +4,9 @@
  */
 import type { AskResult, ProofRecord, RefusalRecord, Run } from "./run.js";
 import type { Ask, Scenario, SnapshotSpec } from "./scenario.js";
-import { asksOf, BACKLOG, countVotes } from "./scenario.js";
+import { asksOf, BACKLOG } from "./scenario.js";
+import type { WeighedVotes } from "./votes.js";
+import { countVotes, votesOf, weightAt } from "./votes.js";
 
 /** Sums and lists, so that several runs add up. */
 export interface Measures {
@@ -12,12 +14,15 @@ export interface Measures {
   groups: number;
   inTime: number;
   whole: number;
-  /** Distinct validators per attestation data that came as raw signatures, in those groups. */
+  /** Distinct votes that those groups have beyond their best children, and those in time. */
   votes: number;
   represented: number;
+  /** Sum over those votes of the weight that each could have at best, and of what it had. */
+  worthMax: number;
+  worth: number;
   proverMs: number;
   /** Of proofs that nobody had in time, by why; crashes apart. */
-  unusableMs: Record<Unusable, number>;
+  wastedMs: Record<Waste, number>;
   proofs: number;
   missed: number;
   refusals: Record<RefusalRecord["at"], { all: number; wouldHaveMadeIt: number }>;
@@ -33,7 +38,7 @@ export interface Measures {
   endings: Record<string, number>;
 }
 
-export type Unusable = "missed" | "preempted" | "duplicate";
+export type Waste = "missed" | "preempted" | "duplicate";
 
 export function measure(scenario: Scenario, run: Run): Measures {
   const asks = asksOf(scenario);
@@ -46,12 +51,21 @@ export function measure(scenario: Scenario, run: Run): Measures {
   const others = judged.filter(({ ask }) => ask.snapshot.node !== scenario.flooder);
   const asked = others.filter(({ ask }) => isFeasible(scenario, ask));
   const inTime = others.filter(({ result }) => result.provedAtMs !== undefined);
+  const possible = countVotes(
+    asked.map(({ ask }) => {
+      const { group } = ask;
+      return { root: group.root, validators: votesOf(group), weight: bestWeight(scenario, ask) };
+    }),
+  );
+  const reached = countVotes(inTime.map(reachedVotes));
   return {
     groups: asked.length,
     inTime: inTime.length,
     whole: inTime.filter(({ result }) => result.isWhole).length,
-    votes: votes(asked.map(({ ask }) => ({ ask, validators: ask.group.raws }))),
-    represented: votes(inTime.map(({ ask, result }) => ({ ask, validators: result.represented }))),
+    votes: possible.votes,
+    represented: reached.votes,
+    worthMax: possible.worth,
+    worth: reached.worth,
     ...proverTime(proofs),
     refusals: refusals(scenario, run),
     preemptions: run.preemptions.length,
@@ -75,33 +89,42 @@ interface Judged {
 
 const isJudged = ({ judgedFromMs }: Scenario, { snapshot }: Ask) => snapshot.atMs >= judgedFromMs;
 
-/** On an idle lane at once. */
-function isFeasible({ truth, lanes }: Scenario, { group, snapshot }: Ask): boolean {
-  return Array.from({ length: lanes }).some(
-    (_, lane) => truth.smallestMs(lane, group, snapshot.mayShed) < snapshot.fenceMs,
+const isFeasible = (scenario: Scenario, ask: Ask) => bestWeight(scenario, ask) > 0;
+
+/**
+ * What a vote of the group can be worth at best: in the smallest part that may be proved, begun at
+ * once on the fastest lane; 0 when not even that is ready before the fence.
+ */
+export function bestWeight({ truth, lanes }: Scenario, { group, snapshot }: Ask): number {
+  const { atMs, mayShed, steps } = snapshot;
+  const leastMs = Array.from({ length: lanes }, (_, lane) =>
+    truth.smallestMs(lane, group, mayShed),
   );
+  return weightAt(steps, atMs + Math.min(...leastMs));
 }
 
-function votes(parts: readonly { ask: Ask; validators: readonly number[] }[]): number {
-  return countVotes(parts.map(({ ask, validators }) => ({ root: ask.group.root, validators })));
+function reachedVotes({ ask, result }: Judged): WeighedVotes {
+  const { root } = ask.group;
+  const weight = weightAt(ask.snapshot.steps, result.provedAtMs ?? Infinity);
+  return { root, validators: result.represented, weight };
 }
 
 /** A proof is missed when its fence came first, whether it was killed or went on for nothing. */
 function proverTime(proofs: readonly ProofRecord[]) {
-  const unusableMs = { missed: 0, preempted: 0, duplicate: 0 };
+  const wastedMs = { missed: 0, preempted: 0, duplicate: 0 };
   const served = new Set<string>();
   let proverMs = 0;
   for (const { content, startedAtMs, endedAtMs, end, served: count } of proofs) {
     const tookMs = endedAtMs - startedAtMs;
     proverMs += tookMs;
     if (end === "died") continue;
-    if (end === "preempted") unusableMs.preempted += tookMs;
-    else if (count === 0) unusableMs.missed += tookMs;
-    else if (served.has(content)) unusableMs.duplicate += tookMs;
+    if (end === "preempted") wastedMs.preempted += tookMs;
+    else if (count === 0) wastedMs.missed += tookMs;
+    else if (served.has(content)) wastedMs.duplicate += tookMs;
     if (count > 0) served.add(content);
   }
   const missed = proofs.filter(({ end, served }) => isMissed(end, served)).length;
-  return { proverMs, unusableMs, proofs: proofs.length, missed };
+  return { proverMs, wastedMs, proofs: proofs.length, missed };
 }
 
 const isMissed = (end: ProofRecord["end"], served: number) =>
@@ -168,7 +191,9 @@ function byNode(judged: readonly Judged[]): Map<string, Judged[]> {
   const nodes = new Map<string, Judged[]>();
   for (const each of judged) {
     const { node } = each.ask.snapshot;
-    nodes.set(node, [...(nodes.get(node) ?? []), each]);
+    const own = nodes.get(node);
+    if (own === undefined) nodes.set(node, [each]);
+    else own.push(each);
   }
   return nodes;
 }

@@ -4,10 +4,11 @@ import { plot } from "../harness/plot.js";
 import type { BurstComparison, Reached } from "./evaluate.js";
 import { policies } from "./evaluate.js";
 import { sharesOf } from "./goals.js";
+import { heatMap } from "./heat-map.js";
+import { budgetsOf, marginsByPair, workloadsOf } from "./margins.js";
 import type { Measures } from "./measures.js";
 import type { Findings } from "./tables.js";
-import { total } from "./tables.js";
-import { share, unusableShare } from "./total.js";
+import { share, total, wastedShare, worthShare } from "./total.js";
 
 export interface NamedPlot {
   file: string;
@@ -16,7 +17,7 @@ export interface NamedPlot {
 }
 
 export function plots({ evaluations, bursts }: Findings): NamedPlot[] {
-  const budgets = [...new Set(evaluations.map(({ budgetOverCost }) => budgetOverCost))];
+  const budgets = budgetsOf(evaluations);
   const byPolicy = (of: (measures: Measures) => number): Series[] =>
     policies.map((name) => ({
       name,
@@ -29,16 +30,27 @@ export function plots({ evaluations, bursts }: Findings): NamedPlot[] {
     name,
     points: budgets.map((x) => {
       const own = bursts.filter(({ budgetOverCost }) => budgetOverCost === x);
-      return { x, value: 100 * sharesOf(own, of, ({ groups }) => groups) };
+      return { x, value: 100 * sharesOf(own, of, ({ worth }) => worth) };
     }),
   });
+  const ahead = heatMap({
+    title: "Points ahead of the best baseline in weighted votes, by budget over cost",
+    columns: budgets.map((budget) => `${budget}`),
+    rows: workloadsOf(evaluations),
+    values: marginsByPair(evaluations).map((row) => row.map((margin) => 100 * margin.ahead)),
+  });
+  const againstBest = [
+    againstOptimum("optimum", ({ optimum }) => optimum),
+    ...policies.map((name) => againstOptimum(name, ({ reached }) => reached[name])),
+  ];
   return [
+    draw("weighted.svg", "Weighted votes, of the best possible weight", byPolicy(worthShare)),
+    { file: "ahead.svg", title: "Points ahead, each workload at each budget", svg: ahead },
+    ...(bursts.length === 0
+      ? []
+      : [draw("optimum.svg", "Weighted votes, small workloads", againstBest)]),
     draw("votes.svg", "Votes represented in time", byPolicy(votesShare)),
-    draw("unusable.svg", "Prover time that nobody could use", byPolicy(unusableShare)),
-    draw("optimum.svg", "Groups in time, small workloads", [
-      againstOptimum("optimum", ({ optimum }) => optimum),
-      ...policies.map((name) => againstOptimum(name, ({ reached }) => reached[name])),
-    ]),
+    draw("wasted.svg", "Wasted prover time", byPolicy(wastedShare)),
   ];
 }
 

@@ -91,14 +91,11 @@ export class ReportedProver extends SimProver {
   }
 }
 
-function keyOf(validator: number): Uint8Array {
-  const key = new Uint8Array(KEY_BYTES);
-  new DataView(key.buffer).setUint32(0, validator + 1);
-  return key;
-}
-
 export function keysOf(validators: readonly number[]): Uint8Array {
-  return new Uint8Array(Buffer.concat(validators.map(keyOf)));
+  const keys = new Uint8Array(validators.length * KEY_BYTES);
+  const view = new DataView(keys.buffer);
+  validators.forEach((validator, at) => view.setUint32(at * KEY_BYTES, validator + 1));
+  return keys;
 }
 
 function validatorsOf(keys: Uint8Array): number[] {

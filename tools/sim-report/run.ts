@@ -8,7 +8,7 @@ export interface AskResult {
   startedAtMs: number | undefined;
   /** When its verified proof was there. */
   provedAtMs: number | undefined;
-  /** Validators whose raw signatures are in the proof. */
+  /** Validators whose votes the proof has beyond the group's best child. */
   represented: readonly number[];
   /** Nothing that could be proved was left out. */
   isWhole: boolean;

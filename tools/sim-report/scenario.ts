@@ -1,4 +1,5 @@
 /** What every policy is given alike: who submits what when, and how long each proof will take. */
+import type { Step } from "../../server/work/submission.js";
 import type { GroupSpec } from "./group-spec.js";
 import type { Truth } from "./truth.js";
 
@@ -13,6 +14,8 @@ export interface SnapshotSpec {
   /** Milliseconds from receipt after which no proof starts (deadline) or is useful (fence). */
   deadlineMs: number;
   fenceMs: number;
+  /** What a vote is worth by when its proof is ready; the last step ends at the fence. */
+  steps: readonly Step[];
   mayShed: boolean;
   groups: readonly GroupSpec[];
 }
@@ -59,16 +62,4 @@ export function contentOf(root: string, validators: readonly number[]): string {
 
 export function contentOfGroup({ root, raws, children }: GroupSpec): string {
   return contentOf(root, [...raws, ...children.flat()]);
-}
-
-/** Distinct validators per attestation data that the groups bring as raw signatures. */
-export function distinctVotes(asks: readonly Ask[]): number {
-  return countVotes(asks.map(({ group: { root, raws } }) => ({ root, validators: raws })));
-}
-
-export function countVotes(
-  parts: readonly { root: string; validators: readonly number[] }[],
-): number {
-  const votes = parts.flatMap(({ root, validators }) => validators.map((v) => `${root}/${v}`));
-  return new Set(votes).size;
 }

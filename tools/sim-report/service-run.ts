@@ -25,8 +25,9 @@ import { notProved } from "./run.js";
 import type { GroupSpec } from "./group-spec.js";
 import type { Ask, Priority, Scenario, SnapshotSpec } from "./scenario.js";
 import { asksOf, BACKLOG, contentOf, contentOfGroup } from "./scenario.js";
-import { toSubmission } from "./to-submission.js";
+import { toEnvelope, toGroup } from "./to-submission.js";
 import { EXIT_MS, VERIFY_MS } from "./truth.js";
+import { votesOf } from "./votes.js";
 
 const EXPIRE_EVERY_MS = 250;
 
@@ -190,8 +191,9 @@ export class ServiceRun {
 
   private submit(snapshot: SnapshotSpec, requestId: string, asks: readonly Ask[]): void {
     const moment = this.moment(snapshot.node);
-    const submission = toSubmission(snapshot, requestId);
-    const answer = this.admission.submit(submission, () => submission.groups);
+    const answer = this.admission.submit(toEnvelope(snapshot, requestId), () =>
+      snapshot.groups.map(toGroup),
+    );
     if (answer.kind === "accepted") {
       this.requests.set(answer.accepted.requestId, asks);
       return;
@@ -243,7 +245,7 @@ export class ServiceRun {
       ending: "proved",
       startedAtMs,
       provedAtMs: nowMs,
-      represented: ask.group.raws.filter((validator) => validators.has(validator)),
+      represented: votesOf(ask.group).filter((validator) => validators.has(validator)),
       isWhole: outcome.leftOut.length === 0,
     });
   }

@@ -1,18 +1,14 @@
-/** The report's tables, as words: the terminal and the Markdown show the same. Pure. */
-import type { BurstComparison, Evaluation, Policy, Reached } from "./evaluate.js";
+/** The report's tables. Pure. */
+import type { BurstComparison, Evaluation } from "./evaluate.js";
 import { policies } from "./evaluate.js";
 import type { Goal } from "./goals.js";
-import { percent, sharesOf } from "./goals.js";
+import { percent } from "./goals.js";
+import { marginTables } from "./margin-tables.js";
+import { budgetsOf, workloadsOf } from "./margins.js";
 import type { Measures } from "./measures.js";
-import { addUp, mean, quantile, share, unusableShare } from "./total.js";
-
-export interface Table {
-  title: string;
-  /** What the columns mean, where their heads do not say it. */
-  note?: string;
-  head: readonly string[];
-  rows: readonly (readonly string[])[];
-}
+import { optimumTables } from "./optimum-tables.js";
+import type { Table } from "./table.js";
+import { mean, quantile, share, total, wastedShare, wronglyRefused, worthShare } from "./total.js";
 
 /** All runs of a report. */
 export interface Findings {
@@ -23,18 +19,19 @@ export interface Findings {
 }
 
 export function tables({ evaluations, bursts, goals }: Findings): Table[] {
-  const names = [...new Set(evaluations.map(({ workload }) => workload))];
-  const budgets = [...new Set(evaluations.map(({ budgetOverCost }) => budgetOverCost))];
+  const names = workloadsOf(evaluations);
+  const budgets = budgetsOf(evaluations);
   const ours = (isIn: (evaluation: Evaluation) => boolean) => total(evaluations, "ours", isIn);
   return [
     goalTable(goals),
+    ...marginTables(evaluations),
+    ...optimumTables(bursts),
     {
       title: "Policies",
       note: "All workloads and budgets together. They ask for several times what the lanes can prove, on purpose.",
       head: ["", ...MAIN_HEAD],
       rows: policies.map((policy) => [policy, ...mainCells(total(evaluations, policy))]),
     },
-    optimumTable(budgets, bursts),
     {
       title: "Ours, by workload",
       head: ["", ...MAIN_HEAD],
@@ -54,14 +51,6 @@ export function tables({ evaluations, bursts, goals }: Findings): Table[] {
   ];
 }
 
-export function total(
-  evaluations: readonly Evaluation[],
-  policy: Policy,
-  isIn: (evaluation: Evaluation) => boolean = () => true,
-): Measures {
-  return addUp(evaluations.filter(isIn).map(({ measures }) => measures[policy]));
-}
-
 function goalTable(goals: readonly Goal[]): Table {
   return {
     title: "Goals",
@@ -74,10 +63,11 @@ const MAIN_HEAD = [
   "groups",
   "whole",
   "votes",
+  "weighted",
   "fairness",
   "queue p50",
   "p99",
-  "unusable",
+  "wasted",
   "missed",
   "preempted",
   "duplicate",
@@ -86,53 +76,23 @@ const MAIN_HEAD = [
 ];
 
 function mainCells(measures: Measures): string[] {
-  const { groups, inTime, whole, votes, represented, proverMs, unusableMs } = measures;
-  const { accept, dispatch } = measures.refusals;
-  const refused = accept.all + dispatch.all;
-  const wrongly = accept.wouldHaveMadeIt + dispatch.wouldHaveMadeIt;
+  const { groups, inTime, whole, votes, represented, proverMs, wastedMs } = measures;
+  const { wrongly, refused } = wronglyRefused(measures);
   return [
     percent(share(inTime, groups)),
     percent(share(whole, groups)),
     percent(share(represented, votes)),
+    percent(worthShare(measures)),
     mean(measures.jain).toFixed(2),
     seconds(quantile(measures.queueMs, 0.5)),
     seconds(quantile(measures.queueMs, 0.99)),
-    percent(unusableShare(measures)),
-    percent(share(unusableMs.missed, proverMs)),
-    percent(share(unusableMs.preempted, proverMs)),
-    percent(share(unusableMs.duplicate, proverMs)),
+    percent(wastedShare(measures)),
+    percent(share(wastedMs.missed, proverMs)),
+    percent(share(wastedMs.preempted, proverMs)),
+    percent(share(wastedMs.duplicate, proverMs)),
     percent(share(measures.missed, measures.proofs)),
     refused === 0 ? "none refused" : `${wrongly} of ${refused}`,
   ];
-}
-
-function optimumTable(budgets: readonly number[], bursts: readonly BurstComparison[]): Table {
-  const whose: readonly [string, (burst: BurstComparison) => Reached][] = [
-    ["all-knowing", ({ allKnowing }) => allKnowing],
-    ["optimum", ({ optimum }) => optimum],
-    ...policies.map((policy): [string, (burst: BurstComparison) => Reached] => [
-      policy,
-      ({ reached }) => reached[policy],
-    ]),
-  ];
-  const cells = (own: readonly BurstComparison[]) =>
-    whose.map(([, of]) => {
-      const groups = sharesOf(own, of, (reached) => reached.groups);
-      const votes = sharesOf(own, of, (reached) => reached.votes);
-      return `${percent(groups)}, ${percent(votes)}`;
-    });
-  return {
-    title: "Against the optimum, by budget over cost",
-    note: "Groups and votes in time, in the small workloads. The optimum knows how long each proof will take, and like any service leaves no lane idle beside a group that may start; the all-knowing one also knows what will be submitted, and waits for it. Both keep the node's order.",
-    head: ["", ...whose.map(([name]) => name)],
-    rows: [
-      ...budgets.map((budget) => [
-        `${budget}`,
-        ...cells(bursts.filter(({ budgetOverCost }) => budgetOverCost === budget)),
-      ]),
-      ["all", ...cells(bursts)],
-    ],
-  };
 }
 
 function backlogTable(evaluations: readonly Evaluation[]): Table {

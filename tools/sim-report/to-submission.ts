@@ -1,14 +1,14 @@
-/** From a scenario's snapshot to what admission is given, as if it had been decoded. */
+/** From a scenario's snapshot to what admission is given, its groups as if they had been decoded. */
 import type { DecodedGroup } from "../../server/work/group.js";
-import type { Submission } from "../../server/work/submission.js";
+import type { Envelope } from "../../server/work/submission.js";
 import { decodedGroup } from "../harness/decoded-group.js";
 import { proofOf, SIGNATURE_BYTES } from "../sim/sim-prover.js";
 import { keysOf } from "./reported-prover.js";
 import type { GroupSpec } from "./group-spec.js";
 import type { SnapshotSpec } from "./scenario.js";
 
-export function toSubmission(snapshot: SnapshotSpec, requestId: string): Submission {
-  const { atMs, node, slot, priority, mayShed, deadlineMs, fenceMs, groups } = snapshot;
+export function toEnvelope(snapshot: SnapshotSpec, requestId: string): Envelope {
+  const { atMs, node, slot, priority, mayShed, deadlineMs, fenceMs, steps } = snapshot;
   return {
     nodeId: node,
     nodeEpoch: 1n,
@@ -23,14 +23,13 @@ export function toSubmission(snapshot: SnapshotSpec, requestId: string): Submiss
     deadlineAtMs: atMs + deadlineMs,
     fenceAtMs: atMs + fenceMs,
     minInputs: 1,
-    steps: [],
+    steps,
     bytes: 1000,
-    groups: groups.map(toGroup),
     accepted: { deadlineMs, fenceMs, deadlineSource: 1 },
   };
 }
 
-function toGroup({ root, slot, raws, children }: GroupSpec): DecodedGroup {
+export function toGroup({ root, slot, raws, children }: GroupSpec): DecodedGroup {
   const message = { root: new Uint8Array(Buffer.from(root, "hex")), slot };
   const signatures = new Uint8Array(raws.length * SIGNATURE_BYTES);
   const childWork = children.map((validators, index) => {

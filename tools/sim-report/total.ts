@@ -1,7 +1,16 @@
 /** Measures of several runs, added up, and the shares that are reported. */
+import type { Evaluation, Policy } from "./evaluate.js";
 import type { Measures } from "./measures.js";
 
-export function addUp(all: readonly Measures[]): Measures {
+export function total(
+  evaluations: readonly Evaluation[],
+  policy: Policy,
+  isIn: (evaluation: Evaluation) => boolean = () => true,
+): Measures {
+  return addUp(evaluations.filter(isIn).map(({ measures }) => measures[policy]));
+}
+
+function addUp(all: readonly Measures[]): Measures {
   const sum = (pick: (each: Measures) => number) =>
     all.reduce((total, each) => total + pick(each), 0);
   const refusals = (where: "accept" | "dispatch") => ({
@@ -18,11 +27,13 @@ export function addUp(all: readonly Measures[]): Measures {
     whole: sum(({ whole }) => whole),
     votes: sum(({ votes }) => votes),
     represented: sum(({ represented }) => represented),
+    worthMax: sum(({ worthMax }) => worthMax),
+    worth: sum(({ worth }) => worth),
     proverMs: sum(({ proverMs }) => proverMs),
-    unusableMs: {
-      missed: sum(({ unusableMs }) => unusableMs.missed),
-      preempted: sum(({ unusableMs }) => unusableMs.preempted),
-      duplicate: sum(({ unusableMs }) => unusableMs.duplicate),
+    wastedMs: {
+      missed: sum(({ wastedMs }) => wastedMs.missed),
+      preempted: sum(({ wastedMs }) => wastedMs.preempted),
+      duplicate: sum(({ wastedMs }) => wastedMs.duplicate),
     },
     proofs: sum(({ proofs }) => proofs),
     missed: sum(({ missed }) => missed),
@@ -41,8 +52,18 @@ export function addUp(all: readonly Measures[]): Measures {
   };
 }
 
-export function unusableShare({ unusableMs, proverMs }: Measures): number {
-  const total = Object.values(unusableMs).reduce((sum, ms) => sum + ms, 0);
+/** Of what the votes could be worth at best. */
+export function worthShare({ worth, worthMax }: Measures): number {
+  return share(worth, worthMax);
+}
+
+export function wronglyRefused({ refusals: { accept, dispatch } }: Measures) {
+  const wrongly = accept.wouldHaveMadeIt + dispatch.wouldHaveMadeIt;
+  return { wrongly, refused: accept.all + dispatch.all };
+}
+
+export function wastedShare({ wastedMs, proverMs }: Measures): number {
+  const total = Object.values(wastedMs).reduce((sum, ms) => sum + ms, 0);
   return share(total, proverMs);
 }
 

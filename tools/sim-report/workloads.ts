@@ -1,4 +1,5 @@
 /** The workloads: seeded scenarios of nodes that submit as on a chain, and of nodes that do not. */
+import { stepsOf } from "../../client/adapter/slot-times.js";
 import { Random } from "../sim/random.js";
 import type { GroupSpec } from "./group-spec.js";
 import type { Priority, Scenario, SnapshotSpec } from "./scenario.js";
@@ -6,6 +7,7 @@ import { BACKLOG } from "./scenario.js";
 import { hash, Truth } from "./truth.js";
 
 const SLOT_MS = 4000;
+const INTERVALS = 5;
 /** Interval 2 begins here; all nodes submit within a fourth of it. */
 const AGGREGATE_AT_MS = 1600;
 const BURST_MS = 200;
@@ -51,8 +53,9 @@ export function drawScenario(workload: Workload, budgetOverCost: number, seed: n
   const planned = builder.plan();
   const costs = planned.flatMap(({ groups }) => groups.map((group) => truth.wholeMs(0, group)));
   const typicalMs = costs.reduce((sum, ms) => sum + ms, 0) / costs.length;
-  const snapshots = planned.map((snapshot) => withBudget(snapshot, budgetOverCost * typicalMs));
   const slotMs = workload.slotMs ?? SLOT_MS;
+  const budgetMs = budgetOverCost * typicalMs;
+  const snapshots = planned.map((snapshot) => withBudget(snapshot, budgetMs, slotMs));
   const longestMs = Math.max(...snapshots.map(({ fenceMs }) => fenceMs));
   return {
     workload: workload.name,
@@ -81,16 +84,24 @@ function drawTruth({ lanes, scatter, slow, crashes }: Workload, seed: number, ra
   });
 }
 
-type Planned = Omit<SnapshotSpec, "deadlineMs" | "fenceMs">;
+type Planned = Omit<SnapshotSpec, "deadlineMs" | "fenceMs" | "steps">;
 
-/** Backlog has three times as long: its data keep. */
-function withBudget(planned: Planned, budgetMs: number): SnapshotSpec {
-  const deadlineMs = Math.round(planned.priority === BACKLOG ? 3 * budgetMs : budgetMs);
+/** Backlog has three times as long, and is worth the same all that time: its slot is over. */
+function withBudget(planned: Planned, budgetMs: number, slotMs: number): SnapshotSpec {
+  const { atMs, slot, priority } = planned;
+  const deadlineMs = Math.round(priority === BACKLOG ? 3 * budgetMs : budgetMs);
   const fenceMs = Math.max(
-    planned.priority === BACKLOG ? 3 * FENCE_MS : FENCE_MS,
+    priority === BACKLOG ? 3 * FENCE_MS : FENCE_MS,
     Math.round(deadlineMs + FENCE_MS / 4),
   );
-  return { ...planned, deadlineMs, fenceMs };
+  const fenceAtMs = atMs + fenceMs;
+  // Where slots are further apart than the chain's, the intervals are still the chain's.
+  const times = { slotMs: SLOT_MS, intervals: INTERVALS, phaseMs: slot * slotMs };
+  const steps =
+    priority === BACKLOG
+      ? [{ untilAtMs: fenceAtMs, weight: 1 }]
+      : stepsOf(times, 0, { atMs, fenceAtMs });
+  return { ...planned, deadlineMs, fenceMs, steps };
 }
 
 class Builder {
