@@ -25,8 +25,9 @@ import type { Column } from "./io/table.js";
 import { formatTable } from "./io/table.js";
 
 const help = `
-For each device, 'prove ms' is the median time of a proof of that size, as the
-device has learned it. 2 % of proofs take less than 'low', 2 % more than 'high'.
+For each device, 'prove ms' is the median time of a proof of that size and rate
+(log_inv_rate), as the device has learned it. 2 % of proofs take less than 'low',
+2 % more than 'high'.
 
 Examples:
   lean-aggregator info
@@ -80,6 +81,7 @@ const costColumns: readonly Column<LearnedCost & { id: string }>[] = [
   { title: "device", cell: ({ id }) => id },
   { title: "raw signatures", align: "right", cell: (cost) => String(cost.rawSignatures) },
   { title: "children", align: "right", cell: ({ children }) => String(children) },
+  { title: "rate", align: "right", cell: ({ logInvRate }) => String(logInvRate) },
   { title: "prove ms", align: "right", cell: ({ proveMs }) => String(proveMs) },
   { title: "low", align: "right", cell: ({ proveMsLow }) => String(proveMsLow) },
   { title: "high", align: "right", cell: ({ proveMsHigh }) => String(proveMsHigh) },

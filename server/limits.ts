@@ -127,8 +127,12 @@ export const limits = {
   logCloseMsMax: 200,
   /** Principals of a policy: one for each of `nodesMax` nodes, and as many for people and tools. */
   principalsMax: 512,
-  /** The file with the learned costs of a device: the service writes less than 1 KB. */
-  costFileBytesMax: 16 * 1024,
+  /** The highest `log_inv_rate` that a prover can offer: its `rates` are bits of a u32. */
+  rateMax: 31,
+  /** Entries in the file of learned costs: one rate or two of one proof system, as a rule. */
+  costEntriesMax: 64,
+  /** The file with the learned costs of a device: the service writes less than 1 KB an entry. */
+  costFileBytesMax: 128 * 1024,
   /** A policy file: `principalsMax` principals of 2 KiB each. */
   policyBytesMax: 1024 * 1024,
   /** A file of settings, and one of certificates or a key: far above any. */

@@ -1,13 +1,13 @@
 /**
- * Keeps the cost models of devices across restarts: one small file for each device in the state
- * folder, replaced as a whole. When a file cannot be read or written, the next start calibrates the
+ * Keeps what was learned of devices across restarts: one small file for each device in the state
+ * folder, replaced as a whole, with an entry for each proof system, kind of proof and rate. When a file cannot be read or written, the next start calibrates the
  * device again; no proof fails.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Clock } from "../clock.js";
-import type { CostModel } from "../work/cost-model.js";
+import type { Costs, RateCosts } from "../work/costs.js";
 import { costBounds, isCovariance } from "../work/cost-bounds.js";
 import { codeOf, fileReason } from "../files/file-reason.js";
 import { limits } from "../limits.js";
@@ -18,23 +18,37 @@ import { replaceFile } from "../files/write-file.js";
 /** Milliseconds between two writes of the files, at least; `close` writes once more. */
 const WRITE_EVERY_MS = 5000;
 
-/** Keeps one cost model for each device. A model is of one proof system: scheme and revision. */
+/** What was learned of a device with one proof system: scheme and revision. */
+export interface Learned {
+  readonly costs: Costs;
+}
+
+/** Keeps what was learned of each device. */
 export interface CostStore {
-  /** The kept model; undefined without a usable model of this proof system. */
-  load(deviceId: string, proofSystem: string): CostModel | undefined;
-  /** Keeps the model instead of the device's earlier one. Returns at once and writes later. */
-  save(deviceId: string, proofSystem: string, costs: CostModel): void;
+  /** What is kept; undefined without anything usable of this proof system. */
+  load(deviceId: string, proofSystem: string): Learned | undefined;
+  /**
+   * Keeps this in place of what was kept of the device and proof system. Returns at once and writes
+   * later.
+   */
+  save(deviceId: string, proofSystem: string, learned: Learned): void;
 }
 
 const { coefficients, logMax, covarianceMax, scatterMin, scatterMax } = costBounds;
 const row = z.array(z.number().min(-covarianceMax).max(covarianceMax)).length(coefficients);
-const fileSchema = z.strictObject({
-  format: z.literal(2),
+const entrySchema = z.strictObject({
   proofSystem: z.string(),
+  kind: z.literal("aggregate"),
+  logInvRate: z.int().min(0).max(limits.rateMax),
   atUnixMs: z.number(),
   logMs: z.array(z.number().min(-logMax).max(logMax)).length(coefficients),
   covariance: z.array(row).length(coefficients).refine(isCovariance, "is not a covariance matrix"),
   scatter: z.number().min(scatterMin).max(scatterMax),
+});
+type Entry = z.infer<typeof entrySchema>;
+const fileSchema = z.strictObject({
+  format: z.literal(3),
+  costs: z.array(entrySchema).max(limits.costEntriesMax),
 });
 type FileContent = z.infer<typeof fileSchema>;
 
@@ -55,8 +69,10 @@ export function costFilePath(folder: string, deviceId: string): string {
 }
 
 export class CostFiles implements CostStore {
-  /** Models that are not written yet, by device id. */
+  /** What is not written yet, by device id. */
   private readonly pending = new Map<string, FileContent>();
+  /** What the files hold of other proof systems, by device id. */
+  private readonly others = new Map<string, readonly Entry[]>();
   private writing: Promise<void> = Promise.resolve();
   private cancelWrite: (() => void) | undefined;
   /** True from a failed write, which is logged once, to the next one that succeeds. */
@@ -67,18 +83,26 @@ export class CostFiles implements CostStore {
     private readonly modules: CostFilesModules,
   ) {}
 
-  load(deviceId: string, proofSystem: string): CostModel | undefined {
+  load(deviceId: string, proofSystem: string): Learned | undefined {
     const path = costFilePath(this.options.folder, deviceId);
     const { clock, log } = this.modules;
     try {
       const text = this.read(path);
       if (text === undefined) return undefined;
-      const content = valueIn(text, fileSchema);
-      if (content.proofSystem !== proofSystem) throw new Error(`it is for ${content.proofSystem}`);
-      const { logMs, covariance, scatter, atUnixMs } = content;
-      const ageMs = Math.max(0, clock.unixMs() - atUnixMs);
-      log.info({ device: deviceId, path, ageMs }, "learned costs loaded");
-      return { logMs, covariance, scatter, atMs: clock.nowMs() - ageMs };
+      const { costs } = valueIn(text, fileSchema);
+      const own = costs.filter((each) => each.proofSystem === proofSystem);
+      const others = costs.filter((each) => each.proofSystem !== proofSystem);
+      this.others.set(deviceId, others);
+      if (own.length === 0) throw new Error(`it is for ${systemsOf(others)}`);
+      if (new Set(own.map(({ logInvRate }) => logInvRate)).size < own.length) {
+        throw new Error("it has a rate twice");
+      }
+      const ageOf = ({ atUnixMs }: Entry) => Math.max(0, clock.unixMs() - atUnixMs);
+      const ageMs = Math.min(...own.map(ageOf));
+      log.info({ device: deviceId, path, ageMs, rates: own.length }, "learned costs loaded");
+      return {
+        costs: own.map((entry) => rateCosts(entry, clock.nowMs() - ageOf(entry))).sort(byRate),
+      };
     } catch (error) {
       const cause = causeOf(error, path);
       log.warn({ device: deviceId, path, cause }, "learned costs are not used");
@@ -86,21 +110,29 @@ export class CostFiles implements CostStore {
     }
   }
 
-  save(deviceId: string, proofSystem: string, costs: CostModel): void {
+  save(deviceId: string, proofSystem: string, { costs }: Learned): void {
     const { clock } = this.modules;
-    const { logMs, covariance, scatter, atMs } = costs;
-    this.pending.set(deviceId, {
-      format: 2,
-      proofSystem,
-      atUnixMs: Math.round(clock.unixMs() - (clock.nowMs() - atMs)),
-      logMs: [...logMs],
-      covariance: covariance.map((values) => [...values]),
-      scatter,
+    const own = costs.map(({ logInvRate, model }): Entry => {
+      const { logMs, covariance, scatter, atMs } = model;
+      return {
+        ...{ proofSystem, kind: "aggregate", logInvRate },
+        atUnixMs: Math.round(clock.unixMs() - (clock.nowMs() - atMs)),
+        logMs: [...logMs],
+        covariance: covariance.map((values) => [...values]),
+        scatter,
+      };
     });
+    const others = (this.others.get(deviceId) ?? []).filter(
+      (each) => each.proofSystem !== proofSystem,
+    );
+    // Of other proof systems, the newest are kept.
+    const newest = [...others].sort((a, b) => b.atUnixMs - a.atUnixMs);
+    const entries = [...own, ...newest].slice(0, limits.costEntriesMax);
+    this.pending.set(deviceId, { format: 3, costs: entries });
     if (this.cancelWrite === undefined) this.writeNow();
   }
 
-  /** Writes the models that are not written yet, and resolves once they are. Idempotent. */
+  /** Writes what is not written yet, and resolves once they are. Idempotent. */
   async close(): Promise<void> {
     this.cancelWrite?.();
     this.write();
@@ -156,6 +188,16 @@ export class CostFiles implements CostStore {
       closeSync(fd);
     }
   }
+}
+
+function rateCosts({ logInvRate, logMs, covariance, scatter }: Entry, atMs: number): RateCosts {
+  return { logInvRate, model: { logMs, covariance, scatter, atMs } };
+}
+
+const byRate = (a: RateCosts, b: RateCosts) => a.logInvRate - b.logInvRate;
+
+function systemsOf(entries: readonly Entry[]): string {
+  return [...new Set(entries.map(({ proofSystem }) => proofSystem))].join(", ") || "nothing";
 }
 
 /**

@@ -9,6 +9,7 @@ import type { ProofRequest, Prover } from "../prover/prover.js";
 import { overrunMs, pessimisticMs, predictMs } from "../work/cost-model.js";
 import type { ChildWork, ProofResult, Raws } from "../work/group.js";
 import { choosePart, isProof } from "../work/parts.js";
+import { atRate } from "../work/shape.js";
 import type { AwakeClock } from "./awake-clock.js";
 import type { Assignment, RunningProof } from "./lane-messages.js";
 import type { LearnedCosts } from "./learned-costs.js";
@@ -75,14 +76,15 @@ export class LaneAttempt {
     const { deadlineAtMs, fenceAtMs, isFirstOfSession, isRetry, isExploration, mayShed, rotation } =
       this.assignment;
     const nowMs = clock.nowMs();
+    const model = costs.modelOf(this.assignment.work.logInvRate);
     const isOverdue = nowMs >= deadlineAtMs && !isFirstOfSession && !isRetry;
     const part = choosePart({
       raws: raws.validators,
       children: children.map(({ validators }) => validators),
       rotation,
       mayShed,
-      fits: (shape) => nowMs + pessimisticMs(costs.model, shape) < fenceAtMs,
-      mayStart: (shape) => isExploration || nowMs + predictMs(costs.model, shape) < fenceAtMs,
+      fits: (shape) => nowMs + pessimisticMs(model, shape) < fenceAtMs,
+      mayStart: (shape) => isExploration || nowMs + predictMs(model, shape) < fenceAtMs,
     });
     if (part !== undefined && !isProof(part)) return part;
     if (isOverdue || nowMs >= fenceAtMs) return "deadline";
@@ -93,11 +95,12 @@ export class LaneAttempt {
     const { clock, awake, costs, metrics, deviceId, onProofStarted } = this.modules;
     const { isStandbyStarting } = this.modules;
     const raws = request.keys.length / prover.description.publicKeyBytes;
-    const shape = { raws, children: request.children.length };
+    const { logInvRate } = request;
+    const shape = atRate({ raws, children: request.children.length }, logInvRate);
     const startedAtMs = clock.nowMs();
     this.proof = { startedAtMs, shape };
     this.proofAwakeAtMs = awake.nowMs();
-    onProofStarted(this.proofAwakeAtMs + overrunMs(costs.model, shape));
+    onProofStarted(this.proofAwakeAtMs + overrunMs(costs.modelOf(logInvRate), shape));
     const { stoodStillMs } = awake;
     const wasDisturbed = isStandbyStarting();
     const proof = await prover.aggregate(request);
@@ -107,7 +110,7 @@ export class LaneAttempt {
     const didStandStill = awake.stoodStillMs > stoodStillMs;
     const isDisturbed = wasDisturbed || isStandbyStarting() || didStandStill;
     if (!isDisturbed) {
-      const ratio = proveMs / predictMs(costs.model, shape);
+      const ratio = proveMs / predictMs(costs.modelOf(logInvRate), shape);
       metrics.costModelRatio.observe({ device: deviceId }, ratio);
       costs.learn(shape, proveMs);
     }

@@ -6,7 +6,7 @@
  * milliseconds of the service's monotonic clock; a link to another machine has to convert them.
  */
 import type { ProverDescription } from "../work/prover-description.js";
-import type { CostModel } from "../work/cost-model.js";
+import type { Costs } from "../work/costs.js";
 import type { GroupWork, ProofResult, StopReason } from "../work/group.js";
 import type { Shape } from "../work/shape.js";
 
@@ -164,8 +164,8 @@ export interface LaneReport {
   readonly provers: readonly LaneProver[];
   /** The lane's provers as they describe themselves; null until the first is set up. */
   readonly description: ProverDescription | null;
-  /** The learned costs of the device; their uncertainty is that of the instant `cost.atMs`. */
-  readonly cost: CostModel;
+  /** The learned costs of the device; the uncertainty of each is that of its instant `atMs`. */
+  readonly costs: Costs;
   /** Number of the operator's last command that was carried out; 0: none was. */
   readonly commandsDone: number;
   /** What the reader may adopt; always empty of a lane in its own process. */

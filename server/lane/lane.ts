@@ -218,7 +218,7 @@ export class Lane {
       standbyCause: whyNoStandby(this.machine, this.options),
       provers: this.provers(),
       description: this.description,
-      cost: this.costs.model,
+      costs: this.costs.all,
       commandsDone,
       adoptable: [],
     });

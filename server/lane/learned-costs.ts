@@ -1,6 +1,6 @@
 /**
- * The cost model of one device. Before the device takes work, the model is loaded from the store or
- * scaled by one calibration proof; every later proof teaches it. Owned by the device's lane.
+ * The costs of one device, with a model for each rate. Before the device takes work, they are loaded from the store or
+ * scaled by one calibration proof; every later proof teaches its rate. Owned by the device's lane.
  */
 import type { Clock } from "../clock.js";
 import type { Logger } from "../log/log.js";
@@ -9,11 +9,13 @@ import type { Device } from "./device.js";
 import type { Prover, ProofRequest } from "../prover/prover.js";
 import { ProverError } from "../prover/prover.js";
 import type { CostModel } from "../work/cost-model.js";
-import { aged, freshCostModel, learn, learnAtLeast, overrunMs } from "../work/cost-model.js";
+import { learn, learnAtLeast, overrunMs } from "../work/cost-model.js";
+import type { Costs } from "../work/costs.js";
+import { agedCosts, modelOf, withModel } from "../work/costs.js";
 import type { Shape } from "../work/shape.js";
 import { smallestShape } from "../work/shape.js";
 
-/** The model's uncertainty is brought up to date when it is older than this, in milliseconds. */
+/** The uncertainty of each model is brought up to date when it is older than this, in milliseconds. */
 const AGE_EVERY_MS = 1000;
 
 /** Calibration proofs to try, where the service stands still while one is timed. */
@@ -26,7 +28,9 @@ export interface LearnedCostsModules {
 }
 
 export class LearnedCosts {
-  private learned: CostModel = freshCostModel;
+  private learned: Costs = [];
+  /** The instant for which the uncertainty of `learned` is. */
+  private agedAtMs = -Infinity;
   private phase: "unprepared" | "calibrating" | "prepared" = "unprepared";
   private proofSystem = "";
 
@@ -35,11 +39,19 @@ export class LearnedCosts {
     private readonly modules: LearnedCostsModules,
   ) {}
 
-  /** The model. It is read for every waiting group, so its uncertainty may be a second old. */
-  get model(): CostModel {
+  /** The models by rate. Their uncertainty may be a second old, as they are read often. */
+  get all(): Costs {
     const nowMs = this.modules.clock.nowMs();
-    if (nowMs - this.learned.atMs > AGE_EVERY_MS) this.learned = aged(this.learned, nowMs);
+    if (nowMs - this.agedAtMs > AGE_EVERY_MS) {
+      this.learned = agedCosts(this.learned, nowMs);
+      this.agedAtMs = nowMs;
+    }
     return this.learned;
+  }
+
+  /** The model of proofs at this rate. */
+  modelOf(logInvRate = 0): CostModel {
+    return modelOf(this.all, logInvRate);
   }
 
   get isPrepared(): boolean {
@@ -52,17 +64,21 @@ export class LearnedCosts {
 
   /** Learns from a proof that took `tookMs` milliseconds. */
   learn(shape: Shape, tookMs: number): void {
-    this.keep(learn(this.learned, shape, tookMs, this.modules.clock.nowMs()));
+    const { logInvRate = 0 } = shape;
+    const model = learn(this.modelOf(logInvRate), shape, tookMs, this.modules.clock.nowMs());
+    this.keep(withModel(this.learned, logInvRate, model));
   }
 
   /** Learns from a proof that was killed after `ranMs` milliseconds. */
   learnAtLeast(shape: Shape, ranMs: number): void {
-    this.keep(learnAtLeast(this.learned, shape, ranMs, this.modules.clock.nowMs()));
+    const { logInvRate = 0 } = shape;
+    const model = learnAtLeast(this.modelOf(logInvRate), shape, ranMs, this.modules.clock.nowMs());
+    this.keep(withModel(this.learned, logInvRate, model));
   }
 
   /**
-   * Loads the kept model or, without one, makes the calibration proof with the device's first
-   * prover. Tried once: without calibration inputs, or when that proof fails, the model learns from
+   * Loads the kept costs or, without any, makes the calibration proof with the device's first
+   * prover. Tried once: without calibration inputs, or when that proof fails, costs are learned from
    * the first proof of a group. Never rejects.
    *
    * @param giveUp called to kill the prover when the calibration proof takes far too long
@@ -74,7 +90,7 @@ export class LearnedCosts {
     const { scheme, revision } = prover.description;
     this.proofSystem = `${scheme} ${revision}`;
     const kept = costStore?.load(deviceId, this.proofSystem);
-    this.learned = kept ?? freshCostModel;
+    this.learned = kept?.costs ?? [];
     this.phase = "calibrating";
     const isUsable =
       kept !== undefined ||
@@ -100,7 +116,7 @@ export class LearnedCosts {
         const { stoodStillMs } = awake;
         const startedAtMs = awake.nowMs();
         cancel();
-        cancel = awake.at(startedAtMs + overrunMs(this.learned, smallestShape), giveUp);
+        cancel = awake.at(startedAtMs + overrunMs(this.modelOf(), smallestShape), giveUp);
         await prover.aggregate(request);
         if (awake.stoodStillMs > stoodStillMs) continue;
         const tookMs = awake.nowMs() - startedAtMs;
@@ -121,8 +137,8 @@ export class LearnedCosts {
     }
   }
 
-  private keep(model: CostModel): void {
-    this.learned = model;
-    this.device.costStore?.save(this.device.id, this.proofSystem, model);
+  private keep(costs: Costs): void {
+    this.learned = costs;
+    this.device.costStore?.save(this.device.id, this.proofSystem, { costs });
   }
 }

@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import type { CostModel } from "../work/cost-model.js";
+import type { Costs } from "../work/costs.js";
 import type { Shape } from "../work/shape.js";
 import { alternatives } from "../json/safe-parse.js";
 
@@ -113,12 +113,12 @@ export function fakePlan(settings: FakePlanSettings, device: number) {
 }
 
 /**
- * The cost model that predicts the plan's times, so that no first snapshot is skipped, or a child
+ * The costs that predict the plan's times, so that no first snapshot is skipped, or a child
  * shed, as too long for the budgets.
  *
  * @param atMs now, in milliseconds of the service's monotonic clock
  */
-export function fakeCosts({ fakeTime = DEFAULT_TIME }: FakePlanSettings, atMs: number): CostModel {
+export function fakeCosts({ fakeTime = DEFAULT_TIME }: FakePlanSettings, atMs: number): Costs {
   const { minMs, maxMs, rawMs, childMs } = fakeTime;
   const medianMs = Math.max(1, (minMs + maxMs) / 2);
   // The model has no fixed cost beside children: one child is predicted exactly, more as longer.
@@ -128,7 +128,7 @@ export function fakeCosts({ fakeTime = DEFAULT_TIME }: FakePlanSettings, atMs: n
   const covariance = costs.map((_, row) => costs.map((__, at) => (row === at ? VARIANCE : 0)));
   // The longest random time is about the 98th percentile, two standard deviations up.
   const deviation = Math.max(DEVIATION_MIN, Math.log(Math.max(1, maxMs) / medianMs) / 2);
-  return { logMs, covariance, scatter: deviation ** 2, atMs };
+  return [{ logInvRate: 0, model: { logMs, covariance, scatter: deviation ** 2, atMs } }];
 }
 
 /** A number from 0 to below 1 that depends on the given numbers only. */

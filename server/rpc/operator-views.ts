@@ -9,7 +9,8 @@ import type {
 import { GroupState, ProverRole } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { assertNever } from "../errors.js";
-import type { CostModel } from "../work/cost-model.js";
+import type { Costs } from "../work/costs.js";
+import { modelOf } from "../work/costs.js";
 import { predictMs } from "../work/cost-model.js";
 import type { LaneReport, RunningProof } from "../lane/lane-messages.js";
 import { phaseDetail } from "../lane/lane-messages.js";
@@ -63,10 +64,10 @@ export function deviceView(
   sessions: readonly Session[],
   nowMs: number,
 ): MessageInitShape<typeof DeviceStatusSchema> {
-  const { phase, isDrained, isRestartDue, lease, provers, cost, standbyCause } = report;
+  const { phase, isDrained, isRestartDue, lease, provers, costs, standbyCause } = report;
   const failed = phase.kind === "failed" ? { retryInMs: whole(phase.retryAtMs - nowMs) } : {};
   const running =
-    phase.kind === "proving" ? { running: attemptView(phase, cost, sessions, nowMs) } : {};
+    phase.kind === "proving" ? { running: attemptView(phase, costs, sessions, nowMs) } : {};
   return {
     deviceId,
     state: deviceStateOnWire[phase.kind],
@@ -88,7 +89,7 @@ export function deviceView(
 
 function attemptView(
   { attempt, proof }: { attempt: number | null; proof: RunningProof | null },
-  cost: CostModel,
+  costs: Costs,
   sessions: readonly Session[],
   nowMs: number,
 ): MessageInitShape<typeof RunningAttemptSchema> {
@@ -105,7 +106,7 @@ function attemptView(
             rawSignatures: proof.shape.raws,
             children: proof.shape.children,
             runningMs: whole(nowMs - proof.startedAtMs),
-            predictedMs: whole(predictMs(cost, proof.shape)),
+            predictedMs: whole(predictMs(modelOf(costs, proof.shape.logInvRate), proof.shape)),
           },
         }),
   };

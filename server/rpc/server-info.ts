@@ -1,7 +1,10 @@
 /** The answer of `GetServerInfo`. */
 import { create } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { DeviceSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type {
+  DeviceSchema,
+  LearnedCostSchema,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
   DeviceState,
   GetServerInfoResponseSchema,
@@ -9,6 +12,9 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { phaseDetail } from "../lane/lane-messages.js";
 import type { OperatedDevice } from "../schedule/lane-handle.js";
+import type { Costs } from "../work/costs.js";
+import { modelOf } from "../work/costs.js";
+import type { Shape } from "../work/shape.js";
 import { optimisticMs, pessimisticMs, predictMs } from "../work/cost-model.js";
 import type { HandlersModules, HandlersOptions } from "./call-context.js";
 import { limitsView } from "./status-view.js";
@@ -46,21 +52,38 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
 }
 
 function deviceInfo({ deviceId, report }: OperatedDevice): MessageInitShape<typeof DeviceSchema> {
-  const { phase, isStandbyReady, isDrained, cost } = report;
+  const { phase, isStandbyReady, isDrained, costs } = report;
   return {
     id: deviceId,
     state: deviceStateOnWire[phase.kind],
     detail: phaseDetail(phase),
     standbyReady: isStandbyReady,
     drained: isDrained,
-    learnedCosts: shapes.map(([raws, children]) => ({
-      kind: ProofKind.AGGREGATE,
-      rawSignatures: raws,
-      children,
-      messages: 1,
-      proveMs: Math.round(predictMs(cost, { raws, children })),
-      proveMsLow: Math.round(optimisticMs(cost, { raws, children })),
-      proveMsHigh: Math.round(pessimisticMs(cost, { raws, children })),
-    })),
+    learnedCosts: ratesOf(costs).flatMap((logInvRate) =>
+      shapes.map(([raws, children]) => learnedCost(costs, logInvRate, { raws, children })),
+    ),
+  };
+}
+
+/** The rates of which something was learned; the default one always. */
+function ratesOf(costs: Costs): number[] {
+  return costs.length === 0 ? [0] : costs.map(({ logInvRate }) => logInvRate);
+}
+
+function learnedCost(
+  costs: Costs,
+  logInvRate: number,
+  shape: Shape,
+): MessageInitShape<typeof LearnedCostSchema> {
+  const model = modelOf(costs, logInvRate);
+  return {
+    kind: ProofKind.AGGREGATE,
+    logInvRate,
+    rawSignatures: shape.raws,
+    children: shape.children,
+    messages: 1,
+    proveMs: Math.round(predictMs(model, shape)),
+    proveMsLow: Math.round(optimisticMs(model, shape)),
+    proveMsHigh: Math.round(pessimisticMs(model, shape)),
   };
 }

@@ -29,7 +29,7 @@ export class Exploration {
   }
 }
 
-/** One name for all shapes with equal children and raw signatures within a factor of two. */
-function roughly({ raws, children }: Shape): string {
-  return `${Math.clz32(raws)} ${children}`;
+/** One name for all shapes of a rate with equal children, and raw signatures within a factor of two. */
+function roughly({ raws, children, logInvRate = 0 }: Shape): string {
+  return `${Math.clz32(raws)} ${children} ${logInvRate}`;
 }

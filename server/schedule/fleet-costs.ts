@@ -1,11 +1,13 @@
 /**
  * The predicted durations of proofs on each lane and on the best of all lanes, remembered by shape.
- * A lane's are computed again only after its model has changed: by a proof, or by a second of age.
+ * A lane's are computed again only after its models have changed: by a proof, or by a second of age.
  * So a door with hundreds of lanes and waiting groups gets exact figures without computing them all
  * at each message.
  */
 import type { CostModel, Duration } from "../work/cost-model.js";
-import { durationOf, freshCostModel, quantileOf } from "../work/cost-model.js";
+import { durationOf, quantileOf } from "../work/cost-model.js";
+import type { Costs } from "../work/costs.js";
+import { modelOf } from "../work/costs.js";
 import type { Shape } from "../work/shape.js";
 
 /** Shapes that are remembered; when there are more, all are forgotten. */
@@ -13,20 +15,20 @@ const SHAPES_MAX = 512;
 
 /** The predicted durations on one lane. */
 export class LaneCosts {
-  private current: CostModel = freshCostModel;
+  private current: Costs = [];
   private readonly byShape = new Map<number, Duration>();
 
-  /** @param changed called after each change of the model */
+  /** @param changed called after each change of a model */
   constructor(private readonly changed: (costs: LaneCosts) => void) {}
 
-  get model(): CostModel {
+  get models(): Costs {
     return this.current;
   }
 
-  /** Takes the model of a report, which is mostly a copy of the one before. */
-  set model(model: CostModel) {
-    const isSame = isEqual(model, this.current);
-    this.current = model;
+  /** Takes the models of a report, which are mostly copies of the ones before. */
+  set models(models: Costs) {
+    const isSame = areEqual(models, this.current);
+    this.current = models;
     if (isSame) return;
     this.byShape.clear();
     this.changed(this);
@@ -36,7 +38,7 @@ export class LaneCosts {
     const key = keyOf(shape);
     const known = this.byShape.get(key);
     if (known !== undefined) return known;
-    const duration = durationOf(this.current, shape);
+    const duration = durationOf(modelOf(this.current, shape.logInvRate), shape);
     if (this.byShape.size >= SHAPES_MAX) this.byShape.clear();
     this.byShape.set(key, duration);
     return duration;
@@ -58,7 +60,7 @@ export class FleetCosts {
   /** Number of changes so far. */
   private changes = 0;
   private readonly byShape = new Map<number, Best>();
-  /** The model of the lane that went last: without any lane, predictions are for its return. */
+  /** The costs of the lane that went last: without any lane, predictions are for its return. */
   private last = new LaneCosts(() => undefined);
 
   /** The costs of a lane that has come. */
@@ -137,16 +139,27 @@ export class FleetCosts {
   }
 }
 
-/** A shape has fewer than 4096 children. */
-function keyOf({ raws, children }: Shape): number {
-  return raws * 4096 + children;
+/** A shape has fewer than 4096 children, and a rate below 32. */
+function keyOf({ raws, children, logInvRate = 0 }: Shape): number {
+  return (raws * 4096 + children) * 32 + logInvRate;
+}
+
+function areEqual(a: Costs, b: Costs): boolean {
+  if (a === b) return true;
+  return (
+    a.length === b.length &&
+    a.every(({ logInvRate, model }, at) => {
+      const other = b[at];
+      return other?.logInvRate === logInvRate && isEqual(model, other.model);
+    })
+  );
 }
 
 function isEqual(a: CostModel, b: CostModel): boolean {
   if (a === b) return true;
   if (a.scatter !== b.scatter) return false;
-  const areEqual = (x: readonly number[], y: readonly number[]) =>
+  const isSame = (x: readonly number[], y: readonly number[]) =>
     x.length === y.length && x.every((value, at) => value === y[at]);
-  if (!areEqual(a.logMs, b.logMs)) return false;
-  return a.covariance.every((row, at) => areEqual(row, b.covariance[at] ?? []));
+  if (!isSame(a.logMs, b.logMs)) return false;
+  return a.covariance.every((row, at) => isSame(row, b.covariance[at] ?? []));
 }

@@ -7,7 +7,6 @@
  */
 import { assertNever } from "../errors.js";
 import type { Announcement, FromLane, LaneReport } from "../lane/lane-messages.js";
-import { freshCostModel } from "../work/cost-model.js";
 import type { ProofResult, StopReason } from "../work/group.js";
 
 /** What the lane does for the scheduler. In the last three the lane has an attempt. */
@@ -58,7 +57,7 @@ export const unknownLane: LaneBelief = {
     standbyCause: "",
     provers: [],
     description: null,
-    cost: freshCostModel,
+    costs: [],
     commandsDone: 0,
     adoptable: [],
   },

@@ -117,7 +117,7 @@ export class LaneHandle implements OperatedDevice {
       ends.push({ kind: "finished", attempt: message.attempt, result: message.result });
     }
     if (belief.sequence > sequence) {
-      this.costs.model = belief.report.cost;
+      this.costs.models = belief.report.costs;
       this.endedDigest = undefined;
       const { adoptions, resend, lost } = review(this.adoptions, belief.report, nowMs);
       this.adoptions = adoptions;

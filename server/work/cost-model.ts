@@ -1,6 +1,7 @@
 /**
  * How long a proof takes, as a function of its shape, learned on the device that makes the proofs.
- * Pure; one model per device. Admission predicts with it whether a snapshot can be in time. A lane
+ * Pure; one model per device
+ * and rate (see `costs.ts`). Admission predicts with it whether a snapshot can be in time. A lane
  * chooses with it the part of a group that fits, and distinguishes a long proof from a hung prover.
  *
  * A proof takes `a + b·raws + c·raws²` milliseconds without children, and `d·children + e·raws`
@@ -99,6 +100,11 @@ export function aged(model: CostModel, nowMs: number): CostModel {
   const kept = Math.exp(-Math.max(0, nowMs - model.atMs) / FORGET_MS);
   const covariance = forget(model.covariance, kept);
   return { ...model, covariance, atMs: Math.max(nowMs, model.atMs) };
+}
+
+/** The model with the same medians, as uncertain as one of which nothing is learned yet. */
+export function uncertain(model: CostModel): CostModel {
+  return { ...model, covariance: COVARIANCE_AT_FIRST };
 }
 
 /** Returns the model after a proof of this shape that took `tookMs` milliseconds. */

@@ -1,4 +1,5 @@
 /** How a prover describes itself. Provers of one service have the same scheme and revision. */
+import { limits } from "../limits.js";
 
 /** Sizes are bytes; 0 in a `…Max` field means no limit. */
 export interface ProverDescription {
@@ -20,11 +21,8 @@ export interface ProverDescription {
   anySize?: boolean;
 }
 
-/** The highest `log_inv_rate` that a description can offer: `rates` is a u32. */
-const RATE_MAX = 31;
-
 /** The values of `log_inv_rate` that the prover offers, ascending; 0 is always one of them. */
 export function offeredRates({ rates }: Pick<ProverDescription, "rates">): number[] {
-  const all = Array.from({ length: RATE_MAX + 1 }, (_, rate) => rate);
+  const all = Array.from({ length: limits.rateMax + 1 }, (_, rate) => rate);
   return all.filter((rate) => rate === 0 || ((rates >>> rate) & 1) === 1);
 }

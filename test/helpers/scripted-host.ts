@@ -21,7 +21,6 @@ import type {
   Verdict,
 } from "../../server/fleet/wire/messages.js";
 import { senderOf, subjects } from "../../server/fleet/wire/subjects.js";
-import { freshCostModel } from "../../server/work/cost-model.js";
 import type { ProverDescription } from "../../server/work/prover-description.js";
 
 export const CELL = "test";
@@ -48,8 +47,7 @@ export const idleReport: SharedReport = {
   standbyCause: "",
   provers: [],
   description,
-  cost: freshCostModel,
-  costAgeMs: 0,
+  costs: [],
   commandsDone: [],
   held: [],
 };

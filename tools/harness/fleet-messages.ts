@@ -62,7 +62,7 @@ const phases: readonly SharedPhase[] = [
     digest: workDigest,
     owners: [door, { id: "door_1", run: hostRun, attempt: Number.MAX_SAFE_INTEGER }],
     fenceInMs: 4000.5,
-    proof: { ranMs: 12.25, shape: { raws: 3, children: 2 } },
+    proof: { ranMs: 12.25, shape: { raws: 3, children: 2, logInvRate: 1 } },
   },
   { kind: "proving", digest: workDigest, owners: [], fenceInMs: 0, proof: null },
   { kind: "stopping", cause: "wedged" },
@@ -81,8 +81,10 @@ export const report: SharedReport = {
     { role: "standby", pid: undefined, isReady: false, residentBytes: 0 },
   ],
   description,
-  cost: { ...freshCostModel, atMs: 0 },
-  costAgeMs: 90_000,
+  costs: [
+    { logInvRate: 0, model: { ...freshCostModel, atMs: 0 }, ageMs: 90_000 },
+    { logInvRate: 2, model: { ...freshCostModel, atMs: 0 }, ageMs: 0 },
+  ],
   commandsDone: [{ door: { id: "door-0", run: doorRun }, number: 3 }],
   held: [{ digest: "cd".repeat(32), fenceInMs: 1500 }],
 };

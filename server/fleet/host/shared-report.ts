@@ -13,7 +13,7 @@ export function leaseOf({ heard, burnt }: ShareState): number {
 }
 
 export function sharedReport(state: ShareState, heard: Announcement, nowMs: number): SharedReport {
-  const { isRestartDue, isStandbyReady, standbyCause, provers, description, cost } = heard;
+  const { isRestartDue, isStandbyReady, standbyCause, provers, description, costs } = heard;
   return {
     lease: leaseOf(state),
     phase: sharedPhase(state, heard, nowMs),
@@ -23,9 +23,12 @@ export function sharedReport(state: ShareState, heard: Announcement, nowMs: numb
     standbyCause,
     provers,
     description,
-    cost: { ...cost, atMs: 0 },
-    // What was learned longer ago is as uncertain as it gets.
-    costAgeMs: Math.min(Math.max(0, nowMs - cost.atMs), limits.fleetDurationMsMax),
+    costs: costs.map(({ logInvRate, model }) => ({
+      logInvRate,
+      model: { ...model, atMs: 0 },
+      // What was learned longer ago is as uncertain as it gets.
+      ageMs: Math.min(Math.max(0, nowMs - model.atMs), limits.fleetDurationMsMax),
+    })),
     commandsDone: state.doors.flatMap(({ id, run, commandsDone: number }) =>
       number === 0 ? [] : [{ door: { id, run }, number }],
     ),

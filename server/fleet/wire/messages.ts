@@ -11,7 +11,7 @@ import type {
   LaneProver,
   OperatorCommand,
 } from "../../lane/lane-messages.js";
-import type { CostModel } from "../../work/cost-model.js";
+import type { RateCosts } from "../../work/costs.js";
 import type { GroupWork, LeftOut, ProofResult, StopReason } from "../../work/group.js";
 import type { ProverDescription } from "../../work/prover-description.js";
 import type { Shape } from "../../work/shape.js";
@@ -64,6 +64,11 @@ export interface Held {
   readonly fenceInMs: number;
 }
 
+/** The learned costs at one rate: the model with `atMs` 0, and how old it is. */
+export interface SharedCosts extends RateCosts {
+  readonly ageMs: number;
+}
+
 /** The state of one lane as its host announces it to every door; see `LaneReport`. */
 export interface SharedReport {
   readonly lease: number;
@@ -74,9 +79,7 @@ export interface SharedReport {
   readonly standbyCause: string;
   readonly provers: readonly LaneProver[];
   readonly description: ProverDescription | null;
-  /** The model with `atMs` 0: how old it was is `costAgeMs`. */
-  readonly cost: CostModel;
-  readonly costAgeMs: number;
+  readonly costs: readonly SharedCosts[];
   readonly commandsDone: readonly { readonly door: Peer; readonly number: number }[];
   readonly held: readonly Held[];
 }

@@ -19,13 +19,15 @@ export function reportFor(
   shared: SharedReport,
   nowMs: number,
 ): LaneReport {
-  const { phase, cost, costAgeMs, commandsDone, held, ...rest } = shared;
+  const { phase, costs, commandsDone, held, ...rest } = shared;
   const running = phase.kind === "proving" ? [{ ...phase, isRunning: true }] : [];
   const all = [...running, ...held.map((each) => ({ ...each, isRunning: false }))];
   return {
     ...rest,
     phase: phaseFor(door, deviceId, phase, nowMs),
-    cost: { ...cost, atMs: nowMs - costAgeMs },
+    costs: costs.map(({ logInvRate, model, ageMs }) => {
+      return { logInvRate, model: { ...model, atMs: nowMs - ageMs } };
+    }),
     commandsDone: commandsDone.find((done) => isPeer(done.door, door))?.number ?? 0,
     adoptable: all.map(({ digest, fenceInMs, isRunning }): Adoptable => {
       return { digest, fenceAtMs: nowMs + fenceInMs, isRunning };

@@ -12,6 +12,7 @@ import {
 } from "../../../server/fleet/wire/codec.js";
 import { limits } from "../../../server/limits.js";
 import { learn, optimisticMs, pessimisticMs } from "../../../server/work/cost-model.js";
+import { modelOf } from "../../../server/work/costs.js";
 import * as examples from "../../../tools/harness/fleet-messages.js";
 
 const sides = [
@@ -91,7 +92,8 @@ test("any costs that are taken predict every shape, also after they have learned
   ];
   fc.assert(
     fc.property(costs, fc.constantFrom(...shapes), ({ ageMs, ...model }, shape) => {
-      const report = { ...examples.report, cost: { ...model, atMs: 0 }, costAgeMs: ageMs };
+      const shared = { logInvRate: 3, model: { ...model, atMs: 0 }, ageMs };
+      const report = { ...examples.report, costs: [shared] };
       const read = decodeFromHost(
         encodeFromHost({
           ...{ run: examples.hostRun, kind: "announce", device: "cpu", sequence: 1 },
@@ -99,7 +101,7 @@ test("any costs that are taken predict every shape, also after they have learned
         }),
       );
       if (read.kind !== "announce") throw new Error("it is another message");
-      const { cost } = read.report;
+      const cost = modelOf(read.report.costs, 3);
       for (const each of [cost, learn(cost, shape, 1000, 5000)]) {
         const [low, high] = [optimisticMs(each, shape), pessimisticMs(each, shape)];
         expect(low).toBeGreaterThan(0);

@@ -61,14 +61,14 @@ const proving = (change: object) => ({
     value: { digest: workDigest, fenceInMs: 1, ...change },
   },
 });
-const cost = (change: object) => ({ cost: { ...costOf(announced({})), ...change } });
+const cost = (change: object) => ({ costs: [{ ...costOf(announced({})), ...change }] });
 
-function costOf(bytes: Uint8Array): Omit<NonNullable<Announcement["cost"]>, "$typeName"> {
+function costOf(bytes: Uint8Array): Omit<NonNullable<Announcement["costs"][number]>, "$typeName"> {
   const read: FromHost = fromBinary(FromHostSchema, bytes);
-  const model = read.kind.case === "announcement" ? read.kind.value.cost : undefined;
+  const model = read.kind.case === "announcement" ? read.kind.value.costs[0] : undefined;
   if (model === undefined) throw new Error("it has no cost");
-  const { logMs, covariance, scatter, ageMs } = model;
-  return { logMs, covariance, scatter, ageMs };
+  const { logMs, covariance, scatter, ageMs, logInvRate } = model;
+  return { logMs, covariance, scatter, ageMs, logInvRate };
 }
 /** Five variances on the diagonal, and one covariance. */
 const covariance = (variance: number, first: number) =>
@@ -163,15 +163,17 @@ describe("what a lane host publishes", () => {
       "no fake prover",
       announced({ description: { ...wholeDescription, fake: false } }),
     ],
-    ["announcement.cost.log_ms", "NaN", announced(cost({ logMs: [NaN, 1, 1, 1, 1] }))],
-    ["announcement.cost.log_ms", "is 21", announced(cost({ logMs: [21, 1, 1, 1, 1] }))],
-    ["announcement.cost", "coefficients", announced(cost({ logMs: [1, 1, 1, 1] }))],
-    ["announcement.cost.log_ms", "more than 5", announced(cost({ logMs: many(6, 1) }))],
-    ["announcement.cost.covariance", "is 2", announced(cost({ covariance: covariance(2, 0) }))],
-    ["announcement.cost", "covariance", announced(cost({ covariance: covariance(-0.1, 0) }))],
-    ["announcement.cost", "covariance", announced(cost({ covariance: covariance(0.1, 0.2) }))],
-    ["announcement.cost.scatter", "is 0", announced(cost({ scatter: 0 }))],
-    ["announcement.cost.age_ms", "is -1", announced(cost({ ageMs: -1 }))],
+    ["announcement.costs.log_ms", "NaN", announced(cost({ logMs: [NaN, 1, 1, 1, 1] }))],
+    ["announcement.costs.log_ms", "is 21", announced(cost({ logMs: [21, 1, 1, 1, 1] }))],
+    ["announcement.costs", "coefficients", announced(cost({ logMs: [1, 1, 1, 1] }))],
+    ["announcement.costs.log_ms", "more than 5", announced(cost({ logMs: many(6, 1) }))],
+    ["announcement.costs.covariance", "is 2", announced(cost({ covariance: covariance(2, 0) }))],
+    ["announcement.costs", "covariance", announced(cost({ covariance: covariance(-0.1, 0) }))],
+    ["announcement.costs", "covariance", announced(cost({ covariance: covariance(0.1, 0.2) }))],
+    ["announcement.costs.scatter", "is 0", announced(cost({ scatter: 0 }))],
+    ["announcement.costs.age_ms", "is -1", announced(cost({ ageMs: -1 }))],
+    ["announcement.costs.log_inv_rate", "is 32", announced(cost({ logInvRate: 32 }))],
+    ["announcement", "ascending", announced({ costs: many(2, costOf(announced({}))) })],
     ["", "at most 65536", new Uint8Array(limits.fleetReportBytesMax + 1)],
     ["announcement", "is cut off", announced({}).subarray(0, 200)],
     ["", "wire type 3", Uint8Array.of(0x7b)],

@@ -9,7 +9,6 @@ import type { Peer, RemoteAssignment, RemoteResult } from "../../../server/fleet
 import type { LaneEvent, LaneState } from "../../../server/lane/lane-events.js";
 import { freshLane, transitionLane } from "../../../server/lane/lane-state.js";
 import type { Announcement, ReportedPhase } from "../../../server/lane/lane-messages.js";
-import { freshCostModel } from "../../../server/work/cost-model.js";
 
 /** A door, by its id of one letter. */
 export const doorNamed = (id: "a" | "b" | "c"): Peer => ({ id, run: id.repeat(16) });
@@ -150,7 +149,7 @@ export class SharedLane {
       standbyCause: "",
       provers: [],
       description: null,
-      cost: freshCostModel,
+      costs: [],
       commandsDone,
       adoptable: [],
     };

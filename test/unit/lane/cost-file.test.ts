@@ -13,8 +13,10 @@ import {
 import { join } from "node:path";
 import { pino } from "pino";
 import { beforeEach, describe, expect, test } from "vitest";
+import type { Learned } from "../../../server/lane/cost-file.js";
 import { CostFiles, costFilePath } from "../../../server/lane/cost-file.js";
 import { freshCostModel, learn, predictMs } from "../../../server/work/cost-model.js";
+import { modelOf, withModel } from "../../../server/work/costs.js";
 import { VirtualClock } from "../../../tools/sim/virtual-clock.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
 
@@ -47,35 +49,74 @@ function costFiles(uid = UID): CostFiles {
 const wait = (ms: number) => clock.runUntil(clock.nowMs() + ms, () => undefined);
 const model = (tookMs: number) =>
   learn(freshCostModel, { raws: 1, children: 0 }, tookMs, clock.nowMs());
+const learned = (tookMs: number): Learned => ({
+  costs: [{ logInvRate: 0, model: model(tookMs) }],
+});
 
 /** The file of a service that has ended. */
 async function saved(tookMs = 400): Promise<void> {
   const files = costFiles();
-  files.save("cpu", SYSTEM, model(tookMs));
+  files.save("cpu", SYSTEM, learned(tookMs));
   await files.close();
 }
+
+interface Entry {
+  atUnixMs: number;
+  kind: string;
+  logInvRate: number;
+}
+
+const write = (content: object) => writeFileSync(path, JSON.stringify(content));
+
+/** The only entry of the file. */
+function entry(): Entry {
+  const { costs } = JSON.parse(readFileSync(path, "utf8")) as { costs: Entry[] };
+  const [only] = costs;
+  if (only === undefined || costs.length > 1) throw new Error(`${costs.length} entries`);
+  return only;
+}
+
+/** Writes the file with these fields of its only entry changed. */
+function edit(fields: object): void {
+  write({ format: 3, costs: [{ ...entry(), ...fields }] });
+}
+
+test("costs are kept for each rate, and for other proof systems beside", async () => {
+  const files = costFiles();
+  const both = withModel(withModel([], 2, model(900)), 0, model(400));
+  files.save("cpu", SYSTEM, { costs: both });
+  await files.close();
+  const next = costFiles();
+  expect(next.load("cpu", "scheme revision-2")).toBeUndefined();
+  expect(logged[0]).toContain(`it is for ${SYSTEM}`);
+  next.save("cpu", "scheme revision-2", learned(700));
+  await next.close();
+  expect(costFiles().load("cpu", SYSTEM)).toEqual({ costs: both });
+  expect(costFiles().load("cpu", "scheme revision-2")).toEqual(learned(700));
+});
 
 test("a model comes back as it was saved, as old as it is", async () => {
   await wait(5000);
   await saved();
   const before = clock.nowMs();
   await wait(60_000);
-  expect(costFiles().load("cpu", SYSTEM)).toEqual({ ...model(400), atMs: before });
+  const kept = { logInvRate: 0, model: { ...model(400), atMs: before } };
+  expect(costFiles().load("cpu", SYSTEM)).toEqual({ costs: [kept] });
 });
 
 test("it may come back from before this process's clock began", async () => {
   await wait(60_000);
   await saved();
-  const content = JSON.parse(readFileSync(path, "utf8")) as { atUnixMs: number };
-  writeFileSync(path, JSON.stringify({ ...content, atUnixMs: content.atUnixMs - 3_600_000 }));
-  expect(costFiles().load("cpu", SYSTEM)?.atMs).toBe(60_000 - 3_600_000);
+  const { atUnixMs } = entry();
+  edit({ atUnixMs: atUnixMs - 3_600_000 });
+  expect(costFiles().load("cpu", SYSTEM)?.costs[0]?.model.atMs).toBe(60_000 - 3_600_000);
 });
 
 test("wall time that went back makes it no younger than new", async () => {
   await saved();
-  const content = JSON.parse(readFileSync(path, "utf8")) as { atUnixMs: number };
-  writeFileSync(path, JSON.stringify({ ...content, atUnixMs: content.atUnixMs + 3_600_000 }));
-  expect(costFiles().load("cpu", SYSTEM)?.atMs).toBe(clock.nowMs());
+  const { atUnixMs } = entry();
+  edit({ atUnixMs: atUnixMs + 3_600_000 });
+  expect(costFiles().load("cpu", SYSTEM)?.costs[0]?.model.atMs).toBe(clock.nowMs());
 });
 
 test("the file is for its owner only, and nothing lies beside it", async () => {
@@ -94,13 +135,16 @@ test("it is written at once, then every 5 s, and at the end", async () => {
   const files = costFiles();
   const predicted = () => {
     const kept = costFiles().load("cpu", SYSTEM);
-    return kept === undefined ? undefined : Math.round(predictMs(kept, { raws: 1, children: 0 }));
+    if (kept === undefined) return undefined;
+    return Math.round(predictMs(modelOf(kept.costs), { raws: 1, children: 0 }));
   };
   const values = [400, 500, 600, 700].map((ms) => model(ms));
   const [first, second, third, last] = values.map((each) =>
     Math.round(predictMs(each, { raws: 1, children: 0 })),
   );
-  const save = (n: number) => files.save("cpu", SYSTEM, values[n] ?? freshCostModel);
+  const save = (n: number) => {
+    files.save("cpu", SYSTEM, { costs: withModel([], 0, values[n] ?? freshCostModel) });
+  };
   save(0);
   await expect.poll(predicted).toBe(first);
   save(1);
@@ -121,8 +165,9 @@ describe("is not used, and the log says why", () => {
   const refused: [name: string, make: () => void, why: string][] = [
     ["a file that is no JSON", () => writeFileSync(path, "{"), "JSON"],
     ["an empty file", () => writeFileSync(path, ""), "JSON"],
-    ["a file of another format", () => edit({ format: 1 }), "format"],
+    ["a file of an earlier format", () => writeOld(), "format"],
     ["a file with a field too many", () => edit({ more: 1 }), "more"],
+    ["a rate twice", () => write({ format: 3, costs: [entry(), entry()] }), "twice"],
     ["costs that are no numbers", () => edit({ logMs: [1, 2, null, 4, 5] }), "logMs"],
     ["costs beyond all measure", () => edit({ logMs: [1, 2, 3, 4, 900] }), "logMs"],
     ["a covariance of another size", () => edit({ covariance: [[1]] }), "covariance"],
@@ -138,7 +183,7 @@ describe("is not used, and the log says why", () => {
     ],
     ["a scatter of nothing", () => edit({ scatter: 0 }), "scatter"],
     ["another proof system's", () => edit({ proofSystem: "scheme 2" }), "for scheme 2"],
-    ["a file of many bytes", () => writeFileSync(path, " ".repeat(20_000)), "20000 bytes"],
+    ["a file of many bytes", () => writeFileSync(path, " ".repeat(200_000)), "200000 bytes"],
     ["a folder", () => (rmSync(path), mkdirSync(path)), "not a regular file"],
     ["a symbolic link", () => moveBehindLink(), "it is a symbolic link"],
   ];
@@ -146,9 +191,8 @@ describe("is not used, and the log says why", () => {
     [0, 1, 2, 3, 4].map((r) =>
       [0, 1, 2, 3, 4].map((c) => (r === row && c === column ? value : Number(r === c))),
     );
-  const edit = (fields: object) => {
-    const content = JSON.parse(readFileSync(path, "utf8")) as object;
-    writeFileSync(path, JSON.stringify({ ...content, ...fields }));
+  const writeOld = () => {
+    write({ format: 2, ...entry() });
   };
   const moveBehindLink = () => {
     const target = join(folder, "elsewhere");
@@ -187,7 +231,7 @@ test("writing replaces a symbolic link and does not follow it", async () => {
 test("what could not be written is written once it can be, and the log says so", async () => {
   rmSync(folder, { recursive: true });
   const files = costFiles();
-  files.save("cpu", SYSTEM, model(400));
+  files.save("cpu", SYSTEM, learned(400));
   await expect.poll(() => logged.length).toBe(1);
   await wait(20_000);
   expect(logged).toEqual([
@@ -203,8 +247,8 @@ test("what could not be written is written once it can be, and the log says so",
 test("a missing folder is logged once, and stops nothing", async () => {
   const files = costFiles();
   rmSync(folder, { recursive: true });
-  files.save("cpu", SYSTEM, model(400));
-  files.save("gpu", SYSTEM, model(400));
+  files.save("cpu", SYSTEM, learned(400));
+  files.save("gpu", SYSTEM, learned(400));
   await files.close();
   expect(existsSync(folder)).toBe(false);
   expect(logged).toHaveLength(1);

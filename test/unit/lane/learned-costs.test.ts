@@ -6,6 +6,7 @@ import { fakeSignature, startFakeProver } from "../../../server/prover/fake.js";
 import type { Prover, ProofRequest } from "../../../server/prover/prover.js";
 import { freshCostModel, learn, overrunMs, predictMs } from "../../../server/work/cost-model.js";
 import { AwakeClock } from "../../../server/lane/awake-clock.js";
+import type { Learned } from "../../../server/lane/cost-file.js";
 import { LearnedCosts } from "../../../server/lane/learned-costs.js";
 import { VirtualClock } from "../../../tools/sim/virtual-clock.js";
 
@@ -21,7 +22,7 @@ const calibration: ProofRequest = {
 
 let clock: VirtualClock;
 let awake: AwakeClock;
-let saved: [device: string, system: string, costs: CostModel][];
+let saved: [device: string, system: string, learned: Learned][];
 let logged: string[];
 
 beforeEach(() => {
@@ -40,7 +41,9 @@ function learnedCosts(options: { calibration?: ProofRequest; kept?: CostModel })
       calibration: options.calibration,
       costStore: {
         load: (device, system) =>
-          device === "cpu" && system === "fake fake-1" ? options.kept : undefined,
+          device === "cpu" && system === "fake fake-1" && options.kept !== undefined
+            ? { costs: [{ logInvRate: 0, model: options.kept }] }
+            : undefined,
         save: (...args) => saved.push(args),
       },
     },
@@ -64,8 +67,8 @@ test("one proof of one raw signature scales the table, and is kept", async () =>
   expect(costs.isCalibrating).toBe(true);
   expect(await isOfUse).toBe(true);
   expect([costs.isCalibrating, costs.isPrepared]).toEqual([false, true]);
-  expect(costs.model).toEqual(learn(freshCostModel, { raws: 1, children: 0 }, 200, 200));
-  expect(saved).toEqual([["cpu", "fake fake-1", costs.model]]);
+  expect(costs.modelOf()).toEqual(learn(freshCostModel, { raws: 1, children: 0 }, 200, 200));
+  expect(saved).toEqual([["cpu", "fake fake-1", { costs: costs.all }]]);
   expect(clock.pending).toBe(0);
 });
 
@@ -73,17 +76,17 @@ test("what is kept spares the calibration", async () => {
   const kept = learn(freshCostModel, { raws: 1, children: 0 }, 300, 0);
   const costs = learnedCosts({ calibration, kept });
   expect(await prepared(costs, prover(60_000), 0)).toBe(true);
-  expect(costs.model).toEqual(kept);
+  expect(costs.modelOf()).toEqual(kept);
 });
 
 test("without a calibration the table stands as it is, until a proof is seen", async () => {
   const costs = learnedCosts({});
   expect(await prepared(costs, prover(60_000), 0)).toBe(true);
-  expect(costs.model).toEqual(freshCostModel);
+  expect(costs.modelOf()).toEqual(freshCostModel);
   costs.learn({ raws: 1, children: 0 }, 400);
-  expect(predictMs(costs.model, { raws: 1, children: 0 })).toBeLessThan(450);
+  expect(predictMs(costs.modelOf(), { raws: 1, children: 0 })).toBeLessThan(450);
   costs.learnAtLeast({ raws: 1, children: 0 }, 4000);
-  expect(predictMs(costs.model, { raws: 1, children: 0 })).toBeGreaterThan(450);
+  expect(predictMs(costs.modelOf(), { raws: 1, children: 0 })).toBeGreaterThan(450);
   expect(saved).toHaveLength(2);
 });
 
@@ -93,7 +96,7 @@ describe("a calibration that fails is logged and not tried again", () => {
     expect(await prepared(costs, prover(200), 200)).toBe(true);
     expect(costs.isPrepared).toBe(true);
     expect(logged).toEqual(["calibration failed; costs are learned from the first proof"]);
-    expect(costs.model).toEqual(freshCostModel);
+    expect(costs.modelOf()).toEqual(freshCostModel);
   });
 
   test("when the prover dies of it, the prover is not usable", async () => {

@@ -10,6 +10,7 @@ import { createMetrics } from "../../../server/metrics/metrics.js";
 import { fakeSignature, startFakeProver } from "../../../server/prover/fake.js";
 import type { Prover } from "../../../server/prover/prover.js";
 import { freshCostModel, overrunMs, predictMs } from "../../../server/work/cost-model.js";
+import { modelOf } from "../../../server/work/costs.js";
 import { VirtualClock } from "../../../tools/sim/virtual-clock.js";
 
 const key = new Uint8Array(32).fill(7);
@@ -124,7 +125,7 @@ describe("a lane", () => {
   function cost() {
     const announced = heard.findLast((each) => each.kind === "announce");
     if (announced?.kind !== "announce") throw new Error("nothing was announced");
-    return announced.cost;
+    return modelOf(announced.costs);
   }
 
   test("that stood still alone learns nothing from a proof that was ready meanwhile", async () => {
@@ -188,6 +189,6 @@ test("a calibration in which the service stood still is made again", async () =>
   await run(1000);
   expect(await prepared).toBe(true);
   const fresh = Math.abs(Math.log(predictMs(freshCostModel, one) / 300));
-  expect(Math.abs(Math.log(predictMs(costs.model, one) / 300))).toBeLessThanOrEqual(fresh);
-  expect(predictMs(costs.model, one)).toBeLessThan(1000);
+  expect(Math.abs(Math.log(predictMs(costs.modelOf(), one) / 300))).toBeLessThanOrEqual(fresh);
+  expect(predictMs(costs.modelOf(), one)).toBeLessThan(1000);
 });

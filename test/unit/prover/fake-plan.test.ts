@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { parseConfig } from "../../../server/config/config.js";
 import { fakeCosts, fakePlan, planText } from "../../../server/prover/fake-plan.js";
 import { pessimisticMs, predictMs } from "../../../server/work/cost-model.js";
+import { modelOf } from "../../../server/work/costs.js";
 
 const settings = (fake: Record<string, unknown>) => parseConfig({ prover: "fake", ...fake });
 const planOf = (fake: Record<string, unknown>, device = 0) => fakePlan(settings(fake), device);
@@ -48,7 +49,7 @@ test.each([
   ["100+4/raw+60/child", { raws: 10, children: 0 }, 140],
   ["100+4/raw+60/child", { raws: 10, children: 1 }, 200],
 ])("a time of %s is predicted from the first proof on: %j", (fakeTime, shape, ms) => {
-  const costs = fakeCosts(settings({ fakeTime }), 0);
+  const costs = modelOf(fakeCosts(settings({ fakeTime }), 0));
   expect(predictMs(costs, shape)).toBeGreaterThan(0.99 * ms);
   expect(predictMs(costs, shape)).toBeLessThan(1.01 * ms);
   expect(pessimisticMs(costs, shape)).toBeLessThan(2 * ms);

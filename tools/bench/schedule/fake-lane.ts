@@ -116,7 +116,8 @@ export class FakeLane {
       logMs: [...cost.logMs],
       covariance: cost.covariance.map((row) => [...row]),
     };
-    const report: LaneReport = { ...unknownLane.report, lease, phase, description, cost: copy };
+    const costs = [{ logInvRate: 0, model: copy }];
+    const report: LaneReport = { ...unknownLane.report, lease, phase, description, costs };
     this.emit({ ...report, kind: "announce", sequence: ++this.sequence });
   }
 

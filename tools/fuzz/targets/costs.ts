@@ -12,6 +12,7 @@ import {
   pessimisticMs,
   predictMs,
 } from "../../../server/work/cost-model.js";
+import { modelOf } from "../../../server/work/costs.js";
 import { SkippingClock } from "../../harness/skipping-clock.js";
 import { mutateValue } from "../engine/mutate-value.js";
 import type { FuzzTarget } from "../engine/target.js";
@@ -28,12 +29,11 @@ const SHAPES = [
 const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 const contentOf = ({ logMs, covariance, scatter }: typeof freshCostModel) =>
   encode({
-    format: 2,
-    proofSystem: SYSTEM,
-    atUnixMs: 1_790_000_000_000,
-    logMs,
-    covariance,
-    scatter,
+    format: 3,
+    costs: [0, 2].map((logInvRate) => ({
+      ...{ proofSystem: SYSTEM, kind: "aggregate", logInvRate },
+      ...{ atUnixMs: 1_790_000_000_000, logMs, covariance, scatter },
+    })),
   });
 
 export const target: FuzzTarget = {
@@ -72,9 +72,11 @@ export const target: FuzzTarget = {
         const kept = files.load("cpu", SYSTEM);
         holds(lines === 1, "the log says what came of it");
         if (kept === undefined) return;
-        for (const shape of SHAPES) {
+        for (const shape of SHAPES.flatMap((each) =>
+          [0, 2].map((logInvRate) => ({ ...each, logInvRate })),
+        )) {
           const [low, middle, high] = [optimisticMs, predictMs, pessimisticMs].map((of) =>
-            of(kept, shape),
+            of(modelOf(kept.costs, shape.logInvRate), shape),
           ) as [number, number, number];
           holds(low > 0 && low <= middle && middle <= high, "a prediction is between its bounds");
           holds(Number.isFinite(high), "and a number");

@@ -3,7 +3,8 @@ import type { LaneProver } from "../../../lane/lane-messages.js";
 import { limits } from "../../../limits.js";
 import { costBounds, isCovariance } from "../../../work/cost-bounds.js";
 import type { ProverDescription } from "../../../work/prover-description.js";
-import type { FromHost, Held, Owner, SharedPhase, SharedReport } from "../messages.js";
+import { atRate } from "../../../work/shape.js";
+import type { FromHost, Held, Owner, SharedCosts, SharedPhase, SharedReport } from "../messages.js";
 import { FLEET_VERSION } from "../messages.js";
 import { field, list, literal, mapped, message, only, optional, packed } from "./fields.js";
 import { garbled } from "./fleet-message-error.js";
@@ -11,6 +12,8 @@ import * as scalars from "./scalars.js";
 import { killCauses, lease, ordinal, said, versionKind } from "./shared.js";
 
 const { bool, device, digest, duration, oneFrom, peerId, real, run, text, u32, whole } = scalars;
+
+const rate = u32(0, limits.rateMax);
 
 type Phase<Name extends SharedPhase["kind"]> = Extract<SharedPhase, { kind: Name }>;
 
@@ -31,9 +34,12 @@ const proofStart = mapped(
     ranMs: field(1, duration),
     raws: field(2, u32(0, limits.validatorsMax)),
     children: field(3, u32(0, limits.childrenMax)),
+    logInvRate: field(4, rate),
   }),
-  ({ ranMs, raws, children }) => ({ ranMs, shape: { raws, children } }),
-  ({ ranMs, shape: { raws, children } }) => ({ ranMs, raws, children }),
+  ({ ranMs, raws, children, logInvRate }) => {
+    return { ranMs, shape: atRate({ raws, children }, logInvRate) };
+  },
+  ({ ranMs, shape: { raws, children, logInvRate = 0 } }) => ({ ranMs, raws, children, logInvRate }),
 );
 
 const owner = mapped(
@@ -107,8 +113,9 @@ const cost = mapped(
     covariance: packed(2, real(-covarianceMax, covarianceMax), coefficients ** 2),
     scatter: field(3, real(scatterMin, scatterMax)),
     ageMs: field(4, scalars.age),
+    logInvRate: field(5, rate),
   }),
-  ({ logMs, covariance, scatter, ageMs }): Pick<SharedReport, "cost" | "costAgeMs"> => {
+  ({ logMs, covariance, scatter, ageMs, logInvRate }): SharedCosts => {
     const rows = logMs.map((_, row) =>
       covariance.slice(row * coefficients, (row + 1) * coefficients),
     );
@@ -116,13 +123,14 @@ const cost = mapped(
       garbled(`has not ${coefficients} coefficients and their covariance`);
     }
     if (!isCovariance(rows)) garbled("has a matrix that is no covariance");
-    return { cost: { logMs, covariance: rows, scatter, atMs: 0 }, costAgeMs: ageMs };
+    return { logInvRate, model: { logMs, covariance: rows, scatter, atMs: 0 }, ageMs };
   },
-  ({ cost: { logMs, covariance, scatter }, costAgeMs }) => ({
+  ({ logInvRate, model: { logMs, covariance, scatter }, ageMs }) => ({
     logMs,
     covariance: covariance.flat(),
     scatter,
-    ageMs: costAgeMs,
+    ageMs,
+    logInvRate,
   }),
 );
 
@@ -152,12 +160,16 @@ const announcement = mapped(
     standbyCause: field(12, text),
     provers: list(13, prover, 2),
     description: optional(14, description),
-    cost: field(15, cost),
+    costs: list(15, cost, limits.rateMax + 1),
     commandsDone: list(16, commandsDone, limits.doorsMax),
     held: list(17, held, limits.heldProofsMax),
   }),
   (wire): Of<"announce"> => {
-    const { device: deviceId, sequence, cost: costs, description: prover = null } = wire;
+    const { device: deviceId, sequence, costs, description: prover = null } = wire;
+    const rates = costs.map(({ logInvRate }) => logInvRate);
+    if (rates.some((each, at) => at > 0 && each <= (rates[at - 1] ?? 0))) {
+      garbled("has costs that are not in ascending order of the rate");
+    }
     const phase = only<SharedPhase>([
       wire.starting,
       wire.idle,
@@ -174,13 +186,13 @@ const announcement = mapped(
       standbyCause: wire.standbyCause,
       provers: wire.provers,
       description: prover,
-      ...costs,
+      costs,
       commandsDone: wire.commandsDone,
       held: wire.held,
     };
     return { kind: "announce", device: deviceId, sequence, report };
   },
-  ({ device: deviceId, sequence, report: { phase, cost: model, costAgeMs, ...report } }) => ({
+  ({ device: deviceId, sequence, report: { phase, ...report } }) => ({
     ...report,
     device: deviceId,
     sequence,
@@ -190,7 +202,6 @@ const announcement = mapped(
     stopping: phase.kind === "stopping" ? phase : undefined,
     failed: phase.kind === "failed" ? phase : undefined,
     description: report.description ?? undefined,
-    cost: { cost: model, costAgeMs },
   }),
 );
 

@@ -10,7 +10,6 @@ import { field, list, mapped, message, packed } from "./fields.js";
 import { garbled } from "./fleet-message-error.js";
 import { bytes, u32 } from "./scalars.js";
 
-const RATE_MAX = 31;
 const validators = (number: number) => packed(number, u32(), limits.validatorsMax);
 const anyBytes = bytes(0, limits.snapshotBytesMax);
 
@@ -24,7 +23,7 @@ export const sentWork = mapped(
   message({
     root: field(1, bytes(32, 32)),
     slot: field(2, u32()),
-    logInvRate: field(3, u32(0, RATE_MAX)),
+    logInvRate: field(3, u32(0, limits.rateMax)),
     validators: validators(4),
     keys: field(5, anyBytes),
     signatures: field(6, anyBytes),
