@@ -58,27 +58,48 @@ fn tick(count: usize, endpoint: &str) {
     for signatures in [8, 400] {
         let template = snapshot(1, signatures);
         let mut times = Vec::with_capacity(count);
+        let mut waits = Vec::with_capacity(count);
         let mut skipped = 0;
         while times.len() < count {
             // The clone shares the bytes, as a node's own `Bytes` would.
             let made = || Ok::<_, Infallible>(Some(template.clone()));
+            let waited_before = waited_for_a_core();
             let start = Instant::now();
             let answer = adapter.submit_or_skip(1, Gates::OPEN, made, &options);
-            times.push(start.elapsed());
+            let took = start.elapsed();
+            times.push(took);
+            waits.push((took, waited_for_a_core().saturating_sub(waited_before)));
             skipped += usize::from(answer.is_err());
             adapter.take_results(1);
             sleep(SUBMIT_EVERY / 10);
         }
         times.sort();
+        waits.sort();
+        // Of the slowest hundredth, how much was waiting and no work of the adapter.
+        let slow = &waits[count * 99 / 100..];
+        let share = |of: Duration, all: Duration| of.as_secs_f64() / all.as_secs_f64().max(1e-9);
+        let waited = slow.iter().map(|(_, waited)| *waited).sum::<Duration>();
+        let slow_took = slow.iter().map(|(took, _)| *took).sum::<Duration>();
         let millis = |at: usize| times[at].as_secs_f64() * 1000.0;
         println!(
-            "{{\"bytes\":{},\"count\":{count},\"skipped\":{skipped},\"p50Ms\":{},\"p99Ms\":{}}}",
+            "{{\"bytes\":{},\"count\":{count},\"skipped\":{skipped},\"p50Ms\":{},\"p99Ms\":{},\"slowestWaited\":{}}}",
             signatures as usize * SIGNATURE_BYTES,
             millis(count / 2),
             millis(count * 99 / 100),
+            share(waited, slow_took),
         );
     }
     adapter.close(Duration::ZERO);
+}
+
+/// How long this thread has been ready to run without a core; zero where Linux does not say.
+fn waited_for_a_core() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = text
+        .split_whitespace()
+        .nth(1)
+        .and_then(|each| each.parse().ok());
+    Duration::from_nanos(nanos.unwrap_or(0))
 }
 
 fn votes(endpoints: &[&str]) {

@@ -47,6 +47,8 @@ interface TickLine {
   p50Ms: number;
   p99Ms: number;
   skipped: number;
+  /** Of the slowest hundredth, the share of time without a core; only Rust's node measures it. */
+  slowestWaited?: number;
 }
 
 const HELP = `Usage: make adapters
@@ -130,6 +132,7 @@ const languages = LANGUAGES.filter(isAsked).filter(isBuilt);
 say(
   "\n| adapter | service | 20 KB p50 | p99 | 1 MB p50 | p99 ms |\n| --- | --- | --- | --- | --- | --- |",
 );
+const waits: string[] = [];
 await withService(async ({ address }) => {
   const rows = async (state: string) => {
     for (const language of languages) {
@@ -137,12 +140,17 @@ await withService(async ({ address }) => {
       const [small, large] = await ticks(language, address);
       const cells = [small?.p50Ms, small?.p99Ms, large?.p50Ms, large?.p99Ms].map(ms);
       say(`| ${language.name} | ${state} | ${cells.join(" | ")} |`);
+      const waited = large?.slowestWaited;
+      if (waited !== undefined) waits.push(`${(100 * waited).toFixed(0)} % ${state}`);
     }
   };
   await rows("at rest");
   // A service of its own proves meanwhile, and has the cores.
   await withService((proving) => whileProving(proving.address, () => rows("beside a proof")));
 }, FAKE);
+if (waits.length > 0) {
+  say(`\nOf the slowest hundredth of 1 MB in Rust, waiting for a core: ${waits.join(", ")}`);
+}
 
 say(
   "\n| adapter | fault of one of two | groups | proved | lost | skipped | other one's first proof after |",
