@@ -18,6 +18,7 @@ import { addServeCommand } from "./run/serve.js";
 import { knownVariables } from "./run/settings.js";
 import { addSubmitCommand } from "./submit.js";
 import { addTokenCommand } from "./token.js";
+import { addTuneCommand } from "./tune/command.js";
 import { addVerifyCommand } from "./verify.js";
 import { addWatchCommand } from "./watch.js";
 
@@ -79,6 +80,7 @@ export function createProgram(modules: CommandModules): Command {
   addServeCommand(program, modules);
   addProveCommand(program, modules);
   addDoctorCommand(program, modules);
+  addTuneCommand(program, modules);
   addSubmitCommand(program, modules);
   addWatchCommand(program, modules);
   addVerifyCommand(program, modules);

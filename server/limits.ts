@@ -138,8 +138,10 @@ export const limits = {
   /** A file of settings, and one of certificates or a key: far above any. */
   settingsFileBytesMax: 1024 * 1024,
   tlsFileBytesMax: 1024 * 1024,
-  /** A file that describes a backend, and a calibration: a few KiB. */
+  /** A file that describes a backend: a few KiB. */
   backendFileBytesMax: 64 * 1024,
+  /** A calibration: 4096 votes of 2.4 KB in hexadecimal make 20 MB. */
+  calibrationBytesMax: 24 * 1024 * 1024,
   /** The input of a command: some thousand proofs in JSON. */
   inputFileBytesMax: 256 * 1024 * 1024,
   /** Time that a command waits for the next bytes of a pipe that is named as its file. */

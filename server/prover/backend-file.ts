@@ -1,13 +1,13 @@
 /**
  * The files that describe a backend. `build/lean_pq.json`, which `make setup` writes, names the
- * library and its configuration. The calibration holds one signed message; with its proof a device
- * measures its speed.
+ * library and its configuration. The calibration holds a message and its votes: with a proof of the
+ * first a device measures its speed, with proofs of more `tune` measures layouts.
  */
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { readJsonFile } from "../files/json-file.js";
 import { limits } from "../limits.js";
-import type { ProofRequest } from "./prover.js";
+import type { ProofRequest, SignedMessage } from "./prover.js";
 
 /** A backend's shared library, its configuration text and, where it has one, its calibration. */
 export interface BackendOptions {
@@ -55,29 +55,37 @@ const SLOT = "expected a whole number from 0 to 4294967295";
 const bytes = z
   .hex("expected hexadecimal digits")
   .transform((text) => new Uint8Array(Buffer.from(text, "hex")));
+const vote = { publicKey: bytes, signature: bytes };
 const calibrationFile = z.strictObject({
-  publicKey: bytes,
+  ...vote,
   /** The message that was signed, 32 bytes. */
   root: bytes,
   slot: z.number(SLOT).int(SLOT).min(0, SLOT).max(0xffffffff, SLOT),
-  signature: bytes,
+  /** Votes of other validators for the same message. */
+  more: z.array(z.strictObject(vote)).max(limits.validatorsMax).default([]),
 });
 
+/** A message and votes of different validators for it, at least one. */
+export interface Calibration {
+  message: SignedMessage;
+  votes: readonly { publicKey: Uint8Array; signature: Uint8Array }[];
+}
+
 /**
- * Reads a calibration: the one-signature proof with which a device measures its speed. Throws when
- * the file is missing or invalid. The backend checks the lengths of key and signature.
+ * Reads the votes of a calibration. Throws when the file is missing or invalid. The backend checks
+ * the lengths of keys and signatures.
  */
+export function readCalibrationVotes(path: string): Calibration {
+  const content = readJsonFile(path, limits.calibrationBytesMax, calibrationFile);
+  const { publicKey, root, slot, signature, more } = content;
+  return { message: { root, slot }, votes: [{ publicKey, signature }, ...more] };
+}
+
+/** Reads a calibration: the one-signature proof with which a device measures its speed. Throws as above. */
 export function readCalibration(path: string): ProofRequest {
-  const { publicKey, root, slot, signature } = readJsonFile(
-    path,
-    limits.backendFileBytesMax,
-    calibrationFile,
-  );
-  return {
-    message: { root, slot },
-    keys: publicKey,
-    signatures: signature,
-    children: [],
-    logInvRate: 0,
-  };
+  const { message, votes } = readCalibrationVotes(path);
+  const [first] = votes;
+  if (first === undefined) throw new Error(`${path} has no vote`);
+  const { publicKey: keys, signature: signatures } = first;
+  return { message, keys, signatures, children: [], logInvRate: 0 };
 }

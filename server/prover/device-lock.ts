@@ -37,7 +37,8 @@ export interface DeviceLockModules {
   onWait(holder: string): void;
 }
 
-class DeviceLockedError extends Error {
+/** Another process holds the lock. */
+export class DeviceLockedError extends Error {
   override readonly name = "DeviceLockedError";
 }
 

@@ -38,9 +38,13 @@ test.each<[text: string, wrong: string]>([
     JSON.stringify({ ...calibration, signature: 5 }),
     "FILE is invalid at signature: expected hexadecimal digits",
   ],
-  [JSON.stringify({ ...calibration, more: 5 }), "FILE is invalid at more: there is no such key"],
+  [JSON.stringify({ ...calibration, next: 5 }), "FILE is invalid at next: there is no such key"],
+  [
+    JSON.stringify({ ...calibration, more: [{ publicKey: "00", signature: "z" }] }),
+    "FILE is invalid at more[0].signature: expected hexadecimal digits",
+  ],
   ['{"slot": 1, "slot": 2}', "FILE slot: is there twice, again at line 1 column 13"],
-  [" ".repeat(65_537), "cannot read FILE: it has more than 65536 bytes"],
+  [" ".repeat(24 * 1024 * 1024 + 1), "cannot read FILE: it has more than 25165824 bytes"],
 ])("a calibration %#", (text, wrong) => {
   writeFileSync(path, text);
   expect(said(() => readCalibration(path))).toBe(wrong);

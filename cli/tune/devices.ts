@@ -1,0 +1,33 @@
+/** A layout as the setting `devices`, in the form in which `serve` takes it. Pure. */
+import { deviceSchema } from "../../server/prover/device.js";
+import type { DeviceConfig } from "../../server/prover/device.js";
+import type { Layout } from "./layouts.js";
+import { coreList } from "./topology.js";
+
+/** A device with the keys that differ from the defaults. */
+export type WrittenDevice = Readonly<Record<string, unknown>> & { readonly id: string };
+
+/** @param base its backend, niceness, environment and user are those of each device */
+export function devicesOf({ cores, threads }: Layout, base: DeviceConfig): WrittenDevice[] {
+  const { nice, env, user, fileMb, backend } = base;
+  const defaults = deviceSchema.parse({ id: base.id });
+  const rest = {
+    ...(threads !== 0 && { threads }),
+    ...(nice !== defaults.nice && { nice }),
+    ...(Object.keys(env).length > 0 && { env }),
+    ...(user !== undefined && { user: `${user.uid}:${user.gid}` }),
+    ...(fileMb !== defaults.fileMb && { fileMb }),
+    ...(backend !== undefined && { backend }),
+  };
+  return cores.map((own, lane) => ({
+    id: cores.length === 1 ? base.id : laneId(base.id, lane),
+    cores: coreList(own),
+    ...rest,
+  }));
+}
+
+/** `cpu3`, of a device `cpu` or `cpu0`, in the 32 characters that a name may have. */
+function laneId(id: string, lane: number): string {
+  const stem = id.replace(/\d+$/, "") || "lane";
+  return `${stem.slice(0, 30)}${lane}`;
+}
