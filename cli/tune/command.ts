@@ -5,7 +5,7 @@ import { limits } from "../../server/limits.js";
 import type { CommandModules } from "../io/command.js";
 import { addCommand, ending } from "../io/command.js";
 import { loaded } from "../io/load.js";
-import { readFrom, settingsOptions, sourcesOf } from "../settings-sources.js";
+import { readFrom, settingsOptions, sourcesOf } from "../run/settings-sources.js";
 import type { Goal } from "./goal.js";
 import { goals } from "./goal.js";
 import { tuneSettings } from "./settings.js";

@@ -4,10 +4,10 @@ import { settingKeys } from "../../server/config/config.js";
 import { checkFake, deviceSettings } from "../../server/config/devices.js";
 import { parseSettings, variableOf } from "../../server/config/parse.js";
 import { proveSettingKeys } from "../../server/config/prove-config.js";
-import { DEVICE_SETTINGS } from "../device-settings.js";
+import { DEVICE_SETTINGS } from "../run/device-settings.js";
 import { unknownVariables } from "../io/environment.js";
-import { knownVariables } from "../settings.js";
-import type { CommandSettings } from "../settings-sources.js";
+import { knownVariables } from "../run/settings.js";
+import type { CommandSettings } from "../run/settings-sources.js";
 
 const settings = z.strictObject(deviceSettings);
 const schema = settings.superRefine((config, context) => {
