@@ -11,6 +11,7 @@ import {
   SkipReason,
   SubmitSnapshotRequestSchema,
 } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { votesProved } from "../proto/votes.js";
 import { limits } from "../server/limits.js";
 import { followSession } from "./follow-session.js";
 import { callError } from "./io/call-error.js";
@@ -20,7 +21,7 @@ import type { ConnectOptions } from "./io/connect.js";
 import { addConnectOptions, connect } from "./io/connect.js";
 import { answerJsonLine, eventJsonLine, jsonLinesOption } from "./io/json-lines.js";
 import { openLinesFile } from "./io/lines-file.js";
-import { lower, outcomeTable, summaryLine } from "./io/outcome-line.js";
+import { isComplete, lower, outcomeTable, summaryLine } from "./io/outcome-line.js";
 import { Progress } from "./io/progress.js";
 import { readMessage } from "./io/read-input.js";
 
@@ -34,6 +35,9 @@ The deadline is the last moment at which a proof may start. The fence is the
 moment after which a proof is worthless: one that still runs is killed. The
 command waits until every group has ended, so at most until the fence.
 
+A vote is a validator and a message. The table shows how many of each group's votes
+are in its proof, and what became of the others: a group may be proved in part.
+
 A request id names the snapshot. The same id with the same snapshot is no second
 submission: the command shows how the first one ends, or has ended. Ctrl-C ends
 the command only, not what it has submitted.
@@ -43,13 +47,13 @@ Examples:
   lean-aggregator submit snapshot.json --deadline-ms 20000 --fence-ms 30000
   lean-aggregator submit snapshot.json --out outcomes.jsonl
   lean-aggregator submit snapshot.json --request-id slot-100
-  lean-aggregator submit - --json < snapshot.json | jq .outcome.status
+  lean-aggregator submit - --json < snapshot.json | jq .summary.votes
 
 Exit codes:
-  0  every group is proved
+  0  every vote is in a proof, or in a child of its group already
   1  the service failed, refused the request or cannot be reached; or Ctrl-C
   2  a flag or FILE is wrong; nothing was sent
-  3  not every group is proved
+  3  some votes are in no proof
   4  the service skipped the snapshot
 `;
 
@@ -144,8 +148,7 @@ export async function submitCommand(
     }).finally(() => progress.stop());
     const table = `\n${outcomeTable(outcomes)}\n${summaryLine(summary)}\n`;
     print(eventJsonLine({ case: "summary", value: summary }), table);
-    const isComplete = summary.proved + summary.provedLate === summary.groups;
-    return isComplete ? exitCodes.ok : exitCodes.notAll;
+    return isComplete(summary) ? exitCodes.ok : exitCodes.notAll;
   } catch (error) {
     throw await callError(error, options);
   } finally {
@@ -190,5 +193,6 @@ function progressText(
 ): string {
   const seconds = (ms: number) => (ms / 1000).toFixed(0);
   const groups = `${outcomes.length} of ${snapshot?.groups.length ?? 0} groups ended`;
-  return `proving: ${groups}, ${seconds(elapsedMs)} s of at most ${seconds(fenceMs)} s`;
+  const votes = outcomes.reduce((sum, each) => sum + (each.votes ? votesProved(each.votes) : 0), 0);
+  return `proving: ${groups}, ${votes} votes proved, ${seconds(elapsedMs)} s of at most ${seconds(fenceMs)} s`;
 }

@@ -15,7 +15,7 @@ export const exitCodes = {
   error: 1,
   /** A flag, a setting or an input file is wrong. Nothing was sent. */
   usage: 2,
-  /** The service answered, but not every group is proved, or not every proof is valid. */
+  /** The service answered, but not every vote is proved, or not every proof is valid. */
   notAll: 3,
   /** The service skipped the snapshot. */
   skipped: 4,

@@ -11,6 +11,7 @@ import {
   OutcomeStatus,
   VerifiedBy,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { fatesInNoProof, isEveryVoteProved, votesIn, votesProved } from "../../proto/votes.js";
 import type { Column } from "./table.js";
 import { formatHeader, formatRow, formatTable } from "./table.js";
 
@@ -30,6 +31,7 @@ const columns: readonly Column<Outcome>[] = [
     cell: ({ reason }) => (reason ? lower(OutcomeReason[reason]) : "-"),
   },
   { title: "votes", align: "right", width: 10, cell: ({ votes }) => votesText(votes) },
+  { title: "in no proof", width: 14, cell: ({ votes }) => inNoProofText(votes) || "-" },
   {
     title: "proof KiB",
     align: "right",
@@ -58,15 +60,32 @@ export function summaryLine(summary: Summary): string {
   const { slot, groups, proved, provedLate, votes, durationMs } = summary;
   const late = provedLate === 0 ? "" : ` (${provedLate} late)`;
   const inProofs = `${proved + provedLate} of ${groups} groups proved${late}`;
-  return `slot ${slot}: ${inProofs}, ${votesText(votes)} votes, in ${durationMs} ms`;
+  const others = inNoProofText(votes);
+  const fates = others === "" ? "" : ` (${others})`;
+  const ofVotes = votes === undefined ? "" : `${votesText(votes)} votes proved${fates}, `;
+  return `slot ${slot}: ${ofVotes}${inProofs}, in ${durationMs} ms`;
+}
+
+/**
+ * True when every vote of the session is in a proof, or in a child already. Of a service that does
+ * not count votes: when every group is proved.
+ */
+export function isComplete({ votes, groups, proved, provedLate }: Summary): boolean {
+  return votes === undefined ? proved + provedLate === groups : isEveryVoteProved(votes);
 }
 
 /** Number of votes in a proof, of all votes that were submitted. */
 function votesText(votes: Votes | undefined): string {
-  if (votes === undefined) return "-";
-  const sum = (counts: readonly unknown[]) =>
-    counts.reduce<number>((total, each) => total + (typeof each === "number" ? each : 0), 0);
-  return `${sum(votes.proved)} of ${sum(Object.values(votes).flat())}`;
+  return votes === undefined ? "-" : `${votesProved(votes)} of ${votesIn(votes)}`;
+}
+
+/** For example `29 shed, 2 bad_signature`; empty when every vote is in the proof. */
+function inNoProofText(votes: Votes | undefined): string {
+  if (votes === undefined) return "";
+  return fatesInNoProof
+    .filter(([, field]) => votes[field] > 0)
+    .map(([fate, field]) => `${votes[field]} ${fate}`)
+    .join(", ");
 }
 
 /**

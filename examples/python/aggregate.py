@@ -29,4 +29,5 @@ with grpc.insecure_channel(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:9190
         if event.HasField("outcome"):
             ended = event.outcome
             status = pb.OutcomeStatus.Name(ended.status)
-            print(f"group {ended.group_index}: {status}, {len(ended.proof)} bytes of proof")
+            print(f"group {ended.group_index}: {status}, {sum(ended.votes.proved)} of "
+                  f"{len(votes)} votes, {len(ended.proof)} bytes of proof")

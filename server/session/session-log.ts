@@ -1,4 +1,5 @@
 /** The log lines of a session: that it was accepted, what became of its groups, and its end. */
+import { votesProved } from "../../proto/votes.js";
 import type { Logger } from "../log/log.js";
 import type { VoteLabels } from "../metrics/vote-labels.js";
 import type { DecodedGroup } from "../work/group.js";
@@ -55,7 +56,7 @@ export function logEnded(
   const line = {
     ...whoOf(session),
     votes: votesIn(groups),
-    votesProved: proved.reduce((sum, count) => sum + count, 0),
+    votesProved: votesProved(session.votes),
     ...(steps.length > 0 && { votesProvedByStep: proved }),
     ...(session.leftOut.size > 0 && { votesLeftOut: Object.fromEntries(session.leftOut) }),
     groups: groups.length,

@@ -6,6 +6,7 @@ import { create } from "@bufbuild/protobuf";
 import type { Votes } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { VotesSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { bitsToIndices } from "../../proto/bitlist.js";
+import { fatesInNoProof } from "../../proto/votes.js";
 import { assertNever } from "../errors.js";
 import type { VoteFate } from "../reasons.js";
 import type { DecodedGroup, LeftOut } from "../work/group.js";
@@ -14,19 +15,6 @@ import type { Ending } from "./session-state.js";
 
 /** Number of a group's votes by fate; absent for 0. */
 export type VotesByFate = ReadonlyMap<VoteFate, number>;
-
-/** The fields of a message for the fates of votes in no proof. */
-const fields = [
-  ["shed", "shed"],
-  ["bad_signature", "badSignature"],
-  ["wrong_leaf", "wrongLeaf"],
-  ["unknown_key", "unknownKey"],
-  ["bad_child", "badChild"],
-  ["covered", "covered"],
-  ["not_started", "notStarted"],
-  ["stopped", "stopped"],
-  ["failed", "failed"],
-] as const satisfies [VoteFate, keyof Votes][];
 
 /** All inputs that are not in the group's proof, those that decoding left out included. */
 export function leftOutOf(ending: Ending, { work }: DecodedGroup): readonly LeftOut[] {
@@ -105,7 +93,7 @@ export function toVotes(counts: VotesByFate, steps: readonly Step[], readyAtMs: 
   const votes = noVotes(steps);
   const of = (fate: VoteFate) => counts.get(fate) ?? 0;
   votes.proved[stepAt(steps, readyAtMs)] = of("proved") + of("proved_late");
-  for (const [fate, field] of fields) votes[field] = of(fate);
+  for (const [fate, field] of fatesInNoProof) votes[field] = of(fate);
   return votes;
 }
 
@@ -128,6 +116,6 @@ export function sumOfVotes(a: Votes, b: Votes): Votes {
   const sum = create(VotesSchema, {
     proved: a.proved.map((count, at) => count + (b.proved[at] ?? 0)),
   });
-  for (const [, field] of fields) sum[field] = a[field] + b[field];
+  for (const [, field] of fatesInNoProof) sum[field] = a[field] + b[field];
   return sum;
 }

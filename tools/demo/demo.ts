@@ -11,7 +11,8 @@ import { TickAggregator } from "../../client/index.js";
 import type { SnapshotInit, TickResult } from "../../client/index.js";
 import { isProved, outcomeHeader, outcomeLine } from "../../cli/io/outcome-line.js";
 import { bitsToIndices } from "../../proto/bitlist.js";
-import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Outcome, Votes } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { votesIn, votesProved } from "../../proto/votes.js";
 import { readBackendFile } from "../../server/prover/backend-file.js";
 import { proverEnvironment, startForkedProver } from "../../server/prover/forked-prover.js";
 import {
@@ -120,8 +121,8 @@ async function startServer() {
   return { address: addresses.nodes, stop };
 }
 
-/** Runs the ticks of all slots; returns proved outcomes and how long each tick took. */
-async function runNode(address: string): Promise<{ proved: Outcome[]; tickMs: number[] }> {
+/** Runs the ticks of all slots; returns the outcomes and how long each tick took. */
+async function runNode(address: string): Promise<{ outcomes: Outcome[]; tickMs: number[] }> {
   const genesisUnixMs = Date.now() + 500 - FIRST_SLOT * SLOT_MS;
   const node = new TickAggregator({
     endpoints: address,
@@ -129,12 +130,12 @@ async function runNode(address: string): Promise<{ proved: Outcome[]; tickMs: nu
     timeToFence: { slotMs: SLOT_MS, genesisUnixMs },
     onError: (error) => say(`  adapter: ${error.message}`),
   });
-  const proved: Outcome[] = [];
+  const outcomes: Outcome[] = [];
   const tickMs: number[] = [];
   const apply = (result: TickResult) => {
     if (result.kind !== "outcome") return say(`           ${result.kind}`);
     say(`           ${outcomeLine(result.outcome)}`);
-    if (isProved(result.outcome)) proved.push(result.outcome);
+    outcomes.push(result.outcome);
   };
   for (let slot = FIRST_SLOT; slot <= LAST_SLOT; slot++) {
     for (let interval = 0; interval < SLOT_MS / INTERVAL_MS; interval++) {
@@ -152,7 +153,7 @@ async function runNode(address: string): Promise<{ proved: Outcome[]; tickMs: nu
   }
   await node.close();
   node.takeResults(LAST_SLOT).forEach(apply);
-  return { proved, tickMs };
+  return { outcomes, tickMs };
 }
 
 /** The aggregating interval submits; so does, on purpose, the one after it in slot 102. */
@@ -203,7 +204,8 @@ async function main(): Promise<number> {
   );
   say("\nsetting the prover up (4 to 13 s) ...");
   const server = await startServer();
-  const { proved, tickMs } = await runNode(server.address);
+  const { outcomes, tickMs } = await runNode(server.address);
+  const proved = outcomes.filter(isProved);
   const code = await server.stop();
   const sorted = [...tickMs].sort((x, y) => x - y);
   const proveMs = proved.reduce((sum, outcome) => sum + outcome.proveMs, 0);
@@ -211,6 +213,9 @@ async function main(): Promise<number> {
   say(
     `${tickMs.length} ticks: median ${(sorted[sorted.length >> 1] ?? 0).toFixed(2)} ms, longest ${(sorted.at(-1) ?? 0).toFixed(1)} ms; proving took ${(proveMs / 1000).toFixed(1)} s beside them`,
   );
+  const votes = outcomes.flatMap((outcome) => outcome.votes ?? []);
+  const total = (count: (of: Votes) => number) => votes.reduce((sum, of) => sum + count(of), 0);
+  say(`${total(votesProved)} of ${total(votesIn)} votes are in a proof`);
   say("verifying every proof in another prover process ...");
   const good = await verifyAll(proved);
   say(`verified ${good} of ${proved.length} proofs`);

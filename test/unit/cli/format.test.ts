@@ -5,7 +5,13 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { callError } from "../../../cli/io/call-error.js";
 import { infoText } from "../../../cli/info.js";
 import { eventJsonLine } from "../../../cli/io/json-lines.js";
-import { outcomeHeader, outcomeLine, outcomeTable } from "../../../cli/io/outcome-line.js";
+import {
+  isComplete,
+  outcomeHeader,
+  outcomeLine,
+  outcomeTable,
+  summaryLine,
+} from "../../../cli/io/outcome-line.js";
 import { Progress } from "../../../cli/io/progress.js";
 import { proofsInFile, verifyRequestOf } from "../../../cli/proofs-in-file.js";
 import { AggregatorError } from "../../../client/errors.js";
@@ -17,7 +23,9 @@ import {
   OutcomeStatus,
   ServiceState,
   ValidatorKeySchema,
+  SummarySchema,
   VerifiedBy,
+  VotesSchema,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { encodeSszBitlist } from "../../../proto/bitlist.js";
 import { fakeTerminal } from "../../helpers/command-line.js";
@@ -50,9 +58,12 @@ const stopped = create(OutcomeSchema, {
 describe("a table of outcomes", () => {
   test("is in order of group, its columns aligned, what has no proof a dash", () => {
     expect(outcomeTable([stopped, proved]).split("\n")).toEqual([
-      "group     slot  status       reason    votes  proof KiB  queue ms  prove ms  left out",
-      "    0  1234567  proved_late  -        3 of 4          3         3       812  -",
-      "   12        7  stopped      fence   0 of 12          -         0         -  child 0 " +
+      "group     slot  status       reason    votes  in no proof                 proof KiB  " +
+        "queue ms  prove ms  left out",
+      "    0  1234567  proved_late  -        3 of 4  1 wrong_leaf                        3  " +
+        "       3       812  -",
+      "   12        7  stopped      fence   0 of 12  5 bad_signature, 7 stopped          -  " +
+        "       0         -  child 0 " +
         "bad_signature, validator 1 bad_signature, validator 2 bad_signature, validator 3 " +
         "bad_signature, 2 more: killed",
       "",
@@ -74,6 +85,31 @@ describe("a table of outcomes", () => {
     expect(outcomeLine({ ...proved, verifiedBy: VerifiedBy.SAME_HOST })).toContain(
       "verified by the host that made it",
     );
+  });
+});
+
+describe("a summary", () => {
+  const summary = create(SummarySchema, { slot: 7n, groups: 2, proved: 1, durationMs: 9 });
+  const of = (votes?: MessageInitShape<typeof VotesSchema>) =>
+    votes === undefined ? summary : { ...summary, votes: create(VotesSchema, votes) };
+
+  test.each([
+    [
+      "counts votes, and what became of those in no proof",
+      { proved: [1, 0], shed: 29, badSignature: 2 },
+      "1 of 32 votes proved (29 shed, 2 bad_signature), 1 of 2 groups proved",
+      false,
+    ],
+    [
+      "is complete when the other votes are in children already",
+      { proved: [0, 3], covered: 9 },
+      "3 of 12 votes proved (9 covered), 1 of 2 groups proved",
+      true,
+    ],
+    ["of an older service counts groups", undefined, "1 of 2 groups proved", false],
+  ])("%s", (_what, votes, text, isWhole) => {
+    expect(summaryLine(of(votes))).toBe(`slot 7: ${text}, in 9 ms`);
+    expect(isComplete(of(votes))).toBe(isWhole);
   });
 });
 
