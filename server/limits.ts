@@ -44,6 +44,8 @@ export const limits = {
   /** Steps of a request, and the worth of a vote in one: a slot has four intervals, and 20 bits. */
   stepsMax: 8,
   stepWeightMax: 1_000_000,
+  /** Steps of an attempt, which joins those of its requests: they mostly have the same weights. */
+  attemptStepsMax: 32,
   /** Sessions in flight, of all nodes together: two of each, as far as `heldBytesMax` has room. */
   sessionsInFlightMax: 512,
   /** Memory for requests, snapshots, proofs and answers: about twenty of the largest snapshots. */

@@ -1,15 +1,16 @@
 /**
- * One attempt on a lane: proves its group with the active prover, chooses the part that fits, and
+ * One attempt on a lane: proves its group with the active prover, chooses the part that is worth most, and
  * teaches the cost model how long the proof took. The lane owns the attempt until the attempt has
  * ended or is abandoned.
  */
 import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics/metrics.js";
 import type { ProofRequest, Prover } from "../prover/prover.js";
-import { overrunMs, pessimisticMs, predictMs } from "../work/cost-model.js";
+import { durationOf, overrunMs, predictMs } from "../work/cost-model.js";
 import type { ChildWork, ProofResult, Raws } from "../work/group.js";
 import { choosePart, isProof } from "../work/parts.js";
 import { atRate } from "../work/shape.js";
+import { prospectOf } from "../work/worth.js";
 import type { AwakeClock } from "./awake-clock.js";
 import type { Assignment, RunningProof } from "./lane-messages.js";
 import type { LearnedCosts } from "./learned-costs.js";
@@ -73,18 +74,19 @@ export class LaneAttempt {
 
   private choosePart(raws: Raws, children: readonly ChildWork[]) {
     const { clock, costs } = this.modules;
-    const { deadlineAtMs, fenceAtMs, isFirstOfSession, isRetry, isExploration, mayShed, rotation } =
-      this.assignment;
+    const { deadlineAtMs, fenceAtMs, steps, mayShed, rotation } = this.assignment;
+    const { isFirstOfSession, isRetry, isExploration } = this.assignment;
     const nowMs = clock.nowMs();
     const model = costs.modelOf(this.assignment.work.logInvRate);
+    const horizon = { steps, fenceAtMs };
     const isOverdue = nowMs >= deadlineAtMs && !isFirstOfSession && !isRetry;
     const part = choosePart({
       raws: raws.validators,
       children: children.map(({ validators }) => validators),
       rotation,
       mayShed,
-      fits: (shape) => nowMs + pessimisticMs(model, shape) < fenceAtMs,
-      mayStart: (shape) => isExploration || nowMs + predictMs(model, shape) < fenceAtMs,
+      prospectOf: (shape) => prospectOf(horizon, nowMs, durationOf(model, shape)),
+      ...(isExploration && { leastChance: 0 }),
     });
     if (part !== undefined && !isProof(part)) return part;
     if (isOverdue || nowMs >= fenceAtMs) return "deadline";

@@ -9,6 +9,7 @@ import type { ProverDescription } from "../work/prover-description.js";
 import type { Costs } from "../work/costs.js";
 import type { GroupWork, ProofResult, StopReason } from "../work/group.js";
 import type { Shape } from "../work/shape.js";
+import type { Step } from "../work/submission.js";
 
 /**
  * Why a lane kills a prover: the scheduler's reason to stop the attempt, or the lane's own.
@@ -25,13 +26,18 @@ export interface Assignment {
   readonly deadlineAtMs: number;
   readonly fenceAtMs: number;
   /**
+   * What a vote is worth by when: see `jointSteps`, whose weights are from 0 to 1. Empty: the same
+   * until the fence.
+   */
+  readonly steps: readonly Step[];
+  /**
    * True for the first attempt of a session: its proof may start after the deadline, because
    * verifying the inputs may take until then.
    */
   readonly isFirstOfSession: boolean;
   /**
-   * True when the smallest part is proved even if predicted to miss the fence, so that wrongly
-   * learned costs exclude no shape for ever: see `exploration.ts`.
+   * True when a part is proved even without the least chance, so that wrongly learned costs exclude
+   * no shape for ever: see `exploration.ts`.
    */
   readonly isExploration: boolean;
   /** True when inputs may be left out for lack of time; the result names them as `shed`. */

@@ -9,6 +9,7 @@ import type { DecodedGroup, LeftOut, ProofResult } from "../work/group.js";
 import { rotationOf } from "../work/parts.js";
 import { BACKLOG } from "../work/priority.js";
 import type { Submission } from "../work/submission.js";
+import { jointSteps, worthlessFromMs } from "../work/worth.js";
 import type { AdoptableWork } from "./lane-handle.js";
 import type { Payer } from "./usage.js";
 
@@ -42,8 +43,8 @@ interface Charge {
 }
 
 /**
- * What a lane needs to prove the first waiter's work: with the latest deadline and the latest fence
- * of all waiters. A part of the work may be proved only if all waiters allow it, and the fewest
+ * What a lane needs to prove the first waiter's work: with the latest deadline, the latest fence and
+ * the joint steps of all waiters. A part of the work may be proved only if all waiters allow it, and the fewest
  * inputs for which one of them wants a proof suffice.
  */
 export function assignmentOf(first: Waiter, waiters: readonly Waiter[]): Assignment {
@@ -55,6 +56,7 @@ export function assignmentOf(first: Waiter, waiters: readonly Waiter[]): Assignm
     digest,
     deadlineAtMs: latest((each) => each.deadlineAtMs),
     fenceAtMs: latest((each) => each.fenceAtMs),
+    steps: jointSteps(waiters.map(({ session }) => session.submission)),
     isFirstOfSession: waiters.some(isFirst),
     isExploration: false,
     isRetry: waiters.some(isRetry),
@@ -77,7 +79,7 @@ export function isBacklog({ waiters }: Attempt): boolean {
 /**
  * Whether the result might differ had the lane known what this waiter asks for:
  * then its group is queued again. The lane knows only the limits of the waiters at the start, and a
- * group that joined later may have a later deadline or fence.
+ * group that joined later may have a later deadline or fence, or longer steps.
  */
 export function isDecidedByOthers(
   { session }: Waiter,
@@ -85,20 +87,22 @@ export function isDecidedByOthers(
   result: ProofResult,
   nowMs: number,
 ): boolean {
-  const { deadlineAtMs, fenceAtMs, mayShed, minInputs } = session.submission;
+  const { deadlineAtMs, mayShed, minInputs } = session.submission;
+  const worthlessAtMs = worthlessFromMs(session.submission);
   if (result.kind === "too_few_inputs") return result.inputs >= minInputs;
   // Such as when the other door has died, and with it the inputs that the lane had not fetched yet.
   if (adopted !== null && result.kind === "failed") return result.deaths === 0;
   if (result.kind === "not_started") {
     if (adopted !== null) return true;
-    const hasMoreTime = deadlineAtMs > assignment.deadlineAtMs || fenceAtMs > assignment.fenceAtMs;
+    const hasMoreTime =
+      deadlineAtMs > assignment.deadlineAtMs || worthlessAtMs > worthlessFromMs(assignment);
     const isCutRefused = mayShed && !assignment.mayShed && result.reason === "predicted_miss";
     return hasMoreTime || isCutRefused;
   }
   if (result.kind !== "proved" || !result.leftOut.some(isShed)) return false;
-  // The whole group may fit if its fence is more than one proof later than the one the lane knew.
-  const knownFenceAtMs = (adopted ?? assignment).fenceAtMs;
-  const hasRoom = fenceAtMs - knownFenceAtMs > result.proveMs && nowMs < deadlineAtMs;
+  // The whole may be in time if it may be ready more than one proof later than the lane knew.
+  const knownAtMs = adopted?.fenceAtMs ?? worthlessFromMs(assignment);
+  const hasRoom = worthlessAtMs - knownAtMs > result.proveMs && nowMs < deadlineAtMs;
   return !mayShed || hasRoom;
 }
 

@@ -294,13 +294,14 @@ export class Dispatcher implements LaneListener {
 
 /** The attempt as plain data, without its callbacks, so that it can be sent to another machine. */
 function assignmentOf(next: NextAttempt): Assignment {
-  const { work, digest, deadlineAtMs, fenceAtMs, rotation } = next;
+  const { work, digest, deadlineAtMs, fenceAtMs, steps, rotation } = next;
   const { isFirstOfSession, isExploration, isRetry, mayShed, minInputs } = next;
   return {
     work,
     digest,
     deadlineAtMs,
     fenceAtMs,
+    steps,
     isFirstOfSession,
     isExploration,
     mayShed,

@@ -191,7 +191,7 @@ describe("identical work", () => {
   });
 
   test("is proved once more for the one that forbids parts, when some of it was shed", async () => {
-    const part = await submit("a", { raws: 64, fenceMs: 3000 });
+    const part = await submit("a", { raws: 64, fenceMs: 1500 });
     await prover.untilProofs(1);
     const whole = await submit("b", { raws: 64, mayShed: false });
     prover.endProofs();
@@ -204,10 +204,10 @@ describe("identical work", () => {
 
 test("a proof cut for a short fence is not for the one who joined with more time", async () => {
   await start("0");
-  const hasty = await submit("a", { raws: 64, fenceMs: 3000 });
+  const hasty = await submit("a", { raws: 64, fenceMs: 1500 });
   await prover.untilProofs(1);
   const patient = await submit("b", { raws: 64 });
-  const asHasty = await submit("c", { raws: 64, fenceMs: 3000 });
+  const asHasty = await submit("c", { raws: 64, fenceMs: 1500 });
   prover.endProofs();
   expect(validators(await outcome("a", hasty)).length).toBeLessThan(64);
   expect(validators(await outcome("c", asHasty)).length).toBeLessThan(64);
@@ -233,8 +233,11 @@ describe("a group that would miss its fence", () => {
     await start("0");
     const part = await proved("a", tooShort);
     expect(part.status).toBe(OutcomeStatus.PROVED);
-    expect(validators(part)).toHaveLength(1);
-    expect(part.leftOut).toHaveLength(63);
+    // In a second 64 are ready with a chance of 0.16, less than the least; 38 times 0.38 is most.
+    const kept = validators(part).length;
+    expect(kept).toBeGreaterThan(20);
+    expect(kept).toBeLessThan(60);
+    expect(part.leftOut).toHaveLength(64 - kept);
     for (const { reason, digest } of part.leftOut) {
       expect(reason).toBe(LeftOutReason.SHED);
       expect(digest).toHaveLength(32);
@@ -281,7 +284,7 @@ test("a first group that has waited is not tried where it would miss", async () 
   await submit("a", { raws: 3 });
   await prover.untilProofs(1);
   const late = await submit("b", { raws: 64, fenceMs: 3000, mayShed: false });
-  clock.skip(1200);
+  clock.skip(2400);
   prover.endProofs();
   expect((await outcome("b", late)).reason).toBe(OutcomeReason.PREDICTED_MISS);
   expect(prover.proofs).toBe(1);

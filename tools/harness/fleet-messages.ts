@@ -106,6 +106,10 @@ const assignment: RemoteAssignment = {
   digest: workDigest,
   deadlineAtMs: 5000.125,
   fenceAtMs: 8000,
+  steps: [
+    { untilAtMs: 6000.5, weight: 1 },
+    { untilAtMs: 8000, weight: 0.25 },
+  ],
   isFirstOfSession: true,
   isExploration: true,
   isRetry: true,

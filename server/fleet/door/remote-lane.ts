@@ -149,6 +149,10 @@ export class RemoteLane implements LaneLink {
     const deadlineAtMs = this.modules.toHost(assignment.deadlineAtMs);
     const fenceAtMs = this.modules.toHost(assignment.fenceAtMs);
     if (deadlineAtMs === undefined || fenceAtMs === undefined) return;
+    const steps = assignment.steps.flatMap(({ untilAtMs, weight }) => {
+      const hostAtMs = this.modules.toHost(untilAtMs);
+      return hostAtMs === undefined ? [] : [{ untilAtMs: hostAtMs, weight }];
+    });
     const { work } = assignment;
     const kept = known?.given.kind === "assigned" ? known.given.kept : keep(encodeWork(work));
     // Without memory, the dispatcher sends it again after the lane's next announcement.
@@ -162,7 +166,7 @@ export class RemoteLane implements LaneLink {
       device: this.device,
       lease,
       attempt: number,
-      assignment: { ...assignment, work: blob, deadlineAtMs, fenceAtMs },
+      assignment: { ...assignment, work: blob, deadlineAtMs, fenceAtMs, steps },
     });
   }
 

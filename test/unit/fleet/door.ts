@@ -117,6 +117,7 @@ class TestDoor {
       deadlineAtMs: nowMs + 750,
       fenceAtMs: nowMs + fenceInMs,
       isFirstOfSession: true,
+      steps: [],
       isExploration: false,
       mayShed: false,
       minInputs: 1,

@@ -100,6 +100,7 @@ export class ScriptedDoor {
         deadlineAtMs: fenceAtMs,
         fenceAtMs,
         isFirstOfSession: true,
+        steps: [],
         isExploration: true,
         isRetry: false,
         mayShed: false,

@@ -19,6 +19,7 @@ export const assignment = (digest: string, fenceAtMs: number): RemoteAssignment 
   deadlineAtMs: fenceAtMs,
   fenceAtMs,
   isFirstOfSession: false,
+  steps: [],
   isExploration: false,
   isRetry: false,
   mayShed: false,

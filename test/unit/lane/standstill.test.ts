@@ -109,6 +109,7 @@ describe("a lane", () => {
       deadlineAtMs: clock.nowMs() + 1e6,
       fenceAtMs: clock.nowMs() + 1e6,
       isFirstOfSession: true,
+      steps: [],
       isExploration: false,
       mayShed: false,
       minInputs: 1,

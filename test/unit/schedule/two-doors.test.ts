@@ -118,7 +118,13 @@ class Door {
     if (this.handle.duty.kind !== "idle") return;
     const attempt = this.begin();
     const times = { deadlineAtMs: 0, fenceAtMs: FENCE_MS, minInputs: 1, rotation: 0 };
-    const flags = { isFirstOfSession: true, isExploration: false, isRetry: false, mayShed: true };
+    const flags = {
+      steps: [],
+      isFirstOfSession: true,
+      isExploration: false,
+      isRetry: false,
+      mayShed: true,
+    };
     this.handle.assign(attempt, { work, digest, ...times, ...flags });
     this.handle.sendAssignment();
   }

@@ -73,8 +73,11 @@ async function attempted(group: DecodedGroup, fortune: Fortune): Promise<Ending>
             children: children.map(({ validators }) => validators),
             rotation: 0.4,
             mayShed,
-            fits: (shape) => shape.raws + 3 * shape.children <= fitsUpTo,
-            mayStart: () => verdict(0) % 2 === 0,
+            prospectOf: ({ raws: kept, children: folded }) => {
+              const isInTime = kept + 3 * folded <= fitsUpTo;
+              return { weight: isInTime ? 1 : 0.1, chance: isInTime ? 1 : 0.1 };
+            },
+            leastChance: verdict(0) % 2 === 0 ? 0.1 : 0.5,
           }) ?? "predicted_miss"),
     prove: () => Promise.resolve({ proof: new Uint8Array(4), proveMs: 1 }),
   });

@@ -1,9 +1,10 @@
 /** What a door sends a lane host, or asks of it. */
 import type { OperatorCommand } from "../../../lane/lane-messages.js";
 import { limits } from "../../../limits.js";
+import type { Step } from "../../../work/submission.js";
 import type { RemoteAssignment, ToHost, Verdict } from "../messages.js";
 import { FLEET_VERSION } from "../messages.js";
-import { field, literal, mapped, message, only, optional } from "./fields.js";
+import { field, list, literal, mapped, message, only, optional } from "./fields.js";
 import { garbled } from "./fleet-message-error.js";
 import { bool, bytes, device, digest, instant, oneFrom, real } from "./scalars.js";
 import { run, runOrNone, text, u32 } from "./scalars.js";
@@ -28,6 +29,21 @@ type Of<Name extends ToHost["kind"]> = Extract<Member, { kind: Name }>;
 /** The largest number below 1. */
 const BELOW_ONE = 1 - Number.EPSILON / 2;
 
+const step = message<Step>({
+  untilAtMs: field(1, instant),
+  weight: field(2, real(0, 1)),
+});
+
+/** Throws unless instants ascend and weights descend, as in what `jointSteps` gives. */
+function checkSteps(steps: readonly Step[]): void {
+  steps.forEach(({ untilAtMs, weight }, at) => {
+    const before = steps[at - 1];
+    if (before === undefined) return;
+    if (untilAtMs < before.untilAtMs) garbled("has steps whose instants do not ascend");
+    if (weight >= before.weight) garbled("has steps whose weights do not descend");
+  });
+}
+
 const assign = mapped(
   message({
     device: field(1, device),
@@ -43,14 +59,18 @@ const assign = mapped(
     mayShed: field(11, bool),
     minInputs: field(12, u32()),
     rotation: field(13, real(0, BELOW_ONE)),
+    steps: list(14, step, limits.attemptStepsMax),
   }),
-  ({ device: deviceId, lease: underLease, attempt, ...assignment }): Of<"assign"> => ({
-    kind: "assign",
-    device: deviceId,
-    lease: underLease,
-    attempt,
-    assignment: assignment satisfies RemoteAssignment,
-  }),
+  ({ device: deviceId, lease: underLease, attempt, ...assignment }): Of<"assign"> => {
+    checkSteps(assignment.steps);
+    return {
+      kind: "assign",
+      device: deviceId,
+      lease: underLease,
+      attempt,
+      assignment: assignment satisfies RemoteAssignment,
+    };
+  },
   ({ device: deviceId, lease: underLease, attempt, assignment }) => ({
     device: deviceId,
     lease: underLease,

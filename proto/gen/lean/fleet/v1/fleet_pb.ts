@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file lean/fleet/v1/fleet.proto.
  */
 export const file_lean_fleet_v1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("ChlsZWFuL2ZsZWV0L3YxL2ZsZWV0LnByb3RvEg1sZWFuLmZsZWV0LnYxIjQKBEJsb2ISDgoGc2hhMjU2GAEgASgMEgwKBHNpemUYAiABKA0SDgoGaW5saW5lGAMgASgMIicKBUZldGNoEg4KBnNoYTI1NhgBIAEoDBIOCgZvZmZzZXQYAiABKA0iFgoFQ2h1bmsSDQoFYnl0ZXMYASABKAwirQEKCEZyb21Ib3N0Eg8KB3ZlcnNpb24YASABKA0SCwoDcnVuGAIgASgJEiMKBGJlYXQYAyABKAsyEy5sZWFuLmZsZWV0LnYxLkJlYXRIABIzCgxhbm5vdW5jZW1lbnQYBCABKAsyGy5sZWFuLmZsZWV0LnYxLkFubm91bmNlbWVudEgAEiEKA2J5ZRgFIAEoCzISLmxlYW4uZmxlZXQudjEuQnllSABCBgoEa2luZCI+CgRCZWF0Eg4KBm5vd19tcxgBIAEoARImCgdkZXZpY2VzGAIgAygLMhUubGVhbi5mbGVldC52MS5MYXRlc3QiKgoGTGF0ZXN0Eg4KBmRldmljZRgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBCIFCgNCeWUiywQKDEFubm91bmNlbWVudBIOCgZkZXZpY2UYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSDQoFbGVhc2UYAyABKAQSKwoIc3RhcnRpbmcYBCABKAsyFy5sZWFuLmZsZWV0LnYxLlN0YXJ0aW5nSAASIwoEaWRsZRgFIAEoCzITLmxlYW4uZmxlZXQudjEuSWRsZUgAEikKB3Byb3ZpbmcYBiABKAsyFi5sZWFuLmZsZWV0LnYxLlJ1bm5pbmdIABIrCghzdG9wcGluZxgHIAEoCzIXLmxlYW4uZmxlZXQudjEuU3RvcHBpbmdIABIlCgZmYWlsZWQYCCABKAsyEy5sZWFuLmZsZWV0LnYxLkRvd25IABISCgppc19kcmFpbmVkGAkgASgIEhYKDmlzX3Jlc3RhcnRfZHVlGAogASgIEhgKEGlzX3N0YW5kYnlfcmVhZHkYCyABKAgSFQoNc3RhbmRieV9jYXVzZRgMIAEoCRInCgdwcm92ZXJzGA0gAygLMhYubGVhbi5mbGVldC52MS5Qcm9jZXNzEi8KC2Rlc2NyaXB0aW9uGA4gASgLMhoubGVhbi5mbGVldC52MS5EZXNjcmlwdGlvbhIiCgVjb3N0cxgPIAMoCzITLmxlYW4uZmxlZXQudjEuQ29zdBIyCg1jb21tYW5kc19kb25lGBAgAygLMhsubGVhbi5mbGVldC52MS5Db21tYW5kc0RvbmUSIQoEaGVsZBgRIAMoCzITLmxlYW4uZmxlZXQudjEuSGVsZEIHCgVwaGFzZSI1CghTdGFydGluZxIWCg5pc19jYWxpYnJhdGluZxgBIAEoCBIRCgl3YWl0c19mb3IYAiABKAkiBgoESWRsZSJ+CgdSdW5uaW5nEg4KBmRpZ2VzdBgBIAEoCRIkCgZvd25lcnMYAiADKAsyFC5sZWFuLmZsZWV0LnYxLk93bmVyEhMKC2ZlbmNlX2luX21zGAMgASgBEigKBXByb29mGAQgASgLMhkubGVhbi5mbGVldC52MS5Qcm9vZlN0YXJ0IlIKClByb29mU3RhcnQSDgoGcmFuX21zGAEgASgBEgwKBHJhd3MYAiABKA0SEAoIY2hpbGRyZW4YAyABKA0SFAoMbG9nX2ludl9yYXRlGAQgASgNIjMKBU93bmVyEgwKBGRvb3IYASABKAkSCwoDcnVuGAIgASgJEg8KB2F0dGVtcHQYAyABKAQiKwoESGVsZBIOCgZkaWdlc3QYASABKAkSEwoLZmVuY2VfaW5fbXMYAiABKAEiMwoIU3RvcHBpbmcSJwoFY2F1c2UYASABKA4yGC5sZWFuLmZsZWV0LnYxLktpbGxDYXVzZSIqCgREb3duEg0KBWNhdXNlGAEgASgJEhMKC3JldHJ5X2luX21zGAIgASgBIlQKB1Byb2Nlc3MSEgoKaXNfc3RhbmRieRgBIAEoCBILCgNwaWQYAiABKA0SEAoIaXNfcmVhZHkYAyABKAgSFgoOcmVzaWRlbnRfYnl0ZXMYBCABKAQi0QEKC0Rlc2NyaXB0aW9uEg8KB2JhY2tlbmQYASABKAkSDgoGc2NoZW1lGAIgASgJEhAKCHJldmlzaW9uGAMgASgJEhgKEHB1YmxpY19rZXlfYnl0ZXMYBCABKA0SFwoPc2lnbmF0dXJlX2J5dGVzGAUgASgNEhcKD3Byb29mX2J5dGVzX21heBgGIAEoDRIUCgxjaGlsZHJlbl9tYXgYByABKA0SDQoFcmF0ZXMYCCABKA0SDAoEZmFrZRgJIAEoCBIQCghhbnlfc2l6ZRgKIAEoCCJhCgRDb3N0Eg4KBmxvZ19tcxgBIAMoARISCgpjb3ZhcmlhbmNlGAIgAygBEg8KB3NjYXR0ZXIYAyABKAESDgoGYWdlX21zGAQgASgBEhQKDGxvZ19pbnZfcmF0ZRgFIAEoDSI5CgxDb21tYW5kc0RvbmUSDAoEZG9vchgBIAEoCRILCgNydW4YAiABKAkSDgoGbnVtYmVyGAMgASgEItUCCgZUb0hvc3QSDwoHdmVyc2lvbhgBIAEoDRILCgNydW4YAiABKAkSEAoIaG9zdF9ydW4YAyABKAkSJwoGYXNzaWduGAQgASgLMhUubGVhbi5mbGVldC52MS5Bc3NpZ25IABIlCgVhZG9wdBgFIAEoCzIULmxlYW4uZmxlZXQudjEuQWRvcHRIABIjCgRraWxsGAYgASgLMhMubGVhbi5mbGVldC52MS5LaWxsSAASKQoHY29tbWFuZBgHIAEoCzIWLmxlYW4uZmxlZXQudjEuQ29tbWFuZEgAEiMKBHBpbmcYCCABKAsyEy5sZWFuLmZsZWV0LnYxLlBpbmdIABIlCgVmZXRjaBgJIAEoCzIULmxlYW4uZmxlZXQudjEuRmV0Y2hIABInCgZ2ZXJpZnkYCiABKAsyFS5sZWFuLmZsZWV0LnYxLlZlcmlmeUgAQgYKBGtpbmQiBgoEUGluZyKXAgoGQXNzaWduEg4KBmRldmljZRgBIAEoCRINCgVsZWFzZRgCIAEoBBIPCgdhdHRlbXB0GAMgASgEEg4KBmRpZ2VzdBgEIAEoCRIhCgR3b3JrGAUgASgLMhMubGVhbi5mbGVldC52MS5CbG9iEhYKDmRlYWRsaW5lX2F0X21zGAYgASgBEhMKC2ZlbmNlX2F0X21zGAcgASgBEhsKE2lzX2ZpcnN0X29mX3Nlc3Npb24YCCABKAgSFgoOaXNfZXhwbG9yYXRpb24YCSABKAgSEAoIaXNfcmV0cnkYCiABKAgSEAoIbWF5X3NoZWQYCyABKAgSEgoKbWluX2lucHV0cxgMIAEoDRIQCghyb3RhdGlvbhgNIAEoASKWAQoEV29yaxIMCgRyb290GAEgASgMEgwKBHNsb3QYAiABKA0SFAoMbG9nX2ludl9yYXRlGAMgASgNEhIKCnZhbGlkYXRvcnMYBCADKA0SDAoEa2V5cxgFIAEoDBISCgpzaWduYXR1cmVzGAYgASgMEiYKCGNoaWxkcmVuGAcgAygLMhQubGVhbi5mbGVldC52MS5DaGlsZCI4CgVDaGlsZBISCgp2YWxpZGF0b3JzGAEgAygNEgwKBGtleXMYAiABKAwSDQoFcHJvb2YYAyABKAwiTQoFQWRvcHQSDgoGZGV2aWNlGAEgASgJEg8KB2F0dGVtcHQYAiABKAQSDgoGZGlnZXN0GAMgASgJEhMKC2ZlbmNlX2F0X21zGAQgASgBImAKBEtpbGwSDgoGZGV2aWNlGAEgASgJEg0KBWxlYXNlGAIgASgEEg8KB2F0dGVtcHQYAyABKAQSKAoGcmVhc29uGAQgASgOMhgubGVhbi5mbGVldC52MS5LaWxsQ2F1c2UiXQoHQ29tbWFuZBIOCgZkZXZpY2UYASABKAkSDgoGbnVtYmVyGAIgASgEEg8KBWRyYWluGAMgASgISAASGQoPcmVzdGFydF9zdGFuZGJ5GAQgASgISABCBgoEa2luZCJrCgZWZXJpZnkSDAoEcm9vdBgBIAEoDBIMCgRzbG90GAIgASgNEiEKBGtleXMYAyABKAsyEy5sZWFuLmZsZWV0LnYxLkJsb2ISIgoFcHJvb2YYBCABKAsyEy5sZWFuLmZsZWV0LnYxLkJsb2IiNwoHVmVyZGljdBISCghpc192YWxpZBgBIAEoCEgAEhAKBnVuYWJsZRgCIAEoCUgAQgYKBGtpbmQijgEKBlRvRG9vchIPCgd2ZXJzaW9uGAEgASgNEgsKA3J1bhgCIAEoCRIQCghkb29yX3J1bhgDIAEoCRIlCgVlbmRlZBgEIAEoCzIULmxlYW4uZmxlZXQudjEuRW5kZWRIABIlCgVmZXRjaBgFIAEoCzIULmxlYW4uZmxlZXQudjEuRmV0Y2hIAEIGCgRraW5kIk8KBUVuZGVkEg4KBmRldmljZRgBIAEoCRIPCgdhdHRlbXB0GAIgASgEEiUKBnJlc3VsdBgDIAEoCzIVLmxlYW4uZmxlZXQudjEuUmVzdWx0It0CCgZSZXN1bHQSJwoGcHJvdmVkGAEgASgLMhUubGVhbi5mbGVldC52MS5Qcm92ZWRIABI5ChBub3RoaW5nX3RvX3Byb3ZlGAIgASgLMh0ubGVhbi5mbGVldC52MS5Ob3RoaW5nVG9Qcm92ZUgAEisKCHJlamVjdGVkGAMgASgLMhcubGVhbi5mbGVldC52MS5SZWplY3RlZEgAEjUKDnRvb19mZXdfaW5wdXRzGAQgASgLMhsubGVhbi5mbGVldC52MS5Ub29GZXdJbnB1dHNIABIwCgtub3Rfc3RhcnRlZBgFIAEoCzIZLmxlYW4uZmxlZXQudjEuTm90U3RhcnRlZEgAEicKBmZhaWxlZBgGIAEoCzIVLmxlYW4uZmxlZXQudjEuRmFpbGVkSAASKAoIbGVmdF9vdXQYByADKAsyFi5sZWFuLmZsZWV0LnYxLkxlZnRPdXRCBgoEa2luZCI+CgZQcm92ZWQSIgoFcHJvb2YYASABKAsyEy5sZWFuLmZsZWV0LnYxLkJsb2ISEAoIcHJvdmVfbXMYAiABKAEiEAoOTm90aGluZ1RvUHJvdmUiCgoIUmVqZWN0ZWQiHgoMVG9vRmV3SW5wdXRzEg4KBmlucHV0cxgBIAEoDSInCgpOb3RTdGFydGVkEhkKEWlzX3ByZWRpY3RlZF9taXNzGAEgASgIIjoKBkZhaWxlZBIQCghpc19kZWF0aBgBIAEoCBIOCgZkZXRhaWwYAiABKAkSDgoGZGVhdGhzGAMgASgNInAKB0xlZnRPdXQSLAoGcmVhc29uGAEgASgOMhwubGVhbi5mbGVldC52MS5MZWZ0T3V0UmVhc29uEg0KA3JhdxgCIAEoDUgAEg8KBWNoaWxkGAMgASgNSAASDgoGZGlnZXN0GAQgASgMQgcKBWlucHV0KoICCglLaWxsQ2F1c2USGgoWS0lMTF9DQVVTRV9VTlNQRUNJRklFRBAAEhQKEEtJTExfQ0FVU0VfRkVOQ0UQARIYChRLSUxMX0NBVVNFX0NBTkNFTExFRBACEhgKFEtJTExfQ0FVU0VfUFJFRU1QVEVEEAMSGQoVS0lMTF9DQVVTRV9TVVBFUlNFREVEEAQSFwoTS0lMTF9DQVVTRV9EUkFJTklORxAFEhUKEUtJTExfQ0FVU0VfV0VER0VEEAYSFQoRS0lMTF9DQVVTRV9NRU1PUlkQBxIWChJLSUxMX0NBVVNFX1JFU1RBUlQQCBIVChFLSUxMX0NBVVNFX0NMT1NFRBAJKskBCg1MZWZ0T3V0UmVhc29uEh8KG0xFRlRfT1VUX1JFQVNPTl9VTlNQRUNJRklFRBAAEiEKHUxFRlRfT1VUX1JFQVNPTl9CQURfU0lHTkFUVVJFEAESHgoaTEVGVF9PVVRfUkVBU09OX1dST05HX0xFQUYQAhIdChlMRUZUX09VVF9SRUFTT05fQkFEX0NISUxEEAMSGwoXTEVGVF9PVVRfUkVBU09OX0NPVkVSRUQQBBIYChRMRUZUX09VVF9SRUFTT05fU0hFRBAFQlFaT2dpdGh1Yi5jb20vbGVhbi1hZ2dyZWdhdG9yL2xlYW4tYWdncmVnYXRvci9jbGllbnRzL2dvL2dlbi9sZWFuL2ZsZWV0L3YxO2ZsZWV0djFiBnByb3RvMw");
+  fileDesc("ChlsZWFuL2ZsZWV0L3YxL2ZsZWV0LnByb3RvEg1sZWFuLmZsZWV0LnYxIjQKBEJsb2ISDgoGc2hhMjU2GAEgASgMEgwKBHNpemUYAiABKA0SDgoGaW5saW5lGAMgASgMIicKBUZldGNoEg4KBnNoYTI1NhgBIAEoDBIOCgZvZmZzZXQYAiABKA0iFgoFQ2h1bmsSDQoFYnl0ZXMYASABKAwirQEKCEZyb21Ib3N0Eg8KB3ZlcnNpb24YASABKA0SCwoDcnVuGAIgASgJEiMKBGJlYXQYAyABKAsyEy5sZWFuLmZsZWV0LnYxLkJlYXRIABIzCgxhbm5vdW5jZW1lbnQYBCABKAsyGy5sZWFuLmZsZWV0LnYxLkFubm91bmNlbWVudEgAEiEKA2J5ZRgFIAEoCzISLmxlYW4uZmxlZXQudjEuQnllSABCBgoEa2luZCI+CgRCZWF0Eg4KBm5vd19tcxgBIAEoARImCgdkZXZpY2VzGAIgAygLMhUubGVhbi5mbGVldC52MS5MYXRlc3QiKgoGTGF0ZXN0Eg4KBmRldmljZRgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBCIFCgNCeWUiywQKDEFubm91bmNlbWVudBIOCgZkZXZpY2UYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSDQoFbGVhc2UYAyABKAQSKwoIc3RhcnRpbmcYBCABKAsyFy5sZWFuLmZsZWV0LnYxLlN0YXJ0aW5nSAASIwoEaWRsZRgFIAEoCzITLmxlYW4uZmxlZXQudjEuSWRsZUgAEikKB3Byb3ZpbmcYBiABKAsyFi5sZWFuLmZsZWV0LnYxLlJ1bm5pbmdIABIrCghzdG9wcGluZxgHIAEoCzIXLmxlYW4uZmxlZXQudjEuU3RvcHBpbmdIABIlCgZmYWlsZWQYCCABKAsyEy5sZWFuLmZsZWV0LnYxLkRvd25IABISCgppc19kcmFpbmVkGAkgASgIEhYKDmlzX3Jlc3RhcnRfZHVlGAogASgIEhgKEGlzX3N0YW5kYnlfcmVhZHkYCyABKAgSFQoNc3RhbmRieV9jYXVzZRgMIAEoCRInCgdwcm92ZXJzGA0gAygLMhYubGVhbi5mbGVldC52MS5Qcm9jZXNzEi8KC2Rlc2NyaXB0aW9uGA4gASgLMhoubGVhbi5mbGVldC52MS5EZXNjcmlwdGlvbhIiCgVjb3N0cxgPIAMoCzITLmxlYW4uZmxlZXQudjEuQ29zdBIyCg1jb21tYW5kc19kb25lGBAgAygLMhsubGVhbi5mbGVldC52MS5Db21tYW5kc0RvbmUSIQoEaGVsZBgRIAMoCzITLmxlYW4uZmxlZXQudjEuSGVsZEIHCgVwaGFzZSI1CghTdGFydGluZxIWCg5pc19jYWxpYnJhdGluZxgBIAEoCBIRCgl3YWl0c19mb3IYAiABKAkiBgoESWRsZSJ+CgdSdW5uaW5nEg4KBmRpZ2VzdBgBIAEoCRIkCgZvd25lcnMYAiADKAsyFC5sZWFuLmZsZWV0LnYxLk93bmVyEhMKC2ZlbmNlX2luX21zGAMgASgBEigKBXByb29mGAQgASgLMhkubGVhbi5mbGVldC52MS5Qcm9vZlN0YXJ0IlIKClByb29mU3RhcnQSDgoGcmFuX21zGAEgASgBEgwKBHJhd3MYAiABKA0SEAoIY2hpbGRyZW4YAyABKA0SFAoMbG9nX2ludl9yYXRlGAQgASgNIjMKBU93bmVyEgwKBGRvb3IYASABKAkSCwoDcnVuGAIgASgJEg8KB2F0dGVtcHQYAyABKAQiKwoESGVsZBIOCgZkaWdlc3QYASABKAkSEwoLZmVuY2VfaW5fbXMYAiABKAEiMwoIU3RvcHBpbmcSJwoFY2F1c2UYASABKA4yGC5sZWFuLmZsZWV0LnYxLktpbGxDYXVzZSIqCgREb3duEg0KBWNhdXNlGAEgASgJEhMKC3JldHJ5X2luX21zGAIgASgBIlQKB1Byb2Nlc3MSEgoKaXNfc3RhbmRieRgBIAEoCBILCgNwaWQYAiABKA0SEAoIaXNfcmVhZHkYAyABKAgSFgoOcmVzaWRlbnRfYnl0ZXMYBCABKAQi0QEKC0Rlc2NyaXB0aW9uEg8KB2JhY2tlbmQYASABKAkSDgoGc2NoZW1lGAIgASgJEhAKCHJldmlzaW9uGAMgASgJEhgKEHB1YmxpY19rZXlfYnl0ZXMYBCABKA0SFwoPc2lnbmF0dXJlX2J5dGVzGAUgASgNEhcKD3Byb29mX2J5dGVzX21heBgGIAEoDRIUCgxjaGlsZHJlbl9tYXgYByABKA0SDQoFcmF0ZXMYCCABKA0SDAoEZmFrZRgJIAEoCBIQCghhbnlfc2l6ZRgKIAEoCCJhCgRDb3N0Eg4KBmxvZ19tcxgBIAMoARISCgpjb3ZhcmlhbmNlGAIgAygBEg8KB3NjYXR0ZXIYAyABKAESDgoGYWdlX21zGAQgASgBEhQKDGxvZ19pbnZfcmF0ZRgFIAEoDSI5CgxDb21tYW5kc0RvbmUSDAoEZG9vchgBIAEoCRILCgNydW4YAiABKAkSDgoGbnVtYmVyGAMgASgEItUCCgZUb0hvc3QSDwoHdmVyc2lvbhgBIAEoDRILCgNydW4YAiABKAkSEAoIaG9zdF9ydW4YAyABKAkSJwoGYXNzaWduGAQgASgLMhUubGVhbi5mbGVldC52MS5Bc3NpZ25IABIlCgVhZG9wdBgFIAEoCzIULmxlYW4uZmxlZXQudjEuQWRvcHRIABIjCgRraWxsGAYgASgLMhMubGVhbi5mbGVldC52MS5LaWxsSAASKQoHY29tbWFuZBgHIAEoCzIWLmxlYW4uZmxlZXQudjEuQ29tbWFuZEgAEiMKBHBpbmcYCCABKAsyEy5sZWFuLmZsZWV0LnYxLlBpbmdIABIlCgVmZXRjaBgJIAEoCzIULmxlYW4uZmxlZXQudjEuRmV0Y2hIABInCgZ2ZXJpZnkYCiABKAsyFS5sZWFuLmZsZWV0LnYxLlZlcmlmeUgAQgYKBGtpbmQiBgoEUGluZyLAAgoGQXNzaWduEg4KBmRldmljZRgBIAEoCRINCgVsZWFzZRgCIAEoBBIPCgdhdHRlbXB0GAMgASgEEg4KBmRpZ2VzdBgEIAEoCRIhCgR3b3JrGAUgASgLMhMubGVhbi5mbGVldC52MS5CbG9iEhYKDmRlYWRsaW5lX2F0X21zGAYgASgBEhMKC2ZlbmNlX2F0X21zGAcgASgBEhsKE2lzX2ZpcnN0X29mX3Nlc3Npb24YCCABKAgSFgoOaXNfZXhwbG9yYXRpb24YCSABKAgSEAoIaXNfcmV0cnkYCiABKAgSEAoIbWF5X3NoZWQYCyABKAgSEgoKbWluX2lucHV0cxgMIAEoDRIQCghyb3RhdGlvbhgNIAEoARInCgVzdGVwcxgOIAMoCzIYLmxlYW4uZmxlZXQudjEuV29ydGhTdGVwIjAKCVdvcnRoU3RlcBITCgt1bnRpbF9hdF9tcxgBIAEoARIOCgZ3ZWlnaHQYAiABKAEilgEKBFdvcmsSDAoEcm9vdBgBIAEoDBIMCgRzbG90GAIgASgNEhQKDGxvZ19pbnZfcmF0ZRgDIAEoDRISCgp2YWxpZGF0b3JzGAQgAygNEgwKBGtleXMYBSABKAwSEgoKc2lnbmF0dXJlcxgGIAEoDBImCghjaGlsZHJlbhgHIAMoCzIULmxlYW4uZmxlZXQudjEuQ2hpbGQiOAoFQ2hpbGQSEgoKdmFsaWRhdG9ycxgBIAMoDRIMCgRrZXlzGAIgASgMEg0KBXByb29mGAMgASgMIk0KBUFkb3B0Eg4KBmRldmljZRgBIAEoCRIPCgdhdHRlbXB0GAIgASgEEg4KBmRpZ2VzdBgDIAEoCRITCgtmZW5jZV9hdF9tcxgEIAEoASJgCgRLaWxsEg4KBmRldmljZRgBIAEoCRINCgVsZWFzZRgCIAEoBBIPCgdhdHRlbXB0GAMgASgEEigKBnJlYXNvbhgEIAEoDjIYLmxlYW4uZmxlZXQudjEuS2lsbENhdXNlIl0KB0NvbW1hbmQSDgoGZGV2aWNlGAEgASgJEg4KBm51bWJlchgCIAEoBBIPCgVkcmFpbhgDIAEoCEgAEhkKD3Jlc3RhcnRfc3RhbmRieRgEIAEoCEgAQgYKBGtpbmQiawoGVmVyaWZ5EgwKBHJvb3QYASABKAwSDAoEc2xvdBgCIAEoDRIhCgRrZXlzGAMgASgLMhMubGVhbi5mbGVldC52MS5CbG9iEiIKBXByb29mGAQgASgLMhMubGVhbi5mbGVldC52MS5CbG9iIjcKB1ZlcmRpY3QSEgoIaXNfdmFsaWQYASABKAhIABIQCgZ1bmFibGUYAiABKAlIAEIGCgRraW5kIo4BCgZUb0Rvb3ISDwoHdmVyc2lvbhgBIAEoDRILCgNydW4YAiABKAkSEAoIZG9vcl9ydW4YAyABKAkSJQoFZW5kZWQYBCABKAsyFC5sZWFuLmZsZWV0LnYxLkVuZGVkSAASJQoFZmV0Y2gYBSABKAsyFC5sZWFuLmZsZWV0LnYxLkZldGNoSABCBgoEa2luZCJPCgVFbmRlZBIOCgZkZXZpY2UYASABKAkSDwoHYXR0ZW1wdBgCIAEoBBIlCgZyZXN1bHQYAyABKAsyFS5sZWFuLmZsZWV0LnYxLlJlc3VsdCLdAgoGUmVzdWx0EicKBnByb3ZlZBgBIAEoCzIVLmxlYW4uZmxlZXQudjEuUHJvdmVkSAASOQoQbm90aGluZ190b19wcm92ZRgCIAEoCzIdLmxlYW4uZmxlZXQudjEuTm90aGluZ1RvUHJvdmVIABIrCghyZWplY3RlZBgDIAEoCzIXLmxlYW4uZmxlZXQudjEuUmVqZWN0ZWRIABI1Cg50b29fZmV3X2lucHV0cxgEIAEoCzIbLmxlYW4uZmxlZXQudjEuVG9vRmV3SW5wdXRzSAASMAoLbm90X3N0YXJ0ZWQYBSABKAsyGS5sZWFuLmZsZWV0LnYxLk5vdFN0YXJ0ZWRIABInCgZmYWlsZWQYBiABKAsyFS5sZWFuLmZsZWV0LnYxLkZhaWxlZEgAEigKCGxlZnRfb3V0GAcgAygLMhYubGVhbi5mbGVldC52MS5MZWZ0T3V0QgYKBGtpbmQiPgoGUHJvdmVkEiIKBXByb29mGAEgASgLMhMubGVhbi5mbGVldC52MS5CbG9iEhAKCHByb3ZlX21zGAIgASgBIhAKDk5vdGhpbmdUb1Byb3ZlIgoKCFJlamVjdGVkIh4KDFRvb0Zld0lucHV0cxIOCgZpbnB1dHMYASABKA0iJwoKTm90U3RhcnRlZBIZChFpc19wcmVkaWN0ZWRfbWlzcxgBIAEoCCI6CgZGYWlsZWQSEAoIaXNfZGVhdGgYASABKAgSDgoGZGV0YWlsGAIgASgJEg4KBmRlYXRocxgDIAEoDSJwCgdMZWZ0T3V0EiwKBnJlYXNvbhgBIAEoDjIcLmxlYW4uZmxlZXQudjEuTGVmdE91dFJlYXNvbhINCgNyYXcYAiABKA1IABIPCgVjaGlsZBgDIAEoDUgAEg4KBmRpZ2VzdBgEIAEoDEIHCgVpbnB1dCqCAgoJS2lsbENhdXNlEhoKFktJTExfQ0FVU0VfVU5TUEVDSUZJRUQQABIUChBLSUxMX0NBVVNFX0ZFTkNFEAESGAoUS0lMTF9DQVVTRV9DQU5DRUxMRUQQAhIYChRLSUxMX0NBVVNFX1BSRUVNUFRFRBADEhkKFUtJTExfQ0FVU0VfU1VQRVJTRURFRBAEEhcKE0tJTExfQ0FVU0VfRFJBSU5JTkcQBRIVChFLSUxMX0NBVVNFX1dFREdFRBAGEhUKEUtJTExfQ0FVU0VfTUVNT1JZEAcSFgoSS0lMTF9DQVVTRV9SRVNUQVJUEAgSFQoRS0lMTF9DQVVTRV9DTE9TRUQQCSrJAQoNTGVmdE91dFJlYXNvbhIfChtMRUZUX09VVF9SRUFTT05fVU5TUEVDSUZJRUQQABIhCh1MRUZUX09VVF9SRUFTT05fQkFEX1NJR05BVFVSRRABEh4KGkxFRlRfT1VUX1JFQVNPTl9XUk9OR19MRUFGEAISHQoZTEVGVF9PVVRfUkVBU09OX0JBRF9DSElMRBADEhsKF0xFRlRfT1VUX1JFQVNPTl9DT1ZFUkVEEAQSGAoUTEVGVF9PVVRfUkVBU09OX1NIRUQQBUJRWk9naXRodWIuY29tL2xlYW4tYWdncmVnYXRvci9sZWFuLWFnZ3JlZ2F0b3IvY2xpZW50cy9nby9nZW4vbGVhbi9mbGVldC92MTtmbGVldHYxYgZwcm90bzM");
 
 /**
  * Bytes by their SHA-256. Up to 512 KiB come along; more are fetched from the sender in chunks.
@@ -887,6 +887,14 @@ export type Assign = Message<"lean.fleet.v1.Assign"> & {
    * @generated from field: double rotation = 13;
    */
   rotation: number;
+
+  /**
+   * What a vote is worth by when: with ascending instants and descending weights. Empty: the same
+   * until the fence.
+   *
+   * @generated from field: repeated lean.fleet.v1.WorthStep steps = 14;
+   */
+  steps: WorthStep[];
 };
 
 /**
@@ -895,6 +903,31 @@ export type Assign = Message<"lean.fleet.v1.Assign"> & {
  */
 export const AssignSchema: GenMessage<Assign> = /*@__PURE__*/
   messageDesc(file_lean_fleet_v1_fleet, 22);
+
+/**
+ * A vote is worth `weight` in a proof that is ready before the instant of the host's clock, and in no
+ * earlier step. Weights are from 0 to 1.
+ *
+ * @generated from message lean.fleet.v1.WorthStep
+ */
+export type WorthStep = Message<"lean.fleet.v1.WorthStep"> & {
+  /**
+   * @generated from field: double until_at_ms = 1;
+   */
+  untilAtMs: number;
+
+  /**
+   * @generated from field: double weight = 2;
+   */
+  weight: number;
+};
+
+/**
+ * Describes the message lean.fleet.v1.WorthStep.
+ * Use `create(WorthStepSchema)` to create a new message.
+ */
+export const WorthStepSchema: GenMessage<WorthStep> = /*@__PURE__*/
+  messageDesc(file_lean_fleet_v1_fleet, 23);
 
 /**
  * What is proved; see server/work/group.ts.
@@ -947,7 +980,7 @@ export type Work = Message<"lean.fleet.v1.Work"> & {
  * Use `create(WorkSchema)` to create a new message.
  */
 export const WorkSchema: GenMessage<Work> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 23);
+  messageDesc(file_lean_fleet_v1_fleet, 24);
 
 /**
  * @generated from message lean.fleet.v1.Child
@@ -974,7 +1007,7 @@ export type Child = Message<"lean.fleet.v1.Child"> & {
  * Use `create(ChildSchema)` to create a new message.
  */
 export const ChildSchema: GenMessage<Child> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 24);
+  messageDesc(file_lean_fleet_v1_fleet, 25);
 
 /**
  * Takes part in an attempt at the same work that runs, or whose proof is held.
@@ -1008,7 +1041,7 @@ export type Adopt = Message<"lean.fleet.v1.Adopt"> & {
  * Use `create(AdoptSchema)` to create a new message.
  */
 export const AdoptSchema: GenMessage<Adopt> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 25);
+  messageDesc(file_lean_fleet_v1_fleet, 26);
 
 /**
  * Takes the door's attempt from the lane; the proof is killed when no owner is left.
@@ -1042,7 +1075,7 @@ export type Kill = Message<"lean.fleet.v1.Kill"> & {
  * Use `create(KillSchema)` to create a new message.
  */
 export const KillSchema: GenMessage<Kill> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 26);
+  messageDesc(file_lean_fleet_v1_fleet, 27);
 
 /**
  * @generated from message lean.fleet.v1.Command
@@ -1085,7 +1118,7 @@ export type Command = Message<"lean.fleet.v1.Command"> & {
  * Use `create(CommandSchema)` to create a new message.
  */
 export const CommandSchema: GenMessage<Command> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 27);
+  messageDesc(file_lean_fleet_v1_fleet, 28);
 
 /**
  * Asks whether a proof attests exactly these keys.
@@ -1121,7 +1154,7 @@ export type Verify = Message<"lean.fleet.v1.Verify"> & {
  * Use `create(VerifySchema)` to create a new message.
  */
 export const VerifySchema: GenMessage<Verify> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 28);
+  messageDesc(file_lean_fleet_v1_fleet, 29);
 
 /**
  * @generated from message lean.fleet.v1.Verdict
@@ -1152,7 +1185,7 @@ export type Verdict = Message<"lean.fleet.v1.Verdict"> & {
  * Use `create(VerdictSchema)` to create a new message.
  */
 export const VerdictSchema: GenMessage<Verdict> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 29);
+  messageDesc(file_lean_fleet_v1_fleet, 30);
 
 /**
  * Published by a lane host on `lean.<cell>.door.<door>.<host>`. `Fetch` is a request.
@@ -1206,7 +1239,7 @@ export type ToDoor = Message<"lean.fleet.v1.ToDoor"> & {
  * Use `create(ToDoorSchema)` to create a new message.
  */
 export const ToDoorSchema: GenMessage<ToDoor> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 30);
+  messageDesc(file_lean_fleet_v1_fleet, 31);
 
 /**
  * @generated from message lean.fleet.v1.Ended
@@ -1235,7 +1268,7 @@ export type Ended = Message<"lean.fleet.v1.Ended"> & {
  * Use `create(EndedSchema)` to create a new message.
  */
 export const EndedSchema: GenMessage<Ended> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 31);
+  messageDesc(file_lean_fleet_v1_fleet, 32);
 
 /**
  * How an attempt ended. Inputs are named by their positions in `Work`; what is not left out is in the
@@ -1296,7 +1329,7 @@ export type Result = Message<"lean.fleet.v1.Result"> & {
  * Use `create(ResultSchema)` to create a new message.
  */
 export const ResultSchema: GenMessage<Result> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 32);
+  messageDesc(file_lean_fleet_v1_fleet, 33);
 
 /**
  * @generated from message lean.fleet.v1.Proved
@@ -1318,7 +1351,7 @@ export type Proved = Message<"lean.fleet.v1.Proved"> & {
  * Use `create(ProvedSchema)` to create a new message.
  */
 export const ProvedSchema: GenMessage<Proved> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 33);
+  messageDesc(file_lean_fleet_v1_fleet, 34);
 
 /**
  * @generated from message lean.fleet.v1.NothingToProve
@@ -1331,7 +1364,7 @@ export type NothingToProve = Message<"lean.fleet.v1.NothingToProve"> & {
  * Use `create(NothingToProveSchema)` to create a new message.
  */
 export const NothingToProveSchema: GenMessage<NothingToProve> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 34);
+  messageDesc(file_lean_fleet_v1_fleet, 35);
 
 /**
  * @generated from message lean.fleet.v1.Rejected
@@ -1344,7 +1377,7 @@ export type Rejected = Message<"lean.fleet.v1.Rejected"> & {
  * Use `create(RejectedSchema)` to create a new message.
  */
 export const RejectedSchema: GenMessage<Rejected> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 35);
+  messageDesc(file_lean_fleet_v1_fleet, 36);
 
 /**
  * @generated from message lean.fleet.v1.TooFewInputs
@@ -1361,7 +1394,7 @@ export type TooFewInputs = Message<"lean.fleet.v1.TooFewInputs"> & {
  * Use `create(TooFewInputsSchema)` to create a new message.
  */
 export const TooFewInputsSchema: GenMessage<TooFewInputs> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 36);
+  messageDesc(file_lean_fleet_v1_fleet, 37);
 
 /**
  * @generated from message lean.fleet.v1.NotStarted
@@ -1380,7 +1413,7 @@ export type NotStarted = Message<"lean.fleet.v1.NotStarted"> & {
  * Use `create(NotStartedSchema)` to create a new message.
  */
 export const NotStartedSchema: GenMessage<NotStarted> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 37);
+  messageDesc(file_lean_fleet_v1_fleet, 38);
 
 /**
  * @generated from message lean.fleet.v1.Failed
@@ -1413,7 +1446,7 @@ export type Failed = Message<"lean.fleet.v1.Failed"> & {
  * Use `create(FailedSchema)` to create a new message.
  */
 export const FailedSchema: GenMessage<Failed> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 38);
+  messageDesc(file_lean_fleet_v1_fleet, 39);
 
 /**
  * @generated from message lean.fleet.v1.LeftOut
@@ -1458,7 +1491,7 @@ export type LeftOut = Message<"lean.fleet.v1.LeftOut"> & {
  * Use `create(LeftOutSchema)` to create a new message.
  */
 export const LeftOutSchema: GenMessage<LeftOut> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 39);
+  messageDesc(file_lean_fleet_v1_fleet, 40);
 
 /**
  * @generated from enum lean.fleet.v1.KillCause
