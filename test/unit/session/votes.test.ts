@@ -107,7 +107,7 @@ const ending = fc.oneof<fc.Arbitrary<Ending | Fortune>[]>(
   ),
   fc.record<Fortune>({
     verdicts: fc.array(fc.nat(20), { minLength: 1, maxLength: 6 }),
-    fitsUpTo: fc.nat(20),
+    fitsUpTo: fc.nat(8),
     mayShed: fc.boolean(),
     minInputs: fc.constantFrom(1, 1, 3, 5),
     outcome: fc.constantFrom("prove", "prove", "prove", "deadline", "fail"),

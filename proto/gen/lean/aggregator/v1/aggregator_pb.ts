@@ -576,8 +576,8 @@ export type SubmitSnapshotRequest = Message<"lean.aggregator.v1.SubmitSnapshotRe
 
   /**
    * What a vote is worth by when: at most 8 steps, with ascending `until_ms`, of which some may be
-   * equal, and descending weights. Empty: 1 until the fence. Outcomes count votes by step; the order
-   * of proofs ignores the weights for now.
+   * equal, and descending weights. Empty: 1 until the fence. Outcomes count votes by step, and the
+   * part of a group that is expected to be worth most is proved.
    *
    * @generated from field: repeated lean.aggregator.v1.Step steps = 11;
    */
