@@ -37,18 +37,28 @@ export function drawGroup(random: Random, { name, at, poison }: GroupOptions): D
   return { ...decodedGroup(work), isOverLimit: at >= limits.groupsMax };
 }
 
-/** A group of raw signatures that are all valid. `name`: of the message; unique. */
-export function plainGroup(random: Random, name: string): DecodedGroup {
+/** A child may be so large. */
+const CHILD_BYTES_MAX = 512 * 1024;
+
+/**
+ * A group of raw signatures that are all valid. `name`: of the message; unique.
+ * @param ballast bytes of invalid children, which are left out when they are verified
+ */
+export function plainGroup(random: Random, name: string, ballast = 0): DecodedGroup {
   const root = new Uint8Array(32);
   Buffer.from(name).copy(root);
   const validators = Array.from({ length: random.whole(1, 40) }, (_, v) => v);
   const keys = new Uint8Array(validators.length * 4);
   validators.forEach((v) => (keys[v * 4] = v + 1));
   const raws = { validators, keys, signatures: new Uint8Array(validators.length * 4) };
+  const children = Array.from({ length: Math.ceil(ballast / CHILD_BYTES_MAX) }, (_, index) => ({
+    ...{ index, validators: [100 + index], keys: new Uint8Array([0xc, 0, 1, index]) },
+    proof: new Uint8Array(Math.min(CHILD_BYTES_MAX, ballast)).fill(index),
+  }));
   return decodedGroup({
     message: { root, slot: 1 },
     raws,
-    children: [],
+    children,
     leftOut: [],
     logInvRate: 0,
   });

@@ -275,6 +275,7 @@ export class RemoteHost implements VerifyingHost {
       toHost: (instantMs) => toPeer(this.peerClock, instantMs, clock.nowMs()),
       keep: (bytes) => this.kept.keep(bytes),
       emit: (message) => listener.heard(deviceId, message),
+      fault: taking.fault,
       take: (remote, attempt, signal) => takeResult(remote, attempt, signal, taking),
     });
     const known = { lane, sequence: 0, isAdded: false };

@@ -9,12 +9,19 @@ import { assertNever } from "../../errors.js";
 import type { FromLane, LaneLink, LaneReport, ToLane } from "../../lane/lane-messages.js";
 import type { GroupWork, ProofResult } from "../../work/group.js";
 import { encodeWork } from "../wire/codec.js";
+import type { HostFault } from "./door-metrics.js";
 import type { HostMessage } from "./host-wire.js";
 import type { Kept } from "./kept-bytes.js";
 import type { RemoteResult } from "../wire/messages.js";
 
 /** An assignment is sent again after so long, when the lane does not show that it has it. */
 const RESEND_MS = 300;
+/**
+ * A lane that ends two attempts in a row without a result gets none for so long, and twice as long
+ * after each further one: else it could take a group again and again until its deadline.
+ */
+const REST_MS = 250;
+const REST_MS_MAX = 10_000;
 /** Attempts that are remembered after their end: a late result of one of them is no fault. */
 const ENDED_MAX = 64;
 
@@ -42,6 +49,8 @@ export interface RemoteLaneModules {
   keep(bytes: Uint8Array): Kept | undefined;
   /** Sends to the dispatcher. */
   emit(message: FromLane): void;
+  /** Notes what no correct host does. */
+  fault(fault: HostFault, detail: string): void;
   /** Resolves to the verified result. Its signal stops it; what it then returns is ignored. */
   take(remote: RemoteResult, attempt: GivenAttempt, signal: AbortSignal): Promise<ProofResult>;
 }
@@ -54,6 +63,9 @@ export class RemoteLane implements LaneLink {
   private announcements = 0;
   /** Whether the newest report was not passed on yet. */
   private isHeldBack = false;
+  /** Attempts in a row that the lane ended without a result, and until when it rests for that. */
+  private drops = 0;
+  private restUntilMs = -Infinity;
   private isGone = false;
 
   /**
@@ -125,6 +137,7 @@ export class RemoteLane implements LaneLink {
     void this.modules.take(host, attempt, ending.signal).then((result) => {
       if (this.attempts.get(number)?.ending !== ending) return;
       this.forget(number);
+      this.drops = 0;
       this.modules.emit({ kind: "ended", attempt: number, result });
       this.passOn();
     }); // `take` never rejects
@@ -193,9 +206,24 @@ export class RemoteLane implements LaneLink {
     if (!this.isHeldBack || isEnding || report === undefined) return;
     this.isHeldBack = false;
     for (const attempt of [...this.attempts.values()]) {
-      if (isOver(attempt, report)) this.forget(attempt.number);
+      if (!isOver(attempt, report)) continue;
+      this.forget(attempt.number);
+      if (attempt.given.kind === "assigned" && report.lease > attempt.given.lease) this.dropped();
     }
-    this.announce(report);
+    const isResting = this.modules.clock.nowMs() < this.restUntilMs;
+    if (!isResting || report.phase.kind !== "idle") return this.announce(report);
+    const cause = `it ended ${this.drops} attempts in a row without a result`;
+    this.announce({ ...report, phase: { kind: "failed", cause, retryAtMs: this.restUntilMs } });
+  }
+
+  /** The lane has ended an attempt without a result. Once, its result may have been lost. */
+  private dropped(): void {
+    this.drops++;
+    if (this.drops < 2) return;
+    const restMs = Math.min(REST_MS_MAX, REST_MS * 2 ** Math.min(this.drops - 2, 10));
+    this.restUntilMs = this.modules.clock.nowMs() + restMs;
+    const { device, drops } = this;
+    this.modules.fault("dropped", `device ${device} ended ${drops} attempts without a result`);
   }
 
   private announce(report: LaneReport): void {

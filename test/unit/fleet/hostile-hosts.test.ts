@@ -66,6 +66,46 @@ test("no result is taken of an attempt that the host was not given", async () =>
   expect(await d.count("fleet_faults_total", { fault: "unassigned" })).toBe(2);
 });
 
+test("a lane that drops what it is assigned rests, longer each time, until it gives a result", async () => {
+  const { host, door, run, clock } = fleet();
+  const d = door();
+  const h1 = host("h1").start();
+  await run(300);
+  let attempt = 0;
+  /** Assigns whenever the lane is idle; the lane drops it. Returns how often in so many ms. */
+  const drops = async (forMs: number) => {
+    const before = attempt;
+    for (const endMs = clock.nowMs() + forMs; clock.nowMs() < endMs;) {
+      const { lease = 0, phase } = d.last("h1.cpu") ?? {};
+      if (phase?.kind === "idle") {
+        d.assign("h1.cpu", ++attempt, workOf(2), lease);
+        await run(1);
+        h1.announce("cpu", { lease: lease + 1 });
+      }
+      await run(10);
+    }
+    return attempt - before;
+  };
+  expect(await drops(1000)).toBeLessThanOrEqual(4);
+  expect(await drops(10_000)).toBeLessThanOrEqual(5);
+  expect(d.last("h1.cpu")?.phase).toMatchObject({
+    kind: "failed",
+    cause: expect.stringContaining("attempts in a row without a result"),
+  });
+  expect(await d.count("fleet_faults_total", { fault: "dropped" })).toBeGreaterThan(3);
+  await run(11_000);
+  const { lease = 0 } = d.last("h1.cpu") ?? {};
+  d.assign("h1.cpu", ++attempt, workOf(2), lease);
+  await run(1);
+  h1.end(d1, attempt, h1.proved(PROOF));
+  h1.announce("cpu", { lease: lease + 1 });
+  await run(10);
+  expect(d.last("h1.cpu")?.phase.kind).toBe("idle");
+  expect(await drops(20)).toBeGreaterThan(0);
+  await run(2000);
+  expect(d.last("h1.cpu")?.phase.kind).toBe("idle");
+});
+
 test("a result that comes twice is taken once", async () => {
   const { host, door, run } = fleet();
   const d = door();

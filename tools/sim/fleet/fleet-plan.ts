@@ -66,6 +66,8 @@ export interface FleetPlan {
   again: number;
   /** Groups of a snapshot; null: drawn for each, and so are their inputs and the priority. */
   groups: number | null;
+  /** Bytes of invalid children in each group, so that its work is fetched in chunks. Default: 0. */
+  ballast?: number;
   /** Budgets of each snapshot; null: drawn for each. */
   budgets: { deadlineMs: number; fenceMs: number } | null;
   /** Nodes prefer the doors in one order; else each in an order of its own. */

@@ -30,6 +30,8 @@ export interface FleetReport extends AdoptionCounts {
   notProved: string[];
   proofs: number;
   resubmitted: number;
+  /** Chunks of work and proofs that were sent. */
+  chunks: number;
   trace: string[];
 }
 
@@ -47,6 +49,7 @@ export class FleetTruth implements DoorWitness, NodeWitness {
   private readonly violations: string[] = [];
   private readonly lines: string[] = [];
   private resubmissions = 0;
+  private chunks = 0;
 
   constructor(
     private readonly time: VirtualClock,
@@ -67,6 +70,7 @@ export class FleetTruth implements DoorWitness, NodeWitness {
       notProved: this.results.notProved(),
       proofs: this.ledger.proofs,
       resubmitted: this.resubmissions,
+      chunks: this.chunks,
       ...this.adoptions.counts,
       trace: this.lines,
     };
@@ -170,6 +174,11 @@ export class FleetTruth implements DoorWitness, NodeWitness {
 
   traced(what: string): void {
     this.trace("node", what);
+  }
+
+  chunkCrosses({ from, to, bytes }: Passage): void {
+    this.chunks++;
+    this.trace(from, `sends a chunk of ${bytes.length} bytes to ${to}`);
   }
 
   /** A door sends this to the host. */

@@ -6,6 +6,7 @@
  */
 import type { Passage } from "../../../server/engine/memory-engine.js";
 import { limits } from "../../../server/limits.js";
+import type { DecodedGroup } from "../../../server/work/group.js";
 import type { Device } from "../../../server/lane/device.js";
 import type { LaneOptions } from "../../../server/lane/lane-events.js";
 import { GroupSource } from "../group-source.js";
@@ -20,7 +21,7 @@ import type { Seat } from "./fleet-faults.js";
 import { FleetFaults } from "./fleet-faults.js";
 import { FleetTruth } from "./fleet-truth.js";
 import type { FleetReport } from "./fleet-truth.js";
-import { lie } from "./lies.js";
+import { chunkIn, lie } from "./lies.js";
 import { NodeLink } from "./node-link.js";
 import { SimDoor } from "./sim-door.js";
 import { SimHost } from "./sim-host.js";
@@ -177,6 +178,7 @@ export class FleetWorld {
     const [, , kind, name] = passage.subject.split(".");
     const host = this.hosts.find((each) => each.name === name)?.current;
     if (kind === "host" && host !== undefined) truth.crosses(host, passage);
+    if (chunkIn(passage).length > 0) truth.chunkCrosses(passage);
     if (plan.weather.lies === 0 || !random.chance(plan.weather.lies)) return;
     if (lie(passage, random)) truth.trace(passage.from, `is misquoted to ${passage.to}`);
   }
@@ -224,12 +226,19 @@ export class FleetWorld {
       ...{ nodeId: node.nodeId, requestId, slot, minInputs: 1 },
       ...(plan.groups === null
         ? drawn
-        : { ...plain, groups: plainGroups(random, plan.groups, requestId) }),
+        : { ...plain, groups: this.plainGroups(plan.groups, requestId) }),
     };
     this.truth.results.submitted(snapshot);
     this.truth.trace(node.nodeId, `submits ${requestId}: ${snapshot.groups.length} groups`);
     this.lastFenceMs = Math.max(this.lastFenceMs, this.time.nowMs() + budgets.fenceMs);
     node.submit(snapshot, budgets);
+  }
+
+  private plainGroups(count: number, requestId: string): DecodedGroup[] {
+    const { random, plan } = this;
+    return Array.from({ length: count }, (_, at) =>
+      plainGroup(random, `${requestId}/${at}`, plan.ballast),
+    );
   }
 
   private device(name: string, id: string, process: SimProcess): Device {
@@ -287,10 +296,6 @@ export class FleetWorld {
     for (const { nodeId, open } of this.nodes)
       if (open > 0) this.truth.violation(`${nodeId}: the adapter still has ${open} requests`);
   }
-}
-
-function plainGroups(random: Random, count: number, requestId: string) {
-  return Array.from({ length: count }, (_, at) => plainGroup(random, `${requestId}/${at}`));
 }
 
 function seats<Part>(count: number, nameOf: (at: number) => string): Seat<Part>[] {

@@ -1,6 +1,11 @@
-/** Changes a byte of the work, keys or proof that a message of the engine carries. */
+/** Changes a byte of the work, keys or proof that a message of the engine carries, also in chunks. */
 import type { Passage } from "../../../server/engine/memory-engine.js";
-import { decodeToDoor, decodeToHost } from "../../../server/fleet/wire/codec.js";
+import {
+  decodeChunk,
+  decodeToDoor,
+  decodeToHost,
+  FleetMessageError,
+} from "../../../server/fleet/wire/codec.js";
 import type { Random } from "../random.js";
 
 /** Changes one byte of the message in place. Returns false when it carries no such bytes. */
@@ -19,8 +24,21 @@ export function lie(passage: Passage, random: Random): boolean {
   return true;
 }
 
+/** The bytes of a blob's chunk, if this is the answer to a fetch; none if it is another message. */
+export function chunkIn({ subject, bytes }: Passage): Uint8Array {
+  if (!subject.startsWith("answer.")) return none;
+  try {
+    const chunk = decodeChunk(bytes);
+    return chunk.length < CHUNK_BYTES_MIN ? none : chunk;
+  } catch (error) {
+    if (error instanceof FleetMessageError) return none;
+    throw error;
+  }
+}
+
 /** The bytes that come along with the message and are named by their digest. */
-function carriedBy({ subject, bytes }: Passage): Uint8Array[] {
+function carriedBy(passage: Passage): Uint8Array[] {
+  const { subject, bytes } = passage;
   const [, , kind] = subject.split(".");
   if (kind === "host") {
     const message = decodeToHost(bytes);
@@ -33,7 +51,9 @@ function carriedBy({ subject, bytes }: Passage): Uint8Array[] {
     if (message.kind === "ended" && message.result.kind === "proved")
       return [message.result.proof.inline ?? none];
   }
-  return [];
+  return [chunkIn(passage)];
 }
 
 const none = new Uint8Array();
+/** Other answers are smaller. */
+const CHUNK_BYTES_MIN = 10_000;

@@ -44,6 +44,19 @@ const promisesOnly = () => [];
 /** Time for a second proof on the same device, and for one after another that failed. */
 const patient = { budgets: { deadlineMs: 3000, fenceMs: 6400 } };
 
+/** Work of 1 MB in three chunks, and time for a second proof of it, whose children are foreseen to be slow. */
+const inChunks = {
+  ...{ budgets: { deadlineMs: 3000, fenceMs: 9000 }, ballast: 2 * 512 * 1024 },
+  ...{ slots: 2, nodes: 1 },
+};
+
+/** An instant in the second slot, while its work is fetched. */
+const amidChunks = (random: Random) => 2 * SLOT_MS + SUBMIT_AT_MS + random.between(0, 205);
+
+const chunksCame =
+  (expect: Scenario["expect"]): Scenario["expect"] =>
+  (report) => [...expect(report), ...(report.chunks === 0 ? ["no chunk was sent"] : [])];
+
 /** An instant in the second slot, around its proofs: they take about a second. */
 const amidProofs = (random: Random) => 2 * SLOT_MS + SUBMIT_AT_MS + random.between(0, 1200);
 
@@ -232,6 +245,29 @@ export const scenarios = {
     plan: () => ({ ...quiet, weather: { ...calmWeather, lies: 0.2 } }),
     expect: promisesOnly,
   },
+  chunks: calm(() => [], chunksCame(noVoteLost), inChunks),
+  chunks_lost: calm(() => [], chunksCame(promisesOnly), {
+    ...inChunks,
+    weather: { ...calmWeather, loss: 0.1, doubling: 0.2 },
+  }),
+  chunks_late: calm(() => [], chunksCame(promisesOnly), {
+    ...inChunks,
+    weather: { ...calmWeather, delayed: 0.3, delayMs: 700, doubling: 0.2 },
+  }),
+  chunks_wrong: calm(() => [], chunksCame(promisesOnly), {
+    ...inChunks,
+    weather: { ...calmWeather, lies: 0.1 },
+  }),
+  host_killed_amid_chunks: calm(
+    (random) => [{ kind: "kill", process: "host-0", atMs: amidChunks(random), backInMs: 500 }],
+    chunksCame(noVoteLost),
+    { ...inChunks, weather: { ...calmWeather, delayed: 1, delayMs: 50 } },
+  ),
+  door_killed_amid_chunks: calm(
+    (random) => [{ kind: "kill", process: "door-0", atMs: amidChunks(random), backInMs: 500 }],
+    chunksCame(noVoteLost),
+    { ...inChunks, weather: { ...calmWeather, delayed: 1, delayMs: 50 } },
+  ),
 } satisfies Record<string, Scenario>;
 
 export type ScenarioName = keyof typeof scenarios;
