@@ -129,6 +129,11 @@ crowd: build
 adapters: build
 	@node dist/tools/bench/adapters/adapters.js
 
+# Of groups that are accepted, how many are proved in time; over 2 h. ARGS="--groups 200 --minutes 5".
+.PHONY: accepted
+accepted: build
+	@node dist/tools/bench/accepted/accepted.js $(ARGS)
+
 # Attacks on both listeners, and how another client fares meanwhile: a table; fails over twice.
 abuse: build
 	ABUSE_TIMES=1 npx vitest run test/abuse

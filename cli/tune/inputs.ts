@@ -5,7 +5,7 @@ import type { ProofRequest } from "../../server/prover/prover.js";
 import type { Shape } from "../../server/work/shape.js";
 
 export interface TuneInputs {
-  /** Most raw signatures of a proof. A vote counts once in a proof, so none is repeated. */
+  /** Most raw signatures of a proof. A vote counts once in a proof: none may be repeated. */
   readonly rawsMax: number;
   /**
    * The request of a proof of this shape. @param child a proof of the first vote, folded as often as

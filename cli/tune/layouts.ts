@@ -52,7 +52,7 @@ export function nameOf({ cores, threads }: Layout): string {
   return `${cores.length} x ${first.length}${threads === 0 ? "" : `/${threads}`}`;
 }
 
-/** A list such as `1x16,4x4,1x16/8`; undefined where it is none, or needs more cores. */
+/** A list such as `1x16,4x4,1x16/8`; undefined where it is invalid, or needs more cores. */
 export function parseLayouts(text: string, cores: readonly number[]): Layout[] | undefined {
   const layouts = text.split(",").map((part) => {
     const [, lanes = 0, each = 0, threads = 0] =
