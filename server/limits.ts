@@ -274,4 +274,5 @@ export const defaults = {
   socketMode: "0660",
   /** A proof with four children takes 2.6 GB, of which about 1 GB stays allocated after it. */
   proverMemoryMb: 3000,
+  refreshPercent: 1,
 } as const;

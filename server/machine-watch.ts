@@ -17,7 +17,10 @@ import { bytesForStandby, proverCeilingBytes } from "./prover/device.js";
 export const MEMORY_BYTES_MIN = 1.25 * 1024 ** 3;
 
 /** The settings that decide what the provers may take. */
-type WatchedSettings = Pick<Config, "prover" | "devices" | "standby" | "proverMemoryMb">;
+type WatchedSettings = Pick<
+  Config,
+  "prover" | "devices" | "standby" | "proverMemoryMb" | "refreshPercent"
+>;
 
 export interface MachineWatchModules {
   clock: Clock;
@@ -113,6 +116,7 @@ function laneOptionsOf(config: WatchedSettings, memoryBytes: number): LaneOption
   return {
     standbyBytesMax: standbyBytesMax(config, memoryBytes),
     residentBytesMax: proverCeilingBytes(memoryBytes, config.devices.length, proverBytesMax),
+    refreshShare: config.refreshPercent / 100,
   };
 }
 

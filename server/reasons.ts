@@ -101,7 +101,11 @@ export const endCauses = [
   "superseded",
   "draining",
   "restart",
+  "refresh",
 ] as const;
+
+/** How a small proof that refreshes the learned costs ended; `disturbed`: it taught nothing. */
+export const refreshResults = ["learned", "disturbed", "failed", "stopped"] as const;
 
 /** Why a caller is unknown; the call is refused as unauthenticated. */
 export const unknownReasons = [

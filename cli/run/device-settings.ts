@@ -25,6 +25,10 @@ export const DEVICE_SETTINGS: readonly SettingHelp[] = [
   ],
   ["--prover-memory-mb <mb>", "replace a prover between proofs when it holds more"],
   [
+    "--refresh-percent <percent>",
+    "most of an idle device's time for proofs that refresh learned costs; 0: none",
+  ],
+  [
     "--runtime-dir <folder>",
     "folder of device locks, which hold between services with the same folder",
   ],

@@ -74,6 +74,11 @@ export const deviceSettings = {
   /** Megabytes: a prover with more resident memory is replaced between two proofs. */
   proverMemoryMb: whole("megabytes", 256, 1_000_000).default(defaults.proverMemoryMb),
   /**
+   * Percent of a device's time, at most, for small proofs that refresh what it has learned of costs;
+   * 0: none. They are made in idle time, where a standby is ready.
+   */
+  refreshPercent: whole("percent", 0, 10).default(defaults.refreshPercent),
+  /**
    * Folder of the device locks. A lock holds only between services with the same folder. Default:
    * see `runtimeFolderOf`.
    */

@@ -9,7 +9,10 @@ export interface Device {
   readonly backend?: { readonly library: string; readonly config: string } | undefined;
   /** Begins to set a prover up; returns at once. */
   startProver(): Prover;
-  /** Inputs of the one-signature proof that measures the device's speed; undefined: none. */
+  /**
+   * One message signed by one or two: with their proofs the device measures its speed, with the second
+   * one that of a child too. Undefined: it does not.
+   */
   readonly calibration?: ProofRequest | undefined;
   /** Keeps learned costs across restarts; undefined: they are not kept. */
   readonly costStore?: CostStore | undefined;

@@ -15,6 +15,10 @@ export type LanePhase =
   /** The active prover is being set up. */
   | { kind: "starting" }
   | { kind: "idle" }
+  /** As idle, but the active prover makes a proof that refreshes the learned costs. */
+  | { kind: "refreshing" }
+  /** An attempt has come while refreshing: that prover was killed, and the standby will prove it. */
+  | { kind: "handing_over"; attempt: number }
   | { kind: "proving"; attempt: number; overrunAtMs: number }
   /** The active prover has been killed; the device is busy until the process has really ended. */
   | { kind: "stopping"; cause: KillCause }
@@ -66,16 +70,27 @@ export type LaneEvent =
   | { kind: "ended"; attempt: number; residentBytes: number }
   /**
    * Sent every half second. Silences are milliseconds since the prover's last message; -Infinity
-   * where no prover is set up. `residentBytes`: memory of the active prover.
+   * where no prover is set up. `residentBytes`: memory of the active prover. `isRefreshDue`: the
+   * learned costs want a small proof, and there is time for it.
    */
-  | { kind: "beat"; activeSilentMs: number; standbySilentMs: number; residentBytes: number }
+  | {
+      kind: "beat";
+      activeSilentMs: number;
+      standbySilentMs: number;
+      residentBytes: number;
+      isRefreshDue: boolean;
+    }
+  /** The proof that refreshes the costs has ended. `residentBytes`: memory of its prover. */
+  | { kind: "refreshed"; residentBytes: number }
   | { kind: "command"; number: number; command: OperatorCommand }
   | { kind: "close" };
 
 export type LaneEffect =
   | { kind: "start_prover"; prover: number }
-  | { kind: "kill_prover"; prover: number; cause: KillCause }
+  | { kind: "kill_prover"; prover: number; cause: KillCause | "refresh" }
   | { kind: "run"; attempt: number }
+  /** Make the proof that refreshes the costs. */
+  | { kind: "refresh" }
   /** Send the result of the attempt to the scheduler. */
   | { kind: "report"; attempt: number }
   /** Report to the scheduler that the attempt has failed because its prover died. */
@@ -90,4 +105,14 @@ export interface LaneOptions {
   standbyBytesMax: number;
   /** Resident bytes above which an active prover that has proved is replaced between proofs. */
   residentBytesMax: number;
+  /** Share of the device's time, from 0 to 1, for proofs that refresh its learned costs; 0: none. */
+  refreshShare: number;
+}
+
+export const announce: LaneEffect = { kind: "announce" };
+
+/** What a transition makes of a state. */
+export interface Step {
+  state: LaneState;
+  effects: LaneEffect[];
 }

@@ -164,6 +164,8 @@ export interface LaneReport {
   readonly isRestartDue: boolean;
   /** True while a standby is set up, which can take over at once. */
   readonly isStandbyReady: boolean;
+  /** True while the lane, idle, refreshes its learned costs with a small proof. */
+  readonly isRefreshing: boolean;
   /** Why there is no standby, for people; empty while there is one, and when none may be. */
   readonly standbyCause: string;
   /** The prover processes that live, the active one first. */
@@ -176,6 +178,11 @@ export interface LaneReport {
   readonly commandsDone: number;
   /** What the reader may adopt; always empty of a lane in its own process. */
   readonly adoptable: readonly Adoptable[];
+}
+
+/** As `phaseDetail`, and what an idle lane does. */
+export function laneDetail({ phase, isRefreshing }: LaneReport): string {
+  return isRefreshing ? "refreshing its learned costs" : phaseDetail(phase);
 }
 
 /**

@@ -12,8 +12,11 @@ import type {
   LaneOptions,
   LanePhase,
   LaneState,
+  Step,
 } from "./lane-events.js";
+import { announce } from "./lane-events.js";
 import type { KillCause, OperatorCommand } from "./lane-messages.js";
+import { killStandby, restartStandby, standbyFits, warmStandby } from "./lane-standby.js";
 
 /** A failed setup is tried again after 1 s, then after twice as long each time, up to a minute. */
 const RETRY_MS = 1000;
@@ -23,9 +26,6 @@ const RETRY_MS_MAX = 60_000;
  * another file can change the result.
  */
 const REFUSED_RETRY_MS = 600_000;
-/** Milliseconds for which a missing standby waits for an idle device, not to disturb a proof. */
-export const STANDBY_WAIT_MS_MAX = 3000;
-
 export const freshLane: LaneState = {
   phase: { kind: "starting" },
   lease: 1,
@@ -43,12 +43,6 @@ export const freshLane: LaneState = {
   commandsDone: 0,
 };
 
-interface Step {
-  state: LaneState;
-  effects: LaneEffect[];
-}
-
-const announce: LaneEffect = { kind: "announce" };
 const burnLease = (state: LaneState): Step => ({
   state: { ...state, lease: state.lease + 1 },
   effects: [announce],
@@ -74,6 +68,8 @@ export function transitionLane(
       // An assignment that came twice or is of an earlier lease gets no answer: replies to stale
       // messages would multiply without bound. The next beat announces the state.
       if (phase.kind === "proving" || event.lease < state.lease) return stay;
+      if (phase.kind === "handing_over") return stay;
+      if (phase.kind === "refreshing" && !state.isDrained) return handOver(state, event.attempt);
       if (phase.kind !== "idle" || state.isDrained) return burnLease(state);
       const proving: LanePhase = { kind: "proving", attempt: event.attempt, overrunAtMs: Infinity };
       return {
@@ -82,11 +78,15 @@ export function transitionLane(
       };
     }
     case "kill":
+      if (phase.kind === "handing_over" && phase.attempt === event.attempt) {
+        const stopping: LanePhase = { kind: "stopping", cause: event.reason };
+        return burnLease({ ...state, phase: stopping });
+      }
       if (phase.kind === "proving" && phase.attempt === event.attempt) {
         return killActive({ ...state, lease: state.lease + 1 }, event.reason);
       }
       // The kill has overtaken its assignment: a new lease makes that assignment stale.
-      return event.lease === state.lease && phase.kind !== "proving" ? burnLease(state) : stay;
+      return event.lease === state.lease && !hasAttempt(phase) ? burnLease(state) : stay;
     case "proof_started":
       if (phase.kind !== "proving" || phase.attempt !== event.attempt) return stay;
       return {
@@ -96,6 +96,8 @@ export function transitionLane(
     case "ended":
       if (phase.kind !== "proving" || phase.attempt !== event.attempt) return stay;
       return attemptEnded(state, event, options);
+    case "refreshed":
+      return phase.kind === "refreshing" ? refreshed(state, event, nowMs, options) : stay;
     case "beat":
       return beat(state, event, nowMs, options);
     case "command":
@@ -107,6 +109,31 @@ export function transitionLane(
     default:
       return assertNever(event);
   }
+}
+
+function hasAttempt({ kind }: LanePhase): boolean {
+  return kind === "proving" || kind === "handing_over";
+}
+
+/** An attempt comes while the costs are refreshed, beside a standby: the standby will prove it. */
+function handOver(state: LaneState, attempt: number): Step {
+  const killed = killActive(state, "restart");
+  const phase: LanePhase = { kind: "handing_over", attempt };
+  const prover = state.active?.prover ?? 0;
+  return {
+    state: { ...killed.state, phase },
+    effects: [{ kind: "kill_prover", prover, cause: "refresh" }, announce],
+  };
+}
+
+function refreshed(
+  state: LaneState,
+  { residentBytes }: Extract<LaneEvent, { kind: "refreshed" }>,
+  nowMs: number,
+  { residentBytesMax }: LaneOptions,
+): Step {
+  if (state.isRestartDue) return killActive(state, "restart");
+  return residentBytes > residentBytesMax ? killActive(state, "memory") : idle(state, nowMs);
 }
 
 function startActive(state: LaneState): Step {
@@ -145,7 +172,9 @@ function carryOut(state: LaneState, command: OperatorCommand): Step {
 function restartActive(state: LaneState): Step {
   switch (state.phase.kind) {
     case "idle":
+    case "refreshing":
       return killActive(state, "restart");
+    case "handing_over":
     case "proving":
       return { state: { ...state, isRestartDue: true }, effects: [] };
     case "failed":
@@ -156,23 +185,6 @@ function restartActive(state: LaneState): Step {
     default:
       return assertNever(state.phase);
   }
-}
-
-/** Replaces the standby; without one, the next beat sets one up, however long its retry is off. */
-function restartStandby(state: LaneState): Step {
-  if (state.standby !== null) return killStandby(state, "restart");
-  return { state: { ...state, standbyRetryAtMs: 0 }, effects: [] };
-}
-
-/** Kills the standby; no effect without a ready one. A later beat sets up another. */
-function killStandby(state: LaneState, cause: KillCause): Step {
-  const { standby } = state;
-  if (standby?.status !== "ready") return { state, effects: [] };
-  const kill: LaneEffect = { kind: "kill_prover", prover: standby.prover, cause };
-  return {
-    state: { ...state, standby: { ...standby, status: "killed" } },
-    effects: [kill, announce],
-  };
 }
 
 function becomeReady(state: LaneState, prover: number, nowMs: number): Step {
@@ -218,6 +230,7 @@ type Exited = Extract<LaneEvent, { kind: "exited" }>;
 function activeExited(state: LaneState, exited: Exited, nowMs: number): Step {
   const { phase, active } = state;
   const wasReady = active !== null && active.status !== "starting";
+  if (phase.kind === "handing_over") return handedOver(state, phase.attempt, exited, nowMs);
   const isProving = phase.kind === "proving";
   const effects: LaneEffect[] = isProving
     ? [{ kind: "report_death", attempt: phase.attempt, why: exited.why }]
@@ -231,6 +244,24 @@ function activeExited(state: LaneState, exited: Exited, nowMs: number): Step {
   };
   const succeeded = succeed(next, exited, nowMs);
   return { state: succeeded.state, effects: [...effects, ...succeeded.effects] };
+}
+
+/** The standby proves the attempt; where it has gone too, the attempt is lost with its lease. */
+function handedOver(state: LaneState, attempt: number, exited: Exited, nowMs: number): Step {
+  const next: LaneState = { ...state, active: null, isRestartDue: false, startFailures: 0 };
+  const { standby } = next;
+  if (standby?.status !== "ready")
+    return succeed({ ...next, lease: next.lease + 1 }, exited, nowMs);
+  return {
+    state: {
+      ...next,
+      phase: { kind: "proving", attempt, overrunAtMs: Infinity },
+      active: { ...standby, isUsed: true },
+      standby: null,
+      standbyMissingSinceMs: nowMs,
+    },
+    effects: [{ kind: "run", attempt }, announce],
+  };
 }
 
 /** After the end of the active prover: the standby takes over, or a new prover is set up. */
@@ -286,7 +317,8 @@ function beat(
   const cause = isSilent ? "wedged" : standbyFits(state, options) ? undefined : "memory";
   const checked: Step = cause === undefined ? { state, effects: [] } : killStandby(state, cause);
   const judged = judgeActive(checked.state, event, nowMs, options);
-  const next = judged ?? warmStandby(checked.state, nowMs, options);
+  const next =
+    judged ?? refresh(checked.state, event) ?? warmStandby(checked.state, nowMs, options);
   return { state: next.state, effects: [...checked.effects, ...next.effects] };
 }
 
@@ -306,6 +338,7 @@ function judgeActive(
     }
     return isSilent ? killActive(state, "wedged") : undefined;
   }
+  if (phase.kind === "refreshing") return isSilent ? killActive(state, "wedged") : undefined;
   if (phase.kind !== "proving" || (!isSilent && nowMs < phase.overrunAtMs)) return undefined;
   const what = isSilent ? "it sent no heartbeat" : "its proof took far longer than predicted";
   const killed = killActive({ ...state, lease: state.lease + 1 }, "wedged");
@@ -314,37 +347,17 @@ function judgeActive(
   return { state: killed.state, effects: [death, ...killed.effects] };
 }
 
-/** Whether memory has room for a standby; it may change while the service runs. */
-function standbyFits({ setupBytes = 0 }: LaneState, { standbyBytesMax }: LaneOptions): boolean {
-  return setupBytes < standbyBytesMax;
-}
-
-/** Why the lane has no standby, for people; empty while it has one, or wants none. */
-export function whyNoStandby(state: LaneState, options: LaneOptions): string {
-  const { standby, standbyCause, setupBytes = 0 } = state;
-  const { standbyBytesMax } = options;
-  if (standby !== null || standbyBytesMax <= 0) return "";
-  if (standbyFits(state, options)) return standbyCause;
-  const mb = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
-  return `a standby takes ${mb(setupBytes)}, memory has room for ${mb(standbyBytesMax)}`;
-}
-
-function warmStandby(state: LaneState, nowMs: number, options: LaneOptions): Step {
-  const { phase, active, standby } = state;
-  const fits = standbyFits(state, options);
-  const isWanted = fits && standby === null && active?.status === "ready";
-  const isDue = nowMs >= state.standbyRetryAtMs;
-  const mayRun =
-    phase.kind === "idle" || nowMs >= state.standbyMissingSinceMs + STANDBY_WAIT_MS_MAX;
-  if (!isWanted || !isDue || !mayRun) return { state, effects: [announce] };
-  const prover = state.lastProver + 1;
+/** Begins to refresh the costs, where that is due and a standby can take over; else undefined. */
+function refresh(
+  state: LaneState,
+  { isRefreshDue }: Extract<LaneEvent, { kind: "beat" }>,
+): Step | undefined {
+  const { phase, active, standby, isDrained } = state;
+  if (!isRefreshDue || phase.kind !== "idle" || active === null) return undefined;
+  if (isDrained || standby?.status !== "ready") return undefined;
   return {
-    state: {
-      ...state,
-      standby: { prover, status: "starting", isUsed: false },
-      lastProver: prover,
-    },
-    effects: [{ kind: "start_prover", prover }, announce],
+    state: { ...state, phase: { kind: "refreshing" }, active: { ...active, isUsed: true } },
+    effects: [{ kind: "refresh" }, announce],
   };
 }
 
@@ -357,7 +370,7 @@ function close(state: LaneState): Step {
   const effects = [active, standby].flatMap((held): LaneEffect[] =>
     held === null ? [] : [{ kind: "kill_prover", prover: held.prover, cause: "closed" }],
   );
-  const lease = phase.kind === "proving" ? state.lease + 1 : state.lease;
+  const lease = hasAttempt(phase) ? state.lease + 1 : state.lease;
   return {
     state: { ...state, phase: { kind: "stopping", cause: "closed" }, lease },
     effects: [...effects, announce],

@@ -22,8 +22,11 @@ import type {
   ToLane,
 } from "./lane-messages.js";
 import type { HeldProver, LaneEffect, LaneEvent, LaneOptions, LaneState } from "./lane-events.js";
-import { freshLane, transitionLane, whyNoStandby } from "./lane-state.js";
+import { whyNoStandby } from "./lane-standby.js";
+import { freshLane, transitionLane } from "./lane-state.js";
 import { LearnedCosts } from "./learned-costs.js";
+import type { Refresh } from "./learned-costs.js";
+import { Refresher } from "./refresher.js";
 import { ProverSlots } from "./prover-slots.js";
 import { FailoverVerifier } from "./verifier.js";
 
@@ -51,6 +54,9 @@ export class Lane {
   private readonly costs: LearnedCosts;
   private readonly slots: ProverSlots;
   private readonly beat: Beat;
+  private readonly refresher: Refresher;
+  /** The refresh to make when the state machine says so. */
+  private refreshDue: Refresh | undefined;
   private attempt: LaneAttempt | undefined;
   private description: ProverDescription | null = null;
   private announcements = 0;
@@ -63,6 +69,8 @@ export class Lane {
     const { clock, log, metrics, admit } = modules;
     this.awake = new AwakeClock(clock);
     this.costs = new LearnedCosts(device, { clock, log, awake: this.awake });
+    const { costs } = this;
+    this.refresher = new Refresher(options, { clock, metrics, costs });
     this.slots = new ProverSlots(device, {
       log,
       metrics,
@@ -85,7 +93,8 @@ export class Lane {
   receive(message: ToLane): void {
     // A lane of this process has one scheduler, and so lists nothing that another might adopt.
     if (message.kind === "adopt") return;
-    if (message.kind === "assign" && this.machine.phase.kind !== "proving") {
+    const { kind } = this.machine.phase;
+    if (message.kind === "assign" && kind !== "proving" && kind !== "handing_over") {
       // Kept before the state machine decides: its `run` effect names the attempt by number only.
       this.attempt = this.attemptAt(message.attempt, message.assignment);
     }
@@ -128,6 +137,7 @@ export class Lane {
     const nowMs = this.awake.nowMs();
     const { state, effects } = transitionLane(this.machine, event, nowMs, this.options);
     this.machine = state;
+    this.noteGap(state);
     const { isDrained } = state;
     if (isDrained !== wasDrained) {
       this.modules.metrics.deviceDrained.set({ device: this.device.id }, isDrained ? 1 : 0);
@@ -144,6 +154,8 @@ export class Lane {
         return this.killProver(effect.prover, effect.cause);
       case "run":
         return void this.run(effect.attempt);
+      case "refresh":
+        return void this.refresh();
       case "report":
         return this.report(effect.attempt);
       case "report_death":
@@ -182,6 +194,26 @@ export class Lane {
     this.step({ kind: "ended", attempt: number, residentBytes: prover.residentBytes() });
   }
 
+  /** The lane waits for work while it is idle; a wait that ends with an attempt is a gap. */
+  private noteGap({ phase: { kind }, isDrained }: LaneState): void {
+    const isWaiting = (kind === "idle" || kind === "refreshing") && !isDrained;
+    this.refresher.note(isWaiting, kind === "proving" || kind === "handing_over");
+  }
+
+  private async refresh(): Promise<void> {
+    const { active } = this.machine;
+    const prover = this.slots.proverOf(active);
+    const due = this.refreshDue;
+    if (prover === undefined || active === null || due === undefined) {
+      throw new Error(`lane ${this.device.id} cannot refresh its costs`);
+    }
+    const giveUp = () => this.killProver(active.prover, "wedged");
+    await this.refresher.run(prover, due, giveUp);
+    // A killed prover ends by its exit.
+    if (this.machine.active?.prover !== active.prover) return;
+    this.step({ kind: "refreshed", residentBytes: prover.residentBytes() });
+  }
+
   private report(number: number): void {
     const { attempt } = this;
     if (attempt?.number !== number || attempt.result === undefined) {
@@ -215,6 +247,7 @@ export class Lane {
       isDrained,
       isRestartDue,
       isStandbyReady: standby?.status === "ready",
+      isRefreshing: kind === "refreshing",
       standbyCause: whyNoStandby(this.machine, this.options),
       provers: this.provers(),
       description: this.description,
@@ -238,6 +271,10 @@ export class Lane {
         const proof = this.attempt?.number === attempt ? this.attempt.proof : null;
         return { kind: "proving", attempt, proof };
       }
+      case "refreshing":
+        return { kind: "idle" };
+      case "handing_over":
+        return { kind: "proving", attempt: phase.attempt, proof: null };
       case "failed":
         return { ...phase, retryAtMs: phase.retryAtMs + this.awake.stoodStillMs };
       default:
@@ -263,8 +300,10 @@ export class Lane {
     this.announce();
   }
 
-  private killProver(number: number, cause: KillCause): void {
-    if (this.machine.active?.prover === number) {
+  private killProver(number: number, cause: KillCause | "refresh"): void {
+    // The attempt for which a refresh is killed is proved by the standby.
+    if (cause === "refresh") this.refresher.stop();
+    else if (this.machine.active?.prover === number) {
       // The result of this prover's attempt is no longer wanted.
       this.attempt?.abandon();
       this.attempt = undefined;
@@ -280,8 +319,12 @@ export class Lane {
       const prover = this.slots.readyProverOf(held);
       return prover === undefined ? -Infinity : nowMs - Math.max(prover.heardAtMs(), resumedAtMs);
     };
+    const prover = this.slots.readyProverOf(active);
+    const isIdle = this.machine.phase.kind === "idle";
+    this.refreshDue = isIdle && prover !== undefined ? this.refresher.due(prover) : undefined;
     this.step({
       kind: "beat",
+      isRefreshDue: this.refreshDue !== undefined,
       activeSilentMs: silenceOf(active),
       standbySilentMs: silenceOf(standby),
       residentBytes: this.slots.proverOf(active)?.residentBytes() ?? 0,

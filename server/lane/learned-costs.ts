@@ -1,25 +1,37 @@
 /**
  * The costs of one device, with a model for each rate. Before the device takes work, they are loaded from the store or
- * scaled by one calibration proof; every later proof teaches its rate. Owned by the device's lane.
+ * measured by calibration proofs; every later proof teaches its rate. Owned by the device's lane.
  */
 import type { Clock } from "../clock.js";
 import type { Logger } from "../log/log.js";
 import type { AwakeClock } from "./awake-clock.js";
 import type { Device } from "./device.js";
-import type { Prover, ProofRequest } from "../prover/prover.js";
+import type { Prover } from "../prover/prover.js";
 import { ProverError } from "../prover/prover.js";
 import type { CostModel } from "../work/cost-model.js";
-import { learn, learnAtLeast, overrunMs } from "../work/cost-model.js";
+import { learn, learnAtLeast, likelyMs, overrunMs, uncertaintyOf } from "../work/cost-model.js";
 import type { Costs } from "../work/costs.js";
 import { agedCosts, modelOf, withModel } from "../work/costs.js";
 import type { Shape } from "../work/shape.js";
-import { smallestShape } from "../work/shape.js";
+import { Probes } from "./probes.js";
 
 /** The uncertainty of each model is brought up to date when it is older than this, in milliseconds. */
 const AGE_EVERY_MS = 1000;
 
-/** Calibration proofs to try, where the service stands still while one is timed. */
-const CALIBRATIONS_MAX = 2;
+/** Doubt (see `learn`) about a calibration proof. */
+const DOUBT = 0.3;
+/**
+ * Uncertainty above which costs are refreshed: reached right after a calibration, and five minutes
+ * after the last proof of a shape.
+ */
+const UNCERTAINTY_MAX = 0.25;
+
+/** A small proof that refreshes the costs. */
+export interface Refresh {
+  readonly shape: Shape;
+  /** How long it takes, as far as is known. */
+  readonly expectedMs: number;
+}
 
 export interface LearnedCostsModules {
   clock: Clock;
@@ -31,13 +43,18 @@ export class LearnedCosts {
   private learned: Costs = [];
   /** The instant for which the uncertainty of `learned` is. */
   private agedAtMs = -Infinity;
+  private readonly probes: Probes;
+  /** The rate of the last proof. */
+  private lastRate = 0;
   private phase: "unprepared" | "calibrating" | "prepared" = "unprepared";
   private proofSystem = "";
 
   constructor(
     private readonly device: Device,
     private readonly modules: LearnedCostsModules,
-  ) {}
+  ) {
+    this.probes = new Probes(device.calibration);
+  }
 
   /** The models by rate. Their uncertainty may be a second old, as they are read often. */
   get all(): Costs {
@@ -65,6 +82,7 @@ export class LearnedCosts {
   /** Learns from a proof that took `tookMs` milliseconds. */
   learn(shape: Shape, tookMs: number): void {
     const { logInvRate = 0 } = shape;
+    this.lastRate = logInvRate;
     const model = learn(this.modelOf(logInvRate), shape, tookMs, this.modules.clock.nowMs());
     this.keep(withModel(this.learned, logInvRate, model));
   }
@@ -77,11 +95,11 @@ export class LearnedCosts {
   }
 
   /**
-   * Loads the kept costs or, without any, makes the calibration proof with the device's first
-   * prover. Tried once: without calibration inputs, or when that proof fails, costs are learned from
-   * the first proof of a group. Never rejects.
+   * Loads the kept costs or, without any, makes the calibration proofs with the device's first
+   * prover: of a raw signature, and of a child. Tried once: without calibration inputs, or when a
+   * proof fails, costs are learned from the first proofs of groups. Never rejects.
    *
-   * @param giveUp called to kill the prover when the calibration proof takes far too long
+   * @param giveUp called to kill the prover when a calibration proof takes far too long
    * @returns false when the prover has died
    */
   async prepare(prover: Prover, giveUp: () => void): Promise<boolean> {
@@ -93,9 +111,7 @@ export class LearnedCosts {
     this.learned = kept?.costs ?? [];
     this.phase = "calibrating";
     const isUsable =
-      kept !== undefined ||
-      calibration === undefined ||
-      (await this.calibrate(prover, calibration, giveUp));
+      kept !== undefined || calibration === undefined || (await this.calibrate(prover, giveUp));
     this.phase = "prepared";
     if (kept === undefined && calibration === undefined) {
       log.info({ device: deviceId }, "no calibration; costs are learned from the first proof");
@@ -103,35 +119,87 @@ export class LearnedCosts {
     return isUsable;
   }
 
-  private async calibrate(
+  /**
+   * The small proof that refreshes what is most uncertain of the costs in use; undefined when all
+   * are certain enough, or without a calibration.
+   */
+  refreshDue(prover: Prover): Refresh | undefined {
+    const model = this.modelOf(this.lastRate);
+    const all = this.probes
+      .shapes(prover, this.lastRate)
+      .map((shape) => ({ shape, uncertainty: uncertaintyOf(model, shape) }))
+      .sort((a, b) => b.uncertainty - a.uncertainty);
+    const [most] = all;
+    if (most === undefined || most.uncertainty <= UNCERTAINTY_MAX) return undefined;
+    const shape = this.probes.firstFor(most.shape);
+    return { shape, expectedMs: likelyMs(model, shape) };
+  }
+
+  /**
+   * Makes a proof to refresh the costs; `disturbed` when the service stood still meanwhile. Never
+   * rejects.
+   *
+   * @param giveUp called to kill the prover when the proof takes far too long
+   */
+  async refresh(
     prover: Prover,
-    request: ProofRequest,
+    shape: Shape,
     giveUp: () => void,
-  ): Promise<boolean> {
-    const { awake, log } = this.modules;
-    const { id: deviceId } = this.device;
-    let cancel = () => {};
+  ): Promise<"learned" | "disturbed" | "failed"> {
+    const { log } = this.modules;
+    const startedAtMs = this.modules.awake.nowMs();
     try {
-      for (let tries = 0; tries < CALIBRATIONS_MAX; tries++) {
-        const { stoodStillMs } = awake;
-        const startedAtMs = awake.nowMs();
-        cancel();
-        cancel = awake.at(startedAtMs + overrunMs(this.modelOf(), smallestShape), giveUp);
-        await prover.aggregate(request);
-        if (awake.stoodStillMs > stoodStillMs) continue;
-        const tookMs = awake.nowMs() - startedAtMs;
-        this.learn(smallestShape, tookMs);
-        log.info({ device: deviceId, tookMs: Math.round(tookMs) }, "calibrated");
-        return true;
+      const tookMs = await this.time(prover, shape, giveUp);
+      if (tookMs === undefined) return "disturbed";
+      this.learn(shape, tookMs);
+      const line = { device: this.device.id, ...shape, tookMs: Math.round(tookMs) };
+      log.debug(line, "costs refreshed");
+      return "learned";
+    } catch (error) {
+      this.learnAtLeast(shape, this.modules.awake.nowMs() - startedAtMs);
+      const cause = error instanceof Error ? error.message : String(error);
+      log.debug({ device: this.device.id, cause }, "costs not refreshed");
+      return "failed";
+    }
+  }
+
+  private async calibrate(prover: Prover, giveUp: () => void): Promise<boolean> {
+    const { log } = this.modules;
+    const device = this.device.id;
+    try {
+      for (const shape of this.probes.shapes(prover, 0)) {
+        const tookMs =
+          (await this.time(prover, shape, giveUp)) ?? (await this.time(prover, shape, giveUp));
+        if (tookMs === undefined) {
+          throw new Error("the service stood still during each calibration proof");
+        }
+        // Other work may run beside it, as at the start of a machine.
+        const model = learn(this.modelOf(), shape, tookMs, this.modules.clock.nowMs(), DOUBT);
+        this.keep(withModel(this.learned, 0, model));
+        log.info({ device, ...shape, tookMs: Math.round(tookMs) }, "calibrated");
       }
-      throw new Error("the service stood still during each calibration proof");
+      return true;
     } catch (error) {
       const cause = error instanceof Error ? error.message : String(error);
-      log.warn(
-        { device: deviceId, cause },
-        "calibration failed; costs are learned from the first proof",
-      );
+      log.warn({ device, cause }, "calibration failed; costs are learned from the first proof");
       return !(error instanceof ProverError && error.kind === "died");
+    }
+  }
+
+  /** The milliseconds of a proof; undefined when the service stood still meanwhile. */
+  private async time(
+    prover: Prover,
+    shape: Shape,
+    giveUp: () => void,
+  ): Promise<number | undefined> {
+    const { awake } = this.modules;
+    const { stoodStillMs } = awake;
+    const startedAtMs = awake.nowMs();
+    const overAtMs = startedAtMs + overrunMs(this.modelOf(shape.logInvRate), shape);
+    const cancel = awake.at(overAtMs, giveUp);
+    try {
+      await this.probes.prove(prover, shape);
+      return awake.stoodStillMs > stoodStillMs ? undefined : awake.nowMs() - startedAtMs;
     } finally {
       cancel();
     }

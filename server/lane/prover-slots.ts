@@ -13,7 +13,7 @@ import type { HeldProver, LaneState } from "./lane-events.js";
 interface Slot {
   readonly prover: Prover;
   /** The lane's first reason to kill the prover; undefined while it has none. */
-  killCause: KillCause | undefined;
+  killCause: KillCause | "refresh" | undefined;
   /** Why the service cannot use the prover; undefined when it can, or while that is not known. */
   refusal: string | undefined;
 }
@@ -80,7 +80,7 @@ export class ProverSlots {
   }
 
   /** Kills a prover; the cause of the first call is logged. No effect when it has ended. */
-  kill(number: number, cause: KillCause): void {
+  kill(number: number, cause: KillCause | "refresh"): void {
     const slot = this.slots.get(number);
     if (slot === undefined) return;
     slot.killCause ??= cause;

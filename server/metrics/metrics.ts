@@ -14,6 +14,7 @@ import {
   groupReasons,
   outcomeStatuses,
   quotaNames,
+  refreshResults,
   skipReasons,
   voteFates,
 } from "../reasons.js";
@@ -169,6 +170,17 @@ const proofs = {
     name: "proof_seconds",
     help: "Time of one proof in the prover",
     buckets: PROOF_SECONDS,
+  },
+  refreshes: {
+    kind: "counter",
+    name: "refreshes_total",
+    help: "Small proofs of idle devices to refresh learned costs; `stopped`: for work that came",
+    labels: { result: refreshResults },
+  },
+  refreshSeconds: {
+    kind: "counter",
+    name: "refresh_seconds_total",
+    help: "Time of all those proofs",
   },
   verifySeconds: {
     kind: "histogram",

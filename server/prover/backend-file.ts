@@ -1,10 +1,11 @@
 /**
  * The files that describe a backend. `build/lean_pq.json`, which `make setup` writes, names the
- * library and its configuration. The calibration holds a message and its votes: with a proof of the
- * first a device measures its speed, with proofs of more `tune` measures layouts.
+ * library and its configuration. The calibration holds a message and its votes: with proofs of the
+ * first two a device measures its speed, with proofs of more `tune` measures layouts.
  */
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { concat } from "../bytes.js";
 import { readJsonFile } from "../files/json-file.js";
 import { limits } from "../limits.js";
 import type { ProofRequest, SignedMessage } from "./prover.js";
@@ -81,11 +82,14 @@ export function readCalibrationVotes(path: string): Calibration {
   return { message: { root, slot }, votes: [{ publicKey, signature }, ...more] };
 }
 
-/** Reads a calibration: the one-signature proof with which a device measures its speed. Throws as above. */
+/**
+ * Reads the first two votes of a calibration, or its only one, with whose proofs a device measures its
+ * speed. Throws as above.
+ */
 export function readCalibration(path: string): ProofRequest {
   const { message, votes } = readCalibrationVotes(path);
-  const [first] = votes;
-  if (first === undefined) throw new Error(`${path} has no vote`);
-  const { publicKey: keys, signature: signatures } = first;
+  const two = votes.slice(0, 2);
+  const keys = concat(two.map(({ publicKey }) => publicKey));
+  const signatures = concat(two.map(({ signature }) => signature));
   return { message, keys, signatures, children: [], logInvRate: 0 };
 }

@@ -13,7 +13,7 @@ import type { Costs } from "../work/costs.js";
 import { modelOf } from "../work/costs.js";
 import { predictMs } from "../work/cost-model.js";
 import type { LaneReport, RunningProof } from "../lane/lane-messages.js";
-import { phaseDetail } from "../lane/lane-messages.js";
+import { laneDetail } from "../lane/lane-messages.js";
 import type { GroupState as SessionGroup } from "../session/session-state.js";
 import type { Session } from "../session/session.js";
 import { deviceStateOnWire } from "./server-info.js";
@@ -71,7 +71,7 @@ export function deviceView(
   return {
     deviceId,
     state: deviceStateOnWire[phase.kind],
-    cause: phase.kind === "stopping" ? phase.cause : phaseDetail(phase),
+    cause: phase.kind === "stopping" ? phase.cause : laneDetail(report),
     standbyCause,
     drained: isDrained,
     restartDue: isRestartDue,

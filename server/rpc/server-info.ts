@@ -10,7 +10,7 @@ import {
   GetServerInfoResponseSchema,
   ProofKind,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { phaseDetail } from "../lane/lane-messages.js";
+import { laneDetail } from "../lane/lane-messages.js";
 import type { OperatedDevice } from "../schedule/lane-handle.js";
 import type { Costs } from "../work/costs.js";
 import { modelOf } from "../work/costs.js";
@@ -56,7 +56,7 @@ function deviceInfo({ deviceId, report }: OperatedDevice): MessageInitShape<type
   return {
     id: deviceId,
     state: deviceStateOnWire[phase.kind],
-    detail: phaseDetail(phase),
+    detail: laneDetail(report),
     standbyReady: isStandbyReady,
     drained: isDrained,
     learnedCosts: ratesOf(costs).flatMap((logInvRate) =>

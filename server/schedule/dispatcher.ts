@@ -233,10 +233,13 @@ export class Dispatcher implements LaneListener {
     this.resolveUp();
   }
 
-  /** The fastest first, by the median for the smallest proof; of equal ones the first to come. */
+  /** Those that refresh their costs come last. Else the fastest first, by the median for the smallest proof; of equal ones the first to come. */
   private idleLanes(): LaneHandle[] {
     const smallMs = ({ costs }: LaneHandle) => costs.of(smallestShape).medianMs;
-    return [...this.idle].sort((a, b) => smallMs(a) - smallMs(b) || a.arrival - b.arrival);
+    const isLater = ({ report }: LaneHandle) => Number(report.isRefreshing);
+    return [...this.idle].sort(
+      (a, b) => isLater(a) - isLater(b) || smallMs(a) - smallMs(b) || a.arrival - b.arrival,
+    );
   }
 
   private resolveUp(): void {

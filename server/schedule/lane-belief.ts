@@ -54,6 +54,7 @@ export const unknownLane: LaneBelief = {
     isDrained: false,
     isRestartDue: false,
     isStandbyReady: false,
+    isRefreshing: false,
     standbyCause: "",
     provers: [],
     description: null,

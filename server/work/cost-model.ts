@@ -16,6 +16,7 @@
  */
 
 import type { Shape } from "./shape.js";
+import { smallestShape } from "./shape.js";
 
 /**
  * The costs a to e in milliseconds before anything is learned, measured on two cores: a proof, each
@@ -107,14 +108,27 @@ export function uncertain(model: CostModel): CostModel {
   return { ...model, covariance: COVARIANCE_AT_FIRST };
 }
 
-/** Returns the model after a proof of this shape that took `tookMs` milliseconds. */
-export function learn(model: CostModel, shape: Shape, tookMs: number, nowMs: number): CostModel {
+/**
+ * Returns the model after a proof of this shape that took `tookMs` milliseconds.
+ *
+ * @param doubt standard deviation of the logarithm of `tookMs` beyond that of any proof: how much the
+ *   proof may have been slower or faster than proofs will be. Default: 0
+ */
+export function learn(
+  model: CostModel,
+  shape: Shape,
+  tookMs: number,
+  nowMs: number,
+  doubt = 0,
+): CostModel {
   const before = aged(model, nowMs);
-  const { ms, variance, pull } = predict(before, shape);
+  const { ms, variance: own, pull } = predict(before, shape);
+  const variance = own + doubt ** 2;
   const deviation = Math.sqrt(variance);
   const surprise = Math.log(Math.max(tookMs, 1) / ms) / deviation;
   const used = Math.max(-SURPRISE_MAX, Math.min(SURPRISE_MAX, surprise));
-  const scatter = before.scatter + SCATTER_RATE * (used ** 2 - 1) * variance;
+  const rate = doubt === 0 ? SCATTER_RATE : 0;
+  const scatter = before.scatter + rate * (used ** 2 - 1) * variance;
   const covariance = before.covariance.map((values, row) =>
     values.map((value, column) => value - (at(pull, row) * at(pull, column)) / variance),
   );
@@ -169,6 +183,20 @@ function predict(model: CostModel, shape: Shape): Prediction {
   const shares = parts.map((part) => part / ms);
   const pull = model.covariance.map((row) => dot(row, shares));
   return { ms, variance: dot(pull, shares) + model.scatter, pull };
+}
+
+/** Standard deviation of the logarithm of the median duration of this shape: what is not learned. */
+export function uncertaintyOf(model: CostModel, shape: Shape): number {
+  return Math.sqrt(Math.max(0, predict(model, shape).variance - model.scatter));
+}
+
+/**
+ * How long a proof of this shape may well take, in ms: the median or, where less, what the table says
+ * of a device as fast with raw signatures. So a cost that was learned far too high is found out.
+ */
+export function likelyMs(model: CostModel, shape: Shape): number {
+  const speed = predictMs(model, smallestShape) / predictMs(freshCostModel, smallestShape);
+  return Math.min(predictMs(model, shape), speed * predictMs(freshCostModel, shape));
 }
 
 /** A quantile of the duration in ms, `deviations` standard deviations above the median. */

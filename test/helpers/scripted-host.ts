@@ -44,6 +44,7 @@ export const idleReport: SharedReport = {
   isDrained: false,
   isRestartDue: false,
   isStandbyReady: true,
+  isRefreshing: false,
   standbyCause: "",
   provers: [],
   description,

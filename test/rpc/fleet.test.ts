@@ -48,7 +48,7 @@ class Host {
     this.engine = broker.connect(id);
     this.lanes = new LocalLanes(
       [{ id: "cpu", startProver: this.prover.start }],
-      { standbyBytesMax: Infinity, residentBytesMax: 1e9 },
+      { standbyBytesMax: Infinity, residentBytesMax: 1e9, refreshShare: 0 },
       { clock: systemClock, log, metrics, post: (message, receive) => receive(message) },
     );
     this.host = new LaneHost(

@@ -36,7 +36,7 @@ beforeEach(async () => {
   const modules = { clock: systemClock, log };
   lanes = new LocalLanes(
     [{ id: "cpu", startProver: prover.start }],
-    { standbyBytesMax: Infinity, residentBytesMax: 1e9 },
+    { standbyBytesMax: Infinity, residentBytesMax: 1e9, refreshShare: 0 },
     { ...modules, metrics, post: (message, receive) => queueMicrotask(() => receive(message)) },
   );
   const peer = { id: "h1", run: "f".repeat(16) };

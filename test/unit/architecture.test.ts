@@ -46,6 +46,8 @@ test("the state machines have no clock, timer, randomness or I/O", () => {
     "server/access/quota.ts",
     "server/fleet/door/hosts.ts",
     "server/lane/lane-state.ts",
+    "server/lane/rhythm.ts",
+    "server/work/costs.ts",
     "server/schedule/lane-belief.ts",
     "server/work/cost-model.ts",
     "server/schedule/forecast.ts",

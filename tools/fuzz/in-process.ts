@@ -36,7 +36,7 @@ export class InProcess {
     const prove = { proveMs: () => 0, sleep: () => Promise.resolve() };
     this.lanes = new LocalLanes(
       [{ id: "cpu", startProver: () => startFakeProver(prove) }],
-      { standbyBytesMax: 0, residentBytesMax: 1e9 },
+      { standbyBytesMax: 0, residentBytesMax: 1e9, refreshShare: 0 },
       { clock, log, metrics, post: (message, receive) => queueMicrotask(() => receive(message)) },
     );
     this.dispatcher = new Dispatcher({ clock, metrics });

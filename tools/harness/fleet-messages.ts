@@ -75,6 +75,7 @@ export const report: SharedReport = {
   isDrained: true,
   isRestartDue: true,
   isStandbyReady: true,
+  isRefreshing: true,
   standbyCause: "not enough memory",
   provers: [
     { role: "active", pid: 1234, isReady: true, residentBytes: 2_600_000_000 },

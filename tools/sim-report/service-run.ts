@@ -69,7 +69,7 @@ export class ServiceRun {
       Array.from({ length: scenario.lanes }, (_, at) => {
         return { id: `cpu${at}`, startProver: () => this.startProver(at), calibration };
       }),
-      { standbyBytesMax: Infinity, residentBytesMax: 3e9 },
+      { standbyBytesMax: Infinity, residentBytesMax: 3e9, refreshShare: 0 },
       { clock, log, metrics, post: (message, receive) => queueMicrotask(() => receive(message)) },
     );
     this.dispatcher = new Dispatcher({ clock, metrics });

@@ -12,3 +12,10 @@ export const calibration: ProofRequest = {
   children: [],
   logInvRate: 0,
 };
+
+/** With a second signer: a child is timed too. */
+export const calibrationOfTwo: ProofRequest = {
+  ...calibration,
+  keys: new Uint8Array([1, 1, 1, 1, 2, 2, 2, 2]),
+  signatures: new Uint8Array(2 * SIGNATURE_BYTES),
+};

@@ -1,4 +1,5 @@
 /** What a seed makes of one simulated run: how large it is and how it misbehaves. */
+import type { LaneOptions } from "../../server/lane/lane-events.js";
 import type { Random } from "./random.js";
 
 export interface Weather {
@@ -42,4 +43,10 @@ export function drawWeather(random: Random): Weather {
     growth: rate(200_000),
     isCalibrated: random.chance(0.5),
   };
+}
+
+/** What lanes are allowed: lots of time to refresh their costs, so that it happens. */
+export function laneOptionsOf({ standbys }: Weather): LaneOptions {
+  const standbyBytesMax = standbys === 1 ? Infinity : 0;
+  return { standbyBytesMax, residentBytesMax: 3e9, refreshShare: 0.1 };
 }

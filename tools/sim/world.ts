@@ -16,7 +16,7 @@ import { sessionMessage } from "../../server/rpc/session-message.js";
 import type { GroupWork } from "../../server/work/group.js";
 import type { Session } from "../../server/session/session.js";
 import type { Submission } from "../../server/work/submission.js";
-import { calibration, calibrationRoot } from "./calibration.js";
+import { calibrationOfTwo, calibrationRoot } from "./calibration.js";
 import { checkOutcomes } from "./check-outcomes.js";
 import { countedClock } from "./counted-clock.js";
 import { GroupSource, NodeEpochs } from "./group-source.js";
@@ -27,7 +27,7 @@ import { SimProver } from "./sim-prover.js";
 import type { ProverWitness } from "./sim-prover.js";
 import { isCalm, unreliablePost } from "./unreliable-post.js";
 import { VirtualClock } from "./virtual-clock.js";
-import { drawWeather } from "./weather.js";
+import { drawWeather, laneOptionsOf } from "./weather.js";
 import type { Weather } from "./weather.js";
 
 const SLOT_MS = 4000;
@@ -92,9 +92,9 @@ export class World implements ProverWitness {
       ids.map((id) => ({
         id,
         startProver: () => this.startProver(id),
-        calibration: this.weather.isCalibrated ? calibration : undefined,
+        calibration: this.weather.isCalibrated ? calibrationOfTwo : undefined,
       })),
-      { standbyBytesMax: this.weather.standbys === 1 ? Infinity : 0, residentBytesMax: 3e9 },
+      laneOptionsOf(this.weather),
       { clock, log, metrics, post: unreliablePost(this.weather, this.random, this.clock) },
     );
     this.dispatcher = new Dispatcher({ clock, metrics });

@@ -20,6 +20,7 @@ export function sharedReport(state: ShareState, heard: Announcement, nowMs: numb
     isDrained: heard.isDrained || state.isClosing,
     isRestartDue,
     isStandbyReady,
+    isRefreshing: heard.isRefreshing,
     standbyCause,
     provers,
     description,

@@ -76,6 +76,7 @@ export interface SharedReport {
   readonly isDrained: boolean;
   readonly isRestartDue: boolean;
   readonly isStandbyReady: boolean;
+  readonly isRefreshing: boolean;
   readonly standbyCause: string;
   readonly provers: readonly LaneProver[];
   readonly description: ProverDescription | null;

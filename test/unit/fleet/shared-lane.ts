@@ -35,7 +35,7 @@ export const proved = (digest: string): Extract<RemoteResult, { kind: "proved" }
   leftOut: [],
 });
 
-const options = { standbyBytesMax: 0, residentBytesMax: 1e9 };
+const options = { standbyBytesMax: 0, residentBytesMax: 1e9, refreshShare: 0 };
 
 /** A shared lane and the lane below, between which messages wait in order until `deliver`. */
 export class SharedLane {
@@ -114,7 +114,7 @@ export class SharedLane {
 
   laneBeats(): void {
     const silent = { activeSilentMs: 0, standbySilentMs: 0 };
-    this.laneStep({ kind: "beat", ...silent, residentBytes: 1 });
+    this.laneStep({ kind: "beat", ...silent, residentBytes: 1, isRefreshDue: false });
   }
 
   private toLane(effect: ShareEffect): void {
@@ -147,6 +147,7 @@ export class SharedLane {
       isDrained,
       isRestartDue: false,
       isStandbyReady: false,
+      isRefreshing: false,
       standbyCause: "",
       provers: [],
       description: null,
@@ -160,6 +161,9 @@ export class SharedLane {
   private phase(): ReportedPhase {
     const { phase } = this.lane;
     if (phase.kind === "starting") return { ...phase, isCalibrating: false, waitsFor: null };
+    if (phase.kind === "refreshing" || phase.kind === "handing_over") {
+      throw new Error("this lane never refreshes its costs");
+    }
     return phase.kind === "proving" ? { ...phase, proof: null } : phase;
   }
 }

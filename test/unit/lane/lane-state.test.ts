@@ -2,43 +2,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { limits } from "../../../server/limits.js";
-import type { LaneEffect, LaneEvent, LaneState } from "../../../server/lane/lane-events.js";
+import type { LaneEvent } from "../../../server/lane/lane-events.js";
 import type { OperatorCommand } from "../../../server/lane/lane-messages.js";
-import {
-  freshLane,
-  STANDBY_WAIT_MS_MAX,
-  transitionLane,
-  whyNoStandby,
-} from "../../../server/lane/lane-state.js";
+import { STANDBY_WAIT_MS_MAX, whyNoStandby } from "../../../server/lane/lane-standby.js";
+import { transitionLane } from "../../../server/lane/lane-state.js";
+import { assign, beat, options, run, up } from "./run-lane.js";
 
-const options = { standbyBytesMax: Infinity, residentBytesMax: 1000 } as const;
-const quiet = { activeSilentMs: 0, standbySilentMs: 0, residentBytes: 0 };
-const beat = (changes: Partial<typeof quiet> = {}): LaneEvent => ({
-  kind: "beat",
-  ...quiet,
-  ...changes,
-});
-
-function run(events: readonly (LaneEvent | [LaneEvent, number])[], from = freshLane) {
-  let state: LaneState = from;
-  const effects: LaneEffect[] = [];
-  for (const each of events) {
-    const [event, nowMs] = Array.isArray(each) ? each : [each, 0];
-    const next = transitionLane(state, event, nowMs, options);
-    ({ state } = next);
-    effects.push(...next.effects.filter(({ kind }) => kind !== "announce"));
-  }
-  return { state, effects };
-}
-
-/** Prover 1 is active and idle, prover 2 stands by. */
-const up: LaneEvent[] = [
-  { kind: "open" },
-  { kind: "ready", prover: 1, residentBytes: 100 },
-  beat(),
-  { kind: "ready", prover: 2, residentBytes: 100 },
-];
-const assign: LaneEvent = { kind: "assign", lease: 1, attempt: 7 };
 const exited = (prover: number, isRefused = false): LaneEvent => ({
   kind: "exited",
   prover,
@@ -339,7 +308,9 @@ test("over any events: one attempt at a time, each ended once, two provers at mo
       activeSilentMs: fc.nat(9000),
       standbySilentMs: fc.nat(9000),
       residentBytes: fc.nat(2000),
+      isRefreshDue: fc.boolean(),
     }),
+    fc.record({ kind: fc.constant("refreshed" as const), residentBytes: fc.nat(2000) }),
     fc.record({
       kind: fc.constant("command" as const),
       number: small,

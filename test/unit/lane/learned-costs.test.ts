@@ -67,7 +67,7 @@ test("one proof of one raw signature scales the table, and is kept", async () =>
   expect(costs.isCalibrating).toBe(true);
   expect(await isOfUse).toBe(true);
   expect([costs.isCalibrating, costs.isPrepared]).toEqual([false, true]);
-  expect(costs.modelOf()).toEqual(learn(freshCostModel, { raws: 1, children: 0 }, 200, 200));
+  expect(costs.modelOf()).toEqual(learn(freshCostModel, { raws: 1, children: 0 }, 200, 200, 0.3));
   expect(saved).toEqual([["cpu", "fake fake-1", { costs: costs.all }]]);
   expect(clock.pending).toBe(0);
 });

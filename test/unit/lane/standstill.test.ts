@@ -80,7 +80,12 @@ describe("a lane", () => {
       const prover = startFakeProver({ proveMs: () => proveMs, sleep: (ms) => clock.sleep(ms) });
       return Object.assign(prover, { heardAtMs: () => heardAtMs() });
     };
-    const options = { standbys: 0, residentBytesMax: 1e9, standbyBytesMax: 1e9 } as const;
+    const options = {
+      standbys: 0,
+      residentBytesMax: 1e9,
+      standbyBytesMax: 1e9,
+      refreshShare: 0,
+    } as const;
     lane = new Lane({ id: "cpu", startProver }, options, {
       clock,
       log,

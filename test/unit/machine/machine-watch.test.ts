@@ -17,13 +17,25 @@ test("a memory limit that changes moves the room for a standby and the ceiling o
   const clock = { ...systemClock, at };
   const machine = { ...testMachine };
   const watch = new MachineWatch(parseConfig(), { clock, log, readMachine: () => machine });
-  expect(watch.laneOptions).toEqual({ standbyBytesMax: 4.5e9, residentBytesMax: 3e9 });
+  expect(watch.laneOptions).toEqual({
+    standbyBytesMax: 4.5e9,
+    residentBytesMax: 3e9,
+    refreshShare: 0.01,
+  });
   machine.memoryBytes = 2e9;
   look();
-  expect(watch.laneOptions).toEqual({ standbyBytesMax: 0, residentBytesMax: 1.6e9 });
+  expect(watch.laneOptions).toEqual({
+    standbyBytesMax: 0,
+    residentBytesMax: 1.6e9,
+    refreshShare: 0.01,
+  });
   machine.memoryBytes = 8e9;
   look();
-  expect(watch.laneOptions).toEqual({ standbyBytesMax: 4.5e9, residentBytesMax: 3e9 });
+  expect(watch.laneOptions).toEqual({
+    standbyBytesMax: 4.5e9,
+    residentBytesMax: 3e9,
+    refreshShare: 0.01,
+  });
   watch.close();
 });
 

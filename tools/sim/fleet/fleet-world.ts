@@ -150,6 +150,7 @@ export class FleetWorld {
     const lanes: LaneOptions = {
       standbyBytesMax: this.plan.standbys === 1 ? Infinity : 0,
       residentBytesMax: 3e9,
+      refreshShare: 0,
     };
     const modules = {
       process,

@@ -163,6 +163,7 @@ const announcement = mapped(
     costs: list(15, cost, limits.rateMax + 1),
     commandsDone: list(16, commandsDone, limits.doorsMax),
     held: list(17, held, limits.heldProofsMax),
+    isRefreshing: field(18, bool),
   }),
   (wire): Of<"announce"> => {
     const { device: deviceId, sequence, costs, description: prover = null } = wire;
@@ -183,6 +184,7 @@ const announcement = mapped(
       isDrained: wire.isDrained,
       isRestartDue: wire.isRestartDue,
       isStandbyReady: wire.isStandbyReady,
+      isRefreshing: wire.isRefreshing,
       standbyCause: wire.standbyCause,
       provers: wire.provers,
       description: prover,
