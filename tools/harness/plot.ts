@@ -33,7 +33,7 @@ const BOTTOM = 40;
 const LEGEND_WIDTH = 140;
 const LOG_FLOOR = 0.1;
 /** Colours that people with colour blindness can distinguish, also in print. */
-const COLOURS = ["#d55e00", "#e69f00", "#0072b2", "#009e73"];
+const COLOURS = ["#d55e00", "#e69f00", "#0072b2", "#009e73", "#cc79a7", "#000000"];
 
 export function plot(series: readonly Series[], options: PlotOptions): string {
   const points = series.flatMap((each) => each.points);

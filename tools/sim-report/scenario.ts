@@ -60,6 +60,14 @@ export function contentOf(root: string, validators: readonly number[]): string {
   return `${root}:${[...validators].sort((a, b) => a - b).join()}`;
 }
 
-export function contentOfGroup({ root, raws, children }: GroupSpec): string {
-  return contentOf(root, [...raws, ...children.flat()]);
+/** Of each group that was asked for, as the same one is asked for often. */
+const contents = new WeakMap<GroupSpec, string>();
+
+export function contentOfGroup(group: GroupSpec): string {
+  const known = contents.get(group);
+  if (known !== undefined) return known;
+  const { root, raws, children } = group;
+  const content = contentOf(root, [...raws, ...children.flat()]);
+  contents.set(group, content);
+  return content;
 }
