@@ -16,6 +16,7 @@ const GROUND = [
   "json/",
   "log/",
   "metrics/",
+  "recording/",
 ];
 
 /** A room may be imported by those above it in this list, never by those below. */

@@ -14,6 +14,7 @@ import { ReaderGone } from "./io/standard-output.js";
 import { unknownVariables } from "./io/environment.js";
 import { addPolicyCommands } from "./policy.js";
 import { addProveCommand } from "./run/prove.js";
+import { addReplayCommand } from "./replay/replay.js";
 import { addServeCommand } from "./run/serve.js";
 import { knownVariables } from "./run/settings.js";
 import { addSubmitCommand } from "./submit.js";
@@ -82,6 +83,7 @@ export function createProgram(modules: CommandModules): Command {
   addDoctorCommand(program, modules);
   addTuneCommand(program, modules);
   addSubmitCommand(program, modules);
+  addReplayCommand(program, modules);
   addWatchCommand(program, modules);
   addVerifyCommand(program, modules);
   addInfoCommand(program, modules);

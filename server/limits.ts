@@ -144,6 +144,10 @@ export const limits = {
   backendFileBytesMax: 64 * 1024,
   /** A calibration: 4096 votes of 2.4 KB in hexadecimal make 20 MB. */
   calibrationBytesMax: 24 * 1024 * 1024,
+  /** Requests that wait to be recorded; one that finds no room is left out of the recording. */
+  recordPendingBytesMax: 64 * 1024 * 1024,
+  /** A file of a recording, which is read as a whole. */
+  recordFileBytesMax: 1024 * 1024 * 1024,
   /** The input of a command: some thousand proofs in JSON. */
   inputFileBytesMax: 256 * 1024 * 1024,
   /** Time that a command waits for the next bytes of a pipe that is named as its file. */
@@ -262,6 +266,9 @@ export const limits = {
 
 /** Defaults of settings: see `config.ts`. */
 export const defaults = {
+  /** A devnet of four nodes records about 1 MB a slot, so 256 MB last for the last quarter of an hour. */
+  recordMb: 256,
+  recordFiles: 8,
   /** A proof of a slot's votes is useful if it is ready within 750 ms of the snapshot. */
   deadlineMs: 750,
   /**

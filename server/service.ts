@@ -21,6 +21,7 @@ import type { Device } from "./lane/device.js";
 import type { LaneListener, LaneProver } from "./lane/lane-messages.js";
 import type { LaneOptions } from "./lane/lane-events.js";
 import { LocalLanes } from "./lane/local-lanes.js";
+import type { Recorder } from "./recording/recorder.js";
 import { AdminHandlers } from "./rpc/operator-handlers.js";
 import { Handlers } from "./rpc/handlers.js";
 import { ServiceStatus } from "./rpc/service-status.js";
@@ -83,6 +84,8 @@ export interface ServiceModules {
    * Default: only the own devices prove.
    */
   fleet?: FleetModules | undefined;
+  /** Records requests and outcomes; the service closes it. Default: nothing is recorded. */
+  recorder?: Recorder | undefined;
   /** Reads what the service may use of this machine. Called again while it runs. */
   readMachine(): Machine;
   /** Identifies this run of the service: 16 hexadecimal digits. */
@@ -234,7 +237,7 @@ async function reloadFiles(
  * when an address cannot be bound or a TLS file is invalid.
  */
 export async function startService(config: Config, modules: ServiceModules): Promise<Service> {
-  const { clock, log, instance, serviceId, version, policy } = modules;
+  const { clock, log, instance, serviceId, version, policy, recorder } = modules;
   const metrics = serviceMetrics(config, modules);
   metrics.unixTime.readBy(() => clock.unixMs() / 1000);
   const machine = new MachineWatch(config, modules);
@@ -242,11 +245,13 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const { lanes, dispatcher, memory, remote } = parts;
   const access = new Access(policy?.policy, { clock, log, metrics });
   const watch = policy && new PolicyWatch(policy, { clock, log, metrics, access });
-  const admission = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
+  const admitting = { clock, log, metrics, dispatcher, memory, recorder };
+  const admission = new Admission({ instance }, admitting);
   const status = new ServiceStatus({ admission, dispatcher });
+  const verifier = () => (remote ?? lanes).verifier();
   const handlers = new Handlers(
     { instance, serviceId, version, deadlineMs: config.deadlineMs, fenceMs: config.fenceMs },
-    { admission, status, dispatcher, clock, access, verifier: () => (remote ?? lanes).verifier() },
+    { admission, status, dispatcher, clock, access, recorder, verifier },
   );
   const operatorCalls = new AdminHandlers({ admission, dispatcher, clock, log });
   const notReady = () => whyNotReady(admission, dispatcher);
@@ -262,7 +267,6 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     listeners.updateHealth();
   };
   const expire = startWork(parts, admission, updateHealth);
-
   const kill = async () => {
     dispatcher.close();
     remote?.close();
@@ -280,16 +284,15 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     await listeners.close();
     tls?.close();
     await kill();
+    await recorder?.close();
     log.info({}, "closed");
   };
   let closing: Promise<void> | undefined;
   return {
-    ...addresses,
-    metrics,
+    ...{ ...addresses, metrics, kill },
     ready: () => dispatcher.ready(),
     provers: () => lanes.provers(),
     close: () => (closing ??= close()),
     reload: () => reloadFiles(watch, tls),
-    kill,
   };
 }

@@ -6,8 +6,10 @@ import { settingKeys } from "../../server/config/config.js";
 import { engineTlsFiles } from "../../server/engine/engine-settings.js";
 import { readMachine } from "../../server/machine/machine.js";
 import type { FleetModules } from "../../server/service.js";
+import { Recorder } from "../../server/recording/recorder.js";
 import { startService } from "../../server/service.js";
-import { exitCodes } from "../io/command.js";
+import { fileReason } from "../../server/files/file-reason.js";
+import { exitCodes, usageError } from "../io/command.js";
 import type { ServiceSignals } from "../io/signals.js";
 import type { Logger } from "../../server/log/log.js";
 import { openDevices, stateFolderFor } from "./open-devices.js";
@@ -48,6 +50,7 @@ export async function runService(config: Config, modules: RunModules): Promise<n
   const { devices, release } = opened;
   const random = () => randomBytes(8).toString("hex");
   const serviceId = await serviceIdOf(config, { log, stateFolder, random });
+  const instance = random();
   const service = await startService(config, {
     clock: systemClock,
     log,
@@ -55,9 +58,10 @@ export async function runService(config: Config, modules: RunModules): Promise<n
     devices,
     policy,
     readMachine,
-    instance: random(),
+    instance,
     serviceId,
     fleet: await openFleet(config, serviceId, log),
+    recorder: openRecorder(config, { log, version, run: instance }),
     version,
     revision: readRevision(),
   });
@@ -65,6 +69,22 @@ export async function runService(config: Config, modules: RunModules): Promise<n
   const code = await handler.end({ service, reload: reloadFiles });
   await release();
   return code;
+}
+
+/** Undefined when nothing is recorded. Throws `CommandError` when the folder cannot be used. */
+function openRecorder(
+  { record, recordMb, recordFiles: filesMax, recordContent: content, devices }: Config,
+  { log, version, run }: { log: Logger; version: string; run: string },
+): Recorder | undefined {
+  if (record === undefined) return undefined;
+  const bounds = { folder: record, bytesMax: recordMb * 1_000_000, filesMax };
+  const who = { content, service: version, run, devices: devices.length };
+  try {
+    return new Recorder({ ...bounds, ...who }, { clock: systemClock, log });
+  } catch (cause) {
+    const problem = `cannot record in --record ${record}: ${fileReason(cause, record)}`;
+    throw usageError(problem, "name a folder that this user may write to", cause);
+  }
 }
 
 /** Begins to connect to the engine. Undefined, and nothing is loaded, without one in the settings. */

@@ -39,6 +39,14 @@ const SETTINGS: readonly SettingHelp[] = [
   ["--service-id <id>", "names the service over all its runs, as a pod's name does"],
   ["--deadline-ms <ms>", "deadline of requests that name none: no proof starts later"],
   ["--fence-ms <ms>", "fence of requests that name none: running proofs are killed"],
+  ["--record <folder>", "record requests and outcomes there, for 'lean-aggregator replay'"],
+  ["--record-mb <n>", "most megabytes of a recording; then its oldest file goes"],
+  ["--record-files <n>", "number of files that share these megabytes"],
+  [
+    "--record-content <what>",
+    "full: requests as they came; shapes: without public keys, signatures and proofs",
+    ["full", "shapes"],
+  ],
   ["--drain-ms <ms>", "time for running proofs at shutdown"],
   ["--log-level <level>", "lowest level to log", logLevels],
 ];

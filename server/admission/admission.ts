@@ -12,6 +12,7 @@ import type { MemoryBudget, MemoryShare } from "../memory-budget.js";
 import type { Metrics } from "../metrics/metrics.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { SkipReason } from "../reasons.js";
+import type { Recorder } from "../recording/recorder.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 import type { Forecast } from "../schedule/admission-forecast.js";
 import { GroupQueue } from "../schedule/queue.js";
@@ -31,6 +32,8 @@ export interface AdmissionModules {
   metrics: Metrics;
   dispatcher: Dispatcher;
   memory: MemoryBudget;
+  /** Undefined when nothing is recorded. */
+  recorder?: Pick<Recorder, "ended"> | undefined;
 }
 
 type Skipped = Extract<SubmitAnswer, { kind: "skipped" }>;
@@ -50,7 +53,7 @@ export class Admission {
     options: { instance: string },
     private readonly modules: AdmissionModules,
   ) {
-    const { clock, log, metrics, dispatcher } = modules;
+    const { clock, log, metrics, dispatcher, recorder } = modules;
     const nowMs = () => clock.nowMs();
     this.nodeSnapshots = new NodeSnapshots({ metrics, nowMs });
     metrics.draining.readBy(() => (this.isDraining ? 1 : 0));
@@ -59,6 +62,7 @@ export class Admission {
       clock,
       log,
       metrics,
+      recorder,
       describeProver: () => dispatcher.describe(),
       leaveAttempt: (...left) => this.queue.leave(...left),
     });

@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { checkFake, deviceSettings, devicesSetting, probes } from "./devices.js";
-import { addressText, list, ms, oneOf, path, yesOrNo } from "./kinds.js";
+import { addressText, list, ms, oneOf, path, whole, yesOrNo } from "./kinds.js";
 import { parseSettings, settingsIn } from "./parse.js";
 import { checkEngine, engineSettings } from "../engine/engine-settings.js";
 import { TOKEN_EXPECTED, tokenPattern } from "../engine/subject.js";
@@ -26,6 +26,7 @@ const octal = z
   .transform((text) => Number.parseInt(text, 8));
 const addresses = "expected addresses, host:port or unix:/path, as a list or separated by commas";
 
+const recordFolder = "expected the path of a folder";
 const group = "expected the name or number of a group";
 const id = `expected ${ID_EXPECTED}`;
 const settings = z.strictObject({
@@ -74,6 +75,14 @@ const settings = z.strictObject({
    */
   serviceId: z.string(id).regex(idPattern, id).optional(),
   ...engineSettings,
+  /** Folder in which requests and outcomes are recorded, for `replay`. Default: none are. */
+  record: z.string(recordFolder).min(1, recordFolder).optional(),
+  /** Most megabytes of a recording; then its oldest file goes. */
+  recordMb: whole("megabytes", 1, 1_000_000).default(defaults.recordMb),
+  /** Number of files that share these megabytes. */
+  recordFiles: whole("files", 2, 1000).default(defaults.recordFiles),
+  /** `full`: requests as they came. `shapes`: without public keys, signatures and proofs. */
+  recordContent: oneOf(["full", "shapes"]).default("full"),
   /**
    * Who verifies a proof of a lane host before it is delivered: another host than the one that made it,
    * or that one itself.

@@ -25,7 +25,13 @@ import type { CallContext } from "./call-context.js";
 import { countCall, methodLabel } from "./call-metrics.js";
 import type { CallMetricsModules } from "./call-metrics.js";
 import { admitHeaders, credentialOf } from "./permission.js";
-import { decodeRequest, emptyMessage, readRequest, streamRequest } from "./read-request.js";
+import {
+  binaryMessage,
+  decodeRequest,
+  emptyMessage,
+  readRequest,
+  streamRequest,
+} from "./read-request.js";
 import { bytesToHold, mediaTypeOf, notReadInTime, requestBytesMax } from "./request-limits.js";
 import { codeNameOf, connectErrorOf } from "./status.js";
 import { writeAnswer } from "./write-answer.js";
@@ -144,6 +150,7 @@ export class CallAdmission {
       holdAnswer: (bytes) => held.hold(bytes),
       draining: this.draining,
       request: undefined,
+      received: undefined,
       code: undefined,
     };
   }
@@ -185,6 +192,7 @@ export class CallAdmission {
     share.resize(body.length);
     metrics.requestBytes.inc({ method: methodLabel(path) }, body.length);
     call.request = decodeRequest(method.input, type, body);
+    call.received = binaryMessage(type, body);
     this.endAtDeadline(call, response, ended);
     return emptyMessage(type);
   }

@@ -8,6 +8,7 @@ import { invalid, quoted } from "../errors.js";
 import { ID_EXPECTED, idPattern } from "../id.js";
 import type { ReadyVerifier } from "../lane/local-lanes.js";
 import type { Peer } from "../net/peer.js";
+import type { Recorder } from "../recording/recorder.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 import type { ServiceStatus } from "./service-status.js";
 
@@ -22,6 +23,8 @@ export interface CallContext {
   credential: Credential;
   /** Name of the caller's principal, for the log; empty for the health check, open to all. */
   principal: string;
+  /** The request in binary, as received; undefined for one in JSON, and until it is read. */
+  received?: Uint8Array | undefined;
   /** Aborts when the caller has left, or the call's own deadline has passed. */
   signal: AbortSignal;
   /**
@@ -41,6 +44,8 @@ export interface HandlersModules {
   verifier(): ReadyVerifier | undefined;
   clock: Clock;
   access: Access;
+  /** Undefined when nothing is recorded. */
+  recorder?: Pick<Recorder, "submitted"> | undefined;
 }
 
 export interface HandlersOptions {

@@ -114,6 +114,12 @@ export function decodeRequest(schema: DescMessage, type: string, body: Buffer): 
   return isJson(type) ? decodeJson(schema, message) : decodeBinary(schema, message);
 }
 
+/** The message in a body that `decodeRequest` has decoded; undefined when it is JSON. */
+export function binaryMessage(type: string, body: Buffer): Uint8Array | undefined {
+  if (isJson(type)) return undefined;
+  return isFramed(type) ? body.subarray(FRAME_HEADER_BYTES) : body;
+}
+
 /** The body that connect-es decodes in place of one that `decodeRequest` has decoded already. */
 export function emptyMessage(type: string): Uint8Array {
   if (isFramed(type)) return isJson(type) ? EMPTY_JSON_FRAME : EMPTY_FRAME;

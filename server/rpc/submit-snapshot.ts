@@ -42,7 +42,7 @@ export function submitSnapshot(
   request: SubmitSnapshotRequest,
   call: CallContext,
   options: HandlersOptions,
-  { access, admission }: HandlersModules,
+  { access, admission, recorder }: HandlersModules,
 ): SubmitSnapshotResponse {
   const nodeId = nodeIdOf(request.node);
   const priority = priorityOf(request);
@@ -72,7 +72,9 @@ export function submitSnapshot(
     isLookup: request.deadlineMs === 0 || request.fenceMs === 0,
   };
   const decode = (prover: ProverDescription) => decodeGroups(request, prover);
-  return submitResponse(admission.submit(envelope, decode), options);
+  const answer = admission.submit(envelope, decode);
+  recorder?.submitted({ request, received: call.received, envelope, answer });
+  return submitResponse(answer, options);
 }
 
 /**

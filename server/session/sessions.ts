@@ -10,6 +10,7 @@ import { limits } from "../limits.js";
 import type { Logger } from "../log/log.js";
 import type { MemoryShare } from "../memory-budget.js";
 import type { Metrics } from "../metrics/metrics.js";
+import type { Recorder } from "../recording/recorder.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { StopReason } from "../work/group.js";
 import type { Submission } from "../work/submission.js";
@@ -26,6 +27,8 @@ export interface SessionsModules {
   clock: Clock;
   log: Logger;
   metrics: Metrics;
+  /** Undefined when nothing is recorded. */
+  recorder?: Pick<Recorder, "ended"> | undefined;
   /** The description of the provers, for outcomes; undefined until the first prover is up. */
   describeProver(): ProverDescription | undefined;
   /** Called when a session no longer waits for an attempt that runs. */
@@ -205,15 +208,16 @@ export class Sessions {
   }
 
   private endGroup(session: Session, effect: Extract<SessionEffect, { kind: "end" }>): void {
-    const { clock, metrics } = this.modules;
+    const { clock, metrics, recorder } = this.modules;
     const { id, node, request, submission, startedAtMs } = session;
+    const decoded = groupOf({ session, group: effect.group });
     const { group, ending } = effect;
     const queuedUntilMs = startedAtMs.get(group) ?? clock.nowMs();
     const { outcome, status, counted, votes } = toOutcome({
       requestId: request.requestId,
       slot: submission.slot,
       groupIndex: group,
-      decoded: groupOf({ session, group }),
+      decoded,
       ending,
       description: this.modules.describeProver(),
       queueMs: queuedUntilMs - submission.receivedAtMs,
@@ -234,7 +238,9 @@ export class Sessions {
     session.proofBytes += outcome.proof.length;
     session.leftOutBytes += outcome.leftOut.length * limits.leftOutBytes;
     session.counts.set(status, (session.counts.get(status) ?? 0) + 1);
-    node.append(request.requestId, { kind: "outcome", outcome });
+    const { requestId } = request;
+    recorder?.ended({ nodeId: submission.nodeId, requestId, outcome, group: decoded });
+    node.append(requestId, { kind: "outcome", outcome });
   }
 
   private endSession(session: Session): void {

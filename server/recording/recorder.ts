@@ -1,0 +1,226 @@
+/**
+ * Records requests and the ends of their groups in a folder, for `lean-aggregator replay` and the
+ * judge of the schedule. A call only puts its record into a queue; it is encoded and written after
+ * the call has been answered. Bounded in bytes and files: the oldest file goes. What cannot be
+ * written ends the recording with one line in the log, and never a call.
+ */
+import { toBinary } from "@bufbuild/protobuf";
+import type {
+  Group,
+  Outcome,
+  SubmitSnapshotRequest,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  OutcomeReason,
+  OutcomeStatus,
+  SubmitSnapshotRequestSchema,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Clock } from "../clock.js";
+import { fileReason } from "../files/file-reason.js";
+import { limits } from "../limits.js";
+import type { Logger } from "../log/log.js";
+import type { DecodedGroup } from "../work/group.js";
+import type { Envelope, SubmitAnswer } from "../work/submission.js";
+import type { AnyRecord, OutcomeRecord, Recording, SubmissionRecord } from "./records.js";
+import { RECORDING_VERSION } from "./records.js";
+import { RecordingFiles } from "./recording-files.js";
+
+export interface RecorderOptions {
+  folder: string;
+  /** Most bytes of all files together, and most files. */
+  bytesMax: number;
+  filesMax: number;
+  /** `shapes`: without public keys, signatures and proofs; enough for a simulation. */
+  content: Recording["content"];
+  /** Version and run of the service, and the number of its devices. */
+  service: string;
+  run: string;
+  devices: number;
+}
+
+/** A snapshot that was accepted or skipped. */
+export interface Submitted {
+  request: SubmitSnapshotRequest;
+  /** The request in binary, as received; undefined when it came in JSON. */
+  received: Uint8Array | undefined;
+  envelope: Envelope;
+  answer: SubmitAnswer;
+}
+
+/** A group that has ended. */
+export interface Ended {
+  nodeId: string;
+  requestId: string;
+  outcome: Outcome;
+  group: DecodedGroup;
+}
+
+/** One record to write: its line, and the bytes that follow it. */
+interface Entry {
+  line: AnyRecord;
+  body?: () => Uint8Array;
+  /** Memory that the entry keeps until it is written, approximately. */
+  heldBytes: number;
+}
+
+const ENTRY_BYTES = 1024;
+
+export class Recorder {
+  private readonly files: RecordingFiles;
+  private readonly startedUnixMs: number;
+  private readonly startedAtMs: number;
+  private queue: Entry[] = [];
+  private heldBytes = 0;
+  private lostRequests = 0;
+  private requests = 0;
+  private state: "open" | "stopped" = "open";
+  private writing: Promise<void> | undefined;
+
+  /** Makes the folder. Throws the system's error when it cannot be used. */
+  constructor(
+    private readonly options: RecorderOptions,
+    private readonly modules: { clock: Clock; log: Logger },
+  ) {
+    const { clock } = modules;
+    const { service, run, devices, content, ...where } = options;
+    const head = { kind: "recording", version: RECORDING_VERSION, service, run, devices, content };
+    this.files = new RecordingFiles(where, encodeLine(head));
+    this.startedUnixMs = clock.unixMs();
+    this.startedAtMs = clock.nowMs();
+  }
+
+  submitted({ request, received, envelope, answer }: Submitted): void {
+    if (this.state !== "open") return;
+    const size = received?.length ?? envelope.bytes;
+    if (this.heldBytes + size > limits.recordPendingBytesMax) {
+      this.lostRequests++;
+      return;
+    }
+    this.requests++;
+    const { principal, nodeId, requestId, receivedAtMs, accepted } = envelope;
+    const line: SubmissionRecord = {
+      kind: "submission",
+      atMs: this.instant(receivedAtMs),
+      principal: principal.name,
+      node: nodeId,
+      requestId: answer.kind === "accepted" ? answer.accepted.requestId : requestId,
+      answer: answer.kind,
+      reason: answer.kind === "skipped" ? answer.reason : "",
+      deadlineMs: accepted.deadlineMs,
+      fenceMs: accepted.fenceMs,
+      bytes: 0,
+    };
+    const body = () => {
+      if (this.options.content === "shapes") return encode(shapesOf(request));
+      return received ?? encode(request);
+    };
+    this.add({ line, body, heldBytes: size + ENTRY_BYTES });
+  }
+
+  ended({ nodeId, requestId, outcome, group }: Ended): void {
+    if (this.state !== "open") return;
+    const { status, reason, queueMs, proveMs, attempt, votes } = outcome;
+    const isProved = status === OutcomeStatus.PROVED || status === OutcomeStatus.PROVED_LATE;
+    const line: OutcomeRecord = {
+      kind: "outcome",
+      atMs: this.instant(this.modules.clock.nowMs()),
+      node: nodeId,
+      requestId,
+      group: outcome.groupIndex,
+      status: OutcomeStatus[status].toLowerCase(),
+      reason: reason === OutcomeReason.UNSPECIFIED ? "" : OutcomeReason[reason].toLowerCase(),
+      queueMs,
+      proveMs,
+      attempts: attempt,
+      raws: isProved ? rawsIn(outcome, group) : 0,
+      children: isProved ? outcome.childrenFolded.length : 0,
+      proved: votes === undefined ? [] : [...votes.proved],
+      votes: group.votes,
+    };
+    this.add({ line, heldBytes: ENTRY_BYTES });
+  }
+
+  /** Writes what waits, and closes the file. Never rejects. */
+  async close(): Promise<void> {
+    await this.writing;
+    this.state = "stopped";
+    await this.files.close().catch(() => undefined);
+  }
+
+  private instant(atMs: number): number {
+    return Math.round((this.startedUnixMs + atMs - this.startedAtMs) * 1000) / 1000;
+  }
+
+  private add(entry: Entry): void {
+    this.queue.push(entry);
+    this.heldBytes += entry.heldBytes;
+    this.writing ??= this.writeAll();
+  }
+
+  /** Never rejects. */
+  private async writeAll(): Promise<void> {
+    try {
+      // The call is answered first.
+      await new Promise(setImmediate);
+      for (;;) {
+        const entry = this.nextEntry();
+        if (entry === undefined) break;
+        const body = entry.body?.();
+        const line = body === undefined ? entry.line : { ...entry.line, bytes: body.length };
+        await this.files.append(encodeLine(line), body);
+        this.heldBytes -= entry.heldBytes;
+      }
+    } catch (error) {
+      this.stop(error);
+    } finally {
+      this.writing = undefined;
+    }
+  }
+
+  private nextEntry(): Entry | undefined {
+    const { lostRequests, modules } = this;
+    if (lostRequests === 0) return this.queue.shift();
+    this.lostRequests = 0;
+    modules.log.warn(
+      { requests: lostRequests },
+      "requests came too fast to record; they are left out",
+    );
+    const atMs = this.instant(modules.clock.nowMs());
+    return { line: { kind: "lost", atMs, requests: lostRequests }, heldBytes: 0 };
+  }
+
+  private stop(error: unknown): void {
+    this.state = "stopped";
+    this.queue = [];
+    this.heldBytes = 0;
+    const { folder } = this.options;
+    const line = { folder, requests: this.requests, reason: fileReason(error, folder) };
+    this.modules.log.error(line, "recording stopped, the service goes on: free space and restart");
+  }
+}
+
+const encode = (request: SubmitSnapshotRequest) => toBinary(SubmitSnapshotRequestSchema, request);
+
+function encodeLine(line: object): Buffer {
+  return Buffer.from(`${JSON.stringify(line)}\n`);
+}
+
+/** The request without public keys, signatures and proofs. */
+function shapesOf(request: SubmitSnapshotRequest): SubmitSnapshotRequest {
+  const { snapshot } = request;
+  if (snapshot === undefined) return request;
+  const nothing = new Uint8Array(0);
+  const groups = snapshot.groups.map((group): Group => {
+    const rawSignatures = group.rawSignatures.map((raw) => ({ ...raw, signature: nothing }));
+    const children = group.children.map((child) => ({ ...child, proof: nothing }));
+    return { ...group, rawSignatures, children };
+  });
+  return { ...request, snapshot: { ...snapshot, keys: [], groups } };
+}
+
+/** Number of raw signatures in the group's proof. */
+function rawsIn({ leftOut }: Outcome, { work }: DecodedGroup): number {
+  const after = leftOut.filter(({ input }) => input.case === "validatorIndex").length;
+  const before = work.leftOut.filter(({ input }) => input.kind === "raw").length;
+  return Math.max(0, work.raws.validators.length - (after - before));
+}

@@ -1,0 +1,97 @@
+/** `serve --record` and `replay`: what a service did is a file, and can be done again. */
+import { appendFileSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, expect, test } from "vitest";
+import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
+import { readRecording } from "../../../server/recording/read-recording.js";
+import { fakeSnapshot } from "../../../tools/harness/fake-snapshots.js";
+import { ServiceProcess } from "../../../tools/harness/service-process.js";
+import { commandInProcess } from "../../helpers/command-line.js";
+import { temporaryFolder } from "../../helpers/temporary-folder.js";
+import { ServedPlace, until } from "../serve/served.js";
+
+let service: ServiceProcess | undefined;
+afterEach(() => service?.kill());
+
+async function serve(...flags: string[]): Promise<ServedPlace> {
+  const place = new ServedPlace();
+  service = ServiceProcess.spawn({ flags: [...place.flags, "--fake-time", "20", ...flags] });
+  await place.ready();
+  return place;
+}
+
+/** Submits two snapshots, one after the other. */
+async function submitTwo({ nodes }: ServedPlace): Promise<void> {
+  const client = new AggregatorClient({ address: nodes });
+  try {
+    for (const requestId of ["one", "two"]) {
+      const node = { nodeId: `node-${requestId}` };
+      const budgets = { deadlineMs: 10_000, fenceMs: 20_000 };
+      await client.submitSnapshot({ node, requestId, snapshot: fakeSnapshot(2), ...budgets });
+      const { session } = await client.getSession({ node, requestId, waitMs: 10_000 });
+      expect(session?.summary).toMatchObject({ proved: 2 });
+    }
+  } finally {
+    client.close();
+  }
+}
+
+const kindsIn = (folder: string) => [...readRecording(folder)].map(({ kind }) => kind);
+const whole = [
+  "recording",
+  ...["submission", "outcome", "outcome"],
+  ...["submission", "outcome", "outcome"],
+];
+
+test("a recording outlives a kill, and is submitted again with the same results", async () => {
+  const folder = join(temporaryFolder(), "recording");
+  const place = await serve("--record", folder);
+  await submitTwo(place);
+  await until("all is written", () => kindsIn(folder).length === whole.length);
+  await service?.kill();
+  expect(kindsIn(folder)).toEqual(whole);
+  const [name = ""] = readdirSync(folder);
+  appendFileSync(join(folder, name), '{"kind":"submi');
+
+  const again = await serve();
+  const args = ["replay", folder, "--server", again.nodes, "--speed", "10"];
+  const { code, stdout, stderr } = await commandInProcess(args);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  const rows = stdout.split("\n").map((line) => line.trim().split(/\s{2,}/));
+  expect(rows).toContainEqual(["snapshots accepted", "2", "2"]);
+  expect(rows).toContainEqual(["groups proved", "4", "4"]);
+  expect(rows).toContainEqual(["votes in proofs", "8", "8"]);
+});
+
+test("fewer votes in proofs than then are an exit code of their own", async () => {
+  const folder = join(temporaryFolder(), "recording");
+  await submitTwo(await serve("--record", folder));
+  await service?.kill();
+  const slow = await serve("--fake-failures", "error:1");
+  const args = ["replay", folder, "--server", slow.nodes, "--speed", "100"];
+  const { code, stdout } = await commandInProcess(args);
+  expect(stdout).toMatch(/groups failed: prover_error +0 +\d/);
+  expect(code).toBe(3);
+});
+
+test("shapes have no bytes of keys and signatures, and no service to go to", async () => {
+  const folder = join(temporaryFolder(), "recording");
+  await submitTwo(await serve("--record", folder, "--record-content", "shapes"));
+  await service?.kill();
+  const bytes = readdirSync(folder).reduce(
+    (sum, name) => sum + readFileSync(join(folder, name)).length,
+    0,
+  );
+  expect(bytes).toBeLessThan(4000);
+  expect(await commandInProcess(["replay", folder])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("it has no signatures to submit; run it in the simulation"),
+  });
+});
+
+test("a folder that cannot be recorded in ends the start with its name", async () => {
+  const place = new ServedPlace();
+  service = ServiceProcess.spawn({ flags: [...place.flags, "--record", "/dev/null/x"] });
+  const ended = await service.exited;
+  expect(ended).toMatchObject({ code: 2 });
+});

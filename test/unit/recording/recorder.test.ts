@@ -1,0 +1,109 @@
+/** The recorder: it delays no call, keeps a bounded queue, and stops where it cannot write. */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { pino } from "pino";
+import { expect, test } from "vitest";
+import { SubmitSnapshotRequestSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { limits } from "../../../server/limits.js";
+import { systemClock } from "../../../server/clock.js";
+import { readRecording } from "../../../server/recording/read-recording.js";
+import type { Submitted } from "../../../server/recording/recorder.js";
+import { Recorder } from "../../../server/recording/recorder.js";
+import { fakeSnapshot } from "../../../tools/harness/fake-snapshots.js";
+import { temporaryFolder } from "../../helpers/temporary-folder.js";
+
+const who = { service: "test", run: "00000000000000aa", devices: 1 };
+const bounds = { bytesMax: 1e9, filesMax: 2 };
+
+function recorderIn(folder: string, content: "full" | "shapes" = "full") {
+  const lines: unknown[] = [];
+  const write = (line: string) => void lines.push(JSON.parse(line));
+  const log = pino({ level: "debug", formatters: { level: (level) => ({ level }) } }, { write });
+  const recorder = new Recorder(
+    { folder, ...bounds, ...who, content },
+    { clock: systemClock, log },
+  );
+  return { recorder, lines };
+}
+
+function submitted(received?: Uint8Array): Submitted {
+  const request = create(SubmitSnapshotRequestSchema, {
+    node: { nodeId: "node-1" },
+    snapshot: fakeSnapshot(1),
+  });
+  const accepted = { deadlineMs: 750, fenceMs: 6400, deadlineSource: 1 as const };
+  return {
+    request,
+    received,
+    envelope: {
+      nodeId: "node-1",
+      nodeEpoch: 0n,
+      requestId: "",
+      contentDigest: "",
+      principal: { name: "aggregator-1", quota: {} },
+      slot: 1n,
+      priority: 2,
+      shouldReplace: false,
+      mayShed: true,
+      minInputs: 1,
+      receivedAtMs: systemClock.nowMs(),
+      deadlineAtMs: 0,
+      fenceAtMs: 0,
+      steps: [],
+      bytes: 1000,
+      accepted,
+    },
+    answer: {
+      kind: "accepted",
+      accepted: { ...accepted, requestId: "abc", predictedFinishMs: 1 },
+    },
+  };
+}
+
+test("a request is kept as it was, or without keys, signatures and proofs", async () => {
+  for (const content of ["full", "shapes"] as const) {
+    const folder = join(temporaryFolder(), "recording");
+    const { recorder, lines } = recorderIn(folder, content);
+    recorder.submitted(submitted());
+    await recorder.close();
+    const [head, record] = [...readRecording(folder)];
+    expect(head).toMatchObject({ kind: "recording", ...who, content });
+    if (record?.kind !== "submission") throw new Error("nothing was recorded");
+    expect(record).toMatchObject({ node: "node-1", requestId: "abc", principal: "aggregator-1" });
+    expect(Math.abs(record.atMs - Date.now())).toBeLessThan(60_000);
+    const { snapshot } = record.request;
+    const raws = snapshot?.groups[0]?.rawSignatures ?? [];
+    expect(raws.map(({ validatorIndex }) => validatorIndex)).toEqual([0, 1]);
+    const isFull = content === "full";
+    expect(raws.every(({ signature }) => signature.length > 0)).toBe(isFull);
+    expect(snapshot?.keys.length === 0).toBe(!isFull);
+    expect(lines).toEqual([]);
+  }
+});
+
+test("requests that do not fit into the queue are left out, counted and logged once", async () => {
+  const folder = join(temporaryFolder(), "recording");
+  const { recorder, lines } = recorderIn(folder);
+  const large = new Uint8Array(0);
+  Object.defineProperty(large, "length", { value: limits.recordPendingBytesMax });
+  recorder.submitted(submitted());
+  recorder.submitted(submitted(large));
+  recorder.submitted(submitted(large));
+  await recorder.close();
+  const kinds = [...readRecording(folder)].map(({ kind }) => kind);
+  expect(kinds).toEqual(["recording", "lost", "submission"]);
+  expect(lines).toMatchObject([{ level: "warn", requests: 2 }]);
+});
+
+test("what cannot be written ends the recording with one line in the log", async () => {
+  const folder = join(temporaryFolder(), "recording");
+  const { recorder, lines } = recorderIn(folder);
+  rmSync(folder, { recursive: true });
+  recorder.submitted(submitted());
+  recorder.submitted(submitted());
+  await recorder.close();
+  recorder.submitted(submitted());
+  const msg = "recording stopped, the service goes on: free space and restart";
+  expect(lines).toMatchObject([{ level: "error", folder, requests: 2, msg }]);
+});
