@@ -28,6 +28,7 @@ const help = `
 For each device, 'prove ms' is the median time of a proof of that size and rate
 (log_inv_rate), as the device has learned it. 2 % of proofs take less than 'low',
 2 % more than 'high'.
+A device of a lane host is named HOST.DEVICE; 'admin hosts' lists the hosts.
 
 Examples:
   lean-aggregator info

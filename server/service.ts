@@ -125,6 +125,7 @@ async function remoteLanesOf(
     { cell, verify, door, hasOwnDevices: devices.length > 0 },
     {
       ...{ clock, log, engine, memory, metrics: createDoorMetrics(metrics.registry) },
+      service: metrics,
       ownDescription: () => dispatcher.describe(),
       ownVerifier: () => lanes.verifier(),
     },
@@ -253,7 +254,8 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     { instance, serviceId, version, deadlineMs: config.deadlineMs, fenceMs: config.fenceMs },
     { admission, status, dispatcher, clock, access, recorder, verifier },
   );
-  const operatorCalls = new AdminHandlers({ admission, dispatcher, clock, log });
+  const fleet = async () => remote?.fleetView();
+  const operatorCalls = new AdminHandlers({ admission, dispatcher, clock, log, fleet });
   const notReady = () => whyNotReady(admission, dispatcher);
   const transport = createTransportMetrics(metrics.registry);
   const tls = await openTls(config, { clock, log, transport });

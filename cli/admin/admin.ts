@@ -4,6 +4,7 @@ import { addCommand } from "../io/command.js";
 import type { AdminModules } from "./ask.js";
 import { addDrainCommands } from "./drain.js";
 import { addEndCommand } from "./end.js";
+import { addHostsCommand } from "./hosts.js";
 import { addLogLevelCommand } from "./log-level.js";
 import { addProversCommand } from "./provers.js";
 import { addRestartCommand } from "./restart.js";
@@ -16,6 +17,7 @@ With --policy a principal needs "operatorCalls".
 
 Examples:
   lean-aggregator admin provers
+  lean-aggregator admin hosts
   lean-aggregator admin drain cpu --wait 20000
   lean-aggregator admin end 0f1e2d3c4b5a6978
   lean-aggregator admin log-level debug
@@ -27,10 +29,11 @@ Exit codes:
 `;
 
 export function addAdminCommands(program: Command, modules: AdminModules): void {
-  const summary = "look after a running service: its sessions, devices and provers";
+  const summary = "look after a running service: its sessions, devices, provers and lane hosts";
   const admin = addCommand(program, "admin", { summary, help });
   addSessionsCommand(admin, modules);
   addProversCommand(admin, modules);
+  addHostsCommand(admin, modules);
   addDrainCommands(admin, modules);
   addRestartCommand(admin, modules);
   addEndCommand(admin, modules);

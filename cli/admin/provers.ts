@@ -12,7 +12,8 @@ import { addAdminCommand, ask } from "./ask.js";
 
 const help = `
 'predicted ms' is the expected time of the whole running proof, from what the
-device has learned. A device without work is idle, drained or not.
+device has learned. A device without work is idle, drained or not. A device of a
+lane host is named HOST.DEVICE; 'admin hosts' lists the hosts.
 
 Examples:
   lean-aggregator admin provers

@@ -59,6 +59,8 @@ export interface GaugeOf<R> extends Readable {
   remove(...args: Labels<R>): void;
   /** Reads the value at each scrape. Only for a gauge without labels. */
   readBy(read: () => number): void;
+  /** Reads all series at each scrape: one that is not returned has ended. */
+  readEach(read: () => readonly (readonly [...Labels<R>, value: number])[]): void;
 }
 export interface HistogramOf<R> extends Readable {
   observe(...args: [...Labels<R>, value: number]): void;
@@ -84,6 +86,18 @@ export function createFromTable(registry: Registry, table: MetricTable): object 
   return Object.fromEntries(entries);
 }
 
+/** The sum of the metric's series that have these labels; by default of all. */
+export async function totalOf(
+  metric: Pick<CounterOf<CounterRow>, "get">,
+  labels: Readonly<Record<string, string>> = {},
+): Promise<number> {
+  const { values } = await metric.get();
+  const expected = Object.entries(labels);
+  return values
+    .filter(({ labels: own }) => expected.every(([key, is]) => Reflect.get(own, key) === is))
+    .reduce((sum, { value }) => sum + value, 0);
+}
+
 /** prom-client calls `collect` before each scrape. */
 function createGauge(options: GaugeConfiguration<string>) {
   let update = () => {};
@@ -91,7 +105,13 @@ function createGauge(options: GaugeConfiguration<string>) {
   const readBy = (read: () => number) => {
     update = () => gauge.set(read());
   };
-  return Object.assign(gauge, { readBy });
+  const readEach = (read: () => readonly (readonly [Record<string, string>, number])[]) => {
+    update = () => {
+      gauge.reset();
+      for (const [labels, value] of read()) gauge.set(labels, value);
+    };
+  };
+  return Object.assign(gauge, { readBy, readEach });
 }
 
 function createMetric(registry: Registry, row: MetricTable[string]): Counter | Gauge | Histogram {

@@ -285,7 +285,7 @@ const devices = (device: readonly string[]) =>
     deviceDrained: {
       kind: "gauge",
       name: "device_drained",
-      help: "1 while the operator keeps new work from the device, else 0",
+      help: "1 while the operator keeps new work from the device, else 0; a service has those of its lane hosts too",
       labels: { device },
     },
     costModelRatio: {

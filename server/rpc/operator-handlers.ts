@@ -15,6 +15,7 @@ import {
   DrainDeviceResponseSchema,
   EndSessionResponseSchema,
   GetLogLevelResponseSchema,
+  ListHostsResponseSchema,
   ListProversResponseSchema,
   ListSessionsResponseSchema,
   LogLevel,
@@ -28,12 +29,13 @@ import { limits } from "../limits.js";
 import { logLevels } from "../log/log.js";
 import type { LeveledLogger, LogLevel as LevelName } from "../log/log.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
+import type { FleetView } from "../lane/lane-hosts.js";
 import type { LaneReport, LaneRole, OperatorCommand } from "../lane/lane-messages.js";
 import type { OperatedDevice } from "../schedule/lane-handle.js";
 import type { Admission } from "../admission/admission.js";
 import type { CallContext } from "./call-context.js";
 import type { Routes } from "./routes.js";
-import { deviceView, sessionView } from "./operator-views.js";
+import { deviceView, fleetView, sessionView } from "./operator-views.js";
 
 /** A lane in this process confirms a command at once, one elsewhere in its next report. */
 const CONFIRM_MS_MAX = 5000;
@@ -46,6 +48,8 @@ export interface AdminHandlersModules {
   dispatcher: Dispatcher;
   clock: Clock;
   log: LeveledLogger;
+  /** The engine and the lane hosts on it; undefined without an engine. */
+  fleet(): Promise<FleetView | undefined>;
 }
 
 /** Adds the calls of AdminService to a server's routes. */
@@ -54,6 +58,7 @@ export function addOperatorRoutes(routes: Routes, calls: AdminHandlers): void {
   routes
     .unary(method.listSessions, () => calls.listSessions())
     .unary(method.listProvers, () => calls.listProvers())
+    .unary(method.listHosts, () => calls.listHosts())
     .unary(method.drainDevice, (request, call) => calls.drainDevice(request, call))
     .unary(method.restartProver, (request, call) => calls.restartProver(request, call))
     .unary(method.endSession, (request, call) => calls.endSession(request, call))
@@ -76,6 +81,12 @@ export class AdminHandlers {
       .devices()
       .map((device) => this.view(device, device.report));
     return create(ListProversResponseSchema, { devices });
+  }
+
+  async listHosts() {
+    const fleet = await this.modules.fleet();
+    const nowMs = this.modules.clock.nowMs();
+    return create(ListHostsResponseSchema, fleet && fleetView(fleet, nowMs));
   }
 
   async drainDevice(request: DrainDeviceRequest, call: OperatorsCall) {

@@ -4,14 +4,20 @@ import type {
   DeviceStatusSchema,
   InFlightGroupSchema,
   InFlightSessionSchema,
+  ListHostsResponseSchema,
   RunningAttemptSchema,
 } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
-import { GroupState, ProverRole } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
+import {
+  GroupState,
+  LaneHostState,
+  ProverRole,
+} from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { assertNever } from "../errors.js";
 import type { Costs } from "../work/costs.js";
 import { modelOf } from "../work/costs.js";
 import { predictMs } from "../work/cost-model.js";
+import type { FleetView } from "../lane/lane-hosts.js";
 import type { LaneReport, RunningProof } from "../lane/lane-messages.js";
 import { laneDetail } from "../lane/lane-messages.js";
 import type { GroupState as SessionGroup } from "../session/session-state.js";
@@ -109,6 +115,36 @@ function attemptView(
             predictedMs: whole(predictMs(modelOf(costs, proof.shape.logInvRate), proof.shape)),
           },
         }),
+  };
+}
+
+const hostStateOnWire = {
+  used: LaneHostState.USED,
+  joining: LaneHostState.JOINING,
+  left_out: LaneHostState.LEFT_OUT,
+  distrusted: LaneHostState.DISTRUSTED,
+  gone: LaneHostState.GONE,
+} as const;
+
+export function fleetView(
+  { engine, hosts, adopted, taken, gone, attemptsGone }: FleetView,
+  nowMs: number,
+): MessageInitShape<typeof ListHostsResponseSchema> {
+  const { isUp, detail, cell } = engine;
+  return {
+    engine: { up: isUp, detail, cell },
+    hosts: hosts.map(({ id, state, run, cause, heardAtMs, offsetMs, deviceIds, attempts }) => ({
+      ...{ hostId: id, state: hostStateOnWire[state], run, cause, attempts },
+      heardAgoMs: whole(nowMs - heardAtMs),
+      ...(offsetMs === undefined ? {} : { clockOffsetMs: offsetMs }),
+      deviceIds: [...deviceIds],
+    })),
+    totals: {
+      adopted: BigInt(adopted),
+      taken: BigInt(taken),
+      gone: gone.map(({ cause, count }) => ({ cause, count: BigInt(count) })),
+      attemptsGone: BigInt(attemptsGone),
+    },
   };
 }
 

@@ -2,12 +2,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { readDashboard } from "../../tools/metrics/deployed.js";
-import { nodeRegistry, serviceRegistry } from "../../tools/metrics/exported.js";
+import { laneHostRegistry, nodeRegistry, serviceRegistry } from "../../tools/metrics/exported.js";
 
 const read = (path: string) => readFileSync(join(process.cwd(), path), "utf8");
 export const scrapes = {
   node: await nodeRegistry().metrics(),
-  service: await serviceRegistry().metrics(),
+  // A lane host is one of the jobs of services: it exports most of what they do.
+  service: `${await serviceRegistry().metrics()}${await laneHostRegistry().metrics()}`,
 };
 export type Job = keyof typeof scrapes;
 export const JOBS: readonly Job[] = ["node", "service"];

@@ -59,7 +59,8 @@ export class InProcess {
       clock,
       verifier: () => this.lanes.verifier(),
     });
-    this.admin = new AdminHandlers({ admission, dispatcher, clock, log });
+    const fleet = () => Promise.resolve(undefined);
+    this.admin = new AdminHandlers({ admission, dispatcher, clock, log, fleet });
   }
 
   static async start(): Promise<InProcess> {

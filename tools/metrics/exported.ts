@@ -17,7 +17,11 @@ export function serviceRegistry({ isDoor = true } = {}): Registry {
   const transport = createTransportMetrics(metrics.registry);
   transport.certificateExpiry.set({ certificate: "server" }, 0);
   transport.certificateExpiry.set({ certificate: "client_ca" }, 0);
-  if (isDoor) createDoorMetrics(metrics.registry);
+  if (isDoor) {
+    const door = createDoorMetrics(metrics.registry);
+    door.hostLanes.set({ host: "host-0" }, 1);
+    door.hostClockOffset.set({ host: "host-0" }, 0);
+  }
   addProcessMetrics(metrics.registry);
   metrics.buildInfo.set({ version: "0.1.0", revision: "unknown", nodejs: "20.19.0" }, 1);
   metrics.nodeSnapshots.inc({ node: "node-0", result: "accepted" });

@@ -20,8 +20,8 @@ for callers with the permission \`Metrics\`; a lane host at \`--probes\`. A node
   such a name. The adapter counts \`lean_aggregator_skipped_total\`, the name that lean clients share; it
   replaces \`lean_aggregator_skip_total\` of the first design.
 - **Series exist from the start**, with every label value at zero, so that a rate counts the first event.
-  Labels whose values are known only at run time are bounded: \`device\` by the configuration, \`node\` by 64
-  ids. A node that was silent for ten minutes may lose its label to another; all nodes without a label
+  Labels whose values are known only at run time are bounded: \`device\` by the configuration and the lanes of
+  lane hosts, \`host\` by the lane hosts that are heard, \`node\` by 64 ids. A node that was silent for ten minutes may lose its label to another; all nodes without a label
   are \`(other)\`. Nodes that were only skipped so far take at most half of the labels.
 - **A restart** sets counters to zero; \`rate\` and \`increase\` allow for it.
 - **Several services**: scrape each at its own address, not through a load balancer: two services behind one
@@ -45,6 +45,7 @@ function isOfProcess(name: string): boolean {
 /** Values that are listed by a word instead of each: they differ between services. */
 const AT_RUN_TIME: Readonly<Record<string, string>> = {
   device: "id of a device",
+  host: "id of a lane host",
   node: "id of a node, or `(other)`",
   version: "",
   revision: "",

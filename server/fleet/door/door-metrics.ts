@@ -1,6 +1,7 @@
 /** The metrics of a door: of the engine, of the lane hosts that it hears, and of what it takes. */
 import type { Registry } from "prom-client";
-import { createFromTable } from "../../metrics/metric-table.js";
+import { heardHostStates } from "../../lane/lane-hosts.js";
+import { AT_RUN_TIME, createFromTable } from "../../metrics/metric-table.js";
 import type { MetricTable } from "../../metrics/metric-table.js";
 import { goneCauses } from "./hosts.js";
 
@@ -13,6 +14,7 @@ import { goneCauses } from "./hosts.js";
  * - `invalid_proof`: a proof that does not attest what it should
  * - `false_verdict`: a verdict on another host's proof that two others contradict
  * - `device`: more devices than a host may have
+ * - `shared_id`: two hosts use one id
  */
 export const hostFaults = [
   "garbage",
@@ -22,6 +24,7 @@ export const hostFaults = [
   "invalid_proof",
   "false_verdict",
   "device",
+  "shared_id",
 ] as const;
 export type HostFault = (typeof hostFaults)[number];
 
@@ -34,13 +37,25 @@ const table = {
   hosts: {
     kind: "gauge",
     name: "fleet_hosts",
-    help: "Lane hosts that are heard; those left out prove something else or have broken the rules",
-    labels: { state: ["used", "left_out"] },
+    help: "Lane hosts that are heard; `left_out`: of another prover or version; `distrusted`: its proofs or verdicts were wrong",
+    labels: { state: heardHostStates },
   },
   lanes: {
     kind: "gauge",
     name: "fleet_lanes",
     help: "Lanes of lane hosts that the service may assign to",
+  },
+  hostLanes: {
+    kind: "gauge",
+    name: "fleet_host_lanes",
+    help: "Lanes of each lane host that the service may assign to",
+    labels: { host: AT_RUN_TIME },
+  },
+  hostClockOffset: {
+    kind: "gauge",
+    name: "fleet_host_clock_offset_seconds",
+    help: "The service's monotonic clock less that of the lane host; a jump: one stood still or was set",
+    labels: { host: AT_RUN_TIME },
   },
   gone: {
     kind: "counter",

@@ -23,6 +23,14 @@ const ENDED_RUN_MS = 10_000;
 const ENDED_RUNS_MAX = 4;
 
 /**
+ * A run that another one has replaced, and that is heard so long after, has not ended: two hosts use
+ * one id. What comes sooner may have been delayed.
+ */
+const TWIN_AFTER_MS = 1000;
+/** How often that is reported. */
+const TWIN_EVERY_MS = 10_000;
+
+/**
  * Why a host is gone. `ended`: it said so. `vanished`: nobody listens for it. `silent`: it was not
  * heard for a second. `restarted`: another run of it is heard.
  */
@@ -41,10 +49,20 @@ export interface JoinedHost {
   readonly nobodyAtMs: number | null;
 }
 
+/** A run that has ended lately. */
+interface EndedRun {
+  readonly run: string;
+  /** When it ended, or was heard beside the run that replaced it. */
+  readonly atMs: number;
+  /** When another run replaced it; null: it said that it ends. */
+  readonly replacedAtMs: number | null;
+  /** When it was last reported as a second host of the id; null: never. */
+  readonly twinAtMs: number | null;
+}
+
 export interface HostLife {
   readonly phase: { readonly kind: "away" } | JoinedHost;
-  /** Runs that have ended lately. */
-  readonly ended: readonly { readonly run: string; readonly atMs: number }[];
+  readonly ended: readonly EndedRun[];
   /** False while the door's own engine is down: then the host is not judged. */
   readonly isJudged: boolean;
 }
@@ -68,6 +86,8 @@ export type HostEvent =
 export type HostEffect =
   | { readonly kind: "ping" }
   | { readonly kind: "joined"; readonly run: string }
+  /** Another host uses the id too, in this run. */
+  | { readonly kind: "twin"; readonly run: string }
   | {
       readonly kind: "gone";
       readonly cause: GoneCause;
@@ -85,7 +105,7 @@ export function transitionHost(host: HostLife, event: HostEvent, nowMs: number):
     case "heard":
       return heard(host, event.run, nowMs);
     case "bye": {
-      const noted = { ...host, ended: withEnded(host, event.run, nowMs) };
+      const noted = { ...host, ended: withEnded(host, event.run, { atMs: nowMs }) };
       const isJoined = host.phase.kind === "joined" && host.phase.run === event.run;
       return isJoined ? leave(noted, "ended", nowMs) : { host: noted, effects: [] };
     }
@@ -114,9 +134,13 @@ export function isForgettable({ phase, ended }: HostLife, nowMs: number): boolea
 }
 
 function heard(host: HostLife, run: string, nowMs: number): Step {
-  const { phase, ended } = host;
-  const lately = ended.filter(({ atMs }) => nowMs - atMs < ENDED_RUN_MS);
-  if (lately.some((each) => each.run === run)) return { host, effects: [] };
+  const { phase } = host;
+  const lately = host.ended.filter(({ atMs }) => nowMs - atMs < ENDED_RUN_MS);
+  const known = lately.find((each) => each.run === run);
+  // A second host of the id is heard as soon as the first is away.
+  if (known !== undefined && (phase.kind === "joined" || known.twinAtMs === null)) {
+    return heardEnded(host, known, nowMs);
+  }
   const isPresent = phase.kind === "joined" && phase.run === run;
   if (!isPresent && lately.length >= ENDED_RUNS_MAX) return { host, effects: [] };
   const joined: JoinedHost = {
@@ -130,12 +154,39 @@ function heard(host: HostLife, run: string, nowMs: number): Step {
   if (isPresent) return { host: { ...host, phase: joined }, effects: [] };
   const before: Step =
     phase.kind === "joined"
-      ? leave({ ...host, ended: withEnded(host, phase.run, nowMs) }, "restarted", nowMs)
+      ? leave(replaced(host, phase.run, nowMs), "restarted", nowMs)
       : { host, effects: [] };
+  const ended = before.host.ended.filter((each) => each.run !== run);
   return {
-    host: { ...before.host, phase: joined },
+    host: { ...before.host, phase: joined, ended },
     effects: [...before.effects, { kind: "joined", run }],
   };
+}
+
+/** A run that has ended is heard: its messages are late, or it lives beside its replacement. */
+function heardEnded(host: HostLife, known: EndedRun, nowMs: number): Step {
+  const { run, replacedAtMs, twinAtMs } = known;
+  const isTwin =
+    host.phase.kind === "joined" && replacedAtMs !== null && nowMs - replacedAtMs >= TWIN_AFTER_MS;
+  if (!isTwin) return { host, effects: [] };
+  const isDue = twinAtMs === null || nowMs - twinAtMs >= TWIN_EVERY_MS;
+  // While it is heard it stays ended: otherwise the two would replace each other again and again.
+  const heardAgain = { atMs: nowMs, replacedAtMs, twinAtMs: isDue ? nowMs : twinAtMs };
+  return {
+    host: { ...host, ended: withEnded(host, run, heardAgain) },
+    effects: isDue ? [{ kind: "twin", run }] : [],
+  };
+}
+
+/** The run of a second host that uses the id; undefined when none was heard lately. */
+export function twinOf({ ended }: HostLife, nowMs: number): string | undefined {
+  const isHeard = ({ twinAtMs, atMs }: EndedRun) =>
+    twinAtMs !== null && nowMs - atMs < TWIN_AFTER_MS;
+  return ended.find(isHeard)?.run;
+}
+
+function replaced(host: HostLife, run: string, nowMs: number): HostLife {
+  return { ...host, ended: withEnded(host, run, { atMs: nowMs, replacedAtMs: nowMs }) };
 }
 
 function nobodyListens(host: HostLife, nowMs: number): Step {
@@ -178,7 +229,12 @@ function leave(host: HostLife, cause: GoneCause, nowMs: number): Step {
   };
 }
 
-function withEnded({ ended }: HostLife, run: string, nowMs: number): HostLife["ended"] {
+function withEnded(
+  { ended }: HostLife,
+  run: string,
+  when: Pick<EndedRun, "atMs"> & Partial<EndedRun>,
+): HostLife["ended"] {
   const others = ended.filter((each) => each.run !== run);
-  return [...others, { run, atMs: nowMs }].slice(-ENDED_RUNS_MAX);
+  const newest = { replacedAtMs: null, twinAtMs: null, ...when, run };
+  return [...others, newest].slice(-ENDED_RUNS_MAX);
 }

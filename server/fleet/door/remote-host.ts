@@ -6,18 +6,20 @@
 import type { EngineMessage } from "../../engine/engine.js";
 import { EngineError } from "../../engine/engine.js";
 import { assertNever } from "../../errors.js";
+import type { LaneHostState, LaneHostView } from "../../lane/lane-hosts.js";
 import type { LaneListener } from "../../lane/lane-messages.js";
 import { limits } from "../../limits.js";
 import type { Logger } from "../../log/log.js";
 import type { MemoryBudget } from "../../memory-budget.js";
 import type { AggregateClaim, SignedMessage } from "../../prover/prover.js";
 import type { ProverDescription } from "../../work/prover-description.js";
-import { decodeFromHost, decodeToDoor, decodeVerdict, encodeChunk } from "../wire/codec.js";
+import { decodeFromHost, decodeToDoor, encodeChunk } from "../wire/codec.js";
+import { askVerdict } from "./ask-verdict.js";
 import type { DoorMetrics } from "./door-metrics.js";
 import type { HostWireModules } from "./host-wire.js";
 import { HostWire } from "./host-wire.js";
 import type { GoneCause, HostEffect, HostEvent, HostLife } from "./hosts.js";
-import { dueAtMs, isForgettable, transitionHost, unheardHost } from "./hosts.js";
+import { dueAtMs, isForgettable, transitionHost, twinOf, unheardHost } from "./hosts.js";
 import { KeptBytes } from "./kept-bytes.js";
 import type { FromHost, ToDoor, Verdict } from "../wire/messages.js";
 import type { PeerClock } from "./peer-clock.js";
@@ -28,10 +30,6 @@ import { reportFor } from "../wire/report.js";
 import { takeResult } from "./take-result.js";
 
 const PING_MS = 500;
-/** A host verifies in 20 to 100 ms; one that hangs is silent by then. */
-const VERIFY_MS = 1000;
-/** Share of a message that inline bytes may take. */
-const INLINE_SHARE = 0.9;
 /** How long a host of another version is remembered after its last message. */
 const VERSION_KEPT_MS = 10_000;
 
@@ -54,12 +52,16 @@ export interface RemoteHostModules extends HostWireModules {
   isCatchingUp(): boolean;
   /** Called when the host has joined or is gone, and when its lanes are used or no longer. */
   changed(): void;
+  /** Called when the host is gone. */
+  left(host: LaneHostView): void;
+  /** Notes whether the operator keeps work from a device that is used. */
+  drained(deviceId: string, isDrained: boolean): void;
 }
 
-/** Why lanes are not used. `why`: for people. `isFinal`: false while it is about to be decided. */
+/** Why lanes are not used. `why`: for people. `joining`: that is about to be decided. */
 export interface Refusal {
   readonly why: string;
-  readonly isFinal: boolean;
+  readonly state: Exclude<LaneHostState, "used" | "gone">;
 }
 
 /** A device of the host. */
@@ -71,21 +73,6 @@ interface KnownLane {
   isAdded: boolean;
 }
 
-/** A lane host, for the operator. */
-export interface HostView {
-  readonly id: string;
-  /** Empty while it is not known. */
-  readonly run: string;
-  readonly heardAtMs: number;
-  /** This service's clock less the host's, in milliseconds; undefined until that is known. */
-  readonly offsetMs: number | undefined;
-  /** The devices whose lanes are used, as this service names them. */
-  readonly devices: readonly string[];
-  readonly attempts: number;
-  /** Why its lanes are not used, for people; empty when they are. */
-  readonly leftOut: string;
-}
-
 export class RemoteHost implements VerifyingHost {
   private life: HostLife = unheardHost;
   private peerClock: PeerClock = unheardClock;
@@ -95,9 +82,8 @@ export class RemoteHost implements VerifyingHost {
   /** Aborted when the host is gone: ends what waits for it. */
   private gone = new AbortController();
   private otherVersion: { version: number; heardAtMs: number } | undefined;
-  private leftOut = "";
-  /** Whether it is left out only until the proof system is decided. */
-  private isUndecided = false;
+  /** Why its lanes are not used; undefined when they are, or when none was announced. */
+  private refusal: Refusal | undefined;
 
   constructor(
     readonly id: string,
@@ -135,18 +121,21 @@ export class RemoteHost implements VerifyingHost {
     return !isSpeaking && isForgettable(this.life, nowMs);
   }
 
-  view(): HostView {
+  /** The host as it is heard; undefined while it is not. */
+  view(): LaneHostView | undefined {
+    const { refusal, run, id, heardAtMs } = this;
+    if (!this.isJoined && refusal === undefined) return undefined;
     const nowMs = this.modules.clock.nowMs();
     const hostNowMs = toPeer(this.peerClock, nowMs, nowMs);
     const used = this.used();
+    const twin = twinOf(this.life, nowMs);
     return {
-      id: this.id,
-      run: this.run,
-      heardAtMs: this.heardAtMs,
+      ...{ id, run, heardAtMs },
+      state: refusal?.state ?? (used.length > 0 ? "used" : "joining"),
+      cause: refusal?.why ?? (twin === undefined ? "" : this.twinText(twin)),
       offsetMs: hostNowMs === undefined ? undefined : nowMs - hostNowMs,
-      devices: used.map(({ lane }) => lane.deviceId),
+      deviceIds: used.map(({ lane }) => lane.deviceId),
       attempts: used.reduce((sum, { lane }) => sum + lane.load, 0),
-      leftOut: this.leftOut,
     };
   }
 
@@ -185,20 +174,8 @@ export class RemoteHost implements VerifyingHost {
     claim: AggregateClaim,
     signal: AbortSignal,
   ): Promise<Verdict> {
-    const keys = this.kept.keep(claim.keys);
-    const proof = this.kept.keep(claim.proof);
-    try {
-      if (keys === undefined || proof === undefined) throw new Error("no memory is free");
-      const inlineMax = limits.enginePayloadBytesMax * INLINE_SHARE;
-      const fits = claim.keys.length + claim.proof.length < inlineMax;
-      const named = fits ? keys.blob : { ...keys.blob, inline: undefined };
-      const question = { kind: "verify", message, keys: named, proof: proof.blob } as const;
-      const answer = this.wire.request(question, VERIFY_MS);
-      return decodeVerdict(await unlessAborted(answer, [signal, this.gone.signal]));
-    } finally {
-      keys?.release();
-      proof?.release();
-    }
+    const signals = [signal, this.gone.signal];
+    return askVerdict(message, claim, signals, { wire: this.wire, kept: this.kept });
   }
 
   /** Frees what is kept, and ends what waits for the host. */
@@ -222,7 +199,8 @@ export class RemoteHost implements VerifyingHost {
       log.warn({ host: this.id, version }, "lane host is left out: it speaks another version");
     }
     this.otherVersion = { version, heardAtMs: this.modules.clock.nowMs() };
-    if (!this.isJoined) this.leftOut = `it speaks version ${version} of the fleet's messages`;
+    const why = `it speaks version ${version} of the fleet's messages`;
+    if (!this.isJoined) this.refusal = { why, state: "left_out" };
   }
 
   private take(message: FromHost): void {
@@ -243,7 +221,7 @@ export class RemoteHost implements VerifyingHost {
     const fastestMs = toPeer(this.peerClock, nowMs, nowMs);
     if (fastestMs === undefined) return;
     metrics.beatDelay.observe(Math.max(0, fastestMs - hostNowMs) / 1000);
-    if (wasKnown && !this.isUndecided) return;
+    if (wasKnown && this.refusal?.state !== "joining") return;
     for (const known of this.lanes.values()) this.admit(known);
   }
 
@@ -300,18 +278,27 @@ export class RemoteHost implements VerifyingHost {
       this.modules.listener.added(lane);
       this.modules.changed();
     }
+    this.modules.drained(lane.deviceId, report.isDrained);
     lane.announced(report);
   }
 
   private noteLeftOut(refusal: Refusal | undefined): void {
-    const why = refusal?.why ?? "";
-    this.isUndecided = refusal?.isFinal === false;
-    if (why === this.leftOut) return;
-    this.leftOut = why;
+    const before = this.refusal;
+    this.refusal = refusal;
+    if (refusal?.why === before?.why) return;
     const { log } = this.modules;
     if (refusal === undefined) log.info({ host: this.id }, "lane host is used");
-    else if (refusal.isFinal) log.warn({ host: this.id, why }, "lane host is left out");
+    else if (refusal.state !== "joining") {
+      log.warn({ host: this.id, why: refusal.why }, "lane host is left out");
+    }
     this.modules.changed();
+  }
+
+  private twinText(twin: string): string {
+    return (
+      `two hosts use the id ${this.id}, in the runs ${this.run} and ${twin}: ` +
+      "give each its own --host-id"
+    );
   }
 
   private takeEnded({ run, device, attempt, result }: Extract<ToDoor, { kind: "ended" }>): void {
@@ -328,9 +315,11 @@ export class RemoteHost implements VerifyingHost {
         this.peerClock = unheardClock;
         this.gone = new AbortController();
         this.otherVersion = undefined;
-        this.leftOut = "";
+        this.refusal = undefined;
         this.modules.log.info({ host: this.id, run: effect.run }, "lane host is heard");
         return this.modules.changed();
+      case "twin":
+        return this.wire.fault("shared_id", this.twinText(effect.run));
       case "gone":
         return this.leave(effect.cause, runBefore, effect.silentMs);
       default:
@@ -351,8 +340,10 @@ export class RemoteHost implements VerifyingHost {
   }
 
   private leave(cause: GoneCause, run: string, silentMs: number): void {
-    const { log, metrics } = this.modules;
-    const { attempts, devices } = this.view();
+    const { log, metrics, clock } = this.modules;
+    const used = this.used();
+    const attempts = used.reduce((sum, { lane }) => sum + lane.load, 0);
+    const devices = used.map(({ lane }) => lane.deviceId);
     metrics.gone.inc({ cause });
     metrics.attemptsGone.inc(attempts);
     const line = { host: this.id, run, cause, silentMs: Math.round(silentMs), devices, attempts };
@@ -361,8 +352,10 @@ export class RemoteHost implements VerifyingHost {
     this.gone.abort();
     const known = [...this.lanes.values()];
     this.lanes.clear();
-    this.leftOut = "";
-    this.isUndecided = false;
+    this.refusal = undefined;
+    const heardAtMs = clock.nowMs() - silentMs;
+    const last = { id: this.id, run, heardAtMs, offsetMs: undefined, deviceIds: devices, attempts };
+    this.modules.left({ ...last, state: "gone", cause: goneTexts[cause] });
     const why = `lane host ${this.id} ${goneTexts[cause]}`;
     // None of them takes the retry of what another one had.
     for (const { lane, isAdded } of known) if (isAdded) lane.goneWithHost(why);
@@ -376,21 +369,5 @@ export class RemoteHost implements VerifyingHost {
     known.lane.close();
     this.modules.listener.gone(known.lane.deviceId, why);
     this.modules.changed();
-  }
-}
-
-/** The answer, unless one of the signals aborts first: then it rejects. */
-async function unlessAborted<T>(answer: Promise<T>, signals: readonly AbortSignal[]): Promise<T> {
-  const any = AbortSignal.any([...signals]);
-  any.throwIfAborted();
-  let stop = () => {};
-  const aborted = new Promise<never>((_resolve, reject) => {
-    stop = () => reject(new Error("no verdict is wanted any more, or the host is gone"));
-    any.addEventListener("abort", stop);
-  });
-  try {
-    return await Promise.race([answer, aborted]);
-  } finally {
-    any.removeEventListener("abort", stop);
   }
 }

@@ -5,18 +5,24 @@
  */
 import type { Clock } from "../../clock.js";
 import type { Engine, EngineMessage } from "../../engine/engine.js";
+import type { FleetView, LaneHostView } from "../../lane/lane-hosts.js";
+import { heardHostStates } from "../../lane/lane-hosts.js";
 import type { LaneListener } from "../../lane/lane-messages.js";
 import type { ReadyVerifier } from "../../lane/local-lanes.js";
 import { limits } from "../../limits.js";
 import type { Logger } from "../../log/log.js";
+import { totalOf } from "../../metrics/metric-table.js";
+import type { Metrics } from "../../metrics/metrics.js";
 import type { MemoryBudget } from "../../memory-budget.js";
 import type { ProverDescription } from "../../work/prover-description.js";
 import type { DoorMetrics } from "./door-metrics.js";
+import { GoneHosts } from "./gone-hosts.js";
 import { HostFaults } from "./host-faults.js";
 import type { Peer } from "../wire/messages.js";
+import { goneCauses } from "./hosts.js";
 import { ProofCheck } from "./proof-check.js";
 import { otherSystem, ProofSystemVote } from "./proof-system-vote.js";
-import type { HostView, Refusal } from "./remote-host.js";
+import type { Refusal } from "./remote-host.js";
 import { RemoteHost } from "./remote-host.js";
 import { senderOf, subjects, tokenPattern } from "../wire/subjects.js";
 
@@ -42,6 +48,8 @@ export interface RemoteLanesModules {
   clock: Clock;
   log: Logger;
   metrics: DoorMetrics;
+  /** Metrics of the service that are about lane hosts too. */
+  service: Pick<Metrics, "deviceDrained" | "fleetAdopted" | "fleetTaken">;
   engine: Engine;
   memory: MemoryBudget;
   /** What the own devices prove; undefined until one is set up. */
@@ -53,6 +61,7 @@ export interface RemoteLanesModules {
 export class RemoteLanes {
   private readonly hosts = new Map<string, RemoteHost>();
   private readonly faults: HostFaults;
+  private readonly gone = new GoneHosts();
   private readonly vote = new ProofSystemVote();
   private readonly check: ProofCheck;
   private readonly subjects: ReturnType<typeof subjects>;
@@ -83,7 +92,23 @@ export class RemoteLanes {
       describe: () => this.description(),
     });
     metrics.engineUp.readBy(() => (engine.status.isUp ? 1 : 0));
-    metrics.lanes.readBy(() => this.views().reduce((sum, { devices }) => sum + devices.length, 0));
+    metrics.lanes.readBy(() =>
+      this.views().reduce((sum, { deviceIds }) => sum + deviceIds.length, 0),
+    );
+    metrics.hosts.readEach(() => {
+      const states = this.views().map(({ state }) => state);
+      return heardHostStates.map((state) => {
+        return [{ state }, states.filter((each) => each === state).length];
+      });
+    });
+    metrics.hostLanes.readEach(() =>
+      this.views().map(({ id, deviceIds }) => [{ host: id }, deviceIds.length]),
+    );
+    metrics.hostClockOffset.readEach(() =>
+      this.views().flatMap(({ id, offsetMs }) => {
+        return offsetMs === undefined ? [] : [[{ host: id }, offsetMs / 1000]];
+      }),
+    );
   }
 
   /**
@@ -115,7 +140,10 @@ export class RemoteLanes {
       ),
     );
     engine.onStatus(() => this.engineChanged(changed));
-    log.info({ cell, door: door.id, run: door.run }, "lane hosts are heard on the engine");
+    log.info(
+      { cell, door: door.id, run: door.run },
+      "lane hosts of the cell are used as soon as they are heard on the engine",
+    );
   }
 
   /** What verifies for callers; undefined when neither a device nor a lane host is up. */
@@ -124,11 +152,29 @@ export class RemoteLanes {
   }
 
   /** The lane hosts that are heard, by their id. */
-  views(): readonly HostView[] {
-    return [...this.hosts.values()]
-      .map((host) => host.view())
-      .filter(({ run, leftOut }) => run !== "" || leftOut !== "")
-      .sort((a, b) => (a.id < b.id ? -1 : 1));
+  views(): readonly LaneHostView[] {
+    const heard = [...this.hosts.values()].flatMap((host) => host.view() ?? []);
+    return heard.sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** The engine, the lane hosts with those that are gone lately, and what has happened so far. */
+  async fleetView(): Promise<FleetView> {
+    const { engine, metrics, service } = this.modules;
+    const heard = this.views();
+    const gone = this.gone
+      .views(this.modules.clock.nowMs())
+      .filter(({ id }) => heard.every((host) => host.id !== id));
+    const byCause = goneCauses.map(async (cause) => {
+      return { cause, count: await totalOf(metrics.gone, { cause }) };
+    });
+    return {
+      engine: { ...engine.status, cell: this.options.cell },
+      hosts: [...heard, ...gone].sort((a, b) => (a.id < b.id ? -1 : 1)),
+      adopted: await totalOf(service.fleetAdopted),
+      taken: await totalOf(service.fleetTaken),
+      gone: await Promise.all(byCause),
+      attemptsGone: await totalOf(metrics.attemptsGone),
+    };
   }
 
   /** Why lane hosts or their lanes are missing, for people; empty when all are there. */
@@ -137,8 +183,13 @@ export class RemoteLanes {
     if (!isUp) return `the engine is down: ${detail}`;
     const hosts = this.views();
     if (hosts.length === 0) return `no lane host is heard on cell ${this.options.cell}`;
-    const leftOut = hosts.filter((host) => host.leftOut !== "");
-    return leftOut.map(({ id, leftOut: why }) => `lane host ${id} is left out: ${why}`).join("; ");
+    return hosts
+      .filter(({ state, cause }) => state !== "used" && cause !== "")
+      .map(({ id, state, cause }) => {
+        const how = state === "joining" ? "is not used yet" : "is left out";
+        return `lane host ${id} ${how}: ${cause}`;
+      })
+      .join("; ");
   }
 
   /** Frees what is kept, and hears nothing from now on. Idempotent. */
@@ -164,10 +215,10 @@ export class RemoteLanes {
       ...{ faults: this.faults, check: this.check, subjects: this.subjects, door, listener },
       refusal: (from, description) => this.refusal(from, description),
       isCatchingUp: () => this.modules.clock.nowMs() < this.catchesUpUntilMs,
-      changed: () => {
-        this.countHosts();
-        changed();
-      },
+      changed,
+      left: (gone) => this.gone.add(gone),
+      drained: (device, isDrained) =>
+        this.modules.service.deviceDrained.set({ device }, isDrained ? 1 : 0),
     });
     this.hosts.set(id, host);
     return host;
@@ -181,16 +232,19 @@ export class RemoteLanes {
 
   private refusal(host: string, theirs: ProverDescription | null): Refusal | undefined {
     const nowMs = this.modules.clock.nowMs();
-    const refused = (why: string | undefined) => (why === undefined ? why : { why, isFinal: true });
     const wrong = this.faults.whyLeftOut(host, nowMs);
-    if (wrong !== undefined || theirs === null) return refused(wrong);
+    if (wrong !== undefined) return { why: wrong, state: "distrusted" };
+    if (theirs === null) return undefined;
     this.vote.vote(host, theirs, nowMs);
     const ours = this.description();
-    if (ours !== undefined) return refused(otherSystem(theirs, ours));
+    if (ours !== undefined) {
+      const other = otherSystem(theirs, ours);
+      return other === undefined ? undefined : { why: other, state: "left_out" };
+    }
     const why = this.options.hasOwnDevices
       ? "the devices of this service decide the proof system, and no prover of theirs is set up"
       : "the proof system is not decided yet";
-    return { why, isFinal: false };
+    return { why, state: "joining" };
   }
 
   private engineChanged(changed: () => void): void {
@@ -247,13 +301,5 @@ export class RemoteLanes {
       this.hosts.delete(id);
       this.vote.withdraw(id);
     }
-  }
-
-  private countHosts(): void {
-    const { metrics } = this.modules;
-    const views = this.views();
-    const used = views.filter(({ leftOut }) => leftOut === "").length;
-    metrics.hosts.set({ state: "used" }, used);
-    metrics.hosts.set({ state: "left_out" }, views.length - used);
   }
 }

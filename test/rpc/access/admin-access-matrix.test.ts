@@ -18,19 +18,19 @@ import { freshPath } from "../../helpers/command-line.js";
 import { startTestService } from "../../helpers/start-service.js";
 
 const everyCall = parseMatrix(`
-who                                       | listSessions | listProvers | drainDevice | restartProver | endSession | getLogLevel | setLogLevel
-token of an operator                      | yes          | yes         | yes         | yes           | yes        | yes         | yes
-token for lists                           | yes          | yes         | no          | no            | no         | no          | no
-token of a node, for all of a node's calls | no          | no          | no          | no            | no         | no          | no
-token that has expired                    | who?         | who?        | who?        | who?          | who?       | who?        | who?
-token that is unknown                     | who?         | who?        | who?        | who?          | who?       | who?        | who?
-loopback                                  | no           | no          | no          | no            | no         | no          | no
-loopback, the policy has nobody anonymous | who?         | who?        | who?        | who?          | who?       | who?        | who?
-loopback, no policy file                  | yes          | yes         | yes         | yes           | yes        | yes         | yes
-Unix socket                               | yes          | yes         | yes         | yes           | yes        | yes         | yes
-Unix socket for lists                     | yes          | yes         | no          | no            | no         | no          | no
-Unix socket of nobody                     | who?         | who?        | who?        | who?          | who?       | who?        | who?
-Unix socket of nobody, with a token       | yes          | yes         | yes         | yes           | yes        | yes         | yes
+who                                       | listSessions | listProvers | listHosts | drainDevice | restartProver | endSession | getLogLevel | setLogLevel
+token of an operator                      | yes          | yes         | yes       | yes         | yes           | yes        | yes         | yes
+token for lists                           | yes          | yes         | yes       | no          | no            | no         | no          | no
+token of a node, for all of a node's calls | no          | no          | no        | no          | no            | no         | no          | no
+token that has expired                    | who?         | who?        | who?      | who?        | who?          | who?       | who?        | who?
+token that is unknown                     | who?         | who?        | who?      | who?        | who?          | who?       | who?        | who?
+loopback                                  | no           | no          | no        | no          | no            | no         | no          | no
+loopback, the policy has nobody anonymous | who?         | who?        | who?      | who?        | who?          | who?       | who?        | who?
+loopback, no policy file                  | yes          | yes         | yes       | yes         | yes           | yes        | yes         | yes
+Unix socket                               | yes          | yes         | yes       | yes         | yes           | yes        | yes         | yes
+Unix socket for lists                     | yes          | yes         | yes       | no          | no            | no         | no          | no
+Unix socket of nobody                     | who?         | who?        | who?      | who?        | who?          | who?       | who?        | who?
+Unix socket of nobody, with a token       | yes          | yes         | yes       | yes         | yes           | yes        | yes         | yes
 `);
 
 const tokens = {
@@ -61,7 +61,7 @@ const callers: Record<string, { door: Door; token?: string }> = {
 };
 
 const operator = { operatorCalls: ["*"] };
-const lists = { operatorCalls: ["ListSessions", "ListProvers"] };
+const lists = { operatorCalls: ["ListSessions", "ListProvers", "ListHosts"] };
 const principals = [
   {
     ...operator,

@@ -9,6 +9,7 @@ import { RemoteLanes } from "../../../server/fleet/door/remote-lanes.js";
 import type { Assignment, FromLane, LaneLink } from "../../../server/lane/lane-messages.js";
 import type { ReadyVerifier } from "../../../server/lane/local-lanes.js";
 import type { Logger } from "../../../server/log/log.js";
+import { createMetrics } from "../../../server/metrics/metrics.js";
 import { MemoryBudget } from "../../../server/memory-budget.js";
 import type { GroupWork } from "../../../server/work/group.js";
 import { inputDigest } from "../../../server/work/input-digest.js";
@@ -40,6 +41,7 @@ export type Told =
 class TestDoor {
   readonly engine: MemoryEngine;
   readonly registry = new Registry();
+  readonly service = createMetrics();
   readonly memory = new MemoryBudget(1e9);
   readonly lanes: RemoteLanes;
   readonly links = new Map<string, LaneLink>();
@@ -68,6 +70,7 @@ class TestDoor {
       {
         ...{ clock, log, engine: this.engine, memory: this.memory },
         metrics: createDoorMetrics(this.registry),
+        service: this.service,
         ownDescription: () => description,
         ownVerifier: () => this.own,
       },

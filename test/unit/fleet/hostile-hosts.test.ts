@@ -144,7 +144,9 @@ test("an invalid proof ends its attempt, and the third in ten minutes leaves its
   });
   expect(d.events("h1.cpu")).toEqual(["added", "ended", "ended", "ended", "gone"]);
   const leftOut = "3 of its proofs or verdicts were wrong in ten minutes";
-  expect(d.lanes.views()[0]).toMatchObject({ id: "h1", leftOut, devices: [] });
+  expect(d.lanes.views()[0]).toMatchObject({
+    ...{ id: "h1", state: "distrusted", cause: leftOut, deviceIds: [] },
+  });
   await run(11 * 60_000);
   expect(d.events("h1.cpu").at(-1)).toBe("added");
 });

@@ -98,6 +98,7 @@ export class SimDoor {
       {
         ...{ clock, log, engine, memory: this.memory },
         metrics: createDoorMetrics(metrics.registry),
+        service: metrics,
         ownDescription: () => this.lanes.verifier()?.description,
         ownVerifier: () => this.lanes.verifier(),
       },

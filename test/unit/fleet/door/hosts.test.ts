@@ -6,6 +6,7 @@ import {
   dueAtMs,
   isForgettable,
   transitionHost,
+  twinOf,
   unheardHost,
 } from "../../../../server/fleet/door/hosts.js";
 
@@ -159,7 +160,9 @@ test("over any events, joined and gone alternate, and a host heard each 100 ms i
         nowMs += laterMs;
         host.step(each, nowMs);
       }
-      const kinds = host.effects.map(({ kind }) => kind).filter((kind) => kind !== "ping");
+      const kinds = host.effects
+        .map(({ kind }) => kind)
+        .filter((kind) => kind === "joined" || kind === "gone");
       expect(kinds).toEqual(kinds.map((_, at) => (at % 2 === 0 ? "joined" : "gone")));
       expect(host.life.ended.length).toBeLessThanOrEqual(4);
 
@@ -174,4 +177,39 @@ test("over any events, joined and gone alternate, and a host heard each 100 ms i
       expect(host.gone()).toHaveLength(length);
     }),
   );
+});
+
+test("two hosts of one id are reported every 10 s, and do not replace each other", () => {
+  const host = new Subject().step(heard, 0);
+  const other: HostEvent = { kind: "heard", run: OTHER_RUN };
+  for (let at = 100; at <= 30_000; at += 100)
+    host
+      .runTo(at)
+      .step(other, at)
+      .step(heard, at + 50);
+  expect(host.gone()).toEqual([{ cause: "restarted", atMs: 100 }]);
+  const twins = host.effects.filter(({ kind }) => kind === "twin");
+  expect(twins.map(({ atMs }) => atMs)).toEqual([1150, 11_150, 21_150]);
+  expect(twins).toContainEqual({ kind: "twin", run: RUN, atMs: 1150 });
+  expect(twinOf(host.life, 30_050)).toBe(RUN);
+  expect(twinOf(host.life, 31_050)).toBeUndefined();
+});
+
+test("of two hosts of one id, the one that goes on is heard at once", () => {
+  const host = new Subject().step(heard, 0);
+  const other: HostEvent = { kind: "heard", run: OTHER_RUN };
+  for (let at = 100; at <= 3000; at += 100)
+    host
+      .runTo(at)
+      .step(other, at)
+      .step(heard, at + 50);
+  for (let at = 3100; at <= 5000; at += 100) host.runTo(at).step(heard, at);
+  expect(host.gone().map(({ cause }) => cause)).toEqual(["restarted", "silent"]);
+  expect(host.effects.at(-1)).toEqual({ kind: "joined", run: RUN, atMs: 4000 });
+});
+
+test("late messages of a run that was replaced are no second host", () => {
+  const host = new Subject().step(heard, 0).step({ kind: "heard", run: OTHER_RUN }, 100);
+  host.step(heard, 900);
+  expect(host.effects.filter(({ kind }) => kind === "twin")).toEqual([]);
 });

@@ -308,10 +308,10 @@ test("without own devices, most hosts decide the proof system, and the others ar
   expect(d1.events("h1.cpu")).toEqual(["added"]);
   expect(d1.events("h2.cpu")).toEqual(["added"]);
   const why = "it proves scheme 2, but this service proves scheme 1";
-  expect(d1.lanes.views().map(({ id, leftOut }) => ({ id, leftOut }))).toEqual([
-    { id: "a-liar", leftOut: why },
-    { id: "h1", leftOut: "" },
-    { id: "h2", leftOut: "" },
+  expect(d1.lanes.views().map(({ id, state, cause }) => ({ id, state, cause }))).toEqual([
+    { id: "a-liar", state: "left_out", cause: why },
+    { id: "h1", state: "used", cause: "" },
+    { id: "h2", state: "used", cause: "" },
   ]);
   expect(d1.lanes.whyMissing()).toBe(`lane host a-liar is left out: ${why}`);
   expect(await d1.count("fleet_hosts", { state: "left_out" })).toBe(1);

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file lean/aggregator/admin/v1/admin.proto.
  */
 export const file_lean_aggregator_admin_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("CiRsZWFuL2FnZ3JlZ2F0b3IvYWRtaW4vdjEvYWRtaW4ucHJvdG8SGGxlYW4uYWdncmVnYXRvci5hZG1pbi52MSIUChJHZXRMb2dMZXZlbFJlcXVlc3QiSAoTR2V0TG9nTGV2ZWxSZXNwb25zZRIxCgVsZXZlbBgBIAEoDjIiLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5Mb2dMZXZlbCJHChJTZXRMb2dMZXZlbFJlcXVlc3QSMQoFbGV2ZWwYASABKA4yIi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuTG9nTGV2ZWwiSwoTU2V0TG9nTGV2ZWxSZXNwb25zZRI0CghwcmV2aW91cxgBIAEoDjIiLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5Mb2dMZXZlbCIVChNMaXN0U2Vzc2lvbnNSZXF1ZXN0IlMKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEjsKCHNlc3Npb25zGAEgAygLMikubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkluRmxpZ2h0U2Vzc2lvbiKCAgoPSW5GbGlnaHRTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSEgoKcmVxdWVzdF9pZBgJIAEoCRIPCgdub2RlX2lkGAIgASgJEgwKBHNsb3QYAyABKAQSLgoIcHJpb3JpdHkYBCABKA4yHC5sZWFuLmFnZ3JlZ2F0b3IudjEuUHJpb3JpdHkSDgoGYWdlX21zGAUgASgNEhgKEGRlYWRsaW5lX2xlZnRfbXMYBiABKA0SFQoNZmVuY2VfbGVmdF9tcxgHIAEoDRI3CgZncm91cHMYCCADKAsyJy5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuSW5GbGlnaHRHcm91cCKIAQoNSW5GbGlnaHRHcm91cBIzCgVzdGF0ZRgBIAEoDjIkLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5Hcm91cFN0YXRlEg8KB2F0dGVtcHQYAiABKA0SMQoGc3RhdHVzGAMgASgOMiEubGVhbi5hZ2dyZWdhdG9yLnYxLk91dGNvbWVTdGF0dXMiFAoSTGlzdFByb3ZlcnNSZXF1ZXN0Ik4KE0xpc3RQcm92ZXJzUmVzcG9uc2USNwoHZGV2aWNlcxgBIAMoCzImLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5EZXZpY2VTdGF0dXMixAIKDERldmljZVN0YXR1cxIRCglkZXZpY2VfaWQYASABKAkSLgoFc3RhdGUYAiABKA4yHy5sZWFuLmFnZ3JlZ2F0b3IudjEuRGV2aWNlU3RhdGUSDQoFY2F1c2UYAyABKAkSGAoLcmV0cnlfaW5fbXMYBCABKA1IAIgBARIPCgdkcmFpbmVkGAUgASgIEhMKC3Jlc3RhcnRfZHVlGAYgASgIEg0KBWxlYXNlGAcgASgNEjEKB3Byb3ZlcnMYCCADKAsyIC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuUHJvdmVyEjkKB3J1bm5pbmcYCSABKAsyKC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuUnVubmluZ0F0dGVtcHQSFQoNc3RhbmRieV9jYXVzZRgKIAEoCUIOCgxfcmV0cnlfaW5fbXMifQoGUHJvdmVyEjIKBHJvbGUYASABKA4yJC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuUHJvdmVyUm9sZRIQCgNwaWQYAiABKA1IAIgBARINCgVyZWFkeRgDIAEoCBIWCg5yZXNpZGVudF9ieXRlcxgEIAEoBEIGCgRfcGlkIoEBCg5SdW5uaW5nQXR0ZW1wdBIPCgdhdHRlbXB0GAEgASgNEhIKCnNlc3Npb25faWQYAiABKAkSEwoLZ3JvdXBfaW5kZXgYAyABKA0SNQoFcHJvb2YYBCABKAsyJi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuUnVubmluZ1Byb29mImIKDFJ1bm5pbmdQcm9vZhIWCg5yYXdfc2lnbmF0dXJlcxgBIAEoDRIQCghjaGlsZHJlbhgCIAEoDRISCgpydW5uaW5nX21zGAMgASgNEhQKDHByZWRpY3RlZF9tcxgEIAEoDSJaChJEcmFpbkRldmljZVJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEhQKB2RyYWluZWQYAiABKAhIAIgBARIPCgd3YWl0X21zGAMgASgNQgoKCF9kcmFpbmVkIk0KE0RyYWluRGV2aWNlUmVzcG9uc2USNgoGZGV2aWNlGAEgASgLMiYubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkRldmljZVN0YXR1cyJdChRSZXN0YXJ0UHJvdmVyUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSMgoEcm9sZRgCIAEoDjIkLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5Qcm92ZXJSb2xlIk8KFVJlc3RhcnRQcm92ZXJSZXNwb25zZRI2CgZkZXZpY2UYASABKAsyJi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuRGV2aWNlU3RhdHVzIicKEUVuZFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiTwoSRW5kU2Vzc2lvblJlc3BvbnNlEhsKE3F1ZXVlZF9ncm91cHNfZW5kZWQYASABKA0SHAoUcnVubmluZ19ncm91cHNfZW5kZWQYAiABKA0qjQEKCExvZ0xldmVsEhkKFUxPR19MRVZFTF9VTlNQRUNJRklFRBAAEhMKD0xPR19MRVZFTF9ERUJVRxABEhIKDkxPR19MRVZFTF9JTkZPEAISEgoOTE9HX0xFVkVMX1dBUk4QAxITCg9MT0dfTEVWRUxfRVJST1IQBBIUChBMT0dfTEVWRUxfU0lMRU5UEAUqcQoKR3JvdXBTdGF0ZRIbChdHUk9VUF9TVEFURV9VTlNQRUNJRklFRBAAEhYKEkdST1VQX1NUQVRFX1FVRVVFRBABEhcKE0dST1VQX1NUQVRFX1JVTk5JTkcQAhIVChFHUk9VUF9TVEFURV9FTkRFRBADKloKClByb3ZlclJvbGUSGwoXUFJPVkVSX1JPTEVfVU5TUEVDSUZJRUQQABIWChJQUk9WRVJfUk9MRV9BQ1RJVkUQARIXChNQUk9WRVJfUk9MRV9TVEFOREJZEAIyiAYKDEFkbWluU2VydmljZRJtCgxMaXN0U2Vzc2lvbnMSLS5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuTGlzdFNlc3Npb25zUmVxdWVzdBouLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZRJqCgtMaXN0UHJvdmVycxIsLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5MaXN0UHJvdmVyc1JlcXVlc3QaLS5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuTGlzdFByb3ZlcnNSZXNwb25zZRJqCgtEcmFpbkRldmljZRIsLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5EcmFpbkRldmljZVJlcXVlc3QaLS5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuRHJhaW5EZXZpY2VSZXNwb25zZRJwCg1SZXN0YXJ0UHJvdmVyEi4ubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlJlc3RhcnRQcm92ZXJSZXF1ZXN0Gi8ubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlJlc3RhcnRQcm92ZXJSZXNwb25zZRJnCgpFbmRTZXNzaW9uEisubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkVuZFNlc3Npb25SZXF1ZXN0GiwubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkVuZFNlc3Npb25SZXNwb25zZRJqCgtHZXRMb2dMZXZlbBIsLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5HZXRMb2dMZXZlbFJlcXVlc3QaLS5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuR2V0TG9nTGV2ZWxSZXNwb25zZRJqCgtTZXRMb2dMZXZlbBIsLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5TZXRMb2dMZXZlbFJlcXVlc3QaLS5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuU2V0TG9nTGV2ZWxSZXNwb25zZWIGcHJvdG8z", [file_lean_aggregator_v1_aggregator]);
+  fileDesc("CiRsZWFuL2FnZ3JlZ2F0b3IvYWRtaW4vdjEvYWRtaW4ucHJvdG8SGGxlYW4uYWdncmVnYXRvci5hZG1pbi52MSIUChJHZXRMb2dMZXZlbFJlcXVlc3QiSAoTR2V0TG9nTGV2ZWxSZXNwb25zZRIxCgVsZXZlbBgBIAEoDjIiLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5Mb2dMZXZlbCJHChJTZXRMb2dMZXZlbFJlcXVlc3QSMQoFbGV2ZWwYASABKA4yIi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuTG9nTGV2ZWwiSwoTU2V0TG9nTGV2ZWxSZXNwb25zZRI0CghwcmV2aW91cxgBIAEoDjIiLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5Mb2dMZXZlbCIVChNMaXN0U2Vzc2lvbnNSZXF1ZXN0IlMKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEjsKCHNlc3Npb25zGAEgAygLMikubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkluRmxpZ2h0U2Vzc2lvbiKCAgoPSW5GbGlnaHRTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSEgoKcmVxdWVzdF9pZBgJIAEoCRIPCgdub2RlX2lkGAIgASgJEgwKBHNsb3QYAyABKAQSLgoIcHJpb3JpdHkYBCABKA4yHC5sZWFuLmFnZ3JlZ2F0b3IudjEuUHJpb3JpdHkSDgoGYWdlX21zGAUgASgNEhgKEGRlYWRsaW5lX2xlZnRfbXMYBiABKA0SFQoNZmVuY2VfbGVmdF9tcxgHIAEoDRI3CgZncm91cHMYCCADKAsyJy5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuSW5GbGlnaHRHcm91cCKIAQoNSW5GbGlnaHRHcm91cBIzCgVzdGF0ZRgBIAEoDjIkLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5Hcm91cFN0YXRlEg8KB2F0dGVtcHQYAiABKA0SMQoGc3RhdHVzGAMgASgOMiEubGVhbi5hZ2dyZWdhdG9yLnYxLk91dGNvbWVTdGF0dXMiFAoSTGlzdFByb3ZlcnNSZXF1ZXN0Ik4KE0xpc3RQcm92ZXJzUmVzcG9uc2USNwoHZGV2aWNlcxgBIAMoCzImLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5EZXZpY2VTdGF0dXMixAIKDERldmljZVN0YXR1cxIRCglkZXZpY2VfaWQYASABKAkSLgoFc3RhdGUYAiABKA4yHy5sZWFuLmFnZ3JlZ2F0b3IudjEuRGV2aWNlU3RhdGUSDQoFY2F1c2UYAyABKAkSGAoLcmV0cnlfaW5fbXMYBCABKA1IAIgBARIPCgdkcmFpbmVkGAUgASgIEhMKC3Jlc3RhcnRfZHVlGAYgASgIEg0KBWxlYXNlGAcgASgNEjEKB3Byb3ZlcnMYCCADKAsyIC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuUHJvdmVyEjkKB3J1bm5pbmcYCSABKAsyKC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuUnVubmluZ0F0dGVtcHQSFQoNc3RhbmRieV9jYXVzZRgKIAEoCUIOCgxfcmV0cnlfaW5fbXMifQoGUHJvdmVyEjIKBHJvbGUYASABKA4yJC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuUHJvdmVyUm9sZRIQCgNwaWQYAiABKA1IAIgBARINCgVyZWFkeRgDIAEoCBIWCg5yZXNpZGVudF9ieXRlcxgEIAEoBEIGCgRfcGlkIoEBCg5SdW5uaW5nQXR0ZW1wdBIPCgdhdHRlbXB0GAEgASgNEhIKCnNlc3Npb25faWQYAiABKAkSEwoLZ3JvdXBfaW5kZXgYAyABKA0SNQoFcHJvb2YYBCABKAsyJi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuUnVubmluZ1Byb29mImIKDFJ1bm5pbmdQcm9vZhIWCg5yYXdfc2lnbmF0dXJlcxgBIAEoDRIQCghjaGlsZHJlbhgCIAEoDRISCgpydW5uaW5nX21zGAMgASgNEhQKDHByZWRpY3RlZF9tcxgEIAEoDSISChBMaXN0SG9zdHNSZXF1ZXN0IrUBChFMaXN0SG9zdHNSZXNwb25zZRI2CgZlbmdpbmUYASABKAsyJi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuRW5naW5lU3RhdHVzEjEKBWhvc3RzGAIgAygLMiIubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkxhbmVIb3N0EjUKBnRvdGFscxgDIAEoCzIlLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5GbGVldFRvdGFscyI4CgxFbmdpbmVTdGF0dXMSCgoCdXAYASABKAgSDgoGZGV0YWlsGAIgASgJEgwKBGNlbGwYAyABKAki3QEKCExhbmVIb3N0Eg8KB2hvc3RfaWQYASABKAkSNgoFc3RhdGUYAiABKA4yJy5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuTGFuZUhvc3RTdGF0ZRILCgNydW4YAyABKAkSDQoFY2F1c2UYBCABKAkSFAoMaGVhcmRfYWdvX21zGAUgASgNEhwKD2Nsb2NrX29mZnNldF9tcxgGIAEoAUgAiAEBEhIKCmRldmljZV9pZHMYByADKAkSEAoIYXR0ZW1wdHMYCCABKA1CEgoQX2Nsb2NrX29mZnNldF9tcyJ3CgtGbGVldFRvdGFscxIPCgdhZG9wdGVkGAEgASgEEg0KBXRha2VuGAIgASgEEjEKBGdvbmUYAyADKAsyIy5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuR29uZUhvc3RzEhUKDWF0dGVtcHRzX2dvbmUYBCABKAQiKQoJR29uZUhvc3RzEg0KBWNhdXNlGAEgASgJEg0KBWNvdW50GAIgASgEIloKEkRyYWluRGV2aWNlUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSFAoHZHJhaW5lZBgCIAEoCEgAiAEBEg8KB3dhaXRfbXMYAyABKA1CCgoIX2RyYWluZWQiTQoTRHJhaW5EZXZpY2VSZXNwb25zZRI2CgZkZXZpY2UYASABKAsyJi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuRGV2aWNlU3RhdHVzIl0KFFJlc3RhcnRQcm92ZXJSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIyCgRyb2xlGAIgASgOMiQubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlByb3ZlclJvbGUiTwoVUmVzdGFydFByb3ZlclJlc3BvbnNlEjYKBmRldmljZRgBIAEoCzImLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5EZXZpY2VTdGF0dXMiJwoRRW5kU2Vzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCSJPChJFbmRTZXNzaW9uUmVzcG9uc2USGwoTcXVldWVkX2dyb3Vwc19lbmRlZBgBIAEoDRIcChRydW5uaW5nX2dyb3Vwc19lbmRlZBgCIAEoDSqNAQoITG9nTGV2ZWwSGQoVTE9HX0xFVkVMX1VOU1BFQ0lGSUVEEAASEwoPTE9HX0xFVkVMX0RFQlVHEAESEgoOTE9HX0xFVkVMX0lORk8QAhISCg5MT0dfTEVWRUxfV0FSThADEhMKD0xPR19MRVZFTF9FUlJPUhAEEhQKEExPR19MRVZFTF9TSUxFTlQQBSpxCgpHcm91cFN0YXRlEhsKF0dST1VQX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSR1JPVVBfU1RBVEVfUVVFVUVEEAESFwoTR1JPVVBfU1RBVEVfUlVOTklORxACEhUKEUdST1VQX1NUQVRFX0VOREVEEAMqWgoKUHJvdmVyUm9sZRIbChdQUk9WRVJfUk9MRV9VTlNQRUNJRklFRBAAEhYKElBST1ZFUl9ST0xFX0FDVElWRRABEhcKE1BST1ZFUl9ST0xFX1NUQU5EQlkQAiq/AQoNTGFuZUhvc3RTdGF0ZRIfChtMQU5FX0hPU1RfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRMQU5FX0hPU1RfU1RBVEVfVVNFRBABEhsKF0xBTkVfSE9TVF9TVEFURV9KT0lOSU5HEAISHAoYTEFORV9IT1NUX1NUQVRFX0xFRlRfT1VUEAMSHgoaTEFORV9IT1NUX1NUQVRFX0RJU1RSVVNURUQQBBIYChRMQU5FX0hPU1RfU1RBVEVfR09ORRAFMu4GCgxBZG1pblNlcnZpY2USbQoMTGlzdFNlc3Npb25zEi0ubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaLi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuTGlzdFNlc3Npb25zUmVzcG9uc2USagoLTGlzdFByb3ZlcnMSLC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuTGlzdFByb3ZlcnNSZXF1ZXN0Gi0ubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkxpc3RQcm92ZXJzUmVzcG9uc2USZAoJTGlzdEhvc3RzEioubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkxpc3RIb3N0c1JlcXVlc3QaKy5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuTGlzdEhvc3RzUmVzcG9uc2USagoLRHJhaW5EZXZpY2USLC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuRHJhaW5EZXZpY2VSZXF1ZXN0Gi0ubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkRyYWluRGV2aWNlUmVzcG9uc2UScAoNUmVzdGFydFByb3ZlchIuLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5SZXN0YXJ0UHJvdmVyUmVxdWVzdBovLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5SZXN0YXJ0UHJvdmVyUmVzcG9uc2USZwoKRW5kU2Vzc2lvbhIrLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5FbmRTZXNzaW9uUmVxdWVzdBosLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5FbmRTZXNzaW9uUmVzcG9uc2USagoLR2V0TG9nTGV2ZWwSLC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuR2V0TG9nTGV2ZWxSZXF1ZXN0Gi0ubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkdldExvZ0xldmVsUmVzcG9uc2USagoLU2V0TG9nTGV2ZWwSLC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuU2V0TG9nTGV2ZWxSZXF1ZXN0Gi0ubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlNldExvZ0xldmVsUmVzcG9uc2ViBnByb3RvMw", [file_lean_aggregator_v1_aggregator]);
 
 /**
  * @generated from message lean.aggregator.admin.v1.GetLogLevelRequest
@@ -459,6 +459,214 @@ export const RunningProofSchema: GenMessage<RunningProof> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_admin_v1_admin, 13);
 
 /**
+ * @generated from message lean.aggregator.admin.v1.ListHostsRequest
+ */
+export type ListHostsRequest = Message<"lean.aggregator.admin.v1.ListHostsRequest"> & {
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.ListHostsRequest.
+ * Use `create(ListHostsRequestSchema)` to create a new message.
+ */
+export const ListHostsRequestSchema: GenMessage<ListHostsRequest> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 14);
+
+/**
+ * @generated from message lean.aggregator.admin.v1.ListHostsResponse
+ */
+export type ListHostsResponse = Message<"lean.aggregator.admin.v1.ListHostsResponse"> & {
+  /**
+   * Absent when the service has no engine.
+   *
+   * @generated from field: lean.aggregator.admin.v1.EngineStatus engine = 1;
+   */
+  engine?: EngineStatus;
+
+  /**
+   * @generated from field: repeated lean.aggregator.admin.v1.LaneHost hosts = 2;
+   */
+  hosts: LaneHost[];
+
+  /**
+   * Absent when the service has no engine.
+   *
+   * @generated from field: lean.aggregator.admin.v1.FleetTotals totals = 3;
+   */
+  totals?: FleetTotals;
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.ListHostsResponse.
+ * Use `create(ListHostsResponseSchema)` to create a new message.
+ */
+export const ListHostsResponseSchema: GenMessage<ListHostsResponse> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 15);
+
+/**
+ * The connection of the service to its engine.
+ *
+ * @generated from message lean.aggregator.admin.v1.EngineStatus
+ */
+export type EngineStatus = Message<"lean.aggregator.admin.v1.EngineStatus"> & {
+  /**
+   * @generated from field: bool up = 1;
+   */
+  up: boolean;
+
+  /**
+   * The server that it is connected to, or why it is not connected.
+   *
+   * @generated from field: string detail = 2;
+   */
+  detail: string;
+
+  /**
+   * Services and lane hosts of one cell work together.
+   *
+   * @generated from field: string cell = 3;
+   */
+  cell: string;
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.EngineStatus.
+ * Use `create(EngineStatusSchema)` to create a new message.
+ */
+export const EngineStatusSchema: GenMessage<EngineStatus> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 16);
+
+/**
+ * One lane host.
+ *
+ * @generated from message lean.aggregator.admin.v1.LaneHost
+ */
+export type LaneHost = Message<"lean.aggregator.admin.v1.LaneHost"> & {
+  /**
+   * @generated from field: string host_id = 1;
+   */
+  hostId: string;
+
+  /**
+   * @generated from field: lean.aggregator.admin.v1.LaneHostState state = 2;
+   */
+  state: LaneHostState;
+
+  /**
+   * Its run: 16 hexadecimal digits; empty while that is not known.
+   *
+   * @generated from field: string run = 3;
+   */
+  run: string;
+
+  /**
+   * Why it gets no work or is gone, or what is wrong with it; empty when all is well.
+   *
+   * @generated from field: string cause = 4;
+   */
+  cause: string;
+
+  /**
+   * Milliseconds since it was last heard.
+   *
+   * @generated from field: uint32 heard_ago_ms = 5;
+   */
+  heardAgoMs: number;
+
+  /**
+   * The service's clock less the host's, in milliseconds: both count from some instant of their own, so
+   * only its changes mean something. Absent while it is not known.
+   *
+   * @generated from field: optional double clock_offset_ms = 6;
+   */
+  clockOffsetMs?: number;
+
+  /**
+   * The devices whose lanes get work, as the service names them: `<host>.<device>`.
+   *
+   * @generated from field: repeated string device_ids = 7;
+   */
+  deviceIds: string[];
+
+  /**
+   * Attempts of this service that it has; of one that is gone, those that ended with it.
+   *
+   * @generated from field: uint32 attempts = 8;
+   */
+  attempts: number;
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.LaneHost.
+ * Use `create(LaneHostSchema)` to create a new message.
+ */
+export const LaneHostSchema: GenMessage<LaneHost> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 17);
+
+/**
+ * What has happened since the service started.
+ *
+ * @generated from message lean.aggregator.admin.v1.FleetTotals
+ */
+export type FleetTotals = Message<"lean.aggregator.admin.v1.FleetTotals"> & {
+  /**
+   * Proofs of other services that were joined for groups that waited for the same work.
+   *
+   * @generated from field: uint64 adopted = 1;
+   */
+  adopted: bigint;
+
+  /**
+   * Attempts whose lane another service had taken first.
+   *
+   * @generated from field: uint64 taken = 2;
+   */
+  taken: bigint;
+
+  /**
+   * Times that a lane host was gone, for each cause: `ended`, `vanished`, `silent`, `restarted`.
+   *
+   * @generated from field: repeated lean.aggregator.admin.v1.GoneHosts gone = 3;
+   */
+  gone: GoneHosts[];
+
+  /**
+   * Attempts that ended because their lane host was gone.
+   *
+   * @generated from field: uint64 attempts_gone = 4;
+   */
+  attemptsGone: bigint;
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.FleetTotals.
+ * Use `create(FleetTotalsSchema)` to create a new message.
+ */
+export const FleetTotalsSchema: GenMessage<FleetTotals> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 18);
+
+/**
+ * @generated from message lean.aggregator.admin.v1.GoneHosts
+ */
+export type GoneHosts = Message<"lean.aggregator.admin.v1.GoneHosts"> & {
+  /**
+   * @generated from field: string cause = 1;
+   */
+  cause: string;
+
+  /**
+   * @generated from field: uint64 count = 2;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.GoneHosts.
+ * Use `create(GoneHostsSchema)` to create a new message.
+ */
+export const GoneHostsSchema: GenMessage<GoneHosts> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 19);
+
+/**
  * @generated from message lean.aggregator.admin.v1.DrainDeviceRequest
  */
 export type DrainDeviceRequest = Message<"lean.aggregator.admin.v1.DrainDeviceRequest"> & {
@@ -488,7 +696,7 @@ export type DrainDeviceRequest = Message<"lean.aggregator.admin.v1.DrainDeviceRe
  * Use `create(DrainDeviceRequestSchema)` to create a new message.
  */
 export const DrainDeviceRequestSchema: GenMessage<DrainDeviceRequest> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 14);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 20);
 
 /**
  * @generated from message lean.aggregator.admin.v1.DrainDeviceResponse
@@ -505,7 +713,7 @@ export type DrainDeviceResponse = Message<"lean.aggregator.admin.v1.DrainDeviceR
  * Use `create(DrainDeviceResponseSchema)` to create a new message.
  */
 export const DrainDeviceResponseSchema: GenMessage<DrainDeviceResponse> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 15);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 21);
 
 /**
  * @generated from message lean.aggregator.admin.v1.RestartProverRequest
@@ -529,7 +737,7 @@ export type RestartProverRequest = Message<"lean.aggregator.admin.v1.RestartProv
  * Use `create(RestartProverRequestSchema)` to create a new message.
  */
 export const RestartProverRequestSchema: GenMessage<RestartProverRequest> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 16);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 22);
 
 /**
  * @generated from message lean.aggregator.admin.v1.RestartProverResponse
@@ -546,7 +754,7 @@ export type RestartProverResponse = Message<"lean.aggregator.admin.v1.RestartPro
  * Use `create(RestartProverResponseSchema)` to create a new message.
  */
 export const RestartProverResponseSchema: GenMessage<RestartProverResponse> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 17);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 23);
 
 /**
  * @generated from message lean.aggregator.admin.v1.EndSessionRequest
@@ -563,7 +771,7 @@ export type EndSessionRequest = Message<"lean.aggregator.admin.v1.EndSessionRequ
  * Use `create(EndSessionRequestSchema)` to create a new message.
  */
 export const EndSessionRequestSchema: GenMessage<EndSessionRequest> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 18);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 24);
 
 /**
  * Both numbers are 0 when the session had ended before the call.
@@ -591,7 +799,7 @@ export type EndSessionResponse = Message<"lean.aggregator.admin.v1.EndSessionRes
  * Use `create(EndSessionResponseSchema)` to create a new message.
  */
 export const EndSessionResponseSchema: GenMessage<EndSessionResponse> = /*@__PURE__*/
-  messageDesc(file_lean_aggregator_admin_v1_admin, 19);
+  messageDesc(file_lean_aggregator_admin_v1_admin, 25);
 
 /**
  * @generated from enum lean.aggregator.admin.v1.LogLevel
@@ -700,6 +908,57 @@ export const ProverRoleSchema: GenEnum<ProverRole> = /*@__PURE__*/
   enumDesc(file_lean_aggregator_admin_v1_admin, 2);
 
 /**
+ * @generated from enum lean.aggregator.admin.v1.LaneHostState
+ */
+export enum LaneHostState {
+  /**
+   * @generated from enum value: LANE_HOST_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Its lanes get work.
+   *
+   * @generated from enum value: LANE_HOST_STATE_USED = 1;
+   */
+  USED = 1,
+
+  /**
+   * It is heard. Its lanes get work once its clock, its provers and the proof system are known.
+   *
+   * @generated from enum value: LANE_HOST_STATE_JOINING = 2;
+   */
+  JOINING = 2,
+
+  /**
+   * It is heard and gets no work, as it proves something else or speaks another version.
+   *
+   * @generated from enum value: LANE_HOST_STATE_LEFT_OUT = 3;
+   */
+  LEFT_OUT = 3,
+
+  /**
+   * It is heard and gets no work, as its proofs or verdicts were wrong.
+   *
+   * @generated from enum value: LANE_HOST_STATE_DISTRUSTED = 4;
+   */
+  DISTRUSTED = 4,
+
+  /**
+   * It is not heard any more.
+   *
+   * @generated from enum value: LANE_HOST_STATE_GONE = 5;
+   */
+  GONE = 5,
+}
+
+/**
+ * Describes the enum lean.aggregator.admin.v1.LaneHostState.
+ */
+export const LaneHostStateSchema: GenEnum<LaneHostState> = /*@__PURE__*/
+  enumDesc(file_lean_aggregator_admin_v1_admin, 3);
+
+/**
  * @generated from service lean.aggregator.admin.v1.AdminService
  */
 export const AdminService: GenService<{
@@ -722,6 +981,17 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof ListProversRequestSchema;
     output: typeof ListProversResponseSchema;
+  },
+  /**
+   * Lists the lane hosts that the service hears over the engine, and those that are gone since an
+   * hour, by id. Without an engine the answer is empty.
+   *
+   * @generated from rpc lean.aggregator.admin.v1.AdminService.ListHosts
+   */
+  listHosts: {
+    methodKind: "unary";
+    input: typeof ListHostsRequestSchema;
+    output: typeof ListHostsResponseSchema;
   },
   /**
    * Stops new work for a device, or allows it again. A running attempt ends normally. Idempotent.

@@ -1,0 +1,51 @@
+/** Asks one lane host to verify a proof: names keys and proof, which it fetches while it needs them. */
+import type { AggregateClaim, SignedMessage } from "../../prover/prover.js";
+import { limits } from "../../limits.js";
+import { decodeVerdict } from "../wire/codec.js";
+import type { Verdict } from "../wire/messages.js";
+import type { HostWire } from "./host-wire.js";
+import type { KeptBytes } from "./kept-bytes.js";
+
+/** A host verifies in 20 to 100 ms; one that hangs is silent by then. */
+const VERIFY_MS = 1000;
+/** Share of a message that inline bytes may take. */
+const INLINE_SHARE = 0.9;
+
+/** Rejects when the host gives no verdict in time, and when one of the signals aborts. */
+export async function askVerdict(
+  message: SignedMessage,
+  claim: AggregateClaim,
+  signals: readonly AbortSignal[],
+  { wire, kept }: { wire: Pick<HostWire, "request">; kept: KeptBytes },
+): Promise<Verdict> {
+  const keys = kept.keep(claim.keys);
+  const proof = kept.keep(claim.proof);
+  try {
+    if (keys === undefined || proof === undefined) throw new Error("no memory is free");
+    const inlineMax = limits.enginePayloadBytesMax * INLINE_SHARE;
+    const fits = claim.keys.length + claim.proof.length < inlineMax;
+    const named = fits ? keys.blob : { ...keys.blob, inline: undefined };
+    const question = { kind: "verify", message, keys: named, proof: proof.blob } as const;
+    const answer = wire.request(question, VERIFY_MS);
+    return decodeVerdict(await unlessAborted(answer, signals));
+  } finally {
+    keys?.release();
+    proof?.release();
+  }
+}
+
+/** The answer, unless one of the signals aborts first: then it rejects. */
+async function unlessAborted<T>(answer: Promise<T>, signals: readonly AbortSignal[]): Promise<T> {
+  const any = AbortSignal.any([...signals]);
+  any.throwIfAborted();
+  let stop = () => {};
+  const aborted = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(new Error("no verdict is wanted any more, or the host is gone"));
+    any.addEventListener("abort", stop);
+  });
+  try {
+    return await Promise.race([answer, aborted]);
+  } finally {
+    any.removeEventListener("abort", stop);
+  }
+}
