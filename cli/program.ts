@@ -12,6 +12,7 @@ import type { CommandModules } from "./io/command.js";
 import { CommandError, exitCodes } from "./io/command.js";
 import { ReaderGone } from "./io/standard-output.js";
 import { unknownVariables } from "./io/environment.js";
+import { addPlanCommand } from "./plan/command.js";
 import { addPolicyCommands } from "./policy.js";
 import { addProveCommand } from "./run/prove.js";
 import { addReplayCommand } from "./replay/replay.js";
@@ -82,6 +83,7 @@ export function createProgram(modules: CommandModules): Command {
   addProveCommand(program, modules);
   addDoctorCommand(program, modules);
   addTuneCommand(program, modules);
+  addPlanCommand(program, modules);
   addSubmitCommand(program, modules);
   addReplayCommand(program, modules);
   addWatchCommand(program, modules);

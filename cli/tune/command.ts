@@ -28,7 +28,7 @@ The best is that over all shapes, each counting alike (the geometric mean).
 The votes are those of the backend's calibration, 64 of the shipped one; a child
 is a proof of one of them. Nothing else may prove meanwhile: tune takes the
 locks of the devices in --runtime-dir, and does not start while a service holds
-one. It takes about 40 s for each layout, and starts no proof after --minutes.
+one. It takes about 50 s for each layout, and starts no proof after --minutes.
 Ctrl-C ends it and shows what was measured. The report goes to standard error.
 
 Layouts are written as lanes x cores of each, such as 4x4, with a number of
@@ -36,7 +36,7 @@ threads where it is not that of the cores: 1x16/8.
 
 Examples:
   lean-aggregator tune
-  lean-aggregator tune --quick --raws 1,64
+  lean-aggregator tune --quick --raws 1,64 --layouts 1x16,4x4
   lean-aggregator serve --devices "$(lean-aggregator tune --goal throughput)"
   lean-aggregator tune --goal latency --write settings.json --svg layouts.svg
   lean-aggregator tune --out tune.json && lean-aggregator plan --costs tune.json
@@ -48,7 +48,7 @@ Exit codes:
 `;
 
 const MINUTES_MAX = 24 * 60;
-const RAWS_DEFAULT = [1, 32];
+const RAWS_DEFAULT = [1, 32, 64];
 const SHAPES_MAX = 8;
 
 export function addTuneCommand(program: Command, modules: CommandModules): void {

@@ -190,6 +190,21 @@ export class CostFiles implements CostStore {
   }
 }
 
+/** What a cost file holds of one proof system. */
+export interface FileCosts extends RateCosts {
+  readonly proofSystem: string;
+}
+
+/**
+ * The models in the text of a cost file, the newest first, as certain as they were when it was
+ * written. Throws `JsonError` where it is no such file.
+ */
+export function costsInFile(text: string): FileCosts[] {
+  const { costs } = valueIn(text, fileSchema);
+  const newestFirst = costs.toSorted((a, b) => b.atUnixMs - a.atUnixMs);
+  return newestFirst.map((entry) => ({ proofSystem: entry.proofSystem, ...rateCosts(entry, 0) }));
+}
+
 function rateCosts({ logInvRate, logMs, covariance, scatter }: Entry, atMs: number): RateCosts {
   return { logInvRate, model: { logMs, covariance, scatter, atMs } };
 }

@@ -22,6 +22,10 @@ const program = createProgram({
 
 test.each([
   ["a command", ["sub"], ["submit"]],
+  ["tune", ["tu"], ["tune"]],
+  ["plan", ["pl"], ["plan"]],
+  ["the goals of tune", ["tune", "--goal", ""], ["latency", "throughput", "balanced"]],
+  ["the goals of plan", ["plan", "--goal", ""], ["safe-target", "accept"]],
   ["a command below a command", ["admin", "d"], ["drain"]],
   ["a flag", ["submit", "--out"], ["--out"]],
   ["the flags of a command below a command", ["admin", "drain", "--w"], ["--wait"]],

@@ -31,7 +31,7 @@ test("it writes the devices into a settings file, its figures and its plot", asy
   expect(written).toMatchObject({ deadlineMs: 700, devices: [{ id: "cpu" }] });
   const figures = tuneFileSchema.parse(JSON.parse(readFileSync(out ?? "", "utf8")));
   expect(figures).toMatchObject({ fake: true, layouts: [{ lanes: 1, coresEach: 1 }] });
-  expect(figures.layouts[0]?.shapes.map(({ raws }) => raws)).toEqual([1, 32, 1]);
+  expect(figures.layouts[0]?.shapes.map(({ raws }) => raws)).toEqual([1, 32, 64, 1]);
   expect(readFileSync(svg ?? "", "utf8")).toContain("FAKE: ");
 }, 30_000);
 

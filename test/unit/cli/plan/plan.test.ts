@@ -1,0 +1,175 @@
+/** The planning function, its sources of costs, and the command `plan`. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { proverBytes } from "../../../../cli/plan/memory.js";
+import type { Network } from "../../../../cli/plan/network.js";
+import { stepsOf } from "../../../../cli/plan/network.js";
+import type { LaneKind } from "../../../../cli/plan/plan.js";
+import { planOf } from "../../../../cli/plan/plan.js";
+import { serviceCosts, stateCosts, tableCosts } from "../../../../cli/plan/sources.js";
+import { DeviceSchema } from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { costFilePath } from "../../../../server/lane/cost-file.js";
+import { freshCostModel, predictMs } from "../../../../server/work/cost-model.js";
+import { commandInProcess } from "../../../helpers/command-line.js";
+import { temporaryFolder } from "../../../helpers/temporary-folder.js";
+
+const folder = temporaryFolder();
+const network: Network = {
+  ...{ validators: 64, subnets: 4, aggregators: 1, slotMs: 8000, intervals: 5 },
+  ...{ children: 0, deadlineMs: 750 },
+};
+/** Proofs of exactly so many milliseconds, whatever they contain. */
+function constant(ms: number): LaneKind {
+  const [tiny, none] = [Math.log(1e-5), freshCostModel.covariance.map((row) => row.map(() => 0))];
+  const costs = { logMs: [Math.log(ms), tiny, tiny, tiny, tiny], covariance: none };
+  const scatter = 1e-6;
+  return { name: "k", cores: 2, costs: { ...costs, scatter, atMs: 0 }, bytesOf: () => 1e9 };
+}
+
+test("the steps are the next two intervals and slot N+2, with five and with four intervals", () => {
+  const times = (intervals: number, slotMs: number) =>
+    stepsOf({ ...network, intervals, slotMs }).map(({ untilMs }) => untilMs);
+  expect(times(5, 4000)).toEqual([800, 1600, 6400]);
+  expect(times(4, 6000)).toEqual([1500, 3000, 10_500]);
+});
+
+test("a lane proves one group after the other, and none after the deadline", () => {
+  // Ready after 540 and 1060; a third would begin at 1060, and the deadline is at 750.
+  const [one, two, four] = planOf(network, constant(500), [4, 1, 2]);
+  expect(one).toMatchObject({ lanes: 1, cores: 2, memoryBytes: 1.5e9, readyBy: [0.5, 0.5, 0.5] });
+  expect(two).toMatchObject({ lanes: 2, readyBy: [1, 1, 1] });
+  expect(four).toMatchObject({ lanes: 4, cores: 8, memoryBytes: 4.5e9, readyBy: [1, 1, 1] });
+  // Half a second on two cores for each 16 votes.
+  expect(two?.coreSecondsPer1000).toBeCloseTo(62.5, 0);
+  expect(one?.busy).toBeCloseTo(1000 / 8000, 2);
+});
+
+test("what is ready after an interval counts for the next one", () => {
+  const [row] = planOf(network, constant(2000), [4]);
+  expect(row?.readyBy).toEqual([0, 1, 1]);
+});
+
+test("without any vote in time, a vote's cost is infinite", () => {
+  const [row] = planOf({ ...network, slotMs: 400 }, constant(5000), [4]);
+  expect(row).toMatchObject({ readyBy: [0, 0, 0], coreSecondsPer1000: Infinity });
+});
+
+test("more lanes never lower a share, and a share is between 0 and 1", () => {
+  const networks = fc.record({
+    validators: fc.integer({ min: 1, max: 400 }),
+    subnets: fc.integer({ min: 1, max: 6 }),
+    aggregators: fc.integer({ min: 1, max: 2 }),
+    slotMs: fc.integer({ min: 500, max: 20_000 }),
+    intervals: fc.integer({ min: 3, max: 6 }),
+    children: fc.integer({ min: 0, max: 2 }),
+    deadlineMs: fc.integer({ min: 50, max: 6000 }),
+  });
+  const [kind] = tableCosts(2).kinds;
+  if (kind === undefined) throw new Error("the table has a kind");
+  fc.assert(
+    fc.property(
+      networks,
+      fc.uniqueArray(fc.integer({ min: 1, max: 12 }), { minLength: 2, maxLength: 4 }),
+      (drawn, lanes) => {
+        const rows = planOf(
+          { ...drawn, subnets: Math.min(drawn.subnets, drawn.validators) },
+          kind,
+          lanes,
+        );
+        for (const [at, { readyBy, busy }] of rows.entries()) {
+          const [first, second, fence] = readyBy;
+          const before = rows[at - 1]?.readyBy ?? [0, 0, 0];
+          expect(first).toBeLessThanOrEqual(second + 1e-9);
+          expect(second).toBeLessThanOrEqual(fence + 1e-9);
+          expect(fence).toBeLessThanOrEqual(1 + 1e-9);
+          expect(busy).toBeLessThanOrEqual(1);
+          readyBy.forEach((share, step) => expect(share).toBeGreaterThanOrEqual(before[step] ?? 0));
+        }
+      },
+    ),
+    { numRuns: 25 },
+  );
+});
+
+test("memory is as measured, and does not fall with a larger proof", () => {
+  expect(proverBytes({ raws: 1, children: 0 })).toBe(0.8e9);
+  expect(proverBytes({ raws: 512, children: 0 })).toBe(4e9);
+  expect(proverBytes({ raws: 0, children: 16 })).toBe(10e9);
+  expect(proverBytes({ raws: 512, children: 2 })).toBe(4e9);
+});
+
+test("the costs of a service are those that it shows", () => {
+  const learnedCosts = [
+    { rawSignatures: 1, children: 0, proveMs: 300 },
+    { rawSignatures: 32, children: 0, proveMs: 500 },
+    { rawSignatures: 1, children: 1, proveMs: 1000 },
+  ];
+  const [kind] = serviceCosts([create(DeviceSchema, { id: "gpu", learnedCosts })], 4).kinds;
+  const costs = kind?.costs ?? freshCostModel;
+  expect(kind).toMatchObject({ name: "gpu", cores: 4 });
+  for (const { rawSignatures: raws, children, proveMs } of learnedCosts) {
+    expect(predictMs(costs, { raws, children }) / proveMs).toBeGreaterThan(0.85);
+    expect(predictMs(costs, { raws, children }) / proveMs).toBeLessThan(1.15);
+  }
+});
+
+const plan = (...flags: string[]) => commandInProcess(["plan", ...flags]);
+
+test("it prints a row for each number of lanes, where the costs are from, and an answer", async () => {
+  const ran = await plan(
+    ..."--validators 32 --slot-ms 8000 --state-dir".split(" "),
+    writtenState(),
+  );
+  expect(ran).toMatchObject({ code: 0, stderr: "" });
+  expect(ran.stdout).toContain("costs: as learned in ");
+  expect(ran.stdout).toContain("each lane is taken to have 2 cores: say --lane-cores");
+  expect(ran.stdout).toMatch(/1 lane, 2 cores, \d\.\d GB: \d+\.\d % of the votes by interval 3/);
+});
+
+function writtenState(): string {
+  const state = join(folder, "state");
+  mkdirSync(state, { recursive: true });
+  const { logMs, covariance, scatter } = freshCostModel;
+  const small = covariance.map((row) => row.map((value) => value / 100));
+  const entry = { proofSystem: "a b", kind: "aggregate", logInvRate: 0, atUnixMs: 1, logMs };
+  const content = { format: 3, costs: [{ ...entry, covariance: small, scatter }] };
+  writeFileSync(costFilePath(state, "cpu"), JSON.stringify(content));
+  expect(stateCosts(state, undefined)?.kinds).toMatchObject([{ name: "learned", cores: 2 }]);
+  return state;
+}
+
+test("with --json the rows and the answer are data", async () => {
+  const file = costFilePath(writtenState(), "cpu");
+  const ran = await plan("--validators", "32", "--slot-ms", "60000", "--costs", file, "--json");
+  expect(JSON.parse(ran.stdout)).toMatchObject({
+    network: { validators: 32, subnets: 1 },
+    rows: [{ lanes: 1 }],
+    answer: { lanes: 1, cores: 2 },
+  });
+});
+
+test.each([
+  [[], "--validators"],
+  [["--validators", "0"], "--validators"],
+  [["--validators", "4", "--subnets", "5"], "--subnets 5 is above --validators 4"],
+  [["--validators", "4000", "--subnets", "200", "--aggregators", "20"], "--aggregators 20"],
+  [["--validators", "4", "--goal", "soon"], "--goal"],
+  [["--validators", "4", "--costs", "/nowhere"], "--costs /nowhere cannot be read"],
+  [["--validators", "4", "--state-dir", "/nowhere"], "--state-dir /nowhere has no learned costs"],
+  [["--validators", "4", "--slot-ms", "x"], "--slot-ms"],
+])("%j is refused with exit code 2 under its name", async (flags, text) => {
+  const ran = await plan(...flags);
+  expect(ran).toMatchObject({ code: 2, stdout: "" });
+  expect(ran.stderr).toContain(text);
+});
+
+test("a file of neither kind is refused with what is wrong", async () => {
+  const file = join(folder, "wrong.json");
+  writeFileSync(file, '{"format": 9}');
+  const ran = await plan("--validators", "4", "--costs", file);
+  expect(ran).toMatchObject({ code: 2 });
+  expect(ran.stderr).toContain(`--costs ${file} is invalid at `);
+});
