@@ -56,7 +56,7 @@ export const acknowledgement: Measurement = {
 };
 
 /** Durations in one state, idle or busy, and the processor time that the server used meanwhile. */
-class Samples {
+export class Samples {
   private readonly tookMs: number[] = [];
   private serverCpuSeconds = 0;
 
@@ -90,7 +90,7 @@ class Samples {
 }
 
 /** One node that submits the same snapshot again and again, each time as a new request. */
-class Submitter {
+export class Submitter {
   private readonly raw: Client;
   private readonly client: AggregatorClient;
   private readonly encoded: Buffer;

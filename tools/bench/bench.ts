@@ -11,6 +11,7 @@ import { memory } from "./memory.js";
 import { parseOptions, usage } from "./options.js";
 import type { BenchOptions } from "./options.js";
 import { overhead } from "./overhead.js";
+import { recording } from "./recording.js";
 import { recovery } from "./recovery.js";
 import { sectionJson, sectionText } from "./report.js";
 import { tickCost } from "./tick-cost.js";
@@ -18,6 +19,7 @@ import { tickCost } from "./tick-cost.js";
 /** The measurements in the order in which they run. */
 const MEASUREMENTS: readonly Measurement[] = [
   acknowledgement,
+  recording,
   loopLag,
   tickCost,
   memory,

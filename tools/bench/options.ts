@@ -18,7 +18,7 @@ export function usage(names: readonly string[]): string {
     "make bench [ARGS=--help]: what the service costs, measured against a server process with the real prover",
     "",
     "  PAIRS=30              pairs of bare and service proofs a shape, for overhead",
-    "  ACKS=400              acknowledgements for ack, idle and again while proving",
+    "  ACKS=400              acknowledgements for ack, idle and again while proving; for record",
     "  TICKS=2000            ticks a size of snapshot, for tick",
     `  ONLY=${names.join(",")}`,
     "                        what to measure; default all",

@@ -11,6 +11,9 @@ const help = `make sim-report ARGS="…": judges the schedule on virtual time ag
                     once it contains one of the parts (default: all)
   --budgets LIST    budgets to run, over a typical proof's cost, with commas (default: all of
                     ${budgetsOverCost.join(", ")})
+  --recorded LIST   folders of 'lean-aggregator serve --record', with commas: workloads with the
+                    budgets and the durations that were recorded; alone, without --workloads,
+                    nothing else is run (default: none)
   --out DIR         folder for report.md and its plots (default docs/schedule; out/schedule where
                     only some workloads or budgets are run)
   --strict          exit 1 when a goal is missed
@@ -18,6 +21,7 @@ const help = `make sim-report ARGS="…": judges the schedule on virtual time ag
   --help            print this and exit
 
   make sim-report ARGS="--scenarios 1 --workloads small,backlog --budgets 0.7,2"   # a quick look
+  make sim-report ARGS="--recorded /tmp/recording"
 
 Exit codes: 0 the report is written; 1 a goal is missed, with --strict; 2 an option is wrong.
 `;
@@ -27,6 +31,8 @@ export interface Arguments {
   scenarios: number;
   chosen: readonly Workload[];
   budgets: readonly number[];
+  /** Folders of recordings. */
+  recorded: readonly string[];
   out: string;
   isStrict: boolean;
   /** The options that choose the work, as they were given. */
@@ -41,16 +47,19 @@ export function readArguments(argv: readonly string[]): Arguments | { print: str
   if (values.help) return { print: help };
   const all = [...workloads, ...smallWorkloads];
   if (values.list) return { print: `${all.map(({ name }) => name).join("\n")}\n` };
-  const chosen = all.filter(({ name }) => isChosen(name, values.workloads));
-  if (chosen.length === 0) {
+  const { recorded: folders } = values;
+  const isAlone = folders !== undefined && values.workloads === undefined;
+  const chosen = isAlone ? [] : all.filter(({ name }) => isChosen(name, values.workloads));
+  const recorded = folders?.split(",") ?? [];
+  if (chosen.length + recorded.length === 0) {
     throw new ArgumentError(
       `--workloads ${values.workloads ?? ""}: no name contains that; see --list`,
     );
   }
-  const isPart = values.workloads !== undefined || values.budgets !== undefined;
+  const isPart = [values.workloads, values.budgets, folders].some((each) => each !== undefined);
   const seed = whole("--seed", values.seed, 0);
   const scenarios = whole("--scenarios", values.scenarios, 1);
-  const part = (["workloads", "budgets"] as const).flatMap((name) => {
+  const part = (["workloads", "budgets", "recorded"] as const).flatMap((name) => {
     const value = values[name];
     return value === undefined ? [] : [` --${name} '${value}'`];
   });
@@ -59,6 +68,7 @@ export function readArguments(argv: readonly string[]): Arguments | { print: str
     scenarios,
     chosen,
     budgets: readBudgets(values.budgets),
+    recorded,
     out: values.out ?? (isPart ? "out/schedule" : "docs/schedule"),
     isStrict: values.strict,
     given: `--seed ${seed} --scenarios ${scenarios}${part.join("")}`,
@@ -74,6 +84,7 @@ function parse(argv: readonly string[]) {
         scenarios: { type: "string", default: "2" },
         workloads: { type: "string" },
         budgets: { type: "string" },
+        recorded: { type: "string" },
         out: { type: "string" },
         strict: { type: "boolean", default: false },
         list: { type: "boolean", default: false },

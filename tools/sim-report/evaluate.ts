@@ -20,6 +20,8 @@ export interface Evaluation {
   seed: number;
   runs: Record<Policy, Run>;
   measures: Record<Policy, Measures>;
+  /** As in `Scenario`. */
+  then?: readonly string[];
 }
 
 export async function evaluate(scenario: Scenario): Promise<Evaluation> {
@@ -31,7 +33,8 @@ export async function evaluate(scenario: Scenario): Promise<Evaluation> {
     "skip when busy": skipWhenBusy(scenario),
   };
   const measures = byPolicy((policy) => measure(scenario, runs[policy]));
-  return { workload, budgetOverCost, seed, runs, measures };
+  const recorded = scenario.then === undefined ? {} : { then: scenario.then };
+  return { workload, budgetOverCost, seed, runs, measures, ...recorded };
 }
 
 function byPolicy<T>(of: (policy: Policy) => T): Record<Policy, T> {

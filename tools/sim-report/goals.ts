@@ -1,7 +1,7 @@
 /** What the schedule is to reach. Pure. */
 import type { BurstComparison, Evaluation, Reached } from "./evaluate.js";
 import type { Margin } from "./margins.js";
-import { budgetsOf, marginsByBudget, marginsByWorkload } from "./margins.js";
+import { budgetName, budgetsOf, marginsByBudget, marginsByWorkload } from "./margins.js";
 import { share, total, wastedShare, wronglyRefused } from "./total.js";
 
 export interface Goal {
@@ -74,7 +74,7 @@ function wasteGoal(evaluations: readonly Evaluation[]): Goal {
   return {
     text: "wasted prover time: at most 6 %",
     isMet: wasted <= WASTED_MAX,
-    found: `${percent(wasted)}; at worst ${percent(worst.value)} at ${worst.at}`,
+    found: `${percent(wasted)}; at worst ${percent(worst.value)} at ${budgetName(worst.at)}`,
   };
 }
 

@@ -4,8 +4,8 @@ export interface HeatMap {
   title: string;
   columns: readonly string[];
   rows: readonly string[];
-  /** By row, then by column. */
-  values: readonly (readonly number[])[];
+  /** By row, then by column; undefined for an empty cell. */
+  values: readonly (readonly (number | undefined)[])[];
 }
 
 const LEFT = 150;
@@ -27,7 +27,9 @@ export function heatMap({ title, columns, rows, values }: HeatMap): string {
     text(10, 18, title, 'font-weight="bold"'),
     ...columns.map((name, at) => text(x(at) + CELL_WIDTH / 2, TOP - 8, name, MIDDLE)),
     ...rows.map((name, at) => text(LEFT - 8, y(at) + 16, name, 'text-anchor="end"')),
-    ...values.flatMap((row, at) => row.map((value, column) => cell(x(column), y(at), value))),
+    ...values.flatMap((row, at) =>
+      row.flatMap((value, column) => (value === undefined ? [] : cell(x(column), y(at), value))),
+    ),
   ];
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">\n<rect width="${width}" height="${height}" fill="#fff"/>\n${parts.join("\n")}\n</svg>\n`;
 }

@@ -4,6 +4,7 @@ import { policies } from "./evaluate.js";
 import { inWords, percent } from "./goals.js";
 import type { Margin } from "./margins.js";
 import {
+  budgetName,
   budgetsOf,
   marginOf,
   marginsByBudget,
@@ -38,16 +39,16 @@ function marginTable(title: string, margins: readonly Margin[]): Table {
 
 function pairTable(evaluations: readonly Evaluation[]): Table {
   const pairs = marginsByPair(evaluations);
-  const behind = pairs.flat().filter(({ ahead }) => ahead < 0);
+  const behind = pairs.flat().flatMap((each) => (each !== undefined && each.ahead < 0 ? each : []));
   const named = behind.map(inWords).join("; ");
   const found = behind.length === 0 ? "Behind in none" : `Behind in ${behind.length}: ${named}`;
   return {
     title: "Ahead in weighted votes, each workload at each budget over cost",
     note: `Points by which ours is ahead of the best baseline. ${found}.`,
-    head: ["", ...budgetsOf(evaluations).map((budget) => `${budget}`)],
+    head: ["", ...budgetsOf(evaluations).map(budgetName)],
     rows: workloadsOf(evaluations).map((name, at) => [
       name,
-      ...(pairs[at] ?? []).map(({ ahead }) => signed(ahead)),
+      ...(pairs[at] ?? []).map((each) => (each === undefined ? "" : signed(each.ahead))),
     ]),
   };
 }

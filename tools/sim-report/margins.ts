@@ -1,6 +1,7 @@
 /** By how much the service is ahead of the best baseline in weighted votes. Pure. */
 import type { Evaluation, Policy } from "./evaluate.js";
 import { baselines } from "./evaluate.js";
+import { AS_RECORDED } from "./scenario.js";
 import { total, worthShare } from "./total.js";
 
 /** The service against the baseline that does best, of the same work. */
@@ -37,9 +38,11 @@ export function workloadsOf(evaluations: readonly Evaluation[]): string[] {
   return [...new Set(evaluations.map(({ workload }) => workload))];
 }
 
+export const budgetName = (budget: number) => (budget === AS_RECORDED ? "recorded" : `${budget}`);
+
 export function marginsByBudget(evaluations: readonly Evaluation[]): Margin[] {
   return budgetsOf(evaluations).map((budget) =>
-    marginOf(`${budget}`, evaluations, ({ budgetOverCost }) => budgetOverCost === budget),
+    marginOf(budgetName(budget), evaluations, ({ budgetOverCost }) => budgetOverCost === budget),
   );
 }
 
@@ -49,15 +52,14 @@ export function marginsByWorkload(evaluations: readonly Evaluation[]): Margin[] 
   );
 }
 
-/** A row for each workload, in it one margin for each budget. */
-export function marginsByPair(evaluations: readonly Evaluation[]): Margin[][] {
+/** A row for each workload, in it one margin for each budget; undefined where it was not run. */
+export function marginsByPair(evaluations: readonly Evaluation[]): (Margin | undefined)[][] {
   return workloadsOf(evaluations).map((name) =>
-    budgetsOf(evaluations).map((budget) =>
-      marginOf(
-        `${name} at ${budget}`,
-        evaluations,
+    budgetsOf(evaluations).map((budget) => {
+      const own = evaluations.filter(
         ({ workload, budgetOverCost }) => workload === name && budgetOverCost === budget,
-      ),
-    ),
+      );
+      return own.length === 0 ? undefined : marginOf(`${name} at ${budgetName(budget)}`, own);
+    }),
   );
 }

@@ -5,8 +5,9 @@ import type { BurstComparison, Reached } from "./evaluate.js";
 import { policies } from "./evaluate.js";
 import { sharesOf } from "./goals.js";
 import { heatMap } from "./heat-map.js";
-import { budgetsOf, marginsByPair, workloadsOf } from "./margins.js";
+import { budgetName, budgetsOf, marginsByPair, workloadsOf } from "./margins.js";
 import type { Measures } from "./measures.js";
+import { AS_RECORDED } from "./scenario.js";
 import type { Findings } from "./tables.js";
 import { share, total, wastedShare, worthShare } from "./total.js";
 
@@ -17,7 +18,8 @@ export interface NamedPlot {
 }
 
 export function plots({ evaluations, bursts }: Findings): NamedPlot[] {
-  const budgets = budgetsOf(evaluations);
+  const all = budgetsOf(evaluations);
+  const budgets = all.filter((budget) => budget !== AS_RECORDED);
   const byPolicy = (of: (measures: Measures) => number): Series[] =>
     policies.map((name) => ({
       name,
@@ -35,9 +37,11 @@ export function plots({ evaluations, bursts }: Findings): NamedPlot[] {
   });
   const ahead = heatMap({
     title: "Points ahead of the best baseline in weighted votes, by budget over cost",
-    columns: budgets.map((budget) => `${budget}`),
+    columns: all.map(budgetName),
     rows: workloadsOf(evaluations),
-    values: marginsByPair(evaluations).map((row) => row.map((margin) => 100 * margin.ahead)),
+    values: marginsByPair(evaluations).map((row) =>
+      row.map((margin) => (margin === undefined ? undefined : 100 * margin.ahead)),
+    ),
   });
   const againstBest = [
     againstOptimum("optimum", ({ optimum }) => optimum),

@@ -20,6 +20,9 @@ export interface SnapshotSpec {
   groups: readonly GroupSpec[];
 }
 
+/** Stands for the budget of a recorded workload, whose snapshots have budgets of their own. */
+export const AS_RECORDED = 0;
+
 export interface Scenario {
   workload: string;
   seed: number;
@@ -29,12 +32,15 @@ export interface Scenario {
   truth: Truth;
   /** A typical proof of this workload, on the first lane. */
   typicalMs: number;
+  /** Budget over a typical proof's cost, or `AS_RECORDED`. */
   budgetOverCost: number;
   /** What is submitted earlier lets the service learn its devices, and is not judged. */
   judgedFromMs: number;
   endMs: number;
   /** The node that sends far more than its share. */
   flooder: string | undefined;
+  /** Of a recording: how each ask ended then. */
+  then?: readonly string[];
 }
 
 /** One group of one snapshot: what a policy proves in time or does not. */
@@ -57,7 +63,7 @@ export function asksOfSnapshot(snapshot: SnapshotSpec): Ask[] {
 
 /** What is proved: the message and who signed it. Equal for identical work of several nodes. */
 export function contentOf(root: string, validators: readonly number[]): string {
-  return `${root}:${[...validators].sort((a, b) => a - b).join()}`;
+  return `${root}:${[...new Set(validators)].sort((a, b) => a - b).join()}`;
 }
 
 /** Of each group that was asked for, as the same one is asked for often. */

@@ -4,12 +4,14 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { RecordingError } from "../../server/recording/read-recording.js";
 import type { Arguments } from "./arguments.js";
 import { ArgumentError, readArguments } from "./arguments.js";
 import type { BurstComparison, Evaluation } from "./evaluate.js";
 import { compareWithOptimum, evaluate } from "./evaluate.js";
 import { judge } from "./goals.js";
 import { plots } from "./plots.js";
+import { recordedScenario } from "./recorded.js";
 import type { Findings } from "./tables.js";
 import { tables } from "./tables.js";
 import { asMarkdown, asTerminal, goalsAsTerminal } from "./text.js";
@@ -28,13 +30,14 @@ async function main(argv: readonly string[]): Promise<number> {
     write(args, findings);
     return args.isStrict && findings.goals.some(({ isMet }) => !isMet) ? 1 : 0;
   } catch (error) {
-    if (!(error instanceof ArgumentError)) throw error;
+    const isWrong = error instanceof ArgumentError || error instanceof RecordingError;
+    if (!isWrong) throw error;
     process.stderr.write(`${error.message}\n`);
     return 2;
   }
 }
 
-async function run({ seed, scenarios, chosen, budgets }: Arguments): Promise<Findings> {
+async function run({ seed, scenarios, chosen, budgets, recorded }: Arguments): Promise<Findings> {
   const evaluations: Evaluation[] = [];
   const bursts: BurstComparison[] = [];
   const startedAtMs = Date.now();
@@ -51,6 +54,11 @@ async function run({ seed, scenarios, chosen, budgets }: Arguments): Promise<Fin
       process.stderr.write(".");
     }
     process.stderr.write(` ${((Date.now() - startedAtMs) / 1000).toFixed(0)} s\n`);
+  }
+  for (const folder of recorded) {
+    const scenario = recordedScenario(folder, seed);
+    process.stderr.write(`${scenario.workload}\n`);
+    evaluations.push(await evaluate(scenario));
   }
   return { evaluations, bursts, goals: judge(evaluations, bursts) };
 }

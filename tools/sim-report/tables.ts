@@ -4,7 +4,7 @@ import { policies } from "./evaluate.js";
 import type { Goal } from "./goals.js";
 import { percent } from "./goals.js";
 import { marginTables } from "./margin-tables.js";
-import { budgetsOf, workloadsOf } from "./margins.js";
+import { budgetName, budgetsOf, workloadsOf } from "./margins.js";
 import type { Measures } from "./measures.js";
 import { optimumTables } from "./optimum-tables.js";
 import type { Table } from "./table.js";
@@ -41,12 +41,13 @@ export function tables({ evaluations, bursts, goals }: Findings): Table[] {
       title: "Ours, by budget over cost",
       head: ["", ...MAIN_HEAD],
       rows: budgets.map((budget) => [
-        `${budget}`,
+        budgetName(budget),
         ...mainCells(ours(({ budgetOverCost }) => budgetOverCost === budget)),
       ]),
     },
     backlogTable(evaluations),
     floodTable(evaluations),
+    ...evaluations.flatMap((each) => (each.then === undefined ? [] : [thenTable(each, each.then)])),
     endingTable(ours(() => true)),
   ];
 }
@@ -132,6 +133,21 @@ function floodTable(evaluations: readonly Evaluation[]): Table {
         quantile(delays, 0.5).toFixed(1),
       ];
     }),
+  };
+}
+
+/** All groups, those that are not judged included. */
+function thenTable({ workload, runs }: Evaluation, then: readonly string[]): Table {
+  const now = runs.ours.asks.map(({ ending }) => ending);
+  const count = (endings: readonly string[], name: string) =>
+    `${endings.filter((each) => each === name).length}`;
+  return {
+    title: `How groups ended, ${workload}`,
+    note: "Then, as recorded, and in the simulation.",
+    head: ["ending", "then", "simulated"],
+    rows: [...new Set([...then, ...now])]
+      .sort()
+      .map((name) => [name, count(then, name), count(now, name)]),
   };
 }
 

@@ -60,15 +60,20 @@ export class Truth {
 
   /** Of the proof alone. */
   proveMs(lane: number, { root, slot }: GroupSpec, shape: Shape): number {
-    const { seed, speeds, childFactor, scatter, slow, drift } = this.options;
-    const { rawMs, childMs } = tableMs(shape);
+    const { seed, speeds, scatter, slow, drift } = this.options;
     const random = new Random(hash(`${seed}/${root}/${shape.raws}/${shape.children}`));
     // The sum of four is near enough to normal.
     const normal = (random.next() + random.next() + random.next() + random.next() - 2) * 1.73;
     const slowness = random.chance(slow) ? random.between(2, 4) : 1;
     const wander = 1 + drift * Math.sin((2 * Math.PI * (slot + seed)) / DRIFT_SLOTS);
     const speed = (speeds[lane] ?? 1) * wander;
-    return (rawMs + childMs * childFactor) * speed * Math.exp(scatter * normal) * slowness;
+    return this.meanMs(shape) * speed * Math.exp(scatter * normal) * slowness;
+  }
+
+  /** On a device of speed 1. */
+  protected meanMs(shape: Shape): number {
+    const { rawMs, childMs } = tableMs(shape);
+    return rawMs + childMs * this.options.childFactor;
   }
 
   /** The lane is busy for so long: inputs verified, unless they are; proof made, proof verified. */
