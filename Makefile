@@ -1,6 +1,6 @@
 # Every target installs what is missing first. Needs Node 20.19 or newer, Python 3.11 or newer with its
 # shared library, and a C++ compiler.
-.PHONY: setup build test test-all check sim fuzz bench load crowd abuse demo devnet devnet-smoke serve doctor
+.PHONY: setup build test test-all check sim fuzz bench load crowd abuse demo devnet devnet-all devnet-smoke serve doctor
 .PHONY: sbom clean interop clients bench-short mutate
 
 # The image of the service has no tools, and so no nats-server either.
@@ -141,6 +141,14 @@ abuse: build
 # Four nodes in real time: SLOTS=200 in each of MODES=inline,worker,remote,sidecar; 1 h 25 min.
 devnet: build
 	@COMMAND="make devnet" REPORT=docs/devnet node dist/tools/devnet/run/devnet.js
+
+# The whole matrix, unattended, about 3 h 30 min; run again, it goes on where it was stopped.
+devnet-all: build
+	@RESUME=1 COMMAND="make devnet-all" OUT=out/devnet-all REPORT=out/devnet-all \
+	  MODES=worker,sidecar SEED=1,2 INTERVALS=5,4 node dist/tools/devnet/run/devnet.js; \
+	RESUME=1 COMMAND="make devnet-all" OUT=out/devnet-all REPORT=docs/devnet SLOTS=100 \
+	  SCENARIO=tools/devnet/scenarios/proposes.json MODES=inline,worker,sidecar \
+	  node dist/tools/devnet/run/devnet.js
 
 # The short form, for CI: one validator a node, a few slots of two modes.
 devnet-smoke: build

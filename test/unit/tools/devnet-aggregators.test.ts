@@ -105,7 +105,7 @@ async function startServed(slot: number, proveMs: number) {
     {
       endpoint,
       nodeId: "devnet-test",
-      time: { genesisUnixMs: Date.now() - slot * SLOT_MS, slotMs: SLOT_MS },
+      time: { genesisUnixMs: Date.now() - slot * SLOT_MS, slotMs: SLOT_MS, intervals: 5 },
       deadlineMs: 50,
       keys,
     },

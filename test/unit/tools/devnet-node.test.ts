@@ -14,19 +14,23 @@ import type { FrameKind } from "../../../tools/devnet/node/gossip.js";
 import { DevnetNode } from "../../../tools/devnet/node/node.js";
 import type { NodeRecord } from "../../../tools/devnet/node/records.js";
 import {
-  ACCEPT,
   AGGREGATE,
-  INTERVALS_PER_SLOT,
-  PROPOSE,
-  VOTE,
+  dutiesOf,
+  tickAt,
+  type Intervals,
 } from "../../../tools/devnet/node/slot-time.js";
 import { aggregateOf, playSlots, vote, VALIDATORS } from "./devnet-chain.js";
 
-const tick = (slot: number, interval: number) => slot * INTERVALS_PER_SLOT + interval;
+const [PROPOSE, VOTE, ACCEPT] = [0, 1, 4];
+const tick = (slot: number, interval: number) => slot * 5 + interval;
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** A node with everything around it played by the test; an invalid signature is `[0]`. */
-function setUp({ isAggregator = true, lookaheadSlots = 0 } = {}) {
+function setUp({
+  isAggregator = true,
+  lookaheadSlots = 0,
+  intervals = 5,
+}: { isAggregator?: boolean; lookaheadSlots?: number; intervals?: Intervals } = {}) {
   const state = { slot: 1, proved: [] as ProvedGroup[], submitted: [] as number[] };
   const sent: [FrameKind, Uint8Array][] = [];
   const records: NodeRecord[] = [];
@@ -45,6 +49,8 @@ function setUp({ isAggregator = true, lookaheadSlots = 0 } = {}) {
       keys: Array.from({ length: VALIDATORS }, (_, at) => new Uint8Array([at])),
       ownValidators: [1],
       lookaheadSlots,
+      intervals,
+      foldsChildren: false,
       earlyWaitMs: 80,
       lastSlot: 100,
     },
@@ -60,6 +66,7 @@ function setUp({ isAggregator = true, lookaheadSlots = 0 } = {}) {
       },
       aggregator: isAggregator ? aggregator : null,
       currentSlot: () => state.slot,
+      sinceGenesisMs: () => 4000 * state.slot + 0.4,
       record: (record) => records.push(record),
       timedAsAggregation: (run) => run(),
     },
@@ -91,6 +98,24 @@ test("the stale result stops a tick as well, whatever slot the tick is of", () =
   state.proved = [provedOf(node, 5)];
   state.slot = 7; // the clock's: the tick is one of those that a frozen node catches up on
   expect(() => node.onTick(tick(5, ACCEPT))).toThrow(StaleResultError);
+});
+
+test("with four intervals the third one aggregates and then finds the safe target", async () => {
+  expect(dutiesOf(AGGREGATE, 4)).toEqual(["aggregate", "safe target"]);
+  expect([0, 1, 2, 3, 4].flatMap((interval) => dutiesOf(interval, 5))).toEqual(
+    [0, 1, 2, 3].flatMap((interval) => dutiesOf(interval, 4)),
+  );
+  const time = { genesisUnixMs: 1000, slotMs: 4000, intervals: 4 } as const;
+  expect([999, 1000, 1999, 2000, 5000].map((at) => tickAt(time, at))).toEqual([-1, 0, 0, 1, 4]);
+  const { node, state, records } = setUp({ intervals: 4 });
+  state.slot = 9;
+  node.onTick(4 * 9);
+  node.onTick(4 * 9 + 1);
+  await settled();
+  node.onTick(4 * 9 + 2);
+  expect(state.submitted).toEqual([9]);
+  const proposed = records.find(({ kind }) => kind === "proposed");
+  expect(proposed).toEqual({ kind: "proposed", slot: 9, attestations: 0, atMs: 36_000 });
 });
 
 test("a result of this slot or the one before is applied and published", () => {

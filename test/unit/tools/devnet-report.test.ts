@@ -6,7 +6,12 @@ import type { NodeRecord } from "../../../tools/devnet/node/records.js";
 import { judge } from "../../../tools/devnet/report/aims.js";
 import { markdown } from "../../../tools/devnet/report/markdown.js";
 import { plot } from "../../../tools/harness/plot.js";
+import { replays, type LagPoint } from "../../../tools/devnet/report/counterfactual.js";
 import { quantiles, summarize } from "../../../tools/devnet/report/summary.js";
+import { partsOf } from "../../../tools/devnet/report/write-report.js";
+import type { Intervals } from "../../../tools/devnet/node/slot-time.js";
+import { plannedRuns } from "../../../tools/devnet/run/plan.js";
+import { runName } from "../../../tools/devnet/run/run-mode.js";
 import type { RunHeader, RunRecord } from "../../../tools/devnet/run/run-file.js";
 import { fitTo, isInside, readScenario, windowsOf } from "../../../tools/devnet/run/scenario.js";
 
@@ -44,13 +49,21 @@ function header(mode: Mode): RunHeader {
     mode,
     slots: 6,
     slotMs: 4000,
+    intervals: 5,
+    seed: 1,
+    ownValidators: [
+      [0, 1],
+      [2, 3],
+    ],
     lookaheadSlots: 1,
     validators: 4,
     nodes: 2,
     folder: "out",
     aggregators: [0],
     scenario: {
+      name: "test",
       about: "",
+      foldsChildren: false,
       recoverySlots: 1,
       faults: [{ kind: "freeze", nodes: [1], slot: 2, untilSlot: 3 }],
     },
@@ -75,6 +88,7 @@ function applied(submittedSlot: number, slot: number, validators: number[]): Run
     message: `m${submittedSlot}`,
     validators,
     isLate: slot > submittedSlot,
+    atMs: slot * 4000 + 2000,
   };
   return { node: 0, ...record };
 }
@@ -85,6 +99,22 @@ const voted = (slot: number, validator: number): RunRecord => ({
   slot,
   validator,
   message: `m${slot}`,
+  atMs: slot * 4000 + 800,
+});
+const received = (slot: number, validators: number[], atMs: number): RunRecord => ({
+  node: 1,
+  kind: "received",
+  slot,
+  message: `m${slot}`,
+  validators,
+  atMs,
+});
+const proposed = (slot: number, lateMs = 0): RunRecord => ({
+  node: slot % 4 < 2 ? 0 : 1,
+  kind: "proposed",
+  slot,
+  attestations: 0,
+  atMs: slot * 4000 + lateMs,
 });
 
 function run(mode: Mode, tickMs: number, extra: RunRecord[] = []) {
@@ -114,6 +144,90 @@ test("misses, skips and unrepresented votes are separated by the fault windows",
   expect(summary.sessionMeanSeconds).toBe(2);
   expect(summary.prover).toEqual({ busySeconds: 3, proofs: 4 });
   expect(summary.lag.map(({ value }) => value)).toEqual([1, 2, 3, 3, 3, 3]);
+});
+
+test("votes are published when most other nodes have stored a proof, and counted by interval", () => {
+  const summary = run("remote", 3, [
+    received(1, [0], 4000 + 2399), // before interval 3
+    received(1, [1], 4000 + 2400),
+    received(6, [0], 24_000 + 3200), // after interval 4 has started
+    received(6, [1], 24_000 + 8000), // at the fence
+  ]);
+  expect(summary.votes).toEqual({ inside: 2, outside: 4 }); // slot 2, and slots 1 and 6
+  expect(summary.published).toEqual({
+    safeTarget: { inside: 0, outside: 1 },
+    accept: { inside: 0, outside: 2 },
+    fence: { inside: 0, outside: 3 },
+  });
+  expect(summary.withoutAggregate).toEqual({ inside: 1, outside: 0 });
+});
+
+test("the aggregator's own duties are those of its validators", () => {
+  const summary = run("inline", 900, [proposed(1, 2600), proposed(5, 0), proposed(6, 0)]);
+  // Slots 1, 4 and 5 are its validators' in turn; two of them cast three votes each.
+  expect(summary.proposals).toEqual({ due: 3, made: 2 });
+  expect(summary.proposalLateMs).toMatchObject({ p50: 0, max: 2600 });
+  expect(summary.ownVotes).toEqual({ due: 12, cast: 6, inTime: 6 });
+});
+
+test("finality lags by the least when votes are in time, and by more for each cause", () => {
+  const slots = 40;
+  const all = [0, 1, 2, 3];
+  const of = (publishedMs: number, castMs = 800) => {
+    const lag = { ...header("sidecar"), slots, lookaheadSlots: 0 };
+    const records = Array.from({ length: slots }, (_, at): RunRecord[] => {
+      const slot = at + 1;
+      const votes = all.map((validator) => {
+        return { ...voted(slot, validator), atMs: slot * 4000 + castMs };
+      });
+      return [...votes, received(slot, all, slot * 4000 + publishedMs), proposed(slot)];
+    });
+    return replays(lag, records.flat());
+  };
+  const last = (points: readonly LagPoint[]) => points.at(-1)?.value ?? 0;
+  const inTime = of(2300);
+  expect(last(inTime.least)).toBe(3);
+  expect([last(inTime.cast), last(inTime.published)]).toEqual([3, 3]);
+  const late = of(4100);
+  expect(last(late.cast)).toBe(3);
+  expect(last(late.published)).toBeGreaterThan(3);
+  expect(last(of(4100, 4050).cast)).toBeGreaterThan(3);
+});
+
+test("runs that differ in their seed only are taken together", () => {
+  const records = [voted(1, 0), applied(1, 1, [0])];
+  const of = (seed: number, intervals: Intervals, mode: Mode = "worker") => {
+    return { header: { ...header(mode), seed, intervals }, records };
+  };
+  const parts = partsOf([of(2, 5), of(1, 5), of(1, 4), of(1, 5, "sidecar")]);
+  expect(parts.map(({ name }) => name)).toEqual(["test-5", "test-4"]);
+  const longer = { ...of(3, 5), header: { ...header("worker"), slotMs: 6000 } };
+  expect(() => partsOf([of(1, 5), longer])).toThrow("other validators, slots' length or lookahead");
+  const [first] = parts;
+  expect(first?.summaries.map(({ header: { mode }, runs }) => [mode, runs])).toEqual([
+    ["worker", 2],
+    ["sidecar", 1],
+  ]);
+  expect(first?.summaries[0]).toMatchObject({ slots: 12, applied: 2, header: { seed: 1 } });
+});
+
+test("a seed shifts the faults, and each run has a file of its own", () => {
+  const env = {
+    ...{ SEED: "1,3", INTERVALS: "5,4", MODES: "worker,sidecar:50", SLOTS: "90", OUT: "o" },
+    SCENARIO: `${scenarios}/full.json`,
+  };
+  const runs = plannedRuns(env);
+  expect(runs.map(runName)).toEqual([
+    ...["full-worker-5-1", "full-sidecar-5-1", "full-worker-4-1", "full-sidecar-4-1"],
+    ...["full-worker-5-3", "full-sidecar-5-3", "full-worker-4-3", "full-sidecar-4-3"],
+  ]);
+  expect(runs.map(({ scenario }) => scenario.faults[0])).toMatchObject([
+    ...Array.from({ length: 4 }, () => ({ slot: 20, untilSlot: 26 })),
+    ...Array.from({ length: 4 }, () => ({ slot: 22, untilSlot: 28 })),
+  ]);
+  expect(() => plannedRuns({ ...env, INTERVALS: "6" })).toThrow("INTERVALS has 6");
+  expect(() => plannedRuns({ ...env, SEED: "0" })).toThrow("SEED has 0");
+  expect(() => plannedRuns({ ...env, MODES: "go" })).toThrow("go, which takes INTERVALS=5");
 });
 
 test("a broken rule differs from an aim that is not met", () => {
@@ -149,7 +263,8 @@ test("outside, lags are compared within one step of the slots that may be justif
 
 test("the report names what is not met, and its plots shade the fault windows", () => {
   const summaries = [run("inline", 900), run("remote", 3)];
-  const text = markdown(summaries, judge(summaries), "make devnet");
+  const part = { name: "test-5", summaries, aims: judge(summaries) };
+  const text = markdown([part], "make devnet");
   expect(text).toContain("| remote: missed slots only inside fault windows | **no** |");
   expect(text).toContain("| inline | 2, aggregate | 6 | 900.0 | 900.0 | 900.0 |");
   expect(text).toContain("slot 2 until 3: freeze node 1");

@@ -1,5 +1,6 @@
 /** What the orchestrator and a node's process say to each other. */
 import type { BackendOptions } from "../../../server/prover/backend-file.js";
+import type { Intervals } from "./slot-time.js";
 import type { Mode } from "./aggregators/aggregator.js";
 import type { NodeRecord } from "./records.js";
 
@@ -16,6 +17,8 @@ export interface NodeSettings {
   endpoint: string;
   backend: BackendOptions;
   slotMs: number;
+  intervals: Intervals;
+  foldsChildren: boolean;
   lookaheadSlots: number;
   earlyWaitMs: number;
   lastSlot: number;

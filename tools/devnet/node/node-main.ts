@@ -14,7 +14,7 @@ import { Gossip } from "./gossip.js";
 import type { FromNode, NodeSettings, ToNode } from "./messages.js";
 import { DevnetNode } from "./node.js";
 import type { NodeRecord } from "./records.js";
-import { INTERVALS_PER_SLOT, slotOf, tickAt, type SlotTime } from "./slot-time.js";
+import { slotOf, tickAt, type SlotTime } from "./slot-time.js";
 import { SlotReport } from "./slot-report.js";
 import { TickLoop } from "./tick-loop.js";
 
@@ -44,12 +44,12 @@ interface AggregatorModules {
 
 async function startAggregator(
   settings: NodeSettings,
-  time: { genesisUnixMs: number; slotMs: number },
+  time: SlotTime,
   prover: InProcessProver | null,
   { registry, crypto, node, onNews }: AggregatorModules,
 ): Promise<Aggregator> {
   // One interval, in every mode: time for more than one group where votes came late.
-  const deadlineMs = time.slotMs / INTERVALS_PER_SLOT;
+  const deadlineMs = time.slotMs / time.intervals;
   if (prover !== null) {
     const metrics = createInProcessMetrics(registry);
     if (settings.mode === "inline") return new InlineAggregator(prover, metrics, deadlineMs);
@@ -61,7 +61,8 @@ async function startAggregator(
   const start = {
     endpoint,
     nodeId,
-    ...time,
+    genesisUnixMs: time.genesisUnixMs,
+    slotMs: time.slotMs,
     deadlineMs,
     keys,
     verifier: settings.sockets.verifier,
@@ -99,7 +100,7 @@ interface TickLoopModules {
 }
 
 function startTickLoop({ settings, time, node, report }: TickLoopModules): TickLoop {
-  const lastTick = (settings.lastSlot + 1) * INTERVALS_PER_SLOT - 1;
+  const lastTick = (settings.lastSlot + 1) * time.intervals - 1;
   return new TickLoop(
     { ...time, lastTick },
     {
@@ -115,7 +116,8 @@ function startTickLoop({ settings, time, node, report }: TickLoopModules): TickL
 async function main(): Promise<void> {
   const { settings } = await next("settings");
   const registry = new Registry();
-  const report = new SlotReport(registry, (record) => tell({ type: "record", record }));
+  const { intervals } = settings;
+  const report = new SlotReport(registry, intervals, (record) => tell({ type: "record", record }));
   const crypto = new CryptoClient(settings.sockets);
   const prover =
     settings.isAggregator && !isServed(settings.mode)
@@ -127,8 +129,8 @@ async function main(): Promise<void> {
   tell({ type: "ready", metricsPort: (metricsServer.address() as AddressInfo).port });
 
   const { genesisUnixMs } = await starting;
-  const time = { genesisUnixMs, slotMs: settings.slotMs };
-  const currentSlot = () => Math.max(0, slotOf(tickAt(time, Date.now())));
+  const time = { genesisUnixMs, slotMs: settings.slotMs, intervals };
+  const currentSlot = () => Math.max(0, slotOf(tickAt(time, Date.now()), intervals));
   const record = (entry: NodeRecord) => report.add(entry);
   const modules = {
     registry,
@@ -151,6 +153,7 @@ async function main(): Promise<void> {
     crypto,
     aggregator,
     currentSlot,
+    sinceGenesisMs: () => Date.now() - genesisUnixMs,
     record,
     timedAsAggregation: (run) => report.timeEarly(currentSlot(), run),
   });

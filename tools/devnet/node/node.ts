@@ -27,7 +27,7 @@ import { Ballots } from "./ballots.js";
 import { assertFresh } from "./fresh-results.js";
 import type { FrameKind, Gossip } from "./gossip.js";
 import type { NodeRecord } from "./records.js";
-import { ACCEPT, AGGREGATE, intervalOf, PROPOSE, SAFE_TARGET, slotOf, VOTE } from "./slot-time.js";
+import { dutiesOf, intervalOf, slotOf, type Duty, type Intervals } from "./slot-time.js";
 
 /** Digests kept; a block repeats proofs of the last few slots. */
 const VERIFIED_MAX = 1024;
@@ -38,6 +38,9 @@ export interface NodeOptions {
   /** Whose votes and proposals this node makes. */
   ownValidators: readonly number[];
   lookaheadSlots: number;
+  intervals: Intervals;
+  /** Whether each group has the largest proof of its data as a child, as leanSpec folds. */
+  foldsChildren: boolean;
   /** From two thirds of the votes to an early start, for those still to come. */
   earlyWaitMs: number;
   lastSlot: number;
@@ -50,6 +53,8 @@ export interface NodeModules {
   aggregator: Aggregator | null;
   /** The slot by the wall clock. */
   currentSlot(): number;
+  /** Milliseconds since genesis. */
+  sinceGenesisMs(): number;
   record(record: NodeRecord): void;
   /** Runs what belongs to the aggregating interval and times it as its tick. */
   timedAsAggregation(run: () => void): void;
@@ -92,26 +97,32 @@ export class DevnetNode {
   }
 
   onTick(tick: number): void {
-    const slot = slotOf(tick);
+    const { intervals } = this.options;
+    const slot = slotOf(tick, intervals);
     // After a stall the store catches up on all ticks, but duties of a slot that is over are void.
     const isCurrent = slot === this.modules.currentSlot();
     this.applyResults();
-    switch (intervalOf(tick)) {
-      case PROPOSE:
+    for (const duty of dutiesOf(intervalOf(tick, intervals), intervals))
+      this.#perform(duty, slot, isCurrent);
+  }
+
+  #perform(duty: Duty, slot: number, isCurrent: boolean): void {
+    switch (duty) {
+      case "propose":
         if (isCurrent && slot > 0) this.#propose(slot);
         return;
-      case VOTE:
+      case "vote":
         if (!isCurrent || slot === 0) return;
         this.#prepareVotes(slot + this.options.lookaheadSlots); // if no block came
         this.#ballots.open(slot);
         return;
-      case AGGREGATE:
+      case "aggregate":
         if (isCurrent && slot > 0 && this.modules.aggregator !== null) this.#duty.onInterval(slot);
         return;
-      case SAFE_TARGET:
+      case "safe target":
         this.store.updateSafeTarget();
         return;
-      case ACCEPT:
+      case "accept":
         this.store.acceptPending();
         this.store.prune();
         return;
@@ -170,7 +181,7 @@ export class DevnetNode {
     this.#prepareVotes(slot + this.options.lookaheadSlots);
     this.modules.gossip.broadcast("block", BlockWithProofsSsz.serialize(built));
     const attestations = built.block.body.attestations.length;
-    this.modules.record({ kind: "proposed", slot, attestations });
+    this.modules.record({ kind: "proposed", slot, attestations, atMs: this.#sinceMs() });
   }
 
   /** Once a slot, as soon as the block that the votes are for is there: signing takes long. */
@@ -184,7 +195,8 @@ export class DevnetNode {
     this.modules.gossip.broadcast("vote", VoteSsz.serialize(vote));
     const message = hex(messageOf(vote.data));
     const { validatorIndex: validator } = vote;
-    this.modules.record({ kind: "voted", slot: vote.data.slot, validator, message });
+    const { slot } = vote.data;
+    this.modules.record({ kind: "voted", slot, validator, message, atMs: this.#sinceMs() });
     this.#storeVote(vote);
   }
 
@@ -215,7 +227,7 @@ export class DevnetNode {
   #aggregate(slot: number, isEarly: boolean): void {
     const { aggregator, record } = this.modules;
     if (aggregator === null) return;
-    const groups = freezeVotes(this.store, slot);
+    const groups = freezeVotes(this.store, slot, this.options.foldsChildren);
     if (groups.length === 0) return;
     const answer = aggregator.submit(slot, () => groups);
     if (answer !== "submitted") return record({ kind: "skipped", slot, reason: answer });
@@ -235,7 +247,8 @@ export class DevnetNode {
     this.#remember(digestOf(aggregate));
     this.modules.gossip.broadcast("aggregate", AggregateSsz.serialize(aggregate));
     const message = hex(messageOf(data));
-    this.modules.record({ kind: "applied", slot, submittedSlot, message, validators, isLate });
+    const of = { submittedSlot, message, validators, isLate };
+    this.modules.record({ kind: "applied", slot, ...of, atMs: this.#sinceMs() });
   }
 
   async #onAggregate(aggregate: Aggregate): Promise<void> {
@@ -244,7 +257,7 @@ export class DevnetNode {
     const message = hex(messageOf(aggregate.data));
     const validators = aggregate.participants.getTrueBitIndexes();
     const slot = this.modules.currentSlot();
-    this.modules.record({ kind: "received", slot, message, validators });
+    this.modules.record({ kind: "received", slot, message, validators, atMs: this.#sinceMs() });
   }
 
   /** Throws unless the proof attests exactly its participants. */
@@ -289,6 +302,10 @@ export class DevnetNode {
   #onSyncRequest(peer: number, afterSlot: number): void {
     const blocks = this.store.chainAfter(afterSlot).map(({ block, proofs }) => ({ block, proofs }));
     if (blocks.length > 0) this.modules.gossip.send(peer, "blocks", BlocksSsz.serialize(blocks));
+  }
+
+  #sinceMs(): number {
+    return Math.round(this.modules.sinceGenesisMs());
   }
 
   #news(text: string): void {

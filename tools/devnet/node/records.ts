@@ -22,8 +22,9 @@ export type NodeRecord =
       /** Of `lean_aggregator_worker_duration_seconds`. */
       sessions: { count: number; seconds: number };
     }
-  | { kind: "voted"; slot: number; validator: number; message: RootHex }
-  | { kind: "proposed"; slot: number; attestations: number }
+  /** `atMs` of a record: milliseconds since genesis. */
+  | { kind: "voted"; slot: number; validator: number; message: RootHex; atMs: number }
+  | { kind: "proposed"; slot: number; attestations: number; atMs: number }
   /** A session of the aggregator; groups are raw signatures and children of each. */
   | { kind: "submitted"; slot: number; isEarly: boolean; groups: [number, number][] }
   | { kind: "skipped"; slot: number; reason: string }
@@ -35,9 +36,10 @@ export type NodeRecord =
       message: RootHex;
       validators: number[];
       isLate: boolean;
+      atMs: number;
     }
   /** Another node's proof, verified and stored. */
-  | { kind: "received"; slot: number; message: RootHex; validators: number[] }
+  | { kind: "received"; slot: number; message: RootHex; validators: number[]; atMs: number }
   /** What was refused, lost or unproved, in words. */
   | { kind: "news"; slot: number; text: string }
   /** The node's last words: its chain, from genesis on. */

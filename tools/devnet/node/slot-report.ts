@@ -3,7 +3,7 @@ import type { Counter, Histogram, Registry } from "prom-client";
 import type { Store } from "../chain/store.js";
 import { createNodeMetrics, type NodeMetrics } from "./metrics.js";
 import type { NodeRecord, TickRecord } from "./records.js";
-import { ACCEPT, AGGREGATE, intervalOf, slotOf } from "./slot-time.js";
+import { AGGREGATE, dutiesOf, intervalOf, slotOf, type Intervals } from "./slot-time.js";
 import type { TickTime } from "./tick-loop.js";
 
 export class SlotReport {
@@ -14,6 +14,7 @@ export class SlotReport {
 
   constructor(
     private readonly registry: Registry,
+    private readonly intervals: Intervals,
     private readonly tell: (record: NodeRecord) => void,
   ) {
     this.#metrics = createNodeMetrics(registry);
@@ -36,7 +37,8 @@ export class SlotReport {
   }
 
   onTick({ tick, durationMs, lateMs }: TickTime, store: Store): void {
-    const [slot, interval] = [slotOf(tick), intervalOf(tick)];
+    const { intervals } = this;
+    const [slot, interval] = [slotOf(tick, intervals), intervalOf(tick, intervals)];
     const isTimed = interval === AGGREGATE && this.#earlySlot === slot;
     if (!isTimed) this.#time({ interval, durationMs, lateMs });
     this.#metrics.currentSlot.set(slot);
@@ -44,7 +46,7 @@ export class SlotReport {
     this.#metrics.safeTargetSlot.set(store.blocks.get(store.safeTarget)?.slot ?? 0);
     this.#metrics.justifiedSlot.set(store.justified.slot);
     this.#metrics.finalizedSlot.set(store.finalized.slot);
-    if (interval === ACCEPT) void this.#endSlot(slot, store); // never rejects
+    if (dutiesOf(interval, intervals).includes("accept")) void this.#endSlot(slot, store); // never rejects
   }
 
   end(store: Store): void {

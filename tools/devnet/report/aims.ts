@@ -17,9 +17,11 @@ const TICK_MS_MAX = 100;
 /** A chain that starts needs several slots of votes before the first that count. */
 const JUSTIFIES_AFTER_SLOTS = 10;
 const SHUTDOWN_MS_MAX = 2000;
+const LOST_SHARE_MAX = 0.01;
 /** With fewer, the 99th percentile is the longest, and one stall of the machine breaks it. */
 const TICKS_FOR_P99 = 100;
 
+/** @param summaries one for each mode, of one scenario and number of intervals */
 export function judge(summaries: readonly Summary[]): Aim[] {
   const served = summaries.filter(({ header }) => isServed(header.mode));
   const inProcess = summaries.filter(({ header }) => !isServed(header.mode));
@@ -27,9 +29,7 @@ export function judge(summaries: readonly Summary[]): Aim[] {
     ...summaries.flatMap(rules),
     ...served.flatMap(servedAims),
     ...served.flatMap((run) =>
-      inProcess
-        .filter(({ header }) => header.slots === run.header.slots)
-        .flatMap((other) => lagAims(run, other)),
+      inProcess.filter(({ slots }) => slots === run.slots).flatMap((other) => lagAims(run, other)),
     ),
   ];
 }
@@ -70,7 +70,10 @@ function rules({
   ];
 }
 
-function servedAims({ header: { mode, slots }, ticks, missed, skips }: Summary): Aim[] {
+function servedAims(run: Summary): Aim[] {
+  const { header, ticks, missed, skips, votes, unrepresented, proposals } = run;
+  const { mode, slots } = header;
+  const lostShare = votes.outside === 0 ? 0 : unrepresented.outside / votes.outside;
   const { p50 = Infinity, p99 = Infinity } = ticks.get(AGGREGATE) ?? {};
   const inFlight = skips.get("in_flight") ?? { inside: 0, outside: 0 };
   return [
@@ -92,6 +95,22 @@ function servedAims({ header: { mode, slots }, ticks, missed, skips }: Summary):
       found: `${missed.outside} outside, ${missed.inside} inside`,
       isRule: false,
     },
+    {
+      text: `${mode}: under 1 % of votes in no proof outside fault windows`,
+      isMet: lostShare < LOST_SHARE_MAX,
+      found: `${(lostShare * 100).toFixed(1)} %, ${unrepresented.outside} of ${votes.outside}`,
+      isRule: false,
+    },
+    ...(header.scenario.aggregatorValidators === undefined
+      ? []
+      : [
+          {
+            text: `${mode}: the aggregator makes every proposal that it owes`,
+            isMet: proposals.made === proposals.due,
+            found: `${proposals.made} of ${proposals.due}`,
+            isRule: false,
+          },
+        ]),
     {
       text: `${mode}: in_flight skips mostly inside fault windows`,
       isMet: inFlight.outside <= inFlight.inside,
@@ -118,6 +137,12 @@ function lagAims(run: Summary, other: Summary): Aim[] {
       text: `${text} outside fault windows no worse than ${name}, give or take one justifiable slot`,
       isMet: isNoWorse(run.lagOutside, other.lagOutside),
       found: found(run.lagOutside, other.lagOutside),
+      isRule: false,
+    },
+    {
+      text: `${text} outside fault windows, p99 no worse than ${name}`,
+      isMet: run.lagOutside.p99 <= other.lagOutside.p99,
+      found: `${run.lagOutside.p99} against ${other.lagOutside.p99} slots`,
       isRule: false,
     },
     {

@@ -1,31 +1,45 @@
-/** The report's text. Pure. */
+/** The report's text: a part for each scenario and number of intervals. Pure. */
+import { dutiesOf } from "../node/slot-time.js";
 import type { Aim } from "./aims.js";
 import { longest, type InsideOutside, type Quantiles, type Summary } from "./summary.js";
 
-const INTERVAL_NAMES = ["0, propose", "1, vote", "2, aggregate", "3, safe target", "4, accept"];
+/** Runs of one scenario with one number of intervals: one summary for each mode. */
+export interface Part {
+  name: string;
+  summaries: readonly Summary[];
+  aims: readonly Aim[];
+}
 
-export function markdown(
-  summaries: readonly Summary[],
-  aims: readonly Aim[],
-  command: string,
-): string {
-  const all = longest(summaries);
+export function markdown(parts: readonly Part[], command: string): string {
+  const all = longest(parts.flatMap(({ summaries }) => summaries));
   if (all === undefined) throw new Error("there is no run to report");
   const { header } = all;
-  const faults = header.scenario.faults.map((fault) => `- ${describeFault(fault)}`);
   return [
     "# Devnet report",
     `Made by \`${command}\` on ${header.date}: ${header.machine}. ${header.nodes} nodes, ${header.validators} validators, one aggregator, slots of ${header.slotMs / 1000} s, votes fixed ${header.lookaheadSlots} slots ahead. All processes of all nodes share the machine.`,
-    "## Aims",
+    ...parts.flatMap(partText),
+  ]
+    .join("\n\n")
+    .concat("\n");
+}
+
+function partText({ name, summaries, aims }: Part): string[] {
+  const [first] = summaries;
+  if (first === undefined) return [];
+  const { scenario, intervals } = first.header;
+  const faults = scenario.faults.map((fault) => `- ${describeFault(fault)}`);
+  return [
+    `## Scenario ${scenario.name}, ${intervals} intervals a slot`,
+    `${scenario.about} Inside and outside: of the fault windows, which are shaded in the plots of the first run.`,
+    "### Aims",
     table(
       ["aim", "met", "found"],
       aims.map(({ text, isMet, found }) => [text, isMet ? "yes" : "**no**", found]),
     ),
-    "## Ticks of the aggregator, in milliseconds",
-    "An early start counts as its slot's interval 2; `results` are proofs applied between two intervals.",
-    tickTable(summaries),
-    "![Aggregating tick by slot](tick.svg)",
-    "## Finality lag, in slots",
+    "### Votes",
+    "A vote is published once most of the nodes that do not aggregate have stored a proof with it. Safe target and acceptance are the starts of the last two intervals of the vote's slot, the fence is the start of the slot after the next one.",
+    voteTable(summaries),
+    "### Finality lag, in slots",
     "From the finalized checkpoint to the current slot, at the node that is furthest.",
     table(
       ["mode", "outside mean", "p50", "p99", "max", "inside mean", "p50", "p99", "max"],
@@ -35,17 +49,22 @@ export function markdown(
         ...lagCells(lagInside),
       ]),
     ),
-    "![Finality lag by slot](finality.svg)",
-    "## Slots, sessions, votes",
-    "Inside and outside: of the fault windows, which are shaded in the plots.",
+    "Where the mean outside the windows comes from, by playing the chain's rules again over one store (`tools/devnet/report/counterfactual.ts`): with every vote of every slot published just before the safe target, which is the least that the rules allow; with votes when they were cast, each published at once, as if proofs were free; with votes when they were published. The rest is blocks that travel and views that differ.",
+    causesTable(summaries),
+    `![Finality lag by slot](finality-${name}.svg)`,
+    "### Slots and sessions",
     countTable(summaries),
-    "## Skips by reason",
+    "### The aggregator's own duties",
+    dutyTable(summaries),
+    "### Ticks of the aggregator, in milliseconds",
+    "An early start counts as its slot's interval 2; `results` are proofs applied between two intervals.",
+    tickTable(summaries),
+    `![Aggregating tick by slot](tick-${name}.svg)`,
+    "### Skips by reason",
     skipTable(summaries),
-    ...(faults.length > 0 ? ["## Faults", faults.join("\n")] : []),
+    ...(faults.length > 0 ? ["### Faults of the first run", faults.join("\n")] : []),
     ...restartLines(summaries),
-  ]
-    .join("\n\n")
-    .concat("\n");
+  ];
 }
 
 function describeFault(fault: Summary["header"]["scenario"]["faults"][number]): string {
@@ -55,10 +74,12 @@ function describeFault(fault: Summary["header"]["scenario"]["faults"][number]): 
 }
 
 function tickTable(summaries: readonly Summary[]): string {
-  const rows = summaries.flatMap(({ header: { mode }, ticks }) =>
-    [...ticks].map(([interval, { count, p50, p99, max }]) => [
-      mode,
-      interval === "results" ? "results" : (INTERVAL_NAMES[interval] ?? String(interval)),
+  const nameOf = (interval: number, { header: { intervals } }: Summary) =>
+    `${interval}, ${dutiesOf(interval, intervals).join(" and ")}`;
+  const rows = summaries.flatMap((summary) =>
+    [...summary.ticks].map(([interval, { count, p50, p99, max }]) => [
+      summary.header.mode,
+      interval === "results" ? "results" : nameOf(interval, summary),
       String(count),
       ...[p50, p99, max].map((value) => value.toFixed(1)),
     ]),
@@ -71,30 +92,73 @@ const lagCells = ({ mean, p50, p99, max }: Quantiles) => [
   ...[p50, p99, max].map(String),
 ];
 const split = ({ inside, outside }: InsideOutside) => `${outside} / ${inside}`;
+const percent = (count: number, of: number) =>
+  of === 0 ? "-" : `${((100 * count) / of).toFixed(1)} %`;
 
-function countTable(summaries: readonly Summary[]): string {
-  const row = (name: string, cell: (summary: Summary) => string) => [name, ...summaries.map(cell)];
+type Row = [name: string, cell: (summary: Summary) => string];
+
+function byMode(summaries: readonly Summary[], rows: readonly Row[]): string {
   return table(
     ["", ...summaries.map(({ header }) => header.mode)],
-    [
-      row("slots", ({ header }) => String(header.slots)),
-      row("missed slots, outside / inside", ({ missed }) => split(missed)),
-      row("sessions", ({ sessions }) => String(sessions)),
-      row("session, mean seconds", (summary) => summary.sessionMeanSeconds.toFixed(2)),
-      row("proofs applied", ({ applied }) => String(applied)),
-      row("made after the deadline and used", ({ late }) => String(late)),
-      row("applied in the slot after", ({ nextSlot }) => String(nextSlot)),
-      row("applied two slots late or later", ({ stale }) => String(stale)),
-      row("votes cast", ({ votes }) => String(votes)),
-      row("in no proof, outside / inside", ({ unrepresented }) => split(unrepresented)),
-      row("proofs made", ({ prover }) => String(prover.proofs)),
-      row("prover busy, seconds", ({ prover }) => prover.busySeconds.toFixed(0)),
-      row("prover busy, share of the run", (summary) => busyShare(summary)),
-    ],
+    rows.map(([name, cell]) => [name, ...summaries.map(cell)]),
   );
 }
 
-function busyShare({ header: { slots, slotMs }, prover: { busySeconds } }: Summary): string {
+function voteTable(summaries: readonly Summary[]): string {
+  const share = (read: (of: Summary) => InsideOutside) => (of: Summary) =>
+    [percent(read(of).outside, of.votes.outside), percent(read(of).inside, of.votes.inside)].join(
+      " / ",
+    );
+  return byMode(summaries, [
+    ["votes cast, outside / inside", ({ votes }) => split(votes)],
+    ["published by the safe target", share(({ published }) => published.safeTarget)],
+    ["published by acceptance", share(({ published }) => published.accept)],
+    ["published by the fence", share(({ published }) => published.fence)],
+    ["in no proof of anyone's", share(({ unrepresented }) => unrepresented)],
+    ["slots without an aggregate", ({ withoutAggregate }) => split(withoutAggregate)],
+  ]);
+}
+
+function causesTable(summaries: readonly Summary[]): string {
+  const signed = (value: number) => `${value < 0 ? "" : "+"}${value.toFixed(1)}`;
+  return byMode(summaries, [
+    ["least by the chain's rules", ({ lagCauses: { least } }) => least.toFixed(1)],
+    ["votes late or missing", ({ lagCauses: { cast, least } }) => signed(cast - least)],
+    ["proofs late or missing", ({ lagCauses: { published, cast } }) => signed(published - cast)],
+    ["the rest", ({ lagCauses: { measured, published } }) => signed(measured - published)],
+    ["measured", ({ lagCauses: { measured } }) => measured.toFixed(1)],
+  ]);
+}
+
+function countTable(summaries: readonly Summary[]): string {
+  return byMode(summaries, [
+    ["runs", ({ runs }) => String(runs)],
+    ["slots", ({ slots }) => String(slots)],
+    ["missed slots, outside / inside", ({ missed }) => split(missed)],
+    ["sessions", ({ sessions }) => String(sessions)],
+    ["session, mean seconds", (summary) => summary.sessionMeanSeconds.toFixed(2)],
+    ["proofs applied", ({ applied }) => String(applied)],
+    ["made after the deadline and used", ({ late }) => String(late)],
+    ["applied in the slot after", ({ nextSlot }) => String(nextSlot)],
+    ["applied two slots late or later", ({ stale }) => String(stale)],
+    ["proofs made", ({ prover }) => String(prover.proofs)],
+    ["prover busy, seconds", ({ prover }) => prover.busySeconds.toFixed(0)],
+    ["prover busy, share of the run", (summary) => busyShare(summary)],
+  ]);
+}
+
+function dutyTable(summaries: readonly Summary[]): string {
+  const ms = ({ p50, p99 }: Quantiles) => `${p50.toFixed(0)} / ${p99.toFixed(0)}`;
+  return byMode(summaries, [
+    ["proposals made, of those due", ({ proposals: { made, due } }) => `${made} of ${due}`],
+    ["made after the slot's start, ms, p50 / p99", ({ proposalLateMs }) => ms(proposalLateMs)],
+    ["votes cast, of those due", ({ ownVotes: { cast, due } }) => `${cast} of ${due}`],
+    ["votes cast before interval 2", ({ ownVotes: { inTime } }) => String(inTime)],
+    ["ticks late, ms, p50 / p99", ({ tickLateMs }) => ms(tickLateMs)],
+  ]);
+}
+
+function busyShare({ slots, header: { slotMs }, prover: { busySeconds } }: Summary): string {
   return `${((busySeconds / ((slots * slotMs) / 1000)) * 100).toFixed(0)} %`;
 }
 
@@ -117,7 +181,7 @@ function restartLines(summaries: readonly Summary[]): string[] {
         `- ${mode}: ${what} was back ${(tookMs / 1000).toFixed(1)} s after its kill`,
     ),
   );
-  return lines.length > 0 ? ["## Restarts", lines.join("\n")] : [];
+  return lines.length > 0 ? ["### Restarts", lines.join("\n")] : [];
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -1,9 +1,15 @@
-/** What one run's records come to. Pure. */
+/**
+ * What the records of a run come to, or those of several runs of one mode, whose samples are taken
+ * together. Pure.
+ */
 import type { RunHeader, RunRecord } from "../run/run-file.js";
 import { isInside, windowsOf, type Window } from "../run/scenario.js";
 import type { TickRecord } from "../node/records.js";
 import { isPastFence } from "../node/aggregators/aggregator.js";
 import { AGGREGATE } from "../node/slot-time.js";
+import { replays } from "./counterfactual.js";
+import { dutiesOfAggregator, type Duties } from "./duties.js";
+import { isPublishedBy, publishingTimes, slotsWithoutAggregate, voteTimes } from "./published.js";
 
 export interface Quantiles {
   count: number;
@@ -22,17 +28,32 @@ export interface Point {
   value: number;
 }
 
+/** Finality lag outside the windows, mean: measured, and in the replays of `counterfactual.ts`. */
+export interface LagCauses {
+  least: number;
+  cast: number;
+  published: number;
+  measured: number;
+}
+
 export interface Summary {
+  /** Of the first run. */
   header: RunHeader;
+  runs: number;
+  /** Slots of all runs. */
+  slots: number;
   windows: Window[];
   /** Of the aggregator's thread, in milliseconds. */
   ticks: Map<TickRecord["interval"], Quantiles>;
-  /** Of the aggregating interval, slot by slot. */
+  /** How long after their time the aggregator's ticks began, in milliseconds. */
+  tickLateMs: Quantiles;
+  /** Of the aggregating interval, slot by slot, in the first run. */
   aggregatingMs: Point[];
-  /** Slots from the finalized checkpoint to now, at the node that is furthest. */
+  /** Slots from the finalized checkpoint to now, at the node that is furthest, in the first run. */
   lag: Point[];
   lagInside: Quantiles;
   lagOutside: Quantiles;
+  lagCauses: LagCauses;
   missed: InsideOutside;
   sessions: number;
   /** From snapshot to last outcome, of those that ended. */
@@ -45,13 +66,25 @@ export interface Summary {
   nextSlot: number;
   /** Applied two slots after their submission, or later: there must be none. */
   stale: number;
-  votes: number;
+  votes: InsideOutside;
+  /** Votes published by the safe target, by acceptance and by the fence. */
+  published: { safeTarget: InsideOutside; accept: InsideOutside; fence: InsideOutside };
+  /** Slots with votes, of which none was published by the fence. */
+  withoutAggregate: InsideOutside;
   /** Cast, and in no proof of anyone's. */
   unrepresented: InsideOutside;
+  proposals: { due: number; made: number };
+  proposalLateMs: Quantiles;
+  ownVotes: { due: number; cast: number; inTime: number };
   prover: { busySeconds: number; proofs: number };
   restarts: { what: string; tookMs: number }[];
   shutdowns: { what: string; tookMs: number }[];
   justifiedSlot: number;
+}
+
+export interface Run {
+  header: RunHeader;
+  records: RunRecord[];
 }
 
 type Of<K extends RunRecord["kind"]> = Extract<RunRecord, { kind: K }>;
@@ -62,54 +95,171 @@ export function longest(summaries: readonly Summary[]): Summary | undefined {
 }
 
 export function summarize(header: RunHeader, records: readonly RunRecord[]): Summary {
+  return summarizeRuns([{ header, records: [...records] }]);
+}
+
+/** What one run measured, each value by itself where quantiles are to be taken. */
+type Measures = ReturnType<typeof measure>;
+
+/** Throws without a run. */
+export function summarizeRuns(runs: readonly Run[]): Summary {
+  const all = runs.map(measure);
+  const [first] = all;
+  if (first === undefined) throw new Error("there is no run to summarize");
+  const total = (read: (of: Measures) => number) => sum(all.map(read));
+  const both = (read: (of: Measures) => InsideOutside) => addSplits(all.map(read));
+  const outside = all.flatMap(({ lagOutside }) => lagOutside);
+  const cause = (read: (of: Measures) => number[]) => mean(all.flatMap(read));
+  const sessions = total(({ sessionsEnded }) => sessionsEnded.count);
+  const sessionSeconds = total(({ sessionsEnded }) => sessionsEnded.seconds);
+  return {
+    header: first.header,
+    runs: all.length,
+    slots: total(({ header }) => header.slots),
+    windows: first.windows,
+    ticks: tickQuantiles(all.flatMap(({ ticks }) => ticks)),
+    tickLateMs: quantiles(all.flatMap(({ ticks }) => ticks.map(({ lateMs }) => lateMs))),
+    aggregatingMs: first.aggregatingMs,
+    lag: first.lag,
+    lagInside: quantiles(all.flatMap(({ lagInside }) => lagInside)),
+    lagOutside: quantiles(outside),
+    lagCauses: {
+      least: cause(({ replayed }) => replayed.least),
+      cast: cause(({ replayed }) => replayed.cast),
+      published: cause(({ replayed }) => replayed.published),
+      measured: mean(outside),
+    },
+    missed: both(({ missed }) => missed),
+    sessions: total((of) => of.sessions),
+    sessionMeanSeconds: sessions === 0 ? 0 : sessionSeconds / sessions,
+    skips: addSkips(all.map(({ skips }) => skips)),
+    applied: total(({ applied }) => applied.length),
+    late: total(({ applied }) => applied.filter(({ isLate }) => isLate).length),
+    nextSlot: total(({ applied }) => applied.filter((of) => of.slot > of.submittedSlot).length),
+    stale: total(
+      ({ applied }) =>
+        applied.filter(({ slot, submittedSlot }) => isPastFence(submittedSlot, slot)).length,
+    ),
+    votes: both(({ votes }) => votes),
+    published: {
+      safeTarget: both(({ published }) => published.safeTarget),
+      accept: both(({ published }) => published.accept),
+      fence: both(({ published }) => published.fence),
+    },
+    withoutAggregate: both((of) => of.withoutAggregate),
+    unrepresented: both((of) => of.unrepresented),
+    ...dutiesIn(all),
+    prover: {
+      busySeconds: total((of) => of.busySeconds),
+      proofs: total((of) => of.proofs),
+    },
+    restarts: all.flatMap(({ restarts }) => restarts),
+    shutdowns: all.flatMap(({ shutdowns }) => shutdowns),
+    justifiedSlot: Math.max(...all.map((of) => of.justifiedSlot)),
+  };
+}
+
+function dutiesIn(
+  all: readonly Measures[],
+): Pick<Summary, "proposals" | "proposalLateMs" | "ownVotes"> {
+  const total = (read: (of: Duties) => number) => sum(all.map(({ duties }) => read(duties)));
+  return {
+    proposals: {
+      due: total(({ proposals }) => proposals.due),
+      made: total(({ proposals }) => proposals.made),
+    },
+    proposalLateMs: quantiles(all.flatMap(({ duties }) => duties.proposalLateMs)),
+    ownVotes: {
+      due: total(({ votes }) => votes.due),
+      cast: total(({ votes }) => votes.cast),
+      inTime: total(({ votes }) => votes.inTime),
+    },
+  };
+}
+
+function measure({ header, records }: Run) {
   const of = <K extends RunRecord["kind"]>(kind: K) =>
     records.filter((record): record is Of<K> => record.kind === kind);
   const windows = windowsOf(header.scenario);
   const split = (slots: readonly number[]) => splitBy(windows, slots);
   const own = of("slot").filter(({ node }) => header.aggregators.includes(node));
   const lag = lagOf(of("slot"));
-  const applied = of("applied");
-  const chain = longestChain(of("end"));
-  const proposed = new Set(chain.map(({ slot }) => slot));
-  const busy = of("prover");
   const isIn = ({ slot }: Point) => isInside(windows, slot);
+  const outside = (points: readonly Point[]) =>
+    points.filter((point) => !isIn(point)).map(({ value }) => value);
+  const applied = of("applied");
+  const proposed = new Set(longestChain(of("end")).map(({ slot }) => slot));
+  const votes = voteTimes(header, records);
+  const until = publishingTimes(header);
+  const publishedBy = (ms: number) =>
+    split(votes.flatMap((vote) => (isPublishedBy(vote, ms) ? [vote.slot] : [])));
+  const replayed = replays(header, records);
+  const busy = of("prover");
   return {
     header,
     windows,
-    ticks: tickQuantiles(own.flatMap(({ ticks }) => ticks)),
+    ticks: own.flatMap(({ ticks }) => ticks),
     aggregatingMs: aggregatingTicks(own),
     lag,
-    lagInside: quantiles(lag.filter(isIn).map(({ value }) => value)),
-    lagOutside: quantiles(lag.filter((point) => !isIn(point)).map(({ value }) => value)),
+    lagInside: lag.filter(isIn).map(({ value }) => value),
+    lagOutside: outside(lag),
+    replayed: {
+      least: outside(replayed.least),
+      cast: outside(replayed.cast),
+      published: outside(replayed.published),
+    },
     missed: split(slotsOf(header).filter((slot) => !proposed.has(slot))),
     sessions: of("submitted").length,
-    sessionMeanSeconds: meanSession(own),
+    sessionsEnded: sessionsEnded(own),
     skips: skipsOf(own, windows),
-    applied: applied.length,
-    late: applied.filter(({ isLate }) => isLate).length,
-    nextSlot: applied.filter(({ slot, submittedSlot }) => slot > submittedSlot).length,
-    stale: applied.filter(({ slot, submittedSlot }) => isPastFence(submittedSlot, slot)).length,
-    votes: of("voted").length,
-    unrepresented: split(unrepresentedSlots(of("voted"), [...applied, ...of("received")])),
-    prover: {
-      busySeconds: sum(busy.map(({ busySeconds }) => busySeconds)),
-      proofs: sum(busy.map(({ proofs }) => proofs)),
+    applied,
+    votes: split(of("voted").map(({ slot }) => slot)),
+    published: {
+      safeTarget: publishedBy(until.safeTarget),
+      accept: publishedBy(until.accept),
+      fence: publishedBy(until.fence),
     },
+    withoutAggregate: split(slotsWithoutAggregate(votes, until.fence)),
+    unrepresented: split(unrepresentedSlots(of("voted"), [...applied, ...of("received")])),
+    duties: dutiesOfAggregator(header, records),
+    busySeconds: sum(busy.map(({ busySeconds }) => busySeconds)),
+    proofs: sum(busy.map(({ proofs }) => proofs)),
     restarts: of("restart"),
     shutdowns: of("shutdown"),
     justifiedSlot: Math.max(0, ...of("slot").map(({ justifiedSlot }) => justifiedSlot)),
   };
 }
 
+function addSplits(splits: readonly InsideOutside[]): InsideOutside {
+  return {
+    inside: sum(splits.map(({ inside }) => inside)),
+    outside: sum(splits.map(({ outside }) => outside)),
+  };
+}
+
+function addSkips(all: readonly Summary["skips"][]): Summary["skips"] {
+  const reasons = new Set(all.flatMap((skips) => [...skips.keys()]));
+  const none = { inside: 0, outside: 0 };
+  return new Map(
+    [...reasons].map((reason) => [reason, addSplits(all.map((of) => of.get(reason) ?? none))]),
+  );
+}
+
 /** By nearest rank; zeros of nothing. */
 export function quantiles(values: readonly number[]): Quantiles {
   const sorted = [...values].sort((a, b) => a - b);
   const at = (share: number) => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
-  const mean = sorted.length === 0 ? 0 : sum(sorted) / sorted.length;
-  return { count: sorted.length, mean, p50: at(0.5), p99: at(0.99), max: sorted.at(-1) ?? 0 };
+  return {
+    count: sorted.length,
+    mean: mean(sorted),
+    p50: at(0.5),
+    p99: at(0.99),
+    max: sorted.at(-1) ?? 0,
+  };
 }
 
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+const mean = (values: readonly number[]) => (values.length === 0 ? 0 : sum(values) / values.length);
 
 function splitBy(windows: readonly Window[], slots: readonly number[]): InsideOutside {
   const inside = slots.filter((slot) => isInside(windows, slot)).length;
@@ -171,11 +321,13 @@ function growth(
     });
 }
 
-function meanSession(own: readonly Of<"slot">[]): number {
+function sessionsEnded(own: readonly Of<"slot">[]): { count: number; seconds: number } {
   const total = (read: (record: Of<"slot">) => number) =>
     sum(growth(own, read).map(({ added }) => added));
-  const count = total(({ sessions }) => sessions.count);
-  return count === 0 ? 0 : total(({ sessions }) => sessions.seconds) / count;
+  return {
+    count: total(({ sessions }) => sessions.count),
+    seconds: total(({ sessions }) => sessions.seconds),
+  };
 }
 
 function skipsOf(own: readonly Of<"slot">[], windows: readonly Window[]): Summary["skips"] {

@@ -1,73 +1,61 @@
 /**
- * `make devnet` and `make devnet-smoke`: the runs, one after the other, then the report. Real time,
- * real prover, real keys. Settings come from the environment: see `docs/devnet/README.md`.
+ * `make devnet` and its kin: the runs, one after the other, then the report on all runs in the
+ * folder. Real time, real prover, real keys. With `RESUME=1` runs that are there are not made again.
+ * Settings come from the environment: see `docs/devnet/README.md`.
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startCryptoProcess } from "../crypto/crypto-process.js";
 import { writeReport } from "../report/write-report.js";
-import { MODES, type Mode } from "../node/aggregators/aggregator.js";
-import { fitTo, readScenario } from "./scenario.js";
 import { buildGoAdapter } from "./build-go.js";
-import { runMode } from "./run-mode.js";
+import { isThere, minutesOf, plannedRuns } from "./plan.js";
+import { runMode, runName, type RunOptions } from "./run-mode.js";
 
-const NODES = 4;
-/** `go` needs a toolchain that not everyone has. */
-const MODES_DEFAULT = "inline,worker,remote,sidecar";
-const SEED = "lean-aggregator devnet validator";
+const KEYS = "lean-aggregator devnet validator";
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
-
-/** `remote:12,inline:6` or `remote,inline`: modes, and how many slots if not `SLOTS`. */
-function plannedRuns(env: NodeJS.ProcessEnv): { mode: Mode; slots: number }[] {
-  const slots = Number(env["SLOTS"] ?? "200");
-  return (env["MODES"] ?? MODES_DEFAULT).split(",").map((entry) => {
-    const [name, own] = entry.split(":");
-    const mode = MODES.find((each) => each === name);
-    if (mode === undefined)
-      throw new Error(`MODES has ${String(name)}, expected ${MODES.join(", ")}`);
-    return { mode, slots: Number(own ?? slots) };
-  });
-}
 
 /** Returns whether no rule is broken. */
 async function main(): Promise<boolean> {
   const { env } = process;
   const runs = plannedRuns(env);
-  if (runs.some(({ mode }) => mode === "go")) buildGoAdapter();
-  const slotMs = Number(env["SLOT_MS"] ?? "6000");
-  const validators = Number(env["VALIDATORS"] ?? "8");
-  const lookaheadSlots = Number(env["LOOKAHEAD"] ?? "0");
+  const todo = env["RESUME"] === "1" ? runs.filter((run) => !isThere(run)) : runs;
+  if (todo.some(({ mode }) => mode === "go")) buildGoAdapter();
   const folder = env["OUT"] ?? "out/devnet";
-  const scenario = readScenario(env["SCENARIO"] ?? "tools/devnet/scenarios/full.json");
-  const minutes = runs.reduce((sum, { slots }) => sum + (slots + 6) * slotMs, 60_000) / 60_000;
-  say(`${runs.length} runs in real time, about ${minutes.toFixed(0)} minutes`);
   mkdirSync(folder, { recursive: true });
-  const sockets = mkdtempSync(join(tmpdir(), "devnet-"));
-  process.once("exit", () => rmSync(sockets, { recursive: true, force: true }));
-  const [signer, verifier] = await Promise.all([
-    startCryptoProcess("signer", join(sockets, "signer"), [SEED, String(validators)], say),
-    startCryptoProcess("verifier", join(sockets, "verifier"), [], say),
-  ]);
-  try {
-    for (const { mode, slots } of runs) {
-      const planned = fitTo(scenario, slots);
-      say(`\n${mode}: ${slots} slots, ${planned.faults.length} faults`);
-      const options = { mode, slots, slotMs, lookaheadSlots, validators, nodes: NODES, folder };
-      await runMode({ ...options, aggregator: 0, scenario: planned }, { signer, verifier, say });
-    }
-  } finally {
-    await Promise.all([signer.close(), verifier.close()]);
-  }
+  const there = runs.length - todo.length;
+  if (there > 0) say(`${there} of ${runs.length} runs are there`);
+  await makeRuns(todo);
   const report = env["REPORT"] ?? folder;
-  const modes = MODES.filter((mode) => runs.some((run) => run.mode === mode));
-  const aims = writeReport(modes, { runs: folder, report }, env["COMMAND"] ?? "make devnet");
+  const aims = writeReport({ runs: folder, report }, env["COMMAND"] ?? "make devnet");
   say("");
   for (const { text, isMet, found } of aims)
     say(`${isMet ? "met    " : "NOT MET"} ${text}: ${found}`);
   say(`report: ${join(report, "report.md")}`);
   return aims.every(({ isMet, isRule }) => isMet || !isRule);
+}
+
+/** One after the other, each with the keys of its seed. */
+async function makeRuns(runs: readonly RunOptions[]): Promise<void> {
+  if (runs.length === 0) return;
+  const sockets = mkdtempSync(join(tmpdir(), "devnet-"));
+  process.once("exit", () => rmSync(sockets, { recursive: true, force: true }));
+  const verifier = await startCryptoProcess("verifier", join(sockets, "verifier"), [], say);
+  try {
+    for (const [at, run] of runs.entries()) {
+      const left = runs.slice(at).reduce((sum, each) => sum + minutesOf(each), 0);
+      const what = `${run.slots} slots, ${run.scenario.faults.length} faults`;
+      say(`\nrun ${at + 1} of ${runs.length}, ${runName(run)}: ${what}`);
+      say(`about ${left.toFixed(0)} minutes are left, this run included`);
+      const keys = run.seed === 1 ? KEYS : `${KEYS} ${run.seed}`;
+      const args = [keys, String(run.validators)];
+      const signer = await startCryptoProcess("signer", join(sockets, "signer"), args, say);
+      await runMode(run, { signer, verifier, say }).finally(() => signer.close());
+    }
+  } finally {
+    await verifier.close();
+  }
 }
 
 main().then(

@@ -1,6 +1,7 @@
 /** One file a run, a JSON record a line: what it was, then what nodes and faults did. */
-import { createWriteStream, readFileSync, type WriteStream } from "node:fs";
+import { createWriteStream, existsSync, readFileSync, type WriteStream } from "node:fs";
 import type { Mode } from "../node/aggregators/aggregator.js";
+import type { Intervals } from "../node/slot-time.js";
 import type { NodeRecord } from "../node/records.js";
 import type { Scenario } from "./scenario.js";
 
@@ -9,6 +10,10 @@ export interface RunHeader {
   mode: Mode;
   slots: number;
   slotMs: number;
+  intervals: Intervals;
+  seed: number;
+  /** Validators of each node. */
+  ownValidators: number[][];
   lookaheadSlots: number;
   validators: number;
   nodes: number;
@@ -25,7 +30,9 @@ export type OrchestratorRecord =
   | { kind: "restart"; slot: number; what: string; tookMs: number }
   | { kind: "shutdown"; what: string; tookMs: number }
   /** What the prover's metric said at the end of the process that counts: one record each. */
-  | { kind: "prover"; busySeconds: number; proofs: number };
+  | { kind: "prover"; busySeconds: number; proofs: number }
+  /** The last line of a run that went to its end. */
+  | { kind: "done" };
 
 export type RunRecord = OrchestratorRecord | (NodeRecord & { node: number });
 
@@ -48,6 +55,11 @@ export class RunFile {
   #write(line: RunHeader | RunRecord): void {
     this.#stream.write(`${JSON.stringify(line)}\n`);
   }
+}
+
+/** True when there is such a file, of a run that went to its end. */
+export function isDone(path: string): boolean {
+  return existsSync(path) && readFileSync(path, "utf8").trimEnd().endsWith('{"kind":"done"}');
 }
 
 /** Throws when it does not begin as a run's file. */

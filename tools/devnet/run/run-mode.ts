@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { readBackendFile } from "../../../server/prover/backend-file.js";
 import type { CryptoProcess } from "../crypto/crypto-process.js";
 import { isServed, type Mode } from "../node/aggregators/aggregator.js";
+import type { Intervals } from "../node/slot-time.js";
 import type { NodeSettings } from "../node/messages.js";
 import type { NodeRecord } from "../node/records.js";
 import { beginFault, endFault } from "./inject-fault.js";
@@ -29,6 +30,8 @@ export interface RunOptions {
   mode: Mode;
   slots: number;
   slotMs: number;
+  intervals: Intervals;
+  seed: number;
   lookaheadSlots: number;
   validators: number;
   nodes: number;
@@ -38,16 +41,25 @@ export interface RunOptions {
   folder: string;
 }
 
+type RunIdentity = Pick<RunOptions, "mode" | "intervals" | "seed" | "scenario">;
+
 export interface RunModules {
   signer: CryptoProcess;
   verifier: CryptoProcess;
   say(text: string): void;
 }
 
-/** Rejects when a process ended unasked. Returns the path of the run's file. */
-export async function runMode(options: RunOptions, modules: RunModules): Promise<string> {
-  const { mode, slots, slotMs } = options;
-  const path = join(options.folder, `${mode}.jsonl`);
+/** Name of a run, and of its files. */
+export function runName({ mode, intervals, seed, scenario }: RunIdentity): string {
+  return `${scenario.name}-${mode}-${intervals}-${seed}`;
+}
+
+export const runPath = (folder: string, run: RunIdentity) => join(folder, `${runName(run)}.jsonl`);
+
+/** Rejects when a process ended unasked. */
+export async function runMode(options: RunOptions, modules: RunModules): Promise<void> {
+  const { slots, slotMs } = options;
+  const path = runPath(options.folder, options);
   const file = new RunFile(path, headerOf(options));
   const failure = deferredFailure();
   let genesisUnixMs = Number.POSITIVE_INFINITY;
@@ -76,18 +88,45 @@ export async function runMode(options: RunOptions, modules: RunModules): Promise
     await Promise.race([ending, failure.promise]).finally(() => timers.forEach(clearTimeout));
     await scrape(options, network, add);
     for (const each of await network.stop()) add({ kind: "shutdown", ...each });
+    add({ kind: "done" });
   } finally {
     network.killAll();
     await file.close();
   }
-  return path;
 }
 
 function headerOf({ folder, aggregator, ...options }: RunOptions) {
   const [cpu] = cpus();
   const machine = `${cpus().length} cores (${cpu?.model.trim() ?? "unknown"}), ${Math.round(totalmem() / 2 ** 30)} GB, Node ${process.versions.node}`;
   const date = new Date().toISOString().slice(0, 10);
-  return { kind: "run" as const, ...options, folder, aggregators: [aggregator], machine, date };
+  const ownValidators = ownValidatorsOf(options, aggregator);
+  return {
+    kind: "run" as const,
+    ...options,
+    ownValidators,
+    folder,
+    aggregators: [aggregator],
+    machine,
+    date,
+  };
+}
+
+/**
+ * The validators of each node: in turn, so that a node that is away misses every fourth proposal,
+ * not all at once; or the first ones the aggregator's, and the others in turn over the other nodes.
+ */
+function ownValidatorsOf(
+  { nodes, validators, scenario }: Pick<RunOptions, "nodes" | "validators" | "scenario">,
+  aggregator: number,
+): number[][] {
+  const own: number[][] = Array.from({ length: nodes }, () => []);
+  const { aggregatorValidators: first = 0 } = scenario;
+  const others = own.filter((_, node) => first === 0 || node !== aggregator);
+  for (let validator = 0; validator < validators; validator++) {
+    const owner = validator < first ? own[aggregator] : others[(validator - first) % others.length];
+    owner?.push(validator);
+  }
+  return own;
 }
 
 async function settingsOf(options: RunOptions, modules: RunModules): Promise<NodeSettings[]> {
@@ -95,21 +134,21 @@ async function settingsOf(options: RunOptions, modules: RunModules): Promise<Nod
   const ports = await freePorts(nodes);
   const backend = readBackendFile(process.cwd());
   const { signer, verifier } = modules;
+  const ownValidators = ownValidatorsOf(options, aggregator);
   const endpoint = await Network.endpoint(mode, dirname(signer.socketPath));
   return ports.map((_, node) => ({
     node,
     ports,
     keys: signer.keys.slice(0, validators),
-    // In turn, so that a node that is away misses every fourth proposal, not all at once.
-    ownValidators: signer.keys.flatMap((__, validator) =>
-      validator % nodes === node && validator < validators ? [validator] : [],
-    ),
+    ownValidators: ownValidators[node] ?? [],
     sockets: { signer: signer.socketPath, verifier: verifier.socketPath },
     mode,
     isAggregator: node === aggregator,
     endpoint,
     backend,
     slotMs: options.slotMs,
+    intervals: options.intervals,
+    foldsChildren: options.scenario.foldsChildren,
     lookaheadSlots: options.lookaheadSlots,
     earlyWaitMs: options.slotMs * EARLY_WAIT,
     lastSlot: slots,
@@ -150,29 +189,29 @@ function endsProverMetrics(fault: Fault, { mode, aggregator }: RunOptions): bool
 
 /** Keeps what was exported, and takes the prover's busy time from it. */
 async function scrape(
-  { mode, folder, aggregator }: RunOptions,
+  { folder, aggregator, ...run }: RunOptions,
   network: Network,
   add: (record: RunRecord) => void,
 ): Promise<void> {
   const port = await network.node(aggregator).ready;
   const node = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  writeFileSync(join(folder, `${mode}-node.metrics.txt`), node);
+  writeFileSync(join(folder, `${runName(run)}-node.metrics.txt`), node);
   let prover = { text: node, name: NODE_PROOF_SECONDS };
   if (network.service !== null) {
     prover = { text: await network.service.metrics(), name: SERVICE_PROOF_SECONDS };
-    writeFileSync(join(folder, `${mode}-service.metrics.txt`), prover.text);
+    writeFileSync(join(folder, `${runName(run)}-service.metrics.txt`), prover.text);
   }
   const value = (suffix: string) =>
     Number(new RegExp(`^${prover.name}_${suffix} (\\S+)$`, "m").exec(prover.text)?.[1] ?? "0");
   add({ kind: "prover", busySeconds: value("sum"), proofs: value("count") });
 }
 
-function progressOf({ mode, slots }: RunOptions, say: (text: string) => void) {
+function progressOf({ slots, ...run }: RunOptions, say: (text: string) => void) {
   return (record: Extract<NodeRecord, { kind: "slot" }>) => {
     const { slot, headSlot, justifiedSlot, finalizedSlot } = record;
     if (slot % 10 !== 0 && slot !== slots) return;
     say(
-      `${mode}: slot ${slot} of ${slots}, head ${headSlot}, justified ${justifiedSlot}, finalized ${finalizedSlot}`,
+      `${runName(run)}: slot ${slot} of ${slots}, head ${headSlot}, justified ${justifiedSlot}, finalized ${finalizedSlot}`,
     );
   };
 }

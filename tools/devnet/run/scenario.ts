@@ -1,5 +1,6 @@
 /** The faults of a run, from a file: the same in each mode, at the same slots. */
 import { readFileSync } from "node:fs";
+import { basename } from "node:path";
 import { z } from "zod";
 
 const slot = z.int().min(1);
@@ -18,11 +19,16 @@ const schema = z.strictObject({
   about: z.string(),
   /** Slots after a fault's end in which its effects are still its own. */
   recoverySlots: z.int().min(0),
+  /** Validators of the aggregator's node, which proposes in as many slots; default: in turn. */
+  aggregatorValidators: z.int().min(1).optional(),
+  /** Whether each group has the largest proof of its data as a child. Default: where it decides. */
+  foldsChildren: z.boolean().default(false),
   faults: z.array(fault),
 });
 
 export type Fault = z.infer<typeof fault>;
-export type Scenario = z.infer<typeof schema>;
+/** `name`: the file's, without its folder and ending. */
+export type Scenario = z.infer<typeof schema> & { name: string };
 
 /** First and last slot that belong to a fault. */
 export interface Window {
@@ -31,7 +37,20 @@ export interface Window {
 }
 
 export function readScenario(path: string): Scenario {
-  return schema.parse(JSON.parse(readFileSync(path, "utf8")));
+  return { name: basename(path, ".json"), ...schema.parse(JSON.parse(readFileSync(path, "utf8"))) };
+}
+
+/**
+ * Every fault `seed - 1` slots later: on which slot a chain recovers depends on what was finalized
+ * when the fault began.
+ */
+export function shifted(scenario: Scenario, seed: number): Scenario {
+  const later = (fault: Fault): Fault => {
+    const start = fault.slot + seed - 1;
+    if (!("untilSlot" in fault)) return { ...fault, slot: start };
+    return { ...fault, slot: start, untilSlot: fault.untilSlot + seed - 1 };
+  };
+  return { ...scenario, faults: scenario.faults.map(later) };
 }
 
 const endOf = (fault: Fault): number => ("untilSlot" in fault ? fault.untilSlot : fault.slot);

@@ -17,7 +17,7 @@ import {
 } from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AttestationData, Checkpoint } from "../../chain/containers.js";
 import type { VoteGroup } from "../../chain/freeze-votes.js";
-import { INTERVALS_PER_SLOT, type SlotTime } from "../slot-time.js";
+import type { SlotTime } from "../slot-time.js";
 import type { Aggregator, ProvedGroup } from "./aggregator.js";
 
 /**
@@ -81,7 +81,8 @@ export class ServiceAggregator implements Aggregator {
     const groups = snapshot();
     const older = groups.filter(({ data }) => data.slot < slot);
     const current = groups.filter(({ data }) => data.slot >= slot);
-    const deadlineMs = BACKLOG_INTERVALS * (this.options.time.slotMs / INTERVALS_PER_SLOT);
+    const { slotMs, intervals } = this.options.time;
+    const deadlineMs = BACKLOG_INTERVALS * (slotMs / intervals);
     const backlog = { priority: "backlog", deadlineMs } as const;
     const answers = [this.#submit(slot, current, {}), this.#submit(slot, older, backlog)];
     return answers.find((answer) => answer === "submitted") ?? answers.find(Boolean) ?? "";
