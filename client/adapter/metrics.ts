@@ -3,10 +3,13 @@
  * share. A registry has room for one adapter: a second one throws, as the names are taken.
  */
 import { Counter, Histogram, type Registry } from "prom-client";
+import { fatesInNoProof, votesProved } from "../../proto/votes.js";
+import { OutcomeStatus, type Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { SKIP_REASONS } from "../machine/index.js";
 
 export interface AdapterMetrics {
   skips: Counter<"reason">;
+  votes: Counter<"fate">;
   workerSeconds: Histogram;
   submitSeconds: Histogram;
   resubmitted: Counter;
@@ -26,8 +29,17 @@ export function createAdapterMetrics(registry: Registry): AdapterMetrics {
     registers,
   });
   for (const reason of SKIP_REASONS) skips.inc({ reason }, 0);
+  const votes = new Counter({
+    name: "lean_aggregator_votes_total",
+    help: "Votes of the groups whose outcome the node took, each once, by fate",
+    labelNames: ["fate"] as const,
+    registers,
+  });
+  const fates = fatesInNoProof.map(([fate]) => fate);
+  for (const fate of ["proved", "proved_late", ...fates]) votes.inc({ fate }, 0);
   return {
     skips,
+    votes,
     workerSeconds: new Histogram({
       name: "lean_aggregator_worker_duration_seconds",
       help: "Time from the service's receipt of a snapshot to the end of its last group",
@@ -66,4 +78,12 @@ export function createAdapterMetrics(registry: Registry): AdapterMetrics {
       registers,
     }),
   };
+}
+
+/** Counts the votes of an outcome; none for a service that does not say what became of them. */
+export function countVotes(counter: Counter<"fate">, { status, votes }: Outcome): void {
+  if (votes === undefined) return;
+  const proved = status === OutcomeStatus.PROVED_LATE ? "proved_late" : "proved";
+  counter.inc({ fate: proved }, votesProved(votes));
+  for (const [fate, field] of fatesInNoProof) counter.inc({ fate }, votes[field]);
 }

@@ -78,6 +78,7 @@ func New(options Options) (*Aggregator, error) {
 		records:   map[string]*record{},
 	}
 	a.stats.Skipped = map[SkipReason]uint64{}
+	a.stats.Votes = map[VoteFate]uint64{}
 	a.lives, a.die = context.WithCancel(context.Background())
 	random := make([]byte, 6)
 	if _, err := rand.Read(random); err != nil {
@@ -292,7 +293,22 @@ func (a *Aggregator) TakeResults(slot uint64) []Result {
 			results = append(results, resultOf(each.Result))
 		}
 	}
+	a.countVotes(results)
 	return results
+}
+
+func (a *Aggregator) countVotes(results []Result) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, result := range results {
+		if result.Kind != machine.ResultOutcome {
+			continue
+		}
+		for fate, count := range VotesByFate(result.Outcome) {
+			a.stats.Votes[fate] += count
+			a.metrics.votes.WithLabelValues(string(fate)).Add(float64(count))
+		}
+	}
 }
 
 func resultOf(result machine.Result[*Outcome]) Result {
@@ -368,6 +384,10 @@ func (a *Aggregator) Stats() Stats {
 	stats.Skipped = map[SkipReason]uint64{}
 	for reason, count := range a.stats.Skipped {
 		stats.Skipped[reason] = count
+	}
+	stats.Votes = map[VoteFate]uint64{}
+	for fate, count := range a.stats.Votes {
+		stats.Votes[fate] = count
 	}
 	stats.InFlight, stats.Waiting = a.machine.InFlight(), a.machine.Waiting()
 	stats.Endpoints = make([]EndpointStats, len(a.endpoints))

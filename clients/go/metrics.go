@@ -11,6 +11,7 @@ import (
 // metrics are those of client/PROTOCOL.md. All exist from the start.
 type metrics struct {
 	skipped       *prometheus.CounterVec
+	votes         *prometheus.CounterVec
 	submitSeconds prometheus.Histogram
 	workerSeconds prometheus.Histogram
 	resubmitted   prometheus.Counter
@@ -30,6 +31,10 @@ func newMetrics(registerer prometheus.Registerer, namespace string) (*metrics, e
 			Name: name("skipped_total"),
 			Help: "Snapshots that the node did not submit, or that the service skipped.",
 		}, []string{"reason"}),
+		votes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: name("votes_total"),
+			Help: "Votes of the groups whose outcome the node took, each once, by fate.",
+		}, []string{"fate"}),
 		submitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    name("submit_duration_seconds"),
 			Help:    "Time that one submission takes from the node's tick.",
@@ -49,11 +54,14 @@ func newMetrics(registerer prometheus.Registerer, namespace string) (*metrics, e
 	for _, reason := range machine.SkipReasons {
 		m.skipped.WithLabelValues(string(reason))
 	}
+	for _, fate := range VoteFates {
+		m.votes.WithLabelValues(string(fate))
+	}
 	if registerer == nil {
 		return m, nil
 	}
 	for _, each := range []prometheus.Collector{
-		m.skipped, m.submitSeconds, m.workerSeconds, m.resubmitted, m.late, m.fenced, m.lost, m.dropped,
+		m.skipped, m.votes, m.submitSeconds, m.workerSeconds, m.resubmitted, m.late, m.fenced, m.lost, m.dropped,
 	} {
 		if err := registerer.Register(each); err != nil {
 			return nil, fmt.Errorf("Registerer: %w; a node that exports the metric itself removes its own", err)

@@ -149,4 +149,6 @@ type Stats struct {
 	Submitted, Resubmitted, Late, Fenced, Lost, Dropped uint64
 	// Skipped counts by reason.
 	Skipped map[SkipReason]uint64
+	// Votes counts the votes of the outcomes that the node took, by fate.
+	Votes map[VoteFate]uint64
 }

@@ -1,9 +1,17 @@
 /** The adapter's metrics are those of PROTOCOL.md, and exist from the start. */
 import { readFileSync } from "node:fs";
+import { create } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Registry } from "prom-client";
 import { expect, it } from "vitest";
-import { createAdapterMetrics } from "../../../client/adapter/metrics.js";
+import { countVotes, createAdapterMetrics } from "../../../client/adapter/metrics.js";
 import { SKIP_REASONS } from "../../../client/index.js";
+import {
+  OutcomeSchema,
+  OutcomeStatus,
+} from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { VotesSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { voteFates } from "../../../server/reasons.js";
 
 it("has the names that the protocol lists", async () => {
   const registry = new Registry();
@@ -21,4 +29,27 @@ it("starts every label value at zero", async () => {
   expect(skips?.values.map(({ labels, value }) => [labels.reason, value])).toEqual(
     SKIP_REASONS.map((reason) => [reason, 0]),
   );
+});
+
+it("counts the votes of an outcome by fate, and each of them once", async () => {
+  const registry = new Registry();
+  const { votes } = createAdapterMetrics(registry);
+  const of = (status: OutcomeStatus, counts?: MessageInitShape<typeof VotesSchema>) =>
+    create(OutcomeSchema, { status, ...(counts && { votes: counts }) });
+  const fates = async () => {
+    const { values = [] } =
+      (await registry.getSingleMetric("lean_aggregator_votes_total")?.get()) ?? {};
+    return values.map(({ labels, value }) => [labels["fate"], value]);
+  };
+  expect(Object.fromEntries(await fates())).toEqual(
+    Object.fromEntries(voteFates.map((fate) => [fate, 0])),
+  );
+  countVotes(votes, of(OutcomeStatus.PROVED, { proved: [1, 0, 2], shed: 29 }));
+  countVotes(votes, of(OutcomeStatus.PROVED_LATE, { proved: [0, 4], wrongLeaf: 1 }));
+  countVotes(votes, of(OutcomeStatus.STOPPED, { proved: [0, 0], stopped: 8 }));
+  countVotes(votes, of(OutcomeStatus.PROVED)); // of an older service
+  const counted = (await fates()).filter(([, value]) => value !== 0);
+  expect(Object.fromEntries(counted)).toEqual({
+    ...{ proved: 3, proved_late: 4, shed: 29, wrong_leaf: 1, stopped: 8 },
+  });
 });

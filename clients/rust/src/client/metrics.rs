@@ -3,13 +3,17 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::votes::VoteFate;
 use crate::machine::SkipReason;
+use crate::proto::Outcome;
 
 /// What the adapter has counted since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Snapshots that were not submitted or not accepted, by reason, each reason once.
     pub skipped: Vec<(SkipReason, u64)>,
+    /// Votes of the outcomes that the node took, by fate, each fate once.
+    pub votes: Vec<(VoteFate, u64)>,
     /// Requests sent again after an endpoint lost them.
     pub resubmitted: u64,
     /// Proofs made after the deadline.
@@ -30,6 +34,14 @@ impl Stats {
             .find(|(each, _)| *each == reason)
             .map_or(0, |(_, count)| *count)
     }
+
+    /// Votes with this fate.
+    pub fn votes_with(&self, fate: VoteFate) -> u64 {
+        let mut counts = self.votes.iter();
+        counts
+            .find(|(each, _)| *each == fate)
+            .map_or(0, |(_, count)| *count)
+    }
 }
 
 /// A counter without labels.
@@ -47,6 +59,7 @@ const COUNTS: usize = 5;
 #[derive(Default)]
 pub(super) struct Metrics {
     skipped: [AtomicU64; SkipReason::ALL.len()],
+    votes: [AtomicU64; VoteFate::ALL.len()],
     counts: [AtomicU64; COUNTS],
     #[cfg(feature = "prometheus")]
     exported: Option<exported::Exported>,
@@ -67,6 +80,20 @@ impl Metrics {
         #[cfg(feature = "prometheus")]
         if let Some(exported) = &self.exported {
             exported.skipped.with_label_values(&[reason.name()]).inc();
+        }
+    }
+
+    /// Counts the votes of an outcome that the node took.
+    pub fn votes_of(&self, outcome: &Outcome) {
+        for (fate, count) in VoteFate::count(outcome) {
+            self.votes[fate as usize].fetch_add(count, Ordering::Relaxed);
+            #[cfg(feature = "prometheus")]
+            if let Some(exported) = &self.exported {
+                exported
+                    .votes
+                    .with_label_values(&[fate.name()])
+                    .inc_by(count);
+            }
         }
     }
 
@@ -106,6 +133,10 @@ impl Metrics {
                     (reason, count.load(Ordering::Relaxed))
                 })
                 .collect(),
+            votes: VoteFate::ALL
+                .into_iter()
+                .map(|fate| (fate, self.votes[fate as usize].load(Ordering::Relaxed)))
+                .collect(),
             resubmitted: of(Count::Resubmitted),
             late_results: of(Count::Late),
             fenced_results: of(Count::Fenced),
@@ -119,10 +150,11 @@ impl Metrics {
 mod exported {
     use prometheus::{Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
 
-    use super::{SkipReason, COUNTS};
+    use super::{SkipReason, VoteFate, COUNTS};
 
     pub(super) struct Exported {
         pub skipped: IntCounterVec,
+        pub votes: IntCounterVec,
         pub counts: [IntCounter; COUNTS],
         pub submit_seconds: Histogram,
         pub worker_seconds: Histogram,
@@ -139,6 +171,15 @@ mod exported {
             for reason in SkipReason::ALL {
                 skipped.with_label_values(&[reason.name()]).inc_by(0);
             }
+            let votes = Opts::new(
+                "lean_aggregator_votes_total",
+                "Votes of the groups whose outcome the node took, each once, by fate",
+            );
+            let votes = IntCounterVec::new(votes, &["fate"])?;
+            registry.register(Box::new(votes.clone()))?;
+            for fate in VoteFate::ALL {
+                votes.with_label_values(&[fate.name()]).inc_by(0);
+            }
             let counter = |name: &str, help: &str| -> Result<IntCounter, Error> {
                 let counter = IntCounter::new(name, help)?;
                 registry.register(Box::new(counter.clone()))?;
@@ -152,6 +193,7 @@ mod exported {
             };
             Ok(Exported {
                 skipped,
+                votes,
                 counts: [
                     counter(
                         "lean_aggregator_resubmitted_total",

@@ -14,6 +14,7 @@ mod shared;
 mod status;
 mod stream;
 mod token;
+mod votes;
 
 pub use aggregator::{Aggregator, Ready};
 #[cfg(feature = "tls")]
@@ -23,3 +24,4 @@ pub use metrics::Stats;
 pub use options::{
     Ending, InFlightGroup, Problem, Proof, Skip, Step, SubmitOptions, TickResult, Unreachable,
 };
+pub use votes::VoteFate;

@@ -227,7 +227,12 @@ impl Shared {
                 group,
                 outcome: payload,
             }),
-            Effect::Deliver(result) => answer.results.push(self.tick_result(result)),
+            Effect::Deliver(result) => {
+                if let GroupResult::Outcome(_, outcome) = &result {
+                    self.metrics.votes_of(outcome);
+                }
+                answer.results.push(self.tick_result(result));
+            }
             Effect::Summarised { duration_ms, .. } => {
                 self.metrics.worker_took(Duration::from_millis(duration_ms));
             }
