@@ -32,7 +32,7 @@ import { missingCores, proverThreads } from "../../server/prover/cores.js";
 import { packageRoot } from "../run/open-devices.js";
 import { runtimeFolderOf, stateFolderOf } from "../run/folders.js";
 import { checkPolicy, checkTls } from "./file-checks.js";
-import { checkRuntimeFolder, checkStateFolder } from "./folder-checks.js";
+import { checkRecordFolder, checkRuntimeFolder, checkStateFolder } from "./folder-checks.js";
 import { checkLibrary, checkProofSystems } from "./library-check.js";
 import type { LibraryCheck } from "./library-check.js";
 
@@ -54,6 +54,9 @@ export async function doctor(
   ];
   if (config.policy !== undefined) checks.push(["policy", checkPolicy(config.policy, config)]);
   if (config.tlsCertificate !== undefined) checks.push(["TLS", await checkTls(config, Date.now())]);
+  if (config.record !== undefined) {
+    checks.push(["recording", checkRecordFolder(config.record, config.recordMb)]);
+  }
   if (config.engine.length > 0) checks.push(...(await engineChecks(config)));
   const tlsOf = (address: string) =>
     address.startsWith("unix:") ? undefined : config.tlsCertificate;

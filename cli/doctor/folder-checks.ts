@@ -31,6 +31,16 @@ export function checkStateFolder(path: string | undefined, uid: number | undefin
   return ok(path);
 }
 
+/** Fails if the service could not record there, as it would not start; warns of too small a disk. */
+export function checkRecordFolder(path: string, megabytes: number): Finding {
+  const reason = unusableReason(path);
+  if (reason !== undefined) return fail(`${path}: ${reason}: name another folder in --record`);
+  const { bsize, bavail } = statfsSync(nearest(path).at);
+  const freeMb = Math.floor((bsize * bavail) / 1_000_000);
+  if (freeMb >= megabytes) return ok(`${path}: at most ${megabytes} MB`);
+  return warn(`${path}: ${freeMb} MB are free, and a recording has up to ${megabytes}: free some`);
+}
+
 /** Why no file can be made in the folder, or the folder cannot be made; undefined if it can. */
 function unusableReason(path: string): string | undefined {
   try {

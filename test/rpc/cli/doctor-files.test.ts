@@ -41,6 +41,8 @@ test.each([
     ["--prover", "fake", "--state-dir", at("s"), "--runtime-dir", at("r")],
     0,
   ],
+  ["with a folder to record in", ["--prover", "fake", "--record", at("recording")], 0],
+  ["with a file to record in", ["--prover", "fake", "--record", "/dev/null"], 1],
   [
     "with a socket's folder that is missing",
     ["--prover", "fake", "--admin", `unix:${at("x/y")}`],
