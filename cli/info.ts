@@ -27,7 +27,7 @@ import { formatTable } from "./io/table.js";
 const help = `
 For each device, 'prove ms' is the median time of a proof of that size and rate
 (log_inv_rate), as the device has learned it. 2 % of proofs take less than 'low',
-2 % more than 'high'.
+2 % more than 'high'. 'memory MB' is the predicted peak of the prover's memory.
 A device of a lane host is named HOST.DEVICE; 'admin hosts' lists the hosts.
 
 Examples:
@@ -86,6 +86,7 @@ const costColumns: readonly Column<LearnedCost & { id: string }>[] = [
   { title: "prove ms", align: "right", cell: ({ proveMs }) => String(proveMs) },
   { title: "low", align: "right", cell: ({ proveMsLow }) => String(proveMsLow) },
   { title: "high", align: "right", cell: ({ proveMsHigh }) => String(proveMsHigh) },
+  { title: "memory MB", align: "right", cell: (cost) => megabytes(cost.peakBytes) },
 ];
 
 /** Formats the service's properties, devices and learned costs as tables. */
@@ -100,6 +101,8 @@ export function infoText(info: GetServerInfoResponse): string {
     ...(costs.length === 0 ? [] : [formatTable(costColumns, costs)]),
   ].join("\n");
 }
+
+const megabytes = (bytes: bigint) => (bytes === 0n ? "-" : String(Math.round(Number(bytes) / 1e6)));
 
 function deviceStateText({ state, drained }: Device): string {
   return `${lower(DeviceState[state])}${drained ? ", drained" : ""}`;

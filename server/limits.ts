@@ -133,6 +133,8 @@ export const limits = {
   rateMax: 31,
   /** Entries in the file of learned costs: one rate or two of one proof system, as a rule. */
   costEntriesMax: 64,
+  /** Sizes of proofs of which a device remembers the peak memory: all that a network has, twice. */
+  memoryPeaksMax: 64,
   /** The file with the learned costs of a device: the service writes less than 1 KB an entry. */
   costFileBytesMax: 128 * 1024,
   /** A policy file: `principalsMax` principals of 2 KiB each. */

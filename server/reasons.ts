@@ -53,6 +53,7 @@ export const notStartedReasons = [
   "draining",
   "limit",
   "set_aside",
+  "memory",
   "min_inputs",
 ] as const;
 

@@ -23,7 +23,10 @@ export const DEVICE_SETTINGS: readonly SettingHelp[] = [
     "standby provers of each device, to verify and take over",
     ["auto", "0", "1"],
   ],
-  ["--prover-memory-mb <mb>", "replace a prover between proofs when it holds more"],
+  [
+    "--prover-memory-mb <mb>",
+    "start no proof that takes more memory; replace a prover that holds more",
+  ],
   [
     "--refresh-percent <percent>",
     "most of an idle device's time for proofs that refresh learned costs; 0: none",

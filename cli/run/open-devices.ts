@@ -123,7 +123,7 @@ function fakeDevices(config: DeviceSettings, log: Logger): Device[] {
   );
   const sleep = (ms: number) => delay(ms, undefined);
   const costStore = {
-    load: () => ({ costs: fakeCosts(config, systemClock.nowMs()) }),
+    load: () => ({ costs: fakeCosts(config, systemClock.nowMs()), memory: [] }),
     save: () => undefined,
   };
   return config.devices.map(({ id }, at) => {

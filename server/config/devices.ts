@@ -71,7 +71,10 @@ export const deviceSettings = {
   drainMs: ms(60_000).default(defaults.drainMs),
   /** Standbys for each device: 0, 1, or auto, which is 1 when there is enough memory. */
   standby: oneOf(["auto", "0", "1"]).default("auto"),
-  /** Megabytes: a prover with more resident memory is replaced between two proofs. */
+  /**
+   * Megabytes of resident memory: no proof starts that is predicted to take more, and a prover that
+   * holds more is replaced between two proofs.
+   */
   proverMemoryMb: whole("megabytes", 256, 1_000_000).default(defaults.proverMemoryMb),
   /**
    * Percent of a device's time, at most, for small proofs that refresh what it has learned of costs;

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { Clock } from "../clock.js";
 import type { Costs, RateCosts } from "../work/costs.js";
+import type { MemoryModel, Peak } from "../work/memory-model.js";
 import { costBounds, isCovariance } from "../work/cost-bounds.js";
 import { codeOf, fileReason } from "../files/file-reason.js";
 import { limits } from "../limits.js";
@@ -21,6 +22,8 @@ const WRITE_EVERY_MS = 5000;
 /** What was learned of a device with one proof system: scheme and revision. */
 export interface Learned {
   readonly costs: Costs;
+  /** Peak memory of its proofs. */
+  readonly memory: MemoryModel;
 }
 
 /** Keeps what was learned of each device. */
@@ -46,9 +49,17 @@ const entrySchema = z.strictObject({
   scatter: z.number().min(scatterMin).max(scatterMax),
 });
 type Entry = z.infer<typeof entrySchema>;
+const peakSchema = z.strictObject({
+  proofSystem: z.string(),
+  raws: z.int().min(0).max(limits.validatorsMax),
+  children: z.int().min(0).max(limits.childrenMax),
+  logInvRate: z.int().min(0).max(limits.rateMax),
+  bytes: z.int().min(1).max(Number.MAX_SAFE_INTEGER),
+});
 const fileSchema = z.strictObject({
   format: z.literal(3),
   costs: z.array(entrySchema).max(limits.costEntriesMax),
+  memory: z.array(peakSchema).max(limits.memoryPeaksMax).default([]),
 });
 type FileContent = z.infer<typeof fileSchema>;
 
@@ -72,7 +83,7 @@ export class CostFiles implements CostStore {
   /** What is not written yet, by device id. */
   private readonly pending = new Map<string, FileContent>();
   /** What the files hold of other proof systems, by device id. */
-  private readonly others = new Map<string, readonly Entry[]>();
+  private readonly others = new Map<string, Omit<FileContent, "format">>();
   private writing: Promise<void> = Promise.resolve();
   private cancelWrite: (() => void) | undefined;
   /** True from a failed write, which is logged once, to the next one that succeeds. */
@@ -89,10 +100,11 @@ export class CostFiles implements CostStore {
     try {
       const text = this.read(path);
       if (text === undefined) return undefined;
-      const { costs } = valueIn(text, fileSchema);
+      const { costs, memory } = valueIn(text, fileSchema);
       const own = costs.filter((each) => each.proofSystem === proofSystem);
       const others = costs.filter((each) => each.proofSystem !== proofSystem);
-      this.others.set(deviceId, others);
+      const isOther = (each: { proofSystem: string }) => each.proofSystem !== proofSystem;
+      this.others.set(deviceId, { costs: others, memory: memory.filter(isOther) });
       if (own.length === 0) throw new Error(`it is for ${systemsOf(others)}`);
       if (new Set(own.map(({ logInvRate }) => logInvRate)).size < own.length) {
         throw new Error("it has a rate twice");
@@ -102,6 +114,7 @@ export class CostFiles implements CostStore {
       log.info({ device: deviceId, path, ageMs, rates: own.length }, "learned costs loaded");
       return {
         costs: own.map((entry) => rateCosts(entry, clock.nowMs() - ageOf(entry))).sort(byRate),
+        memory: memory.filter((each) => !isOther(each)).map(peakOf),
       };
     } catch (error) {
       const cause = causeOf(error, path);
@@ -110,7 +123,7 @@ export class CostFiles implements CostStore {
     }
   }
 
-  save(deviceId: string, proofSystem: string, { costs }: Learned): void {
+  save(deviceId: string, proofSystem: string, { costs, memory }: Learned): void {
     const { clock } = this.modules;
     const own = costs.map(({ logInvRate, model }): Entry => {
       const { logMs, covariance, scatter, atMs } = model;
@@ -122,13 +135,15 @@ export class CostFiles implements CostStore {
         scatter,
       };
     });
-    const others = (this.others.get(deviceId) ?? []).filter(
-      (each) => each.proofSystem !== proofSystem,
-    );
+    const others = this.others.get(deviceId) ?? { costs: [], memory: [] };
     // Of other proof systems, the newest are kept.
-    const newest = [...others].sort((a, b) => b.atUnixMs - a.atUnixMs);
+    const newest = [...others.costs].sort((a, b) => b.atUnixMs - a.atUnixMs);
     const entries = [...own, ...newest].slice(0, limits.costEntriesMax);
-    this.pending.set(deviceId, { format: 3, costs: entries });
+    const peaks = memory.map(({ shape: { raws, children, logInvRate = 0 }, bytes }) => {
+      return { proofSystem, raws, children, logInvRate, bytes: Math.max(1, Math.round(bytes)) };
+    });
+    const kept = [...peaks, ...others.memory].slice(0, limits.memoryPeaksMax);
+    this.pending.set(deviceId, { format: 3, costs: entries, memory: kept });
     if (this.cancelWrite === undefined) this.writeNow();
   }
 
@@ -207,6 +222,10 @@ export function costsInFile(text: string): FileCosts[] {
 
 function rateCosts({ logInvRate, logMs, covariance, scatter }: Entry, atMs: number): RateCosts {
   return { logInvRate, model: { logMs, covariance, scatter, atMs } };
+}
+
+function peakOf({ raws, children, logInvRate, bytes }: z.infer<typeof peakSchema>): Peak {
+  return { shape: { raws, children, logInvRate }, bytes };
 }
 
 const byRate = (a: RateCosts, b: RateCosts) => a.logInvRate - b.logInvRate;

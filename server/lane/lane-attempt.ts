@@ -9,6 +9,8 @@ import type { ProofRequest, Prover } from "../prover/prover.js";
 import { durationOf, overrunMs, predictMs } from "../work/cost-model.js";
 import type { ChildWork, ProofResult, Raws } from "../work/group.js";
 import { choosePart, isProof } from "../work/parts.js";
+import { fitsInMemory } from "../work/memory-model.js";
+import type { Shape } from "../work/shape.js";
 import { atRate } from "../work/shape.js";
 import { prospectOf } from "../work/worth.js";
 import type { AwakeClock } from "./awake-clock.js";
@@ -29,6 +31,8 @@ export interface LaneAttemptModules {
    * counts as hung.
    */
   onProofStarted(overrunAtMs: number): void;
+  /** Resident bytes that the prover may hold. */
+  ceilingBytes(): number;
   /** True while a standby is being set up, which uses all cores of the device, as a proof does. */
   isStandbyStarting(): boolean;
 }
@@ -80,17 +84,24 @@ export class LaneAttempt {
     const model = costs.modelOf(this.assignment.work.logInvRate);
     const horizon = { steps, fenceAtMs };
     const isOverdue = nowMs >= deadlineAtMs && !isFirstOfSession && !isRetry;
-    const part = choosePart({
+    const rules = {
       raws: raws.validators,
       children: children.map(({ validators }) => validators),
       rotation,
       mayShed,
-      prospectOf: (shape) => prospectOf(horizon, nowMs, durationOf(model, shape)),
+      prospectOf: (shape: Shape) => prospectOf(horizon, nowMs, durationOf(model, shape)),
       ...(isExploration && { leastChance: 0 }),
-    });
+    };
+    const part = choosePart({ ...rules, isPossible: (shape) => this.fitsInMemory(shape) });
     if (part !== undefined && !isProof(part)) return part;
     if (isOverdue || nowMs >= fenceAtMs) return "deadline";
-    return part ?? "predicted_miss";
+    return part ?? (choosePart(rules) === undefined ? "predicted_miss" : "memory");
+  }
+
+  private fitsInMemory(shape: Shape): boolean {
+    const { costs, ceilingBytes } = this.modules;
+    const ofRate = atRate(shape, this.assignment.work.logInvRate);
+    return fitsInMemory(costs.memory, ofRate, ceilingBytes());
   }
 
   private async prove(prover: Prover, request: ProofRequest) {
@@ -105,8 +116,10 @@ export class LaneAttempt {
     onProofStarted(this.proofAwakeAtMs + overrunMs(costs.modelOf(logInvRate), shape));
     const { stoodStillMs } = awake;
     const wasDisturbed = isStandbyStarting();
+    const bytes = prover.residentBytes();
     const proof = await prover.aggregate(request);
     const proveMs = clock.nowMs() - startedAtMs;
+    costs.learnPeak(shape, prover.peakBytes(), { bytes, setupBytes: costs.setupBytes ?? bytes });
     // A proof beside the setup of a standby is slower than usual, and while the service stood still
     // nobody knows when the proof was ready: nothing is learned from either.
     const didStandStill = awake.stoodStillMs > stoodStillMs;
@@ -118,6 +131,7 @@ export class LaneAttempt {
     }
     metrics.proofs.inc({ disturbed: isDisturbed ? "true" : "false" });
     metrics.proveSeconds.observe(proveMs / 1000);
+    metrics.proverPeakBytes.set({ device: deviceId }, prover.peakBytes());
     return { proof, proveMs };
   }
 }

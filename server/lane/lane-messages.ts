@@ -7,6 +7,7 @@
  */
 import type { ProverDescription } from "../work/prover-description.js";
 import type { Costs } from "../work/costs.js";
+import type { MemoryModel } from "../work/memory-model.js";
 import type { GroupWork, ProofResult, StopReason } from "../work/group.js";
 import type { Shape } from "../work/shape.js";
 import type { Step } from "../work/submission.js";
@@ -174,6 +175,8 @@ export interface LaneReport {
   readonly description: ProverDescription | null;
   /** The learned costs of the device; the uncertainty of each is that of its instant `atMs`. */
   readonly costs: Costs;
+  /** What is known of the memory that proofs take. */
+  readonly memory: MemoryModel;
   /** Number of the operator's last command that was carried out; 0: none was. */
   readonly commandsDone: number;
   /** What the reader may adopt; always empty of a lane in its own process. */

@@ -180,6 +180,7 @@ export class Lane {
       verifier: new FailoverVerifier({ clock: awake, metrics, provers }),
       onProofStarted: (overrunAtMs) =>
         this.step({ kind: "proof_started", attempt: number, overrunAtMs }),
+      ceilingBytes: () => this.options.residentBytesMax,
       isStandbyStarting: () => this.machine.standby?.status === "starting",
     });
   }
@@ -252,6 +253,7 @@ export class Lane {
       provers: this.provers(),
       description: this.description,
       costs: this.costs.all,
+      memory: this.costs.memory,
       commandsDone,
       adoptable: [],
     });

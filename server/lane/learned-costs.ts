@@ -13,6 +13,8 @@ import { learn, learnAtLeast, likelyMs, overrunMs, uncertaintyOf } from "../work
 import type { Costs } from "../work/costs.js";
 import { agedCosts, modelOf, withModel } from "../work/costs.js";
 import type { Shape } from "../work/shape.js";
+import type { MemoryModel } from "../work/memory-model.js";
+import { learnPeak } from "../work/memory-model.js";
 import { Probes } from "./probes.js";
 
 /** The uncertainty of each model is brought up to date when it is older than this, in milliseconds. */
@@ -41,8 +43,11 @@ export interface LearnedCostsModules {
 
 export class LearnedCosts {
   private learned: Costs = [];
+  private peaks: MemoryModel = [];
   /** The instant for which the uncertainty of `learned` is. */
   private agedAtMs = -Infinity;
+  /** What the first prover held after its setup; undefined before. */
+  setupBytes: number | undefined;
   private readonly probes: Probes;
   /** The rate of the last proof. */
   private lastRate = 0;
@@ -69,6 +74,24 @@ export class LearnedCosts {
   /** The model of proofs at this rate. */
   modelOf(logInvRate = 0): CostModel {
     return modelOf(this.all, logInvRate);
+  }
+
+  /** What is known of the memory that proofs take. */
+  get memory(): MemoryModel {
+    return this.peaks;
+  }
+
+  /**
+   * Learns from the peak memory of a proof.
+   *
+   * @param before resident bytes of the prover before the proof, of which what it held after its
+   *   setup is part of any proof's peak, and the rest is left of earlier ones
+   */
+  learnPeak(shape: Shape, peakBytes: number, before: { bytes: number; setupBytes: number }): void {
+    if (peakBytes <= 0) return;
+    const leftBytes = Math.max(0, before.bytes - before.setupBytes);
+    this.peaks = learnPeak(this.peaks, shape, Math.max(1, peakBytes - leftBytes));
+    this.save();
   }
 
   get isPrepared(): boolean {
@@ -107,8 +130,10 @@ export class LearnedCosts {
     const { log } = this.modules;
     const { scheme, revision } = prover.description;
     this.proofSystem = `${scheme} ${revision}`;
+    this.setupBytes ??= prover.residentBytes();
     const kept = costStore?.load(deviceId, this.proofSystem);
     this.learned = kept?.costs ?? [];
+    this.peaks = kept?.memory ?? [];
     this.phase = "calibrating";
     const isUsable =
       kept !== undefined || calibration === undefined || (await this.calibrate(prover, giveUp));
@@ -195,10 +220,12 @@ export class LearnedCosts {
     const { awake } = this.modules;
     const { stoodStillMs } = awake;
     const startedAtMs = awake.nowMs();
+    const bytes = prover.residentBytes();
     const overAtMs = startedAtMs + overrunMs(this.modelOf(shape.logInvRate), shape);
     const cancel = awake.at(overAtMs, giveUp);
     try {
       await this.probes.prove(prover, shape);
+      this.learnPeak(shape, prover.peakBytes(), { bytes, setupBytes: this.setupBytes ?? bytes });
       return awake.stoodStillMs > stoodStillMs ? undefined : awake.nowMs() - startedAtMs;
     } finally {
       cancel();
@@ -207,6 +234,11 @@ export class LearnedCosts {
 
   private keep(costs: Costs): void {
     this.learned = costs;
-    this.device.costStore?.save(this.device.id, this.proofSystem, { costs });
+    this.save();
+  }
+
+  private save(): void {
+    const learned = { costs: this.learned, memory: this.peaks };
+    this.device.costStore?.save(this.device.id, this.proofSystem, learned);
   }
 }

@@ -11,6 +11,7 @@ import { ProverError } from "../prover/prover.js";
 import type { Verifier } from "./verifier.js";
 import type {
   ChildWork,
+  NotStartedReason,
   GroupWork,
   LeftOut,
   ProofResult,
@@ -28,7 +29,7 @@ export interface ProveGroupModules {
   /** Fewest inputs that are worth a proof: see `work/inputs.ts`. */
   minInputs: number;
   /** Called once the inputs are verified: the part to prove now, or why no proof may start. */
-  choosePart(raws: Raws, children: readonly ChildWork[]): Part | "deadline" | "predicted_miss";
+  choosePart(raws: Raws, children: readonly ChildWork[]): Part | NotStartedReason;
   /** Makes the proof, in `proveMs` milliseconds. Rejects with `ProverError`. */
   prove(request: ProofRequest): Promise<{ proof: Uint8Array; proveMs: number }>;
 }

@@ -282,6 +282,12 @@ const devices = (device: readonly string[]) =>
       help: "Resident memory of the prover of this role, as it last reported it",
       labels: { device, role: laneRoles },
     },
+    proverPeakBytes: {
+      kind: "gauge",
+      name: "prover_peak_bytes",
+      help: "Peak resident memory of the prover in the last proof; 0 before the first",
+      labels: { device },
+    },
     deviceDrained: {
       kind: "gauge",
       name: "device_drained",
@@ -322,6 +328,7 @@ export function createMetrics(deviceIds: readonly string[] = []) {
 /** Ends the series of a device that has gone, so that hosts that come and go leave none behind. */
 export function removeDevice(metrics: Metrics, device: string): void {
   metrics.deviceDrained.remove({ device });
+  metrics.proverPeakBytes.remove({ device });
   metrics.costModelRatio.remove({ device });
   for (const role of laneRoles) {
     metrics.proverReady.remove({ device, role });

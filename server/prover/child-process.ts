@@ -55,6 +55,8 @@ export class ProverChild {
   readonly exited: Promise<ProverExit>;
   /** Resident memory in bytes, as the process last reported it; 0 before the first report. */
   residentBytes = 0;
+  /** The most that it held since its last proof began, as last reported; 0 before the first. */
+  peakBytes = 0;
   /** When the last message arrived; before the first, when the child was forked. */
   private messageAtMs: number;
   /** Number of unanswered verifications, which run one by one, and when the running one began. */
@@ -146,6 +148,7 @@ export class ProverChild {
         case "heartbeat":
           this.countHeartbeat();
           this.residentBytes = message.residentBytes;
+          this.peakBytes = message.peakBytes;
           break;
         case "done":
         case "failed":

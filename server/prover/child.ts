@@ -27,6 +27,7 @@ import {
   type FromChild,
   type ToChild,
 } from "./messages.js";
+import { peakResidentBytes, resetPeak } from "./peak-memory.js";
 import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
 
 const EXIT_START_FAILED = 1;
@@ -122,7 +123,10 @@ function serveRequests(): void {
   addon.dieWithParent();
   const pipe = openPipe();
   const send = (message: FromChild) => writeMessage(pipe, message);
-  const sendHeartbeat = () => send({ kind: "heartbeat", residentBytes: process.memoryUsage.rss() });
+  const sendHeartbeat = () => {
+    const residentBytes = process.memoryUsage.rss();
+    send({ kind: "heartbeat", residentBytes, peakBytes: peakResidentBytes() });
+  };
 
   async function start(message: ChildStart): Promise<void> {
     state = { kind: "starting" };
@@ -143,6 +147,7 @@ function serveRequests(): void {
     if (state.kind !== "serving") throw new Error("garbled message: a request before ready");
     const serving = state;
     const run = async () => {
+      if (message.kind === "aggregate") resetPeak();
       const reply = await replyTo(serving.prover, message);
       // Sent before the reply: by this memory the lane decides whether to replace the process.
       if (message.kind === "aggregate") sendHeartbeat();

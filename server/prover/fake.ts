@@ -120,6 +120,10 @@ class FakeProver implements Prover {
     return 0;
   }
 
+  peakBytes(): number {
+    return 0;
+  }
+
   /** Infinity, because a prover without a process is never silent. */
   heardAtMs(): number {
     return Infinity;

@@ -178,6 +178,10 @@ class ForkedProver implements Prover {
     return this.child.residentBytes;
   }
 
+  peakBytes(): number {
+    return this.child.peakBytes;
+  }
+
   heardAtMs(): number {
     return this.child.heardAtMs;
   }

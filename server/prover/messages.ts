@@ -84,9 +84,11 @@ const startFailed = z.strictObject({
   why: errorText,
   isFinal: z.boolean(),
 });
+/** `peakBytes`: the most that the process held since its last proof began. */
 const heartbeat = z.strictObject({
   kind: z.literal("heartbeat"),
   residentBytes,
+  peakBytes: residentBytes,
 });
 /** One of the `parse…` functions below checks `value` against the request with this id. */
 const done = z.strictObject({

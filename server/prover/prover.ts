@@ -54,6 +54,11 @@ export interface Prover {
   /** Resident memory in bytes, as the process last reported it; 0 before the first report. */
   residentBytes(): number;
   /**
+   * Peak resident memory in bytes of the last proof, as the process last reported it, which is right
+   * before the proof's answer; 0 where it is not known.
+   */
+  peakBytes(): number;
+  /**
    * The instant since which the process counts as silent, in milliseconds of the service's
    * monotonic clock: its last message, but never later than the start of a running verification.
    */

@@ -14,6 +14,7 @@ import { laneDetail } from "../lane/lane-messages.js";
 import type { OperatedDevice } from "../schedule/lane-handle.js";
 import type { Costs } from "../work/costs.js";
 import { modelOf } from "../work/costs.js";
+import { peakBytes } from "../work/memory-model.js";
 import type { Shape } from "../work/shape.js";
 import { optimisticMs, pessimisticMs, predictMs } from "../work/cost-model.js";
 import type { HandlersModules, HandlersOptions } from "./call-context.js";
@@ -52,7 +53,7 @@ export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
 }
 
 function deviceInfo({ deviceId, report }: OperatedDevice): MessageInitShape<typeof DeviceSchema> {
-  const { phase, isStandbyReady, isDrained, costs } = report;
+  const { phase, isStandbyReady, isDrained, costs, memory } = report;
   return {
     id: deviceId,
     state: deviceStateOnWire[phase.kind],
@@ -60,7 +61,11 @@ function deviceInfo({ deviceId, report }: OperatedDevice): MessageInitShape<type
     standbyReady: isStandbyReady,
     drained: isDrained,
     learnedCosts: ratesOf(costs).flatMap((logInvRate) =>
-      shapes.map(([raws, children]) => learnedCost(costs, logInvRate, { raws, children })),
+      shapes.map(([raws, children]) => {
+        const shape = { raws, children, logInvRate };
+        const peak = BigInt(Math.round(peakBytes(memory, shape)));
+        return { ...learnedCost(costs, logInvRate, shape), peakBytes: peak };
+      }),
     ),
   };
 }

@@ -96,7 +96,7 @@ export function isDecidedByOthers(
     if (adopted !== null) return true;
     const hasMoreTime =
       deadlineAtMs > assignment.deadlineAtMs || worthlessAtMs > worthlessFromMs(assignment);
-    const isCutRefused = mayShed && !assignment.mayShed && result.reason === "predicted_miss";
+    const isCutRefused = mayShed && !assignment.mayShed && result.reason !== "deadline";
     return hasMoreTime || isCutRefused;
   }
   if (result.kind !== "proved" || !result.leftOut.some(isShed)) return false;

@@ -59,6 +59,7 @@ export const unknownLane: LaneBelief = {
     provers: [],
     description: null,
     costs: [],
+    memory: [],
     commandsDone: 0,
     adoptable: [],
   },

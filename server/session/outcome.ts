@@ -66,6 +66,7 @@ const reasonOnWire = {
   draining: OutcomeReason.DRAINING,
   limit: OutcomeReason.LIMIT,
   set_aside: OutcomeReason.SET_ASIDE,
+  memory: OutcomeReason.MEMORY,
   fence: OutcomeReason.FENCE,
   preempted: OutcomeReason.PREEMPTED,
   prover_died: OutcomeReason.PROVER_DIED,
@@ -186,6 +187,9 @@ function detailOf(ending: Ending): string {
   const { result } = ending;
   if (result.kind === "too_few_inputs") {
     return `the group has ${result.inputs} inputs, fewer than min_inputs`;
+  }
+  if (result.kind === "not_started" && result.reason === "memory") {
+    return "every part in time takes more memory than a prover may hold: raise --prover-memory-mb";
   }
   if (result.kind !== "failed") return "";
   const { detail, deaths } = result;

@@ -74,6 +74,12 @@ export type VerifiedBy = "other_host" | "standby" | "prover" | "same_host";
 export type StopReason = "fence" | "cancelled" | "preempted" | "superseded" | "draining";
 
 /**
+ * Why a lane started no proof. `predicted_miss`: no part is likely enough to be in time. `memory`: only
+ * parts would be that take more memory than the device's prover may hold.
+ */
+export type NotStartedReason = "deadline" | "predicted_miss" | "memory";
+
+/**
  * How an attempt ended. It does not say whether in time: the session compares the instant at which
  * it gets the result with its own deadline and fence.
  */
@@ -92,6 +98,6 @@ export type ProofResult =
   | { kind: "rejected"; leftOut: readonly LeftOut[] }
   /** The group has so many inputs, fewer than its request asks for; ends `nothing_to_prove`. */
   | { kind: "too_few_inputs"; inputs: number; leftOut: readonly LeftOut[] }
-  | { kind: "not_started"; reason: "deadline" | "predicted_miss"; leftOut: readonly LeftOut[] }
+  | { kind: "not_started"; reason: NotStartedReason; leftOut: readonly LeftOut[] }
   /** `deaths`: how many provers died during the attempt that the service had not killed. */
   | { kind: "failed"; reason: "prover_died" | "prover_error"; detail: string; deaths: number };

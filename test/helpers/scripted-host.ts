@@ -49,6 +49,7 @@ export const idleReport: SharedReport = {
   provers: [],
   description,
   costs: [],
+  memory: [],
   commandsDone: [],
   held: [],
 };

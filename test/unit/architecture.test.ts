@@ -48,6 +48,8 @@ test("the state machines have no clock, timer, randomness or I/O", () => {
     "server/lane/lane-state.ts",
     "server/lane/rhythm.ts",
     "server/work/costs.ts",
+    "server/work/memory-model.ts",
+    "server/lane/lane-standby.ts",
     "server/schedule/lane-belief.ts",
     "server/work/cost-model.ts",
     "server/schedule/forecast.ts",

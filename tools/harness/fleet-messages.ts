@@ -82,6 +82,7 @@ export const report: SharedReport = {
     { role: "standby", pid: undefined, isReady: false, residentBytes: 0 },
   ],
   description,
+  memory: [{ shape: { raws: 300, children: 2, logInvRate: 1 }, bytes: 3e9 }],
   costs: [
     { logInvRate: 0, model: { ...freshCostModel, atMs: 0 }, ageMs: 90_000 },
     { logInvRate: 2, model: { ...freshCostModel, atMs: 0 }, ageMs: 0 },
@@ -169,6 +170,7 @@ const results: readonly RemoteResult[] = [
   { kind: "too_few_inputs", inputs: 1, leftOut: [] },
   { kind: "not_started", reason: "deadline", leftOut: [] },
   { kind: "not_started", reason: "predicted_miss", leftOut: [] },
+  { kind: "not_started", reason: "memory", leftOut: [] },
   { kind: "failed", reason: "prover_died", detail: "signal 9", deaths: 2 },
   { kind: "failed", reason: "prover_error", detail: "", deaths: 0 },
 ];

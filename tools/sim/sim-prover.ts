@@ -49,6 +49,8 @@ export interface SimProverOptions {
   verifyMs: () => number;
   proveMs: (shape: Shape, root: string) => number;
   residentBytes: () => number;
+  /** What a proof of this shape takes beside. Default: nothing */
+  proofBytes?: (shape: Shape) => number;
   /** What the prover tells is heard in turns of this process. Default: at once. */
   host?: { nowMs: () => number; turn: (hear: () => void) => void };
 }
@@ -61,6 +63,7 @@ export class SimProver implements Prover {
   readonly description = DESCRIPTION;
   readonly pid = undefined;
   isProving = false;
+  private peak = 0;
   /** Of the group that is proved, in hex. */
   root = "";
   private phase: Phase = "starting";
@@ -106,6 +109,10 @@ export class SimProver implements Prover {
     return this.options.residentBytes();
   }
 
+  peakBytes(): number {
+    return this.peak;
+  }
+
   heardAtMs(): number {
     return this.silentSinceMs ?? this.host.nowMs();
   }
@@ -148,6 +155,7 @@ export class SimProver implements Prover {
     const packed = Buffer.concat([keys, ...children.map((child) => child.keys)]);
     const shape = { raws: keys.length / KEY_BYTES, children: children.length };
     const tookMs = this.options.proveMs(shape, this.root);
+    this.peak = this.options.residentBytes() + (this.options.proofBytes?.(shape) ?? 0);
     const isPoisoned = signatures.some((byte, at) => at % SIGNATURE_BYTES === 0 && byte === POISON);
     if (isPoisoned) this.clock.at(this.clock.nowMs() + tookMs / 2, () => this.die("poison"));
     // A killed process computes until it has really ended.

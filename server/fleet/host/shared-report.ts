@@ -21,6 +21,7 @@ export function sharedReport(state: ShareState, heard: Announcement, nowMs: numb
     isRestartDue,
     isStandbyReady,
     isRefreshing: heard.isRefreshing,
+    memory: heard.memory,
     standbyCause,
     provers,
     description,

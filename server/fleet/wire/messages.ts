@@ -12,7 +12,14 @@ import type {
   OperatorCommand,
 } from "../../lane/lane-messages.js";
 import type { RateCosts } from "../../work/costs.js";
-import type { GroupWork, LeftOut, ProofResult, StopReason } from "../../work/group.js";
+import type { MemoryModel } from "../../work/memory-model.js";
+import type {
+  GroupWork,
+  LeftOut,
+  NotStartedReason,
+  ProofResult,
+  StopReason,
+} from "../../work/group.js";
 import type { ProverDescription } from "../../work/prover-description.js";
 import type { Shape } from "../../work/shape.js";
 import type { SignedMessage } from "../../../native/addon.js";
@@ -81,6 +88,7 @@ export interface SharedReport {
   readonly provers: readonly LaneProver[];
   readonly description: ProverDescription | null;
   readonly costs: readonly SharedCosts[];
+  readonly memory: MemoryModel;
   readonly commandsDone: readonly { readonly door: Peer; readonly number: number }[];
   readonly held: readonly Held[];
 }
@@ -178,7 +186,7 @@ export type RemoteResult =
     }
   | {
       readonly kind: "not_started";
-      readonly reason: "deadline" | "predicted_miss";
+      readonly reason: NotStartedReason;
       readonly leftOut: readonly LeftOutAt[];
     }
   | Extract<ProofResult, { kind: "failed" }>;

@@ -152,6 +152,7 @@ export class SharedLane {
       provers: [],
       description: null,
       costs: [],
+      memory: [],
       commandsDone,
       adoptable: [],
     };

@@ -51,6 +51,7 @@ const model = (tookMs: number) =>
   learn(freshCostModel, { raws: 1, children: 0 }, tookMs, clock.nowMs());
 const learned = (tookMs: number): Learned => ({
   costs: [{ logInvRate: 0, model: model(tookMs) }],
+  memory: [{ shape: { raws: 1, children: 0, logInvRate: 0 }, bytes: 8e8 }],
 });
 
 /** The file of a service that has ended. */
@@ -84,14 +85,14 @@ function edit(fields: object): void {
 test("costs are kept for each rate, and for other proof systems beside", async () => {
   const files = costFiles();
   const both = withModel(withModel([], 2, model(900)), 0, model(400));
-  files.save("cpu", SYSTEM, { costs: both });
+  files.save("cpu", SYSTEM, { ...learned(1), costs: both });
   await files.close();
   const next = costFiles();
   expect(next.load("cpu", "scheme revision-2")).toBeUndefined();
   expect(logged[0]).toContain(`it is for ${SYSTEM}`);
   next.save("cpu", "scheme revision-2", learned(700));
   await next.close();
-  expect(costFiles().load("cpu", SYSTEM)).toEqual({ costs: both });
+  expect(costFiles().load("cpu", SYSTEM)).toEqual({ ...learned(1), costs: both });
   expect(costFiles().load("cpu", "scheme revision-2")).toEqual(learned(700));
 });
 
@@ -101,7 +102,7 @@ test("a model comes back as it was saved, as old as it is", async () => {
   const before = clock.nowMs();
   await wait(60_000);
   const kept = { logInvRate: 0, model: { ...model(400), atMs: before } };
-  expect(costFiles().load("cpu", SYSTEM)).toEqual({ costs: [kept] });
+  expect(costFiles().load("cpu", SYSTEM)).toEqual({ ...learned(1), costs: [kept] });
 });
 
 test("it may come back from before this process's clock began", async () => {
@@ -143,7 +144,7 @@ test("it is written at once, then every 5 s, and at the end", async () => {
     Math.round(predictMs(each, { raws: 1, children: 0 })),
   );
   const save = (n: number) => {
-    files.save("cpu", SYSTEM, { costs: withModel([], 0, values[n] ?? freshCostModel) });
+    files.save("cpu", SYSTEM, { costs: withModel([], 0, values[n] ?? freshCostModel), memory: [] });
   };
   save(0);
   await expect.poll(predicted).toBe(first);

@@ -42,7 +42,7 @@ function learnedCosts(options: { calibration?: ProofRequest; kept?: CostModel })
       costStore: {
         load: (device, system) =>
           device === "cpu" && system === "fake fake-1" && options.kept !== undefined
-            ? { costs: [{ logInvRate: 0, model: options.kept }] }
+            ? { costs: [{ logInvRate: 0, model: options.kept }], memory: [] }
             : undefined,
         save: (...args) => saved.push(args),
       },
@@ -68,7 +68,7 @@ test("one proof of one raw signature scales the table, and is kept", async () =>
   expect(await isOfUse).toBe(true);
   expect([costs.isCalibrating, costs.isPrepared]).toEqual([false, true]);
   expect(costs.modelOf()).toEqual(learn(freshCostModel, { raws: 1, children: 0 }, 200, 200, 0.3));
-  expect(saved).toEqual([["cpu", "fake fake-1", { costs: costs.all }]]);
+  expect(saved).toEqual([["cpu", "fake fake-1", { costs: costs.all, memory: [] }]]);
   expect(clock.pending).toBe(0);
 });
 

@@ -157,7 +157,7 @@ describe("a prover process that goes wrong", () => {
   it("by heartbeats without end is killed", async () => {
     const source = `onMessage((m) => {
       if (m.kind === "start") { ${READY} return; }
-      for (let beat = 0; beat < 5000; beat++) send({ kind: "heartbeat", residentBytes: 1 }); });`;
+      for (let beat = 0; beat < 5000; beat++) send({ kind: "heartbeat", residentBytes: 1, peakBytes: 1 }); });`;
     const prover = await startWith("floods", source);
     await expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
     expect((await prover.exited).detail).toContain("heartbeats without end");
@@ -213,7 +213,7 @@ describe("a prover process that goes wrong", () => {
     const watch = { nowMs: () => nowMs, oomKills: () => 0 };
     const source = `onMessage((m) => {
         if (m.kind === "start") { ${READY} return; }
-        send({ kind: "heartbeat", residentBytes: m.id });
+        send({ kind: "heartbeat", residentBytes: m.id, peakBytes: m.id });
         if (m.id < 3) send({ kind: "done", id: m.id, value: ["ok", "ok"] }); });`;
     const prover = await startWith("hangs-in-one", source, { watch });
     nowMs = 1000;

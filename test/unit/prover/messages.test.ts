@@ -33,7 +33,7 @@ describe("messages from the prover process", () => {
   it.each([
     { kind: "ready", description, residentBytes },
     { kind: "startFailed", why: "no", isFinal: true },
-    { kind: "heartbeat", residentBytes: 5 },
+    { kind: "heartbeat", residentBytes: 5, peakBytes: 6 },
     { kind: "done", id: 1, value: true },
     { kind: "failed", id: 1, failure: "refused", message: "no" },
   ])("a well-formed $kind is taken as it is", (raw) => {
@@ -65,8 +65,8 @@ describe("messages from the prover process", () => {
       "a description with more in it",
       { kind: "ready", description: { ...description, fake: true }, residentBytes },
     ],
-    ["negative memory", { kind: "heartbeat", residentBytes: -1 }],
-    ["memory that is no number", { kind: "heartbeat", residentBytes: Number.NaN }],
+    ["negative memory", { kind: "heartbeat", residentBytes: -1, peakBytes: 1 }],
+    ["memory that is no number", { kind: "heartbeat", residentBytes: Number.NaN, peakBytes: 1 }],
     ["a reply without a number", { kind: "done", value: true }],
     ["a fractional number", { kind: "done", id: 1.5, value: true }],
     ["an unknown failure", { kind: "failed", id: 1, failure: "died", message: "x" }],

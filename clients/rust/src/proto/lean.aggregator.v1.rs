@@ -769,6 +769,9 @@ pub struct LearnedCost {
     /// Number of messages: 1, or more for a MERGE.
     #[prost(uint32, tag = "8")]
     pub messages: u32,
+    /// Predicted peak of the prover's resident memory in bytes; 0 of a server that does not say.
+    #[prost(uint64, tag = "9")]
+    pub peak_bytes: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetServerInfoResponse {
@@ -1119,6 +1122,8 @@ pub enum OutcomeReason {
     ProverError = 10,
     /// The same input has ended two provers, and is not tried again until that session's fence.
     SetAside = 11,
+    /// Only parts of the group would be proved in time that take more memory than the prover may hold.
+    Memory = 12,
 }
 impl OutcomeReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1139,6 +1144,7 @@ impl OutcomeReason {
             Self::ProverDied => "OUTCOME_REASON_PROVER_DIED",
             Self::ProverError => "OUTCOME_REASON_PROVER_ERROR",
             Self::SetAside => "OUTCOME_REASON_SET_ASIDE",
+            Self::Memory => "OUTCOME_REASON_MEMORY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1156,6 +1162,7 @@ impl OutcomeReason {
             "OUTCOME_REASON_PROVER_DIED" => Some(Self::ProverDied),
             "OUTCOME_REASON_PROVER_ERROR" => Some(Self::ProverError),
             "OUTCOME_REASON_SET_ASIDE" => Some(Self::SetAside),
+            "OUTCOME_REASON_MEMORY" => Some(Self::Memory),
             _ => None,
         }
     }
@@ -1175,7 +1182,8 @@ pub enum LeftOutReason {
     BadChild = 4,
     /// Another raw signature of the validator, or a child in the proof, contains the vote already.
     Covered = 5,
-    /// With this input, the proof would not have been ready before the fence.
+    /// With this input, the proof would not have been ready before the fence, or would have taken more
+    /// memory than the prover may hold.
     Shed = 6,
 }
 impl LeftOutReason {

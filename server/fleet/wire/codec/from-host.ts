@@ -3,6 +3,7 @@ import type { LaneProver } from "../../../lane/lane-messages.js";
 import { limits } from "../../../limits.js";
 import { costBounds, isCovariance } from "../../../work/cost-bounds.js";
 import type { ProverDescription } from "../../../work/prover-description.js";
+import type { Peak } from "../../../work/memory-model.js";
 import { atRate } from "../../../work/shape.js";
 import type { FromHost, Held, Owner, SharedCosts, SharedPhase, SharedReport } from "../messages.js";
 import { FLEET_VERSION } from "../messages.js";
@@ -134,6 +135,19 @@ const cost = mapped(
   }),
 );
 
+const peak = mapped(
+  message({
+    raws: field(1, u32(0, limits.validatorsMax)),
+    children: field(2, u32(0, limits.childrenMax)),
+    logInvRate: field(3, rate),
+    bytes: field(4, whole()),
+  }),
+  ({ raws, children, logInvRate, bytes }): Peak => {
+    return { shape: { raws, children, logInvRate }, bytes };
+  },
+  ({ shape: { raws, children, logInvRate = 0 }, bytes }) => ({ raws, children, logInvRate, bytes }),
+);
+
 const commandsDone = mapped(
   message({ door: field(1, peerId), run: field(2, run), number: field(3, whole()) }),
   ({ door, run: doorRun, number }) => ({ door: { id: door, run: doorRun }, number }),
@@ -164,6 +178,7 @@ const announcement = mapped(
     commandsDone: list(16, commandsDone, limits.doorsMax),
     held: list(17, held, limits.heldProofsMax),
     isRefreshing: field(18, bool),
+    memory: list(19, peak, limits.memoryPeaksMax),
   }),
   (wire): Of<"announce"> => {
     const { device: deviceId, sequence, costs, description: prover = null } = wire;
@@ -189,6 +204,7 @@ const announcement = mapped(
       provers: wire.provers,
       description: prover,
       costs,
+      memory: wire.memory,
       commandsDone: wire.commandsDone,
       held: wire.held,
     };

@@ -40,12 +40,18 @@ const leftOut = mapped(
 const proved = message({ proof: field(1, proofBlob), proveMs: field(2, duration) });
 const nothing = message({});
 const tooFewInputs = message({ inputs: field(1, u32(0, limits.inputsMax)) });
-const notStarted = message({ isPredictedMiss: field(1, bool) });
+const notStarted = message({ isPredictedMiss: field(1, bool), isMemory: field(2, bool) });
 const failed = message({
   isDeath: field(1, bool),
   detail: field(2, text),
   deaths: field(3, u32(0, limits.deathsMax)),
 });
+
+function notStartedReason({ isPredictedMiss, isMemory }: Record<string, boolean>) {
+  if (isPredictedMiss === true && isMemory === true) garbled("has two reasons");
+  if (isMemory === true) return "memory";
+  return isPredictedMiss === true ? "predicted_miss" : "deadline";
+}
 
 const INPUTS_MAX = limits.validatorsMax + limits.childrenMax;
 
@@ -70,7 +76,7 @@ const result = mapped(
       wire.tooFewInputs && { kind: "too_few_inputs", ...wire.tooFewInputs, leftOut: inputs },
       wire.notStarted && {
         kind: "not_started",
-        reason: wire.notStarted.isPredictedMiss ? "predicted_miss" : "deadline",
+        reason: notStartedReason(wire.notStarted),
         leftOut: inputs,
       },
       wire.failed && {
@@ -88,7 +94,10 @@ const result = mapped(
     tooFewInputs: value.kind === "too_few_inputs" ? value : undefined,
     notStarted:
       value.kind === "not_started"
-        ? { isPredictedMiss: value.reason === "predicted_miss" }
+        ? {
+            isPredictedMiss: value.reason === "predicted_miss",
+            isMemory: value.reason === "memory",
+          }
         : undefined,
     failed:
       value.kind === "failed"

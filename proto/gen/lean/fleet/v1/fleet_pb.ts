@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file lean/fleet/v1/fleet.proto.
  */
 export const file_lean_fleet_v1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("ChlsZWFuL2ZsZWV0L3YxL2ZsZWV0LnByb3RvEg1sZWFuLmZsZWV0LnYxIjQKBEJsb2ISDgoGc2hhMjU2GAEgASgMEgwKBHNpemUYAiABKA0SDgoGaW5saW5lGAMgASgMIicKBUZldGNoEg4KBnNoYTI1NhgBIAEoDBIOCgZvZmZzZXQYAiABKA0iFgoFQ2h1bmsSDQoFYnl0ZXMYASABKAwirQEKCEZyb21Ib3N0Eg8KB3ZlcnNpb24YASABKA0SCwoDcnVuGAIgASgJEiMKBGJlYXQYAyABKAsyEy5sZWFuLmZsZWV0LnYxLkJlYXRIABIzCgxhbm5vdW5jZW1lbnQYBCABKAsyGy5sZWFuLmZsZWV0LnYxLkFubm91bmNlbWVudEgAEiEKA2J5ZRgFIAEoCzISLmxlYW4uZmxlZXQudjEuQnllSABCBgoEa2luZCI+CgRCZWF0Eg4KBm5vd19tcxgBIAEoARImCgdkZXZpY2VzGAIgAygLMhUubGVhbi5mbGVldC52MS5MYXRlc3QiKgoGTGF0ZXN0Eg4KBmRldmljZRgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBCIFCgNCeWUi4gQKDEFubm91bmNlbWVudBIOCgZkZXZpY2UYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSDQoFbGVhc2UYAyABKAQSKwoIc3RhcnRpbmcYBCABKAsyFy5sZWFuLmZsZWV0LnYxLlN0YXJ0aW5nSAASIwoEaWRsZRgFIAEoCzITLmxlYW4uZmxlZXQudjEuSWRsZUgAEikKB3Byb3ZpbmcYBiABKAsyFi5sZWFuLmZsZWV0LnYxLlJ1bm5pbmdIABIrCghzdG9wcGluZxgHIAEoCzIXLmxlYW4uZmxlZXQudjEuU3RvcHBpbmdIABIlCgZmYWlsZWQYCCABKAsyEy5sZWFuLmZsZWV0LnYxLkRvd25IABISCgppc19kcmFpbmVkGAkgASgIEhYKDmlzX3Jlc3RhcnRfZHVlGAogASgIEhgKEGlzX3N0YW5kYnlfcmVhZHkYCyABKAgSFQoNc3RhbmRieV9jYXVzZRgMIAEoCRInCgdwcm92ZXJzGA0gAygLMhYubGVhbi5mbGVldC52MS5Qcm9jZXNzEi8KC2Rlc2NyaXB0aW9uGA4gASgLMhoubGVhbi5mbGVldC52MS5EZXNjcmlwdGlvbhIiCgVjb3N0cxgPIAMoCzITLmxlYW4uZmxlZXQudjEuQ29zdBIyCg1jb21tYW5kc19kb25lGBAgAygLMhsubGVhbi5mbGVldC52MS5Db21tYW5kc0RvbmUSIQoEaGVsZBgRIAMoCzITLmxlYW4uZmxlZXQudjEuSGVsZBIVCg1pc19yZWZyZXNoaW5nGBIgASgIQgcKBXBoYXNlIjUKCFN0YXJ0aW5nEhYKDmlzX2NhbGlicmF0aW5nGAEgASgIEhEKCXdhaXRzX2ZvchgCIAEoCSIGCgRJZGxlIn4KB1J1bm5pbmcSDgoGZGlnZXN0GAEgASgJEiQKBm93bmVycxgCIAMoCzIULmxlYW4uZmxlZXQudjEuT3duZXISEwoLZmVuY2VfaW5fbXMYAyABKAESKAoFcHJvb2YYBCABKAsyGS5sZWFuLmZsZWV0LnYxLlByb29mU3RhcnQiUgoKUHJvb2ZTdGFydBIOCgZyYW5fbXMYASABKAESDAoEcmF3cxgCIAEoDRIQCghjaGlsZHJlbhgDIAEoDRIUCgxsb2dfaW52X3JhdGUYBCABKA0iMwoFT3duZXISDAoEZG9vchgBIAEoCRILCgNydW4YAiABKAkSDwoHYXR0ZW1wdBgDIAEoBCIrCgRIZWxkEg4KBmRpZ2VzdBgBIAEoCRITCgtmZW5jZV9pbl9tcxgCIAEoASIzCghTdG9wcGluZxInCgVjYXVzZRgBIAEoDjIYLmxlYW4uZmxlZXQudjEuS2lsbENhdXNlIioKBERvd24SDQoFY2F1c2UYASABKAkSEwoLcmV0cnlfaW5fbXMYAiABKAEiVAoHUHJvY2VzcxISCgppc19zdGFuZGJ5GAEgASgIEgsKA3BpZBgCIAEoDRIQCghpc19yZWFkeRgDIAEoCBIWCg5yZXNpZGVudF9ieXRlcxgEIAEoBCLRAQoLRGVzY3JpcHRpb24SDwoHYmFja2VuZBgBIAEoCRIOCgZzY2hlbWUYAiABKAkSEAoIcmV2aXNpb24YAyABKAkSGAoQcHVibGljX2tleV9ieXRlcxgEIAEoDRIXCg9zaWduYXR1cmVfYnl0ZXMYBSABKA0SFwoPcHJvb2ZfYnl0ZXNfbWF4GAYgASgNEhQKDGNoaWxkcmVuX21heBgHIAEoDRINCgVyYXRlcxgIIAEoDRIMCgRmYWtlGAkgASgIEhAKCGFueV9zaXplGAogASgIImEKBENvc3QSDgoGbG9nX21zGAEgAygBEhIKCmNvdmFyaWFuY2UYAiADKAESDwoHc2NhdHRlchgDIAEoARIOCgZhZ2VfbXMYBCABKAESFAoMbG9nX2ludl9yYXRlGAUgASgNIjkKDENvbW1hbmRzRG9uZRIMCgRkb29yGAEgASgJEgsKA3J1bhgCIAEoCRIOCgZudW1iZXIYAyABKAQi1QIKBlRvSG9zdBIPCgd2ZXJzaW9uGAEgASgNEgsKA3J1bhgCIAEoCRIQCghob3N0X3J1bhgDIAEoCRInCgZhc3NpZ24YBCABKAsyFS5sZWFuLmZsZWV0LnYxLkFzc2lnbkgAEiUKBWFkb3B0GAUgASgLMhQubGVhbi5mbGVldC52MS5BZG9wdEgAEiMKBGtpbGwYBiABKAsyEy5sZWFuLmZsZWV0LnYxLktpbGxIABIpCgdjb21tYW5kGAcgASgLMhYubGVhbi5mbGVldC52MS5Db21tYW5kSAASIwoEcGluZxgIIAEoCzITLmxlYW4uZmxlZXQudjEuUGluZ0gAEiUKBWZldGNoGAkgASgLMhQubGVhbi5mbGVldC52MS5GZXRjaEgAEicKBnZlcmlmeRgKIAEoCzIVLmxlYW4uZmxlZXQudjEuVmVyaWZ5SABCBgoEa2luZCIGCgRQaW5nIsACCgZBc3NpZ24SDgoGZGV2aWNlGAEgASgJEg0KBWxlYXNlGAIgASgEEg8KB2F0dGVtcHQYAyABKAQSDgoGZGlnZXN0GAQgASgJEiEKBHdvcmsYBSABKAsyEy5sZWFuLmZsZWV0LnYxLkJsb2ISFgoOZGVhZGxpbmVfYXRfbXMYBiABKAESEwoLZmVuY2VfYXRfbXMYByABKAESGwoTaXNfZmlyc3Rfb2Zfc2Vzc2lvbhgIIAEoCBIWCg5pc19leHBsb3JhdGlvbhgJIAEoCBIQCghpc19yZXRyeRgKIAEoCBIQCghtYXlfc2hlZBgLIAEoCBISCgptaW5faW5wdXRzGAwgASgNEhAKCHJvdGF0aW9uGA0gASgBEicKBXN0ZXBzGA4gAygLMhgubGVhbi5mbGVldC52MS5Xb3J0aFN0ZXAiMAoJV29ydGhTdGVwEhMKC3VudGlsX2F0X21zGAEgASgBEg4KBndlaWdodBgCIAEoASKWAQoEV29yaxIMCgRyb290GAEgASgMEgwKBHNsb3QYAiABKA0SFAoMbG9nX2ludl9yYXRlGAMgASgNEhIKCnZhbGlkYXRvcnMYBCADKA0SDAoEa2V5cxgFIAEoDBISCgpzaWduYXR1cmVzGAYgASgMEiYKCGNoaWxkcmVuGAcgAygLMhQubGVhbi5mbGVldC52MS5DaGlsZCI4CgVDaGlsZBISCgp2YWxpZGF0b3JzGAEgAygNEgwKBGtleXMYAiABKAwSDQoFcHJvb2YYAyABKAwiTQoFQWRvcHQSDgoGZGV2aWNlGAEgASgJEg8KB2F0dGVtcHQYAiABKAQSDgoGZGlnZXN0GAMgASgJEhMKC2ZlbmNlX2F0X21zGAQgASgBImAKBEtpbGwSDgoGZGV2aWNlGAEgASgJEg0KBWxlYXNlGAIgASgEEg8KB2F0dGVtcHQYAyABKAQSKAoGcmVhc29uGAQgASgOMhgubGVhbi5mbGVldC52MS5LaWxsQ2F1c2UiXQoHQ29tbWFuZBIOCgZkZXZpY2UYASABKAkSDgoGbnVtYmVyGAIgASgEEg8KBWRyYWluGAMgASgISAASGQoPcmVzdGFydF9zdGFuZGJ5GAQgASgISABCBgoEa2luZCJrCgZWZXJpZnkSDAoEcm9vdBgBIAEoDBIMCgRzbG90GAIgASgNEiEKBGtleXMYAyABKAsyEy5sZWFuLmZsZWV0LnYxLkJsb2ISIgoFcHJvb2YYBCABKAsyEy5sZWFuLmZsZWV0LnYxLkJsb2IiNwoHVmVyZGljdBISCghpc192YWxpZBgBIAEoCEgAEhAKBnVuYWJsZRgCIAEoCUgAQgYKBGtpbmQijgEKBlRvRG9vchIPCgd2ZXJzaW9uGAEgASgNEgsKA3J1bhgCIAEoCRIQCghkb29yX3J1bhgDIAEoCRIlCgVlbmRlZBgEIAEoCzIULmxlYW4uZmxlZXQudjEuRW5kZWRIABIlCgVmZXRjaBgFIAEoCzIULmxlYW4uZmxlZXQudjEuRmV0Y2hIAEIGCgRraW5kIk8KBUVuZGVkEg4KBmRldmljZRgBIAEoCRIPCgdhdHRlbXB0GAIgASgEEiUKBnJlc3VsdBgDIAEoCzIVLmxlYW4uZmxlZXQudjEuUmVzdWx0It0CCgZSZXN1bHQSJwoGcHJvdmVkGAEgASgLMhUubGVhbi5mbGVldC52MS5Qcm92ZWRIABI5ChBub3RoaW5nX3RvX3Byb3ZlGAIgASgLMh0ubGVhbi5mbGVldC52MS5Ob3RoaW5nVG9Qcm92ZUgAEisKCHJlamVjdGVkGAMgASgLMhcubGVhbi5mbGVldC52MS5SZWplY3RlZEgAEjUKDnRvb19mZXdfaW5wdXRzGAQgASgLMhsubGVhbi5mbGVldC52MS5Ub29GZXdJbnB1dHNIABIwCgtub3Rfc3RhcnRlZBgFIAEoCzIZLmxlYW4uZmxlZXQudjEuTm90U3RhcnRlZEgAEicKBmZhaWxlZBgGIAEoCzIVLmxlYW4uZmxlZXQudjEuRmFpbGVkSAASKAoIbGVmdF9vdXQYByADKAsyFi5sZWFuLmZsZWV0LnYxLkxlZnRPdXRCBgoEa2luZCI+CgZQcm92ZWQSIgoFcHJvb2YYASABKAsyEy5sZWFuLmZsZWV0LnYxLkJsb2ISEAoIcHJvdmVfbXMYAiABKAEiEAoOTm90aGluZ1RvUHJvdmUiCgoIUmVqZWN0ZWQiHgoMVG9vRmV3SW5wdXRzEg4KBmlucHV0cxgBIAEoDSInCgpOb3RTdGFydGVkEhkKEWlzX3ByZWRpY3RlZF9taXNzGAEgASgIIjoKBkZhaWxlZBIQCghpc19kZWF0aBgBIAEoCBIOCgZkZXRhaWwYAiABKAkSDgoGZGVhdGhzGAMgASgNInAKB0xlZnRPdXQSLAoGcmVhc29uGAEgASgOMhwubGVhbi5mbGVldC52MS5MZWZ0T3V0UmVhc29uEg0KA3JhdxgCIAEoDUgAEg8KBWNoaWxkGAMgASgNSAASDgoGZGlnZXN0GAQgASgMQgcKBWlucHV0KoICCglLaWxsQ2F1c2USGgoWS0lMTF9DQVVTRV9VTlNQRUNJRklFRBAAEhQKEEtJTExfQ0FVU0VfRkVOQ0UQARIYChRLSUxMX0NBVVNFX0NBTkNFTExFRBACEhgKFEtJTExfQ0FVU0VfUFJFRU1QVEVEEAMSGQoVS0lMTF9DQVVTRV9TVVBFUlNFREVEEAQSFwoTS0lMTF9DQVVTRV9EUkFJTklORxAFEhUKEUtJTExfQ0FVU0VfV0VER0VEEAYSFQoRS0lMTF9DQVVTRV9NRU1PUlkQBxIWChJLSUxMX0NBVVNFX1JFU1RBUlQQCBIVChFLSUxMX0NBVVNFX0NMT1NFRBAJKskBCg1MZWZ0T3V0UmVhc29uEh8KG0xFRlRfT1VUX1JFQVNPTl9VTlNQRUNJRklFRBAAEiEKHUxFRlRfT1VUX1JFQVNPTl9CQURfU0lHTkFUVVJFEAESHgoaTEVGVF9PVVRfUkVBU09OX1dST05HX0xFQUYQAhIdChlMRUZUX09VVF9SRUFTT05fQkFEX0NISUxEEAMSGwoXTEVGVF9PVVRfUkVBU09OX0NPVkVSRUQQBBIYChRMRUZUX09VVF9SRUFTT05fU0hFRBAFQlFaT2dpdGh1Yi5jb20vbGVhbi1hZ2dyZWdhdG9yL2xlYW4tYWdncmVnYXRvci9jbGllbnRzL2dvL2dlbi9sZWFuL2ZsZWV0L3YxO2ZsZWV0djFiBnByb3RvMw");
+  fileDesc("ChlsZWFuL2ZsZWV0L3YxL2ZsZWV0LnByb3RvEg1sZWFuLmZsZWV0LnYxIjQKBEJsb2ISDgoGc2hhMjU2GAEgASgMEgwKBHNpemUYAiABKA0SDgoGaW5saW5lGAMgASgMIicKBUZldGNoEg4KBnNoYTI1NhgBIAEoDBIOCgZvZmZzZXQYAiABKA0iFgoFQ2h1bmsSDQoFYnl0ZXMYASABKAwirQEKCEZyb21Ib3N0Eg8KB3ZlcnNpb24YASABKA0SCwoDcnVuGAIgASgJEiMKBGJlYXQYAyABKAsyEy5sZWFuLmZsZWV0LnYxLkJlYXRIABIzCgxhbm5vdW5jZW1lbnQYBCABKAsyGy5sZWFuLmZsZWV0LnYxLkFubm91bmNlbWVudEgAEiEKA2J5ZRgFIAEoCzISLmxlYW4uZmxlZXQudjEuQnllSABCBgoEa2luZCI+CgRCZWF0Eg4KBm5vd19tcxgBIAEoARImCgdkZXZpY2VzGAIgAygLMhUubGVhbi5mbGVldC52MS5MYXRlc3QiKgoGTGF0ZXN0Eg4KBmRldmljZRgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBCIFCgNCeWUihwUKDEFubm91bmNlbWVudBIOCgZkZXZpY2UYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSDQoFbGVhc2UYAyABKAQSKwoIc3RhcnRpbmcYBCABKAsyFy5sZWFuLmZsZWV0LnYxLlN0YXJ0aW5nSAASIwoEaWRsZRgFIAEoCzITLmxlYW4uZmxlZXQudjEuSWRsZUgAEikKB3Byb3ZpbmcYBiABKAsyFi5sZWFuLmZsZWV0LnYxLlJ1bm5pbmdIABIrCghzdG9wcGluZxgHIAEoCzIXLmxlYW4uZmxlZXQudjEuU3RvcHBpbmdIABIlCgZmYWlsZWQYCCABKAsyEy5sZWFuLmZsZWV0LnYxLkRvd25IABISCgppc19kcmFpbmVkGAkgASgIEhYKDmlzX3Jlc3RhcnRfZHVlGAogASgIEhgKEGlzX3N0YW5kYnlfcmVhZHkYCyABKAgSFQoNc3RhbmRieV9jYXVzZRgMIAEoCRInCgdwcm92ZXJzGA0gAygLMhYubGVhbi5mbGVldC52MS5Qcm9jZXNzEi8KC2Rlc2NyaXB0aW9uGA4gASgLMhoubGVhbi5mbGVldC52MS5EZXNjcmlwdGlvbhIiCgVjb3N0cxgPIAMoCzITLmxlYW4uZmxlZXQudjEuQ29zdBIyCg1jb21tYW5kc19kb25lGBAgAygLMhsubGVhbi5mbGVldC52MS5Db21tYW5kc0RvbmUSIQoEaGVsZBgRIAMoCzITLmxlYW4uZmxlZXQudjEuSGVsZBIVCg1pc19yZWZyZXNoaW5nGBIgASgIEiMKBm1lbW9yeRgTIAMoCzITLmxlYW4uZmxlZXQudjEuUGVha0IHCgVwaGFzZSI1CghTdGFydGluZxIWCg5pc19jYWxpYnJhdGluZxgBIAEoCBIRCgl3YWl0c19mb3IYAiABKAkiBgoESWRsZSJ+CgdSdW5uaW5nEg4KBmRpZ2VzdBgBIAEoCRIkCgZvd25lcnMYAiADKAsyFC5sZWFuLmZsZWV0LnYxLk93bmVyEhMKC2ZlbmNlX2luX21zGAMgASgBEigKBXByb29mGAQgASgLMhkubGVhbi5mbGVldC52MS5Qcm9vZlN0YXJ0IlIKClByb29mU3RhcnQSDgoGcmFuX21zGAEgASgBEgwKBHJhd3MYAiABKA0SEAoIY2hpbGRyZW4YAyABKA0SFAoMbG9nX2ludl9yYXRlGAQgASgNIjMKBU93bmVyEgwKBGRvb3IYASABKAkSCwoDcnVuGAIgASgJEg8KB2F0dGVtcHQYAyABKAQiKwoESGVsZBIOCgZkaWdlc3QYASABKAkSEwoLZmVuY2VfaW5fbXMYAiABKAEiMwoIU3RvcHBpbmcSJwoFY2F1c2UYASABKA4yGC5sZWFuLmZsZWV0LnYxLktpbGxDYXVzZSIqCgREb3duEg0KBWNhdXNlGAEgASgJEhMKC3JldHJ5X2luX21zGAIgASgBIlQKB1Byb2Nlc3MSEgoKaXNfc3RhbmRieRgBIAEoCBILCgNwaWQYAiABKA0SEAoIaXNfcmVhZHkYAyABKAgSFgoOcmVzaWRlbnRfYnl0ZXMYBCABKAQi0QEKC0Rlc2NyaXB0aW9uEg8KB2JhY2tlbmQYASABKAkSDgoGc2NoZW1lGAIgASgJEhAKCHJldmlzaW9uGAMgASgJEhgKEHB1YmxpY19rZXlfYnl0ZXMYBCABKA0SFwoPc2lnbmF0dXJlX2J5dGVzGAUgASgNEhcKD3Byb29mX2J5dGVzX21heBgGIAEoDRIUCgxjaGlsZHJlbl9tYXgYByABKA0SDQoFcmF0ZXMYCCABKA0SDAoEZmFrZRgJIAEoCBIQCghhbnlfc2l6ZRgKIAEoCCJhCgRDb3N0Eg4KBmxvZ19tcxgBIAMoARISCgpjb3ZhcmlhbmNlGAIgAygBEg8KB3NjYXR0ZXIYAyABKAESDgoGYWdlX21zGAQgASgBEhQKDGxvZ19pbnZfcmF0ZRgFIAEoDSJLCgRQZWFrEgwKBHJhd3MYASABKA0SEAoIY2hpbGRyZW4YAiABKA0SFAoMbG9nX2ludl9yYXRlGAMgASgNEg0KBWJ5dGVzGAQgASgEIjkKDENvbW1hbmRzRG9uZRIMCgRkb29yGAEgASgJEgsKA3J1bhgCIAEoCRIOCgZudW1iZXIYAyABKAQi1QIKBlRvSG9zdBIPCgd2ZXJzaW9uGAEgASgNEgsKA3J1bhgCIAEoCRIQCghob3N0X3J1bhgDIAEoCRInCgZhc3NpZ24YBCABKAsyFS5sZWFuLmZsZWV0LnYxLkFzc2lnbkgAEiUKBWFkb3B0GAUgASgLMhQubGVhbi5mbGVldC52MS5BZG9wdEgAEiMKBGtpbGwYBiABKAsyEy5sZWFuLmZsZWV0LnYxLktpbGxIABIpCgdjb21tYW5kGAcgASgLMhYubGVhbi5mbGVldC52MS5Db21tYW5kSAASIwoEcGluZxgIIAEoCzITLmxlYW4uZmxlZXQudjEuUGluZ0gAEiUKBWZldGNoGAkgASgLMhQubGVhbi5mbGVldC52MS5GZXRjaEgAEicKBnZlcmlmeRgKIAEoCzIVLmxlYW4uZmxlZXQudjEuVmVyaWZ5SABCBgoEa2luZCIGCgRQaW5nIsACCgZBc3NpZ24SDgoGZGV2aWNlGAEgASgJEg0KBWxlYXNlGAIgASgEEg8KB2F0dGVtcHQYAyABKAQSDgoGZGlnZXN0GAQgASgJEiEKBHdvcmsYBSABKAsyEy5sZWFuLmZsZWV0LnYxLkJsb2ISFgoOZGVhZGxpbmVfYXRfbXMYBiABKAESEwoLZmVuY2VfYXRfbXMYByABKAESGwoTaXNfZmlyc3Rfb2Zfc2Vzc2lvbhgIIAEoCBIWCg5pc19leHBsb3JhdGlvbhgJIAEoCBIQCghpc19yZXRyeRgKIAEoCBIQCghtYXlfc2hlZBgLIAEoCBISCgptaW5faW5wdXRzGAwgASgNEhAKCHJvdGF0aW9uGA0gASgBEicKBXN0ZXBzGA4gAygLMhgubGVhbi5mbGVldC52MS5Xb3J0aFN0ZXAiMAoJV29ydGhTdGVwEhMKC3VudGlsX2F0X21zGAEgASgBEg4KBndlaWdodBgCIAEoASKWAQoEV29yaxIMCgRyb290GAEgASgMEgwKBHNsb3QYAiABKA0SFAoMbG9nX2ludl9yYXRlGAMgASgNEhIKCnZhbGlkYXRvcnMYBCADKA0SDAoEa2V5cxgFIAEoDBISCgpzaWduYXR1cmVzGAYgASgMEiYKCGNoaWxkcmVuGAcgAygLMhQubGVhbi5mbGVldC52MS5DaGlsZCI4CgVDaGlsZBISCgp2YWxpZGF0b3JzGAEgAygNEgwKBGtleXMYAiABKAwSDQoFcHJvb2YYAyABKAwiTQoFQWRvcHQSDgoGZGV2aWNlGAEgASgJEg8KB2F0dGVtcHQYAiABKAQSDgoGZGlnZXN0GAMgASgJEhMKC2ZlbmNlX2F0X21zGAQgASgBImAKBEtpbGwSDgoGZGV2aWNlGAEgASgJEg0KBWxlYXNlGAIgASgEEg8KB2F0dGVtcHQYAyABKAQSKAoGcmVhc29uGAQgASgOMhgubGVhbi5mbGVldC52MS5LaWxsQ2F1c2UiXQoHQ29tbWFuZBIOCgZkZXZpY2UYASABKAkSDgoGbnVtYmVyGAIgASgEEg8KBWRyYWluGAMgASgISAASGQoPcmVzdGFydF9zdGFuZGJ5GAQgASgISABCBgoEa2luZCJrCgZWZXJpZnkSDAoEcm9vdBgBIAEoDBIMCgRzbG90GAIgASgNEiEKBGtleXMYAyABKAsyEy5sZWFuLmZsZWV0LnYxLkJsb2ISIgoFcHJvb2YYBCABKAsyEy5sZWFuLmZsZWV0LnYxLkJsb2IiNwoHVmVyZGljdBISCghpc192YWxpZBgBIAEoCEgAEhAKBnVuYWJsZRgCIAEoCUgAQgYKBGtpbmQijgEKBlRvRG9vchIPCgd2ZXJzaW9uGAEgASgNEgsKA3J1bhgCIAEoCRIQCghkb29yX3J1bhgDIAEoCRIlCgVlbmRlZBgEIAEoCzIULmxlYW4uZmxlZXQudjEuRW5kZWRIABIlCgVmZXRjaBgFIAEoCzIULmxlYW4uZmxlZXQudjEuRmV0Y2hIAEIGCgRraW5kIk8KBUVuZGVkEg4KBmRldmljZRgBIAEoCRIPCgdhdHRlbXB0GAIgASgEEiUKBnJlc3VsdBgDIAEoCzIVLmxlYW4uZmxlZXQudjEuUmVzdWx0It0CCgZSZXN1bHQSJwoGcHJvdmVkGAEgASgLMhUubGVhbi5mbGVldC52MS5Qcm92ZWRIABI5ChBub3RoaW5nX3RvX3Byb3ZlGAIgASgLMh0ubGVhbi5mbGVldC52MS5Ob3RoaW5nVG9Qcm92ZUgAEisKCHJlamVjdGVkGAMgASgLMhcubGVhbi5mbGVldC52MS5SZWplY3RlZEgAEjUKDnRvb19mZXdfaW5wdXRzGAQgASgLMhsubGVhbi5mbGVldC52MS5Ub29GZXdJbnB1dHNIABIwCgtub3Rfc3RhcnRlZBgFIAEoCzIZLmxlYW4uZmxlZXQudjEuTm90U3RhcnRlZEgAEicKBmZhaWxlZBgGIAEoCzIVLmxlYW4uZmxlZXQudjEuRmFpbGVkSAASKAoIbGVmdF9vdXQYByADKAsyFi5sZWFuLmZsZWV0LnYxLkxlZnRPdXRCBgoEa2luZCI+CgZQcm92ZWQSIgoFcHJvb2YYASABKAsyEy5sZWFuLmZsZWV0LnYxLkJsb2ISEAoIcHJvdmVfbXMYAiABKAEiEAoOTm90aGluZ1RvUHJvdmUiCgoIUmVqZWN0ZWQiHgoMVG9vRmV3SW5wdXRzEg4KBmlucHV0cxgBIAEoDSI6CgpOb3RTdGFydGVkEhkKEWlzX3ByZWRpY3RlZF9taXNzGAEgASgIEhEKCWlzX21lbW9yeRgCIAEoCCI6CgZGYWlsZWQSEAoIaXNfZGVhdGgYASABKAgSDgoGZGV0YWlsGAIgASgJEg4KBmRlYXRocxgDIAEoDSJwCgdMZWZ0T3V0EiwKBnJlYXNvbhgBIAEoDjIcLmxlYW4uZmxlZXQudjEuTGVmdE91dFJlYXNvbhINCgNyYXcYAiABKA1IABIPCgVjaGlsZBgDIAEoDUgAEg4KBmRpZ2VzdBgEIAEoDEIHCgVpbnB1dCqCAgoJS2lsbENhdXNlEhoKFktJTExfQ0FVU0VfVU5TUEVDSUZJRUQQABIUChBLSUxMX0NBVVNFX0ZFTkNFEAESGAoUS0lMTF9DQVVTRV9DQU5DRUxMRUQQAhIYChRLSUxMX0NBVVNFX1BSRUVNUFRFRBADEhkKFUtJTExfQ0FVU0VfU1VQRVJTRURFRBAEEhcKE0tJTExfQ0FVU0VfRFJBSU5JTkcQBRIVChFLSUxMX0NBVVNFX1dFREdFRBAGEhUKEUtJTExfQ0FVU0VfTUVNT1JZEAcSFgoSS0lMTF9DQVVTRV9SRVNUQVJUEAgSFQoRS0lMTF9DQVVTRV9DTE9TRUQQCSrJAQoNTGVmdE91dFJlYXNvbhIfChtMRUZUX09VVF9SRUFTT05fVU5TUEVDSUZJRUQQABIhCh1MRUZUX09VVF9SRUFTT05fQkFEX1NJR05BVFVSRRABEh4KGkxFRlRfT1VUX1JFQVNPTl9XUk9OR19MRUFGEAISHQoZTEVGVF9PVVRfUkVBU09OX0JBRF9DSElMRBADEhsKF0xFRlRfT1VUX1JFQVNPTl9DT1ZFUkVEEAQSGAoUTEVGVF9PVVRfUkVBU09OX1NIRUQQBUJRWk9naXRodWIuY29tL2xlYW4tYWdncmVnYXRvci9sZWFuLWFnZ3JlZ2F0b3IvY2xpZW50cy9nby9nZW4vbGVhbi9mbGVldC92MTtmbGVldHYxYgZwcm90bzM");
 
 /**
  * Bytes by their SHA-256. Up to 512 KiB come along; more are fetched from the sender in chunks.
@@ -337,6 +337,13 @@ export type Announcement = Message<"lean.fleet.v1.Announcement"> & {
    * @generated from field: bool is_refreshing = 18;
    */
   isRefreshing: boolean;
+
+  /**
+   * Peak memory of proofs, as measured.
+   *
+   * @generated from field: repeated lean.fleet.v1.Peak memory = 19;
+   */
+  memory: Peak[];
 };
 
 /**
@@ -691,6 +698,40 @@ export const CostSchema: GenMessage<Cost> = /*@__PURE__*/
   messageDesc(file_lean_fleet_v1_fleet, 18);
 
 /**
+ * The most memory that was measured of proofs of about this shape; see server/work/memory-model.ts.
+ *
+ * @generated from message lean.fleet.v1.Peak
+ */
+export type Peak = Message<"lean.fleet.v1.Peak"> & {
+  /**
+   * @generated from field: uint32 raws = 1;
+   */
+  raws: number;
+
+  /**
+   * @generated from field: uint32 children = 2;
+   */
+  children: number;
+
+  /**
+   * @generated from field: uint32 log_inv_rate = 3;
+   */
+  logInvRate: number;
+
+  /**
+   * @generated from field: uint64 bytes = 4;
+   */
+  bytes: bigint;
+};
+
+/**
+ * Describes the message lean.fleet.v1.Peak.
+ * Use `create(PeakSchema)` to create a new message.
+ */
+export const PeakSchema: GenMessage<Peak> = /*@__PURE__*/
+  messageDesc(file_lean_fleet_v1_fleet, 19);
+
+/**
  * @generated from message lean.fleet.v1.CommandsDone
  */
 export type CommandsDone = Message<"lean.fleet.v1.CommandsDone"> & {
@@ -715,7 +756,7 @@ export type CommandsDone = Message<"lean.fleet.v1.CommandsDone"> & {
  * Use `create(CommandsDoneSchema)` to create a new message.
  */
 export const CommandsDoneSchema: GenMessage<CommandsDone> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 19);
+  messageDesc(file_lean_fleet_v1_fleet, 20);
 
 /**
  * Published by a door on `lean.<cell>.host.<host>.<door>`. `Ping`, `Fetch` and `Verify` are requests.
@@ -803,7 +844,7 @@ export type ToHost = Message<"lean.fleet.v1.ToHost"> & {
  * Use `create(ToHostSchema)` to create a new message.
  */
 export const ToHostSchema: GenMessage<ToHost> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 20);
+  messageDesc(file_lean_fleet_v1_fleet, 21);
 
 /**
  * @generated from message lean.fleet.v1.Ping
@@ -816,7 +857,7 @@ export type Ping = Message<"lean.fleet.v1.Ping"> & {
  * Use `create(PingSchema)` to create a new message.
  */
 export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 21);
+  messageDesc(file_lean_fleet_v1_fleet, 22);
 
 /**
  * @generated from message lean.fleet.v1.Assign
@@ -909,7 +950,7 @@ export type Assign = Message<"lean.fleet.v1.Assign"> & {
  * Use `create(AssignSchema)` to create a new message.
  */
 export const AssignSchema: GenMessage<Assign> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 22);
+  messageDesc(file_lean_fleet_v1_fleet, 23);
 
 /**
  * A vote is worth `weight` in a proof that is ready before the instant of the host's clock, and in no
@@ -934,7 +975,7 @@ export type WorthStep = Message<"lean.fleet.v1.WorthStep"> & {
  * Use `create(WorthStepSchema)` to create a new message.
  */
 export const WorthStepSchema: GenMessage<WorthStep> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 23);
+  messageDesc(file_lean_fleet_v1_fleet, 24);
 
 /**
  * What is proved; see server/work/group.ts.
@@ -987,7 +1028,7 @@ export type Work = Message<"lean.fleet.v1.Work"> & {
  * Use `create(WorkSchema)` to create a new message.
  */
 export const WorkSchema: GenMessage<Work> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 24);
+  messageDesc(file_lean_fleet_v1_fleet, 25);
 
 /**
  * @generated from message lean.fleet.v1.Child
@@ -1014,7 +1055,7 @@ export type Child = Message<"lean.fleet.v1.Child"> & {
  * Use `create(ChildSchema)` to create a new message.
  */
 export const ChildSchema: GenMessage<Child> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 25);
+  messageDesc(file_lean_fleet_v1_fleet, 26);
 
 /**
  * Takes part in an attempt at the same work that runs, or whose proof is held.
@@ -1048,7 +1089,7 @@ export type Adopt = Message<"lean.fleet.v1.Adopt"> & {
  * Use `create(AdoptSchema)` to create a new message.
  */
 export const AdoptSchema: GenMessage<Adopt> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 26);
+  messageDesc(file_lean_fleet_v1_fleet, 27);
 
 /**
  * Takes the door's attempt from the lane; the proof is killed when no owner is left.
@@ -1082,7 +1123,7 @@ export type Kill = Message<"lean.fleet.v1.Kill"> & {
  * Use `create(KillSchema)` to create a new message.
  */
 export const KillSchema: GenMessage<Kill> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 27);
+  messageDesc(file_lean_fleet_v1_fleet, 28);
 
 /**
  * @generated from message lean.fleet.v1.Command
@@ -1125,7 +1166,7 @@ export type Command = Message<"lean.fleet.v1.Command"> & {
  * Use `create(CommandSchema)` to create a new message.
  */
 export const CommandSchema: GenMessage<Command> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 28);
+  messageDesc(file_lean_fleet_v1_fleet, 29);
 
 /**
  * Asks whether a proof attests exactly these keys.
@@ -1161,7 +1202,7 @@ export type Verify = Message<"lean.fleet.v1.Verify"> & {
  * Use `create(VerifySchema)` to create a new message.
  */
 export const VerifySchema: GenMessage<Verify> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 29);
+  messageDesc(file_lean_fleet_v1_fleet, 30);
 
 /**
  * @generated from message lean.fleet.v1.Verdict
@@ -1192,7 +1233,7 @@ export type Verdict = Message<"lean.fleet.v1.Verdict"> & {
  * Use `create(VerdictSchema)` to create a new message.
  */
 export const VerdictSchema: GenMessage<Verdict> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 30);
+  messageDesc(file_lean_fleet_v1_fleet, 31);
 
 /**
  * Published by a lane host on `lean.<cell>.door.<door>.<host>`. `Fetch` is a request.
@@ -1246,7 +1287,7 @@ export type ToDoor = Message<"lean.fleet.v1.ToDoor"> & {
  * Use `create(ToDoorSchema)` to create a new message.
  */
 export const ToDoorSchema: GenMessage<ToDoor> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 31);
+  messageDesc(file_lean_fleet_v1_fleet, 32);
 
 /**
  * @generated from message lean.fleet.v1.Ended
@@ -1275,7 +1316,7 @@ export type Ended = Message<"lean.fleet.v1.Ended"> & {
  * Use `create(EndedSchema)` to create a new message.
  */
 export const EndedSchema: GenMessage<Ended> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 32);
+  messageDesc(file_lean_fleet_v1_fleet, 33);
 
 /**
  * How an attempt ended. Inputs are named by their positions in `Work`; what is not left out is in the
@@ -1336,7 +1377,7 @@ export type Result = Message<"lean.fleet.v1.Result"> & {
  * Use `create(ResultSchema)` to create a new message.
  */
 export const ResultSchema: GenMessage<Result> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 33);
+  messageDesc(file_lean_fleet_v1_fleet, 34);
 
 /**
  * @generated from message lean.fleet.v1.Proved
@@ -1358,7 +1399,7 @@ export type Proved = Message<"lean.fleet.v1.Proved"> & {
  * Use `create(ProvedSchema)` to create a new message.
  */
 export const ProvedSchema: GenMessage<Proved> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 34);
+  messageDesc(file_lean_fleet_v1_fleet, 35);
 
 /**
  * @generated from message lean.fleet.v1.NothingToProve
@@ -1371,7 +1412,7 @@ export type NothingToProve = Message<"lean.fleet.v1.NothingToProve"> & {
  * Use `create(NothingToProveSchema)` to create a new message.
  */
 export const NothingToProveSchema: GenMessage<NothingToProve> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 35);
+  messageDesc(file_lean_fleet_v1_fleet, 36);
 
 /**
  * @generated from message lean.fleet.v1.Rejected
@@ -1384,7 +1425,7 @@ export type Rejected = Message<"lean.fleet.v1.Rejected"> & {
  * Use `create(RejectedSchema)` to create a new message.
  */
 export const RejectedSchema: GenMessage<Rejected> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 36);
+  messageDesc(file_lean_fleet_v1_fleet, 37);
 
 /**
  * @generated from message lean.fleet.v1.TooFewInputs
@@ -1401,18 +1442,25 @@ export type TooFewInputs = Message<"lean.fleet.v1.TooFewInputs"> & {
  * Use `create(TooFewInputsSchema)` to create a new message.
  */
 export const TooFewInputsSchema: GenMessage<TooFewInputs> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 37);
+  messageDesc(file_lean_fleet_v1_fleet, 38);
 
 /**
  * @generated from message lean.fleet.v1.NotStarted
  */
 export type NotStarted = Message<"lean.fleet.v1.NotStarted"> & {
   /**
-   * Else: a deadline passed.
+   * With none of the two: a deadline passed.
    *
    * @generated from field: bool is_predicted_miss = 1;
    */
   isPredictedMiss: boolean;
+
+  /**
+   * Only parts would be in time that take more memory than the prover may hold.
+   *
+   * @generated from field: bool is_memory = 2;
+   */
+  isMemory: boolean;
 };
 
 /**
@@ -1420,7 +1468,7 @@ export type NotStarted = Message<"lean.fleet.v1.NotStarted"> & {
  * Use `create(NotStartedSchema)` to create a new message.
  */
 export const NotStartedSchema: GenMessage<NotStarted> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 38);
+  messageDesc(file_lean_fleet_v1_fleet, 39);
 
 /**
  * @generated from message lean.fleet.v1.Failed
@@ -1453,7 +1501,7 @@ export type Failed = Message<"lean.fleet.v1.Failed"> & {
  * Use `create(FailedSchema)` to create a new message.
  */
 export const FailedSchema: GenMessage<Failed> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 39);
+  messageDesc(file_lean_fleet_v1_fleet, 40);
 
 /**
  * @generated from message lean.fleet.v1.LeftOut
@@ -1498,7 +1546,7 @@ export type LeftOut = Message<"lean.fleet.v1.LeftOut"> & {
  * Use `create(LeftOutSchema)` to create a new message.
  */
 export const LeftOutSchema: GenMessage<LeftOut> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 40);
+  messageDesc(file_lean_fleet_v1_fleet, 41);
 
 /**
  * @generated from enum lean.fleet.v1.KillCause

@@ -510,6 +510,8 @@ const (
 	OutcomeReason_OUTCOME_REASON_PROVER_ERROR OutcomeReason = 10
 	// The same input has ended two provers, and is not tried again until that session's fence.
 	OutcomeReason_OUTCOME_REASON_SET_ASIDE OutcomeReason = 11
+	// Only parts of the group would be proved in time that take more memory than the prover may hold.
+	OutcomeReason_OUTCOME_REASON_MEMORY OutcomeReason = 12
 )
 
 // Enum value maps for OutcomeReason.
@@ -527,6 +529,7 @@ var (
 		9:  "OUTCOME_REASON_PROVER_DIED",
 		10: "OUTCOME_REASON_PROVER_ERROR",
 		11: "OUTCOME_REASON_SET_ASIDE",
+		12: "OUTCOME_REASON_MEMORY",
 	}
 	OutcomeReason_value = map[string]int32{
 		"OUTCOME_REASON_UNSPECIFIED":    0,
@@ -541,6 +544,7 @@ var (
 		"OUTCOME_REASON_PROVER_DIED":    9,
 		"OUTCOME_REASON_PROVER_ERROR":   10,
 		"OUTCOME_REASON_SET_ASIDE":      11,
+		"OUTCOME_REASON_MEMORY":         12,
 	}
 )
 
@@ -586,7 +590,8 @@ const (
 	LeftOutReason_LEFT_OUT_REASON_BAD_CHILD LeftOutReason = 4
 	// Another raw signature of the validator, or a child in the proof, contains the vote already.
 	LeftOutReason_LEFT_OUT_REASON_COVERED LeftOutReason = 5
-	// With this input, the proof would not have been ready before the fence.
+	// With this input, the proof would not have been ready before the fence, or would have taken more
+	// memory than the prover may hold.
 	LeftOutReason_LEFT_OUT_REASON_SHED LeftOutReason = 6
 )
 
@@ -1905,8 +1910,8 @@ type SubmitSnapshotRequest struct {
 	// plus good children. A group with fewer ends NOTHING_TO_PROVE. Default 1.
 	MinInputs uint32 `protobuf:"varint,10,opt,name=min_inputs,json=minInputs,proto3" json:"min_inputs,omitempty"`
 	// What a vote is worth by when: at most 8 steps, with ascending `until_ms`, of which some may be
-	// equal, and descending weights. Empty: 1 until the fence. Outcomes count votes by step; the order
-	// of proofs ignores the weights for now.
+	// equal, and descending weights. Empty: 1 until the fence. Outcomes count votes by step, and the
+	// part of a group that is expected to be worth most is proved.
 	Steps         []*Step `protobuf:"bytes,11,rep,name=steps,proto3" json:"steps,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4397,7 +4402,9 @@ type LearnedCost struct {
 	Kind       ProofKind `protobuf:"varint,6,opt,name=kind,proto3,enum=lean.aggregator.v1.ProofKind" json:"kind,omitempty"`
 	LogInvRate uint32    `protobuf:"varint,7,opt,name=log_inv_rate,json=logInvRate,proto3" json:"log_inv_rate,omitempty"`
 	// Number of messages: 1, or more for a MERGE.
-	Messages      uint32 `protobuf:"varint,8,opt,name=messages,proto3" json:"messages,omitempty"`
+	Messages uint32 `protobuf:"varint,8,opt,name=messages,proto3" json:"messages,omitempty"`
+	// Predicted peak of the prover's resident memory in bytes; 0 of a server that does not say.
+	PeakBytes     uint64 `protobuf:"varint,9,opt,name=peak_bytes,json=peakBytes,proto3" json:"peak_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4484,6 +4491,13 @@ func (x *LearnedCost) GetLogInvRate() uint32 {
 func (x *LearnedCost) GetMessages() uint32 {
 	if x != nil {
 		return x.Messages
+	}
+	return 0
+}
+
+func (x *LearnedCost) GetPeakBytes() uint64 {
+	if x != nil {
+		return x.PeakBytes
 	}
 	return 0
 }
@@ -4891,7 +4905,7 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12D\n" +
 	"\rlearned_costs\x18\x04 \x03(\v2\x1f.lean.aggregator.v1.LearnedCostR\flearnedCosts\x12#\n" +
 	"\rstandby_ready\x18\x05 \x01(\bR\fstandbyReady\x12\x18\n" +
-	"\adrained\x18\x06 \x01(\bR\adrained\"\xa2\x02\n" +
+	"\adrained\x18\x06 \x01(\bR\adrained\"\xc1\x02\n" +
 	"\vLearnedCost\x12%\n" +
 	"\x0eraw_signatures\x18\x01 \x01(\rR\rrawSignatures\x12\x1a\n" +
 	"\bchildren\x18\x02 \x01(\rR\bchildren\x12\x19\n" +
@@ -4902,7 +4916,9 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"\x04kind\x18\x06 \x01(\x0e2\x1d.lean.aggregator.v1.ProofKindR\x04kind\x12 \n" +
 	"\flog_inv_rate\x18\a \x01(\rR\n" +
 	"logInvRate\x12\x1a\n" +
-	"\bmessages\x18\b \x01(\rR\bmessages\"\x96\x03\n" +
+	"\bmessages\x18\b \x01(\rR\bmessages\x12\x1d\n" +
+	"\n" +
+	"peak_bytes\x18\t \x01(\x04R\tpeakBytes\"\x96\x03\n" +
 	"\x15GetServerInfoResponse\x12%\n" +
 	"\x0eserver_version\x18\x01 \x01(\tR\rserverVersion\x12\x1d\n" +
 	"\n" +
@@ -4957,7 +4973,7 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"\x17OUTCOME_STATUS_REJECTED\x10\x04\x12\x1e\n" +
 	"\x1aOUTCOME_STATUS_NOT_STARTED\x10\x05\x12\x1a\n" +
 	"\x16OUTCOME_STATUS_STOPPED\x10\x06\x12\x19\n" +
-	"\x15OUTCOME_STATUS_FAILED\x10\a*\xfa\x02\n" +
+	"\x15OUTCOME_STATUS_FAILED\x10\a*\x95\x03\n" +
 	"\rOutcomeReason\x12\x1e\n" +
 	"\x1aOUTCOME_REASON_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17OUTCOME_REASON_DEADLINE\x10\x01\x12!\n" +
@@ -4971,7 +4987,8 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"\x1aOUTCOME_REASON_PROVER_DIED\x10\t\x12\x1f\n" +
 	"\x1bOUTCOME_REASON_PROVER_ERROR\x10\n" +
 	"\x12\x1c\n" +
-	"\x18OUTCOME_REASON_SET_ASIDE\x10\v*\xea\x01\n" +
+	"\x18OUTCOME_REASON_SET_ASIDE\x10\v\x12\x19\n" +
+	"\x15OUTCOME_REASON_MEMORY\x10\f*\xea\x01\n" +
 	"\rLeftOutReason\x12\x1f\n" +
 	"\x1bLEFT_OUT_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dLEFT_OUT_REASON_BAD_SIGNATURE\x10\x01\x12\x1e\n" +
