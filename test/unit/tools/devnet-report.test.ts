@@ -152,7 +152,11 @@ test("votes are published when most other nodes have stored a proof, and counted
     received(1, [1], 4000 + 2400),
     received(6, [0], 24_000 + 3200), // after interval 4 has started
     received(6, [1], 24_000 + 8000), // at the fence
+    { kind: "fates", votes: { proved: 3, shed: 0, stopped: 2 } },
   ]);
+  expect(summary.fates).toEqual(new Map(Object.entries({ proved: 3, stopped: 2 })));
+  const part = { name: "test-5", summaries: [summary], aims: [] };
+  expect(markdown([part], "make devnet")).toContain("| proved | 3 |\n| stopped | 2 |");
   expect(summary.votes).toEqual({ inside: 2, outside: 4 }); // slot 2, and slots 1 and 6
   expect(summary.published).toEqual({
     safeTarget: { inside: 0, outside: 1 },

@@ -39,6 +39,7 @@ function partText({ name, summaries, aims }: Part): string[] {
     "### Votes",
     "A vote is published once most of the nodes that do not aggregate have stored a proof with it. Safe target and acceptance are the starts of the last two intervals of the vote's slot, the fence is the start of the slot after the next one.",
     voteTable(summaries),
+    ...fateText(summaries),
     "### Finality lag, in slots",
     "From the finalized checkpoint to the current slot, at the node that is furthest.",
     table(
@@ -117,6 +118,16 @@ function voteTable(summaries: readonly Summary[]): string {
     ["in no proof of anyone's", share(({ unrepresented }) => unrepresented)],
     ["slots without an aggregate", ({ withoutAggregate }) => split(withoutAggregate)],
   ]);
+}
+
+function fateText(summaries: readonly Summary[]): string[] {
+  const fates = [...new Set(summaries.flatMap((each) => [...each.fates.keys()]))].sort();
+  if (fates.length === 0) return [];
+  const rows = fates.map((fate): Row => [fate, (each) => String(each.fates.get(fate) ?? 0)]);
+  return [
+    "What became of the votes that the service accepted, as the adapter counts them; one in no proof is submitted, and counted, again. Since the node's last start.",
+    byMode(summaries, rows),
+  ];
 }
 
 function causesTable(summaries: readonly Summary[]): string {

@@ -69,6 +69,8 @@ export interface Summary {
   votes: InsideOutside;
   /** Votes published by the safe target, by acceptance and by the fence. */
   published: { safeTarget: InsideOutside; accept: InsideOutside; fence: InsideOutside };
+  /** Votes that the service accepted, by fate; a vote counts again each time that it is submitted. */
+  fates: Map<string, number>;
   /** Slots with votes, of which none was published by the fence. */
   withoutAggregate: InsideOutside;
   /** Cast, and in no proof of anyone's. */
@@ -146,6 +148,7 @@ export function summarizeRuns(runs: readonly Run[]): Summary {
       accept: both(({ published }) => published.accept),
       fence: both(({ published }) => published.fence),
     },
+    fates: addFates(all.flatMap(({ fates }) => fates)),
     withoutAggregate: both((of) => of.withoutAggregate),
     unrepresented: both((of) => of.unrepresented),
     ...dutiesIn(all),
@@ -219,6 +222,7 @@ function measure({ header, records }: Run) {
       accept: publishedBy(until.accept),
       fence: publishedBy(until.fence),
     },
+    fates: of("fates"),
     withoutAggregate: split(slotsWithoutAggregate(votes, until.fence)),
     unrepresented: split(unrepresentedSlots(of("voted"), [...applied, ...of("received")])),
     duties: dutiesOfAggregator(header, records),
@@ -235,6 +239,15 @@ function addSplits(splits: readonly InsideOutside[]): InsideOutside {
     inside: sum(splits.map(({ inside }) => inside)),
     outside: sum(splits.map(({ outside }) => outside)),
   };
+}
+
+function addFates(records: readonly Of<"fates">[]): Map<string, number> {
+  const fates = new Map<string, number>();
+  for (const { votes } of records) {
+    for (const [fate, count] of Object.entries(votes))
+      if (count > 0) fates.set(fate, (fates.get(fate) ?? 0) + count);
+  }
+  return fates;
 }
 
 function addSkips(all: readonly Summary["skips"][]): Summary["skips"] {

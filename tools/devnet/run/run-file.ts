@@ -31,6 +31,8 @@ export type OrchestratorRecord =
   | { kind: "shutdown"; what: string; tookMs: number }
   /** What the prover's metric said at the end of the process that counts: one record each. */
   | { kind: "prover"; busySeconds: number; proofs: number }
+  /** Votes by fate, as the aggregator's adapter has counted them since its node last started. */
+  | { kind: "fates"; votes: Record<string, number> }
   /** The last line of a run that went to its end. */
   | { kind: "done" };
 

@@ -86,7 +86,7 @@ export async function runMode(options: RunOptions, modules: RunModules): Promise
     const timers = scheduleFaults(options, network, at, { add, countBefore });
     const ending = until(at(slots + 1) + LAST_RECORDS_MS);
     await Promise.race([ending, failure.promise]).finally(() => timers.forEach(clearTimeout));
-    await scrape(options, network, add);
+    add({ kind: "fates", votes: votesByFate(await scrape(options, network, add)) });
     for (const each of await network.stop()) add({ kind: "shutdown", ...each });
     add({ kind: "done" });
   } finally {
@@ -187,12 +187,18 @@ function endsProverMetrics(fault: Fault, { mode, aggregator }: RunOptions): bool
   return fault.kind === "kill-node" && isInProcess && fault.nodes.includes(aggregator);
 }
 
-/** Keeps what was exported, and takes the prover's busy time from it. */
+/** Empty for a mode without an adapter. */
+function votesByFate(metrics: string): Record<string, number> {
+  const series = metrics.matchAll(/^lean_aggregator_votes_total\{fate="(\w+)"\} (\d+)$/gm);
+  return Object.fromEntries([...series].map(([, fate = "", count]) => [fate, Number(count)]));
+}
+
+/** Keeps what was exported, and takes the prover's busy time from it. Returns the node's. */
 async function scrape(
   { folder, aggregator, ...run }: RunOptions,
   network: Network,
   add: (record: RunRecord) => void,
-): Promise<void> {
+): Promise<string> {
   const port = await network.node(aggregator).ready;
   const node = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   writeFileSync(join(folder, `${runName(run)}-node.metrics.txt`), node);
@@ -204,6 +210,7 @@ async function scrape(
   const value = (suffix: string) =>
     Number(new RegExp(`^${prover.name}_${suffix} (\\S+)$`, "m").exec(prover.text)?.[1] ?? "0");
   add({ kind: "prover", busySeconds: value("sum"), proofs: value("count") });
+  return node;
 }
 
 function progressOf({ slots, ...run }: RunOptions, say: (text: string) => void) {
