@@ -1,7 +1,7 @@
 /**
  * What finality would have been had votes been in proofs at other times: the chain's rules played
- * over one store, without forks and without the time that blocks travel. The steps between the
- * replays tell the causes of the lag apart. Pure.
+ * over one store, without forks and without the time that blocks travel. The differences
+ * between the replays separate the causes of the lag. Pure.
  */
 import { hex, messageOf, participantsOf, type AttestationData } from "../chain/containers.js";
 import { buildBlock } from "../chain/propose.js";
