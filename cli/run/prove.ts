@@ -1,11 +1,8 @@
 /** `lean-aggregator prove`: runs a lane host with the settings given. */
 import type { Command } from "commander";
-import { ConfigError } from "../../server/config/config-error.js";
-import { ListenError } from "../../server/net/bind.js";
 import type { CommandModules } from "../io/command.js";
-import { addCommand, CommandError, ending } from "../io/command.js";
+import { addCommand, ending } from "../io/command.js";
 import { loaded } from "../io/load.js";
-import { holderOf } from "./port-holder.js";
 import {
   addProveOptions,
   proveNameOf,
@@ -13,6 +10,7 @@ import {
   readProveSettings,
 } from "./prove-settings.js";
 import { canReadAgain, sourcesOf } from "./settings-sources.js";
+import { startError } from "./start-error.js";
 
 const help = `
 A lane host has devices and serves no node. Services that run with the same
@@ -56,18 +54,11 @@ export function addProveCommand(program: Command, modules: CommandModules): void
       const { runHost } = await loaded(() => import("./run-host.js"));
       const readSettings = canReadAgain(sources) ? () => readProveSettings(sources) : undefined;
       return runHost(config, { version, env, signals, readSettings }).catch((cause: unknown) => {
-        if (cause instanceof ConfigError) throw proveSettingsError(cause, sources);
-        if (cause instanceof ListenError) {
-          const { address, isTaken, todo } = cause;
-          const holder = isTaken ? holderOf(address) : undefined;
-          const why = holder === undefined ? cause.why : `${holder} listens there`;
-          const name = proveNameOf(sources)("probes") ?? "probes";
-          throw new CommandError(`cannot listen on ${name} ${address}: ${why}`, todo, { cause });
-        }
-        if (cause instanceof CommandError) throw cause;
-        const why = cause instanceof Error ? cause.message : String(cause);
-        const doctor = "run 'lean-aggregator doctor' with the same devices to see what is missing";
-        throw new CommandError(`the lane host failed: ${why}`, doctor, { cause });
+        throw startError(cause, {
+          what: "the lane host",
+          settingsError: (error) => proveSettingsError(error, sources),
+          nameOf: () => proveNameOf(sources)("probes") ?? "probes",
+        });
       });
     }),
   );

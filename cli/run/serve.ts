@@ -1,15 +1,13 @@
 /** `lean-aggregator serve`: runs the service with the settings given. */
 import type { Command } from "commander";
 import type { Config } from "../../server/config/config.js";
-import { ConfigError } from "../../server/config/config-error.js";
-import { ListenError } from "../../server/net/bind.js";
 import type { CommandModules } from "../io/command.js";
-import { addCommand, CommandError, ending } from "../io/command.js";
+import { addCommand, ending } from "../io/command.js";
 import { loaded } from "../io/load.js";
-import { holderOf } from "./port-holder.js";
 import { addSettingsOptions, readSettings, settingsError, userNameOf } from "./settings.js";
 import type { SettingSources } from "./settings-sources.js";
 import { canReadAgain, sourcesOf } from "./settings-sources.js";
+import { startError } from "./start-error.js";
 
 const help = `
 Runs until SIGTERM, SIGINT (Ctrl-C), SIGQUIT or SIGUSR2: then it accepts nothing
@@ -97,31 +95,19 @@ export function addServeCommand(program: Command, modules: CommandModules): void
       const reread = canReadAgain(sources) ? () => readSettings(sources) : undefined;
       return runService(config, { version, env, signals, readSettings: reread }).catch(
         (cause: unknown) => {
-          if (cause instanceof ConfigError) throw settingsError(cause, sources);
-          throw cause instanceof CommandError ? cause : serviceError(cause, config, sources);
+          throw startError(cause, {
+            what: "the service",
+            settingsError: (error) => settingsError(error, sources),
+            nameOf: (address) => nameOf(address, config, sources),
+          });
         },
       );
     }),
   );
 }
 
-/** Makes the error to report when the service cannot start or fails. */
-function serviceError(cause: unknown, config: Config, sources: SettingSources): CommandError {
-  if (cause instanceof ListenError) return listenError(cause, config, sources);
-  const why = cause instanceof Error ? cause.message : String(cause);
-  const doctor = "run 'lean-aggregator doctor' with the same settings to see what is missing";
-  return new CommandError(`the service failed: ${why}`, doctor, { cause });
-}
-
-function listenError(
-  cause: ListenError,
-  { admin, probes }: Config,
-  sources: SettingSources,
-): CommandError {
-  const { address, isTaken } = cause;
+/** The setting that has this address, as the user gives it. */
+function nameOf(address: string, { admin, probes }: Config, sources: SettingSources): string {
   const key = address === admin ? "admin" : address === probes ? "probes" : "listen";
-  const holder = isTaken ? holderOf(address) : undefined;
-  const why = holder === undefined ? cause.why : `${holder} listens there`;
-  const name = userNameOf(sources)(key) ?? key;
-  return new CommandError(`cannot listen on ${name} ${address}: ${why}`, cause.todo, { cause });
+  return userNameOf(sources)(key) ?? key;
 }

@@ -45,6 +45,10 @@ export function devicesSetting({ mayBeNone }: { mayBeNone: boolean }) {
         .max(limits.devicesMax, expected),
     )
     .superRefine((given, context) => {
+      if (given.some(({ id }) => id === "none")) {
+        const message = 'a device is named "none", which means no device: give it another name';
+        context.addIssue({ code: "custom", message });
+      }
       const overlap = overlappingDevices(given);
       if (overlap !== undefined) context.addIssue({ code: "custom", message: overlap });
     })

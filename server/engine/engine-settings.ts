@@ -20,11 +20,17 @@ const serverUrl = z.string(URLS).transform((text, context) => {
     return z.NEVER;
   };
   const [, scheme = "", rest = ""] = /^(nats|tls):\/\/([^/?#]*)\/?$/i.exec(text) ?? [];
+  const [, other = "nats"] = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text) ?? [];
   if (/^[a-z]+:\/\/[^/]*@/i.test(text)) {
     return problem(
       "a user or password is not taken: servers know this process by {engineCertificate}",
     );
   }
+  if (!/^(nats|tls)$/i.test(other)) {
+    return problem(`${other}:// is not the scheme of a server of NATS: write tls:// or nats://`);
+  }
+  if (text === "") return problem("a server is empty: remove a comma, or name one");
+  if (!text.includes("://")) return problem("has no scheme: put tls:// or nats:// before it");
   if (rest === "") return problem(URLS);
   const hasPort = /:\d*$/.test(rest.replace(/\[.*\]/, ""));
   const address = readAddress(hasPort ? rest : `${rest}:${DEFAULT_PORT}`);

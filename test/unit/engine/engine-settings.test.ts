@@ -32,9 +32,10 @@ describe("a server that is refused", () => {
   const expected = "expected 1 to 16 servers of NATS, such as tls://nats-0.example:4222";
   const plain = "other machines can read and change what is sent there in plain text";
   test.each([
-    ["", expected],
-    ["localhost:4222", expected],
-    ["http://localhost:4222", expected],
+    ["", "a server is empty: remove a comma, or name one"],
+    ["nats://localhost,", "a server is empty: remove a comma, or name one"],
+    ["localhost:4222", "has no scheme: put tls:// or nats:// before it"],
+    ["http://localhost:4222", "http:// is not the scheme of a server of NATS: write tls://"],
     ["nats://", expected],
     ["nats://localhost:4222/path", expected],
     ["nats://localhost:0", expected],
