@@ -11,6 +11,7 @@ import { NATS_SERVER, startNats } from "../../tools/harness/nats.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 import { composeSchema, HELM_TIMEOUT_MS, installHelm, installSchemas } from "./deploy-tools.js";
 import { missingTools } from "./missing-tools.js";
+import { settingsOf } from "./read-flags.js";
 import { mustRender, valueSets } from "./rendered.js";
 
 const FOLDER = "deploy/compose";
@@ -92,6 +93,16 @@ test("every service of ours is nobody special, and has time to drain", () => {
     expect(1000 * seconds, name).toBeGreaterThanOrEqual(drainMs + 10_000);
   }
   for (const { cap_drop } of Object.values(services)) expect(cap_drop).toEqual(["ALL"]);
+});
+
+test("every service of ours has flags and variables that its command takes", () => {
+  const run = own.filter(([name]) => /^(door|host)-\d$/.test(name));
+  expect(run).toHaveLength(4);
+  for (const [name, { command, environment }] of run) {
+    const settings = settingsOf(command.length === 0 ? ["serve"] : command, environment);
+    expect(settings.command === "serve" ? settings.serviceId : settings.hostId).toBe(name);
+    expect(settings.engine).toHaveLength(3);
+  }
 });
 
 test("the policy is one that a door takes", () => {

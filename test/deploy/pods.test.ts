@@ -1,8 +1,8 @@
 /** What the pods of the chart are: their flags, their time to end, what they may do and what they see. */
-import { execFileSync } from "node:child_process";
 import { beforeAll, describe, expect, test } from "vitest";
 import { HELM_TIMEOUT_MS, installHelm } from "./deploy-tools.js";
 import { missingTools } from "./missing-tools.js";
+import { settingsOf } from "./read-flags.js";
 import { flag, mustRender, valueSets } from "./rendered.js";
 import type { Container } from "./rendered.js";
 
@@ -13,13 +13,6 @@ beforeAll(async () => {
 /** Time that a process has to close after its drain, in milliseconds. */
 const CLOSE_MS = 10_000;
 
-const helpOf = (command: string) =>
-  execFileSync(process.execPath, ["dist/cli/main.js", ...[command].filter(Boolean), "--help"], {
-    encoding: "utf8",
-  });
-const flagsIn = (help: string) => [...help.matchAll(/^ +--([a-z-]+)/gm)].map(([, name]) => name);
-/** Without the command there are no flags to look at. */
-const hasProve = / {2}prove /.test(helpOf(""));
 const isOurs = ({ args }: Container) => args[0] === "serve" || args[0] === "prove";
 const preStopMs = ({ lifecycle }: Container) => 1000 * (lifecycle?.preStop.sleep?.seconds ?? 0);
 
@@ -27,15 +20,19 @@ describe.skipIf(missingTools !== undefined)(`pods${missingTools ?? ""}`, () => {
   describe.each(valueSets)("with $name", ({ file }) => {
     const rendered = () => mustRender({ values: file });
 
-    test.skipIf(!hasProve)("have only flags that their command knows, each once", async () => {
-      const ours = (await rendered()).pods().filter(({ container }) => isOurs(container));
-      expect(ours.length).toBeGreaterThan(1);
+    test("have flags that their command takes, with those values, each once", async () => {
+      const release = await rendered();
+      const ours = release.pods().filter(({ container }) => isOurs(container));
+      const commands = ours.map(({ container }) => container.args[0]);
+      expect(new Set(commands)).toEqual(new Set(["serve", "prove"]));
       for (const { container } of ours) {
-        const [command = "", ...args] = container.args;
-        const known = flagsIn(helpOf(command));
-        const given = args.map((arg) => /^--([a-z-]+)=/.exec(arg)?.[1] ?? arg);
-        expect(given.filter((name) => !known.includes(name))).toEqual([]);
-        expect(new Set(given).size).toBe(given.length);
+        const names = container.args.slice(1).map((arg) => arg.split("=")[0] ?? arg);
+        expect(new Set(names).size).toBe(names.length);
+        const settings = settingsOf(container.args);
+        const id = settings.command === "serve" ? settings.serviceId : settings.hostId;
+        expect(id).toBe("pod-0");
+        expect(settings.engine.length).toBeGreaterThan(0);
+        expect(settings.devices).toHaveLength(settings.command === "serve" ? 0 : 1);
       }
     });
 
@@ -140,6 +137,15 @@ describe.skipIf(missingTools !== undefined)(`pods${missingTools ?? ""}`, () => {
           ]);
       }
     });
+  });
+
+  test("a flag, or a value, that the command does not take is found out", () => {
+    const door = ["serve", "--engine=tls://nats:4222", "--engine-certificate=/etc/tls.crt"];
+    const whole = [...door, "--engine-key=/etc/tls.key", "--devices=none", "--probes=0.0.0.0:9191"];
+    expect(settingsOf(whole).engine).toEqual(["tls://nats:4222"]);
+    expect(() => settingsOf([...whole, "--engin-cell=main"])).toThrow(/unknown option/);
+    expect(() => settingsOf([...whole, "--fence-ms=6s"])).toThrow(/--fence-ms is "6s"/);
+    expect(() => settingsOf(door)).toThrow(/--engine-key is not given/);
   });
 
   test("have enough time to end at every choice that the schema allows", async () => {
