@@ -219,7 +219,10 @@ function startWork(
   dispatcher.start(admission.queue);
   lanes.open(thenDo(dispatcher, updateHealth));
   // Hosts announce too often to look at the health each time: the timer does.
-  remote?.open(dispatcher, updateHealth);
+  remote?.open(dispatcher, updateHealth, () => {
+    dispatcher.forgetDescription();
+    admission.proofSystemChanged();
+  });
   return expire;
 }
 

@@ -155,6 +155,11 @@ export class Admission {
     this.sessions.expire();
   }
 
+  /** Ends every queued group as at a drain: it was decoded for a proof system of which no prover is left. */
+  proofSystemChanged(): void {
+    for (const session of this.sessions.all()) this.sessions.step(session, { kind: "drain" });
+  }
+
   get draining(): boolean {
     return this.isDraining;
   }

@@ -159,6 +159,11 @@ export class Dispatcher implements LaneListener {
     return this.description;
   }
 
+  /** From now on the lanes prove with another proof system: that of the next to announce one. */
+  forgetDescription(): void {
+    this.description = undefined;
+  }
+
   /**
    * Whether some lane is idle, proves, or is about to be taken over by a standby. A lane
    * that the operator has drained does not count, even while it still proves.

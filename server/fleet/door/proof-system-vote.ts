@@ -1,46 +1,73 @@
 /**
- * Which proof system a door without devices proves with: the one of most lane hosts, decided once,
- * half a second after the first of them is heard, or as soon as three agree and none differs. So no
- * single host decides it, unless it is alone.
+ * Which proof system a door without devices proves with: the one of most lane hosts, decided half a
+ * second after the first of them is heard, or as soon as three agree and none differs. So no single
+ * host decides it, unless it is alone. It is decided anew when lane hosts are heard and none of them
+ * has had it for 10 s: they all got another prover.
  */
 import { proofSystemOf } from "../../lane/proof-system.js";
 import type { ProverDescription } from "../../work/prover-description.js";
 
 const VOTE_MS = 500;
 const AGREED = 3;
+/** Longer than a host takes to come back after a cut, so that a cut does not hand the vote to others. */
+const WITHOUT_MS = 10_000;
+
+interface Vote {
+  /** Equal for hosts that prove the same. */
+  readonly system: string;
+  readonly description: ProverDescription;
+}
 
 export class ProofSystemVote {
-  private readonly votes = new Map<string, ProverDescription>();
+  private readonly votes = new Map<string, Vote>();
+  /** The hosts that prove what was decided. */
+  private readonly agreeing = new Set<string>();
   private beganAtMs: number | undefined;
-  private chosen: ProverDescription | undefined;
+  private chosen: Vote | undefined;
+  /** Since when no host has proved what was decided, while others are heard. */
+  private withoutSinceMs: number | undefined;
 
   /** Notes what a host proves with; its latest vote counts. */
   vote(host: string, description: ProverDescription, nowMs: number): void {
-    if (this.chosen !== undefined) return;
     this.beganAtMs ??= nowMs;
-    this.votes.set(host, description);
+    const vote = { system: sizesOf(description), description };
+    this.votes.set(host, vote);
+    if (vote.system === this.chosen?.system) this.agreeing.add(host);
+    else this.agreeing.delete(host);
   }
 
   /** Forgets the vote of a host that is gone. */
   withdraw(host: string): void {
     this.votes.delete(host);
+    this.agreeing.delete(host);
     if (this.votes.size === 0) this.beganAtMs = undefined;
   }
 
   /** What was decided; undefined before. */
   result(nowMs: number): ProverDescription | undefined {
-    if (this.chosen !== undefined || this.beganAtMs === undefined) return this.chosen;
-    const counts = new Map<string, { count: number; description: ProverDescription }>();
-    for (const [, description] of [...this.votes].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      const system = sizesOf(description);
-      const { count } = counts.get(system) ?? { count: 0 };
-      counts.set(system, { count: count + 1, description });
+    if (this.chosen === undefined || this.isDueAnew(nowMs)) this.decide(nowMs);
+    return this.chosen?.description;
+  }
+
+  private isDueAnew(nowMs: number): boolean {
+    if (this.agreeing.size > 0 || this.votes.size === 0) this.withoutSinceMs = undefined;
+    else this.withoutSinceMs ??= nowMs;
+    return this.withoutSinceMs !== undefined && nowMs - this.withoutSinceMs >= WITHOUT_MS;
+  }
+
+  private decide(nowMs: number): void {
+    if (this.beganAtMs === undefined) return;
+    const votersOf = new Map<string, string[]>();
+    for (const [host, { system }] of [...this.votes].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      votersOf.set(system, [...(votersOf.get(system) ?? []), host]);
     }
-    const [most, ...others] = [...counts.values()].sort((a, b) => b.count - a.count);
-    const doAgree = others.length === 0 && (most?.count ?? 0) >= AGREED;
-    if (!doAgree && nowMs - this.beganAtMs < VOTE_MS) return undefined;
-    this.chosen = most?.description;
-    return this.chosen;
+    const [most = [], ...others] = [...votersOf.values()].sort((a, b) => b.length - a.length);
+    const doAgree = others.length === 0 && most.length >= AGREED;
+    if (!doAgree && nowMs - this.beganAtMs < VOTE_MS) return;
+    this.chosen = this.votes.get(most[0] ?? "");
+    this.withoutSinceMs = undefined;
+    this.agreeing.clear();
+    for (const host of most) this.agreeing.add(host);
   }
 }
 

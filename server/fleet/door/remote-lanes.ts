@@ -9,6 +9,7 @@ import type { FleetView, LaneHostView } from "../../lane/lane-hosts.js";
 import { heardHostStates } from "../../lane/lane-hosts.js";
 import type { LaneListener } from "../../lane/lane-messages.js";
 import type { ReadyVerifier } from "../../lane/local-lanes.js";
+import { proofSystemOf } from "../../lane/proof-system.js";
 import { limits } from "../../limits.js";
 import type { Logger } from "../../log/log.js";
 import { totalOf } from "../../metrics/metric-table.js";
@@ -74,6 +75,9 @@ export class RemoteLanes {
   private cancelReach = () => {};
   private expiredAtMs: number;
   private wasUp: boolean;
+  /** What the lane hosts' votes have decided; undefined before, and with devices of its own. */
+  private decided: ProverDescription | undefined;
+  private decidedAnew = () => {};
   private isClosed = false;
 
   constructor(
@@ -116,8 +120,10 @@ export class RemoteLanes {
    *
    * @param listener hears of the hosts' lanes
    * @param changed called when a host comes or goes, and when the engine is up or down
+   * @param decidedAnew called when lane hosts prove with another proof system from now on
    */
-  open(listener: LaneListener, changed: () => void): void {
+  open(listener: LaneListener, changed: () => void, decidedAnew = () => {}): void {
+    this.decidedAnew = decidedAnew;
     const { engine, log } = this.modules;
     const { cell, door } = this.options;
     const hearBy = (hear: (host: RemoteHost, message: EngineMessage) => void) => {
@@ -216,7 +222,10 @@ export class RemoteLanes {
       refusal: (from, description) => this.refusal(from, description),
       isCatchingUp: () => this.modules.clock.nowMs() < this.catchesUpUntilMs,
       changed,
-      left: (gone) => this.gone.add(gone),
+      left: (gone) => {
+        this.gone.add(gone);
+        this.vote.withdraw(id);
+      },
       drained: (device, isDrained) =>
         this.modules.service.deviceDrained.set({ device }, isDrained ? 1 : 0),
     });
@@ -227,7 +236,19 @@ export class RemoteLanes {
   /** What is proved here; undefined until that is decided. */
   private description(): ProverDescription | undefined {
     const { clock, ownDescription } = this.modules;
-    return this.options.hasOwnDevices ? ownDescription() : this.vote.result(clock.nowMs());
+    if (this.options.hasOwnDevices) return ownDescription();
+    const result = this.vote.result(clock.nowMs());
+    if (result !== this.decided) this.decide(result);
+    return result;
+  }
+
+  private decide(result: ProverDescription | undefined): void {
+    const before = this.decided;
+    this.decided = result;
+    if (before === undefined || result === undefined) return;
+    const [now, was] = [proofSystemOf(result), proofSystemOf(before)];
+    this.modules.log.warn({ now, was }, "no lane host proves as before: what waits has ended");
+    this.decidedAnew();
   }
 
   private refusal(host: string, theirs: ProverDescription | null): Refusal | undefined {

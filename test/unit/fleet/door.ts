@@ -48,6 +48,7 @@ class TestDoor {
   readonly told = new Map<string, Told[]>();
   readonly logged: { line: object; text: string }[] = [];
   changes = 0;
+  decidedAnew = 0;
   own: ReadyVerifier | undefined;
 
   constructor(
@@ -89,6 +90,7 @@ class TestDoor {
         gone: (deviceId, why) => tell(deviceId, { kind: "gone", why, atMs: atMs() }),
       },
       () => void this.changes++,
+      () => void this.decidedAnew++,
     );
   }
 

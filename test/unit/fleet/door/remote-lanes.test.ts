@@ -317,6 +317,32 @@ test("without own devices, most hosts decide the proof system, and the others ar
   expect(await d1.count("fleet_hosts", { state: "left_out" })).toBe(1);
 });
 
+test("once no lane host has the chosen prover for 10 s, the others decide anew, and not before", async () => {
+  const { host, door, run } = fleet();
+  const d1 = door("d1", { hasOwnDevices: false });
+  const old = [host("h1").start(), host("h2").start()];
+  await run(2000);
+  const other = { ...description, revision: "2" };
+  host("h3").start({ cpu: { description: other } });
+  for (const each of old) await each.kill();
+  await run(9000);
+  expect(d1.events("h3.cpu")).toEqual([]);
+  old[0]?.restart();
+  await run(9000);
+  expect(d1.events("h3.cpu")).toEqual([]);
+  expect(d1.decidedAnew).toBe(0);
+  await old[0]?.kill();
+  await run(12_000);
+  expect(d1.events("h3.cpu")).toEqual(["added"]);
+  expect(d1.decidedAnew).toBe(1);
+  old[1]?.restart();
+  await run(2000);
+  expect(d1.lanes.views()).toMatchObject([
+    { id: "h2", state: "left_out" },
+    { id: "h3", state: "used" },
+  ]);
+});
+
 test("VerifyAggregate is answered by a lane host when there is no device", async () => {
   const { host, door, run } = fleet();
   const d1 = door("d1", { hasOwnDevices: false });
