@@ -10,14 +10,16 @@ import { costsInFile } from "../../server/lane/cost-file.js";
 import { limits } from "../../server/limits.js";
 import type { CostModel } from "../../server/work/cost-model.js";
 import { freshCostModel, learn } from "../../server/work/cost-model.js";
+import { peakBytes } from "../../server/work/memory-model.js";
 import type { Shape } from "../../server/work/shape.js";
 import { usageError } from "../io/command.js";
 import type { TuneFile } from "../tune/tune-file.js";
 import { tuneFileSchema } from "../tune/tune-file.js";
-import { proverBytes, STANDBY_BYTES } from "./memory.js";
 import type { LaneKind } from "./plan.js";
 
 const COST_FILE = /^lean-aggregator-([a-z0-9-]{1,32})\.costs\.json$/;
+/** A standby that waits: it has been set up, and has proved nothing. */
+const STANDBY_BYTES = 0.3e9;
 /** Cores of a lane where nothing says how many: those of the table. */
 const CORES_DEFAULT = 2;
 /** Proofs of a shape that a median stands for, and the most of each shape that are learned from. */
@@ -42,7 +44,7 @@ function oneKind(
   const cores = laneCores ?? CORES_DEFAULT;
   const assumed = `each lane is taken to have ${cores} cores: say --lane-cores where it has others`;
   return {
-    kinds: [{ name, cores, costs, bytesOf: (shape) => proverBytes(shape) + STANDBY_BYTES }],
+    kinds: [{ name, cores, costs, bytesOf: (shape) => peakBytes([], shape) + STANDBY_BYTES }],
     notes: [note, ...(laneCores === undefined ? [assumed] : [])],
   };
 }
@@ -131,7 +133,7 @@ function tuneCosts({ layouts, fake, processor, at }: TuneFile, path: string): Co
       name: `${lanes} x ${coresEach}${threads === 0 ? "" : `/${threads}`}`,
       cores: coresEach,
       costs: learnedFrom(samples),
-      bytesOf: (shape) => Math.max(held, proverBytes(shape)) + STANDBY_BYTES,
+      bytesOf: (shape) => Math.max(held, peakBytes([], shape)) + STANDBY_BYTES,
     };
   });
   const fakeNote = fake ? ["FAKE: measured with simulated proofs"] : [];

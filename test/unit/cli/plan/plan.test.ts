@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { proverBytes } from "../../../../cli/plan/memory.js";
 import type { Network } from "../../../../cli/plan/network.js";
 import { stepsOf } from "../../../../cli/plan/network.js";
 import type { LaneKind } from "../../../../cli/plan/plan.js";
@@ -13,6 +12,7 @@ import { serviceCosts, stateCosts, tableCosts } from "../../../../cli/plan/sourc
 import { DeviceSchema } from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { costFilePath } from "../../../../server/lane/cost-file.js";
 import { freshCostModel, predictMs } from "../../../../server/work/cost-model.js";
+import { peakBytes } from "../../../../server/work/memory-model.js";
 import { commandInProcess } from "../../../helpers/command-line.js";
 import { temporaryFolder } from "../../../helpers/temporary-folder.js";
 
@@ -94,11 +94,10 @@ test("more lanes never lower a share, and a share is between 0 and 1", () => {
   );
 });
 
-test("memory is as measured, and does not fall with a larger proof", () => {
-  expect(proverBytes({ raws: 1, children: 0 })).toBe(0.8e9);
-  expect(proverBytes({ raws: 512, children: 0 })).toBe(4e9);
-  expect(proverBytes({ raws: 0, children: 16 })).toBe(10e9);
-  expect(proverBytes({ raws: 512, children: 2 })).toBe(4e9);
+test("memory is that of the model of the lanes, and of a standby", () => {
+  const [kind] = tableCosts(2).kinds;
+  const shape = { raws: 512, children: 0 };
+  expect(kind?.bytesOf(shape)).toBe(peakBytes([], shape) + 0.3e9);
 });
 
 test("the costs of a service are those that it shows", () => {
