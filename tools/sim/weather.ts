@@ -2,6 +2,9 @@
 import type { LaneOptions } from "../../server/lane/lane-events.js";
 import type { Random } from "./random.js";
 
+/** The memory ceiling of every device: some groups would pass it. */
+export const PROVER_BYTES_MAX = 1.5e9;
+
 export interface Weather {
   devices: number;
   standbys: 0 | 1;
@@ -48,5 +51,5 @@ export function drawWeather(random: Random): Weather {
 /** What lanes are allowed: lots of time to refresh their costs, so that it happens. */
 export function laneOptionsOf({ standbys }: Weather): LaneOptions {
   const standbyBytesMax = standbys === 1 ? Infinity : 0;
-  return { standbyBytesMax, residentBytesMax: 3e9, refreshShare: 0.1 };
+  return { standbyBytesMax, residentBytesMax: PROVER_BYTES_MAX, refreshShare: 0.1 };
 }

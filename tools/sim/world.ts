@@ -21,6 +21,7 @@ import { checkOutcomes } from "./check-outcomes.js";
 import { countedClock } from "./counted-clock.js";
 import { GroupSource, NodeEpochs } from "./group-source.js";
 import { Random } from "./random.js";
+import { simProverOptions } from "./prover-options.js";
 import { openReaders } from "./result-reader.js";
 import type { ResultReader } from "./result-reader.js";
 import { SimProver } from "./sim-prover.js";
@@ -291,23 +292,11 @@ export class World implements ProverWitness {
   }
 
   private startProver(device: string): SimProver {
-    const { random, weather } = this;
-    const bornMs = this.clock.nowMs();
-    return new SimProver(
-      {
-        device,
-        setupMs: random.between(200, 6000),
-        doesStart: !random.chance(weather.startFailures),
-        exitMs: random.between(5, 600),
-        verifyMs: () => random.between(1, 60),
-        proveMs: ({ raws, children }) =>
-          (800 + 5 * raws + 0.25 * raws * raws + 2600 * children) *
-          random.between(1 / (1 + weather.scatter), 1 + weather.scatter),
-        residentBytes: () => 0.5e9 + (this.clock.nowMs() - bornMs) * weather.growth,
-      },
-      this.clock,
-      this,
-    );
+    const { random, weather, clock } = this;
+    const tooLarge = (bytes: number) =>
+      this.violation(`a proof that takes ${Math.round(bytes / 1e6)} MB`);
+    const options = simProverOptions(device, { random, weather, clock, tooLarge });
+    return new SimProver(options, clock, this);
   }
 
   /** What must hold whenever everything has settled. */
