@@ -44,7 +44,7 @@ export class Tally {
     const sorted = [...this.counts].sort(([a], [b]) => (a < b ? -1 : 1));
     const isVotes = ([name]: [string, number]) => name === VOTES;
     return new Map([
-      ...sorted.filter((row) => !isVotes(row)).reverse(),
+      ...sorted.filter((row) => !isVotes(row)),
       [VOTES, this.counts.get(VOTES) ?? 0],
       [VOTES_PROVED, this.votesProved],
       ...(steps.length > 1 ? steps : []),

@@ -29,7 +29,8 @@ export function judge(
 }
 
 function aheadGoal(where: string, margins: readonly Margin[]): Goal {
-  const behind = margins.filter(({ ahead }) => ahead <= 0);
+  // Where all reach the same, as where there is time for everything, nobody can be ahead.
+  const behind = margins.filter(({ ahead }) => ahead < 0);
   const least = margins.reduce<Margin | undefined>(
     (first, each) => (first === undefined || each.ahead < first.ahead ? each : first),
     undefined,
@@ -40,7 +41,7 @@ function aheadGoal(where: string, margins: readonly Margin[]): Goal {
       : least === undefined
         ? "nothing was run"
         : `least: ${inWords(least)}`;
-  const text = `ahead of every baseline in weighted votes ${where}`;
+  const text = `ahead of every baseline, or level, in weighted votes ${where}`;
   return { text, isMet: behind.length === 0, found };
 }
 

@@ -1,7 +1,7 @@
 /**
- * How long the proofs of a recording take: what the same group took then, in the same shape; in
- * another shape by the ratio that a cost model learned from the whole recording gives. A group that
- * was not proved then takes what the model expects, with the scatter of the recording.
+ * How long the proofs of a recording take: what the nearest shape of the same message took then, on
+ * average; in another shape by the ratio that a cost model learned from the whole recording gives. A
+ * message that was not proved then takes what the model expects, with the recording's scatter.
  */
 import type { CostModel } from "../../server/work/cost-model.js";
 import { freshCostModel, learn, predictMs } from "../../server/work/cost-model.js";
@@ -18,7 +18,7 @@ export interface RecordedProof {
 
 export class RecordedTruth extends Truth {
   private readonly model: CostModel;
-  private readonly byRoot: ReadonlyMap<string, RecordedProof>;
+  private readonly byRoot: ReadonlyMap<string, readonly RecordedProof[]>;
 
   constructor(proofs: readonly RecordedProof[], lanes: number, seed: number) {
     const model = proofs.reduce(
@@ -32,7 +32,7 @@ export class RecordedTruth extends Truth {
     const speeds = Array.from({ length: lanes }, () => 1);
     super({ seed, speeds, childFactor: 1, scatter, slow: 0, crashes: 0, drift: 0 });
     this.model = model;
-    this.byRoot = new Map(proofs.map((proof) => [proof.root, proof]));
+    this.byRoot = groupBy(proofs, ({ root }) => root);
   }
 
   protected override meanMs(shape: Shape): number {
@@ -40,8 +40,23 @@ export class RecordedTruth extends Truth {
   }
 
   override proveMs(lane: number, group: GroupSpec, shape: Shape): number {
-    const recorded = this.byRoot.get(group.root);
-    if (recorded === undefined) return super.proveMs(lane, group, shape);
-    return (recorded.proveMs * this.meanMs(shape)) / this.meanMs(recorded.shape);
+    const recorded = this.byRoot.get(group.root) ?? [];
+    const apart = (other: Shape) =>
+      Math.abs(other.raws - shape.raws) + 100 * Math.abs(other.children - shape.children);
+    const least = Math.min(...recorded.map((proof) => apart(proof.shape)));
+    const nearest = recorded.filter((proof) => apart(proof.shape) === least);
+    if (nearest.length === 0) return super.proveMs(lane, group, shape);
+    const ratios = nearest.map((proof) => proof.proveMs / this.meanMs(proof.shape));
+    return (this.meanMs(shape) * ratios.reduce((sum, ratio) => sum + ratio, 0)) / ratios.length;
   }
+}
+
+function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const own = groups.get(keyOf(item));
+    if (own === undefined) groups.set(keyOf(item), [item]);
+    else own.push(item);
+  }
+  return groups;
 }
