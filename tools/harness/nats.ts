@@ -18,6 +18,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
+import { endWithProcess } from "./end-with-process.js";
 
 /** The installed program. */
 export const NATS_SERVER = join(process.cwd(), "build/nats-server/bin/nats-server");
@@ -79,8 +80,7 @@ export async function startNats(options: NatsOptions = {}): Promise<Nats> {
     await Promise.all(servers.map((each) => each.end("SIGKILL")));
     rmSync(folder, { recursive: true, force: true });
   };
-  const dieWithParent = () => servers.forEach((each) => each.process?.kill("SIGKILL"));
-  process.once("exit", dieWithParent);
+  const outlived = endWithProcess(() => servers.forEach((each) => each.process?.kill("SIGKILL")));
   try {
     for (let at = 0; at < count; at++) {
       const server = new NatsServer(join(folder, `${at}`), `nats-${at}`, count, options);
@@ -113,7 +113,7 @@ export async function startNats(options: NatsOptions = {}): Promise<Nats> {
     freeze: (at) => void of(at).process?.kill("SIGSTOP"),
     thaw: (at) => void of(at).process?.kill("SIGCONT"),
     async close() {
-      process.off("exit", dieWithParent);
+      outlived();
       await removeAll();
     },
   };

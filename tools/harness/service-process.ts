@@ -10,6 +10,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { childrenOf } from "./processes.js";
+import { endWithProcess } from "./end-with-process.js";
 
 /** Time limit of every wait for the service, in milliseconds: enough on a loaded machine. */
 const WAIT_MS_MAX = 90_000;
@@ -81,11 +82,10 @@ export class ServiceProcess {
     private readonly child: ChildProcess,
     private readonly onLine: (line: string) => void,
   ) {
-    const end = () => void child.kill("SIGKILL");
-    process.once("exit", end);
+    const outlived = endWithProcess(() => void child.kill("SIGKILL"));
     this.exited = new Promise((resolve) => {
       child.once("close", (code, signal) => {
-        process.off("exit", end);
+        outlived();
         resolve((this.exit = { code, signal }));
         this.news.emit("news");
       });
