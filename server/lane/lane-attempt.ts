@@ -9,7 +9,6 @@ import type { ProofRequest, Prover } from "../prover/prover.js";
 import { durationOf, overrunMs, predictMs } from "../work/cost-model.js";
 import type { ChildWork, ProofResult, Raws } from "../work/group.js";
 import { choosePart, isProof } from "../work/parts.js";
-import { fitsInMemory } from "../work/memory-model.js";
 import type { Shape } from "../work/shape.js";
 import { atRate } from "../work/shape.js";
 import { prospectOf } from "../work/worth.js";
@@ -101,7 +100,7 @@ export class LaneAttempt {
   private fitsInMemory(shape: Shape): boolean {
     const { costs, ceilingBytes } = this.modules;
     const ofRate = atRate(shape, this.assignment.work.logInvRate);
-    return fitsInMemory(costs.memory, ofRate, ceilingBytes());
+    return costs.fitsInMemory(ofRate, ceilingBytes());
   }
 
   private async prove(prover: Prover, request: ProofRequest) {

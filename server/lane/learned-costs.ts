@@ -14,12 +14,14 @@ import type { Costs } from "../work/costs.js";
 import { agedCosts, modelOf, withModel } from "../work/costs.js";
 import type { Shape } from "../work/shape.js";
 import type { MemoryModel } from "../work/memory-model.js";
-import { learnPeak } from "../work/memory-model.js";
+import { fitsInMemory, learnPeak } from "../work/memory-model.js";
 import { Probes } from "./probes.js";
 
 /** The uncertainty of each model is brought up to date when it is older than this, in milliseconds. */
 const AGE_EVERY_MS = 1000;
 
+/** Milliseconds after which a peak above the ceiling is forgotten. */
+const FORGET_PEAK_MS = 600_000;
 /** Doubt (see `learn`) about a calibration proof. */
 const DOUBT = 0.3;
 /**
@@ -44,6 +46,8 @@ export interface LearnedCostsModules {
 export class LearnedCosts {
   private learned: Costs = [];
   private peaks: MemoryModel = [];
+  /** Since when some of `peaks` is above the ceiling; Infinity while none is. */
+  private highSinceMs = Infinity;
   /** The instant for which the uncertainty of `learned` is. */
   private agedAtMs = -Infinity;
   /** What the first prover held after its setup; undefined before. */
@@ -92,6 +96,19 @@ export class LearnedCosts {
     const leftBytes = Math.max(0, before.bytes - before.setupBytes);
     this.peaks = learnPeak(this.peaks, shape, Math.max(1, peakBytes - leftBytes));
     this.save();
+  }
+
+  /**
+   * Whether a proof of this shape is predicted to stay below the ceiling. What was measured above it
+   * is forgotten after ten minutes, so that one odd proof locks no shape out.
+   */
+  fitsInMemory(shape: Shape, ceilingBytes: number): boolean {
+    const nowMs = this.modules.clock.nowMs();
+    const isBelow = ({ bytes }: { bytes: number }) => bytes <= ceilingBytes;
+    if (this.peaks.every(isBelow)) this.highSinceMs = Infinity;
+    else if (nowMs >= this.highSinceMs + FORGET_PEAK_MS) this.peaks = this.peaks.filter(isBelow);
+    else this.highSinceMs = Math.min(this.highSinceMs, nowMs);
+    return fitsInMemory(this.peaks, shape, ceilingBytes);
   }
 
   get isPrepared(): boolean {

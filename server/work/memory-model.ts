@@ -16,7 +16,7 @@ const RAW_BYTES = 6.3e6;
 const FOLD_BYTES = 0.3e9;
 const CHILD_BYTES = 0.64e9;
 /** Share by which a peak comes down to a smaller one of its size; up it goes at once. */
-const FALL_RATE = 0.1;
+const FALL_RATE = 0.5;
 
 /** The most that was measured of proofs of about one size. */
 export interface Peak {

@@ -6,6 +6,7 @@ import type { FromLane } from "../../../server/lane/lane-messages.js";
 import { createLog } from "../../../server/log/log.js";
 import { createMetrics } from "../../../server/metrics/metrics.js";
 import { fakeSignature, startFakeProver } from "../../../server/prover/fake.js";
+import { peakResidentBytes, resetPeak } from "../../../server/prover/peak-memory.js";
 import type { Prover } from "../../../server/prover/prover.js";
 import type { ProofResult } from "../../../server/work/group.js";
 import { VirtualClock } from "../../../tools/sim/virtual-clock.js";
@@ -125,4 +126,26 @@ test("tries the smallest proof of a ceiling below all that is predicted, and lea
   expect(await prove(64)).toMatchObject({ kind: "proved", validators: { length: 1 } });
   expect(await prove(64)).toMatchObject({ kind: "not_started", reason: "memory" });
   expect(shapes).toEqual([1]);
+});
+
+test("forgets after ten minutes that a proof took more than the ceiling", async () => {
+  bytesOf = () => 0.3e9;
+  await open(1e9);
+  for (let slot = 0; slot < 2; slot++) await prove(64);
+  bytesOf = () => 1.5e9;
+  await prove(64);
+  bytesOf = () => 0.3e9;
+  const odd = shapes.length;
+  await prove(64);
+  expect(shapes.slice(odd)[0]).toBeLessThan(64);
+  await run(600_000);
+  await prove(64);
+  expect(shapes.at(-1)).toBe(64);
+});
+
+test("peaks are those of the process since the last reset", () => {
+  resetPeak();
+  const before = peakResidentBytes();
+  const bytes = Buffer.alloc(64e6, 1);
+  expect(peakResidentBytes() - before).toBeGreaterThan(0.8 * bytes.length);
 });
