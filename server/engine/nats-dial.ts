@@ -61,6 +61,7 @@ export async function dial(
     if (tlsOptions === null && /"tls_required": ?true/.test(greeting)) {
       throw new DialError("the server wants TLS: name it with tls://");
     }
+    checkPayload(greeting);
     return await nats.connect({
       servers: [`${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`],
       name,
@@ -102,6 +103,16 @@ export async function greet(url: string) {
     socket.destroy();
     throw error;
   }
+}
+
+/** A server that takes less than the largest message would have it throw, or end the connection. */
+function checkPayload(greeting: string): void {
+  const bytes = Number(/"max_payload": ?(\d+)/.exec(greeting)?.[1] ?? Infinity);
+  const { enginePayloadBytesMax: needed } = limits;
+  if (bytes >= needed) return;
+  throw new DialError(
+    `the server takes ${bytes} bytes a message: set its max_payload to ${needed}`,
+  );
 }
 
 /** The contents of the files. Throws `DialError`. */

@@ -233,17 +233,27 @@ describe("the engine", () => {
   });
 });
 
-test("doors and hosts are ended in order and started again, one by one: no vote is lost", async () => {
-  const fleet = await startFleet({ hostFlags: fake(500) });
-  const node = await startNode(processesOf(fleet.doors));
-  node.start();
+test("servers, doors and hosts are ended in order and started again, one by one: no vote is lost", async () => {
+  const fleet = await startFleet({ hostFlags: fake(500), nats: { servers: 3 } });
+  const doors = processesOf(fleet.doors);
+  // Both doors are in use: each is the first of one node.
+  const nodes = [await startNode(doors), await startNode(doors.toReversed(), { id: 1 })];
+  for (const node of nodes) node.start();
+  const isWhole = async () => {
+    await fleet.ready();
+    for (const door of processesOf(fleet.doors)) await hasStreams(door, nodes.length);
+    await proving(fleet.hosts);
+  };
   await proving(fleet.hosts);
+  for (const at of [0, 1, 2]) {
+    await fleet.nats.stop(at);
+    await fleet.nats.start(at);
+    await isWhole();
+  }
   for (const member of [...fleet.doors, ...fleet.hosts]) {
     expect(await member.process.stop()).toEqual({ code: 0, signal: null });
     member.restart();
-    await fleet.ready();
-    for (const door of processesOf(fleet.doors)) await hasStreams(door);
-    await proving(fleet.hosts);
+    await isWhole();
   }
-  await expectNothingLost(node);
+  for (const node of nodes) await expectNothingLost(node);
 });

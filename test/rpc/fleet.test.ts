@@ -1,9 +1,13 @@
 /** Services without devices over lane hosts with the fake prover, and the engine in memory. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import {
   DeviceState,
   OutcomeStatus,
+  Priority,
+  SkipReason,
   VerifiedBy,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { systemClock } from "../../server/clock.js";
@@ -17,8 +21,9 @@ import { LocalLanes } from "../../server/lane/local-lanes.js";
 import { createLog } from "../../server/log/log.js";
 import { createMetrics } from "../../server/metrics/metrics.js";
 import type { Service } from "../../server/service.js";
-import { fakeSnapshot } from "../../tools/harness/fake-snapshots.js";
+import { fakeGroupAlone, fakeSnapshot } from "../../tools/harness/fake-snapshots.js";
 import { metricValue } from "../helpers/metric-value.js";
+import { temporaryFolder } from "../helpers/temporary-folder.js";
 import { listenTestService } from "../helpers/start-service.js";
 import { GatedProver } from "./gated-prover.js";
 
@@ -81,12 +86,12 @@ interface Door {
   engine: MemoryEngine;
 }
 
-async function startDoor(id: string): Promise<Door> {
+async function startDoor(id: string, more: Record<string, unknown> = {}): Promise<Door> {
   const engine = broker.connect(id);
   const unused = () => {
     throw new Error("this door has no device");
   };
-  const settings = { devices: "none", engine: "nats://127.0.0.1:4222", drainMs: 1 };
+  const settings = { devices: "none", engine: "nats://127.0.0.1:4222", drainMs: 1, ...more };
   const fleet = { engine, cell: CELL, verify: "other-host" } as const;
   const service = await listenTestService(unused, settings, { serviceId: id, fleet });
   const client = new AggregatorClient({ address: service.addresses[0] ?? "" });
@@ -95,6 +100,15 @@ async function startDoor(id: string): Promise<Door> {
     await service.close();
   });
   return { service, client, engine };
+}
+
+/** Submits the group at this place alone; different places are different work. */
+async function submitGroup({ client }: Door, at: number, priority: Priority, nodeId = "node-1") {
+  const { result } = await client.submitSnapshot({
+    ...{ node: { nodeId }, priority, deadlineMs: 10_000, fenceMs: 20_000 },
+    snapshot: fakeGroupAlone(at),
+  });
+  return result;
 }
 
 /** Submits one group; equal for every door. */
@@ -188,7 +202,11 @@ test("without its engine a door skips, and takes the proof that ended meanwhile 
   const snapshot = fakeSnapshot(2);
   // A door keeps its lanes for a moment, in case only one server of the engine is lost.
   await vi.waitFor(async () => {
-    const { result } = await door.client.submitSnapshot({ node, snapshot, deadlineMs: 9000 });
+    const { result } = await door.client.submitSnapshot({
+      node,
+      snapshot,
+      deadlineMs: 9000,
+    });
     expect(result.value).toMatchObject({ detail: expect.stringContaining("the engine is down") });
   }, 10_000);
   const held = heldProof();
@@ -209,4 +227,43 @@ test("a door that closes delivers what runs on a lane host, and leaves nothing t
   await closed;
   expect(door.engine.status.detail).toBe("closed");
   expect(await count(door, "fleet_kept_bytes")).toBe(0);
+});
+
+test("across doors, a proposal waits for what another door has running: nothing of that is preempted", async () => {
+  const host = new Host("h1");
+  const [first, second] = [await startDoor("d1"), await startDoor("d2")];
+  await Promise.all([first.service.ready(), second.service.ready()]);
+  await submitGroup(first, 0, Priority.BACKLOG);
+  await host.prover.untilProofs(1);
+  const states = async () =>
+    (await second.client.getServerInfo({})).devices.map(({ state }) => state);
+  await expect.poll(states).toEqual([DeviceState.PROVING]);
+  const { case: answer, value } = await submitGroup(second, 1, Priority.PROPOSAL, "node-2");
+  expect(answer).toBe("accepted");
+  expect(await count(first, "preemptions_total")).toBe(0);
+  expect(host.prover.proofs).toBe(1);
+  host.prover.endProofs();
+  await host.prover.untilProofs(2);
+  host.prover.endProofs();
+  const requestId = answer === "accepted" ? value.requestId : "";
+  const node = { nodeId: "node-2" };
+  const { session } = await second.client.getSession({ node, requestId, waitMs: 15_000 });
+  expect(session?.outcomes).toMatchObject([{ status: OutcomeStatus.PROVED }]);
+});
+
+test("a quota counts at each door: two doors grant it twice", async () => {
+  new Host("h1");
+  const policy = join(temporaryFolder(), "policy.json");
+  const all = { name: "all", anonymous: true, nodes: ["*"], calls: ["*"], priorities: ["*"] };
+  const principals = [{ ...all, quota: { sessionsInFlight: 1 } }];
+  writeFileSync(policy, JSON.stringify({ principals }));
+  const doors = [await startDoor("d1", { policy }), await startDoor("d2", { policy })];
+  for (const door of doors) {
+    await door.service.ready();
+    expect((await submitGroup(door, 0, Priority.AGGREGATION)).case).toBe("accepted");
+    expect(await submitGroup(door, 1, Priority.AGGREGATION, "node-2")).toMatchObject({
+      case: "skipped",
+      value: { reason: SkipReason.OVERLOADED },
+    });
+  }
 });

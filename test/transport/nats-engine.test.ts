@@ -1,5 +1,5 @@
 /** The engine over real servers: what every engine does, and what a cluster's failures look like. */
-import { expect } from "vitest";
+import { expect, test } from "vitest";
 import { systemClock } from "../../server/clock.js";
 import type { Engine } from "../../server/engine/engine.js";
 import { openNatsEngine } from "../../server/engine/nats-engine.js";
@@ -52,4 +52,14 @@ engineContract("engine over one NATS server", async () => {
       await nats.close();
     },
   };
+});
+
+test("a server that takes smaller messages than these is not used, and its setting named", async () => {
+  const nats = await startNats({ config: "max_payload: 102400" });
+  const engine = await open("small", nats.urls);
+  await expect
+    .poll(() => engine.status.detail)
+    .toContain("the server takes 102400 bytes a message: set its max_payload to 1048576");
+  await engine.close();
+  await nats.close();
 });

@@ -21,7 +21,7 @@ const VOTES = 8;
 
 const HELP = `Usage: make drill
 
-Does to a fleet of two doors and two lane hosts what an operator fears, one thing after the other, each in
+Does to a fleet of two doors and two or three lane hosts what an operator fears, one thing after the other, each in
 a fleet of its own, and prints for each the slots and votes lost, and how many slots after the repair
 all was well. Slots of ${SLOT_MS / 1000} s, the fake prover; about ${Math.ceil((scenarios.length * (SLOTS + 4) * SLOT_MS) / 60_000)} minutes.
 
@@ -53,7 +53,7 @@ async function drill(scenario: Scenario): Promise<Result> {
       (_, node) =>
         new VotesNode({
           id: `node-${node}`,
-          doors,
+          doors: stage.areDoorsShared === true && node % 2 === 1 ? doors.toReversed() : doors,
           slotMs: SLOT_MS,
           deadlineMs: SLOT_MS * 0.5,
           fenceMs: SLOT_MS * 1.6,
@@ -69,7 +69,11 @@ async function drill(scenario: Scenario): Promise<Result> {
     await stage.repair(fleet);
     await pause((SLOTS - REPAIR_SLOT) * SLOT_MS);
     await Promise.all(nodes.map((node) => node.stop()));
-    return resultOf(nodes.flatMap(({ accounts }) => accounts));
+    const accounts = nodes.flatMap((node) => node.accounts);
+    for (const { slot, votes, proved, skipped, otherwise } of accounts) {
+      if (proved < votes) progress(`  slot ${slot}: ${skipped ?? otherwise.join("; ")}`);
+    }
+    return resultOf(accounts);
   } finally {
     await fleet.close();
     await stage.clear();

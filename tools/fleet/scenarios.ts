@@ -16,6 +16,8 @@ export interface Stage {
   options: FleetOptions;
   strike(fleet: Fleet): Promise<void>;
   repair(fleet: Fleet): Promise<void>;
+  /** Whether every second node names the doors in the other order, so that both are in use. */
+  areDoorsShared?: boolean;
   /** Removes what was prepared. */
   clear(): Promise<void>;
 }
@@ -76,6 +78,30 @@ const engine: Scenario = {
     const stage = plain({ strike: killServers, repair: startServers });
     return Promise.resolve({ ...stage, options: { ...stage.options, nats: { servers: 3 } } });
   },
+};
+
+const upgrade: Scenario = {
+  name: "upgrade",
+  story: "nats-servers, doors and hosts are ended in order and started again, one by one",
+  prepare: () =>
+    Promise.resolve({
+      // So many that the others have room for the work of the one that is ended.
+      options: { hostFlags: FAKE, hosts: 3, nats: { servers: 3 } },
+      areDoorsShared: true,
+      strike: async (fleet: Fleet) => {
+        for (const at of servers) {
+          await fleet.nats.lameDuck(at);
+          await fleet.nats.start(at);
+        }
+        for (const member of [...fleet.doors, ...fleet.hosts]) {
+          await member.process.stop();
+          member.restart();
+          await fleet.ready();
+        }
+      },
+      repair: () => Promise.resolve(),
+      clear: () => Promise.resolve(),
+    }),
 };
 
 /** Files of an identity, which `write` replaces. */
@@ -179,6 +205,7 @@ export const scenarios: readonly Scenario[] = [
   allHosts,
   allDoors,
   engine,
+  upgrade,
   certificate,
   clockJump,
   fullDisk,

@@ -19,6 +19,14 @@ export function fakeSnapshot(good: number, empty = 0) {
   return snapshot(SLOT, all.map(group));
 }
 
+/** A snapshot of one valid group, other work for each `at`. Throws when the vectors have too few. */
+export function fakeGroupAlone(at: number) {
+  const vector = groupsOfSlot(SLOT)[at];
+  if (vector === undefined) throw new Error(`slot ${SLOT} has no group ${at}`);
+  const rawSignatures = [0, 1].map((validator) => fakeRaw(vector, validator));
+  return snapshot(SLOT, [{ data: dataOf(vector), rawSignatures }]);
+}
+
 function fakeRaw(vector: number, validatorIndex: number) {
   const signature = fakeSignature(publicKey(validatorIndex), rootOf(vector), SLOT);
   return { validatorIndex, signature };

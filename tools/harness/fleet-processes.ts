@@ -26,6 +26,12 @@ export interface FleetOptions {
   readonly hostFlags?: readonly string[];
   /** Flags of both, such as those of the engine's TLS. */
   readonly flags?: readonly string[];
+  /** Flags of one of them by its id, such as its certificate. */
+  flagsOf?(id: string): readonly string[];
+  /** Folder of the checkout from which one of them runs, by its id. Default: this one. */
+  folderOf?(id: string): string;
+  /** URLs by which one of them reaches the engine, by its id. Default: those of the servers. */
+  engineOf?(id: string, urls: readonly string[]): readonly string[];
   /** Environment variables of both, added to this process's own. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Folder for the folders of both. Default: a temporary one. */
@@ -70,14 +76,19 @@ export class Fleet {
     const nats = await startNats(options.nats);
     const folder = mkdtempSync(join(options.folder ?? tmpdir(), "lean-fleet-"));
     const ports = await freePorts(options.doors ?? 2);
-    const engine = ["--engine", nats.urls.join(","), ...(options.flags ?? [])];
     const member = (id: string, role: "door" | "host", flags: readonly string[]) => {
       const own = join(folder, id);
       const command = role === "door" ? "serve" : "prove";
-      const all = [...engine, "--runtime-dir", own, "--state-dir", own, ...flags];
+      const urls = options.engineOf?.(id, nats.urls) ?? nats.urls;
+      const places = ["--engine", urls.join(","), "--runtime-dir", own, "--state-dir", own];
+      const all = [...places, ...(options.flags ?? []), ...flags, ...(options.flagsOf?.(id) ?? [])];
+      const checkout = options.folderOf?.(id) ?? process.cwd();
       const onLine = (line: string) => options.onLine?.(id, line);
       return new FleetMember(id, role, () =>
-        ServiceProcess.spawn({ command, flags: all, env: options.env ?? {}, onLine }),
+        ServiceProcess.spawn({
+          ...{ command, flags: all, env: options.env ?? {}, onLine },
+          folder: checkout,
+        }),
       );
     };
     const hosts = Array.from({ length: options.hosts ?? 2 }, (_, at) =>

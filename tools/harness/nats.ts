@@ -46,6 +46,8 @@ export interface Nats {
   kill(at: number): Promise<void>;
   /** Ends the server in order; resolves when it has ended. */
   stop(at: number): Promise<void>;
+  /** Lets the server send its clients elsewhere one by one, then end: some 2 s and 1 s for each. */
+  lameDuck(at: number): Promise<void>;
   /** Starts an ended server again on the same ports; resolves when the cluster is whole. */
   start(at: number): Promise<void>;
   /** Stops the server's process, which then answers nothing, until `thaw`. */
@@ -104,6 +106,7 @@ export async function startNats(options: NatsOptions = {}): Promise<Nats> {
     },
     kill: (at) => of(at).end("SIGKILL"),
     stop: (at) => of(at).end("SIGTERM"),
+    lameDuck: (at) => of(at).end("SIGUSR2"),
     async start(at) {
       const others = servers.filter((each) => each !== of(at));
       await of(at).start(others.flatMap(({ ports }) => ports?.cluster ?? []));
@@ -180,7 +183,7 @@ class NatsServer {
     });
   }
 
-  async end(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+  async end(signal: "SIGKILL" | "SIGTERM" | "SIGUSR2"): Promise<void> {
     const child = this.process;
     if (child === undefined) return;
     const ended = once(child, "exit");
@@ -213,6 +216,8 @@ class NatsServer {
       `http: "127.0.0.1:${ports.monitoring}"`,
       `ports_file_dir: ${quote(this.folder)}`,
       `ping_interval: "1s"`,
+      `lame_duck_grace_period: "2s"`,
+      `lame_duck_duration: "30s"`,
       ...(this.count === 1
         ? []
         : [`cluster { name: "lean", listen: "127.0.0.1:${ports.cluster}", routes: [${peers}] }`]),

@@ -164,9 +164,10 @@ export class ServiceProcess {
     await this.until(`has ${count} provers`, isThere);
   }
 
-  /** The text of `/metrics`. */
+  /** The text of `/metrics`, of a door, a service or a lane host. */
   async metrics(): Promise<string> {
-    const { probes } = await this.listening();
+    const find = () => this.log.findLast((line) => line.probes !== undefined)?.probes;
+    const probes = await this.until("has probes", find);
     return (await fetch(`http://${probes}/metrics`)).text();
   }
 

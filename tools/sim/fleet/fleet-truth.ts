@@ -32,6 +32,8 @@ export interface FleetReport extends AdoptionCounts {
   resubmitted: number;
   /** Chunks of work and proofs that were sent. */
   chunks: number;
+  /** Proofs that were started for each door. */
+  turns: Record<string, number>;
   trace: string[];
 }
 
@@ -50,6 +52,7 @@ export class FleetTruth implements DoorWitness, NodeWitness {
   private readonly lines: string[] = [];
   private resubmissions = 0;
   private chunks = 0;
+  private readonly turns: Record<string, number> = {};
 
   constructor(
     private readonly time: VirtualClock,
@@ -71,6 +74,7 @@ export class FleetTruth implements DoorWitness, NodeWitness {
       proofs: this.ledger.proofs,
       resubmitted: this.resubmissions,
       chunks: this.chunks,
+      turns: this.turns,
       ...this.adoptions.counts,
       trace: this.lines,
     };
@@ -107,7 +111,10 @@ export class FleetTruth implements DoorWitness, NodeWitness {
         const what = `proof for ${ledger.requestsOf(hex)} starts on ${prover.device}`;
         this.trace(process.name, what);
         ledger.proofStarted(prover, hex, time.nowMs());
-        for (const { digest } of ledger.asksOf(hex)) this.adoptions.proved(digest);
+        for (const { digest, door } of ledger.asksOf(hex)) {
+          this.adoptions.proved(digest);
+          this.turns[door] = (this.turns[door] ?? 0) + 1;
+        }
       },
     };
   }

@@ -245,6 +245,18 @@ export const scenarios = {
     plan: () => ({ ...quiet, weather: { ...calmWeather, lies: 0.2 } }),
     expect: promisesOnly,
   },
+  // Which door gets a lane is by chance: neither is kept from it.
+  doors_shared: calm(
+    () => [],
+    ({ turns }) => {
+      const counts = [turns["door-0"] ?? 0, turns["door-1"] ?? 0];
+      return Math.min(...counts) < 3 ? [`doors had ${counts.join(" and ")} turns`] : [];
+    },
+    {
+      ...{ hosts: 1, nodes: 4, groups: 3, slots: 4, isOneOrder: false },
+      budgets: { deadlineMs: 6000, fenceMs: 8000 },
+    },
+  ),
   chunks: calm(() => [], chunksCame(noVoteLost), inChunks),
   chunks_lost: calm(() => [], chunksCame(promisesOnly), {
     ...inChunks,
