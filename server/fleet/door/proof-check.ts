@@ -16,6 +16,8 @@ import type { Verdict } from "../wire/messages.js";
 
 /** Most hosts that are asked about one proof. Each has a second, so the answer comes in three. */
 const ASKED_MAX = 3;
+/** A host that gave no answer is asked after all others for so long: each such try costs a second. */
+const NO_ANSWER_MS = 60_000;
 const LOG_EVERY_MS = 60_000;
 
 /** A lane host that may verify. */
@@ -48,6 +50,8 @@ export interface ProofCheckModules {
 
 export class ProofCheck {
   private unverifiedAtMs = -Infinity;
+  /** When each host last gave no answer; those of long ago are forgotten. */
+  private readonly noAnswerAtMs = new Map<string, number>();
 
   constructor(
     private readonly by: "other-host" | "same-host",
@@ -147,14 +151,26 @@ export class ProofCheck {
   ): AsyncGenerator<{ host: string; verdict: boolean }> {
     const asked = new Set([maker]);
     for (let nth = 0; nth < ASKED_MAX && !signal.aborted; nth++) {
-      const host = latest(
+      const host = this.nextOf(
         this.modules.hosts().filter((each) => each.isFree && !asked.has(each.id)),
       );
       if (host === undefined) return;
       asked.add(host.id);
       const verdict = await host.verify(message, claim, signal).catch(() => undefined);
+      if (verdict === undefined && !signal.aborted) {
+        this.noAnswerAtMs.set(host.id, this.modules.clock.nowMs());
+      }
       if (verdict?.kind === "verdict") yield { host: host.id, verdict: verdict.isValid };
     }
+  }
+
+  /** Whom to ask next: the one heard last of those that answer, else of those that did not. */
+  private nextOf(hosts: readonly VerifyingHost[]): VerifyingHost | undefined {
+    const nowMs = this.modules.clock.nowMs();
+    for (const [id, atMs] of this.noAnswerAtMs) {
+      if (nowMs - atMs >= NO_ANSWER_MS) this.noAnswerAtMs.delete(id);
+    }
+    return latest(hosts.filter(({ id }) => !this.noAnswerAtMs.has(id))) ?? latest(hosts);
   }
 
   private logUnverified(maker: string, { aborted }: AbortSignal): void {

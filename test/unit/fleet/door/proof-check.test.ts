@@ -57,3 +57,30 @@ test("own devices verify first", async () => {
   expect(h2.ofKind("verify")).toEqual([]);
   expect(d1.results("h1.cpu")[0]?.result).toMatchObject({ verifiedBy: "other_host" });
 });
+
+test("a host that gave no answer is asked after the others for a minute", async () => {
+  const { host, door, run } = fleet();
+  const d1 = door();
+  const h1 = host("h1").start();
+  const able = host("h2").start();
+  const hanging = host("h3").start();
+  hanging.verdict = () => undefined;
+  await run(300);
+  const prove = async (attempt: number) => {
+    d1.assign("h1.cpu", attempt, workOf(1), attempt);
+    await run(1);
+    // The hanging one was heard last.
+    hanging.announce("cpu");
+    await run(1);
+    h1.end({ door: "d1", run: DOOR_RUN }, attempt, h1.proved(PROOF));
+    h1.announce("cpu", { lease: attempt + 1 });
+    await run(1200);
+  };
+  await prove(1);
+  await prove(2);
+  await prove(3);
+  expect([hanging.ofKind("verify").length, able.ofKind("verify").length]).toEqual([1, 3]);
+  await run(60_000);
+  await prove(4);
+  expect(hanging.ofKind("verify")).toHaveLength(2);
+});
