@@ -10,7 +10,7 @@ import { goneCauses } from "./hosts.js";
  * - `garbage`: a message that cannot be decoded, or bytes that are not those of their name
  * - `flood`: a message beyond the host's share, which was dropped unread
  * - `unassigned`: the result of an attempt that the host was never given
- * - `dropped`: an attempt that ended without a result, after another one of the same device
+ * - `dropped`: an attempt that a device ignored, or ended without a result for the second time in a row
  * - `invalid_proof`: a proof that does not attest what it should
  * - `false_verdict`: a verdict on another host's proof that two others contradict
  * - `device`: more devices than a host may have

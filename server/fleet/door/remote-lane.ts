@@ -16,6 +16,8 @@ import type { RemoteResult } from "../wire/messages.js";
 
 /** An assignment is sent again after so long, when the lane does not show that it has it. */
 const RESEND_MS = 300;
+/** A lane that shows no sign of an assignment for so long, in which it was sent three times, ignores it. */
+const IGNORED_MS = 1000;
 /**
  * A lane that ends two attempts in a row without a result gets none for so long, and twice as long
  * after each further one: else it could take a group again and again until its deadline.
@@ -34,6 +36,8 @@ export interface GivenAttempt {
   readonly given:
     | { readonly kind: "assigned"; readonly lease: number; readonly kept: Kept }
     | { readonly kind: "adopted"; readonly digest: string };
+  /** When it was sent for the first time, and for the last. */
+  readonly givenAtMs: number;
   readonly sentAtMs: number;
   /** While the result is fetched and verified: what stops that. */
   readonly ending: AbortController | undefined;
@@ -109,6 +113,11 @@ export class RemoteLane implements LaneLink {
   announced(report: LaneReport): void {
     this.report = report;
     this.isHeldBack = true;
+    const ignoredMs = this.modules.clock.nowMs() - IGNORED_MS;
+    for (const attempt of [...this.attempts.values()]) {
+      const isIdle = report.phase.kind === "idle" && attempt.ending === undefined;
+      if (isIdle && attempt.givenAtMs <= ignoredMs) this.takeBack(attempt, report.lease);
+    }
     this.passOn();
   }
 
@@ -194,9 +203,10 @@ export class RemoteLane implements LaneLink {
     this.modules.post({ kind: "adopt", device, attempt: number, digest, fenceAtMs: hostFenceAtMs });
   }
 
-  private note(attempt: Omit<GivenAttempt, "sentAtMs" | "ending">): void {
+  private note(attempt: Omit<GivenAttempt, "givenAtMs" | "sentAtMs" | "ending">): void {
     const sentAtMs = this.modules.clock.nowMs();
-    this.attempts.set(attempt.number, { ...attempt, sentAtMs, ending: undefined });
+    const givenAtMs = this.attempts.get(attempt.number)?.givenAtMs ?? sentAtMs;
+    this.attempts.set(attempt.number, { ...attempt, givenAtMs, sentAtMs, ending: undefined });
   }
 
   /** Passes the newest report on, unless a result has to be heard before it. */
@@ -214,6 +224,18 @@ export class RemoteLane implements LaneLink {
     if (!isResting || report.phase.kind !== "idle") return this.announce(report);
     const cause = `it ended ${this.drops} attempts in a row without a result`;
     this.announce({ ...report, phase: { kind: "failed", cause, retryAtMs: this.restUntilMs } });
+  }
+
+  /** Ends an assignment that an idle lane ignores, as a death: it is tried once more elsewhere. */
+  private takeBack({ number, given }: GivenAttempt, lease: number): void {
+    if (given.kind !== "assigned" || given.lease !== lease) return;
+    const { device, modules } = this;
+    this.forget(number);
+    modules.post({ kind: "kill", device, lease, attempt: number, reason: "fence" });
+    const detail = `device ${this.deviceId} ignored the attempt for ${IGNORED_MS / 1000} s`;
+    modules.fault("dropped", detail);
+    const result = { kind: "failed", reason: "prover_died", detail, deaths: 1 } as const;
+    modules.emit({ kind: "ended", attempt: number, result });
   }
 
   /** The lane has ended an attempt without a result. Once, its result may have been lost. */

@@ -106,6 +106,26 @@ test("a lane that drops what it is assigned rests, longer each time, until it gi
   expect(d.last("h1.cpu")?.phase.kind).toBe("idle");
 });
 
+test("an assignment that an idle lane ignores for a second ends as a death, and is tried elsewhere", async () => {
+  const { host, door, run } = fleet();
+  const d = door();
+  const h1 = host("h1").start();
+  await run(300);
+  d.assign("h1.cpu", 1, workOf(2));
+  await run(900);
+  expect(d.results("h1.cpu")).toEqual([]);
+  await run(700);
+  expect(d.results("h1.cpu")[0]?.result).toEqual({
+    kind: "failed",
+    reason: "prover_died",
+    detail: "device h1.cpu ignored the attempt for 1 s",
+    deaths: 1,
+  });
+  expect(h1.ofKind("kill")).toMatchObject([{ attempt: 1, lease: 1 }]);
+  expect(d.memory.heldBytes).toBe(0);
+  expect(await d.count("fleet_faults_total", { fault: "dropped" })).toBe(1);
+});
+
 test("a result that comes twice is taken once", async () => {
   const { host, door, run } = fleet();
   const d = door();
