@@ -3,6 +3,8 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { Random } from "../sim/random.js";
 import { Authority } from "../harness/authority.js";
 import type { Identity } from "../harness/authority.js";
 import type { Fleet, FleetMember, FleetOptions } from "../harness/fleet-processes.js";
@@ -97,6 +99,40 @@ const upgrade: Scenario = {
           await member.process.stop();
           member.restart();
           await fleet.ready();
+        }
+      },
+      repair: () => Promise.resolve(),
+      clear: () => Promise.resolve(),
+    }),
+};
+
+/** Each part stands still in turns, by chance: so many, for 0.5 to 5 s each. */
+const FREEZES = 24;
+const FREEZE_MS = { min: 500, max: 5000 };
+
+const freezes: Scenario = {
+  name: "freezes",
+  story: "for two minutes doors, hosts and nats-servers stand still in turns, for 0.5 to 5 s each",
+  prepare: () =>
+    Promise.resolve({
+      options: { hostFlags: FAKE, nats: { servers: 3 } },
+      strike: async (fleet: Fleet) => {
+        const random = new Random(Number(process.env["SEED"] ?? 1));
+        const parts = [
+          ...[...fleet.doors, ...fleet.hosts].map((member) => (isFrozen: boolean) => {
+            member.process.signal(isFrozen ? "SIGSTOP" : "SIGCONT");
+          }),
+          ...servers.map((at) => (isFrozen: boolean) => {
+            if (isFrozen) fleet.nats.freeze(at);
+            else fleet.nats.thaw(at);
+          }),
+        ];
+        for (let nth = 0; nth < FREEZES; nth++) {
+          const set = random.pick(parts);
+          set(true);
+          await pause(random.between(FREEZE_MS.min, FREEZE_MS.max));
+          set(false);
+          await pause(random.between(0, FREEZE_MS.max));
         }
       },
       repair: () => Promise.resolve(),
@@ -206,6 +242,7 @@ export const scenarios: readonly Scenario[] = [
   allDoors,
   engine,
   upgrade,
+  freezes,
   certificate,
   clockJump,
   fullDisk,

@@ -107,6 +107,8 @@ const WINDOW = 4;
 /** Time for the answer to one request; each retry has twice the time before. */
 const TIMEOUT_MS = 500;
 const TIMEOUT_MS_MAX = 4000;
+/** Nobody listens at the sender for so long: it has ended, and another will have to give the bytes. */
+const NOBODY_MS = 1000;
 /** Time before a request is sent again when the engine could not deliver it. */
 const RETRY_MS = 100;
 
@@ -152,6 +154,8 @@ class Fetching {
   private readonly isThere: boolean[] = [];
   private asked = 0;
   private hashed = 0;
+  /** Since when nobody listens at the sender; undefined while somebody does. */
+  private nobodySinceMs: number | undefined;
 
   constructor(
     private readonly blob: Blob,
@@ -194,14 +198,25 @@ class Fetching {
     const fetch: FetchRequest = { kind: "fetch", sha256: this.blob.sha256, offset };
     for (let timeoutMs = TIMEOUT_MS; !this.ended.aborted; timeoutMs *= 2) {
       try {
-        return decodeChunk(await this.request(fetch, Math.min(timeoutMs, TIMEOUT_MS_MAX)));
+        const answer = await this.request(fetch, Math.min(timeoutMs, TIMEOUT_MS_MAX));
+        this.nobodySinceMs = undefined;
+        return decodeChunk(answer);
       } catch (error) {
         if (error instanceof FleetMessageError) throw new FetchError("wrong", error.message);
         if (!(error instanceof EngineError)) throw error;
+        this.noteNobody(error.kind === "gone");
         if (error.kind !== "timeout") await this.pause();
       }
     }
     return undefined;
+  }
+
+  private noteNobody(isGone: boolean): void {
+    if (!isGone) this.nobodySinceMs = undefined;
+    else this.nobodySinceMs ??= this.clock.nowMs();
+    const sinceMs = this.nobodySinceMs ?? Infinity;
+    if (this.clock.nowMs() - sinceMs < NOBODY_MS) return;
+    throw new FetchError("gone", "nobody listens at the sender of the bytes any more");
   }
 
   private pause(): Promise<void> {

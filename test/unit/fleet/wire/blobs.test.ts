@@ -136,6 +136,15 @@ describe("fetched bytes", () => {
     },
   );
 
+  test("are given up once nobody listens at the sender for a second", async () => {
+    const { clock, result } = fetching(name, () => Promise.reject(new EngineError("gone", "")));
+    for (let ms = 0; ms < 1500; ms += 100) {
+      await turn();
+      clock.move(100);
+    }
+    expect(await kindOf(result)).toBe("gone");
+  });
+
   test("wait longer for each answer that does not come, up to four seconds", async () => {
     const waited: number[] = [];
     const { result } = fetching({ ...name, size: 1 }, (_, timeoutMs) => {
