@@ -13,6 +13,7 @@ import {
   predictMs,
 } from "../../../server/work/cost-model.js";
 import { modelOf } from "../../../server/work/costs.js";
+import { peakBytes } from "../../../server/work/memory-model.js";
 import { SkippingClock } from "../../harness/skipping-clock.js";
 import { mutateValue } from "../engine/mutate-value.js";
 import type { FuzzTarget } from "../engine/target.js";
@@ -30,6 +31,10 @@ const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value
 const contentOf = ({ logMs, covariance, scatter }: typeof freshCostModel) =>
   encode({
     format: 3,
+    memory: [
+      { proofSystem: SYSTEM, raws: 32, children: 0, logInvRate: 0, bytes: 1_000_000_000 },
+      { proofSystem: SYSTEM, raws: 8, children: 2, logInvRate: 2, bytes: 1_500_000_000 },
+    ],
     costs: [0, 2].map((logInvRate) => ({
       ...{ proofSystem: SYSTEM, kind: "aggregate", logInvRate },
       ...{ atUnixMs: 1_790_000_000_000, logMs, covariance, scatter },
@@ -75,6 +80,8 @@ export const target: FuzzTarget = {
         for (const shape of SHAPES.flatMap((each) =>
           [0, 2].map((logInvRate) => ({ ...each, logInvRate })),
         )) {
+          const peak = peakBytes(kept.memory, shape);
+          holds(peak > 0 && Number.isFinite(peak), "memory is predicted for every shape");
           const [low, middle, high] = [optimisticMs, predictMs, pessimisticMs].map((of) =>
             of(modelOf(kept.costs, shape.logInvRate), shape),
           ) as [number, number, number];
