@@ -4,7 +4,7 @@
  *
  * Peaks are kept as they were measured, one for each size of proof. What lies between two of them is
  * interpolated, and what is larger than all grows as the table does, which was measured with lean_pq:
- * 0.8 GB for a few raw signatures and 4 GB for 512; 1.5, 2.6, 5.4 and 10 GB for 2, 4, 8 and 16 children.
+ * 0.8 GB for a few raw signatures and 4 GB for 512; 1.1 GB for a child and a raw signature, 1.5, 2.6, 5.4 and 10 GB for 2, 4, 8 and 16 children.
  */
 import { limits } from "../limits.js";
 import type { Shape } from "./shape.js";
@@ -12,9 +12,11 @@ import type { Shape } from "./shape.js";
 /** Bytes of a proof of few raw signatures, and of each raw signature. */
 const BASE_BYTES = 0.8e9;
 const RAW_BYTES = 6.3e6;
-/** Bytes of a proof with children, and of each child. */
-const FOLD_BYTES = 0.3e9;
-const CHILD_BYTES = 0.64e9;
+/** Bytes of a proof with children, and of each child: with few of them, and with many. */
+const FOLD_BYTES = [
+  [0.6e9, 0.55e9],
+  [0.3e9, 0.64e9],
+] as const;
 /** Share by which a peak comes down to a smaller one of its size; up it goes at once. */
 const FALL_RATE = 0.5;
 
@@ -77,8 +79,8 @@ export function learnPeak(model: MemoryModel, shape: Shape, bytes: number): Memo
 }
 
 function tableBytes({ raws, children }: Shape): number {
-  const fold = children === 0 ? 0 : FOLD_BYTES + CHILD_BYTES * children;
-  return Math.max(BASE_BYTES, fold) + RAW_BYTES * raws;
+  const folds = children === 0 ? [] : FOLD_BYTES.map(([base, each]) => base + each * children);
+  return Math.max(BASE_BYTES, ...folds) + RAW_BYTES * raws;
 }
 
 const isFold = ({ children }: Shape) => children > 0;
