@@ -118,7 +118,10 @@ export class LaneAttempt {
     const bytes = prover.residentBytes();
     const proof = await prover.aggregate(request);
     const proveMs = clock.nowMs() - startedAtMs;
-    costs.learnPeak(shape, prover.peakBytes(), { bytes, setupBytes: costs.setupBytes ?? bytes });
+    // A prover that has kept more than the ceiling has leaked, and is replaced: no need of the shape.
+    if (prover.residentBytes() <= this.modules.ceilingBytes()) {
+      costs.learnPeak(shape, prover.peakBytes(), { bytes, setupBytes: costs.setupBytes ?? bytes });
+    }
     // A proof beside the setup of a standby is slower than usual, and while the service stood still
     // nobody knows when the proof was ready: nothing is learned from either.
     const didStandStill = awake.stoodStillMs > stoodStillMs;
