@@ -11,6 +11,7 @@ import { removeDevice } from "../metrics/metrics.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { Assignment, FromLane, LaneLink, LaneListener } from "../lane/lane-messages.js";
 import { phaseDetail } from "../lane/lane-messages.js";
+import type { Duration } from "../work/cost-model.js";
 import { OPTIMISTIC_AT, PESSIMISTIC_AT } from "../work/cost-model.js";
 import type { ProofResult, StopReason } from "../work/group.js";
 import type { Shape } from "../work/shape.js";
@@ -200,6 +201,11 @@ export class Dispatcher implements LaneListener {
    */
   quantileMs(shape: Shape, deviations: number): number {
     return this.costs.quantileMs(shape, deviations);
+  }
+
+  /** The predicted duration of a proof of this shape on the lane where its median is shortest. */
+  durationOf(shape: Shape): Duration {
+    return this.costs.durationOf(shape);
   }
 
   /** The 98th percentile of a proof's duration on the fastest lane (drained ones too), in ms. */

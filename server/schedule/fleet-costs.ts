@@ -83,17 +83,27 @@ export class FleetCosts {
    * `deviations` standard deviations above the median.
    */
   quantileMs(shape: Shape, deviations: number): number {
+    return this.bestAt(shape, deviations).ms;
+  }
+
+  /** The duration of a proof of this shape on the lane where its median is shortest. */
+  durationOf(shape: Shape): Duration {
+    return this.bestAt(shape, 0).lane.of(shape);
+  }
+
+  private bestAt(shape: Shape, deviations: number): { ms: number; lane: LaneCosts } {
     const { byDeviation } = this.upToDate(shape);
     const known = byDeviation.get(deviations);
-    if (known !== undefined) return known.ms;
+    if (known !== undefined) return known;
     let [best = this.last] = this.lanes;
     let bestMs = quantileOf(best.of(shape), deviations);
     for (const lane of this.lanes) {
       const ms = quantileOf(lane.of(shape), deviations);
       if (ms < bestMs) [best, bestMs] = [lane, ms];
     }
-    byDeviation.set(deviations, { ms: bestMs, lane: best });
-    return bestMs;
+    const found = { ms: bestMs, lane: best };
+    byDeviation.set(deviations, found);
+    return found;
   }
 
   private note(lane: LaneCosts): void {

@@ -1,6 +1,7 @@
 /**
  * Decides which waiting group is next: one of the highest class; within the class, of the node that
- * recently used the provers least; then the one with the shortest proof; then the first to arrive.
+ * recently used the provers least; then the one expected to be worth most for its time; then the
+ * first to arrive.
  * Backlog gets a turn after groups of higher classes were preferred to it a set number of times.
  */
 import { limits } from "../limits.js";
@@ -12,8 +13,8 @@ export interface Standing {
   priority: number;
   /** Recent prover time of the node, as a number of one-signature proofs; rounded to allow ties. */
   usedProofs: number;
-  /** Predicted duration of the group's proof in ms. */
-  costMs: number;
+  /** Expected worth of the group's best part for each millisecond; see `GroupWorths.perMs`. */
+  worthPerMs: number;
   /** Number of the session in order of arrival; Infinity for a snapshot not accepted yet. */
   order: number;
 }
@@ -23,7 +24,7 @@ export function compareStanding(a: Standing, b: Standing): number {
   return (
     a.priority - b.priority ||
     a.usedProofs - b.usedProofs ||
-    a.costMs - b.costMs ||
+    b.worthPerMs - a.worthPerMs ||
     a.order - b.order
   );
 }

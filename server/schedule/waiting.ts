@@ -7,6 +7,7 @@ import type { DecodedGroup } from "../work/group.js";
 import { shapeOf, smallestShape } from "../work/shape.js";
 import type { Submission } from "../work/submission.js";
 import type { Dispatcher } from "./dispatcher.js";
+import { GroupWorths } from "./group-worths.js";
 import { compareStanding, firstOf } from "./order.js";
 import type { Standing } from "./order.js";
 import type { Accounts } from "./usage.js";
@@ -32,8 +33,11 @@ const isQueued = ({ kind }: GroupState) => kind === "queued";
 export class Waiting {
   /** The digests of all queued groups, of the moment at which `queued.changes` was `at`. */
   private digests = { at: -1, all: new Set<string>() };
+  private readonly worths: GroupWorths;
 
-  constructor(private readonly modules: WaitingModules) {}
+  constructor(private readonly modules: WaitingModules) {
+    this.worths = new GroupWorths((shape) => modules.dispatcher.durationOf(shape));
+  }
 
   /** How many groups are queued, of all sessions. */
   get size(): number {
@@ -126,12 +130,19 @@ export class Waiting {
 
   /** Returns the function that gives the standing of a group at this moment. */
   private standings() {
-    const { clock, dispatcher, accounts } = this.modules;
+    const { clock, dispatcher, accounts, sessions } = this.modules;
     const nowMs = clock.nowMs();
     const smallestMs = dispatcher.predictMs(smallestShape);
-    return ({ priority, nodeId }: Submission, { work }: DecodedGroup, order: number): Standing => {
+    // Time after the last deadline delays no other start, and counts for none.
+    let untilMs = nowMs;
+    for (const { submission } of sessions.waiting()) {
+      untilMs = Math.max(untilMs, submission.deadlineAtMs);
+    }
+    return (submission: Submission, group: DecodedGroup, order: number): Standing => {
+      const { priority, nodeId } = submission;
       const usedProofs = Math.round(accounts.nodes.of(nodeId, nowMs) / smallestMs);
-      return { priority, usedProofs, costMs: dispatcher.predictMs(shapeOf(work)), order };
+      const worthPerMs = this.worths.perMs(submission, group, nowMs, untilMs);
+      return { priority, usedProofs, worthPerMs, order };
     };
   }
 

@@ -9,6 +9,7 @@ import { smallestShape } from "../../server/work/shape.js";
 import type { Ask, SnapshotSpec } from "./scenario.js";
 import { asksOfSnapshot, BACKLOG, contentOfGroup } from "./scenario.js";
 import { shapeOfGroup } from "./group-spec.js";
+import { votesOf } from "./votes.js";
 import type { Truth } from "./truth.js";
 import { EXIT_MS } from "./truth.js";
 
@@ -156,7 +157,12 @@ class Replay {
   private standing(queued: Queued): Queued & Standing {
     const { predictMs } = this.moment;
     const [ask] = queued.asks;
-    const costMs = ask === undefined ? 0 : predictMs(shapeOfGroup(ask.group));
-    return { ...queued, costMs, usedProofs: Math.round(queued.usedMs / predictMs(smallestShape)) };
+    const costMs = ask === undefined ? Infinity : predictMs(shapeOfGroup(ask.group));
+    const worthPerMs = ask === undefined ? 0 : votesOf(ask.group).length / costMs;
+    return {
+      ...queued,
+      worthPerMs,
+      usedProofs: Math.round(queued.usedMs / predictMs(smallestShape)),
+    };
   }
 }

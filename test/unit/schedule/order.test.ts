@@ -10,20 +10,20 @@ const standing = (
   priority: number,
   usedProofs: number,
   order: number,
-  costMs = 1000,
-) => ({ name, priority, usedProofs, costMs, order });
+  worthPerMs = 10,
+) => ({ name, priority, usedProofs, worthPerMs, order });
 
 test("without waiting groups there is no next one", () => {
   expect(takeNext([], 0)).toBeUndefined();
 });
 
-test("order is by class, then the node that used less, the shorter proof, the earlier arrival", () => {
+test("order is by class, then the node that used less, the worth for its time, the earlier arrival", () => {
   const waiting = [
     standing("backlog", backlog, 0, 1),
     standing("late", aggregation, 10, 5),
     standing("early", aggregation, 10, 4),
-    standing("rare", aggregation, 9, 6, 5000),
-    standing("short", aggregation, 10, 8, 999),
+    standing("rare", aggregation, 9, 6, 1),
+    standing("worth more", aggregation, 10, 8, 11),
     standing("proposal", proposal, 5000, 7),
   ];
   const names: string[] = [];
@@ -33,7 +33,7 @@ test("order is by class, then the node that used less, the shorter proof, the ea
     names.push(next?.name ?? "none");
     left = left.filter((each) => each !== next);
   }
-  expect(names).toEqual(["proposal", "rare", "short", "early", "late", "backlog"]);
+  expect(names).toEqual(["proposal", "rare", "worth more", "early", "late", "backlog"]);
 });
 
 test("backlog waits for a bounded number of other groups, however many there are", () => {
