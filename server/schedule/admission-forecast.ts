@@ -1,10 +1,11 @@
 /** Predicts when a snapshot that arrives now could start and finish; admission decides by that. */
 import type { Clock } from "../clock.js";
-import { workOf } from "../session/session.js";
 import type { Session } from "../session/session.js";
 import { shapeOf, smallestPart } from "../work/shape.js";
 import { BACKLOG } from "../work/priority.js";
+import { LEAST_CHANCE_AT } from "../work/parts.js";
 import type { Submission } from "../work/submission.js";
+import { worthlessFromMs } from "../work/worth.js";
 import type { Attempts } from "./attempts.js";
 import type { Dispatcher } from "./dispatcher.js";
 import { futures, startAfter } from "./forecast.js";
@@ -17,7 +18,7 @@ export interface Forecast {
   startAtMs: number;
   /** When the smallest part of the snapshot that may be proved alone would be proved. */
   finishAtMs: number;
-  /** Whether the start is before the deadline and the finish before the fence. */
+  /** Whether the start is before the deadline and the finish before it is worthless. */
   isInTime: boolean;
 }
 
@@ -56,7 +57,8 @@ export class AdmissionForecast {
    */
   of(submission: Submission, superseded: readonly Session[]): Forecast {
     const { clock, waiting } = this.modules;
-    const { groups, deadlineAtMs, fenceAtMs } = submission;
+    const { groups, deadlineAtMs } = submission;
+    const worthlessAtMs = worthlessFromMs(submission);
     const [head] = groups;
     const nowMs = clock.nowMs();
     if (head === undefined) return { startAtMs: nowMs, finishAtMs: nowMs, isInTime: true };
@@ -68,7 +70,7 @@ export class AdmissionForecast {
     let soonest: Forecast = { startAtMs: Infinity, finishAtMs: Infinity, isInTime: false };
     for (const future of futures) {
       const { startAtMs, finishAtMs } = this.inFuture(future, outlook);
-      const isInTime = startAtMs < deadlineAtMs && finishAtMs < fenceAtMs;
+      const isInTime = startAtMs < deadlineAtMs && finishAtMs < worthlessAtMs;
       if (isInTime) return { startAtMs, finishAtMs, isInTime };
       if (finishAtMs < soonest.finishAtMs) soonest = { startAtMs, finishAtMs, isInTime };
     }
@@ -89,7 +91,8 @@ export class AdmissionForecast {
     const inQueue: Future = (nth) => future(lanes.length + nth);
     const ahead = this.ahead(before, inQueue);
     const startAtMs = startAfter(nowMs, free, ahead, submission.deadlineAtMs);
-    const ownMs = this.smallestMs(submission, inQueue(before.length));
+    // A part starts that has the least chance, so the snapshot is not skipped for a longer one.
+    const ownMs = this.smallestMs(submission, Math.min(inQueue(before.length), LEAST_CHANCE_AT));
     return { startAtMs, finishAtMs: startAtMs + ownMs };
   }
 
@@ -122,8 +125,8 @@ export class AdmissionForecast {
   }
 
   private *ahead(waiting: readonly WaitingGroup[], future: Future): Generator<Ahead> {
-    for (const [nth, { waiter }] of waiting.entries()) {
-      const costMs = this.modules.dispatcher.quantileMs(shapeOf(workOf(waiter)), future(nth));
+    for (const [nth, { waiter, shape }] of waiting.entries()) {
+      const costMs = this.modules.dispatcher.quantileMs(shape, future(nth));
       const { deadlineAtMs, fenceAtMs } = waiter.session.submission;
       yield { costMs, latestStartAtMs: Math.min(deadlineAtMs, fenceAtMs - costMs) };
     }

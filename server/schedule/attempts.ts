@@ -17,6 +17,7 @@ import type { Attempt, Plan } from "./attempt.js";
 import type { Dispatcher } from "./dispatcher.js";
 import type { AdoptableWork } from "./lane-handle.js";
 import { Exploration } from "./exploration.js";
+import type { GroupWorths } from "./group-worths.js";
 import { SetAside } from "./set-aside.js";
 import { resultFor } from "./shared-result.js";
 import type { Accounts } from "./usage.js";
@@ -26,6 +27,7 @@ export interface AttemptsModules {
   metrics: Metrics;
   dispatcher: Dispatcher;
   accounts: Accounts;
+  worths: GroupWorths;
   sessions: { step(session: Session, event: SessionEvent): void };
 }
 
@@ -44,13 +46,14 @@ export class Attempts {
 
   /** Makes the plan of an attempt at the first waiter's work, for all waiters. Starts nothing. */
   plan(first: Waiter, waiters: readonly Waiter[], isBacklogTurn: boolean): Plan {
-    const { clock, dispatcher } = this.modules;
+    const { clock, worths } = this.modules;
     const leader = groupOf(first);
     const assignment = assignmentOf(first, waiters);
+    const { slot } = first.session.submission;
     const smallest = smallestPart(shapeOf(leader.work), assignment.mayShed);
     const nowMs = clock.nowMs();
     const cameToIdle = waiters.some((waiter) => isFirst(waiter) && waiter.session.cameToIdle);
-    const isUnlikely = nowMs + dispatcher.predictMs(smallest) >= assignment.fenceAtMs;
+    const isUnlikely = worths.best({ ...assignment, slot }, leader, nowMs) === undefined;
     const isExploration = cameToIdle && isUnlikely && this.exploration.mayTry(smallest, nowMs);
     return {
       leader,
@@ -127,7 +130,7 @@ export class Attempts {
         continue;
       }
       const own = resultFor(workOf(waiter), leader.work, judged);
-      const mayRetry = isDeath && !isSetAside && this.fits(waiter);
+      const mayRetry = isDeath && !isSetAside && this.mayStart(waiter);
       sessions.step(session, { kind: "result", group, attempt: attemptId, result: own, mayRetry });
     }
     return attempt;
@@ -222,11 +225,10 @@ export class Attempts {
     return proof?.shape.raws === raws && proof.shape.children === children;
   }
 
-  /** Whether a proof of the whole group, started now, is predicted to end before the fence. */
-  private fits(waiter: Waiter): boolean {
-    const { clock, dispatcher } = this.modules;
-    const tookMs = dispatcher.predictMs(shapeOf(workOf(waiter)));
-    return clock.nowMs() + tookMs < waiter.session.submission.fenceAtMs;
+  /** Whether some part of the group may start now. */
+  private mayStart(waiter: Waiter): boolean {
+    const { clock, worths } = this.modules;
+    return worths.best(waiter.session.submission, groupOf(waiter), clock.nowMs()) !== undefined;
   }
 }
 

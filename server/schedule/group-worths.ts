@@ -7,13 +7,20 @@ import type { DecodedGroup } from "../work/group.js";
 import type { Best } from "../work/parts.js";
 import { GroupParts, rotationOf } from "../work/parts.js";
 import type { Shape } from "../work/shape.js";
-import { atRate } from "../work/shape.js";
-import type { Submission } from "../work/submission.js";
+import { atRate, shapeOf } from "../work/shape.js";
+import type { Envelope } from "../work/submission.js";
 import type { Horizon } from "../work/worth.js";
 import { jointSteps, prospectOf, worthlessFromMs } from "../work/worth.js";
 
+/** What is expected of a group that waits. */
+export interface GroupOutlook {
+  worthPerMs: number;
+  /** Of the part that would start now; of the whole if none may. */
+  shape: Shape;
+}
+
 /** The limits of a snapshot that decide what its groups are worth. */
-type Limits = Pick<Submission, "steps" | "fenceAtMs" | "deadlineAtMs" | "mayShed" | "slot">;
+type Limits = Pick<Envelope, "steps" | "fenceAtMs" | "mayShed" | "slot">;
 
 export class GroupWorths {
   private readonly parts = new WeakMap<DecodedGroup, GroupParts>();
@@ -33,16 +40,25 @@ export class GroupWorths {
     });
   }
 
+  /** Whether, if inputs may be shed, a part of the group is worth more than the whole. */
+  isCut(limits: Limits, group: DecodedGroup, startAtMs: number): boolean {
+    const best = this.best({ ...limits, mayShed: true }, group, startAtMs);
+    const { raws, children } = this.partsOf(limits, group).wholeShape;
+    return best?.shape.raws !== raws || best.shape.children !== children;
+  }
+
   /**
-   * Expected worth of the group's best part for each millisecond that it is expected to take of the
-   * time up to `untilMs`, after which no other group could start; 0 when no part may start.
+   * The best part as `best` returns it, and its expected worth for each millisecond that it takes of
+   * the time up to `untilMs`, after which no other group could start. A group of which no part may
+   * start is worth 0.
    */
-  perMs(limits: Limits, group: DecodedGroup, startAtMs: number, untilMs: number): number {
+  outlook(limits: Limits, group: DecodedGroup, startAtMs: number, untilMs: number): GroupOutlook {
     const best = this.best(limits, group, startAtMs);
-    if (best === undefined) return 0;
-    const { medianMs } = this.durationOf(atRate(best.shape, group.work.logInvRate));
+    if (best === undefined) return { worthPerMs: 0, shape: shapeOf(group.work) };
+    const shape = atRate(best.shape, group.work.logInvRate);
+    const { medianMs } = this.durationOf(shape);
     const leftMs = Math.min(worthlessFromMs(this.horizonOf(limits)), untilMs) - startAtMs;
-    return best.worth / Math.max(1, Math.min(medianMs, leftMs));
+    return { worthPerMs: best.worth / Math.max(1, Math.min(medianMs, leftMs)), shape };
   }
 
   private horizonOf(limits: Limits): Horizon {

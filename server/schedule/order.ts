@@ -13,7 +13,7 @@ export interface Standing {
   priority: number;
   /** Recent prover time of the node, as a number of one-signature proofs; rounded to allow ties. */
   usedProofs: number;
-  /** Expected worth of the group's best part for each millisecond; see `GroupWorths.perMs`. */
+  /** Expected worth of the group's best part for each millisecond; see `GroupWorths`. */
   worthPerMs: number;
   /** Number of the session in order of arrival; Infinity for a snapshot not accepted yet. */
   order: number;

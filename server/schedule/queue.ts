@@ -16,6 +16,7 @@ import { isBacklog } from "./attempt.js";
 import type { Plan } from "./attempt.js";
 import { Attempts } from "./attempts.js";
 import type { Dispatcher, NextAttempt, AttemptSource } from "./dispatcher.js";
+import { GroupWorths } from "./group-worths.js";
 import type { AdoptableWork } from "./lane-handle.js";
 import { takeNext } from "./order.js";
 import type { TimesOvertaken } from "./order.js";
@@ -42,8 +43,9 @@ export class GroupQueue implements AttemptSource {
   constructor(private readonly modules: GroupQueueModules) {
     const { clock, metrics, dispatcher, sessions } = modules;
     const { accounts } = this;
-    this.waiting = new Waiting({ clock, dispatcher, accounts, sessions });
-    this.attempts = new Attempts({ clock, metrics, dispatcher, accounts, sessions });
+    const worths = new GroupWorths((shape) => dispatcher.durationOf(shape));
+    this.waiting = new Waiting({ clock, dispatcher, accounts, worths, sessions });
+    this.attempts = new Attempts({ clock, metrics, dispatcher, accounts, worths, sessions });
     const { waiting, attempts } = this;
     metrics.groupsWaiting.readBy(() => waiting.size);
     this.forecasts = new AdmissionForecast({ clock, dispatcher, waiting, attempts });

@@ -4,22 +4,26 @@ import { groupOf, workOf } from "../session/session.js";
 import type { Session, Waiter } from "../session/session.js";
 import type { GroupState } from "../session/session-state.js";
 import type { DecodedGroup } from "../work/group.js";
+import type { Shape } from "../work/shape.js";
 import { shapeOf, smallestShape } from "../work/shape.js";
 import type { Submission } from "../work/submission.js";
 import type { Dispatcher } from "./dispatcher.js";
-import { GroupWorths } from "./group-worths.js";
+import type { GroupWorths } from "./group-worths.js";
 import { compareStanding, firstOf } from "./order.js";
 import type { Standing } from "./order.js";
 import type { Accounts } from "./usage.js";
 
 export interface WaitingGroup extends Standing {
   waiter: Waiter;
+  /** See `GroupOutlook`. */
+  shape: Shape;
 }
 
 export interface WaitingModules {
   clock: Clock;
   dispatcher: Dispatcher;
   accounts: Accounts;
+  worths: GroupWorths;
   sessions: {
     /** The sessions with queued groups, in any order. */
     waiting(): Iterable<Session>;
@@ -33,11 +37,8 @@ const isQueued = ({ kind }: GroupState) => kind === "queued";
 export class Waiting {
   /** The digests of all queued groups, of the moment at which `queued.changes` was `at`. */
   private digests = { at: -1, all: new Set<string>() };
-  private readonly worths: GroupWorths;
 
-  constructor(private readonly modules: WaitingModules) {
-    this.worths = new GroupWorths((shape) => modules.dispatcher.durationOf(shape));
-  }
+  constructor(private readonly modules: WaitingModules) {}
 
   /** How many groups are queued, of all sessions. */
   get size(): number {
@@ -85,14 +86,17 @@ export class Waiting {
   }
 
   /**
-   * Every queued group with the same work as `first`. If the whole of it is predicted to miss the
-   * fence, only those whose `mayShed` is the same as that of `first`.
+   * Every queued group with the same work as `first`. If a part of it is worth more than the whole,
+   * only those whose `mayShed` is the same as that of `first`.
    */
   sharing(first: Waiter): Waiter[] {
     const all = this.withDigest(groupOf(first).digest);
-    const { fenceAtMs, mayShed } = first.session.submission;
-    if (this.modules.clock.nowMs() + this.pessimisticMs(first) < fenceAtMs) return all;
-    return all.filter(({ session }) => session.submission.mayShed === mayShed);
+    const { submission } = first.session;
+    const { mayShed } = submission;
+    if (all.every((other) => other.session.submission.mayShed === mayShed)) return all;
+    const { clock, worths } = this.modules;
+    if (!worths.isCut(submission, groupOf(first), clock.nowMs())) return all;
+    return all.filter((other) => other.session.submission.mayShed === mayShed);
   }
 
   /** Whether a queued group has this digest. */
@@ -130,7 +134,7 @@ export class Waiting {
 
   /** Returns the function that gives the standing of a group at this moment. */
   private standings() {
-    const { clock, dispatcher, accounts, sessions } = this.modules;
+    const { clock, dispatcher, accounts, sessions, worths } = this.modules;
     const nowMs = clock.nowMs();
     const smallestMs = dispatcher.predictMs(smallestShape);
     // Time after the last deadline delays no other start, and counts for none.
@@ -138,11 +142,11 @@ export class Waiting {
     for (const { submission } of sessions.waiting()) {
       untilMs = Math.max(untilMs, submission.deadlineAtMs);
     }
-    return (submission: Submission, group: DecodedGroup, order: number): Standing => {
+    return (submission: Submission, group: DecodedGroup, order: number) => {
       const { priority, nodeId } = submission;
       const usedProofs = Math.round(accounts.nodes.of(nodeId, nowMs) / smallestMs);
-      const worthPerMs = this.worths.perMs(submission, group, nowMs, untilMs);
-      return { priority, usedProofs, worthPerMs, order };
+      const outlook = worths.outlook(submission, group, nowMs, untilMs);
+      return { priority, usedProofs, order, ...outlook };
     };
   }
 

@@ -49,6 +49,8 @@ export interface Best extends Prospect {
  * time of a proof that is of use. See docs/adr/0019-what-a-vote-is-worth.md.
  */
 export const LEAST_CHANCE = 0.2;
+/** The quantile of the standard normal distribution at `LEAST_CHANCE`. */
+export const LEAST_CHANCE_AT = -0.8416;
 
 /**
  * A vote that the best child has as well counts so much: whoever merges the group's proofs later has

@@ -156,6 +156,7 @@ const moment = (rest: Partial<Moment>): Moment => ({
   queued: [],
   usedMs: 0,
   predictMs: () => 1,
+  worthPerMs: () => 1,
   ...rest,
 });
 

@@ -8,8 +8,6 @@ import type { Shape } from "../../server/work/shape.js";
 import { smallestShape } from "../../server/work/shape.js";
 import type { Ask, SnapshotSpec } from "./scenario.js";
 import { asksOfSnapshot, BACKLOG, contentOfGroup } from "./scenario.js";
-import { shapeOfGroup } from "./group-spec.js";
-import { votesOf } from "./votes.js";
 import type { Truth } from "./truth.js";
 import { EXIT_MS } from "./truth.js";
 
@@ -23,6 +21,8 @@ export interface Moment {
   usedMs: number;
   /** What the schedule expects of a proof: its order goes by that. */
   predictMs(shape: Shape): number;
+  /** What the schedule expects a group to be worth for its time. */
+  worthPerMs(ask: Ask): number;
 }
 
 export interface LaneMoment {
@@ -157,8 +157,7 @@ class Replay {
   private standing(queued: Queued): Queued & Standing {
     const { predictMs } = this.moment;
     const [ask] = queued.asks;
-    const costMs = ask === undefined ? Infinity : predictMs(shapeOfGroup(ask.group));
-    const worthPerMs = ask === undefined ? 0 : votesOf(ask.group).length / costMs;
+    const worthPerMs = ask === undefined ? 0 : this.moment.worthPerMs(ask);
     return {
       ...queued,
       worthPerMs,

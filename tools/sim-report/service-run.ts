@@ -11,6 +11,9 @@ import { createMetrics } from "../../server/metrics/metrics.js";
 import type { NextAttempt } from "../../server/schedule/dispatcher.js";
 import { LocalLanes } from "../../server/lane/local-lanes.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
+import { GroupWorths } from "../../server/schedule/group-worths.js";
+import type { DecodedGroup } from "../../server/work/group.js";
+import type { Envelope } from "../../server/work/submission.js";
 import { Admission } from "../../server/admission/admission.js";
 import { bitsToIndices } from "../../proto/bitlist.js";
 import type { Shape } from "../../server/work/shape.js";
@@ -30,6 +33,12 @@ import { EXIT_MS, VERIFY_MS } from "./truth.js";
 import { votesOf } from "./votes.js";
 
 const EXPIRE_EVERY_MS = 250;
+
+/** A group as the service has it. */
+interface Submitted {
+  envelope: Envelope;
+  group: DecodedGroup;
+}
 
 /** What is known of a message by its root; backlog has its own. */
 interface Known {
@@ -56,6 +65,8 @@ export class ServiceRun {
   private readonly byContent = new Map<string, ProofRecord[]>();
   /** Killed backlog, until the lane's next proof shows what for. */
   private readonly preempted = new Map<number, OpenProof>();
+  private readonly submissions = new WeakMap<Ask, Submitted>();
+  private readonly worths = new GroupWorths((shape) => this.dispatcher.durationOf(shape));
   /** Handed out, and not yet proved: their inputs are being verified. */
   private handed: Known[] = [];
   private readonly run: Run = { asks: [], proofs: [], refusals: [], preemptions: [] };
@@ -260,6 +271,14 @@ export class ServiceRun {
     return made;
   }
 
+  private submitted(ask: Ask): Submitted {
+    const known = this.submissions.get(ask);
+    if (known !== undefined) return known;
+    const submitted = { envelope: toEnvelope(ask.snapshot, ""), group: toGroup(ask.group) };
+    this.submissions.set(ask, submitted);
+    return submitted;
+  }
+
   /** What a snapshot of the node would find now. */
   private moment(node: string): Moment {
     const nowMs = this.clock.nowMs();
@@ -280,7 +299,16 @@ export class ServiceRun {
     const usedMs = this.admission.queue.usedByNodeMs(node);
     const { truth } = this.scenario;
     const predictMs = (shape: Shape) => this.dispatcher.predictMs(shape);
-    return { nowMs, truth, lanes, queued: this.queued(), usedMs, predictMs };
+    const queued = this.queued();
+    const untilMs = Math.max(
+      nowMs,
+      ...queued.flatMap(({ asks }) => asks.map(({ deadlineAtMs }) => deadlineAtMs)),
+    );
+    const worthPerMs = (ask: Ask) => {
+      const { envelope, group } = this.submitted(ask);
+      return this.worths.outlook(envelope, group, nowMs, untilMs).worthPerMs;
+    };
+    return { nowMs, truth, lanes, queued, usedMs, predictMs, worthPerMs };
   }
 
   /** A lane that still verifies has the first of what was handed out. */

@@ -9,9 +9,9 @@ test("a group that comes later joins one of them, the one that agrees with it", 
   for (const lane of LANES) scheduler.announceIdle(lane, 1);
   scheduler.submit("first", groupOfRaws("one", 1), { mayShed: true });
   scheduler.submit("second", groupOfRaws("two", 1), { mayShed: true });
-  // Too large to be proved whole before the fence, so those that may be cut do not share with others.
-  scheduler.submit("may", groupOfRaws("same", 80), { mayShed: true });
-  scheduler.submit("may-not", groupOfRaws("same", 80), { mayShed: false });
+  // A part is worth more than the whole, so those that may be cut do not share with others.
+  scheduler.submit("may", groupOfRaws("same", 160), { mayShed: true });
+  scheduler.submit("may-not", groupOfRaws("same", 160), { mayShed: false });
   for (const { lane, attempt } of scheduler.assignments.slice(0, LANES.length)) {
     const result = { kind: "failed", reason: "prover_error", detail: "", deaths: 0 } as const;
     scheduler.hear(lane, { kind: "ended", attempt, result });
@@ -20,7 +20,7 @@ test("a group that comes later joins one of them, the one that agrees with it", 
   const large = scheduler.assignments.slice(LANES.length);
   expect(large.map(({ assignment }) => assignment.mayShed).sort()).toEqual([false, true]);
 
-  expect(scheduler.submit("late", groupOfRaws("same", 80), { mayShed: false })).toMatchObject({
+  expect(scheduler.submit("late", groupOfRaws("same", 160), { mayShed: false })).toMatchObject({
     kind: "accepted",
   });
   expect(scheduler.assignments).toHaveLength(2 * LANES.length);
