@@ -11,7 +11,7 @@ import { BACKLOG } from "../work/priority.js";
 export interface Standing {
   /** A smaller number is a higher class. */
   priority: number;
-  /** Recent prover time of the node, as a number of one-signature proofs; rounded to allow ties. */
+  /** Recent prover time of the node, as a number of typical proofs of what waits; rounded, for ties. */
   usedProofs: number;
   /** Expected worth of the group's best part for each millisecond; see `GroupWorths`. */
   worthPerMs: number;

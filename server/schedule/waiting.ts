@@ -8,7 +8,7 @@ import type { Shape } from "../work/shape.js";
 import { shapeOf, smallestShape } from "../work/shape.js";
 import type { Submission } from "../work/submission.js";
 import type { Dispatcher } from "./dispatcher.js";
-import type { GroupWorths } from "./group-worths.js";
+import type { GroupOutlook, GroupWorths } from "./group-worths.js";
 import { compareStanding, firstOf } from "./order.js";
 import type { Standing } from "./order.js";
 import type { Accounts } from "./usage.js";
@@ -136,16 +136,26 @@ export class Waiting {
   private standings() {
     const { clock, dispatcher, accounts, sessions, worths } = this.modules;
     const nowMs = clock.nowMs();
-    const smallestMs = dispatcher.predictMs(smallestShape);
     // Time after the last deadline delays no other start, and counts for none.
     let untilMs = nowMs;
     for (const { submission } of sessions.waiting()) {
       untilMs = Math.max(untilMs, submission.deadlineAtMs);
     }
+    const outlooks = new Map<DecodedGroup, GroupOutlook>();
+    let sumMs = 0;
+    for (const { submission, state } of sessions.waiting()) {
+      const group = submission.groups[state.groups.findIndex(isQueued)];
+      if (group === undefined) continue;
+      const outlook = worths.outlook(submission, group, nowMs, untilMs);
+      outlooks.set(group, outlook);
+      sumMs += dispatcher.predictMs(outlook.shape);
+    }
+    const typicalMs =
+      outlooks.size === 0 ? dispatcher.predictMs(smallestShape) : sumMs / outlooks.size;
     return (submission: Submission, group: DecodedGroup, order: number) => {
       const { priority, nodeId } = submission;
-      const usedProofs = Math.round(accounts.nodes.of(nodeId, nowMs) / smallestMs);
-      const outlook = worths.outlook(submission, group, nowMs, untilMs);
+      const usedProofs = Math.round(accounts.nodes.of(nodeId, nowMs) / typicalMs);
+      const outlook = outlooks.get(group) ?? worths.outlook(submission, group, nowMs, untilMs);
       return { priority, usedProofs, order, ...outlook };
     };
   }
