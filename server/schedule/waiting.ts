@@ -32,6 +32,9 @@ export interface WaitingModules {
   };
 }
 
+/** Share of a typical proof that is not counted as a proof. */
+const NEGLIGIBLE = 0.1;
+
 const isQueued = ({ kind }: GroupState) => kind === "queued";
 
 export class Waiting {
@@ -154,7 +157,8 @@ export class Waiting {
       outlooks.size === 0 ? dispatcher.predictMs(smallestShape) : sumMs / outlooks.size;
     return (submission: Submission, group: DecodedGroup, order: number) => {
       const { priority, nodeId } = submission;
-      const usedProofs = Math.round(accounts.nodes.of(nodeId, nowMs) / typicalMs);
+      const used = accounts.nodes.of(nodeId, nowMs) / typicalMs;
+      const usedProofs = Math.floor(used + 1 - NEGLIGIBLE);
       const outlook = outlooks.get(group) ?? worths.outlook(submission, group, nowMs, untilMs);
       return { priority, usedProofs, order, ...outlook };
     };
