@@ -89,9 +89,10 @@ test("and when none could be done before the fence, though one could start", asy
 test("those that wait before it are counted, unless they could not start in time either", async () => {
   await submit("a", 5000, 60_000);
   await prover.untilProofs(1);
-  // Each takes 0.4 s at least: a second one behind the running proof starts after 0.8 s.
+  // Each takes 0.4 s at least: a second one behind the running proof starts after 0.8 s. The one that
+  // is worth less comes second.
   expect((await submit("b", 500, 60_000, RAWS - 2)).case).toBe("accepted");
-  expect((await submit("c", 500, 60_000, RAWS - 1)).case).toBe("skipped");
+  expect((await submit("c", 500, 60_000, RAWS - 3)).case).toBe("skipped");
   expect((await submit("d", 5000, 60_000, RAWS - 1)).case).toBe("accepted");
 });
 
