@@ -30,6 +30,8 @@ import { reportFor } from "../wire/report.js";
 import { takeResult } from "./take-result.js";
 
 const PING_MS = 500;
+/** A host that ignores an assignment gets none for so long. */
+const REST_MS = 10_000;
 /** How long a host of another version is remembered after its last message. */
 const VERSION_KEPT_MS = 10_000;
 
@@ -254,11 +256,18 @@ export class RemoteHost implements VerifyingHost {
       keep: (bytes) => this.kept.keep(bytes),
       emit: (message) => listener.heard(deviceId, message),
       fault: taking.fault,
+      ignored: () => this.rest(),
       take: (remote, attempt, signal) => takeResult(remote, attempt, signal, taking),
     });
     const known = { lane, sequence: 0, isAdded: false };
     this.lanes.set(device, known);
     return known;
+  }
+
+  /** It ignores what it is assigned: none of its lanes takes the retry. */
+  private rest(): void {
+    const untilMs = this.modules.clock.nowMs() + REST_MS;
+    for (const { lane } of this.used()) lane.rest(untilMs, "its host ignores what it is assigned");
   }
 
   /** Passes the lane's newest report to the dispatcher, if the lane may be used. */

@@ -53,6 +53,8 @@ export interface RemoteLaneModules {
   keep(bytes: Uint8Array): Kept | undefined;
   /** Sends to the dispatcher. */
   emit(message: FromLane): void;
+  /** Called when the lane ignores an assignment, before that ends: its host gets none for a while. */
+  ignored(): void;
   /** Notes what no correct host does. */
   fault(fault: HostFault, detail: string): void;
   /** Resolves to the verified result. Its signal stops it; what it then returns is ignored. */
@@ -70,6 +72,7 @@ export class RemoteLane implements LaneLink {
   /** Attempts in a row that the lane ended without a result, and until when it rests for that. */
   private drops = 0;
   private restUntilMs = -Infinity;
+  private restCause = "";
   private isGone = false;
 
   /**
@@ -119,6 +122,13 @@ export class RemoteLane implements LaneLink {
       if (isIdle && attempt.givenAtMs <= ignoredMs) this.takeBack(attempt, report.lease);
     }
     this.passOn();
+  }
+
+  /** The lane gets no attempt until then. */
+  rest(untilMs: number, cause: string): void {
+    this.restUntilMs = untilMs;
+    this.restCause = cause;
+    if (this.report?.phase.kind === "idle") this.unreachable(cause);
   }
 
   /** The lane cannot be reached for now; the next announcement shows it as it is. */
@@ -222,8 +232,8 @@ export class RemoteLane implements LaneLink {
     }
     const isResting = this.modules.clock.nowMs() < this.restUntilMs;
     if (!isResting || report.phase.kind !== "idle") return this.announce(report);
-    const cause = `it ended ${this.drops} attempts in a row without a result`;
-    this.announce({ ...report, phase: { kind: "failed", cause, retryAtMs: this.restUntilMs } });
+    const { restCause: cause, restUntilMs: retryAtMs } = this;
+    this.announce({ ...report, phase: { kind: "failed", cause, retryAtMs } });
   }
 
   /** Ends an assignment that an idle lane ignores, as a death: it is tried once more elsewhere. */
@@ -234,6 +244,7 @@ export class RemoteLane implements LaneLink {
     modules.post({ kind: "kill", device, lease, attempt: number, reason: "fence" });
     const detail = `device ${this.deviceId} ignored the attempt for ${IGNORED_MS / 1000} s`;
     modules.fault("dropped", detail);
+    modules.ignored();
     const result = { kind: "failed", reason: "prover_died", detail, deaths: 1 } as const;
     modules.emit({ kind: "ended", attempt: number, result });
   }
@@ -244,6 +255,7 @@ export class RemoteLane implements LaneLink {
     if (this.drops < 2) return;
     const restMs = Math.min(REST_MS_MAX, REST_MS * 2 ** Math.min(this.drops - 2, 10));
     this.restUntilMs = this.modules.clock.nowMs() + restMs;
+    this.restCause = `it ended ${this.drops} attempts in a row without a result`;
     const { device, drops } = this;
     this.modules.fault("dropped", `device ${device} ended ${drops} attempts without a result`);
   }

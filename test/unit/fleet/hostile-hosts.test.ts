@@ -109,7 +109,7 @@ test("a lane that drops what it is assigned rests, longer each time, until it gi
 test("an assignment that an idle lane ignores for a second ends as a death, and is tried elsewhere", async () => {
   const { host, door, run } = fleet();
   const d = door();
-  const h1 = host("h1").start();
+  const h1 = host("h1").start({ cpu: {}, gpu: {} });
   await run(300);
   d.assign("h1.cpu", 1, workOf(2));
   await run(900);
@@ -124,6 +124,10 @@ test("an assignment that an idle lane ignores for a second ends as a death, and 
   expect(h1.ofKind("kill")).toMatchObject([{ attempt: 1, lease: 1 }]);
   expect(d.memory.heldBytes).toBe(0);
   expect(await d.count("fleet_faults_total", { fault: "dropped" })).toBe(1);
+  // No lane of the host takes the retry.
+  expect(d.last("h1.gpu")?.phase.kind).toBe("failed");
+  await run(11_000);
+  expect(d.last("h1.gpu")?.phase.kind).toBe("idle");
 });
 
 test("a result that comes twice is taken once", async () => {
