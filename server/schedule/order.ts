@@ -19,6 +19,14 @@ export interface Standing {
   order: number;
 }
 
+/** Share of a typical proof that does not count as a proof. */
+const NEGLIGIBLE = 0.1;
+
+/** Recent prover time of a node, as a whole number of proofs that take `typicalMs`. */
+export function usedProofsOf(usedMs: number, typicalMs: number): number {
+  return Math.floor(usedMs / typicalMs + 1 - NEGLIGIBLE);
+}
+
 /** Negative when `a` comes before `b`. */
 export function compareStanding(a: Standing, b: Standing): number {
   return (

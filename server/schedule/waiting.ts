@@ -9,7 +9,7 @@ import { shapeOf, smallestShape } from "../work/shape.js";
 import type { Submission } from "../work/submission.js";
 import type { Dispatcher } from "./dispatcher.js";
 import type { GroupOutlook, GroupWorths } from "./group-worths.js";
-import { compareStanding, firstOf } from "./order.js";
+import { compareStanding, firstOf, usedProofsOf } from "./order.js";
 import type { Standing } from "./order.js";
 import type { Accounts } from "./usage.js";
 
@@ -31,9 +31,6 @@ export interface WaitingModules {
     readonly queued: { groups: number; changes: number };
   };
 }
-
-/** Share of a typical proof that is not counted as a proof. */
-const NEGLIGIBLE = 0.1;
 
 const isQueued = ({ kind }: GroupState) => kind === "queued";
 
@@ -157,8 +154,7 @@ export class Waiting {
       outlooks.size === 0 ? dispatcher.predictMs(smallestShape) : sumMs / outlooks.size;
     return (submission: Submission, group: DecodedGroup, order: number) => {
       const { priority, nodeId } = submission;
-      const used = accounts.nodes.of(nodeId, nowMs) / typicalMs;
-      const usedProofs = Math.floor(used + 1 - NEGLIGIBLE);
+      const usedProofs = usedProofsOf(accounts.nodes.of(nodeId, nowMs), typicalMs);
       const outlook = outlooks.get(group) ?? worths.outlook(submission, group, nowMs, untilMs);
       return { priority, usedProofs, order, ...outlook };
     };

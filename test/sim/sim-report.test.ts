@@ -155,7 +155,7 @@ const moment = (rest: Partial<Moment>): Moment => ({
   lanes: [{ freeAtMs: 900, content: undefined, isBacklog: false, isProving: false }],
   queued: [],
   usedMs: 0,
-  predictMs: () => 1,
+  typicalMs: 1,
   worthPerMs: () => 1,
   ...rest,
 });

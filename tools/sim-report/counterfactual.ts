@@ -3,9 +3,7 @@
  * queued ahead, started in the schedule's own order. Pure.
  */
 import type { TimesOvertaken, Standing } from "../../server/schedule/order.js";
-import { takeNext } from "../../server/schedule/order.js";
-import type { Shape } from "../../server/work/shape.js";
-import { smallestShape } from "../../server/work/shape.js";
+import { takeNext, usedProofsOf } from "../../server/schedule/order.js";
 import type { Ask, SnapshotSpec } from "./scenario.js";
 import { asksOfSnapshot, BACKLOG, contentOfGroup } from "./scenario.js";
 import type { Truth } from "./truth.js";
@@ -19,8 +17,8 @@ export interface Moment {
   queued: readonly Queued[];
   /** Prover time that the refused node has used. */
   usedMs: number;
-  /** What the schedule expects of a proof: its order goes by that. */
-  predictMs(shape: Shape): number;
+  /** Expected duration of a typical proof of what waits: the order counts nodes' use in it. */
+  typicalMs: number;
   /** What the schedule expects a group to be worth for its time. */
   worthPerMs(ask: Ask): number;
 }
@@ -155,13 +153,13 @@ class Replay {
 
   /** As the schedule sees it: by what it predicts. */
   private standing(queued: Queued): Queued & Standing {
-    const { predictMs } = this.moment;
+    const { typicalMs } = this.moment;
     const [ask] = queued.asks;
     const worthPerMs = ask === undefined ? 0 : this.moment.worthPerMs(ask);
     return {
       ...queued,
       worthPerMs,
-      usedProofs: Math.round(queued.usedMs / predictMs(smallestShape)),
+      usedProofs: usedProofsOf(queued.usedMs, typicalMs),
     };
   }
 }

@@ -16,7 +16,7 @@ import type { DecodedGroup } from "../../server/work/group.js";
 import type { Envelope } from "../../server/work/submission.js";
 import { Admission } from "../../server/admission/admission.js";
 import { bitsToIndices } from "../../proto/bitlist.js";
-import type { Shape } from "../../server/work/shape.js";
+import { smallestShape } from "../../server/work/shape.js";
 import { calibration, calibrationRoot } from "../sim/calibration.js";
 import { VirtualClock } from "../sim/virtual-clock.js";
 import type { LaneMoment, Moment, Queued } from "./counterfactual.js";
@@ -29,6 +29,7 @@ import type { GroupSpec } from "./group-spec.js";
 import type { Ask, Priority, Scenario, SnapshotSpec } from "./scenario.js";
 import { asksOf, BACKLOG, contentOf, contentOfGroup } from "./scenario.js";
 import { toEnvelope, toGroup } from "./to-submission.js";
+import { mean } from "./total.js";
 import { EXIT_MS, VERIFY_MS } from "./truth.js";
 import { votesOf } from "./votes.js";
 
@@ -298,17 +299,21 @@ export class ServiceRun {
     });
     const usedMs = this.admission.queue.usedByNodeMs(node);
     const { truth } = this.scenario;
-    const predictMs = (shape: Shape) => this.dispatcher.predictMs(shape);
     const queued = this.queued();
     const untilMs = Math.max(
       nowMs,
       ...queued.flatMap(({ asks }) => asks.map(({ deadlineAtMs }) => deadlineAtMs)),
     );
-    const worthPerMs = (ask: Ask) => {
+    const outlook = (ask: Ask) => {
       const { envelope, group } = this.submitted(ask);
-      return this.worths.outlook(envelope, group, nowMs, untilMs).worthPerMs;
+      return this.worths.outlook(envelope, group, nowMs, untilMs);
     };
-    return { nowMs, truth, lanes, queued, usedMs, predictMs, worthPerMs };
+    const costs = queued.flatMap(({ asks: [head] }) =>
+      head === undefined ? [] : [this.dispatcher.predictMs(outlook(head).shape)],
+    );
+    const typicalMs = costs.length === 0 ? this.dispatcher.predictMs(smallestShape) : mean(costs);
+    const worthPerMs = (ask: Ask) => outlook(ask).worthPerMs;
+    return { nowMs, truth, lanes, queued, usedMs, typicalMs, worthPerMs };
   }
 
   /** A lane that still verifies has the first of what was handed out. */
