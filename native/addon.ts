@@ -8,22 +8,40 @@ import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-/** A backend's own description. Sizes are bytes; 0 in a `…Max` field means no limit of its own. */
+/** What jobs of one kind may have: `lp_limits`. 0 means no limit of the library's own. */
+export interface BackendLimits {
+  rawsMax: number;
+  rawsBesideMax: number;
+  childrenMax: number;
+  /** Bit n is set when n children are taken at once; 0: any number up to `childrenMax`. */
+  arities: number;
+  claimsMax: number;
+  keysMax: number;
+}
+
+/** What a backend says of itself: `lp_about`. Sizes are bytes. */
 export interface BackendDescription {
   backend: string;
   scheme: string;
   revision: string;
-  /** Bit set of `lean_prover_kind`. */
+  /** Bit set of `lp_kind`. */
   kinds: number;
+  /** Bit set of `lp_can`. */
+  can: number;
   publicKeyBytes: number;
   signatureBytes: number;
   proofBytesMax: number;
-  childrenMax: number;
-  rawsMax: number;
   /** Bit n is set when `logInvRate` n is offered; 0 means one rate only, the default. */
   rates: number;
-  /** True when a proof verifies only against its keys in the order that the prover was given. */
-  keyOrderMatters: boolean;
+  /** The rate that `logInvRate` 0 stands for; 0: not said. */
+  rateDefault: number;
+  /** Time of `open` on two cores; 0: not said. */
+  setupMs: number;
+  fold: BackendLimits;
+  merge: BackendLimits;
+  /** Resident once open, and during the largest job; 0: not said. */
+  idleBytes: number;
+  peakBytes: number;
 }
 
 /** What a validator signs. */
@@ -43,21 +61,45 @@ export interface AggregateClaim {
 /** The result for one raw signature. `wrong_leaf`: its leaf index is not the message's slot. */
 export type SignatureVerdict = "ok" | "bad_signature" | "wrong_leaf";
 
-/** One open backend. Promises reject with an `Error` whose `status` is a `lean_prover_status`. */
+/** A message and the packed keys that signed it. */
+export interface BackendClaim extends SignedMessage {
+  keys: Uint8Array;
+}
+
+/** Raw signatures of one message, packed in the order of the keys. */
+export interface BackendRaws extends BackendClaim {
+  signatures: Uint8Array;
+}
+
+/** `fold`: inputs of one message into one proof. `merge`: several messages into one proof. */
+export type JobKind = "fold" | "merge";
+
+/** A proof, the kind of job that made it, and the claims that it must attest: exactly these. */
+export interface BackendProof {
+  kind: JobKind;
+  bytes: Uint8Array;
+  claims: readonly BackendClaim[];
+}
+
+/** One proof to make, of exactly the claims `wanted`, in this order. */
+export interface BackendJob {
+  kind: JobKind;
+  /** 0 means the library's default. */
+  logInvRate: number;
+  raws: readonly BackendRaws[];
+  children: readonly BackendProof[];
+  wanted: readonly BackendClaim[];
+}
+
+/** One open backend. Promises reject with an `Error` whose `status` is an `lp_status`. */
 export interface NativeProver {
   describe(): BackendDescription;
-  /** Resolves to one `lean_prover_status` for each key, in the order of the keys. */
-  verifySignatures(m: SignedMessage, keys: Uint8Array, signatures: Uint8Array): Promise<Uint8Array>;
-  /** Resolves to true when the proof verifies and attests exactly the keys. */
-  verifyAggregate(m: SignedMessage, claim: AggregateClaim): Promise<boolean>;
-  /** Resolves to the proof. `logInvRate` 0 means the library's default. */
-  aggregate(
-    m: SignedMessage,
-    keys: Uint8Array,
-    signatures: Uint8Array,
-    children: readonly AggregateClaim[],
-    logInvRate: number,
-  ): Promise<Uint8Array>;
+  /** Resolves to one `lp_verdict` for each key, in the order of the keys. */
+  verifySignatures(raws: BackendRaws): Promise<Uint8Array>;
+  /** Resolves to true when the proof verifies and attests exactly its claims. */
+  verify(proof: BackendProof): Promise<boolean>;
+  /** Resolves to the proof's bytes. */
+  prove(job: BackendJob): Promise<Uint8Array>;
   /** Closes the backend once no call runs. Idempotent; the other methods throw afterwards. */
   close(): void;
 }
@@ -67,8 +109,9 @@ export interface Addon {
    * Loads the library and sets the prover up, which takes seconds. Rejects with an `Error` whose
    * `status` is `unsupported` when the library itself cannot be used: it lacks a function, has
    * another ABI version or an incomplete description. Any other failure is `unavailable`.
+   * `threads` 0: one for each core that this process may use.
    */
-  open(libraryPath: string, config: string): Promise<NativeProver>;
+  open(libraryPath: string, options: { config: string; threads: number }): Promise<NativeProver>;
   /** Linux: delivers SIGKILL to this process when its parent dies. Elsewhere no effect. */
   dieWithParent(): void;
   /**
@@ -110,33 +153,26 @@ export function loadAddon(): Addon {
   return createRequire(import.meta.url)(path) as Addon;
 }
 
-/** Numbers of `lean_prover_status` in `native/include/lean_prover.h`. */
+/** Numbers of `lp_status` in `native/include/lean_prover.h`. */
 const status = {
   ok: 0,
-  invalidArgument: 1,
+  invalid: 1,
   badSignature: 2,
-  badAggregate: 3,
+  badProof: 3,
   unsupported: 4,
 } as const;
 const refusals: readonly number[] = [
-  status.invalidArgument,
+  status.invalid,
   status.badSignature,
-  status.badAggregate,
+  status.badProof,
   status.unsupported,
 ];
 
-/** The verdict of one byte of `verifySignatures`. Throws for any other status. */
+/** The verdict of one byte of `verifySignatures`, an `lp_verdict`. Throws for any other number. */
 export function verdictOf(byte: number): SignatureVerdict {
-  switch (byte) {
-    case status.ok:
-      return "ok";
-    case status.invalidArgument: // the ABI's status for a leaf index that is not the slot
-      return "wrong_leaf";
-    case status.badSignature:
-      return "bad_signature";
-    default:
-      throw new Error(`the backend returned status ${byte} for a signature, expected 0, 1 or 2`);
-  }
+  const verdict = (["ok", "bad_signature", "wrong_leaf"] as const)[byte];
+  if (verdict !== undefined) return verdict;
+  throw new Error(`the backend returned verdict ${byte} for a signature, expected 0, 1 or 2`);
 }
 
 /** True when `Addon.open` rejected because the library itself cannot be used; see there. */

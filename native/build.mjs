@@ -1,6 +1,6 @@
 // Compiles each native part that is older than its sources: the addon (node-gyp), the backend
-// build/lean_pq.so and the conformance program. With --asan also the backend, the conformance
-// program and the ABI's fuzzer under AddressSanitizer, as
+// build/lean_pq.so, the conformance program and the maker of its inputs. With --asan also the backend,
+// the conformance program and the fuzzer of the ABI under AddressSanitizer, as
 // build/{lean_pq-asan.so,conformance-asan,fuzz-asan}.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync, utimesSync } from "node:fs";
@@ -110,6 +110,7 @@ function main() {
   buildAddon();
   buildBackend("build/lean_pq.so", ["-O2"]);
   buildProgram("build/conformance", "conformance.c", ["-O2"]);
+  buildProgram("build/make_inputs", "make_inputs.c", ["-O2"]);
   if (process.argv.includes("--asan")) {
     buildBackend("build/lean_pq-asan.so", ASAN);
     buildProgram("build/conformance-asan", "conformance.c", ASAN);

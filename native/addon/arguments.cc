@@ -36,6 +36,26 @@ std::string element(const std::string &name, uint32_t at) {
   return name + "[" + std::to_string(at) + "]";
 }
 
+uint32_t read_kind(const Napi::Value &value, const std::string &name) {
+  const std::string kind = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
+  if (kind == "fold") return LP_FOLD;
+  if (kind == "merge") return LP_MERGE;
+  refuse(value, name + " must be fold or merge");
+}
+
+template <typename Item>
+std::vector<Item> read_each(const Napi::Value &value, const std::string &name,
+                            const lp_about &about,
+                            Item (*read)(const Napi::Value &, const std::string &,
+                                         const lp_about &)) {
+  const Napi::Array array = read_array(value, name);
+  std::vector<Item> items;
+  for (uint32_t i = 0; i < array.Length(); i++) {
+    items.push_back(read(array.Get(i), element(name, i), about));
+  }
+  return items;
+}
+
 }  // namespace
 
 std::string read_string(const Napi::Value &value, const std::string &name) {
@@ -64,53 +84,57 @@ std::vector<uint32_t> read_u32_list(const Napi::Value &value, const std::string 
   return numbers;
 }
 
-lean_prover_message read_message(const Napi::Value &value, const std::string &name) {
+Claim read_claim(const Napi::Value &value, const std::string &name, const lp_about &about) {
   const Napi::Object object = read_object(value, name);
-  const std::vector<uint8_t> root = read_bytes(object.Get("root"), name + ".root");
-  if (root.size() != LEAN_PROVER_MESSAGE_BYTES) refuse(value, name + ".root must be 32 bytes");
-  lean_prover_message message{};
-  std::copy(root.begin(), root.end(), message.root);
-  message.slot = read_u32(object.Get("slot"), name + ".slot");
-  return message;
-}
-
-std::vector<uint8_t> read_keys(const Napi::Value &value, const std::string &name,
-                               const lean_prover_description &description) {
-  std::vector<uint8_t> keys = read_bytes(value, name);
-  if (keys.size() % description.public_key_bytes != 0) {
-    refuse(value, name + " must be packed keys of " +
-                      std::to_string(description.public_key_bytes) + " bytes");
+  Claim claim;
+  claim.root = read_bytes(object.Get("root"), name + ".root");
+  if (claim.root.size() != LP_ROOT_BYTES) refuse(value, name + ".root must be 32 bytes");
+  claim.slot = read_u32(object.Get("slot"), name + ".slot");
+  claim.keys = read_bytes(object.Get("keys"), name + ".keys");
+  if (claim.keys.size() % about.public_key_bytes != 0) {
+    refuse(value, name + ".keys must be packed keys of " + std::to_string(about.public_key_bytes) +
+                      " bytes");
   }
-  return keys;
+  return claim;
 }
 
-std::vector<uint8_t> read_signatures(const Napi::Value &value, const std::string &name,
-                                     const std::vector<uint8_t> &keys,
-                                     const lean_prover_description &description) {
-  std::vector<uint8_t> signatures = read_bytes(value, name);
-  const size_t count = keys.size() / description.public_key_bytes;
-  if (signatures.size() != count * description.signature_bytes) {
-    refuse(value, name + " must be " + std::to_string(count) + " packed signatures of " +
-                      std::to_string(description.signature_bytes) + " bytes, one for each key");
+Raws read_raws(const Napi::Value &value, const std::string &name, const lp_about &about) {
+  Raws raws;
+  raws.of = read_claim(value, name, about);
+  raws.signatures = read_bytes(read_object(value, name).Get("signatures"), name + ".signatures");
+  const size_t count = raws.of.keys.size() / about.public_key_bytes;
+  if (raws.signatures.size() != count * about.signature_bytes) {
+    refuse(value, name + ".signatures must be " + std::to_string(count) +
+                      " packed signatures of " + std::to_string(about.signature_bytes) +
+                      " bytes, one for each key");
   }
-  return signatures;
+  return raws;
 }
 
-Claim read_claim(const Napi::Value &value, const std::string &name,
-                 const lean_prover_description &description) {
+Proof read_proof(const Napi::Value &value, const std::string &name, const lp_about &about) {
   const Napi::Object object = read_object(value, name);
-  return {read_bytes(object.Get("proof"), name + ".proof"),
-          read_keys(object.Get("keys"), name + ".keys", description)};
+  Proof proof;
+  proof.kind = read_kind(object.Get("kind"), name + ".kind");
+  proof.bytes = read_bytes(object.Get("bytes"), name + ".bytes");
+  proof.claims = read_each<Claim>(object.Get("claims"), name + ".claims", about, read_claim);
+  return proof;
 }
 
-std::vector<Claim> read_claims(const Napi::Value &value, const std::string &name,
-                               const lean_prover_description &description) {
-  const Napi::Array array = read_array(value, name);
-  std::vector<Claim> claims;
-  for (uint32_t i = 0; i < array.Length(); i++) {
-    claims.push_back(read_claim(array.Get(i), element(name, i), description));
-  }
-  return claims;
+Job read_job(const Napi::Value &value, const std::string &name, const lp_about &about) {
+  const Napi::Object object = read_object(value, name);
+  Job job;
+  job.kind = read_kind(object.Get("kind"), name + ".kind");
+  job.log_inv_rate = read_u32(object.Get("logInvRate"), name + ".logInvRate");
+  job.raws = read_each<Raws>(object.Get("raws"), name + ".raws", about, read_raws);
+  job.children = read_each<Proof>(object.Get("children"), name + ".children", about, read_proof);
+  job.wanted = read_each<Claim>(object.Get("wanted"), name + ".wanted", about, read_claim);
+  return job;
+}
+
+OpenOptions read_open_options(const Napi::Value &value, const std::string &name) {
+  const Napi::Object object = read_object(value, name);
+  return {read_string(object.Get("config"), name + ".config"),
+          read_u32(object.Get("threads"), name + ".threads")};
 }
 
 }  // namespace lean_aggregator

@@ -17,21 +17,14 @@ namespace lean_aggregator {
 std::string read_string(const Napi::Value &value, const std::string &name);
 uint32_t read_u32(const Napi::Value &value, const std::string &name);
 std::vector<uint32_t> read_u32_list(const Napi::Value &value, const std::string &name);
-lean_prover_message read_message(const Napi::Value &value, const std::string &name);
 
-/* Keys, packed without gaps; their length is a multiple of the description's key size. */
-std::vector<uint8_t> read_keys(const Napi::Value &value, const std::string &name,
-                               const lean_prover_description &description);
-
-/* Signatures, packed in the order of the keys, one for each key. */
-std::vector<uint8_t> read_signatures(const Napi::Value &value, const std::string &name,
-                                     const std::vector<uint8_t> &keys,
-                                     const lean_prover_description &description);
-
-Claim read_claim(const Napi::Value &value, const std::string &name,
-                 const lean_prover_description &description);
-std::vector<Claim> read_claims(const Napi::Value &value, const std::string &name,
-                               const lean_prover_description &description);
+/* Inputs of calls. `about` has the sizes of keys and signatures, of which the bytes must be whole
+ * numbers, with one signature for each key. */
+Claim read_claim(const Napi::Value &value, const std::string &name, const lp_about &about);
+Raws read_raws(const Napi::Value &value, const std::string &name, const lp_about &about);
+Proof read_proof(const Napi::Value &value, const std::string &name, const lp_about &about);
+Job read_job(const Napi::Value &value, const std::string &name, const lp_about &about);
+OpenOptions read_open_options(const Napi::Value &value, const std::string &name);
 
 }  // namespace lean_aggregator
 

@@ -2,47 +2,63 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
+#include <cstdio>
+
 namespace lean_aggregator {
 
 namespace {
 
-Outcome unavailable(std::string message) { return {LEAN_PROVER_UNAVAILABLE, std::move(message)}; }
+Outcome unavailable(std::string message) { return {LP_UNAVAILABLE, std::move(message)}; }
 
 /* For a library that cannot be used, however often it is opened. */
-Outcome unusable(std::string message) { return {LEAN_PROVER_UNSUPPORTED, std::move(message)}; }
+Outcome unusable(std::string message) { return {LP_UNSUPPORTED, std::move(message)}; }
 
-/* A description with room behind it: a library of a later ABI may fill a longer one, and its version
- * can be read only after that. */
-union RoomyDescription {
-  lean_prover_description description;
-  unsigned char room[4096];
-};
-
-/* The error buffer of one call, and the Outcome that it becomes. */
-class ErrorText {
+/* What a call reports, and the Outcome that it becomes. */
+class Fault {
  public:
-  char *buffer() { return text_; }
+  Fault() { fault_.size = sizeof fault_; }
+  lp_fault *get() { return &fault_; }
 
-  Outcome outcome(lean_prover_status status) {
-    if (status == LEAN_PROVER_OK) return {};
-    text_[sizeof text_ - 1] = '\0';
-    if (text_[0] != '\0') return {status, text_};
-    return {status, "the backend returned status " + std::to_string(status) + " without a message"};
+  Outcome outcome(lp_status status) {
+    if (status == LP_OK) return {};
+    fault_.text[sizeof fault_.text - 1] = '\0';
+    if (fault_.text[0] == '\0') {
+      return {status, "the backend returned status " + std::to_string(status) + " without a text"};
+    }
+    return {status, place() + fault_.text};
   }
 
  private:
-  char text_[LEAN_PROVER_ERROR_BYTES] = {};
+  /* "raws[1] key 7: ", or nothing where the library names no input. */
+  std::string place() const {
+    const std::string index = "[" + std::to_string(fault_.index) + "]";
+    switch (fault_.at) {
+      case LP_AT_RAWS:
+        return "raws" + index + " key " + std::to_string(fault_.within) + ": ";
+      case LP_AT_CHILD:
+        return "children" + index + ": ";
+      case LP_AT_WANTED:
+        return "wanted" + index + ": ";
+      default:
+        return "";
+    }
+  }
+
+  lp_fault fault_{};
 };
 
-template <typename Function>
-void find(void *loaded, const char *name, Function &function, std::string &missing) {
-  function = reinterpret_cast<Function>(dlsym(loaded, name));
-  if (function == nullptr) missing += (missing.empty() ? "" : ", ") + std::string(name);
+/* The library's lines stand on standard error, of which the service reports the end. */
+void log_line(void *, int level, const char *line) {
+  static const char *const levels[] = {"error", "warning", "info"};
+  if (line == nullptr) return;
+  const char *name = level >= 0 && level <= 2 ? levels[level] : "info";
+  std::fprintf(stderr, "%s: %.*s\n", name, static_cast<int>(LP_TEXT_BYTES), line);
 }
 
 }  // namespace
 
-Outcome Library::open(const std::string &path, const std::string &config,
+Outcome Library::open(const std::string &path, const OpenOptions &options,
                       std::shared_ptr<Library> &library) {
   // The library is never unloaded: a backend may leave threads behind, as py-lean-pq does.
   void *loaded = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -50,93 +66,124 @@ Outcome Library::open(const std::string &path, const std::string &config,
     const char *why = dlerror();
     return unavailable("cannot load " + path + ": " + (why == nullptr ? "unknown error" : why));
   }
+  const auto offer =
+      reinterpret_cast<decltype(&lean_prover_api)>(dlsym(loaded, "lean_prover_api"));
+  const std::string needed = std::to_string(LEAN_PROVER_API);
+  if (offer == nullptr) {
+    return unusable(path + " does not export lean_prover_api of lean_prover.h, version " + needed);
+  }
   std::shared_ptr<Library> opening(new Library);
-  const Outcome resolved = opening->resolve(loaded, path);
-  if (resolved.status != LEAN_PROVER_OK) return resolved;
-  ErrorText error;
-  const Outcome opened =
-      error.outcome(opening->open_(config.c_str(), &opening->handle_, error.buffer()));
-  if (opened.status != LEAN_PROVER_OK) {
+  const lp_api *api = opening->api_ = offer(LEAN_PROVER_API);
+  if (api == nullptr) return unusable(path + " does not offer version " + needed + " of the ABI");
+  if (api->version != LEAN_PROVER_API || api->size < sizeof *api) {
+    return unusable(path + " offers version " + std::to_string(api->version) + " with " +
+                    std::to_string(api->size) + " bytes, the service needs version " + needed +
+                    " with " + std::to_string(sizeof *api));
+  }
+  if (api->open == nullptr || api->describe == nullptr || api->verify_signatures == nullptr ||
+      api->verify == nullptr || api->prove == nullptr || api->free_buffer == nullptr ||
+      api->close == nullptr) {
+    return unusable(path + " lacks a function of lp_api");
+  }
+  lp_options given{};
+  given.size = sizeof given;
+  given.config = options.config.c_str();
+  given.threads = options.threads;
+  given.log = log_line;
+  Fault fault;
+  const Outcome opened = fault.outcome(api->open(&given, &opening->handle_, fault.get()));
+  if (opened.status != LP_OK) {
     opening->handle_ = nullptr;  // a failed open leaves nothing to close
-    return unavailable(path + ": lean_prover_open failed: " + opened.message);
+    return unavailable(path + ": open failed: " + opened.message);
   }
   if (opening->handle_ == nullptr) {
-    return unavailable(path + ": lean_prover_open returned OK without a handle");
+    return unavailable(path + ": open returned OK without a handle");
   }
-  RoomyDescription filled{};
-  if (opening->describe_(opening->handle_, &filled.description) != LEAN_PROVER_OK) {
-    return unavailable(path + ": lean_prover_describe failed");
+  const Outcome described = opening->describe(path);
+  if (described.status == LP_OK) library = std::move(opening);
+  return described;
+}
+
+Outcome Library::describe(const std::string &path) {
+  about_.size = sizeof about_;
+  if (api_->describe(handle_, &about_) != LP_OK) return unavailable(path + ": describe failed");
+  if (about_.public_key_bytes == 0 || about_.signature_bytes == 0 || about_.proof_bytes_max == 0 ||
+      about_.backend == nullptr || about_.scheme == nullptr || about_.revision == nullptr) {
+    return unusable(path + ": its lp_about lacks a name or a size");
   }
-  const lean_prover_description &description = opening->description_ = filled.description;
-  if (description.abi_version != LEAN_PROVER_ABI_VERSION) {
-    return unusable(path + " has ABI version " + std::to_string(description.abi_version) +
-                    ", the service needs " + std::to_string(LEAN_PROVER_ABI_VERSION));
-  }
-  if (description.public_key_bytes == 0 || description.signature_bytes == 0 ||
-      description.backend == nullptr || description.scheme == nullptr ||
-      description.revision == nullptr) {
-    return unusable(path + ": the description lacks a name or a size");
-  }
-  library = std::move(opening);
   return {};
 }
 
-Outcome Library::resolve(void *loaded, const std::string &path) {
-  std::string missing;
-  find(loaded, "lean_prover_open", open_, missing);
-  find(loaded, "lean_prover_describe", describe_, missing);
-  find(loaded, "lean_prover_verify_signatures", verify_signatures_, missing);
-  find(loaded, "lean_prover_verify_aggregate", verify_aggregate_, missing);
-  find(loaded, "lean_prover_aggregate", aggregate_, missing);
-  find(loaded, "lean_prover_free_buffer", free_buffer_, missing);
-  find(loaded, "lean_prover_close", close_, missing);
-  if (missing.empty()) return {};
-  return unusable(path + " does not export " + missing + " of lean_prover.h");
-}
-
 Library::~Library() {
-  if (handle_ != nullptr) close_(handle_);
+  if (handle_ != nullptr) api_->close(handle_);
 }
 
-lean_prover_keys Library::packed(const std::vector<uint8_t> &keys) const {
-  return {keys.data(), keys.size() / description_.public_key_bytes};
+lp_claim Library::view(const Claim &claim) const {
+  lp_claim made{};
+  std::copy_n(claim.root.begin(), std::min<size_t>(claim.root.size(), LP_ROOT_BYTES), made.root);
+  made.slot = claim.slot;
+  made.keys = {claim.keys.data(), claim.keys.size() / about_.public_key_bytes};
+  return made;
 }
 
-lean_prover_aggregate_claim Library::view(const Claim &claim) const {
-  return {claim.proof.data(), claim.proof.size(), packed(claim.keys)};
+lp_raws Library::view(const Raws &raws) const { return {view(raws.of), raws.signatures.data()}; }
+
+std::vector<lp_claim> Library::view(const std::vector<Claim> &claims) const {
+  std::vector<lp_claim> viewed;
+  for (const Claim &claim : claims) viewed.push_back(view(claim));
+  return viewed;
 }
 
-Outcome Library::verify_signatures(const SignedKeys &input, std::vector<uint8_t> &verdicts) const {
-  const lean_prover_keys keys = packed(input.keys);
+Outcome Library::verify_signatures(const Raws &raws, std::vector<uint8_t> &verdicts) const {
+  const lp_raws viewed = view(raws);
   // A verdict that the backend does not write must not mean that the signature is verified.
-  verdicts.assign(keys.count, static_cast<uint8_t>(LEAN_PROVER_INTERNAL));
-  ErrorText error;
-  return error.outcome(verify_signatures_(handle_, &input.message, keys, input.signatures.data(),
-                                          verdicts.data(), error.buffer()));
+  verdicts.assign(viewed.of.keys.count, UINT8_MAX);
+  Fault fault;
+  return fault.outcome(api_->verify_signatures(handle_, &viewed, verdicts.data(), fault.get()));
 }
 
-Outcome Library::verify_aggregate(const lean_prover_message &message, const Claim &claim) const {
-  const lean_prover_aggregate_claim viewed = view(claim);
-  ErrorText error;
-  return error.outcome(verify_aggregate_(handle_, &message, &viewed, error.buffer()));
+Outcome Library::verify(const Proof &proof) const {
+  const std::vector<lp_claim> claims = view(proof.claims);
+  const lp_proof viewed{proof.kind,
+                        proof.bytes.data(),
+                        proof.bytes.size(),
+                        {claims.data(), claims.size()}};
+  Fault fault;
+  return fault.outcome(api_->verify(handle_, &viewed, fault.get()));
 }
 
-Outcome Library::aggregate(const SignedKeys &input, const std::vector<Claim> &children,
-                           uint32_t log_inv_rate, std::vector<uint8_t> &proof) const {
-  std::vector<lean_prover_aggregate_claim> viewed;
-  viewed.reserve(children.size());
-  for (const Claim &child : children) viewed.push_back(view(child));
-  lean_prover_buffer made{nullptr, 0};
-  ErrorText error;
-  const Outcome outcome = error.outcome(
-      aggregate_(handle_, &input.message, packed(input.keys), input.signatures.data(),
-                 viewed.data(), viewed.size(), log_inv_rate, &made, error.buffer()));
-  if (outcome.status != LEAN_PROVER_OK) return outcome;
-  if (made.bytes == nullptr || made.length == 0) {
-    return {LEAN_PROVER_INTERNAL, "the backend returned OK without a proof"};
+Outcome Library::prove(const Job &job, std::vector<uint8_t> &proof) const {
+  std::vector<lp_raws> raws;
+  for (const Raws &each : job.raws) raws.push_back(view(each));
+  std::vector<std::vector<lp_claim>> claims;
+  for (const Proof &child : job.children) claims.push_back(view(child.claims));
+  std::vector<lp_proof> children;
+  for (size_t at = 0; at < job.children.size(); at++) {
+    const Proof &child = job.children[at];
+    children.push_back({child.kind,
+                        child.bytes.data(),
+                        child.bytes.size(),
+                        {claims[at].data(), claims[at].size()}});
   }
-  const auto release = [this](lean_prover_buffer *buffer) { free_buffer_(handle_, buffer); };
-  const std::unique_ptr<lean_prover_buffer, decltype(release)> owner(&made, release);
+  const std::vector<lp_claim> wanted = view(job.wanted);
+  lp_job viewed{};
+  viewed.size = sizeof viewed;
+  viewed.kind = job.kind;
+  viewed.log_inv_rate = job.log_inv_rate;
+  viewed.raws = raws.data();
+  viewed.raws_count = raws.size();
+  viewed.children = children.data();
+  viewed.children_count = children.size();
+  viewed.wanted = {wanted.data(), wanted.size()};
+  lp_buffer made{nullptr, 0};
+  Fault fault;
+  const Outcome outcome = fault.outcome(api_->prove(handle_, &viewed, &made, fault.get()));
+  if (outcome.status != LP_OK) return outcome;
+  if (made.bytes == nullptr || made.length == 0) {
+    return {LP_INTERNAL, "the backend returned OK without a proof"};
+  }
+  const auto release = [this](lp_buffer *buffer) { api_->free_buffer(handle_, buffer); };
+  const std::unique_ptr<lp_buffer, decltype(release)> owner(&made, release);
   proof.assign(made.bytes, made.bytes + made.length);
   return outcome;
 }

@@ -13,58 +13,70 @@
 
 namespace lean_aggregator {
 
-/* A call's status and, when that is not LEAN_PROVER_OK, the library's message. */
+/* A call's status and, when that is not LP_OK, the library's message. */
 struct Outcome {
-  lean_prover_status status = LEAN_PROVER_OK;
+  lp_status status = LP_OK;
   std::string message;
 };
 
-/* A message, the keys that signed it and their signatures, copied from JavaScript. */
-struct SignedKeys {
-  lean_prover_message message{};
+/* The inputs of calls, copied from JavaScript: the structs of lean_prover.h as owners. */
+struct Claim {
+  std::vector<uint8_t> root;
+  uint32_t slot = 0;
   std::vector<uint8_t> keys;
+};
+
+struct Raws {
+  Claim of;
   std::vector<uint8_t> signatures;
 };
 
-/* A proof and the keys that it must attest, copied from JavaScript. */
-struct Claim {
-  std::vector<uint8_t> proof;
-  std::vector<uint8_t> keys;
+struct Proof {
+  uint32_t kind = LP_FOLD;
+  std::vector<uint8_t> bytes;
+  std::vector<Claim> claims;
+};
+
+struct Job {
+  uint32_t kind = LP_FOLD;
+  uint32_t log_inv_rate = 0;
+  std::vector<Raws> raws;
+  std::vector<Proof> children;
+  std::vector<Claim> wanted;
+};
+
+struct OpenOptions {
+  std::string config;
+  uint32_t threads = 0;
 };
 
 class Library {
  public:
   /* Loads the library at `path` and opens its handle, which takes seconds. For any thread. Sets
    * `library` only on success. */
-  static Outcome open(const std::string &path, const std::string &config,
+  static Outcome open(const std::string &path, const OpenOptions &options,
                       std::shared_ptr<Library> &library);
   ~Library();
   Library(const Library &) = delete;
   Library &operator=(const Library &) = delete;
 
-  const lean_prover_description &description() const { return description_; }
+  const lp_about &about() const { return about_; }
 
-  /* The calls of the C ABI, for any thread. The last argument is set only on LEAN_PROVER_OK. */
-  Outcome verify_signatures(const SignedKeys &input, std::vector<uint8_t> &verdicts) const;
-  Outcome verify_aggregate(const lean_prover_message &message, const Claim &claim) const;
-  Outcome aggregate(const SignedKeys &input, const std::vector<Claim> &children,
-                    uint32_t log_inv_rate, std::vector<uint8_t> &proof) const;
+  /* The calls of the C ABI, for any thread. The last argument is set only on LP_OK. */
+  Outcome verify_signatures(const Raws &raws, std::vector<uint8_t> &verdicts) const;
+  Outcome verify(const Proof &proof) const;
+  Outcome prove(const Job &job, std::vector<uint8_t> &proof) const;
 
  private:
   Library() = default;
-  Outcome resolve(void *loaded, const std::string &path);
-  lean_prover_keys packed(const std::vector<uint8_t> &keys) const;
-  lean_prover_aggregate_claim view(const Claim &claim) const;
+  Outcome describe(const std::string &path);
+  lp_claim view(const Claim &claim) const;
+  lp_raws view(const Raws &raws) const;
+  std::vector<lp_claim> view(const std::vector<Claim> &claims) const;
 
-  lean_prover *handle_ = nullptr;
-  lean_prover_description description_{};
-  decltype(&lean_prover_open) open_ = nullptr;
-  decltype(&lean_prover_describe) describe_ = nullptr;
-  decltype(&lean_prover_verify_signatures) verify_signatures_ = nullptr;
-  decltype(&lean_prover_verify_aggregate) verify_aggregate_ = nullptr;
-  decltype(&lean_prover_aggregate) aggregate_ = nullptr;
-  decltype(&lean_prover_free_buffer) free_buffer_ = nullptr;
-  decltype(&lean_prover_close) close_ = nullptr;
+  const lp_api *api_ = nullptr;
+  lp_prover *handle_ = nullptr;
+  lp_about about_{};
 };
 
 }  // namespace lean_aggregator

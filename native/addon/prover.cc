@@ -17,11 +17,11 @@ Napi::Value to_uint8_array(Napi::Env env, const std::vector<uint8_t> &bytes) {
 
 class OpenWorker final : public Worker {
  public:
-  OpenWorker(Napi::Env env, std::string path, std::string config)
-      : Worker(env), path_(std::move(path)), config_(std::move(config)) {}
+  OpenWorker(Napi::Env env, std::string path, OpenOptions options)
+      : Worker(env), path_(std::move(path)), options_(std::move(options)) {}
 
  private:
-  Outcome compute() override { return Library::open(path_, config_, library_); }
+  Outcome compute() override { return Library::open(path_, options_, library_); }
 
   Napi::Value result(Napi::Env env) override {
     const auto external = Napi::External<std::shared_ptr<Library>>::New(env, &library_);
@@ -29,93 +29,83 @@ class OpenWorker final : public Worker {
   }
 
   std::string path_;
-  std::string config_;
+  OpenOptions options_;
   std::shared_ptr<Library> library_;
 };
 
 class VerifySignaturesWorker final : public Worker {
  public:
-  VerifySignaturesWorker(Napi::Env env, std::shared_ptr<Library> library, SignedKeys input)
-      : Worker(env), library_(std::move(library)), input_(std::move(input)) {}
+  VerifySignaturesWorker(Napi::Env env, std::shared_ptr<Library> library, Raws raws)
+      : Worker(env), library_(std::move(library)), raws_(std::move(raws)) {}
 
  private:
-  Outcome compute() override { return library_->verify_signatures(input_, verdicts_); }
+  Outcome compute() override { return library_->verify_signatures(raws_, verdicts_); }
   Napi::Value result(Napi::Env env) override { return to_uint8_array(env, verdicts_); }
 
   std::shared_ptr<Library> library_;
-  SignedKeys input_;
+  Raws raws_;
   std::vector<uint8_t> verdicts_;
 };
 
-class VerifyAggregateWorker final : public Worker {
+class VerifyWorker final : public Worker {
  public:
-  VerifyAggregateWorker(Napi::Env env, std::shared_ptr<Library> library,
-                        const lean_prover_message &message, Claim claim)
-      : Worker(env), library_(std::move(library)), message_(message), claim_(std::move(claim)) {}
+  VerifyWorker(Napi::Env env, std::shared_ptr<Library> library, Proof proof)
+      : Worker(env), library_(std::move(library)), proof_(std::move(proof)) {}
 
  private:
-  Outcome compute() override { return library_->verify_aggregate(message_, claim_); }
+  Outcome compute() override { return library_->verify(proof_); }
 
-  bool is_answer(lean_prover_status status) const override {
-    return status == LEAN_PROVER_OK || status == LEAN_PROVER_BAD_AGGREGATE;
+  bool is_answer(lp_status status) const override {
+    return status == LP_OK || status == LP_BAD_PROOF;
   }
 
   Napi::Value result(Napi::Env env) override {
-    return Napi::Boolean::New(env, outcome_.status == LEAN_PROVER_OK);
+    return Napi::Boolean::New(env, outcome_.status == LP_OK);
   }
 
   std::shared_ptr<Library> library_;
-  lean_prover_message message_;
-  Claim claim_;
+  Proof proof_;
 };
 
-class AggregateWorker final : public Worker {
+class ProveWorker final : public Worker {
  public:
-  AggregateWorker(Napi::Env env, std::shared_ptr<Library> library, SignedKeys input,
-                  std::vector<Claim> children, uint32_t log_inv_rate)
-      : Worker(env),
-        library_(std::move(library)),
-        input_(std::move(input)),
-        children_(std::move(children)),
-        log_inv_rate_(log_inv_rate) {}
+  ProveWorker(Napi::Env env, std::shared_ptr<Library> library, Job job)
+      : Worker(env), library_(std::move(library)), job_(std::move(job)) {}
 
  private:
-  Outcome compute() override {
-    return library_->aggregate(input_, children_, log_inv_rate_, proof_);
-  }
+  Outcome compute() override { return library_->prove(job_, proof_); }
   Napi::Value result(Napi::Env env) override { return to_uint8_array(env, proof_); }
 
   std::shared_ptr<Library> library_;
-  SignedKeys input_;
-  std::vector<Claim> children_;
-  uint32_t log_inv_rate_;
+  Job job_;
   std::vector<uint8_t> proof_;
 };
 
-/* Reads m, keys and signatures, the first arguments of verifySignatures and aggregate. */
-SignedKeys read_signed_keys(const Napi::CallbackInfo &info,
-                            const lean_prover_description &description) {
-  SignedKeys input;
-  input.message = read_message(info[0], "m");
-  input.keys = read_keys(info[1], "keys", description);
-  input.signatures = read_signatures(info[2], "signatures", input.keys, description);
-  return input;
+Napi::Object to_object(Napi::Env env, const lp_limits &limits) {
+  Napi::Object made = Napi::Object::New(env);
+  made.Set("rawsMax", Napi::Number::New(env, limits.raws_max));
+  made.Set("rawsBesideMax", Napi::Number::New(env, limits.raws_beside_max));
+  made.Set("childrenMax", Napi::Number::New(env, limits.children_max));
+  made.Set("arities", Napi::Number::New(env, limits.arities));
+  made.Set("claimsMax", Napi::Number::New(env, limits.claims_max));
+  made.Set("keysMax", Napi::Number::New(env, limits.keys_max));
+  return made;
 }
 
 }  // namespace
 
 Napi::Value open_prover(const Napi::CallbackInfo &info) {
   std::string path = read_string(info[0], "libraryPath");
-  std::string config = read_string(info[1], "config");
-  return Worker::start(new OpenWorker(info.Env(), std::move(path), std::move(config)));
+  OpenOptions options = read_open_options(info[1], "options");
+  return Worker::start(new OpenWorker(info.Env(), std::move(path), std::move(options)));
 }
 
 Napi::Function Prover::define(Napi::Env env) {
   return DefineClass(env, "NativeProver",
                      {InstanceMethod<&Prover::describe>("describe"),
                       InstanceMethod<&Prover::verify_signatures>("verifySignatures"),
-                      InstanceMethod<&Prover::verify_aggregate>("verifyAggregate"),
-                      InstanceMethod<&Prover::aggregate>("aggregate"),
+                      InstanceMethod<&Prover::verify>("verify"),
+                      InstanceMethod<&Prover::prove>("prove"),
                       InstanceMethod<&Prover::close>("close")});
 }
 
@@ -134,43 +124,42 @@ const std::shared_ptr<Library> &Prover::library(Napi::Env env) const {
 
 Napi::Value Prover::describe(const Napi::CallbackInfo &info) {
   const Napi::Env env = info.Env();
-  const lean_prover_description &d = library(env)->description();
+  const lp_about &about = library(env)->about();
   Napi::Object made = Napi::Object::New(env);
-  made.Set("backend", d.backend);
-  made.Set("scheme", d.scheme);
-  made.Set("revision", d.revision);
-  made.Set("kinds", Napi::Number::New(env, d.kinds));
-  made.Set("publicKeyBytes", Napi::Number::New(env, d.public_key_bytes));
-  made.Set("signatureBytes", Napi::Number::New(env, d.signature_bytes));
-  made.Set("proofBytesMax", Napi::Number::New(env, d.proof_bytes_max));
-  made.Set("childrenMax", Napi::Number::New(env, d.children_max));
-  made.Set("rawsMax", Napi::Number::New(env, d.raws_max));
-  made.Set("rates", Napi::Number::New(env, d.rates));
-  made.Set("keyOrderMatters", Napi::Boolean::New(env, d.key_order_matters != 0));
+  made.Set("backend", about.backend);
+  made.Set("scheme", about.scheme);
+  made.Set("revision", about.revision);
+  made.Set("kinds", Napi::Number::New(env, about.kinds));
+  made.Set("can", Napi::Number::New(env, about.can));
+  made.Set("publicKeyBytes", Napi::Number::New(env, about.public_key_bytes));
+  made.Set("signatureBytes", Napi::Number::New(env, about.signature_bytes));
+  made.Set("proofBytesMax", Napi::Number::New(env, about.proof_bytes_max));
+  made.Set("rates", Napi::Number::New(env, about.rates));
+  made.Set("rateDefault", Napi::Number::New(env, about.rate_default));
+  made.Set("setupMs", Napi::Number::New(env, about.setup_ms));
+  made.Set("fold", to_object(env, about.fold));
+  made.Set("merge", to_object(env, about.merge));
+  made.Set("idleBytes", Napi::Number::New(env, static_cast<double>(about.idle_bytes)));
+  made.Set("peakBytes", Napi::Number::New(env, static_cast<double>(about.peak_bytes)));
   return made;
 }
 
 Napi::Value Prover::verify_signatures(const Napi::CallbackInfo &info) {
   const std::shared_ptr<Library> &library = this->library(info.Env());
-  SignedKeys input = read_signed_keys(info, library->description());
-  return Worker::start(new VerifySignaturesWorker(info.Env(), library, std::move(input)));
+  Raws raws = read_raws(info[0], "raws", library->about());
+  return Worker::start(new VerifySignaturesWorker(info.Env(), library, std::move(raws)));
 }
 
-Napi::Value Prover::verify_aggregate(const Napi::CallbackInfo &info) {
+Napi::Value Prover::verify(const Napi::CallbackInfo &info) {
   const std::shared_ptr<Library> &library = this->library(info.Env());
-  const lean_prover_message message = read_message(info[0], "m");
-  Claim claim = read_claim(info[1], "claim", library->description());
-  return Worker::start(
-      new VerifyAggregateWorker(info.Env(), library, message, std::move(claim)));
+  Proof proof = read_proof(info[0], "proof", library->about());
+  return Worker::start(new VerifyWorker(info.Env(), library, std::move(proof)));
 }
 
-Napi::Value Prover::aggregate(const Napi::CallbackInfo &info) {
+Napi::Value Prover::prove(const Napi::CallbackInfo &info) {
   const std::shared_ptr<Library> &library = this->library(info.Env());
-  SignedKeys input = read_signed_keys(info, library->description());
-  std::vector<Claim> children = read_claims(info[3], "children", library->description());
-  const uint32_t log_inv_rate = read_u32(info[4], "logInvRate");
-  return Worker::start(new AggregateWorker(info.Env(), library, std::move(input),
-                                           std::move(children), log_inv_rate));
+  Job job = read_job(info[0], "job", library->about());
+  return Worker::start(new ProveWorker(info.Env(), library, std::move(job)));
 }
 
 void Prover::close(const Napi::CallbackInfo &) {

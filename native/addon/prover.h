@@ -14,7 +14,7 @@
 
 namespace lean_aggregator {
 
-/* (libraryPath, config) -> promise of a prover. JavaScript thread only. */
+/* (libraryPath, {config, threads}) -> promise of a prover. JavaScript thread only. */
 Napi::Value open_prover(const Napi::CallbackInfo &info);
 
 class Prover : public Napi::ObjectWrap<Prover> {
@@ -27,8 +27,8 @@ class Prover : public Napi::ObjectWrap<Prover> {
  private:
   Napi::Value describe(const Napi::CallbackInfo &info);
   Napi::Value verify_signatures(const Napi::CallbackInfo &info);
-  Napi::Value verify_aggregate(const Napi::CallbackInfo &info);
-  Napi::Value aggregate(const Napi::CallbackInfo &info);
+  Napi::Value verify(const Napi::CallbackInfo &info);
+  Napi::Value prove(const Napi::CallbackInfo &info);
   void close(const Napi::CallbackInfo &info);
 
   /* The library. Throws an Error when this object is closed. */

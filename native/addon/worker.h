@@ -34,7 +34,7 @@ class Worker : public Napi::AsyncWorker {
   virtual Napi::Value result(Napi::Env env) = 0;
 
   /* True when the promise resolves to result() after this status. */
-  virtual bool is_answer(lean_prover_status status) const { return status == LEAN_PROVER_OK; }
+  virtual bool is_answer(lp_status status) const { return status == LP_OK; }
 
   Outcome outcome_;
 
@@ -54,9 +54,9 @@ class Worker : public Napi::AsyncWorker {
   }
 
   /* compute() threw, for example because memory ran out. */
-  void OnError(const Napi::Error &error) final { reject(LEAN_PROVER_INTERNAL, error.Message()); }
+  void OnError(const Napi::Error &error) final { reject(LP_INTERNAL, error.Message()); }
 
-  void reject(lean_prover_status status, const std::string &message) {
+  void reject(lp_status status, const std::string &message) {
     Napi::Error error = Napi::Error::New(Env(), message);
     error.Set("status", Napi::Number::New(Env(), status));
     deferred_.Reject(error.Value());

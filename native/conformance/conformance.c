@@ -3,242 +3,423 @@
  *
  *   conformance LIBRARY CONFIGFILE VECTORSDIR
  *
- * VECTORSDIR holds inputs.bin (layout: inputs.mjs). Prints one line per check; exits 0 when all
- * pass, 1 when one fails, 2 when it cannot start.
+ * VECTORSDIR holds inputs.bin (layout: inputs.mjs). Prints one line per check, and one for what is
+ * skipped because the library does not offer it; exits 0 when all pass, 1 when one fails, 2 when it
+ * cannot start.
  */
 #include "subject.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEW_RAWS = 4, BUSY_RAWS = 64 };
+enum { FEW_RAWS = 4, BUSY_RAWS = 64, CANARY = 0xee };
 
-static lean_prover *prover;
-static char error[LEAN_PROVER_ERROR_BYTES];
+static lp_fault fault;
 static int checks_failed;
+
+static void forget_fault(void) {
+  memset(&fault, 0, sizeof fault);
+  fault.size = sizeof fault;
+}
 
 static void check(bool passed, const char *sentence) {
   printf("%s %s\n", passed ? "ok  " : "FAIL", sentence);
   if (!passed) {
     checks_failed++;
-    printf("     last message of the library: %s\n", error);
+    printf("     last message of the library: %.*s\n", (int)sizeof fault.text, fault.text);
   }
-  error[0] = '\0';
+  forget_fault();
+}
+
+static void skip(const char *sentence, const char *why) {
+  printf("skip %s: the library does not offer %s\n", sentence, why);
 }
 
 /* Checks the status of a refusal, and that its reason is there as a NUL-terminated text. */
-static void check_refused(lean_prover_status got, lean_prover_status wanted, const char *sentence) {
-  const bool has_text = error[0] != '\0' && memchr(error, '\0', sizeof error) != NULL;
+static void check_refused(lp_status got, lp_status wanted, const char *sentence) {
+  const bool has_end = memchr(fault.text, '\0', sizeof fault.text) != NULL;
+  const bool has_text = has_end && fault.text[0] != '\0';
   if (got != wanted) printf("     status %d, wanted %d\n", (int)got, (int)wanted);
   check(got == wanted && has_text, sentence);
 }
 
-static lean_prover_status aggregate(lean_prover_keys raws, const uint8_t *signatures,
-                                    const lean_prover_aggregate_claim *children, size_t count,
-                                    lean_prover_buffer *proof) {
-  return library.aggregate(prover, &inputs.message, raws, signatures, children, count, 0, proof,
-                           error);
+/* Checks a refusal that names the input at fault. */
+static void check_named(lp_status got, lp_status wanted, lp_at at, size_t index, uint32_t within,
+                        const char *sentence) {
+  const bool is_named = fault.at == at && fault.index == index && fault.within == within;
+  if (!is_named) {
+    printf("     it names input %u of kind %u, key %u\n", (unsigned)fault.index, fault.at,
+           fault.within);
+  }
+  check_refused(is_named ? got : LP_INTERNAL, wanted, sentence);
 }
 
-static lean_prover_status verify_claim(const uint8_t *proof, size_t length, lean_prover_keys keys) {
-  const lean_prover_aggregate_claim claim = {proof, length, keys};
-  return library.verify_aggregate(prover, &inputs.message, &claim, error);
+static lp_job fold(const lp_raws *raws, const lp_proof *child, const lp_claim *wanted) {
+  return (lp_job){.size = sizeof(lp_job),
+                  .kind = LP_FOLD,
+                  .raws = raws,
+                  .raws_count = raws == NULL ? 0 : 1,
+                  .children = child,
+                  .children_count = child == NULL ? 0 : 1,
+                  .wanted = {wanted, wanted == NULL ? 0 : 1}};
 }
 
-static void check_description(lean_prover_description *d) {
-  memset(d, 0xff, sizeof *d);
-  check(library.describe(prover, d) == LEAN_PROVER_OK, "describes itself");
-  if (d->abi_version != LEAN_PROVER_ABI_VERSION) cannot_start("describe", "other ABI version");
-  check((d->kinds & LEAN_PROVER_KIND_AGGREGATE) != 0, "offers the aggregate kind");
-  check(d->backend != NULL && d->backend[0] != '\0' && d->scheme != NULL && d->scheme[0] != '\0' &&
-            d->revision != NULL && d->revision[0] != '\0',
+static lp_status verify_claims(const lp_proof *proof, const lp_claim *claims, size_t count) {
+  lp_proof claimed = *proof;
+  claimed.claims = (lp_claims){claims, count};
+  return library->verify(prover, &claimed, &fault);
+}
+
+static bool is_empty(lp_buffer buffer) { return buffer.bytes == NULL && buffer.length == 0; }
+
+static lp_proof proof_of(uint32_t kind, lp_buffer made, const lp_claim *claim) {
+  return (lp_proof){kind, made.bytes, made.length, one_claim(claim)};
+}
+
+static bool is_name(const char *name) { return name != NULL && name[0] != '\0'; }
+
+static void check_description(void) {
+  printf("     %s, %s, %s\n", about.backend, about.scheme, about.revision);
+  check((about.kinds & LP_FOLD) != 0, "offers FOLD");
+  check(is_name(about.backend) && is_name(about.scheme) && is_name(about.revision),
         "names its backend, scheme and revision");
-  check(d->public_key_bytes == inputs.key_bytes && d->signature_bytes == inputs.signature_bytes,
+  check(about.public_key_bytes == inputs.key_bytes &&
+            about.signature_bytes == inputs.signature_bytes,
         "has the key and signature sizes of the inputs");
-  check(d->key_order_matters <= 1, "has 0 or 1 in key_order_matters");
-  check(d->proof_bytes_max == 0 || d->proof_bytes_max >= inputs.child.proof_bytes,
+  check(about.proof_bytes_max >= inputs.child.length,
         "allows proofs as long as the one of the inputs");
-  printf("     %s, %s, %s\n", d->backend, d->scheme, d->revision);
+  check(about.fold.claims_max <= 1, "has at most one claim in a FOLD");
+
+  /* A caller of an older header, whose struct ends earlier. */
+  struct {
+    lp_about about;
+    uint8_t after[64];
+  } room;
+  memset(&room, CANARY, sizeof room);
+  room.about.size = offsetof(lp_about, kinds);
+  bool is_clean = library->describe(prover, &room.about) == LP_OK;
+  const uint8_t *bytes = (const uint8_t *)&room;
+  for (size_t i = offsetof(lp_about, kinds); i < sizeof room; i++) is_clean &= bytes[i] == CANARY;
+  check(is_clean, "writes no more of a description than its caller knows");
 }
 
 static void check_signatures(void) {
-  const size_t count = inputs.raws.count;
+  const lp_raws raws = inputs.raws;
+  const size_t count = raws.of.keys.count;
   uint8_t *verdicts = allocate(count);
-  memset(verdicts, 0xee, count);
-  lean_prover_status status = library.verify_signatures(prover, &inputs.message, inputs.raws,
-                                                        inputs.signatures, verdicts, error);
+  memset(verdicts, CANARY, count);
+  lp_status status = library->verify_signatures(prover, &raws, verdicts, &fault);
   size_t good = 0;
-  for (size_t i = 0; i < count; i++) good += verdicts[i] == LEAN_PROVER_OK;
-  check(status == LEAN_PROVER_OK && good == count, "verifies every signature of the inputs");
+  for (size_t i = 0; i < count; i++) good += verdicts[i] == LP_SIGNATURE_GOOD;
+  check(status == LP_OK && good == count, "verifies every signature of the inputs");
 
   /* The first signature has its last byte changed, and the second has the third key. */
-  uint8_t *tampered = copy(inputs.signatures, count * inputs.signature_bytes);
-  uint8_t *keys = copy(inputs.raws.bytes, count * inputs.key_bytes);
-  tampered[inputs.signature_bytes - 1] ^= 1;
+  uint8_t *signatures = copy(raws.signatures, count * inputs.signature_bytes);
+  uint8_t *keys = copy(raws.of.keys.packed, count * inputs.key_bytes);
+  signatures[inputs.signature_bytes - 1] ^= 1;
   memcpy(keys + inputs.key_bytes, keys + 2 * (size_t)inputs.key_bytes, inputs.key_bytes);
-  status = library.verify_signatures(prover, &inputs.message, (lean_prover_keys){keys, count},
-                                     tampered, verdicts, error);
-  check(status == LEAN_PROVER_OK && verdicts[0] == LEAN_PROVER_BAD_SIGNATURE &&
-            verdicts[1] == LEAN_PROVER_BAD_SIGNATURE && verdicts[2] == LEAN_PROVER_OK,
+  lp_raws changed = raws;
+  changed.of.keys.packed = keys;
+  changed.signatures = signatures;
+  status = library->verify_signatures(prover, &changed, verdicts, &fault);
+  check(status == LP_OK && verdicts[0] == LP_SIGNATURE_BAD && verdicts[1] == LP_SIGNATURE_BAD &&
+            verdicts[2] == LP_SIGNATURE_GOOD,
         "finds a changed signature and a wrong key among good ones");
 
-  lean_prover_message other = inputs.message;
-  other.root[0] ^= 1;
-  status = library.verify_signatures(prover, &other, (lean_prover_keys){inputs.raws.bytes, 1},
-                                     inputs.signatures, verdicts, error);
-  check(status == LEAN_PROVER_OK && verdicts[0] == LEAN_PROVER_BAD_SIGNATURE,
+  lp_raws elsewhere = first_of(raws, 1);
+  elsewhere.of.root[0] ^= 1;
+  status = library->verify_signatures(prover, &elsewhere, verdicts, &fault);
+  check(status == LP_OK && verdicts[0] == LP_SIGNATURE_BAD,
         "refuses a signature of another message");
 
-  status = library.verify_signatures(prover, &inputs.message, inputs.wrong_leaf,
-                                     inputs.wrong_leaf_signature, verdicts, error);
-  check(status == LEAN_PROVER_OK && verdicts[0] == LEAN_PROVER_INVALID_ARGUMENT,
-        "distinguishes a signature at another leaf from a bad one");
+  if (can(LP_TELLS_WRONG_SLOT) && inputs.wrong_slot.of.keys.count > 0) {
+    status = library->verify_signatures(prover, &inputs.wrong_slot, verdicts, &fault);
+    check(status == LP_OK && verdicts[0] == LP_SIGNATURE_WRONG_SLOT,
+          "distinguishes a signature at another slot from a bad one");
+  } else {
+    skip("distinguishes a signature at another slot from a bad one", "TELLS_WRONG_SLOT");
+  }
   free(keys);
-  free(tampered);
+  free(signatures);
   free(verdicts);
 }
 
 static void check_child(void) {
-  const lean_prover_aggregate_claim child = inputs.child;
-  const size_t key = inputs.key_bytes;
-  check(verify_claim(child.proof, child.proof_bytes, child.keys) == LEAN_PROVER_OK,
-        "verifies a proof against exactly its keys");
+  const lp_proof child = inputs.child;
+  const lp_claim claim = inputs.child_claim;
+  const size_t key = inputs.key_bytes, count = claim.keys.count;
+  check(verify_claims(&child, &claim, 1) == LP_OK, "verifies a proof against exactly its keys");
 
-  uint8_t *extra = allocate((child.keys.count + 1) * key);
-  memcpy(extra, child.keys.bytes, child.keys.count * key);
-  memcpy(extra + child.keys.count * key, inputs.wrong_leaf.bytes, key);
-  check_refused(verify_claim(child.proof, child.proof_bytes,
-                             (lean_prover_keys){extra, child.keys.count + 1}),
-                LEAN_PROVER_BAD_AGGREGATE, "refuses a claim with a key the proof does not attest");
-  check_refused(verify_claim(child.proof, child.proof_bytes,
-                             (lean_prover_keys){child.keys.bytes, child.keys.count - 1}),
-                LEAN_PROVER_BAD_AGGREGATE, "refuses a claim that leaves out an attested key");
-  free(extra);
+  uint8_t *packed = allocate((count + 1) * key);
+  memcpy(packed, claim.keys.packed, count * key);
+  memcpy(packed + count * key, inputs.raws.of.keys.packed + count * key, key);
+  lp_claim other = claim;
+  other.keys = (lp_keys){packed, count + 1};
+  check_refused(verify_claims(&child, &other, 1), LP_BAD_PROOF,
+                "refuses a claim with a key the proof does not attest");
+  other.keys.count = count - 1;
+  check_refused(verify_claims(&child, &other, 1), LP_BAD_PROOF,
+                "refuses a claim that leaves out an attested key");
+  memcpy(packed, claim.keys.packed + key, key);
+  memcpy(packed + key, claim.keys.packed, key);
+  other.keys.count = count;
+  check((verify_claims(&child, &other, 1) == LP_OK) == !can(LP_KEY_ORDER),
+        "verifies keys in another order, or says KEY_ORDER");
+  free(packed);
 
-  lean_prover_message other = inputs.message;
+  other = claim;
   other.root[31] ^= 1;
-  check_refused(library.verify_aggregate(prover, &other, &child, error), LEAN_PROVER_BAD_AGGREGATE,
+  check_refused(verify_claims(&child, &other, 1), LP_BAD_PROOF,
                 "refuses a proof of another message");
+  other = claim;
+  other.slot ^= 1;
+  check((verify_claims(&child, &other, 1) == LP_OK) == !can(LP_SLOT_BOUND),
+        "refuses a proof of another slot, or does not say SLOT_BOUND");
 
   /* Bytes of header, middle and end, so that both the parser and the verifier are tested. */
-  const size_t places[] = {0, 8, child.proof_bytes / 2, child.proof_bytes - 1};
+  const size_t places[] = {0, 8, child.length / 2, child.length - 1};
   bool all_refused = true;
   for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-    uint8_t *changed = copy(child.proof, child.proof_bytes);
+    uint8_t *changed = copy(child.bytes, child.length);
     changed[places[i]] ^= 1;
-    all_refused &= verify_claim(changed, child.proof_bytes, child.keys) != LEAN_PROVER_OK;
+    const lp_proof spoilt = {LP_FOLD, changed, child.length, child.claims};
+    all_refused &= library->verify(prover, &spoilt, &fault) == LP_BAD_PROOF;
     free(changed);
   }
   check(all_refused, "refuses a proof with a changed byte");
-  uint8_t *cut = copy(child.proof, child.proof_bytes / 2);
-  check_refused(verify_claim(cut, child.proof_bytes / 2, child.keys), LEAN_PROVER_BAD_AGGREGATE,
-                "refuses half a proof");
-  free(cut);
+  uint8_t *half = copy(child.bytes, child.length / 2);
+  const lp_proof cut = {LP_FOLD, half, child.length / 2, child.claims};
+  check_refused(library->verify(prover, &cut, &fault), LP_BAD_PROOF, "refuses half a proof");
+  free(half);
 }
 
 static void check_proving(void) {
-  const lean_prover_keys few = {inputs.raws.bytes, FEW_RAWS};
-  lean_prover_buffer proof = {NULL, 0};
-  const bool made = aggregate(few, inputs.signatures, NULL, 0, &proof) == LEAN_PROVER_OK &&
-                    proof.bytes != NULL && proof.length > 0;
-  check(made, "proves a few raw signatures");
-  if (made) {
-    check(verify_claim(proof.bytes, proof.length, few) == LEAN_PROVER_OK, "verifies its proof");
-    check_refused(
-        verify_claim(proof.bytes, proof.length, (lean_prover_keys){few.bytes, FEW_RAWS + 1}),
-        LEAN_PROVER_BAD_AGGREGATE, "refuses its proof for one key more");
+  const lp_raws few = first_of(inputs.raws, FEW_RAWS);
+  lp_buffer made = {NULL, 0};
+  lp_job job = fold(&few, NULL, &few.of);
+  const bool is_made = library->prove(prover, &job, &made, &fault) == LP_OK && !is_empty(made);
+  check(is_made, "proves a few raw signatures");
+  if (is_made) {
+    const lp_proof proof = proof_of(LP_FOLD, made, &few.of);
+    check(made.length <= about.proof_bytes_max, "makes a proof within proof_bytes_max");
+    check(library->verify(prover, &proof, &fault) == LP_OK, "verifies its proof");
+    const lp_claim more = first_of(inputs.raws, FEW_RAWS + 1).of;
+    check_refused(verify_claims(&proof, &more, 1), LP_BAD_PROOF,
+                  "refuses its proof for one key more");
   }
-  library.free_buffer(prover, &proof);
+  library->free_buffer(prover, &made);
+  check(is_empty(made), "empties a buffer that it frees");
 
-  uint8_t *tampered = copy(inputs.signatures, FEW_RAWS * (size_t)inputs.signature_bytes);
-  tampered[2 * (size_t)inputs.signature_bytes - 1] ^= 1;
-  check_refused(aggregate(few, tampered, NULL, 0, &proof), LEAN_PROVER_BAD_SIGNATURE,
-                "does not prove a changed signature");
-  free(tampered);
-  lean_prover_aggregate_claim child = inputs.child;
-  child.keys.count--;
-  check_refused(aggregate(few, inputs.signatures, &child, 1, &proof), LEAN_PROVER_BAD_AGGREGATE,
-                "does not prove over a child that attests other keys");
+  const size_t signature = inputs.signature_bytes;
+  uint8_t *changed = copy(few.signatures, FEW_RAWS * signature);
+  changed[3 * signature - 1] ^= 1;
+  lp_raws spoilt = few;
+  spoilt.signatures = changed;
+  job = fold(&spoilt, NULL, &few.of);
+  made = (lp_buffer){changed, 1}; /* the library must replace this */
+  const lp_status refused = library->prove(prover, &job, &made, &fault);
+  const bool was_emptied = is_empty(made);
+  check_named(refused, LP_BAD_SIGNATURE, LP_AT_RAWS, 0, 2,
+              "does not prove a changed signature, and names it");
+  check(was_emptied, "leaves no proof behind where it refuses one");
+  free(changed);
+
+  const lp_claim more = first_of(inputs.raws, FEW_RAWS + 1).of;
+  const lp_claim less = first_of(inputs.raws, FEW_RAWS - 1).of;
+  job = fold(&few, NULL, &more);
+  check_refused(library->prove(prover, &job, &made, &fault), LP_INVALID,
+                "refuses a wanted key that no input has");
+  job = fold(&few, NULL, &less);
+  check_refused(library->prove(prover, &job, &made, &fault), LP_INVALID,
+                "refuses an input's key that is not wanted");
 }
 
-static void check_arguments(const lean_prover_description *d) {
-  const lean_prover_keys none = {NULL, 0};
-  const lean_prover_keys one = {inputs.raws.bytes, 1};
-  const lean_prover_message *message = &inputs.message;
-  lean_prover_buffer proof = {NULL, 0};
-  uint8_t verdict = 0;
-  const lean_prover_status invalid = LEAN_PROVER_INVALID_ARGUMENT;
-  check_refused(aggregate(none, NULL, NULL, 0, &proof), invalid, "refuses to prove nothing");
-  check_refused(aggregate(one, NULL, NULL, 0, &proof), invalid, "refuses keys without signatures");
-  check_refused(aggregate(one, inputs.signatures, NULL, 1, &proof), invalid,
-                "refuses a count of children without children");
-  check_refused(aggregate(one, inputs.signatures, NULL, 0, NULL), invalid,
-                "refuses to prove without a place for the proof");
-  check_refused(library.verify_signatures(prover, NULL, one, inputs.signatures, &verdict, error),
-                invalid, "refuses to verify signatures without a message");
-  check_refused(library.verify_signatures(prover, message, one, NULL, &verdict, error), invalid,
-                "refuses to verify no signatures");
-  check_refused(library.verify_aggregate(prover, message, NULL, error), invalid,
-                "refuses to verify no claim");
-  check_refused(verify_claim(NULL, 0, inputs.child.keys), invalid, "refuses a claim with no proof");
-  check_refused(verify_claim(inputs.child.proof, inputs.child.proof_bytes, none), invalid,
-                "refuses a claim with no keys");
-  check(library.describe(prover, NULL) == invalid, "refuses to describe itself into nothing");
-  if (d->rates == 0) {
-    check_refused(library.aggregate(prover, message, one, inputs.signatures, NULL, 0, 1, &proof,
-                                    error),
-                  LEAN_PROVER_UNSUPPORTED, "refuses a rate that it does not offer");
+/* Two folds or more make a recursion: a proof that is a child of another one. */
+static void check_folding(void) {
+  const char *what = "folds a child into a proof with a raw signature beside it";
+  const size_t keys = inputs.child_claim.keys.count;
+  if (!can(LP_RAWS_BESIDE_CHILDREN)) return skip(what, "RAWS_BESIDE_CHILDREN");
+  lp_raws one = first_of(inputs.raws, 1); /* the first key that is not in the child */
+  one.of.keys.packed += keys * inputs.key_bytes;
+  one.signatures += keys * inputs.signature_bytes;
+  lp_claim both = inputs.raws.of;
+  both.keys.count = keys + 1;
+  lp_job job = fold(&one, &inputs.child, &both);
+  lp_buffer made = {NULL, 0};
+  const bool is_made = library->prove(prover, &job, &made, &fault) == LP_OK && !is_empty(made);
+  check(is_made, what);
+  if (is_made) {
+    const lp_proof proof = proof_of(LP_FOLD, made, &both);
+    check(library->verify(prover, &proof, &fault) == LP_OK,
+          "attests the child's keys and the signature's");
+    check_refused(verify_claims(&proof, &one.of, 1), LP_BAD_PROOF,
+                  "refuses that proof without the child's keys");
+    check_refused(verify_claims(&proof, &inputs.child_claim, 1), LP_BAD_PROOF,
+                  "refuses that proof without the signature's key");
   }
-  library.free_buffer(prover, &proof);
-  lean_prover *second = NULL;
-  check(library.open("", &second, NULL) != LEAN_PROVER_OK && second == NULL,
-        "refuses a second handle, without an error buffer too");
+  library->free_buffer(prover, &made);
+
+  lp_claim fewer = inputs.child_claim;
+  fewer.keys.count--;
+  lp_proof lying = inputs.child;
+  lying.claims = one_claim(&fewer);
+  lp_claim wanted = both;
+  uint8_t *packed = copy(both.keys.packed, both.keys.count * inputs.key_bytes);
+  memcpy(packed + fewer.keys.count * inputs.key_bytes, one.of.keys.packed, inputs.key_bytes);
+  wanted.keys = (lp_keys){packed, keys};
+  job = fold(&one, &lying, &wanted);
+  check_named(library->prove(prover, &job, &made, &fault), LP_BAD_PROOF, LP_AT_CHILD, 0, 0,
+              "does not prove over a child that attests other keys, and names it");
+  free(packed);
+}
+
+/* The child's message and the other one in one proof. */
+static void check_merging(void) {
+  const char *what = "merges a proof and signatures of two messages";
+  if ((about.kinds & LP_MERGE) == 0) return skip(what, "MERGE");
+  if (!can(LP_MERGE_RAWS)) return skip(what, "MERGE_RAWS");
+  if (inputs.other.of.keys.count == 0) return skip(what, "inputs of another message");
+  const lp_claim claims[] = {inputs.child_claim, inputs.other.of};
+  const lp_claim swapped[] = {inputs.other.of, inputs.child_claim};
+  lp_job job = fold(&inputs.other, &inputs.child, claims);
+  job.kind = LP_MERGE;
+  job.wanted.count = 2;
+  lp_buffer made = {NULL, 0};
+  const bool is_made = library->prove(prover, &job, &made, &fault) == LP_OK && !is_empty(made);
+  check(is_made, what);
+  if (is_made) {
+    const lp_proof merged = {LP_MERGE, made.bytes, made.length, {claims, 2}};
+    check(library->verify(prover, &merged, &fault) == LP_OK, "attests both messages");
+    check_refused(verify_claims(&merged, claims, 1), LP_BAD_PROOF,
+                  "refuses a merged proof with one message left out");
+    check((verify_claims(&merged, swapped, 2) == LP_OK) == !can(LP_CLAIM_ORDER),
+          "verifies claims in another order, or says CLAIM_ORDER");
+  }
+  library->free_buffer(prover, &made);
+  job.wanted.count = 1;
+  check_refused(library->prove(prover, &job, &made, &fault), LP_INVALID,
+                "refuses a merge with a message that is not wanted");
+  job.kind = LP_FOLD;
+  job.wanted.count = 2;
+  check_refused(library->prove(prover, &job, &made, &fault), LP_INVALID,
+                "refuses a fold of two messages");
+}
+
+static void check_arguments(void) {
+  const lp_raws one = first_of(inputs.raws, 1);
+  lp_buffer made = {NULL, 0};
+  uint8_t verdict = 0;
+  lp_job job = fold(NULL, NULL, &one.of);
+  const lp_status invalid = LP_INVALID;
+  check_refused(library->prove(prover, &job, &made, &fault), invalid, "refuses to prove nothing");
+  job = fold(&one, NULL, NULL);
+  check_refused(library->prove(prover, &job, &made, &fault), invalid, "refuses to prove no claim");
+  job = fold(&one, NULL, &one.of);
+  job.children_count = 1;
+  check_refused(library->prove(prover, &job, &made, &fault), invalid,
+                "refuses a count of children without children");
+  job.children_count = 0;
+  check_refused(library->prove(prover, &job, NULL, &fault), invalid,
+                "refuses to prove without a place for the proof");
+  check_refused(library->prove(prover, NULL, &made, &fault), invalid, "refuses to prove no job");
+  lp_raws unsigned_ones = one;
+  unsigned_ones.signatures = NULL;
+  job = fold(&unsigned_ones, NULL, &one.of);
+  check_refused(library->prove(prover, &job, &made, &fault), invalid,
+                "refuses keys without signatures");
+  check_refused(library->verify_signatures(prover, &unsigned_ones, &verdict, &fault), invalid,
+                "refuses to verify no signatures");
+  check_refused(library->verify_signatures(prover, NULL, &verdict, &fault), invalid,
+                "refuses to verify signatures of nothing");
+  check_refused(library->verify(prover, NULL, &fault), invalid, "refuses to verify no proof");
+  lp_proof none = inputs.child;
+  none.bytes = NULL;
+  check_refused(library->verify(prover, &none, &fault), invalid, "refuses a proof without bytes");
+  check_refused(verify_claims(&inputs.child, NULL, 0), invalid, "refuses a proof with no claims");
+  lp_claim keyless = inputs.child_claim;
+  keyless.keys = (lp_keys){NULL, 0};
+  check_refused(verify_claims(&inputs.child, &keyless, 1), invalid, "refuses a claim with no keys");
+  const lp_claim twice[] = {inputs.child_claim, inputs.child_claim};
+  lp_proof merged = inputs.child;
+  merged.kind = LP_MERGE;
+  check_refused(verify_claims(&merged, twice, 2), invalid, "refuses claims with a message twice");
+  check(library->describe(prover, NULL) == invalid, "refuses to describe itself into nothing");
+  job = fold(&one, NULL, &one.of);
+  job.kind = 4;
+  check_refused(library->prove(prover, &job, &made, &fault), LP_UNSUPPORTED,
+                "refuses another kind");
+  job.kind = LP_FOLD;
+  for (uint32_t rate = 1; rate < 32; rate++) {
+    if ((about.rates >> rate & 1) == 1) continue;
+    job.log_inv_rate = rate;
+    check_refused(library->prove(prover, &job, &made, &fault), LP_UNSUPPORTED,
+                  "refuses a rate that it does not offer");
+    break;
+  }
+
+  /* A caller of another header, whose text is shorter, and one without a place for it. */
+  struct {
+    lp_fault fault;
+    uint8_t after[64];
+  } room;
+  memset(&room, CANARY, sizeof room);
+  const size_t known = room.fault.size = offsetof(lp_fault, text) + 8;
+  bool is_clean = library->verify(prover, NULL, &room.fault) == invalid;
+  const uint8_t *bytes = (const uint8_t *)&room;
+  for (size_t i = known; i < sizeof room; i++) is_clean &= bytes[i] == CANARY;
+  check(is_clean && memchr(room.fault.text, '\0', 8) != NULL,
+        "writes no more of a fault than its caller knows");
+  check(library->verify(prover, NULL, NULL) == invalid, "needs no place for a fault");
+  library->free_buffer(prover, &made);
+
+  const lp_options options = {.size = sizeof options, .config = ""};
+  lp_prover *second = NULL;
+  check(library->open(&options, &second, NULL) != LP_OK && second == NULL,
+        "refuses a second handle");
 }
 
 static struct {
   atomic_bool is_started;
   atomic_bool is_done;
-  lean_prover_status status;
+  lp_status status;
 } busy;
 
 static void *prove_many(void *unused) {
   (void)unused;
-  char message[LEAN_PROVER_ERROR_BYTES];
-  const size_t count = inputs.raws.count < BUSY_RAWS ? inputs.raws.count : BUSY_RAWS;
-  const lean_prover_keys many = {inputs.raws.bytes, count};
-  lean_prover_buffer proof = {NULL, 0};
+  const size_t count = inputs.raws.of.keys.count;
+  const lp_raws many = first_of(inputs.raws, count < BUSY_RAWS ? count : BUSY_RAWS);
+  const lp_job job = fold(&many, NULL, &many.of);
+  lp_buffer made = {NULL, 0};
   atomic_store(&busy.is_started, true);
-  busy.status = library.aggregate(prover, &inputs.message, many, inputs.signatures, NULL, 0, 0,
-                                  &proof, message);
+  busy.status = library->prove(prover, &job, &made, NULL);
   atomic_store(&busy.is_done, true);
-  library.free_buffer(prover, &proof);
+  library->free_buffer(prover, &made);
   return NULL;
 }
 
 /* Verifies several times during one proof; all must end before the proof does. */
 static void check_verifies_while_proving(void) {
+  const char *what = "verifies correctly while a proof runs on another thread";
+  if (!can(LP_VERIFIES_BESIDE)) return skip(what, "VERIFIES_BESIDE");
   pthread_t thread;
   if (pthread_create(&thread, NULL, prove_many, NULL) != 0) cannot_start("thread", "not started");
   while (!atomic_load(&busy.is_started)) continue;
   bool all_good = true;
   for (int round = 0; round < 3; round++) {
-    uint8_t verdict = LEAN_PROVER_INTERNAL;
-    const lean_prover_keys one = {inputs.raws.bytes, 1};
-    all_good &= library.verify_signatures(prover, &inputs.message, one, inputs.signatures, &verdict,
-                                          error) == LEAN_PROVER_OK &&
-                verdict == LEAN_PROVER_OK;
-    all_good &= library.verify_aggregate(prover, &inputs.message, &inputs.child, error) ==
-                LEAN_PROVER_OK;
+    uint8_t verdict = CANARY;
+    const lp_raws one = first_of(inputs.raws, 1);
+    all_good &= library->verify_signatures(prover, &one, &verdict, &fault) == LP_OK &&
+                verdict == LP_SIGNATURE_GOOD;
+    all_good &= library->verify(prover, &inputs.child, &fault) == LP_OK;
   }
   const bool was_proving = !atomic_load(&busy.is_done);
   pthread_join(thread, NULL);
-  check(all_good, "verifies correctly while a proof runs on another thread");
+  check(all_good, what);
   check(was_proving, "verifies without waiting for the end of that proof");
-  check(busy.status == LEAN_PROVER_OK, "proves while another thread verifies");
+  check(busy.status == LP_OK, "proves while another thread verifies");
 }
 
 int main(int argc, char **argv) {
@@ -247,21 +428,22 @@ int main(int argc, char **argv) {
     return 2;
   }
   setvbuf(stdout, NULL, _IOLBF, 0); /* no line is lost in a crash or at a sanitizer's exit */
+  forget_fault();
   char *config = read_text(argv[2]);
   load_library(argv[1]);
   read_inputs(argv[3]);
-  if (inputs.raws.count < FEW_RAWS + 1) cannot_start(argv[3], "has too few signatures");
-  const lean_prover_status opened = library.open(config, &prover, error);
-  check(opened == LEAN_PROVER_OK && prover != NULL, "opens with the config");
+  if (inputs.raws.of.keys.count < FEW_RAWS + 1) cannot_start(argv[3], "has too few signatures");
+  check(open_prover(config, &fault) == LP_OK && prover != NULL, "opens with the config");
   if (checks_failed == 0) {
-    lean_prover_description description;
-    check_description(&description);
-    check_arguments(&description);
+    check_description();
+    check_arguments();
     check_signatures();
     check_child();
     check_proving();
+    check_folding();
+    check_merging();
     check_verifies_while_proving();
-    library.close(prover);
+    library->close(prover);
   }
   free(config);
   free(inputs.file);

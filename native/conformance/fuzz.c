@@ -19,12 +19,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RAWS_MAX = 6, CHILDREN_MAX = 2, STATUSES = LEAN_PROVER_INTERNAL + 1 };
+enum { RAWS_MAX = 6, CHILDREN_MAX = 2, STATUSES = LP_NO_MEMORY + 1 };
 /* Of the calls that would prove, one in PROVE_EVERY / 10 is made: a proof takes a second. */
 enum { PROVE_EVERY = 400 };
 
-static lean_prover *prover;
-static lean_prover_description description;
 static unsigned long execution;
 static unsigned long statuses[STATUSES];
 
@@ -39,113 +37,152 @@ static uint64_t next(void) {
 static size_t below(size_t bound) { return next() % bound; }
 static bool one_in(size_t times) { return below(times) == 0; }
 
-/* Prints a wrong answer and exits. `error` holds text only when the call failed. */
-static void fail(const char *fault, lean_prover_status status, const char *error) {
-  const char *text = error == NULL || status == LEAN_PROVER_OK ? "no text" : error;
-  printf("FOUND execution %lu: %s (status %d: %s)\n", execution, fault, (int)status, text);
+/* Prints a wrong answer and exits. `fault` holds text only when the call failed. */
+static void fail(const char *what, lp_status status, const lp_fault *fault) {
+  const char *text = fault == NULL || status == LP_OK ? "no text" : fault->text;
+  printf("FOUND execution %lu: %s (status %d: %s)\n", execution, what, (int)status, text);
   exit(1);
 }
 
 /* The inputs of one call, each in memory of exactly its size. */
 static struct {
-  lean_prover_message *message;
-  size_t raws;
-  uint8_t *keys;
+  lp_raws *raws; /* one message's; call.keys of them */
+  size_t keys;
+  uint8_t *packed;
   uint8_t *signatures;
   size_t children;
-  lean_prover_aggregate_claim *claims;
+  lp_proof *proofs;
+  lp_claim *claims; /* one for each child */
+  lp_claim *wanted; /* what the inputs attest together */
   bool is_raw_good[RAWS_MAX];
   bool is_child_good[CHILDREN_MAX];
 } call;
 
-/* Changes up to three bytes, in half of the calls none. Returns whether it did. */
+/* Changes up to three bytes, each once, in half of the calls none. Returns whether it did. */
 static bool change(uint8_t *bytes, size_t length) {
   if (length == 0 || one_in(2)) return false;
-  for (size_t count = 1 + below(3); count > 0; count--) {
+  const size_t first = below(length);
+  for (size_t count = 1 + below(length < 3 ? length : 3); count > 0; count--) {
     const uint8_t byte = (uint8_t)(1 + below(255));
-    bytes[below(length)] ^= byte;
+    bytes[(first + count * (length / 3 + 1)) % length] ^= byte;
   }
   return true;
 }
 
 static void make_raws(void) {
   const size_t key_bytes = inputs.key_bytes, signature_bytes = inputs.signature_bytes;
-  call.raws = below(RAWS_MAX + 1);
-  call.keys = allocate(call.raws * key_bytes);
-  call.signatures = allocate(call.raws * signature_bytes);
-  for (size_t i = 0; i < call.raws; i++) {
-    const size_t key = below(inputs.raws.count);
-    const size_t signature = one_in(4) ? below(inputs.raws.count) : key;
-    uint8_t *own_key = call.keys + i * key_bytes;
+  call.keys = below(RAWS_MAX + 1);
+  call.packed = allocate(call.keys * key_bytes);
+  call.signatures = allocate(call.keys * signature_bytes);
+  for (size_t i = 0; i < call.keys; i++) {
+    const size_t count = inputs.raws.of.keys.count;
+    const size_t key = below(count);
+    const size_t signature = one_in(4) ? below(count) : key;
+    uint8_t *own_key = call.packed + i * key_bytes;
     uint8_t *own_signature = call.signatures + i * signature_bytes;
-    memcpy(own_key, inputs.raws.bytes + key * key_bytes, key_bytes);
-    memcpy(own_signature, inputs.signatures + signature * signature_bytes, signature_bytes);
-    const bool is_changed = one_in(3) ? change(own_key, key_bytes)
-                                      : change(own_signature, signature_bytes);
+    memcpy(own_key, inputs.raws.of.keys.packed + key * key_bytes, key_bytes);
+    memcpy(own_signature, inputs.raws.signatures + signature * signature_bytes, signature_bytes);
+    const bool is_changed =
+        one_in(3) ? change(own_key, key_bytes) : change(own_signature, signature_bytes);
     call.is_raw_good[i] = key == signature && !is_changed;
   }
+  call.raws = allocate(sizeof *call.raws);
+  *call.raws = inputs.raws;
+  call.raws->of.keys = (lp_keys){call.packed, call.keys};
+  call.raws->signatures = call.signatures;
 }
 
-/* Makes a claim from the good one. Returns true when it is left good. */
-static bool make_claim(lean_prover_aggregate_claim *claim) {
-  const lean_prover_aggregate_claim good = inputs.child;
+/* Makes a proof of a claim from the good ones. Returns true when both are left good. */
+static bool make_proof(lp_proof *proof, lp_claim *claim) {
+  const lp_proof good = inputs.child;
+  const lp_keys good_keys = inputs.child_claim.keys;
   const size_t key_bytes = inputs.key_bytes;
-  size_t proof_bytes = good.proof_bytes;
-  if (one_in(3)) proof_bytes = one_in(2) ? below(200) : below(good.proof_bytes + 1);
-  const size_t keys = one_in(4) ? below(good.keys.count + 1) : good.keys.count;
-  uint8_t *proof = copy(good.proof, proof_bytes);
-  uint8_t *own_keys = copy(good.keys.bytes, keys * key_bytes);
+  size_t length = good.length;
+  if (one_in(3)) length = one_in(2) ? below(200) : below(good.length + 1);
+  const size_t keys = one_in(4) ? below(good_keys.count + 1) : good_keys.count;
+  uint8_t *bytes = copy(good.bytes, length);
+  uint8_t *own_keys = copy(good_keys.packed, keys * key_bytes);
   const bool is_changed =
-      change(proof, proof_bytes) | (one_in(4) && change(own_keys, keys * key_bytes));
-  *claim = (lean_prover_aggregate_claim){proof, proof_bytes, {own_keys, keys}};
-  return !is_changed && proof_bytes == good.proof_bytes && keys == good.keys.count;
+      change(bytes, length) | (one_in(4) && change(own_keys, keys * key_bytes));
+  *claim = inputs.child_claim;
+  claim->keys = (lp_keys){own_keys, keys};
+  *proof = (lp_proof){LP_FOLD, bytes, length, one_claim(claim)};
+  return !is_changed && length == good.length && keys == good_keys.count;
+}
+
+static void free_proof(const lp_proof *proof, const lp_claim *claim) {
+  free((void *)proof->bytes);
+  free((void *)claim->keys.packed);
+}
+
+/* The keys of all inputs, as they are before anything is spoilt. */
+static void make_wanted(void) {
+  const size_t key_bytes = inputs.key_bytes;
+  size_t count = call.keys;
+  for (size_t i = 0; i < call.children; i++) count += call.claims[i].keys.count;
+  uint8_t *packed = allocate(count * key_bytes);
+  uint8_t *end = packed;
+  memcpy(end, call.packed, call.keys * key_bytes);
+  end += call.keys * key_bytes;
+  for (size_t i = 0; i < call.children; i++) {
+    const lp_keys keys = call.claims[i].keys;
+    memcpy(end, keys.packed, keys.count * key_bytes);
+    end += keys.count * key_bytes;
+  }
+  call.wanted = allocate(sizeof *call.wanted);
+  *call.wanted = call.raws->of;
+  call.wanted->keys = (lp_keys){packed, count};
 }
 
 static void make_call(void) {
-  call.message = allocate(sizeof *call.message);
-  *call.message = inputs.message;
-  const bool is_other_root = one_in(6) && change(call.message->root, LEAN_PROVER_MESSAGE_BYTES);
-  if (one_in(6)) call.message->slot = (uint32_t)next();
-  const bool is_other_slot = call.message->slot != inputs.message.slot;
   make_raws();
+  lp_claim *of = &call.raws->of;
+  const bool is_other_root = one_in(6) && change(of->root, LP_ROOT_BYTES);
+  if (one_in(6)) of->slot = (uint32_t)next();
+  const bool is_other_slot = of->slot != inputs.raws.of.slot;
   call.children = below(CHILDREN_MAX + 1);
+  call.proofs = allocate(call.children * sizeof *call.proofs);
   call.claims = allocate(call.children * sizeof *call.claims);
   for (size_t i = 0; i < call.children; i++) {
-    call.is_child_good[i] = make_claim(&call.claims[i]) && !is_other_root;
+    call.is_child_good[i] = make_proof(&call.proofs[i], &call.claims[i]) && !is_other_root &&
+                            !(is_other_slot && can(LP_SLOT_BOUND));
+    memcpy(call.claims[i].root, of->root, LP_ROOT_BYTES);
+    call.claims[i].slot = of->slot;
   }
-  for (size_t i = 0; i < call.raws; i++) {
+  for (size_t i = 0; i < call.keys; i++) {
     call.is_raw_good[i] = call.is_raw_good[i] && !is_other_root && !is_other_slot;
   }
+  make_wanted();
 }
 
 static void free_call(void) {
-  for (size_t i = 0; i < call.children; i++) {
-    free((void *)call.claims[i].proof);
-    free((void *)call.claims[i].keys.bytes);
-  }
+  for (size_t i = 0; i < call.children; i++) free_proof(&call.proofs[i], &call.claims[i]);
+  free((void *)call.wanted->keys.packed);
+  free(call.wanted);
+  free(call.proofs);
   free(call.claims);
   free(call.signatures);
-  free(call.keys);
-  free(call.message);
+  free(call.packed);
+  free(call.raws);
 }
 
-/* Checks what every answer must satisfy. `error` is NULL when the call had no error buffer. */
-static void check_answer(lean_prover_status status, char *error) {
-  if ((int)status < 0 || status > LEAN_PROVER_INTERNAL) fail("the status is unknown", status, "");
-  const bool has_end = error == NULL || memchr(error, '\0', LEAN_PROVER_ERROR_BYTES) != NULL;
-  if (status != LEAN_PROVER_OK && !has_end) fail("the error text has no NUL", status, "");
-  const char *text = error == NULL || status == LEAN_PROVER_OK ? "no text" : error;
-  if (text[0] == '\0') fail("the error text is empty", status, text);
-  if (status == LEAN_PROVER_INTERNAL || status == LEAN_PROVER_UNAVAILABLE) {
-    fail("an input caused INTERNAL or UNAVAILABLE", status, text);
+/* Checks what every answer must satisfy. `fault` is NULL when the call had no place for one. */
+static void check_answer(lp_status status, const lp_fault *fault) {
+  if ((int)status < 0 || (int)status >= (int)STATUSES) fail("the status is unknown", status, NULL);
+  if (status != LP_OK && fault != NULL) {
+    const bool has_end = memchr(fault->text, '\0', sizeof fault->text) != NULL;
+    if (!has_end) fail("the text has no NUL", status, NULL);
+    if (fault->text[0] == '\0') fail("the text is empty", status, fault);
+    if (fault->size != sizeof *fault) fail("the fault has another size", status, fault);
+  }
+  if (status == LP_INTERNAL || status == LP_UNAVAILABLE || status == LP_NO_MEMORY) {
+    fail("an input caused INTERNAL, UNAVAILABLE or NO_MEMORY", status, fault);
   }
   statuses[status]++;
 }
 
-static void must_be_invalid(lean_prover_status status, const char *error) {
-  if (status != LEAN_PROVER_INVALID_ARGUMENT) {
-    fail("a forbidden argument is not refused as INVALID_ARGUMENT", status, error);
-  }
+static void must_be_invalid(lp_status status, const lp_fault *fault) {
+  if (status != LP_INVALID) fail("a forbidden argument is not refused as INVALID", status, fault);
 }
 
 /*
@@ -158,140 +195,161 @@ static size_t huge_count(size_t allowed_max, size_t item_bytes) {
   return counts[below(sizeof counts / sizeof counts[0])];
 }
 
-static void verify_signatures(char *error) {
-  uint8_t *verdicts = allocate(call.raws);
-  memset(verdicts, 0xee, call.raws);
-  lean_prover_keys keys = {call.keys, call.raws};
-  const lean_prover_message *message = call.message;
-  const uint8_t *signatures = call.signatures;
+static void verify_signatures(lp_fault *fault) {
+  uint8_t *verdicts = allocate(call.keys);
+  memset(verdicts, 0xee, call.keys);
+  lp_raws given = *call.raws;
+  const lp_raws *raws = &given;
   uint8_t *out = verdicts;
-  bool is_forbidden = call.raws == 0;
+  bool is_forbidden = call.keys == 0;
   if (one_in(8)) {
     is_forbidden = true;
     switch (below(5)) {
-      case 0: message = NULL; break;
-      case 1: keys.bytes = NULL; break;
-      case 2: signatures = NULL; break;
+      case 0: raws = NULL; break;
+      case 1: given.of.keys.packed = NULL; break;
+      case 2: given.signatures = NULL; break;
       case 3: out = NULL; break;
       default:
-        if (description.raws_max == 0) is_forbidden = call.raws == 0;
-        else keys.count = huge_count(description.raws_max, inputs.signature_bytes);
+        if (about.fold.raws_max == 0) is_forbidden = call.keys == 0;
+        else given.of.keys.count = huge_count(about.fold.raws_max, inputs.signature_bytes);
     }
   }
-  const lean_prover_status status =
-      library.verify_signatures(prover, message, keys, signatures, out, error);
-  check_answer(status, error);
-  if (is_forbidden) must_be_invalid(status, error);
-  else if (status != LEAN_PROVER_OK) fail("a bad signature fails the whole call", status, error);
-  for (size_t i = 0; !is_forbidden && i < call.raws; i++) {
-    const bool is_known = verdicts[i] <= LEAN_PROVER_BAD_SIGNATURE;
-    if (!is_known) fail("a verdict is not one of the three", status, "");
-    const bool is_ok = verdicts[i] == LEAN_PROVER_OK;
-    if (call.is_raw_good[i] && !is_ok) fail("a good signature fails", status, "");
-    if (!call.is_raw_good[i] && is_ok) fail("a bad signature passes", status, "");
+  const lp_status status = library->verify_signatures(prover, raws, out, fault);
+  check_answer(status, fault);
+  if (is_forbidden) must_be_invalid(status, fault);
+  else if (status != LP_OK) fail("a bad signature fails the whole call", status, fault);
+  for (size_t i = 0; !is_forbidden && i < call.keys; i++) {
+    const bool is_known = verdicts[i] <= LP_SIGNATURE_WRONG_SLOT;
+    if (!is_known) fail("a verdict is not one of the three", status, NULL);
+    const bool is_good = verdicts[i] == LP_SIGNATURE_GOOD;
+    if (call.is_raw_good[i] && !is_good) fail("a good signature fails", status, NULL);
+    if (!call.is_raw_good[i] && is_good) fail("a bad signature passes", status, NULL);
   }
   free(verdicts);
 }
 
-/* Makes the claim invalid and returns true; false where the library has no limit to exceed. */
-static bool spoil(lean_prover_aggregate_claim *claim) {
-  switch (below(5)) {
-    case 0: claim->proof = NULL; return true;
-    case 1: claim->keys.bytes = NULL; return true;
+/* Makes the proof invalid and returns true; false where the library has no limit to exceed. */
+static bool spoil(lp_proof *proof, lp_claim *claim) {
+  switch (below(7)) {
+    case 0: proof->bytes = NULL; return true;
+    case 1: claim->keys.packed = NULL; return true;
     case 2: claim->keys.count = 0; return true;
     case 3: claim->keys.count = SIZE_MAX / inputs.key_bytes + 1 + claim->keys.count; return true;
-    default:
-      if (description.proof_bytes_max == 0) return false;
-      claim->proof_bytes = huge_count(description.proof_bytes_max, 1);
-      return true;
+    case 4: proof->claims.items = NULL; return true;
+    case 5: proof->claims.count = one_in(2) ? 0 : huge_count(about.merge.claims_max, sizeof *claim);
+      return proof->claims.count == 0 || about.merge.claims_max > 0;
+    default: proof->length = huge_count(about.proof_bytes_max, 1); return true;
   }
 }
 
-static bool is_empty(const lean_prover_aggregate_claim *claim) {
-  return claim->proof_bytes == 0 || claim->keys.count == 0;
+static bool is_empty(const lp_proof *proof) {
+  return proof->length == 0 || proof->claims.items[0].keys.count == 0;
 }
 
-static void verify_aggregate(char *error) {
-  lean_prover_aggregate_claim claim;
-  const bool is_good =
-      make_claim(&claim) &&
-      memcmp(call.message->root, inputs.message.root, sizeof inputs.message.root) == 0;
-  lean_prover_aggregate_claim given = claim;
-  const lean_prover_message *message = call.message;
-  bool is_forbidden = is_empty(&claim);
+static void verify(lp_fault *fault) {
+  lp_proof proof;
+  lp_claim claim;
+  bool is_good = make_proof(&proof, &claim);
+  memcpy(claim.root, call.raws->of.root, LP_ROOT_BYTES);
+  is_good &= memcmp(claim.root, inputs.raws.of.root, LP_ROOT_BYTES) == 0;
+  lp_proof given = proof;
+  lp_claim claimed = claim;
+  given.claims.items = &claimed;
+  const lp_proof *asked = &given;
+  bool is_forbidden = is_empty(&given);
   if (one_in(16)) {
-    message = NULL;
+    asked = NULL;
     is_forbidden = true;
-  } else if (one_in(8)) is_forbidden |= spoil(&given);
-  const lean_prover_status status = library.verify_aggregate(prover, message, &given, error);
-  check_answer(status, error);
-  if (is_forbidden) must_be_invalid(status, error);
-  else if (is_good != (status == LEAN_PROVER_OK)) fail("a claim is misjudged", status, error);
-  free((void *)claim.proof);
-  free((void *)claim.keys.bytes);
+  } else if (one_in(8)) {
+    is_forbidden |= spoil(&given, &claimed);
+  }
+  const lp_status status = library->verify(prover, asked, fault);
+  check_answer(status, fault);
+  if (is_forbidden) must_be_invalid(status, fault);
+  else if (is_good != (status == LP_OK)) fail("a proof is misjudged", status, fault);
+  free_proof(&proof, &claim);
 }
 
 static bool has_bad(void) {
-  for (size_t i = 0; i < call.raws; i++) if (!call.is_raw_good[i]) return true;
+  for (size_t i = 0; i < call.keys; i++) if (!call.is_raw_good[i]) return true;
   for (size_t i = 0; i < call.children; i++) if (!call.is_child_good[i]) return true;
   return false;
 }
 
-static void aggregate(char *error) {
-  const lean_prover_aggregate_claim first = call.children > 0 ? call.claims[0] : inputs.child;
-  lean_prover_keys keys = {call.keys, call.raws};
-  const uint8_t *signatures = call.signatures;
-  const lean_prover_aggregate_claim *claims = call.claims;
-  size_t children = call.children;
+static void prove(lp_fault *fault) {
+  const lp_proof first = call.children > 0 ? call.proofs[0] : inputs.child;
+  const lp_claim first_claim = call.children > 0 ? call.claims[0] : inputs.child_claim;
   const uint32_t rates[] = {0, 0, 0, 0, 1, 31, 32, UINT32_MAX};
-  const uint32_t rate = rates[below(8)];
-  const bool is_offered = rate == 0 || (rate < 32 && (description.rates >> rate & 1) == 1);
-  bool is_forbidden = call.raws == 0 && call.children == 0;
-  if (one_in(8)) {
+  lp_raws raws = *call.raws;
+  lp_claim wanted = *call.wanted;
+  lp_job job = {.size = sizeof job,
+                .kind = one_in(4) ? LP_MERGE : LP_FOLD,
+                .log_inv_rate = rates[below(8)],
+                .raws = &raws,
+                .raws_count = call.keys == 0 ? 0 : 1,
+                .children = call.proofs,
+                .children_count = call.children,
+                .wanted = one_claim(&wanted)};
+  const uint32_t rate = job.log_inv_rate;
+  const bool is_offered = (rate == 0 || (rate < 32 && (about.rates >> rate & 1) == 1)) &&
+                          (about.kinds & job.kind) != 0;
+  bool is_forbidden = call.keys == 0 && call.children == 0;
+  if (one_in(6)) {
     is_forbidden = true;
-    switch (below(5)) {
-      case 0: if (call.raws > 0) signatures = NULL; else is_forbidden = call.children == 0; break;
-      case 1: keys = (lean_prover_keys){NULL, call.raws + 1}; break;
-      case 2: claims = NULL; children++; break;
+    switch (below(9)) {
+      case 0: raws.signatures = NULL; is_forbidden = job.raws_count > 0; break;
+      case 1: raws.of.keys = (lp_keys){NULL, call.keys + 1}; job.raws_count = 1; break;
+      case 2: job.children = NULL; job.children_count++; break;
       case 3:
-        if (description.children_max == 0) is_forbidden = call.raws == 0 && call.children == 0;
-        else children = huge_count(description.children_max, sizeof *claims);
+        if (about.fold.children_max == 0) is_forbidden = call.keys == 0 && call.children == 0;
+        else job.children_count = huge_count(about.fold.children_max, sizeof *job.children);
         break;
+      case 4: job.wanted = (lp_claims){NULL, 1}; break;
+      case 5: wanted.keys.count = SIZE_MAX / inputs.key_bytes + 1 + wanted.keys.count; break;
+      case 6: wanted.slot ^= 1; break; /* no input has it */
+      case 7: job.raws = NULL; job.raws_count = 1; break;
       default:
-        if (call.children == 0) is_forbidden = call.raws == 0;
-        else is_forbidden = spoil(&call.claims[0]);
+        is_forbidden = call.children > 0 ? spoil(&call.proofs[0], &call.claims[0]) : call.keys == 0;
     }
+    is_forbidden |= call.keys == 0 && call.children == 0;
   }
-  for (size_t i = 0; i < call.children; i++) is_forbidden |= is_empty(&call.claims[i]);
+  for (size_t i = 0; i < call.children; i++) {
+    is_forbidden |= call.proofs[i].length == 0 || call.claims[i].keys.count == 0;
+  }
   const bool would_prove = !is_forbidden && is_offered && !has_bad();
-  lean_prover_buffer proof = {call.keys, 1}; /* the library must replace this */
+  lp_buffer made = {call.packed, 1}; /* the library must replace this */
   if (!would_prove || one_in(PROVE_EVERY / 10)) {
-    const lean_prover_status status = library.aggregate(
-        prover, call.message, keys, signatures, claims, children, rate, &proof, error);
-    check_answer(status, error);
-    const bool is_made = status == LEAN_PROVER_OK;
-    if (is_forbidden) must_be_invalid(status, error);
-    else if (!is_offered && is_made) fail("an unoffered rate is accepted", status, error);
-    else if (would_prove != is_made) fail("good inputs fail or bad ones pass", status, error);
-    const bool has_proof = proof.bytes != NULL && proof.length > 0;
-    if (is_made != has_proof) fail("status and proof disagree", status, "");
-    library.free_buffer(prover, &proof);
-    if (proof.bytes != NULL || proof.length != 0) fail("a freed buffer is not empty", status, "");
+    const lp_status status = library->prove(prover, &job, &made, fault);
+    check_answer(status, fault);
+    const bool is_made = status == LP_OK;
+    if (is_forbidden && (is_offered || status != LP_UNSUPPORTED)) must_be_invalid(status, fault);
+    else if (!is_offered && is_made) fail("an unoffered rate or kind is accepted", status, fault);
+    else if (would_prove != is_made) fail("good inputs fail or bad ones pass", status, fault);
+    const bool has_proof = made.bytes != NULL && made.length > 0;
+    if (is_made != has_proof) fail("status and proof disagree", status, NULL);
+    library->free_buffer(prover, &made);
+    if (made.bytes != NULL || made.length != 0) fail("a freed buffer is not empty", status, NULL);
   }
-  if (call.children > 0) call.claims[0] = first;
+  if (call.children > 0) {
+    call.proofs[0] = first;
+    call.claims[0] = first_claim;
+  }
 }
 
 static void execute(uint64_t seed) {
   state = seed * 0xd1342543de82ef95u + execution;
-  char *error = one_in(8) ? NULL : allocate(LEAN_PROVER_ERROR_BYTES);
-  if (error != NULL) memset(error, 'x', LEAN_PROVER_ERROR_BYTES);
+  lp_fault *fault = one_in(8) ? NULL : allocate(sizeof *fault);
+  if (fault != NULL) {
+    memset(fault, 'x', sizeof *fault);
+    fault->size = sizeof *fault;
+  }
   make_call();
   const size_t kind = below(8);
-  if (kind < 4) verify_signatures(error);
-  else if (kind < 6) verify_aggregate(error);
-  else aggregate(error);
+  if (kind < 4) verify_signatures(fault);
+  else if (kind < 6) verify(fault);
+  else prove(fault);
   free_call();
-  free(error);
+  free(fault);
 }
 
 static void report(double seconds) {
@@ -328,9 +386,8 @@ int main(int argc, char **argv) {
   read_inputs(argv[3]);
   const uint64_t seed = strtoull(argv[4], NULL, 10);
   const double seconds_max = strtod(argv[5], NULL);
-  char error[LEAN_PROVER_ERROR_BYTES];
-  if (library.open(config, &prover, error) != LEAN_PROVER_OK) cannot_start(argv[1], error);
-  if (library.describe(prover, &description) != LEAN_PROVER_OK) cannot_start(argv[1], "describe");
+  lp_fault fault = {.size = sizeof fault};
+  if (open_prover(config, &fault) != LP_OK) cannot_start(argv[1], fault.text);
   if (argc == 7) {
     execution = strtoul(argv[6], NULL, 10);
     execute(seed);
@@ -346,7 +403,7 @@ int main(int argc, char **argv) {
     }
     report(now() - start);
   }
-  library.close(prover);
+  library->close(prover);
   free(config);
   free(inputs.file);
   printf("every answer is right\n");

@@ -3,10 +3,14 @@
 //   node native/conformance/inputs.mjs OUTDIR
 //
 // OUTDIR/inputs.bin, little endian, packed:
-//   "LPINPUT1", u32 public_key_bytes, u32 signature_bytes, u32 slot, 32 bytes root,
-//   u32 raws,       raws keys,       raws signatures          all valid for (root, slot)
-//   wrong-leaf key, wrong-leaf signature                      valid for root, but at another leaf
-//   u32 child_keys, child_keys keys, u32 proof_bytes, proof   a proof over some of the raws
+//   "LPINPUT2", u32 public_key_bytes, u32 signature_bytes
+//   three times a message and its signatures:
+//     u32 slot, 32 bytes root, u32 count, count keys, count signatures
+//     first: all valid, five or more
+//     then:  one that is valid for the first root, but at another slot; count 0 in a scheme whose
+//            signatures name no slot
+//     then:  valid ones of another message, for a merge; count 0 without one
+//   u32 child_keys, child_keys keys, u32 proof_bytes, proof   a fold of some of the first ones
 // OUTDIR/config.txt: the lean_pq backend's config, from build/lean_pq.json.
 // To test a backend of another scheme, write an inputs.bin of that scheme in the same layout.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -14,6 +18,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const OTHER_SIGNATURES = 4;
 const VECTORS = join(ROOT, "test", "vectors", "xmss");
 
 function u32(value) {
@@ -32,17 +37,22 @@ function inputs() {
   const keys = group.validators.map(keyOf);
   const slice = (offset, count) => signatures.subarray(offset, offset + count * signatureBytes);
   const proof = readFileSync(join(VECTORS, child.file));
-  return Buffer.concat([
-    Buffer.from("LPINPUT1"),
-    u32(keys[0].length),
-    u32(signatureBytes),
-    u32(group.data.slot),
-    Buffer.from(group.root, "hex"),
+  const raws = ({ data, root }, keys, offset) => [
+    u32(data.slot),
+    Buffer.from(root, "hex"),
     u32(keys.length),
     ...keys,
-    slice(group.signaturesOffset, keys.length),
-    keyOf(wrongLeaf.validator),
-    slice(wrongLeaf.signaturesOffset, 1),
+    slice(offset, keys.length),
+  ];
+  const other = manifest.groups.find((each) => each.root !== group.root);
+  const few = other.validators.slice(0, OTHER_SIGNATURES).map(keyOf);
+  return Buffer.concat([
+    Buffer.from("LPINPUT2"),
+    u32(keys[0].length),
+    u32(signatureBytes),
+    ...raws(group, keys, group.signaturesOffset),
+    ...raws(group, [keyOf(wrongLeaf.validator)], wrongLeaf.signaturesOffset),
+    ...raws(other, few, other.signaturesOffset),
     u32(child.validators.length),
     ...child.validators.map(keyOf),
     u32(proof.length),

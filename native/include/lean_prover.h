@@ -1,27 +1,38 @@
 /*
  * The C ABI between lean-aggregator and a prover build ("backend"): a shared library that exports
- * the functions below. A process opens one handle; the service kills the process to cancel a proof.
- * The service refuses a library whose limits it cannot honour, and the device that names it is out
- * of service; see the description.
+ * one function, lean_prover_api. A process opens one handle; the service kills the process to
+ * cancel a proof. The service refuses a library whose limits it cannot honour, and the device that
+ * names it is out of service; see lp_about.
  *
- * The process: it has the device's cores, niceness, user and variables, and LEANVM_NUM_THREADS, the
- * number of threads that the operator wants. Standard input and output are empty. The last 2 KiB of
- * standard error are reported when the process ends. It opens at most 256 files and writes none
- * larger than the device's "fileMb", by default none at all. Descriptor 3 is the service's.
+ * A *claim* is a message (32 bytes and a slot) with the keys that signed it. A proof attests
+ * claims: one, made by a FOLD of raw signatures and proofs of one message, or several, made by a
+ * MERGE.
+ *
+ * The bytes of proofs, keys and signatures are a stranger's: no input may crash, hang or exhaust
+ * memory. What a call forbids (NULL, sizes, counts, kinds, rates) is refused before any content is
+ * looked at.
+ *
+ * Structs that begin with `size`: the CALLER sets it to its own sizeof. A library of a newer header
+ * reads and writes no more than that, and takes what is missing for 0. All others never change.
+ *
+ * The process: it has the device's cores, niceness, user and variables. Standard input and output
+ * are empty. The last 2 KiB of standard error are reported when the process ends. It opens at most
+ * 256 files and writes none larger than the device's "fileMb", by default none at all. Descriptor 3
+ * is the service's.
  *
  * Memory: inputs belong to the caller, and the library reads them only during the call. A proof's
- * buffer is the library's memory; it stays valid until the caller passes it to
- * lean_prover_free_buffer. Strings in lean_prover_description live as long as the handle.
+ * buffer is the library's memory; it stays valid until the caller passes it to free_buffer. Strings
+ * in lp_about live as long as the handle.
  *
- * Threads: lean_prover_aggregate is called by one thread at a time, not always the same one. The
- * verify functions may be called by a second thread while a proof runs, one of them at a time, and
- * must not wait for the end of the proof.
+ * Threads: prove is called by one thread at a time, not always the same one. Beside it, the verify
+ * functions may be called by a second thread, one of them at a time, and must not wait for the end
+ * of the proof (LP_VERIFIES_BESIDE).
  *
- * Errors: calls return a lean_prover_status. A call with the parameter `error`, a buffer of
- * LEAN_PROVER_ERROR_BYTES or NULL, writes a NUL-terminated UTF-8 message there when the status is
- * not LEAN_PROVER_OK. When a verify function or lean_prover_aggregate returns INTERNAL, UNAVAILABLE
- * or a number that is not listed, the service replaces the process and tries the work once more, as
- * after a crash. After any other status the process goes on. A library must not end the process.
+ * Errors: a call that does not return LP_OK fills its lp_fault, which may be NULL, with a text for
+ * people and the input at fault. When a verify function or prove returns LP_INTERNAL,
+ * LP_UNAVAILABLE, LP_NO_MEMORY or a number that is not listed, the service replaces the process and
+ * tries the work once more, as after a crash. After any other status the process goes on. A library
+ * must not end the process.
  */
 #ifndef LEAN_PROVER_H
 #define LEAN_PROVER_H
@@ -33,121 +44,192 @@
 extern "C" {
 #endif
 
-/* Raised when a struct or the meaning of a function changes. The service needs this version, and
- * refuses a library of another one, of which lean_prover_describe may fill up to 4096 bytes. */
-#define LEAN_PROVER_ABI_VERSION 1u
-/* Size of every signed message, the hash tree root of the attestation data. */
-#define LEAN_PROVER_MESSAGE_BYTES 32u
-/* Size of the caller's error buffer. */
-#define LEAN_PROVER_ERROR_BYTES 512u
+/* The version of everything below. */
+#define LEAN_PROVER_API 2u
+/* Size of every signed message. */
+#define LP_ROOT_BYTES 32u
+/* Size of lp_fault's text, its NUL included. */
+#define LP_TEXT_BYTES 512u
 
-typedef enum lean_prover_status {
-  LEAN_PROVER_OK = 0,
-  LEAN_PROVER_INVALID_ARGUMENT = 1, /* a size or pointer that the description forbids */
-  LEAN_PROVER_BAD_SIGNATURE = 2,    /* a raw signature does not verify */
-  LEAN_PROVER_BAD_AGGREGATE = 3,    /* a proof does not verify, or attests other claims */
-  LEAN_PROVER_UNSUPPORTED = 4,      /* a kind or rate that the description does not offer */
-  LEAN_PROVER_UNAVAILABLE = 5,      /* the prover could not be set up */
-  LEAN_PROVER_INTERNAL = 6          /* the prover failed; the service replaces the process */
-} lean_prover_status;
+typedef enum lp_status {
+  LP_OK = 0,
+  LP_INVALID = 1,       /* a pointer, size or count that this header or lp_about forbids */
+  LP_BAD_SIGNATURE = 2, /* a raw signature does not verify, or not for its slot */
+  LP_BAD_PROOF = 3,     /* a proof does not verify, or attests other claims */
+  LP_UNSUPPORTED = 4,   /* a kind, rate or combination that lp_about does not offer */
+  LP_UNAVAILABLE = 5,   /* the prover could not be set up */
+  LP_INTERNAL = 6,      /* the prover failed */
+  LP_NO_MEMORY = 7      /* the job takes more memory than there is, or than its bound */
+} lp_status;
 
-typedef enum lean_prover_kind {
-  LEAN_PROVER_KIND_AGGREGATE = 1u, /* raw signatures and children of one message */
-  LEAN_PROVER_KIND_MERGE = 2u,     /* reserved: proofs of several messages into one */
-  LEAN_PROVER_KIND_SPLIT = 4u      /* reserved: one message's proof out of a merged one */
-} lean_prover_kind;
+/* Of one raw signature. */
+typedef enum lp_verdict {
+  LP_SIGNATURE_GOOD = 0,
+  LP_SIGNATURE_BAD = 1,
+  LP_SIGNATURE_WRONG_SLOT = 2 /* good, but at another slot (leaf): see LP_TELLS_WRONG_SLOT */
+} lp_verdict;
 
-/*
- * What the library is. Sizes are bytes; 0 in a *_max field means no limit of the library's own. The
- * service needs the kind AGGREGATE, raws_max 0 or at least 4096, proof_bytes_max 0 or at most
- * 524288, keys and signatures of 1 to 65536 bytes, rates 0 or with bit 0, and key_order_matters 0.
- * The three names are 1 to 256 printable ASCII characters. Devices of one service need the same
- * scheme and revision. A proof of more than 524288 bytes counts as a failure of the library.
- */
-typedef struct lean_prover_description {
-  uint32_t abi_version;
-  uint32_t kinds;               /* bit set of lean_prover_kind */
-  const char *backend;          /* short name, e.g. "lean_pq" */
-  const char *scheme;           /* signature scheme, e.g. "leanxmss" */
-  const char *revision;         /* exact prover build: proofs of two revisions do not mix */
-  uint32_t public_key_bytes;
-  uint32_t signature_bytes;
-  uint32_t proof_bytes_max;
-  uint32_t children_max;
-  uint32_t raws_max;            /* raw signatures in one call */
-  uint32_t rates;               /* bit n set: log_inv_rate n is offered; 0: the default rate only */
-  uint32_t key_order_matters;   /* 1: a proof verifies only against keys in its inputs' order */
-} lean_prover_description;
+typedef enum lp_kind {
+  LP_FOLD = 1, /* raw signatures and children of one message into one proof */
+  LP_MERGE = 2 /* several messages into one proof; 4 is reserved for the reverse */
+} lp_kind;
 
-/* `count` public keys, packed without gaps; bytes may be NULL when count is 0. */
-typedef struct lean_prover_keys {
-  const uint8_t *bytes;
+/* What a library can, as bits of lp_about.can. */
+typedef enum lp_can {
+  LP_SLOT_BOUND = 1,           /* a proof attests slots; else the caller must not rely on them */
+  LP_TELLS_WRONG_SLOT = 2,     /* the verdict WRONG_SLOT is given: a signature names its slot */
+  LP_RAWS_BESIDE_CHILDREN = 4, /* a FOLD takes both at once */
+  LP_MERGE_RAWS = 8,           /* a MERGE takes raw signatures too, of any message */
+  LP_MERGE_MERGED = 16,        /* a child of a MERGE may have several claims itself */
+  LP_SAME_KEY_TWICE = 32,      /* a key may be in several inputs of one message at once */
+  LP_CLAIM_ORDER = 64,         /* a proof verifies only with its claims in the order of `wanted` */
+  LP_KEY_ORDER = 128,          /* a proof verifies only with its keys in the order of `wanted` */
+  LP_VERIFIES_BESIDE = 256     /* verify functions may run on a second thread during prove */
+} lp_can;
+
+/* `count` public keys, packed without gaps; packed may be NULL when count is 0. */
+typedef struct lp_keys {
+  const uint8_t *packed;
   size_t count;
-} lean_prover_keys;
+} lp_keys;
 
-/* A proof and the keys that it must attest for the message of the call: exactly these. */
-typedef struct lean_prover_aggregate_claim {
-  const uint8_t *proof;
-  size_t proof_bytes;
-  lean_prover_keys keys;
-} lean_prover_aggregate_claim;
-
-/* The message of a call and the slot (leaf index) at which it is signed. */
-typedef struct lean_prover_message {
-  uint8_t root[LEAN_PROVER_MESSAGE_BYTES];
+/* A message and the keys that signed it, at least one. */
+typedef struct lp_claim {
+  uint8_t root[LP_ROOT_BYTES];
   uint32_t slot;
-} lean_prover_message;
+  lp_keys keys;
+} lp_claim;
 
-typedef struct lean_prover_buffer {
+/* One claim for each message: no (root, slot) twice. */
+typedef struct lp_claims {
+  const lp_claim *items;
+  size_t count;
+} lp_claims;
+
+/* Raw signatures of one message, packed in the order of the keys. */
+typedef struct lp_raws {
+  lp_claim of;
+  const uint8_t *signatures;
+} lp_raws;
+
+/* A proof, the kind of job that made it, and the claims that it must attest: exactly these. A MERGE
+ * may have one claim. */
+typedef struct lp_proof {
+  uint32_t kind;
+  const uint8_t *bytes;
+  size_t length;
+  lp_claims claims;
+} lp_proof;
+
+/* What jobs of one kind may have; 0: no limit of the library's own. */
+typedef struct lp_limits {
+  uint32_t raws_max;        /* signatures in a job without children */
+  uint32_t raws_beside_max; /* signatures in a job with children */
+  uint32_t children_max;
+  uint32_t arities;         /* bit n set: n children at once; 0: any number up to children_max */
+  uint32_t claims_max;      /* of its proof */
+  uint32_t keys_max;        /* of its proof, all claims together */
+} lp_limits;
+
+/* What the library is. Sizes are bytes. */
+typedef struct lp_about {
+  size_t size;
+  /* Names of 1 to 256 printable ASCII characters. */
+  const char *backend;       /* the library, e.g. "lean_pq" */
+  const char *scheme;        /* signature scheme, e.g. "leanxmss" */
+  const char *revision;      /* exact prover build: proofs of two revisions do not mix */
+  uint32_t kinds;            /* bit set of lp_kind; the service needs LP_FOLD */
+  uint32_t can;              /* bit set of lp_can; the service needs LP_VERIFIES_BESIDE */
+  uint32_t public_key_bytes; /* 1 to 65536 */
+  uint32_t signature_bytes;  /* 1 to 65536 */
+  uint32_t proof_bytes_max;  /* 1 to 524288, the chain's limit */
+  uint32_t rates;            /* bit n set: log_inv_rate n is offered; 0: the default rate only */
+  uint32_t rate_default;     /* the log_inv_rate that 0 stands for; 0: not said */
+  uint32_t setup_ms;         /* of open, on two cores; 0: not said */
+  lp_limits fold;            /* the service needs raws_max 0 or at least 4096 */
+  lp_limits merge;
+  uint64_t idle_bytes;       /* resident once open; 0: not said, the service measures it */
+  uint64_t peak_bytes;       /* resident during the largest job; 0: not said */
+} lp_about;
+
+/* What `lp_fault.index` counts. */
+typedef enum lp_at { LP_AT_NONE = 0, LP_AT_RAWS = 1, LP_AT_CHILD = 2, LP_AT_WANTED = 3 } lp_at;
+
+/* Which input is at fault, and why. The library sets all fields that fit into `size`. */
+typedef struct lp_fault {
+  size_t size;
+  uint32_t at;               /* an lp_at */
+  uint32_t within;           /* LP_AT_RAWS: the number of the key in raws[index] */
+  size_t index;              /* raws[index], children[index] or wanted.items[index] */
+  char text[LP_TEXT_BYTES];  /* UTF-8, ends in NUL */
+} lp_fault;
+
+typedef struct lp_options {
+  size_t size;
+  const char *config;        /* UTF-8 of a form that the library defines; NULL: none */
+  const char *cache_folder;  /* where files may be written, up to "fileMb" each; NULL: nowhere */
+  uint32_t threads;          /* 0: one for each core of the affinity mask */
+  /* Takes a line of text for the operator, at most LP_TEXT_BYTES of it; level 0 is an error, 1 a
+   * warning, 2 information. From any thread. NULL: nobody listens. */
+  void (*log)(void *context, int level, const char *line);
+  void *log_context;
+} lp_options;
+
+/* One proof to make. */
+typedef struct lp_job {
+  size_t size;
+  uint32_t kind;             /* LP_FOLD or LP_MERGE */
+  uint32_t log_inv_rate;     /* 0: the default */
+  const lp_raws *raws;       /* one entry for each message; a FOLD has at most one */
+  size_t raws_count;
+  const lp_proof *children;
+  size_t children_count;
+  lp_claims wanted;          /* what the proof must attest, in this order: all that the inputs do */
+  uint64_t memory_bytes_max; /* LP_NO_MEMORY rather than more; 0: no bound */
+} lp_job;
+
+typedef struct lp_prover lp_prover; /* opaque */
+
+typedef struct lp_buffer {
   uint8_t *bytes;
   size_t length;
-} lean_prover_buffer;
+} lp_buffer;
 
-typedef struct lean_prover lean_prover; /* opaque */
+typedef struct lp_api {
+  size_t size;               /* set by the library to its own sizeof */
+  uint32_t version;          /* LEAN_PROVER_API */
 
-/*
- * Sets the prover up, which takes seconds; the service waits two minutes. config is UTF-8 text of a
- * form that the library defines; NULL means no text. On failure there is no handle to close. What
- * the process holds in memory after it decides whether the service keeps a standby.
- */
-lean_prover_status lean_prover_open(const char *config, lean_prover **out, char *error);
+  /* Sets the prover up, which takes seconds; the service waits two minutes. On failure *out is
+   * NULL, and there is nothing to close. A second handle is refused as UNAVAILABLE. What the process
+   * holds in memory after it decides whether the service keeps a standby. */
+  lp_status (*open)(const lp_options *options, lp_prover **out, lp_fault *fault);
 
-/* Fills *out with the description. */
-lean_prover_status lean_prover_describe(lean_prover *prover, lean_prover_description *out);
+  /* Fills *about as far as about->size allows. */
+  lp_status (*describe)(lp_prover *prover, lp_about *about);
 
-/*
- * Verifies keys.count raw signatures of one message, signatures packed in the order of the keys.
- * verdicts[i] is set to LEAN_PROVER_OK or LEAN_PROVER_BAD_SIGNATURE; the leaf index, where the
- * scheme has one, must equal message->slot, else verdicts[i] is LEAN_PROVER_INVALID_ARGUMENT. A bad
- * signature does not fail the call: it returns LEAN_PROVER_OK.
- */
-lean_prover_status lean_prover_verify_signatures(lean_prover *prover,
-                                                 const lean_prover_message *message,
-                                                 lean_prover_keys keys, const uint8_t *signatures,
-                                                 uint8_t *verdicts, char *error);
+  /* Verifies the signatures of one message, each by itself, and sets verdicts[i], an lp_verdict, for
+   * each key. A bad signature does not fail the call: it returns LP_OK. */
+  lp_status (*verify_signatures)(lp_prover *prover, const lp_raws *raws, uint8_t *verdicts,
+                                 lp_fault *fault);
 
-/* LEAN_PROVER_OK when the proof verifies and attests exactly claim->keys for the message. */
-lean_prover_status lean_prover_verify_aggregate(lean_prover *prover,
-                                                const lean_prover_message *message,
-                                                const lean_prover_aggregate_claim *claim,
-                                                char *error);
+  /* LP_OK when the proof verifies and attests exactly its claims. */
+  lp_status (*verify)(lp_prover *prover, const lp_proof *proof, lp_fault *fault);
 
-/*
- * Proves that every key of raws and of children signed the message. Either may be none, and its
- * pointers NULL. log_inv_rate 0 means the library's default. Cannot be interrupted. On failure *proof is set to {NULL, 0}.
- */
-lean_prover_status lean_prover_aggregate(lean_prover *prover, const lean_prover_message *message,
-                                         lean_prover_keys raws, const uint8_t *signatures,
-                                         const lean_prover_aggregate_claim *children,
-                                         size_t children_count, uint32_t log_inv_rate,
-                                         lean_prover_buffer *proof, char *error);
+  /* Makes the proof of `wanted`. LP_INVALID when the inputs' claims are others than `wanted`. Cannot
+   * be interrupted. On failure *made is {NULL, 0}. */
+  lp_status (*prove)(lp_prover *prover, const lp_job *job, lp_buffer *made, lp_fault *fault);
 
-/* Frees the bytes of a proof and sets *buffer to {NULL, 0}. */
-void lean_prover_free_buffer(lean_prover *prover, lean_prover_buffer *buffer);
+  /* Frees the bytes of a proof and sets *buffer to {NULL, 0}. */
+  void (*free_buffer)(lp_prover *prover, lp_buffer *buffer);
 
-/* Call it while no other call runs. The process ends soon after, so a library may leave memory. The
- * service does not call it: it ends a prover by SIGKILL. */
-void lean_prover_close(lean_prover *prover);
+  /* Called while no other call runs. The process ends soon after, so a library may leave memory. The
+   * service does not call it: it ends a prover by SIGKILL. */
+  void (*close)(lp_prover *prover);
+} lp_api;
+
+/* The functions of this version of the ABI; NULL when the library does not offer it. Asked before
+ * anything else is called; the answer lives as long as the process. */
+const lp_api *lean_prover_api(uint32_t version);
 
 #ifdef __cplusplus
 }

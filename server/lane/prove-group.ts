@@ -65,14 +65,15 @@ async function attemptGroup(group: GroupWork, modules: ProveGroupModules): Promi
   }
   if (tooFew !== undefined) return tooFew;
 
+  const claim = expectedClaim(raws, children, description.publicKeyBytes);
   const { proof, proveMs } = await modules.prove({
     message: group.message,
     keys: raws.keys,
     signatures: raws.signatures,
     children,
+    wanted: claim.keys,
     logInvRate: group.logInvRate,
   });
-  const claim = expectedClaim(raws, children, description.publicKeyBytes);
   if (!(await verifier.verifyAggregate(group.message, { proof, keys: claim.keys }))) {
     const detail = "the prover's own proof does not verify against the expected claims";
     return { kind: "failed", reason: "prover_error", detail, deaths: 0 };

@@ -13,7 +13,10 @@ import {
   loadAddon,
   verdictOf,
   type Addon,
+  type AggregateClaim,
+  type BackendProof,
   type NativeProver,
+  type SignedMessage,
 } from "../../native/addon.js";
 import { limits } from "../limits.js";
 import { confineProver } from "./confinement.js";
@@ -84,26 +87,37 @@ async function openBackend(addon: Addon, start: ChildStart): Promise<NativeProve
   addon.setAffinity(start.cores);
   confineProver(addon, start.fileBytesMax);
   const { library, config } = start.backend;
-  const prover = await addon.open(library, config);
+  const prover = await addon.open(library, { config, threads: start.threads });
   const fault = unmetNeed(library, prover.describe());
   if (fault !== undefined) throw new UnusableLibraryError(fault);
   return prover;
 }
 
 async function answer(prover: NativeProver, request: ChildRequest): Promise<unknown> {
+  const { message } = request;
   switch (request.kind) {
     case "verifySignatures": {
-      const { message, keys, signatures } = request;
-      const statuses = await prover.verifySignatures(message, keys, signatures);
-      return Array.from(statuses, verdictOf);
+      const { keys, signatures } = request;
+      const verdicts = await prover.verifySignatures({ ...message, keys, signatures });
+      return Array.from(verdicts, verdictOf);
     }
     case "verifyAggregate":
-      return prover.verifyAggregate(request.message, request.claim);
+      return prover.verify(foldOf(message, request.claim));
     case "aggregate": {
-      const { message, keys, signatures, children, logInvRate } = request;
-      return prover.aggregate(message, keys, signatures, children, logInvRate);
+      const { keys, signatures, children, logInvRate, wanted } = request;
+      return prover.prove({
+        kind: "fold",
+        logInvRate,
+        raws: keys.length === 0 ? [] : [{ ...message, keys, signatures }],
+        children: children.map((child) => foldOf(message, child)),
+        wanted: [{ ...message, keys: wanted }],
+      });
     }
   }
+}
+
+function foldOf(message: SignedMessage, { proof, keys }: AggregateClaim): BackendProof {
+  return { kind: "fold", bytes: proof, claims: [{ ...message, keys }] };
 }
 
 async function replyTo(prover: NativeProver, request: ChildRequest): Promise<ChildReply> {
@@ -191,7 +205,7 @@ function describe(prover: NativeProver): ChildDescription {
     publicKeyBytes: d.publicKeyBytes,
     signatureBytes: d.signatureBytes,
     proofBytesMax: d.proofBytesMax,
-    childrenMax: d.childrenMax,
+    childrenMax: d.fold.childrenMax,
     rates: d.rates,
   };
 }

@@ -222,14 +222,14 @@ export function proverOptions(
 ): () => ForkedProverOptions {
   const { id, nice, cores: own, user, fileMb } = device;
   // leanVM reads this variable; `env` can set those of another backend.
-  const threads = () => ({ LEANVM_NUM_THREADS: String(threadsOf(device)) });
   return () => ({
     deviceId: id,
     childPath,
     backend,
     nice,
     cores: own,
-    env: proverEnvironment(serviceEnv, { ...threads(), ...device.env }),
+    threads: threadsOf(device),
+    env: proverEnvironment(serviceEnv, device.env),
     ...(user === undefined ? {} : { user }),
     fileBytesMax: fileMb * 1e6,
     startTimeoutMs: limits.proverStartMsMax,

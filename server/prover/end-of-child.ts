@@ -26,9 +26,9 @@ export function exitText(code: number | null, signal: string | null): string {
 }
 
 const FUNCTIONS: Readonly<Record<ChildRequest["kind"], string>> = {
-  aggregate: "lean_prover_aggregate",
-  verifySignatures: "lean_prover_verify_signatures",
-  verifyAggregate: "lean_prover_verify_aggregate",
+  aggregate: "lp_api.prove",
+  verifySignatures: "lp_api.verify_signatures",
+  verifyAggregate: "lp_api.verify",
 };
 
 /** The function of the C ABI that answers this request. */

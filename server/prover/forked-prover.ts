@@ -10,7 +10,7 @@ import { ProverChild, type ChildWatch } from "./child-process.js";
 import type { ChildStart } from "./messages.js";
 import { parseBoolean, parseProof, parseVerdicts } from "./messages.js";
 import { oomKills } from "../machine/control-group.js";
-import { keyCountOf, ProverError, signerCountOf } from "./prover.js";
+import { keyCountOf, keysOfAll, ProverError, signerCountOf } from "./prover.js";
 import { explainStartFailure } from "./start-failure.js";
 import type {
   AggregateClaim,
@@ -40,6 +40,8 @@ export interface ForkedProverOptions {
   nice: number;
   /** Cores to run on; empty means all. */
   cores: readonly number[];
+  /** Number of the prover's threads; default 0, one for each core that it may use. */
+  threads?: number;
   /** The child's whole environment; see `proverEnvironment`. */
   env: Readonly<Record<string, string>>;
   /** User and only group of the child; only a service of root may set it. Absent: its own. */
@@ -75,10 +77,11 @@ export function proverEnvironment(
  * `ProverError("start_failed")` when the system refuses a process at once, as without memory.
  */
 export function forkProver(options: ForkedProverOptions): Prover {
-  const { nice, cores, startTimeoutMs, deviceId, fileBytesMax = 0 } = options;
+  const { nice, cores, startTimeoutMs, deviceId, threads = 0, fileBytesMax = 0 } = options;
   const { library, config } = options.backend;
   const backend = { library, config };
-  const start: ChildStart = { kind: "start", backend, nice, cores: [...cores], fileBytesMax };
+  const own = { nice, cores: [...cores], threads, fileBytesMax };
+  const start: ChildStart = { kind: "start", backend, ...own };
   const watch = options.watch ?? { nowMs: () => performance.now(), oomKills: () => oomKills() };
   const child = new ProverChild(forkChild(options), start, watch);
   // Counted in slices: while the service stands still, the child may do so too.
@@ -218,10 +221,13 @@ class ForkedProver implements Prover {
   async aggregate(job: ProofRequest): Promise<Uint8Array> {
     const { message, keys, signatures, children, logInvRate } = job;
     const { description } = this;
+    const wanted = job.wanted ?? keysOfAll(description, job);
     // The service reserves memory up to its own limit; a backend may declare more, or 0, no limit.
     const proofBytesMax = Math.min(description.proofBytesMax || Infinity, limits.proofBytesMax);
     signerCountOf(description, keys, signatures);
-    for (const child of children) keyCountOf(description, child.keys);
+    for (const keys of [...children.map((child) => child.keys), wanted]) {
+      keyCountOf(description, keys);
+    }
     if (this.state.kind === "proving") {
       throw new ProverError("internal", "a proof is running already");
     }
@@ -235,6 +241,7 @@ class ForkedProver implements Prover {
           signatures: packed(signatures),
           children: children.map(packedClaim),
           logInvRate,
+          wanted: packed(wanted),
         },
         (value) => parseProof(value, proofBytesMax),
       );

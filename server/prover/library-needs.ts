@@ -5,8 +5,10 @@
 import type { BackendDescription } from "../../native/addon.js";
 import { limits } from "../limits.js";
 
-/** The bit `LEAN_PROVER_KIND_AGGREGATE` in `kinds`. */
-const KIND_AGGREGATE = 1;
+/** The bit `LP_FOLD` in `kinds`. */
+const FOLD = 1;
+/** The bit `LP_VERIFIES_BESIDE` in `can`. */
+const VERIFIES_BESIDE = 256;
 /** The bit in `rates` of `log_inv_rate` 0, the library's default rate. */
 const DEFAULT_RATE = 1;
 
@@ -15,7 +17,8 @@ const DEFAULT_RATE = 1;
  * the service needs. Undefined when it can use the library.
  */
 export function unmetNeed(library: string, description: BackendDescription): string | undefined {
-  const { kinds, rawsMax, rates, keyOrderMatters, proofBytesMax } = description;
+  const { kinds, can, fold, rates, proofBytesMax } = description;
+  const { rawsMax } = fold;
   const wrong = unusableName(description) ?? unusableSize(description);
   if (wrong !== undefined) return `library ${library} has ${wrong}`;
   if (proofBytesMax > limits.proofBytesMax) {
@@ -24,12 +27,18 @@ export function unmetNeed(library: string, description: BackendDescription): str
       `the service takes proofs of at most ${limits.proofBytesMax} bytes, the chain's limit`
     );
   }
-  if ((kinds & KIND_AGGREGATE) === 0) {
-    return `library ${library} has kinds ${kinds}; the service needs the kind AGGREGATE (bit 0)`;
+  if ((kinds & FOLD) === 0) {
+    return `library ${library} has kinds ${kinds}; the service needs the kind FOLD (1)`;
+  }
+  if ((can & VERIFIES_BESIDE) === 0) {
+    return (
+      `library ${library} cannot verify beside a proof (can ${can}); ` +
+      `the service needs VERIFIES_BESIDE (${VERIFIES_BESIDE})`
+    );
   }
   if (rawsMax > 0 && rawsMax < limits.validatorsMax) {
     return (
-      `library ${library} has raws_max ${rawsMax}; ` +
+      `library ${library} has fold.raws_max ${rawsMax}; ` +
       `the service needs at least ${limits.validatorsMax}, or 0 for no limit`
     );
   }
@@ -37,12 +46,6 @@ export function unmetNeed(library: string, description: BackendDescription): str
     return (
       `library ${library} has rates 0x${rates.toString(16)} without its default; ` +
       `the service needs bit 0, or 0 for a single rate`
-    );
-  }
-  if (keyOrderMatters) {
-    return (
-      `library ${library} has key_order_matters 1; ` +
-      `the service needs 0, because it does not report the order of the keys in a proof`
     );
   }
   return undefined;

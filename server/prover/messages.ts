@@ -40,6 +40,8 @@ const aggregate = z.strictObject({
   signatures: bytes,
   children: z.array(claim),
   logInvRate: u32,
+  /** The keys that the proof must attest, in this order. */
+  wanted: bytes,
 });
 const request = z.discriminatedUnion("kind", [verifySignatures, verifyAggregate, aggregate]);
 
@@ -48,6 +50,7 @@ const start = z.strictObject({
   backend: z.strictObject({ library: z.string().min(1), config: z.string() }),
   nice: z.int().min(-20).max(19),
   cores: z.array(u32),
+  threads: u32,
   fileBytesMax: u32,
 });
 const toChild = z.discriminatedUnion("kind", [start, request]);

@@ -3,6 +3,7 @@
  * process, `fake.ts` with SHA-256 in place of proofs. Both check packed sizes by functions below.
  */
 import type { AggregateClaim, SignatureVerdict, SignedMessage } from "../../native/addon.js";
+import { concat } from "../bytes.js";
 import type { ProverDescription } from "../work/prover-description.js";
 
 export type { AggregateClaim, SignatureVerdict, SignedMessage } from "../../native/addon.js";
@@ -13,6 +14,8 @@ export interface ProofRequest {
   keys: Uint8Array;
   signatures: Uint8Array;
   children: readonly AggregateClaim[];
+  /** The keys that the proof must attest, in this order; default: those of all inputs, each once. */
+  wanted?: Uint8Array;
   /** log2 of the inverse rate; 0 means the library's default. */
   logInvRate: number;
 }
@@ -82,6 +85,21 @@ export class ProverError extends Error {
   ) {
     super(message, options);
   }
+}
+
+/** The keys of all inputs, each once, in the order in which they come first. */
+export function keysOfAll(
+  { publicKeyBytes }: Pick<ProverDescription, "publicKeyBytes">,
+  { keys, children }: Pick<ProofRequest, "keys" | "children">,
+): Uint8Array {
+  const all = new Map<string, Uint8Array>();
+  for (const packed of [keys, ...children.map((child) => child.keys)]) {
+    for (let at = 0; at < packed.length; at += publicKeyBytes) {
+      const key = packed.subarray(at, at + publicKeyBytes);
+      all.set(Buffer.from(key).toString("latin1"), key);
+    }
+  }
+  return concat([...all.values()]);
 }
 
 /** Number of keys packed in `keys`. Throws `ProverError("refused")` when the last is incomplete. */

@@ -58,7 +58,7 @@ describe("a backend that goes wrong", () => {
   for (const fault of ["abort", "segfault"] as const) {
     test(`${fault} while proving: the group is proved by the standby`, async () => {
       await service.fullStrength();
-      backend.orderOnce("aggregate", fault);
+      backend.orderOnce("prove", fault);
       const active = service.active();
       expect(await endings(group())).toEqual([PROVED]);
       expect(service.provers()).not.toContain(active);
@@ -77,12 +77,12 @@ describe("a backend that goes wrong", () => {
 
   test("abort on one input, twice: its last words are reported, it is set aside, others go on", async () => {
     await service.fullStrength();
-    backend.orderForSlot("aggregate", 102, "abort");
+    backend.orderForSlot("prove", 102, "abort");
     const fatal = group(102);
     const submitted = await oracle.submit([fatal, group()]);
     expect(await oracle.endings(submitted)).toEqual([DIED, PROVED]);
     const [failed] = await oracle.outcomes(submitted);
-    expect(failed?.detail).toMatch(/SIGABRT.*faulty backend: abort in aggregate/s);
+    expect(failed?.detail).toMatch(/SIGABRT.*faulty backend: abort in prove/s);
     await service.fullStrength();
     expect(await endings(fatal, group(104))).toEqual([SET_ASIDE, PROVED]);
   });
@@ -101,7 +101,7 @@ describe("a backend that goes wrong", () => {
 
   test("hang while proving: killed once it is far beyond its prediction, the standby proves", async () => {
     await service.fullStrength();
-    backend.orderOnce("aggregate", "hang");
+    backend.orderOnce("prove", "hang");
     expect(await endings(group())).toEqual([PROVED]);
     expect(service.endings().at(-1)).toBe("wedged");
   });
@@ -119,7 +119,7 @@ describe("a backend that goes wrong", () => {
     test(`${fault} on the prover's channel: that prover is killed, the standby proves`, async () => {
       await service.fullStrength();
       const active = service.active();
-      backend.orderOnce("aggregate", fault);
+      backend.orderOnce("prove", fault);
       expect(await endings(group())).toEqual([PROVED]);
       expect(service.provers()).not.toContain(active);
     });
@@ -127,7 +127,7 @@ describe("a backend that goes wrong", () => {
 
   test("a proof that lies: it is not delivered, its group fails", async () => {
     await service.fullStrength();
-    backend.orderOnce("aggregate", "lie");
+    backend.orderOnce("prove", "lie");
     const submitted = await oracle.submit([group()]);
     expect(await oracle.endings(submitted)).toEqual([["FAILED", "PROVER_ERROR"]]);
     const [outcome] = await oracle.outcomes(submitted);
@@ -137,7 +137,7 @@ describe("a backend that goes wrong", () => {
   test("a leak beyond the memory ceiling: its proof is delivered, then the prover is replaced", async () => {
     await service.fullStrength();
     const active = service.active();
-    backend.orderOnce("aggregate", "leak");
+    backend.orderOnce("prove", "leak");
     expect(await endings(group())).toEqual([PROVED]);
     await until(() => !service.provers().includes(active));
     expect(service.endings().at(-1)).toBe("memory");
@@ -153,7 +153,7 @@ describe("a backend that goes wrong", () => {
     await service.fullStrength();
     onTestFinished(() => memory.dispose());
     memory.hold(service.active());
-    backend.orderOnce("aggregate", "leak");
+    backend.orderOnce("prove", "leak");
     expect(await endings(group())).toEqual([PROVED]);
     expect(service.endings().at(-1)).toBe("killed_for_memory");
   });

@@ -71,7 +71,7 @@ describe.runIf(isRoot)("seen by root, active prover and standby", () => {
   test("have three variables and the device's own", async () => {
     await start({ env: { CUDA_VISIBLE_DEVICES: "0" } });
     for (const pid of service.provers()) {
-      const allowed = ["CUDA_VISIBLE_DEVICES", "HOME", "LANG", "LEANVM_NUM_THREADS", "PATH"];
+      const allowed = ["CUDA_VISIBLE_DEVICES", "HOME", "LANG", "PATH"];
       expect(allowed).toEqual(expect.arrayContaining(variables(pid)));
     }
     expect(variables(service.pid)).toContain("API_TOKEN");

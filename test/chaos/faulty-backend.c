@@ -1,17 +1,17 @@
 /*
  * A backend that goes wrong on command. It has the sizes of the committed vectors and the kinds and
- * limits of FAULTY_LIMITS, which the compiler's command line defines as initialisers. It takes every
- * signature as valid, and proves at once; what it calls a proof is a digest of the claims.
+ * limits of FAULTY_LIMITS, which the compiler's command line defines as initialisers of lp_about. It
+ * takes every signature as valid, and proves at once; what it calls a proof is a digest of the claims.
  *
- * config is a folder. Before each call (aggregate, verify_signatures, verify_aggregate) a file there
- * of the call's name orders one fault and is used up; `CALL.SLOT` orders it for every message of
- * that slot, and stays. A file holds one word: abort, segfault, illegal, exit, quit, hang, print,
- * garbage, close, leak, internal, lie or slow, which takes two seconds more. The calls open and
- * describe take orders too, with slot 0.
+ * config is a folder. Before each call (prove, verify_signatures, verify) a file there of the call's
+ * name orders one fault and is used up; `CALL.SLOT` orders it for every message of that slot, and
+ * stays. A file holds one word: abort, segfault, illegal, exit, quit, hang, print, garbage, close,
+ * leak, internal, lie or slow, which takes two seconds more. The calls open and describe take orders
+ * too, with slot 0.
  *
- * Further definitions: FAULTY_SCHEME, the scheme's name; FAULTY_ABI_VERSION; FAULTY_TAIL, bytes that
- * its description is longer than the header's; FAULTY_RESIDENT, bytes that it holds once open;
- * FAULTY_LACKS_VERIFY, when it does not export lean_prover_verify_aggregate.
+ * Further definitions: FAULTY_SCHEME, the scheme's name; FAULTY_API, the version that it offers;
+ * FAULTY_RESIDENT, bytes that it holds once open; FAULTY_LACKS_VERIFY, when its table has no verify;
+ * FAULTY_IS_OLD, when it does not export lean_prover_api.
  */
 #include <lean_prover.h>
 #include <signal.h>
@@ -26,29 +26,31 @@
 #ifndef FAULTY_SCHEME
 #define FAULTY_SCHEME "faulty"
 #endif
-#ifndef FAULTY_ABI_VERSION
-#define FAULTY_ABI_VERSION LEAN_PROVER_ABI_VERSION
-#endif
-#ifndef FAULTY_TAIL
-#define FAULTY_TAIL 0
+#ifndef FAULTY_API
+#define FAULTY_API LEAN_PROVER_API
 #endif
 #ifndef FAULTY_RESIDENT
 #define FAULTY_RESIDENT 0
 #endif
 #ifdef FAULTY_LACKS_VERIFY
-#define VERIFY_AGGREGATE /* hidden, by the compiler's flag */
+#define VERIFY NULL
 #else
-#define VERIFY_AGGREGATE PUBLIC
+#define VERIFY verify
+#endif
+#ifdef FAULTY_IS_OLD
+#define EXPORTED /* hidden, by the compiler's flag */
+#else
+#define EXPORTED PUBLIC
 #endif
 /* Where the service has connected its channel. */
 #define CHANNEL 3
 
-struct lean_prover {
+struct lp_prover {
   char folder[256];
 };
 
 /* One fault is used up by whichever prover is the first to take its file away. */
-static void read_order(lean_prover *prover, const char *call, uint32_t slot, char order[16]) {
+static void read_order(lp_prover *prover, const char *call, uint32_t slot, char order[16]) {
   char path[512];
   char taken[600];
   order[0] = '\0';
@@ -81,7 +83,7 @@ static void hold(size_t bytes) {
 enum { WORK = 0, LIE = 1, FAIL = 2 };
 
 /* Carries the order out. */
-static int go_wrong(lean_prover *prover, const char *call, uint32_t slot) {
+static int go_wrong(lp_prover *prover, const char *call, uint32_t slot) {
   char order[16];
   read_order(prover, call, slot, order);
   if (order[0] == '\0') return WORK;
@@ -102,9 +104,9 @@ static int go_wrong(lean_prover *prover, const char *call, uint32_t slot) {
   return strcmp(order, "lie") == 0 ? LIE : WORK;
 }
 
-static lean_prover_status internal(char *error) {
-  if (error != NULL) snprintf(error, LEAN_PROVER_ERROR_BYTES, "a panic was caught");
-  return LEAN_PROVER_INTERNAL;
+static lp_status internal(lp_fault *fault) {
+  if (fault != NULL) snprintf(fault->text, sizeof fault->text, "a panic was caught");
+  return LP_INTERNAL;
 }
 
 /* FNV-1a. */
@@ -114,34 +116,38 @@ static uint64_t digest(const uint8_t *bytes, size_t length) {
   return hash;
 }
 
-/* The same in whatever order the keys come. */
-static uint64_t add_keys(uint64_t sum, lean_prover_keys keys) {
+/* What it calls a proof of the claims: the same in whatever order the keys come. */
+static void write_proof(uint8_t *proof, lp_claims claims) {
   const uint32_t size = FAULTY_PUBLIC_KEY_BYTES;
-  for (size_t key = 0; key < keys.count; key++) sum += digest(keys.bytes + key * size, size);
-  return sum;
+  uint64_t keys = 0;
+  memset(proof, 0, PROOF_BYTES);
+  for (size_t at = 0; at < claims.count; at++) {
+    const lp_claim *claim = &claims.items[at];
+    for (size_t byte = 0; byte < LP_ROOT_BYTES; byte++) proof[byte] ^= claim->root[byte];
+    for (size_t key = 0; key < claim->keys.count; key++) {
+      keys += digest(claim->keys.packed + key * size, size);
+    }
+  }
+  memcpy(proof + LP_ROOT_BYTES, &keys, sizeof keys);
 }
 
-static void write_proof(uint8_t *proof, const lean_prover_message *message, uint64_t keys) {
-  memcpy(proof, message->root, LEAN_PROVER_MESSAGE_BYTES);
-  memcpy(proof + LEAN_PROVER_MESSAGE_BYTES, &keys, sizeof keys);
-}
-
-PUBLIC lean_prover_status lean_prover_open(const char *config, lean_prover **out, char *error) {
-  lean_prover *prover = calloc(1, sizeof *prover);
-  if (prover == NULL) return LEAN_PROVER_UNAVAILABLE;
-  snprintf(prover->folder, sizeof prover->folder, "%s", config == NULL ? "" : config);
+static lp_status open(const lp_options *options, lp_prover **out, lp_fault *fault) {
+  lp_prover *prover = calloc(1, sizeof *prover);
+  if (prover == NULL) return LP_UNAVAILABLE;
+  const char *config = options->config == NULL ? "" : options->config;
+  snprintf(prover->folder, sizeof prover->folder, "%s", config);
   if (FAULTY_RESIDENT > 0) hold(FAULTY_RESIDENT);
-  if (go_wrong(prover, "open", 0) == FAIL) return internal(error);
+  if (go_wrong(prover, "open", 0) == FAIL) return internal(fault);
   *out = prover;
-  return LEAN_PROVER_OK;
+  return LP_OK;
 }
 
-PUBLIC lean_prover_status lean_prover_describe(lean_prover *prover, lean_prover_description *out) {
+static lp_status describe(lp_prover *prover, lp_about *about) {
   go_wrong(prover, "describe", 0);
-  memset(out, 0xff, sizeof *out + FAULTY_TAIL);
-  *out = (lean_prover_description){
-      .abi_version = FAULTY_ABI_VERSION,
+  *about = (lp_about){
+      .size = about->size,
       FAULTY_LIMITS,
+      .can = LP_VERIFIES_BESIDE | LP_RAWS_BESIDE_CHILDREN,
       .backend = "faulty",
       .scheme = FAULTY_SCHEME,
       .revision = "faulty-1",
@@ -149,57 +155,47 @@ PUBLIC lean_prover_status lean_prover_describe(lean_prover *prover, lean_prover_
       .signature_bytes = FAULTY_SIGNATURE_BYTES,
       .proof_bytes_max = PROOF_BYTES,
   };
-  return LEAN_PROVER_OK;
+  return LP_OK;
 }
 
-PUBLIC lean_prover_status lean_prover_verify_signatures(lean_prover *prover,
-                                                        const lean_prover_message *message,
-                                                        lean_prover_keys keys,
-                                                        const uint8_t *signatures,
-                                                        uint8_t *verdicts, char *error) {
-  (void)signatures;
-  const int order = go_wrong(prover, "verify_signatures", message->slot);
-  if (order == FAIL) return internal(error);
-  memset(verdicts, order == LIE ? LEAN_PROVER_BAD_SIGNATURE : LEAN_PROVER_OK, keys.count);
-  return LEAN_PROVER_OK;
+static lp_status verify_signatures(lp_prover *prover, const lp_raws *raws, uint8_t *verdicts,
+                                   lp_fault *fault) {
+  const int order = go_wrong(prover, "verify_signatures", raws->of.slot);
+  if (order == FAIL) return internal(fault);
+  memset(verdicts, order == LIE ? LP_SIGNATURE_BAD : LP_SIGNATURE_GOOD, raws->of.keys.count);
+  return LP_OK;
 }
 
-VERIFY_AGGREGATE lean_prover_status lean_prover_verify_aggregate(
-    lean_prover *prover, const lean_prover_message *message,
-    const lean_prover_aggregate_claim *claim, char *error) {
+static inline lp_status verify(lp_prover *prover, const lp_proof *proof, lp_fault *fault) {
   uint8_t expected[PROOF_BYTES];
-  if (go_wrong(prover, "verify_aggregate", message->slot) == FAIL) return internal(error);
-  write_proof(expected, message, add_keys(0, claim->keys));
+  if (go_wrong(prover, "verify", proof->claims.items[0].slot) == FAIL) return internal(fault);
+  write_proof(expected, proof->claims);
   const int is_same =
-      claim->proof_bytes == PROOF_BYTES && memcmp(claim->proof, expected, PROOF_BYTES) == 0;
-  return is_same ? LEAN_PROVER_OK : LEAN_PROVER_BAD_AGGREGATE;
+      proof->length == PROOF_BYTES && memcmp(proof->bytes, expected, PROOF_BYTES) == 0;
+  return is_same ? LP_OK : LP_BAD_PROOF;
 }
 
-PUBLIC lean_prover_status lean_prover_aggregate(lean_prover *prover,
-                                                const lean_prover_message *message,
-                                                lean_prover_keys raws, const uint8_t *signatures,
-                                                const lean_prover_aggregate_claim *children,
-                                                size_t children_count, uint32_t log_inv_rate,
-                                                lean_prover_buffer *proof, char *error) {
-  (void)signatures;
-  (void)log_inv_rate;
-  uint64_t keys = add_keys(0, raws);
-  for (size_t at = 0; at < children_count; at++) keys = add_keys(keys, children[at].keys);
-  const int order = go_wrong(prover, "aggregate", message->slot);
-  if (order == FAIL) return internal(error);
-  if (order == LIE) keys++;
-  proof->bytes = malloc(PROOF_BYTES);
-  if (proof->bytes == NULL) return LEAN_PROVER_INTERNAL;
-  proof->length = PROOF_BYTES;
-  write_proof(proof->bytes, message, keys);
-  return LEAN_PROVER_OK;
+static lp_status prove(lp_prover *prover, const lp_job *job, lp_buffer *made, lp_fault *fault) {
+  const int order = go_wrong(prover, "prove", job->wanted.items[0].slot);
+  if (order == FAIL) return internal(fault);
+  made->bytes = malloc(PROOF_BYTES);
+  if (made->bytes == NULL) return LP_NO_MEMORY;
+  made->length = PROOF_BYTES;
+  write_proof(made->bytes, job->wanted);
+  if (order == LIE) made->bytes[LP_ROOT_BYTES] ^= 1;
+  return LP_OK;
 }
 
-PUBLIC void lean_prover_free_buffer(lean_prover *prover, lean_prover_buffer *buffer) {
+static void free_buffer(lp_prover *prover, lp_buffer *buffer) {
   (void)prover;
   free(buffer->bytes);
-  buffer->bytes = NULL;
-  buffer->length = 0;
+  *buffer = (lp_buffer){NULL, 0};
 }
 
-PUBLIC void lean_prover_close(lean_prover *prover) { free(prover); }
+static void end(lp_prover *prover) { free(prover); }
+
+EXPORTED const lp_api *lean_prover_api(uint32_t version) {
+  static const lp_api api = {sizeof api, FAULTY_API, open,        describe, verify_signatures,
+                             VERIFY,     prove,      free_buffer, end};
+  return version == FAULTY_API ? &api : NULL;
+}

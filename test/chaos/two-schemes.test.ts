@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { FaultyBackend } from "../../tools/harness/chaos-backend.js";
 import { Site, until } from "./chaos-service.js";
 
-const AGGREGATE = ".kinds = LEAN_PROVER_KIND_AGGREGATE";
+const FOLD = ".kinds = LP_FOLD";
 
 interface Info {
   status: { offers: { proofSystem: { scheme: string }; deviceIds: string[] }[] };
@@ -11,8 +11,8 @@ interface Info {
 }
 
 test("the first device decides though it is slower, and the other one says why it is refused", async () => {
-  const first = new FaultyBackend(AGGREGATE, { FAULTY_SCHEME: '"first"' });
-  const second = new FaultyBackend(AGGREGATE, { FAULTY_SCHEME: '"second"' });
+  const first = new FaultyBackend(FOLD, { FAULTY_SCHEME: '"first"' });
+  const second = new FaultyBackend(FOLD, { FAULTY_SCHEME: '"second"' });
   const site = new Site();
   first.orderOnce("open", "slow");
   const devices = [

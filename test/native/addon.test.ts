@@ -4,20 +4,28 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { loadAddon, type NativeProver, type SignedMessage } from "../../native/addon.js";
+import {
+  loadAddon,
+  type BackendClaim,
+  type BackendJob,
+  type BackendProof,
+  type BackendRaws,
+  type NativeProver,
+  type SignedMessage,
+} from "../../native/addon.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const SETUP_MS_MAX = 60_000;
 const PROOF_MS_MAX = 60_000;
 const KEY_BYTES = 32;
 const SIGNATURE_BYTES = 2404;
-// Numbers of lean_prover_status.
-const OK = 0;
-const INVALID_ARGUMENT = 1;
+// Numbers of lp_status and lp_verdict.
+const INVALID = 1;
 const BAD_SIGNATURE = 2;
-const BAD_AGGREGATE = 3;
+const BAD_PROOF = 3;
 const UNSUPPORTED = 4;
 const UNAVAILABLE = 5;
+const VERDICTS = { good: 0, bad: 1, wrongSlot: 2 };
 
 interface Manifest {
   validators: { publicKey: string }[];
@@ -47,6 +55,15 @@ const manifest = readJson("test/vectors/xmss/vectors.json") as Manifest;
 const packed = readFileSync(join(ROOT, "test/vectors/xmss/signatures.bin"));
 const child = readFileSync(join(ROOT, "test/vectors/xmss/child-100-a.bin"));
 const CHILD_KEYS = 16;
+const LIMITS = {
+  rawsMax: 4096,
+  rawsBesideMax: 4096,
+  childrenMax: 16,
+  arities: 0,
+  claimsMax: 64,
+  keysMax: 4096,
+};
+const NO_CONFIG = { config: "", threads: 0 };
 
 /** The first group: all validators signed it, in order. */
 function group() {
@@ -88,14 +105,16 @@ describe("the addon's surface", () => {
   });
 
   it("rejects with status and path when the library is missing", async () => {
-    await expect(addon.open("/nowhere/backend.so", "")).rejects.toMatchObject({
+    await expect(addon.open("/nowhere/backend.so", NO_CONFIG)).rejects.toMatchObject({
       status: UNAVAILABLE,
       message: expect.stringContaining("/nowhere/backend.so") as string,
     });
   });
 
   it("rejects with the missing line's name when the config lacks one", async () => {
-    await expect(addon.open(libraryPath, "python=/x\n")).rejects.toMatchObject({
+    await expect(
+      addon.open(libraryPath, { config: "python=/x\n", threads: 0 }),
+    ).rejects.toMatchObject({
       status: UNAVAILABLE,
       message: expect.stringContaining("libpython") as string,
     });
@@ -103,13 +122,17 @@ describe("the addon's surface", () => {
 
   it("rejects when libpython cannot be loaded, and leaves later opens possible", async () => {
     const broken = config.replace(setup.libpython, "/nowhere/libpython.so");
-    await expect(addon.open(libraryPath, broken)).rejects.toMatchObject({ status: UNAVAILABLE });
+    await expect(addon.open(libraryPath, { config: broken, threads: 0 })).rejects.toMatchObject({
+      status: UNAVAILABLE,
+    });
   });
 
   it.each([
-    ["open", [1, ""], "libraryPath"],
-    ["open", ["/x", undefined], "config"],
-    ["open", ["/x\0y", ""], "libraryPath"],
+    ["open", [1, NO_CONFIG], "libraryPath"],
+    ["open", ["/x", undefined], "options"],
+    ["open", ["/x", { threads: 0 }], "options.config"],
+    ["open", ["/x", { config: "" }], "options.threads"],
+    ["open", ["/x\0y", NO_CONFIG], "libraryPath"],
     ["lockFile", [], "path"],
     ["setAffinity", [0], "cores"],
     ["setAffinity", [[0.5]], "cores[0]"],
@@ -125,7 +148,7 @@ describe("a prover", () => {
   let prover: NativeProver;
 
   beforeAll(async () => {
-    prover = await addon.open(libraryPath, config);
+    prover = await addon.open(libraryPath, { config, threads: 0 });
   }, SETUP_MS_MAX);
 
   afterAll(() => {
@@ -137,42 +160,52 @@ describe("a prover", () => {
       backend: "lean_pq",
       scheme: "leanxmss",
       revision: "py-lean-pq-0.7.0",
-      kinds: 1,
+      kinds: 3,
+      can: 2 + 4 + 8 + 16 + 32 + 256,
       publicKeyBytes: KEY_BYTES,
       signatureBytes: SIGNATURE_BYTES,
       proofBytesMax: 524288,
-      childrenMax: 16,
-      rawsMax: 4096,
       rates: 0,
-      keyOrderMatters: false,
+      rateDefault: 0,
+      setupMs: 5000,
+      fold: { ...LIMITS, claimsMax: 1 },
+      merge: LIMITS,
+      idleBytes: 0,
+      peakBytes: 0,
     });
   });
 
   it("refuses a second handle in the process", async () => {
-    await expect(addon.open(libraryPath, config)).rejects.toMatchObject({ status: UNAVAILABLE });
+    await expect(addon.open(libraryPath, { config, threads: 0 })).rejects.toMatchObject({
+      status: UNAVAILABLE,
+    });
   });
 
-  const key = keys(1);
-  const signature = signatures(1);
-  const claim = { proof: child, keys: keys(CHILD_KEYS) };
+  const raws = rawsOf(1);
+  const proof = childOf(keys(CHILD_KEYS));
+  const job = { kind: "fold", logInvRate: 0, raws: [raws], children: [], wanted: [claimOf(1)] };
   it.each([
-    ["verifySignatures", [undefined, key, signature], "m must"],
-    ["verifySignatures", [{ root: "00", slot: 1 }, key, signature], "m.root"],
-    ["verifySignatures", [{ root: new Uint8Array(31), slot: 1 }, key, signature], "m.root"],
-    ["verifySignatures", [{ ...m, slot: -1 }, key, signature], "m.slot"],
-    ["verifySignatures", [{ ...m, slot: 2 ** 32 }, key, signature], "m.slot"],
-    ["verifySignatures", [{ ...m, slot: Number.NaN }, key, signature], "m.slot"],
-    ["verifySignatures", [{ ...m, slot: 100n }, key, signature], "m.slot"],
-    ["verifySignatures", [m, new Uint16Array(32), signature], "keys"],
-    ["verifySignatures", [m, new Uint8Array(33), signature], "keys"],
-    ["verifySignatures", [m, key, signature.subarray(1)], "signatures"],
-    ["verifySignatures", [m, keys(2), signature], "signatures"],
-    ["verifyAggregate", [m, null], "claim"],
-    ["verifyAggregate", [m, { proof: [1], keys: key }], "claim.proof"],
-    ["verifyAggregate", [m, { proof: child }], "claim.keys"],
-    ["aggregate", [m, key, signature, {}, 0], "children"],
-    ["aggregate", [m, key, signature, [claim, { keys: key }], 0], "children[1].proof"],
-    ["aggregate", [m, key, signature, []], "logInvRate"],
+    ["verifySignatures", [undefined], "raws must"],
+    ["verifySignatures", [{ ...raws, root: "00" }], "raws.root"],
+    ["verifySignatures", [{ ...raws, root: new Uint8Array(31) }], "raws.root"],
+    ["verifySignatures", [{ ...raws, slot: -1 }], "raws.slot"],
+    ["verifySignatures", [{ ...raws, slot: 2 ** 32 }], "raws.slot"],
+    ["verifySignatures", [{ ...raws, slot: Number.NaN }], "raws.slot"],
+    ["verifySignatures", [{ ...raws, slot: 100n }], "raws.slot"],
+    ["verifySignatures", [{ ...raws, keys: new Uint16Array(32) }], "raws.keys"],
+    ["verifySignatures", [{ ...raws, keys: new Uint8Array(33) }], "raws.keys"],
+    ["verifySignatures", [{ ...raws, signatures: raws.signatures.subarray(1) }], "raws.signatures"],
+    ["verifySignatures", [{ ...raws, keys: keys(2) }], "raws.signatures"],
+    ["verify", [null], "proof must"],
+    ["verify", [{ ...proof, kind: "split" }], "proof.kind"],
+    ["verify", [{ ...proof, bytes: [1] }], "proof.bytes"],
+    ["verify", [{ ...proof, claims: {} }], "proof.claims"],
+    ["verify", [{ ...proof, claims: [claimOf(1), { ...m }] }], "proof.claims[1].keys"],
+    ["prove", [{ ...job, kind: 1 }], "job.kind"],
+    ["prove", [{ ...job, raws: raws }], "job.raws"],
+    ["prove", [{ ...job, children: [proof, { kind: "fold" }] }], "job.children[1].bytes"],
+    ["prove", [{ ...job, wanted: [raws, 1] }], "job.wanted[1]"],
+    ["prove", [{ ...job, logInvRate: undefined }], "job.logInvRate"],
   ])("%s throws a TypeError that names the argument (%#)", (name, args, argument) => {
     const attempt = () => call(prover, name, ...args);
     expect(attempt).toThrow(TypeError);
@@ -187,89 +220,133 @@ describe("a prover", () => {
   });
 
   it("verifies every signature of a group", async () => {
-    const verdicts = await prover.verifySignatures(m, keys(64), signatures(64));
-    expect(verdicts).toEqual(new Uint8Array(64).fill(OK));
+    const verdicts = await prover.verifySignatures(rawsOf(64));
+    expect(verdicts).toEqual(new Uint8Array(64).fill(VERDICTS.good));
   });
 
   it("names the changed signature among good ones", async () => {
-    const changed = flipped(signatures(3), 2 * SIGNATURE_BYTES - 1);
-    const verdicts = await prover.verifySignatures(m, keys(3), changed);
-    expect([...verdicts]).toEqual([OK, BAD_SIGNATURE, OK]);
+    const changed = { ...rawsOf(3), signatures: flipped(signatures(3), 2 * SIGNATURE_BYTES - 1) };
+    const { good, bad } = VERDICTS;
+    expect([...(await prover.verifySignatures(changed))]).toEqual([good, bad, good]);
   });
 
   it("distinguishes a valid signature at the wrong leaf from a bad one", async () => {
     const { validator, signaturesOffset } = manifest.wrongLeaf;
-    const wrong = signatures(1, signaturesOffset);
-    const verdicts = await prover.verifySignatures(m, keys(1, validator), wrong);
-    expect([...verdicts]).toEqual([INVALID_ARGUMENT]);
-    await expect(prover.aggregate(m, keys(1, validator), wrong, [], 0)).rejects.toMatchObject({
-      status: INVALID_ARGUMENT,
-    });
+    const claim = { ...m, keys: keys(1, validator) };
+    const wrong = { ...claim, signatures: signatures(1, signaturesOffset) };
+    expect([...(await prover.verifySignatures(wrong))]).toEqual([VERDICTS.wrongSlot]);
+    await expect(fold([wrong], [], claim)).rejects.toMatchObject({ status: BAD_SIGNATURE });
   });
 
   it("copies its inputs: changing them after the call changes nothing", async () => {
     const mine = Uint8Array.from(signatures(1));
-    const pending = prover.verifySignatures(m, keys(1), mine);
+    const pending = prover.verifySignatures({ ...claimOf(1), signatures: mine });
     mine.fill(0);
-    expect([...(await pending)]).toEqual([OK]);
+    expect([...(await pending)]).toEqual([VERDICTS.good]);
   });
 
   it(
     "proves a raw signature, and the proof attests that key and no other",
     async () => {
-      const proof = await prover.aggregate(m, keys(1), signatures(1), [], 0);
-      expect(proof.length).toBeLessThanOrEqual(prover.describe().proofBytesMax);
-      expect(await prover.verifyAggregate(m, { proof, keys: keys(1) })).toBe(true);
-      expect(await prover.verifyAggregate(m, { proof, keys: keys(2) })).toBe(false);
-      expect(await prover.verifyAggregate(m, { proof, keys: keys(1, 1) })).toBe(false);
-      const changed = flipped(proof, proof.length / 2);
-      expect(await prover.verifyAggregate(m, { proof: changed, keys: keys(1) })).toBe(false);
+      const bytes = await fold([rawsOf(1)], [], claimOf(1));
+      expect(bytes.length).toBeLessThanOrEqual(prover.describe().proofBytesMax);
+      const attests = (keys: Uint8Array, made = bytes) =>
+        prover.verify({ kind: "fold", bytes: made, claims: [{ ...m, keys }] });
+      expect(await attests(keys(1))).toBe(true);
+      expect(await attests(keys(2))).toBe(false);
+      expect(await attests(keys(1, 1))).toBe(false);
+      expect(await attests(keys(1), flipped(bytes, bytes.length / 2))).toBe(false);
+    },
+    PROOF_MS_MAX,
+  );
+
+  it(
+    "merges a proof and raw signatures of two messages, and attests both",
+    async () => {
+      const [, second] = manifest.groups;
+      if (second === undefined) throw new Error("the vectors have one group");
+      const other = { root: Buffer.from(second.root, "hex"), slot: second.data.slot };
+      const raw = { ...other, keys: keys(1), signatures: signatures(1, second.signaturesOffset) };
+      const child = childOf(keys(CHILD_KEYS));
+      const claims = [
+        { ...m, keys: keys(CHILD_KEYS) },
+        { ...other, keys: keys(1) },
+      ];
+      const merge = { kind: "merge", logInvRate: 0, raws: [raw], children: [child] } as const;
+      const bytes = await prover.prove({ ...merge, wanted: claims });
+      const attests = (claims: BackendClaim[]) => prover.verify({ kind: "merge", bytes, claims });
+      expect(await attests(claims)).toBe(true);
+      expect(await attests(claims.slice(0, 1))).toBe(false);
+      expect(
+        await attests([
+          { ...m, keys: keys(CHILD_KEYS) },
+          { ...other, keys: keys(2) },
+        ]),
+      ).toBe(false);
+      const less = prover.prove({ ...merge, wanted: claims.slice(0, 1) });
+      await expect(less).rejects.toMatchObject({ status: INVALID });
     },
     PROOF_MS_MAX,
   );
 
   it("resolves false for an extra claim, a missing one and another message", async () => {
-    expect(await prover.verifyAggregate(m, claim)).toBe(true);
-    const extra = { proof: child, keys: keys(CHILD_KEYS + 1) };
-    expect(await prover.verifyAggregate(m, extra)).toBe(false);
-    const missing = { proof: child, keys: keys(CHILD_KEYS - 1) };
-    expect(await prover.verifyAggregate(m, missing)).toBe(false);
-    const other = { root: flipped(m.root, 0), slot: m.slot };
-    expect(await prover.verifyAggregate(other, claim)).toBe(false);
+    expect(await prover.verify(proof)).toBe(true);
+    expect(await prover.verify(childOf(keys(CHILD_KEYS + 1)))).toBe(false);
+    expect(await prover.verify(childOf(keys(CHILD_KEYS - 1)))).toBe(false);
+    const other = { root: flipped(m.root, 0), slot: m.slot, keys: keys(CHILD_KEYS) };
+    expect(await prover.verify({ ...proof, claims: [other] })).toBe(false);
   });
 
   it("does not prove over a changed signature, nor over a child that attests others", async () => {
-    const changed = flipped(signatures(1), SIGNATURE_BYTES - 1);
-    await expect(prover.aggregate(m, keys(1), changed, [], 0)).rejects.toMatchObject({
+    const changed = { ...rawsOf(1), signatures: flipped(signatures(1), SIGNATURE_BYTES - 1) };
+    await expect(fold([changed], [], claimOf(1))).rejects.toMatchObject({
       status: BAD_SIGNATURE,
-      message: expect.stringContaining("raw signature 0") as string,
+      message: expect.stringContaining("raws[0] key 0: ") as string,
     });
-    const lying = { proof: child, keys: keys(CHILD_KEYS + 1) };
-    await expect(prover.aggregate(m, keys(1), signatures(1), [lying], 0)).rejects.toMatchObject({
-      status: BAD_AGGREGATE,
+    const lying = childOf(keys(CHILD_KEYS + 1));
+    await expect(fold([], [lying], claimOf(CHILD_KEYS + 1))).rejects.toMatchObject({
+      status: BAD_PROOF,
+      message: expect.stringContaining("children[0]: ") as string,
     });
   });
 
-  it("refuses to prove nothing, and a rate that it does not offer", async () => {
-    const none = new Uint8Array(0);
-    await expect(prover.aggregate(m, none, none, [], 0)).rejects.toMatchObject({
-      status: INVALID_ARGUMENT,
-    });
-    await expect(prover.aggregate(m, keys(1), signatures(1), [], 1)).rejects.toMatchObject({
-      status: UNSUPPORTED,
-    });
+  it("refuses to prove nothing, other claims than wanted, and a rate it does not offer", async () => {
+    await expect(fold([], [], claimOf(1))).rejects.toMatchObject({ status: INVALID });
+    await expect(fold([rawsOf(1)], [], claimOf(2))).rejects.toMatchObject({ status: INVALID });
+    const rate = prover.prove({ ...fold1(), logInvRate: 1 });
+    await expect(rate).rejects.toMatchObject({ status: UNSUPPORTED });
   });
 
   it("lets a running call end after close, throws on later calls, and can open anew", async () => {
-    const running = prover.verifyAggregate(m, claim);
+    const running = prover.verify(proof);
     prover.close();
     prover.close();
     expect(() => prover.describe()).toThrow("closed");
-    expect(() => prover.verifyAggregate(m, claim)).toThrow("closed");
-    expect(() => prover.verifySignatures(m, keys(1), signatures(1))).toThrow("closed");
-    expect(() => prover.aggregate(m, keys(1), signatures(1), [], 0)).toThrow("closed");
+    expect(() => prover.verify(proof)).toThrow("closed");
+    expect(() => prover.verifySignatures(rawsOf(1))).toThrow("closed");
+    expect(() => prover.prove(fold1())).toThrow("closed");
     expect(await running).toBe(true);
-    prover = await addon.open(libraryPath, config);
-    expect(await prover.verifyAggregate(m, claim)).toBe(true);
+    prover = await addon.open(libraryPath, { config, threads: 0 });
+    expect(await prover.verify(proof)).toBe(true);
   });
+
+  function fold1(): BackendJob {
+    return { kind: "fold", logInvRate: 0, raws: [rawsOf(1)], children: [], wanted: [claimOf(1)] };
+  }
+
+  function fold(raws: BackendRaws[], children: BackendProof[], wanted: BackendClaim) {
+    return prover.prove({ kind: "fold", logInvRate: 0, raws, children, wanted: [wanted] });
+  }
 });
+
+function claimOf(count: number): BackendClaim {
+  return { ...m, keys: keys(count) };
+}
+
+function rawsOf(count: number): BackendRaws {
+  return { ...claimOf(count), signatures: signatures(count) };
+}
+
+function childOf(keys: Uint8Array): BackendProof {
+  return { kind: "fold", bytes: child, claims: [{ ...m, keys }] };
+}

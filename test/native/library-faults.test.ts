@@ -7,14 +7,14 @@ import { FaultyBackend, type Fault, type FaultyCall } from "../../tools/harness/
 import { publicKey, raw } from "../../tools/harness/vectors.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 
-const AGGREGATE = ".kinds = LEAN_PROVER_KIND_AGGREGATE";
+const FOLD = ".kinds = LP_FOLD";
 const message = { root: new Uint8Array(32), slot: 7 };
 const keys = publicKey(0);
 const { signature } = raw(0, 0);
 const claim = { proof: new Uint8Array(40), keys };
 
 const backends: FaultyBackend[] = [];
-function faulty(limits = AGGREGATE, defines: Record<string, string> = {}): FaultyBackend {
+function faulty(limits = FOLD, defines: Record<string, string> = {}): FaultyBackend {
   const backend = new FaultyBackend(limits, defines);
   backends.push(backend);
   return backend;
@@ -55,9 +55,7 @@ describe("a library that goes wrong at its setup", () => {
     const backend = faulty();
     backend.orderOnce("open", "internal");
     const { cause, detail } = await fork(backend.options).exited;
-    expect(detail).toContain(
-      `${backend.options.library}: lean_prover_open failed: a panic was caught`,
-    );
+    expect(detail).toContain(`${backend.options.library}: open failed: a panic was caught`);
     expect(cause).toBe("start_failed");
   });
 
@@ -91,20 +89,16 @@ test("a prover that another program kills names that as a cause", async () => {
 
 describe("a library that can never be used", () => {
   it.each<[string, Record<string, string>, RegExp]>([
-    ["has a later ABI", { FAULTY_ABI_VERSION: "2" }, /faulty\.so has ABI version 2, .* needs 1$/],
+    ["has a later ABI", { FAULTY_API: "3" }, /faulty\.so does not offer version 2 of the ABI$/],
     [
-      "has a later ABI and a longer description",
-      { FAULTY_ABI_VERSION: "2", FAULTY_TAIL: "2048" },
-      /has ABI version 2, the service needs 1$/,
+      "is of before the versions",
+      { FAULTY_IS_OLD: "1" },
+      /faulty\.so does not export lean_prover_api of lean_prover\.h, version 2$/,
     ],
-    [
-      "lacks a function",
-      { FAULTY_LACKS_VERIFY: "1" },
-      /faulty\.so does not export lean_prover_verify_aggregate of lean_prover\.h$/,
-    ],
+    ["lacks a function", { FAULTY_LACKS_VERIFY: "1" }, /faulty\.so lacks a function of lp_api$/],
     ["has an empty name", { FAULTY_SCHEME: '""' }, /has the scheme ""/],
   ])("because it %s is refused with the reason and its path", async (_what, defines, detail) => {
-    const exit = await fork(faulty(AGGREGATE, defines).options).exited;
+    const exit = await fork(faulty(FOLD, defines).options).exited;
     expect(exit.detail).toMatch(detail);
     expect(exit.cause).toBe("refused");
   });
@@ -126,20 +120,20 @@ describe("a file that is no library", () => {
 describe("a library that goes wrong in a call", () => {
   const calls = {
     verify_signatures: (p) => p.verifySignatures(message, keys, signature),
-    verify_aggregate: (p) => p.verifyAggregate(message, claim),
-    aggregate: (p) =>
+    verify: (p) => p.verifyAggregate(message, claim),
+    prove: (p) =>
       p.aggregate({ message, keys, signatures: signature, children: [], logInvRate: 0 }),
   } satisfies Record<string, (prover: ReturnType<typeof fork>) => Promise<unknown>>;
 
   it.each<[keyof typeof calls, Fault, RegExp]>([
-    ["verify_signatures", "segfault", /^SIGSEGV: .*, in lean_prover_verify_signatures: faulty/],
-    ["verify_aggregate", "abort", /^SIGABRT: .*, in lean_prover_verify_aggregate: faulty/],
-    ["aggregate", "illegal", /^SIGILL: .*, in lean_prover_aggregate: faulty/],
-    ["aggregate", "quit", /^it ended itself with exit code 0, in lean_prover_aggregate: faulty/],
-    ["aggregate", "close", /it closed its channel to the service, in lean_prover_aggregate/],
-    ["aggregate", "internal", /^lean_prover_aggregate failed inside the library: a panic was/],
-    ["verify_signatures", "internal", /^lean_prover_verify_signatures failed inside the lib/],
-    ["verify_aggregate", "internal", /^lean_prover_verify_aggregate failed inside the library/],
+    ["verify_signatures", "segfault", /^SIGSEGV: .*, in lp_api.verify_signatures: faulty/],
+    ["verify", "abort", /^SIGABRT: .*, in lp_api.verify: faulty/],
+    ["prove", "illegal", /^SIGILL: .*, in lp_api.prove: faulty/],
+    ["prove", "quit", /^it ended itself with exit code 0, in lp_api.prove: faulty/],
+    ["prove", "close", /it closed its channel to the service, in lp_api.prove/],
+    ["prove", "internal", /^lp_api.prove failed inside the library: a panic was/],
+    ["verify_signatures", "internal", /^lp_api.verify_signatures failed inside the lib/],
+    ["verify", "internal", /^lp_api.verify failed inside the library/],
   ])("%s: %s ends the process, and the call is named", async (call, fault, detail) => {
     const backend = faulty();
     const prover = fork(backend.options);
@@ -153,7 +147,7 @@ describe("a library that goes wrong in a call", () => {
 });
 
 it("the memory after the setup is that of the process, known once it is ready", async () => {
-  const prover = fork(faulty(AGGREGATE, { FAULTY_RESIDENT: "300000000" }).options);
+  const prover = fork(faulty(FOLD, { FAULTY_RESIDENT: "300000000" }).options);
   await prover.ready;
   expect(prover.residentBytes()).toBeGreaterThan(300e6);
   prover.kill();

@@ -5,7 +5,7 @@ import { proverEnvironment, startForkedProver } from "../../server/prover/forked
 import { FaultyBackend } from "../../tools/harness/chaos-backend.js";
 
 const START_MS_MAX = 60_000;
-const AGGREGATE = ".kinds = LEAN_PROVER_KIND_AGGREGATE";
+const FOLD = ".kinds = LP_FOLD";
 
 describe("a prover whose library has", () => {
   async function start(limits: string) {
@@ -28,21 +28,16 @@ describe("a prover whose library has", () => {
   }
 
   it.each([
-    ["no aggregate kind", ".kinds = LEAN_PROVER_KIND_MERGE", /has kinds 2; .* needs the kind AGG/],
+    ["no fold", ".kinds = LP_MERGE", /has kinds 2; .* needs the kind FOLD/],
     [
       "too small a raws_max",
-      `${AGGREGATE}, .raws_max = 4095`,
-      /has raws_max 4095; .* needs at least 4096/,
+      `${FOLD}, .fold.raws_max = 4095`,
+      /has fold\.raws_max 4095; .* needs at least 4096/,
     ],
     [
       "rates without its default",
-      `${AGGREGATE}, .rates = 12`,
+      `${FOLD}, .rates = 12`,
       /has rates 0xc without its default; .* needs bit 0/,
-    ],
-    [
-      "proofs that need an order of keys",
-      `${AGGREGATE}, .key_order_matters = 1`,
-      /has key_order_matters 1; the service needs 0/,
     ],
   ])("%s does not start, and says so in one sentence", async (_what, limits, sentence) => {
     const refusal = expect(start(limits)).rejects;
@@ -55,8 +50,8 @@ describe("a prover whose library has", () => {
   });
 
   it.each([
-    ["no limits", AGGREGATE],
-    ["just enough", `${AGGREGATE}, .raws_max = 4096, .rates = 5`],
+    ["no limits", FOLD],
+    ["just enough", `${FOLD}, .fold.raws_max = 4096, .rates = 5`],
   ])("%s starts", async (_what, limits) => {
     expect(await start(limits)).toBe("killed_by_us");
   });

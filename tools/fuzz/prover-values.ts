@@ -24,11 +24,12 @@ export function requests(keyBytes: number, signatureBytes: number): ChildRequest
   const keys = new Uint8Array(2 * keyBytes).fill(1);
   const signatures = new Uint8Array(2 * signatureBytes).fill(2);
   const claim = { proof: new Uint8Array(40), keys };
+  const aggregate = { kind: "aggregate", message, keys, signatures, wanted: keys } as const;
   return [
     { kind: "verifySignatures", id: 1, message, keys, signatures },
     { kind: "verifyAggregate", id: 2, message, claim },
-    { kind: "aggregate", id: 3, message, keys, signatures, children: [], logInvRate: 0 },
-    { kind: "aggregate", id: 4, message, keys, signatures, children: [claim], logInvRate: 1 },
+    { ...aggregate, id: 3, children: [], logInvRate: 0 },
+    { ...aggregate, id: 4, children: [claim], logInvRate: 1 },
   ];
 }
 

@@ -20,8 +20,7 @@ export type Fault =
   | "internal"
   | "lie"
   | "slow";
-export type FaultyCall =
-  "open" | "describe" | "aggregate" | "verify_signatures" | "verify_aggregate";
+export type FaultyCall = "open" | "describe" | "prove" | "verify_signatures" | "verify";
 
 const GROUPS = "/sys/fs/cgroup/memory";
 
@@ -55,13 +54,10 @@ export class FaultyBackend {
    * Compiles the backend. Throws with the compiler's messages.
    *
    * @param limits C initialisers in the backend's description of itself, for example
-   * `.raws_max = 64`; default: no limits
+   * `.fold.raws_max = 64`; default: no limits
    * @param defines C macros by name, which `faulty-backend.c` lists
    */
-  constructor(
-    limits = ".kinds = LEAN_PROVER_KIND_AGGREGATE",
-    defines: Readonly<Record<string, string>> = {},
-  ) {
+  constructor(limits = ".kinds = LP_FOLD", defines: Readonly<Record<string, string>> = {}) {
     const library = join(this.folder, "faulty.so");
     const keyBytes = String(publicKey(0).length);
     const signatureBytes = String(raw(0, 0).signature.length);

@@ -10,6 +10,7 @@
 #pragma GCC visibility pop
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -31,31 +32,44 @@ constexpr uint32_t kPublicKeyBytes = 32;
 constexpr uint32_t kSignatureBytes = 2404;
 constexpr uint32_t kProofBytesMax = 512 * 1024;  // proofs measured: 190 to 245 KB
 constexpr uint32_t kChildrenMax = 16;            // the library's own limit
-constexpr uint32_t kRawsMax = 4096;              // VALIDATOR_REGISTRY_LIMIT of the lean spec
+constexpr uint32_t kKeysMax = 4096;              // VALIDATOR_REGISTRY_LIMIT of the lean spec
+constexpr uint32_t kClaimsMax = 64;              // a block has at most 8, and its proposer's
+constexpr uint32_t kSetupMs = 5000;              // measured on two cores: 3.7 to 4.9 s
 constexpr int kPyFileInput = 257;                // Py_file_input
 
-static_assert(LEAN_PROVER_INVALID_ARGUMENT == 1 && LEAN_PROVER_BAD_SIGNATURE == 2 &&
-                  LEAN_PROVER_BAD_AGGREGATE == 3 && LEAN_PROVER_INTERNAL == 6,
+static_assert(LP_INVALID == 1 && LP_BAD_SIGNATURE == 2 && LP_BAD_PROOF == 3 && LP_INTERNAL == 6 &&
+                  LP_SIGNATURE_BAD == 1 && LP_SIGNATURE_WRONG_SLOT == 2 && LP_AT_RAWS == 1 &&
+                  LP_AT_CHILD == 2 && LP_AT_WANTED == 3 && LP_FOLD == 1,
               "module.h repeats these numbers");
 
 struct Outcome {
-  lean_prover_status status;
+  lp_status status = LP_OK;
   std::string payload;  // the result, or the error's text
+  uint32_t at = LP_AT_NONE;
+  size_t index = 0;
+  uint32_t within = 0;
 };
 
-Outcome refuse(lean_prover_status status, std::string text) { return {status, std::move(text)}; }
+Outcome refuse(lp_status status, std::string text) { return {status, std::move(text)}; }
 
-lean_prover_status report(const Outcome &outcome, char *error) {
-  if (outcome.status != LEAN_PROVER_OK && error != nullptr) {
-    size_t length = std::min<size_t>(outcome.payload.size(), LEAN_PROVER_ERROR_BYTES - 1);
-    // Cuts the text before a character, not inside one, so that it stays UTF-8.
-    while (length < outcome.payload.size() && length > 0 &&
-           (static_cast<unsigned char>(outcome.payload[length]) & 0xC0) == 0x80) {
-      length--;
-    }
-    std::memcpy(error, outcome.payload.data(), length);
-    error[length] = '\0';
+/* Writes as much of the fault as its caller's struct has room for, and returns the status. */
+lp_status report(const Outcome &outcome, lp_fault *fault) {
+  if (outcome.status == LP_OK || fault == nullptr) return outcome.status;
+  lp_fault full{};
+  full.size = fault->size;
+  full.at = outcome.at;
+  full.within = outcome.within;
+  full.index = outcome.index;
+  const size_t head = offsetof(lp_fault, text);
+  const size_t room = fault->size <= head + 1 ? 0 : std::min(fault->size, sizeof full) - head - 1;
+  size_t length = std::min(outcome.payload.size(), room);
+  // Cuts the text before a character, not inside one, so that it stays UTF-8.
+  while (length < outcome.payload.size() && length > 0 &&
+         (static_cast<unsigned char>(outcome.payload[length]) & 0xC0) == 0x80) {
+    length--;
   }
+  std::memcpy(full.text, outcome.payload.data(), length);
+  std::memcpy(fault, &full, std::min(fault->size, sizeof full));
   return outcome.status;
 }
 
@@ -65,9 +79,9 @@ Outcome guarded(Call call) {
   try {
     return call();
   } catch (const std::exception &thrown) {
-    return refuse(LEAN_PROVER_INTERNAL, thrown.what());
+    return refuse(LP_INTERNAL, thrown.what());
   } catch (...) {
-    return refuse(LEAN_PROVER_INTERNAL, "unknown C++ exception");
+    return refuse(LP_INTERNAL, "unknown C++ exception");
   }
 }
 
@@ -84,7 +98,7 @@ std::map<std::string, std::string> parse_config(const char *config) {
 }  // namespace
 
 /* The one prover of this process, never freed. is_open: the handle is open and not closed yet. */
-struct lean_prover {
+struct lp_prover {
   std::mutex mutex;  // guards open and close; the GIL orders the other calls
   Python python;
   PyObject *module = nullptr;
@@ -111,10 +125,11 @@ struct lean_prover {
 
   Outcome failed(const char *name) const {
     python.PyErr_Print();
-    return refuse(LEAN_PROVER_INTERNAL, std::string("Python failed in ") + name + ", see stderr");
+    return refuse(LP_INTERNAL, std::string("Python failed in ") + name + ", see stderr");
   }
 
-  /* Calls an entry point of module.h, which returns (status, bytes). Hold the GIL to call it. */
+  /* Calls an entry point of module.h, which returns (status, bytes, at, index, within). Hold the
+   * GIL to call it. */
   Outcome call(const char *name, Ref arguments) const {
     if (!arguments) return failed(name);
     Ref function(python, python.PyObject_GetAttrString(module, name));
@@ -129,23 +144,27 @@ struct lean_prover {
         python.PyBytes_AsStringAndSize(payload, &data, &length) != 0) {
       return failed(name);
     }
-    return {static_cast<lean_prover_status>(python.PyLong_AsLong(status)),
-            std::string(data, static_cast<size_t>(length))};
+    const auto item = [&](ptrdiff_t at) {
+      return python.PyLong_AsLong(python.PyTuple_GetItem(result.get(), at));
+    };
+    return {static_cast<lp_status>(python.PyLong_AsLong(status)),
+            std::string(data, static_cast<size_t>(length)), static_cast<uint32_t>(item(2)),
+            static_cast<size_t>(item(3)), static_cast<uint32_t>(item(4))};
   }
 };
 
 namespace {
 
-lean_prover &the_prover() {
-  static lean_prover *prover = new lean_prover;  // never freed: Python threads outlive main
+lp_prover &the_prover() {
+  static lp_prover *prover = new lp_prover;  // never freed: Python threads outlive main
   return *prover;
 }
 
-Outcome start_interpreter(lean_prover &prover, const std::string &libpython,
+Outcome start_interpreter(lp_prover &prover, const std::string &libpython,
                           const std::string &program) {
   std::string error = prover.python.load(libpython);
   if (error.empty()) error = prover.python.start(program);
-  if (!error.empty()) return refuse(LEAN_PROVER_UNAVAILABLE, error);
+  if (!error.empty()) return refuse(LP_UNAVAILABLE, error);
   Gil gil(prover.python);
   Ref code(prover.python, prover.python.Py_CompileString(lean_pq::kModuleSource,
                                                          lean_pq::kModuleName, kPyFileInput));
@@ -153,184 +172,260 @@ Outcome start_interpreter(lean_prover &prover, const std::string &libpython,
   prover.module = prover.python.PyImport_ExecCodeModule(lean_pq::kModuleName, code.get());
   if (prover.module == nullptr) return prover.failed("running the module");
   prover.is_started = true;
-  return {LEAN_PROVER_OK, ""};
+  return {LP_OK, ""};
 }
 
-Outcome open_prover(const char *config) {
-  lean_prover &prover = the_prover();
+Outcome open_prover(const lp_options &options) {
+  lp_prover &prover = the_prover();
   std::lock_guard<std::mutex> lock(prover.mutex);
   if (prover.is_open) {
-    return refuse(LEAN_PROVER_UNAVAILABLE, "this process has already opened its one handle");
+    return refuse(LP_UNAVAILABLE, "this process has already opened its one handle");
   }
-  auto values = parse_config(config);
+  auto values = parse_config(options.config);
   for (const char *key : {"libpython", "python", "sitepackages"}) {
     if (values[key].empty()) {
-      return refuse(LEAN_PROVER_UNAVAILABLE, std::string("the config has no ") + key + "= line");
+      return refuse(LP_UNAVAILABLE, std::string("the config has no ") + key + "= line");
     }
+  }
+  // The wheel takes the number of its threads from the environment, once.
+  if (options.threads > 0) {
+    setenv("LEANVM_NUM_THREADS", std::to_string(options.threads).c_str(), 1);
   }
   if (!prover.is_started) {
     Outcome started = start_interpreter(prover, values["libpython"], values["python"]);
-    if (started.status != LEAN_PROVER_OK) return started;
+    if (started.status != LP_OK) return started;
   }
   Gil gil(prover.python);
   const std::string &site = values["sitepackages"];
   Outcome opened = prover.call("open_prover", prover.tuple(prover.bytes(site.data(), site.size())));
-  if (opened.status != LEAN_PROVER_OK) return refuse(LEAN_PROVER_UNAVAILABLE, opened.payload);
+  if (opened.status != LP_OK) return refuse(LP_UNAVAILABLE, opened.payload);
   prover.revision = opened.payload;
   prover.is_open = true;
   return opened;
 }
 
-Outcome invalid(std::string text) {
-  return refuse(LEAN_PROVER_INVALID_ARGUMENT, std::move(text));
+Outcome invalid(std::string text, lp_at at = LP_AT_NONE, size_t index = 0) {
+  return {LP_INVALID, std::move(text), static_cast<uint32_t>(at), index, 0};
 }
 
-/* What is wrong with the claim's sizes and pointers; empty when nothing is. */
-std::string claim_fault(const lean_prover_aggregate_claim &claim) {
-  if (claim.proof == nullptr || claim.proof_bytes == 0) return "has no proof";
-  if (claim.proof_bytes > kProofBytesMax) return "has a proof that exceeds proof_bytes_max";
-  if (claim.keys.bytes == nullptr || claim.keys.count == 0) return "has no keys";
-  // No network has more validators. The bound also keeps the keys' size in bytes from overflowing.
-  if (claim.keys.count > kRawsMax) return "has more keys than raws_max";
+/* What is wrong with the keys' size and pointer; empty when nothing is. */
+std::string keys_fault(const lp_keys &keys) {
+  if (keys.packed == nullptr || keys.count == 0) return "it has no keys";
+  // The bound also keeps the keys' size in bytes from overflowing.
+  if (keys.count > kKeysMax) return "it has more keys than keys_max";
   return "";
 }
 
-Ref children_tuple(const lean_prover &prover, const lean_prover_aggregate_claim *children,
-                   size_t count) {
+std::string claims_fault(const lp_claims &claims) {
+  if (claims.items == nullptr || claims.count == 0) return "it has no claims";
+  if (claims.count > kClaimsMax) return "it has more claims than claims_max";
+  size_t keys = 0;
+  for (size_t i = 0; i < claims.count; i++) {
+    const lp_claim &claim = claims.items[i];
+    const std::string fault = keys_fault(claim.keys);
+    if (!fault.empty()) return "claim " + std::to_string(i) + ": " + fault;
+    keys += claim.keys.count;
+    for (size_t j = 0; j < i; j++) {
+      const lp_claim &other = claims.items[j];
+      if (claim.slot == other.slot && std::memcmp(claim.root, other.root, LP_ROOT_BYTES) == 0) {
+        return "it has a message twice";
+      }
+    }
+  }
+  return keys > kKeysMax ? "it has more keys than keys_max" : "";
+}
+
+std::string proof_fault(const lp_proof &proof) {
+  if (proof.bytes == nullptr || proof.length == 0) return "it has no bytes";
+  if (proof.length > kProofBytesMax) return "it is longer than proof_bytes_max";
+  if (proof.kind != LP_FOLD && proof.kind != LP_MERGE) return "its kind is neither FOLD nor MERGE";
+  if (proof.kind == LP_FOLD && proof.claims.count > 1) return "a FOLD has one claim";
+  return claims_fault(proof.claims);
+}
+
+std::string raws_fault(const lp_raws &raws) {
+  if (raws.signatures == nullptr) return "it has no signatures";
+  return keys_fault(raws.of.keys);
+}
+
+/* What the header forbids, found without a look at any content. */
+Outcome job_fault(const lp_job &job) {
+  if (job.kind != LP_FOLD && job.kind != LP_MERGE) {
+    return refuse(LP_UNSUPPORTED, "the kind is neither FOLD nor MERGE");
+  }
+  if ((job.raws_count > 0 && job.raws == nullptr) ||
+      (job.children_count > 0 && job.children == nullptr)) {
+    return invalid("a pointer is NULL");
+  }
+  if (job.raws_count == 0 && job.children_count == 0) {
+    return invalid("there are no raws and no children");
+  }
+  if (job.raws_count > (job.kind == LP_FOLD ? 1 : kClaimsMax)) {
+    return invalid("there are raws of too many messages");
+  }
+  if (job.children_count > kChildrenMax) {
+    return invalid("there are more children than children_max");
+  }
+  size_t signatures = 0;
+  for (size_t i = 0; i < job.raws_count; i++) {
+    const std::string fault = raws_fault(job.raws[i]);
+    if (!fault.empty()) return invalid(fault, LP_AT_RAWS, i);
+    signatures += job.raws[i].of.keys.count;
+  }
+  if (signatures > kKeysMax) return invalid("there are more signatures than raws_max");
+  for (size_t i = 0; i < job.children_count; i++) {
+    std::string fault = proof_fault(job.children[i]);
+    if (fault.empty() && job.kind == LP_FOLD && job.children[i].kind != LP_FOLD) {
+      fault = "a FOLD folds no merged proof";
+    }
+    if (!fault.empty()) return invalid(fault, LP_AT_CHILD, i);
+  }
+  const std::string fault = claims_fault(job.wanted);
+  if (!fault.empty()) return invalid(fault, LP_AT_WANTED);
+  if (job.kind == LP_FOLD && job.wanted.count > 1) {
+    return invalid("a FOLD has one claim", LP_AT_WANTED);
+  }
+  if (job.log_inv_rate != 0) return refuse(LP_UNSUPPORTED, "log_inv_rate must be 0, the only rate");
+  return {};
+}
+
+Ref claim_tuple(const lp_prover &prover, const lp_claim &claim) {
+  return prover.tuple(prover.bytes(claim.root, LP_ROOT_BYTES), prover.number(claim.slot),
+                      prover.bytes(claim.keys.packed, claim.keys.count * kPublicKeyBytes));
+}
+
+template <typename Item, typename Make>
+Ref tuple_of(const lp_prover &prover, const Item *items, size_t count, Make make) {
   Ref made(prover.python, prover.python.PyTuple_New(static_cast<ptrdiff_t>(count)));
-  for (size_t i = 0; made && i < count; i++) {
-    const lean_prover_aggregate_claim &child = children[i];
-    Ref pair = prover.tuple(prover.bytes(child.proof, child.proof_bytes),
-                            prover.bytes(child.keys.bytes, child.keys.count * kPublicKeyBytes));
-    if (!pair) return pair;
-    prover.python.PyTuple_SetItem(made.get(), static_cast<ptrdiff_t>(i), pair.release());
+  if (!made) return made;
+  for (size_t i = 0; i < count; i++) {
+    Ref item = make(prover, items[i]);
+    if (!item) return item;
+    prover.python.PyTuple_SetItem(made.get(), static_cast<ptrdiff_t>(i), item.release());
   }
   return made;
 }
 
-Outcome aggregate(const lean_prover &prover, const lean_prover_message &message,
-                  lean_prover_keys raws, const uint8_t *signatures,
-                  const lean_prover_aggregate_claim *children, size_t children_count) {
-  Gil gil(prover.python);
-  return prover.call(
-      "aggregate",
-      prover.tuple(prover.bytes(message.root, sizeof message.root), prover.number(message.slot),
-                   prover.bytes(raws.bytes, raws.count * kPublicKeyBytes),
-                   prover.bytes(signatures, raws.count * kSignatureBytes),
-                   children_tuple(prover, children, children_count)));
+Ref claims_tuple(const lp_prover &prover, const lp_claims &claims) {
+  return tuple_of(prover, claims.items, claims.count, claim_tuple);
+}
+
+Ref raws_tuple(const lp_prover &prover, const lp_raws &raws) {
+  const lp_keys &keys = raws.of.keys;
+  return prover.tuple(prover.bytes(raws.of.root, LP_ROOT_BYTES), prover.number(raws.of.slot),
+                      prover.bytes(keys.packed, keys.count * kPublicKeyBytes),
+                      prover.bytes(raws.signatures, keys.count * kSignatureBytes));
+}
+
+Ref proof_tuple(const lp_prover &prover, const lp_proof &proof) {
+  return prover.tuple(prover.bytes(proof.bytes, proof.length), claims_tuple(prover, proof.claims));
+}
+
+lp_status open(const lp_options *options, lp_prover **out, lp_fault *fault) {
+  if (out == nullptr || options == nullptr) return report(invalid("a pointer is NULL"), fault);
+  *out = nullptr;
+  lp_options known{};
+  std::memcpy(&known, options, std::min(options->size, sizeof known));
+  const Outcome opened = guarded([&] { return open_prover(known); });
+  if (opened.status == LP_OK) *out = &the_prover();
+  return report(opened, fault);
+}
+
+lp_status describe(lp_prover *prover, lp_about *about) {
+  if (prover == nullptr || about == nullptr) return LP_INVALID;
+  const lp_limits limits{kKeysMax, kKeysMax, kChildrenMax, 0, kClaimsMax, kKeysMax};
+  lp_about full{};
+  full.size = about->size;
+  full.backend = "lean_pq";
+  full.scheme = "leanxmss";
+  full.revision = prover->revision.c_str();
+  full.kinds = LP_FOLD | LP_MERGE;
+  full.can = LP_TELLS_WRONG_SLOT | LP_RAWS_BESIDE_CHILDREN | LP_MERGE_RAWS | LP_MERGE_MERGED |
+             LP_SAME_KEY_TWICE | LP_VERIFIES_BESIDE;
+  full.public_key_bytes = kPublicKeyBytes;
+  full.signature_bytes = kSignatureBytes;
+  full.proof_bytes_max = kProofBytesMax;
+  full.setup_ms = kSetupMs;
+  full.fold = full.merge = limits;
+  full.fold.claims_max = 1;
+  std::memcpy(about, &full, std::min(about->size, sizeof full));
+  return LP_OK;
+}
+
+lp_status verify_signatures(lp_prover *prover, const lp_raws *raws, uint8_t *verdicts,
+                            lp_fault *fault) {
+  if (prover == nullptr || raws == nullptr || verdicts == nullptr) {
+    return report(invalid("a pointer is NULL"), fault);
+  }
+  const std::string wrong = raws_fault(*raws);
+  if (!wrong.empty()) return report(invalid(wrong, LP_AT_RAWS), fault);
+  const Outcome verified = guarded([&] {
+    Gil gil(prover->python);
+    return prover->call("verify_signatures", prover->tuple(raws_tuple(*prover, *raws)));
+  });
+  if (verified.status == LP_OK) {
+    const size_t count = std::min(raws->of.keys.count, verified.payload.size());
+    std::memcpy(verdicts, verified.payload.data(), count);
+  }
+  return report(verified, fault);
+}
+
+lp_status verify(lp_prover *prover, const lp_proof *proof, lp_fault *fault) {
+  if (prover == nullptr || proof == nullptr) return report(invalid("a pointer is NULL"), fault);
+  const std::string wrong = proof_fault(*proof);
+  if (!wrong.empty()) return report(invalid(wrong), fault);
+  const Outcome verified = guarded([&] {
+    Gil gil(prover->python);
+    return prover->call("verify", prover->tuple(proof_tuple(*prover, *proof)));
+  });
+  return report(verified, fault);
+}
+
+lp_status prove(lp_prover *prover, const lp_job *job, lp_buffer *made, lp_fault *fault) {
+  if (made != nullptr) *made = lp_buffer{nullptr, 0};
+  if (prover == nullptr || job == nullptr || made == nullptr) {
+    return report(invalid("a pointer is NULL"), fault);
+  }
+  lp_job known{};
+  std::memcpy(&known, job, std::min(job->size, sizeof known));
+  const Outcome wrong = job_fault(known);
+  if (wrong.status != LP_OK) return report(wrong, fault);
+  const Outcome proved = guarded([&] {
+    Gil gil(prover->python);
+    return prover->call(
+        "prove",
+        prover->tuple(prover->number(known.kind),
+                      tuple_of(*prover, known.raws, known.raws_count, raws_tuple),
+                      tuple_of(*prover, known.children, known.children_count, proof_tuple),
+                      claims_tuple(*prover, known.wanted)));
+  });
+  if (proved.status != LP_OK) return report(proved, fault);
+  if (proved.payload.size() > kProofBytesMax) {
+    return report(refuse(LP_INTERNAL, "the proof is longer than proof_bytes_max"), fault);
+  }
+  made->bytes = static_cast<uint8_t *>(std::malloc(proved.payload.size()));
+  if (made->bytes == nullptr) return report(refuse(LP_NO_MEMORY, "out of memory"), fault);
+  std::memcpy(made->bytes, proved.payload.data(), proved.payload.size());
+  made->length = proved.payload.size();
+  return LP_OK;
+}
+
+void free_buffer(lp_prover *, lp_buffer *buffer) {
+  if (buffer == nullptr) return;
+  std::free(buffer->bytes);
+  *buffer = lp_buffer{nullptr, 0};
+}
+
+void close(lp_prover *prover) {
+  if (prover == nullptr) return;
+  std::lock_guard<std::mutex> lock(prover->mutex);
+  prover->is_open = false;
 }
 
 }  // namespace
 
-lean_prover_status lean_prover_open(const char *config, lean_prover **out, char *error) {
-  if (out == nullptr) return report(invalid("out is NULL"), error);
-  *out = nullptr;
-  const Outcome opened = guarded([&] { return open_prover(config); });
-  if (opened.status == LEAN_PROVER_OK) *out = &the_prover();
-  return report(opened, error);
-}
-
-lean_prover_status lean_prover_describe(lean_prover *prover, lean_prover_description *out) {
-  if (prover == nullptr || out == nullptr) return LEAN_PROVER_INVALID_ARGUMENT;
-  *out = lean_prover_description{LEAN_PROVER_ABI_VERSION, LEAN_PROVER_KIND_AGGREGATE,
-                                 "lean_pq", "leanxmss", prover->revision.c_str(),
-                                 kPublicKeyBytes, kSignatureBytes, kProofBytesMax,
-                                 kChildrenMax, kRawsMax, 0, 0};
-  return LEAN_PROVER_OK;
-}
-
-lean_prover_status lean_prover_verify_signatures(lean_prover *prover,
-                                                 const lean_prover_message *message,
-                                                 lean_prover_keys keys, const uint8_t *signatures,
-                                                 uint8_t *verdicts, char *error) {
-  if (prover == nullptr || message == nullptr || keys.bytes == nullptr || signatures == nullptr ||
-      verdicts == nullptr) {
-    return report(invalid("a pointer is NULL"), error);
-  }
-  if (keys.count == 0 || keys.count > kRawsMax) {
-    return report(invalid("the number of keys must be 1 to raws_max"), error);
-  }
-  const Outcome verified = guarded([&] {
-    Gil gil(prover->python);
-    return prover->call("verify_signatures",
-                        prover->tuple(prover->bytes(message->root, sizeof message->root),
-                                      prover->number(message->slot),
-                                      prover->bytes(keys.bytes, keys.count * kPublicKeyBytes),
-                                      prover->bytes(signatures, keys.count * kSignatureBytes)));
-  });
-  if (verified.status == LEAN_PROVER_OK) {
-    std::memcpy(verdicts, verified.payload.data(), std::min(keys.count, verified.payload.size()));
-  }
-  return report(verified, error);
-}
-
-lean_prover_status lean_prover_verify_aggregate(lean_prover *prover,
-                                                const lean_prover_message *message,
-                                                const lean_prover_aggregate_claim *claim,
-                                                char *error) {
-  if (prover == nullptr || message == nullptr || claim == nullptr) {
-    return report(invalid("a pointer is NULL"), error);
-  }
-  const std::string fault = claim_fault(*claim);
-  if (!fault.empty()) return report(invalid("the claim " + fault), error);
-  return report(guarded([&] {
-                  Gil gil(prover->python);
-                  const lean_prover_keys &keys = claim->keys;
-                  return prover->call(
-                      "verify_aggregate",
-                      prover->tuple(prover->bytes(message->root, sizeof message->root),
-                                    prover->bytes(claim->proof, claim->proof_bytes),
-                                    prover->bytes(keys.bytes, keys.count * kPublicKeyBytes)));
-                }),
-                error);
-}
-
-lean_prover_status lean_prover_aggregate(lean_prover *prover, const lean_prover_message *message,
-                                         lean_prover_keys raws, const uint8_t *signatures,
-                                         const lean_prover_aggregate_claim *children,
-                                         size_t children_count, uint32_t log_inv_rate,
-                                         lean_prover_buffer *proof, char *error) {
-  if (proof != nullptr) *proof = lean_prover_buffer{nullptr, 0};
-  if (prover == nullptr || message == nullptr || proof == nullptr ||
-      (raws.count > 0 && (raws.bytes == nullptr || signatures == nullptr)) ||
-      (children_count > 0 && children == nullptr)) {
-    return report(invalid("a pointer is NULL"), error);
-  }
-  if (raws.count == 0 && children_count == 0) {
-    return report(invalid("there are no raws and no children"), error);
-  }
-  if (raws.count > kRawsMax) return report(invalid("there are more raws than raws_max"), error);
-  if (children_count > kChildrenMax) {
-    return report(invalid("there are more children than children_max"), error);
-  }
-  for (size_t i = 0; i < children_count; i++) {
-    const std::string fault = claim_fault(children[i]);
-    if (!fault.empty()) return report(invalid("child " + std::to_string(i) + " " + fault), error);
-  }
-  if (log_inv_rate != 0) {
-    return report(refuse(LEAN_PROVER_UNSUPPORTED, "log_inv_rate must be 0, the only rate"), error);
-  }
-  const Outcome made = guarded(
-      [&] { return aggregate(*prover, *message, raws, signatures, children, children_count); });
-  if (made.status != LEAN_PROVER_OK) return report(made, error);
-  if (made.payload.size() > kProofBytesMax) {
-    return report(refuse(LEAN_PROVER_INTERNAL, "the proof exceeds proof_bytes_max"), error);
-  }
-  proof->bytes = static_cast<uint8_t *>(std::malloc(made.payload.size()));
-  if (proof->bytes == nullptr) return report(refuse(LEAN_PROVER_INTERNAL, "out of memory"), error);
-  std::memcpy(proof->bytes, made.payload.data(), made.payload.size());
-  proof->length = made.payload.size();
-  return LEAN_PROVER_OK;
-}
-
-void lean_prover_free_buffer(lean_prover *, lean_prover_buffer *buffer) {
-  if (buffer == nullptr) return;
-  std::free(buffer->bytes);
-  *buffer = lean_prover_buffer{nullptr, 0};
-}
-
-void lean_prover_close(lean_prover *prover) {
-  if (prover == nullptr) return;
-  std::lock_guard<std::mutex> lock(prover->mutex);
-  prover->is_open = false;
+const lp_api *lean_prover_api(uint32_t version) {
+  static const lp_api api{sizeof(lp_api), LEAN_PROVER_API, open,        describe, verify_signatures,
+                          verify,         prove,           free_buffer, close};
+  return version == LEAN_PROVER_API ? &api : nullptr;
 }

@@ -1,7 +1,8 @@
 /*
  * The Python side of the backend calls py_lean_pq and decides each status; the C++ side only moves
- * bytes. Every entry point returns (status, payload) and raises no exception. The payload is
- * the result or the text of the error, as bytes.
+ * bytes. Every entry point returns (status, payload, at, index, within) and raises no exception. The
+ * payload is the result or the text of the error, as bytes; the last three name the input at fault
+ * as lp_fault does.
  */
 #ifndef LEAN_PQ_MODULE_H
 #define LEAN_PQ_MODULE_H
@@ -10,31 +11,35 @@ namespace lean_pq {
 
 inline constexpr char kModuleName[] = "lean_aggregator_backend";
 
-/* Its statuses are those of lean_prover_status; lean_pq.cc asserts that their numbers agree. */
+/* Its numbers are those of lean_prover.h; lean_pq.cc asserts that they agree. */
 inline constexpr char kModuleSource[] = R"py(
 import importlib
 import sys
 
-OK, INVALID_ARGUMENT, BAD_SIGNATURE, BAD_AGGREGATE, INTERNAL = 0, 1, 2, 3, 6
+OK, INVALID, BAD_SIGNATURE, BAD_PROOF, INTERNAL = 0, 1, 2, 3, 6
+GOOD, BAD, WRONG_SLOT = 0, 1, 2
+AT_NONE, AT_RAWS, AT_CHILD, AT_WANTED = 0, 1, 2, 3
+FOLD = 1
 KEY_BYTES, SIGNATURE_BYTES, LEAF_BYTES = 32, 2404, 4
 pq = None
 
 
 class Refused(Exception):
-    def __init__(self, status, text):
+    def __init__(self, status, text, at=AT_NONE, index=0, within=0):
         super().__init__(text)
-        self.status = status
+        self.answer = status, text.encode("utf-8", "replace"), at, index, within
 
 
 def entry(call):
     # pyo3 raises a Rust panic as PanicException, which is a BaseException only.
     def guarded(*args):
         try:
-            return OK, call(*args)
+            return OK, call(*args), AT_NONE, 0, 0
         except Refused as refused:
-            return refused.status, str(refused).encode("utf-8", "replace")
+            return refused.answer
         except BaseException as error:
-            return INTERNAL, f"{type(error).__name__}: {error}".encode("utf-8", "replace")
+            text = f"{type(error).__name__}: {error}"
+            return INTERNAL, text.encode("utf-8", "replace"), AT_NONE, 0, 0
 
     return guarded
 
@@ -43,25 +48,30 @@ def split(packed, size):
     return [packed[at : at + size] for at in range(0, len(packed), size)]
 
 
+def pairs(claims):
+    """What the wheel calls the claims of a proof: pairs of a key and a message, without a slot."""
+    return {(key, root) for root, _, keys in claims for key in split(keys, KEY_BYTES)}
+
+
 def verdict(key, root, slot, signature):
     # xmss_verify takes no slot; the leaf index is the first four bytes of the signature.
     if int.from_bytes(signature[:LEAF_BYTES], "little") != slot:
-        return INVALID_ARGUMENT
+        return WRONG_SLOT
     try:
         pq.xmss_verify(key, root, signature)
     except MemoryError:
         raise
     except BaseException:
-        return BAD_SIGNATURE
-    return OK
+        return BAD
+    return GOOD
 
 
 def verdicts(root, slot, keys, signatures):
-    pairs = zip(split(keys, KEY_BYTES), split(signatures, SIGNATURE_BYTES), strict=True)
-    return bytes(verdict(key, root, slot, signature) for key, signature in pairs)
+    signed = zip(split(keys, KEY_BYTES), split(signatures, SIGNATURE_BYTES), strict=True)
+    return bytes(verdict(key, root, slot, signature) for key, signature in signed)
 
 
-def decode(root, proof, keys, name):
+def decode(proof, claims, name, at=AT_NONE, index=0):
     # from_bytes verifies the proof against the claims listed in it, which may differ from ours.
     try:
         aggregate = pq.Aggregate.from_bytes(proof)
@@ -69,18 +79,30 @@ def decode(root, proof, keys, name):
     except MemoryError:
         raise
     except BaseException as error:
-        raise Refused(BAD_AGGREGATE, f"{name} does not verify: {error}") from error
-    if sphincs or set(xmss) != {(key, root) for key in split(keys, KEY_BYTES)}:
-        raise Refused(BAD_AGGREGATE, f"{name} verifies, but attests other keys or another message")
+        raise Refused(BAD_PROOF, f"{name} does not verify: {error}", at, index) from error
+    if sphincs or set(xmss) != pairs(claims):
+        raise Refused(BAD_PROOF, f"{name} verifies, but attests other claims", at, index)
     return aggregate
 
 
-def refuse_bad_raws(root, slot, keys, signatures):
-    found = verdicts(root, slot, keys, signatures)
-    for at, status in enumerate(found):
-        if status != OK:
-            what = "is at another leaf" if status == INVALID_ARGUMENT else "does not verify"
-            raise Refused(status, f"raw signature {at} {what}")
+def refuse_bad_raws(index, root, slot, keys, signatures):
+    for within, found in enumerate(verdicts(root, slot, keys, signatures)):
+        if found != GOOD:
+            what = "is at another leaf" if found == WRONG_SLOT else "does not verify"
+            raise Refused(BAD_SIGNATURE, f"the signature {what}", AT_RAWS, index, within)
+
+
+def refuse_other_claims(kind, raws, children, wanted):
+    given = [(root, slot, keys) for root, slot, keys, _ in raws]
+    given += [claim for _, claims in children for claim in claims]
+    if kind == FOLD and len({(root, slot) for root, slot, _ in given}) > 1:
+        raise Refused(INVALID, "a FOLD has inputs of several messages")
+    for index, (root, slot, keys) in enumerate(wanted):
+        same = [claim for claim in given if claim[:2] == (root, slot)]
+        if pairs(same) != pairs([(root, slot, keys)]):
+            raise Refused(INVALID, "the inputs have other keys for it", AT_WANTED, index)
+    if {claim[:2] for claim in given} != {claim[:2] for claim in wanted}:
+        raise Refused(INVALID, "the inputs have a message that is not wanted", AT_WANTED)
 
 
 @entry
@@ -95,29 +117,30 @@ def open_prover(site_packages):
 
 
 @entry
-def verify_signatures(root, slot, keys, signatures):
-    return verdicts(root, slot, keys, signatures)
+def verify_signatures(raws):
+    return verdicts(*raws)
 
 
 @entry
-def verify_aggregate(root, proof, keys):
-    decode(root, proof, keys, "proof")
+def verify(proof):
+    decode(*proof, "the proof")
     return b""
 
 
 @entry
-def aggregate(root, slot, keys, signatures, children):
+def prove(kind, raws, children, wanted):
+    refuse_other_claims(kind, raws, children, wanted)
     # The wheel verifies raws too, but names a bad one only in its text. Cost: 0.1 ms for each raw.
-    refuse_bad_raws(root, slot, keys, signatures)
-    decoded = [decode(root, proof, theirs, f"child {at}")
-               for at, (proof, theirs) in enumerate(children)]
-    raws = [(key, root, signature) for key, signature in
-            zip(split(keys, KEY_BYTES), split(signatures, SIGNATURE_BYTES), strict=True)]
-    made = pq.aggregate(decoded, xmss=raws)
-    wanted = {(key, root) for packed in [keys, *(theirs for _, theirs in children)]
-              for key in split(packed, KEY_BYTES)}
-    if made.sphincs_claims or set(made.xmss_claims) != wanted:
-        raise Refused(INTERNAL, "the new proof attests other keys than requested")
+    for index, each in enumerate(raws):
+        refuse_bad_raws(index, *each)
+    decoded = [decode(proof, claims, "the child", AT_CHILD, index)
+               for index, (proof, claims) in enumerate(children)]
+    signed = [(key, root, signature) for root, _, keys, signatures in raws
+              for key, signature in zip(split(keys, KEY_BYTES),
+                                        split(signatures, SIGNATURE_BYTES), strict=True)]
+    made = pq.aggregate(decoded, xmss=signed)
+    if made.sphincs_claims or set(made.xmss_claims) != pairs(wanted):
+        raise Refused(INTERNAL, "the new proof attests other claims than wanted")
     return made.to_bytes()
 )py";
 

@@ -74,7 +74,7 @@ describe("a prover process that goes wrong", () => {
     expect(await prover.exited).toMatchObject({
       cause: "died",
       detail: expect.stringMatching(
-        /^lean_prover_verify_signatures failed inside the library: panic at lib.rs:7/,
+        /^lp_api.verify_signatures failed inside the library: panic at lib.rs:7/,
       ) as string,
     });
   });
@@ -187,7 +187,7 @@ describe("a prover process that goes wrong", () => {
     expect(await prover.exited).toMatchObject({
       cause: "died",
       detail: expect.stringMatching(
-        /it closed its channel to the service, in lean_prover_verify_signatures$/,
+        /it closed its channel to the service, in lp_api.verify_signatures$/,
       ) as string,
     });
   });
@@ -239,7 +239,7 @@ describe("a prover process that goes wrong", () => {
     expect(await prover.exited).toMatchObject({
       cause: "died",
       detail: expect.stringMatching(
-        /^SIGABRT: .*, in lean_prover_verify_signatures: .*out of {2}\[31mluck/,
+        /^SIGABRT: .*, in lp_api.verify_signatures: .*out of {2}\[31mluck/,
       ) as string,
     });
     await expect(verify(prover)).rejects.toMatchObject({ kind: "died" });

@@ -4,38 +4,47 @@ import type { BackendDescription } from "../../../native/addon.js";
 import { limits } from "../../../server/limits.js";
 import { unmetNeed } from "../../../server/prover/library-needs.js";
 
+const noLimits = {
+  ...{ rawsMax: 0, rawsBesideMax: 0, childrenMax: 0 },
+  ...{ arities: 0, claimsMax: 0, keysMax: 0 },
+};
 const usable: BackendDescription = {
   backend: "b",
   scheme: "s",
   revision: "r",
   kinds: 1,
+  can: 256,
   publicKeyBytes: 32,
   signatureBytes: 64,
-  proofBytesMax: 0,
-  childrenMax: 0,
-  rawsMax: 0,
+  proofBytesMax: 524_288,
   rates: 0,
-  keyOrderMatters: false,
+  rateDefault: 0,
+  setupMs: 0,
+  fold: noLimits,
+  merge: noLimits,
+  idleBytes: 0,
+  peakBytes: 0,
 };
+const raws = (rawsMax: number) => ({ fold: { ...noLimits, rawsMax } });
 const fault = (changes: Partial<BackendDescription>) =>
   unmetNeed("/lib/x.so", { ...usable, ...changes });
 
 test("a library with enough of everything can be used", () => {
-  for (const changes of [{}, { rawsMax: limits.validatorsMax }, { rates: 1 }, { kinds: 7 }]) {
+  for (const changes of [{}, raws(limits.validatorsMax), { rates: 1 }, { kinds: 7 }]) {
     expect(fault(changes)).toBeUndefined();
   }
 });
 
 test("each need that is not met is one sentence with library, value and need", () => {
-  expect(fault({ rawsMax: 64 })).toBe(
-    "library /lib/x.so has raws_max 64; the service needs at least 4096, or 0 for no limit",
+  expect(fault(raws(64))).toBe(
+    "library /lib/x.so has fold.raws_max 64; the service needs at least 4096, or 0 for no limit",
   );
   expect(fault({ rates: 0x80000002 })).toBe(
     "library /lib/x.so has rates 0x80000002 without its default; " +
       "the service needs bit 0, or 0 for a single rate",
   );
-  expect(fault({ keyOrderMatters: true })).toMatch(
-    /^library \/lib\/x\.so has key_order_matters 1;/,
+  expect(fault({ can: 255 })).toMatch(
+    /^library \/lib\/x\.so cannot verify beside a proof \(can 255/,
   );
   expect(fault({ proofBytesMax: 524_289 })).toBe(
     "library /lib/x.so has proof_bytes_max 524289; " +

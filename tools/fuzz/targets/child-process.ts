@@ -64,7 +64,8 @@ class AbsentProcess extends ChildProcess {
 async function run(input: Uint8Array): Promise<void> {
   const process = new AbsentProcess();
   const backend = { library: "x", config: "" };
-  const start: ChildStart = { kind: "start", backend, nice: 0, cores: [], fileBytesMax: 0 };
+  const own = { nice: 0, cores: [], threads: 0, fileBytesMax: 0 };
+  const start: ChildStart = { kind: "start", backend, ...own };
   const child = new ProverChild(process, start, { nowMs: () => 0, oomKills: () => 0 });
   const readiness = child.ready.then(
     () => "ready",

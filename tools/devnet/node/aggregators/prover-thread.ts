@@ -3,7 +3,13 @@
  * node's, and so is its end. Entry of the thread; asked by `in-process-prover.ts`.
  */
 import { workerData, type MessagePort } from "node:worker_threads";
-import { loadAddon, type AggregateClaim, type SignedMessage } from "../../../../native/addon.js";
+import {
+  loadAddon,
+  type AggregateClaim,
+  type BackendJob,
+  type SignedMessage,
+} from "../../../../native/addon.js";
+import { keysOfAll } from "../../../../server/prover/prover.js";
 import type { BackendOptions } from "../../../../server/prover/backend-file.js";
 
 export interface ProveAsk {
@@ -23,14 +29,32 @@ export interface ProverThreadData {
 
 const { backend, port, answered } = workerData as ProverThreadData;
 
-const prover = await loadAddon().open(backend.library, backend.config);
+const prover = await loadAddon().open(backend.library, {
+  config: backend.config,
+  threads: 0,
+});
 port.postMessage("ready");
 port.on("message", (ask: ProveAsk) => {
-  prover.aggregate(ask.message, ask.keys, ask.signatures, ask.children, 0).then(
+  prover.prove(foldOf(ask)).then(
     (proof) => answer({ proof }),
     (error: unknown) => answer({ error: String(error) }),
   );
 });
+
+function foldOf({ message, keys, signatures, children }: ProveAsk): BackendJob {
+  const description = prover.describe();
+  return {
+    kind: "fold",
+    logInvRate: 0,
+    raws: keys.length === 0 ? [] : [{ ...message, keys, signatures }],
+    children: children.map(({ proof, keys: theirs }) => ({
+      kind: "fold",
+      bytes: proof,
+      claims: [{ ...message, keys: theirs }],
+    })),
+    wanted: [{ ...message, keys: keysOfAll(description, { keys, children }) }],
+  };
+}
 
 function answer(message: ProveAnswer): void {
   port.postMessage(message);

@@ -1,0 +1,59 @@
+/**
+ * The example backend conforms, from inputs that `make_inputs` made for it, and the conformance
+ * program finds each of ten faults that are planted in it. No real prover is needed.
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, expect, it } from "vitest";
+import { temporaryFolder } from "../helpers/temporary-folder.js";
+
+const folder = temporaryFolder();
+const config = join(folder, "config.txt");
+
+function compile(name: string, ...flags: string[]): string {
+  const library = join(folder, `${name}.so`);
+  execFileSync(process.env.CC ?? "cc", [
+    ...["-std=c11", "-Wall", "-Wextra", "-O2", "-fPIC", "-shared", "-fvisibility=hidden"],
+    ...[...flags, "-Inative/include", "-o", library, "examples/backend/toy_prover.c"],
+  ]);
+  return library;
+}
+
+function conformance(library: string) {
+  const ran = spawnSync("build/conformance", [library, config, folder], { encoding: "utf8" });
+  return { ...ran, failed: ran.stdout.split("\n").filter((line) => line.startsWith("FAIL")) };
+}
+
+beforeAll(() => {
+  writeFileSync(config, "");
+  const toy = compile("toy", "-Werror");
+  execFileSync("build/make_inputs", [toy, config, toy, folder]);
+});
+
+it("the example backend passes every check, without a skip", () => {
+  const { failed, status, stdout } = conformance(join(folder, "toy.so"));
+  expect(failed, stdout).toEqual([]);
+  expect(stdout).not.toMatch(/^skip/m);
+  expect(stdout).toMatch(/^ok {3}merges a proof and signatures of two messages$/m);
+  expect(status).toBe(0);
+});
+
+it.each([
+  [1, "takes every signature", /changed signature and a wrong key/],
+  [2, "takes a signature of any slot", /at another slot from a bad one/],
+  [3, "attests a message, not its keys", /its proof for one key more/],
+  [4, "takes any rate", /a rate that it does not offer/],
+  [5, "drops keys that are not wanted", /an input's key that is not wanted/],
+  [6, "names the first signature for any", /changed signature, and names it/],
+  [7, "does not verify its children", /child that attests other keys, and names it/],
+  [8, "writes past its caller's struct", /more of a description than its caller knows/],
+  [9, "leaves a stale buffer", /no proof behind where it refuses one/],
+  [10, "forgets its child", /attests the child's keys/],
+])("fault %i is found: a backend that %s", (mutant, _what, sentence) => {
+  const { failed, status, stdout } = conformance(
+    compile(`mutant-${mutant}`, `-DTOY_MUTANT=${mutant}`, "-Wno-all", "-Wno-extra"),
+  );
+  expect(failed.join("\n"), stdout).toMatch(sentence);
+  expect(status).toBe(1);
+});
