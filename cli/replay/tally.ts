@@ -11,7 +11,7 @@ export interface GroupEnd {
   proved: readonly number[];
 }
 
-/** The outcome of a group of which none is known. */
+/** What stands for the outcome of a group without a known one. */
 export const NO_OUTCOME = "without an outcome";
 
 export class Tally {

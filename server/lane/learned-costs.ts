@@ -46,7 +46,7 @@ export interface LearnedCostsModules {
 export class LearnedCosts {
   private learned: Costs = [];
   private peaks: MemoryModel = [];
-  /** Since when some of `peaks` is above the ceiling; Infinity while none is. */
+  /** Since when a peak is above the ceiling; Infinity without such a peak. */
   private highSinceMs = Infinity;
   /** The instant for which the uncertainty of `learned` is. */
   private agedAtMs = -Infinity;

@@ -53,8 +53,8 @@ export const LEAST_CHANCE = 0.5;
 export const LEAST_CHANCE_AT = 0;
 
 /**
- * A vote that the best child has as well counts so much: whoever merges the group's proofs later has
- * less to do. So a child is folded where that delays and endangers nothing else.
+ * A vote that the best child has as well counts so much: a later merge of the group's proofs has less
+ * to do. So a child is folded where that delays and endangers nothing else.
  */
 const FOLDED_WEIGHT = 0.1;
 /** A smaller part is chosen only if it is worth more than this multiple of a larger one. */

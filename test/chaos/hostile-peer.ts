@@ -19,7 +19,7 @@ type Assign = Extract<ToHost, { kind: "assign" }>;
 const names = subjects("main");
 const BEAT_MS = 100;
 
-/** With a lane host's certificate. It beats, announces one idle lane, and answers as it is told. */
+/** With a lane host's certificate. It beats, announces one idle lane, and answers as its test says. */
 export class HostileHost {
   readonly run = "00000000000000e0";
   /** Assignments that came, by the door that sent them. */
@@ -84,7 +84,7 @@ export class HostileHost {
   }
 }
 
-/** With a door's certificate: hears what hosts publish, and sends them what it is told. */
+/** With a door's certificate: hears what hosts publish, and sends them what its test says. */
 export class HostileDoor {
   readonly run = "00000000000000d9";
   /** The newest report and the run of each host. */

@@ -256,7 +256,7 @@ test.each([
     () => ({ ...userFiles(new Authority("other"), "host-0"), ca: caFile() }),
     "refused|does not know|ended the connection",
   ],
-])("a stranger %s gets in nowhere, and is told why", async (_, filesFor, why) => {
+])("a stranger %s gets in nowhere, and learns why", async (_, filesFor, why) => {
   const client = await openClient({ servers: fleet.nats.urls, tls: filesFor() });
   clients.push(client);
   const { detail } = await client.until((status) => status.detail.startsWith("not"));

@@ -40,6 +40,8 @@ interface Scene {
   story: string;
   groups: GroupInit[];
   deadlineMs: number;
+  /** What votes are worth by when; default: the adapter's own steps. */
+  steps?: readonly [];
 }
 
 function group(index: number, from: number, to: number): GroupInit {
@@ -69,9 +71,11 @@ function scene(slot: number): Scene | undefined {
     case 102:
       return {
         story:
-          "a child proof of 8 validators folded with 4 votes, one of them covered by it already",
+          "a child proof of 8 validators folded with 4 votes, one of them covered by it already; " +
+          "worth the same until the fence, or the child would be left for a later proof",
         groups: [{ ...group(a, 7, 11), children: [child(2)] }],
         deadlineMs: 750,
+        steps: [],
       };
     case 103:
       return {
@@ -161,13 +165,14 @@ function submitAt(node: TickAggregator, slot: number, interval: number): string 
   const planned = scene(slot);
   const isAgain = slot === 102 && interval === AGGREGATION_INTERVAL + 1;
   if (planned === undefined || (interval !== AGGREGATION_INTERVAL && !isAgain)) return undefined;
-  const { story, groups, deadlineMs } = planned;
+  const { story, groups, deadlineMs, steps } = planned;
   const make = (): SnapshotInit => {
     const { head, justified, keys } = snapshot(slot, groups, keyTable()) as SnapshotInit;
     return { head, justified, keys, groups } as SnapshotInit;
   };
   const answer = node.submitOrSkip(slot, { isAggregator: true, hasState: true }, make, {
     deadlineMs,
+    ...(steps !== undefined && { steps }),
   });
   if ("skipped" in answer) return `skipped, ${answer.skipped}: the session before is still proving`;
   return `submitted. ${story}`;

@@ -2,7 +2,8 @@
 import type { BurstComparison, Evaluation, Reached } from "./evaluate.js";
 import type { Margin } from "./margins.js";
 import { budgetName, budgetsOf, marginsByBudget, marginsByWorkload } from "./margins.js";
-import { share, total, wastedShare, wronglyRefused } from "./total.js";
+import { share } from "./statistics.js";
+import { total, wastedShare, wronglyRefused } from "./total.js";
 
 export interface Goal {
   text: string;

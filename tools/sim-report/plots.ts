@@ -9,7 +9,8 @@ import { budgetName, budgetsOf, marginsByPair, workloadsOf } from "./margins.js"
 import type { Measures } from "./measures.js";
 import { AS_RECORDED } from "./scenario.js";
 import type { Findings } from "./tables.js";
-import { share, total, wastedShare, worthShare } from "./total.js";
+import { share } from "./statistics.js";
+import { total, wastedShare, worthShare } from "./total.js";
 
 export interface NamedPlot {
   file: string;

@@ -29,7 +29,7 @@ import type { GroupSpec } from "./group-spec.js";
 import type { Ask, Priority, Scenario, SnapshotSpec } from "./scenario.js";
 import { asksOf, BACKLOG, contentOf, contentOfGroup } from "./scenario.js";
 import { toEnvelope, toGroup } from "./to-submission.js";
-import { mean } from "./total.js";
+import { mean } from "./statistics.js";
 import { EXIT_MS, VERIFY_MS } from "./truth.js";
 import { votesOf } from "./votes.js";
 

@@ -8,7 +8,8 @@ import { budgetName, budgetsOf, workloadsOf } from "./margins.js";
 import type { Measures } from "./measures.js";
 import { optimumTables } from "./optimum-tables.js";
 import type { Table } from "./table.js";
-import { mean, quantile, share, total, wastedShare, wronglyRefused, worthShare } from "./total.js";
+import { mean, quantile, share } from "./statistics.js";
+import { total, wastedShare, wronglyRefused, worthShare } from "./total.js";
 
 /** All runs of a report. */
 export interface Findings {

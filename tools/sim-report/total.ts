@@ -1,6 +1,7 @@
 /** Measures of several runs, added up, and the shares that are reported. */
 import type { Evaluation, Policy } from "./evaluate.js";
 import type { Measures } from "./measures.js";
+import { share } from "./statistics.js";
 
 export function total(
   evaluations: readonly Evaluation[],
@@ -65,21 +66,4 @@ export function wronglyRefused({ refusals: { accept, dispatch } }: Measures) {
 export function wastedShare({ wastedMs, proverMs }: Measures): number {
   const total = Object.values(wastedMs).reduce((sum, ms) => sum + ms, 0);
   return share(total, proverMs);
-}
-
-/** Nought of nothing. */
-export function share(part: number, whole: number): number {
-  return whole === 0 ? 0 : part / whole;
-}
-
-export function quantile(values: readonly number[], at: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(at * sorted.length))] ?? 0;
-}
-
-export function mean(values: readonly number[]): number {
-  return share(
-    values.reduce((sum, value) => sum + value, 0),
-    values.length,
-  );
 }

@@ -101,7 +101,7 @@ test("votes count beyond the best child, which the node can publish as it is", (
     raws: [0, 1, 2, 3],
     children: [1],
   });
-  // In no hurry the best one is folded as well: whoever merges proofs has less to do.
+  // In no hurry the best one is folded as well: a later merge has less to do.
   expect(choosePart(request(4, [best, other], 24))?.children).toEqual([0, 1]);
   // 4 raws and 0.1 for each of 24 votes: worth 6.4 until the fence, of which the chance is 0.999.
   const parts = new GroupParts({ raws: range(4), children: [best], rotation: BY_WORTH });
