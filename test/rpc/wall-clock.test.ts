@@ -11,6 +11,7 @@ import {
   DeadlineSource,
   OutcomeReason,
   OutcomeStatus,
+  Priority,
   SessionState,
   SkipReason,
   SubmitSnapshotRequestSchema,
@@ -61,9 +62,10 @@ describe.each(["gRPC", "Connect, HTTP/2"])("over %s", (protocol) => {
     nodeId: string,
     budgets: { deadlineMs: number; fenceMs: number },
     groups = 1,
+    priority = Priority.AGGREGATION,
   ): Promise<string> {
     const work = Array.from({ length: groups }, () => newGroup());
-    const request = { node: { nodeId }, snapshot: snapshot(100, work), ...budgets };
+    const request = { node: { nodeId }, snapshot: snapshot(100, work), ...budgets, priority };
     return requestIdOf(await client.submitSnapshot(request));
   }
 
@@ -101,7 +103,8 @@ describe.each(["gRPC", "Connect, HTTP/2"])("over %s", (protocol) => {
     "accept: a call's own deadline counts from its headers, though the clock jumps an hour %s before the message is there",
     async (_, byMs) => {
       await occupyDevices();
-      for (const nodeId of ["a", "b", "c", "d"]) await submit(nodeId, LONG);
+      // Of a higher class, so that they are before what comes, whatever that is worth.
+      for (const nodeId of ["a", "b", "c", "d"]) await submit(nodeId, LONG, 1, Priority.PROPOSAL);
       const raw = new RawClient(service.addresses[0] ?? "");
       const roomy = openSubmission(raw, "roomy", "30S");
       const tight = openSubmission(raw, "tight", "900m");
