@@ -4,7 +4,8 @@
  *
  * Peaks are kept as they were measured, one for each size of proof. What lies between two of them is
  * interpolated, and what is larger than all grows as the table does, which was measured with lean_pq:
- * 0.8 GB for a few raw signatures and 4 GB for 512; 1.1 GB for a child and a raw signature, 1.5, 2.6, 5.4 and 10 GB for 2, 4, 8 and 16 children.
+ * 0.8 GB for a few raw signatures and 4 GB for 512; 1.1 GB for a child and a raw signature, 1.5, 2.6, 5.4
+ * and 10 GB for 2, 4, 8 and 16 children.
  */
 import { limits } from "../limits.js";
 import type { Shape } from "./shape.js";

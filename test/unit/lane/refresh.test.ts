@@ -62,7 +62,7 @@ async function open(signers: number, refreshShare: number, loadAtFirst = 4): Pro
   load = loadAtFirst;
   const validators = Array.from({ length: signers }, (_, at) => at);
   const calibration = { message, ...signed(validators), children: [], logInvRate: 0 };
-  const options = { standbyBytesMax: Infinity, residentBytesMax: 1e9, refreshShare };
+  const options = { standbyBytesMax: Infinity, residentBytesMax: 4e9, refreshShare };
   lane = new Lane({ id: "cpu", startProver, calibration }, options, {
     clock,
     log: createLog("silent"),
