@@ -4,9 +4,8 @@ import { problemText } from "../../server/config/config-error.js";
 import { checkEngineFiles } from "../../server/engine/engine-files.js";
 import { engineTlsFiles } from "../../server/engine/engine-settings.js";
 import type { Needs, ServerCheck } from "../../server/engine/nats-check.js";
-import { checkServer, isLargeEnough } from "../../server/engine/nats-check.js";
+import { checkServer } from "../../server/engine/nats-check.js";
 import { subjects } from "../../server/fleet/wire/subjects.js";
-import { limits } from "../../server/limits.js";
 import { SOON_MS } from "./file-checks.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
@@ -87,7 +86,7 @@ function judge(
   nowUnixMs: number,
 ): Finding {
   if (check.kind === "unreachable") return bad(`${url} cannot be used: ${check.reason}`);
-  const { server, roundTripMs, payloadBytesMax, certificateExpiresAtMs, refused } = check;
+  const { server, roundTripMs, certificateExpiresAtMs, refused } = check;
   if (refused.length > 0) {
     const flag = role === "door" ? "--service-id" : "--host-id";
     const todo =
@@ -95,12 +94,6 @@ function judge(
         ? `set ${flag} to the name in the certificate, and see deploy/nats/permissions.conf`
         : `allow it for user ${id}, as in deploy/nats/permissions.conf`;
     return fail(`${url} (${server}) refuses this ${role} to ${refused.join(", to ")}: ${todo}`);
-  }
-  if (!isLargeEnough(payloadBytesMax)) {
-    const most = limits.enginePayloadBytesMax;
-    return fail(
-      `${url} (${server}) takes ${payloadBytesMax} bytes a message: set max_payload: ${most}`,
-    );
   }
   const trip = `round trip ${roundTripMs.toFixed(1)} ms`;
   const text = `${url} is ${server}, ${trip}; it allows what a ${role} needs`;

@@ -2,7 +2,6 @@
 import { once } from "node:events";
 import { connect as connectTls } from "node:tls";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { limits } from "../limits.js";
 import { dial, DialError, DIAL_MS, greet, loadNats, readTls } from "./nats-dial.js";
 import type { DialOptions, NatsPackage } from "./nats-dial.js";
 
@@ -19,7 +18,6 @@ export type ServerCheck =
       /** Name and version, as the server says. */
       readonly server: string;
       readonly roundTripMs: number;
-      readonly payloadBytesMax: number;
       /** Unix time in milliseconds; undefined without TLS. */
       readonly certificateExpiresAtMs: number | undefined;
       /** What is needed and not allowed, such as `publish to lean.main.hosts.h1`. */
@@ -44,7 +42,6 @@ export async function checkServer(
         server: `${info?.server_name ?? "unnamed"}, nats-server ${info?.version ?? "unknown"}`,
         refused: await refusedBy(nats, connection, needs),
         roundTripMs: await roundTripMs(connection),
-        payloadBytesMax: info?.max_payload ?? 0,
         certificateExpiresAtMs: await certificateExpiry(url, options),
       };
     } finally {
@@ -104,7 +101,3 @@ async function certificateExpiry(url: string, { tls }: DialOptions): Promise<num
     socket.destroy();
   }
 }
-
-/** False where messages of the largest size that doors and lane hosts send would be refused. */
-export const isLargeEnough = (payloadBytesMax: number) =>
-  payloadBytesMax >= limits.enginePayloadBytesMax;

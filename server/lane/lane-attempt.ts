@@ -41,6 +41,7 @@ export class LaneAttempt {
   proof: RunningProof | null = null;
   /** When the proof began, on the clock `awake`. */
   private proofAwakeAtMs = 0;
+  private hasProcess = false;
   /** How the attempt ended; undefined until `run` resolves. */
   result: ProofResult | undefined;
 
@@ -57,6 +58,7 @@ export class LaneAttempt {
 
   /** Makes the attempt; resolves once `result` is set, also when the attempt failed. */
   async run(prover: Prover): Promise<void> {
+    this.hasProcess = prover.residentBytes() > 0;
     this.result = await proveGroup(this.assignment.work, {
       description: prover.description,
       verifier: this.modules.verifier,
@@ -97,8 +99,10 @@ export class LaneAttempt {
     return part ?? (choosePart(rules) === undefined ? "predicted_miss" : "memory");
   }
 
+  /** A prover without a process of its own, the fake one, takes no memory that counts. */
   private fitsInMemory(shape: Shape): boolean {
     const { costs, ceilingBytes } = this.modules;
+    if (!this.hasProcess) return true;
     const ofRate = atRate(shape, this.assignment.work.logInvRate);
     return costs.fitsInMemory(ofRate, ceilingBytes());
   }
