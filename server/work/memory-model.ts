@@ -18,7 +18,7 @@ const FOLD_BYTES = [
   [0.6e9, 0.55e9],
   [0.3e9, 0.64e9],
 ] as const;
-/** Share by which a peak comes down to a smaller one of its size; up it goes at once. */
+/** Share by which a peak comes down where less was measured than it says; up it goes at once. */
 const FALL_RATE = 0.5;
 
 /** The most that was measured of proofs of about one size. */
@@ -72,10 +72,13 @@ export function learnPeak(model: MemoryModel, shape: Shape, bytes: number): Memo
   const isAlike = (peak: Peak) => sizeName(peak.shape) === sizeName(shape);
   const known = model.find(isAlike);
   const { raws, children, logInvRate = 0 } = shape;
+  // What the known peak says of this shape, which may be up to half or twice its size.
+  const expected =
+    known === undefined ? 0 : known.bytes + tableBytes(shape) - tableBytes(known.shape);
   const next: Peak =
-    known === undefined || bytes >= known.bytes
+    known === undefined || bytes >= expected
       ? { shape: { raws, children, logInvRate }, bytes }
-      : { ...known, bytes: known.bytes - FALL_RATE * (known.bytes - bytes) };
+      : { ...known, bytes: known.bytes - FALL_RATE * (expected - bytes) };
   return [next, ...model.filter((peak) => !isAlike(peak))].slice(0, limits.memoryPeaksMax);
 }
 

@@ -29,5 +29,5 @@ afterAll(() => stop());
 
 test.skipIf(isMissing)(`the example prints how its group ended${reason}`, async () => {
   const printed = await mustRun(VENV_PYTHON, ["examples/python/aggregate.py", place.nodes]);
-  expect(printed).toBe("group 0: OUTCOME_STATUS_PROVED, 1060 bytes of proof\n");
+  expect(printed).toBe("group 0: OUTCOME_STATUS_PROVED, 32 of 32 votes, 1060 bytes of proof\n");
 });

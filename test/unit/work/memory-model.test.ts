@@ -72,3 +72,11 @@ test("whatever was measured, more raw signatures are predicted with no less memo
     }),
   );
 });
+
+test("a smaller proof of the same size that takes as much less lowers no peak", () => {
+  const large = { raws: 13, children: 2 };
+  const small = { raws: 8, children: 2 };
+  const before = learnPeak([], large, 1.5e9);
+  const after = learnPeak(before, small, 1.5e9 - 5 * 6.3e6);
+  expect(peakBytes(after, large)).toBeCloseTo(1.5e9, -3);
+});
