@@ -45,12 +45,13 @@ export interface Best extends Prospect {
 }
 
 /**
- * No part starts that is ready in time with a smaller probability: it would more likely than not take
- * the time of a proof that is of use. By the judge's figures, 0.2 wastes twice as much for fewer votes.
+ * No part starts that is ready in time with a smaller probability: it would probably take the time of
+ * a proof that is of use. By the judge, 0.2 wastes twice as much for no more votes, and 0.5 refuses
+ * more that would have been in time.
  */
-export const LEAST_CHANCE = 0.5;
+export const LEAST_CHANCE = 0.35;
 /** The quantile of the standard normal distribution at `LEAST_CHANCE`. */
-export const LEAST_CHANCE_AT = 0;
+export const LEAST_CHANCE_AT = -0.385;
 
 /**
  * A vote that the best child has as well counts so much: a later merge of the group's proofs has less

@@ -3,7 +3,7 @@ import type { LaneOptions } from "../../server/lane/lane-events.js";
 import type { Random } from "./random.js";
 
 /** The memory ceiling of every device: some groups would pass it. */
-export const PROVER_BYTES_MAX = 1.5e9;
+export const PROVER_BYTES_MAX = 1.6e9;
 
 export interface Weather {
   devices: number;

@@ -231,8 +231,8 @@ pub struct SubmitSnapshotRequest {
     #[prost(uint32, tag = "10")]
     pub min_inputs: u32,
     /// What a vote is worth by when: at most 8 steps, with ascending `until_ms`, of which some may be
-    /// equal, and descending weights. Empty: 1 until the fence. Outcomes count votes by step; the order
-    /// of proofs ignores the weights for now.
+    /// equal, and descending weights. Empty: 1 until the fence. Outcomes count votes by step, and the
+    /// part of a group that is expected to be worth most is proved.
     #[prost(message, repeated, tag = "11")]
     pub steps: ::prost::alloc::vec::Vec<Step>,
 }
