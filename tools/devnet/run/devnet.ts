@@ -50,7 +50,7 @@ async function makeRuns(runs: readonly RunOptions[]): Promise<void> {
       say(`about ${left.toFixed(0)} minutes are left, this run included`);
       const keys = run.seed === 1 ? KEYS : `${KEYS} ${run.seed}`;
       const args = [keys, String(run.validators)];
-      const signer = await startCryptoProcess("signer", join(sockets, "signer"), args, say);
+      const signer = await startCryptoProcess("signer", join(sockets, `signer-${at}`), args, say);
       await runMode(run, { signer, verifier, say }).finally(() => signer.close());
     }
   } finally {
