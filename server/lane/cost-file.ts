@@ -88,6 +88,7 @@ export class CostFiles implements CostStore {
   private cancelWrite: (() => void) | undefined;
   /** True from a failed write, which is logged once, to the next one that succeeds. */
   private isFailing = false;
+  private isClosed = false;
 
   constructor(
     private readonly options: CostFilesOptions,
@@ -149,6 +150,7 @@ export class CostFiles implements CostStore {
 
   /** Writes what is not written yet, and resolves once they are. Idempotent. */
   async close(): Promise<void> {
+    this.isClosed = true;
     this.cancelWrite?.();
     this.write();
     await this.writing;
@@ -156,6 +158,10 @@ export class CostFiles implements CostStore {
 
   private writeNow(): void {
     this.write();
+    this.writeLater();
+  }
+
+  private writeLater(): void {
     const { clock } = this.modules;
     this.cancelWrite = clock.at(clock.nowMs() + WRITE_EVERY_MS, () => {
       this.cancelWrite = undefined;
@@ -181,6 +187,8 @@ export class CostFiles implements CostStore {
     } catch (error) {
       // Tried again with the next write, unless there is a newer model by then.
       if (!this.pending.has(deviceId)) this.pending.set(deviceId, content);
+      // A write that took longer than the time between two has missed the next one.
+      if (this.cancelWrite === undefined && !this.isClosed) this.writeLater();
       if (this.isFailing) return;
       this.isFailing = true;
       const line = { device: deviceId, path, cause: causeOf(error, path), todo: STATE_ADVICE };
