@@ -53,7 +53,7 @@ function pairTable(evaluations: readonly Evaluation[]): Table {
   };
 }
 
-/** Points, with a sign that tells ahead from behind. */
+/** Points, above 0 when ours is ahead, below 0 when it is behind. */
 function signed(ahead: number): string {
   const text = (100 * ahead).toFixed(1);
   if (text === "0.0" || text === "-0.0") return "0.0";

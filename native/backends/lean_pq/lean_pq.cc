@@ -1,8 +1,8 @@
 /*
- * Backend over the py-lean-pq wheel: checks sizes and pointers, and moves bytes into and out of the
- * embedded Python interpreter; module.h has the calls to the wheel. The interpreter is never
- * finalised, because the wheel keeps threads after its setup. The config has one key=value line
- * each for libpython (shared library), python (the venv's interpreter) and sitepackages (its
+ * Backend over the py-lean-pq wheel: moves bytes into and out of the embedded Python interpreter.
+ * checks.h refuses what the ABI forbids; module.h has the calls to the wheel. The interpreter is
+ * never finalised, because the wheel keeps threads after its setup. The config has one key=value
+ * line each for libpython (shared library), python (the venv's interpreter) and sitepackages (its
  * purelib).
  */
 #pragma GCC visibility push(default)
@@ -19,59 +19,27 @@
 #include <sstream>
 #include <string>
 
+#include "checks.h"
 #include "module.h"
 #include "python.h"
 
 namespace {
 
 using lean_pq::Gil;
+using lean_pq::invalid;
+using lean_pq::Outcome;
 using lean_pq::Python;
 using lean_pq::Ref;
+using lean_pq::refuse;
+using lean_pq::report;
+using namespace lean_pq::limits;
 
-constexpr uint32_t kPublicKeyBytes = 32;
-constexpr uint32_t kSignatureBytes = 2404;
-constexpr uint32_t kProofBytesMax = 512 * 1024;  // proofs measured: 190 to 245 KB
-constexpr uint32_t kChildrenMax = 16;            // the library's own limit
-constexpr uint32_t kKeysMax = 4096;              // VALIDATOR_REGISTRY_LIMIT of the lean spec
-constexpr uint32_t kClaimsMax = 64;              // a block has at most 8, and its proposer's
-constexpr uint32_t kSetupMs = 5000;              // measured on two cores: 3.7 to 4.9 s
 constexpr int kPyFileInput = 257;                // Py_file_input
 
 static_assert(LP_INVALID == 1 && LP_BAD_SIGNATURE == 2 && LP_BAD_PROOF == 3 && LP_INTERNAL == 6 &&
                   LP_SIGNATURE_BAD == 1 && LP_SIGNATURE_WRONG_SLOT == 2 && LP_AT_RAWS == 1 &&
                   LP_AT_CHILD == 2 && LP_AT_WANTED == 3 && LP_FOLD == 1,
               "module.h repeats these numbers");
-
-struct Outcome {
-  lp_status status = LP_OK;
-  std::string payload;  // the result, or the error's text
-  uint32_t at = LP_AT_NONE;
-  size_t index = 0;
-  uint32_t within = 0;
-};
-
-Outcome refuse(lp_status status, std::string text) { return {status, std::move(text)}; }
-
-/* Writes as much of the fault as its caller's struct has room for, and returns the status. */
-lp_status report(const Outcome &outcome, lp_fault *fault) {
-  if (outcome.status == LP_OK || fault == nullptr) return outcome.status;
-  lp_fault full{};
-  full.size = fault->size;
-  full.at = outcome.at;
-  full.within = outcome.within;
-  full.index = outcome.index;
-  const size_t head = offsetof(lp_fault, text);
-  const size_t room = fault->size <= head + 1 ? 0 : std::min(fault->size, sizeof full) - head - 1;
-  size_t length = std::min(outcome.payload.size(), room);
-  // Cuts the text before a character, not inside one, so that it stays UTF-8.
-  while (length < outcome.payload.size() && length > 0 &&
-         (static_cast<unsigned char>(outcome.payload[length]) & 0xC0) == 0x80) {
-    length--;
-  }
-  std::memcpy(full.text, outcome.payload.data(), length);
-  std::memcpy(fault, &full, std::min(fault->size, sizeof full));
-  return outcome.status;
-}
 
 /* Turns a C++ exception, which must not cross the C boundary, into an outcome. */
 template <typename Call>
@@ -204,91 +172,6 @@ Outcome open_prover(const lp_options &options) {
   return opened;
 }
 
-Outcome invalid(std::string text, lp_at at = LP_AT_NONE, size_t index = 0) {
-  return {LP_INVALID, std::move(text), static_cast<uint32_t>(at), index, 0};
-}
-
-/* What is wrong with the keys' size and pointer; empty when nothing is. */
-std::string keys_fault(const lp_keys &keys) {
-  if (keys.packed == nullptr || keys.count == 0) return "it has no keys";
-  // The bound also keeps the keys' size in bytes from overflowing.
-  if (keys.count > kKeysMax) return "it has more keys than keys_max";
-  return "";
-}
-
-std::string claims_fault(const lp_claims &claims) {
-  if (claims.items == nullptr || claims.count == 0) return "it has no claims";
-  if (claims.count > kClaimsMax) return "it has more claims than claims_max";
-  size_t keys = 0;
-  for (size_t i = 0; i < claims.count; i++) {
-    const lp_claim &claim = claims.items[i];
-    const std::string fault = keys_fault(claim.keys);
-    if (!fault.empty()) return "claim " + std::to_string(i) + ": " + fault;
-    keys += claim.keys.count;
-    for (size_t j = 0; j < i; j++) {
-      const lp_claim &other = claims.items[j];
-      if (claim.slot == other.slot && std::memcmp(claim.root, other.root, LP_ROOT_BYTES) == 0) {
-        return "it has a message twice";
-      }
-    }
-  }
-  return keys > kKeysMax ? "it has more keys than keys_max" : "";
-}
-
-std::string proof_fault(const lp_proof &proof) {
-  if (proof.bytes == nullptr || proof.length == 0) return "it has no bytes";
-  if (proof.length > kProofBytesMax) return "it is longer than proof_bytes_max";
-  if (proof.kind != LP_FOLD && proof.kind != LP_MERGE) return "its kind is neither FOLD nor MERGE";
-  if (proof.kind == LP_FOLD && proof.claims.count > 1) return "a FOLD has one claim";
-  return claims_fault(proof.claims);
-}
-
-std::string raws_fault(const lp_raws &raws) {
-  if (raws.signatures == nullptr) return "it has no signatures";
-  return keys_fault(raws.of.keys);
-}
-
-/* What the header forbids, found without a look at any content. */
-Outcome job_fault(const lp_job &job) {
-  if (job.kind != LP_FOLD && job.kind != LP_MERGE) {
-    return refuse(LP_UNSUPPORTED, "the kind is neither FOLD nor MERGE");
-  }
-  if ((job.raws_count > 0 && job.raws == nullptr) ||
-      (job.children_count > 0 && job.children == nullptr)) {
-    return invalid("a pointer is NULL");
-  }
-  if (job.raws_count == 0 && job.children_count == 0) {
-    return invalid("there are no raws and no children");
-  }
-  if (job.raws_count > (job.kind == LP_FOLD ? 1 : kClaimsMax)) {
-    return invalid("there are raws of too many messages");
-  }
-  if (job.children_count > kChildrenMax) {
-    return invalid("there are more children than children_max");
-  }
-  size_t signatures = 0;
-  for (size_t i = 0; i < job.raws_count; i++) {
-    const std::string fault = raws_fault(job.raws[i]);
-    if (!fault.empty()) return invalid(fault, LP_AT_RAWS, i);
-    signatures += job.raws[i].of.keys.count;
-  }
-  if (signatures > kKeysMax) return invalid("there are more signatures than raws_max");
-  for (size_t i = 0; i < job.children_count; i++) {
-    std::string fault = proof_fault(job.children[i]);
-    if (fault.empty() && job.kind == LP_FOLD && job.children[i].kind != LP_FOLD) {
-      fault = "a FOLD folds no merged proof";
-    }
-    if (!fault.empty()) return invalid(fault, LP_AT_CHILD, i);
-  }
-  const std::string fault = claims_fault(job.wanted);
-  if (!fault.empty()) return invalid(fault, LP_AT_WANTED);
-  if (job.kind == LP_FOLD && job.wanted.count > 1) {
-    return invalid("a FOLD has one claim", LP_AT_WANTED);
-  }
-  if (job.log_inv_rate != 0) return refuse(LP_UNSUPPORTED, "log_inv_rate must be 0, the only rate");
-  return {};
-}
-
 Ref claim_tuple(const lp_prover &prover, const lp_claim &claim) {
   return prover.tuple(prover.bytes(claim.root, LP_ROOT_BYTES), prover.number(claim.slot),
                       prover.bytes(claim.keys.packed, claim.keys.count * kPublicKeyBytes));
@@ -357,7 +240,7 @@ lp_status verify_signatures(lp_prover *prover, const lp_raws *raws, uint8_t *ver
   if (prover == nullptr || raws == nullptr || verdicts == nullptr) {
     return report(invalid("a pointer is NULL"), fault);
   }
-  const std::string wrong = raws_fault(*raws);
+  const std::string wrong = lean_pq::raws_fault(*raws);
   if (!wrong.empty()) return report(invalid(wrong, LP_AT_RAWS), fault);
   const Outcome verified = guarded([&] {
     Gil gil(prover->python);
@@ -372,7 +255,7 @@ lp_status verify_signatures(lp_prover *prover, const lp_raws *raws, uint8_t *ver
 
 lp_status verify(lp_prover *prover, const lp_proof *proof, lp_fault *fault) {
   if (prover == nullptr || proof == nullptr) return report(invalid("a pointer is NULL"), fault);
-  const std::string wrong = proof_fault(*proof);
+  const std::string wrong = lean_pq::proof_fault(*proof);
   if (!wrong.empty()) return report(invalid(wrong), fault);
   const Outcome verified = guarded([&] {
     Gil gil(prover->python);
@@ -388,7 +271,7 @@ lp_status prove(lp_prover *prover, const lp_job *job, lp_buffer *made, lp_fault 
   }
   lp_job known{};
   std::memcpy(&known, job, std::min(job->size, sizeof known));
-  const Outcome wrong = job_fault(known);
+  const Outcome wrong = lean_pq::job_fault(known);
   if (wrong.status != LP_OK) return report(wrong, fault);
   const Outcome proved = guarded([&] {
     Gil gil(prover->python);

@@ -1,8 +1,8 @@
 /*
  * The Python side of the backend calls py_lean_pq and decides each status; the C++ side only moves
- * bytes. Every entry point returns (status, payload, at, index, within) and raises no exception. The
- * payload is the result or the text of the error, as bytes; the last three name the input at fault
- * as lp_fault does.
+ * bytes. Every entry point returns (status, payload, at, index, within) and raises no exception.
+ * The payload is the result or the text of the error, as bytes; the last three name the input at
+ * fault as lp_fault does.
  */
 #ifndef LEAN_PQ_MODULE_H
 #define LEAN_PQ_MODULE_H

@@ -53,7 +53,7 @@ async function open(ceilingBytes: number): Promise<void> {
     clock,
     log: createLog("silent"),
     metrics: createMetrics(["cpu"]),
-    emit: (told) => heard.push(told),
+    emit: (message) => heard.push(message),
     admit: () => Promise.resolve(undefined),
     setupFailed: () => undefined,
     waitsFor: () => undefined,

@@ -67,7 +67,7 @@ async function open(signers: number, refreshShare: number, loadAtFirst = 4): Pro
     clock,
     log: createLog("silent"),
     metrics,
-    emit: (told) => hear(told),
+    emit: hear,
     admit: () => Promise.resolve(undefined),
     setupFailed: () => undefined,
     waitsFor: () => undefined,
@@ -78,16 +78,16 @@ async function open(signers: number, refreshShare: number, loadAtFirst = 4): Pro
 }
 
 let announced: Extract<FromLane, { kind: "announce" }> | undefined;
-function hear(told: FromLane): void {
-  if (told.kind === "announce") {
-    announced = told;
-    ({ lease } = told);
-    const { phase } = told;
+function hear(sent: FromLane): void {
+  if (sent.kind === "announce") {
+    announced = sent;
+    ({ lease } = sent);
+    const { phase } = sent;
     if (phase.kind === "proving" && phase.proof !== null && assignedAtMs !== undefined) {
       waits.push(phase.proof.startedAtMs - assignedAtMs);
       assignedAtMs = undefined;
     }
-  } else if (told.result.kind === "proved") proved.push({ leftOut: told.result.leftOut.length });
+  } else if (sent.result.kind === "proved") proved.push({ leftOut: sent.result.leftOut.length });
 }
 
 let assignedAtMs: number | undefined;
