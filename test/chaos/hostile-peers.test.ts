@@ -24,13 +24,14 @@ import { HostileDoor, HostileHost } from "./hostile-peer.js";
 
 const GROUPS = 2;
 const VOTES = 4;
-const SLOT_MS = 2500;
 const PROOF_MS = 250;
 /**
  * A proof beside an attack may come so much later than without: a second for a host that ignores what
  * it is assigned and half a second to see it, one for a verifier that gives no answer, a turn more.
  */
 const DELAY_MS_MAX = 3000;
+/** So that a slot is skipped only when its predecessor took longer than that. */
+const SLOT_MS = PROOF_MS + DELAY_MS_MAX;
 const GROWTH_BYTES_MAX = 64 * 1024 * 1024;
 const LINES_MAX = 40;
 const CPU_SHARE_MAX = 0.8;
