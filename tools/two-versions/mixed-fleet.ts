@@ -51,8 +51,12 @@ export async function mixedFleet(other: string): Promise<MixedFleetResult> {
       );
     }
     await pause(1000); // the adapters connect
-    for (const node of nodes) node.start();
-    await pause(SLOT_MS * SLOTS_BEFORE + PROOF_MS / 2);
+    // Half a slot apart: the lanes are free for each, and the second one's proofs run at the kill.
+    for (const node of nodes) {
+      node.start();
+      await pause(SLOT_MS / 2);
+    }
+    await pause(SLOT_MS * (SLOTS_BEFORE - 1 / 2) + PROOF_MS / 2);
     const used = await Promise.all(fleet.doors.map((door) => sumOf(door, "fleet_hosts", "used")));
     await fleet.doors[1]?.process.kill();
     await pause(SLOT_MS * SLOTS_AFTER - PROOF_MS);
