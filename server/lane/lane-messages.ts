@@ -200,6 +200,12 @@ export interface Announcement extends LaneReport {
 export type FromLane =
   Announcement | { readonly kind: "ended"; readonly attempt: number; readonly result: ProofResult };
 
+/** What the scheduler hears through a link to a lane. */
+export type FromLink =
+  | FromLane
+  /** The link could not reach the lane, which therefore never gets this attempt. */
+  | { readonly kind: "missed"; readonly attempt: number };
+
 /** Takes the scheduler's messages to one lane. */
 export interface LaneLink {
   readonly deviceId: string;
@@ -207,11 +213,14 @@ export interface LaneLink {
   send(message: ToLane): void;
 }
 
-/** Hears of the lanes of one source, which come and go while the service runs. */
-export interface LaneListener {
+/**
+ * Hears of the lanes of one source, which come and go while the service runs. `Message`: what it
+ * hears of them; `FromLane` where every lane can be reached.
+ */
+export interface LaneListener<Message = FromLink> {
   /** A lane has come; of a device that came before and has gone, it is a new one. */
   added(link: LaneLink): void;
-  heard(deviceId: string, message: FromLane): void;
+  heard(deviceId: string, message: Message): void;
   /** The lane has gone, with what it was assigned. `why`: for people, such as "h1 is silent". */
   gone(deviceId: string, why: string): void;
 }

@@ -62,7 +62,7 @@ export class LocalLanes {
    * Adds each lane to the listener, passes it their messages from now on, and begins to set provers
    * up. Returns at once. No lane of this process ever goes.
    */
-  open(listener: LaneListener): void {
+  open(listener: LaneListener<FromLane>): void {
     const { post } = this.modules;
     this.hear = (deviceId, message) => listener.heard(deviceId, message);
     for (const lane of this.lanes) {

@@ -9,7 +9,7 @@ import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics/metrics.js";
 import { removeDevice } from "../metrics/metrics.js";
 import type { ProverDescription } from "../work/prover-description.js";
-import type { Assignment, FromLane, LaneLink, LaneListener } from "../lane/lane-messages.js";
+import type { Assignment, FromLink, LaneLink, LaneListener } from "../lane/lane-messages.js";
 import { phaseDetail } from "../lane/lane-messages.js";
 import type { Duration } from "../work/cost-model.js";
 import { OPTIMISTIC_AT, PESSIMISTIC_AT } from "../work/cost-model.js";
@@ -88,7 +88,7 @@ export class Dispatcher implements LaneListener {
   }
 
   /** Takes a message of the lane of this device; of a device that has gone, it is ignored. */
-  heard(deviceId: string, message: FromLane): void {
+  heard(deviceId: string, message: FromLink): void {
     const lane = this.lanes.get(deviceId);
     if (this.isClosed || lane === undefined) return;
     const ends = lane.hear(message, this.modules.clock.nowMs());
@@ -299,6 +299,8 @@ export class Dispatcher implements LaneListener {
         return owner?.lost(attempt);
       case "taken":
         this.modules.metrics.fleetTaken.inc();
+        return owner?.lost(attempt);
+      case "missed":
         return owner?.lost(attempt);
       default:
         return assertNever(end);

@@ -6,7 +6,7 @@
  * the lane is in `adoptions.ts`.
  */
 import { assertNever } from "../errors.js";
-import type { Announcement, FromLane, LaneReport } from "../lane/lane-messages.js";
+import type { Announcement, FromLink, LaneReport } from "../lane/lane-messages.js";
 import type { ProofResult, StopReason } from "../work/group.js";
 
 /** What the lane does for the scheduler. In the last three the lane has an attempt. */
@@ -41,6 +41,8 @@ export type BeliefEffect =
   | { kind: "lost"; attempt: number }
   /** Another attempt has the lease of this one, which the lane will not take. */
   | { kind: "taken"; attempt: number }
+  /** The lane could not be reached, and never gets the attempt. */
+  | { kind: "missed"; attempt: number }
   | { kind: "resend_assign"; attempt: number }
   /** Kills the attempt, for the first time or again. */
   | { kind: "kill"; attempt: number; reason: StopReason };
@@ -74,7 +76,7 @@ interface Step {
 /** @param isAdopted whether this door has adopted this attempt, under this number, on the lane */
 export function hear(
   belief: LaneBelief,
-  message: FromLane,
+  message: FromLink,
   isAdopted: (attempt: number) => boolean = () => false,
 ): Step {
   switch (message.kind) {
@@ -87,6 +89,15 @@ export function hear(
       return {
         belief: { ...belief, duty: { kind: "delivered", attempt } },
         effects: [{ kind: "deliver", attempt, result }],
+      };
+    }
+    case "missed": {
+      const { duty } = belief;
+      const { attempt } = message;
+      if (!("attempt" in duty) || duty.attempt !== attempt) return { belief, effects: [] };
+      return {
+        belief: { ...belief, duty: { kind: "down" } },
+        effects: duty.kind === "assigned" ? [{ kind: "missed", attempt }] : [],
       };
     }
     default:

@@ -6,7 +6,7 @@ import { assertNever } from "../errors.js";
 import type {
   Adoptable,
   Assignment,
-  FromLane,
+  FromLink,
   LaneLink,
   LaneReport,
   OperatorCommand,
@@ -29,7 +29,9 @@ export type AttemptEnd =
   /** No result of the attempt has arrived, and none will. */
   | { kind: "lost"; attempt: number }
   /** The lane has taken another attempt under the lease. */
-  | { kind: "taken"; attempt: number };
+  | { kind: "taken"; attempt: number }
+  /** The lane could not be reached. */
+  | { kind: "missed"; attempt: number };
 
 /** Work that a lane proves for another door, or of which it holds the proof. */
 export interface AdoptableWork extends Adoptable {
@@ -104,7 +106,7 @@ export class LaneHandle implements OperatedDevice {
   }
 
   /** Takes a message of the lane. Returns how attempts on it have ended; mostly an empty list. */
-  hear(message: FromLane, nowMs: number): AttemptEnd[] {
+  hear(message: FromLink, nowMs: number): AttemptEnd[] {
     const { sequence } = this.belief;
     const isAdopted = (attempt: number) => this.adoption(attempt) !== undefined;
     const { belief, effects } = hear(this.belief, message, isAdopted);
@@ -258,6 +260,7 @@ export class LaneHandle implements OperatedDevice {
       case "lost":
         return this.adoptOwn(effect.attempt, nowMs) ? [] : [effect];
       case "taken":
+      case "missed":
         return [effect];
       case "resend_assign":
         this.sendAssignment();

@@ -12,6 +12,9 @@ import type { HostFaults } from "./host-faults.js";
 import type { Peer, ToHost } from "../wire/messages.js";
 import type { subjects } from "../wire/subjects.js";
 
+/** That nobody listens is told in so long, or not at all. */
+const MISS_MS = 200;
+
 /** What a door tells or asks of a host, without the runs that it is between. */
 export type HostMessage = WithoutRuns<ToHost>;
 type WithoutRuns<Message> = Message extends ToHost ? Omit<Message, "run" | "hostRun"> : never;
@@ -48,6 +51,20 @@ export class HostWire {
   post(message: HostMessage): void {
     if (this.hostRun() === "") return;
     this.modules.engine.publish(this.subject, this.encoded(message));
+  }
+
+  /**
+   * Sends the message, which the host does not answer. Resolves to whether it is known not to get
+   * there: nobody listens. Never rejects.
+   */
+  async postOrMiss(message: HostMessage): Promise<boolean> {
+    try {
+      await this.request(message, MISS_MS);
+      return false;
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      return error.kind === "gone";
+    }
   }
 
   /** Resolves with the answer; rejects with `EngineError`. */

@@ -84,6 +84,8 @@ export class RemoteHost implements VerifyingHost {
   /** Aborted when the host is gone: ends what waits for it. */
   private gone = new AbortController();
   private otherVersion: { version: number; heardAtMs: number } | undefined;
+  /** Until then it is given nothing, as it has ignored what it was assigned. */
+  private restsUntilMs = -Infinity;
   /** Why its lanes are not used; undefined when they are, or when none was announced. */
   private refusal: Refusal | undefined;
 
@@ -106,6 +108,7 @@ export class RemoteHost implements VerifyingHost {
   }
 
   get isFree(): boolean {
+    if (this.modules.clock.nowMs() < this.restsUntilMs) return false;
     return this.used().some(
       ({ lane: { report } }) => report?.phase.kind === "idle" || report?.isStandbyReady === true,
     );
@@ -252,6 +255,7 @@ export class RemoteHost implements VerifyingHost {
     const lane = new RemoteLane(device, deviceId, {
       clock,
       post: (order) => this.wire.post(order),
+      postOrMiss: (order) => this.wire.postOrMiss(order),
       toHost: (instantMs) => toPeer(this.peerClock, instantMs, clock.nowMs()),
       keep: (bytes) => this.kept.keep(bytes),
       emit: (message) => listener.heard(deviceId, message),
@@ -264,10 +268,11 @@ export class RemoteHost implements VerifyingHost {
     return known;
   }
 
-  /** It ignores what it is assigned: none of its lanes takes the retry. */
+  /** It ignores what it is assigned: none of its lanes takes the retry, and it verifies nothing. */
   private rest(): void {
-    const untilMs = this.modules.clock.nowMs() + REST_MS;
-    for (const { lane } of this.used()) lane.rest(untilMs, "its host ignores what it is assigned");
+    this.restsUntilMs = this.modules.clock.nowMs() + REST_MS;
+    const why = "its host ignores what it is assigned";
+    for (const { lane } of this.used()) lane.rest(this.restsUntilMs, why);
   }
 
   /** Passes the lane's newest report to the dispatcher, if the lane may be used. */

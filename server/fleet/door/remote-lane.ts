@@ -6,7 +6,7 @@
  */
 import type { Clock } from "../../clock.js";
 import { assertNever } from "../../errors.js";
-import type { FromLane, LaneLink, LaneReport, ToLane } from "../../lane/lane-messages.js";
+import type { FromLink, LaneLink, LaneReport, ToLane } from "../../lane/lane-messages.js";
 import type { GroupWork, ProofResult } from "../../work/group.js";
 import { encodeWork } from "../wire/codec.js";
 import type { HostFault } from "./door-metrics.js";
@@ -47,12 +47,14 @@ export interface RemoteLaneModules {
   clock: Clock;
   /** Sends to the host; the message may get lost. */
   post(order: HostMessage): void;
+  /** Sends to the host. Resolves to whether the host is known not to get the message. */
+  postOrMiss(order: HostMessage): Promise<boolean>;
   /** The instant by the host's clock; undefined while that is not known. */
   toHost(instantMs: number): number | undefined;
   /** Keeps bytes for the host to fetch; undefined when no memory is free. */
   keep(bytes: Uint8Array): Kept | undefined;
   /** Sends to the dispatcher. */
-  emit(message: FromLane): void;
+  emit(message: FromLink): void;
   /** Called when the lane ignores an assignment, before that ends: its host gets none for a while. */
   ignored(): void;
   /** Notes what no correct host does. */
@@ -193,13 +195,22 @@ export class RemoteLane implements LaneLink {
     this.note({ number, work, fenceAtMs: assignment.fenceAtMs, given });
     // The host fetches the bytes if it has not got the first message.
     const blob = known === undefined ? kept.blob : { ...kept.blob, inline: undefined };
-    this.modules.post({
-      kind: "assign",
-      device: this.device,
-      lease,
-      attempt: number,
-      assignment: { ...assignment, work: blob, deadlineAtMs, fenceAtMs, steps },
+    const { device } = this;
+    const forHost = { ...assignment, work: blob, deadlineAtMs, fenceAtMs, steps };
+    const order = { kind: "assign", device, lease, attempt: number, assignment: forHost } as const;
+    if (known !== undefined) return this.modules.post(order);
+    void this.modules.postOrMiss(order).then((isMissed) => {
+      if (isMissed) this.missed(number);
     });
+  }
+
+  /** The host is not there, which is not known of it yet: the attempt is no death, and goes back. */
+  private missed(number: number): void {
+    const attempt = this.attempts.get(number);
+    if (attempt === undefined || this.isGone) return;
+    this.forget(number);
+    this.dropped();
+    this.modules.emit({ kind: "missed", attempt: number });
   }
 
   private adopt({ attempt: number, digest, work, fenceAtMs }: Extract<ToLane, { kind: "adopt" }>) {

@@ -6,7 +6,7 @@ import type { MemoryEngine } from "../../../server/engine/memory-engine.js";
 import { createDoorMetrics } from "../../../server/fleet/door/door-metrics.js";
 import type { RemoteLanesOptions } from "../../../server/fleet/door/remote-lanes.js";
 import { RemoteLanes } from "../../../server/fleet/door/remote-lanes.js";
-import type { Assignment, FromLane, LaneLink } from "../../../server/lane/lane-messages.js";
+import type { Assignment, FromLink, LaneLink } from "../../../server/lane/lane-messages.js";
 import type { ReadyVerifier } from "../../../server/lane/local-lanes.js";
 import type { Logger } from "../../../server/log/log.js";
 import { createMetrics } from "../../../server/metrics/metrics.js";
@@ -36,7 +36,7 @@ export function workOf(count: number, signatureBytes = 64): GroupWork {
 export type Told =
   | { kind: "added"; atMs: number }
   | { kind: "gone"; atMs: number; why: string }
-  | (FromLane & { atMs: number });
+  | (FromLink & { atMs: number });
 
 class TestDoor {
   readonly engine: MemoryEngine;

@@ -1,6 +1,6 @@
 /** A host goes: none of its lanes takes work any more, and nothing is sent to it or its next run. */
 import { expect, test } from "vitest";
-import { fleet } from "./door.js";
+import { fleet, workOf } from "./door.js";
 
 test("no lane of a host that has gone is free while another one of it goes", async () => {
   const { host, door, run } = fleet();
@@ -38,4 +38,18 @@ test("what a lane's earlier run was assigned is not sent to the host's next run"
   link?.send({ kind: "kill", lease: 1, attempt: 1, reason: "cancelled" });
   await run(10);
   expect(h1.ofKind("kill")).toEqual([]);
+});
+
+test("an attempt for a host that has just died is no death: it never got there", async () => {
+  const { host, door, run } = fleet();
+  const d1 = door();
+  const h1 = host("h1").start();
+  await run(300);
+  await h1.kill();
+  d1.assign("h1.cpu", 7, workOf(2));
+  await run(10);
+  expect(d1.events("h1.cpu")).toEqual(["added", "missed"]);
+  await run(1000);
+  expect(d1.events("h1.cpu")).toEqual(["added", "missed", "gone"]);
+  expect(d1.memory.heldBytes).toBe(0);
 });

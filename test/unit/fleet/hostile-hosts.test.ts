@@ -111,6 +111,7 @@ test("an assignment that an idle lane ignores for a second ends as a death, and 
   const d = door();
   const h1 = host("h1").start({ cpu: {}, gpu: {} });
   await run(300);
+  expect(d.lanes.verifier()).toBeDefined();
   d.assign("h1.cpu", 1, workOf(2));
   await run(900);
   expect(d.results("h1.cpu")).toEqual([]);
@@ -124,7 +125,8 @@ test("an assignment that an idle lane ignores for a second ends as a death, and 
   expect(h1.ofKind("kill")).toMatchObject([{ attempt: 1, lease: 1 }]);
   expect(d.memory.heldBytes).toBe(0);
   expect(await d.count("fleet_faults_total", { fault: "dropped" })).toBe(1);
-  // No lane of the host takes the retry.
+  // No lane of the host takes the retry, and it verifies nothing.
+  expect(d.lanes.verifier()).toBeUndefined();
   expect(d.last("h1.gpu")?.phase.kind).toBe("failed");
   await run(11_000);
   expect(d.last("h1.gpu")?.phase.kind).toBe("idle");

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { abandon, assign, hear, unknownLane } from "../../../server/schedule/lane-belief.js";
 import type { LaneBelief } from "../../../server/schedule/lane-belief.js";
-import type { Announcement, FromLane, LaneReport } from "../../../server/lane/lane-messages.js";
+import type { Announcement, FromLink, LaneReport } from "../../../server/lane/lane-messages.js";
 
 /** The sequence grows with the lease unless a test says otherwise. */
 function announce(lease: number, changes: Partial<LaneReport>, sequence = lease): Announcement {
@@ -11,14 +11,14 @@ function announce(lease: number, changes: Partial<LaneReport>, sequence = lease)
 const idleAt = (lease: number, sequence = lease) =>
   announce(lease, { phase: { kind: "idle" } }, sequence);
 const proving = announce(3, { phase: { kind: "proving", attempt: 7, proof: null } }, 3.5);
-const ended: FromLane = {
+const ended: FromLink = {
   kind: "ended",
   attempt: 7,
   result: { kind: "rejected", leftOut: [] },
 };
 const held = assign(hear(unknownLane, idleAt(3)).belief, 7);
 
-function effectsOf(messages: readonly FromLane[], from: LaneBelief = held) {
+function effectsOf(messages: readonly FromLink[], from: LaneBelief = held) {
   let belief = from;
   return messages.flatMap((message) => {
     const next = hear(belief, message);
@@ -54,6 +54,16 @@ test("a lane past an attempt whose result has not come has lost it; the late res
 test("a lane that does not know of its assignment gets it again; one that proves it does not", () => {
   expect(effectsOf([idleAt(3, 3.1)])).toEqual(["resend_assign"]);
   expect(effectsOf([proving])).toEqual([]);
+});
+
+test("an attempt that never reached the lane ends once, and the lane is down until it is heard", () => {
+  const missed = { kind: "missed", attempt: 7 } as const;
+  expect(effectsOf([missed, missed, ended, idleAt(4)])).toEqual(["missed"]);
+  const { belief } = hear(held, missed);
+  expect(belief.duty).toEqual({ kind: "down" });
+  expect(hear(belief, idleAt(3, 3.1)).belief.duty).toEqual({ kind: "idle" });
+  expect(effectsOf([missed], abandon(held, "fence"))).toEqual([]);
+  expect(effectsOf([{ ...missed, attempt: 6 }])).toEqual([]);
 });
 
 test("a killed attempt is never delivered nor lost, and the kill is repeated until it is heard", () => {
