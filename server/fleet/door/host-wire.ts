@@ -12,7 +12,7 @@ import type { HostFaults } from "./host-faults.js";
 import type { Peer, ToHost } from "../wire/messages.js";
 import type { subjects } from "../wire/subjects.js";
 
-/** That nobody listens is told in so long, or not at all. */
+/** The engine says within so long that nobody listens, or never. */
 const MISS_MS = 200;
 
 /** What a door tells or asks of a host, without the runs that it is between. */
