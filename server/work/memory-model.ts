@@ -78,7 +78,7 @@ export function learnPeak(model: MemoryModel, shape: Shape, bytes: number): Memo
   const next: Peak =
     known === undefined || bytes >= expected
       ? { shape: { raws, children, logInvRate }, bytes }
-      : { ...known, bytes: known.bytes - FALL_RATE * (expected - bytes) };
+      : { ...known, bytes: Math.max(bytes, known.bytes - FALL_RATE * (expected - bytes)) };
   return [next, ...model.filter((peak) => !isAlike(peak))].slice(0, limits.memoryPeaksMax);
 }
 

@@ -73,6 +73,15 @@ test("whatever was measured, more raw signatures are predicted with no less memo
   );
 });
 
+test("a peak that comes down stays above what was measured", () => {
+  const model = learnPeak(
+    learnPeak([], { raws: 8, children: 0 }, 10),
+    { raws: 15, children: 0 },
+    5,
+  );
+  expect(peakBytes(model, { raws: 8, children: 0 })).toBe(5);
+});
+
 test("a smaller proof of the same size that takes as much less lowers no peak", () => {
   const large = { raws: 13, children: 2 };
   const small = { raws: 8, children: 2 };
