@@ -52,22 +52,16 @@ export interface SignedMessage {
   slot: number;
 }
 
-/** A proof and the packed keys that it must attest: exactly these. */
-export interface AggregateClaim {
-  proof: Uint8Array;
-  keys: Uint8Array;
-}
-
 /** The result for one raw signature. `wrong_leaf`: its leaf index is not the message's slot. */
 export type SignatureVerdict = "ok" | "bad_signature" | "wrong_leaf";
 
-/** A message and the packed keys that signed it. */
-export interface BackendClaim extends SignedMessage {
+/** That the holders of these packed keys have signed the message. */
+export interface KeyClaim extends SignedMessage {
   keys: Uint8Array;
 }
 
 /** Raw signatures of one message, packed in the order of the keys. */
-export interface BackendRaws extends BackendClaim {
+export interface SignedRaws extends KeyClaim {
   signatures: Uint8Array;
 }
 
@@ -75,31 +69,31 @@ export interface BackendRaws extends BackendClaim {
 export type JobKind = "fold" | "merge";
 
 /** A proof, the kind of job that made it, and the claims that it must attest: exactly these. */
-export interface BackendProof {
+export interface ClaimedProof {
   kind: JobKind;
   bytes: Uint8Array;
-  claims: readonly BackendClaim[];
+  claims: readonly KeyClaim[];
 }
 
 /** One proof to make, of exactly the claims `wanted`, in this order. */
-export interface BackendJob {
+export interface ProofJob {
   kind: JobKind;
   /** 0 means the library's default. */
   logInvRate: number;
-  raws: readonly BackendRaws[];
-  children: readonly BackendProof[];
-  wanted: readonly BackendClaim[];
+  raws: readonly SignedRaws[];
+  children: readonly ClaimedProof[];
+  wanted: readonly KeyClaim[];
 }
 
 /** One open backend. Promises reject with an `Error` whose `status` is an `lp_status`. */
 export interface NativeProver {
   describe(): BackendDescription;
   /** Resolves to one `lp_verdict` for each key, in the order of the keys. */
-  verifySignatures(raws: BackendRaws): Promise<Uint8Array>;
+  verifySignatures(raws: SignedRaws): Promise<Uint8Array>;
   /** Resolves to true when the proof verifies and attests exactly its claims. */
-  verify(proof: BackendProof): Promise<boolean>;
+  verify(proof: ClaimedProof): Promise<boolean>;
   /** Resolves to the proof's bytes. */
-  prove(job: BackendJob): Promise<Uint8Array>;
+  prove(job: ProofJob): Promise<Uint8Array>;
   /** Closes the backend once no call runs. Idempotent; the other methods throw afterwards. */
   close(): void;
 }

@@ -18,6 +18,8 @@ export const limits = {
   inputsMax: 16_384,
   /** Children of a group, even if the backend takes more: each adds seconds to the proof. */
   childrenMax: 64,
+  /** Messages of a merge, even if the backend takes more: a block has 8 attestations and its root. */
+  mergeMessagesMax: 16,
   /** One proof: the chain's limit of 512 KiB. A backend may have its own, lower limit. */
   proofBytesMax: 512 * 1024,
   /** Longest deadline of a session: backlog may start proofs for some slots, not indefinitely. */

@@ -20,7 +20,7 @@ import type { DeviceConfig, OpenDevice } from "../../server/prover/device.js";
 import { openDevice } from "../../server/prover/device.js";
 import { startFakeProver } from "../../server/prover/fake.js";
 import { fakeCosts, fakePlan, planText } from "../../server/prover/fake-plan.js";
-import type { ProofRequest } from "../../server/prover/prover.js";
+import type { FoldInputs } from "../../server/prover/prover.js";
 import type { FolderFacts } from "./folders.js";
 import {
   makeFolder,
@@ -140,7 +140,7 @@ function calibrationAt(
   device: string,
   path: string | undefined,
   log: Logger,
-): ProofRequest | undefined {
+): FoldInputs | undefined {
   try {
     return path === undefined ? undefined : readCalibration(path);
   } catch (cause) {

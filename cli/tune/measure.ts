@@ -1,5 +1,5 @@
 /** Measures one layout: sets its provers up, and makes proofs of each shape on all of them at once. */
-import type { ProofRequest, Prover } from "../../server/prover/prover.js";
+import type { ProofJob, Prover } from "../../server/prover/prover.js";
 import { ProverError } from "../../server/prover/prover.js";
 import type { Shape } from "../../server/work/shape.js";
 import type { Layout } from "./layouts.js";
@@ -90,7 +90,7 @@ export async function measureLayout(
 /** One proof on each lane, which no figure counts: the first one finds no memory and cold caches. */
 async function warmUp(provers: readonly Prover[], { inputs }: MeasureModules) {
   const request = inputs.request({ raws: 1, children: 0 }, undefined);
-  const [proof] = await Promise.all(provers.map((prover) => prover.aggregate(request)));
+  const [proof] = await Promise.all(provers.map((prover) => prover.prove(request)));
   return proof;
 }
 
@@ -98,7 +98,7 @@ async function warmUp(provers: readonly Prover[], { inputs }: MeasureModules) {
 async function measureShape(
   provers: readonly Prover[],
   shape: Shape,
-  request: ProofRequest,
+  request: ProofJob,
   { spanMs, leastProofs }: MeasureOptions,
   { nowMs, isOver, proved }: MeasureModules,
 ): Promise<ShapeFigures | undefined> {
@@ -113,7 +113,7 @@ async function measureShape(
       const lane = lanes[at];
       while (lane !== undefined && !isEnough() && !isOver()) {
         const beganMs = nowMs();
-        await prover.aggregate(request);
+        await prover.prove(request);
         const took = nowMs() - beganMs;
         lane.count++;
         lane.busyMs += took;

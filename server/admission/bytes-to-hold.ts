@@ -1,6 +1,7 @@
 /** How much memory an accepted snapshot holds, for the memory budget and for quotas. */
 import { limits } from "../limits.js";
 import type { GroupWork } from "../work/group.js";
+import { inputsOf } from "../work/group.js";
 import { shapeOf } from "../work/shape.js";
 import type { Submission } from "../work/submission.js";
 
@@ -20,8 +21,9 @@ export function bytesToHold({ bytes, groups }: Pick<Submission, "bytes" | "group
  * Bytes of the public keys and validator indices of a group's inputs. Its raw signatures together,
  * and each child, have their own copy of the keys; the snapshot has each key once.
  */
-function claimBytes({ raws, children }: GroupWork): number {
-  return [raws, ...children].reduce(
+function claimBytes(work: GroupWork): number {
+  const { raws, children } = inputsOf(work);
+  return [...raws, ...children].reduce(
     (sum, { keys, validators }) => sum + keys.length + validators.length * VALIDATOR_BYTES,
     0,
   );

@@ -192,10 +192,11 @@ function decodeGroup(group: Group, context: GroupContext): Decoded {
     .sort((a, b) => Buffer.compare(a.proof, b.proof));
   const message = { root, slot: Number(group.data.slot) };
   const data = copyData(group.data);
-  const work = { message, raws, children, leftOut, logInvRate };
+  const work = { kind: "fold" as const, message, raws, children, leftOut, logInvRate };
   const { unknown_key, bad_child } = votesLeftOut;
   return {
     data,
+    claims: [],
     work,
     digest: inputDigest(work),
     votesLeftOut: { unknown_key: unknown_key.bits, bad_child: bad_child.bits },

@@ -1,5 +1,5 @@
 /** What a lane is given of its device: how to start provers on it, and where its costs are kept. */
-import type { Prover, ProofRequest } from "../prover/prover.js";
+import type { Prover, FoldInputs } from "../prover/prover.js";
 import type { CostStore } from "./cost-file.js";
 
 export interface Device {
@@ -13,7 +13,7 @@ export interface Device {
    * One message signed by one or two: with their proofs the device measures its speed, with the second
    * one that of a child too. Undefined: it does not.
    */
-  readonly calibration?: ProofRequest | undefined;
+  readonly calibration?: FoldInputs | undefined;
   /** Keeps learned costs across restarts; undefined: they are not kept. */
   readonly costStore?: CostStore | undefined;
 }

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics/metrics.js";
-import type { ProofRequest, Prover } from "../prover/prover.js";
+import type { ProofJob, Prover } from "../prover/prover.js";
 import { durationOf, overrunMs, predictMs } from "../work/cost-model.js";
 import type { ChildWork, ProofResult, Raws } from "../work/group.js";
 import { choosePart, isProof } from "../work/parts.js";
@@ -65,7 +65,7 @@ export class LaneAttempt {
       verifiedBy: () => (this.modules.verifier.lastAsked === prover ? "prover" : "standby"),
       minInputs: this.assignment.minInputs,
       choosePart: (raws, children) => this.choosePart(raws, children),
-      prove: (request) => this.prove(prover, request),
+      prove: (job) => this.prove(prover, job),
     });
   }
 
@@ -107,12 +107,13 @@ export class LaneAttempt {
     return costs.fitsInMemory(ofRate, ceilingBytes());
   }
 
-  private async prove(prover: Prover, request: ProofRequest) {
+  private async prove(prover: Prover, job: ProofJob) {
     const { clock, awake, costs, metrics, deviceId, onProofStarted } = this.modules;
     const { isStandbyStarting } = this.modules;
-    const raws = request.keys.length / prover.description.publicKeyBytes;
-    const { logInvRate } = request;
-    const shape = atRate({ raws, children: request.children.length }, logInvRate);
+    const { logInvRate } = job;
+    const { publicKeyBytes } = prover.description;
+    const raws = job.raws.reduce((sum, { keys }) => sum + keys.length / publicKeyBytes, 0);
+    const shape = atRate({ raws, children: job.children.length }, logInvRate);
     const startedAtMs = clock.nowMs();
     this.proof = { startedAtMs, shape };
     this.proofAwakeAtMs = awake.nowMs();
@@ -120,7 +121,7 @@ export class LaneAttempt {
     const { stoodStillMs } = awake;
     const wasDisturbed = isStandbyStarting();
     const bytes = prover.residentBytes();
-    const proof = await prover.aggregate(request);
+    const proof = await prover.prove(job);
     const proveMs = clock.nowMs() - startedAtMs;
     // A prover that has kept more than the ceiling has leaked, and is replaced: no need of the shape.
     if (prover.residentBytes() <= this.modules.ceilingBytes()) {

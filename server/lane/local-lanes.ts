@@ -18,7 +18,7 @@ import { FailoverVerifier } from "./verifier.js";
 /** A verifier, and the description of the provers that it asks. */
 export interface ReadyVerifier {
   description: ProverDescription;
-  verifier: Pick<Verifier, "verifyAggregate">;
+  verifier: Pick<Verifier, "verify">;
 }
 
 export interface LocalLanesModules {

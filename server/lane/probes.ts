@@ -2,7 +2,8 @@
  * The small proofs with which a device measures its speed, made of its calibration: one raw signature,
  * and that proof folded with a second one. Keeps the proof that is folded. Owned by `LearnedCosts`.
  */
-import type { ProofRequest, Prover } from "../prover/prover.js";
+import { foldOfAll } from "../prover/prover.js";
+import type { FoldInputs, Prover } from "../prover/prover.js";
 import type { Shape } from "../work/shape.js";
 import { atRate, smallestShape } from "../work/shape.js";
 
@@ -14,7 +15,7 @@ export class Probes {
   private kept: { readonly logInvRate: number; readonly proof: Uint8Array } | undefined;
 
   /** @param calibration the signers: of the first a proof is made, a second one is folded with it */
-  constructor(private readonly calibration: ProofRequest | undefined) {}
+  constructor(private readonly calibration: FoldInputs | undefined) {}
 
   /** The shapes that can be proved at this rate by and by; with one signer there is no child. */
   shapes(prover: Prover, logInvRate: number): Shape[] {
@@ -37,7 +38,8 @@ export class Probes {
     const { message, first, second } = this.signersOf(prover);
     const common = { message, logInvRate };
     if (shape.children === 0) {
-      const proof = await prover.aggregate({ ...common, ...first, children: [] });
+      const alone = { ...common, ...first, children: [] };
+      const proof = await prover.prove(foldOfAll(prover.description, alone));
       this.kept = { logInvRate, proof };
       return;
     }
@@ -46,7 +48,8 @@ export class Probes {
       throw new Error("the calibration has no such proof yet");
     }
     const child = { proof: kept.proof, keys: first.keys };
-    await prover.aggregate({ ...common, ...second, children: [child] });
+    const both = { ...common, ...second, children: [child] };
+    await prover.prove(foldOfAll(prover.description, both));
   }
 
   private signersOf({ description }: Prover) {

@@ -5,13 +5,15 @@
  * result does not repeat the inputs that decoding left out.
  */
 import { concat, sha256 } from "../bytes.js";
-import type { ProofRequest } from "../prover/prover.js";
+import { foldedProof, foldJob } from "../prover/prover.js";
+import type { ProofJob } from "../prover/prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import { ProverError } from "../prover/prover.js";
 import type { Verifier } from "./verifier.js";
 import type {
   ChildWork,
   NotStartedReason,
+  FoldWork,
   GroupWork,
   LeftOut,
   ProofResult,
@@ -31,7 +33,7 @@ export interface ProveGroupModules {
   /** Called once the inputs are verified: the part to prove now, or why no proof may start. */
   choosePart(raws: Raws, children: readonly ChildWork[]): Part | NotStartedReason;
   /** Makes the proof, in `proveMs` milliseconds. Rejects with `ProverError`. */
-  prove(request: ProofRequest): Promise<{ proof: Uint8Array; proveMs: number }>;
+  prove(job: ProofJob): Promise<{ proof: Uint8Array; proveMs: number }>;
 }
 
 /** Resolves to how the attempt ended; a `ProverError` becomes a `failed` result. */
@@ -40,6 +42,7 @@ export async function proveGroup(
   modules: ProveGroupModules,
 ): Promise<ProofResult> {
   try {
+    if (group.kind === "merge") throw new ProverError("internal", "merges are not built yet");
     return await attemptGroup(group, modules);
   } catch (error) {
     if (!(error instanceof ProverError)) throw error;
@@ -48,7 +51,7 @@ export async function proveGroup(
   }
 }
 
-async function attemptGroup(group: GroupWork, modules: ProveGroupModules): Promise<ProofResult> {
+async function attemptGroup(group: FoldWork, modules: ProveGroupModules): Promise<ProofResult> {
   const { description, verifier } = modules;
   const leftOut: LeftOut[] = [];
   const goodChildren = await verifiedChildren(group, verifier, leftOut);
@@ -66,15 +69,11 @@ async function attemptGroup(group: GroupWork, modules: ProveGroupModules): Promi
   if (tooFew !== undefined) return tooFew;
 
   const claim = expectedClaim(raws, children, description.publicKeyBytes);
-  const { proof, proveMs } = await modules.prove({
-    message: group.message,
-    keys: raws.keys,
-    signatures: raws.signatures,
-    children,
-    wanted: claim.keys,
-    logInvRate: group.logInvRate,
-  });
-  if (!(await verifier.verifyAggregate(group.message, { proof, keys: claim.keys }))) {
+  const { message, logInvRate } = group;
+  const { keys, signatures } = raws;
+  const job = foldJob({ message, keys, signatures, children, logInvRate }, claim.keys);
+  const { proof, proveMs } = await modules.prove(job);
+  if (!(await verifier.verify(foldedProof(message, { proof, keys: claim.keys })))) {
     const detail = "the prover's own proof does not verify against the expected claims";
     return { kind: "failed", reason: "prover_error", detail, deaths: 0 };
   }
@@ -116,10 +115,10 @@ function partOfChildren(children: readonly ChildWork[], part: Part, leftOut: Lef
   });
 }
 
-async function verifiedChildren(group: GroupWork, verifier: Verifier, leftOut: LeftOut[]) {
+async function verifiedChildren(group: FoldWork, verifier: Verifier, leftOut: LeftOut[]) {
   const good: ChildWork[] = [];
   for (const child of group.children) {
-    const isValid = await verifier.verifyAggregate(group.message, child);
+    const isValid = await verifier.verify(foldedProof(group.message, child));
     if (isValid) good.push(child);
     else {
       const input = { kind: "child", childIndex: child.index } as const;
@@ -130,12 +129,12 @@ async function verifiedChildren(group: GroupWork, verifier: Verifier, leftOut: L
 }
 
 async function verifiedRaws(
-  { raws, message }: GroupWork,
+  { raws, message }: FoldWork,
   { verifier, description }: ProveGroupModules,
   leftOut: LeftOut[],
 ): Promise<Raws> {
   if (raws.validators.length === 0) return raws;
-  const verdicts = await verifier.verifySignatures(message, raws.keys, raws.signatures);
+  const verdicts = await verifier.verifySignatures({ ...message, ...raws });
   return keepRaws(raws, description, (validator, digest, at) => {
     const verdict = verdicts[at];
     if (verdict === "ok") return true;

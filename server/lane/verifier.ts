@@ -6,19 +6,15 @@
 import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
 import type { Metrics } from "../metrics/metrics.js";
-import type { AggregateClaim, Prover, SignatureVerdict, SignedMessage } from "../prover/prover.js";
+import type { ClaimedProof, Prover, SignatureVerdict, SignedRaws } from "../prover/prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import { ProverError } from "../prover/prover.js";
 
 export interface Verifier {
   /** Number of provers that died or hung while they verified. */
   readonly deaths: number;
-  verifySignatures(
-    message: SignedMessage,
-    keys: Uint8Array,
-    signatures: Uint8Array,
-  ): Promise<SignatureVerdict[]>;
-  verifyAggregate(message: SignedMessage, claim: AggregateClaim): Promise<boolean>;
+  verifySignatures(raws: SignedRaws): Promise<SignatureVerdict[]>;
+  verify(proof: ClaimedProof): Promise<boolean>;
 }
 
 export interface VerifierModules {
@@ -41,10 +37,11 @@ export class FailoverVerifier implements Verifier {
     return this.modules.provers()[0]?.description;
   }
 
-  async verifySignatures(message: SignedMessage, keys: Uint8Array, signatures: Uint8Array) {
+  async verifySignatures(raws: SignedRaws) {
     const verdicts = await this.ask(
-      (prover) => prover.verifySignatures(message, keys, signatures),
-      (prover) => (keys.length / prover.description.publicKeyBytes) * limits.verifyMsPerSignature,
+      (prover) => prover.verifySignatures(raws),
+      (prover) =>
+        (raws.keys.length / prover.description.publicKeyBytes) * limits.verifyMsPerSignature,
     );
     const valid = verdicts.filter((verdict) => verdict === "ok").length;
     this.modules.metrics.validSignatures.inc(valid);
@@ -52,11 +49,11 @@ export class FailoverVerifier implements Verifier {
     return verdicts;
   }
 
-  async verifyAggregate(message: SignedMessage, claim: AggregateClaim) {
+  async verify(proof: ClaimedProof) {
     const { clock, metrics } = this.modules;
     const startMs = clock.nowMs();
     const isValid = await this.ask(
-      (prover) => prover.verifyAggregate(message, claim),
+      (prover) => prover.verify(proof),
       () => 0,
     );
     metrics.verifySeconds.observe((clock.nowMs() - startMs) / 1000);

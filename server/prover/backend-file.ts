@@ -8,7 +8,7 @@ import { z } from "zod";
 import { concat } from "../bytes.js";
 import { readJsonFile } from "../files/json-file.js";
 import { limits } from "../limits.js";
-import type { ProofRequest, SignedMessage } from "./prover.js";
+import type { FoldInputs, SignedMessage } from "./prover.js";
 
 /** A backend's shared library, its configuration text and, where it has one, its calibration. */
 export interface BackendOptions {
@@ -86,7 +86,7 @@ export function readCalibrationVotes(path: string): Calibration {
  * Reads the first two votes of a calibration, or its only one, with whose proofs a device measures its
  * speed. Throws as above.
  */
-export function readCalibration(path: string): ProofRequest {
+export function readCalibration(path: string): FoldInputs {
   const { message, votes } = readCalibrationVotes(path);
   const two = votes.slice(0, 2);
   const keys = concat(two.map(({ publicKey }) => publicKey));

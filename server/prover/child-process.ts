@@ -128,7 +128,7 @@ export class ProverChild {
     const id = ++this.lastId;
     const { promise, resolve, reject } = deferred<T>();
     const { kind } = question;
-    if (kind !== "aggregate") this.countVerification(1);
+    if (kind !== "prove") this.countVerification(1);
     this.pending.set(id, { resolve: (value) => resolve(parse(value)), reject, kind });
     this.send({ ...question, id });
     return promise;
@@ -188,7 +188,7 @@ export class ProverChild {
       const status = `${functionOf(pending.kind)} failed inside the library: ${reply.message}`;
       return this.endBecause("died", status);
     }
-    if (pending.kind !== "aggregate") this.countVerification(-1);
+    if (pending.kind !== "prove") this.countVerification(-1);
     if (reply.kind === "done") pending.resolve(reply.value);
     else pending.reject(new ProverError("refused", reply.message));
     this.pending.delete(reply.id);

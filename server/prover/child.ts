@@ -13,14 +13,11 @@ import {
   loadAddon,
   verdictOf,
   type Addon,
-  type AggregateClaim,
-  type BackendProof,
   type NativeProver,
-  type SignedMessage,
 } from "../../native/addon.js";
 import { limits } from "../limits.js";
 import { confineProver } from "./confinement.js";
-import { unmetNeed } from "./library-needs.js";
+import { messagesMaxOf, unmetNeed } from "./library-needs.js";
 import {
   parseToChild,
   type ChildDescription,
@@ -94,30 +91,14 @@ async function openBackend(addon: Addon, start: ChildStart): Promise<NativeProve
 }
 
 async function answer(prover: NativeProver, request: ChildRequest): Promise<unknown> {
-  const { message } = request;
   switch (request.kind) {
-    case "verifySignatures": {
-      const { keys, signatures } = request;
-      const verdicts = await prover.verifySignatures({ ...message, keys, signatures });
-      return Array.from(verdicts, verdictOf);
-    }
-    case "verifyAggregate":
-      return prover.verify(foldOf(message, request.claim));
-    case "aggregate": {
-      const { keys, signatures, children, logInvRate, wanted } = request;
-      return prover.prove({
-        kind: "fold",
-        logInvRate,
-        raws: keys.length === 0 ? [] : [{ ...message, keys, signatures }],
-        children: children.map((child) => foldOf(message, child)),
-        wanted: [{ ...message, keys: wanted }],
-      });
-    }
+    case "verifySignatures":
+      return Array.from(await prover.verifySignatures(request.raws), verdictOf);
+    case "verify":
+      return prover.verify(request.proof);
+    case "prove":
+      return prover.prove(request.job);
   }
-}
-
-function foldOf(message: SignedMessage, { proof, keys }: AggregateClaim): BackendProof {
-  return { kind: "fold", bytes: proof, claims: [{ ...message, keys }] };
 }
 
 async function replyTo(prover: NativeProver, request: ChildRequest): Promise<ChildReply> {
@@ -161,13 +142,13 @@ function serveRequests(): void {
     if (state.kind !== "serving") throw new Error("garbled message: a request before ready");
     const serving = state;
     const run = async () => {
-      if (message.kind === "aggregate") resetPeak();
+      if (message.kind === "prove") resetPeak();
       const reply = await replyTo(serving.prover, message);
       // Sent before the reply: by this memory the lane decides whether to replace the process.
-      if (message.kind === "aggregate") sendHeartbeat();
+      if (message.kind === "prove") sendHeartbeat();
       send(reply);
     };
-    if (message.kind === "aggregate") {
+    if (message.kind === "prove") {
       void run(); // replyTo catches every error
     } else {
       // One after the other: the C ABI allows a second call while a proof runs, but not a third.
@@ -206,6 +187,7 @@ function describe(prover: NativeProver): ChildDescription {
     signatureBytes: d.signatureBytes,
     proofBytesMax: d.proofBytesMax,
     childrenMax: d.fold.childrenMax,
+    messagesMax: messagesMaxOf(d),
     rates: d.rates,
   };
 }

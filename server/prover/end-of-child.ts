@@ -26,9 +26,9 @@ export function exitText(code: number | null, signal: string | null): string {
 }
 
 const FUNCTIONS: Readonly<Record<ChildRequest["kind"], string>> = {
-  aggregate: "lp_api.prove",
+  prove: "lp_api.prove",
   verifySignatures: "lp_api.verify_signatures",
-  verifyAggregate: "lp_api.verify",
+  verify: "lp_api.verify",
 };
 
 /** The function of the C ABI that answers this request. */
@@ -42,8 +42,8 @@ export const functionOf = (kind: ChildRequest["kind"]): string => FUNCTIONS[kind
  */
 export function runningText(isSetUp: boolean, unanswered: readonly ChildRequest["kind"][]): string {
   if (!isSetUp) return "during its setup";
-  const proof = unanswered.filter((kind) => kind === "aggregate").slice(0, 1);
-  const verification = unanswered.filter((kind) => kind !== "aggregate").slice(0, 1);
+  const proof = unanswered.filter((kind) => kind === "prove").slice(0, 1);
+  const verification = unanswered.filter((kind) => kind !== "prove").slice(0, 1);
   const running = [...proof, ...verification].map(functionOf);
   return running.length === 0 ? "while no call ran" : `in ${running.join(" and ")}`;
 }

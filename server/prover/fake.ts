@@ -5,14 +5,17 @@
  */
 import { createHash } from "node:crypto";
 import type { Shape } from "../work/shape.js";
+import { limits } from "../limits.js";
 import { keyCountOf, ProverError, signerCountOf } from "./prover.js";
 import type {
-  AggregateClaim,
+  ClaimedProof,
+  KeyClaim,
   Prover,
-  ProofRequest,
+  ProofJob,
   ProverExit,
   SignatureVerdict,
   SignedMessage,
+  SignedRaws,
 } from "./prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { FakeFailure } from "./fake-plan.js";
@@ -35,7 +38,7 @@ const KEY_BYTES = 32;
 const SIGNATURE_BYTES = 64;
 const DIGEST_BYTES = 32;
 const SLOT_BYTES = 4;
-const PROOF_PREFIX = Buffer.from("FAKE");
+const PREFIXES = { fold: Buffer.from("FAKE"), merge: Buffer.from("FAKM") } as const;
 
 const OWN: ProverDescription = {
   backend: "fake",
@@ -45,6 +48,7 @@ const OWN: ProverDescription = {
   signatureBytes: SIGNATURE_BYTES,
   proofBytesMax: 0,
   childrenMax: 0,
+  messagesMax: limits.mergeMessagesMax,
   rates: 0x1ff, // 0 to 8; none of them changes what the fake prover makes
   fake: true,
 };
@@ -84,14 +88,31 @@ function verdictOn(message: SignedMessage, key: Buffer, signature: Buffer): Sign
   return signed.equals(sha256(key, message.root)) ? "ok" : "bad_signature";
 }
 
-function proofOf(message: SignedMessage, keys: readonly Buffer[]): Buffer {
-  const sorted = [...keys].sort((a, b) => Buffer.compare(a, b));
-  const unique = sorted.filter((key, i) => i === 0 || sorted[i - 1]?.equals(key) !== true);
-  return Buffer.concat([PROOF_PREFIX, sha256(message.root), ...unique]);
+/** Attests exactly these claims, in this order; the order of a claim's keys does not matter. */
+function proofOf(kind: ProofJob["kind"], claims: readonly KeyClaim[]): Buffer {
+  return Buffer.concat([PREFIXES[kind], ...claims.flatMap((claim) => bytesOf(claim))]);
 }
 
-function attests(message: SignedMessage, { proof, keys }: AggregateClaim): boolean {
-  return proofOf(message, split(keys, KEY_BYTES)).equals(proof);
+function bytesOf({ root, keys }: KeyClaim): Buffer[] {
+  return [sha256(root), ...uniqueKeys([keys])];
+}
+
+function uniqueKeys(packed: readonly Uint8Array[]): Buffer[] {
+  const sorted = packed.flatMap((keys) => split(keys, KEY_BYTES)).sort(Buffer.compare);
+  return sorted.filter((key, i) => i === 0 || sorted[i - 1]?.equals(key) !== true);
+}
+
+/** The messages of the claims with the keys of each, in one text that is equal for equal claims. */
+function textOf(claims: readonly KeyClaim[]): string {
+  const byMessage = new Map<string, Uint8Array[]>();
+  for (const { root, slot, keys } of claims) {
+    const message = `${slot} ${Buffer.from(root).toString("hex")}`;
+    byMessage.set(message, [...(byMessage.get(message) ?? []), keys]);
+  }
+  const texts = [...byMessage].map(
+    ([message, keys]) => `${message} ${Buffer.concat(uniqueKeys(keys)).toString("hex")}`,
+  );
+  return texts.sort().join("\n");
 }
 
 /** Starts a fake prover, which is ready at once. */
@@ -139,27 +160,22 @@ class FakeProver implements Prover {
     this.exit(exit);
   }
 
-  async verifySignatures(
-    message: SignedMessage,
-    keys: Uint8Array,
-    signatures: Uint8Array,
-  ): Promise<SignatureVerdict[]> {
+  async verifySignatures(raws: SignedRaws): Promise<SignatureVerdict[]> {
     this.assertAlive();
-    return this.verdicts(message, keys, signatures);
+    return this.verdicts(raws);
   }
 
-  async verifyAggregate(message: SignedMessage, claim: AggregateClaim): Promise<boolean> {
+  async verify(proof: ClaimedProof): Promise<boolean> {
     this.assertAlive();
-    keyCountOf(this.description, claim.keys);
-    return attests(message, claim);
+    return this.attests(proof);
   }
 
-  async aggregate(job: ProofRequest): Promise<Uint8Array> {
+  async prove(job: ProofJob): Promise<Uint8Array> {
     this.assertAlive();
     if (this.state === "proving") throw new ProverError("internal", "a proof is running already");
-    const proof = this.prove(job);
+    const proof = this.proofOf(job);
     this.state = "proving";
-    const raws = job.keys.length / KEY_BYTES;
+    const raws = job.raws.reduce((sum, { keys }) => sum + keys.length / KEY_BYTES, 0);
     const proveMs = this.options.proveMs({ raws, children: job.children.length });
     const failure = this.options.failure?.();
     try {
@@ -176,36 +192,36 @@ class FakeProver implements Prover {
     return proof;
   }
 
-  private verdicts(
-    message: SignedMessage,
-    keys: Uint8Array,
-    signatures: Uint8Array,
-  ): SignatureVerdict[] {
-    const count = signerCountOf(this.description, keys, signatures);
+  private verdicts(raws: SignedRaws): SignatureVerdict[] {
+    const count = signerCountOf(this.description, raws);
     if (this.description.anySize === true) return Array.from({ length: count }, () => "ok");
-    const ofKeys = split(signatures, SIGNATURE_BYTES);
-    return split(keys, KEY_BYTES).map((key, i) =>
-      verdictOn(message, key, ofKeys[i] ?? Buffer.alloc(SIGNATURE_BYTES)),
+    const ofKeys = split(raws.signatures, SIGNATURE_BYTES);
+    return split(raws.keys, KEY_BYTES).map((key, i) =>
+      verdictOn(raws, key, ofKeys[i] ?? Buffer.alloc(SIGNATURE_BYTES)),
     );
   }
 
-  private prove({ message, keys, signatures, children }: ProofRequest): Uint8Array {
-    if (keys.length === 0 && children.length === 0) {
+  private attests({ kind, bytes, claims }: ClaimedProof): boolean {
+    for (const { keys } of claims) keyCountOf(this.description, keys);
+    return proofOf(kind, claims).equals(bytes);
+  }
+
+  private proofOf({ kind, raws, children, wanted }: ProofJob): Uint8Array {
+    if (raws.length === 0 && children.length === 0) {
       throw new ProverError("refused", "nothing to prove");
     }
-    const bad = this.verdicts(message, keys, signatures).findIndex((verdict) => verdict !== "ok");
-    if (bad !== -1) throw new ProverError("refused", `raw signature ${bad} does not verify`);
-    for (const child of children) {
-      keyCountOf(this.description, child.keys);
-      if (!attests(message, child)) throw new ProverError("refused", "a child does not verify");
+    for (const each of raws) {
+      const bad = this.verdicts(each).findIndex((verdict) => verdict !== "ok");
+      if (bad !== -1) throw new ProverError("refused", `raw signature ${bad} does not verify`);
     }
-    const packed = [keys, ...children.map((child) => child.keys)];
-    return new Uint8Array(
-      proofOf(
-        message,
-        packed.flatMap((each) => split(each, KEY_BYTES)),
-      ),
-    );
+    if (children.some((child) => !this.attests(child))) {
+      throw new ProverError("refused", "a child does not verify");
+    }
+    const given = [...raws, ...children.flatMap(({ claims }) => claims)];
+    if (textOf(given) !== textOf(wanted)) {
+      throw new ProverError("refused", "the claims wanted are not those of the inputs");
+    }
+    return new Uint8Array(proofOf(kind, wanted));
   }
 
   private assertAlive(): void {

@@ -10,15 +10,16 @@ import { ProverChild, type ChildWatch } from "./child-process.js";
 import type { ChildStart } from "./messages.js";
 import { parseBoolean, parseProof, parseVerdicts } from "./messages.js";
 import { oomKills } from "../machine/control-group.js";
-import { keyCountOf, keysOfAll, ProverError, signerCountOf } from "./prover.js";
+import { keyCountOf, ProverError, signerCountOf } from "./prover.js";
 import { explainStartFailure } from "./start-failure.js";
 import type {
-  AggregateClaim,
+  ClaimedProof,
+  KeyClaim,
   Prover,
-  ProofRequest,
+  ProofJob,
   ProverExit,
   SignatureVerdict,
-  SignedMessage,
+  SignedRaws,
 } from "./prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
 
@@ -127,12 +128,16 @@ function packed(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(bytes);
 }
 
-function packedMessage({ root, slot }: SignedMessage) {
-  return { root: packed(root), slot };
+function packedClaim({ root, slot, keys }: KeyClaim) {
+  return { root: packed(root), slot, keys: packed(keys) };
 }
 
-function packedClaim({ proof, keys }: AggregateClaim) {
-  return { proof: packed(proof), keys: packed(keys) };
+function packedRaws(raws: SignedRaws) {
+  return { ...packedClaim(raws), signatures: packed(raws.signatures) };
+}
+
+function packedProof({ kind, bytes, claims }: ClaimedProof) {
+  return { kind, bytes: packed(bytes), claims: claims.map(packedClaim) };
 }
 
 type State =
@@ -193,57 +198,37 @@ class ForkedProver implements Prover {
     this.child.endBecause("killed_by_us", "killed by the service");
   }
 
-  async verifySignatures(
-    message: SignedMessage,
-    keys: Uint8Array,
-    signatures: Uint8Array,
-  ): Promise<SignatureVerdict[]> {
-    const count = signerCountOf(this.description, keys, signatures);
-    return this.child.request(
-      {
-        kind: "verifySignatures",
-        message: packedMessage(message),
-        keys: packed(keys),
-        signatures: packed(signatures),
-      },
-      (value) => parseVerdicts(value, count),
+  async verifySignatures(raws: SignedRaws): Promise<SignatureVerdict[]> {
+    const count = signerCountOf(this.description, raws);
+    return this.child.request({ kind: "verifySignatures", raws: packedRaws(raws) }, (value) =>
+      parseVerdicts(value, count),
     );
   }
 
-  async verifyAggregate(message: SignedMessage, claim: AggregateClaim): Promise<boolean> {
-    keyCountOf(this.description, claim.keys);
-    return this.child.request(
-      { kind: "verifyAggregate", message: packedMessage(message), claim: packedClaim(claim) },
-      parseBoolean,
-    );
+  async verify(proof: ClaimedProof): Promise<boolean> {
+    for (const { keys } of proof.claims) keyCountOf(this.description, keys);
+    return this.child.request({ kind: "verify", proof: packedProof(proof) }, parseBoolean);
   }
 
-  async aggregate(job: ProofRequest): Promise<Uint8Array> {
-    const { message, keys, signatures, children, logInvRate } = job;
+  async prove({ kind, logInvRate, raws, children, wanted }: ProofJob): Promise<Uint8Array> {
     const { description } = this;
-    const wanted = job.wanted ?? keysOfAll(description, job);
     // The service reserves memory up to its own limit; a backend may declare more, or 0, no limit.
     const proofBytesMax = Math.min(description.proofBytesMax || Infinity, limits.proofBytesMax);
-    signerCountOf(description, keys, signatures);
-    for (const keys of [...children.map((child) => child.keys), wanted]) {
+    for (const each of raws) signerCountOf(description, each);
+    for (const { keys } of [...children.flatMap(({ claims }) => claims), ...wanted]) {
       keyCountOf(description, keys);
     }
     if (this.state.kind === "proving") {
       throw new ProverError("internal", "a proof is running already");
     }
     this.state = { kind: "proving", description };
+    const job = {
+      ...{ kind, logInvRate, raws: raws.map(packedRaws) },
+      ...{ children: children.map(packedProof), wanted: wanted.map(packedClaim) },
+    };
     try {
-      return await this.child.request(
-        {
-          kind: "aggregate",
-          message: packedMessage(message),
-          keys: packed(keys),
-          signatures: packed(signatures),
-          children: children.map(packedClaim),
-          logInvRate,
-          wanted: packed(wanted),
-        },
-        (value) => parseProof(value, proofBytesMax),
+      return await this.child.request({ kind: "prove", job }, (value) =>
+        parseProof(value, proofBytesMax),
       );
     } finally {
       this.state = { kind: "idle", description };

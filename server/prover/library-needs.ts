@@ -7,6 +7,10 @@ import { limits } from "../limits.js";
 
 /** The bit `LP_FOLD` in `kinds`. */
 const FOLD = 1;
+/** The bit `LP_MERGE` in `kinds`. */
+const MERGE = 2;
+/** The bit `LP_MERGE_RAWS` in `can`. */
+const MERGE_RAWS = 8;
 /** The bit `LP_VERIFIES_BESIDE` in `can`. */
 const VERIFIES_BESIDE = 256;
 /** The bit in `rates` of `log_inv_rate` 0, the library's default rate. */
@@ -49,6 +53,12 @@ export function unmetNeed(library: string, description: BackendDescription): str
     );
   }
   return undefined;
+}
+
+/** Messages that a merge may have; 0 unless the library merges raw signatures and proofs. */
+export function messagesMaxOf({ kinds, can, merge }: BackendDescription): number {
+  if ((kinds & MERGE) === 0 || (can & MERGE_RAWS) === 0) return 0;
+  return Math.min(merge.claimsMax || Infinity, limits.mergeMessagesMax);
 }
 
 function unusableName(description: BackendDescription): string | undefined {

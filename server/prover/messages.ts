@@ -17,33 +17,22 @@ const signedMessage = z.strictObject({
   root: bytes.refine((root) => root.length === 32, "a root has 32 bytes"),
   slot: u32,
 });
-const claim = z.strictObject({ proof: bytes, keys: bytes });
-
-const verifySignatures = z.strictObject({
-  kind: z.literal("verifySignatures"),
-  id,
-  message: signedMessage,
-  keys: bytes,
-  signatures: bytes,
-});
-const verifyAggregate = z.strictObject({
-  kind: z.literal("verifyAggregate"),
-  id,
-  message: signedMessage,
-  claim,
-});
-const aggregate = z.strictObject({
-  kind: z.literal("aggregate"),
-  id,
-  message: signedMessage,
-  keys: bytes,
-  signatures: bytes,
-  children: z.array(claim),
+const claim = signedMessage.extend({ keys: bytes });
+const raws = claim.extend({ signatures: bytes });
+const jobKind = z.enum(["fold", "merge"]);
+const proof = z.strictObject({ kind: jobKind, bytes, claims: z.array(claim) });
+const job = z.strictObject({
+  kind: jobKind,
   logInvRate: u32,
-  /** The keys that the proof must attest, in this order. */
-  wanted: bytes,
+  raws: z.array(raws),
+  children: z.array(proof),
+  wanted: z.array(claim),
 });
-const request = z.discriminatedUnion("kind", [verifySignatures, verifyAggregate, aggregate]);
+
+const verifySignatures = z.strictObject({ kind: z.literal("verifySignatures"), id, raws });
+const verify = z.strictObject({ kind: z.literal("verify"), id, proof });
+const prove = z.strictObject({ kind: z.literal("prove"), id, job });
+const request = z.discriminatedUnion("kind", [verifySignatures, verify, prove]);
 
 const start = z.strictObject({
   kind: z.literal("start"),
@@ -72,6 +61,7 @@ const description = z.strictObject({
   signatureBytes: u32.min(1).max(limits.proverItemBytesMax),
   proofBytesMax: u32,
   childrenMax: u32,
+  messagesMax: u32.max(limits.mergeMessagesMax),
   rates: u32,
 });
 const residentBytes = z.int().min(0);

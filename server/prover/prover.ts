@@ -2,20 +2,38 @@
  * The contract of a prover: verify, prove, end. `forked-prover.ts` implements it with a child
  * process, `fake.ts` with SHA-256 in place of proofs. Both check packed sizes by functions below.
  */
-import type { AggregateClaim, SignatureVerdict, SignedMessage } from "../../native/addon.js";
+import type {
+  ClaimedProof,
+  ProofJob,
+  SignatureVerdict,
+  SignedMessage,
+  SignedRaws,
+} from "../../native/addon.js";
 import { concat } from "../bytes.js";
 import type { ProverDescription } from "../work/prover-description.js";
 
-export type { AggregateClaim, SignatureVerdict, SignedMessage } from "../../native/addon.js";
+export type {
+  ClaimedProof,
+  JobKind,
+  KeyClaim,
+  ProofJob,
+  SignatureVerdict,
+  SignedMessage,
+  SignedRaws,
+} from "../../native/addon.js";
 
-/** The inputs of one proof. Keys and signatures are packed without gaps, in the same order. */
-export interface ProofRequest {
+/** A proof of one message, and the packed keys that it must attest: exactly these. */
+export interface FoldClaim {
+  proof: Uint8Array;
+  keys: Uint8Array;
+}
+
+/** The inputs of a fold. Keys and signatures are packed without gaps, in the same order. */
+export interface FoldInputs {
   message: SignedMessage;
   keys: Uint8Array;
   signatures: Uint8Array;
-  children: readonly AggregateClaim[];
-  /** The keys that the proof must attest, in this order; default: those of all inputs, each once. */
-  wanted?: Uint8Array;
+  children: readonly FoldClaim[];
   /** log2 of the inverse rate; 0 means the library's default. */
   logInvRate: number;
 }
@@ -34,7 +52,7 @@ export interface ProverExit {
 
 /**
  * One prover, from the start of its setup. Promises reject with `ProverError`: of kind `died` when
- * the process ends before it answers. At most one `aggregate` runs at a time; verifications may run
+ * the process ends before it answers. At most one `prove` runs at a time; verifications may run
  * beside it.
  */
 export interface Prover {
@@ -45,15 +63,11 @@ export interface Prover {
   /** Process id, for logs; undefined for the fake. */
   readonly pid: number | undefined;
   /** Resolves to one verdict for each key, in the order of the keys. */
-  verifySignatures(
-    message: SignedMessage,
-    keys: Uint8Array,
-    signatures: Uint8Array,
-  ): Promise<SignatureVerdict[]>;
-  /** Resolves to true when the proof verifies and attests exactly the claim's keys. */
-  verifyAggregate(message: SignedMessage, claim: AggregateClaim): Promise<boolean>;
-  /** Resolves to the proof. */
-  aggregate(job: ProofRequest): Promise<Uint8Array>;
+  verifySignatures(raws: SignedRaws): Promise<SignatureVerdict[]>;
+  /** Resolves to true when the proof verifies and attests exactly its claims. */
+  verify(proof: ClaimedProof): Promise<boolean>;
+  /** Resolves to the bytes of the proof, of exactly the claims `wanted`. */
+  prove(job: ProofJob): Promise<Uint8Array>;
   /** Resident memory in bytes, as the process last reported it; 0 before the first report. */
   residentBytes(): number;
   /**
@@ -87,10 +101,37 @@ export class ProverError extends Error {
   }
 }
 
+/** A proof that a fold has made, with its claim. */
+export function foldedProof(message: SignedMessage, { proof, keys }: FoldClaim): ClaimedProof {
+  return { kind: "fold", bytes: proof, claims: [{ ...message, keys }] };
+}
+
+/** The fold of these inputs. @param wanted the packed keys that it must attest, in this order */
+export function foldJob(
+  { message, keys, signatures, children, logInvRate }: FoldInputs,
+  wanted: Uint8Array,
+): ProofJob {
+  return {
+    kind: "fold",
+    logInvRate,
+    raws: keys.length === 0 ? [] : [{ ...message, keys, signatures }],
+    children: children.map((child) => foldedProof(message, child)),
+    wanted: [{ ...message, keys: wanted }],
+  };
+}
+
+/** The fold of these inputs that attests the keys of all of them. */
+export function foldOfAll(
+  description: Pick<ProverDescription, "publicKeyBytes">,
+  inputs: FoldInputs,
+): ProofJob {
+  return foldJob(inputs, keysOfAll(description, inputs));
+}
+
 /** The keys of all inputs, each once, in the order in which they come first. */
-export function keysOfAll(
+function keysOfAll(
   { publicKeyBytes }: Pick<ProverDescription, "publicKeyBytes">,
-  { keys, children }: Pick<ProofRequest, "keys" | "children">,
+  { keys, children }: Pick<FoldInputs, "keys" | "children">,
 ): Uint8Array {
   const all = new Map<string, Uint8Array>();
   for (const packed of [keys, ...children.map((child) => child.keys)]) {
@@ -116,8 +157,7 @@ export function keyCountOf(description: ProverDescription, keys: Uint8Array): nu
 /** Number of signers. Throws `ProverError("refused")` unless each key has one signature. */
 export function signerCountOf(
   description: ProverDescription,
-  keys: Uint8Array,
-  signatures: Uint8Array,
+  { keys, signatures }: Pick<SignedRaws, "keys" | "signatures">,
 ): number {
   const count = keyCountOf(description, keys);
   const bytes = count * description.signatureBytes;

@@ -20,6 +20,7 @@ import { fileReason } from "../files/file-reason.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log/log.js";
 import type { DecodedGroup } from "../work/group.js";
+import { shapeOf } from "../work/shape.js";
 import type { Envelope, SubmitAnswer } from "../work/submission.js";
 import type { AnyRecord, OutcomeRecord, Recording, SubmissionRecord } from "./records.js";
 import { RECORDING_VERSION } from "./records.js";
@@ -222,5 +223,5 @@ function shapesOf(request: SubmitSnapshotRequest): SubmitSnapshotRequest {
 function rawsIn({ leftOut }: Outcome, { work }: DecodedGroup): number {
   const after = leftOut.filter(({ input }) => input.case === "validatorIndex").length;
   const before = work.leftOut.filter(({ input }) => input.kind === "raw").length;
-  return Math.max(0, work.raws.validators.length - (after - before));
+  return Math.max(0, shapeOf(work).raws - (after - before));
 }

@@ -23,7 +23,7 @@ import {
 import { nextChange } from "../changes.js";
 import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
-import { ProverError } from "../prover/prover.js";
+import { foldedProof, ProverError } from "../prover/prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import { concat } from "../bytes.js";
 import { packable, wrongLength } from "../admission/byte-lengths.js";
@@ -138,9 +138,9 @@ export class Handlers {
     const startedMs = clock.nowMs();
     this.verifying++;
     const message = { root, slot: Number(request.data?.slot ?? 0n) };
-    const claim = { proof: request.proof.slice(), keys };
+    const proof = foldedProof(message, { proof: request.proof.slice(), keys });
     const valid = await verifier
-      .verifyAggregate(message, claim)
+      .verify(proof)
       .catch((error: unknown) => {
         if (!(error instanceof ProverError)) throw error;
         throw new Refusal("unavailable", "", `the prover could not verify: ${error.message}`);

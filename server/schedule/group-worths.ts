@@ -4,6 +4,7 @@
  */
 import type { Duration } from "../work/cost-model.js";
 import type { DecodedGroup } from "../work/group.js";
+import { inputsOf } from "../work/group.js";
 import type { Best } from "../work/parts.js";
 import { GroupParts, rotationOf } from "../work/parts.js";
 import type { Shape } from "../work/shape.js";
@@ -73,9 +74,9 @@ export class GroupWorths {
   private partsOf({ slot }: Limits, group: DecodedGroup): GroupParts {
     const known = this.parts.get(group);
     if (known !== undefined) return known;
-    const { raws, children } = group.work;
+    const { raws, children } = inputsOf(group.work);
     const parts = new GroupParts({
-      raws: raws.validators,
+      raws: raws.flatMap(({ validators }) => validators),
       children: children.map(({ validators }) => validators),
       rotation: rotationOf(slot),
     });

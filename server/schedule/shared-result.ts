@@ -3,11 +3,13 @@
  * inputs in the same order, but each node's snapshot has its own validator and child indices.
  */
 import { assertNever } from "../errors.js";
-import type { GroupWork, LeftOut, ProofResult } from "../work/group.js";
+import type { FoldWork, GroupWork, LeftOut, ProofResult } from "../work/group.js";
 
 /** Returns the result of proving `proved`, with the indices of `own`, which has the same digest. */
 export function resultFor(own: GroupWork, proved: GroupWork, result: ProofResult): ProofResult {
   if (result.kind === "failed") return result;
+  // A merge's inputs are named by their components, whose order the digest holds.
+  if (own.kind === "merge" || proved.kind === "merge") return result;
   const translate = own === proved ? identity : translation(own, proved);
   const leftOut = [...own.leftOut, ...result.leftOut.map(translate.leftOut)].sort(byInput);
   switch (result.kind) {
@@ -49,7 +51,7 @@ const identity: Translation = {
   leftOut: (leftOut) => leftOut,
 };
 
-function translation(own: GroupWork, proved: GroupWork): Translation {
+function translation(own: FoldWork, proved: FoldWork): Translation {
   const validators = new Map<number, number>();
   const pair = (theirs: readonly number[], ours: readonly number[]) =>
     theirs.forEach((index, at) => validators.set(index, ours[at] ?? index));
@@ -62,9 +64,13 @@ function translation(own: GroupWork, proved: GroupWork): Translation {
   );
   const validator = (theirs: number) => validators.get(theirs) ?? theirs;
   const child = (theirs: number) => children.get(theirs) ?? theirs;
-  const input = (theirs: LeftOut["input"]): LeftOut["input"] =>
-    theirs.kind === "raw"
-      ? { kind: "raw", validatorIndex: validator(theirs.validatorIndex) }
-      : { kind: "child", childIndex: child(theirs.childIndex) };
+  const input = (theirs: LeftOut["input"]): LeftOut["input"] => {
+    if (theirs.kind === "raw") {
+      return { kind: "raw", validatorIndex: validator(theirs.validatorIndex) };
+    }
+    return theirs.kind === "child"
+      ? { kind: "child", childIndex: child(theirs.childIndex) }
+      : theirs;
+  };
   return { validator, child, leftOut: (theirs) => ({ ...theirs, input: input(theirs.input) }) };
 }

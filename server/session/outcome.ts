@@ -106,8 +106,8 @@ export function toOutcome(ended: EndedGroup): CountedOutcome {
     requestId: ended.requestId,
     groupIndex: ended.groupIndex,
     slot: ended.slot,
-    data: decoded.data,
-    message: decoded.work.message.root,
+    ...(decoded.data === undefined ? {} : { data: decoded.data }),
+    ...(decoded.work.kind === "fold" ? { message: decoded.work.message.root } : {}),
     status: statusOnWire[status],
     ...(reason === undefined ? {} : { reason: reasonOnWire[reason] }),
     detail: detailOf(ending),
@@ -158,11 +158,21 @@ function leftOutMessage({ reason, input, digest }: LeftOut) {
   return create(LeftOutSchema, {
     reason: leftOutOnWire[reason],
     digest,
-    input:
-      input.kind === "raw"
-        ? { case: "validatorIndex", value: input.validatorIndex }
-        : { case: "childIndex", value: input.childIndex },
+    input: inputMessage(input),
   });
+}
+
+function inputMessage(input: LeftOut["input"]) {
+  switch (input.kind) {
+    case "raw":
+      return { case: "validatorIndex", value: input.validatorIndex } as const;
+    case "child":
+      return { case: "childIndex", value: input.childIndex } as const;
+    case "component":
+      return { case: "componentIndex", value: input.componentIndex } as const;
+    default:
+      return assertNever(input);
+  }
 }
 
 function statusOf(ending: Ending): OutcomeStatusName {

@@ -10,6 +10,7 @@ import { fatesInNoProof } from "../../proto/votes.js";
 import { assertNever } from "../errors.js";
 import type { VoteFate } from "../reasons.js";
 import type { DecodedGroup, LeftOut } from "../work/group.js";
+import { inputsOf } from "../work/group.js";
 import type { Step } from "../work/submission.js";
 import type { Ending } from "./session-state.js";
 
@@ -34,7 +35,8 @@ export function votesByFate(group: DecodedGroup, ending: Ending): VotesByFate {
       if (!fates.has(validator)) fates.set(validator, fate);
     }
   };
-  const { raws, children, leftOut: leftOutBefore } = group.work;
+  const { leftOut: leftOutBefore } = group.work;
+  const { raws, children } = inputsOf(group.work);
   if (ending.kind === "result" && ending.result.kind === "proved") {
     settle(ending.result.validators, ending.isLate ? "proved_late" : "proved");
   }
@@ -50,7 +52,9 @@ export function votesByFate(group: DecodedGroup, ending: Ending): VotesByFate {
   for (const { index, validators } of children) {
     if (!badChildren.has(index)) settle(validators, good.inChild);
   }
-  const goodRaws = raws.validators.filter((validator) => !badRaws.has(validator));
+  const goodRaws = raws
+    .flatMap(({ validators }) => validators)
+    .filter((validator) => !badRaws.has(validator));
   settle(goodRaws, good.asRaw);
 
   for (const { reason, input } of bad) {

@@ -1,15 +1,19 @@
 /**
- * The work on one attestation data, as the schedule and the prover see it. Its structure is checked
- * and its bytes are copied out of the request; signatures and proofs are not verified yet.
+ * The work of one group, as the schedule and the prover see it. Its structure is checked and its bytes
+ * are copied out of the request; signatures and proofs are not verified yet.
  */
-import type { AttestationData } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { AttestationData, Claim } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { SignedMessage } from "../../native/addon.js";
 import type { LeftOutReason } from "../reasons.js";
 
 /** An input that is not in the proof. */
 export interface LeftOut {
   reason: LeftOutReason;
-  input: { kind: "raw"; validatorIndex: number } | { kind: "child"; childIndex: number };
+  input:
+    | { kind: "raw"; validatorIndex: number }
+    | { kind: "child"; childIndex: number }
+    /** The component of a merge with the bad input. */
+    | { kind: "component"; componentIndex: number };
   /** SHA-256 of the input's bytes. */
   digest: Uint8Array;
 }
@@ -33,25 +37,74 @@ export interface ChildWork {
   proof: Uint8Array;
 }
 
-export interface GroupWork {
-  message: SignedMessage;
-  raws: Raws;
-  children: readonly ChildWork[];
+interface AnyWork {
   /** Inputs that decoding left out. */
   leftOut: readonly LeftOut[];
   /** log2 of the proof system's inverse rate; 0: the backend's default. */
   logInvRate: number;
 }
 
+/** Raw signatures and children of one message, to fold into one proof. */
+export interface FoldWork extends AnyWork {
+  kind: "fold";
+  message: SignedMessage;
+  raws: Raws;
+  children: readonly ChildWork[];
+}
+
+/**
+ * Several messages to merge into one proof, all or nothing: with an input left out there is no proof.
+ * The order is the block's, and that of the proof's claims. No message is there twice.
+ */
+export interface MergeWork extends AnyWork {
+  kind: "merge";
+  components: readonly ComponentWork[];
+}
+
+/** One message of a merge, with its raw signatures, or with a fold of it. */
+export interface ComponentWork {
+  message: SignedMessage;
+  from: { kind: "raws"; raws: Raws } | { kind: "proof"; child: ChildWork };
+}
+
+export type GroupWork = FoldWork | MergeWork;
+
+/** What the prover sees of the work: see `Work` in fleet.proto. */
+export type SentWork = Omit<FoldWork, "leftOut"> | Omit<MergeWork, "leftOut">;
+
+/** The messages of the work: of a merge one for each component, in their order. */
+export function messagesOf(work: SentWork): readonly SignedMessage[] {
+  return work.kind === "fold" ? [work.message] : work.components.map(({ message }) => message);
+}
+
+/** All raw signatures and proofs of the work: of a merge those of its components, in their order. */
+export function inputsOf(work: SentWork): {
+  raws: readonly Raws[];
+  children: readonly ChildWork[];
+} {
+  if (work.kind === "fold") return { raws: [work.raws], children: work.children };
+  const sources = work.components.map(({ from }) => from);
+  return {
+    raws: sources.flatMap((from) => (from.kind === "raws" ? [from.raws] : [])),
+    children: sources.flatMap((from) => (from.kind === "proof" ? [from.child] : [])),
+  };
+}
+
 /** One group of a decoded snapshot. */
-export interface DecodedGroup {
-  data: AttestationData;
-  work: GroupWork;
+export interface DecodedGroup<Work extends GroupWork = GroupWork> {
+  /** Undefined for a merge. */
+  data: AttestationData | undefined;
+  /** Of a merge, what its proof claims, in its order, as outcomes say it; empty for a fold. */
+  claims: readonly Claim[];
+  work: Work;
   /** True for a group beyond `groupsMax`: it ends `not_started: limit`; `work` has no inputs. */
   isOverLimit: boolean;
   /** SHA-256, in hexadecimal, of all that the prover sees: equal for equal work of any node. */
   digest: string;
-  /** Number of validators of its raw signatures and children, those left out included. */
+  /**
+   * Number of validators of its raw signatures and children, those left out included; of a merge,
+   * of each component by itself.
+   */
   votes: number;
   /** Validators of the children that decoding left out, as bitlists, by the reason. */
   votesLeftOut: Readonly<Record<"unknown_key" | "bad_child", Uint8Array>>;
@@ -87,6 +140,7 @@ export type ProofResult =
   | {
       kind: "proved";
       proof: Uint8Array;
+      /** Whom a fold's proof covers; empty for a merge, whose proof has all its claims. */
       validators: readonly number[];
       childrenFolded: readonly number[];
       leftOut: readonly LeftOut[];

@@ -1,18 +1,27 @@
 /** What makes the work of two groups the same. */
 import { createHash } from "node:crypto";
-import type { GroupWork } from "./group.js";
+import type { SignedMessage } from "../../native/addon.js";
+import type { ChildWork, Raws, SentWork } from "./group.js";
 
 /** SHA-256, in hexadecimal, of all that the prover sees, which excludes validator indices. */
-export function inputDigest({
-  message,
-  raws,
-  children,
-  logInvRate,
-}: Omit<GroupWork, "leftOut">): string {
+export function inputDigest(work: SentWork): string {
   const hash = createHash("sha256");
   const add = (bytes: Uint8Array) => hash.update(`${bytes.length}:`).update(bytes);
-  hash.update(`${logInvRate},${message.slot},`);
-  for (const part of [message.root, raws.keys, raws.signatures]) add(part);
-  for (const { keys, proof } of children) for (const part of [keys, proof]) add(part);
+  const addMessage = ({ root, slot }: SignedMessage) => add(root).update(`${slot},`);
+  const addRaws = ({ keys, signatures }: Raws) => void [keys, signatures].map(add);
+  const addChild = ({ keys, proof }: ChildWork) => void [keys, proof].map(add);
+  hash.update(`${work.kind},${work.logInvRate},`);
+  if (work.kind === "fold") {
+    addMessage(work.message);
+    addRaws(work.raws);
+    work.children.forEach(addChild);
+    return hash.digest("hex");
+  }
+  // In the order of the components: it is that of the proof's claims.
+  for (const { message, from } of work.components) {
+    addMessage(message).update(`${from.kind},`);
+    if (from.kind === "raws") addRaws(from.raws);
+    else addChild(from.child);
+  }
   return hash.digest("hex");
 }

@@ -2,14 +2,14 @@
  * How many inputs of a group are worth something: good children, and verified raw signatures that are
  * in none of them. A request may ask for a least number of them. Pure.
  */
-import type { GroupWork, LeftOut, ProofResult } from "./group.js";
+import type { FoldWork, GroupWork, LeftOut, ProofResult } from "./group.js";
 
 /**
  * Number of the group's inputs, of which `leftOut` names those that were found bad. An input that was
  * shed or is covered by a child counts as good.
  */
 export function countInputs(
-  { raws, children }: Pick<GroupWork, "raws" | "children">,
+  { raws, children }: Pick<FoldWork, "raws" | "children">,
   leftOut: readonly LeftOut[],
 ): number {
   const bad = leftOut.filter(({ reason }) => !isGood(reason)).map(({ input }) => input);
@@ -23,7 +23,7 @@ export function countInputs(
 
 /** The result for a request that asks for more inputs than the group has; else undefined. */
 export function tooFewInputs(
-  work: GroupWork,
+  work: FoldWork,
   leftOut: readonly LeftOut[],
   minInputs: number,
 ): ProofResult | undefined {
@@ -38,13 +38,15 @@ export function tooFewInputs(
 
 /**
  * The result of an attempt for one of its waiters, which asks for `minInputs`: `too_few_inputs`
- * instead of a proof, or of the lack of time for one, when the group has fewer.
+ * instead of a proof, or of the lack of time for one, when the group has fewer. Of a merge the result
+ * itself: it has all its inputs or there is no proof.
  */
 export function judgedByInputs(
   result: ProofResult,
   work: GroupWork,
   minInputs: number,
 ): ProofResult {
+  if (work.kind === "merge") return result;
   if (result.kind !== "proved" && result.kind !== "not_started") return result;
   return tooFewInputs(work, result.leftOut, minInputs) ?? result;
 }

@@ -1,7 +1,7 @@
 /** How a prover describes itself. Provers of one service have the same scheme and revision. */
 import { limits } from "../limits.js";
 
-/** Sizes are bytes; 0 in a `…Max` field means no limit. */
+/** Sizes are bytes; 0 in `proofBytesMax` and `childrenMax` means no limit. */
 export interface ProverDescription {
   backend: string;
   scheme: string;
@@ -9,7 +9,10 @@ export interface ProverDescription {
   publicKeyBytes: number;
   signatureBytes: number;
   proofBytesMax: number;
+  /** Children of a fold. */
   childrenMax: number;
+  /** Messages of a merge, whose inputs are raw signatures and proofs; 0: it cannot merge. */
+  messagesMax: number;
   /** Bit n is set when `log_inv_rate` n is offered; 0: the default rate only. */
   rates: number;
   /** Whether the prover only simulates proofs; no verifier takes such a proof for a real one. */

@@ -6,7 +6,7 @@ import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics/metrics.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
 import { unknownLane } from "../../server/schedule/lane-belief.js";
-import type { DecodedGroup } from "../../server/work/group.js";
+import type { DecodedGroup, FoldWork } from "../../server/work/group.js";
 import type { Submission } from "../../server/work/submission.js";
 import { decodedGroup } from "../../tools/harness/decoded-group.js";
 import { VirtualClock } from "../../tools/sim/virtual-clock.js";
@@ -19,13 +19,15 @@ const description = {
   signatureBytes: 1,
   proofBytesMax: 1000,
   childrenMax: 0,
+  messagesMax: 8,
   rates: 0,
   fake: true,
 };
 
 /** A group of so many raw signatures; `digest` says which groups are the same work. */
 export function groupOfRaws(digest: string, raws: number): DecodedGroup {
-  const work = {
+  const work: FoldWork = {
+    kind: "fold",
     message: { root: new Uint8Array(32), slot: 1 },
     raws: {
       validators: Array.from({ length: raws }, (_, at) => at),

@@ -33,6 +33,7 @@ export const description: ProverDescription = {
   signatureBytes: 64,
   proofBytesMax: 0,
   childrenMax: 16,
+  messagesMax: 8,
   rates: 1,
   fake: true,
 };

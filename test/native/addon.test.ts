@@ -6,10 +6,10 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   loadAddon,
-  type BackendClaim,
-  type BackendJob,
-  type BackendProof,
-  type BackendRaws,
+  type KeyClaim,
+  type ProofJob,
+  type ClaimedProof,
+  type SignedRaws,
   type NativeProver,
   type SignedMessage,
 } from "../../native/addon.js";
@@ -274,7 +274,7 @@ describe("a prover", () => {
       ];
       const merge = { kind: "merge", logInvRate: 0, raws: [raw], children: [child] } as const;
       const bytes = await prover.prove({ ...merge, wanted: claims });
-      const attests = (claims: BackendClaim[]) => prover.verify({ kind: "merge", bytes, claims });
+      const attests = (claims: KeyClaim[]) => prover.verify({ kind: "merge", bytes, claims });
       expect(await attests(claims)).toBe(true);
       expect(await attests(claims.slice(0, 1))).toBe(false);
       expect(
@@ -330,23 +330,23 @@ describe("a prover", () => {
     expect(await prover.verify(proof)).toBe(true);
   });
 
-  function fold1(): BackendJob {
+  function fold1(): ProofJob {
     return { kind: "fold", logInvRate: 0, raws: [rawsOf(1)], children: [], wanted: [claimOf(1)] };
   }
 
-  function fold(raws: BackendRaws[], children: BackendProof[], wanted: BackendClaim) {
+  function fold(raws: SignedRaws[], children: ClaimedProof[], wanted: KeyClaim) {
     return prover.prove({ kind: "fold", logInvRate: 0, raws, children, wanted: [wanted] });
   }
 });
 
-function claimOf(count: number): BackendClaim {
+function claimOf(count: number): KeyClaim {
   return { ...m, keys: keys(count) };
 }
 
-function rawsOf(count: number): BackendRaws {
+function rawsOf(count: number): SignedRaws {
   return { ...claimOf(count), signatures: signatures(count) };
 }
 
-function childOf(keys: Uint8Array): BackendProof {
+function childOf(keys: Uint8Array): ClaimedProof {
   return { kind: "fold", bytes: child, claims: [{ ...m, keys }] };
 }

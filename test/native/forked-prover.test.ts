@@ -13,7 +13,8 @@ import {
   startForkedProver,
   type ForkedProverOptions,
 } from "../../server/prover/forked-prover.js";
-import type { Prover } from "../../server/prover/prover.js";
+import { foldedProof, foldOfAll } from "../../server/prover/prover.js";
+import type { FoldInputs, Prover } from "../../server/prover/prover.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 interface Vectors {
@@ -79,6 +80,7 @@ function options(changes: Partial<ForkedProverOptions> = {}): ForkedProverOption
 
 describe("a prover process", () => {
   let prover: Prover;
+  const fold = (inputs: FoldInputs) => prover.prove(foldOfAll(prover.description, inputs));
 
   beforeAll(async () => {
     prover = await startForkedProver(options());
@@ -112,11 +114,11 @@ describe("a prover process", () => {
     const tampered = Buffer.from(signatures);
     tampered.writeUInt8(tampered.readUInt8(tampered.length - 1) ^ 1, tampered.length - 1);
     const { validator, signaturesOffset } = vectors.wrongLeaf;
-    const verdicts = await prover.verifySignatures(
-      message,
-      Buffer.concat([keys, key(validator)]),
-      Buffer.concat([tampered, signatureAt(signaturesOffset)]),
-    );
+    const verdicts = await prover.verifySignatures({
+      ...message,
+      keys: Buffer.concat([keys, key(validator)]),
+      signatures: Buffer.concat([tampered, signatureAt(signaturesOffset)]),
+    });
     expect(verdicts).toEqual(["ok", "bad_signature", "wrong_leaf"]);
   });
 
@@ -124,11 +126,11 @@ describe("a prover process", () => {
     "proves one raw signature, verifies meanwhile, and verifies its proof for that key only",
     async () => {
       const { keys, signatures } = signers(1);
-      const proving = prover.aggregate({ message, keys, signatures, children: [], logInvRate: 0 });
-      expect(await prover.verifySignatures(message, keys, signatures)).toEqual(["ok"]);
+      const proving = fold({ message, keys, signatures, children: [], logInvRate: 0 });
+      expect(await prover.verifySignatures({ ...message, keys, signatures })).toEqual(["ok"]);
       const proof = await proving;
-      expect(await prover.verifyAggregate(message, { proof, keys })).toBe(true);
-      expect(await prover.verifyAggregate(message, { proof, keys: key(1) })).toBe(false);
+      expect(await prover.verify(foldedProof(message, { proof, keys }))).toBe(true);
+      expect(await prover.verify(foldedProof(message, { proof, keys: key(1) }))).toBe(false);
       expect(prover.residentBytes()).toBeGreaterThan(0);
     },
     PROVE_MS_MAX,
@@ -137,15 +139,17 @@ describe("a prover process", () => {
   it("refuses to prove a signature that does not verify, and lives on", async () => {
     const { signatures } = signers(1);
     const job = { message, keys: key(1), signatures, children: [], logInvRate: 0 };
-    await expect(prover.aggregate(job)).rejects.toMatchObject({ kind: "refused" });
-    expect(await prover.verifySignatures(message, key(1), signatures)).toEqual(["bad_signature"]);
+    await expect(fold(job)).rejects.toMatchObject({ kind: "refused" });
+    expect(await prover.verifySignatures({ ...message, keys: key(1), signatures })).toEqual([
+      "bad_signature",
+    ]);
   });
 
   it(
     "signals of a process group do not end a proof",
     async () => {
       const { keys, signatures } = signers(16);
-      const proving = prover.aggregate({ message, keys, signatures, children: [], logInvRate: 0 });
+      const proving = fold({ message, keys, signatures, children: [], logInvRate: 0 });
       for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"]) {
         process.kill(prover.pid ?? 0, signal);
       }
@@ -177,14 +181,14 @@ describe("a prover process", () => {
     "rejects its proof and exits when killed, and the device is free again",
     async () => {
       const { keys, signatures } = signers(32);
-      const proving = prover.aggregate({ message, keys, signatures, children: [], logInvRate: 0 });
+      const proving = fold({ message, keys, signatures, children: [], logInvRate: 0 });
       const rejected = expect(proving).rejects.toMatchObject({ kind: "died" });
       // Answered while the proof runs: the process is in the middle of it.
-      await prover.verifySignatures(
-        message,
-        keys.subarray(0, key(0).length),
-        signers(1).signatures,
-      );
+      await prover.verifySignatures({
+        ...message,
+        keys: keys.subarray(0, key(0).length),
+        signatures: signers(1).signatures,
+      });
       prover.kill();
       await rejected;
       expect(await prover.exited).toMatchObject({ cause: "killed_by_us" });

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, it, test } from "vitest";
 import { forkProver, proverEnvironment } from "../../server/prover/forked-prover.js";
+import { foldedProof, foldOfAll } from "../../server/prover/prover.js";
 import { FaultyBackend, type Fault, type FaultyCall } from "../../tools/harness/chaos-backend.js";
 import { publicKey, raw } from "../../tools/harness/vectors.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
@@ -119,10 +120,14 @@ describe("a file that is no library", () => {
 
 describe("a library that goes wrong in a call", () => {
   const calls = {
-    verify_signatures: (p) => p.verifySignatures(message, keys, signature),
-    verify: (p) => p.verifyAggregate(message, claim),
+    verify_signatures: (p) => p.verifySignatures({ ...message, keys, signatures: signature }),
+    verify: (p) => p.verify(foldedProof(message, claim)),
     prove: (p) =>
-      p.aggregate({ message, keys, signatures: signature, children: [], logInvRate: 0 }),
+      p.prove(
+        foldOfAll(p.description, {
+          ...{ message, keys, signatures: signature, children: [], logInvRate: 0 },
+        }),
+      ),
   } satisfies Record<string, (prover: ReturnType<typeof fork>) => Promise<unknown>>;
 
   it.each<[keyof typeof calls, Fault, RegExp]>([

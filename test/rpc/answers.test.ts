@@ -22,10 +22,10 @@ let deaths = 0;
 /** A prover whose next `deaths` proofs report that it has died. */
 function mortalProver(): Prover {
   const prover = startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() });
-  const aggregate = prover.aggregate.bind(prover);
+  const prove = prover.prove.bind(prover);
   return Object.assign(prover, {
-    aggregate: (job: Parameters<Prover["aggregate"]>[0]) => {
-      if (deaths === 0) return aggregate(job);
+    prove: (job: Parameters<Prover["prove"]>[0]) => {
+      if (deaths === 0) return prove(job);
       deaths--;
       prover.kill();
       return Promise.reject(new ProverError("died", "killed by the test"));

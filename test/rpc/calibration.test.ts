@@ -2,14 +2,14 @@
 import { afterEach, expect, test } from "vitest";
 import { AggregatorClient } from "../../client/index.js";
 import { DeviceState } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { ProofRequest } from "../../server/prover/prover.js";
+import type { FoldInputs } from "../../server/prover/prover.js";
 import { fakeSignature } from "../../server/prover/fake.js";
 import type { Service } from "../../server/service.js";
 import { GatedProver } from "./gated-prover.js";
 import { listenTestService } from "../helpers/start-service.js";
 import { publicKey, rootOf } from "../../tools/harness/vectors.js";
 
-const calibration: ProofRequest = {
+const calibration: FoldInputs = {
   message: { root: rootOf(0), slot: 100 },
   keys: publicKey(0),
   signatures: fakeSignature(publicKey(0), rootOf(0), 100),
@@ -27,7 +27,7 @@ afterEach(async () => {
   await service.close();
 });
 
-async function listen(calibrated?: ProofRequest): Promise<void> {
+async function listen(calibrated?: FoldInputs): Promise<void> {
   prover = new GatedProver();
   service = await listenTestService(
     prover.start,

@@ -10,6 +10,7 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { readBackendFile } from "../../server/prover/backend-file.js";
 import { proverEnvironment, startForkedProver } from "../../server/prover/forked-prover.js";
+import { foldedProof, foldOfAll } from "../../server/prover/prover.js";
 import type { Prover } from "../../server/prover/prover.js";
 import { concat } from "../../server/bytes.js";
 import { publicKey, raws, rootOf } from "../harness/vectors.js";
@@ -111,15 +112,22 @@ function bareSide(prover: Prover, count: number): () => Promise<Took> {
   const message = { root: rootOf(VECTOR), slot: SLOT };
   const keys = concat(votes.map(({ validatorIndex }) => publicKey(validatorIndex)));
   const signatures = concat(votes.map(({ signature }) => signature));
-  const job = { message, keys, signatures, children: [], logInvRate: 0 };
+  const job = foldOfAll(prover.description, {
+    message,
+    keys,
+    signatures,
+    children: [],
+    logInvRate: 0,
+  });
   return async () => {
     const startedMs = performance.now();
-    const verdicts = await prover.verifySignatures(message, keys, signatures);
+    const verdicts = await prover.verifySignatures({ ...message, keys, signatures });
     if (verdicts.some((verdict) => verdict !== "ok")) throw new Error("a vote is bad");
     const provingMs = performance.now();
-    const proof = await prover.aggregate(job);
+    const proof = await prover.prove(job);
     const proveMs = performance.now() - provingMs;
-    if (!(await prover.verifyAggregate(message, { proof, keys }))) throw new Error("a bad proof");
+    if (!(await prover.verify(foldedProof(message, { proof, keys }))))
+      throw new Error("a bad proof");
     return { totalMs: performance.now() - startedMs, proveMs };
   };
 }

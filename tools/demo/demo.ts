@@ -15,6 +15,7 @@ import type { Outcome, Votes } from "../../proto/gen/lean/aggregator/v1/aggregat
 import { votesIn, votesProved } from "../../proto/votes.js";
 import { readBackendFile } from "../../server/prover/backend-file.js";
 import { proverEnvironment, startForkedProver } from "../../server/prover/forked-prover.js";
+import { foldedProof } from "../../server/prover/prover.js";
 import {
   child,
   dataOf,
@@ -193,8 +194,8 @@ async function verifyAll(outcomes: readonly Outcome[]): Promise<number> {
   for (const { message, slot, data, participants, proof } of outcomes) {
     const keys = bitsToIndices(participants).map(publicKey);
     const claim = { proof, keys: new Uint8Array(Buffer.concat(keys)) };
-    if (await prover.verifyAggregate({ root: message, slot: Number(data?.slot ?? slot) }, claim))
-      good++;
+    const signed = { root: message, slot: Number(data?.slot ?? slot) };
+    if (await prover.verify(foldedProof(signed, claim))) good++;
   }
   prover.kill();
   await prover.exited;

@@ -4,7 +4,7 @@ import type { FromChild, ChildRequest } from "../../server/prover/messages.js";
 
 export const description = {
   ...{ backend: "b", scheme: "s", revision: "r", publicKeyBytes: 32, signatureBytes: 64 },
-  ...{ proofBytesMax: 1000, childrenMax: 4, rates: 0 },
+  ...{ proofBytesMax: 1000, childrenMax: 4, messagesMax: 4, rates: 0 },
 };
 const message = { root: new Uint8Array(32).fill(7), slot: 7 };
 
@@ -23,13 +23,26 @@ export const fromChild: FromChild[] = [
 export function requests(keyBytes: number, signatureBytes: number): ChildRequest[] {
   const keys = new Uint8Array(2 * keyBytes).fill(1);
   const signatures = new Uint8Array(2 * signatureBytes).fill(2);
-  const claim = { proof: new Uint8Array(40), keys };
-  const aggregate = { kind: "aggregate", message, keys, signatures, wanted: keys } as const;
+  const claim = { ...message, keys };
+  const raws = { ...claim, signatures };
+  const proof = { kind: "fold" as const, bytes: new Uint8Array(40), claims: [claim] };
+  const other = { ...claim, slot: 8 };
+  const merged = { kind: "merge" as const, bytes: new Uint8Array(40), claims: [claim, other] };
+  const fold = {
+    kind: "fold" as const,
+    logInvRate: 0,
+    raws: [raws],
+    children: [],
+    wanted: [claim],
+  };
+  const merge = { ...fold, kind: "merge" as const, children: [{ ...proof, claims: [other] }] };
   return [
-    { kind: "verifySignatures", id: 1, message, keys, signatures },
-    { kind: "verifyAggregate", id: 2, message, claim },
-    { ...aggregate, id: 3, children: [], logInvRate: 0 },
-    { ...aggregate, id: 4, children: [claim], logInvRate: 1 },
+    { kind: "verifySignatures", id: 1, raws },
+    { kind: "verify", id: 2, proof },
+    { kind: "verify", id: 3, proof: merged },
+    { kind: "prove", id: 4, job: fold },
+    { kind: "prove", id: 5, job: { ...fold, children: [proof], logInvRate: 1 } },
+    { kind: "prove", id: 6, job: { ...merge, wanted: [claim, other] } },
   ];
 }
 

@@ -5,7 +5,6 @@ import type {
   Owner,
   RemoteAssignment,
   RemoteResult,
-  SentWork,
   SharedPhase,
   SharedReport,
   ToDoor,
@@ -15,6 +14,7 @@ import type {
 import { blobOf } from "../../server/fleet/wire/blobs.js";
 import { encodeWork } from "../../server/fleet/wire/codec.js";
 import { freshCostModel } from "../../server/work/cost-model.js";
+import type { FoldWork } from "../../server/work/group.js";
 import { inputDigest } from "../../server/work/input-digest.js";
 import type { ProverDescription } from "../../server/work/prover-description.js";
 
@@ -33,6 +33,7 @@ export const description: ProverDescription = {
   signatureBytes: 64,
   proofBytesMax: 524_288,
   childrenMax: 16,
+  messagesMax: 8,
   rates: 14,
   fake: true,
   anySize: true,
@@ -42,7 +43,8 @@ const keys = (...validators: number[]) =>
   Uint8Array.from(validators.flatMap((validator) => [...filled(32, validator)]));
 
 /** The work of three raw signatures and two children, of which one covers a raw signature. */
-export const work: SentWork = {
+export const work: Omit<FoldWork, "leftOut"> = {
+  kind: "fold",
   message: { root: filled(32, 7), slot: 100 },
   raws: { validators: [11, 12, 13], keys: keys(11, 12, 13), signatures: filled(3 * 64, 1) },
   children: [

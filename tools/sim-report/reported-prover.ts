@@ -1,5 +1,5 @@
 /** A simulated prover that takes its times from the truth and keeps a record of each proof. */
-import type { ProofRequest } from "../../server/prover/prover.js";
+import type { ProofJob } from "../../server/prover/prover.js";
 import type { Shape } from "../../server/work/shape.js";
 import { KEY_BYTES, SimProver } from "../sim/sim-prover.js";
 import type { VirtualClock } from "../sim/virtual-clock.js";
@@ -51,12 +51,16 @@ export class ReportedProver extends SimProver {
     );
   }
 
-  override async aggregate(job: ProofRequest): Promise<Uint8Array> {
+  override async prove(job: ProofJob): Promise<Uint8Array> {
     const { lane, clock, truth, groupOf, countAttempt, started, over } = this.modules;
-    const group = groupOf(Buffer.from(job.message.root).toString("hex"));
-    const shape = { raws: job.keys.length / KEY_BYTES, children: job.children.length };
-    const keys = [job.keys, ...job.children.map((child) => child.keys)];
-    const content = contentOf(group.root, keys.flatMap(validatorsOf));
+    const group = groupOf(Buffer.from(job.wanted[0]?.root ?? []).toString("hex"));
+    const raws = job.raws.reduce((sum, { keys }) => sum + keys.length / KEY_BYTES, 0);
+    const shape = { raws, children: job.children.length };
+    const claims = [...job.raws, ...job.children.flatMap((child) => child.claims)];
+    const content = contentOf(
+      group.root,
+      claims.flatMap(({ keys }) => validatorsOf(keys)),
+    );
     const startedAtMs = clock.nowMs();
     const tookMs = truth.proveMs(lane, group, shape);
     const record: ProofRecord = {
@@ -75,7 +79,7 @@ export class ReportedProver extends SimProver {
       clock.at(startedAtMs + tookMs / 2, () => this.die("crash"));
     }
     try {
-      const bytes = await super.aggregate(job);
+      const bytes = await super.prove(job);
       record.end = "proved";
       return bytes;
     } finally {

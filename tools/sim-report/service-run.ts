@@ -32,6 +32,7 @@ import { toEnvelope, toGroup } from "./to-submission.js";
 import { mean } from "./statistics.js";
 import { EXIT_MS, VERIFY_MS } from "./truth.js";
 import { votesOf } from "./votes.js";
+import { foldOf } from "../harness/decoded-group.js";
 
 const EXPIRE_EVERY_MS = 250;
 
@@ -138,7 +139,7 @@ export class ServiceRun {
 
   private nextAttempt(): NextAttempt | undefined {
     const attempt = this.admission.queue.next();
-    if (attempt !== undefined) this.handed.push(this.known(hex(attempt.work.message.root)));
+    if (attempt !== undefined) this.handed.push(this.known(hex(foldOf(attempt.work).message.root)));
     return attempt;
   }
 

@@ -1,7 +1,8 @@
 /** Groups of the simulation: some with bad or deadly inputs, some the same work as another node's. */
 import { limits } from "../../server/limits.js";
-import type { DecodedGroup } from "../../server/work/group.js";
-import { decodedGroup } from "../harness/decoded-group.js";
+import type { DecodedGroup, FoldWork } from "../../server/work/group.js";
+import { inputsOf } from "../../server/work/group.js";
+import { decodedGroup, foldOf } from "../harness/decoded-group.js";
 import type { Random } from "./random.js";
 import { BAD, POISON, proofOf } from "./sim-prover.js";
 
@@ -14,7 +15,10 @@ export interface GroupOptions {
   poison: number;
 }
 
-export function drawGroup(random: Random, { name, at, poison }: GroupOptions): DecodedGroup {
+export function drawGroup(
+  random: Random,
+  { name, at, poison }: GroupOptions,
+): DecodedGroup<FoldWork> {
   const root = new Uint8Array(32);
   Buffer.from(name).copy(root);
   const raws = random.whole(0, 40);
@@ -29,11 +33,11 @@ export function drawGroup(random: Random, { name, at, poison }: GroupOptions): D
   const count = random.chance(0.2) ? random.whole(1, 2) : 0;
   const children = Array.from({ length: count }, (_, index) => {
     const isBad = random.chance(0.2);
-    const proof = isBad ? new Uint8Array(3) : proofOf(childKeys);
+    const proof = isBad ? new Uint8Array(3) : proofOf([{ keys: childKeys }]);
     return { index, validators: [100, 101], keys: childKeys, proof };
   });
   const raw = { validators, keys, signatures };
-  const work = { message, raws: raw, children, leftOut: [], logInvRate: 0 };
+  const work = { kind: "fold" as const, message, raws: raw, children, leftOut: [], logInvRate: 0 };
   return { ...decodedGroup(work), isOverLimit: at >= limits.groupsMax };
 }
 
@@ -44,7 +48,7 @@ const CHILD_BYTES_MAX = 512 * 1024;
  * A group of raw signatures that are all valid. `name`: of the message; unique.
  * @param ballast bytes of invalid children, which are left out when they are verified
  */
-export function plainGroup(random: Random, name: string, ballast = 0): DecodedGroup {
+export function plainGroup(random: Random, name: string, ballast = 0): DecodedGroup<FoldWork> {
   const root = new Uint8Array(32);
   Buffer.from(name).copy(root);
   const validators = Array.from({ length: random.whole(1, 40) }, (_, v) => v);
@@ -56,6 +60,7 @@ export function plainGroup(random: Random, name: string, ballast = 0): DecodedGr
     proof: new Uint8Array(Math.min(CHILD_BYTES_MAX, ballast)).fill(index),
   }));
   return decodedGroup({
+    kind: "fold",
     message: { root, slot: 1 },
     raws,
     children,
@@ -65,17 +70,19 @@ export function plainGroup(random: Random, name: string, ballast = 0): DecodedGr
 }
 
 /** The same inputs under another node's validator indices. */
-export function sameWork(group: DecodedGroup, at: number, shift: number): DecodedGroup {
-  const { raws, children } = group.work;
+export function sameWork(group: DecodedGroup, at: number, shift: number): DecodedGroup<FoldWork> {
+  const fold = foldOf(group.work);
+  const { raws, children } = fold;
   const shifted = <T extends { validators: readonly number[] }>(part: T) => ({
     ...part,
     validators: part.validators.map((validator) => validator + shift),
   });
-  const work = { ...group.work, raws: shifted(raws), children: children.map(shifted) };
+  const work = { ...fold, raws: shifted(raws), children: children.map(shifted) };
   return { ...group, work, isOverLimit: at >= limits.groupsMax };
 }
 
 /** Every validator that a proof of the group may name. */
 export function validatorsOf({ work }: DecodedGroup): Set<number> {
-  return new Set([work.raws, ...work.children].flatMap(({ validators }) => validators));
+  const { raws, children } = inputsOf(work);
+  return new Set([...raws, ...children].flatMap(({ validators }) => validators));
 }

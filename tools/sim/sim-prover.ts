@@ -3,12 +3,13 @@
  * prove and to end, may fail or fall silent in any of it, and reports to its witness what it does.
  */
 import type {
-  AggregateClaim,
+  ClaimedProof,
+  KeyClaim,
   Prover,
-  ProofRequest,
+  ProofJob,
   ProverExit,
   SignatureVerdict,
-  SignedMessage,
+  SignedRaws,
 } from "../../server/prover/prover.js";
 import type { ProverDescription } from "../../server/work/prover-description.js";
 import { ProverError } from "../../server/prover/prover.js";
@@ -29,6 +30,7 @@ const DESCRIPTION: ProverDescription = {
   signatureBytes: SIGNATURE_BYTES,
   proofBytesMax: 0,
   childrenMax: 16,
+  messagesMax: 16,
   rates: 0,
   fake: true,
 };
@@ -131,36 +133,33 @@ export class SimProver implements Prover {
     this.endLater("killed_by_us", "killed by the service");
   }
 
-  async verifySignatures(
-    _message: SignedMessage,
-    _keys: Uint8Array,
-    signatures: Uint8Array,
-  ): Promise<SignatureVerdict[]> {
+  async verifySignatures({ signatures }: SignedRaws): Promise<SignatureVerdict[]> {
     await this.work(this.options.verifyMs());
     return Array.from({ length: signatures.length / SIGNATURE_BYTES }, (_, at) =>
       signatures[at * SIGNATURE_BYTES] === BAD ? "bad_signature" : "ok",
     );
   }
 
-  async verifyAggregate(_message: SignedMessage, { proof, keys }: AggregateClaim) {
+  async verify({ bytes, claims }: ClaimedProof): Promise<boolean> {
     await this.work(this.options.verifyMs());
-    return Buffer.compare(proof, proofOf(keys)) === 0;
+    return Buffer.compare(bytes, proofOf(claims)) === 0;
   }
 
-  async aggregate({ message, keys, signatures, children }: ProofRequest): Promise<Uint8Array> {
+  async prove({ raws, children, wanted }: ProofJob): Promise<Uint8Array> {
     if (this.phase !== "serving") await this.work(0);
-    this.witness.proofStarted(this, message.root);
+    const root = wanted[0]?.root ?? new Uint8Array();
+    this.witness.proofStarted(this, root);
     this.isProving = true;
-    this.root = Buffer.from(message.root).toString("hex");
-    const packed = Buffer.concat([keys, ...children.map((child) => child.keys)]);
-    const shape = { raws: keys.length / KEY_BYTES, children: children.length };
+    this.root = Buffer.from(root).toString("hex");
+    const signatures = Buffer.concat(raws.map((each) => each.signatures));
+    const shape = { raws: signatures.length / SIGNATURE_BYTES, children: children.length };
     const tookMs = this.options.proveMs(shape, this.root);
     this.peak = this.options.residentBytes() + (this.options.proofBytes?.(shape) ?? 0);
     const isPoisoned = signatures.some((byte, at) => at % SIGNATURE_BYTES === 0 && byte === POISON);
     if (isPoisoned) this.clock.at(this.clock.nowMs() + tookMs / 2, () => this.die("poison"));
     // A killed process computes until it has really ended.
     await this.work(tookMs, () => (this.isProving = false));
-    return proofOf(packed);
+    return proofOf(wanted);
   }
 
   /** Takes its time, unless the process falls silent or ends first. */
@@ -202,10 +201,13 @@ export class SimProver implements Prover {
   }
 }
 
-/** Attests exactly these keys. */
-export function proofOf(keys: Uint8Array): Uint8Array {
-  const each = Array.from({ length: keys.length / KEY_BYTES }, (_, at) =>
-    Buffer.from(keys.subarray(at * KEY_BYTES, (at + 1) * KEY_BYTES)).toString("hex"),
-  );
-  return new Uint8Array(Buffer.from(`SIM ${[...new Set(each)].sort().join(",")}`));
+/** Attests exactly the keys of these claims, in their order. */
+export function proofOf(claims: readonly Pick<KeyClaim, "keys">[]): Uint8Array {
+  const texts = claims.map(({ keys }) => {
+    const each = Array.from({ length: keys.length / KEY_BYTES }, (_, at) =>
+      Buffer.from(keys.subarray(at * KEY_BYTES, (at + 1) * KEY_BYTES)).toString("hex"),
+    );
+    return [...new Set(each)].sort().join(",");
+  });
+  return new Uint8Array(Buffer.from(`SIM ${texts.join(" ")}`));
 }

@@ -30,6 +30,7 @@ import { isCalm, unreliablePost } from "./unreliable-post.js";
 import { VirtualClock } from "./virtual-clock.js";
 import { drawWeather, laneOptionsOf } from "./weather.js";
 import type { Weather } from "./weather.js";
+import { foldOf } from "../harness/decoded-group.js";
 
 const SLOT_MS = 4000;
 const SLOTS = 6;
@@ -384,5 +385,5 @@ export class World implements ProverWitness {
 
 const quiet = () => undefined;
 const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
-const rootOf = (work: GroupWork) => Buffer.from(work.message.root).toString("hex");
+const rootOf = (work: GroupWork) => Buffer.from(foldOf(work).message.root).toString("hex");
 const plain = (_key: string, value: unknown) => (typeof value === "bigint" ? String(value) : value);

@@ -1,5 +1,5 @@
 /** Asks one lane host to verify a proof: names keys and proof, which it fetches while it needs them. */
-import type { AggregateClaim, SignedMessage } from "../../prover/prover.js";
+import type { ClaimedProof } from "../../prover/prover.js";
 import { limits } from "../../limits.js";
 import { decodeVerdict } from "../wire/codec.js";
 import type { Verdict } from "../wire/messages.js";
@@ -13,18 +13,21 @@ const INLINE_SHARE = 0.9;
 
 /** Rejects when the host gives no verdict in time, and when one of the signals aborts. */
 export async function askVerdict(
-  message: SignedMessage,
-  claim: AggregateClaim,
+  { kind, bytes, claims }: ClaimedProof,
   signals: readonly AbortSignal[],
   { wire, kept }: { wire: Pick<HostWire, "request">; kept: KeptBytes },
 ): Promise<Verdict> {
+  const [claim] = claims;
+  if (kind !== "fold" || claim === undefined) throw new Error("lane hosts verify folds alone");
+  const { root, slot } = claim;
   const keys = kept.keep(claim.keys);
-  const proof = kept.keep(claim.proof);
+  const proof = kept.keep(bytes);
   try {
     if (keys === undefined || proof === undefined) throw new Error("no memory is free");
     const inlineMax = limits.enginePayloadBytesMax * INLINE_SHARE;
-    const fits = claim.keys.length + claim.proof.length < inlineMax;
+    const fits = claim.keys.length + bytes.length < inlineMax;
     const named = fits ? keys.blob : { ...keys.blob, inline: undefined };
+    const message = { root, slot };
     const question = { kind: "verify", message, keys: named, proof: proof.blob } as const;
     const answer = wire.request(question, VERIFY_MS);
     return decodeVerdict(await unlessAborted(answer, signals));

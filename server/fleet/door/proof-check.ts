@@ -6,7 +6,7 @@
 import type { Clock } from "../../clock.js";
 import type { Logger } from "../../log/log.js";
 import type { ReadyVerifier } from "../../lane/local-lanes.js";
-import type { AggregateClaim, SignedMessage } from "../../prover/prover.js";
+import type { ClaimedProof } from "../../prover/prover.js";
 import { ProverError } from "../../prover/prover.js";
 import type { VerifiedBy } from "../../work/group.js";
 import type { ProverDescription } from "../../work/prover-description.js";
@@ -27,7 +27,7 @@ export interface VerifyingHost {
   /** Whether one of its provers is set up and not proving. */
   readonly isFree: boolean;
   /** Rejects when the host gives no verdict in time, or is gone. */
-  verify(message: SignedMessage, claim: AggregateClaim, signal: AbortSignal): Promise<Verdict>;
+  verify(proof: ClaimedProof, signal: AbortSignal): Promise<Verdict>;
 }
 
 export type Checked =
@@ -59,18 +59,12 @@ export class ProofCheck {
   ) {}
 
   /** The verdict on a proof of the host `maker`. Never rejects. */
-  async check(
-    maker: string,
-    message: SignedMessage,
-    claim: AggregateClaim,
-    signal: AbortSignal,
-  ): Promise<Checked> {
+  async check(maker: string, proof: ClaimedProof, signal: AbortSignal): Promise<Checked> {
     const { clock, metrics } = this.modules;
     if (this.by === "same-host") return this.sameHost();
     const startedAtMs = clock.nowMs();
     const checked =
-      (await this.checkHere(message, claim)) ??
-      (await this.checkElsewhere(maker, message, claim, signal));
+      (await this.checkHere(proof)) ?? (await this.checkElsewhere(maker, proof, signal));
     if (checked !== undefined) {
       metrics.verifySeconds.observe((clock.nowMs() - startedAtMs) / 1000);
       return checked;
@@ -86,12 +80,12 @@ export class ProofCheck {
     const ready = own();
     if (ready !== undefined || description === undefined) return ready;
     if (!hosts().some(({ isFree }) => isFree)) return undefined;
-    const verifyAggregate = async (message: SignedMessage, claim: AggregateClaim) => {
+    const verify = async (proof: ClaimedProof) => {
       const { signal } = new AbortController();
-      for await (const { verdict } of this.verdicts("", message, claim, signal)) return verdict;
+      for await (const { verdict } of this.verdicts("", proof, signal)) return verdict;
       throw new ProverError("died", "no lane host gave a verdict");
     };
-    return { description, verifier: { verifyAggregate } };
+    return { description, verifier: { verify } };
   }
 
   private sameHost(): Checked {
@@ -99,12 +93,9 @@ export class ProofCheck {
     return { kind: "valid", by: "same_host" };
   }
 
-  private async checkHere(
-    message: SignedMessage,
-    claim: AggregateClaim,
-  ): Promise<Checked | undefined> {
+  private async checkHere(proof: ClaimedProof): Promise<Checked | undefined> {
     try {
-      const isValid = await this.modules.own()?.verifier.verifyAggregate(message, claim);
+      const isValid = await this.modules.own()?.verifier.verify(proof);
       if (isValid === undefined) return undefined;
       this.modules.metrics.verified.inc({ by: "own" });
       return isValid
@@ -123,13 +114,12 @@ export class ProofCheck {
    */
   private async checkElsewhere(
     maker: string,
-    message: SignedMessage,
-    claim: AggregateClaim,
+    proof: ClaimedProof,
     signal: AbortSignal,
   ): Promise<Checked | undefined> {
     const { clock, faults, metrics } = this.modules;
     const against: string[] = [];
-    for await (const { host, verdict } of this.verdicts(maker, message, claim, signal)) {
+    for await (const { host, verdict } of this.verdicts(maker, proof, signal)) {
       if (verdict) {
         metrics.verified.inc({ by: "other_host" });
         const detail = `it called a proof of ${maker} invalid, which ${host} calls valid`;
@@ -145,8 +135,7 @@ export class ProofCheck {
   /** The verdicts of hosts other than the maker, one after the other; each is asked once. */
   private async *verdicts(
     maker: string,
-    message: SignedMessage,
-    claim: AggregateClaim,
+    proof: ClaimedProof,
     signal: AbortSignal,
   ): AsyncGenerator<{ host: string; verdict: boolean }> {
     const asked = new Set([maker]);
@@ -156,7 +145,7 @@ export class ProofCheck {
       );
       if (host === undefined) return;
       asked.add(host.id);
-      const verdict = await host.verify(message, claim, signal).catch(() => undefined);
+      const verdict = await host.verify(proof, signal).catch(() => undefined);
       if (verdict === undefined && !signal.aborted) {
         this.noAnswerAtMs.set(host.id, this.modules.clock.nowMs());
       }

@@ -11,7 +11,7 @@ import type { LaneListener } from "../../lane/lane-messages.js";
 import { limits } from "../../limits.js";
 import type { Logger } from "../../log/log.js";
 import type { MemoryBudget } from "../../memory-budget.js";
-import type { AggregateClaim, SignedMessage } from "../../prover/prover.js";
+import type { ClaimedProof } from "../../prover/prover.js";
 import type { ProverDescription } from "../../work/prover-description.js";
 import { decodeFromHost, decodeToDoor, encodeChunk } from "../wire/codec.js";
 import { askVerdict } from "./ask-verdict.js";
@@ -174,13 +174,9 @@ export class RemoteHost implements VerifyingHost {
     for (const { lane } of this.used()) lane.unreachable("out of reach without the engine");
   }
 
-  async verify(
-    message: SignedMessage,
-    claim: AggregateClaim,
-    signal: AbortSignal,
-  ): Promise<Verdict> {
+  async verify(proof: ClaimedProof, signal: AbortSignal): Promise<Verdict> {
     const signals = [signal, this.gone.signal];
-    return askVerdict(message, claim, signals, { wire: this.wire, kept: this.kept });
+    return askVerdict(proof, signals, { wire: this.wire, kept: this.kept });
   }
 
   /** Frees what is kept, and ends what waits for the host. */

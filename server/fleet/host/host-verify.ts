@@ -6,6 +6,7 @@ import type { Clock } from "../../clock.js";
 import { EngineError } from "../../engine/engine.js";
 import type { ReadyVerifier } from "../../lane/local-lanes.js";
 import { limits } from "../../limits.js";
+import { foldedProof } from "../../prover/prover.js";
 import type { RequestChunk } from "../wire/blobs.js";
 import { FetchError, fetchBlob } from "../wire/blobs.js";
 import type { HostMetrics } from "./host-metrics.js";
@@ -70,8 +71,8 @@ export class HostVerify {
         fetchBlob(keys, request, options),
         fetchBlob(proof, request, options),
       ]);
-      const claim = { keys: keyBytes, proof: proofBytes };
-      return { kind: "verdict", isValid: await ready.verifier.verifyAggregate(message, claim) };
+      const claimed = foldedProof(message, { keys: keyBytes, proof: proofBytes });
+      return { kind: "verdict", isValid: await ready.verifier.verify(claimed) };
     } catch (error) {
       const isExpected = error instanceof FetchError || error instanceof EngineError;
       if (isExpected) return unable(`cannot fetch what to verify: ${error.message}`);

@@ -12,7 +12,8 @@ import { fromHost } from "./codec/from-host.js";
 import { chunk, toDoor } from "./codec/to-door.js";
 import { toHost, verdict } from "./codec/to-host.js";
 import { checkWork, sentWork } from "./codec/work.js";
-import type { FromHost, SentWork, ToDoor, ToHost, Verdict } from "./messages.js";
+import type { SentWork } from "../../work/group.js";
+import type { FromHost, ToDoor, ToHost, Verdict } from "./messages.js";
 
 export { FleetMessageError, UnknownKindError } from "./codec/fleet-message-error.js";
 

@@ -13,13 +13,7 @@ import type {
 } from "../../lane/lane-messages.js";
 import type { RateCosts } from "../../work/costs.js";
 import type { MemoryModel } from "../../work/memory-model.js";
-import type {
-  GroupWork,
-  LeftOut,
-  NotStartedReason,
-  ProofResult,
-  StopReason,
-} from "../../work/group.js";
+import type { LeftOut, NotStartedReason, ProofResult, StopReason } from "../../work/group.js";
 import type { ProverDescription } from "../../work/prover-description.js";
 import type { Shape } from "../../work/shape.js";
 import type { SignedMessage } from "../../../native/addon.js";
@@ -201,6 +195,3 @@ export type ToDoor = { readonly run: string; readonly doorRun: string } & (
     }
   | FetchRequest
 );
-
-/** What is proved, without what decoding left out: see `Work` in fleet.proto. */
-export type SentWork = Omit<GroupWork, "leftOut">;

@@ -4,12 +4,12 @@
  */
 import { assertNever } from "../../errors.js";
 import { concat, sha256 } from "../../bytes.js";
-import type { ChildWork, GroupWork, LeftOut, ProofResult } from "../../work/group.js";
+import type { ChildWork, FoldWork, LeftOut, ProofResult } from "../../work/group.js";
 import { countInputs } from "../../work/inputs.js";
 import { FleetMessageError } from "./codec.js";
 import type { Blob, LeftOutAt, RemoteResult } from "./messages.js";
 
-type Inputs = Pick<GroupWork, "raws" | "children">;
+type Inputs = Pick<FoldWork, "raws" | "children">;
 
 /**
  * The result as a lane host sends it.
@@ -26,6 +26,7 @@ export function remoteResult(
   const raws = new Map(work.raws.validators.map((validator, at) => [validator, at]));
   const children = new Map(work.children.map(({ index }, at) => [index, at]));
   const leftOut = result.leftOut.map(({ reason, input, digest }): LeftOutAt => {
+    if (input.kind === "component") throw new Error("a fold has no components");
     const at =
       input.kind === "raw" ? raws.get(input.validatorIndex) : children.get(input.childIndex);
     if (at === undefined || reason === "unknown_key") {

@@ -11,7 +11,7 @@ import { dataOf, publicKey } from "../../../tools/harness/vectors.js";
 test("a verification beyond the limit is refused at once, and one is taken when another ends", async () => {
   const waiting: ((isValid: boolean) => void)[] = [];
   const prover = startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() });
-  prover.verifyAggregate = () => new Promise((resolve) => waiting.push(resolve));
+  prover.verify = () => new Promise((resolve) => waiting.push(resolve));
   const service = await startTestService(() => prover);
   const client = createClient(
     AggregatorService,

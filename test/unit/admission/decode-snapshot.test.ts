@@ -7,6 +7,7 @@ import { decodeSnapshot } from "../../../server/admission/decode-snapshot.js";
 import { inventedData, inventedGroup, inventedRaw } from "../../../tools/harness/contract.js";
 import { bits, keyTable, publicKey, snapshot } from "../../../tools/harness/vectors.js";
 import type { GroupInit } from "../../../tools/harness/vectors.js";
+import { foldOf } from "../../../tools/harness/decoded-group.js";
 
 const few = { groupsMax: 2, groupsSentMax: 4, validatorsMax: 8, inputsMax: 12, childrenMax: 2 };
 const sizes = {
@@ -74,7 +75,7 @@ test("a child over the limit is named, and its participants are not looked up", 
   const unknowns = { participants: bits([7]), proof: new Uint8Array(1) };
   const children = [child, unknowns, unknowns];
   const [group] = decode([{ data: inventedData(0), children }], keyTable(4));
-  expect(group?.work.children).toHaveLength(1);
+  expect(foldOf(group?.work).children).toHaveLength(1);
   expect(group?.work.leftOut.map(({ reason }) => reason)).toEqual(["unknown_key", "bad_child"]);
 });
 
@@ -85,7 +86,7 @@ test("inputs are sorted by their keys, each with its own validator", () => {
     return decode([{ data: inventedData(0), rawSignatures, children }])[0];
   };
   const group = of([1, 5, 2, 7]);
-  const { raws, children } = group?.work ?? {};
+  const { raws, children } = foldOf(group?.work);
   const sorted = [1, 2, 5, 7].sort((a, b) => Buffer.compare(publicKey(a), publicKey(b)));
   const keys = new Uint8Array(Buffer.concat(sorted.map(publicKey)));
   expect(raws).toMatchObject({ validators: sorted, keys });

@@ -11,15 +11,16 @@ import type { ReadyVerifier } from "../../../server/lane/local-lanes.js";
 import type { Logger } from "../../../server/log/log.js";
 import { createMetrics } from "../../../server/metrics/metrics.js";
 import { MemoryBudget } from "../../../server/memory-budget.js";
-import type { GroupWork } from "../../../server/work/group.js";
+import type { FoldWork } from "../../../server/work/group.js";
 import { inputDigest } from "../../../server/work/input-digest.js";
 import { CELL, description, ScriptedHost } from "../../helpers/scripted-host.js";
 
 export const DOOR_RUN = "00000000000000dd";
 
 /** Work of so many raw signatures of validators 10, 11, …; each signature of `signatureBytes`. */
-export function workOf(count: number, signatureBytes = 64): GroupWork {
+export function workOf(count: number, signatureBytes = 64): FoldWork {
   return {
+    kind: "fold",
     message: { root: new Uint8Array(32).fill(7), slot: 5 },
     raws: {
       validators: Array.from({ length: count }, (_, at) => 10 + at),
@@ -114,7 +115,7 @@ class TestDoor {
     return this.of(deviceId).flatMap((each) => (each.kind === "ended" ? [each] : []));
   }
 
-  assign(deviceId: string, attempt: number, work: GroupWork, lease = 1, fenceInMs = 6000): void {
+  assign(deviceId: string, attempt: number, work: FoldWork, lease = 1, fenceInMs = 6000): void {
     const nowMs = this.clock.nowMs();
     const assignment: Assignment = {
       work,

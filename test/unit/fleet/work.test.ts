@@ -2,20 +2,20 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodeWork, encodeWork } from "../../../server/fleet/wire/codec.js";
-import type { SentWork } from "../../../server/fleet/wire/messages.js";
 import { limits } from "../../../server/limits.js";
-import type { GroupWork } from "../../../server/work/group.js";
+import type { FoldWork } from "../../../server/work/group.js";
 import { inputDigest } from "../../../server/work/input-digest.js";
 import { refusal } from "./refusal.js";
 import { groupWork, KEY_BYTES, keysOf, prover } from "./works.js";
 
-const decoded = (work: SentWork, digest = inputDigest(work)) =>
+type FoldSent = Omit<FoldWork, "leftOut">;
+const decoded = (work: FoldSent, digest = inputDigest(work)) =>
   decodeWork(encodeWork(work), digest, prover);
 
 /** The work with children numbered by their position. */
-function numbered({ message, raws, children, logInvRate }: GroupWork): SentWork {
+function numbered({ kind, message, raws, children, logInvRate }: FoldWork): FoldSent {
   const byPosition = children.map((child, index) => ({ ...child, index }));
-  return { message, raws, children: byPosition, logInvRate };
+  return { kind, message, raws, children: byPosition, logInvRate };
 }
 
 test("any work comes out as it went in, in memory of its own", () => {
@@ -32,16 +32,17 @@ test("any work comes out as it went in, in memory of its own", () => {
 
 describe("work is refused", () => {
   const child = { index: 0, validators: [2, 3], keys: keysOf([2, 3]), proof: Uint8Array.of(1) };
-  const work: SentWork = {
+  const work: FoldSent = {
+    kind: "fold",
     message: { root: new Uint8Array(32), slot: 1 },
     raws: { validators: [1, 2], keys: keysOf([1, 2]), signatures: new Uint8Array(12) },
     children: [child],
     logInvRate: 0,
   };
-  const withChild = (change: Partial<typeof child>): SentWork => {
+  const withChild = (change: Partial<typeof child>): FoldSent => {
     return { ...work, children: [{ ...child, ...change }] };
   };
-  const withRaws = (validators: number[], keys: Uint8Array, signatureBytes = 12): SentWork => {
+  const withRaws = (validators: number[], keys: Uint8Array, signatureBytes = 12): FoldSent => {
     return { ...work, raws: { validators, keys, signatures: new Uint8Array(signatureBytes) } };
   };
 
@@ -49,7 +50,7 @@ describe("work is refused", () => {
     expect(decoded(work)).toEqual(work);
   });
 
-  test.each<[string, SentWork]>([
+  test.each<[string, FoldSent]>([
     ["bytes of signatures", withRaws([1, 2], keysOf([1, 2]), 11)],
     ["bytes of keys", withRaws([1, 2], keysOf([1]))],
     ["bytes of keys", withChild({ keys: new Uint8Array(KEY_BYTES + 1) })],

@@ -1,7 +1,7 @@
 /** Random works and the results that an attempt at them can have, for property tests. */
 import fc from "fast-check";
 import { concat, sha256 } from "../../../server/bytes.js";
-import type { ChildWork, GroupWork, LeftOut, ProofResult } from "../../../server/work/group.js";
+import type { ChildWork, FoldWork, LeftOut, ProofResult } from "../../../server/work/group.js";
 import { countInputs } from "../../../server/work/inputs.js";
 import type { ProverDescription } from "../../../server/work/prover-description.js";
 
@@ -16,6 +16,7 @@ export const prover: ProverDescription = {
   signatureBytes: SIGNATURE_BYTES,
   proofBytesMax: 100,
   childrenMax: 5,
+  messagesMax: 8,
   rates: 0,
   fake: false,
 };
@@ -31,7 +32,7 @@ export const keysOf = (validators: readonly number[]) => concat(validators.map(k
 const members = (minLength: number) => fc.uniqueArray(fc.nat(12), { minLength, maxLength: 8 });
 
 /** Children have other indices than positions, as where decoding has left some out. */
-export const groupWork: fc.Arbitrary<GroupWork> = fc
+export const groupWork: fc.Arbitrary<FoldWork> = fc
   .record({
     raws: members(0),
     children: fc.array(members(1), { maxLength: 4 }),
@@ -41,6 +42,7 @@ export const groupWork: fc.Arbitrary<GroupWork> = fc
     logInvRate: fc.nat(31),
   })
   .map(({ raws, children, indices, seed, slot, logInvRate }) => ({
+    kind: "fold",
     message: { root: new Uint8Array(32).fill(seed), slot },
     raws: {
       validators: raws,
@@ -72,7 +74,7 @@ export const attempted = fc
   });
 
 function resultOf(
-  work: GroupWork,
+  work: FoldWork,
   rawFates: readonly Fate[],
   childFates: readonly Fate[],
   ends: number,
@@ -115,7 +117,7 @@ function resultOf(
 }
 
 function rawsOut(
-  { raws }: GroupWork,
+  { raws }: FoldWork,
   isOut: (at: number) => boolean,
   reason: LeftOut["reason"],
 ): LeftOut[] {
@@ -128,7 +130,7 @@ function rawsOut(
 }
 
 function childrenOut(
-  { children }: GroupWork,
+  { children }: FoldWork,
   isOut: (at: number) => boolean,
   reason: LeftOut["reason"],
 ): LeftOut[] {

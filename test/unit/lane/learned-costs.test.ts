@@ -3,7 +3,7 @@ import { pino } from "pino";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { CostModel } from "../../../server/work/cost-model.js";
 import { fakeSignature, startFakeProver } from "../../../server/prover/fake.js";
-import type { Prover, ProofRequest } from "../../../server/prover/prover.js";
+import type { Prover, FoldInputs } from "../../../server/prover/prover.js";
 import { freshCostModel, learn, overrunMs, predictMs } from "../../../server/work/cost-model.js";
 import { AwakeClock } from "../../../server/lane/awake-clock.js";
 import type { Learned } from "../../../server/lane/cost-file.js";
@@ -12,7 +12,7 @@ import { VirtualClock } from "../../../tools/sim/virtual-clock.js";
 
 const key = new Uint8Array(32).fill(7);
 const root = new Uint8Array(32).fill(8);
-const calibration: ProofRequest = {
+const calibration: FoldInputs = {
   message: { root, slot: 3 },
   keys: key,
   signatures: fakeSignature(key, root, 3),
@@ -32,7 +32,7 @@ beforeEach(() => {
   logged = [];
 });
 
-function learnedCosts(options: { calibration?: ProofRequest; kept?: CostModel }): LearnedCosts {
+function learnedCosts(options: { calibration?: FoldInputs; kept?: CostModel }): LearnedCosts {
   const write = (line: string) => logged.push((JSON.parse(line) as { msg: string }).msg);
   return new LearnedCosts(
     {

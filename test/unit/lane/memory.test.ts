@@ -73,6 +73,7 @@ async function prove(raws: number, mayShed = true): Promise<ProofResult | undefi
     attempt,
     assignment: {
       work: {
+        kind: "fold",
         message,
         raws: {
           validators,

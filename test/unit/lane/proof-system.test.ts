@@ -11,6 +11,7 @@ const proves = (scheme: string, revision = "r1"): ProverDescription => ({
   signatureBytes: 64,
   proofBytesMax: 0,
   childrenMax: 0,
+  messagesMax: 8,
   rates: 0,
   fake: false,
 });

@@ -6,6 +6,7 @@ import { createLog } from "../../../server/log/log.js";
 import { createMetrics } from "../../../server/metrics/metrics.js";
 import type { Metrics } from "../../../server/metrics/metrics.js";
 import { fakeSignature, startFakeProver } from "../../../server/prover/fake.js";
+import { foldOfAll } from "../../../server/prover/prover.js";
 import type { Prover } from "../../../server/prover/prover.js";
 import { predictMs } from "../../../server/work/cost-model.js";
 import { modelOf } from "../../../server/work/costs.js";
@@ -97,17 +98,14 @@ async function submit(childCount = 1): Promise<void> {
   const helper = startFakeProver({ proveMs: () => 0, sleep: () => Promise.resolve() });
   const children = await Promise.all(
     childValidators.map(async (validators, index) => {
-      const proof = await helper.aggregate({
-        message,
-        ...signed(validators),
-        children: [],
-        logInvRate: 0,
-      });
+      const inputs = { message, ...signed(validators), children: [], logInvRate: 0 };
+      const proof = await helper.prove(foldOfAll(helper.description, inputs));
       return { index, validators, keys: signed(validators).keys, proof };
     }),
   );
   const validators = [0, 1, 2, 3, 4, 5, 6, 7];
   const work = {
+    kind: "fold" as const,
     message,
     raws: { validators, ...signed(validators) },
     children,

@@ -103,6 +103,7 @@ describe("a lane", () => {
   /** Has the lane prove one signature, while `meanwhile` happens; its result. */
   async function prove(attempt: number, meanwhile: () => Promise<void>) {
     const work = {
+      kind: "fold" as const,
       message,
       raws: { validators: [0], keys: key, signatures },
       children: [],

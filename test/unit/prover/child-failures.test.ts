@@ -8,6 +8,7 @@ import {
   startForkedProver,
 } from "../../../server/prover/forked-prover.js";
 import type { ChildWatch } from "../../../server/prover/child-process.js";
+import { foldOfAll } from "../../../server/prover/prover.js";
 import type { Prover } from "../../../server/prover/prover.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
 
@@ -60,9 +61,13 @@ describe("a prover process that goes wrong", () => {
 
   const READY = `send({ kind: "ready", description: { backend: "b", scheme: "s",
     revision: "r", publicKeyBytes: 32, signatureBytes: 64, proofBytesMax: 10,
-    childrenMax: 0, rates: 0 }, residentBytes: 1 });`;
+    childrenMax: 0, messagesMax: 0, rates: 0 }, residentBytes: 1 });`;
   const verify = (prover: Prover) =>
-    prover.verifySignatures(message, new Uint8Array(64), new Uint8Array(128));
+    prover.verifySignatures({
+      ...message,
+      keys: new Uint8Array(64),
+      signatures: new Uint8Array(128),
+    });
 
   it("in its library is replaced, and the call is named", async () => {
     const source = `onMessage((m) => {
@@ -172,7 +177,9 @@ describe("a prover process that goes wrong", () => {
       send({ kind: "done", id: m.id, value: new Uint8Array(${bytes}) }); });`;
     const prover = await startWith("proves", source);
     const raw = { keys: new Uint8Array(32), signatures: new Uint8Array(64) };
-    const proving = prover.aggregate({ message, ...raw, children: [], logInvRate: 0 });
+    const proving = prover.prove(
+      foldOfAll(prover.description, { message, ...raw, children: [], logInvRate: 0 }),
+    );
     await expect(proving).rejects.toMatchObject({ kind: "died" });
     expect((await prover.exited).detail).toMatch(detail);
   });

@@ -17,6 +17,7 @@ const description = {
   signatureBytes: 2404,
   proofBytesMax: 1000,
   childrenMax: 16,
+  messagesMax: 8,
   rates: 0,
 };
 const residentBytes = 1;
@@ -24,9 +25,7 @@ const message = { root: new Uint8Array(32), slot: 7 };
 const request = {
   kind: "verifySignatures",
   id: 1,
-  message,
-  keys: new Uint8Array(32),
-  signatures: new Uint8Array(2404),
+  raws: { ...message, keys: new Uint8Array(32), signatures: new Uint8Array(2404) },
 };
 
 describe("messages from the prover process", () => {

@@ -1,19 +1,20 @@
 /** One proof for several waiters: each gets it in its own numbers. */
 import { expect, test } from "vitest";
-import type { GroupWork, ProofResult } from "../../../server/work/group.js";
+import type { FoldWork, ProofResult } from "../../../server/work/group.js";
 import { resultFor } from "../../../server/schedule/shared-result.js";
 
 const digest = new Uint8Array(32);
 const key = (...bytes: number[]) => new Uint8Array(bytes);
 
-function work(raws: number[], child: number[], childIndex: number, leftOut: GroupWork["leftOut"]) {
+function work(raws: number[], child: number[], childIndex: number, leftOut: FoldWork["leftOut"]) {
   return {
+    kind: "fold" as const,
     message: { root: new Uint8Array(32), slot: 1 },
     raws: { validators: raws, keys: key(1, 2, 3), signatures: key(1, 2, 3) },
     children: [{ index: childIndex, validators: child, keys: key(4, 5), proof: key(9) }],
     leftOut,
     logInvRate: 0,
-  } satisfies GroupWork;
+  } satisfies FoldWork;
 }
 const theirs = work([5, 6, 7], [8, 9], 0, []);
 const unknown = {

@@ -13,12 +13,13 @@ import { resultFor } from "../../../server/schedule/shared-result.js";
 import { toOutcome } from "../../../server/session/outcome.js";
 import type { Ending } from "../../../server/session/session-state.js";
 import { noVotes, sumOfVotes, toVotes, votesByFate } from "../../../server/session/votes.js";
-import type { DecodedGroup, GroupWork, LeftOut } from "../../../server/work/group.js";
+import type { DecodedGroup, FoldWork, LeftOut } from "../../../server/work/group.js";
 import { choosePart } from "../../../server/work/parts.js";
 import { inventedData } from "../../../tools/harness/contract.js";
 import { decodedGroup } from "../../../tools/harness/decoded-group.js";
 import { keyTable, snapshot } from "../../../tools/harness/vectors.js";
 import type { GroupInit } from "../../../tools/harness/vectors.js";
+import { foldOf } from "../../../tools/harness/decoded-group.js";
 
 const sizes = { publicKeyBytes: 32, signatureBytes: 64, proofBytesMax: 4, scheme: "s" };
 const few = { groupsMax: 1, groupsSentMax: 2, validatorsMax: 16, inputsMax: 64, childrenMax: 3 };
@@ -49,6 +50,7 @@ async function attempted(group: DecodedGroup, fortune: Fortune): Promise<Ending>
     backend: "b",
     revision: "r",
     childrenMax: 0,
+    messagesMax: 8,
     rates: 0,
     fake: true,
   };
@@ -60,10 +62,11 @@ async function attempted(group: DecodedGroup, fortune: Fortune): Promise<Ending>
       deaths: 0,
       verifySignatures: () =>
         Promise.resolve(
-          group.work.raws.validators.map((_, at) => signatureVerdicts[verdict(at) % 5] ?? "ok"),
+          foldOf(group.work).raws.validators.map(
+            (_, at) => signatureVerdicts[verdict(at) % 5] ?? "ok",
+          ),
         ),
-      verifyAggregate: (_message, { proof }) =>
-        Promise.resolve(proof.length === 4 || verdict(proof[0] ?? 0) % 3 > 0),
+      verify: ({ bytes }) => Promise.resolve(bytes.length === 4 || verdict(bytes[0] ?? 0) % 3 > 0),
     },
     choosePart: (raws, children) =>
       outcome === "deadline"
@@ -191,7 +194,8 @@ const result = (of: Extract<Ending, { kind: "result" }>["result"], isLate = fals
   return { kind: "result", result: of, isLate, attempt: 1 };
 };
 /** Validators 0 to 2 with raw signatures, and 2 and 3 in a child. */
-const work: GroupWork = {
+const work: FoldWork = {
+  kind: "fold",
   message: { root: digest, slot: 1 },
   raws: { validators: [0, 1, 2], keys: digest, signatures: digest },
   children: [{ index: 0, validators: [2, 3], keys: digest, proof: digest }],

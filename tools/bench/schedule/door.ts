@@ -132,6 +132,7 @@ export class BenchDoor {
   private group(digest: string): DecodedGroup {
     const raws = this.random.whole(RAWS_MIN, RAWS_MAX);
     const work = {
+      kind: "fold" as const,
       message: { root: new Uint8Array(32), slot: 1 },
       raws: {
         validators: Array.from({ length: raws }, (_, at) => at),

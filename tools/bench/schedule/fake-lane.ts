@@ -10,6 +10,7 @@ import { unknownLane } from "../../../server/schedule/lane-belief.js";
 import { freshCostModel, learn } from "../../../server/work/cost-model.js";
 import type { GroupWork } from "../../../server/work/group.js";
 import { shapeOf } from "../../../server/work/shape.js";
+import { inputsOf } from "../../../server/work/group.js";
 
 const ANNOUNCE_EVERY_MS = 500;
 /** Until a message of the lane is heard, and from the assignment until the proof begins. */
@@ -27,6 +28,7 @@ const description = {
   signatureBytes: 1,
   proofBytesMax: 1000,
   childrenMax: 0,
+  messagesMax: 8,
   rates: 0,
   fake: true,
 };
@@ -77,7 +79,7 @@ export class FakeLane {
     this.show({ kind: "proving", attempt, proof: { startedAtMs, shape } });
     this.end = clock.at(startedAtMs + proveMs, () => {
       this.cost = learn(this.cost, shape, proveMs, clock.nowMs());
-      const { validators } = work.raws;
+      const validators = inputsOf(work).raws.flatMap((raws) => raws.validators);
       const proof = new Uint8Array(1);
       const result = {
         kind: "proved",

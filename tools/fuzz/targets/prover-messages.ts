@@ -9,6 +9,7 @@ import {
   parseToChild,
   parseVerdicts,
 } from "../../../server/prover/messages.js";
+import type { ChildRequest } from "../../../server/prover/messages.js";
 import { mutateValue } from "../engine/mutate-value.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";
@@ -57,8 +58,23 @@ function run(input: Uint8Array): void {
   const request = accepted(() => parseToChild(value));
   if (request !== undefined && request.kind !== "start") {
     holds(request.id >= 1 && Number.isInteger(request.id), "a request has a number");
-    holds(request.message.root.length === 32, "a root has 32 bytes");
-    holds(request.message.slot >= 0 && request.message.slot <= 0xffff_ffff, "a slot is a u32");
+    for (const { root, slot } of claimsOf(request)) {
+      holds(root.length === 32, "a root has 32 bytes");
+      holds(slot >= 0 && slot <= 0xffff_ffff, "a slot is a u32");
+    }
+  }
+}
+
+function claimsOf(request: ChildRequest) {
+  switch (request.kind) {
+    case "verifySignatures":
+      return [request.raws];
+    case "verify":
+      return request.proof.claims;
+    case "prove": {
+      const { raws, children, wanted } = request.job;
+      return [...raws, ...children.flatMap(({ claims }) => claims), ...wanted];
+    }
   }
 }
 

@@ -12,6 +12,7 @@ import { holds } from "../engine/target.js";
 import { decodeRequest } from "../in-process.js";
 import { checkRefusal } from "../refusals.js";
 import { encoded, snapshots } from "../seeds.js";
+import { foldOf } from "../../harness/decoded-group.js";
 
 const sizes = {
   scheme: "s",
@@ -72,7 +73,7 @@ function checkGroup(
   input: Uint8Array,
 ): void {
   holds(decoded !== undefined, "no group is missing");
-  const { raws, children, leftOut, message } = decoded.work;
+  const { raws, children, leftOut, message } = foldOf(decoded.work);
   holds(decoded.isOverLimit === at >= few.groupsMax, "groups over the limit are marked");
   holds(message.root.length === 32, "a message has 32 bytes");
   holds(message.slot >= 0 && message.slot <= 0xffff_ffff, "a leaf index is a u32");
@@ -111,6 +112,7 @@ function checkGroup(
 type LeftOutInput = DecodedGroup["work"]["leftOut"][number]["input"];
 
 function checkDigest(digest: Uint8Array, input: LeftOutInput, group: Group): void {
+  if (input.kind === "component") return holds(false, "a fold has no components");
   const candidates =
     input.kind === "child"
       ? group.children.slice(input.childIndex, input.childIndex + 1).map(({ proof }) => proof)

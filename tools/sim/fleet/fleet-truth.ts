@@ -22,6 +22,7 @@ import type { NodeWitness } from "./sim-node.js";
 import type { Snapshot } from "./snapshot.js";
 import type { SimHost } from "./sim-host.js";
 import type { SimProcess } from "./sim-process.js";
+import { foldOf } from "../../harness/decoded-group.js";
 
 export interface FleetReport extends AdoptionCounts {
   violations: string[];
@@ -222,4 +223,4 @@ interface Attempted {
   isRetry: boolean;
 }
 
-const rootOf = (work: GroupWork) => Buffer.from(work.message.root).toString("hex");
+const rootOf = (work: GroupWork) => Buffer.from(foldOf(work).message.root).toString("hex");

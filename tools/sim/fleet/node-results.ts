@@ -5,6 +5,7 @@ import { bitsToIndices } from "../../../proto/bitlist.js";
 import type { DecodedGroup } from "../../../server/work/group.js";
 import { KEY_BYTES, proofOf } from "../sim-prover.js";
 import type { Snapshot } from "./snapshot.js";
+import { inputsOf } from "../../../server/work/group.js";
 
 interface Told {
   snapshot: Snapshot;
@@ -39,7 +40,7 @@ export class NodeResults {
     const named = keys.flatMap((key) => key ?? []);
     if (named.length < keys.length)
       return this.broken(`${requestId}/${at} names another node's validators`);
-    if (Buffer.compare(proofOf(Buffer.concat(named)), outcome.proof) !== 0)
+    if (Buffer.compare(proofOf([{ keys: Buffer.concat(named) }]), outcome.proof) !== 0)
       this.broken(`${requestId}/${at}: the proof does not attest those that it names`);
     const isCut = outcome.leftOut.some(({ reason }) => reason === LeftOutReason.SHED);
     if (isCut && !snapshot.mayShed) this.broken(`${requestId}/${at} was cut, forbidden`);
@@ -85,7 +86,8 @@ export class NodeResults {
 
 /** The key of a validator of the group; undefined for another's. */
 function keyOf({ work }: DecodedGroup, validator: number): Uint8Array | undefined {
-  for (const { validators, keys } of [work.raws, ...work.children]) {
+  const { raws, children } = inputsOf(work);
+  for (const { validators, keys } of [...raws, ...children]) {
     const at = validators.indexOf(validator);
     if (at >= 0) return keys.subarray(at * KEY_BYTES, (at + 1) * KEY_BYTES);
   }

@@ -99,6 +99,7 @@ const description = mapped(
     rates: field(8, u32()),
     fake: field(9, bool),
     anySize: field(10, bool),
+    messagesMax: field(11, u32(0, limits.mergeMessagesMax)),
   }),
   ({ anySize, ...rest }): ProverDescription => {
     if (anySize && !rest.fake) garbled("takes any size, but is no fake prover");

@@ -3,9 +3,8 @@
  * validators are the door's numbers: they must agree with the keys, which alone the digest names.
  */
 import { limits } from "../../../limits.js";
-import type { ChildWork } from "../../../work/group.js";
+import type { ChildWork, SentWork } from "../../../work/group.js";
 import type { ProverDescription } from "../../../work/prover-description.js";
-import type { SentWork } from "../messages.js";
 import { field, list, mapped, message, packed } from "./fields.js";
 import { garbled } from "./fleet-message-error.js";
 import { bytes, u32 } from "./scalars.js";
@@ -30,22 +29,23 @@ export const sentWork = mapped(
     children: list(7, child, limits.childrenMax),
   }),
   ({ root, slot, logInvRate, children, ...raws }): SentWork => ({
+    kind: "fold",
     message: { root, slot },
     raws,
     children: children.map((each, index) => ({ index, ...each })),
     logInvRate,
   }),
-  ({ message: { root, slot }, raws, children, logInvRate }) => ({
-    root,
-    slot,
-    logInvRate,
-    ...raws,
-    children,
-  }),
+  (work) => {
+    if (work.kind === "merge") throw new Error("merges are not sent to lane hosts");
+    const { message, raws, children, logInvRate } = work;
+    return { ...message, logInvRate, ...raws, children };
+  },
 );
 
 /** Throws `FleetMessageError` unless the work fits the prover, and names each validator by one key. */
-export function checkWork({ raws, children }: SentWork, prover: ProverDescription): void {
+export function checkWork(work: SentWork, prover: ProverDescription): void {
+  if (work.kind === "merge") return garbled("is a merge");
+  const { raws, children } = work;
   const { publicKeyBytes, signatureBytes, proofBytesMax, childrenMax } = prover;
   if (childrenMax > 0 && children.length > childrenMax) {
     garbled(`has ${children.length} children, the prover takes ${childrenMax}`);

@@ -50,7 +50,7 @@ test("one that comes back is listed once, as it is now", async () => {
 test("a host whose proofs were wrong is distrusted, and counted as that", async () => {
   const { host, door, run } = fleet();
   const d1 = door();
-  d1.own = { description, verifier: { verifyAggregate: () => Promise.resolve(false) } };
+  d1.own = { description, verifier: { verify: () => Promise.resolve(false) } };
   const h1 = host("h1").start();
   await run(300);
   for (const attempt of [1, 2, 3]) {

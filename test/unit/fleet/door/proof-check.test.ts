@@ -40,8 +40,8 @@ test("own devices verify first", async () => {
   d1.own = {
     description,
     verifier: {
-      verifyAggregate: (_message, { keys }) => {
-        claims.push(keys);
+      verify: (proof) => {
+        claims.push(...proof.claims.map(({ keys }) => keys));
         return Promise.resolve(true);
       },
     },

@@ -2,8 +2,10 @@
 import { expect, test } from "vitest";
 import { decodeWork } from "../../../../server/fleet/wire/codec.js";
 import { inputDigest } from "../../../../server/work/input-digest.js";
+import { foldedProof } from "../../../../server/prover/prover.js";
 import { description, idleReport } from "../../../helpers/scripted-host.js";
 import { DOOR_RUN, fleet, workOf } from "../door.js";
+import { foldOf } from "../../../../tools/harness/decoded-group.js";
 
 const PROOF = new Uint8Array(100).fill(9);
 const LARGE_PROOF = new Uint8Array(500 * 1024).fill(9);
@@ -39,11 +41,8 @@ test("an assignment crosses with its instants in the host's clock, early by litt
   const trueFenceAtMs = clock.nowMs() - 1 + 6000 + 1_000_000;
   expect(fenceAtMs).toBeLessThanOrEqual(trueFenceAtMs);
   expect(fenceAtMs).toBeGreaterThan(trueFenceAtMs - 2);
-  const { raws } = decodeWork(
-    assigned?.assignment.work.inline ?? new Uint8Array(0),
-    digest,
-    description,
-  );
+  const { inline = new Uint8Array(0) } = assigned?.assignment.work ?? {};
+  const { raws } = foldOf(decodeWork(inline, digest, description));
   expect(raws.validators).toHaveLength(3);
 });
 
@@ -353,7 +352,7 @@ test("VerifyAggregate is answered by a lane host when there is no device", async
   const ready = d1.lanes.verifier();
   const message = { root: new Uint8Array(32), slot: 1 };
   const claim = { keys: new Uint8Array(32), proof: PROOF };
-  expect(await ready?.verifier.verifyAggregate(message, claim)).toBe(false);
+  expect(await ready?.verifier.verify(foldedProof(message, claim))).toBe(false);
   expect(ready?.description).toEqual(description);
   expect(d1.memory.heldBytes).toBe(0);
 });

@@ -6,7 +6,7 @@ import { blobOf } from "../../../../server/fleet/wire/blobs.js";
 import { decodeToDoor, encodeToDoor } from "../../../../server/fleet/wire/codec.js";
 import type { LeftOutAt, RemoteResult } from "../../../../server/fleet/wire/messages.js";
 import { remoteResult, resultFrom } from "../../../../server/fleet/wire/result.js";
-import type { GroupWork } from "../../../../server/work/group.js";
+import type { FoldWork } from "../../../../server/work/group.js";
 import { refusal } from "../refusal.js";
 import { attempted, groupWork, keysOf } from "../works.js";
 
@@ -74,7 +74,7 @@ interface MadeUp {
 
 const reasons = ["bad_signature", "wrong_leaf", "bad_child", "covered", "shed"] as const;
 
-function madeUp(work: GroupWork, out: readonly MadeUp[], kind: string): RemoteResult {
+function madeUp(work: FoldWork, out: readonly MadeUp[], kind: string): RemoteResult {
   const leftOut = out.map(({ isRaw, at, reason, isTrue }): LeftOutAt => {
     const bytes = isRaw
       ? work.raws.signatures.subarray(at * 6, at * 6 + 6)
@@ -97,7 +97,8 @@ function madeUp(work: GroupWork, out: readonly MadeUp[], kind: string): RemoteRe
 }
 
 describe("what no attempt at the work can give", () => {
-  const work: GroupWork = {
+  const work: FoldWork = {
+    kind: "fold",
     message: { root: new Uint8Array(32), slot: 1 },
     raws: { validators: [11, 12], keys: keysOf([11, 12]), signatures: new Uint8Array(12) },
     children: [

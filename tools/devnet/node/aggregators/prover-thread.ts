@@ -3,21 +3,12 @@
  * node's, and so is its end. Entry of the thread; asked by `in-process-prover.ts`.
  */
 import { workerData, type MessagePort } from "node:worker_threads";
-import {
-  loadAddon,
-  type AggregateClaim,
-  type BackendJob,
-  type SignedMessage,
-} from "../../../../native/addon.js";
-import { keysOfAll } from "../../../../server/prover/prover.js";
+import { loadAddon } from "../../../../native/addon.js";
+import { foldOfAll } from "../../../../server/prover/prover.js";
+import type { FoldInputs } from "../../../../server/prover/prover.js";
 import type { BackendOptions } from "../../../../server/prover/backend-file.js";
 
-export interface ProveAsk {
-  message: SignedMessage;
-  keys: Uint8Array;
-  signatures: Uint8Array;
-  children: AggregateClaim[];
-}
+export type ProveAsk = Omit<FoldInputs, "logInvRate">;
 export type ProveAnswer = { proof: Uint8Array } | { error: string };
 
 export interface ProverThreadData {
@@ -35,26 +26,11 @@ const prover = await loadAddon().open(backend.library, {
 });
 port.postMessage("ready");
 port.on("message", (ask: ProveAsk) => {
-  prover.prove(foldOf(ask)).then(
+  prover.prove(foldOfAll(prover.describe(), { ...ask, logInvRate: 0 })).then(
     (proof) => answer({ proof }),
     (error: unknown) => answer({ error: String(error) }),
   );
 });
-
-function foldOf({ message, keys, signatures, children }: ProveAsk): BackendJob {
-  const description = prover.describe();
-  return {
-    kind: "fold",
-    logInvRate: 0,
-    raws: keys.length === 0 ? [] : [{ ...message, keys, signatures }],
-    children: children.map(({ proof, keys: theirs }) => ({
-      kind: "fold",
-      bytes: proof,
-      claims: [{ ...message, keys: theirs }],
-    })),
-    wanted: [{ ...message, keys: keysOfAll(description, { keys, children }) }],
-  };
-}
 
 function answer(message: ProveAnswer): void {
   port.postMessage(message);
