@@ -53,7 +53,7 @@ export interface FoldWork extends AnyWork {
 }
 
 /**
- * Several messages to merge into one proof, all or nothing: with an input left out there is no proof.
+ * Several messages to merge into one proof, all or nothing: one input left out ends it without a proof.
  * The order is the block's, and that of the proof's claims. No message is there twice.
  */
 export interface MergeWork extends AnyWork {

@@ -39,7 +39,7 @@ export function tooFewInputs(
 /**
  * The result of an attempt for one of its waiters, which asks for `minInputs`: `too_few_inputs`
  * instead of a proof, or of the lack of time for one, when the group has fewer. Of a merge the result
- * itself: it has all its inputs or there is no proof.
+ * itself: it is proved with all its inputs or not at all.
  */
 export function judgedByInputs(
   result: ProofResult,
