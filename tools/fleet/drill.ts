@@ -67,32 +67,39 @@ async function drill(scenario: Scenario): Promise<Result> {
     await stage.strike(fleet);
     await pause((REPAIR_SLOT - FAULT_SLOT) * SLOT_MS);
     await stage.repair(fleet);
+    const repairedIn = Math.max(
+      REPAIR_SLOT,
+      ...nodes.flatMap(({ accounts }) => accounts.map(slotOf)),
+    );
     await pause((SLOTS - REPAIR_SLOT) * SLOT_MS);
     await Promise.all(nodes.map((node) => node.stop()));
     const accounts = nodes.flatMap((node) => node.accounts);
     for (const { slot, votes, proved, skipped, otherwise } of accounts) {
       if (proved < votes) progress(`  slot ${slot}: ${skipped ?? otherwise.join("; ")}`);
     }
-    return resultOf(accounts);
+    return resultOf(accounts, repairedIn);
   } finally {
     await fleet.close();
     await stage.clear();
   }
 }
 
-function resultOf(accounts: readonly SlotAccount[]): Result {
+const slotOf = ({ slot }: SlotAccount) => slot;
+
+/** @param repairedIn the slot in which the fault was repaired */
+function resultOf(accounts: readonly SlotAccount[], repairedIn: number): Result {
   const total = (of: (account: SlotAccount) => number) =>
     accounts.reduce((sum, account) => sum + of(account), 0);
-  const hit = accounts.filter(({ votes, proved }) => proved < votes).map(({ slot }) => slot);
+  const hit = accounts.filter(({ votes, proved }) => proved < votes).map(slotOf);
   const lastHit = Math.max(0, ...hit);
-  const last = Math.max(...accounts.map(({ slot }) => slot));
+  const last = Math.max(...accounts.map(slotOf));
   const votes = total((account) => account.votes);
   return {
     slotsHit: new Set(hit).size,
     votes,
     lost: votes - total((account) => account.proved),
     doubled: total((account) => account.doubled),
-    slotsUntilWell: lastHit === last ? undefined : Math.max(0, lastHit + 1 - REPAIR_SLOT),
+    slotsUntilWell: lastHit === last ? undefined : Math.max(0, lastHit + 1 - repairedIn),
   };
 }
 

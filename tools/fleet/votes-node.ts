@@ -5,6 +5,8 @@
 import { performance } from "node:perf_hooks";
 import { TickAggregator } from "../../client/index.js";
 import type { SnapshotInit, TickResult } from "../../client/index.js";
+import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { OutcomeReason, OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 
 const TICK_MS = 20;
 const GATES = { isAggregator: true, hasState: true };
@@ -116,7 +118,7 @@ export class VotesNode {
       account.proved += (result.outcome.votes?.proved ?? []).reduce((sum, votes) => sum + votes, 0);
       account.lastProofMs = tookMs;
     } else {
-      account.otherwise.push(result.kind === "outcome" ? result.outcome.detail : result.kind);
+      account.otherwise.push(result.kind === "outcome" ? howEnded(result.outcome) : result.kind);
     }
     this.options.onResult?.(account.slot, result, tookMs);
   }
@@ -129,4 +131,11 @@ export class VotesNode {
   private measure(startMs: number): void {
     this.longestCallMs = Math.max(this.longestCallMs, performance.now() - startMs);
   }
+}
+
+/** Such as "stopped: fence", or with its detail where the outcome has one. */
+function howEnded({ status, reason, detail }: Outcome): string {
+  const names = [OutcomeStatus[status], reason === 0 ? undefined : OutcomeReason[reason], detail];
+  const texts = names.flatMap((text) => (text === undefined || text === "" ? [] : [text]));
+  return texts.map((text) => (text === detail ? text : text.toLowerCase())).join(": ");
 }

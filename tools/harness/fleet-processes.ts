@@ -112,7 +112,8 @@ export class Fleet {
     const tooLateMs = performance.now() + READY_MS_MAX;
     for (const door of this.doors) {
       while ((await this.hostsHeard(door)) < hosts) {
-        if (!door.process.isAlive) throw new Error(`${door.id} ended: ${door.process.stderr}`);
+        const ended = [door, ...this.hosts].find(({ process }) => !process.isAlive);
+        if (ended !== undefined) throw new Error(`${ended.id} ended: ${ended.process.stderr}`);
         if (performance.now() > tooLateMs) throw new Error(`${door.id} is not ready in time`);
         await pause(POLL_MS);
       }

@@ -19,13 +19,13 @@ export interface LanesRow {
 
 /** `votes`: of each group; 4 are a small message, 188 about 476 KB. */
 export async function lanesRow(lanes: number, votes: number, forMs: number): Promise<LanesRow> {
-  const hosts = Math.min(lanes, 8);
-  const devices = Array.from({ length: lanes / hosts }, (_, at) => `d${at}`).join(",");
+  // One lane a host: several devices of one host need cores of their own, which this machine lacks.
+  const hosts = lanes;
   const fake = ["--prover", "fake", "--fake-accepts", "any", "--fake-time", String(PROOF_MS)];
   const fleet = await Fleet.start({
     doors: 1,
     hosts,
-    hostFlags: [...fake, "--devices", devices],
+    hostFlags: fake,
     doorFlags: ["--verify", "same-host"],
   });
   try {
