@@ -1,16 +1,30 @@
 /** How long a session notices the fault of a part of the fleet. */
 import { setTimeout as pause } from "node:timers/promises";
 import { TickAggregator } from "../../../client/index.js";
-import { madeUp } from "../../fleet/snapshots.js";
+import { committed, madeUp } from "../../fleet/snapshots.js";
 import { Fleet } from "../../harness/fleet-processes.js";
 import type { FleetOptions } from "../../harness/fleet-processes.js";
 import { quantile } from "../statistics.js";
 
-const PROOF_MS = 1500;
 const FENCE_MS = 8000;
 const TICK_MS = 5;
+const VOTES = 4;
 const GATES = { isAggregator: true, hasState: true };
-const FLAGS = ["--prover", "fake", "--fake-accepts", "any", "--fake-time", String(PROOF_MS)];
+/** By `PROVER`: how lanes prove, how long that takes about, and what a session submits. */
+const PROVERS = {
+  fake: {
+    flags: ["--prover", "fake", "--fake-accepts", "any", "--fake-time", "1500"],
+    proofMs: 1500,
+    snapshot: (slot: number) => madeUp(0, slot, 1, VOTES),
+  },
+  // No two sessions in a row have the same votes: a lane would still hold the proof.
+  lean_pq: {
+    flags: ["--prover", "lean_pq", "--standby", "0"],
+    proofMs: 900,
+    snapshot: (slot: number) => committed(Math.floor(slot / 4), slot, VOTES),
+  },
+};
+const PROVER = PROVERS[process.env.PROVER === "lean_pq" ? "lean_pq" : "fake"];
 
 export interface Session {
   /** From the submission to the end of its only group. */
@@ -39,7 +53,7 @@ class SessionNode {
   async session(meanwhile: () => Promise<void> = () => Promise.resolve()): Promise<Session> {
     const slot = ++this.slot;
     const startMs = performance.now();
-    const answer = this.adapter.submitOrSkip(slot, GATES, () => madeUp(0, slot, 1, 4));
+    const answer = this.adapter.submitOrSkip(slot, GATES, () => PROVER.snapshot(slot));
     if ("skipped" in answer) throw new Error(`skipped: ${answer.skipped}`);
     const fault = meanwhile();
     const session: Session = { ms: NaN, isProved: false, ends: 0 };
@@ -71,7 +85,7 @@ export interface Fault {
   repair(fleet: Fleet): Promise<void>;
 }
 
-const door = { doors: 2, hosts: 2, hostFlags: FLAGS };
+const door = { doors: 2, hosts: 2, hostFlags: PROVER.flags };
 
 export const FAULTS: readonly Fault[] = [
   {
@@ -133,7 +147,7 @@ export async function faultRow(fault: Fault, count: number): Promise<FaultRow> {
     for (let nth = 0; nth < 5; nth++) calm.push(await node.session());
     const struck: Session[] = [];
     for (let nth = 0; nth < count; nth++) {
-      const atMs = 100 + (PROOF_MS - 300) * ((nth + 0.5) / count);
+      const atMs = 100 + (PROVER.proofMs - 300) * ((nth + 0.5) / count);
       const strike = async () => {
         await pause(atMs);
         await fault.strike(fleet);
