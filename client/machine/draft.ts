@@ -4,6 +4,7 @@
  */
 import type { AdapterEffect, Fence } from "./events.js";
 import type { Link, MachineState, MachineStep, Place, Request } from "./state.js";
+import { latchKey } from "./state.js";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -75,9 +76,12 @@ export class Draft<P> {
   }
 
   /** Frees the latch that the request holds, if any. */
-  freeLatch({ priority, requestId }: Request): void {
-    if (this.next.latches[priority] === requestId)
-      this.next.latches = { ...this.next.latches, [priority]: null };
+  freeLatch(request: Request): void {
+    const latch = latchKey(request);
+    if (this.next.latches.get(latch) !== request.requestId) return;
+    const latches = new Map(this.next.latches);
+    latches.delete(latch);
+    this.next.latches = latches;
   }
 
   private ownRequests(): Map<string, Request> {

@@ -4,8 +4,18 @@
  * the node; the machine has no clock of its own.
  */
 
-/** The priorities of submissions, highest first. Each has an in-flight latch of its own. */
+/** The priorities of submissions, highest first. */
 export type AdapterPriority = "proposal" | "aggregation" | "backlog";
+
+/** What the groups of a submission become: proofs of one message each, or of several. */
+export type AdapterProofKind = "aggregate" | "merge";
+
+/** Names an in-flight latch: each priority has one for each kind of proof. */
+export interface LatchName {
+  priority: AdapterPriority;
+  /** Absent: `aggregate`. */
+  proofKind?: AdapterProofKind;
+}
 
 /** Why a snapshot was not submitted or not accepted. */
 export const SKIP_REASONS = [
@@ -47,9 +57,8 @@ export interface Fence {
 }
 
 /** A snapshot that the node submits. */
-export interface Submission extends Fence {
+export interface Submission extends Fence, LatchName {
   requestId: string;
-  priority: AdapterPriority;
   slot: number;
   /** Number of groups, at least 1. */
   groups: number;
@@ -78,7 +87,7 @@ export interface WireOutcome<P> {
   endpoint: string;
   requestId: string;
   groupIndex: number;
-  /** Root of the attestation data, in hex. */
+  /** Root of the attestation data, in hex. Empty for a merge, which is never a duplicate. */
   message: string;
   /** The outcome has a proof, or had one that is erased. */
   isProof: boolean;
@@ -93,9 +102,16 @@ export interface WireOutcome<P> {
   payload: P;
 }
 
+/** May a snapshot be submitted now? The answer is one effect, `go` or `skip`. */
+export interface Question extends LatchName {
+  kind: "ask";
+  slot: number;
+  gates: Gates;
+  mayReplace: boolean;
+}
+
 export type AdapterEvent<P> =
-  /** May a snapshot be submitted now? The answer is one effect, `go` or `skip`. */
-  | { kind: "ask"; slot: number; gates: Gates; priority: AdapterPriority; mayReplace: boolean }
+  | Question
   | { kind: "submitted"; submission: Submission }
   /** `fenceAtMs`: the sending of the try that was answered, plus the answer's `fence_ms`. */
   | {

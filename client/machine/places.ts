@@ -4,7 +4,7 @@ import type { Draft } from "./draft.js";
 import { placeAt, unendedOf } from "./draft.js";
 import { isOpenTo } from "./endpoints.js";
 import type { Place, Request } from "./state.js";
-import { RESUBMISSIONS_MAX } from "./state.js";
+import { latchKey, RESUBMISSIONS_MAX } from "./state.js";
 
 /**
  * Returns true while the place may still report: its endpoint is not down, and it is held, or its
@@ -28,7 +28,7 @@ export function isHomeless<P>(draft: Draft<P>, request: Request): boolean {
 export function mayResend<P>(draft: Draft<P>, request: Request): boolean {
   const { isClosing, latest } = draft.next;
   if (isClosing || !request.hasBytes || draft.isFenced(request)) return false;
-  return latest[request.priority] === request.requestId;
+  return latest.get(latchKey(request)) === request.requestId;
 }
 
 /** Returns true if rule 5 may send the request some time: an endpoint is left for it. */

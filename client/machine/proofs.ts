@@ -17,7 +17,8 @@ export function endProof<P>(
   if (event.isErased || draft.isFenced(request)) return draft.emit({ kind: "fenced", ref });
   const { participants, payload } = event;
   const { slot, fenceAtMs, fenceSlot, holdUntilMs } = request;
-  const key = `${slot}|${event.message}`;
+  // A proof of several messages has no message of its own, and never makes a duplicate.
+  const key = event.message === "" ? null : `${slot}|${event.message}`;
   const proof = { ref, key, participants, payload, fenceAtMs, fenceSlot, holdUntilMs };
   if (!draft.next.hasVerifyHook || isCovered(draft, proof)) return keepProof(draft, proof);
   draft.next.verifying = new Map(draft.next.verifying).set(groupKey(ref), proof);
@@ -45,16 +46,23 @@ function groupKey({ requestId, groupIndex }: GroupRef): string {
 
 function keepProof<P>(draft: Draft<P>, proof: Proof<P>): void {
   if (isCovered(draft, proof)) return keepEnd(draft, proof, "duplicate");
-  const { ref, key, payload, fenceAtMs, fenceSlot, holdUntilMs } = proof;
+  const { ref, payload, fenceAtMs, fenceSlot, holdUntilMs } = proof;
+  remember(draft, proof);
+  awaitFence(draft, proof);
+  const result = { kind: "outcome", ref, payload } as const;
+  keepResult(draft, { result, fenceAtMs, fenceSlot, holdUntilMs });
+}
+
+/** Keeps the participants of a proof, so that a later proof with no others is a duplicate. */
+function remember<P>(draft: Draft<P>, proof: Proof<P>): void {
+  const { key } = proof;
+  if (key === null) return;
   const earlier = earlierOf(draft, key);
   // A copy: the decoded array may be a view into the buffer that also has the proof's bytes.
   const participants = [...(earlier?.participants ?? []), proof.participants.slice()];
   const latest = earlier === undefined ? proof : laterFence(earlier, proof);
   const entry = { participants, fenceAtMs: latest.fenceAtMs, fenceSlot: latest.fenceSlot };
   draft.next.seen = new Map(draft.next.seen).set(key, entry);
-  awaitFence(draft, proof);
-  const result = { kind: "outcome", ref, payload } as const;
-  keepResult(draft, { result, fenceAtMs, fenceSlot, holdUntilMs });
 }
 
 function keepEnd<P>(
@@ -67,6 +75,7 @@ function keepEnd<P>(
 
 /** Returns true when one earlier proof of the same slot and root has all its participants. */
 function isCovered<P>(draft: Draft<P>, { key, participants }: Proof<P>): boolean {
+  if (key === null) return false;
   const earlier = earlierOf(draft, key)?.participants ?? [];
   return earlier.some((all) => participants.every((byte, at) => (byte & ~(all[at] ?? 0)) === 0));
 }

@@ -4,9 +4,9 @@
  */
 import type {
   AdapterEffect,
-  AdapterPriority,
   Fence,
   GroupRef,
+  LatchName,
   ServiceState,
   Submission,
 } from "./events.js";
@@ -76,8 +76,8 @@ export interface Request extends Submission {
 /** A proof that waits for the node's own verification. */
 export interface Proof<P> extends Fence {
   readonly ref: GroupRef;
-  /** Made of the submission's slot and the attestation data's root. */
-  readonly key: string;
+  /** Made of the submission's slot and the attestation data's root. Null for a merge. */
+  readonly key: string | null;
   readonly participants: Uint8Array;
   readonly payload: P;
   readonly holdUntilMs: number;
@@ -114,10 +114,10 @@ export interface MachineState<P> {
   readonly slot: number | null;
   /** By endpoint, in the node's order. */
   readonly links: ReadonlyMap<string, Link>;
-  /** The requests that hold the latches. */
-  readonly latches: Readonly<Record<AdapterPriority, string | null>>;
-  /** The last submission of each priority. */
-  readonly latest: Readonly<Record<AdapterPriority, string | null>>;
+  /** By `latchKey`, the requests that hold the latches. Without an entry, the latch is open. */
+  readonly latches: ReadonlyMap<string, string>;
+  /** By `latchKey`, the last submission. */
+  readonly latest: ReadonlyMap<string, string>;
   /** By request id, in the order of submission. */
   readonly requests: ReadonlyMap<string, Request>;
   /** By `groupKey`, in the order in which the verifications began. */
@@ -147,6 +147,11 @@ export interface MachineOptions {
   bytesMax?: number;
 }
 
+/** The key of a latch in the machine's tables. */
+export function latchKey({ priority, proofKind = "aggregate" }: LatchName): string {
+  return `${priority} ${proofKind}`;
+}
+
 /** Returns the first state: nothing in flight, no endpoint reached yet. */
 export function createMachine<P>(options: MachineOptions): MachineState<P> {
   const link: Link = { kind: "connecting", service: "ready", serviceId: null, isBalanced: false };
@@ -158,8 +163,8 @@ export function createMachine<P>(options: MachineOptions): MachineState<P> {
     isClosed: false,
     slot: null,
     links: new Map(options.endpoints.map((endpoint) => [endpoint, link])),
-    latches: { proposal: null, aggregation: null, backlog: null },
-    latest: { proposal: null, aggregation: null, backlog: null },
+    latches: new Map(),
+    latest: new Map(),
     requests: new Map(),
     verifying: new Map(),
     seen: new Map(),

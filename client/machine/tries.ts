@@ -5,7 +5,7 @@ import { placeAt } from "./draft.js";
 import { noteService, RANK, targetOf } from "./endpoints.js";
 import { hold, isHomeless, mayResend } from "./places.js";
 import type { OpenTry, Request } from "./state.js";
-import { RETRY_MS } from "./state.js";
+import { latchKey, RETRY_MS } from "./state.js";
 
 interface Sending {
   readonly afterMs: number;
@@ -54,7 +54,7 @@ export function skip<P>(draft: Draft<P>, request: Request, reason: AdapterSkipRe
 
 /** Takes a submission. One whose request id is in use is ignored. */
 export function submit<P>(draft: Draft<P>, { submission }: EventOf<P, "submitted">): void {
-  const { requestId, priority, deadlineAtMs } = submission;
+  const { requestId, deadlineAtMs } = submission;
   if (draft.next.requests.has(requestId)) return;
   const request: Request = draft.put({
     ...submission,
@@ -69,8 +69,9 @@ export function submit<P>(draft: Draft<P>, { submission }: EventOf<P, "submitted
     resubmissions: 0,
     fencedAtMs: null,
   });
-  draft.next.latches = { ...draft.next.latches, [priority]: requestId };
-  draft.next.latest = { ...draft.next.latest, [priority]: requestId };
+  const latch = latchKey(submission);
+  draft.next.latches = new Map(draft.next.latches).set(latch, requestId);
+  draft.next.latest = new Map(draft.next.latest).set(latch, requestId);
   if (draft.next.isClosed) return skip(draft, request, "draining");
   const target = targetOf(draft, request);
   if (target !== null && !draft.isFenced(request))

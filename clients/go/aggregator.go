@@ -143,9 +143,9 @@ func (a *Aggregator) SubmitOrSkip(
 		options.Priority = Aggregation
 	}
 	ask := machine.Ask{
+		LatchName:  machine.LatchName{Priority: options.Priority},
 		Slot:       slot,
 		Gates:      machine.Gates(gates),
-		Priority:   options.Priority,
 		MayReplace: options.MayReplace,
 	}
 	skip := Skip{Slot: slot, Priority: options.Priority}
@@ -224,8 +224,8 @@ func (a *Aggregator) freeze(
 		deadline = a.options.Deadline
 	}
 	submission := machine.Submission{
+		LatchName:    machine.LatchName{Priority: options.Priority},
 		RequestID:    id,
-		Priority:     options.Priority,
 		Slot:         slot,
 		Groups:       len(kept.groups),
 		Bytes:        len(kept.frozen),

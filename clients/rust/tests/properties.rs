@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use lean_aggregator_client::machine::{
-    AwaitedState, Effect, Event, Fence, Gates, GroupResult, Machine, Priority, ServiceState,
-    SkipReason, Submission, WireOutcome,
+    AwaitedState, Effect, Event, Fence, Gates, GroupResult, Latch, Machine, Priority, ProofKind,
+    ServiceState, SkipReason, Submission, WireOutcome,
 };
 use proptest::prelude::*;
 
@@ -29,6 +29,11 @@ fn event() -> impl Strategy<Value = Event<(bool, usize)>> {
         Just(Priority::Aggregation),
         Just(Priority::Backlog)
     ];
+    let kind = prop_oneof![Just(ProofKind::Aggregate), Just(ProofKind::Merge)];
+    let latch = (priority, kind).prop_map(|(priority, proof_kind)| Latch {
+        priority,
+        proof_kind,
+    });
     let state = prop_oneof![
         4 => Just(ServiceState::Ready),
         1 => Just(ServiceState::NoProver),
@@ -41,7 +46,7 @@ fn event() -> impl Strategy<Value = Event<(bool, usize)>> {
         Just(SkipReason::PredictedMiss)
     ];
     let service = prop_oneof![4 => Just("s1"), 1 => Just("s2")];
-    let submitted = (request.clone(), priority.clone(), 0..3u64, any::<bool>());
+    let submitted = (request.clone(), latch.clone(), 0..3u64, any::<bool>());
     let accepted = (request.clone(), endpoint.clone(), service.clone());
     let opened = (
         endpoint.clone(),
@@ -57,12 +62,12 @@ fn event() -> impl Strategy<Value = Event<(bool, usize)>> {
         1..8u8,
     );
     prop_oneof![
-        2 => (priority, any::<bool>()).prop_map(|(priority, may_replace)| Event::Ask {
-            slot: 0, gates: Gates::OPEN, priority, may_replace
+        2 => (latch, any::<bool>()).prop_map(|(latch, may_replace)| Event::Ask {
+            slot: 0, gates: Gates::OPEN, latch, may_replace
         }),
-        4 => submitted.prop_map(|(request, priority, slot, is_held)| Event::Submitted(Submission {
+        4 => submitted.prop_map(|(request, latch, slot, is_held)| Event::Submitted(Submission {
             request_id: name(request),
-            priority,
+            latch,
             slot,
             groups: GROUPS,
             bytes: 30 << 20,
@@ -235,7 +240,7 @@ fn opened() -> Event<u8> {
 fn submitted(request_id: &str, groups: usize, hold_until_ms: u64) -> Event<u8> {
     Event::Submitted(Submission {
         request_id: request_id.into(),
-        priority: Priority::Aggregation,
+        latch: Priority::Aggregation.into(),
         slot: 1,
         groups,
         bytes: 1,

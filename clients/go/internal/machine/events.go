@@ -1,6 +1,8 @@
 package machine
 
-// Priority of a submission. Each has a latch of its own.
+import "fmt"
+
+// Priority of a submission.
 type Priority string
 
 // The priorities, highest first.
@@ -9,6 +11,36 @@ const (
 	Aggregation Priority = "aggregation"
 	Backlog     Priority = "backlog"
 )
+
+// ProofKind is what the groups of a submission become.
+type ProofKind string
+
+// The kinds of proof. Aggregate is the empty kind, which a vector leaves out.
+const (
+	// Aggregate: proofs of one message each.
+	Aggregate ProofKind = ""
+	// Merge: proofs of several messages.
+	Merge ProofKind = "merge"
+)
+
+// UnmarshalText reads a kind of proof by its name.
+func (k *ProofKind) UnmarshalText(text []byte) error {
+	switch name := string(text); name {
+	case "aggregate":
+		*k = Aggregate
+	case "merge":
+		*k = Merge
+	default:
+		return fmt.Errorf("unknown kind of proof %q", name)
+	}
+	return nil
+}
+
+// LatchName names an in-flight latch: each priority has one for each kind of proof.
+type LatchName struct {
+	Priority  Priority  `json:"priority"`
+	ProofKind ProofKind `json:"proofKind,omitempty"`
+}
 
 // SkipReason says why a snapshot was not submitted or not accepted.
 type SkipReason string
@@ -48,9 +80,9 @@ type Gates struct {
 
 // Submission is a snapshot that the node submits.
 type Submission struct {
-	RequestID string   `json:"requestId"`
-	Priority  Priority `json:"priority"`
-	Slot      uint64   `json:"slot"`
+	LatchName
+	RequestID string `json:"requestId"`
+	Slot      uint64 `json:"slot"`
 	// Groups is the number of groups, at least 1.
 	Groups int `json:"groups"`
 	// Bytes is the size of the frozen request.
@@ -88,10 +120,10 @@ type Event interface{ isEvent() }
 
 // Ask asks whether a snapshot may be submitted now. The answer is one effect, Go or Skip.
 type Ask struct {
-	Slot       uint64   `json:"slot"`
-	Gates      Gates    `json:"gates"`
-	Priority   Priority `json:"priority"`
-	MayReplace bool     `json:"mayReplace"`
+	LatchName
+	Slot       uint64 `json:"slot"`
+	Gates      Gates  `json:"gates"`
+	MayReplace bool   `json:"mayReplace"`
 }
 
 // Submitted follows an Ask that was answered with Go.
@@ -161,7 +193,7 @@ type Outcome[P any] struct {
 	Endpoint   string `json:"endpoint"`
 	RequestID  string `json:"requestId"`
 	GroupIndex int    `json:"groupIndex"`
-	// Message is the root of the attestation data, in hex.
+	// Message is the root of the attestation data, in hex; empty for a merge, which is never a duplicate.
 	Message string `json:"message"`
 	// IsProof: the outcome has a proof, or had one that is erased.
 	IsProof bool `json:"isProof"`

@@ -68,17 +68,20 @@ func eventOf(b []byte, nowMs int64) machine.Event {
 	service := []string{"S", "S", "T"}[b[1]%3]
 	flag := b[2]&8 != 0
 	group := int(b[2]>>4) % 3
-	priority := []machine.Priority{machine.Proposal, machine.Aggregation, machine.Backlog}[b[1]%3]
+	latch := machine.LatchName{
+		Priority:  []machine.Priority{machine.Proposal, machine.Aggregation, machine.Backlog}[b[1]%3],
+		ProofKind: []machine.ProofKind{machine.Aggregate, machine.Merge}[b[1]/3%2],
+	}
 	switch b[0] % 17 {
 	case 0:
-		return machine.Ask{Slot: uint64(b[1]) % 8, Priority: priority, MayReplace: flag,
+		return machine.Ask{Slot: uint64(b[1]) % 8, LatchName: latch, MayReplace: flag,
 			Gates: machine.Gates{IsAggregator: b[2]&1 == 0, HasState: b[2]&2 == 0}}
 	case 1:
 		return machine.Take{Slot: uint64(b[1]) % 8}
 	case 2:
 		fenceSlot := uint64(b[2]) % 8
 		return machine.Submitted{Submission: machine.Submission{
-			RequestID: id, Priority: priority, Slot: uint64(b[1]) % 4, Groups: 1 + group,
+			RequestID: id, LatchName: latch, Slot: uint64(b[1]) % 4, Groups: 1 + group,
 			Bytes: int(b[2]) << 18, DeadlineAtMs: nowMs + int64(b[2])*8,
 			FenceAtMs: nowMs + int64(b[2])*50, FenceSlot: &fenceSlot,
 		}}

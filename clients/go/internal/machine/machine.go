@@ -26,7 +26,7 @@ type Machine[P any] struct {
 	hasVerifyHook        bool
 	resultsMax, bytesMax int
 	endpoints            []*endpoint
-	latches              map[Priority]string
+	latches              map[LatchName]string
 	// requests in the order of their submission; byID has the same.
 	requests  []*request
 	byID      map[string]*request
@@ -49,7 +49,7 @@ func New[P any](options Options) *Machine[P] {
 		hasVerifyHook: options.HasVerifyHook,
 		resultsMax:    cmp.Or(options.ResultsMax, 4096),
 		bytesMax:      cmp.Or(options.BytesMax, 64<<20),
-		latches:       map[Priority]string{},
+		latches:       map[LatchName]string{},
 		byID:          map[string]*request{},
 		proofs:        map[proofKey]*proofSet{},
 	}
@@ -203,7 +203,7 @@ func (m *Machine[P]) answer(event Event) {
 
 // skipReason is rule 1: the first gate that is closed, or "" when all are open.
 func (m *Machine[P]) skipReason(ask Ask) SkipReason {
-	_, isBusy := m.latches[ask.Priority]
+	_, isBusy := m.latches[ask.LatchName]
 	switch {
 	case !ask.Gates.IsAggregator:
 		return NotAggregator
@@ -225,7 +225,7 @@ func (m *Machine[P]) skipReason(ask Ask) SkipReason {
 
 // freeLatch is rule 3: it opens the latch that the request still holds.
 func (m *Machine[P]) freeLatch(r *request) {
-	if m.latches[r.Priority] == r.RequestID {
-		delete(m.latches, r.Priority)
+	if m.latches[r.LatchName] == r.RequestID {
+		delete(m.latches, r.LatchName)
 	}
 }

@@ -22,6 +22,9 @@ func (m *Machine[P]) earlier(key proofKey) *proofSet {
 }
 
 func (m *Machine[P]) isDuplicate(result *pending[P]) bool {
+	if result.message == "" {
+		return false // a merge
+	}
 	set := m.earlier(result.key())
 	if set == nil {
 		return false
@@ -36,6 +39,9 @@ func (m *Machine[P]) isDuplicate(result *pending[P]) bool {
 
 // remember remembers a proof. It copies the participants, which may share memory with the proof.
 func (m *Machine[P]) remember(result *pending[P]) {
+	if result.message == "" {
+		return // a merge
+	}
 	set := m.earlier(result.key())
 	if set == nil {
 		set = &proofSet{latest: result.fence}

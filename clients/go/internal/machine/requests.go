@@ -19,7 +19,7 @@ type request struct {
 	isAccepted    bool
 	isSkipped     bool
 	isSummarised  bool
-	isSuperseded  bool // a later submission of its priority has been made
+	isSuperseded  bool // a later submission of its latch has been made
 	hasBytes      bool
 	isFenced      bool // an event has shown that its fence has passed
 	fencedAtMs    int64

@@ -14,14 +14,14 @@ func (m *Machine[P]) applySubmitted(s Submission) {
 		return
 	}
 	for _, earlier := range m.requests {
-		if earlier.Priority == s.Priority {
+		if earlier.LatchName == s.LatchName {
 			earlier.isSuperseded = true
 		}
 	}
 	r := &request{Submission: s, ended: make([]bool, s.Groups), hasBytes: true}
 	m.requests = append(m.requests, r)
 	m.byID[s.RequestID] = r
-	m.latches[s.Priority] = s.RequestID
+	m.latches[s.LatchName] = s.RequestID
 	if m.isClosed {
 		m.skip(r, Draining)
 		return

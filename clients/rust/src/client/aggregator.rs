@@ -99,7 +99,7 @@ impl Aggregator {
         let ask = Event::Ask {
             slot,
             gates,
-            priority: options.priority,
+            latch: options.priority.into(),
             may_replace: options.may_replace,
         };
         let result = match self.shared.handle(ask).skip {
@@ -144,7 +144,7 @@ impl Aggregator {
         let after = |duration: Duration| now_ms.saturating_add(millis(duration));
         let submission = Submission {
             request_id: request_id.clone(),
-            priority: options.priority,
+            latch: options.priority.into(),
             slot,
             groups,
             bytes: bytes.len(),
@@ -224,7 +224,7 @@ impl Aggregator {
                     request_id: &submission.request_id,
                     group_index: *group_index,
                     slot: submission.slot,
-                    priority: submission.priority,
+                    priority: submission.latch.priority,
                     data: data.get(*group_index).and_then(Option::as_ref),
                 };
                 let is_unwanted = || is_unwanted(group);

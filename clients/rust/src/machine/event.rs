@@ -12,7 +12,7 @@ pub type Millis = u64;
 /// The index of an endpoint in the node's order of preference.
 pub type EndpointIndex = usize;
 
-/// Priorities of submissions, highest first. Each has an in-flight latch of its own.
+/// Priorities of submissions, highest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
     /// For a block that the node proposes.
@@ -21,6 +21,35 @@ pub enum Priority {
     Aggregation,
     /// For older votes; yields to the others.
     Backlog,
+}
+
+/// What the groups of a submission become.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProofKind {
+    /// Proofs of one message each.
+    #[default]
+    Aggregate,
+    /// Proofs of several messages.
+    Merge,
+}
+
+/// Names an in-flight latch: each priority has one for each kind of proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Latch {
+    /// The priority of the submission.
+    pub priority: Priority,
+    /// What its groups become.
+    pub proof_kind: ProofKind,
+}
+
+impl From<Priority> for Latch {
+    /// The latch of the priority's votes.
+    fn from(priority: Priority) -> Self {
+        Latch {
+            priority,
+            proof_kind: ProofKind::Aggregate,
+        }
+    }
 }
 
 /// Why a snapshot was not submitted or not accepted.
@@ -34,7 +63,7 @@ pub enum SkipReason {
     MissingState,
     /// The node wants no new aggregation now.
     Paused,
-    /// A submission of the same priority is in flight.
+    /// A submission of the same priority and kind of proof is in flight.
     InFlight,
     /// No endpoint can be reached, or none answered in time.
     Unreachable,
@@ -144,7 +173,7 @@ pub struct Submission {
     /// The request id, new for each submission.
     pub request_id: RequestId,
     /// The latch that the submission closes.
-    pub priority: Priority,
+    pub latch: Latch,
     /// Slot in which the node submits.
     pub slot: u64,
     /// Number of groups, at least 1.
@@ -179,7 +208,7 @@ pub struct WireOutcome<P> {
     pub request_id: RequestId,
     /// Index of the group in the snapshot.
     pub group_index: usize,
-    /// Root of the attestation data.
+    /// Root of the attestation data. Empty for a merge, which is never a duplicate.
     pub message: Vec<u8>,
     /// The outcome has a proof, or had one that is erased.
     pub is_proof: bool,
@@ -226,9 +255,9 @@ pub enum Event<P> {
         slot: u64,
         /// What the node knows about itself.
         gates: Gates,
-        /// The priority of the submission.
-        priority: Priority,
-        /// The submission replaces one in flight at its priority.
+        /// The latch that the submission would close.
+        latch: Latch,
+        /// The submission replaces one in flight at its latch.
         may_replace: bool,
     },
     /// The node has made a snapshot, and the shell has frozen it.

@@ -8,10 +8,10 @@
 //! use lean_aggregator_client::machine::{Effect, Event, Gates, Machine, Priority, SkipReason};
 //!
 //! let mut machine: Machine<Vec<u8>> = Machine::new(1, false);
-//! let ask = Event::Ask { slot: 7, gates: Gates::OPEN, priority: Priority::Aggregation, may_replace: false };
+//! let ask = Event::Ask { slot: 7, gates: Gates::OPEN, latch: Priority::Aggregation.into(), may_replace: false };
 //! assert_eq!(machine.handle(ask, 0), [Effect::Go]);
 //! machine.handle(Event::Disconnected { endpoint: 0, is_silent: true }, 5);
-//! let ask = Event::Ask { slot: 7, gates: Gates::OPEN, priority: Priority::Aggregation, may_replace: false };
+//! let ask = Event::Ask { slot: 7, gates: Gates::OPEN, latch: Priority::Aggregation.into(), may_replace: false };
 //! let unreachable = Effect::Skip { request_id: None, reason: SkipReason::Unreachable };
 //! assert_eq!(machine.handle(ask, 9), [unreachable]);
 //! ```
@@ -33,8 +33,8 @@ use alloc::vec::Vec;
 
 pub use effect::{AwaitedRequest, Effect, GroupResult, Send};
 pub use event::{
-    AwaitedState, EndpointIndex, Event, Fence, Gates, GroupRef, Millis, Priority, RequestId,
-    ServiceState, SkipReason, Submission, WireOutcome,
+    AwaitedState, EndpointIndex, Event, Fence, Gates, GroupRef, Latch, Millis, Priority, ProofKind,
+    RequestId, ServiceState, SkipReason, Submission, WireOutcome,
 };
 use request::Request;
 use results::Results;
@@ -90,7 +90,7 @@ pub struct Machine<P> {
     requests: BTreeMap<u64, Request>,
     numbers: BTreeMap<RequestId, u64>,
     /// The requests that hold the latches.
-    latches: BTreeMap<Priority, RequestId>,
+    latches: BTreeMap<Latch, RequestId>,
     results: Results<P>,
     /// The slot that the node last named.
     slot: Option<u64>,
@@ -250,9 +250,9 @@ impl<P: Clone> Machine<P> {
             }
             Answer::Gate {
                 gates,
-                priority,
+                latch,
                 may_replace,
-            } => effects.push(match self.gate(gates, priority, may_replace) {
+            } => effects.push(match self.gate(gates, latch, may_replace) {
                 None => Effect::Go,
                 Some(reason) => Effect::Skip {
                     request_id: None,
@@ -263,7 +263,7 @@ impl<P: Clone> Machine<P> {
     }
 
     /// Rule 1: why a submission is not made now. `None`: it may be made.
-    fn gate(&self, gates: Gates, priority: Priority, may_replace: bool) -> Option<SkipReason> {
+    fn gate(&self, gates: Gates, latch: Latch, may_replace: bool) -> Option<SkipReason> {
         if !gates.is_aggregator {
             return Some(SkipReason::NotAggregator);
         }
@@ -276,7 +276,7 @@ impl<P: Clone> Machine<P> {
         if gates.is_paused {
             return Some(SkipReason::Paused);
         }
-        if !may_replace && self.latches.contains_key(&priority) {
+        if !may_replace && self.latches.contains_key(&latch) {
             return Some(SkipReason::InFlight);
         }
         if self.is_closing {
@@ -333,7 +333,7 @@ enum Answer {
     Await(EndpointIndex),
     Gate {
         gates: Gates,
-        priority: Priority,
+        latch: Latch,
         may_replace: bool,
     },
 }
@@ -343,12 +343,12 @@ impl Answer {
         match event {
             Event::Ask {
                 gates,
-                priority,
+                latch,
                 may_replace,
                 ..
             } => Answer::Gate {
                 gates: *gates,
-                priority: *priority,
+                latch: *latch,
                 may_replace: *may_replace,
             },
             Event::Take { .. } => Answer::Results,

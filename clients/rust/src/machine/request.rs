@@ -45,7 +45,7 @@ pub(super) struct Request {
     /// The shell still has the frozen bytes.
     pub has_bytes: bool,
     pub resubmissions: u32,
-    /// A later submission of the same priority has been made.
+    /// A later submission of the same latch has been made.
     pub is_outdated: bool,
     /// Ended without results, as no endpoint has accepted it.
     pub is_skipped: bool,

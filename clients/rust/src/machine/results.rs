@@ -196,15 +196,10 @@ impl<P: Clone> Results<P> {
                 hold_until_ms,
             }
         } else {
-            let seen = self
-                .seen
-                .entry((proof.group.slot, proof.message))
-                .or_insert(Seen {
-                    participants: Vec::new(),
-                    fence: proof.fence,
-                });
-            seen.fence = latest(seen.fence, proof.fence);
-            seen.participants.push(proof.participants);
+            // A proof of several messages has no message of its own, and never makes a duplicate.
+            if !proof.message.is_empty() {
+                self.remember(&proof);
+            }
             Ready {
                 result: GroupResult::Outcome(proof.group, proof.payload),
                 fence: Some(proof.fence),
@@ -212,6 +207,17 @@ impl<P: Clone> Results<P> {
             }
         };
         self.push(ready, effects);
+    }
+
+    /// Keeps the participants, so that a later proof with no others is a duplicate.
+    fn remember(&mut self, proof: &Proof<P>) {
+        let key = (proof.group.slot, proof.message.clone());
+        let seen = self.seen.entry(key).or_insert(Seen {
+            participants: Vec::new(),
+            fence: proof.fence,
+        });
+        seen.fence = latest(seen.fence, proof.fence);
+        seen.participants.push(proof.participants.clone());
     }
 
     fn is_duplicate(&self, proof: &Proof<P>) -> bool {

@@ -42,12 +42,12 @@ impl<P: Clone> Machine<P> {
             return;
         }
         for earlier in self.requests.values_mut() {
-            earlier.is_outdated |= earlier.submission.priority == submission.priority;
+            earlier.is_outdated |= earlier.submission.latch == submission.latch;
         }
         let number = self.next_number;
         self.next_number += 1;
         let request_id = submission.request_id.clone();
-        self.latches.insert(submission.priority, request_id.clone());
+        self.latches.insert(submission.latch, request_id.clone());
         self.numbers.insert(request_id, number);
         let sending = Sending::ordinary(0, submission.deadline_at_ms);
         let request = Request::new(submission, self.endpoints.len());

@@ -1,8 +1,8 @@
 //! Events and effects in the form of the vectors.
 
 use lean_aggregator_client::machine::{
-    AwaitedState, Effect, Event, Fence, Gates, GroupRef, GroupResult, Limits, Machine, Priority,
-    ServiceState, SkipReason, Submission, WireOutcome,
+    AwaitedState, Effect, Event, Fence, Gates, GroupRef, GroupResult, Latch, Limits, Machine,
+    Priority, ProofKind, ServiceState, SkipReason, Submission, WireOutcome,
 };
 use serde_json::{json, Value};
 
@@ -48,7 +48,7 @@ pub fn event_of(event: &Value, names: &Names) -> Event<String> {
         "ask" => Event::Ask {
             slot: number(event, "slot"),
             gates: gates(&event["gates"]),
-            priority: priority(text(event, "priority")),
+            latch: latch(event),
             may_replace: flag("mayReplace"),
         },
         "submitted" => Event::Submitted(submission(&event["submission"])),
@@ -140,7 +140,7 @@ fn gates(gates: &Value) -> Gates {
 fn submission(submission: &Value) -> Submission {
     Submission {
         request_id: text(submission, "requestId").into(),
-        priority: priority(text(submission, "priority")),
+        latch: latch(submission),
         slot: number(submission, "slot"),
         groups: number(submission, "groups") as usize,
         bytes: number(submission, "bytes") as usize,
@@ -150,6 +150,17 @@ fn submission(submission: &Value) -> Submission {
             slot: submission["fenceSlot"].as_u64(),
         },
         hold_until_ms: number(submission, "holdUntilMs"),
+    }
+}
+
+fn latch(value: &Value) -> Latch {
+    Latch {
+        priority: priority(text(value, "priority")),
+        proof_kind: match value["proofKind"].as_str().unwrap_or("aggregate") {
+            "aggregate" => ProofKind::Aggregate,
+            "merge" => ProofKind::Merge,
+            name => panic!("unknown kind of proof {name}"),
+        },
     }
 }
 

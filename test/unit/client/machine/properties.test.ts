@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { AdapterEvent, Submission } from "../../../../client/machine/index.js";
 import { isIdle } from "../../../../client/machine/index.js";
+import { latchKey } from "../../../../client/machine/state.js";
 import type { Payload } from "./model.js";
 import { Model, SLOT_MS } from "./model.js";
 
@@ -28,6 +29,7 @@ const step = fc.oneof(
   fc.record({
     do: fc.constant("submit" as const),
     priority: fc.constantFrom("proposal" as const, "aggregation" as const, "backlog" as const),
+    proofKind: fc.constantFrom("aggregate" as const, "merge" as const),
     groups: fc.integer({ min: 1, max: 3 }),
     mayReplace: fc.boolean(),
     deadlineMs: fc.constantFrom(0, 750, 3000, 20_000),
@@ -78,16 +80,18 @@ type StepOf<K extends Step["do"]> = Extract<Step, { do: K }>;
 function submit(model: Model, step: StepOf<"submit">): void {
   const { nowMs } = model;
   const slot = Math.floor(nowMs / SLOT_MS);
-  const { priority, mayReplace, groups, bytes } = step;
-  const answer = model.send({ kind: "ask", slot, gates: GATES, priority, mayReplace }).at(-1);
+  const { priority, proofKind, mayReplace, groups, bytes } = step;
+  const ask = { kind: "ask", slot, gates: GATES, priority, proofKind, mayReplace } as const;
+  const answer = model.send(ask).at(-1);
   expect(["go", "skip"]).toContain(answer?.kind);
   if (answer?.kind === "skip" && answer.reason === "in_flight") {
-    const holder = model.state.requests.get(model.state.latches[priority] ?? "");
+    const holder = model.state.requests.get(model.state.latches.get(latchKey(step)) ?? "");
     expect(holder?.fencedAtMs, "the holder of a latch is before its fence").toBeNull();
   }
   const submission: Submission = {
     requestId: `r${model.told.length}`,
     priority,
+    proofKind,
     slot,
     groups,
     bytes,
