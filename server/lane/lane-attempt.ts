@@ -1,14 +1,16 @@
 /**
- * One attempt on a lane: proves its group with the active prover, chooses the part that is worth most, and
- * teaches the cost model how long the proof took. The lane owns the attempt until the attempt has
+ * One attempt on a lane: proves its group with the active prover, chooses the part of a fold that is worth
+ * most, and teaches the cost model how long the proof took. The lane owns the attempt until the attempt has
  * ended or is abandoned.
  */
 import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics/metrics.js";
 import type { ProofJob, Prover } from "../prover/prover.js";
 import { durationOf, overrunMs, predictMs } from "../work/cost-model.js";
-import type { ChildWork, ProofResult, Raws } from "../work/group.js";
+import type { ChildWork, MergeWork, NotStartedReason, ProofResult, Raws } from "../work/group.js";
+import { worthOfMerge } from "../work/merge-worth.js";
 import { choosePart, isProof } from "../work/parts.js";
+import type { Part, PartRules } from "../work/parts.js";
 import type { Shape } from "../work/shape.js";
 import { atRate } from "../work/shape.js";
 import { prospectOf } from "../work/worth.js";
@@ -65,6 +67,7 @@ export class LaneAttempt {
       verifiedBy: () => (this.modules.verifier.lastAsked === prover ? "prover" : "standby"),
       minInputs: this.assignment.minInputs,
       choosePart: (raws, children) => this.choosePart(raws, children),
+      whyNotMerge: (merge) => this.whyNotMerge(merge),
       prove: (job) => this.prove(prover, job),
     });
   }
@@ -77,26 +80,43 @@ export class LaneAttempt {
     costs.learnAtLeast(this.proof.shape, awake.nowMs() - this.proofAwakeAtMs);
   }
 
-  private choosePart(raws: Raws, children: readonly ChildWork[]) {
-    const { clock, costs } = this.modules;
-    const { deadlineAtMs, fenceAtMs, steps, mayShed, rotation } = this.assignment;
-    const { isFirstOfSession, isRetry, isExploration } = this.assignment;
-    const nowMs = clock.nowMs();
-    const model = costs.modelOf(this.assignment.work.logInvRate);
-    const horizon = { steps, fenceAtMs };
-    const isOverdue = nowMs >= deadlineAtMs && !isFirstOfSession && !isRetry;
+  private choosePart(raws: Raws, children: readonly ChildWork[]): Part | NotStartedReason {
+    const { mayShed, rotation } = this.assignment;
     const rules = {
       raws: raws.validators,
       children: children.map(({ validators }) => validators),
       rotation,
       mayShed,
-      prospectOf: (shape: Shape) => prospectOf(horizon, nowMs, durationOf(model, shape)),
-      ...(isExploration && { leastChance: 0 }),
+      ...this.rules(),
     };
     const part = choosePart({ ...rules, isPossible: (shape) => this.fitsInMemory(shape) });
     if (part !== undefined && !isProof(part)) return part;
-    if (isOverdue || nowMs >= fenceAtMs) return "deadline";
+    if (this.isTooLate()) return "deadline";
     return part ?? (choosePart(rules) === undefined ? "predicted_miss" : "memory");
+  }
+
+  private whyNotMerge(merge: MergeWork): NotStartedReason | undefined {
+    if (this.isTooLate()) return "deadline";
+    const best = worthOfMerge(merge, this.rules());
+    if (best === undefined) return "predicted_miss";
+    return this.fitsInMemory(best.shape) ? undefined : "memory";
+  }
+
+  /** How likely a proof that starts now is in time, and how likely it has to be. */
+  private rules(): Pick<PartRules, "prospectOf" | "leastChance"> {
+    const { work, steps, fenceAtMs, isExploration } = this.assignment;
+    const model = this.modules.costs.modelOf(work.logInvRate);
+    const nowMs = this.modules.clock.nowMs();
+    return {
+      prospectOf: (shape) => prospectOf({ steps, fenceAtMs }, nowMs, durationOf(model, shape)),
+      ...(isExploration && { leastChance: 0 }),
+    };
+  }
+
+  private isTooLate(): boolean {
+    const { deadlineAtMs, fenceAtMs, isFirstOfSession, isRetry } = this.assignment;
+    const nowMs = this.modules.clock.nowMs();
+    return nowMs >= fenceAtMs || (nowMs >= deadlineAtMs && !isFirstOfSession && !isRetry);
   }
 
   /** A prover without a process of its own, the fake one, takes no memory that counts. */
@@ -113,7 +133,7 @@ export class LaneAttempt {
     const { logInvRate } = job;
     const { publicKeyBytes } = prover.description;
     const raws = job.raws.reduce((sum, { keys }) => sum + keys.length / publicKeyBytes, 0);
-    const shape = atRate({ raws, children: job.children.length }, logInvRate);
+    const shape = atRate({ raws, children: job.children.length, ...messagesOf(job) }, logInvRate);
     const startedAtMs = clock.nowMs();
     this.proof = { startedAtMs, shape };
     this.proofAwakeAtMs = awake.nowMs();
@@ -141,4 +161,8 @@ export class LaneAttempt {
     metrics.proverPeakBytes.set({ device: deviceId }, prover.peakBytes());
     return { proof, proveMs };
   }
+}
+
+function messagesOf({ kind, wanted }: ProofJob): Pick<Shape, "messages"> {
+  return kind === "merge" ? { messages: wanted.length } : {};
 }

@@ -44,8 +44,8 @@ interface Charge {
 
 /**
  * What a lane needs to prove the first waiter's work: with the latest deadline, the latest fence and
- * the joint steps of all waiters. A part of the work may be proved only if all waiters allow it, and the fewest
- * inputs for which one of them wants a proof suffice.
+ * the joint steps of all waiters. A part of the work may be proved only if it is a fold and all waiters
+ * allow it, and the fewest inputs for which one of them wants a proof suffice.
  */
 export function assignmentOf(first: Waiter, waiters: readonly Waiter[]): Assignment {
   const latest = (of: (submission: Submission) => number) =>
@@ -60,7 +60,7 @@ export function assignmentOf(first: Waiter, waiters: readonly Waiter[]): Assignm
     isFirstOfSession: waiters.some(isFirst),
     isExploration: false,
     isRetry: waiters.some(isRetry),
-    mayShed: waiters.every(({ session }) => session.submission.mayShed),
+    mayShed: work.kind === "fold" && waiters.every(({ session }) => session.submission.mayShed),
     minInputs: Math.min(...waiters.map(({ session }) => session.submission.minInputs)),
     rotation: rotationOf(first.session.submission.slot),
   };
@@ -83,11 +83,12 @@ export function isBacklog({ waiters }: Attempt): boolean {
  */
 export function isDecidedByOthers(
   { session }: Waiter,
-  { assignment, adopted }: Attempt,
+  { leader, assignment, adopted }: Attempt,
   result: ProofResult,
   nowMs: number,
 ): boolean {
-  const { deadlineAtMs, mayShed, minInputs } = session.submission;
+  const { deadlineAtMs, minInputs } = session.submission;
+  const mayShed = session.submission.mayShed && leader.work.kind === "fold";
   const worthlessAtMs = worthlessFromMs(session.submission);
   if (result.kind === "too_few_inputs") return result.inputs >= minInputs;
   // Such as when the other door has died, and with it the inputs that the lane had not fetched yet.

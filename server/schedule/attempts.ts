@@ -215,13 +215,14 @@ export class Attempts {
 
   /**
    * Whether the waiter may take the result. One that forbids shedding waits only for a proof that
-   * is known to have all inputs; of a held proof the result tells at once.
+   * is known to have all inputs; of a held proof the result tells at once. A merge has them always.
    */
   private maySuit(waiter: Waiter, { isRunning, proof }: AdoptableWork): boolean {
     const { session, group } = waiter;
     if (this.unsuited.get(session)?.has(group) === true) return false;
-    if (session.submission.mayShed || !isRunning) return true;
-    const { raws, children } = shapeOf(workOf(waiter));
+    const work = workOf(waiter);
+    if (session.submission.mayShed || !isRunning || work.kind === "merge") return true;
+    const { raws, children } = shapeOf(work);
     return proof?.shape.raws === raws && proof.shape.children === children;
   }
 

@@ -1,16 +1,16 @@
 /**
  * What waiting groups are worth: of each the part of the largest expected worth that the best of all
- * lanes could start. Their inputs are not verified yet, so a bad one counts as good.
+ * lanes could start, and the whole of a merge. Their inputs are not verified yet, so a bad one counts as good.
  */
 import type { Duration } from "../work/cost-model.js";
 import type { DecodedGroup } from "../work/group.js";
-import { inputsOf } from "../work/group.js";
-import type { Best } from "../work/parts.js";
+import type { FoldWork } from "../work/group.js";
+import { worthOfMerge } from "../work/merge-worth.js";
 import { GroupParts, rotationOf } from "../work/parts.js";
 import type { Shape } from "../work/shape.js";
 import { atRate, shapeOf } from "../work/shape.js";
 import type { Envelope } from "../work/submission.js";
-import type { Horizon } from "../work/worth.js";
+import type { Best, Horizon } from "../work/worth.js";
 import { jointSteps, prospectOf, worthlessFromMs } from "../work/worth.js";
 
 /** What is expected of a group that waits. */
@@ -32,19 +32,20 @@ export class GroupWorths {
 
   /** The part of the group that is worth most if it starts at `startAtMs`; undefined: none may. */
   best(limits: Limits, group: DecodedGroup, startAtMs: number): Best | undefined {
-    const { logInvRate } = group.work;
+    const { work } = group;
     const horizon = this.horizonOf(limits);
-    return this.partsOf(limits, group).best({
-      mayShed: limits.mayShed,
-      prospectOf: (shape) =>
-        prospectOf(horizon, startAtMs, this.durationOf(atRate(shape, logInvRate))),
-    });
+    const prospectAt = (shape: Shape) =>
+      prospectOf(horizon, startAtMs, this.durationOf(atRate(shape, work.logInvRate)));
+    if (work.kind === "merge") return worthOfMerge(work, { prospectOf: prospectAt });
+    const { mayShed } = limits;
+    return this.partsOf(limits, group, work).best({ mayShed, prospectOf: prospectAt });
   }
 
   /** Whether, if inputs may be shed, a part of the group is worth more than the whole. */
   isCut(limits: Limits, group: DecodedGroup, startAtMs: number): boolean {
+    if (group.work.kind === "merge") return false;
     const best = this.best({ ...limits, mayShed: true }, group, startAtMs);
-    const { raws, children } = this.partsOf(limits, group).wholeShape;
+    const { raws, children } = this.partsOf(limits, group, group.work).wholeShape;
     return best?.shape.raws !== raws || best.shape.children !== children;
   }
 
@@ -71,12 +72,12 @@ export class GroupWorths {
     return horizon;
   }
 
-  private partsOf({ slot }: Limits, group: DecodedGroup): GroupParts {
+  private partsOf({ slot }: Limits, group: DecodedGroup, work: FoldWork): GroupParts {
     const known = this.parts.get(group);
     if (known !== undefined) return known;
-    const { raws, children } = inputsOf(group.work);
+    const { raws, children } = work;
     const parts = new GroupParts({
-      raws: raws.flatMap(({ validators }) => validators),
+      raws: raws.validators,
       children: children.map(({ validators }) => validators),
       rotation: rotationOf(slot),
     });

@@ -8,8 +8,7 @@ import type { FoldWork, GroupWork, LeftOut, ProofResult } from "../work/group.js
 /** Returns the result of proving `proved`, with the indices of `own`, which has the same digest. */
 export function resultFor(own: GroupWork, proved: GroupWork, result: ProofResult): ProofResult {
   if (result.kind === "failed") return result;
-  // A merge's inputs are named by their components, whose order the digest holds.
-  if (own.kind === "merge" || proved.kind === "merge") return result;
+  if (own.kind === "merge" || proved.kind === "merge") return resultForMerge(own, result);
   const translate = own === proved ? identity : translation(own, proved);
   const leftOut = [...own.leftOut, ...result.leftOut.map(translate.leftOut)].sort(byInput);
   switch (result.kind) {
@@ -30,6 +29,18 @@ export function resultFor(own: GroupWork, proved: GroupWork, result: ProofResult
     default:
       return assertNever(result);
   }
+}
+
+/**
+ * A merge's inputs are named by their components, whose order the digest holds. What decoding left out
+ * of it makes it no merge of what its node asks for.
+ */
+function resultForMerge(
+  own: GroupWork,
+  result: Exclude<ProofResult, { kind: "failed" }>,
+): ProofResult {
+  if (own.leftOut.length === 0) return result;
+  return { kind: "rejected", leftOut: [...own.leftOut, ...result.leftOut] };
 }
 
 /** Orders raw signatures by validator, and after them children by index. */

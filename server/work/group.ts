@@ -3,7 +3,7 @@
  * are copied out of the request; signatures and proofs are not verified yet.
  */
 import type { AttestationData, Claim } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { SignedMessage } from "../../native/addon.js";
+import type { KeyClaim, SignedMessage } from "../../native/addon.js";
 import type { LeftOutReason } from "../reasons.js";
 
 /** An input that is not in the proof. */
@@ -75,6 +75,13 @@ export type SentWork = Omit<FoldWork, "leftOut"> | Omit<MergeWork, "leftOut">;
 /** The messages of the work: of a merge one for each component, in their order. */
 export function messagesOf(work: SentWork): readonly SignedMessage[] {
   return work.kind === "fold" ? [work.message] : work.components.map(({ message }) => message);
+}
+
+/** What the proof of a merge attests: exactly this, in this order. */
+export function claimsOf({ components }: Pick<MergeWork, "components">): KeyClaim[] {
+  return components.map(({ message, from }) => {
+    return { ...message, keys: from.kind === "raws" ? from.raws.keys : from.child.keys };
+  });
 }
 
 /** All raw signatures and proofs of the work: of a merge those of its components, in their order. */

@@ -5,7 +5,8 @@
  * where the whole never fits into one proof. Pure.
  */
 import type { Shape } from "./shape.js";
-import type { Prospect } from "./worth.js";
+import { FOLDED_WEIGHT, LEAST_CHANCE } from "./worth.js";
+import type { Best, Prospect } from "./worth.js";
 
 /** The part to prove, as indices into the raw signatures and children of its group. */
 export interface Part {
@@ -37,27 +38,6 @@ export interface PartRules {
 
 export interface PartRequest extends Inputs, PartRules {}
 
-/** The part of a group that is worth most. */
-export interface Best extends Prospect {
-  shape: Shape;
-  /** Votes beyond the best child, times their expected weight. */
-  worth: number;
-}
-
-/**
- * No part starts that is ready in time with a smaller probability: it would probably take the time of
- * a proof that is of use. By the judge, 0.2 wastes twice as much for no more votes, and 0.5 refuses
- * more that would have been in time.
- */
-export const LEAST_CHANCE = 0.35;
-/** The quantile of the standard normal distribution at `LEAST_CHANCE`. */
-export const LEAST_CHANCE_AT = -0.385;
-
-/**
- * A vote that the best child has as well counts so much: a later merge of the group's proofs has less
- * to do. So a child is folded where that delays and endangers nothing else.
- */
-const FOLDED_WEIGHT = 0.1;
 /** A smaller part is chosen only if it is worth more than this multiple of a larger one. */
 const EQUAL_WITHIN = 1.01;
 /** Share of the slots in which children are kept in rotation, not by what they add. */

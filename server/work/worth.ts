@@ -4,6 +4,7 @@
  */
 import { limits } from "../limits.js";
 import type { Duration } from "./cost-model.js";
+import type { Shape } from "./shape.js";
 import type { Step } from "./submission.js";
 
 /** Until when a proof has to be ready, to be worth how much. */
@@ -17,12 +18,34 @@ export interface Horizon {
   readonly fenceAtMs: number;
 }
 
+/**
+ * No proof starts that is ready in time with a smaller probability: it would probably take the time of
+ * a proof that is of use. By the judge, 0.2 wastes twice as much for no more votes, and 0.5 refuses
+ * more that would have been in time.
+ */
+export const LEAST_CHANCE = 0.35;
+/** The quantile of the standard normal distribution at `LEAST_CHANCE`. */
+export const LEAST_CHANCE_AT = -0.385;
+
+/**
+ * A vote that is in a proof of the node already counts so much: a later merge of its proofs has less
+ * to do. So a child is folded where that delays and endangers nothing else.
+ */
+export const FOLDED_WEIGHT = 0.1;
+
 /** What is expected of a proof that starts now. */
 export interface Prospect {
   /** Expected weight of a vote in it. */
   readonly weight: number;
   /** Probability that it is ready before it is worthless. */
   readonly chance: number;
+}
+
+/** What is proved of a group if it starts now: the part that is worth most, or the whole of a merge. */
+export interface Best extends Prospect {
+  shape: Shape;
+  /** Votes that it adds to the node's proofs, times their expected weight. */
+  worth: number;
 }
 
 export function prospectOf(horizon: Horizon, startAtMs: number, duration: Duration): Prospect {

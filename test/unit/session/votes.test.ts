@@ -68,6 +68,7 @@ async function attempted(group: DecodedGroup, fortune: Fortune): Promise<Ending>
         ),
       verify: ({ bytes }) => Promise.resolve(bytes.length === 4 || verdict(bytes[0] ?? 0) % 3 > 0),
     },
+    whyNotMerge: () => undefined,
     choosePart: (raws, children) =>
       outcome === "deadline"
         ? outcome

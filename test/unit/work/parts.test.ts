@@ -3,13 +3,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Duration } from "../../../server/work/cost-model.js";
 import type { Part, PartRequest } from "../../../server/work/parts.js";
-import {
-  choosePart,
-  GroupParts,
-  isProof,
-  LEAST_CHANCE,
-  rotationOf,
-} from "../../../server/work/parts.js";
+import { LEAST_CHANCE } from "../../../server/work/worth.js";
+import { choosePart, GroupParts, isProof, rotationOf } from "../../../server/work/parts.js";
 import type { Shape } from "../../../server/work/shape.js";
 import { prospectOf } from "../../../server/work/worth.js";
 
