@@ -14,6 +14,7 @@ import type { AdminModules, AdminOptions } from "./ask.js";
 import { addAdminCommand, ask } from "./ask.js";
 
 const help = `
+'votes' counts those in a proof by now, and all: each is a validator and a message.
 'groups' lists the state of each group in the node's order. 'attempt 2' follows
 a first one without a result, as after a prover's death. 'request' is the node's
 name for its snapshot, 'session' the one that 'admin end' takes.
@@ -43,6 +44,7 @@ const columns: readonly Column<InFlightSession>[] = [
   { title: "age ms", align: "right", cell: ({ ageMs }) => String(ageMs) },
   { title: "deadline in ms", align: "right", cell: (each) => leftText(each.deadlineLeftMs) },
   { title: "fence in ms", align: "right", cell: (each) => leftText(each.fenceLeftMs) },
+  { title: "votes", align: "right", cell: (each) => `${each.votesProved} of ${each.votes}` },
   { title: "groups", cell: ({ groups }) => groupsText(groups) },
 ];
 

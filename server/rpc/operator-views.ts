@@ -12,7 +12,7 @@ import {
   LaneHostState,
   ProverRole,
 } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
-import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Outcome, Votes } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { assertNever } from "../errors.js";
 import type { Costs } from "../work/costs.js";
 import { modelOf } from "../work/costs.js";
@@ -40,12 +40,20 @@ export function sessionView(
     ageMs: whole(nowMs - receivedAtMs),
     deadlineLeftMs: whole(deadlineAtMs - nowMs),
     fenceLeftMs: whole(fenceAtMs - nowMs),
+    votes: submission.groups.reduce((sum, { votes }) => sum + votes, 0),
+    votesProved: [...request.outcomes.values()].reduce(
+      (sum, { votes }) => sum + provedOf(votes),
+      0,
+    ),
     groups: state.groups.map((group, index) => ({
       ...groupView(group, request.outcomes.get(index)),
       attempt: attempts.get(index) ?? 0,
     })),
   };
 }
+
+const provedOf = (votes: Votes | undefined) =>
+  votes?.proved.reduce((sum, inStep) => sum + inStep, 0) ?? 0;
 
 function groupView(
   group: SessionGroup,

@@ -92,13 +92,15 @@ test("a session in flight is listed with each group's state", async () => {
     nodeId: "node-1",
     slot: 101n,
     priority: Priority.AGGREGATION,
+    votesProved: 0,
     groups: [
       { state: GroupState.ENDED, attempt: 1, status: OutcomeStatus.NOTHING_TO_PROVE },
       { state: GroupState.RUNNING, attempt: 1 },
       { state: GroupState.QUEUED, attempt: 0 },
     ],
   });
-  const { ageMs = 0, deadlineLeftMs = 0, fenceLeftMs = 0 } = session ?? {};
+  const { ageMs = 0, deadlineLeftMs = 0, fenceLeftMs = 0, votes = 0 } = session ?? {};
+  expect(votes).toBeGreaterThanOrEqual(2);
   expect(ageMs + deadlineLeftMs).toBeGreaterThanOrEqual(budgets.deadlineMs - 1);
   expect(ageMs + deadlineLeftMs).toBeLessThanOrEqual(budgets.deadlineMs + 1);
   expect(fenceLeftMs - deadlineLeftMs).toBeGreaterThanOrEqual(9999);
