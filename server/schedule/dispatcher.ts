@@ -41,8 +41,12 @@ export interface AttemptSource {
   adopt(offered: AdoptableWork): NextAttempt | undefined;
   /** Whether some group waits. */
   readonly hasWaiting: boolean;
-  /** Takes the next attempt, which the dispatcher then starts; undefined when no group waits. */
-  next(): NextAttempt | undefined;
+  /**
+   * Takes the next attempt, which the dispatcher then starts; undefined when no such group waits.
+   *
+   * @param messagesMax messages of a merge that the lane's prover takes; 0: it cannot merge
+   */
+  next(messagesMax: number): NextAttempt | undefined;
   /** Called each time after the idle lanes were given attempts, as far as there were any. */
   offered(): void;
 }
@@ -95,7 +99,7 @@ export class Dispatcher implements LaneListener {
     if (lane.duty.kind === "idle") this.idle.add(lane);
     else this.idle.delete(lane);
     for (const end of ends) this.end(end);
-    this.description ??= lane.report.description ?? undefined;
+    this.describedBy(lane);
     if (this.whenUp.size > 0 && this.isUp) this.resolveUp();
     // Groups that wait again may find what they wait for on any lane, others only on this one.
     this.match(ends.length > 0 ? this.lanes.values() : [lane]);
@@ -134,9 +138,15 @@ export class Dispatcher implements LaneListener {
   private match(adoptFrom: Iterable<LaneHandle>): void {
     if (this.isClosed) return;
     this.adopt(adoptFrom);
+    let nothingUpTo = -1;
     for (const lane of this.source.hasWaiting ? this.idleLanes() : []) {
-      const next = this.source.next();
-      if (next === undefined) break;
+      const { messagesMax = 0 } = lane.report.description ?? {};
+      if (messagesMax <= nothingUpTo) continue;
+      const next = this.source.next(messagesMax);
+      if (next === undefined) {
+        nothingUpTo = messagesMax;
+        continue;
+      }
       const attempt = ++this.lastAttempt;
       this.attempts.set(attempt, { owner: next, lane });
       this.idle.delete(lane);
@@ -155,7 +165,10 @@ export class Dispatcher implements LaneListener {
     known.lane.kill(attempt, reason);
   }
 
-  /** Backend, revision and sizes of the provers; undefined until the first prover is up. */
+  /**
+   * Backend, revision and sizes of the provers, and the most messages that one of them merges;
+   * undefined until the first prover is up.
+   */
   describe(): ProverDescription | undefined {
     return this.description;
   }
@@ -251,6 +264,16 @@ export class Dispatcher implements LaneListener {
     return [...this.idle].sort(
       (a, b) => isLater(a) - isLater(b) || smallMs(a) - smallMs(b) || a.arrival - b.arrival,
     );
+  }
+
+  /** The first lane describes all; lane hosts of an older version merge less than others, or nothing. */
+  private describedBy({ report: { description: theirs } }: LaneHandle): void {
+    if (theirs === null) return;
+    this.description ??= theirs;
+    const { messagesMax } = theirs;
+    if (messagesMax > this.description.messagesMax) {
+      this.description = { ...this.description, messagesMax };
+    }
   }
 
   private resolveUp(): void {

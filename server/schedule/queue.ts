@@ -5,6 +5,7 @@
  */
 import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics/metrics.js";
+import { workOf } from "../session/session.js";
 import type { Session } from "../session/session.js";
 import type { Sessions } from "../session/sessions.js";
 import type { ProofResult, StopReason } from "../work/group.js";
@@ -93,8 +94,12 @@ export class GroupQueue implements AttemptSource {
     return plan && this.attemptOf(plan);
   }
 
-  next(): NextAttempt | undefined {
-    const taken = takeNext(this.waiting.all(), this.timesOvertaken);
+  next(messagesMax: number): NextAttempt | undefined {
+    const suited = this.waiting.all().filter(({ waiter }) => {
+      const work = workOf(waiter);
+      return work.kind === "fold" || work.components.length <= messagesMax;
+    });
+    const taken = takeNext(suited, this.timesOvertaken);
     if (taken === undefined) return undefined;
     this.timesOvertaken = taken.timesOvertaken;
     const { waiter } = taken.next;

@@ -130,18 +130,19 @@ test("proofs of other hosts are verified by a standby, or the host says why not"
   if (result.kind !== "proved") throw new Error(`it is ${result.kind}`);
   const { message, raws } = workOf(1);
   const proof = blobOf(await fetchProof(a, result.proof.sha256));
+  const of = { kind: "fold", message } as const;
   const ask = async (keys: Uint8Array) =>
-    decodeVerdict(await b.request({ kind: "verify", message, keys: blobOf(keys), proof }));
+    decodeVerdict(await b.request({ kind: "verify", of, keys: blobOf(keys), proof }));
   expect(await ask(raws.keys)).toEqual({ kind: "verdict", isValid: true });
   expect(await ask(workOf(2).raws.keys)).toEqual({ kind: "verdict", isValid: false });
   expect(await ask(new Uint8Array(31))).toMatchObject({ kind: "unable" });
 });
 
 test("a door whose proofs take long to fetch leaves another one a verification", async () => {
-  const { message } = workOf(1);
+  const of = { kind: "fold", message: workOf(1).message } as const;
   const named = (bytes: Uint8Array) => ({ ...blobOf(bytes), inline: undefined });
   const question = (bytes: Uint8Array) => {
-    return { kind: "verify", message, keys: named(bytes), proof: named(bytes) } as const;
+    return { kind: "verify", of, keys: named(bytes), proof: named(bytes) } as const;
   };
   const ask = async (door: ScriptedDoor, keys: Uint8Array) =>
     decodeVerdict(await door.request(question(keys)));

@@ -14,7 +14,7 @@ import type {
 import { blobOf } from "../../server/fleet/wire/blobs.js";
 import { encodeWork } from "../../server/fleet/wire/codec.js";
 import { freshCostModel } from "../../server/work/cost-model.js";
-import type { FoldWork } from "../../server/work/group.js";
+import type { FoldWork, MergeWork } from "../../server/work/group.js";
 import { inputDigest } from "../../server/work/input-digest.js";
 import type { ProverDescription } from "../../server/work/prover-description.js";
 
@@ -55,6 +55,29 @@ export const work: Omit<FoldWork, "leftOut"> = {
 };
 export const workDigest = inputDigest(work);
 
+/** The merge of a message with two raw signatures and of one with a proof. */
+export const merge: Omit<MergeWork, "leftOut"> = {
+  kind: "merge",
+  components: [
+    {
+      message: { root: filled(32, 8), slot: 101 },
+      from: {
+        kind: "raws",
+        raws: { validators: [11, 12], keys: keys(11, 12), signatures: filled(2 * 64, 1) },
+      },
+    },
+    {
+      message: { root: filled(32, 7), slot: 100 },
+      from: {
+        kind: "proof",
+        child: { index: 1, validators: [11, 13], keys: keys(21, 13), proof: filled(9, 2) },
+      },
+    },
+  ],
+  logInvRate: 2,
+};
+export const mergeDigest = inputDigest(merge);
+
 const phases: readonly SharedPhase[] = [
   { kind: "starting", isCalibrating: true, waitsFor: "gpu0" },
   { kind: "starting", isCalibrating: false, waitsFor: null },
@@ -65,6 +88,13 @@ const phases: readonly SharedPhase[] = [
     owners: [door, { id: "door_1", run: hostRun, attempt: Number.MAX_SAFE_INTEGER }],
     fenceInMs: 4000.5,
     proof: { ranMs: 12.25, shape: { raws: 3, children: 2, logInvRate: 1 } },
+  },
+  {
+    kind: "proving",
+    digest: mergeDigest,
+    owners: [],
+    fenceInMs: 1,
+    proof: { ranMs: 1, shape: { raws: 2, children: 1, messages: 2 } },
   },
   { kind: "proving", digest: workDigest, owners: [], fenceInMs: 0, proof: null },
   { kind: "stopping", cause: "wedged" },
@@ -84,7 +114,10 @@ export const report: SharedReport = {
     { role: "standby", pid: undefined, isReady: false, residentBytes: 0 },
   ],
   description,
-  memory: [{ shape: { raws: 300, children: 2, logInvRate: 1 }, bytes: 3e9 }],
+  memory: [
+    { shape: { raws: 300, children: 2, logInvRate: 1 }, bytes: 3e9 },
+    { shape: { raws: 1, children: 2, logInvRate: 0, messages: 3 }, bytes: 2e9 },
+  ],
   costs: [
     { logInvRate: 0, model: { ...freshCostModel, atMs: 0 }, ageMs: 90_000 },
     { logInvRate: 2, model: { ...freshCostModel, atMs: 0 }, ageMs: 0 },
@@ -144,8 +177,18 @@ export const toHost: readonly ToHost[] = [
   {
     ...toOne,
     kind: "verify",
-    message: work.message,
+    of: { kind: "fold", message: work.message },
     keys: blobOf(keys(11, 12)),
+    proof: blobOf(filled(100, 4)),
+  },
+  {
+    ...toOne,
+    kind: "verify",
+    of: {
+      kind: "merge",
+      claims: merge.components.map(({ message }) => ({ message, keyBytes: 64 })),
+    },
+    keys: blobOf(keys(11, 12, 21, 13)),
     proof: blobOf(filled(100, 4)),
   },
 ];
@@ -168,6 +211,13 @@ const results: readonly RemoteResult[] = [
   {
     kind: "rejected",
     leftOut: [{ reason: "bad_child", input: { kind: "child", at: 63 }, digest }],
+  },
+  {
+    kind: "rejected",
+    leftOut: [
+      { reason: "wrong_leaf", input: { kind: "component", at: 0 }, digest },
+      { reason: "bad_child", input: { kind: "component", at: 15 }, digest },
+    ],
   },
   { kind: "too_few_inputs", inputs: 1, leftOut: [] },
   { kind: "not_started", reason: "deadline", leftOut: [] },

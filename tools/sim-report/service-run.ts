@@ -108,7 +108,7 @@ export class ServiceRun {
         return queue.hasWaiting;
       },
       adopt: (offered) => queue.adopt(offered),
-      next: () => this.nextAttempt(),
+      next: (messagesMax) => this.nextAttempt(messagesMax),
       offered: () => queue.offered(),
     });
     this.lanes.open(this.dispatcher);
@@ -137,8 +137,8 @@ export class ServiceRun {
     });
   }
 
-  private nextAttempt(): NextAttempt | undefined {
-    const attempt = this.admission.queue.next();
+  private nextAttempt(messagesMax: number): NextAttempt | undefined {
+    const attempt = this.admission.queue.next(messagesMax);
     if (attempt !== undefined) this.handed.push(this.known(hex(foldOf(attempt.work).message.root)));
     return attempt;
   }

@@ -107,7 +107,8 @@ export class World implements ProverWitness {
 
   async run(): Promise<Report> {
     const { queue } = this.admission;
-    const source = { next: () => this.nextAttempt(), offered: () => queue.offered() };
+    const next = (messagesMax: number) => this.nextAttempt(messagesMax);
+    const source = { next, offered: () => queue.offered() };
     const adopt = queue.adopt.bind(queue);
     this.dispatcher.start({
       ...source,
@@ -171,8 +172,8 @@ export class World implements ProverWitness {
     this.trace(`${prover.device}: prover has ended`);
   }
 
-  private nextAttempt(): NextAttempt | undefined {
-    const attempt = this.admission.queue.next();
+  private nextAttempt(messagesMax: number): NextAttempt | undefined {
+    const attempt = this.admission.queue.next(messagesMax);
     if (attempt === undefined) return undefined;
     const known = this.byRoot.get(rootOf(attempt.work));
     if (known !== undefined) known.mayStartLate = attempt.isFirstOfSession || attempt.isRetry;

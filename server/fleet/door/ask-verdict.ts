@@ -1,8 +1,9 @@
 /** Asks one lane host to verify a proof: names keys and proof, which it fetches while it needs them. */
+import { concat } from "../../bytes.js";
 import type { ClaimedProof } from "../../prover/prover.js";
 import { limits } from "../../limits.js";
 import { decodeVerdict } from "../wire/codec.js";
-import type { Verdict } from "../wire/messages.js";
+import type { Asked, Verdict } from "../wire/messages.js";
 import type { HostWire } from "./host-wire.js";
 import type { KeptBytes } from "./kept-bytes.js";
 
@@ -13,28 +14,37 @@ const INLINE_SHARE = 0.9;
 
 /** Rejects when the host gives no verdict in time, and when one of the signals aborts. */
 export async function askVerdict(
-  { kind, bytes, claims }: ClaimedProof,
+  asked: ClaimedProof,
   signals: readonly AbortSignal[],
   { wire, kept }: { wire: Pick<HostWire, "request">; kept: KeptBytes },
 ): Promise<Verdict> {
-  const [claim] = claims;
-  if (kind !== "fold" || claim === undefined) throw new Error("lane hosts verify folds alone");
-  const { root, slot } = claim;
-  const keys = kept.keep(claim.keys);
+  const { bytes, claims } = asked;
+  const all = concat(claims.map(({ keys }) => keys));
+  const keys = kept.keep(all);
   const proof = kept.keep(bytes);
   try {
     if (keys === undefined || proof === undefined) throw new Error("no memory is free");
     const inlineMax = limits.enginePayloadBytesMax * INLINE_SHARE;
-    const fits = claim.keys.length + bytes.length < inlineMax;
+    const fits = all.length + bytes.length < inlineMax;
     const named = fits ? keys.blob : { ...keys.blob, inline: undefined };
-    const message = { root, slot };
-    const question = { kind: "verify", message, keys: named, proof: proof.blob } as const;
+    const of = askedOf(asked);
+    const question = { kind: "verify", of, keys: named, proof: proof.blob } as const;
     const answer = wire.request(question, VERIFY_MS);
     return decodeVerdict(await unlessAborted(answer, signals));
   } finally {
     keys?.release();
     proof?.release();
   }
+}
+
+function askedOf({ kind, claims }: ClaimedProof): Asked {
+  const each = claims.map(({ root, slot, keys }) => {
+    return { message: { root, slot }, keyBytes: keys.length };
+  });
+  if (kind === "merge") return { kind, claims: each };
+  const [only] = each;
+  if (only === undefined || each.length > 1) throw new Error("a fold has one claim");
+  return { kind, message: only.message };
 }
 
 /** The answer, unless one of the signals aborts first: then it rejects. */

@@ -26,6 +26,8 @@ export interface VerifyingHost {
   readonly heardAtMs: number;
   /** Whether one of its provers is set up and not proving. */
   readonly isFree: boolean;
+  /** Messages of a merge that its provers take; 0: it verifies no merge. */
+  readonly messagesMax: number;
   /** Rejects when the host gives no verdict in time, or is gone. */
   verify(proof: ClaimedProof, signal: AbortSignal): Promise<Verdict>;
 }
@@ -95,8 +97,9 @@ export class ProofCheck {
 
   private async checkHere(proof: ClaimedProof): Promise<Checked | undefined> {
     try {
-      const isValid = await this.modules.own()?.verifier.verify(proof);
-      if (isValid === undefined) return undefined;
+      const own = this.modules.own();
+      if (own === undefined || !takes(own.description, proof)) return undefined;
+      const isValid = await own.verifier.verify(proof);
       this.modules.metrics.verified.inc({ by: "own" });
       return isValid
         ? { kind: "valid", by: "other_host" }
@@ -141,7 +144,9 @@ export class ProofCheck {
     const asked = new Set([maker]);
     for (let nth = 0; nth < ASKED_MAX && !signal.aborted; nth++) {
       const host = this.nextOf(
-        this.modules.hosts().filter((each) => each.isFree && !asked.has(each.id)),
+        this.modules
+          .hosts()
+          .filter((each) => each.isFree && takes(each, proof) && !asked.has(each.id)),
       );
       if (host === undefined) return;
       asked.add(host.id);
@@ -172,6 +177,11 @@ export class ProofCheck {
       "no other host could verify a proof; its maker's word is taken",
     );
   }
+}
+
+/** Whether such a prover verifies the proof: one that cannot merge knows no merge. */
+function takes({ messagesMax }: { messagesMax: number }, { kind, claims }: ClaimedProof): boolean {
+  return kind === "fold" || claims.length <= messagesMax;
 }
 
 /** The host that was heard last. */

@@ -114,6 +114,11 @@ export class RemoteHost implements VerifyingHost {
     );
   }
 
+  get messagesMax(): number {
+    const all = this.used().map(({ lane: { report } }) => report?.description?.messagesMax ?? 0);
+    return Math.max(0, ...all);
+  }
+
   /** When `step({ kind: "tick" })` is due. */
   get dueAtMs(): number {
     return dueAtMs(this.life);

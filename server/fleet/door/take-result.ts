@@ -4,7 +4,6 @@
  */
 import type { Clock } from "../../clock.js";
 import type { Logger } from "../../log/log.js";
-import { foldedProof } from "../../prover/prover.js";
 import type { ProofResult } from "../../work/group.js";
 import { FetchError, fetchBlob } from "../wire/blobs.js";
 import { FleetMessageError } from "../wire/codec.js";
@@ -65,15 +64,14 @@ async function verifiedResult(
     remote.kind === "proved"
       ? await fetchBlob(remote.proof, request, { clock, deadlineAtMs: fenceAtMs, signal })
       : new Uint8Array(0);
-  if (work.kind === "merge") throw new Error("merges are not sent to lane hosts");
-  const { result, keys } = resultFrom(remote, work, proof);
+  const { result, claims } = resultFrom(remote, work, proof);
   // One host must not have an input set aside, which takes two deaths.
   if (result.kind === "failed") {
     const { reason, detail, deaths } = result;
     return failed(reason, `device ${deviceId}: ${detail}`, Math.min(1, deaths));
   }
   if (result.kind !== "proved") return result;
-  const checked = await check.check(host, foldedProof(work.message, { proof, keys }), signal);
+  const checked = await check.check(host, { kind: work.kind, bytes: proof, claims }, signal);
   if (checked.kind === "valid") return { ...result, verifiedBy: checked.by };
   const detail = `the proof of device ${deviceId} is invalid, says ${checked.by}`;
   fault("invalid_proof", detail);

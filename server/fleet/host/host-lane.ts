@@ -71,7 +71,6 @@ export class HostLane {
     const { attempt, result } = message;
     // Nobody waits for a result whose work was forgotten.
     if (this.work?.attempt !== attempt) return;
-    if (this.work.work.kind === "merge") throw new Error("merges are not sent to lane hosts");
     const remote = remoteResult(result, this.work.work, blobOf);
     this.step({ kind: "ended", attempt, result: remote });
   }

@@ -6,11 +6,12 @@ import type { Clock } from "../../clock.js";
 import { EngineError } from "../../engine/engine.js";
 import type { ReadyVerifier } from "../../lane/local-lanes.js";
 import { limits } from "../../limits.js";
-import { foldedProof } from "../../prover/prover.js";
+import type { ClaimedProof, KeyClaim } from "../../prover/prover.js";
+import type { ProverDescription } from "../../work/prover-description.js";
 import type { RequestChunk } from "../wire/blobs.js";
 import { FetchError, fetchBlob } from "../wire/blobs.js";
 import type { HostMetrics } from "./host-metrics.js";
-import type { ToHost, Verdict } from "../wire/messages.js";
+import type { Asked, ToHost, Verdict } from "../wire/messages.js";
 
 /** Time to fetch what is verified; the door asks another host before. */
 const FETCH_MS = 1000;
@@ -43,7 +44,7 @@ export class HostVerify {
 
   private async judge(
     door: string,
-    { message, keys, proof }: Extract<ToHost, { kind: "verify" }>,
+    { of, keys, proof }: Extract<ToHost, { kind: "verify" }>,
     request: RequestChunk,
   ): Promise<Verdict> {
     const ready = this.modules.spareVerifier();
@@ -56,10 +57,9 @@ export class HostVerify {
     if (own >= limits.hostVerificationsMax - 1) {
       return unable(`${own} verifications of door ${door} are in progress`);
     }
-    const { publicKeyBytes, proofBytesMax } = ready.description;
-    if (keys.size === 0 || keys.size % publicKeyBytes !== 0) {
-      return unable(`${keys.size} bytes of keys are not whole keys of ${publicKeyBytes} bytes`);
-    }
+    const { proofBytesMax } = ready.description;
+    const misfit = misfitOf(of, keys.size, ready.description);
+    if (misfit !== undefined) return unable(misfit);
     if (proofBytesMax > 0 && proof.size > proofBytesMax) {
       return unable(`a proof of ${proof.size} bytes is too long for this prover`);
     }
@@ -71,7 +71,8 @@ export class HostVerify {
         fetchBlob(keys, request, options),
         fetchBlob(proof, request, options),
       ]);
-      const claimed = foldedProof(message, { keys: keyBytes, proof: proofBytes });
+      const claims = claimsOf(of, keyBytes);
+      const claimed: ClaimedProof = { kind: of.kind, bytes: proofBytes, claims };
       return { kind: "verdict", isValid: await ready.verifier.verify(claimed) };
     } catch (error) {
       const isExpected = error instanceof FetchError || error instanceof EngineError;
@@ -81,6 +82,33 @@ export class HostVerify {
       this.running.splice(this.running.indexOf(door), 1);
     }
   }
+}
+
+/** Why a prover of this description cannot verify it, for people; else undefined. */
+function misfitOf(
+  of: Asked,
+  size: number,
+  { publicKeyBytes, messagesMax }: ProverDescription,
+): string | undefined {
+  const sizes = of.kind === "fold" ? [size] : of.claims.map(({ keyBytes }) => keyBytes);
+  const part = sizes.find((each) => each === 0 || each % publicKeyBytes !== 0);
+  if (part !== undefined) {
+    return `${part} bytes of keys are not whole keys of ${publicKeyBytes} bytes`;
+  }
+  const sum = sizes.reduce((total, each) => total + each, 0);
+  if (sum !== size) return `there are ${size} bytes of keys, the claims have ${sum}`;
+  if (of.kind === "fold" || sizes.length <= messagesMax) return undefined;
+  return `the proof has ${sizes.length} messages, this prover merges ${messagesMax}`;
+}
+
+/** Each claim with its keys. */
+function claimsOf(of: Asked, keys: Uint8Array): KeyClaim[] {
+  if (of.kind === "fold") return [{ ...of.message, keys }];
+  let from = 0;
+  return of.claims.map(({ message, keyBytes }) => {
+    const own = keys.subarray(from, (from += keyBytes));
+    return { ...message, keys: own };
+  });
 }
 
 const unable = (why: string): Verdict => ({ kind: "unable", why });

@@ -141,11 +141,23 @@ export type ToHost = { readonly run: string; readonly hostRun: string } & (
   | FetchRequest
   | {
       readonly kind: "verify";
-      readonly message: SignedMessage;
+      readonly of: Asked;
+      /** The keys of all claims, one claim's after the other's. */
       readonly keys: Blob;
       readonly proof: Blob;
     }
 );
+
+/** What a proof that is to be verified says: of a fold all keys are of one message. */
+export type Asked =
+  | { readonly kind: "fold"; readonly message: SignedMessage }
+  | { readonly kind: "merge"; readonly claims: readonly AskedClaim[] };
+
+export interface AskedClaim {
+  readonly message: SignedMessage;
+  /** How many of the bytes of all keys are of this message, at least one. */
+  readonly keyBytes: number;
+}
 
 /** Asks for the chunk at `offset`, a multiple of `CHUNK_BYTES`; empty when the blob is not there. */
 export interface FetchRequest {
@@ -161,7 +173,7 @@ export type Verdict =
 /** An input by its position in the work. */
 export interface LeftOutAt extends Pick<LeftOut, "digest"> {
   readonly reason: Exclude<LeftOut["reason"], "unknown_key">;
-  readonly input: { readonly kind: "raw" | "child"; readonly at: number };
+  readonly input: { readonly kind: "raw" | "child" | "component"; readonly at: number };
 }
 
 /** `ProofResult` with inputs by position, and the proof by name. */

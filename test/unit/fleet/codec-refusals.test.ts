@@ -123,9 +123,15 @@ describe("what a lane host publishes", () => {
     ],
     [
       "announcement.proving.proof.raws",
-      `to ${limits.validatorsMax}`,
-      announced(proving({ proof: { raws: limits.validatorsMax + 1 } })),
+      `to ${limits.inputsMax}`,
+      announced(proving({ proof: { raws: limits.inputsMax + 1 } })),
     ],
+    [
+      "announcement.proving.proof.messages",
+      `to ${limits.mergeMessagesMax}`,
+      announced(proving({ proof: { messages: limits.mergeMessagesMax + 1 } })),
+    ],
+    ["announcement.memory.messages", "is 17", announced({ memory: [{ messages: 17 }] })],
     [
       "announcement.stopping.cause",
       "is missing",
@@ -219,6 +225,11 @@ const toHost = (init: MessageInitShape<typeof ToHostSchema>) =>
   toBinary(ToHostSchema, create(ToHostSchema, { version: 1, run: doorRun, hostRun, ...init }));
 const blob = (init: MessageInitShape<typeof BlobSchema>) => create(BlobSchema, init);
 const sha256 = new Uint8Array(32);
+/** The question whether a proof has these claims. */
+const claimed = (claims: { root: Uint8Array; keyBytes?: number }[], root = new Uint8Array()) => {
+  const [keys, proof] = [blob({ sha256, size: 1 }), blob({ sha256, size: 1 })];
+  return toHost({ kind: { case: "verify", value: { root, claims, keys, proof } } });
+};
 
 describe("what a door sends", () => {
   test.each<[field: string, string, Uint8Array]>([
@@ -267,11 +278,12 @@ describe("what a door sends", () => {
       "from 0 to",
       toHost({ kind: { case: "fetch", value: { sha256, offset: 2 ** 31 } } }),
     ],
-    [
-      "verify.root",
-      "has 0 bytes",
-      toHost({ kind: { case: "verify", value: { keys: blob({ sha256, size: 1 }) } } }),
-    ],
+    ["verify", "either a message or claims", claimed([])],
+    ["verify", "either a message or claims", claimed([{ root: sha256, keyBytes: 1 }], sha256)],
+    ["verify.claims", "more than 16", claimed(many(17, { root: sha256, keyBytes: 1 }))],
+    ["verify.claims.root", "has 31 bytes", claimed([{ root: sha256.subarray(1), keyBytes: 1 }])],
+    ["verify.claims.key_bytes", "from 1", claimed([{ root: sha256 }])],
+    ["verify.claims.key_bytes", "to 25165824", claimed([{ root: sha256, keyBytes: 2 ** 31 }])],
     [
       "verify.proof.size",
       "to 524288",
@@ -316,6 +328,7 @@ const leftOut = (...inputs: object[]) => ({
 });
 const raw = (at: number) => ({ input: { case: "raw" as const, value: at } });
 const child = (at: number) => ({ input: { case: "child" as const, value: at } });
+const component = (at: number) => ({ input: { case: "component" as const, value: at } });
 
 describe("how a lane host says that an attempt ended", () => {
   test.each<[field: string, string, Uint8Array]>([
@@ -332,6 +345,13 @@ describe("how a lane host says that an attempt ended", () => {
     ],
     ["ended.result.left_out", "a raw is not bad_child", ended(leftOut({ ...raw(0), reason: 3 }))],
     ["ended.result.left_out", "a child is not covered", ended(leftOut({ ...child(0), reason: 4 }))],
+    ["ended.result.left_out.component", "to 15", ended(leftOut(component(16)))],
+    [
+      "ended.result.left_out",
+      "a component is not shed",
+      ended(leftOut({ ...component(0), reason: 5 })),
+    ],
+    ["ended.result", "twice", ended(leftOut(component(1), component(1)))],
     [
       "ended.result",
       "twice",

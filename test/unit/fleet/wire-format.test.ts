@@ -36,7 +36,8 @@ interface Case {
   decode(bytes: Uint8Array): unknown;
 }
 
-const { description, fromHost, toDoor, toHost, verdicts, work, workDigest } = examples;
+const { description, fromHost, toDoor, toHost, verdicts } = examples;
+const { merge, mergeDigest, work, workDigest } = examples;
 const someBytes = new Uint8Array(1000).fill(5);
 
 function cases<Value>(
@@ -57,6 +58,7 @@ const all: Case[] = [
   ...cases(VerdictSchema, verdicts, encodeVerdict, decodeVerdict),
   ...cases(ChunkSchema, [someBytes, new Uint8Array()], encodeChunk, decodeChunk),
   ...cases(WorkSchema, [work], encodeWork, (bytes) => decodeWork(bytes, workDigest, description)),
+  ...cases(WorkSchema, [merge], encodeWork, (bytes) => decodeWork(bytes, mergeDigest, description)),
 ];
 
 describe.each(all)("$name", ({ schema, bytes, value, decode }) => {

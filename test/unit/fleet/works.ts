@@ -1,7 +1,14 @@
 /** Random works and the results that an attempt at them can have, for property tests. */
 import fc from "fast-check";
 import { concat, sha256 } from "../../../server/bytes.js";
-import type { ChildWork, FoldWork, LeftOut, ProofResult } from "../../../server/work/group.js";
+import type {
+  ChildWork,
+  ComponentWork,
+  FoldWork,
+  LeftOut,
+  MergeWork,
+  ProofResult,
+} from "../../../server/work/group.js";
 import { countInputs } from "../../../server/work/inputs.js";
 import type { ProverDescription } from "../../../server/work/prover-description.js";
 
@@ -58,6 +65,63 @@ export const groupWork: fc.Arbitrary<FoldWork> = fc
     leftOut: [],
     logInvRate,
   }));
+
+const component = fc
+  .record({ isProof: fc.boolean(), validators: members(1), byte: fc.nat(255) })
+  .map(({ isProof, validators, byte }): ComponentWork["from"] => {
+    const keys = keysOf(validators);
+    if (isProof) {
+      const child = { index: 0, validators, keys, proof: new Uint8Array(9).fill(byte) };
+      return { kind: "proof", child };
+    }
+    const length = validators.length * SIGNATURE_BYTES;
+    const signatures = Uint8Array.from({ length }, (_, at) => byte + at);
+    return { kind: "raws", raws: { validators, keys, signatures } };
+  });
+
+/** Each message has another root or another slot. */
+export const mergeWork: fc.Arbitrary<MergeWork> = fc
+  .record({
+    all: fc.array(component, { minLength: 1, maxLength: prover.messagesMax }),
+    seed: fc.nat(200),
+    hasOneRoot: fc.boolean(),
+    logInvRate: fc.nat(31),
+  })
+  .map(({ all, seed, hasOneRoot, logInvRate }) => ({
+    kind: "merge",
+    components: all.map((from, at) => ({
+      message: { root: new Uint8Array(32).fill(seed + (hasOneRoot ? 0 : at)), slot: at },
+      from: from.kind === "raws" ? from : { ...from, child: { ...from.child, index: at } },
+    })),
+    leftOut: [],
+    logInvRate,
+  }));
+
+/** The result of an attempt at the merge of which the components drawn are bad. */
+export const attemptedMerge = fc
+  .record({ work: mergeWork, bad: fc.array(fc.nat(7)), ends: fc.nat(2) })
+  .map(({ work, bad, ends }) => {
+    const leftOut = work.components.flatMap((each, at) =>
+      bad.includes(at) ? [leftOutOf(each, at)] : [],
+    );
+    return { work, result: mergeResultOf(leftOut, ends), proof: Uint8Array.of(1, 2, 3) };
+  });
+
+function mergeResultOf(leftOut: readonly LeftOut[], ends: number): ProofResult {
+  if (ends === 1) return { kind: "failed", reason: "prover_error", detail: "no", deaths: 0 };
+  if (leftOut.length > 0) return { kind: "rejected", leftOut };
+  if (ends === 2) return { kind: "not_started", reason: "predicted_miss", leftOut };
+  const all = { validators: [], childrenFolded: [], leftOut };
+  return { kind: "proved", proof: Uint8Array.of(1, 2, 3), proveMs: 12.5, ...all };
+}
+
+function leftOutOf({ from }: ComponentWork, componentIndex: number): LeftOut {
+  const input = { kind: "component", componentIndex } as const;
+  if (from.kind === "proof")
+    return { reason: "bad_child", input, digest: sha256(from.child.proof) };
+  const digest = sha256(from.raws.signatures.subarray(-SIGNATURE_BYTES));
+  return { reason: "bad_signature", input, digest };
+}
 
 type Fate = "kept" | "bad" | "shed";
 const fates = fc.array(fc.constantFrom<Fate>("kept", "kept", "bad", "shed"), {

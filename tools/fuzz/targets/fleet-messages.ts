@@ -26,7 +26,7 @@ import {
   encodeWork,
   FleetMessageError,
 } from "../../../server/fleet/wire/codec.js";
-import type { FromHost, ToDoor } from "../../../server/fleet/wire/messages.js";
+import type { FromHost, RemoteResult, ToDoor } from "../../../server/fleet/wire/messages.js";
 import { reportFor } from "../../../server/fleet/wire/report.js";
 import { resultFrom } from "../../../server/fleet/wire/result.js";
 import { limits } from "../../../server/limits.js";
@@ -35,13 +35,15 @@ import * as examples from "../../harness/fleet-messages.js";
 import { callInput, callOf, mutateCall } from "../call-input.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";
+import type { SentWork } from "../../../server/work/group.js";
+import { inputsOf, messagesOf } from "../../../server/work/group.js";
 
 interface Call {
   schema: DescMessage;
   run(bytes: Uint8Array): void;
 }
 
-const { description, work, workDigest } = examples;
+const { description, merge, mergeDigest, work, workDigest } = examples;
 
 function call<Value>(
   schema: DescMessage,
@@ -68,8 +70,19 @@ const calls: Call[] = [
   call(ToDoorSchema, decodeToDoor, encodeToDoor, checkToDoor),
   call(VerdictSchema, decodeVerdict, encodeVerdict),
   call(ChunkSchema, decodeChunk, encodeChunk),
-  call(WorkSchema, (bytes) => decodeWork(bytes, workDigest, description), encodeWork),
+  call(WorkSchema, (bytes) => decodeWork(bytes, workDigest, description), encodeWork, checkWork),
+  call(WorkSchema, (bytes) => decodeWork(bytes, mergeDigest, description), encodeWork, checkWork),
 ];
+
+function checkWork(sent: SentWork): void {
+  holds(messagesOf(sent).length <= limits.mergeMessagesMax, "messages are bounded");
+  const { raws, children } = inputsOf(sent);
+  for (const { validators, keys } of [...raws, ...children]) {
+    holds(keys.length === 32 * validators.length, "each validator has its key");
+  }
+}
+
+const PROOF = new Uint8Array(9);
 
 const SHAPES = [
   { raws: 1, children: 0 },
@@ -100,15 +113,32 @@ function checkFromHost(message: FromHost): void {
 
 function checkToDoor(message: ToDoor): void {
   if (message.kind !== "ended") return;
-  const { result, keys } =
-    accepted(() => resultFrom(message.result, work, new Uint8Array(9))) ?? {};
-  if (result?.kind !== "proved" || keys === undefined) return;
+  checkMerged(message.result);
+  const { result, claims = [] } = accepted(() => resultFrom(message.result, work, PROOF)) ?? {};
+  if (result?.kind !== "proved") return;
+  const [{ keys } = { keys: new Uint8Array() }] = claims;
   const all = new Set([work.raws, ...work.children].flatMap(({ validators }) => validators));
   holds(result.validators.length > 0, "a proof attests somebody");
   holds(keys.length === 32 * result.validators.length, "each validator has its key");
   holds(
     result.validators.every((each) => all.has(each)),
     "a host names no validator of its own",
+  );
+}
+
+function checkMerged(remote: RemoteResult): void {
+  const { result, claims = [] } = accepted(() => resultFrom(remote, merge, PROOF)) ?? {};
+  if (result === undefined || result.kind === "failed") return;
+  const isRejected = result.kind === "rejected";
+  holds(
+    isRejected === result.leftOut.length > 0,
+    "a merge is rejected for what is bad, else whole",
+  );
+  if (result.kind !== "proved") return;
+  const all = merge.components.map(({ message: { root } }) => root);
+  holds(
+    claims.every(({ root }, at) => all[at] === root) && claims.length === all.length,
+    "a merge attests its messages in their order",
   );
 }
 
@@ -140,6 +170,7 @@ export const target: FuzzTarget = {
     ...examples.verdicts.map((each) => callInput(3, encodeVerdict(each))),
     callInput(4, encodeChunk(new Uint8Array(100))),
     callInput(5, encodeWork(work)),
+    callInput(6, encodeWork(merge)),
   ],
   mutate: (input, random) => mutateCall(calls, input, random),
   open: () => ({ run: (input) => callOf(calls, input).run(input.subarray(1)) }),

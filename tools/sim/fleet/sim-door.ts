@@ -127,7 +127,7 @@ export class SimDoor {
         return queue.hasWaiting;
       },
       adopt: (offered) => queue.adopt(offered),
-      next: () => this.next(),
+      next: (messagesMax) => this.next(messagesMax),
       offered: () => queue.offered(),
     });
     this.lanes.open(this.dispatcher);
@@ -244,8 +244,8 @@ export class SimDoor {
     };
   }
 
-  private next(): NextAttempt | undefined {
-    const attempt = this.admission.queue.next();
+  private next(messagesMax: number): NextAttempt | undefined {
+    const attempt = this.admission.queue.next(messagesMax);
     if (attempt !== undefined) this.modules.witness.attempted(this, attempt);
     return attempt;
   }

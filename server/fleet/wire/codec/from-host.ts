@@ -4,6 +4,7 @@ import { limits } from "../../../limits.js";
 import { costBounds, isCovariance } from "../../../work/cost-bounds.js";
 import type { ProverDescription } from "../../../work/prover-description.js";
 import type { Peak } from "../../../work/memory-model.js";
+import type { Shape } from "../../../work/shape.js";
 import { atRate } from "../../../work/shape.js";
 import type { FromHost, Held, Owner, SharedCosts, SharedPhase, SharedReport } from "../messages.js";
 import { FLEET_VERSION } from "../messages.js";
@@ -15,6 +16,17 @@ import { killCauses, lease, ordinal, said, versionKind } from "./shared.js";
 const { bool, device, digest, duration, oneFrom, peerId, real, run, text, u32, whole } = scalars;
 
 const rate = u32(0, limits.rateMax);
+const rawCount = u32(0, limits.inputsMax);
+const childCount = u32(0, limits.childrenMax);
+const messageCount = u32(0, limits.mergeMessagesMax);
+/** A shape that is read: a fold has no number of messages. */
+const ofKind = (shape: Required<Shape>): Shape => {
+  const { messages, ...fold } = shape;
+  return messages === 0 ? fold : shape;
+};
+const wireShape = ({ raws, children, logInvRate = 0, messages = 0 }: Shape) => {
+  return { raws, children, logInvRate, messages };
+};
 
 type Phase<Name extends SharedPhase["kind"]> = Extract<SharedPhase, { kind: Name }>;
 
@@ -33,14 +45,13 @@ const idle = message<Phase<"idle">>({ kind: literal("idle") });
 const proofStart = mapped(
   message({
     ranMs: field(1, duration),
-    raws: field(2, u32(0, limits.validatorsMax)),
-    children: field(3, u32(0, limits.childrenMax)),
+    raws: field(2, rawCount),
+    children: field(3, childCount),
     logInvRate: field(4, rate),
+    messages: field(5, messageCount),
   }),
-  ({ ranMs, raws, children, logInvRate }) => {
-    return { ranMs, shape: atRate({ raws, children }, logInvRate) };
-  },
-  ({ ranMs, shape: { raws, children, logInvRate = 0 } }) => ({ ranMs, raws, children, logInvRate }),
+  ({ ranMs, ...shape }) => ({ ranMs, shape: atRate(ofKind(shape), shape.logInvRate) }),
+  ({ ranMs, shape }) => ({ ranMs, ...wireShape(shape) }),
 );
 
 const owner = mapped(
@@ -99,7 +110,7 @@ const description = mapped(
     rates: field(8, u32()),
     fake: field(9, bool),
     anySize: field(10, bool),
-    messagesMax: field(11, u32(0, limits.mergeMessagesMax)),
+    messagesMax: field(11, messageCount),
   }),
   ({ anySize, ...rest }): ProverDescription => {
     if (anySize && !rest.fake) garbled("takes any size, but is no fake prover");
@@ -138,15 +149,14 @@ const cost = mapped(
 
 const peak = mapped(
   message({
-    raws: field(1, u32(0, limits.validatorsMax)),
-    children: field(2, u32(0, limits.childrenMax)),
+    raws: field(1, rawCount),
+    children: field(2, childCount),
     logInvRate: field(3, rate),
     bytes: field(4, whole()),
+    messages: field(5, messageCount),
   }),
-  ({ raws, children, logInvRate, bytes }): Peak => {
-    return { shape: { raws, children, logInvRate }, bytes };
-  },
-  ({ shape: { raws, children, logInvRate = 0 }, bytes }) => ({ raws, children, logInvRate, bytes }),
+  ({ bytes, ...shape }): Peak => ({ shape: ofKind(shape), bytes }),
+  ({ shape, bytes }) => ({ ...wireShape(shape), bytes }),
 );
 
 const commandsDone = mapped(

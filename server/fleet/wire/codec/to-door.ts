@@ -9,9 +9,10 @@ import { fetchRequest, ordinal, proofBlob, said, versionKind } from "./shared.js
 
 const reasons = ["bad_signature", "wrong_leaf", "bad_child", "covered", "shed"] as const;
 /** The reasons for which each kind of input may be left out. */
-const reasonsOf: Readonly<Record<"raw" | "child", readonly LeftOutAt["reason"][]>> = {
+const reasonsOf: Readonly<Record<LeftOutAt["input"]["kind"], readonly LeftOutAt["reason"][]>> = {
   raw: ["bad_signature", "wrong_leaf", "covered", "shed"],
   child: ["bad_child", "shed"],
+  component: ["bad_signature", "wrong_leaf", "bad_child"],
 };
 
 const leftOut = mapped(
@@ -19,12 +20,14 @@ const leftOut = mapped(
     reason: field(1, oneFrom<LeftOutAt["reason"]>(reasons)),
     raw: optional(2, u32(0, limits.validatorsMax - 1)),
     child: optional(3, u32(0, limits.childrenMax - 1)),
+    component: optional(5, u32(0, limits.mergeMessagesMax - 1)),
     digest: field(4, bytes(32, 32)),
   }),
-  ({ reason, raw, child, digest }): LeftOutAt => {
+  ({ reason, raw, child, component, digest }): LeftOutAt => {
     const input = only<LeftOutAt["input"]>([
       raw === undefined ? undefined : { kind: "raw", at: raw },
       child === undefined ? undefined : { kind: "child", at: child },
+      component === undefined ? undefined : { kind: "component", at: component },
     ]);
     if (!reasonsOf[input.kind].includes(reason)) garbled(`a ${input.kind} is not ${reason}`);
     return { reason, input, digest };
@@ -33,6 +36,7 @@ const leftOut = mapped(
     reason,
     raw: input.kind === "raw" ? input.at : undefined,
     child: input.kind === "child" ? input.at : undefined,
+    component: input.kind === "component" ? input.at : undefined,
     digest,
   }),
 );

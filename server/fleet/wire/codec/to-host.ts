@@ -2,7 +2,7 @@
 import type { OperatorCommand } from "../../../lane/lane-messages.js";
 import { limits } from "../../../limits.js";
 import type { Step } from "../../../work/submission.js";
-import type { RemoteAssignment, ToHost, Verdict } from "../messages.js";
+import type { Asked, AskedClaim, RemoteAssignment, ToHost, Verdict } from "../messages.js";
 import { FLEET_VERSION } from "../messages.js";
 import { field, list, literal, mapped, message, only, optional } from "./fields.js";
 import { garbled } from "./fleet-message-error.js";
@@ -119,20 +119,39 @@ const command = mapped(
   }),
 );
 
+const root = bytes(32, 32);
+
+const mergedClaim = mapped(
+  message({
+    root: field(1, root),
+    slot: field(2, u32()),
+    keyBytes: field(3, u32(1, limits.snapshotBytesMax)),
+  }),
+  ({ keyBytes, ...signed }): AskedClaim => ({ message: signed, keyBytes }),
+  ({ message: signed, keyBytes }) => ({ ...signed, keyBytes }),
+);
+
 const verify = mapped(
   message({
-    root: field(1, bytes(32, 32)),
+    root: optional(1, root),
     slot: field(2, u32()),
     keys: field(3, blob(limits.snapshotBytesMax)),
     proof: field(4, proofBlob),
+    claims: list(5, mergedClaim, limits.mergeMessagesMax),
   }),
-  ({ root, slot, keys, proof }): Of<"verify"> => ({
-    kind: "verify",
-    message: { root, slot },
-    keys,
-    proof,
-  }),
-  ({ message: { root, slot }, keys, proof }) => ({ root, slot, keys, proof }),
+  ({ root: ofFold, slot, claims, keys, proof }): Of<"verify"> => {
+    const isFold = ofFold !== undefined;
+    if (isFold === claims.length > 0) garbled("has not either a message or claims");
+    const of: Asked = isFold
+      ? { kind: "fold", message: { root: ofFold, slot } }
+      : { kind: "merge", claims };
+    return { kind: "verify", of, keys, proof };
+  },
+  ({ of, keys, proof }) => {
+    return of.kind === "fold"
+      ? { ...of.message, keys, proof, claims: [] }
+      : { root: undefined, slot: 0, keys, proof, claims: of.claims };
+  },
 );
 
 const ping = message<Of<"ping">>({ kind: literal("ping") });

@@ -6,10 +6,12 @@ import { blobOf } from "../../../../server/fleet/wire/blobs.js";
 import { decodeToDoor, encodeToDoor } from "../../../../server/fleet/wire/codec.js";
 import type { LeftOutAt, RemoteResult } from "../../../../server/fleet/wire/messages.js";
 import { remoteResult, resultFrom } from "../../../../server/fleet/wire/result.js";
-import type { FoldWork } from "../../../../server/work/group.js";
+import { claimsOf } from "../../../../server/work/group.js";
+import type { FoldWork, MergeWork } from "../../../../server/work/group.js";
 import { refusal } from "../refusal.js";
-import { attempted, groupWork, keysOf } from "../works.js";
+import { attempted, attemptedMerge, groupWork, keysOf, mergeWork } from "../works.js";
 
+const PROOF = Uint8Array.of(1);
 const runs = { run: "0".repeat(16), doorRun: "1".repeat(16) };
 
 /** The result after its way over the wire. */
@@ -29,7 +31,8 @@ describe("any result of any work", () => {
         const back = resultFrom(received(remoteResult(result, work, blobOf)), work, proof);
         expect(back.result).toEqual(result);
         const validators = result.kind === "proved" ? result.validators : [];
-        expect(back.keys).toEqual(keysOf(validators));
+        const keys = back.claims.map((claim) => claim.keys);
+        expect(keys).toEqual(result.kind === "proved" ? [keysOf(validators)] : []);
       }),
       { numRuns: 1000 },
     );
@@ -43,7 +46,7 @@ describe("any result of any work", () => {
     const kind = fc.constantFrom("proved", "rejected", "nothing_to_prove", "too_few_inputs");
     fc.assert(
       fc.property(groupWork, leftOut, kind, (work, out, named) => {
-        const made = madeUp(work, out, named);
+        const made = madeUp(madeUpOf(work, out), named);
         let result;
         try {
           ({ result } = resultFrom(made, work, Uint8Array.of(1)));
@@ -65,6 +68,55 @@ describe("any result of any work", () => {
   });
 });
 
+describe("any result of any merge", () => {
+  test("comes back as it was, with the claims of its messages in their order", () => {
+    const kinds = new Set<string>();
+    fc.assert(
+      fc.property(attemptedMerge, ({ work, result, proof }) => {
+        kinds.add(result.kind);
+        const back = resultFrom(received(remoteResult(result, work, blobOf)), work, proof);
+        expect(back.result).toEqual(result);
+        expect(back.claims).toEqual(result.kind === "proved" ? claimsOf(work) : []);
+      }),
+      { numRuns: 500 },
+    );
+    expect([...kinds].sort()).toEqual(["failed", "not_started", "proved", "rejected"]);
+  });
+
+  test("of a host that makes things up has all components, or names bad ones, or is refused", () => {
+    const kind = fc.constantFrom("proved", "rejected", "nothing_to_prove", "too_few_inputs");
+    const out = fc.array(fc.record({ at: fc.nat(9), reason: fc.nat(2), isTrue: fc.boolean() }));
+    fc.assert(
+      fc.property(mergeWork, out, kind, (work, drawn, named) => {
+        const leftOut = drawn.map(({ at, reason, isTrue }): LeftOutAt => {
+          const { from } = work.components[at] ?? {};
+          const bytes = from?.kind === "proof" ? from.child.proof : from?.raws.signatures;
+          return {
+            reason: (["bad_signature", "wrong_leaf", "bad_child"] as const)[reason] ?? "shed",
+            input: { kind: "component", at },
+            digest: isTrue && bytes !== undefined ? sha256(bytes) : new Uint8Array(32),
+          };
+        });
+        let taken;
+        try {
+          taken = resultFrom(madeUp(leftOut, named), work, PROOF);
+        } catch (error) {
+          expect(
+            refusal(() => {
+              throw error;
+            }).field,
+          ).toBe("ended.result");
+          return;
+        }
+        const { result, claims } = taken;
+        expect(["proved", "rejected"]).toContain(result.kind);
+        expect(claims).toEqual(result.kind === "proved" ? claimsOf(work) : []);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
 interface MadeUp {
   isRaw: boolean;
   at: number;
@@ -74,8 +126,8 @@ interface MadeUp {
 
 const reasons = ["bad_signature", "wrong_leaf", "bad_child", "covered", "shed"] as const;
 
-function madeUp(work: FoldWork, out: readonly MadeUp[], kind: string): RemoteResult {
-  const leftOut = out.map(({ isRaw, at, reason, isTrue }): LeftOutAt => {
+function madeUpOf(work: FoldWork, out: readonly MadeUp[]): LeftOutAt[] {
+  return out.map(({ isRaw, at, reason, isTrue }): LeftOutAt => {
     const bytes = isRaw
       ? work.raws.signatures.subarray(at * 6, at * 6 + 6)
       : (work.children[at]?.proof ?? new Uint8Array());
@@ -85,6 +137,9 @@ function madeUp(work: FoldWork, out: readonly MadeUp[], kind: string): RemoteRes
       digest: isTrue ? sha256(bytes) : new Uint8Array(32),
     };
   });
+}
+
+function madeUp(leftOut: readonly LeftOutAt[], kind: string): RemoteResult {
   switch (kind) {
     case "proved":
       return { kind, proof: blobOf(Uint8Array.of(1)), proveMs: 1, leftOut };
@@ -117,6 +172,9 @@ describe("what no attempt at the work can give", () => {
     const digest = sha256(Uint8Array.of(at + 1));
     return { reason, input: { kind: "child", at }, digest };
   };
+  const component = (at: number, reason: LeftOutAt["reason"], of = 1): LeftOutAt => {
+    return { reason, input: { kind: "component", at }, digest: sha256(Uint8Array.of(of)) };
+  };
   const proved = (...leftOut: LeftOutAt[]): RemoteResult => {
     return { kind: "proved", proof, proveMs: 1, leftOut };
   };
@@ -142,16 +200,55 @@ describe("what no attempt at the work can give", () => {
     ],
     ["another reason", { kind: "not_started", reason: "deadline", leftOut: all }],
     ["another reason", { kind: "too_few_inputs", inputs: 3, leftOut: [raw(1, "covered")] }],
+    ["a fold has no components", { kind: "rejected", leftOut: [component(0, "bad_child")] }],
     ["3 inputs are left, not 1", { kind: "too_few_inputs", inputs: 1, leftOut: [] }],
   ])("is refused: %s", (detail, result) => {
     const { field, message } = refusal(() => resultFrom(result, work, Uint8Array.of(1)));
     expect([field, message]).toEqual(["ended.result", expect.stringContaining(detail)]);
   });
 
+  const [child0] = work.children;
+  const merge: MergeWork = {
+    kind: "merge",
+    components: [
+      { message: work.message, from: { kind: "raws", raws: work.raws } },
+      ...(child0 === undefined
+        ? []
+        : [
+            {
+              message: { ...work.message, slot: 2 },
+              from: { kind: "proof", child: child0 } as const,
+            },
+          ]),
+    ],
+    leftOut: [],
+    logInvRate: 0,
+  };
+  const rejected = (...leftOut: LeftOutAt[]): RemoteResult => ({ kind: "rejected", leftOut });
+  test.each<[string, RemoteResult]>([
+    ["proved, but a component is left out", proved(component(1, "bad_child"))],
+    ["no component is left out", rejected()],
+    ["the work has no component 2", rejected(component(2, "bad_child"))],
+    ["component 0 is not bad_child", rejected(component(0, "bad_child"))],
+    ["component 1 is not bad_signature", rejected(component(1, "bad_signature"))],
+    ["another SHA-256", rejected(component(1, "bad_child", 2))],
+    ["another SHA-256", rejected(component(0, "wrong_leaf"))],
+    ["a merge has no raw of its own", rejected(raw(0, "bad_signature"))],
+    ["a merge is not nothing_to_prove", { kind: "nothing_to_prove", leftOut: [] }],
+    ["a merge is not too_few_inputs", { kind: "too_few_inputs", inputs: 1, leftOut: [] }],
+    [
+      "not_started, but a component is left out",
+      { kind: "not_started", reason: "deadline", leftOut: [component(1, "bad_child")] },
+    ],
+  ])("is refused of a merge: %s", (detail, result) => {
+    const { field, message } = refusal(() => resultFrom(result, merge, PROOF));
+    expect([field, message]).toEqual(["ended.result", expect.stringContaining(detail)]);
+  });
+
   test("signatures that are a SHA-256 already name themselves", () => {
     const raws = { validators: [1, 2], keys: keysOf([1, 2]), signatures: new Uint8Array(64) };
     const named = raw(0, "bad_signature", new Uint8Array(32));
-    const { result } = resultFrom(proved(named), { raws, children: [] }, Uint8Array.of(1));
+    const { result } = resultFrom(proved(named), { ...work, raws, children: [] }, PROOF);
     expect(result).toMatchObject({ validators: [2] });
   });
 });

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file lean/fleet/v1/fleet.proto.
  */
 export const file_lean_fleet_v1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("ChlsZWFuL2ZsZWV0L3YxL2ZsZWV0LnByb3RvEg1sZWFuLmZsZWV0LnYxIjQKBEJsb2ISDgoGc2hhMjU2GAEgASgMEgwKBHNpemUYAiABKA0SDgoGaW5saW5lGAMgASgMIicKBUZldGNoEg4KBnNoYTI1NhgBIAEoDBIOCgZvZmZzZXQYAiABKA0iFgoFQ2h1bmsSDQoFYnl0ZXMYASABKAwirQEKCEZyb21Ib3N0Eg8KB3ZlcnNpb24YASABKA0SCwoDcnVuGAIgASgJEiMKBGJlYXQYAyABKAsyEy5sZWFuLmZsZWV0LnYxLkJlYXRIABIzCgxhbm5vdW5jZW1lbnQYBCABKAsyGy5sZWFuLmZsZWV0LnYxLkFubm91bmNlbWVudEgAEiEKA2J5ZRgFIAEoCzISLmxlYW4uZmxlZXQudjEuQnllSABCBgoEa2luZCI+CgRCZWF0Eg4KBm5vd19tcxgBIAEoARImCgdkZXZpY2VzGAIgAygLMhUubGVhbi5mbGVldC52MS5MYXRlc3QiKgoGTGF0ZXN0Eg4KBmRldmljZRgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBCIFCgNCeWUihwUKDEFubm91bmNlbWVudBIOCgZkZXZpY2UYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSDQoFbGVhc2UYAyABKAQSKwoIc3RhcnRpbmcYBCABKAsyFy5sZWFuLmZsZWV0LnYxLlN0YXJ0aW5nSAASIwoEaWRsZRgFIAEoCzITLmxlYW4uZmxlZXQudjEuSWRsZUgAEikKB3Byb3ZpbmcYBiABKAsyFi5sZWFuLmZsZWV0LnYxLlJ1bm5pbmdIABIrCghzdG9wcGluZxgHIAEoCzIXLmxlYW4uZmxlZXQudjEuU3RvcHBpbmdIABIlCgZmYWlsZWQYCCABKAsyEy5sZWFuLmZsZWV0LnYxLkRvd25IABISCgppc19kcmFpbmVkGAkgASgIEhYKDmlzX3Jlc3RhcnRfZHVlGAogASgIEhgKEGlzX3N0YW5kYnlfcmVhZHkYCyABKAgSFQoNc3RhbmRieV9jYXVzZRgMIAEoCRInCgdwcm92ZXJzGA0gAygLMhYubGVhbi5mbGVldC52MS5Qcm9jZXNzEi8KC2Rlc2NyaXB0aW9uGA4gASgLMhoubGVhbi5mbGVldC52MS5EZXNjcmlwdGlvbhIiCgVjb3N0cxgPIAMoCzITLmxlYW4uZmxlZXQudjEuQ29zdBIyCg1jb21tYW5kc19kb25lGBAgAygLMhsubGVhbi5mbGVldC52MS5Db21tYW5kc0RvbmUSIQoEaGVsZBgRIAMoCzITLmxlYW4uZmxlZXQudjEuSGVsZBIVCg1pc19yZWZyZXNoaW5nGBIgASgIEiMKBm1lbW9yeRgTIAMoCzITLmxlYW4uZmxlZXQudjEuUGVha0IHCgVwaGFzZSI1CghTdGFydGluZxIWCg5pc19jYWxpYnJhdGluZxgBIAEoCBIRCgl3YWl0c19mb3IYAiABKAkiBgoESWRsZSJ+CgdSdW5uaW5nEg4KBmRpZ2VzdBgBIAEoCRIkCgZvd25lcnMYAiADKAsyFC5sZWFuLmZsZWV0LnYxLk93bmVyEhMKC2ZlbmNlX2luX21zGAMgASgBEigKBXByb29mGAQgASgLMhkubGVhbi5mbGVldC52MS5Qcm9vZlN0YXJ0IlIKClByb29mU3RhcnQSDgoGcmFuX21zGAEgASgBEgwKBHJhd3MYAiABKA0SEAoIY2hpbGRyZW4YAyABKA0SFAoMbG9nX2ludl9yYXRlGAQgASgNIjMKBU93bmVyEgwKBGRvb3IYASABKAkSCwoDcnVuGAIgASgJEg8KB2F0dGVtcHQYAyABKAQiKwoESGVsZBIOCgZkaWdlc3QYASABKAkSEwoLZmVuY2VfaW5fbXMYAiABKAEiMwoIU3RvcHBpbmcSJwoFY2F1c2UYASABKA4yGC5sZWFuLmZsZWV0LnYxLktpbGxDYXVzZSIqCgREb3duEg0KBWNhdXNlGAEgASgJEhMKC3JldHJ5X2luX21zGAIgASgBIlQKB1Byb2Nlc3MSEgoKaXNfc3RhbmRieRgBIAEoCBILCgNwaWQYAiABKA0SEAoIaXNfcmVhZHkYAyABKAgSFgoOcmVzaWRlbnRfYnl0ZXMYBCABKAQi5wEKC0Rlc2NyaXB0aW9uEg8KB2JhY2tlbmQYASABKAkSDgoGc2NoZW1lGAIgASgJEhAKCHJldmlzaW9uGAMgASgJEhgKEHB1YmxpY19rZXlfYnl0ZXMYBCABKA0SFwoPc2lnbmF0dXJlX2J5dGVzGAUgASgNEhcKD3Byb29mX2J5dGVzX21heBgGIAEoDRIUCgxjaGlsZHJlbl9tYXgYByABKA0SDQoFcmF0ZXMYCCABKA0SDAoEZmFrZRgJIAEoCBIQCghhbnlfc2l6ZRgKIAEoCBIUCgxtZXNzYWdlc19tYXgYCyABKA0iYQoEQ29zdBIOCgZsb2dfbXMYASADKAESEgoKY292YXJpYW5jZRgCIAMoARIPCgdzY2F0dGVyGAMgASgBEg4KBmFnZV9tcxgEIAEoARIUCgxsb2dfaW52X3JhdGUYBSABKA0iSwoEUGVhaxIMCgRyYXdzGAEgASgNEhAKCGNoaWxkcmVuGAIgASgNEhQKDGxvZ19pbnZfcmF0ZRgDIAEoDRINCgVieXRlcxgEIAEoBCI5CgxDb21tYW5kc0RvbmUSDAoEZG9vchgBIAEoCRILCgNydW4YAiABKAkSDgoGbnVtYmVyGAMgASgEItUCCgZUb0hvc3QSDwoHdmVyc2lvbhgBIAEoDRILCgNydW4YAiABKAkSEAoIaG9zdF9ydW4YAyABKAkSJwoGYXNzaWduGAQgASgLMhUubGVhbi5mbGVldC52MS5Bc3NpZ25IABIlCgVhZG9wdBgFIAEoCzIULmxlYW4uZmxlZXQudjEuQWRvcHRIABIjCgRraWxsGAYgASgLMhMubGVhbi5mbGVldC52MS5LaWxsSAASKQoHY29tbWFuZBgHIAEoCzIWLmxlYW4uZmxlZXQudjEuQ29tbWFuZEgAEiMKBHBpbmcYCCABKAsyEy5sZWFuLmZsZWV0LnYxLlBpbmdIABIlCgVmZXRjaBgJIAEoCzIULmxlYW4uZmxlZXQudjEuRmV0Y2hIABInCgZ2ZXJpZnkYCiABKAsyFS5sZWFuLmZsZWV0LnYxLlZlcmlmeUgAQgYKBGtpbmQiBgoEUGluZyLAAgoGQXNzaWduEg4KBmRldmljZRgBIAEoCRINCgVsZWFzZRgCIAEoBBIPCgdhdHRlbXB0GAMgASgEEg4KBmRpZ2VzdBgEIAEoCRIhCgR3b3JrGAUgASgLMhMubGVhbi5mbGVldC52MS5CbG9iEhYKDmRlYWRsaW5lX2F0X21zGAYgASgBEhMKC2ZlbmNlX2F0X21zGAcgASgBEhsKE2lzX2ZpcnN0X29mX3Nlc3Npb24YCCABKAgSFgoOaXNfZXhwbG9yYXRpb24YCSABKAgSEAoIaXNfcmV0cnkYCiABKAgSEAoIbWF5X3NoZWQYCyABKAgSEgoKbWluX2lucHV0cxgMIAEoDRIQCghyb3RhdGlvbhgNIAEoARInCgVzdGVwcxgOIAMoCzIYLmxlYW4uZmxlZXQudjEuV29ydGhTdGVwIjAKCVdvcnRoU3RlcBITCgt1bnRpbF9hdF9tcxgBIAEoARIOCgZ3ZWlnaHQYAiABKAEilgEKBFdvcmsSDAoEcm9vdBgBIAEoDBIMCgRzbG90GAIgASgNEhQKDGxvZ19pbnZfcmF0ZRgDIAEoDRISCgp2YWxpZGF0b3JzGAQgAygNEgwKBGtleXMYBSABKAwSEgoKc2lnbmF0dXJlcxgGIAEoDBImCghjaGlsZHJlbhgHIAMoCzIULmxlYW4uZmxlZXQudjEuQ2hpbGQiOAoFQ2hpbGQSEgoKdmFsaWRhdG9ycxgBIAMoDRIMCgRrZXlzGAIgASgMEg0KBXByb29mGAMgASgMIk0KBUFkb3B0Eg4KBmRldmljZRgBIAEoCRIPCgdhdHRlbXB0GAIgASgEEg4KBmRpZ2VzdBgDIAEoCRITCgtmZW5jZV9hdF9tcxgEIAEoASJgCgRLaWxsEg4KBmRldmljZRgBIAEoCRINCgVsZWFzZRgCIAEoBBIPCgdhdHRlbXB0GAMgASgEEigKBnJlYXNvbhgEIAEoDjIYLmxlYW4uZmxlZXQudjEuS2lsbENhdXNlIl0KB0NvbW1hbmQSDgoGZGV2aWNlGAEgASgJEg4KBm51bWJlchgCIAEoBBIPCgVkcmFpbhgDIAEoCEgAEhkKD3Jlc3RhcnRfc3RhbmRieRgEIAEoCEgAQgYKBGtpbmQiawoGVmVyaWZ5EgwKBHJvb3QYASABKAwSDAoEc2xvdBgCIAEoDRIhCgRrZXlzGAMgASgLMhMubGVhbi5mbGVldC52MS5CbG9iEiIKBXByb29mGAQgASgLMhMubGVhbi5mbGVldC52MS5CbG9iIjcKB1ZlcmRpY3QSEgoIaXNfdmFsaWQYASABKAhIABIQCgZ1bmFibGUYAiABKAlIAEIGCgRraW5kIo4BCgZUb0Rvb3ISDwoHdmVyc2lvbhgBIAEoDRILCgNydW4YAiABKAkSEAoIZG9vcl9ydW4YAyABKAkSJQoFZW5kZWQYBCABKAsyFC5sZWFuLmZsZWV0LnYxLkVuZGVkSAASJQoFZmV0Y2gYBSABKAsyFC5sZWFuLmZsZWV0LnYxLkZldGNoSABCBgoEa2luZCJPCgVFbmRlZBIOCgZkZXZpY2UYASABKAkSDwoHYXR0ZW1wdBgCIAEoBBIlCgZyZXN1bHQYAyABKAsyFS5sZWFuLmZsZWV0LnYxLlJlc3VsdCLdAgoGUmVzdWx0EicKBnByb3ZlZBgBIAEoCzIVLmxlYW4uZmxlZXQudjEuUHJvdmVkSAASOQoQbm90aGluZ190b19wcm92ZRgCIAEoCzIdLmxlYW4uZmxlZXQudjEuTm90aGluZ1RvUHJvdmVIABIrCghyZWplY3RlZBgDIAEoCzIXLmxlYW4uZmxlZXQudjEuUmVqZWN0ZWRIABI1Cg50b29fZmV3X2lucHV0cxgEIAEoCzIbLmxlYW4uZmxlZXQudjEuVG9vRmV3SW5wdXRzSAASMAoLbm90X3N0YXJ0ZWQYBSABKAsyGS5sZWFuLmZsZWV0LnYxLk5vdFN0YXJ0ZWRIABInCgZmYWlsZWQYBiABKAsyFS5sZWFuLmZsZWV0LnYxLkZhaWxlZEgAEigKCGxlZnRfb3V0GAcgAygLMhYubGVhbi5mbGVldC52MS5MZWZ0T3V0QgYKBGtpbmQiPgoGUHJvdmVkEiIKBXByb29mGAEgASgLMhMubGVhbi5mbGVldC52MS5CbG9iEhAKCHByb3ZlX21zGAIgASgBIhAKDk5vdGhpbmdUb1Byb3ZlIgoKCFJlamVjdGVkIh4KDFRvb0Zld0lucHV0cxIOCgZpbnB1dHMYASABKA0iOgoKTm90U3RhcnRlZBIZChFpc19wcmVkaWN0ZWRfbWlzcxgBIAEoCBIRCglpc19tZW1vcnkYAiABKAgiOgoGRmFpbGVkEhAKCGlzX2RlYXRoGAEgASgIEg4KBmRldGFpbBgCIAEoCRIOCgZkZWF0aHMYAyABKA0icAoHTGVmdE91dBIsCgZyZWFzb24YASABKA4yHC5sZWFuLmZsZWV0LnYxLkxlZnRPdXRSZWFzb24SDQoDcmF3GAIgASgNSAASDwoFY2hpbGQYAyABKA1IABIOCgZkaWdlc3QYBCABKAxCBwoFaW5wdXQqggIKCUtpbGxDYXVzZRIaChZLSUxMX0NBVVNFX1VOU1BFQ0lGSUVEEAASFAoQS0lMTF9DQVVTRV9GRU5DRRABEhgKFEtJTExfQ0FVU0VfQ0FOQ0VMTEVEEAISGAoUS0lMTF9DQVVTRV9QUkVFTVBURUQQAxIZChVLSUxMX0NBVVNFX1NVUEVSU0VERUQQBBIXChNLSUxMX0NBVVNFX0RSQUlOSU5HEAUSFQoRS0lMTF9DQVVTRV9XRURHRUQQBhIVChFLSUxMX0NBVVNFX01FTU9SWRAHEhYKEktJTExfQ0FVU0VfUkVTVEFSVBAIEhUKEUtJTExfQ0FVU0VfQ0xPU0VEEAkqyQEKDUxlZnRPdXRSZWFzb24SHwobTEVGVF9PVVRfUkVBU09OX1VOU1BFQ0lGSUVEEAASIQodTEVGVF9PVVRfUkVBU09OX0JBRF9TSUdOQVRVUkUQARIeChpMRUZUX09VVF9SRUFTT05fV1JPTkdfTEVBRhACEh0KGUxFRlRfT1VUX1JFQVNPTl9CQURfQ0hJTEQQAxIbChdMRUZUX09VVF9SRUFTT05fQ09WRVJFRBAEEhgKFExFRlRfT1VUX1JFQVNPTl9TSEVEEAVCUVpPZ2l0aHViLmNvbS9sZWFuLWFnZ3JlZ2F0b3IvbGVhbi1hZ2dyZWdhdG9yL2NsaWVudHMvZ28vZ2VuL2xlYW4vZmxlZXQvdjE7ZmxlZXR2MWIGcHJvdG8z");
+  fileDesc("ChlsZWFuL2ZsZWV0L3YxL2ZsZWV0LnByb3RvEg1sZWFuLmZsZWV0LnYxIjQKBEJsb2ISDgoGc2hhMjU2GAEgASgMEgwKBHNpemUYAiABKA0SDgoGaW5saW5lGAMgASgMIicKBUZldGNoEg4KBnNoYTI1NhgBIAEoDBIOCgZvZmZzZXQYAiABKA0iFgoFQ2h1bmsSDQoFYnl0ZXMYASABKAwirQEKCEZyb21Ib3N0Eg8KB3ZlcnNpb24YASABKA0SCwoDcnVuGAIgASgJEiMKBGJlYXQYAyABKAsyEy5sZWFuLmZsZWV0LnYxLkJlYXRIABIzCgxhbm5vdW5jZW1lbnQYBCABKAsyGy5sZWFuLmZsZWV0LnYxLkFubm91bmNlbWVudEgAEiEKA2J5ZRgFIAEoCzISLmxlYW4uZmxlZXQudjEuQnllSABCBgoEa2luZCI+CgRCZWF0Eg4KBm5vd19tcxgBIAEoARImCgdkZXZpY2VzGAIgAygLMhUubGVhbi5mbGVldC52MS5MYXRlc3QiKgoGTGF0ZXN0Eg4KBmRldmljZRgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBCIFCgNCeWUihwUKDEFubm91bmNlbWVudBIOCgZkZXZpY2UYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSDQoFbGVhc2UYAyABKAQSKwoIc3RhcnRpbmcYBCABKAsyFy5sZWFuLmZsZWV0LnYxLlN0YXJ0aW5nSAASIwoEaWRsZRgFIAEoCzITLmxlYW4uZmxlZXQudjEuSWRsZUgAEikKB3Byb3ZpbmcYBiABKAsyFi5sZWFuLmZsZWV0LnYxLlJ1bm5pbmdIABIrCghzdG9wcGluZxgHIAEoCzIXLmxlYW4uZmxlZXQudjEuU3RvcHBpbmdIABIlCgZmYWlsZWQYCCABKAsyEy5sZWFuLmZsZWV0LnYxLkRvd25IABISCgppc19kcmFpbmVkGAkgASgIEhYKDmlzX3Jlc3RhcnRfZHVlGAogASgIEhgKEGlzX3N0YW5kYnlfcmVhZHkYCyABKAgSFQoNc3RhbmRieV9jYXVzZRgMIAEoCRInCgdwcm92ZXJzGA0gAygLMhYubGVhbi5mbGVldC52MS5Qcm9jZXNzEi8KC2Rlc2NyaXB0aW9uGA4gASgLMhoubGVhbi5mbGVldC52MS5EZXNjcmlwdGlvbhIiCgVjb3N0cxgPIAMoCzITLmxlYW4uZmxlZXQudjEuQ29zdBIyCg1jb21tYW5kc19kb25lGBAgAygLMhsubGVhbi5mbGVldC52MS5Db21tYW5kc0RvbmUSIQoEaGVsZBgRIAMoCzITLmxlYW4uZmxlZXQudjEuSGVsZBIVCg1pc19yZWZyZXNoaW5nGBIgASgIEiMKBm1lbW9yeRgTIAMoCzITLmxlYW4uZmxlZXQudjEuUGVha0IHCgVwaGFzZSI1CghTdGFydGluZxIWCg5pc19jYWxpYnJhdGluZxgBIAEoCBIRCgl3YWl0c19mb3IYAiABKAkiBgoESWRsZSJ+CgdSdW5uaW5nEg4KBmRpZ2VzdBgBIAEoCRIkCgZvd25lcnMYAiADKAsyFC5sZWFuLmZsZWV0LnYxLk93bmVyEhMKC2ZlbmNlX2luX21zGAMgASgBEigKBXByb29mGAQgASgLMhkubGVhbi5mbGVldC52MS5Qcm9vZlN0YXJ0ImQKClByb29mU3RhcnQSDgoGcmFuX21zGAEgASgBEgwKBHJhd3MYAiABKA0SEAoIY2hpbGRyZW4YAyABKA0SFAoMbG9nX2ludl9yYXRlGAQgASgNEhAKCG1lc3NhZ2VzGAUgASgNIjMKBU93bmVyEgwKBGRvb3IYASABKAkSCwoDcnVuGAIgASgJEg8KB2F0dGVtcHQYAyABKAQiKwoESGVsZBIOCgZkaWdlc3QYASABKAkSEwoLZmVuY2VfaW5fbXMYAiABKAEiMwoIU3RvcHBpbmcSJwoFY2F1c2UYASABKA4yGC5sZWFuLmZsZWV0LnYxLktpbGxDYXVzZSIqCgREb3duEg0KBWNhdXNlGAEgASgJEhMKC3JldHJ5X2luX21zGAIgASgBIlQKB1Byb2Nlc3MSEgoKaXNfc3RhbmRieRgBIAEoCBILCgNwaWQYAiABKA0SEAoIaXNfcmVhZHkYAyABKAgSFgoOcmVzaWRlbnRfYnl0ZXMYBCABKAQi5wEKC0Rlc2NyaXB0aW9uEg8KB2JhY2tlbmQYASABKAkSDgoGc2NoZW1lGAIgASgJEhAKCHJldmlzaW9uGAMgASgJEhgKEHB1YmxpY19rZXlfYnl0ZXMYBCABKA0SFwoPc2lnbmF0dXJlX2J5dGVzGAUgASgNEhcKD3Byb29mX2J5dGVzX21heBgGIAEoDRIUCgxjaGlsZHJlbl9tYXgYByABKA0SDQoFcmF0ZXMYCCABKA0SDAoEZmFrZRgJIAEoCBIQCghhbnlfc2l6ZRgKIAEoCBIUCgxtZXNzYWdlc19tYXgYCyABKA0iYQoEQ29zdBIOCgZsb2dfbXMYASADKAESEgoKY292YXJpYW5jZRgCIAMoARIPCgdzY2F0dGVyGAMgASgBEg4KBmFnZV9tcxgEIAEoARIUCgxsb2dfaW52X3JhdGUYBSABKA0iXQoEUGVhaxIMCgRyYXdzGAEgASgNEhAKCGNoaWxkcmVuGAIgASgNEhQKDGxvZ19pbnZfcmF0ZRgDIAEoDRINCgVieXRlcxgEIAEoBBIQCghtZXNzYWdlcxgFIAEoDSI5CgxDb21tYW5kc0RvbmUSDAoEZG9vchgBIAEoCRILCgNydW4YAiABKAkSDgoGbnVtYmVyGAMgASgEItUCCgZUb0hvc3QSDwoHdmVyc2lvbhgBIAEoDRILCgNydW4YAiABKAkSEAoIaG9zdF9ydW4YAyABKAkSJwoGYXNzaWduGAQgASgLMhUubGVhbi5mbGVldC52MS5Bc3NpZ25IABIlCgVhZG9wdBgFIAEoCzIULmxlYW4uZmxlZXQudjEuQWRvcHRIABIjCgRraWxsGAYgASgLMhMubGVhbi5mbGVldC52MS5LaWxsSAASKQoHY29tbWFuZBgHIAEoCzIWLmxlYW4uZmxlZXQudjEuQ29tbWFuZEgAEiMKBHBpbmcYCCABKAsyEy5sZWFuLmZsZWV0LnYxLlBpbmdIABIlCgVmZXRjaBgJIAEoCzIULmxlYW4uZmxlZXQudjEuRmV0Y2hIABInCgZ2ZXJpZnkYCiABKAsyFS5sZWFuLmZsZWV0LnYxLlZlcmlmeUgAQgYKBGtpbmQiBgoEUGluZyLAAgoGQXNzaWduEg4KBmRldmljZRgBIAEoCRINCgVsZWFzZRgCIAEoBBIPCgdhdHRlbXB0GAMgASgEEg4KBmRpZ2VzdBgEIAEoCRIhCgR3b3JrGAUgASgLMhMubGVhbi5mbGVldC52MS5CbG9iEhYKDmRlYWRsaW5lX2F0X21zGAYgASgBEhMKC2ZlbmNlX2F0X21zGAcgASgBEhsKE2lzX2ZpcnN0X29mX3Nlc3Npb24YCCABKAgSFgoOaXNfZXhwbG9yYXRpb24YCSABKAgSEAoIaXNfcmV0cnkYCiABKAgSEAoIbWF5X3NoZWQYCyABKAgSEgoKbWluX2lucHV0cxgMIAEoDRIQCghyb3RhdGlvbhgNIAEoARInCgVzdGVwcxgOIAMoCzIYLmxlYW4uZmxlZXQudjEuV29ydGhTdGVwIjAKCVdvcnRoU3RlcBITCgt1bnRpbF9hdF9tcxgBIAEoARIOCgZ3ZWlnaHQYAiABKAEixAEKBFdvcmsSDAoEcm9vdBgBIAEoDBIMCgRzbG90GAIgASgNEhQKDGxvZ19pbnZfcmF0ZRgDIAEoDRISCgp2YWxpZGF0b3JzGAQgAygNEgwKBGtleXMYBSABKAwSEgoKc2lnbmF0dXJlcxgGIAEoDBImCghjaGlsZHJlbhgHIAMoCzIULmxlYW4uZmxlZXQudjEuQ2hpbGQSLAoKY29tcG9uZW50cxgIIAMoCzIYLmxlYW4uZmxlZXQudjEuQ29tcG9uZW50ImwKCUNvbXBvbmVudBIMCgRyb290GAEgASgMEgwKBHNsb3QYAiABKA0SEgoKdmFsaWRhdG9ycxgDIAMoDRIMCgRrZXlzGAQgASgMEhIKCnNpZ25hdHVyZXMYBSABKAwSDQoFcHJvb2YYBiABKAwiOAoFQ2hpbGQSEgoKdmFsaWRhdG9ycxgBIAMoDRIMCgRrZXlzGAIgASgMEg0KBXByb29mGAMgASgMIk0KBUFkb3B0Eg4KBmRldmljZRgBIAEoCRIPCgdhdHRlbXB0GAIgASgEEg4KBmRpZ2VzdBgDIAEoCRITCgtmZW5jZV9hdF9tcxgEIAEoASJgCgRLaWxsEg4KBmRldmljZRgBIAEoCRINCgVsZWFzZRgCIAEoBBIPCgdhdHRlbXB0GAMgASgEEigKBnJlYXNvbhgEIAEoDjIYLmxlYW4uZmxlZXQudjEuS2lsbENhdXNlIl0KB0NvbW1hbmQSDgoGZGV2aWNlGAEgASgJEg4KBm51bWJlchgCIAEoBBIPCgVkcmFpbhgDIAEoCEgAEhkKD3Jlc3RhcnRfc3RhbmRieRgEIAEoCEgAQgYKBGtpbmQilwEKBlZlcmlmeRIMCgRyb290GAEgASgMEgwKBHNsb3QYAiABKA0SIQoEa2V5cxgDIAEoCzITLmxlYW4uZmxlZXQudjEuQmxvYhIiCgVwcm9vZhgEIAEoCzITLmxlYW4uZmxlZXQudjEuQmxvYhIqCgZjbGFpbXMYBSADKAsyGi5sZWFuLmZsZWV0LnYxLk1lcmdlZENsYWltIjwKC01lcmdlZENsYWltEgwKBHJvb3QYASABKAwSDAoEc2xvdBgCIAEoDRIRCglrZXlfYnl0ZXMYAyABKA0iNwoHVmVyZGljdBISCghpc192YWxpZBgBIAEoCEgAEhAKBnVuYWJsZRgCIAEoCUgAQgYKBGtpbmQijgEKBlRvRG9vchIPCgd2ZXJzaW9uGAEgASgNEgsKA3J1bhgCIAEoCRIQCghkb29yX3J1bhgDIAEoCRIlCgVlbmRlZBgEIAEoCzIULmxlYW4uZmxlZXQudjEuRW5kZWRIABIlCgVmZXRjaBgFIAEoCzIULmxlYW4uZmxlZXQudjEuRmV0Y2hIAEIGCgRraW5kIk8KBUVuZGVkEg4KBmRldmljZRgBIAEoCRIPCgdhdHRlbXB0GAIgASgEEiUKBnJlc3VsdBgDIAEoCzIVLmxlYW4uZmxlZXQudjEuUmVzdWx0It0CCgZSZXN1bHQSJwoGcHJvdmVkGAEgASgLMhUubGVhbi5mbGVldC52MS5Qcm92ZWRIABI5ChBub3RoaW5nX3RvX3Byb3ZlGAIgASgLMh0ubGVhbi5mbGVldC52MS5Ob3RoaW5nVG9Qcm92ZUgAEisKCHJlamVjdGVkGAMgASgLMhcubGVhbi5mbGVldC52MS5SZWplY3RlZEgAEjUKDnRvb19mZXdfaW5wdXRzGAQgASgLMhsubGVhbi5mbGVldC52MS5Ub29GZXdJbnB1dHNIABIwCgtub3Rfc3RhcnRlZBgFIAEoCzIZLmxlYW4uZmxlZXQudjEuTm90U3RhcnRlZEgAEicKBmZhaWxlZBgGIAEoCzIVLmxlYW4uZmxlZXQudjEuRmFpbGVkSAASKAoIbGVmdF9vdXQYByADKAsyFi5sZWFuLmZsZWV0LnYxLkxlZnRPdXRCBgoEa2luZCI+CgZQcm92ZWQSIgoFcHJvb2YYASABKAsyEy5sZWFuLmZsZWV0LnYxLkJsb2ISEAoIcHJvdmVfbXMYAiABKAEiEAoOTm90aGluZ1RvUHJvdmUiCgoIUmVqZWN0ZWQiHgoMVG9vRmV3SW5wdXRzEg4KBmlucHV0cxgBIAEoDSI6CgpOb3RTdGFydGVkEhkKEWlzX3ByZWRpY3RlZF9taXNzGAEgASgIEhEKCWlzX21lbW9yeRgCIAEoCCI6CgZGYWlsZWQSEAoIaXNfZGVhdGgYASABKAgSDgoGZGV0YWlsGAIgASgJEg4KBmRlYXRocxgDIAEoDSKFAQoHTGVmdE91dBIsCgZyZWFzb24YASABKA4yHC5sZWFuLmZsZWV0LnYxLkxlZnRPdXRSZWFzb24SDQoDcmF3GAIgASgNSAASDwoFY2hpbGQYAyABKA1IABITCgljb21wb25lbnQYBSABKA1IABIOCgZkaWdlc3QYBCABKAxCBwoFaW5wdXQqggIKCUtpbGxDYXVzZRIaChZLSUxMX0NBVVNFX1VOU1BFQ0lGSUVEEAASFAoQS0lMTF9DQVVTRV9GRU5DRRABEhgKFEtJTExfQ0FVU0VfQ0FOQ0VMTEVEEAISGAoUS0lMTF9DQVVTRV9QUkVFTVBURUQQAxIZChVLSUxMX0NBVVNFX1NVUEVSU0VERUQQBBIXChNLSUxMX0NBVVNFX0RSQUlOSU5HEAUSFQoRS0lMTF9DQVVTRV9XRURHRUQQBhIVChFLSUxMX0NBVVNFX01FTU9SWRAHEhYKEktJTExfQ0FVU0VfUkVTVEFSVBAIEhUKEUtJTExfQ0FVU0VfQ0xPU0VEEAkqyQEKDUxlZnRPdXRSZWFzb24SHwobTEVGVF9PVVRfUkVBU09OX1VOU1BFQ0lGSUVEEAASIQodTEVGVF9PVVRfUkVBU09OX0JBRF9TSUdOQVRVUkUQARIeChpMRUZUX09VVF9SRUFTT05fV1JPTkdfTEVBRhACEh0KGUxFRlRfT1VUX1JFQVNPTl9CQURfQ0hJTEQQAxIbChdMRUZUX09VVF9SRUFTT05fQ09WRVJFRBAEEhgKFExFRlRfT1VUX1JFQVNPTl9TSEVEEAVCUVpPZ2l0aHViLmNvbS9sZWFuLWFnZ3JlZ2F0b3IvbGVhbi1hZ2dyZWdhdG9yL2NsaWVudHMvZ28vZ2VuL2xlYW4vZmxlZXQvdjE7ZmxlZXR2MWIGcHJvdG8z");
 
 /**
  * Bytes by their SHA-256. Up to 512 KiB come along; more are fetched from the sender in chunks.
@@ -455,6 +455,13 @@ export type ProofStart = Message<"lean.fleet.v1.ProofStart"> & {
    * @generated from field: uint32 log_inv_rate = 4;
    */
   logInvRate: number;
+
+  /**
+   * Of a merge, how many it has; 0: a fold.
+   *
+   * @generated from field: uint32 messages = 5;
+   */
+  messages: number;
 };
 
 /**
@@ -729,6 +736,13 @@ export type Peak = Message<"lean.fleet.v1.Peak"> & {
    * @generated from field: uint64 bytes = 4;
    */
   bytes: bigint;
+
+  /**
+   * Of a merge, how many it has; 0: a fold.
+   *
+   * @generated from field: uint32 messages = 5;
+   */
+  messages: number;
 };
 
 /**
@@ -985,7 +999,8 @@ export const WorthStepSchema: GenMessage<WorthStep> = /*@__PURE__*/
   messageDesc(file_lean_fleet_v1_fleet, 24);
 
 /**
- * What is proved; see server/work/group.ts.
+ * What is proved; see server/work/group.ts. A fold has a message and inputs of it, a merge has
+ * components and a rate alone.
  *
  * @generated from message lean.fleet.v1.Work
  */
@@ -1028,6 +1043,13 @@ export type Work = Message<"lean.fleet.v1.Work"> & {
    * @generated from field: repeated lean.fleet.v1.Child children = 7;
    */
   children: Child[];
+
+  /**
+   * Of a merge, in the order of the proof's claims; no message is there twice.
+   *
+   * @generated from field: repeated lean.fleet.v1.Component components = 8;
+   */
+  components: Component[];
 };
 
 /**
@@ -1036,6 +1058,54 @@ export type Work = Message<"lean.fleet.v1.Work"> & {
  */
 export const WorkSchema: GenMessage<Work> = /*@__PURE__*/
   messageDesc(file_lean_fleet_v1_fleet, 25);
+
+/**
+ * One message of a merge, with its raw signatures or with a proof of it.
+ *
+ * @generated from message lean.fleet.v1.Component
+ */
+export type Component = Message<"lean.fleet.v1.Component"> & {
+  /**
+   * @generated from field: bytes root = 1;
+   */
+  root: Uint8Array;
+
+  /**
+   * @generated from field: uint32 slot = 2;
+   */
+  slot: number;
+
+  /**
+   * Of the signers.
+   *
+   * @generated from field: repeated uint32 validators = 3;
+   */
+  validators: number[];
+
+  /**
+   * @generated from field: bytes keys = 4;
+   */
+  keys: Uint8Array;
+
+  /**
+   * One of the two. Signatures are concatenated in the order of the validators.
+   *
+   * @generated from field: bytes signatures = 5;
+   */
+  signatures: Uint8Array;
+
+  /**
+   * @generated from field: bytes proof = 6;
+   */
+  proof: Uint8Array;
+};
+
+/**
+ * Describes the message lean.fleet.v1.Component.
+ * Use `create(ComponentSchema)` to create a new message.
+ */
+export const ComponentSchema: GenMessage<Component> = /*@__PURE__*/
+  messageDesc(file_lean_fleet_v1_fleet, 26);
 
 /**
  * @generated from message lean.fleet.v1.Child
@@ -1062,7 +1132,7 @@ export type Child = Message<"lean.fleet.v1.Child"> & {
  * Use `create(ChildSchema)` to create a new message.
  */
 export const ChildSchema: GenMessage<Child> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 26);
+  messageDesc(file_lean_fleet_v1_fleet, 27);
 
 /**
  * Takes part in an attempt at the same work that runs, or whose proof is held.
@@ -1096,7 +1166,7 @@ export type Adopt = Message<"lean.fleet.v1.Adopt"> & {
  * Use `create(AdoptSchema)` to create a new message.
  */
 export const AdoptSchema: GenMessage<Adopt> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 27);
+  messageDesc(file_lean_fleet_v1_fleet, 28);
 
 /**
  * Takes the door's attempt from the lane; the proof is killed when no owner is left.
@@ -1130,7 +1200,7 @@ export type Kill = Message<"lean.fleet.v1.Kill"> & {
  * Use `create(KillSchema)` to create a new message.
  */
 export const KillSchema: GenMessage<Kill> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 28);
+  messageDesc(file_lean_fleet_v1_fleet, 29);
 
 /**
  * @generated from message lean.fleet.v1.Command
@@ -1173,7 +1243,7 @@ export type Command = Message<"lean.fleet.v1.Command"> & {
  * Use `create(CommandSchema)` to create a new message.
  */
 export const CommandSchema: GenMessage<Command> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 29);
+  messageDesc(file_lean_fleet_v1_fleet, 30);
 
 /**
  * Asks whether a proof attests exactly these keys.
@@ -1181,6 +1251,49 @@ export const CommandSchema: GenMessage<Command> = /*@__PURE__*/
  * @generated from message lean.fleet.v1.Verify
  */
 export type Verify = Message<"lean.fleet.v1.Verify"> & {
+  /**
+   * The message of a fold; a merge has claims instead.
+   *
+   * @generated from field: bytes root = 1;
+   */
+  root: Uint8Array;
+
+  /**
+   * @generated from field: uint32 slot = 2;
+   */
+  slot: number;
+
+  /**
+   * Concatenated, in ascending order of their validators; of a merge, claim by claim.
+   *
+   * @generated from field: lean.fleet.v1.Blob keys = 3;
+   */
+  keys?: Blob;
+
+  /**
+   * @generated from field: lean.fleet.v1.Blob proof = 4;
+   */
+  proof?: Blob;
+
+  /**
+   * Of a merge, in the order of the proof.
+   *
+   * @generated from field: repeated lean.fleet.v1.MergedClaim claims = 5;
+   */
+  claims: MergedClaim[];
+};
+
+/**
+ * Describes the message lean.fleet.v1.Verify.
+ * Use `create(VerifySchema)` to create a new message.
+ */
+export const VerifySchema: GenMessage<Verify> = /*@__PURE__*/
+  messageDesc(file_lean_fleet_v1_fleet, 31);
+
+/**
+ * @generated from message lean.fleet.v1.MergedClaim
+ */
+export type MergedClaim = Message<"lean.fleet.v1.MergedClaim"> & {
   /**
    * @generated from field: bytes root = 1;
    */
@@ -1192,24 +1305,19 @@ export type Verify = Message<"lean.fleet.v1.Verify"> & {
   slot: number;
 
   /**
-   * Concatenated, in ascending order of their validators.
+   * How many of the bytes of the keys are of this message.
    *
-   * @generated from field: lean.fleet.v1.Blob keys = 3;
+   * @generated from field: uint32 key_bytes = 3;
    */
-  keys?: Blob;
-
-  /**
-   * @generated from field: lean.fleet.v1.Blob proof = 4;
-   */
-  proof?: Blob;
+  keyBytes: number;
 };
 
 /**
- * Describes the message lean.fleet.v1.Verify.
- * Use `create(VerifySchema)` to create a new message.
+ * Describes the message lean.fleet.v1.MergedClaim.
+ * Use `create(MergedClaimSchema)` to create a new message.
  */
-export const VerifySchema: GenMessage<Verify> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 30);
+export const MergedClaimSchema: GenMessage<MergedClaim> = /*@__PURE__*/
+  messageDesc(file_lean_fleet_v1_fleet, 32);
 
 /**
  * @generated from message lean.fleet.v1.Verdict
@@ -1240,7 +1348,7 @@ export type Verdict = Message<"lean.fleet.v1.Verdict"> & {
  * Use `create(VerdictSchema)` to create a new message.
  */
 export const VerdictSchema: GenMessage<Verdict> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 31);
+  messageDesc(file_lean_fleet_v1_fleet, 33);
 
 /**
  * Published by a lane host on `lean.<cell>.door.<door>.<host>`. `Fetch` is a request.
@@ -1294,7 +1402,7 @@ export type ToDoor = Message<"lean.fleet.v1.ToDoor"> & {
  * Use `create(ToDoorSchema)` to create a new message.
  */
 export const ToDoorSchema: GenMessage<ToDoor> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 32);
+  messageDesc(file_lean_fleet_v1_fleet, 34);
 
 /**
  * @generated from message lean.fleet.v1.Ended
@@ -1323,11 +1431,12 @@ export type Ended = Message<"lean.fleet.v1.Ended"> & {
  * Use `create(EndedSchema)` to create a new message.
  */
 export const EndedSchema: GenMessage<Ended> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 33);
+  messageDesc(file_lean_fleet_v1_fleet, 35);
 
 /**
  * How an attempt ended. Inputs are named by their positions in `Work`; what is not left out is in the
- * proof, so that a host can name no validator.
+ * proof, so that a host can name no validator. A merge is proved whole, or rejected for each
+ * component that has a bad input.
  *
  * @generated from message lean.fleet.v1.Result
  */
@@ -1384,7 +1493,7 @@ export type Result = Message<"lean.fleet.v1.Result"> & {
  * Use `create(ResultSchema)` to create a new message.
  */
 export const ResultSchema: GenMessage<Result> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 34);
+  messageDesc(file_lean_fleet_v1_fleet, 36);
 
 /**
  * @generated from message lean.fleet.v1.Proved
@@ -1406,7 +1515,7 @@ export type Proved = Message<"lean.fleet.v1.Proved"> & {
  * Use `create(ProvedSchema)` to create a new message.
  */
 export const ProvedSchema: GenMessage<Proved> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 35);
+  messageDesc(file_lean_fleet_v1_fleet, 37);
 
 /**
  * @generated from message lean.fleet.v1.NothingToProve
@@ -1419,7 +1528,7 @@ export type NothingToProve = Message<"lean.fleet.v1.NothingToProve"> & {
  * Use `create(NothingToProveSchema)` to create a new message.
  */
 export const NothingToProveSchema: GenMessage<NothingToProve> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 36);
+  messageDesc(file_lean_fleet_v1_fleet, 38);
 
 /**
  * @generated from message lean.fleet.v1.Rejected
@@ -1432,7 +1541,7 @@ export type Rejected = Message<"lean.fleet.v1.Rejected"> & {
  * Use `create(RejectedSchema)` to create a new message.
  */
 export const RejectedSchema: GenMessage<Rejected> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 37);
+  messageDesc(file_lean_fleet_v1_fleet, 39);
 
 /**
  * @generated from message lean.fleet.v1.TooFewInputs
@@ -1449,7 +1558,7 @@ export type TooFewInputs = Message<"lean.fleet.v1.TooFewInputs"> & {
  * Use `create(TooFewInputsSchema)` to create a new message.
  */
 export const TooFewInputsSchema: GenMessage<TooFewInputs> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 38);
+  messageDesc(file_lean_fleet_v1_fleet, 40);
 
 /**
  * @generated from message lean.fleet.v1.NotStarted
@@ -1475,7 +1584,7 @@ export type NotStarted = Message<"lean.fleet.v1.NotStarted"> & {
  * Use `create(NotStartedSchema)` to create a new message.
  */
 export const NotStartedSchema: GenMessage<NotStarted> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 39);
+  messageDesc(file_lean_fleet_v1_fleet, 41);
 
 /**
  * @generated from message lean.fleet.v1.Failed
@@ -1508,7 +1617,7 @@ export type Failed = Message<"lean.fleet.v1.Failed"> & {
  * Use `create(FailedSchema)` to create a new message.
  */
 export const FailedSchema: GenMessage<Failed> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 40);
+  messageDesc(file_lean_fleet_v1_fleet, 42);
 
 /**
  * @generated from message lean.fleet.v1.LeftOut
@@ -1538,10 +1647,18 @@ export type LeftOut = Message<"lean.fleet.v1.LeftOut"> & {
      */
     value: number;
     case: "child";
+  } | {
+    /**
+     * Position in `Work.components`.
+     *
+     * @generated from field: uint32 component = 5;
+     */
+    value: number;
+    case: "component";
   } | { case: undefined; value?: undefined };
 
   /**
-   * SHA-256 of the input's bytes.
+   * SHA-256 of the input's bytes; of a component with raw signatures, of its first bad one.
    *
    * @generated from field: bytes digest = 4;
    */
@@ -1553,7 +1670,7 @@ export type LeftOut = Message<"lean.fleet.v1.LeftOut"> & {
  * Use `create(LeftOutSchema)` to create a new message.
  */
 export const LeftOutSchema: GenMessage<LeftOut> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 41);
+  messageDesc(file_lean_fleet_v1_fleet, 43);
 
 /**
  * @generated from enum lean.fleet.v1.KillCause
