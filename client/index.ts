@@ -7,6 +7,7 @@ export type {
   TickAggregatorOptions,
   TickResult,
 } from "./adapter/options.js";
+export type { ComponentInit, MergeGates, MergeInit, MergeOptions } from "./adapter/merge.js";
 export type { OpenGroup, SubmittedData } from "./adapter/open-groups.js";
 export type { SlotClock, StepInit } from "./adapter/slot-clock.js";
 export { slotTimesOf } from "./adapter/slot-clock.js";

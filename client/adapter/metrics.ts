@@ -80,9 +80,12 @@ export function createAdapterMetrics(registry: Registry): AdapterMetrics {
   };
 }
 
-/** Counts the votes of an outcome; none for a service that does not say what became of them. */
-export function countVotes(counter: Counter<"fate">, { status, votes }: Outcome): void {
-  if (votes === undefined) return;
+/**
+ * Counts the votes of an outcome; none for a merge, whose votes were counted when they were
+ * aggregated, and none for a service that does not say what became of them.
+ */
+export function countVotes(counter: Counter<"fate">, { claims, status, votes }: Outcome): void {
+  if (votes === undefined || claims.length > 0) return;
   const proved = status === OutcomeStatus.PROVED_LATE ? "proved_late" : "proved";
   counter.inc({ fate: proved }, votesProved(votes));
   for (const [fate, field] of fatesInNoProof) counter.inc({ fate }, votes[field]);

@@ -2,6 +2,7 @@
  * What the shell remembers of submitted groups until the node has their results: their attestation
  * data, which the node may ask about, and how the request writes participants.
  */
+import { ProofKind } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { GroupRef } from "../machine/index.js";
 import type { SnapshotInit } from "./options.js";
 
@@ -18,7 +19,7 @@ export interface SubmittedData {
   source: CheckpointCopy;
 }
 
-/** A group whose result the node does not have yet. */
+/** A group of votes whose result the node does not have yet; no merge. */
 export interface OpenGroup {
   requestId: string;
   /** Slot of the submission. */
@@ -36,10 +37,11 @@ export class OpenGroups {
   private readonly requests = new Map<string, OpenRequest>();
 
   add(requestId: string, slot: number, { groups = [], sszBitlists = false }: SnapshotInit): void {
-    const open = groups.map(({ data }, groupIndex): [number, OpenGroup] => [
-      groupIndex,
-      { requestId, slot, groupIndex, data: copyOf(data) },
-    ]);
+    const open = groups.flatMap(({ kind, data }, groupIndex): [number, OpenGroup][] =>
+      kind === ProofKind.MERGE
+        ? []
+        : [[groupIndex, { requestId, slot, groupIndex, data: copyOf(data) }]],
+    );
     this.requests.set(requestId, { isSszBitlists: sszBitlists, groups: new Map(open) });
   }
 

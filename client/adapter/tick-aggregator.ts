@@ -8,9 +8,16 @@ import { setMaxListeners } from "node:events";
 import { Registry } from "prom-client";
 import type { FlatEncoded } from "./flat-encoder.js";
 import { BusyPolicy, Priority } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { AdapterPriority, AdapterSkipReason, Gates } from "../machine/index.js";
+import type {
+  AdapterPriority,
+  AdapterProofKind,
+  AdapterSkipReason,
+  Gates,
+} from "../machine/index.js";
 import { checkAdapterOptions, checkSubmission, type SubmissionValues } from "./check-options.js";
 import { connectEndpoints, type Endpoint } from "./endpoints.js";
+import { snapshotOfMerge } from "./merge.js";
+import type { MergeGates, MergeInit, MergeOptions } from "./merge.js";
 import { createAdapterMetrics, type AdapterMetrics } from "./metrics.js";
 import type { OpenGroup } from "./open-groups.js";
 import type {
@@ -32,6 +39,21 @@ const PRIORITIES: Readonly<Record<AdapterPriority, Priority>> = {
   aggregation: Priority.AGGREGATION,
   backlog: Priority.BACKLOG,
 };
+
+/** What a submission asks for. */
+interface Work {
+  proofKind: AdapterProofKind;
+  options: SubmitOptions;
+  /** Calls the node's function. */
+  make: () => Made | null | undefined;
+}
+
+/** What the node's function has made. */
+interface Made {
+  groups: number;
+  /** Throws `TypeError` for values that every service refuses. */
+  snapshot: () => SnapshotInit;
+}
 
 /**
  * The adapter, one for each node. In each tick, take the results, apply them, then submit:
@@ -79,12 +101,41 @@ export class TickAggregator {
     snapshot: () => SnapshotInit | null | undefined,
     options: SubmitOptions = {},
   ): SubmitAnswer {
-    const startMs = this.nowMs();
-    try {
-      return this.submitOrSkipAt(startMs, slot, gates, snapshot, options);
-    } finally {
-      this.metrics.submitSeconds.observe(Math.max(0, this.nowMs() - startMs) / 1000);
-    }
+    const make = () => {
+      const init = snapshot();
+      return init && { groups: init.groups?.length ?? 0, snapshot: () => init };
+    };
+    return this.timed(slot, gates, { proofKind: "aggregate", options, make });
+  }
+
+  /**
+   * Submits one merge, a proof of several messages, as `submitOrSkip` submits a snapshot; null or no
+   * components: nothing to submit. Merges and votes of one priority are in flight side by side. The
+   * merge's result has group index 0. Its outcome has `claims`: who signed which message, in the
+   * order of the components. A bad component ends it `REJECTED`, named in `leftOut`: no part of a
+   * merge is proved.
+   */
+  mergeOrSkip(
+    slot: number,
+    gates: MergeGates,
+    merge: () => MergeInit | null | undefined,
+    options: MergeOptions = {},
+  ): SubmitAnswer {
+    const { priority = "aggregation" } = options;
+    const make = () => {
+      const init = merge();
+      return (
+        init && {
+          groups: Math.min(1, init.components.length),
+          snapshot: () => snapshotOfMerge(slot, priority, init),
+        }
+      );
+    };
+    return this.timed(
+      slot,
+      { ...gates, isAggregator: true },
+      { proofKind: "merge", options, make },
+    );
   }
 
   /**
@@ -110,6 +161,11 @@ export class TickAggregator {
     }
   }
 
+  /** Cancels what has not ended of a request, for example a merge whose parent has gone stale. */
+  cancel(requestId: string): void {
+    this.shell.dispatch({ kind: "cancel", requestId, groups: null });
+  }
+
   /**
    * Stops submitting, waits up to `drainMs` milliseconds (default 2000) for what is in flight, then
    * cancels the rest, which takes at most 500 ms more. Results can still be taken afterwards.
@@ -120,31 +176,37 @@ export class TickAggregator {
     return this.closing;
   }
 
-  private submitOrSkipAt(
-    startMs: number,
-    slot: number,
-    gates: Gates,
-    snapshot: () => SnapshotInit | null | undefined,
-    options: SubmitOptions,
-  ): SubmitAnswer {
-    const { priority = "aggregation", mayReplace = false } = options;
-    const effects = this.shell.dispatch({ kind: "ask", slot, gates, priority, mayReplace });
-    for (const effect of effects)
-      if (effect.kind === "skip") return this.skippedByGate(effect.reason, slot);
-    let init: SnapshotInit | null | undefined;
+  private timed(slot: number, gates: Gates, work: Work): SubmitAnswer {
+    const startMs = this.nowMs();
     try {
-      init = snapshot();
+      return this.submitAt(startMs, slot, gates, work);
+    } finally {
+      this.metrics.submitSeconds.observe(Math.max(0, this.nowMs() - startMs) / 1000);
+    }
+  }
+
+  private submitAt(startMs: number, slot: number, gates: Gates, work: Work): SubmitAnswer {
+    const { proofKind, options, make } = work;
+    const { priority = "aggregation", mayReplace = false } = options;
+    const latch = { priority, proofKind };
+    for (const effect of this.shell.dispatch({ kind: "ask", slot, gates, ...latch, mayReplace }))
+      if (effect.kind === "skip") return this.skippedByGate(effect.reason, slot);
+    let made: Made | null | undefined;
+    try {
+      made = make();
     } catch (error) {
       return this.skip("snapshot_threw", error);
     }
-    const groups = init?.groups?.length ?? 0;
-    if (init === null || init === undefined || groups === 0) return this.skip("nothing_to_submit");
+    if (!made?.groups) return this.skip("nothing_to_submit");
+    const { groups } = made;
     const requestId = randomUUID();
     let values: SubmissionValues;
+    let init: SnapshotInit;
     let request: FlatEncoded;
     try {
-      values = this.valuesOf(slot, options);
+      values = this.valuesOf(slot, work);
       checkSubmission(values);
+      init = made.snapshot();
       request = this.encode(requestId, slot, init, options);
     } catch (error) {
       return this.skip("invalid", error);
@@ -161,7 +223,7 @@ export class TickAggregator {
     this.shell.openGroups.add(requestId, slot, init);
     const submission = {
       requestId,
-      priority,
+      ...latch,
       slot,
       groups,
       bytes: request.buffer.length,
@@ -174,11 +236,12 @@ export class TickAggregator {
     return { submitted: true, requestId };
   }
 
-  private valuesOf(slot: number, options: SubmitOptions): SubmissionValues {
+  private valuesOf(slot: number, { proofKind, options }: Work): SubmissionValues {
     const { timeToFence, deadlineMs: usualMs = DEADLINE_MS_DEFAULT } = this.options;
     const fenceMs = options.fenceMs ?? timeToFenceMs(timeToFence, slot);
-    const defaultMs = options.priority === "backlog" ? fenceMs : usualMs;
-    const steps = options.steps ?? defaultSteps(timeToFence, slot, fenceMs);
+    const isMerge = proofKind === "merge";
+    const defaultMs = isMerge || options.priority === "backlog" ? fenceMs : usualMs;
+    const steps = options.steps ?? (isMerge ? [] : defaultSteps(timeToFence, slot, fenceMs));
     const { deadlineMs = defaultMs, holdMs = 0, minInputs } = options;
     return { deadlineMs, fenceMs, holdMs, steps, ...(minInputs !== undefined && { minInputs }) };
   }

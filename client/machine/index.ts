@@ -3,6 +3,7 @@ export type {
   AdapterEffect,
   AdapterEvent,
   AdapterPriority,
+  AdapterProofKind,
   AdapterResult,
   AdapterSkipReason,
   EventOf,

@@ -9,6 +9,7 @@ const read = (path: string): unknown => JSON.parse(readFileSync(new URL(path, ve
 it.each([
   ["slot", "slot"],
   ["requests", "requests"],
+  ["merges", "merges"],
   ["transcripts", "transcript"],
 ])("the files of %s are valid by the schema %s", (folder, schema) => {
   const ajv = new Ajv2020({ allErrors: true, strict: false });
