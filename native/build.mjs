@@ -11,6 +11,7 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const WARNINGS = ["-Wall", "-Wextra", "-Werror"];
 const ASAN = ["-fsanitize=address", "-fno-omit-frame-pointer", "-g", "-O1"];
 const DL = process.platform === "linux" ? ["-ldl"] : [];
+const CONFORMANCE = ["conformance.c", "replay.c"];
 const CXX = process.env.CXX || "c++";
 const CC = process.env.CC || "cc";
 
@@ -96,10 +97,10 @@ function buildBackend(output, flags) {
   compile(CXX, output, inputs, [...shared, ...flags, ...sources]);
 }
 
-function buildProgram(output, main, flags) {
+function buildProgram(output, names, flags) {
   const folder = "native/conformance";
-  const sources = [`${folder}/${main}`, `${folder}/subject.c`];
-  const inputs = [...sources, `${folder}/subject.h`];
+  const sources = [...names, "subject.c"].map((name) => `${folder}/${name}`);
+  const inputs = [...sources, `${folder}/subject.h`, `${folder}/replay.h`];
   compile(CC, output, inputs, ["-std=c11", "-D_POSIX_C_SOURCE=200809L", ...flags, ...sources]);
 }
 
@@ -109,12 +110,12 @@ function main() {
   mkdirSync(join(ROOT, "build"), { recursive: true });
   buildAddon();
   buildBackend("build/lean_pq.so", ["-O2"]);
-  buildProgram("build/conformance", "conformance.c", ["-O2"]);
-  buildProgram("build/make_inputs", "make_inputs.c", ["-O2"]);
+  buildProgram("build/conformance", CONFORMANCE, ["-O2"]);
+  buildProgram("build/make_inputs", ["make_inputs.c"], ["-O2"]);
   if (process.argv.includes("--asan")) {
     buildBackend("build/lean_pq-asan.so", ASAN);
-    buildProgram("build/conformance-asan", "conformance.c", ASAN);
-    buildProgram("build/fuzz-asan", "fuzz.c", ASAN);
+    buildProgram("build/conformance-asan", CONFORMANCE, ASAN);
+    buildProgram("build/fuzz-asan", ["fuzz.c"], ASAN);
   }
 }
 

@@ -5,17 +5,26 @@
  *
  * VECTORSDIR holds inputs.bin (layout: inputs.mjs). Prints one line per check, and one for what is
  * skipped because the library does not offer it; exits 0 when all pass, 1 when one fails, 2 when it
- * cannot start.
+ * cannot start. The library gets an empty cache folder, which is removed with its files at the end.
+ *
+ *   conformance --replay FILE LIBRARY [CONFIGFILE]
+ *
+ * makes the call that the service kept in FILE when a prover died in it, in this process: run it
+ * under a debugger or with sanitizers. Exits 0 when the call returns a status after which a prover
+ * goes on, 1 after one for which the service replaces the process, 2 when it cannot start.
  */
+#include "replay.h"
 #include "subject.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { FEW_RAWS = 4, BUSY_RAWS = 64, CANARY = 0xee };
+enum { FEW_RAWS = 4, BUSY_RAWS = 64, CANARY = 0xee, THREADS = 2, PATH_BYTES = 4096 };
 
 static lp_fault fault;
 static int checks_failed;
@@ -422,18 +431,48 @@ static void check_verifies_while_proving(void) {
   check(busy.status == LP_OK, "proves while another thread verifies");
 }
 
+/* Removes the cache folder with the files in it. Returns their number. */
+static unsigned remove_cache(const char *folder) {
+  char path[PATH_BYTES];
+  unsigned files = 0;
+  DIR *listing = opendir(folder);
+  for (const struct dirent *entry; listing != NULL && (entry = readdir(listing)) != NULL;) {
+    snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+    files += unlink(path) == 0;
+  }
+  if (listing != NULL) closedir(listing);
+  if (rmdir(folder) != 0) printf("     %s stays: the library made folders in it\n", folder);
+  return files;
+}
+
+static void check_log_and_cache(const char *folder) {
+  const char *logs = "logs lines of the levels that the header names";
+  if (log_lines == 0) skip(logs, "a log");
+  else check(odd_log_lines == 0, logs);
+  printf("     it kept %u files in its cache folder\n", remove_cache(folder));
+}
+
 int main(int argc, char **argv) {
+  setvbuf(stdout, NULL, _IOLBF, 0); /* no line is lost in a crash or at a sanitizer's exit */
+  if ((argc == 4 || argc == 5) && strcmp(argv[1], "--replay") == 0) {
+    return replay(argv[2], argv[3], argc == 5 ? argv[4] : NULL);
+  }
   if (argc != 4) {
-    fprintf(stderr, "usage: conformance LIBRARY CONFIGFILE VECTORSDIR\n");
+    fprintf(stderr,
+            "usage: conformance LIBRARY CONFIGFILE VECTORSDIR\n"
+            "       conformance --replay FILE LIBRARY [CONFIGFILE]\n");
     return 2;
   }
-  setvbuf(stdout, NULL, _IOLBF, 0); /* no line is lost in a crash or at a sanitizer's exit */
   forget_fault();
   char *config = read_text(argv[2]);
   load_library(argv[1]);
   read_inputs(argv[3]);
   if (inputs.raws.of.keys.count < FEW_RAWS + 1) cannot_start(argv[3], "has too few signatures");
-  check(open_prover(config, &fault) == LP_OK && prover != NULL, "opens with the config");
+  char cache[] = "/tmp/lean-conformance-XXXXXX";
+  if (mkdtemp(cache) == NULL) cannot_start(cache, "cannot be made");
+  const lp_options options = {.config = config, .cache_folder = cache, .threads = THREADS};
+  check(open_prover_with(options, &fault) == LP_OK && prover != NULL,
+        "opens with the config, a cache folder and a number of threads");
   if (checks_failed == 0) {
     check_description();
     check_arguments();
@@ -445,8 +484,9 @@ int main(int argc, char **argv) {
     check_verifies_while_proving();
     library->close(prover);
   }
+  check_log_and_cache(cache);
   free(config);
-  free(inputs.file);
+  free((void *)inputs.file);
   printf("%d failed\n", checks_failed);
   return checks_failed == 0 ? 0 : 1;
 }

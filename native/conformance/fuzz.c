@@ -405,7 +405,7 @@ int main(int argc, char **argv) {
   }
   library->close(prover);
   free(config);
-  free(inputs.file);
+  free((void *)inputs.file);
   printf("every answer is right\n");
   return 0;
 }

@@ -167,10 +167,13 @@ typedef struct lp_fault {
 typedef struct lp_options {
   size_t size;
   const char *config;        /* UTF-8 of a form that the library defines; NULL: none */
-  const char *cache_folder;  /* where files may be written, up to "fileMb" each; NULL: nowhere */
+  /* A folder of the prover's user alone, kept over restarts, for files of up to "fileMb" each.
+   * Several processes may use it at once. NULL: nowhere. */
+  const char *cache_folder;
   uint32_t threads;          /* 0: one for each core of the affinity mask */
   /* Takes a line of text for the operator, at most LP_TEXT_BYTES of it; level 0 is an error, 1 a
-   * warning, 2 information. From any thread. NULL: nobody listens. */
+   * warning, 2 information. May be called from any thread, until close. The service puts at most 20
+   * lines a second into its log. NULL: nobody listens. */
   void (*log)(void *context, int level, const char *line);
   void *log_context;
 } lp_options;
@@ -199,9 +202,10 @@ typedef struct lp_api {
   size_t size;               /* set by the library to its own sizeof */
   uint32_t version;          /* LEAN_PROVER_API */
 
-  /* Sets the prover up, which takes seconds; the service waits two minutes. On failure *out is
-   * NULL, and there is nothing to close. A second handle is refused as UNAVAILABLE. What the process
-   * holds in memory after it decides whether the service keeps a standby. */
+  /* Sets the prover up, which takes seconds. The service waits two minutes or, after a first setup
+   * that said setup_ms, ten times that: at least 20 s, at most ten minutes. On failure *out is NULL,
+   * and there is nothing to close. A second handle is refused as UNAVAILABLE. What the process holds
+   * in memory after it decides whether the service keeps a standby. */
   lp_status (*open)(const lp_options *options, lp_prover **out, lp_fault *fault);
 
   /* Fills *about as far as about->size allows. */
