@@ -98,14 +98,23 @@ export interface NativeProver {
   close(): void;
 }
 
+/** What a library is given when it is opened: `lp_options`. */
+export interface OpenOptions {
+  config: string;
+  threads: number;
+  cacheFolder?: string | undefined;
+}
+
 export interface Addon {
   /**
    * Loads the library and sets the prover up, which takes seconds. Rejects with an `Error` whose
    * `status` is `unsupported` when the library itself cannot be used: it lacks a function, has
    * another ABI version or an incomplete description. Any other failure is `unavailable`.
-   * `threads` 0: one for each core that this process may use.
+   * `threads` 0: one for each core that this process may use. `cacheFolder` undefined: the library
+   * is given none. Lines of the library's log go to standard error, marked; see
+   * `server/prover/child-stderr.ts`.
    */
-  open(libraryPath: string, options: { config: string; threads: number }): Promise<NativeProver>;
+  open(libraryPath: string, options: OpenOptions): Promise<NativeProver>;
   /** Linux: delivers SIGKILL to this process when its parent dies. Elsewhere no effect. */
   dieWithParent(): void;
   /**

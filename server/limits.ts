@@ -84,6 +84,14 @@ export const limits = {
   proverErrorLengthMax: 2048,
   /** End of a prover's standard error that is kept: some lines of a panic or Python traceback. */
   proverStderrBytesMax: 2048,
+  /** A line of a library's log: the 512 bytes of the C ABI, and what the library printed before it. */
+  libraryLineBytesMax: 1024,
+  /** Lines of its library's log that a prover process may add to the service's in a second. */
+  libraryLinesPerSecondMax: 20,
+  /** Calls in which provers died that are kept: a day of deaths by one input makes a single file. */
+  fatalCallsMax: 32,
+  /** Bytes of these: ten of the largest. */
+  fatalCallBytesMax: 256 * 1024 * 1024,
   /** Size of a key or of a signature that a prover may announce: those of XMSS have a few KB. */
   proverItemBytesMax: 64 * 1024,
   /** Unanswered requests to one prover: far more than its lane ever sends at once. */
@@ -102,10 +110,15 @@ export const limits = {
   /** Lane hosts that a service hears: as many as a large fleet has, and a few more. */
   fleetHostsMax: 512,
   /**
-   * Time for a prover's setup: 4 to 13 s with lean_pq when cold, several times that on a loaded
-   * machine; another library may take a minute.
+   * Time for a prover's setup while its library has not said how long one takes: 4 to 13 s with
+   * lean_pq when cold, several times that on a loaded machine; another library may take a minute.
    */
   proverStartMsMax: 120_000,
+  /** The same once it has: so many times what it says, as starts are cold and machines loaded. */
+  proverStartTimes: 10,
+  /** Bounds of that: a process takes seconds to start under load, and a hung one must be found. */
+  proverToldStartMsMin: 20_000,
+  proverToldStartMsMax: 600_000,
   /** Silence after which a prover is treated as hung: ten heartbeats, more than load explains. */
   proverSilenceMsMax: 5000,
   /**

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import type { BackendOptions } from "../../server/prover/backend-file.js";
 import type { DeviceConfig } from "../../server/prover/device.js";
 import { backendOf, proverOptions } from "../../server/prover/device.js";
+import type { ForkedProverOptions } from "../../server/prover/forked-prover.js";
 import { forkProver } from "../../server/prover/forked-prover.js";
 import { proofSystemOf } from "../../server/lane/proof-system.js";
 import { offeredRates } from "../../server/work/prover-description.js";
@@ -52,12 +53,17 @@ export async function checkLibrary(
     return failed(error instanceof Error ? error.message : String(error));
   }
   const { library } = backend;
+  let options: () => ForkedProverOptions;
+  try {
+    options = proverOptions(device, backend, { childPath: CHILD_PATH, env, threadsOf });
+  } catch (error) {
+    return failed(error instanceof Error ? error.message : String(error));
+  }
   const progress = new Progress(
     (ms) => `device ${device.id}: setting up ${library}, ${Math.round(ms / 1000)} s`,
     terminal,
   );
   const startedMs = performance.now();
-  const options = proverOptions(device, backend, { childPath: CHILD_PATH, env, threadsOf });
   const prover = forkProver(options());
   try {
     const description = await prover.ready;

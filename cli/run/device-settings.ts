@@ -36,6 +36,10 @@ export const DEVICE_SETTINGS: readonly SettingHelp[] = [
     "folder of device locks, which hold between services with the same folder",
   ],
   ["--state-dir <folder>", "folder of learned costs and of the service's id"],
+  [
+    "--keep-fatal <folder>",
+    "keep the calls in which provers died there, for 'conformance --replay'",
+  ],
 ];
 
 /** Who verifies, of a service that uses lane hosts. */

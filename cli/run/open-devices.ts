@@ -18,9 +18,13 @@ import { confineService } from "../../server/prover/confinement.js";
 import { missingCores, proverThreads } from "../../server/prover/cores.js";
 import type { DeviceConfig, OpenDevice } from "../../server/prover/device.js";
 import { openDevice } from "../../server/prover/device.js";
+import type { LibraryLine } from "../../server/prover/child-stderr.js";
+import type { FatalCall } from "../../server/prover/fatal-call.js";
+import { FatalCalls } from "../../server/prover/fatal-calls.js";
 import { startFakeProver } from "../../server/prover/fake.js";
 import { fakeCosts, fakePlan, planText } from "../../server/prover/fake-plan.js";
 import type { FoldInputs } from "../../server/prover/prover.js";
+import { usageError } from "../io/command.js";
 import type { FolderFacts } from "./folders.js";
 import {
   makeFolder,
@@ -38,7 +42,14 @@ export const packageRoot = fileURLToPath(new URL("../../../", import.meta.url));
 /** The settings that devices depend on. */
 export type DeviceSettings = Pick<
   Config,
-  "prover" | "devices" | "runtimeDir" | "fakeAccepts" | "fakeTime" | "fakeSeed" | "fakeFailures"
+  | "prover"
+  | "devices"
+  | "runtimeDir"
+  | "keepFatal"
+  | "fakeAccepts"
+  | "fakeTime"
+  | "fakeSeed"
+  | "fakeFailures"
 >;
 
 export interface DevicesModules {
@@ -75,6 +86,7 @@ export async function openDevices(
   const facts = factsOf(env);
   const runtime = runtimeFolderOf(config.runtimeDir, facts);
   makeRuntimeFolder(runtime, facts.uid);
+  const fatalCalls = fatalCallsIn(config.keepFatal, log);
   const modules = {
     addon,
     defaultBackend: () => readBackendFile(packageRoot),
@@ -86,6 +98,8 @@ export async function openDevices(
     uid: facts.uid,
     nowMs: () => systemClock.nowMs(),
     sleep: (ms: number) => delay(ms, undefined),
+    onLine: (device: string, line: LibraryLine) => logLine(log, device, line),
+    onFatal: (fatal: FatalCall) => fatalCalls?.keep(fatal),
     onWait: (device: string, holder: string) =>
       log.warn({ device, holder }, "device is locked; waiting for it"),
   };
@@ -109,9 +123,31 @@ export async function openDevices(
   });
   const releaseAll = async () => {
     await costStore?.close();
+    await fatalCalls?.close();
     release();
   };
   return { devices, release: releaseAll };
+}
+
+/**
+ * Where calls are kept in which provers died; undefined: nowhere. Makes the folder. Throws
+ * `CommandError` when it cannot be used.
+ */
+function fatalCallsIn(folder: string | undefined, log: Logger): FatalCalls | undefined {
+  if (folder === undefined) return undefined;
+  try {
+    makeFolder(folder);
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    const problem = `cannot keep calls in --keep-fatal ${folder}: ${fileReason(cause, folder)}`;
+    throw usageError(problem, "name a folder that this user may write to", cause);
+  }
+  return new FatalCalls(folder, log);
+}
+
+/** Puts a line of a library's log into that of the service. */
+function logLine(log: Logger, device: string, { level, text, dropped }: LibraryLine): void {
+  log[level]({ device, line: text, ...(dropped > 0 && { dropped }) }, "the library logs");
 }
 
 function fakeDevices(config: DeviceSettings, log: Logger): Device[] {

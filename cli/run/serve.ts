@@ -47,6 +47,7 @@ A device is a name, or an object with "id" and any of:
   "env"      environment variables, such as {"CUDA_VISIBLE_DEVICES": "0"}
   "user"     "uid:gid" to prove as, if the service is root
   "fileMb"   largest file that a prover may write, in MB; default: 0
+  "cacheFolder"  where its library may keep such files; default: it is given none
   "backend"  {"library": …, "config": …, "calibration": …}: another prover behind
              native/include/lean_prover.h
 For example:

@@ -9,7 +9,7 @@ export type WrittenDevice = Readonly<Record<string, unknown>> & { readonly id: s
 
 /** @param base its backend, niceness, environment and user are those of each device */
 export function devicesOf({ cores, threads }: Layout, base: DeviceConfig): WrittenDevice[] {
-  const { nice, env, user, fileMb, backend } = base;
+  const { nice, env, user, fileMb, cacheFolder, backend } = base;
   const defaults = deviceSchema.parse({ id: base.id });
   const rest = {
     ...(threads !== 0 && { threads }),
@@ -17,6 +17,7 @@ export function devicesOf({ cores, threads }: Layout, base: DeviceConfig): Writt
     ...(Object.keys(env).length > 0 && { env }),
     ...(user !== undefined && { user: `${user.uid}:${user.gid}` }),
     ...(fileMb !== defaults.fileMb && { fileMb }),
+    ...(cacheFolder !== undefined && { cacheFolder }),
     ...(backend !== undefined && { backend }),
   };
   return cores.map((own, lane) => ({

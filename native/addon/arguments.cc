@@ -133,7 +133,9 @@ Job read_job(const Napi::Value &value, const std::string &name, const lp_about &
 
 OpenOptions read_open_options(const Napi::Value &value, const std::string &name) {
   const Napi::Object object = read_object(value, name);
+  const Napi::Value cache = object.Get("cacheFolder");
   return {read_string(object.Get("config"), name + ".config"),
+          cache.IsUndefined() ? "" : read_string(cache, name + ".cacheFolder"),
           read_u32(object.Get("threads"), name + ".threads")};
 }
 

@@ -1,9 +1,10 @@
 #include "library.h"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <cstring>
 
 namespace lean_aggregator {
 
@@ -48,12 +49,19 @@ class Fault {
   lp_fault fault_{};
 };
 
-/* The library's lines stand on standard error, of which the service reports the end. */
+/* Writes a line of the library's log to standard error: a mark, the level's digit, the text. One
+ * write, so that lines of several threads do not mix, and the last one before a crash is there. */
 void log_line(void *, int level, const char *line) {
-  static const char *const levels[] = {"error", "warning", "info"};
+  constexpr char MARK = 0x1e;
   if (line == nullptr) return;
-  const char *name = level >= 0 && level <= 2 ? levels[level] : "info";
-  std::fprintf(stderr, "%s: %.*s\n", name, static_cast<int>(LP_TEXT_BYTES), line);
+  const size_t length = strnlen(line, LP_TEXT_BYTES);
+  std::string text{MARK, static_cast<char>('0' + (level >= 0 && level <= 2 ? level : 2))};
+  text.append(line, length);
+  std::replace(text.begin() + 2, text.end(), '\n', ' ');
+  std::replace(text.begin() + 2, text.end(), MARK, ' ');
+  text += '\n';
+  // A line that cannot be written is lost: there is nobody to tell.
+  if (::write(STDERR_FILENO, text.data(), text.size()) < 0) return;
 }
 
 }  // namespace
@@ -88,6 +96,7 @@ Outcome Library::open(const std::string &path, const OpenOptions &options,
   lp_options given{};
   given.size = sizeof given;
   given.config = options.config.c_str();
+  given.cache_folder = options.cache_folder.empty() ? nullptr : options.cache_folder.c_str();
   given.threads = options.threads;
   given.log = log_line;
   Fault fault;

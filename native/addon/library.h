@@ -47,6 +47,7 @@ struct Job {
 
 struct OpenOptions {
   std::string config;
+  std::string cache_folder; /* empty: none */
   uint32_t threads = 0;
 };
 

@@ -14,7 +14,7 @@
 
 namespace lean_aggregator {
 
-/* (libraryPath, {config, threads}) -> promise of a prover. JavaScript thread only. */
+/* (libraryPath, {config, cacheFolder, threads}) -> promise of a prover. JavaScript thread only. */
 Napi::Value open_prover(const Napi::CallbackInfo &info);
 
 class Prover : public Napi::ObjectWrap<Prover> {

@@ -92,6 +92,11 @@ export const deviceSettings = {
   runtimeDir: folder.optional(),
   /** Folder of what was learned of the devices' speed. Default: see `stateFolderOf`. */
   stateDir: folder.optional(),
+  /**
+   * Folder in which the calls are kept in which provers died, for `conformance --replay`. Default:
+   * none are kept.
+   */
+  keepFatal: folder.optional(),
   /** Lowest level that is logged. */
   logLevel: oneOf(logLevels).default("info"),
 };

@@ -18,18 +18,26 @@ export interface WriteOptions {
  * Replaces the file or makes it; a link is replaced, not followed. Rejects with the system's error,
  * and then the old content is still there and nothing lies beside it.
  */
-export function replaceFile(path: string, text: string, options: WriteOptions = {}): Promise<void> {
-  return throughTemporary(path, text, options, (temporary) => rename(temporary, path));
+export function replaceFile(
+  path: string,
+  content: string | Uint8Array,
+  options: WriteOptions = {},
+): Promise<void> {
+  return throughTemporary(path, content, options, (temporary) => rename(temporary, path));
 }
 
 /** Makes a new file. Rejects as `replaceFile` does, and with `EEXIST` when anything has the name. */
-export function createFile(path: string, text: string, options: WriteOptions = {}): Promise<void> {
-  return throughTemporary(path, text, options, (temporary) => link(temporary, path));
+export function createFile(
+  path: string,
+  content: string | Uint8Array,
+  options: WriteOptions = {},
+): Promise<void> {
+  return throughTemporary(path, content, options, (temporary) => link(temporary, path));
 }
 
 async function throughTemporary(
   path: string,
-  text: string,
+  content: string | Uint8Array,
   { mode, owner }: WriteOptions,
   publish: (temporary: string) => Promise<void>,
 ): Promise<void> {
@@ -43,7 +51,7 @@ async function throughTemporary(
     try {
       if (owner !== undefined) await file.chown(owner.uid, owner.gid).catch(() => undefined);
       if (mode !== undefined) await file.chmod(mode);
-      await file.writeFile(text);
+      await file.writeFile(content);
       await file.sync();
     } finally {
       await file.close();

@@ -6,10 +6,17 @@ import type { ChildProcess } from "node:child_process";
 import { Duplex } from "node:stream";
 import { assertNever } from "../errors.js";
 import { limits } from "../limits.js";
-import { exitText, functionOf, runningText } from "./end-of-child.js";
-import { printable } from "../printable.js";
+import type { LibraryLine } from "./child-stderr.js";
+import { ChildStderr } from "./child-stderr.js";
+import { exitText, functionOf, runningOf, runningText } from "./end-of-child.js";
 import { GarbledMessageError, parseFromChild } from "./messages.js";
-import type { ChildDescription, ChildReply, ChildRequest, ChildStart } from "./messages.js";
+import type {
+  ChildDescription,
+  ChildQuestion,
+  ChildReply,
+  ChildRequest,
+  ChildStart,
+} from "./messages.js";
 import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
 import { ProverError, type ProverExit } from "./prover.js";
 import { explainStartFailure } from "./start-failure.js";
@@ -27,6 +34,25 @@ export interface ChildWatch {
   oomKills(): number;
 }
 
+/** What becomes known of a prover process beside its answers; each is called at most at its time. */
+export interface ChildEvents {
+  /** The process is set up; `setupMs` is what its library says a setup takes, 0: not said. */
+  onSetUp?: ((setupMs: number) => void) | undefined;
+  /** Its library logs. */
+  onLine?: ((line: LibraryLine) => void) | undefined;
+  /**
+   * The process ended by itself, was killed from outside, or its library failed, in these calls.
+   * Not called when the service has killed it. Called before `exited` settles.
+   */
+  onFatal?: ((calls: readonly ChildQuestion[], end: Death) => void) | undefined;
+}
+
+/** A process that died, and how, for people. */
+export interface Death {
+  description: ChildDescription;
+  cause: string;
+}
+
 type Phase =
   | { kind: "starting" }
   | { kind: "serving" }
@@ -39,14 +65,9 @@ interface Pending {
   resolve(value: unknown): void;
   reject(error: ProverError): void;
   kind: ChildRequest["kind"];
+  /** As it was sent: it is not copied. */
+  question: ChildQuestion;
 }
-
-/** A request without its number. */
-export type ChildQuestion = ChildRequest extends infer R
-  ? R extends ChildRequest
-    ? Omit<R, "id">
-    : never
-  : never;
 
 export class ProverChild {
   /** Resolves when the child is set up. Rejects with `ProverError("start_failed")`. */
@@ -71,13 +92,18 @@ export class ProverChild {
   private readonly oomKillsAtStart: number;
   private readonly pending = new Map<number, Pending>();
   private lastId = 0;
-  private stderrTail = Buffer.alloc(0);
+  private readonly stderr: ChildStderr;
+  /** Undefined before the process is set up. */
+  private description: ChildDescription | undefined;
 
   constructor(
     private readonly child: ChildProcess,
     start: ChildStart,
     private readonly watch: ChildWatch,
+    private readonly events: ChildEvents = {},
   ) {
+    const { onLine = () => undefined } = events;
+    this.stderr = new ChildStderr(() => watch.nowMs(), onLine);
     this.pipe = pipeOf(child);
     this.messageAtMs = watch.nowMs();
     this.oomKillsAtStart = watch.oomKills();
@@ -129,7 +155,7 @@ export class ProverChild {
     const { promise, resolve, reject } = deferred<T>();
     const { kind } = question;
     if (kind !== "prove") this.countVerification(1);
-    this.pending.set(id, { resolve: (value) => resolve(parse(value)), reject, kind });
+    this.pending.set(id, { resolve: (value) => resolve(parse(value)), reject, kind, question });
     this.send({ ...question, id });
     return promise;
   }
@@ -160,6 +186,8 @@ export class ProverChild {
           }
           this.phase = { kind: "serving" };
           this.residentBytes = message.residentBytes;
+          this.description = message.description;
+          this.events.onSetUp?.(message.setupMs);
           ready(message.description);
           break;
         case "startFailed":
@@ -218,11 +246,7 @@ export class ProverChild {
     const end = (how: string, signal: NodeJS.Signals | null) => {
       if (this.phase.kind !== "ended") resolve(this.end(how, signal));
     };
-    child.stderr?.on("data", (chunk: Buffer) => {
-      this.stderrTail = Buffer.concat([this.stderrTail, chunk]).subarray(
-        -limits.proverStderrBytesMax,
-      );
-    });
+    child.stderr?.on("data", (chunk: Buffer) => this.stderr.take(chunk));
     const reader = {
       onMessage: (raw: unknown) => this.receive(raw, ready),
       onGarbage: (why: string) => this.endBecause("died", `garbled message: ${why}`),
@@ -254,6 +278,8 @@ export class ProverChild {
       signal === "SIGKILL" && isByItself && this.watch.oomKills() > this.oomKillsAtStart;
     const detail = this.detail(how, signal, { running, isByItself, isOomKill });
     this.phase = { kind: "ended" };
+    const isFatal = phase.kind !== "ending" || phase.cause === "died" || isOomKill;
+    if (isFatal) this.reportFatal(detail);
     for (const { reject } of this.pending.values()) {
       reject(new ProverError("died", `prover process ended: ${detail}`));
     }
@@ -262,6 +288,16 @@ export class ProverChild {
     const own = phase.kind === "starting" ? "start_failed" : "died";
     const cause = phase.kind === "ending" ? phase.cause : own;
     return { cause, detail: cause === "start_failed" ? explainStartFailure(detail) : detail };
+  }
+
+  private reportFatal(cause: string): void {
+    const { description } = this;
+    const calls = this.unanswered();
+    if (description === undefined || calls.length === 0) return;
+    this.events.onFatal?.(
+      calls.map(({ question }) => question),
+      { description, cause },
+    );
   }
 
   private detail(
@@ -280,13 +316,17 @@ export class ProverChild {
         : how;
     const isTold = phase.kind === "ending" && !isByItself && phase.cause !== "died";
     const where = isTold ? "" : `, ${running}`;
-    const stderr = printable(this.stderrTail.toString("utf8")).trim();
-    return `${what}${where}${stderr === "" ? "" : `: ${stderr}`}`;
+    const { lastWords } = this.stderr;
+    return `${what}${where}${lastWords === "" ? "" : `: ${lastWords}`}`;
   }
 
   private running(): string {
-    const unanswered = [...this.pending.values()].map(({ kind }) => kind);
-    return runningText(this.phase.kind !== "starting", unanswered);
+    return runningText(this.phase.kind !== "starting", this.unanswered());
+  }
+
+  /** The requests that the library answers. */
+  private unanswered(): Pending[] {
+    return runningOf([...this.pending.values()]);
   }
 }
 

@@ -84,7 +84,8 @@ async function openBackend(addon: Addon, start: ChildStart): Promise<NativeProve
   addon.setAffinity(start.cores);
   confineProver(addon, start.fileBytesMax);
   const { library, config } = start.backend;
-  const prover = await addon.open(library, { config, threads: start.threads });
+  const { threads, cacheFolder } = start;
+  const prover = await addon.open(library, { config, threads, cacheFolder });
   const fault = unmetNeed(library, prover.describe());
   if (fault !== undefined) throw new UnusableLibraryError(fault);
   return prover;
@@ -128,7 +129,8 @@ function serveRequests(): void {
     const prover = await openBackend(addon, message);
     state = { kind: "serving", prover, verifying: Promise.resolve() };
     const residentBytes = process.memoryUsage.rss();
-    send({ kind: "ready", description: describe(prover), residentBytes });
+    const { setupMs } = prover.describe();
+    send({ kind: "ready", description: describe(prover), setupMs, residentBytes });
     // Never cleared: heartbeats go on until this process ends.
     setInterval(sendHeartbeat, HEARTBEAT_INTERVAL_MS);
   }

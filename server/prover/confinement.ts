@@ -20,7 +20,7 @@ export function confineService(addon: Addon): void {
 
 /**
  * Restricts a prover before its backend loads; `fileBytesMax` is the largest file that it may
- * write. A core dump of an aborted prover of 3 GB would keep the device busy until the dump is
+ * write, and files that it makes are its user's alone. A core dump of an aborted prover of 3 GB would keep the device busy until the dump is
  * written. A dump that is piped to a program ignores the limit, so inspection, which dumps need, is
  * forbidden.
  */
@@ -28,5 +28,6 @@ export function confineProver(addon: Addon, fileBytesMax: number): void {
   addon.limitResource("core", 0);
   addon.limitResource("files", limits.proverFilesMax);
   addon.limitResource("fileBytes", fileBytesMax);
+  process.umask(0o077);
   addon.forbidInspection();
 }

@@ -6,6 +6,9 @@ import { join, resolve } from "node:path";
 import { z } from "zod";
 import type { Addon } from "../../native/addon.js";
 import type { BackendOptions } from "./backend-file.js";
+import { openCacheFolder } from "./cache-folder.js";
+import type { LibraryLine } from "./child-stderr.js";
+import type { FatalCall } from "./fatal-call.js";
 import { limits } from "../limits.js";
 import { lockDevice, unlockDevice } from "./device-lock.js";
 import { forkProver, proverEnvironment } from "./forked-prover.js";
@@ -26,6 +29,7 @@ const core = z.number(coreNumbers).int(coreNumbers).min(0, coreNumbers).max(1023
 const deviceName = "expected a name of 1 to 32 characters of a-z, 0-9 and -";
 const user = 'expected numbers, such as "1000:1000"';
 const file = "expected the path of a file";
+const cacheFolder = "expected the absolute path of a folder";
 
 /** Takes core numbers as text, `"0-3,6"`, or as a list, `[0, 1, 2, 3, 6]`. */
 const cores = z.preprocess(
@@ -41,7 +45,7 @@ const cores = z.preprocess(
   z.array(core, coreNumbers),
 );
 
-export const deviceSchema = z.strictObject({
+const deviceFields = z.strictObject({
   /** The device's name in logs, metrics and its lock file. */
   id: z.string(deviceName).regex(/^[a-z0-9-]{1,32}$/, deviceName),
   /** Cores to prove on; empty means all that the service may use. */
@@ -71,6 +75,11 @@ export const deviceSchema = z.strictObject({
   /** Largest file in MB that its provers may write, for a backend with a cache; 0: no file. */
   fileMb: whole(0, 4000).default(0),
   /**
+   * Folder where its library may keep files of up to `fileMb` each, for its provers' user alone; made
+   * where it is missing. Default: the library is given none.
+   */
+  cacheFolder: z.string(cacheFolder).regex(/^\//, cacheFolder).optional(),
+  /**
    * Another library of the C ABI, its configuration text and, where it has one, the path of its
    * calibration. Default: lean_pq.
    */
@@ -81,6 +90,12 @@ export const deviceSchema = z.strictObject({
       calibration: z.string(file).min(1, file).optional(),
     })
     .optional(),
+});
+
+export const deviceSchema = deviceFields.superRefine(({ cacheFolder, fileMb }, context) => {
+  if (cacheFolder === undefined || fileMb > 0) return;
+  const message = 'no file can be written there: set "fileMb" of the device too';
+  context.addIssue({ code: "custom", path: ["cacheFolder"], message });
 });
 
 export type DeviceConfig = z.infer<typeof deviceSchema>;
@@ -163,6 +178,10 @@ export interface DeviceModules {
   uid: number | undefined;
   nowMs(): number;
   sleep(ms: number): Promise<void>;
+  /** Called with each line that the library of a device's prover logs. */
+  onLine?(device: string, line: LibraryLine): void;
+  /** Called with each call in which a prover died by itself. */
+  onFatal?(fatal: FatalCall): void;
   /** Called when a device's lock is not free at first. `holder`: a process id, or "unknown". */
   onWait(device: string, holder: string): void;
 }
@@ -214,13 +233,19 @@ export function backendOf(
     : { ...backend, library: resolve(backend.library) };
 }
 
-/** Returns how to fork a prover of the device at the time of the call, without its lock. */
+/**
+ * Returns how to fork a prover of the device at the time of the call, without its lock. Makes the
+ * device's cache folder; throws an `Error` when that cannot be used.
+ */
 export function proverOptions(
   device: DeviceConfig,
   backend: BackendOptions,
-  { childPath, env: serviceEnv, threadsOf }: Pick<DeviceModules, "childPath" | "env" | "threadsOf">,
+  modules: Pick<DeviceModules, "childPath" | "env" | "threadsOf" | "onLine" | "onFatal">,
 ): () => ForkedProverOptions {
-  const { id, nice, cores: own, user, fileMb } = device;
+  const { childPath, env: serviceEnv, threadsOf } = modules;
+  const { id, nice, cores: own, user, fileMb, cacheFolder: cache } = device;
+  if (cache !== undefined) openCacheFolder(cache, user);
+  let toldSetupMs = 0;
   // leanVM reads this variable; `env` can set those of another backend.
   return () => ({
     deviceId: id,
@@ -232,8 +257,23 @@ export function proverOptions(
     env: proverEnvironment(serviceEnv, device.env),
     ...(user === undefined ? {} : { user }),
     fileBytesMax: fileMb * 1e6,
-    startTimeoutMs: limits.proverStartMsMax,
+    cacheFolder: cache,
+    startTimeoutMs: startTimeoutMs(toldSetupMs),
+    onSetUp: (setupMs) => (toldSetupMs = setupMs),
+    onLine: (line) => modules.onLine?.(id, line),
+    onFatal: (fatal) => modules.onFatal?.(fatal),
   });
+}
+
+/**
+ * Longest time for a prover's setup, in milliseconds.
+ *
+ * @param toldSetupMs what its library says a setup takes; 0: not said, or not known yet
+ */
+export function startTimeoutMs(toldSetupMs: number): number {
+  if (toldSetupMs === 0) return limits.proverStartMsMax;
+  const { proverToldStartMsMin: min, proverToldStartMsMax: max } = limits;
+  return Math.min(Math.max(toldSetupMs * limits.proverStartTimes, min), max);
 }
 
 export function deviceLockPath(runtimeDir: string, deviceId: string): string {

@@ -35,15 +35,21 @@ const FUNCTIONS: Readonly<Record<ChildRequest["kind"], string>> = {
 export const functionOf = (kind: ChildRequest["kind"]): string => FUNCTIONS[kind];
 
 /**
- * Which functions of the library were running. A proof and one verification may run at once; further
- * verifications wait for the first.
- *
- * @param unanswered the kinds of the unanswered requests, in their order
+ * The requests that the library was answering, of all that are unanswered, in their order. A proof and
+ * one verification may run at once; further verifications wait for the first.
  */
-export function runningText(isSetUp: boolean, unanswered: readonly ChildRequest["kind"][]): string {
+export function runningOf<T extends Pick<ChildRequest, "kind">>(unanswered: readonly T[]): T[] {
+  const proof = unanswered.filter(({ kind }) => kind === "prove").slice(0, 1);
+  const verification = unanswered.filter(({ kind }) => kind !== "prove").slice(0, 1);
+  return [...proof, ...verification];
+}
+
+/** Which functions of the library were running; `running` as `runningOf` returns it. */
+export function runningText(
+  isSetUp: boolean,
+  running: readonly Pick<ChildRequest, "kind">[],
+): string {
   if (!isSetUp) return "during its setup";
-  const proof = unanswered.filter((kind) => kind === "prove").slice(0, 1);
-  const verification = unanswered.filter((kind) => kind !== "prove").slice(0, 1);
-  const running = [...proof, ...verification].map(functionOf);
-  return running.length === 0 ? "while no call ran" : `in ${running.join(" and ")}`;
+  const names = running.map(({ kind }) => functionOf(kind));
+  return names.length === 0 ? "while no call ran" : `in ${names.join(" and ")}`;
 }

@@ -6,7 +6,9 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { limits } from "../limits.js";
 import type { BackendOptions } from "./backend-file.js";
-import { ProverChild, type ChildWatch } from "./child-process.js";
+import { ProverChild, type ChildEvents, type ChildWatch } from "./child-process.js";
+import type { LibraryLine } from "./child-stderr.js";
+import type { FatalCall } from "./fatal-call.js";
 import type { ChildStart } from "./messages.js";
 import { parseBoolean, parseProof, parseVerdicts } from "./messages.js";
 import { oomKills } from "../machine/control-group.js";
@@ -49,8 +51,16 @@ export interface ForkedProverOptions {
   user?: ProverUser;
   /** Largest file that the child may write, in bytes; default 0, no file at all. */
   fileBytesMax?: number;
+  /** Folder where its library may keep files of up to `fileBytesMax`. Absent: none. */
+  cacheFolder?: string | undefined;
   /** Longest time from fork to ready, in milliseconds; the child is killed after it. */
   startTimeoutMs: number;
+  /** Called when it is set up; see `ChildEvents`. */
+  onSetUp?: ((setupMs: number) => void) | undefined;
+  /** Called with each line of its library's log. */
+  onLine?: ((line: LibraryLine) => void) | undefined;
+  /** Called with each call in which it died, once it has; not when the service killed it. */
+  onFatal?: ((fatal: FatalCall) => void) | undefined;
   /** Default: this process's clock, and the kernel's count of out-of-memory kills. */
   watch?: ChildWatch;
 }
@@ -79,12 +89,20 @@ export function proverEnvironment(
  */
 export function forkProver(options: ForkedProverOptions): Prover {
   const { nice, cores, startTimeoutMs, deviceId, threads = 0, fileBytesMax = 0 } = options;
+  const { cacheFolder, onSetUp, onLine, onFatal } = options;
   const { library, config } = options.backend;
   const backend = { library, config };
-  const own = { nice, cores: [...cores], threads, fileBytesMax };
+  const own = { nice, cores: [...cores], threads, fileBytesMax, cacheFolder };
   const start: ChildStart = { kind: "start", backend, ...own };
   const watch = options.watch ?? { nowMs: () => performance.now(), oomKills: () => oomKills() };
-  const child = new ProverChild(forkChild(options), start, watch);
+  const events: ChildEvents = {
+    onSetUp,
+    onLine,
+    onFatal: (calls, death) => {
+      for (const call of calls) onFatal?.({ device: deviceId, backend, threads, call, ...death });
+    },
+  };
+  const child = new ProverChild(forkChild(options), start, watch, events);
   // Counted in slices: while the service stands still, the child may do so too.
   let leftMs = startTimeoutMs;
   const sliceMs = Math.min(START_SLICE_MS, startTimeoutMs);

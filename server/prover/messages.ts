@@ -41,12 +41,20 @@ const start = z.strictObject({
   cores: z.array(u32),
   threads: u32,
   fileBytesMax: u32,
+  /** Where the library may keep files; undefined: nowhere. */
+  cacheFolder: z.string().min(1).optional(),
 });
 const toChild = z.discriminatedUnion("kind", [start, request]);
 
 /** The first message to the child: how to set itself up. */
 export type ChildStart = z.infer<typeof start>;
 export type ChildRequest = z.infer<typeof request>;
+/** A request without its number. */
+export type ChildQuestion = ChildRequest extends infer R
+  ? R extends ChildRequest
+    ? Omit<R, "id">
+    : never
+  : never;
 export type ToChild = z.infer<typeof toChild>;
 
 const name = z
@@ -66,8 +74,16 @@ const description = z.strictObject({
 });
 const residentBytes = z.int().min(0);
 const errorText = z.string().max(limits.proverErrorLengthMax).transform(printable);
-/** The child is set up. `residentBytes`: its memory before any call. */
-const ready = z.strictObject({ kind: z.literal("ready"), description, residentBytes });
+/**
+ * The child is set up. `setupMs`: the time that its library says a setup takes; 0: not said.
+ * `residentBytes`: its memory before any call.
+ */
+const ready = z.strictObject({
+  kind: z.literal("ready"),
+  description,
+  setupMs: u32,
+  residentBytes,
+});
 /**
  * The child cannot be set up. `isFinal`: a later setup with the same library would end in the same
  * way.

@@ -1,11 +1,13 @@
 /**
  * The example backend conforms, from inputs that `make_inputs` made for it, and the conformance
- * program finds each of ten faults that are planted in it. No real prover is needed.
+ * program finds each of eleven faults that are planted in it. Behind the service it logs and keeps
+ * files. No real prover is needed.
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it, test } from "vitest";
+import { Site } from "../chaos/chaos-service.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 const folder = temporaryFolder();
@@ -50,10 +52,30 @@ it.each([
   [8, "writes past its caller's struct", /more of a description than its caller knows/],
   [9, "leaves a stale buffer", /no proof behind where it refuses one/],
   [10, "forgets its child", /attests the child's keys/],
+  [11, "logs at a level of its own", /lines of the levels that the header names/],
 ])("fault %i is found: a backend that %s", (mutant, _what, sentence) => {
   const { failed, status, stdout } = conformance(
     compile(`mutant-${mutant}`, `-DTOY_MUTANT=${mutant}`, "-Wno-all", "-Wno-extra"),
   );
   expect(failed.join("\n"), stdout).toMatch(sentence);
   expect(status).toBe(1);
+});
+
+test("behind the service it keeps files where the device says, and its lines are in the log", async () => {
+  const backend = { library: join(folder, "toy.so"), config: "" };
+  const cacheFolder = join(folder, "cache");
+  const site = new Site(backend, { fileMb: 1, cacheFolder, threads: 1 });
+  try {
+    const service = await site.start();
+    const lines = service.log.filter(({ msg }) => msg === "the library logs");
+    expect(lines).toMatchObject([
+      { device: site.device, level: "info", line: "set up for 1 threads, opened 0 times before" },
+      { device: site.device, level: "info", line: "set up for 1 threads, opened 1 times before" },
+    ]);
+    expect(readFileSync(join(cacheFolder, "opened"), "utf8")).toBe("2\n");
+    expect(statSync(join(cacheFolder, "opened")).mode & 0o777).toBe(0o600);
+    await service.stop();
+  } finally {
+    site.dispose();
+  }
 });

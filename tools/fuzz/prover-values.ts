@@ -9,7 +9,7 @@ export const description = {
 const message = { root: new Uint8Array(32).fill(7), slot: 7 };
 
 export const fromChild: FromChild[] = [
-  { kind: "ready", description, residentBytes: 1e6 },
+  { kind: "ready", description, setupMs: 4000, residentBytes: 1e6 },
   { kind: "heartbeat", residentBytes: 1e6, peakBytes: 1e6 },
   { kind: "done", id: 1, value: ["ok", "bad_signature"] },
   { kind: "done", id: 2, value: true },

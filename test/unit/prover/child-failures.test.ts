@@ -61,7 +61,7 @@ describe("a prover process that goes wrong", () => {
 
   const READY = `send({ kind: "ready", description: { backend: "b", scheme: "s",
     revision: "r", publicKeyBytes: 32, signatureBytes: 64, proofBytesMax: 10,
-    childrenMax: 0, messagesMax: 0, rates: 0 }, residentBytes: 1 });`;
+    childrenMax: 0, messagesMax: 0, rates: 0 }, setupMs: 0, residentBytes: 1 });`;
   const verify = (prover: Prover) =>
     prover.verifySignatures({
       ...message,

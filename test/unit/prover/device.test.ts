@@ -6,6 +6,7 @@ import {
   openDevice,
   overlappingDevices,
   proverCeilingBytes,
+  startTimeoutMs,
 } from "../../../server/prover/device.js";
 
 const device = (id: string, cores?: string) => deviceSchema.parse({ id, cores });
@@ -61,4 +62,23 @@ test("the ceiling of a prover is below the memory of the container, whatever is 
   expect(proverCeilingBytes(8e9, 1, 3e9)).toBe(3e9);
   expect(proverCeilingBytes(2e9, 1, 3e9)).toBe(1.6e9);
   expect(proverCeilingBytes(4e9, 2, 3e9)).toBe(1.6e9);
+});
+
+test("a setup may take ten times what its library says, within bounds", () => {
+  expect(startTimeoutMs(0)).toBe(120_000);
+  expect(startTimeoutMs(50)).toBe(20_000);
+  expect(startTimeoutMs(5000)).toBe(50_000);
+  expect(startTimeoutMs(1e9)).toBe(600_000);
+});
+
+test("a cache folder is an absolute path, of a device that may write files", () => {
+  const withCache = (more: object) => deviceSchema.safeParse({ id: "a", ...more });
+  expect(withCache({ cacheFolder: "/var/cache/x", fileMb: 1 }).success).toBe(true);
+  expect(withCache({ cacheFolder: "cache", fileMb: 1 }).success).toBe(false);
+  expect(withCache({ cacheFolder: "/var/cache/x" }).error?.issues).toMatchObject([
+    {
+      path: ["cacheFolder"],
+      message: 'no file can be written there: set "fileMb" of the device too',
+    },
+  ]);
 });

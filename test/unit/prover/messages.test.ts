@@ -30,7 +30,7 @@ const request = {
 
 describe("messages from the prover process", () => {
   it.each([
-    { kind: "ready", description, residentBytes },
+    { kind: "ready", description, setupMs: 0, residentBytes },
     { kind: "startFailed", why: "no", isFinal: true },
     { kind: "heartbeat", residentBytes: 5, peakBytes: 6 },
     { kind: "done", id: 1, value: true },
@@ -46,23 +46,38 @@ describe("messages from the prover process", () => {
     ["a ready without a description", { kind: "ready" }],
     [
       "keys of no size",
-      { kind: "ready", description: { ...description, publicKeyBytes: 0 }, residentBytes },
+      {
+        kind: "ready",
+        description: { ...description, publicKeyBytes: 0 },
+        setupMs: 0,
+        residentBytes,
+      },
     ],
     [
       "a huge key",
-      { kind: "ready", description: { ...description, publicKeyBytes: 2 ** 31 }, residentBytes },
+      {
+        kind: "ready",
+        description: { ...description, publicKeyBytes: 2 ** 31 },
+        setupMs: 0,
+        residentBytes,
+      },
     ],
     [
       "a name of two lines",
-      { kind: "ready", description: { ...description, scheme: "a\nb" }, residentBytes },
+      { kind: "ready", description: { ...description, scheme: "a\nb" }, setupMs: 0, residentBytes },
     ],
     [
       "a long name",
-      { kind: "ready", description: { ...description, scheme: "x".repeat(999) }, residentBytes },
+      {
+        kind: "ready",
+        description: { ...description, scheme: "x".repeat(999) },
+        setupMs: 0,
+        residentBytes,
+      },
     ],
     [
       "a description with more in it",
-      { kind: "ready", description: { ...description, fake: true }, residentBytes },
+      { kind: "ready", description: { ...description, fake: true }, setupMs: 0, residentBytes },
     ],
     ["negative memory", { kind: "heartbeat", residentBytes: -1, peakBytes: 1 }],
     ["memory that is no number", { kind: "heartbeat", residentBytes: Number.NaN, peakBytes: 1 }],
