@@ -112,7 +112,7 @@ function isTuneFile(text: string): boolean {
 }
 
 function learnedCosts(text: string, path: string, laneCores: number | undefined): Costs {
-  const [newest] = costsInFile(text);
+  const newest = costsInFile(text).find(({ kind }) => kind === "fold");
   if (newest === undefined) {
     throw usageError(`--costs ${path} has no costs yet`, "name a file of 'tune --out'");
   }

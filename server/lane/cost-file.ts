@@ -7,6 +7,7 @@ import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs
 import { join } from "node:path";
 import { z } from "zod";
 import type { Clock } from "../clock.js";
+import { compareCosts } from "../work/costs.js";
 import type { Costs, RateCosts } from "../work/costs.js";
 import type { MemoryModel, Peak } from "../work/memory-model.js";
 import { costBounds, isCovariance } from "../work/cost-bounds.js";
@@ -37,11 +38,15 @@ export interface CostStore {
   save(deviceId: string, proofSystem: string, learned: Learned): void;
 }
 
+const FORMAT = 4;
+/** The format in which folds were the one kind of proofs, called aggregates; it is still read. */
+const EARLIER_FORMAT = 3;
+
 const { coefficients, logMax, covarianceMax, scatterMin, scatterMax } = costBounds;
 const row = z.array(z.number().min(-covarianceMax).max(covarianceMax)).length(coefficients);
 const entrySchema = z.strictObject({
   proofSystem: z.string(),
-  kind: z.literal("aggregate"),
+  kind: z.enum(["fold", "merge"]),
   logInvRate: z.int().min(0).max(limits.rateMax),
   atUnixMs: z.number(),
   logMs: z.array(z.number().min(-logMax).max(logMax)).length(coefficients),
@@ -49,19 +54,35 @@ const entrySchema = z.strictObject({
   scatter: z.number().min(scatterMin).max(scatterMax),
 });
 type Entry = z.infer<typeof entrySchema>;
+const earlierSchema = z.looseObject({
+  format: z.literal(EARLIER_FORMAT),
+  costs: z.array(z.looseObject({ kind: z.literal("aggregate") })),
+});
 const peakSchema = z.strictObject({
   proofSystem: z.string(),
   raws: z.int().min(0).max(limits.validatorsMax),
   children: z.int().min(0).max(limits.childrenMax),
+  /** Of a merge; absent: a fold. */
+  messages: z.int().min(1).max(limits.mergeMessagesMax).optional(),
   logInvRate: z.int().min(0).max(limits.rateMax),
   bytes: z.int().min(1).max(Number.MAX_SAFE_INTEGER),
 });
-const fileSchema = z.strictObject({
-  format: z.literal(3),
+type StoredPeak = z.infer<typeof peakSchema>;
+const contentSchema = z.strictObject({
+  format: z.literal(FORMAT),
   costs: z.array(entrySchema).max(limits.costEntriesMax),
   memory: z.array(peakSchema).max(limits.memoryPeaksMax).default([]),
 });
-type FileContent = z.infer<typeof fileSchema>;
+type FileContent = z.infer<typeof contentSchema>;
+const fileSchema = z.preprocess(fromEarlierFormat, contentSchema);
+
+/** The content of a file of `EARLIER_FORMAT` in today's; what is no such file as it is. */
+function fromEarlierFormat(content: unknown): unknown {
+  const earlier = earlierSchema.safeParse(content);
+  if (!earlier.success) return content;
+  const costs = earlier.data.costs.map((entry) => ({ ...entry, kind: "fold" }));
+  return { ...earlier.data, format: FORMAT, costs };
+}
 
 export interface CostFilesOptions {
   /** The state folder, which exists. */
@@ -107,14 +128,16 @@ export class CostFiles implements CostStore {
       const isOther = (each: { proofSystem: string }) => each.proofSystem !== proofSystem;
       this.others.set(deviceId, { costs: others, memory: memory.filter(isOther) });
       if (own.length === 0) throw new Error(`it is for ${systemsOf(others)}`);
-      if (new Set(own.map(({ logInvRate }) => logInvRate)).size < own.length) {
-        throw new Error("it has a rate twice");
+      if (new Set(own.map(({ kind, logInvRate }) => `${kind} ${logInvRate}`)).size < own.length) {
+        throw new Error("it has a kind and rate twice");
       }
       const ageOf = ({ atUnixMs }: Entry) => Math.max(0, clock.unixMs() - atUnixMs);
       const ageMs = Math.min(...own.map(ageOf));
-      log.info({ device: deviceId, path, ageMs, rates: own.length }, "learned costs loaded");
+      log.info({ device: deviceId, path, ageMs, models: own.length }, "learned costs loaded");
       return {
-        costs: own.map((entry) => rateCosts(entry, clock.nowMs() - ageOf(entry))).sort(byRate),
+        costs: own
+          .map((entry) => rateCosts(entry, clock.nowMs() - ageOf(entry)))
+          .sort(compareCosts),
         memory: memory.filter((each) => !isOther(each)).map(peakOf),
       };
     } catch (error) {
@@ -126,10 +149,10 @@ export class CostFiles implements CostStore {
 
   save(deviceId: string, proofSystem: string, { costs, memory }: Learned): void {
     const { clock } = this.modules;
-    const own = costs.map(({ logInvRate, model }): Entry => {
+    const own = costs.map(({ kind, logInvRate, model }): Entry => {
       const { logMs, covariance, scatter, atMs } = model;
       return {
-        ...{ proofSystem, kind: "aggregate", logInvRate },
+        ...{ proofSystem, kind, logInvRate },
         atUnixMs: Math.round(clock.unixMs() - (clock.nowMs() - atMs)),
         logMs: [...logMs],
         covariance: covariance.map((values) => [...values]),
@@ -140,11 +163,11 @@ export class CostFiles implements CostStore {
     // Of other proof systems, the newest are kept.
     const newest = [...others.costs].sort((a, b) => b.atUnixMs - a.atUnixMs);
     const entries = [...own, ...newest].slice(0, limits.costEntriesMax);
-    const peaks = memory.map(({ shape: { raws, children, logInvRate = 0 }, bytes }) => {
-      return { proofSystem, raws, children, logInvRate, bytes: Math.max(1, Math.round(bytes)) };
+    const peaks = memory.map(({ shape, bytes }) => {
+      return { proofSystem, logInvRate: 0, ...shape, bytes: Math.max(1, Math.round(bytes)) };
     });
     const kept = [...peaks, ...others.memory].slice(0, limits.memoryPeaksMax);
-    this.pending.set(deviceId, { format: 3, costs: entries, memory: kept });
+    this.pending.set(deviceId, { format: FORMAT, costs: entries, memory: kept });
     if (this.cancelWrite === undefined) this.writeNow();
   }
 
@@ -228,15 +251,17 @@ export function costsInFile(text: string): FileCosts[] {
   return newestFirst.map((entry) => ({ proofSystem: entry.proofSystem, ...rateCosts(entry, 0) }));
 }
 
-function rateCosts({ logInvRate, logMs, covariance, scatter }: Entry, atMs: number): RateCosts {
-  return { logInvRate, model: { logMs, covariance, scatter, atMs } };
+function rateCosts(
+  { kind, logInvRate, logMs, covariance, scatter }: Entry,
+  atMs: number,
+): RateCosts {
+  return { kind, logInvRate, model: { logMs, covariance, scatter, atMs } };
 }
 
-function peakOf({ raws, children, logInvRate, bytes }: z.infer<typeof peakSchema>): Peak {
-  return { shape: { raws, children, logInvRate }, bytes };
+function peakOf({ bytes, raws, children, messages, logInvRate }: StoredPeak): Peak {
+  const shape = { raws, children, logInvRate };
+  return { shape: messages === undefined ? shape : { ...shape, messages }, bytes };
 }
-
-const byRate = (a: RateCosts, b: RateCosts) => a.logInvRate - b.logInvRate;
 
 function systemsOf(entries: readonly Entry[]): string {
   return [...new Set(entries.map(({ proofSystem }) => proofSystem))].join(", ") || "nothing";

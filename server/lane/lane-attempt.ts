@@ -12,7 +12,7 @@ import { worthOfMerge } from "../work/merge-worth.js";
 import { choosePart, isProof } from "../work/parts.js";
 import type { Part, PartRules } from "../work/parts.js";
 import type { Shape } from "../work/shape.js";
-import { atRate } from "../work/shape.js";
+import { atRate, shapeOf } from "../work/shape.js";
 import { prospectOf } from "../work/worth.js";
 import type { AwakeClock } from "./awake-clock.js";
 import type { Assignment, RunningProof } from "./lane-messages.js";
@@ -105,7 +105,7 @@ export class LaneAttempt {
   /** How likely a proof that starts now is in time, and how likely it has to be. */
   private rules(): Pick<PartRules, "prospectOf" | "leastChance"> {
     const { work, steps, fenceAtMs, isExploration } = this.assignment;
-    const model = this.modules.costs.modelOf(work.logInvRate);
+    const model = this.modules.costs.modelOf(shapeOf(work));
     const nowMs = this.modules.clock.nowMs();
     return {
       prospectOf: (shape) => prospectOf({ steps, fenceAtMs }, nowMs, durationOf(model, shape)),
@@ -137,7 +137,7 @@ export class LaneAttempt {
     const startedAtMs = clock.nowMs();
     this.proof = { startedAtMs, shape };
     this.proofAwakeAtMs = awake.nowMs();
-    onProofStarted(this.proofAwakeAtMs + overrunMs(costs.modelOf(logInvRate), shape));
+    onProofStarted(this.proofAwakeAtMs + overrunMs(costs.modelOf(shape), shape));
     const { stoodStillMs } = awake;
     const wasDisturbed = isStandbyStarting();
     const bytes = prover.residentBytes();
@@ -152,7 +152,7 @@ export class LaneAttempt {
     const didStandStill = awake.stoodStillMs > stoodStillMs;
     const isDisturbed = wasDisturbed || isStandbyStarting() || didStandStill;
     if (!isDisturbed) {
-      const ratio = proveMs / predictMs(costs.modelOf(logInvRate), shape);
+      const ratio = proveMs / predictMs(costs.modelOf(shape), shape);
       metrics.costModelRatio.observe({ device: deviceId }, ratio);
       costs.learn(shape, proveMs);
     }

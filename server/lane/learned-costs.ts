@@ -1,6 +1,6 @@
 /**
- * The costs of one device, with a model for each rate. Before the device takes work, they are loaded from the store or
- * measured by calibration proofs; every later proof teaches its rate. Owned by the device's lane.
+ * The costs of one device, with a model for each kind of proofs and rate. Before the device takes work, they are loaded from the store or
+ * measured by calibration proofs; every later proof teaches its kind and rate. Owned by the device's lane.
  */
 import type { Clock } from "../clock.js";
 import type { Logger } from "../log/log.js";
@@ -10,8 +10,9 @@ import type { Prover } from "../prover/prover.js";
 import { ProverError } from "../prover/prover.js";
 import type { CostModel } from "../work/cost-model.js";
 import { learn, learnAtLeast, likelyMs, overrunMs, uncertaintyOf } from "../work/cost-model.js";
-import type { Costs } from "../work/costs.js";
+import type { CostKey, Costs } from "../work/costs.js";
 import { agedCosts, modelOf, withModel } from "../work/costs.js";
+import { kindOf } from "../work/shape.js";
 import type { Shape } from "../work/shape.js";
 import type { MemoryModel } from "../work/memory-model.js";
 import { fitsInMemory, learnPeak } from "../work/memory-model.js";
@@ -53,7 +54,7 @@ export class LearnedCosts {
   /** What the first prover held after its setup; undefined before. */
   setupBytes: number | undefined;
   private readonly probes: Probes;
-  /** The rate of the last proof. */
+  /** The rate of the last fold, which is what refreshing measures. */
   private lastRate = 0;
   private phase: "unprepared" | "calibrating" | "prepared" = "unprepared";
   private proofSystem = "";
@@ -65,7 +66,7 @@ export class LearnedCosts {
     this.probes = new Probes(device.calibration);
   }
 
-  /** The models by rate. Their uncertainty may be a second old, as they are read often. */
+  /** The models by kind and rate. Their uncertainty may be a second old, as they are read often. */
   get all(): Costs {
     const nowMs = this.modules.clock.nowMs();
     if (nowMs - this.agedAtMs > AGE_EVERY_MS) {
@@ -75,9 +76,9 @@ export class LearnedCosts {
     return this.learned;
   }
 
-  /** The model of proofs at this rate. */
-  modelOf(logInvRate = 0): CostModel {
-    return modelOf(this.all, logInvRate);
+  /** The model of proofs of this shape. Default: folds at the backend's default rate. */
+  modelOf(key: CostKey = {}): CostModel {
+    return modelOf(this.all, key);
   }
 
   /** What is known of the memory that proofs take. */
@@ -121,17 +122,15 @@ export class LearnedCosts {
 
   /** Learns from a proof that took `tookMs` milliseconds. */
   learn(shape: Shape, tookMs: number): void {
-    const { logInvRate = 0 } = shape;
-    this.lastRate = logInvRate;
-    const model = learn(this.modelOf(logInvRate), shape, tookMs, this.modules.clock.nowMs());
-    this.keep(withModel(this.learned, logInvRate, model));
+    if (kindOf(shape) === "fold") this.lastRate = shape.logInvRate ?? 0;
+    const model = learn(this.modelOf(shape), shape, tookMs, this.modules.clock.nowMs());
+    this.keep(withModel(this.learned, shape, model));
   }
 
   /** Learns from a proof that was killed after `ranMs` milliseconds. */
   learnAtLeast(shape: Shape, ranMs: number): void {
-    const { logInvRate = 0 } = shape;
-    const model = learnAtLeast(this.modelOf(logInvRate), shape, ranMs, this.modules.clock.nowMs());
-    this.keep(withModel(this.learned, logInvRate, model));
+    const model = learnAtLeast(this.modelOf(shape), shape, ranMs, this.modules.clock.nowMs());
+    this.keep(withModel(this.learned, shape, model));
   }
 
   /**
@@ -166,7 +165,7 @@ export class LearnedCosts {
    * are certain enough, or without a calibration.
    */
   refreshDue(prover: Prover): Refresh | undefined {
-    const model = this.modelOf(this.lastRate);
+    const model = this.modelOf({ logInvRate: this.lastRate });
     const all = this.probes
       .shapes(prover, this.lastRate)
       .map((shape) => ({ shape, uncertainty: uncertaintyOf(model, shape) }))
@@ -217,7 +216,7 @@ export class LearnedCosts {
         }
         // Other work may run beside it, as at the start of a machine.
         const model = learn(this.modelOf(), shape, tookMs, this.modules.clock.nowMs(), DOUBT);
-        this.keep(withModel(this.learned, 0, model));
+        this.keep(withModel(this.learned, shape, model));
         log.info({ device, ...shape, tookMs: Math.round(tookMs) }, "calibrated");
       }
       return true;
@@ -238,7 +237,7 @@ export class LearnedCosts {
     const { stoodStillMs } = awake;
     const startedAtMs = awake.nowMs();
     const bytes = prover.residentBytes();
-    const overAtMs = startedAtMs + overrunMs(this.modelOf(shape.logInvRate), shape);
+    const overAtMs = startedAtMs + overrunMs(this.modelOf(shape), shape);
     const cancel = awake.at(overAtMs, giveUp);
     try {
       await this.probes.prove(prover, shape);

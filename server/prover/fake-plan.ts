@@ -128,7 +128,8 @@ export function fakeCosts({ fakeTime = DEFAULT_TIME }: FakePlanSettings, atMs: n
   const covariance = costs.map((_, row) => costs.map((__, at) => (row === at ? VARIANCE : 0)));
   // The longest random time is about the 98th percentile, two standard deviations up.
   const deviation = Math.max(DEVIATION_MIN, Math.log(Math.max(1, maxMs) / medianMs) / 2);
-  return [{ logInvRate: 0, model: { logMs, covariance, scatter: deviation ** 2, atMs } }];
+  const model = { logMs, covariance, scatter: deviation ** 2, atMs };
+  return (["fold", "merge"] as const).map((kind) => ({ kind, logInvRate: 0, model }));
 }
 
 /** A number from 0 to below 1 that depends on the given numbers only. */

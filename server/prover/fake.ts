@@ -176,7 +176,10 @@ class FakeProver implements Prover {
     const proof = this.proofOf(job);
     this.state = "proving";
     const raws = job.raws.reduce((sum, { keys }) => sum + keys.length / KEY_BYTES, 0);
-    const proveMs = this.options.proveMs({ raws, children: job.children.length });
+    const shape = { raws, children: job.children.length };
+    const proveMs = this.options.proveMs(
+      job.kind === "fold" ? shape : { ...shape, messages: job.wanted.length },
+    );
     const failure = this.options.failure?.();
     try {
       // Not a race with `exited`, which would keep each race in memory until the prover ends.

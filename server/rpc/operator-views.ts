@@ -120,7 +120,7 @@ function attemptView(
             rawSignatures: proof.shape.raws,
             children: proof.shape.children,
             runningMs: whole(nowMs - proof.startedAtMs),
-            predictedMs: whole(predictMs(modelOf(costs, proof.shape.logInvRate), proof.shape)),
+            predictedMs: whole(predictMs(modelOf(costs, proof.shape), proof.shape)),
           },
         }),
   };

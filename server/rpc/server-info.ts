@@ -72,7 +72,8 @@ function deviceInfo({ deviceId, report }: OperatedDevice): MessageInitShape<type
 
 /** The rates of which something was learned; the default one always. */
 function ratesOf(costs: Costs): number[] {
-  return costs.length === 0 ? [0] : costs.map(({ logInvRate }) => logInvRate);
+  const folds = costs.filter(({ kind }) => kind === "fold");
+  return folds.length === 0 ? [0] : folds.map(({ logInvRate }) => logInvRate);
 }
 
 function learnedCost(
@@ -80,7 +81,7 @@ function learnedCost(
   logInvRate: number,
   shape: Shape,
 ): MessageInitShape<typeof LearnedCostSchema> {
-  const model = modelOf(costs, logInvRate);
+  const model = modelOf(costs, shape);
   return {
     kind: ProofKind.AGGREGATE,
     logInvRate,

@@ -4,6 +4,7 @@
  * minutes, and only of a shape that was not proved or tried in the last ten. `Attempts` asks only
  * for groups that found an idle device: a queued group misses because it waited, not by its shape.
  */
+import { sizeName } from "../work/shape.js";
 import type { Shape } from "../work/shape.js";
 
 const EVERY_MS = 300_000;
@@ -11,11 +12,11 @@ const SHAPE_EVERY_MS = 600_000;
 
 export class Exploration {
   private lastMs = -Infinity;
-  /** When each rough shape (see `roughly`) was last proved or tried; few rough shapes exist. */
+  /** When each rough shape (see `sizeName`) was last proved or tried; few rough shapes exist. */
   private readonly seenMs = new Map<string, number>();
 
   mayTry(shape: Shape, nowMs: number): boolean {
-    const seenMs = this.seenMs.get(roughly(shape)) ?? -Infinity;
+    const seenMs = this.seenMs.get(sizeName(shape)) ?? -Infinity;
     return nowMs >= this.lastMs + EVERY_MS && nowMs >= seenMs + SHAPE_EVERY_MS;
   }
 
@@ -25,11 +26,6 @@ export class Exploration {
   }
 
   proved(shape: Shape, nowMs: number): void {
-    this.seenMs.set(roughly(shape), nowMs);
+    this.seenMs.set(sizeName(shape), nowMs);
   }
-}
-
-/** One name for all shapes of a rate with equal children, and raw signatures within a factor of two. */
-function roughly({ raws, children, logInvRate = 0 }: Shape): string {
-  return `${Math.clz32(raws)} ${children} ${logInvRate}`;
 }

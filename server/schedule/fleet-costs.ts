@@ -7,7 +7,7 @@
 import type { CostModel, Duration } from "../work/cost-model.js";
 import { durationOf, quantileOf } from "../work/cost-model.js";
 import type { Costs } from "../work/costs.js";
-import { modelOf } from "../work/costs.js";
+import { compareCosts, modelOf } from "../work/costs.js";
 import type { Shape } from "../work/shape.js";
 
 /** Shapes that are remembered; when there are more, all are forgotten. */
@@ -38,7 +38,7 @@ export class LaneCosts {
     const key = keyOf(shape);
     const known = this.byShape.get(key);
     if (known !== undefined) return known;
-    const duration = durationOf(modelOf(this.current, shape.logInvRate), shape);
+    const duration = durationOf(modelOf(this.current, shape), shape);
     if (this.byShape.size >= SHAPES_MAX) this.byShape.clear();
     this.byShape.set(key, duration);
     return duration;
@@ -149,18 +149,21 @@ export class FleetCosts {
   }
 }
 
-/** A shape has fewer than 4096 children, and a rate below 32. */
-function keyOf({ raws, children, logInvRate = 0 }: Shape): number {
-  return (raws * 4096 + children) * 32 + logInvRate;
+/** A shape has fewer than 4096 children, and a rate below 32. How many messages changes no duration. */
+function keyOf({ raws, children, messages, logInvRate = 0 }: Shape): number {
+  const isMerge = Number(messages !== undefined);
+  return ((raws * 4096 + children) * 2 + isMerge) * 32 + logInvRate;
 }
 
 function areEqual(a: Costs, b: Costs): boolean {
   if (a === b) return true;
   return (
     a.length === b.length &&
-    a.every(({ logInvRate, model }, at) => {
+    a.every((each, at) => {
       const other = b[at];
-      return other?.logInvRate === logInvRate && isEqual(model, other.model);
+      return (
+        other !== undefined && compareCosts(each, other) === 0 && isEqual(each.model, other.model)
+      );
     })
   );
 }

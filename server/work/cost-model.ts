@@ -1,7 +1,7 @@
 /**
  * How long a proof takes, as a function of its shape, learned on the device that makes the proofs.
- * Pure; one model per device
- * and rate (see `costs.ts`). Admission predicts with it whether a snapshot can be in time. A lane
+ * Pure; one model per device,
+ * kind and rate (see `costs.ts`). Admission predicts with it whether a snapshot can be in time. A lane
  * chooses with it the part of a group that fits, and distinguishes a long proof from a hung prover.
  *
  * A proof takes `a + b·raws + c·raws²` milliseconds without children, and `d·children + e·raws`

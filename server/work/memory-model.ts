@@ -9,6 +9,7 @@
  */
 import { limits } from "../limits.js";
 import type { Shape } from "./shape.js";
+import { kindOf, sizeName } from "./shape.js";
 
 /** Bytes of a proof of few raw signatures, and of each raw signature. */
 const BASE_BYTES = 0.8e9;
@@ -35,9 +36,9 @@ export type MemoryModel = readonly Peak[];
 export function peakBytes(model: MemoryModel, shape: Shape): number {
   const size = tableBytes(shape);
   const ofRate = model.filter((peak) => rateOf(peak.shape) === rateOf(shape));
-  const alike = ofRate.filter((peak) => isFold(peak.shape) === isFold(shape));
+  const alike = ofRate.filter((peak) => areAlike(peak.shape, shape));
   if (alike.length === 0) {
-    // The other kind of proof says at least by how much the table is too low.
+    // Other proofs say at least by how much the table is too low.
     return size + Math.max(0, ...ofRate.map((peak) => peak.bytes - tableBytes(peak.shape)));
   }
   const points = alike
@@ -58,26 +59,26 @@ export function peakBytes(model: MemoryModel, shape: Shape): number {
 }
 
 /**
- * Whether a proof of this shape stays below the ceiling. The smallest proof of a kind is possible as
- * long as none of its kind was measured: the table may be wrong for this backend.
+ * Whether a proof of this shape stays below the ceiling. The smallest proof of its sort (fold or merge,
+ * with children or without) is possible as long as none of it was measured: the table may be wrong
+ * for this backend.
  */
 export function fitsInMemory(model: MemoryModel, shape: Shape, ceilingBytes: number): boolean {
   if (peakBytes(model, shape) <= ceilingBytes) return true;
-  const isSmallest = isFold(shape) ? shape.children <= 2 && shape.raws <= 1 : shape.raws <= 1;
-  return isSmallest && !model.some((peak) => isFold(peak.shape) === isFold(shape));
+  const isSmallest = hasChildren(shape) ? shape.children <= 2 && shape.raws <= 1 : shape.raws <= 1;
+  return isSmallest && !model.some((peak) => areAlike(peak.shape, shape));
 }
 
 /** Returns the model after a proof of this shape whose peak was so high. */
 export function learnPeak(model: MemoryModel, shape: Shape, bytes: number): MemoryModel {
   const isAlike = (peak: Peak) => sizeName(peak.shape) === sizeName(shape);
   const known = model.find(isAlike);
-  const { raws, children, logInvRate = 0 } = shape;
   // What the known peak says of this shape, which may be up to half or twice its size.
   const expected =
     known === undefined ? 0 : known.bytes + tableBytes(shape) - tableBytes(known.shape);
   const next: Peak =
     known === undefined || bytes >= expected
-      ? { shape: { raws, children, logInvRate }, bytes }
+      ? { shape: { ...shape, logInvRate: rateOf(shape) }, bytes }
       : { ...known, bytes: Math.max(bytes, known.bytes - FALL_RATE * (expected - bytes)) };
   return [next, ...model.filter((peak) => !isAlike(peak))].slice(0, limits.memoryPeaksMax);
 }
@@ -87,10 +88,7 @@ function tableBytes({ raws, children }: Shape): number {
   return Math.max(BASE_BYTES, ...folds) + RAW_BYTES * raws;
 }
 
-const isFold = ({ children }: Shape) => children > 0;
+const hasChildren = ({ children }: Shape) => children > 0;
+const areAlike = (a: Shape, b: Shape) =>
+  kindOf(a) === kindOf(b) && hasChildren(a) === hasChildren(b);
 const rateOf = ({ logInvRate = 0 }: Shape) => logInvRate;
-
-/** One name for shapes with equal children and raw signatures within a factor of two. */
-function sizeName({ raws, children, logInvRate = 0 }: Shape): string {
-  return `${Math.clz32(raws)} ${children} ${logInvRate}`;
-}

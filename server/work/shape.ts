@@ -1,4 +1,5 @@
 /** The number of a proof's inputs of each kind, from which its duration is predicted. */
+import type { JobKind } from "../../native/addon.js";
 import type { SentWork } from "./group.js";
 import { inputsOf } from "./group.js";
 
@@ -11,6 +12,11 @@ export interface Shape {
   readonly logInvRate?: number;
   /** Of a merge, number of its messages. Default: none, a fold. */
   readonly messages?: number;
+}
+
+/** Whether a proof of this shape is a fold or a merge. */
+export function kindOf({ messages }: Pick<Shape, "messages">): JobKind {
+  return messages === undefined ? "fold" : "merge";
 }
 
 /** The smallest proof there is: one raw signature. Also the shape of a calibration proof. */
@@ -41,4 +47,12 @@ export function smallestPart(whole: Shape, mayShed: boolean): Shape {
   if (!mayShed || whole.messages !== undefined || whole.raws + whole.children < 2) return whole;
   const smallest = whole.raws > 0 ? smallestShape : { raws: 0, children: 2 };
   return atRate(smallest, whole.logInvRate ?? 0);
+}
+
+/**
+ * One name for shapes of a kind and rate with equal children, and raw signatures within a factor of two.
+ */
+export function sizeName(shape: Shape): string {
+  const { raws, children, logInvRate = 0 } = shape;
+  return `${kindOf(shape)} ${Math.clz32(raws)} ${children} ${logInvRate}`;
 }

@@ -26,7 +26,7 @@ export function reportFor(
     ...rest,
     phase: phaseFor(door, deviceId, phase, nowMs),
     costs: costs.map(({ logInvRate, model, ageMs }) => {
-      return { logInvRate, model: { ...model, atMs: nowMs - ageMs } };
+      return { kind: "fold", logInvRate, model: { ...model, atMs: nowMs - ageMs } };
     }),
     commandsDone: commandsDone.find((done) => isPeer(done.door, door))?.number ?? 0,
     adoptable: all.map(({ digest, fenceInMs, isRunning }): Adoptable => {

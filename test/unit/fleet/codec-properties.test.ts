@@ -101,7 +101,10 @@ test("any costs that are taken predict every shape, also after they have learned
         }),
       );
       if (read.kind !== "announce") throw new Error("it is another message");
-      const cost = modelOf(read.report.costs, 3);
+      const cost = modelOf(
+        read.report.costs.map((each) => ({ kind: "fold" as const, ...each })),
+        { logInvRate: 3 },
+      );
       for (const each of [cost, learn(cost, shape, 1000, 5000)]) {
         const [low, high] = [optimisticMs(each, shape), pessimisticMs(each, shape)];
         expect(low).toBeGreaterThan(0);

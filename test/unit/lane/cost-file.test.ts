@@ -50,7 +50,7 @@ const wait = (ms: number) => clock.runUntil(clock.nowMs() + ms, () => undefined)
 const model = (tookMs: number) =>
   learn(freshCostModel, { raws: 1, children: 0 }, tookMs, clock.nowMs());
 const learned = (tookMs: number): Learned => ({
-  costs: [{ logInvRate: 0, model: model(tookMs) }],
+  costs: [{ kind: "fold", logInvRate: 0, model: model(tookMs) }],
   memory: [{ shape: { raws: 1, children: 0, logInvRate: 0 }, bytes: 8e8 }],
 });
 
@@ -79,21 +79,35 @@ function entry(): Entry {
 
 /** Writes the file with these fields of its only entry changed. */
 function edit(fields: object): void {
-  write({ format: 3, costs: [{ ...entry(), ...fields }] });
+  write({ format: 4, costs: [{ ...entry(), ...fields }] });
 }
 
-test("costs are kept for each rate, and for other proof systems beside", async () => {
+test("costs are kept for each kind and rate, and for other proof systems beside", async () => {
   const files = costFiles();
-  const both = withModel(withModel([], 2, model(900)), 0, model(400));
-  files.save("cpu", SYSTEM, { ...learned(1), costs: both });
+  const folds = withModel(withModel([], { logInvRate: 2 }, model(900)), {}, model(400));
+  const all: Learned = {
+    costs: withModel(folds, { messages: 2 }, model(1500)),
+    memory: [
+      { shape: { raws: 1, children: 2, messages: 3, logInvRate: 0 }, bytes: 2e9 },
+      ...learned(1).memory,
+    ],
+  };
+  files.save("cpu", SYSTEM, all);
   await files.close();
   const next = costFiles();
   expect(next.load("cpu", "scheme revision-2")).toBeUndefined();
   expect(logged[0]).toContain(`it is for ${SYSTEM}`);
   next.save("cpu", "scheme revision-2", learned(700));
   await next.close();
-  expect(costFiles().load("cpu", SYSTEM)).toEqual({ ...learned(1), costs: both });
+  expect(costFiles().load("cpu", SYSTEM)).toEqual(all);
   expect(costFiles().load("cpu", "scheme revision-2")).toEqual(learned(700));
+});
+
+test("a file of the format before is read: all its proofs were folds", async () => {
+  await saved();
+  const memory = [{ proofSystem: SYSTEM, raws: 1, children: 0, logInvRate: 0, bytes: 8e8 }];
+  write({ format: 3, costs: [{ ...entry(), kind: "aggregate" }], memory });
+  expect(costFiles().load("cpu", SYSTEM)).toEqual(learned(400));
 });
 
 test("a model comes back as it was saved, as old as it is", async () => {
@@ -101,7 +115,7 @@ test("a model comes back as it was saved, as old as it is", async () => {
   await saved();
   const before = clock.nowMs();
   await wait(60_000);
-  const kept = { logInvRate: 0, model: { ...model(400), atMs: before } };
+  const kept = { kind: "fold", logInvRate: 0, model: { ...model(400), atMs: before } };
   expect(costFiles().load("cpu", SYSTEM)).toEqual({ ...learned(1), costs: [kept] });
 });
 
@@ -144,7 +158,10 @@ test("it is written at once, then every 5 s, and at the end", async () => {
     Math.round(predictMs(each, { raws: 1, children: 0 })),
   );
   const save = (n: number) => {
-    files.save("cpu", SYSTEM, { costs: withModel([], 0, values[n] ?? freshCostModel), memory: [] });
+    files.save("cpu", SYSTEM, {
+      costs: withModel([], {}, values[n] ?? freshCostModel),
+      memory: [],
+    });
   };
   save(0);
   await expect.poll(predicted).toBe(first);
@@ -168,7 +185,12 @@ describe("is not used, and the log says why", () => {
     ["an empty file", () => writeFileSync(path, ""), "JSON"],
     ["a file of an earlier format", () => writeOld(), "format"],
     ["a file with a field too many", () => edit({ more: 1 }), "more"],
-    ["a rate twice", () => write({ format: 3, costs: [entry(), entry()] }), "twice"],
+    [
+      "a kind of today in an earlier format",
+      () => write({ format: 3, costs: [entry()] }),
+      "format",
+    ],
+    ["a kind and rate twice", () => write({ format: 4, costs: [entry(), entry()] }), "twice"],
     ["costs that are no numbers", () => edit({ logMs: [1, 2, null, 4, 5] }), "logMs"],
     ["costs beyond all measure", () => edit({ logMs: [1, 2, 3, 4, 900] }), "logMs"],
     ["a covariance of another size", () => edit({ covariance: [[1]] }), "covariance"],

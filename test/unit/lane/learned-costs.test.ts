@@ -42,7 +42,7 @@ function learnedCosts(options: { calibration?: FoldInputs; kept?: CostModel }): 
       costStore: {
         load: (device, system) =>
           device === "cpu" && system === "fake fake-1" && options.kept !== undefined
-            ? { costs: [{ logInvRate: 0, model: options.kept }], memory: [] }
+            ? { costs: [{ kind: "fold" as const, logInvRate: 0, model: options.kept }], memory: [] }
             : undefined,
         save: (...args) => saved.push(args),
       },

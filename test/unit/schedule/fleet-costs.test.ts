@@ -7,11 +7,15 @@ import { freshCostModel, learn, quantileMs } from "../../../server/work/cost-mod
 import type { Costs } from "../../../server/work/costs.js";
 import { agedCosts, modelOf, withModel } from "../../../server/work/costs.js";
 
-const shape = fc.record({
-  raws: fc.integer({ min: 1, max: 3 }),
-  children: fc.nat(1),
-  logInvRate: fc.nat(1),
-});
+const shape = fc.record(
+  {
+    raws: fc.integer({ min: 1, max: 3 }),
+    children: fc.nat(1),
+    logInvRate: fc.nat(1),
+    messages: fc.constant(2),
+  },
+  { requiredKeys: ["raws", "children", "logInvRate"] },
+);
 const step = fc.oneof(
   fc.record({ kind: fc.constant("come") }),
   fc.record({ kind: fc.constant("go"), lane: fc.nat() }),
@@ -43,7 +47,7 @@ test("of the best lane, whatever lanes come, go, learn and age", () => {
       } else if ("deviations" in each) {
         const known = lanes.length === 0 ? [last] : lanes.map(({ models }) => models);
         const all = known.map((models) => {
-          return quantileMs(modelOf(models, each.shape.logInvRate), each.shape, each.deviations);
+          return quantileMs(modelOf(models, each.shape), each.shape, each.deviations);
         });
         expect(costs.quantileMs(each.shape, each.deviations)).toBe(Math.min(...all));
       } else if ("lane" in each && lanes.length > 0) {
@@ -54,9 +58,8 @@ test("of the best lane, whatever lanes come, go, learn and age", () => {
           last = lane.models;
           costs.remove(lane);
         } else if ("ms" in each) {
-          const { logInvRate } = each.shape;
-          const model = learn(modelOf(lane.models, logInvRate), each.shape, each.ms, nowMs);
-          lane.models = withModel(lane.models, logInvRate, model);
+          const model = learn(modelOf(lane.models, each.shape), each.shape, each.ms, nowMs);
+          lane.models = withModel(lane.models, each.shape, model);
         } else {
           lane.models = copyOf(each.kind === "age" ? agedCosts(lane.models, nowMs) : lane.models);
         }
@@ -71,11 +74,11 @@ test("a report with the same model computes nothing again", () => {
   const lane = costs.add();
   const one = { raws: 1, children: 0 };
   const before = lane.of(one);
-  lane.models = withModel([], 0, freshCostModel);
+  lane.models = withModel([], {}, freshCostModel);
   const known = lane.of(one);
   expect(known).toEqual(before);
   lane.models = copyOf(lane.models);
   expect(lane.of(one)).toBe(known);
-  lane.models = withModel([], 0, learn(freshCostModel, one, 100, 0));
+  lane.models = withModel([], {}, learn(freshCostModel, one, 100, 0));
   expect(lane.of(one)).not.toBe(known);
 });

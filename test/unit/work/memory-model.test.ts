@@ -53,8 +53,22 @@ test("the smallest proof is possible until it was measured", () => {
   expect(fitsInMemory(model, raws(1), 0.5 * GB)).toBe(true);
 });
 
+test("peaks of folds and merges are kept apart, and the other's tell how far the table is off", () => {
+  const merge = { ...children(2), messages: 2 };
+  const folds = learnPeak([], children(2), 3 * GB);
+  expect(fitsInMemory(folds, merge, 1 * GB)).toBe(true);
+  expect(peakBytes(folds, merge)).toBeGreaterThan(2.5 * GB);
+  const both = learnPeak(folds, merge, 2 * GB);
+  expect([peakBytes(both, children(2)), peakBytes(both, merge)]).toEqual([3 * GB, 2 * GB]);
+  expect(fitsInMemory(both, merge, 1 * GB)).toBe(false);
+});
+
 test("whatever was measured, more raw signatures are predicted with no less memory", () => {
-  const shape = fc.record({ raws: fc.nat(4096), children: fc.nat(16), logInvRate: fc.nat(2) });
+  const counts = { raws: fc.nat(4096), children: fc.nat(16), logInvRate: fc.nat(2) };
+  const shape = fc.oneof(
+    fc.record(counts),
+    fc.record({ ...counts, messages: fc.integer({ min: 1, max: 9 }) }),
+  );
   const sample = fc.record({ shape, bytes: fc.integer({ min: 1, max: 2e10 }) });
   fc.assert(
     fc.property(fc.array(sample, { maxLength: 30 }), shape, fc.nat(500), (samples, at, more) => {

@@ -118,7 +118,7 @@ export class FakeLane {
       logMs: [...cost.logMs],
       covariance: cost.covariance.map((row) => [...row]),
     };
-    const costs = [{ logInvRate: 0, model: copy }];
+    const costs = [{ kind: "fold" as const, logInvRate: 0, model: copy }];
     const report: LaneReport = { ...unknownLane.report, lease, phase, description, costs };
     this.emit({ ...report, kind: "announce", sequence: ++this.sequence });
   }

@@ -25,18 +25,24 @@ const SHAPES = [
   { raws: 64, children: 0 },
   { raws: limits.validatorsMax, children: limits.childrenMax },
   { raws: 0, children: 2 },
+  { raws: 1, children: 8, messages: 9 },
 ];
 
 const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 const contentOf = ({ logMs, covariance, scatter }: typeof freshCostModel) =>
   encode({
-    format: 3,
+    format: 4,
     memory: [
       { proofSystem: SYSTEM, raws: 32, children: 0, logInvRate: 0, bytes: 1_000_000_000 },
       { proofSystem: SYSTEM, raws: 8, children: 2, logInvRate: 2, bytes: 1_500_000_000 },
+      { proofSystem: SYSTEM, raws: 1, children: 3, messages: 4, logInvRate: 0, bytes: 2e9 },
     ],
-    costs: [0, 2].map((logInvRate) => ({
-      ...{ proofSystem: SYSTEM, kind: "aggregate", logInvRate },
+    costs: [
+      { kind: "fold", logInvRate: 0 },
+      { kind: "fold", logInvRate: 2 },
+      { kind: "merge", logInvRate: 0 },
+    ].map((key) => ({
+      ...{ proofSystem: SYSTEM, ...key },
       ...{ atUnixMs: 1_790_000_000_000, logMs, covariance, scatter },
     })),
   });
@@ -83,7 +89,7 @@ export const target: FuzzTarget = {
           const peak = peakBytes(kept.memory, shape);
           holds(peak > 0 && Number.isFinite(peak), "memory is predicted for every shape");
           const [low, middle, high] = [optimisticMs, predictMs, pessimisticMs].map((of) =>
-            of(modelOf(kept.costs, shape.logInvRate), shape),
+            of(modelOf(kept.costs, shape), shape),
           ) as [number, number, number];
           holds(low > 0 && low <= middle && middle <= high, "a prediction is between its bounds");
           holds(Number.isFinite(high), "and a number");
