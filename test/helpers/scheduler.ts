@@ -6,12 +6,12 @@ import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics/metrics.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
 import { unknownLane } from "../../server/schedule/lane-belief.js";
-import type { DecodedGroup, FoldWork } from "../../server/work/group.js";
+import type { DecodedGroup, FoldWork, MergeWork } from "../../server/work/group.js";
 import type { Submission } from "../../server/work/submission.js";
 import { decodedGroup } from "../../tools/harness/decoded-group.js";
 import { VirtualClock } from "../../tools/sim/virtual-clock.js";
 
-const description = {
+export const description = {
   backend: "test",
   scheme: "test",
   revision: "test",
@@ -38,6 +38,16 @@ export function groupOfRaws(digest: string, raws: number): DecodedGroup {
     leftOut: [],
     logInvRate: 0,
   };
+  return { ...decodedGroup(work), digest };
+}
+
+/** A merge of so many messages, with one raw signature each; `digest` as in `groupOfRaws`. */
+export function mergeOfRaws(digest: string, messages: number): DecodedGroup {
+  const components = Array.from({ length: messages }, (_, slot) => {
+    const raws = { validators: [1], keys: new Uint8Array(1), signatures: new Uint8Array(1) };
+    return { message: { root: new Uint8Array(32), slot }, from: { kind: "raws", raws } as const };
+  });
+  const work: MergeWork = { kind: "merge", components, leftOut: [], logInvRate: 0 };
   return { ...decodedGroup(work), digest };
 }
 

@@ -1,6 +1,8 @@
 /** A lane host over the engine in memory, with the fake prover and doors that a test drives. */
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { KeyClaim } from "../../server/prover/prover.js";
+import { concat } from "../../server/bytes.js";
 import { systemClock } from "../../server/clock.js";
 import type { MemoryEngine } from "../../server/engine/memory-engine.js";
 import { MemoryBroker } from "../../server/engine/memory-engine.js";
@@ -13,6 +15,8 @@ import { LocalLanes } from "../../server/lane/local-lanes.js";
 import { createLog } from "../../server/log/log.js";
 import { createMetrics } from "../../server/metrics/metrics.js";
 import { limits } from "../../server/limits.js";
+import { claimsOf } from "../../server/work/group.js";
+import { fakeMerge } from "../../tools/harness/fake-merge.js";
 import { metricValue } from "../helpers/metric-value.js";
 import { ScriptedDoor, workOf } from "../unit/fleet/scripted-door.js";
 import { GatedProver } from "./gated-prover.js";
@@ -136,6 +140,69 @@ test("proofs of other hosts are verified by a standby, or the host says why not"
   expect(await ask(raws.keys)).toEqual({ kind: "verdict", isValid: true });
   expect(await ask(workOf(2).raws.keys)).toEqual({ kind: "verdict", isValid: false });
   expect(await ask(new Uint8Array(31))).toMatchObject({ kind: "unable" });
+});
+
+test("a merge is proved for each owner, and verified by its claims in their order", async () => {
+  const merge = await fakeMerge([
+    { from: "proof", validators: 2 },
+    { from: "raws", validators: 3, first: 2 },
+  ]);
+  a.assign("cpu", 1, merge, 5000);
+  await prover.untilProofs(1);
+  await a.until(() => {
+    const { phase } = a.report("cpu");
+    return phase.kind === "proving" && phase.proof?.shape.messages === 2;
+  });
+  b.adopt("cpu", 7, merge, 5000);
+  await b.until(() => {
+    const { phase } = b.report("cpu");
+    return phase.kind === "proving" && phase.owners.length === 2;
+  });
+  prover.endProofs();
+  const { result } = await a.untilEnded(1);
+  expect((await b.untilEnded(7)).result).toEqual(result);
+  if (result.kind !== "proved") throw new Error(`it is ${result.kind}`);
+  expect(result.leftOut).toEqual([]);
+
+  const proof = blobOf(await fetchProof(a, result.proof.sha256));
+  const ask = async (claims: readonly KeyClaim[], changedBytes = 0) => {
+    const keys = blobOf(concat(claims.map((claim) => claim.keys)));
+    const each = claims.map(({ root, slot, keys: own }) => {
+      return { message: { root, slot }, keyBytes: own.length + changedBytes };
+    });
+    const of = { kind: "merge", claims: each } as const;
+    return decodeVerdict(await b.request({ kind: "verify", of, keys, proof }));
+  };
+  const claims = claimsOf(merge);
+  expect(await ask(claims)).toEqual({ kind: "verdict", isValid: true });
+  expect(await ask([...claims].reverse())).toEqual({ kind: "verdict", isValid: false });
+  expect(await ask(claims.slice(1))).toEqual({ kind: "verdict", isValid: false });
+  expect(await ask(claims, -1)).toMatchObject({ kind: "unable" });
+  expect(await ask(claims, 32)).toEqual({
+    kind: "unable",
+    why: "there are 160 bytes of keys, the claims have 224",
+  });
+});
+
+test("a merge with bad components is rejected, and names each by its position", async () => {
+  const merge = await fakeMerge([
+    { from: "raws", validators: 2 },
+    { from: "proof", validators: 2 },
+    { from: "raws", validators: 1 },
+  ]);
+  for (const [at, { from }] of merge.components.entries()) {
+    if (at > 0) (from.kind === "raws" ? from.raws.signatures : from.child.proof).fill(0);
+  }
+  a.assign("cpu", 1, merge, 5000);
+  const { result } = await a.untilEnded(1);
+  expect(result).toMatchObject({
+    kind: "rejected",
+    leftOut: [
+      { reason: "bad_child", input: { kind: "component", at: 1 } },
+      { reason: "wrong_leaf", input: { kind: "component", at: 2 } },
+    ],
+  });
+  expect(prover.proofs).toBe(0);
 });
 
 test("a door whose proofs take long to fetch leaves another one a verification", async () => {

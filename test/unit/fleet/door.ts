@@ -11,7 +11,7 @@ import type { ReadyVerifier } from "../../../server/lane/local-lanes.js";
 import type { Logger } from "../../../server/log/log.js";
 import { createMetrics } from "../../../server/metrics/metrics.js";
 import { MemoryBudget } from "../../../server/memory-budget.js";
-import type { FoldWork } from "../../../server/work/group.js";
+import type { FoldWork, GroupWork, MergeWork } from "../../../server/work/group.js";
 import { inputDigest } from "../../../server/work/input-digest.js";
 import { CELL, description, ScriptedHost } from "../../helpers/scripted-host.js";
 
@@ -31,6 +31,17 @@ export function workOf(count: number, signatureBytes = 64): FoldWork {
     leftOut: [],
     logInvRate: 0,
   };
+}
+
+/** The merge of a message with two raw signatures and of one with a proof. */
+export function mergeOf(): MergeWork {
+  const { message, raws } = workOf(2);
+  const child = { index: 1, validators: [7], keys: new Uint8Array(32), proof: Uint8Array.of(1, 2) };
+  const components: MergeWork["components"] = [
+    { message, from: { kind: "raws", raws } },
+    { message: { ...message, slot: 6 }, from: { kind: "proof", child } },
+  ];
+  return { kind: "merge", components, leftOut: [], logInvRate: 0 };
 }
 
 /** What the dispatcher hears of one device, in order. */
@@ -115,7 +126,7 @@ class TestDoor {
     return this.of(deviceId).flatMap((each) => (each.kind === "ended" ? [each] : []));
   }
 
-  assign(deviceId: string, attempt: number, work: FoldWork, lease = 1, fenceInMs = 6000): void {
+  assign(deviceId: string, attempt: number, work: GroupWork, lease = 1, fenceInMs = 6000): void {
     const nowMs = this.clock.nowMs();
     const assignment: Assignment = {
       work,

@@ -17,7 +17,7 @@ import type {
 } from "../../../server/fleet/wire/messages.js";
 import { CHUNK_BYTES } from "../../../server/fleet/wire/messages.js";
 import { subjects } from "../../../server/fleet/wire/subjects.js";
-import type { FoldWork } from "../../../server/work/group.js";
+import type { FoldWork, GroupWork } from "../../../server/work/group.js";
 import { inputDigest } from "../../../server/work/input-digest.js";
 import { fakeSignature } from "../../../server/prover/fake.js";
 import { publicKey, rootOf } from "../../../tools/harness/vectors.js";
@@ -84,7 +84,7 @@ export class ScriptedDoor {
   }
 
   /** Assigns under the lease that was announced last, with times from now. */
-  assign(device: string, attempt: number, work: FoldWork, fenceInMs: number, isInline = true) {
+  assign(device: string, attempt: number, work: GroupWork, fenceInMs: number, isInline = true) {
     const bytes = encodeWork(work);
     const blob = blobOf(bytes);
     this.kept.set(blob.sha256, bytes);
@@ -110,7 +110,7 @@ export class ScriptedDoor {
     });
   }
 
-  adopt(device: string, attempt: number, work: FoldWork, fenceInMs: number): void {
+  adopt(device: string, attempt: number, work: GroupWork, fenceInMs: number): void {
     const fenceAtMs = this.nowMs() + this.offsetMs + fenceInMs;
     this.send({ kind: "adopt", device, attempt, digest: inputDigest(work), fenceAtMs });
   }

@@ -1,10 +1,10 @@
 /** Lanes come and go while the service runs; what a lane had goes elsewhere with it. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   OutcomeReason,
   OutcomeStatus,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { groupOfRaws, TestScheduler } from "../../helpers/scheduler.js";
+import { description, groupOfRaws, mergeOfRaws, TestScheduler } from "../../helpers/scheduler.js";
 import { metricValue } from "../../helpers/metric-value.js";
 
 const work = groupOfRaws("work", 1);
@@ -35,6 +35,56 @@ test("without any lane a snapshot is skipped as no_prover; with one it is proved
   await dispatcher.ready();
   // The group that waits for its second attempt.
   expect(scheduler.assignments.map(({ attempt }) => attempt)).toEqual([1, 2]);
+});
+
+describe("a lane whose prover merges less messages than a merge has", () => {
+  const merge = mergeOfRaws("merge", 3);
+  const merges = (messagesMax: number) => ({ description: { ...description, messagesMax } });
+
+  test.each([0, 2])("leaves it to another, when it merges %d", (messagesMax) => {
+    const scheduler = new TestScheduler(["a", "b"]);
+    scheduler.announceIdle("a", 1, merges(messagesMax));
+    scheduler.announceIdle("b", 1, merges(3));
+    scheduler.submit("node", merge);
+    expect(scheduler.assignments).toMatchObject([{ lane: "b", attempt: 1 }]);
+  });
+
+  test("gets a fold that waits behind it, of the same class", () => {
+    const scheduler = new TestScheduler(["a", "b"]);
+    scheduler.announceIdle("b", 1);
+    scheduler.submit("other", groupOfRaws("first", 1));
+    scheduler.announce("a", 1, { ...merges(0), phase: { kind: "idle" }, isDrained: true });
+    scheduler.submit("node", merge);
+    scheduler.submit("third", work);
+    scheduler.announceIdle("a", 1, merges(0));
+    expect(scheduler.assignments.map(({ lane, assignment: { digest } }) => [lane, digest])).toEqual(
+      [
+        ["b", "first"],
+        ["a", "work"],
+      ],
+    );
+  });
+
+  test("does not get its retry either", () => {
+    const scheduler = new TestScheduler(["a", "b"]);
+    scheduler.announceIdle("a", 1, merges(0));
+    scheduler.announceIdle("b", 1);
+    scheduler.submit("node", merge);
+    scheduler.dispatcher.gone("b", "h1 is silent");
+    expect(scheduler.assignments).toHaveLength(1);
+    scheduler.add("c");
+    scheduler.announceIdle("c", 1);
+    expect(scheduler.assignments).toMatchObject([{ lane: "b" }, { lane: "c" }]);
+  });
+
+  test("describes the service together with one that merges more", () => {
+    const scheduler = new TestScheduler(["a", "b"]);
+    scheduler.announceIdle("a", 1, merges(0));
+    expect(scheduler.dispatcher.describe()).toMatchObject({ messagesMax: 0 });
+    scheduler.announceIdle("b", 1, merges(3));
+    scheduler.announceIdle("a", 2, merges(0));
+    expect(scheduler.dispatcher.describe()).toEqual({ ...description, messagesMax: 3 });
+  });
 });
 
 test("the attempt of a lane that has gone is tried once more elsewhere", () => {
