@@ -34,6 +34,19 @@ export function encodeSszBitlist(indices: readonly number[], length: number): Ui
   return indicesToBits([...indices, length]);
 }
 
+/**
+ * The bitlist with exactly these bits set, as a snapshot asks for it.
+ * @param sszLength the least length of an SSZ bitlist; undefined: bits alone
+ */
+export function encodeBitlist(
+  indices: readonly number[],
+  sszLength: number | undefined,
+): Uint8Array {
+  if (sszLength === undefined) return indicesToBits(indices);
+  const length = indices.reduce((max, index) => Math.max(max, index + 1), sszLength);
+  return encodeSszBitlist(indices, length);
+}
+
 /** Whether bit `index` is set; false beyond the end of the list. */
 export function hasBit(bits: Uint8Array, index: number): boolean {
   return (((bits[index >>> 3] ?? 0) >> (index & 7)) & 1) === 1;

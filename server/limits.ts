@@ -54,6 +54,8 @@ export const limits = {
   heldBytesMax: 512 * 1024 * 1024,
   /** Memory counted for each input that an outcome names as left out: 350 bytes measured. */
   leftOutBytes: 400,
+  /** Memory counted for each claim of an outcome besides its participants: 1.2 KB measured. */
+  claimBytes: 1500,
   /** Share of `heldBytesMax` for answers: clients that do not read them must not fill it all. */
   answersPercentMax: 25,
   /** Characters of a node id or request id: a UUID and more. Both are kept and logged. */

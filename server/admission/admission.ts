@@ -20,6 +20,7 @@ import type { NodeRecord, RequestRecord } from "../session/node-record.js";
 import { Nodes } from "../session/nodes.js";
 import type { Session } from "../session/session.js";
 import { Sessions } from "../session/sessions.js";
+import { mayStart } from "../work/group.js";
 import type { DecodedGroup } from "../work/group.js";
 import { shapeOf } from "../work/shape.js";
 import type { Envelope, SubmitAnswer, Submission } from "../work/submission.js";
@@ -269,22 +270,13 @@ export class Admission {
   private predictedMs({ groups }: Submission): number {
     const { dispatcher } = this.modules;
     return groups
-      .filter(({ isOverLimit }) => !isOverLimit)
+      .filter(mayStart)
       .reduce((sum, { work }) => sum + dispatcher.predictMs(shapeOf(work)), 0);
   }
 
-  private inFlight({
-    nodeId,
-    nodeEpoch,
-    priority,
-    shouldReplace,
-  }: Submission): Skipped | undefined {
-    const inWay = this.sessions
-      .ofNode(nodeId)
-      .find(
-        ({ submission }) => submission.nodeEpoch === nodeEpoch && submission.priority === priority,
-      );
-    if (inWay !== undefined && !shouldReplace) {
+  private inFlight(submission: Submission): Skipped | undefined {
+    const [inWay] = this.inWayOf(submission);
+    if (inWay !== undefined && !submission.shouldReplace) {
       const { requestId } = inWay.request;
       const detail = `request ${requestId} of slot ${inWay.submission.slot} is in flight`;
       return { ...skipped("in_flight", detail), inFlightRequestId: requestId };
@@ -305,11 +297,20 @@ export class Admission {
   }
 
   /** The sessions of this run of the node whose queued groups end when this snapshot is accepted. */
-  private supersededBy({ nodeId, nodeEpoch, priority, shouldReplace }: Submission): Session[] {
-    if (!shouldReplace) return [];
-    return this.sessions
-      .ofNode(nodeId)
-      .filter(({ submission: each }) => each.nodeEpoch === nodeEpoch && each.priority === priority);
+  private supersededBy(submission: Submission): Session[] {
+    return submission.shouldReplace ? this.inWayOf(submission) : [];
+  }
+
+  /**
+   * The sessions of this run of the node with the snapshot's priority and kind: one may be in flight.
+   * A merge that is made ahead is never in the way of a vote's aggregate.
+   */
+  private inWayOf({ nodeId, nodeEpoch, priority, groups }: Submission): Session[] {
+    const kind = groups[0]?.work.kind;
+    return this.sessions.ofNode(nodeId).filter(({ submission: each }) => {
+      const isSameKind = each.groups[0]?.work.kind === kind;
+      return each.nodeEpoch === nodeEpoch && each.priority === priority && isSameKind;
+    });
   }
 
   private enterEpoch(node: NodeRecord, nodeId: string, nodeEpoch: bigint): void {

@@ -25,21 +25,48 @@ const LEAF_INDEX_MAX = 0xffff_ffffn;
  * root is not 32 bytes, or the slot is over u32.
  */
 export function attestationDataRoot(data: AttestationData | undefined, field: string): Uint8Array {
+  const root = AttestationDataSsz.hashTreeRoot(checkedData(data, field));
+  // Copied: `root` is a view of an 8 KiB buffer, all of which a retained outcome would keep.
+  return new Uint8Array(root);
+}
+
+/** The parts of an attestation data. Throws a `Refusal` as `attestationDataRoot`; hashes nothing. */
+export function checkedData(data: AttestationData | undefined, field: string) {
   if (data === undefined) throw invalid(field, "is missing");
-  if (data.slot > LEAF_INDEX_MAX) {
-    throw invalid(
-      `${field}.slot`,
-      `is ${data.slot}, but XMSS leaf indices end at ${LEAF_INDEX_MAX}`,
-    );
-  }
-  const root = AttestationDataSsz.hashTreeRoot({
+  checkLeafIndex(data.slot, `${field}.slot`);
+  return {
     slot: data.slot,
     head: checkpoint(data.head, `${field}.head`),
     target: checkpoint(data.target, `${field}.target`),
     source: checkpoint(data.source, `${field}.source`),
-  });
-  // Copied: `root` is a view of an 8 KiB buffer, all of which a retained outcome would keep.
-  return new Uint8Array(root);
+  };
+}
+
+/** Throws a `Refusal` for a slot that no signature can have. */
+export function checkLeafIndex(slot: bigint, field: string): void {
+  if (slot <= LEAF_INDEX_MAX) return;
+  throw invalid(field, `is ${slot}, but XMSS leaf indices end at ${LEAF_INDEX_MAX}`);
+}
+
+/**
+ * Throws a `Refusal` when `given`, the message that the caller sent, is not the computed root. An
+ * empty message is accepted.
+ */
+export function checkGivenMessage(given: Uint8Array, root: Uint8Array, field: string): void {
+  if (given.length === 0) return;
+  if (given.length !== 32) throw invalid(field, wrongLength(given, 32));
+  if (Buffer.compare(given, root) !== 0) {
+    const expected = Buffer.from(root).toString("hex");
+    throw invalid(field, `is not hash_tree_root(data), which is ${expected}`);
+  }
+}
+
+/** A copy, which keeps nothing of the request in memory. */
+export function copyData(data: AttestationData): AttestationData {
+  const copy = (point: AttestationData["head"]) =>
+    point === undefined ? {} : { ...point, root: point.root.slice() };
+  const parts = { head: copy(data.head), target: copy(data.target), source: copy(data.source) };
+  return { ...data, ...parts } as AttestationData;
 }
 
 /** Returns the checkpoint. Throws a `Refusal` when it is missing or its root is not 32 bytes. */

@@ -3,7 +3,11 @@
  * snapshot has a length that the prover can take, the node encodes them wrongly or has another
  * scheme. Left out one by one, they would end every group as rejected, for ever, without the reason.
  */
-import type { Group, Snapshot } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type {
+  Group,
+  RawSignature,
+  Snapshot,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { sha256 } from "../bytes.js";
 import { invalid } from "../errors.js";
 
@@ -44,49 +48,65 @@ export function checkByteLengths({ keys, groups }: Snapshot, lengths: ByteLength
     const { publicKey } = keys[0];
     throw invalid("snapshot.keys[0].public_key", allWrong(publicKey, publicKeyBytes, all, lengths));
   }
-  const first = firstOf(groups, "rawSignatures");
+  const lists = groups.flatMap(signaturesOf);
+  const list = lists.find(({ signatures }) => signatures.length > 0);
+  const first = list?.signatures[0];
   if (
+    list !== undefined &&
     first !== undefined &&
-    !groups.some(({ rawSignatures }) =>
-      rawSignatures.some(({ signature }) => isPossible(signature, signatureBytes)),
-    )
+    !lists.some(({ signatures }) => signatures.some((raw) => isPossible(raw, signatureBytes)))
   ) {
-    const { group, input, count } = first;
-    const all = `${count} signatures`;
-    const field = `snapshot.groups[${group}].raw_signatures[0].signature`;
-    throw invalid(field, allWrong(input.signature, signatureBytes, all, lengths));
+    const all = `${lists.reduce((sum, { signatures }) => sum + signatures.length, 0)} signatures`;
+    throw invalid(`${list.field}[0].signature`, allWrong(first, signatureBytes, all, lengths));
   }
 }
 
 /**
- * Throws a `Refusal` when all child proofs of a snapshot without signatures are empty or too long.
+ * Throws a `Refusal` when all proofs of a snapshot without signatures are empty or too long.
  * Beside signatures they are left out one by one: a peer chooses the length of the proof that it
  * sends to a node, and must not get the node's own votes refused.
  */
-export function checkChildProofs({ groups }: Snapshot, lengths: ByteLengths): void {
-  if (firstOf(groups, "rawSignatures") !== undefined) return;
+export function checkProofs({ groups }: Snapshot, lengths: ByteLengths): void {
+  if (groups.flatMap(signaturesOf).some(({ signatures }) => signatures.length > 0)) return;
   const { scheme, proofBytesMax } = lengths;
-  const child = firstOf(groups, "children");
-  const isPossible = (length: number) => length > 0 && length <= proofBytesMax;
-  if (
-    child !== undefined &&
-    !groups.some(({ children }) => children.some(({ proof }) => isPossible(proof.length)))
-  ) {
-    const { group, input, count } = child;
+  const proofs = groups.flatMap(proofsOf);
+  const [first] = proofs;
+  const isPossible = ({ length }: Uint8Array) => length > 0 && length <= proofBytesMax;
+  if (first !== undefined && !proofs.some(({ proof }) => isPossible(proof))) {
+    const what = first.field.includes("children") ? "child proofs" : "proofs";
     throw invalid(
-      `snapshot.groups[${group}].children[0].proof`,
-      `has ${input.proof.length} bytes, and none of the ${count} child proofs has ` +
+      first.field,
+      `has ${first.proof.length} bytes, and none of the ${proofs.length} ${what} has ` +
         `the 1 to ${proofBytesMax} of ${scheme}`,
     );
   }
 }
 
-/** The first input of a kind in a snapshot, its group, and how many there are in all groups. */
-function firstOf<K extends "rawSignatures" | "children">(groups: readonly Group[], kind: K) {
-  const group = groups.findIndex((each) => each[kind].length > 0);
-  const input: Group[K][number] | undefined = groups[group]?.[kind][0];
-  if (input === undefined) return undefined;
-  return { group, input, count: groups.reduce((sum, each) => sum + each[kind].length, 0) };
+/** The signatures of each list of raw signatures in a group, and the path of the list. */
+function signaturesOf({ rawSignatures, components }: Group, at: number) {
+  const group = `snapshot.groups[${at}]`;
+  const bytesOf = (raws: readonly RawSignature[]) => raws.map(({ signature }) => signature);
+  return [
+    { field: `${group}.raw_signatures`, signatures: bytesOf(rawSignatures) },
+    ...components.flatMap(({ from }, nth) => {
+      if (from.case !== "raws") return [];
+      const field = `${group}.components[${nth}].raws.signatures`;
+      return [{ field, signatures: bytesOf(from.value.signatures) }];
+    }),
+  ];
+}
+
+/** Each proof among the inputs of a group, and its path. */
+function proofsOf({ children, components }: Group, at: number) {
+  const group = `snapshot.groups[${at}]`;
+  return [
+    ...children.map(({ proof }, nth) => ({ field: `${group}.children[${nth}].proof`, proof })),
+    ...components.flatMap(({ from }, nth) =>
+      from.case === "proof"
+        ? [{ field: `${group}.components[${nth}].proof`, proof: from.value }]
+        : [],
+    ),
+  ];
 }
 
 function allWrong(

@@ -1,7 +1,8 @@
 /** How much memory an accepted snapshot holds, for the memory budget and for quotas. */
 import { limits } from "../limits.js";
-import type { GroupWork } from "../work/group.js";
-import { inputsOf } from "../work/group.js";
+import type { DecodedGroup, GroupWork } from "../work/group.js";
+import { inputsOf, mayStart } from "../work/group.js";
+import { bytesOfClaims } from "../work/claim-bytes.js";
 import { shapeOf } from "../work/shape.js";
 import type { Submission } from "../work/submission.js";
 
@@ -13,8 +14,9 @@ const VALIDATOR_BYTES = 8;
  * copies of public keys and the largest result.
  */
 export function bytesToHold({ bytes, groups }: Pick<Submission, "bytes" | "groups">): number {
-  const mayBeProved = groups.filter(({ isOverLimit }) => !isOverLimit);
-  return mayBeProved.reduce((sum, { work }) => sum + claimBytes(work) + resultBytes(work), bytes);
+  const mayBeProved = groups.filter(mayStart);
+  const named = groups.reduce((sum, group) => sum + namedBytes(group), bytes);
+  return mayBeProved.reduce((sum, { work }) => sum + claimBytes(work) + resultBytes(work), named);
 }
 
 /**
@@ -32,5 +34,10 @@ function claimBytes(work: GroupWork): number {
 /** Bytes of the largest result: a proof of the maximum size, and every input named as left out. */
 function resultBytes(work: GroupWork): number {
   const { raws, children } = shapeOf(work);
-  return limits.proofBytesMax + (raws + children + work.leftOut.length) * limits.leftOutBytes;
+  return limits.proofBytesMax + (raws + children) * limits.leftOutBytes;
+}
+
+/** Bytes of what the outcome says in any case: what decoding left out, and a merge's claims. */
+function namedBytes({ claims, work }: DecodedGroup): number {
+  return work.leftOut.length * limits.leftOutBytes + bytesOfClaims(claims);
 }

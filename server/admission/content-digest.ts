@@ -8,7 +8,9 @@ import { createHash } from "node:crypto";
 import type { Hash } from "node:crypto";
 import { toBinary } from "@bufbuild/protobuf";
 import type {
+  Component,
   Group,
+  RawSignature,
   Snapshot,
   SubmitSnapshotRequest,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
@@ -21,6 +23,8 @@ export interface Content {
   bytes: number;
 }
 
+const NOTHING = new Uint8Array();
+
 /** One item to hash: a number, such as a validator index, and bytes, such as a signature. */
 type Entry = readonly [number, Uint8Array];
 
@@ -31,13 +35,13 @@ export function contentOf(request: SubmitSnapshotRequest): Content {
   const { keys = [], groups = [] }: Partial<Snapshot> = request.snapshot ?? {};
   bytes += update(
     hash,
-    keys.map(({ validatorIndex, publicKey }) => [validatorIndex, publicKey]),
+    keys.flatMap(({ validatorIndex, publicKey, role }): Entry[] => [
+      [validatorIndex, publicKey],
+      [role, NOTHING],
+    ]),
   );
-  for (const { rawSignatures, children } of groups) {
-    bytes += update(
-      hash,
-      rawSignatures.map(({ validatorIndex, signature }) => [validatorIndex, signature]),
-    );
+  for (const { rawSignatures, children, components } of groups) {
+    bytes += update(hash, signatureEntries(rawSignatures));
     bytes += update(
       hash,
       children.flatMap(({ participants, proof }): Entry[] => [
@@ -45,19 +49,46 @@ export function contentOf(request: SubmitSnapshotRequest): Content {
         [1, proof],
       ]),
     );
+    for (const { claim, from } of components) {
+      const participants: Entry = [0, claim?.participants ?? NOTHING];
+      const inputs = from.case === "raws" ? signatureEntries(from.value.signatures) : [];
+      if (from.case === "proof") inputs.push([1, from.value]);
+      bytes += update(hash, [participants, ...inputs]);
+    }
   }
   return { digest: hash.digest("hex"), bytes };
 }
 
-/** The request without its budgets, which differ with each try, and without keys, raw signatures and children. */
+function signatureEntries(raws: readonly RawSignature[]): Entry[] {
+  return raws.map(({ validatorIndex, signature }) => [validatorIndex, signature]);
+}
+
+/**
+ * The request without its budgets, which differ with each try, and without keys, participants, raw
+ * signatures and proofs.
+ */
 function frameOf(request: SubmitSnapshotRequest): SubmitSnapshotRequest {
   const { snapshot } = request;
   const steps = request.steps.map((step) => ({ ...step, untilMs: 0 }));
   const withoutBudgets = { ...request, deadlineMs: 0, fenceMs: 0, steps };
   if (snapshot === undefined) return withoutBudgets;
-  const bare = (group: Group): Group => ({ ...group, rawSignatures: [], children: [] });
+  const bare = (group: Group): Group => {
+    return { ...group, rawSignatures: [], children: [], components: group.components.map(bareOf) };
+  };
   const groups = snapshot.groups.map(bare);
   return { ...withoutBudgets, snapshot: { ...snapshot, keys: [], groups } };
+}
+
+/** The component with its message, and only the case of its inputs. */
+function bareOf({ claim, from, ...component }: Component): Component {
+  const bareClaim = claim === undefined ? {} : { claim: { ...claim, participants: NOTHING } };
+  const inputs: Component["from"] =
+    from.case === "raws"
+      ? { case: "raws", value: { ...from.value, signatures: [] } }
+      : from.case === "proof"
+        ? { case: "proof", value: NOTHING }
+        : from;
+  return { ...component, ...bareClaim, from: inputs };
 }
 
 /**

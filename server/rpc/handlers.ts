@@ -20,24 +20,20 @@ import {
   GetSessionResponseSchema,
   VerifyAggregateResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { bytesOfClaims } from "../work/claim-bytes.js";
 import { nextChange } from "../changes.js";
 import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
-import { foldedProof, ProverError } from "../prover/prover.js";
-import type { ProverDescription } from "../work/prover-description.js";
-import { concat } from "../bytes.js";
-import { packable, wrongLength } from "../admission/byte-lengths.js";
-import { attestationDataRoot } from "../admission/attestation-data.js";
-import { checkGivenMessage } from "../admission/decode-snapshot.js";
+import { ProverError } from "../prover/prover.js";
 import { checkId, nodeIdOf } from "./call-context.js";
 import type { CallContext, HandlersModules, HandlersOptions } from "./call-context.js";
 import type { Routes } from "./routes.js";
-import { checkVerifyOffered } from "./offered.js";
 import { serverInfo } from "./server-info.js";
 import { sessionMessage } from "./session-message.js";
 import { resultsOf } from "./stream-results.js";
 import type { Reader } from "./stream-results.js";
-import { checkProofSystem, submitSnapshot } from "./submit-snapshot.js";
+import { submitSnapshot } from "./submit-snapshot.js";
+import { claimedProof } from "./verify-aggregate.js";
 
 /** Bytes of an outcome without its proof: attestation data, a bit for each validator, and slack. */
 const OUTCOME_BYTES = 1024;
@@ -124,21 +120,16 @@ export class Handlers {
   async verifyAggregate(request: VerifyAggregateRequest, context: CallContext) {
     this.nodeOf(request, "VerifyAggregate", context);
     const { clock } = this.modules;
-    checkVerifyOffered(request);
-    const root = attestationDataRoot(request.data, "data");
-    checkGivenMessage(request.message, root, "message");
     const ready = this.modules.verifier();
     if (ready === undefined) throw new Refusal("unavailable", "", "no prover is up to verify with");
     const { description, verifier } = ready;
-    const keys = claimedKeys(request, description);
+    const proof = claimedProof(request, description);
     if (this.verifying >= limits.verifyCallsMax) {
       const detail = `overloaded: ${limits.verifyCallsMax} proofs are being verified already`;
       throw new Refusal("resource_exhausted", "", detail);
     }
     const startedMs = clock.nowMs();
     this.verifying++;
-    const message = { root, slot: Number(request.data?.slot ?? 0n) };
-    const proof = foldedProof(message, { proof: request.proof.slice(), keys });
     const valid = await verifier
       .verify(proof)
       .catch((error: unknown) => {
@@ -204,31 +195,12 @@ export class Handlers {
 /** About how many bytes a session takes in an answer: mostly proofs and the inputs left out. */
 function answerBytes({ outcomes }: Session): number {
   return outcomes.reduce(
-    (sum, { proof, leftOut }) =>
-      sum + OUTCOME_BYTES + proof.length + leftOut.length * limits.leftOutBytes,
+    (sum, { proof, leftOut, claims }) =>
+      sum +
+      OUTCOME_BYTES +
+      proof.length +
+      leftOut.length * limits.leftOutBytes +
+      bytesOfClaims(claims),
     OUTCOME_BYTES,
   );
-}
-
-/**
- * The claim's keys, packed. Throws a `Refusal` when the proof system, the keys or the proof do not
- * fit the prover.
- */
-function claimedKeys(request: VerifyAggregateRequest, description: ProverDescription): Uint8Array {
-  const { publicKeyBytes } = description;
-  checkProofSystem(request.proofSystem, description);
-  if (request.publicKeys.length === 0) throw invalid("public_keys", "is empty");
-  const keys = request.publicKeys.map((key, at) => {
-    const packed = packable(key, publicKeyBytes, description);
-    if (packed !== undefined) return packed;
-    const what = description.anySize === true ? "is empty" : wrongLength(key, publicKeyBytes);
-    throw invalid(`public_keys[${at}]`, what);
-  });
-  if (request.proof.length > limits.proofBytesMax || request.proof.length === 0) {
-    throw invalid(
-      "proof",
-      `has ${request.proof.length} bytes, expected 1 to ${limits.proofBytesMax}`,
-    );
-  }
-  return concat(keys);
 }

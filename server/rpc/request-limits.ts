@@ -10,7 +10,7 @@ import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator
 import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { ProverDescription } from "../work/prover-description.js";
-import type { SnapshotLimits } from "../admission/decode-snapshot.js";
+import type { SnapshotLimits } from "../admission/snapshot-limits.js";
 
 /** Path of a method's calls, such as `/lean.aggregator.v1.AggregatorService/GetSession`. */
 export const methodPath = ({ parent, name }: DescMethod) => `/${parent.typeName}/${name}`;
@@ -32,11 +32,11 @@ export function requestBytesMax(path: string, contentType = ""): number {
 
 /** The limits on a snapshot: of the service's and the backend's, the lower. */
 export function snapshotLimits(of: ProverDescription): SnapshotLimits {
-  const { scheme, publicKeyBytes, signatureBytes, anySize = false } = of;
+  const { scheme, publicKeyBytes, signatureBytes, anySize = false, messagesMax } = of;
   const childrenMax = Math.min(limits.childrenMax, of.childrenMax || Infinity);
   const proofBytesMax = Math.min(limits.proofBytesMax, of.proofBytesMax || Infinity);
   const sizes = { publicKeyBytes, signatureBytes, anySize };
-  return { ...limits, childrenMax, proofBytesMax, scheme, ...sizes };
+  return { ...limits, childrenMax, proofBytesMax, scheme, messagesMax, ...sizes };
 }
 
 export function isJson(contentType: string): boolean {

@@ -10,11 +10,11 @@ import type {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { ServiceState } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Admission } from "../admission/admission.js";
+import { offeredKinds } from "../admission/offered.js";
 import { proofSystemOf } from "../lane/proof-system.js";
 import { limits } from "../limits.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 import { offeredRates } from "../work/prover-description.js";
-import { offeredKinds } from "./offered.js";
 import { snapshotLimits } from "./request-limits.js";
 
 export interface StatusModules {
@@ -60,10 +60,11 @@ function offersView(
       proofSystem: { scheme, revision },
       publicKeyBytes,
       signatureBytes,
-      kinds: [...offeredKinds],
+      kinds: offeredKinds(has),
       logInvRates: offeredRates(has),
       childrenMax,
       proofBytesMax,
+      messagesMax: has.messagesMax,
       deviceIds,
       fake,
     },

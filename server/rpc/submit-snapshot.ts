@@ -24,7 +24,6 @@ import type { ProverDescription } from "../work/prover-description.js";
 import type { Envelope, SubmitAnswer } from "../work/submission.js";
 import { nodeIdOf } from "./call-context.js";
 import type { CallContext, HandlersModules, HandlersOptions } from "./call-context.js";
-import { checkSnapshotOffered } from "./offered.js";
 import { snapshotLimits } from "./request-limits.js";
 import { stepsOf } from "./steps.js";
 
@@ -50,7 +49,6 @@ export function submitSnapshot(
   const principal = access.check(call.credential, ask);
   const { snapshot } = request;
   checkRequestId(request.requestId);
-  checkSnapshotOffered(request);
   const { digest: contentDigest, bytes } = contentOf(request);
   const identity = { nodeId, requestId: request.requestId, contentDigest };
   const budgets = budgetsOf(request, call, options);
@@ -71,7 +69,7 @@ export function submitSnapshot(
     accepted: budgets,
     isLookup: request.deadlineMs === 0 || request.fenceMs === 0,
   };
-  const decode = (prover: ProverDescription) => decodeGroups(request, prover);
+  const decode = (prover: ProverDescription) => decodeGroups(request, priority, prover);
   const answer = admission.submit(envelope, decode);
   recorder?.submitted({ request, received: call.received, envelope, answer });
   return submitResponse(answer, options);
@@ -118,9 +116,14 @@ function priorityOf({ priority }: SubmitSnapshotRequest): KnownPriority {
   return priority;
 }
 
-function decodeGroups({ proofSystem, snapshot }: SubmitSnapshotRequest, prover: ProverDescription) {
+function decodeGroups(
+  { proofSystem, snapshot }: SubmitSnapshotRequest,
+  priority: KnownPriority,
+  prover: ProverDescription,
+) {
   checkProofSystem(proofSystem, prover);
-  return decodeSnapshot(snapshot, proofSystem?.logInvRate ?? 0, snapshotLimits(prover));
+  const ask = { logInvRate: proofSystem?.logInvRate ?? 0, priority };
+  return decodeSnapshot(snapshot, ask, snapshotLimits(prover));
 }
 
 /** Throws a `Refusal` when the prover has another scheme or revision, or the rate is invalid. */

@@ -1,6 +1,7 @@
 /** Predicts when a snapshot that arrives now could start and finish; admission decides by that. */
 import type { Clock } from "../clock.js";
 import type { Session } from "../session/session.js";
+import { mayStart } from "../work/group.js";
 import { shapeOf, smallestPart } from "../work/shape.js";
 import { BACKLOG } from "../work/priority.js";
 import type { Submission } from "../work/submission.js";
@@ -56,9 +57,9 @@ export class AdmissionForecast {
    */
   of(submission: Submission, superseded: readonly Session[]): Forecast {
     const { clock, waiting } = this.modules;
-    const { groups, deadlineAtMs } = submission;
+    const { deadlineAtMs } = submission;
     const worthlessAtMs = worthlessFromMs(submission);
-    const [head] = groups;
+    const head = submission.groups.find(mayStart);
     const nowMs = clock.nowMs();
     if (head === undefined) return { startAtMs: nowMs, finishAtMs: nowMs, isInTime: true };
     const lanes = this.modules.dispatcher.outlook();
@@ -133,7 +134,7 @@ export class AdmissionForecast {
 
   /** Predicted ms for the cheapest part of the snapshot; `deviations` as in `quantileMs`. */
   private smallestMs({ groups, mayShed }: Submission, deviations: number): number {
-    const shapes = groups.map(({ work }) => smallestPart(shapeOf(work), mayShed));
+    const shapes = groups.filter(mayStart).map(({ work }) => smallestPart(shapeOf(work), mayShed));
     const costs = shapes.map((shape) => this.modules.dispatcher.quantileMs(shape, deviations));
     return Math.min(...costs);
   }

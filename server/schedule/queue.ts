@@ -8,6 +8,7 @@ import type { Metrics } from "../metrics/metrics.js";
 import { workOf } from "../session/session.js";
 import type { Session } from "../session/session.js";
 import type { Sessions } from "../session/sessions.js";
+import { mayStart } from "../work/group.js";
 import type { ProofResult, StopReason } from "../work/group.js";
 import { BACKLOG } from "../work/priority.js";
 import type { Submission } from "../work/submission.js";
@@ -68,14 +69,17 @@ export class GroupQueue implements AttemptSource {
   }
 
   /**
-   * Takes in the groups of a new session. Some end at once: those over the limit and those set
-   * aside. Some join an attempt in progress at the same work. The rest wait.
+   * Takes in the groups of a new session. Some end at once: those over the limit, merges without all
+   * their inputs, and those set aside. Some join an attempt in progress at the same work. The rest wait.
    */
   enter(session: Session): void {
     const { sessions } = this.modules;
-    session.submission.groups.forEach(({ isOverLimit, digest }, group) => {
+    session.submission.groups.forEach((decoded, group) => {
+      const { isOverLimit, digest, work } = decoded;
       if (isOverLimit) {
         sessions.step(session, { kind: "refused", group, reason: "limit" });
+      } else if (!mayStart(decoded)) {
+        sessions.step(session, { kind: "rejected", group, leftOut: work.leftOut });
       } else if (this.attempts.isSetAside(digest)) {
         sessions.step(session, { kind: "refused", group, reason: "set_aside" });
       } else {

@@ -17,7 +17,7 @@ import { voteLabels } from "../metrics/vote-labels.js";
 import type { GroupReason, OutcomeStatusName } from "../reasons.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { DecodedGroup, LeftOut, ProofResult } from "../work/group.js";
-import { encodeSszBitlist, indicesToBits } from "../../proto/bitlist.js";
+import { encodeBitlist } from "../../proto/bitlist.js";
 import type { Step } from "../work/submission.js";
 import type { Ending } from "./session-state.js";
 import { leftOutOf, stepAt, toVotes, votesByFate } from "./votes.js";
@@ -118,7 +118,8 @@ export function toOutcome(ended: EndedGroup): CountedOutcome {
     fake: description?.fake ?? false,
     votes,
   });
-  if (result?.kind === "proved") addProof(outcome, result, decoded.sszLength);
+  outcome.claims = [...decoded.claims];
+  if (result?.kind === "proved") addProof(outcome, result, decoded);
   const ready = { step: stepAt(ended.steps, ended.endedAtMs), steps: ended.steps.length };
   const counted = [...fates].map(([fate, count]) => ({
     labels: voteLabels(fate, groupReasonOf(ending), ready),
@@ -138,17 +139,13 @@ export function toSummary(
   return create(SummarySchema, { ...summary, durationMs: Math.round(durationMs) });
 }
 
-/** @param sszLength the least length of an SSZ bitlist; undefined: bits alone */
 function addProof(
   outcome: Outcome,
   result: Extract<ProofResult, { kind: "proved" }>,
-  sszLength: number | undefined,
+  { work, sszLength }: DecodedGroup,
 ): void {
-  const { validators } = result;
-  const length = validators.reduce((max, index) => Math.max(max, index + 1), sszLength ?? 0);
   outcome.proof = result.proof;
-  outcome.participants =
-    sszLength === undefined ? indicesToBits(validators) : encodeSszBitlist(validators, length);
+  if (work.kind === "fold") outcome.participants = encodeBitlist(result.validators, sszLength);
   outcome.childrenFolded = [...result.childrenFolded];
   outcome.proveMs = Math.round(result.proveMs);
   if (result.verifiedBy !== undefined) outcome.verifiedBy = verifiedByOnWire[result.verifiedBy];

@@ -4,7 +4,7 @@
  * timer or I/O.
  */
 import { assertNever } from "../errors.js";
-import type { ProofResult, StopReason } from "../work/group.js";
+import type { LeftOut, ProofResult, StopReason } from "../work/group.js";
 
 /**
  * `failure`: how the first attempt ended, if its prover died and the group waits for its second
@@ -25,6 +25,7 @@ export type NotStartedReason =
 
 /** How a group ended. */
 export type Ending =
+  /** `attempt` is 0 where none was needed. */
   | { kind: "result"; result: ProofResult; isLate: boolean; attempt: number }
   | { kind: "not_started"; reason: NotStartedReason }
   | { kind: "stopped"; reason: StopReason; attempt: number };
@@ -46,6 +47,8 @@ export type SessionEvent =
   | { kind: "lost"; group: number; attempt: number }
   /** The schedule does not start the group. */
   | { kind: "refused"; group: number; reason: NotStartedReason }
+  /** No proof of the group starts, because of the inputs that decoding left out. */
+  | { kind: "rejected"; group: number; leftOut: readonly LeftOut[] }
   | { kind: "deadline" }
   | { kind: "fence" }
   /** A later snapshot takes the place of the queued groups. */
@@ -106,6 +109,8 @@ class Change {
         return this.queueAgain(event.group, event.attempt);
       case "refused":
         return this.endQueued(event.reason, [event.group]);
+      case "rejected":
+        return this.reject(event.group, event.leftOut);
       case "deadline":
         return this.endQueued("deadline", this.neverStarted());
       case "fence":
@@ -158,6 +163,12 @@ class Change {
     this.groups[at] = { kind: "queued", failure };
     // A second attempt that is lost is made up for until the fence: the first was in time.
     if (failure === null && this.nowMs >= this.state.deadlineAtMs) this.endQueued("deadline", [at]);
+  }
+
+  private reject(at: number, leftOut: readonly LeftOut[]): void {
+    if (this.groups[at]?.kind !== "queued") throw new Error("only a queued group is rejected");
+    const result = { kind: "rejected", leftOut } as const;
+    this.end(at, { kind: "result", result, isLate: false, attempt: 0 });
   }
 
   /** Queued groups, except those that wait for a second attempt: their first was in time. */

@@ -36,8 +36,8 @@ export interface Session {
   readonly leftOut: Map<string, number>;
   /** Size of all proofs in the outcomes so far. */
   proofBytes: number;
-  /** Memory for what outcomes so far say about left-out inputs; held until retention ends. */
-  leftOutBytes: number;
+  /** Memory for the claims and the left-out inputs that outcomes so far name; held until retention ends. */
+  namedBytes: number;
 }
 
 /** One group of one session that waits for an attempt to start or to end. */

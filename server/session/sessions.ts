@@ -13,6 +13,7 @@ import type { Metrics } from "../metrics/metrics.js";
 import type { Recorder } from "../recording/recorder.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { StopReason } from "../work/group.js";
+import { bytesOfClaims } from "../work/claim-bytes.js";
 import type { Submission } from "../work/submission.js";
 import { toOutcome, toSummary } from "./outcome.js";
 import type { AcceptedTimes, NodeRecord, RequestRecord } from "./node-record.js";
@@ -48,7 +49,7 @@ export interface OpenSession {
 /** The memory that is still held for the results of a session that has ended. */
 interface EndedShare {
   share: MemoryShare;
-  leftOutBytes: number;
+  namedBytes: number;
   request: RequestRecord;
   principal: string;
 }
@@ -128,7 +129,7 @@ export class Sessions {
       votes: noVotes(submission.steps),
       leftOut: new Map(),
       proofBytes: 0,
-      leftOutBytes: 0,
+      namedBytes: 0,
     };
     this.inFlight.set(session.id, session);
     this.queueChanged(session, groups.length);
@@ -177,10 +178,10 @@ export class Sessions {
   /** Releases the memory of ended sessions: of proofs at the fence, of the rest once forgotten. */
   expire(): void {
     const nowMs = this.modules.clock.nowMs();
-    this.endedShares = this.endedShares.filter(({ share, leftOutBytes, request }) => {
+    this.endedShares = this.endedShares.filter(({ share, namedBytes, request }) => {
       const { fenceAtMs, isForgotten } = request;
-      if (nowMs >= fenceAtMs) share.resize(leftOutBytes);
-      const isRetained = !isForgotten && (nowMs < fenceAtMs || leftOutBytes > 0);
+      if (nowMs >= fenceAtMs) share.resize(namedBytes);
+      const isRetained = !isForgotten && (nowMs < fenceAtMs || namedBytes > 0);
       if (!isRetained) share.release();
       return isRetained;
     });
@@ -236,7 +237,8 @@ export class Sessions {
     const line = { session: id, request: request.requestId, group, status, queueMs, proveMs };
     this.modules.log.debug(line, "group ended");
     session.proofBytes += outcome.proof.length;
-    session.leftOutBytes += outcome.leftOut.length * limits.leftOutBytes;
+    session.namedBytes +=
+      outcome.leftOut.length * limits.leftOutBytes + bytesOfClaims(outcome.claims);
     session.counts.set(status, (session.counts.get(status) ?? 0) + 1);
     const { requestId } = request;
     recorder?.ended({ nodeId: submission.nodeId, requestId, outcome, group: decoded });
@@ -245,7 +247,7 @@ export class Sessions {
 
   private endSession(session: Session): void {
     const { clock, metrics, log } = this.modules;
-    const { id, submission, node, request, share, proofBytes, leftOutBytes } = session;
+    const { id, submission, node, request, share, proofBytes, namedBytes } = session;
     const { receivedAtMs } = submission;
     const { requestId } = request;
     const { name: principal } = submission.principal;
@@ -255,8 +257,8 @@ export class Sessions {
     const summary = toSummary(ended, counts, durationMs);
     for (const cancel of session.cancelTimers) cancel();
     this.inFlight.delete(id);
-    share.resize(proofBytes + leftOutBytes);
-    this.endedShares.push({ share, leftOutBytes, request, principal });
+    share.resize(proofBytes + namedBytes);
+    this.endedShares.push({ share, namedBytes, request, principal });
     metrics.sessionsInFlight.set(this.inFlight.size);
     metrics.sessionSeconds.observe(durationMs / 1000);
     node.append(requestId, { kind: "summary", summary });

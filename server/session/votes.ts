@@ -10,7 +10,6 @@ import { fatesInNoProof } from "../../proto/votes.js";
 import { assertNever } from "../errors.js";
 import type { VoteFate } from "../reasons.js";
 import type { DecodedGroup, LeftOut } from "../work/group.js";
-import { inputsOf } from "../work/group.js";
 import type { Step } from "../work/submission.js";
 import type { Ending } from "./session-state.js";
 
@@ -29,14 +28,14 @@ export function leftOutOf(ending: Ending, { work }: DecodedGroup): readonly Left
  */
 export function votesByFate(group: DecodedGroup, ending: Ending): VotesByFate {
   if (group.isOverLimit) return new Map([["not_started", group.votes]]);
+  if (group.work.kind === "merge") return votesOfMerge(group, ending);
+  const { raws, children, leftOut: leftOutBefore } = group.work;
   const fates = new Map<number, VoteFate>();
   const settle = (validators: Iterable<number>, fate: VoteFate) => {
     for (const validator of validators) {
       if (!fates.has(validator)) fates.set(validator, fate);
     }
   };
-  const { leftOut: leftOutBefore } = group.work;
-  const { raws, children } = inputsOf(group.work);
   if (ending.kind === "result" && ending.result.kind === "proved") {
     settle(ending.result.validators, ending.isLate ? "proved_late" : "proved");
   }
@@ -52,9 +51,7 @@ export function votesByFate(group: DecodedGroup, ending: Ending): VotesByFate {
   for (const { index, validators } of children) {
     if (!badChildren.has(index)) settle(validators, good.inChild);
   }
-  const goodRaws = raws
-    .flatMap(({ validators }) => validators)
-    .filter((validator) => !badRaws.has(validator));
+  const goodRaws = raws.validators.filter((validator) => !badRaws.has(validator));
   settle(goodRaws, good.asRaw);
 
   for (const { reason, input } of bad) {
@@ -64,6 +61,33 @@ export function votesByFate(group: DecodedGroup, ending: Ending): VotesByFate {
   settle(bitsToIndices(group.votesLeftOut.unknown_key), "unknown_key");
   settle(bitsToIndices(group.votesLeftOut.bad_child), "bad_child");
   return countsOf(fates.values());
+}
+
+/**
+ * Each component has its own votes, all with one fate: that of a bad one is the reason of its first bad
+ * input.
+ */
+function votesOfMerge(group: DecodedGroup, ending: Ending): VotesByFate {
+  const reasons = new Map<number, VoteFate>();
+  for (const { input, reason } of leftOutOf(ending, group)) {
+    if (input.kind !== "component" || reasons.has(input.componentIndex)) continue;
+    reasons.set(input.componentIndex, reason);
+  }
+  const fate = fateInMerge(ending);
+  const counts = new Map<VoteFate, number>();
+  group.claimVotes.forEach((votes, at) => {
+    const own = reasons.get(at) ?? fate;
+    counts.set(own, (counts.get(own) ?? 0) + votes);
+  });
+  return counts;
+}
+
+/** The fate of the votes of a merge's good components. */
+function fateInMerge(ending: Ending): VoteFate {
+  if (ending.kind !== "result") return ending.kind;
+  const { result, isLate } = ending;
+  if (result.kind === "proved") return isLate ? "proved_late" : "proved";
+  return result.kind === "failed" ? "failed" : "not_started";
 }
 
 /** The fate of a vote that is in a good input, and in no proof of the group. */

@@ -103,6 +103,8 @@ export interface DecodedGroup<Work extends GroupWork = GroupWork> {
   data: AttestationData | undefined;
   /** Of a merge, what its proof claims, in its order, as outcomes say it; empty for a fold. */
   claims: readonly Claim[];
+  /** Of a merge, the votes of each component; empty for a fold. */
+  claimVotes: readonly number[];
   work: Work;
   /** True for a group beyond `groupsMax`: it ends `not_started: limit`; `work` has no inputs. */
   isOverLimit: boolean;
@@ -120,6 +122,11 @@ export interface DecodedGroup<Work extends GroupWork = GroupWork> {
    * when participants have no length bit.
    */
   sszLength: number | undefined;
+}
+
+/** Whether a proof of the group may start; without its inputs, a merge ends rejected. */
+export function mayStart({ isOverLimit, work }: DecodedGroup): boolean {
+  return !isOverLimit && !(work.kind === "merge" && work.leftOut.length > 0);
 }
 
 /**

@@ -18,6 +18,7 @@ export function decodedGroup<Work extends GroupWork>(work: Work): DecodedGroup<W
   return {
     data: create(AttestationDataSchema),
     claims: [],
+    claimVotes: [],
     work,
     isOverLimit: false,
     digest: inputDigest(work),

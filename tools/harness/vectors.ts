@@ -5,6 +5,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type {
   GroupSchema,
   SnapshotSchema,
+  ValidatorKeySchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 
 interface Point {
@@ -25,6 +26,7 @@ interface Manifest {
 }
 
 export type SnapshotInit = MessageInitShape<typeof SnapshotSchema>;
+export type KeyInit = MessageInitShape<typeof ValidatorKeySchema>;
 export type GroupInit = Exclude<MessageInitShape<typeof GroupSchema>, { $typeName: string }>;
 
 // Tests run from the package's root, as sources or compiled.
@@ -107,7 +109,11 @@ export function child(index: number) {
   };
 }
 
-export function snapshot(slot: number, groups: GroupInit[], keys = keyTable()): SnapshotInit {
+export function snapshot(
+  slot: number,
+  groups: GroupInit[],
+  keys: KeyInit[] = keyTable(),
+): SnapshotInit {
   const head = { root: new Uint8Array(32).fill(1), slot: BigInt(slot) };
   return { slot: BigInt(slot), head, justified: head, keys, groups };
 }

@@ -139,9 +139,10 @@ function groupOf(
 ): GroupSpec {
   const root = Buffer.from(attestationDataRoot(group.data, field)).toString("hex");
   const { validatorsMax } = limits;
-  const children = participantsOf(group, field, { isSsz, validatorsMax }).map(({ bits }) =>
-    bitsToIndices(bits),
-  );
+  const children = group.children.map(({ participants }, at) => {
+    const where = `${field}.children[${at}].participants`;
+    return bitsToIndices(participantsOf(participants, where, { isSsz, validatorsMax }).bits);
+  });
   const inChildren = new Set(children.flat());
   const signed = group.rawSignatures.map(({ validatorIndex }) => validatorIndex);
   const raws = [...new Set(signed)].filter(

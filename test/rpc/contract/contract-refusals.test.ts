@@ -3,9 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
-  KeyRole,
   Priority,
-  ProofKind,
   SubmitSnapshotRequestSchema,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
@@ -27,8 +25,6 @@ beforeAll(async () => {
   service = await startTestService(new Gate().startProver);
 });
 afterAll(() => service.close());
-
-const SIGNED_ROOT = { case: "root", value: { root: new Uint8Array(32), slot: 100n } } as const;
 
 const step = (untilMs: number, weight: number) => ({ untilMs, weight });
 
@@ -205,46 +201,6 @@ describe.each(protocolNames)("over %s", (protocol) => {
     expect([error.code, error.rawMessage]).toEqual([
       Code.InvalidArgument,
       expect.stringMatching(message),
-    ]);
-  });
-
-  test.each<[string, Parameters<typeof create<typeof SubmitSnapshotRequestSchema>>[1], string]>([
-    [
-      "a merge",
-      { node, snapshot: snapshot(100, [inventedGroup(0), { kind: ProofKind.MERGE }]) },
-      "snapshot.groups[1].kind: MERGE is not offered; this service offers AGGREGATE",
-    ],
-    [
-      "a root in a component",
-      { node, snapshot: snapshot(100, [{ components: [{ claim: { signed: SIGNED_ROOT } }] }]) },
-      "snapshot.groups[0].components: MERGE is not offered; this service offers AGGREGATE",
-    ],
-    [
-      "a proposal key",
-      {
-        node,
-        snapshot: {
-          keys: [{ validatorIndex: 0, publicKey: publicKey(1), role: KeyRole.PROPOSAL }],
-        },
-      },
-      "snapshot.keys[0].role: PROPOSAL is for MERGE, which is not offered; " +
-        "this service offers AGGREGATE",
-    ],
-  ])("%s is refused as not offered, naming the field", async (_name, request, message) => {
-    const error = await refusalOf(
-      client.submitSnapshot(create(SubmitSnapshotRequestSchema, request)),
-    );
-    expect([error.code, error.rawMessage]).toEqual([Code.Unimplemented, message]);
-  });
-
-  test.each<[string, object, string]>([
-    ["kind", { kind: ProofKind.MERGE }, "kind: MERGE"],
-    ["claims", { claims: [{ signed: SIGNED_ROOT }] }, "claims: MERGE"],
-  ])("to verify with %s of a merge is refused as not offered", async (_name, request, what) => {
-    const error = await refusalOf(client.verifyAggregate({ node, ...request }));
-    expect([error.code, error.rawMessage]).toEqual([
-      Code.Unimplemented,
-      `${what} is not offered; this service offers AGGREGATE`,
     ]);
   });
 

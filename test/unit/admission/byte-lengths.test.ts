@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { SnapshotSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
   checkByteLengths,
-  checkChildProofs,
+  checkProofs,
   wrongLength,
 } from "../../../server/admission/byte-lengths.js";
 
@@ -33,7 +33,7 @@ function problemOf({ keys = [KEY], signatures = [[SIGNATURE]], proofs = [] }: Gi
   });
   try {
     checkByteLengths(snapshot, lengths);
-    checkChildProofs(snapshot, lengths);
+    checkProofs(snapshot, lengths);
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

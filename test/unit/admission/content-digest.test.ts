@@ -94,6 +94,61 @@ test.each<[string, Init]>([
   expect(digest(init)).not.toBe(digest(base));
 });
 
+const component = (slot: bigint, participants: number[], ...from: unknown[]) => ({
+  claim: { signed: { case: "data", value: { slot } }, participants: bytes(...participants) },
+  from: { case: from[0], value: from[1] },
+});
+const ofProof = component(5n, [3], "proof", bytes(9, 8));
+const ofRaws = component(6n, [], "raws", { signatures: [vote(0, 1, 2), vote(1, 3)] });
+const merged = withGroups({ kind: 2, components: [ofProof, ofRaws] });
+
+test.each<[string, Init]>([
+  ["components in another order", withGroups({ kind: 2, components: [ofRaws, ofProof] })],
+  ["a component less", withGroups({ kind: 2, components: [ofProof] })],
+  [
+    "components of two groups",
+    withGroups({ kind: 2, components: [ofProof] }, { kind: 2, components: [ofRaws] }),
+  ],
+  [
+    "another message",
+    withGroups({ kind: 2, components: [{ ...ofProof, claim: ofRaws.claim }, ofRaws] }),
+  ],
+  [
+    "another role",
+    withGroups({
+      kind: 2,
+      components: [{ ...ofProof, claim: { ...ofProof.claim, role: 2 } }, ofRaws],
+    }),
+  ],
+  [
+    "another proof",
+    withGroups({ kind: 2, components: [component(5n, [3], "proof", bytes(9, 7)), ofRaws] }),
+  ],
+  [
+    "another participant",
+    withGroups({ kind: 2, components: [component(5n, [1], "proof", bytes(9, 8)), ofRaws] }),
+  ],
+  [
+    "a byte moved from the participants to the proof",
+    withGroups({ kind: 2, components: [component(5n, [], "proof", bytes(3, 9, 8)), ofRaws] }),
+  ],
+  [
+    "another signature",
+    withGroups({
+      kind: 2,
+      components: [ofProof, component(6n, [], "raws", { signatures: [vote(0, 1, 2), vote(1, 4)] })],
+    }),
+  ],
+])("%s makes another request of a merge", (_what, init) => {
+  expect(digest(init)).not.toBe(digest(merged));
+  expect(digest({ ...init, deadlineMs: 5 })).toBe(digest(init));
+});
+
+test("a key of another role makes another request", () => {
+  const of = (role: number) => digest(withKeys({ ...key(0, 1), role }));
+  expect(of(2)).not.toBe(of(1));
+});
+
 test("the size is within a twentieth of the encoding", () => {
   const rawSignatures = Array.from({ length: 50 }, (_, i) => ({
     validatorIndex: i,
@@ -102,4 +157,10 @@ test("the size is within a twentieth of the encoding", () => {
   const message = create(SubmitSnapshotRequestSchema, withGroups({ rawSignatures }));
   const encoded = toBinary(SubmitSnapshotRequestSchema, message).length;
   expect(contentOf(message).bytes / encoded).toBeCloseTo(1, 1);
+  const inRaws = withGroups({
+    components: [component(5n, [], "raws", { signatures: rawSignatures })],
+  });
+  const ofMerge = create(SubmitSnapshotRequestSchema, inRaws);
+  const length = toBinary(SubmitSnapshotRequestSchema, ofMerge).length;
+  expect(contentOf(ofMerge).bytes / length).toBeCloseTo(1, 1);
 });

@@ -1,7 +1,7 @@
 /** Decoding a snapshot: more than any has is refused by its field, before it costs anything. */
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { SnapshotSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { Priority, SnapshotSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { bitsToIndices, encodeSszBitlist } from "../../../proto/bitlist.js";
 import { decodeSnapshot } from "../../../server/admission/decode-snapshot.js";
 import { inventedData, inventedGroup, inventedRaw } from "../../../tools/harness/contract.js";
@@ -9,7 +9,14 @@ import { bits, keyTable, publicKey, snapshot } from "../../../tools/harness/vect
 import type { GroupInit } from "../../../tools/harness/vectors.js";
 import { foldOf } from "../../../tools/harness/decoded-group.js";
 
-const few = { groupsMax: 2, groupsSentMax: 4, validatorsMax: 8, inputsMax: 12, childrenMax: 2 };
+const few = {
+  groupsMax: 2,
+  groupsSentMax: 4,
+  validatorsMax: 8,
+  inputsMax: 12,
+  childrenMax: 2,
+  messagesMax: 3,
+};
 const sizes = {
   ...few,
   proofBytesMax: 100,
@@ -17,8 +24,9 @@ const sizes = {
   signatureBytes: 64,
   scheme: "xmss",
 };
+const ask = { logInvRate: 0, priority: Priority.AGGREGATION };
 const decode = (groups: GroupInit[], keys = keyTable(8)) =>
-  decodeSnapshot(create(SnapshotSchema, snapshot(100, groups, keys)), 0, sizes);
+  decodeSnapshot(create(SnapshotSchema, snapshot(100, groups, keys)), ask, sizes);
 
 const many = <T>(count: number, each: (at: number) => T) =>
   Array.from({ length: count }, (_, at) => each(at));
@@ -53,7 +61,7 @@ test.each<[string, GroupInit[], string]>([
       { rawSignatures: unknown(6), children: [child] },
       { rawSignatures: unknown(4), children: [child, child] },
     ],
-    "snapshot.groups: have 13 raw signatures and children, at most 12",
+    "snapshot.groups: have 13 raw signatures and proofs, at most 12",
   ],
 ])("%s are refused before any of it is looked at", (_what, groups, message) => {
   expect(() => decode(groups)).toThrow(
@@ -105,7 +113,7 @@ test("SSZ bitlists give the work of bits alone, and the longest length", () => {
     }));
     const groups = [{ data: inventedData(0), children }, inventedGroup(1)];
     const message = create(SnapshotSchema, { ...snapshot(100, groups, keyTable(8)), sszBitlists });
-    return decodeSnapshot(message, 0, sizes);
+    return decodeSnapshot(message, ask, sizes);
   };
   const plain = of(false, bits([0, 2]), bits([1]));
   const ssz = of(true, encodeSszBitlist([0, 2], 3), encodeSszBitlist([1], 8));

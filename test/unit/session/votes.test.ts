@@ -3,7 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { encodeSszBitlist, indicesToBits } from "../../../proto/bitlist.js";
-import { SnapshotSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { Priority, SnapshotSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { decodeSnapshot } from "../../../server/admission/decode-snapshot.js";
 import { proveGroup } from "../../../server/lane/prove-group.js";
 import { voteSeries } from "../../../server/metrics/vote-labels.js";
@@ -22,12 +22,23 @@ import type { GroupInit } from "../../../tools/harness/vectors.js";
 import { foldOf } from "../../../tools/harness/decoded-group.js";
 
 const sizes = { publicKeyBytes: 32, signatureBytes: 64, proofBytesMax: 4, scheme: "s" };
-const few = { groupsMax: 1, groupsSentMax: 2, validatorsMax: 16, inputsMax: 64, childrenMax: 3 };
+const few = {
+  groupsMax: 1,
+  groupsSentMax: 2,
+  validatorsMax: 16,
+  inputsMax: 64,
+  childrenMax: 3,
+  messagesMax: 3,
+};
 const KNOWN = 8;
 
 function decoded(groups: GroupInit[], sszBitlists = false): DecodedGroup[] {
   const sent = Object.assign(snapshot(100, groups, keyTable(KNOWN)), { sszBitlists });
-  return decodeSnapshot(create(SnapshotSchema, sent), 0, { ...sizes, ...few });
+  return decodeSnapshot(
+    create(SnapshotSchema, sent),
+    { logInvRate: 0, priority: Priority.AGGREGATION },
+    { ...sizes, ...few },
+  );
 }
 
 /** How the prover finds the inputs, by a number of each, and which parts are in time. */

@@ -20,6 +20,7 @@ const sizes = {
   signatureBytes: 64,
   proofBytesMax: 4096,
   childrenMax: 4,
+  messagesMax: 0,
 };
 const few = { ...sizes, groupsMax: 3, groupsSentMax: 16, validatorsMax: 256, inputsMax: 512 };
 
@@ -40,7 +41,7 @@ function run(input: Uint8Array): void {
   try {
     const snapshot = decodeRequest(SnapshotSchema, input);
     groups = snapshot.groups;
-    decoded = decodeSnapshot(snapshot, 0, few);
+    decoded = decodeSnapshot(snapshot, { logInvRate: 0, priority: 2 }, few);
     if (snapshot.sszBitlists) groups = groups.map(withoutLengthBits);
     for (const { validatorIndex, publicKey } of snapshot.keys) keys.set(validatorIndex, publicKey);
   } catch (error) {
