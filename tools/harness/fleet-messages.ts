@@ -119,8 +119,9 @@ export const report: SharedReport = {
     { shape: { raws: 1, children: 2, logInvRate: 0, messages: 3 }, bytes: 2e9 },
   ],
   costs: [
-    { logInvRate: 0, model: { ...freshCostModel, atMs: 0 }, ageMs: 90_000 },
-    { logInvRate: 2, model: { ...freshCostModel, atMs: 0 }, ageMs: 0 },
+    { kind: "fold", logInvRate: 0, model: { ...freshCostModel, atMs: 0 }, ageMs: 90_000 },
+    { kind: "fold", logInvRate: 2, model: { ...freshCostModel, atMs: 0 }, ageMs: 0 },
+    { kind: "merge", logInvRate: 1, model: { ...freshCostModel, atMs: 0 }, ageMs: 5000 },
   ],
   commandsDone: [{ door: { id: "door-0", run: doorRun }, number: 3 }],
   held: [{ digest: "cd".repeat(32), fenceInMs: 1500 }],

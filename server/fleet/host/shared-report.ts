@@ -1,7 +1,6 @@
 /** What a lane host announces of a shared lane: its state, in times that any clock can read. Pure. */
 import type { Announcement } from "../../lane/lane-messages.js";
 import { limits } from "../../limits.js";
-import { kindOf } from "../../work/shape.js";
 import type { ShareState } from "./lane-share-events.js";
 import type { SharedPhase, SharedReport } from "../wire/messages.js";
 
@@ -22,18 +21,16 @@ export function sharedReport(state: ShareState, heard: Announcement, nowMs: numb
     isRestartDue,
     isStandbyReady,
     isRefreshing: heard.isRefreshing,
-    memory: heard.memory.filter(({ shape }) => kindOf(shape) === "fold"),
+    memory: heard.memory,
     standbyCause,
     provers,
     description,
-    costs: costs
-      .filter(({ kind }) => kind === "fold")
-      .map(({ logInvRate, model }) => ({
-        logInvRate,
-        model: { ...model, atMs: 0 },
-        // What was learned longer ago is as uncertain as it gets.
-        ageMs: Math.min(Math.max(0, nowMs - model.atMs), limits.fleetDurationMsMax),
-      })),
+    costs: costs.map(({ kind, logInvRate, model }) => ({
+      ...{ kind, logInvRate },
+      model: { ...model, atMs: 0 },
+      // What was learned longer ago is as uncertain as it gets.
+      ageMs: Math.min(Math.max(0, nowMs - model.atMs), limits.fleetDurationMsMax),
+    })),
     commandsDone: state.doors.flatMap(({ id, run, commandsDone: number }) =>
       number === 0 ? [] : [{ door: { id, run }, number }],
     ),

@@ -65,8 +65,8 @@ export interface Held {
   readonly fenceInMs: number;
 }
 
-/** The learned costs of folds at one rate: the model with `atMs` 0, and how old it is. */
-export interface SharedCosts extends Omit<RateCosts, "kind"> {
+/** The learned costs of one kind at one rate: the model with `atMs` 0, and how old it is. */
+export interface SharedCosts extends RateCosts {
   readonly ageMs: number;
 }
 

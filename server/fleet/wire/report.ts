@@ -25,8 +25,8 @@ export function reportFor(
   return {
     ...rest,
     phase: phaseFor(door, deviceId, phase, nowMs),
-    costs: costs.map(({ logInvRate, model, ageMs }) => {
-      return { kind: "fold", logInvRate, model: { ...model, atMs: nowMs - ageMs } };
+    costs: costs.map(({ kind, logInvRate, model, ageMs }) => {
+      return { kind, logInvRate, model: { ...model, atMs: nowMs - ageMs } };
     }),
     commandsDone: commandsDone.find((done) => isPeer(done.door, door))?.number ?? 0,
     adoptable: all.map(({ digest, fenceInMs, isRunning }): Adoptable => {

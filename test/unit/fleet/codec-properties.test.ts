@@ -84,6 +84,7 @@ test("any costs that are taken predict every shape, also after they have learned
     scatter: fc.double({ min: 1e-6, max: 1, noNaN: true }),
     ageMs: fc.double({ min: 0, max: 1e15, noNaN: true }),
   });
+  const kinds = fc.constantFrom("fold" as const, "merge" as const);
   const shapes = [
     { raws: 1, children: 0 },
     { raws: 0, children: 2 },
@@ -91,8 +92,8 @@ test("any costs that are taken predict every shape, also after they have learned
     { raws: limits.validatorsMax, children: limits.childrenMax },
   ];
   fc.assert(
-    fc.property(costs, fc.constantFrom(...shapes), ({ ageMs, ...model }, shape) => {
-      const shared = { logInvRate: 3, model: { ...model, atMs: 0 }, ageMs };
+    fc.property(costs, fc.constantFrom(...shapes), kinds, ({ ageMs, ...model }, shape, kind) => {
+      const shared = { kind, logInvRate: 3, model: { ...model, atMs: 0 }, ageMs };
       const report = { ...examples.report, costs: [shared] };
       const read = decodeFromHost(
         encodeFromHost({
@@ -101,10 +102,10 @@ test("any costs that are taken predict every shape, also after they have learned
         }),
       );
       if (read.kind !== "announce") throw new Error("it is another message");
-      const cost = modelOf(
-        read.report.costs.map((each) => ({ kind: "fold" as const, ...each })),
-        { logInvRate: 3 },
-      );
+      const cost = modelOf(read.report.costs, {
+        logInvRate: 3,
+        ...(kind === "merge" && { messages: 2 }),
+      });
       for (const each of [cost, learn(cost, shape, 1000, 5000)]) {
         const [low, high] = [optimisticMs(each, shape), pessimisticMs(each, shape)];
         expect(low).toBeGreaterThan(0);

@@ -132,6 +132,9 @@ describe("what a lane host publishes", () => {
       announced(proving({ proof: { messages: limits.mergeMessagesMax + 1 } })),
     ],
     ["announcement.memory.messages", "is 17", announced({ memory: [{ messages: 17 }] })],
+    ["announcement", "peaks of the other kind", announced({ memory: [{ messages: 2 }] })],
+    ["announcement", "peaks of the other kind", announced({ mergeMemory: [{ raws: 2 }] })],
+    ["announcement", "ascending", announced({ mergeCosts: many(2, costOf(announced({}))) })],
     [
       "announcement.stopping.cause",
       "is missing",

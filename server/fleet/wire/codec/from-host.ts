@@ -1,11 +1,12 @@
 /** What a lane host publishes: beats, and the state of its lanes. */
+import type { JobKind } from "../../../../native/addon.js";
 import type { LaneProver } from "../../../lane/lane-messages.js";
 import { limits } from "../../../limits.js";
 import { costBounds, isCovariance } from "../../../work/cost-bounds.js";
 import type { ProverDescription } from "../../../work/prover-description.js";
 import type { Peak } from "../../../work/memory-model.js";
 import type { Shape } from "../../../work/shape.js";
-import { atRate } from "../../../work/shape.js";
+import { atRate, kindOf } from "../../../work/shape.js";
 import type { FromHost, Held, Owner, SharedCosts, SharedPhase, SharedReport } from "../messages.js";
 import { FLEET_VERSION } from "../messages.js";
 import { field, list, literal, mapped, message, only, optional, packed } from "./fields.js";
@@ -120,32 +121,41 @@ const description = mapped(
 );
 
 const { coefficients, logMax, covarianceMax, scatterMin, scatterMax } = costBounds;
-const cost = mapped(
-  message({
-    logMs: packed(1, real(-logMax, logMax), coefficients),
-    covariance: packed(2, real(-covarianceMax, covarianceMax), coefficients ** 2),
-    scatter: field(3, real(scatterMin, scatterMax)),
-    ageMs: field(4, scalars.age),
-    logInvRate: field(5, rate),
-  }),
-  ({ logMs, covariance, scatter, ageMs, logInvRate }): SharedCosts => {
-    const rows = logMs.map((_, row) =>
-      covariance.slice(row * coefficients, (row + 1) * coefficients),
-    );
-    if (logMs.length !== coefficients || covariance.length !== coefficients ** 2) {
-      garbled(`has not ${coefficients} coefficients and their covariance`);
-    }
-    if (!isCovariance(rows)) garbled("has a matrix that is no covariance");
-    return { logInvRate, model: { logMs, covariance: rows, scatter, atMs: 0 }, ageMs };
-  },
-  ({ logInvRate, model: { logMs, covariance, scatter }, ageMs }) => ({
-    logMs,
-    covariance: covariance.flat(),
-    scatter,
-    ageMs,
-    logInvRate,
-  }),
-);
+/** The costs of one kind. */
+const cost = (kind: JobKind) =>
+  mapped(
+    message({
+      logMs: packed(1, real(-logMax, logMax), coefficients),
+      covariance: packed(2, real(-covarianceMax, covarianceMax), coefficients ** 2),
+      scatter: field(3, real(scatterMin, scatterMax)),
+      ageMs: field(4, scalars.age),
+      logInvRate: field(5, rate),
+    }),
+    ({ logMs, covariance, scatter, ageMs, logInvRate }): SharedCosts => {
+      const rows = logMs.map((_, row) =>
+        covariance.slice(row * coefficients, (row + 1) * coefficients),
+      );
+      if (logMs.length !== coefficients || covariance.length !== coefficients ** 2) {
+        garbled(`has not ${coefficients} coefficients and their covariance`);
+      }
+      if (!isCovariance(rows)) garbled("has a matrix that is no covariance");
+      return { kind, logInvRate, model: { logMs, covariance: rows, scatter, atMs: 0 }, ageMs };
+    },
+    ({ logInvRate, model: { logMs, covariance, scatter }, ageMs }) => ({
+      logMs,
+      covariance: covariance.flat(),
+      scatter,
+      ageMs,
+      logInvRate,
+    }),
+  );
+
+function checkRates(costs: readonly SharedCosts[]): void {
+  const rates = costs.map(({ logInvRate }) => logInvRate);
+  if (rates.some((each, at) => at > 0 && each <= (rates[at - 1] ?? 0))) {
+    garbled("has costs that are not in ascending order of the rate");
+  }
+}
 
 const peak = mapped(
   message({
@@ -158,6 +168,8 @@ const peak = mapped(
   ({ bytes, ...shape }): Peak => ({ shape: ofKind(shape), bytes }),
   ({ shape, bytes }) => ({ ...wireShape(shape), bytes }),
 );
+
+const isOfMerge = ({ shape }: Peak) => kindOf(shape) === "merge";
 
 const commandsDone = mapped(
   message({ door: field(1, peerId), run: field(2, run), number: field(3, whole()) }),
@@ -185,17 +197,20 @@ const announcement = mapped(
     standbyCause: field(12, text),
     provers: list(13, prover, 2),
     description: optional(14, description),
-    costs: list(15, cost, limits.rateMax + 1),
+    costs: list(15, cost("fold"), limits.rateMax + 1),
     commandsDone: list(16, commandsDone, limits.doorsMax),
     held: list(17, held, limits.heldProofsMax),
     isRefreshing: field(18, bool),
     memory: list(19, peak, limits.memoryPeaksMax),
+    mergeCosts: list(20, cost("merge"), limits.rateMax + 1),
+    mergeMemory: list(21, peak, limits.memoryPeaksMax),
   }),
   (wire): Of<"announce"> => {
-    const { device: deviceId, sequence, costs, description: prover = null } = wire;
-    const rates = costs.map(({ logInvRate }) => logInvRate);
-    if (rates.some((each, at) => at > 0 && each <= (rates[at - 1] ?? 0))) {
-      garbled("has costs that are not in ascending order of the rate");
+    const { device: deviceId, sequence, costs, mergeCosts, memory, mergeMemory } = wire;
+    checkRates(costs);
+    checkRates(mergeCosts);
+    if (memory.some(isOfMerge) || !mergeMemory.every(isOfMerge)) {
+      garbled("has peaks of the other kind of proofs");
     }
     const phase = only<SharedPhase>([
       wire.starting,
@@ -213,16 +228,20 @@ const announcement = mapped(
       isRefreshing: wire.isRefreshing,
       standbyCause: wire.standbyCause,
       provers: wire.provers,
-      description: prover,
-      costs,
-      memory: wire.memory,
+      description: wire.description ?? null,
+      costs: [...costs, ...mergeCosts],
+      memory: [...memory, ...mergeMemory],
       commandsDone: wire.commandsDone,
       held: wire.held,
     };
     return { kind: "announce", device: deviceId, sequence, report };
   },
-  ({ device: deviceId, sequence, report: { phase, ...report } }) => ({
+  ({ device: deviceId, sequence, report: { phase, costs, memory, ...report } }) => ({
     ...report,
+    costs: costs.filter(({ kind }) => kind === "fold"),
+    mergeCosts: costs.filter(({ kind }) => kind === "merge"),
+    memory: memory.filter((each) => !isOfMerge(each)),
+    mergeMemory: memory.filter(isOfMerge),
     device: deviceId,
     sequence,
     starting: phase.kind === "starting" ? phase : undefined,
