@@ -59,7 +59,12 @@ test("a failed device tries again by the door's clock", () => {
 
 test("costs are as old as they are, and commands are the door's own", () => {
   const idle = seen({ kind: "idle" });
-  expect(idle.costs.map(({ model }) => model.atMs)).toEqual([NOW_MS - 90_000, NOW_MS]);
+  expect(idle.costs.map(({ kind }) => kind)).toEqual(["fold", "fold", "merge"]);
+  expect(idle.costs.map(({ model }) => model.atMs)).toEqual([
+    NOW_MS - 90_000,
+    NOW_MS,
+    NOW_MS - 5000,
+  ]);
   expect(idle.commandsDone).toBe(3);
   expect(seen({ kind: "idle" }, { ...door, run: examples.hostRun }).commandsDone).toBe(0);
 });
