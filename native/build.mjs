@@ -101,7 +101,7 @@ function buildProgram(output, names, flags) {
   const folder = "native/conformance";
   const sources = [...names, "subject.c"].map((name) => `${folder}/${name}`);
   const inputs = [...sources, `${folder}/subject.h`, `${folder}/replay.h`];
-  compile(CC, output, inputs, ["-std=c11", "-D_POSIX_C_SOURCE=200809L", ...flags, ...sources]);
+  compile(CC, output, inputs, ["-std=c11", ...flags, ...sources]);
 }
 
 function main() {

@@ -156,7 +156,7 @@ static const char *claims_fault(lp_claims claims) {
 
 static const char *proof_fault(const lp_proof *proof) {
   if (proof->bytes == NULL || proof->length == 0) return "it has no bytes";
-  if (proof->length > PROOF_BYTES_MAX) return "it is longer than proof_bytes_max";
+  if (proof->length > PROOF_BYTES_MAX && TOY_MUTANT != 12) return "it is longer than proof_bytes_max";
   if (proof->kind != LP_FOLD && proof->kind != LP_MERGE) return "its kind is unknown";
   if (proof->kind == LP_FOLD && proof->claims.count > 1) return "a FOLD has one claim";
   return claims_fault(proof->claims);

@@ -15,6 +15,7 @@
  * The bytes are a stranger's: every length is checked. The library gets each array in memory of
  * exactly its size, so that a sanitizer sees a read past its end.
  */
+#define _POSIX_C_SOURCE 200809L
 #include "replay.h"
 
 #include "subject.h"
@@ -135,9 +136,9 @@ static uint32_t read_head(const char *path) {
                                 &revision,     &device, &cause,   &time_of_death};
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) *texts[i] = take_text();
   print_line("library", library_path);
-  printf("     ");
-  print_text(backend.bytes, backend.length);
-  print_line(" revision", revision);
+  print_line("backend", backend);
+  print_line("scheme", scheme);
+  print_line("revision", revision);
   print_line("died", cause);
   print_line("on device", device);
   print_line("at", time_of_death);

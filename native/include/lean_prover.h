@@ -112,8 +112,8 @@ typedef struct lp_raws {
   const uint8_t *signatures;
 } lp_raws;
 
-/* A proof, the kind of job that made it, and the claims that it must attest: exactly these. A MERGE
- * may have one claim. */
+/* A proof of 1 to proof_bytes_max bytes, the kind of job that made it, and the claims that it must
+ * attest: exactly these. A FOLD has one, and a MERGE may have one too. */
 typedef struct lp_proof {
   uint32_t kind;
   const uint8_t *bytes;

@@ -1,6 +1,6 @@
 /**
  * The example backend conforms, from inputs that `make_inputs` made for it, and the conformance
- * program finds each of eleven faults that are planted in it. Behind the service it logs and keeps
+ * program finds each of the faults that are planted in it. Behind the service it logs and keeps
  * files. No real prover is needed.
  */
 import { execFileSync, spawnSync } from "node:child_process";
@@ -10,6 +10,7 @@ import { beforeAll, expect, it, test } from "vitest";
 import { Site } from "../chaos/chaos-service.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 
+const CLI = "dist/cli/main.js";
 const folder = temporaryFolder();
 const config = join(folder, "config.txt");
 
@@ -52,6 +53,7 @@ it.each([
   [8, "writes past its caller's struct", /more of a description than its caller knows/],
   [9, "leaves a stale buffer", /no proof behind where it refuses one/],
   [10, "forgets its child", /attests the child's keys/],
+  [12, "looks into a proof of any length", /longer than proof_bytes_max/],
   [11, "logs at a level of its own", /lines of the levels that the header names/],
 ])("fault %i is found: a backend that %s", (mutant, _what, sentence) => {
   const { failed, status, stdout } = conformance(
@@ -61,10 +63,11 @@ it.each([
   expect(status).toBe(1);
 });
 
-test("behind the service it keeps files where the device says, and its lines are in the log", async () => {
+test("behind the service it proves, keeps files where the device says, and its lines are in the log", async () => {
   const backend = { library: join(folder, "toy.so"), config: "" };
   const cacheFolder = join(folder, "cache");
-  const site = new Site(backend, { fileMb: 1, cacheFolder, threads: 1 });
+  const withCalibration = { ...backend, calibration: join(folder, "calibration.json") };
+  const site = new Site(withCalibration, { fileMb: 1, cacheFolder, threads: 1 });
   try {
     const service = await site.start();
     const lines = service.log.filter(({ msg }) => msg === "the library logs");
@@ -74,6 +77,11 @@ test("behind the service it keeps files where the device says, and its lines are
     ]);
     expect(readFileSync(join(cacheFolder, "opened"), "utf8")).toBe("2\n");
     expect(statSync(join(cacheFolder, "opened")).mode & 0o777).toBe(0o600);
+    const snapshot = join(folder, "snapshot.json");
+    const flags = ["--server", site.address, "--deadline-ms", "10000", "--fence-ms", "20000"];
+    const submitted = execFileSync(process.execPath, [CLI, "submit", snapshot, ...flags]);
+    expect(submitted.toString()).toContain("16 of 16 votes proved");
+    expect(service.log.map(({ msg }) => msg)).not.toContain("cannot use the calibration");
     await service.stop();
   } finally {
     site.dispose();
