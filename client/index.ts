@@ -7,6 +7,13 @@ export type {
   TickAggregatorOptions,
   TickResult,
 } from "./adapter/options.js";
+export type {
+  Body,
+  BodyCandidate,
+  BodyComponent,
+  BodyOffer,
+  BodyOptions,
+} from "./adapter/body-candidate.js";
 export type { ComponentInit, MergeGates, MergeInit, MergeOptions } from "./adapter/merge.js";
 export type { OpenGroup, SubmittedData } from "./adapter/open-groups.js";
 export type { SlotClock, StepInit } from "./adapter/slot-clock.js";

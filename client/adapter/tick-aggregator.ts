@@ -14,6 +14,7 @@ import type {
   AdapterSkipReason,
   Gates,
 } from "../machine/index.js";
+import { BodyCandidate, type BodyOptions } from "./body-candidate.js";
 import { checkAdapterOptions, checkSubmission, type SubmissionValues } from "./check-options.js";
 import { connectEndpoints, type Endpoint } from "./endpoints.js";
 import { snapshotOfMerge } from "./merge.js";
@@ -68,6 +69,9 @@ export class TickAggregator {
   private readonly shell: AdapterShell;
   private readonly stop = new AbortController();
   private readonly streams: Promise<void>[];
+  private readonly bodies: BodyCandidate[] = [];
+  /** Results that a body's `take` found and that are the node's. */
+  private untaken: TickResult[] = [];
   private closing: Promise<void> | null = null;
 
   /**
@@ -83,7 +87,11 @@ export class TickAggregator {
     this.metrics = createAdapterMetrics(options.registry ?? new Registry());
     this.endpoints = connectEndpoints(options);
     const { node, endpoints, metrics, nowMs } = this;
-    this.shell = new AdapterShell(options, { node, endpoints, metrics, nowMs });
+    const onSkip = (reason: AdapterSkipReason, requestId: string) => {
+      if (!this.bodies.some((body) => body.skipped(reason, requestId)))
+        options.onSkip?.(reason, requestId);
+    };
+    this.shell = new AdapterShell({ ...options, onSkip }, { node, endpoints, metrics, nowMs });
     // Every stream adds listeners.
     setMaxListeners(0, this.stop.signal);
     this.streams = endpoints.map((endpoint) => this.shell.readFrom(endpoint, this.stop.signal));
@@ -143,8 +151,29 @@ export class TickAggregator {
    * dropped: no result comes for its group.
    */
   takeResults(currentSlot: number): TickResult[] {
-    this.shell.dispatch({ kind: "take", slot: currentSlot });
-    return this.shell.drainResults();
+    this.collect(currentSlot);
+    const results = this.untaken;
+    this.untaken = [];
+    return results;
+  }
+
+  /**
+   * Makes the candidate for the bodies of the node's own blocks, for the life of the adapter. It
+   * submits merges by itself, and its results are not among those of `takeResults`, which must go on
+   * being called. Needs a `timeToFence` that is a `SlotClock` or counts to the start of slot N + 2.
+   * Throws `TypeError` for an invalid `componentsMax`.
+   */
+  growBody(options: BodyOptions): BodyCandidate {
+    const body = new BodyCandidate(options, {
+      hasVerifyHook: this.options.verify !== undefined,
+      mergeOrSkip: (...args) => this.mergeOrSkip(...args),
+      cancel: (requestId) => this.cancel(requestId),
+      // The fence of a submission is the start of the slot after the next.
+      timeToSlotMs: (slot) => timeToFenceMs(this.options.timeToFence, slot - 2),
+      collect: (slot) => this.collect(slot),
+    });
+    this.bodies.push(body);
+    return body;
   }
 
   /**
@@ -174,6 +203,12 @@ export class TickAggregator {
   close({ drainMs = DRAIN_MS_DEFAULT }: { drainMs?: number } = {}): Promise<void> {
     this.closing ??= this.closeAfter(drainMs);
     return this.closing;
+  }
+
+  private collect(slot: number): void {
+    this.shell.dispatch({ kind: "take", slot });
+    for (const result of this.shell.drainResults())
+      if (!this.bodies.some((body) => body.absorb(slot, result))) this.untaken.push(result);
   }
 
   private timed(slot: number, gates: Gates, work: Work): SubmitAnswer {

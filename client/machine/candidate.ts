@@ -1,0 +1,255 @@
+/**
+ * The growing candidate: the proof of a block's body, built ahead of the block. A pure machine,
+ * `(state, event) → { state, effects }`, with no clock, timer or I/O. It asks for a merge of the
+ * first component, then of the first two, and so on, one merge at a time, and keeps the best
+ * verified proof at hand. `take` returns that proof or null at once: a proposer never waits.
+ */
+
+/** Failed tries after which the same components are given up. */
+export const CANDIDATE_TRIES_MAX = 2;
+
+/** The block that a candidate is for. */
+export interface BlockRef {
+  slot: number;
+  /** Root of the parent block, in hex. */
+  parent: string;
+}
+
+/** A component that the node offers for the block's body. */
+export interface OfferedComponent<C> {
+  /** Equal for equal components: the same message with the same signatures or proof. */
+  key: string;
+  /** What it adds to a body, such as its number of votes; at least 0. */
+  worth: number;
+  component: C;
+}
+
+/** A finished candidate: what the body has, in its order, and the verified proof of all of it. */
+export interface Candidate<C, P> {
+  components: readonly C[];
+  /** Sum over the components. */
+  worth: number;
+  proof: P;
+}
+
+export type CandidateEvent<C, P> =
+  /**
+   * What the body of this block may have, in the order of the block and of preference: a smaller
+   * candidate has the first of these. Replaces the last offer: what is asked next has this one's
+   * components. Another block than that of the last offer forgets what was for that one.
+   */
+  | ({ kind: "offered"; components: readonly OfferedComponent<C>[] } & BlockRef)
+  /** The parent has left the node's chain, and nothing replaces it yet. */
+  | { kind: "stale" }
+  /** Follows `submit`: the merge is in flight. */
+  | { kind: "submitted"; requestId: string }
+  /**
+   * Follows `submit` (with `requestId` null), or `submitted`: the merge was not accepted. `isFinal`:
+   * these components would be skipped again.
+   */
+  | { kind: "skipped"; requestId: string | null; isFinal: boolean }
+  /** `isVerified`: someone else than the maker of the proof has verified it. */
+  | { kind: "proved"; requestId: string; proof: P; isVerified: boolean }
+  /** No proof. `bad`: indices of the components that are to blame; they are not asked for again. */
+  | { kind: "failed"; requestId: string; bad: readonly number[] }
+  /** The node's slot. What has failed is tried again from the next tick on. */
+  | { kind: "tick"; slot: number }
+  /** The node makes this block now. The answer is one effect, `taken`. */
+  | ({ kind: "take" } & BlockRef);
+
+export type CandidateEffect<C, P> =
+  /** Submit a merge of these components, and pass `submitted` or `skipped`. */
+  | { kind: "submit"; slot: number; components: readonly C[] }
+  /** The node no longer wants this merge. */
+  | { kind: "cancel"; requestId: string }
+  /** Null: the block's body is empty. */
+  | { kind: "taken"; candidate: Candidate<C, P> | null };
+
+/** The merge that is asked for. */
+interface Asked<C> {
+  /** Null between `submit` and its answer. */
+  readonly requestId: string | null;
+  readonly components: readonly OfferedComponent<C>[];
+}
+
+/** What is known of one block's candidate. */
+interface Growing<C, P> extends BlockRef {
+  readonly offered: readonly OfferedComponent<C>[];
+  readonly asked: Asked<C> | null;
+  readonly best: Candidate<C, P> | null;
+  /** Most components of a proof so far. */
+  readonly grown: number;
+  /** Keys of bad components. */
+  readonly bad: ReadonlySet<string>;
+  /** By `listKey`: failed tries. Infinity: proved or given up. */
+  readonly tries: ReadonlyMap<string, number>;
+  /** A merge has failed since the last tick. */
+  readonly isResting: boolean;
+}
+
+export interface CandidateState<C, P> {
+  readonly componentsMax: number;
+  /** Null: no block is planned. */
+  readonly growing: Growing<C, P> | null;
+}
+
+export interface CandidateStep<C, P> {
+  readonly state: CandidateState<C, P>;
+  readonly effects: readonly CandidateEffect<C, P>[];
+}
+
+/** Returns the first state. `componentsMax`: most components of a body, from 1. */
+export function createCandidate<C, P>(componentsMax: number): CandidateState<C, P> {
+  return { componentsMax, growing: null };
+}
+
+/** Applies one event. Returns the next state, and the effects to carry out in order. */
+export function growCandidate<C, P>(
+  state: CandidateState<C, P>,
+  event: CandidateEvent<C, P>,
+): CandidateStep<C, P> {
+  const { componentsMax } = state;
+  const effects: CandidateEffect<C, P>[] = [];
+  const growing = apply(state.growing, event, effects);
+  const next = growing === null ? null : ask(growing, componentsMax, effects);
+  return { state: { componentsMax, growing: next }, effects };
+}
+
+function apply<C, P>(
+  growing: Growing<C, P> | null,
+  event: CandidateEvent<C, P>,
+  effects: CandidateEffect<C, P>[],
+): Growing<C, P> | null {
+  switch (event.kind) {
+    case "offered":
+      return offer(growing, event, effects);
+    case "stale":
+      return drop(growing, effects);
+    case "take":
+      return take(growing, event, effects);
+    case "tick":
+      if (growing === null || event.slot > growing.slot) return drop(growing, effects);
+      return { ...growing, isResting: false };
+    case "submitted":
+      if (growing?.asked?.requestId !== null) {
+        effects.push({ kind: "cancel", requestId: event.requestId });
+        return growing;
+      }
+      return { ...growing, asked: { ...growing.asked, requestId: event.requestId } };
+    case "skipped":
+    case "proved":
+    case "failed":
+      return growing === null ? null : end(growing, event);
+    default:
+      throw new TypeError(event satisfies never);
+  }
+}
+
+type EventOf<C, P, K extends CandidateEvent<C, P>["kind"]> = Extract<
+  CandidateEvent<C, P>,
+  { kind: K }
+>;
+
+function offer<C, P>(
+  growing: Growing<C, P> | null,
+  { slot, parent, components }: EventOf<C, P, "offered">,
+  effects: CandidateEffect<C, P>[],
+): Growing<C, P> {
+  if (growing !== null && isSame(growing, { slot, parent }))
+    return { ...growing, offered: components };
+  drop(growing, effects);
+  return {
+    slot,
+    parent,
+    offered: components,
+    asked: null,
+    best: null,
+    grown: 0,
+    bad: new Set(),
+    tries: new Map(),
+    isResting: false,
+  };
+}
+
+/** Forgets everything, and cancels what is in flight. */
+function drop<C, P>(growing: Growing<C, P> | null, effects: CandidateEffect<C, P>[]): null {
+  const requestId = growing?.asked?.requestId ?? null;
+  if (requestId !== null) effects.push({ kind: "cancel", requestId });
+  return null;
+}
+
+function take<C, P>(
+  growing: Growing<C, P> | null,
+  block: BlockRef,
+  effects: CandidateEffect<C, P>[],
+): Growing<C, P> | null {
+  const isWanted = growing !== null && isSame(growing, block);
+  effects.push({ kind: "taken", candidate: isWanted ? growing.best : null });
+  // A candidate for a later block goes on.
+  return growing !== null && growing.slot > block.slot ? growing : drop(growing, effects);
+}
+
+function isSame(a: BlockRef, b: BlockRef): boolean {
+  return a.slot === b.slot && a.parent === b.parent;
+}
+
+/** Ends the merge in flight. An event of another merge is ignored. */
+function end<C, P>(
+  growing: Growing<C, P>,
+  event: EventOf<C, P, "skipped" | "proved" | "failed">,
+): Growing<C, P> {
+  const { asked, tries } = growing;
+  if (asked === null || asked.requestId !== event.requestId) return growing;
+  const list = listKey(asked.components);
+  const failed = (times: number, bad = growing.bad): Growing<C, P> => ({
+    ...growing,
+    asked: null,
+    isResting: true,
+    tries: new Map(tries).set(list, (tries.get(list) ?? 0) + times),
+    bad,
+  });
+  if (event.kind === "skipped") return failed(event.isFinal ? Infinity : 0);
+  if (event.kind === "failed") {
+    const bad = event.bad.flatMap((index) => asked.components[index]?.key ?? []);
+    return failed(1, new Set([...growing.bad, ...bad]));
+  }
+  if (!event.isVerified) return failed(1);
+  const worth = worthOf(asked.components);
+  const components = asked.components.map(({ component }) => component);
+  const isBetter = growing.best === null || worth > growing.best.worth;
+  return {
+    ...growing,
+    asked: null,
+    tries: new Map(tries).set(list, Infinity),
+    best: isBetter ? { components, worth, proof: event.proof } : growing.best,
+    grown: Math.max(growing.grown, components.length),
+  };
+}
+
+/** Asks for the next merge, if one is worth it and none is in flight. */
+function ask<C, P>(
+  growing: Growing<C, P>,
+  componentsMax: number,
+  effects: CandidateEffect<C, P>[],
+): Growing<C, P> {
+  if (growing.asked !== null || growing.isResting) return growing;
+  const { slot, best, bad, tries } = growing;
+  const good = growing.offered.filter(({ key }) => !bad.has(key)).slice(0, componentsMax);
+  // One more than before; fewer only of a new list of which so many were given up.
+  for (let size = Math.min(good.length, growing.grown + 1); size > 0; size--) {
+    const components = good.slice(0, size);
+    if (worthOf(components) <= (best?.worth ?? 0)) break;
+    if ((tries.get(listKey(components)) ?? 0) >= CANDIDATE_TRIES_MAX) continue;
+    effects.push({ kind: "submit", slot, components: components.map((each) => each.component) });
+    return { ...growing, asked: { requestId: null, components } };
+  }
+  return growing;
+}
+
+function worthOf(components: readonly OfferedComponent<unknown>[]): number {
+  return components.reduce((sum, { worth }) => sum + worth, 0);
+}
+
+function listKey(components: readonly OfferedComponent<unknown>[]): string {
+  return JSON.stringify(components.map(({ key }) => key));
+}

@@ -1,0 +1,172 @@
+/** The body of a block that is built ahead, in front of a scripted service. */
+import { afterEach, expect, it, vi } from "vitest";
+import type { BodyOffer, TickAggregatorOptions } from "../../../client/index.js";
+import {
+  LeftOutReason,
+  OutcomeStatus,
+  SkipReason,
+  VerifiedBy,
+} from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { cleanUp, eventually, GATES, skippedAs, snapshot, start } from "./adapter-setup.js";
+
+vi.setConfig({ testTimeout: 30_000 });
+afterEach(cleanUp);
+
+const PARENT = new Uint8Array(32).fill(1);
+const PROOF = new Uint8Array([9]);
+
+const component = (key: string, participants = 3) => ({
+  key,
+  data: { slot: 5n },
+  proof: new Uint8Array([1]),
+  participants: new Uint8Array([participants]),
+});
+
+const offerOf = (keys: string): BodyOffer => ({
+  blockSlot: 6,
+  parent: PARENT,
+  components: [...keys].map((key) => component(key)),
+});
+
+/** Slot 6 starts in 4 s: the function of the adapter counts to the start of slot N + 2. */
+async function startBody(options: Partial<TickAggregatorOptions> = {}) {
+  const timeToFence = (slot: number) => (slot - 3) * 4000;
+  const service = await start({ timeToFence, ...options });
+  const { aggregator, script } = service;
+  const body = aggregator.growBody({ gates: () => ({ hasState: true }), componentsMax: 3 });
+  const askedFor = async (times: number) => {
+    await eventually(() => {
+      aggregator.takeResults(5);
+      expect(script.submits).toHaveLength(times);
+    });
+    const group = script.submits.at(-1)?.snapshot?.groups[0];
+    return group?.components.length;
+  };
+  const end = (fields: object) => {
+    const requestId = script.submits.at(-1)?.requestId ?? "";
+    script.send({ case: "outcome", value: { requestId, slot: 5n, ...fields } });
+    script.summary(requestId);
+  };
+  const prove = (verifiedBy = VerifiedBy.STANDBY) => {
+    const size = script.submits.at(-1)?.snapshot?.groups[0]?.components.length ?? 0;
+    const claims = Array.from({ length: size }, () => ({ participants: new Uint8Array([3]) }));
+    end({ status: OutcomeStatus.PROVED, proof: PROOF, claims, verifiedBy });
+  };
+  return { ...service, body, askedFor, end, prove };
+}
+
+it("grows while votes are aggregated, and is taken with its claims at once", async () => {
+  const { aggregator, script, body, askedFor, prove } = await startBody();
+  body.offer(5, offerOf("ab"));
+  expect(await askedFor(1)).toBe(1);
+  expect(script.submits[0]).toMatchObject({ deadlineMs: 4000, fenceMs: 4500 });
+  expect(script.submits[0]?.steps).toMatchObject([{ untilMs: 4000, weight: 1 }]);
+  prove();
+  expect(await askedFor(2)).toBe(2);
+  expect(aggregator.submitOrSkip(5, GATES, snapshot)).toMatchObject({ submitted: true });
+  const merge = script.submits[1]?.requestId;
+  expect(body.take(6, PARENT)).toMatchObject({ components: [{ key: "a" }], proof: PROOF });
+  await eventually(() => expect(script.cancels).toMatchObject([{ requestId: merge }]));
+  expect(body.take(6, PARENT), "only once").toBeNull();
+});
+
+it("takes what has arrived since the last tick, and keeps the votes' results for it", async () => {
+  const verify = vi.fn(() => Promise.resolve(true));
+  const { aggregator, script, body, askedFor, prove } = await startBody({ verify });
+  aggregator.submitOrSkip(5, GATES, snapshot);
+  await eventually(() => expect(script.submits).toHaveLength(1));
+  const votes = script.submits[0]?.requestId;
+  body.offer(5, offerOf("a"));
+  expect(await askedFor(2)).toBe(1);
+  script.proved({}, votes);
+  prove();
+  await eventually(() => expect(verify).toHaveBeenCalledTimes(2));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(body.take(6, PARENT)).toMatchObject({ proof: PROOF, claims: [{}] });
+  expect(aggregator.takeResults(5)).toMatchObject([{ kind: "outcome", requestId: votes }]);
+});
+
+it("forgets a stale parent, and cancels what is in flight for it", async () => {
+  const { aggregator, script, body, askedFor } = await startBody();
+  body.offer(5, offerOf("a"));
+  await askedFor(1);
+  body.forget();
+  await eventually(() => expect(script.cancels).toHaveLength(1));
+  expect(body.take(6, PARENT)).toBeNull();
+  expect(aggregator.takeResults(5)).toMatchObject([{ kind: "cancelled" }]);
+});
+
+it("leaves out the component that the service names", async () => {
+  const { aggregator, script, body, askedFor, prove, end } = await startBody();
+  body.offer(5, offerOf("ab"));
+  await askedFor(1);
+  prove();
+  await askedFor(2);
+  const input = { case: "componentIndex" as const, value: 1 };
+  const leftOut = [{ reason: LeftOutReason.BAD_CHILD, input }];
+  end({ status: OutcomeStatus.REJECTED, leftOut });
+  await eventually(() => {
+    aggregator.takeResults(5);
+    body.offer(5, offerOf("abc"));
+    expect(script.submits).toHaveLength(3);
+  });
+  expect(await askedFor(3)).toBe(2);
+  prove();
+  await eventually(() => {
+    aggregator.takeResults(5);
+    expect(body.best?.components.map(({ key }) => key)).toEqual(["a", "c"]);
+  });
+});
+
+it("counts no proof that only its maker has seen", async () => {
+  const { aggregator, script, body, askedFor, prove } = await startBody();
+  body.offer(5, offerOf("a"));
+  await askedFor(1);
+  prove(VerifiedBy.UNSPECIFIED);
+  await eventually(() => {
+    aggregator.takeResults(5);
+    body.offer(5, offerOf("a"));
+    expect(script.submits, "tried once more").toHaveLength(2);
+  });
+  expect(body.best).toBeNull();
+});
+
+it("counts a proof that the node has verified, whoever else has", async () => {
+  const { aggregator, body, askedFor, prove } = await startBody({
+    verify: () => Promise.resolve(true),
+  });
+  body.offer(5, offerOf("a"));
+  await askedFor(1);
+  prove(VerifiedBy.UNSPECIFIED);
+  await eventually(() => {
+    aggregator.takeResults(5);
+    expect(body.best).not.toBeNull();
+  });
+});
+
+it("tries later what the service skips, without the node's `onSkip`", async () => {
+  const onSkip = vi.fn();
+  const { aggregator, script, body, prove } = await startBody({ onSkip });
+  script.answerTo = () => skippedAs(SkipReason.OVERLOADED);
+  body.offer(5, offerOf("a"));
+  await eventually(() => expect(script.submits).toHaveLength(1));
+  script.answerTo = (request) => script.accepted(request);
+  await eventually(() => {
+    body.offer(5, offerOf("a"));
+    expect(script.submits).toHaveLength(2);
+  });
+  prove();
+  await eventually(() => {
+    aggregator.takeResults(5);
+    expect(body.best).not.toBeNull();
+  });
+  expect(onSkip).not.toHaveBeenCalled();
+});
+
+it("refuses a number of components that is none", async () => {
+  const { aggregator } = await start();
+  const gates = () => ({ hasState: true });
+  expect(() => aggregator.growBody({ gates, componentsMax: 0 })).toThrow(
+    "componentsMax is 0: give a whole number from 1",
+  );
+});

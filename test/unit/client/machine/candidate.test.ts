@@ -1,0 +1,326 @@
+/** The growing candidate: under any sequence of events, and over a slot of a virtual clock. */
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import {
+  CANDIDATE_TRIES_MAX,
+  createCandidate,
+  growCandidate,
+  type Candidate,
+  type CandidateEffect,
+  type CandidateEvent,
+  type CandidateState,
+  type OfferedComponent,
+} from "../../../../client/machine/candidate.js";
+
+type Effect = CandidateEffect<string, string>;
+type Event = CandidateEvent<string, string>;
+type Offered = OfferedComponent<string>;
+
+const BLOCK = { slot: 8, parent: "aa" };
+
+const listOf = (keys: string, worth = 10): Offered[] =>
+  [...keys].map((key) => ({ key, worth, component: key }));
+
+/** A candidate with the answers to its submissions, which are accepted unless the test says so. */
+class Player {
+  state: CandidateState<string, string>;
+  readonly asked: { requestId: string; components: string; isOpen: boolean }[] = [];
+  readonly cancelled: string[] = [];
+  readonly takes: (Candidate<string, string> | null)[] = [];
+  isAccepting = true;
+
+  constructor(componentsMax = 3) {
+    this.state = createCandidate(componentsMax);
+  }
+
+  send(event: Event): void {
+    const { state, effects } = growCandidate(this.state, event);
+    this.state = Object.freeze(state);
+    for (const effect of effects) this.run(effect);
+  }
+
+  private run(effect: Effect): void {
+    if (effect.kind === "cancel") this.cancelled.push(effect.requestId);
+    if (effect.kind === "taken") this.takes.push(effect.candidate);
+    if (effect.kind !== "submit") return;
+    if (!this.isAccepting) return this.send({ kind: "skipped", requestId: null, isFinal: false });
+    const requestId = `r${this.asked.length}`;
+    this.asked.push({ requestId, components: effect.components.join(""), isOpen: true });
+    this.send({ kind: "submitted", requestId });
+  }
+
+  offer(keys: string, worth = 10, block = BLOCK): void {
+    this.send({ kind: "offered", ...block, components: listOf(keys, worth) });
+  }
+
+  proved(isVerified = true): void {
+    const { requestId = "", components: proof = "" } = this.asked.at(-1) ?? {};
+    this.send({ kind: "proved", requestId, proof, isVerified });
+  }
+
+  failed(bad: number[] = []): void {
+    const { requestId = "" } = this.asked.at(-1) ?? {};
+    this.send({ kind: "failed", requestId, bad });
+  }
+
+  take(block = BLOCK): string | null {
+    const before = this.takes.length;
+    this.send({ kind: "take", ...block });
+    expect(this.takes, "one answer").toHaveLength(before + 1);
+    return this.takes.at(-1)?.proof ?? null;
+  }
+
+  get lists(): string[] {
+    return this.asked.map(({ components }) => components);
+  }
+}
+
+it("grows by one component at a time, up to the most that a body may have", () => {
+  const player = new Player(3);
+  player.offer("abcd");
+  for (let size = 1; size <= 3; size++) player.proved();
+  expect(player.lists).toEqual(["a", "ab", "abc"]);
+  expect(player.take()).toBe("abc");
+  expect(player.cancelled).toEqual([]);
+});
+
+it("has one merge in flight, whose place a better list takes only when it has ended", () => {
+  const player = new Player();
+  player.offer("ab");
+  player.offer("xyz");
+  expect(player.lists).toEqual(["a"]);
+  player.proved();
+  expect(player.lists).toEqual(["a", "xy"]);
+  expect(player.take()).toBe("a");
+  expect(player.cancelled).toEqual(["r1"]);
+});
+
+it("asks for a better list of as many components, and keeps the better proof", () => {
+  const player = new Player(2);
+  player.offer("ab");
+  player.proved();
+  player.proved();
+  player.offer("AB", 10);
+  expect(player.lists, "no better").toEqual(["a", "ab"]);
+  player.offer("AB", 11);
+  expect(player.lists).toEqual(["a", "ab", "AB"]);
+  expect(player.state.growing?.best?.proof).toBe("ab");
+  player.proved();
+  expect(player.take()).toBe("AB");
+});
+
+it("takes none, and ends what is in flight, when nothing is finished", () => {
+  const player = new Player();
+  expect(player.take()).toBeNull();
+  player.offer("a");
+  expect(player.take()).toBeNull();
+  expect(player.cancelled).toEqual(["r0"]);
+  player.proved();
+  expect(player.take(), "a proof that comes after the slot's start").toBeNull();
+  expect(player.lists).toEqual(["a"]);
+});
+
+it("forgets and cancels what is for a stale parent", () => {
+  for (const leave of [
+    (player: Player) => player.send({ kind: "stale" }),
+    (player: Player) => player.offer("", 1, { slot: 8, parent: "bb" }),
+    (player: Player) => player.offer("", 1, { slot: 9, parent: "aa" }),
+    (player: Player) => player.send({ kind: "tick", slot: 9 }),
+  ]) {
+    const player = new Player();
+    player.offer("ab");
+    player.proved();
+    leave(player);
+    expect(player.cancelled).toEqual(["r1"]);
+    expect(player.take()).toBeNull();
+  }
+});
+
+it("keeps the candidate of a later block when another block is made", () => {
+  const player = new Player();
+  player.offer("a");
+  player.proved();
+  expect(player.take({ slot: 7, parent: "aa" })).toBeNull();
+  expect(player.take()).toBe("a");
+});
+
+it("gives no candidate for another parent", () => {
+  const player = new Player();
+  player.offer("a");
+  player.proved();
+  expect(player.take({ slot: 8, parent: "bb" })).toBeNull();
+});
+
+it("counts no proof that nobody else has verified", () => {
+  const player = new Player();
+  player.offer("a");
+  player.proved(false);
+  expect(player.state.growing?.best).toBeNull();
+  player.send({ kind: "tick", slot: 7 });
+  player.proved();
+  expect(player.lists).toEqual(["a", "a"]);
+  expect(player.take()).toBe("a");
+});
+
+it("leaves out a bad component, and goes on without it", () => {
+  const player = new Player();
+  player.offer("abc");
+  player.proved();
+  player.failed([1]);
+  expect(player.lists).toEqual(["a", "ab"]);
+  player.send({ kind: "tick", slot: 7 });
+  player.proved();
+  expect(player.lists).toEqual(["a", "ab", "ac"]);
+  expect(player.take()).toBe("ac");
+});
+
+it("tries what has failed once more, from the next tick on, and then gives it up", () => {
+  const player = new Player();
+  player.offer("ab");
+  player.proved();
+  for (let tick = 0; tick < 4; tick++) {
+    player.failed();
+    player.send({ kind: "tick", slot: 7 });
+  }
+  expect(player.lists).toEqual(["a", "ab", "ab"]);
+  expect(player.take()).toBe("a");
+});
+
+it("gives up at once what would be skipped again, and counts no other skip as a try", () => {
+  const player = new Player();
+  player.isAccepting = false;
+  player.offer("ab");
+  for (let tick = 0; tick < 4; tick++) player.send({ kind: "tick", slot: 7 });
+  player.isAccepting = true;
+  player.send({ kind: "tick", slot: 7 });
+  expect(player.lists).toEqual(["a"]);
+  player.send({ kind: "skipped", requestId: "r0", isFinal: true });
+  player.send({ kind: "tick", slot: 7 });
+  expect(player.lists).toEqual(["a"]);
+  player.offer("ba");
+  expect(player.lists).toEqual(["a", "b"]);
+});
+
+it("cancels a merge whose answer comes when its block is forgotten", () => {
+  const { state } = growCandidate(createCandidate<string, string>(1), { kind: "stale" });
+  const { effects } = growCandidate(state, { kind: "submitted", requestId: "r" });
+  expect(effects).toEqual([{ kind: "cancel", requestId: "r" }]);
+});
+
+const block = fc.record({ slot: fc.constantFrom(8, 9), parent: fc.constantFrom("aa", "bb") });
+const request = fc.nat({ max: 2 });
+const step = fc.oneof(
+  fc.record({
+    do: fc.constant("offered" as const),
+    block,
+    keys: fc.uniqueArray(fc.constantFrom("a", "b", "c", "d"), { maxLength: 4 }),
+    worth: fc.integer({ min: 0, max: 3 }),
+  }),
+  fc.record({ do: fc.constant("proved" as const), request, isVerified: fc.boolean() }),
+  fc.record({ do: fc.constant("failed" as const), request, bad: fc.array(fc.nat({ max: 3 })) }),
+  fc.record({ do: fc.constant("skipped" as const), request, isFinal: fc.boolean() }),
+  fc.record({ do: fc.constant("accepts" as const), isAccepting: fc.boolean() }),
+  fc.record({ do: fc.constant("tick" as const), slot: fc.constantFrom(7, 7, 8, 9) }),
+  fc.record({ do: fc.constant("stale" as const) }),
+  fc.record({ do: fc.constant("take" as const), block }),
+);
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+/** Plays a step; answers go to one of the newest merges, also to those that are over. */
+function play(player: Player, each: Step): void {
+  const at = "request" in each ? player.asked.at(-1 - each.request) : undefined;
+  const requestId = at?.requestId ?? "none";
+  switch (each.do) {
+    case "offered": {
+      const { keys, worth, block: ref } = each;
+      return player.send({ kind: "offered", ...ref, components: listOf(keys.join(""), worth) });
+    }
+    case "proved":
+      return player.send({ ...each, kind: "proved", requestId, proof: at?.components ?? "" });
+    case "failed":
+      return player.send({ ...each, kind: "failed", requestId });
+    case "skipped":
+      return player.send({ ...each, kind: "skipped", requestId });
+    case "accepts":
+      player.isAccepting = each.isAccepting;
+      return;
+    case "tick":
+      return player.send({ kind: "tick", slot: each.slot });
+    case "stale":
+      return player.send({ kind: "stale" });
+    case "take":
+      return void player.take(each.block);
+  }
+}
+
+it("keeps its promises under any sequence of events", () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60, size: "max" }), (steps) => {
+      const player = new Player(3);
+      let verified = new Set<string>();
+      for (const each of steps) {
+        const before = player.state.growing;
+        const asked = before?.asked;
+        const isOwn =
+          "request" in each && player.asked.at(-1 - each.request)?.requestId === asked?.requestId;
+        if (each.do === "proved" && each.isVerified && isOwn && asked)
+          verified.add(asked.components.map(({ key }) => key).join(""));
+        play(player, each);
+        const { growing } = player.state;
+        const isOther = growing?.slot !== before?.slot || growing?.parent !== before?.parent;
+        if (isOther && asked?.requestId)
+          expect(player.cancelled, "left in flight").toContain(asked.requestId);
+        if (each.do === "take") {
+          const taken = player.takes.at(-1);
+          if (taken) expect(verified.has(taken.proof), "only verified proofs").toBe(true);
+          const isKept = before?.slot === each.block.slot && before.parent === each.block.parent;
+          expect(taken ?? null).toBe(isKept ? before.best : null);
+        }
+        if (isOther) verified = new Set();
+        else {
+          const worth = before?.best?.worth ?? 0;
+          expect(growing?.best?.worth ?? 0, "the best stays").toBeGreaterThanOrEqual(worth);
+        }
+        if (growing?.best) expect(verified.has(growing.best.proof), "verified").toBe(true);
+        const list = growing?.asked?.components ?? [];
+        expect(list.length).toBeLessThanOrEqual(3);
+        for (const [, tries] of growing?.tries ?? [])
+          if (tries !== Infinity) expect(tries).toBeLessThanOrEqual(CANDIDATE_TRIES_MAX);
+        if (growing?.asked && growing.asked.requestId !== asked?.requestId)
+          for (const { key } of list) expect(growing.bad.has(key), "no bad component").toBe(false);
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+it("has the largest body that a slot has time for, at each instant of a virtual clock", () => {
+  // A merge of n components takes 500 + 700 n ms; components come in the course of the slot.
+  const arrivals = [0, 0, 800, 1600, 2400];
+  const player = new Player(8);
+  const durationOf = (components: string) => 500 + 700 * components.length;
+  const finishedAt: { atMs: number; proof: string }[] = [];
+  let endsAtMs = Infinity;
+  for (let nowMs = 0; nowMs < 8000; nowMs += 100) {
+    const before = player.asked.length;
+    if (nowMs >= endsAtMs) {
+      endsAtMs = Infinity;
+      finishedAt.push({ atMs: nowMs, proof: player.lists.at(-1) ?? "" });
+      player.proved();
+    }
+    if (nowMs % 800 === 0) {
+      const count = arrivals.filter((atMs) => atMs <= nowMs).length;
+      player.offer("abcde".slice(0, count));
+      player.send({ kind: "tick", slot: 7 });
+    }
+    if (player.asked.length > before) endsAtMs = nowMs + durationOf(player.lists.at(-1) ?? "");
+    expect(player.state.growing?.best?.proof ?? null).toBe(finishedAt.at(-1)?.proof ?? null);
+  }
+  expect(finishedAt).toEqual([
+    { atMs: 1200, proof: "a" },
+    { atMs: 3100, proof: "ab" },
+    { atMs: 5700, proof: "abc" },
+  ]);
+  expect(player.take()).toBe("abc");
+  expect(player.cancelled).toEqual(["r3"]);
+});
