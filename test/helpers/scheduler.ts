@@ -6,7 +6,7 @@ import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics/metrics.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
 import { unknownLane } from "../../server/schedule/lane-belief.js";
-import type { DecodedGroup, FoldWork, MergeWork } from "../../server/work/group.js";
+import type { ComponentWork, DecodedGroup, FoldWork, MergeWork } from "../../server/work/group.js";
 import type { Submission } from "../../server/work/submission.js";
 import { decodedGroup } from "../../tools/harness/decoded-group.js";
 import { VirtualClock } from "../../tools/sim/virtual-clock.js";
@@ -49,6 +49,27 @@ export function mergeOfRaws(digest: string, messages: number): DecodedGroup {
   });
   const work: MergeWork = { kind: "merge", components, leftOut: [], logInvRate: 0 };
   return { ...decodedGroup(work), digest };
+}
+
+/**
+ * A merge of this one's raw signatures and of so many proofs, each with `votes` validators; `digest` says
+ * which groups are the same work.
+ */
+export function groupOfMerge(
+  digest: string,
+  { raws, proofs, votes = 1 }: { raws: number; proofs: number; votes?: number },
+): DecodedGroup<MergeWork> {
+  const range = (count: number) => Array.from({ length: count }, (_, at) => at);
+  const message = (at: number) => ({ root: new Uint8Array(32).fill(at), slot: 1 });
+  const bytes = (count: number) => new Uint8Array(count);
+  const children = range(proofs).map((at): ComponentWork => {
+    const child = { index: at, validators: range(votes), keys: bytes(votes), proof: bytes(1) };
+    return { message: message(at), from: { kind: "proof", child } };
+  });
+  const own = { validators: range(raws), keys: bytes(raws), signatures: bytes(raws) };
+  const last: ComponentWork = { message: message(proofs), from: { kind: "raws", raws: own } };
+  const components = raws === 0 ? children : [...children, last];
+  return { ...decodedGroup({ kind: "merge", components, leftOut: [], logInvRate: 0 }), digest };
 }
 
 export class TestScheduler {

@@ -53,7 +53,7 @@ test("the smallest proof is possible until it was measured", () => {
   expect(fitsInMemory(model, raws(1), 0.5 * GB)).toBe(true);
 });
 
-test("peaks of folds and merges are kept apart, and the other's tell how far the table is off", () => {
+test("peaks of folds and merges are kept apart, and the other's say how far the table is off", () => {
   const merge = { ...children(2), messages: 2 };
   const folds = learnPeak([], children(2), 3 * GB);
   expect(fitsInMemory(folds, merge, 1 * GB)).toBe(true);

@@ -1,0 +1,150 @@
+/** How the schedule treats merges: whole, by costs of their own, and broken ones not at all. */
+import { expect, test } from "vitest";
+import {
+  LeftOutReason,
+  OutcomeStatus,
+} from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { LaneReport } from "../../../server/lane/lane-messages.js";
+import type { CostModel } from "../../../server/work/cost-model.js";
+import { freshCostModel } from "../../../server/work/cost-model.js";
+import type { DecodedGroup, ProofResult } from "../../../server/work/group.js";
+import { BACKLOG } from "../../../server/work/priority.js";
+import { groupOfMerge, groupOfRaws, TestScheduler } from "../../helpers/scheduler.js";
+
+const body = groupOfMerge("body", { raws: 0, proofs: 3 });
+const block = groupOfMerge("block", { raws: 1, proofs: 3 });
+const AGGREGATION = 2;
+
+/** A model almost without doubt, in which a child takes `childMs` and a raw signature alone 100 ms. */
+const certain = (childMs: number): CostModel => ({
+  logMs: [100, 1, 0.01, childMs, 1].map(Math.log),
+  covariance: freshCostModel.covariance.map((row) => row.map(() => 0)),
+  scatter: 0.05 ** 2,
+  atMs: 0,
+});
+const costs = (foldMs: number, mergeMs: number): Pick<LaneReport, "costs"> => ({
+  costs: [
+    { kind: "fold", logInvRate: 0, model: certain(foldMs) },
+    { kind: "merge", logInvRate: 0, model: certain(mergeMs) },
+  ],
+});
+const proved: ProofResult = {
+  kind: "proved",
+  proof: new Uint8Array([1]),
+  validators: [],
+  childrenFolded: [],
+  leftOut: [],
+  proveMs: 2000,
+};
+
+/** An idle lane on which a merged proof takes `mergeMs`. */
+function idleLane(mergeMs = 500): TestScheduler {
+  const scheduler = new TestScheduler(["a"]);
+  scheduler.announceIdle("a", 1, costs(500, mergeMs));
+  return scheduler;
+}
+
+/** A lane that proves this group, after `mergeMs` for each proof of a merge. */
+function busyLane(group: DecodedGroup, priority = AGGREGATION, mergeMs = 500): TestScheduler {
+  const scheduler = idleLane(mergeMs);
+  scheduler.submit("first", group, { priority });
+  scheduler.announce("a", 1, {
+    ...costs(500, mergeMs),
+    phase: { kind: "proving", attempt: 1, proof: null },
+    isStandbyReady: true,
+  });
+  return scheduler;
+}
+
+test("nodes share one proof of equal merges, whatever they say of shedding and least inputs", () => {
+  const scheduler = busyLane(groupOfRaws("other", 1));
+  scheduler.submit("may", body, { mayShed: true, minInputs: 5 });
+  scheduler.submit("may-not", body, { mayShed: false });
+  const ended = { kind: "failed", reason: "prover_error", detail: "", deaths: 0 } as const;
+  scheduler.hear("a", { kind: "ended", attempt: 1, result: ended });
+  scheduler.announceIdle("a", 2, costs(500, 500));
+  expect(scheduler.assignments).toHaveLength(2);
+  expect(scheduler.assignments[1]?.assignment).toMatchObject({ digest: "body", mayShed: false });
+  // One that may be shed joins too, and takes the same answer.
+  scheduler.submit("late", body, { mayShed: true });
+  const missed = { kind: "not_started", reason: "predicted_miss", leftOut: [] } as const;
+  scheduler.hear("a", { kind: "ended", attempt: 2, result: missed });
+  for (const node of ["may", "may-not", "late"]) {
+    expect(scheduler.outcomes(node)).toMatchObject([{ status: OutcomeStatus.NOT_STARTED }]);
+  }
+  expect(scheduler.assignments).toHaveLength(2);
+});
+
+test("a merge is predicted by what merges cost, whole", () => {
+  const scheduler = busyLane(groupOfRaws("other", 1), AGGREGATION, 3000);
+  const nine = { kind: "skipped", reason: "predicted_miss" };
+  // Three proofs take 9 s, and the fence is in 6.4 s.
+  expect(scheduler.submit("a", body, { mayShed: true })).toMatchObject(nine);
+  const two = groupOfMerge("two", { raws: 0, proofs: 2 });
+  expect(scheduler.submit("b", two).kind).toBe("accepted");
+});
+
+test("a merge delays what waits behind it by its own prediction", () => {
+  const limits = { deadlineAtMs: 4000, fenceAtMs: 4500 };
+  const vote = () => groupOfRaws("vote", 1);
+  expect(busyLane(body, AGGREGATION, 500).submit("vote", vote(), limits).kind).toBe("accepted");
+  expect(busyLane(body, AGGREGATION, 3000).submit("vote", vote(), limits).kind).toBe("skipped");
+});
+
+test("a merge of backlog is preempted for a group that would miss otherwise", () => {
+  const limits = { deadlineAtMs: 1000, fenceAtMs: 1500 };
+  const backlog = busyLane(body, BACKLOG, 3000);
+  expect(backlog.submit("vote", groupOfRaws("vote", 1), limits).kind).toBe("accepted");
+  expect(backlog.sentOf("kill")).toMatchObject([{ attempt: 1, reason: "preempted" }]);
+  const urgent = busyLane(body, AGGREGATION, 3000);
+  urgent.submit("vote", groupOfRaws("vote", 1), { ...limits, priority: 1 });
+  expect(urgent.sentOf("kill")).toEqual([]);
+});
+
+test("raw signatures go before proofs of as many votes, within the class", () => {
+  const scheduler = busyLane(groupOfRaws("other", 1));
+  scheduler.submit("merge", groupOfMerge("merge", { raws: 0, proofs: 1, votes: 8 }));
+  scheduler.submit("fold", groupOfRaws("fold", 8));
+  const ended = { kind: "failed", reason: "prover_error", detail: "", deaths: 0 } as const;
+  scheduler.hear("a", { kind: "ended", attempt: 1, result: ended });
+  scheduler.announceIdle("a", 2, costs(500, 500));
+  expect(scheduler.assignments[1]?.assignment.digest).toBe("fold");
+});
+
+test("a merge that is predicted to miss is tried once on an idle device, whole", () => {
+  const scheduler = idleLane(3000);
+  scheduler.submit("a", body);
+  expect(scheduler.assignments[0]?.assignment).toMatchObject({ isExploration: true });
+  const missed = { kind: "not_started", reason: "predicted_miss", leftOut: [] } as const;
+  scheduler.hear("a", { kind: "ended", attempt: 1, result: missed });
+  scheduler.announceIdle("a", 2, costs(500, 3000));
+  scheduler.submit("b", groupOfMerge("another", { raws: 0, proofs: 3 }));
+  expect(scheduler.assignments[1]?.assignment).toMatchObject({ isExploration: false });
+});
+
+test("whoever forbids shedding adopts a running merge too, before its proof has begun", () => {
+  const scheduler = new TestScheduler(["a"]);
+  scheduler.announce("a", 1, {
+    phase: { kind: "proving", attempt: null, proof: null },
+    adoptable: [{ digest: "body", fenceAtMs: 6000, isRunning: true }],
+  });
+  scheduler.submit("first", body, { mayShed: false });
+  expect(scheduler.sent).toMatchObject([{ message: { kind: "adopt", digest: "body" } }]);
+  scheduler.hear("a", { kind: "ended", attempt: 1, result: proved });
+  expect(scheduler.outcomes("first")).toMatchObject([{ status: OutcomeStatus.PROVED }]);
+});
+
+test("a merge of which decoding left a component out ends at once, though no device is idle", () => {
+  const input = { kind: "component", componentIndex: 1 } as const;
+  const unknown = { reason: "unknown_key", input, digest: new Uint8Array(32) } as const;
+  const broken = { ...block, work: { ...block.work, components: [], leftOut: [unknown] } };
+  const scheduler = busyLane(body, AGGREGATION, 3000);
+  expect(scheduler.submit("node", broken, { deadlineAtMs: 1 }).kind).toBe("accepted");
+  expect(scheduler.outcomes("node")).toMatchObject([
+    {
+      status: OutcomeStatus.REJECTED,
+      leftOut: [{ reason: LeftOutReason.UNKNOWN_KEY, input: { value: 1 } }],
+    },
+  ]);
+  expect(scheduler.assignments).toHaveLength(1);
+});
