@@ -2,7 +2,7 @@
 import { Registry } from "prom-client";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { fakeSignature, startFakeProver } from "../../../server/prover/fake.js";
-import { messageOf } from "../../../tools/devnet/chain/containers.js";
+import { messageOf, participantsOf } from "../../../tools/devnet/chain/containers.js";
 import type { VoteGroup } from "../../../tools/devnet/chain/freeze-votes.js";
 import { freezeVotes } from "../../../tools/devnet/chain/freeze-votes.js";
 import type { ProvedGroup } from "../../../tools/devnet/node/aggregators/aggregator.js";
@@ -92,6 +92,9 @@ test("the worker's proofs are dropped at their fence, and counted", async () => 
   expect((await counted.fenced.get()).values[0]?.value).toBe(2);
 });
 
+/** No validator's keys for votes. */
+const PROPOSAL_KEYS = [0, 1, 2].map((at) => publicKey(at).map((byte) => byte ^ 255));
+
 /** Mode `remote` in this slot, before a service whose proofs take so long; `news` is what it tells. */
 async function startServed(slot: number, proveMs: number) {
   const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
@@ -108,11 +111,12 @@ async function startServed(slot: number, proveMs: number) {
       time: { genesisUnixMs: Date.now() - slot * SLOT_MS, slotMs: SLOT_MS, intervals: 5 },
       deadlineMs: 50,
       keys,
+      proposalKeys: PROPOSAL_KEYS,
     },
     {
       registry: new Registry(),
       checkpoints: () => ({ head: checkpoint, justified: checkpoint }),
-      verify: (claimed) => Promise.resolve(verified.push(claimed.length) > 0),
+      verify: ([claim]) => Promise.resolve(verified.push(claim?.keys.length ?? 0) > 0),
       onNews: (text) => news.push(text),
     },
   );
@@ -171,6 +175,40 @@ test("through the service, votes of earlier slots are backlog with longer to sta
     const taken = await untilTaken(4);
     expect(taken.map(({ data: { slot } }) => slot)).toEqual([9, 7, 6, 5]);
     expect(news).toEqual([]);
+  } finally {
+    await close();
+  }
+});
+
+test("through the service a body and the spec's block proof are merged beside the votes", async () => {
+  vi.useRealTimers();
+  const { aggregator, untilTaken, close } = await startServed(9, 1);
+  try {
+    const groups = [groupOf(0, 8), groupOf(1, 9)];
+    expect(aggregator.submit(9, () => groups)).toBe("submitted");
+    const proved = await untilTaken(2);
+    const body = proved.map(({ data, participants, proof }) => {
+      return { data, participants: participantsOf(participants), proof };
+    });
+    const untilMerged = () =>
+      vi.waitUntil(() => {
+        const [merged] = aggregator.takeMerged(9);
+        return merged;
+      });
+    const ahead = { slot: 10, body, signed: null };
+    expect(aggregator.startMerge(ahead)).toBe("started");
+    const made = await untilMerged();
+    expect(made).toMatchObject({ ask: ahead, detail: "" });
+    expect(made.proof?.length).toBeGreaterThan(0);
+    const root = new Uint8Array(32).fill(9);
+    const signature = fakeSignature(PROPOSAL_KEYS[1] ?? new Uint8Array(), root, 9);
+    const spec = { slot: 9, body, signed: { root, validator: 1, signature } };
+    expect(aggregator.startMerge(spec)).toBe("started");
+    const block = await untilMerged();
+    expect(block).toMatchObject({ ask: spec, detail: "" });
+    const forged = { ...spec, signed: { ...spec.signed, validator: 2 } };
+    expect(aggregator.startMerge(forged)).toBe("started");
+    expect(await untilMerged()).toMatchObject({ ask: forged, proof: null });
   } finally {
     await close();
   }

@@ -160,9 +160,10 @@ test("with every vote in time the chain is final three slots behind, and stays s
 
 test("blocks survive the wire with their proofs", () => {
   const store = playSlots(1, 4);
-  const { block, proofs } = buildBlock(store, 5);
+  const built = buildBlock(store, 5);
+  const { block, proofs } = built;
   expect(proofs).toHaveLength(block.body.attestations.length);
-  const [back] = BlocksSsz.deserialize(BlocksSsz.serialize([{ block, proofs }]));
+  const [back] = BlocksSsz.deserialize(BlocksSsz.serialize([built]));
   expect(back && hex(blockRoot(back.block))).toBe(hex(blockRoot(block)));
   expect(back?.proofs).toEqual(proofs);
 });

@@ -7,74 +7,13 @@ import {
   VoteSsz,
 } from "../../../tools/devnet/chain/containers.js";
 import { buildBlock } from "../../../tools/devnet/chain/propose.js";
-import type { Aggregator, ProvedGroup } from "../../../tools/devnet/node/aggregators/aggregator.js";
+import type { ProvedGroup } from "../../../tools/devnet/node/aggregators/aggregator.js";
 import { Ballots } from "../../../tools/devnet/node/ballots.js";
 import { StaleResultError } from "../../../tools/devnet/node/fresh-results.js";
-import type { FrameKind } from "../../../tools/devnet/node/gossip.js";
-import { DevnetNode } from "../../../tools/devnet/node/node.js";
-import type { NodeRecord } from "../../../tools/devnet/node/records.js";
-import {
-  AGGREGATE,
-  dutiesOf,
-  tickAt,
-  type Intervals,
-} from "../../../tools/devnet/node/slot-time.js";
+import type { DevnetNode } from "../../../tools/devnet/node/node.js";
+import { AGGREGATE, dutiesOf, tickAt } from "../../../tools/devnet/node/slot-time.js";
 import { aggregateOf, playSlots, vote, VALIDATORS } from "./devnet-chain.js";
-
-const [PROPOSE, VOTE, ACCEPT] = [0, 1, 4];
-const tick = (slot: number, interval: number) => slot * 5 + interval;
-const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
-
-/** A node with everything around it played by the test; an invalid signature is `[0]`. */
-function setUp({
-  isAggregator = true,
-  lookaheadSlots = 0,
-  intervals = 5,
-}: { isAggregator?: boolean; lookaheadSlots?: number; intervals?: Intervals } = {}) {
-  const state = { slot: 1, proved: [] as ProvedGroup[], submitted: [] as number[] };
-  const sent: [FrameKind, Uint8Array][] = [];
-  const records: NodeRecord[] = [];
-  const aggregator: Aggregator = {
-    submit: (slot, snapshot) => {
-      state.submitted.push(slot);
-      snapshot();
-      return "submitted";
-    },
-    take: () => state.proved.splice(0),
-    close: () => Promise.resolve(),
-  };
-  const isGood = (bytes: Uint8Array) => Promise.resolve(bytes[0] !== 0);
-  const node = new DevnetNode(
-    {
-      keys: Array.from({ length: VALIDATORS }, (_, at) => new Uint8Array([at])),
-      ownValidators: [1],
-      lookaheadSlots,
-      intervals,
-      foldsChildren: false,
-      earlyWaitMs: 80,
-      lastSlot: 100,
-    },
-    {
-      gossip: {
-        broadcast: (kind, bytes) => sent.push([kind, bytes]),
-        send: (_, kind, bytes) => sent.push([kind, bytes]),
-      },
-      crypto: {
-        sign: (validator) => Promise.resolve(new Uint8Array([validator + 1])),
-        verifyVote: (_, __, signature) => isGood(signature),
-        verifyAggregate: (_, __, proof) => isGood(proof),
-      },
-      aggregator: isAggregator ? aggregator : null,
-      currentSlot: () => state.slot,
-      sinceGenesisMs: () => 4000 * state.slot + 0.4,
-      record: (record) => records.push(record),
-      timedAsAggregation: (run) => run(),
-    },
-  );
-  const kinds = () => sent.map(([kind]) => kind);
-  const news = () => records.flatMap((entry) => (entry.kind === "news" ? [entry.text] : []));
-  return { node, state, sent, kinds, records, news };
-}
+import { ACCEPT, PROPOSE, settled, setUp, tick, VOTE } from "./devnet-setup.js";
 
 const provedOf = (node: DevnetNode, submittedSlot: number): ProvedGroup => ({
   submittedSlot,
@@ -175,7 +114,7 @@ test("a vote that is signed too late for its slot and the next is not cast", asy
     onError: () => undefined,
   });
   const { node } = setUp();
-  for (const slot of [1, 2]) ballots.prepare(node.store.voteData(slot));
+  for (const slot of [1, 2]) ballots.prepare(() => node.store.voteData(slot));
   for (const slot of [1, 2, 3]) ballots.open(slot);
   for (const finish of signing.values()) finish(new Uint8Array([1]));
   await settled();

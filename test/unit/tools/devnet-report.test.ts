@@ -7,7 +7,8 @@ import { judge } from "../../../tools/devnet/report/aims.js";
 import { markdown } from "../../../tools/devnet/report/markdown.js";
 import { plot } from "../../../tools/harness/plot.js";
 import { replays, type LagPoint } from "../../../tools/devnet/report/counterfactual.js";
-import { quantiles, summarize } from "../../../tools/devnet/report/summary.js";
+import { quantiles } from "../../../tools/devnet/report/quantiles.js";
+import { summarize } from "../../../tools/devnet/report/summary.js";
 import { partsOf } from "../../../tools/devnet/report/write-report.js";
 import type { Intervals } from "../../../tools/devnet/node/slot-time.js";
 import { plannedRuns } from "../../../tools/devnet/run/plan.js";
@@ -64,6 +65,9 @@ function header(mode: Mode): RunHeader {
       name: "test",
       about: "",
       foldsChildren: false,
+      componentsMax: 0,
+      blockProofEvery: 0,
+      hasTwoViews: false,
       recoverySlots: 1,
       faults: [{ kind: "freeze", nodes: [1], slot: 2, untilSlot: 3 }],
     },

@@ -1,6 +1,6 @@
 /**
  * The SSZ containers of the devnet's chain: leanSpec's, less what a devnet of honest proposers does
- * not need (the registry inside the state, the proposer's own signature). Votes, aggregates and
+ * not need (the registry inside the state). Votes, aggregates and
  * blocks travel as these; roots are `hash_tree_root` of these.
  */
 import {
@@ -64,10 +64,14 @@ export const BlockSsz = new ContainerType({
     attestations: new ListCompositeType(AttestationSsz, ATTESTATIONS_MAX),
   }),
 });
-/** Proofs in the order of the body's attestations; none for a finalized block sent to a peer. */
+/**
+ * Proofs in the order of the body's attestations, or one proof of the whole body; none for a finalized
+ * block sent to a peer. The proposer's signature of the block's root, empty where blocks are unsigned.
+ */
 export const BlockWithProofsSsz = new ContainerType({
   block: BlockSsz,
   proofs: new ListCompositeType(Proof, ATTESTATIONS_MAX),
+  signature: new ByteListType(SIGNATURE_BYTES_MAX),
 });
 export const BlocksSsz = new ListCompositeType(BlockWithProofsSsz, SYNC_BLOCKS_MAX);
 export const SyncRequestSsz = new ContainerType({ afterSlot: Uint64 });

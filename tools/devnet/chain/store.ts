@@ -25,6 +25,7 @@ export interface StoredBlock extends ForkBlock {
   block: Block;
   /** Dropped once finalized. */
   proofs: Uint8Array[];
+  signature: Uint8Array;
 }
 
 /** The raw signatures of one attestation data that no proof of ours represents. */
@@ -55,8 +56,8 @@ export class Store {
     const block = genesisBlock();
     this.genesis = blockRoot(block);
     this.head = this.safeTarget = hex(this.genesis);
-    const slotAndParent = { slot: 0, parent: "" };
-    this.blocks.set(this.head, { block, proofs: [], root: this.genesis, ...slotAndParent });
+    const unproved = { proofs: [], signature: new Uint8Array() };
+    this.blocks.set(this.head, { block, ...unproved, root: this.genesis, slot: 0, parent: "" });
     this.states.set(this.head, genesisState(validators, this.genesis));
     this.#justified = { root: this.genesis, slot: 0 };
   }
@@ -138,17 +139,25 @@ export class Store {
     );
   }
 
-  /** What a validator votes for on this head. */
-  voteData(slot: number): AttestationData {
+  /**
+   * What a validator votes for on this head. With `isBehind`, on the head's parent, as if the latest
+   * block had not come, where the target allows it: votes of one slot then have two data.
+   */
+  voteData(slot: number, isBehind = false): AttestationData {
     const { latestJustified, latestFinalized } = this.headState;
     const latest = { justified: latestJustified, finalized: latestFinalized };
     const { root, slot: headSlot } = this.headBlock;
     const target = chooseTarget(this.blocks, this.head, this.safeTarget, latest);
-    return { slot, head: { root, slot: headSlot }, target, source: latestJustified };
+    const seen = isBehind ? this.blocks.get(this.headBlock.parent) : undefined;
+    const head =
+      seen === undefined || seen.slot < target.slot
+        ? { root, slot: headSlot }
+        : { root: seen.root, slot: seen.slot };
+    return { slot, head, target, source: latestJustified };
   }
 
   /** Applies a block whose proofs are verified. Throws when it breaks a rule. */
-  importBlock({ block, proofs }: BlockWithProofs): ImportAnswer {
+  importBlock({ block, proofs, signature }: BlockWithProofs): ImportAnswer {
     const root = blockRoot(block);
     if (this.blocks.has(hex(root))) return "known";
     const parent = this.states.get(hex(block.parentRoot));
@@ -156,8 +165,8 @@ export class Store {
     const state = processBlock(parent, block);
     if (hex(stateRoot(state)) !== hex(block.stateRoot))
       throw new Error(`block of slot ${block.slot} claims another state root`);
-    const entry = { block, proofs, root, slot: block.slot, parent: hex(block.parentRoot) };
-    this.blocks.set(hex(root), entry);
+    const place = { root, slot: block.slot, parent: hex(block.parentRoot) };
+    this.blocks.set(hex(root), { block, proofs, signature, ...place });
     this.states.set(hex(root), state);
     for (const { data, participants } of block.body.attestations)
       note(this.#knownVotes, data, participants.getTrueBitIndexes());

@@ -54,6 +54,15 @@ export interface SignedMessage {
   slot: number;
 }
 
+/** Which of a validator's keys signs: a leaf of a key signs once. */
+export type KeyRole = "attestation" | "proposal";
+
+/** That the holders of these keys have signed the message. */
+export interface MessageClaim {
+  message: Uint8Array;
+  keys: readonly Uint8Array[];
+}
+
 export class CryptoClient {
   readonly #signer: LineClient;
   readonly #verifier: LineClient;
@@ -63,30 +72,32 @@ export class CryptoClient {
     this.#verifier = new LineClient(paths.verifier);
   }
 
-  async sign(validator: number, { message, slot }: SignedMessage): Promise<Uint8Array> {
-    const question = { op: "sign", validator, message: base64(message), slot };
+  /** Signs with the validator's key for votes, or with its key for its own blocks. */
+  async sign(validator: number, signed: SignedMessage, role: KeyRole): Promise<Uint8Array> {
+    const { message, slot } = signed;
+    const question = { op: "sign", validator, role, message: base64(message), slot };
     const { signature = "" } = await this.#signer.ask(question);
     return new Uint8Array(Buffer.from(signature, "base64"));
   }
 
-  async verifyVote(
+  async verifySignature(
     key: Uint8Array,
     { message, slot }: SignedMessage,
     signature: Uint8Array,
   ): Promise<boolean> {
     const bytes = { key: base64(key), message: base64(message), signature: base64(signature) };
-    const { valid } = await this.#verifier.ask({ op: "verify_vote", slot, ...bytes });
+    const { valid } = await this.#verifier.ask({ op: "verify_signature", slot, ...bytes });
     return valid === true;
   }
 
-  /** True when the proof attests exactly these keys. */
-  async verifyAggregate(
-    keys: readonly Uint8Array[],
-    message: Uint8Array,
-    proof: Uint8Array,
-  ): Promise<boolean> {
-    const bytes = { keys: keys.map(base64), message: base64(message), proof: base64(proof) };
-    const { valid } = await this.#verifier.ask({ op: "verify_aggregate", ...bytes });
+  /** True when the proof attests exactly these claims. */
+  async verifyProof(claims: readonly MessageClaim[], proof: Uint8Array): Promise<boolean> {
+    const encoded = claims.map(({ message, keys }) => ({
+      message: base64(message),
+      keys: keys.map(base64),
+    }));
+    const question = { op: "verify_proof", claims: encoded, proof: base64(proof) };
+    const { valid } = await this.#verifier.ask(question);
     return valid === true;
   }
 

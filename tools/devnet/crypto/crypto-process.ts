@@ -7,6 +7,8 @@ export interface CryptoProcess {
   socketPath: string;
   /** Public keys by validator; the signer's only. */
   keys: Uint8Array[];
+  /** Public keys for blocks, by validator; the signer's only. */
+  proposalKeys: Uint8Array[];
   close(): Promise<void>;
 }
 
@@ -14,7 +16,11 @@ interface Line {
   progress?: string;
   ready?: boolean;
   keys?: string[];
+  proposalKeys?: string[];
 }
+
+const decoded = (keys: readonly string[] = []) =>
+  keys.map((key) => new Uint8Array(Buffer.from(key, "base64")));
 
 /** `args` follow the role and the socket. Rejects when it ends before it is ready. */
 export async function startCryptoProcess(
@@ -30,19 +36,19 @@ export async function startCryptoProcess(
     stdio: ["pipe", "pipe", "inherit"],
   });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  const keys = await new Promise<Uint8Array[]>((resolve, reject) => {
+  const line = await new Promise<Line>((resolve, reject) => {
     child.once("exit", (code) => reject(new Error(`the ${role} ended with code ${String(code)}`)));
     child.once("error", reject);
     createInterface({ input: child.stdout }).on("line", (text) => {
       const line = JSON.parse(text) as Line;
       if (line.progress !== undefined) onProgress(line.progress);
-      if (line.ready === true)
-        resolve((line.keys ?? []).map((key) => new Uint8Array(Buffer.from(key, "base64"))));
+      if (line.ready === true) resolve(line);
     });
   });
   const close = () => {
     child.stdin.end();
     return ended;
   };
-  return { socketPath, keys, close };
+  const { keys, proposalKeys } = line;
+  return { socketPath, keys: decoded(keys), proposalKeys: decoded(proposalKeys), close };
 }

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """The devnet's leanXMSS, in two processes that its nodes share over Unix sockets.
 
-    crypto.py signer SOCKET SEED VALIDATORS     holds the secret keys, signs votes
-    crypto.py verifier SOCKET                   verifies votes and aggregates
+    crypto.py signer SOCKET SEED VALIDATORS [PROPOSERS]     holds the secret keys, signs
+    crypto.py verifier SOCKET                               verifies signatures and proofs
 
 A line of JSON asks, a line of JSON answers, matched by "id", in any order; bytes are base64. One
 line with "ready" goes to standard output once the socket listens, the signer's with the public
 keys; before it, lines with "progress". The process ends when its standard input does.
+
+The first PROPOSERS validators (default: none) have a second key, for their blocks: a leaf signs once.
 
 Keys come from a public seed and protect nothing: each run signs anew at the same leaves.
 """
@@ -36,50 +38,58 @@ def text(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def signer(seed: str, validators: int):
-    def make(index: int):
-        key = pq.XmssSecretKey.from_seed(hashlib.sha256(f"{seed} {index}".encode()).digest())
+def signer(seed: str, validators: int, proposers: int = 0):
+    seeds = [f"{seed} {index}" for index in range(validators)]
+    seeds += [f"{seed} proposer {index}" for index in range(proposers)]
+
+    def make(text: str):
+        key = pq.XmssSecretKey.from_seed(hashlib.sha256(text.encode()).digest())
         # The bottom tree of the first leaves, for every slot that a devnet can last.
         key.prepare(0)
         return key
 
     keys = []
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        for key in pool.map(make, range(validators)):
+        for key in pool.map(make, seeds):
             keys.append(key)
-            say(progress=f"{len(keys)} of {validators} keys made")
+            say(progress=f"{len(keys)} of {len(seeds)} keys made")
 
     def sign(ask):
         message = base64.b64decode(ask["message"])
-        return {"signature": text(keys[ask["validator"]].sign(message, ask["slot"]))}
+        own = keys[validators:] if ask["role"] == "proposal" else keys[:validators]
+        return {"signature": text(own[ask["validator"]].sign(message, ask["slot"]))}
 
     # A signature takes half a second of one core. Four machines would do that beside each other, and
     # beside the aggregator's prover: here nodes come first, then signatures, and the prover last.
     os.nice(SIGNER_NICE)
-    return {"sign": sign}, {"keys": [text(key.public_key) for key in keys]}
+    public = [text(key.public_key) for key in keys]
+    return {"sign": sign}, {"keys": public[:validators], "proposalKeys": public[validators:]}
 
 
 def verifier():
     pq.setup()
 
-    def verify_vote(ask):
+    def verify_signature(ask):
         message, signature = base64.b64decode(ask["message"]), base64.b64decode(ask["signature"])
         # The library takes no slot: the leaf index is the signature's own first bytes.
         if int.from_bytes(signature[:LEAF_BYTES], "little") != ask["slot"]:
             return {"valid": False}
         return valid(lambda: pq.xmss_verify(base64.b64decode(ask["key"]), message, signature))
 
-    def verify_aggregate(ask):
+    def verify_proof(ask):
         def check():
-            message = base64.b64decode(ask["message"])
+            claims = [
+                (base64.b64decode(key), base64.b64decode(claim["message"]))
+                for claim in ask["claims"]
+                for key in claim["keys"]
+            ]
             aggregate = pq.Aggregate.from_bytes(base64.b64decode(ask["proof"]))
-            claims = sorted((base64.b64decode(key), message) for key in ask["keys"])
-            if aggregate.sphincs_claims or sorted(aggregate.xmss_claims) != claims:
+            if aggregate.sphincs_claims or sorted(aggregate.xmss_claims) != sorted(claims):
                 raise pq.LeanPqError("attests other claims")
 
         return valid(check)
 
-    return {"verify_vote": verify_vote, "verify_aggregate": verify_aggregate}, {}
+    return {"verify_signature": verify_signature, "verify_proof": verify_proof}, {}
 
 
 def valid(check):
@@ -127,7 +137,7 @@ def serve(path: str, handlers: dict, ready: dict) -> None:
 
 def main() -> None:
     role, path, *rest = sys.argv[1:]
-    serve(path, *(signer(rest[0], int(rest[1])) if role == "signer" else verifier()))
+    serve(path, *(signer(rest[0], *map(int, rest[1:])) if role == "signer" else verifier()))
 
 
 if __name__ == "__main__":

@@ -28,9 +28,10 @@ export class Ballots {
   ) {}
 
   /** Starts to sign what our validators will say; each slot once. */
-  prepare(data: AttestationData): void {
-    const signed = { message: messageOf(data), slot: data.slot };
+  prepare(dataOf: (validator: number) => AttestationData): void {
     for (const validatorIndex of this.validators) {
+      const data = dataOf(validatorIndex);
+      const signed = { message: messageOf(data), slot: data.slot };
       this.modules
         .sign(validatorIndex, signed)
         .then((signature) => this.#onSigned({ validatorIndex, data, signature }))

@@ -9,6 +9,8 @@ export interface NodeSettings {
   /** Loopback ports of gossip, by node. */
   ports: number[];
   keys: Uint8Array[];
+  /** Empty where blocks are unsigned. */
+  proposalKeys: Uint8Array[];
   ownValidators: number[];
   sockets: { signer: string; verifier: string };
   mode: Mode;
@@ -19,6 +21,9 @@ export interface NodeSettings {
   slotMs: number;
   intervals: Intervals;
   foldsChildren: boolean;
+  hasTwoViews: boolean;
+  componentsMax: number;
+  blockProofEvery: number;
   lookaheadSlots: number;
   earlyWaitMs: number;
   lastSlot: number;

@@ -3,13 +3,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Registry } from "prom-client";
 import { CryptoClient } from "../crypto/crypto-client.js";
-import { isServed, type Aggregator } from "./aggregators/aggregator.js";
-import { GoAdapter } from "./aggregators/go-adapter.js";
-import { createInProcessMetrics } from "./aggregators/in-process-metrics.js";
-import { InProcessProver } from "./aggregators/in-process-prover.js";
-import { InlineAggregator } from "./aggregators/inline-aggregator.js";
-import { ServiceAggregator } from "./aggregators/service-aggregator.js";
-import { WorkerAggregator } from "./aggregators/worker-aggregator.js";
+import { startAggregation, startOwnProver } from "./aggregation.js";
 import { Gossip } from "./gossip.js";
 import type { FromNode, NodeSettings, ToNode } from "./messages.js";
 import { DevnetNode } from "./node.js";
@@ -32,56 +26,6 @@ function next<T extends ToNode["type"]>(type: T): Promise<Extract<ToNode, { type
     };
     process.on("message", listen);
   });
-}
-
-/** What an aggregator needs of the node, which is made after it. */
-interface AggregatorModules {
-  registry: Registry;
-  crypto: CryptoClient;
-  node(): DevnetNode;
-  onNews(text: string): void;
-}
-
-async function startAggregator(
-  settings: NodeSettings,
-  time: SlotTime,
-  prover: InProcessProver | null,
-  { registry, crypto, node, onNews }: AggregatorModules,
-): Promise<Aggregator> {
-  // One interval, in every mode: time for more than one group where votes came late.
-  const deadlineMs = time.slotMs / time.intervals;
-  if (prover !== null) {
-    const metrics = createInProcessMetrics(registry);
-    if (settings.mode === "inline") return new InlineAggregator(prover, metrics, deadlineMs);
-    const onError = ({ message }: Error) => onNews(message);
-    return new WorkerAggregator({ prover, metrics, onError }, deadlineMs);
-  }
-  const { endpoint, keys } = settings;
-  const nodeId = `devnet-${settings.node}`;
-  const start = {
-    endpoint,
-    nodeId,
-    genesisUnixMs: time.genesisUnixMs,
-    slotMs: time.slotMs,
-    deadlineMs,
-    keys,
-    verifier: settings.sockets.verifier,
-  };
-  return new ServiceAggregator(
-    { endpoint, nodeId, time, deadlineMs, keys },
-    {
-      ...(settings.mode === "go" && {
-        adapter: new GoAdapter(start, { metrics: createInProcessMetrics(registry), onNews }),
-      }),
-      registry,
-      checkpoints: () => ({
-        head: { root: node().store.headBlock.root, slot: node().store.headBlock.slot },
-        justified: node().store.justified,
-      }),
-      verify: (claimed, message, proof) => crypto.verifyAggregate(claimed, message, proof),
-      onNews,
-    },
-  );
 }
 
 async function startMetricsServer(registry: Registry): Promise<Server> {
@@ -119,10 +63,7 @@ async function main(): Promise<void> {
   const { intervals } = settings;
   const report = new SlotReport(registry, intervals, (record) => tell({ type: "record", record }));
   const crypto = new CryptoClient(settings.sockets);
-  const prover =
-    settings.isAggregator && !isServed(settings.mode)
-      ? await InProcessProver.start(settings.backend, settings.keys)
-      : null;
+  const prover = await startOwnProver(settings);
   const metricsServer = await startMetricsServer(registry);
   const stopping = next("stop");
   const starting = next("genesis");
@@ -138,9 +79,7 @@ async function main(): Promise<void> {
     node: (): DevnetNode => node,
     onNews: (text: string) => record({ kind: "news", slot: currentSlot(), text }),
   };
-  const aggregator = settings.isAggregator
-    ? await startAggregator(settings, time, prover, modules)
-    : null;
+  const aggregation = startAggregation(settings, time, prover, modules);
   const gossip: Gossip = await Gossip.start(
     { node: settings.node, ports: settings.ports },
     {
@@ -151,7 +90,8 @@ async function main(): Promise<void> {
   const node = new DevnetNode(settings, {
     gossip,
     crypto,
-    aggregator,
+    aggregator: aggregation.aggregator,
+    merger: aggregation.merger,
     currentSlot,
     sinceGenesisMs: () => Date.now() - genesisUnixMs,
     record,
@@ -166,7 +106,7 @@ async function main(): Promise<void> {
   await stopping;
   loop.stop();
   node.close();
-  await aggregator?.close();
+  await aggregation.close();
   gossip.close();
   metricsServer.close();
   crypto.close();

@@ -2,7 +2,6 @@
  * A lean node, small enough to read: what it does in each interval, and with each thing that comes
  * by gossip. Time, sockets, keys and the prover are given to it.
  */
-import { createHash } from "node:crypto";
 import {
   AggregateSsz,
   BlockWithProofsSsz,
@@ -23,24 +22,27 @@ import { Store } from "../chain/store.js";
 import type { CryptoClient } from "../crypto/crypto-client.js";
 import { AggregationDuty } from "./aggregation-duty.js";
 import type { Aggregator, ProvedGroup } from "./aggregators/aggregator.js";
+import type { BodyMerger } from "./aggregators/body-merger.js";
 import { Ballots } from "./ballots.js";
 import { assertFresh } from "./fresh-results.js";
 import type { FrameKind, Gossip } from "./gossip.js";
+import { ProofChecks, type CheckOptions } from "./proof-checks.js";
+import { Proposer } from "./proposer.js";
 import type { NodeRecord } from "./records.js";
 import { dutiesOf, intervalOf, slotOf, type Duty, type Intervals } from "./slot-time.js";
 
-/** Digests kept; a block repeats proofs of the last few slots. */
-const VERIFIED_MAX = 1024;
-
-export interface NodeOptions {
-  /** Public keys by validator, of all nodes. */
-  keys: readonly Uint8Array[];
+/** Public keys are those of all nodes. */
+export interface NodeOptions extends CheckOptions {
   /** Whose votes and proposals this node makes. */
   ownValidators: readonly number[];
   lookaheadSlots: number;
   intervals: Intervals;
   /** Whether each group has the largest proof of its data as a child, as leanSpec folds. */
   foldsChildren: boolean;
+  /** Whether validators of odd index vote as if the latest block had not come. */
+  hasTwoViews: boolean;
+  /** See `Proposer`. */
+  blockProofEvery: number;
   /** From two thirds of the votes to an early start, for those still to come. */
   earlyWaitMs: number;
   lastSlot: number;
@@ -48,9 +50,11 @@ export interface NodeOptions {
 
 export interface NodeModules {
   gossip: Pick<Gossip, "broadcast" | "send">;
-  crypto: Pick<CryptoClient, "sign" | "verifyVote" | "verifyAggregate">;
+  crypto: Pick<CryptoClient, "sign" | "verifySignature" | "verifyProof">;
   /** Null where this node does not aggregate. */
   aggregator: Aggregator | null;
+  /** Null where blocks have a proof for each attestation. */
+  merger: BodyMerger | null;
   /** The slot by the wall clock. */
   currentSlot(): number;
   /** Milliseconds since genesis. */
@@ -64,8 +68,8 @@ export class DevnetNode {
   readonly store: Store;
   readonly #ballots: Ballots;
   readonly #duty: AggregationDuty;
-  /** Digests of proofs that were verified: a block repeats what gossip brought. */
-  readonly #verified = new Set<string>();
+  readonly #checks: ProofChecks;
+  readonly #proposer: Proposer | null;
   /** The latest slot whose votes are being signed, or are. */
   #preparedSlot = 0;
 
@@ -75,8 +79,11 @@ export class DevnetNode {
   ) {
     this.store = new Store(options.keys.length);
     const onError = (error: Error) => this.#news(error.message);
+    this.#checks = new ProofChecks(options, modules.crypto);
+    const { merger } = modules;
+    this.#proposer = merger === null ? null : this.#startProposer(merger);
     this.#ballots = new Ballots(options.ownValidators, {
-      sign: (validator, message) => modules.crypto.sign(validator, message),
+      sign: (validator, message) => modules.crypto.sign(validator, message, "attestation"),
       onVote: (vote) => this.#castVote(vote),
       onError,
     });
@@ -90,6 +97,19 @@ export class DevnetNode {
     );
   }
 
+  #startProposer(merger: BodyMerger): Proposer {
+    const { crypto, record, sinceGenesisMs } = this.modules;
+    return new Proposer(this.options, {
+      store: this.store,
+      merger,
+      crypto,
+      record,
+      sinceGenesisMs,
+      onBlock: (block) => this.#publish(block),
+      onNews: (text) => this.#news(text),
+    });
+  }
+
   /** Signs for the slots that no block comes before. */
   prepareFirstVotes(fromSlot: number): void {
     for (let ahead = 0; ahead < this.options.lookaheadSlots; ahead++)
@@ -101,6 +121,7 @@ export class DevnetNode {
     const slot = slotOf(tick, intervals);
     // After a stall the store catches up on all ticks, but duties of a slot that is over are void.
     const isCurrent = slot === this.modules.currentSlot();
+    this.#proposer?.onTick();
     this.applyResults();
     for (const duty of dutiesOf(intervalOf(tick, intervals), intervals))
       this.#perform(duty, slot, isCurrent);
@@ -117,6 +138,7 @@ export class DevnetNode {
         this.#ballots.open(slot);
         return;
       case "aggregate":
+        this.#proposer?.open(slot);
         if (isCurrent && slot > 0 && this.modules.aggregator !== null) this.#duty.onInterval(slot);
         return;
       case "safe target":
@@ -129,12 +151,12 @@ export class DevnetNode {
     }
   }
 
-  /** Applies and publishes the proofs that are ready. Returns how many. */
+  /** Applies and publishes the proofs that are ready, and goes on with its body. Returns how much. */
   applyResults(): number {
     const slot = this.modules.currentSlot();
     const ready = this.modules.aggregator?.take(slot) ?? [];
     for (const proved of ready) this.#apply(proved, slot);
-    return ready.length;
+    return ready.length + (this.#proposer?.grow(slot) ?? 0);
   }
 
   /** A link is up: send what the peer may have missed, and ask for the same. */
@@ -152,13 +174,13 @@ export class DevnetNode {
         case "aggregate":
           return await this.#onAggregate(AggregateSsz.deserialize(bytes));
         case "block":
-          if ((await this.#onBlock(BlockWithProofsSsz.deserialize(bytes))) === "orphan")
+          if ((await this.#onBlock(BlockWithProofsSsz.deserialize(bytes), false)) === "orphan")
             this.#requestBlocks(peer);
           return;
         case "syncRequest":
           return this.#onSyncRequest(peer, SyncRequestSsz.deserialize(bytes).afterSlot);
         case "blocks":
-          for (const block of BlocksSsz.deserialize(bytes)) await this.#onBlock(block);
+          for (const block of BlocksSsz.deserialize(bytes)) await this.#onBlock(block, true);
           return;
         case "hello":
           return;
@@ -173,22 +195,30 @@ export class DevnetNode {
   }
 
   #propose(slot: number): void {
+    if (this.#proposer !== null) return this.#proposer.propose(slot);
     const proposer = proposerOf(slot, this.store.validators);
     if (!this.options.ownValidators.includes(proposer)) return;
     this.store.acceptPending();
     const built = buildBlock(this.store, slot);
-    this.store.importBlock(built);
-    this.#prepareVotes(slot + this.options.lookaheadSlots);
-    this.modules.gossip.broadcast("block", BlockWithProofsSsz.serialize(built));
+    this.#publish(built);
     const attestations = built.block.body.attestations.length;
     this.modules.record({ kind: "proposed", slot, attestations, atMs: this.#sinceMs() });
+  }
+
+  #publish(built: BlockWithProofs): void {
+    this.store.importBlock(built);
+    this.#prepareVotes(built.block.slot + this.options.lookaheadSlots);
+    this.modules.gossip.broadcast("block", BlockWithProofsSsz.serialize(built));
   }
 
   /** Once a slot, as soon as the block that the votes are for is there: signing takes long. */
   #prepareVotes(slot: number): void {
     if (slot <= this.#preparedSlot || slot > this.options.lastSlot) return;
     this.#preparedSlot = slot;
-    this.#ballots.prepare(this.store.voteData(slot));
+    const { hasTwoViews } = this.options;
+    const data = this.store.voteData(slot);
+    const behind = hasTwoViews ? this.store.voteData(slot, true) : data;
+    this.#ballots.prepare((validator) => (validator % 2 === 1 ? behind : data));
   }
 
   #castVote(vote: Vote): void {
@@ -202,11 +232,7 @@ export class DevnetNode {
 
   async #onVote(vote: Vote): Promise<void> {
     if (this.modules.aggregator === null) return; // raw signatures are for aggregators
-    const key = this.options.keys[vote.validatorIndex];
-    if (key === undefined) throw new Error(`no validator ${vote.validatorIndex}`);
-    const signed = { message: messageOf(vote.data), slot: vote.data.slot };
-    if (!(await this.modules.crypto.verifyVote(key, signed, vote.signature)))
-      throw new Error(`bad signature of validator ${vote.validatorIndex}`);
+    await this.#checks.vote(vote);
     this.#storeVote(vote);
   }
 
@@ -244,7 +270,7 @@ export class DevnetNode {
     const { data, participants: validators, proof, submittedSlot, isLate } = proved;
     const aggregate = { data, participants: participantsOf(validators), proof };
     this.store.addAggregate(aggregate);
-    this.#remember(digestOf(aggregate));
+    this.#checks.remember(aggregate);
     this.modules.gossip.broadcast("aggregate", AggregateSsz.serialize(aggregate));
     const message = hex(messageOf(data));
     const of = { submittedSlot, message, validators, isLate };
@@ -252,7 +278,7 @@ export class DevnetNode {
   }
 
   async #onAggregate(aggregate: Aggregate): Promise<void> {
-    await this.#verify(aggregate);
+    await this.#checks.aggregate(aggregate);
     this.store.addAggregate(aggregate);
     const message = hex(messageOf(aggregate.data));
     const validators = aggregate.participants.getTrueBitIndexes();
@@ -260,37 +286,15 @@ export class DevnetNode {
     this.modules.record({ kind: "received", slot, message, validators, atMs: this.#sinceMs() });
   }
 
-  /** Throws unless the proof attests exactly its participants. */
-  async #verify(aggregate: Aggregate): Promise<void> {
-    const digest = digestOf(aggregate);
-    if (this.#verified.has(digest)) return;
-    const keys = aggregate.participants
-      .getTrueBitIndexes()
-      .map((validator) => this.options.keys[validator] ?? new Uint8Array());
-    const message = messageOf(aggregate.data);
-    if (!(await this.modules.crypto.verifyAggregate(keys, message, aggregate.proof)))
-      throw new Error("the proof does not verify");
-    this.#remember(digest);
-  }
-
-  #remember(digest: string): void {
-    this.#verified.add(digest);
-    const [oldest] = this.#verified;
-    if (this.#verified.size > VERIFIED_MAX && oldest !== undefined) this.#verified.delete(oldest);
-  }
-
-  async #onBlock(received: BlockWithProofs): Promise<"imported" | "known" | "orphan"> {
-    const { block, proofs } = received;
-    // Without proofs it is a block that its sender has finalized: taken on trust, as from a
-    // checkpoint, since nobody keeps those proofs.
-    if (proofs.length > 0) {
-      if (proofs.length !== block.body.attestations.length) throw new Error("proofs are missing");
-      for (const [at, attestation] of block.body.attestations.entries())
-        await this.#verify({ ...attestation, proof: proofs[at] ?? new Uint8Array() });
-    }
+  async #onBlock(
+    received: BlockWithProofs,
+    wasAskedFor: boolean,
+  ): Promise<"imported" | "known" | "orphan"> {
+    await this.#checks.block(received, wasAskedFor);
     const answer = this.store.importBlock(received);
-    if (answer === "imported" && block.slot === this.modules.currentSlot())
-      this.#prepareVotes(block.slot + this.options.lookaheadSlots);
+    const { slot } = received.block;
+    if (answer === "imported" && slot === this.modules.currentSlot())
+      this.#prepareVotes(slot + this.options.lookaheadSlots);
     return answer;
   }
 
@@ -300,7 +304,9 @@ export class DevnetNode {
   }
 
   #onSyncRequest(peer: number, afterSlot: number): void {
-    const blocks = this.store.chainAfter(afterSlot).map(({ block, proofs }) => ({ block, proofs }));
+    const blocks = this.store
+      .chainAfter(afterSlot)
+      .map(({ block, proofs, signature }) => ({ block, proofs, signature }));
     if (blocks.length > 0) this.modules.gossip.send(peer, "blocks", BlocksSsz.serialize(blocks));
   }
 
@@ -311,9 +317,4 @@ export class DevnetNode {
   #news(text: string): void {
     this.modules.record({ kind: "news", slot: this.modules.currentSlot(), text });
   }
-}
-
-/** Of the proof and all that it is claimed to prove. */
-function digestOf(aggregate: Aggregate): string {
-  return createHash("sha256").update(AggregateSsz.serialize(aggregate)).digest("hex");
 }

@@ -24,7 +24,30 @@ export type NodeRecord =
     }
   /** `atMs` of a record: milliseconds since genesis. */
   | { kind: "voted"; slot: number; validator: number; message: RootHex; atMs: number }
-  | { kind: "proposed"; slot: number; attestations: number; atMs: number }
+  | {
+      kind: "proposed";
+      slot: number;
+      attestations: number;
+      atMs: number;
+      /** Where bodies have one proof: attestations with every proof at hand, and when that was asked. */
+      wanted?: number;
+      chosenAtMs?: number;
+    }
+  /**
+   * A merge for the block of this slot: a proof of its body, or of its body and the proposer's
+   * signature. `ms`: from its start, or from before the signature, to the proof; `proveMs`: the prover's.
+   */
+  | {
+      kind: "merged";
+      slot: number;
+      form: "body" | "block";
+      /** Messages. */
+      components: number;
+      status: "proved" | "cancelled" | "refused" | "failed";
+      detail: string;
+      ms: number;
+      proveMs: number;
+    }
   /** A session of the aggregator; groups are raw signatures and children of each. */
   | { kind: "submitted"; slot: number; isEarly: boolean; groups: [number, number][] }
   | { kind: "skipped"; slot: number; reason: string }

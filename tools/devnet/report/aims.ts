@@ -2,7 +2,8 @@
 import { nextJustifiableDelta } from "../chain/justification.js";
 import { isServed } from "../node/aggregators/aggregator.js";
 import { AGGREGATE } from "../node/slot-time.js";
-import type { Quantiles, Summary } from "./summary.js";
+import type { Quantiles } from "./quantiles.js";
+import type { Summary } from "./summary.js";
 
 export interface Aim {
   text: string;
@@ -18,6 +19,7 @@ const TICK_MS_MAX = 100;
 const JUSTIFIES_AFTER_SLOTS = 10;
 const SHUTDOWN_MS_MAX = 2000;
 const LOST_SHARE_MAX = 0.01;
+const FULL_SHARE_MIN = 0.95;
 /** With fewer, the 99th percentile is the longest, and one stall of the machine breaks it. */
 const TICKS_FOR_P99 = 100;
 
@@ -28,6 +30,7 @@ export function judge(summaries: readonly Summary[]): Aim[] {
   return [
     ...summaries.flatMap(rules),
     ...served.flatMap(servedAims),
+    ...served.flatMap(bodyAims),
     ...served.flatMap((run) =>
       inProcess.filter(({ slots }) => slots === run.slots).flatMap((other) => lagAims(run, other)),
     ),
@@ -115,6 +118,25 @@ function servedAims(run: Summary): Aim[] {
       text: `${mode}: in_flight skips mostly inside fault windows`,
       isMet: inFlight.outside <= inFlight.inside,
       found: `${inFlight.outside} outside, ${inFlight.inside} inside`,
+      isRule: false,
+    },
+  ];
+}
+
+function bodyAims({ header: { mode }, bodies }: Summary): Aim[] {
+  if (bodies === null) return [];
+  const { proposals, tickMs } = bodies;
+  return [
+    {
+      text: `${mode}: 95 % of blocks have a full body proof at their slot's start, without faults`,
+      isMet: proposals.due > 0 && proposals.full / proposals.due >= FULL_SHARE_MIN,
+      found: `${proposals.full} of ${proposals.due}`,
+      isRule: false,
+    },
+    {
+      text: `${mode}: p99 of the proposer's ticks under 100 ms`,
+      isMet: tickMs.p99 < TICK_MS_MAX,
+      found: `${tickMs.p99.toFixed(1)} ms`,
       isRule: false,
     },
   ];

@@ -1,7 +1,9 @@
 /** The report's text: a part for each scenario and number of intervals. Pure. */
 import { dutiesOf } from "../node/slot-time.js";
 import type { Aim } from "./aims.js";
-import { longest, type InsideOutside, type Quantiles, type Summary } from "./summary.js";
+import type { Bodies } from "./bodies.js";
+import type { Quantiles } from "./quantiles.js";
+import { longest, type InsideOutside, type Summary } from "./summary.js";
 
 /** Runs of one scenario with one number of intervals: one summary for each mode. */
 export interface Part {
@@ -36,6 +38,7 @@ function partText({ name, summaries, aims }: Part): string[] {
       ["aim", "met", "found"],
       aims.map(({ text, isMet, found }) => [text, isMet ? "yes" : "**no**", found]),
     ),
+    ...bodyText(summaries),
     "### Votes",
     "A vote is published once most of the nodes that do not aggregate have stored a proof with it. Safe target and acceptance are the starts of the last two intervals of the vote's slot, the fence is the start of the slot after the next one.",
     voteTable(summaries),
@@ -118,6 +121,56 @@ function voteTable(summaries: readonly Summary[]): string {
     ["in no proof of anyone's", share(({ unrepresented }) => unrepresented)],
     ["slots without an aggregate", ({ withoutAggregate }) => split(withoutAggregate)],
   ]);
+}
+
+function bodyText(summaries: readonly Summary[]): string[] {
+  if (summaries.every(({ bodies }) => bodies === null)) return [];
+  const cell = (read: (of: Bodies, summary: Summary) => string) => (summary: Summary) =>
+    summary.bodies === null ? "-" : read(summary.bodies, summary);
+  const three = ({ p50, p99, max }: Quantiles) =>
+    [p50, p99, max].map((value) => value.toFixed(1)).join(" / ");
+  return [
+    "### Blocks with one proof of their body",
+    "A body is full when it has as many messages as it would have had with every proof at hand. Ticks are those of the nodes that propose in this slot or the next.",
+    byMode(summaries, [
+      ["proposals missed, outside / inside", ({ missed }) => split(missed)],
+      ["proposals with something to attest", cell(({ proposals: { due } }) => String(due))],
+      [
+        "full body proof at the slot's start",
+        cell(({ proposals: { full, due } }) => `${full}, ${percent(full, due)}`),
+      ],
+      [
+        "a part of it / an empty body",
+        cell(({ proposals: { part, empty } }) => `${part} / ${empty}`),
+      ],
+      ["chosen after the start, ms, p50 / p99 / max", cell((of) => three(of.chosenLateMs))],
+      ["proposer's tick, ms, p50 / p99 / max", cell((of) => three(of.tickMs))],
+      [
+        "merges cancelled / refused / failed",
+        cell(
+          ({ ended: { cancelled, refused, failed } }) => `${cancelled} / ${refused} / ${failed}`,
+        ),
+      ],
+    ]),
+    "Merge time in seconds by number of messages: merges, then from start to proof as p50 and max, then the prover's own p50. A block proof, of the spec's form, has the proposer's signature as one message more, and counts from before that is made.",
+    mergeTable(summaries),
+  ];
+}
+
+function mergeTable(summaries: readonly Summary[]): string {
+  const nameOf = (form: string, messages: number) => `${form}, ${messages}`;
+  const all = summaries.flatMap(({ bodies }) => bodies?.merges ?? []);
+  const names = [...new Set(all.map(({ form, components }) => nameOf(form, components)))];
+  const seconds = (ms: number) => (ms / 1000).toFixed(2);
+  const rows = names.toSorted().map((name): Row => [
+    name,
+    ({ bodies }) => {
+      const of = bodies?.merges.find((each) => nameOf(each.form, each.components) === name);
+      if (of === undefined) return "-";
+      return `${of.ms.count}: ${seconds(of.ms.p50)} / ${seconds(of.ms.max)}, ${seconds(of.proveMs.p50)}`;
+    },
+  ]);
+  return byMode(summaries, rows);
 }
 
 function fateText(summaries: readonly Summary[]): string[] {

@@ -7,17 +7,12 @@ import { isInside, windowsOf, type Window } from "../run/scenario.js";
 import type { TickRecord } from "../node/records.js";
 import { isPastFence } from "../node/aggregators/aggregator.js";
 import { AGGREGATE } from "../node/slot-time.js";
+import { summarizeBodies, type Bodies } from "./bodies.js";
 import { replays } from "./counterfactual.js";
 import { dutiesOfAggregator, type Duties } from "./duties.js";
 import { isPublishedBy, publishingTimes, slotsWithoutAggregate, voteTimes } from "./published.js";
+import { mean, quantiles, sum, type Quantiles } from "./quantiles.js";
 
-export interface Quantiles {
-  count: number;
-  mean: number;
-  p50: number;
-  p99: number;
-  max: number;
-}
 /** A count, by whether its slot belongs to a fault. */
 export interface InsideOutside {
   inside: number;
@@ -79,6 +74,7 @@ export interface Summary {
   proposalLateMs: Quantiles;
   ownVotes: { due: number; cast: number; inTime: number };
   prover: { busySeconds: number; proofs: number };
+  bodies: Bodies | null;
   restarts: { what: string; tookMs: number }[];
   shutdowns: { what: string; tookMs: number }[];
   justifiedSlot: number;
@@ -156,6 +152,7 @@ export function summarizeRuns(runs: readonly Run[]): Summary {
       busySeconds: total((of) => of.busySeconds),
       proofs: total((of) => of.proofs),
     },
+    bodies: summarizeBodies(runs),
     restarts: all.flatMap(({ restarts }) => restarts),
     shutdowns: all.flatMap(({ shutdowns }) => shutdowns),
     justifiedSlot: Math.max(...all.map((of) => of.justifiedSlot)),
@@ -257,22 +254,6 @@ function addSkips(all: readonly Summary["skips"][]): Summary["skips"] {
     [...reasons].map((reason) => [reason, addSplits(all.map((of) => of.get(reason) ?? none))]),
   );
 }
-
-/** By nearest rank; zeros of nothing. */
-export function quantiles(values: readonly number[]): Quantiles {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = (share: number) => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
-  return {
-    count: sorted.length,
-    mean: mean(sorted),
-    p50: at(0.5),
-    p99: at(0.99),
-    max: sorted.at(-1) ?? 0,
-  };
-}
-
-const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
-const mean = (values: readonly number[]) => (values.length === 0 ? 0 : sum(values) / values.length);
 
 function splitBy(windows: readonly Window[], slots: readonly number[]): InsideOutside {
   const inside = slots.filter((slot) => isInside(windows, slot)).length;

@@ -6,7 +6,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startCryptoProcess } from "../crypto/crypto-process.js";
+import { startCryptoProcess, type CryptoProcess } from "../crypto/crypto-process.js";
 import { writeReport } from "../report/write-report.js";
 import { buildGoAdapter } from "./build-go.js";
 import { isThere, minutesOf, plannedRuns } from "./plan.js";
@@ -42,19 +42,45 @@ async function makeRuns(runs: readonly RunOptions[]): Promise<void> {
   const sockets = mkdtempSync(join(tmpdir(), "devnet-"));
   process.once("exit", () => rmSync(sockets, { recursive: true, force: true }));
   const verifier = await startCryptoProcess("verifier", join(sockets, "verifier"), [], say);
+  const signers = new Signers(sockets);
   try {
     for (const [at, run] of runs.entries()) {
       const left = runs.slice(at).reduce((sum, each) => sum + minutesOf(each), 0);
       const what = `${run.slots} slots, ${run.scenario.faults.length} faults`;
       say(`\nrun ${at + 1} of ${runs.length}, ${runName(run)}: ${what}`);
       say(`about ${left.toFixed(0)} minutes are left, this run included`);
-      const keys = run.seed === 1 ? KEYS : `${KEYS} ${run.seed}`;
-      const args = [keys, String(run.validators)];
-      const signer = await startCryptoProcess("signer", join(sockets, `signer-${at}`), args, say);
-      await runMode(run, { signer, verifier, say }).finally(() => signer.close());
+      const signer = await signers.of(run);
+      await runMode(run, { signer, verifier, say });
     }
   } finally {
+    await signers.close();
     await verifier.close();
+  }
+}
+
+/** One signer at a time: to make a key takes seconds, and runs of one seed have the same. */
+class Signers {
+  #signer: CryptoProcess | null = null;
+  #args: string[] = [];
+  #count = 0;
+
+  constructor(private readonly folder: string) {}
+
+  async of({ seed, validators, scenario }: RunOptions): Promise<CryptoProcess> {
+    const keys = seed === 1 ? KEYS : `${KEYS} ${seed}`;
+    const proposers = scenario.componentsMax > 0 ? validators : 0;
+    const args = [keys, String(validators), String(proposers)];
+    if (this.#signer !== null && this.#args.join() === args.join()) return this.#signer;
+    await this.close();
+    const path = join(this.folder, `signer-${this.#count++}`);
+    this.#signer = await startCryptoProcess("signer", path, args, say);
+    this.#args = args;
+    return this.#signer;
+  }
+
+  async close(): Promise<void> {
+    await this.#signer?.close();
+    this.#signer = null;
   }
 }
 

@@ -36,6 +36,8 @@ export function plannedRuns(env: NodeJS.ProcessEnv): RunOptions[] {
       return modesOf(env).map(({ mode, slots }) => {
         if (mode === "go" && intervals !== 5)
           throw new Error("MODES has go, which takes INTERVALS=5");
+        if (mode === "go" && scenario.componentsMax > 0)
+          throw new Error(`MODES has go, which merges no bodies: SCENARIO is ${scenario.name}`);
         const planned = fitTo(shifted(scenario, seed), slots);
         return { ...common, mode, slots, seed, intervals, scenario: planned };
       });

@@ -23,6 +23,12 @@ const schema = z.strictObject({
   aggregatorValidators: z.int().min(1).optional(),
   /** Whether each group has the largest proof of its data as a child. Default: where it decides. */
   foldsChildren: z.boolean().default(false),
+  /** Messages of a body that has one proof, in a signed block. Default 0: a proof for each attestation. */
+  componentsMax: z.int().min(0).max(8).default(0),
+  /** Slots from one measured block proof of the spec's form to the next. Default 0: none. */
+  blockProofEvery: z.int().min(0).default(0),
+  /** Whether validators of odd index vote as if the latest block had not come. Default: no. */
+  hasTwoViews: z.boolean().default(false),
   faults: z.array(fault),
 });
 

@@ -176,8 +176,8 @@ func (s start) verify(ctx context.Context, outcome *leanagg.Outcome) (bool, erro
 	}
 	defer func() { _ = connection.Close() }() // nothing is left to lose
 	err = json.NewEncoder(connection).Encode(map[string]any{
-		"id": 1, "op": "verify_aggregate", "keys": keys,
-		"message": outcome.GetMessage(), "proof": outcome.GetProof(),
+		"id": 1, "op": "verify_proof", "proof": outcome.GetProof(),
+		"claims": []any{map[string]any{"message": outcome.GetMessage(), "keys": keys}},
 	})
 	if err != nil {
 		return false, err

@@ -133,6 +133,16 @@ export class GoAdapter implements ServiceAdapter {
     return results;
   }
 
+  /** Refused: bodies are not merged in this mode. */
+  mergeOrSkip(): never {
+    throw new Error("the devnet's Go adapter merges nothing");
+  }
+
+  /** As `mergeOrSkip`: only a merge is cancelled. */
+  cancel(): never {
+    throw new Error("the devnet's Go adapter cancels nothing");
+  }
+
   /** The end of its questions ends the adapter, which drains for a second. */
   async close(): Promise<void> {
     closeSync(this.#questions);

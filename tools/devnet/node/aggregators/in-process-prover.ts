@@ -1,4 +1,4 @@
-/** The node's side of the prover thread: asks it, and either blocks or awaits. One at a time. */
+/** The node's side of the prover thread: asks it, and either blocks or awaits. */
 import {
   MessageChannel,
   receiveMessageOnPort,
@@ -6,22 +6,27 @@ import {
   type MessagePort,
 } from "node:worker_threads";
 import type { BackendOptions } from "../../../../server/prover/backend-file.js";
+import type { ProofJob } from "../../../../server/prover/prover.js";
 import type { VoteGroup } from "../../chain/freeze-votes.js";
-import type { ProveAnswer, ProveAsk, ProverThreadData } from "./prover-thread.js";
+import type { KeyTables, MergeAsk } from "./body-merger.js";
+import { foldOf, mergeOf } from "./in-process-jobs.js";
+import type { ProveAnswer, ProverThreadData } from "./prover-thread.js";
+
+type Proved = Extract<ProveAnswer, { proof: Uint8Array }>;
 
 export class InProcessProver {
+  /** Ends with the last job that was awaited: the thread takes one at a time, in order. */
+  #queue: Promise<unknown> = Promise.resolve();
+
   private constructor(
     private readonly worker: Worker,
     private readonly port: MessagePort,
     private readonly answered: Int32Array,
-    private readonly keys: readonly Uint8Array[],
+    private readonly tables: KeyTables,
   ) {}
 
-  /** Resolves once the prover is set up (seconds). `keys` by validator. */
-  static async start(
-    backend: BackendOptions,
-    keys: readonly Uint8Array[],
-  ): Promise<InProcessProver> {
+  /** Resolves once the prover is set up (seconds). */
+  static async start(backend: BackendOptions, tables: KeyTables): Promise<InProcessProver> {
     const answered = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
     const { port1, port2 } = new MessageChannel();
     const workerData: ProverThreadData = { backend, port: port2, answered };
@@ -33,46 +38,53 @@ export class InProcessProver {
       port1.once("message", resolve);
       worker.once("error", reject);
     });
-    return new InProcessProver(worker, port1, answered, keys);
+    return new InProcessProver(worker, port1, answered, tables);
   }
 
   /** Stops this thread, event loop and all, until the proof is there. */
   proveBlocking(group: VoteGroup): Uint8Array {
-    const before = Atomics.load(this.answered, 0);
-    this.port.postMessage(this.#ask(group));
-    Atomics.wait(this.answered, 0, before);
-    const received = receiveMessageOnPort(this.port) as { message: ProveAnswer } | undefined;
-    return proofOf(received?.message ?? { error: "the prover thread gave no answer" });
+    return this.#askBlocking(foldOf(group, this.tables.keys)).proof;
+  }
+
+  /** As `proveBlocking`. */
+  mergeBlocking(ask: MergeAsk): Uint8Array {
+    return this.#askBlocking(mergeOf(ask, this.tables)).proof;
   }
 
   async prove(group: VoteGroup): Promise<Uint8Array> {
-    const answer = new Promise<ProveAnswer>((resolve) => this.port.once("message", resolve));
-    this.port.postMessage(this.#ask(group));
-    return proofOf(await answer);
+    const { proof } = await this.#ask(foldOf(group, this.tables.keys));
+    return proof;
+  }
+
+  /** `proveMs`: without the jobs before it. */
+  merge(ask: MergeAsk): Promise<Proved> {
+    return this.#ask(mergeOf(ask, this.tables));
   }
 
   async close(): Promise<void> {
     await this.worker.terminate();
   }
 
-  #ask({ data, message, raws, children }: VoteGroup): ProveAsk {
-    const keysOf = (validators: readonly number[]) =>
-      Buffer.concat(validators.map((validator) => this.keys[validator] ?? new Uint8Array()));
-    const signatures = Buffer.concat(raws.map(({ signature }) => signature));
-    const claims = children.map(({ participants, proof }) => ({
-      proof,
-      keys: new Uint8Array(keysOf(participants.getTrueBitIndexes())),
-    }));
-    return {
-      message: { root: message, slot: data.slot },
-      keys: new Uint8Array(keysOf(raws.map(({ validator }) => validator))),
-      signatures: new Uint8Array(signatures),
-      children: claims,
-    };
+  #askBlocking(job: ProofJob): Proved {
+    const before = Atomics.load(this.answered, 0);
+    this.port.postMessage(job);
+    Atomics.wait(this.answered, 0, before);
+    const received = receiveMessageOnPort(this.port) as { message: ProveAnswer } | undefined;
+    return provedIn(received?.message ?? { error: "the prover thread gave no answer" });
+  }
+
+  #ask(job: ProofJob): Promise<Proved> {
+    const proved = this.#queue.then(async () => {
+      const answer = new Promise<ProveAnswer>((resolve) => this.port.once("message", resolve));
+      this.port.postMessage(job);
+      return provedIn(await answer);
+    });
+    this.#queue = proved.catch(() => undefined);
+    return proved;
   }
 }
 
-function proofOf(answer: ProveAnswer): Uint8Array {
+function provedIn(answer: ProveAnswer): Proved {
   if ("error" in answer) throw new Error(answer.error);
-  return answer.proof;
+  return answer;
 }

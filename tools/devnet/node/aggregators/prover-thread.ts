@@ -4,12 +4,10 @@
  */
 import { workerData, type MessagePort } from "node:worker_threads";
 import { loadAddon } from "../../../../native/addon.js";
-import { foldOfAll } from "../../../../server/prover/prover.js";
-import type { FoldInputs } from "../../../../server/prover/prover.js";
+import type { ProofJob } from "../../../../server/prover/prover.js";
 import type { BackendOptions } from "../../../../server/prover/backend-file.js";
 
-export type ProveAsk = Omit<FoldInputs, "logInvRate">;
-export type ProveAnswer = { proof: Uint8Array } | { error: string };
+export type ProveAnswer = { proof: Uint8Array; proveMs: number } | { error: string };
 
 export interface ProverThreadData {
   backend: BackendOptions;
@@ -25,9 +23,10 @@ const prover = await loadAddon().open(backend.library, {
   threads: 0,
 });
 port.postMessage("ready");
-port.on("message", (ask: ProveAsk) => {
-  prover.prove(foldOfAll(prover.describe(), { ...ask, logInvRate: 0 })).then(
-    (proof) => answer({ proof }),
+port.on("message", (job: ProofJob) => {
+  const startMs = performance.now();
+  prover.prove(job).then(
+    (proof) => answer({ proof, proveMs: performance.now() - startMs }),
     (error: unknown) => answer({ error: String(error) }),
   );
 });

@@ -1,6 +1,6 @@
 /**
  * Modes `remote`, `sidecar` and `go`: an adapter of the project in front of the service, over TCP or
- * a Unix socket. All that a node has to write to use it.
+ * a Unix socket. All that a node has to write to use it, for its votes and for its blocks' proofs.
  */
 import { BitArray } from "@chainsafe/ssz";
 import type { Registry } from "prom-client";
@@ -17,40 +17,58 @@ import {
 } from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AttestationData, Checkpoint } from "../../chain/containers.js";
 import type { VoteGroup } from "../../chain/freeze-votes.js";
+import type { MessageClaim } from "../../crypto/crypto-client.js";
 import type { SlotTime } from "../slot-time.js";
 import type { Aggregator, ProvedGroup } from "./aggregator.js";
+import {
+  keyOf,
+  type BodyMerger,
+  type KeyTables,
+  type MergeAsk,
+  type Merged,
+} from "./body-merger.js";
+import { mergedOf, mergeInit, mergeOptions, wireCheckpoint, wireData } from "./service-merge.js";
 
 /**
  * From interval 2 to interval 4: what is started by then is done when the next slot's votes are due.
  * Where provers do not share their cores with the voters, it may be all of the time to the fence.
  */
 const BACKLOG_INTERVALS = 2;
+const GATES = { isAggregator: true, hasState: true };
 
 /** What a node uses of an adapter. */
-export type ServiceAdapter = Pick<TickAggregator, "submitOrSkip" | "takeResults" | "close">;
+export type ServiceAdapter = Pick<
+  TickAggregator,
+  "submitOrSkip" | "mergeOrSkip" | "takeResults" | "cancel" | "close"
+>;
 
 export interface ServiceAggregatorModules {
   registry: Registry;
   /** Head and justified checkpoints at submission. */
   checkpoints(): { head: Checkpoint; justified: Checkpoint };
-  verify(keys: readonly Uint8Array[], message: Uint8Array, proof: Uint8Array): Promise<boolean>;
+  verify(claims: readonly MessageClaim[], proof: Uint8Array): Promise<boolean>;
   /** Of what a session left unproved, and of what the adapter deals with. */
   onNews(text: string): void;
   /** Default: a `TickAggregator`. */
   adapter?: ServiceAdapter;
 }
 
-export class ServiceAggregator implements Aggregator {
+export interface ServiceAggregatorOptions extends KeyTables {
+  endpoint: string;
+  nodeId: string;
+  time: SlotTime;
+  deadlineMs: number;
+}
+
+export class ServiceAggregator implements Aggregator, BodyMerger {
   readonly #adapter: ServiceAdapter;
+  /** Merges in flight, by request id. */
+  readonly #merges = new Map<string, MergeAsk>();
+  #merged: Merged[] = [];
+  #proved: ProvedGroup[] = [];
 
   constructor(
-    private readonly options: {
-      endpoint: string;
-      nodeId: string;
-      time: SlotTime;
-      deadlineMs: number;
-      keys: readonly Uint8Array[];
-    },
+    private readonly options: ServiceAggregatorOptions,
     private readonly modules: ServiceAggregatorModules,
   ) {
     this.#adapter = modules.adapter ?? this.#tickAggregator();
@@ -64,11 +82,13 @@ export class ServiceAggregator implements Aggregator {
       timeToFence: options.time,
       deadlineMs: options.deadlineMs,
       registry: modules.registry,
-      verify: ({ participants, message, proof }) => {
-        const keys = validatorsOf(participants).map((at) => options.keys[at] ?? new Uint8Array());
-        return modules.verify(keys, message, proof);
+      verify: ({ participants, message, proof, claims }) => {
+        if (claims.length > 0) return Promise.resolve(true); // the proposer's, who knows what it asked
+        const keys = validatorsOf(participants).map((at) => keyOf(options.keys, at));
+        return modules.verify([{ message, keys }], proof);
       },
       onError: (error) => modules.onNews(`adapter: ${error.message}`),
+      onSkip: (reason, requestId) => this.#onSkip(reason, requestId),
     });
   }
 
@@ -89,11 +109,28 @@ export class ServiceAggregator implements Aggregator {
   }
 
   take(currentSlot: number): ProvedGroup[] {
-    return this.#adapter.takeResults(currentSlot).flatMap((result) => {
-      if (isProof(result)) return [provedGroup(result.outcome)];
-      this.modules.onNews(describe(result));
-      return [];
-    });
+    this.#sort(currentSlot);
+    return this.#proved.splice(0);
+  }
+
+  startMerge(ask: MergeAsk): string {
+    const { options } = this;
+    const slot = ask.signed === null ? ask.slot - 1 : ask.slot;
+    const merge = () => ({ ...this.#seen(), ...mergeInit(ask, options) });
+    const gates = { hasState: true };
+    const answer = this.#adapter.mergeOrSkip(slot, gates, merge, mergeOptions(ask, options.time));
+    if ("skipped" in answer) return answer.skipped;
+    this.#merges.set(answer.requestId, ask);
+    return "started";
+  }
+
+  takeMerged(currentSlot: number): Merged[] {
+    this.#sort(currentSlot);
+    return this.#merged.splice(0);
+  }
+
+  cancelMerge(ask: MergeAsk): void {
+    for (const [requestId, each] of this.#merges) if (each === ask) this.#adapter.cancel(requestId);
   }
 
   close(): Promise<void> {
@@ -103,24 +140,42 @@ export class ServiceAggregator implements Aggregator {
   /** Empty where there is nothing to submit. */
   #submit(slot: number, groups: VoteGroup[], options: SubmitOptions): string {
     if (groups.length === 0) return "";
-    const gates = { isAggregator: true, hasState: true };
-    const answer = this.#adapter.submitOrSkip(slot, gates, () => this.#snapshot(groups), options);
+    const answer = this.#adapter.submitOrSkip(slot, GATES, () => this.#snapshot(groups), options);
     return "skipped" in answer ? answer.skipped : "submitted";
   }
 
-  #snapshot(groups: VoteGroup[]): SnapshotInit {
+  /** A merge that was submitted and then skipped has no result. */
+  #onSkip(reason: string, requestId: string): void {
+    const ask = this.#merges.get(requestId);
+    this.#merges.delete(requestId);
+    if (ask !== undefined) this.#merged.push({ ask, proof: null, proveMs: 0, detail: reason });
+  }
+
+  /** One adapter has the results of both duties. */
+  #sort(currentSlot: number): void {
+    for (const result of this.#adapter.takeResults(currentSlot)) {
+      const ask = this.#merges.get(result.requestId);
+      this.#merges.delete(result.requestId);
+      if (ask !== undefined) this.#merged.push(mergedOf(ask, result));
+      else if (isProof(result)) this.#proved.push(provedGroup(result.outcome));
+      else this.modules.onNews(describe(result));
+    }
+    // A proof past its fence has no result either.
+    for (const [requestId, { slot }] of this.#merges)
+      if (slot < currentSlot) this.#merges.delete(requestId);
+  }
+
+  #seen() {
     const { head, justified } = this.modules.checkpoints();
+    return { head: wireCheckpoint(head), justified: wireCheckpoint(justified) };
+  }
+
+  #snapshot(groups: VoteGroup[]): SnapshotInit {
     return {
-      head: wireCheckpoint(head),
-      justified: wireCheckpoint(justified),
+      ...this.#seen(),
       keys: this.options.keys.map((publicKey, validatorIndex) => ({ validatorIndex, publicKey })),
       groups: groups.map(({ data, message, raws, children }) => ({
-        data: {
-          slot: BigInt(data.slot),
-          head: wireCheckpoint(data.head),
-          target: wireCheckpoint(data.target),
-          source: wireCheckpoint(data.source),
-        },
+        data: wireData(data),
         message,
         rawSignatures: raws.map(({ validator: validatorIndex, signature }) => ({
           validatorIndex,
@@ -162,8 +217,6 @@ function describe(result: TickResult): string {
 function validatorsOf(participants: Uint8Array): number[] {
   return new BitArray(participants, participants.length * 8).getTrueBitIndexes();
 }
-
-const wireCheckpoint = ({ root, slot }: Checkpoint) => ({ root, slot: BigInt(slot) });
 
 function chainData(data: WireData | undefined): AttestationData {
   if (data?.head === undefined || data.target === undefined || data.source === undefined)

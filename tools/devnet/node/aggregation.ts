@@ -1,0 +1,116 @@
+/** Starts what makes a node's proofs in its mode: those of votes, if it aggregates, and of its blocks. */
+import type { Registry } from "prom-client";
+import type { CryptoClient } from "../crypto/crypto-client.js";
+import { isServed, type Aggregator } from "./aggregators/aggregator.js";
+import type { BodyMerger } from "./aggregators/body-merger.js";
+import { GoAdapter } from "./aggregators/go-adapter.js";
+import { createInProcessMetrics } from "./aggregators/in-process-metrics.js";
+import { InlineMerger, WorkerMerger } from "./aggregators/in-process-merger.js";
+import { InProcessProver } from "./aggregators/in-process-prover.js";
+import { InlineAggregator } from "./aggregators/inline-aggregator.js";
+import { ServiceAggregator } from "./aggregators/service-aggregator.js";
+import { WorkerAggregator } from "./aggregators/worker-aggregator.js";
+import type { NodeSettings } from "./messages.js";
+import type { DevnetNode } from "./node.js";
+import type { SlotTime } from "./slot-time.js";
+
+export interface Aggregation {
+  /** Null where the node does not aggregate. */
+  aggregator: Aggregator | null;
+  /** Null where blocks have a proof for each attestation. */
+  merger: BodyMerger | null;
+  close(): Promise<void>;
+}
+
+/** What aggregation needs of the node, which is made after it. */
+export interface AggregationModules {
+  registry: Registry;
+  crypto: CryptoClient;
+  node(): DevnetNode;
+  onNews(text: string): void;
+}
+
+const needsAny = ({ isAggregator, componentsMax }: NodeSettings): boolean =>
+  isAggregator || componentsMax > 0;
+
+/** The prover of a node that proves in its own process, or null. Resolves once it is set up. */
+export async function startOwnProver(settings: NodeSettings): Promise<InProcessProver | null> {
+  if (isServed(settings.mode) || !needsAny(settings)) return null;
+  return InProcessProver.start(settings.backend, settings);
+}
+
+/** @param prover see `startOwnProver` */
+export function startAggregation(
+  settings: NodeSettings,
+  time: SlotTime,
+  prover: InProcessProver | null,
+  modules: AggregationModules,
+): Aggregation {
+  if (!needsAny(settings))
+    return { aggregator: null, merger: null, close: () => Promise.resolve() };
+  const { isAggregator, componentsMax } = settings;
+  const own =
+    prover === null
+      ? startServed(settings, time, modules)
+      : startInProcess(settings, time, prover, modules);
+  return {
+    aggregator: isAggregator ? own.aggregator : null,
+    merger: componentsMax > 0 ? own.merger : null,
+    close: () => own.aggregator.close(),
+  };
+}
+
+/** One interval, in every mode: time for more than one group where votes came late. */
+const deadlineOf = ({ slotMs, intervals }: SlotTime) => slotMs / intervals;
+
+function startInProcess(
+  { mode }: NodeSettings,
+  time: SlotTime,
+  prover: InProcessProver,
+  { registry, onNews }: AggregationModules,
+) {
+  const deadlineMs = deadlineOf(time);
+  const metrics = createInProcessMetrics(registry);
+  if (mode === "inline") {
+    const aggregator = new InlineAggregator(prover, metrics, deadlineMs);
+    return { aggregator, merger: new InlineMerger(prover) };
+  }
+  const onError = ({ message }: Error) => onNews(message);
+  const aggregator = new WorkerAggregator({ prover, metrics, onError }, deadlineMs);
+  return { aggregator, merger: new WorkerMerger(prover) };
+}
+
+function startServed(
+  settings: NodeSettings,
+  time: SlotTime,
+  { registry, crypto, node, onNews }: AggregationModules,
+) {
+  const { endpoint, keys, proposalKeys } = settings;
+  const nodeId = `devnet-${settings.node}`;
+  const deadlineMs = deadlineOf(time);
+  const start = {
+    endpoint,
+    nodeId,
+    genesisUnixMs: time.genesisUnixMs,
+    slotMs: time.slotMs,
+    deadlineMs,
+    keys,
+    verifier: settings.sockets.verifier,
+  };
+  const service = new ServiceAggregator(
+    { endpoint, nodeId, time, deadlineMs, keys, proposalKeys },
+    {
+      ...(settings.mode === "go" && {
+        adapter: new GoAdapter(start, { metrics: createInProcessMetrics(registry), onNews }),
+      }),
+      registry,
+      checkpoints: () => ({
+        head: { root: node().store.headBlock.root, slot: node().store.headBlock.slot },
+        justified: node().store.justified,
+      }),
+      verify: (claims, proof) => crypto.verifyProof(claims, proof),
+      onNews,
+    },
+  );
+  return { aggregator: service, merger: service };
+}

@@ -1,0 +1,58 @@
+/**
+ * Modes `inline` and `worker`: merges by the prover in the node's own process, on the thread that
+ * ticks or beside it, after the votes' proofs that were asked for before. Nobody can end one.
+ */
+import type { BodyMerger, MergeAsk, Merged } from "./body-merger.js";
+import type { InProcessProver } from "./in-process-prover.js";
+
+export class InlineMerger implements BodyMerger {
+  readonly #merged: Merged[] = [];
+
+  constructor(private readonly prover: Pick<InProcessProver, "mergeBlocking">) {}
+
+  startMerge(ask: MergeAsk): "started" {
+    const startMs = performance.now();
+    try {
+      const proof = this.prover.mergeBlocking(ask);
+      this.#merged.push({ ask, proof, proveMs: performance.now() - startMs, detail: "" });
+    } catch (error) {
+      this.#merged.push(failed(ask, error));
+    }
+    return "started";
+  }
+
+  takeMerged(): Merged[] {
+    return this.#merged.splice(0);
+  }
+
+  cancelMerge(): void {
+    // it has ended
+  }
+}
+
+export class WorkerMerger implements BodyMerger {
+  readonly #merged: Merged[] = [];
+
+  constructor(private readonly prover: Pick<InProcessProver, "merge">) {}
+
+  startMerge(ask: MergeAsk): "started" {
+    this.prover.merge(ask).then(
+      ({ proof, proveMs }) => this.#merged.push({ ask, proof, proveMs, detail: "" }),
+      (error: unknown) => this.#merged.push(failed(ask, error)),
+    );
+    return "started";
+  }
+
+  takeMerged(): Merged[] {
+    return this.#merged.splice(0);
+  }
+
+  cancelMerge(): void {
+    // it runs on, and its proof is dropped
+  }
+}
+
+function failed(ask: MergeAsk, error: unknown): Merged {
+  const detail = error instanceof Error ? error.message : String(error);
+  return { ask, proof: null, proveMs: 0, detail };
+}

@@ -1,0 +1,56 @@
+/** A merge as the service takes it and gives it back. Pure. */
+import type { MergeInit, MergeOptions, TickResult } from "../../../../client/index.js";
+import { KeyRole, OutcomeStatus } from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { AttestationData, Checkpoint } from "../../chain/containers.js";
+import { dueUnixMs, type SlotTime } from "../slot-time.js";
+import type { KeyTables, MergeAsk, Merged } from "./body-merger.js";
+
+export const wireCheckpoint = ({ root, slot }: Checkpoint) => ({ root, slot: BigInt(slot) });
+
+export const wireData = ({ slot, head, target, source }: AttestationData) => ({
+  slot: BigInt(slot),
+  head: wireCheckpoint(head),
+  target: wireCheckpoint(target),
+  source: wireCheckpoint(source),
+});
+
+/** The body's proofs in its order, then the proposer's signature of the block's root. */
+export function mergeInit(
+  { slot, body, signed }: MergeAsk,
+  { keys, proposalKeys }: KeyTables,
+): Pick<MergeInit, "keys" | "components"> {
+  const tableOf = (table: readonly Uint8Array[], role: KeyRole) =>
+    table.map((publicKey, validatorIndex) => ({ validatorIndex, publicKey, role }));
+  const proofs = body.map(({ data, participants, proof }) => ({
+    data: wireData(data),
+    participants: participants.uint8Array,
+    proof,
+  }));
+  if (signed === null) return { keys: tableOf(keys, KeyRole.ATTESTATION), components: proofs };
+  const { root, validator: validatorIndex, signature } = signed;
+  const own = { root, slot, role: KeyRole.PROPOSAL, signatures: [{ validatorIndex, signature }] };
+  return {
+    keys: [...tableOf(keys, KeyRole.ATTESTATION), ...tableOf(proposalKeys, KeyRole.PROPOSAL)],
+    components: [...proofs, own],
+  };
+}
+
+/**
+ * A body is of use until its slot starts, and the next candidate replaces one that is in flight; a
+ * block proof is of use within its slot, and more urgent than votes.
+ */
+export function mergeOptions({ slot, signed }: MergeAsk, time: SlotTime): MergeOptions {
+  const startUnixMs = dueUnixMs(time, slot * time.intervals);
+  const endUnixMs = signed === null ? startUnixMs : startUnixMs + time.slotMs;
+  const fenceMs = Math.max(0, Math.floor(endUnixMs - Date.now()));
+  return { priority: signed === null ? "aggregation" : "proposal", mayReplace: true, fenceMs };
+}
+
+export function mergedOf(ask: MergeAsk, result: TickResult): Merged {
+  if (result.kind !== "outcome") return { ask, proof: null, proveMs: 0, detail: result.kind };
+  const { status, detail, proof, proveMs } = result.outcome;
+  const isProved = status === OutcomeStatus.PROVED || status === OutcomeStatus.PROVED_LATE;
+  if (isProved) return { ask, proof, proveMs, detail: "" };
+  const why = `${OutcomeStatus[status].toLowerCase()} ${detail}`.trim();
+  return { ask, proof: null, proveMs, detail: why };
+}
