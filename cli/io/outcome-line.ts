@@ -12,6 +12,7 @@ import {
   VerifiedBy,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { fatesInNoProof, isEveryVoteProved, votesIn, votesProved } from "../../proto/votes.js";
+import { mergeForm } from "../../proto/merge-form.js";
 import type { Column } from "./table.js";
 import { formatHeader, formatRow, formatTable } from "./table.js";
 
@@ -22,7 +23,7 @@ export function isProved({ status }: Outcome): boolean {
 }
 
 const columns: readonly Column<Outcome>[] = [
-  { title: "group", align: "right", cell: ({ groupIndex }) => String(groupIndex) },
+  { title: "group", align: "right", cell: groupText },
   { title: "slot", align: "right", width: 8, cell: ({ slot }) => String(slot) },
   { title: "status", width: 16, cell: statusText },
   {
@@ -98,6 +99,12 @@ export function lower(name: string | undefined): string {
 /** True for a proof whose bytes the service has erased at its fence. */
 const isErased = ({ proofErased, proof }: Outcome) => proofErased || proof.length === 0;
 
+/** Of a merge also its form. */
+function groupText({ groupIndex, claims }: Outcome): string {
+  const form = mergeForm(claims);
+  return form === undefined ? String(groupIndex) : `${groupIndex} ${form}`;
+}
+
 function statusText({ status, fake }: Outcome): string {
   return `${lower(OutcomeStatus[status])}${fake ? " FAKE" : ""}`;
 }
@@ -114,7 +121,13 @@ function leftOutText({ leftOut, detail, verifiedBy }: Outcome): string {
   return [inputs, detail, judged].filter((text) => text !== "").join(": ") || "-";
 }
 
+const inputNames = {
+  validatorIndex: "validator",
+  childIndex: "child",
+  componentIndex: "component",
+} as const;
+
 function inputText({ reason, input }: LeftOut): string {
-  const kind = input.case === "childIndex" ? "child" : "validator";
+  const kind = input.case === undefined ? "input" : inputNames[input.case];
   return `${kind} ${input.value ?? "?"} ${lower(LeftOutReason[reason])}`;
 }

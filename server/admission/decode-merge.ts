@@ -173,6 +173,8 @@ function decodeComponents(
   leftOut: LeftOut[],
 ): ComponentWork[] {
   const seen = new Map<string, number>();
+  // A component is named once, with its first bad input.
+  const bad = new Set<number>();
   return components.map(({ field, signed, role, from }, index) => {
     const message = messageOf(signed, field);
     const name = `${message.slot} ${Buffer.from(message.root).toString("hex")}`;
@@ -182,6 +184,8 @@ function decodeComponents(
     }
     seen.set(name, index);
     const refuse = (reason: LeftOut["reason"], bytes: Uint8Array) => {
+      if (bad.has(index)) return;
+      bad.add(index);
       const input = { kind: "component", componentIndex: index } as const;
       leftOut.push({ reason, input, digest: sha256(bytes) });
     };

@@ -5,6 +5,7 @@
 import { Registry } from "prom-client";
 import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { mergeForms } from "../../proto/merge-form.js";
 import { AT_RUN_TIME, createFromTable } from "./metric-table.js";
 import type { MetricTable } from "./metric-table.js";
 import {
@@ -103,9 +104,22 @@ const sessions = {
   votes: {
     kind: "counter",
     name: "votes_total",
-    help: "Votes of the groups that ended, each once: by fate, by the reason of the group if it was not started, stopped or failed, and by the step of the request in which the proof was ready",
+    help: "Votes of the aggregates that ended, each once: by fate, by the reason of the group if it was not started, stopped or failed, and by the step of the request in which the proof was ready",
     labels: { fate: voteFates, reason: ["", ...groupReasons], step: ["", ...voteSteps] },
     series: voteSeries(),
+  },
+  merges: {
+    kind: "counter",
+    name: "merges_total",
+    help: "Merges ended, by form (`block`: the proposer's signature is inside; `body`: it is not) and status",
+    labels: { form: mergeForms, status: outcomeStatuses },
+  },
+  mergeSeconds: {
+    kind: "histogram",
+    name: "merge_seconds",
+    help: "From receipt of a snapshot to the proof of a merge in it, by form",
+    labels: { form: mergeForms },
+    buckets: PROOF_SECONDS,
   },
   fenced: {
     kind: "counter",

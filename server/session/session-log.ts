@@ -1,4 +1,5 @@
 /** The log lines of a session: that it was accepted, what became of its groups, and its end. */
+import { mergeForm } from "../../proto/merge-form.js";
 import { votesProved } from "../../proto/votes.js";
 import type { Logger } from "../log/log.js";
 import type { VoteLabels } from "../metrics/vote-labels.js";
@@ -9,10 +10,12 @@ import type { Session } from "./session.js";
 const votesIn = (groups: readonly DecodedGroup[]) =>
   groups.reduce((sum, { votes }) => sum + votes, 0);
 
+/** Who submitted what; of merges also their form. */
 function whoOf({ id, request: { requestId }, submission }: Session) {
-  const { principal, nodeId, slot } = submission;
+  const { principal, nodeId, slot, groups } = submission;
   const who = { session: id, request: requestId, principal: principal.name, node: nodeId };
-  return { ...who, slot: String(slot) };
+  const forms = new Set(groups.flatMap(({ claims }) => mergeForm(claims) ?? []));
+  return { ...who, slot: String(slot), ...(forms.size > 0 && { form: [...forms].join(", ") }) };
 }
 
 /** Deadline and fence are in milliseconds from the receipt of the snapshot. */

@@ -4,6 +4,7 @@
  * them events by `step`.
  */
 import { createHash } from "node:crypto";
+import { mergeForm } from "../../proto/merge-form.js";
 import { assertNever } from "../errors.js";
 import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
@@ -228,8 +229,14 @@ export class Sessions {
     });
     if (ending.kind === "stopped" && ending.reason === "fence") metrics.fenced.inc();
     metrics.outcomes.inc({ status });
+    const form = mergeForm(decoded.claims);
+    if (form !== undefined) {
+      metrics.merges.inc({ form, status });
+      const readyMs = clock.nowMs() - submission.receivedAtMs;
+      if (outcome.proof.length > 0) metrics.mergeSeconds.observe({ form }, readyMs / 1000);
+    }
     for (const { labels, count } of counted) {
-      metrics.votes.inc(labels, count);
+      if (form === undefined) metrics.votes.inc(labels, count);
       noteLeftOut(session.leftOut, labels, count);
     }
     session.votes = sumOfVotes(session.votes, votes);
