@@ -11,7 +11,9 @@ const MARK = "\x1e";
 const NEWLINE = 0x0a;
 /** The levels of `lp_options.log`, by number. */
 const LEVELS = ["error", "warn", "info"] as const;
-const MARKED = new RegExp(`${MARK}([012])`, "g");
+/** Lines of information, which are in the log already, and the marks of all others. */
+const INFORMATION = new RegExp(`${MARK}2[^\\n]*`, "g");
+const MARKED = new RegExp(`${MARK}([01])`, "g");
 
 /** A line of a library's log. */
 export interface LibraryLine {
@@ -48,10 +50,11 @@ export class ChildStderr {
     this.extend(chunk.subarray(from));
   }
 
-  /** The end of what it wrote, in one line without control characters. */
+  /** The end of what it wrote but information, in one line without control characters. */
   get lastWords(): string {
     const levelOf = (_mark: string, digit: string) => `${LEVELS[Number(digit)] ?? ""}: `;
-    return printable(this.tail.toString("utf8").replace(MARKED, levelOf)).trim();
+    const tail = this.tail.toString("utf8").replace(INFORMATION, "");
+    return printable(tail.replace(MARKED, levelOf)).trim();
   }
 
   private extend(part: Buffer): void {

@@ -53,8 +53,9 @@ test("lines beyond so many a second are dropped, and counted with the next one",
   ]);
 });
 
-test("the last words have the log's lines with their levels, in the order of all", () => {
+test("the last words have the errors and warnings of the log, and what else was printed", () => {
   const { stderr, take } = reader();
   take(`${"x".repeat(limits.proverStderrBytesMax)}\n${MARK}0no key\npanicked at\tline 3\n`);
+  take(`${MARK}2one more proof\n`);
   expect(stderr.lastWords).toMatch(/^x+ error: no key panicked at line 3$/);
 });
