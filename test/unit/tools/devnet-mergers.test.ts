@@ -86,7 +86,7 @@ test("a worker's merge is handed over when it has ended", async () => {
     const taken = merger.takeMerged();
     return taken.length > 0 && taken;
   });
-  expect(merged).toEqual({ ask, proof: new Uint8Array([4]), proveMs: 12, detail: "" });
+  expect(merged).toEqual({ ask, proof: new Uint8Array([4]), proveMs: 12, detail: "", bad: [] });
 });
 
 test("to the service a merge has its components in the block's order", async () => {

@@ -39,7 +39,13 @@ function testMerger() {
     const ask = asks[at];
     if (ask === undefined) throw new Error(`no merge ${at} was asked for`);
     const bytes = proof === null ? null : new Uint8Array(proof);
-    ended.push({ ask, proof: bytes, proveMs: 1500, detail: proof === null ? "rejected" : "" });
+    ended.push({
+      ask,
+      proof: bytes,
+      proveMs: 1500,
+      detail: proof === null ? "rejected" : "",
+      bad: [],
+    });
   };
   const refuse = (reason: string | null) => (refusal = reason);
   return { merger, asks, cancelled, end, refuse };
@@ -191,7 +197,7 @@ test("a merge and a candidate whose parent is stale are cancelled, and growth be
   expect(hex(node.store.headBlock.root)).not.toBe(earlier);
   await grow();
   expect(cancelled).toEqual([asks[0]]);
-  expect(merged()).toMatchObject([{ status: "cancelled", detail: "its parent is stale" }]);
+  expect(merged()).toMatchObject([{ status: "cancelled", detail: "stale parent" }]);
   end([7], 0);
   await grow();
   await propose();

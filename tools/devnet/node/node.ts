@@ -121,7 +121,7 @@ export class DevnetNode {
     const slot = slotOf(tick, intervals);
     // After a stall the store catches up on all ticks, but duties of a slot that is over are void.
     const isCurrent = slot === this.modules.currentSlot();
-    this.#proposer?.onTick();
+    this.#proposer?.onTick(slot);
     this.applyResults();
     for (const duty of dutiesOf(intervalOf(tick, intervals), intervals))
       this.#perform(duty, slot, isCurrent);

@@ -1,9 +1,22 @@
 /**
  * A node's blocks where one proof stands for a whole body. The proof is merged ahead of the block's
  * slot, and verified before the key signs, whose leaf signs once. A block whose body has no proof by
- * then is empty: nothing is waited for. Called by the node in its ticks and between them.
+ * then is empty: nothing is waited for. How a body grows is the adapters' machine, whichever way its
+ * proofs are made. Called by the node in its ticks and between them.
  */
-import { blockRoot, type Aggregate, type BlockWithProofs } from "../chain/containers.js";
+import {
+  createCandidate,
+  growCandidate,
+  type CandidateEvent,
+  type CandidateState,
+} from "../../../client/machine/candidate.js";
+import {
+  blockRoot,
+  hex,
+  messageOf,
+  type Aggregate,
+  type BlockWithProofs,
+} from "../chain/containers.js";
 import { assembleBlock, chooseBody } from "../chain/propose.js";
 import { proposerOf } from "../chain/state.js";
 import type { Store } from "../chain/store.js";
@@ -16,7 +29,6 @@ import {
   type MergeAsk,
   type SignedBlockRoot,
 } from "./aggregators/body-merger.js";
-import { GrowingCandidate, type Candidate } from "./candidate.js";
 import type { NodeRecord } from "./records.js";
 
 export interface ProposerOptions extends KeyTables {
@@ -39,44 +51,56 @@ export interface ProposerModules {
   onNews(text: string): void;
 }
 
-/** A merge that has not ended. `candidate` is null for the spec's block proof. */
+/** A merge that has not ended. */
 interface OpenMerge {
   ask: MergeAsk;
-  candidate: Candidate | null;
+  /** The candidate's name for it; null for the spec's block proof. */
+  requestId: string | null;
   sinceMs: number;
 }
 
+/** How a merge ended, as its record says. */
+type End = Pick<Extract<NodeRecord, { kind: "merged" }>, "status" | "detail" | "ms" | "proveMs">;
+
+type Growth = CandidateEvent<Aggregate, Uint8Array>;
+
 export class Proposer {
-  readonly #candidate = new GrowingCandidate();
+  #candidate: CandidateState<Aggregate, Uint8Array>;
   #merges: OpenMerge[] = [];
   /** The spec's block proof that is to begin: not in the callback of a signature, which no tick times. */
   #waiting: OpenMerge | null = null;
+  #asked = 0;
   #openSlot = 0;
   #signedSlot = 0;
-  /** Until the next tick, after a merge was refused or failed. */
-  #isPaused = false;
 
   constructor(
     private readonly options: ProposerOptions,
     private readonly modules: ProposerModules,
-  ) {}
+  ) {
+    this.#candidate = createCandidate(options.componentsMax);
+  }
 
   /** The block of this slot is here or is not awaited: what comes after it may be built. */
   open(slot: number): void {
     this.#openSlot = slot;
   }
 
-  onTick(): void {
-    this.#isPaused = false;
+  /** What was refused or failed is tried once more. */
+  onTick(slot: number): void {
+    this.#grow({ kind: "tick", slot });
   }
 
   /** Takes what was merged, and begins what is to be merged next. Returns how many of these it did. */
   grow(slot: number): number {
+    const asked = this.#asked;
     const merged = this.modules.merger.takeMerged(slot);
     for (const each of merged) void this.#onMerged(each); // never rejects
     for (const merge of this.#merges)
-      if (merge.ask.slot < slot) this.#end(merge, "failed", "no proof within its slot");
-    return merged.length + this.#beginBlockProof() + this.#growCandidate(slot);
+      if (merge.ask.slot < slot) this.#end(merge, failedFor("no proof within its slot"));
+    if (this.#waiting !== null) this.#begin(this.#waiting);
+    this.#waiting = null;
+    this.#offer(slot);
+    return merged.length + this.#asked - asked;
   }
 
   /** At the start of the slot, in its own slot only. */
@@ -86,11 +110,11 @@ export class Proposer {
     if (!this.#isOurs(slot) || slot <= this.#signedSlot) return;
     this.#signedSlot = slot;
     store.acceptPending();
-    const { best, cancel } = this.#candidate.take({ slot, parent: store.head });
-    if (cancel !== null) this.#cancel(cancel, "no proof by the slot's start");
+    const effects = this.#grow({ kind: "take", slot, parent: store.head });
+    const best = effects.find((effect) => effect.kind === "taken")?.candidate ?? null;
     const wanted = chooseBody(store, slot, { componentsMax }).length;
     const chosenAtMs = this.modules.sinceGenesisMs();
-    this.#sign(slot, best?.body ?? [], best === null ? [] : [best.proof]).then(
+    this.#sign(slot, best?.components ?? [], best === null ? [] : [best.proof]).then(
       (block) => this.#onSigned(block, { wanted, chosenAtMs: Math.round(chosenAtMs) }),
       (error: unknown) => this.#news(error),
     );
@@ -130,75 +154,90 @@ export class Proposer {
   ): void {
     const { blockProofEvery } = this.options;
     if (blockProofEvery === 0 || slot % blockProofEvery !== 0) return;
-    this.#waiting = { ask: { slot, body, signed }, candidate: null, sinceMs };
+    this.#waiting = { ask: { slot, body, signed }, requestId: null, sinceMs };
   }
 
-  #beginBlockProof(): number {
-    const merge = this.#waiting;
-    this.#waiting = null;
-    return merge === null ? 0 : this.#begin(merge);
-  }
-
-  #growCandidate(slot: number): number {
+  /** Says what the next block's body may have by now. */
+  #offer(slot: number): void {
     const { store } = this.modules;
+    const { componentsMax } = this.options;
     const next = slot + 1;
     const isOpen = store.headBlock.slot === slot || this.#openSlot === slot;
-    if (!this.#isOurs(next) || !isOpen) return 0;
-    const place = { slot: next, parent: store.head };
-    const { componentsMax } = this.options;
-    const wanted = chooseBody(store, next, { componentsMax, withPending: true });
-    const { cancel, start } = this.#candidate.next(place, wanted);
-    if (cancel !== null) this.#cancel(cancel, "its parent is stale");
-    if (start === null || this.#isPaused) return 0;
-    this.#candidate.started(start);
-    const ask = { slot: next, body: start.body, signed: null };
-    return this.#begin({ ask, candidate: start, sinceMs: performance.now() });
+    if (!this.#isOurs(next) || !isOpen) return;
+    const components = chooseBody(store, next, { componentsMax, withPending: true }).map(offered);
+    this.#grow({ kind: "offered", slot: next, parent: store.head, components });
   }
 
-  #begin(merge: OpenMerge): number {
+  #grow(event: Growth) {
+    const { state, effects } = growCandidate(this.#candidate, event);
+    this.#candidate = state;
+    for (const effect of effects) {
+      if (effect.kind === "submit") this.#submit(effect.slot, effect.components);
+      if (effect.kind !== "cancel") continue;
+      const isLate = event.kind === "take" || event.kind === "tick";
+      this.#cancel(effect.requestId, isLate ? "no proof by the slot's start" : "stale parent");
+    }
+    return effects;
+  }
+
+  #submit(slot: number, body: readonly Aggregate[]): void {
+    const requestId = String(this.#asked);
+    this.#grow({ kind: "submitted", requestId });
+    this.#begin({ ask: { slot, body, signed: null }, requestId, sinceMs: performance.now() });
+  }
+
+  #begin(merge: OpenMerge): void {
+    this.#asked += 1;
     this.#merges.push(merge);
     const answer = this.modules.merger.startMerge(merge.ask);
-    if (answer !== "started") this.#end(merge, "refused", answer);
-    return 1;
+    if (answer !== "started") this.#end(merge, { ...failedFor(answer), status: "refused" });
   }
 
-  async #onMerged({ ask, proof, proveMs, detail }: Merged): Promise<void> {
+  async #onMerged({ ask, proof, proveMs, detail, bad }: Merged): Promise<void> {
     const merge = this.#merges.find((each) => each.ask === ask);
     if (merge === undefined) return; // cancelled
     const ms = performance.now() - merge.sinceMs;
-    if (proof === null) return this.#end(merge, "failed", detail);
-    try {
-      if (!(await this.modules.crypto.verifyProof(claimsOf(ask, this.options), proof)))
-        return this.#end(merge, "failed", "the proof does not verify");
-    } catch (error) {
-      return this.#end(merge, "failed", error instanceof Error ? error.message : String(error));
-    }
+    const fault = proof === null ? detail : await this.#faultOf(ask, proof);
     if (!this.#merges.includes(merge)) return;
-    this.#end(merge, "proved", "", { ms: Math.round(ms), proveMs: Math.round(proveMs) }, proof);
+    if (proof === null || fault !== null)
+      return this.#end(merge, failedFor(fault ?? detail), null, bad);
+    const times = { ms: Math.round(ms), proveMs: Math.round(proveMs) };
+    this.#end(merge, { status: "proved", detail: "", ...times }, proof);
   }
 
-  #cancel(candidate: Candidate, detail: string): void {
-    const merge = this.#merges.find((each) => each.candidate === candidate);
+  /** Why the proof is of no use; null: it attests exactly what was asked. */
+  async #faultOf(ask: MergeAsk, proof: Uint8Array): Promise<string | null> {
+    try {
+      const isGood = await this.modules.crypto.verifyProof(claimsOf(ask, this.options), proof);
+      return isGood ? null : "the proof does not verify";
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  #cancel(requestId: string, detail: string): void {
+    const merge = this.#merges.find((each) => each.requestId === requestId);
     if (merge === undefined) return;
     this.modules.merger.cancelMerge(merge.ask);
-    this.#end(merge, "cancelled", detail);
+    this.#end(merge, { ...failedFor(detail), status: "cancelled" });
   }
 
+  /** @param bad indices of components that are to blame */
   #end(
     merge: OpenMerge,
-    status: "proved" | "cancelled" | "refused" | "failed",
-    detail: string,
-    times = { ms: 0, proveMs: 0 },
+    end: End,
     proof: Uint8Array | null = null,
+    bad: readonly number[] = [],
   ): void {
-    const { ask, candidate } = merge;
+    const { ask, requestId } = merge;
     this.#merges = this.#merges.filter((each) => each !== merge);
-    if (candidate !== null) this.#candidate.ended(candidate, proof);
-    if (status === "refused" || status === "failed") this.#isPaused = true;
     const components = ask.body.length + (ask.signed === null ? 0 : 1);
-    const form = ask.signed === null ? ("body" as const) : ("block" as const);
-    const of = { slot: ask.slot, form, components, status, detail };
-    this.modules.record({ kind: "merged", ...of, ...times });
+    const form = ask.signed === null ? "body" : "block";
+    this.modules.record({ kind: "merged", slot: ask.slot, form, components, ...end });
+    if (requestId === null) return;
+    if (proof !== null) this.#grow({ kind: "proved", requestId, proof, isVerified: true });
+    else if (end.status === "refused") this.#grow({ kind: "skipped", requestId, isFinal: false });
+    else this.#grow({ kind: "failed", requestId, bad });
   }
 
   #isOurs(slot: number): boolean {
@@ -208,4 +247,12 @@ export class Proposer {
   #news(error: unknown): void {
     this.modules.onNews(error instanceof Error ? error.message : String(error));
   }
+}
+
+const failedFor = (detail: string): End => ({ status: "failed", detail, ms: 0, proveMs: 0 });
+
+function offered(component: Aggregate) {
+  const { data, participants } = component;
+  const key = `${hex(messageOf(data))} ${hex(participants.uint8Array)}`;
+  return { key, worth: participants.getTrueBitIndexes().length, component };
 }

@@ -26,6 +26,8 @@ export interface Merged {
   proveMs: number;
   /** Why the proof is missing, in words. */
   detail: string;
+  /** Without a proof: indices of the components that are to blame. */
+  bad: readonly number[];
 }
 
 export interface BodyMerger {

@@ -14,7 +14,7 @@ export class InlineMerger implements BodyMerger {
     const startMs = performance.now();
     try {
       const proof = this.prover.mergeBlocking(ask);
-      this.#merged.push({ ask, proof, proveMs: performance.now() - startMs, detail: "" });
+      this.#merged.push({ ask, proof, proveMs: performance.now() - startMs, detail: "", bad: [] });
     } catch (error) {
       this.#merged.push(failed(ask, error));
     }
@@ -37,7 +37,7 @@ export class WorkerMerger implements BodyMerger {
 
   startMerge(ask: MergeAsk): "started" {
     this.prover.merge(ask).then(
-      ({ proof, proveMs }) => this.#merged.push({ ask, proof, proveMs, detail: "" }),
+      ({ proof, proveMs }) => this.#merged.push({ ask, proof, proveMs, detail: "", bad: [] }),
       (error: unknown) => this.#merged.push(failed(ask, error)),
     );
     return "started";
@@ -54,5 +54,5 @@ export class WorkerMerger implements BodyMerger {
 
 function failed(ask: MergeAsk, error: unknown): Merged {
   const detail = error instanceof Error ? error.message : String(error);
-  return { ask, proof: null, proveMs: 0, detail };
+  return { ask, proof: null, proveMs: 0, detail, bad: [] };
 }

@@ -27,7 +27,14 @@ import {
   type MergeAsk,
   type Merged,
 } from "./body-merger.js";
-import { mergedOf, mergeInit, mergeOptions, wireCheckpoint, wireData } from "./service-merge.js";
+import {
+  mergedOf,
+  mergeInit,
+  mergeOptions,
+  unmerged,
+  wireCheckpoint,
+  wireData,
+} from "./service-merge.js";
 
 /**
  * From interval 2 to interval 4: what is started by then is done when the next slot's votes are due.
@@ -148,7 +155,7 @@ export class ServiceAggregator implements Aggregator, BodyMerger {
   #onSkip(reason: string, requestId: string): void {
     const ask = this.#merges.get(requestId);
     this.#merges.delete(requestId);
-    if (ask !== undefined) this.#merged.push({ ask, proof: null, proveMs: 0, detail: reason });
+    if (ask !== undefined) this.#merged.push(unmerged(ask, reason));
   }
 
   /** One adapter has the results of both duties. */

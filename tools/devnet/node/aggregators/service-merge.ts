@@ -47,10 +47,18 @@ export function mergeOptions({ slot, signed }: MergeAsk, time: SlotTime): MergeO
 }
 
 export function mergedOf(ask: MergeAsk, result: TickResult): Merged {
-  if (result.kind !== "outcome") return { ask, proof: null, proveMs: 0, detail: result.kind };
-  const { status, detail, proof, proveMs } = result.outcome;
+  if (result.kind !== "outcome") return unmerged(ask, result.kind);
+  const { status, detail, proof, proveMs, leftOut } = result.outcome;
   const isProved = status === OutcomeStatus.PROVED || status === OutcomeStatus.PROVED_LATE;
-  if (isProved) return { ask, proof, proveMs, detail: "" };
-  const why = `${OutcomeStatus[status].toLowerCase()} ${detail}`.trim();
-  return { ask, proof: null, proveMs, detail: why };
+  if (isProved) return { ask, proof, proveMs, detail: "", bad: [] };
+  const bad = leftOut.flatMap(({ input }) => (input.case === "componentIndex" ? input.value : []));
+  return { ...unmerged(ask, `${OutcomeStatus[status].toLowerCase()} ${detail}`.trim()), bad };
 }
+
+export const unmerged = (ask: MergeAsk, detail: string): Merged => ({
+  ask,
+  proof: null,
+  proveMs: 0,
+  detail,
+  bad: [],
+});
