@@ -158,9 +158,9 @@ devnet-smoke: build
 
 # Blocks with one proof of their body, merged ahead of their slot; about 17 min, less with SLOTS or MODES.
 devnet-blocks: build
-	@COMMAND="make devnet-blocks" VALIDATORS=4 SLOT_MS=12000 SLOTS="$${SLOTS:-20}" \
-	  MODES="$${MODES:-inline,worker,sidecar}" SCENARIO=tools/devnet/scenarios/blocks.json \
-	  OUT=out/devnet-blocks node dist/tools/devnet/run/devnet.js
+	@COMMAND="make devnet-blocks" VALIDATORS="$${VALIDATORS:-4}" SLOT_MS=12000 \
+	  SLOTS="$${SLOTS:-20}" MODES="$${MODES:-inline,worker,sidecar}" \
+	  SCENARIO=tools/devnet/scenarios/blocks.json OUT=out/devnet-blocks node dist/tools/devnet/run/devnet.js
 
 serve: build
 	node dist/cli/main.js serve

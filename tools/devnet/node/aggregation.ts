@@ -17,7 +17,7 @@ import type { SlotTime } from "./slot-time.js";
 export interface Aggregation {
   /** Null where the node does not aggregate. */
   aggregator: Aggregator | null;
-  /** Null where blocks have a proof for each attestation. */
+  /** Null where blocks have a proof for each attestation, and where the node has none to make. */
   merger: BodyMerger | null;
   close(): Promise<void>;
 }
@@ -30,8 +30,9 @@ export interface AggregationModules {
   onNews(text: string): void;
 }
 
-const needsAny = ({ isAggregator, componentsMax }: NodeSettings): boolean =>
-  isAggregator || componentsMax > 0;
+const merges = ({ componentsMax, ownValidators }: NodeSettings): boolean =>
+  componentsMax > 0 && ownValidators.length > 0;
+const needsAny = (settings: NodeSettings): boolean => settings.isAggregator || merges(settings);
 
 /** The prover of a node that proves in its own process, or null. Resolves once it is set up. */
 export async function startOwnProver(settings: NodeSettings): Promise<InProcessProver | null> {
@@ -48,14 +49,13 @@ export function startAggregation(
 ): Aggregation {
   if (!needsAny(settings))
     return { aggregator: null, merger: null, close: () => Promise.resolve() };
-  const { isAggregator, componentsMax } = settings;
   const own =
     prover === null
       ? startServed(settings, time, modules)
       : startInProcess(settings, time, prover, modules);
   return {
-    aggregator: isAggregator ? own.aggregator : null,
-    merger: componentsMax > 0 ? own.merger : null,
+    aggregator: settings.isAggregator ? own.aggregator : null,
+    merger: merges(settings) ? own.merger : null,
     close: () => own.aggregator.close(),
   };
 }

@@ -53,7 +53,7 @@ export interface NodeModules {
   crypto: Pick<CryptoClient, "sign" | "verifySignature" | "verifyProof">;
   /** Null where this node does not aggregate. */
   aggregator: Aggregator | null;
-  /** Null where blocks have a proof for each attestation. */
+  /** Null where blocks have a proof for each attestation, and where this node has none to make. */
   merger: BodyMerger | null;
   /** The slot by the wall clock. */
   currentSlot(): number;
