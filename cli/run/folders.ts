@@ -108,7 +108,8 @@ export function makeFolder(path: string): void {
     const code = codeOf(error);
     if (code === "EEXIST" && isFolder(path)) return; // another process was faster
     if (code === "EEXIST") throw new Error("it is a file, not a folder", { cause: error });
-    if (code !== "ENOENT" || dirname(path) === path) throw error;
+    // Some file systems, such as /proc, say ENOENT where the folder above is there.
+    if (code !== "ENOENT" || isFolder(dirname(path))) throw error;
     makeFolder(dirname(path));
     return makeFolder(path);
   }

@@ -110,3 +110,7 @@ test("a folder is made with those above it, for this user only, whatever the uma
   for (const path of [top, join(top, "d"), join(top, "d", "e")])
     expect(statSync(path).mode & 0o777).toBe(0o700);
 });
+
+test.runIf(process.platform === "linux")("a folder that /proc has no place for is refused", () => {
+  expect(() => makeFolder("/proc/lean-aggregator")).toThrow(/ENOENT/);
+});
