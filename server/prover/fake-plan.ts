@@ -12,7 +12,10 @@ import { alternatives } from "../json/safe-parse.js";
 /** Longest time that a part of `fakeTime` may name, in milliseconds. */
 const TIME_MS_MAX = 600_000;
 
-/** Time of a proof in milliseconds: random from `minMs` to `maxMs`, plus a part for each input. */
+/**
+ * Time of a proof in milliseconds: random from `minMs` to `maxMs`, plus a part for each input. The proofs
+ * of a merge are children.
+ */
 export interface FakeTime {
   minMs: number;
   maxMs: number;

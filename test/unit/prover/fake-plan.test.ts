@@ -53,6 +53,9 @@ test.each([
   expect(predictMs(costs, shape)).toBeGreaterThan(0.99 * ms);
   expect(predictMs(costs, shape)).toBeLessThan(1.01 * ms);
   expect(pessimisticMs(costs, shape)).toBeLessThan(2 * ms);
+  const merge = { ...shape, messages: 2 };
+  const ofMerges = modelOf(fakeCosts(settings({ fakeTime }), 0), merge);
+  expect(predictMs(ofMerges, merge)).toBe(predictMs(costs, shape));
 });
 
 test("the log says the plan as the user would", () => {
