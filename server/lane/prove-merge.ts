@@ -42,7 +42,7 @@ export async function proveMerge(
 }
 
 /** The merge of the work, which attests the claims of its components, in their order. */
-function mergeJob(merge: MergeWork): ProofJob {
+export function mergeJob(merge: MergeWork): ProofJob {
   const { components, logInvRate } = merge;
   const raws = components.flatMap(({ message, from }) => {
     if (from.kind === "proof") return [];

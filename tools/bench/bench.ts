@@ -8,6 +8,7 @@ import { acknowledgement } from "./acknowledgement.js";
 import { loopLag } from "./loop-lag.js";
 import type { Measurement } from "./measurement.js";
 import { memory } from "./memory.js";
+import { mergeOverhead } from "./merge-overhead.js";
 import { parseOptions, usage } from "./options.js";
 import type { BenchOptions } from "./options.js";
 import { overhead } from "./overhead.js";
@@ -25,6 +26,7 @@ const MEASUREMENTS: readonly Measurement[] = [
   memory,
   recovery,
   overhead,
+  mergeOverhead,
 ];
 
 /** Share of the cores that other work may use at the start; beyond it, a warning is printed. */
@@ -69,12 +71,13 @@ async function main(options: BenchOptions): Promise<void> {
 }
 
 const names = MEASUREMENTS.map(({ name }) => name);
+const byDefault = MEASUREMENTS.filter((each) => each.isOnRequest !== true).map(({ name }) => name);
 if (process.argv.includes("--help")) say(usage(names));
 else {
   // Ctrl-C does not reach the service, as it has a process session of its own. `exit` kills it.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
   try {
-    await main(parseOptions(process.env, names));
+    await main(parseOptions(process.env, names, byDefault));
     process.exit(0);
   } catch (error) {
     tell(`bench: ${error instanceof Error ? error.message : String(error)}`);

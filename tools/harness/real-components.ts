@@ -5,13 +5,16 @@ import type {
   ComponentSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { KeyRole } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { bits, dataOf, keyTable, publicKey, raw, rootOf } from "./vectors.js";
+import { bits, dataOf, keyTable, publicKey, raw, rootOf, validatorCount } from "./vectors.js";
 
 export type ComponentInit = Exclude<
   MessageInitShape<typeof ComponentSchema>,
   { $typeName: string }
 >;
 type ClaimInit = Exclude<MessageInitShape<typeof ClaimKeysSchema>, { $typeName: string }>;
+
+/** The last validator of the vectors, who proposes. */
+export const PROPOSER = validatorCount - 1;
 
 /** The attestation data of a group of the vectors, with a proof of its first `validators` validators. */
 export function proofComponent(
@@ -24,10 +27,10 @@ export function proofComponent(
   return { claim: { signed, participants }, from: { case: "proof", value: proof } };
 }
 
-/** The message of a group of the vectors as a block's root, signed by the proposer. */
-export function proposerComponent(group: number, proposer: number): ComponentInit {
+/** The message of a group of the vectors as a block's root, signed by `PROPOSER`. */
+export function proposerComponent(group: number): ComponentInit {
   const signed = { case: "root", value: signedRoot(group) } as const;
-  const raws = { signatures: [raw(group, proposer)] };
+  const raws = { signatures: [raw(group, PROPOSER)] };
   return { claim: { signed, role: KeyRole.PROPOSAL }, from: { case: "raws", value: raws } };
 }
 
@@ -38,15 +41,15 @@ export function proofClaim(group: number, validators: number): ClaimInit {
 }
 
 /** What a merged proof has to attest of `proposerComponent`. */
-export function proposerClaim(group: number, proposer: number): ClaimInit {
+export function proposerClaim(group: number): ClaimInit {
   const signed = { case: "root", value: signedRoot(group) } as const;
-  return { signed, publicKeys: [publicKey(proposer)] };
+  return { signed, publicKeys: [publicKey(PROPOSER)] };
 }
 
-/** The key table, in which everyone proposes with the key that it attests with. */
+/** The key table, in which `PROPOSER` alone has a key to propose with, and none to attest with. */
 export function keysOfBothRoles() {
-  const keys = keyTable();
-  return [...keys, ...keys.map((each) => ({ ...each, role: KeyRole.PROPOSAL }))];
+  const proposer = { validatorIndex: PROPOSER, publicKey: publicKey(PROPOSER) };
+  return [...keyTable(PROPOSER), { ...proposer, role: KeyRole.PROPOSAL }];
 }
 
 function signedRoot(group: number) {

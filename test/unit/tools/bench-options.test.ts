@@ -8,6 +8,11 @@ test("without a choice everything is measured", () => {
   expect(parseOptions({}, names).only).toEqual(names);
 });
 
+test("what takes long is measured where it is named", () => {
+  expect(parseOptions({}, names, ["ack"]).only).toEqual(["ack"]);
+  expect(parseOptions({ ONLY: "overhead" }, names, ["ack"]).only).toEqual(["overhead"]);
+});
+
 test("the environment sets counts and picks measurements", () => {
   const options = parseOptions({ PAIRS: "2", ACKS: "40", TICKS: "10", ONLY: "ack" }, names);
   expect(options).toEqual({ pairs: 2, acks: 40, ticks: 10, only: ["ack"] });
