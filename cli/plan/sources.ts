@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Device } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { ProofKind } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { fileReason } from "../../server/files/file-reason.js";
 import { readFileWithin } from "../../server/files/read-file.js";
 import { valueIn } from "../../server/files/json-file.js";
@@ -98,7 +99,8 @@ export function serviceCosts(
   if (device === undefined) {
     throw usageError("the service of --server has learned no costs yet", "try --costs");
   }
-  const samples = device.learnedCosts.map(({ rawSignatures: raws, children, proveMs }) => ({
+  const folds = device.learnedCosts.filter(({ kind }) => kind !== ProofKind.MERGE);
+  const samples = folds.map(({ rawSignatures: raws, children, proveMs }) => ({
     shape: { raws, children },
     tookMs: Array.from({ length: TIMES }, () => proveMs),
   }));

@@ -9,7 +9,7 @@ import { stepsOf } from "../../../../cli/plan/network.js";
 import type { LaneKind } from "../../../../cli/plan/plan.js";
 import { planOf } from "../../../../cli/plan/plan.js";
 import { serviceCosts, stateCosts, tableCosts } from "../../../../cli/plan/sources.js";
-import { DeviceSchema } from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { DeviceSchema, ProofKind } from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { costFilePath } from "../../../../server/lane/cost-file.js";
 import { freshCostModel, predictMs } from "../../../../server/work/cost-model.js";
 import { peakBytes } from "../../../../server/work/memory-model.js";
@@ -106,7 +106,10 @@ test("the costs of a service are those that it shows", () => {
     { rawSignatures: 32, children: 0, proveMs: 500 },
     { rawSignatures: 1, children: 1, proveMs: 1000 },
   ];
-  const [kind] = serviceCosts([create(DeviceSchema, { id: "gpu", learnedCosts })], 4).kinds;
+  // What merges cost says nothing of folds.
+  const merge = { kind: ProofKind.MERGE, children: 1, messages: 1, proveMs: 60_000 };
+  const device = create(DeviceSchema, { id: "gpu", learnedCosts: [...learnedCosts, merge] });
+  const [kind] = serviceCosts([device], 4).kinds;
   const costs = kind?.costs ?? freshCostModel;
   expect(kind).toMatchObject({ name: "gpu", cores: 4 });
   for (const { rawSignatures: raws, children, proveMs } of learnedCosts) {
