@@ -142,8 +142,16 @@ func (a *Aggregator) SubmitOrSkip(
 	if options.Priority == "" {
 		options.Priority = Aggregation
 	}
+	return a.submitOrSkip(slot, gates, machine.Aggregate, snapshot, options)
+}
+
+func (a *Aggregator) submitOrSkip(
+	slot uint64, gates Gates, kind machine.ProofKind, snapshot func() (*Snapshot, error),
+	options SubmitOptions,
+) Answer {
+	latch := machine.LatchName{Priority: options.Priority, ProofKind: kind}
 	ask := machine.Ask{
-		LatchName:  machine.LatchName{Priority: options.Priority},
+		LatchName:  latch,
 		Slot:       slot,
 		Gates:      machine.Gates(gates),
 		MayReplace: options.MayReplace,
@@ -159,11 +167,14 @@ func (a *Aggregator) SubmitOrSkip(
 	case errors.Is(err, ErrNothing) || err == nil && len(made.GetGroups()) == 0:
 		skip.Reason = NothingToSubmit
 		return a.skipped(skip)
+	case errors.Is(err, errInvalid):
+		skip.Reason, skip.Err = Invalid, err
+		return a.skipped(skip)
 	case err != nil:
 		skip.Reason, skip.Err = SnapshotThrew, err
 		return a.skipped(skip)
 	}
-	submission, kept, err := a.freeze(slot, made, options)
+	submission, kept, err := a.freeze(slot, made, latch, options)
 	if err != nil {
 		skip.Reason, skip.Err = Invalid, err
 		return a.skipped(skip)
@@ -201,7 +212,7 @@ func call(snapshot func() (*Snapshot, error)) (made *Snapshot, err error) {
 
 // freeze encodes a snapshot, and says what the machine and the shell need of it.
 func (a *Aggregator) freeze(
-	slot uint64, made *Snapshot, options SubmitOptions,
+	slot uint64, made *Snapshot, latch machine.LatchName, options SubmitOptions,
 ) (machine.Submission, *record, error) {
 	nowMs := a.clock.nowMs()
 	id := a.options.NodeID[:min(len(a.options.NodeID), 24)] + "-" + a.runName + "-" +
@@ -224,7 +235,7 @@ func (a *Aggregator) freeze(
 		deadline = a.options.Deadline
 	}
 	submission := machine.Submission{
-		LatchName:    machine.LatchName{Priority: options.Priority},
+		LatchName:    latch,
 		RequestID:    id,
 		Slot:         slot,
 		Groups:       len(kept.groups),
@@ -237,6 +248,9 @@ func (a *Aggregator) freeze(
 		fenceSlot := slot + fenceSlots
 		submission.FenceSlot = &fenceSlot
 		submission.FenceAtMs = a.clock.atMs(a.options.Clock.Fence(slot))
+	}
+	if latch.ProofKind == machine.Merge && options.Deadline <= 0 {
+		submission.DeadlineAtMs = submission.FenceAtMs
 	}
 	if !options.HoldUntil.IsZero() {
 		submission.HoldUntilMs = a.clock.atMs(options.HoldUntil)
@@ -301,7 +315,8 @@ func (a *Aggregator) countVotes(results []Result) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, result := range results {
-		if result.Kind != machine.ResultOutcome {
+		// The votes of a merge were counted when they were aggregated.
+		if result.Kind != machine.ResultOutcome || len(result.Outcome.GetClaims()) > 0 {
 			continue
 		}
 		for fate, count := range VotesByFate(result.Outcome) {

@@ -1,6 +1,7 @@
 package leanagg_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -105,6 +106,56 @@ func TestServedProofsComeBack(t *testing.T) {
 	awaitInFlight(t, node, 0)
 	if err := node.Close(context.Background()); err != nil {
 		t.Error(err)
+	}
+}
+
+// A merge is proved beside votes of its priority, and a bad component is named.
+func TestServedMergeHasItsClaims(t *testing.T) {
+	service := serve(t, "a", "100")
+	node := start(t, leanagg.Options{Endpoints: []string{service.address}})
+	awaitServed(t, node, 0, "ready")
+	of := votes(2)
+	merge := &leanagg.Merge{Head: of.Head, Justified: of.Justified, Keys: of.Keys}
+	merge.Keys = append(merge.Keys, &leanagg.ValidatorKey{
+		ValidatorIndex: 2, PublicKey: bytes.Repeat([]byte{77}, 32), Role: leanagg.ProposalKey,
+	})
+	group := of.Groups[0]
+	root := &leanagg.SignedRoot{Root: bytes.Repeat([]byte{5}, 32), Slot: 6}
+	raw := func(validator uint32) []*leanagg.RawSignature {
+		signature := group.RawSignatures[0].Signature
+		return []*leanagg.RawSignature{{ValidatorIndex: validator, Signature: signature}}
+	}
+	merge.Components = []leanagg.Component{
+		{Data: group.Data, Signatures: group.RawSignatures},
+		{Root: root, Role: leanagg.ProposalKey, Signatures: raw(2)},
+	}
+	submit(t, node, leanagg.SubmitOptions{}, 4)
+	answer := node.MergeOrSkip(5, leanagg.Gates{HasState: true},
+		func() (*leanagg.Merge, error) { return merge, nil },
+		leanagg.MergeOptions{Fence: 10 * time.Second})
+	if !answer.Submitted() {
+		t.Fatalf("skipped: %s", answer.Skipped)
+	}
+	for _, result := range takeSlowly(t, node, 2) {
+		claims := result.Outcome.GetClaims()
+		if result.RequestID != answer.RequestID {
+			continue
+		}
+		if len(result.Outcome.GetProof()) == 0 || len(claims) != 2 ||
+			!bytes.Equal(claims[0].GetParticipants(), []byte{3}) ||
+			!bytes.Equal(claims[1].GetParticipants(), []byte{4}) ||
+			claims[1].GetRole() != leanagg.ProposalKey {
+			t.Errorf("outcome %v", result.Outcome)
+		}
+	}
+	awaitInFlight(t, node, 0)
+	merge.Components[1].Signatures = raw(3) // without a proposal key
+	node.MergeOrSkip(5, leanagg.Gates{HasState: true},
+		func() (*leanagg.Merge, error) { return merge, nil },
+		leanagg.MergeOptions{Fence: 10 * time.Second})
+	left := takeSlowly(t, node, 1)[0].Outcome.GetLeftOut()
+	if len(left) != 1 || left[0].GetComponentIndex() != 1 {
+		t.Errorf("left out: %v", left)
 	}
 }
 
