@@ -10,8 +10,10 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use lean_aggregator_client::machine::Gates;
-use lean_aggregator_client::{proto, Aggregator, Ending, TickResult};
+use lean_aggregator_client::machine::{Gates, Priority};
+use lean_aggregator_client::{
+    proto, Aggregator, Component, Ending, Merge, MergeOptions, Message, Signers, TickResult,
+};
 use support::node::{options, submit, take, wait_until, warm_up};
 use support::served::{program, Service};
 use support::vectors::{hex, number, numbers, text};
@@ -54,6 +56,86 @@ fn a_request_survives_the_death_of_its_only_service() {
     );
     assert_eq!(adapter.stats().resubmitted, 1);
     assert_eq!(adapter.stats().lost_groups, 0);
+    adapter.close(Duration::from_secs(1));
+}
+
+#[test]
+fn a_merge_has_its_claims_and_names_a_bad_component() {
+    let Some(program) = program() else { return };
+    let service = Service::start(&program, &FAKE);
+    let adapter = adapter(&[&service]);
+    warm_up(&adapter);
+    let key = |validator_index: u32, role: proto::KeyRole| proto::ValidatorKey {
+        validator_index,
+        public_key: vec![validator_index as u8 + 1; 32].into(),
+        role: role.into(),
+    };
+    let raws = |validator_index| {
+        Signers::Raws(vec![proto::RawSignature {
+            validator_index,
+            signature: vec![7; 64].into(),
+        }])
+    };
+    let checkpoint = |slot| {
+        Some(proto::Checkpoint {
+            root: vec![9; 32].into(),
+            slot,
+        })
+    };
+    let merge = |proposer| Merge {
+        head: checkpoint(1),
+        justified: checkpoint(0),
+        keys: vec![
+            key(0, proto::KeyRole::Attestation),
+            key(1, proto::KeyRole::Proposal),
+        ],
+        components: vec![
+            Component {
+                message: Message::Data(proto::AttestationData {
+                    slot: 2,
+                    head: checkpoint(1),
+                    target: checkpoint(1),
+                    source: checkpoint(0),
+                }),
+                signers: raws(0),
+            },
+            Component {
+                message: Message::Root(
+                    proto::SignedRoot {
+                        root: vec![5; 32].into(),
+                        slot: 2,
+                    },
+                    proto::KeyRole::Proposal,
+                ),
+                signers: raws(proposer),
+            },
+        ],
+        ..Merge::default()
+    };
+    let options = MergeOptions {
+        priority: Priority::Proposal,
+        fence: Some(Duration::from_secs(20)),
+        ..MergeOptions::default()
+    };
+    let submit = |proposer| {
+        let made = || Ok::<_, std::convert::Infallible>(Some(merge(proposer)));
+        adapter.merge_or_skip(2, Gates::OPEN, made, &options)
+    };
+    submit(1).unwrap();
+    let results = take(&adapter, 2, Duration::from_secs(19));
+    let outcome = results[0].outcome().unwrap();
+    assert!(results[0].proof().is_some(), "{outcome:?}");
+    let participants = outcome.claims.iter().map(|claim| claim.participants[0]);
+    assert_eq!(participants.collect::<Vec<_>>(), [1, 2]);
+    // Validator 0 has no key for blocks.
+    wait_until("the next merge", Duration::from_secs(5), || {
+        submit(0).is_ok()
+    });
+    let results = take(&adapter, 2, Duration::from_secs(19));
+    let left_out = &results[0].outcome().unwrap().left_out;
+    let named = left_out.iter().map(|each| each.input.clone());
+    let expected = Some(proto::left_out::Input::ComponentIndex(1));
+    assert_eq!(named.collect::<Vec<_>>(), [expected]);
     adapter.close(Duration::from_secs(1));
 }
 

@@ -13,10 +13,13 @@ use tokio::sync::Notify;
 use super::builder::Builder;
 use super::clock::{millis, unix_ms};
 use super::encode::{freeze, FrozenStep};
+use super::merge::{Merge, MergeOptions};
 use super::metrics::Stats;
 use super::options::{InFlightGroup, Skip, SubmitOptions, TickResult, Unreachable};
 use super::shared::{Command, Frozen, Shared};
-use crate::machine::{Event, Fence, Gates, Millis, RequestId, SkipReason, Submission};
+use crate::machine::{
+    Event, Fence, Gates, Latch, Millis, ProofKind, RequestId, SkipReason, Submission,
+};
 use crate::proto;
 use crate::slot::SlotTimes;
 
@@ -95,16 +98,64 @@ impl Aggregator {
         snapshot: impl FnOnce() -> Result<Option<proto::Snapshot>, E>,
         options: &SubmitOptions,
     ) -> Result<RequestId, Skip> {
+        let snapshot = || Ok::<_, E>(snapshot()?.map(Ok));
+        self.ask_and_submit(slot, gates, ProofKind::Aggregate, snapshot, options)
+    }
+
+    /// Submits one merge, as [`submit_or_skip`] submits a snapshot, or says why not.
+    ///
+    /// Merges and votes of one priority are in flight side by side. The node need not be an
+    /// aggregator. The result has group index 0, and its outcome has `claims`: who signed which
+    /// message, in the order of the components. A bad component ends the merge as `Rejected`, named
+    /// in `left_out`: no part of a merge is proved.
+    ///
+    /// [`submit_or_skip`]: Aggregator::submit_or_skip
+    ///
+    /// # Errors
+    ///
+    /// The reason for which nothing was submitted.
+    pub fn merge_or_skip<E: Display>(
+        &self,
+        slot: u64,
+        gates: Gates,
+        merge: impl FnOnce() -> Result<Option<Merge>, E>,
+        options: &MergeOptions,
+    ) -> Result<RequestId, Skip> {
+        let gates = Gates {
+            is_aggregator: true,
+            ..gates
+        };
+        let snapshot = || {
+            let merge = merge()?.filter(|merge| !merge.components.is_empty());
+            Ok::<_, E>(merge.map(|merge| merge.into_snapshot(slot, options.priority)))
+        };
+        let options = options.submit_options();
+        self.ask_and_submit(slot, gates, ProofKind::Merge, snapshot, &options)
+    }
+
+    /// `snapshot`: an inner error is of a snapshot that every service refuses.
+    fn ask_and_submit<E: Display>(
+        &self,
+        slot: u64,
+        gates: Gates,
+        proof_kind: ProofKind,
+        snapshot: impl FnOnce() -> Result<Option<Result<proto::Snapshot, String>>, E>,
+        options: &SubmitOptions,
+    ) -> Result<RequestId, Skip> {
         let start = Instant::now();
+        let latch = Latch {
+            priority: options.priority,
+            proof_kind,
+        };
         let ask = Event::Ask {
             slot,
             gates,
-            latch: options.priority.into(),
+            latch,
             may_replace: options.may_replace,
         };
         let result = match self.shared.handle(ask).skip {
             Some(reason) => Err(self.skipped(slot, reason, String::new())),
-            None => self.submit(slot, snapshot, options),
+            None => self.submit(slot, latch, snapshot, options),
         };
         self.shared.metrics.submit_took(start.elapsed());
         result
@@ -113,7 +164,8 @@ impl Aggregator {
     fn submit<E: Display>(
         &self,
         slot: u64,
-        snapshot: impl FnOnce() -> Result<Option<proto::Snapshot>, E>,
+        latch: Latch,
+        snapshot: impl FnOnce() -> Result<Option<Result<proto::Snapshot, String>>, E>,
         options: &SubmitOptions,
     ) -> Result<RequestId, Skip> {
         let skip = |reason: SkipReason, detail: String| {
@@ -125,7 +177,8 @@ impl Aggregator {
             None => return skip(SkipReason::SnapshotThrew, "it panicked".into()),
             Some(Err(error)) => return skip(SkipReason::SnapshotThrew, error.to_string()),
             Some(Ok(None)) => return skip(SkipReason::NothingToSubmit, String::new()),
-            Some(Ok(Some(snapshot))) => snapshot,
+            Some(Ok(Some(Err(detail)))) => return skip(SkipReason::Invalid, detail),
+            Some(Ok(Some(Ok(snapshot)))) => snapshot,
         };
         if snapshot.groups.is_empty() {
             return skip(SkipReason::NothingToSubmit, "it has no groups".into());
@@ -144,11 +197,15 @@ impl Aggregator {
         let after = |duration: Duration| now_ms.saturating_add(millis(duration));
         let submission = Submission {
             request_id: request_id.clone(),
-            latch: options.priority.into(),
+            latch,
             slot,
             groups,
             bytes: bytes.len(),
-            deadline_at_ms: after(options.deadline.unwrap_or(self.deadline)),
+            deadline_at_ms: match (options.deadline, latch.proof_kind) {
+                (Some(deadline), _) => after(deadline),
+                (None, ProofKind::Merge) => fence.at_ms,
+                (None, ProofKind::Aggregate) => after(self.deadline),
+            },
             fence,
             hold_until_ms: match options.hold {
                 Duration::ZERO => 0,

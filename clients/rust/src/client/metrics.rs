@@ -83,8 +83,12 @@ impl Metrics {
         }
     }
 
-    /// Counts the votes of an outcome that the node took.
+    /// Counts the votes of an outcome that the node took; none of a merge, whose votes were counted
+    /// when they were aggregated.
     pub fn votes_of(&self, outcome: &Outcome) {
+        if !outcome.claims.is_empty() {
+            return;
+        }
         for (fate, count) in VoteFate::count(outcome) {
             self.votes[fate as usize].fetch_add(count, Ordering::Relaxed);
             #[cfg(feature = "prometheus")]

@@ -7,6 +7,7 @@ mod codec;
 mod connection;
 mod encode;
 mod hooks;
+mod merge;
 mod metrics;
 mod options;
 mod runtime;
@@ -20,6 +21,7 @@ pub use aggregator::{Aggregator, Ready};
 #[cfg(feature = "tls")]
 pub use builder::Tls;
 pub use builder::{BuildError, Builder};
+pub use merge::{Component, Merge, MergeOptions, Message, Signers};
 pub use metrics::Stats;
 pub use options::{
     Ending, InFlightGroup, Problem, Proof, Skip, Step, SubmitOptions, TickResult, Unreachable,
