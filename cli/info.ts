@@ -82,6 +82,7 @@ const costColumns: readonly Column<LearnedCost & { id: string }>[] = [
   { title: "device", cell: ({ id }) => id },
   { title: "raw signatures", align: "right", cell: (cost) => String(cost.rawSignatures) },
   { title: "children", align: "right", cell: ({ children }) => String(children) },
+  { title: "messages", align: "right", cell: ({ messages }) => String(messages || 1) },
   { title: "rate", align: "right", cell: ({ logInvRate }) => String(logInvRate) },
   { title: "prove ms", align: "right", cell: ({ proveMs }) => String(proveMs) },
   { title: "low", align: "right", cell: ({ proveMsLow }) => String(proveMsLow) },
@@ -153,6 +154,7 @@ function offerPairs(offers: readonly Offer[]): Pair[] {
     ["public key", sizeText(offer.publicKeyBytes)],
     ["signature", sizeText(offer.signatureBytes)],
     ["children", `at most ${offer.childrenMax} in a group`],
+    ...(offer.messagesMax > 0 ? [["merge", `at most ${offer.messagesMax} messages`] as const] : []),
     ["proof", `at most ${kib(offer.proofBytesMax)}`],
     ["on devices", offer.deviceIds.join(", ")],
   ]);

@@ -11,7 +11,10 @@ import type {
   VerifyAggregateRequest,
 } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
+  ClaimKeysSchema,
+  KeyRole,
   OutcomeSchema,
+  ProofKind,
   SessionSchema,
   VerifyAggregateRequestSchema,
 } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
@@ -35,7 +38,7 @@ export function proofsInFile(bytes: Uint8Array, file: string): Proofs {
   const texts = textOf(bytes, file).split(/(?<=\})\s*\n(?=\{)/);
   const documents = texts.map((text) => parseJson(text, file));
   const [only] = documents;
-  if (documents.length === 1 && isObject(only) && ("publicKeys" in only || "public_keys" in only)) {
+  if (documents.length === 1 && isObject(only) && hasKeys(only)) {
     const request = messageFromJson(VerifyAggregateRequestSchema, only, file);
     return { kind: "request", request };
   }
@@ -43,19 +46,45 @@ export function proofsInFile(bytes: Uint8Array, file: string): Proofs {
 }
 
 /**
- * Makes the request to verify the outcome's proof against the keys of exactly its participants.
- * Throws a usage error when the snapshot, read from `keysFile`, lacks one of them.
+ * Makes the request to verify the outcome's proof against the keys of exactly its participants; of a
+ * merge, of those of each claim. Throws a usage error when the snapshot, read from `keysFile`, lacks
+ * one of them.
  */
 export function verifyRequestOf(
   outcome: Outcome,
-  { keys, sszBitlists }: Pick<Snapshot, "keys" | "sszBitlists">,
+  snapshot: Pick<Snapshot, "keys" | "sszBitlists">,
   keysFile: string,
 ): VerifyAggregateRequest {
-  const keyOf = new Map(keys.map(({ validatorIndex, publicKey }) => [validatorIndex, publicKey]));
-  const { participants } = outcome;
+  const keysOf = (participants: Uint8Array, role: KeyRole) =>
+    publicKeysOf(participants, role, snapshot, keysFile);
+  const { data, message, proof, proofSystem, participants } = outcome;
+  const of = { proof, ...(proofSystem && { proofSystem }) };
+  if (outcome.claims.length > 0) {
+    const claims = outcome.claims.map(({ signed, role, participants: signers }) => {
+      return create(ClaimKeysSchema, { signed, publicKeys: keysOf(signers, role) });
+    });
+    return create(VerifyAggregateRequestSchema, { ...of, kind: ProofKind.MERGE, claims });
+  }
+  const publicKeys = keysOf(participants, KeyRole.ATTESTATION);
+  return create(VerifyAggregateRequestSchema, {
+    ...of,
+    ...(data && { data }),
+    message,
+    publicKeys,
+  });
+}
+
+function publicKeysOf(
+  participants: Uint8Array,
+  role: KeyRole,
+  { keys, sszBitlists }: Pick<Snapshot, "keys" | "sszBitlists">,
+  keysFile: string,
+): Uint8Array[] {
+  const roleOf = (given: KeyRole) => (given === KeyRole.UNSPECIFIED ? KeyRole.ATTESTATION : given);
+  const ofRole = keys.filter((key) => roleOf(key.role) === roleOf(role));
+  const keyOf = new Map(ofRole.map(({ validatorIndex, publicKey }) => [validatorIndex, publicKey]));
   const bits = sszBitlists ? decodeSszBitlist(participants)?.bits : participants;
   const validators = bitsToIndices(bits ?? participants);
-  const publicKeys = validators.flatMap((validator) => keyOf.get(validator) ?? []);
   const missing = validators.filter((validator) => !keyOf.has(validator));
   if (missing.length > 0) {
     const names = missing.slice(0, 4).join(", ");
@@ -65,14 +94,7 @@ export function verifyRequestOf(
       "name the snapshot that was submitted",
     );
   }
-  const { data, message, proof, proofSystem } = outcome;
-  return create(VerifyAggregateRequestSchema, {
-    ...(data && { data }),
-    message,
-    publicKeys,
-    proof,
-    ...(proofSystem && { proofSystem }),
-  });
+  return validators.flatMap((validator) => keyOf.get(validator) ?? []);
 }
 
 /** True for a proved outcome whose proof the service had not yet erased at its fence. */
@@ -90,6 +112,13 @@ function outcomesIn(json: unknown, file: string): Outcome[] {
   if (isObject(outcome)) return [messageFromJson(OutcomeSchema, outcome, file)];
   if ([accepted, skipped, summary, opened, status].some(isObject)) return [];
   return [messageFromJson(OutcomeSchema, json, file)];
+}
+
+/** Whether a request to verify has these fields; an outcome has no keys. */
+function hasKeys(json: Record<string, unknown>): boolean {
+  if ("publicKeys" in json || "public_keys" in json) return true;
+  const { claims } = json;
+  return Array.isArray(claims) && claims.some((claim) => isObject(claim) && hasKeys(claim));
 }
 
 function isObject(json: unknown): json is Record<string, unknown> {

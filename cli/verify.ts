@@ -123,10 +123,10 @@ interface Verdict {
 
 const columns: readonly Column<Verdict>[] = [
   { title: "proof", cell: ({ answer }) => (answer.valid ? "valid" : "INVALID") },
-  { title: "slot", align: "right", cell: ({ request }) => String(request.data?.slot ?? "-") },
-  { title: "validators", align: "right", cell: ({ request }) => String(request.publicKeys.length) },
+  { title: "slot", align: "right", cell: ({ request }) => slotText(request) },
+  { title: "validators", align: "right", cell: ({ request }) => validatorsText(request) },
   { title: "verify ms", align: "right", cell: ({ answer }) => String(answer.verifyMs) },
-  { title: "root", cell: ({ request: { message } }) => rootText(message) },
+  { title: "root", cell: ({ request }) => rootText(request) },
   { title: "detail", cell: ({ answer }) => answer.detail || "-" },
 ];
 
@@ -143,7 +143,19 @@ function verdictText(
   return `${formatTable(columns, verdicts)}\n${total}, verified by ${by}${simulated}\n`;
 }
 
+function slotText({ data, claims }: VerifyAggregateRequest): string {
+  if (claims.length === 0) return String(data?.slot ?? "-");
+  return claims.map(({ signed }) => String(signed.value?.slot ?? "-")).join(", ");
+}
+
+/** Number of validators; of a merge, for each claim. */
+function validatorsText({ publicKeys, claims }: VerifyAggregateRequest): string {
+  const lists = claims.length === 0 ? [publicKeys] : claims.map((claim) => claim.publicKeys);
+  return lists.map(({ length }) => String(length)).join(", ");
+}
+
 /** Formats the root. A request may leave it out: the service computes it from the data. */
-function rootText(message: Uint8Array): string {
+function rootText({ message, claims }: VerifyAggregateRequest): string {
+  if (claims.length > 0) return `of ${claims.length} messages`;
   return message.length === 0 ? "from the data" : `0x${Buffer.from(message).toString("hex")}`;
 }

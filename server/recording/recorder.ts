@@ -6,6 +6,7 @@
  */
 import { toBinary } from "@bufbuild/protobuf";
 import type {
+  Component,
   Group,
   Outcome,
   SubmitSnapshotRequest,
@@ -134,7 +135,7 @@ export class Recorder {
       proveMs,
       attempts: attempt,
       raws: isProved ? rawsIn(outcome, group) : 0,
-      children: isProved ? outcome.childrenFolded.length : 0,
+      children: isProved ? childrenIn(outcome, group) : 0,
       proved: votes === undefined ? [] : [...votes.proved],
       votes: group.votes,
     };
@@ -206,17 +207,32 @@ function encodeLine(line: object): Buffer {
   return Buffer.from(`${JSON.stringify(line)}\n`);
 }
 
+const NOTHING = new Uint8Array(0);
+
+function shapeOfComponent(component: Component): Component {
+  const { from } = component;
+  if (from.case === "proof") return { ...component, from: { case: "proof", value: NOTHING } };
+  if (from.case === undefined) return component;
+  const signatures = from.value.signatures.map((raw) => ({ ...raw, signature: NOTHING }));
+  return { ...component, from: { case: "raws", value: { ...from.value, signatures } } };
+}
+
 /** The request without public keys, signatures and proofs. */
 function shapesOf(request: SubmitSnapshotRequest): SubmitSnapshotRequest {
   const { snapshot } = request;
   if (snapshot === undefined) return request;
-  const nothing = new Uint8Array(0);
   const groups = snapshot.groups.map((group): Group => {
-    const rawSignatures = group.rawSignatures.map((raw) => ({ ...raw, signature: nothing }));
-    const children = group.children.map((child) => ({ ...child, proof: nothing }));
-    return { ...group, rawSignatures, children };
+    const rawSignatures = group.rawSignatures.map((raw) => ({ ...raw, signature: NOTHING }));
+    const children = group.children.map((child) => ({ ...child, proof: NOTHING }));
+    const components = group.components.map(shapeOfComponent);
+    return { ...group, rawSignatures, children, components };
   });
   return { ...request, snapshot: { ...snapshot, keys: [], groups } };
+}
+
+/** Number of proofs in the group's proof. */
+function childrenIn({ childrenFolded }: Outcome, { work }: DecodedGroup): number {
+  return work.kind === "merge" ? shapeOf(work).children : childrenFolded.length;
 }
 
 /** Number of raw signatures in the group's proof. */

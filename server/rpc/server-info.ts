@@ -20,14 +20,16 @@ import { optimisticMs, pessimisticMs, predictMs } from "../work/cost-model.js";
 import type { HandlersModules, HandlersOptions } from "./call-context.js";
 import { limitsView } from "./status-view.js";
 
-/** Shapes whose learned cost is reported: raw signatures, children. */
-const shapes = [
+/** Folds whose learned cost is reported: raw signatures, children. */
+const folds = [
   [1, 0],
   [16, 0],
   [32, 0],
   [64, 0],
   [32, 1],
 ] as const;
+/** Merges whose learned cost is reported, once one was made: messages, each with a proof. */
+const merges = [2, 4, 8] as const;
 
 export const deviceStateOnWire = {
   starting: DeviceState.STARTING,
@@ -60,34 +62,32 @@ function deviceInfo({ deviceId, report }: OperatedDevice): MessageInitShape<type
     detail: laneDetail(report),
     standbyReady: isStandbyReady,
     drained: isDrained,
-    learnedCosts: ratesOf(costs).flatMap((logInvRate) =>
-      shapes.map(([raws, children]) => {
-        const shape = { raws, children, logInvRate };
-        const peak = BigInt(Math.round(peakBytes(memory, shape)));
-        return { ...learnedCost(costs, logInvRate, shape), peakBytes: peak };
-      }),
-    ),
+    learnedCosts: shapesOf(costs).map((shape) => {
+      const peak = BigInt(Math.round(peakBytes(memory, shape)));
+      return { ...learnedCost(costs, shape), peakBytes: peak };
+    }),
   };
 }
 
-/** The rates of which something was learned; the default one always. */
-function ratesOf(costs: Costs): number[] {
-  const folds = costs.filter(({ kind }) => kind === "fold");
-  return folds.length === 0 ? [0] : folds.map(({ logInvRate }) => logInvRate);
+/** The shapes of the kinds and rates of which something was learned; folds of the default one always. */
+function shapesOf(costs: Costs): Shape[] {
+  const learned = costs.length === 0 ? [{ kind: "fold", logInvRate: 0 } as const] : costs;
+  return learned.flatMap(({ kind, logInvRate }): Shape[] =>
+    kind === "fold"
+      ? folds.map(([raws, children]) => ({ raws, children, logInvRate }))
+      : merges.map((messages) => ({ raws: 0, children: messages, messages, logInvRate })),
+  );
 }
 
-function learnedCost(
-  costs: Costs,
-  logInvRate: number,
-  shape: Shape,
-): MessageInitShape<typeof LearnedCostSchema> {
+function learnedCost(costs: Costs, shape: Shape): MessageInitShape<typeof LearnedCostSchema> {
+  const { messages, logInvRate = 0 } = shape;
   const model = modelOf(costs, shape);
   return {
-    kind: ProofKind.AGGREGATE,
+    kind: messages === undefined ? ProofKind.AGGREGATE : ProofKind.MERGE,
     logInvRate,
     rawSignatures: shape.raws,
     children: shape.children,
-    messages: 1,
+    messages: messages ?? 1,
     proveMs: Math.round(predictMs(model, shape)),
     proveMsLow: Math.round(optimisticMs(model, shape)),
     proveMsHigh: Math.round(pessimisticMs(model, shape)),

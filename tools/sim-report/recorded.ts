@@ -8,7 +8,7 @@ import type {
   Group,
   SubmitSnapshotRequest,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { PartialPolicy } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { PartialPolicy, ProofKind } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { attestationDataRoot } from "../../server/admission/attestation-data.js";
 import { participantsOf } from "../../server/admission/participants.js";
 import { Refusal } from "../../server/errors.js";
@@ -124,7 +124,9 @@ function groupsOf(folder: string, { snapshot }: SubmitSnapshotRequest): GroupSpe
   const isSsz = snapshot?.sszBitlists ?? false;
   const slot = Number(snapshot?.slot ?? 0n) % 2 ** 32;
   try {
-    const groups = (snapshot?.groups ?? []).slice(0, limits.groupsMax);
+    // The judge schedules folds only.
+    const folds = (snapshot?.groups ?? []).filter(({ kind }) => kind !== ProofKind.MERGE);
+    const groups = folds.slice(0, limits.groupsMax);
     return groups.map((group, at) => groupOf(group, { field: `groups[${at}]`, isSsz, slot }));
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;

@@ -145,7 +145,7 @@ describe("info", () => {
         "on devices   gpu",
         "cpu     failed         -            no memory",
         "gpu     idle, drained  standby      -",
-        "cpu                  0         0     0         9    7     0          -",
+        "cpu                  0         0         1     0         9    7     0          -",
       ]),
     );
   });

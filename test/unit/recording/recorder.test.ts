@@ -4,7 +4,10 @@ import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { pino } from "pino";
 import { expect, test } from "vitest";
-import { SubmitSnapshotRequestSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  GroupSchema,
+  SubmitSnapshotRequestSchema,
+} from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
 import { systemClock } from "../../../server/clock.js";
 import { readRecording } from "../../../server/recording/read-recording.js";
@@ -12,6 +15,7 @@ import type { Submitted } from "../../../server/recording/recorder.js";
 import { Recorder } from "../../../server/recording/recorder.js";
 import { fakeSnapshot } from "../../../tools/harness/fake-snapshots.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
+import { mergeOf, proofComponent, rawsComponent } from "../../../tools/harness/merges.js";
 
 const who = { service: "test", run: "00000000000000aa", devices: 1 };
 const bounds = { bytesMax: 1e9, filesMax: 2 };
@@ -32,6 +36,8 @@ function submitted(received?: Uint8Array): Submitted {
     node: { nodeId: "node-1" },
     snapshot: fakeSnapshot(1),
   });
+  const merge = mergeOf(proofComponent(0, Uint8Array.of(1)), rawsComponent(1, [0]));
+  request.snapshot?.groups.push(create(GroupSchema, merge));
   const accepted = { deadlineMs: 750, fenceMs: 6400, deadlineSource: 1 as const };
   return {
     request,
@@ -78,6 +84,13 @@ test("a request is kept as it was, or without keys, signatures and proofs", asyn
     const isFull = content === "full";
     expect(raws.every(({ signature }) => signature.length > 0)).toBe(isFull);
     expect(snapshot?.keys.length === 0).toBe(!isFull);
+    const [ofProof, ofRaws] = snapshot?.groups.at(-1)?.components ?? [];
+    expect(ofProof?.from.case === "proof" && ofProof.from.value.length > 0).toBe(isFull);
+    expect(ofProof?.claim?.participants).toEqual(Uint8Array.of(3));
+    const inMerge = ofRaws?.from.case === "raws" ? ofRaws.from.value.signatures : [];
+    expect(
+      inMerge.map(({ validatorIndex, signature }) => [validatorIndex, signature.length]),
+    ).toEqual([[0, isFull ? 64 : 0]]);
     expect(lines).toEqual([]);
   }
 });
