@@ -198,6 +198,8 @@ export const ProofSystemSchema: GenMessage<ProofSystem> = /*@__PURE__*/
  */
 export type ValidatorKey = Message<"lean.aggregator.v1.ValidatorKey"> & {
   /**
+   * Below `validators_max`.
+   *
    * @generated from field: uint32 validator_index = 1;
    */
   validatorIndex: number;
@@ -210,7 +212,7 @@ export type ValidatorKey = Message<"lean.aggregator.v1.ValidatorKey"> & {
   publicKey: Uint8Array;
 
   /**
-   * Default: ATTESTATION. PROPOSAL is for MERGE.
+   * Default: ATTESTATION. INVALID_ARGUMENT for PROPOSAL in a snapshot without MERGE.
    *
    * @generated from field: lean.aggregator.v1.KeyRole role = 3;
    */
@@ -278,13 +280,15 @@ export const ChildSchema: GenMessage<Child> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 7);
 
 /**
- * One message of a MERGE, with its signatures or its proof.
+ * One message of a MERGE, with its signatures or its proof. A MERGE is all or nothing: one bad input
+ * ends the group REJECTED, and `left_out` names its component. No message is twice in a MERGE.
  *
  * @generated from message lean.aggregator.v1.Component
  */
 export type Component = Message<"lean.aggregator.v1.Component"> & {
   /**
-   * Participants are given with `proof`, and empty with `raws`.
+   * Participants are given with `proof`, and empty with `raws`, whose validators are named once each.
+   * The role is PROPOSAL only with `root`.
    *
    * @generated from field: lean.aggregator.v1.Claim claim = 1;
    */
@@ -333,7 +337,8 @@ export const RawSignaturesSchema: GenMessage<RawSignatures> = /*@__PURE__*/
   messageDesc(file_lean_aggregator_v1_aggregator, 9);
 
 /**
- * One attestation data with the signatures and children to fold into one proof.
+ * One attestation data with the signatures and children to fold into one proof; or, of kind MERGE,
+ * several messages to merge into one. The groups of a snapshot are of one kind.
  *
  * @generated from message lean.aggregator.v1.Group
  */
@@ -369,8 +374,9 @@ export type Group = Message<"lean.aggregator.v1.Group"> & {
   kind: ProofKind;
 
   /**
-   * For MERGE, in the block's order; then `data`, `message`, `raw_signatures` and `children` are
-   * empty.
+   * For MERGE, in the block's order, 1 to `messages_max`; then `data`, `message`, `raw_signatures` and
+   * `children` are empty. At priority PROPOSAL, a root of role PROPOSAL is of the snapshot's slot:
+   * INVALID_ARGUMENT for another, which is submitted at AGGREGATION.
    *
    * @generated from field: repeated lean.aggregator.v1.Component components = 6;
    */
@@ -746,7 +752,7 @@ export type LeftOut = Message<"lean.aggregator.v1.LeftOut"> & {
     case: "childIndex";
   } | {
     /**
-     * For a component of a MERGE, its index in the group.
+     * For a component of a MERGE with a bad input, its index in the group.
      *
      * @generated from field: uint32 component_index = 5;
      */
@@ -755,7 +761,7 @@ export type LeftOut = Message<"lean.aggregator.v1.LeftOut"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * SHA-256 of the signature or of the child's proof, 32 bytes.
+   * SHA-256 of the signature or of the proof, 32 bytes; of a component, of its first bad one.
    *
    * @generated from field: bytes digest = 4;
    */
@@ -771,7 +777,8 @@ export const LeftOutSchema: GenMessage<LeftOut> = /*@__PURE__*/
 
 /**
  * How many votes of a group met which fate. A vote is a validator and a message; each validator of
- * the raw signatures and the children counts once, and all fields add up to the group's votes.
+ * the raw signatures and the children counts once, and all fields add up to the group's votes. The
+ * components of a MERGE count each by itself; those of a bad one have the fate of its bad input.
  *
  * @generated from message lean.aggregator.v1.Votes
  */
@@ -822,7 +829,7 @@ export type Votes = Message<"lean.aggregator.v1.Votes"> & {
 
   /**
    * The group was not started; its `reason` says why. Without one, it has fewer inputs than
-   * `min_inputs`.
+   * `min_inputs`, or is a MERGE with a bad component, and this vote is in a good one.
    *
    * @generated from field: uint32 not_started = 8;
    */
@@ -933,7 +940,8 @@ export type Outcome = Message<"lean.aggregator.v1.Outcome"> & {
   leftOut: LeftOut[];
 
   /**
-   * For MERGE: what the proof claims, in its order. Empty for AGGREGATE.
+   * For MERGE: what the proof claims, in the order of the components, with the participants of each;
+   * also without a proof. Then `data`, `message` and `participants` are empty. Empty for AGGREGATE.
    *
    * @generated from field: repeated lean.aggregator.v1.Claim claims = 13;
    */
@@ -1721,7 +1729,7 @@ export type Limits = Message<"lean.aggregator.v1.Limits"> & {
   rawSignaturesMax: number;
 
   /**
-   * Validators of the key table.
+   * Keys of one role in the key table.
    *
    * @generated from field: uint32 validators_max = 6;
    */
@@ -2059,7 +2067,8 @@ export enum ProofKind {
   AGGREGATE = 1,
 
   /**
-   * Merges signatures and proofs of several messages into one proof. No offer has it yet.
+   * Merges signatures and proofs of several messages into one proof, with all of them or none:
+   * `partial_policy` and `min_inputs` do not apply.
    *
    * @generated from enum value: PROOF_KIND_MERGE = 2;
    */
@@ -2112,7 +2121,8 @@ export const PrioritySchema: GenEnum<Priority> = /*@__PURE__*/
   enumDesc(file_lean_aggregator_v1_aggregator, 2);
 
 /**
- * What happens when the node already has a session in flight at this priority.
+ * What happens when the node already has a session in flight at this priority, of the same kind of
+ * proof.
  *
  * @generated from enum lean.aggregator.v1.BusyPolicy
  */
@@ -2226,7 +2236,7 @@ export enum SkipReason {
   UNSPECIFIED = 0,
 
   /**
-   * The node has a session in flight at this priority.
+   * The node has a session in flight at this priority, of the same kind of proof.
    *
    * @generated from enum value: SKIP_REASON_IN_FLIGHT = 1;
    */
@@ -2301,7 +2311,7 @@ export enum OutcomeStatus {
   NOTHING_TO_PROVE = 3,
 
   /**
-   * Without the bad inputs, nothing is left to prove.
+   * Without the bad inputs, nothing is left to prove. A MERGE has a bad input.
    *
    * @generated from enum value: OUTCOME_STATUS_REJECTED = 4;
    */
