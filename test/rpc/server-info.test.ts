@@ -35,9 +35,18 @@ test("the service says what it offers, and that it drains while its only device 
     expect(status?.offers).toMatchObject([
       {
         proofSystem: { scheme: "fake", revision: "fake-1", logInvRate: 0 },
-        ...{ publicKeyBytes: 32, signatureBytes: 64, kinds: [ProofKind.AGGREGATE, ProofKind.MERGE] },
+        ...{
+          publicKeyBytes: 32,
+          signatureBytes: 64,
+          kinds: [ProofKind.AGGREGATE, ProofKind.MERGE],
+        },
         ...{ logInvRates: [0, 1, 2, 3, 4, 5, 6, 7, 8], childrenMax: limits.childrenMax },
-        ...{ proofBytesMax: limits.proofBytesMax, messagesMax: limits.mergeMessagesMax, deviceIds: ["cpu"], fake: true },
+        ...{
+          proofBytesMax: limits.proofBytesMax,
+          messagesMax: limits.mergeMessagesMax,
+          deviceIds: ["cpu"],
+          fake: true,
+        },
       },
     ]);
     expect(devices).toMatchObject([{ id: "cpu", drained: false }]);

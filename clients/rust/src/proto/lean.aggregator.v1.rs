@@ -72,12 +72,13 @@ pub struct ProofSystem {
 /// One entry of a snapshot's key table.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ValidatorKey {
+    /// Below `validators_max`.
     #[prost(uint32, tag = "1")]
     pub validator_index: u32,
     /// The key in the prover's encoding; its size is `public_key_bytes` of the offer.
     #[prost(bytes = "bytes", tag = "2")]
     pub public_key: ::prost::bytes::Bytes,
-    /// Default: ATTESTATION. PROPOSAL is for MERGE.
+    /// Default: ATTESTATION. INVALID_ARGUMENT for PROPOSAL in a snapshot without MERGE.
     #[prost(enumeration = "KeyRole", tag = "3")]
     pub role: i32,
 }
@@ -100,10 +101,12 @@ pub struct Child {
     #[prost(bytes = "bytes", tag = "2")]
     pub proof: ::prost::bytes::Bytes,
 }
-/// One message of a MERGE, with its signatures or its proof.
+/// One message of a MERGE, with its signatures or its proof. A MERGE is all or nothing: one bad input
+/// ends the group REJECTED, and `left_out` names its component. No message is twice in a MERGE.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Component {
-    /// Participants are given with `proof`, and empty with `raws`.
+    /// Participants are given with `proof`, and empty with `raws`, whose validators are named once each.
+    /// The role is PROPOSAL only with `root`.
     #[prost(message, optional, tag = "1")]
     pub claim: ::core::option::Option<Claim>,
     #[prost(oneof = "component::From", tags = "2, 3")]
@@ -124,7 +127,8 @@ pub struct RawSignatures {
     #[prost(message, repeated, tag = "1")]
     pub signatures: ::prost::alloc::vec::Vec<RawSignature>,
 }
-/// One attestation data with the signatures and children to fold into one proof.
+/// One attestation data with the signatures and children to fold into one proof; or, of kind MERGE,
+/// several messages to merge into one. The groups of a snapshot are of one kind.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Group {
     #[prost(message, optional, tag = "1")]
@@ -140,8 +144,9 @@ pub struct Group {
     /// Kind of proof to make; default AGGREGATE. UNIMPLEMENTED for one that no offer has.
     #[prost(enumeration = "ProofKind", tag = "5")]
     pub kind: i32,
-    /// For MERGE, in the block's order; then `data`, `message`, `raw_signatures` and `children` are
-    /// empty.
+    /// For MERGE, in the block's order, 1 to `messages_max`; then `data`, `message`, `raw_signatures` and
+    /// `children` are empty. At priority PROPOSAL, a root of role PROPOSAL is of the snapshot's slot:
+    /// INVALID_ARGUMENT for another, which is submitted at AGGREGATION.
     #[prost(message, repeated, tag = "6")]
     pub components: ::prost::alloc::vec::Vec<Component>,
 }
@@ -293,7 +298,7 @@ pub mod submit_snapshot_response {
 pub struct LeftOut {
     #[prost(enumeration = "LeftOutReason", tag = "1")]
     pub reason: i32,
-    /// SHA-256 of the signature or of the child's proof, 32 bytes.
+    /// SHA-256 of the signature or of the proof, 32 bytes; of a component, of its first bad one.
     #[prost(bytes = "bytes", tag = "4")]
     pub digest: ::prost::bytes::Bytes,
     #[prost(oneof = "left_out::Input", tags = "2, 3, 5")]
@@ -309,13 +314,14 @@ pub mod left_out {
         /// For a child, its index in the group.
         #[prost(uint32, tag = "3")]
         ChildIndex(u32),
-        /// For a component of a MERGE, its index in the group.
+        /// For a component of a MERGE with a bad input, its index in the group.
         #[prost(uint32, tag = "5")]
         ComponentIndex(u32),
     }
 }
 /// How many votes of a group met which fate. A vote is a validator and a message; each validator of
-/// the raw signatures and the children counts once, and all fields add up to the group's votes.
+/// the raw signatures and the children counts once, and all fields add up to the group's votes. The
+/// components of a MERGE count each by itself; those of a bad one have the fate of its bad input.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Votes {
     /// In the proof, by the step of the request in which the proof was ready: as many entries as the
@@ -338,7 +344,7 @@ pub struct Votes {
     #[prost(uint32, tag = "7")]
     pub covered: u32,
     /// The group was not started; its `reason` says why. Without one, it has fewer inputs than
-    /// `min_inputs`.
+    /// `min_inputs`, or is a MERGE with a bad component, and this vote is in a good one.
     #[prost(uint32, tag = "8")]
     pub not_started: u32,
     /// The group's proof was stopped; its `reason` says why.
@@ -383,7 +389,8 @@ pub struct Outcome {
     /// Inputs that are not in the proof.
     #[prost(message, repeated, tag = "12")]
     pub left_out: ::prost::alloc::vec::Vec<LeftOut>,
-    /// For MERGE: what the proof claims, in its order. Empty for AGGREGATE.
+    /// For MERGE: what the proof claims, in the order of the components, with the participants of each;
+    /// also without a proof. Then `data`, `message` and `participants` are empty. Empty for AGGREGATE.
     #[prost(message, repeated, tag = "13")]
     pub claims: ::prost::alloc::vec::Vec<Claim>,
     #[prost(message, optional, tag = "14")]
@@ -684,7 +691,7 @@ pub struct Limits {
     /// Raw signatures of a group.
     #[prost(uint32, tag = "3")]
     pub raw_signatures_max: u32,
-    /// Validators of the key table.
+    /// Keys of one role in the key table.
     #[prost(uint32, tag = "6")]
     pub validators_max: u32,
     /// Longest `deadline_ms`.
@@ -837,7 +844,8 @@ pub enum ProofKind {
     Unspecified = 0,
     /// Folds raw signatures and children of one message into one proof.
     Aggregate = 1,
-    /// Merges signatures and proofs of several messages into one proof. No offer has it yet.
+    /// Merges signatures and proofs of several messages into one proof, with all of them or none:
+    /// `partial_policy` and `min_inputs` do not apply.
     Merge = 2,
 }
 impl ProofKind {
@@ -898,7 +906,8 @@ impl Priority {
         }
     }
 }
-/// What happens when the node already has a session in flight at this priority.
+/// What happens when the node already has a session in flight at this priority, of the same kind of
+/// proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum BusyPolicy {
@@ -1003,7 +1012,7 @@ impl DeadlineSource {
 #[repr(i32)]
 pub enum SkipReason {
     Unspecified = 0,
-    /// The node has a session in flight at this priority.
+    /// The node has a session in flight at this priority, of the same kind of proof.
     InFlight = 1,
     /// No group could start before the deadline, or not even a part be proved before the fence.
     PredictedMiss = 2,
@@ -1054,7 +1063,7 @@ pub enum OutcomeStatus {
     /// The group has no bad input, fewer than two children, and no raw signature beyond the child's; or
     /// fewer inputs than `min_inputs`.
     NothingToProve = 3,
-    /// Without the bad inputs, nothing is left to prove.
+    /// Without the bad inputs, nothing is left to prove. A MERGE has a bad input.
     Rejected = 4,
     /// No proof was started; see the reason.
     NotStarted = 5,

@@ -85,7 +85,8 @@ const (
 	ProofKind_PROOF_KIND_UNSPECIFIED ProofKind = 0
 	// Folds raw signatures and children of one message into one proof.
 	ProofKind_PROOF_KIND_AGGREGATE ProofKind = 1
-	// Merges signatures and proofs of several messages into one proof. No offer has it yet.
+	// Merges signatures and proofs of several messages into one proof, with all of them or none:
+	// `partial_policy` and `min_inputs` do not apply.
 	ProofKind_PROOF_KIND_MERGE ProofKind = 2
 )
 
@@ -186,7 +187,8 @@ func (Priority) EnumDescriptor() ([]byte, []int) {
 	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{2}
 }
 
-// What happens when the node already has a session in flight at this priority.
+// What happens when the node already has a session in flight at this priority, of the same kind of
+// proof.
 type BusyPolicy int32
 
 const (
@@ -351,7 +353,7 @@ type SkipReason int32
 
 const (
 	SkipReason_SKIP_REASON_UNSPECIFIED SkipReason = 0
-	// The node has a session in flight at this priority.
+	// The node has a session in flight at this priority, of the same kind of proof.
 	SkipReason_SKIP_REASON_IN_FLIGHT SkipReason = 1
 	// No group could start before the deadline, or not even a part be proved before the fence.
 	SkipReason_SKIP_REASON_PREDICTED_MISS SkipReason = 2
@@ -422,7 +424,7 @@ const (
 	// The group has no bad input, fewer than two children, and no raw signature beyond the child's; or
 	// fewer inputs than `min_inputs`.
 	OutcomeStatus_OUTCOME_STATUS_NOTHING_TO_PROVE OutcomeStatus = 3
-	// Without the bad inputs, nothing is left to prove.
+	// Without the bad inputs, nothing is left to prove. A MERGE has a bad input.
 	OutcomeStatus_OUTCOME_STATUS_REJECTED OutcomeStatus = 4
 	// No proof was started; see the reason.
 	OutcomeStatus_OUTCOME_STATUS_NOT_STARTED OutcomeStatus = 5
@@ -1279,11 +1281,12 @@ func (x *ProofSystem) GetLogInvRate() uint32 {
 
 // One entry of a snapshot's key table.
 type ValidatorKey struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	ValidatorIndex uint32                 `protobuf:"varint,1,opt,name=validator_index,json=validatorIndex,proto3" json:"validator_index,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Below `validators_max`.
+	ValidatorIndex uint32 `protobuf:"varint,1,opt,name=validator_index,json=validatorIndex,proto3" json:"validator_index,omitempty"`
 	// The key in the prover's encoding; its size is `public_key_bytes` of the offer.
 	PublicKey []byte `protobuf:"bytes,2,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
-	// Default: ATTESTATION. PROPOSAL is for MERGE.
+	// Default: ATTESTATION. INVALID_ARGUMENT for PROPOSAL in a snapshot without MERGE.
 	Role          KeyRole `protobuf:"varint,3,opt,name=role,proto3,enum=lean.aggregator.v1.KeyRole" json:"role,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1449,10 +1452,12 @@ func (x *Child) GetProof() []byte {
 	return nil
 }
 
-// One message of a MERGE, with its signatures or its proof.
+// One message of a MERGE, with its signatures or its proof. A MERGE is all or nothing: one bad input
+// ends the group REJECTED, and `left_out` names its component. No message is twice in a MERGE.
 type Component struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Participants are given with `proof`, and empty with `raws`.
+	// Participants are given with `proof`, and empty with `raws`, whose validators are named once each.
+	// The role is PROPOSAL only with `root`.
 	Claim *Claim `protobuf:"bytes,1,opt,name=claim,proto3" json:"claim,omitempty"`
 	// Types that are valid to be assigned to From:
 	//
@@ -1585,7 +1590,8 @@ func (x *RawSignatures) GetSignatures() []*RawSignature {
 	return nil
 }
 
-// One attestation data with the signatures and children to fold into one proof.
+// One attestation data with the signatures and children to fold into one proof; or, of kind MERGE,
+// several messages to merge into one. The groups of a snapshot are of one kind.
 type Group struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Data  *AttestationData       `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
@@ -1596,8 +1602,9 @@ type Group struct {
 	Children      []*Child        `protobuf:"bytes,4,rep,name=children,proto3" json:"children,omitempty"`
 	// Kind of proof to make; default AGGREGATE. UNIMPLEMENTED for one that no offer has.
 	Kind ProofKind `protobuf:"varint,5,opt,name=kind,proto3,enum=lean.aggregator.v1.ProofKind" json:"kind,omitempty"`
-	// For MERGE, in the block's order; then `data`, `message`, `raw_signatures` and `children` are
-	// empty.
+	// For MERGE, in the block's order, 1 to `messages_max`; then `data`, `message`, `raw_signatures` and
+	// `children` are empty. At priority PROPOSAL, a root of role PROPOSAL is of the snapshot's slot:
+	// INVALID_ARGUMENT for another, which is submitted at AGGREGATION.
 	Components    []*Component `protobuf:"bytes,6,rep,name=components,proto3" json:"components,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2279,7 +2286,7 @@ type LeftOut struct {
 	//	*LeftOut_ChildIndex
 	//	*LeftOut_ComponentIndex
 	Input isLeftOut_Input `protobuf_oneof:"input"`
-	// SHA-256 of the signature or of the child's proof, 32 bytes.
+	// SHA-256 of the signature or of the proof, 32 bytes; of a component, of its first bad one.
 	Digest        []byte `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2378,7 +2385,7 @@ type LeftOut_ChildIndex struct {
 }
 
 type LeftOut_ComponentIndex struct {
-	// For a component of a MERGE, its index in the group.
+	// For a component of a MERGE with a bad input, its index in the group.
 	ComponentIndex uint32 `protobuf:"varint,5,opt,name=component_index,json=componentIndex,proto3,oneof"`
 }
 
@@ -2389,7 +2396,8 @@ func (*LeftOut_ChildIndex) isLeftOut_Input() {}
 func (*LeftOut_ComponentIndex) isLeftOut_Input() {}
 
 // How many votes of a group met which fate. A vote is a validator and a message; each validator of
-// the raw signatures and the children counts once, and all fields add up to the group's votes.
+// the raw signatures and the children counts once, and all fields add up to the group's votes. The
+// components of a MERGE count each by itself; those of a bad one have the fate of its bad input.
 type Votes struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In the proof, by the step of the request in which the proof was ready: as many entries as the
@@ -2405,7 +2413,7 @@ type Votes struct {
 	// Only in a good child of a group without a proof: NOTHING_TO_PROVE or REJECTED.
 	Covered uint32 `protobuf:"varint,7,opt,name=covered,proto3" json:"covered,omitempty"`
 	// The group was not started; its `reason` says why. Without one, it has fewer inputs than
-	// `min_inputs`.
+	// `min_inputs`, or is a MERGE with a bad component, and this vote is in a good one.
 	NotStarted uint32 `protobuf:"varint,8,opt,name=not_started,json=notStarted,proto3" json:"not_started,omitempty"`
 	// The group's proof was stopped; its `reason` says why.
 	Stopped uint32 `protobuf:"varint,9,opt,name=stopped,proto3" json:"stopped,omitempty"`
@@ -2538,7 +2546,8 @@ type Outcome struct {
 	ChildrenFolded []uint32 `protobuf:"varint,11,rep,packed,name=children_folded,json=childrenFolded,proto3" json:"children_folded,omitempty"`
 	// Inputs that are not in the proof.
 	LeftOut []*LeftOut `protobuf:"bytes,12,rep,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
-	// For MERGE: what the proof claims, in its order. Empty for AGGREGATE.
+	// For MERGE: what the proof claims, in the order of the components, with the participants of each;
+	// also without a proof. Then `data`, `message` and `participants` are empty. Empty for AGGREGATE.
 	Claims      []*Claim     `protobuf:"bytes,13,rep,name=claims,proto3" json:"claims,omitempty"`
 	ProofSystem *ProofSystem `protobuf:"bytes,14,opt,name=proof_system,json=proofSystem,proto3" json:"proof_system,omitempty"`
 	// Duration of the proof in milliseconds; 0 without a proof.
@@ -4125,7 +4134,7 @@ type Limits struct {
 	GroupsMax uint32 `protobuf:"varint,2,opt,name=groups_max,json=groupsMax,proto3" json:"groups_max,omitempty"`
 	// Raw signatures of a group.
 	RawSignaturesMax uint32 `protobuf:"varint,3,opt,name=raw_signatures_max,json=rawSignaturesMax,proto3" json:"raw_signatures_max,omitempty"`
-	// Validators of the key table.
+	// Keys of one role in the key table.
 	ValidatorsMax uint32 `protobuf:"varint,6,opt,name=validators_max,json=validatorsMax,proto3" json:"validators_max,omitempty"`
 	// Longest `deadline_ms`.
 	DeadlineMsMax uint32 `protobuf:"varint,7,opt,name=deadline_ms_max,json=deadlineMsMax,proto3" json:"deadline_ms_max,omitempty"`
