@@ -1,9 +1,14 @@
 /** A decoded group of given work, for tests and simulations that decode no snapshot. */
 import { create } from "@bufbuild/protobuf";
-import { AttestationDataSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Claim } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  AttestationDataSchema,
+  ClaimSchema,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { bitsToIndices, encodeBitlist } from "../../proto/bitlist.js";
 import { inputDigest } from "../../server/work/input-digest.js";
 import { inputsOf } from "../../server/work/group.js";
-import type { DecodedGroup, GroupWork, SentWork } from "../../server/work/group.js";
+import type { ComponentWork, DecodedGroup, GroupWork, SentWork } from "../../server/work/group.js";
 
 /** The work, which must be a fold. Throws for a merge, and without one. */
 export function foldOf<Work extends SentWork>(work: Work | undefined): Work & { kind: "fold" } {
@@ -15,15 +20,27 @@ export function foldOf<Work extends SentWork>(work: Work | undefined): Work & { 
 export function decodedGroup<Work extends GroupWork>(work: Work): DecodedGroup<Work> {
   const { raws, children } = inputsOf(work);
   const validators = [...raws, ...children].flatMap((input) => input.validators);
+  const claims = work.kind === "fold" ? [] : work.components.map(claimOf);
+  const claimVotes = claims.map(({ participants }) => bitsToIndices(participants).length);
+  const isFold = work.kind === "fold";
   return {
-    data: create(AttestationDataSchema),
-    claims: [],
-    claimVotes: [],
+    data: isFold ? create(AttestationDataSchema) : undefined,
+    claims,
+    claimVotes,
     work,
     isOverLimit: false,
     digest: inputDigest(work),
-    votes: new Set(validators).size,
+    votes: isFold ? new Set(validators).size : validators.length,
     votesLeftOut: { unknown_key: new Uint8Array(), bad_child: new Uint8Array() },
     sszLength: undefined,
   };
+}
+
+/** As if the component's message were a root. */
+function claimOf({ message: { root, slot }, from }: ComponentWork): Claim {
+  const { validators } = from.kind === "raws" ? from.raws : from.child;
+  return create(ClaimSchema, {
+    signed: { case: "root", value: { root, slot: BigInt(slot) } },
+    participants: encodeBitlist(validators, undefined),
+  });
 }

@@ -34,7 +34,7 @@ export function toGroup({ root, slot, raws, children }: GroupSpec): DecodedGroup
   const signatures = new Uint8Array(raws.length * SIGNATURE_BYTES);
   const childWork = children.map((validators, index) => {
     const keys = keysOf(validators);
-    return { index, validators, keys, proof: proofOf([{ keys }]) };
+    return { index, validators, keys, proof: proofOf([{ ...message, keys }]) };
   });
   const work = {
     kind: "fold" as const,

@@ -1,6 +1,7 @@
 /** The proof by which simulated devices are timed before they take work. */
 import type { FoldInputs } from "../../server/prover/prover.js";
-import { KEY_BYTES, SIGNATURE_BYTES } from "./sim-prover.js";
+import { KEY_BYTES } from "./sim-keys.js";
+import { SIGNATURE_BYTES } from "./sim-prover.js";
 
 const root = new Uint8Array(32).fill(0xca);
 export const calibrationRoot = Buffer.from(root).toString("hex");

@@ -1,4 +1,5 @@
 /** What must hold of all that was read once every session has ended. */
+import { mergeFaults } from "./merge-faults.js";
 import type { Submission } from "../../server/work/submission.js";
 import type { ReadOutcome, ResultReader } from "./result-reader.js";
 import { validatorsOf } from "./sim-group.js";
@@ -34,12 +35,17 @@ export function checkOutcomes(
 const sorted = (lines: readonly string[]) => JSON.stringify([...lines].sort());
 
 function checkOutcome(
-  { requestId, groupIndex, participants, isCut }: ReadOutcome,
+  { requestId, groupIndex, participants, isCut, outcome }: ReadOutcome,
   submission: Submission | undefined,
 ): string[] {
   const group = submission?.groups[groupIndex];
   if (submission === undefined || group === undefined)
     return [`${requestId}/${groupIndex} ended, and nobody submitted it`];
+  const { work } = group;
+  if (work.kind === "merge") {
+    const faults = mergeFaults({ ...group, work }, outcome);
+    return faults.map((fault) => `${requestId}/${groupIndex}: ${fault}`);
+  }
   const own = validatorsOf(group);
   const isOwn = participants.every((validator) => own.has(validator));
   return [

@@ -1,36 +1,66 @@
 /** The groups that the simulated nodes submit, and the epochs of their runs. */
 import type { Admission } from "../../server/admission/admission.js";
 import { Refusal } from "../../server/errors.js";
-import type { DecodedGroup } from "../../server/work/group.js";
+import type { DecodedGroup, FoldWork, MergeWork } from "../../server/work/group.js";
 import type { Submission, SubmitAnswer } from "../../server/work/submission.js";
 import type { Random } from "./random.js";
-import { drawGroup, sameWork } from "./sim-group.js";
+import { drawGroup, sameFold } from "./sim-group.js";
+import { drawMerge, sameMerge, turnedMerge } from "./sim-merge.js";
 import type { Weather } from "./weather.js";
 
 /** Groups that several nodes may have alike. */
 const RECENT_GROUPS = 6;
 
 export class GroupSource {
-  private recent: readonly DecodedGroup[] = [];
+  private folds: readonly DecodedGroup<FoldWork>[] = [];
+  private merges: readonly DecodedGroup<MergeWork>[] = [];
 
   constructor(
     private readonly random: Random,
-    private readonly weather: Pick<Weather, "identical" | "poison">,
+    private readonly weather: Pick<Weather, "identical" | "poison" | "merges">,
   ) {}
 
-  /** Each new, or the same work as one drawn shortly before; a message once a snapshot. */
+  /**
+   * Groups of one kind. Each new, or the same work as one drawn shortly before, or the same components
+   * in another order; a message once a snapshot.
+   */
   draw(count: number, requestId: string): DecodedGroup[] {
     const { random, weather } = this;
-    const earlier = [...this.recent];
+    const { poison } = weather;
+    if (random.chance(weather.merges)) {
+      const drawn = this.drawn(count, this.merges, {
+        fresh: (at) => drawMerge(random, { name: `${requestId}/${at}`, at, poison }),
+        same: (merge, at) => {
+          const turned = random.chance(0.2) ? turnedMerge(merge) : merge;
+          return sameMerge(turned, at, random.whole(0, 3));
+        },
+      });
+      this.merges = drawn.recent;
+      return drawn.groups;
+    }
+    const drawn = this.drawn(count, this.folds, {
+      fresh: (at) => drawGroup(random, { name: `${requestId}/${at}`, at, poison }),
+      same: (fold, at) => sameFold(fold, at, random.whole(0, 3)),
+    });
+    this.folds = drawn.recent;
+    return drawn.groups;
+  }
+
+  private drawn<Group>(
+    count: number,
+    recent: readonly Group[],
+    draw: { fresh(at: number): Group; same(group: Group, at: number): Group },
+  ): { groups: Group[]; recent: readonly Group[] } {
+    const { random, weather } = this;
+    const earlier = [...recent];
     const groups = Array.from({ length: count }, (_, at) => {
       if (random.chance(weather.identical)) {
         const [same] = earlier.splice(random.whole(0, earlier.length), 1);
-        if (same !== undefined) return sameWork(same, at, random.whole(0, 3));
+        if (same !== undefined) return draw.same(same, at);
       }
-      return drawGroup(random, { name: `${requestId}/${at}`, at, poison: weather.poison });
+      return draw.fresh(at);
     });
-    this.recent = [...earlier, ...groups].slice(-RECENT_GROUPS);
-    return groups;
+    return { groups, recent: [...earlier, ...groups].slice(-RECENT_GROUPS) };
   }
 }
 

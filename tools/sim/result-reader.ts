@@ -30,6 +30,8 @@ export interface ReadOutcome {
   groupIndex: number;
   ending: string;
   participants: readonly number[];
+  /** As it was when it was read. */
+  outcome: Outcome;
   /** Inputs were left out so that the rest fits. */
   isCut: boolean;
 }
@@ -142,6 +144,9 @@ export class ResultReader {
     this.seen.push(`${requestId} ${groupIndex} ${ending} ${attempt}`);
     const participants = bitsToIndices(outcome.participants);
     const isCut = outcome.leftOut.some(({ reason: why }) => why === LeftOutReason.SHED);
-    this.outcomes.push({ requestId, groupIndex, ending, participants, isCut });
+    this.outcomes.push({
+      ...{ requestId, groupIndex, ending, participants, isCut },
+      outcome: { ...outcome },
+    });
   }
 }

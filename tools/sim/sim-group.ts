@@ -1,9 +1,10 @@
-/** Groups of the simulation: some with bad or deadly inputs, some the same work as another node's. */
+/** Folds of the simulation: some with bad or deadly inputs, some the same work as another node's. */
 import { limits } from "../../server/limits.js";
 import type { DecodedGroup, FoldWork } from "../../server/work/group.js";
 import { inputsOf } from "../../server/work/group.js";
-import { decodedGroup, foldOf } from "../harness/decoded-group.js";
+import { decodedGroup } from "../harness/decoded-group.js";
 import type { Random } from "./random.js";
+import { keysOfSim, rootNamed } from "./sim-keys.js";
 import { BAD, POISON, proofOf } from "./sim-prover.js";
 
 export interface GroupOptions {
@@ -19,13 +20,11 @@ export function drawGroup(
   random: Random,
   { name, at, poison }: GroupOptions,
 ): DecodedGroup<FoldWork> {
-  const root = new Uint8Array(32);
-  Buffer.from(name).copy(root);
+  const root = rootNamed(name);
   const raws = random.whole(0, 40);
   const validators = Array.from({ length: raws }, (_, v) => v);
   const signatures = new Uint8Array(raws * 4);
-  const keys = new Uint8Array(raws * 4);
-  validators.forEach((v) => (keys[v * 4] = v + 1));
+  const keys = keysOfSim(validators);
   if (raws > 0 && random.chance(poison)) signatures[0] = POISON;
   else if (raws > 0 && random.chance(0.1)) signatures[0] = BAD;
   const message = { root, slot: 1 };
@@ -33,7 +32,7 @@ export function drawGroup(
   const count = random.chance(0.2) ? random.whole(1, 2) : 0;
   const children = Array.from({ length: count }, (_, index) => {
     const isBad = random.chance(0.2);
-    const proof = isBad ? new Uint8Array(3) : proofOf([{ keys: childKeys }]);
+    const proof = isBad ? new Uint8Array(3) : proofOf([{ root, keys: childKeys }]);
     return { index, validators: [100, 101], keys: childKeys, proof };
   });
   const raw = { validators, keys, signatures };
@@ -49,11 +48,9 @@ const CHILD_BYTES_MAX = 512 * 1024;
  * @param ballast bytes of invalid children, which are left out when they are verified
  */
 export function plainGroup(random: Random, name: string, ballast = 0): DecodedGroup<FoldWork> {
-  const root = new Uint8Array(32);
-  Buffer.from(name).copy(root);
+  const root = rootNamed(name);
   const validators = Array.from({ length: random.whole(1, 40) }, (_, v) => v);
-  const keys = new Uint8Array(validators.length * 4);
-  validators.forEach((v) => (keys[v * 4] = v + 1));
+  const keys = keysOfSim(validators);
   const raws = { validators, keys, signatures: new Uint8Array(validators.length * 4) };
   const children = Array.from({ length: Math.ceil(ballast / CHILD_BYTES_MAX) }, (_, index) => ({
     ...{ index, validators: [100 + index], keys: new Uint8Array([0xc, 0, 1, index]) },
@@ -70,8 +67,12 @@ export function plainGroup(random: Random, name: string, ballast = 0): DecodedGr
 }
 
 /** The same inputs under another node's validator indices. */
-export function sameWork(group: DecodedGroup, at: number, shift: number): DecodedGroup<FoldWork> {
-  const fold = foldOf(group.work);
+export function sameFold(
+  group: DecodedGroup<FoldWork>,
+  at: number,
+  shift: number,
+): DecodedGroup<FoldWork> {
+  const { work: fold } = group;
   const { raws, children } = fold;
   const shifted = <T extends { validators: readonly number[] }>(part: T) => ({
     ...part,

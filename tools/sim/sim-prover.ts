@@ -14,9 +14,9 @@ import type {
 import type { ProverDescription } from "../../server/work/prover-description.js";
 import { ProverError } from "../../server/prover/prover.js";
 import type { Shape } from "../../server/work/shape.js";
+import { KEY_BYTES, messagesName } from "./sim-keys.js";
 import type { VirtualClock } from "./virtual-clock.js";
 
-export const KEY_BYTES = 4;
 export const SIGNATURE_BYTES = 4;
 /** First byte of a signature that ends whatever prover aggregates it. */
 export const POISON = 0xdd;
@@ -38,7 +38,8 @@ const DESCRIPTION: ProverDescription = {
 /** Called at once for what the prover does, for the invariants. */
 export interface ProverWitness {
   started(prover: SimProver): void;
-  proofStarted(prover: SimProver, root: Uint8Array): void;
+  /** `name`: of its work, see `workName`. */
+  proofStarted(prover: SimProver, name: string): void;
   ended(prover: SimProver): void;
 }
 
@@ -49,10 +50,12 @@ export interface SimProverOptions {
   /** From SIGKILL to the end of the process. */
   exitMs: number;
   verifyMs: () => number;
-  proveMs: (shape: Shape, root: string) => number;
+  proveMs: (shape: Shape, name: string) => number;
   residentBytes: () => number;
   /** What a proof of this shape takes beside. Default: nothing */
   proofBytes?: (shape: Shape) => number;
+  /** Messages that it merges. Default: those of `DESCRIPTION`. */
+  messagesMax?: number;
   /** What the prover tells is heard in turns of this process. Default: at once. */
   host?: { nowMs: () => number; turn: (hear: () => void) => void };
 }
@@ -62,12 +65,12 @@ type Phase = "starting" | "serving" | "dying" | "ended";
 export class SimProver implements Prover {
   readonly ready: Promise<ProverDescription>;
   readonly exited: Promise<ProverExit>;
-  readonly description = DESCRIPTION;
+  readonly description: ProverDescription;
   readonly pid = undefined;
   isProving = false;
   private peak = 0;
-  /** Of the group that is proved, in hex. */
-  root = "";
+  /** Of the work that is proved: see `workName`. */
+  name = "";
   private phase: Phase = "starting";
   private silentSinceMs: number | undefined;
   private readonly pending = new Set<(error: ProverError) => void>();
@@ -80,6 +83,8 @@ export class SimProver implements Prover {
     private readonly clock: VirtualClock,
     private readonly witness: ProverWitness,
   ) {
+    const { messagesMax = DESCRIPTION.messagesMax } = options;
+    this.description = { ...DESCRIPTION, messagesMax };
     this.host = options.host ?? { nowMs: () => clock.nowMs(), turn: (hear) => hear() };
     this.exited = new Promise((resolve) => (this.resolveExit = resolve));
     this.ready = new Promise((resolve, reject) => {
@@ -88,7 +93,7 @@ export class SimProver implements Prover {
         if (this.phase !== "starting") return;
         if (!options.doesStart) return this.end("start_failed", "setup failed");
         this.phase = "serving";
-        this.host.turn(() => resolve(DESCRIPTION));
+        this.host.turn(() => resolve(this.description));
       });
     });
     this.ready.catch(() => undefined);
@@ -145,15 +150,15 @@ export class SimProver implements Prover {
     return Buffer.compare(bytes, proofOf(claims)) === 0;
   }
 
-  async prove({ raws, children, wanted }: ProofJob): Promise<Uint8Array> {
+  async prove({ kind, raws, children, wanted }: ProofJob): Promise<Uint8Array> {
     if (this.phase !== "serving") await this.work(0);
-    const root = wanted[0]?.root ?? new Uint8Array();
-    this.witness.proofStarted(this, root);
+    this.name = messagesName(wanted);
+    this.witness.proofStarted(this, this.name);
     this.isProving = true;
-    this.root = Buffer.from(root).toString("hex");
     const signatures = Buffer.concat(raws.map((each) => each.signatures));
-    const shape = { raws: signatures.length / SIGNATURE_BYTES, children: children.length };
-    const tookMs = this.options.proveMs(shape, this.root);
+    const inputs = { raws: signatures.length / SIGNATURE_BYTES, children: children.length };
+    const shape = kind === "fold" ? inputs : { ...inputs, messages: wanted.length };
+    const tookMs = this.options.proveMs(shape, this.name);
     this.peak = this.options.residentBytes() + (this.options.proofBytes?.(shape) ?? 0);
     const isPoisoned = signatures.some((byte, at) => at % SIGNATURE_BYTES === 0 && byte === POISON);
     if (isPoisoned) this.clock.at(this.clock.nowMs() + tookMs / 2, () => this.die("poison"));
@@ -201,13 +206,13 @@ export class SimProver implements Prover {
   }
 }
 
-/** Attests exactly the keys of these claims, in their order. */
-export function proofOf(claims: readonly Pick<KeyClaim, "keys">[]): Uint8Array {
-  const texts = claims.map(({ keys }) => {
+/** Attests exactly the keys of these claims, in the order of their messages. */
+export function proofOf(claims: readonly Pick<KeyClaim, "root" | "keys">[]): Uint8Array {
+  const texts = claims.map(({ root, keys }) => {
     const each = Array.from({ length: keys.length / KEY_BYTES }, (_, at) =>
       Buffer.from(keys.subarray(at * KEY_BYTES, (at + 1) * KEY_BYTES)).toString("hex"),
     );
-    return [...new Set(each)].sort().join(",");
+    return `${Buffer.from(root).toString("hex")} ${[...new Set(each)].sort().join(",")}`;
   });
-  return new Uint8Array(Buffer.from(`SIM ${texts.join(" ")}`));
+  return new Uint8Array(Buffer.from(`SIM ${texts.join("; ")}`));
 }

@@ -20,6 +20,8 @@ export interface Weather {
   poison: number;
   /** Share of groups that several nodes have alike. */
   identical: number;
+  /** Share of snapshots that are of merges. */
+  merges: number;
   /** Scatter of a proof's time around the cost table. */
   scatter: number;
   growth: number;
@@ -45,6 +47,7 @@ export function drawWeather(random: Random): Weather {
     scatter: random.pick([0.1, 0.5, 2, 8]),
     growth: rate(200_000),
     isCalibrated: random.chance(0.5),
+    merges: random.pick([0, 0.2, 0.5]),
   };
 }
 

@@ -13,7 +13,6 @@ import type { OperatedDevice } from "../../server/schedule/lane-handle.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
 import { Admission } from "../../server/admission/admission.js";
 import { sessionMessage } from "../../server/rpc/session-message.js";
-import type { GroupWork } from "../../server/work/group.js";
 import type { Session } from "../../server/session/session.js";
 import type { Submission } from "../../server/work/submission.js";
 import { calibrationOfTwo, calibrationRoot } from "./calibration.js";
@@ -24,13 +23,13 @@ import { Random } from "./random.js";
 import { simProverOptions } from "./prover-options.js";
 import { openReaders } from "./result-reader.js";
 import type { ResultReader } from "./result-reader.js";
+import { workName } from "./sim-keys.js";
 import { SimProver } from "./sim-prover.js";
 import type { ProverWitness } from "./sim-prover.js";
 import { isCalm, unreliablePost } from "./unreliable-post.js";
 import { VirtualClock } from "./virtual-clock.js";
 import { drawWeather, laneOptionsOf } from "./weather.js";
 import type { Weather } from "./weather.js";
-import { foldOf } from "../harness/decoded-group.js";
 
 const SLOT_MS = 4000;
 const SLOTS = 6;
@@ -49,7 +48,7 @@ export interface Report {
   trace: string[];
 }
 
-/** One message, and who submitted work on it. */
+/** One message, or several to merge, and who submitted work on it. */
 interface Known {
   submissions: Submission[];
   /** As the scheduler last handed it out. */
@@ -67,7 +66,7 @@ export class World implements ProverWitness {
   private readonly dispatcher: Dispatcher;
   private readonly admission: Admission;
   private readonly provers = new Set<SimProver>();
-  private readonly byRoot = new Map<string, Known>();
+  private readonly byName = new Map<string, Known>();
   /** Provers that work for nobody, since when. */
   private readonly unwanted = new Map<SimProver, number>();
   private readonly accepted = new Map<string, Submission>();
@@ -145,14 +144,14 @@ export class World implements ProverWitness {
     this.trace(`${prover.device}: prover starts`);
   }
 
-  proofStarted(prover: SimProver, root: Uint8Array): void {
+  proofStarted(prover: SimProver, name: string): void {
     const nowMs = this.clock.nowMs();
     const others = [...this.provers].filter(
       (each) => each !== prover && each.device === prover.device && each.isProving && each.isAlive,
     );
     if (others.length > 0) this.violation(`two living provers prove on ${prover.device}`);
-    if (Buffer.from(root).toString("hex") === calibrationRoot) return;
-    const known = this.byRoot.get(Buffer.from(root).toString("hex"));
+    if (name === calibrationRoot) return;
+    const known = this.byName.get(name);
     if (known === undefined) return this.violation("a proof of a group that nobody submitted");
     // The one with the most time of those that share the proof.
     const latest = (of: (submission: Submission) => number) =>
@@ -175,7 +174,7 @@ export class World implements ProverWitness {
   private nextAttempt(messagesMax: number): NextAttempt | undefined {
     const attempt = this.admission.queue.next(messagesMax);
     if (attempt === undefined) return undefined;
-    const known = this.byRoot.get(rootOf(attempt.work));
+    const known = this.byName.get(workName(attempt.work));
     if (known !== undefined) known.mayStartLate = attempt.isFirstOfSession || attempt.isRetry;
     return attempt;
   }
@@ -239,10 +238,10 @@ export class World implements ProverWitness {
     this.meet(nodeId);
     const isStale = this.epochs.isStale(submission);
     for (const { work } of submission.groups) {
-      const root = rootOf(work);
-      const known = this.byRoot.get(root) ?? { submissions: [], mayStartLate: false };
+      const name = workName(work);
+      const known = this.byName.get(name) ?? { submissions: [], mayStartLate: false };
       known.submissions.push(submission);
-      this.byRoot.set(root, known);
+      this.byName.set(name, known);
     }
     const answer = this.epochs.submit(this.admission, submission);
     if (answer === null) return;
@@ -324,13 +323,13 @@ export class World implements ProverWitness {
       calibrationRoot,
       ...sessions.flatMap(({ state, submission }) =>
         submission.groups.flatMap(({ work }, at) =>
-          state.groups[at]?.kind === "ended" ? [] : [rootOf(work)],
+          state.groups[at]?.kind === "ended" ? [] : [workName(work)],
         ),
       ),
     ]);
     for (const prover of this.provers) {
-      const { isServing, isProving, root } = prover;
-      if (!isServing || !isProving || wanted.has(root)) {
+      const { isServing, isProving, name } = prover;
+      if (!isServing || !isProving || wanted.has(name)) {
         this.unwanted.delete(prover);
         continue;
       }
@@ -386,5 +385,4 @@ export class World implements ProverWitness {
 
 const quiet = () => undefined;
 const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
-const rootOf = (work: GroupWork) => Buffer.from(foldOf(work).message.root).toString("hex");
 const plain = (_key: string, value: unknown) => (typeof value === "bigint" ? String(value) : value);

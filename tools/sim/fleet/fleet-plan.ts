@@ -13,6 +13,9 @@ export interface FleetWeather {
   /** Shares of groups: with an input that ends whatever prover aggregates it; of several nodes. */
   poison: number;
   identical: number;
+  /** Share of snapshots that are of merges, and of prover runs that merge few messages or none. */
+  merges: number;
+  mergesLess: number;
   startFailures: number;
   /** Scatter of a proof's time around the cost table. */
   scatter: number;
@@ -26,6 +29,8 @@ export const calmWeather: FleetWeather = {
   lies: 0,
   poison: 0,
   identical: 0,
+  merges: 0,
+  mergesLess: 0,
   startFailures: 0,
   scatter: 0.05,
 };
@@ -66,6 +71,8 @@ export interface FleetPlan {
   again: number;
   /** Groups of a snapshot; null: drawn for each, and so are their inputs and the priority. */
   groups: number | null;
+  /** Whether these groups are merges. Default: false. */
+  areMerges?: boolean;
   /** Bytes of invalid children in each group, so that its work is fetched in chunks. Default: 0. */
   ballast?: number;
   /** Budgets of each snapshot; null: drawn for each. */
@@ -112,6 +119,8 @@ function drawWeather(random: Random): FleetWeather {
     lies: rate(0.1),
     poison: rate(0.1),
     identical: random.pick([0, 0.3, 0.6]),
+    merges: random.pick([0, 0.3, 0.7]),
+    mergesLess: rate(0.5),
     startFailures: rate(0.2),
     scatter: random.pick([0.05, 0.3, 1]),
   };

@@ -10,6 +10,7 @@ import type { ToLane } from "../../../server/lane/lane-messages.js";
 import type { Logger } from "../../../server/log/log.js";
 import type { GroupWork } from "../../../server/work/group.js";
 import type { SubmitAnswer, Submission } from "../../../server/work/submission.js";
+import { workName } from "../sim-keys.js";
 import type { ProverWitness } from "../sim-prover.js";
 import type { VirtualClock } from "../virtual-clock.js";
 import type { AdoptionCounts } from "./adoptions.js";
@@ -22,7 +23,6 @@ import type { NodeWitness } from "./sim-node.js";
 import type { Snapshot } from "./snapshot.js";
 import type { SimHost } from "./sim-host.js";
 import type { SimProcess } from "./sim-process.js";
-import { foldOf } from "../../harness/decoded-group.js";
 
 export interface FleetReport extends AdoptionCounts {
   violations: string[];
@@ -30,6 +30,8 @@ export interface FleetReport extends AdoptionCounts {
   /** Requests of which not every group was proved, with their endings. */
   notProved: string[];
   proofs: number;
+  /** Those of several messages. */
+  merges: number;
   resubmitted: number;
   /** Chunks of work and proofs that were sent. */
   chunks: number;
@@ -52,6 +54,7 @@ export class FleetTruth implements DoorWitness, NodeWitness {
   private readonly violations: string[] = [];
   private readonly lines: string[] = [];
   private resubmissions = 0;
+  private merges = 0;
   private chunks = 0;
   private readonly turns: Record<string, number> = {};
 
@@ -73,6 +76,7 @@ export class FleetTruth implements DoorWitness, NodeWitness {
       endings: this.results.endings(),
       notProved: this.results.notProved(),
       proofs: this.ledger.proofs,
+      merges: this.merges,
       resubmitted: this.resubmissions,
       chunks: this.chunks,
       turns: this.turns,
@@ -107,12 +111,16 @@ export class FleetTruth implements DoorWitness, NodeWitness {
     return {
       started: (prover) => ledger.proverStarted(prover, process),
       ended: (prover) => ledger.proverEnded(prover),
-      proofStarted: (prover, root) => {
-        const hex = Buffer.from(root).toString("hex");
-        const what = `proof for ${ledger.requestsOf(hex)} starts on ${prover.device}`;
+      proofStarted: (prover, name) => {
+        const what = `proof for ${ledger.requestsOf(name)} starts on ${prover.device}`;
         this.trace(process.name, what);
-        ledger.proofStarted(prover, hex, time.nowMs());
-        for (const { digest, door } of ledger.asksOf(hex)) {
+        const { messagesMax } = prover.description;
+        const messages = name.split("+").length;
+        if (messages > 1 && messages > messagesMax)
+          this.violation(`${prover.device}, which merges ${messagesMax}, merges ${messages}`);
+        if (messages > 1) this.merges++;
+        ledger.proofStarted(prover, name, time.nowMs());
+        for (const { digest, door } of ledger.asksOf(name)) {
           this.adoptions.proved(digest);
           this.turns[door] = (this.turns[door] ?? 0) + 1;
         }
@@ -123,8 +131,8 @@ export class FleetTruth implements DoorWitness, NodeWitness {
   /** Is called before the process is killed. */
   killed(name: string): void {
     this.trace(name, "is killed");
-    for (const { prover, process, root } of this.ledger.running()) {
-      const own = this.ledger.asksOf(root).find(({ door }) => door === name);
+    for (const { prover, process, name: work } of this.ledger.running()) {
+      const own = this.ledger.asksOf(work).find(({ door }) => door === name);
       const goesOn = process.name !== name && !process.isDead;
       if (own === undefined || !goesOn) continue;
       this.trace(name, `leaves the proof for ${own.requestId} on ${prover.device}`);
@@ -140,13 +148,13 @@ export class FleetTruth implements DoorWitness, NodeWitness {
     const deadlineAtMs = door.process.trueOf(submission.deadlineAtMs);
     const fenceAtMs = door.process.trueOf(submission.fenceAtMs);
     for (const { work, digest } of groups)
-      this.ledger.asked(rootOf(work), {
+      this.ledger.asked(workName(work), {
         ...{ door: door.id, requestId, digest, deadlineAtMs, fenceAtMs },
       });
   }
 
   attempted(door: SimDoor, { work, isFirstOfSession, isRetry }: Attempted): void {
-    this.ledger.attempted(rootOf(work), door.id, isFirstOfSession || isRetry);
+    this.ledger.attempted(workName(work), door.id, isFirstOfSession || isRetry);
   }
 
   assigned(door: SimDoor, device: string, message: ToLane): void {
@@ -222,5 +230,3 @@ interface Attempted {
   isFirstOfSession: boolean;
   isRetry: boolean;
 }
-
-const rootOf = (work: GroupWork) => Buffer.from(foldOf(work).message.root).toString("hex");

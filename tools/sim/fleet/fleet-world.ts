@@ -11,6 +11,7 @@ import type { Device } from "../../../server/lane/device.js";
 import type { LaneOptions } from "../../../server/lane/lane-events.js";
 import { GroupSource } from "../group-source.js";
 import { plainGroup } from "../sim-group.js";
+import { plainMerge } from "../sim-merge.js";
 import { Random } from "../random.js";
 import { SimProver } from "../sim-prover.js";
 import { VirtualClock } from "../virtual-clock.js";
@@ -237,9 +238,12 @@ export class FleetWorld {
 
   private plainGroups(count: number, requestId: string): DecodedGroup[] {
     const { random, plan } = this;
-    return Array.from({ length: count }, (_, at) =>
-      plainGroup(random, `${requestId}/${at}`, plan.ballast),
-    );
+    return Array.from({ length: count }, (_, at) => {
+      const name = `${requestId}/${at}`;
+      return plan.areMerges === true
+        ? plainMerge(random, name)
+        : plainGroup(random, name, plan.ballast);
+    });
   }
 
   private device(name: string, id: string, process: SimProcess): Device {
@@ -249,6 +253,8 @@ export class FleetWorld {
   private startProver(device: string, process: SimProcess): SimProver {
     const { random, plan, truth, time } = this;
     const { weather } = plan;
+    // As an older backend, or one that cannot merge.
+    const messagesMax = random.chance(weather.mergesLess) ? random.pick([0, 2]) : 16;
     const prover = new SimProver(
       {
         device,
@@ -256,8 +262,9 @@ export class FleetWorld {
         doesStart: !random.chance(weather.startFailures),
         exitMs: random.between(5, 100),
         verifyMs: () => random.between(1, 60),
-        proveMs: ({ raws, children }) =>
-          (500 + 10 * raws + 600 * children) *
+        messagesMax,
+        proveMs: ({ raws, children, messages = 0 }) =>
+          (500 + 10 * raws + 600 * Math.max(children, messages - 1)) *
           random.between(1 / (1 + weather.scatter), 1 + weather.scatter),
         residentBytes: () => 0.5e9,
         host: { nowMs: () => process.clock.nowMs(), turn: (hear) => process.turn(hear) },

@@ -18,7 +18,7 @@ export interface Ask {
   fenceAtMs: number;
 }
 
-/** Work that doors have accepted, by the root of its message. */
+/** Work that doors have accepted, by its name: see `workName`. */
 interface Work {
   readonly asked: Ask[];
   /** By door: whether its last attempt may start after the deadline. */
@@ -29,7 +29,7 @@ interface Work {
 interface Running {
   prover: SimProver;
   process: SimProcess;
-  root: string;
+  name: string;
 }
 
 export class Ledger {
@@ -41,12 +41,12 @@ export class Ledger {
   /** @param broken called with each promise that is broken */
   constructor(private readonly broken: (what: string) => void) {}
 
-  asked(root: string, ask: Ask): void {
-    this.workOf(root).asked.push(ask);
+  asked(name: string, ask: Ask): void {
+    this.workOf(name).asked.push(ask);
   }
 
-  attempted(root: string, door: string, mayStartLate: boolean): void {
-    this.workOf(root).mayStartLate.set(door, mayStartLate);
+  attempted(name: string, door: string, mayStartLate: boolean): void {
+    this.workOf(name).mayStartLate.set(door, mayStartLate);
   }
 
   proverStarted(prover: SimProver, process: SimProcess): void {
@@ -59,29 +59,29 @@ export class Ledger {
     this.provers.delete(prover);
   }
 
-  proofStarted(prover: SimProver, root: string, nowMs: number): void {
+  proofStarted(prover: SimProver, name: string, nowMs: number): void {
     const others = this.on(prover.device).filter((each) => each !== prover && each.isProving);
     if (others.length > 0) this.broken(`two provers prove on ${prover.device}`);
-    if (root === calibrationRoot) return;
+    if (name === calibrationRoot) return;
     this.proofs++;
-    const work = this.works.get(root);
+    const work = this.works.get(name);
     if (work === undefined || work.asked.length === 0)
       return this.broken(`${prover.device} proves what nobody has submitted`);
     const late = nowMs - Math.max(...work.asked.map(({ deadlineAtMs }) => deadlineAtMs));
     const mayStartLate = [...work.mayStartLate.values()].some((may) => may);
     if (late >= 0 && !mayStartLate)
       this.broken(`a proof on ${prover.device} started ${late.toFixed(1)} ms after its deadline`);
-    const past = nowMs - this.fenceOf(root);
+    const past = nowMs - this.fenceOf(name);
     if (past >= 0)
       this.broken(`a proof on ${prover.device} started ${past.toFixed(1)} ms after its fence`);
   }
 
   /** To be called whenever all has settled. @param resumedAtMs when the process last went on */
   check(nowMs: number, resumedAtMs: (process: SimProcess) => number): void {
-    for (const { prover, process, root } of this.running()) {
-      if (root === calibrationRoot || !process.isRunning) continue;
-      const endByMs = Math.max(this.fenceOf(root), resumedAtMs(process)) + OVERRUN_MS;
-      const key = `${prover.device} ${root}`;
+    for (const { prover, process, name } of this.running()) {
+      if (name === calibrationRoot || !process.isRunning) continue;
+      const endByMs = Math.max(this.fenceOf(name), resumedAtMs(process)) + OVERRUN_MS;
+      const key = `${prover.device} ${name}`;
       if (nowMs <= endByMs || this.reported.has(key)) continue;
       this.reported.add(key);
       this.broken(`a proof on ${prover.device} runs on after its fence`);
@@ -91,8 +91,8 @@ export class Ledger {
   /** The proofs that run now, even when nobody waits for them. */
   running(): Running[] {
     return [...this.provers].flatMap(([prover, process]) => {
-      const { isServing, isProving, root } = prover;
-      return isServing && isProving ? [{ prover, process, root }] : [];
+      const { isServing, isProving, name } = prover;
+      return isServing && isProving ? [{ prover, process, name }] : [];
     });
   }
 
@@ -108,18 +108,18 @@ export class Ledger {
   }
 
   /** What doors have asked for on this message. */
-  asksOf(root: string): readonly Ask[] {
-    return this.works.get(root)?.asked ?? [];
+  asksOf(name: string): readonly Ask[] {
+    return this.works.get(name)?.asked ?? [];
   }
 
-  requestsOf(root: string): string {
-    const ids = this.asksOf(root).map(({ requestId }) => requestId);
+  requestsOf(name: string): string {
+    const ids = this.asksOf(name).map(({ requestId }) => requestId);
     return [...new Set(ids)].join();
   }
 
   /** The latest fence of all that have asked for this work. */
-  private fenceOf(root: string): number {
-    const { asked } = this.workOf(root);
+  private fenceOf(name: string): number {
+    const { asked } = this.workOf(name);
     return Math.max(...asked.map(({ fenceAtMs }) => fenceAtMs));
   }
 
@@ -127,9 +127,9 @@ export class Ledger {
     return [...this.provers.keys()].filter((each) => each.device === device);
   }
 
-  private workOf(root: string): Work {
-    const known = this.works.get(root) ?? { asked: [], mayStartLate: new Map() };
-    this.works.set(root, known);
+  private workOf(name: string): Work {
+    const known = this.works.get(name) ?? { asked: [], mayStartLate: new Map() };
+    this.works.set(name, known);
     return known;
   }
 }

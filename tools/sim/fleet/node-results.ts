@@ -3,7 +3,9 @@ import type { Outcome } from "../../../proto/gen/lean/aggregator/v1/aggregator_p
 import { LeftOutReason } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { bitsToIndices } from "../../../proto/bitlist.js";
 import type { DecodedGroup } from "../../../server/work/group.js";
-import { KEY_BYTES, proofOf } from "../sim-prover.js";
+import { mergeFaults } from "../merge-faults.js";
+import { KEY_BYTES } from "../sim-keys.js";
+import { proofOf } from "../sim-prover.js";
 import type { Snapshot } from "./snapshot.js";
 import { inputsOf } from "../../../server/work/group.js";
 
@@ -34,13 +36,22 @@ export class NodeResults {
     told.endings.set(at, [...(told.endings.get(at) ?? []), ending]);
     const group = snapshot.groups[at];
     if (group === undefined) return this.broken(`${requestId} has no group ${at}`);
-    if (outcome === undefined || outcome.proof.length === 0) return;
+    if (outcome === undefined) return;
+    const { work } = group;
+    if (work.kind === "merge") {
+      for (const fault of mergeFaults({ ...group, work }, outcome)) {
+        this.broken(`${requestId}/${at}: ${fault}`);
+      }
+      return;
+    }
+    if (outcome.proof.length === 0) return;
     const participants = bitsToIndices(outcome.participants);
     const keys = participants.map((validator) => keyOf(group, validator));
     const named = keys.flatMap((key) => key ?? []);
     if (named.length < keys.length)
       return this.broken(`${requestId}/${at} names another node's validators`);
-    if (Buffer.compare(proofOf([{ keys: Buffer.concat(named) }]), outcome.proof) !== 0)
+    const claim = { ...work.message, keys: Buffer.concat(named) };
+    if (Buffer.compare(proofOf([claim]), outcome.proof) !== 0)
       this.broken(`${requestId}/${at}: the proof does not attest those that it names`);
     const isCut = outcome.leftOut.some(({ reason }) => reason === LeftOutReason.SHED);
     if (isCut && !snapshot.mayShed) this.broken(`${requestId}/${at} was cut, forbidden`);

@@ -57,6 +57,13 @@ const chunksCame =
   (expect: Scenario["expect"]): Scenario["expect"] =>
   (report) => [...expect(report), ...(report.chunks === 0 ? ["no chunk was sent"] : [])];
 
+/** Snapshots of one merge each, and time for a second try, as the first merges are foreseen to be slow. */
+const merging = { areMerges: true, slots: 2, budgets: { deadlineMs: 3000, fenceMs: 9000 } };
+
+const merged =
+  (expect: Scenario["expect"]): Scenario["expect"] =>
+  (report) => [...expect(report), ...(report.merges === 0 ? ["nothing was merged"] : [])];
+
 /** An instant in the second slot, around its proofs: they take about a second. */
 const amidProofs = (random: Random) => 2 * SLOT_MS + SUBMIT_AT_MS + random.between(0, 1200);
 
@@ -74,6 +81,17 @@ export const scenarios = {
   door_killed: calm(
     (random) => [{ kind: "kill", process: "door-0", atMs: amidProofs(random), backInMs: Infinity }],
     adoptedNotRepeated,
+  ),
+  merge: calm(() => [], merged(noVoteLost), merging),
+  merge_door_killed: calm(
+    (random) => [{ kind: "kill", process: "door-0", atMs: amidProofs(random), backInMs: Infinity }],
+    merged(adoptedNotRepeated),
+    merging,
+  ),
+  merge_host_killed: calm(
+    (random) => [{ kind: "kill", process: "host-0", atMs: amidProofs(random), backInMs: 300 }],
+    merged(noVoteLost),
+    { ...merging, nodes: 1 },
   ),
   door_killed_and_back: calm(
     (random) => [{ kind: "kill", process: "door-0", atMs: amidProofs(random), backInMs: 300 }],

@@ -80,9 +80,17 @@ export class SimNode {
   /** Submits the snapshot, unless the adapter's gates are closed. */
   submit(snapshot: Snapshot, budgets: { deadlineMs: number; fenceMs: number }): void {
     const { requestId, slot, priority, groups } = snapshot;
+    const proofKind = groups[0]?.work.kind === "merge" ? "merge" : "aggregate";
     this.slot = Math.max(this.slot, slot);
     const gates = { isAggregator: true, hasState: true };
-    const ask = { kind: "ask", slot: this.slot, gates, priority, mayReplace: false } as const;
+    const ask = {
+      kind: "ask",
+      slot: this.slot,
+      gates,
+      priority,
+      proofKind,
+      mayReplace: false,
+    } as const;
     const answer = this.dispatch(ask).find(({ kind }) => kind === "go" || kind === "skip");
     if (answer?.kind === "skip") return this.modules.witness.skipped(snapshot, answer.reason);
     this.snapshots.set(requestId, snapshot);
@@ -92,6 +100,7 @@ export class SimNode {
       submission: {
         requestId,
         priority,
+        proofKind,
         slot,
         groups: groups.length,
         bytes: 1000,
