@@ -7,10 +7,14 @@ export interface BenchOptions {
   acks: number;
   /** For `tick`: ticks for each size of snapshot while proving. */
   ticks: number;
+  /** For `merge`: numbers of messages to merge, each from 1 to 8. */
+  messages: readonly number[];
   /** Names of the measurements to take. */
   only: readonly string[];
 }
 
+const MESSAGES = [2, 3, 4, 8];
+const MESSAGES_MAX = 8;
 const DEFAULTS = { PAIRS: 30, ACKS: 400, TICKS: 2000 };
 
 export function usage(names: readonly string[]): string {
@@ -20,6 +24,7 @@ export function usage(names: readonly string[]): string {
     "  PAIRS=30              pairs of bare and service proofs a shape, for overhead and merge",
     "  ACKS=400              acknowledgements for ack, idle and again while proving; for record",
     "  TICKS=2000            ticks a size of snapshot, for tick",
+    `  MESSAGES=${MESSAGES.join(",")}      numbers of messages to merge, for merge`,
     `  ONLY=${names.join(",")}`,
     "                        what to measure; default all but merge, which takes half an hour",
     "",
@@ -51,6 +56,16 @@ export function parseOptions(
     pairs: count("PAIRS"),
     acks: count("ACKS"),
     ticks: count("TICKS"),
+    messages: messagesOf(env["MESSAGES"]),
     only: asked.length === 0 ? byDefault : asked,
   };
+}
+
+function messagesOf(text: string | undefined): readonly number[] {
+  if (text === undefined) return MESSAGES;
+  const all = text.split(",").map(Number);
+  const isMergeable = (count: number) =>
+    Number.isInteger(count) && count >= 1 && count <= MESSAGES_MAX;
+  if (all.every(isMergeable)) return all;
+  throw new Error(`MESSAGES is "${text}", expected numbers from 1 to ${MESSAGES_MAX}, such as 2,3`);
 }

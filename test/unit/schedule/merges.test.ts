@@ -122,7 +122,7 @@ test("a merge that is predicted to miss is tried once on an idle device, whole",
   expect(scheduler.assignments[1]?.assignment).toMatchObject({ isExploration: false });
 });
 
-test("whoever forbids shedding adopts a running merge too, before its proof has begun", () => {
+test("a caller that forbids shedding adopts a running merge too, before its proof has begun", () => {
   const scheduler = new TestScheduler(["a"]);
   scheduler.announce("a", 1, {
     phase: { kind: "proving", attempt: null, proof: null },
