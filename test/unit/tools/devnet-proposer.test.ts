@@ -35,7 +35,7 @@ function testMerger() {
     takeMerged: () => ended.splice(0),
     cancelMerge: (ask) => cancelled.push(ask),
   };
-  const end = (proof: number[] | null, at = asks.length - 1) => {
+  const end = (proof: number[] | null, at = asks.length - 1, bad: number[] = []) => {
     const ask = asks[at];
     if (ask === undefined) throw new Error(`no merge ${at} was asked for`);
     const bytes = proof === null ? null : new Uint8Array(proof);
@@ -44,7 +44,7 @@ function testMerger() {
       proof: bytes,
       proveMs: 1500,
       detail: proof === null ? "rejected" : "",
-      bad: [],
+      bad,
     });
   };
   const refuse = (reason: string | null) => (refusal = reason);
@@ -166,6 +166,20 @@ test("a proof that does not verify is no candidate, and is asked for again in th
   expect(made.merged().at(-1)).toMatchObject({ status: "failed", detail: "rejected" });
   await propose();
   expect(block().block.body.attestations).toEqual([]);
+});
+
+test("an attestation whose proof is to blame is not asked for again", async () => {
+  const { asks, end, addBlock, addVotes, grow, node } = inSlotBefore();
+  addBlock();
+  addVotes();
+  await grow();
+  end(null, 0, [0]);
+  await grow();
+  node.onTick(tick(8, VOTE));
+  await grow();
+  const [first, second] = asks.map(({ body }) => body.map(({ data }) => hex(messageOf(data))));
+  expect(second).toHaveLength(1);
+  expect(second).not.toEqual(first);
 });
 
 test("a merger that refuses is asked again in the next tick", async () => {
