@@ -28,6 +28,7 @@ import {
   type Merged,
 } from "./body-merger.js";
 import {
+  endOf,
   mergedOf,
   mergeInit,
   mergeOptions,
@@ -217,8 +218,7 @@ function provedGroup(outcome: Outcome): ProvedGroup {
 
 function describe(result: TickResult): string {
   if (result.kind !== "outcome") return `group ${result.groupIndex}: ${result.kind}`;
-  const { groupIndex, status, detail } = result.outcome;
-  return `group ${groupIndex}: ${OutcomeStatus[status].toLowerCase()} ${detail}`.trim();
+  return `group ${result.outcome.groupIndex}: ${endOf(result.outcome)}`;
 }
 
 function validatorsOf(participants: Uint8Array): number[] {

@@ -1,6 +1,11 @@
 /** A merge as the service takes it and gives it back. Pure. */
 import type { MergeInit, MergeOptions, TickResult } from "../../../../client/index.js";
-import { KeyRole, OutcomeStatus } from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  KeyRole,
+  OutcomeReason,
+  OutcomeStatus,
+  type Outcome,
+} from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AttestationData, Checkpoint } from "../../chain/containers.js";
 import { dueUnixMs, type SlotTime } from "../slot-time.js";
 import type { KeyTables, MergeAsk, Merged } from "./body-merger.js";
@@ -48,11 +53,17 @@ export function mergeOptions({ slot, signed }: MergeAsk, time: SlotTime): MergeO
 
 export function mergedOf(ask: MergeAsk, result: TickResult): Merged {
   if (result.kind !== "outcome") return unmerged(ask, result.kind);
-  const { status, detail, proof, proveMs, leftOut } = result.outcome;
+  const { status, proof, proveMs, leftOut } = result.outcome;
   const isProved = status === OutcomeStatus.PROVED || status === OutcomeStatus.PROVED_LATE;
   if (isProved) return { ask, proof, proveMs, detail: "", bad: [] };
   const bad = leftOut.flatMap(({ input }) => (input.case === "componentIndex" ? input.value : []));
-  return { ...unmerged(ask, `${OutcomeStatus[status].toLowerCase()} ${detail}`.trim()), bad };
+  return { ...unmerged(ask, endOf(result.outcome)), bad };
+}
+
+/** How a group without a proof ended, in words. */
+export function endOf({ status, reason, detail }: Outcome): string {
+  const why = reason === OutcomeReason.UNSPECIFIED ? "" : OutcomeReason[reason].toLowerCase();
+  return [OutcomeStatus[status].toLowerCase(), why, detail].filter(Boolean).join(" ");
 }
 
 export const unmerged = (ask: MergeAsk, detail: string): Merged => ({
