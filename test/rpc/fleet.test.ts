@@ -22,6 +22,13 @@ import { createLog } from "../../server/log/log.js";
 import { createMetrics } from "../../server/metrics/metrics.js";
 import type { Service } from "../../server/service.js";
 import { fakeGroupAlone, fakeSnapshot } from "../../tools/harness/fake-snapshots.js";
+import {
+  keysOfBothRoles,
+  mergeOf,
+  rawsComponent,
+  rootComponent,
+} from "../../tools/harness/merges.js";
+import { snapshot as snapshotOf } from "../../tools/harness/vectors.js";
 import { metricValue } from "../helpers/metric-value.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 import { listenTestService } from "../helpers/start-service.js";
@@ -111,9 +118,20 @@ async function submitGroup({ client }: Door, at: number, priority: Priority, nod
   return result;
 }
 
+/** A merge of the votes of two messages and a block's root. */
+const fakeMergeSnapshot = (...more: ReturnType<typeof rawsComponent>[]) =>
+  snapshotOf(
+    100,
+    [mergeOf(rawsComponent(3), ...more, rawsComponent(4), rootComponent(100))],
+    keysOfBothRoles(),
+  );
+
 /** Submits one group; equal for every door. */
-async function submit({ client }: Door, fenceMs = 20_000): Promise<string> {
-  const snapshot = fakeSnapshot(1);
+async function submit(
+  { client }: Door,
+  fenceMs = 20_000,
+  snapshot = fakeSnapshot(1),
+): Promise<string> {
   const budgets = { deadlineMs: 10_000, fenceMs };
   const { result } = await client.submitSnapshot({ node, snapshot, ...budgets });
   if (result.case !== "accepted") throw new Error(`skipped: ${JSON.stringify(result.value)}`);
@@ -156,41 +174,72 @@ test("a door without devices has a group proved on a lane host, and verified by 
   });
 });
 
-test("a group whose lane host is killed is proved on another", async () => {
+/** Snapshots of one group of each kind. */
+const kinds = [
+  ["a fold", () => fakeSnapshot(1), 0],
+  ["a merge", () => fakeMergeSnapshot(), 3],
+] as const;
+
+test.each(kinds)("%s whose lane host is killed is proved on another", async (_, drawn, claims) => {
   const hosts = [new Host("h1"), new Host("h2")];
   const door = await startDoor("d1");
   await door.service.ready();
   await expect.poll(async () => (await door.client.getServerInfo({})).devices).toHaveLength(2);
-  const requestId = await submit(door);
+  const requestId = await submit(door, 20_000, drawn());
   const first = await proving(hosts);
   await first.kill();
   const others = hosts.filter((host) => host !== first);
   (await proving(others)).prover.endProofs();
-  expect(await outcomeOf(door, requestId)).toMatchObject({
+  const outcome = await outcomeOf(door, requestId);
+  expect(outcome).toMatchObject({
     status: OutcomeStatus.PROVED,
     attempt: 2,
     verifiedBy: VerifiedBy.SAME_HOST,
   });
+  expect(outcome?.claims).toHaveLength(claims);
 });
 
-test("what a door has begun, the next one adopts, so that one proof is made", async () => {
-  const hosts = [new Host("h1"), new Host("h2")];
-  const first = await startDoor("d1");
-  const second = await startDoor("d2");
-  await Promise.all([first.service.ready(), second.service.ready()]);
-  await submit(first);
-  const maker = await proving(hosts);
-  await first.engine.close();
-  // Before it has heard what runs, it would have another lane prove it again.
-  const states = async () =>
-    (await second.client.getServerInfo({})).devices.map(({ state }) => state);
-  await expect.poll(states, { timeout: 5000 }).toContain(DeviceState.PROVING);
-  const requestId = await submit(second);
-  await expect.poll(() => count(second, "fleet_adopted_total")).toBe(1);
-  maker.prover.endProofs();
-  expect(await outcomeOf(second, requestId)).toMatchObject({ status: OutcomeStatus.PROVED });
-  expect(hosts.reduce((sum, { prover }) => sum + prover.proofs, 0)).toBe(1);
+test("a merge with a bad component is rejected by a lane host, and the component named", async () => {
+  const host = new Host("h1");
+  const door = await startDoor("d1");
+  await door.service.ready();
+  const bad = rawsComponent(5);
+  for (const { signature } of bad.from.value.signatures) signature.fill(0);
+  const requestId = await submit(door, 20_000, fakeMergeSnapshot(bad));
+  const outcome = await outcomeOf(door, requestId);
+  expect(outcome?.status).toBe(OutcomeStatus.REJECTED);
+  expect(outcome?.leftOut.map(({ input }) => input)).toEqual([
+    { case: "componentIndex", value: 1 },
+  ]);
+  expect(host.prover.proofs).toBe(0);
 });
+
+test.each(kinds)(
+  "%s that a door has begun, the next one adopts: one proof is made",
+  async (_, drawn, claims) => {
+    const hosts = [new Host("h1"), new Host("h2")];
+    const first = await startDoor("d1");
+    const second = await startDoor("d2");
+    await Promise.all([first.service.ready(), second.service.ready()]);
+    await submit(first, 20_000, drawn());
+    const maker = await proving(hosts);
+    await first.engine.close();
+    // Before it has heard what runs, it would have another lane prove it again.
+    const states = async () =>
+      (await second.client.getServerInfo({})).devices.map(({ state }) => state);
+    await expect.poll(states, { timeout: 5000 }).toContain(DeviceState.PROVING);
+    const requestId = await submit(second, 20_000, drawn());
+    await expect.poll(() => count(second, "fleet_adopted_total")).toBe(1);
+    maker.prover.endProofs();
+    const outcome = await outcomeOf(second, requestId);
+    expect(outcome).toMatchObject({
+      status: OutcomeStatus.PROVED,
+      verifiedBy: VerifiedBy.OTHER_HOST,
+    });
+    expect(outcome?.claims).toHaveLength(claims);
+    expect(hosts.reduce((sum, { prover }) => sum + prover.proofs, 0)).toBe(1);
+  },
+);
 
 test("without its engine a door skips, and takes the proof that ended meanwhile once it is back", async () => {
   const hosts = [new Host("h1"), new Host("h2")];

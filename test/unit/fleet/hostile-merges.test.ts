@@ -86,10 +86,10 @@ test.each<[string, RemoteResult]>([
   expect(await d.count("fleet_faults_total", { fault: "garbage" })).toBe(1);
 });
 
-test("a part of a merge is no proof of it", async () => {
+test("a proof without all components is refused", async () => {
   const { d, h1, end } = await assigned();
   const proved = h1.proved(PROOF);
-  if (proved.kind !== "proved") throw new Error("it is no proof");
+  if (proved.kind !== "proved") throw new Error("it is another result");
   const leftOut = [bad(1, "bad_child", sha256(Uint8Array.of(1, 2)))];
   expect(await end({ ...proved, leftOut })).toMatchObject({ kind: "failed" });
   expect(await d.count("fleet_faults_total", { fault: "garbage" })).toBe(1);
