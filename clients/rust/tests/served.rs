@@ -133,7 +133,7 @@ fn a_merge_has_its_claims_and_names_a_bad_component() {
     });
     let results = take(&adapter, 2, Duration::from_secs(19));
     let left_out = &results[0].outcome().unwrap().left_out;
-    let named = left_out.iter().map(|each| each.input.clone());
+    let named = left_out.iter().map(|each| each.input);
     let expected = Some(proto::left_out::Input::ComponentIndex(1));
     assert_eq!(named.collect::<Vec<_>>(), [expected]);
     adapter.close(Duration::from_secs(1));
