@@ -4,6 +4,13 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { encodeSszBitlist } from "../../proto/bitlist.js";
 import { fakeSnapshot } from "../harness/fake-snapshots.js";
+import {
+  keysOfBothRoles,
+  mergeOf,
+  proofComponent,
+  rawsComponent,
+  rootComponent,
+} from "../harness/merges.js";
 import * as vectors from "../harness/vectors.js";
 
 export const node = { nodeId: "fuzz", nodeEpoch: 1n };
@@ -57,6 +64,14 @@ export const snapshots: vectors.SnapshotInit[] = [
     ),
     sszBitlists: true,
   },
+  vectors.snapshot(
+    100,
+    [
+      mergeOf(rawsComponent(0), proofComponent(1, new Uint8Array(100), [0, 2]), rootComponent(100)),
+      mergeOf(rawsComponent(0, [1, 40]), proofComponent(2, new Uint8Array())),
+    ],
+    keysOfBothRoles(),
+  ),
 ];
 
 export function submitRequests(): Uint8Array[] {
@@ -66,7 +81,7 @@ export function submitRequests(): Uint8Array[] {
       snapshot,
       requestId: at === 0 ? "again" : "",
       proofSystem: at === 1 ? { scheme: "fake", revision: "fake-1" } : {},
-      priority: at,
+      priority: at % 4,
       busyPolicy: at % 3,
       minInputs: at,
       steps:

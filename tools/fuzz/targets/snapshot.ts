@@ -3,7 +3,8 @@ import type { Group } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.
 import { SnapshotSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
 import { sha256 } from "../../../server/bytes.js";
-import type { DecodedGroup } from "../../../server/work/group.js";
+import { inputsOf } from "../../../server/work/group.js";
+import type { DecodedGroup, MergeWork } from "../../../server/work/group.js";
 import { bitsToIndices, decodeSszBitlist, indicesToBits } from "../../../proto/bitlist.js";
 import { decodeSnapshot } from "../../../server/admission/decode-snapshot.js";
 import { protobufMutator } from "../engine/mutate-protobuf.js";
@@ -20,7 +21,7 @@ const sizes = {
   signatureBytes: 64,
   proofBytesMax: 4096,
   childrenMax: 4,
-  messagesMax: 0,
+  messagesMax: 3,
 };
 const few = { ...sizes, groupsMax: 3, groupsSentMax: 16, validatorsMax: 256, inputsMax: 512 };
 
@@ -45,7 +46,7 @@ function run(input: Uint8Array): void {
     if (snapshot.sszBitlists) groups = groups.map(withoutLengthBits);
     for (const { validatorIndex, publicKey } of snapshot.keys) keys.set(validatorIndex, publicKey);
   } catch (error) {
-    return checkRefusal(error, ["invalid_argument", "resource_exhausted"]);
+    return checkRefusal(error, ["invalid_argument", "resource_exhausted", "unimplemented"]);
   }
   holds(decoded.length === groups.length, "every group of the snapshot is there");
   groups.forEach((group, at) => checkGroup(group, decoded[at], at, keys, input));
@@ -74,6 +75,7 @@ function checkGroup(
   input: Uint8Array,
 ): void {
   holds(decoded !== undefined, "no group is missing");
+  if (decoded.work.kind === "merge") return checkMerge(group, decoded, decoded.work, at, input);
   const { raws, children, leftOut, message } = foldOf(decoded.work);
   holds(decoded.isOverLimit === at >= few.groupsMax, "groups over the limit are marked");
   holds(message.root.length === 32, "a message has 32 bytes");
@@ -108,6 +110,40 @@ function checkGroup(
   for (const { digest, input: left } of leftOut) checkDigest(digest, left, group);
   holds(raws.keys.buffer !== input.buffer && raws.signatures.buffer !== input.buffer, "copied");
   holds(limits.validatorsMax >= few.validatorsMax, "the limits here are within the service's");
+}
+
+/** All components are in the work, or none, and the bad ones are named. */
+function checkMerge(
+  { components }: Group,
+  { claims, claimVotes, votes, isOverLimit }: DecodedGroup,
+  work: MergeWork,
+  at: number,
+  input: Uint8Array,
+): void {
+  holds(isOverLimit === at >= few.groupsMax, "merges over the limit are marked");
+  holds(claims.length === components.length, "each component has its claim");
+  holds(votes === claimVotes.reduce((sum, each) => sum + each, 0), "votes are the components'");
+  const isWhole = !isOverLimit && work.leftOut.length === 0;
+  const { length } = work.components;
+  holds(length === (isWhole ? components.length : 0), "a merge is all or nothing");
+  holds(length <= sizes.messagesMax, "a merge has no more messages than are offered");
+  const messages = work.components.map(({ message: { root, slot } }) => `${slot} ${String(root)}`);
+  holds(new Set(messages).size === messages.length, "no message is there twice");
+  for (const { input: left } of work.leftOut) {
+    const isNamed = left.kind === "component" && left.componentIndex < components.length;
+    holds(isNamed, "what is left out of a merge is a component");
+  }
+  const { raws, children } = inputsOf(work);
+  for (const { keys, validators } of [...raws, ...children]) {
+    holds(validators.length > 0, "a component has a signer");
+    holds(keys.length === validators.length * sizes.publicKeyBytes, "each signer has its key");
+    holds(keys.buffer !== input.buffer, "keys are copied");
+  }
+  claims.forEach(({ participants }, nth) => {
+    const count = bitsToIndices(participants).length;
+    holds(count <= few.validatorsMax + 1, "a claim names no more validators than there are");
+    if (isWhole) holds(count >= (claimVotes[nth] ?? 0), "a claim has every signer");
+  });
 }
 
 type LeftOutInput = DecodedGroup["work"]["leftOut"][number]["input"];

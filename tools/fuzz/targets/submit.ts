@@ -138,14 +138,16 @@ function checkVotes({ votes }: Outcome, group: Group, request: SubmitSnapshotReq
     .flat()
     .filter((each) => typeof each === "number");
   const sum = counts.reduce((total, count) => total + count, 0);
-  const inChildren = group.children.flatMap(({ participants }) => {
-    const isSsz = request.snapshot?.sszBitlists === true;
-    return bitsToIndices(
-      isSsz ? (decodeSszBitlist(participants)?.bits ?? participants) : participants,
-    );
-  });
+  const isSsz = request.snapshot?.sszBitlists === true;
+  const bitsOf = (participants: Uint8Array) =>
+    bitsToIndices(isSsz ? (decodeSszBitlist(participants)?.bits ?? participants) : participants);
+  const inChildren = group.children.flatMap(({ participants }) => bitsOf(participants));
   const raws = group.rawSignatures.map(({ validatorIndex }) => validatorIndex);
-  holds(sum === new Set([...raws, ...inChildren]).size, "every vote has one fate");
+  const merged = group.components.reduce((total, { claim, from }) => {
+    if (from.case === "raws") return total + from.value.signatures.length;
+    return total + bitsOf(claim?.participants ?? new Uint8Array()).length;
+  }, 0);
+  holds(sum === merged + new Set([...raws, ...inChildren]).size, "every vote has one fate");
   holds(proved.length === Math.max(1, request.steps.length) + 1, "one entry for each step");
 }
 
@@ -157,12 +159,17 @@ function checkOutcome(outcome: Outcome, group: Group | undefined, isFenced: bool
   if (!isFenced || !isProved) {
     holds(proof.length > 0 === isProved, "what is proved has a proof, and nothing else");
   }
-  holds(participants.length > 0 === isProved, "what is proved has participants");
   const needsReason =
     status === OutcomeStatus.NOT_STARTED ||
     status === OutcomeStatus.STOPPED ||
     status === OutcomeStatus.FAILED;
   holds((reason !== OutcomeReason.UNSPECIFIED) === needsReason, "an ending says why");
+  holds(outcome.claims.length === group.components.length, "an outcome has the claims of a merge");
+  if (group.components.length > 0) {
+    holds(participants.length + outcome.message.length === 0, "a merge has no message of its own");
+    return;
+  }
+  holds(participants.length > 0 === isProved, "what is proved has participants");
   holds(outcome.message.length === 32, "an outcome names its message");
   if (!isProved) return;
   const accounted = new Set(bitsToIndices(participants));
