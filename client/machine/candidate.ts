@@ -226,7 +226,7 @@ function end<C, P>(
   };
 }
 
-/** Asks for the next merge, if one is worth it and none is in flight. */
+/** Asks for the next merge, if one is worth it and no other is in flight. */
 function ask<C, P>(
   growing: Growing<C, P>,
   componentsMax: number,

@@ -14,7 +14,6 @@ import type { ProverDescription } from "../work/prover-description.js";
 
 export type {
   ClaimedProof,
-  JobKind,
   KeyClaim,
   ProofJob,
   SignatureVerdict,

@@ -131,7 +131,7 @@ it("counts no proof that only its maker has seen", async () => {
   expect(body.best).toBeNull();
 });
 
-it("counts a proof that the node has verified, whoever else has", async () => {
+it("counts a proof that the node has verified, whether or not the service has", async () => {
   const { aggregator, body, askedFor, prove } = await startBody({
     verify: () => Promise.resolve(true),
   });
@@ -163,7 +163,7 @@ it("tries later what the service skips, without the node's `onSkip`", async () =
   expect(onSkip).not.toHaveBeenCalled();
 });
 
-it("refuses a number of components that is none", async () => {
+it("refuses a number of components that is 0 or no integer", async () => {
   const { aggregator } = await start();
   const gates = () => ({ hasState: true });
   expect(() => aggregator.growBody({ gates, componentsMax: 0 })).toThrow(

@@ -205,7 +205,7 @@ export class Proposer {
     this.#end(merge, { status: "proved", detail: "", ...times }, proof);
   }
 
-  /** Why the proof is of no use; null: it attests exactly what was asked. */
+  /** Why the proof is refused; null: it attests exactly what was asked. */
   async #faultOf(ask: MergeAsk, proof: Uint8Array): Promise<string | null> {
     try {
       const isGood = await this.modules.crypto.verifyProof(claimsOf(ask, this.options), proof);
