@@ -163,7 +163,7 @@ it("tries later what the service skips, without the node's `onSkip`", async () =
   expect(onSkip).not.toHaveBeenCalled();
 });
 
-it("refuses a number of components that is 0 or no integer", async () => {
+it("refuses to grow a body of 0 components", async () => {
   const { aggregator } = await start();
   const gates = () => ({ hasState: true });
   expect(() => aggregator.growBody({ gates, componentsMax: 0 })).toThrow(
