@@ -342,7 +342,7 @@ export class World implements ProverWitness {
   /** One of several that wait for a proof may leave: it goes on for the others. */
   private checkRunning(sessions: readonly Session[]): void {
     const attempts = new Set(
-      this.lanes.lanes.map(({ phase }) => (phase.kind === "proving" ? phase.attempt : undefined)),
+      this.lanes.lanes.map(({ phase }) => ("attempt" in phase ? phase.attempt : undefined)),
     );
     const groups = sessions.flatMap(({ state }) => state.groups);
     if (groups.some((group) => group.kind === "running" && !attempts.has(group.attempt)))
