@@ -53,6 +53,8 @@ export class FleetWorld {
   readonly hosts: readonly Seat<SimHost>[];
   readonly truth: FleetTruth;
   private readonly source: GroupSource;
+  /** Messages that the backend of each device merges. */
+  private readonly backends = new Map<string, number>();
   private readonly nodes: readonly SimNode[];
   private readonly faults: FleetFaults;
   private requests = 0;
@@ -250,11 +252,20 @@ export class FleetWorld {
     return { id, startProver: () => this.startProver(name, process) };
   }
 
+  /** Messages that the device's backend merges: few as an older one, or 0 as one that cannot merge. */
+  private messagesMaxOf(device: string): number {
+    const { random, plan, backends } = this;
+    const known = backends.get(device);
+    if (known !== undefined) return known;
+    const drawn = random.chance(plan.weather.mergesLess) ? random.pick([0, 2]) : 16;
+    backends.set(device, drawn);
+    return drawn;
+  }
+
   private startProver(device: string, process: SimProcess): SimProver {
     const { random, plan, truth, time } = this;
     const { weather } = plan;
-    // As an older backend, or one that cannot merge.
-    const messagesMax = random.chance(weather.mergesLess) ? random.pick([0, 2]) : 16;
+    const messagesMax = this.messagesMaxOf(device);
     const prover = new SimProver(
       {
         device,
