@@ -59,7 +59,7 @@ test("sessions and provers are tables for people, whole messages with --json", a
   const sessionId = await proving();
   const sessions = await admin("sessions");
   expect(sessions.stdout).toMatch(/^session +node +request +slot +priority +age ms /);
-  const row = `${sessionId} +node-\\d+ +request-\\d+ +101 +aggregation +\\d+ +\\d+ +\\d+ +running, queued\n`;
+  const row = `${sessionId} +node-\\d+ +request-\\d+ +101 +aggregation +\\d+ +\\d+ +\\d+ +0 of \\d+ +running, queued\n`;
   expect(sessions.stdout).toMatch(new RegExp(row));
   const provers = await admin("provers");
   expect(provers.stdout).toMatch(new RegExp(`\ncpu +proving +${sessionId} +0 +\\d+ +\\d+ `));
