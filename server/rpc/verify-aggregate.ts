@@ -26,16 +26,21 @@ export function claimedProof(
 ): ClaimedProof {
   checkVerifyOffered(request, description);
   checkProofSystem(request.proofSystem, description);
-  const { length } = request.proof;
+  if (request.kind === ProofKind.MERGE) {
+    const claims = claimsOf(request, description);
+    return { kind: "merge", bytes: proofOf(request), claims };
+  }
+  const claim = claimOf(request, description);
+  return foldedProof(claim, { proof: proofOf(request), keys: claim.keys });
+}
+
+/** The bytes of the proof, copied. */
+function proofOf({ proof }: VerifyAggregateRequest): Uint8Array {
+  const { length } = proof;
   if (length > limits.proofBytesMax || length === 0) {
     throw invalid("proof", `has ${length} bytes, expected 1 to ${limits.proofBytesMax}`);
   }
-  const bytes = request.proof.slice();
-  if (request.kind === ProofKind.MERGE) {
-    return { kind: "merge", bytes, claims: claimsOf(request, description) };
-  }
-  const claim = claimOf(request, description);
-  return foldedProof(claim, { proof: bytes, keys: claim.keys });
+  return proof.slice();
 }
 
 /** The only claim of a fold. */
