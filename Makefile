@@ -113,7 +113,7 @@ bench-schedule: build
 fleet: build
 	@node dist/tools/fleet/fleet.js $(ARGS)
 
-# What an operator fears, done to a fleet: votes lost, and slots until all is well; 4 min.
+# What an operator fears, done to a fleet: votes lost, and slots until all is well; 7 min.
 drill: build
 	@node dist/tools/fleet/drill.js $(ARGS)
 

@@ -54,7 +54,7 @@ export const limits = {
   heldBytesMax: 512 * 1024 * 1024,
   /** Memory counted for each input that an outcome names as left out: 350 bytes measured. */
   leftOutBytes: 400,
-  /** Memory counted for each claim of an outcome besides its participants: 1.2 KB measured. */
+  /** Memory counted for each claim of an outcome besides its participants: 1.3 KB measured. */
   claimBytes: 1500,
   /** Share of `heldBytesMax` for answers: clients that do not read them must not fill it all. */
   answersPercentMax: 25,

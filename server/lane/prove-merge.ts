@@ -1,6 +1,6 @@
 /**
  * Merges several messages into one proof, all of them or none: verifies every component, in their order,
- * and names those with a bad input. When there is none, makes the proof and verifies it against
+ * and names those with a bad input. If all are good, makes the proof and verifies it against
  * exactly the claims of the components, in their order.
  */
 import { sha256 } from "../bytes.js";

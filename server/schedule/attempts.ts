@@ -215,7 +215,8 @@ export class Attempts {
 
   /**
    * Whether the waiter may take the result. One that forbids shedding waits only for a proof that
-   * is known to have all inputs; of a held proof the result tells at once. A merge has them always.
+   * is known to have all inputs, or for a held one, whose result is there at once. The proof of a
+   * merge has all inputs always.
    */
   private maySuit(waiter: Waiter, { isRunning, proof }: AdoptableWork): boolean {
     const { session, group } = waiter;

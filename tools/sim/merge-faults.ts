@@ -25,8 +25,8 @@ export function mergeFaults(
   const areSame =
     claims.length === wanted.length &&
     wanted.every((claim, at) => {
-      const told = claims[at];
-      return told !== undefined && equals(ClaimSchema, claim, told);
+      const given = claims[at];
+      return given !== undefined && equals(ClaimSchema, claim, given);
     });
   const fault = (isBroken: boolean, what: string) => (isBroken ? [what] : []);
   const always = [
