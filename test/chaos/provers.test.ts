@@ -30,6 +30,9 @@ describe("real provers", () => {
   const send = (signal: NodeJS.Signals, ...pids: number[]) =>
     pids.forEach((pid) => process.kill(pid, signal));
   const provers = () => ({ active: service.active(), standby: service.standby() });
+  /** Resolves once the log has the end of each: it may come later than the end of the process. */
+  const ended = (...pids: number[]) =>
+    until(() => !service.provers().some((pid) => pids.includes(pid)));
 
   beforeAll(async () => {
     site = new Site();
@@ -74,7 +77,7 @@ describe("real provers", () => {
       send("SIGSTOP", standby); // it holds the verification up
       const submitted = await oracle.submitAndStart([group()]);
       send("SIGKILL", active);
-      await until(() => !service.provers().includes(active));
+      await ended(active);
       send("SIGCONT", standby);
       await oracle.expectProved(submitted);
       expect(service.active()).toBe(standby);
@@ -97,14 +100,14 @@ describe("real provers", () => {
       const active = service.active();
       await random.moment(proveMs - 100, proveMs + 100);
       send("SIGKILL", active);
-      await until(() => !service.provers().includes(active));
+      await ended(active);
       await oracle.expectProved(submitted);
     });
 
     test("standby killed while it waits: it is replaced, the active prover goes on", async () => {
       const { active, standby } = provers();
       send("SIGKILL", standby);
-      await until(() => !service.provers().includes(standby));
+      await ended(standby);
       await oracle.expectProved(await oracle.submit([group()]));
       await service.fullStrength();
       expect(service.active()).toBe(active);
@@ -127,8 +130,7 @@ describe("real provers", () => {
       const [ending] = await oracle.endings(submitted);
       expect([["PROVED"], ["FAILED", "PROVER_DIED"]]).toContainEqual(ending);
       // The group's end may be reported before the second process's end.
-      const killed = [active, standby];
-      await expect.poll(() => service.provers().some((pid) => killed.includes(pid))).toBe(false);
+      await ended(active, standby);
       await service.fullStrength(1);
       await oracle.expectProved(await oracle.submit([group()]));
     });
@@ -152,7 +154,7 @@ describe("real provers", () => {
       const [ending] = await oracle.endings(submitted);
       // While its inputs are verified, both hang over this input; then it is not tried again.
       expect([["PROVED"], ["FAILED", "PROVER_DIED"]]).toContainEqual(ending);
-      await until(() => !isRunning(active) && !isRunning(standby));
+      await ended(active, standby);
       expect(service.endings().slice(-2)).toEqual(["wedged", "wedged"]);
       await service.fullStrength(1);
       await oracle.expectProved(await oracle.submit([group()]));
@@ -162,7 +164,7 @@ describe("real provers", () => {
       const { active, standby } = provers();
       send("SIGSTOP", standby);
       await oracle.expectProved(await oracle.submit([group()]));
-      await until(() => !isRunning(standby));
+      await ended(standby);
       expect(service.endings().at(-1)).toBe("wedged");
       expect(service.active()).toBe(active);
     });
@@ -175,7 +177,7 @@ describe("real provers", () => {
       const fenced = await oracle.submit([group(63)], options);
       const [outcome] = await oracle.outcomes(fenced);
       expect(await oracle.endings(fenced)).toEqual([["STOPPED", "FENCE"]]);
-      await until(() => !isRunning(active));
+      await ended(active);
       expect(outcome?.proof).toHaveLength(0);
       await oracle.expectProved(await oracle.submit([group()]));
       expect(service.active()).toBe(standby);
@@ -199,7 +201,7 @@ describe("real provers", () => {
       const submitted = await leaving.submitAndStart([group(63)]);
       await leaving.close(0); // an adapter that closes cancels what is in flight
       expect(await leaving.endings(submitted)).toEqual([["LOST"]]);
-      await until(() => !isRunning(active));
+      await ended(active);
       await oracle.expectProved(await oracle.submit([group()]));
       expect(service.active()).toBe(standby);
     });
@@ -217,8 +219,9 @@ describe("real provers", () => {
           await service.fullStrength(1);
           await random.moment(0, 1500);
           const [active] = service.provers();
-          if (active !== undefined && isRunning(active)) send("SIGKILL", active);
-          await until(() => active === undefined || !service.provers().includes(active));
+          if (active === undefined) continue;
+          if (isRunning(active)) send("SIGKILL", active);
+          await ended(active);
         }
         isOver = true;
         await submitting;

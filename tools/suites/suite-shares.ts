@@ -4,6 +4,8 @@
  * a folder of `test/`; its time is the sum over its files of collecting and running them.
  */
 import { relative } from "node:path";
+import { stripVTControlCharacters } from "node:util";
+import type { SerializedError } from "vitest";
 import type { Reporter, TestCase, TestModule } from "vitest/node";
 
 export interface SuiteTime {
@@ -38,26 +40,40 @@ export interface Unsteady {
   name: string;
   /** True when it failed at every try; false when it passed at a later one. */
   hasFailed: boolean;
+  /** The first line of each try's error, in order. */
+  errors: readonly string[];
 }
 
-/** A list of the tests that failed, then of those that were tried again; empty without any. */
+/** A list of the tests that failed, then of those tried again, with errors; empty without any. */
 export function unsteadyOf(tests: readonly Unsteady[]): string {
   const listed = (title: string, hasFailed: boolean) => {
-    const names = tests.filter((test) => test.hasFailed === hasFailed).map(({ name }) => name);
-    return names.length === 0 ? "" : `\n${title}:\n${names.map((name) => `  ${name}\n`).join("")}`;
+    const rows = tests
+      .filter((test) => test.hasFailed === hasFailed)
+      .flatMap(({ name, errors }) => [`  ${name}`, ...errors.map((error) => `      ${error}`)]);
+    return rows.length === 0 ? "" : `\n${title}:\n${rows.join("\n")}\n`;
   };
   return listed("failed", true) + listed("passed only when tried again", false);
 }
 
 function unsteady(test: TestCase): Unsteady[] {
-  const hasFailed = test.result().state === "failed";
+  const { state, errors = [] } = test.result();
+  const hasFailed = state === "failed";
   if (!hasFailed && test.diagnostic()?.flaky !== true) return [];
-  return [{ name: `${relative(".", test.module.moduleId)} > ${test.fullName}`, hasFailed }];
+  const name = `${relative(".", test.module.moduleId)} > ${test.fullName}`;
+  return [{ name, hasFailed, errors: errors.map(firstLine) }];
 }
 
 /** A file whose tests could not be collected, or whose hooks failed. */
-function unloaded({ moduleId }: TestModule): Unsteady {
-  return { name: relative(".", moduleId), hasFailed: true };
+function unloaded(module: TestModule): Unsteady {
+  const errors = module.errors().map(firstLine);
+  return { name: relative(".", module.moduleId), hasFailed: true, errors };
+}
+
+/** Where it was thrown, and what it says: a log of which only the end is kept tells both. */
+function firstLine({ message, stacks }: SerializedError): string {
+  const frame = stacks?.[0];
+  const where = frame === undefined ? "" : `${relative(".", frame.file)}:${frame.line}: `;
+  return `${where}${stripVTControlCharacters(message).split("\n")[0] ?? ""}`;
 }
 
 function cell(value: string | number): string {

@@ -17,11 +17,14 @@ test("adds files up by suite, the longest first, with each one's share", () => {
   ]);
 });
 
-test("names the tests that failed, and those that passed at a later try", () => {
+test("names the tests that failed, and those that passed at a later try, with their errors", () => {
   const names = unsteadyOf([
-    { name: "a > late", hasFailed: false },
-    { name: "b > wrong", hasFailed: true },
+    { name: "a > late", hasFailed: false, errors: ["test/a.test.ts:3: timed out"] },
+    { name: "b > wrong", hasFailed: true, errors: ["expected 1 to be 2", "expected 3 to be 2"] },
   ]);
-  expect(names).toBe("\nfailed:\n  b > wrong\n\npassed only when tried again:\n  a > late\n");
+  expect(names).toBe(
+    "\nfailed:\n  b > wrong\n      expected 1 to be 2\n      expected 3 to be 2\n" +
+      "\npassed only when tried again:\n  a > late\n      test/a.test.ts:3: timed out\n",
+  );
   expect(unsteadyOf([])).toBe("");
 });
