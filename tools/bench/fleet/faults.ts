@@ -52,14 +52,20 @@ class SessionNode {
   /** Submits, and calls `meanwhile` beside the session. Resolves when the session has ended. */
   async session(meanwhile: () => Promise<void> = () => Promise.resolve()): Promise<Session> {
     const slot = ++this.slot;
-    const startMs = performance.now();
-    const answer = this.adapter.submitOrSkip(slot, GATES, () => PROVER.snapshot(slot));
-    if ("skipped" in answer) throw new Error(`skipped: ${answer.skipped}`);
+    const submit = () => this.adapter.submitOrSkip(slot, GATES, () => PROVER.snapshot(slot));
+    let [startMs, answer] = [performance.now(), submit()];
+    // A session is in flight until its summary is there, a moment after the last outcome.
+    while ("skipped" in answer) {
+      if (answer.skipped !== "in_flight") throw new Error(`skipped: ${answer.skipped}`);
+      await pause(TICK_MS);
+      [startMs, answer] = [performance.now(), submit()];
+    }
+    const { requestId } = answer;
     const fault = meanwhile();
     const session: Session = { ms: NaN, isProved: false, ends: 0 };
     while (performance.now() < startMs + FENCE_MS + 1000) {
       for (const result of this.adapter.takeResults(0)) {
-        if (result.requestId !== answer.requestId) continue;
+        if (result.requestId !== requestId) continue;
         session.ends++;
         session.ms = performance.now() - startMs;
         session.isProved = result.kind === "outcome" && result.outcome.proof.length > 0;
