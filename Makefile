@@ -82,6 +82,11 @@ sim-report: build
 metrics-doc: build
 	@node dist/tools/metrics/write-metrics-doc.js
 
+# Every setting of serve and prove, with what it takes, into docs/operate/configuration.md.
+.PHONY: config-doc
+config-doc: build
+	@node dist/tools/config/write-config-doc.js
+
 # The changes of the adapter's machine that its vectors do not find: test/vectors/MUTANTS.md. 10 min.
 # ARGS="--mutate client/machine/tries.ts" for one file.
 mutate: setup

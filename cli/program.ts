@@ -5,6 +5,7 @@
 import { Command, CommanderError } from "commander";
 import { addAdminCommands } from "./admin/admin.js";
 import { addCompletionCommand } from "./completion.js";
+import { addConfigCommands } from "./config-check.js";
 import { addDoctorCommand } from "./doctor/command.js";
 import { addHealthCommand } from "./health.js";
 import { addInfoCommand } from "./info.js";
@@ -93,6 +94,7 @@ export function createProgram(modules: CommandModules): Command {
   addAdminCommands(program, modules);
   addTokenCommand(program, modules);
   addPolicyCommands(program, modules);
+  addConfigCommands(program, modules);
   addCompletionCommand(program, modules);
   program
     .command("version")

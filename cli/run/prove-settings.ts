@@ -29,7 +29,7 @@ const SETTINGS: readonly SettingHelp[] = [
   ["--log-level <level>", "lowest level to log", logLevels],
 ];
 
-const proveSettings: CommandSettings<ProveConfig> = {
+export const proveSettings: CommandSettings<ProveConfig> = {
   command: "prove",
   keys: proveSettingKeys,
   help: SETTINGS,

@@ -6,7 +6,7 @@
 import { statSync } from "node:fs";
 import { Option } from "commander";
 import { ConfigError, problemText } from "../../server/config/config-error.js";
-import { settingsIn, variableOf } from "../../server/config/parse.js";
+import { settingsIn, variableOf, withoutPasswords } from "../../server/config/parse.js";
 import { fileReason } from "../../server/files/file-reason.js";
 import { limits } from "../../server/limits.js";
 import { readFileWithin } from "../../server/files/read-file.js";
@@ -75,8 +75,45 @@ export function canReadAgain({ file }: SettingSources): boolean {
 
 /** Reads the settings from all sources. Throws `CommandError` with exit code 2 and all errors. */
 export function readFrom<T>(of: CommandSettings<T>, sources: SettingSources): T {
-  const { flags, env, file } = sources;
-  const inFile = file === undefined ? {} : readSettingsFile(file);
+  return readWithOrigins(of, sources).config;
+}
+
+/** A setting that is in force. */
+export interface SettingInForce {
+  key: string;
+  /** As the user gave it, or the default as the help shows it. */
+  value: string;
+  /** The flag, the variable or the file that gave it; "default" for none. */
+  from: string;
+}
+
+/** Like `readFrom`; also returns every setting with its value and where that comes from. */
+export function readWithOrigins<T>(
+  of: CommandSettings<T>,
+  sources: SettingSources,
+): { config: T; inForce: SettingInForce[] } {
+  const inFile = sources.file === undefined ? {} : readSettingsFile(sources.file);
+  const config = parseAll(of, sources, inFile);
+  const defaults = of.shownDefaults();
+  const inForce = of.keys.map((key): SettingInForce => {
+    const { flags, env, file } = sources;
+    const variable = variableOf(key);
+    if (flags[key] !== undefined) return { key, value: textOfValue(flags[key]), from: flagOf(key) };
+    if (env[variable] !== undefined)
+      return { key, value: textOfValue(env[variable]), from: variable };
+    if (Object.hasOwn(inFile, key))
+      return { key, value: textOfValue(inFile[key]), from: file ?? "" };
+    return { key, value: textOfValue(defaults[key] ?? ""), from: "default" };
+  });
+  return { config, inForce };
+}
+
+function parseAll<T>(
+  of: CommandSettings<T>,
+  sources: SettingSources,
+  inFile: Readonly<Record<string, unknown>>,
+): T {
+  const { flags, env } = sources;
   // An error, as in a file: a misspelt policy would leave the service open to every caller.
   const unknown = of.unknownIn(env);
   try {
@@ -145,6 +182,14 @@ function readBytes(file: string): Uint8Array {
     const problem = `cannot read --config ${file}: ${fileReason(cause, file)}`;
     throw usageError(problem, "check the file's name and permissions", cause);
   }
+}
+
+/** A value on one line; a URL without its password. */
+function textOfValue(value: unknown): string {
+  const isText = typeof value === "string";
+  const list = Array.isArray(value) && value.every((each) => typeof each === "string");
+  const text = isText ? value : list ? value.join(",") : JSON.stringify(value);
+  return withoutPasswords(text) || "none";
 }
 
 /** The flag of a setting: `--deadline-ms` for `deadlineMs`. */

@@ -51,7 +51,8 @@ const SETTINGS: readonly SettingHelp[] = [
   ["--log-level <level>", "lowest level to log", logLevels],
 ];
 
-const serveSettings: CommandSettings<Config> = {
+/** The settings of `serve`, and of `doctor`, which checks the machine for them. */
+export const serveSettings: CommandSettings<Config> = {
   command: "serve",
   keys: settingKeys,
   help: SETTINGS,

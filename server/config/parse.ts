@@ -45,8 +45,13 @@ function problemsOf(issue: z.core.$ZodIssue, merged: Record<string, unknown>): P
 
 /** The value as JSON, cut to `VALUE_LENGTH_MAX` characters, without the password of a URL. */
 function shown(value: unknown): string {
-  const text = (JSON.stringify(value) ?? String(value)).replace(/:\/\/[^/,"]*@/g, "://…@");
+  const text = withoutPasswords(JSON.stringify(value) ?? String(value));
   return text.length <= VALUE_LENGTH_MAX ? text : `${text.slice(0, VALUE_LENGTH_MAX)}…`;
+}
+
+/** The text, without the user and password of each URL in it. */
+export function withoutPasswords(text: string): string {
+  return text.replace(/:\/\/[^/,"]*@/g, "://…@");
 }
 
 /** The environment variable of a setting: `LEAN_AGGREGATOR_DEADLINE_MS` for `deadlineMs`. */

@@ -1,0 +1,97 @@
+/** `lean-aggregator config check`: are the settings valid, and which would be in force? */
+import type { Command } from "commander";
+import type { Config } from "../server/config/config.js";
+import { checkTls } from "./doctor/file-checks.js";
+import type { CommandModules, Terminal } from "./io/command.js";
+import { addCommand, ending, exitCodes, usageError } from "./io/command.js";
+import { formatTable } from "./io/table.js";
+import { readPolicy } from "./policy.js";
+import { addProveOptions, proveSettings } from "./run/prove-settings.js";
+import { addSettingsOptions, serveSettings } from "./run/settings.js";
+import type { SettingInForce } from "./run/settings-sources.js";
+import { readWithOrigins, sourcesOf } from "./run/settings-sources.js";
+
+const configHelp = `
+docs/operate/configuration.md lists every setting.
+
+Examples:
+  lean-aggregator config check --config settings.json
+`;
+
+const checkHelp = `
+Takes the flags of 'serve', its variables and the file of --config, as 'serve'
+would, and prints each setting with its value and where that comes from. Each
+wrong value is named, with what was expected. The policy and the certificates
+that the settings name are read too. It starts nothing and leaves no file behind;
+'lean-aggregator doctor' checks the machine, too.
+
+'config check prove' does the same for a lane host, with the flags of 'prove'.
+
+Examples:
+  lean-aggregator config check --config settings.json
+  lean-aggregator config check prove --config host.json
+
+Exit codes:
+  0  the settings are valid
+  2  a flag, a variable, the file or a file that it names is wrong
+`;
+
+const serveHelp = `
+The same as 'lean-aggregator config check'.
+`;
+const proveHelp = `
+Exit codes:
+  0  the settings are valid
+  2  a flag, a variable, the file or a file that it names is wrong
+`;
+
+type ConfigModules = Pick<CommandModules, "env" | "terminal" | "exit">;
+
+export function addConfigCommands(program: Command, modules: ConfigModules): void {
+  const { env, terminal } = modules;
+  const summary = "the settings: are they valid, and which are in force";
+  const config = addCommand(program, "config", { summary, help: configHelp });
+  const check = addCommand(config, "check", {
+    summary: "check the settings of 'serve' or 'prove', and print them",
+    help: checkHelp,
+  });
+  const serve = check.command("serve", { isDefault: true }).summary("the settings of 'serve'");
+  addSettingsOptions(serve.description("check the settings of 'serve'"))
+    .addHelpText("after", serveHelp)
+    .action(
+      ending(modules, async (options: Record<string, unknown>) => {
+        const { config, inForce } = readWithOrigins(serveSettings, sourcesOf(options, env));
+        await checkFiles(config);
+        return print(inForce, terminal);
+      }),
+    );
+  const prove = check.command("prove").summary("the settings of 'prove'");
+  addProveOptions(prove.description("check the settings of a lane host"))
+    .addHelpText("after", proveHelp)
+    .action(
+      ending(modules, (options: Record<string, unknown>) =>
+        print(readWithOrigins(proveSettings, sourcesOf(options, env)).inForce, terminal),
+      ),
+    );
+}
+
+/** Throws `CommandError` when the policy or a certificate that the settings name is wrong. */
+async function checkFiles(config: Config): Promise<void> {
+  if (config.policy !== undefined) readPolicy(config.policy);
+  if (config.tlsCertificate === undefined) return;
+  const { level, text } = await checkTls(config, Date.now());
+  if (level === "fail") throw usageError(`invalid certificates: ${text}`, "fix the files");
+}
+
+function print(inForce: readonly SettingInForce[], terminal: Pick<Terminal, "out">): number {
+  const table = formatTable<SettingInForce>(
+    [
+      { title: "setting", cell: ({ key }) => key },
+      { title: "value", cell: ({ value }) => value },
+      { title: "from", cell: ({ from }) => from },
+    ],
+    inForce,
+  );
+  terminal.out(`${table}\nthe settings are valid\n`);
+  return exitCodes.ok;
+}

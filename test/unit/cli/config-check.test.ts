@@ -1,0 +1,73 @@
+/** `config check` reads flags, variables and the file as `serve` and `prove` do, and starts nothing. */
+import { writeFileSync } from "node:fs";
+import { afterEach, expect, test, vi } from "vitest";
+import { settingKeys } from "../../../server/config/config.js";
+import { commandInProcess, freshPath } from "../../helpers/command-line.js";
+
+afterEach(() => vi.unstubAllEnvs());
+
+function fileWith(settings: object): string {
+  const path = freshPath("settings.json");
+  writeFileSync(path, JSON.stringify(settings));
+  return path;
+}
+
+/** The cells of the row of a setting. */
+function rowOf(table: string, key: string): string[] {
+  const line = table.split("\n").find((each) => each.startsWith(`${key} `)) ?? "";
+  return line.split(/\s{2,}/);
+}
+
+test("each setting has its value, and the flag, variable or file that gave it", async () => {
+  vi.stubEnv("LEAN_AGGREGATOR_FENCE_MS", "7000");
+  const file = fileWith({ deadlineMs: 500, fenceMs: 6000, devices: [{ id: "a", cores: "0" }] });
+  const args = ["config", "check", "--config", file, "--drain-ms", "900"];
+  const { code, stdout, stderr } = await commandInProcess(args);
+  expect([code, stderr]).toEqual([0, ""]);
+  expect(rowOf(stdout, "deadlineMs")).toEqual(["deadlineMs", "500", file]);
+  expect(rowOf(stdout, "fenceMs")).toEqual(["fenceMs", "7000", "LEAN_AGGREGATOR_FENCE_MS"]);
+  expect(rowOf(stdout, "drainMs")).toEqual(["drainMs", "900", "--drain-ms"]);
+  expect(rowOf(stdout, "logLevel")).toEqual(["logLevel", "info", "default"]);
+  expect(rowOf(stdout, "devices")).toEqual(["devices", '[{"id":"a","cores":"0"}]', file]);
+  expect(rowOf(stdout, "policy")).toEqual(["policy", "none", "default"]);
+  for (const key of settingKeys) expect(rowOf(stdout, key), key).toHaveLength(3);
+  expect(stdout).toMatch(/\nthe settings are valid\n$/);
+});
+
+test("each wrong value is named where it was given, and the exit code is 2", async () => {
+  vi.stubEnv("LEAN_AGGREGATOR_FENCE_MS", "soon");
+  const file = fileWith({ drainMs: 0, polcy: "p.json" });
+  const { code, stdout, stderr } = await commandInProcess([
+    ...["config", "check", "--config", file, "--deadline-ms", "fast"],
+  ]);
+  expect([code, stdout]).toEqual([2, ""]);
+  expect(stderr).toContain('--deadline-ms is "fast": expected whole milliseconds from 1 to 60000');
+  expect(stderr).toContain('LEAN_AGGREGATOR_FENCE_MS is "soon": expected whole milliseconds');
+  expect(stderr).toContain(`${file}: drainMs is 0: expected whole milliseconds`);
+  expect(stderr).toContain(`${file}: polcy is "p.json": there is no such setting`);
+  expect(stderr).toContain("invalid settings: 4 errors");
+});
+
+test("a policy or certificate that the settings name is read too", async () => {
+  const policy = fileWith({ principals: [{ name: "a b" }] });
+  const wrong = await commandInProcess(["config", "check", "--policy", policy]);
+  expect(wrong.code).toBe(2);
+  expect(wrong.stderr).toContain(`invalid policy ${policy}`);
+  const certificate = fileWith({});
+  const tls = ["--tls-certificate", certificate, "--tls-key", certificate];
+  const { code, stderr } = await commandInProcess(["config", "check", ...tls]);
+  expect(code).toBe(2);
+  expect(stderr).toContain("invalid certificates: ");
+});
+
+test("of a lane host, with the flags of prove", async () => {
+  const missing = await commandInProcess(["config", "check", "prove"]);
+  expect(missing.code).toBe(2);
+  expect(missing.stderr).toContain("--engine is not given");
+  const engine = ["--engine", "nats://127.0.0.1:4222", "--host-id", "host-0"];
+  const { code, stdout } = await commandInProcess(["config", "check", "prove", ...engine]);
+  expect(code).toBe(0);
+  expect(rowOf(stdout, "hostId")).toEqual(["hostId", "host-0", "--host-id"]);
+  const served = await commandInProcess(["config", "check", "serve", "--host-id", "host-0"]);
+  expect(served.stderr).toContain("unknown option '--host-id'");
+});
