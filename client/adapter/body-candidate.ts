@@ -19,6 +19,8 @@ import type { SubmitAnswer, TickResult } from "./options.js";
 
 const COMPONENTS_MAX_DEFAULT = 8;
 const GRACE_MS_DEFAULT = 500;
+/** One merge is in flight; those before it were cancelled, and their results are on their way. */
+const REQUESTS_MAX = 16;
 
 export interface BodyOptions {
   /** Asked before each merge, as by `mergeOrSkip`. */
@@ -80,6 +82,8 @@ export class BodyCandidate {
   /** The proposal is now: nothing more is submitted for it. */
   private isTaking = false;
   private shared: Omit<MergeInit, "components"> = {};
+  /** The newest merges of this candidate that have not ended. */
+  private requests: string[] = [];
 
   constructor(
     private readonly options: BodyOptions,
@@ -131,7 +135,7 @@ export class BodyCandidate {
 
   /** Called with each result that the node takes. Returns true for one of this candidate's. */
   absorb(currentSlot: number, result: TickResult): boolean {
-    if (!this.owns(result.requestId)) return false;
+    if (!this.end(result.requestId)) return false;
     this.slot = currentSlot;
     this.dispatch(this.eventOf(result));
     return true;
@@ -139,13 +143,17 @@ export class BodyCandidate {
 
   /** Called with each request that is skipped later. Returns true for one of this candidate's. */
   skipped(reason: AdapterSkipReason, requestId: string): boolean {
-    if (!this.owns(requestId)) return false;
+    if (!this.end(requestId)) return false;
     this.dispatch({ kind: "skipped", requestId, isFinal: isFinal(reason) });
     return true;
   }
 
-  private owns(requestId: string): boolean {
-    return this.state.growing?.asked?.requestId === requestId;
+  /** Returns whether this is a merge of this candidate, and forgets it. */
+  private end(requestId: string): boolean {
+    const others = this.requests.filter((each) => each !== requestId);
+    const isOwn = others.length < this.requests.length;
+    this.requests = others;
+    return isOwn;
   }
 
   private dispatch(
@@ -186,8 +194,15 @@ export class BodyCandidate {
         steps: [{ untilMs: startMs, weight: 1 }],
       },
     );
-    if ("submitted" in answer) this.dispatch({ kind: "submitted", requestId: answer.requestId });
-    else this.dispatch({ kind: "skipped", requestId: null, isFinal: isFinal(answer.skipped) });
+    if ("skipped" in answer)
+      return void this.dispatch({
+        kind: "skipped",
+        requestId: null,
+        isFinal: isFinal(answer.skipped),
+      });
+    const { requestId } = answer;
+    this.requests = [...this.requests, requestId].slice(-REQUESTS_MAX);
+    this.dispatch({ kind: "submitted", requestId });
   }
 
   private eventOf(result: TickResult): CandidateEvent<BodyComponent, Outcome> {

@@ -1,32 +1,37 @@
 /**
- * The JSON schemas of the machine's events and effects, made from the types in
- * `client/machine/events.ts`, so that both say the same.
+ * The JSON schemas of the events and effects of the adapter's machine and of the growing candidate,
+ * made from their types in `client/machine`, so that both say the same.
  */
 import ts from "typescript";
 
 type Schema = Record<string, unknown>;
 
-const SOURCE = "client/machine/events.ts";
+/** Where a type is, the file of its schema, and its title. */
+const TYPES = [
+  ["events.ts", "AdapterEvent", "event.json", "An event that the adapter's machine takes"],
+  ["events.ts", "AdapterEffect", "effect.json", "An effect that the adapter's machine returns"],
+  ["candidate.ts", "CandidateEvent", "candidate-event.json", "An event that a candidate takes"],
+  ["candidate.ts", "CandidateEffect", "candidate-effect.json", "An effect of a candidate"],
+] as const;
 
 /** Returns the schemas' texts by the name of their file. */
 export function schemaFiles(): Map<string, string> {
-  const program = ts.createProgram([SOURCE], { strict: true, target: ts.ScriptTarget.ES2022 });
+  const sources = [...new Set(TYPES.map(([source]) => `client/machine/${source}`))];
+  const program = ts.createProgram(sources, { strict: true, target: ts.ScriptTarget.ES2022 });
   const checker = program.getTypeChecker();
   const schemas = new Schemas(checker);
-  const source = program.getSourceFile(SOURCE);
-  const module = source && checker.getSymbolAtLocation(source);
-  if (module === undefined) throw new Error(`${SOURCE} is no module`);
-  const text = (alias: string, title: string) => {
-    const symbol = checker.getExportsOfModule(module).find(({ name }) => name === alias);
-    if (symbol === undefined) throw new Error(`${SOURCE} exports no ${alias}`);
-    const schema = schemas.of(checker.getDeclaredTypeOfSymbol(symbol));
-    const head = { $schema: "https://json-schema.org/draft/2020-12/schema", title };
-    return `${JSON.stringify({ ...head, ...schema }, null, 2)}\n`;
-  };
-  return new Map([
-    ["event.json", text("AdapterEvent", "An event that the adapter's machine takes")],
-    ["effect.json", text("AdapterEffect", "An effect that the adapter's machine returns")],
-  ]);
+  return new Map(
+    TYPES.map(([name, alias, file, title]) => {
+      const source = program.getSourceFile(`client/machine/${name}`);
+      const module = source && checker.getSymbolAtLocation(source);
+      if (module === undefined) throw new Error(`${name} is no module`);
+      const symbol = checker.getExportsOfModule(module).find((each) => each.name === alias);
+      if (symbol === undefined) throw new Error(`${name} exports no ${alias}`);
+      const schema = schemas.of(checker.getDeclaredTypeOfSymbol(symbol));
+      const head = { $schema: "https://json-schema.org/draft/2020-12/schema", title };
+      return [file, `${JSON.stringify({ ...head, ...schema }, null, 2)}\n`];
+    }),
+  );
 }
 
 class Schemas {
@@ -41,7 +46,8 @@ class Schemas {
     if (type.flags & ts.TypeFlags.Boolean) return { type: "boolean" };
     if (type.isStringLiteral()) return { const: type.value };
     if (type.isUnion()) return this.ofUnion(type);
-    if (type.symbol.name === "Uint8Array") return { type: "string", pattern: "^([0-9a-f]{2})*$" };
+    if (type.getSymbol()?.name === "Uint8Array")
+      return { type: "string", pattern: "^([0-9a-f]{2})*$" };
     const [item] = this.checker.isArrayType(type)
       ? this.checker.getTypeArguments(type as ts.TypeReference)
       : [];

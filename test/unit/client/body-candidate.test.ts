@@ -93,7 +93,7 @@ it("forgets a stale parent, and cancels what is in flight for it", async () => {
   body.forget();
   await eventually(() => expect(script.cancels).toHaveLength(1));
   expect(body.take(6, PARENT)).toBeNull();
-  expect(aggregator.takeResults(5)).toMatchObject([{ kind: "cancelled" }]);
+  expect(aggregator.takeResults(5), "the node did not submit it").toEqual([]);
 });
 
 it("leaves out the component that the service names", async () => {

@@ -1,4 +1,8 @@
-/** The growing candidate: under any sequence of events, and over a slot of a virtual clock. */
+/**
+ * The growing candidate: the cases of test/vectors/candidate, any sequence of events, and a slot of a
+ * virtual clock.
+ */
+import { Ajv2020 } from "ajv/dist/2020.js";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import {
@@ -11,6 +15,8 @@ import {
   type CandidateState,
   type OfferedComponent,
 } from "../../../../client/machine/candidate.js";
+import { candidateSequences, type CandidateSequence } from "../../../../tools/vectors/candidate.js";
+import { readVector } from "../../../helpers/machine-vectors.js";
 
 type Effect = CandidateEffect<string, string>;
 type Event = CandidateEvent<string, string>;
@@ -58,11 +64,6 @@ class Player {
     this.send({ kind: "proved", requestId, proof, isVerified });
   }
 
-  failed(bad: number[] = []): void {
-    const { requestId = "" } = this.asked.at(-1) ?? {};
-    this.send({ kind: "failed", requestId, bad });
-  }
-
   take(block = BLOCK): string | null {
     const before = this.takes.length;
     this.send({ kind: "take", ...block });
@@ -75,136 +76,36 @@ class Player {
   }
 }
 
-it("grows by one component at a time, up to the most that a body may have", () => {
-  const player = new Player(3);
-  player.offer("abcd");
-  for (let size = 1; size <= 3; size++) player.proved();
-  expect(player.lists).toEqual(["a", "ab", "abc"]);
-  expect(player.take()).toBe("abc");
-  expect(player.cancelled).toEqual([]);
-});
+const loadCases = (): CandidateSequence[] => {
+  const { cases } = JSON.parse(readVector("candidate/growing.json")) as {
+    cases: CandidateSequence[];
+  };
+  const lines = readVector("candidate/generated.ndjson").trimEnd().split("\n");
+  return [...cases, ...lines.map((line) => JSON.parse(line) as CandidateSequence)];
+};
 
-it("has one merge in flight, whose place a better list takes only when it has ended", () => {
-  const player = new Player();
-  player.offer("ab");
-  player.offer("xyz");
-  expect(player.lists).toEqual(["a"]);
-  player.proved();
-  expect(player.lists).toEqual(["a", "xy"]);
-  expect(player.take()).toBe("a");
-  expect(player.cancelled).toEqual(["r1"]);
-});
-
-it("asks for a better list of as many components, and keeps the better proof", () => {
-  const player = new Player(2);
-  player.offer("ab");
-  player.proved();
-  player.proved();
-  player.offer("AB", 10);
-  expect(player.lists, "no better").toEqual(["a", "ab"]);
-  player.offer("AB", 11);
-  expect(player.lists).toEqual(["a", "ab", "AB"]);
-  expect(player.state.growing?.best?.proof).toBe("ab");
-  player.proved();
-  expect(player.take()).toBe("AB");
-});
-
-it("takes none, and ends what is in flight, when nothing is finished", () => {
-  const player = new Player();
-  expect(player.take()).toBeNull();
-  player.offer("a");
-  expect(player.take()).toBeNull();
-  expect(player.cancelled).toEqual(["r0"]);
-  player.proved();
-  expect(player.take(), "a proof that comes after the slot's start").toBeNull();
-  expect(player.lists).toEqual(["a"]);
-});
-
-it("forgets and cancels what is for a stale parent", () => {
-  for (const leave of [
-    (player: Player) => player.send({ kind: "stale" }),
-    (player: Player) => player.offer("", 1, { slot: 8, parent: "bb" }),
-    (player: Player) => player.offer("", 1, { slot: 9, parent: "aa" }),
-    (player: Player) => player.send({ kind: "tick", slot: 9 }),
-  ]) {
-    const player = new Player();
-    player.offer("ab");
-    player.proved();
-    leave(player);
-    expect(player.cancelled).toEqual(["r1"]);
-    expect(player.take()).toBeNull();
+it.each(loadCases())("the case of the vectors: $name", ({ componentsMax, steps }) => {
+  let state = createCandidate<string, string>(componentsMax);
+  for (const [index, { event, effects, best }] of steps.entries()) {
+    const next = growCandidate(state, event);
+    state = Object.freeze(next.state);
+    expect(next.effects, `step ${index}: ${JSON.stringify(event)}`).toEqual(effects);
+    expect(state.growing?.best ?? null, `best after step ${index}`).toEqual(best);
   }
 });
 
-it("keeps the candidate of a later block when another block is made", () => {
-  const player = new Player();
-  player.offer("a");
-  player.proved();
-  expect(player.take({ slot: 7, parent: "aa" })).toBeNull();
-  expect(player.take()).toBe("a");
+it("the committed sequences are those that `npm run vectors` writes", () => {
+  expect(readVector("candidate/generated.ndjson") === candidateSequences()).toBe(true);
 });
 
-it("gives no candidate for another parent", () => {
-  const player = new Player();
-  player.offer("a");
-  player.proved();
-  expect(player.take({ slot: 8, parent: "bb" })).toBeNull();
-});
-
-it("counts no proof that nobody else has verified", () => {
-  const player = new Player();
-  player.offer("a");
-  player.proved(false);
-  expect(player.state.growing?.best).toBeNull();
-  player.send({ kind: "tick", slot: 7 });
-  player.proved();
-  expect(player.lists).toEqual(["a", "a"]);
-  expect(player.take()).toBe("a");
-});
-
-it("leaves out a bad component, and goes on without it", () => {
-  const player = new Player();
-  player.offer("abc");
-  player.proved();
-  player.failed([1]);
-  expect(player.lists).toEqual(["a", "ab"]);
-  player.send({ kind: "tick", slot: 7 });
-  player.proved();
-  expect(player.lists).toEqual(["a", "ab", "ac"]);
-  expect(player.take()).toBe("ac");
-});
-
-it("tries what has failed once more, from the next tick on, and then gives it up", () => {
-  const player = new Player();
-  player.offer("ab");
-  player.proved();
-  for (let tick = 0; tick < 4; tick++) {
-    player.failed();
-    player.send({ kind: "tick", slot: 7 });
-  }
-  expect(player.lists).toEqual(["a", "ab", "ab"]);
-  expect(player.take()).toBe("a");
-});
-
-it("gives up at once what would be skipped again, and counts no other skip as a try", () => {
-  const player = new Player();
-  player.isAccepting = false;
-  player.offer("ab");
-  for (let tick = 0; tick < 4; tick++) player.send({ kind: "tick", slot: 7 });
-  player.isAccepting = true;
-  player.send({ kind: "tick", slot: 7 });
-  expect(player.lists).toEqual(["a"]);
-  player.send({ kind: "skipped", requestId: "r0", isFinal: true });
-  player.send({ kind: "tick", slot: 7 });
-  expect(player.lists).toEqual(["a"]);
-  player.offer("ba");
-  expect(player.lists).toEqual(["a", "b"]);
-});
-
-it("cancels a merge whose answer comes when its block is forgotten", () => {
-  const { state } = growCandidate(createCandidate<string, string>(1), { kind: "stale" });
-  const { effects } = growCandidate(state, { kind: "submitted", requestId: "r" });
-  expect(effects).toEqual([{ kind: "cancel", requestId: "r" }]);
+it("the vectors have the form that their schema says, and different names", () => {
+  const ajv = new Ajv2020({ strict: true });
+  const read = (name: string) => JSON.parse(readVector(`schema/${name}`)) as object;
+  for (const name of ["candidate-event.json", "candidate-effect.json", "candidate.json"])
+    ajv.addSchema(read(name), name);
+  const cases = loadCases();
+  expect(ajv.validate("candidate.json", { cases }), ajv.errorsText()).toBe(true);
+  expect(new Set(cases.map(({ name }) => name)).size).toBe(cases.length);
 });
 
 const block = fc.record({ slot: fc.constantFrom(8, 9), parent: fc.constantFrom("aa", "bb") });
