@@ -19,7 +19,7 @@ export const MEMORY_BYTES_MIN = 1.25 * 1024 ** 3;
 /** The settings that decide what the provers may take. */
 type WatchedSettings = Pick<
   Config,
-  "prover" | "devices" | "standby" | "proverMemoryMb" | "refreshPercent"
+  "prover" | "devices" | "standby" | "proverMemoryMb" | "refreshPercent" | "leafRawsMax"
 >;
 
 export interface MachineWatchModules {
@@ -117,6 +117,7 @@ function laneOptionsOf(config: WatchedSettings, memoryBytes: number): LaneOption
     standbyBytesMax: standbyBytesMax(config, memoryBytes),
     residentBytesMax: proverCeilingBytes(memoryBytes, config.devices.length, proverBytesMax),
     refreshShare: config.refreshPercent / 100,
+    leafRawsMax: config.leafRawsMax,
   };
 }
 

@@ -17,6 +17,10 @@ export const DEVICE_SETTINGS: readonly SettingHelp[] = [
     "--fake-failures <list>",
     "simulated proofs that fail: error:10,death:25,hang:40 is every 10th, 25th and 40th",
   ],
+  [
+    "--fake-limits <limits>",
+    "most that a simulated proof has, such as raws:400,beside:0,children:16,arities:2+4",
+  ],
   ["--devices <devices>", "devices to prove on: names, or a JSON list, see below"],
   [
     "--standby <count>",
@@ -30,6 +34,10 @@ export const DEVICE_SETTINGS: readonly SettingHelp[] = [
   [
     "--refresh-percent <percent>",
     "most of an idle device's time for proofs that refresh learned costs; 0: none",
+  ],
+  [
+    "--leaf-raws-max <n>",
+    "most raw signatures of one proof; larger groups become trees of proofs; 0: the backend's limit",
   ],
   [
     "--runtime-dir <folder>",

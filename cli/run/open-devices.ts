@@ -50,6 +50,7 @@ export type DeviceSettings = Pick<
   | "fakeTime"
   | "fakeSeed"
   | "fakeFailures"
+  | "fakeLimits"
 >;
 
 export interface DevicesModules {
@@ -151,7 +152,7 @@ function logLine(log: Logger, device: string, { level, text, dropped }: LibraryL
 }
 
 function fakeDevices(config: DeviceSettings, log: Logger): Device[] {
-  const { fakeAccepts: accepts = "own" } = config;
+  const { fakeAccepts: accepts = "own", fakeLimits: foldLimits } = config;
   const unchecked = accepts === "any" ? ", and no key or signature is checked" : "";
   log.warn(
     { accepts, ...planText(config) },
@@ -164,7 +165,11 @@ function fakeDevices(config: DeviceSettings, log: Logger): Device[] {
   };
   return config.devices.map(({ id }, at) => {
     const plan = fakePlan(config, at);
-    return { id, costStore, startProver: () => startFakeProver({ accepts, ...plan, sleep }) };
+    return {
+      id,
+      costStore,
+      startProver: () => startFakeProver({ accepts, foldLimits, ...plan, sleep }),
+    };
   });
 }
 

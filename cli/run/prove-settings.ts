@@ -39,6 +39,7 @@ export const proveSettings: CommandSettings<ProveConfig> = {
     fakeAccepts: "own",
     fakeTime: "200",
     fakeSeed: "1",
+    fakeLimits: "none",
     runtimeDir: "see below",
     stateDir: "see below",
     engineCa: "those of Node.js",

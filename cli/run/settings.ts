@@ -65,6 +65,7 @@ export const serveSettings: CommandSettings<Config> = {
       fakeAccepts: "own",
       fakeTime: "200",
       fakeSeed: "1",
+      fakeLimits: "none",
       runtimeDir: "see below",
       stateDir: "see below",
       engineCa: "those of Node.js",

@@ -146,7 +146,7 @@ typedef struct lp_about {
   uint32_t rates;            /* bit n set: log_inv_rate n is offered; 0: the default rate only */
   uint32_t rate_default;     /* the log_inv_rate that 0 stands for; 0: not said */
   uint32_t setup_ms;         /* of open, on two cores; 0: not said */
-  lp_limits fold;            /* the service needs raws_max 0 or at least 4096 */
+  lp_limits fold;            /* the service needs 2 among the arities, if any are named */
   lp_limits merge;
   uint64_t idle_bytes;       /* resident once open; 0: not said, the service measures it */
   uint64_t peak_bytes;       /* resident during the largest job; 0: not said */

@@ -5,6 +5,7 @@ import { JsonError, parseJsonText } from "../json/json-text.js";
 import { defaults, limits } from "../limits.js";
 import { logLevels } from "../log/log.js";
 import { deviceSchema, overlappingDevices } from "../prover/device.js";
+import { fakeLimitsSchema } from "../prover/fake-limits.js";
 import { fakeFailuresSchema, fakeTimeSchema } from "../prover/fake-plan.js";
 
 /** Text to a list of devices: `a,b` names two devices with defaults; `[` begins a list in JSON. */
@@ -71,6 +72,8 @@ export const deviceSettings = {
   fakeSeed: whole("numbers", 0, 2 ** 32 - 1).optional(),
   /** Which simulated proofs fail, and how: `error:10` fails every 10th. Default: none. */
   fakeFailures: fakeFailuresSchema.optional(),
+  /** What the fake prover's folds may have: `raws:400,children:16,arities:2+4`. Default: anything. */
+  fakeLimits: fakeLimitsSchema.optional(),
   /** Time for running proofs to end at shutdown, in milliseconds. */
   drainMs: ms(60_000).default(defaults.drainMs),
   /** Standbys for each device: 0, 1, or auto, which is 1 when there is enough memory. */
@@ -85,6 +88,11 @@ export const deviceSettings = {
    * 0: none. They are made in idle time, where a standby is ready.
    */
   refreshPercent: whole("percent", 0, 10).default(defaults.refreshPercent),
+  /**
+   * Most raw signatures of one proof, where the backend takes more: a group with more becomes a tree
+   * of proofs. 0: as many as the backend takes.
+   */
+  leafRawsMax: whole("raw signatures", 0, limits.validatorsMax).default(0),
   /**
    * Folder of the device locks. A lock holds only between services with the same folder. Default:
    * see `runtimeFolderOf`.
@@ -108,7 +116,13 @@ export function checkFake(
   config: DeviceConfig,
   problem: (key: keyof DeviceConfig, message: string) => void,
 ): void {
-  for (const key of ["fakeAccepts", "fakeTime", "fakeSeed", "fakeFailures"] as const) {
+  for (const key of [
+    "fakeAccepts",
+    "fakeTime",
+    "fakeSeed",
+    "fakeFailures",
+    "fakeLimits",
+  ] as const) {
     if (config.prover === "fake" || config[key] === undefined) continue;
     problem(key, `only the fake prover takes it: set {prover} to fake, or leave {${key}} out`);
   }

@@ -7,6 +7,8 @@ import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics/metrics.js";
 import type { ProofJob, Prover } from "../prover/prover.js";
 import { durationOf, overrunMs, predictMs } from "../work/cost-model.js";
+import type { FoldLimits } from "../work/fold-limits.js";
+import { fitsOneJob } from "../work/fold-limits.js";
 import type { ChildWork, MergeWork, NotStartedReason, ProofResult, Raws } from "../work/group.js";
 import { worthOfMerge } from "../work/merge-worth.js";
 import { choosePart, isProof } from "../work/parts.js";
@@ -32,6 +34,8 @@ export interface LaneAttemptModules {
    * counts as hung.
    */
   onProofStarted(overrunAtMs: number): void;
+  /** What a fold may have: no other part is proved. */
+  foldLimits: FoldLimits;
   /** Resident bytes that the prover may hold. */
   ceilingBytes(): number;
   /** True while a standby is being set up, which uses all cores of the device, as a proof does. */
@@ -89,10 +93,14 @@ export class LaneAttempt {
       mayShed,
       ...this.rules(),
     };
-    const part = choosePart({ ...rules, isPossible: (shape) => this.fitsInMemory(shape) });
+    const { foldLimits } = this.modules;
+    const isJob = (shape: Shape) => fitsOneJob(foldLimits, shape);
+    const isPossible = (shape: Shape) => isJob(shape) && this.fitsInMemory(shape);
+    const part = choosePart({ ...rules, isPossible });
     if (part !== undefined && !isProof(part)) return part;
     if (this.isTooLate()) return "deadline";
-    return part ?? (choosePart(rules) === undefined ? "predicted_miss" : "memory");
+    if (part !== undefined) return part;
+    return choosePart({ ...rules, isPossible: isJob }) === undefined ? "predicted_miss" : "memory";
   }
 
   private whyNotMerge(merge: MergeWork): NotStartedReason | undefined {

@@ -107,6 +107,8 @@ export interface LaneOptions {
   residentBytesMax: number;
   /** Share of the device's time, from 0 to 1, for proofs that refresh its learned costs; 0: none. */
   refreshShare: number;
+  /** Most raw signatures of a job, below the prover's own limit; 0: that one alone. Default: 0. */
+  leafRawsMax?: number;
 }
 
 export const announce: LaneEffect = { kind: "announce" };

@@ -8,6 +8,7 @@ import type { Clock } from "../clock.js";
 import type { Logger } from "../log/log.js";
 import type { Metrics } from "../metrics/metrics.js";
 import type { Prover } from "../prover/prover.js";
+import { foldLimitsOf, noFoldLimits, withLeafRawsMax } from "../work/fold-limits.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import { AwakeClock } from "./awake-clock.js";
 import { Beat } from "./beat.js";
@@ -177,6 +178,7 @@ export class Lane {
       awake,
       metrics,
       costs: this.costs,
+      foldLimits: this.description === null ? noFoldLimits : foldLimitsOf(this.description),
       verifier: new FailoverVerifier({ clock: awake, metrics, provers }),
       onProofStarted: (overrunAtMs) =>
         this.step({ kind: "proof_started", attempt: number, overrunAtMs }),
@@ -285,7 +287,7 @@ export class Lane {
   }
 
   private proverReady(number: number, prover: Prover): void {
-    this.description = prover.description;
+    this.description = withLeafRawsMax(prover.description, this.options.leafRawsMax ?? 0);
     // Before the calibration proof, after which a prover holds more than a standby does.
     const residentBytes = prover.residentBytes();
     const isReady = () => {

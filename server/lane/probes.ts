@@ -4,6 +4,7 @@
  */
 import { foldOfAll } from "../prover/prover.js";
 import type { FoldInputs, Prover } from "../prover/prover.js";
+import { fitsOneJob, foldLimitsOf } from "../work/fold-limits.js";
 import type { Shape } from "../work/shape.js";
 import { atRate, smallestShape } from "../work/shape.js";
 
@@ -21,7 +22,8 @@ export class Probes {
   shapes(prover: Prover, logInvRate: number): Shape[] {
     if (this.calibration === undefined) return [];
     const hasSecond = this.signersOf(prover).second !== undefined;
-    const all = hasSecond ? [smallestShape, foldShape] : [smallestShape];
+    const canFold = hasSecond && fitsOneJob(foldLimitsOf(prover.description), foldShape);
+    const all = canFold ? [smallestShape, foldShape] : [smallestShape];
     return all.map((shape) => atRate(shape, logInvRate));
   }
 

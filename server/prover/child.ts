@@ -17,7 +17,7 @@ import {
 } from "../../native/addon.js";
 import { limits } from "../limits.js";
 import { confineProver } from "./confinement.js";
-import { messagesMaxOf, unmetNeed } from "./library-needs.js";
+import { messagesMaxOf, separatesRaws, unmetNeed } from "./library-needs.js";
 import {
   parseToChild,
   type ChildDescription,
@@ -189,6 +189,10 @@ function describe(prover: NativeProver): ChildDescription {
     signatureBytes: d.signatureBytes,
     proofBytesMax: d.proofBytesMax,
     childrenMax: d.fold.childrenMax,
+    rawsMax: d.fold.rawsMax,
+    rawsBesideMax: d.fold.rawsBesideMax,
+    separatesRaws: separatesRaws(d),
+    arities: d.fold.arities,
     messagesMax: messagesMaxOf(d),
     rates: d.rates,
   };

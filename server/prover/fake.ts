@@ -4,6 +4,7 @@
  * tests of clients it also accepts keys and signatures of any size, unchecked.
  */
 import { createHash } from "node:crypto";
+import { fitsOneJob, foldLimitsOf } from "../work/fold-limits.js";
 import type { Shape } from "../work/shape.js";
 import { limits } from "../limits.js";
 import { keyCountOf, ProverError, signerCountOf } from "./prover.js";
@@ -18,6 +19,7 @@ import type {
   SignedRaws,
 } from "./prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
+import type { FakeLimits } from "./fake-limits.js";
 import type { FakeFailure } from "./fake-plan.js";
 
 /** `own`: keys of 32 bytes with signatures of `fakeSignature`. `any`: all, of any size. */
@@ -26,6 +28,8 @@ export type FakeAccepts = "own" | "any";
 export interface FakeProverOptions {
   /** Which keys and signatures are taken. Default: `own`. */
   accepts?: FakeAccepts;
+  /** What a fold may have; a job over it is refused. Default: anything. */
+  foldLimits?: FakeLimits | undefined;
   /** Duration of a proof of this shape, in milliseconds; called once for each proof. */
   proveMs: (shape: Shape) => number;
   /** How the proof that begins fails; called once for each proof. Default: none fails. */
@@ -132,7 +136,8 @@ class FakeProver implements Prover {
   private interrupt: () => void = () => undefined;
 
   constructor(private readonly options: FakeProverOptions) {
-    this.description = options.accepts === "any" ? ANY : OWN;
+    const { accepts, foldLimits = {} } = options;
+    this.description = { ...(accepts === "any" ? ANY : OWN), ...foldLimits };
     this.ready = Promise.resolve(this.description);
     this.exited = new Promise((resolve) => (this.exit = resolve));
   }
@@ -213,6 +218,7 @@ class FakeProver implements Prover {
     if (raws.length === 0 && children.length === 0) {
       throw new ProverError("refused", "nothing to prove");
     }
+    if (kind === "fold") this.checkLimits(raws, children.length);
     for (const each of raws) {
       const bad = this.verdicts(each).findIndex((verdict) => verdict !== "ok");
       if (bad !== -1) throw new ProverError("refused", `raw signature ${bad} does not verify`);
@@ -225,6 +231,13 @@ class FakeProver implements Prover {
       throw new ProverError("refused", "the claims wanted are not those of the inputs");
     }
     return new Uint8Array(proofOf(kind, wanted));
+  }
+
+  private checkLimits(raws: readonly SignedRaws[], children: number): void {
+    const signatures = raws.reduce((sum, { keys }) => sum + keys.length / KEY_BYTES, 0);
+    if (fitsOneJob(foldLimitsOf(this.description), { raws: signatures, children })) return;
+    const what = `${signatures} raw signatures and ${children} children`;
+    throw new ProverError("refused", `a fold of ${what} is over the limits`);
   }
 
   private assertAlive(): void {

@@ -9,10 +9,14 @@ import { limits } from "../limits.js";
 const FOLD = 1;
 /** The bit `LP_MERGE` in `kinds`. */
 const MERGE = 2;
+/** The bit `LP_RAWS_BESIDE_CHILDREN` in `can`. */
+const RAWS_BESIDE = 4;
 /** The bit `LP_MERGE_RAWS` in `can`. */
 const MERGE_RAWS = 8;
 /** The bit `LP_VERIFIES_BESIDE` in `can`. */
 const VERIFIES_BESIDE = 256;
+/** The bit in `arities` of two children, without which a large group could not become one proof. */
+const TWO_CHILDREN = 1 << 2;
 /** The bit in `rates` of `log_inv_rate` 0, the library's default rate. */
 const DEFAULT_RATE = 1;
 
@@ -22,7 +26,6 @@ const DEFAULT_RATE = 1;
  */
 export function unmetNeed(library: string, description: BackendDescription): string | undefined {
   const { kinds, can, fold, rates, proofBytesMax } = description;
-  const { rawsMax } = fold;
   const wrong = unusableName(description) ?? unusableSize(description);
   if (wrong !== undefined) return `library ${library} has ${wrong}`;
   if (proofBytesMax > limits.proofBytesMax) {
@@ -40,10 +43,16 @@ export function unmetNeed(library: string, description: BackendDescription): str
       `the service needs VERIFIES_BESIDE (${VERIFIES_BESIDE})`
     );
   }
-  if (rawsMax > 0 && rawsMax < limits.validatorsMax) {
+  if (fold.childrenMax === 1) {
     return (
-      `library ${library} has fold.raws_max ${rawsMax}; ` +
-      `the service needs at least ${limits.validatorsMax}, or 0 for no limit`
+      `library ${library} has fold.children_max 1; ` +
+      `the service folds two proofs into one: it needs at least 2, or 0 for no limit`
+    );
+  }
+  if (fold.arities !== 0 && (fold.arities & TWO_CHILDREN) === 0) {
+    return (
+      `library ${library} has fold.arities 0x${fold.arities.toString(16)} without 2 children; ` +
+      `the service needs bit 2, or 0 for any number`
     );
   }
   if (rates > 0 && (rates & DEFAULT_RATE) === 0) {
@@ -59,6 +68,11 @@ export function unmetNeed(library: string, description: BackendDescription): str
 export function messagesMaxOf({ kinds, can, merge }: BackendDescription): number {
   if ((kinds & MERGE) === 0 || (can & MERGE_RAWS) === 0) return 0;
   return Math.min(merge.claimsMax || Infinity, limits.mergeMessagesMax);
+}
+
+/** Whether a fold of the library takes raw signatures or children, and never both at once. */
+export function separatesRaws({ can }: BackendDescription): boolean {
+  return (can & RAWS_BESIDE) === 0;
 }
 
 function unusableName(description: BackendDescription): string | undefined {

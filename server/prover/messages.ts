@@ -69,6 +69,10 @@ const description = z.strictObject({
   signatureBytes: u32.min(1).max(limits.proverItemBytesMax),
   proofBytesMax: u32,
   childrenMax: u32,
+  rawsMax: u32.exactOptional(),
+  rawsBesideMax: u32.exactOptional(),
+  separatesRaws: z.boolean().exactOptional(),
+  arities: u32.exactOptional(),
   messagesMax: u32.max(limits.mergeMessagesMax),
   rates: u32,
 });

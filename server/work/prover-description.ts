@@ -1,7 +1,7 @@
 /** How a prover describes itself. Provers of one service have the same scheme and revision. */
 import { limits } from "../limits.js";
 
-/** Sizes are bytes; 0 in `proofBytesMax` and `childrenMax` means no limit. */
+/** Sizes are bytes; 0 in a field that ends in `Max` means no limit, but for `messagesMax`. */
 export interface ProverDescription {
   backend: string;
   scheme: string;
@@ -11,6 +11,14 @@ export interface ProverDescription {
   proofBytesMax: number;
   /** Children of a fold. */
   childrenMax: number;
+  /** Raw signatures of a fold without children. Default: 0. */
+  rawsMax?: number;
+  /** Raw signatures of a fold with children. Default: 0. */
+  rawsBesideMax?: number;
+  /** Whether a fold with children takes no raw signatures at all. Default: false. */
+  separatesRaws?: boolean;
+  /** Bit n is set when a fold takes n children; 0: any number up to `childrenMax`. Default: 0. */
+  arities?: number;
   /** Messages of a merge, whose inputs are raw signatures and proofs; 0: it cannot merge. */
   messagesMax: number;
   /** Bit n is set when `log_inv_rate` n is offered; 0: the default rate only. */

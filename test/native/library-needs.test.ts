@@ -30,9 +30,9 @@ describe("a prover whose library has", () => {
   it.each([
     ["no fold", ".kinds = LP_MERGE", /has kinds 2; .* needs the kind FOLD/],
     [
-      "too small a raws_max",
-      `${FOLD}, .fold.raws_max = 4095`,
-      /has fold\.raws_max 4095; .* needs at least 4096/,
+      "arities without two",
+      `${FOLD}, .fold.arities = 16`,
+      /has fold\.arities 0x10 without 2 children; .* needs bit 2/,
     ],
     [
       "rates without its default",
@@ -51,7 +51,7 @@ describe("a prover whose library has", () => {
 
   it.each([
     ["no limits", FOLD],
-    ["just enough", `${FOLD}, .fold.raws_max = 4096, .rates = 5`],
+    ["low limits", `${FOLD}, .fold.raws_max = 400, .fold.arities = 20, .rates = 5`],
   ])("%s starts", async (_what, limits) => {
     expect(await start(limits)).toBe("killed_by_us");
   });

@@ -154,7 +154,6 @@ describe("work is refused", () => {
     ["two validators with one key", withRaws([1, 4], keysOf([1, 2]))],
     ["a child of nobody", withChild({ validators: [], keys: new Uint8Array() })],
     ["the prover takes 100", withChild({ proof: new Uint8Array(101) })],
-    ["the prover takes 5", { ...work, children: Array.from({ length: 6 }, () => child) }],
     ["at most", withRaws([1, 2], keysOf([1, 2]), limits.snapshotBytesMax)],
   ])("for %s", (detail, wrong) => {
     expect(refusal(() => decoded(wrong)).message).toContain(detail);

@@ -1,7 +1,6 @@
 /** What the service needs of a library, each need with the value that it names. */
 import { expect, test } from "vitest";
 import type { BackendDescription } from "../../../native/addon.js";
-import { limits } from "../../../server/limits.js";
 import { unmetNeed } from "../../../server/prover/library-needs.js";
 
 const noLimits = {
@@ -30,14 +29,20 @@ const fault = (changes: Partial<BackendDescription>) =>
   unmetNeed("/lib/x.so", { ...usable, ...changes });
 
 test("a library with enough of everything can be used", () => {
-  for (const changes of [{}, raws(limits.validatorsMax), { rates: 1 }, { kinds: 7 }]) {
+  const four = { fold: { ...noLimits, childrenMax: 4, arities: 0b10100 } };
+  for (const changes of [{}, raws(64), four, { rates: 1 }, { kinds: 7 }]) {
     expect(fault(changes)).toBeUndefined();
   }
 });
 
 test("each need that is not met is one sentence with library, value and need", () => {
-  expect(fault(raws(64))).toBe(
-    "library /lib/x.so has fold.raws_max 64; the service needs at least 4096, or 0 for no limit",
+  expect(fault({ fold: { ...noLimits, childrenMax: 1 } })).toBe(
+    "library /lib/x.so has fold.children_max 1; " +
+      "the service folds two proofs into one: it needs at least 2, or 0 for no limit",
+  );
+  expect(fault({ fold: { ...noLimits, arities: 0b11000 } })).toBe(
+    "library /lib/x.so has fold.arities 0x18 without 2 children; " +
+      "the service needs bit 2, or 0 for any number",
   );
   expect(fault({ rates: 0x80000002 })).toBe(
     "library /lib/x.so has rates 0x80000002 without its default; " +

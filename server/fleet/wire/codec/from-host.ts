@@ -112,12 +112,26 @@ const description = mapped(
     fake: field(9, bool),
     anySize: field(10, bool),
     messagesMax: field(11, messageCount),
+    rawsMax: field(12, u32()),
+    rawsBesideMax: field(13, u32()),
+    separatesRaws: field(14, bool),
+    arities: field(15, u32()),
   }),
-  ({ anySize, ...rest }): ProverDescription => {
+  ({ anySize, rawsMax, rawsBesideMax, separatesRaws, arities, ...rest }): ProverDescription => {
     if (anySize && !rest.fake) garbled("takes any size, but is no fake prover");
-    return anySize ? { ...rest, anySize } : rest;
+    return {
+      ...rest,
+      ...(rawsMax > 0 && { rawsMax }),
+      ...(rawsBesideMax > 0 && { rawsBesideMax }),
+      ...(separatesRaws && { separatesRaws }),
+      ...(arities > 0 && { arities }),
+      ...(anySize && { anySize }),
+    };
   },
-  ({ anySize = false, ...rest }) => ({ ...rest, anySize }),
+  ({ anySize = false, separatesRaws = false, ...rest }) => {
+    const { rawsMax = 0, rawsBesideMax = 0, arities = 0 } = rest;
+    return { ...rest, rawsMax, rawsBesideMax, separatesRaws, arities, anySize };
+  },
 );
 
 const { coefficients, logMax, covarianceMax, scatterMin, scatterMax } = costBounds;

@@ -109,10 +109,7 @@ function checkFold(
   { raws, children }: Pick<FoldWork, "raws" | "children">,
   prover: ProverDescription,
 ): void {
-  const { publicKeyBytes, signatureBytes, childrenMax } = prover;
-  if (childrenMax > 0 && children.length > childrenMax) {
-    garbled(`has ${children.length} children, the prover takes ${childrenMax}`);
-  }
+  const { publicKeyBytes, signatureBytes } = prover;
   checkLength(raws.signatures, raws.validators.length * signatureBytes, "signatures");
   for (const each of children) checkProof(each, prover);
   checkKeys([raws, ...children], publicKeyBytes);
