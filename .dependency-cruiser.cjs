@@ -3,6 +3,7 @@
  * a circle of types is a circle.
  */
 const GROUND = [
+  "activity\\.ts",
   "errors\\.ts",
   "limits\\.ts",
   "clock\\.ts",

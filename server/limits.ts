@@ -234,6 +234,20 @@ export const limits = {
   settingsMax: 100,
   /** Connections of the nodes' listener: two for each of `nodesMax` nodes, as when they restart. */
   connectionsMax: 512,
+  /**
+   * Activities kept for the operator's live view: some minutes of a small network, 15 s of a fleet that
+   * makes 100 proofs a second. One takes 300 bytes, the largest 1.5 KB.
+   */
+  activitiesMax: 8192,
+  /** Activities in one answer: about 100 KB in JSON. */
+  activitiesPerAnswerMax: 512,
+  /** Open `StreamActivity` calls: some people with a page and a terminal each. */
+  activityStreamsMax: 8,
+  /** Time between two answers of such a stream; and the longest when nothing happens. */
+  activityEveryMs: 250,
+  activityIdleMs: 1000,
+  /** Time after which a stream sends the learned costs of the devices again. */
+  activityCostsEveryMs: 5000,
   /** Connections of the operator's listener: a few people and scripts. */
   adminConnectionsMax: 16,
   /** Connections of the probes' listener: each probe or scraper has one for a short time. */

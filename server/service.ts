@@ -5,6 +5,7 @@
 import { Access } from "./access/access.js";
 import type { PolicySource } from "./access/policy-watch.js";
 import { PolicyWatch } from "./access/policy-watch.js";
+import { ActivityFeed } from "./activity.js";
 import type { Clock } from "./clock.js";
 import type { Config } from "./config/config.js";
 import type { Engine } from "./engine/engine.js";
@@ -18,6 +19,7 @@ import type { Machine } from "./machine/machine.js";
 import { MachineWatch } from "./machine-watch.js";
 import { addProcessMetrics } from "./metrics/process-metrics.js";
 import type { Device } from "./lane/device.js";
+import { LaneActivity } from "./lane/lane-activity.js";
 import type { LaneListener, LaneProver } from "./lane/lane-messages.js";
 import type { LaneOptions } from "./lane/lane-events.js";
 import { LocalLanes } from "./lane/local-lanes.js";
@@ -144,6 +146,7 @@ async function workingParts(
   const dispatcher = new Dispatcher({ clock, metrics, whyMissing });
   const parts = {
     ...{ dispatcher, metrics, memory: memoryBudget(metrics) },
+    activity: new ActivityFeed(limits.activitiesMax),
     lanes: lanesOf(modules, options, metrics),
   };
   if (fleet !== undefined) elsewhere.remote = await remoteLanesOf(fleet, modules, parts);
@@ -184,6 +187,7 @@ interface Working {
   lanes: LocalLanes;
   memory: MemoryBudget;
   metrics: Metrics;
+  activity: ActivityFeed;
   /** The lanes of other hosts; undefined without an engine. */
   remote: RemoteLanes | undefined;
 }
@@ -208,7 +212,8 @@ function thenDo(listener: LaneListener, after: () => void): LaneListener {
 
 /** Starts provers and scheduling. Returns the timer that erases what is past its time. */
 function startWork(
-  { dispatcher, lanes, remote }: Working,
+  { dispatcher, lanes, remote, activity }: Working,
+  clock: Clock,
   admission: Admission,
   updateHealth: () => void,
 ): NodeJS.Timeout {
@@ -217,9 +222,10 @@ function startWork(
     updateHealth();
   }, EXPIRE_EVERY_MS);
   dispatcher.start(admission.queue);
-  lanes.open(thenDo(dispatcher, updateHealth));
+  const noted = new LaneActivity(dispatcher, { clock, activity });
+  lanes.open(thenDo(noted, updateHealth));
   // Hosts announce too often to look at the health each time: the timer does.
-  remote?.open(dispatcher, updateHealth, () => {
+  remote?.open(noted, updateHealth, () => {
     dispatcher.forgetDescription();
     admission.proofSystemChanged();
   });
@@ -246,19 +252,19 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   metrics.unixTime.readBy(() => clock.unixMs() / 1000);
   const machine = new MachineWatch(config, modules);
   const parts = await workingParts(modules, machine.laneOptions, metrics);
-  const { lanes, dispatcher, memory, remote } = parts;
+  const { lanes, dispatcher, memory, remote, activity } = parts;
   const access = new Access(policy?.policy, { clock, log, metrics });
   const watch = policy && new PolicyWatch(policy, { clock, log, metrics, access });
-  const admitting = { clock, log, metrics, dispatcher, memory, recorder };
+  const admitting = { clock, log, metrics, dispatcher, memory, recorder, activity };
   const admission = new Admission({ instance }, admitting);
   const status = new ServiceStatus({ admission, dispatcher });
   const verifier = () => (remote ?? lanes).verifier();
-  const handlers = new Handlers(
-    { instance, serviceId, version, deadlineMs: config.deadlineMs, fenceMs: config.fenceMs },
-    { admission, status, dispatcher, clock, access, recorder, verifier },
-  );
+  const { deadlineMs, fenceMs } = config;
+  const options = { instance, serviceId, version, deadlineMs, fenceMs };
+  const serving = { admission, status, dispatcher, clock, access };
+  const handlers = new Handlers(options, { ...serving, recorder, verifier });
   const fleet = async () => remote?.fleetView();
-  const operatorCalls = new AdminHandlers({ admission, dispatcher, clock, log, fleet });
+  const operatorCalls = new AdminHandlers(options, { ...serving, log, activity, fleet });
   const notReady = () => whyNotReady(admission, dispatcher);
   const transport = createTransportMetrics(metrics.registry);
   const tls = await openTls(config, { clock, log, transport });
@@ -271,7 +277,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     status.update();
     listeners.updateHealth();
   };
-  const expire = startWork(parts, admission, updateHealth);
+  const expire = startWork(parts, clock, admission, updateHealth);
   const kill = async () => {
     dispatcher.close();
     remote?.close();

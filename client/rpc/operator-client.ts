@@ -3,18 +3,20 @@
  * call opens and closes a connection of its own.
  */
 import type { MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import type { StreamActivityResponse } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { AggregatorError } from "../errors.js";
 import { openChannel } from "./channel.js";
 import { encodeRequest, pathOf, responseDecoder } from "./method-codec.js";
 import type { TokenSource } from "./token.js";
 import { metadataWith } from "./token.js";
-import { callUnary } from "./unary-call.js";
+import { callUnary, onOpenChannel } from "./unary-call.js";
 
 const METHODS = AdminService.method;
 type Methods = typeof METHODS;
 
-export type AdminMethod = keyof Methods;
+/** The calls with one answer. */
+export type AdminMethod = Exclude<keyof Methods, "streamActivity">;
 export type AdminRequest<M extends AdminMethod> = MessageInitShape<Methods[M]["input"]>;
 export type AdminResponse<M extends AdminMethod> = MessageShape<Methods[M]["output"]>;
 
@@ -58,5 +60,52 @@ export async function callAdmin<M extends AdminMethod>(
     }
   } catch (error) {
     throw AggregatorError.from(error);
+  }
+}
+
+export interface StreamActivityOptions {
+  /** The caller's token. Default: none. */
+  token?: TokenSource;
+  /** Ends the stream once it has sent what is kept. Default: false, it goes on. */
+  noFollow?: boolean;
+  /** When it aborts, the stream ends without an error. */
+  signal: AbortSignal;
+}
+
+/**
+ * Yields what happens in the service, as `StreamActivity` sends it.
+ *
+ * @param address the operator's listener: `host:port` or `unix:/path/to/socket`
+ * @throws AggregatorError and nothing else
+ */
+export async function* streamActivity(
+  address: string,
+  { token, noFollow = false, signal }: StreamActivityOptions,
+): AsyncGenerator<StreamActivityResponse> {
+  const schema = METHODS.streamActivity;
+  try {
+    const client = openChannel({ address, ...(token !== undefined && { token }) });
+    const stream = onOpenChannel(() =>
+      client.makeServerStreamRequest(
+        pathOf(schema),
+        (bytes: Buffer) => bytes,
+        responseDecoder(schema),
+        encodeRequest(schema, { noFollow }),
+        metadataWith(token),
+      ),
+    );
+    // Cancelling emits an error after the loop has ended. Without a listener it would be uncaught.
+    stream.on("error", () => undefined);
+    const cancel = () => stream.cancel();
+    signal.addEventListener("abort", cancel, { once: true });
+    try {
+      for await (const answer of stream as AsyncIterable<StreamActivityResponse>) yield answer;
+    } finally {
+      signal.removeEventListener("abort", cancel);
+      stream.cancel();
+      client.close();
+    }
+  } catch (error) {
+    if (!signal.aborted) throw AggregatorError.from(error);
   }
 }

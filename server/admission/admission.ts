@@ -4,8 +4,9 @@
  * handlers also find, cancel and drain sessions here. Every method but `drain` is synchronous.
  */
 import { brokenQuota } from "../access/quota.js";
+import type { ActivityLog } from "../activity.js";
 import type { Clock } from "../clock.js";
-import { invalid, quoted, Refusal } from "../errors.js";
+import { cut, invalid, quoted, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log/log.js";
 import type { MemoryBudget, MemoryShare } from "../memory-budget.js";
@@ -26,6 +27,7 @@ import { shapeOf } from "../work/shape.js";
 import type { Envelope, SubmitAnswer, Submission } from "../work/submission.js";
 import { bytesToHold } from "./bytes-to-hold.js";
 import { NodeSnapshots } from "./node-snapshots.js";
+import { skipReasonOnWire } from "./skip-reason.js";
 
 export interface AdmissionModules {
   clock: Clock;
@@ -35,6 +37,16 @@ export interface AdmissionModules {
   memory: MemoryBudget;
   /** Undefined when nothing is recorded. */
   recorder?: Pick<Recorder, "ended"> | undefined;
+  /** What the operator's live view shows; undefined when nobody may look on. */
+  activity?: ActivityLog | undefined;
+}
+
+/** What a node uses of the service. */
+export interface NodeUse {
+  nodeId: string;
+  /** Prover time used lately, in milliseconds: see `GroupQueue.usedByNodeMs`. */
+  usedMs: number;
+  sessionsInFlight: number;
 }
 
 type Skipped = Extract<SubmitAnswer, { kind: "skipped" }>;
@@ -54,7 +66,7 @@ export class Admission {
     options: { instance: string },
     private readonly modules: AdmissionModules,
   ) {
-    const { clock, log, metrics, dispatcher, recorder } = modules;
+    const { clock, log, metrics, dispatcher, recorder, activity } = modules;
     const nowMs = () => clock.nowMs();
     this.nodeSnapshots = new NodeSnapshots({ metrics, nowMs });
     metrics.draining.readBy(() => (this.isDraining ? 1 : 0));
@@ -64,6 +76,8 @@ export class Admission {
       log,
       metrics,
       recorder,
+      activity,
+      deviceOf: (attempt) => dispatcher.deviceOf(attempt),
       describeProver: () => dispatcher.describe(),
       leaveAttempt: (...left) => this.queue.leave(...left),
     });
@@ -87,14 +101,18 @@ export class Admission {
     const known = this.nodes.find(nodeId);
     if (known !== undefined) this.enterEpoch(known, nodeId, nodeEpoch);
     const answer = this.earlier(envelope) ?? this.decide(envelope, decode);
-    if (answer.kind === "skipped") {
-      const { nodeId: node, slot } = envelope;
-      const { reason, detail } = answer;
-      this.modules.metrics.skips.inc({ reason });
-      this.modules.log.debug({ node, slot: String(slot), reason, detail }, "snapshot skipped");
-      this.nodeSnapshots.count(envelope.nodeId, "skipped");
-    }
+    if (answer.kind === "skipped") this.noteSkipped(envelope, answer);
     return answer;
+  }
+
+  private noteSkipped({ nodeId, slot }: Envelope, { reason, detail }: Skipped): void {
+    const { metrics, log, activity, clock } = this.modules;
+    metrics.skips.inc({ reason });
+    log.debug({ node: nodeId, slot: String(slot), reason, detail }, "snapshot skipped");
+    this.nodeSnapshots.count(nodeId, "skipped");
+    if (activity === undefined) return;
+    const value = { nodeId, slot, reason: skipReasonOnWire[reason], detail: cut(detail) };
+    activity.add({ atMs: clock.nowMs(), event: { case: "skipped", value } });
   }
 
   /** The record of a node, made on first use. Throws a `Refusal` at the maximum number of nodes. */
@@ -135,6 +153,22 @@ export class Admission {
   /** For the operator: every session that has not ended, of any node. */
   listSessions(): readonly Session[] {
     return this.sessions.all();
+  }
+
+  /** For the operator: the nodes that use the service now, or have done so lately, by id. */
+  nodesInUse(): NodeUse[] {
+    const sessions = new Map<string, number>();
+    for (const { submission } of this.sessions.all()) {
+      sessions.set(submission.nodeId, (sessions.get(submission.nodeId) ?? 0) + 1);
+    }
+    return this.nodes
+      .ids()
+      .map((nodeId) => {
+        const usedMs = this.queue.usedByNodeMs(nodeId);
+        return { nodeId, usedMs, sessionsInFlight: sessions.get(nodeId) ?? 0 };
+      })
+      .filter(({ usedMs, sessionsInFlight }) => usedMs > 0 || sessionsInFlight > 0)
+      .sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
   }
 
   /** For the operator: ends a session of any node. Returns false if no such one is in flight. */

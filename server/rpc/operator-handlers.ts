@@ -9,6 +9,7 @@ import type {
   EndSessionRequest,
   RestartProverRequest,
   SetLogLevelRequest,
+  StreamActivityRequest,
 } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import {
   AdminService,
@@ -23,6 +24,8 @@ import {
   RestartProverResponseSchema,
   SetLogLevelResponseSchema,
 } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
+import type { Access } from "../access/access.js";
+import type { ActivityFeed } from "../activity.js";
 import type { Clock } from "../clock.js";
 import { invalid, quoted, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
@@ -36,6 +39,8 @@ import type { Admission } from "../admission/admission.js";
 import type { CallContext } from "./call-context.js";
 import type { Routes } from "./routes.js";
 import { deviceView, fleetView, sessionView } from "./operator-views.js";
+import type { ServiceStatus } from "./service-status.js";
+import { activityOf } from "./stream-activity.js";
 
 /** A lane in this process confirms a command at once, one elsewhere in its next report. */
 const CONFIRM_MS_MAX = 5000;
@@ -43,11 +48,23 @@ const CONFIRM_MS_MAX = 5000;
 /** The part of a call that these handlers need. */
 type OperatorsCall = Pick<CallContext, "principal" | "signal" | "draining">;
 
+/** Names this run of the service and its program. */
+export interface AdminHandlersOptions {
+  /** Identifies this run of the service: 16 hexadecimal digits. */
+  instance: string;
+  /** Names the service, over all its runs. */
+  serviceId: string;
+  version: string;
+}
+
 export interface AdminHandlersModules {
   admission: Admission;
   dispatcher: Dispatcher;
+  status: ServiceStatus;
   clock: Clock;
   log: LeveledLogger;
+  access: Access;
+  activity: ActivityFeed;
   /** The engine and the lane hosts on it; undefined without an engine. */
   fleet(): Promise<FleetView | undefined>;
 }
@@ -63,11 +80,18 @@ export function addOperatorRoutes(routes: Routes, calls: AdminHandlers): void {
     .unary(method.restartProver, (request, call) => calls.restartProver(request, call))
     .unary(method.endSession, (request, call) => calls.endSession(request, call))
     .unary(method.getLogLevel, () => calls.getLogLevel())
-    .unary(method.setLogLevel, (request, call) => calls.setLogLevel(request, call));
+    .unary(method.setLogLevel, (request, call) => calls.setLogLevel(request, call))
+    .serverStream(method.streamActivity, (request, call) => calls.streamActivity(request, call));
 }
 
 export class AdminHandlers {
-  constructor(private readonly modules: AdminHandlersModules) {}
+  /** Open `StreamActivity` calls. */
+  private looking = 0;
+
+  constructor(
+    private readonly options: AdminHandlersOptions,
+    private readonly modules: AdminHandlersModules,
+  ) {}
 
   listSessions() {
     const { admission, clock } = this.modules;
@@ -158,6 +182,31 @@ export class AdminHandlers {
     log.level = name;
     log.info({ principal, level: name }, "operator: set log level");
     return create(SetLogLevelResponseSchema, { previous });
+  }
+
+  async *streamActivity(
+    request: StreamActivityRequest,
+    call: OperatorsCall & Pick<CallContext, "credential">,
+  ) {
+    const { access } = this.modules;
+    const { instance: run, serviceId, version: serverVersion } = this.options;
+    if (this.looking >= limits.activityStreamsMax) {
+      const detail = `${limits.activityStreamsMax} streams of activity are open: close one`;
+      throw new Refusal("resource_exhausted", "", detail);
+    }
+    const grant = access.openStream(call.credential, {
+      call: "StreamActivity",
+      isOperators: true,
+    });
+    this.looking++;
+    try {
+      const reader = { ...call, revoked: grant.signal };
+      yield* activityOf(request, reader, { serviceId, run, serverVersion }, this.modules);
+      grant.signal.throwIfAborted();
+    } finally {
+      this.looking--;
+      grant.close();
+    }
   }
 
   private device(deviceId: string): OperatedDevice {

@@ -22,7 +22,7 @@ import type { LaneReport, RunningProof } from "../lane/lane-messages.js";
 import { laneDetail } from "../lane/lane-messages.js";
 import type { GroupState as SessionGroup } from "../session/session-state.js";
 import type { Session } from "../session/session.js";
-import { deviceStateOnWire } from "./server-info.js";
+import { deviceStateOnWire } from "../lane/lane-activity.js";
 
 const roleOnWire = { active: ProverRole.ACTIVE, standby: ProverRole.STANDBY } as const;
 

@@ -10,13 +10,13 @@ import {
   DeadlineSource,
   PartialPolicy,
   Priority,
-  SkipReason,
   SubmitSnapshotResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { contentOf } from "../admission/content-digest.js";
 import { decodeSnapshot } from "../admission/decode-snapshot.js";
 import { invalid, quoted } from "../errors.js";
 import { ID_EXPECTED, idPattern } from "../id.js";
+import { skipReasonOnWire } from "../admission/skip-reason.js";
 import { limits } from "../limits.js";
 import { priorityNames } from "../work/priority.js";
 import { offeredRates } from "../work/prover-description.js";
@@ -26,14 +26,6 @@ import { nodeIdOf } from "./call-context.js";
 import type { CallContext, HandlersModules, HandlersOptions } from "./call-context.js";
 import { snapshotLimits } from "./request-limits.js";
 import { stepsOf } from "./steps.js";
-
-const skipOnWire = {
-  in_flight: SkipReason.IN_FLIGHT,
-  predicted_miss: SkipReason.PREDICTED_MISS,
-  draining: SkipReason.DRAINING,
-  overloaded: SkipReason.OVERLOADED,
-  no_prover: SkipReason.NO_PROVER,
-} as const;
 
 type KnownPriority = Exclude<Priority, Priority.UNSPECIFIED>;
 
@@ -155,7 +147,7 @@ function submitResponse(answer: SubmitAnswer, { serviceId }: HandlersOptions) {
   const { reason, detail, inFlightRequestId = "", predictedFinishMs } = answer;
   const value = {
     $typeName: "lean.aggregator.v1.Skipped",
-    reason: skipOnWire[reason],
+    reason: skipReasonOnWire[reason],
     detail,
     inFlightRequestId,
     ...(predictedFinishMs === undefined ? {} : { predictedFinishMs }),

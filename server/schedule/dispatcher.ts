@@ -246,6 +246,11 @@ export class Dispatcher implements LaneListener {
     }));
   }
 
+  /** The device of the lane that has the attempt; empty once the attempt has ended. */
+  deviceOf(attempt: number): string {
+    return this.attempts.get(attempt)?.lane.deviceId ?? "";
+  }
+
   /** The devices, for the operator and for `GetServerInfo`. */
   devices(): readonly OperatedDevice[] {
     return [...this.lanes.values()];

@@ -88,6 +88,11 @@ export class GroupQueue implements AttemptSource {
     });
   }
 
+  /** Number of groups that wait for a lane. */
+  get groupsWaiting(): number {
+    return this.waiting.size;
+  }
+
   get hasWaiting(): boolean {
     return this.waiting.size > 0;
   }

@@ -15,6 +15,10 @@ export class Nodes {
     return this.records.get(nodeId);
   }
 
+  ids(): string[] {
+    return [...this.records.keys()];
+  }
+
   all(): NodeRecord[] {
     return [...this.records.values()];
   }

@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { mergeForm } from "../../proto/merge-form.js";
 import { assertNever } from "../errors.js";
+import type { ActivityLog } from "../activity.js";
 import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log/log.js";
@@ -20,6 +21,7 @@ import { toOutcome, toSummary } from "./outcome.js";
 import type { AcceptedTimes, NodeRecord, RequestRecord } from "./node-record.js";
 import { groupOf } from "./session.js";
 import type { Session } from "./session.js";
+import { acceptedActivity, endedActivity } from "./session-activity.js";
 import { logAccepted, logEnded, noteLeftOut } from "./session-log.js";
 import type { SessionEffect, SessionEvent, SessionState } from "./session-state.js";
 import { isEnded, queuedGroup, transitionSession } from "./session-state.js";
@@ -31,6 +33,10 @@ export interface SessionsModules {
   metrics: Metrics;
   /** Undefined when nothing is recorded. */
   recorder?: Pick<Recorder, "ended"> | undefined;
+  /** Undefined when nobody may look on. */
+  activity?: ActivityLog | undefined;
+  /** The device on which an attempt runs. */
+  deviceOf(attempt: number): string;
   /** The description of the provers, for outcomes; undefined until the first prover is up. */
   describeProver(): ProverDescription | undefined;
   /** Called when a session no longer waits for an attempt that runs. */
@@ -140,6 +146,7 @@ export class Sessions {
       clock.at(fenceAtMs, () => this.step(session, { kind: "fence" })),
     );
     logAccepted(this.modules.log, session);
+    this.modules.activity?.add(acceptedActivity(session, clock.nowMs()));
     return session;
   }
 
@@ -155,11 +162,21 @@ export class Sessions {
       const { startedAtMs, attempts } = session;
       if (!startedAtMs.has(event.group)) startedAtMs.set(event.group, nowMs);
       attempts.set(event.group, (attempts.get(event.group) ?? 0) + 1);
-      const { group, attempt } = event;
-      const { requestId: request } = session.request;
-      this.modules.log.debug({ session: session.id, request, group, attempt }, "group started");
+      this.noteStarted(session, event, nowMs);
     }
     for (const effect of effects) this.apply(session, effect);
+  }
+
+  private noteStarted(
+    { id, request }: Session,
+    { group, attempt }: { group: number; attempt: number },
+    atMs: number,
+  ): void {
+    const { log, activity, deviceOf } = this.modules;
+    log.debug({ session: id, request: request.requestId, group, attempt }, "group started");
+    if (activity === undefined) return;
+    const value = { sessionId: id, groupIndex: group, attempt, deviceId: deviceOf(attempt) };
+    activity.add({ atMs, event: { case: "started", value } });
   }
 
   /** Resolves when no session is in flight, or after `boundMs` milliseconds. */
@@ -249,6 +266,7 @@ export class Sessions {
     session.counts.set(status, (session.counts.get(status) ?? 0) + 1);
     const { requestId } = request;
     recorder?.ended({ nodeId: submission.nodeId, requestId, outcome, group: decoded });
+    this.modules.activity?.add(endedActivity(session, outcome, clock.nowMs()));
     node.append(requestId, { kind: "outcome", outcome });
   }
 

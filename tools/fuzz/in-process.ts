@@ -2,6 +2,7 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { fromBinary } from "@bufbuild/protobuf";
 import { Access } from "../../server/access/access.js";
+import { ActivityFeed } from "../../server/activity.js";
 import { invalid } from "../../server/errors.js";
 import { limits } from "../../server/limits.js";
 import { createLog } from "../../server/log/log.js";
@@ -60,7 +61,11 @@ export class InProcess {
       verifier: () => this.lanes.verifier(),
     });
     const fleet = () => Promise.resolve(undefined);
-    this.admin = new AdminHandlers({ admission, dispatcher, clock, log, fleet });
+    const activity = new ActivityFeed(64);
+    const status = new ServiceStatus({ admission, dispatcher });
+    this.admin = new AdminHandlers(options, {
+      ...{ admission, dispatcher, status, clock, log, access, activity, fleet },
+    });
   }
 
   static async start(): Promise<InProcess> {

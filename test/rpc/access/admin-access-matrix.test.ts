@@ -6,8 +6,7 @@
 import type { ServiceError } from "@grpc/grpc-js";
 import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { AdminMethod } from "../../../client/rpc/operator-client.js";
-import { callAdmin } from "../../../client/rpc/operator-client.js";
+import { callAdmin, streamActivity } from "../../../client/rpc/operator-client.js";
 import { AggregatorError } from "../../../client/errors.js";
 import { AdminService, LogLevel } from "../../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { startFakeProver } from "../../../server/prover/fake.js";
@@ -18,19 +17,19 @@ import { freshPath } from "../../helpers/command-line.js";
 import { startTestService } from "../../helpers/start-service.js";
 
 const everyCall = parseMatrix(`
-who                                       | listSessions | listProvers | listHosts | drainDevice | restartProver | endSession | getLogLevel | setLogLevel
-token of an operator                      | yes          | yes         | yes       | yes         | yes           | yes        | yes         | yes
-token for lists                           | yes          | yes         | yes       | no          | no            | no         | no          | no
-token of a node, for all of a node's calls | no          | no          | no        | no          | no            | no         | no          | no
-token that has expired                    | who?         | who?        | who?      | who?        | who?          | who?       | who?        | who?
-token that is unknown                     | who?         | who?        | who?      | who?        | who?          | who?       | who?        | who?
-loopback                                  | no           | no          | no        | no          | no            | no         | no          | no
-loopback, the policy has nobody anonymous | who?         | who?        | who?      | who?        | who?          | who?       | who?        | who?
-loopback, no policy file                  | yes          | yes         | yes       | yes         | yes           | yes        | yes         | yes
-Unix socket                               | yes          | yes         | yes       | yes         | yes           | yes        | yes         | yes
-Unix socket for lists                     | yes          | yes         | yes       | no          | no            | no         | no          | no
-Unix socket of nobody                     | who?         | who?        | who?      | who?        | who?          | who?       | who?        | who?
-Unix socket of nobody, with a token       | yes          | yes         | yes       | yes         | yes           | yes        | yes         | yes
+who                                       | listSessions | listProvers | listHosts | drainDevice | restartProver | endSession | getLogLevel | setLogLevel | streamActivity
+token of an operator                      | yes          | yes         | yes       | yes         | yes           | yes        | yes         | yes         | yes
+token for lists                           | yes          | yes         | yes       | no          | no            | no         | no          | no          | no
+token of a node, for all of a node's calls | no          | no          | no        | no          | no            | no         | no          | no          | no
+token that has expired                    | who?         | who?        | who?      | who?        | who?          | who?       | who?        | who?        | who?
+token that is unknown                     | who?         | who?        | who?      | who?        | who?          | who?       | who?        | who?        | who?
+loopback                                  | no           | no          | no        | no          | no            | no         | no          | no          | no
+loopback, the policy has nobody anonymous | who?         | who?        | who?      | who?        | who?          | who?       | who?        | who?        | who?
+loopback, no policy file                  | yes          | yes         | yes       | yes         | yes           | yes        | yes         | yes         | yes
+Unix socket                               | yes          | yes         | yes       | yes         | yes           | yes        | yes         | yes         | yes
+Unix socket for lists                     | yes          | yes         | yes       | no          | no            | no         | no          | no          | no
+Unix socket of nobody                     | who?         | who?        | who?      | who?        | who?          | who?       | who?        | who?        | who?
+Unix socket of nobody, with a token       | yes          | yes         | yes       | yes         | yes           | yes        | yes         | yes         | yes
 `);
 
 const tokens = {
@@ -44,6 +43,7 @@ const sockets = {
   narrowSocket: freshPath("lists.sock"),
   otherSocket: freshPath("other.sock"),
 };
+type Method = keyof typeof AdminService.method;
 type Door = "plain" | "strict" | "open" | keyof typeof sockets;
 const callers: Record<string, { door: Door; token?: string }> = {
   "token of an operator": { door: "plain", token: tokens.operator },
@@ -98,11 +98,17 @@ const verdicts = new Map<status | undefined, Verdict>([
 ]);
 
 /** Asks for what is not there, where a call would change something. */
-async function attempt(door: Door, method: AdminMethod, token?: string): Promise<Verdict> {
+async function attempt(door: Door, method: Method, token?: string): Promise<Verdict> {
   const request = { deviceId: "none", sessionId: "none", level: LogLevel.SILENT };
   const address = services.get(door)?.operatorAddress ?? "";
+  const options = token === undefined ? {} : { token };
   try {
-    await callAdmin(address, method, request, token === undefined ? {} : { token });
+    if (method !== "streamActivity") await callAdmin(address, method, request, options);
+    else {
+      const { signal } = new AbortController();
+      const stream = streamActivity(address, { ...options, noFollow: true, signal });
+      for await (const answer of stream) expect(answer.run).not.toBe("");
+    }
     return "yes";
   } catch (error) {
     if (!(error instanceof AggregatorError)) throw error;
@@ -125,7 +131,7 @@ describe("the operator's listener", () => {
     const caller = callers[who];
     if (caller === undefined) throw new Error(`no caller ${who}`);
     const found: Record<string, Verdict> = {};
-    for (const method of Object.keys(cells) as AdminMethod[]) {
+    for (const method of Object.keys(cells) as Method[]) {
       found[method] = await attempt(caller.door, method, caller.token);
     }
     expect(found).toEqual(cells);

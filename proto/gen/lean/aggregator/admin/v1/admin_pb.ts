@@ -8,7 +8,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { DeviceState, OutcomeStatus, Priority } from "../../v1/aggregator_pb.js";
+import type { DeviceState, LearnedCost, OutcomeReason, OutcomeStatus, Priority, SkipReason, Status, Votes } from "../../v1/aggregator_pb.js";
 import { file_lean_aggregator_v1_aggregator } from "../../v1/aggregator_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file lean/aggregator/admin/v1/admin.proto.
  */
 export const file_lean_aggregator_admin_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("CiRsZWFuL2FnZ3JlZ2F0b3IvYWRtaW4vdjEvYWRtaW4ucHJvdG8SGGxlYW4uYWdncmVnYXRvci5hZG1pbi52MSIUChJHZXRMb2dMZXZlbFJlcXVlc3QiSAoTR2V0TG9nTGV2ZWxSZXNwb25zZRIxCgVsZXZlbBgBIAEoDjIiLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5Mb2dMZXZlbCJHChJTZXRMb2dMZXZlbFJlcXVlc3QSMQoFbGV2ZWwYASABKA4yIi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuTG9nTGV2ZWwiSwoTU2V0TG9nTGV2ZWxSZXNwb25zZRI0CghwcmV2aW91cxgBIAEoDjIiLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5Mb2dMZXZlbCIVChNMaXN0U2Vzc2lvbnNSZXF1ZXN0IlMKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEjsKCHNlc3Npb25zGAEgAygLMikubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkluRmxpZ2h0U2Vzc2lvbiKnAgoPSW5GbGlnaHRTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSEgoKcmVxdWVzdF9pZBgJIAEoCRIPCgdub2RlX2lkGAIgASgJEgwKBHNsb3QYAyABKAQSLgoIcHJpb3JpdHkYBCABKA4yHC5sZWFuLmFnZ3JlZ2F0b3IudjEuUHJpb3JpdHkSDgoGYWdlX21zGAUgASgNEhgKEGRlYWRsaW5lX2xlZnRfbXMYBiABKA0SFQoNZmVuY2VfbGVmdF9tcxgHIAEoDRI3CgZncm91cHMYCCADKAsyJy5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuSW5GbGlnaHRHcm91cBINCgV2b3RlcxgKIAEoDRIUCgx2b3Rlc19wcm92ZWQYCyABKA0iiAEKDUluRmxpZ2h0R3JvdXASMwoFc3RhdGUYASABKA4yJC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuR3JvdXBTdGF0ZRIPCgdhdHRlbXB0GAIgASgNEjEKBnN0YXR1cxgDIAEoDjIhLmxlYW4uYWdncmVnYXRvci52MS5PdXRjb21lU3RhdHVzIhQKEkxpc3RQcm92ZXJzUmVxdWVzdCJOChNMaXN0UHJvdmVyc1Jlc3BvbnNlEjcKB2RldmljZXMYASADKAsyJi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuRGV2aWNlU3RhdHVzIsQCCgxEZXZpY2VTdGF0dXMSEQoJZGV2aWNlX2lkGAEgASgJEi4KBXN0YXRlGAIgASgOMh8ubGVhbi5hZ2dyZWdhdG9yLnYxLkRldmljZVN0YXRlEg0KBWNhdXNlGAMgASgJEhgKC3JldHJ5X2luX21zGAQgASgNSACIAQESDwoHZHJhaW5lZBgFIAEoCBITCgtyZXN0YXJ0X2R1ZRgGIAEoCBINCgVsZWFzZRgHIAEoDRIxCgdwcm92ZXJzGAggAygLMiAubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlByb3ZlchI5CgdydW5uaW5nGAkgASgLMigubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlJ1bm5pbmdBdHRlbXB0EhUKDXN0YW5kYnlfY2F1c2UYCiABKAlCDgoMX3JldHJ5X2luX21zIn0KBlByb3ZlchIyCgRyb2xlGAEgASgOMiQubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlByb3ZlclJvbGUSEAoDcGlkGAIgASgNSACIAQESDQoFcmVhZHkYAyABKAgSFgoOcmVzaWRlbnRfYnl0ZXMYBCABKARCBgoEX3BpZCKBAQoOUnVubmluZ0F0dGVtcHQSDwoHYXR0ZW1wdBgBIAEoDRISCgpzZXNzaW9uX2lkGAIgASgJEhMKC2dyb3VwX2luZGV4GAMgASgNEjUKBXByb29mGAQgASgLMiYubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlJ1bm5pbmdQcm9vZiJiCgxSdW5uaW5nUHJvb2YSFgoOcmF3X3NpZ25hdHVyZXMYASABKA0SEAoIY2hpbGRyZW4YAiABKA0SEgoKcnVubmluZ19tcxgDIAEoDRIUCgxwcmVkaWN0ZWRfbXMYBCABKA0iEgoQTGlzdEhvc3RzUmVxdWVzdCK1AQoRTGlzdEhvc3RzUmVzcG9uc2USNgoGZW5naW5lGAEgASgLMiYubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkVuZ2luZVN0YXR1cxIxCgVob3N0cxgCIAMoCzIiLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5MYW5lSG9zdBI1CgZ0b3RhbHMYAyABKAsyJS5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuRmxlZXRUb3RhbHMiOAoMRW5naW5lU3RhdHVzEgoKAnVwGAEgASgIEg4KBmRldGFpbBgCIAEoCRIMCgRjZWxsGAMgASgJIt0BCghMYW5lSG9zdBIPCgdob3N0X2lkGAEgASgJEjYKBXN0YXRlGAIgASgOMicubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkxhbmVIb3N0U3RhdGUSCwoDcnVuGAMgASgJEg0KBWNhdXNlGAQgASgJEhQKDGhlYXJkX2Fnb19tcxgFIAEoDRIcCg9jbG9ja19vZmZzZXRfbXMYBiABKAFIAIgBARISCgpkZXZpY2VfaWRzGAcgAygJEhAKCGF0dGVtcHRzGAggASgNQhIKEF9jbG9ja19vZmZzZXRfbXMidwoLRmxlZXRUb3RhbHMSDwoHYWRvcHRlZBgBIAEoBBINCgV0YWtlbhgCIAEoBBIxCgRnb25lGAMgAygLMiMubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkdvbmVIb3N0cxIVCg1hdHRlbXB0c19nb25lGAQgASgEIikKCUdvbmVIb3N0cxINCgVjYXVzZRgBIAEoCRINCgVjb3VudBgCIAEoBCJaChJEcmFpbkRldmljZVJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEhQKB2RyYWluZWQYAiABKAhIAIgBARIPCgd3YWl0X21zGAMgASgNQgoKCF9kcmFpbmVkIk0KE0RyYWluRGV2aWNlUmVzcG9uc2USNgoGZGV2aWNlGAEgASgLMiYubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkRldmljZVN0YXR1cyJdChRSZXN0YXJ0UHJvdmVyUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSMgoEcm9sZRgCIAEoDjIkLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5Qcm92ZXJSb2xlIk8KFVJlc3RhcnRQcm92ZXJSZXNwb25zZRI2CgZkZXZpY2UYASABKAsyJi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuRGV2aWNlU3RhdHVzIicKEUVuZFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiTwoSRW5kU2Vzc2lvblJlc3BvbnNlEhsKE3F1ZXVlZF9ncm91cHNfZW5kZWQYASABKA0SHAoUcnVubmluZ19ncm91cHNfZW5kZWQYAiABKA0qjQEKCExvZ0xldmVsEhkKFUxPR19MRVZFTF9VTlNQRUNJRklFRBAAEhMKD0xPR19MRVZFTF9ERUJVRxABEhIKDkxPR19MRVZFTF9JTkZPEAISEgoOTE9HX0xFVkVMX1dBUk4QAxITCg9MT0dfTEVWRUxfRVJST1IQBBIUChBMT0dfTEVWRUxfU0lMRU5UEAUqcQoKR3JvdXBTdGF0ZRIbChdHUk9VUF9TVEFURV9VTlNQRUNJRklFRBAAEhYKEkdST1VQX1NUQVRFX1FVRVVFRBABEhcKE0dST1VQX1NUQVRFX1JVTk5JTkcQAhIVChFHUk9VUF9TVEFURV9FTkRFRBADKloKClByb3ZlclJvbGUSGwoXUFJPVkVSX1JPTEVfVU5TUEVDSUZJRUQQABIWChJQUk9WRVJfUk9MRV9BQ1RJVkUQARIXChNQUk9WRVJfUk9MRV9TVEFOREJZEAIqvwEKDUxhbmVIb3N0U3RhdGUSHwobTEFORV9IT1NUX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUTEFORV9IT1NUX1NUQVRFX1VTRUQQARIbChdMQU5FX0hPU1RfU1RBVEVfSk9JTklORxACEhwKGExBTkVfSE9TVF9TVEFURV9MRUZUX09VVBADEh4KGkxBTkVfSE9TVF9TVEFURV9ESVNUUlVTVEVEEAQSGAoUTEFORV9IT1NUX1NUQVRFX0dPTkUQBTLuBgoMQWRtaW5TZXJ2aWNlEm0KDExpc3RTZXNzaW9ucxItLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0Gi4ubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlEmoKC0xpc3RQcm92ZXJzEiwubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkxpc3RQcm92ZXJzUmVxdWVzdBotLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5MaXN0UHJvdmVyc1Jlc3BvbnNlEmQKCUxpc3RIb3N0cxIqLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5MaXN0SG9zdHNSZXF1ZXN0GisubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkxpc3RIb3N0c1Jlc3BvbnNlEmoKC0RyYWluRGV2aWNlEiwubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkRyYWluRGV2aWNlUmVxdWVzdBotLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5EcmFpbkRldmljZVJlc3BvbnNlEnAKDVJlc3RhcnRQcm92ZXISLi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuUmVzdGFydFByb3ZlclJlcXVlc3QaLy5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuUmVzdGFydFByb3ZlclJlc3BvbnNlEmcKCkVuZFNlc3Npb24SKy5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuRW5kU2Vzc2lvblJlcXVlc3QaLC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuRW5kU2Vzc2lvblJlc3BvbnNlEmoKC0dldExvZ0xldmVsEiwubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkdldExvZ0xldmVsUmVxdWVzdBotLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5HZXRMb2dMZXZlbFJlc3BvbnNlEmoKC1NldExvZ0xldmVsEiwubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlNldExvZ0xldmVsUmVxdWVzdBotLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5TZXRMb2dMZXZlbFJlc3BvbnNlYgZwcm90bzM", [file_lean_aggregator_v1_aggregator]);
+  fileDesc("CiRsZWFuL2FnZ3JlZ2F0b3IvYWRtaW4vdjEvYWRtaW4ucHJvdG8SGGxlYW4uYWdncmVnYXRvci5hZG1pbi52MSIUChJHZXRMb2dMZXZlbFJlcXVlc3QiSAoTR2V0TG9nTGV2ZWxSZXNwb25zZRIxCgVsZXZlbBgBIAEoDjIiLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5Mb2dMZXZlbCJHChJTZXRMb2dMZXZlbFJlcXVlc3QSMQoFbGV2ZWwYASABKA4yIi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuTG9nTGV2ZWwiSwoTU2V0TG9nTGV2ZWxSZXNwb25zZRI0CghwcmV2aW91cxgBIAEoDjIiLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5Mb2dMZXZlbCIVChNMaXN0U2Vzc2lvbnNSZXF1ZXN0IlMKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEjsKCHNlc3Npb25zGAEgAygLMikubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkluRmxpZ2h0U2Vzc2lvbiKnAgoPSW5GbGlnaHRTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSEgoKcmVxdWVzdF9pZBgJIAEoCRIPCgdub2RlX2lkGAIgASgJEgwKBHNsb3QYAyABKAQSLgoIcHJpb3JpdHkYBCABKA4yHC5sZWFuLmFnZ3JlZ2F0b3IudjEuUHJpb3JpdHkSDgoGYWdlX21zGAUgASgNEhgKEGRlYWRsaW5lX2xlZnRfbXMYBiABKA0SFQoNZmVuY2VfbGVmdF9tcxgHIAEoDRI3CgZncm91cHMYCCADKAsyJy5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuSW5GbGlnaHRHcm91cBINCgV2b3RlcxgKIAEoDRIUCgx2b3Rlc19wcm92ZWQYCyABKA0iiAEKDUluRmxpZ2h0R3JvdXASMwoFc3RhdGUYASABKA4yJC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuR3JvdXBTdGF0ZRIPCgdhdHRlbXB0GAIgASgNEjEKBnN0YXR1cxgDIAEoDjIhLmxlYW4uYWdncmVnYXRvci52MS5PdXRjb21lU3RhdHVzIhQKEkxpc3RQcm92ZXJzUmVxdWVzdCJOChNMaXN0UHJvdmVyc1Jlc3BvbnNlEjcKB2RldmljZXMYASADKAsyJi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuRGV2aWNlU3RhdHVzIsQCCgxEZXZpY2VTdGF0dXMSEQoJZGV2aWNlX2lkGAEgASgJEi4KBXN0YXRlGAIgASgOMh8ubGVhbi5hZ2dyZWdhdG9yLnYxLkRldmljZVN0YXRlEg0KBWNhdXNlGAMgASgJEhgKC3JldHJ5X2luX21zGAQgASgNSACIAQESDwoHZHJhaW5lZBgFIAEoCBITCgtyZXN0YXJ0X2R1ZRgGIAEoCBINCgVsZWFzZRgHIAEoDRIxCgdwcm92ZXJzGAggAygLMiAubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlByb3ZlchI5CgdydW5uaW5nGAkgASgLMigubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlJ1bm5pbmdBdHRlbXB0EhUKDXN0YW5kYnlfY2F1c2UYCiABKAlCDgoMX3JldHJ5X2luX21zIn0KBlByb3ZlchIyCgRyb2xlGAEgASgOMiQubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlByb3ZlclJvbGUSEAoDcGlkGAIgASgNSACIAQESDQoFcmVhZHkYAyABKAgSFgoOcmVzaWRlbnRfYnl0ZXMYBCABKARCBgoEX3BpZCKBAQoOUnVubmluZ0F0dGVtcHQSDwoHYXR0ZW1wdBgBIAEoDRISCgpzZXNzaW9uX2lkGAIgASgJEhMKC2dyb3VwX2luZGV4GAMgASgNEjUKBXByb29mGAQgASgLMiYubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlJ1bm5pbmdQcm9vZiJiCgxSdW5uaW5nUHJvb2YSFgoOcmF3X3NpZ25hdHVyZXMYASABKA0SEAoIY2hpbGRyZW4YAiABKA0SEgoKcnVubmluZ19tcxgDIAEoDRIUCgxwcmVkaWN0ZWRfbXMYBCABKA0iEgoQTGlzdEhvc3RzUmVxdWVzdCK1AQoRTGlzdEhvc3RzUmVzcG9uc2USNgoGZW5naW5lGAEgASgLMiYubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkVuZ2luZVN0YXR1cxIxCgVob3N0cxgCIAMoCzIiLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5MYW5lSG9zdBI1CgZ0b3RhbHMYAyABKAsyJS5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuRmxlZXRUb3RhbHMiOAoMRW5naW5lU3RhdHVzEgoKAnVwGAEgASgIEg4KBmRldGFpbBgCIAEoCRIMCgRjZWxsGAMgASgJIt0BCghMYW5lSG9zdBIPCgdob3N0X2lkGAEgASgJEjYKBXN0YXRlGAIgASgOMicubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkxhbmVIb3N0U3RhdGUSCwoDcnVuGAMgASgJEg0KBWNhdXNlGAQgASgJEhQKDGhlYXJkX2Fnb19tcxgFIAEoDRIcCg9jbG9ja19vZmZzZXRfbXMYBiABKAFIAIgBARISCgpkZXZpY2VfaWRzGAcgAygJEhAKCGF0dGVtcHRzGAggASgNQhIKEF9jbG9ja19vZmZzZXRfbXMidwoLRmxlZXRUb3RhbHMSDwoHYWRvcHRlZBgBIAEoBBINCgV0YWtlbhgCIAEoBBIxCgRnb25lGAMgAygLMiMubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkdvbmVIb3N0cxIVCg1hdHRlbXB0c19nb25lGAQgASgEIikKCUdvbmVIb3N0cxINCgVjYXVzZRgBIAEoCRINCgVjb3VudBgCIAEoBCJaChJEcmFpbkRldmljZVJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEhQKB2RyYWluZWQYAiABKAhIAIgBARIPCgd3YWl0X21zGAMgASgNQgoKCF9kcmFpbmVkIk0KE0RyYWluRGV2aWNlUmVzcG9uc2USNgoGZGV2aWNlGAEgASgLMiYubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkRldmljZVN0YXR1cyJdChRSZXN0YXJ0UHJvdmVyUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSMgoEcm9sZRgCIAEoDjIkLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5Qcm92ZXJSb2xlIk8KFVJlc3RhcnRQcm92ZXJSZXNwb25zZRI2CgZkZXZpY2UYASABKAsyJi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuRGV2aWNlU3RhdHVzIicKEUVuZFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiTwoSRW5kU2Vzc2lvblJlc3BvbnNlEhsKE3F1ZXVlZF9ncm91cHNfZW5kZWQYASABKA0SHAoUcnVubmluZ19ncm91cHNfZW5kZWQYAiABKA0iKgoVU3RyZWFtQWN0aXZpdHlSZXF1ZXN0EhEKCW5vX2ZvbGxvdxgBIAEoCCKGAwoWU3RyZWFtQWN0aXZpdHlSZXNwb25zZRIOCgZub3dfbXMYASABKAESEwoLbm93X3VuaXhfbXMYAiABKAESEgoKc2VydmljZV9pZBgDIAEoCRILCgNydW4YBCABKAkSFgoOc2VydmVyX3ZlcnNpb24YBSABKAkSKgoGc3RhdHVzGAYgASgLMhoubGVhbi5hZ2dyZWdhdG9yLnYxLlN0YXR1cxIQCghyZWNvcmRlZBgHIAEoCBIOCgZtaXNzZWQYCCABKAQSNgoKYWN0aXZpdGllcxgJIAMoCzIiLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5BY3Rpdml0eRIWCg5ncm91cHNfd2FpdGluZxgKIAEoDRI5CgdkZXZpY2VzGAsgAygLMigubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkRldmljZUFjdGl2aXR5EjUKBW5vZGVzGAwgAygLMiYubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLk5vZGVBY3Rpdml0eSKiAQoORGV2aWNlQWN0aXZpdHkSNgoGc3RhdHVzGAEgASgLMiYubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkRldmljZVN0YXR1cxIOCgZzY2hlbWUYAiABKAkSEAoIcmV2aXNpb24YAyABKAkSNgoNbGVhcm5lZF9jb3N0cxgEIAMoCzIfLmxlYW4uYWdncmVnYXRvci52MS5MZWFybmVkQ29zdCJMCgxOb2RlQWN0aXZpdHkSDwoHbm9kZV9pZBgBIAEoCRIPCgd1c2VkX21zGAIgASgBEhoKEnNlc3Npb25zX2luX2ZsaWdodBgDIAEoDSLJAgoIQWN0aXZpdHkSDQoFYXRfbXMYASABKAESPgoIYWNjZXB0ZWQYAiABKAsyKi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuU25hcHNob3RBY2NlcHRlZEgAEjwKB3NraXBwZWQYAyABKAsyKS5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuU25hcHNob3RTa2lwcGVkSAASOQoHc3RhcnRlZBgEIAEoCzImLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5Hcm91cFN0YXJ0ZWRIABI1CgVlbmRlZBgFIAEoCzIkLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5Hcm91cEVuZGVkSAASNQoEbGFuZRgGIAEoCzIlLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5MYW5lQ2hhbmdlZEgAQgcKBWV2ZW50IoMCChBTbmFwc2hvdEFjY2VwdGVkEhIKCnNlc3Npb25faWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRIPCgdub2RlX2lkGAMgASgJEgwKBHNsb3QYBCABKAQSLgoIcHJpb3JpdHkYBSABKA4yHC5sZWFuLmFnZ3JlZ2F0b3IudjEuUHJpb3JpdHkSFgoOcmVjZWl2ZWRfYXRfbXMYBiABKAESFgoOZGVhZGxpbmVfYXRfbXMYByABKAESEwoLZmVuY2VfYXRfbXMYCCABKAESMwoGZ3JvdXBzGAkgAygLMiMubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkdyb3VwU2l6ZSJWCglHcm91cFNpemUSDQoFdm90ZXMYASABKA0SFgoOcmF3X3NpZ25hdHVyZXMYAiABKA0SEAoIY2hpbGRyZW4YAyABKA0SEAoIbWVzc2FnZXMYBCABKA0icAoPU25hcHNob3RTa2lwcGVkEg8KB25vZGVfaWQYASABKAkSDAoEc2xvdBgCIAEoBBIuCgZyZWFzb24YAyABKA4yHi5sZWFuLmFnZ3JlZ2F0b3IudjEuU2tpcFJlYXNvbhIOCgZkZXRhaWwYBCABKAkiWwoMR3JvdXBTdGFydGVkEhIKCnNlc3Npb25faWQYASABKAkSEwoLZ3JvdXBfaW5kZXgYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIRCglkZXZpY2VfaWQYBCABKAki1wEKCkdyb3VwRW5kZWQSEgoKc2Vzc2lvbl9pZBgBIAEoCRITCgtncm91cF9pbmRleBgCIAEoDRIxCgZzdGF0dXMYAyABKA4yIS5sZWFuLmFnZ3JlZ2F0b3IudjEuT3V0Y29tZVN0YXR1cxIxCgZyZWFzb24YBCABKA4yIS5sZWFuLmFnZ3JlZ2F0b3IudjEuT3V0Y29tZVJlYXNvbhIoCgV2b3RlcxgFIAEoCzIZLmxlYW4uYWdncmVnYXRvci52MS5Wb3RlcxIQCghwcm92ZV9tcxgGIAEoDSKkAQoLTGFuZUNoYW5nZWQSEQoJZGV2aWNlX2lkGAEgASgJEi4KBXN0YXRlGAIgASgOMh8ubGVhbi5hZ2dyZWdhdG9yLnYxLkRldmljZVN0YXRlEg8KB2F0dGVtcHQYAyABKA0SMgoFcHJvb2YYBCABKAsyIy5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuR3JvdXBTaXplEg0KBWNhdXNlGAUgASgJKo0BCghMb2dMZXZlbBIZChVMT0dfTEVWRUxfVU5TUEVDSUZJRUQQABITCg9MT0dfTEVWRUxfREVCVUcQARISCg5MT0dfTEVWRUxfSU5GTxACEhIKDkxPR19MRVZFTF9XQVJOEAMSEwoPTE9HX0xFVkVMX0VSUk9SEAQSFAoQTE9HX0xFVkVMX1NJTEVOVBAFKnEKCkdyb3VwU3RhdGUSGwoXR1JPVVBfU1RBVEVfVU5TUEVDSUZJRUQQABIWChJHUk9VUF9TVEFURV9RVUVVRUQQARIXChNHUk9VUF9TVEFURV9SVU5OSU5HEAISFQoRR1JPVVBfU1RBVEVfRU5ERUQQAypaCgpQcm92ZXJSb2xlEhsKF1BST1ZFUl9ST0xFX1VOU1BFQ0lGSUVEEAASFgoSUFJPVkVSX1JPTEVfQUNUSVZFEAESFwoTUFJPVkVSX1JPTEVfU1RBTkRCWRACKr8BCg1MYW5lSG9zdFN0YXRlEh8KG0xBTkVfSE9TVF9TVEFURV9VTlNQRUNJRklFRBAAEhgKFExBTkVfSE9TVF9TVEFURV9VU0VEEAESGwoXTEFORV9IT1NUX1NUQVRFX0pPSU5JTkcQAhIcChhMQU5FX0hPU1RfU1RBVEVfTEVGVF9PVVQQAxIeChpMQU5FX0hPU1RfU1RBVEVfRElTVFJVU1RFRBAEEhgKFExBTkVfSE9TVF9TVEFURV9HT05FEAUy5QcKDEFkbWluU2VydmljZRJtCgxMaXN0U2Vzc2lvbnMSLS5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuTGlzdFNlc3Npb25zUmVxdWVzdBouLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZRJqCgtMaXN0UHJvdmVycxIsLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5MaXN0UHJvdmVyc1JlcXVlc3QaLS5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuTGlzdFByb3ZlcnNSZXNwb25zZRJkCglMaXN0SG9zdHMSKi5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuTGlzdEhvc3RzUmVxdWVzdBorLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5MaXN0SG9zdHNSZXNwb25zZRJqCgtEcmFpbkRldmljZRIsLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5EcmFpbkRldmljZVJlcXVlc3QaLS5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuRHJhaW5EZXZpY2VSZXNwb25zZRJwCg1SZXN0YXJ0UHJvdmVyEi4ubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlJlc3RhcnRQcm92ZXJSZXF1ZXN0Gi8ubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLlJlc3RhcnRQcm92ZXJSZXNwb25zZRJnCgpFbmRTZXNzaW9uEisubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkVuZFNlc3Npb25SZXF1ZXN0GiwubGVhbi5hZ2dyZWdhdG9yLmFkbWluLnYxLkVuZFNlc3Npb25SZXNwb25zZRJqCgtHZXRMb2dMZXZlbBIsLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5HZXRMb2dMZXZlbFJlcXVlc3QaLS5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuR2V0TG9nTGV2ZWxSZXNwb25zZRJqCgtTZXRMb2dMZXZlbBIsLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5TZXRMb2dMZXZlbFJlcXVlc3QaLS5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuU2V0TG9nTGV2ZWxSZXNwb25zZRJ1Cg5TdHJlYW1BY3Rpdml0eRIvLmxlYW4uYWdncmVnYXRvci5hZG1pbi52MS5TdHJlYW1BY3Rpdml0eVJlcXVlc3QaMC5sZWFuLmFnZ3JlZ2F0b3IuYWRtaW4udjEuU3RyZWFtQWN0aXZpdHlSZXNwb25zZTABYgZwcm90bzM", [file_lean_aggregator_v1_aggregator]);
 
 /**
  * @generated from message lean.aggregator.admin.v1.GetLogLevelRequest
@@ -816,6 +816,504 @@ export const EndSessionResponseSchema: GenMessage<EndSessionResponse> = /*@__PUR
   messageDesc(file_lean_aggregator_admin_v1_admin, 25);
 
 /**
+ * @generated from message lean.aggregator.admin.v1.StreamActivityRequest
+ */
+export type StreamActivityRequest = Message<"lean.aggregator.admin.v1.StreamActivityRequest"> & {
+  /**
+   * Ends the stream once it has sent what is kept.
+   *
+   * @generated from field: bool no_follow = 1;
+   */
+  noFollow: boolean;
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.StreamActivityRequest.
+ * Use `create(StreamActivityRequestSchema)` to create a new message.
+ */
+export const StreamActivityRequestSchema: GenMessage<StreamActivityRequest> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 26);
+
+/**
+ * Instants (`…_at_ms`) are milliseconds of the service's monotonic clock.
+ *
+ * @generated from message lean.aggregator.admin.v1.StreamActivityResponse
+ */
+export type StreamActivityResponse = Message<"lean.aggregator.admin.v1.StreamActivityResponse"> & {
+  /**
+   * The instant of this answer.
+   *
+   * @generated from field: double now_ms = 1;
+   */
+  nowMs: number;
+
+  /**
+   * The same instant as milliseconds since 1970, by the system's clock.
+   *
+   * @generated from field: double now_unix_ms = 2;
+   */
+  nowUnixMs: number;
+
+  /**
+   * Names the service over all its runs, and this run of it.
+   *
+   * @generated from field: string service_id = 3;
+   */
+  serviceId: string;
+
+  /**
+   * @generated from field: string run = 4;
+   */
+  run: string;
+
+  /**
+   * @generated from field: string server_version = 5;
+   */
+  serverVersion: string;
+
+  /**
+   * @generated from field: lean.aggregator.v1.Status status = 6;
+   */
+  status?: Status;
+
+  /**
+   * True of a recording that is shown: nothing more comes.
+   *
+   * @generated from field: bool recorded = 7;
+   */
+  recorded: boolean;
+
+  /**
+   * Number of activities that are missing before `activities`: the service had dropped them before this
+   * reader took them. Also those before the stream began that are kept no longer.
+   *
+   * @generated from field: uint64 missed = 8;
+   */
+  missed: bigint;
+
+  /**
+   * New ones, in the order in which they happened; at most 512.
+   *
+   * @generated from field: repeated lean.aggregator.admin.v1.Activity activities = 9;
+   */
+  activities: Activity[];
+
+  /**
+   * Groups that wait for a lane.
+   *
+   * @generated from field: uint32 groups_waiting = 10;
+   */
+  groupsWaiting: number;
+
+  /**
+   * Every device, by id. Empty while `activities` are not all sent yet.
+   *
+   * @generated from field: repeated lean.aggregator.admin.v1.DeviceActivity devices = 11;
+   */
+  devices: DeviceActivity[];
+
+  /**
+   * Every node that has used prover time lately or has a session in flight, by id. Empty as `devices`.
+   *
+   * @generated from field: repeated lean.aggregator.admin.v1.NodeActivity nodes = 12;
+   */
+  nodes: NodeActivity[];
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.StreamActivityResponse.
+ * Use `create(StreamActivityResponseSchema)` to create a new message.
+ */
+export const StreamActivityResponseSchema: GenMessage<StreamActivityResponse> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 27);
+
+/**
+ * A device at the instant of the answer.
+ *
+ * @generated from message lean.aggregator.admin.v1.DeviceActivity
+ */
+export type DeviceActivity = Message<"lean.aggregator.admin.v1.DeviceActivity"> & {
+  /**
+   * @generated from field: lean.aggregator.admin.v1.DeviceStatus status = 1;
+   */
+  status?: DeviceStatus;
+
+  /**
+   * The proof system of its prover: scheme and revision; empty until the first prover is up.
+   *
+   * @generated from field: string scheme = 2;
+   */
+  scheme: string;
+
+  /**
+   * @generated from field: string revision = 3;
+   */
+  revision: string;
+
+  /**
+   * What proofs of several sizes are predicted to take. Empty: as in the answer before.
+   *
+   * @generated from field: repeated lean.aggregator.v1.LearnedCost learned_costs = 4;
+   */
+  learnedCosts: LearnedCost[];
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.DeviceActivity.
+ * Use `create(DeviceActivitySchema)` to create a new message.
+ */
+export const DeviceActivitySchema: GenMessage<DeviceActivity> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 28);
+
+/**
+ * A node at the instant of the answer.
+ *
+ * @generated from message lean.aggregator.admin.v1.NodeActivity
+ */
+export type NodeActivity = Message<"lean.aggregator.admin.v1.NodeActivity"> & {
+  /**
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+
+  /**
+   * Prover time that it has used, in milliseconds; halves every 8 s. Of two nodes with equal priorities
+   * the one that has used less is served first.
+   *
+   * @generated from field: double used_ms = 2;
+   */
+  usedMs: number;
+
+  /**
+   * @generated from field: uint32 sessions_in_flight = 3;
+   */
+  sessionsInFlight: number;
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.NodeActivity.
+ * Use `create(NodeActivitySchema)` to create a new message.
+ */
+export const NodeActivitySchema: GenMessage<NodeActivity> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 29);
+
+/**
+ * One thing that happened in the service.
+ *
+ * @generated from message lean.aggregator.admin.v1.Activity
+ */
+export type Activity = Message<"lean.aggregator.admin.v1.Activity"> & {
+  /**
+   * @generated from field: double at_ms = 1;
+   */
+  atMs: number;
+
+  /**
+   * @generated from oneof lean.aggregator.admin.v1.Activity.event
+   */
+  event: {
+    /**
+     * @generated from field: lean.aggregator.admin.v1.SnapshotAccepted accepted = 2;
+     */
+    value: SnapshotAccepted;
+    case: "accepted";
+  } | {
+    /**
+     * @generated from field: lean.aggregator.admin.v1.SnapshotSkipped skipped = 3;
+     */
+    value: SnapshotSkipped;
+    case: "skipped";
+  } | {
+    /**
+     * @generated from field: lean.aggregator.admin.v1.GroupStarted started = 4;
+     */
+    value: GroupStarted;
+    case: "started";
+  } | {
+    /**
+     * @generated from field: lean.aggregator.admin.v1.GroupEnded ended = 5;
+     */
+    value: GroupEnded;
+    case: "ended";
+  } | {
+    /**
+     * @generated from field: lean.aggregator.admin.v1.LaneChanged lane = 6;
+     */
+    value: LaneChanged;
+    case: "lane";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.Activity.
+ * Use `create(ActivitySchema)` to create a new message.
+ */
+export const ActivitySchema: GenMessage<Activity> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 30);
+
+/**
+ * A snapshot became a session, whose groups wait from then on.
+ *
+ * @generated from message lean.aggregator.admin.v1.SnapshotAccepted
+ */
+export type SnapshotAccepted = Message<"lean.aggregator.admin.v1.SnapshotAccepted"> & {
+  /**
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+
+  /**
+   * @generated from field: string node_id = 3;
+   */
+  nodeId: string;
+
+  /**
+   * @generated from field: uint64 slot = 4;
+   */
+  slot: bigint;
+
+  /**
+   * @generated from field: lean.aggregator.v1.Priority priority = 5;
+   */
+  priority: Priority;
+
+  /**
+   * When the snapshot's headers arrived.
+   *
+   * @generated from field: double received_at_ms = 6;
+   */
+  receivedAtMs: number;
+
+  /**
+   * @generated from field: double deadline_at_ms = 7;
+   */
+  deadlineAtMs: number;
+
+  /**
+   * @generated from field: double fence_at_ms = 8;
+   */
+  fenceAtMs: number;
+
+  /**
+   * The groups that may be proved, in order of group index: at most 16.
+   *
+   * @generated from field: repeated lean.aggregator.admin.v1.GroupSize groups = 9;
+   */
+  groups: GroupSize[];
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.SnapshotAccepted.
+ * Use `create(SnapshotAcceptedSchema)` to create a new message.
+ */
+export const SnapshotAcceptedSchema: GenMessage<SnapshotAccepted> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 31);
+
+/**
+ * The inputs of a group or of a proof.
+ *
+ * @generated from message lean.aggregator.admin.v1.GroupSize
+ */
+export type GroupSize = Message<"lean.aggregator.admin.v1.GroupSize"> & {
+  /**
+   * Pairs of a validator and a message; 0 in `LaneChanged`.
+   *
+   * @generated from field: uint32 votes = 1;
+   */
+  votes: number;
+
+  /**
+   * @generated from field: uint32 raw_signatures = 2;
+   */
+  rawSignatures: number;
+
+  /**
+   * @generated from field: uint32 children = 3;
+   */
+  children: number;
+
+  /**
+   * Of a merge, number of its messages; else 0.
+   *
+   * @generated from field: uint32 messages = 4;
+   */
+  messages: number;
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.GroupSize.
+ * Use `create(GroupSizeSchema)` to create a new message.
+ */
+export const GroupSizeSchema: GenMessage<GroupSize> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 32);
+
+/**
+ * @generated from message lean.aggregator.admin.v1.SnapshotSkipped
+ */
+export type SnapshotSkipped = Message<"lean.aggregator.admin.v1.SnapshotSkipped"> & {
+  /**
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+
+  /**
+   * @generated from field: uint64 slot = 2;
+   */
+  slot: bigint;
+
+  /**
+   * @generated from field: lean.aggregator.v1.SkipReason reason = 3;
+   */
+  reason: SkipReason;
+
+  /**
+   * @generated from field: string detail = 4;
+   */
+  detail: string;
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.SnapshotSkipped.
+ * Use `create(SnapshotSkippedSchema)` to create a new message.
+ */
+export const SnapshotSkippedSchema: GenMessage<SnapshotSkipped> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 33);
+
+/**
+ * An attempt at a group started, or the group joined one.
+ *
+ * @generated from message lean.aggregator.admin.v1.GroupStarted
+ */
+export type GroupStarted = Message<"lean.aggregator.admin.v1.GroupStarted"> & {
+  /**
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * @generated from field: uint32 group_index = 2;
+   */
+  groupIndex: number;
+
+  /**
+   * Identifies the attempt among those of its device.
+   *
+   * @generated from field: uint32 attempt = 3;
+   */
+  attempt: number;
+
+  /**
+   * @generated from field: string device_id = 4;
+   */
+  deviceId: string;
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.GroupStarted.
+ * Use `create(GroupStartedSchema)` to create a new message.
+ */
+export const GroupStartedSchema: GenMessage<GroupStarted> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 34);
+
+/**
+ * @generated from message lean.aggregator.admin.v1.GroupEnded
+ */
+export type GroupEnded = Message<"lean.aggregator.admin.v1.GroupEnded"> & {
+  /**
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * @generated from field: uint32 group_index = 2;
+   */
+  groupIndex: number;
+
+  /**
+   * @generated from field: lean.aggregator.v1.OutcomeStatus status = 3;
+   */
+  status: OutcomeStatus;
+
+  /**
+   * @generated from field: lean.aggregator.v1.OutcomeReason reason = 4;
+   */
+  reason: OutcomeReason;
+
+  /**
+   * What became of the group's votes.
+   *
+   * @generated from field: lean.aggregator.v1.Votes votes = 5;
+   */
+  votes?: Votes;
+
+  /**
+   * Duration of the proof in milliseconds; 0 without one.
+   *
+   * @generated from field: uint32 prove_ms = 6;
+   */
+  proveMs: number;
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.GroupEnded.
+ * Use `create(GroupEndedSchema)` to create a new message.
+ */
+export const GroupEndedSchema: GenMessage<GroupEnded> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 35);
+
+/**
+ * What a device does has changed.
+ *
+ * @generated from message lean.aggregator.admin.v1.LaneChanged
+ */
+export type LaneChanged = Message<"lean.aggregator.admin.v1.LaneChanged"> & {
+  /**
+   * @generated from field: string device_id = 1;
+   */
+  deviceId: string;
+
+  /**
+   * UNSPECIFIED when the device has gone.
+   *
+   * @generated from field: lean.aggregator.v1.DeviceState state = 2;
+   */
+  state: DeviceState;
+
+  /**
+   * The attempt that it works on, in state PROVING; 0 when it is another service's.
+   *
+   * @generated from field: uint32 attempt = 3;
+   */
+  attempt: number;
+
+  /**
+   * The proof that runs; absent while the inputs are verified.
+   *
+   * @generated from field: lean.aggregator.admin.v1.GroupSize proof = 4;
+   */
+  proof?: GroupSize;
+
+  /**
+   * Why it fails, was stopped or has gone; else empty.
+   *
+   * @generated from field: string cause = 5;
+   */
+  cause: string;
+};
+
+/**
+ * Describes the message lean.aggregator.admin.v1.LaneChanged.
+ * Use `create(LaneChangedSchema)` to create a new message.
+ */
+export const LaneChangedSchema: GenMessage<LaneChanged> = /*@__PURE__*/
+  messageDesc(file_lean_aggregator_admin_v1_admin, 36);
+
+/**
  * @generated from enum lean.aggregator.admin.v1.LogLevel
  */
 export enum LogLevel {
@@ -1062,6 +1560,18 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof SetLogLevelRequestSchema;
     output: typeof SetLogLevelResponseSchema;
+  },
+  /**
+   * Streams what happens in the service, for a live view: first what is kept of the last minutes, then
+   * what is new, up to four times a second, and the state of devices and nodes with each answer.
+   * RESOURCE_EXHAUSTED for more than 8 such streams at once.
+   *
+   * @generated from rpc lean.aggregator.admin.v1.AdminService.StreamActivity
+   */
+  streamActivity: {
+    methodKind: "server_streaming";
+    input: typeof StreamActivityRequestSchema;
+    output: typeof StreamActivityResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_lean_aggregator_admin_v1_admin, 0);
