@@ -119,6 +119,9 @@ const description = mapped(
   }),
   ({ anySize, rawsMax, rawsBesideMax, separatesRaws, arities, ...rest }): ProverDescription => {
     if (anySize && !rest.fake) garbled("takes any size, but is no fake prover");
+    if (rest.childrenMax === 1 || (arities > 0 && (arities & 4) === 0)) {
+      garbled("does not fold two children");
+    }
     return {
       ...rest,
       ...(rawsMax > 0 && { rawsMax }),
