@@ -32,6 +32,7 @@ COPY --from=build /app/.prover-venv ./.prover-venv
 COPY --from=build /app/build/lean_pq.json /app/build/lean_pq.so ./build/
 COPY --from=build /app/build/Release/lean_aggregator.node ./build/Release/
 COPY --from=build /app/native/backends/lean_pq/calibration.json ./native/backends/lean_pq/
+COPY --from=build /app/test/vectors/xmss ./test/vectors/xmss
 COPY --from=build /app/dist/cli ./dist/cli
 COPY --from=build /app/dist/client ./dist/client
 COPY --from=build /app/dist/native ./dist/native

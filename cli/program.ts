@@ -7,6 +7,7 @@ import { addAdminCommands } from "./admin/admin.js";
 import { addCompletionCommand } from "./completion.js";
 import { addConfigCommands } from "./config-check.js";
 import { addDoctorCommand } from "./doctor/command.js";
+import { addExampleCommand } from "./example/command.js";
 import { addHealthCommand } from "./health.js";
 import { addInfoCommand } from "./info.js";
 import type { CommandModules } from "./io/command.js";
@@ -36,6 +37,7 @@ Addresses of a service (--server):
 
 Examples:
   lean-aggregator serve
+  lean-aggregator example > snapshot.json
   lean-aggregator submit snapshot.json
 
 'lean-aggregator <command> --help' explains a command, with examples and exit codes.
@@ -85,6 +87,7 @@ export function createProgram(modules: CommandModules): Command {
   addDoctorCommand(program, modules);
   addTuneCommand(program, modules);
   addPlanCommand(program, modules);
+  addExampleCommand(program, modules);
   addSubmitCommand(program, modules);
   addReplayCommand(program, modules);
   addWatchCommand(program, modules);

@@ -29,7 +29,7 @@ import { processLimit, readMachine } from "../../server/machine/machine.js";
 import type { Machine } from "../../server/machine/machine.js";
 import { standbyBytesMax, threadsText, usesLeanPq } from "../../server/machine-watch.js";
 import { missingCores, proverThreads } from "../../server/prover/cores.js";
-import { packageRoot } from "../run/open-devices.js";
+import { packageRoot } from "../io/package-root.js";
 import { runtimeFolderOf, stateFolderOf } from "../run/folders.js";
 import { checkPolicy, checkTls } from "./file-checks.js";
 import { checkRecordFolder, checkRuntimeFolder, checkStateFolder } from "./folder-checks.js";

@@ -25,6 +25,7 @@ import { startFakeProver } from "../../server/prover/fake.js";
 import { fakeCosts, fakePlan, planText } from "../../server/prover/fake-plan.js";
 import type { FoldInputs } from "../../server/prover/prover.js";
 import { usageError } from "../io/command.js";
+import { packageRoot } from "../io/package-root.js";
 import type { FolderFacts } from "./folders.js";
 import {
   makeFolder,
@@ -35,9 +36,6 @@ import {
 } from "./folders.js";
 
 type Env = Readonly<Record<string, string | undefined>>;
-
-/** Path of the package's root. This file runs as dist/cli/run/open-devices.js in it. */
-export const packageRoot = fileURLToPath(new URL("../../../", import.meta.url));
 
 /** The settings that devices depend on. */
 export type DeviceSettings = Pick<

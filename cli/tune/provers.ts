@@ -28,7 +28,7 @@ import { forkProver } from "../../server/prover/forked-prover.js";
 import type { Prover } from "../../server/prover/prover.js";
 import { makeRuntimeFolder, runtimeFolderOf } from "../run/folders.js";
 import { CommandError, usageError } from "../io/command.js";
-import { packageRoot } from "../run/open-devices.js";
+import { packageRoot } from "../io/package-root.js";
 import type { TuneInputs } from "./inputs.js";
 import { calibrationInputs } from "./inputs.js";
 import type { Layout } from "./layouts.js";
