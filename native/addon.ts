@@ -2,7 +2,7 @@
  * Every declaration of the native addon, the meaning of its statuses, and the one place that loads
  * it. The addon decides nothing: it loads a backend, copies inputs in, computes off the event loop
  * and copies outputs out. Only a prover process (`server/prover/child-main.ts`) opens a backend;
- * the service uses the addon for locks and to confine itself.
+ * the service uses the addon for locks, to confine itself, and to report to its service manager.
  */
 import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
@@ -137,6 +137,11 @@ export interface Addon {
   forbidNewPrivileges(): void;
   /** Linux: no core dump, and only root can inspect or trace this process. */
   forbidInspection(): void;
+  /**
+   * Sends the text as one datagram to the Unix socket at `path`; `@` begins an abstract name. Never
+   * waits. Throws when nobody listens there, or the receiver has no room.
+   */
+  sendDatagram(path: string, text: string): void;
   /** Linux: pins every thread of this process to the cores; an empty list changes nothing. */
   setAffinity(cores: readonly number[]): void;
 }

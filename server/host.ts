@@ -51,6 +51,10 @@ export interface Host {
   close(): Promise<void>;
   /** Kills the provers at once, by SIGKILL; resolves when they have ended. */
   kill(): Promise<void>;
+  /** Why no lane can be offered now, for people; undefined when one can. */
+  whyNotReady(): string | undefined;
+  /** What no longer goes on, for people; undefined while all does. */
+  whyStuck(): string | undefined;
 }
 
 /** Resolves once the probes listen; provers and the engine may still be on their way. */
@@ -91,7 +95,11 @@ export async function startHost(config: ProveConfig, modules: HostModules): Prom
     log.info({}, "closed");
   };
   let closing: Promise<void> | undefined;
-  return { probesAddress, close: () => (closing ??= close()), kill };
+  return {
+    ...{ probesAddress, kill, whyNotReady: notReady },
+    close: () => (closing ??= close()),
+    whyStuck: () => host.whyStuck(),
+  };
 }
 
 function hostMetrics(

@@ -37,6 +37,8 @@ import { Admission } from "./admission/admission.js";
 
 /** How often proofs past their fence are erased, requests forgotten and the health updated. */
 const EXPIRE_EVERY_MS = 250;
+/** A session that is in flight for longer than this past its fence is stuck. */
+const STUCK_MS = 5000;
 
 export interface Service extends Addresses {
   metrics: Metrics;
@@ -53,6 +55,10 @@ export interface Service extends Addresses {
   reload(): Promise<Reloaded[]>;
   /** Kills the provers at once, by SIGKILL; resolves when they have ended. */
   kill(): Promise<void>;
+  /** Why no snapshot is accepted now, for people; undefined when one is. */
+  whyNotReady(): string | undefined;
+  /** What no longer goes on, for people; undefined while all does: each session ends by its fence. */
+  whyStuck(): string | undefined;
 }
 
 /** How lane hosts prove for the service. */
@@ -156,11 +162,12 @@ async function workingParts(
 /** The service's metrics, in a registry that also has those of its process. */
 function serviceMetrics(
   { devices }: Config,
-  { version, revision = "unknown", logOutput }: ServiceModules,
+  { clock, version, revision = "unknown", logOutput }: ServiceModules,
 ): Metrics {
   const metrics = createMetrics(devices.map(({ id }) => id));
   logOutput?.onDropped((lines) => metrics.logLinesDropped.inc(lines));
   metrics.buildInfo.set({ version, revision, nodejs: process.versions.node }, 1);
+  metrics.unixTime.readBy(() => clock.unixMs() / 1000);
   addProcessMetrics(metrics.registry);
   return metrics;
 }
@@ -232,6 +239,24 @@ function startWork(
   return expire;
 }
 
+/** What the health checks and the service manager's watchdog look at. */
+function looksAt(
+  admission: Admission,
+  dispatcher: Dispatcher,
+  clock: Clock,
+): Pick<Service, "whyNotReady" | "whyStuck"> {
+  return {
+    whyNotReady: () => whyNotReady(admission, dispatcher),
+    whyStuck: () => {
+      const lateAtMs = clock.nowMs() - STUCK_MS;
+      const late = admission
+        .listSessions()
+        .find(({ submission }) => submission.fenceAtMs < lateAtMs);
+      return late && `session ${late.id} has not ended ${STUCK_MS} ms after its fence`;
+    },
+  };
+}
+
 async function reloadFiles(
   policy: PolicyWatch | undefined,
   tls: TlsSource | undefined,
@@ -249,7 +274,6 @@ async function reloadFiles(
 export async function startService(config: Config, modules: ServiceModules): Promise<Service> {
   const { clock, log, instance, serviceId, version, policy, recorder } = modules;
   const metrics = serviceMetrics(config, modules);
-  metrics.unixTime.readBy(() => clock.unixMs() / 1000);
   const machine = new MachineWatch(config, modules);
   const parts = await workingParts(modules, machine.laneOptions, metrics);
   const { lanes, dispatcher, memory, remote, activity } = parts;
@@ -265,12 +289,13 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const handlers = new Handlers(options, { ...serving, recorder, verifier });
   const fleet = async () => remote?.fleetView();
   const operatorCalls = new AdminHandlers(options, { ...serving, log, activity, fleet });
-  const notReady = () => whyNotReady(admission, dispatcher);
+  const looks = looksAt(admission, dispatcher, clock);
   const transport = createTransportMetrics(metrics.registry);
   const tls = await openTls(config, { clock, log, transport });
   const { nodeConnectionsMax } = machine;
   const shared = { clock, log, metrics, memory, access, transport, tls, nodeConnectionsMax };
-  const listeners = new Listeners(config, { ...shared, calls: handlers, operatorCalls, notReady });
+  const calls = { calls: handlers, operatorCalls, notReady: looks.whyNotReady };
+  const listeners = new Listeners(config, { ...shared, ...calls });
   const addresses = await listeners.listen();
   logAddresses(log, addresses);
   const updateHealth = () => {
@@ -300,7 +325,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   };
   let closing: Promise<void> | undefined;
   return {
-    ...{ ...addresses, metrics, kill },
+    ...{ ...addresses, ...looks, metrics, kill },
     ready: () => dispatcher.ready(),
     provers: () => lanes.provers(),
     close: () => (closing ??= close()),

@@ -10,7 +10,8 @@ import type { ServiceSignals } from "../io/signals.js";
 import { openDevices, stateFolderFor } from "./open-devices.js";
 import { openProcessLog, readRevision } from "./process-log.js";
 import { reload } from "./reload.js";
-import { SignalHandler } from "./service-signals.js";
+import { openServiceManager } from "./service-manager.js";
+import { managed, SignalHandler } from "./service-signals.js";
 
 const ALIVE_MS = 60_000;
 
@@ -31,6 +32,7 @@ export async function runHost(config: ProveConfig, modules: HostRunModules): Pro
   const { version, env, signals, readSettings } = modules;
   const { log, output } = openProcessLog(config.logLevel, env);
   const handler = new SignalHandler({ signals, log });
+  const manager = openServiceManager(env, process.pid, log);
   const stopped = handler.stopAsked.then(() => undefined);
   const stateFolder = stateFolderFor(config, { env, log });
   const opened = await Promise.race([openDevices(config, { env, log, stateFolder }), stopped]);
@@ -50,11 +52,11 @@ export async function runHost(config: ProveConfig, modules: HostRunModules): Pro
   const service = { reload: () => Promise.resolve([]) };
   // A host that waits for the engine, without probes, has no socket by which Node.js would live on.
   const alive = setInterval(() => undefined, ALIVE_MS);
-  const code = await handler.end({
-    service: host,
-    reload: () => reload(config, { log, service, readSettings, keys: proveSettingKeys }),
-  });
+  const reloadFiles = () => reload(config, { log, service, readSettings, keys: proveSettingKeys });
+  manager.started(host);
+  const code = await handler.end(managed(manager, { service: host, reload: reloadFiles }));
   clearInterval(alive);
   await release();
+  manager.close();
   return code;
 }

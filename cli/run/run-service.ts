@@ -17,7 +17,8 @@ import { readPolicy, socketsNotServed } from "../policy.js";
 import { openProcessLog, readRevision } from "./process-log.js";
 import { reload } from "./reload.js";
 import { serviceIdOf } from "./service-id.js";
-import { SignalHandler } from "./service-signals.js";
+import { openServiceManager } from "./service-manager.js";
+import { managed, SignalHandler } from "./service-signals.js";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -38,6 +39,7 @@ export async function runService(config: Config, modules: RunModules): Promise<n
   const { version, env, signals, readSettings } = modules;
   const { log, output } = openProcessLog(config.logLevel, env);
   const handler = new SignalHandler({ signals, log });
+  const manager = openServiceManager(env, process.pid, log);
   const policy = config.policy === undefined ? undefined : readPolicy(config.policy);
   for (const socket of policy === undefined ? [] : socketsNotServed(policy.policy, config)) {
     log.warn({ policy: policy?.path, socket }, "the policy names a socket that is not listened on");
@@ -66,8 +68,10 @@ export async function runService(config: Config, modules: RunModules): Promise<n
     revision: readRevision(),
   });
   const reloadFiles = () => reload(config, { log, service, readSettings, keys: settingKeys });
-  const code = await handler.end({ service, reload: reloadFiles });
+  manager.started(service);
+  const code = await handler.end(managed(manager, { service, reload: reloadFiles }));
   await release();
+  manager.close();
   return code;
 }
 

@@ -8,6 +8,7 @@ import type { Logger } from "../../server/log/log.js";
 import type { Service } from "../../server/service.js";
 import { exitCodes } from "../io/command.js";
 import type { ServiceSignal, ServiceSignals } from "../io/signals.js";
+import type { ServiceManager } from "./service-manager.js";
 
 export interface ServiceSignalsModules {
   signals: Pick<ServiceSignals, "listen">;
@@ -18,6 +19,27 @@ export interface ServiceSignalsModules {
 export interface Running {
   service: Pick<Service, "close" | "kill">;
   reload(): Promise<void>;
+}
+
+/** The same, with each of its changes reported to the service manager. */
+export function managed(
+  manager: Pick<ServiceManager, "stopping" | "reloading" | "reloaded">,
+  { service, reload }: Running,
+): Running {
+  return {
+    service: {
+      close: () => {
+        manager.stopping();
+        return service.close();
+      },
+      kill: () => service.kill(),
+    },
+    reload: async () => {
+      manager.reloading();
+      await reload();
+      manager.reloaded();
+    },
+  };
 }
 
 type State =

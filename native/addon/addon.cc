@@ -27,6 +27,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
                                   "forbidNewPrivileges"));
   exports.Set("forbidInspection",
               Napi::Function::New(env, lean_aggregator::forbid_inspection, "forbidInspection"));
+  exports.Set("sendDatagram",
+              Napi::Function::New(env, lean_aggregator::send_datagram, "sendDatagram"));
   exports.Set("setAffinity",
               Napi::Function::New(env, lean_aggregator::set_affinity, "setAffinity"));
   return exports;

@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #ifdef __linux__
@@ -14,6 +16,7 @@
 #endif
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -153,6 +156,30 @@ void forbid_inspection(const Napi::CallbackInfo &info) {
 #else
   static_cast<void>(info);
 #endif
+}
+
+void send_datagram(const Napi::CallbackInfo &info) {
+  const std::string path = read_string(info[0], "path");
+  const std::string text = read_string(info[1], "text");
+  struct sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof address.sun_path) {
+    throw Napi::TypeError::New(info.Env(), "path must have 1 to " +
+                                               std::to_string(sizeof address.sun_path - 1) + " bytes");
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  // Linux: an abstract name, which has no file, is written with @ and begins with a zero.
+  if (path[0] == '@') address.sun_path[0] = 0;
+  const int descriptor = socket(AF_UNIX, SOCK_DGRAM, 0);
+  if (descriptor < 0) throw system_error(info.Env(), "cannot open a socket", errno);
+  fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+  fcntl(descriptor, F_SETFL, O_NONBLOCK);
+  const auto length = static_cast<socklen_t>(offsetof(struct sockaddr_un, sun_path) + path.size());
+  const ssize_t sent = sendto(descriptor, text.data(), text.size(), 0,
+                              reinterpret_cast<const struct sockaddr *>(&address), length);
+  const int code = errno;
+  close(descriptor);
+  if (sent < 0) throw system_error(info.Env(), "cannot send to " + path, code);
 }
 
 void set_affinity(const Napi::CallbackInfo &info) {

@@ -1,4 +1,4 @@
-/* System calls that a prover process needs and Node does not offer. JavaScript thread only. */
+/* System calls that the service or a prover needs and Node does not offer. JavaScript thread only. */
 #ifndef LEAN_AGGREGATOR_PROCESS_H
 #define LEAN_AGGREGATOR_PROCESS_H
 
@@ -25,6 +25,9 @@ void forbid_new_privileges(const Napi::CallbackInfo &info);
 
 /* Linux: no core dump, and only root can inspect or trace this process. */
 void forbid_inspection(const Napi::CallbackInfo &info);
+
+/* (path, text): sends one datagram to a Unix socket; never waits. */
+void send_datagram(const Napi::CallbackInfo &info);
 
 /* Linux, (cores): pins every thread of this process; an empty list changes nothing. */
 void set_affinity(const Napi::CallbackInfo &info);

@@ -100,7 +100,7 @@ describe("the addon's surface", () => {
   it("exports exactly what native/addon.ts declares", () => {
     expect(Object.keys(addon).sort()).toEqual([
       ...["dieWithParent", "forbidInspection", "forbidNewPrivileges", "hideDescriptors"],
-      ...["limitResource", "lockFile", "open", "setAffinity"],
+      ...["limitResource", "lockFile", "open", "sendDatagram", "setAffinity"],
     ]);
   });
 

@@ -23,6 +23,8 @@ import type { FromHost, Peer, ToHost } from "../wire/messages.js";
 import { senderOf, subjects, tokenPattern } from "../wire/subjects.js";
 
 const BEAT_MS = 100;
+/** Without a beat for longer, the host is stuck. */
+const STUCK_MS = 5000;
 /** How often a lane that drains is looked at. */
 const QUIET_POLL_MS = 20;
 
@@ -50,6 +52,7 @@ export class LaneHost {
   private state: State = "open";
   private unsubscribe = () => {};
   private cancelBeat = () => {};
+  private lastBeatAtMs: number | undefined;
 
   constructor(
     private readonly options: LaneHostOptions,
@@ -110,6 +113,14 @@ export class LaneHost {
     return heard.some(({ isDrained }) => isDrained) ? "drained" : "provers are starting";
   }
 
+  /** What no longer goes on, for people; undefined while all does. */
+  whyStuck(): string | undefined {
+    const { lastBeatAtMs } = this;
+    if (this.state === "closed" || lastBeatAtMs === undefined) return undefined;
+    const silentMs = this.modules.clock.nowMs() - lastBeatAtMs;
+    return silentMs > STUCK_MS ? `no beat for ${Math.round(silentMs)} ms` : undefined;
+  }
+
   /**
    * Drains every lane: resolves once no attempt has one, or after `drainMs`. What runs has until its
    * fence, and its owners get the results.
@@ -139,6 +150,7 @@ export class LaneHost {
   private beatAt(atMs: number): void {
     const { clock } = this.modules;
     this.publish(this.beat());
+    this.lastBeatAtMs = clock.nowMs();
     const late = Math.max(0, Math.floor((clock.nowMs() - atMs) / BEAT_MS));
     const nextMs = atMs + (late + 1) * BEAT_MS;
     this.cancelBeat = clock.at(nextMs, () => this.beatAt(nextMs));
