@@ -146,12 +146,18 @@ export interface Addon {
   setAffinity(cores: readonly number[]): void;
 }
 
-const ADDON_FILE = "build/Release/lean_aggregator.node";
+/** Where the addon is in the package: built in a checkout, or carried for this platform. */
+const ADDON_FILES = [
+  "build/Release/lean_aggregator.node",
+  `prebuilds/${process.platform}-${process.arch}/lean_aggregator.node`,
+];
 
-/** Loads the compiled addon. Throws when it is not built; the error lists the paths tried. */
+/** Loads the compiled addon. Throws when there is none; the error lists the paths tried. */
 export function loadAddon(): Addon {
   const roots = ["..", "../.."].map((up) => fileURLToPath(new URL(up, import.meta.url)));
-  const candidates = roots.map((root) => `${root.replace(/\/$/, "")}/${ADDON_FILE}`);
+  const candidates = roots.flatMap((root) =>
+    ADDON_FILES.map((file) => `${root.replace(/\/$/, "")}/${file}`),
+  );
   const path = candidates.find((candidate) => existsSync(candidate));
   if (path === undefined) {
     throw new Error(

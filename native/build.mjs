@@ -1,10 +1,12 @@
-// Compiles each native part that is older than its sources: the addon (node-gyp), the backend
+// Compiles each native part that is older than its sources: the addon, the backend
 // build/lean_pq.so, the conformance program and the maker of its inputs. With --asan also the backend,
 // the conformance program and the fuzzer of the ABI under AddressSanitizer, as
-// build/{lean_pq-asan.so,conformance-asan,fuzz-asan}.
+// build/{lean_pq-asan.so,conformance-asan,fuzz-asan}. With --into FOLDER only the addon and the backend,
+// without their symbols, as a package carries them; name a compiler for another processor with CXX.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, renameSync, statSync, utimesSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -54,7 +56,7 @@ function filesIn(folder) {
 
 /** True when the output is missing or older than one of its inputs, this script included. */
 function isStale(output, inputs) {
-  const path = join(ROOT, output);
+  const path = resolve(ROOT, output);
   if (!existsSync(path)) return true;
   const made = statSync(path).mtimeMs;
   const all = [...inputs, "native/build.mjs", "native/include/lean_prover.h"];
@@ -67,26 +69,31 @@ function compile(compiler, output, inputs, args) {
   console.log(`native: compiling ${output}`);
   checkTool(compiler, `compiles ${output}`);
   run(output, compiler, [...WARNINGS, ...args, "-o", `${output}.new`, ...DL, "-pthread"]);
-  renameSync(join(ROOT, `${output}.new`), join(ROOT, output));
+  renameSync(resolve(ROOT, `${output}.new`), resolve(ROOT, output));
 }
 
-function buildAddon() {
-  const output = "build/Release/lean_aggregator.node";
-  if (!isStale(output, [...filesIn("native/addon"), "binding.gyp"])) return;
-  console.log(`native: compiling ${output}`);
-  checkTool(CXX, "compiles the addon");
-  checkTool("make", "compiles the addon");
-  const gyp = join(ROOT, "node_modules", ".bin", "node-gyp");
-  if (!existsSync(gyp)) fail(`native: ${gyp} was not found; run 'npm ci' first`);
-  // With --nodedir, node-gyp uses the headers beside Node and downloads none.
-  const prefix = join(dirname(process.execPath), "..");
-  const hasHeaders = existsSync(join(prefix, "include", "node", "node.h"));
-  const options = hasHeaders ? [`--nodedir=${prefix}`] : [];
-  if (!hasHeaders) console.log(`native: no Node headers in ${prefix}; node-gyp may download them`);
-  // Not 'rebuild', which empties build/: setup.mjs keeps its manifest there.
-  run(output, gyp, ["configure", "build", "--loglevel=warn", ...options]);
-  // make leaves the time of an output that it finds up to date, which would stay stale here.
-  utimesSync(join(ROOT, output), new Date(), new Date());
+/** Folders of the addon's headers, which come with npm: Node's own are not needed. */
+function headerFolders() {
+  const { resolve: find } = createRequire(import.meta.url);
+  try {
+    const headers = ["node-addon-api/napi.h", "node-api-headers/include/node_api.h"];
+    return headers.map((header) => dirname(find(header)));
+  } catch (error) {
+    return fail(`native: the headers of the addon were not found; run 'npm ci' first: ${error}`);
+  }
+}
+
+/** Node has the functions of the Node-API: the addon is linked without them. */
+function buildAddon(output, flags) {
+  const inputs = filesIn("native/addon");
+  const sources = inputs.filter((path) => path.endsWith(".cc"));
+  const headers = headerFolders().map((folder) => `-isystem${folder}`);
+  const defines = ["-DNAPI_VERSION=8", "-DNODE_ADDON_API_CPP_EXCEPTIONS_ALL"];
+  const shared =
+    process.platform === "darwin" ? ["-bundle", "-undefined", "dynamic_lookup"] : ["-shared"];
+  const language = ["-std=c++17", "-fPIC", "-fvisibility=hidden", ...defines, ...headers];
+  mkdirSync(dirname(resolve(ROOT, output)), { recursive: true });
+  compile(CXX, output, inputs, [...language, ...shared, ...flags, ...sources]);
 }
 
 function buildBackend(output, flags) {
@@ -104,15 +111,24 @@ function buildProgram(output, names, flags) {
   compile(CC, output, inputs, ["-std=c11", ...flags, ...sources]);
 }
 
+/** What a package carries. The C++ library is the one that Node itself needs. */
+function buildInto(folder) {
+  const flags = ["-O2", "-s"];
+  buildAddon(join(folder, "lean_aggregator.node"), flags);
+  buildBackend(join(folder, "lean_pq.so"), flags);
+}
+
 function main() {
-  const unknown = process.argv.slice(2).filter((argument) => argument !== "--asan");
-  if (unknown.length > 0) fail(`native: unknown argument ${unknown[0]}; usage: build.mjs [--asan]`);
+  const [option, folder, ...more] = process.argv.slice(2);
+  if (option === "--into" && folder !== undefined && more.length === 0) return buildInto(folder);
+  if (option !== undefined && (option !== "--asan" || folder !== undefined))
+    fail(`native: unknown arguments; usage: build.mjs [--asan | --into FOLDER]`);
   mkdirSync(join(ROOT, "build"), { recursive: true });
-  buildAddon();
+  buildAddon("build/Release/lean_aggregator.node", ["-O2"]);
   buildBackend("build/lean_pq.so", ["-O2"]);
   buildProgram("build/conformance", CONFORMANCE, ["-O2"]);
   buildProgram("build/make_inputs", ["make_inputs.c"], ["-O2"]);
-  if (process.argv.includes("--asan")) {
+  if (option === "--asan") {
     buildBackend("build/lean_pq-asan.so", ASAN);
     buildProgram("build/conformance-asan", CONFORMANCE, ASAN);
     buildProgram("build/fuzz-asan", ["fuzz.c"], ASAN);

@@ -121,7 +121,7 @@ describe("the image", () => {
       "dist/tools",
       "native/addon.ts",
       "native/build.mjs",
-      "test",
+      "test/unit",
       "build/Release/obj.target",
     ])
       expect(existsSync(join(app, path)), path).toBe(false);

@@ -43,6 +43,8 @@ export function billOfMaterials({ npm, locked, wheel }: Materials) {
 
 const ADDON = "lean_aggregator.node";
 const BACKEND = "lean_pq.so";
+/** Packages whose headers are compiled into the addon. */
+const HEADERS = ["node-addon-api", "node-api-headers"];
 
 function directDependencies(npm: Bom, shipped: ReadonlySet<string>): string[] {
   const root = npm.metadata.component["bom-ref"];
@@ -62,7 +64,7 @@ function nativeComponents({ version, licenses = [] }: Component): Component[] {
 }
 
 function nativeDependencies(native: Component[], wheel: Wheel, packages: Component[]) {
-  const headers = packages.filter(({ name }) => name === "node-addon-api");
+  const headers = packages.filter(({ name }) => HEADERS.includes(name));
   const needs = new Map([
     [ADDON, headers.map((each) => each["bom-ref"])],
     [BACKEND, [wheelRef(wheel)]],
