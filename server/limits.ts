@@ -62,7 +62,10 @@ export const limits = {
   idLengthMax: 64,
   /** Ended requests kept for each node: enough, since a client retries within seconds. */
   requestIdsMax: 256,
-  /** Groups that may overtake waiting backlog before it gets a turn: those of a full block. */
+  /**
+   * Groups that may overtake waiting backlog before it gets a turn: those of a full block. As many
+   * votes may overtake merges that are made ahead.
+   */
   proofsBeforeBacklog: 8,
   /** Devices of one service: a machine with eight GPUs and a CPU has nine. */
   devicesMax: 16,

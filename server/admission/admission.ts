@@ -235,6 +235,7 @@ export class Admission {
     const submission: Submission = { ...envelope, groups: decode(prover) };
     const skip = this.inFlight(submission) ?? this.overQuota(submission);
     if (skip !== undefined) return skip;
+    this.queue.heard(submission);
     const superseded = this.supersededBy(submission);
     const forecast = this.queue.forecast(submission, superseded);
     // With an idle device the forecast does not decide: the lane itself decides what it can start.

@@ -45,8 +45,9 @@ export interface AttemptSource {
    * Takes the next attempt, which the dispatcher then starts; undefined when no such group waits.
    *
    * @param messagesMax messages of a merge that the lane's prover takes; 0: it cannot merge
+   * @param isLastLane whether no other lane is idle
    */
-  next(messagesMax: number): NextAttempt | undefined;
+  next(messagesMax: number, isLastLane: boolean): NextAttempt | undefined;
   /** Called each time after the idle lanes were given attempts, as far as there were any. */
   offered(): void;
 }
@@ -142,7 +143,7 @@ export class Dispatcher implements LaneListener {
     for (const lane of this.source.hasWaiting ? this.idleLanes() : []) {
       const { messagesMax = 0 } = lane.report.description ?? {};
       if (messagesMax <= nothingUpTo) continue;
-      const next = this.source.next(messagesMax);
+      const next = this.source.next(messagesMax, this.idle.size === 1);
       if (next === undefined) {
         nothingUpTo = messagesMax;
         continue;

@@ -1,16 +1,19 @@
 /**
- * Decides which waiting group is next: one of the highest class; within the class, of the node that
- * recently used the provers least; then the one expected to be worth most for its time; then the
- * first to arrive.
- * Backlog gets a turn after groups of higher classes were preferred to it a set number of times.
+ * Decides which waiting group is next: one of the highest class; within the class votes before a merge
+ * that is made ahead; then of the node that recently used the provers least; then the one expected to be
+ * worth most for its time; then the first to arrive.
+ * Backlog gets a turn after groups of higher classes were preferred to it a set number of times, and a
+ * merge made ahead after votes were.
  */
 import { limits } from "../limits.js";
-import { BACKLOG } from "../work/priority.js";
+import { AGGREGATION, BACKLOG, PROPOSAL } from "../work/priority.js";
 
 /** The properties by which waiting groups are ordered. */
 export interface Standing {
   /** A smaller number is a higher class. */
   priority: number;
+  /** A merge at aggregation: for a later block, so it lets votes go first. */
+  isAhead: boolean;
   /** Recent prover time of the node, as a number of typical proofs of what waits; rounded, for ties. */
   usedProofs: number;
   /** Expected worth of the group's best part for each millisecond; see `GroupWorths`. */
@@ -31,6 +34,7 @@ export function usedProofsOf(usedMs: number, typicalMs: number): number {
 export function compareStanding(a: Standing, b: Standing): number {
   return (
     a.priority - b.priority ||
+    Number(a.isAhead) - Number(b.isAhead) ||
     a.usedProofs - b.usedProofs ||
     b.worthPerMs - a.worthPerMs ||
     a.order - b.order
@@ -46,28 +50,63 @@ export function firstOf<T extends Standing>(waiting: readonly T[]): T | undefine
   return best;
 }
 
-/**
- * How often backlog was overtaken: a group of a higher class started while backlog waited, or
- * preempted it. Counted since backlog last had a turn or an attempt that ended with a result.
- */
-export type TimesOvertaken = number;
+/** How often those that let others go first were overtaken. */
+export interface TimesOvertaken {
+  /**
+   * Groups of a higher class that started while backlog waited, or preempted it, since backlog last had
+   * a turn or an attempt that ended with a result.
+   */
+  readonly backlog: number;
+  /** Votes that started while a merge made ahead waited, since one was last proved. */
+  readonly ahead: number;
+}
+
+export const neverOvertaken: TimesOvertaken = { backlog: 0, ahead: 0 };
+
+/** Whether merges made ahead were overtaken so often that the next one waits for no votes. */
+export function isTurnOfAhead({ ahead }: TimesOvertaken): boolean {
+  return ahead >= limits.proofsBeforeBacklog;
+}
+
+/** What starts next, and what follows for those that are overtaken by it. */
+export interface Taken<T> {
+  readonly next: T;
+  readonly isBacklogTurn: boolean;
+  readonly timesOvertaken: TimesOvertaken;
+}
 
 /**
- * Returns the next waiting group and the new count of overtakings; undefined when none waits. A
+ * Returns the next waiting group and the new counts of overtakings; undefined when none waits. A
  * backlog turn is not preempted, so that backlog does not wait for ever.
  */
 export function takeNext<T extends Standing>(
   waiting: readonly T[],
   timesOvertaken: TimesOvertaken,
-): { next: T; isBacklogTurn: boolean; timesOvertaken: TimesOvertaken } | undefined {
+): Taken<T> | undefined {
   const first = firstOf(waiting);
   if (first === undefined) return undefined;
-  const isBacklog = ({ priority }: Standing) => priority === BACKLOG;
   const backlog = isBacklog(first) ? first : firstOf(waiting.filter(isBacklog));
-  if (backlog !== undefined && timesOvertaken >= limits.proofsBeforeBacklog) {
-    return { next: backlog, isBacklogTurn: true, timesOvertaken: 0 };
+  const ahead = firstOf(waiting.filter(({ isAhead }) => isAhead));
+  if (backlog !== undefined && timesOvertaken.backlog >= limits.proofsBeforeBacklog) {
+    return {
+      next: backlog,
+      isBacklogTurn: true,
+      timesOvertaken: { ...timesOvertaken, backlog: 0 },
+    };
   }
-  const isOvertaken = backlog !== undefined && backlog !== first;
-  const times = timesOvertaken + (isOvertaken ? 1 : 0);
-  return { next: first, isBacklogTurn: false, timesOvertaken: times };
+  const isTurn = isTurnOfAhead(timesOvertaken) && first.priority !== PROPOSAL;
+  const next = (isTurn ? ahead : undefined) ?? first;
+  const isVotes = next.priority === AGGREGATION && !next.isAhead;
+  return {
+    next,
+    isBacklogTurn: false,
+    timesOvertaken: {
+      backlog: timesOvertaken.backlog + Number(backlog !== undefined && !isBacklog(next)),
+      ahead: timesOvertaken.ahead + Number(ahead !== undefined && isVotes),
+    },
+  };
+}
+
+function isBacklog({ priority }: Standing): boolean {
+  return priority === BACKLOG;
 }

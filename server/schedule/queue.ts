@@ -20,11 +20,13 @@ import { Attempts } from "./attempts.js";
 import type { Dispatcher, NextAttempt, AttemptSource } from "./dispatcher.js";
 import { GroupWorths } from "./group-worths.js";
 import type { AdoptableWork } from "./lane-handle.js";
-import { takeNext } from "./order.js";
+import { isTurnOfAhead, neverOvertaken, takeNext } from "./order.js";
 import type { TimesOvertaken } from "./order.js";
 import { preemption } from "./preemption.js";
 import { Accounts } from "./usage.js";
+import { VoteRhythm } from "./vote-rhythm.js";
 import { Waiting } from "./waiting.js";
+import type { WaitingGroup } from "./waiting.js";
 
 export interface GroupQueueModules {
   clock: Clock;
@@ -39,8 +41,12 @@ export class GroupQueue implements AttemptSource {
   private readonly waiting: Waiting;
   private readonly attempts: Attempts;
   private readonly forecasts: AdmissionForecast;
-  private timesOvertaken: TimesOvertaken = 0;
+  private readonly votes = new VoteRhythm();
+  private timesOvertaken: TimesOvertaken = neverOvertaken;
   private cancelLook = () => {};
+  /** When a merge that waits for expected votes is looked at again; Infinity for none. */
+  private heldUntilMs = Infinity;
+  private cancelHold = () => {};
 
   constructor(private readonly modules: GroupQueueModules) {
     const { clock, metrics, dispatcher, sessions } = modules;
@@ -51,6 +57,11 @@ export class GroupQueue implements AttemptSource {
     const { waiting, attempts } = this;
     metrics.groupsWaiting.readBy(() => waiting.size);
     this.forecasts = new AdmissionForecast({ clock, dispatcher, waiting, attempts });
+  }
+
+  /** Notes a snapshot that came, whether it is accepted or skipped: by that votes are expected. */
+  heard(submission: Submission): void {
+    this.votes.heard(submission, this.modules.clock.nowMs());
   }
 
   /** When a snapshot that arrives now could start and finish once the superseded groups end. */
@@ -103,10 +114,11 @@ export class GroupQueue implements AttemptSource {
     return plan && this.attemptOf(plan);
   }
 
-  next(messagesMax: number): NextAttempt | undefined {
-    const suited = this.waiting.all().filter(({ waiter }) => {
-      const work = workOf(waiter);
-      return work.kind === "fold" || work.components.length <= messagesMax;
+  next(messagesMax: number, isLastLane: boolean): NextAttempt | undefined {
+    const suited = this.waiting.all().filter((each) => {
+      const work = workOf(each.waiter);
+      const fits = work.kind === "fold" || work.components.length <= messagesMax;
+      return fits && !(each.isAhead && isLastLane && this.isHeld(each));
     });
     const taken = takeNext(suited, this.timesOvertaken);
     if (taken === undefined) return undefined;
@@ -115,6 +127,16 @@ export class GroupQueue implements AttemptSource {
     return this.attemptOf(
       this.attempts.plan(waiter, this.waiting.sharing(waiter), taken.isBacklogTurn),
     );
+  }
+
+  /** Whether votes are expected that would have to wait for this merge. */
+  private isHeld({ shape }: WaitingGroup): boolean {
+    if (isTurnOfAhead(this.timesOvertaken)) return false;
+    const { clock, dispatcher } = this.modules;
+    const expected = this.votes.expectedWithin(dispatcher.pessimisticMs(shape), clock.nowMs());
+    if (expected === undefined) return false;
+    this.heldUntilMs = Math.min(this.heldUntilMs, expected.untilMs);
+    return true;
   }
 
   private attemptOf(plan: Plan): NextAttempt {
@@ -132,6 +154,7 @@ export class GroupQueue implements AttemptSource {
    */
   offered(): void {
     const { clock, dispatcher } = this.modules;
+    this.lookAgainAtHeld();
     this.cancelLook();
     if (!this.hasWaiting || !this.attempts.hasPreemptible() || dispatcher.isIdle) return;
     const urgent = this.waiting.first();
@@ -143,9 +166,19 @@ export class GroupQueue implements AttemptSource {
     if (decision.kind === "look_again") {
       this.cancelLook = clock.at(decision.atMs, () => this.offered());
     } else if (decision.kind === "kill") {
-      this.timesOvertaken++;
+      const { backlog, ahead } = this.timesOvertaken;
+      this.timesOvertaken = { backlog: backlog + 1, ahead };
       this.attempts.preempt(decision.attempt);
     }
+  }
+
+  private lookAgainAtHeld(): void {
+    const { clock, dispatcher } = this.modules;
+    this.cancelHold();
+    if (this.heldUntilMs < Infinity) {
+      this.cancelHold = clock.at(this.heldUntilMs, () => dispatcher.wake());
+    }
+    this.heldUntilMs = Infinity;
   }
 
   /** Ends the session's waiting for the attempt; an attempt without waiters is killed. */
@@ -159,13 +192,18 @@ export class GroupQueue implements AttemptSource {
     this.accounts.expire(this.modules.clock.nowMs());
   }
 
-  /** Cancels the timer of the next decision about preemption. */
+  /** Cancels the timers of later decisions. */
   close(): void {
     this.cancelLook();
+    this.cancelHold();
   }
 
   private finished(attemptId: number, result: ProofResult): void {
     const attempt = this.attempts.finish(attemptId, result);
-    if (attempt !== undefined && isBacklog(attempt)) this.timesOvertaken = 0;
+    if (attempt === undefined) return;
+    if (isBacklog(attempt)) this.timesOvertaken = { ...this.timesOvertaken, backlog: 0 };
+    else if (attempt.leader.work.kind === "merge" && result.kind === "proved") {
+      this.timesOvertaken = { ...this.timesOvertaken, ahead: 0 };
+    }
   }
 }

@@ -5,6 +5,7 @@ import type { Session, Waiter } from "../session/session.js";
 import type { GroupState } from "../session/session-state.js";
 import type { DecodedGroup } from "../work/group.js";
 import type { Shape } from "../work/shape.js";
+import { AGGREGATION } from "../work/priority.js";
 import { shapeOf, smallestShape } from "../work/shape.js";
 import type { Submission } from "../work/submission.js";
 import type { Dispatcher } from "./dispatcher.js";
@@ -156,7 +157,8 @@ export class Waiting {
       const { priority, nodeId } = submission;
       const usedProofs = usedProofsOf(accounts.nodes.of(nodeId, nowMs), typicalMs);
       const outlook = outlooks.get(group) ?? worths.outlook(submission, group, nowMs, untilMs);
-      return { priority, usedProofs, order, ...outlook };
+      const isAhead = priority === AGGREGATION && group.work.kind === "merge";
+      return { priority, isAhead, usedProofs, order, ...outlook };
     };
   }
 

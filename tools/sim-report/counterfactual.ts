@@ -3,7 +3,7 @@
  * queued ahead, started in the schedule's own order. Pure.
  */
 import type { TimesOvertaken, Standing } from "../../server/schedule/order.js";
-import { takeNext, usedProofsOf } from "../../server/schedule/order.js";
+import { neverOvertaken, takeNext, usedProofsOf } from "../../server/schedule/order.js";
 import type { Ask, SnapshotSpec } from "./scenario.js";
 import { asksOfSnapshot, BACKLOG, contentOfGroup } from "./scenario.js";
 import type { Truth } from "./truth.js";
@@ -86,7 +86,7 @@ export function groupWouldHaveMadeIt(
 class Replay {
   private readonly free: number[];
   private waiting: (Queued & Standing)[];
-  private timesOvertaken: TimesOvertaken = 0;
+  private timesOvertaken: TimesOvertaken = neverOvertaken;
 
   constructor(
     private readonly moment: Moment,
@@ -158,6 +158,7 @@ class Replay {
     const worthPerMs = ask === undefined ? 0 : this.moment.worthPerMs(ask);
     return {
       ...queued,
+      isAhead: false,
       worthPerMs,
       usedProofs: usedProofsOf(queued.usedMs, typicalMs),
     };

@@ -5,19 +5,17 @@
  */
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { OutcomeReason, OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { limits } from "../../server/limits.js";
-import { MemoryBudget } from "../../server/memory-budget.js";
-import { createMetrics } from "../../server/metrics/metrics.js";
 import type { NextAttempt } from "../../server/schedule/dispatcher.js";
-import { LocalLanes } from "../../server/lane/local-lanes.js";
-import { Dispatcher } from "../../server/schedule/dispatcher.js";
+import type { LocalLanes } from "../../server/lane/local-lanes.js";
+import type { Dispatcher } from "../../server/schedule/dispatcher.js";
+import type { GroupQueue } from "../../server/schedule/queue.js";
 import { GroupWorths } from "../../server/schedule/group-worths.js";
 import type { DecodedGroup } from "../../server/work/group.js";
 import type { Envelope } from "../../server/work/submission.js";
-import { Admission } from "../../server/admission/admission.js";
+import type { Admission } from "../../server/admission/admission.js";
 import { bitsToIndices } from "../../proto/bitlist.js";
 import { smallestShape } from "../../server/work/shape.js";
-import { calibration, calibrationRoot } from "../sim/calibration.js";
+import { calibrationRoot } from "../sim/calibration.js";
 import { VirtualClock } from "../sim/virtual-clock.js";
 import type { LaneMoment, Moment, Queued } from "./counterfactual.js";
 import { groupWouldHaveMadeIt, snapshotWouldHaveMadeIt } from "./counterfactual.js";
@@ -31,6 +29,7 @@ import { asksOf, BACKLOG, contentOf, contentOfGroup } from "./scenario.js";
 import { toEnvelope, toGroup } from "./to-submission.js";
 import { mean } from "./statistics.js";
 import { EXIT_MS, VERIFY_MS } from "./truth.js";
+import { virtualService } from "./virtual-service.js";
 import { votesOf } from "./votes.js";
 import { foldOf } from "../harness/decoded-group.js";
 
@@ -75,20 +74,9 @@ export class ServiceRun {
 
   constructor(private readonly scenario: Scenario) {
     const { clock } = this;
-    const quiet = () => undefined;
-    const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
-    const metrics = createMetrics();
-    this.lanes = new LocalLanes(
-      Array.from({ length: scenario.lanes }, (_, at) => {
-        return { id: `cpu${at}`, startProver: () => this.startProver(at), calibration };
-      }),
-      { standbyBytesMax: Infinity, residentBytesMax: 3e9, refreshShare: 0 },
-      { clock, log, metrics, post: (message, receive) => queueMicrotask(() => receive(message)) },
-    );
-    this.dispatcher = new Dispatcher({ clock, metrics });
-    const memory = new MemoryBudget(limits.heldBytesMax);
-    const modules = { clock, log, metrics, dispatcher: this.dispatcher, memory };
-    this.admission = new Admission({ instance: "00000000000000aa" }, modules);
+    const startProver = (lane: number) => this.startProver(lane);
+    const service = virtualService({ clock, lanes: scenario.lanes, startProver });
+    ({ lanes: this.lanes, dispatcher: this.dispatcher, admission: this.admission } = service);
     this.asks = asksOf(scenario);
     this.nodes = new Set(scenario.snapshots.map(({ node }) => node));
     const timing = { root: calibrationRoot, slot: 0, raws: [0], children: [] };
@@ -108,7 +96,7 @@ export class ServiceRun {
         return queue.hasWaiting;
       },
       adopt: (offered) => queue.adopt(offered),
-      next: (messagesMax) => this.nextAttempt(messagesMax),
+      next: (...lane) => this.nextAttempt(...lane),
       offered: () => queue.offered(),
     });
     this.lanes.open(this.dispatcher);
@@ -137,8 +125,8 @@ export class ServiceRun {
     });
   }
 
-  private nextAttempt(messagesMax: number): NextAttempt | undefined {
-    const attempt = this.admission.queue.next(messagesMax);
+  private nextAttempt(...lane: Parameters<GroupQueue["next"]>): NextAttempt | undefined {
+    const attempt = this.admission.queue.next(...lane);
     if (attempt !== undefined) this.handed.push(this.known(hex(foldOf(attempt.work).message.root)));
     return attempt;
   }

@@ -11,9 +11,11 @@ import type { OperatorCommand } from "../../server/lane/lane-messages.js";
 import { LocalLanes } from "../../server/lane/local-lanes.js";
 import type { OperatedDevice } from "../../server/schedule/lane-handle.js";
 import { Dispatcher } from "../../server/schedule/dispatcher.js";
+import type { GroupQueue } from "../../server/schedule/queue.js";
 import { Admission } from "../../server/admission/admission.js";
 import { sessionMessage } from "../../server/rpc/session-message.js";
 import type { Session } from "../../server/session/session.js";
+import { AGGREGATION } from "../../server/work/priority.js";
 import type { Submission } from "../../server/work/submission.js";
 import { calibrationOfTwo, calibrationRoot } from "./calibration.js";
 import { checkOutcomes } from "./check-outcomes.js";
@@ -37,6 +39,8 @@ const EXPIRE_EVERY_MS = 250;
 const DRAIN_MS = 2000;
 /** After the last submission: the longest fence, a retention, and time for all to be replaced. */
 const QUIET_MS = 20_000;
+
+type LaneToFill = Parameters<GroupQueue["next"]>;
 
 export interface Report {
   seed: number;
@@ -106,7 +110,7 @@ export class World implements ProverWitness {
 
   async run(): Promise<Report> {
     const { queue } = this.admission;
-    const next = (messagesMax: number) => this.nextAttempt(messagesMax);
+    const next = (...lane: LaneToFill) => this.nextAttempt(...lane);
     const source = { next, offered: () => queue.offered() };
     const adopt = queue.adopt.bind(queue);
     this.dispatcher.start({
@@ -171,8 +175,8 @@ export class World implements ProverWitness {
     this.trace(`${prover.device}: prover has ended`);
   }
 
-  private nextAttempt(messagesMax: number): NextAttempt | undefined {
-    const attempt = this.admission.queue.next(messagesMax);
+  private nextAttempt(...lane: LaneToFill): NextAttempt | undefined {
+    const attempt = this.admission.queue.next(...lane);
     if (attempt === undefined) return undefined;
     const known = this.byName.get(workName(attempt.work));
     if (known !== undefined) known.mayStartLate = attempt.isFirstOfSession || attempt.isRetry;
@@ -303,7 +307,10 @@ export class World implements ProverWitness {
   /** What must hold whenever everything has settled. */
   private check(): void {
     const sessions = this.admission.listSessions();
-    const mayRun = sessions.some(({ state }) => state.groups.some(({ kind }) => kind === "queued"));
+    const mayRun = sessions.some(
+      ({ state, submission }) =>
+        !isAhead(submission) && state.groups.some(({ kind }) => kind === "queued"),
+    );
     if (this.dispatcher.isIdle && mayRun) this.violation("an idle lane beside a queued group");
     if (sessions.length > limits.sessionsInFlightMax) this.violation("too many sessions");
     for (const { state } of sessions)
@@ -381,6 +388,11 @@ export class World implements ProverWitness {
       this.report.trace.push(`${String(Math.round(this.clock.nowMs())).padStart(7)} ms  ${what}`);
     }
   }
+}
+
+/** A merge for a later block, which may leave a lane idle for votes that are expected. */
+function isAhead({ priority, groups }: Submission): boolean {
+  return priority === AGGREGATION && groups[0]?.work.kind === "merge";
 }
 
 const quiet = () => undefined;

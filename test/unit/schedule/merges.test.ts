@@ -148,3 +148,49 @@ test("a merge of which decoding left a component out ends at once, though no dev
   ]);
   expect(scheduler.assignments).toHaveLength(1);
 });
+
+/** Votes in each of five slots while every lane is taken; the next come at 20 s, and a body at 19 s. */
+async function afterFiveSlots(lanes: readonly string[]): Promise<TestScheduler> {
+  const scheduler = new TestScheduler(lanes);
+  const taken = { phase: { kind: "proving", attempt: null, proof: null } } as const;
+  for (const lane of lanes) scheduler.announce(lane, 1, taken);
+  for (let slot = 0; slot < 5; slot++) {
+    await scheduler.clock.runUntil(slot * 4000, () => undefined);
+    const limits = { deadlineAtMs: slot * 4000 + 1, fenceAtMs: slot * 4000 + 100 };
+    scheduler.submit("votes", groupOfRaws(`votes ${slot}`, 1), limits);
+  }
+  await scheduler.clock.runUntil(19_000, () => undefined);
+  lanes.forEach((lane) => scheduler.announceIdle(lane, 1, costs(500, 1000)));
+  const limits = { deadlineAtMs: 25_000, fenceAtMs: 30_000 };
+  expect(scheduler.submit("proposer", body, limits).kind).toBe("accepted");
+  return scheduler;
+}
+
+test("a body does not take the last idle lane when votes are about to come", async () => {
+  const scheduler = await afterFiveSlots(["a"]);
+  expect(scheduler.assignments).toEqual([]);
+  await scheduler.clock.runUntil(20_000, () => undefined);
+  scheduler.submit("votes", groupOfRaws("next", 1));
+  expect(scheduler.assignments.map(({ assignment }) => assignment.digest)).toEqual(["next"]);
+  scheduler.hear("a", { kind: "ended", attempt: 1, result: proved });
+  scheduler.announceIdle("a", 2, costs(100, 1000));
+  expect(scheduler.assignments.map(({ assignment }) => assignment.digest)).toEqual([
+    "next",
+    "body",
+  ]);
+});
+
+test("a body waits for no votes that did not come, nor beside another idle lane", async () => {
+  const alone = await afterFiveSlots(["a"]);
+  await alone.clock.runUntil(20_249, () => undefined);
+  expect(alone.assignments).toEqual([]);
+  await alone.clock.runUntil(20_251, () => undefined);
+  expect(alone.assignments).toHaveLength(1);
+  expect((await afterFiveSlots(["a", "b"])).assignments).toHaveLength(1);
+});
+
+test("the block of the present slot waits for no votes", async () => {
+  const scheduler = await afterFiveSlots(["a"]);
+  scheduler.submit("now", block, { priority: 1, deadlineAtMs: 24_000, fenceAtMs: 24_000 });
+  expect(scheduler.assignments.map(({ assignment }) => assignment.digest)).toEqual(["block"]);
+});

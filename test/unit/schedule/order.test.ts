@@ -1,7 +1,7 @@
 /** Who is next: class, use of the provers, arrival; and the turns of backlog. */
 import { expect, test } from "vitest";
 import { limits } from "../../../server/limits.js";
-import { takeNext } from "../../../server/schedule/order.js";
+import { neverOvertaken, takeNext } from "../../../server/schedule/order.js";
 import { SLOTS_HALF_LIFE_MS, Usage } from "../../../server/schedule/usage.js";
 
 const [proposal, aggregation, backlog] = [1, 2, 3] as const;
@@ -11,13 +11,15 @@ const standing = (
   usedProofs: number,
   order: number,
   worthPerMs = 10,
-) => ({ name, priority, usedProofs, worthPerMs, order });
+) => ({ name, priority, isAhead: false, usedProofs, worthPerMs, order });
+const body = { ...standing("body", aggregation, 0, 0, 1e9), isAhead: true };
+const overtaken = (backlogTimes: number, ahead = 0) => ({ backlog: backlogTimes, ahead });
 
 test("without waiting groups there is no next one", () => {
-  expect(takeNext([], 0)).toBeUndefined();
+  expect(takeNext([], neverOvertaken)).toBeUndefined();
 });
 
-test("order is by class, then the node that used less, the worth for its time, the earlier arrival", () => {
+test("order is by class, votes before merges made ahead, use of the node, worth for its time, arrival", () => {
   const waiting = [
     standing("backlog", backlog, 0, 1),
     standing("late", aggregation, 10, 5),
@@ -25,23 +27,24 @@ test("order is by class, then the node that used less, the worth for its time, t
     standing("rare", aggregation, 9, 6, 1),
     standing("worth more", aggregation, 10, 8, 11),
     standing("proposal", proposal, 5000, 7),
+    body,
   ];
   const names: string[] = [];
   let left = waiting;
   while (left.length > 0) {
-    const next = takeNext(left, 0)?.next;
+    const next = takeNext(left, neverOvertaken)?.next;
     names.push(next?.name ?? "none");
     left = left.filter((each) => each !== next);
   }
-  expect(names).toEqual(["proposal", "rare", "worth more", "early", "late", "backlog"]);
+  expect(names).toEqual(["proposal", "rare", "worth more", "early", "late", "body", "backlog"]);
 });
 
 test("backlog waits for a bounded number of other groups, however many there are", () => {
   const waiting = [standing("backlog", backlog, 9e9, 1), standing("flood", proposal, 0, 2)];
-  let timesOvertaken = 0;
+  let timesOvertaken = neverOvertaken;
   const names = Array.from({ length: 2 * (limits.proofsBeforeBacklog + 1) }, () => {
     const taken = takeNext(waiting, timesOvertaken);
-    timesOvertaken = taken?.timesOvertaken ?? 0;
+    timesOvertaken = taken?.timesOvertaken ?? neverOvertaken;
     return taken?.isBacklogTurn === true ? "turn" : (taken?.next.name ?? "none");
   });
   const round = [...Array.from({ length: limits.proofsBeforeBacklog }, () => "flood"), "turn"];
@@ -51,15 +54,35 @@ test("backlog waits for a bounded number of other groups, however many there are
 test("backlog is overtaken only while it waits, and the count is kept until its turn", () => {
   const flood = standing("flood", aggregation, 0, 2);
   const old = standing("backlog", backlog, 0, 1);
-  expect(takeNext([flood], 5)?.timesOvertaken).toBe(5);
-  expect(takeNext([flood, old], 5)?.timesOvertaken).toBe(6);
-  expect(takeNext([old], 5)).toMatchObject({ isBacklogTurn: false, timesOvertaken: 5 });
+  expect(takeNext([flood], overtaken(5))?.timesOvertaken).toEqual(overtaken(5));
+  expect(takeNext([flood, old], overtaken(5))?.timesOvertaken).toEqual(overtaken(6));
+  expect(takeNext([old], overtaken(5))).toMatchObject({
+    isBacklogTurn: false,
+    timesOvertaken: overtaken(5),
+  });
   // Killed for others so often, it has its turn also where nobody else waits yet.
   const { proofsBeforeBacklog } = limits;
-  expect(takeNext([old], proofsBeforeBacklog)).toMatchObject({
+  expect(takeNext([old], overtaken(proofsBeforeBacklog))).toMatchObject({
     isBacklogTurn: true,
-    timesOvertaken: 0,
+    timesOvertaken: neverOvertaken,
   });
+});
+
+test("a merge made ahead lets a bounded number of votes go first, and every proposal", () => {
+  const votes = standing("votes", aggregation, 100, 2);
+  const block = standing("block", proposal, 0, 3);
+  let timesOvertaken = neverOvertaken;
+  const names = Array.from({ length: limits.proofsBeforeBacklog + 2 }, () => {
+    const taken = takeNext([body, votes], timesOvertaken);
+    timesOvertaken = taken?.timesOvertaken ?? neverOvertaken;
+    return taken?.next.name;
+  });
+  const first = Array.from({ length: limits.proofsBeforeBacklog }, () => "votes");
+  // It keeps its turn until one is proved, for a merge may be too late to start.
+  expect(names).toEqual([...first, "body", "body"]);
+  const due = overtaken(0, limits.proofsBeforeBacklog);
+  expect(takeNext([body, votes, block], due)).toMatchObject({ next: block, timesOvertaken: due });
+  expect(takeNext([votes], overtaken(0, 3))?.timesOvertaken.ahead).toBe(3);
 });
 
 test("usage is halved in eight seconds and forgotten in minutes", () => {

@@ -25,6 +25,7 @@ import { ServiceStatus } from "../../../server/rpc/service-status.js";
 import { resultsOf } from "../../../server/rpc/stream-results.js";
 import type { NextAttempt } from "../../../server/schedule/dispatcher.js";
 import { Dispatcher } from "../../../server/schedule/dispatcher.js";
+import type { GroupQueue } from "../../../server/schedule/queue.js";
 import type { SubmitAnswer, Submission } from "../../../server/work/submission.js";
 import type { Snapshot } from "./snapshot.js";
 import type { SimProcess } from "./sim-process.js";
@@ -127,7 +128,7 @@ export class SimDoor {
         return queue.hasWaiting;
       },
       adopt: (offered) => queue.adopt(offered),
-      next: (messagesMax) => this.next(messagesMax),
+      next: (...lane) => this.next(...lane),
       offered: () => queue.offered(),
     });
     this.lanes.open(this.dispatcher);
@@ -244,8 +245,8 @@ export class SimDoor {
     };
   }
 
-  private next(messagesMax: number): NextAttempt | undefined {
-    const attempt = this.admission.queue.next(messagesMax);
+  private next(...lane: Parameters<GroupQueue["next"]>): NextAttempt | undefined {
+    const attempt = this.admission.queue.next(...lane);
     if (attempt !== undefined) this.modules.witness.attempted(this, attempt);
     return attempt;
   }

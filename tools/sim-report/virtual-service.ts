@@ -1,0 +1,52 @@
+/** A service on virtual time: real lanes, dispatcher and admission, with provers of the caller's making. */
+import { Admission } from "../../server/admission/admission.js";
+import { LocalLanes } from "../../server/lane/local-lanes.js";
+import { limits } from "../../server/limits.js";
+import { MemoryBudget } from "../../server/memory-budget.js";
+import { createMetrics } from "../../server/metrics/metrics.js";
+import { Dispatcher } from "../../server/schedule/dispatcher.js";
+import { calibration } from "../sim/calibration.js";
+import type { SimProver } from "../sim/sim-prover.js";
+import type { VirtualClock } from "../sim/virtual-clock.js";
+
+export interface VirtualServiceOptions {
+  clock: VirtualClock;
+  lanes: number;
+  /** @param lane its position, from 0 */
+  startProver(lane: number): SimProver;
+}
+
+export interface VirtualService {
+  readonly lanes: LocalLanes;
+  readonly dispatcher: Dispatcher;
+  readonly admission: Admission;
+}
+
+/** Composes it; the caller then starts the dispatcher, opens the lanes, and expires what is over. */
+export function virtualService({
+  clock,
+  lanes,
+  startProver,
+}: VirtualServiceOptions): VirtualService {
+  const metrics = createMetrics();
+  const devices = Array.from({ length: lanes }, (_, at) => {
+    return { id: `cpu${at}`, startProver: () => startProver(at), calibration };
+  });
+  const options = { standbyBytesMax: Infinity, residentBytesMax: 3e9, refreshShare: 0 };
+  const local = new LocalLanes(devices, options, {
+    clock,
+    log,
+    metrics,
+    post: (message, receive) => queueMicrotask(() => receive(message)),
+  });
+  const dispatcher = new Dispatcher({ clock, metrics });
+  const memory = new MemoryBudget(limits.heldBytesMax);
+  const admission = new Admission(
+    { instance: "00000000000000aa" },
+    { clock, log, metrics, dispatcher, memory },
+  );
+  return { lanes: local, dispatcher, admission };
+}
+
+const quiet = () => undefined;
+const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
