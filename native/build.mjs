@@ -5,7 +5,6 @@
 // without their symbols, as a package carries them; name a compiler for another processor with CXX.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -72,15 +71,17 @@ function compile(compiler, output, inputs, args) {
   renameSync(resolve(ROOT, `${output}.new`), resolve(ROOT, output));
 }
 
-/** Folders of the addon's headers, which come with npm: Node's own are not needed. */
+/** Folders of the addon's headers, which come with npm; Node's may also be beside Node itself. */
 function headerFolders() {
-  const { resolve: find } = createRequire(import.meta.url);
-  try {
-    const headers = ["node-addon-api/napi.h", "node-api-headers/include/node_api.h"];
-    return headers.map((header) => dirname(find(header)));
-  } catch (error) {
-    return fail(`native: the headers of the addon were not found; run 'npm ci' first: ${error}`);
-  }
+  const besideNode = join(dirname(process.execPath), "..", "include", "node");
+  const modules = join(ROOT, "node_modules");
+  return [
+    ["napi.h", join(modules, "node-addon-api")],
+    ["node_api.h", join(modules, "node-api-headers", "include"), besideNode],
+  ].map(([name, ...folders]) => {
+    const folder = folders.find((each) => existsSync(join(each, name)));
+    return folder ?? fail(`native: ${name} was not found in ${folders[0]}; run 'npm ci' first`);
+  });
 }
 
 /** Node has the functions of the Node-API: the addon is linked without them. */
