@@ -98,7 +98,7 @@ mutate-rust:
 	@tools/suites/mutate-rust.sh $(ARGS)
 
 demo: build
-	@node dist/tools/demo/demo.js
+	@node dist/cli/main.js demo $(ARGS)
 
 bench: build
 	@node dist/tools/bench/bench.js $(ARGS)

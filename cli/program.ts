@@ -6,6 +6,7 @@ import { Command, CommanderError } from "commander";
 import { addAdminCommands } from "./admin/admin.js";
 import { addCompletionCommand } from "./completion.js";
 import { addConfigCommands } from "./config-check.js";
+import { addDemoCommand } from "./demo/command.js";
 import { addDoctorCommand } from "./doctor/command.js";
 import { addExampleCommand } from "./example/command.js";
 import { addHealthCommand } from "./health.js";
@@ -20,6 +21,7 @@ import { addProveCommand } from "./run/prove.js";
 import { addReplayCommand } from "./replay/replay.js";
 import { addServeCommand } from "./run/serve.js";
 import { knownVariables } from "./run/settings.js";
+import { addSetupCommand } from "./setup.js";
 import { addSubmitCommand } from "./submit.js";
 import { addTokenCommand } from "./token.js";
 import { addTuneCommand } from "./tune/command.js";
@@ -36,6 +38,7 @@ Addresses of a service (--server):
   unix:/path         a Unix socket
 
 Examples:
+  lean-aggregator demo
   lean-aggregator serve
   lean-aggregator example > snapshot.json
   lean-aggregator submit snapshot.json
@@ -82,6 +85,8 @@ export function createProgram(modules: CommandModules): Command {
     for (const text of unknownVariables(modules.env, knownVariables))
       modules.terminal.err(`warning: ${text}\n`);
   });
+  addSetupCommand(program, modules);
+  addDemoCommand(program, modules);
   addServeCommand(program, modules);
   addProveCommand(program, modules);
   addDoctorCommand(program, modules);

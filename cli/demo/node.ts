@@ -1,0 +1,97 @@
+/** The demo's node: a tick loop in real slot time that submits scenes and takes their results. */
+import { setTimeout as delay } from "node:timers/promises";
+import { TickAggregator } from "../../client/index.js";
+import type { SnapshotInit, TickResult } from "../../client/index.js";
+import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { CommittedVotes } from "../example/votes.js";
+import { snapshotOf } from "../example/votes.js";
+import { outcomeHeader, outcomeLine } from "../io/outcome-line.js";
+import { BUSY_SLOT, FIRST_SLOT, LAST_SLOT, sceneOf } from "./scenes.js";
+
+export const SLOT_MS = 4000;
+export const INTERVAL_MS = 800;
+/** The interval of a slot in which the node hands its votes over. */
+export const AGGREGATION_INTERVAL = 2;
+
+export interface NodeModules {
+  votes: CommittedVotes;
+  say: (line: string) => void;
+  signal: AbortSignal;
+}
+
+/** Every outcome that the node took, and how long each of its ticks lasted, in milliseconds. */
+export interface NodeRun {
+  outcomes: Outcome[];
+  tickMs: number[];
+}
+
+/** Runs the ticks of all slots, and of more until nothing is open. Rejects when `signal` aborts. */
+export async function runNode(address: string, modules: NodeModules): Promise<NodeRun> {
+  const { say, signal } = modules;
+  const genesisUnixMs = Date.now() + 500 - FIRST_SLOT * SLOT_MS;
+  /** Groups without a result, by request. */
+  const open = new Map<string, number>();
+  const node = new TickAggregator({
+    endpoints: address,
+    nodeId: "demo",
+    timeToFence: { slotMs: SLOT_MS, genesisUnixMs },
+    onError: (error) => say(`  adapter: ${error.message}`),
+    onSkip: (reason, requestId) => {
+      open.delete(requestId);
+      say(`           skipped: ${reason}`);
+    },
+  });
+  const outcomes: Outcome[] = [];
+  const tickMs: number[] = [];
+  const apply = (result: TickResult) => {
+    const left = (open.get(result.requestId) ?? 1) - 1;
+    if (left > 0) open.set(result.requestId, left);
+    else open.delete(result.requestId);
+    if (result.kind !== "outcome") return say(`           ${result.kind}`);
+    say(`           ${outcomeLine(result.outcome)}`);
+    outcomes.push(result.outcome);
+  };
+  try {
+    for (let slot = FIRST_SLOT; slot <= LAST_SLOT || open.size > 0; slot++) {
+      for (let interval = 0; interval < SLOT_MS / INTERVAL_MS; interval++) {
+        const dueMs = genesisUnixMs + slot * SLOT_MS + interval * INTERVAL_MS;
+        await delay(dueMs - Date.now(), undefined, { signal });
+        const startedMs = performance.now();
+        const results = node.takeResults(slot);
+        const told = submitAt({ node, slot, interval, open, modules });
+        const tookMs = performance.now() - startedMs;
+        tickMs.push(tookMs);
+        if (interval === 0) say(`\nslot ${slot}`);
+        if (told !== undefined)
+          say(`  interval ${interval}: ${told}; the tick took ${tookMs.toFixed(1)} ms`);
+        if (results.length > 0) say(`           ${outcomeHeader()}`);
+        results.forEach(apply);
+      }
+    }
+    return { outcomes, tickMs };
+  } finally {
+    await node.close();
+  }
+}
+
+interface Tick {
+  node: TickAggregator;
+  slot: number;
+  interval: number;
+  open: Map<string, number>;
+  modules: NodeModules;
+}
+
+/** The aggregating interval submits; so does, on purpose, the one after it in one slot. */
+function submitAt({ node, slot, interval, open, modules }: Tick): string | undefined {
+  const scene = sceneOf(slot, modules.votes);
+  const isAgain = slot === BUSY_SLOT && interval === AGGREGATION_INTERVAL + 1;
+  if (scene === undefined || (interval !== AGGREGATION_INTERVAL && !isAgain)) return undefined;
+  const { story, groups, ...options } = scene;
+  const make = (): SnapshotInit => snapshotOf(slot, groups, modules.votes.keyTable());
+  const duty = { isAggregator: true, hasState: true };
+  const answer = node.submitOrSkip(slot, duty, make, options);
+  if ("skipped" in answer) return `skipped, ${answer.skipped}: the session before is still proving`;
+  open.set(answer.requestId, groups.length);
+  return `submitted. ${story}`;
+}

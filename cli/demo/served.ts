@@ -1,0 +1,91 @@
+/** The demo's service: `serve` in a process of its own, which may outlive the demo. */
+import { spawn } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import { CommandError } from "../io/command.js";
+
+/** How often the log and the probe are looked at, in milliseconds. */
+const LOOK_MS = 100;
+
+export interface DemoService {
+  pid: number;
+  /** Addresses for nodes, for probes and for the operator. */
+  nodes: string;
+  probes: string;
+  operator: string;
+  /** The folder with its log and what it learns. */
+  folder: string;
+  /** Ends it and removes the folder. Resolves with its exit code; null: a signal ended it. */
+  stop: () => Promise<number | null>;
+}
+
+const line = z.object({
+  msg: z.string().optional(),
+  cause: z.string().optional(),
+  nodes: z.array(z.string()).optional(),
+  probes: z.string().optional(),
+  operator: z.string().optional(),
+});
+
+/**
+ * Starts a service with these flags, and waits until it is ready. It learns costs of its own, as it
+ * proves beside a node; the device's lock is that of any service. Rejects, and ends it, when it
+ * cannot prove or `signal` aborts.
+ */
+export async function startDemoService(
+  flags: readonly string[],
+  signal: AbortSignal,
+): Promise<DemoService> {
+  const folder = mkdtempSync(join(tmpdir(), "lean-aggregator-demo-"));
+  const logPath = join(folder, "service.log");
+  const log = openSync(logPath, "a");
+  const main = fileURLToPath(new URL("../main.js", import.meta.url));
+  const args = [main, "serve", "--state-dir", join(folder, "state"), ...flags];
+  // In a process group of its own: a Ctrl-C is for the demo, which then ends it.
+  const child = spawn(process.execPath, args, { stdio: ["ignore", log, log], detached: true });
+  closeSync(log);
+  const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  const stop = async () => {
+    child.kill("SIGTERM");
+    const code = await ended;
+    rmSync(folder, { recursive: true, force: true });
+    return code;
+  };
+  try {
+    for (;;) {
+      const lines = readFileSync(logPath, "utf8").split("\n").map(parsed);
+      const { nodes: [nodes] = [], probes, operator } = lines.find((each) => each.nodes) ?? {};
+      const failed = lines.find(({ msg }) => msg === "prover did not start");
+      if (failed !== undefined) throw cannotProve(failed.cause ?? "");
+      if (child.exitCode !== null) throw cannotProve(lastLine(logPath));
+      if (nodes !== undefined && probes !== undefined && operator !== undefined) {
+        const { status } = await fetch(`http://${probes}/readyz`, { signal });
+        if (status === 200 && child.pid !== undefined)
+          return { pid: child.pid, nodes, probes, operator, folder, stop };
+      }
+      await delay(LOOK_MS, undefined, { signal });
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function parsed(text: string): z.infer<typeof line> {
+  if (!text.startsWith("{")) return {};
+  try {
+    return line.parse(JSON.parse(text));
+  } catch {
+    return {}; // the line is being written
+  }
+}
+
+const lastLine = (path: string) => readFileSync(path, "utf8").trim().split("\n").at(-1) ?? "";
+
+function cannotProve(why: string): CommandError {
+  return new CommandError(`the service cannot prove: ${why}`, "run 'lean-aggregator doctor'");
+}

@@ -1,0 +1,80 @@
+/** `lean-aggregator setup`: brings the shipped prover into the package's folder. */
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { loadAddon } from "../native/addon.js";
+import { readBackendFile } from "../server/prover/backend-file.js";
+import type { CommandModules } from "./io/command.js";
+import { addCommand, ending, exitCodes } from "./io/command.js";
+import { packageRoot } from "./io/package-root.js";
+
+const help = `
+Finds a Python of this machine, makes an environment of its own in the package's
+folder, and installs the prover's wheel there, in one fixed version with its hashes,
+from the package index that pip is set up for. Where the package carries no addon
+for this processor it is compiled, which needs a C++ compiler. Run it as the user
+who owns the folder, and again after an upgrade. Does nothing when all is there.
+
+The prover needs Linux on x86-64 with AVX2 and PCLMULQDQ, and CPython 3.11 to 3.14
+with its shared library: on Debian and Ubuntu python3, python3-venv and libpython3-dev.
+
+Examples:
+  lean-aggregator setup
+  lean-aggregator setup --python /usr/bin/python3.12
+
+Exit codes:
+  0  the prover is installed
+  1  something is missing: the last lines say what to install
+  2  a flag is wrong
+`;
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+interface SetupOptions {
+  /** The interpreter to use. Default: PYTHON, else the newest that fits. */
+  python?: string;
+}
+
+export function addSetupCommand(program: Command, modules: CommandModules): void {
+  addCommand(program, "setup", { summary: "install the shipped prover", help })
+    .option("--python <path>", "the Python to use (default: PYTHON, or the newest that fits)")
+    .action(ending(modules, ({ python }: SetupOptions) => setUpBackend(modules.env, python)));
+}
+
+/** True when the backend's file is there, and names a library that is. */
+export function isBackendSetUp(): boolean {
+  try {
+    return existsSync(readBackendFile(packageRoot).library);
+  } catch {
+    return false;
+  }
+}
+
+/** Sets the shipped prover up; its messages go to the terminal. Resolves with an exit code. */
+export async function setUpBackend(given: Env, python = given["PYTHON"]): Promise<number> {
+  const env = { ...given, ...(python !== undefined && { PYTHON: python }) };
+  const isInstalled = await runScript("setup.mjs", env);
+  if (!isInstalled) return exitCodes.error;
+  if (isBackendSetUp() && isAddonThere()) return exitCodes.ok;
+  return (await runScript("build.mjs", env)) ? exitCodes.ok : exitCodes.error;
+}
+
+function isAddonThere(): boolean {
+  try {
+    loadAddon();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Resolves with true when the script of `native/` has succeeded. */
+function runScript(name: string, env: Env): Promise<boolean> {
+  const script = join(packageRoot, "native", name);
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [script], { stdio: "inherit", env });
+    child.once("error", reject);
+    child.once("exit", (code) => resolve(code === 0));
+  });
+}
