@@ -7,9 +7,20 @@ import { fatesInNoProof, votesProved } from "../../proto/votes.js";
 import { OutcomeStatus, type Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { SKIP_REASONS } from "../machine/index.js";
 
+/** The names of how a merge may end; a merge has something to prove. */
+const MERGE_STATUSES: ReadonlyMap<OutcomeStatus, string> = new Map([
+  [OutcomeStatus.PROVED, "proved"],
+  [OutcomeStatus.PROVED_LATE, "proved_late"],
+  [OutcomeStatus.REJECTED, "rejected"],
+  [OutcomeStatus.NOT_STARTED, "not_started"],
+  [OutcomeStatus.STOPPED, "stopped"],
+  [OutcomeStatus.FAILED, "failed"],
+]);
+
 export interface AdapterMetrics {
   skips: Counter<"reason">;
   votes: Counter<"fate">;
+  merges: Counter<"status">;
   workerSeconds: Histogram;
   submitSeconds: Histogram;
   resubmitted: Counter;
@@ -22,24 +33,8 @@ export interface AdapterMetrics {
 /** Registers every metric, with each skip reason at zero. Throws `Error` when a name is taken. */
 export function createAdapterMetrics(registry: Registry): AdapterMetrics {
   const registers = [registry];
-  const skips = new Counter({
-    name: "lean_aggregator_skipped_total",
-    help: "Snapshots that the node did not submit or that the service skipped, by reason",
-    labelNames: ["reason"] as const,
-    registers,
-  });
-  for (const reason of SKIP_REASONS) skips.inc({ reason }, 0);
-  const votes = new Counter({
-    name: "lean_aggregator_votes_total",
-    help: "Votes of the groups whose outcome the node took, each once, by fate",
-    labelNames: ["fate"] as const,
-    registers,
-  });
-  const fates = fatesInNoProof.map(([fate]) => fate);
-  for (const fate of ["proved", "proved_late", ...fates]) votes.inc({ fate }, 0);
   return {
-    skips,
-    votes,
+    ...labelledCounters(registers),
     workerSeconds: new Histogram({
       name: "lean_aggregator_worker_duration_seconds",
       help: "Time from the service's receipt of a snapshot to the end of its last group",
@@ -80,13 +75,50 @@ export function createAdapterMetrics(registry: Registry): AdapterMetrics {
   };
 }
 
+function labelledCounters(
+  registers: Registry[],
+): Pick<AdapterMetrics, "skips" | "votes" | "merges"> {
+  const skips = new Counter({
+    name: "lean_aggregator_skipped_total",
+    help: "Snapshots that the node did not submit or that the service skipped, by reason",
+    labelNames: ["reason"] as const,
+    registers,
+  });
+  for (const reason of SKIP_REASONS) skips.inc({ reason }, 0);
+  const votes = new Counter({
+    name: "lean_aggregator_votes_total",
+    help: "Votes of the groups whose outcome the node took, each once, by fate",
+    labelNames: ["fate"] as const,
+    registers,
+  });
+  const fates = fatesInNoProof.map(([fate]) => fate);
+  for (const fate of ["proved", "proved_late", ...fates]) votes.inc({ fate }, 0);
+  const merges = new Counter({
+    name: "lean_aggregator_merges_total",
+    help: "Merges whose outcome the node took, by status",
+    labelNames: ["status"] as const,
+    registers,
+  });
+  for (const status of MERGE_STATUSES.values()) merges.inc({ status }, 0);
+  return { skips, votes, merges };
+}
+
 /**
- * Counts the votes of an outcome; none for a merge, whose votes were counted when they were
- * aggregated, and none for a service that does not say what became of them.
+ * Counts an outcome that the node took: a merge by its status, any other by what became of its votes. The
+ * votes of a merge were counted when they were aggregated. An older service does not say what became of
+ * the votes.
  */
-export function countVotes(counter: Counter<"fate">, { claims, status, votes }: Outcome): void {
-  if (votes === undefined || claims.length > 0) return;
+export function countOutcome(
+  { votes: voteCounter, merges }: Pick<AdapterMetrics, "votes" | "merges">,
+  { claims, status, votes }: Outcome,
+): void {
+  if (claims.length > 0) {
+    const name = MERGE_STATUSES.get(status);
+    if (name !== undefined) merges.inc({ status: name });
+    return;
+  }
+  if (votes === undefined) return;
   const proved = status === OutcomeStatus.PROVED_LATE ? "proved_late" : "proved";
-  counter.inc({ fate: proved }, votesProved(votes));
-  for (const [fate, field] of fatesInNoProof) counter.inc({ fate }, votes[field]);
+  voteCounter.inc({ fate: proved }, votesProved(votes));
+  for (const [fate, field] of fatesInNoProof) voteCounter.inc({ fate }, votes[field]);
 }

@@ -11,7 +11,7 @@ import type { LiveRequest } from "../rpc/live-results.js";
 import { liveResults } from "../rpc/live-results.js";
 import { TIMER_MS_MAX } from "../rpc/unary-call.js";
 import type { Endpoint } from "./endpoints.js";
-import { countVotes, type AdapterMetrics } from "./metrics.js";
+import { countOutcome, type AdapterMetrics } from "./metrics.js";
 import { OpenGroups } from "./open-groups.js";
 import type { TickAggregatorOptions, TickResult } from "./options.js";
 import { RequestSender } from "./request-sender.js";
@@ -151,7 +151,7 @@ export class AdapterShell {
         return void this.verify(effect.ref, effect.payload); // never rejects
       case "deliver":
         this.openGroups.end(effect.result.ref);
-        if (effect.result.kind === "outcome") countVotes(metrics.votes, effect.result.payload);
+        if (effect.result.kind === "outcome") countOutcome(metrics, effect.result.payload);
         return void this.results.push(resultOf(effect.result));
       case "summarised":
         return metrics.workerSeconds.observe(effect.durationMs / 1000);

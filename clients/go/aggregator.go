@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,9 @@ type Aggregator struct {
 	records map[string]*record
 	stats   Stats
 	holding *time.Timer
+	bodies  []*BodyCandidate
+	// untaken are results that a body's Take found and that are the node's.
+	untaken []Result
 	// idle is closed by the dispatch after which the machine is idle; nil: nobody waits.
 	idle     chan struct{}
 	isClosed bool
@@ -79,6 +83,7 @@ func New(options Options) (*Aggregator, error) {
 	}
 	a.stats.Skipped = map[SkipReason]uint64{}
 	a.stats.Votes = map[VoteFate]uint64{}
+	a.stats.Merges = map[string]uint64{}
 	a.lives, a.die = context.WithCancel(context.Background())
 	random := make([]byte, 6)
 	if _, err := rand.Read(random); err != nil {
@@ -142,12 +147,19 @@ func (a *Aggregator) SubmitOrSkip(
 	if options.Priority == "" {
 		options.Priority = Aggregation
 	}
-	return a.submitOrSkip(slot, gates, machine.Aggregate, snapshot, options)
+	skip := Skip{Slot: slot, Priority: options.Priority}
+	answer := a.submitOrSkip(slot, gates, machine.Aggregate, snapshot, options, &skip, nil)
+	if !answer.Submitted() {
+		a.report(skip)
+	}
+	return answer
 }
 
+// submitOrSkip says in skip why nothing was submitted. onSubmit may be nil; it is called with the id of
+// the request just before that is submitted.
 func (a *Aggregator) submitOrSkip(
 	slot uint64, gates Gates, kind machine.ProofKind, snapshot func() (*Snapshot, error),
-	options SubmitOptions,
+	options SubmitOptions, skip *Skip, onSubmit func(requestID string),
 ) Answer {
 	latch := machine.LatchName{Priority: options.Priority, ProofKind: kind}
 	ask := machine.Ask{
@@ -156,7 +168,6 @@ func (a *Aggregator) submitOrSkip(
 		Gates:      machine.Gates(gates),
 		MayReplace: options.MayReplace,
 	}
-	skip := Skip{Slot: slot, Priority: options.Priority}
 	if skip.Reason = a.ask(ask); skip.Reason != "" {
 		return a.skipped(skip)
 	}
@@ -179,6 +190,9 @@ func (a *Aggregator) submitOrSkip(
 		skip.Reason, skip.Err = Invalid, err
 		return a.skipped(skip)
 	}
+	if onSubmit != nil {
+		onSubmit(submission.RequestID)
+	}
 	a.dispatch(machine.Submitted{Submission: submission}, kept)
 	return Answer{RequestID: submission.RequestID}
 }
@@ -193,10 +207,9 @@ func (a *Aggregator) ask(ask machine.Ask) SkipReason {
 	return ""
 }
 
-// skipped counts and reports a snapshot that was not submitted.
-func (a *Aggregator) skipped(skip Skip) Answer {
+// skipped counts a snapshot that was not submitted.
+func (a *Aggregator) skipped(skip *Skip) Answer {
 	a.countSkip(skip.Reason)
-	a.report(skip)
 	return Answer{Skipped: skip.Reason}
 }
 
@@ -294,52 +307,6 @@ func (a *Aggregator) encodeSnapshot(
 	return frozen, groups, nil
 }
 
-// Ready returns a channel that receives when results wait to be taken. It holds one signal, however
-// many results wait. It is never closed.
-func (a *Aggregator) Ready() <-chan struct{} { return a.ready }
-
-// TakeResults returns the results since the last call, at the node's slot, in the order in which they
-// came to be. Results that are held back, or past their fence, are not among them.
-func (a *Aggregator) TakeResults(slot uint64) []Result {
-	var results []Result
-	for _, effect := range a.dispatch(machine.Take{Slot: slot}, nil) {
-		if each, isResult := effect.(machine.Deliver[*Outcome]); isResult {
-			results = append(results, resultOf(each.Result))
-		}
-	}
-	a.countVotes(results)
-	return results
-}
-
-func (a *Aggregator) countVotes(results []Result) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, result := range results {
-		// The votes of a merge were counted when they were aggregated.
-		if result.Kind != machine.ResultOutcome || len(result.Outcome.GetClaims()) > 0 {
-			continue
-		}
-		for fate, count := range VotesByFate(result.Outcome) {
-			a.stats.Votes[fate] += count
-			a.metrics.votes.WithLabelValues(string(fate)).Add(float64(count))
-		}
-	}
-}
-
-func resultOf(result machine.Result[*Outcome]) Result {
-	taken := Result{
-		Kind:       result.Kind,
-		RequestID:  result.Ref.RequestID,
-		GroupIndex: result.Ref.GroupIndex,
-		Slot:       result.Ref.Slot,
-		Outcome:    result.Payload,
-	}
-	if result.Ref.Endpoint != nil {
-		taken.Endpoint = *result.Ref.Endpoint
-	}
-	return taken
-}
-
 // Cancel ends each group that has not ended and for which isUnwanted returns true, and returns how many
 // these are. They end as [Cancelled], here and at the services. isUnwanted must not call the adapter; a
 // group for which it panics is kept.
@@ -396,14 +363,8 @@ func (a *Aggregator) Stats() Stats {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	stats := a.stats
-	stats.Skipped = map[SkipReason]uint64{}
-	for reason, count := range a.stats.Skipped {
-		stats.Skipped[reason] = count
-	}
-	stats.Votes = map[VoteFate]uint64{}
-	for fate, count := range a.stats.Votes {
-		stats.Votes[fate] = count
-	}
+	stats.Skipped, stats.Votes = maps.Clone(a.stats.Skipped), maps.Clone(a.stats.Votes)
+	stats.Merges = maps.Clone(a.stats.Merges)
 	stats.InFlight, stats.Waiting = a.machine.InFlight(), a.machine.Waiting()
 	stats.Endpoints = make([]EndpointStats, len(a.endpoints))
 	for i, state := range a.machine.EndpointStates() {

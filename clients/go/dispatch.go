@@ -42,7 +42,9 @@ func (a *Aggregator) dispatch(event machine.Event, kept *record) []machine.Effec
 	a.mu.Unlock()
 	for _, skip := range skips {
 		a.countSkip(skip.Reason)
-		a.report(skip)
+		if !a.anyBody(func(body *BodyCandidate) bool { return body.skipped(skip) }) {
+			a.report(skip)
+		}
 	}
 	return effects
 }
@@ -185,22 +187,32 @@ func (a *Aggregator) countSkip(reason SkipReason) {
 	a.mu.Unlock()
 }
 
-// report calls the node's hooks. A panic in one is logged.
+// report tells the node of a skip.
 func (a *Aggregator) report(skip Skip) {
+	if a.options.OnSkip != nil {
+		a.callHook(func() { a.options.OnSkip(skip) })
+	}
+	a.reportReason(skip)
+}
+
+// reportReason logs the error of a skip, and says in the tick that no service can be reached.
+func (a *Aggregator) reportReason(skip Skip) {
+	if skip.Err != nil {
+		a.options.Logger.Warn("no snapshot", "slot", skip.Slot, "reason", string(skip.Reason), "error", skip.Err)
+	}
+	if skip.Reason == Unreachable && skip.RequestID == "" && a.options.OnUnreachable != nil {
+		a.callHook(func() { a.options.OnUnreachable(skip.Slot) })
+	}
+}
+
+// callHook calls a function of the node. A panic in it is logged.
+func (a *Aggregator) callHook(hook func()) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			a.options.Logger.Error("hook panicked", "panic", cause)
 		}
 	}()
-	if skip.Err != nil {
-		a.options.Logger.Warn("no snapshot", "slot", skip.Slot, "reason", string(skip.Reason), "error", skip.Err)
-	}
-	if a.options.OnSkip != nil {
-		a.options.OnSkip(skip)
-	}
-	if skip.Reason == Unreachable && skip.RequestID == "" && a.options.OnUnreachable != nil {
-		a.options.OnUnreachable(skip.Slot)
-	}
+	hook()
 }
 
 // warnOnce logs what every call will meet again, once for each text.

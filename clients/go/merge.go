@@ -72,10 +72,24 @@ type MergeOptions struct {
 func (a *Aggregator) MergeOrSkip(
 	slot uint64, gates Gates, merge func() (*Merge, error), options MergeOptions,
 ) Answer {
+	skip := Skip{}
+	answer := a.mergeOrSkip(slot, gates, merge, options, &skip, nil)
+	if !answer.Submitted() {
+		a.report(skip)
+	}
+	return answer
+}
+
+// mergeOrSkip is as submitOrSkip, for a merge.
+func (a *Aggregator) mergeOrSkip(
+	slot uint64, gates Gates, merge func() (*Merge, error), options MergeOptions,
+	skip *Skip, onSubmit func(requestID string),
+) Answer {
 	if options.Priority == "" {
 		options.Priority = Aggregation
 	}
 	gates.IsAggregator = true
+	*skip = Skip{Slot: slot, Priority: options.Priority}
 	snapshot := func() (*Snapshot, error) {
 		made, err := merge()
 		if err != nil || made == nil || len(made.Components) == 0 {
@@ -86,7 +100,7 @@ func (a *Aggregator) MergeOrSkip(
 	return a.submitOrSkip(slot, gates, machine.Merge, snapshot, SubmitOptions{
 		Priority: options.Priority, Deadline: options.Deadline, Fence: options.Fence,
 		MayReplace: options.MayReplace, Steps: options.Steps, HoldUntil: options.HoldUntil,
-	})
+	}, skip, onSubmit)
 }
 
 // errInvalid is wrapped by what no service takes.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"log/slog"
+	"net"
 	"reflect"
 	"strings"
 	"testing"
@@ -119,12 +120,18 @@ type mergesFile struct {
 
 // TestMerges holds the snapshots of merges, and what is not submitted, by test/vectors/merges.
 func TestMerges(t *testing.T) {
+	// It accepts no connection: the endpoint is connecting, and takes submissions.
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
 	for _, file := range vectors.Files(t, "merges", "*.json") {
 		var read mergesFile
 		vectors.Read(t, file, &read)
 		for _, c := range read.Cases {
 			node, err := New(Options{
-				Endpoints: []string{"127.0.0.1:1"}, NodeID: "node-1",
+				Endpoints: []string{silent.Addr().String()}, NodeID: "node-1",
 				Clock:  SlotClock{Genesis: time.Now(), Slot: 4 * time.Second},
 				Logger: slog.New(slog.DiscardHandler),
 			})
@@ -136,7 +143,7 @@ func TestMerges(t *testing.T) {
 			closed, end := context.WithCancel(context.Background())
 			end()
 			_ = node.Close(closed) // what is in flight does not matter here
-			if answer.Skipped != c.Skipped && (c.Skipped != "" || answer.Skipped != Unreachable) {
+			if answer.Skipped != c.Skipped {
 				t.Errorf("%s: skipped as %q, want %q", c.Name, answer.Skipped, c.Skipped)
 			}
 			if len(c.Merge.Components) == 0 {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	aggregatorv1 "github.com/lean-aggregator/lean-aggregator/clients/go/gen/lean/aggregator/v1"
 	"github.com/lean-aggregator/lean-aggregator/clients/go/internal/machine"
 )
 
@@ -12,6 +13,7 @@ import (
 type metrics struct {
 	skipped       *prometheus.CounterVec
 	votes         *prometheus.CounterVec
+	merges        *prometheus.CounterVec
 	submitSeconds prometheus.Histogram
 	workerSeconds prometheus.Histogram
 	resubmitted   prometheus.Counter
@@ -19,6 +21,16 @@ type metrics struct {
 	fenced        prometheus.Counter
 	lost          prometheus.Counter
 	dropped       prometheus.Counter
+}
+
+// mergeStatuses are the names of how a merge may end; a merge has something to prove.
+var mergeStatuses = map[aggregatorv1.OutcomeStatus]string{
+	aggregatorv1.OutcomeStatus_OUTCOME_STATUS_PROVED:      "proved",
+	aggregatorv1.OutcomeStatus_OUTCOME_STATUS_PROVED_LATE: "proved_late",
+	aggregatorv1.OutcomeStatus_OUTCOME_STATUS_REJECTED:    "rejected",
+	aggregatorv1.OutcomeStatus_OUTCOME_STATUS_NOT_STARTED: "not_started",
+	aggregatorv1.OutcomeStatus_OUTCOME_STATUS_STOPPED:     "stopped",
+	aggregatorv1.OutcomeStatus_OUTCOME_STATUS_FAILED:      "failed",
 }
 
 func newMetrics(registerer prometheus.Registerer, namespace string) (*metrics, error) {
@@ -35,6 +47,10 @@ func newMetrics(registerer prometheus.Registerer, namespace string) (*metrics, e
 			Name: name("votes_total"),
 			Help: "Votes of the groups whose outcome the node took, each once, by fate.",
 		}, []string{"fate"}),
+		merges: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: name("merges_total"),
+			Help: "Merges whose outcome the node took, by status.",
+		}, []string{"status"}),
 		submitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    name("submit_duration_seconds"),
 			Help:    "Time that one submission takes from the node's tick.",
@@ -57,11 +73,15 @@ func newMetrics(registerer prometheus.Registerer, namespace string) (*metrics, e
 	for _, fate := range VoteFates {
 		m.votes.WithLabelValues(string(fate))
 	}
+	for _, status := range mergeStatuses {
+		m.merges.WithLabelValues(status)
+	}
 	if registerer == nil {
 		return m, nil
 	}
 	for _, each := range []prometheus.Collector{
-		m.skipped, m.votes, m.submitSeconds, m.workerSeconds, m.resubmitted, m.late, m.fenced, m.lost, m.dropped,
+		m.skipped, m.votes, m.merges, m.submitSeconds, m.workerSeconds, m.resubmitted, m.late, m.fenced, m.lost,
+		m.dropped,
 	} {
 		if err := registerer.Register(each); err != nil {
 			return nil, fmt.Errorf("Registerer: %w; a node that exports the metric itself removes its own", err)

@@ -151,4 +151,7 @@ type Stats struct {
 	Skipped map[SkipReason]uint64
 	// Votes counts the votes of the outcomes that the node took, by fate.
 	Votes map[VoteFate]uint64
+	// Merges counts the merges whose outcome the node took, by status: "proved", "proved_late",
+	// "rejected", "not_started", "stopped" or "failed".
+	Merges map[string]uint64
 }

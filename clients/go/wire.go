@@ -92,8 +92,7 @@ func stateOf(status *aggregatorv1.Status) machine.ServiceState {
 
 // outcomeEvent is what an outcome means to the machine. Its participants lose their length bit.
 func outcomeEvent(endpoint string, o *Outcome, hasLengthBit bool) machine.Outcome[*Outcome] {
-	isProof := o.GetStatus() == aggregatorv1.OutcomeStatus_OUTCOME_STATUS_PROVED ||
-		o.GetStatus() == aggregatorv1.OutcomeStatus_OUTCOME_STATUS_PROVED_LATE
+	isProof := isProved(o)
 	participants := o.GetParticipants()
 	if hasLengthBit && len(participants) > 0 {
 		if bits, _, err := ssz.FromBitlist(participants); err == nil {
@@ -112,6 +111,11 @@ func outcomeEvent(endpoint string, o *Outcome, hasLengthBit bool) machine.Outcom
 		Participants: participants,
 		Payload:      o,
 	}
+}
+
+func isProved(o *Outcome) bool {
+	return o.GetStatus() == aggregatorv1.OutcomeStatus_OUTCOME_STATUS_PROVED ||
+		o.GetStatus() == aggregatorv1.OutcomeStatus_OUTCOME_STATUS_PROVED_LATE
 }
 
 // clock is the adapter's monotonic clock, in milliseconds.

@@ -4,7 +4,8 @@
 //	service := leanaggtest.Start(t, leanaggtest.Options{ProveTime: 50 * time.Millisecond})
 //	node, err := leanagg.New(leanagg.Options{Endpoints: []string{service.Address()}, ...})
 //
-// Its proofs are bytes that name their participants; they verify nowhere.
+// Its proofs are bytes that name their participants; they verify nowhere. A merge with a component
+// whose proof is [BadProof] is rejected, and names it.
 package leanaggtest
 
 import (
@@ -19,6 +20,9 @@ import (
 	rpc "github.com/lean-aggregator/lean-aggregator/clients/go/gen/lean/aggregator/v1/aggregatorv1connect"
 	"github.com/lean-aggregator/lean-aggregator/clients/go/internal/faultnet"
 )
+
+// BadProof is the proof of a component that is bad.
+const BadProof = "bad"
 
 // Options configure a [Service]. The zero value is the default.
 type Options struct {
@@ -216,8 +220,10 @@ func (s *Service) status() *aggregatorv1.Status {
 	return &aggregatorv1.Status{
 		State: s.state,
 		Offers: []*aggregatorv1.Offer{{
-			ProofSystem:   &aggregatorv1.ProofSystem{Scheme: "leanaggtest", Revision: "1"},
-			Kinds:         []aggregatorv1.ProofKind{aggregatorv1.ProofKind_PROOF_KIND_AGGREGATE},
+			ProofSystem: &aggregatorv1.ProofSystem{Scheme: "leanaggtest", Revision: "1"},
+			Kinds: []aggregatorv1.ProofKind{
+				aggregatorv1.ProofKind_PROOF_KIND_AGGREGATE, aggregatorv1.ProofKind_PROOF_KIND_MERGE,
+			},
 			LogInvRates:   []uint32{0},
 			ProofBytesMax: uint32(s.options.ProofBytes),
 			Fake:          true,

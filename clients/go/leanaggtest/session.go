@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	aggregatorv1 "github.com/lean-aggregator/lean-aggregator/clients/go/gen/lean/aggregator/v1"
 	"github.com/lean-aggregator/lean-aggregator/clients/go/ssz"
 )
@@ -148,18 +150,54 @@ func (s *Service) outcomeOf(
 		GroupIndex: uint32(index),
 		Slot:       snapshot.GetSlot(),
 		Data:       group.GetData(),
-		Message:    messageOf(group),
 		Status:     status,
 		Reason:     reason,
 		Fake:       true,
 	}
-	if status == aggregatorv1.OutcomeStatus_OUTCOME_STATUS_PROVED ||
-		status == aggregatorv1.OutcomeStatus_OUTCOME_STATUS_PROVED_LATE {
+	isProved := status == aggregatorv1.OutcomeStatus_OUTCOME_STATUS_PROVED ||
+		status == aggregatorv1.OutcomeStatus_OUTCOME_STATUS_PROVED_LATE
+	isMerge := group.GetKind() == aggregatorv1.ProofKind_PROOF_KIND_MERGE
+	if !isMerge {
+		outcome.Message = messageOf(group)
+	}
+	switch {
+	case isMerge:
+		s.completeMerge(outcome, group, isProved, snapshot.GetSszBitlists())
+	case isProved:
 		outcome.Participants = participantsOf(group, snapshot.GetSszBitlists())
 		outcome.Proof = make([]byte, s.options.ProofBytes)
 		copy(outcome.Proof, fmt.Sprintf("%x", outcome.Participants))
 	}
 	return outcome
+}
+
+// completeMerge adds the claims and the proof of a merge, or names its bad components.
+func (s *Service) completeMerge(
+	outcome *aggregatorv1.Outcome, group *aggregatorv1.Group, isProved, isBitlist bool,
+) {
+	for i, component := range group.GetComponents() {
+		claim, _ := proto.Clone(component.GetClaim()).(*aggregatorv1.Claim)
+		if component.GetRaws() != nil {
+			claim.Participants = bitsOf(validatorsOf(component.GetRaws().GetSignatures()), isBitlist)
+		}
+		outcome.Claims = append(outcome.Claims, claim)
+		if string(component.GetProof()) == BadProof {
+			outcome.LeftOut = append(outcome.LeftOut, &aggregatorv1.LeftOut{
+				Reason: aggregatorv1.LeftOutReason_LEFT_OUT_REASON_BAD_CHILD,
+				Input:  &aggregatorv1.LeftOut_ComponentIndex{ComponentIndex: uint32(i)},
+			})
+		}
+	}
+	switch {
+	case !isProved:
+		outcome.LeftOut = nil
+	case len(outcome.GetLeftOut()) > 0:
+		outcome.Status = aggregatorv1.OutcomeStatus_OUTCOME_STATUS_REJECTED
+	default:
+		outcome.Proof = make([]byte, s.options.ProofBytes)
+		copy(outcome.Proof, fmt.Sprintf("%d messages", len(outcome.GetClaims())))
+		outcome.VerifiedBy = aggregatorv1.VerifiedBy_VERIFIED_BY_STANDBY
+	}
 }
 
 // messageOf is the group's message, or a stand-in that differs for each target.
@@ -173,10 +211,7 @@ func messageOf(group *aggregatorv1.Group) []byte {
 }
 
 func participantsOf(group *aggregatorv1.Group, isBitlist bool) []byte {
-	var validators []uint32
-	for _, raw := range group.GetRawSignatures() {
-		validators = append(validators, raw.GetValidatorIndex())
-	}
+	validators := validatorsOf(group.GetRawSignatures())
 	for _, child := range group.GetChildren() {
 		plain := child.GetParticipants()
 		if isBitlist {
@@ -184,6 +219,18 @@ func participantsOf(group *aggregatorv1.Group, isBitlist bool) []byte {
 		}
 		validators = append(validators, ssz.Validators(plain)...)
 	}
+	return bitsOf(validators, isBitlist)
+}
+
+func validatorsOf(raws []*aggregatorv1.RawSignature) []uint32 {
+	var validators []uint32
+	for _, raw := range raws {
+		validators = append(validators, raw.GetValidatorIndex())
+	}
+	return validators
+}
+
+func bitsOf(validators []uint32, isBitlist bool) []byte {
 	plain := ssz.Bits(validators...)
 	if isBitlist {
 		return ssz.ToBitlist(plain, len(plain)*8)

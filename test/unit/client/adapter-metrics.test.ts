@@ -4,7 +4,7 @@ import { create } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Registry } from "prom-client";
 import { expect, it } from "vitest";
-import { countVotes, createAdapterMetrics } from "../../../client/adapter/metrics.js";
+import { countOutcome, createAdapterMetrics } from "../../../client/adapter/metrics.js";
 import { SKIP_REASONS } from "../../../client/index.js";
 import {
   OutcomeSchema,
@@ -33,7 +33,7 @@ it("starts every label value at zero", async () => {
 
 it("counts the votes of an outcome by fate, and each of them once", async () => {
   const registry = new Registry();
-  const { votes } = createAdapterMetrics(registry);
+  const metrics = createAdapterMetrics(registry);
   const of = (status: OutcomeStatus, counts?: MessageInitShape<typeof VotesSchema>) =>
     create(OutcomeSchema, { status, ...(counts && { votes: counts }) });
   const fates = async () => {
@@ -44,12 +44,27 @@ it("counts the votes of an outcome by fate, and each of them once", async () => 
   expect(Object.fromEntries(await fates())).toEqual(
     Object.fromEntries(voteFates.map((fate) => [fate, 0])),
   );
-  countVotes(votes, of(OutcomeStatus.PROVED, { proved: [1, 0, 2], shed: 29 }));
-  countVotes(votes, of(OutcomeStatus.PROVED_LATE, { proved: [0, 4], wrongLeaf: 1 }));
-  countVotes(votes, of(OutcomeStatus.STOPPED, { proved: [0, 0], stopped: 8 }));
-  countVotes(votes, of(OutcomeStatus.PROVED)); // of an older service
+  countOutcome(metrics, of(OutcomeStatus.PROVED, { proved: [1, 0, 2], shed: 29 }));
+  countOutcome(metrics, of(OutcomeStatus.PROVED_LATE, { proved: [0, 4], wrongLeaf: 1 }));
+  countOutcome(metrics, of(OutcomeStatus.STOPPED, { proved: [0, 0], stopped: 8 }));
+  countOutcome(metrics, of(OutcomeStatus.PROVED)); // of an older service
   const counted = (await fates()).filter(([, value]) => value !== 0);
   expect(Object.fromEntries(counted)).toEqual({
     ...{ proved: 3, proved_late: 4, shed: 29, wrong_leaf: 1, stopped: 8 },
+  });
+});
+
+it("counts a merge by its status, and none of its votes", async () => {
+  const registry = new Registry();
+  const metrics = createAdapterMetrics(registry);
+  const claims = [{ participants: new Uint8Array([3]) }];
+  for (const status of [OutcomeStatus.PROVED, OutcomeStatus.PROVED, OutcomeStatus.REJECTED])
+    countOutcome(metrics, create(OutcomeSchema, { status, claims, votes: { proved: [2] } }));
+  const valuesOf = async (name: string) => (await registry.getSingleMetric(name)?.get())?.values;
+  const votes = (await valuesOf("lean_aggregator_votes_total")) ?? [];
+  expect(votes.filter(({ value }) => value !== 0)).toEqual([]);
+  const merges = (await valuesOf("lean_aggregator_merges_total")) ?? [];
+  expect(Object.fromEntries(merges.map(({ labels, value }) => [labels["status"], value]))).toEqual({
+    ...{ proved: 2, proved_late: 0, rejected: 1, not_started: 0, stopped: 0, failed: 0 },
   });
 });

@@ -1,0 +1,355 @@
+package leanagg
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/bits"
+	"slices"
+	"sync"
+	"time"
+
+	aggregatorv1 "github.com/lean-aggregator/lean-aggregator/clients/go/gen/lean/aggregator/v1"
+	"github.com/lean-aggregator/lean-aggregator/clients/go/internal/candidate"
+	"github.com/lean-aggregator/lean-aggregator/clients/go/internal/machine"
+)
+
+const (
+	bodyComponentsDefault = 8
+	bodyGraceDefault      = 500 * time.Millisecond
+	// bodyRequestsMax: one merge is in flight; those before it were cancelled, and their results are on
+	// their way.
+	bodyRequestsMax = 16
+)
+
+// Claim says who signed one message of a merge.
+type Claim = aggregatorv1.Claim
+
+// BodyOptions configure a [BodyCandidate].
+type BodyOptions struct {
+	// Gates is called before each merge. Required.
+	Gates func() Gates
+	// ComponentsMax is the most components of a body. Default 8.
+	ComponentsMax int
+	// Grace is how long after its slot's start a finished body may still be taken. Default 500 ms.
+	Grace time.Duration
+	// Priority is [Aggregation], the default, or [Backlog].
+	Priority Priority
+}
+
+// BodyComponent is a component that the body may have.
+type BodyComponent struct {
+	Component
+	// Key names the message and its signers, for example by root and participants.
+	Key string
+	// Worth is what it adds to a body. Default: its number of votes.
+	Worth uint64
+}
+
+// BodyOffer is what the body of a block may have. The node leaves what it points to as it is until its
+// next offer.
+type BodyOffer struct {
+	// BlockSlot is the slot of the block, Parent the root of its parent block.
+	BlockSlot uint64
+	Parent    []byte
+	// Head, Justified, Keys and SSZBitlists are those of the [Merge].
+	Head, Justified *Checkpoint
+	Keys            []*ValidatorKey
+	SSZBitlists     bool
+	// Components in the order of the block and of preference: a smaller body has the first of them.
+	Components []BodyComponent
+}
+
+// Body is a finished body. The block's body has these components in this order, and the proof all of
+// them.
+type Body struct {
+	Components []BodyComponent
+	// Claims say who signed which message, in the order of the components.
+	Claims []*Claim
+	Proof  []byte
+}
+
+// BodyCandidate is the body of the node's next block, built ahead of it. [Aggregator.GrowBody] makes
+// it. No method waits or panics; all may be called from any goroutine.
+type BodyCandidate struct {
+	node    *Aggregator
+	options BodyOptions
+
+	// mu guards what follows. It is never held while the adapter or the node is called.
+	mu      sync.Mutex
+	machine *candidate.Machine[BodyComponent, *Outcome]
+	slot    uint64
+	offer   BodyOffer
+	// isTaking: the proposal is now, and nothing more is submitted for it.
+	isTaking bool
+	// asked counts the merges that were asked for: the answer to an earlier one than the last is stale.
+	asked uint64
+	// requests are the newest merges of this candidate that have not ended.
+	requests []string
+}
+
+// GrowBody makes the candidate for the bodies of the node's own blocks, for the life of the adapter. It
+// submits merges by itself, and its results are not among those of [Aggregator.TakeResults], which must
+// go on being called. It returns an error for options without Gates, or with a Proposal priority or a
+// negative number.
+func (a *Aggregator) GrowBody(options BodyOptions) (*BodyCandidate, error) {
+	if options.Priority == "" {
+		options.Priority = Aggregation
+	}
+	switch {
+	case options.Gates == nil:
+		return nil, errors.New("leanagg: BodyOptions.Gates is nil; give a function")
+	case options.ComponentsMax < 0:
+		return nil, fmt.Errorf("leanagg: BodyOptions.ComponentsMax is %d; give 1 or more, or 0 for %d",
+			options.ComponentsMax, bodyComponentsDefault)
+	case options.Grace < 0:
+		return nil, fmt.Errorf("leanagg: BodyOptions.Grace is %v; give 0 or more", options.Grace)
+	case options.Priority == Proposal:
+		return nil, errors.New("leanagg: BodyOptions.Priority is Proposal; a body that is built ahead has " +
+			"Aggregation or Backlog")
+	}
+	if options.ComponentsMax == 0 {
+		options.ComponentsMax = bodyComponentsDefault
+	}
+	if options.Grace == 0 {
+		options.Grace = bodyGraceDefault
+	}
+	b := &BodyCandidate{
+		node: a, options: options,
+		machine: candidate.New[BodyComponent, *Outcome](options.ComponentsMax),
+	}
+	a.mu.Lock()
+	a.bodies = append(a.bodies, b)
+	a.mu.Unlock()
+	return b, nil
+}
+
+// Offer says what the body may have by now; call it in each tick, at the node's slot. The merge in
+// flight goes on, and the next one has these components. Another parent or block forgets what was for
+// the last one. What has failed is tried again, once.
+func (b *BodyCandidate) Offer(slot uint64, offer BodyOffer) {
+	offered := make([]candidate.Component[BodyComponent], len(offer.Components))
+	for i, each := range offer.Components {
+		worth := each.Worth
+		if worth == 0 {
+			worth = each.votes(offer.SSZBitlists)
+		}
+		offered[i] = candidate.Component[BodyComponent]{Key: each.Key, Worth: worth, Component: each}
+	}
+	block := blockOf(offer.BlockSlot, offer.Parent)
+	b.step(func() bodyEffects {
+		b.slot, b.offer = slot, offer
+		return b.machine.Offered(block, offered)
+	})
+	b.step(func() bodyEffects { return b.machine.Tick(slot) })
+}
+
+// Forget says that the parent has left the node's chain: it cancels what is in flight, and forgets what
+// is finished.
+func (b *BodyCandidate) Forget() {
+	b.step(func() bodyEffects { return b.machine.Stale() })
+}
+
+// Best returns the best finished body so far, of the block that was offered last; nil: none.
+func (b *BodyCandidate) Best() *Body {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return bodyOf(b.machine.Best())
+}
+
+// Take returns the best finished body of this block at the start of its slot, or nil: then the block's
+// body is empty. It never waits. It ends the candidate, and cancels what is in flight.
+func (b *BodyCandidate) Take(blockSlot uint64, parent []byte) *Body {
+	b.setTaking(true)
+	b.node.collect(blockSlot)
+	b.node.notifyUntaken()
+	b.setTaking(false)
+	var taken *candidate.Finished[BodyComponent, *Outcome]
+	b.step(func() (effects bodyEffects) {
+		taken, effects = b.machine.Take(blockOf(blockSlot, parent))
+		return effects
+	})
+	return bodyOf(taken)
+}
+
+func (b *BodyCandidate) setTaking(isTaking bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.isTaking = isTaking
+}
+
+type bodyEffects = candidate.Effects[BodyComponent]
+
+// bodyMerge is a merge that is to be submitted.
+type bodyMerge struct {
+	number    uint64
+	slot      uint64
+	blockSlot uint64
+	offer     BodyOffer
+	// components are those of the merge.
+	components []BodyComponent
+}
+
+// step changes the machine under the lock, and carries the effects out after it.
+func (b *BodyCandidate) step(change func() bodyEffects) {
+	b.mu.Lock()
+	effects := change()
+	var ask *bodyMerge
+	if submit := effects.Submit; submit != nil {
+		b.asked++
+		ask = &bodyMerge{b.asked, b.slot, submit.Slot, b.offer, submit.Components}
+		if b.isTaking {
+			b.machine.Skipped("", false)
+			ask = nil
+		}
+	}
+	b.mu.Unlock()
+	b.cancel(effects.Cancel)
+	if ask != nil {
+		b.submit(ask)
+	}
+}
+
+func (b *BodyCandidate) cancel(requestID string) {
+	if requestID != "" {
+		b.node.dispatch(machine.Cancel{RequestID: requestID}, nil)
+	}
+}
+
+func (b *BodyCandidate) submit(ask *bodyMerge) {
+	start := b.node.options.Clock.Start(ask.blockSlot)
+	left := time.Until(start)
+	if left < time.Millisecond {
+		b.notSubmitted(ask, false)
+		return
+	}
+	gates := Gates{}
+	b.node.callHook(func() { gates = b.options.Gates() })
+	var unwanted string
+	var skip Skip
+	answer := b.node.mergeOrSkip(ask.slot, gates, ask.merge, MergeOptions{
+		Priority: b.options.Priority, Deadline: left, Fence: left + b.options.Grace,
+		Steps: []Step{{Within: left, Weight: 1}},
+	}, &skip, func(requestID string) { unwanted = b.submitted(ask, requestID) })
+	if !answer.Submitted() {
+		b.node.reportReason(skip)
+		b.notSubmitted(ask, isFinalSkip(answer.Skipped))
+	}
+	b.cancel(unwanted)
+}
+
+// submitted is called before anything can end the merge. It returns the request if it is to be
+// cancelled.
+func (b *BodyCandidate) submitted(ask *bodyMerge, requestID string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.requests = append(b.requests, requestID)
+	b.requests = b.requests[max(0, len(b.requests)-bodyRequestsMax):]
+	if ask.number != b.asked {
+		return requestID
+	}
+	return b.machine.Submitted(requestID).Cancel
+}
+
+func (b *BodyCandidate) notSubmitted(ask *bodyMerge, isFinal bool) {
+	b.step(func() bodyEffects {
+		if ask.number != b.asked {
+			return bodyEffects{}
+		}
+		return b.machine.Skipped("", isFinal)
+	})
+}
+
+// end reports whether this is a merge of the candidate, and forgets it.
+func (b *BodyCandidate) end(requestID string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at := slices.Index(b.requests, requestID)
+	if at >= 0 {
+		b.requests = slices.Delete(b.requests, at, at+1)
+	}
+	return at >= 0
+}
+
+// skipped is called with each request that is skipped later. It returns true for one of the candidate's.
+func (b *BodyCandidate) skipped(skip Skip) bool {
+	if !b.end(skip.RequestID) {
+		return false
+	}
+	b.step(func() bodyEffects { return b.machine.Skipped(skip.RequestID, isFinalSkip(skip.Reason)) })
+	return true
+}
+
+// absorb is called with each result that the node takes. It returns true for one of the candidate's.
+func (b *BodyCandidate) absorb(slot uint64, result Result) bool {
+	if !b.end(result.RequestID) {
+		return false
+	}
+	b.step(func() bodyEffects {
+		b.slot = slot
+		id, outcome := result.RequestID, result.Outcome
+		if result.Kind != Ended {
+			return b.machine.Failed(id, nil)
+		}
+		if isProved(outcome) {
+			isVerified := b.node.options.Verify != nil ||
+				outcome.GetVerifiedBy() != aggregatorv1.VerifiedBy_VERIFIED_BY_UNSPECIFIED
+			return b.machine.Proved(id, outcome, isVerified)
+		}
+		return b.machine.Failed(id, badComponents(outcome))
+	})
+	return true
+}
+
+func badComponents(outcome *Outcome) []int {
+	var bad []int
+	for _, each := range outcome.GetLeftOut() {
+		if input, isComponent := each.GetInput().(*aggregatorv1.LeftOut_ComponentIndex); isComponent {
+			bad = append(bad, int(input.ComponentIndex))
+		}
+	}
+	return bad
+}
+
+// isFinalSkip reports whether the same components would be skipped again.
+func isFinalSkip(reason SkipReason) bool {
+	return reason == PredictedMiss || reason == Invalid
+}
+
+func (m *bodyMerge) merge() (*Merge, error) {
+	made := &Merge{
+		Head: m.offer.Head, Justified: m.offer.Justified, Keys: m.offer.Keys,
+		SSZBitlists: m.offer.SSZBitlists,
+	}
+	for _, each := range m.components {
+		made.Components = append(made.Components, each.Component)
+	}
+	return made, nil
+}
+
+func blockOf(slot uint64, parent []byte) candidate.Block {
+	return candidate.Block{Slot: slot, Parent: hex.EncodeToString(parent)}
+}
+
+func bodyOf(made *candidate.Finished[BodyComponent, *Outcome]) *Body {
+	if made == nil {
+		return nil
+	}
+	return &Body{
+		Components: made.Components, Claims: made.Proof.GetClaims(), Proof: made.Proof.GetProof(),
+	}
+}
+
+func (c *Component) votes(hasLengthBit bool) uint64 {
+	if c.Proof == nil {
+		return uint64(len(c.Signatures))
+	}
+	count := 0
+	for _, each := range c.Participants {
+		count += bits.OnesCount8(each)
+	}
+	if hasLengthBit && count > 0 {
+		count--
+	}
+	return uint64(count)
+}
