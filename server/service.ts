@@ -149,7 +149,7 @@ async function workingParts(
   const { clock, fleet } = modules;
   const elsewhere: { remote?: RemoteLanes } = {};
   const whyMissing = () => elsewhere.remote?.whyMissing() ?? "";
-  const dispatcher = new Dispatcher({ clock, metrics, whyMissing });
+  const dispatcher = new Dispatcher({ clock, metrics, whyMissing }, options.leafRawsMax);
   const parts = {
     ...{ dispatcher, metrics, memory: memoryBudget(metrics) },
     activity: new ActivityFeed(limits.activitiesMax),

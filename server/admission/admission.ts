@@ -81,7 +81,8 @@ export class Admission {
       describeProver: () => dispatcher.describe(),
       leaveAttempt: (...left) => this.queue.leave(...left),
     });
-    this.queue = new GroupQueue({ clock, metrics, dispatcher, sessions: this.sessions });
+    const { memory } = modules;
+    this.queue = new GroupQueue({ clock, metrics, dispatcher, sessions: this.sessions, memory });
   }
 
   /**

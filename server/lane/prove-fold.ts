@@ -16,7 +16,7 @@ import type {
 import { tooFewInputs } from "../work/inputs.js";
 import type { Part } from "../work/parts.js";
 import type { ProverDescription } from "../work/prover-description.js";
-import { rawDigest } from "./raw-digest.js";
+import { rawDigest } from "../work/raw-digest.js";
 import { provedAndVerified } from "./verified-proof.js";
 import type { ProofModules } from "./verified-proof.js";
 

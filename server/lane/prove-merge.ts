@@ -14,7 +14,7 @@ import type {
   NotStartedReason,
   ProofResult,
 } from "../work/group.js";
-import { rawDigest } from "./raw-digest.js";
+import { rawDigest } from "../work/raw-digest.js";
 import { provedAndVerified } from "./verified-proof.js";
 import type { ProofModules } from "./verified-proof.js";
 

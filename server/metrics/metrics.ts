@@ -150,6 +150,15 @@ const schedule = {
     name: "preemptions_total",
     help: "Backlog proofs killed for a group of a higher priority that would have missed",
   },
+  treeJobs: {
+    kind: "counter",
+    name: "tree_jobs_total",
+    help: "Jobs of trees, by which groups over the limits of one proof are proved, by how they ended",
+    labels: {
+      job: ["leaf", "fold"],
+      result: ["proved", "bad_inputs", "failed", "missed", "stopped", "lost"],
+    },
+  },
   sharedGroups: {
     kind: "counter",
     name: "shared_groups_total",

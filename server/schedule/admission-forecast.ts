@@ -10,6 +10,7 @@ import type { Attempts } from "./attempts.js";
 import type { Dispatcher } from "./dispatcher.js";
 import { futures, startAfter } from "./forecast.js";
 import type { Ahead, Future, LaneOutlook } from "./forecast.js";
+import type { Trees } from "./trees.js";
 import { TAKEOVER_MS } from "./preemption.js";
 import type { Waiting, WaitingGroup } from "./waiting.js";
 
@@ -44,6 +45,7 @@ export interface AdmissionForecastModules {
   dispatcher: Dispatcher;
   waiting: Waiting;
   attempts: Attempts;
+  trees: Trees;
 }
 
 export class AdmissionForecast {
@@ -89,7 +91,7 @@ export class AdmissionForecast {
       return isPreempted[nth] === true ? Math.min(freeAtMs, nowMs + TAKEOVER_MS) : freeAtMs;
     });
     const inQueue: Future = (nth) => future(lanes.length + nth);
-    const ahead = this.ahead(before, inQueue);
+    const ahead = this.ahead(submission, before, inQueue);
     const startAtMs = startAfter(nowMs, free, ahead, submission.deadlineAtMs);
     // A part starts that has the least chance, so the snapshot is not skipped for a longer one.
     const ownMs = this.smallestMs(submission, Math.min(inQueue(before.length), LEAST_CHANCE_AT));
@@ -124,11 +126,23 @@ export class AdmissionForecast {
     return this.modules.attempts.isPreemptible(attempt);
   }
 
-  private *ahead(waiting: readonly WaitingGroup[], future: Future): Generator<Ahead> {
+  /** The jobs that come before: those of trees in progress, then those of waiting groups. */
+  private *ahead(
+    { priority }: Submission,
+    waiting: readonly WaitingGroup[],
+    future: Future,
+  ): Generator<Ahead> {
+    const { dispatcher, trees } = this.modules;
+    for (const { shape, fenceAtMs } of trees.ahead(priority)) {
+      const costMs = dispatcher.quantileMs(shape, future(0));
+      yield { costMs, latestStartAtMs: fenceAtMs - costMs };
+    }
     for (const [nth, { waiter, shape }] of waiting.entries()) {
-      const costMs = this.modules.dispatcher.quantileMs(shape, future(nth));
       const { deadlineAtMs, fenceAtMs } = waiter.session.submission;
-      yield { costMs, latestStartAtMs: Math.min(deadlineAtMs, fenceAtMs - costMs) };
+      for (const job of dispatcher.jobsOf(shape)) {
+        const costMs = dispatcher.quantileMs(job, future(nth));
+        yield { costMs, latestStartAtMs: Math.min(deadlineAtMs, fenceAtMs - costMs) };
+      }
     }
   }
 

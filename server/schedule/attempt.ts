@@ -18,6 +18,8 @@ export interface Plan {
   /** The group whose work is proved; the result has its validator and child indices. */
   leader: DecodedGroup;
   waiters: readonly Waiter[];
+  /** The waiter by whose place in the order the attempt starts. */
+  first: Waiter;
   assignment: Assignment;
   /** Whether this is backlog's turn, ahead of higher classes: then the attempt is not preempted. */
   isBacklogTurn: boolean;
@@ -34,6 +36,13 @@ export interface Attempt extends Plan {
   startedAtMs: number;
   /** What each waiter was charged, those that have left included. */
   charges: Charge[];
+  /** Of an attempt at several jobs: the time that all take, as predicted and as used so far. */
+  tree?: AttemptTree | undefined;
+}
+
+export interface AttemptTree {
+  predictedMs(): number;
+  usedMs(): number;
 }
 
 interface Charge {
@@ -69,6 +78,11 @@ export function assignmentOf(first: Waiter, waiters: readonly Waiter[]): Assignm
 /** Whether no attempt at any group of the waiter's session has started yet. */
 export function isFirst({ session }: Waiter): boolean {
   return session.startedAtMs.size === 0;
+}
+
+/** The highest class of its waiters: the smallest number. */
+export function priorityOf({ waiters }: Attempt): number {
+  return Math.min(...waiters.map(({ session }) => session.submission.priority));
 }
 
 /** Whether every waiter's snapshot is backlog. */

@@ -13,7 +13,7 @@ import type { ProofResult, StopReason } from "../work/group.js";
 import { judgedByInputs } from "../work/inputs.js";
 import { shapeOf, smallestPart } from "../work/shape.js";
 import { assignmentOf, isBacklog, isDecidedByOthers, isFirst } from "./attempt.js";
-import type { Attempt, Plan } from "./attempt.js";
+import type { Attempt, AttemptTree, Plan } from "./attempt.js";
 import type { Dispatcher } from "./dispatcher.js";
 import type { AdoptableWork } from "./lane-handle.js";
 import { Exploration } from "./exploration.js";
@@ -29,10 +29,14 @@ export interface AttemptsModules {
   accounts: Accounts;
   worths: GroupWorths;
   sessions: { step(session: Session, event: SessionEvent): void };
+  /** Kills whatever the attempt has on lanes, without a result. */
+  kill(attemptId: number, reason: StopReason): void;
 }
 
 export class Attempts {
   private readonly running = new Map<number, Attempt>();
+  /** The attempt at the whole group, by the number of each job of its tree that a lane has. */
+  private readonly jobs = new Map<number, number>();
   private readonly setAside = new SetAside();
   private readonly exploration = new Exploration();
   /** Groups that got a result which they do not take: they adopt no proof of such work again. */
@@ -40,8 +44,27 @@ export class Attempts {
 
   constructor(private readonly modules: AttemptsModules) {}
 
-  get(attemptId: number): Attempt | undefined {
-    return this.running.get(attemptId);
+  /** @param number of the attempt, or of a job of its tree */
+  get(number: number): Attempt | undefined {
+    return this.running.get(this.jobs.get(number) ?? number);
+  }
+
+  /** A lane has a job of the attempt's tree, under this number. */
+  jobStarted(number: number, attemptId: number): void {
+    this.jobs.set(number, attemptId);
+  }
+
+  jobEnded(number: number): void {
+    this.jobs.delete(number);
+  }
+
+  /** Provers died over a job of the attempt. Returns whether its input is set aside now. */
+  blame(attemptId: number, deaths: number): boolean {
+    const attempt = this.running.get(attemptId);
+    if (attempt === undefined) return false;
+    const { leader, assignment } = attempt;
+    this.setAside.blame(leader.digest, deaths, assignment.fenceAtMs);
+    return this.isSetAside(leader.digest);
   }
 
   /** Makes the plan of an attempt at the first waiter's work, for all waiters. Starts nothing. */
@@ -58,6 +81,7 @@ export class Attempts {
     return {
       leader,
       waiters,
+      first,
       assignment: { ...assignment, isExploration },
       isBacklogTurn,
       adopted: null,
@@ -74,22 +98,24 @@ export class Attempts {
     if (first === undefined) return undefined;
     const leader = groupOf(first);
     const assignment = assignmentOf(first, waiters);
-    return { leader, waiters, assignment, isBacklogTurn: false, adopted: offered };
+    return { leader, waiters, first, assignment, isBacklogTurn: false, adopted: offered };
   }
 
-  start(attemptId: number, plan: Plan): void {
+  /** @param tree of an attempt at several jobs, of which the first has this number */
+  start(attemptId: number, plan: Plan, tree?: AttemptTree): Attempt {
     const { clock, dispatcher } = this.modules;
     const nowMs = clock.nowMs();
     const whole = shapeOf(plan.leader.work);
-    const attempt: Attempt = { ...plan, waiters: [], startedAtMs: nowMs, charges: [] };
+    const attempt: Attempt = { ...plan, waiters: [], startedAtMs: nowMs, charges: [], tree };
     if (plan.assignment.isExploration) {
       this.exploration.tried(smallestPart(whole, plan.assignment.mayShed), nowMs);
     }
     this.running.set(attemptId, attempt);
     // What is left of an adopted proof is not known, and may be nothing.
     const predictedMs = plan.adopted === null ? dispatcher.predictMs(whole) : 0;
-    const shareMs = predictedMs / plan.waiters.length;
+    const shareMs = (tree?.predictedMs() ?? predictedMs) / plan.waiters.length;
     for (const waiter of plan.waiters) this.join(attemptId, attempt, waiter, shareMs);
+    return attempt;
   }
 
   /**
@@ -150,19 +176,26 @@ export class Attempts {
     attempt.waiters = attempt.waiters.filter((waiter) => waiter.session !== session);
     if (attempt.waiters.length > 0) return;
     this.end(attemptId);
-    this.modules.dispatcher.kill(attemptId, reason);
+    this.modules.kill(attemptId, reason);
+  }
+
+  /** Ends every waiter's group as if its fence had come: no proof of the attempt can be ready by it. */
+  missed(attemptId: number): void {
+    for (const { session, group } of this.end(attemptId)?.waiters ?? []) {
+      this.modules.sessions.step(session, { kind: "missed", group, attempt: attemptId });
+    }
   }
 
   /** Ends every waiter's group as preempted; the attempt, left without waiters, is killed. */
   preempt(attemptId: number): void {
     this.modules.metrics.preemptions.inc();
-    for (const { session, group } of this.running.get(attemptId)?.waiters ?? []) {
+    for (const { session, group } of this.get(attemptId)?.waiters ?? []) {
       this.modules.sessions.step(session, { kind: "preempt", group });
     }
   }
 
   isPreemptible(attemptId: number): boolean {
-    const attempt = this.running.get(attemptId);
+    const attempt = this.get(attemptId);
     return attempt !== undefined && mayPreempt(attempt);
   }
 
@@ -201,7 +234,8 @@ export class Attempts {
     if (attempt === undefined) return undefined;
     this.running.delete(attemptId);
     const nowMs = this.modules.clock.nowMs();
-    const shareMs = (nowMs - attempt.startedAtMs) / attempt.charges.length;
+    const usedMs = attempt.tree?.usedMs() ?? nowMs - attempt.startedAtMs;
+    const shareMs = usedMs / attempt.charges.length;
     for (const { payer, ms } of attempt.charges) {
       this.modules.accounts.charge(payer, shareMs - ms, nowMs);
     }

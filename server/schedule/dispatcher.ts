@@ -16,7 +16,8 @@ import { OPTIMISTIC_AT, PESSIMISTIC_AT } from "../work/cost-model.js";
 import type { ProofResult, StopReason } from "../work/group.js";
 import type { Shape } from "../work/shape.js";
 import { smallestShape } from "../work/shape.js";
-import { FleetCosts } from "./fleet-costs.js";
+import type { FoldLimits } from "../work/fold-limits.js";
+import { Durations } from "./durations.js";
 import type { Future, LaneForecast, LaneOutlook } from "./forecast.js";
 import type { AdoptableWork, AttemptEnd, OperatedDevice } from "./lane-handle.js";
 import { LaneHandle } from "./lane-handle.js";
@@ -69,7 +70,7 @@ export class Dispatcher implements LaneListener {
   private description: ProverDescription | undefined;
   private readonly idle = new Set<LaneHandle>();
   private lanesSoFar = 0;
-  private readonly costs = new FleetCosts();
+  private readonly durations: Durations;
   private source: AttemptSource = {
     hasWaiting: false,
     adopt: () => undefined,
@@ -77,7 +78,13 @@ export class Dispatcher implements LaneListener {
     offered: () => undefined,
   };
 
-  constructor(private readonly modules: DispatcherModules) {}
+  /** @param leafRawsMax most raw signatures of a job, where the lanes take more; 0: as they do */
+  constructor(
+    private readonly modules: DispatcherModules,
+    leafRawsMax = 0,
+  ) {
+    this.durations = new Durations(leafRawsMax, { freeAfterMs: () => this.freeAfterMs() });
+  }
 
   /** Sets the source from which idle lanes get attempts from now on. */
   start(source: AttemptSource): void {
@@ -88,7 +95,7 @@ export class Dispatcher implements LaneListener {
   added(link: LaneLink): void {
     this.gone(link.deviceId, `device ${link.deviceId} has come again`);
     if (this.isClosed) return;
-    const lane = new LaneHandle(link, this.costs.add(), ++this.lanesSoFar);
+    const lane = new LaneHandle(link, this.durations.costs.add(), ++this.lanesSoFar);
     this.lanes.set(link.deviceId, lane);
   }
 
@@ -115,7 +122,8 @@ export class Dispatcher implements LaneListener {
     if (this.isClosed || lane === undefined) return;
     this.lanes.delete(deviceId);
     this.idle.delete(lane);
-    this.costs.remove(lane.costs);
+    this.durations.costs.remove(lane.costs);
+    this.durations.gone(deviceId);
     removeDevice(this.modules.metrics, deviceId);
     for (const end of lane.end(why)) this.end(end);
     this.wake();
@@ -204,27 +212,40 @@ export class Dispatcher implements LaneListener {
     return causes.join("; ") || "no lane is there";
   }
 
-  /** Median of the predicted milliseconds for a proof of this shape on the fastest lane. */
+  /** What one job may have on every lane: a group over it is a tree of jobs. */
+  get foldLimits(): FoldLimits {
+    return this.durations.foldLimits;
+  }
+
+  /** Median of the predicted milliseconds for a group of this shape; see `durationOf`. */
   predictMs(shape: Shape): number {
-    return this.costs.quantileMs(shape, 0);
+    return this.durations.quantileMs(shape, 0);
   }
 
   /**
-   * A quantile of the duration of a proof of this shape on the fastest lane, in ms, `deviations`
-   * standard deviations above the median.
+   * A quantile of the duration of a group of this shape, in ms, `deviations` standard deviations above
+   * the median: of a proof on the fastest lane, of a tree of jobs over all lanes.
    */
   quantileMs(shape: Shape, deviations: number): number {
-    return this.costs.quantileMs(shape, deviations);
+    return this.durations.quantileMs(shape, deviations);
   }
 
-  /** The predicted duration of a proof of this shape on the lane where its median is shortest. */
+  /**
+   * The predicted duration of a group of this shape: of a proof on the lane where its median is shortest, of
+   * a tree of jobs over the lanes as they come free.
+   */
   durationOf(shape: Shape): Duration {
-    return this.costs.durationOf(shape);
+    return this.durations.durationOf(shape);
   }
 
-  /** The 98th percentile of a proof's duration on the fastest lane (drained ones too), in ms. */
+  /** The 98th percentile of a group's duration (drained lanes count for one proof), in ms. */
   pessimisticMs(shape: Shape): number {
-    return this.costs.quantileMs(shape, PESSIMISTIC_AT);
+    return this.durations.quantileMs(shape, PESSIMISTIC_AT);
+  }
+
+  /** The jobs by which a group of this shape is proved, in an order in which they can. */
+  jobsOf(shape: Shape): Shape[] {
+    return this.durations.jobsOf(shape);
   }
 
   /**
@@ -273,13 +294,19 @@ export class Dispatcher implements LaneListener {
   }
 
   /** The first lane describes all; lane hosts of an older version merge less than others, or nothing. */
-  private describedBy({ report: { description: theirs } }: LaneHandle): void {
+  private describedBy({ deviceId, report: { description: theirs } }: LaneHandle): void {
     if (theirs === null) return;
+    this.durations.described(deviceId, theirs);
     this.description ??= theirs;
     const { messagesMax } = theirs;
     if (messagesMax > this.description.messagesMax) {
       this.description = { ...this.description, messagesMax };
     }
+  }
+
+  private freeAfterMs(): number[] {
+    const nowMs = this.modules.clock.nowMs();
+    return this.lanesInUse().map((lane) => lane.freeAt(nowMs)(0) - nowMs);
   }
 
   private resolveUp(): void {

@@ -7,6 +7,7 @@ import type { DecodedGroup } from "../work/group.js";
 import type { FoldWork } from "../work/group.js";
 import { worthOfMerge } from "../work/merge-worth.js";
 import { GroupParts, rotationOf } from "../work/parts.js";
+import type { Part } from "../work/parts.js";
 import type { Shape } from "../work/shape.js";
 import { atRate, shapeOf } from "../work/shape.js";
 import type { Envelope } from "../work/submission.js";
@@ -39,6 +40,12 @@ export class GroupWorths {
     if (work.kind === "merge") return worthOfMerge(work, { prospectOf: prospectAt });
     const { mayShed } = limits;
     return this.partsOf(limits, group, work).best({ mayShed, prospectOf: prospectAt });
+  }
+
+  /** As `best` of a fold, the inputs of the part. */
+  part(limits: Limits, group: DecodedGroup, work: FoldWork, startAtMs: number): Part | undefined {
+    const best = this.best(limits, group, startAtMs);
+    return best && this.partsOf(limits, group, work).partOf(best.shape);
   }
 
   /** Whether, if inputs may be shed, a part of the group is worth more than the whole. */

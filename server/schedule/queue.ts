@@ -4,6 +4,7 @@
  * attempts that run in `attempts.ts`, and the predictions in `admission-forecast.ts`.
  */
 import type { Clock } from "../clock.js";
+import type { MemoryBudget } from "../memory-budget.js";
 import type { Metrics } from "../metrics/metrics.js";
 import { workOf } from "../session/session.js";
 import type { Session } from "../session/session.js";
@@ -23,6 +24,7 @@ import type { AdoptableWork } from "./lane-handle.js";
 import { isTurnOfAhead, neverOvertaken, takeNext } from "./order.js";
 import type { TimesOvertaken } from "./order.js";
 import { preemption } from "./preemption.js";
+import { Trees } from "./trees.js";
 import { Accounts } from "./usage.js";
 import { VoteRhythm } from "./vote-rhythm.js";
 import { Waiting } from "./waiting.js";
@@ -34,12 +36,15 @@ export interface GroupQueueModules {
   dispatcher: Dispatcher;
   /** The sessions in flight, and their state machine. */
   sessions: Pick<Sessions, "waiting" | "queued" | "step">;
+  /** Holds the proofs of trees until they are folded. */
+  memory: MemoryBudget;
 }
 
 export class GroupQueue implements AttemptSource {
   private readonly accounts = new Accounts();
   private readonly waiting: Waiting;
   private readonly attempts: Attempts;
+  private readonly trees: Trees;
   private readonly forecasts: AdmissionForecast;
   private readonly votes = new VoteRhythm();
   private timesOvertaken: TimesOvertaken = neverOvertaken;
@@ -49,14 +54,20 @@ export class GroupQueue implements AttemptSource {
   private cancelHold = () => {};
 
   constructor(private readonly modules: GroupQueueModules) {
-    const { clock, metrics, dispatcher, sessions } = modules;
+    const { clock, metrics, dispatcher, sessions, memory } = modules;
     const { accounts } = this;
     const worths = new GroupWorths((shape) => dispatcher.durationOf(shape));
     this.waiting = new Waiting({ clock, dispatcher, accounts, worths, sessions });
-    this.attempts = new Attempts({ clock, metrics, dispatcher, accounts, worths, sessions });
+    const kill = (attemptId: number, reason: StopReason) => {
+      if (!this.trees.stop(attemptId, reason)) dispatcher.kill(attemptId, reason);
+    };
+    this.attempts = new Attempts({ clock, metrics, dispatcher, accounts, worths, sessions, kill });
     const { waiting, attempts } = this;
+    const wake = () => dispatcher.wake();
+    this.trees = new Trees({ clock, metrics, dispatcher, memory, worths, attempts, wake });
+    const { trees } = this;
     metrics.groupsWaiting.readBy(() => waiting.size);
-    this.forecasts = new AdmissionForecast({ clock, dispatcher, waiting, attempts });
+    this.forecasts = new AdmissionForecast({ clock, dispatcher, waiting, attempts, trees });
   }
 
   /** Notes a snapshot that came, whether it is accepted or skipped: by that votes are expected. */
@@ -105,10 +116,17 @@ export class GroupQueue implements AttemptSource {
   }
 
   get hasWaiting(): boolean {
-    return this.waiting.size > 0;
+    return this.waiting.size > 0 || this.trees.hasReady;
+  }
+
+  /** How far the attempt is, in jobs that are done; undefined for an attempt at one job. */
+  progressOf(attemptId: number): { done: number; jobs: number } | undefined {
+    return this.trees.progressOf(attemptId);
   }
 
   adopt(offered: AdoptableWork): NextAttempt | undefined {
+    const job = this.trees.adopt(offered);
+    if (job !== undefined) return job;
     if (!this.waiting.hasDigest(offered.digest)) return undefined;
     const plan = this.attempts.planAdoption(this.waiting.withDigest(offered.digest), offered);
     return plan && this.attemptOf(plan);
@@ -121,12 +139,13 @@ export class GroupQueue implements AttemptSource {
       return fits && !(each.isAhead && isLastLane && this.isHeld(each));
     });
     const taken = takeNext(suited, this.timesOvertaken);
-    if (taken === undefined) return undefined;
+    // What has begun is worth finishing: a job of a tree comes before groups of its class.
+    const job = taken?.isBacklogTurn === true ? undefined : this.trees.next(taken?.next.priority);
+    if (taken === undefined || job !== undefined) return job;
     this.timesOvertaken = taken.timesOvertaken;
     const { waiter } = taken.next;
-    return this.attemptOf(
-      this.attempts.plan(waiter, this.waiting.sharing(waiter), taken.isBacklogTurn),
-    );
+    const plan = this.attempts.plan(waiter, this.waiting.sharing(waiter), taken.isBacklogTurn);
+    return this.trees.begin(plan) ?? this.attemptOf(plan);
   }
 
   /** Whether votes are expected that would have to wait for this merge. */

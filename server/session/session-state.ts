@@ -45,6 +45,8 @@ export type SessionEvent =
   | { kind: "result"; group: number; attempt: number; result: ProofResult; mayRetry: boolean }
   /** The result of the attempt never arrived, or applies to other waiters only: queue again. */
   | { kind: "lost"; group: number; attempt: number }
+  /** No proof of the attempt can be ready by the fence: the group ends as if that had come. */
+  | { kind: "missed"; group: number; attempt: number }
   /** The schedule does not start the group. */
   | { kind: "refused"; group: number; reason: NotStartedReason }
   /** No proof of the group starts, because of the inputs that decoding left out. */
@@ -107,6 +109,8 @@ class Change {
         return this.takeResult(event);
       case "lost":
         return this.queueAgain(event.group, event.attempt);
+      case "missed":
+        return this.miss(event.group, event.attempt);
       case "refused":
         return this.endQueued(event.reason, [event.group]);
       case "rejected":
@@ -163,6 +167,12 @@ class Change {
     this.groups[at] = { kind: "queued", failure };
     // A second attempt that is lost is made up for until the fence: the first was in time.
     if (failure === null && this.nowMs >= this.state.deadlineAtMs) this.endQueued("deadline", [at]);
+  }
+
+  private miss(at: number, attempt: number): void {
+    const group = this.groups[at];
+    if (group?.kind !== "running" || group.attempt !== attempt) return;
+    this.end(at, { kind: "stopped", reason: "fence", attempt });
   }
 
   private reject(at: number, leftOut: readonly LeftOut[]): void {

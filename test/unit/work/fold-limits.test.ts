@@ -64,12 +64,12 @@ describe("a fold", () => {
     });
   });
 
-  it("that is no proof, and a merge, fit always", () => {
+  it("of one child alone, and a merge, fit always", () => {
     expect(fitsOneJob(limitsOf("arities:2+4"), { raws: 0, children: 1 })).toBe(true);
     expect(fitsOneJob(limitsOf("raws:1"), { raws: 9, children: 3, messages: 3 })).toBe(true);
   });
 
-  it("takes as many proofs at once as there are, of the arities that the prover has", () => {
+  it("takes all proofs at once where the prover has that arity, else the most that it has", () => {
     const two4 = limitsOf("arities:2+4");
     expect([1, 2, 3, 4, 7].map((count) => foldedAtOnce(two4, count))).toEqual([0, 2, 2, 4, 4]);
     expect(foldedAtOnce(limitsOf("children:4"), 9)).toBe(4);

@@ -111,7 +111,7 @@ describe("the plan of a tree", () => {
     );
   });
 
-  it("folds as many proofs at once as the backend takes, and leaves one over to the next level", () => {
+  it("folds the most that the backend takes at once, and leaves one over to the next level", () => {
     expect(kinds(run(request(63, [[99]], { rawsMax: 32 })).started)).toEqual([31, 32, -3]);
     expect(kinds(run(request(5, [], { rawsMax: 1, childrenMax: 4 })).started)).toEqual([
       1, 1, 1, 1, -4, 1, -2,

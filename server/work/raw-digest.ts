@@ -1,7 +1,7 @@
 /** The digest by which an outcome names a raw signature that is left out. */
 import { sha256 } from "../bytes.js";
-import type { Raws } from "../work/group.js";
-import type { ProverDescription } from "../work/prover-description.js";
+import type { Raws } from "./group.js";
+import type { ProverDescription } from "./prover-description.js";
 
 /** SHA-256 of the signature at this index, as the node sent it. */
 export function rawDigest(
