@@ -17,6 +17,12 @@ build/lean_pq.json: native/setup.mjs native/requirements.txt
 	node native/setup.mjs
 	@touch $@
 
+# The second prover, py-lean-multisig in a Python of its own: half a minute. Nothing else needs it.
+.PHONY: setup-multisig
+setup-multisig: setup
+	node native/setup.mjs --with lean_multisig
+	@node native/build.mjs
+
 # REVISION: the commit for the service's build_info, where the source is no git checkout.
 REVISION ?= $(shell git describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null)
 build: setup
@@ -185,4 +191,4 @@ sbom: build
 	@echo out/sbom.json
 
 clean:
-	rm -rf dist build out .prover-venv node_modules
+	rm -rf dist build out .prover-venv .multisig-venv node_modules

@@ -1,8 +1,9 @@
 // Compiles each native part that is older than its sources: the addon, the backend
-// build/lean_pq.so, the conformance program and the maker of its inputs. With --asan also the backend,
-// the conformance program and the fuzzer of the ABI under AddressSanitizer, as
-// build/{lean_pq-asan.so,conformance-asan,fuzz-asan}. With --into FOLDER only the addon and the backend,
-// without their symbols, as a package carries them; name a compiler for another processor with CXX.
+// build/lean_pq.so, any other backend whose wheel setup.mjs has installed, the conformance program and
+// the maker of its inputs. With --asan also the backends, the conformance program and the fuzzer of the
+// ABI under AddressSanitizer, as build/{lean_pq-asan.so,conformance-asan,fuzz-asan}. With --into FOLDER
+// only the addon and the backend, without their symbols, as a package carries them; name a compiler for
+// another processor with CXX.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -12,6 +13,7 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const WARNINGS = ["-Wall", "-Wextra", "-Werror"];
 const ASAN = ["-fsanitize=address", "-fno-omit-frame-pointer", "-g", "-O1"];
 const DL = process.platform === "linux" ? ["-ldl"] : [];
+const BACKENDS = "native/backends";
 const CONFORMANCE = ["conformance.c", "replay.c"];
 const CXX = process.env.CXX || "c++";
 const CC = process.env.CC || "cc";
@@ -97,9 +99,14 @@ function buildAddon(output, flags) {
   compile(CXX, output, inputs, [...language, ...shared, ...flags, ...sources]);
 }
 
-function buildBackend(output, flags) {
-  const folder = "native/backends/lean_pq";
-  const inputs = filesIn(folder);
+/** The backends that have been set up; the one that the service ships in any case. */
+function backends() {
+  const isSetUp = (name) => name === "lean_pq" || existsSync(join(ROOT, "build", `${name}.json`));
+  return readdirSync(join(ROOT, BACKENDS)).filter((name) => name !== "wheel" && isSetUp(name));
+}
+
+function buildBackend(name, output, flags) {
+  const inputs = [`${BACKENDS}/wheel`, `${BACKENDS}/${name}`].flatMap(filesIn);
   const sources = inputs.filter((path) => path.endsWith(".cc"));
   const shared = ["-std=c++17", "-fPIC", "-shared", "-fvisibility=hidden"];
   compile(CXX, output, inputs, [...shared, ...flags, ...sources]);
@@ -116,7 +123,7 @@ function buildProgram(output, names, flags) {
 function buildInto(folder) {
   const flags = ["-O2", "-s"];
   buildAddon(join(folder, "lean_aggregator.node"), flags);
-  buildBackend(join(folder, "lean_pq.so"), flags);
+  buildBackend("lean_pq", join(folder, "lean_pq.so"), flags);
 }
 
 function main() {
@@ -126,11 +133,11 @@ function main() {
     fail(`native: unknown arguments; usage: build.mjs [--asan | --into FOLDER]`);
   mkdirSync(join(ROOT, "build"), { recursive: true });
   buildAddon("build/Release/lean_aggregator.node", ["-O2"]);
-  buildBackend("build/lean_pq.so", ["-O2"]);
+  for (const name of backends()) buildBackend(name, `build/${name}.so`, ["-O2"]);
   buildProgram("build/conformance", CONFORMANCE, ["-O2"]);
   buildProgram("build/make_inputs", ["make_inputs.c"], ["-O2"]);
   if (option === "--asan") {
-    buildBackend("build/lean_pq-asan.so", ASAN);
+    for (const name of backends()) buildBackend(name, `build/${name}-asan.so`, ASAN);
     buildProgram("build/conformance-asan", CONFORMANCE, ASAN);
     buildProgram("build/fuzz-asan", ["fuzz.c"], ASAN);
   }

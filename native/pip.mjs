@@ -91,8 +91,11 @@ export function fail(text) {
   process.exit(1);
 }
 
-/** Runs one step of a setup; its messages go to the terminal. Exits with `advice` on failure. */
-export function run(who, step, { advice, command: [program, ...args], env }) {
+/**
+ * Runs one step of a setup; its messages go to the terminal. Exits with `advice` on failure, and the
+ * make target that tries again.
+ */
+export function run(who, step, { advice, command: [program, ...args], env, target = "setup" }) {
   console.log(`${who}: ${step}`);
   const done = spawnSync(program, args, { stdio: "inherit", env });
   if (done.status === 0) return;
@@ -101,18 +104,19 @@ export function run(who, step, { advice, command: [program, ...args], env }) {
     [
       `${who}: failed while ${step}: ${why}`,
       `  command: ${[program, ...args].join(" ")}`,
-      `${advice} Then run 'make setup' again.`,
+      `${advice} Then run 'make ${target}' again.`,
     ].join("\n"),
   );
 }
 
 /** Installs with the pip of this interpreter, and only what the hashes of a file of requirements name. */
-export function pipInstall(who, what, python, args) {
+export function pipInstall(who, what, python, args, target = "setup") {
   const pip = ["-I", "-m", "pip", "install", "--disable-pip-version-check", "--quiet"];
   const pinned = ["--require-hashes", "--only-binary", ":all:", "--no-deps"];
   run(who, `installing ${what}`, {
     advice: "Check that pip can reach its package index (PIP_INDEX_URL, default pypi.org).",
     command: [python, ...pip, ...pinned, ...args],
     env: pipEnvironment(who, python),
+    target,
   });
 }

@@ -1,18 +1,34 @@
 // Sets up the prover's Python: finds an interpreter with a shared libpython, makes .prover-venv,
 // installs the pinned wheel and writes build/lean_pq.json, from which the service makes the
 // backend's configuration. `make setup` runs this script, which does nothing when all of that is in
-// place.
+// place. `--with lean_multisig` does the same for the wheel of that backend instead, in
+// .multisig-venv: `make setup-multisig`.
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ask, fail, pipInstall, pythonEnvironment, run } from "./pip.mjs";
 
-const WHEEL_VERSION = "0.7.0";
+/** By the name of the backend: its wheel, and the folder of its Python. */
+const WHEELS = {
+  lean_pq: {
+    wheel: "py-lean-pq",
+    version: "0.7.0",
+    venv: ".prover-venv",
+    requirements: "requirements.txt",
+    target: "setup",
+    needs:
+      "On x86_64 it needs a CPU with AVX2 and PCLMULQDQ; on another CPU, use another machine.\n",
+  },
+  lean_multisig: {
+    wheel: "py-lean-multisig",
+    version: "0.4.0",
+    venv: ".multisig-venv",
+    requirements: "requirements-multisig.txt",
+    target: "setup-multisig",
+    needs: "",
+  },
+};
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-const VENV = join(ROOT, ".prover-venv");
-const VENV_PYTHON = join(VENV, "bin", "python");
-const MANIFEST = join(ROOT, "build", "lean_pq.json");
-const REQUIREMENTS = join(ROOT, "native", "requirements.txt");
 
 const PROBE = `
 import json, os, sys, sysconfig as s
@@ -32,9 +48,9 @@ print(json.dumps({"version": list(sys.version_info[:3]), "executable": sys.execu
                   "libpython": next((p for p in paths if os.path.isfile(p)), None)}))
 `;
 
-const INSTALLED = `
-import importlib.metadata, json, py_lean_pq, sysconfig
-print(json.dumps({"version": importlib.metadata.version("py-lean-pq"),
+const installed = (wheel) => `
+import importlib.metadata, json, ${wheel.replaceAll("-", "_")}, sysconfig
+print(json.dumps({"version": importlib.metadata.version("${wheel}"),
                   "sitepackages": sysconfig.get_path("purelib")}))
 `;
 
@@ -49,7 +65,7 @@ function faultOf(found) {
   return null;
 }
 
-function findPython() {
+function findPython(target) {
   const named = process.env.PYTHON;
   const versions = ["python3.14", "python3.13", "python3.12", "python3.11", "python3"];
   // A named interpreter is used or refused, never replaced by another one.
@@ -65,7 +81,7 @@ function findPython() {
     [
       "prover: no usable Python; it must be CPython 3.11 to 3.14 with a shared libpython. Tried:",
       ...faults,
-      "Install one, or name one with PYTHON=/path/to/python3, and run 'make setup' again:",
+      `Install one, or name one with PYTHON=/path/to/python3, and run 'make ${target}' again:`,
       "  Debian, Ubuntu: apt-get install python3 python3-venv libpython3-dev",
       "  macOS:          brew install python@3.13",
       "  pyenv:          PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install 3.13",
@@ -74,53 +90,75 @@ function findPython() {
 }
 
 /** True when the manifest's files exist and the venv imports the pinned wheel. */
-function isDone() {
-  if (!existsSync(MANIFEST) || !existsSync(VENV_PYTHON)) return false;
+function isDone({ wheel, version }, { manifest: file, python }) {
+  if (!existsSync(file) || !existsSync(python)) return false;
   let manifest;
   try {
-    manifest = JSON.parse(readFileSync(MANIFEST, "utf8"));
+    manifest = JSON.parse(readFileSync(file, "utf8"));
   } catch {
     return false; // an incomplete manifest is written again
   }
   const paths = [manifest.libpython, manifest.python, manifest.sitepackages];
   if (!paths.every((path) => typeof path === "string" && existsSync(path))) return false;
-  if (manifest.python !== VENV_PYTHON) return false; // the checkout has moved
-  return ask(VENV_PYTHON, INSTALLED)?.version === WHEEL_VERSION;
+  if (manifest.python !== python) return false; // the checkout has moved
+  return ask(python, installed(wheel))?.version === version;
+}
+
+/** Sets the wheel up, whatever is there. */
+function install(
+  name,
+  { wheel, version, requirements, target, needs },
+  { manifest, venv, python },
+) {
+  const found = findPython(target);
+  console.log(`prover: using Python ${found.version.join(".")} with ${found.libpython}`);
+  rmSync(venv, { recursive: true, force: true });
+  run("prover", `making ${venv}`, {
+    advice: "Check that the folder is writable and the disk has space.",
+    command: [found.executable, "-I", "-m", "venv", venv],
+    env: pythonEnvironment(),
+    target,
+  });
+  const pinned = join(ROOT, "native", requirements);
+  pipInstall("prover", `${wheel} ${version}`, python, ["-r", pinned], target);
+  const made = ask(python, installed(wheel));
+  if (made?.version !== version) {
+    fail(
+      `prover: ${wheel} ${version} is installed in ${venv} but does not import.\n${needs}` +
+        `For Python's error: ${python} -c 'import ${wheel.replaceAll("-", "_")}'`,
+    );
+  }
+  mkdirSync(dirname(manifest), { recursive: true });
+  const content = {
+    library: `build/${name}.so`,
+    libpython: found.libpython,
+    python,
+    sitepackages: made.sitepackages,
+  };
+  writeFileSync(manifest, `${JSON.stringify(content, null, 2)}\n`);
+  console.log(`prover: set up ${wheel} ${version} in ${venv}`);
+}
+
+/** The backend that the command line names. */
+function named() {
+  const [flag = "--with", name = "lean_pq", ...more] = process.argv.slice(2);
+  if (flag === "--with" && name in WHEELS && more.length === 0) return name;
+  const names = Object.keys(WHEELS).join(" or ");
+  return fail(`prover: usage: setup.mjs [--with ${names}], not ${process.argv.slice(2).join(" ")}`);
 }
 
 function main() {
-  if (existsSync(MANIFEST)) console.log(`prover: checking ${VENV}`);
-  if (isDone()) {
-    console.log("prover: already set up");
-    return;
-  }
-  const python = findPython();
-  console.log(`prover: using Python ${python.version.join(".")} with ${python.libpython}`);
-  rmSync(VENV, { recursive: true, force: true });
-  const space = "Check that the folder is writable and the disk has space.";
-  run("prover", `making ${VENV}`, {
-    advice: "Check that the folder is writable and the disk has space.",
-    command: [python.executable, "-I", "-m", "venv", VENV],
-    env: pythonEnvironment(),
-  });
-  pipInstall("prover", `py-lean-pq ${WHEEL_VERSION}`, VENV_PYTHON, ["-r", REQUIREMENTS]);
-  const installed = ask(VENV_PYTHON, INSTALLED);
-  if (installed?.version !== WHEEL_VERSION) {
-    fail(
-      `prover: py-lean-pq ${WHEEL_VERSION} is installed in ${VENV} but does not import.\n` +
-        "On x86_64 it needs a CPU with AVX2 and PCLMULQDQ; on another CPU, use another machine.\n" +
-        `For Python's error: ${VENV_PYTHON} -c 'import py_lean_pq'`,
-    );
-  }
-  mkdirSync(dirname(MANIFEST), { recursive: true });
-  const manifest = {
-    library: "build/lean_pq.so",
-    libpython: python.libpython,
-    python: VENV_PYTHON,
-    sitepackages: installed.sitepackages,
+  const name = named();
+  const wheel = WHEELS[name];
+  const venv = join(ROOT, wheel.venv);
+  const places = {
+    venv,
+    python: join(venv, "bin", "python"),
+    manifest: join(ROOT, "build", `${name}.json`),
   };
-  writeFileSync(MANIFEST, `${JSON.stringify(manifest, null, 2)}\n`);
-  console.log(`prover: set up py-lean-pq ${installed.version} in ${VENV}`);
+  if (existsSync(places.manifest)) console.log(`prover: checking ${venv}`);
+  if (isDone(wheel, places)) console.log("prover: already set up");
+  else install(name, wheel, places);
 }
 
 main();

@@ -98,7 +98,9 @@ export class MachineWatch {
 
 /** Whether some device proves with lean_pq, the backend that the service ships. */
 export function usesLeanPq({ prover, devices }: Pick<Config, "prover" | "devices">): boolean {
-  return prover !== "fake" && devices.some(({ backend }) => backend === undefined);
+  const isLeanPq = ({ backend, prover: own = "lean_pq" }: Config["devices"][number]) =>
+    backend === undefined && own === "lean_pq";
+  return prover !== "fake" && devices.some(isLeanPq);
 }
 
 /** A device keeps a standby that holds fewer bytes: 0 for none, Infinity for any. */

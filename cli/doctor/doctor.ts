@@ -24,6 +24,7 @@ import {
 import { deviceLockPath } from "../../server/prover/device.js";
 import type { DeviceConfig } from "../../server/prover/device.js";
 import { readBackendFile } from "../../server/prover/backend-file.js";
+import type { BackendName } from "../../server/prover/backend-file.js";
 import { grantableCores } from "../../server/machine/control-group.js";
 import { processLimit, readMachine } from "../../server/machine/machine.js";
 import type { Machine } from "../../server/machine/machine.js";
@@ -137,7 +138,7 @@ async function proverChecks(
   const facts = { env, uid: process.getuid?.(), temporaryFolder: tmpdir() };
   const runtime = runtimeFolderOf(runtimeDir, facts);
   const modules = {
-    defaultBackend: () => readBackendFile(packageRoot),
+    readBackend: (name?: BackendName) => readBackendFile(packageRoot, name),
     threadsOf: (device: DeviceConfig) => proverThreads(device, machine, devices),
     env,
     terminal,

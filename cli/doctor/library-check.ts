@@ -3,7 +3,7 @@
  * service does, and reports how the library describes itself, or why it cannot be used.
  */
 import { fileURLToPath } from "node:url";
-import type { BackendOptions } from "../../server/prover/backend-file.js";
+import type { BackendName, BackendOptions } from "../../server/prover/backend-file.js";
 import type { DeviceConfig } from "../../server/prover/device.js";
 import { backendOf, proverOptions } from "../../server/prover/device.js";
 import type { ForkedProverOptions } from "../../server/prover/forked-prover.js";
@@ -31,7 +31,7 @@ export interface LibraryCheck {
 }
 
 export interface LibraryCheckModules {
-  defaultBackend(): BackendOptions;
+  readBackend(name?: BackendName): BackendOptions;
   /** Number of threads of a prover of the device. */
   threadsOf(device: DeviceConfig): number;
   env: Readonly<Record<string, string | undefined>>;
@@ -43,12 +43,12 @@ const CHILD_PATH = fileURLToPath(new URL("../../server/prover/child-main.js", im
 /** Sets a prover of the device up, and ends it. Takes as long as the service waits for one. */
 export async function checkLibrary(
   device: DeviceConfig,
-  { defaultBackend, threadsOf, env, terminal }: LibraryCheckModules,
+  { readBackend, threadsOf, env, terminal }: LibraryCheckModules,
 ): Promise<LibraryCheck> {
   const failed = (why: string) => ({ device: device.id, finding: fail(why), loaded: undefined });
   let backend: BackendOptions;
   try {
-    backend = backendOf(device, defaultBackend);
+    backend = backendOf(device, readBackend);
   } catch (error) {
     return failed(error instanceof Error ? error.message : String(error));
   }

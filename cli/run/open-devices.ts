@@ -14,6 +14,7 @@ import type { Logger } from "../../server/log/log.js";
 import { grantableCores } from "../../server/machine/control-group.js";
 import { readMachine } from "../../server/machine/machine.js";
 import { readBackendFile, readCalibration } from "../../server/prover/backend-file.js";
+import type { BackendName } from "../../server/prover/backend-file.js";
 import { confineService } from "../../server/prover/confinement.js";
 import { missingCores, proverThreads } from "../../server/prover/cores.js";
 import type { DeviceConfig, OpenDevice } from "../../server/prover/device.js";
@@ -88,7 +89,7 @@ export async function openDevices(
   const fatalCalls = fatalCallsIn(config.keepFatal, log);
   const modules = {
     addon,
-    defaultBackend: () => readBackendFile(packageRoot),
+    readBackend: (name?: BackendName) => readBackendFile(packageRoot, name),
     childPath: fileURLToPath(new URL("../../server/prover/child-main.js", import.meta.url)),
     runtimeDir: runtime.path,
     threadsOf: (device: DeviceConfig) => proverThreads(device, readMachine(), config.devices),

@@ -80,7 +80,7 @@ async function realProvers(
     throw usageError(`--devices[${missing.at}].cores ${missing.problem}`, "see 'doctor'");
   }
   const addon = loadAddon();
-  const backend = backendOf(base, () => readBackendFile(packageRoot));
+  const backend = backendOf(base, (name) => readBackendFile(packageRoot, name));
   const inputs = inputsOf(base.id, backend.calibration);
   confineService(addon);
   const locks = await lockAll(config, env, addon);

@@ -1,6 +1,6 @@
 /**
- * The files that describe a backend. `build/lean_pq.json`, which `make setup` writes, names the
- * library and its configuration. The calibration holds a message and its votes: with proofs of the
+ * The files that describe a backend. `build/lean_pq.json`, which `make setup` writes, and
+ * `build/lean_multisig.json`, of `make setup-multisig`, name the library and its configuration. The calibration holds a message and its votes: with proofs of the
  * first two a device measures its speed, with proofs of more `tune` measures layouts.
  */
 import { join, resolve } from "node:path";
@@ -16,6 +16,8 @@ export interface BackendOptions {
   config: string;
   /** Path of the calibration, which `readCalibration` reads; undefined: the backend has none. */
   calibration?: string | undefined;
+  /** Largest file in MB that its setup writes. Default: 0, it writes none. */
+  setupFileMb?: number;
 }
 
 // The configuration has one line for each value: a line break in a value would forge another line.
@@ -28,12 +30,22 @@ const backendFile = z.object({
   sitepackages: path,
 });
 
+/** The backends of this project, each over a wheel: the make target that sets it up. */
+const BACKENDS = {
+  lean_pq: { target: "setup", setupFileMb: 0 },
+  lean_multisig: { target: "setup-multisig", setupFileMb: 1 },
+};
+export type BackendName = keyof typeof BACKENDS;
+
 /**
- * Reads the backend that `make setup` has set up. Relative paths in the file are relative to
- * `rootPath`. Throws when the file is missing or invalid; the error says what to do.
+ * Reads a backend that `make setup` or `make setup-multisig` has set up. Relative paths in the file
+ * are relative to `rootPath`. Throws when the file is missing or invalid; the error says what to do.
+ *
+ * @param name default: lean_pq
  */
-export function readBackendFile(rootPath: string): BackendOptions {
-  const file = join(rootPath, "build", "lean_pq.json");
+export function readBackendFile(rootPath: string, name: BackendName = "lean_pq"): BackendOptions {
+  const file = join(rootPath, "build", `${name}.json`);
+  const { target, setupFileMb } = BACKENDS[name];
   try {
     const { library, libpython, python, sitepackages } = readJsonFile(
       file,
@@ -44,11 +56,12 @@ export function readBackendFile(rootPath: string): BackendOptions {
     return {
       library: resolve(rootPath, library),
       config: values.map(([key, value]) => `${key}=${resolve(rootPath, value)}\n`).join(""),
-      calibration: join(rootPath, "native", "backends", "lean_pq", "calibration.json"),
+      calibration: join(rootPath, "native", "backends", name, "calibration.json"),
+      setupFileMb,
     };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`the prover backend is not set up (${why}); run 'make setup'`, { cause });
+    throw new Error(`the prover backend is not set up (${why}); run 'make ${target}'`, { cause });
   }
 }
 

@@ -5,7 +5,7 @@
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import type { Addon } from "../../native/addon.js";
-import type { BackendOptions } from "./backend-file.js";
+import type { BackendName, BackendOptions } from "./backend-file.js";
 import { openCacheFolder } from "./cache-folder.js";
 import type { LibraryLine } from "./child-stderr.js";
 import type { FatalCall } from "./fatal-call.js";
@@ -27,6 +27,7 @@ const whole = (min: number, max: number) => {
 const coreNumbers = 'expected core numbers from 0 to 1023, such as "0-3,6"';
 const core = z.number(coreNumbers).int(coreNumbers).min(0, coreNumbers).max(1023, coreNumbers);
 const deviceName = "expected a name of 1 to 32 characters of a-z, 0-9 and -";
+const prover = "expected lean_pq or lean_multisig";
 const user = 'expected numbers, such as "1000:1000"';
 const file = "expected the path of a file";
 const cacheFolder = "expected the absolute path of a folder";
@@ -80,8 +81,13 @@ const deviceFields = z.strictObject({
    */
   cacheFolder: z.string(cacheFolder).regex(/^\//, cacheFolder).optional(),
   /**
+   * "lean_pq", or "lean_multisig", an older leanMultisig with shorter signatures, which
+   * `make setup-multisig` sets up. Default: lean_pq.
+   */
+  prover: z.enum(["lean_pq", "lean_multisig"], prover).optional(),
+  /**
    * Another library of the C ABI, its configuration text and, where it has one, the path of its
-   * calibration. Default: lean_pq.
+   * calibration. Default: that of `prover`.
    */
   backend: z
     .strictObject({
@@ -92,10 +98,13 @@ const deviceFields = z.strictObject({
     .optional(),
 });
 
-export const deviceSchema = deviceFields.superRefine(({ cacheFolder, fileMb }, context) => {
-  if (cacheFolder === undefined || fileMb > 0) return;
-  const message = 'no file can be written there: set "fileMb" of the device too';
-  context.addIssue({ code: "custom", path: ["cacheFolder"], message });
+export const deviceSchema = deviceFields.superRefine((device, context) => {
+  const problem = (key: keyof typeof device, message: string) =>
+    context.addIssue({ code: "custom", path: [key], message });
+  if (device.cacheFolder !== undefined && device.fileMb === 0)
+    problem("cacheFolder", 'no file can be written there: set "fileMb" of the device too');
+  if (device.prover !== undefined && device.backend !== undefined)
+    problem("prover", 'the device has a "backend" of its own: remove one of them');
 });
 
 export type DeviceConfig = z.infer<typeof deviceSchema>;
@@ -162,8 +171,8 @@ export interface OpenDevice {
 
 export interface DeviceModules {
   addon: Pick<Addon, "lockFile">;
-  /** Reads the backend of a device that configures none. Throws when it is not set up. */
-  defaultBackend(): BackendOptions;
+  /** Reads a backend that this project has. Throws when it is not set up. */
+  readBackend(name?: BackendName): BackendOptions;
   /** Path of the compiled `child-main.js`. */
   childPath: string;
   /** Folder of the lock files. A lock holds only between services with the same folder. */
@@ -195,7 +204,7 @@ export async function openDevice(
   modules: DeviceModules,
 ): Promise<OpenDevice> {
   const { id, user } = device;
-  const backend = backendOf(device, modules.defaultBackend);
+  const backend = backendOf(device, modules.readBackend);
   if (user !== undefined && modules.uid !== 0) {
     throw new Error(
       `device ${id} sets a user, which only a service that runs as root may; remove "user" or run as root`,
@@ -220,16 +229,16 @@ export async function openDevice(
 }
 
 /**
- * The backend of a device: its own, or the default one. Throws when the default one is not set up.
+ * The backend of a device: its own, or that of its prover. Throws when that is not set up.
  * The loader would look for a library without a slash in the system's folders, so a relative path
  * is made absolute, from the service's working folder.
  */
 export function backendOf(
-  { backend }: DeviceConfig,
-  defaultBackend: () => BackendOptions,
+  { backend, prover }: DeviceConfig,
+  readBackend: (name?: BackendName) => BackendOptions,
 ): BackendOptions {
   return backend === undefined
-    ? defaultBackend()
+    ? readBackend(prover)
     : { ...backend, library: resolve(backend.library) };
 }
 
@@ -256,7 +265,7 @@ export function proverOptions(
     threads: threadsOf(device),
     env: proverEnvironment(serviceEnv, device.env),
     ...(user === undefined ? {} : { user }),
-    fileBytesMax: fileMb * 1e6,
+    fileBytesMax: Math.max(fileMb, backend.setupFileMb ?? 0) * 1e6,
     cacheFolder: cache,
     startTimeoutMs: startTimeoutMs(toldSetupMs),
     onSetUp: (setupMs) => (toldSetupMs = setupMs),

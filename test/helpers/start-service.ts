@@ -7,6 +7,7 @@ import { parseConfig } from "../../server/config/config.js";
 import { createLog } from "../../server/log/log.js";
 import type { Machine } from "../../server/machine/machine.js";
 import { readBackendFile } from "../../server/prover/backend-file.js";
+import type { BackendName } from "../../server/prover/backend-file.js";
 import { forkProver, proverEnvironment } from "../../server/prover/forked-prover.js";
 import type { Prover } from "../../server/prover/prover.js";
 import { startService } from "../../server/service.js";
@@ -35,14 +36,27 @@ export async function startTestService(
   return service;
 }
 
-/** With the real prover, in a process of its own. */
-export function startRealService(): Promise<Service> {
+/**
+ * With real provers, each in a process of its own.
+ *
+ * @param backends of each device
+ */
+export function startRealService(
+  backends: Readonly<Record<string, BackendName>> = { cpu: "lean_pq" },
+): Promise<Service> {
   const childPath = join(process.cwd(), "dist/server/prover/child-main.js");
   if (!existsSync(childPath)) throw new Error(`${childPath} is missing; run 'make build'`);
-  const backend = readBackendFile(process.cwd());
   const env = proverEnvironment(process.env, {});
-  return startTestService((deviceId) =>
-    forkProver({ deviceId, childPath, backend, nice: 0, cores: [], env, startTimeoutMs: 60_000 }),
+  const ids = Object.keys(backends);
+  const devices = ids.map((id, at) => (ids.length === 1 ? id : { id, cores: [at] }));
+  return startTestService(
+    (deviceId) => {
+      const backend = readBackendFile(process.cwd(), backends[deviceId]);
+      const fileBytesMax = (backend.setupFileMb ?? 0) * 1e6;
+      const own = { deviceId, childPath, backend, fileBytesMax };
+      return forkProver({ ...own, nice: 0, cores: [], env, startTimeoutMs: 60_000 });
+    },
+    { devices },
   );
 }
 

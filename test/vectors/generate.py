@@ -15,7 +15,6 @@ disjoint sets (a key may sign one message a slot only). The keys come from publi
 protect nothing. Validator 64 signs at a wrong leaf on purpose and appears nowhere else.
 """
 
-import hashlib
 import json
 import multiprocessing
 import pathlib
@@ -25,36 +24,13 @@ import time
 
 import py_lean_pq as pq
 
+from attestation import attestation_data, hash_tree_root, sha256
+
 VALIDATORS = 64
 FIRST_SLOT = 100
 SLOTS = 8
 WRONG_LEAF_VALIDATOR = 64
 HERE = pathlib.Path(__file__).resolve().parent / "xmss"
-
-
-def sha256(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()
-
-
-def hash_tree_root_checkpoint(root: bytes, slot: int) -> bytes:
-    return sha256(root + slot.to_bytes(8, "little").ljust(32, b"\0"))
-
-
-def hash_tree_root(data: dict) -> bytes:
-    """SSZ hash_tree_root of AttestationData{slot, head, target, source}: four chunks, two layers."""
-    chunks = [data["slot"].to_bytes(8, "little").ljust(32, b"\0")]
-    for name in ("head", "target", "source"):
-        point = data[name]
-        chunks.append(hash_tree_root_checkpoint(bytes.fromhex(point["root"]), point["slot"]))
-    return sha256(sha256(chunks[0] + chunks[1]) + sha256(chunks[2] + chunks[3]))
-
-
-def attestation_data(slot: int, variant: str) -> dict:
-    def block(at: int, fork: str = "") -> dict:
-        return {"root": sha256(f"block {at}{fork}".encode()).hex(), "slot": at}
-
-    fork = "" if variant == "a" else f" fork {variant}"
-    return {"slot": slot, "head": block(slot, fork), "target": block(slot - 2), "source": block(slot - 8)}
 
 
 def variants(slot: int) -> list:
@@ -67,7 +43,7 @@ def plan() -> list:
     groups = []
     for slot in range(FIRST_SLOT, FIRST_SLOT + SLOTS):
         for variant, signers in variants(slot):
-            data = attestation_data(slot, variant)
+            data = attestation_data(slot, "" if variant == "a" else f" fork {variant}")
             groups.append({"data": data, "root": hash_tree_root(data).hex(), "validators": list(signers)})
     return groups
 

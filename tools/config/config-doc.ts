@@ -67,6 +67,7 @@ const DEVICE_FIELDS: Readonly<Record<keyof typeof deviceSchema.shape, string>> =
   user: "User and group of its provers; only a service of root may set it. Default: its own",
   fileMb: "Largest file in MB that its provers may write; 0, the default: none",
   cacheFolder: "Where its library may keep such files. Default: it is given none",
+  prover: "A prover of this project: lean_pq, the default, or lean_multisig",
   backend: "Another library: `library`, `config` and, if it has one, `calibration`",
 };
 

@@ -24,7 +24,7 @@ test("a user is two numbers, and only a service that is root may give one", asyn
   const unused = () => expect.unreachable();
   const opened = openDevice(withUser("1:1"), {
     addon: { lockFile: unused },
-    defaultBackend: () => ({ library: "none", config: "" }),
+    readBackend: () => ({ library: "none", config: "" }),
     childPath: "none",
     runtimeDir: "none",
     threadsOf: () => 1,
@@ -69,6 +69,18 @@ test("a setup may take ten times what its library says, within bounds", () => {
   expect(startTimeoutMs(50)).toBe(20_000);
   expect(startTimeoutMs(5000)).toBe(50_000);
   expect(startTimeoutMs(1e9)).toBe(600_000);
+});
+
+test("a device has a prover by name or a backend of its own, not both", () => {
+  const withProver = (more: object) => deviceSchema.safeParse({ id: "a", ...more });
+  expect(withProver({ prover: "lean_multisig" }).success).toBe(true);
+  expect(withProver({ prover: "other" }).error?.issues).toMatchObject([
+    { path: ["prover"], message: "expected lean_pq or lean_multisig" },
+  ]);
+  const backend = { library: "/own.so", config: "" };
+  expect(withProver({ prover: "lean_pq", backend }).error?.issues).toMatchObject([
+    { path: ["prover"], message: 'the device has a "backend" of its own: remove one of them' },
+  ]);
 });
 
 test("a cache folder is an absolute path, of a device that may write files", () => {

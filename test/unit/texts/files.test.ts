@@ -71,6 +71,9 @@ test.each<[text: string | undefined, wrong: string]>([
 });
 
 test("a file that is not there", () => {
+  expect(said(() => readBackendFile(join(folder, "none"), "lean_multisig"))).toMatch(
+    /lean_multisig.json: .* does not exist\); run 'make setup-multisig'$/,
+  );
   const missing = join(folder, "none", "build", "lean_pq.json");
   expect(said(() => readBackendFile(join(folder, "none")))).toBe(
     `the prover backend is not set up (cannot read ${missing}: ` +

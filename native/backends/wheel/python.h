@@ -3,8 +3,8 @@
  * from the interpreter's own libpython, and RAII for references and for the GIL. Works with 3.11 to
  * 3.14: Python 3.15 has no Py_SetProgramName and no global flags.
  */
-#ifndef LEAN_PQ_PYTHON_H
-#define LEAN_PQ_PYTHON_H
+#ifndef LEAN_WHEEL_PYTHON_H
+#define LEAN_WHEEL_PYTHON_H
 
 #include <cstddef>
 #include <string>
@@ -13,10 +13,10 @@
 struct _object;
 using PyObject = _object;
 
-namespace lean_pq {
+namespace wheel {
 
 /* For each function: name, type of its result, types of its parameters. */
-#define LEAN_PQ_PYTHON_FUNCTIONS(X)                                                  \
+#define LEAN_WHEEL_PYTHON_FUNCTIONS(X)                                                  \
   X(Py_IsInitialized, int, ())                                                       \
   X(Py_InitializeEx, void, (int))                                                    \
   X(Py_DecodeLocale, wchar_t *, (const char *, size_t *))                            \
@@ -39,9 +39,9 @@ namespace lean_pq {
   X(PyErr_Print, void, ())
 
 struct Python {
-#define LEAN_PQ_DECLARE(name, result, parameters) result(*name) parameters = nullptr;
-  LEAN_PQ_PYTHON_FUNCTIONS(LEAN_PQ_DECLARE)
-#undef LEAN_PQ_DECLARE
+#define LEAN_WHEEL_DECLARE(name, result, parameters) result(*name) parameters = nullptr;
+  LEAN_WHEEL_PYTHON_FUNCTIONS(LEAN_WHEEL_DECLARE)
+#undef LEAN_WHEEL_DECLARE
 
   /* Opens libpython for the life of the process. Returns an error text, empty on success. */
   std::string load(const std::string &libpython);
@@ -90,6 +90,6 @@ class Ref {
   PyObject *object_;
 };
 
-}  // namespace lean_pq
+}  // namespace wheel
 
 #endif

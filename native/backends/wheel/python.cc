@@ -2,7 +2,7 @@
 
 #include <dlfcn.h>
 
-namespace lean_pq {
+namespace wheel {
 
 namespace {
 
@@ -20,11 +20,11 @@ std::string Python::load(const std::string &libpython) {
   if (library == nullptr) {
     return "cannot load libpython (" + libpython + "): " + dl_error() + "; run 'make setup'";
   }
-#define LEAN_PQ_RESOLVE(name, result, parameters)                              \
+#define LEAN_WHEEL_RESOLVE(name, result, parameters)                              \
   name = reinterpret_cast<result(*) parameters>(dlsym(library, #name));        \
   if (name == nullptr) return libpython + " has no " #name;
-  LEAN_PQ_PYTHON_FUNCTIONS(LEAN_PQ_RESOLVE)
-#undef LEAN_PQ_RESOLVE
+  LEAN_WHEEL_PYTHON_FUNCTIONS(LEAN_WHEEL_RESOLVE)
+#undef LEAN_WHEEL_RESOLVE
   library_ = library;
   return "";
 }
@@ -47,4 +47,4 @@ std::string Python::start(const std::string &program) {
   return "";
 }
 
-}  // namespace lean_pq
+}  // namespace wheel

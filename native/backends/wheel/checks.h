@@ -1,27 +1,18 @@
 /*
- * What the ABI forbids, found by sizes, pointers and counts alone, and how a refusal is reported.
+ * What the ABI and the wheel's limits forbid, found by sizes, pointers and counts alone, and how a
+ * refusal is reported.
  */
-#ifndef LEAN_PQ_CHECKS_H
-#define LEAN_PQ_CHECKS_H
+#ifndef LEAN_WHEEL_CHECKS_H
+#define LEAN_WHEEL_CHECKS_H
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
 
-#include "../../include/lean_prover.h"
+#include "wheel.h"
 
-namespace lean_pq {
-
-namespace limits {
-constexpr uint32_t kPublicKeyBytes = 32;
-constexpr uint32_t kSignatureBytes = 2404;
-constexpr uint32_t kProofBytesMax = 512 * 1024;  // proofs measured: 190 to 245 KB
-constexpr uint32_t kChildrenMax = 16;            // the library's own limit
-constexpr uint32_t kKeysMax = 4096;              // VALIDATOR_REGISTRY_LIMIT of the lean spec
-constexpr uint32_t kClaimsMax = 64;              // a block has at most 8, and its proposer's
-constexpr uint32_t kSetupMs = 5000;              // measured on two cores: 3.7 to 4.9 s
-}  // namespace limits
+namespace wheel {
 
 /* How a call ended, and which input is at fault, as in lp_fault. */
 struct Outcome {
@@ -41,6 +32,11 @@ inline Outcome invalid(std::string text, lp_at at = LP_AT_NONE, size_t index = 0
 /* Writes as much of the fault as its caller's struct has room for, and returns the status. */
 lp_status report(const Outcome &outcome, lp_fault *fault);
 
+/* The limits of jobs of a kind that the wheel offers. */
+inline const lp_limits &limits_of(uint32_t kind) {
+  return kind == LP_FOLD ? kWheel.about.fold : kWheel.about.merge;
+}
+
 /* What is wrong with the input; empty when nothing is. */
 std::string raws_fault(const lp_raws &raws);
 std::string proof_fault(const lp_proof &proof);
@@ -48,6 +44,6 @@ std::string proof_fault(const lp_proof &proof);
 /* What the header forbids of the job; LP_OK when nothing. */
 Outcome job_fault(const lp_job &job);
 
-}  // namespace lean_pq
+}  // namespace wheel
 
 #endif
