@@ -83,6 +83,11 @@ fuzz: build
 sim-report: build
 	@node dist/tools/sim-report/sim-report.js $(ARGS)
 
+# Votes and bodies on shared provers, on seeded virtual time: prints docs/figures/blocks.md; 1 min.
+.PHONY: sim-blocks
+sim-blocks: build
+	@node dist/tools/sim-report/blocks/blocks.js
+
 # Every metric with its meaning, and the alerts and panels that use it, into docs/operate/metrics.md.
 .PHONY: metrics-doc
 metrics-doc: build

@@ -14,6 +14,8 @@ export interface VirtualServiceOptions {
   lanes: number;
   /** @param lane its position, from 0 */
   startProver(lane: number): SimProver;
+  /** That a prover may hold. Default: 3 GB. */
+  residentBytesMax?: number;
 }
 
 export interface VirtualService {
@@ -27,12 +29,13 @@ export function virtualService({
   clock,
   lanes,
   startProver,
+  residentBytesMax = 3e9,
 }: VirtualServiceOptions): VirtualService {
   const metrics = createMetrics();
   const devices = Array.from({ length: lanes }, (_, at) => {
     return { id: `cpu${at}`, startProver: () => startProver(at), calibration };
   });
-  const options = { standbyBytesMax: Infinity, residentBytesMax: 3e9, refreshShare: 0 };
+  const options = { standbyBytesMax: Infinity, residentBytesMax, refreshShare: 0 };
   const local = new LocalLanes(devices, options, {
     clock,
     log,
