@@ -1,21 +1,21 @@
 /**
  * Keeps what was learned of devices across restarts: one small file for each device in the state
- * folder, replaced as a whole, with an entry for each proof system, kind of proof and rate. When a file cannot be read or written, the next start calibrates the
- * device again; no proof fails.
+ * folder, replaced as a whole, with an entry for each proof system, kind of proof and rate. It keeps
+ * the last two proof systems of the device. When a file cannot be read or written, the next start
+ * calibrates the device again; no proof fails.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { z } from "zod";
 import type { Clock } from "../clock.js";
 import { compareCosts } from "../work/costs.js";
 import type { Costs, RateCosts } from "../work/costs.js";
 import type { MemoryModel, Peak } from "../work/memory-model.js";
-import { costBounds, isCovariance } from "../work/cost-bounds.js";
 import { codeOf, fileReason } from "../files/file-reason.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log/log.js";
-import { valueIn } from "../files/json-file.js";
 import { replaceFile } from "../files/write-file.js";
+import type { Entry, FileContent, StoredPeak } from "./cost-format.js";
+import { FORMAT, readCosts } from "./cost-format.js";
 
 /** Milliseconds between two writes of the files, at least; `close` writes once more. */
 const WRITE_EVERY_MS = 5000;
@@ -38,51 +38,7 @@ export interface CostStore {
   save(deviceId: string, proofSystem: string, learned: Learned): void;
 }
 
-const FORMAT = 4;
-/** The format in which folds were the one kind of proofs, called aggregates; it is still read. */
-const EARLIER_FORMAT = 3;
-
-const { coefficients, logMax, covarianceMax, scatterMin, scatterMax } = costBounds;
-const row = z.array(z.number().min(-covarianceMax).max(covarianceMax)).length(coefficients);
-const entrySchema = z.strictObject({
-  proofSystem: z.string(),
-  kind: z.enum(["fold", "merge"]),
-  logInvRate: z.int().min(0).max(limits.rateMax),
-  atUnixMs: z.number(),
-  logMs: z.array(z.number().min(-logMax).max(logMax)).length(coefficients),
-  covariance: z.array(row).length(coefficients).refine(isCovariance, "is not a covariance matrix"),
-  scatter: z.number().min(scatterMin).max(scatterMax),
-});
-type Entry = z.infer<typeof entrySchema>;
-const earlierSchema = z.looseObject({
-  format: z.literal(EARLIER_FORMAT),
-  costs: z.array(z.looseObject({ kind: z.literal("aggregate") })),
-});
-const peakSchema = z.strictObject({
-  proofSystem: z.string(),
-  raws: z.int().min(0).max(limits.validatorsMax),
-  children: z.int().min(0).max(limits.childrenMax),
-  /** Of a merge; absent: a fold. */
-  messages: z.int().min(1).max(limits.mergeMessagesMax).optional(),
-  logInvRate: z.int().min(0).max(limits.rateMax),
-  bytes: z.int().min(1).max(Number.MAX_SAFE_INTEGER),
-});
-type StoredPeak = z.infer<typeof peakSchema>;
-const contentSchema = z.strictObject({
-  format: z.literal(FORMAT),
-  costs: z.array(entrySchema).max(limits.costEntriesMax),
-  memory: z.array(peakSchema).max(limits.memoryPeaksMax).default([]),
-});
-type FileContent = z.infer<typeof contentSchema>;
-const fileSchema = z.preprocess(fromEarlierFormat, contentSchema);
-
-/** The content of a file of `EARLIER_FORMAT` in today's; what is no such file as it is. */
-function fromEarlierFormat(content: unknown): unknown {
-  const earlier = earlierSchema.safeParse(content);
-  if (!earlier.success) return content;
-  const costs = earlier.data.costs.map((entry) => ({ ...entry, kind: "fold" }));
-  return { ...earlier.data, format: FORMAT, costs };
-}
+type Kept = Omit<FileContent, "format">;
 
 export interface CostFilesOptions {
   /** The state folder, which exists. */
@@ -103,8 +59,8 @@ export function costFilePath(folder: string, deviceId: string): string {
 export class CostFiles implements CostStore {
   /** What is not written yet, by device id. */
   private readonly pending = new Map<string, FileContent>();
-  /** What the files hold of other proof systems, by device id. */
-  private readonly others = new Map<string, Omit<FileContent, "format">>();
+  /** What is kept of each device that was asked for, by its id: all of its proof systems. */
+  private readonly kept = new Map<string, Kept>();
   private writing: Promise<void> = Promise.resolve();
   private cancelWrite: (() => void) | undefined;
   /** True from a failed write, which is logged once, to the next one that succeeds. */
@@ -120,14 +76,13 @@ export class CostFiles implements CostStore {
     const path = costFilePath(this.options.folder, deviceId);
     const { clock, log } = this.modules;
     try {
-      const text = this.read(path);
-      if (text === undefined) return undefined;
-      const { costs, memory } = valueIn(text, fileSchema);
-      const own = costs.filter((each) => each.proofSystem === proofSystem);
-      const others = costs.filter((each) => each.proofSystem !== proofSystem);
-      const isOther = (each: { proofSystem: string }) => each.proofSystem !== proofSystem;
-      this.others.set(deviceId, { costs: others, memory: memory.filter(isOther) });
-      if (own.length === 0) throw new Error(`it is for ${systemsOf(others)}`);
+      const content = this.kept.get(deviceId) ?? this.readFile(deviceId, path);
+      if (content === undefined) return undefined;
+      this.kept.set(deviceId, content);
+      const { costs, memory } = content;
+      const isOwn = (each: { proofSystem: string }) => each.proofSystem === proofSystem;
+      const own = costs.filter(isOwn);
+      if (own.length === 0) throw new Error(`it is for ${systemsOf(costs)}`);
       if (new Set(own.map(({ kind, logInvRate }) => `${kind} ${logInvRate}`)).size < own.length) {
         throw new Error("it has a kind and rate twice");
       }
@@ -138,7 +93,7 @@ export class CostFiles implements CostStore {
         costs: own
           .map((entry) => rateCosts(entry, clock.nowMs() - ageOf(entry)))
           .sort(compareCosts),
-        memory: memory.filter((each) => !isOther(each)).map(peakOf),
+        memory: memory.filter(isOwn).map(peakOf),
       };
     } catch (error) {
       const cause = causeOf(error, path);
@@ -159,16 +114,28 @@ export class CostFiles implements CostStore {
         scatter,
       };
     });
-    const others = this.others.get(deviceId) ?? { costs: [], memory: [] };
-    // Of other proof systems, the newest are kept.
-    const newest = [...others.costs].sort((a, b) => b.atUnixMs - a.atUnixMs);
-    const entries = [...own, ...newest].slice(0, limits.costEntriesMax);
     const peaks = memory.map(({ shape, bytes }) => {
       return { proofSystem, logInvRate: 0, ...shape, bytes: Math.max(1, Math.round(bytes)) };
     });
-    const kept = [...peaks, ...others.memory].slice(0, limits.memoryPeaksMax);
-    this.pending.set(deviceId, { format: FORMAT, costs: entries, memory: kept });
+    const other = lastOther(this.kept.get(deviceId), proofSystem);
+    const kept = {
+      costs: [...own, ...other.costs].slice(0, limits.costEntriesMax),
+      memory: [...peaks, ...other.memory].slice(0, limits.memoryPeaksMax),
+    };
+    this.kept.set(deviceId, kept);
+    this.pending.set(deviceId, { format: FORMAT, ...kept });
     if (this.cancelWrite === undefined) this.writeNow();
+  }
+
+  /** What the file holds, where it is of this version or the ones beside; undefined without one. */
+  private readFile(deviceId: string, path: string): Kept | undefined {
+    const text = this.read(path);
+    if (text === undefined) return undefined;
+    const { costs, memory, ignored } = readCosts(text);
+    const line = { device: deviceId, path, ignored };
+    if (ignored > 0)
+      this.modules.log.warn(line, "some learned costs of a later version are not used");
+    return { costs, memory };
   }
 
   /** Writes what is not written yet, and resolves once they are. Idempotent. */
@@ -246,7 +213,7 @@ export interface FileCosts extends RateCosts {
  * written. Throws `JsonError` where it is no such file.
  */
 export function costsInFile(text: string): FileCosts[] {
-  const { costs } = valueIn(text, fileSchema);
+  const { costs } = readCosts(text);
   const newestFirst = costs.toSorted((a, b) => b.atUnixMs - a.atUnixMs);
   return newestFirst.map((entry) => ({ proofSystem: entry.proofSystem, ...rateCosts(entry, 0) }));
 }
@@ -261,6 +228,14 @@ function rateCosts(
 function peakOf({ bytes, raws, children, messages, logInvRate }: StoredPeak): Peak {
   const shape = { raws, children, logInvRate };
   return { shape: messages === undefined ? shape : { ...shape, messages }, bytes };
+}
+
+/** What is kept of the proof system that was learned last, apart from this one. */
+function lastOther(kept: Kept = { costs: [], memory: [] }, proofSystem: string): Kept {
+  const others = kept.costs.filter((each) => each.proofSystem !== proofSystem);
+  const [newest] = others.toSorted((a, b) => b.atUnixMs - a.atUnixMs);
+  const isOfIt = (each: { proofSystem: string }) => each.proofSystem === newest?.proofSystem;
+  return { costs: others.filter(isOfIt), memory: kept.memory.filter(isOfIt) };
 }
 
 function systemsOf(entries: readonly Entry[]): string {

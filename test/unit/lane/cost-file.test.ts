@@ -110,6 +110,31 @@ test("a file of the format before is read: all its proofs were folds", async () 
   expect(costFiles().load("cpu", SYSTEM)).toEqual(learned(400));
 });
 
+test("of other proof systems, the one that was learned last is kept, also within a run", async () => {
+  const files = costFiles();
+  for (const [at, system] of ["a", "b", "c"].entries()) {
+    await wait(1000);
+    files.save("cpu", system, learned(400 + at));
+  }
+  // Before it is written: a device that comes back with the revision before finds what it knew.
+  expect(files.load("cpu", "b")?.costs).toMatchObject([{ kind: "fold", logInvRate: 0 }]);
+  await files.close();
+  expect(costFiles().load("cpu", "a")).toBeUndefined();
+  expect(costFiles().load("cpu", "b")).toMatchObject({ memory: [{ bytes: 8e8 }] });
+  expect(costFiles().load("cpu", "c")).toMatchObject({ memory: [{ bytes: 8e8 }] });
+});
+
+test("a later format is read as far as its writer and this version agree, in one line", async () => {
+  await saved();
+  const costs = [{ ...entry(), unit: "ms" }, { ...entry(), kind: "split" }, { newer: true }];
+  write({ format: 5, readableFrom: 4, costs, memory: [], more: {} });
+  expect(costFiles().load("cpu", SYSTEM)).toEqual({ ...learned(400), memory: [] });
+  expect(messages.slice(-2)).toEqual([
+    "some learned costs of a later version are not used",
+    "learned costs loaded",
+  ]);
+});
+
 test("a model comes back as it was saved, as old as it is", async () => {
   await wait(5000);
   await saved();
@@ -184,6 +209,11 @@ describe("is not used, and the log says why", () => {
     ["a file that is no JSON", () => writeFileSync(path, "{"), "JSON"],
     ["an empty file", () => writeFileSync(path, ""), "JSON"],
     ["a file of an earlier format", () => writeOld(), "format"],
+    [
+      "a file of a later format that needs a later version",
+      () => write({ format: 6, readableFrom: 5, costs: [entry()] }),
+      "has the format 6 of a later version, not 4",
+    ],
     ["a file with a field too many", () => edit({ more: 1 }), "more"],
     [
       "a kind of today in an earlier format",

@@ -170,7 +170,7 @@ test.each([
 
 test("a file of neither kind is refused with what is wrong", async () => {
   const file = join(folder, "wrong.json");
-  writeFileSync(file, '{"format": 9}');
+  writeFileSync(file, '{"shape": 9}');
   const ran = await plan("--validators", "4", "--costs", file);
   expect(ran).toMatchObject({ code: 2 });
   expect(ran.stderr).toContain(`--costs ${file} is invalid at `);
