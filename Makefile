@@ -189,6 +189,15 @@ serve: build
 doctor: build
 	node dist/cli/main.js doctor
 
+# The packages of service and client, as they would be published, into out/packages.
+.PHONY: packages release-dry-run
+packages: build
+	@node dist/tools/package/pack.js
+
+# All that a release does but publishing: packages of npm, crate, module and chart; 1 min.
+release-dry-run: packages
+	@tools/package/release-dry-run.sh
+
 # What is shipped, as CycloneDX: npm packages, the prover's wheel and its crates, the native parts.
 sbom: build
 	@mkdir -p out

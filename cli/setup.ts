@@ -1,6 +1,6 @@
 /** `lean-aggregator setup`: brings the shipped prover into the package's folder. */
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { loadAddon } from "../native/addon.js";
@@ -56,8 +56,18 @@ export async function setUpBackend(given: Env, python = given["PYTHON"]): Promis
   const env = { ...given, ...(python !== undefined && { PYTHON: python }) };
   const isInstalled = await runScript("setup.mjs", env);
   if (!isInstalled) return exitCodes.error;
+  copyCarriedLibraries();
   if (isBackendSetUp() && isAddonThere()) return exitCodes.ok;
   return (await runScript("build.mjs", env)) ? exitCodes.ok : exitCodes.error;
+}
+
+/** A backend's file names its library in build/: puts there what the package carries, if nothing is. */
+function copyCarriedLibraries(): void {
+  const carried = join(packageRoot, "prebuilds", `${process.platform}-${process.arch}`);
+  for (const name of existsSync(carried) ? readdirSync(carried) : []) {
+    const path = join(packageRoot, "build", name);
+    if (name.endsWith(".so") && !existsSync(path)) copyFileSync(join(carried, name), path);
+  }
 }
 
 function isAddonThere(): boolean {
