@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { copyFileSync, existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
+import { Option } from "commander";
 import { loadAddon } from "../native/addon.js";
 import { readBackendFile } from "../server/prover/backend-file.js";
 import type { CommandModules } from "./io/command.js";
@@ -22,6 +23,7 @@ with its shared library: on Debian and Ubuntu python3, python3-venv and libpytho
 Examples:
   lean-aggregator setup
   lean-aggregator setup --python /usr/bin/python3.12
+  lean-aggregator setup --with lean_multisig   # an older proof system, beside it
 
 Exit codes:
   0  the prover is installed
@@ -34,12 +36,19 @@ type Env = Readonly<Record<string, string | undefined>>;
 interface SetupOptions {
   /** The interpreter to use. Default: PYTHON, else the newest that fits. */
   python?: string;
+  /** The backend. Default: lean_pq. */
+  with?: string;
 }
 
 export function addSetupCommand(program: Command, modules: CommandModules): void {
   addCommand(program, "setup", { summary: "install the shipped prover", help })
     .option("--python <path>", "the Python to use (default: PYTHON, or the newest that fits)")
-    .action(ending(modules, ({ python }: SetupOptions) => setUpBackend(modules.env, python)));
+    .addOption(
+      new Option("--with <backend>", "the backend to install the wheel of")
+        .choices(["lean_pq", "lean_multisig"])
+        .default("lean_pq"),
+    )
+    .action(ending(modules, (options: SetupOptions) => setUpBackend(modules.env, options)));
 }
 
 /** True when the backend's file is there, and names a library that is. */
@@ -52,9 +61,10 @@ export function isBackendSetUp(): boolean {
 }
 
 /** Sets the shipped prover up; its messages go to the terminal. Resolves with an exit code. */
-export async function setUpBackend(given: Env, python = given["PYTHON"]): Promise<number> {
+export async function setUpBackend(given: Env, options: SetupOptions = {}): Promise<number> {
+  const { python, with: backend = "lean_pq" } = options;
   const env = { ...given, ...(python !== undefined && { PYTHON: python }) };
-  const isInstalled = await runScript("setup.mjs", env);
+  const isInstalled = await runScript("setup.mjs", env, ["--with", backend]);
   if (!isInstalled) return exitCodes.error;
   copyCarriedLibraries();
   if (isBackendSetUp() && isAddonThere()) return exitCodes.ok;
@@ -80,10 +90,10 @@ function isAddonThere(): boolean {
 }
 
 /** Resolves with true when the script of `native/` has succeeded. */
-function runScript(name: string, env: Env): Promise<boolean> {
+function runScript(name: string, env: Env, args: string[] = []): Promise<boolean> {
   const script = join(packageRoot, "native", name);
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [script], { stdio: "inherit", env });
+    const child = spawn(process.execPath, [script, ...args], { stdio: "inherit", env });
     child.once("error", reject);
     child.once("exit", (code) => resolve(code === 0));
   });

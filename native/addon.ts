@@ -7,6 +7,7 @@
 import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { setupCommand } from "./setup-command.js";
 
 /** What jobs of one kind may have: `lp_limits`. 0 means no limit of the library's own. */
 export interface BackendLimits {
@@ -160,9 +161,9 @@ export function loadAddon(): Addon {
   );
   const path = candidates.find((candidate) => existsSync(candidate));
   if (path === undefined) {
-    throw new Error(
-      `native addon not built: looked for ${candidates.join(" and ")}; run 'make setup'`,
-    );
+    const root = roots.find((each) => existsSync(`${each}/package.json`)) ?? "";
+    const looked = `looked for ${candidates.join(" and ")}`;
+    throw new Error(`native addon not built: ${looked}; run '${setupCommand(root)}'`);
   }
   return createRequire(import.meta.url)(path) as Addon;
 }

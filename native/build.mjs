@@ -2,7 +2,7 @@
 // build/lean_pq.so, any other backend whose wheel setup.mjs has installed, the conformance program and
 // the maker of its inputs. With --asan also the backends, the conformance program and the fuzzer of the
 // ABI under AddressSanitizer, as build/{lean_pq-asan.so,conformance-asan,fuzz-asan}. With --into FOLDER
-// only the addon and the backend, without their symbols, as a package carries them; name a compiler for
+// only the addon and the backends, without their symbols, as a package carries them; name a compiler for
 // another processor with CXX.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
@@ -123,7 +123,8 @@ function buildProgram(output, names, flags) {
 function buildInto(folder) {
   const flags = ["-O2", "-s"];
   buildAddon(join(folder, "lean_aggregator.node"), flags);
-  buildBackend("lean_pq", join(folder, "lean_pq.so"), flags);
+  for (const name of readdirSync(join(ROOT, BACKENDS)).filter((each) => each !== "wheel"))
+    buildBackend(name, join(folder, `${name}.so`), flags);
 }
 
 function main() {

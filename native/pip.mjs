@@ -1,6 +1,11 @@
 // Installs pinned wheels with pip: for the prover (setup.mjs), and for tools.
 import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { devNull } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** Settings of pip that say how it reaches its index; all others would change what is installed. */
 const PIP_NETWORK = [
@@ -85,6 +90,13 @@ export function ask(python, script, env = pythonEnvironment()) {
   }
 }
 
+/** What runs a make target of a setup, in a checkout or in an installed package. */
+export function setupCommand(target) {
+  if (existsSync(join(ROOT, "Makefile"))) return `make ${target}`;
+  const [, backend] = /^setup-(.*)$/.exec(target) ?? [];
+  return `lean-aggregator setup${backend === undefined ? "" : ` --with lean_${backend}`}`;
+}
+
 /** Ends the process. */
 export function fail(text) {
   console.error(text);
@@ -104,7 +116,7 @@ export function run(who, step, { advice, command: [program, ...args], env, targe
     [
       `${who}: failed while ${step}: ${why}`,
       `  command: ${[program, ...args].join(" ")}`,
-      `${advice} Then run 'make ${target}' again.`,
+      `${advice} Then run '${setupCommand(target)}' again.`,
     ].join("\n"),
   );
 }

@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ask, fail, pipInstall, pythonEnvironment, run } from "./pip.mjs";
+import { ask, fail, pipInstall, pythonEnvironment, run, setupCommand } from "./pip.mjs";
 
 /** By the name of the backend: its wheel, and the folder of its Python. */
 const WHEELS = {
@@ -65,6 +65,16 @@ function faultOf(found) {
   return null;
 }
 
+/** How this system installs such a Python. */
+function installing() {
+  const release = existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
+  if (process.platform === "darwin") return "Install it: brew install python@3.13";
+  if (/^ID(_LIKE)?=.*(debian|ubuntu)/m.test(release))
+    return "Install it: apt-get install python3 python3-venv libpython3-dev";
+  if (/^ID(_LIKE)?=.*(fedora|rhel)/m.test(release)) return "Install it: dnf install python3";
+  return "Install CPython 3.11 to 3.14, configured with --enable-shared";
+}
+
 function findPython(target) {
   const named = process.env.PYTHON;
   const versions = ["python3.14", "python3.13", "python3.12", "python3.11", "python3"];
@@ -81,10 +91,7 @@ function findPython(target) {
     [
       "prover: no usable Python; it must be CPython 3.11 to 3.14 with a shared libpython. Tried:",
       ...faults,
-      `Install one, or name one with PYTHON=/path/to/python3, and run 'make ${target}' again:`,
-      "  Debian, Ubuntu: apt-get install python3 python3-venv libpython3-dev",
-      "  macOS:          brew install python@3.13",
-      "  pyenv:          PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install 3.13",
+      `${installing()}; or name one with PYTHON=/path/to/python3. Then run '${setupCommand(target)}' again.`,
     ].join("\n"),
   );
 }

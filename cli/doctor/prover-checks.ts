@@ -1,8 +1,10 @@
 /** `doctor`'s checks of what a prover process needs: addon, backend, rights, device lock. */
 import { spawnSync } from "node:child_process";
 import { closeSync, existsSync, lstatSync } from "node:fs";
+import { dirname } from "node:path";
 import { loadAddon } from "../../native/addon.js";
 import type { Addon } from "../../native/addon.js";
+import { setupCommand } from "../../native/setup-command.js";
 import { limits } from "../../server/limits.js";
 import { readBackendFile } from "../../server/prover/backend-file.js";
 import type { DeviceConfig } from "../../server/prover/device.js";
@@ -26,12 +28,13 @@ export function checkAddon(load: () => unknown = loadAddon): Finding {
 
 /** Checks that the backend's files exist and that its Python imports the prover. */
 export function checkBackend(rootPath: string): Finding {
+  const setup = setupCommand(rootPath);
   try {
     const { library, config } = readBackendFile(rootPath);
     const lines = config.trim().split("\n");
     const paths = [library, ...lines.map((line) => line.slice(line.indexOf("=") + 1))];
     const missing = paths.filter((path) => !existsSync(path));
-    if (missing.length > 0) return fail(`missing: ${missing.join(", ")}: run 'make setup'`);
+    if (missing.length > 0) return fail(`missing: ${missing.join(", ")}: run '${setup}'`);
     const python = lines.find((line) => line.startsWith("python="))?.slice("python=".length) ?? "";
     const script = "import sys, py_lean_pq; print(sys.version.split()[0])";
     // -B: a check writes no compiled files beside the sources.
@@ -41,7 +44,9 @@ export function checkBackend(rootPath: string): Finding {
     });
     if (ran.status === 0) return ok(`Python ${ran.stdout.trim()} imports py_lean_pq`);
     const why = ran.error?.message ?? (ran.stderr.trim().split("\n").at(-1) || "no message");
-    return fail(`${python} cannot import py_lean_pq (${why}): run 'make clean setup'`);
+    return fail(
+      `${python} cannot import py_lean_pq (${why}): remove ${dirname(dirname(python))}, then run '${setup}'`,
+    );
   } catch (error) {
     return fail(textOf(error));
   }

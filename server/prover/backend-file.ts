@@ -5,6 +5,7 @@
  */
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { setupCommand } from "../../native/setup-command.js";
 import { concat } from "../bytes.js";
 import { readJsonFile } from "../files/json-file.js";
 import { limits } from "../limits.js";
@@ -30,11 +31,8 @@ const backendFile = z.object({
   sitepackages: path,
 });
 
-/** The backends of this project, each over a wheel: the make target that sets it up. */
-const BACKENDS = {
-  lean_pq: { target: "setup", setupFileMb: 0 },
-  lean_multisig: { target: "setup-multisig", setupFileMb: 1 },
-};
+/** The backends of this project, each over a wheel. */
+const BACKENDS = { lean_pq: { setupFileMb: 0 }, lean_multisig: { setupFileMb: 1 } };
 export type BackendName = keyof typeof BACKENDS;
 
 /**
@@ -45,7 +43,7 @@ export type BackendName = keyof typeof BACKENDS;
  */
 export function readBackendFile(rootPath: string, name: BackendName = "lean_pq"): BackendOptions {
   const file = join(rootPath, "build", `${name}.json`);
-  const { target, setupFileMb } = BACKENDS[name];
+  const { setupFileMb } = BACKENDS[name];
   try {
     const { library, libpython, python, sitepackages } = readJsonFile(
       file,
@@ -61,7 +59,8 @@ export function readBackendFile(rootPath: string, name: BackendName = "lean_pq")
     };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`the prover backend is not set up (${why}); run 'make ${target}'`, { cause });
+    const todo = `run '${setupCommand(rootPath, name)}'`;
+    throw new Error(`the prover backend is not set up (${why}); ${todo}`, { cause });
   }
 }
 

@@ -129,7 +129,7 @@ test("a backend that was never set up, lacks a file, or cannot import fails", ()
   const root = temporaryFolder();
   expect(checkBackend(root)).toMatchObject({
     level: "fail",
-    text: expect.stringContaining("run 'make setup'"),
+    text: expect.stringContaining("run 'lean-aggregator setup'"),
   });
   mkdirSync(join(root, "build"));
   const write = (python: string, library: string) =>
@@ -140,7 +140,7 @@ test("a backend that was never set up, lacks a file, or cannot import fails", ()
   write("nowhere/python", root);
   expect(checkBackend(root)).toMatchObject({
     level: "fail",
-    text: expect.stringContaining("nowhere/python: run 'make setup'"),
+    text: expect.stringContaining("nowhere/python: run 'lean-aggregator setup'"),
   });
   write("/bin/false", root);
   expect(checkBackend(root)).toMatchObject({

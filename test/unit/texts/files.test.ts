@@ -66,18 +66,18 @@ test.each<[text: string | undefined, wrong: string]>([
 ])("a backend file %s", (text = "", wrong) => {
   writeFileSync(path, text);
   const message = said(() => readBackendFile(folder));
-  expect(message).toMatch(/^the prover backend is not set up \(.*\); run 'make setup'$/);
+  expect(message).toMatch(/^the prover backend is not set up \(.*\); run 'lean-aggregator setup'$/);
   expect(message).toContain(wrong);
 });
 
 test("a file that is not there", () => {
   expect(said(() => readBackendFile(join(folder, "none"), "lean_multisig"))).toMatch(
-    /lean_multisig.json: .* does not exist\); run 'make setup-multisig'$/,
+    /lean_multisig.json: .* does not exist\); run 'lean-aggregator setup --with lean_multisig'$/,
   );
   const missing = join(folder, "none", "build", "lean_pq.json");
   expect(said(() => readBackendFile(join(folder, "none")))).toBe(
     `the prover backend is not set up (cannot read ${missing}: ` +
-      `the folder ${join(folder, "none", "build")} does not exist); run 'make setup'`,
+      `the folder ${join(folder, "none", "build")} does not exist); run 'lean-aggregator setup'`,
   );
   expect(said(() => readCalibration(join(folder, "build", "c.json")))).toBe(
     `cannot read ${join(folder, "build", "c.json")}: it does not exist`,
