@@ -8,6 +8,7 @@ const GROUND = [
   "limits\\.ts",
   "clock\\.ts",
   "memory-budget\\.ts",
+  "audit/",
   "bytes\\.ts",
   "printable\\.ts",
   "reasons\\.ts",

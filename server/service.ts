@@ -6,6 +6,7 @@ import { Access } from "./access/access.js";
 import type { PolicySource } from "./access/policy-watch.js";
 import { PolicyWatch } from "./access/policy-watch.js";
 import { ActivityFeed } from "./activity.js";
+import type { AuditLog } from "./audit/audit-log.js";
 import type { Clock } from "./clock.js";
 import type { Config } from "./config/config.js";
 import type { Engine } from "./engine/engine.js";
@@ -72,7 +73,7 @@ export interface FleetModules {
 
 /** One of the things that were read again. */
 export interface Reloaded {
-  what: "policy" | "certificates" | "settings";
+  what: "policy" | "certificates" | "settings" | "audit";
   /** False when it is wrong: the old one stays in use, and the log says why. */
   isTaken: boolean;
 }
@@ -92,6 +93,8 @@ export interface ServiceModules {
    * Default: only the own devices prove.
    */
   fleet?: FleetModules | undefined;
+  /** Gets a line for each session, skip and act of the operator; the caller closes it. Default: none. */
+  audit?: AuditLog | undefined;
   /** Records requests and outcomes; the service closes it. Default: nothing is recorded. */
   recorder?: Recorder | undefined;
   /** Reads what the service may use of this machine. Called again while it runs. */
@@ -162,10 +165,11 @@ async function workingParts(
 /** The service's metrics, in a registry that also has those of its process. */
 function serviceMetrics(
   { devices }: Config,
-  { clock, version, revision = "unknown", logOutput }: ServiceModules,
+  { clock, version, revision = "unknown", logOutput, audit }: ServiceModules,
 ): Metrics {
   const metrics = createMetrics(devices.map(({ id }) => id));
   logOutput?.onDropped((lines) => metrics.logLinesDropped.inc(lines));
+  audit?.countLost(() => metrics.auditLinesLost.inc());
   metrics.buildInfo.set({ version, revision, nodejs: process.versions.node }, 1);
   metrics.unixTime.readBy(() => clock.unixMs() / 1000);
   addProcessMetrics(metrics.registry);
@@ -272,14 +276,14 @@ async function reloadFiles(
  * when an address cannot be bound or a TLS file is invalid.
  */
 export async function startService(config: Config, modules: ServiceModules): Promise<Service> {
-  const { clock, log, instance, serviceId, version, policy, recorder } = modules;
+  const { clock, log, instance, serviceId, version, policy, recorder, audit } = modules;
   const metrics = serviceMetrics(config, modules);
   const machine = new MachineWatch(config, modules);
   const parts = await workingParts(modules, machine.laneOptions, metrics);
   const { lanes, dispatcher, memory, remote, activity } = parts;
   const access = new Access(policy?.policy, { clock, log, metrics });
   const watch = policy && new PolicyWatch(policy, { clock, log, metrics, access });
-  const admitting = { clock, log, metrics, dispatcher, memory, recorder, activity };
+  const admitting = { clock, log, metrics, dispatcher, memory, recorder, activity, audit };
   const admission = new Admission({ instance }, admitting);
   const status = new ServiceStatus({ admission, dispatcher });
   const verifier = () => (remote ?? lanes).verifier();
@@ -288,7 +292,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const serving = { admission, status, dispatcher, clock, access };
   const handlers = new Handlers(options, { ...serving, recorder, verifier });
   const fleet = async () => remote?.fleetView();
-  const operatorCalls = new AdminHandlers(options, { ...serving, log, activity, fleet });
+  const operatorCalls = new AdminHandlers(options, { ...serving, log, activity, audit, fleet });
   const looks = looksAt(admission, dispatcher, clock);
   const transport = createTransportMetrics(metrics.registry);
   const tls = await openTls(config, { clock, log, transport });

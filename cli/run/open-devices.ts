@@ -116,10 +116,10 @@ export async function openDevices(
   const costStore =
     folder === undefined ? undefined : new CostFiles({ folder, uid }, { clock: systemClock, log });
   const devices = [...open].map(([id, device]): Device => {
-    const { backend } = device;
+    const { backend, cores } = device;
     const calibration = calibrationAt(id, backend.calibration, log);
     const startProver = () => device.startProver();
-    return { id, backend, startProver, calibration, ...(costStore && { costStore }) };
+    return { id, cores, backend, startProver, calibration, ...(costStore && { costStore }) };
   });
   const releaseAll = async () => {
     await costStore?.close();

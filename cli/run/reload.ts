@@ -1,4 +1,5 @@
 /** What SIGHUP reloads: the policy, the certificates, and the log level of the settings file. */
+import type { AuditLog } from "../../server/audit/audit-log.js";
 import type { LeveledLogger, LogLevel } from "../../server/log/log.js";
 import type { Service } from "../../server/service.js";
 
@@ -12,6 +13,8 @@ export interface ReloadModules<T extends Settings> {
   keys: readonly string[];
   log: LeveledLogger;
   service: Pick<Service, "reload">;
+  /** The audit record, whose file is opened again; undefined without one. */
+  audit?: Pick<AuditLog, "add" | "reopen"> | undefined;
   /** Reads the settings again; undefined without a settings file. Throws for wrong settings. */
   readSettings: (() => T) | undefined;
 }
@@ -21,8 +24,9 @@ export async function reload<T extends Settings>(
   running: T,
   modules: ReloadModules<T>,
 ): Promise<void> {
-  const { log, service, readSettings } = modules;
+  const { log, service, readSettings, audit } = modules;
   const results = await service.reload();
+  if (audit !== undefined) results.push({ what: "audit", isTaken: await audit.reopen() });
   if (readSettings !== undefined) {
     results.push({
       what: "settings",
@@ -36,6 +40,7 @@ export async function reload<T extends Settings>(
   const named = (isTaken: boolean) =>
     results.filter((each) => each.isTaken === isTaken).map(({ what }) => what);
   const failed = named(false);
+  audit?.add("act", { act: "reload", by: "SIGHUP", reloaded: named(true), failed });
   if (failed.length === 0) log.info({ reloaded: named(true) }, "reloaded");
   else log.error({ reloaded: named(true), failed }, "not all reloaded; see the lines before");
 }

@@ -1,5 +1,6 @@
 /** Runs the service of `lean-aggregator serve` in the foreground until a signal ends it. */
 import { randomBytes } from "node:crypto";
+import { AuditLog } from "../../server/audit/audit-log.js";
 import { systemClock } from "../../server/clock.js";
 import type { Config } from "../../server/config/config.js";
 import { settingKeys } from "../../server/config/config.js";
@@ -53,6 +54,8 @@ export async function runService(config: Config, modules: RunModules): Promise<n
   const random = () => randomBytes(8).toString("hex");
   const serviceId = await serviceIdOf(config, { log, stateFolder, random });
   const instance = random();
+  const audit = openAudit(config.audit, log);
+  const revision = readRevision();
   const service = await startService(config, {
     clock: systemClock,
     log,
@@ -64,12 +67,17 @@ export async function runService(config: Config, modules: RunModules): Promise<n
     serviceId,
     fleet: await openFleet(config, serviceId, log),
     recorder: openRecorder(config, { log, version, run: instance }),
+    audit,
     version,
-    revision: readRevision(),
+    revision,
   });
-  const reloadFiles = () => reload(config, { log, service, readSettings, keys: settingKeys });
+  audit?.add("start", { version, revision, run: instance, service: serviceId });
+  const reloadFiles = () =>
+    reload(config, { log, service, readSettings, audit, keys: settingKeys });
   manager.started(service);
   const code = await handler.end(managed(manager, { service, reload: reloadFiles }));
+  audit?.add("stop", { exitCode: code });
+  await audit?.close();
   await release();
   manager.close();
   return code;
@@ -88,6 +96,17 @@ function openRecorder(
   } catch (cause) {
     const problem = `cannot record in --record ${record}: ${fileReason(cause, record)}`;
     throw usageError(problem, "name a folder that this user may write to", cause);
+  }
+}
+
+/** Undefined without an audit record. Throws `CommandError` when its file cannot be written. */
+function openAudit(path: string | undefined, log: Logger): AuditLog | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return new AuditLog(path, { clock: systemClock, log });
+  } catch (cause) {
+    const problem = `cannot write --audit ${path}: ${fileReason(cause, path)}`;
+    throw usageError(problem, "name a file that this user may write to", cause);
   }
 }
 

@@ -14,7 +14,7 @@ Runs until SIGTERM, SIGINT (Ctrl-C), SIGQUIT or SIGUSR2: then it accepts nothing
 new, gives running proofs the time of --drain-ms, delivers their results and
 ends. A second one kills the provers and ends it at once. SIGHUP, also that of a
 closed terminal, reloads the policy, the certificates and the log level of
---config. SIGUSR1 does nothing.
+--config, and opens the file of --audit again. SIGUSR1 does nothing.
 
 The log goes to standard error: JSON, or lines for people on a terminal. Lines
 that cannot be written (a full disk, nobody reads) are dropped and counted.

@@ -39,6 +39,7 @@ const SETTINGS: readonly SettingHelp[] = [
   ["--service-id <id>", "names the service over all its runs, as a pod's name does"],
   ["--deadline-ms <ms>", "deadline of requests that name none: no proof starts later"],
   ["--fence-ms <ms>", "fence of requests that name none: running proofs are killed"],
+  ["--audit <file>", "add a line there for each session, skipped snapshot and act of an operator"],
   ["--record <folder>", "record requests and outcomes there, for 'lean-aggregator replay'"],
   ["--record-mb <n>", "most megabytes of a recording; then its oldest file goes"],
   ["--record-files <n>", "number of files that share these megabytes"],

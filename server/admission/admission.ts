@@ -5,6 +5,7 @@
  */
 import { brokenQuota } from "../access/quota.js";
 import type { ActivityLog } from "../activity.js";
+import type { AuditTrail } from "../audit/audit-log.js";
 import type { Clock } from "../clock.js";
 import { cut, invalid, quoted, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
@@ -19,6 +20,7 @@ import type { Forecast } from "../schedule/admission-forecast.js";
 import { GroupQueue } from "../schedule/queue.js";
 import type { NodeRecord, RequestRecord } from "../session/node-record.js";
 import { Nodes } from "../session/nodes.js";
+import { auditSkip } from "../session/session-audit.js";
 import type { Session } from "../session/session.js";
 import { Sessions } from "../session/sessions.js";
 import { mayStart } from "../work/group.js";
@@ -39,6 +41,8 @@ export interface AdmissionModules {
   recorder?: Pick<Recorder, "ended"> | undefined;
   /** What the operator's live view shows; undefined when nobody may look on. */
   activity?: ActivityLog | undefined;
+  /** Undefined when no audit record is kept. */
+  audit?: AuditTrail | undefined;
 }
 
 /** What a node uses of the service. */
@@ -66,7 +70,7 @@ export class Admission {
     options: { instance: string },
     private readonly modules: AdmissionModules,
   ) {
-    const { clock, log, metrics, dispatcher, recorder, activity } = modules;
+    const { clock, log, metrics, dispatcher, recorder, activity, audit } = modules;
     const nowMs = () => clock.nowMs();
     this.nodeSnapshots = new NodeSnapshots({ metrics, nowMs });
     metrics.draining.readBy(() => (this.isDraining ? 1 : 0));
@@ -77,6 +81,7 @@ export class Admission {
       metrics,
       recorder,
       activity,
+      audit,
       deviceOf: (attempt) => dispatcher.deviceOf(attempt),
       describeProver: () => dispatcher.describe(),
       leaveAttempt: (...left) => this.queue.leave(...left),
@@ -106,8 +111,10 @@ export class Admission {
     return answer;
   }
 
-  private noteSkipped({ nodeId, slot }: Envelope, { reason, detail }: Skipped): void {
-    const { metrics, log, activity, clock } = this.modules;
+  private noteSkipped(envelope: Envelope, { reason, detail }: Skipped): void {
+    const { metrics, log, activity, clock, audit } = this.modules;
+    const { nodeId, slot } = envelope;
+    auditSkip(audit, envelope, reason);
     metrics.skips.inc({ reason });
     log.debug({ node: nodeId, slot: String(slot), reason, detail }, "snapshot skipped");
     this.nodeSnapshots.count(nodeId, "skipped");

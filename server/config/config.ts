@@ -75,6 +75,8 @@ const settings = z.strictObject({
    */
   serviceId: z.string(id).regex(idPattern, id).optional(),
   ...engineSettings,
+  /** File to which a line is added for each session, skip and act of an operator. Default: none. */
+  audit: path.optional(),
   /** Folder in which requests and outcomes are recorded, for `replay`. Default: none are. */
   record: z.string(recordFolder).min(1, recordFolder).optional(),
   /** Most megabytes of a recording; then its oldest file goes. */

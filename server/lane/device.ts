@@ -5,6 +5,8 @@ import type { CostStore } from "./cost-file.js";
 export interface Device {
   /** Names the device in logs, metrics, its lock file and its cost file. */
   readonly id: string;
+  /** Number of cores that its provers use; undefined where that is not known. */
+  readonly cores?: number | undefined;
   /** What its provers load; undefined for provers without a library, such as the fake one. */
   readonly backend?: { readonly library: string; readonly config: string } | undefined;
   /** Begins to set a prover up; returns at once. */

@@ -209,6 +209,8 @@ export type FromLink =
 /** Takes the scheduler's messages to one lane. */
 export interface LaneLink {
   readonly deviceId: string;
+  /** Cores that its provers have; undefined where they are not known, as on a lane host. */
+  readonly cores?: number | undefined;
   /** Sends the message and returns at once. The message may get lost. */
   send(message: ToLane): void;
 }

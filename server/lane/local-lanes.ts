@@ -68,6 +68,7 @@ export class LocalLanes {
     for (const lane of this.lanes) {
       listener.added({
         deviceId: lane.device.id,
+        cores: lane.device.cores,
         send: (message) => post(message, (received) => lane.receive(received)),
       });
     }

@@ -121,6 +121,11 @@ const sessions = {
     labels: { form: mergeForms },
     buckets: PROOF_SECONDS,
   },
+  coreSeconds: {
+    kind: "counter",
+    name: "core_seconds_total",
+    help: "Prover time of the sessions that ended: of each attempt, shared by those that waited for it, times the lane's cores; a lane elsewhere counts as one core",
+  },
   fenced: {
     kind: "counter",
     name: "fenced_total",
@@ -280,6 +285,11 @@ const callers = {
     kind: "counter",
     name: "log_lines_dropped_total",
     help: "Log lines dropped because they could not be written: a full disk, or nobody reads",
+  },
+  auditLinesLost: {
+    kind: "counter",
+    name: "audit_lines_lost_total",
+    help: "Lines of the audit record that were lost because the file could not be written for too long",
   },
   heldBytes: {
     kind: "gauge",

@@ -163,6 +163,8 @@ export function bytesForStandby(
 export interface OpenDevice {
   /** Begins to set a prover up; returns at once. */
   startProver(): Prover;
+  /** Number of cores that its provers use. */
+  cores: number;
   /** What its provers load, and the path of its calibration where it has one. */
   backend: BackendOptions;
   /** Releases the lock in this process; a prover that still lives goes on holding it. */
@@ -224,6 +226,7 @@ export async function openDevice(
     // The number of threads may have changed since the last start.
     startProver: () => forkProver({ ...options(), lockFd: fd }),
     backend,
+    cores: modules.threadsOf(device),
     release: () => unlockDevice(fd),
   };
 }

@@ -26,6 +26,7 @@ import {
 } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import type { Access } from "../access/access.js";
 import type { ActivityFeed } from "../activity.js";
+import type { AuditTrail } from "../audit/audit-log.js";
 import type { Clock } from "../clock.js";
 import { invalid, quoted, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
@@ -65,6 +66,8 @@ export interface AdminHandlersModules {
   log: LeveledLogger;
   access: Access;
   activity: ActivityFeed;
+  /** Undefined when no audit record is kept. */
+  audit?: AuditTrail | undefined;
   /** The engine and the lane hosts on it; undefined without an engine. */
   fleet(): Promise<FleetView | undefined>;
 }
@@ -121,10 +124,7 @@ export class AdminHandlers {
     if (waitMs > 0 && !drained) throw invalid("wait_ms", "is only for a device that is drained");
     const device = this.device(request.deviceId);
     const { deviceId } = device;
-    this.modules.log.info(
-      { principal: call.principal, device: deviceId, drained },
-      "operator: drain",
-    );
+    this.acted("drain", { principal: call.principal, device: deviceId, drained });
     const report = await this.order(device, { kind: "drain", isDrained: drained }, call);
     if (waitMs === 0)
       return create(DrainDeviceResponseSchema, { device: this.view(device, report) });
@@ -140,16 +140,13 @@ export class AdminHandlers {
     if (role === "standby" && !report.provers.some((prover) => prover.role === role)) {
       throw new Refusal("not_found", "role", `device ${deviceId} has no standby at the moment`);
     }
-    this.modules.log.info(
-      { principal: call.principal, device: deviceId, role },
-      "operator: restart",
-    );
+    this.acted("restart", { principal: call.principal, device: deviceId, role });
     const after = await this.order(device, { kind: "restart", role }, call);
     return create(RestartProverResponseSchema, { device: this.view(device, after) });
   }
 
   endSession({ sessionId }: EndSessionRequest, { principal }: OperatorsCall) {
-    const { admission, log } = this.modules;
+    const { admission } = this.modules;
     if (sessionId === "") throw invalid("session_id", "is empty");
     const session = admission.listSessions().find(({ id }) => id === sessionId);
     if (session === undefined) {
@@ -166,7 +163,7 @@ export class AdminHandlers {
       queued: queuedGroupsEnded,
       running: runningGroupsEnded,
     };
-    log.info(line, "operator: end session");
+    this.acted("end session", line);
     return create(EndSessionResponseSchema, { queuedGroupsEnded, runningGroupsEnded });
   }
 
@@ -180,7 +177,7 @@ export class AdminHandlers {
     if (name === undefined) throw invalid("level", `${String(level)} is no level to log`);
     const previous = levelOnWire(log.level);
     log.level = name;
-    log.info({ principal, level: name }, "operator: set log level");
+    this.acted("set log level", { principal, level: name });
     return create(SetLogLevelResponseSchema, { previous });
   }
 
@@ -207,6 +204,12 @@ export class AdminHandlers {
       this.looking--;
       grant.close();
     }
+  }
+
+  /** Logs what the operator asked for, and adds it to the audit record. */
+  private acted(act: string, line: Readonly<Record<string, unknown>>): void {
+    this.modules.log.info(line, `operator: ${act}`);
+    this.modules.audit?.add("act", { act, ...line });
   }
 
   private device(deviceId: string): OperatedDevice {

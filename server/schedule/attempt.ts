@@ -4,7 +4,7 @@
  */
 import type { Assignment } from "../lane/lane-messages.js";
 import { groupOf, isRetry } from "../session/session.js";
-import type { Waiter } from "../session/session.js";
+import type { Session, Waiter } from "../session/session.js";
 import type { DecodedGroup, LeftOut, ProofResult } from "../work/group.js";
 import { rotationOf } from "../work/parts.js";
 import { BACKLOG } from "../work/priority.js";
@@ -34,6 +34,8 @@ export interface Attempt extends Plan {
   /** Groups join while the attempt runs, and leave when they end. */
   waiters: readonly Waiter[];
   startedAtMs: number;
+  /** Cores of the lane, of a tree that of its first job; 1 where they are not known. */
+  cores: number;
   /** What each waiter was charged, those that have left included. */
   charges: Charge[];
   /** Of an attempt at several jobs: the time that all take, as predicted and as used so far. */
@@ -47,6 +49,7 @@ export interface AttemptTree {
 
 interface Charge {
   payer: Payer;
+  session: Session;
   /** Share of the predicted duration, charged when the waiter joined; 0 if it joined later. */
   ms: number;
 }

@@ -28,7 +28,11 @@ export interface AttemptsModules {
   dispatcher: Dispatcher;
   accounts: Accounts;
   worths: GroupWorths;
-  sessions: { step(session: Session, event: SessionEvent): void };
+  sessions: {
+    step(session: Session, event: SessionEvent): void;
+    willCharge(session: Session): void;
+    charged(session: Session, coreMs: number): void;
+  };
   /** Kills whatever the attempt has on lanes, without a result. */
   kill(attemptId: number, reason: StopReason): void;
 }
@@ -106,7 +110,9 @@ export class Attempts {
     const { clock, dispatcher } = this.modules;
     const nowMs = clock.nowMs();
     const whole = shapeOf(plan.leader.work);
-    const attempt: Attempt = { ...plan, waiters: [], startedAtMs: nowMs, charges: [], tree };
+    const cores = dispatcher.coresOf(attemptId);
+    const kept = { startedAtMs: nowMs, cores, charges: [], tree };
+    const attempt: Attempt = { ...plan, waiters: [], ...kept };
     if (plan.assignment.isExploration) {
       this.exploration.tried(smallestPart(whole, plan.assignment.mayShed), nowMs);
     }
@@ -223,7 +229,8 @@ export class Attempts {
     if (attempt.waiters.length > 0) metrics.sharedGroups.inc();
     attempt.waiters = [...attempt.waiters, waiter];
     const payer = { nodeId, principal: principal.name };
-    attempt.charges.push({ payer, ms });
+    attempt.charges.push({ payer, session, ms });
+    sessions.willCharge(session);
     accounts.charge(payer, ms, nowMs);
     sessions.step(session, { kind: "started", group, attempt: attemptId });
   }
@@ -236,8 +243,10 @@ export class Attempts {
     const nowMs = this.modules.clock.nowMs();
     const usedMs = attempt.tree?.usedMs() ?? nowMs - attempt.startedAtMs;
     const shareMs = usedMs / attempt.charges.length;
-    for (const { payer, ms } of attempt.charges) {
-      this.modules.accounts.charge(payer, shareMs - ms, nowMs);
+    const { accounts, sessions } = this.modules;
+    for (const { payer, session, ms } of attempt.charges) {
+      accounts.charge(payer, shareMs - ms, nowMs);
+      sessions.charged(session, shareMs * attempt.cores);
     }
     return attempt;
   }

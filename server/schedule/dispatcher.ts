@@ -166,6 +166,11 @@ export class Dispatcher implements LaneListener {
     this.source.offered();
   }
 
+  /** Cores of the lane that has the attempt; 1 where they are not known. */
+  coresOf(attempt: number): number {
+    return this.attempts.get(attempt)?.lane.cores ?? 1;
+  }
+
   /** Kills a running attempt without notifying its owner. Does nothing if the attempt has ended. */
   kill(attempt: number, reason: StopReason): void {
     const known = this.attempts.get(attempt);

@@ -91,6 +91,11 @@ export class LaneHandle implements OperatedDevice {
     return this.link.deviceId;
   }
 
+  /** Cores of its provers; undefined where they are not known. */
+  get cores(): number | undefined {
+    return this.link.cores;
+  }
+
   /** The newest report of the lane. */
   get report(): LaneReport {
     return this.belief.report;

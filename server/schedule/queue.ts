@@ -35,7 +35,7 @@ export interface GroupQueueModules {
   metrics: Metrics;
   dispatcher: Dispatcher;
   /** The sessions in flight, and their state machine. */
-  sessions: Pick<Sessions, "waiting" | "queued" | "step">;
+  sessions: Pick<Sessions, "waiting" | "queued" | "step" | "willCharge" | "charged">;
   /** Holds the proofs of trees until they are folded. */
   memory: MemoryBudget;
 }

@@ -34,6 +34,14 @@ export interface Session {
   votes: Votes;
   /** Number of those in no proof, by fate and reason, for the log; absent for 0. */
   readonly leftOut: Map<string, number>;
+  /** Number of the votes by fate, of its aggregates that have ended; absent for 0. */
+  readonly fates: Map<string, number>;
+  /** Prover time charged to the session so far, in core-milliseconds. */
+  coreMs: number;
+  /** Number of its attempts whose time is not charged yet. */
+  uncharged: number;
+  /** When its summary was made; undefined while it is in flight. */
+  endedAtMs: number | undefined;
   /** Size of all proofs in the outcomes so far. */
   proofBytes: number;
   /** Memory for the claims and the left-out inputs that outcomes so far name; held until retention ends. */

@@ -12,6 +12,7 @@ import { limits } from "../limits.js";
 import type { Logger } from "../log/log.js";
 import type { MemoryShare } from "../memory-budget.js";
 import type { Metrics } from "../metrics/metrics.js";
+import type { AuditTrail } from "../audit/audit-log.js";
 import type { Recorder } from "../recording/recorder.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { StopReason } from "../work/group.js";
@@ -19,6 +20,7 @@ import { bytesOfClaims } from "../work/claim-bytes.js";
 import type { Submission } from "../work/submission.js";
 import { toOutcome, toSummary } from "./outcome.js";
 import type { AcceptedTimes, NodeRecord, RequestRecord } from "./node-record.js";
+import { auditSession } from "./session-audit.js";
 import { groupOf } from "./session.js";
 import type { Session } from "./session.js";
 import { acceptedActivity, endedActivity } from "./session-activity.js";
@@ -33,6 +35,8 @@ export interface SessionsModules {
   metrics: Metrics;
   /** Undefined when nothing is recorded. */
   recorder?: Pick<Recorder, "ended"> | undefined;
+  /** Undefined when no audit record is kept. */
+  audit?: AuditTrail | undefined;
   /** Undefined when nobody may look on. */
   activity?: ActivityLog | undefined;
   /** The device on which an attempt runs. */
@@ -135,6 +139,10 @@ export class Sessions {
       share,
       votes: noVotes(submission.steps),
       leftOut: new Map(),
+      fates: new Map(),
+      coreMs: 0,
+      uncharged: 0,
+      endedAtMs: undefined,
       proofBytes: 0,
       namedBytes: 0,
     };
@@ -179,6 +187,18 @@ export class Sessions {
     activity.add({ atMs, event: { case: "started", value } });
   }
 
+  /** An attempt at one of the session's groups has begun; `charged` follows once it has ended. */
+  willCharge(session: Session): void {
+    session.uncharged++;
+  }
+
+  /** Charges the session its share of an attempt that has ended, in core-milliseconds. */
+  charged(session: Session, coreMs: number): void {
+    session.coreMs += coreMs;
+    session.uncharged--;
+    this.settle(session);
+  }
+
   /** Resolves when no session is in flight, or after `boundMs` milliseconds. */
   async untilEmpty(boundMs: number): Promise<void> {
     if (this.inFlight.size === 0) return;
@@ -203,6 +223,14 @@ export class Sessions {
       if (!isRetained) share.release();
       return isRetained;
     });
+  }
+
+  /** Audits a session that has ended, once all of its prover time is charged. */
+  private settle(session: Session): void {
+    if (session.uncharged > 0 || session.endedAtMs === undefined) return;
+    const { metrics, audit } = this.modules;
+    metrics.coreSeconds.inc(Math.round(session.coreMs) / 1000);
+    auditSession(audit, session);
   }
 
   private queueChanged(session: Session, by: number): void {
@@ -253,7 +281,10 @@ export class Sessions {
       if (outcome.proof.length > 0) metrics.mergeSeconds.observe({ form }, readyMs / 1000);
     }
     for (const { labels, count } of counted) {
-      if (form === undefined) metrics.votes.inc(labels, count);
+      if (form === undefined) {
+        metrics.votes.inc(labels, count);
+        session.fates.set(labels.fate, (session.fates.get(labels.fate) ?? 0) + count);
+      }
       noteLeftOut(session.leftOut, labels, count);
     }
     session.votes = sumOfVotes(session.votes, votes);
@@ -288,6 +319,8 @@ export class Sessions {
     metrics.sessionSeconds.observe(durationMs / 1000);
     node.append(requestId, { kind: "summary", summary });
     logEnded(log, session, durationMs, counts);
+    session.endedAtMs = clock.nowMs();
+    this.settle(session);
     for (const wake of [...this.endWaiters]) wake();
   }
 }

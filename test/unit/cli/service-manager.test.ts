@@ -1,4 +1,4 @@
-/** What a service manager is told, and when its watchdog is fed, in virtual time. */
+/** What a service manager learns, and when its watchdog is fed, in virtual time. */
 import { expect, test } from "vitest";
 import { createLog } from "../../../server/log/log.js";
 import { ServiceManager } from "../../../cli/run/service-manager.js";
@@ -25,7 +25,7 @@ function run(watchdogMs: number | undefined) {
   return { clock, manager, watched, is, takeSent, logged };
 }
 
-test("it is told ready with the state, and fed at least twice in the watchdog's time", async () => {
+test("it learns that the service is ready, with its state, and fed at least twice in the watchdog's time", async () => {
   const { clock, manager, watched, is, takeSent } = run(3000);
   is.notReady = "provers are starting";
   manager.started(watched);
