@@ -43,6 +43,7 @@ export async function startTestService(
  */
 export function startRealService(
   backends: Readonly<Record<string, BackendName>> = { cpu: "lean_pq" },
+  settings: Record<string, unknown> = {},
 ): Promise<Service> {
   const childPath = join(process.cwd(), "dist/server/prover/child-main.js");
   if (!existsSync(childPath)) throw new Error(`${childPath} is missing; run 'make build'`);
@@ -56,7 +57,7 @@ export function startRealService(
       const own = { deviceId, childPath, backend, fileBytesMax };
       return forkProver({ ...own, nice: 0, cores: [], env, startTimeoutMs: 60_000 });
     },
-    { devices },
+    { devices, ...settings },
   );
 }
 
