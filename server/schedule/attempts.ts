@@ -62,13 +62,11 @@ export class Attempts {
     this.jobs.delete(number);
   }
 
-  /** Provers died over a job of the attempt. Returns whether its input is set aside now. */
-  blame(attemptId: number, deaths: number): boolean {
+  /** Provers died over a job of the attempt. */
+  blame(attemptId: number, deaths: number): void {
     const attempt = this.running.get(attemptId);
-    if (attempt === undefined) return false;
-    const { leader, assignment } = attempt;
-    this.setAside.blame(leader.digest, deaths, assignment.fenceAtMs);
-    return this.isSetAside(leader.digest);
+    if (attempt === undefined || deaths === 0) return;
+    this.setAside.blame(attempt.leader.digest, deaths, attempt.assignment.fenceAtMs);
   }
 
   /** Makes the plan of an attempt at the first waiter's work, for all waiters. Starts nothing. */

@@ -51,8 +51,6 @@ type Failed = Extract<ProofResult, { kind: "failed" }>;
 export class RunningTree {
   /** Provers that have died over the jobs. */
   private deaths = 0;
-  /** Whether a job that failed is tried again. */
-  private mayRetry = true;
   private readonly tree: Tree;
   private readonly proofs = new Map<number, InnerProof>();
   /** The jobs on lanes, by the attempt's number. */
@@ -178,15 +176,6 @@ export class RunningTree {
     }
   }
 
-  /**
-   * Notes that provers died over a job, before its end is passed on. Once the group is set aside, no job
-   * that fails is tried again; one more death ends the tree.
-   */
-  blame(deaths: number, isSetAside: boolean): void {
-    this.deaths += deaths;
-    if (isSetAside) this.mayRetry = false;
-  }
-
   /** The result of the attempt will not come: the job is ready again. */
   lost(attempt: number): TreeJob | undefined {
     const job = this.left(attempt);
@@ -293,7 +282,8 @@ export class RunningTree {
 
   private failed(job: TreeJob, result: Failed): JobResult {
     this.failure = result;
-    this.tree.failed(job.id, this.mayRetry);
+    this.deaths += result.deaths;
+    this.tree.failed(job.id);
     return "failed";
   }
 

@@ -149,7 +149,7 @@ export class Trees {
       },
       finished: (number, result) => {
         this.modules.attempts.jobEnded(number);
-        if (result.kind === "failed" && result.deaths > 0) this.blame(running, result.deaths);
+        if (result.kind === "failed") this.modules.attempts.blame(running.attemptId, result.deaths);
         const counted = tree.finished(number, result);
         if (counted !== undefined) this.count(job, counted);
         this.review(running);
@@ -170,12 +170,6 @@ export class Trees {
 
   private count({ kind }: TreeJob, result: JobResult): void {
     this.modules.metrics.treeJobs.inc({ job: kind, result });
-  }
-
-  /** Provers have died over the group: no job is tried again, or the whole ends. */
-  private blame({ tree, attemptId }: Running, deaths: number): void {
-    const isSetAside = this.modules.attempts.blame(attemptId, deaths);
-    tree.blame(deaths, isSetAside);
   }
 
   /** Ends the attempt once its tree has ended. */

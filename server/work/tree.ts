@@ -146,11 +146,11 @@ export class Tree {
     this.settle(node, "out");
   }
 
-  /** The job failed: it is tried again once, if it may be, and else left out. */
-  failed(job: number, mayRetry: boolean): void {
+  /** The job failed: it is tried again once, and else left out. */
+  failed(job: number): void {
     const node = this.node(job);
     node.failures++;
-    if (mayRetry && node.failures < TRIES_MAX) node.state = "ready";
+    if (node.failures < TRIES_MAX) node.state = "ready";
     else this.leaveOut(node);
   }
 

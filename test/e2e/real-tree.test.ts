@@ -77,15 +77,15 @@ test(
 test(
   "a bad signature in a leaf and a bad child are named, and all the others are proved",
   async () => {
-    const rawSignatures = vectors.raws(0, 0, 40);
-    const bad = vectors.raw(0, 40);
+    const rawSignatures = vectors.raws(0, 0, 56);
+    const bad = vectors.raw(0, 56);
     rawSignatures.push({ ...bad, signature: vectors.tampered(bad.signature) });
     const child = vectors.child(1);
     const children = [{ ...child, proof: vectors.tampered(child.proof) }];
     const outcome = await outcomeOf(await submit({ rawSignatures, children }));
-    await expectVerified(outcome, range(0, 40));
+    await expectVerified(outcome, range(0, 56));
     expect(outcome.leftOut.map(({ reason, input }) => [reason, input.value])).toEqual([
-      [LeftOutReason.BAD_SIGNATURE, 40],
+      [LeftOutReason.BAD_SIGNATURE, 56],
       [LeftOutReason.BAD_CHILD, 0],
     ]);
   },

@@ -76,6 +76,7 @@ export class TestScheduler {
   readonly clock = new VirtualClock();
   readonly metrics = createMetrics();
   readonly dispatcher = new Dispatcher({ clock: this.clock, metrics: this.metrics });
+  readonly memory = new MemoryBudget(1e9);
   readonly admission: Admission;
   /** What was sent to lanes, in order. */
   readonly sent: { lane: string; message: ToLane }[] = [];
@@ -85,7 +86,7 @@ export class TestScheduler {
   /** @param lanes devices of lanes that come at once */
   constructor(lanes: readonly string[]) {
     const { clock, metrics, dispatcher } = this;
-    const memory = new MemoryBudget(1e9);
+    const { memory } = this;
     const modules = { clock, log: createLog("silent"), metrics, dispatcher, memory };
     this.admission = new Admission({ instance: "00000000000000aa" }, modules);
     dispatcher.start(this.admission.queue);

@@ -5,131 +5,22 @@ import {
   OutcomeStatus,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Assignment } from "../../../server/lane/lane-messages.js";
-import { fakeCosts } from "../../../server/prover/fake-plan.js";
-import type { ProverDescription } from "../../../server/work/prover-description.js";
-import type { FoldWork, LeftOut, ProofResult } from "../../../server/work/group.js";
-import { decodedGroup, foldOf } from "../../../tools/harness/decoded-group.js";
-import { description, TestScheduler } from "../../helpers/scheduler.js";
+import type { FoldWork } from "../../../server/work/group.js";
+import { foldOf } from "../../../tools/harness/decoded-group.js";
+import * as trees from "../../helpers/tree-lanes.js";
 
-const range = (count: number, from = 0) => Array.from({ length: count }, (_, at) => from + at);
-const bytesOf = (validators: readonly number[]) => Uint8Array.from(validators);
-
-/** Raw signatures of so many validators, whose keys are their numbers, and children of others. */
-function group(raws: number, children: readonly (readonly number[])[] = []) {
-  const work: FoldWork = {
-    kind: "fold",
-    message: { root: new Uint8Array(32), slot: 1 },
-    raws: {
-      validators: range(raws),
-      keys: bytesOf(range(raws)),
-      signatures: bytesOf(range(raws)),
-    },
-    children: children.map((validators, at) => {
-      return { index: at + 3, validators, keys: bytesOf(validators), proof: bytesOf([200 + at]) };
-    }),
-    leftOut: [],
-    logInvRate: 0,
-  };
-  return decodedGroup(work);
-}
-
-const PROVE_MS = 100;
-
-/** Lanes that take two raw signatures in a proof, of 100 ms each. */
-class Lanes extends TestScheduler {
-  private leases = 1;
-  readonly leaseOf = new Map<string, number>();
-
-  constructor(
-    lanes: readonly string[],
-    private readonly limits: Partial<ProverDescription> = {},
-    private readonly proveMs = PROVE_MS,
-  ) {
-    super(lanes);
-    for (const lane of lanes) this.idle(lane);
-  }
-
-  get described(): ProverDescription {
-    return { ...description, rawsMax: 2, ...this.limits };
-  }
-
-  async until(atMs: number): Promise<void> {
-    await this.clock.runUntil(atMs, () => undefined);
-  }
-
-  get costs() {
-    const { proveMs } = this;
-    const time = { minMs: proveMs, maxMs: proveMs, rawMs: 0, childMs: 0 };
-    return fakeCosts({ fakeTime: time }, this.clock.nowMs());
-  }
-
-  idle(lane: string): void {
-    this.leaseOf.set(lane, ++this.leases);
-    const { costs } = this;
-    this.announceIdle(lane, this.leases, { costs, description: this.described });
-  }
-
-  /** The assignments that have no result yet, by lane. */
-  get open() {
-    const ended = new Set(this.ends);
-    const killed = new Set(this.sentOf("kill").map(({ attempt }) => attempt));
-    return this.assignments.filter(({ attempt }) => !ended.has(attempt) && !killed.has(attempt));
-  }
-
-  private readonly ends: number[] = [];
-
-  /** Ends the first open attempt, or that of the lane, so; the lane is idle again. */
-  end(resultOf: (assignment: Assignment) => ProofResult, lane?: string): Assignment {
-    const open = this.open.find((each) => lane === undefined || each.lane === lane);
-    if (open === undefined) throw new Error("no attempt is open");
-    this.ends.push(open.attempt);
-    const result = resultOf(open.assignment);
-    this.hear(open.lane, { kind: "ended", attempt: open.attempt, result });
-    this.idle(open.lane);
-    return open.assignment;
-  }
-
-  /** Makes every job's proof until every job has ended. */
-  endAll(resultOf: (assignment: Assignment) => ProofResult = proved): FoldWork[] {
-    const works: FoldWork[] = [];
-    while (this.open.length > 0) works.push(foldOf(this.end(resultOf).work));
-    return works;
-  }
-}
-
-const rawOut = (validatorIndex: number, reason: LeftOut["reason"]): LeftOut => {
-  return { reason, input: { kind: "raw", validatorIndex }, digest: bytesOf([validatorIndex]) };
-};
-
-/** The result of proving all but these raw signatures. */
-function provedBut(bad: readonly number[]): (assignment: Assignment) => ProofResult {
-  return ({ work }) => {
-    const { raws, children } = foldOf(work);
-    const all = [...raws.validators, ...children.flatMap(({ validators }) => validators)];
-    const validators = [...new Set(all)].filter((v) => !bad.includes(v) || children.length > 0);
-    const leftOut = raws.validators.filter((v) => bad.includes(v));
-    return {
-      kind: "proved",
-      proof: bytesOf([raws.validators.length, children.length]),
-      validators: validators.sort((a, b) => a - b),
-      childrenFolded: children.map(({ index }) => index),
-      leftOut: leftOut.map((v) => rawOut(v, "bad_signature")),
-      proveMs: PROVE_MS,
-      verifiedBy: "standby",
-    };
-  };
-}
-const proved = provedBut([]);
-const died = (): ProofResult => {
-  return { kind: "failed", reason: "prover_died", detail: "gone", deaths: 1 };
-};
-const shapes = (works: readonly FoldWork[]) =>
-  works.map(({ raws, children }) => raws.validators.length || -children.length);
-
-/** Validators of the outcome's participants, from its bits. */
-function participants(bits: Uint8Array): number[] {
-  return range(bits.length * 8).filter((at) => ((bits[at >> 3] ?? 0) >> (at & 7)) & 1);
-}
+const {
+  bytesOf,
+  died,
+  groupOf: group,
+  participants,
+  proved,
+  provedBut,
+  range,
+  rawOut,
+  shapes,
+} = trees;
+const { PROVE_MS, TreeLanes: Lanes } = trees;
 
 describe("a group over the limits of one proof", () => {
   test("is proved by leaves and folds on one lane, and has one outcome with all validators", () => {
@@ -344,8 +235,11 @@ describe("those that wait for a tree", () => {
   test("cancel it together: every job is killed, and inner proofs are forgotten", () => {
     const lanes = new Lanes(["a", "b"]);
     lanes.submit("one", group(6));
+    const heldBytes = () => lanes.memory.heldBytes;
+    const before = heldBytes();
     lanes.end(proved, "a");
     expect(lanes.open).toHaveLength(2);
+    expect(heldBytes()).toBe(before + 2);
     lanes.admission.cancel("one", "1", [0]);
     expect(
       lanes
@@ -355,7 +249,22 @@ describe("those that wait for a tree", () => {
     ).toEqual(["a", "b"]);
     expect(lanes.open).toEqual([]);
     expect(lanes.outcomes("one")).toMatchObject([{ status: OutcomeStatus.STOPPED }]);
+    expect(heldBytes()).toBeLessThan(before);
   });
+});
+
+test("a job whose proof finds no memory has failed, and the group ends", () => {
+  const lanes = new Lanes(["a"]);
+  lanes.submit("node", group(4), { mayShed: false });
+  const rest = lanes.memory.reserve(1e9 - lanes.memory.heldBytes - 1);
+  lanes.endAll();
+  expect(rest?.heldBytes).toBeGreaterThan(0);
+  expect(lanes.outcomes("node")).toMatchObject([
+    {
+      status: OutcomeStatus.FAILED,
+      detail: "no memory is free for the proof of a job",
+    },
+  ]);
 });
 
 describe("the order", () => {

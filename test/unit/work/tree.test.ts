@@ -56,7 +56,7 @@ function run(of: TreeRequest, fate: Fate = {}): { end: TreeEnd; started: TreeJob
     tree.start(job.id);
     if (what === "lost") tree.lost(job.id);
     else if (what === "missed") tree.missed(job.id);
-    else if (what === "failed") tree.failed(job.id, true);
+    else if (what === "failed") tree.failed(job.id);
     else if (job.kind === "leaf") {
       const bad = job.raws.filter((raw) => badRaws.has(raw));
       rotten.delete(job.id);
