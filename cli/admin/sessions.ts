@@ -16,8 +16,9 @@ import { addAdminCommand, ask } from "./ask.js";
 const help = `
 'votes' counts those in a proof by now, and all: each is a validator and a message.
 'groups' lists the state of each group in the node's order. 'attempt 2' follows
-a first one without a result, as after a prover's death. 'request' is the node's
-name for its snapshot, 'session' the one that 'admin end' takes.
+a first one without a result, as after a prover's death; '3 of 5 jobs' is a group over
+the limits of one proof. 'request' is the node's name for its snapshot, 'session' the
+one that 'admin end' takes.
 
 Examples:
   lean-aggregator admin sessions
@@ -63,13 +64,18 @@ function groupsText(groups: readonly InFlightGroup[]): string {
   return spans.map(({ text, count }) => (count === 1 ? text : `${count} ${text}`)).join(", ");
 }
 
-function groupText({ state, attempt, status }: InFlightGroup): string {
+function groupText({ state, attempt, status, jobs, jobsDone }: InFlightGroup): string {
   if (state === GroupState.ENDED && status !== OutcomeStatus.UNSPECIFIED) {
     return lower(OutcomeStatus[status]);
   }
   const name = lower(GroupState[state]);
   if (state === GroupState.QUEUED && attempt > 0) return `${name} (after attempt ${attempt})`;
-  return state === GroupState.RUNNING && attempt > 1 ? `${name} (attempt ${attempt})` : name;
+  if (state !== GroupState.RUNNING) return name;
+  const notes = [
+    ...(attempt > 1 ? [`attempt ${attempt}`] : []),
+    ...(jobs > 0 ? [`${jobsDone} of ${jobs} jobs`] : []),
+  ];
+  return notes.length === 0 ? name : `${name} (${notes.join(", ")})`;
 }
 
 const leftText = (ms: number) => (ms === 0 ? "over" : String(ms));

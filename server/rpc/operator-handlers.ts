@@ -99,7 +99,10 @@ export class AdminHandlers {
   listSessions() {
     const { admission, clock } = this.modules;
     const nowMs = clock.nowMs();
-    const sessions = admission.listSessions().map((session) => sessionView(session, nowMs));
+    const { queue } = admission;
+    const sessions = admission
+      .listSessions()
+      .map((session) => sessionView(session, nowMs, (attempt) => queue.progressOf(attempt)));
     return create(ListSessionsResponseSchema, { sessions });
   }
 
@@ -225,7 +228,9 @@ export class AdminHandlers {
 
   private view({ deviceId }: OperatedDevice, report: LaneReport) {
     const { admission, clock } = this.modules;
-    return deviceView(deviceId, report, admission.listSessions(), clock.nowMs());
+    const wholeOf = (number: number) => admission.queue.wholeOf(number);
+    const running = { sessions: admission.listSessions(), wholeOf };
+    return deviceView(deviceId, report, running, clock.nowMs());
   }
 
   /** Sends a command; resolves with the report that confirms it, else rejects with a `Refusal`. */

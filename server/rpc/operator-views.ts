@@ -26,9 +26,11 @@ import { deviceStateOnWire } from "../lane/lane-activity.js";
 
 const roleOnWire = { active: ProverRole.ACTIVE, standby: ProverRole.STANDBY } as const;
 
+/** @param progressOf how far an attempt at several jobs is; undefined for one job */
 export function sessionView(
   { id, request, submission, state, attempts }: Session,
   nowMs: number,
+  progressOf: (attempt: number) => { done: number; jobs: number } | undefined,
 ): MessageInitShape<typeof InFlightSessionSchema> {
   const { nodeId, slot, priority, receivedAtMs, deadlineAtMs, fenceAtMs } = submission;
   return {
@@ -47,6 +49,7 @@ export function sessionView(
     ),
     groups: state.groups.map((group, index) => ({
       ...groupView(group, request.outcomes.get(index)),
+      ...jobsView(group.kind === "running" ? progressOf(group.attempt) : undefined),
       attempt: attempts.get(index) ?? 0,
     })),
   };
@@ -54,6 +57,10 @@ export function sessionView(
 
 const provedOf = (votes: Votes | undefined) =>
   votes?.proved.reduce((sum, inStep) => sum + inStep, 0) ?? 0;
+
+function jobsView(progress: { done: number; jobs: number } | undefined) {
+  return progress === undefined ? {} : { jobsDone: progress.done, jobs: progress.jobs };
+}
 
 function groupView(
   group: SessionGroup,
@@ -71,17 +78,22 @@ function groupView(
   }
 }
 
-/** @param sessions those in flight: the running attempt may belong to one of them */
+/**
+ * @param sessions those in flight: the running attempt may belong to one of them
+ * @param wholeOf the attempt at the whole group, for the number of an attempt or of one of its jobs
+ */
 export function deviceView(
   deviceId: string,
   report: LaneReport,
-  sessions: readonly Session[],
+  { sessions, wholeOf }: { sessions: readonly Session[]; wholeOf: (number: number) => number },
   nowMs: number,
 ): MessageInitShape<typeof DeviceStatusSchema> {
   const { phase, isDrained, isRestartDue, lease, provers, costs, standbyCause } = report;
   const failed = phase.kind === "failed" ? { retryInMs: whole(phase.retryAtMs - nowMs) } : {};
   const running =
-    phase.kind === "proving" ? { running: attemptView(phase, costs, sessions, nowMs) } : {};
+    phase.kind === "proving"
+      ? { running: attemptView(phase, costs, { sessions, wholeOf }, nowMs) }
+      : {};
   return {
     deviceId,
     state: deviceStateOnWire[phase.kind],
@@ -104,10 +116,11 @@ export function deviceView(
 function attemptView(
   { attempt, proof }: { attempt: number | null; proof: RunningProof | null },
   costs: Costs,
-  sessions: readonly Session[],
+  { sessions, wholeOf }: { sessions: readonly Session[]; wholeOf: (number: number) => number },
   nowMs: number,
 ): MessageInitShape<typeof RunningAttemptSchema> {
-  const isIts = (group: SessionGroup) => group.kind === "running" && group.attempt === attempt;
+  const ofGroup = attempt === null ? null : wholeOf(attempt);
+  const isIts = (group: SessionGroup) => group.kind === "running" && group.attempt === ofGroup;
   const session = sessions.find(({ state }) => state.groups.some(isIts));
   return {
     attempt: attempt ?? 0,

@@ -90,11 +90,12 @@ function stateOf(
   hasCosts: boolean,
 ): Pick<Answer, "groupsWaiting" | "devices" | "nodes"> {
   const sessions = admission.listSessions();
+  const wholeOf = (number: number) => admission.queue.wholeOf(number);
   const ofDevice = ({
     deviceId,
     report,
   }: OperatedDevice): MessageInitShape<typeof DeviceActivitySchema> => ({
-    status: deviceView(deviceId, report, sessions, nowMs),
+    status: deviceView(deviceId, report, { sessions, wholeOf }, nowMs),
     scheme: report.description?.scheme ?? "",
     revision: report.description?.revision ?? "",
     learnedCosts: hasCosts ? learnedCosts(report, folds) : [],

@@ -50,7 +50,12 @@ export class Attempts {
 
   /** @param number of the attempt, or of a job of its tree */
   get(number: number): Attempt | undefined {
-    return this.running.get(this.jobs.get(number) ?? number);
+    return this.running.get(this.wholeOf(number));
+  }
+
+  /** The attempt at the whole group, for its own number or that of a job of its tree. */
+  wholeOf(number: number): number {
+    return this.jobs.get(number) ?? number;
   }
 
   /** A lane has a job of the attempt's tree, under this number. */

@@ -124,6 +124,11 @@ export class GroupQueue implements AttemptSource {
     return this.trees.progressOf(attemptId);
   }
 
+  /** The attempt at the whole group, for its own number or that of a job of its tree. */
+  wholeOf(number: number): number {
+    return this.attempts.wholeOf(number);
+  }
+
   adopt(offered: AdoptableWork): NextAttempt | undefined {
     const job = this.trees.adopt(offered);
     if (job !== undefined) return job;

@@ -183,7 +183,7 @@ export class RunningTree {
     return job;
   }
 
-  /** Takes the job off its lane for good; its attempt is to be killed. */
+  /** Leaves out a job that a lane has; its attempt is to be killed. */
   missed(attempt: number): TreeJob | undefined {
     const job = this.left(attempt);
     if (job !== undefined) this.tree.missed(job.id);

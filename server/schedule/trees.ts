@@ -82,7 +82,7 @@ export class Trees {
   }
 
   /**
-   * The job that is next, of a tree of a class as high as `priority` or higher; undefined when none is.
+   * The job that is next, of a tree of a class as high as `priority` or higher; undefined when no job is ready.
    * Folds come before leaves, and older trees before younger ones.
    */
   next(priority = Infinity): NextAttempt | undefined {

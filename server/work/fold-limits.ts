@@ -53,7 +53,7 @@ export function withLeafRawsMax(of: ProverDescription, leafRawsMax: number): Pro
   return { ...of, rawsMax: lower(of.rawsMax), rawsBesideMax: lower(of.rawsBesideMax) };
 }
 
-/** Whether one job may prove this shape. What is no proof needs no job, and fits. */
+/** Whether one job may prove this shape. One child alone needs no job, and fits. */
 export function fitsOneJob(of: FoldLimits, { raws, children, messages }: Shape): boolean {
   if (messages !== undefined || (raws === 0 && children < 2)) return true;
   if (children === 0) return raws <= of.rawsMax;

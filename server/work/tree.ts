@@ -301,7 +301,7 @@ export class Tree {
   }
 }
 
-/** A leaf or fold as a job; a child is none. */
+/** A leaf or fold as a job; nothing for a child. */
 function jobOf(node: Node): TreeJob[] {
   const { id, of, parts } = node;
   const shape = shapeOf(node);

@@ -10,6 +10,7 @@ import {
   OutcomeReason,
   OutcomeStatus,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { startFakeProver } from "../../server/prover/fake.js";
 import type { FakeLimits } from "../../server/prover/fake-limits.js";
 import type { FakeFailure } from "../../server/prover/fake-plan.js";
@@ -162,6 +163,16 @@ test("a cancelled group has every job killed, and the devices prove the next", a
   });
   const requestId = await submit({ rawSignatures: raws(range(6)) });
   await expect.poll(() => proofs).toBe(2);
+  const operator = createClient(
+    AdminService,
+    createGrpcTransport({ baseUrl: `http://${service.operatorAddress ?? ""}` }),
+  );
+  const { sessions } = await operator.listSessions({});
+  expect(sessions[0]?.groups).toMatchObject([{ jobsDone: 0, jobs: 5, attempt: 1 }]);
+  const { devices } = await operator.listProvers({});
+  expect(devices.map(({ running }) => running?.sessionId)).toEqual(
+    devices.map(() => sessions[0]?.sessionId),
+  );
   await client.cancelSession({ node, requestId });
   const { session } = await client.getSession({ node, requestId });
   expect(session?.outcomes).toMatchObject([{ status: OutcomeStatus.STOPPED }]);
