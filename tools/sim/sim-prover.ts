@@ -22,7 +22,7 @@ export const SIGNATURE_BYTES = 4;
 export const POISON = 0xdd;
 export const BAD = 0xbb;
 
-const DESCRIPTION: ProverDescription = {
+export const DESCRIPTION: ProverDescription = {
   backend: "sim",
   scheme: "sim",
   revision: "sim-1",
@@ -43,6 +43,12 @@ export interface ProverWitness {
   ended(prover: SimProver): void;
 }
 
+/** The limits of one fold, as a prover describes them. */
+export type FoldsOfProver = Pick<
+  ProverDescription,
+  "rawsMax" | "rawsBesideMax" | "separatesRaws" | "arities"
+>;
+
 export interface SimProverOptions {
   device: string;
   setupMs: number;
@@ -56,6 +62,8 @@ export interface SimProverOptions {
   proofBytes?: (shape: Shape) => number;
   /** Messages that it merges. Default: those of `DESCRIPTION`. */
   messagesMax?: number;
+  /** What one fold takes. Default: no limit but those of `DESCRIPTION`. */
+  folds?: FoldsOfProver;
   /** What the prover tells is heard in turns of this process. Default: at once. */
   host?: { nowMs: () => number; turn: (hear: () => void) => void };
 }
@@ -83,8 +91,8 @@ export class SimProver implements Prover {
     private readonly clock: VirtualClock,
     private readonly witness: ProverWitness,
   ) {
-    const { messagesMax = DESCRIPTION.messagesMax } = options;
-    this.description = { ...DESCRIPTION, messagesMax };
+    const { messagesMax = DESCRIPTION.messagesMax, folds } = options;
+    this.description = { ...DESCRIPTION, messagesMax, ...folds };
     this.host = options.host ?? { nowMs: () => clock.nowMs(), turn: (hear) => hear() };
     this.exited = new Promise((resolve) => (this.resolveExit = resolve));
     this.ready = new Promise((resolve, reject) => {

@@ -1,6 +1,7 @@
 /** What a seed makes of one simulated run: how large it is and how it misbehaves. */
 import type { LaneOptions } from "../../server/lane/lane-events.js";
 import type { Random } from "./random.js";
+import type { FoldsOfProver } from "./sim-prover.js";
 
 /** The memory ceiling of every device: some groups would pass it. */
 export const PROVER_BYTES_MAX = 1.6e9;
@@ -27,11 +28,14 @@ export interface Weather {
   growth: number;
   /** Devices are timed by a proof before they take work. */
   isCalibrated: boolean;
+  /** What one fold takes: larger groups are trees of jobs. */
+  folds: FoldsOfProver;
 }
 
 export function drawWeather(random: Random): Weather {
   const isCalm = random.chance(0.25);
   const rate = (max: number) => (isCalm || random.chance(0.5) ? 0 : random.between(0, max));
+  const folds = drawFolds(random);
   return {
     devices: random.pick([1, 1, 1, 2, 4]),
     standbys: random.pick([0, 1, 1]),
@@ -46,9 +50,19 @@ export function drawWeather(random: Random): Weather {
     identical: random.pick([0, 0.2, 0.6]),
     scatter: random.pick([0.1, 0.5, 2, 8]),
     growth: rate(200_000),
-    isCalibrated: random.chance(0.5),
+    // Else trees would be left out as too long.
+    isCalibrated: folds.rawsMax !== undefined || random.chance(0.5),
     merges: random.pick([0, 0.2, 0.5]),
+    folds,
   };
+}
+
+/** In every second run as the backend has it; else small leaves, folded in twos and fours, or as many as there are. */
+function drawFolds(random: Random): FoldsOfProver {
+  if (random.chance(0.5)) return {};
+  const rawsMax = random.pick([3, 8, 16]);
+  const separatesRaws = random.chance(0.7);
+  return { rawsMax, rawsBesideMax: rawsMax, separatesRaws, arities: random.pick([0, 0b10100]) };
 }
 
 /** What lanes are allowed: lots of time to refresh their costs, so that it happens. */

@@ -40,8 +40,6 @@ const DRAIN_MS = 2000;
 /** After the last submission: the longest fence, a retention, and time for all to be replaced. */
 const QUIET_MS = 20_000;
 
-type LaneToFill = Parameters<GroupQueue["next"]>;
-
 export interface Report {
   seed: number;
   violations: string[];
@@ -110,12 +108,10 @@ export class World implements ProverWitness {
 
   async run(): Promise<Report> {
     const { queue } = this.admission;
-    const next = (...lane: LaneToFill) => this.nextAttempt(...lane);
-    const source = { next, offered: () => queue.offered() };
-    const adopt = queue.adopt.bind(queue);
     this.dispatcher.start({
-      ...source,
-      adopt,
+      next: (...lane) => this.nextAttempt(...lane),
+      offered: () => queue.offered(),
+      adopt: (offered) => queue.adopt(offered),
       get hasWaiting() {
         return queue.hasWaiting;
       },
@@ -175,7 +171,7 @@ export class World implements ProverWitness {
     this.trace(`${prover.device}: prover has ended`);
   }
 
-  private nextAttempt(...lane: LaneToFill): NextAttempt | undefined {
+  private nextAttempt(...lane: Parameters<GroupQueue["next"]>): NextAttempt | undefined {
     const attempt = this.admission.queue.next(...lane);
     if (attempt === undefined) return undefined;
     const known = this.byName.get(workName(attempt.work));
@@ -298,9 +294,8 @@ export class World implements ProverWitness {
 
   private startProver(device: string): SimProver {
     const { random, weather, clock } = this;
-    const tooLarge = (bytes: number) =>
-      this.violation(`a proof that takes ${Math.round(bytes / 1e6)} MB`);
-    const options = simProverOptions(device, { random, weather, clock, tooLarge });
+    const broken = (what: string) => this.violation(what);
+    const options = simProverOptions(device, { random, weather, clock, broken });
     return new SimProver(options, clock, this);
   }
 
@@ -349,8 +344,11 @@ export class World implements ProverWitness {
   /** One of several that wait for a proof may leave: it goes on for the others. */
   private checkRunning(sessions: readonly Session[]): void {
     const attempts = new Set(
-      this.lanes.lanes.map(({ phase }) => ("attempt" in phase ? phase.attempt : undefined)),
+      this.lanes.lanes.flatMap(({ phase }) => ("attempt" in phase ? [phase.attempt] : [])),
     );
+    // A tree's jobs have numbers of their own, and may wait for a lane.
+    const isTree = this.weather.folds.rawsMax !== undefined;
+    if (isTree && (attempts.size > 0 || !this.dispatcher.isIdle)) return;
     const groups = sessions.flatMap(({ state }) => state.groups);
     if (groups.some((group) => group.kind === "running" && !attempts.has(group.attempt)))
       this.violation("a group waits for an attempt that no lane works on");
