@@ -135,6 +135,19 @@ module.exports = {
       to: { path: "^(tools|test)/" },
     },
     {
+      name: "the-page-stands-alone",
+      severity: "error",
+      comment: "The browser loads its modules as they are; the model knows no browser.",
+      from: { path: "^page/" },
+      to: { pathNot: "^page/" },
+    },
+    {
+      name: "the-model-knows-no-browser",
+      severity: "error",
+      from: { path: "^(page/model|cli|tools|server|client)/" },
+      to: { path: "^page/view/" },
+    },
+    {
       name: "tools-import-no-test",
       severity: "error",
       from: { path: "^tools/" },

@@ -36,6 +36,8 @@ COPY --from=build /app/test/vectors/xmss ./test/vectors/xmss
 COPY --from=build /app/dist/cli ./dist/cli
 COPY --from=build /app/dist/client ./dist/client
 COPY --from=build /app/dist/native ./dist/native
+COPY --from=build /app/dist/page ./dist/page
+COPY page/icon.svg page/index.html page/page.css ./page/
 COPY --from=build /app/dist/proto ./dist/proto
 COPY --from=build /app/dist/server ./dist/server
 # The image's user "node", by number so that a host can check it.

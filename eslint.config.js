@@ -30,6 +30,14 @@ export default tseslint.config(
       ],
     },
   },
+  {
+    files: ["page/**/*.ts"],
+    languageOptions: { parserOptions: { project: "./page/tsconfig.json" } },
+  },
+  {
+    files: ["test/page/**/*.ts"],
+    languageOptions: { parserOptions: { project: "./test/page/tsconfig.json" } },
+  },
   // A suite is one function that holds its tests.
   { files: ["test/**/*.test.ts"], rules: { "max-lines-per-function": "off" } },
 );

@@ -17,6 +17,7 @@ import type { Calls } from "./rpc/handlers.js";
 import { addAggregatorRoutes } from "./rpc/handlers.js";
 import type { AdminHandlers } from "./rpc/operator-handlers.js";
 import { addOperatorRoutes } from "./rpc/operator-handlers.js";
+import { LivePage } from "./rpc/live-page.js";
 import { Pages, ProbeServer } from "./rpc/pages.js";
 import { RpcServer } from "./rpc/server.js";
 
@@ -127,7 +128,7 @@ function operatorServer(
       files: [file_lean_aggregator_admin_v1_admin],
       addRoutes: (routes) => addOperatorRoutes(routes, operatorCalls),
     },
-    { clock, log, access, transport, memory, metrics },
+    { clock, log, access, transport, memory, metrics, livePage: new LivePage({ clock }) },
   );
   // Always SERVING: only the nodes' listener reports whether nodes are served.
   server.setServing(true);

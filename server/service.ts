@@ -33,6 +33,7 @@ import type { Addresses } from "./listeners.js";
 import type { TlsSourceModules } from "./net/tls-source.js";
 import { TlsSource } from "./net/tls-source.js";
 import { createTransportMetrics } from "./net/metrics.js";
+import { coresText } from "./prover/cores.js";
 import { Dispatcher } from "./schedule/dispatcher.js";
 import { Admission } from "./admission/admission.js";
 
@@ -193,6 +194,12 @@ function logAddresses(log: Logger, { addresses, operatorAddress, probesAddress }
   log.info({ ...where, probes: probesAddress ?? "off" }, "listening; provers are starting");
 }
 
+/** The cores of each device that has some set, for people. */
+function coresOf({ devices }: Config): ReadonlyMap<string, string> {
+  const pinned = devices.filter(({ cores }) => cores.length > 0);
+  return new Map(pinned.map(({ id, cores }) => [id, coresText(cores)]));
+}
+
 interface Working {
   dispatcher: Dispatcher;
   lanes: LocalLanes;
@@ -287,12 +294,12 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const admission = new Admission({ instance }, admitting);
   const status = new ServiceStatus({ admission, dispatcher });
   const verifier = () => (remote ?? lanes).verifier();
-  const { deadlineMs, fenceMs } = config;
-  const options = { instance, serviceId, version, deadlineMs, fenceMs };
+  const options = { ...config, instance, serviceId, version };
   const serving = { admission, status, dispatcher, clock, access };
   const handlers = new Handlers(options, { ...serving, recorder, verifier });
   const fleet = async () => remote?.fleetView();
-  const operatorCalls = new AdminHandlers(options, { ...serving, log, activity, audit, fleet });
+  const watching = { log, activity, audit, fleet, cores: coresOf(config) };
+  const operatorCalls = new AdminHandlers(options, { ...serving, ...watching });
   const looks = looksAt(admission, dispatcher, clock);
   const transport = createTransportMetrics(metrics.registry);
   const tls = await openTls(config, { clock, log, transport });

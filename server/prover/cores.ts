@@ -46,3 +46,14 @@ export function missingCores(
   }
   return undefined;
 }
+
+/** Cores for people, such as `0-3,8`. */
+export function coresText(cores: readonly number[]): string {
+  const ranges: [from: number, to: number][] = [];
+  for (const core of [...cores].sort((a, b) => a - b)) {
+    const last = ranges.at(-1);
+    if (last !== undefined && core === last[1] + 1) last[1] = core;
+    else ranges.push([core, core]);
+  }
+  return ranges.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(",");
+}

@@ -68,6 +68,8 @@ export interface AdminHandlersModules {
   activity: ActivityFeed;
   /** Undefined when no audit record is kept. */
   audit?: AuditTrail | undefined;
+  /** The cores of each device that has some set, such as `0-3`. */
+  cores: ReadonlyMap<string, string>;
   /** The engine and the lane hosts on it; undefined without an engine. */
   fleet(): Promise<FleetView | undefined>;
 }

@@ -34,7 +34,7 @@ export class Pages {
 
   /** Answers the request for a page. The path must be one that it `has`. */
   answer(path: string, { method = "", headers }: HttpRequest, response: HttpResponse): void {
-    this.cutWhenSlow(response);
+    cutWhenSlow(response, this.modules.clock);
     if (!["GET", "HEAD"].includes(method)) refuseMethod(response, "GET, HEAD");
     else if (path === "/metrics") {
       void this.scraper
@@ -44,13 +44,6 @@ export class Pages {
       const reason = path === "/readyz" ? this.modules.notReady() : undefined;
       answerText(response, reason === undefined ? 200 : 503, `${reason ?? "ok"}\n`);
     }
-  }
-
-  /** A caller that does not read its answer would keep its connection busy, and its memory. */
-  private cutWhenSlow(response: HttpResponse): void {
-    const { clock } = this.modules;
-    const cancel = clock.at(clock.nowMs() + limits.pageTakeMsMax, () => response.destroy());
-    response.once("close", cancel);
   }
 }
 
@@ -95,6 +88,12 @@ export class ProbeServer {
     else if (path === "/") answerText(response, 200, `lean-aggregator: ${PATHS.join(", ")}\n`);
     else answerText(response, 404, `not found: try ${PATHS.join(", ")}\n`);
   }
+}
+
+/** A caller that does not read its answer would keep its connection busy, and its memory. */
+export function cutWhenSlow(response: HttpResponse, clock: Clock): void {
+  const cancel = clock.at(clock.nowMs() + limits.pageTakeMsMax, () => response.destroy());
+  response.once("close", cancel);
 }
 
 export function answerText(

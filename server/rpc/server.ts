@@ -13,6 +13,7 @@ import { CallAdmission } from "./call-admission.js";
 import type { CallAdmissionModules } from "./call-admission.js";
 import { countCall } from "./call-metrics.js";
 import { Health } from "./health.js";
+import type { LivePage } from "./live-page.js";
 import type { Pages } from "./pages.js";
 import { answerDenied, answerText, answerUnimplemented, refuseMethod } from "./pages.js";
 import { credentialOf } from "./permission.js";
@@ -27,6 +28,8 @@ export interface RpcServerOptions extends Omit<ListenerOptions, "protocols"> {
 export interface RpcServerModules extends ListenerModules, CallAdmissionModules {
   /** Pages served beside the calls, to callers that the policy knows. Default: no pages. */
   pages?: Pages;
+  /** The live page, served to everyone who reaches the listener. Default: none. */
+  livePage?: LivePage;
 }
 
 export class RpcServer {
@@ -64,8 +67,9 @@ export class RpcServer {
 
   private handle(request: HttpRequest, response: HttpResponse, peer: Peer): void {
     const [path = ""] = (request.url ?? "").split("?", 1);
-    const { pages } = this.modules;
-    if (pages?.has(path) === true) this.answerPage(pages, path, request, response, peer);
+    const { pages, livePage } = this.modules;
+    if (livePage?.has(path) === true) livePage.answer(path, request, response);
+    else if (pages?.has(path) === true) this.answerPage(pages, path, request, response, peer);
     else if (request.method === "POST") {
       if (this.admission.serves(path)) this.admission.handle(path, request, response, peer);
       else {

@@ -35,6 +35,8 @@ export interface StreamActivityModules {
   status: Pick<ServiceStatus, "current">;
   activity: Pick<ActivityFeed, "has" | "take">;
   clock: Clock;
+  /** The cores of each device that has some set, such as `0-3`. */
+  cores: ReadonlyMap<string, string>;
 }
 
 /** The names of the service, which stand in each answer. */
@@ -85,7 +87,7 @@ export async function* activityOf(
 }
 
 function stateOf(
-  { admission, dispatcher }: StreamActivityModules,
+  { admission, dispatcher, cores }: StreamActivityModules,
   nowMs: number,
   hasCosts: boolean,
 ): Pick<Answer, "groupsWaiting" | "devices" | "nodes"> {
@@ -98,6 +100,7 @@ function stateOf(
     status: deviceView(deviceId, report, { sessions, wholeOf }, nowMs),
     scheme: report.description?.scheme ?? "",
     revision: report.description?.revision ?? "",
+    cores: cores.get(deviceId) ?? "",
     learnedCosts: hasCosts ? learnedCosts(report, folds) : [],
   });
   return {

@@ -64,7 +64,7 @@ export class InProcess {
     const activity = new ActivityFeed(64);
     const status = new ServiceStatus({ admission, dispatcher });
     this.admin = new AdminHandlers(options, {
-      ...{ admission, dispatcher, status, clock, log, access, activity, fleet },
+      ...{ admission, dispatcher, status, clock, log, access, activity, fleet, cores: new Map() },
     });
   }
 

@@ -1,0 +1,212 @@
+/**
+ * What the live page and `admin top` draw, built from the answers of the stream: groups from acceptance
+ * to end, what each lane did, skips, and the newest state of devices and nodes. Bounded: what is older
+ * than `KEPT_MS`, and of that the oldest beyond `GROUPS_MAX`, is forgotten. Pure.
+ */
+import type { Activity, Answer, Cost, Device, Event, Node, Size, VoteFates } from "./answer.js";
+
+/** How long ended groups and proofs are kept, in milliseconds. A recording is kept whole. */
+const KEPT_MS = 10 * 60_000;
+const GROUPS_MAX = 5000;
+
+type Accepted = Extract<Event, { kind: "accepted" }>;
+type Lane = Extract<Event, { kind: "lane" }>;
+
+/** One group of one session. */
+export interface Group {
+  /** Unique: the session's id and the index of the group in its snapshot. */
+  readonly key: string;
+  readonly session: Accepted;
+  readonly index: number;
+  readonly size: Size;
+  /** When its first attempt started, and of the newest attempt the number and the device. */
+  startedAtMs: number | undefined;
+  attempt: number;
+  attempts: number;
+  device: string;
+  /** When the newest attempt's proof started; undefined while its inputs are verified. */
+  provingAtMs: number | undefined;
+  end: GroupEnd | undefined;
+}
+
+export interface GroupEnd {
+  atMs: number;
+  status: string;
+  reason: string;
+  votes: VoteFates;
+  proveMs: number;
+}
+
+/** One stretch of work of a lane: an attempt, or another state than idle. */
+export interface LaneBar {
+  readonly key: string;
+  readonly device: string;
+  readonly state: string;
+  readonly attempt: number;
+  readonly startAtMs: number;
+  /** When its proof started; undefined while inputs are verified, and without a proof. */
+  proofAtMs: number | undefined;
+  proof: Size | undefined;
+  /** Undefined while it goes on. */
+  endAtMs: number | undefined;
+  /** True when the prover was killed over it: its duration is none of a whole proof. */
+  isKilled: boolean;
+  readonly cause: string;
+}
+
+export interface Skip {
+  readonly atMs: number;
+  readonly node: string;
+  readonly slot: string;
+  readonly reason: string;
+  readonly detail: string;
+}
+
+export class ActivityModel {
+  readonly groups = new Map<string, Group>();
+  /** By device, in order of time. */
+  readonly lanes = new Map<string, LaneBar[]>();
+  readonly costs = new Map<string, Cost[]>();
+  skips: Skip[] = [];
+  devices: readonly Device[] = [];
+  nodes: readonly Node[] = [];
+  /** The newest answer; undefined before the first. */
+  last: Answer | undefined;
+  /** Activities that the service had dropped before they could be read. */
+  missed = 0;
+  private bars = 0;
+
+  take(answer: Answer): void {
+    if (this.last !== undefined && this.last.run !== answer.run) this.forgetAll();
+    const isFirst = this.last === undefined;
+    this.last = answer;
+    // Before the first answer nothing was there to miss: the service keeps some minutes only.
+    if (!isFirst) this.missed += answer.missed;
+    for (const activity of answer.activities) this.takeActivity(activity);
+    if (answer.devices !== undefined) {
+      this.devices = answer.devices;
+      for (const { id, costs } of answer.devices) if (costs.length > 0) this.costs.set(id, costs);
+    }
+    if (answer.devices !== undefined || answer.isRecorded) this.nodes = answer.nodes;
+    if (!answer.isRecorded) this.forgetBefore(answer.nowMs - KEPT_MS);
+  }
+
+  /** The group that the lane's attempt works on; undefined when it is not known. */
+  groupOf({ device, attempt, startAtMs }: LaneBar): Group | undefined {
+    const candidates = [...this.groups.values()].filter(
+      (group) => group.device === device && group.attempt === attempt,
+    );
+    return candidates.find((group) => (group.end?.atMs ?? Infinity) >= startAtMs);
+  }
+
+  private takeActivity(activity: Activity): void {
+    switch (activity.kind) {
+      case "accepted":
+        return this.accept(activity);
+      case "skipped":
+        this.skips.push(activity);
+        return;
+      case "started":
+        return this.start(activity);
+      case "ended":
+        return this.endGroup(activity);
+      case "lane":
+        return this.takeLane(activity);
+    }
+  }
+
+  private accept(session: Accepted): void {
+    session.groups.forEach((size, index) => {
+      const key = `${session.session}/${index}`;
+      const none = { startedAtMs: undefined, attempt: 0, attempts: 0, device: "" };
+      const waiting = { ...none, provingAtMs: undefined, end: undefined };
+      this.groups.set(key, { key, session, index, size, ...waiting });
+    });
+  }
+
+  private start({ session, group: index, attempt, device, atMs }: Activity & { kind: "started" }) {
+    const group = this.groups.get(`${session}/${index}`);
+    if (group === undefined) return;
+    group.startedAtMs ??= atMs;
+    group.attempt = attempt;
+    group.attempts++;
+    group.device = device;
+    // A group that joins an attempt finds its proof running already.
+    const bar = this.lanes.get(device)?.at(-1);
+    const isJoined = bar?.attempt === attempt && bar.endAtMs === undefined;
+    group.provingAtMs = isJoined && bar.proofAtMs !== undefined ? atMs : undefined;
+  }
+
+  private endGroup(ended: Activity & { kind: "ended" }): void {
+    const group = this.groups.get(`${ended.session}/${ended.group}`);
+    if (group === undefined) return;
+    const { atMs, status, reason, votes, proveMs } = ended;
+    group.end = { atMs, status, reason, votes, proveMs };
+    // Of a recording: what its lanes did is not known.
+    if (group.provingAtMs === undefined && group.startedAtMs !== undefined && proveMs > 0) {
+      group.provingAtMs = Math.max(group.startedAtMs, atMs - proveMs);
+    }
+  }
+
+  private takeLane(lane: Lane & { atMs: number }): void {
+    const { device, state, attempt, proof, cause, atMs } = lane;
+    const bars = this.lanes.get(device) ?? [];
+    this.lanes.set(device, bars);
+    const last = bars.at(-1);
+    const goesOn = last !== undefined && last.endAtMs === undefined;
+    if (goesOn && state === "proving" && last.state === state && last.attempt === attempt) {
+      last.proof = proof ?? last.proof;
+      if (proof !== undefined) last.proofAtMs ??= atMs;
+      this.noteProof(device, attempt, atMs, proof);
+      return;
+    }
+    if (goesOn) {
+      last.endAtMs = atMs;
+      last.isKilled = state === "stopping";
+    }
+    if (state === "idle" || state === "unspecified") return;
+    const key = `${device}#${++this.bars}`;
+    const proofAtMs = proof === undefined ? undefined : atMs;
+    const work = {
+      attempt,
+      startAtMs: atMs,
+      proofAtMs,
+      proof,
+      endAtMs: undefined,
+      isKilled: false,
+    };
+    bars.push({ key, device, state, cause, ...work });
+    this.noteProof(device, attempt, atMs, proof);
+  }
+
+  private noteProof(device: string, attempt: number, atMs: number, proof: Size | undefined): void {
+    if (proof === undefined) return;
+    for (const group of this.groups.values()) {
+      const isOfAttempt = group.device === device && group.attempt === attempt;
+      if (isOfAttempt && group.end === undefined) group.provingAtMs ??= atMs;
+    }
+  }
+
+  private forgetBefore(atMs: number): void {
+    for (const [key, { end, session }] of this.groups) {
+      const isOld = (end?.atMs ?? session.fenceAtMs) < atMs;
+      if (isOld || this.groups.size > GROUPS_MAX) this.groups.delete(key);
+      else if (end !== undefined) break;
+    }
+    for (const bars of this.lanes.values()) {
+      while ((bars[0]?.endAtMs ?? Infinity) < atMs) bars.shift();
+    }
+    while ((this.skips[0]?.atMs ?? Infinity) < atMs) this.skips.shift();
+  }
+
+  private forgetAll(): void {
+    this.groups.clear();
+    this.lanes.clear();
+    this.costs.clear();
+    this.skips = [];
+    this.devices = [];
+    this.nodes = [];
+    this.last = undefined;
+    this.missed = 0;
+  }
+}
