@@ -116,7 +116,13 @@ export class AdmissionForecast {
       const attempt = attemptId === undefined ? undefined : this.modules.attempts.get(attemptId);
       const isShared = attempt !== undefined && digests.has(attempt.leader.digest);
       if (!isShared && !(isTaken && found.length > 0)) return [];
-      const finishAtMs = (deviations: number) => Math.max(nowMs, freeAtMs(deviations));
+      // The jobs of a tree that are left share all lanes.
+      const ahead = attempt?.tree?.ahead() ?? [];
+      const finishAtMs = (deviations: number) => {
+        const ms = ahead.map((job) => this.modules.dispatcher.quantileMs(job, deviations));
+        const leftMs = ms.reduce((sum, each) => sum + each, 0) / lanes.length;
+        return Math.max(nowMs, freeAtMs(deviations)) + leftMs;
+      };
       return [{ nth, startAtMs: attempt?.startedAtMs ?? nowMs, finishAtMs }];
     });
   }

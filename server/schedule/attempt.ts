@@ -8,6 +8,7 @@ import type { Session, Waiter } from "../session/session.js";
 import type { DecodedGroup, LeftOut, ProofResult } from "../work/group.js";
 import { rotationOf } from "../work/parts.js";
 import { BACKLOG } from "../work/priority.js";
+import type { Shape } from "../work/shape.js";
 import type { Submission } from "../work/submission.js";
 import { jointSteps, worthlessFromMs } from "../work/worth.js";
 import type { AdoptableWork } from "./lane-handle.js";
@@ -44,6 +45,8 @@ export interface Attempt extends Plan {
 
 export interface AttemptTree {
   predictedMs(): number;
+  /** Shapes of the jobs that are not on a lane yet. */
+  ahead(): Shape[];
   usedMs(): number;
 }
 

@@ -181,9 +181,8 @@ export class GroupQueue implements AttemptSource {
     this.lookAgainAtHeld();
     this.cancelLook();
     if (!this.hasWaiting || !this.attempts.hasPreemptible() || dispatcher.isIdle) return;
-    const urgent = this.waiting.first();
-    if (urgent === undefined || urgent.priority === BACKLOG) return;
-    const startByMs = this.waiting.startByMs(urgent.waiter);
+    const startByMs = this.urgentStartByMs();
+    if (startByMs === undefined) return;
     const decision = preemption(clock.nowMs(), startByMs, dispatcher.forecast(), (attemptId) =>
       this.attempts.isPreemptible(attemptId),
     );
@@ -203,6 +202,15 @@ export class GroupQueue implements AttemptSource {
       this.cancelHold = clock.at(this.heldUntilMs, () => dispatcher.wake());
     }
     this.heldUntilMs = Infinity;
+  }
+
+  /** The latest start of what is next above backlog; undefined when nothing above it waits. */
+  private urgentStartByMs(): number | undefined {
+    const first = this.waiting.first();
+    const isUrgent = first !== undefined && first.priority !== BACKLOG;
+    const ofGroup = isUrgent ? this.waiting.startByMs(first.waiter) : Infinity;
+    const startByMs = Math.min(ofGroup, this.trees.startByMs ?? Infinity);
+    return startByMs === Infinity ? undefined : startByMs;
   }
 
   /** Ends the session's waiting for the attempt; an attempt without waiters is killed. */

@@ -10,7 +10,7 @@ import { fitsOneJob } from "../work/fold-limits.js";
 import type { Shape } from "../work/shape.js";
 import { shapeOf } from "../work/shape.js";
 import type { TreeJob } from "../work/tree.js";
-import { priorityOf } from "./attempt.js";
+import { isBacklog, priorityOf } from "./attempt.js";
 import type { Attempt, Plan } from "./attempt.js";
 import type { Attempts } from "./attempts.js";
 import type { Dispatcher, NextAttempt } from "./dispatcher.js";
@@ -99,6 +99,17 @@ export class Trees {
       if (isBefore) best = own;
     }
     return best && this.attemptOf(best.running, best.job);
+  }
+
+  /** The latest start of the job that is next, of a class above backlog, with which it is in time. */
+  get startByMs(): number | undefined {
+    const starts = [...this.running].flatMap(({ tree, attempt }) => {
+      const [job] = tree.ready();
+      if (job === undefined || attempt === undefined || isBacklog(attempt)) return [];
+      const ms = this.modules.dispatcher.pessimisticMs(job.shape);
+      return [tree.fenceOf(job, fenceOf(attempt)) - ms];
+    });
+    return starts.length === 0 ? undefined : Math.min(...starts);
   }
 
   /** Takes a job of which another door proves or has proved the same work. */

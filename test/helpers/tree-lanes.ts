@@ -3,6 +3,7 @@ import type { Assignment } from "../../server/lane/lane-messages.js";
 import { fakeCosts } from "../../server/prover/fake-plan.js";
 import type { FoldWork, LeftOut, ProofResult } from "../../server/work/group.js";
 import type { ProverDescription } from "../../server/work/prover-description.js";
+import type { Shape } from "../../server/work/shape.js";
 import { decodedGroup, foldOf } from "../../tools/harness/decoded-group.js";
 import { description, TestScheduler } from "./scheduler.js";
 
@@ -63,6 +64,16 @@ export class TreeLanes extends TestScheduler {
     this.leaseOf.set(lane, ++this.leases);
     const { costs } = this;
     this.announceIdle(lane, this.leases, { costs, description: this.described });
+  }
+
+  /** Announces that the lane makes the proof of this assignment, with a standby beside it. */
+  proving(of: { lane: string; attempt: number } | undefined, shape: Shape): void {
+    if (of === undefined) throw new Error("no attempt is open");
+    const proof = { startedAtMs: this.clock.nowMs(), shape };
+    this.announce(of.lane, this.leaseOf.get(of.lane) ?? 0, {
+      phase: { kind: "proving", attempt: of.attempt, proof },
+      ...{ isStandbyReady: true, description: this.described, costs: this.costs },
+    });
   }
 
   /** The assignments that have no result yet, by lane. */

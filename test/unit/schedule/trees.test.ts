@@ -276,17 +276,25 @@ describe("the order", () => {
     expect(shapes(lanes.endAll())).toEqual([2, 2, 2, -2, 1]);
   });
 
+  test("preempts backlog for a job of a tree of a higher class", async () => {
+    const lanes = new Lanes(["a", "b"], {}, 5000);
+    const long = { priority: 3, fenceAtMs: 60_000, deadlineAtMs: 60_000 };
+    lanes.submit("node", group(4), { fenceAtMs: 30_000 });
+    const [leaf, other] = lanes.open;
+    lanes.proving(leaf, { raws: 2, children: 0 });
+    // The second lane gets backlog while the tree has nothing ready.
+    lanes.end(proved, other?.lane);
+    lanes.submit("backlog", group(2), long);
+    for (const each of lanes.open.slice(1)) lanes.proving(each, { raws: 2, children: 0 });
+    lanes.dispatcher.gone(leaf?.lane ?? "", "the host has gone");
+    await lanes.until(20_000);
+    expect(lanes.outcomes("backlog")).toMatchObject([{ status: OutcomeStatus.STOPPED }]);
+  });
+
   test("preempts a tree of backlog by all its jobs", async () => {
     const lanes = new Lanes(["a", "b"], {}, 5000);
     lanes.submit("backlog", group(8), { priority: 3, fenceAtMs: 60_000, deadlineAtMs: 60_000 });
-    for (const { lane, attempt } of lanes.open) {
-      const proof = { startedAtMs: 0, shape: { raws: 2, children: 0 } };
-      const phase = { kind: "proving", attempt, proof } as const;
-      lanes.announce(lane, lanes.leaseOf.get(lane) ?? 0, {
-        ...{ phase, isStandbyReady: true, description: lanes.described },
-        costs: lanes.costs,
-      });
-    }
+    for (const each of lanes.open) lanes.proving(each, { raws: 2, children: 0 });
     lanes.submit("node", group(2), { deadlineAtMs: 400, fenceAtMs: 9000 });
     await lanes.until(300);
     expect(lanes.outcomes("backlog")).toMatchObject([{ status: OutcomeStatus.STOPPED }]);
