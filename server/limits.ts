@@ -168,6 +168,8 @@ export const limits = {
   calibrationBytesMax: 24 * 1024 * 1024,
   /** Requests that wait to be recorded; one that finds no room is left out of the recording. */
   recordPendingBytesMax: 64 * 1024 * 1024,
+  /** Slots of nodes that are not counted yet; beyond it the oldest is counted before its fence. */
+  slotsCountedMax: 4096,
   /** Lines of the audit record that wait to be written; one that finds no room is lost, and counted. */
   auditPendingBytesMax: 4 * 1024 * 1024,
   /** A file of a recording, which is read as a whole. */

@@ -21,6 +21,7 @@ import { GroupQueue } from "../schedule/queue.js";
 import type { NodeRecord, RequestRecord } from "../session/node-record.js";
 import { Nodes } from "../session/nodes.js";
 import { auditSkip } from "../session/session-audit.js";
+import { SlotAggregates } from "../session/slot-aggregates.js";
 import type { Session } from "../session/session.js";
 import { Sessions } from "../session/sessions.js";
 import { mayStart } from "../work/group.js";
@@ -64,6 +65,7 @@ export class Admission {
   private readonly nodes: Nodes;
   private readonly sessions: Sessions;
   private readonly nodeSnapshots: NodeSnapshots;
+  private readonly slots: SlotAggregates;
   private isDraining = false;
 
   constructor(
@@ -75,6 +77,7 @@ export class Admission {
     this.nodeSnapshots = new NodeSnapshots({ metrics, nowMs });
     metrics.draining.readBy(() => (this.isDraining ? 1 : 0));
     this.nodes = new Nodes(nowMs);
+    this.slots = new SlotAggregates((ready) => metrics.slots.inc({ ready }));
     this.sessions = new Sessions(options, {
       clock,
       log,
@@ -82,6 +85,7 @@ export class Admission {
       recorder,
       activity,
       audit,
+      slots: this.slots,
       deviceOf: (attempt) => dispatcher.deviceOf(attempt),
       describeProver: () => dispatcher.describe(),
       leaveAttempt: (...left) => this.queue.leave(...left),
@@ -115,6 +119,7 @@ export class Admission {
     const { metrics, log, activity, clock, audit } = this.modules;
     const { nodeId, slot } = envelope;
     auditSkip(audit, envelope, reason);
+    this.slots.skipped(envelope);
     metrics.skips.inc({ reason });
     log.debug({ node: nodeId, slot: String(slot), reason, detail }, "snapshot skipped");
     this.nodeSnapshots.count(nodeId, "skipped");

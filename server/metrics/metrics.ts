@@ -121,6 +121,12 @@ const sessions = {
     labels: { form: mergeForms },
     buckets: PROOF_SECONDS,
   },
+  slots: {
+    kind: "counter",
+    name: "slots_total",
+    help: "Slots for which a node asked for an aggregate, each once at its fence: by the step of its request in which the first proof was ready; `never`: none was. Requests without steps are not counted",
+    labels: { ready: [...voteSteps, "never"] },
+  },
   coreSeconds: {
     kind: "counter",
     name: "core_seconds_total",

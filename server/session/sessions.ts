@@ -25,6 +25,7 @@ import { groupOf } from "./session.js";
 import type { Session } from "./session.js";
 import { acceptedActivity, endedActivity } from "./session-activity.js";
 import { logAccepted, logEnded, noteLeftOut } from "./session-log.js";
+import type { SlotAggregates } from "./slot-aggregates.js";
 import type { SessionEffect, SessionEvent, SessionState } from "./session-state.js";
 import { isEnded, queuedGroup, transitionSession } from "./session-state.js";
 import { noVotes, sumOfVotes } from "./votes.js";
@@ -35,6 +36,8 @@ export interface SessionsModules {
   metrics: Metrics;
   /** Undefined when nothing is recorded. */
   recorder?: Pick<Recorder, "ended"> | undefined;
+  /** Counts the slots with an aggregate. */
+  slots: SlotAggregates;
   /** Undefined when no audit record is kept. */
   audit?: AuditTrail | undefined;
   /** Undefined when nobody may look on. */
@@ -216,6 +219,7 @@ export class Sessions {
   /** Releases the memory of ended sessions: of proofs at the fence, of the rest once forgotten. */
   expire(): void {
     const nowMs = this.modules.clock.nowMs();
+    this.modules.slots.expire(nowMs);
     this.endedShares = this.endedShares.filter(({ share, namedBytes, request }) => {
       const { fenceAtMs, isForgotten } = request;
       if (nowMs >= fenceAtMs) share.resize(namedBytes);
@@ -319,6 +323,7 @@ export class Sessions {
     metrics.sessionSeconds.observe(durationMs / 1000);
     node.append(requestId, { kind: "summary", summary });
     logEnded(log, session, durationMs, counts);
+    this.modules.slots.ended(session);
     session.endedAtMs = clock.nowMs();
     this.settle(session);
     for (const wake of [...this.endWaiters]) wake();

@@ -34,7 +34,7 @@ const { services } = z
     ),
   })
   .parse(file);
-const own = Object.entries(services).filter(([name]) => name !== "prometheus");
+const own = Object.entries(services).filter(([name]) => !["prometheus", "grafana"].includes(name));
 
 beforeAll(async () => {
   if (missingTools !== undefined) return;
@@ -103,6 +103,71 @@ test("every service of ours has flags and variables that its command takes", () 
     expect(settings.command === "serve" ? settings.serviceId : settings.hostId).toBe(name);
     expect(settings.engine).toHaveLength(3);
   }
+});
+
+/** The file on this machine that the container has at `path`. */
+function mountedAt(service: string, path: string): string {
+  for (const volume of services[service]?.volumes ?? []) {
+    const [from = "", to = ""] = volume.split(":");
+    if (path === to || path.startsWith(`${to}/`)) {
+      return normalize(join(FOLDER, from, path.slice(to.length)));
+    }
+  }
+  throw new Error(`${service} mounts nothing at ${path}`);
+}
+const yamlAt = (service: string, path: string): unknown =>
+  parse(readFileSync(mountedAt(service, path), "utf8"));
+
+test("Grafana has the dashboard, and the Prometheus of this file as its source", () => {
+  const provisioning = "/etc/grafana/provisioning";
+  const { datasources } = z
+    .strictObject({
+      apiVersion: z.literal(1),
+      datasources: z.tuple([
+        z.strictObject({
+          ...{ name: z.string(), uid: z.string(), access: z.literal("proxy") },
+          ...{ type: z.literal("prometheus"), url: z.url() },
+          ...{ isDefault: z.literal(true), editable: z.boolean() },
+        }),
+      ]),
+    })
+    .parse(yamlAt("grafana", `${provisioning}/datasources/prometheus.yaml`));
+  const { hostname, port } = new URL(datasources[0].url);
+  expect(Object.keys(services)).toContain(hostname);
+  expect(port).toBe("9090");
+  const { providers } = z
+    .strictObject({
+      apiVersion: z.literal(1),
+      providers: z.tuple([
+        z.strictObject({
+          ...{ name: z.string(), type: z.literal("file"), disableDeletion: z.boolean() },
+          ...{ allowUiUpdates: z.boolean(), options: z.strictObject({ path: z.string() }) },
+        }),
+      ]),
+    })
+    .parse(yamlAt("grafana", `${provisioning}/dashboards/lean-aggregator.yaml`));
+  const path = join(providers[0].options.path, "lean-aggregator.json");
+  expect(mountedAt("grafana", path)).toBe("deploy/grafana/lean-aggregator.json");
+  const { environment = {} } = services["grafana"] ?? {};
+  expect(environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]).toBe(path);
+});
+
+test("Prometheus scrapes each service of ours, and has the rules", () => {
+  const { rule_files: rules, scrape_configs: scrapes } = z
+    .looseObject({
+      rule_files: z.tuple([z.string()]),
+      scrape_configs: z.array(
+        z.object({ static_configs: z.array(z.object({ targets: z.array(z.string()) })) }),
+      ),
+    })
+    .parse(yamlAt("prometheus", "/etc/prometheus/prometheus.yml"));
+  const targets = scrapes.flatMap(({ static_configs }) =>
+    static_configs.flatMap((each) => each.targets.map((target) => target.split(":")[0])),
+  );
+  expect(targets.toSorted()).toEqual(["door-0", "door-1", "host-0", "host-1"]);
+  expect(mountedAt("prometheus", `/etc/prometheus/${rules[0]}`)).toBe(
+    "deploy/prometheus/rules.yml",
+  );
 });
 
 test("the policy is one that a door takes", () => {

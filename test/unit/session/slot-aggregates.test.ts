@@ -1,0 +1,76 @@
+/** Slots are counted once each, by the step of the first proof, and only those that say something. */
+import { expect, test } from "vitest";
+import { noVotes } from "../../../server/session/votes.js";
+import { SlotAggregates } from "../../../server/session/slot-aggregates.js";
+import type { Session } from "../../../server/session/session.js";
+import { AGGREGATION, BACKLOG } from "../../../server/work/priority.js";
+import type { Submission } from "../../../server/work/submission.js";
+
+const steps = [
+  { untilAtMs: 100, weight: 4 },
+  { untilAtMs: 200, weight: 2 },
+  { untilAtMs: 900, weight: 1 },
+];
+
+function submissionOf(more: Partial<Submission> = {}): Submission {
+  return {
+    ...{ nodeId: "a", nodeEpoch: 0n, requestId: "", contentDigest: "", slot: 1n },
+    ...{ principal: { name: "a", quota: {} }, priority: AGGREGATION, shouldReplace: false },
+    ...{ mayShed: true, minInputs: 1, receivedAtMs: 0, deadlineAtMs: 500, fenceAtMs: 900 },
+    ...{ steps, bytes: 0, groups: [] },
+    accepted: { deadlineMs: 500, fenceMs: 900, deadlineSource: 1 },
+    ...more,
+  };
+}
+
+type Ended = Pick<Session, "submission" | "votes" | "leftOut">;
+
+/** A session that ended with votes in the step, or with those in no proof. */
+function ended(
+  step: number | undefined,
+  leftOut: string[] = [],
+  more?: Partial<Submission>,
+): Ended {
+  const submission = submissionOf(more);
+  const votes = noVotes(submission.steps);
+  if (step !== undefined) votes.proved[step] = 2;
+  return { submission, votes, leftOut: new Map(leftOut.map((name) => [name, 1])) };
+}
+
+function counting() {
+  const counted: string[] = [];
+  const slots = new SlotAggregates((ready) => counted.push(ready));
+  return { slots, counted };
+}
+
+test("a slot has the earliest proof of all that its node asked for, counted at the fence", () => {
+  const { slots, counted } = counting();
+  slots.skipped(submissionOf());
+  slots.ended(ended(2));
+  slots.ended(ended(1));
+  slots.expire(899);
+  expect(counted).toEqual([]);
+  slots.expire(900);
+  slots.expire(2000);
+  expect(counted).toEqual(["2"]);
+});
+
+test("a proof after the last step is after; none at all is never", () => {
+  const { slots, counted } = counting();
+  slots.ended(ended(3));
+  slots.ended(ended(undefined, ["not_started: deadline"], { nodeId: "b" }));
+  slots.skipped(submissionOf({ nodeId: "c" }));
+  slots.expire(900);
+  expect(counted).toEqual(["after", "never", "never"]);
+});
+
+test("what the node ended itself, bad inputs, lookups, backlog and no steps say nothing", () => {
+  const { slots, counted } = counting();
+  slots.ended(ended(undefined, ["stopped: cancelled", "not_started: superseded"]));
+  slots.ended(ended(undefined, ["bad_signature", "covered"]));
+  slots.skipped({ ...submissionOf(), isLookup: true });
+  slots.skipped(submissionOf({ priority: BACKLOG }));
+  slots.ended(ended(0, [], { steps: [] }));
+  slots.expire(900);
+  expect(counted).toEqual([]);
+});
