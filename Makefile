@@ -88,6 +88,11 @@ sim-report: build
 sim-blocks: build
 	@node dist/tools/sim-report/blocks/blocks.js
 
+# Large groups as trees of jobs on 1 to 16 devices, simulated: prints docs/figures/trees.md; 1 min.
+.PHONY: sim-trees
+sim-trees: build
+	@node dist/tools/sim-report/trees/trees.js
+
 # Every metric with its meaning, and the alerts and panels that use it, into docs/operate/metrics.md.
 .PHONY: metrics-doc
 metrics-doc: build
