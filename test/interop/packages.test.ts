@@ -1,5 +1,5 @@
 /** The packed files, each installed in an empty folder without a compiler, as their users do. */
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startFakeProver } from "../../server/prover/fake.js";
@@ -90,6 +90,21 @@ describe("the service's package", () => {
     const { stdout } = await npx("doctor");
     expect(stdout).toMatch(/^ok +native addon +loads$/m);
     expect(stdout).toMatch(/^FAIL +backend .*run 'lean-aggregator setup'$/m);
+  });
+
+  test("needs no newer glibc than 2.34, and no newer C++ library than that of GCC 5", () => {
+    const carried = join(cwd, "node_modules/lean-aggregator/prebuilds");
+    const files = readdirSync(carried, { recursive: true, encoding: "utf8" }).filter((name) =>
+      /\.(node|so)$/.test(name),
+    );
+    expect(files).toContain(`${process.platform}-${process.arch}/lean_aggregator.node`);
+    for (const file of files) {
+      const text = readFileSync(join(carried, file), "latin1");
+      const newest = (symbol: RegExp) =>
+        Math.max(...[...text.matchAll(symbol)].map(([, minor]) => Number(minor)));
+      expect(newest(/GLIBC_2\.(\d+)/g), file).toBeLessThanOrEqual(34);
+      expect(newest(/GLIBCXX_3\.4\.(\d+)/g), file).toBeLessThanOrEqual(21);
+    }
   });
 
   test("shows the demo", async () => {

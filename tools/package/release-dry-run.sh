@@ -12,9 +12,7 @@ for name in lean-aggregator lean-aggregator-client; do
   (cd "$out/$name" && npm publish --dry-run --ignore-scripts --access public 2>&1 | grep -E "^\+ |total files|package size|ERR")
 done
 
-for arch in x64 arm64; do
-  [ -f "$out/lean-aggregator/prebuilds/linux-$arch/lean_aggregator.node" ] || skip "no native parts for linux-$arch"
-done
+tools/package/load-arm64.sh
 
 # What runs is listed beside what is packed: packages, their licences, the wheel and its crates.
 node dist/tools/supply/write-sbom.js > "$out/lean-aggregator-$version.sbom.json"
@@ -25,7 +23,7 @@ node dist/tools/supply/write-sbom.js > "$out/lean-aggregator-$version.sbom.json"
 if command -v cargo > /dev/null && [ -d clients/rust ]; then
   # --no-verify: `make clients` compiles it.
   cargo package --quiet --allow-dirty --no-verify --manifest-path clients/rust/Cargo.toml -p lean-aggregator-client
-  echo "+ crate lean-aggregator-client $(find "${CARGO_TARGET_DIR:-clients/rust/target}/package" -name '*.crate' | wc -l)"
+  echo "+ crate lean-aggregator-client@$version"
 else skip "no cargo: the crate"; fi
 
 if command -v go > /dev/null && [ -d clients/go ]; then
