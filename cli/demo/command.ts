@@ -35,8 +35,8 @@ default, and the command says how to submit to it and how to stop it.
 Examples:
   lean-aggregator demo
   lean-aggregator demo --keep
-  lean-aggregator demo --prover fake   # nothing to install, but what it makes is no proof,
-                                       # and it takes no child
+  lean-aggregator demo --prover fake   # nothing to install; it only waits, and
+                                       # takes no child
 
 Exit codes:
   0  every proof is verified, and there is one

@@ -114,11 +114,15 @@ describe("the service's package", () => {
   }, 120_000);
 
   test("says what to install where there is no Python", async () => {
-    const { code, stderr } = await run("npx", ["lean-aggregator", "setup", "--python", "none"], {
-      cwd,
-      env: bare,
-    });
-    expect(stderr).toContain("none is not installed, or does not start");
+    const { code, stderr } = await run(
+      "npx",
+      ["lean-aggregator", "setup", "--python", "no-python"],
+      {
+        cwd,
+        env: bare,
+      },
+    );
+    expect(stderr).toContain("no-python is not installed, or does not start");
     expect(stderr).toContain("'lean-aggregator setup'");
     expect(code).toBe(1);
   });
