@@ -69,6 +69,8 @@ export const limits = {
   proofsBeforeBacklog: 8,
   /** Devices of one service: a machine with eight GPUs and a CPU has nine. */
   devicesMax: 16,
+  /** Proof systems of one service: two while it is upgraded, a few more with other schemes. */
+  proofSystemsMax: 16,
   /** A message between doors and lane hosts, as NATS has it by default; work and proofs in chunks. */
   fleetMessageBytesMax: 1024 * 1024,
   /** What a lane host publishes: an announcement with the longest texts takes a third of this. */

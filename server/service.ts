@@ -23,6 +23,7 @@ import type { Device } from "./lane/device.js";
 import { LaneActivity } from "./lane/lane-activity.js";
 import type { LaneListener, LaneProver } from "./lane/lane-messages.js";
 import type { LaneOptions } from "./lane/lane-events.js";
+import type { ReadyVerifier } from "./lane/local-lanes.js";
 import { LocalLanes } from "./lane/local-lanes.js";
 import type { Recorder } from "./recording/recorder.js";
 import { AdminHandlers } from "./rpc/operator-handlers.js";
@@ -34,8 +35,9 @@ import type { TlsSourceModules } from "./net/tls-source.js";
 import { TlsSource } from "./net/tls-source.js";
 import { createTransportMetrics } from "./net/metrics.js";
 import { coresText } from "./prover/cores.js";
-import { Dispatcher } from "./schedule/dispatcher.js";
+import { Schedules } from "./schedule/schedules.js";
 import { Admission } from "./admission/admission.js";
+import { proofSystemOf } from "./work/prover-description.js";
 
 /** How often proofs past their fence are erased, requests forgotten and the health updated. */
 const EXPIRE_EVERY_MS = 250;
@@ -128,7 +130,7 @@ function lanesOf({ devices, clock, log }: ServiceModules, options: LaneOptions, 
 async function remoteLanesOf(
   { engine, cell, verify }: FleetModules,
   { devices, clock, log, serviceId, instance }: ServiceModules,
-  { lanes, dispatcher, memory, metrics }: Omit<Working, "remote">,
+  { lanes, schedules, memory, metrics }: Omit<Working, "remote">,
 ): Promise<RemoteLanes> {
   const { RemoteLanes } = await import("./fleet/door/remote-lanes.js");
   const { createDoorMetrics } = await import("./fleet/door/door-metrics.js");
@@ -138,10 +140,21 @@ async function remoteLanesOf(
     {
       ...{ clock, log, engine, memory, metrics: createDoorMetrics(metrics.registry) },
       service: metrics,
-      ownDescription: () => dispatcher.describe(),
-      ownVerifier: () => lanes.verifier(),
+      ownDescription: () => schedules.default?.prover,
+      ownVerifier: () => {
+        const system = schedules.default?.name;
+        return system === undefined ? undefined : lanes.verifier(system);
+      },
     },
   );
+}
+
+/** Ids of the first device and of those with the same backend, which set up the same provers. */
+function decidersOf(devices: readonly Device[]): string[] {
+  const [first] = devices;
+  const isAlike = ({ backend }: Device) =>
+    backend?.library === first?.backend?.library && backend?.config === first?.backend?.config;
+  return devices.filter(isAlike).map(({ id }) => id);
 }
 
 /** What proves, here and elsewhere, and what assigns to it. Starts nothing. */
@@ -153,9 +166,13 @@ async function workingParts(
   const { clock, fleet } = modules;
   const elsewhere: { remote?: RemoteLanes } = {};
   const whyMissing = () => elsewhere.remote?.whyMissing() ?? "";
-  const dispatcher = new Dispatcher({ clock, metrics, whyMissing }, options.leafRawsMax);
+  const { leafRawsMax } = options;
+  const schedules = new Schedules(
+    { deciders: decidersOf(modules.devices), leafRawsMax },
+    { clock, metrics, whyMissing },
+  );
   const parts = {
-    ...{ dispatcher, metrics, memory: memoryBudget(metrics) },
+    ...{ schedules, metrics, memory: memoryBudget(metrics) },
     activity: new ActivityFeed(limits.activitiesMax),
     lanes: lanesOf(modules, options, metrics),
   };
@@ -185,8 +202,8 @@ function memoryBudget(metrics: Metrics): MemoryBudget {
   );
 }
 
-function whyNotReady({ draining }: Admission, dispatcher: Dispatcher): string | undefined {
-  return draining ? "draining" : dispatcher.isUp ? undefined : dispatcher.whyDown();
+function whyNotReady({ draining }: Admission, schedules: Schedules): string | undefined {
+  return draining ? "draining" : schedules.isUp ? undefined : schedules.whyDown();
 }
 
 function logAddresses(log: Logger, { addresses, operatorAddress, probesAddress }: Addresses): void {
@@ -201,13 +218,20 @@ function coresOf({ devices }: Config): ReadonlyMap<string, string> {
 }
 
 interface Working {
-  dispatcher: Dispatcher;
+  schedules: Schedules;
   lanes: LocalLanes;
   memory: MemoryBudget;
   metrics: Metrics;
   activity: ActivityFeed;
   /** The lanes of other hosts; undefined without an engine. */
   remote: RemoteLanes | undefined;
+}
+
+/** What verifies proofs of this proof system: own devices first, else a lane host. */
+function verifierOf(system: string, { lanes, remote }: Working): ReadyVerifier | undefined {
+  const elsewhere = remote?.verifier();
+  const isSame = elsewhere !== undefined && proofSystemOf(elsewhere.description) === system;
+  return lanes.verifier(system) ?? (isSame ? elsewhere : undefined);
 }
 
 /** Passes all to `listener`, and calls `after` each time. */
@@ -230,7 +254,7 @@ function thenDo(listener: LaneListener, after: () => void): LaneListener {
 
 /** Starts provers and scheduling. Returns the timer that erases what is past its time. */
 function startWork(
-  { dispatcher, lanes, remote, activity }: Working,
+  { schedules, lanes, remote, activity }: Working,
   clock: Clock,
   admission: Admission,
   updateHealth: () => void,
@@ -239,25 +263,21 @@ function startWork(
     admission.expire();
     updateHealth();
   }, EXPIRE_EVERY_MS);
-  dispatcher.start(admission.queue);
-  const noted = new LaneActivity(dispatcher, { clock, activity });
+  const noted = new LaneActivity(schedules, { clock, activity });
   lanes.open(thenDo(noted, updateHealth));
   // Hosts announce too often to look at the health each time: the timer does.
-  remote?.open(noted, updateHealth, () => {
-    dispatcher.forgetDescription();
-    admission.proofSystemChanged();
-  });
+  remote?.open(noted, updateHealth);
   return expire;
 }
 
 /** What the health checks and the service manager's watchdog look at. */
 function looksAt(
   admission: Admission,
-  dispatcher: Dispatcher,
+  schedules: Schedules,
   clock: Clock,
 ): Pick<Service, "whyNotReady" | "whyStuck"> {
   return {
-    whyNotReady: () => whyNotReady(admission, dispatcher),
+    whyNotReady: () => whyNotReady(admission, schedules),
     whyStuck: () => {
       const lateAtMs = clock.nowMs() - STUCK_MS;
       const late = admission
@@ -287,20 +307,20 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const metrics = serviceMetrics(config, modules);
   const machine = new MachineWatch(config, modules);
   const parts = await workingParts(modules, machine.laneOptions, metrics);
-  const { lanes, dispatcher, memory, remote, activity } = parts;
+  const { schedules, memory, remote, activity } = parts;
   const access = new Access(policy?.policy, { clock, log, metrics });
   const watch = policy && new PolicyWatch(policy, { clock, log, metrics, access });
-  const admitting = { clock, log, metrics, dispatcher, memory, recorder, activity, audit };
+  const admitting = { clock, log, metrics, schedules, memory, recorder, activity, audit };
   const admission = new Admission({ instance }, admitting);
-  const status = new ServiceStatus({ admission, dispatcher });
-  const verifier = () => (remote ?? lanes).verifier();
+  const status = new ServiceStatus({ admission, schedules });
+  const verifier = (system: string) => verifierOf(system, parts);
   const options = { ...config, instance, serviceId, version };
-  const serving = { admission, status, dispatcher, clock, access };
+  const serving = { admission, status, schedules, clock, access };
   const handlers = new Handlers(options, { ...serving, recorder, verifier });
   const fleet = async () => remote?.fleetView();
   const watching = { log, activity, audit, fleet, cores: coresOf(config) };
   const operatorCalls = new AdminHandlers(options, { ...serving, ...watching });
-  const looks = looksAt(admission, dispatcher, clock);
+  const looks = looksAt(admission, schedules, clock);
   const transport = createTransportMetrics(metrics.registry);
   const tls = await openTls(config, { clock, log, transport });
   const { nodeConnectionsMax } = machine;
@@ -315,9 +335,9 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   };
   const expire = startWork(parts, clock, admission, updateHealth);
   const kill = async () => {
-    dispatcher.close();
+    schedules.close();
     remote?.close();
-    await Promise.all([lanes.close(), modules.fleet?.engine.close()]);
+    await Promise.all([parts.lanes.close(), modules.fleet?.engine.close()]);
   };
   // In this order: nothing new is accepted, sessions end, streams deliver and end, provers end.
   const close = async () => {
@@ -337,8 +357,8 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   let closing: Promise<void> | undefined;
   return {
     ...{ ...addresses, ...looks, metrics, kill },
-    ready: () => dispatcher.ready(),
-    provers: () => lanes.provers(),
+    ready: () => schedules.ready(),
+    provers: () => parts.lanes.provers(),
     close: () => (closing ??= close()),
     reload: () => reloadFiles(watch, tls),
   };

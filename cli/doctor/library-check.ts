@@ -8,7 +8,7 @@ import type { DeviceConfig } from "../../server/prover/device.js";
 import { backendOf, proverOptions } from "../../server/prover/device.js";
 import type { ForkedProverOptions } from "../../server/prover/forked-prover.js";
 import { forkProver } from "../../server/prover/forked-prover.js";
-import { proofSystemOf } from "../../server/lane/proof-system.js";
+import { proofSystemOf } from "../../server/work/prover-description.js";
 import { offeredRates } from "../../server/work/prover-description.js";
 import type { ProverDescription } from "../../server/work/prover-description.js";
 import type { Terminal } from "../io/command.js";
@@ -94,18 +94,18 @@ function libraryText({ description, residentBytes }: LoadedLibrary, tookMs: numb
   ].join("; ");
 }
 
-/** Fails when devices prove with other proof systems than the first, which decides. */
+/** Says which proof systems the devices have, when there are several devices; the first decides. */
 export function checkProofSystems(checks: readonly LibraryCheck[]): Finding | undefined {
-  const systems = checks.flatMap(({ device, loaded }) =>
-    loaded === undefined ? [] : [{ device, system: proofSystemOf(loaded.description) }],
-  );
-  const [first] = systems;
+  const devices = new Map<string, string[]>();
+  for (const { device, loaded } of checks) {
+    if (loaded === undefined) continue;
+    const system = proofSystemOf(loaded.description);
+    devices.set(system, [...(devices.get(system) ?? []), device]);
+  }
+  const [first, ...others] = [...devices].map(([system, ids]) => `${system} (${ids.join(", ")})`);
   if (first === undefined || checks.length < 2) return undefined;
-  const others = systems.filter(({ system }) => system !== first.system);
-  if (others.length === 0) return ok(`every device proves ${first.system}`);
-  const which = others.map(({ device, system }) => `${device} (${system})`).join(", ");
-  return fail(
-    `device ${first.device} decides: ${first.system}; out of service: ${which}: ` +
-      `give them the same backend, or run another service for them`,
+  if (others.length === 0) return ok(`every device proves ${[...devices.keys()].join("")}`);
+  return ok(
+    `${first} is the default, which requests get that name none; also ${others.join(", ")}`,
   );
 }

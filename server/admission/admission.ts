@@ -17,7 +17,7 @@ import type { SkipReason } from "../reasons.js";
 import type { Recorder } from "../recording/recorder.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 import type { Forecast } from "../schedule/admission-forecast.js";
-import { GroupQueue } from "../schedule/queue.js";
+import type { Schedule, Schedules } from "../schedule/schedules.js";
 import type { NodeRecord, RequestRecord } from "../session/node-record.js";
 import { Nodes } from "../session/nodes.js";
 import { auditSkip } from "../session/session-audit.js";
@@ -28,6 +28,7 @@ import { mayStart } from "../work/group.js";
 import type { DecodedGroup } from "../work/group.js";
 import { shapeOf } from "../work/shape.js";
 import type { Envelope, SubmitAnswer, Submission } from "../work/submission.js";
+import { askedSchedule } from "./asked-schedule.js";
 import { bytesToHold } from "./bytes-to-hold.js";
 import { NodeSnapshots } from "./node-snapshots.js";
 import { skipReasonOnWire } from "./skip-reason.js";
@@ -36,7 +37,8 @@ export interface AdmissionModules {
   clock: Clock;
   log: Logger;
   metrics: Metrics;
-  dispatcher: Dispatcher;
+  /** Not started yet. */
+  schedules: Schedules;
   memory: MemoryBudget;
   /** Undefined when nothing is recorded. */
   recorder?: Pick<Recorder, "ended"> | undefined;
@@ -60,8 +62,6 @@ const NO_TIME_LEFT =
   "deadline_ms or fence_ms is 0, and no earlier request with this request_id was answered";
 
 export class Admission {
-  /** The groups that wait for a prover; the dispatcher takes its attempts from here. */
-  readonly queue: GroupQueue;
   private readonly nodes: Nodes;
   private readonly sessions: Sessions;
   private readonly nodeSnapshots: NodeSnapshots;
@@ -72,7 +72,7 @@ export class Admission {
     options: { instance: string },
     private readonly modules: AdmissionModules,
   ) {
-    const { clock, log, metrics, dispatcher, recorder, activity, audit } = modules;
+    const { clock, log, metrics, schedules, recorder, activity, audit } = modules;
     const nowMs = () => clock.nowMs();
     this.nodeSnapshots = new NodeSnapshots({ metrics, nowMs });
     metrics.draining.readBy(() => (this.isDraining ? 1 : 0));
@@ -86,12 +86,12 @@ export class Admission {
       activity,
       audit,
       slots: this.slots,
-      deviceOf: (attempt) => dispatcher.deviceOf(attempt),
-      describeProver: () => dispatcher.describe(),
-      leaveAttempt: (...left) => this.queue.leave(...left),
+      deviceOf: (attempt) => schedules.deviceOf(attempt),
+      leaveAttempt: (attempt, session, reason) =>
+        schedules.of(session).queue.leave(attempt, session, reason),
     });
-    const { memory } = modules;
-    this.queue = new GroupQueue({ clock, metrics, dispatcher, sessions: this.sessions, memory });
+    metrics.groupsWaiting.readBy(() => this.groupsWaiting);
+    schedules.start(this.sessions, modules.memory);
   }
 
   /**
@@ -168,16 +168,23 @@ export class Admission {
     return this.sessions.all();
   }
 
+  /** Number of groups that wait for a prover. */
+  get groupsWaiting(): number {
+    return this.sessions.queuedGroups;
+  }
+
   /** For the operator: the nodes that use the service now, or have done so lately, by id. */
   nodesInUse(): NodeUse[] {
     const sessions = new Map<string, number>();
     for (const { submission } of this.sessions.all()) {
       sessions.set(submission.nodeId, (sessions.get(submission.nodeId) ?? 0) + 1);
     }
+    const { clock, schedules } = this.modules;
+    const { nodes } = schedules.accounts;
     return this.nodes
       .ids()
       .map((nodeId) => {
-        const usedMs = this.queue.usedByNodeMs(nodeId);
+        const usedMs = nodes.of(nodeId, clock.nowMs());
         return { nodeId, usedMs, sessionsInFlight: sessions.get(nodeId) ?? 0 };
       })
       .filter(({ usedMs, sessionsInFlight }) => usedMs > 0 || sessionsInFlight > 0)
@@ -199,13 +206,8 @@ export class Admission {
   /** Erases proofs past their fence, and drops what is kept no longer. Called by a timer. */
   expire(): void {
     this.nodes.expire();
-    this.queue.expire();
+    this.modules.schedules.expire();
     this.sessions.expire();
-  }
-
-  /** Ends every queued group as at a drain: it was decoded for a proof system of which no prover is left. */
-  proofSystemChanged(): void {
-    for (const session of this.sessions.all()) this.sessions.step(session, { kind: "drain" });
   }
 
   get draining(): boolean {
@@ -221,7 +223,6 @@ export class Admission {
     for (const session of this.sessions.all()) this.sessions.step(session, { kind: "drain" });
     await this.sessions.untilEmpty(boundMs);
     for (const session of this.sessions.all()) this.sessions.step(session, { kind: "drained" });
-    this.queue.close();
   }
 
   private cancelGroups(session: Session, groups: readonly number[]): void {
@@ -238,19 +239,24 @@ export class Admission {
     envelope: Envelope,
     decode: (prover: ProverDescription) => readonly DecodedGroup[],
   ): SubmitAnswer {
-    const { dispatcher, memory } = this.modules;
+    const { schedules, memory } = this.modules;
     if (envelope.isLookup === true) return skipped("predicted_miss", NO_TIME_LEFT);
     if (this.isDraining) return skipped("draining", "the service is shutting down");
-    const prover = dispatcher.describe();
-    if (prover === undefined || !dispatcher.isUp) {
-      return skipped("no_prover", dispatcher.whyDown());
+    const schedule = askedSchedule(schedules, envelope.asked);
+    if (schedule === undefined) return skipped("no_prover", schedules.whyDown());
+    const { dispatcher, queue, prover } = schedule;
+    if (!dispatcher.isUp) {
+      const isDefault = schedule === schedules.default;
+      return skipped("no_prover", (isDefault ? schedules : dispatcher).whyDown());
     }
     const submission: Submission = { ...envelope, groups: decode(prover) };
-    const skip = this.inFlight(submission) ?? this.overQuota(submission);
+    const inWay = this.inWayOf(submission, schedule);
+    const skip = this.inFlight(submission, inWay) ?? this.overQuota(submission);
     if (skip !== undefined) return skip;
-    this.queue.heard(submission);
-    const superseded = this.supersededBy(submission);
-    const forecast = this.queue.forecast(submission, superseded);
+    queue.heard(submission);
+    // Their queued groups end when this snapshot is accepted.
+    const superseded = submission.shouldReplace ? inWay : [];
+    const forecast = queue.forecast(submission, superseded);
     // With an idle device the forecast does not decide: the lane itself decides what it can start.
     if (!dispatcher.isIdle && !forecast.isInTime) return predictedMiss(submission, forecast);
 
@@ -261,25 +267,27 @@ export class Admission {
       return skipped("overloaded", detail);
     }
     for (const session of superseded) this.sessions.step(session, { kind: "supersede" });
-    return this.accept(submission, node, share, forecast);
+    return this.accept(submission, schedule, { node, share, forecast });
   }
 
   private accept(
     submission: Submission,
-    node: NodeRecord,
-    share: MemoryShare,
-    { startAtMs }: Forecast,
+    { dispatcher, queue, prover }: Schedule,
+    { node, share, forecast }: { node: NodeRecord; share: MemoryShare; forecast: Forecast },
   ): SubmitAnswer {
-    const { clock, dispatcher, metrics } = this.modules;
+    const { clock, metrics } = this.modules;
     // The session may join an attempt that has already run for longer than predicted.
-    const finishAtMs = Math.max(clock.nowMs(), startAtMs + this.predictedMs(submission));
+    const finishAtMs = Math.max(
+      clock.nowMs(),
+      forecast.startAtMs + predictedMs(submission, dispatcher),
+    );
     const predictedFinishMs = Math.round(finishAtMs - submission.receivedAtMs);
     const accepted = { ...submission.accepted, predictedFinishMs };
     const cameToIdle = dispatcher.isIdle;
-    const session = this.sessions.open(submission, { node, accepted, share, cameToIdle });
+    const session = this.sessions.open(submission, { prover, node, accepted, share, cameToIdle });
     metrics.accepted.inc();
     this.nodeSnapshots.count(submission.nodeId, "accepted");
-    this.queue.enter(session);
+    queue.enter(session);
     dispatcher.wake();
     return this.acceptedAnswer(session.request, 0);
   }
@@ -314,16 +322,7 @@ export class Admission {
     };
   }
 
-  /** Predicted milliseconds for proving all groups on one lane, one after the other. */
-  private predictedMs({ groups }: Submission): number {
-    const { dispatcher } = this.modules;
-    return groups
-      .filter(mayStart)
-      .reduce((sum, { work }) => sum + dispatcher.predictMs(shapeOf(work)), 0);
-  }
-
-  private inFlight(submission: Submission): Skipped | undefined {
-    const [inWay] = this.inWayOf(submission);
+  private inFlight(submission: Submission, [inWay]: readonly Session[]): Skipped | undefined {
     if (inWay !== undefined && !submission.shouldReplace) {
       const { requestId } = inWay.request;
       const detail = `request ${requestId} of slot ${inWay.submission.slot} is in flight`;
@@ -335,8 +334,9 @@ export class Admission {
 
   private overQuota(submission: Submission): Skipped | undefined {
     const { principal } = submission;
-    const { metrics } = this.modules;
-    const proverSecondsPerMinute = this.queue.usedByPrincipalMs(principal.name) / 1000;
+    const { clock, metrics, schedules } = this.modules;
+    const usedMs = schedules.accounts.principals.of(principal.name, clock.nowMs());
+    const proverSecondsPerMinute = usedMs / 1000;
     const usage = { ...this.sessions.heldBy(principal.name), proverSecondsPerMinute };
     const broken = brokenQuota(principal, usage, bytesToHold(submission));
     if (broken === undefined) return undefined;
@@ -344,19 +344,17 @@ export class Admission {
     return skipped("overloaded", broken.detail);
   }
 
-  /** The sessions of this run of the node whose queued groups end when this snapshot is accepted. */
-  private supersededBy(submission: Submission): Session[] {
-    return submission.shouldReplace ? this.inWayOf(submission) : [];
-  }
-
   /**
-   * The sessions of this run of the node with the snapshot's priority and kind: one may be in flight.
-   * A merge that is made ahead is never in the way of a vote's aggregate.
+   * The sessions of this run of the node with the snapshot's priority, kind and proof system: one may
+   * be in flight. A merge that is made ahead is never in the way of a vote's aggregate.
    */
-  private inWayOf({ nodeId, nodeEpoch, priority, groups }: Submission): Session[] {
+  private inWayOf(
+    { nodeId, nodeEpoch, priority, groups }: Submission,
+    { name: system }: Schedule,
+  ): Session[] {
     const kind = groups[0]?.work.kind;
-    return this.sessions.ofNode(nodeId).filter(({ submission: each }) => {
-      const isSameKind = each.groups[0]?.work.kind === kind;
+    return this.sessions.ofNode(nodeId).filter(({ system: theirs, submission: each }) => {
+      const isSameKind = each.groups[0]?.work.kind === kind && theirs === system;
       return each.nodeEpoch === nodeEpoch && each.priority === priority && isSameKind;
     });
   }
@@ -368,6 +366,13 @@ export class Admission {
       if (own !== 0n && own < nodeEpoch) this.sessions.step(session, { kind: "outdate" });
     }
   }
+}
+
+/** Predicted milliseconds for proving all groups on one lane, one after the other. */
+function predictedMs({ groups }: Submission, dispatcher: Dispatcher): number {
+  return groups
+    .filter(mayStart)
+    .reduce((sum, { work }) => sum + dispatcher.predictMs(shapeOf(work)), 0);
 }
 
 function skipped(reason: SkipReason, detail: string): Skipped {

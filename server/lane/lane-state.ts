@@ -139,8 +139,10 @@ function refreshed(
 function startActive(state: LaneState): Step {
   const prover = state.lastProver + 1;
   const active: HeldProver = { prover, status: "starting", isUsed: false };
+  // A standby that was refused beside the former prover may suit this one.
+  const ofStandby = { standbyRetryAtMs: 0, standbyCause: "" };
   return {
-    state: { ...state, phase: { kind: "starting" }, active, lastProver: prover },
+    state: { ...state, ...ofStandby, phase: { kind: "starting" }, active, lastProver: prover },
     effects: [{ kind: "start_prover", prover }, announce],
   };
 }

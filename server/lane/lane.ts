@@ -10,6 +10,7 @@ import type { Metrics } from "../metrics/metrics.js";
 import type { Prover } from "../prover/prover.js";
 import { foldLimitsOf, noFoldLimits, withLeafRawsMax } from "../work/fold-limits.js";
 import type { ProverDescription } from "../work/prover-description.js";
+import { proofSystemOf } from "../work/prover-description.js";
 import { AwakeClock } from "./awake-clock.js";
 import { Beat } from "./beat.js";
 import type { Device } from "./device.js";
@@ -37,15 +38,6 @@ export interface LaneModules {
   metrics: Metrics;
   /** Sends a message to the scheduler. */
   emit(message: FromLane): void;
-  /**
-   * Resolves once it is known whether this service can use a prover of this description: to the
-   * reason why not, or to undefined when it can.
-   */
-  admit(description: ProverDescription): Promise<string | undefined>;
-  /** Called when the active prover could not be set up. */
-  setupFailed(): void;
-  /** The device for which `admit` waits; undefined while it does not. */
-  waitsFor(): string | undefined;
 }
 
 export class Lane {
@@ -67,7 +59,7 @@ export class Lane {
     private readonly options: LaneOptions,
     private readonly modules: LaneModules,
   ) {
-    const { clock, log, metrics, admit } = modules;
+    const { clock, log, metrics } = modules;
     this.awake = new AwakeClock(clock);
     this.costs = new LearnedCosts(device, { clock, log, awake: this.awake });
     const { costs } = this;
@@ -75,7 +67,7 @@ export class Lane {
     this.slots = new ProverSlots(device, {
       log,
       metrics,
-      admit,
+      refusal: (number, description) => this.refusal(number, description),
       onReady: (number, prover) => this.proverReady(number, prover),
       onExited: (number, why, isRefused) =>
         this.step({ kind: "exited", prover: number, why, isRefused }),
@@ -134,7 +126,7 @@ export class Lane {
   }
 
   private step(event: LaneEvent): void {
-    const { isDrained: wasDrained, phase: before } = this.machine;
+    const { isDrained: wasDrained } = this.machine;
     const nowMs = this.awake.nowMs();
     const { state, effects } = transitionLane(this.machine, event, nowMs, this.options);
     this.machine = state;
@@ -144,7 +136,6 @@ export class Lane {
       this.modules.metrics.deviceDrained.set({ device: this.device.id }, isDrained ? 1 : 0);
     }
     for (const effect of effects) this.apply(effect);
-    if (state.phase.kind === "failed" && before.kind !== "failed") this.modules.setupFailed();
   }
 
   private apply(effect: LaneEffect): void {
@@ -268,7 +259,7 @@ export class Lane {
         return {
           kind: "starting",
           isCalibrating: this.costs.isCalibrating,
-          waitsFor: this.modules.waitsFor() ?? null,
+          waitsFor: null,
         };
       case "proving": {
         const { attempt } = phase;
@@ -286,6 +277,20 @@ export class Lane {
     }
   }
 
+  /**
+   * Why a prover that is set up cannot be used, for people; undefined when it can. A standby proves
+   * with the active prover's system, or it would take over work that it cannot prove.
+   */
+  private refusal(number: number, description: ProverDescription): string | undefined {
+    if (this.machine.standby?.prover !== number || this.description === null) return undefined;
+    const [own, now] = [proofSystemOf(description), proofSystemOf(this.description)];
+    if (own === now) return undefined;
+    return (
+      `its library now proves ${own}, and the prover of this device ${now}; ` +
+      `restart that one to use the new library`
+    );
+  }
+
   private proverReady(number: number, prover: Prover): void {
     this.description = withLeafRawsMax(prover.description, this.options.leafRawsMax ?? 0);
     // Before the calibration proof, after which a prover holds more than a standby does.
@@ -298,7 +303,7 @@ export class Lane {
       );
       this.step({ kind: "ready", prover: number, residentBytes });
     };
-    if (this.costs.isPrepared) return isReady();
+    if (this.costs.isPreparedFor(prover.description)) return isReady();
     const prepared = this.costs.prepare(prover, () => this.killProver(number, "wedged"));
     void prepared.then((isUsable) => (isUsable ? isReady() : undefined)); // `prepare` never rejects
     this.announce();

@@ -13,6 +13,8 @@ import { learn, learnAtLeast, likelyMs, overrunMs, uncertaintyOf } from "../work
 import type { CostKey, Costs } from "../work/costs.js";
 import { agedCosts, modelOf, withModel } from "../work/costs.js";
 import { kindOf } from "../work/shape.js";
+import type { ProofSystemName } from "../work/prover-description.js";
+import { proofSystemOf } from "../work/prover-description.js";
 import type { Shape } from "../work/shape.js";
 import type { MemoryModel } from "../work/memory-model.js";
 import { fitsInMemory, learnPeak } from "../work/memory-model.js";
@@ -51,9 +53,9 @@ export class LearnedCosts {
   private highSinceMs = Infinity;
   /** The instant for which the uncertainty of `learned` is. */
   private agedAtMs = -Infinity;
-  /** What the first prover held after its setup; undefined before. */
+  /** What the first prover of the proof system held after its setup; undefined before. */
   setupBytes: number | undefined;
-  private readonly probes: Probes;
+  private probes: Probes;
   /** The rate of the last fold, which is what refreshing measures. */
   private lastRate = 0;
   private phase: "unprepared" | "calibrating" | "prepared" = "unprepared";
@@ -112,8 +114,9 @@ export class LearnedCosts {
     return fitsInMemory(this.peaks, shape, ceilingBytes);
   }
 
-  get isPrepared(): boolean {
-    return this.phase === "prepared";
+  /** Whether `prepare` has ended for a prover of this proof system. */
+  isPreparedFor(prover: ProofSystemName): boolean {
+    return this.phase === "prepared" && this.proofSystem === proofSystemOf(prover);
   }
 
   get isCalibrating(): boolean {
@@ -135,7 +138,7 @@ export class LearnedCosts {
 
   /**
    * Loads the kept costs or, without any, makes the calibration proofs with the device's first
-   * prover: of a raw signature, and of a child. Tried once: without calibration inputs, or when a
+   * prover of a proof system: of a raw signature, and of a child. Tried once: without calibration inputs, or when a
    * proof fails, costs are learned from the first proofs of groups. Never rejects.
    *
    * @param giveUp called to kill the prover when a calibration proof takes far too long
@@ -144,8 +147,9 @@ export class LearnedCosts {
   async prepare(prover: Prover, giveUp: () => void): Promise<boolean> {
     const { id: deviceId, calibration, costStore } = this.device;
     const { log } = this.modules;
-    const { scheme, revision } = prover.description;
-    this.proofSystem = `${scheme} ${revision}`;
+    const proofSystem = proofSystemOf(prover.description);
+    if (proofSystem !== this.proofSystem) this.forget();
+    this.proofSystem = proofSystem;
     this.setupBytes ??= prover.residentBytes();
     const kept = costStore?.load(deviceId, this.proofSystem);
     this.learned = kept?.costs ?? [];
@@ -246,6 +250,14 @@ export class LearnedCosts {
     } finally {
       cancel();
     }
+  }
+
+  /** Forgets what was measured with another proof system. */
+  private forget(): void {
+    this.probes = new Probes(this.device.calibration);
+    this.setupBytes = undefined;
+    this.highSinceMs = Infinity;
+    this.lastRate = 0;
   }
 
   private keep(costs: Costs): void {

@@ -1,17 +1,18 @@
 /**
  * The lanes of this process, one for each device. Reports each lane to a listener, gives the
- * service a verifier, and metrics and tests the list of provers. All lanes must prove with the same
- * proof system.
+ * service verifiers, and metrics and tests the list of provers. Each lane may have a proof system of
+ * its own.
  */
 import type { Clock } from "../clock.js";
 import type { Logger } from "../log/log.js";
 import type { Metrics } from "../metrics/metrics.js";
+import type { Prover } from "../prover/prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
+import { proofSystemOf } from "../work/prover-description.js";
 import type { Device } from "./device.js";
 import { Lane } from "./lane.js";
 import type { FromLane, LaneListener, LaneProver, Post } from "./lane-messages.js";
 import type { LaneOptions } from "./lane-events.js";
-import { ProofSystemChoice } from "./proof-system.js";
 import type { Verifier } from "./verifier.js";
 import { FailoverVerifier } from "./verifier.js";
 
@@ -30,8 +31,6 @@ export interface LocalLanesModules {
 
 export class LocalLanes {
   readonly lanes: readonly Lane[];
-  private readonly failover: FailoverVerifier;
-  private readonly spare: FailoverVerifier;
   private hear: (deviceId: string, message: FromLane) => void = () => undefined;
 
   constructor(
@@ -40,22 +39,14 @@ export class LocalLanes {
     private readonly modules: LocalLanesModules,
   ) {
     const { clock, log, metrics, post } = modules;
-    const choice = new ProofSystemChoice(devices, log);
     this.lanes = devices.map((device) => {
       return new Lane(device, options, {
         clock,
         log,
         metrics,
         emit: (message) => post(message, (received) => this.hear(device.id, received)),
-        admit: (description) => choice.admit(device.id, description),
-        setupFailed: () => choice.setupFailed(device.id),
-        waitsFor: () => choice.waitsFor(device.id),
       });
     });
-    const provers = () => this.lanes.flatMap((lane) => lane.verifyingProvers());
-    this.failover = new FailoverVerifier({ clock, metrics, provers });
-    const spareProvers = () => this.lanes.flatMap((lane) => lane.spareProvers());
-    this.spare = new FailoverVerifier({ clock, metrics, provers: spareProvers });
   }
 
   /**
@@ -75,16 +66,33 @@ export class LocalLanes {
     for (const lane of this.lanes) lane.open();
   }
 
-  /** Verifies in any prover that is set up, each device's standby first; undefined without any. */
-  verifier(): ReadyVerifier | undefined {
-    const description = this.failover.describe();
-    return description === undefined ? undefined : { description, verifier: this.failover };
+  /**
+   * Verifies in any prover of this proof system that is set up, each device's standby first; undefined
+   * without any.
+   *
+   * @param system name of the proof system, as `proofSystemOf` writes it
+   */
+  verifier(system: string): ReadyVerifier | undefined {
+    return this.verifierOf(system, (lane) => lane.verifyingProvers());
   }
 
-  /** As `verifier`, but only in provers that delay no proof by it. */
-  spareVerifier(): ReadyVerifier | undefined {
-    const description = this.spare.describe();
-    return description === undefined ? undefined : { description, verifier: this.spare };
+  /** As `verifier`, but only in provers that delay no proof by it. Default: any proof system. */
+  spareVerifier(system?: string): ReadyVerifier | undefined {
+    return this.verifierOf(system, (lane) => lane.spareProvers());
+  }
+
+  private verifierOf(
+    system: string | undefined,
+    proversOf: (lane: Lane) => Prover[],
+  ): ReadyVerifier | undefined {
+    const { clock, metrics } = this.modules;
+    const provers = () =>
+      this.lanes.flatMap(proversOf).filter(({ description }) => {
+        return system === undefined || proofSystemOf(description) === system;
+      });
+    const verifier = new FailoverVerifier({ clock, metrics, provers });
+    const description = verifier.describe();
+    return description === undefined ? undefined : { description, verifier };
   }
 
   /** The prover processes that live, set up or not, the active one of a device first. */

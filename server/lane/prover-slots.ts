@@ -23,11 +23,8 @@ const roles = ["active", "standby"] as const;
 export interface ProverSlotsModules {
   log: Logger;
   metrics: Metrics;
-  /**
-   * Resolves once it is known whether this service can use a prover of this description: to the
-   * reason why not, or to undefined when it can.
-   */
-  admit(description: ProverDescription): Promise<string | undefined>;
+  /** Why this prover, which is set up, cannot be used, for people; undefined when it can. */
+  refusal(number: number, description: ProverDescription): string | undefined;
   /** Called when a prover is set up and not refused. */
   onReady(number: number, prover: Prover): void;
   /**
@@ -70,10 +67,10 @@ export class ProverSlots {
     }
   }
 
-  private async admit(number: number, slot: Slot, description: ProverDescription): Promise<void> {
-    const refusal = await this.modules.admit(description);
-    // The process may have ended, or been killed, while the decision was awaited.
+  private admit(number: number, slot: Slot, description: ProverDescription): void {
+    // The process may have ended, or been killed, meanwhile.
     if (this.slots.get(number) !== slot || slot.killCause !== undefined) return;
+    const refusal = this.modules.refusal(number, description);
     if (refusal === undefined) return this.modules.onReady(number, slot.prover);
     slot.refusal = refusal;
     slot.prover.kill();

@@ -327,6 +327,13 @@ const devices = (device: readonly string[]) =>
       help: "Peak resident memory of the prover in the last proof; 0 before the first",
       labels: { device },
     },
+    deviceInfo: {
+      kind: "gauge",
+      name: "device_info",
+      help: "1, with what the device proves: its scheme and revision",
+      labels: { device: AT_RUN_TIME, scheme: AT_RUN_TIME, revision: AT_RUN_TIME },
+      start: "absent",
+    },
     deviceDrained: {
       kind: "gauge",
       name: "device_drained",

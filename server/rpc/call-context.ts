@@ -9,7 +9,7 @@ import { ID_EXPECTED, idPattern } from "../id.js";
 import type { ReadyVerifier } from "../lane/local-lanes.js";
 import type { Peer } from "../net/peer.js";
 import type { Recorder } from "../recording/recorder.js";
-import type { Dispatcher } from "../schedule/dispatcher.js";
+import type { Schedules } from "../schedule/schedules.js";
 import type { ServiceStatus } from "./service-status.js";
 
 /** What the server knows of a call besides its request. */
@@ -39,9 +39,12 @@ export interface CallContext {
 export interface HandlersModules {
   admission: Admission;
   status: ServiceStatus;
-  dispatcher: Dispatcher;
-  /** The prover that verifies proofs for `VerifyAggregate`; undefined when there is none. */
-  verifier(): ReadyVerifier | undefined;
+  schedules: Schedules;
+  /**
+   * What verifies proofs of the proof system of this name for `VerifyAggregate`; undefined when
+   * nothing can.
+   */
+  verifier(system: string): ReadyVerifier | undefined;
   clock: Clock;
   access: Access;
   /** Undefined when nothing is recorded. */

@@ -20,6 +20,7 @@ import {
   GetSessionResponseSchema,
   VerifyAggregateResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { askedSchedule } from "../admission/asked-schedule.js";
 import { bytesOfClaims } from "../work/claim-bytes.js";
 import { nextChange } from "../changes.js";
 import { invalid, Refusal } from "../errors.js";
@@ -119,8 +120,9 @@ export class Handlers {
 
   async verifyAggregate(request: VerifyAggregateRequest, context: CallContext) {
     this.nodeOf(request, "VerifyAggregate", context);
-    const { clock } = this.modules;
-    const ready = this.modules.verifier();
+    const { clock, schedules } = this.modules;
+    const schedule = askedSchedule(schedules, request.proofSystem);
+    const ready = schedule && this.modules.verifier(schedule.name);
     if (ready === undefined) throw new Refusal("unavailable", "", "no prover is up to verify with");
     const { description, verifier } = ready;
     const proof = claimedProof(request, description);

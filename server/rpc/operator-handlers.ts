@@ -32,7 +32,7 @@ import { invalid, quoted, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import { logLevels } from "../log/log.js";
 import type { LeveledLogger, LogLevel as LevelName } from "../log/log.js";
-import type { Dispatcher } from "../schedule/dispatcher.js";
+import type { Schedules } from "../schedule/schedules.js";
 import type { FleetView } from "../lane/lane-hosts.js";
 import type { LaneReport, LaneRole, OperatorCommand } from "../lane/lane-messages.js";
 import type { OperatedDevice } from "../schedule/lane-handle.js";
@@ -60,7 +60,7 @@ export interface AdminHandlersOptions {
 
 export interface AdminHandlersModules {
   admission: Admission;
-  dispatcher: Dispatcher;
+  schedules: Schedules;
   status: ServiceStatus;
   clock: Clock;
   log: LeveledLogger;
@@ -99,17 +99,16 @@ export class AdminHandlers {
   ) {}
 
   listSessions() {
-    const { admission, clock } = this.modules;
+    const { admission, schedules, clock } = this.modules;
     const nowMs = clock.nowMs();
-    const { queue } = admission;
     const sessions = admission
       .listSessions()
-      .map((session) => sessionView(session, nowMs, (attempt) => queue.progressOf(attempt)));
+      .map((session) => sessionView(session, nowMs, (attempt) => schedules.progressOf(attempt)));
     return create(ListSessionsResponseSchema, { sessions });
   }
 
   listProvers() {
-    const devices = this.modules.dispatcher
+    const devices = this.modules.schedules
       .devices()
       .map((device) => this.view(device, device.report));
     return create(ListProversResponseSchema, { devices });
@@ -219,7 +218,7 @@ export class AdminHandlers {
 
   private device(deviceId: string): OperatedDevice {
     if (deviceId === "") throw invalid("device_id", "is empty");
-    const devices = this.modules.dispatcher.devices();
+    const devices = this.modules.schedules.devices();
     const device = devices.find((each) => each.deviceId === deviceId);
     if (device !== undefined) return device;
     const names = devices.map((each) => each.deviceId).join(", ");
@@ -229,8 +228,8 @@ export class AdminHandlers {
   }
 
   private view({ deviceId }: OperatedDevice, report: LaneReport) {
-    const { admission, clock } = this.modules;
-    const wholeOf = (number: number) => admission.queue.wholeOf(number);
+    const { admission, schedules, clock } = this.modules;
+    const wholeOf = (number: number) => schedules.wholeOf(number);
     const running = { sessions: admission.listSessions(), wholeOf };
     return deviceView(deviceId, report, running, clock.nowMs());
   }

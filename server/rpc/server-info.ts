@@ -20,14 +20,14 @@ const folds = [
 ] as const;
 
 export function serverInfo(options: HandlersOptions, modules: HandlersModules) {
-  const { dispatcher, clock } = modules;
+  const { schedules, clock } = modules;
   return create(GetServerInfoResponseSchema, {
     serverVersion: options.version,
     serviceId: options.serviceId,
     run: options.instance,
     status: modules.status.update(),
     limits: limitsView(),
-    devices: dispatcher.devices().map(deviceInfo),
+    devices: schedules.devices().map(deviceInfo),
     serverTimeUnixMs: BigInt(clock.unixMs()),
     defaultDeadlineMs: options.deadlineMs,
     defaultFenceMs: options.fenceMs,

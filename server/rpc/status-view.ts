@@ -11,64 +11,57 @@ import type {
 import { ServiceState } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Admission } from "../admission/admission.js";
 import { offeredKinds } from "../admission/offered.js";
-import { proofSystemOf } from "../lane/proof-system.js";
 import { limits } from "../limits.js";
-import type { Dispatcher } from "../schedule/dispatcher.js";
+import type { Schedule, Schedules } from "../schedule/schedules.js";
 import { offeredRates } from "../work/prover-description.js";
 import { snapshotLimits } from "./request-limits.js";
 
 export interface StatusModules {
   admission: Pick<Admission, "draining">;
-  dispatcher: Pick<Dispatcher, "describe" | "devices" | "isUp" | "whyDown">;
-}
-
-/** The state of the service, why it accepts no snapshot (else empty), and its offers. */
-export function statusView({
-  admission,
-  dispatcher,
-}: StatusModules): MessageInitShape<typeof StatusSchema> {
-  const offers = offersView(dispatcher);
-  if (admission.draining) {
-    return { state: ServiceState.DRAINING, detail: "the service is shutting down", offers };
-  }
-  if (dispatcher.isUp) return { state: ServiceState.READY, offers };
-  const devices = dispatcher.devices();
-  const areDrained = devices.length > 0 && devices.every(({ report }) => report.isDrained);
-  const state = areDrained ? ServiceState.DRAINING : ServiceState.NO_PROVER;
-  return { state, detail: dispatcher.whyDown(), offers };
+  schedules: Pick<Schedules, "default" | "all" | "devicesOf" | "devices" | "isUp" | "whyDown">;
 }
 
 /**
- * The proof systems that the service proves with, the default first: one, since all devices have
- * the same; none until a prover has been ready.
+ * The state of the service, and its offers; why it accepts no snapshot that names no proof system, and
+ * which other proof systems take no work, as text that is else empty.
  */
-function offersView(
-  dispatcher: StatusModules["dispatcher"],
-): MessageInitShape<typeof OfferSchema>[] {
-  const has = dispatcher.describe();
-  if (has === undefined) return [];
-  const { scheme, revision, fake } = has;
-  const sizes = has.anySize === true ? { publicKeyBytes: 0, signatureBytes: 0 } : has;
+export function statusView({
+  admission,
+  schedules,
+}: StatusModules): MessageInitShape<typeof StatusSchema> {
+  const offers = schedules.all().map((each) => offerView(each, schedules.devicesOf(each.name)));
+  if (admission.draining) {
+    return { state: ServiceState.DRAINING, detail: "the service is shutting down", offers };
+  }
+  const detail = schedules.whyDown();
+  if (schedules.isUp) return { state: ServiceState.READY, detail, offers };
+  const devices = schedules.default?.dispatcher.devices() ?? schedules.devices();
+  const areDrained = devices.length > 0 && devices.every(({ report }) => report.isDrained);
+  const state = areDrained ? ServiceState.DRAINING : ServiceState.NO_PROVER;
+  return { state, detail, offers };
+}
+
+/** One proof system that the service proves with, on these devices. */
+function offerView(
+  { prover }: Schedule,
+  deviceIds: readonly string[],
+): MessageInitShape<typeof OfferSchema> {
+  const { scheme, revision, fake, messagesMax } = prover;
+  const sizes = prover.anySize === true ? { publicKeyBytes: 0, signatureBytes: 0 } : prover;
   const { publicKeyBytes, signatureBytes } = sizes;
-  const { childrenMax, proofBytesMax } = snapshotLimits(has);
-  const deviceIds = dispatcher.devices().flatMap(({ deviceId, report: { description } }) => {
-    const isSame = description !== null && proofSystemOf(description) === proofSystemOf(has);
-    return isSame ? [deviceId] : [];
-  });
-  return [
-    {
-      proofSystem: { scheme, revision },
-      publicKeyBytes,
-      signatureBytes,
-      kinds: offeredKinds(has),
-      logInvRates: offeredRates(has),
-      childrenMax,
-      proofBytesMax,
-      messagesMax: has.messagesMax,
-      deviceIds,
-      fake,
-    },
-  ];
+  const { childrenMax, proofBytesMax } = snapshotLimits(prover);
+  return {
+    proofSystem: { scheme, revision },
+    publicKeyBytes,
+    signatureBytes,
+    kinds: offeredKinds(prover),
+    logInvRates: offeredRates(prover),
+    childrenMax,
+    proofBytesMax,
+    messagesMax,
+    deviceIds: [...deviceIds],
+    fake,
+  };
 }
 
 /** The limits that do not depend on a proof system. */

@@ -15,7 +15,7 @@ import type { Admission } from "../admission/admission.js";
 import { nextChange } from "../changes.js";
 import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
-import type { Dispatcher } from "../schedule/dispatcher.js";
+import type { Schedules } from "../schedule/schedules.js";
 import type { OperatedDevice } from "../schedule/lane-handle.js";
 import type { FoldSize } from "./learned-costs-view.js";
 import { learnedCosts } from "./learned-costs-view.js";
@@ -30,8 +30,8 @@ const folds: readonly FoldSize[] = [
 ];
 
 export interface StreamActivityModules {
-  admission: Pick<Admission, "listSessions" | "nodesInUse" | "queue">;
-  dispatcher: Pick<Dispatcher, "devices">;
+  admission: Pick<Admission, "listSessions" | "nodesInUse" | "groupsWaiting">;
+  schedules: Pick<Schedules, "devices" | "wholeOf">;
   status: Pick<ServiceStatus, "current">;
   activity: Pick<ActivityFeed, "has" | "take">;
   clock: Clock;
@@ -87,12 +87,12 @@ export async function* activityOf(
 }
 
 function stateOf(
-  { admission, dispatcher, cores }: StreamActivityModules,
+  { admission, schedules, cores }: StreamActivityModules,
   nowMs: number,
   hasCosts: boolean,
 ): Pick<Answer, "groupsWaiting" | "devices" | "nodes"> {
   const sessions = admission.listSessions();
-  const wholeOf = (number: number) => admission.queue.wholeOf(number);
+  const wholeOf = (number: number) => schedules.wholeOf(number);
   const ofDevice = ({
     deviceId,
     report,
@@ -104,8 +104,8 @@ function stateOf(
     learnedCosts: hasCosts ? learnedCosts(report, folds) : [],
   });
   return {
-    groupsWaiting: admission.queue.groupsWaiting,
-    devices: [...dispatcher.devices()]
+    groupsWaiting: admission.groupsWaiting,
+    devices: [...schedules.devices()]
       .sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1))
       .map(ofDevice),
     nodes: admission.nodesInUse(),

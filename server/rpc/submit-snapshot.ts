@@ -19,7 +19,7 @@ import { ID_EXPECTED, idPattern } from "../id.js";
 import { skipReasonOnWire } from "../admission/skip-reason.js";
 import { limits } from "../limits.js";
 import { priorityNames } from "../work/priority.js";
-import { offeredRates } from "../work/prover-description.js";
+import { offeredRates, proofSystemOf } from "../work/prover-description.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { Envelope, SubmitAnswer } from "../work/submission.js";
 import { nodeIdOf } from "./call-context.js";
@@ -59,6 +59,7 @@ export function submitSnapshot(
     steps: stepsOf(request.steps, call.receivedAtMs),
     bytes,
     accepted: budgets,
+    ...(request.proofSystem && { asked: request.proofSystem }),
     isLookup: request.deadlineMs === 0 || request.fenceMs === 0,
   };
   const decode = (prover: ProverDescription) => decodeGroups(request, priority, prover);
@@ -113,29 +114,18 @@ function decodeGroups(
   priority: KnownPriority,
   prover: ProverDescription,
 ) {
-  checkProofSystem(proofSystem, prover);
+  checkRate(proofSystem, prover);
   const ask = { logInvRate: proofSystem?.logInvRate ?? 0, priority };
   return decodeSnapshot(snapshot, ask, snapshotLimits(prover));
 }
 
-/** Throws a `Refusal` when the prover has another scheme or revision, or the rate is invalid. */
-export function checkProofSystem(asked: ProofSystem | undefined, has: ProverDescription): void {
+/** Throws a `Refusal` when the prover does not offer the rate. */
+export function checkRate(asked: ProofSystem | undefined, has: ProverDescription): void {
   if (asked === undefined) return;
-  for (const field of ["scheme", "revision"] as const) {
-    if (asked[field] !== "" && asked[field] !== has[field]) {
-      throw invalid(
-        `proof_system.${field}`,
-        `is ${quoted(asked[field])}, this server proves ${quoted(has[field])}`,
-      );
-    }
-  }
   const rates = offeredRates(has);
-  if (!rates.includes(asked.logInvRate)) {
-    throw invalid(
-      "proof_system.log_inv_rate",
-      `is ${asked.logInvRate}, this server offers ${rates.join(", ")}`,
-    );
-  }
+  if (rates.includes(asked.logInvRate)) return;
+  const detail = `is ${asked.logInvRate}, ${proofSystemOf(has)} has ${rates.join(", ")}`;
+  throw invalid("proof_system.log_inv_rate", detail);
 }
 
 function submitResponse(answer: SubmitAnswer, { serviceId }: HandlersOptions) {

@@ -14,18 +14,18 @@ import { limits } from "../limits.js";
 import type { ClaimedProof, KeyClaim } from "../prover/prover.js";
 import { foldedProof } from "../prover/prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
-import { checkProofSystem } from "./submit-snapshot.js";
+import { checkRate } from "./submit-snapshot.js";
 
 /**
  * The proof of the request and all that it has to attest. Throws a `Refusal` when the claims are
- * malformed, or the proof system, the keys or the proof do not fit the prover.
+ * malformed, or the rate, the keys or the proof do not fit the prover.
  */
 export function claimedProof(
   request: VerifyAggregateRequest,
   description: ProverDescription,
 ): ClaimedProof {
   checkVerifyOffered(request, description);
-  checkProofSystem(request.proofSystem, description);
+  checkRate(request.proofSystem, description);
   if (request.kind === ProofKind.MERGE) {
     const claims = claimsOf(request, description);
     return { kind: "merge", bytes: proofOf(request), claims };

@@ -10,7 +10,6 @@ import type { Metrics } from "../metrics/metrics.js";
 import { removeDevice } from "../metrics/metrics.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { Assignment, FromLink, LaneLink, LaneListener } from "../lane/lane-messages.js";
-import { phaseDetail } from "../lane/lane-messages.js";
 import type { Duration } from "../work/cost-model.js";
 import { OPTIMISTIC_AT, PESSIMISTIC_AT } from "../work/cost-model.js";
 import type { ProofResult, StopReason } from "../work/group.js";
@@ -20,7 +19,7 @@ import type { FoldLimits } from "../work/fold-limits.js";
 import { Durations } from "./durations.js";
 import type { Future, LaneForecast, LaneOutlook } from "./forecast.js";
 import type { AdoptableWork, AttemptEnd, OperatedDevice } from "./lane-handle.js";
-import { LaneHandle } from "./lane-handle.js";
+import { LaneHandle, whyDown } from "./lane-handle.js";
 
 /**
  * An attempt to start, with the callbacks of its owner: `started`, then one of `finished` and
@@ -53,19 +52,21 @@ export interface AttemptSource {
   offered(): void;
 }
 
+/** The number of the last attempt; shared by dispatchers whose attempts are known by one number. */
+export interface AttemptNumbers {
+  last: number;
+}
+
 export interface DispatcherModules {
   clock: Clock;
   metrics: Metrics;
-  /** Why lanes are missing, for people; empty when all are there. Default: empty. */
-  whyMissing?: () => string;
+  numbers: AttemptNumbers;
 }
 
 export class Dispatcher implements LaneListener {
   /** The lanes by device, in the order in which they came. */
   private readonly lanes = new Map<string, LaneHandle>();
   private readonly attempts = new Map<number, { owner: NextAttempt; lane: LaneHandle }>();
-  private readonly whenUp = new Set<() => void>();
-  private lastAttempt = 0;
   private isClosed = false;
   private description: ProverDescription | undefined;
   private readonly idle = new Set<LaneHandle>();
@@ -108,7 +109,6 @@ export class Dispatcher implements LaneListener {
     else this.idle.delete(lane);
     for (const end of ends) this.end(end);
     this.describedBy(lane);
-    if (this.whenUp.size > 0 && this.isUp) this.resolveUp();
     // Groups that wait again may find what they wait for on any lane, others only on this one.
     this.match(ends.length > 0 ? this.lanes.values() : [lane]);
   }
@@ -118,21 +118,18 @@ export class Dispatcher implements LaneListener {
    * had died, and the operator's commands to the device end.
    */
   gone(deviceId: string, why: string): void {
-    const lane = this.lanes.get(deviceId);
-    if (this.isClosed || lane === undefined) return;
-    this.lanes.delete(deviceId);
-    this.idle.delete(lane);
-    this.durations.costs.remove(lane.costs);
-    this.durations.gone(deviceId);
+    const lane = this.remove(deviceId);
+    if (lane === undefined) return;
     removeDevice(this.modules.metrics, deviceId);
     for (const end of lane.end(why)) this.end(end);
     this.wake();
   }
 
-  /** Resolves once a lane is up (see `isUp`), or when the dispatcher is closed. */
-  async ready(): Promise<void> {
-    if (this.isUp || this.isClosed) return;
-    await new Promise<void>((resolve) => this.whenUp.add(resolve));
+  /** Removes the lane of this device for another schedule: its attempts are lost, and tried again. */
+  release(deviceId: string, why: string): void {
+    const lane = this.remove(deviceId);
+    for (const { attempt } of lane?.end(why) ?? []) this.end({ kind: "lost", attempt });
+    this.wake();
   }
 
   /**
@@ -156,7 +153,7 @@ export class Dispatcher implements LaneListener {
         nothingUpTo = messagesMax;
         continue;
       }
-      const attempt = ++this.lastAttempt;
+      const attempt = ++this.modules.numbers.last;
       this.attempts.set(attempt, { owner: next, lane });
       this.idle.delete(lane);
       lane.assign(attempt, assignmentOf(next));
@@ -187,11 +184,6 @@ export class Dispatcher implements LaneListener {
     return this.description;
   }
 
-  /** From now on the lanes prove with another proof system: that of the next to announce one. */
-  forgetDescription(): void {
-    this.description = undefined;
-  }
-
   /**
    * Whether some lane is idle, proves, or is about to be taken over by a standby. A lane
    * that the operator has drained does not count, even while it still proves.
@@ -207,14 +199,7 @@ export class Dispatcher implements LaneListener {
 
   /** A text for people that says why each lane takes no work. */
   whyDown(): string {
-    const why = ({ deviceId, report: { phase, isDrained } }: LaneHandle) => {
-      if (isDrained) return `device ${deviceId} is drained`;
-      const detail = phaseDetail(phase);
-      return `device ${deviceId} is ${phase.kind}${detail === "" ? "" : `: ${detail}`}`;
-    };
-    const missing = this.modules.whyMissing?.() ?? "";
-    const causes = [...[...this.lanes.values()].map(why), ...(missing === "" ? [] : [missing])];
-    return causes.join("; ") || "no lane is there";
+    return this.devices().map(whyDown).join("; ") || "no lane is there";
   }
 
   /** What one job may have on every lane: a group over it is a tree of jobs. */
@@ -283,10 +268,14 @@ export class Dispatcher implements LaneListener {
     return [...this.lanes.values()];
   }
 
+  /** The device of this id; undefined without such a lane. */
+  device(deviceId: string): OperatedDevice | undefined {
+    return this.lanes.get(deviceId);
+  }
+
   /** Ignores messages and assigns nothing from now on. Idempotent. */
   close(): void {
     this.isClosed = true;
-    this.resolveUp();
   }
 
   /** Those that refresh their costs come last. Else the fastest first, by the median for the smallest proof; of equal ones the first to come. */
@@ -314,9 +303,14 @@ export class Dispatcher implements LaneListener {
     return this.lanesInUse().map((lane) => lane.freeAt(nowMs)(0) - nowMs);
   }
 
-  private resolveUp(): void {
-    for (const resolve of this.whenUp) resolve();
-    this.whenUp.clear();
+  private remove(deviceId: string): LaneHandle | undefined {
+    const lane = this.lanes.get(deviceId);
+    if (this.isClosed || lane === undefined) return undefined;
+    this.lanes.delete(deviceId);
+    this.idle.delete(lane);
+    this.durations.costs.remove(lane.costs);
+    this.durations.gone(deviceId);
+    return lane;
   }
 
   private lanesInUse(): LaneHandle[] {
@@ -340,7 +334,7 @@ export class Dispatcher implements LaneListener {
   private adoptOn(lane: LaneHandle, offered: AdoptableWork, nowMs: number): void {
     const next = this.source.adopt(offered);
     if (next === undefined) return;
-    const attempt = ++this.lastAttempt;
+    const attempt = ++this.modules.numbers.last;
     this.modules.metrics.fleetAdopted.inc();
     this.attempts.set(attempt, { owner: next, lane });
     lane.adopt(attempt, next, nowMs);

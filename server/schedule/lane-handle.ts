@@ -12,6 +12,7 @@ import type {
   OperatorCommand,
   RunningProof,
 } from "../lane/lane-messages.js";
+import { phaseDetail } from "../lane/lane-messages.js";
 import { quantileOf } from "../work/cost-model.js";
 import type { GroupWork, ProofResult, StopReason } from "../work/group.js";
 import { shapeOf, smallestShape } from "../work/shape.js";
@@ -62,6 +63,13 @@ export interface OperatedDevice {
   order(command: OperatorCommand, signal: AbortSignal): Promise<Awaited>;
   /** Resolves once no proof runs and no prover is being stopped. */
   untilQuiet(signal: AbortSignal): Promise<Awaited>;
+}
+
+/** A text for people that says why the device takes no work. */
+export function whyDown({ deviceId, report: { phase, isDrained } }: OperatedDevice): string {
+  if (isDrained) return `device ${deviceId} is drained`;
+  const detail = phaseDetail(phase);
+  return `device ${deviceId} is ${phase.kind}${detail === "" ? "" : `: ${detail}`}`;
 }
 
 export class LaneHandle implements OperatedDevice {

@@ -8,7 +8,7 @@ import type { MemoryBudget } from "../memory-budget.js";
 import type { Metrics } from "../metrics/metrics.js";
 import { workOf } from "../session/session.js";
 import type { Session } from "../session/session.js";
-import type { Sessions } from "../session/sessions.js";
+import type { SessionsOfSystem } from "../session/sessions.js";
 import { mayStart } from "../work/group.js";
 import type { ProofResult, StopReason } from "../work/group.js";
 import { BACKLOG } from "../work/priority.js";
@@ -25,7 +25,7 @@ import { isTurnOfAhead, neverOvertaken, takeNext } from "./order.js";
 import type { TimesOvertaken } from "./order.js";
 import { preemption } from "./preemption.js";
 import { Trees } from "./trees.js";
-import { Accounts } from "./usage.js";
+import type { Accounts } from "./usage.js";
 import { VoteRhythm } from "./vote-rhythm.js";
 import { Waiting } from "./waiting.js";
 import type { WaitingGroup } from "./waiting.js";
@@ -34,14 +34,14 @@ export interface GroupQueueModules {
   clock: Clock;
   metrics: Metrics;
   dispatcher: Dispatcher;
-  /** The sessions in flight, and their state machine. */
-  sessions: Pick<Sessions, "waiting" | "queued" | "step" | "willCharge" | "charged">;
+  accounts: Accounts;
+  /** The sessions in flight with the schedule's proof system, and their state machine. */
+  sessions: SessionsOfSystem;
   /** Holds the proofs of trees until they are folded. */
   memory: MemoryBudget;
 }
 
 export class GroupQueue implements AttemptSource {
-  private readonly accounts = new Accounts();
   private readonly waiting: Waiting;
   private readonly attempts: Attempts;
   private readonly trees: Trees;
@@ -54,8 +54,7 @@ export class GroupQueue implements AttemptSource {
   private cancelHold = () => {};
 
   constructor(private readonly modules: GroupQueueModules) {
-    const { clock, metrics, dispatcher, sessions, memory } = modules;
-    const { accounts } = this;
+    const { clock, metrics, dispatcher, accounts, sessions, memory } = modules;
     const worths = new GroupWorths((shape) => dispatcher.durationOf(shape));
     this.waiting = new Waiting({ clock, dispatcher, accounts, worths, sessions });
     const kill = (attemptId: number, reason: StopReason) => {
@@ -66,7 +65,6 @@ export class GroupQueue implements AttemptSource {
     const wake = () => dispatcher.wake();
     this.trees = new Trees({ clock, metrics, dispatcher, memory, worths, attempts, wake });
     const { trees } = this;
-    metrics.groupsWaiting.readBy(() => waiting.size);
     this.forecasts = new AdmissionForecast({ clock, dispatcher, waiting, attempts, trees });
   }
 
@@ -78,16 +76,6 @@ export class GroupQueue implements AttemptSource {
   /** When a snapshot that arrives now could start and finish once the superseded groups end. */
   forecast(submission: Submission, superseded: readonly Session[]): Forecast {
     return this.forecasts.of(submission, superseded);
-  }
-
-  /** Prover time that the node has used lately, in milliseconds. */
-  usedByNodeMs(nodeId: string): number {
-    return this.accounts.nodes.of(nodeId, this.modules.clock.nowMs());
-  }
-
-  /** Prover time that the principal has used over about a minute, in milliseconds. */
-  usedByPrincipalMs(principal: string): number {
-    return this.accounts.principals.of(principal, this.modules.clock.nowMs());
   }
 
   /**
@@ -108,11 +96,6 @@ export class GroupQueue implements AttemptSource {
         this.attempts.joinRunning({ session, group });
       }
     });
-  }
-
-  /** Number of groups that wait for a lane. */
-  get groupsWaiting(): number {
-    return this.waiting.size;
   }
 
   get hasWaiting(): boolean {
@@ -218,10 +201,9 @@ export class GroupQueue implements AttemptSource {
     this.attempts.leave(attemptId, session, reason);
   }
 
-  /** Forgets the inputs whose time set aside is over, and prover use that has faded. */
+  /** Forgets the inputs whose time set aside is over. */
   expire(): void {
     this.attempts.expire();
-    this.accounts.expire(this.modules.clock.nowMs());
   }
 
   /** Cancels the timers of later decisions. */

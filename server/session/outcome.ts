@@ -28,8 +28,8 @@ export interface EndedGroup {
   groupIndex: number;
   decoded: DecodedGroup;
   ending: Ending;
-  /** Undefined if no prover has been up yet. */
-  description: ProverDescription | undefined;
+  /** The provers of the session's proof system. */
+  description: ProverDescription;
   /** From receipt of the snapshot to the group's first attempt, or to its end without one. */
   queueMs: number;
   /** Number of attempts that were started at the group. */
@@ -98,8 +98,8 @@ export function toOutcome(ended: EndedGroup): CountedOutcome {
   const fates = votesByFate(decoded, ending);
   const votes = toVotes(fates, ended.steps, ended.endedAtMs);
   const proofSystem = create(ProofSystemSchema, {
-    scheme: description?.scheme ?? "",
-    revision: description?.revision ?? "",
+    scheme: description.scheme,
+    revision: description.revision,
     logInvRate: decoded.work.logInvRate,
   });
   const outcome = create(OutcomeSchema, {
@@ -115,7 +115,7 @@ export function toOutcome(ended: EndedGroup): CountedOutcome {
     proofSystem,
     queueMs: Math.round(ended.queueMs),
     attempt: ended.attempts,
-    fake: description?.fake ?? false,
+    fake: description.fake,
     votes,
   });
   outcome.claims = [...decoded.claims];

@@ -2,6 +2,7 @@
 import type { Votes } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { MemoryShare } from "../memory-budget.js";
 import type { DecodedGroup, GroupWork } from "../work/group.js";
+import type { ProverDescription } from "../work/prover-description.js";
 import type { Submission } from "../work/submission.js";
 import type { NodeRecord, RequestRecord } from "./node-record.js";
 import type { SessionState } from "./session-state.js";
@@ -12,6 +13,10 @@ export interface Session {
   /** Number of the session in order of arrival, from 1. */
   readonly order: number;
   readonly submission: Submission;
+  /** The provers for which the groups were decoded. */
+  readonly prover: ProverDescription;
+  /** Name of their proof system, as `proofSystemOf` writes it: its schedule has the groups. */
+  readonly system: string;
   /** The node's record, which gets the outcomes and the summary. */
   readonly node: NodeRecord;
   /** What the node can read of this session. */

@@ -15,6 +15,7 @@ import type { Metrics } from "../metrics/metrics.js";
 import type { AuditTrail } from "../audit/audit-log.js";
 import type { Recorder } from "../recording/recorder.js";
 import type { ProverDescription } from "../work/prover-description.js";
+import { proofSystemOf } from "../work/prover-description.js";
 import type { StopReason } from "../work/group.js";
 import { bytesOfClaims } from "../work/claim-bytes.js";
 import type { Submission } from "../work/submission.js";
@@ -44,14 +45,13 @@ export interface SessionsModules {
   activity?: ActivityLog | undefined;
   /** The device on which an attempt runs. */
   deviceOf(attempt: number): string;
-  /** The description of the provers, for outcomes; undefined until the first prover is up. */
-  describeProver(): ProverDescription | undefined;
   /** Called when a session no longer waits for an attempt that runs. */
   leaveAttempt(attempt: number, session: Session, reason: StopReason): void;
 }
 
 /** What admission provides for the session of a snapshot that it accepts. */
 export interface OpenSession {
+  prover: ProverDescription;
   node: NodeRecord;
   accepted: AcceptedTimes;
   /** Memory reserved for the snapshot and its results. */
@@ -68,14 +68,36 @@ interface EndedShare {
   principal: string;
 }
 
+/** The sessions in flight with one proof system, as its schedule sees them. */
+export interface SessionsOfSystem {
+  /** The sessions with queued groups, in no order. */
+  waiting(): Iterable<Session>;
+  /** Number of queued groups; `changes` grows whenever one is added or removed. */
+  readonly queued: Readonly<QueuedGroups>;
+  /** As `Sessions.step`. */
+  step(session: Session, event: SessionEvent): void;
+  /** As `Sessions.willCharge`. */
+  willCharge(session: Session): void;
+  /** As `Sessions.charged`. */
+  charged(session: Session, coreMs: number): void;
+}
+
+interface QueuedGroups {
+  groups: number;
+  changes: number;
+}
+
+/** What is queued of one proof system. */
+interface Queued extends QueuedGroups {
+  readonly sessions: Set<Session>;
+}
+
 export class Sessions {
   private readonly inFlight = new Map<string, Session>();
   private readonly endWaiters = new Set<() => void>();
   private nextOrder = 1;
-  /** The sessions with queued groups. */
-  private readonly withQueued = new Set<Session>();
-  private queuedGroups = 0;
-  private queueChanges = 0;
+  /** What is queued, by the name of the proof system. */
+  private readonly queued = new Map<string, Queued>();
   private endedShares: EndedShare[] = [];
 
   constructor(
@@ -95,14 +117,31 @@ export class Sessions {
     return [...this.inFlight.values()];
   }
 
-  /** The sessions with queued groups, in no order. */
-  waiting(): Iterable<Session> {
-    return this.withQueued;
+  /** The sessions with the proof system of this name. */
+  ofSystem(system: string): SessionsOfSystem {
+    const queued = this.queuedOf(system);
+    return {
+      waiting: () => queued.sessions,
+      queued,
+      step: (session, event) => this.step(session, event),
+      willCharge: (session) => this.willCharge(session),
+      charged: (session, coreMs) => this.charged(session, coreMs),
+    };
   }
 
-  /** Number of queued groups of all sessions; `changes` grows whenever one is added or removed. */
-  get queued(): { groups: number; changes: number } {
-    return { groups: this.queuedGroups, changes: this.queueChanges };
+  /** Number of queued groups of all proof systems. */
+  get queuedGroups(): number {
+    return [...this.queued.values()].reduce((sum, { groups }) => sum + groups, 0);
+  }
+
+  /** Whether a session in flight has the proof system of this name. */
+  hasSystem(system: string): boolean {
+    return this.all().some((session) => session.system === system);
+  }
+
+  /** Forgets a proof system that no session in flight has. */
+  forgetSystem(system: string): void {
+    this.queued.delete(system);
   }
 
   ofNode(nodeId: string): Session[] {
@@ -118,8 +157,9 @@ export class Sessions {
   }
 
   /** Opens the session of an accepted snapshot, with every group queued, and starts its timers. */
-  open(submission: Submission, { node, accepted, share, cameToIdle }: OpenSession): Session {
+  open(submission: Submission, opened: OpenSession): Session {
     const { clock, metrics } = this.modules;
+    const { prover, node, accepted, share, cameToIdle } = opened;
     const { nodeEpoch, contentDigest, receivedAtMs, deadlineAtMs, fenceAtMs, groups } = submission;
     const order = this.nextOrder++;
     const name = `${this.options.instance}/${order}`;
@@ -131,6 +171,8 @@ export class Sessions {
       id,
       order,
       submission,
+      prover,
+      system: proofSystemOf(prover),
       node,
       request: node.add({ ...identity, ...times, ...what }),
       state: { deadlineAtMs, fenceAtMs, groups: groups.map(() => queuedGroup) },
@@ -239,10 +281,19 @@ export class Sessions {
 
   private queueChanged(session: Session, by: number): void {
     if (by === 0) return;
-    if (queuedIn(session.state) > 0) this.withQueued.add(session);
-    else this.withQueued.delete(session);
-    this.queuedGroups += by;
-    this.queueChanges++;
+    const queued = this.queuedOf(session.system);
+    if (queuedIn(session.state) > 0) queued.sessions.add(session);
+    else queued.sessions.delete(session);
+    queued.groups += by;
+    queued.changes++;
+  }
+
+  private queuedOf(system: string): Queued {
+    const known = this.queued.get(system);
+    if (known !== undefined) return known;
+    const queued = { sessions: new Set<Session>(), groups: 0, changes: 0 };
+    this.queued.set(system, queued);
+    return queued;
   }
 
   private apply(session: Session, effect: SessionEffect): void {
@@ -270,7 +321,7 @@ export class Sessions {
       groupIndex: group,
       decoded,
       ending,
-      description: this.modules.describeProver(),
+      description: session.prover,
       queueMs: queuedUntilMs - submission.receivedAtMs,
       attempts: session.attempts.get(group) ?? 0,
       steps: submission.steps,

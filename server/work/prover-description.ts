@@ -1,5 +1,26 @@
-/** How a prover describes itself. Provers of one service have the same scheme and revision. */
+/** How a prover describes itself, and the name of its proof system. */
 import { limits } from "../limits.js";
+
+/**
+ * A proof system, as requests and settings name it. What is empty is left open: with a scheme alone
+ * any revision is meant, with neither the default.
+ */
+export interface ProofSystemName {
+  readonly scheme: string;
+  readonly revision: string;
+}
+
+/** Scheme and revision as one text, which is equal for provers that verify each other's proofs. */
+export function proofSystemOf({ scheme, revision }: ProofSystemName): string {
+  return `${scheme} ${revision}`;
+}
+
+/** Whether the proof system is one that the name means. */
+export function isNamed(name: ProofSystemName, of: ProofSystemName): boolean {
+  return (["scheme", "revision"] as const).every(
+    (part) => name[part] === "" || name[part] === of[part],
+  );
+}
 
 /** Sizes are bytes; 0 in a field that ends in `Max` means no limit, but for `messagesMax`. */
 export interface ProverDescription {

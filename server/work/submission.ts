@@ -3,6 +3,7 @@ import type { Accepted } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.
 import type { SubmittingPrincipal } from "./principal.js";
 import type { SkipReason } from "../reasons.js";
 import type { DecodedGroup } from "./group.js";
+import type { ProofSystemName } from "./prover-description.js";
 
 /** The id that the caller gave a request, and a digest of what it asks for. */
 export interface RequestIdentity {
@@ -46,6 +47,8 @@ export interface Submission extends RequestIdentity {
 
 /** A submission before its groups are decoded. */
 export interface Envelope extends Omit<Submission, "groups"> {
+  /** The proof system that the request names. Default: it names none. */
+  asked?: ProofSystemName;
   /** True when no time is left: only the answer to an earlier request with this id is wanted. */
   isLookup?: boolean;
 }

@@ -4,10 +4,11 @@ import type { FromLane, LaneReport, ToLane } from "../../server/lane/lane-messag
 import { createLog } from "../../server/log/log.js";
 import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics/metrics.js";
-import { Dispatcher } from "../../server/schedule/dispatcher.js";
+import type { DefaultSystemOptions } from "../../server/schedule/default-system.js";
 import { unknownLane } from "../../server/schedule/lane-belief.js";
+import { Schedules } from "../../server/schedule/schedules.js";
 import type { ComponentWork, DecodedGroup, FoldWork, MergeWork } from "../../server/work/group.js";
-import type { Submission } from "../../server/work/submission.js";
+import type { Envelope } from "../../server/work/submission.js";
 import { decodedGroup } from "../../tools/harness/decoded-group.js";
 import { VirtualClock } from "../../tools/sim/virtual-clock.js";
 
@@ -75,7 +76,7 @@ export function groupOfMerge(
 export class TestScheduler {
   readonly clock = new VirtualClock();
   readonly metrics = createMetrics();
-  readonly dispatcher = new Dispatcher({ clock: this.clock, metrics: this.metrics });
+  readonly schedules: Schedules;
   readonly memory = new MemoryBudget(1e9);
   readonly admission: Admission;
   /** What was sent to lanes, in order. */
@@ -84,24 +85,31 @@ export class TestScheduler {
   private requests = 0;
 
   /** @param lanes devices of lanes that come at once */
-  constructor(lanes: readonly string[]) {
-    const { clock, metrics, dispatcher } = this;
-    const { memory } = this;
-    const modules = { clock, log: createLog("silent"), metrics, dispatcher, memory };
+  constructor(lanes: readonly string[], options: DefaultSystemOptions = {}) {
+    const { clock, metrics, memory } = this;
+    this.schedules = new Schedules(options, { clock, metrics });
+    const { schedules } = this;
+    const modules = { clock, log: createLog("silent"), metrics, schedules, memory };
     this.admission = new Admission({ instance: "00000000000000aa" }, modules);
-    dispatcher.start(this.admission.queue);
     for (const lane of lanes) this.add(lane);
   }
 
+  /** The default proof system's; throws before a lane has described itself. */
+  get dispatcher() {
+    const schedule = this.schedules.default;
+    if (schedule === undefined) throw new Error("no lane has described itself yet");
+    return schedule.dispatcher;
+  }
+
   add(lane: string): void {
-    this.dispatcher.added({
+    this.schedules.added({
       deviceId: lane,
       send: (message) => void this.sent.push({ lane, message }),
     });
   }
 
   /** Submits one group of the node `nodeId`, with 4 s to start and a fence after 6.4 s. */
-  submit(nodeId: string, group: DecodedGroup, changes: Partial<Submission> = {}) {
+  submit(nodeId: string, group: DecodedGroup, changes: Partial<Envelope> = {}) {
     const requestId = `${++this.requests}`;
     const nowMs = this.clock.nowMs();
     const submission = {
@@ -126,8 +134,13 @@ export class TestScheduler {
     return this.admission.submit(submission, () => [group]);
   }
 
+  /** Prover time that the node has used lately, in milliseconds. */
+  usedMs(node: string): number {
+    return this.schedules.accounts.nodes.of(node, this.clock.nowMs());
+  }
+
   hear(lane: string, message: FromLane): void {
-    this.dispatcher.heard(lane, message);
+    this.schedules.heard(lane, message);
   }
 
   announce(lane: string, lease: number, changes: Partial<LaneReport>): void {

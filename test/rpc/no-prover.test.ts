@@ -15,7 +15,7 @@ import { createMetrics } from "../../server/metrics/metrics.js";
 import { peerAt } from "../../server/net/peer.js";
 import { Handlers } from "../../server/rpc/handlers.js";
 import { ServiceStatus } from "../../server/rpc/service-status.js";
-import { Dispatcher } from "../../server/schedule/dispatcher.js";
+import { Schedules } from "../../server/schedule/schedules.js";
 import { clientOver, Gate, inventedGroup, nodeFor } from "../../tools/harness/contract.js";
 import { snapshot } from "../../tools/harness/vectors.js";
 import { metricValue } from "../helpers/metric-value.js";
@@ -57,19 +57,18 @@ test("a service that drains says draining, not no_prover", async () => {
   const log = createLog("silent");
   const metrics = createMetrics();
   // A lane of which nothing is heard.
-  const dispatcher = new Dispatcher({ clock, metrics });
-  dispatcher.added({ deviceId: "cpu", send: () => undefined });
-  closers.push(() => dispatcher.close());
+  const schedules = new Schedules({}, { clock, metrics });
+  schedules.added({ deviceId: "cpu", send: () => undefined });
+  closers.push(() => schedules.close());
   const memory = new MemoryBudget(limits.heldBytesMax);
   const instance = "00000000000000aa";
-  const admission = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
+  const admission = new Admission({ instance }, { clock, log, metrics, schedules, memory });
   const access = new Access(undefined, { clock, log, metrics });
-  const status = new ServiceStatus({ admission, dispatcher });
+  const status = new ServiceStatus({ admission, schedules });
   const handlers = new Handlers(
     { instance, serviceId: "test", version: "test", deadlineMs: 750, fenceMs: 6400 },
-    { admission, status, dispatcher, clock, access, verifier: () => undefined },
+    { admission, status, schedules, clock, access, verifier: () => undefined },
   );
-  dispatcher.start(admission.queue);
   await admission.drain(0);
   const never = new AbortController().signal;
   const { result } = handlers.submitSnapshot(create(SubmitSnapshotRequestSchema, request), {

@@ -16,7 +16,7 @@ import { Handlers } from "../../server/rpc/handlers.js";
 import { ServiceStatus } from "../../server/rpc/service-status.js";
 import { peerAt } from "../../server/net/peer.js";
 import { LocalLanes } from "../../server/lane/local-lanes.js";
-import { Dispatcher } from "../../server/schedule/dispatcher.js";
+import { Schedules } from "../../server/schedule/schedules.js";
 import { Admission } from "../../server/admission/admission.js";
 import { SkippingClock } from "../harness/skipping-clock.js";
 
@@ -27,7 +27,7 @@ export class InProcess {
   readonly clock = new SkippingClock();
   private readonly admission: Admission;
   private readonly lanes: LocalLanes;
-  private readonly dispatcher: Dispatcher;
+  private readonly schedules: Schedules;
 
   private constructor() {
     const { clock, memory } = this;
@@ -40,9 +40,9 @@ export class InProcess {
       { standbyBytesMax: 0, residentBytesMax: 1e9, refreshShare: 0 },
       { clock, log, metrics, post: (message, receive) => queueMicrotask(() => receive(message)) },
     );
-    this.dispatcher = new Dispatcher({ clock, metrics });
-    const { dispatcher } = this;
-    this.admission = new Admission({ instance }, { clock, log, metrics, dispatcher, memory });
+    this.schedules = new Schedules({}, { clock, metrics });
+    const { schedules } = this;
+    this.admission = new Admission({ instance }, { clock, log, metrics, schedules, memory });
     const options = {
       instance,
       serviceId: "fuzz",
@@ -55,24 +55,23 @@ export class InProcess {
     this.handlers = new Handlers(options, {
       access,
       admission,
-      status: new ServiceStatus({ admission, dispatcher }),
-      dispatcher,
+      status: new ServiceStatus({ admission, schedules }),
+      schedules,
       clock,
-      verifier: () => this.lanes.verifier(),
+      verifier: (system) => this.lanes.verifier(system),
     });
     const fleet = () => Promise.resolve(undefined);
     const activity = new ActivityFeed(64);
-    const status = new ServiceStatus({ admission, dispatcher });
+    const status = new ServiceStatus({ admission, schedules });
     this.admin = new AdminHandlers(options, {
-      ...{ admission, dispatcher, status, clock, log, access, activity, fleet, cores: new Map() },
+      ...{ admission, schedules, status, clock, log, access, activity, fleet, cores: new Map() },
     });
   }
 
   static async start(): Promise<InProcess> {
     const made = new InProcess();
-    made.dispatcher.start(made.admission.queue);
-    made.lanes.open(made.dispatcher);
-    await made.dispatcher.ready();
+    made.lanes.open(made.schedules);
+    await made.schedules.ready();
     return made;
   }
 
@@ -99,7 +98,7 @@ export class InProcess {
   }
 
   close(): Promise<void> {
-    this.dispatcher.close();
+    this.schedules.close();
     return this.lanes.close();
   }
 }

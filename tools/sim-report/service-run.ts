@@ -5,10 +5,9 @@
  */
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { OutcomeReason, OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { NextAttempt } from "../../server/schedule/dispatcher.js";
 import type { LocalLanes } from "../../server/lane/local-lanes.js";
-import type { Dispatcher } from "../../server/schedule/dispatcher.js";
-import type { GroupQueue } from "../../server/schedule/queue.js";
+import type { Dispatcher, NextAttempt } from "../../server/schedule/dispatcher.js";
+import type { Schedules } from "../../server/schedule/schedules.js";
 import { GroupWorths } from "../../server/schedule/group-worths.js";
 import type { DecodedGroup } from "../../server/work/group.js";
 import type { Envelope } from "../../server/work/submission.js";
@@ -31,6 +30,7 @@ import { mean } from "./statistics.js";
 import { EXIT_MS, VERIFY_MS } from "./truth.js";
 import { virtualService } from "./virtual-service.js";
 import { votesOf } from "./votes.js";
+import { watchedSource } from "../harness/watched-source.js";
 import { foldOf } from "../harness/decoded-group.js";
 
 const EXPIRE_EVERY_MS = 250;
@@ -51,7 +51,7 @@ interface Known {
 export class ServiceRun {
   private readonly clock = new VirtualClock();
   private readonly lanes: LocalLanes;
-  private readonly dispatcher: Dispatcher;
+  private readonly schedules: Schedules;
   private readonly admission: Admission;
   private readonly byRoot = new Map<string, Known>();
   /** Of each accepted request, in its order of groups. */
@@ -75,8 +75,9 @@ export class ServiceRun {
   constructor(private readonly scenario: Scenario) {
     const { clock } = this;
     const startProver = (lane: number) => this.startProver(lane);
-    const service = virtualService({ clock, lanes: scenario.lanes, startProver });
-    ({ lanes: this.lanes, dispatcher: this.dispatcher, admission: this.admission } = service);
+    const sourceOf = watchedSource((attempt) => this.taken(attempt));
+    const service = virtualService({ clock, lanes: scenario.lanes, startProver, sourceOf });
+    ({ lanes: this.lanes, schedules: this.schedules, admission: this.admission } = service);
     this.asks = asksOf(scenario);
     this.nodes = new Set(scenario.snapshots.map(({ node }) => node));
     const timing = { root: calibrationRoot, slot: 0, raws: [0], children: [] };
@@ -90,16 +91,7 @@ export class ServiceRun {
   }
 
   async result(): Promise<Run> {
-    const { queue } = this.admission;
-    this.dispatcher.start({
-      get hasWaiting() {
-        return queue.hasWaiting;
-      },
-      adopt: (offered) => queue.adopt(offered),
-      next: (...lane) => this.nextAttempt(...lane),
-      offered: () => queue.offered(),
-    });
-    this.lanes.open(this.dispatcher);
+    this.lanes.open(this.schedules);
     this.every(EXPIRE_EVERY_MS, () => this.admission.expire());
     let at = 0;
     const arrive = () => {
@@ -125,10 +117,18 @@ export class ServiceRun {
     });
   }
 
-  private nextAttempt(...lane: Parameters<GroupQueue["next"]>): NextAttempt | undefined {
-    const attempt = this.admission.queue.next(...lane);
-    if (attempt !== undefined) this.handed.push(this.known(hex(foldOf(attempt.work).message.root)));
-    return attempt;
+  private get dispatcher(): Dispatcher {
+    const schedule = this.schedules.default;
+    if (schedule === undefined) throw new Error("no lane has described itself yet");
+    return schedule.dispatcher;
+  }
+
+  private usedByNodeMs(node: string): number {
+    return this.schedules.accounts.nodes.of(node, this.clock.nowMs());
+  }
+
+  private taken(attempt: NextAttempt): void {
+    this.handed.push(this.known(hex(foldOf(attempt.work).message.root)));
   }
 
   private startProver(lane: number): ReportedProver {
@@ -286,7 +286,7 @@ export class ServiceRun {
           return { freeAtMs: Infinity, ...nothing, isProving: true };
       }
     });
-    const usedMs = this.admission.queue.usedByNodeMs(node);
+    const usedMs = this.usedByNodeMs(node);
     const { truth } = this.scenario;
     const queued = this.queued();
     const untilMs = Math.max(
@@ -328,7 +328,7 @@ export class ServiceRun {
       const asks = this.requests.get(request.requestId) ?? [];
       const waiting = asks.filter((_, at) => state.groups[at]?.kind === "queued");
       const { priority, nodeId: node } = submission;
-      const usedMs = this.admission.queue.usedByNodeMs(node);
+      const usedMs = this.usedByNodeMs(node);
       return waiting.length === 0 ? [] : [{ priority, usedMs, order, node, asks: waiting }];
     });
   }

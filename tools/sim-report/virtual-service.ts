@@ -1,10 +1,11 @@
-/** A service on virtual time: real lanes, dispatcher and admission, with provers of the caller's making. */
+/** A service on virtual time: real lanes, schedules and admission, with provers of the caller's making. */
 import { Admission } from "../../server/admission/admission.js";
 import { LocalLanes } from "../../server/lane/local-lanes.js";
 import { limits } from "../../server/limits.js";
 import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics/metrics.js";
-import { Dispatcher } from "../../server/schedule/dispatcher.js";
+import type { SchedulesModules } from "../../server/schedule/schedules.js";
+import { Schedules } from "../../server/schedule/schedules.js";
 import { calibration } from "../sim/calibration.js";
 import type { SimProver } from "../sim/sim-prover.js";
 import type { VirtualClock } from "../sim/virtual-clock.js";
@@ -16,20 +17,23 @@ export interface VirtualServiceOptions {
   startProver(lane: number): SimProver;
   /** That a prover may hold. Default: 3 GB. */
   residentBytesMax?: number;
+  /** As `SchedulesModules.sourceOf`. */
+  sourceOf?: SchedulesModules["sourceOf"];
 }
 
 export interface VirtualService {
   readonly lanes: LocalLanes;
-  readonly dispatcher: Dispatcher;
+  readonly schedules: Schedules;
   readonly admission: Admission;
 }
 
-/** Composes it; the caller then starts the dispatcher, opens the lanes, and expires what is over. */
+/** Composes it; the caller then opens the lanes, and expires what is over. */
 export function virtualService({
   clock,
   lanes,
   startProver,
   residentBytesMax = 3e9,
+  sourceOf,
 }: VirtualServiceOptions): VirtualService {
   const metrics = createMetrics();
   const devices = Array.from({ length: lanes }, (_, at) => {
@@ -42,13 +46,13 @@ export function virtualService({
     metrics,
     post: (message, receive) => queueMicrotask(() => receive(message)),
   });
-  const dispatcher = new Dispatcher({ clock, metrics });
+  const schedules = new Schedules({}, { clock, metrics, sourceOf });
   const memory = new MemoryBudget(limits.heldBytesMax);
   const admission = new Admission(
     { instance: "00000000000000aa" },
-    { clock, log, metrics, dispatcher, memory },
+    { clock, log, metrics, schedules, memory },
   );
-  return { lanes: local, dispatcher, admission };
+  return { lanes: local, schedules, admission };
 }
 
 const quiet = () => undefined;

@@ -10,14 +10,14 @@ import type { NextAttempt } from "../../server/schedule/dispatcher.js";
 import type { OperatorCommand } from "../../server/lane/lane-messages.js";
 import { LocalLanes } from "../../server/lane/local-lanes.js";
 import type { OperatedDevice } from "../../server/schedule/lane-handle.js";
-import { Dispatcher } from "../../server/schedule/dispatcher.js";
-import type { GroupQueue } from "../../server/schedule/queue.js";
+import { Schedules } from "../../server/schedule/schedules.js";
 import { Admission } from "../../server/admission/admission.js";
 import { sessionMessage } from "../../server/rpc/session-message.js";
 import type { Session } from "../../server/session/session.js";
 import { AGGREGATION } from "../../server/work/priority.js";
 import type { Submission } from "../../server/work/submission.js";
 import { calibrationOfTwo, calibrationRoot } from "./calibration.js";
+import { watchedSource } from "../harness/watched-source.js";
 import { checkOutcomes } from "./check-outcomes.js";
 import { countedClock } from "./counted-clock.js";
 import { GroupSource, NodeEpochs } from "./group-source.js";
@@ -65,7 +65,7 @@ export class World implements ProverWitness {
   private readonly source: GroupSource;
   private readonly epochs: NodeEpochs;
   private readonly lanes: LocalLanes;
-  private readonly dispatcher: Dispatcher;
+  private readonly schedules: Schedules;
   private readonly admission: Admission;
   private readonly provers = new Set<SimProver>();
   private readonly byName = new Map<string, Known>();
@@ -100,23 +100,15 @@ export class World implements ProverWitness {
       laneOptionsOf(this.weather),
       { clock, log, metrics, post: unreliablePost(this.weather, this.random, this.clock) },
     );
-    this.dispatcher = new Dispatcher({ clock, metrics });
-    const modules = { clock, log, metrics, dispatcher: this.dispatcher, memory: this.memory };
+    const sourceOf = watchedSource((attempt) => this.taken(attempt));
+    this.schedules = new Schedules({}, { clock, metrics, sourceOf });
+    const modules = { clock, log, metrics, schedules: this.schedules, memory: this.memory };
     this.admission = new Admission({ instance: "00000000000000aa" }, modules);
     this.trace(`weather ${JSON.stringify(this.weather)}`);
   }
 
   async run(): Promise<Report> {
-    const { queue } = this.admission;
-    this.dispatcher.start({
-      next: (...lane) => this.nextAttempt(...lane),
-      offered: () => queue.offered(),
-      adopt: (offered) => queue.adopt(offered),
-      get hasWaiting() {
-        return queue.hasWaiting;
-      },
-    });
-    this.lanes.open(this.dispatcher);
+    this.lanes.open(this.schedules);
     const expire = () => {
       this.admission.expire();
       this.clock.at(this.clock.nowMs() + EXPIRE_EVERY_MS, expire);
@@ -127,7 +119,7 @@ export class World implements ProverWitness {
     await this.clock.runUntil(SLOTS * SLOT_MS + QUIET_MS, each);
     if (this.random.chance(0.5)) this.submit(SLOTS + 9, `node-0`);
     const drained = this.admission.drain(DRAIN_MS).then(() => {
-      this.dispatcher.close();
+      this.schedules.close();
       return this.lanes.close();
     });
     await this.clock.runUntil(this.clock.nowMs() + 2 * DRAIN_MS, each);
@@ -171,12 +163,9 @@ export class World implements ProverWitness {
     this.trace(`${prover.device}: prover has ended`);
   }
 
-  private nextAttempt(...lane: Parameters<GroupQueue["next"]>): NextAttempt | undefined {
-    const attempt = this.admission.queue.next(...lane);
-    if (attempt === undefined) return undefined;
+  private taken(attempt: NextAttempt): void {
     const known = this.byName.get(workName(attempt.work));
     if (known !== undefined) known.mayStartLate = attempt.isFirstOfSession || attempt.isRetry;
-    return attempt;
   }
 
   private planSlot(slot: number): void {
@@ -199,7 +188,7 @@ export class World implements ProverWitness {
       fault(weather.silences, (prover) => prover.fallSilent());
       const role = random.pick(["active", "standby"] as const);
       fault(0.03, () =>
-        this.order(random.pick(this.dispatcher.devices()), { kind: "restart", role }),
+        this.order(random.pick(this.schedules.devices()), { kind: "restart", role }),
       );
       fault(0.03, () => this.drainForAWhile());
     }
@@ -268,7 +257,7 @@ export class World implements ProverWitness {
   }
 
   private drainForAWhile(): void {
-    const device = this.random.pick(this.dispatcher.devices());
+    const device = this.random.pick(this.schedules.devices());
     this.trace(`${device.deviceId}: drained`);
     this.order(device, { kind: "drain", isDrained: true });
     this.clock.at(this.clock.nowMs() + this.random.between(100, 5000), () =>
@@ -306,7 +295,7 @@ export class World implements ProverWitness {
       ({ state, submission }) =>
         !isAhead(submission) && state.groups.some(({ kind }) => kind === "queued"),
     );
-    if (this.dispatcher.isIdle && mayRun) this.violation("an idle lane beside a queued group");
+    if (this.isIdle && mayRun) this.violation("an idle lane beside a queued group");
     if (sessions.length > limits.sessionsInFlightMax) this.violation("too many sessions");
     for (const { state } of sessions)
       if (state.groups.filter(({ kind }) => kind !== "ended").length > limits.groupsMax)
@@ -341,6 +330,11 @@ export class World implements ProverWitness {
     }
   }
 
+  /** Whether some lane waits for work. */
+  private get isIdle(): boolean {
+    return this.schedules.default?.dispatcher.isIdle ?? false;
+  }
+
   /** One of several that wait for a proof may leave: it goes on for the others. */
   private checkRunning(sessions: readonly Session[]): void {
     const attempts = new Set(
@@ -348,7 +342,7 @@ export class World implements ProverWitness {
     );
     // A tree's jobs have numbers of their own, and may wait for a lane.
     const isTree = this.weather.folds.rawsMax !== undefined;
-    if (isTree && (attempts.size > 0 || !this.dispatcher.isIdle)) return;
+    if (isTree && (attempts.size > 0 || !this.isIdle)) return;
     const groups = sessions.flatMap(({ state }) => state.groups);
     if (groups.some((group) => group.kind === "running" && !attempts.has(group.attempt)))
       this.violation("a group waits for an attempt that no lane works on");

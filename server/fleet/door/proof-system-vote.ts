@@ -4,7 +4,7 @@
  * host decides it, unless it is alone. It is decided anew when lane hosts are heard and none of them
  * has had it for 10 s: they all got another prover.
  */
-import { proofSystemOf } from "../../lane/proof-system.js";
+import { proofSystemOf } from "../../work/prover-description.js";
 import type { ProverDescription } from "../../work/prover-description.js";
 
 const VOTE_MS = 500;

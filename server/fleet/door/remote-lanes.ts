@@ -9,7 +9,7 @@ import type { FleetView, LaneHostView } from "../../lane/lane-hosts.js";
 import { heardHostStates } from "../../lane/lane-hosts.js";
 import type { LaneListener } from "../../lane/lane-messages.js";
 import type { ReadyVerifier } from "../../lane/local-lanes.js";
-import { proofSystemOf } from "../../lane/proof-system.js";
+import { proofSystemOf } from "../../work/prover-description.js";
 import { limits } from "../../limits.js";
 import type { Logger } from "../../log/log.js";
 import { totalOf } from "../../metrics/metric-table.js";

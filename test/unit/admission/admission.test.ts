@@ -6,7 +6,7 @@ import { createLog } from "../../../server/log/log.js";
 import { MemoryBudget } from "../../../server/memory-budget.js";
 import { createMetrics } from "../../../server/metrics/metrics.js";
 import type { Metrics } from "../../../server/metrics/metrics.js";
-import { Dispatcher } from "../../../server/schedule/dispatcher.js";
+import { Schedules } from "../../../server/schedule/schedules.js";
 import type { Envelope } from "../../../server/work/submission.js";
 import { VirtualClock } from "../../../tools/sim/virtual-clock.js";
 import { metricValue } from "../../helpers/metric-value.js";
@@ -39,11 +39,11 @@ let metrics: Metrics;
 beforeEach(() => {
   const clock = new VirtualClock();
   metrics = createMetrics();
-  const dispatcher = new Dispatcher({ clock, metrics });
-  dispatcher.added({ deviceId: "cpu", send: () => undefined });
+  const schedules = new Schedules({}, { clock, metrics });
   const memory = new MemoryBudget(limits.heldBytesMax);
-  const modules = { clock, log: createLog("silent"), metrics, dispatcher, memory };
+  const modules = { clock, log: createLog("silent"), metrics, schedules, memory };
   admission = new Admission({ instance: "00000000000000aa" }, modules);
+  schedules.added({ deviceId: "cpu", send: () => undefined });
 });
 
 const skips = (reason: string) =>

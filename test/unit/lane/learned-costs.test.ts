@@ -61,12 +61,14 @@ async function prepared(costs: LearnedCosts, by: Prover, ms: number, giveUp = ()
   return isOfUse;
 }
 
+const fakeSystem = { scheme: "fake", revision: "fake-1" };
+
 test("one proof of one raw signature scales the table, and is kept", async () => {
   const costs = learnedCosts({ calibration });
   const isOfUse = prepared(costs, prover(200), 200);
   expect(costs.isCalibrating).toBe(true);
   expect(await isOfUse).toBe(true);
-  expect([costs.isCalibrating, costs.isPrepared]).toEqual([false, true]);
+  expect([costs.isCalibrating, costs.isPreparedFor(fakeSystem)]).toEqual([false, true]);
   expect(costs.modelOf()).toEqual(learn(freshCostModel, { raws: 1, children: 0 }, 200, 200, 0.3));
   expect(saved).toEqual([["cpu", "fake fake-1", { costs: costs.all, memory: [] }]]);
   expect(clock.pending).toBe(0);
@@ -94,7 +96,7 @@ describe("a calibration that fails is logged and not tried again", () => {
   test("when the prover refuses it, it may work all the same", async () => {
     const costs = learnedCosts({ calibration: { ...calibration, signatures: new Uint8Array(64) } });
     expect(await prepared(costs, prover(200), 200)).toBe(true);
-    expect(costs.isPrepared).toBe(true);
+    expect(costs.isPreparedFor(fakeSystem)).toBe(true);
     expect(logged).toEqual(["calibration failed; costs are learned from the first proof"]);
     expect(costs.modelOf()).toEqual(freshCostModel);
   });
@@ -104,7 +106,7 @@ describe("a calibration that fails is logged and not tried again", () => {
     const dying = prover(60_000);
     clock.at(100, () => dying.kill());
     expect(await prepared(costs, dying, 100)).toBe(false);
-    expect(costs.isPrepared).toBe(true);
+    expect(costs.isPreparedFor(fakeSystem)).toBe(true);
     expect(clock.pending).toBe(1); // the fake's sleep
   });
 

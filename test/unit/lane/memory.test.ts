@@ -54,9 +54,6 @@ async function open(ceilingBytes: number): Promise<void> {
     log: createLog("silent"),
     metrics: createMetrics(["cpu"]),
     emit: (message) => heard.push(message),
-    admit: () => Promise.resolve(undefined),
-    setupFailed: () => undefined,
-    waitsFor: () => undefined,
   });
   lane.open();
   await run(1000);

@@ -48,9 +48,6 @@ async function open(ceilingBytes = Infinity): Promise<void> {
     log: createLog("silent"),
     metrics: createMetrics(["cpu"]),
     emit: (message) => heard.push(message),
-    admit: () => Promise.resolve(undefined),
-    setupFailed: () => undefined,
-    waitsFor: () => undefined,
   });
   lane.open();
   await run(1000);

@@ -69,9 +69,6 @@ async function open(signers: number, refreshShare: number, loadAtFirst = 4): Pro
     log: createLog("silent"),
     metrics,
     emit: hear,
-    admit: () => Promise.resolve(undefined),
-    setupFailed: () => undefined,
-    waitsFor: () => undefined,
   });
   lane.open();
   await run(16_000);

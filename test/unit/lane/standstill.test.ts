@@ -91,9 +91,6 @@ describe("a lane", () => {
       log,
       metrics: createMetrics(["cpu"]),
       emit: (message) => heard.push(message),
-      admit: () => Promise.resolve(undefined),
-      setupFailed: () => undefined,
-      waitsFor: () => undefined,
     });
     lane.open();
     await run(700);

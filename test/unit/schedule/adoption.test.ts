@@ -110,7 +110,7 @@ test("an adopted attempt is lost with its lane, and counts as no death", () => {
   scheduler.submit("node", work);
   scheduler.add("b");
   scheduler.announceIdle("b", 1);
-  scheduler.dispatcher.gone("a", "h1 is silent");
+  scheduler.schedules.gone("a", "h1 is silent");
   expect(scheduler.assignments).toMatchObject([{ lane: "b", assignment: { isRetry: false } }]);
 });
 
@@ -199,11 +199,10 @@ test("an adopted attempt charges nothing at first, and at the end the time since
   const scheduler = takenLane();
   await scheduler.clock.runUntil(1000, () => undefined);
   scheduler.submit("node", work);
-  const { queue } = scheduler.admission;
-  expect(queue.usedByNodeMs("node")).toBe(0);
+  expect(scheduler.usedMs("node")).toBe(0);
   await scheduler.clock.runUntil(1500, () => undefined);
   scheduler.hear("a", { kind: "ended", attempt: 1, result: proved });
-  expect(queue.usedByNodeMs("node")).toBe(500);
+  expect(scheduler.usedMs("node")).toBe(500);
 });
 
 test("an attempt whose lane another door has taken waits again, without a death", async () => {

@@ -13,17 +13,18 @@ const rejected = { kind: "rejected", leftOut: [] } as const;
 
 test("without any lane a snapshot is skipped as no_prover; with one it is proved", async () => {
   const scheduler = new TestScheduler([]);
-  const { dispatcher } = scheduler;
+  const { schedules } = scheduler;
   const skipped = { kind: "skipped", reason: "no_prover", detail: "no lane is there" };
   expect(scheduler.submit("node", work)).toMatchObject(skipped);
-  expect(dispatcher.describe()).toBeUndefined();
+  expect(schedules.default).toBeUndefined();
   scheduler.add("a");
   expect(scheduler.submit("node", work)).toMatchObject({ detail: "device a is starting" });
   scheduler.announceIdle("a", 1);
   expect(scheduler.submit("node", work)).toMatchObject({ kind: "accepted" });
   expect(scheduler.assignments).toMatchObject([{ lane: "a", lease: 1 }]);
 
-  dispatcher.gone("a", "h1 is silent");
+  const { dispatcher } = scheduler;
+  schedules.gone("a", "h1 is silent");
   expect(scheduler.submit("other", work)).toMatchObject(skipped);
   expect(dispatcher.isUp).toBe(false);
   expect(dispatcher.isIdle).toBe(false);
@@ -32,7 +33,7 @@ test("without any lane a snapshot is skipped as no_prover; with one it is proved
 
   scheduler.add("a");
   scheduler.announceIdle("a", 1);
-  await dispatcher.ready();
+  await schedules.ready();
   // The group that waits for its second attempt.
   expect(scheduler.assignments.map(({ attempt }) => attempt)).toEqual([1, 2]);
 });
@@ -70,7 +71,7 @@ describe("a lane whose prover merges less messages than a merge has", () => {
     scheduler.announceIdle("a", 1, merges(0));
     scheduler.announceIdle("b", 1);
     scheduler.submit("node", merge);
-    scheduler.dispatcher.gone("b", "h1 is silent");
+    scheduler.schedules.gone("b", "h1 is silent");
     expect(scheduler.assignments).toHaveLength(1);
     scheduler.add("c");
     scheduler.announceIdle("c", 1);
@@ -92,12 +93,12 @@ test("the attempt of a lane that has gone is tried once more elsewhere", () => {
   scheduler.announceIdle("a", 1);
   scheduler.submit("node", work);
   scheduler.announceIdle("b", 1);
-  scheduler.dispatcher.gone("a", "host h1 is silent");
+  scheduler.schedules.gone("a", "host h1 is silent");
   expect(scheduler.assignments).toMatchObject([
     { lane: "a", attempt: 1, assignment: { isRetry: false } },
     { lane: "b", attempt: 2, assignment: { isRetry: true } },
   ]);
-  scheduler.dispatcher.gone("b", "host h2 has vanished");
+  scheduler.schedules.gone("b", "host h2 has vanished");
   expect(scheduler.outcomes("node")).toMatchObject([
     {
       status: OutcomeStatus.FAILED,
@@ -113,7 +114,7 @@ test("the attempt of a lane that has gone is not tried again when it no longer f
   scheduler.submit("node", work);
   await scheduler.clock.runUntil(6000, () => undefined);
   scheduler.announceIdle("b", 1);
-  scheduler.dispatcher.gone("a", "h1 is silent");
+  scheduler.schedules.gone("a", "h1 is silent");
   expect(scheduler.assignments).toHaveLength(1);
   expect(scheduler.outcomes("node")).toMatchObject([{ reason: OutcomeReason.PROVER_DIED }]);
 });
@@ -122,11 +123,11 @@ test("what a lane says that has gone is ignored, and so is a second going", () =
   const scheduler = new TestScheduler(["a", "b"]);
   scheduler.announceIdle("a", 1);
   scheduler.submit("node", work);
-  scheduler.dispatcher.gone("a", "h1 is silent");
-  scheduler.dispatcher.gone("a", "h1 is silent");
+  scheduler.schedules.gone("a", "h1 is silent");
+  scheduler.schedules.gone("a", "h1 is silent");
   scheduler.announceIdle("a", 2);
   scheduler.hear("a", { kind: "ended", attempt: 1, result: rejected });
-  expect(scheduler.dispatcher.devices().map(({ deviceId }) => deviceId)).toEqual(["b"]);
+  expect(scheduler.schedules.devices().map(({ deviceId }) => deviceId)).toEqual(["b"]);
   expect(scheduler.outcomes("node")).toEqual([]);
 });
 
@@ -136,7 +137,7 @@ test("a lane of the same device that comes without a going takes the place of th
   scheduler.submit("node", work);
   scheduler.add("a");
   scheduler.announceIdle("a", 1);
-  expect(scheduler.dispatcher.devices()).toHaveLength(1);
+  expect(scheduler.schedules.devices()).toHaveLength(1);
   expect(scheduler.assignments).toMatchObject([
     { attempt: 1, lease: 5 },
     { attempt: 2, lease: 1 },
@@ -146,10 +147,10 @@ test("a lane of the same device that comes without a going takes the place of th
 test("what the operator waits for ends when the device has gone", async () => {
   const scheduler = new TestScheduler(["a"]);
   scheduler.announce("a", 1, { phase: { kind: "proving", attempt: null, proof: null } });
-  const [device] = scheduler.dispatcher.devices();
+  const [device] = scheduler.schedules.devices();
   const ordered = device?.order({ kind: "drain", isDrained: true }, never);
   const quiet = device?.untilQuiet(never);
-  scheduler.dispatcher.gone("a", "h1 is silent");
+  scheduler.schedules.gone("a", "h1 is silent");
   expect(await ordered).toEqual({ kind: "gone", why: "h1 is silent" });
   expect(await quiet).toEqual({ kind: "gone", why: "h1 is silent" });
   expect(await device?.untilQuiet(never)).toMatchObject({ kind: "gone" });
@@ -157,11 +158,11 @@ test("what the operator waits for ends when the device has gone", async () => {
 
 test("a device that has gone leaves no series behind", async () => {
   const scheduler = new TestScheduler(["a"]);
-  const { metrics, dispatcher } = scheduler;
+  const { metrics, schedules } = scheduler;
   metrics.proverReady.set({ device: "a", role: "standby" }, 1);
   metrics.deviceDrained.set({ device: "a" }, 1);
   metrics.costModelRatio.observe({ device: "a" }, 1);
-  dispatcher.gone("a", "h1 is silent");
+  schedules.gone("a", "h1 is silent");
   const names = ["prover_ready", "prover_resident_bytes", "device_drained", "cost_model_ratio"];
   for (const name of names) {
     const full = `lean_aggregator_server_${name}`;

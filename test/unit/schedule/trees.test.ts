@@ -148,7 +148,7 @@ describe("a job", () => {
     const lanes = new Lanes(["a", "b"]);
     lanes.submit("node", group(4));
     const [first] = lanes.open;
-    lanes.dispatcher.gone(first?.lane ?? "", "the host has gone");
+    lanes.schedules.gone(first?.lane ?? "", "the host has gone");
     lanes.endAll();
     expect(lanes.outcomes("node")).toMatchObject([{ status: OutcomeStatus.PROVED, leftOut: [] }]);
   });
@@ -227,7 +227,7 @@ describe("those that wait for a tree", () => {
     lanes.end(proved, "b");
     await lanes.until(200);
     lanes.endAll();
-    const used = ["one", "two"].map((node) => lanes.admission.queue.usedByNodeMs(node));
+    const used = ["one", "two"].map((node) => lanes.usedMs(node));
     // Three jobs of 100 ms; what was used fades by half in 8 s.
     for (const ms of used) expect(Math.abs(ms - 150)).toBeLessThan(8);
   });

@@ -15,6 +15,7 @@ import type { Ending } from "../../../server/session/session-state.js";
 import { noVotes, sumOfVotes, toVotes, votesByFate } from "../../../server/session/votes.js";
 import type { DecodedGroup, FoldWork, LeftOut } from "../../../server/work/group.js";
 import { choosePart } from "../../../server/work/parts.js";
+import { description } from "../../helpers/scheduler.js";
 import { inventedData } from "../../../tools/harness/contract.js";
 import { decodedGroup } from "../../../tools/harness/decoded-group.js";
 import { keyTable, snapshot } from "../../../tools/harness/vectors.js";
@@ -134,7 +135,7 @@ const steps = [
   { untilAtMs: 500, weight: 4 },
 ];
 const ended = {
-  ...{ requestId: "r", slot: 1n, groupIndex: 0, description: undefined },
+  ...{ requestId: "r", slot: 1n, groupIndex: 0, description },
   ...{ queueMs: 0, attempts: 1, steps, endedAtMs: 100 },
 };
 const series = voteSeries().map((labels) => JSON.stringify(labels));

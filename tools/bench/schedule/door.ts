@@ -4,7 +4,7 @@ import { Admission } from "../../../server/admission/admission.js";
 import { createLog } from "../../../server/log/log.js";
 import { MemoryBudget } from "../../../server/memory-budget.js";
 import { createMetrics } from "../../../server/metrics/metrics.js";
-import { Dispatcher } from "../../../server/schedule/dispatcher.js";
+import { Schedules } from "../../../server/schedule/schedules.js";
 import type { DecodedGroup } from "../../../server/work/group.js";
 import type { Submission } from "../../../server/work/submission.js";
 import { decodedGroup } from "../../harness/decoded-group.js";
@@ -34,7 +34,7 @@ export interface DoorFigures {
 export class BenchDoor {
   private readonly clock = new HeapClock();
   private readonly random = new Random(1);
-  private readonly dispatcher: Dispatcher;
+  private readonly schedules: Schedules;
   private readonly admission: Admission;
   private readonly submitMs: number[] = [];
   private requests = 0;
@@ -50,20 +50,19 @@ export class BenchDoor {
     const metrics = createMetrics();
     const log = createLog("silent");
     const memory = new MemoryBudget(1e12);
-    this.dispatcher = new Dispatcher({ clock, metrics });
-    const { dispatcher } = this;
+    this.schedules = new Schedules({}, { clock, metrics });
+    const { schedules } = this;
     this.admission = new Admission(
       { instance: "00000000000000aa" },
-      { clock, log, metrics, dispatcher, memory },
+      { clock, log, metrics, schedules, memory },
     );
-    dispatcher.start(this.admission.queue);
     for (let at = 0; at < lanes; at++) {
       const lane = new FakeLane(`h${at}.cpu`, {
         clock,
         random: () => random.between(0, 1),
-        emit: (deviceId, message) => dispatcher.heard(deviceId, message),
+        emit: (deviceId, message) => schedules.heard(deviceId, message),
       });
-      dispatcher.added(lane);
+      schedules.added(lane);
       lane.open();
     }
   }

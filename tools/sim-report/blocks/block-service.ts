@@ -9,6 +9,8 @@ import type { VirtualClock } from "../../sim/virtual-clock.js";
 import type { SnapshotSpec } from "../scenario.js";
 import { toEnvelope } from "../to-submission.js";
 import { EXIT_MS, SETUP_MS, VERIFY_MS } from "../truth.js";
+import type { AttemptSource } from "../../../server/schedule/dispatcher.js";
+import type { Schedule } from "../../../server/schedule/schedules.js";
 import type { VirtualService } from "../virtual-service.js";
 import { virtualService } from "../virtual-service.js";
 import type { BlockProvers, Ended } from "./block-provers.js";
@@ -33,27 +35,36 @@ export class BlockService implements BlockProvers {
     private readonly leavesLastLane: boolean,
   ) {
     const startProver = (lane: number) => this.startProver(lane);
+    const sourceOf = ({ queue }: Schedule) => this.sourceOf(queue);
     const { lanes } = scenario;
-    this.service = virtualService({ clock, lanes, startProver, residentBytesMax: RESIDENT_BYTES });
+    this.service = virtualService({
+      clock,
+      lanes,
+      startProver,
+      residentBytesMax: RESIDENT_BYTES,
+      sourceOf,
+    });
   }
 
   open(): void {
-    const { admission, dispatcher, lanes } = this.service;
-    const { queue } = admission;
-    dispatcher.start({
+    const { admission, schedules, lanes } = this.service;
+    lanes.open(schedules);
+    const expire = () => {
+      admission.expire();
+      this.clock.at(this.clock.nowMs() + EXPIRE_EVERY_MS, expire);
+    };
+    expire();
+  }
+
+  private sourceOf(queue: AttemptSource): AttemptSource {
+    return {
       get hasWaiting() {
         return queue.hasWaiting;
       },
       adopt: (offered) => queue.adopt(offered),
       next: (messagesMax, isLastLane) => queue.next(messagesMax, this.leavesLastLane && isLastLane),
       offered: () => queue.offered(),
-    });
-    lanes.open(dispatcher);
-    const expire = () => {
-      admission.expire();
-      this.clock.at(this.clock.nowMs() + EXPIRE_EVERY_MS, expire);
     };
-    expire();
   }
 
   submit(snapshot: Omit<SnapshotSpec, "groups">, group: DecodedGroup, ended: Ended): SubmitAnswer {

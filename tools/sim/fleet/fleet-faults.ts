@@ -149,7 +149,7 @@ export class FleetFaults {
 
   private drain(name: string, forMs: number): void {
     const door = this.world.doors.find((each) => each.name === name)?.current;
-    const device = door?.dispatcher.devices()[0];
+    const device = door?.schedules.devices()[0];
     if (device === undefined || door === undefined) return;
     const order = (isDrained: boolean) =>
       door.process.post(() => {

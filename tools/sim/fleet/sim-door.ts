@@ -16,6 +16,8 @@ import { createDoorMetrics } from "../../../server/fleet/door/door-metrics.js";
 import { RemoteLanes } from "../../../server/fleet/door/remote-lanes.js";
 import type { LaneListener, ToLane } from "../../../server/lane/lane-messages.js";
 import type { Device } from "../../../server/lane/device.js";
+import type { NextAttempt } from "../../../server/schedule/dispatcher.js";
+import type { ReadyVerifier } from "../../../server/lane/local-lanes.js";
 import { LocalLanes } from "../../../server/lane/local-lanes.js";
 import { limits } from "../../../server/limits.js";
 import type { Logger } from "../../../server/log/log.js";
@@ -23,10 +25,9 @@ import { MemoryBudget } from "../../../server/memory-budget.js";
 import { createMetrics } from "../../../server/metrics/metrics.js";
 import { ServiceStatus } from "../../../server/rpc/service-status.js";
 import { resultsOf } from "../../../server/rpc/stream-results.js";
-import type { NextAttempt } from "../../../server/schedule/dispatcher.js";
-import { Dispatcher } from "../../../server/schedule/dispatcher.js";
-import type { GroupQueue } from "../../../server/schedule/queue.js";
+import { Schedules } from "../../../server/schedule/schedules.js";
 import type { SubmitAnswer, Submission } from "../../../server/work/submission.js";
+import { watchedSource } from "../../harness/watched-source.js";
 import type { Snapshot } from "./snapshot.js";
 import type { SimProcess } from "./sim-process.js";
 
@@ -66,7 +67,7 @@ export class SimDoor {
   readonly process: SimProcess;
   readonly admission: Admission;
   readonly memory = new MemoryBudget(limits.heldBytesMax);
-  readonly dispatcher: Dispatcher;
+  readonly schedules: Schedules;
   private readonly lanes: LocalLanes;
   private readonly remote: RemoteLanes;
   private readonly fences = new Map<string, number>();
@@ -86,8 +87,13 @@ export class SimDoor {
     const post = <Message>(message: Message, receive: (message: Message) => void) =>
       process.post(() => receive(message));
     this.lanes = new LocalLanes(options.devices, options.lanes, { clock, log, metrics, post });
-    this.dispatcher = new Dispatcher({ clock, metrics });
-    const { dispatcher, memory } = this;
+    const { memory } = this;
+    const sourceOf = watchedSource((attempt) => modules.witness.attempted(this, attempt));
+    this.schedules = new Schedules(
+      { deciders: options.devices.map(({ id }) => id) },
+      { clock, metrics, sourceOf },
+    );
+    const { schedules } = this;
     const { id, run, cell } = options;
     this.remote = new RemoteLanes(
       {
@@ -100,16 +106,16 @@ export class SimDoor {
         ...{ clock, log, engine, memory: this.memory },
         metrics: createDoorMetrics(metrics.registry),
         service: metrics,
-        ownDescription: () => this.lanes.verifier()?.description,
-        ownVerifier: () => this.lanes.verifier(),
+        ownDescription: () => this.ownVerifier()?.description,
+        ownVerifier: () => this.ownVerifier(),
       },
     );
     this.admission = new Admission(
       { instance: options.run },
-      { clock, log, metrics, dispatcher, memory },
+      { clock, log, metrics, schedules, memory },
     );
     setMaxListeners(0, this.draining.signal); // each stream adds some
-    this.status = new ServiceStatus({ admission: this.admission, dispatcher });
+    this.status = new ServiceStatus({ admission: this.admission, schedules });
   }
 
   get id(): string {
@@ -122,17 +128,8 @@ export class SimDoor {
 
   open(): void {
     const { clock } = this.process;
-    const { queue } = this.admission;
-    this.dispatcher.start({
-      get hasWaiting() {
-        return queue.hasWaiting;
-      },
-      adopt: (offered) => queue.adopt(offered),
-      next: (...lane) => this.next(...lane),
-      offered: () => queue.offered(),
-    });
-    this.lanes.open(this.dispatcher);
-    this.remote.open(this.watched(this.dispatcher), () => this.status.update());
+    this.lanes.open(this.schedules);
+    this.remote.open(this.watched(this.schedules), () => this.status.update());
     const expire = () => {
       if (this.isClosed) return;
       this.admission.expire();
@@ -219,7 +216,7 @@ export class SimDoor {
     await drained;
     this.isClosed = true;
     this.draining.abort();
-    this.dispatcher.close();
+    this.schedules.close();
     this.remote.close();
     await this.lanes.close();
     await this.modules.engine.close();
@@ -238,17 +235,16 @@ export class SimDoor {
       },
       heard: (deviceId, message) => {
         listener.heard(deviceId, message);
-        if (this.dispatcher.isUp !== this.wasUp) this.status.update();
-        this.wasUp = this.dispatcher.isUp;
+        if (this.schedules.isUp !== this.wasUp) this.status.update();
+        this.wasUp = this.schedules.isUp;
       },
       gone: (deviceId, why) => listener.gone(deviceId, why),
     };
   }
 
-  private next(...lane: Parameters<GroupQueue["next"]>): NextAttempt | undefined {
-    const attempt = this.admission.queue.next(...lane);
-    if (attempt !== undefined) this.modules.witness.attempted(this, attempt);
-    return attempt;
+  private ownVerifier(): ReadyVerifier | undefined {
+    const system = this.schedules.default?.name;
+    return system === undefined ? undefined : this.lanes.verifier(system);
   }
 }
 
