@@ -21,6 +21,6 @@ export function askedSchedule(
     asked.scheme === "" || offers.some(({ prover }) => prover.scheme === asked.scheme);
   const field = hasScheme ? "revision" : "scheme";
   const names = offers.map(({ name }) => quoted(name)).join(", ");
-  const detail = `is ${quoted(asked[field])}, and this service proves ${names}`;
+  const detail = `is ${quoted(asked[field])}, this server proves ${names}`;
   throw invalid(`proof_system.${field}`, detail);
 }

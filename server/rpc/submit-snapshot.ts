@@ -19,7 +19,7 @@ import { ID_EXPECTED, idPattern } from "../id.js";
 import { skipReasonOnWire } from "../admission/skip-reason.js";
 import { limits } from "../limits.js";
 import { priorityNames } from "../work/priority.js";
-import { offeredRates, proofSystemOf } from "../work/prover-description.js";
+import { offeredRates } from "../work/prover-description.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { Envelope, SubmitAnswer } from "../work/submission.js";
 import { nodeIdOf } from "./call-context.js";
@@ -124,7 +124,7 @@ export function checkRate(asked: ProofSystem | undefined, has: ProverDescription
   if (asked === undefined) return;
   const rates = offeredRates(has);
   if (rates.includes(asked.logInvRate)) return;
-  const detail = `is ${asked.logInvRate}, ${proofSystemOf(has)} has ${rates.join(", ")}`;
+  const detail = `is ${asked.logInvRate}, this server offers ${rates.join(", ")}`;
   throw invalid("proof_system.log_inv_rate", detail);
 }
 

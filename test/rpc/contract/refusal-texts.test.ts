@@ -38,7 +38,7 @@ test.each<[call: string, request: object, text: string]>([
   [
     "SubmitSnapshot",
     submit({ proofSystem: { scheme: "other" } }),
-    'proof_system.scheme: is "other", this server proves "fake"',
+    'proof_system.scheme: is "other", this server proves "fake fake-1"',
   ],
   [
     "SubmitSnapshot",

@@ -89,10 +89,10 @@ describe("a name that nobody offers", () => {
   test("is refused with the names of the offers", () => {
     const scheduler = withLanes(r1, other);
     expect(refusal(scheduler, askFor("bls"))).toBe(
-      'proof_system.scheme: is "bls", and this service proves "xmss r1", "other o1"',
+      'proof_system.scheme: is "bls", this server proves "xmss r1", "other o1"',
     );
     expect(refusal(scheduler, askFor("xmss", "r9"))).toBe(
-      'proof_system.revision: is "r9", and this service proves "xmss r1", "other o1"',
+      'proof_system.revision: is "r9", this server proves "xmss r1", "other o1"',
     );
   });
 
