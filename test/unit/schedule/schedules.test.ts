@@ -131,7 +131,7 @@ describe("a lane that comes back with another revision", () => {
     const { schedules } = scheduler;
     expect(schedules.devicesOf("xmss r1")).toEqual(["b"]);
     expect(schedules.devicesOf("xmss r2")).toEqual(["a"]);
-    // The result of its former attempt is nobody's.
+    // The result of its former attempt belongs to no waiter.
     scheduler.hear("a", { kind: "ended", attempt: 1, result: rejected });
     expect(scheduler.outcomes("n")).toEqual([]);
     scheduler.submit("n2", work("w"), askFor("xmss", "r2"));
