@@ -55,9 +55,8 @@ export async function runTree(scenario: TreeScenario): Promise<TreeResult> {
       { ...witness, proofStarted: () => undefined },
     );
   const modules = { clock, lanes: devices, startProver, residentBytesMax: RESIDENT_BYTES };
-  const { admission, dispatcher, lanes } = virtualService(modules);
-  dispatcher.start(admission.queue);
-  lanes.open(dispatcher);
+  const { admission, schedules, lanes } = virtualService(modules);
+  lanes.open(schedules);
   let [startedAtMs, readyMs, seq] = [0, Infinity, 0];
   for (const [before, size] of [...LEARNING, signatures].entries()) {
     const nth = before + 1;
