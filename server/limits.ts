@@ -67,6 +67,8 @@ export const limits = {
    * votes may overtake merges that are made ahead.
    */
   proofsBeforeBacklog: 8,
+  /** Proof systems of one lane host, so that no host takes all that a service may have. */
+  hostSystemsMax: 4,
   /** Devices of one service: a machine with eight GPUs and a CPU has nine. */
   devicesMax: 16,
   /** Proof systems of one service: two while it is upgraded, a few more with other schemes. */

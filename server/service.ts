@@ -37,7 +37,6 @@ import { createTransportMetrics } from "./net/metrics.js";
 import { coresText } from "./prover/cores.js";
 import { Schedules } from "./schedule/schedules.js";
 import { Admission } from "./admission/admission.js";
-import { proofSystemOf } from "./work/prover-description.js";
 
 /** How often proofs past their fence are erased, requests forgotten and the health updated. */
 const EXPIRE_EVERY_MS = 250;
@@ -129,22 +128,18 @@ function lanesOf({ devices, clock, log }: ServiceModules, options: LaneOptions, 
 /** The lanes of other hosts; nothing of them is loaded without an engine. */
 async function remoteLanesOf(
   { engine, cell, verify }: FleetModules,
-  { devices, clock, log, serviceId, instance }: ServiceModules,
-  { lanes, schedules, memory, metrics }: Omit<Working, "remote">,
+  { clock, log, serviceId, instance }: ServiceModules,
+  { lanes, memory, metrics }: Omit<Working, "remote">,
 ): Promise<RemoteLanes> {
   const { RemoteLanes } = await import("./fleet/door/remote-lanes.js");
   const { createDoorMetrics } = await import("./fleet/door/door-metrics.js");
   const door = { id: serviceId, run: instance };
   return new RemoteLanes(
-    { cell, verify, door, hasOwnDevices: devices.length > 0 },
+    { cell, verify, door },
     {
       ...{ clock, log, engine, memory, metrics: createDoorMetrics(metrics.registry) },
       service: metrics,
-      ownDescription: () => schedules.default?.prover,
-      ownVerifier: () => {
-        const system = schedules.default?.name;
-        return system === undefined ? undefined : lanes.verifier(system);
-      },
+      ownVerifier: (system) => lanes.verifier(system),
     },
   );
 }
@@ -229,9 +224,7 @@ interface Working {
 
 /** What verifies proofs of this proof system: own devices first, else a lane host. */
 function verifierOf(system: string, { lanes, remote }: Working): ReadyVerifier | undefined {
-  const elsewhere = remote?.verifier();
-  const isSame = elsewhere !== undefined && proofSystemOf(elsewhere.description) === system;
-  return lanes.verifier(system) ?? (isSame ? elsewhere : undefined);
+  return (remote ?? lanes).verifier(system);
 }
 
 /** Passes all to `listener`, and calls `after` each time. */

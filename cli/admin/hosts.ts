@@ -16,8 +16,8 @@ import { addAdminCommand, ask } from "./ask.js";
 const help = `
 The states of a lane host:
   used        its lanes get work
-  joining     heard; its clock, its provers or the proof system are not known yet
-  left_out    heard; it proves something else, or speaks another version
+  joining     heard; its clock or its provers are not known yet
+  left_out    heard; it speaks another version, or has too many proof systems
   distrusted  heard; its proofs or verdicts were wrong three times in ten minutes
   gone        not heard any more; listed for an hour
 

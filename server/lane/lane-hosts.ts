@@ -1,9 +1,9 @@
 /** Lane hosts as the operator sees them; what a service without an engine has none of. */
 
 /**
- * `used`: its lanes get work. `joining`: heard, until its clock, its provers and the proof system are
- * known. `left_out`: heard, but it proves something else or speaks another version. `distrusted`:
- * heard, but its proofs or verdicts were wrong. `gone`: not heard any more.
+ * `used`: its lanes get work. `joining`: heard, until its clock and its provers are known. `left_out`:
+ * heard, but it speaks another version, or some of its devices have one proof system too many.
+ * `distrusted`: heard, but its proofs or verdicts were wrong. `gone`: not heard any more.
  */
 export const heardHostStates = ["used", "joining", "left_out", "distrusted"] as const;
 export type LaneHostState = (typeof heardHostStates)[number] | "gone";

@@ -62,7 +62,7 @@ test("two doors of one service id serve their nodes side by side", async () => {
   for (const node of nodes) await expectNothingLost(node);
 });
 
-test("a door with a device of its own uses it beside remote ones, and leaves another proof system out", async () => {
+test("a door with a device of its own uses it beside remote ones, and those of another proof system for that one", async () => {
   const fleet = await startFleet(
     {
       ...{ doors: 1, hosts: 3, hostFlags: ["--prover", "fake"] },
@@ -80,8 +80,7 @@ test("a door with a device of its own uses it beside remote ones, and leaves ano
   const proofs = await Promise.all([door, ...fleet.hosts].map((each) => proofsOf(each.process)));
   expect(Math.min(...proofs.slice(0, 3))).toBeGreaterThan(0);
   expect(proofs[3]).toBe(0);
-  const why = door.process.log.find(({ msg }) => msg === "lane host is left out");
-  expect(why).toMatchObject({ host: "host-2" });
+  expect(door.process.log.filter(({ msg }) => msg === "lane host is left out")).toEqual([]);
 });
 
 test("hosts that crash again and again cost no memory, series or log without end, and no vote", async () => {

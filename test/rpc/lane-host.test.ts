@@ -136,7 +136,7 @@ test("proofs of other hosts are verified by a standby, or the host says why not"
   const proof = blobOf(await fetchProof(a, result.proof.sha256));
   const of = { kind: "fold", message } as const;
   const ask = async (keys: Uint8Array) =>
-    decodeVerdict(await b.request({ kind: "verify", of, keys: blobOf(keys), proof }));
+    decodeVerdict(await b.request({ kind: "verify", system: "", of, keys: blobOf(keys), proof }));
   expect(await ask(raws.keys)).toEqual({ kind: "verdict", isValid: true });
   expect(await ask(workOf(2).raws.keys)).toEqual({ kind: "verdict", isValid: false });
   expect(await ask(new Uint8Array(31))).toMatchObject({ kind: "unable" });
@@ -171,7 +171,7 @@ test("a merge is proved for each owner, and verified by its claims in their orde
       return { message: { root, slot }, keyBytes: own.length + changedBytes };
     });
     const of = { kind: "merge", claims: each } as const;
-    return decodeVerdict(await b.request({ kind: "verify", of, keys, proof }));
+    return decodeVerdict(await b.request({ kind: "verify", system: "", of, keys, proof }));
   };
   const claims = claimsOf(merge);
   expect(await ask(claims)).toEqual({ kind: "verdict", isValid: true });
@@ -209,7 +209,7 @@ test("a door whose proofs take long to fetch leaves another one a verification",
   const of = { kind: "fold", message: workOf(1).message } as const;
   const named = (bytes: Uint8Array) => ({ ...blobOf(bytes), inline: undefined });
   const question = (bytes: Uint8Array) => {
-    return { kind: "verify", of, keys: named(bytes), proof: named(bytes) } as const;
+    return { kind: "verify", system: "", of, keys: named(bytes), proof: named(bytes) } as const;
   };
   const ask = async (door: ScriptedDoor, keys: Uint8Array) =>
     decodeVerdict(await door.request(question(keys)));

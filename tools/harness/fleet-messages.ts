@@ -182,6 +182,7 @@ export const toHost: readonly ToHost[] = [
   {
     ...toOne,
     kind: "verify",
+    system: "scheme 1",
     of: { kind: "fold", message: work.message },
     keys: blobOf(keys(11, 12)),
     proof: blobOf(filled(100, 4)),
@@ -189,6 +190,7 @@ export const toHost: readonly ToHost[] = [
   {
     ...toOne,
     kind: "verify",
+    system: "scheme 1",
     of: {
       kind: "merge",
       claims: merge.components.map(({ message }) => ({ message, keyBytes: 64 })),

@@ -15,6 +15,7 @@ const INLINE_SHARE = 0.9;
 /** Rejects when the host gives no verdict in time, and when one of the signals aborts. */
 export async function askVerdict(
   asked: ClaimedProof,
+  system: string,
   signals: readonly AbortSignal[],
   { wire, kept }: { wire: Pick<HostWire, "request">; kept: KeptBytes },
 ): Promise<Verdict> {
@@ -28,7 +29,7 @@ export async function askVerdict(
     const fits = all.length + bytes.length < inlineMax;
     const named = fits ? keys.blob : { ...keys.blob, inline: undefined };
     const of = askedOf(asked);
-    const question = { kind: "verify", of, keys: named, proof: proof.blob } as const;
+    const question = { kind: "verify", system, of, keys: named, proof: proof.blob } as const;
     const answer = wire.request(question, VERIFY_MS);
     return decodeVerdict(await unlessAborted(answer, signals));
   } finally {

@@ -37,7 +37,7 @@ const table = {
   hosts: {
     kind: "gauge",
     name: "fleet_hosts",
-    help: "Lane hosts that are heard; `left_out`: of another prover or version; `distrusted`: its proofs or verdicts were wrong",
+    help: "Lane hosts that are heard; `left_out`: of another version, or with too many proof systems; `distrusted`: its proofs or verdicts were wrong",
     labels: { state: heardHostStates },
   },
   lanes: {

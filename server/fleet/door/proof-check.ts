@@ -20,16 +20,17 @@ const ASKED_MAX = 3;
 const NO_ANSWER_MS = 60_000;
 const LOG_EVERY_MS = 60_000;
 
+const ADD_HOST =
+  "add a lane host of this proof system, or set --verify same-host if all hosts are yours";
+
 /** A lane host that may verify. */
 export interface VerifyingHost {
   readonly id: string;
   readonly heardAtMs: number;
-  /** Whether one of its provers is set up and not proving. */
-  readonly isFree: boolean;
-  /** Messages of a merge that its provers take; 0: it verifies no merge. */
-  readonly messagesMax: number;
+  /** The provers of this proof system that are set up and not proving. */
+  free(system: string): readonly ProverDescription[];
   /** Rejects when the host gives no verdict in time, or is gone. */
-  verify(proof: ClaimedProof, signal: AbortSignal): Promise<Verdict>;
+  verify(system: string, proof: ClaimedProof, signal: AbortSignal): Promise<Verdict>;
 }
 
 export type Checked =
@@ -37,17 +38,22 @@ export type Checked =
   /** `by`: who says so, for people. */
   | { readonly kind: "invalid"; readonly by: string };
 
+/** Where a proof is from. */
+export interface ProofSource {
+  /** The lane host that made it; empty: a caller. */
+  readonly maker: string;
+  /** Name of its proof system: only provers that have it can verify it. */
+  readonly system: string;
+}
+
 export interface ProofCheckModules {
   clock: Clock;
   log: Logger;
   metrics: Pick<DoorMetrics, "verified" | "verifySeconds">;
   faults: Pick<HostFaults, "add">;
-  /** The verifier of this service's own devices; undefined while no prover is set up. */
-  own(): ReadyVerifier | undefined;
-  /** The lane hosts that prove the same. */
+  /** The verifier of this service's own devices with the proof system; undefined without any. */
+  own(system: string): ReadyVerifier | undefined;
   hosts(): readonly VerifyingHost[];
-  /** How proofs of lane hosts are described; undefined before the first. */
-  describe(): ProverDescription | undefined;
 }
 
 export class ProofCheck {
@@ -60,31 +66,36 @@ export class ProofCheck {
     private readonly modules: ProofCheckModules,
   ) {}
 
-  /** The verdict on a proof of the host `maker`. Never rejects. */
-  async check(maker: string, proof: ClaimedProof, signal: AbortSignal): Promise<Checked> {
+  /** The verdict on a proof of a lane host. Never rejects. */
+  async check(from: ProofSource, proof: ClaimedProof, signal: AbortSignal): Promise<Checked> {
     const { clock, metrics } = this.modules;
     if (this.by === "same-host") return this.sameHost();
     const startedAtMs = clock.nowMs();
     const checked =
-      (await this.checkHere(proof)) ?? (await this.checkElsewhere(maker, proof, signal));
+      (await this.checkHere(from.system, proof)) ??
+      (await this.checkElsewhere(from, proof, signal));
     if (checked !== undefined) {
       metrics.verifySeconds.observe((clock.nowMs() - startedAtMs) / 1000);
       return checked;
     }
-    this.logUnverified(maker, signal);
+    this.logUnverified(from, signal);
     return this.sameHost();
   }
 
-  /** What verifies for callers: own devices first, else a lane host; undefined without either. */
-  verifier(): ReadyVerifier | undefined {
-    const { own, hosts, describe } = this.modules;
-    const description = describe();
-    const ready = own();
-    if (ready !== undefined || description === undefined) return ready;
-    if (!hosts().some(({ isFree }) => isFree)) return undefined;
+  /**
+   * What verifies proofs of this system for callers: own devices first, else lane hosts; undefined
+   * without either.
+   */
+  verifier(system: string): ReadyVerifier | undefined {
+    const { own, hosts } = this.modules;
+    const ready = own(system);
+    if (ready !== undefined) return ready;
+    const [description] = hosts().flatMap((host) => host.free(system));
+    if (description === undefined) return undefined;
     const verify = async (proof: ClaimedProof) => {
       const { signal } = new AbortController();
-      for await (const { verdict } of this.verdicts("", proof, signal)) return verdict;
+      const from = { maker: "", system };
+      for await (const { verdict } of this.verdicts(from, proof, signal)) return verdict;
       throw new ProverError("died", "no lane host gave a verdict");
     };
     return { description, verifier: { verify } };
@@ -95,9 +106,9 @@ export class ProofCheck {
     return { kind: "valid", by: "same_host" };
   }
 
-  private async checkHere(proof: ClaimedProof): Promise<Checked | undefined> {
+  private async checkHere(system: string, proof: ClaimedProof): Promise<Checked | undefined> {
     try {
-      const own = this.modules.own();
+      const own = this.modules.own(system);
       if (own === undefined || !takes(own.description, proof)) return undefined;
       const isValid = await own.verifier.verify(proof);
       this.modules.metrics.verified.inc({ by: "own" });
@@ -116,16 +127,16 @@ export class ProofCheck {
    * agrees with the maker.
    */
   private async checkElsewhere(
-    maker: string,
+    from: ProofSource,
     proof: ClaimedProof,
     signal: AbortSignal,
   ): Promise<Checked | undefined> {
     const { clock, faults, metrics } = this.modules;
     const against: string[] = [];
-    for await (const { host, verdict } of this.verdicts(maker, proof, signal)) {
+    for await (const { host, verdict } of this.verdicts(from, proof, signal)) {
       if (verdict) {
         metrics.verified.inc({ by: "other_host" });
-        const detail = `it called a proof of ${maker} invalid, which ${host} calls valid`;
+        const detail = `it called a proof of ${from.maker} invalid, which ${host} calls valid`;
         for (const liar of against) faults.add(liar, "false_verdict", detail, clock.nowMs());
         return { kind: "valid", by: "other_host" };
       }
@@ -137,7 +148,7 @@ export class ProofCheck {
 
   /** The verdicts of hosts other than the maker, one after the other; each is asked once. */
   private async *verdicts(
-    maker: string,
+    { maker, system }: ProofSource,
     proof: ClaimedProof,
     signal: AbortSignal,
   ): AsyncGenerator<{ host: string; verdict: boolean }> {
@@ -146,11 +157,12 @@ export class ProofCheck {
       const host = this.nextOf(
         this.modules
           .hosts()
-          .filter((each) => each.isFree && takes(each, proof) && !asked.has(each.id)),
+          .filter(({ id }) => !asked.has(id))
+          .filter((host) => host.free(system).some((prover) => takes(prover, proof))),
       );
       if (host === undefined) return;
       asked.add(host.id);
-      const verdict = await host.verify(proof, signal).catch(() => undefined);
+      const verdict = await host.verify(system, proof, signal).catch(() => undefined);
       if (verdict === undefined && !signal.aborted) {
         this.noAnswerAtMs.set(host.id, this.modules.clock.nowMs());
       }
@@ -167,13 +179,13 @@ export class ProofCheck {
     return latest(hosts.filter(({ id }) => !this.noAnswerAtMs.has(id))) ?? latest(hosts);
   }
 
-  private logUnverified(maker: string, { aborted }: AbortSignal): void {
+  private logUnverified({ maker, system }: ProofSource, { aborted }: AbortSignal): void {
     const { clock, log } = this.modules;
     const nowMs = clock.nowMs();
     if (aborted || nowMs - this.unverifiedAtMs < LOG_EVERY_MS) return;
     this.unverifiedAtMs = nowMs;
     log.warn(
-      { host: maker, todo: "add a lane host, or set --verify same-host if all hosts are yours" },
+      { host: maker, proofSystem: system, todo: ADD_HOST },
       "no other host could verify a proof; its maker's word is taken",
     );
   }

@@ -6,7 +6,7 @@
 import type { EngineMessage } from "../../engine/engine.js";
 import { EngineError } from "../../engine/engine.js";
 import { assertNever } from "../../errors.js";
-import type { LaneHostState, LaneHostView } from "../../lane/lane-hosts.js";
+import type { LaneHostView } from "../../lane/lane-hosts.js";
 import type { LaneListener } from "../../lane/lane-messages.js";
 import { limits } from "../../limits.js";
 import type { Logger } from "../../log/log.js";
@@ -48,8 +48,8 @@ export interface RemoteHostModules extends HostWireModules {
   memory: MemoryBudget;
   check: Pick<ProofCheck, "check">;
   listener: LaneListener;
-  /** Why lanes of this description are left out, for people; undefined when they are used. */
-  refusal(host: string, description: ProverDescription | null): Refusal | undefined;
+  /** Why its lanes are left out; undefined when they are used. */
+  distrust(host: string): string | undefined;
   /** Whether what comes now may have waited here, as this process stood still. */
   isCatchingUp(): boolean;
   /** Called when the host has joined or is gone, and when its lanes are used or no longer. */
@@ -60,10 +60,10 @@ export interface RemoteHostModules extends HostWireModules {
   drained(deviceId: string, isDrained: boolean): void;
 }
 
-/** Why lanes are not used. `why`: for people. `joining`: that is about to be decided. */
-export interface Refusal {
+/** Why lanes are not used. `why`: for people. */
+interface Refusal {
   readonly why: string;
-  readonly state: Exclude<LaneHostState, "used" | "gone">;
+  readonly state: "left_out" | "distrusted";
 }
 
 /** A device of the host. */
@@ -107,16 +107,13 @@ export class RemoteHost implements VerifyingHost {
     return this.life.phase.kind === "joined";
   }
 
-  get isFree(): boolean {
-    if (this.modules.clock.nowMs() < this.restsUntilMs) return false;
-    return this.used().some(
-      ({ lane: { report } }) => report?.phase.kind === "idle" || report?.isStandbyReady === true,
-    );
-  }
-
-  get messagesMax(): number {
-    const all = this.used().map(({ lane: { report } }) => report?.description?.messagesMax ?? 0);
-    return Math.max(0, ...all);
+  free(system: string): ProverDescription[] {
+    if (this.modules.clock.nowMs() < this.restsUntilMs) return [];
+    return this.used().flatMap(({ lane }) => {
+      const { report } = lane;
+      const isFree = report?.phase.kind === "idle" || report?.isStandbyReady === true;
+      return isFree && lane.system === system ? (report.description ?? []) : [];
+    });
   }
 
   /** When `step({ kind: "tick" })` is due. */
@@ -179,9 +176,9 @@ export class RemoteHost implements VerifyingHost {
     for (const { lane } of this.used()) lane.unreachable("out of reach without the engine");
   }
 
-  async verify(proof: ClaimedProof, signal: AbortSignal): Promise<Verdict> {
+  async verify(system: string, proof: ClaimedProof, signal: AbortSignal): Promise<Verdict> {
     const signals = [signal, this.gone.signal];
-    return askVerdict(proof, signals, { wire: this.wire, kept: this.kept });
+    return askVerdict(proof, system, signals, { wire: this.wire, kept: this.kept });
   }
 
   /** Frees what is kept, and ends what waits for the host. */
@@ -227,7 +224,7 @@ export class RemoteHost implements VerifyingHost {
     const fastestMs = toPeer(this.peerClock, nowMs, nowMs);
     if (fastestMs === undefined) return;
     metrics.beatDelay.observe(Math.max(0, fastestMs - hostNowMs) / 1000);
-    if (wasKnown && this.refusal?.state !== "joining") return;
+    if (wasKnown) return;
     for (const known of this.lanes.values()) this.admit(known);
   }
 
@@ -282,7 +279,7 @@ export class RemoteHost implements VerifyingHost {
     const { report } = lane;
     if (report === undefined) return;
     const nowMs = this.modules.clock.nowMs();
-    const refusal = this.modules.refusal(this.id, report.description);
+    const refusal = this.refusalOf(known.lane);
     this.noteLeftOut(refusal);
     if (refusal !== undefined) {
       return this.dismiss(known, `lane host ${this.id} is left out: ${refusal.why}`);
@@ -297,15 +294,23 @@ export class RemoteHost implements VerifyingHost {
     lane.announced(report);
   }
 
+  private refusalOf({ system }: RemoteLane): Refusal | undefined {
+    const why = this.modules.distrust(this.id);
+    if (why !== undefined) return { why, state: "distrusted" };
+    const systems = new Set(this.used().flatMap(({ lane }) => lane.system ?? []));
+    if (system === undefined || systems.has(system)) return undefined;
+    const { hostSystemsMax } = limits;
+    if (systems.size < hostSystemsMax) return undefined;
+    return { why: `its devices have more than ${hostSystemsMax} proof systems`, state: "left_out" };
+  }
+
   private noteLeftOut(refusal: Refusal | undefined): void {
     const before = this.refusal;
     this.refusal = refusal;
     if (refusal?.why === before?.why) return;
     const { log } = this.modules;
     if (refusal === undefined) log.info({ host: this.id }, "lane host is used");
-    else if (refusal.state !== "joining") {
-      log.warn({ host: this.id, why: refusal.why }, "lane host is left out");
-    }
+    else log.warn({ host: this.id, why: refusal.why }, "lane host is left out");
     this.modules.changed();
   }
 

@@ -8,6 +8,7 @@ import type { Clock } from "../../clock.js";
 import { assertNever } from "../../errors.js";
 import type { FromLink, LaneLink, LaneReport, ToLane } from "../../lane/lane-messages.js";
 import type { GroupWork, ProofResult } from "../../work/group.js";
+import { proofSystemOf } from "../../work/prover-description.js";
 import { encodeWork } from "../wire/codec.js";
 import type { HostFault } from "./door-metrics.js";
 import type { HostMessage } from "./host-wire.js";
@@ -31,6 +32,8 @@ const ENDED_MAX = 64;
 export interface GivenAttempt {
   readonly number: number;
   readonly work: GroupWork;
+  /** Name of the proof system that the lane had when it was given the attempt. */
+  readonly system: string;
   readonly fenceAtMs: number;
   /** How the lane got it. Only an assigned one uses the lease. */
   readonly given:
@@ -86,6 +89,12 @@ export class RemoteLane implements LaneLink {
     readonly deviceId: string,
     private readonly modules: RemoteLaneModules,
   ) {}
+
+  /** Name of its proof system; undefined before it has described itself. */
+  get system(): string | undefined {
+    const description = this.report?.description ?? undefined;
+    return description && proofSystemOf(description);
+  }
 
   /** How many attempts it has. */
   get load(): number {
@@ -224,10 +233,12 @@ export class RemoteLane implements LaneLink {
     this.modules.post({ kind: "adopt", device, attempt: number, digest, fenceAtMs: hostFenceAtMs });
   }
 
-  private note(attempt: Omit<GivenAttempt, "givenAtMs" | "sentAtMs" | "ending">): void {
+  private note(attempt: Omit<GivenAttempt, "system" | "givenAtMs" | "sentAtMs" | "ending">): void {
     const sentAtMs = this.modules.clock.nowMs();
-    const givenAtMs = this.attempts.get(attempt.number)?.givenAtMs ?? sentAtMs;
-    this.attempts.set(attempt.number, { ...attempt, givenAtMs, sentAtMs, ending: undefined });
+    const known = this.attempts.get(attempt.number);
+    const { givenAtMs = sentAtMs, system = this.system ?? "" } = known ?? {};
+    const given = { ...attempt, system, givenAtMs, sentAtMs, ending: undefined };
+    this.attempts.set(attempt.number, given);
   }
 
   /** Passes the newest report on, unless a result has to be heard before it. */

@@ -9,21 +9,17 @@ import type { FleetView, LaneHostView } from "../../lane/lane-hosts.js";
 import { heardHostStates } from "../../lane/lane-hosts.js";
 import type { LaneListener } from "../../lane/lane-messages.js";
 import type { ReadyVerifier } from "../../lane/local-lanes.js";
-import { proofSystemOf } from "../../work/prover-description.js";
 import { limits } from "../../limits.js";
 import type { Logger } from "../../log/log.js";
 import { totalOf } from "../../metrics/metric-table.js";
 import type { Metrics } from "../../metrics/metrics.js";
 import type { MemoryBudget } from "../../memory-budget.js";
-import type { ProverDescription } from "../../work/prover-description.js";
 import type { DoorMetrics } from "./door-metrics.js";
 import { GoneHosts } from "./gone-hosts.js";
 import { HostFaults } from "./host-faults.js";
 import type { Peer } from "../wire/messages.js";
 import { goneCauses } from "./hosts.js";
 import { ProofCheck } from "./proof-check.js";
-import { otherSystem, ProofSystemVote } from "./proof-system-vote.js";
-import type { Refusal } from "./remote-host.js";
 import { RemoteHost } from "./remote-host.js";
 import { senderOf, subjects, tokenPattern } from "../wire/subjects.js";
 
@@ -41,8 +37,6 @@ export interface RemoteLanesOptions {
   /** This service, in this run. */
   readonly door: Peer;
   readonly verify: "other-host" | "same-host";
-  /** Whether the service has devices of its own: then they decide the proof system. */
-  readonly hasOwnDevices: boolean;
 }
 
 export interface RemoteLanesModules {
@@ -53,17 +47,14 @@ export interface RemoteLanesModules {
   service: Pick<Metrics, "deviceDrained" | "fleetAdopted" | "fleetTaken">;
   engine: Engine;
   memory: MemoryBudget;
-  /** What the own devices prove; undefined until one is set up. */
-  ownDescription(): ProverDescription | undefined;
-  /** The verifier of the own devices; undefined while no prover is set up. */
-  ownVerifier(): ReadyVerifier | undefined;
+  /** The verifier of the own devices with this proof system; undefined without any. */
+  ownVerifier(system: string): ReadyVerifier | undefined;
 }
 
 export class RemoteLanes {
   private readonly hosts = new Map<string, RemoteHost>();
   private readonly faults: HostFaults;
   private readonly gone = new GoneHosts();
-  private readonly vote = new ProofSystemVote();
   private readonly check: ProofCheck;
   private readonly subjects: ReturnType<typeof subjects>;
   private readonly ends: (() => void)[] = [];
@@ -75,9 +66,6 @@ export class RemoteLanes {
   private cancelReach = () => {};
   private expiredAtMs: number;
   private wasUp: boolean;
-  /** What the lane hosts' votes have decided; undefined before, and with devices of its own. */
-  private decided: ProverDescription | undefined;
-  private decidedAnew = () => {};
   private isClosed = false;
 
   constructor(
@@ -93,7 +81,6 @@ export class RemoteLanes {
       ...{ clock, log, metrics, faults: this.faults },
       own: ownVerifier,
       hosts: () => [...this.hosts.values()],
-      describe: () => this.description(),
     });
     metrics.engineUp.readBy(() => (engine.status.isUp ? 1 : 0));
     metrics.lanes.readBy(() =>
@@ -120,10 +107,8 @@ export class RemoteLanes {
    *
    * @param listener hears of the hosts' lanes
    * @param changed called when a host comes or goes, and when the engine is up or down
-   * @param decidedAnew called when lane hosts prove with another proof system from now on
    */
-  open(listener: LaneListener, changed: () => void, decidedAnew = () => {}): void {
-    this.decidedAnew = decidedAnew;
+  open(listener: LaneListener, changed: () => void): void {
     const { engine, log } = this.modules;
     const { cell, door } = this.options;
     const hearBy = (hear: (host: RemoteHost, message: EngineMessage) => void) => {
@@ -152,9 +137,12 @@ export class RemoteLanes {
     );
   }
 
-  /** What verifies for callers; undefined when neither a device nor a lane host is up. */
-  verifier(): ReadyVerifier | undefined {
-    return this.check.verifier();
+  /**
+   * What verifies proofs of this proof system for callers: own devices, else lane hosts; undefined
+   * when none of them is up.
+   */
+  verifier(system: string): ReadyVerifier | undefined {
+    return this.check.verifier(system);
   }
 
   /** The lane hosts that are heard, by their id. */
@@ -191,10 +179,7 @@ export class RemoteLanes {
     if (hosts.length === 0) return `no lane host is heard on cell ${this.options.cell}`;
     return hosts
       .filter(({ state, cause }) => state !== "used" && cause !== "")
-      .map(({ id, state, cause }) => {
-        const how = state === "joining" ? "is not used yet" : "is left out";
-        return `lane host ${id} ${how}: ${cause}`;
-      })
+      .map(({ id, cause }) => `lane host ${id} is left out: ${cause}`)
       .join("; ");
   }
 
@@ -219,53 +204,15 @@ export class RemoteLanes {
     const host = new RemoteHost(id, {
       ...this.modules,
       ...{ faults: this.faults, check: this.check, subjects: this.subjects, door, listener },
-      refusal: (from, description) => this.refusal(from, description),
+      distrust: (from) => this.faults.whyLeftOut(from, this.modules.clock.nowMs()),
       isCatchingUp: () => this.modules.clock.nowMs() < this.catchesUpUntilMs,
       changed,
-      left: (gone) => {
-        this.gone.add(gone);
-        this.vote.withdraw(id);
-      },
+      left: (gone) => this.gone.add(gone),
       drained: (device, isDrained) =>
         this.modules.service.deviceDrained.set({ device }, isDrained ? 1 : 0),
     });
     this.hosts.set(id, host);
     return host;
-  }
-
-  /** What is proved here; undefined until that is decided. */
-  private description(): ProverDescription | undefined {
-    const { clock, ownDescription } = this.modules;
-    if (this.options.hasOwnDevices) return ownDescription();
-    const result = this.vote.result(clock.nowMs());
-    if (result !== this.decided) this.decide(result);
-    return result;
-  }
-
-  private decide(result: ProverDescription | undefined): void {
-    const before = this.decided;
-    this.decided = result;
-    if (before === undefined || result === undefined) return;
-    const [now, was] = [proofSystemOf(result), proofSystemOf(before)];
-    this.modules.log.warn({ now, was }, "no lane host proves as before: what waits has ended");
-    this.decidedAnew();
-  }
-
-  private refusal(host: string, theirs: ProverDescription | null): Refusal | undefined {
-    const nowMs = this.modules.clock.nowMs();
-    const wrong = this.faults.whyLeftOut(host, nowMs);
-    if (wrong !== undefined) return { why: wrong, state: "distrusted" };
-    if (theirs === null) return undefined;
-    this.vote.vote(host, theirs, nowMs);
-    const ours = this.description();
-    if (ours !== undefined) {
-      const other = otherSystem(theirs, ours);
-      return other === undefined ? undefined : { why: other, state: "left_out" };
-    }
-    const why = this.options.hasOwnDevices
-      ? "the devices of this service decide the proof system, and no prover of theirs is set up"
-      : "the proof system is not decided yet";
-    return { why, state: "joining" };
   }
 
   private engineChanged(changed: () => void): void {
@@ -318,9 +265,7 @@ export class RemoteLanes {
     this.expiredAtMs = nowMs;
     this.faults.expire(nowMs);
     for (const [id, host] of this.hosts) {
-      if (!host.isForgettable) continue;
-      this.hosts.delete(id);
-      this.vote.withdraw(id);
+      if (host.isForgettable) this.hosts.delete(id);
     }
   }
 }

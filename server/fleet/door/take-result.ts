@@ -56,7 +56,7 @@ export async function takeResult(
 
 async function verifiedResult(
   remote: RemoteResult,
-  { work, fenceAtMs }: GivenAttempt,
+  { work, fenceAtMs, system }: GivenAttempt,
   signal: AbortSignal,
   { clock, check, host, deviceId, request, fault }: TakeResultModules,
 ): Promise<ProofResult> {
@@ -71,7 +71,8 @@ async function verifiedResult(
     return failed(reason, `device ${deviceId}: ${detail}`, Math.min(1, deaths));
   }
   if (result.kind !== "proved") return result;
-  const checked = await check.check(host, { kind: work.kind, bytes: proof, claims }, signal);
+  const claimed = { kind: work.kind, bytes: proof, claims };
+  const checked = await check.check({ maker: host, system }, claimed, signal);
   if (checked.kind === "valid") return { ...result, verifiedBy: checked.by };
   const detail = `the proof of device ${deviceId} is invalid, says ${checked.by}`;
   fault("invalid_proof", detail);

@@ -19,8 +19,11 @@ const FETCH_MS = 1000;
 export interface HostVerifyModules {
   readonly clock: Clock;
   readonly metrics: HostMetrics;
-  /** A verifier that delays no proof; undefined while there is none. */
-  spareVerifier(): ReadyVerifier | undefined;
+  /**
+   * A verifier that delays no proof, of this proof system or, without a name, of any; undefined while
+   * there is none.
+   */
+  spareVerifier(system?: string): ReadyVerifier | undefined;
 }
 
 export class HostVerify {
@@ -44,11 +47,12 @@ export class HostVerify {
 
   private async judge(
     door: string,
-    { of, keys, proof }: Extract<ToHost, { kind: "verify" }>,
+    { system, of, keys, proof }: Extract<ToHost, { kind: "verify" }>,
     request: RequestChunk,
   ): Promise<Verdict> {
-    const ready = this.modules.spareVerifier();
-    if (ready === undefined) return unable("no standby or idle prover is set up");
+    const ready = this.modules.spareVerifier(system === "" ? undefined : system);
+    if (ready === undefined)
+      return unable(`no standby or idle prover is set up ${ofSystem(system)}`);
     // One place is left for other doors: without a verdict, they would take the maker's word.
     const own = this.running.filter((each) => each === door).length;
     if (this.running.length >= limits.hostVerificationsMax) {
@@ -111,4 +115,5 @@ function claimsOf(of: Asked, keys: Uint8Array): KeyClaim[] {
   });
 }
 
+const ofSystem = (system: string) => (system === "" ? "" : `of ${system}`).trim();
 const unable = (why: string): Verdict => ({ kind: "unable", why });

@@ -60,7 +60,7 @@ export class LaneHost {
   ) {
     const { clock, metrics, lanes, engine } = modules;
     this.traffic = new DoorTraffic(modules);
-    const spareVerifier = () => lanes.spareVerifier();
+    const spareVerifier = (system?: string) => lanes.spareVerifier(system);
     this.verifying = new HostVerify({ clock, metrics, spareVerifier });
     this.subjects = subjects(options.cell);
     metrics.engineUp.readBy(() => (engine.status.isUp ? 1 : 0));

@@ -141,6 +141,8 @@ export type ToHost = { readonly run: string; readonly hostRun: string } & (
   | FetchRequest
   | {
       readonly kind: "verify";
+      /** Name of the proof's system; empty in messages of earlier versions. */
+      readonly system: string;
       readonly of: Asked;
       /** The keys of all claims, one claim's after the other's. */
       readonly keys: Blob;

@@ -12,9 +12,12 @@ import type { Logger } from "../../../server/log/log.js";
 import { createMetrics } from "../../../server/metrics/metrics.js";
 import { MemoryBudget } from "../../../server/memory-budget.js";
 import type { FoldWork, GroupWork, MergeWork } from "../../../server/work/group.js";
+import { proofSystemOf } from "../../../server/work/prover-description.js";
 import { inputDigest } from "../../../server/work/input-digest.js";
 import { CELL, description, ScriptedHost } from "../../helpers/scripted-host.js";
 
+/** The proof system of scripted hosts. */
+export const SYSTEM = proofSystemOf(description);
 export const DOOR_RUN = "00000000000000dd";
 
 /** Work of so many raw signatures of validators 10, 11, …; each signature of `signatureBytes`. */
@@ -60,7 +63,6 @@ class TestDoor {
   readonly told = new Map<string, Told[]>();
   readonly logged: { line: object; text: string }[] = [];
   changes = 0;
-  decidedAnew = 0;
   own: ReadyVerifier | undefined;
 
   constructor(
@@ -77,15 +79,13 @@ class TestDoor {
         cell: CELL,
         door: { id, run: DOOR_RUN },
         verify: "other-host",
-        hasOwnDevices: true,
         ...options,
       },
       {
         ...{ clock, log, engine: this.engine, memory: this.memory },
         metrics: createDoorMetrics(this.registry),
         service: this.service,
-        ownDescription: () => description,
-        ownVerifier: () => this.own,
+        ownVerifier: (system) => (system === SYSTEM ? this.own : undefined),
       },
     );
     const tell = (deviceId: string, told: Told) => {
@@ -102,7 +102,6 @@ class TestDoor {
         gone: (deviceId, why) => tell(deviceId, { kind: "gone", why, atMs: atMs() }),
       },
       () => void this.changes++,
-      () => void this.decidedAnew++,
     );
   }
 

@@ -17,7 +17,6 @@ import { RemoteLanes } from "../../../server/fleet/door/remote-lanes.js";
 import type { LaneListener, ToLane } from "../../../server/lane/lane-messages.js";
 import type { Device } from "../../../server/lane/device.js";
 import type { NextAttempt } from "../../../server/schedule/dispatcher.js";
-import type { ReadyVerifier } from "../../../server/lane/local-lanes.js";
 import { LocalLanes } from "../../../server/lane/local-lanes.js";
 import { limits } from "../../../server/limits.js";
 import type { Logger } from "../../../server/log/log.js";
@@ -100,14 +99,12 @@ export class SimDoor {
         cell,
         door: { id, run },
         verify: "other-host",
-        hasOwnDevices: options.devices.length > 0,
       },
       {
         ...{ clock, log, engine, memory: this.memory },
         metrics: createDoorMetrics(metrics.registry),
         service: metrics,
-        ownDescription: () => this.ownVerifier()?.description,
-        ownVerifier: () => this.ownVerifier(),
+        ownVerifier: (system) => this.lanes.verifier(system),
       },
     );
     this.admission = new Admission(
@@ -240,11 +237,6 @@ export class SimDoor {
       },
       gone: (deviceId, why) => listener.gone(deviceId, why),
     };
-  }
-
-  private ownVerifier(): ReadyVerifier | undefined {
-    const system = this.schedules.default?.name;
-    return system === undefined ? undefined : this.lanes.verifier(system);
   }
 }
 

@@ -89,6 +89,8 @@ export const name = matching(
   new RegExp(`^[\\x20-\\x7e]{0,${proverNameLengthMax}}$`),
   `at most ${proverNameLengthMax} characters of printable ASCII`,
 );
+/** Scheme and revision of a proof system, separated by a space; or nothing. */
+export const systemOrNone = matching(/^[ -~]{0,513}$/, "the name of a proof system");
 
 /** A text for people: the start of a long one, without characters that act in a terminal. */
 export const text: Kind<string> = {

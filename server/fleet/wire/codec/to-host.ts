@@ -7,7 +7,7 @@ import { FLEET_VERSION } from "../messages.js";
 import { field, list, literal, mapped, message, only, optional } from "./fields.js";
 import { garbled } from "./fleet-message-error.js";
 import { bool, bytes, device, digest, instant, oneFrom, real } from "./scalars.js";
-import { run, runOrNone, text, u32 } from "./scalars.js";
+import { run, runOrNone, systemOrNone, text, u32 } from "./scalars.js";
 import {
   blob,
   fetchRequest,
@@ -138,19 +138,20 @@ const verify = mapped(
     keys: field(3, blob(limits.snapshotBytesMax)),
     proof: field(4, proofBlob),
     claims: list(5, mergedClaim, limits.mergeMessagesMax),
+    system: field(6, systemOrNone),
   }),
-  ({ root: ofFold, slot, claims, keys, proof }): Of<"verify"> => {
+  ({ root: ofFold, slot, claims, keys, proof, system }): Of<"verify"> => {
     const isFold = ofFold !== undefined;
     if (isFold === claims.length > 0) garbled("has not either a message or claims");
     const of: Asked = isFold
       ? { kind: "fold", message: { root: ofFold, slot } }
       : { kind: "merge", claims };
-    return { kind: "verify", of, keys, proof };
+    return { kind: "verify", system, of, keys, proof };
   },
-  ({ of, keys, proof }) => {
+  ({ system, of, keys, proof }) => {
     return of.kind === "fold"
-      ? { ...of.message, keys, proof, claims: [] }
-      : { root: undefined, slot: 0, keys, proof, claims: of.claims };
+      ? { ...of.message, keys, proof, claims: [], system }
+      : { root: undefined, slot: 0, keys, proof, claims: of.claims, system };
   },
 );
 

@@ -84,3 +84,22 @@ test("a host that gave no answer is asked after the others for a minute", async 
   await prove(4);
   expect(hanging.ofKind("verify")).toHaveLength(2);
 });
+
+test("a host verifies what hosts of the same proof system have made, in its prover of that system", async () => {
+  const { host, door, run } = fleet();
+  const d1 = door();
+  const other = { description: { ...description, revision: "2" } };
+  const [h1, h2] = [host("h1").start(), host("h2").start({ cpu: other })];
+  const h3 = host("h3").start({ cpu: {}, gpu: other });
+  await run(300);
+  d1.assign("h2.cpu", 1, workOf(1));
+  d1.assign("h1.cpu", 2, workOf(2));
+  await run(1);
+  h2.end({ door: "d1", run: DOOR_RUN }, 1, h2.proved(PROOF));
+  h1.end({ door: "d1", run: DOOR_RUN }, 2, h1.proved(PROOF));
+  await run(10);
+  expect(h3.ofKind("verify").map(({ system }) => system)).toEqual(["scheme 2", "scheme 1"]);
+  expect([...h1.ofKind("verify"), ...h2.ofKind("verify")]).toEqual([]);
+  const verified = ["h1.cpu", "h2.cpu"].map((id) => d1.results(id)[0]?.result);
+  expect(verified).toMatchObject([{ verifiedBy: "other_host" }, { verifiedBy: "other_host" }]);
+});

@@ -4,7 +4,7 @@ import { decodeWork } from "../../../../server/fleet/wire/codec.js";
 import { inputDigest } from "../../../../server/work/input-digest.js";
 import { foldedProof } from "../../../../server/prover/prover.js";
 import { description, idleReport } from "../../../helpers/scripted-host.js";
-import { DOOR_RUN, fleet, workOf } from "../door.js";
+import { DOOR_RUN, fleet, SYSTEM, workOf } from "../door.js";
 import { foldOf } from "../../../../tools/harness/decoded-group.js";
 
 const PROOF = new Uint8Array(100).fill(9);
@@ -295,61 +295,49 @@ test("what another door proves is adopted, running and held, and its result is t
   ]);
 });
 
-test("without own devices, most hosts decide the proof system, and the others are named", async () => {
+const other = { ...description, revision: "2" };
+
+test("lanes of several proof systems are used, each as it describes itself, whoever is first", async () => {
   const { host, door, run } = fleet();
-  const d1 = door("d1", { hasOwnDevices: false });
-  const other = { ...description, revision: "2" };
-  host("a-liar").start({ cpu: { description: other } });
-  host("h1").start();
+  const d1 = door();
+  const moving = host("h1").start({ cpu: { description: other }, gpu: {} });
   host("h2").start();
   await run(2000);
-  expect(d1.events("a-liar.cpu")).toEqual([]);
-  expect(d1.events("h1.cpu")).toEqual(["added"]);
-  expect(d1.events("h2.cpu")).toEqual(["added"]);
-  const why = "it proves scheme 2, but this service proves scheme 1";
-  expect(d1.lanes.views().map(({ id, state, cause }) => ({ id, state, cause }))).toEqual([
-    { id: "a-liar", state: "left_out", cause: why },
-    { id: "h1", state: "used", cause: "" },
-    { id: "h2", state: "used", cause: "" },
+  expect(["h1.cpu", "h1.gpu", "h2.cpu"].map((id) => d1.events(id))).toEqual([
+    ["added"],
+    ["added"],
+    ["added"],
   ]);
-  expect(d1.lanes.whyMissing()).toBe(`lane host a-liar is left out: ${why}`);
-  expect(await d1.count("fleet_hosts", { state: "left_out" })).toBe(1);
+  expect(d1.last("h1.cpu")?.description?.revision).toBe("2");
+  expect(d1.last("h2.cpu")?.description?.revision).toBe("1");
+  moving.announce("cpu", { description });
+  await run(1);
+  expect(d1.last("h1.cpu")?.description?.revision).toBe("1");
 });
 
-test("once no lane host has the chosen prover for 10 s, the others decide anew, and not before", async () => {
+test("a host with devices of many proof systems is used with four of them, and is named", async () => {
   const { host, door, run } = fleet();
-  const d1 = door("d1", { hasOwnDevices: false });
-  const old = [host("h1").start(), host("h2").start()];
-  await run(2000);
-  const other = { ...description, revision: "2" };
-  host("h3").start({ cpu: { description: other } });
-  for (const each of old) await each.kill();
-  await run(9000);
-  expect(d1.events("h3.cpu")).toEqual([]);
-  old[0]?.restart();
-  await run(9000);
-  expect(d1.events("h3.cpu")).toEqual([]);
-  expect(d1.decidedAnew).toBe(0);
-  await old[0]?.kill();
-  await run(12_000);
-  expect(d1.events("h3.cpu")).toEqual(["added"]);
-  expect(d1.decidedAnew).toBe(1);
-  old[1]?.restart();
-  await run(2000);
-  expect(d1.lanes.views()).toMatchObject([
-    { id: "h2", state: "left_out" },
-    { id: "h3", state: "used" },
-  ]);
+  const d1 = door();
+  const systems = ["a", "b", "c", "d", "e"];
+  const devices = systems.map((revision) => [revision, { description: { ...other, revision } }]);
+  host("h1").start(Object.fromEntries(devices));
+  await run(300);
+  expect(systems.filter((id) => d1.events(`h1.${id}`).length > 0)).toEqual(["a", "b", "c", "d"]);
+  const why = "its devices have more than 4 proof systems";
+  expect(d1.lanes.views()).toMatchObject([{ id: "h1", state: "left_out", cause: why }]);
+  expect(d1.lanes.whyMissing()).toBe(`lane host h1 is left out: ${why}`);
+  expect(await d1.count("fleet_hosts", { state: "left_out" })).toBe(1);
 });
 
 test("VerifyAggregate is answered by a lane host when there is no device", async () => {
   const { host, door, run } = fleet();
-  const d1 = door("d1", { hasOwnDevices: false });
-  expect(d1.lanes.verifier()).toBeUndefined();
+  const d1 = door();
+  expect(d1.lanes.verifier(SYSTEM)).toBeUndefined();
   const h1 = host("h1").start();
   h1.verdict = () => ({ kind: "verdict", isValid: false });
   await run(2000);
-  const ready = d1.lanes.verifier();
+  const ready = d1.lanes.verifier(SYSTEM);
+  expect(d1.lanes.verifier("scheme 2")).toBeUndefined();
   const message = { root: new Uint8Array(32), slot: 1 };
   const claim = { keys: new Uint8Array(32), proof: PROOF };
   expect(await ready?.verifier.verify(foldedProof(message, claim))).toBe(false);
