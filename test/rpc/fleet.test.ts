@@ -174,6 +174,28 @@ test("a door without devices has a group proved on a lane host, and verified by 
   });
 });
 
+test("the jobs of a tree are proved on several lane hosts, and one that is killed costs a job a try", async () => {
+  const hosts = [new Host("h1"), new Host("h2"), new Host("h3")];
+  const door = await startDoor("d1", { leafRawsMax: 1 });
+  await door.service.ready();
+  await expect.poll(async () => (await door.client.getServerInfo({})).devices).toHaveLength(3);
+  const requestId = await submit(door);
+  await (await proving(hosts)).kill();
+  const ended = async () => {
+    for (const { prover } of hosts) prover.endProofs();
+    return (await door.client.getSession({ node, requestId })).session?.outcomes.length;
+  };
+  await expect.poll(ended, { timeout: 15_000 }).toBe(1);
+  expect(await outcomeOf(door, requestId)).toMatchObject({
+    ...{ status: OutcomeStatus.PROVED, attempt: 1, leftOut: [] },
+    votes: { proved: [2, 0] },
+  });
+  const ofJobs = async (labels: Readonly<Record<string, string>>) =>
+    metricValue(door.service.metrics.registry, "lean_aggregator_server_tree_jobs_total", labels);
+  expect(await ofJobs({ job: "leaf", result: "proved" })).toBe(2);
+  expect(await ofJobs({ job: "fold", result: "proved" })).toBe(1);
+});
+
 /** Snapshots of one group of each kind. */
 const kinds = [
   ["a fold", () => fakeSnapshot(1), 0],
