@@ -49,8 +49,9 @@ function main(): void {
   rmSync(OUT, { recursive: true, force: true });
   const service = serviceManifest(manifest);
   compileInto(join(OUT, "lean-aggregator", "prebuilds"));
-  const shipped = service.files.filter((path) => existsSync(join(ROOT, path)));
-  pack("lean-aggregator", service, [...shipped, "README.md"]);
+  const missing = manifest.files.find((path) => !existsSync(join(ROOT, path)));
+  if (missing !== undefined) throw new Error(`${missing} is missing; run 'make build'`);
+  pack("lean-aggregator", service, [...manifest.files, "README.md"]);
 
   const entries = ["dist/client/index.js", "dist/proto/gen/lean/aggregator/v1/aggregator_pb.js"];
   const { files, packages } = reachableFrom(ROOT, entries);
