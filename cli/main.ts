@@ -22,8 +22,9 @@ async function load() {
   const { dropEmptyVariables } = await import("./io/environment.js");
   const { readStdin } = await import("./io/read-stdin.js");
   const output = await import("./io/standard-output.js");
+  const { screenOf } = await import("./io/screen.js");
   const { runProgram } = await import("./program.js");
-  return { manifest, dropEmptyVariables, readStdin, output, runProgram };
+  return { manifest, dropEmptyVariables, readStdin, output, screenOf, runProgram };
 }
 
 function interrupted(): AbortSignal {
@@ -33,7 +34,8 @@ function interrupted(): AbortSignal {
 }
 
 async function main(): Promise<void> {
-  const { manifest, dropEmptyVariables, readStdin, output, runProgram } = await loaded(load);
+  const { manifest, dropEmptyVariables, readStdin, output, screenOf, runProgram } =
+    await loaded(load);
   dropEmptyVariables(process.env);
   await runProgram(process.argv.slice(2), {
     env: process.env,
@@ -43,6 +45,7 @@ async function main(): Promise<void> {
       outUntil: output.writeOutUntil,
       err: (text) => errors.write(text),
       isErrTty: isatty(2),
+      screen: () => screenOf(process.stdout, process.stdin),
       readStdin: () => readStdin(process.stdin, limits.inputFileBytesMax),
     },
     version: manifest.version,

@@ -9,6 +9,7 @@ import { addLogLevelCommand } from "./log-level.js";
 import { addProversCommand } from "./provers.js";
 import { addRestartCommand } from "./restart.js";
 import { addSessionsCommand } from "./sessions.js";
+import { addTopCommand } from "./top.js";
 
 const help = `
 These commands call the operator's listener of 'serve': --admin, by default
@@ -16,6 +17,7 @@ These commands call the operator's listener of 'serve': --admin, by default
 With --policy a principal needs "operatorCalls".
 
 Examples:
+  lean-aggregator admin top
   lean-aggregator admin provers
   lean-aggregator admin hosts
   lean-aggregator admin drain cpu --wait 20000
@@ -31,6 +33,7 @@ Exit codes:
 export function addAdminCommands(program: Command, modules: AdminModules): void {
   const summary = "look after a running service: its sessions, devices, provers and lane hosts";
   const admin = addCommand(program, "admin", { summary, help });
+  addTopCommand(admin, modules);
   addSessionsCommand(admin, modules);
   addProversCommand(admin, modules);
   addHostsCommand(admin, modules);

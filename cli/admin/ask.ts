@@ -14,7 +14,9 @@ import { serverAddress, tokenOf, tokenOption } from "../io/connect.js";
 
 const CALL_TIMEOUT_MS = 5000;
 
-export type AdminModules = Pick<CommandModules, "exit"> & { terminal: Pick<Terminal, "out"> };
+export type AdminModules = Pick<CommandModules, "exit" | "interrupted"> & {
+  terminal: Pick<Terminal, "out" | "screen">;
+};
 
 export interface AdminOptions {
   /** Address of the operator's listener. */
@@ -57,7 +59,7 @@ export async function ask<M extends AdminMethod>(
   return response;
 }
 
-const serverOption = () =>
+export const serverOption = () =>
   new Option("--server <address>", "the service's --admin address: host:port or unix:/path")
     .env("LEAN_AGGREGATOR_ADMIN")
     .default("127.0.0.1:9192")

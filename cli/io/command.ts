@@ -4,6 +4,7 @@
  */
 import type { Command } from "commander";
 import { InvalidArgumentError, Option } from "commander";
+import type { Screen } from "./screen.js";
 import type { ServiceSignals } from "./signals.js";
 
 /** Exit codes, for scripts. The help of each command lists those that it uses. */
@@ -32,6 +33,8 @@ export interface Terminal {
   err(text: string): void;
   /** Whether `err` is a terminal, where a line may be rewritten. */
   isErrTty: boolean;
+  /** The screen to redraw; undefined when there is none, as in a pipe. Default: none. */
+  screen?(): Screen | undefined;
   /** All of standard input. */
   readStdin(): Promise<Uint8Array>;
 }

@@ -11,7 +11,12 @@ async function printed(...words: string[]): Promise<string> {
     .exitOverride()
     .configureOutput({ writeOut: keep, writeErr: keep });
   const calls: number[] = [];
-  addAdminCommands(program, { terminal: { out: keep }, exit: (code) => void calls.push(code) });
+  const interrupted = () => new AbortController().signal;
+  addAdminCommands(program, {
+    terminal: { out: keep },
+    interrupted,
+    exit: (code) => void calls.push(code),
+  });
   await expect(program.parseAsync(["admin", ...words], { from: "user" })).rejects.toThrow();
   expect(calls).toEqual([]);
   return text;

@@ -192,7 +192,7 @@ test.each<[command: string, text: string]>([
     flag("--wait <ms>", "x", "Expected whole milliseconds from 1 to 60000."),
   ],
   ["admin drain", "missing required argument 'device'"],
-  ["admin nope", "unknown command 'nope'"],
+  ["admin unknown", "unknown command 'unknown'"],
   [
     "token --out folder",
     "cannot write the token to --out folder: it exists already; name a new file",
