@@ -16,6 +16,7 @@
 //! assert_eq!(machine.handle(ask, 9), [unreachable]);
 //! ```
 
+pub mod candidate;
 mod effect;
 mod endpoints;
 mod event;
