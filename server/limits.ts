@@ -211,8 +211,8 @@ export const limits = {
   waitMsMax: 60_000,
   /** A request without snapshot or proof: it has ids, or group indices. */
   requestBytesMax: 64 * 1024,
-  /** A VerifyAggregate request: a proof and 4096 keys of 32 bytes; in JSON, base64 adds a third. */
-  verifyBytesMax: 1024 * 1024,
+  /** A VerifyAggregate request: a proof, and 4096 keys of up to 52 bytes for each of 16 messages. */
+  verifyBytesMax: 4 * 1024 * 1024,
   /** A JSON request: to decode 1 MB blocks all calls for 35 ms. JSON turns 1 MB into 1.4 MB. */
   jsonBytesMax: 4 * 1024 * 1024,
   /** Protobuf messages in one request: 16 groups of 4096 raw signatures, 4096 keys, and slack. */

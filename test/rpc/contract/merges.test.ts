@@ -12,6 +12,7 @@ import {
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { bitsToIndices } from "../../../proto/bitlist.js";
 import { sha256 } from "../../../server/bytes.js";
+import { limits } from "../../../server/limits.js";
 import { totalOf } from "../../../server/metrics/metric-table.js";
 import type { Service } from "../../../server/service.js";
 import {
@@ -183,6 +184,37 @@ test("equal merges of two nodes are one proof, each with the claims of its own s
   expect(ofB?.proof).toEqual(ofA?.proof);
   expect(ofA?.claims[0]?.participants).toEqual(bits([1, 2]));
   expect(ofB?.claims[0]?.participants).toEqual(Uint8Array.of(0b1110));
+});
+
+test("a merge is late for the node whose deadline has passed, with its claims and its proof", async () => {
+  gate.shut();
+  const groups = [mergeOf(rawsComponent(12, [1, 2]), rawsComponent(13, [3]))];
+  const inTime = requestIdOf(await client.submitSnapshot(submission("in-time", groups)));
+  const request = { ...submission("late", groups), deadlineMs: 1 };
+  const late = requestIdOf(await client.submitSnapshot(request));
+  const before = await totalOf(service.metrics.merges, { form: "body", status: "proved_late" });
+  gate.open();
+  const [[ofOne], [ofLate]] = [await ended("in-time", inTime), await ended("late", late)];
+  expect([ofOne?.status, ofLate?.status]).toEqual([PROVED, OutcomeStatus.PROVED_LATE]);
+  expect(ofLate?.proof).toEqual(ofOne?.proof);
+  expect(ofLate?.claims.map(({ participants }) => bitsToIndices(participants))).toEqual([
+    [1, 2],
+    [3],
+  ]);
+  const after = await totalOf(service.metrics.merges, { form: "body", status: "proved_late" });
+  expect(after).toBe(before + 1);
+});
+
+test("a proof of the most messages, each of all validators, can be verified", async () => {
+  const publicKeys = Array.from({ length: limits.validatorsMax }, () => new Uint8Array(32).fill(1));
+  const claims = Array.from({ length: limits.mergeMessagesMax }, (_, n) => ({
+    signed: { case: "data" as const, value: inventedData(n) },
+    publicKeys,
+  }));
+  const proof = new Uint8Array(limits.proofBytesMax);
+  const node = { nodeId: "largest" };
+  const { valid } = await client.verifyAggregate({ node, kind: ProofKind.MERGE, proof, claims });
+  expect(valid).toBe(false);
 });
 
 test("a merge is not in the way of a fold at its priority, only of another merge", async () => {

@@ -13,7 +13,7 @@ import { resultFor } from "../../../server/schedule/shared-result.js";
 import { toOutcome } from "../../../server/session/outcome.js";
 import type { Ending } from "../../../server/session/session-state.js";
 import { noVotes, sumOfVotes, toVotes, votesByFate } from "../../../server/session/votes.js";
-import type { DecodedGroup, FoldWork, LeftOut } from "../../../server/work/group.js";
+import type { DecodedGroup, FoldWork, LeftOut, MergeWork } from "../../../server/work/group.js";
 import { choosePart } from "../../../server/work/parts.js";
 import { description } from "../../helpers/scheduler.js";
 import { inventedData } from "../../../tools/harness/contract.js";
@@ -196,7 +196,54 @@ test("the fates of all votes add up to the validators of the group as submitted"
   expect([...seen].sort(), "every fate occurs").toEqual([...voteFates].sort());
 });
 
+const REASONS = ["bad_signature", "wrong_leaf", "unknown_key", "bad_child"] as const;
+/** How a merge of some components ends, by the indices of its bad ones. */
+const mergeEnding = (bad: readonly number[], how: number): Ending => {
+  const leftOut = bad.map((componentIndex, at): LeftOut => {
+    const reason = REASONS[at % REASONS.length] ?? "bad_child";
+    return { reason, input: { kind: "component", componentIndex }, digest };
+  });
+  const proved = { kind: "proved", proof: digest, childrenFolded: [], proveMs: 1 } as const;
+  if (leftOut.length > 0) return result({ kind: "rejected", leftOut });
+  switch (how % 5) {
+    case 0:
+      return { kind: "not_started", reason: "superseded" };
+    case 1:
+      return { kind: "stopped", reason: "fence", attempt: 1 };
+    case 2:
+      return result({ kind: "failed", reason: "prover_died", detail: "", deaths: 1 });
+    default:
+      return result({ ...proved, validators: [], leftOut: [] }, how % 5 === 3);
+  }
+};
+
+test("the fates of a merge add up to the votes of its components, a bad one's by its first reason", () => {
+  const mergeVotes = fc.array(fc.integer({ min: 1, max: 4096 }), { minLength: 1, maxLength: 8 });
+  fc.assert(
+    fc.property(mergeVotes, fc.array(fc.nat(7), { maxLength: 5 }), fc.nat(4), (of, some, how) => {
+      const bad = some.filter((index) => index < of.length);
+      const group = { ...decodedGroup(mergeWork), claimVotes: of, votes: sum(of) };
+      const end = mergeEnding(bad, how);
+      const fates = votesByFate(group, end);
+      expect(sum([...fates.values()])).toBe(sum(of));
+      for (const reason of REASONS) {
+        const own = of.filter((_, index) => REASONS[bad.indexOf(index) % 4] === reason);
+        expect(fates.get(reason) ?? 0, reason).toBe(sum(own));
+      }
+      if (bad.length > 0) expect(fates.get("proved"), "all or nothing").toBeUndefined();
+      else expect(fates.size, "one fate").toBe(1);
+      const { votes } = toOutcome({ ...ended, decoded: group, ending: end });
+      const inMessage = Object.values(votes).flat().filter(Number.isInteger).map(Number);
+      expect(sum(inMessage)).toBe(sum(of));
+    }),
+    { numRuns: 400 },
+  );
+});
+
+const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
+
 const digest = new Uint8Array(32);
+const mergeWork: MergeWork = { kind: "merge", components: [], leftOut: [], logInvRate: 0 };
 const raw = (reason: LeftOut["reason"], validatorIndex: number): LeftOut => {
   return { reason, input: { kind: "raw", validatorIndex }, digest };
 };
