@@ -294,7 +294,7 @@ fn every_metric_is_there_from_the_start() {
         .iter()
         .map(|each| each.name().into())
         .collect();
-    assert_eq!(names.len(), 9, "{names:?}");
+    assert_eq!(names.len(), 10, "{names:?}");
     let skipped = registry.gather();
     let skipped = skipped
         .iter()

@@ -1,30 +1,23 @@
 //! The adapter that a node holds.
 
-use std::collections::hash_map::RandomState;
 use std::fmt::Display;
-use std::hash::{BuildHasher, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{mpsc, Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::builder::Builder;
-use super::clock::{millis, unix_ms};
-use super::encode::{freeze, FrozenStep};
+use super::body::{BodyCandidate, BodyOptions};
+use super::builder::{BuildError, Builder};
 use super::merge::{Merge, MergeOptions};
 use super::metrics::Stats;
-use super::options::{InFlightGroup, Skip, SubmitOptions, TickResult, Unreachable};
-use super::shared::{Command, Frozen, Shared};
-use crate::machine::{
-    Event, Fence, Gates, Latch, Millis, ProofKind, RequestId, SkipReason, Submission,
-};
+use super::options::{InFlightGroup, Skip, SubmitOptions, TickResult};
+use super::shared::{Command, Shared};
+use super::submitter::Submitter;
+use crate::machine::{Event, Gates, ProofKind, RequestId};
 use crate::proto;
 use crate::slot::SlotTimes;
 
-/// A proof of slot N is worthless from slot N plus this on.
-const FENCE_SLOTS: u64 = 2;
 /// Closing waits this long for its cancels, and a little more for the thread.
 const FLUSH_LIMIT: Duration = Duration::from_millis(1000);
 
@@ -35,13 +28,9 @@ const FLUSH_LIMIT: Duration = Duration::from_millis(1000);
 /// panics. All calls may be made from any thread. Dropping the adapter closes it without
 /// waiting for what is in flight, which takes about a second at most.
 pub struct Aggregator {
+    submitter: Arc<Submitter>,
     shared: Arc<Shared>,
-    slot_times: Option<SlotTimes>,
-    deadline: Duration,
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// Begins every request id of this adapter.
-    prefix: String,
-    next_id: AtomicU64,
 }
 
 /// Waits for results. Cheap to clone.
@@ -68,15 +57,10 @@ impl Aggregator {
         deadline: Duration,
         thread: JoinHandle<()>,
     ) -> Self {
-        // Two random numbers of 64 bits: ids of other runs and nodes differ.
-        let random = || RandomState::new().build_hasher().finish();
         Aggregator {
+            submitter: Arc::new(Submitter::new(shared.clone(), slot_times, deadline)),
             shared,
-            slot_times,
-            deadline,
             thread: Mutex::new(Some(thread)),
-            prefix: format!("{:016x}{:016x}", random(), random()),
-            next_id: AtomicU64::new(0),
         }
     }
 
@@ -99,7 +83,11 @@ impl Aggregator {
         options: &SubmitOptions,
     ) -> Result<RequestId, Skip> {
         let snapshot = || Ok::<_, E>(snapshot()?.map(Ok));
-        self.ask_and_submit(slot, gates, ProofKind::Aggregate, snapshot, options)
+        let submitter = &self.submitter;
+        let kind = ProofKind::Aggregate;
+        submitter
+            .ask_and_submit(slot, gates, kind, snapshot, options, |_| {})
+            .inspect_err(|skip| self.tell(slot, skip))
     }
 
     /// Submits one merge, as [`submit_or_skip`] submits a snapshot, or says why not.
@@ -121,123 +109,37 @@ impl Aggregator {
         merge: impl FnOnce() -> Result<Option<Merge>, E>,
         options: &MergeOptions,
     ) -> Result<RequestId, Skip> {
-        let gates = Gates {
-            is_aggregator: true,
-            ..gates
-        };
-        let snapshot = || {
-            let merge = merge()?.filter(|merge| !merge.components.is_empty());
-            Ok::<_, E>(merge.map(|merge| merge.into_snapshot(slot, options.priority)))
-        };
-        let options = options.submit_options();
-        self.ask_and_submit(slot, gates, ProofKind::Merge, snapshot, &options)
+        let submitter = &self.submitter;
+        submitter
+            .merge_or_skip(slot, gates, merge, options, |_| {})
+            .inspect_err(|skip| self.tell(slot, skip))
     }
 
-    /// `snapshot`: an inner error is of a snapshot that every service refuses.
-    fn ask_and_submit<E: Display>(
+    /// Makes the candidate for the bodies of the node's own blocks, for the life of the adapter.
+    ///
+    /// It submits merges by itself, each after it has asked `gates`. Its results are not among those
+    /// of [`take_results`], which must go on being called.
+    ///
+    /// [`take_results`]: Aggregator::take_results
+    ///
+    /// # Errors
+    ///
+    /// When the adapter has no slot times, `components_max` is 0, or the priority is `Proposal`.
+    pub fn grow_body(
         &self,
-        slot: u64,
-        gates: Gates,
-        proof_kind: ProofKind,
-        snapshot: impl FnOnce() -> Result<Option<Result<proto::Snapshot, String>>, E>,
-        options: &SubmitOptions,
-    ) -> Result<RequestId, Skip> {
-        let start = Instant::now();
-        let latch = Latch {
-            priority: options.priority,
-            proof_kind,
-        };
-        let ask = Event::Ask {
-            slot,
-            gates,
-            latch,
-            may_replace: options.may_replace,
-        };
-        let result = match self.shared.handle(ask).skip {
-            Some(reason) => Err(self.skipped(slot, reason, String::new())),
-            None => self.submit(slot, latch, snapshot, options),
-        };
-        self.shared.metrics.submit_took(start.elapsed());
-        result
-    }
-
-    fn submit<E: Display>(
-        &self,
-        slot: u64,
-        latch: Latch,
-        snapshot: impl FnOnce() -> Result<Option<Result<proto::Snapshot, String>>, E>,
-        options: &SubmitOptions,
-    ) -> Result<RequestId, Skip> {
-        let skip = |reason: SkipReason, detail: String| {
-            self.shared.metrics.skip(reason);
-            Err(self.skipped(slot, reason, detail))
-        };
-        let now_ms = self.shared.clock.now_ms();
-        let mut snapshot = match self.shared.hooks.guard("snapshot", snapshot) {
-            None => return skip(SkipReason::SnapshotThrew, "it panicked".into()),
-            Some(Err(error)) => return skip(SkipReason::SnapshotThrew, error.to_string()),
-            Some(Ok(None)) => return skip(SkipReason::NothingToSubmit, String::new()),
-            Some(Ok(Some(Err(detail)))) => return skip(SkipReason::Invalid, detail),
-            Some(Ok(Some(Ok(snapshot)))) => snapshot,
-        };
-        if snapshot.groups.is_empty() {
-            return skip(SkipReason::NothingToSubmit, "it has no groups".into());
-        }
-        let Some(fence) = self.fence(slot, now_ms, options) else {
-            let what = "no fence: give SubmitOptions::fence or Builder::slot_times";
-            return skip(SkipReason::Invalid, what.into());
-        };
-        snapshot.slot = slot;
-        let request_id = self.request_id();
-        let groups = snapshot.groups.len();
-        let is_ssz = snapshot.ssz_bitlists;
-        let data = snapshot.groups.iter().map(|group| group.data.clone());
-        let data = data.collect();
-        let bytes = freeze(&self.shared.header, &request_id, snapshot, options);
-        let after = |duration: Duration| now_ms.saturating_add(millis(duration));
-        let submission = Submission {
-            request_id: request_id.clone(),
-            latch,
-            slot,
-            groups,
-            bytes: bytes.len(),
-            deadline_at_ms: match (options.deadline, latch.proof_kind) {
-                (Some(deadline), _) => after(deadline),
-                (None, ProofKind::Merge) => fence.at_ms,
-                (None, ProofKind::Aggregate) => after(self.deadline),
-            },
-            fence,
-            hold_until_ms: match options.hold {
-                Duration::ZERO => 0,
-                hold => after(hold),
-            },
-        };
-        let steps = options.steps.iter().map(|step| FrozenStep {
-            until_at_ms: after(step.until),
-            weight: step.weight,
-        });
-        let frozen = Frozen {
-            bytes,
-            steps: steps.collect(),
-            data,
-            is_ssz,
-            slot,
-            is_first_try: true,
-        };
-        self.shared
-            .handle_with(Event::Submitted(submission), |state| {
-                state.frozen.insert(request_id.clone(), frozen);
-            });
-        Ok(request_id)
+        gates: impl Fn() -> Gates + Send + Sync + 'static,
+        options: BodyOptions,
+    ) -> Result<BodyCandidate, BuildError> {
+        BodyCandidate::new(self.submitter.clone(), Box::new(gates), options)
     }
 
     /// Returns each result once, in the order in which groups ended.
     ///
     /// A proof past its fence is dropped: no result comes for its group.
     pub fn take_results(&self, slot: u64) -> Vec<TickResult> {
-        let results = self.shared.handle(Event::Take { slot }).results;
+        self.shared.collect(slot);
         self.shared.tell_unreachable();
-        results
+        self.shared.take_untaken()
     }
 
     /// What to wait on between ticks.
@@ -325,43 +227,10 @@ impl Aggregator {
         let _ = is_done.recv_timeout(FLUSH_LIMIT);
     }
 
-    /// Calls the node's closures for a skip, and returns its error.
-    fn skipped(&self, slot: u64, reason: SkipReason, detail: String) -> Skip {
-        let skip = Skip {
-            request_id: None,
-            reason,
-            detail,
-        };
-        self.shared.hooks.skip(&skip);
-        if reason == SkipReason::Unreachable {
-            let request_id = None;
-            self.shared
-                .hooks
-                .unreachable(&Unreachable { slot, request_id });
-        }
-        skip
-    }
-
-    fn fence(&self, slot: u64, now_ms: Millis, options: &SubmitOptions) -> Option<Fence> {
-        if let Some(fence) = options.fence {
-            return Some(Fence {
-                at_ms: now_ms.saturating_add(millis(fence)),
-                slot: None,
-            });
-        }
-        let fence_unix_ms = self.slot_times?.fence_at(i64::try_from(slot).ok()?);
-        let left_ms = u64::try_from(fence_unix_ms)
-            .unwrap_or(0)
-            .saturating_sub(unix_ms());
-        Some(Fence {
-            at_ms: now_ms.saturating_add(left_ms),
-            slot: Some(slot.saturating_add(FENCE_SLOTS)),
-        })
-    }
-
-    fn request_id(&self) -> RequestId {
-        let number = self.next_id.fetch_add(1, Ordering::Relaxed);
-        format!("{}-{number}", self.prefix).into()
+    /// Calls the node's closures for a skip.
+    fn tell(&self, slot: u64, skip: &Skip) {
+        self.shared.hooks.skip(skip);
+        self.shared.tell_skip_reason(slot, skip);
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::votes::VoteFate;
 use crate::machine::SkipReason;
-use crate::proto::Outcome;
+use crate::proto::{Outcome, OutcomeStatus};
 
 /// What the adapter has counted since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Stats {
     pub skipped: Vec<(SkipReason, u64)>,
     /// Votes of the outcomes that the node took, by fate, each fate once.
     pub votes: Vec<(VoteFate, u64)>,
+    /// Merges whose outcome the node took, by the name of their status, each once.
+    pub merges: Vec<(&'static str, u64)>,
     /// Requests sent again after an endpoint lost them.
     pub resubmitted: u64,
     /// Proofs made after the deadline.
@@ -44,6 +46,16 @@ impl Stats {
     }
 }
 
+/// How a merge may end, and the names that metrics have; a merge has something to prove.
+const MERGE_STATUSES: [(OutcomeStatus, &str); 6] = [
+    (OutcomeStatus::Proved, "proved"),
+    (OutcomeStatus::ProvedLate, "proved_late"),
+    (OutcomeStatus::Rejected, "rejected"),
+    (OutcomeStatus::NotStarted, "not_started"),
+    (OutcomeStatus::Stopped, "stopped"),
+    (OutcomeStatus::Failed, "failed"),
+];
+
 /// A counter without labels.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Count {
@@ -60,6 +72,7 @@ const COUNTS: usize = 5;
 pub(super) struct Metrics {
     skipped: [AtomicU64; SkipReason::ALL.len()],
     votes: [AtomicU64; VoteFate::ALL.len()],
+    merges: [AtomicU64; MERGE_STATUSES.len()],
     counts: [AtomicU64; COUNTS],
     #[cfg(feature = "prometheus")]
     exported: Option<exported::Exported>,
@@ -83,11 +96,11 @@ impl Metrics {
         }
     }
 
-    /// Counts the votes of an outcome that the node took; none of a merge, whose votes were counted
-    /// when they were aggregated.
-    pub fn votes_of(&self, outcome: &Outcome) {
+    /// Counts an outcome that the node took: a merge by its status, any other by what became of its
+    /// votes. The votes of a merge were counted when they were aggregated.
+    pub fn outcome(&self, outcome: &Outcome) {
         if !outcome.claims.is_empty() {
-            return;
+            return self.merge(outcome.status());
         }
         for (fate, count) in VoteFate::count(outcome) {
             self.votes[fate as usize].fetch_add(count, Ordering::Relaxed);
@@ -98,6 +111,19 @@ impl Metrics {
                     .with_label_values(&[fate.name()])
                     .inc_by(count);
             }
+        }
+    }
+
+    fn merge(&self, status: OutcomeStatus) {
+        let mut statuses = MERGE_STATUSES.iter();
+        let Some(index) = statuses.position(|(each, _)| *each == status) else {
+            return;
+        };
+        self.merges[index].fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "prometheus")]
+        if let Some(exported) = &self.exported {
+            let name = MERGE_STATUSES[index].1;
+            exported.merges.with_label_values(&[name]).inc();
         }
     }
 
@@ -141,6 +167,11 @@ impl Metrics {
                 .into_iter()
                 .map(|fate| (fate, self.votes[fate as usize].load(Ordering::Relaxed)))
                 .collect(),
+            merges: MERGE_STATUSES
+                .iter()
+                .zip(&self.merges)
+                .map(|((_, name), count)| (*name, count.load(Ordering::Relaxed)))
+                .collect(),
             resubmitted: of(Count::Resubmitted),
             late_results: of(Count::Late),
             fenced_results: of(Count::Fenced),
@@ -154,11 +185,12 @@ impl Metrics {
 mod exported {
     use prometheus::{Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
 
-    use super::{SkipReason, VoteFate, COUNTS};
+    use super::{SkipReason, VoteFate, COUNTS, MERGE_STATUSES};
 
     pub(super) struct Exported {
         pub skipped: IntCounterVec,
         pub votes: IntCounterVec,
+        pub merges: IntCounterVec,
         pub counts: [IntCounter; COUNTS],
         pub submit_seconds: Histogram,
         pub worker_seconds: Histogram,
@@ -184,6 +216,15 @@ mod exported {
             for fate in VoteFate::ALL {
                 votes.with_label_values(&[fate.name()]).inc_by(0);
             }
+            let merges = Opts::new(
+                "lean_aggregator_merges_total",
+                "Merges whose outcome the node took, by status",
+            );
+            let merges = IntCounterVec::new(merges, &["status"])?;
+            registry.register(Box::new(merges.clone()))?;
+            for (_, status) in MERGE_STATUSES {
+                merges.with_label_values(&[status]).inc_by(0);
+            }
             let counter = |name: &str, help: &str| -> Result<IntCounter, Error> {
                 let counter = IntCounter::new(name, help)?;
                 registry.register(Box::new(counter.clone()))?;
@@ -198,6 +239,7 @@ mod exported {
             Ok(Exported {
                 skipped,
                 votes,
+                merges,
                 counts: [
                     counter(
                         "lean_aggregator_resubmitted_total",

@@ -1,6 +1,7 @@
 //! The shell: connections, a runtime thread, and the calls of a node's tick.
 
 mod aggregator;
+mod body;
 mod builder;
 mod clock;
 mod codec;
@@ -14,10 +15,12 @@ mod runtime;
 mod shared;
 mod status;
 mod stream;
+mod submitter;
 mod token;
 mod votes;
 
 pub use aggregator::{Aggregator, Ready};
+pub use body::{BodyCandidate, BodyComponent, BodyOffer, BodyOptions, FinishedBody};
 #[cfg(feature = "tls")]
 pub use builder::Tls;
 pub use builder::{BuildError, Builder};

@@ -1,12 +1,13 @@
 //! The machine under its lock, and what its effects do: some here, the rest on the runtime thread.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, Notify};
 
+use super::body::Body;
 use super::clock::Clock;
 use super::encode::{FrozenStep, Header};
 use super::hooks::Hooks;
@@ -67,6 +68,9 @@ pub(super) struct Shared {
     pub metrics: Metrics,
     pub ready: Arc<Notify>,
     state: Mutex<State>,
+    bodies: Mutex<Vec<Weak<Body>>>,
+    /// Results that a body's `take` found and that are the node's.
+    untaken: Mutex<Vec<TickResult>>,
     idle: Condvar,
     commands: mpsc::UnboundedSender<Command>,
 }
@@ -101,6 +105,8 @@ impl Shared {
                 unreachable: Vec::new(),
                 told_results: 0,
             }),
+            bodies: Mutex::default(),
+            untaken: Mutex::default(),
             idle: Condvar::new(),
             commands,
         }
@@ -148,6 +154,51 @@ impl Shared {
             self.hooks.ready();
         }
         answer
+    }
+
+    /// Passes each result that is ready to its body, and keeps the others for the node.
+    pub fn collect(&self, slot: u64) {
+        let mut results = self.handle(Event::Take { slot }).results;
+        results.retain(|result| !self.any_body(|body| body.absorb(slot, result)));
+        let mut untaken = self.untaken.lock().unwrap_or_else(PoisonError::into_inner);
+        untaken.append(&mut results);
+    }
+
+    /// The results that `collect` has kept for the node.
+    pub fn take_untaken(&self) -> Vec<TickResult> {
+        let mut untaken = self.untaken.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *untaken)
+    }
+
+    /// Wakes the node for results that `take_untaken` has not returned.
+    pub fn wake_for_untaken(&self) {
+        let untaken = self.untaken.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_waiting = !untaken.is_empty();
+        drop(untaken);
+        if is_waiting {
+            self.ready.notify_one();
+            self.hooks.ready();
+        }
+    }
+
+    pub fn add_body(&self, body: &Arc<Body>) {
+        let mut bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
+        bodies.retain(|each| each.strong_count() > 0);
+        bodies.push(Arc::downgrade(body));
+    }
+
+    fn any_body(&self, is_of: impl FnMut(Arc<Body>) -> bool) -> bool {
+        let bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
+        let bodies: Vec<_> = bodies.iter().filter_map(Weak::upgrade).collect();
+        bodies.into_iter().any(is_of)
+    }
+
+    /// Says in the tick that no service can be reached.
+    pub fn tell_skip_reason(&self, slot: u64, skip: &Skip) {
+        if skip.reason == SkipReason::Unreachable {
+            let request_id = skip.request_id.clone();
+            self.hooks.unreachable(&Unreachable { slot, request_id });
+        }
     }
 
     /// Reports requests that no service answered to the node. Called in the node's tick.
@@ -229,7 +280,7 @@ impl Shared {
             }),
             Effect::Deliver(result) => {
                 if let GroupResult::Outcome(_, outcome) = &result {
-                    self.metrics.votes_of(outcome);
+                    self.metrics.outcome(outcome);
                 }
                 answer.results.push(self.tick_result(result));
             }
@@ -249,6 +300,7 @@ impl Shared {
 
     fn tell(&self, tell: Tell) {
         match tell {
+            Tell::Skip(skip) if self.any_body(|body| body.skipped(&skip)) => {}
             Tell::Skip(skip) => {
                 tracing::info!(
                     target: "lean_aggregator",

@@ -1,0 +1,381 @@
+//! The body of the node's next block, built ahead of it: the shell of the growing candidate.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::builder::BuildError;
+use super::merge::{Component, Merge, MergeOptions, Signers};
+use super::options::{is_proved, Ending, Skip, Step, TickResult};
+use super::submitter::Submitter;
+use crate::machine::candidate::{BlockRef, Candidate, Effects, Finished, Offered};
+use crate::machine::{Event, Gates, Priority, RequestId, SkipReason};
+use crate::proto;
+
+/// One merge is in flight; those before it were cancelled, and their results are on their way.
+const REQUESTS_MAX: usize = 16;
+
+/// Options of a growing body.
+#[derive(Clone, Debug)]
+pub struct BodyOptions {
+    /// Most components of a body, from 1. Default 8.
+    pub components_max: usize,
+    /// How long after its slot's start a finished body may still be taken. Default 500 ms.
+    pub grace: Duration,
+    /// `Aggregation`, the default, or `Backlog`.
+    pub priority: Priority,
+}
+
+impl Default for BodyOptions {
+    fn default() -> Self {
+        BodyOptions {
+            components_max: 8,
+            grace: Duration::from_millis(500),
+            priority: Priority::Aggregation,
+        }
+    }
+}
+
+/// A component that the body may have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BodyComponent {
+    /// Names the message and its signers, for example by root and participants.
+    pub key: String,
+    /// What it adds to a body. `None`: its number of votes.
+    pub worth: Option<u64>,
+    /// The message with its signatures or its proof.
+    pub component: Component,
+}
+
+/// What the body of a block may have.
+#[derive(Clone, Debug, Default)]
+pub struct BodyOffer {
+    /// Slot of the block.
+    pub block_slot: u64,
+    /// Root of the parent block.
+    pub parent: Bytes,
+    /// Head, justified checkpoint, keys and form of the bitlists, as of a merge. Its components are
+    /// not looked at.
+    pub merge: Merge,
+    /// In the order of the block and of preference: a smaller body has the first components.
+    pub components: Vec<BodyComponent>,
+}
+
+/// A finished body. The block's body has these components in this order, and the proof all of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FinishedBody {
+    /// In the order of the body.
+    pub components: Vec<BodyComponent>,
+    /// Who signed which message, in the order of the components.
+    pub claims: Vec<proto::Claim>,
+    /// The proof, in the prover's encoding.
+    pub proof: Bytes,
+}
+
+/// The body of the node's next block, built ahead of it: see
+/// [`Aggregator::grow_body`](super::Aggregator::grow_body).
+///
+/// No call waits or panics; all may be made from any thread.
+pub struct BodyCandidate(Arc<Body>);
+
+impl BodyCandidate {
+    pub(super) fn new(
+        submitter: Arc<Submitter>,
+        gates: Box<dyn Fn() -> Gates + Send + Sync>,
+        options: BodyOptions,
+    ) -> Result<Self, BuildError> {
+        let invalid = |what: &str| Err(BuildError::Invalid(what.into()));
+        if submitter.time_to_slot(0).is_none() {
+            return invalid("no slot times: give Builder::slot_times");
+        }
+        if options.components_max == 0 {
+            return invalid("components_max is 0: give 1 or more");
+        }
+        if options.priority == Priority::Proposal {
+            return invalid("priority is Proposal: a body that is built ahead has Aggregation");
+        }
+        let growing = Growing {
+            candidate: Candidate::new(options.components_max),
+            slot: 0,
+            shared: Merge::default(),
+            is_taking: false,
+            asked: 0,
+            requests: VecDeque::new(),
+        };
+        let body = Arc::new(Body {
+            submitter,
+            gates,
+            options,
+            growing: Mutex::new(growing),
+        });
+        body.submitter.shared.add_body(&body);
+        Ok(BodyCandidate(body))
+    }
+
+    /// Says what the body may have by now; call it in each tick. The merge in flight goes on, and the
+    /// next one has these components. Another parent or block forgets what was for the last one. What
+    /// has failed is tried again, once.
+    pub fn offer(&self, slot: u64, offer: BodyOffer) {
+        let BodyOffer {
+            block_slot,
+            parent,
+            merge,
+            components,
+        } = offer;
+        let is_ssz = merge.ssz_bitlists;
+        let offered = components.into_iter().map(|component| Offered {
+            key: component.key.clone(),
+            worth: component
+                .worth
+                .unwrap_or_else(|| votes_of(&component.component, is_ssz)),
+            component,
+        });
+        let offered = offered.collect();
+        self.0.step(|growing| {
+            growing.slot = slot;
+            growing.shared = merge;
+            let block = block_of(block_slot, &parent);
+            growing.candidate.offered(block, offered)
+        });
+        self.0.step(|growing| growing.candidate.tick(slot));
+    }
+
+    /// The parent has left the node's chain: cancels what is in flight, and forgets what is finished.
+    pub fn forget(&self) {
+        self.0.step(|growing| growing.candidate.stale());
+    }
+
+    /// The best finished body so far, of the block that was offered last.
+    pub fn best(&self) -> Option<FinishedBody> {
+        self.0.growing().candidate.best().cloned().map(finished)
+    }
+
+    /// Returns the best finished body of this block at the start of its slot, or `None`: then the
+    /// block's body is empty. Never waits. Ends the candidate, and cancels what is in flight.
+    pub fn take(&self, block_slot: u64, parent: &[u8]) -> Option<FinishedBody> {
+        let shared = &self.0.submitter.shared;
+        self.0.growing().is_taking = true;
+        shared.collect(block_slot);
+        shared.wake_for_untaken();
+        self.0.growing().is_taking = false;
+        let mut taken = None;
+        self.0.step(|growing| {
+            let (made, effects) = growing.candidate.take(&block_of(block_slot, parent));
+            taken = made;
+            effects
+        });
+        taken.map(finished)
+    }
+}
+
+type Made = Arc<proto::Outcome>;
+
+struct Growing {
+    candidate: Candidate<BodyComponent, Made>,
+    /// Of the node.
+    slot: u64,
+    /// What all merges share.
+    shared: Merge,
+    /// The proposal is now: nothing more is submitted for it.
+    is_taking: bool,
+    /// Merges that were asked for: the answer to an earlier one than the last is stale.
+    asked: u64,
+    /// The newest merges of this candidate that have not ended.
+    requests: VecDeque<RequestId>,
+}
+
+pub(super) struct Body {
+    submitter: Arc<Submitter>,
+    gates: Box<dyn Fn() -> Gates + Send + Sync>,
+    options: BodyOptions,
+    /// Its lock is never held while the adapter or a closure of the node is called.
+    growing: Mutex<Growing>,
+}
+
+/// A merge that is to be submitted.
+struct Ask {
+    number: u64,
+    slot: u64,
+    block_slot: u64,
+    merge: Merge,
+}
+
+impl Body {
+    fn growing(&self) -> MutexGuard<'_, Growing> {
+        self.growing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the candidate under the lock, and carries the effects out after it.
+    fn step(&self, change: impl FnOnce(&mut Growing) -> Effects<BodyComponent>) {
+        let (cancel, ask) = {
+            let mut growing = self.growing();
+            let effects = change(&mut growing);
+            let ask = effects.submit.and_then(|submit| {
+                growing.asked += 1;
+                if growing.is_taking {
+                    growing.candidate.skipped(None, false);
+                    return None;
+                }
+                let components = submit.components.into_iter();
+                let merge = Merge {
+                    components: components.map(|each| each.component).collect(),
+                    ..growing.shared.clone()
+                };
+                Some(Ask {
+                    number: growing.asked,
+                    slot: growing.slot,
+                    block_slot: submit.slot,
+                    merge,
+                })
+            });
+            (effects.cancel, ask)
+        };
+        self.cancel(cancel);
+        if let Some(ask) = ask {
+            self.submit(ask);
+        }
+    }
+
+    fn cancel(&self, request_id: Option<RequestId>) {
+        if let Some(request_id) = request_id {
+            let groups = None;
+            self.submitter
+                .shared
+                .handle(Event::Cancel { request_id, groups });
+        }
+    }
+
+    fn submit(&self, ask: Ask) {
+        let shared = &self.submitter.shared;
+        let left = self.submitter.time_to_slot(ask.block_slot);
+        let Some(left) = left.filter(|left| !left.is_zero()) else {
+            return self.not_submitted(ask.number, false);
+        };
+        let Some(gates) = shared.hooks.guard("gates", &self.gates) else {
+            return self.not_submitted(ask.number, false);
+        };
+        let options = MergeOptions {
+            priority: self.options.priority,
+            deadline: Some(left),
+            fence: Some(left.saturating_add(self.options.grace)),
+            steps: vec![Step {
+                until: left,
+                weight: 1,
+            }],
+            ..MergeOptions::default()
+        };
+        let mut unwanted = None;
+        let merge = || Ok::<_, Infallible>(Some(ask.merge));
+        let on_submit = |request_id: &RequestId| {
+            unwanted = self.submitted(ask.number, request_id);
+        };
+        let answer = self
+            .submitter
+            .merge_or_skip(ask.slot, gates, merge, &options, on_submit);
+        if let Err(skip) = answer {
+            shared.tell_skip_reason(ask.slot, &skip);
+            self.not_submitted(ask.number, is_final(skip.reason));
+        }
+        self.cancel(unwanted);
+    }
+
+    /// Called before anything can end the merge. Returns it if it is to be cancelled.
+    fn submitted(&self, number: u64, request_id: &RequestId) -> Option<RequestId> {
+        let mut growing = self.growing();
+        growing.requests.push_back(request_id.clone());
+        if growing.requests.len() > REQUESTS_MAX {
+            growing.requests.pop_front();
+        }
+        if growing.asked != number {
+            return Some(request_id.clone());
+        }
+        growing.candidate.submitted(request_id.clone()).cancel
+    }
+
+    fn not_submitted(&self, number: u64, is_final: bool) {
+        self.step(|growing| match growing.asked == number {
+            true => growing.candidate.skipped(None, is_final),
+            false => Effects::none(),
+        });
+    }
+
+    /// Whether this is a merge of the candidate, which is forgotten.
+    fn end(&self, request_id: &str) -> bool {
+        let mut growing = self.growing();
+        let mut requests = growing.requests.iter();
+        let Some(index) = requests.position(|each| **each == *request_id) else {
+            return false;
+        };
+        growing.requests.remove(index);
+        true
+    }
+
+    /// Called with each request that is skipped later. True for one of this candidate's.
+    pub fn skipped(&self, skip: &Skip) -> bool {
+        let Some(request_id) = skip.request_id.as_deref().filter(|id| self.end(id)) else {
+            return false;
+        };
+        let is_final = is_final(skip.reason);
+        self.step(|growing| growing.candidate.skipped(Some(request_id), is_final));
+        true
+    }
+
+    /// Called with each result that the node takes. True for one of this candidate's.
+    pub fn absorb(&self, slot: u64, result: &TickResult) -> bool {
+        let request_id = &*result.request_id;
+        if !self.end(request_id) {
+            return false;
+        }
+        let has_hook = self.submitter.shared.hooks.verify.is_some();
+        self.step(|growing| {
+            growing.slot = slot;
+            let candidate = &mut growing.candidate;
+            let Ending::Outcome(outcome) = &result.ending else {
+                return candidate.failed(request_id, &[]);
+            };
+            if is_proved(outcome) {
+                let verified_by = outcome.verified_by();
+                let is_verified = has_hook || verified_by != proto::VerifiedBy::Unspecified;
+                return candidate.proved(request_id, outcome.clone(), is_verified);
+            }
+            let inputs = outcome.left_out.iter().filter_map(|each| each.input);
+            let bad = inputs.filter_map(|input| match input {
+                proto::left_out::Input::ComponentIndex(index) => usize::try_from(index).ok(),
+                _ => None,
+            });
+            candidate.failed(request_id, &bad.collect::<Vec<_>>())
+        });
+        true
+    }
+}
+
+/// Whether the same components would be skipped again.
+fn is_final(reason: SkipReason) -> bool {
+    matches!(reason, SkipReason::PredictedMiss | SkipReason::Invalid)
+}
+
+fn finished(made: Finished<BodyComponent, Made>) -> FinishedBody {
+    FinishedBody {
+        components: made.components,
+        claims: made.proof.claims.clone(),
+        proof: made.proof.proof.clone(),
+    }
+}
+
+fn block_of(slot: u64, parent: &[u8]) -> BlockRef {
+    let parent = parent.iter().map(|byte| format!("{byte:02x}")).collect();
+    BlockRef { slot, parent }
+}
+
+fn votes_of(component: &Component, is_ssz: bool) -> u64 {
+    match &component.signers {
+        Signers::Raws(signatures) => signatures.len() as u64,
+        Signers::Proof { participants, .. } => {
+            let bits: u32 = participants.iter().map(|byte| byte.count_ones()).sum();
+            u64::from(bits.saturating_sub(u32::from(is_ssz)))
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Submissions of the node's tick: of votes, of merges, and of a growing body.
+
+use std::collections::hash_map::RandomState;
+use std::fmt::Display;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::clock::{millis, unix_ms};
+use super::encode::{freeze, FrozenStep};
+use super::merge::{Merge, MergeOptions};
+use super::options::{Skip, SubmitOptions};
+use super::shared::{Frozen, Shared};
+use crate::machine::{
+    Event, Fence, Gates, Latch, Millis, ProofKind, RequestId, SkipReason, Submission,
+};
+use crate::proto;
+use crate::slot::SlotTimes;
+
+/// A proof of slot N is worthless from slot N plus this on.
+const FENCE_SLOTS: u64 = 2;
+
+pub(super) struct Submitter {
+    pub shared: Arc<Shared>,
+    slot_times: Option<SlotTimes>,
+    deadline: Duration,
+    /// Begins every request id of this adapter.
+    prefix: String,
+    next_id: AtomicU64,
+}
+
+impl Submitter {
+    pub fn new(shared: Arc<Shared>, slot_times: Option<SlotTimes>, deadline: Duration) -> Self {
+        // Two random numbers of 64 bits: ids of other runs and nodes differ.
+        let random = || RandomState::new().build_hasher().finish();
+        Submitter {
+            shared,
+            slot_times,
+            deadline,
+            prefix: format!("{:016x}{:016x}", random(), random()),
+            next_id: AtomicU64::new(0),
+        }
+    }
+
+    /// As `ask_and_submit`, for a merge.
+    pub fn merge_or_skip<E: Display>(
+        &self,
+        slot: u64,
+        gates: Gates,
+        merge: impl FnOnce() -> Result<Option<Merge>, E>,
+        options: &MergeOptions,
+        on_submit: impl FnOnce(&RequestId),
+    ) -> Result<RequestId, Skip> {
+        let gates = Gates {
+            is_aggregator: true,
+            ..gates
+        };
+        let snapshot = || {
+            let merge = merge()?.filter(|merge| !merge.components.is_empty());
+            Ok::<_, E>(merge.map(|merge| merge.into_snapshot(slot, options.priority)))
+        };
+        let options = options.submit_options();
+        self.ask_and_submit(slot, gates, ProofKind::Merge, snapshot, &options, on_submit)
+    }
+
+    /// `snapshot`: an inner error is of a snapshot that every service refuses. `on_submit` is called
+    /// just before the request is submitted. The node's closures are not called for a skip.
+    pub fn ask_and_submit<E: Display>(
+        &self,
+        slot: u64,
+        gates: Gates,
+        proof_kind: ProofKind,
+        snapshot: impl FnOnce() -> Result<Option<Result<proto::Snapshot, String>>, E>,
+        options: &SubmitOptions,
+        on_submit: impl FnOnce(&RequestId),
+    ) -> Result<RequestId, Skip> {
+        let start = Instant::now();
+        let latch = Latch {
+            priority: options.priority,
+            proof_kind,
+        };
+        let ask = Event::Ask {
+            slot,
+            gates,
+            latch,
+            may_replace: options.may_replace,
+        };
+        let result = match self.shared.handle(ask).skip {
+            Some(reason) => Err(skip_of(reason, String::new())),
+            None => self.submit(slot, latch, snapshot, options, on_submit),
+        };
+        self.shared.metrics.submit_took(start.elapsed());
+        result
+    }
+
+    fn submit<E: Display>(
+        &self,
+        slot: u64,
+        latch: Latch,
+        snapshot: impl FnOnce() -> Result<Option<Result<proto::Snapshot, String>>, E>,
+        options: &SubmitOptions,
+        on_submit: impl FnOnce(&RequestId),
+    ) -> Result<RequestId, Skip> {
+        let skip = |reason: SkipReason, detail: String| {
+            self.shared.metrics.skip(reason);
+            Err(skip_of(reason, detail))
+        };
+        let now_ms = self.shared.clock.now_ms();
+        let mut snapshot = match self.shared.hooks.guard("snapshot", snapshot) {
+            None => return skip(SkipReason::SnapshotThrew, "it panicked".into()),
+            Some(Err(error)) => return skip(SkipReason::SnapshotThrew, error.to_string()),
+            Some(Ok(None)) => return skip(SkipReason::NothingToSubmit, String::new()),
+            Some(Ok(Some(Err(detail)))) => return skip(SkipReason::Invalid, detail),
+            Some(Ok(Some(Ok(snapshot)))) => snapshot,
+        };
+        if snapshot.groups.is_empty() {
+            return skip(SkipReason::NothingToSubmit, "it has no groups".into());
+        }
+        let Some(fence) = self.fence(slot, now_ms, options) else {
+            let what = "no fence: give SubmitOptions::fence or Builder::slot_times";
+            return skip(SkipReason::Invalid, what.into());
+        };
+        snapshot.slot = slot;
+        let request_id = self.request_id();
+        let groups = snapshot.groups.len();
+        let is_ssz = snapshot.ssz_bitlists;
+        let data = snapshot.groups.iter().map(|group| group.data.clone());
+        let data = data.collect();
+        let bytes = freeze(&self.shared.header, &request_id, snapshot, options);
+        let after = |duration: Duration| now_ms.saturating_add(millis(duration));
+        let submission = Submission {
+            request_id: request_id.clone(),
+            latch,
+            slot,
+            groups,
+            bytes: bytes.len(),
+            deadline_at_ms: match (options.deadline, latch.proof_kind) {
+                (Some(deadline), _) => after(deadline),
+                (None, ProofKind::Merge) => fence.at_ms,
+                (None, ProofKind::Aggregate) => after(self.deadline),
+            },
+            fence,
+            hold_until_ms: match options.hold {
+                Duration::ZERO => 0,
+                hold => after(hold),
+            },
+        };
+        let steps = options.steps.iter().map(|step| FrozenStep {
+            until_at_ms: after(step.until),
+            weight: step.weight,
+        });
+        let frozen = Frozen {
+            bytes,
+            steps: steps.collect(),
+            data,
+            is_ssz,
+            slot,
+            is_first_try: true,
+        };
+        on_submit(&request_id);
+        self.shared
+            .handle_with(Event::Submitted(submission), |state| {
+                state.frozen.insert(request_id.clone(), frozen);
+            });
+        Ok(request_id)
+    }
+
+    /// The time until a slot starts, `ZERO` if it has. `None`: the adapter has no slot times.
+    pub fn time_to_slot(&self, slot: u64) -> Option<Duration> {
+        let start_ms = self.slot_times?.interval_at(i64::try_from(slot).ok()?, 0);
+        let start_ms = u64::try_from(start_ms).unwrap_or(0);
+        Some(Duration::from_millis(start_ms.saturating_sub(unix_ms())))
+    }
+
+    fn fence(&self, slot: u64, now_ms: Millis, options: &SubmitOptions) -> Option<Fence> {
+        if let Some(fence) = options.fence {
+            return Some(Fence {
+                at_ms: now_ms.saturating_add(millis(fence)),
+                slot: None,
+            });
+        }
+        let fence_unix_ms = self.slot_times?.fence_at(i64::try_from(slot).ok()?);
+        let left_ms = u64::try_from(fence_unix_ms)
+            .unwrap_or(0)
+            .saturating_sub(unix_ms());
+        Some(Fence {
+            at_ms: now_ms.saturating_add(left_ms),
+            slot: Some(slot.saturating_add(FENCE_SLOTS)),
+        })
+    }
+
+    fn request_id(&self) -> RequestId {
+        let number = self.next_id.fetch_add(1, Ordering::Relaxed);
+        format!("{}-{number}", self.prefix).into()
+    }
+}
+
+fn skip_of(reason: SkipReason, detail: String) -> Skip {
+    Skip {
+        request_id: None,
+        reason,
+        detail,
+    }
+}

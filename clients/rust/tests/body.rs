@@ -1,0 +1,271 @@
+//! The body of a block, built ahead of it, in front of a scripted service.
+#![cfg(feature = "client")]
+
+mod support;
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use lean_aggregator_client::machine::{Gates, Priority};
+use lean_aggregator_client::slot::SlotTimes;
+use lean_aggregator_client::{
+    proto, Aggregator, BodyCandidate, BodyComponent, BodyOffer, BodyOptions, Component,
+    FinishedBody, Message, Signers,
+};
+use proto::stream_results_response::Event;
+use proto::submit_snapshot_response::Result as Answer;
+use support::scripted::Scripted;
+
+const SLOT: u64 = 5;
+const BLOCK_SLOT: u64 = 12;
+const PARENT: [u8; 1] = [9];
+
+/// A service, an adapter in slot 5, and a candidate of at most three components.
+struct World {
+    service: Scripted,
+    adapter: Aggregator,
+    body: BodyCandidate,
+}
+
+fn world() -> World {
+    let mut service = Scripted::new();
+    service.start();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let adapter = Aggregator::builder()
+        .node_id("node-1")
+        .endpoint(service.address.to_string())
+        .slot_times(SlotTimes {
+            slot_ms: 4000,
+            intervals: 5,
+            phase_ms: now.as_millis() as i64 - 4000 * SLOT as i64,
+        })
+        .build()
+        .unwrap();
+    wait(|| !service.calls().streams.is_empty());
+    service.send(Event::Opened(proto::Opened {
+        service_id: "s".into(),
+        ..Default::default()
+    }));
+    service.beat();
+    let gates = || Gates {
+        is_aggregator: false,
+        ..Gates::OPEN
+    };
+    let options = BodyOptions {
+        components_max: 3,
+        ..BodyOptions::default()
+    };
+    let body = adapter.grow_body(gates, options).unwrap();
+    World {
+        service,
+        adapter,
+        body,
+    }
+}
+
+fn wait(mut is_true: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_true() {
+        assert!(start.elapsed() < Duration::from_secs(10), "did not come");
+        std::thread::yield_now();
+    }
+}
+
+fn offer(keys: &str, parent: &[u8]) -> BodyOffer {
+    let components = keys.chars().map(|key| BodyComponent {
+        key: key.into(),
+        worth: None,
+        component: Component {
+            message: Message::Root(
+                proto::SignedRoot {
+                    root: vec![key as u8; 32].into(),
+                    slot: SLOT,
+                },
+                proto::KeyRole::Attestation,
+            ),
+            signers: Signers::Proof {
+                proof: vec![1].into(),
+                participants: vec![7].into(),
+            },
+        },
+    });
+    BodyOffer {
+        block_slot: BLOCK_SLOT,
+        parent: parent.to_vec().into(),
+        components: components.collect(),
+        ..BodyOffer::default()
+    }
+}
+
+fn keys(body: Option<&FinishedBody>) -> String {
+    let components = body.iter().flat_map(|body| &body.components);
+    components.map(|each| each.key.as_str()).collect()
+}
+
+impl World {
+    /// Offers in each tick until the service has so many submissions, and returns the newest.
+    fn submitted(&self, keys: &str, count: usize) -> proto::SubmitSnapshotRequest {
+        wait(|| {
+            self.tick(keys);
+            self.service.calls().submits.len() == count
+        });
+        let mut calls = self.service.calls();
+        let call = calls.submits.last_mut().unwrap();
+        let accepted = proto::Accepted {
+            fence_ms: 30_000,
+            service_id: "s".into(),
+            ..Default::default()
+        };
+        let result = Some(Answer::Accepted(accepted));
+        let answer = call.answer.take().unwrap();
+        let _ = answer.send(Ok(proto::SubmitSnapshotResponse { result }));
+        call.request.clone()
+    }
+
+    /// A tick of the node, which gets no result of the candidate.
+    fn tick(&self, keys: &str) {
+        let results = self.adapter.take_results(SLOT);
+        assert!(results.is_empty(), "{results:?}");
+        self.body.offer(SLOT, offer(keys, &PARENT));
+    }
+
+    /// Proves a merge, or ends it with a bad component.
+    fn end(&self, request: &proto::SubmitSnapshotRequest, bad: Option<u32>) {
+        let components = &request.snapshot.as_ref().unwrap().groups[0].components;
+        let claims = components.iter().map(|each| each.claim.clone().unwrap());
+        let mut outcome = proto::Outcome {
+            request_id: request.request_id.clone(),
+            claims: claims.collect(),
+            proof: vec![components.len() as u8].into(),
+            ..Default::default()
+        };
+        outcome.set_status(proto::OutcomeStatus::Proved);
+        outcome.set_verified_by(proto::VerifiedBy::Standby);
+        if let Some(index) = bad {
+            outcome.set_status(proto::OutcomeStatus::Rejected);
+            outcome.proof = Default::default();
+            outcome.left_out = vec![proto::LeftOut {
+                input: Some(proto::left_out::Input::ComponentIndex(index)),
+                ..Default::default()
+            }];
+        }
+        self.service.send(Event::Outcome(outcome));
+        self.service.send(Event::Summary(proto::Summary {
+            request_id: request.request_id.clone(),
+            groups: 1,
+            ..Default::default()
+        }));
+    }
+
+    fn grown(&self, offered: &str, wanted: &str) {
+        wait(|| {
+            self.tick(offered);
+            keys(self.body.best().as_ref()) == wanted
+        });
+    }
+}
+
+#[test]
+fn it_grows_and_is_taken_with_its_claims() {
+    let world = world();
+    assert_eq!(world.body.take(BLOCK_SLOT, &PARENT), None);
+    for (index, wanted) in ["a", "ab", "abc"].into_iter().enumerate() {
+        let request = world.submitted("abcd", index + 1);
+        let (deadline_ms, fence_ms) = (request.deadline_ms.unwrap(), request.fence_ms.unwrap());
+        assert!((20_000..=28_000).contains(&deadline_ms));
+        assert!((400..=600).contains(&(fence_ms - deadline_ms)));
+        world.end(&request, None);
+        world.grown("abcd", wanted);
+    }
+    let merges = world.adapter.stats().merges;
+    assert_eq!(merges[0], ("proved", 3));
+    assert_eq!(merges.iter().map(|(_, count)| count).sum::<u64>(), 3);
+    let made = world.body.take(BLOCK_SLOT, &PARENT).unwrap();
+    assert_eq!(keys(Some(&made)), "abc");
+    assert_eq!((made.claims.len(), &made.proof[..]), (3, &[3][..]));
+    assert_eq!(world.body.take(BLOCK_SLOT, &PARENT), None, "twice");
+}
+
+#[test]
+fn a_bad_component_is_left_out() {
+    let world = world();
+    world.end(&world.submitted("ab", 1), None);
+    world.end(&world.submitted("ab", 2), Some(1));
+    let request = world.submitted("abc", 3);
+    world.end(&request, None);
+    world.grown("abc", "ac");
+}
+
+#[test]
+fn a_stale_parent_is_cancelled_and_its_results_are_not_the_nodes() {
+    let world = world();
+    let first = world.submitted("a", 1);
+    world.body.forget();
+    wait(|| world.service.calls().cancels.len() == 1);
+    world.end(&first, None);
+    world.submitted("a", 2);
+    world.body.offer(SLOT, offer("b", &[8]));
+    wait(|| world.service.calls().cancels.len() == 2);
+    let results = world.adapter.take_results(SLOT);
+    assert!(results.is_empty(), "{results:?}");
+    assert_eq!(world.body.best(), None);
+}
+
+#[test]
+fn what_take_finds_of_votes_is_the_nodes_next_result() {
+    let world = world();
+    let group = proto::Group {
+        data: Some(proto::AttestationData::default()),
+        ..Default::default()
+    };
+    let snapshot = || {
+        let groups = vec![group.clone()];
+        Ok::<_, String>(Some(proto::Snapshot {
+            groups,
+            ..Default::default()
+        }))
+    };
+    let options = Default::default();
+    let request_id = world
+        .adapter
+        .submit_or_skip(SLOT, Gates::OPEN, snapshot, &options)
+        .unwrap();
+    let mut outcome = proto::Outcome {
+        request_id: request_id.to_string(),
+        ..Default::default()
+    };
+    outcome.set_status(proto::OutcomeStatus::NotStarted);
+    world.service.send(Event::Outcome(outcome));
+    let mut results = Vec::new();
+    wait(|| {
+        assert_eq!(world.body.take(SLOT, &PARENT), None);
+        results = world.adapter.take_results(SLOT);
+        !results.is_empty()
+    });
+    assert_eq!(results[0].request_id, request_id);
+}
+
+#[test]
+fn its_options_are_checked() {
+    let adapter = Aggregator::builder()
+        .node_id("node-1")
+        .endpoint("127.0.0.1:1")
+        .build()
+        .unwrap();
+    let error = |adapter: &Aggregator, options| {
+        let grown = adapter.grow_body(|| Gates::OPEN, options);
+        grown.err().unwrap().to_string()
+    };
+    let why = error(&adapter, BodyOptions::default());
+    assert!(why.starts_with("no slot times"), "{why}");
+    let world = world();
+    let none = BodyOptions {
+        components_max: 0,
+        ..BodyOptions::default()
+    };
+    assert!(error(&world.adapter, none).starts_with("components_max is 0"));
+    let urgent = BodyOptions {
+        priority: Priority::Proposal,
+        ..BodyOptions::default()
+    };
+    assert!(error(&world.adapter, urgent).starts_with("priority is Proposal"));
+}
