@@ -18,11 +18,15 @@
 #include "subject.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -466,6 +470,30 @@ static unsigned remove_cache(const char *folder) {
   return files;
 }
 
+/*
+ * Runs the rest of the program in a child, and removes the cache folder after it, also when the library
+ * crashes it. Returns in the child; ends as the child has ended in the parent.
+ */
+static void run_in_child(const char *cache) {
+  const pid_t parent = getpid();
+  const pid_t child = fork();
+  if (child < 0) cannot_start("the child process", "cannot be started");
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() == parent) return;
+    _exit(2);
+  }
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  if (access(cache, F_OK) == 0) remove_cache(cache);
+  if (WIFSIGNALED(status)) {
+    fprintf(stderr, "the library has crashed the program: %s\n", strsignal(WTERMSIG(status)));
+    signal(WTERMSIG(status), SIG_DFL);
+    raise(WTERMSIG(status));
+  }
+  _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 2);
+}
+
 static void check_log_and_cache(const char *folder) {
   const char *logs = "logs lines of the levels that the header names";
   if (log_lines == 0) skip(logs, "a log");
@@ -484,13 +512,14 @@ int main(int argc, char **argv) {
             "       conformance --replay FILE LIBRARY [CONFIGFILE]\n");
     return 2;
   }
+  char cache[] = "/tmp/lean-conformance-XXXXXX";
+  if (mkdtemp(cache) == NULL) cannot_start(cache, "cannot be made");
+  run_in_child(cache);
   forget_fault();
   char *config = read_text(argv[2]);
   load_library(argv[1]);
   read_inputs(argv[3]);
   if (inputs.raws.of.keys.count < FEW_RAWS + 1) cannot_start(argv[3], "has too few signatures");
-  char cache[] = "/tmp/lean-conformance-XXXXXX";
-  if (mkdtemp(cache) == NULL) cannot_start(cache, "cannot be made");
   const lp_options options = {.config = config, .cache_folder = cache, .threads = THREADS};
   check(open_prover_with(options, &fault) == LP_OK && prover != NULL,
         "opens with the config, a cache folder and a number of threads");
