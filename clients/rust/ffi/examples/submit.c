@@ -27,7 +27,7 @@ static la_snapshot *make_snapshot(void) {
   memset(key, 7, sizeof key);
   memset(signature, 9, sizeof signature);
   la_snapshot *snapshot = la_snapshot_new(&checkpoint, &checkpoint);
-  la_snapshot_key(snapshot, 0, key, sizeof key);
+  la_snapshot_key(snapshot, 0, LA_ATTESTATION_KEY, key, sizeof key);
   la_snapshot_group(snapshot, 1, &checkpoint, &checkpoint, &checkpoint);
   la_snapshot_raw(snapshot, 0, signature, sizeof signature);
   return snapshot;

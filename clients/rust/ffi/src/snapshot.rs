@@ -5,7 +5,9 @@ use std::ffi::{c_char, c_int};
 use std::time::Duration;
 
 use lean_aggregator_client::machine::{Gates, Priority, SkipReason};
-use lean_aggregator_client::{proto, SubmitOptions};
+use lean_aggregator_client::{
+    proto, Component, Merge, MergeOptions, Message, Signers, SubmitOptions,
+};
 
 use super::options::read_sized;
 use super::{guard, put_text, Adapter};
@@ -32,18 +34,78 @@ pub const LA_BACKLOG: u32 = 2;
 pub struct CSubmitOptions {
     size: usize,
     slot: u64,
-    /// Time in which a proof may start. 0: 750.
+    /// Time in which a proof may start. 0: 750, for a merge until the fence.
     deadline_ms: u64,
     /// Time until the proofs are worthless. Needed.
     fence_ms: u64,
     /// LA_AGGREGATION, LA_PROPOSAL or LA_BACKLOG.
     priority: u32,
-    /// Fewest inputs of a group that are worth a proof. 0: one.
+    /// Fewest inputs of a group that are worth a proof; not for a merge. 0: one.
     min_inputs: u32,
 }
 
-/// A snapshot that is being made.
-pub struct Snapshot(proto::Snapshot);
+/// The key of a validator that signs votes.
+pub const LA_ATTESTATION_KEY: u32 = 0;
+/// The key of a validator that signs its blocks.
+pub const LA_PROPOSAL_KEY: u32 = 1;
+
+/// A snapshot of votes, or a merge, that is being made.
+pub struct Snapshot {
+    /// Its groups are those of votes.
+    votes: proto::Snapshot,
+    /// Of a merge.
+    components: Vec<Component>,
+}
+
+fn role_of(role: u32) -> Option<proto::KeyRole> {
+    match role {
+        LA_ATTESTATION_KEY => Some(proto::KeyRole::Attestation),
+        LA_PROPOSAL_KEY => Some(proto::KeyRole::Proposal),
+        _ => None,
+    }
+}
+
+impl Snapshot {
+    /// Begins a component. `None`: the snapshot is of votes.
+    fn begin(&mut self, message: Message) -> Option<()> {
+        let signers = Signers::Raws(Vec::new());
+        self.votes.groups.is_empty().then(|| {
+            self.components.push(Component { message, signers });
+        })
+    }
+
+    /// Adds a signature to the newest component or group. `None`: none is begun, or it has a proof.
+    fn add_raw(&mut self, raw: proto::RawSignature) -> Option<()> {
+        match self.components.last_mut() {
+            Some(component) => match &mut component.signers {
+                Signers::Raws(raws) => raws.push(raw),
+                Signers::Proof { .. } => return None,
+            },
+            None => self.votes.groups.last_mut()?.raw_signatures.push(raw),
+        }
+        Some(())
+    }
+
+    /// Adds a proof to the newest component or group. `None`: none is begun, or it is a component that
+    /// has signatures or a proof.
+    fn add_proof(&mut self, participants: Vec<u8>, proof: Vec<u8>) -> Option<()> {
+        let (participants, proof) = (participants.into(), proof.into());
+        match self.components.last_mut() {
+            Some(component) => {
+                let is_empty = matches!(&component.signers, Signers::Raws(raws) if raws.is_empty());
+                component.signers = is_empty.then_some(Signers::Proof {
+                    proof,
+                    participants,
+                })?;
+            }
+            None => self.votes.groups.last_mut()?.children.push(proto::Child {
+                participants,
+                proof,
+            }),
+        }
+        Some(())
+    }
+}
 
 /// # Safety
 /// `pointer` is NULL or valid.
@@ -84,11 +146,14 @@ pub unsafe extern "C" fn la_snapshot_new(
     guard(std::ptr::null_mut(), || {
         // SAFETY: the caller's promise.
         let (head, justified) = unsafe { (checkpoint(head), checkpoint(justified)) };
-        Box::into_raw(Box::new(Snapshot(proto::Snapshot {
-            head,
-            justified,
-            ..Default::default()
-        })))
+        Box::into_raw(Box::new(Snapshot {
+            votes: proto::Snapshot {
+                head,
+                justified,
+                ..Default::default()
+            },
+            components: Vec::new(),
+        }))
     })
 }
 
@@ -104,7 +169,8 @@ pub unsafe extern "C" fn la_snapshot_free(snapshot: *mut Snapshot) {
     }
 }
 
-/// Adds the public key of a validator. 0: done. -1: an argument is NULL.
+/// Adds the public key of a validator, with LA_ATTESTATION_KEY or LA_PROPOSAL_KEY as `role`. 0: done.
+/// -1: an argument is NULL, or the role is unknown.
 ///
 /// # Safety
 /// `snapshot` is NULL or of `la_snapshot_new`, `key` has `len` bytes.
@@ -112,23 +178,25 @@ pub unsafe extern "C" fn la_snapshot_free(snapshot: *mut Snapshot) {
 pub unsafe extern "C" fn la_snapshot_key(
     snapshot: *mut Snapshot,
     validator: u32,
+    role: u32,
     key: *const u8,
     len: usize,
 ) -> c_int {
     guard(-1, || {
         // SAFETY: the caller's promise.
         let (snapshot, key) = unsafe { (snapshot.as_mut(), bytes(key, len)) };
-        done(snapshot.zip(key).map(|(snapshot, key)| {
-            snapshot.0.keys.push(proto::ValidatorKey {
+        let given = snapshot.zip(key).zip(role_of(role));
+        done(given.map(|((snapshot, key), role)| {
+            snapshot.votes.keys.push(proto::ValidatorKey {
                 validator_index: validator,
                 public_key: key.into(),
-                ..Default::default()
+                role: role.into(),
             });
         }))
     })
 }
 
-/// Begins a group: what its votes say. 0: done. -1: `snapshot` is NULL.
+/// Begins a group: what its votes say. 0: done. -1: `snapshot` is NULL or a merge.
 ///
 /// # Safety
 /// `snapshot` is NULL or of `la_snapshot_new`, the other pointers are NULL or valid.
@@ -142,17 +210,11 @@ pub unsafe extern "C" fn la_snapshot_group(
 ) -> c_int {
     guard(-1, || {
         // SAFETY: the caller's promise.
-        let data = unsafe {
-            proto::AttestationData {
-                slot,
-                head: checkpoint(head),
-                target: checkpoint(target),
-                source: checkpoint(source),
-            }
-        };
-        // SAFETY: the caller's promise.
-        done(unsafe { snapshot.as_mut() }.map(|snapshot| {
-            snapshot.0.groups.push(proto::Group {
+        let (snapshot, data) =
+            unsafe { (snapshot.as_mut(), vote_data(slot, head, target, source)) };
+        let of_votes = snapshot.filter(|snapshot| snapshot.components.is_empty());
+        done(of_votes.map(|snapshot| {
+            snapshot.votes.groups.push(proto::Group {
                 data: Some(data),
                 ..Default::default()
             });
@@ -160,8 +222,72 @@ pub unsafe extern "C" fn la_snapshot_group(
     })
 }
 
-/// Adds a validator's signature to the newest group. 0: done. -1: an argument is NULL, or no group is
-/// begun.
+/// # Safety
+/// The pointers are NULL or valid.
+unsafe fn vote_data(
+    slot: u64,
+    head: *const Checkpoint,
+    target: *const Checkpoint,
+    source: *const Checkpoint,
+) -> proto::AttestationData {
+    // SAFETY: the caller's promise.
+    unsafe {
+        proto::AttestationData {
+            slot,
+            head: checkpoint(head),
+            target: checkpoint(target),
+            source: checkpoint(source),
+        }
+    }
+}
+
+/// Begins a component of a merge, of attestation data: a snapshot with components is a merge, one proof
+/// of several messages in the order in which they are begun. Its signatures follow by la_snapshot_raw,
+/// or its one proof by la_snapshot_child. 0: done. -1: `snapshot` is NULL, or has groups.
+///
+/// # Safety
+/// `snapshot` is NULL or of `la_snapshot_new`, the other pointers are NULL or valid.
+#[no_mangle]
+pub unsafe extern "C" fn la_merge_data(
+    snapshot: *mut Snapshot,
+    slot: u64,
+    head: *const Checkpoint,
+    target: *const Checkpoint,
+    source: *const Checkpoint,
+) -> c_int {
+    guard(-1, || {
+        // SAFETY: the caller's promise.
+        let (snapshot, data) =
+            unsafe { (snapshot.as_mut(), vote_data(slot, head, target, source)) };
+        done(snapshot.and_then(|snapshot| snapshot.begin(Message::Data(data))))
+    })
+}
+
+/// Begins a component of a merge, as la_merge_data does, of a root at a slot, such as a block's root that
+/// its proposer has signed with LA_PROPOSAL_KEY. 0: done. -1: an argument is NULL, the role is unknown,
+/// or the snapshot has groups.
+///
+/// # Safety
+/// `snapshot` is NULL or of `la_snapshot_new`, `root` is NULL or valid.
+#[no_mangle]
+pub unsafe extern "C" fn la_merge_root(
+    snapshot: *mut Snapshot,
+    root: *const Checkpoint,
+    role: u32,
+) -> c_int {
+    guard(-1, || {
+        // SAFETY: the caller's promise.
+        let (snapshot, root) = unsafe { (snapshot.as_mut(), checkpoint(root)) };
+        let given = snapshot.zip(root).zip(role_of(role));
+        done(given.and_then(|((snapshot, root), role)| {
+            let proto::Checkpoint { root, slot } = root;
+            snapshot.begin(Message::Root(proto::SignedRoot { root, slot }, role))
+        }))
+    })
+}
+
+/// Adds a validator's signature to the newest group or component. 0: done. -1: an argument is NULL, none
+/// is begun, or the component has a proof.
 ///
 /// # Safety
 /// `snapshot` is NULL or of `la_snapshot_new`, `signature` has `len` bytes.
@@ -175,18 +301,17 @@ pub unsafe extern "C" fn la_snapshot_raw(
     guard(-1, || {
         // SAFETY: the caller's promise.
         let (snapshot, signature) = unsafe { (snapshot.as_mut(), bytes(signature, len)) };
-        let group = snapshot.and_then(|snapshot| snapshot.0.groups.last_mut());
-        done(group.zip(signature).map(|(group, signature)| {
-            group.raw_signatures.push(proto::RawSignature {
+        done(snapshot.zip(signature).and_then(|(snapshot, signature)| {
+            snapshot.add_raw(proto::RawSignature {
                 validator_index: validator,
                 signature: signature.into(),
-            });
+            })
         }))
     })
 }
 
-/// Adds a proof that exists already to the newest group. 0: done. -1: an argument is NULL, or no group is
-/// begun.
+/// Adds a proof that exists already to the newest group or component. 0: done. -1: an argument is NULL,
+/// none is begun, or the component has signatures or a proof.
 ///
 /// # Safety
 /// `snapshot` is NULL or of `la_snapshot_new`, the other pointers have their bytes.
@@ -204,14 +329,12 @@ pub unsafe extern "C" fn la_snapshot_child(
             let participants = bytes(participants, participants_len);
             (snapshot.as_mut(), participants, bytes(proof, proof_len))
         };
-        let group = snapshot.and_then(|snapshot| snapshot.0.groups.last_mut());
-        let input = group.zip(participants).zip(proof);
-        done(input.map(|((group, participants), proof)| {
-            group.children.push(proto::Child {
-                participants: participants.into(),
-                proof: proof.into(),
-            });
-        }))
+        let input = snapshot.zip(participants).zip(proof);
+        done(
+            input.and_then(|((snapshot, participants), proof)| {
+                snapshot.add_proof(participants, proof)
+            }),
+        )
     })
 }
 
@@ -252,16 +375,39 @@ pub unsafe extern "C" fn la_snapshot_submit(
             return -1;
         }
         let deadline = Duration::from_millis(options.deadline_ms);
-        let submit = SubmitOptions {
-            priority,
-            deadline: (!deadline.is_zero()).then_some(deadline),
-            fence: Some(Duration::from_millis(options.fence_ms)),
-            min_inputs: options.min_inputs,
-            ..SubmitOptions::default()
-        };
-        let made = || Ok::<_, Infallible>(Some(snapshot.0));
+        let deadline = (!deadline.is_zero()).then_some(deadline);
+        let fence = Some(Duration::from_millis(options.fence_ms));
         let inner = &adapter.inner;
-        match inner.submit_or_skip(options.slot, Gates::OPEN, made, &submit) {
+        let Snapshot { votes, components } = *snapshot;
+        let answer = if components.is_empty() {
+            let submit = SubmitOptions {
+                priority,
+                deadline,
+                fence,
+                min_inputs: options.min_inputs,
+                ..SubmitOptions::default()
+            };
+            let made = || Ok::<_, Infallible>(Some(votes));
+            inner.submit_or_skip(options.slot, Gates::OPEN, made, &submit)
+        } else {
+            let submit = MergeOptions {
+                priority,
+                deadline,
+                fence,
+                ..MergeOptions::default()
+            };
+            let made = || {
+                Ok::<_, Infallible>(Some(Merge {
+                    head: votes.head,
+                    justified: votes.justified,
+                    keys: votes.keys,
+                    components,
+                    ..Merge::default()
+                }))
+            };
+            inner.merge_or_skip(options.slot, Gates::OPEN, made, &submit)
+        };
+        match answer {
             Ok(id) => {
                 // SAFETY: the header asks for 65 bytes.
                 unsafe { put_text(&id, request_id, REQUEST_ID_BYTES) };

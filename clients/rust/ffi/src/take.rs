@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::sync::PoisonError;
 
-use lean_aggregator_client::{Ending, TickResult};
+use lean_aggregator_client::{proto, Ending, TickResult};
 
 use super::{guard, put_text, Adapter};
 
@@ -30,9 +30,11 @@ pub struct CResult {
     /// NULL: the group has no proof.
     proof: *mut u8,
     proof_len: usize,
-    /// Validator i is bit i % 8 of byte i / 8.
+    /// Validator i is bit i % 8 of byte i / 8. NULL for a merge, whose proof has all that was asked for.
     participants: *mut u8,
     participants_len: usize,
+    /// Index of the first bad component of a merge, which is why it has no proof. -1: none.
+    bad_component: i64,
 }
 
 /// Takes up to `capacity` results. Returns their number. Call until it returns less than `capacity`:
@@ -70,6 +72,7 @@ fn c_result(result: &TickResult) -> CResult {
     let proof = result.proof();
     let (proof, participants) = proof.map(|proof| (proof.bytes, proof.participants)).unzip();
     let (proof, proof_len) = leak(proof.as_deref());
+    let participants = participants.filter(|participants| !participants.is_empty());
     let (participants, participants_len) = leak(participants.as_deref());
     let mut c_result = CResult {
         request_id: [0; 65],
@@ -86,10 +89,19 @@ fn c_result(result: &TickResult) -> CResult {
         proof_len,
         participants,
         participants_len,
+        bad_component: bad_component(result).map_or(-1, i64::from),
     };
     // SAFETY: the array has this length.
     unsafe { put_text(&result.request_id, c_result.request_id.as_mut_ptr(), 65) };
     c_result
+}
+
+fn bad_component(result: &TickResult) -> Option<u32> {
+    let mut inputs = result.outcome()?.left_out.iter();
+    inputs.find_map(|each| match each.input {
+        Some(proto::left_out::Input::ComponentIndex(index)) => Some(index),
+        _ => None,
+    })
 }
 
 /// A copy that `la_result_free` frees.

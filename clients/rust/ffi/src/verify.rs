@@ -11,7 +11,8 @@ pub struct CProof {
     pub group_index: u32,
     /// Slot of the submission.
     pub slot: u64,
-    /// Root of the attestation data, 32 bytes.
+    /// Root of the attestation data, 32 bytes. Of a merge, it and the participants have no bytes: the
+    /// proof is of the components of the request, in their order.
     pub message: *const u8,
     pub message_len: usize,
     pub proof: *const u8,

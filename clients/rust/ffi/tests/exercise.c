@@ -28,10 +28,29 @@ static la_snapshot *make_snapshot(uint8_t tag) {
   uint8_t bytes[2536] = {tag};
   la_snapshot *snapshot = la_snapshot_new(&checkpoint, &checkpoint);
   CHECK(la_snapshot_raw(snapshot, 0, bytes, sizeof bytes) == -1); /* No group is begun. */
-  CHECK(la_snapshot_key(snapshot, 0, bytes, 52) == 0);
+  CHECK(la_snapshot_key(snapshot, 0, LA_ATTESTATION_KEY, bytes, 52) == 0);
   CHECK(la_snapshot_group(snapshot, 1, &checkpoint, &checkpoint, &checkpoint) == 0);
   CHECK(la_snapshot_raw(snapshot, 0, bytes, sizeof bytes) == 0);
   return snapshot;
+}
+
+/* A merge of attestation data with a signature, and of a block's root, whose key this validator may lack. */
+static la_snapshot *make_merge(uint32_t proposer) {
+  la_checkpoint checkpoint = {{4}, 1};
+  la_checkpoint root = {{5}, 1};
+  uint8_t bytes[64] = {1};
+  la_snapshot *merge = la_snapshot_new(&checkpoint, &checkpoint);
+  CHECK(la_snapshot_key(merge, 0, 7, bytes, 52) == -1); /* No role. */
+  CHECK(la_snapshot_key(merge, 0, LA_ATTESTATION_KEY, bytes, 52) == 0);
+  CHECK(la_snapshot_key(merge, 1, LA_PROPOSAL_KEY, bytes, 52) == 0);
+  CHECK(la_merge_root(merge, NULL, LA_PROPOSAL_KEY) == -1);
+  CHECK(la_merge_data(merge, 1, &checkpoint, &checkpoint, &checkpoint) == 0);
+  CHECK(la_snapshot_group(merge, 1, &checkpoint, &checkpoint, &checkpoint) == -1);
+  CHECK(la_snapshot_raw(merge, 0, bytes, sizeof bytes) == 0);
+  CHECK(la_snapshot_child(merge, bytes, 1, bytes, 8) == -1); /* It has a signature. */
+  CHECK(la_merge_root(merge, &root, LA_PROPOSAL_KEY) == 0);
+  CHECK(la_snapshot_raw(merge, proposer, bytes, sizeof bytes) == 0);
+  return merge;
 }
 
 /* A call with wrong options says which, and frees the snapshot. */
@@ -61,8 +80,8 @@ static void misuse(const char *endpoint) {
   la_close(NULL, 0);
 }
 
-/* Waits for one result, and returns its ending. */
-static uint32_t take(la_adapter *adapter) {
+/* Waits for one result, without its bytes. */
+static la_result take_one(la_adapter *adapter) {
   struct pollfd ready = {la_ready_fd(adapter), POLLIN, 0};
   la_result result;
   size_t count = 0;
@@ -72,12 +91,39 @@ static uint32_t take(la_adapter *adapter) {
     count = la_take(adapter, 1, &result, 1);
   }
   la_result_free(&result);
-  return result.ending;
+  return result;
+}
+
+static uint32_t take(la_adapter *adapter) { return take_one(adapter).ending; }
+
+/* Votes and merges are in flight side by side; a bad component ends a merge without a proof. */
+static void merge(const char *endpoint) {
+  char error[256];
+  la_options options = {.size = sizeof options, .endpoints = endpoint, .node_id = "c-merger"};
+  la_adapter *adapter = la_new(&options, error, sizeof error);
+  CHECK(adapter != NULL);
+  la_submit_options submit = {.size = sizeof submit, .slot = 1, .fence_ms = 9000};
+  la_snapshot *votes = make_snapshot(3);
+  la_checkpoint root = {{5}, 1};
+  CHECK(la_merge_root(votes, &root, LA_PROPOSAL_KEY) == -1); /* It has groups. */
+  la_snapshot_free(votes);
+  CHECK(la_snapshot_submit(adapter, make_merge(1), &submit, NULL) == 0);
+  CHECK(la_snapshot_submit(adapter, make_merge(1), &submit, NULL) > 0); /* One is in flight. */
+  la_result made = take_one(adapter);
+  CHECK(made.ending == LA_OUTCOME && made.bad_component == -1);
+  int reason = 1;
+  for (int tries = 0; reason != 0 && tries < 500; tries++) { /* Until the first one is over. */
+    reason = la_snapshot_submit(adapter, make_merge(0), &submit, NULL);
+    usleep(10000);
+  }
+  CHECK(reason == 0 && take_one(adapter).bad_component == 1);
+  la_close(adapter, 1000);
 }
 
 int main(int argc, char **argv) {
   CHECK(argc == 2);
   misuse(argv[1]);
+  merge(argv[1]);
   int checks = 0;
   char error[256];
   la_options options = {.size = sizeof options,
