@@ -254,6 +254,7 @@ export class Dispatcher implements LaneListener {
       isTaken: lane.duty.kind === "taken",
       adoptable: lane.report.adoptable,
       hasStandby: lane.report.isStandbyReady,
+      messagesMax: lane.report.description?.messagesMax ?? 0,
       freeAtMs: lane.freeAt(nowMs),
     }));
   }

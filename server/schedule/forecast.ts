@@ -54,6 +54,8 @@ export interface LaneOutlook {
   adoptable: readonly Adoptable[];
   /** Whether a ready standby takes over at once when the prover is killed. */
   hasStandby: boolean;
+  /** Messages of a merge that the lane's prover takes; 0: it cannot merge. */
+  messagesMax: number;
 }
 
 /** What the dispatcher predicts of one lane in one scenario (see `Future`). */

@@ -10,7 +10,7 @@ import { workOf } from "../session/session.js";
 import type { Session } from "../session/session.js";
 import type { SessionsOfSystem } from "../session/sessions.js";
 import { mayStart } from "../work/group.js";
-import type { ProofResult, StopReason } from "../work/group.js";
+import type { GroupWork, ProofResult, StopReason } from "../work/group.js";
 import { BACKLOG } from "../work/priority.js";
 import type { Submission } from "../work/submission.js";
 import { AdmissionForecast } from "./admission-forecast.js";
@@ -122,8 +122,7 @@ export class GroupQueue implements AttemptSource {
 
   next(messagesMax: number, isLastLane: boolean): NextAttempt | undefined {
     const suited = this.waiting.all().filter((each) => {
-      const work = workOf(each.waiter);
-      const fits = work.kind === "fold" || work.components.length <= messagesMax;
+      const fits = isTakenBy(workOf(each.waiter), messagesMax);
       return fits && !(each.isAhead && isLastLane && this.isHeld(each));
     });
     const taken = takeNext(suited, this.timesOvertaken);
@@ -163,10 +162,13 @@ export class GroupQueue implements AttemptSource {
     const { clock, dispatcher } = this.modules;
     this.lookAgainAtHeld();
     this.cancelLook();
-    if (!this.hasWaiting || !this.attempts.hasPreemptible() || dispatcher.isIdle) return;
-    const startByMs = this.urgentStartByMs();
-    if (startByMs === undefined) return;
-    const decision = preemption(clock.nowMs(), startByMs, dispatcher.forecast(), (attemptId) =>
+    if (!this.hasWaiting || !this.attempts.hasPreemptible()) return;
+    const urgent = this.urgent();
+    if (urgent === undefined) return;
+    const { startByMs, work } = urgent;
+    const forecast = dispatcher.forecast();
+    const lanes = forecast.filter(({ messagesMax }) => !work || isTakenBy(work, messagesMax));
+    const decision = preemption(clock.nowMs(), startByMs, lanes, (attemptId) =>
       this.attempts.isPreemptible(attemptId),
     );
     if (decision.kind === "look_again") {
@@ -188,12 +190,13 @@ export class GroupQueue implements AttemptSource {
   }
 
   /** The latest start of what is next above backlog; undefined when nothing above it waits. */
-  private urgentStartByMs(): number | undefined {
+  private urgent(): { startByMs: number; work?: GroupWork } | undefined {
     const first = this.waiting.first();
     const isUrgent = first !== undefined && first.priority !== BACKLOG;
     const ofGroup = isUrgent ? this.waiting.startByMs(first.waiter) : Infinity;
-    const startByMs = Math.min(ofGroup, this.trees.startByMs ?? Infinity);
-    return startByMs === Infinity ? undefined : startByMs;
+    const ofTrees = this.trees.startByMs ?? Infinity;
+    if (isUrgent && ofGroup <= ofTrees) return { startByMs: ofGroup, work: workOf(first.waiter) };
+    return ofTrees === Infinity ? undefined : { startByMs: ofTrees };
   }
 
   /** Ends the session's waiting for the attempt; an attempt without waiters is killed. */
@@ -220,4 +223,9 @@ export class GroupQueue implements AttemptSource {
       this.timesOvertaken = { ...this.timesOvertaken, ahead: 0 };
     }
   }
+}
+
+/** Whether a prover that merges so many messages takes this work. */
+function isTakenBy(work: GroupWork, messagesMax: number): boolean {
+  return work.kind === "fold" || work.components.length <= messagesMax;
 }

@@ -64,6 +64,7 @@ describe("backlog is preempted", () => {
     hasStandby,
     isTaken: false,
     adoptable: [],
+    messagesMax: 0,
   });
   const taken = (freeAtMs: number) => ({
     ...running(0, freeAtMs),

@@ -9,7 +9,7 @@ import type { CostModel } from "../../../server/work/cost-model.js";
 import { freshCostModel } from "../../../server/work/cost-model.js";
 import type { DecodedGroup, ProofResult } from "../../../server/work/group.js";
 import { BACKLOG } from "../../../server/work/priority.js";
-import { groupOfMerge, groupOfRaws, TestScheduler } from "../../helpers/scheduler.js";
+import { description, groupOfMerge, groupOfRaws, TestScheduler } from "../../helpers/scheduler.js";
 
 const body = groupOfMerge("body", { raws: 0, proofs: 3 });
 const block = groupOfMerge("block", { raws: 1, proofs: 3 });
@@ -193,4 +193,32 @@ test("the block of the present slot waits for no votes", async () => {
   const scheduler = await afterFiveSlots(["a"]);
   scheduler.submit("now", block, { priority: 1, deadlineAtMs: 24_000, fenceAtMs: 24_000 });
   expect(scheduler.assignments.map(({ assignment }) => assignment.digest)).toEqual(["block"]);
+});
+
+/** Two lanes of which only "a" can merge, with these priorities of what they prove; null: idle. */
+async function preemptedFor(priorities: Record<"a" | "b", number | null>): Promise<string[]> {
+  const scheduler = new TestScheduler(["a", "b"]);
+  const of = (lane: string) => ({
+    ...costs(2000, 500),
+    description: { ...description, messagesMax: lane === "a" ? 8 : 0 },
+  });
+  for (const lane of ["a", "b"] as const) {
+    const priority = priorities[lane];
+    scheduler.announceIdle(lane, 1, of(lane));
+    if (priority === null) continue;
+    const limits = { priority, deadlineAtMs: 20_000, fenceAtMs: 30_000 };
+    scheduler.submit(lane, groupOfRaws(lane, 60), limits);
+    const attempt = scheduler.assignments.at(-1)?.attempt ?? 0;
+    const phase = { kind: "proving", attempt, proof: null } as const;
+    scheduler.announce(lane, 1, { ...of(lane), phase, isStandbyReady: true });
+  }
+  scheduler.submit("now", block, { priority: 1, deadlineAtMs: 2000, fenceAtMs: 4000 });
+  await scheduler.clock.runUntil(2500, () => undefined);
+  return ["a", "b"].filter((node) => scheduler.outcomes(node).length > 0);
+}
+
+test("an urgent merge preempts backlog where it can be merged, also beside another idle lane", async () => {
+  expect(await preemptedFor({ a: BACKLOG, b: BACKLOG })).toEqual(["a"]);
+  expect(await preemptedFor({ a: BACKLOG, b: null })).toEqual(["a"]);
+  expect(await preemptedFor({ a: AGGREGATION, b: BACKLOG })).toEqual([]);
 });
