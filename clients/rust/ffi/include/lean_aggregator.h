@@ -22,6 +22,12 @@
 // For older votes; yields to the others.
 #define LA_BACKLOG 2
 
+// The key of a validator that signs votes.
+#define LA_ATTESTATION_KEY 0
+
+// The key of a validator that signs its blocks.
+#define LA_PROPOSAL_KEY 1
+
 // As a service reported: with a proof, or without one.
 #define LA_OUTCOME 0
 
@@ -40,7 +46,7 @@
 // An adapter. One for each node.
 typedef struct la_adapter la_adapter;
 
-// A snapshot that is being made.
+// A snapshot of votes, or a merge, that is being made.
 typedef struct la_snapshot la_snapshot;
 
 // A proof to be checked. Its bytes are the adapter's, until the call returns.
@@ -49,7 +55,8 @@ typedef struct la_proof {
   uint32_t group_index;
   // Slot of the submission.
   uint64_t slot;
-  // Root of the attestation data, 32 bytes.
+  // Root of the attestation data, 32 bytes. Of a merge, it and the participants have no bytes: the
+  // proof is of the components of the request, in their order.
   const uint8_t *message;
   size_t message_len;
   const uint8_t *proof;
@@ -100,13 +107,13 @@ typedef struct la_checkpoint {
 typedef struct la_submit_options {
   size_t size;
   uint64_t slot;
-  // Time in which a proof may start. 0: 750.
+  // Time in which a proof may start. 0: 750, for a merge until the fence.
   uint64_t deadline_ms;
   // Time until the proofs are worthless. Needed.
   uint64_t fence_ms;
   // LA_AGGREGATION, LA_PROPOSAL or LA_BACKLOG.
   uint32_t priority;
-  // Fewest inputs of a group that are worth a proof. 0: one.
+  // Fewest inputs of a group that are worth a proof; not for a merge. 0: one.
   uint32_t min_inputs;
 } la_submit_options;
 
@@ -121,9 +128,11 @@ typedef struct la_result {
   // NULL: the group has no proof.
   uint8_t *proof;
   size_t proof_len;
-  // Validator i is bit i % 8 of byte i / 8.
+  // Validator i is bit i % 8 of byte i / 8. NULL for a merge, whose proof has all that was asked for.
   uint8_t *participants;
   size_t participants_len;
+  // Index of the first bad component of a merge, which is why it has no proof. -1: none.
+  int64_t bad_component;
 } la_result;
 
 #ifdef __cplusplus
@@ -174,16 +183,18 @@ struct la_snapshot *la_snapshot_new(const struct la_checkpoint *head,
 // `snapshot` is NULL or of `la_snapshot_new`, and is not used any more.
 void la_snapshot_free(struct la_snapshot *snapshot);
 
-// Adds the public key of a validator. 0: done. -1: an argument is NULL.
+// Adds the public key of a validator, with LA_ATTESTATION_KEY or LA_PROPOSAL_KEY as `role`. 0: done.
+// -1: an argument is NULL, or the role is unknown.
 //
 // # Safety
 // `snapshot` is NULL or of `la_snapshot_new`, `key` has `len` bytes.
 int la_snapshot_key(struct la_snapshot *snapshot,
                     uint32_t validator,
+                    uint32_t role,
                     const uint8_t *key,
                     size_t len);
 
-// Begins a group: what its votes say. 0: done. -1: `snapshot` is NULL.
+// Begins a group: what its votes say. 0: done. -1: `snapshot` is NULL or a merge.
 //
 // # Safety
 // `snapshot` is NULL or of `la_snapshot_new`, the other pointers are NULL or valid.
@@ -193,8 +204,28 @@ int la_snapshot_group(struct la_snapshot *snapshot,
                       const struct la_checkpoint *target,
                       const struct la_checkpoint *source);
 
-// Adds a validator's signature to the newest group. 0: done. -1: an argument is NULL, or no group is
-// begun.
+// Begins a component of a merge, of attestation data: a snapshot with components is a merge, one proof
+// of several messages in the order in which they are begun. Its signatures follow by la_snapshot_raw,
+// or its one proof by la_snapshot_child. 0: done. -1: `snapshot` is NULL, or has groups.
+//
+// # Safety
+// `snapshot` is NULL or of `la_snapshot_new`, the other pointers are NULL or valid.
+int la_merge_data(struct la_snapshot *snapshot,
+                  uint64_t slot,
+                  const struct la_checkpoint *head,
+                  const struct la_checkpoint *target,
+                  const struct la_checkpoint *source);
+
+// Begins a component of a merge, as la_merge_data does, of a root at a slot, such as a block's root that
+// its proposer has signed with LA_PROPOSAL_KEY. 0: done. -1: an argument is NULL, the role is unknown,
+// or the snapshot has groups.
+//
+// # Safety
+// `snapshot` is NULL or of `la_snapshot_new`, `root` is NULL or valid.
+int la_merge_root(struct la_snapshot *snapshot, const struct la_checkpoint *root, uint32_t role);
+
+// Adds a validator's signature to the newest group or component. 0: done. -1: an argument is NULL, none
+// is begun, or the component has a proof.
 //
 // # Safety
 // `snapshot` is NULL or of `la_snapshot_new`, `signature` has `len` bytes.
@@ -203,8 +234,8 @@ int la_snapshot_raw(struct la_snapshot *snapshot,
                     const uint8_t *signature,
                     size_t len);
 
-// Adds a proof that exists already to the newest group. 0: done. -1: an argument is NULL, or no group is
-// begun.
+// Adds a proof that exists already to the newest group or component. 0: done. -1: an argument is NULL,
+// none is begun, or the component has signatures or a proof.
 //
 // # Safety
 // `snapshot` is NULL or of `la_snapshot_new`, the other pointers have their bytes.

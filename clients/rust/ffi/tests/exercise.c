@@ -39,10 +39,11 @@ static la_snapshot *make_merge(uint32_t proposer) {
   la_checkpoint checkpoint = {{4}, 1};
   la_checkpoint root = {{5}, 1};
   uint8_t bytes[64] = {1};
+  uint8_t proposal_key[52] = {2};
   la_snapshot *merge = la_snapshot_new(&checkpoint, &checkpoint);
   CHECK(la_snapshot_key(merge, 0, 7, bytes, 52) == -1); /* No role. */
   CHECK(la_snapshot_key(merge, 0, LA_ATTESTATION_KEY, bytes, 52) == 0);
-  CHECK(la_snapshot_key(merge, 1, LA_PROPOSAL_KEY, bytes, 52) == 0);
+  CHECK(la_snapshot_key(merge, 1, LA_PROPOSAL_KEY, proposal_key, 52) == 0);
   CHECK(la_merge_root(merge, NULL, LA_PROPOSAL_KEY) == -1);
   CHECK(la_merge_data(merge, 1, &checkpoint, &checkpoint, &checkpoint) == 0);
   CHECK(la_snapshot_group(merge, 1, &checkpoint, &checkpoint, &checkpoint) == -1);
