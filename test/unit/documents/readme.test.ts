@@ -72,8 +72,8 @@ describe("the documents' shell lines", () => {
     service = await startTestService(() =>
       startFakeProver({ accepts: "any", proveMs: () => 1, sleep: () => Promise.resolve() }),
     );
-    for (const file of ["examples/snapshot.json", "deploy/policy.json"]) {
-      mkdirSync(join(cwd, dirname(file)));
+    for (const file of ["examples/snapshot.json", "examples/merge.json", "deploy/policy.json"]) {
+      mkdirSync(join(cwd, dirname(file)), { recursive: true });
       copyFileSync(file, join(cwd, file));
     }
     env = {
