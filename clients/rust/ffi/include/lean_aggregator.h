@@ -235,7 +235,7 @@ int la_snapshot_raw(struct la_snapshot *snapshot,
                     size_t len);
 
 // Adds a proof that exists already to the newest group or component. 0: done. -1: an argument is NULL,
-// none is begun, or the component has signatures or a proof.
+// nothing is begun, or the component has signatures or a proof.
 //
 // # Safety
 // `snapshot` is NULL or of `la_snapshot_new`, the other pointers have their bytes.

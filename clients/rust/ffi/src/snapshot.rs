@@ -74,7 +74,7 @@ impl Snapshot {
         })
     }
 
-    /// Adds a signature to the newest component or group. `None`: none is begun, or it has a proof.
+    /// Adds a signature to the newest component or group. `None`: nothing is begun, or it has a proof.
     fn add_raw(&mut self, raw: proto::RawSignature) -> Option<()> {
         match self.components.last_mut() {
             Some(component) => match &mut component.signers {
@@ -86,7 +86,7 @@ impl Snapshot {
         Some(())
     }
 
-    /// Adds a proof to the newest component or group. `None`: none is begun, or it is a component that
+    /// Adds a proof to the newest component or group. `None`: nothing is begun, or it is a component that
     /// has signatures or a proof.
     fn add_proof(&mut self, participants: Vec<u8>, proof: Vec<u8>) -> Option<()> {
         let (participants, proof) = (participants.into(), proof.into());
@@ -311,7 +311,7 @@ pub unsafe extern "C" fn la_snapshot_raw(
 }
 
 /// Adds a proof that exists already to the newest group or component. 0: done. -1: an argument is NULL,
-/// none is begun, or the component has signatures or a proof.
+/// nothing is begun, or the component has signatures or a proof.
 ///
 /// # Safety
 /// `snapshot` is NULL or of `la_snapshot_new`, the other pointers have their bytes.
