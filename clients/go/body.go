@@ -124,8 +124,8 @@ func (a *Aggregator) GrowBody(options BodyOptions) (*BodyCandidate, error) {
 	return b, nil
 }
 
-// Offer says what the body may have by now; call it in each tick, at the node's slot. The merge in
-// flight goes on, and the next one has these components. Another parent or block forgets what was for
+// Offer says what the body may have by now; call it in each tick, at the node's slot. The merge that
+// runs goes on, and the next one has these components. Another parent or block forgets what was for
 // the last one. What has failed is tried again, once.
 func (b *BodyCandidate) Offer(slot uint64, offer BodyOffer) {
 	offered := make([]candidate.Component[BodyComponent], len(offer.Components))

@@ -187,7 +187,7 @@ func (a *Aggregator) countSkip(reason SkipReason) {
 	a.mu.Unlock()
 }
 
-// report tells the node of a skip.
+// report passes a skip to the node.
 func (a *Aggregator) report(skip Skip) {
 	if a.options.OnSkip != nil {
 		a.callHook(func() { a.options.OnSkip(skip) })

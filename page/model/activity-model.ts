@@ -49,7 +49,7 @@ export interface LaneBar {
   proof: Size | undefined;
   /** Undefined while it goes on. */
   endAtMs: number | undefined;
-  /** True when the prover was killed over it: its duration is none of a whole proof. */
+  /** True when the prover was killed over it: its duration is not that of a whole proof. */
   isKilled: boolean;
   readonly cause: string;
 }

@@ -28,7 +28,7 @@ export class StreamError extends Error {
  * Yields the answers until the service ends the stream or `signal` aborts. Throws `StreamError` when the
  * service refuses or fails, and the browser's error when it cannot be reached.
  *
- * @param token the caller's token; empty: none is sent
+ * @param token the caller's token; empty: the call has no token
  */
 export async function* answers(
   token: string,

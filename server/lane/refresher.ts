@@ -9,7 +9,7 @@ import type { Metrics } from "../metrics/metrics.js";
 import type { Prover } from "../prover/prover.js";
 import type { LaneOptions } from "./lane-events.js";
 import type { LearnedCosts, Refresh } from "./learned-costs.js";
-import { gapBegan, gapEnded, noRhythm, quietMs } from "./rhythm.js";
+import { gapBegan, gapEnded, noRhythm, quietMs } from "../work/rhythm.js";
 
 /** The share of so much time may be used at once. */
 const SHARE_OF_MS = 1_200_000;

@@ -10,7 +10,7 @@ import { isNamed } from "../work/prover-description.js";
 const STAYS_MS = 10_000;
 
 export interface DefaultSystemOptions {
-  /** The configured proof system; what is empty in it is left open. Default: none is. */
+  /** The configured proof system; what is empty in it is left open. Default: all is open. */
   readonly named?: ProofSystemName | undefined;
   /**
    * The first configured device and those with the same provers, of which the first that is set up

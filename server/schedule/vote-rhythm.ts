@@ -3,7 +3,7 @@
  * slot, in bursts. A merge that is made ahead does not take the last idle lane when votes would have to
  * wait for it. Pure.
  */
-import { gapBegan, gapEnded, noRhythm } from "../lane/rhythm.js";
+import { gapBegan, gapEnded, noRhythm } from "../work/rhythm.js";
 import type { Submission } from "../work/submission.js";
 import { AGGREGATION } from "../work/priority.js";
 

@@ -23,11 +23,13 @@ test.each([6000, 12_000])(
     expect(without.votesBy[0]).toBe(1);
     expect(beside.votesBy).toEqual(without.votesBy);
     expect(beside.messages).toBeGreaterThanOrEqual(1);
-    // It is the rule that does it.
-    const rash = await measured({ slotMs, by: "without the rule" });
-    expect(rash.votesBy[0]).toBeLessThan(0.95);
   },
 );
+
+test("without the rule they do", async () => {
+  const rash = await measured({ slotMs: 6000, by: "without the rule" });
+  expect(rash.votesBy[0]).toBeLessThan(0.95);
+});
 
 test("where there is time for votes alone, a body still has its turn now and then", async () => {
   const { votesBy, messages } = await measured({ slotMs: 4000 });

@@ -46,7 +46,7 @@ test("the state machines have no clock, timer, randomness or I/O", () => {
     "server/access/quota.ts",
     "server/fleet/door/hosts.ts",
     "server/lane/lane-state.ts",
-    "server/lane/rhythm.ts",
+    "server/work/rhythm.ts",
     "server/work/costs.ts",
     "server/work/memory-model.ts",
     "server/lane/lane-standby.ts",

@@ -55,9 +55,11 @@ export class HostWire {
 
   /**
    * Sends the message, which the host does not answer. Resolves to whether it is known not to get
-   * there: nobody listens. Never rejects.
+   * there: the engine is down, or nobody listens. Never rejects.
    */
   async postOrMiss(message: HostMessage): Promise<boolean> {
+    // Down while it waits, which an `EngineError` says too, is another thing: the message may be there.
+    if (!this.modules.engine.status.isUp) return true;
     try {
       await this.request(message, MISS_MS);
       return false;

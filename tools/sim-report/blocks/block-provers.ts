@@ -31,7 +31,7 @@ export type Answer =
 /** Standard deviation of a proof's logarithm. */
 const SCATTER = 0.07;
 
-/** How long this proof takes, whoever makes it. */
+/** How long this proof takes, on any lane. */
 export function proofMs(proof: { seed: number; cores: Cores; name: string; shape: Shape }): number {
   const { seed, cores, name, shape } = proof;
   const random = new Random(hash(`${seed}/${name}/${shape.raws}/${shape.children}`));

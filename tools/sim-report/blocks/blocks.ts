@@ -42,7 +42,7 @@ const oneLane = `## Votes beside bodies, on one lane
 
 For each slot a body grows in the slot before, by one message at a time: of two that are proved already, and of
 those of the slot's own votes. *Worker*: the same prover takes everything in the order in which it comes, with no
-deadline, so that votes are late and none is lost. *Without the rule*: the service starts a body whenever a lane
+deadline, so that votes are late, but not lost. *Without the rule*: the service starts a body whenever a lane
 is idle, and votes that cannot start within 750 ms are lost
 ([decision 22](../adr/0022-a-merge-is-all-or-nothing.md)).`;
 

@@ -28,7 +28,7 @@ verified proof:`;
 
 const about = `*One proof* is the same group without a limit, on one device: on one device a tree gains nothing, and is there for
 what cannot be one proof. Leaves run side by side, and each level of folds takes one fold's time, so
-more devices than leaves are of no use.`;
+more devices than leaves make nothing faster.`;
 
 async function medianOf(
   signatures: number,

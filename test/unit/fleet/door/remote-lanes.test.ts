@@ -297,7 +297,7 @@ test("what another door proves is adopted, running and held, and its result is t
 
 const other = { ...description, revision: "2" };
 
-test("lanes of several proof systems are used, each as it describes itself, whoever is first", async () => {
+test("lanes of several proof systems are used, each as it describes itself, in any order", async () => {
   const { host, door, run } = fleet();
   const d1 = door();
   const moving = host("h1").start({ cpu: { description: other }, gpu: {} });

@@ -1,7 +1,7 @@
 /** A lane knows from the gaps between its attempts how long it probably stays idle. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { gapBegan, gapEnded, noRhythm, quietMs } from "../../../server/lane/rhythm.js";
+import { gapBegan, gapEnded, noRhythm, quietMs } from "../../../server/work/rhythm.js";
 
 /** The rhythm of a lane that had these gaps, and waits since the instant 0. */
 function after(gapsMs: readonly number[]) {
