@@ -36,6 +36,7 @@ import { TlsSource } from "./net/tls-source.js";
 import { createTransportMetrics } from "./net/metrics.js";
 import { coresText } from "./prover/cores.js";
 import { Schedules } from "./schedule/schedules.js";
+import { proofSystemNamed } from "./work/prover-description.js";
 import { Admission } from "./admission/admission.js";
 
 /** How often proofs past their fence are erased, requests forgotten and the health updated. */
@@ -154,16 +155,18 @@ function decidersOf(devices: readonly Device[]): string[] {
 
 /** What proves, here and elsewhere, and what assigns to it. Starts nothing. */
 async function workingParts(
+  { proofSystem }: Pick<Config, "proofSystem">,
   modules: ServiceModules,
   options: LaneOptions,
   metrics: Metrics,
 ): Promise<Working> {
   const { clock, fleet } = modules;
+  const named = proofSystem === undefined ? undefined : proofSystemNamed(proofSystem);
   const elsewhere: { remote?: RemoteLanes } = {};
   const whyMissing = () => elsewhere.remote?.whyMissing() ?? "";
   const { leafRawsMax } = options;
   const schedules = new Schedules(
-    { deciders: decidersOf(modules.devices), leafRawsMax },
+    { named, deciders: decidersOf(modules.devices), leafRawsMax },
     { clock, metrics, whyMissing },
   );
   const parts = {
@@ -299,7 +302,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const { clock, log, instance, serviceId, version, policy, recorder, audit } = modules;
   const metrics = serviceMetrics(config, modules);
   const machine = new MachineWatch(config, modules);
-  const parts = await workingParts(modules, machine.laneOptions, metrics);
+  const parts = await workingParts(config, modules, machine.laneOptions, metrics);
   const { schedules, memory, remote, activity } = parts;
   const access = new Access(policy?.policy, { clock, log, metrics });
   const watch = policy && new PolicyWatch(policy, { clock, log, metrics, access });

@@ -36,6 +36,7 @@ const SETTINGS: readonly SettingHelp[] = [
   ...DEVICE_SETTINGS,
   ...ENGINE_SETTINGS,
   VERIFY_SETTING,
+  ["--proof-system <name>", "scheme, or scheme and revision, of requests that name none"],
   ["--service-id <id>", "names the service over all its runs, as a pod's name does"],
   ["--deadline-ms <ms>", "deadline of requests that name none: no proof starts later"],
   ["--fence-ms <ms>", "fence of requests that name none: running proofs are killed"],
@@ -71,6 +72,7 @@ export const serveSettings: CommandSettings<Config> = {
       stateDir: "see below",
       engineCa: "those of Node.js",
       serviceId: "kept in the state folder",
+      proofSystem: "the first device's",
     };
   },
   parse: (sources) => {

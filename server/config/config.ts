@@ -29,6 +29,7 @@ const addresses = "expected addresses, host:port or unix:/path, as a list or sep
 const recordFolder = "expected the path of a folder";
 const group = "expected the name or number of a group";
 const id = `expected ${ID_EXPECTED}`;
+const system = 'expected a scheme, or a scheme and a revision, such as "leanxmss 0.7.0"';
 const settings = z.strictObject({
   /**
    * Addresses where nodes call, over gRPC, gRPC-Web, Connect or JSON. TCP addresses that other
@@ -62,6 +63,14 @@ const settings = z.strictObject({
   socketGroup: z.string(group).min(1, group).optional(),
   /** JSON file that says who may do what; polled. Default: every caller may do everything. */
   policy: path.optional(),
+  /**
+   * The proof system of requests that name none: a scheme, or a scheme and a revision after a space.
+   * Default: that of the first device, else that of most lanes.
+   */
+  proofSystem: z
+    .string(system)
+    .regex(/^\S{1,64}( \S{1,64})?$/, system)
+    .optional(),
   /** Deadline of snapshots that have none, in milliseconds from receipt. */
   deadlineMs: ms(limits.deadlineMsMax).default(defaults.deadlineMs),
   /** Fence of snapshots that have none, in milliseconds from receipt. */

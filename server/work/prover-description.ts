@@ -15,6 +15,12 @@ export function proofSystemOf({ scheme, revision }: ProofSystemName): string {
   return `${scheme} ${revision}`;
 }
 
+/** The name of this text: a scheme, or a scheme and a revision after a space. */
+export function proofSystemNamed(text: string): ProofSystemName {
+  const [scheme = "", revision = ""] = text.split(" ");
+  return { scheme, revision };
+}
+
 /** Whether the proof system is one that the name means. */
 export function isNamed(name: ProofSystemName, of: ProofSystemName): boolean {
   return (["scheme", "revision"] as const).every(

@@ -1,4 +1,7 @@
-/** Two libraries with two signature schemes in one service: both serve, the first device's is the default. */
+/**
+ * Two libraries with two signature schemes in one service: both serve, and the first device's is the
+ * default, unless the settings name another.
+ */
 import { expect, test } from "vitest";
 import { FaultyBackend } from "../../tools/harness/chaos-backend.js";
 import { Site, until } from "./chaos-service.js";
@@ -10,7 +13,10 @@ interface Info {
   devices: { id: string; state: string; detail?: string }[];
 }
 
-test("the first device decides the default though it is slower, and both are offered", async () => {
+test.each([
+  ["the first device decides, though it is slower", {}, ["first", "second"]],
+  ["the settings decide", { LEAN_AGGREGATOR_PROOF_SYSTEM: "second" }, ["second", "first"]],
+])("the default comes first of what is offered: %s", async (_, settings, schemes) => {
   const first = new FaultyBackend(FOLD, { FAULTY_SCHEME: '"first"' });
   const second = new FaultyBackend(FOLD, { FAULTY_SCHEME: '"second"' });
   const site = new Site();
@@ -23,6 +29,7 @@ test("the first device decides the default though it is slower, and both are off
     LEAN_AGGREGATOR_DEVICES: JSON.stringify(devices),
     LEAN_AGGREGATOR_LISTEN: "127.0.0.1:0",
     LEAN_AGGREGATOR_STANDBY: "0",
+    ...settings,
   });
   try {
     const { nodes, probes } = await service.listening();
@@ -34,10 +41,16 @@ test("the first device decides the default though it is slower, and both are off
       const answer = await info();
       return answer.devices.every(({ state }) => state === "DEVICE_STATE_IDLE") && answer;
     });
-    expect(settled.status.offers).toMatchObject([
-      { proofSystem: { scheme: "first" }, deviceIds: [site.device] },
-      { proofSystem: { scheme: "second" }, deviceIds: [`${site.device}-other`] },
+    const deviceIds = new Map([
+      ["first", [site.device]],
+      ["second", [`${site.device}-other`]],
     ]);
+    expect(settled.status.offers).toMatchObject(
+      schemes.map((scheme) => ({
+        proofSystem: { scheme },
+        deviceIds: deviceIds.get(scheme),
+      })),
+    );
     expect((await fetch(`http://${probes}/readyz`)).status).toBe(200);
     expect(service.endings()).toEqual([]);
     service.signal("SIGTERM");
