@@ -166,7 +166,7 @@ const schedule = {
     name: "tree_jobs_total",
     help: "Jobs of trees, by which groups over the limits of one proof are proved, by how they ended",
     labels: {
-      job: ["leaf", "fold"],
+      kind: ["leaf", "fold"],
       result: ["proved", "bad_inputs", "failed", "missed", "stopped", "lost"],
     },
   },

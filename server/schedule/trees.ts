@@ -180,7 +180,7 @@ export class Trees {
   }
 
   private count({ kind }: TreeJob, result: JobResult): void {
-    this.modules.metrics.treeJobs.inc({ job: kind, result });
+    this.modules.metrics.treeJobs.inc({ kind, result });
   }
 
   /** Ends the attempt once its tree has ended. */

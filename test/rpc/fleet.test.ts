@@ -192,8 +192,8 @@ test("the jobs of a tree are proved on several lane hosts, and one that is kille
   });
   const ofJobs = async (labels: Readonly<Record<string, string>>) =>
     metricValue(door.service.metrics.registry, "lean_aggregator_server_tree_jobs_total", labels);
-  expect(await ofJobs({ job: "leaf", result: "proved" })).toBe(2);
-  expect(await ofJobs({ job: "fold", result: "proved" })).toBe(1);
+  expect(await ofJobs({ kind: "leaf", result: "proved" })).toBe(2);
+  expect(await ofJobs({ kind: "fold", result: "proved" })).toBe(1);
 });
 
 /** Snapshots of one group of each kind. */

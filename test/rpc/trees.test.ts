@@ -83,9 +83,9 @@ async function expectVerified(outcome: Outcome, validators: readonly number[]): 
 }
 
 /** Jobs that have ended so, as /metrics counts them. */
-async function jobs(job: "leaf" | "fold", result: string): Promise<number> {
+async function jobs(kind: "leaf" | "fold", result: string): Promise<number> {
   const { values } = await service.metrics.treeJobs.get();
-  const of = (labels: object) => JSON.stringify(labels) === JSON.stringify({ job, result });
+  const of = (labels: object) => JSON.stringify(labels) === JSON.stringify({ kind, result });
   return values.find(({ labels }) => of(labels))?.value ?? 0;
 }
 

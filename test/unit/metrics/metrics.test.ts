@@ -36,6 +36,12 @@ test.each(metrics.filter(({ name }) => !later.test(name)))(
   },
 );
 
+test("no label has a name that Prometheus gives each series itself", async () => {
+  const text = `${await serviceRegistry().metrics()}${await nodeRegistry().metrics()}`;
+  expect(text).toContain('{kind="leaf",result="proved"}');
+  expect(text).not.toMatch(/[{,](job|instance)="/);
+});
+
 test("every combination of label values exists from the start, devices included", async () => {
   const text = await registry.metrics();
   for (const device of ["cpu", "gpu0"])
