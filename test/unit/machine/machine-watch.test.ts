@@ -21,6 +21,7 @@ test("a memory limit that changes moves the room for a standby and the ceiling o
     standbyBytesMax: 4.5e9,
     residentBytesMax: 3e9,
     refreshShare: 0.01,
+    leafRawsMax: 0,
   });
   machine.memoryBytes = 2e9;
   look();
@@ -28,6 +29,7 @@ test("a memory limit that changes moves the room for a standby and the ceiling o
     standbyBytesMax: 0,
     residentBytesMax: 1.6e9,
     refreshShare: 0.01,
+    leafRawsMax: 0,
   });
   machine.memoryBytes = 8e9;
   look();
@@ -35,6 +37,7 @@ test("a memory limit that changes moves the room for a standby and the ceiling o
     standbyBytesMax: 4.5e9,
     residentBytesMax: 3e9,
     refreshShare: 0.01,
+    leafRawsMax: 0,
   });
   watch.close();
 });
