@@ -7,9 +7,11 @@ export type { GroupInit, KeyInit, SnapshotInit } from "../../cli/example/votes.j
 export { bits, tampered } from "../../cli/example/votes.js";
 
 // Tests run from the package's root, as sources or compiled.
-export const { groupsOfSlot, rootOf, publicKey, keyTable, dataOf, raw, raws, wrongLeafRaw, child } =
-  openVotes(join(process.cwd(), VOTES_FOLDER));
+const votes = openVotes(join(process.cwd(), VOTES_FOLDER));
+export const { groupsOfSlot, rootOf, publicKey, dataOf, raw, raws, wrongLeafRaw, child } = votes;
+/** Those that sign attestations; the last of the votes' keys, with this index, is a proposer's. */
 export const validatorCount = 64;
+export const keyTable = (count = validatorCount) => votes.keyTable(count);
 
 export function snapshot(
   slot: number,
