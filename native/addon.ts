@@ -153,7 +153,7 @@ const ADDON_FILES = [
   `prebuilds/${process.platform}-${process.arch}/lean_aggregator.node`,
 ];
 
-/** Loads the compiled addon. Throws when there is none; the error lists the paths tried. */
+/** Loads the compiled addon. Throws when it is missing; the error lists the paths tried. */
 export function loadAddon(): Addon {
   const roots = ["..", "../.."].map((up) => fileURLToPath(new URL(up, import.meta.url)));
   const candidates = roots.flatMap((root) =>

@@ -247,7 +247,7 @@ export const limits = {
   connectionsMax: 512,
   /**
    * Activities kept for the operator's live view: some minutes of a small network, 15 s of a fleet that
-   * makes 100 proofs a second. One takes 300 bytes, the largest 1.5 KB.
+   * makes 100 proofs a second. One takes about 300 bytes, the largest 1.5 KB, as estimated.
    */
   activitiesMax: 8192,
   /** Activities in one answer: about 100 KB in JSON. */

@@ -58,12 +58,12 @@ export async function runNode(address: string, modules: NodeModules): Promise<No
         await delay(dueMs - Date.now(), undefined, { signal });
         const startedMs = performance.now();
         const results = node.takeResults(slot);
-        const told = submitAt({ node, slot, interval, open, modules });
+        const report = submitAt({ node, slot, interval, open, modules });
         const tookMs = performance.now() - startedMs;
         tickMs.push(tookMs);
         if (interval === 0) say(`\nslot ${slot}`);
-        if (told !== undefined)
-          say(`  interval ${interval}: ${told}; the tick took ${tookMs.toFixed(1)} ms`);
+        if (report !== undefined)
+          say(`  interval ${interval}: ${report}; the tick took ${tookMs.toFixed(1)} ms`);
         if (results.length > 0) say(`           ${outcomeHeader()}`);
         results.forEach(apply);
       }

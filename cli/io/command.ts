@@ -33,7 +33,7 @@ export interface Terminal {
   err(text: string): void;
   /** Whether `err` is a terminal, where a line may be rewritten. */
   isErrTty: boolean;
-  /** The screen to redraw; undefined when there is none, as in a pipe. Default: none. */
+  /** The screen to redraw; undefined without one, as in a pipe. Default: undefined. */
   screen?(): Screen | undefined;
   /** All of standard input. */
   readStdin(): Promise<Uint8Array>;

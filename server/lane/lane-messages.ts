@@ -98,12 +98,8 @@ export interface RunningProof {
 
 /** What a device does at the moment of the report. */
 export type ReportedPhase =
-  /**
-   * The active prover is being set up. `isCalibrating`: it makes a proof to measure the device.
-   * `waitsFor`: it waits for the device of this name, which decides the proof system; null: it
-   * does not wait.
-   */
-  | { readonly kind: "starting"; readonly isCalibrating: boolean; readonly waitsFor: string | null }
+  /** The active prover is being set up. `isCalibrating`: it makes a proof to measure the device. */
+  | { readonly kind: "starting"; readonly isCalibrating: boolean }
   | { readonly kind: "idle" }
   /**
    * `attempt`: the reader's; null: another door's alone. `proof` is null while the inputs are
@@ -119,15 +115,12 @@ export type ReportedPhase =
   /** The active prover could not be set up; its setup is tried again at `retryAtMs`. */
   | { readonly kind: "failed"; readonly cause: string; readonly retryAtMs: number };
 
-/** Why the device has failed, or what its setup does or waits for; else empty. */
+/** Why the device has failed, or what its setup does; else empty. */
 export function phaseDetail(phase: ReportedPhase): string {
   switch (phase.kind) {
     case "failed":
       return phase.cause;
     case "starting":
-      if (phase.waitsFor !== null) {
-        return `set up; waits for device ${phase.waitsFor}, which decides the proof system`;
-      }
       return phase.isCalibrating ? "calibrating" : "";
     default:
       return "";

@@ -256,11 +256,7 @@ export class Lane {
     const { phase } = this.machine;
     switch (phase.kind) {
       case "starting":
-        return {
-          kind: "starting",
-          isCalibrating: this.costs.isCalibrating,
-          waitsFor: null,
-        };
+        return { kind: "starting", isCalibrating: this.costs.isCalibrating };
       case "proving": {
         const { attempt } = phase;
         const proof = this.attempt?.number === attempt ? this.attempt.proof : null;

@@ -52,7 +52,7 @@ export const unknownLane: LaneBelief = {
   sequence: 0,
   report: {
     lease: 0,
-    phase: { kind: "starting", isCalibrating: false, waitsFor: null },
+    phase: { kind: "starting", isCalibrating: false },
     isDrained: false,
     isRestartDue: false,
     isStandbyReady: false,

@@ -5,7 +5,7 @@ import type { Browser } from "playwright-core";
 
 const NAMES = ["chromium-headless-shell", "chromium", "google-chrome", "google-chrome-stable"];
 
-/** The path in CHROMIUM, else the first Chromium in the PATH; undefined when there is none. */
+/** The path in CHROMIUM, else the first Chromium in the PATH; undefined without any. */
 function chromiumPath(): string | undefined {
   const given = process.env["CHROMIUM"];
   if (given !== undefined && given !== "") return given;

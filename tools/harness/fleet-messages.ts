@@ -83,8 +83,8 @@ export const merge: Omit<MergeWork, "leftOut"> = {
 export const mergeDigest = inputDigest(merge);
 
 const phases: readonly SharedPhase[] = [
-  { kind: "starting", isCalibrating: true, waitsFor: "gpu0" },
-  { kind: "starting", isCalibrating: false, waitsFor: null },
+  { kind: "starting", isCalibrating: true },
+  { kind: "starting", isCalibrating: false },
   { kind: "idle" },
   {
     kind: "proving",

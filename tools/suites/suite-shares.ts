@@ -69,7 +69,7 @@ function unloaded(module: TestModule): Unsteady {
   return { name: relative(".", module.moduleId), hasFailed: true, errors };
 }
 
-/** Where it was thrown, and what it says: a log of which only the end is kept tells both. */
+/** Where the error was thrown, and its first line: enough to begin with, where only the end of a log is kept. */
 function firstLine({ message, stacks }: SerializedError): string {
   const frame = stacks?.[0];
   const where = frame === undefined ? "" : `${relative(".", frame.file)}:${frame.line}: `;

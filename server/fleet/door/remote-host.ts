@@ -234,7 +234,7 @@ export class RemoteHost implements VerifyingHost {
     if (known === undefined || sequence <= known.sequence) return;
     known.sequence = sequence;
     const { door, clock } = this.modules;
-    known.lane.report = reportFor(door, known.lane.deviceId, report, clock.nowMs());
+    known.lane.report = reportFor(door, report, clock.nowMs());
     this.admit(known);
   }
 

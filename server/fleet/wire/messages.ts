@@ -46,7 +46,7 @@ export interface Owner extends Peer {
 }
 
 export type SharedPhase =
-  | { readonly kind: "starting"; readonly isCalibrating: boolean; readonly waitsFor: string | null }
+  | { readonly kind: "starting"; readonly isCalibrating: boolean }
   | { readonly kind: "idle" }
   | {
       readonly kind: "proving";

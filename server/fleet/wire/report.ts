@@ -10,21 +10,15 @@ import type { Peer, SharedPhase, SharedReport } from "./messages.js";
  * The report for one door's dispatcher. What runs and what is held is adoptable, the door's own too: an
  * adopted attempt lasts while it is listed.
  *
- * @param deviceId of the lane at the door, `<host>.<device>`
  * @param nowMs when the message was received, by the door's clock
  */
-export function reportFor(
-  door: Peer,
-  deviceId: string,
-  shared: SharedReport,
-  nowMs: number,
-): LaneReport {
+export function reportFor(door: Peer, shared: SharedReport, nowMs: number): LaneReport {
   const { phase, costs, commandsDone, held, ...rest } = shared;
   const running = phase.kind === "proving" ? [{ ...phase, isRunning: true }] : [];
   const all = [...running, ...held.map((each) => ({ ...each, isRunning: false }))];
   return {
     ...rest,
-    phase: phaseFor(door, deviceId, phase, nowMs),
+    phase: phaseFor(door, phase, nowMs),
     costs: costs.map(({ kind, logInvRate, model, ageMs }) => {
       return { kind, logInvRate, model: { ...model, atMs: nowMs - ageMs } };
     }),
@@ -35,13 +29,9 @@ export function reportFor(
   };
 }
 
-function phaseFor(door: Peer, deviceId: string, phase: SharedPhase, nowMs: number): ReportedPhase {
+function phaseFor(door: Peer, phase: SharedPhase, nowMs: number): ReportedPhase {
   switch (phase.kind) {
-    case "starting": {
-      const { waitsFor } = phase;
-      const host = deviceId.slice(0, deviceId.indexOf("."));
-      return { ...phase, waitsFor: waitsFor === null ? null : `${host}.${waitsFor}` };
-    }
+    case "starting":
     case "idle":
     case "stopping":
       return phase;

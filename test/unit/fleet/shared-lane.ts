@@ -161,7 +161,7 @@ export class SharedLane {
 
   private phase(): ReportedPhase {
     const { phase } = this.lane;
-    if (phase.kind === "starting") return { ...phase, isCalibrating: false, waitsFor: null };
+    if (phase.kind === "starting") return { ...phase, isCalibrating: false };
     if (phase.kind === "refreshing" || phase.kind === "handing_over") {
       throw new Error("this lane never refreshes its costs");
     }

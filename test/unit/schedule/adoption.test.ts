@@ -145,7 +145,7 @@ test("a proof that leaves out inputs does not suit a group that forbids that", (
   expect(scheduler.sent).toEqual([]);
   // Of a held proof only the result tells; it is asked for once.
   scheduler.announce("a", 2, {
-    phase: { kind: "starting", isCalibrating: false, waitsFor: null },
+    phase: { kind: "starting", isCalibrating: false },
     adoptable: held,
   });
   scheduler.hear("a", { kind: "ended", attempt: 1, result: shed });

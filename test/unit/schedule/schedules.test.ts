@@ -12,7 +12,7 @@ const r2 = { description: { ...description, scheme: "xmss", revision: "r2" } };
 const other = { description: { ...description, scheme: "other", revision: "o1" } };
 const askFor = (scheme: string, revision = "") => ({ asked: { scheme, revision } });
 const failed = { phase: { kind: "failed", cause: "no GPU", retryAtMs: 1e6 } } as const;
-const starting = { phase: { kind: "starting", isCalibrating: false, waitsFor: null } } as const;
+const starting = { phase: { kind: "starting", isCalibrating: false } } as const;
 const rejected = { kind: "rejected", leftOut: [] } as const;
 
 /** A scheduler with one idle lane for each description, in their order, named a, b and so on. */

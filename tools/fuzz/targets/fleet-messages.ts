@@ -103,7 +103,7 @@ function checkFromHost(message: FromHost): void {
     }
   }
   const door = { id: "door-0", run: examples.doorRun };
-  const { phase, costs } = reportFor(door, "h1.cpu", report, 1e6);
+  const { phase, costs } = reportFor(door, report, 1e6);
   holds(
     costs.every(({ model }) => Number.isFinite(model.atMs)),
     "costs have an instant",

@@ -32,13 +32,9 @@ const wireShape = ({ raws, children, logInvRate = 0, messages = 0 }: Shape) => {
 type Phase<Name extends SharedPhase["kind"]> = Extract<SharedPhase, { kind: Name }>;
 
 const starting = mapped(
-  message({ isCalibrating: field(1, bool), waitsFor: field(2, scalars.deviceOrNone) }),
-  ({ isCalibrating, waitsFor }): Phase<"starting"> => ({
-    kind: "starting",
-    isCalibrating,
-    waitsFor: waitsFor === "" ? null : waitsFor,
-  }),
-  ({ isCalibrating, waitsFor }) => ({ isCalibrating, waitsFor: waitsFor ?? "" }),
+  message({ isCalibrating: field(1, bool) }),
+  ({ isCalibrating }): Phase<"starting"> => ({ kind: "starting", isCalibrating }),
+  ({ isCalibrating }) => ({ isCalibrating }),
 );
 
 const idle = message<Phase<"idle">>({ kind: literal("idle") });

@@ -83,7 +83,6 @@ export const run = matching(/^[0-9a-f]{16}$/, "16 hexadecimal digits");
 export const runOrNone = matching(/^([0-9a-f]{16})?$/, "16 hexadecimal digits");
 export const digest = matching(/^[0-9a-f]{64}$/, "64 hexadecimal digits");
 export const device = matching(/^[a-z0-9-]{1,32}$/, "the name of a device");
-export const deviceOrNone = matching(/^[a-z0-9-]{0,32}$/, "the name of a device");
 const { proverNameLengthMax, proverErrorLengthMax } = limits;
 export const name = matching(
   new RegExp(`^[\\x20-\\x7e]{0,${proverNameLengthMax}}$`),

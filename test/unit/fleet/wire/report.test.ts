@@ -8,8 +8,7 @@ const NOW_MS = 10_000;
 const door: Peer = { id: "door-0", run: examples.doorRun };
 const { report, workDigest } = examples;
 
-const seen = (phase: SharedPhase, by = door) =>
-  reportFor(by, "h1.gpu1", { ...report, phase }, NOW_MS);
+const seen = (phase: SharedPhase, by = door) => reportFor(by, { ...report, phase }, NOW_MS);
 const proving: SharedPhase = {
   kind: "proving",
   digest: workDigest,
@@ -44,12 +43,6 @@ test("what runs and what is held can be adopted until its fence", () => {
     held,
   ]);
   expect(seen({ kind: "idle" }).adoptable).toEqual([held]);
-});
-
-test("a device waits for another one of its host, by the door's name", () => {
-  const starting = { kind: "starting", isCalibrating: false } as const;
-  expect(seen({ ...starting, waitsFor: "cpu" }).phase).toMatchObject({ waitsFor: "h1.cpu" });
-  expect(seen({ ...starting, waitsFor: null }).phase).toMatchObject({ waitsFor: null });
 });
 
 test("a failed device tries again by the door's clock", () => {
